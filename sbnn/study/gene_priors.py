@@ -21,8 +21,7 @@ def with_control(lists, gene_names, seed=0):
     found = {title: [gene for gene in names if gene in set(genes)] for title, genes in lists.items()}
     if empty := [title for title, genes in found.items() if not genes]:
         raise ValueError(f"lists: expected names of genes of the data, there are none of them in {empty}")
-    n_genes = len(next(iter(found.values())))
-    drawn = set(np.random.default_rng(seed).choice(names, n_genes, replace=False))
+    drawn = set(np.random.default_rng(seed).choice(names, len(next(iter(found.values()))), replace=False))
     return found | {CONTROL: [gene for gene in names if gene in drawn]}
 
 

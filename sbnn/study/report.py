@@ -301,7 +301,8 @@ def summarise(records):
             others = f", but not {rest}" if rest and better.any() else ""
             found["its outputs"] = f"{some_of_them} predicted better than chance (adjusted for their number){others}."
     if (halves := records.get("halves_default")) is not None:
-        some = f"{stability.selection_table(halves).trusted.sum()} genes are trusted"
+        n = stability.selection_table(halves).trusted.sum()
+        some = f"{n} gene{' is' if n == 1 else 's are'} trusted"
         found["its genes"] = stability.trust_sentence(halves) or f"{some}, with at most one false selection expected."
     if (trust := records.get("map_trust")) is not None:
         low, high = trust.agreement.min(), trust.agreement.max()

@@ -7,7 +7,7 @@ from anndata import AnnData
 
 from sbnn.data.trajectories import as_trajectories, trajectories
 from sbnn.dynamics.accuracy import edge_accuracy, path_errors
-from sbnn.dynamics.baselines import BASELINES, AutoRegression, PriorAlone, held_out_ridge
+from sbnn.dynamics.baselines import AutoRegression, PriorAlone
 from sbnn.dynamics.evaluation import strongest
 from sbnn.dynamics.solver import DivergenceError
 
@@ -68,27 +68,3 @@ def test_errors_of_samples_that_stay_as_they_are():
     assert errors["mse_rollout"] == pytest.approx((0.25 + 2.25 + 9) / 6), "samples of any length"
     assert errors["mse_ahead"] == pytest.approx((0.25 + 1 + 9) / 6)
     assert np.isnan(path_errors(Diverging(), ragged)["mse_ahead"])
-
-
-def test_baselines_without_a_network(rng):
-    turn = 0.9 * np.array([[np.cos(0.5), np.sin(0.5)], [-np.sin(0.5), np.cos(0.5)]])
-    path = [np.array([1.0, 0.0])]
-    for _ in range(30):
-        path.append(path[-1] @ turn)
-    data = trajectories(3 + np.array(path)[None], np.arange(31.0))
-    start, times = data.X[:1], np.arange(6.0)
-    found = {name: model.fit(data, np.zeros((2, 2))).predict(start, times)[0] for name, model in BASELINES.items()}
-    np.testing.assert_allclose(found["ridge"], data.X[:6], atol=0.1, err_msg="genes turn around each other")
-    np.testing.assert_allclose(found["mean"][1:], np.tile(data.X.mean(axis=0), (5, 1)))
-    np.testing.assert_array_equal(found["replicate"], data.X[:6])
-    np.testing.assert_array_equal(BASELINES["replicate"].predict(start + 1, [0, 2.5])[0, 1], data.X[2:4].mean(axis=0))
-    np.testing.assert_array_equal(found["prior"], np.tile(start, (6, 1)))
-    nearest = BASELINES["path"].fit(trajectories([[[0.0, 1], [4, 1]], [[0, 0], [8, 0]]], [[0, 1], [0, 4]]))
-    np.testing.assert_allclose(nearest.predict([[1, 0.9], [1, 0.1]], [0, 0.5])[:, 1], [[3, 0.9], [2, 0.1]], atol=1e-3)
-    away = found["ar1_mean"] - data.X.mean(axis=0)
-    np.testing.assert_allclose(away[1:] / away[:-1], away[1, 0] / away[0, 0], err_msg="one slope")
-    halved = rng.standard_normal((6, 1, 30)) * 0.5 ** np.arange(4.0)[:, None]
-    own = BASELINES["ar1_ridge"].fit(trajectories(np.r_[halved, -halved], np.arange(4.0))).map_
-    np.testing.assert_allclose(own, 0.5 * np.eye(30), atol=0.01, err_msg="of more genes than samples")
-    noise = held_out_ridge(rng.standard_normal((200, 5)), rng.standard_normal((200, 3)))
-    assert np.abs(noise[0]).max() < 0.1, "next to nothing is learned from noise"

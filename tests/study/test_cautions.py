@@ -100,32 +100,6 @@ def test_outputs_that_are_a_function_of_the_batch(clean):
     assert cautions(labelled(with_outputs(clean, 2, plates + 3 * noise), plate=plates.astype(str))) == []
 
 
-def test_types_that_rule_and_types_that_are_rare(clean):
-    few = np.where(np.arange(300) < 200, "big", np.where(np.arange(300) < 297, "other", "rare"))
-    untyped = np.where(np.arange(300) < 40, "unknown", few)  # 160 of 260 are of the largest one
-    assert cautions(labelled(clean, type=untyped, family=untyped))[0].startswith("62% of the cells are of one type")
-    told = cautions(labelled(clean, type=few, family=few))
-    assert told[0].startswith("67% of the cells are of one type, 'big'")
-    assert told[1].startswith("types of fewer than 5 cells: 1 of 3 (rare);")
-    assert len(told) == 2
-
-
-def test_uninformative_outputs(clean):
-    wild, name = clean.Y[:, 3].copy(), clean.feature_names[3]
-    wild[17] = 60 * wild.std()
-    mostly = np.where(np.arange(300) < 260, 0.5, clean.Y[:, 3])
-    for values, begins, ends in (
-        (np.arange(300) % 5, "outputs with at most 5 different values", f": {name};"),
-        (mostly, "outputs with the same value .* 80%", f": {name};"),
-        (-2 * clean.Y[:, 0] + 7, "outputs that are copies", f"{clean.feature_names[0]} and {name};"),
-        (wild, "outputs whose R2 a single", f"{str(name)!r} (cell {str(clean.cell_names[17])!r}: 9"),
-    ):
-        [caution] = cautions(with_outputs(clean, 3, values))
-        assert re.match(begins, caution) and ends in caution
-    y = np.where(np.arange(30) == 7, 6.0, np.linspace(-1, 1, 30))  # 8 robust SD away
-    assert not any("a single cell" in caution for caution in cautions((clean.X[:30], np.c_[y, clean.Y[:30, 0]])))
-
-
 def test_counts_that_are_low_or_not_normalised(clean):
     depth = np.exp2(np.random.default_rng(0).normal(0, 1.5, clean.n_cells))
     counts = np.random.default_rng(0).poisson(clean.counts * depth[:, np.newaxis] / 20)
