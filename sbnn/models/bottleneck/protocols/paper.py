@@ -48,8 +48,7 @@ def train(model, x, target, random, generator, eval_set=None, progress=None):
         if stage.classify:
             cells, watched = pretraining_cells(labels, random)
             classes = torch.as_tensor(labels, device=x.device)
-            watched = (x[watched], classes[watched]) if len(watched) else None
-            trainer.run(stage, x[cells], classes[cells], watched)
+            trainer.run(stage, x[cells], classes[cells], (x[watched], classes[watched]))
             network.replace_head(target.shape[1], generator)
         else:
             trainer.run(stage, x, target, eval_set)
@@ -100,5 +99,5 @@ def cluster_outputs(Y, n_clusters=20, min_cells=LEAST_CELLS, random_state=None):
 def pretraining_cells(labels, random):
     """Positions of the labelled cells that the pretraining trains on, 60 %, and of those it validates on."""
     order = random.permutation(np.flatnonzero(labels >= 0))
-    n_train = max(1, int(TRAINING_FRACTION * len(order)))
+    n_train = int(TRAINING_FRACTION * len(order))
     return order[:n_train], order[n_train:]
