@@ -144,7 +144,7 @@ def folds_of(folds, n):
     if isinstance(folds, Integral):
         folds = paper_folds(n, folds)
     elif hasattr(folds, "get_n_splits"):
-        folds = folds.split(np.zeros((n, 1)))
+        folds = folds.split(np.zeros(n))
     with naming("folds: expected pairs (training, test) of positions, a number, or a splitter"):
         checked = [(np.asarray(train), np.asarray(test)) for train, test in folds]
     wrong = [] if checked else ["there is none"]
@@ -207,8 +207,7 @@ def held_out_means(record, Y, point):
     for (train, test), predicted in zip(record.folds, record.test_predictions[point], strict=True):
         if scaling != "none":
             scaler = StandardScaler().fit(Y if scaling == "all" else Y[train])
-            middle = scaler.transform(Y)[train].mean(axis=0) if scaling == "all" else 0.0
-            predicted = scaler.inverse_transform(predicted + middle)
+            predicted = scaler.inverse_transform(predicted + scaler.transform(Y)[train].mean(axis=0))
         total[test] += predicted
         times[test] += 1
     return np.divide(total, times, out=np.full(total.shape, np.nan), where=times > 0)

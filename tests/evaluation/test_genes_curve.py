@@ -93,16 +93,3 @@ def test_the_curve_and_its_table(cells, tmp_path):
     assert enough == smallest_sufficient(record.test_r2[:, :2], (2, 8), 1.0)
     again = genes_curve(cells, quick(), (2, 8, 60), 2, results=path, verbose=False)
     np.testing.assert_array_equal(again.test_r2, record.test_r2)
-
-
-def test_the_table_shows_the_mean_and_what_suffices():
-    r2 = np.array([[0.1, 0.5, 0.6], [0.3, 0.4, 0.7], [0.2, 0.6, 0.9]])
-    params = [{"n_genes": number} for number in (2, 8, "auto")]
-    values = {"test_r2": r2, "n_selected": np.array([[2, 8, 8], [2, 8, 2], [2, 8, 8]])}
-    settings = {"estimator": {"class": "SparseBottleneckRegressor", "params": {"n_components": 2}}, "scaling": "fold"}
-    folds = [(np.arange(1), np.arange(1, 4))] * 3  # three test cells for each training cell
-    record = results.Record("cross-validation", "a", "b", params, 0, settings, folds, values)
-    expected = np.c_[[0.3, 0, 0.5 - r2[:, 2].mean()], r2.std(0, ddof=1), [2, 8, 6]]
-    table = genes_table(record)
-    np.testing.assert_allclose(table[["behind", "sd", "genes"]], expected, atol=1e-12)
-    assert table.index[table.suffices] == [2], "0.3 ± 0.32 behind; 0.3 ± 0.1 if folds were independent"

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_up import changed
+from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
 from sbnn import SparseBottleneckRegressor, SparseReducedRankRegression, paper_folds, stability_selection
@@ -41,6 +42,8 @@ def test_an_interpretation_is_of_cells_that_were_not_fitted(data, tmp_path, monk
     with monkeypatch.context() as patch:
         patch.setattr(SparseBottleneckRegressor, "fit", lambda *_: pytest.fail("fitted again"))
         interpret_held_out(MODEL, data, halves, results=path)
+    with pytest.raises(ValueError, match="another estimator"):
+        interpret_held_out(clone(MODEL).set_params(n_genes=9), data, halves, results=path)
     other = changed(data, Y=data.Y[::-1].copy())
     with pytest.raises(ValueError, match="halves: expected a record of the same data"):
         interpret_held_out(MODEL, other, halves, results=path)

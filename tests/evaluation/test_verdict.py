@@ -112,18 +112,6 @@ def test_outputs_are_tested_one_by_one(data, rng):
         outputs_table(drop_details(record), mixed)
 
 
-def test_the_interval_is_that_of_nadeau_and_bengio():
-    d = np.array([0.01, 0.03, -0.02, 0.05, 0.04])
-    found, half = corrected_difference(d, 0.25), 2.7764451 * np.sqrt(d.var(ddof=1) * (1 / 5 + 0.25))
-    assert (found.mean, found.n, found.se) == pytest.approx((0.022, 5, half / 2.7764451))
-    assert (found.low, found.high) == pytest.approx((0.022 - half, 0.022 + half))
-    assert str(found) == f"+0.022 [{found.low:+.3f}, {found.high:+.3f}]"
-    expected, usual = stats.ttest_1samp(d, 0), corrected_difference(d, 0)
-    assert (usual.low, usual.high, usual.p) == pytest.approx((*expected.confidence_interval(), expected.pvalue))
-    assert corrected_difference([0, 0, 0], 0.25)[:5] == (0, 0, 0, 0, 1)
-    assert corrected_difference([0.5, 0.5], 0.25).p == 0
-
-
 def test_records_are_paired_fold_by_fold():
     cells, others = (simulate_ephys_types(120, random_state=seed) for seed in (0, 1))
     folds = repeated_donor_folds(cells, 3, (0, 1))

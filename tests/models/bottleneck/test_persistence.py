@@ -112,8 +112,8 @@ def test_a_header_or_a_tensor_of_another_kind_is_refused(parts, tmp_path):
         ("flat_output", True, "flat_output: there are 2 outputs"), ("library_size", -1.0, "library_size"),
         ("output_names", ["a"], "names: expected"), ("history", {"loss": [[1]]}, "history: expected numbers and text"),
         ("params", {"n_genes": 10}, "n_genes"), ("params", {"n_threads": 10**9}, "n_threads.* 1024"),
-        ("params", {"device": "meta"}, "device: expected one of"),
-        ("params", {"distillation": {"n_tree": 1}}, "n_tree"), ("more", 1, "more"), ("flat_output", 0, "another type: .'flat_output'"),
+        ("params", {"device": "meta"}, "device: expected one of"), ("flat_output", 0, "another type: .'flat_output'"),
+        ("params", {"distillation": {"n_tree": 1}}, "n_tree"), ("more", 1, "more"),
     ):  # fmt: skip
         value = header["params"] | value if entry == "params" else value
         with pytest.raises(ValueError, match=f"{REFUSED}.*{message}"):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sbnn.models.bottleneck.network import BottleneckNetwork
-from sbnn.models.bottleneck.protocols.paper import cluster_outputs, paper_stages, pretraining_cells
+from sbnn.models.bottleneck.protocols.paper import cluster_outputs, paper_stages
 from sbnn.models.bottleneck.training import Stage, Trainer, one_cycle
 
 
@@ -101,22 +101,15 @@ def test_clusters_of_outputs():
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 1, 2], [60, 50, 4])
     Y = (rng.normal(size=(3, 4)) * 20)[labels] + rng.normal(size=(114, 4))
-    found = cluster_outputs(Y, n_clusters=3, min_cells=10, random_state=0)
+    found = cluster_outputs(Y, 3, 0)
     assert set(found[labels == 2]) == {-1}, "a cluster of 4 cells is dropped"
     assert len(set(found[labels == 0])) == len(set(found[labels == 1])) == 1 and set(found) == {-1, 0, 1}
-
-
-def test_pretraining_trains_on_sixty_of_a_hundred_labelled_cells():
-    labels = np.repeat([0, -1, 1], [70, 20, 30])
-    train, watched = pretraining_cells(labels, np.random.RandomState(0))
-    assert (len(train), len(watched)) == (60, 40)
-    np.testing.assert_array_equal(np.sort(np.append(train, watched)), np.flatnonzero(labels >= 0))
 
 
 def test_fewer_clusters_where_there_is_less():
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # scikit-learn warns of more clusters than different cells
-        assert cluster_outputs(np.repeat([[0.0, 1.0], [2.0, 3.0]], 50, axis=0), random_state=0).max() == 1
-    assert cluster_outputs(np.repeat([[0.0], [1.0]], 50, axis=0), n_clusters=20, random_state=0).max() == 1
+        assert cluster_outputs(np.repeat([[0.0, 1.0], [2.0, 3.0]], 50, axis=0), 20, 0).max() == 1
+    assert cluster_outputs(np.repeat([[0.0], [1.0]], 50, axis=0), 20, 0).max() == 1
     Y = np.random.default_rng(0).normal(size=(60, 2))
-    assert cluster_outputs(Y, n_clusters=20, random_state=0).max() <= 2, "at least 20 cells a cluster on average"
+    assert cluster_outputs(Y, 20, 0).max() <= 2, "at least 20 cells a cluster on average"

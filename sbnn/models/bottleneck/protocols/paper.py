@@ -79,18 +79,18 @@ def paper_stages(group_lasso=0.1, pretraining=True, epochs=(50, 50, 50, 100), le
 
 def pretraining_labels(model, target, random):
     """Cluster labels of the training cells, -1 for none; None with fewer than two clusters."""
-    labels = cluster_outputs(target.cpu().numpy(), model.n_clusters, random_state=random)
+    labels = cluster_outputs(target.cpu().numpy(), model.n_clusters, random)
     if labels.max() < 1:
         warnings.warn(f"no pretraining: fewer than two clusters have {LEAST_CELLS} cells or more", stacklevel=5)
         return None
     return labels
 
 
-def cluster_outputs(Y, n_clusters=20, min_cells=LEAST_CELLS, random_state=None):
+def cluster_outputs(Y, n_clusters, random_state):
     """K-means clusters of standardised outputs, labels 0, 1, ... of shape (n,); -1 for the cells of small clusters."""
-    n_clusters = max(1, min(n_clusters, len(Y) // (2 * min_cells), len(np.unique(Y, axis=0))))
+    n_clusters = max(1, min(n_clusters, len(Y) // (2 * LEAST_CELLS), len(np.unique(Y, axis=0))))
     labels = KMeans(n_clusters, n_init=50, random_state=random_state).fit(Y).labels_
-    large = np.flatnonzero(np.bincount(labels) >= min_cells)
+    large = np.flatnonzero(np.bincount(labels) >= LEAST_CELLS)
     new = np.full(labels.max() + 1, -1)
     new[large] = np.arange(len(large))
     return new[labels]
