@@ -4,16 +4,11 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import sparse
 
 from sbnn import LeaveOneOutRidge
 from sbnn.data.checks import (
-    check_given_once,
     check_outliers,
     dates_among,
-    kind_of_expression,
-    warn_of_log_values,
-    warn_of_raw_counts,
 )
 from sbnn.data.paired import as_paired, paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
@@ -21,37 +16,6 @@ from sbnn.data.readers.tables import read_tables
 from sbnn.data.screens import screen
 from sbnn.data.typed_cells import typed_cells
 from sbnn.evaluation.folds import folds_of, later_fold
-
-
-@pytest.fixture
-def deep(rng):
-    """Counts of 50 cells x 30 genes, up to some hundred."""
-    return rng.poisson(rng.gamma(1, 20, 30), (50, 30))
-
-
-@pytest.fixture
-def shallow(rng):
-    """Counts of 50 cells x 30 genes, mostly 0 and 1."""
-    return rng.poisson(0.3, (50, 30)) + 3 * (rng.uniform(size=(50, 30)) > 0.98)
-
-
-@pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
-def test_raw_counts_and_log_values_are_distinguished(deep, shallow, form):
-    logs = np.log2(deep + 1)
-    share = np.floor(1000 * np.mean(logs == np.rint(logs))) / 10
-    for counts, about in ((deep, rf"from 0 to {deep.max()}, 100 % of them whole"), (shallow, "log-transform it")):
-        with pytest.warns(UserWarning, match=f"X looks like raw counts .*{about}"):
-            warn_of_raw_counts(form(counts), "X", "log-transform it")
-    for values, about in ((logs, f"{logs.max():g}, {share:g} %"), (np.rint(logs), f"{np.rint(logs).max():g}, 100 %")):
-        with pytest.warns(UserWarning, match=f"source .* from 0 to {about} of them whole numbers"):
-            warn_of_log_values(form(values), "source")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for values in (logs, deep - deep.mean(0), (shallow > 0).astype(int), -deep):
-            warn_of_raw_counts(form(values), "X", "log-transform it")
-        for counts in (deep, shallow):
-            warn_of_log_values(form(counts), "source")
-            assert [kind_of_expression(counts - less)[0] for less in (0, 0.5)] == ["counts", "log"]
 
 
 @pytest.mark.parametrize("n_genes", [5, 200])  # in one block and in several
@@ -63,14 +27,6 @@ def test_values_beyond_arithmetic_are_refused_by_cell_and_gene(rng, n_genes, val
         check_outliers(X, "X", [f"c{i}" for i in range(40)], [f"g{j}" for j in range(n_genes)])
 
 
-@pytest.mark.parametrize("value", [1e8, -1e8])
-def test_an_outlier_is_named(rng, value):
-    Y = rng.normal(size=(40, 3))
-    Y[7, 1] = value
-    with pytest.warns(UserWarning, match=re.escape(f"Y: {value:g} of cell 'c7', column 'Tau' is more than 1e+06 SD")):
-        check_outliers(Y, "Y", [f"c{i}" for i in range(40)], ["a", "Tau", "b"])
-
-
 def test_rare_genes_and_great_units_are_no_outliers(rng):
     rare = np.zeros((40, 3))
     rare[5, 0] = 12.0  # one cell expresses it
@@ -80,18 +36,6 @@ def test_rare_genes_and_great_units_are_no_outliers(rng):
         warnings.simplefilter("error")
         for values in (rare, large, rng.standard_cauchy((1000, 3)), np.zeros((1, 3))):
             check_outliers(values, "X")
-
-
-def test_expression_given_again_as_outputs_is_refused(rng):
-    X = rng.normal(size=(40, 6)).astype("f4")
-    for Y in (X, X[:, [4, 1]], X.astype(float), np.column_stack([X[:, :2], np.ones(40)])):
-        with pytest.raises(ValueError, match="outputs are columns of X"):
-            check_given_once(X, Y)
-    other = X[:, :2].copy()
-    other[-1, 1] += 1
-    for Y in (other, X[:, :1], X[::-1], np.ones((40, 2))):
-        check_given_once(X, Y)
-    check_given_once(np.sign(X[:2]), np.array([[1, -1], [-1, 1]]))  # z-scores of two cells
 
 
 def tables():

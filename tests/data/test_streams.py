@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import anndata
 import h5py
@@ -140,3 +141,18 @@ def test_a_part_of_a_mapped_file_is_guarded_like_the_whole(data, tmp_path):
     os.truncate(tmp_path / "counts.bin", 16_384)
     with pytest.raises(OSError, match=r"source: the file .*counts.bin was .*replaced"):
         stream.columns(np.arange(40))
+
+
+def resident():
+    """Bytes in memory now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory in use is known on Linux alone")
+def test_what_was_read_of_a_mapped_file_does_not_stay_in_memory(tmp_path):
+    np.zeros((8000, 2000), "f4").tofile(tmp_path / "x.bin")  # 64 MB
+    source = np.memmap(tmp_path / "x.bin", "f4", "r", shape=(8000, 2000))
+    for part in (source, np.asarray(source)):
+        before, stream = resident(), ExpressionStream(part, block_size=200)
+        stream.columns(np.array([1]))
+        assert resident() - before < 2**24

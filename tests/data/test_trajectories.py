@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from sbnn.data.trajectories import as_trajectories, prior_matrix, trajectories
+from sbnn.data.trajectories import as_trajectories, trajectories
 
 TIMES = [0.0, 1.0, 3.0]
 
@@ -86,18 +86,3 @@ def test_wrong_values_names_and_objects_are_refused(values):
     values[1, 2, 0] = np.nan
     with pytest.raises(ValueError, match="cell '1_2', column 'A'"):
         trajectories(values, TIMES, ["A", "B"])
-
-
-def test_a_prior_is_matched_by_name():
-    genes = np.array(["A", "B", "C"])
-    table = pd.DataFrame([[0, -1], [1, 0]], ["C", "A"], ["B", "C"])
-    np.testing.assert_array_equal(prior_matrix(table, genes), [[0, 1, 0], [0, 0, 0], [0, 0, -1]])
-    for wrong in (np.zeros((3, 2)), np.full((3, 3), np.nan), pd.DataFrame("x", genes, genes)):
-        with pytest.raises(ValueError, match="prior: expected signs|prior: expected shape"):
-            prior_matrix(wrong, genes)
-    for names in ("AZ", "AA"):
-        with pytest.raises(ValueError, match=f"prior: {names[1]} unknown or repeated"):
-            prior_matrix(pd.DataFrame(0, [*names], ["A", "B"]), genes)
-    with pytest.raises(ValueError, match="A -> B has 0.3 and others 1"):
-        prior_matrix(np.array([[0, 0.3, 0], [0, 0, -1], [0, 0, 0]]), genes)
-    np.testing.assert_array_equal(prior_matrix(-0.5 * np.eye(3), genes), -0.5 * np.eye(3))

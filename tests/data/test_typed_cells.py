@@ -58,24 +58,3 @@ def test_an_anndata_of_another_maker_and_one_from_a_file(adata, tmp_path):
     assert as_typed(back) is back
     with pytest.raises(TypeError, match="^data: .*DataFrame"):
         as_typed(TABLE)
-
-
-def test_what_does_not_fit_is_named():
-    for changes, argument in (
-        ({"X": TABLE.replace(1, np.inf)}, "X: .*'c1'.*'tau'"),
-        ({"X": TABLE.set_axis(["a", "b", "c", "a"], axis=0)}, "X: .* cell names, .*: a"),
-        ({"X": TABLE.set_axis(["a", "b", "a"], axis=1)}, "X: .* feature names, .*: a"),
-        ({"labels": LABELS.iloc[1:]}, "labels: .* c4"), ({"units": {"ri": "MOhm"}}, "units: .* ri"),
-        ({"families": {"a": ["sag", "tau"]}}, "families: .*vrest"),
-        ({"families": {"a": ["sag", "tau", "vrest"], "b": ["sag"]}}, "families: .*once"),
-        ({"families": {"a": ["sag", "tau", "vrest", "lost"]}}, "families: .*vrest"),
-    ):  # fmt: skip
-        with pytest.raises(ValueError, match=argument):
-            typed_cells(**{"X": TABLE, "labels": LABELS} | changes)
-
-
-def test_cells_without_values_are_named():
-    empty = TABLE.astype(float)
-    empty.loc["c1"] = np.nan
-    with pytest.warns(UserWarning, match="X: 1 of 4 cells have no value.*: c1"):
-        typed_cells(empty)
