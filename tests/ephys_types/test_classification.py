@@ -11,17 +11,11 @@ from sbnn import typed_cells
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import as_typed
 from sbnn.ephys_types.classification import (
-    calibration,
-    confusion_counts,
     cross_validate_classifier,
-    repeat_means,
-    repeats_of,
     scores,
-    scores_within,
 )
 from sbnn.evaluation import folds as donors
 from sbnn.evaluation.folds import repeated_donor_folds
-from sbnn.results import Record
 
 
 @pytest.fixture(scope="module")
@@ -169,53 +163,3 @@ def test_all_that_decides_is_in_the_key(cells, folds, tmp_path):
     for bad in ({"target": "other"}, {"seed": 1}):
         with pytest.raises(ValueError, match="overwrite=True"):
             key(results=path, **bad)
-
-
-# -- records whose predictions are known -------------------------------------------------------------------------------
-
-
-def record():
-    """Two repeats of two folds of six cells: all right but cell 2 in both repeats and cell 0 in the second one."""
-    tests = [[0, 1, 2], [5, 4, 3], [0, 2, 4], [1, 3, 5]]
-    predicted = np.array([[0, 0, 0], [0, 1, 1], [1, 0, 1], [0, 1, 0]], dtype=np.int16)
-    sure = np.array([[0.95, 0.85, 0.6], [0.95, 0.85, 0.85], [0.6, 0.6, 0.85], [0.95, 0.95, 0.95]], dtype=np.float32)
-    first = np.where(predicted == 0, sure, 1 - sure)
-    probabilities = [list(np.stack([first, 1 - first], axis=2))]
-    values = {"test_predictions": [list(predicted)], "test_probabilities": probabilities}
-    values |= {"classes": np.array(["a", "b"])} | {
-        "true": np.array(["a", "a", "b", "b", "b", "a"]),
-        "repeats": np.array([7, 7, 3, 3]),
-    }
-    values["macro_f1"] = np.array([[0.5], [0.7], [0.8], [0.8]])
-    folds = [(np.setdiff1d(np.arange(6), test), np.array(test)) for test in tests]
-    return Record("classification", "tiny", "s", [{}], folds=folds, values=values)
-
-
-def test_repeats_are_separate_and_cells_keep_their_places():
-    (cells, true, predicted, _), (others, *_) = repeats_of(record())
-    assert list(cells) == [0, 1, 2, 5, 4, 3] and list(others) == [0, 2, 4, 1, 3, 5]
-    assert list(true) == ["a", "a", "b", "a", "b", "b"] and list(predicted) == ["a", "a", "a", "a", "b", "b"]
-    np.testing.assert_allclose(repeat_means(record()), [0.6, 0.8])
-    np.testing.assert_allclose(confusion_counts(record()), [[2.5, 0.5], [1, 2]])  # true by predicted
-
-
-def test_calibration_compares_confidence_with_hits():
-    table, error = calibration(record())
-    expected = [[0.6, 0, 3 / 12], [0.85, 1, 4 / 12], [0.95, 1, 5 / 12]]
-    np.testing.assert_allclose(table[["confidence", "accuracy", "share"]], expected, rtol=1e-6)
-    assert error == pytest.approx((3 * 0.6 + 4 * 0.15 + 5 * 0.05) / 12)
-    certain = record()
-    certain.test_probabilities[0][1][0] = [1, 0]
-    assert len(calibration(certain)[0]) == 3, "a probability of 1 is in the last bin"
-
-
-def test_scores_within_groups_are_of_their_cells_alone():
-    table = scores_within(record(), np.array(["x", "x", "x", "y", "y", "z"]))
-    assert list(table.index[:2]) == ["x", "y"] and list(table["cells"]) == [3, 2, 1]
-    # x: a a b -> a a a, then b a a; F1 of a is 0.8 and 0.5, that of b is 0
-    assert table.loc["x", "macro_f1"] == pytest.approx((0.4 + 0.25) / 2)
-    assert table.loc["x", "accuracy"] == pytest.approx((2 / 3 + 1 / 3) / 2)
-    assert table.loc["x", "accuracy_sd"] == pytest.approx(1 / 3 / np.sqrt(2))
-    assert table.loc["y", ["macro_f1", "accuracy", "classes", "smallest"]].tolist() == [1, 1, 1, 2]
-    assert table.loc["x", "smallest"] == 1
-    assert scores_within(record(), record().true).loc["b", "macro_f1"] == pytest.approx(0.8), "not half, 0 of a"

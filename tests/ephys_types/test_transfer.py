@@ -11,8 +11,7 @@ from sbnn.ephys_types import TransferAttentionClassifier, ZeroShotClassifier
 from sbnn.ephys_types.base import FeatureScaling
 from sbnn.ephys_types.family_attention import LEARNING_RATE
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
-from sbnn.ephys_types.transfer import SourcePriorClassifier, _moved, align, own_scale, physiological_scale, two_experts
-from sbnn.ephys_types.transfer_evaluation import _drawn
+from sbnn.ephys_types.transfer import SourcePriorClassifier, _moved, align, own_scale, two_experts
 
 SHIFT = np.array([0.8, -1.0, 0.5, 0.0, 0.6])
 CENTRES = np.array([[3.0, 0, 0, 0, 0], [0, 3.0, 0, 1, 0], [0, 0, 3.0, 0, 1]])
@@ -43,19 +42,6 @@ def test_the_most_probable_of_several_solutions_is_taken(n_known):
     assert (align(source, codes, target, known)[2].argmax(1) == types).mean() > 0.95
     wrong = np.where(np.arange(500) < 30, (types + 1) % 3, -1)  # what is known is taken as it is
     np.testing.assert_array_equal(align(source, codes, target, wrong)[2][:30], np.eye(3)[wrong[:30]])
-
-
-def test_scales():
-    names = ["tau", "sag", "fi_fit_slope", "adapt_hero", "other"]
-    X = np.array([[0.02, 0.1, 0.25, -0.008, 5.0], [-1.0, -1.0, -1.0, np.nan, np.nan]])
-    scaled = physiological_scale(X, names)
-    np.testing.assert_allclose(scaled[0], [np.log(0.02), np.log(0.12), 0.5, -0.2, 5.0])
-    np.testing.assert_allclose(scaled[1], [np.log(1e-3), np.log(0.025), 0, np.nan, np.nan])
-    few = np.array([[0.0], [1], [2], [3], [np.nan]])
-    assert own_scale(few, few)[-1] == 0
-    x = np.random.default_rng(0).normal(3, 7, size=(10_000, 1))
-    assert abs(own_scale(x, x).std() - 1) < 0.03
-    np.testing.assert_array_equal(own_scale(x + 100, x), 4.0)
 
 
 def test_a_target_of_other_shares_is_classified_better_with_the_shift():
@@ -99,17 +85,6 @@ def test_sources_that_cannot_be_used_are_named():
         SourcePriorClassifier().fit(source, codes, source=(source[codes < 2], codes[codes < 2]))
     with pytest.raises(ValueError, match="two cells"):
         ZeroShotClassifier().fit(source[:4], [0, 0, 1, 2], source)
-
-
-def test_labelled_cells_hold_every_type():
-    types = np.repeat(["a", "b"], [80, 3])
-    for seed in range(20):
-        known, others = _drawn(np.arange(83), types, 9, np.random.default_rng(seed))
-        assert (types[known] == "b").sum() >= 2 and len(known) == 9
-        assert sorted([*known, *others]) == list(range(83))
-    assert [len(part) for part in _drawn(np.arange(83), types, None, None)] == [83, 0]
-    with pytest.raises(ValueError, match="sizes: 3 labelled"):
-        _drawn(np.arange(83), types, 3, np.random.default_rng(0))
 
 
 def test_a_type_is_moved_half_of_its_own_way_at_ten_labelled_cells():
