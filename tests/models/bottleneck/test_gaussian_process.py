@@ -67,8 +67,11 @@ def test_the_process_of_some_genes_is_that_of_all_with_the_others_switched_off()
     np.testing.assert_allclose(some.predict(some.X), process.predict(process.X))
 
 
-def test_the_genes_that_matter_are_left():
+def test_the_genes_that_matter_are_left(monkeypatch):
     X, Y = make(n=150, p=40, dtype=torch.float32)
+    left, keep = [], RelevanceProcess.keep
+    monkeypatch.setattr(RelevanceProcess, "keep", lambda self, genes: left.append(len(genes)) or keep(self, genes))
     assert most_relevant(RelevanceProcess(X, Y, SETTINGS), 2).tolist() == [0, 1]
+    assert left == [28, 19, 13, 9, 6, 4], "seven in ten are left each time"
     for n_genes in (40, 50):
         assert most_relevant(RelevanceProcess(X, Y, SETTINGS), n_genes).tolist() == list(range(40))
