@@ -107,7 +107,8 @@ ARGUMENTS = {
     "counts": {"help": "raw counts of your screen: cells x genes (CSV, TSV), 10x .h5 or .h5ad"},
     "--guides": {"required": True, "help": "table of cells: their perturbation, or counts of guides named TARGET_1"},
     "--control": {"required": True, "help": "perturbation of the cells in which nothing was perturbed"},
-    "--latents": {"type": at_least_one, "default": 10, "help": "number of latents (default: 10)"},
+    "--latents": {"type": at_least_one, "nargs": "+", "default": 10, "help":
+                  "number of latents (default: 10); held-out cells choose among several"},
     "--abstain": {"type": float, "help": "call cells unknown if far from the training cells or less probable"},
 }  # fmt: skip
 OUT = {"map": "map.csv", "ephys-types": "types.csv", "traces": "traces.csv", "network": "network", "screen": "screen"}

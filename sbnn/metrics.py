@@ -2,14 +2,14 @@
 
 import numpy as np
 
+from sbnn.errors import naming
+
 __all__ = ["feature_r2", "pooled_r2", "smallest_sufficient"]
 
 
 def _numbers(argument, values):
-    try:
+    with naming(f"{argument}: expected an array of numbers"):
         return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{argument}: expected an array of numbers; {error}") from error
 
 
 def _sums_of_squares(Y_true, Y_pred, Y_mean):

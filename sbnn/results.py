@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from sbnn.errors import attempt, naming
 from sbnn.plain import decode, encode, read_pickle
 
 __all__ = ["Record", "load", "load_folder", "results_folder", "save"]
@@ -82,6 +83,10 @@ class Record:
     values: dict = field(default_factory=dict)
     versions: dict = field(default_factory=library_versions)
 
+    def __post_init__(self):
+        """Refuse parameters that are exchanged."""
+        _check(self)
+
     def __getattr__(self, name):
         # Only called when normal look-up fails; `values` itself may be missing while unpickling or copying.
         values = self.__dict__.get("values", {})
@@ -106,6 +111,7 @@ class Record:
                 rows[name] = value.T.ravel()
         return rows
 
+    @naming("point, name: expected the position of a grid point and the name of a parameter")
     def parameter(self, point, name, default=None):
         """Parameter of a grid point, also if it is set on the estimator of the whole grid."""
         shared = self.settings.get("estimator", {}).get("params", {})
@@ -123,6 +129,7 @@ class Record:
             raise KeyError(f"{len(hits)} of {len(self.params)} grid points match {params}; they are {self.params}")
         return hits[0]
 
+    @naming("n_genes, params: expected a number and parameters of some grid points, of a record with n_selected")
     def best_with_at_most(self, n_genes, **params):
         """Position of the grid point with the largest number of selected genes up to `n_genes`.
 
@@ -173,6 +180,7 @@ def require(record, argument, names, other=None):
         raise ValueError(f"{argument}: expected a record of the same data as the others, {there}, got {here}")
 
 
+@naming("saved_models, dataset: expected a folder and the name of a data set")
 def results_folder(saved_models, dataset, fast=False):
     """Folder of the results of a data set; quick runs have a separate one, so that they replace nothing."""
     return Path(saved_models) / (f"{dataset}-fast" if fast else dataset)
@@ -269,7 +277,6 @@ def load(path):
     try:
         entries = read_pickle(_content(whole))
         record = Record(**{name: decode(value, len(whole)) for name, value in entries.items()})
-        _check(record)
     except Exception as error:  # whatever a damaged or hostile file brings about
         raise ValueError(f"{path} is not a record of sbnn that can be read: {error or 'out of memory'}") from error
     return record
@@ -298,7 +305,8 @@ def load_folder(folder, prefix="", data_of=lambda record: (record.dataset, recor
     ValueError
         If they are of different data, which must not be compared, or one cannot be read.
     """
-    records = {path.stem.removeprefix(prefix): load(path) for path in sorted(Path(folder).glob(f"{prefix}*.pickle"))}
+    paths = sorted(attempt("folder: expected the path of a folder", Path, folder).glob(f"{prefix}*.pickle"))
+    records = {path.stem.removeprefix(prefix): load(path) for path in paths}
     if not records:
         trial = f"; those of a quick run are in {folder}-fast" if Path(f"{folder}-fast").is_dir() else ""
         raise FileNotFoundError(f"no results in {folder}: run the notebooks, or `sbnn fit`, first{trial}")

@@ -7,14 +7,14 @@ import colorsys
 import re
 import warnings
 from collections.abc import Iterable, Mapping
-from contextlib import contextmanager
 from dataclasses import fields
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
+
+from sbnn.errors import attempt, check_among, check_number, naming  # noqa: F401 -- the simplest checks of arguments
 
 UNKNOWN = "unknown"  # cells without a known group
 GREY = "#808080"  # of unknown cells
@@ -36,29 +36,6 @@ FEWEST_NUMBERED = 8  # cells by which IDs are recognised
 MOST = 1e9  # of a setting: beyond, numbers overflow or nothing ends
 
 
-def check_number(name, value, kind, low=-np.inf, high=np.inf):
-    """Refuse a parameter that is not a finite number within bounds, a whole one if `kind` is int, naming it."""
-    is_number = isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
-    if not is_number or not low <= value <= high or not np.isfinite(value):
-        text = f"{name} must be a finite number in [{low}, {high}]{', a whole one' if kind is int else ''}"
-        raise (ValueError if is_number else TypeError)(f"{text}, got {value!r}")
-
-
-def check_among(name, value, allowed):
-    """Refuse an option that is not among those allowed, naming it."""
-    if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name}: {value!r} is unknown, expected one of {list(allowed)}")
-
-
-@contextmanager
-def naming(expected):
-    """Prefix errors of numpy and pandas with the argument and the expected values."""
-    try:
-        yield
-    except (TypeError, ValueError, LookupError, AttributeError) as error:
-        raise (TypeError if isinstance(error, TypeError) else ValueError)(f"{expected}; {error}") from error
-
-
 class CheckedSettings:
     """Base class of settings: every field has the type of its default, and numbers lie between `_LEAST` and `_MOST`."""
 
@@ -69,15 +46,16 @@ class CheckedSettings:
         """Check the types and ranges of all fields."""
         for name, default in ((one.name, one.default) for one in fields(self)):
             value, several = getattr(self, name), isinstance(default, tuple)
+            values = attempt(f"{name}: expected several numbers, as {default}", tuple, value) if several else (value,)
             kind = type(default[0] if several else default)
             if kind in (int, float) or (default is None and value is not None):
                 kind = kind if kind is int else float
                 most = self._MOST.get(name, 1 if {"rate", "share"} & {*name.split("_")} and kind is float else MOST)
-                for number in value if several else (value,):
+                for number in values:
                     least = self._LEAST.get(name, int(kind is int))
                     check_number(name, number, kind, least, most)
                 # Python's own numbers, so that equal settings are stored alike.
-                object.__setattr__(self, name, tuple(map(kind, value)) if several else kind(value))
+                object.__setattr__(self, name, tuple(map(kind, values)) if several else kind(value))
             elif not isinstance(value, kind):
                 raise TypeError(f"{name}: expected {kind.__name__}, got {value!r}")
 
@@ -122,6 +100,7 @@ def check_labels(
     """Align labels with the cells; columns in `always` are added if missing, and those `if_given` become text."""
     given = pd.DataFrame(index=pd.Index(cells, dtype=object)) if given is None else given
     with naming("labels: expected a DataFrame with a row for each cell"):
+        given = given.to_frame() if isinstance(given, pd.Series) else given
         labels = given.set_axis(given.index.astype(str), axis=0)
     alone = labels.index.symmetric_difference(cells)
     if len(alone) or labels.index.has_duplicates:

@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from sbnn.data.checks import naming
 from sbnn.data.fingerprint import fingerprint_files
 
 OF_CELLS = {"latent", "latents", "outputs"}  # of a truth: true values that follow a subset of the cells
 
 
+@naming("name, source, sha256, files, dropped, truth, notes: expected text, dicts and sentences, see sbnn.paired")
 def about_data(*, name="custom", source="the user's data", sha256="", files=None, dropped=None, truth=None, notes=()):
     """Entries of ``uns["sbnn"]``; see `sbnn.paired`; the builders of other kinds take the same ones."""
     sha256 = sha256 or (fingerprint_files(files) if files else "")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sbnn.data.registry import FILES, DataIntegrityError, FoundFile, Search, check_file, locate_file, search_places
+from sbnn.errors import check_among
 
 #: What data sets are for: genes that predict a second measurement of the same cells, electrophysiology that predicts
 #: the type of a cell, perturbations that shift latents, or expression over time from which a gene network is learned.
@@ -98,8 +99,7 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
     DataIntegrityError
         A file that is truncated or altered.
     """
-    if name not in [*DATASETS]:
-        raise ValueError(f"data set {name!r} is unknown; there are {', '.join(DATASETS)}")
+    check_among("data set", name, DATASETS)
     dataset = DATASETS[name]
     module, function = dataset.reader.rsplit(".", 1)
     read, options = getattr(import_module(f"sbnn.data.{module}"), function), dataset.options | options
@@ -169,9 +169,9 @@ def default_dataset(
     DataIntegrityError
         A file of the real data is truncated or altered; simulated data do not replace it.
     """
+    check_among("study", study, STUDIES)
+    check_among("dataset", name, ("auto", *names_of(study)))
     wanted = _REAL[study] if name == "auto" else name
-    if wanted not in names_of(study):
-        raise ValueError(f"dataset: {wanted!r} is unknown, expected auto or one of {', '.join(names_of(study))}")
     try:
         found = find_dataset(wanted, Search(path, download, verbose))
     except FileNotFoundError as error:

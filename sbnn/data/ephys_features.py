@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from sbnn.data.checks import naming
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.typed_cells import as_typed, typed_cells
 
@@ -64,10 +65,8 @@ def to_shared_features(data):
 
     Raises
     ------
-    KeyError
-        Columns that are missing.
     ValueError
-        Values that look like another unit, which transfer would mistake for biology.
+        Columns that are missing; values that look like another unit, which transfer would take for biology.
     """
     cells, shared = as_typed(data), shared_feature_table()
     if list(cells.feature_names) == list(shared.index):
@@ -79,12 +78,13 @@ def to_shared_features(data):
     doubts += [f"{name} is in {units[name]}, not {unit}" for name, unit in others]
     if doubts:
         raise ValueError(f"{cells.name}: values in another unit than those of the release? {'; '.join(doubts)}")
-    if shared.index.isin(table.columns).sum() > shared["mouse"].isin(table.columns).sum():
-        values = table[list(shared.index)]
-    else:
-        column, minus = (table.assign(**{"": 0.0})[list(shared[name])].to_numpy() for name in ("mouse", "minus"))
-        values = (column - minus) * shared["factor"].to_numpy() + shared["offset"].to_numpy()
-        values = pd.DataFrame(values, table.index, shared.index)
+    human = shared.index.isin(table.columns).sum() > shared["mouse"].isin(table.columns).sum()
+    with naming("data: expected all electrophysiological features of the mouse or of the human release"):
+        table = table.assign(**{"": 0.0})
+        values = table[list(shared.index if human else shared["mouse"])].set_axis(shared.index, axis=1)
+        if not human:
+            values = (values - table[list(shared["minus"])].to_numpy()) * shared["factor"].to_numpy()
+            values += shared["offset"].to_numpy()
     parameters = {"shared features of": cells.sha256, "features": list(shared.index)}
     return _derived(data, values, shared["family"], shared["unit"].to_dict(), "shared", parameters)
 

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.integrate import solve_ivp
 from scipy.special import expit
 
-from sbnn.data.checks import check_among, check_names, check_number, naming, some
+from sbnn.data.checks import attempt, check_among, check_names, check_number, naming, some
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.rate_equations import And, Or, Regulation, parse_rate_equation, regulations
 from sbnn.data.trajectories import as_trajectories, trajectories
@@ -91,8 +91,9 @@ class GeneNetwork:
 
     def __post_init__(self):
         """Validate, and arrange the logic for evaluation."""
-        names = check_names(self.gene_names, "gene_names", "gene", len(self.gene_names))
-        acting = [(edge.regulator, gene) for edge, gene in self.edges]
+        with naming("gene_names, logic: expected names, and a Regulation, And or Or of every gene that has regulators"):
+            names = check_names(self.gene_names, "gene_names", "gene", len(self.gene_names))
+            acting = [(edge.regulator, gene) for edge, gene in self.edges]
         wrong = [edge for edge, _ in self.edges if not (0 < edge.ec50 < 1 and 0 < edge.exponent < np.inf)]
         wrong += [f"{edge} twice" for edge, times in Counter(acting).items() if times > 1]
         wrong += sorted({gene for edge in acting for gene in edge} - {*names})
@@ -128,6 +129,7 @@ class GeneNetwork:
         random_state : int
         """
         check_number("n_genes", n_genes, int, 3)
+        check_number("random_state", random_state, int, 0)
         rng = np.random.default_rng(random_state)
         n_inputs = max(round(0.2 * n_genes), 1)
         names = np.array([f"gene_{i:0{len(str(n_genes - 1))}d}" for i in range(n_genes)])
@@ -175,6 +177,7 @@ class GeneNetwork:
 
     def rates(self, values, kind="logic"):
         """Rates of change, (genes, ...), at values of the same shape; with a lag of genes and then of proteins."""
+        check_among("kind", kind, KINDS)
         genes, acting = np.split(values, 2) if kind == "lag" else (values, values)
         targets = self._rules(acting) if kind in ("logic", "lag") else self._rules.added(acting, kind)
         decay = 1.4 * genes / (genes + 0.4) if kind == "lag" else genes  # by an enzyme that saturates
@@ -182,7 +185,7 @@ class GeneNetwork:
         rates[~self.is_input] = targets - decay[~self.is_input]
         return np.concatenate([rates, (genes - acting) / _LAG]) if kind == "lag" else rates
 
-    @naming("times: expected two or more, which increase")
+    @naming("start, times: expected a number for every gene of each sample, and two or more times, which increase")
     def solve(self, start, times, kind="logic"):
         """Follow samples from their `start`, (samples, genes), over `times`, without noise; (samples, times, genes)."""
         times, close = np.asarray(times, dtype=np.float64), {"rtol": _TOLERANCE, "atol": _TOLERANCE}
@@ -218,6 +221,7 @@ class GeneNetwork:
         """
         check_among("kind", kind, KINDS)
         check_number("n", n, int, 1)
+        check_number("random_state", random_state, int, 0)
         check_number("noise", noise, float, 0)
         rng, of_noise = (np.random.default_rng(child) for child in np.random.SeedSequence(random_state).spawn(2))
         values = _solved(self, self.starts.draw(n, rng).tobytes(), tuple(times), kind)
@@ -231,7 +235,8 @@ class GeneNetwork:
     def starting_like(self, data):
         """Estimate the distribution of starting values from two or more samples of the same genes."""
         # The published training samples are not available; how they started is known from the test samples alone.
-        first = np.stack([of_sample[0] for of_sample in as_trajectories(data[:, self.gene_names]).values])
+        data = attempt("data: expected trajectories of the same genes", lambda: data[:, self.gene_names])
+        first = np.stack([of_sample[0] for of_sample in as_trajectories(data).values])
         mean, sd = first.mean(axis=0), np.maximum(first.std(axis=0, ddof=1), 0.01)
         offset = np.clip(mean - 0.5, -_LARGEST_OFFSET, _LARGEST_OFFSET)
         return replace(self, starts=Starts.of(self.is_input, mean, sd, offset))

@@ -10,7 +10,6 @@ from sklearn.utils import validation
 from sbnn.data import checks
 from sbnn.data.checks import check_given_once, check_outliers, check_same_cells, naming, some, warn_of_raw_counts
 from sbnn.data.objects import AnnDataLike, MuDataLike, StreamLike, dense, entry, obsm_table, with_outputs
-from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes, size_of_library
 
 COUNTS = "counts"  # layer of an AnnData
 ROUNDING = 1e-3  # by which a gene may be beyond the range of the training cells
@@ -111,6 +110,8 @@ def learn_library(model, X):
 
 def library_of(X, counts):
     """Library size that counts were normalised to, and the share of each gene; None if `X` is not from counts."""
+    from sbnn.data.preprocessing import shares_of_genes, size_of_library  # few have counts
+
     size = None if counts is None else size_of_library(X, counts)
     return size, None if size is None else shares_of_genes(counts)
 
@@ -195,6 +196,8 @@ def _values_of(model, X, counted, genes, needed):
             matrix = matrix[:, places] if sparse.issparse(matrix) else np.ascontiguousarray(matrix[:, places])
         matrix = validation.check_array(matrix, accept_sparse=("csr", "csc"), dtype=np.float64, input_name="X")
         if counted:
+            from sbnn.data.preprocessing import log2p1, normalize_library_size
+
             matrix = log2p1(normalize_library_size(matrix, size, cells=X.obs_names))
         elif size is not None:
             warn_of_raw_counts(matrix, "X", WRAP_COUNTS)

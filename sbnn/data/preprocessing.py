@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.validation import check_array, check_is_fitted, check_non_negative, validate_data
 
-from sbnn.data.checks import LARGEST_LOG, check_number, looked_at, naming, some
+from sbnn.data.checks import LARGEST_LOG, attempt, check_number, looked_at, naming, some
 from sbnn.data.objects import dense
 
 __all__ = ["Standardizer", "expression_pipeline", "log2p1", "normalize_library_size", "select_genes"]
@@ -77,6 +77,8 @@ def select_genes(counts, n_genes=1000, threshold=0, min_cells=10):
     ----------
     Andrews & Hemberg, Bioinformatics 35, 2865 (2019); Kobak & Berens, Nature Communications 10, 5416 (2019), Methods.
     """
+    for name, number in {"n_genes": n_genes, "threshold": threshold, "min_cells": min_cells}.items():
+        check_number(name, number, float, 0)
     mean_log2, frequency, eligible, position = positions_of_curve(counts, threshold, min_cells)
     low, high, whole, _ = looked_at(counts)
     if whole < 1 and high <= LARGEST_LOG:
@@ -94,10 +96,17 @@ def select_genes(counts, n_genes=1000, threshold=0, min_cells=10):
     return GeneSelection(selected, mean_log2, frequency, eligible, b, SLOPE, OFFSET, threshold)
 
 
+def _checked(counts):
+    """Counts as an array or sparse matrix of numbers of 0 or more."""
+    with naming("counts: expected numbers of 0 or more, cells x genes"):
+        counts = check_array(counts, accept_sparse=_SPARSE, input_name="counts")
+        check_non_negative(counts, "counts")
+    return counts
+
+
 def positions_of_curve(counts, threshold, min_cells):
     """Means, frequencies and `eligible` as in `GeneSelection`, and where the curve meets each gene (-inf: nowhere)."""
-    counts = check_array(counts, accept_sparse=_SPARSE, input_name="counts")
-    check_non_negative(counts, "select_genes (raw counts expected)")
+    counts = _checked(counts)
     n_cells, n_genes = counts.shape
     counts = sparse.csr_array(counts)
     above = counts.data > threshold
@@ -138,11 +147,11 @@ def normalize_library_size(counts, target=None, totals=None, cells=None):
         A cell without counts, negative or non-finite counts, or a total that is smaller than the counts of the cell.
     """
     cells = counts.index if isinstance(counts, pd.DataFrame) else cells
-    values = check_array(counts, accept_sparse=_SPARSE, input_name="counts")
-    check_non_negative(values, "library-size normalisation (counts expected)")
+    values = _checked(counts)
     counted = np.asarray(values.sum(axis=1, dtype=np.float64)).ravel()
     argument, text = ("counts", "have no counts") if totals is None else ("totals", "have more counts, or none")
-    totals = counted if totals is None else np.asarray(totals, dtype=np.float64)
+    with naming("totals: expected a number for each cell"):
+        totals = counted if totals is None else np.asarray(totals, dtype=np.float64).reshape(counted.shape)
     wrong = np.flatnonzero(~((totals >= counted) & (totals > 0)))
     if len(wrong):
         names = some(wrong if cells is None else cells[wrong])
@@ -195,7 +204,9 @@ def log2p1(x):
         logged = x.astype(np.float32)  # always a copy
         logged.data = log2p1(x.data)
         return logged
-    return np.log2(np.asarray(x, dtype=np.float32) + 1)
+    x = np.asarray(x, dtype=np.float32)
+    check_number("x", float(x.min(initial=0)), float, -1 + 1e-6)
+    return np.log2(x + 1)
 
 
 class _Transformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -211,7 +222,7 @@ class LibrarySizeNormalizer(_Transformer):
 
     def fit(self, X, y=None):
         """Learn the median total of counts (n_cells, n_genes)."""
-        counts = validate_data(self, X, accept_sparse=_SPARSE)
+        counts = attempt("X: expected counts, cells x genes", validate_data, self, X, accept_sparse=_SPARSE)
         check_non_negative(counts, "library-size normalisation (counts expected)")
         self.target_ = float(np.median(np.asarray(counts.sum(axis=1, dtype=np.float64))))
         return self
@@ -255,7 +266,8 @@ class Standardizer(_Transformer):
         return Z
 
     def _dense(self, X, reset):
-        return dense(validate_data(self, X, accept_sparse=_SPARSE, reset=reset, dtype=np.float64))
+        X = attempt("X: expected numbers", validate_data, self, X, accept_sparse=_SPARSE, reset=reset, dtype=np.float64)
+        return dense(X)
 
 
 def expression_pipeline(scale=True) -> Pipeline:

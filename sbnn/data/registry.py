@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import pooch
 from filelock import FileLock
 
+from sbnn.errors import attempt
+
 #: Seconds without a single byte after which a server counts as unreachable (name look-up and connection included).
 TIMEOUT = 3.0
 #: What GitHub's blob addresses are asked for: the file itself, which they would otherwise wrap in JSON.
@@ -100,7 +102,7 @@ class Search(NamedTuple):
 def search_places(path=None) -> dict[str, Path | None]:
     """List the local places in the order they are searched; ``None`` for one that is not set."""
     own, checkout = os.environ.get("SBNN_DATA"), checkout_folder()
-    places = {} if path is None else {"path": Path(path).expanduser()}
+    places = {} if path is None else {"path": attempt("path: expected a folder", Path, path).expanduser()}
     places["$SBNN_DATA"] = Path(own).expanduser() if own else None
     if checkout is not None:
         places |= {"data/": checkout / "data", "../shared/data": checkout.parent / "shared" / "data"}

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import pdist
 
-from sbnn.data.checks import MOST, OKABE_ITO, check_number
+from sbnn.data.checks import MOST, OKABE_ITO, attempt, check_number
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
@@ -84,8 +84,9 @@ def simulate_patchseq(
         Sizes out of range.
     """
     made = {"generator": "simulate_patchseq", "format": _FORMAT} | locals()
-    least = {"n_genes": 2, "n_true_genes": 1, "n_latent": 1, "n_types": 1, "n_families": 1, "n_outputs": 1}
-    most = {"n_true_genes": n_genes, "n_latent": n_true_genes, "n_families": n_types}
+    least = {"random_state": 0} | dict.fromkeys(("n_true_genes", "n_latent", "n_types", "n_families", "n_outputs"), 1)
+    least["n_genes"] = 2
+    most = {"n_true_genes": n_genes, "n_latent": n_true_genes, "n_families": n_types, "random_state": np.inf}
     for name, low in least.items():
         check_number(name, made[name], int, low, most.get(name, MOST))
     check_number("n_cells", n_cells, int, n_latent + 3, MOST)  # of fewer, a linear map of the latent fits all
@@ -157,7 +158,7 @@ def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, *
     donors = [f"donor {i + 1}" for i in rng.integers(0, n_donors, n_cells)]
     labels = adata.obs.loc[known, ["family", "type"]].assign(donor=donors).rename_axis("cell")
     tables = {"counts": counts[known], "outputs": outputs, "labels": labels, "new_counts": counts.drop(columns=known)}
-    paths = {name: Path(folder) / f"{name}.csv" for name in tables}
+    paths = {name: attempt("folder: expected its path", Path, folder) / f"{name}.csv" for name in tables}
     for name, table in tables.items():
         write_atomically(table.to_csv().encode(), paths[name])
     return paths

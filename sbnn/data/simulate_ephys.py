@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from sbnn.data.checks import check_number
 from sbnn.data.ephys_features import HUMAN, MOUSE, feature_table, shared_feature_table
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.typed_cells import typed_cells
@@ -50,6 +51,8 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     The 27 shared features come first, of 43 in 11 families (human) or 31 in 7 (mouse). Protocols go missing, and with
     them all features of their families. Culture shifts human cells, and is more frequent in some types.
     """
+    check_number("n_cells", n_cells, int, 1)
+    check_number("random_state", random_state, int, 0)
     rng = np.random.default_rng([random_state, SPECIES.index(species)])
     types = rng.permutation(_types(n_cells, _TYPES[species].dropna().sort_values(ascending=False)))
     n_donors = max(4, n_cells // _CELLS_PER_DONOR[species])

@@ -59,9 +59,10 @@ def simulate_perturbations(
         Numbers out of range.
     """
     made = {"generator": "simulate_perturbations", "format": FORMAT} | locals()
-    least = {"n_latents": 1, "n_genes": HIDDEN[-1], "n_cells_per": 1, "n_perturbations": 1, "n_control": 0}
-    most = {"n_latents": HIDDEN[0], "most_targets": n_latents if density is None else MOST}
-    for name, low in (least | {"most_targets": 1}).items():
+    least = {"n_latents": 1, "n_genes": HIDDEN[-1], "n_cells_per": 1, "n_perturbations": 1, "most_targets": 1}
+    least |= {"n_control": 0, "random_state": 0}
+    most = {"n_latents": HIDDEN[0], "most_targets": n_latents if density is None else MOST, "random_state": np.inf}
+    for name, low in least.items():
         check_number(name, made[name], int, low, most.get(name, MOST))
     for name, low, high in (("shift", -MOST, MOST), ("shift_sd", 0, MOST), ("density", 0, 1)):
         check_number(name, 0.0 if made[name] is None else made[name], float, low, high)

@@ -13,7 +13,14 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sbnn.data.checks import VALUES_LOOKED_AT, check_names, check_number, warn_of_log_values, warn_of_raw_counts
+from sbnn.data.checks import (
+    VALUES_LOOKED_AT,
+    attempt,
+    check_names,
+    check_number,
+    warn_of_log_values,
+    warn_of_raw_counts,
+)
 from sbnn.data.objects import AnnDataLike, MuDataLike
 from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes
 
@@ -89,7 +96,7 @@ class ExpressionStream:
         if gene_names is not None:
             self.gene_names = check_names(gene_names, "gene_names", "gene", self.shape[1]).astype(object)
         self.cell_names = None if cell_names is None else pd.Index(cell_names)
-        self.totals = None if totals is None else np.asarray(totals, dtype=np.float64)
+        self.totals = None if totals is None else attempt("totals: expected numbers", np.asarray, totals, np.float64)
         self._genes = None
         self._path = _path_behind(self.source)
         self._state = self._file_state()

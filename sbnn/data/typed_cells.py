@@ -10,7 +10,16 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_array
 
-from sbnn.data.checks import check_labels, check_names, check_recorded, check_unmasked, some, warn_of_marks
+from sbnn.data.checks import (
+    attempt,
+    check_labels,
+    check_names,
+    check_recorded,
+    check_unmasked,
+    naming,
+    some,
+    warn_of_marks,
+)
 from sbnn.data.containers import about_data, name_and_sha256, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 
@@ -69,7 +78,8 @@ def typed_cells(X, labels=None, families=None, units=None, **about):
     """
     check_unmasked(X, "X")
     named = isinstance(X, pd.DataFrame)
-    values = check_array(np.asarray(X), dtype=np.float64, order="C", ensure_all_finite=False, input_name="X")
+    with naming("X: expected numbers, cells x features"):
+        values = check_array(np.asarray(X), dtype=np.float64, order="C", ensure_all_finite=False, input_name="X")
     cells = check_names(X.index if named else None, "X", "cell", values.shape[0])
     features = check_names(X.columns if named else None, "X", "feature", values.shape[1])
     check_recorded(values, "X", cells, features)
@@ -77,11 +87,12 @@ def typed_cells(X, labels=None, families=None, units=None, **about):
     if isinstance(labels, pd.DataFrame):
         labels = labels[labels.index.astype(str).isin(cells)]
     obs = check_labels(labels, cells, ("type",), ("donor", "condition")).rename_axis(index=None)
-    if units and not {*units} <= {*features}:
+    units = attempt("units: expected a dict of feature to unit", dict, units or {})
+    if not {*units} <= {*features}:
         raise ValueError(f"units: no such features: {some(sorted({*units} - {*features}))}")
-    if odd := sorted({str(unit) for unit in (units or {}).values() if not UNIT.fullmatch(str(unit))}):
+    if odd := sorted({str(unit) for unit in units.values() if not UNIT.fullmatch(str(unit))}):
         warnings.warn(f"units: {some(odd)} is no unit as s, mV, pA, MOhm, Hz/pA or 1 are", stacklevel=2)
-    var = {"family": families_of(families, features), "unit": [(units or {}).get(feature, "") for feature in features]}
+    var = {"family": families_of(families, features), "unit": [units.get(feature, "") for feature in features]}
     adata = ad.AnnData(values, obs, pd.DataFrame(var, index=features))
     return with_about(adata, about_data(**about), _fingerprint(values, cells, features, obs["type"]))
 

@@ -110,9 +110,10 @@ def fit_and_score(model, data):
 
 def _wanted(kind, data, params, **settings):
     """A record without values."""
-    if not isinstance(data, dict) or not all("split" in getattr(of_seed, "obs", ()) for of_seed in data.values()):
+    seeds = data.values() if isinstance(data, dict) else ()
+    if not seeds or not all("split" in getattr(of_seed, "obs", ()) for of_seed in seeds):
         raise TypeError(f"data: expected a dict of seed to AnnData with obs['split'], got {data!r}")
-    about = [of_seed.uns["sbnn"] for of_seed in data.values()]
+    about = [of_seed.uns["sbnn"] for of_seed in seeds]
     sha256 = fingerprint_parameters({"data": [of_seed["sha256"] for of_seed in about]})
     settings |= {"seeds": list(data), "version": 1}
     return Record(f"dynamics {kind}", about[0]["name"], sha256, [params], settings=settings)

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sbnn.data.checks import naming
+from sbnn.data.checks import check_number, naming
 from sbnn.data.trajectories import as_trajectories, prior_matrix
 from sbnn.determinism import reproducible
 from sbnn.dynamics.accuracy import path_errors
@@ -49,7 +49,8 @@ class DynamicsRegressor(BaseEstimator):
         check_is_fitted(self)
         if isinstance(x0, pd.DataFrame):
             x0 = x0.rename(columns=str)[list(self.gene_names_)].to_numpy()
-        start = validate_data(self, x0, reset=False, dtype=np.float64, copy=True)
+        with naming("x0: expected numbers, samples x genes"):
+            start = validate_data(self, x0, reset=False, dtype=np.float64, copy=True)
         with naming("times: expected numbers of shape (times,) or (samples, times)"):
             times = np.array(np.broadcast_to(times, (len(start), np.shape(times)[-1])), dtype=np.float64)
         if not (np.diff(times, axis=1) > 0).all() or not np.isfinite(times).all():
@@ -206,8 +207,9 @@ class PhoenixRegressor(DynamicsRegressor):
         recipe, samples = self.recipe or Recipe(), as_trajectories(trajectories)
         self._check_samples(samples)
         influence = INFLUENCE.get(self.pruning, (0, 0)) or self.influence
-        if len(influence) != 2 or not all(0 <= part <= 1 for part in influence):
-            raise ValueError(f"influence: expected two numbers in [0, 1], got {self.influence!r}")
+        with naming("influence: expected two numbers in [0, 1]"):
+            for part, _ in zip(influence, range(2), strict=True):
+                check_number("influence", part, float, 0, 1)
         if prior is not None:
             prior = torch.from_numpy(prior_matrix(prior, samples.gene_names))
         if (any(influence) or recipe.data_weight < 1) and (prior is None or not prior.any()):

@@ -8,7 +8,7 @@ from numbers import Integral
 import torch
 from sklearn.utils._param_validation import Interval
 
-from sbnn.data.checks import CheckedSettings
+from sbnn.data.checks import CheckedSettings, check_number
 from sbnn.dynamics.solver import DivergenceError, advance, step_factors
 
 COUNT = [Interval(Integral, 1, None, closed="left")]
@@ -28,6 +28,7 @@ class Schedule(CheckedSettings):
 
     def prunings(self, sparsity):
         """Epoch -> share of the weights that pruning after it leaves, until the sparsity is reached."""
+        check_number("sparsity", sparsity, float, 0, 1)
         shares, epoch, left = {}, self.first_epoch, 1 - self.first_share
         while left > 1 - sparsity:
             shares[epoch] = left

@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sbnn.data.checks import UNKNOWN, check_in_order, check_recorded, check_unmasked, naming, some, warn_of_marks
+from sbnn.data.checks import UNKNOWN, attempt, check_in_order, check_recorded, check_unmasked, some, warn_of_marks
 from sbnn.data.inputs import validate_data
 from sbnn.data.typed_cells import families_of, family_columns
 
@@ -48,7 +48,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         X, y = validate_data(self, X, y, dtype=np.float64, order="C", ensure_all_finite="allow-nan")
         check_recorded(X, "X", cells, stacklevel=stacklevel + 1)
         warn_of_marks(X, "X", columns)
-        naming("y: expected a type of every cell")(check_classification_targets)(y)
+        attempt("y: expected a type of every cell", check_classification_targets, y)
         self._typed = np.asarray(y).astype(str) != UNKNOWN
         if not self._typed.all():
             n = (~self._typed).sum()
@@ -62,7 +62,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
 
     def _groups_of_typed(self, groups):
         """Group of each training cell that has a type."""
-        check_consistent_length(self._typed, groups)
+        attempt("groups: expected one of each cell", check_consistent_length, self._typed, groups)
         return None if groups is None else np.asarray(groups)[self._typed]
 
     def _checked_cells(self, X):

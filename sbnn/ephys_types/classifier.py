@@ -13,8 +13,9 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
-from sbnn.data.checks import UNKNOWN, check_among, check_in_order, some
+from sbnn.data.checks import UNKNOWN, attempt, check_among, check_in_order, check_number, some
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.ephys_types.base import LOST, FeatureScaling, TypeClassifier, lightgbm
 from sbnn.ephys_types.distance import Surroundings
@@ -120,7 +121,7 @@ class EphysTypeClassifier(TypeClassifier):
         network = FamilyAttentionClassifier(n_steps=self.n_steps, random_state=seed)
         made = {"trees": lightgbm(seed), "kernel": KernelLogistic(random_state=seed)}
         made |= {"logistic": make_pipeline(*linear), "attention": network}
-        for member in self.members or [None]:
+        for member in attempt("members: expected their names", list, self.members) or [None]:
             check_among("members", member, made)
         with warnings.catch_warnings():  # each member would repeat the warnings of `fit`
             warnings.filterwarnings("ignore", LOST)
@@ -134,7 +135,8 @@ class EphysTypeClassifier(TypeClassifier):
             warnings.warn("not calibrated: all cells are of one group", stacklevel=3)
             return
         parts = StratifiedGroupKFold(min(N_PARTS, n_groups), shuffle=True, random_state=self._seed)
-        for train, test in parts.split(X, codes, groups):
+        folds = attempt("y: expected several cells of each type", list, parts.split(X, codes, groups))
+        for train, test in folds:
             if len(set(codes[train])) < len(self.classes_):
                 lacking = some(np.delete(self.classes_, codes[train]))
                 warnings.warn(f"not calibrated: only few groups have cells of {lacking}", stacklevel=3)
@@ -169,8 +171,7 @@ class EphysTypeClassifier(TypeClassifier):
             If more cells are `far`, or features have other means, than expected of as many cells of new donors that
             resemble the training cells (each in 5 % of such tables).
         """
-        if abstain is not None and not 0 <= abstain < 1:
-            raise ValueError(f"abstain: expected a probability in [0, 1) or None, got {abstain!r}")
+        check_number("abstain", abstain or 0, float, 0, np.nextafter(1, 0))
         probabilities = self.predict_proba(X)
         types, far = self.classes_[probabilities.argmax(axis=1)], self.far(X)
         self._warn_of(X, far)
@@ -203,11 +204,12 @@ class EphysTypeClassifier(TypeClassifier):
 
     def attention_weights(self, X):
         """Weight of each family in each cell for the member with attention, ndarray of shape (n, n_families)."""
-        X = self._checked_cells(X)
-        return self.members_["attention"].attention_weights(X)
+        member = attempt("members: expected attention among them", self.members_.__getitem__, "attention")
+        return member.attention_weights(self._checked_cells(X))
 
     def save(self, path):
         """Write the training cells, their types and the settings to a file, without code (see `sbnn.results.save`)."""
+        check_is_fitted(self)
         params = {name: value for name, value in self.get_params().items() if name != "random_state"}
         (X, codes), names = self._training, getattr(self, "feature_names_in_", None)
         values = {"X": X, "y": self.classes_[codes], "groups": self._groups, "held_out": self.held_out_probabilities_}
@@ -224,7 +226,7 @@ class EphysTypeClassifier(TypeClassifier):
         """
         record = load(path)
         if record.experiment != SAVED:
-            raise ValueError(f"path: expected what EphysTypeClassifier.save wrote, got {record.experiment!r} results")
+            raise ValueError(f"{path}: expected what EphysTypeClassifier.save wrote, got {record.experiment!r} results")
         model, X = cls(**record.params[0]), record.X
         names = record.feature_names
         X = X if names is None else pd.DataFrame(X, columns=names)

@@ -12,8 +12,9 @@ import pandas as pd
 from scipy.special import logsumexp, softmax
 from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 
+from sbnn.data.checks import attempt
 from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, lightgbm
 from sbnn.ephys_types.classifier import EphysTypeClassifier
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
@@ -134,6 +135,7 @@ class ZeroShotClassifier(TypeClassifier):
     """
 
     _parameter_constraints: dict = {"alignment": [StrOptions(set(ALIGNMENTS))], "keep_missing": ["boolean"]}
+    _parameter_constraints["classifier"] = [HasMethods(["fit", "predict_proba"]), None]
 
     def __init__(self, classifier=None, alignment="shift", keep_missing=False, random_state=None):
         self.classifier = classifier
@@ -148,7 +150,7 @@ class ZeroShotClassifier(TypeClassifier):
         family of each column, goes to the classifier.
         """
         X, codes = self._checked_training(X, y, families)
-        target = X if target is None else self._checked_cells(target)
+        target = X if target is None else attempt("target: expected the features of X", self._checked_cells, target)
         self._seen = self._measured(X, target)
         X, target = X[:, self._seen], target[:, self._seen]
         halfway, self.shift_, self.shares_ = self.alignment == "halfway", np.zeros(len(self._seen)), None

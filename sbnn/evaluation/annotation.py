@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from sbnn.data.checks import some
+from sbnn.data.checks import check_number, some
 from sbnn.data.inputs import output_names
 from sbnn.data.objects import gene_modality
 from sbnn.data.paired import as_paired
@@ -71,7 +71,7 @@ def annotate(adata, *found, data=None, point=None, key="sbnn"):
         else:
             kind, about = "model", _write_model(notes, result)
         about["params"] = json.dumps(about["params"], default=lambda v: v.tolist() if hasattr(v, "tolist") else repr(v))
-        notes.adata.uns[key] = {**notes.adata.uns.get(key, {}), kind: about}
+        notes.adata.uns[notes.key] = {**notes.adata.uns.get(notes.key, {}), kind: about}
 
 
 class _Notes:
@@ -141,7 +141,7 @@ def _write_record(notes, record, data, point):
     if data.sha256 != record.sha256 or (point is None and len(record.params) > 1):
         held = f"{record.dataset!r}, which has {len(record.params)} grid points (record.find)"
         raise ValueError(f"data, point: expected the data and a grid point of the record of {held}")
-    point = point or 0
+    check_number("point", point := point or 0, int, 0, len(record.params) - 1)
     held_out = held_out_means(record, data.Y, point)
     adata.obsm[f"{key}_held_out"] = notes.of_cells(data.cell_names, held_out, record.feature_names.astype(str))
     fold = pd.Series(pd.NA, data.cell_names, dtype="Int64")

@@ -19,7 +19,7 @@ from sbnn.evaluation.folds import folds_of, source_arrays, split_fold
 from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import NESTED, drop_details, fit_all, in_workers
 from sbnn.metrics import feature_r2, pooled_r2
-from sbnn.results import Record, kept_params
+from sbnn.results import Record, kept_params, require
 
 WIDEST_KEPT = 16  # columns of a latent space that is stored: wider ones take most of a record and are not plotted
 LEVEL = 0.05
@@ -201,6 +201,7 @@ def epoch_curves(record, **params):
     DataFrame
         The columns of ``history_`` and ``fold``.
     """
+    require(record, "record", ["history"])
     tables = record.history[record.find(**params)]
     return pd.concat([table.assign(fold=f) for f, table in enumerate(tables)], ignore_index=True)
 

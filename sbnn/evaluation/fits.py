@@ -8,7 +8,7 @@ import numpy as np
 from joblib import delayed
 from sklearn.linear_model import LinearRegression
 
-from sbnn.data.checks import check_number
+from sbnn.data.checks import attempt, check_number
 from sbnn.data.paired import as_paired, groups_of
 from sbnn.data.preprocessing import select_genes
 from sbnn.data.preselection import settings_of, with_preselected
@@ -233,7 +233,8 @@ def genes_curve(
     """
     data = as_paired(data)
     shown = data.n_genes if preselect is None else min(data.n_genes, settings_of(preselect)["preselect"]["n_genes"])
-    points = [*numbers_up_to(shown, sorted(np.ravel(numbers).tolist())), *([AUTO] if nested else [])]
+    numbers = attempt("numbers: expected numbers of genes", sorted, np.ravel(numbers).astype(int).tolist())
+    points = [*numbers_up_to(shown, numbers), *([AUTO] if nested else [])]
     estimator = SparseBottleneckRegressor() if estimator is None else estimator
     how = {"results": results, "preselect": preselect} | options
     record = cross_validate(estimator, data, folds, {"n_genes": points}, **how)

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.checks import UNKNOWN, check_among, check_blanks, check_number, naming
+from sbnn.data.checks import UNKNOWN, attempt, check_among, check_blanks, check_number, naming
 from sbnn.data.preprocessing import Standardizer, expression_pipeline
 from sbnn.data.typed_cells import as_typed
 
@@ -39,7 +39,8 @@ def paper_folds(n, n_folds=10, seed=42):
     check_number("n", n, int, 2)
     check_number("n_folds", n_folds, int, 2, n)
     size = n // n_folds
-    order = np.random.RandomState(seed).permutation(n)  # noqa: NPY002 -- the published folds come from this generator
+    random = attempt("seed: expected a whole number", np.random.RandomState, seed)  # of the published folds
+    order = random.permutation(n)
     blocks = [slice(i * size, (i + 1) * size) for i in range(n_folds)]
     return [(np.delete(order, block), order[block]) for block in blocks]
 
@@ -129,10 +130,11 @@ def deal_donors(cells, y, n_folds, seed):
 
 def labels_of(data, target):
     """A label of every cell, shape (n,) of str; at least two different ones."""
-    values = data.labels.get(target, pd.Series(dtype=object))
+    check_among("target", target, data.labels)
+    values = data.labels[target]
     lacking = (values.isna() | (values == UNKNOWN)).sum()
     if lacking or values.nunique() < 2:
-        found = f"{values.nunique()} of {target!r}, {lacking} cells without one; there are {', '.join(data.labels)}"
+        found = f"{values.nunique()} of {target!r}, {lacking} cells without one"
         raise ValueError(f"{data.name}: expected a label of every cell, of two or more, got {found}")
     check_blanks(values, target)
     return values.to_numpy(dtype=str)
@@ -147,9 +149,9 @@ def folds_of(folds, n):
         folds = folds.split(np.zeros(n))
     with naming("folds: expected pairs (training, test) of positions, a number, or a splitter"):
         checked = [(np.asarray(train), np.asarray(test)) for train, test in folds]
+        together = [np.concatenate(fold) for fold in checked]
     wrong = [] if checked else ["there is none"]
-    for i, fold in enumerate(checked):
-        cells = np.concatenate(fold)
+    for i, (fold, cells) in enumerate(zip(checked, together, strict=True)):
         wrong += [f"fold {i} has no {name} cell" for name, its in zip(KINDS, fold, strict=True) if not its.size]
         if cells.dtype.kind not in "iu" or (cells < 0).any() or (cells >= n).any():
             wrong.append(f"the cells of fold {i} must be positions from 0 to {n - 1}")

@@ -8,7 +8,7 @@ import torch
 from sklearn.base import clone
 from sklearn.utils.validation import _check_n_features, check_array, check_consistent_length, check_is_fitted
 
-from sbnn.data.checks import naming
+from sbnn.data.checks import attempt, naming
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.inputs import cells_of, new_cells, output_names, output_table, two_tables
 from sbnn.data.paired import as_paired, groups_of
@@ -177,7 +177,8 @@ def expression_of(model, X):
 
 def baseline_of(model, X, baseline=None):
     """The given baseline, or the training means of the model."""
-    baseline = np.asarray(getattr(model, "x_mean_", None) if baseline is None else baseline, dtype=np.float64)
+    baseline = getattr(model, "x_mean_", None) if baseline is None else baseline
+    baseline = attempt("baseline: expected numbers", np.asarray, baseline, dtype=np.float64)
     if baseline.shape != X.shape[1:]:
         raise ValueError(f"baseline: expected a number for each of {X.shape[1]} genes, got shape {baseline.shape}")
     return baseline

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import check_array
 
-from sbnn.data.checks import UNKNOWN, naming
+from sbnn.data.checks import UNKNOWN, check_number, naming
 from sbnn.data.objects import AnnDataLike, MuDataLike, entry, gene_modality
-from sbnn.results import Record
+from sbnn.results import Record, require
 
 NEIGHBOURS = 15
 LABELS = ("family", "type")
@@ -31,7 +32,9 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
     float, or Series by kind of label
         NaN if no more than `k` cells have a known label.
     """
+    check_number("k", k, int, 1)
     if isinstance(latent, Record):
+        require(latent, "latent", ["latent"] if labels is not None else ["latent", "labels"])
         labels = latent.labels[list(LABELS)] if labels is None else labels
         latent = latent.latent
     elif isinstance(latent, AnnDataLike | MuDataLike):
@@ -43,7 +46,7 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
     if isinstance(labels, pd.DataFrame):
         return pd.Series({kind: neighbour_accuracy(latent, labels[kind].to_numpy(), k) for kind in labels})
     with naming("latent and labels: expected places of shape (cells, dimensions), and a label of each cell"):
-        return vote(np.asarray(latent), np.asarray(labels, dtype=object).astype(str), k)
+        return vote(check_array(latent), np.asarray(labels, dtype=object).astype(str), k)
 
 
 def vote(places, labels, k, new_places=None, new_labels=None):

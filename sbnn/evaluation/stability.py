@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 
 from sbnn.data.checks import check_number, naming
 from sbnn.metrics import share_tested, smallest_sufficient
-from sbnn.results import Record
+from sbnn.results import Record, require
 
 SHAPES = 200  # tried between the two extreme ones
 
@@ -53,6 +53,7 @@ def selection_table(record, repeats=None, max_false=1.0):
     table["expected_false"] = bound(table["frequency"].to_numpy())
     table["trusted"] = table["expected_false"] <= max_false
     if repeats is not None:
+        require(repeats, "repeats", ["selected", "gene_names"], record)
         table.insert(1, "count", gene_counts(repeats)["count"].loc[table.index])
     return table
 

@@ -107,7 +107,8 @@ def require_same_folds(a, b):
     if "true" in a.values and not np.array_equal(a.values["true"], b.values.get("true")):
         differing.append("labels")
     if differing or not have_same_folds(a, b):
-        raise ValueError(f"a and b have different {', '.join(differing) or 'folds'} ({a.dataset!r}, {b.dataset!r})")
+        what = ", ".join(differing) or "folds"
+        raise ValueError(f"record, ridge: expected the same folds, got different {what} ({a.dataset!r}, {b.dataset!r})")
 
 
 def have_same_folds(a, b):
@@ -145,6 +146,7 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, curve=None, *, 
         interval (None with a single fold), ``sentence`` and ``better_than_chance``.
     """
     require(record, "record", ["test_r2"])
+    check_number("seed", seed, int, 0)
     check_number("n_permutations", n_permutations, int, 1 / LEVEL - 1, 1e6)
 
     def chance(record, point):  # R2 of permuted outputs and p, or NaN and why they are unknown
@@ -174,6 +176,7 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, curve=None, *, 
     else:
         sentence += f"not distinguishable from chance {numbers}"
     if ridge is not None:
+        require(ridge, "ridge", ["test_r2"])
         require_same_folds(record, ridge)
         if several:
             difference = corrected_difference(r2 - ridge.test_r2[:, 0], share_tested(record.folds))

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.base import clone
 
+from sbnn.data.checks import attempt
 from sbnn.data.screens import as_screen
 from sbnn.determinism import reproducible
 from sbnn.mechanism_shift.graph import edges_of, largest_shifts, wide
@@ -47,6 +48,7 @@ def recovery(model, adata, edges="probable", new=None):
         A screen without known truth, other `edges`.
     """
     screen = as_screen(adata)
+    attempt("model: expected one with fit(counts, perturbation, control) and transform", getattr, model, "transform")
     if edges not in EDGES or "latents" not in screen.truth:
         raise ValueError(f"edges: expected one of {EDGES}, of a screen with true latents, got {edges!r}")
     with reproducible():  # correlations and projections too

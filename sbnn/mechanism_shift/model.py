@@ -3,6 +3,7 @@
 import warnings
 from copy import copy
 from functools import partial
+from itertools import product
 from numbers import Integral, Real
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sbnn.data.checks import check_unmasked, some
+from sbnn.data.checks import MOST, check_number, check_unmasked, some
 from sbnn.data.screens import as_screen, check_perturbation, check_screen_counts, codes_of
 from sbnn.determinism import reproducible
 from sbnn.mechanism_shift import network
@@ -45,7 +46,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    n_latent : int, default=15
+    n_latent : int or sequence of int, default=15
+        Of several numbers, that under which held-out cells are likeliest. It rather is too large than too small:
+        unused latents harm edges less than missing ones.
     method : {"staged", "svae+", "svae", "ivae", "vae"}
     strength : float, optional
         Of the penalty: K of Beta(1, K) for "svae+" (10 by default), lambda for "svae" (100).
@@ -70,8 +73,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         against the control, its 95 % interval from ``lower`` to ``upper``, whether it is ``significant`` (at a false
         discovery rate of 1 %; if so, it is that of the cells, else near that of the ``model``), the ``direct`` part
         that the latents do not explain, and whether that is significant, too: an ``edge`` to the gene.
-    recipe_ : Recipe
-        The chosen one.
+    n_latent_, recipe_ : int, Recipe
+        The chosen ones.
     history_ : DataFrame
         Training by epoch.
     validation_ : ndarray of int
@@ -97,7 +100,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints = {
-        "n_latent": [Interval(Integral, 1, None, closed="left")],
+        "n_latent": [Integral, list, tuple],
         "method": [StrOptions({*METHODS})],
         "strength": [Interval(Real, 0, None, closed="neither"), None],
         "recipe": [Recipe, list, tuple, None],
@@ -142,7 +145,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         self._validate_params()
         if perturbation is None:
             screen = as_screen(counts)
-            perturbation, control = screen.perturbation, screen.control
+            perturbation, control = screen.perturbation, screen.control if control is None else control
         self.control_ = None if control is None else str(control)
         checked = check_perturbation(perturbation, counts, self.control_)
         labels = getattr(counts, "obs", pd.DataFrame())
@@ -151,10 +154,15 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         names, codes, _ = codes_of(checked, self.control_)
         recipes = self.recipe or (STAGED if self.method == "staged" else PUBLISHED)
         recipes, self.perturbations_ = [recipes] if isinstance(recipes, Recipe) else recipes, names
-        best = -np.inf
-        for recipe in recipes:
-            fitted = copy(self)._fit_recipe(recipe, counts, codes, genes)
-            aside = fitted.validation_ if len(recipes) > 1 else ()
+        sizes = [self.n_latent] if isinstance(self.n_latent, Integral) else self.n_latent
+        for size in sizes:
+            check_number("n_latent", size, int, 1, MOST)
+        tried, best = list(product(sizes, recipes)), -np.inf
+        if not tried or not all(isinstance(recipe, Recipe) for recipe in recipes):
+            raise TypeError(f"n_latent, recipe: expected one or more numbers and Recipe, got {sizes} and {recipes}")
+        for n_latent, recipe in tried:
+            fitted = copy(self)._fit_one(n_latent, recipe, counts, codes, genes)
+            aside = fitted.validation_ if len(tried) > 1 else ()
             score = fitted._mean(network.iwelbo_of_cells, counts, aside, codes, DRAWS) if len(aside) else 0.0
             if score > best:
                 best, chosen = score, fitted
@@ -163,26 +171,26 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
             self._warn(counts, checked, labels)
         return self
 
-    def _fit_recipe(self, recipe, counts, codes, genes):
-        """Train by one recipe."""
-        names, self.recipe_ = self.perturbations_, recipe
+    def _fit_one(self, n_latent, recipe, counts, codes, genes):
+        """Train with one number of latents, by one recipe."""
+        names, self.n_latent_, self.recipe_ = self.perturbations_, n_latent, recipe
         random = check_random_state(self.random_state)
         seed = random.randint(2**31 - 1)
         train, self.validation_ = split = _split(codes, recipe.validation_share, random)
         cells = network.Cells(counts)
         with reproducible(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # initial weights and dropout
-            self.network_ = network.ShiftNetwork(counts.shape[1], self.n_latent, recipe)
+            self.network_ = network.ShiftNetwork(counts.shape[1], n_latent, recipe)
             shares = torch.from_numpy(np.asarray(counts[train].sum(axis=0) / counts[train].sum())).float()
             self.network_.logits.bias.data.copy_(shares.clamp_min(1e-8).log())
             if recipe.standardize:
                 self.network_.input_mean, self.network_.input_sd = cells.log_moments(train)
             if self.method in STRENGTH:
                 strength = self.strength or STRENGTH[self.method]
-                self.prior_ = network.MaskedMeans(len(names), self.n_latent, strength, summed=self.method == "svae+")
+                self.prior_ = network.MaskedMeans(len(names), n_latent, strength, summed=self.method == "svae+")
             else:
                 open_mask = float(self.method != "vae")
-                self.prior_ = network.Prior(len(names), self.n_latent, self.method == "ivae", open_mask)
+                self.prior_ = network.Prior(len(names), n_latent, self.method == "ivae", open_mask)
             training = Training(self.network_, self.prior_, cells, codes, split, recipe, seed)
             if self.method == "staged":
                 self.unmixing_ = training.run_staged(names, self.control_)
@@ -238,6 +246,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
     def predict_counts(self, total=10_000):
         """Expected counts of each gene in a cell of each perturbation with this `total`, DataFrame."""
         check_is_fitted(self)
+        check_number("total", total, float, 0)
         with reproducible():
             shares = mean_shares(self.network_, self.prior_.means().detach(), self.direct_)
         return pd.DataFrame(total * shares, self.perturbations_, getattr(self, "feature_names_in_", None))
@@ -276,7 +285,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         shifts = means_of(self._encoded(counts), torch.from_numpy(codes), len(names)) * learned
         other = copy(self)
         other.perturbations_ = np.concatenate([self.perturbations_, names])
-        other.prior_ = network.Prior(len(other.perturbations_), self.n_latent)
+        other.prior_ = network.Prior(len(other.perturbations_), self.n_latent_)
         old = self.prior_.probabilities().detach()
         other.prior_.mask = torch.cat([(old > 0.5).float(), torch.ones_like(shifts)])
         other.prior_.set_means(torch.cat([self.prior_.means().detach(), shifts]))
@@ -354,6 +363,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
             return network.encoded(self.network_, network.Cells(counts), np.arange(counts.shape[0]))[0]
 
     def _bound(self, function, counts, perturbation, n_samples):
+        check_number("n_samples", n_samples, int, 1)
         names, counts = check_perturbation(perturbation, counts), self._checked(counts)
         codes = pd.Index(self.perturbations_).get_indexer(names)
         if (codes < 0).any():

@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.stats import false_discovery_control, norm
 from sklearn.utils import check_array
 
-from sbnn.data.checks import check_number
+from sbnn.data.checks import attempt, check_number, naming
 from sbnn.data.screens import check_perturbation, codes_of
 from sbnn.determinism import reproducible
 from sbnn.mechanism_shift.graph import EVEN, class_means, graph_table, latent_names
@@ -165,7 +165,7 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
     groups = codes_of(check_perturbation(perturbation, latents, control), control)
     screen = _Moments(latents, groups, control, variances)
     centres, origin = screen.centres @ screen.root, None if control is None else screen.control @ screen.root
-    rng = np.random.default_rng(random_state)
+    rng = attempt("random_state: expected a whole number", np.random.default_rng, random_state)
     zero = np.median(centres, axis=0) if origin is None else origin
     turns = [_sparse_in_sum(centres - zero, rng) for _ in range(n_starts)]
     turns = sorted(turns, key=lambda turn: np.abs((centres - zero) @ turn).sum())[:FINALISTS]
@@ -193,13 +193,16 @@ class _Moments:
     """Statistics of the cells for unmixing: means of the perturbations, and the covariance within them."""
 
     def __init__(self, latents, groups, control, variances):
-        latents, (names, codes, sizes) = check_array(latents, dtype=float, input_name="latents"), groups
+        names, codes, sizes = groups
+        with naming("latents: expected finite numbers, cells x latents"):
+            latents = check_array(latents, dtype=float, input_name="latents")
         control = None if control is None else str(control)
         means = class_means(latents, codes, len(names))
         residuals = latents - means[codes]
         self.within = residuals.T @ residuals / len(residuals)
         if variances is not None:
-            self.within += np.diag(np.mean(variances, axis=0, dtype=float))
+            with naming("variances: expected a number for each of the latents"):
+                self.within += np.diag(np.mean(np.reshape(variances, latents.shape), axis=0, dtype=float))
         values, vectors = np.linalg.eigh(self.within)
         if values[0] <= 1e-9 * values[-1]:
             raise ValueError("latents: some do not vary within perturbations, repeat others or have negative variances")

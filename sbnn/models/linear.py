@@ -11,7 +11,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.utils import TransformerTags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from sbnn.data.checks import check_number
+from sbnn.data.checks import attempt, check_number
 from sbnn.data.inputs import new_cells, output_table, to_be_fitted, two_tables
 
 
@@ -154,7 +154,7 @@ class LatentRegressor(LatentMixin, LinearRegressor):
 
         Each is solved when the iterator reaches it; this is fastest if the penalties decrease.
         """
-        alphas = list(alphas)
+        alphas = attempt("alphas: expected several penalties", list, alphas)
         for alpha in alphas:
             check_number("alpha", alpha, float, 0)
         template = clone(self).set_params(alpha=alphas[0])

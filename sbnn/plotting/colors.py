@@ -6,6 +6,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 from scipy.cluster.vq import kmeans2
 
 from sbnn.data.checks import GREY, OKABE_ITO, UNKNOWN
+from sbnn.results import require
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, _ = OKABE_ITO
 PALETTE = (GREEN, VERMILLION, BLUE, PURPLE, ORANGE, SKY)  # of what is numbered
@@ -90,6 +91,7 @@ def listed(table):
 
 def family_colors(record):
     """Colour of every family, that of its most frequent type: a dict of family to "#RRGGBB", most frequent first."""
+    require(record, "record", ["labels", "colors"])
     return Groups(record).table["color"].to_dict()
 
 

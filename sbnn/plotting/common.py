@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from sbnn.data.checks import attempt
 from sbnn.plotting.labels import settle_labels, shortened
 from sbnn.results import results_path, write_atomically
 
@@ -51,6 +52,7 @@ def save_figure(figure, path_stem, pdf=False):
     undated = dict.fromkeys(("CreationDate", "Creator", "Producer"))
     written = {}
     with style():
+        attempt("figure: expected a matplotlib figure", getattr, figure, "savefig")
         figure.draw_without_rendering()  # the layout settles, so that it is the same with a PDF and without
         if pdf:
             figure.savefig(content := io.BytesIO(), format="pdf", dpi=RASTER_DPI, metadata=undated)
@@ -61,7 +63,7 @@ def save_figure(figure, path_stem, pdf=False):
             written["png"] = in_few_colors(written["png"])
     paths = [Path(f"{path_stem}.{ending}") for ending in sorted(written, reverse=True)]
     for path in paths:
-        write_atomically(written[path.suffix[1:]], path)
+        write_atomically(written[path.suffix[1:]], path, rb"\x89PNG|%PDF")
     return paths
 
 

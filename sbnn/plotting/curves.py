@@ -53,7 +53,7 @@ def training_curves(network, srrr=None, n_components=(2,), published=None):
 def points_by_width(network, n_components, **params):
     """Grid points with the given parameters by width of the bottleneck: those requested that exist, or all."""
     known = reading.levels(network, "n_components")
-    found = {width: network.points(n_components=width, **params) for width in n_components or known}
+    found = {width: network.points(n_components=width, **params) for width in np.ravel(n_components or known).tolist()}
     found = {width: points for width, points in found.items() if points}
     if not found:
         raise ValueError(f"n_components: expected widths in the record, got {n_components} with {params}, only {known}")

@@ -103,7 +103,8 @@ def draw_models(figure, models, y, letters):
 @naming("true_genes: expected names of genes")
 def mark_true(genes, true_genes):
     """Names of genes, with a mark if they are true ones."""
-    return [f"{gene} {TRUE}" if gene in set(true_genes) else str(gene) for gene in genes]
+    true_genes = {true_genes} if isinstance(true_genes, str) else set(true_genes)
+    return [f"{gene} {TRUE}" if gene in true_genes else str(gene) for gene in genes]
 
 
 def rank_genes(record):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sbnn.data.checks import attempt
 from sbnn.plotting.labels import counted
 from sbnn.results import require, same_value
 
@@ -121,6 +122,7 @@ def choose_models(models, n_genes, same_as=None, argument="models"):
     for name, entry in models.items():
         record, params = entry if isinstance(entry, tuple) else (entry, {})
         require(record, f"{argument}[{name!r}]", ["test_r2"], same_as)
+        params = attempt(f"{argument}[{name!r}]: expected (record, parameters)", dict, params)
         points, same_as = record.points(**params), same_as or record
         if len(points) > 1 and "n_selected" in record.values:
             genes = record.n_selected.mean(0)

@@ -59,7 +59,7 @@ def overview(record, halves=None, folds=None, true_genes=None):
     canvas.text(x, TOP, f"{len(genes)} of {len(record.selected)} genes", ha="right", **heading)
     meanings = ["bold: trusted"] if trusted else []
     if true_genes is not None:
-        meanings.append(f"{TRUE} true: {np.isin(genes, true_genes).sum()} of {len(true_genes)}")
+        meanings.append(f"{TRUE} true: {np.isin(genes, true_genes).sum()} of {np.size(true_genes)}")
         genes, trusted = mark_true(genes, true_genes), mark_true(trusted, true_genes)
     place = {"x": 0.06, "ha": "left"} if len(meanings) > 1 else {"x": x, "ha": "right"}  # two reach further
     canvas.text(y=TOP - 0.13, s=", ".join(meanings), **place, **below)

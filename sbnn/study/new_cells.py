@@ -15,6 +15,8 @@ from sbnn.data.readers.tables import as_numbers, leave_out, read_table
 from sbnn.data.streams import ExpressionStream
 from sbnn.results import results_path, write_atomically
 
+PREDICTED = "predicted cell"  # first column of predictions, so that they do not replace measured outputs
+
 
 def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, sheet=None):
     """Read the expression of new cells in the form that a fitted model takes."""
@@ -91,6 +93,6 @@ def write_map(model, X, out, predictions=None, inputs=()):
     if predictions is None:
         places = pd.concat([places.drop(columns="clipped"), predicted, places["clipped"]], axis=1)
     else:
-        write_atomically(predicted.to_csv().encode(), predictions)
-    write_atomically(places.to_csv().encode(), out)
+        write_atomically(predicted.rename_axis(PREDICTED).to_csv().encode(), predictions, PREDICTED.encode())
+    write_atomically(places.to_csv().encode(), out, b"cell,sbnn_1,")
     return len(places)

@@ -81,13 +81,6 @@ def test_simulated_data_take_the_options_of_the_simulator(capsys):
     assert whole.uns["sbnn"]["sha256"] == simulate_perturbations(50, 100, 15, 100).uns["sbnn"]["sha256"]
 
 
-def test_bad_requests_are_named():
-    with pytest.raises(ValueError, match="'scalla'.* scala, scala_ion_channels, .*simulated_grn"):
-        load_dataset("scalla")
-    with pytest.raises(TypeError, match="n_mice"):
-        load_dataset("simulated", n_mice=10)
-
-
 def test_default_dataset_is_the_real_one_where_it_can_be_had(small_scala, capsys):
     folder = small_scala[0]
     assert default_dataset(path=folder) == "scala"

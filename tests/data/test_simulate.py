@@ -57,7 +57,7 @@ def test_bits_are_those_of_the_committed_records(default):
     "parameters",
     [
         {"n_cells": 4}, {"n_genes": 24}, {"n_genes": 1, "n_true_genes": 1, "n_latent": 1}, {"n_outputs": 0},
-        {"n_latent": 0}, {"n_true_genes": 1}, {"n_families": 0}, {"n_types": 3},
+        {"n_latent": 0}, {"n_true_genes": 1}, {"n_families": 0}, {"n_types": 3}, {"random_state": -1},
     ],
 )  # fmt: skip
 def test_sizes_out_of_range_are_refused(parameters):

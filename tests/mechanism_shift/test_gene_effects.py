@@ -64,12 +64,12 @@ def test_few_counts_make_no_effect_and_the_model_is_scaled_as_the_significant_ge
     assert scale > 2 and table["log_fold_change"]["z"] == pytest.approx(scale * table["model"]["z"], rel=1e-3)
 
 
-def test_of_several_recipes_the_one_under_which_held_out_cells_are_likeliest_is_taken(screen):
+def test_of_several_sizes_and_recipes_the_one_under_which_held_out_cells_are_likeliest_is_taken(screen):
     cells = screen.counts, screen.perturbation, screen.control
     recipes = [TINY, replace(TINY, epochs=12, learning_rate=4e-3), TINY]
-    model = SparseShiftVAE(3, recipe=recipes, random_state=0).fit(*cells)
+    model = SparseShiftVAE((1, 3), recipe=recipes, random_state=0).fit(*cells)
     alone = SparseShiftVAE(3, recipe=recipes[1], random_state=0).fit(*cells)
-    assert model.recipe_ == recipes[1] and model.recipe == recipes
+    assert (model.n_latent_, model.recipe_) == (3, recipes[1]) and model.recipe == recipes
     assert np.array_equal(model.transform(cells[0]), alone.transform(cells[0]))
 
 

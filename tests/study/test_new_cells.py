@@ -59,6 +59,8 @@ def test_expression_as_it_is_needs_the_kept_genes_only(model, saved, data, tmp_p
     log[kept[::-1]].to_csv(tmp_path / "new.csv")
     paths = [str(tmp_path / name) for name in ("new.csv", "map.csv", "p.csv")]
     assert main(["map", saved, paths[0], "--log", "--out", paths[1], "--predictions", paths[2]]) == 0
+    for other in (["--out", paths[2]], ["--out", paths[2], "--predictions", paths[1]]):
+        assert main(["map", saved, paths[0], "--log", *other]) == 1, "no result of this kind"
     assert pd.read_csv(paths[1], index_col=0).columns.tolist() == [*COLUMNS, "clipped"]
     np.testing.assert_allclose(pd.read_csv(paths[2], index_col=0), model.predict(log), rtol=1e-5)
     anndata.AnnData(log, layers={"counts": np.ones(log.shape)}).write_h5ad(tmp_path / "new.h5ad")

@@ -13,6 +13,7 @@ from sbnn.data.checks import check_number, naming
 from sbnn.data.gene_dynamics import gene_dynamics
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import read_pseudotime, trajectories
+from sbnn.results import results_path
 
 GRN = "Hossain et al., arXiv 2403.04805 (2024); rate equations corrected, samples to learn from simulated"
 YEAST = "Pramila et al., Genes & Development 20, 2266 (2006); files of Hossain et al., Genome Biology (2024)"
@@ -48,12 +49,12 @@ def read_trajectories(path, gene_names=None, *, name=None, source=None):
     ValueError
         A file of another layout, or content that `sbnn.dynamics.trajectories` refuses.
     """
-    path = Path(path)
-    lines = [(i, line) for i, line in enumerate(path.read_text().splitlines(), 1) if line.strip(", \t")]
+    path = results_path(path)
     wanted = (
         "expected the numbers of genes and samples in the first line, and for each sample a line per gene and of times"
     )
     with naming(f"{path}, line 1: {wanted}"):
+        lines = [(i, line) for i, line in enumerate(path.read_text().splitlines(), 1) if line.strip(", \t")]
         n_genes, n_samples = (int(part) for part in lines[0][1].replace('"', "").split(",")[:2])
     if len(lines) - 1 != n_samples * (n_genes + 1):
         raise ValueError(f"{path}: {wanted}; got {len(lines)} lines for {n_samples} samples of {n_genes} genes")

@@ -29,6 +29,9 @@ _TABLES = ("expression", "outputs", "labels")
         "match": [StrOptions({"exact", "loose"})],
         "duplicates": [StrOptions({"error", "sum", "first"})],
         "spike_ins": [StrOptions({"leave out", "keep"})],
+        "type_key": [str],
+        "family_key": [str],
+        "cell_key": [str, Mapping, None],
     },
     prefer_skip_nested_validation=True,
 )
@@ -115,7 +118,7 @@ def read_tables(
     marks = [missing_marks] if isinstance(missing_marks, str) else missing_marks
     # The expression last: it takes longest, and more often it is another one that is not as expected.
     given = {what: table for what, table in {"outputs": outputs, "labels": labels, "expression": expression}.items()
-             if table is not None}  # fmt: skip
+             if table is not None or what != "labels"}  # fmt: skip
     tables = {
         what: read_table(table, what, header=headers.get(what), key=keys.get(what), repeats=what == "expression")
         for what, table in given.items()

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from sbnn.data import inputs
-from sbnn.data.checks import check_among, check_in_order, check_number, naming
+from sbnn.data.checks import attempt, check_among, check_in_order, check_number, naming
 from sbnn.data.streams import ExpressionStream
 from sbnn.determinism import reproducible
 from sbnn.metrics import pooled_r2, smallest_sufficient
@@ -245,6 +245,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         table, outputs = (t if hasattr(t, "shape") else np.asarray(t) for t in tables)
         numbers, r2 = numbers_up_to(table.shape[1], NUMBERS), []
         check_in_order(X, groups, "groups")
+        attempt("groups: expected one of each cell", check_consistent_length, outputs, groups)
         parts = KFold if groups is None else GroupKFold
         n_parts = N_PARTS if groups is None else min(N_PARTS, len(set(groups)))
         for train, test in parts(n_parts, shuffle=True, random_state=0).split(outputs, groups=groups):
@@ -307,10 +308,12 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         learn_scales(self, X, Y)
         x, target = scaled_inputs(self, X, device), scaled_outputs(self, Y, device)
         if eval_set is not None:
-            Xe, Ye = naming("eval_set: expected a pair (X, Y)")(lambda: inputs.two_tables(*eval_set))()
+            Xe, Ye = attempt("eval_set: expected a pair (X, Y)", lambda: inputs.two_tables(*eval_set))
             Ye = check_array(inputs.output_table(Xe, Ye), dtype=np.float64, ensure_2d=False, input_name="eval_set")
             Xe = inputs.new_cells(self, Xe).astype(np.float32)
-            eval_set = scaled_inputs(self, Xe, device), scaled_outputs(self, Ye.reshape(len(Ye), -1), device)
+            with naming("eval_set: expected the same cells in X and Y, and all outputs of the fit"):
+                Ye = np.reshape(Ye, (len(Xe), Y.shape[1]))
+            eval_set = scaled_inputs(self, Xe, device), scaled_outputs(self, Ye, device)
         return x, target, eval_set, random, generator
 
     def _check_params(self, n_features):
@@ -421,7 +424,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
     def _torch_device(self):
         if self.device == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        device = torch.device(self.device)
+        device = attempt("device: expected auto or a device of torch", torch.device, self.device)
         if device.type == "cuda" and not torch.cuda.is_available():
             raise ValueError(f"device: {self.device!r} was requested, but torch finds no CUDA device")
         return device
