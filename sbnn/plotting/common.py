@@ -58,9 +58,11 @@ def save_figure(figure, path_stem, pdf=False):
             figure.savefig(content := io.BytesIO(), format="pdf", dpi=RASTER_DPI, metadata=undated)
             written["pdf"] = content.getvalue()
         figure.savefig(content := io.BytesIO(), format="png", metadata={"Software": None})
-        written["png"] = content.getvalue()
-        if all(ax.get_label() != "<colorbar>" for ax in figure.axes):
-            written["png"] = in_few_colors(written["png"])
+        if any(ax.get_label() == "<colorbar>" for ax in figure.axes):
+            Image.open(content).convert("RGB").save(content := io.BytesIO(), "png", optimize=True)
+            written["png"] = content.getvalue()
+        else:
+            written["png"] = in_few_colors(content.getvalue())
     paths = [Path(f"{path_stem}.{ending}") for ending in sorted(written, reverse=True)]
     for path in paths:
         write_atomically(written[path.suffix[1:]], path, rb"\x89PNG|%PDF")
