@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sbnn.errors import attempt, check_among, check_number, naming  # noqa: F401 -- the simplest checks of arguments
+from sbnn.errors import attempt, check_number, naming
 
 UNKNOWN = "unknown"  # cells without a known group
 GREY = "#808080"  # of unknown cells

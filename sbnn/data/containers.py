@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sbnn.data.checks import naming
 from sbnn.data.fingerprint import fingerprint_files
+from sbnn.errors import naming
 
 OF_CELLS = {"latent", "latents", "outputs"}  # of a truth: true values that follow a subset of the cells
 

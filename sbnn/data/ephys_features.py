@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from sbnn.data.checks import naming
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.typed_cells import as_typed, typed_cells
+from sbnn.errors import naming
 
 MOUSE, HUMAN = "gouwens_2020", "lee_2023"  # Gouwens et al. 2020, Lee, Dalley et al. 2023
 PARTS = ("peak", "trough", "fast_trough", "slow_trough")

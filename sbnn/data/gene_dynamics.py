@@ -3,10 +3,10 @@
 import anndata as ad
 import pandas as pd
 
-from sbnn.data.checks import attempt
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import prior_matrix
+from sbnn.errors import attempt
 
 
 def gene_dynamics(train, test, prior, truth=None, *, name="custom", source="the user's trajectories", files=None):
@@ -65,7 +65,7 @@ def simulate_network(n_genes=350, n_samples=150, noise=0.025, wrong=0.05, n_test
     """
     network = GeneNetwork.random(n_genes, random_state=random_state)
     prior = attempt("wrong: expected a share of the edges", network.misplaced_prior, wrong, random_state)
-    train = attempt("n_samples, noise, kind", network.simulate, n_samples, noise, random_state, kind=kind)
+    train = network.simulate(n_samples, noise, random_state, kind=kind)
     far = random_state + 1_000_000  # from any seed of training samples
-    test = attempt("n_test", network.simulate, n_test, 0.0, far, kind=kind)
+    test = network.simulate(n_test, 0.0, far, kind=kind)
     return gene_dynamics(train, test, prior, network.graph, name="simulated_grn", source=train.uns["sbnn"]["source"])

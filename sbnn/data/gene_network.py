@@ -10,10 +10,11 @@ import pandas as pd
 from scipy.integrate import solve_ivp
 from scipy.special import expit
 
-from sbnn.data.checks import attempt, check_among, check_names, check_number, naming, some
+from sbnn.data.checks import check_names, some
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.rate_equations import And, Or, Regulation, parse_rate_equation, regulations
 from sbnn.data.trajectories import as_trajectories, trajectories
+from sbnn.errors import attempt, check_among, check_number, naming
 
 SOURCE = "simulated after Hossain et al., Genome Biology (2024), and arXiv 2403.04805"
 TIMES = (0.0, 2.0, 3.0, 7.0, 9.0)

@@ -8,8 +8,9 @@ from scipy import sparse
 from sklearn.utils import validation
 
 from sbnn.data import checks
-from sbnn.data.checks import check_given_once, check_outliers, check_same_cells, naming, some, warn_of_raw_counts
+from sbnn.data.checks import check_given_once, check_outliers, check_same_cells, some, warn_of_raw_counts
 from sbnn.data.objects import AnnDataLike, MuDataLike, StreamLike, dense, entry, obsm_table, with_outputs
+from sbnn.errors import naming
 
 COUNTS = "counts"  # layer of an AnnData
 ROUNDING = 1e-3  # by which a gene may be beyond the range of the training cells

@@ -14,8 +14,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.validation import check_array, check_is_fitted, check_non_negative, validate_data
 
-from sbnn.data.checks import LARGEST_LOG, attempt, check_number, looked_at, naming, some
+from sbnn.data.checks import LARGEST_LOG, looked_at, some
 from sbnn.data.objects import dense
+from sbnn.errors import attempt, check_number, naming
 
 __all__ = ["Standardizer", "expression_pipeline", "log2p1", "normalize_library_size", "select_genes"]
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 
-from sbnn.data.checks import LARGEST_LOG, check_number
+from sbnn.data.checks import LARGEST_LOG
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.objects import dense
 from sbnn.data.preprocessing import log2p1, normalize_library_size, positions_of_curve
+from sbnn.errors import check_number
 
 VERSION = 1  # of the criterion: raised whenever the same settings choose other genes
 READS = 30  # a count up to this is near zero, where reads of full length are counted

@@ -7,10 +7,11 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from sbnn.data.checks import check_blanks, check_in_order, check_labels, check_names, check_unmasked, naming, some
+from sbnn.data.checks import check_blanks, check_in_order, check_labels, check_names, check_unmasked, some
 from sbnn.data.containers import about_data, name_and_sha256, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.objects import AnnDataLike
+from sbnn.errors import naming
 
 KEY = "perturbation"
 LARGEST = np.iinfo(np.int32).max

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import pdist
 
-from sbnn.data.checks import MOST, OKABE_ITO, attempt, check_number
+from sbnn.data.checks import MOST, OKABE_ITO
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
+from sbnn.errors import attempt, check_number
 from sbnn.results import write_atomically
 
 # Shares of the variance of a gene programme: between families, between types of a family, between cells of a type.

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sbnn.data.checks import check_number
 from sbnn.data.ephys_features import HUMAN, MOUSE, feature_table, shared_feature_table
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.typed_cells import typed_cells
+from sbnn.errors import check_number
 
 SPECIES = ("human", "mouse")
 

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sbnn.data.checks import MOST, check_number
+from sbnn.data.checks import MOST
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.screens import screen
+from sbnn.errors import check_number
 
 SOURCE = "simulated after Lopez et al., Learning causal representations of single cells, arXiv 2211.03553 (2022)"
 

@@ -13,16 +13,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sbnn.data.checks import (
-    VALUES_LOOKED_AT,
-    attempt,
-    check_names,
-    check_number,
-    warn_of_log_values,
-    warn_of_raw_counts,
-)
+from sbnn.data.checks import VALUES_LOOKED_AT, check_names, warn_of_log_values, warn_of_raw_counts
 from sbnn.data.objects import AnnDataLike, MuDataLike
 from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes
+from sbnn.errors import attempt, check_number
 
 VALUES_AT_ONCE = 2**23  # of a block, 64 MB in double precision
 SCATTERED_CELLS_AT_ONCE = 128  # of a mapped file: each may bring half a megabyte of neighbours into memory

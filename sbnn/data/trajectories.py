@@ -7,10 +7,11 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from sbnn.data.checks import check_finite, check_names, check_number, naming, some
+from sbnn.data.checks import check_finite, check_names, some
 from sbnn.data.containers import about_data, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.objects import dense
+from sbnn.errors import check_number, naming
 
 
 @dataclass(frozen=True)

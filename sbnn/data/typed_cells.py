@@ -10,18 +10,10 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_array
 
-from sbnn.data.checks import (
-    attempt,
-    check_labels,
-    check_names,
-    check_recorded,
-    check_unmasked,
-    naming,
-    some,
-    warn_of_marks,
-)
+from sbnn.data.checks import check_labels, check_names, check_recorded, check_unmasked, some, warn_of_marks
 from sbnn.data.containers import about_data, name_and_sha256, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
+from sbnn.errors import attempt, naming
 
 ALL = "all"  # the one family if none is given
 _SYMBOL = r"[fpnuµμmckMG]?(s|V|A|Ohms?|ohms?|Ω|F|Hz|S|m|C|J|W|L|g|M|B|rad)|min|h|°C?|deg|%|\d+|a\.?u\.?|SD"

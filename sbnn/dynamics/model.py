@@ -12,7 +12,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sbnn.data.checks import check_number, naming
 from sbnn.data.trajectories import as_trajectories, prior_matrix
 from sbnn.determinism import reproducible
 from sbnn.dynamics.accuracy import path_errors
@@ -20,6 +19,7 @@ from sbnn.dynamics.phoenix import PENALTIES, GatedPhoenix, Phoenix
 from sbnn.dynamics.pruning import INFLUENCE, Pruner
 from sbnn.dynamics.solver import follow
 from sbnn.dynamics.training import COUNT, Recipe, Training
+from sbnn.errors import check_number, naming
 
 
 class DynamicsRegressor(BaseEstimator):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sbnn.data.checks import kind_of_expression, naming, some
+from sbnn.data.checks import kind_of_expression, some
 from sbnn.data.gene_dynamics import gene_dynamics
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.table_files import read_file
@@ -16,6 +16,7 @@ from sbnn.dynamics import figures, report
 from sbnn.dynamics.baselines import BASELINES
 from sbnn.dynamics.evaluation import evaluate
 from sbnn.dynamics.sparse_regulation import SparseRegulationRegressor
+from sbnn.errors import naming
 from sbnn.explorer.report import write_report
 from sbnn.plotting.common import save_figure
 from sbnn.results import write_atomically

@@ -8,8 +8,9 @@ from numbers import Integral
 import torch
 from sklearn.utils._param_validation import Interval
 
-from sbnn.data.checks import CheckedSettings, check_number
+from sbnn.data.checks import CheckedSettings
 from sbnn.dynamics.solver import DivergenceError, advance, step_factors
+from sbnn.errors import check_number
 
 COUNT = [Interval(Integral, 1, None, closed="left")]
 

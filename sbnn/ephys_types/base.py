@@ -10,9 +10,10 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sbnn.data.checks import UNKNOWN, attempt, check_in_order, check_recorded, check_unmasked, some, warn_of_marks
+from sbnn.data.checks import UNKNOWN, check_in_order, check_recorded, check_unmasked, some, warn_of_marks
 from sbnn.data.inputs import validate_data
 from sbnn.data.typed_cells import families_of, family_columns
+from sbnn.errors import attempt
 
 COUNT = [Interval(Integral, 1, None, closed="left")]  # of `_parameter_constraints`
 N_QUANTILES = 100

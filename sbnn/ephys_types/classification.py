@@ -12,10 +12,10 @@ from sklearn.base import clone
 from sklearn.metrics import confusion_matrix, f1_score
 from tqdm.auto import tqdm
 
-from sbnn.data.checks import check_number
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.typed_cells import as_typed, family_columns
 from sbnn.determinism import reproducible
+from sbnn.errors import check_number
 from sbnn.evaluation.folds import SEEDS, deal_donors, folds_of, labels_of
 from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import fit_all, in_workers, load_or_compute

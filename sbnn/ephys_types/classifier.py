@@ -15,12 +15,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sbnn.data.checks import UNKNOWN, attempt, check_among, check_in_order, check_number, some
+from sbnn.data.checks import UNKNOWN, check_in_order, some
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.ephys_types.base import LOST, FeatureScaling, TypeClassifier, lightgbm
 from sbnn.ephys_types.distance import Surroundings
 from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
+from sbnn.errors import attempt, check_among, check_number
 from sbnn.results import Record, load, save
 
 LEAST_PROBABILITY = 1e-6  # of a member: none rules out a class by itself

@@ -10,10 +10,10 @@ from sklearn.utils.validation import check_consistent_length
 from torch import nn
 from torch.nn import functional
 
-from sbnn.data.checks import naming
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_columns
 from sbnn.ephys_types.training import descend
+from sbnn.errors import naming
 
 FEW, MANY = 500, 5000  # training cells between which settings go from those for few to those for many, by logarithm
 SETTINGS = {"noise": (0.7, 0.15), "dropout": (0.3, 0.1), "n_steps": (400, 1200), "batch_size": (128, 256)}

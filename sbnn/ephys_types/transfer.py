@@ -14,10 +14,10 @@ from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
-from sbnn.data.checks import attempt
 from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, lightgbm
 from sbnn.ephys_types.classifier import EphysTypeClassifier
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
+from sbnn.errors import attempt
 
 ALIGNMENTS = ("shift", "own", "source", "halfway")
 SMOOTH, HALFWAY_POWER = ("kernel", "attention", "logistic"), 0.8  # members for cells halfway between two scales

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from sbnn.data.checks import check_number, some
+from sbnn.data.checks import some
 from sbnn.data.inputs import output_names
 from sbnn.data.objects import gene_modality
 from sbnn.data.paired import as_paired
+from sbnn.errors import check_number
 from sbnn.evaluation.folds import held_out_means
 from sbnn.evaluation.stability import gene_counts, selection_table
 from sbnn.models.linear import kept_genes

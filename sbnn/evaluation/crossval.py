@@ -11,10 +11,10 @@ from joblib import delayed
 from sklearn.model_selection import ParameterGrid
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.checks import check_among
 from sbnn.data.paired import as_paired
 from sbnn.data.preselection import preselect_genes, settings_of
 from sbnn.determinism import reproducible
+from sbnn.errors import check_among
 from sbnn.evaluation.folds import folds_of, source_arrays, split_fold
 from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import NESTED, drop_details, fit_all, in_workers

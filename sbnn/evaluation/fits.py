@@ -8,11 +8,11 @@ import numpy as np
 from joblib import delayed
 from sklearn.linear_model import LinearRegression
 
-from sbnn.data.checks import attempt, check_number
 from sbnn.data.paired import as_paired, groups_of
 from sbnn.data.preprocessing import select_genes
 from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
+from sbnn.errors import attempt, check_number
 from sbnn.evaluation.crossval import cross_validate, scores_of
 from sbnn.evaluation.folds import source_arrays
 from sbnn.evaluation.identity import configured, described

@@ -9,9 +9,10 @@ import pandas as pd
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.checks import UNKNOWN, attempt, check_among, check_blanks, check_number, naming
+from sbnn.data.checks import UNKNOWN, check_blanks
 from sbnn.data.preprocessing import Standardizer, expression_pipeline
 from sbnn.data.typed_cells import as_typed
+from sbnn.errors import attempt, check_among, check_number, naming
 
 SCALINGS = ("fold", "all", "none")
 KINDS = ("training", "test")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.base import clone
 
-from sbnn.data.checks import check_number
+from sbnn.errors import check_number
 from sbnn.results import load
 
 NOT_DECISIVE = ("verbose", "n_jobs")  # parameters that do not change a result

@@ -8,12 +8,12 @@ import torch
 from sklearn.base import clone
 from sklearn.utils.validation import _check_n_features, check_array, check_consistent_length, check_is_fitted
 
-from sbnn.data.checks import attempt, naming
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.inputs import cells_of, new_cells, output_names, output_table, two_tables
 from sbnn.data.paired import as_paired, groups_of
 from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
+from sbnn.errors import attempt, naming
 from sbnn.evaluation.folds import grouped_folds, paper_folds, split_and_scale
 from sbnn.evaluation.identity import described
 from sbnn.evaluation.runs import load_or_compute

@@ -5,8 +5,9 @@ import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array
 
-from sbnn.data.checks import UNKNOWN, check_number, naming
+from sbnn.data.checks import UNKNOWN
 from sbnn.data.objects import AnnDataLike, MuDataLike, entry, gene_modality
+from sbnn.errors import check_number, naming
 from sbnn.results import Record, require
 
 NEIGHBOURS = 15

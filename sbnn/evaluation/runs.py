@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from joblib import Parallel, cpu_count
 from tqdm.auto import tqdm
 
-from sbnn.data.checks import check_number
+from sbnn.errors import check_number
 from sbnn.evaluation.identity import described, fit_key, version_of
 from sbnn.results import drop_leftovers, library_versions, load, results_path, save
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 
-from sbnn.data.checks import check_number, naming
+from sbnn.errors import check_number, naming
 from sbnn.metrics import share_tested, smallest_sufficient
 from sbnn.results import Record, require
 

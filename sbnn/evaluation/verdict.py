@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sbnn.data.checks import check_number, naming
 from sbnn.data.paired import as_paired
+from sbnn.errors import check_number, naming
 from sbnn.evaluation.crossval import LEVEL, N_PERMUTATIONS, chance_table, least_p
 from sbnn.evaluation.folds import group_codes
 from sbnn.evaluation.stability import genes_table
@@ -63,7 +63,7 @@ def outputs_table(record, data, ridge=None, point=0):
         raise ValueError(f"record: chance needs predictions of grid point {point}, of several test cells")
     table.index = pd.Index(names, name="output")
     p = table.p.dropna()
-    table["adjusted_p"] = pd.Series(stats.false_discovery_control(p) if len(p) else p, p.index)
+    table["adjusted_p"] = pd.Series(stats.false_discovery_control(p), p.index)
     if ridge is not None:
         table["ridge_r2"] = ridge.test_feature_r2[:, 0].mean(0)
     table["better_than_chance"] = (table.adjusted_p <= LEVEL) & (table.test_r2 > 0)

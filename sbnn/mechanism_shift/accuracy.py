@@ -6,9 +6,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.base import clone
 
-from sbnn.data.checks import attempt
 from sbnn.data.screens import as_screen
 from sbnn.determinism import reproducible
+from sbnn.errors import attempt
 from sbnn.mechanism_shift.graph import edges_of, largest_shifts, wide
 from sbnn.mechanism_shift.unmixing import unmix
 

@@ -14,9 +14,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sbnn.data.checks import MOST, check_number, check_unmasked, some
+from sbnn.data.checks import MOST, check_unmasked, some
 from sbnn.data.screens import as_screen, check_perturbation, check_screen_counts, codes_of
 from sbnn.determinism import reproducible
+from sbnn.errors import check_number
 from sbnn.mechanism_shift import network
 from sbnn.mechanism_shift.direct import class_sums, direct_effects, gene_effects, mean_shares, shrunken
 from sbnn.mechanism_shift.graph import graph_table

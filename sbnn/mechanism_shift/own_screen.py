@@ -14,21 +14,12 @@ from sbnn.data.readers.screens import read_screen
 from sbnn.explorer.report import write_report
 from sbnn.mechanism_shift import SparseShiftVAE, plotting
 from sbnn.mechanism_shift.graph import EVEN, edges_of
+from sbnn.mechanism_shift.records import cells_and_genes
 from sbnn.plotting.common import save_figure
 from sbnn.results import write_atomically
 
 N_GENES = 1000  # in addition to the perturbed ones
 SHOWN_CELLS, SHOWN_EDGES = 2000, 50
-
-
-def cells_and_genes(model, adata, cells):
-    """Latents of some cells, their perturbations, and the correlation of each gene with each latent."""
-    counts, latents = adata.X[cells].toarray(), model.transform(adata[cells]).astype(np.float32)
-    logs = np.log1p(counts / counts.sum(axis=1, keepdims=True) * 1e3)
-    with np.errstate(invalid="ignore"):  # of genes without a count
-        genes = np.nan_to_num(np.corrcoef(logs.T, latents.T)[: adata.n_vars, adata.n_vars :])
-    genes = pd.DataFrame(genes, adata.var_names, model.shift_graph_["latent"].unique())
-    return {"latents": latents, "perturbation": adata.obs["perturbation"].to_numpy(str)[cells], "genes": genes}
 
 
 def run(options, recipe=None):

@@ -1,5 +1,8 @@
 """Records of experiments on screens, computed once."""
 
+import numpy as np
+import pandas as pd
+
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.screens import as_screen
 from sbnn.evaluation.runs import load_or_compute
@@ -40,3 +43,13 @@ def compute_once(kind, data, model, compute, *, params=None, results=None, overw
         name, sha256, seed = screen.name, screen.sha256, 0
     wanted = Record(f"mechanism-shift {kind}", name, sha256, [params or {}], seed, settings)
     return load_or_compute(wanted, compute, results, overwrite, estimator=model)
+
+
+def cells_and_genes(model, adata, cells):
+    """Latents of some cells, their perturbations, and the correlation of each gene with each latent."""
+    counts, latents = adata.X[cells].toarray(), model.transform(adata[cells]).astype(np.float32)
+    logs = np.log1p(counts / counts.sum(axis=1, keepdims=True) * 1e3)
+    with np.errstate(invalid="ignore"):  # of genes without a count
+        genes = np.nan_to_num(np.corrcoef(logs.T, latents.T)[: adata.n_vars, adata.n_vars :])
+    genes = pd.DataFrame(genes, adata.var_names, model.shift_graph_["latent"].unique())
+    return {"latents": latents, "perturbation": adata.obs["perturbation"].to_numpy(str)[cells], "genes": genes}

@@ -15,9 +15,9 @@ import pandas as pd
 from scipy.stats import false_discovery_control, norm
 from sklearn.utils import check_array
 
-from sbnn.data.checks import attempt, check_number, naming
 from sbnn.data.screens import check_perturbation, codes_of
 from sbnn.determinism import reproducible
+from sbnn.errors import attempt, check_number, naming
 from sbnn.mechanism_shift.graph import EVEN, class_means, graph_table, latent_names
 
 SMOOTH = np.geomspace(4.0, 0.05, 25)  # what counts as zero in the sum of absolute shifts, ever less

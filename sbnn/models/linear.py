@@ -11,8 +11,8 @@ from sklearn.linear_model import RidgeCV
 from sklearn.utils import TransformerTags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from sbnn.data.checks import attempt, check_number
 from sbnn.data.inputs import new_cells, output_table, to_be_fitted, two_tables
+from sbnn.errors import attempt, check_number
 
 
 def kept_genes(model):

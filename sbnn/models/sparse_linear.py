@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
 from sklearn.utils._param_validation import StrOptions
 
-from sbnn.data.checks import check_number
+from sbnn.errors import check_number
 from sbnn.models.linear import LatentRegressor, SparseCoefficients, ridge_reduced_rank, with_positive_peaks
 
 # Weight of the last decoder in the V-step, relative to the data. Too small to change what the data determine, it keeps

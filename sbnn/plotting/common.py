@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from sbnn.data.checks import attempt
+from sbnn.errors import attempt
 from sbnn.plotting.labels import settle_labels, shortened
 from sbnn.results import results_path, write_atomically
 

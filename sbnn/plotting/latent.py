@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from sbnn.data.checks import UNKNOWN, naming
+from sbnn.data.checks import UNKNOWN
+from sbnn.errors import naming
 from sbnn.plotting import reading
 from sbnn.plotting.cells import MARGIN, draw_cells, draw_cloud, draw_legend
 from sbnn.plotting.colors import Groups

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sbnn.data.checks import attempt
+from sbnn.errors import attempt
 from sbnn.plotting.labels import counted
 from sbnn.results import require, same_value
 

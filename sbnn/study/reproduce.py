@@ -11,6 +11,7 @@ from pathlib import Path
 from joblib import Parallel, delayed
 
 from sbnn.data.datasets import DATASETS, default_dataset, list_datasets, names_of
+from sbnn.errors import check_among
 
 ROOT = Path(__file__).resolve().parents[2]
 REDRAW, DYNAMICS, PRIORS, OWN = "04", "07", "08", "09"
@@ -32,8 +33,6 @@ def reproduce(
 
     `jobs` data sets are processed at the same time, each with all its notebooks.
     """
-    from sbnn.data.checks import check_among  # needs pandas
-
     dataset = dataset or ("all" if notebook == "all" and not in_place else "auto")
     check_among("dataset", dataset, ("all", "auto", *DATASETS))
     if not (ROOT / "notebooks").is_dir() or importlib.util.find_spec("papermill") is None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sbnn.data.checks import check_number, naming
 from sbnn.data.gene_dynamics import gene_dynamics
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import read_pseudotime, trajectories
+from sbnn.errors import check_number, naming
 from sbnn.results import results_path
 
 GRN = "Hossain et al., arXiv 2403.04805 (2024); rate equations corrected, samples to learn from simulated"

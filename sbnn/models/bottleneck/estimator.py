@@ -14,9 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from sbnn.data import inputs
-from sbnn.data.checks import attempt, check_among, check_in_order, check_number, naming
+from sbnn.data.checks import check_in_order
 from sbnn.data.streams import ExpressionStream
 from sbnn.determinism import reproducible
+from sbnn.errors import attempt, check_among, check_number, naming
 from sbnn.metrics import pooled_r2, smallest_sufficient
 from sbnn.models.bottleneck.gene_prior import GenePrior, prior_weights, spelled_out
 from sbnn.models.bottleneck.persistence import load_model, save_model

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sbnn.data.checks import naming, some
+from sbnn.data.checks import some
+from sbnn.errors import naming
 from sbnn.models.pruning_scores import keep_largest, mixed, shared
 
 
