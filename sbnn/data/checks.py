@@ -17,36 +17,36 @@ from scipy import sparse
 from sbnn.errors import attempt, check_number, naming
 
 UNKNOWN = "unknown"  # cells without a known group
-GREY = "#808080"  # of unknown cells
-# Okabe & Ito (2008), distinguishable with common colour blindness; their yellow is too pale for dots.
+GREY = "#808080"  # colour of unknown cells
+# Okabe & Ito (2008): distinguishable with common colour blindness; their yellow is left out, too pale for dots.
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-LARGEST_LOG = 20  # log2 of a million molecules: log values lie below, and some of many counts above
-BEYOND_LOG = 50  # and no logarithm of anything that was counted lies here
-VALUES_LOOKED_AT = 2**20  # of the first cells
-FAR_OUT = 1e6  # SD of the other cells
-LARGEST = 1e15  # beyond, sums of squares leave single precision
-GENES_AT_ONCE = 64  # so that deviations in double precision stay small
-NINES = [sign * float("9" * n) for n in range(2, 7) for sign in (1, -1)]  # that stand for missing values in tables
+LARGEST_LOG = 20  # log2 of a million molecules: log values are smaller, the largest counts are not
+BEYOND_LOG = 50  # no logarithm of a count is this large
+VALUES_LOOKED_AT = 2**20  # taken from the first cells
+FAR_OUT = 1e6  # in SDs of the other cells
+LARGEST = 1e15  # beyond this, sums of squares overflow in single precision
+GENES_AT_ONCE = 64  # so that deviations in double precision need little memory
+NINES = [sign * float("9" * n) for n in range(2, 7) for sign in (1, -1)]  # marks of missing values in tables
 _MONTH = "(Jan|Feb|Ma[iry]|Mär|Mrz|Apr|Jun|Jul|Aug|Sept?|O[ck]t|Nov|De[cz])"
-DATE = re.compile(  # SEPT2 and MARCH1 as spreadsheets change them
+DATE = re.compile(  # what spreadsheets make of SEPT2 and MARCH1
     rf"\d{{4}}-\d\d-\d\d( 00:00:00)?|\d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}}|\d{{1,2}}[-. ]+{_MONTH}|{_MONTH}-\d\d"
 )
-ALONE = 3  # times the range of the others, from which a single one of them is
-FEWEST_NUMBERED = 8  # cells by which IDs are recognised
-MOST = 1e9  # of a setting: beyond, numbers overflow or nothing ends
+ALONE = 3  # a single mark is farther from the other values than this multiple of their range
+FEWEST_NUMBERED = 8  # cells needed to recognise IDs
+MOST = 1e9  # largest setting: beyond it, numbers overflow or loops do not end
 
 
 class CheckedSettings:
     """Base class of settings: every field has the type of its default, and numbers lie between `_LEAST` and `_MOST`."""
 
-    _LEAST: dict = {}  # else 1 of whole numbers and 0 of others
-    _MOST: dict = {}  # else 1 of rates and shares and 1e9 of others
+    _LEAST: dict = {}  # otherwise 1 for whole numbers and 0 for others
+    _MOST: dict = {}  # otherwise 1 for rates and shares and 1e9 for others
 
     def __post_init__(self):
         """Check the types and ranges of all fields."""
         for name, default in ((one.name, one.default) for one in fields(self)):
             value, several = getattr(self, name), isinstance(default, tuple)
-            values = attempt(f"{name}: expected several numbers, as {default}", tuple, value) if several else (value,)
+            values = attempt(f"{name}: expected numbers, such as {default}", tuple, value) if several else (value,)
             kind = type(default[0] if several else default)
             if kind in (int, float) or (default is None and value is not None):
                 kind = kind if kind is int else float
@@ -84,20 +84,20 @@ def dates_among(names: Iterable[str]) -> list[str]:
 
 
 def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
-    """Convert names to a 1-D array of str, unique and not empty; ``None`` numbers them."""
+    """Convert names to a 1-D array of str, unique and not empty; ``None`` gives numbered names."""
     if given is None:
         return np.array([f"{kind}_{i}" for i in range(size)], dtype=str)
     names = pd.Series(np.ravel(np.asarray(given, dtype=object)))
     wrong = names[names.isna() | (names == "") | names.astype(str).duplicated()].unique()
     if len(names) != size or len(wrong):
-        raise ValueError(f"{argument}: expected {size} different {kind} names, got {len(names)}; not so: {some(wrong)}")
+        raise ValueError(f"{argument}: expected {size} different {kind} names, got {len(names)}; wrong: {some(wrong)}")
     return names.to_numpy().astype(str)
 
 
 def check_labels(
     given: pd.DataFrame | None, cells: np.ndarray, always: Iterable[str], if_given: Iterable[str] = ()
 ) -> pd.DataFrame:
-    """Align labels with the cells; columns in `always` are added if missing, and those `if_given` become text."""
+    """Align labels with the cells; columns in `always` are added if missing, those in `if_given` become text."""
     given = pd.DataFrame(index=pd.Index(cells, dtype=object)) if given is None else given
     with naming("labels: expected a DataFrame with a row for each cell"):
         given = given.to_frame() if isinstance(given, pd.Series) else given
@@ -119,12 +119,12 @@ def check_blanks(labels, argument: str) -> None:
     plain = labels.str.strip()
     if plain.has_duplicates:
         twice = some(map(repr, labels[plain.duplicated(keep=False)]))
-        raise ValueError(f"{argument}: labels differ only by blanks: {twice}; remove them, as by .str.strip()")
+        raise ValueError(f"{argument}: labels differ only in blanks: {twice}; remove them, as with .str.strip()")
 
 
 @naming("colors: expected a dict of type to colour")
 def check_colors(given: Mapping[str, Any], types: Iterable[str]) -> dict[str, str]:
-    """Give every type a ``"#RRGGBB"``: the colour given, else one of a palette, grey for the unknown type."""
+    """Give every type a ``"#RRGGBB"``: the given colour, else one from a palette; grey for the unknown type."""
     colors = {str(key): _as_hex(color) for key, color in given.items()}
     missing = sorted(set(types) - colors.keys() - {UNKNOWN})
     colors.update(zip(missing, _palette(len(missing)), strict=True))
@@ -136,7 +136,7 @@ def check_colors(given: Mapping[str, Any], types: Iterable[str]) -> dict[str, st
 def _as_hex(color: Any) -> str:
     if isinstance(color, str) and re.fullmatch(r"#[0-9A-Fa-f]{6}", color):
         return color
-    from matplotlib.colors import to_hex  # slow to import, and needed here alone
+    from matplotlib.colors import to_hex  # slow to import, and only needed here
 
     return to_hex(color).upper()
 
@@ -171,7 +171,7 @@ def some(names: Iterable[Any], limit: int = 5) -> str:
 
 def warn_of_raw_counts(values, argument, advice):
     """Warn if log values are expected but the first cells hold large whole numbers only."""
-    if looked_at(values[:16])[2] < 1:  # one fraction is enough, and mostly found at once
+    if looked_at(values[:16])[2] < 1:  # one fraction is enough, and is usually found at once
         return
     low, high, whole, usual = looked_at(values)
     if whole == 1 and low >= 0 and (high > LARGEST_LOG or (high > 2 and usual == 1)):
@@ -180,11 +180,11 @@ def warn_of_raw_counts(values, argument, advice):
 
 
 def warn_of_log_values(values, argument):
-    """Warn if counts are expected but the first cells hold fractions, or no value above those of logarithms."""
+    """Warn if counts are expected but the first cells hold fractions, or no value too large for a logarithm."""
     low, high, whole, usual = looked_at(values)
     if whole < 1 or (high <= LARGEST_LOG and usual > 1):
         text = f"{argument} is declared as raw counts but looks like log values ({_range(low, high, whole)})"
-        warnings.warn(f"{text}, which must not be normalised again; if so, leave out counts=True", stacklevel=4)
+        warnings.warn(f"{text}, which must not be normalised again; if they are, leave out counts=True", stacklevel=4)
 
 
 def kind_of_expression(values) -> tuple[str, str, str]:
@@ -203,12 +203,12 @@ def kind_of_expression(values) -> tuple[str, str, str]:
         estimated = expressed > 2 * fractions
         kind, doubt = "normalised", "they may be estimated counts, to be rounded" if estimated else ""
     elif low >= 0 and high > LARGEST_LOG:
-        doubt = "they reach far for log values"
+        doubt = "they are large for log values"
     return kind, _range(low, high, 1 - fractions / values.size), doubt
 
 
 def looked_at(values):
-    """Range, share of whole numbers, and median of the nonzero values, which is mostly 1 for low counts."""
+    """Range, share of whole numbers, and median of the nonzero values, which is usually 1 for low counts."""
     block = values[: max(1, VALUES_LOOKED_AT // values.shape[1])]
     size = block.shape[0] * block.shape[1]
     numbers = block.data if sparse.issparse(block) else np.asarray(block).ravel()
@@ -234,7 +234,7 @@ def check_finite(values: np.ndarray, argument: str, rows, columns) -> None:
 
 
 def check_recorded(values: np.ndarray, argument: str, rows=None, columns=None, stacklevel=3) -> None:
-    """As `check_finite`, but NaN marks a value that was not recorded; warn of cells without values."""
+    """Like `check_finite`, but NaN marks a value that was not recorded; warn of cells without values."""
     columns = range(values.shape[1]) if columns is None else columns
     missing = np.isnan(values)
     check_finite(np.where(missing, 0, values), argument, rows, columns)
@@ -261,7 +261,7 @@ def check_outliers(values, argument, cells=None, columns=None):
         warn_of_marks(part, argument, names, stacklevel=5)
         low, high = part.min(0).astype(np.float64), part.max(0).astype(np.float64)
         mean, sd = part.mean(0, dtype=np.float64), part.std(0, dtype=np.float64)
-        # A cell that is alone far out has nearly the largest z-score that there can be, the root of n - 1.
+        # A single outlying cell has nearly the largest possible z-score, the square root of n - 1.
         alone = np.maximum(high - mean, mean - low) > 0.999 * np.sqrt(max(0, len(part) - 1)) * sd
         for j in np.flatnonzero(alone & (high > low)):
             i = int(np.abs(part[:, j] - mean[j]).argmax())
@@ -294,28 +294,28 @@ def warn_of_mistaken_columns(X, Y, genes=None, outputs=None):
     found = []
     if genes is not None and (dates := dates_among([str(gene) for gene in genes])):
         found.append(f"X: {len(dates)} gene names are dates, as a spreadsheet makes of SEPT2: {some(dates)}")
-    steps = np.diff(Y, axis=0)  # in single precision large IDs may be equal
+    steps = np.diff(Y, axis=0)  # large IDs may be equal in single precision
     rising = (steps >= 0).all(0) & (np.count_nonzero(steps, axis=0) > len(Y) // 2)
     ids = rising & (Y % 1 == 0).all(0) & (len(Y) >= FEWEST_NUMBERED)
     if ids.any():
         names = some(np.arange(Y.shape[1])[ids] if outputs is None else np.asarray(outputs)[ids])
         found.append(f"Y: {ids.sum()} output(s) number the cells, as an ID does; leave them out: {names}")
     if Y.shape[1] > X.shape[1] and Y.min() >= 0 and (X.min() < 0 or np.mean(Y == 0) > np.mean(X == 0) + 0.1):
-        found.append(f"Y, {Y.shape[1]} columns, looks like expression, and X, {X.shape[1]}, does not; exchange them")
+        found.append(f"Y ({Y.shape[1]} columns) looks like expression and X ({X.shape[1]}) does not; swap them")
     for text in found:
         warnings.warn(text, stacklevel=4)
 
 
 def check_given_once(X, Y):
     """Refuse outputs that all equal columns of X: expression was passed as outputs too."""
-    outputs = [y for y in np.asarray(Y).T if len(np.unique(y)) > 2]  # of two cells all z-scores are 1 and -1
+    outputs = [y for y in np.asarray(Y).T if len(np.unique(y)) > 2]  # with two cells, all z-scores are 1 and -1
     if len(outputs) > 1 and all(_among(X, y.astype(X.dtype)) for y in outputs):
         raise ValueError(f"Y: all {len(outputs)} outputs are columns of X; was expression passed as outputs too?")
 
 
 def _among(X, y):
     columns = np.arange(X.shape[1])
-    for first in range(0, len(y), 16):  # few genes get beyond the first cells
+    for first in range(0, len(y), 16):  # few genes match beyond the first cells
         cells = slice(first, first + 16)
         columns = columns[(X[cells, columns] == y[cells, np.newaxis]).all(0)]
         if not len(columns):
@@ -324,17 +324,17 @@ def _among(X, y):
 
 
 def check_in_order(X, values, argument):
-    """Refuse a Series or table whose cells are not those of `X`, a DataFrame or AnnData, in the same order."""
+    """Refuse a Series or table whose cells differ from those of `X`, a DataFrame or AnnData, or from their order."""
     cells, rows = getattr(X, "obs_names", getattr(X, "index", None)), getattr(values, "index", None)
     if isinstance(cells, pd.Index) and isinstance(rows, pd.Index):
         check_same_cells(cells, rows, argument=argument)
 
 
 def check_same_cells(cells, rows, strict=False, argument="Y"):
-    """Refuse rows of Y that are other cells or in another order; default indices of pandas and anndata are ignored."""
+    """Refuse a Y with other cells or another order of cells; default indices of pandas and anndata are ignored."""
     cells, rows = cells.astype(str), rows.astype(str)
     numbers = pd.RangeIndex(len(cells)).astype(str)
     named = strict or not (rows.equals(numbers) or cells.equals(numbers)) or set(cells) == set(rows)
     if named and len(cells) == len(rows) and not cells.equals(rows):
-        got = f"got others or in another order: {some(rows, 2)}; use {argument} = {argument}.loc[X.index]"
+        got = f"got other cells, or in another order: {some(rows, 2)}; use {argument} = {argument}.loc[X.index]"
         raise ValueError(f"{argument}: expected the cells of X, {some(cells, 2)}, {got}")

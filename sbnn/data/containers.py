@@ -5,12 +5,12 @@ import numpy as np
 from sbnn.data.fingerprint import fingerprint_files
 from sbnn.errors import naming
 
-OF_CELLS = {"latent", "latents", "outputs"}  # of a truth: true values that follow a subset of the cells
+OF_CELLS = {"latent", "latents", "outputs"}  # entries of a truth that have a row for each cell
 
 
 @naming("name, source, sha256, files, dropped, truth, notes: expected text, dicts and sentences, see sbnn.paired")
 def about_data(*, name="custom", source="the user's data", sha256="", files=None, dropped=None, truth=None, notes=()):
-    """Entries of ``uns["sbnn"]``; see `sbnn.paired`; the builders of other kinds take the same ones."""
+    """Entries of ``uns["sbnn"]``; see `sbnn.paired`; the builders of the other kinds of data take the same ones."""
     sha256 = sha256 or (fingerprint_files(files) if files else "")
     about = {"name": str(name), "source": str(source), "sha256": sha256, "files": dict(files or {})}
     left_out = {w: int(what) if np.ndim(what) == 0 else [str(n) for n in what] for w, what in (dropped or {}).items()}
@@ -28,6 +28,6 @@ def with_about(adata, about, content):
 
 
 def name_and_sha256(about, content):
-    """Name, and the stored fingerprint if it belongs to this content, else the fingerprint of the content."""
+    """Name of the data, and its stored fingerprint if it belongs to this content, else that of the content."""
     known = about.get("content_sha256") == content
     return about.get("name", "custom"), about["sha256"] if known else content

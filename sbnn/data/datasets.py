@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sbnn.data.registry import FILES, DataIntegrityError, FoundFile, Search, check_file, locate_file, search_places
 from sbnn.errors import check_among
 
-#: What data sets are for: genes that predict a second measurement of the same cells, electrophysiology that predicts
+#: Uses of data sets: genes that predict a second measurement of the same cells, electrophysiology that predicts
 #: the type of a cell, perturbations that shift latents, or expression over time from which a gene network is learned.
 STUDIES = SBNN, EPHYS_TYPES, MECHANISM_SHIFT, DYNAMICS = "sbnn", "ephys_types", "mechanism_shift", "dynamics"
 #: Study -> the real data set to work on, and the simulated one that replaces it.
@@ -28,8 +28,8 @@ class Dataset(NamedTuple):
     study: str
     about: str
     reader: str
-    files: tuple[str, ...]  # none for data that are simulated
-    options: dict  # that the reader always gets; those of the caller come before (the screen of the paper is larger)
+    files: tuple[str, ...]  # empty for simulated data
+    options: dict  # passed to the reader unless the caller sets them (the screen of the paper is larger)
     instead: dict[str, str]  # file that may be missing -> the one that replaces it
 
 
@@ -64,7 +64,7 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
           cannot be found or downloaded), ``"scala_34c_counts"`` (raw counts without outputs), ``"gouwens"``,
           ``"stoeckius"``, ``"citeseq_cd8"``, ``"pbmc_5k_protein"``, ``"pbmc_10k_protein"``, ``"simulated"``. `X` is
           log2 of the library-size normalised counts plus one (of ``"gouwens"`` as released), outputs are in their own
-          units, and neither is z-scored.
+          units; neither is z-scored.
         - Electrophysiology and types: ``"gouwens_ephys"``, ``"lee_human"``, ``"simulated_ephys"``.
         - Counts, each cell under one perturbation: ``"papalexi"``, ``"simulated_screen"``.
         - Expression over time, a prior and, if it is known, the truth: ``"grn_350"``, ``"grn_690"``,
@@ -78,9 +78,9 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
     verbose : bool
         Whether to print what was loaded, and from where.
     **options
-        Simulated data: parameters of the simulator. The four sets with proteins: ``n_genes``, how many genes to select,
-        and ``log_proteins``, whether outputs are log2(1 + counts) or the counts as they are (as in the paper; the
-        default only of ``"stoeckius"``). ``"gouwens_ephys"``: ``relative``, whether spikes are measured from their
+        Simulated data: parameters of the simulator. The four sets with proteins: ``n_genes``, the number of genes, and
+        ``log_proteins``, whether outputs are log2(1 + counts) or unchanged counts (as in the paper; the default
+        for ``"stoeckius"`` only). ``"gouwens_ephys"``: ``relative``, whether spikes are measured from their
         threshold. ``"papalexi"``: ``confident_only``, whether to leave out cells without a clear guide. ``"grn_350"``
         and ``"grn_690"``: ``n_samples``, ``noise``, ``wrong`` and ``random_state`` of `read_grn`. ``"hematopoiesis"``:
         ``cells_per_bin``, how many neighbouring cells are averaged. ``"beeline_gsd"`` and ``"beeline_hsc"``:
@@ -93,7 +93,7 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
     Raises
     ------
     ValueError, TypeError
-        An unknown name, or options that the data set does not have.
+        An unknown name, or an option that the data set does not have.
     FileNotFoundError
         A missing file that cannot be downloaded; the message explains what to do.
     DataIntegrityError
@@ -146,7 +146,7 @@ def find_dataset(name: str, search: Search) -> dict[str, FoundFile]:
 def default_dataset(
     name: str = "auto", path=None, *, download: bool = True, verbose: bool = True, study: str = SBNN
 ) -> str:
-    """Name of the data set to use: the one asked for if it can be found or downloaded, else the simulated one.
+    """Name of the data set to use: the requested one if it can be found or downloaded, else the simulated one.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def default_dataset(
     path, download, verbose
         As for `load_dataset`.
     study : {"sbnn", "ephys_types", "mechanism_shift", "dynamics"}
-        What it is for.
+        Use of the data set, as in `STUDIES`.
 
     Returns
     -------
@@ -178,7 +178,7 @@ def default_dataset(
         wanted, why = _SIMULATED[study], f"the real data cannot be found or downloaded. {error}"
     else:
         places = dict.fromkeys(file.place for file in found.values())
-        why = "its files are in " + ", ".join(places) if places else "it is made here"
+        why = "its files are in " + ", ".join(places) if places else "it needs no files"
     if verbose:
         print(f"data set: {wanted}, because {why}")
     return wanted
@@ -187,7 +187,7 @@ def default_dataset(
 def list_datasets(path=None) -> dict[str, tuple[str, tuple[str, ...]]]:
     """State of every data set and its missing files; files are not read, so altered ones are not detected.
 
-    "here", "here in part", "downloadable", "to be fetched by hand" or "made here".
+    The state is "available", "partly available", "downloadable", "manual download" or "available (simulated)".
     """
     places = search_places(path)
     absent = {name for name, file in FILES.items() if locate_file(file, places) is None}
@@ -196,9 +196,9 @@ def list_datasets(path=None) -> dict[str, tuple[str, tuple[str, ...]]]:
         missing = tuple(file for file in dataset.files if file in absent)
         needed = {dataset.instead.get(file, file) for file in missing} & absent
         if needed:
-            state = "downloadable" if all(FILES[file].url for file in needed) else "to be fetched by hand"
+            state = "downloadable" if all(FILES[file].url for file in needed) else "manual download"
         else:
-            state = "here in part" if missing else "here" if dataset.files else "made here"
+            state = "partly available" if missing else "available" if dataset.files else "available (simulated)"
         states[name] = state, missing
     return states
 
@@ -207,7 +207,7 @@ def main(arguments: list[str] | None = None, prog="sbnn data") -> int:
     """Run ``sbnn data``; exit status 1 if a file is missing or corrupt."""
     parser = argparse.ArgumentParser(prog=prog, description="List, fetch or check the data sets.")
     parser.add_argument("command", choices=("list", "get", "check"), help="show what is available, download, verify")
-    parser.add_argument("names", nargs="*", metavar="name", help="data set, or one of its files; check: default all")
+    parser.add_argument("names", nargs="*", metavar="name", help="data set or one of its files; check: all by default")
     parser.add_argument("--path", help="folder to look in first")
     chosen = parser.parse_args(arguments)
     if chosen.command == "get" and not chosen.names:

@@ -1,4 +1,4 @@
-"""Published features of electrophysiology: families, units and usual values; features that mouse and human share.
+"""Published features of electrophysiology: families, units and usual values; features shared by mouse and human.
 
 `ephys_features.csv`: features of both releases, the range in which the median of a data set in this unit lies (narrower
 than a factor of 1000), and the median and robust SD of the release. `shared_features.csv`: how the 27 shared features,
@@ -28,13 +28,13 @@ def feature_table(release):
 
 
 def shared_feature_table():
-    """Shared features: the columns of each, and its median and spread over the mouse release."""
+    """Shared features: the mouse columns of each, and its median and spread over the mouse release."""
     table = Path(__file__).with_name("shared_features.csv")
     return pd.read_csv(table, index_col="feature", keep_default_na=False, na_values={"r": [""], "n": [""]})
 
 
 def known_features(names):
-    """Rows of `feature_table` with these names, from the release that has more of them."""
+    """Rows of `feature_table` with these names, from the release that contains more of them."""
     releases = [feature_table(release) for release in (HUMAN, MOUSE)]
     return max((table[table.index.isin(list(names))] for table in releases), key=len)
 
@@ -66,7 +66,7 @@ def to_shared_features(data):
     Raises
     ------
     ValueError
-        Columns that are missing; values that look like another unit, which transfer would take for biology.
+        Missing columns; values that seem to be in another unit, which transfer would mistake for biology.
     """
     cells, shared = as_typed(data), shared_feature_table()
     if list(cells.feature_names) == list(shared.index):
@@ -91,8 +91,8 @@ def to_shared_features(data):
 
 def relative_to_threshold(data):
     """Measure time and voltage of the parts of each spike from its threshold, in columns of the mouse release."""
-    # There the time of a peak or a trough counts from the beginning of the sweep: the lag, a thousand times smaller, is
-    # lost to methods that use one feature at a time. Boosted trees gain 0.01 macro-F1 by it.
+    # There, peaks and troughs are timed from the beginning of the sweep. Their lag, a thousand times smaller, is lost
+    # to methods that use one feature at a time. Boosted trees gain 0.01 macro-F1 from the relative times.
     cells = as_typed(data)
     values, renamed = pd.DataFrame(cells.X.copy(), cells.cell_names, cells.feature_names), {}
     for stimulus, part, (quantity, called) in itertools.product(STIMULI, PARTS, (("v", "deltav"), ("t", "lag"))):
@@ -106,7 +106,7 @@ def relative_to_threshold(data):
 
 
 def _derived(data, values, families, units, ending, parameters):
-    """The same cells with other features."""
+    """The same cells with derived features."""
     about = {"name": "custom"} | data.uns.get("sbnn", {})
     about = {key: about[key] for key in ("name", "source", "files", "dropped", "notes") if key in about}
     about |= {"name": f"{about['name']}_{ending}", "sha256": fingerprint_parameters(parameters)}

@@ -15,7 +15,7 @@ _LABELS = ("type", "donor", "condition")
 
 
 def read_ephys_table(features, labels=None, families=None, units=None, *, name="custom", source=None):
-    """Read a table of electrophysiological features and one of the types of the cells.
+    """Read a table of electrophysiological features and a table of cell types.
 
     Parameters
     ----------
@@ -33,13 +33,13 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
     Returns
     -------
     AnnData
-        As of `typed_cells`: the cells that have a type and a value, and the features that differ between them.
+        As from `typed_cells`: the cells that have a type and a value, and the features that differ between them.
 
     Raises
     ------
     FileNotFoundError
     ValueError
-        No cell in common, text among the numbers, nothing left, and the errors of `typed_cells`.
+        No cell in common, text among the numbers, nothing left, and any error of `typed_cells`.
 
     Warns
     -----

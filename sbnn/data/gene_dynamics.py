@@ -1,4 +1,4 @@
-"""Dynamics data sets: trajectories to train and to test on, a prior of regulation and, where known, the truth."""
+"""Dynamics data sets: training and test trajectories, a prior of regulation and, where known, the truth."""
 
 import anndata as ad
 import pandas as pd
@@ -10,9 +10,9 @@ from sbnn.errors import attempt
 
 
 def gene_dynamics(train, test, prior, truth=None, *, name="custom", source="the user's trajectories", files=None):
-    """One AnnData: ``obs["split"]`` "train" or "test", ``varp["prior"]``, ``varp["truth"]`` where it is known.
+    """One AnnData: ``obs["split"]`` ("train" or "test"), ``varp["prior"]`` and, if known, ``varp["truth"]``.
 
-    The rows of a truth, a DataFrame of regulators by genes, may cover only some genes; for the others
+    The rows of `truth`, a DataFrame of regulators by genes, may cover only some genes; for the others
     ``var["truth_known"]`` is False and their rows of ``varp["truth"]`` are NaN.
     """
     genes, parts = train.var_names, {"train": train, "test": test}
@@ -56,7 +56,7 @@ def simulate_network(n_genes=350, n_samples=150, noise=0.025, wrong=0.05, n_test
         Share of the edges of the prior that are misplaced, in [0, 1].
     random_state : int
     kind : {"logic", "sigmoid", "hill", "thermodynamic", "lag"}
-        Law by which regulators act, as of `GeneNetwork.simulate`.
+        Law by which regulators act, as in `GeneNetwork.simulate`.
 
     Returns
     -------
@@ -66,6 +66,6 @@ def simulate_network(n_genes=350, n_samples=150, noise=0.025, wrong=0.05, n_test
     network = GeneNetwork.random(n_genes, random_state=random_state)
     prior = attempt("wrong: expected a share of the edges", network.misplaced_prior, wrong, random_state)
     train = network.simulate(n_samples, noise, random_state, kind=kind)
-    far = random_state + 1_000_000  # from any seed of training samples
+    far = random_state + 1_000_000  # from the seeds of training samples
     test = network.simulate(n_test, 0.0, far, kind=kind)
     return gene_dynamics(train, test, prior, network.graph, name="simulated_grn", source=train.uns["sbnn"]["source"])

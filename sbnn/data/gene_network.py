@@ -21,19 +21,19 @@ TIMES = (0.0, 2.0, 3.0, 7.0, 9.0)
 #: Laws of regulation that samples can follow.
 KINDS = ("logic", "sigmoid", "hill", "thermodynamic", "lag")
 
-_TOLERANCE = 1e-9  # relative, of the solver
-_FORMAT = 1  # raise it whenever the same parameters give other data
+_TOLERANCE = 1e-9  # relative tolerance of the solver
+_FORMAT = 1  # raised whenever the same parameters give other data
 _LARGEST_OFFSET = 0.25
-_LAG = 1.5  # in the unit of the times
+_LAG = 1.5  # in the unit of time
 
 
 @dataclass(frozen=True)
 class Starts:
-    """Distribution of the first values, by gene: input genes normal within [0, 1], others Beta(2, 2) plus an offset."""
+    """Distribution of first values by gene: normal within [0, 1] for input genes, else Beta(2, 2) plus an offset."""
 
-    mean: np.ndarray  # NaN where a gene is no input
+    mean: np.ndarray  # NaN unless the gene is an input
     sd: np.ndarray
-    offset: np.ndarray  # NaN of inputs
+    offset: np.ndarray  # NaN for inputs
 
     @classmethod
     def of(cls, is_input, mean, sd, offset):
@@ -69,9 +69,9 @@ class GeneNetwork:
     gene_names : sequence of str
         Unique.
     logic : mapping of str to Regulation, And or Or
-        Of every gene that has regulators (`sbnn.data.rate_equations`); the others are inputs, which stay constant.
+        For every gene that has regulators (`sbnn.data.rate_equations`); the others are inputs, which stay constant.
     starts : Starts, optional
-        How samples start; by default drawn with a fixed seed, so that all simulations of one network start alike.
+        Distribution of starting values; by default drawn with a fixed seed, so that it is the same for all simulations.
     name : str, optional
 
     Attributes
@@ -108,7 +108,7 @@ class GeneNetwork:
 
     @classmethod
     def from_tables(cls, equations, names, name="network"):
-        """Read a network from CSV: its rate equations, and its genes in their order."""
+        """Read a network from CSV tables of its rate equations and of its genes, in order."""
         with naming("equations and names: expected tables with the columns node and eqn, and with genes in the first"):
             genes = pd.read_csv(names).iloc[:, 0].astype(str).str.removesuffix("_input")
             texts = pd.read_csv(equations).set_index("node", verify_integrity=True)["eqn"][genes]
@@ -119,9 +119,9 @@ class GeneNetwork:
     def random(cls, n_genes, random_state=0):
         """Draw a network of any size, with the proportions of the published one of 350 genes.
 
-        A fifth of the genes are inputs. Every other gene has one regulator and a Poisson number more, two on average;
+        A fifth of the genes are inputs. Every other gene has one regulator plus a Poisson number, two on average;
         regulators are the inputs and one in twelve of the other genes, some of which regulate many. 68 % of the edges
-        are activations. Regulators are joined one after the other, by AND or OR with equal probability.
+        are activations. Regulators are joined one after another, by AND or OR with equal probability.
 
         Parameters
         ----------
@@ -157,7 +157,7 @@ class GeneNetwork:
 
     @property
     def graph(self):
-        """Regulators by targets: 1 an activation, -1 a repression, 0 no edge; DataFrame of int8."""
+        """Regulators by targets: 1 for activation, -1 for repression, 0 for no edge; DataFrame of int8."""
         table = pd.DataFrame(0, self.gene_names, self.gene_names, dtype=np.int8)
         for edge, gene in self.edges:
             table.loc[edge.regulator, gene] = 1 if edge.activation else -1
@@ -177,21 +177,21 @@ class GeneNetwork:
         return fingerprint_parameters(parts | {"mean": starts.mean, "sd": starts.sd, "offset": starts.offset})
 
     def rates(self, values, kind="logic"):
-        """Rates of change, (genes, ...), at values of the same shape; with a lag of genes and then of proteins."""
+        """Rates of change, (genes, ...), at values of the same shape; with a lag: genes, then proteins."""
         check_among("kind", kind, KINDS)
         genes, acting = np.split(values, 2) if kind == "lag" else (values, values)
         targets = self._rules(acting) if kind in ("logic", "lag") else self._rules.added(acting, kind)
-        decay = 1.4 * genes / (genes + 0.4) if kind == "lag" else genes  # by an enzyme that saturates
+        decay = 1.4 * genes / (genes + 0.4) if kind == "lag" else genes  # by a saturating enzyme
         rates = np.zeros_like(genes)
         rates[~self.is_input] = targets - decay[~self.is_input]
         return np.concatenate([rates, (genes - acting) / _LAG]) if kind == "lag" else rates
 
-    @naming("start, times: expected a number for every gene of each sample, and two or more times, which increase")
+    @naming("start, times: expected a number for every gene of each sample, and two or more increasing times")
     def solve(self, start, times, kind="logic"):
         """Follow samples from their `start`, (samples, genes), over `times`, without noise; (samples, times, genes)."""
         times, close = np.asarray(times, dtype=np.float64), {"rtol": _TOLERANCE, "atol": _TOLERANCE}
         state = np.tile(start, (1, 2)) if kind == "lag" else start
-        # One by one: each has its own steps and a stiff method.
+        # One by one: each has its own steps of a stiff method.
         how = {"method": "LSODA", "t_eval": times, "args": (kind,)} | close
         found = [solve_ivp(lambda _, x, *args: self.rates(x, *args), times[[0, -1]], one, **how) for one in state]
         return np.stack([path.y[: len(self.gene_names)].T for path in found])
@@ -211,14 +211,14 @@ class GeneNetwork:
         times : array-like, shape (times,)
         kind : {"logic", "sigmoid", "hill", "thermodynamic", "lag"}
             Law by which the same regulators act: AND and OR of Hill functions (the published one); a sigmoid of a
-            weighted sum; a weighted mean of Hill functions; occupancy of a promoter, to which regulators help or hinder
-            the polymerase to bind; or AND and OR of proteins that follow their genes with a lag, with a saturating
-            decay. Weights are drawn, always the same for one network.
+            weighted sum; a weighted mean of Hill functions; occupancy of a promoter, where regulators help or hinder
+            the binding of the polymerase; or AND and OR of proteins that follow their genes with a lag and
+            a saturating decay. Weights are drawn at random and fixed for each network.
 
         Returns
         -------
         AnnData
-            As of `sbnn.dynamics.trajectories`. Noise makes some values negative.
+            As from `sbnn.dynamics.trajectories`. Noise makes some values negative.
         """
         check_among("kind", kind, KINDS)
         check_number("n", n, int, 1)
@@ -235,7 +235,7 @@ class GeneNetwork:
 
     def starting_like(self, data):
         """Estimate the distribution of starting values from two or more samples of the same genes."""
-        # The published training samples are not available; how they started is known from the test samples alone.
+        # The published training samples are not available; only the test samples show how they started.
         data = attempt("data: expected trajectories of the same genes", lambda: data[:, self.gene_names])
         first = np.stack([of_sample[0] for of_sample in as_trajectories(data).values])
         mean, sd = first.mean(axis=0), np.maximum(first.std(axis=0, ddof=1), 0.01)
@@ -248,13 +248,13 @@ class GeneNetwork:
         Parameters
         ----------
         share : float
-            In [0, 1]; of the edges, rounded down. The published names "5, 10 and 20 %" mean this.
+            Share of the edges, in [0, 1], rounded down: the "5, 10 and 20 %" of the publication.
         random_state : int
 
         Returns
         -------
         DataFrame of int8
-            As `graph`. No misplaced edge is a true one or acts on its own regulator.
+            Like `graph`. No misplaced edge is a true one or acts on its own regulator.
         """
         check_number("share", share, float, 0, 1)
         rng = np.random.default_rng(random_state)
@@ -269,7 +269,7 @@ class GeneNetwork:
         return pd.DataFrame(prior, self.gene_names, self.gene_names)
 
 
-@lru_cache(maxsize=6)  # noise of another size is added to the same paths
+@lru_cache(maxsize=6)  # the same paths serve several noise levels
 def _solved(network, start, times, kind):
     return network.solve(np.frombuffer(start).reshape(-1, len(network.gene_names)), times, kind)
 
@@ -308,7 +308,7 @@ class _Rules:
         powers = np.maximum(values[self.regulator], 0) ** self.exponent[wide]
         nodes = np.empty((self.n_nodes, *values.shape[1:]))
         first, half = nodes[: len(powers)], self.half[wide]
-        first[:] = (1 - half) * powers / (half + (1 - 2 * half) * powers)  # B and K of the paper, without a pole
+        first[:] = (1 - half) * powers / (half + (1 - 2 * half) * powers)  # B and K of the paper, without the pole
         first[self.represses] = 1 - first[self.represses]
         for node, one, other, is_or in self.levels:
             a, b = nodes[one], nodes[other]
@@ -317,7 +317,7 @@ class _Rules:
         return nodes[self.tops]
 
     def added(self, values, kind):
-        """Results, (targets,), of effects that are added instead of joined, for values of all genes, (genes,)."""
+        """Results, (targets,), of effects that are summed instead of joined, for values of all genes, (genes,)."""
         x, sizes, total = np.maximum(values[self.regulator], 0), self.sizes, partial(np.bincount, self.rule)
         if kind == "sigmoid":
             return expit(self.offsets + total(np.where(self.represses, -4, 4) * sizes * (x - 0.5)))

@@ -1,4 +1,4 @@
-"""The adapter of the estimators: arrays, DataFrames, AnnData, MuData and streams become named matrices here."""
+"""The adapter of the estimators: arrays, DataFrames, AnnData, MuData and streams become matrices with names."""
 
 import warnings
 
@@ -13,11 +13,11 @@ from sbnn.data.objects import AnnDataLike, MuDataLike, StreamLike, dense, entry,
 from sbnn.errors import naming
 
 COUNTS = "counts"  # layer of an AnnData
-ROUNDING = 1e-3  # by which a gene may be beyond the range of the training cells
-MANY = 0.5  # of the kept genes; with few training cells the limits are close and a tenth is beyond them anyway
-FEWEST_GENES, FEWEST_CELLS, SDS_OF_RANGE = 6, 8, 5  # of which cells can be seen to be unlike those of the fit
-LEAST_SHARE, HALF = 0.05, 0.5  # of the counts of the training cells, by which depth can be estimated at all, and well
-MOST_DENSE_VALUES = 2**25  # that a sparse matrix is made dense for, 128 MiB in single precision
+ROUNDING = 1e-3  # tolerance beyond the range of the training cells
+MANY = 0.5  # share of the kept genes; with few training cells the range is narrow and a tenth is outside it anyway
+FEWEST_GENES, FEWEST_CELLS, SDS_OF_RANGE = 6, 8, 5  # needed to detect cells unlike those of the fit
+LEAST_SHARE, HALF = 0.05, 0.5  # of the training counts, to estimate depth at all, and well
+MOST_DENSE_VALUES = 2**25  # up to which a sparse matrix is made dense; 128 MiB in single precision
 WRAP_COUNTS = "log-transform it, or pass ExpressionStream(X, counts=True)"
 validate_data = naming("X and y: expected tables, and a type or outputs of each cell")(validation.validate_data)
 
@@ -29,14 +29,14 @@ def two_tables(X, Y=None):
     if isinstance(X, MuDataLike):
         X, Y, _ = with_outputs(X, "outputs" if Y is None else Y)
     if getattr(X, "isbacked", False) and X.X is not None:
-        from sbnn.data.streams import ExpressionStream  # few meet one
+        from sbnn.data.streams import ExpressionStream  # rarely needed
 
         X = ExpressionStream(X)
     return X, Y
 
 
 def stream_of_sparse(X):
-    """A stream if expression is sparse and too large to be made dense; else None."""
+    """A stream if expression is sparse and too large to be made dense, else None."""
     matrix = X.X if isinstance(X, AnnDataLike) else X
     if not sparse.issparse(matrix) or np.prod(matrix.shape, dtype=float) <= MOST_DENSE_VALUES:
         return None
@@ -46,7 +46,7 @@ def stream_of_sparse(X):
 
 
 def expression_table(X):
-    """Expression as a dense array or, if it has names, a DataFrame; data in a file are read."""
+    """Expression as a dense array or, if it has names, a DataFrame; data in a file are loaded."""
     if isinstance(X, StreamLike):
         values = X.rows(slice(0, len(X)))
         return values if X.gene_names is None else pd.DataFrame(values, X.cell_names, X.gene_names)
@@ -61,7 +61,7 @@ def expression_table(X):
 
 
 def output_table(X, Y):
-    """Outputs that go with `X`: given as they are, or by the name of a table in ``X.obsm`` ("outputs" for None)."""
+    """Outputs for `X`: the given ones, or a table of ``X.obsm`` by its name ("outputs" for None)."""
     holder = X.adata if isinstance(X, StreamLike) else X
     if isinstance(holder, AnnDataLike) and (Y is None or isinstance(Y, str)):
         return obsm_table(holder, "outputs" if Y is None else Y)
@@ -92,7 +92,7 @@ def to_be_fitted(model, X, y, dtype):
         check_outliers(values, argument, getattr(table, "index", None), getattr(given, "columns", None))
     check_given_once(genes, columns)
     checks.warn_of_mistaken_columns(genes, columns, getattr(table, "columns", None), getattr(given, "columns", None))
-    if not isinstance(X, StreamLike):  # which looks by itself
+    if not isinstance(X, StreamLike):  # a stream checks this itself
         warn_of_raw_counts(genes, "X", WRAP_COUNTS)
     return genes, targets.astype(np.float64, copy=False)
 
@@ -111,7 +111,7 @@ def learn_library(model, X):
 
 def library_of(X, counts):
     """Library size that counts were normalised to, and the share of each gene; None if `X` is not from counts."""
-    from sbnn.data.preprocessing import shares_of_genes, size_of_library  # few have counts
+    from sbnn.data.preprocessing import shares_of_genes, size_of_library  # rarely needed
 
     size = None if counts is None else size_of_library(X, counts)
     return size, None if size is None else shares_of_genes(counts)
@@ -120,9 +120,9 @@ def library_of(X, counts):
 def new_cells(model, X, genes=None, needed=None):
     """Expression (n, p) in float64 for a fitted model; counts are normalised like those of the training cells.
 
-    Genes are found by name, in any order and among others; `genes` are the positions wanted (all by default) and
-    `needed` the required ones (by default those wanted); others that are missing are 0. Input without names holds the
-    genes of the fit in order. Counts are those of a stream of counts and, if the model was fitted to counts, of
+    Genes are found by name, in any order and among others; `genes` are the requested positions (default: all) and
+    `needed` the required ones (default: `genes`); other missing genes are 0. Input without names holds the
+    genes of the fit in order. Counts come from a stream of counts or, if the model was fitted to counts, from
     ``layers["counts"]``. Warns if cells are unlike those of the fit.
     """
     checks.check_unmasked(X, "X")
@@ -146,7 +146,7 @@ def new_cells(model, X, genes=None, needed=None):
 def _warn_of_unlike(model, columns, values, cells):
     """Warn of cells beyond the range of the training cells, without counts, or in another logarithm or unit."""
     low, high, mean = (getattr(model, name)[columns] for name in ("x_min_", "x_max_", "x_mean_"))
-    if np.isinf(low).any():  # no limits are kept
+    if np.isinf(low).any():  # no limits were stored
         low, high = (mean + side * SDS_OF_RANGE * model.x_scale_[columns] for side in (-1, 1))
     names = np.arange(len(values)) if cells is None else cells
     found, logs, of_cells = [], (mean >= 0).all() and mean.any(), f"of {len(values)} cells"
@@ -167,7 +167,7 @@ def _warn_of_unlike(model, columns, values, cells):
 
 
 def _values_of(model, X, counted, genes, needed):
-    """Values of `new_cells`: of `counted` ones from the counts of a stream or layer, else from X."""
+    """Values of `new_cells`: from the counts of a stream or layer if `counted`, else from X."""
     size, n_fitted = getattr(model, "library_size_", None), model.n_features_in_
     names = X.columns if isinstance(X, pd.DataFrame) else getattr(X, "gene_names", getattr(X, "var_names", None))
     found = None
@@ -207,14 +207,14 @@ def _values_of(model, X, counted, genes, needed):
     if genes is not None:
         return values
     if len(here) == n_fitted:
-        return np.ascontiguousarray(values)  # the last bits of a product depend on the layout
+        return np.ascontiguousarray(values)  # since the last bits of a product depend on the layout
     filled = np.zeros((len(values), n_fitted))
     filled[:, here] = values
     return filled
 
 
 def cells_of(X):
-    """Names of the cells of X; None where it has none."""
+    """Names of the cells of X, None if it has none."""
     names = X.index if isinstance(X, pd.DataFrame) else getattr(X, "cell_names", getattr(X, "obs_names", None))
     return None if names is None else pd.Index(names)
 
@@ -231,7 +231,7 @@ def _require_unique(names):
 
 
 def _found(names, seen, needed):
-    """Positions of the genes of the fit among others, -1 where one is missing; None where they are these."""
+    """Positions of the genes of the fit among `names`, -1 if missing; None if both are the same."""
     if seen is None or np.array_equal(names, seen):
         return None
     _require_unique(names)
@@ -246,8 +246,8 @@ def _found(names, seen, needed):
 
 
 def _enough_counts(share, lacking):
-    """Share of some genes in the counts of the training cells, if large enough to estimate the total of a cell."""
-    # The total of a cell is estimated by its counts over these genes, divided by their share. Learned on half of the
+    """The share of some genes in the training counts, checked to be large enough to estimate totals of cells."""
+    # The total of a cell is estimated by its counts of these genes, divided by their share. Learned on half of the
     # cells and measured on the others, the SD of the log2 of such totals is 0.08 to 0.15 with a random half of the
     # genes, 0.1 to 0.4 with a tenth, and 1.1 with 25 of 30,000; benchmarks/new_cells.py measures what that does.
     text = (

@@ -1,4 +1,4 @@
-"""Access to the parts of AnnData and MuData objects, under the names that they commonly have."""
+"""Access to the parts of AnnData and MuData objects, under the names that are in common use."""
 
 import warnings
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ def entry(mapping, key, where):
 
 
 def gene_modality(data):
-    """The AnnData with the genes: of a MuData its modality "rna", else what is given."""
+    """The AnnData with the genes: the modality "rna" of a MuData, else the given object."""
     return entry(data.mod, "rna", "mod") if isinstance(data, MuDataLike) else data
 
 
@@ -62,10 +62,10 @@ def obsm_table(adata, key, where="adata.obsm"):
 
 
 def with_outputs(data, outputs="outputs"):
-    """Expression (AnnData) of an AnnData or MuData, its outputs, and which cells were left out.
+    """Expression (AnnData) of an AnnData or MuData, its outputs, and the cells that were left out.
 
-    Outputs are a key of ``obsm``, columns of ``obs`` (a list), another modality, whose cells are matched, or taken as
-    they are. In a MuData without any of these, the default is the only other modality.
+    `outputs` is a key of ``obsm``, a list of columns of ``obs``, another modality, whose cells are matched, or a table,
+    which is used as it is. In a MuData without any of these, the default is the only other modality.
     """
     modalities = data.mod if isinstance(data, MuDataLike) else {}
     adata = entry(modalities, "rna", "mod") if isinstance(data, MuDataLike) else data
@@ -88,7 +88,7 @@ def with_outputs(data, outputs="outputs"):
             dropped[f"cells only in {name}"] = list(alone)
             text = f"{len(alone)} of {len(cells)} cells are only in modality {name!r} and are left out: {some(alone)}"
             warnings.warn(text, stacklevel=4)
-    adata = adata if len(names) == adata.n_obs else adata[names]  # one in a file stays there
+    adata = adata if len(names) == adata.n_obs else adata[names]  # keeps an AnnData on disk where it is
     second = second[names].to_memory() if second.isbacked else second[names]
     return adata, pd.DataFrame(dense(second.X), index=names, columns=second.var_names), dropped
 
@@ -102,9 +102,9 @@ def parts_of(data, outputs):
     """Arguments of `paired` from an AnnData or MuData and the name of its outputs."""
     adata, Y, dropped = with_outputs(data, outputs)
     if adata.X is None or adata.isbacked:
-        raise ValueError(f"X: there is none, or it is open on disk: adata.to_memory(); layers: {sorted(adata.layers)}")
+        raise ValueError(f"X: missing or open on disk (adata.to_memory() loads it); layers: {sorted(adata.layers)}")
     labels, palette = adata.obs.copy(), adata.uns.get("type_colors", data.uns.get("type_colors"))
-    if isinstance(data, MuDataLike):  # values of all modalities fill in those that this one lacks
+    if isinstance(data, MuDataLike):  # fills in columns that this modality lacks
         shared = data.obs.reindex(labels.index)
         labels = labels.join(shared[shared.columns.difference(labels.columns, sort=False)])
     colors = {}
@@ -112,7 +112,7 @@ def parts_of(data, outputs):
         categories = labels["type"].astype("category").cat.categories
         if isinstance(palette, Mapping):
             colors = palette
-        elif len(palette) >= len(categories):  # else scanpy takes it for one of other types, and makes a new one
+        elif len(palette) >= len(categories):  # scanpy replaces a palette that is too short
             colors = dict(zip(categories, palette, strict=False))
     labels = labels.assign(**{name: labels[name].astype(object) for name in labels.select_dtypes("category")})
     if isinstance(outputs, list):

@@ -27,7 +27,7 @@ class Paired:
     counts: object  # raw counts behind X, array or CSR of the same shape; None if there are none
     name: str
     sha256: str
-    about: dict  # all of `uns["sbnn"]`; the truth of a simulation with that of the cells
+    about: dict  # all of `uns["sbnn"]`, with the complete truth of a simulation
 
     @property
     def n_cells(self):
@@ -41,17 +41,17 @@ class Paired:
 
     @property
     def n_outputs(self):
-        """Number of outputs, 0 where only genes were measured."""
+        """Number of outputs, 0 if only genes were measured."""
         return self.Y.shape[1]
 
     @property
     def names(self):
-        """Names of genes, outputs and cells, as records keep them."""
+        """Names of genes, outputs and cells, as stored in records."""
         return {kind: getattr(self, kind) for kind in ("gene_names", "feature_names", "cell_names")}
 
     @property
     def counts_behind_x(self):
-        """The counts, if `X` is what `expression_pipeline` makes of them; None for some genes of a larger set."""
+        """The counts, if `X` is what `expression_pipeline` makes of them; None if X holds only some of the genes."""
         usual = None if self.counts is None else np.median(np.asarray(self.counts.sum(axis=1)))
         return None if usual is None or size_of_library(self.X, self.counts) != usual else self.counts
 
@@ -73,9 +73,9 @@ def paired(
     Y : array or DataFrame, shape (n_cells, n_outputs), optional
         The second measurement, in its units.
     gene_names, feature_names, cell_names : sequence of str, optional
-        Unique; by default those of the DataFrames, else ``gene_0``, ``output_0``, ``cell_0`` and so on.
+        Unique names; by default those of the DataFrames, else ``gene_0``, ``output_0``, ``cell_0`` and so on.
     labels : DataFrame, optional
-        Indexed by cell name, in any order. ``family`` and ``type`` are ``"unknown"`` where they are not given.
+        Indexed by cell name, in any order. ``family`` and ``type`` are ``"unknown"`` if they are missing.
     colors : dict of str to str, optional
         Type -> ``"#RRGGBB"``.
     counts : array or sparse matrix, shape (n_cells, n_genes), optional
@@ -101,7 +101,7 @@ def paired(
     TypeError
         No numbers.
     """
-    import anndata  # takes longer to import than all the rest
+    import anndata  # slower to import than all other packages
 
     data = _checked(X, Y, gene_names, feature_names, cell_names, labels, colors, counts, about_data(**about))
     obs = data.labels.assign(type=pd.Categorical(data.labels["type"], categories=list(data.colors)))
@@ -116,7 +116,7 @@ def paired(
 
 def as_paired(data):
     """The `Paired` arrays of an AnnData, a MuData or a pair (X, Y), where Y may be the name of an entry of X."""
-    if isinstance(data, Paired):  # one public function hands it to another
+    if isinstance(data, Paired):  # passed on by another public function
         return data
     if isinstance(data, AnnDataLike | MuDataLike):
         data = data, "outputs" if isinstance(data, MuDataLike) or "outputs" in data.obsm else None
@@ -156,7 +156,7 @@ def _checked(
         for values, argument, columns in ((x, "X", genes), (y, "Y", outputs)):
             checks.check_outliers(values, argument, cells, columns)
             constant = np.ptp(values, axis=0) == 0
-            if y.shape[1] and constant.any():  # raw counts without outputs may hold genes that no cell expresses
+            if y.shape[1] and constant.any():  # raw counts without outputs may contain genes that no cell expresses
                 text = f"{constant.sum()} column(s) of {argument} have the same value in all {len(values)} cells"
                 problems.append(f"{text}: {some(columns[constant])}; leave them out")
         if y.shape[1]:
@@ -164,7 +164,7 @@ def _checked(
             checks.warn_of_mistaken_columns(x, y, genes, outputs)
             checks.warn_of_raw_counts(x, "X", "log-transform it, or keep counts in layers['counts']")
         if counts is not None:
-            size_of_library(x, counts)  # which warns of counts of other cells or genes
+            size_of_library(x, counts)  # warns if the counts are of other cells or genes
         given = "" if "content_sha256" in about else about["sha256"]
         about |= {"sha256": given or content, "content_sha256": content}
     if problems:
@@ -174,7 +174,7 @@ def _checked(
 
 
 def groups_of(data, groups):
-    """Group of every cell, such as its donor, by a column of ``obs`` or an array; unknown groups are refused."""
+    """Group of every cell, such as its donor, from a column of ``obs`` or an array; unknown groups are refused."""
     labels = data.labels if isinstance(data, Paired) else data.obs
     column = groups if isinstance(groups, str) else "groups"
     checks.check_in_order(labels, groups, "groups")

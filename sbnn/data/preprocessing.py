@@ -1,4 +1,4 @@
-"""From raw counts to model input: gene selection, library size, log and scaling, all without test cells.
+"""From raw counts to model input: gene selection, library size, log and scaling, all learned without test cells.
 
 Counts are cells x genes: arrays, DataFrames, CSR or CSC matrices.
 """
@@ -20,13 +20,13 @@ from sbnn.errors import attempt, check_number, naming
 
 __all__ = ["Standardizer", "expression_pipeline", "log2p1", "normalize_library_size", "select_genes"]
 
-SLOPE, OFFSET = 1.5, 0.02  # of the selection curve, per log2 unit and as a frequency
+SLOPE, OFFSET = 1.5, 0.02  # of the selection curve: slope per log2 unit, offset of the frequency
 
 _SPARSE = ("csr", "csc")
-# Near-equal positions on the selection curve differ by rounding only; beyond this many decimals they are one.
+# Nearly equal positions on the selection curve differ only by rounding; those equal to this many decimals are ties.
 _DECIMALS = 9
-LEAST_ALIKE, FEW_CELLS = 0.5, 8  # correlation of X with what its counts give, and cells that tell nothing of it
-_CELLS_LOOKED_AT = 1000  # to find out how expression was normalised
+LEAST_ALIKE, FEW_CELLS = 0.5, 8  # least correlation of X with its normalised counts; too few cells to judge it
+_CELLS_LOOKED_AT = 1000  # to detect how expression was normalised
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class GeneSelection:
     """Result of `select_genes`: one entry for each gene, then the parameters of the curve."""
 
     selected: np.ndarray
-    mean_log2: np.ndarray  # of the counts above the threshold; NaN for a gene without any
+    mean_log2: np.ndarray  # of the counts above the threshold; NaN if there are none
     near_zero_frequency: np.ndarray  # fraction of cells with at most `threshold` counts
     eligible: np.ndarray  # above the threshold in at least `min_cells` cells
     b: float  # horizontal position of the curve, in log2 counts
@@ -46,7 +46,7 @@ class GeneSelection:
 def select_genes(counts, n_genes=1000, threshold=0, min_cells=10):
     """Choose the genes with more near-zero counts than their expression level explains.
 
-    A gene with mean log2 expression m (over the cells above the threshold) is kept when its near-zero frequency
+    A gene with mean log2 expression m (over the cells above the threshold) is kept if its near-zero frequency
     exceeds ``exp(-1.5 (m - b)) + 0.02``; b is the one position of the curve that keeps `n_genes`. Solved for b, the
     rule keeps a gene as long as b is below ``m + log(frequency - 0.02) / 1.5``. The `n_genes` largest of these
     positions are therefore the result of a bisection over b, without iterating.
@@ -56,12 +56,12 @@ def select_genes(counts, n_genes=1000, threshold=0, min_cells=10):
     counts : array, DataFrame or CSR/CSC matrix of shape (n_cells, n_genes_in)
         Raw counts, not negative.
     n_genes : int
-        Number of genes to keep, exactly: of genes tied at the curve (equal to nine decimals) the first in column
+        Exact number of genes to keep: of genes tied at the curve (equal to nine decimals), the first in column
         order are taken.
     threshold : float
         A count of at most this is near zero: 0 for molecules (UMI), about 30 for full-length reads.
     min_cells : int
-        Genes above the threshold in fewer cells are never kept.
+        Genes above the threshold in fewer cells than this are never kept.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def _checked(counts):
 
 
 def positions_of_curve(counts, threshold, min_cells):
-    """Means, frequencies and `eligible` as in `GeneSelection`, and where the curve meets each gene (-inf: nowhere)."""
+    """Means, frequencies and `eligible` as in `GeneSelection`, and the curve position of each gene (-inf: none)."""
     counts = _checked(counts)
     n_cells, n_genes = counts.shape
     counts = sparse.csr_array(counts)
@@ -175,7 +175,7 @@ def size_of_library(X, counts):
     if not (np.isfinite(size) and size > 0 and totals.min() > 0):
         return None
     if np.isclose(size, np.median(totals), rtol=1e-5, atol=0):
-        size = np.median(totals)  # without the rounding of X
+        size = np.median(totals)  # free of the rounding of X
     expected = dense(log2p1(normalize_library_size(some, size)))
     if np.allclose(X, expected, rtol=1e-4, atol=1e-4):
         return float(size)
@@ -183,7 +183,7 @@ def size_of_library(X, counts):
     norms = np.linalg.norm(X, axis=0) * np.linalg.norm(expected, axis=0)
     alike = np.median((X * expected).sum(axis=0)[norms > 0] / norms[norms > 0]) if norms.any() else 1
     if alike < LEAST_ALIKE and len(cells) > FEW_CELLS:
-        warnings.warn(f"counts: they correlate with X by {alike:.2f} only; is the order the same?", stacklevel=4)
+        warnings.warn(f"counts: their correlation with X is only {alike:.2f}; is the order the same?", stacklevel=4)
     return None
 
 
@@ -243,13 +243,13 @@ class LibrarySizeNormalizer(_Transformer):
 class Standardizer(_Transformer):
     """Z-score with the mean and population SD (ddof 0) of the training cells; gives dense float32.
 
-    A gene that does not vary in the training cells is 0 in all cells, also in later ones that differ.
+    A gene that does not vary in the training cells is 0 in all cells, even in new ones with other values.
 
     Attributes
     ----------
     scaler_ : sklearn.preprocessing.StandardScaler
     constant_ : ndarray of bool, shape (n_features,)
-        The columns that did not vary.
+        Columns that did not vary.
     """
 
     def fit(self, X, y=None):
@@ -282,12 +282,12 @@ def expression_pipeline(scale=True) -> Pipeline:
     Returns
     -------
     sklearn.pipeline.Pipeline
-        Takes counts (n_cells, n_genes), dense or sparse; gives float32, dense when scaled and else as it came in.
+        Takes counts (n_cells, n_genes), dense or sparse; gives float32, dense if scaled, else as in the input.
     """
     log = FunctionTransformer(log2p1, accept_sparse=True, feature_names_out="one-to-one")
     return make_pipeline(LibrarySizeNormalizer(), log, *([Standardizer()] if scale else []))
 
 
 def shares_of_genes(counts):
-    """Mean share of each gene in the counts of a cell, from which some genes predict the total of a cell."""
+    """Mean share of each gene in the counts of a cell, by which the total of a cell is estimated from some genes."""
     return np.asarray(normalize_library_size(counts, 1).mean(axis=0, dtype=np.float64)).ravel()

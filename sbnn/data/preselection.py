@@ -12,10 +12,10 @@ from sbnn.data.objects import dense
 from sbnn.data.preprocessing import log2p1, normalize_library_size, positions_of_curve
 from sbnn.errors import check_number
 
-VERSION = 1  # of the criterion: raised whenever the same settings choose other genes
-READS = 30  # a count up to this is near zero, where reads of full length are counted
-USUAL_READS = 10  # median count, zeros left out: 1 in four sets of molecules (UMI), 52 and 304 in two of reads
-MIN_CELLS = 10  # in which a gene has to be seen, or a tenth of the cells where that is fewer
+VERSION = 1  # of the criterion; raised whenever the same settings choose other genes
+READS = 30  # counts up to this are near zero in full-length reads
+USUAL_READS = 10  # median nonzero count: 1 in four data sets of molecules (UMI), 52 and 304 in two of reads
+MIN_CELLS = 10  # in which a gene must be detected, or a tenth of the cells if that is fewer
 LEAST_CELLS = 2
 
 
@@ -24,13 +24,13 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
 
     This is the criterion of `sbnn.data.preprocessing.select_genes`, which uses no output, on raw counts if there are
     any, otherwise on log values turned back to ``2 ** X - 1``. It is undefined for genes detected in (nearly) all
-    cells; these follow the others, by the variance of their log values; that alone decides if there are no zeros.
+    cells; these rank last, by the variance of their log values, which decides alone if there are no zeros.
 
-    `cells` (positions or a mask) are the cells to choose by: for a test R2, the training cells. All genes are chosen if
+    `cells` (positions or a mask) are the cells to use: for a test R2, the training cells. All genes are chosen if
     there are no more than `n_genes`, and fewer if fewer are detected in enough cells. A count of at most `threshold` is
-    near zero: by default 30 if the median count without zeros is 10 or more, as with full-length reads, else 0.
-    ``benchmarks/preselection.py`` compares other criteria on six data sets: none is as good everywhere without using
-    the outputs.
+    near zero: by default 30 if the median nonzero count is 10 or more, as with full-length reads, else 0.
+    ``benchmarks/preselection.py`` compares other criteria on six data sets: none that ignores the outputs is as good
+    on all of them.
     """
     if n_genes >= data.n_genes:
         return np.ones(data.n_genes, bool)
@@ -43,7 +43,7 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
             threshold = READS if len(seen) and np.median(seen) >= USUAL_READS else 0
         order = _best_first(counts, threshold, n_genes)
     elif data.X.min() < 0:
-        # Genes with log values that may be negative and are never zero
+        # Genes whose log values are never zero and may be negative
         if np.allclose(data.X.std(axis=0, dtype=np.float64), 1, atol=0.01):
             raise ValueError("preselect: every gene of X has an SD of 1; give counts, or values that are not z-scored")
         order = np.argsort(-data.X[rows].var(axis=0, dtype=np.float64), kind="stable")
@@ -70,7 +70,7 @@ def settings_of(preselect):
 
 
 def _best_first(counts, threshold, n_genes):
-    """Positions of the genes that may be chosen, the best first; only the first `n_genes` are exact."""
+    """Positions of the eligible genes, best first; only the first `n_genes` are exact."""
     least = max(LEAST_CELLS, min(MIN_CELLS, counts.shape[0] // 10))
     _, _, eligible, position = positions_of_curve(counts, threshold, least)
     order = np.argsort(-position, kind="stable")[: np.isfinite(position).sum()]
@@ -85,7 +85,7 @@ def _best_first(counts, threshold, n_genes):
 
 
 def with_preselected(data, preselect, cells=None):
-    """The data with the preselected genes only, and ``{"preselect": settings}`` for the record, empty for None."""
+    """The data with only the preselected genes, and ``{"preselect": settings}`` for the record, empty for None."""
     settings = settings_of(preselect)
     if not settings:
         return data, settings

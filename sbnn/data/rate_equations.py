@@ -1,6 +1,6 @@
-"""Rate equations of genes: read from text into a logic of regulations, without running any of it.
+"""Rate equations of genes: parsed from text into a logic of regulations, without executing it.
 
-An equation is ``(logic * 1 - 1 * gene) / 1``, or ``input gene`` of a constant gene. The logic is made of
+An equation is ``(logic * 1 - 1 * gene) / 1``, or ``input gene`` for a constant gene. The logic is made of
 ``fAct(regulator, EC50, n)`` (activation), ``1 - fAct(...)`` (repression), ``a * b`` (AND) and ``a + b - a * b`` (OR);
 ``1 * a`` is ``a`` (Hossain et al., Genome Biology 2024, simulated with SimulatorGRN).
 """
@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Regulation:
-    """Effect of one regulator: ``B x^n / (K + x^n)``, with 0, EC50, 1 giving 0, 1/2, 1; a repression is 1 minus that.
+    """Effect of one regulator: ``B x^n / (K + x^n)``, which maps 0, EC50, 1 to 0, 1/2, 1; a repression is 1 minus that.
 
-    The repr of a logic is part of the fingerprint of a network: fields keep their names and order.
+    The repr of a logic is part of the fingerprint of a network, so fields keep their names and order.
     """
 
     regulator: str
@@ -77,7 +77,7 @@ def _tree(node):
 
 
 def _logic(tree):
-    """Logic of a tree; None for another one."""
+    """Logic of a tree; None if the tree has another form."""
     match tree:
         case Regulation():
             return tree

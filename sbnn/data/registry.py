@@ -1,4 +1,4 @@
-"""Published files: `sources.csv` has their checksums and addresses; each file is verified at every use."""
+"""Published files: `sources.csv` has their checksums and addresses; each file is verified whenever it is used."""
 
 import csv
 import hashlib
@@ -15,9 +15,9 @@ from filelock import FileLock
 
 from sbnn.errors import attempt
 
-#: Seconds without a single byte after which a server counts as unreachable (name look-up and connection included).
+#: Seconds without a single byte (including name look-up and connection) after which a server counts as unreachable.
 TIMEOUT = 3.0
-#: What GitHub's blob addresses are asked for: the file itself, which they would otherwise wrap in JSON.
+#: Requests the file itself from GitHub's blob addresses, which otherwise wrap it in JSON.
 _HEADERS = {"Accept": "application/vnd.github.raw+json, */*"}
 
 
@@ -25,16 +25,16 @@ class DataFile(NamedTuple):
     """A published file; if no sha256 has been published, it is verified by `git_sha1`, its git blob id."""
 
     name: str
-    folder: str  # in every data place
-    source: str  # page where a person finds it
+    folder: str  # within each place that is searched
+    source: str  # page where it can be found by hand
     size: int | None = None
     sha256: str | None = None
     git_sha1: str | None = None
-    url: str | None = None  # serves exactly this version; None where no stable address is known
+    url: str | None = None  # address of exactly this version; None if no stable one is known
 
 
 class FoundFile(NamedTuple):
-    """A verified file, its sha256 and the place that held it, as in ``"$SBNN_DATA"``."""
+    """A verified file, its sha256 and the place that held it, such as ``"$SBNN_DATA"``."""
 
     path: Path
     sha256: str
@@ -42,7 +42,7 @@ class FoundFile(NamedTuple):
 
 
 class DataIntegrityError(ValueError):
-    """A file is truncated or altered: its checksum is not that of the published file."""
+    """A file is truncated or altered: its checksum differs from that of the published file."""
 
 
 with Path(__file__).with_name("sources.csv").open(newline="") as _table:
@@ -57,7 +57,7 @@ def find_file(name: str, path=None, *, download: bool = True, verbose: bool = Tr
 
 
 class Search(NamedTuple):
-    """Search for files, first in `path`; missing ones are downloaded if allowed."""
+    """A search for files, first in `path`; missing ones are downloaded if allowed."""
 
     path: str | Path | None = None
     download: bool = True
@@ -66,7 +66,7 @@ class Search(NamedTuple):
     def find(self, names) -> dict[str, FoundFile]:
         """Find or download files and verify each; the first failed download ends the search.
 
-        A file with the right name and other content is an error wherever it is: it was put there to be used.
+        A file with the right name and other content is an error wherever it lies: it was put there to be used.
         """
         names, places = list(names), search_places(self.path)
         located = {name: locate_file(FILES[name], places) for name in names}
@@ -100,7 +100,7 @@ class Search(NamedTuple):
 
 
 def search_places(path=None) -> dict[str, Path | None]:
-    """List the local places in the order they are searched; ``None`` for one that is not set."""
+    """List the local places in the order in which they are searched; ``None`` for one that is not set."""
     own, checkout = os.environ.get("SBNN_DATA"), checkout_folder()
     places = {} if path is None else {"path": attempt("path: expected a folder", Path, path).expanduser()}
     places["$SBNN_DATA"] = Path(own).expanduser() if own else None
@@ -124,7 +124,7 @@ def cache_folder() -> Path | None:
 
 
 def locate_file(file: DataFile, places: dict[str, Path | None]) -> tuple[Path, str] | None:
-    """Path and place of the copy of a file that would be used, unread; ``None`` where there is none."""
+    """Path and place of the copy of a file that would be used, without reading it; ``None`` if there is none."""
     for place, folder in places.items():
         if folder is not None:
             for path in [folder] if folder.is_file() else [folder / file.folder / file.name, folder / file.name]:
@@ -155,13 +155,13 @@ def check_file(file: DataFile, path, where: str | None = None) -> str:
 def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> FoundFile:
     """Download a file; it appears under its name only once it is complete and verified.
 
-    A second process waits and uses the files of the first.
+    A second process waits and then uses the file of the first.
     """
     part = target.with_name(f"{target.name}.part")
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(f".{target.name}.lock")) as lock:
         try:
-            if not target.is_file():  # else another process has got it meanwhile
+            if not target.is_file():  # otherwise another process has downloaded it meanwhile
                 if verbose:
                     print(f"downloading {file.name} from {urlsplit(file.url).netloc} to {target.parent}")
                 _fetch(file.url, part, verbose)
@@ -170,15 +170,15 @@ def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> Foun
         finally:
             part.unlink(missing_ok=True)
             with suppress(OSError):
-                os.unlink(lock.lock_file)  # while it is held: a waiting process notices
+                os.unlink(lock.lock_file)  # while the lock is held: a waiting process notices
     return FoundFile(target, check_file(file, target), "download")
 
 
 def _fetch(url: str, output: Path, progressbar: bool) -> None:
     """Stream an address into a file; TimeoutError when no byte arrives for `TIMEOUT` seconds.
 
-    The timeouts of sockets do not cover the look-up of a name and hold for each address of a host, so a network that
-    swallows packets costs minutes. A thread that can be abandoned bounds the whole.
+    Socket timeouts do not cover the look-up of a name and apply to each address of a host, so a network that drops
+    packets costs minutes. A thread that can be abandoned bounds the total time.
     """
     done: Future = Future()
     with open(output, "wb", buffering=0) as sink:

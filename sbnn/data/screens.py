@@ -23,7 +23,7 @@ class Screen:
 
     counts: sparse.csr_array  # int32, (n_cells, n_genes)
     perturbation: np.ndarray  # str, (n_cells,)
-    control: str | None  # perturbation of the cells in which nothing was perturbed
+    control: str | None  # label of the cells in which nothing was perturbed
     gene_names: np.ndarray
     cell_names: np.ndarray
     labels: pd.DataFrame
@@ -44,16 +44,16 @@ def screen(counts, perturbation, control=None, gene_names=None, cell_names=None,
     Parameters
     ----------
     counts : AnnData, or array, sparse matrix or DataFrame, shape (n_cells, n_genes)
-        Raw counts; for an AnnData its ``X``, with its names and, as labels, its ``obs``.
+        Raw counts; of an AnnData, its ``X`` is taken with its names, and its ``obs`` as labels.
     perturbation : str or sequence of str, shape (n_cells,)
-        Name of what was perturbed in each cell, such as a gene or a guide; a Series is aligned by its index if that
-        holds the names of the cells. For an AnnData, the column of ``obs``.
+        What was perturbed in each cell, such as a gene or a guide; a Series is aligned by its index if that holds the
+        names of the cells. For an AnnData, a column of ``obs``.
     control : str, optional
-        Name of the cells in which nothing was perturbed.
+        Label of the cells in which nothing was perturbed.
     gene_names, cell_names : sequence of str, optional
-        Unique; by default those of the AnnData, DataFrame or Series, else ``gene_0``, ``cell_0`` and so on.
+        Unique names; by default those of the AnnData, DataFrame or Series, else ``gene_0``, ``cell_0`` and so on.
     labels : DataFrame, optional
-        What else is known of the cells, such as the replicate, by cell name in any order.
+        Other labels of the cells, such as the replicate, indexed by cell name in any order.
     **about
         ``name``, ``source`` and other entries of ``uns["sbnn"]``, as for `sbnn.paired`. The ``truth`` of a simulation
         holds ``"latents"``, shape (n_cells, d), and ``"shifts"``, a DataFrame of perturbations by latents.
@@ -61,16 +61,16 @@ def screen(counts, perturbation, control=None, gene_names=None, cell_names=None,
     Returns
     -------
     AnnData
-        Counts in ``X`` (CSR, int32), ``obs["perturbation"]`` and labels, true latents in ``obsm["true_latents"]``, all
-        else, such as the control, in ``uns["sbnn"]``.
+        Counts in ``X`` (CSR, int32), ``obs["perturbation"]`` and labels, true latents in ``obsm["true_latents"]``, and
+        everything else, such as the control, in ``uns["sbnn"]``.
 
     Raises
     ------
     ValueError
         Counts that are negative, fractional or NaN, cells without a perturbation, a control that no cell has, names
-        that repeat or do not fit.
+        that repeat or do not match.
     """
-    from anndata import AnnData  # takes longer to import than all the rest
+    from anndata import AnnData  # slower to import than all other packages
 
     if isinstance(counts, AnnData):
         gene_names, cell_names = counts.var_names, counts.obs_names
@@ -98,8 +98,8 @@ def screen(counts, perturbation, control=None, gene_names=None, cell_names=None,
 
 
 def as_screen(data):
-    """The arrays of an AnnData in the layout of `screen`; one that lost the control's cells has no control."""
-    if isinstance(data, Screen):  # one public function hands it to another
+    """The arrays of an AnnData in the layout of `screen`; one without any control cells has no control."""
+    if isinstance(data, Screen):  # passed on by another public function
         return data
     if not isinstance(data, AnnDataLike) or KEY not in data.obs:
         raise TypeError(f"data: expected an AnnData with {KEY} in obs, got {type(data).__name__}")
@@ -115,11 +115,11 @@ def as_screen(data):
 
 
 def check_screen_counts(given, argument="counts"):
-    """Counts as a CSR matrix of the dtype given, each stored in one way; an error lists the cells that have others."""
+    """Counts as a canonical CSR matrix of their own dtype; an error lists the cells that have other values."""
     with naming(f"{argument}: expected a matrix of cells by genes"):
         counts = sparse.csr_array(check_array(given, accept_sparse="csr", input_name=argument))
     if not counts.has_canonical_format or not counts.data.all():
-        counts = counts.copy()  # what follows works in place, on what may be memory of the caller
+        counts = counts.copy()  # the next steps work in place and must not change the data of the caller
         counts.sum_duplicates()
         counts.eliminate_zeros()
     values = counts.data
@@ -132,7 +132,7 @@ def check_screen_counts(given, argument="counts"):
 
 
 def check_perturbation(given, cells, control=None):
-    """Names of perturbations as an array of str, one of each row of `cells`, with those of the control among them."""
+    """Names of perturbations as an array of str, one for each row of `cells`; a control must be among them."""
     check_in_order(cells, given, "perturbation")
     names, n_cells = np.asarray(given, dtype=object), (np.shape(cells) or (1,))[0]
     empty = pd.isna(names) | (names == "")
@@ -147,7 +147,7 @@ def check_perturbation(given, cells, control=None):
 
 
 def codes_of(perturbation, control):
-    """Sorted names of checked perturbations, the position of each cell's among them, and their numbers of cells."""
+    """Sorted names of checked perturbations, the position of each cell's among them, and the cells of each."""
     names, codes, sizes = np.unique(perturbation, return_inverse=True, return_counts=True)
     if sizes.min() < 2 or len(names) < 2 + (control is not None):
         text = f"got {some(names)}; of one cell: {some(names[sizes < 2])}"
@@ -157,6 +157,6 @@ def codes_of(perturbation, control):
 
 def _fingerprint(counts, perturbation, control, genes, cells):
     """Fingerprint of the content."""
-    places = (counts.indices.astype(np.int64), counts.indptr.astype(np.int64))  # scipy chooses their type by size
+    places = (counts.indices.astype(np.int64), counts.indptr.astype(np.int64))  # scipy chooses their dtype by size
     names = {"perturbation": perturbation, "control": control, "genes": genes, "cells": cells}
     return fingerprint_parameters({"counts": fingerprint_arrays(counts.data, *places), **names})

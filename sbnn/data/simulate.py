@@ -1,4 +1,4 @@
-"""Patch-seq with a known answer: simulated counts, cell types, and outputs that a known set of genes drives."""
+"""Simulated Patch-seq with a known truth: counts, cell types, and outputs driven by a known set of genes."""
 
 from pathlib import Path
 
@@ -13,20 +13,20 @@ from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.errors import attempt, check_number
 from sbnn.results import write_atomically
 
-# Shares of the variance of a gene programme: between families, between types of a family, between cells of a type.
+# Shares of the variance of a gene programme: between families, types of a family, and cells of a type.
 _PROGRAMME_SHARES = (0.40, 0.15, 0.45)
-_DRAWS = 100  # of family centres in the space of the programmes
-# Shares of the variance of a gene: of a mix of programmes, of what the type leads to expect of that mix, of a profile
-# over types of its own, and of each cell. A true gene has a share of 40 to 60 % in the programmes.
+_DRAWS = 100  # draws of family centres in the space of the programmes
+# Shares of the variance of a gene: a mix of programmes, the part of that mix that the type predicts, the gene's own
+# profile over types, and independent noise of each cell. In true genes, programmes have a share of 40 to 60 %.
 _TRUE_LOADING = (0.4, 0.6)
 _MARKER_SHARES = (0.0, 0.3, 0.2, 0.5)
 _OTHER_SHARES = (0.0, 0.0, 0.04, 0.96)
-_FRACTION_MARKERS = 0.5  # of the genes that drive nothing
-_CURVATURE = 0.3  # share of a noise-free output's variance that is not linear in the latent
-_WAVES, _WAVE_LENGTH = 200, 1.5  # random Fourier features, length scale in SD of the latent
+_FRACTION_MARKERS = 0.5  # of the genes that do not drive outputs
+_CURVATURE = 0.3  # share of the noise-free variance of an output that is not linear in the latent
+_WAVES, _WAVE_LENGTH = 200, 1.5  # random Fourier features, length scale in SDs of the latent
 
-# Chosen by the 1000 selected genes of Scala et al. (2021), where 44 % of the counts are zero, the normalised means have
-# a median of 190 and a tail to 20 000, log2(x + 1) has an SD of 3.4, and types explain 22 % of its variance.
+# Chosen to match the 1000 selected genes of Scala et al. (2021): 44 % of the counts are zero, normalised means have a
+# median of 190 and a tail to 20 000, log2(x + 1) has an SD of 3.4, and types explain 22 % of its variance.
 _LOG2_LEAST, _LOG2_TAIL = 4.0, 0.9
 _LOG2_SD = (2.0, 3.0)
 _LOG2_LIBRARY_SD = 0.7
@@ -35,7 +35,7 @@ _LOG2_DROPOUT, _DROPOUT_SLOPE = 5.5, 1.5
 
 _HUES = OKABE_ITO[:-1]  # black cannot be made darker
 
-_FORMAT = 1  # raise it whenever the same parameters give other data
+_FORMAT = 1  # raised whenever the same parameters give other data
 
 
 def simulate_patchseq(
@@ -48,12 +48,12 @@ def simulate_patchseq(
        types and cells.
     2. The true genes take about half of their variance from a random mix of the programmes; the rest is specific to
        each gene. Half of the other genes are markers: they follow their own profile over types, and the programmes as
-       far as the type of a cell predicts them, so they correlate with the outputs but carry no information on a cell
+       far as the cell type predicts them, so they correlate with the outputs but carry no information about a cell
        beyond its type. The rest hardly depend on type.
-    3. The latent is the hyperbolic tangent of `n_latent` random projections of the true genes, all weighed alike.
-    4. Each output is a linear function of the latent (70 % of its variance) plus a smooth function without linear part
+    3. The latent is the hyperbolic tangent of `n_latent` random projections of the true genes, all with equal weight.
+    4. Each output is a linear function of the latent (70 % of its variance) plus a smooth function with no linear part
        (30 %; random Fourier features, Rahimi & Recht 2007), plus Gaussian noise, in units of its own.
-    5. Counts are negative binomial around library size times gene level, levels with a heavy tail, and are lost with
+    5. Counts are negative binomial around library size times gene level (levels have a heavy tail), and drop out with
        a probability that falls with the expected count, as in Splatter (Zappia et al., Genome Biology 18, 174, 2017).
 
     Parameters
@@ -65,7 +65,7 @@ def simulate_patchseq(
     n_true_genes : int
         Number of genes that drive the outputs, at most `n_genes`.
     noise : float
-        SD of the noise in SD of the noise-free output; the best possible R2 is about ``1 / (1 + noise**2)``.
+        SD of the noise, in SDs of the noise-free output; the best possible R2 is about ``1 / (1 + noise**2)``.
     n_families, n_types : int
         Labels: at least one type for each family. Rare types may have no cell.
     random_state : int
@@ -90,7 +90,7 @@ def simulate_patchseq(
     most = {"n_true_genes": n_genes, "n_latent": n_true_genes, "n_families": n_types, "random_state": np.inf}
     for name, low in least.items():
         check_number(name, made[name], int, low, most.get(name, MOST))
-    check_number("n_cells", n_cells, int, n_latent + 3, MOST)  # of fewer, a linear map of the latent fits all
+    check_number("n_cells", n_cells, int, n_latent + 3, MOST)  # a linear map of the latent fits fewer exactly
     check_number("noise", noise, float, 0, MOST)
     made["noise"] = float(noise)
     rng = np.random.default_rng(int(random_state))
@@ -127,16 +127,16 @@ def simulate_patchseq(
 
 
 def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, **sizes):
-    """Write simulated cells as raw tables in the form of measurements, for `sbnn.read_tables`.
+    """Write simulated cells as raw tables, in the form of real measurements, for `sbnn.read_tables`.
 
     Parameters
     ----------
     folder : str or path-like
-        Made if it is missing.
+        Created if it is missing.
     n_cells, n_new : int
-        Cells of the tables, and new cells for which there are only counts.
+        Number of cells in the tables, and of new cells that only have counts.
     n_donors : int
-        Assigned at random.
+        Number of donors, to which cells are assigned at random.
     random_state : int
     **sizes
         Further parameters of `simulate_patchseq`.
@@ -144,8 +144,8 @@ def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, *
     Returns
     -------
     dict of str to pathlib.Path
-        CSV files: ``counts``, genes in rows, with a spike-in; ``outputs``, cells in another order, one without a
-        value; ``labels`` with family, type and donor; ``new_counts`` of the further cells.
+        CSV files: ``counts``, genes in rows, with a spike-in; ``outputs``, cells in another order, one with a
+        missing value; ``labels`` with family, type and donor; ``new_counts`` of the new cells.
     """
     for name, number in {"n_cells": n_cells, "n_new": n_new, "n_donors": n_donors}.items():
         check_number(name, number, int, 1)
@@ -168,7 +168,7 @@ def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, *
 def _programmes(family_of_type, types, n_latent, rng):
     """Activity of the programmes as predicted by the type of a cell, and actual, both (n_cells, n_latent)."""
     between_families, between_types, between_cells = np.sqrt(_PROGRAMME_SHARES)
-    # Of many draws of family centres, the one whose nearest two are farthest apart, so that families are distinct.
+    # The draw of family centres whose closest two are farthest apart is used, so that families are distinct.
     draws = rng.standard_normal((_DRAWS, family_of_type[-1] + 1, n_latent))
     draws *= np.sqrt(n_latent) / np.linalg.norm(draws, axis=2, keepdims=True).mean(axis=1, keepdims=True)
     centres = max(draws, key=lambda points: pdist(points).min(initial=np.inf))
@@ -200,7 +200,7 @@ def _outputs(latent, n_outputs, rng):
 
 
 def _counts(activity, rng):
-    """Counts of int64, (n_cells, n_genes), with no empty row or column."""
+    """Int64 counts, (n_cells, n_genes), without an empty row or column."""
     n_cells, n_genes = activity.shape
     log2_mean = _LOG2_LEAST + rng.gamma(2, _LOG2_TAIL, n_genes) + rng.uniform(*_LOG2_SD, n_genes) * activity
     log2_mean += rng.normal(0, _LOG2_LIBRARY_SD, (n_cells, 1))
@@ -208,7 +208,7 @@ def _counts(activity, rng):
     counts = rng.negative_binomial(size, size / (size + mean))
     lost = rng.random(counts.shape) < 1 / (1 + np.exp(_DROPOUT_SLOPE * (log2_mean - _LOG2_DROPOUT)))
     counts[lost] = 0
-    for axis in (0, 1):  # genes, then cells, without counts keep their largest expected one
+    for axis in (0, 1):  # genes, then cells, without counts get their largest expected one
         empty = np.flatnonzero(counts.sum(axis=axis) == 0)
         at = (mean.argmax(axis=0)[empty], empty) if axis == 0 else (empty, mean.argmax(axis=1)[empty])
         counts[at] = np.maximum(1, np.rint(mean[at])).astype(counts.dtype)
@@ -232,5 +232,5 @@ def _numbered(kind, size):
 
 
 def _standardize(x):
-    """Z-scores; zero where nothing varies, as with a single type."""
+    """Z-scores; zero where nothing varies, for example with a single type."""
     return (x - x.mean(axis=0)) / np.where(np.ptp(x, axis=0) == 0, 1, x.std(axis=0))

@@ -1,7 +1,7 @@
-"""Simulated electrophysiology of typed neurons of two species: a stand-in for tests, documentation and use offline.
+"""Simulated electrophysiology of typed neurons of two species: a stand-in for tests, documentation and offline use.
 
-Medians and spreads of the features are those of the two releases, so that units and the shift between species are as in
-real data. Differences between types are made up and carry no information about neurons.
+Medians and spreads of the features are those of the two releases, so units and the shift between species are as in real
+data. Differences between types are invented and carry no information about neurons.
 """
 
 from pathlib import Path
@@ -19,21 +19,21 @@ SPECIES = ("human", "mouse")
 # Features of each species in addition to the shared ones, under their published names.
 _OTHER_FEATURES = pd.read_csv(Path(__file__).with_name("simulated_features.csv"), index_col="species")["feature"]
 
-# Of each type its place in a space of four axes, its share of the cells of each species, and how often its cells are
-# cultured. SNCG is a part of VIP, if four types are distinguished.
+# For each type: its position on four axes, its share of the cells of each species, and how often its cells are
+# cultured. With four types, SNCG is part of VIP.
 _TYPES = pd.read_csv(Path(__file__).with_name("simulated_types.csv"), index_col="type")
 _CELLS_PER_DONOR = {"human": 6, "mouse": 4}
-_CELL_SD = {"human": 0.75, "mouse": 0.55}  # of a cell around its type, on each axis
+_CELL_SD = {"human": 0.75, "mouse": 0.55}  # of cells around their type, on each axis
 _DONOR_SD = 0.25
-_SPECIES_SD = 0.3  # how far types and loadings of the mouse are from those of the human
-_LOADED = 0.55  # share of the variance of a feature that the axes explain
-_FAMILY = 0.15  # share that the features of a family have in common besides
+_SPECIES_SD = 0.3  # of the differences between species in types and loadings
+_LOADED = 0.55  # share of the variance of a feature explained by the axes
+_FAMILY = 0.15  # share explained by a component common to the family
 _MOST_SKEWED = 0.7  # SD of the logarithm
-_BIOLOGY = 20110417  # seed of what does not depend on the cells drawn: loadings, and how the species differ
+_BIOLOGY = 20110417  # seed of everything independent of the drawn cells: loadings and species differences
 
 _CULTURE_SHIFT = (-0.15, 0.25, 0.1, 0.0)
 
-# How often a protocol was not run or not fit for use, which takes its families from a cell, and single values besides.
+# How often a protocol is missing or unusable, so that a cell lacks its families; single values are missing in addition.
 _LOST_PROTOCOLS = pd.read_csv(Path(__file__).with_name("simulated_protocols.csv"), index_col="protocol")
 _PROTOCOL_OF = {"AP ramp": "ramp", "AP short square": "short square", "chirp": "chirp"} | dict.fromkeys(
     ("f-I train", "ISI statistics", "adaptation ratios"), "train"
@@ -44,12 +44,12 @@ _FORMAT = 1  # raise it whenever the same parameters give other data
 
 
 def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
-    """AnnData of typed cells of a species: types in families of features, donors, imbalance and missing families.
+    """Simulate an AnnData of typed cells with families of features, donors, imbalanced types and missing families.
 
-    Types lie apart in four dimensions, and cells scatter around them and their donors. A feature mixes the dimensions,
-    something its family has in common and noise, with the median and spread that it has in the release of its species.
-    The 27 shared features come first, of 43 in 11 families (human) or 31 in 7 (mouse). Protocols go missing, and with
-    them all features of their families. Culture shifts human cells, and is more frequent in some types.
+    Types lie apart in four dimensions, and cells scatter around their types and donors. A feature mixes these
+    dimensions, a component common to its family and noise, with the median and spread of the release of its species.
+    The 27 shared features come first, of 43 in 11 families (human) or 31 in 7 (mouse). If a protocol is
+    missing, so are all features of its families. Culture shifts human cells and is more frequent in some types.
     """
     check_number("n_cells", n_cells, int, 1)
     check_number("random_state", random_state, int, 0)
@@ -89,7 +89,7 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
 
 
 def _about(species):
-    """Family, unit, sign, median and spread of each feature: the shared ones, then those of the species alone."""
+    """Family, unit, sign, median and spread of each feature: the shared ones, then those of this species only."""
     human, shared, others = feature_table(HUMAN), shared_feature_table(), _OTHER_FEATURES[species]
     if species == "human":
         return human.loc[[*shared.index, *others]]
@@ -98,7 +98,7 @@ def _about(species):
 
 
 def _types(n_cells, shares):
-    """Types of the cells, at least a twentieth each; the remainder of rounding goes to the most frequent type."""
+    """Types of the cells, at least a twentieth each; the most frequent type takes the remainder."""
     sizes = {name: max(round(share * n_cells), -(-n_cells // 20)) for name, share in shares.items()}
     sizes[max(sizes, key=sizes.get)] += n_cells - sum(sizes.values())
     return np.repeat(list(sizes), list(sizes.values()))
@@ -109,17 +109,17 @@ def _biology(species, n_features):
     rng = np.random.default_rng(_BIOLOGY)
     centres = _TYPES.iloc[:, :4]
     shift = _SPECIES_SD * rng.standard_normal(centres.shape)
-    loadings = rng.standard_normal((4, 27))  # of the shared features, the same in both species
+    loadings = rng.standard_normal((4, 27))  # of the shared features, equal in both species
     change = _SPECIES_SD * rng.standard_normal((4, 27))
     if species == "mouse":
         centres, loadings = centres + shift, loadings + change
     loadings = np.hstack([loadings, rng.standard_normal((4, n_features - 27))])
-    # Cells of all types together have about unit variance on each axis.
+    # Over all types, cells have about unit variance on each axis.
     return centres, loadings * (np.sqrt(_LOADED) / np.linalg.norm(loadings, axis=0))
 
 
 def _in_units(z, about):
-    """Features in their units; those of one sign are skewed and keep it."""
+    """Features in their units; those of one sign are skewed and keep their sign."""
     median, spread = about["median"].to_numpy(), about["spread"].to_numpy()
     with np.errstate(divide="ignore"):
         skew = np.minimum(spread / np.abs(median), _MOST_SKEWED)

@@ -15,8 +15,8 @@ SOURCE = "simulated after Lopez et al., Learning causal representations of singl
 
 HIDDEN = (40, 40, 40)  # units of the decoder
 LEAK = 0.2  # of its rectifiers
-COUNTS_OF_A_GENE = 1e6  # in all cells together
-FORMAT = 1  # raise it whenever the same parameters give other data
+COUNTS_OF_A_GENE = 1e6  # over all cells
+FORMAT = 1  # raised whenever the same parameters give other data
 
 
 def simulate_perturbations(
@@ -25,33 +25,33 @@ def simulate_perturbations(
 ):  # fmt: skip
     """Simulate a screen in which each perturbation shifts a few latents of the cells.
 
-    1. A perturbation has 1 to `most_targets` target latents, drawn with replacement. Its cells have latents from
-       N(m, I), where m is ``+-N(shift, shift_sd)`` on the targets and 0 elsewhere.
-    2. Four linear maps without bias, with orthonormal rows and leaky rectifiers between, make a logit of each gene.
+    1. A perturbation has 1 to `most_targets` target latents, drawn with replacement. The latents of its cells are
+       drawn from N(m, I), where m is ``+-N(shift, shift_sd)`` on the targets and 0 elsewhere.
+    2. Four linear maps without bias, with orthonormal rows and leaky rectifiers in between, give a logit for each gene.
     3. Logits are divided by their standard deviation, exponentiated and normalised *over cells, for each gene*, to a
-       mean of ``1e6 / n`` counts, from which counts are drawn (Poisson). So the total of a cell carries signal.
+       mean of ``1e6 / n`` counts, from which Poisson counts are drawn. The total of a cell thus carries signal.
 
     Parameters
     ----------
     n_cells_per : int
-        Cells of each perturbation.
+        Number of cells of each perturbation.
     n_perturbations, n_latents, n_genes : int
-        At least 40 genes and at most 40 latents: the maps do not lose a dimension.
+        At least 40 genes and at most 40 latents, so that the maps do not lose a dimension.
     shift, shift_sd : float
         Size of a shift, in standard deviations of a latent within a perturbation, and its spread.
     most_targets : int
-        Of a perturbation; ignored if `density` is given.
+        Largest number of targets of a perturbation; ignored if `density` is given.
     density : float, optional
-        Probability of each latent to be a target, instead of `most_targets`; at least one is.
+        Probability that a latent is a target, instead of `most_targets`; each perturbation has at least one.
     n_control : int
-        Cells without a perturbation, ``"control"``; the paper has none.
+        Number of cells without a perturbation, ``"control"``; the paper has none.
     random_state : int
         Seed. The same parameters give the same data.
 
     Returns
     -------
     AnnData
-        As of `sbnn.data.screens.screen`, cells in random order. True latents are in ``obsm["true_latents"]``, true
+        As from `sbnn.data.screens.screen`, cells in random order. True latents are in ``obsm["true_latents"]``, true
         shifts, a DataFrame of perturbations by latents, in ``uns["sbnn"]["truth"]["shifts"]``.
 
     Raises
@@ -83,11 +83,11 @@ def simulate_perturbations(
     means = np.vstack([shifts, np.zeros(n_latents)])
     latents = means[of_cell] + rng.standard_normal((len(of_cell), n_latents))
     values = latents
-    # The published scale of the maps is left out: rectifiers keep factors, and logits are divided by their spread.
+    # The published scale of the maps has no effect: rectifiers preserve factors, and logits are divided by their SD.
     for size_in, size_out in pairwise([n_latents, *HIDDEN, n_genes]):
         values = values if values is latents else np.where(values > 0, values, LEAK * values)
         q, r = np.linalg.qr(rng.standard_normal((size_out, size_in)))
-        values = values @ (q * np.sign(np.diag(r))).T  # the signs make every rotation as likely
+        values = values @ (q * np.sign(np.diag(r))).T  # the signs make all rotations equally likely
     rates = np.exp(values / values.std())
     counts = sparse.csr_array(rng.poisson(rates * (COUNTS_OF_A_GENE / rates.sum(axis=0))).astype(np.int32))
 

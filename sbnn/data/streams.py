@@ -1,7 +1,7 @@
 """Expression of more cells than fit into memory: read and normalised block by block.
 
 Gene selection needs only some cells, and training only the kept genes of all cells, so a model of a million cells is
-fitted in three passes over the file with the memory of 25 genes.
+fitted in three passes over the file, with memory for 25 genes.
 """
 
 import copy
@@ -18,8 +18,8 @@ from sbnn.data.objects import AnnDataLike, MuDataLike
 from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes
 from sbnn.errors import attempt, check_number
 
-VALUES_AT_ONCE = 2**23  # of a block, 64 MB in double precision
-SCATTERED_CELLS_AT_ONCE = 128  # of a mapped file: each may bring half a megabyte of neighbours into memory
+VALUES_AT_ONCE = 2**23  # in a block; 64 MB in double precision
+SCATTERED_CELLS_AT_ONCE = 128  # of a mapped file: each may load half a megabyte of neighbours
 
 
 class ExpressionStream:
@@ -29,24 +29,24 @@ class ExpressionStream:
     ----------
     source : array-like, shape (n, p), DataFrame or AnnData
         Any object with ``shape`` and sliceable rows: ``numpy.memmap``, an h5py or zarr data set, a CSR matrix, an
-        AnnData opened with ``backed="r"`` (not a view of it, which anndata would load) or its ``X``. Sliced rows may
+        AnnData opened with ``backed="r"`` (not a view, which anndata would load) or its ``X``. Sliced rows may
         be sparse. zarr reads missing chunks as zeros.
     gene_names, cell_names : sequence of str, optional
-        Those of the AnnData or DataFrame by default.
+        By default those of the AnnData or DataFrame.
     counts : bool
         Whether `source` holds raw counts; blocks are then normalised to `library_size` and log2(x + 1) is taken.
     block_size : int, optional
-        Cells read at a time; by default eight million values.
+        Cells read at a time; by default as many as hold eight million values.
     totals : array-like of shape (n,), optional
-        For counts of new cells that lack genes of the fit: total counts of every cell over all genes of the fit.
+        For counts of new cells that lack genes of the fit: the total of each cell over all genes of the fit.
 
     Attributes
     ----------
     library_size : float or None
-        Total to which counts are normalised: their median, computed in a separate pass when first needed. A model keeps
-        that of its training cells and normalises new cells to it, see `as_fitted`.
+        Total to which counts are normalised: their median, computed in a separate pass when first needed. A model
+        stores that of its training cells and normalises new cells to it, see `as_fitted`.
     adata : AnnData or None
-        The AnnData of the stream, for its other tables of the same cells.
+        The AnnData of the stream, which holds other tables of the same cells.
 
     Raises
     ------
@@ -106,17 +106,17 @@ class ExpressionStream:
 
     @cached_property
     def library_size(self):
-        """Counts per cell that cells are normalised to, see the class."""
+        """Total that the counts of a cell are normalised to, see the class."""
         return self._counted[0] if self.counts else None
 
     @cached_property
     def count_share(self):
-        """Mean share of every gene in the counts of a cell, shape (p,); None where these are no counts."""
+        """Mean share of every gene in the counts of a cell, shape (p,); None without counts."""
         return self._counted[1] if self.counts else None
 
     @cached_property
     def _counted(self):
-        """Library size and shares, found in one pass."""
+        """Library size and shares, computed in one pass."""
         sizes, shares = [], np.zeros(self.shape[1])
         for cells in self._blocks():
             block = self._read(cells)
@@ -125,7 +125,7 @@ class ExpressionStream:
         return float(np.median(np.concatenate(sizes))), shares / len(self)
 
     def as_fitted(self, genes, library_size):
-        """The same cells with the genes of a model (positions, or None for all), normalised as its training cells."""
+        """The same cells with the genes of a model (positions; None for all), normalised like its training cells."""
         if self.counts and library_size is None:
             raise ValueError("X: a stream of counts, but the model was not fitted to counts and has no library size")
         other = copy.copy(self)
@@ -143,14 +143,14 @@ class ExpressionStream:
             totals = None if self.totals is None else self.totals[cells]
             names = (np.arange(len(self)) if self.cell_names is None else self.cell_names)[cells]
             block = log2p1(normalize_library_size(block, self.library_size, totals, names))
-        with np.errstate(over="ignore"):  # what single precision cannot hold is infinite and named below
+        with np.errstate(over="ignore"):  # values too large for single precision become infinite and are reported below
             block = block.astype(np.float32) if sparse.issparse(block) else np.asarray(block, dtype=np.float32)
         if not np.isfinite(block.data if sparse.issparse(block) else block).all():
             bad = np.flatnonzero(~np.isfinite(block.sum(axis=1)))
             names = np.arange(self.shape[0])[cells][bad][:5]
             raise ValueError(f"{len(bad)} cell(s) hold NaN or infinite values, first at the positions {names.tolist()}")
         block = block if genes is None else block[:, genes]
-        return block.toarray() if sparse.issparse(block) else block  # dense once the genes have been taken
+        return block.toarray() if sparse.issparse(block) else block  # dense only after the genes are selected
 
     def columns(self, genes):
         """Some genes, by position, of all cells, in one pass; float32 of shape (n, len(genes))."""
@@ -163,15 +163,15 @@ class ExpressionStream:
         for start in range(0, self.shape[0], self.block_size):
             yield slice(start, min(start + self.block_size, self.shape[0]))
             self._release()
-        self._check_file()  # the last block may come from another file
+        self._check_file()  # the file may have changed during the last block
 
     def _read(self, cells):
-        """All values of some cells, as they are in the source."""
+        """All values of some cells, as stored in the source."""
         self._check_file()
         if isinstance(cells, slice) or mapped(self.source) is None:
             try:
                 block = self.source[cells]
-            except (OSError, RuntimeError, ValueError, KeyError) as error:  # of h5py and zarr
+            except (OSError, RuntimeError, ValueError, KeyError) as error:  # raised by h5py and zarr
                 name = self._path or f"a {type(self.source).__name__}"
                 raise OSError(f"source: cannot read {name}, is its file open and complete? {error}") from error
             block = block.tocsr() if sparse.issparse(block) else np.asarray(block)
@@ -184,7 +184,7 @@ class ExpressionStream:
         return block if self._genes is None else block[:, self._genes]
 
     def _release(self):
-        """Release the pages of a memory-mapped file, which would otherwise stay resident after reading."""
+        """Release the pages of a memory-mapped file, which otherwise stay in memory after reading."""
         array = mapped(self.source)
         if array is not None and array.mode == "r" and hasattr(array._mmap, "madvise"):
             array._mmap.madvise(mmap.MADV_DONTNEED)
@@ -195,7 +195,7 @@ class ExpressionStream:
             raise OSError(f"source: the file {self._path} was removed, replaced or modified since it was opened")
 
     def _file_state(self):
-        """Identity of a file, which changes when it is removed, replaced, truncated or modified."""
+        """State of a file, which changes when the file is removed, replaced, truncated or modified."""
         if self._path is None or not os.path.exists(self._path):
             return None
         state = os.stat(self._path)
@@ -203,16 +203,16 @@ class ExpressionStream:
 
 
 def mapped(array):
-    """Find the ``numpy.memmap`` that an array is part of; None for anything else."""
+    """The ``numpy.memmap`` that an array is part of, None for anything else."""
     while isinstance(array, np.ndarray) and not isinstance(array, np.memmap):
         array = array.base
     return array if isinstance(array, np.memmap) else None
 
 
 def _path_behind(source):
-    """Path of the local file that a source reads; None for arrays in memory, folders and remote sources."""
+    """Path of the local file behind a source; None for arrays in memory, folders and remote sources."""
     array = mapped(source)
     if array is not None:
         return None if array.filename is None else os.path.abspath(array.filename)
-    file = getattr(getattr(source, "group", source), "file", None)  # of h5py, or below the sparse matrix of an AnnData
+    file = getattr(getattr(source, "group", source), "file", None)  # of h5py, also for sparse matrices of an AnnData
     return os.path.abspath(file.filename) if getattr(file, "driver", None) == "sec2" else None

@@ -22,15 +22,15 @@ class Samples:
     times: list
     gene_names: np.ndarray
     gene_major: bool = False  # layout in memory
-    whole: tuple = ()  # of pieces, the position of the sample that each was cut from
+    whole: tuple = ()  # for each piece, the position of the sample that it was cut from
 
     def intervals(self):
-        """Values before and after each interval, (intervals, genes), and the times between which it lies."""
+        """Values before and after each interval, (intervals, genes), and its start and end times."""
         before, after = (np.concatenate([v[part] for v in self.values]) for part in (slice(-1), slice(1, None)))
         return before, after, np.concatenate([np.stack([t[:-1], t[1:]], axis=1) for t in self.times])
 
     def pieces(self, most):
-        """Split samples into pieces of at most this many intervals, each starting where the last one ended."""
+        """Split samples into pieces of at most this many intervals, each starting where the previous one ends."""
         values, times, whole = [], [], []
         for i, (v, t) in enumerate(zip(self.values, self.times, strict=True)):
             n = -(-(len(t) - 1) // most)
@@ -41,13 +41,13 @@ class Samples:
         return replace(self, values=values, times=times, whole=tuple(whole))
 
     def joined(self):
-        """Pieces of each sample in one again; over those that are missing there is one long interval."""
+        """Join the pieces of each sample again; missing pieces leave one long interval."""
         if not self.whole:
             return self
         keys = pd.DataFrame(
             {"whole": np.repeat(self.whole, [*map(len, self.times)]), "time": np.concatenate(self.times)}
         )
-        rows = [*keys.drop_duplicates().groupby("whole").groups.values()]  # pieces share their ends
+        rows = [*keys.drop_duplicates().groupby("whole").groups.values()]  # adjacent pieces share a time
         values, times = ([np.concatenate(of)[i] for i in rows] for of in (self.values, self.times))
         return replace(self, values=values, times=times, whole=())
 
@@ -72,11 +72,11 @@ def trajectories(values, times=None, gene_names=None, **about):
     ----------
     values : array-like of shape (samples, times, genes), list of arrays (times, genes), or DataFrame
         A list if samples have different numbers of times. A DataFrame is a long table with the columns ``sample``
-        and ``time`` and one column per gene. The methods are made for a scale from 0 to about 1.
+        and ``time`` and one column per gene. The methods expect a scale from 0 to about 1.
     times : array-like of shape (times,) or (samples, times), or list of arrays (times,)
-        Common to all samples or given for each one, increasing, in any unit. None with a long table.
+        Increasing times, common to all samples or given for each one, in any unit. None with a long table.
     gene_names : sequence of str, optional
-        Unique; by default the columns of the table, or ``gene_0`` ...
+        Unique names; by default the columns of the table, or ``gene_0`` ...
     **about
         ``name``, ``source`` and other entries of ``uns["sbnn"]``, as for `sbnn.paired`.
 
@@ -112,30 +112,30 @@ def trajectories(values, times=None, gene_names=None, **about):
 
 
 def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
-    """Put cells with a pseudotime into trajectories: means of bins with equal numbers of cells along each trajectory.
+    """Turn cells with a pseudotime into trajectories: means of bins with equal numbers of cells along each trajectory.
 
     Parameters
     ----------
     expression : DataFrame or path-like
-        Cells by genes; a path names a CSV with the names of cells in the first column.
+        Cells by genes; a path is that of a CSV file with cell names in its first column.
     pseudotime : DataFrame, Series or path-like
-        Cells by trajectories, blank where a cell is not on a trajectory; cells are matched by name.
+        Cells by trajectories, blank if a cell is not on a trajectory; cells are matched by name.
     n_bins : int
-        Of each trajectory, at least 2; fewer if it has fewer cells with times of their own.
+        Bins of each trajectory, at least 2; fewer if it has fewer cells with distinct times.
     scaled : bool
-        Whether genes are divided by their largest value and all times are stretched to 0 to 9, as in simulations.
+        Whether to divide genes by their largest value and to rescale all times to 0 to 9, as in simulations.
     **about
         As for `trajectories`.
 
     Returns
     -------
     AnnData
-        As of `trajectories`, a sample for each trajectory.
+        As from `trajectories`, with a sample for each trajectory.
 
     Raises
     ------
     ValueError
-        Cells without expression, a trajectory of fewer than two cells, content that `trajectories` refuses.
+        Cells without expression, a trajectory with fewer than two cells, content that `trajectories` refuses.
     """
     check_number("n_bins", n_bins, int, 2)
     with naming("expression and pseudotime: expected tables of numbers"):
@@ -154,7 +154,7 @@ def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
         parts = np.array_split(np.arange(len(of_cells)), min(n_bins, of_cells.nunique()))
         cells = expression.loc[of_cells.index].to_numpy()
         of_bins, bins = np.unique([of_cells.to_numpy()[part].mean() for part in parts], return_inverse=True)
-        sums = np.zeros((len(of_bins), cells.shape[1]))  # bins of the same time, by ties, become one
+        sums = np.zeros((len(of_bins), cells.shape[1]))  # bins with the same time, because of ties, are merged
         np.add.at(sums, bins, [cells[part].sum(axis=0) for part in parts])
         sizes = np.bincount(bins, [len(part) for part in parts])
         values.append(sums / sizes[:, None])
@@ -168,7 +168,7 @@ def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
 
 
 def as_trajectories(data):
-    """Arrays of an AnnData as `trajectories` makes it, checked: `Samples` in the order in which samples appear."""
+    """Checked arrays of an AnnData as from `trajectories`: `Samples` in the order in which samples appear."""
     if isinstance(data, Samples):
         return data
     if not isinstance(data, ad.AnnData) or not {"sample", "time"} <= {*data.obs} or data.X is None:
@@ -183,19 +183,19 @@ def as_trajectories(data):
     samples = Samples([X[i] for i in rows], [time[i] for i in rows], names, gene_major)
     seen = {}
     for label, i, times in zip(labels, rows, samples.times, strict=True):
-        early = np.flatnonzero(~(np.diff(times) > 0))  # NaN too
+        early = np.flatnonzero(~(np.diff(times) > 0))  # also true for NaN
         if len(times) < 2 or len(early):
             got = f"{times[early[0] + 1]:g} after {times[early[0]]:g}" if len(early) else "one time"
             raise ValueError(f"trajectories: sample {label} has {got}, expected two or more times that increase")
         if (same := seen.setdefault(X[i].tobytes() + times.tobytes(), label)) is not label:
             raise ValueError(
-                f"trajectories: sample {label} is a copy of sample {same}; one would test what the other trained"
+                f"trajectories: sample {label} is a copy of sample {same}, so test data could equal training data"
             )
     return samples
 
 
 def _checked(table):
-    """A long table of numbers; an error names the sample, the gene and the line (line 1 holds the names)."""
+    """A long table of numbers; errors name the sample, the gene and the line (line 1 holds the names)."""
     if lacking := [name for name in ("sample", "time") if name not in table]:
         raise ValueError(f"values: expected columns sample, time and one per gene; no {lacking[0]} in {some(table)}")
     numbers = table.drop(columns="sample").apply(pd.to_numeric, errors="coerce").reset_index(drop=True)
@@ -218,7 +218,7 @@ def _fingerprint(samples):
 
 
 def prior_matrix(given, gene_names):
-    """Prior of regulation, [regulator, target], in the order of the genes; names of a DataFrame are matched."""
+    """Prior of regulation, [regulator, target], in the order of the genes; a DataFrame is matched by names."""
     p, names = len(gene_names), [*map(str, gene_names)]
     if isinstance(given, pd.DataFrame):
         given = given.rename(index=str, columns=str)

@@ -1,4 +1,4 @@
-"""Typed neurons: an AnnData of electrophysiological features in families, and the arrays that the code below takes."""
+"""Typed neurons: an AnnData of electrophysiological features in families, and its arrays for internal use."""
 
 import re
 import warnings
@@ -15,7 +15,7 @@ from sbnn.data.containers import about_data, name_and_sha256, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.errors import attempt, naming
 
-ALL = "all"  # the one family if none is given
+ALL = "all"  # the only family if none are given
 _SYMBOL = r"[fpnuµμmckMG]?(s|V|A|Ohms?|ohms?|Ω|F|Hz|S|m|C|J|W|L|g|M|B|rad)|min|h|°C?|deg|%|\d+|a\.?u\.?|SD"
 UNIT = re.compile(rf"(({_SYMBOL}|spikes?|APs?|counts?)(\^?-?\d)?(\s*([/*·. ]|per)\s*|$))*")
 
@@ -25,10 +25,10 @@ class TypedCells:
     """Arrays of typed neurons for internal use, made by `as_typed`."""
 
     X: np.ndarray  # float64, (n, p), NaN where not recorded
-    y: np.ndarray  # types, "unknown" where not known
+    y: np.ndarray  # types, "unknown" if missing
     feature_names: np.ndarray
     families: np.ndarray
-    units: np.ndarray  # "" without
+    units: np.ndarray  # "" if there is none
     labels: pd.DataFrame
     cell_names: np.ndarray
     name: str
@@ -48,25 +48,25 @@ def typed_cells(X, labels=None, families=None, units=None, **about):
     X : DataFrame or array-like, shape (n, p)
         Features in their units, NaN where not recorded, cell names in the index.
     labels : DataFrame, optional
-        Indexed by cell name, in any order and with others: ``type``, and if known ``donor``, ``condition`` and more.
+        Indexed by cell name, in any order; other cells are ignored: ``type`` and, if known, ``donor``, ``condition``.
     families : dict of str to list, sequence of str, optional
-        Feature names of each family, or the family of each column; one family by default.
+        Feature names of each family, or the family of each column; by default a single family.
     units : dict of str to str, optional
-        Units of features that have one.
+        Units of the features that have one.
     **about
         ``name``, ``source`` and other entries of ``uns["sbnn"]``, as for `sbnn.paired`.
 
     Returns
     -------
     AnnData
-        ``X`` (float64), ``var["family"]``, ``var["unit"]``, `labels` in ``obs`` (``type`` always, ``"unknown"`` where
-        nothing was given) and ``uns["sbnn"]``.
+        ``X`` (float64), ``var["family"]``, ``var["unit"]``, `labels` in ``obs`` (always with ``type``, ``"unknown"`` if
+        missing) and ``uns["sbnn"]``.
 
     Raises
     ------
     ValueError
-        Infinite values, duplicate names, labels that lack a cell, families that do not hold every column once, units of
-        other features.
+        Infinite values, duplicate names, labels that lack a cell, families that do not contain every column once,
+        units of unknown features.
     """
     check_unmasked(X, "X")
     named = isinstance(X, pd.DataFrame)
@@ -83,18 +83,18 @@ def typed_cells(X, labels=None, families=None, units=None, **about):
     if not {*units} <= {*features}:
         raise ValueError(f"units: no such features: {some(sorted({*units} - {*features}))}")
     if odd := sorted({str(unit) for unit in units.values() if not UNIT.fullmatch(str(unit))}):
-        warnings.warn(f"units: {some(odd)} is no unit as s, mV, pA, MOhm, Hz/pA or 1 are", stacklevel=2)
+        warnings.warn(f"units: {some(odd)} is not a unit such as s, mV, pA, MOhm, Hz/pA or 1", stacklevel=2)
     var = {"family": families_of(families, features), "unit": [units.get(feature, "") for feature in features]}
     adata = ad.AnnData(values, obs, pd.DataFrame(var, index=features))
     return with_about(adata, about_data(**about), _fingerprint(values, cells, features, obs["type"]))
 
 
 def as_typed(data):
-    """Arrays of typed neurons: `TypedCells` of an AnnData (of `typed_cells`, or with ``type`` in ``obs``)."""
+    """`TypedCells` arrays of an AnnData (from `typed_cells`, or with ``type`` in ``obs``)."""
     if isinstance(data, TypedCells):
         return data
     if not isinstance(data, ad.AnnData):
-        raise TypeError(f"data: expected an AnnData as of sbnn.typed_cells, got {type(data).__name__}")
+        raise TypeError(f"data: expected an AnnData as from sbnn.typed_cells, got {type(data).__name__}")
     if "sbnn" not in data.uns or "type" not in data.obs or not {"family", "unit"} <= {*data.var}:
         units = data.var["unit"].to_dict() if "unit" in data.var else None
         data = typed_cells(data.to_df(), data.obs, data.var.get("family"), units)
@@ -106,7 +106,7 @@ def as_typed(data):
 
 
 def families_of(families, names):
-    """Family of each of the columns `names`: given so, or as a dict of family to some of these names, or None."""
+    """Family of each of the columns `names`, given as such or as a dict of family to names; None for one family."""
     names, n_given = [str(name) for name in names], 0
     if families is None:
         families = [ALL] * len(names)
@@ -120,7 +120,7 @@ def families_of(families, names):
 
 
 def family_columns(family_of):
-    """Positions of the columns of each family, in order of appearance, of the family of each column."""
+    """Positions of the columns of each family, in order of appearance, from the family of each column."""
     return {family: np.flatnonzero(family_of == family) for family in dict.fromkeys(family_of)}
 
 

@@ -69,7 +69,7 @@ def _jobs(dataset, saved_models):
     if dataset == "auto":
         jobs = [(path, name) for name in defaults for path in _notebooks(name)]
         return jobs + [job for job in own if job not in jobs]
-    here = {name for name, (state, _) in list_datasets().items() if "here" in state} | set(defaults)
+    here = {name for name, (state, _) in list_datasets().items() if "available" in state} | set(defaults)
     patterns = {name: f"{name}/{result}.pickle" for study, result in SAVED.items() for name in names_of(study)}
     saved = [name for name, pattern in patterns.items() if any(saved_models.glob(pattern))]
     return [(p, name) for name in saved for p in _notebooks(name) if name in here or p.stem.startswith(REDRAW)]

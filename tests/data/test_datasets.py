@@ -66,7 +66,7 @@ def test_ion_channel_genes_are_those_of_the_term_list_with_ten_counts(small_scal
         data = as_paired(load_dataset("scala_ion_channels", folder, download=False))
     assert data.gene_names.tolist() == ["Sst", "Vip"] and data.sha256 != whole.sha256
     assert "among the 1000 selected genes only" in capsys.readouterr().out
-    assert datasets.list_datasets(folder)["scala_ion_channels"] == ("here in part", (FULL_COUNTS,))
+    assert datasets.list_datasets(folder)["scala_ion_channels"] == ("partly available", (FULL_COUNTS,))
     put(folder / "tiny" / FULL_COUNTS, b"broken")
     with pytest.raises(DataIntegrityError, match="final_patch_seq.*is truncated"):
         load_dataset("scala_ion_channels", folder)
@@ -115,7 +115,7 @@ def test_command_gets_and_lists(small_scala, capsys):
     assert datasets.main(["list", "--path", str(folder)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines] == list(DATASETS)
-    assert lines[0].endswith("features [here]") and lines[-1].endswith("[made here]")
+    assert lines[0].endswith("features [available]") and lines[-1].endswith("[available (simulated)]")
     assert "gouwens: mouse visual cortex" in lines[3] and "[downloadable, lacks PS_v5" in lines[3]
 
 
@@ -130,5 +130,5 @@ def test_command_checks(small_scala, capsys):
     assert [line.split()[0] for line in lines[:2]] == ["absent", "corrupt"] and "is truncated: expected" in lines[1]
     assert len(lines) == len(FILES)
     states = datasets.list_datasets(folder)
-    assert states["scala"] == ("to be fetched by hand", ("gene_counts.csv",))
+    assert states["scala"] == ("manual download", ("gene_counts.csv",))
     assert states["gouwens"] == ("downloadable", DATASETS["gouwens"].files)

@@ -21,7 +21,7 @@ COMMITTED = sorted(p.name for p in SAVED.iterdir() if p.name in reproduce.DATASE
 
 def run_all(dataset, figures, **parameters):
     """Run the notebooks of a data set; names of the figures they have saved."""
-    here = list_datasets()[dataset][0].split()[0] in ("here", "made")
+    here = list_datasets()[dataset][0].split()[0] == "available"
     for path in reproduce._notebooks(dataset):
         if here or path.stem.startswith(reproduce.REDRAW):
             run_cells(path.stem, dataset=dataset, figures=str(figures), **parameters)

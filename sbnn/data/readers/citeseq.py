@@ -1,7 +1,7 @@
 """CITE-seq data: counts of RNA and of surface proteins of the same cells, as published tables or an AnnData file.
 
 Simultaneous epitope and transcriptome measurement in single cells, Stoeckius et al., Nature Methods 14, 865 (2017),
-GEO GSE100866; two small sets of 10x Genomics as kept with scvi-tools. The choices for the cord blood cells are those of
+GEO GSE100866; two small sets of 10x Genomics, as distributed with scvi-tools. The cord blood cells are selected as in
 Bernaerts, Berens & Kobak (arXiv 2006.10411).
 """
 
@@ -23,10 +23,10 @@ _HUMAN = "HUMAN_"
 
 
 def read_cord_blood(rna_path, protein_path, clustering_path, **options):
-    """Read the human genes and 13 proteins of the 7652 cord blood cells with a type, in the order of the clustering."""
+    """Read the human genes and 13 proteins of the 7652 typed cord blood cells, in the order of the clustering."""
     clustering = pd.read_csv(clustering_path)
     clustering = clustering.set_index(clustering["cell_barcode"].astype(str))
-    clustering = clustering[clustering["type"].notna() & (clustering["type"] != "Ery")]  # no immune cells
+    clustering = clustering[clustering["type"].notna() & (clustering["type"] != "Ery")]  # not immune cells
     labels = clustering[["type", "cluster"]].assign(family=clustering["type"])
     counts, cells, genes = read_count_table(rna_path)
     human = genes.str.startswith(_HUMAN)
@@ -37,7 +37,7 @@ def read_cord_blood(rna_path, protein_path, clustering_path, **options):
 
 
 def read_cd8(rna_path, protein_path, **options):
-    """Read the blood cells sorted by their CD8 protein; the gate, from the name of the cell, is family and type."""
+    """Read the blood cells sorted by their CD8 protein; the gate, part of the cell name, serves as family and type."""
     counts, cells, genes = read_count_table(rna_path)
     gate = cells.str.rsplit("_", n=1).str[0].str.replace("_", " ")
     labels, proteins = pd.DataFrame({"family": gate, "type": gate}, cells), pd.read_csv(protein_path, index_col=0).T
@@ -46,11 +46,11 @@ def read_cd8(rna_path, protein_path, **options):
 
 
 def read_pbmc(path, name, **options):
-    """Read one of the two small sets of 10x Genomics, kept as AnnData without labels."""
-    import anndata  # takes longer to import than all the rest
+    """Read one of the two small sets of 10x Genomics, stored as AnnData without labels."""
+    import anndata  # slower to import than all other packages
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PendingDeprecationWarning)  # the files are older than the present layout
+        warnings.simplefilter("ignore", PendingDeprecationWarning)  # the files have an older layout
         adata = anndata.read_h5ad(path)
     proteins = obsm_table(adata, "protein_expression")
     proteins.columns = proteins.columns.str.removesuffix("_TotalSeqB")
@@ -61,8 +61,8 @@ def read_pbmc(path, name, **options):
 def pair_counts(
     counts, gene_names, proteins, labels=None, *, name, source, n_genes=1000, log_proteins=True, files=None
 ):
-    """Pair the proteins with genes selected on all cells (None: all that have counts), normalised over these genes."""
-    options = {"n_genes": n_genes, "log_proteins": log_proteins}  # the same files give other data with others
+    """Pair the proteins with genes selected on all cells (None: all with counts), normalised over these genes."""
+    options = {"n_genes": n_genes, "log_proteins": log_proteins}  # that change the data of the same files
     kept = counts.sum(axis=0) > 0 if n_genes is None else select_genes(counts, n_genes).selected
     columns = np.flatnonzero(kept)
     chosen = pd.DataFrame(counts[:, columns].toarray(), index=proteins.index, columns=gene_names[columns])

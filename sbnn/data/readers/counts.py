@@ -1,4 +1,4 @@
-"""Text files, gzipped or zipped or not, and published tables of raw counts, genes x cells."""
+"""Text files, plain, gzipped or zipped, and published tables of raw counts, genes x cells."""
 
 import codecs
 import contextlib
@@ -14,19 +14,19 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-_GENES_AT_ONCE = 2000  # the complete tables are large
+_GENES_AT_ONCE = 2000  # complete tables are large
 _LETTERS_AT_ONCE = 2**20
-# A small file may unpack to more than there is memory: text of one letter to a thousand times its size. Tables shrink
-# to a tenth, very sparse ones to a hundredth, so that these limits stop none; nothing is kept before they are checked.
+# A small file may unpack to more than the memory: one repeated letter to a thousand times its size. Tables shrink to a
+# tenth, very sparse ones to a hundredth, so these limits stop none of them. They are checked before anything is kept.
 _MOST_UNPACKED, _USUAL_UNPACKED, _MOST_RATIO = 2**32, 2**30, 200
-_UTF8 = "utf-8-sig"  # without the mark by which Excel begins it, if there is one
+_UTF8 = "utf-8-sig"  # skips the byte-order mark that Excel writes
 
 
 def read_count_table(path) -> tuple[sparse.csr_array, pd.Index, pd.Index]:
-    """Read counts (n_cells, n_genes) of int32, cell and gene names from a table of text, genes x cells."""
+    """Read int32 counts (n_cells, n_genes), cell names and gene names from a text table of genes x cells."""
     genes, pieces = [], []
     with open_file(path, _UTF8) as handle:
-        # The header is not left to pandas, which renames repeated columns.
+        # The header is read separately because pandas renames repeated columns.
         line = handle.readline()
         separator = "\t" if "\t" in line else ","
         cells = pd.Index(next(csv.reader([line], delimiter=separator))[1:], dtype=object)
@@ -38,7 +38,7 @@ def read_count_table(path) -> tuple[sparse.csr_array, pd.Index, pd.Index]:
 
 
 def open_file(path, encoding: str | None = None) -> IO:
-    """Open a file, gzipped or not, or the only file of a zip, ignoring the metadata of macOS; bytes, or text."""
+    """Open a file, gzipped or not, or the only file of a zip (ignoring macOS metadata), as bytes or text."""
     suffix = Path(path).suffix.lower()
     if suffix == ".zip":
         archive = zipfile.ZipFile(path)
@@ -52,14 +52,14 @@ def open_file(path, encoding: str | None = None) -> IO:
 
 
 def check_unpacked(size: int, path) -> None:
-    """Refuse a file that is far larger unpacked."""
+    """Refuse a file that is far larger when unpacked."""
     packed = Path(path).stat().st_size
     if size > min(_MOST_UNPACKED, max(_USUAL_UNPACKED, _MOST_RATIO * packed)):
         raise ValueError(f"its {packed / 2**20:.3g} MiB unpack to more than {size / 2**30:.3g} GiB; unpack it yourself")
 
 
 def check_packed(path) -> None:
-    """Refuse a gzipped or zipped file that is far larger unpacked."""
+    """Refuse a gzipped or zipped file that is far larger when unpacked."""
     if Path(path).suffix.lower() in (".gz", ".zip"):
         with open_file(path) as handle:
             for n in count(1):
@@ -69,7 +69,7 @@ def check_packed(path) -> None:
 
 
 def encoding_of(path) -> str:
-    """Detect the encoding of a text: UTF-16 by its mark, UTF-8 if valid, else that of Windows."""
+    """Detect the encoding of a text file: UTF-16 by its byte-order mark, UTF-8 if valid, else that of Windows."""
     with open_file(path) as handle:
         if handle.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             return "utf-16"
@@ -78,4 +78,4 @@ def encoding_of(path) -> str:
             while handle.read(_LETTERS_AT_ONCE):
                 pass
             return encoding
-    return "latin-1"  # has a letter for every byte
+    return "latin-1"  # decodes every byte

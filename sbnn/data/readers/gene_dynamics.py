@@ -25,29 +25,29 @@ BREAST = "Desmedt et al., Clinical Cancer Research 13, 3207 (2007); files of Hos
 
 
 def read_trajectories(path, gene_names=None, *, name=None, source=None):
-    """Read a file of trajectories as Hossain et al. publish them.
+    """Read a file of trajectories in the format of Hossain et al.
 
-    The first line holds the numbers of genes and samples. Each sample then has a line of values per gene and a line
-    with the times. Samples may have different numbers of times; lines of shorter ones may end in blanks.
+    The first line holds the numbers of genes and samples. For each sample, a line of values per gene and a line of
+    times follow. Samples may have different numbers of times; lines of shorter samples may end in blanks.
 
     Parameters
     ----------
     path : path-like
     gene_names : sequence of str or path-like, optional
-        In the order of the lines, or a table with them in the first column; by default ``gene_0`` ... The suffix
-        ``_input`` is left out.
+        In the order of the lines, or a table with the names in its first column; by default ``gene_0`` ... The suffix
+        ``_input`` is removed.
     name, source : str, optional
         By default the name of the file.
 
     Returns
     -------
     AnnData
-        As of `sbnn.dynamics.trajectories`.
+        As from `sbnn.dynamics.trajectories`.
 
     Raises
     ------
     ValueError
-        A file of another layout, or content that `sbnn.dynamics.trajectories` refuses.
+        A file in another format, or content that `sbnn.dynamics.trajectories` refuses.
     """
     path = results_path(path)
     wanted = (
@@ -69,7 +69,7 @@ def read_trajectories(path, gene_names=None, *, name=None, source=None):
         genes = pd.read_csv(gene_names).iloc[:, 0] if isinstance(gene_names, str | Path) else gene_names
         genes = None if genes is None else [str(gene).removesuffix("_input") for gene in genes]
     data = trajectories(values, times, genes, name=name or path.stem, source=source or path.name)
-    data.uns["sbnn"]["gene_major"] = True  # as in the file: sums over another layout would round differently
+    data.uns["sbnn"]["gene_major"] = True  # the layout of the file: sums over another one round differently
     return data
 
 
@@ -92,8 +92,9 @@ def read_grn(
 ):  # fmt: skip
     """Read a simulated network with its published test samples, and simulate samples to train on.
 
-    The published ones are not available. Ours start like the test samples, whose later values are not used. The prior
-    is the published one, or one with the share `wrong` of its edges misplaced. Noise 0.025 is the published 5 %.
+    The published training samples are not available. The simulated ones start like the test samples, whose later values
+    are not used. The prior is the published one, or has a share `wrong` of its edges misplaced. A noise of 0.025 is the
+    published 5 %.
     """
     network = GeneNetwork.from_tables(equations_path, names_path, name=name)
     test = read_trajectories(test_path, names_path, name=f"{name}_test", source=GRN)
@@ -104,9 +105,9 @@ def read_grn(
 
 
 def read_yeast(train_path, test_path, names_path, prior_path, *, files=None):
-    """Read the yeast cell cycle, log ratios of 500 genes at 24 times: one replicate to train on, the dye swap to test.
+    """Read the yeast cell cycle, log ratios of 500 genes at 24 times: training on one replicate, test on the dye swap.
 
-    The prior holds motifs, of +-0.5; there is no truth.
+    The prior holds motifs, as +-0.5; there is no truth.
     """
     train, test = (read_trajectories(path, names_path) for path in (train_path, test_path))
     prior = _matrix(prior_path, train.var_names)
@@ -114,10 +115,10 @@ def read_yeast(train_path, test_path, names_path, prior_path, *, files=None):
 
 
 def read_breast(train_path, test_path, names_path, prior_path, truth_path, *, files=None):
-    """Read breast cancer along a pseudotime, 500 genes: 178 times to train on, 8 times of its middle to test.
+    """Read breast cancer along a pseudotime, 500 genes: training on 178 times, test on 8 times from the middle.
 
-    The prior holds motifs. The truth holds edges by chromatin immunoprecipitation, of the transcription factors that
-    these experiments covered.
+    The prior holds motifs. The truth holds edges from chromatin immunoprecipitation, for the transcription factors
+    that these experiments covered.
     """
     train, test = (read_trajectories(path, names_path) for path in (train_path, test_path))
     genes, edges = train.var_names, pd.read_csv(truth_path)
@@ -130,10 +131,10 @@ def read_breast(train_path, test_path, names_path, prior_path, truth_path, *, fi
 
 
 def read_hematopoiesis(train_path, test_path, names_path, prior_path, *, cells_per_bin=1, files=None):
-    """Read the B cell lineage of hematopoiesis, 529 genes along a pseudotime: two samples to train on, three to test.
+    """Read the B cell lineage of hematopoiesis, 529 genes along a pseudotime: two training samples, three test samples.
 
-    Most values are zeros, and neighbouring cells are independent; means of `cells_per_bin` neighbours are smoother,
-    with genes scaled to their largest in training. The prior holds motifs; there is no truth.
+    Most values are zeros, and neighbouring cells are independent; means of `cells_per_bin` neighbours, with
+    genes scaled to their largest training value, are smoother. The prior holds motifs; there is no truth.
     """
     train, test = (read_trajectories(path, names_path) for path in (train_path, test_path))
     if cells_per_bin > 1:
@@ -146,7 +147,7 @@ def read_hematopoiesis(train_path, test_path, names_path, prior_path, *, cells_p
 
 
 def _averaged(data, cells_per_bin):
-    """Each sample in bins of neighbouring cells."""
+    """Average each sample over bins of neighbouring cells."""
     parts = []
     for sample, rows in data.obs.groupby("sample", sort=False):
         n_bins = max(len(rows) // cells_per_bin, 2)
@@ -156,10 +157,10 @@ def _averaged(data, cells_per_bin):
 
 
 def read_beeline(*paths, model, repeat=0, dropout=False, n_bins=25, files=None):
-    """Read a data set of BEELINE, one of five `repeat`, with or without `dropout` of half of the low values.
+    """Read one of five repeats of a BEELINE data set, with or without `dropout` of half of the low values.
 
-    2000 cells of a curated Boolean model, on trajectories with a pseudotime each, in bins (`read_pseudotime`); the next
-    repeat to test on. The truth is the model; there is no prior.
+    Each holds 2000 cells of a curated Boolean model along trajectories with a pseudotime, in bins (`read_pseudotime`).
+    The next repeat is for testing. The truth is the model; there is no prior.
     """
     check_number("repeat", repeat, int, 0, 4)
     parts, truth = [], None

@@ -1,4 +1,4 @@
-"""The Scala et al. mouse motor cortex Patch-seq data from its raw files: which cells, which features, which genes.
+"""The Scala et al. mouse motor cortex Patch-seq data from its raw files: selection of cells, features and genes.
 
 Phenotypic variation of transcriptomic cell types in mouse motor cortex, Nature 598, 144 (2021). The choices of cells
 and features are those of Bernaerts, Berens & Kobak (arXiv 2006.10411).
@@ -15,10 +15,10 @@ from sbnn.data.readers.counts import read_count_table
 
 _CITATION = "Scala et al., Nature 598, 144 (2021), GEO GSE163764"
 _STUDY = "github.com/berenslab/sBNN"
-#: An ion channel gene with fewer counts in all cells together is left out.
+#: An ion channel gene with fewer counts over all cells is left out.
 _MIN_COUNTS = 10
 
-#: Cells left out whatever was measured, with the reason.
+#: Cells left out regardless of their measurements, with the reason.
 _MISMATCHED = "20180315sample6 20180321sample4 20181116sample10 20190325sample2 20190611sample1 20190611sample11"
 EXCLUDED_CELLS = dict.fromkeys(_MISMATCHED.split(), "RNA and firing disagree") | {"20190704sample2": "outside of M1"}
 
@@ -35,7 +35,7 @@ _DEPTH = "soma_depth_um"
 def read_scala(counts_path, ephys_path, metadata_path, terms_path=None, *, files):
     """Read features and genes of the cells at room temperature: the selected genes, or those of a term list.
 
-    Of a term list those with at least ten counts are taken, over all cells of the table as published.
+    Genes of a term list are kept if they have at least ten counts over all cells of the published table.
     """
     counts, cells, genes = read_count_table(counts_path)
     name, source = "scala", f"{_CITATION}; genes and features as selected in {_STUDY}"
@@ -84,7 +84,7 @@ def labels_of(data: str, metadata: pd.DataFrame) -> pd.DataFrame:
 
 
 def cell_labels(metadata: pd.DataFrame) -> pd.DataFrame:
-    """Take labels out of the metadata table, by cell name; a cell of "low quality" (its family) has no type."""
+    """Labels of the metadata table by cell name; a cell of the family "low quality" has no type."""
     labels = labels_of("scala", metadata).set_axis(join_cell_names(metadata["Cell"]), axis=0)
     if _DEPTH in labels:
         labels[_DEPTH] = pd.to_numeric(labels[_DEPTH], errors="coerce")  # some are "Slice Lost"
@@ -93,9 +93,9 @@ def cell_labels(metadata: pd.DataFrame) -> pd.DataFrame:
 
 
 def ephys_from_raw(cell_features: pd.DataFrame, metadata: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
-    """The 16 outputs of the used cells, from the published raw features, and reasons for leaving out other cells.
+    """The 16 outputs of the kept cells, from the published raw features, and the reasons for leaving out other cells.
 
-    Of several reasons for which a cell is dropped the first is given.
+    If there are several reasons to leave out a cell, the first is given.
     """
     parts = cell_features["name sample"].str.extract(_PATH_PATTERN)
     cells = pd.Index(parts["year"] + parts["month"] + parts["day"] + "sample" + parts["sample"], dtype=object)
@@ -117,6 +117,6 @@ def ephys_from_raw(cell_features: pd.DataFrame, metadata: pd.DataFrame) -> tuple
 
 def ion_channel_genes(path) -> list[str]:
     """Read the symbols of the ion channel genes from a term list of the Gene Ontology, without duplicates."""
-    # Lines have one more tab than the header, which would shift the columns without usecols and index_col.
+    # Lines have one tab more than the header; without usecols and index_col this would shift the columns.
     table = pd.read_csv(path, sep="\t", index_col=False, usecols=["Symbol"], dtype=str, keep_default_na=False)
     return [symbol for symbol in table["Symbol"].unique() if symbol]

@@ -13,18 +13,18 @@ from sbnn.data.readers.table_checks import as_numbers, texts
 from sbnn.data.readers.tables import leave_out, read_table
 from sbnn.data.screens import check_screen_counts, screen
 
-CLEAR = 0.8  # least share of the guide of a cell in its counts of guides, as in Papalexi et al. 2021
+CLEAR = 0.8  # least share of one guide in the guide counts of a cell, as in Papalexi et al. 2021
 
 
 def read_screen(counts, guides, control, name="custom"):
-    """Screen, as `sbnn.mechanism_shift.screen` gives it, of the cells with a label or one clear guide; warns of others.
+    """Screen, as from `sbnn.mechanism_shift.screen`, of the cells with a label or one clear guide; warns of others.
 
-    `guides` has one column, the perturbation of each cell, or counts of guides, where ``IRF1_2`` is a guide of IRF1.
+    `guides` holds one column, the perturbation of each cell, or counts of guides, where ``IRF1_2`` is a guide of IRF1.
     """
     table, dropped = read_table(guides, "guides"), {}
     if Path(counts).suffix.lower() in (".h5", ".h5ad"):
         adata = _read_hdf5(counts)
-    else:  # text, with the cells in its rows, or in its columns
+    else:  # text, with the cells in rows or in columns
         values = read_table(counts, "counts")
         adata = ad.AnnData(as_numbers(values if values.index.isin(table.index).any() else values.T, "counts"))
     there = adata.obs_names.isin(table.index)
@@ -37,7 +37,7 @@ def read_screen(counts, guides, control, name="custom"):
         targets = guide.str.replace(r"_[^_]*$", "", regex=True)
         whys["without a guide"] = most == 0
         whys["with two guides of equal count"] = table.eq(most, axis=0).sum(axis=1) > 1
-        whys[f"with less than {CLEAR:.0%} of the counts of guides on one"] = most < CLEAR * table.sum(axis=1)
+        whys[f"with less than {CLEAR:.0%} of the guide counts on one guide"] = most < CLEAR * table.sum(axis=1)
     else:
         targets = guide = pd.Series(texts(table.iloc[:, 0]), table.index)
         whys["without a label"] = targets == ""
@@ -52,13 +52,13 @@ def read_screen(counts, guides, control, name="custom"):
     if len(single):
         listed = some(f"{target} ({cells_of[target]} cells)" for target in single)
         warnings.warn(
-            f"guides: {len(single)} targets have one guide, whose other effects look alike: {listed}", stacklevel=2
+            f"guides: {len(single)} targets have one guide, so off-target effects stay unseen: {listed}", stacklevel=2
         )
     return screen(adata, "perturbation", control, name=name, dropped=dropped)
 
 
 def _read_hdf5(path):
-    """AnnData of the counts of genes in an ``.h5ad``, or an ``.h5`` of 10x."""
+    """AnnData of the gene counts in an ``.h5ad`` file, or an ``.h5`` file of 10x."""
     if Path(path).suffix.lower() == ".h5ad":
         return ad.read_h5ad(path)
     with h5py.File(path) as file:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from sbnn.data.checks import dates_among, some
 
-#: Text that stands for a missing value, in any case: spreadsheets, R, Python and people have their own.
+#: Text that marks a missing value in spreadsheets, R, Python or by hand; letter case is ignored.
 _TABLE = Path(__file__).parents[1] / "missing_marks.csv"
 MARKS = frozenset(pd.read_csv(_TABLE, keep_default_na=False, dtype=str)["mark"])
 
@@ -19,7 +19,7 @@ TEXT = "if text means that a value is missing, add it to missing_marks; drop_col
 
 _MEASURED = re.compile(r"-?\d*[.,]\d+(e[+-]?\d+)?", re.I)
 _PLAIN = str.maketrans({"−": "-", "’": "'"})
-# Decimal mark -> numbers, in which the other mark, a blank or an apostrophe may stand between groups of three digits.
+# Decimal mark -> numbers, in which the other mark, a blank or an apostrophe may separate groups of three digits.
 _NUMBER = {
     mark: re.compile(
         rf"[-+]?(\d*[{mark}]?\d+(e[-+]?\d+)?|\d+[{mark}]|[1-9]\d{{0,2}}([{other}'\s])\d{{3}}(\3\d{{3}})*([{mark}]\d*)?)",
@@ -27,21 +27,21 @@ _NUMBER = {
     )
     for mark, other in (".,", ",.")
 }
-# ERCC-00002 and the like (ERCC1 to ERCC8, ERCC6L and ERCC6-PGBD3 are genes), and what HTSeq and STAR count besides.
+# ERCC-00002 and similar (ERCC1 to ERCC8, ERCC6L and ERCC6-PGBD3 are genes), and the counters of HTSeq and STAR.
 _NO_GENE = re.compile(
     r"(gspikein[-_. ]?)?ercc([-_. ]\d.*|\d{5})|gspikein.*|(rna[-_. ]?)?spike([-_. ]?ins?)?[-_. ]?\d+|rna[-_. ]spike.*"
     r"|__\w+|N_(unmapped|multimapping|noFeature|ambiguous)|(no_feature|ambiguous|too_low_aQual|not_aligned"
     r"|alignment_not_unique)",
     re.I,
 )
-_BARCODE = re.compile(r"([acgt]{12,})\.1$")  # a suffix that 10x gives to all barcodes of a sample
+_BARCODE = re.compile(r"([acgt]{12,})\.1$")  # a suffix that 10x adds to all barcodes of a sample
 
 
 def named(names: list[str], body: pd.DataFrame, key: str | None) -> pd.DataFrame:
     """Set the names of columns and rows; rows and columns without a name or values are left out."""
     body = body.set_axis(texts(names), axis=1)
     at = names.index(key) if key in names else 0
-    columns = [j for j, name in enumerate(names) if j != at and (j or name)]  # programs write numbers of rows first
+    columns = [j for j, name in enumerate(names) if j != at and (j or name)]  # programs put row numbers first
     table = body.iloc[:, columns].set_axis(texts(body.iloc[:, at]), axis=0)
     table = table.loc[:, (table.columns != "") | table.notna().any().to_numpy()]
     units = [i for i in np.flatnonzero(table.index == "") if not any(map(_is_number, table.iloc[i]))]
@@ -57,12 +57,12 @@ def _is_number(value) -> bool:
 
 
 def texts(values: Iterable) -> pd.Index:
-    """Names as text without blanks around, "" where there is none."""
+    """Names as text without surrounding blanks, "" if missing."""
     return pd.Index(["" if pd.isna(value) else str(value).strip() for value in values], dtype=object)
 
 
 def problems_of_names(table: pd.DataFrame, repeats: bool, values: bool = True) -> list[str]:
-    """Problems of names; column names may repeat (`repeats`) or all be measured `values`."""
+    """Problems with names; column names may repeat (`repeats`) or all be measured `values`."""
     if not table.size:
         return [f"it holds no values, {table.shape[0]} rows x {table.shape[1]} columns"]
     problems = []
@@ -81,14 +81,14 @@ def problems_of_names(table: pd.DataFrame, repeats: bool, values: bool = True) -
 
 
 def has_decimal_commas(table: pd.DataFrame) -> bool:
-    """Whether some text of a table is a number with a comma, or with several points."""
+    """Whether any text of a table is a number with a comma or with several points."""
     distinct = pd.unique(table.select_dtypes(object).to_numpy().ravel())
     texts = (value.strip() for value in distinct if isinstance(value, str))
     return any(_NUMBER[","].fullmatch(text) for text in texts if "," in text or text.count(".") > 1)
 
 
 def to_numbers(table: pd.DataFrame, what: str, decimal, marks, notes: list[str]) -> tuple[pd.DataFrame, np.ndarray]:
-    """Table of float64, NaN where there is no number, and a mask of the values that are neither number nor missing."""
+    """Table of float64, NaN where there is no number, and a mask of the values that are neither numbers nor missing."""
     marks = {str(mark).strip().casefold() for mark in ([marks] if isinstance(marks, str | int | float) else marks)}
     plain = np.array([isinstance(kind, np.dtype) and kind.kind in "biuf" for kind in table.dtypes], dtype=bool)
     values, text = np.empty(table.shape), np.zeros(table.shape, bool)
@@ -115,7 +115,7 @@ def to_numbers(table: pd.DataFrame, what: str, decimal, marks, notes: list[str])
 
 
 def _decimal_mark(given: str | None, strings: Iterable[str], what: str) -> str:
-    """The decimal mark: the one given, else the one with which all values can be read."""
+    """The decimal mark: the given one, else the one with which all values can be read."""
     spelled = [string for string in strings if "," in string or "." in string]
     point, comma = ([string for string in spelled if _NUMBER[mark].fullmatch(string)] for mark in ".,")
     certain = [string for string in point if string not in comma][:1], [s for s in comma if s not in point][:1]
@@ -127,7 +127,7 @@ def _decimal_mark(given: str | None, strings: Iterable[str], what: str) -> str:
 
 
 def require_none(wrong: np.ndarray, table: pd.DataFrame, what: str, problem: str, advice: str) -> None:
-    """Refuse a table with values marked as wrong; the error gives their number by column, and the first one."""
+    """Refuse a table with values marked as wrong; the error gives their number by column and the first of them."""
     if wrong.any():
         j, i = np.argwhere(wrong.T)[0]
         listed = some(f"{name} ({n})" for name, n in zip(table.columns, wrong.sum(axis=0), strict=True) if n)
@@ -148,9 +148,9 @@ def kept(gaps: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:
     if missing == "cells":
         return ~gaps.any(axis=1), outputs
     if missing == "outputs":
-        cells = ~gaps.all(axis=1)  # one without any output would leave none
+        cells = ~gaps.all(axis=1)  # a cell without any value would leave no output
         return cells, ~gaps[cells].any(axis=0)
-    while (left := gaps & cells[:, np.newaxis] & outputs).any():  # one by one what has the largest share of gaps
+    while (left := gaps & cells[:, np.newaxis] & outputs).any():  # leave out whatever has the largest share of gaps
         by_cell, by_output = left.sum(axis=1) / outputs.sum(), left.sum(axis=0) / cells.sum()
         if by_cell.max() > by_output.max():
             cells[by_cell.argmax()] = False
@@ -161,18 +161,18 @@ def kept(gaps: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def no_genes(names: pd.Index) -> np.ndarray:
-    """Names of spike-ins and of counters of unassigned reads: bool of shape (n_genes,)."""
+    """Mask of spike-ins and counters of unassigned reads: bool of shape (n_genes,)."""
     return np.array([_NO_GENE.fullmatch(name) is not None for name in names], dtype=bool)
 
 
 def unique_genes(X: pd.DataFrame, duplicates: str, is_log: bool, notes: list[str]) -> pd.DataFrame:
-    """Merge genes of the same name, in the order of their first occurrence."""
+    """Merge genes of the same name, in order of first occurrence."""
     twice = X.columns[X.columns.duplicated()].unique()
     if not len(twice):
         return X
     repeated = f"expression: {len(twice)} gene names appear more than once: {some(twice)}"
     if duplicates == "error" or (duplicates == "sum" and is_log):
-        raise ValueError(f"{repeated}; duplicates='first' takes the first of each, duplicates='sum' adds counts up")
+        raise ValueError(f"{repeated}; duplicates='first' takes the first of each, duplicates='sum' adds up counts")
     notes.append(f"{repeated}; duplicates={duplicates!r}")
     if duplicates == "first":
         return X.loc[:, ~X.columns.duplicated()]
@@ -186,11 +186,11 @@ def loosened(names: pd.Index) -> pd.Index:
 
 
 def same_cells(X: pd.DataFrame, Y: pd.DataFrame, genes_in_rows: bool | None, match: str) -> tuple:
-    """Orient both tables so that they share most cells, in the order of X; also names that only one of them has."""
+    """Orient both tables so that they share the most cells, in the order of X, and list the other names."""
     x_axes = (0, 1) if genes_in_rows is None else (int(genes_in_rows),)
 
     def best(alike):
-        """Number of cells shared and the axes that they are on; by default cells are in rows."""
+        """Number of shared cells and the axes that they are on; by default cells are in rows."""
         ways = ((alike(X.axes[x]).isin(alike(Y.axes[y])).sum(), -x, -y) for x in x_axes for y in (0, 1))
         return np.abs(max(ways))
 
@@ -202,8 +202,8 @@ def same_cells(X: pd.DataFrame, Y: pd.DataFrame, genes_in_rows: bool | None, mat
     if not shared:
         places = [f"the rows {some(table.index, 3)} and the columns {some(table.columns, 3)}" for table in (X, Y)]
         loose = best(loosened)[0]
-        advice = f"{loose} match with match='loose'" if loose else "cell_key names the column of the cells"
-        advice += ", cell_names a table of their names in both"
+        advice = f"{loose} match with match='loose'" if loose else "cell_key names the column of cell names"
+        advice += ", cell_names a table that matches their names"
         problems.append(f"expression and outputs share no cell name: {places[0]}, against {places[1]}; {advice}")
     for what, names, keys in (("expression", x_names, x_keys), ("outputs", y_names, y_keys)):
         twice = names[names.duplicated() | (keys.duplicated(keep=False) & keys.isin(x_keys) & keys.isin(y_keys))]

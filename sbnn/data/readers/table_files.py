@@ -15,23 +15,23 @@ from sbnn.data.readers.counts import check_packed, check_unpacked, encoding_of, 
 from sbnn.data.readers.table_checks import has_decimal_commas
 
 _SEPARATORS = ("\t", ",", ";")
-_RARE_SEPARATORS = (" ", "|")  # of R by default, and of databases; they stand in names too
+_RARE_SEPARATORS = (" ", "|")  # the default of R, and of databases; they also occur within names
 _ENGINES = {b"PK\3\4": "openpyxl", b"\xd0\xcf\x11\xe0": "xlrd", b"\t\0": "xlrd", b"\t\2": "xlrd", b"\t\4": "xlrd"}
-_FREE_CELLS, _LEAST_OF_CELL = 2**24, 8  # cells of a sheet, and for each unpacked bytes at least
-_HEAD = 50  # rows that are looked at to find separator and names
+_FREE_CELLS, _LEAST_OF_CELL = 2**24, 8  # cells that a sheet may have at any size; least unpacked bytes per cell
+_HEAD = 50  # rows used to find the separator and the names
 
 
 def read_file(path, sheet: str | None, header: int | None, key: str | None) -> tuple[list[str], pd.DataFrame]:
-    """Names of all columns, that of the row names included, and the rows below them.
+    """Names of all columns, including that of the row names, and the rows below them.
 
-    The names are in row number `header`, or in the first that has more than half as many fields as is usual: titles
+    The names are in row number `header`, or in the first row with more than half the usual number of fields: titles
     and notes have fewer.
     """
     check_packed(path)
     with open_file(path) as handle:
         start = handle.read(4)
     engine = next((engine for mark, engine in _ENGINES.items() if start.startswith(mark)), None)
-    if engine is None:  # many an .xls is text
+    if engine is None:  # many .xls files are text
         rows, below = _read_text(path, encoding_of(path), key)
     else:
         rows, below = _read_excel(path, sheet, engine)
@@ -49,30 +49,30 @@ def read_file(path, sheet: str | None, header: int | None, key: str | None) -> t
 
 
 def _read_text(path, encoding, key):
-    """The first rows, and a function that gives names and table for the position of the header row."""
+    """The first rows, and a function from the position of the header row to the names and the table."""
     with open_file(path, encoding) as handle:
         lines = list(islice(iter(handle.readline, ""), _HEAD))
-        if any("\0" in line for line in chain(lines, handle)):  # pandas would end numbers there
-            raise ValueError("it has NUL characters, as a damaged file does")
+        if any("\0" in line for line in chain(lines, handle)):  # pandas ends numbers there
+            raise ValueError("it contains NUL characters, as damaged files do")
     separator = _separator(lines)
     rows = [[field.strip() for field in row] for row in csv.reader(lines, delimiter=separator)]
 
     def below(at):
         names, others = rows[at], [row for row in rows[at + 1 :] if any(row)]
         if others and min(map(len, others)) == len(names) + 1 and any(row[-1] for row in others):
-            names = ["", *names]  # R writes no name above the row names
+            names = ["", *names]  # R leaves out the name above the row names
         of_rows = names.index(key) if key in names else 0
 
         def body(**options):
             with open_file(path, encoding) as handle:
                 for _ in islice(csv.reader(iter(handle.readline, ""), delimiter=separator), at + 1):
                     pass
-                # The converter keeps pandas from reading a gene called NA as a missing name.
+                # The converter stops pandas from reading a gene called NA as a missing name.
                 options |= {"header": None, "low_memory": False, "converters": {of_rows: str}}
                 return pd.read_csv(handle, sep=separator, **options)
 
         table = body()
-        if has_decimal_commas(table):  # then a point may separate thousands
+        if has_decimal_commas(table):  # a point may then separate thousands
             table = body(dtype={i: str for i in range(table.shape[1]) if i != of_rows})
         width = table.shape[1]
         return [*names[:width], *filter(None, names[width:]), *[""] * (width - len(names))], table
@@ -86,7 +86,7 @@ def _separator(lines: list[str]) -> str:
     def agreement(separator: str) -> tuple[float, int]:
         try:
             sizes = Counter(len(row) for row in csv.reader(lines, delimiter=separator) if any(row))
-        except csv.Error:  # a field longer than any is: a row that is not cut at all
+        except csv.Error:  # an overlong field: this separator does not split the row
             return 0, 0
         size, times = max(sizes.items(), key=lambda item: (item[0] > 1, item[1], item[0]), default=(1, 0))
         return (times / sizes.total(), size) if size > 1 else (0, 0)
@@ -96,7 +96,7 @@ def _separator(lines: list[str]) -> str:
 
 
 def _read_excel(path, sheet, engine):
-    """As `_read_text`, of one sheet."""
+    """Like `_read_text`, for one sheet."""
     with open_file(path) as handle:
         content = io.BytesIO(handle.read())
     if engine == "openpyxl":
@@ -104,7 +104,7 @@ def _read_excel(path, sheet, engine):
             unpacked = sum(member.file_size for member in archive.infolist())
         check_unpacked(unpacked, path)
     with pd.ExcelFile(content, engine=engine) as book:
-        for part in book.book.worksheets if engine == "openpyxl" else ():  # is read with all that is between its cells
+        for part in book.book.worksheets if engine == "openpyxl" else ():  # the reader also stores the empty cells
             rows, columns = part.max_row or 0, part.max_column or 0
             if rows * columns > max(_FREE_CELLS, unpacked / _LEAST_OF_CELL):
                 raise ValueError(f"sheet {part.title!r} is nearly empty, but has {rows} rows and {columns} columns")

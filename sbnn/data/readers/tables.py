@@ -44,46 +44,46 @@ def read_tables(
     """Build paired data from a table of expression and a table of outputs.
 
     Every table has the names of its columns in one row and of its rows in one column. Cells are matched by name and
-    kept in the order of `expression`. Rows and columns without name and numbers, such as units, are left out;
-    outputs of the same name are numbered. `decimal`, `header` and `cell_key` apply to all tables, or are given for
-    each: ``header={"outputs": 3}``.
+    kept in the order of `expression`. Rows and columns without a name and numbers, such as units, are left
+    out; outputs of the same name are numbered. `decimal`, `header` and `cell_key` apply to all tables, or are given
+    for each one: ``header={"outputs": 3}``.
 
     Parameters
     ----------
     expression : path-like, (path-like, str) or DataFrame
-        Cells x genes, or genes x cells. A path to an Excel workbook (.xlsx, .xls; extra ``excel``) or to text, also as
-        .gz or as the only file of a .zip; separator and encoding are detected. A pair (path, sheet) selects one of
-        several sheets.
+        Cells x genes, or genes x cells. A path to an Excel workbook (.xlsx, .xls; extra ``excel``) or to a text file,
+        which may be gzipped or the only file of a .zip; separator and encoding are detected. A pair (path, sheet)
+        selects one of several sheets.
     outputs : path-like, (path-like, str) or DataFrame
         Cells x features, or features x cells.
     labels : path-like, (path-like, str) or DataFrame, optional
-        Cells x labels, of any kind.
+        Cells x labels of any kind.
     counts : bool, optional
         Whether `expression` is raw counts: they are kept, and `X` is log2 of the library-size normalised counts plus
         one. False: `X` is `expression` itself. By default detected from the values: counts are whole and large;
-        normalised values (CPM, TPM) are fractional and exceed 50, and `X` is log2 of them plus one; others are taken
-        as logarithms. A note records which.
+        normalised values (CPM, TPM) are fractional and exceed 50, and `X` is log2 of them plus one; other values are
+        taken as logarithms. A note records the choice.
     genes_in_rows : bool, optional
         Orientation of `expression`; by default the one with more cell names in common with `outputs`.
     missing : {"error", "cells", "outputs", "fewest"}
-        For missing outputs: raise, leave out the cells or the outputs with gaps, or as few of both as possible.
+        If outputs are missing: raise, leave out the cells or the outputs with gaps, or as few of both as possible.
     missing_marks : iterable of str
         Further marks of missing values, such as ``"-999"``, besides ``""``, ``"-"``, ``"NA"``, ``"n.d."`` and so on.
     decimal : {".", ","}, optional
-        Decimal mark of numbers that are text; by default detected.
+        Decimal mark of numbers stored as text; detected by default.
     header : int, optional
         Row of the column names, counted from 1; by default the first with about as many fields as the others, below
         titles and notes.
     cell_key : str, optional
-        Column of the cell names, by default the first. A single name applies to the tables that have it.
+        Column of the cell names, by default the first. A single name applies to the tables that have this column.
     match : {"exact", "loose"}
         Whether cell names may differ in case, blanks, punctuation, an X before a digit (R's) or the -1 of a barcode.
     duplicates : {"error", "sum", "first"}
-        For genes with the same name: raise, add them up (counts), or take the first.
+        If genes have the same name: raise, add them up (counts), or take the first.
     spike_ins : {"leave out", "keep"}
-        For spike-ins (such as ERCC-00002) and the counters of HTSeq and STAR.
+        What to do with spike-ins (such as ERCC-00002) and the counters of HTSeq and STAR.
     family_key, type_key : str
-        Columns of `labels` with the coarse and the fine label, ``"unknown"`` if missing; may be the same.
+        Columns of `labels` with the coarse and the fine label, ``"unknown"`` if missing; they may be the same.
     drop_columns : iterable of str
         Columns of any table to leave out, such as text among the outputs.
     rename : mapping of str to str, optional
@@ -98,7 +98,7 @@ def read_tables(
     Returns
     -------
     AnnData
-        As of `sbnn.data.paired.paired`: what was left out is in ``uns["sbnn"]["dropped"]``, what was detected in
+        As from `sbnn.data.paired.paired`: what was left out is in ``uns["sbnn"]["dropped"]``, what was detected in
         ``uns["sbnn"]["notes"]``.
 
     Raises
@@ -116,7 +116,7 @@ def read_tables(
     if labels is None and (named := {type_key, family_key} - {"type", "family"}):
         raise ValueError(f"labels: expected a table with {', '.join(sorted(named))} (type_key, family_key), got none")
     marks = [missing_marks] if isinstance(missing_marks, str) else missing_marks
-    # The expression last: it takes longest, and more often it is another one that is not as expected.
+    # Expression comes last: it takes longest, and errors are more frequent in the other tables.
     given = {what: table for what, table in {"outputs": outputs, "labels": labels, "expression": expression}.items()
              if table is not None or what != "labels"}  # fmt: skip
     tables = {
@@ -186,7 +186,7 @@ def read_table(table, what: str, *, header: int | None = None, key: str | None =
         path.stat()  # a missing file raises its own error
         try:
             body = checks.named(*read_file(path, sheet, header, key), key)
-        except Exception as error:  # zip, gzip, XML, pandas, openpyxl and xlrd each raise their own errors
+        except Exception as error:  # zip, gzip, XML, pandas, openpyxl and xlrd raise errors of their own
             problems, cause = [f"no table can be read, {str(error).strip()}"], error
     if cause is None:
         body = _numbered(body, what)
@@ -198,7 +198,7 @@ def read_table(table, what: str, *, header: int | None = None, key: str | None =
 
 
 def _numbered(table: pd.DataFrame, what: str) -> pd.DataFrame:
-    """Outputs of the same name, which two protocols may give, with a number."""
+    """Number the outputs that have the same name, as after two protocols."""
     twice = table.columns[table.columns.duplicated() & (table.columns != "")].unique()
     if what != "outputs" or not len(twice):
         return table
@@ -208,7 +208,7 @@ def _numbered(table: pd.DataFrame, what: str) -> pd.DataFrame:
 
 
 def _edited(tables: dict, drop: Iterable[str], rename: Mapping, cells: dict) -> dict:
-    """Tables without some columns, and with other names of columns and cells."""
+    """Tables without the dropped columns, and with columns and cells renamed."""
     drop = list(drop) if isinstance(drop, Iterable) and not isinstance(drop, str) else [drop]
     for option, names in (("drop_columns", drop), ("rename", rename)):
         absent = [name for name in names if not any(name in table for table in tables.values())]
@@ -254,7 +254,7 @@ def _kind(values: np.ndarray, notes: list[str]) -> str:
     kind, span, doubt = kind_of_expression(values)
     taken = {
         "counts": "raw counts, and normalised to the size of the library before log2(x + 1)",
-        "normalised": "normalised values that are no logarithms, and log2(x + 1) is taken of them",
+        "normalised": "normalised values that are not logarithms, and log2(x + 1) is taken of them",
         "log": "log values, and used unchanged",
     }[kind]
     span = f"expression is taken for {taken}: {span}"
@@ -283,7 +283,7 @@ def _labels_of(cells, table, family_key, type_key, match, dropped) -> pd.DataFra
     if absent or not (there[0] in keys.values() or len(there) == 1):
         raise ValueError(f"labels: type_key and family_key are {keys}, expected columns of {list(table)}")
     strangers = table.index.difference([*cells, *sum(dropped.values(), [])], sort=False)
-    leave_out(dropped, "labels", "labels of cells that are not there", strangers, len(table))
+    leave_out(dropped, "labels", "labels of unknown cells", strangers, len(table))
     without = cells.difference(table.index, sort=False)
     if len(without):
         warnings.warn(f"{len(without)} of {len(cells)} cells have no labels: {some(without)}", stacklevel=3)

@@ -246,7 +246,7 @@ def test_cells_of_one_table_alone_are_listed(counts, ephys, labels):
     kept = ["c2", "c3", "c4", "c6", "c7"]
     assert_read(data, counts.loc[kept], ephys.loc[kept])
     only = {f"cells only in {what}": cells for what, cells in (("expression", ["c0", "c5"]), ("outputs", ["c1"]))}
-    assert data.dropped == only | {"labels of cells that are not there": ["c99"]}
+    assert data.dropped == only | {"labels of unknown cells": ["c99"]}
     assert data.labels["type"].tolist() == ["Sst 2", "Vip 2", "unknown", "Sst 2", "unknown"]
     for said in ("2 of 7 are left out, cells only in expression: c0, c5", "2 of 5 cells have no labels: c4, c7"):
         assert said in data.warned
@@ -367,13 +367,13 @@ def test_what_expression_is_taken_for_is_detected_and_noted(counts, ephys):
     tpm = counts.div(counts.sum(axis=1), axis=0) * 1e6
     data = read(tpm, ephys)
     np.testing.assert_array_equal(data.X, log2p1(tpm))
-    assert data.counts is None and "normalised values that are no logarithms" in data.notes
+    assert data.counts is None and "normalised values that are not logarithms" in data.notes
     assert read(tpm.mul(tpm.index != "c3", axis=0), ephys).dropped["cells without counts"] == ["c3"]
     for logs in (np.log1p(tpm), np.log2(counts + 1), counts - counts.mean()):
         data = read(logs, ephys)
         np.testing.assert_array_equal(data.X, logs.astype("f4"))
         assert data.counts is None and "taken for log values" in data.notes
-    for values, doubt in (((0.1 * counts).round(), "small whole numbers may be counts"), (0.4 * counts, "reach far")):
+    for values, doubt in (((0.1 * counts).round(), "small whole numbers may be counts"), (0.4 * counts, "are large")):
         assert doubt in read(values, ephys).warned
     refused("counts", counts.astype(float).where(counts != counts.iloc[2, 1], 0.5), ephys, counts=True)
 
