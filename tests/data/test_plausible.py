@@ -72,7 +72,7 @@ def test_what_is_probably_a_mistake_is_named():
         ("!counts: .* masked", lambda: screen(MASKED, ["a"] * 40)),
         ("counts: their correlation", lambda: paired(X, Y, counts=COUNTS[::-1])),
         ("counts: their correlation", lambda: paired(X, Y, counts=COUNTS.iloc[:, ::-1])),
-        ("exchange", lambda: read_tables(Y, X)),
+        ("swap them", lambda: read_tables(Y, X)),
         ("!labels: .*subclass", lambda: read_tables(X, Y, type_key="subclass")),
         ("!fold 1 has the same cells as fold 0", lambda: folds_of([FOLD, (FOLD[0][::-1], FOLD[1])], 40)),
         ("!tests a cell twice", lambda: folds_of([(FOLD[0], [1, 1])], 40)),
