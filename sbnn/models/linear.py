@@ -16,23 +16,23 @@ from sbnn.errors import attempt, check_number
 
 
 def kept_genes(model):
-    """Positions of the genes that a fitted model uses, all of them if it does not select."""
+    """Positions of the genes that a fitted model uses; all genes if it does not select any."""
     check_is_fitted(model)
     support = getattr(model, "get_support", None)
     return np.arange(model.n_features_in_) if support is None else np.flatnonzero(support())
 
 
 class GeneSelectionMixin:
-    """Access to the genes that a fitted model uses, from the mask of ``_support_mask()``."""
+    """Access to the genes that a fitted model uses, based on the mask of ``_support_mask()``."""
 
     def get_support(self, indices=False):
-        """Genes the model uses: boolean mask, shape (p,), or with `indices` their sorted positions."""
+        """Genes that the model uses: boolean mask, shape (p,), or with `indices` their sorted positions."""
         check_is_fitted(self)
         mask = self._support_mask()
         return np.flatnonzero(mask) if indices else mask
 
     def get_feature_names_out(self, input_features=None):
-        """Names of the genes the model uses, in the order of X; `input_features` names all if ``fit`` got none."""
+        """Names of the genes that the model uses, in the order of X; `input_features` names all if ``fit`` got none."""
         return _check_feature_names_in(self, input_features)[self.get_support()]
 
 
@@ -41,14 +41,14 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True  # made dense at the border
+        tags.input_tags.sparse = True  # made dense on input
         return tags
 
     def _validate(self, X, y):
         """Check X and y, store their means, and return both centred in float64, Y two-dimensional."""
         X, Y = to_be_fitted(self, *two_tables(X, y), np.float64)
         self.x_mean_, self.y_mean_ = X.mean(axis=0), Y.mean(axis=0)
-        # Column order, because the solvers read and cut out single genes.
+        # Column-major order, because the solvers read and select single genes.
         return np.asfortranarray(X - self.x_mean_), (Y - self.y_mean_).reshape(len(Y), -1)
 
     def _store_coef(self, coef):
@@ -62,7 +62,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return new_cells(self, X, needed=kept_genes(self)) @ self.coef_.T + self.intercept_
 
     def score(self, X, y=None):
-        """Pooled R2 of the prediction about the training means, see `sbnn.metrics.pooled_r2`; X and y as for `fit`."""
+        """Pooled R2 relative to the training means, see `sbnn.metrics.pooled_r2`; X and y as for `fit`."""
         from sbnn.metrics import pooled_r2
 
         X, y = two_tables(X, y)
@@ -70,7 +70,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
 
 class LeaveOneOutRidge(LinearRegressor):
-    """Ridge regression on all genes, with a leave-one-out choice of one penalty for all outputs.
+    """Ridge regression on all genes, with one penalty for all outputs chosen by leave-one-out.
 
     scikit-learn's ``RidgeCV`` with a grid suited to z-scored expression.
 
@@ -85,7 +85,7 @@ class LeaveOneOutRidge(LinearRegressor):
     alpha_ : float
         Penalty with the smallest leave-one-out squared error, summed over the outputs.
     best_score_ : float
-        Minus that error, as mean over cells and outputs.
+        Minus that error, averaged over cells and outputs.
     coef_, intercept_ : ndarray, shape (q, p) and (q,); (p,) and float for a one-dimensional ``y``
     y_mean_ : ndarray, shape (q,), or float
         Training mean of each output.
@@ -99,10 +99,10 @@ class LeaveOneOutRidge(LinearRegressor):
         for alpha in np.ravel(self.alphas).tolist() or [()]:
             check_number("alphas", alpha, float, 0)
         X, Y = to_be_fitted(self, *two_tables(X, y), np.float64)
-        # "auto" would take "eigen" here, four times slower where cells and genes are about equally many.
+        # "auto" would choose "eigen", which is four times slower if there are about as many cells as genes.
         ridge = RidgeCV(self.alphas, gcv_mode="svd").fit(X, Y)
         self.alpha_, self.best_score_, self.y_mean_ = ridge.alpha_, ridge.best_score_, Y.mean(axis=0)
-        self.coef_ = ridge.coef_.reshape(*Y.shape[1:], -1)  # RidgeCV makes one column one-dimensional
+        self.coef_ = ridge.coef_.reshape(*Y.shape[1:], -1)  # RidgeCV returns one dimension for a single column
         self.intercept_ = ridge.intercept_ if Y.ndim == 1 else np.atleast_1d(ridge.intercept_)
         return self
 
@@ -117,7 +117,7 @@ class SparseCoefficients(GeneSelectionMixin):
 class LatentMixin:
     """A regressor with a latent space: ``transform`` maps cells into it."""
 
-    # Not a TransformerMixin: that would give the columns of `transform` the names of genes.
+    # Not a TransformerMixin, which would name the columns of `transform` after genes.
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -132,11 +132,11 @@ class LatentMixin:
 class LatentRegressor(LatentMixin, LinearRegressor):
     """Reduced-rank model Y = X W V' with encoder W (p, rank) and decoder V (q, rank), V'V = 1.
 
-    A subclass has ``rank`` and ``alpha``, and a generator ``_solve(X, Y, alphas)`` that yields the learned attributes
+    A subclass has ``rank``, ``alpha`` and a generator ``_solve(X, Y, alphas)`` that yields the learned attributes
     for each of the decreasing penalties.
     """
 
-    # What `fit_path` varies; cross-validation asks for it, since a path costs much less than separate fits.
+    # What `fit_path` varies; cross-validation uses it because a path costs much less than separate fits.
     path_parameter = "alpha"
 
     def _validate(self, X, y):
@@ -152,13 +152,13 @@ class LatentRegressor(LatentMixin, LinearRegressor):
     def fit_path(self, X, y, alphas):
         """Yield a fitted copy per penalty, in the order of `alphas`, at little more than the cost of the slowest fit.
 
-        Each is solved when the iterator reaches it; this is fastest if the penalties decrease.
+        Each is solved when the iterator reaches it; decreasing penalties are fastest.
         """
         alphas = attempt("alphas: expected several penalties", list, alphas)
         for alpha in alphas:
             check_number("alpha", alpha, float, 0)
         template = clone(self).set_params(alpha=alphas[0])
-        falling = sorted(range(len(alphas)), key=lambda i: -alphas[i])  # as warm starts want it
+        falling = sorted(range(len(alphas)), key=lambda i: -alphas[i])  # the order for warm starts
         solutions = template._solve(*template._validate(X, y), [alphas[i] for i in falling])
 
         def in_order(solved, turn):
@@ -182,11 +182,11 @@ class LatentRegressor(LatentMixin, LinearRegressor):
 
 
 class ReducedRankRegression(LatentRegressor):
-    """Least squares (or ridge) under a bound on the rank: the linear bottleneck on all genes.
+    """Least squares (or ridge) regression of bounded rank: the linear bottleneck on all genes.
 
     Minimises ``|Y - X W V'|^2 / (2 n) + alpha / 2 |W|^2`` over the encoder W (p, rank) and the orthonormal decoder
     V (q, rank), both X and Y centred, in closed form (Izenman 1975; Mukherjee and Zhu 2011 with the penalty), from a
-    singular value decomposition of X, never of X'X. With ``alpha=0`` and more genes than cells it is the minimum-norm
+    singular value decomposition of X, not of X'X. With ``alpha=0`` and more genes than cells it is the minimum-norm
     solution.
 
     Parameters
@@ -224,7 +224,7 @@ class ReducedRankRegression(LatentRegressor):
 
 def ridge_reduced_rank(X, Y, rank, alphas):
     """Yield the closed-form (encoder, decoder) of each penalty, from one decomposition of centred X."""
-    # The penalty turns into n more cells of a least-squares problem, [X; sqrt(n alpha) 1] against [Y; 0]. There, the
+    # The penalty acts like more cells of a least-squares problem, [X; sqrt(n alpha) 1] against [Y; 0]. There, the
     # decoder is spanned by the first right singular vectors of the fitted outputs, and the encoder is the ridge
     # solution times the decoder.
     n = len(X)
@@ -242,7 +242,7 @@ def ridge_reduced_rank(X, Y, rank, alphas):
 
 
 def with_positive_peaks(encoder, decoder):
-    """Flip latent variables so that each decoder column has a positive entry of largest magnitude."""
+    """Flip latent variables so that the entry of largest magnitude in each decoder column is positive."""
     peaks = decoder[np.abs(decoder).argmax(axis=0), np.arange(decoder.shape[1])]
-    signs = np.where(peaks < 0, -1.0, 1.0)  # singular vectors have no sign of their own
+    signs = np.where(peaks < 0, -1.0, 1.0)  # the sign of singular vectors is arbitrary
     return encoder * signs, decoder * signs

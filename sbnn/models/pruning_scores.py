@@ -8,20 +8,20 @@ import torch
 
 
 def shared(size):
-    """Sizes, 0 or more, as shares of their sum; zeros stay as they are."""
+    """Nonnegative sizes as shares of their sum; all zeros are unchanged."""
     total = size.sum()
     return size / total if total > 0 else size
 
 
 def mixed(from_prior, size, influence):
-    """``l * prior + (1 - l) * size``; 0 leaves the prior out, 1 the size."""
+    """``l * prior + (1 - l) * size``; 0 ignores the prior, 1 the size."""
     if influence == 0:
         return size
     return influence * from_prior + (1 - influence) * size
 
 
 def keep_largest(scores, mask, n_kept, size=None):
-    """Mask of the largest scores among those that another mask allows."""
+    """Mask of the `n_kept` largest scores among those in `mask`; ties go to the larger `size`."""
     kept = torch.zeros(mask.numel(), dtype=torch.bool)
     scores = scores.masked_fill(~mask, -torch.inf).flatten()
     ranked = torch.arange(mask.numel()) if size is None else size.flatten().argsort(descending=True, stable=True)

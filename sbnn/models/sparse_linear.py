@@ -1,10 +1,11 @@
 """Sparse reduced-rank regression, a linear model that selects genes."""
 
-# The W-step of sparse reduced-rank regression, given V, is a convex elastic net. For rows of W that vanish together
-# scikit-learn's coordinate descent solves it (``benchmarks/linear_solvers.py`` compares it with skglm and adelie). What
-# makes it fast is to hand it little: a working set of genes, and of those the triangular factor, which has one row per
-# gene instead of one per cell. With more genes in the set than cells it would take thousands of passes, and starts from
-# the solution of Newton's method. For element-wise sparsity the columns of W separate, and glmnet solves each.
+# The W-step of sparse reduced-rank regression, given V, is a convex elastic net. If whole rows of W vanish, it is
+# solved by scikit-learn's coordinate descent (``benchmarks/linear_solvers.py`` compares it with skglm and adelie). This
+# is fast because its problems are small: a working set of genes, reduced to its triangular factor, which has one row
+# per gene instead of one per cell. With more genes in the set than cells it would need thousands of passes, so it
+# starts from the solution of Newton's method. For element-wise sparsity the columns of W separate, and glmnet solves
+# each one.
 
 import warnings
 
@@ -18,11 +19,11 @@ from sklearn.utils._param_validation import StrOptions
 from sbnn.errors import check_number
 from sbnn.models.linear import LatentRegressor, SparseCoefficients, ridge_reduced_rank, with_positive_peaks
 
-# Weight of the last decoder in the V-step, relative to the data. Too small to change what the data determine, it keeps
-# what they leave open, the column of a latent variable without genes, where it was: from there genes may still enter.
+# Weight of the last decoder in the V-step, relative to the data. It is too small to change what the data determine, but
+# it fixes what they leave open: the column of a latent variable without genes, so that genes may still enter there.
 _INERTIA = 1e-8
 _MOST_NEWTON_STEPS = 50
-_LEAST_DAMPING = 1e-10  # relative to the diagonal of the Hessian, which two genes that are alike make singular
+_LEAST_DAMPING = 1e-10  # relative to the diagonal of the Hessian, which is singular if two genes are equal
 
 
 class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
@@ -40,10 +41,10 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
     alpha : float, default=1.0
         Strength of the penalty. 0 gives `ReducedRankRegression`, which selects all genes.
     l1_ratio : float, default=1.0
-        Share of the sparse penalty, 0 .. 1. 0 is the ridge penalty alone: `ReducedRankRegression`.
+        Share of the sparse penalty, 0 .. 1. With 0, only the ridge penalty remains: `ReducedRankRegression`.
     relaxed : bool, default=True
-        Fit once more without the sparse penalty: ridge-penalised reduced-rank regression on the selected genes
-        with the same ``alpha``, which undoes most of the shrinkage.
+        Refit without the sparse penalty: ridge-penalised reduced-rank regression on the selected genes with the same
+        ``alpha``, which undoes most of the shrinkage.
     penalty : {"group", "element"}, default="group"
         Whether whole rows of W or single entries become zero.
     max_iter : int, default=1000
@@ -91,8 +92,8 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
         return super()._validate(X, y)
 
     def _solve(self, X, Y, alphas):
-        # Every penalty starts from this decoder, not from the last solution: the problem in (W, V) is not convex, and
-        # so a path cannot lead elsewhere than a single fit. The W-step is convex and may start anywhere.
+        # Every penalty starts from this decoder, not from the last solution: since the problem in (W, V) is not convex,
+        # a path could otherwise lead elsewhere than a single fit. The W-step is convex and may start anywhere.
         first = np.linalg.svd(X.T @ Y, full_matrices=False)[2][: self.rank].T
         step = _EncoderStep(X, _PENALTIES[self.penalty], self.l1_ratio, self.tol)
         encoder = np.zeros((X.shape[1], self.rank))
@@ -110,7 +111,7 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
             warnings.warn(f"no gene is selected with alpha={alphas[-1]:.4g}; use alpha below {bound:.4g}", stacklevel=3)
 
     def _alternate(self, step, Y, encoder, decoder, alpha):
-        """Encoder, the decoder it is optimal for, and the objective after every W-step."""
+        """Encoder, the decoder for which it is optimal, and the objective after every W-step."""
         objective = []
         for _ in range(self.max_iter):
             encoder = step(Y @ decoder, encoder, alpha)
@@ -134,8 +135,8 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
             encoder = np.zeros_like(encoder)
             encoder[selected] = refit
             return encoder, decoder
-        # The group penalty and the fit do not change with a rotation of the latent space, the element-wise penalty
-        # does, but for a change of order.
+        # The fit and the group penalty are invariant to rotations of the latent space, the element-wise penalty only to
+        # permutations.
         latent = X[:, selected] @ encoder[selected]
         covariance = latent.T @ latent
         if self.penalty == "group":
@@ -168,11 +169,11 @@ class _EncoderStep:
             self.problem = self.penalty.prepare(self.X[:, self.genes])
 
     def slopes(self, residual):
-        """Norm of the gradient of each gene, which the penalty must exceed to keep it out, shape (p,)."""
+        """Norm of the gradient of each gene, shape (p,); the penalty keeps out genes with smaller norms."""
         return self.penalty.dual(self.X.T @ residual) / len(self.X)
 
     def latent(self, encoder):
-        """X W from the few rows that are not zero."""
+        """X W, computed from the few nonzero rows of W."""
         used = encoder.any(axis=1)
         return self.X[:, used] @ encoder[used]
 
@@ -193,7 +194,7 @@ class _RowPenalty:
         return np.linalg.norm(gradient, axis=1)
 
     def prepare(self, X):
-        # Rotating the cells changes no distance, and leaves all but the first rows of X empty. The factor is for
+        # Rotating the cells changes no distances and leaves only the first rows of X nonzero. The factor accounts for
         # the mean over cells in the objective of the solver.
         orthogonal, triangular = qr(X, mode="economic")
         scale = np.sqrt(len(triangular) / len(X))
@@ -202,10 +203,10 @@ class _RowPenalty:
     def solve(self, problem, Z, start, sparse, ridge, tol):
         orthogonal, triangular = problem
         Z = orthogonal.T @ Z
-        if triangular.shape[0] < triangular.shape[1]:  # more genes than cells: the code below only confirms it
+        if triangular.shape[0] < triangular.shape[1]:  # more genes than cells: the solver below only confirms it
             start = group_elastic_net(triangular, Z, start, sparse, ridge, tol)
         start, Z = np.asfortranarray(start.T), np.asfortranarray(Z)
-        # The tolerance is of a duality gap, quadratic in the error of W.
+        # The tolerance applies to a duality gap, which is quadratic in the error of W.
         options = {"coef_init": start, "tol": tol**2, "max_iter": 100_000, "check_input": False}
         _, coef, _ = enet_path(triangular, Z, l1_ratio=sparse / (sparse + ridge), alphas=[sparse + ridge], **options)
         return coef[:, :, 0].T
@@ -224,7 +225,7 @@ class _EntryPenalty:
         return X
 
     def solve(self, problem, Z, start, sparse, ridge, tol):
-        # glmnet compares the square of one step; steps are small long before the gradient is.
+        # glmnet compares the square of one step with it; steps become small long before the gradient does.
         return np.column_stack([glmnet_elastic_net(problem, z, sparse, ridge, tol**3) for z in Z.T])
 
 
@@ -233,11 +234,10 @@ _PENALTIES = {"group": _RowPenalty(), "element": _EntryPenalty()}
 
 def group_elastic_net(X, Z, start, sparse, ridge, tol):
     """Minimise ``|Z - X W|^2 / (2 n) + sparse (sum of row norms of W) + ridge / 2 |W|^2``."""
-    # For more genes than cells. A norm is the least of squares: |w| = min over g >= 0 of (|w|^2 / g + g) / 2.
-    # With g held, the rows of W solve a ridge regression, in closed form by a matrix as large as the number of cells;
-    # what is left is a smooth convex problem in one number per gene, all of them bounded by zero (Bach et al., Found.
-    # Trends Mach. Learn. 4, 2012, section 5). A handful of projected Newton steps end at full precision (Bertsekas,
-    # SIAM J. Control Optim. 20, 1982).
+    # For more genes than cells. A norm is a minimum over quadratics: |w| = min over g >= 0 of (|w|^2 / g + g) / 2.
+    # For fixed g, the rows of W solve a ridge regression in closed form, with a matrix of cells by cells. A smooth
+    # convex problem remains, in one nonnegative number per gene (Bach et al., Found. Trends Mach. Learn. 4, 2012,
+    # section 5). A few projected Newton steps reach full precision (Bertsekas, SIAM J. Control Optim. 20, 1982).
     point = _Point(X, Z, sparse, ridge, np.linalg.norm(start, axis=1))
     damping = _LEAST_DAMPING
     for _ in range(_MOST_NEWTON_STEPS):
@@ -257,9 +257,9 @@ def group_elastic_net(X, Z, start, sparse, ridge, tol):
 
 
 def _damped_step(point, gradient, free, least):
-    """The point that a projected Newton step of the free norms leads to, damped until it pays, and by how much."""
-    # Damping leads from the Newton step, which may be long where the Hessian is nearly singular and no way down where
-    # the bound cuts it, to a short one along the gradient, which always is.
+    """The point after a projected Newton step of the free norms, damped until it improves, and the damping."""
+    # Damping leads from the Newton step, which may be long if the Hessian is nearly singular and may not descend if the
+    # bound cuts it, to a short step along the gradient, which always descends.
     hessian = point.hessian(free)
     diagonal = np.diag_indices_from(hessian)
     scale = hessian[diagonal] + _LEAST_DAMPING * np.trace(hessian)
@@ -280,12 +280,12 @@ def _damped_step(point, gradient, free, least):
 
 
 class _Point:
-    """The objective at given norms of the rows, minimised over W, with its derivatives by the norms."""
+    """The objective at given norms of the rows, minimised over W, and its derivatives with respect to the norms."""
 
     def __init__(self, X, Z, sparse, ridge, norms):
         self.X, self.Z, self.sparse, self.ridge, self.norms = X, Z, sparse, ridge, norms
         n = len(X)
-        self.weights = norms / (sparse + ridge * norms)  # of the ridge regression: how freely each row may move
+        self.weights = norms / (sparse + ridge * norms)  # weights of the rows in the ridge regression
         used = np.flatnonzero(norms)
         kernel = (X[:, used] * (self.weights[used] / n)) @ X[:, used].T
         kernel[np.diag_indices(n)] += 1
@@ -298,14 +298,14 @@ class _Point:
         return self.weights[:, None] * (self.X.T @ self.residual) / len(self.X)
 
     def gradient(self):
-        """Shape (p,)."""
+        """Gradient with respect to the norms, shape (p,)."""
         self.slopes = self.X.T @ self.residual
         self.rates = self.sparse / (self.sparse + self.ridge * self.norms) ** 2  # derivatives of the weights
         self.pulls = (self.slopes**2).sum(axis=1) / (2 * len(self.X) ** 2)
         return self.sparse / 2 - self.rates * self.pulls
 
     def hessian(self, free):
-        """Of the norms of some rows, shape (free, free); asks for `gradient` first."""
+        """Hessian with respect to the norms of some rows, shape (free, free); call `gradient` first."""
         X, slopes, rates = self.X[:, free], self.slopes[free], self.rates[free]
         hessian = (X.T @ cho_solve(self.factor, X)) * (slopes @ slopes.T) * (np.outer(rates, rates) / len(X) ** 3)
         bend = 2 * self.ridge / (self.sparse + self.ridge * self.norms[free])
@@ -318,8 +318,8 @@ def glmnet_elastic_net(X, y, sparse, ridge, tol):
     size = np.sqrt(np.mean(y**2))
     if size == 0:
         return np.zeros(X.shape[1])
-    # glmnet divides y by its size and then applies the penalty, in a way that leaves the lasso penalty what it was and
-    # divides the ridge penalty by the size.
+    # glmnet divides y by its size and then applies the penalty, which leaves the lasso penalty unchanged and divides
+    # the ridge penalty by the size.
     strength = sparse + ridge * size
     options = {"standardize": False, "fit_intercept": False, "n_splits": 0, "tol": tol, "max_iter": 1_000_000}
     model = ElasticNet(alpha=sparse / strength if strength else 1.0, lambda_path=[strength], **options).fit(X, y)

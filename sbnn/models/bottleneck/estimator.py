@@ -28,15 +28,15 @@ from sbnn.models.bottleneck.training import Run, Stage, Trainer
 from sbnn.models.linear import GeneSelectionMixin, LatentMixin
 
 AUTO = "auto"
-NUMBERS = (5, 10, 15, 25, 50, 100, 200)  # of genes that "auto" compares
-N_PARTS = 3  # of the cells on which it does
-MOST_COMPONENTS = 10_000  # of the bottleneck, and units of a layer: more is a slip, and takes the memory of the machine
-MOST_THREADS = 1024  # torch ends the process at many more
+NUMBERS = (5, 10, 15, 25, 50, 100, 200)  # numbers of genes that "auto" compares
+N_PARTS = 3  # held-out parts of the cells for this comparison
+MOST_COMPONENTS = 10_000  # or units of a layer: more is a mistake that exhausts the memory
+MOST_THREADS = 1024  # far larger numbers make torch end the process
 TRAIN_HEAD = ("epochs", "learning_rate", "batch_size", "weight_decay")  # parameters that `reconstruct` uses too
 
 
 def numbers_up_to(n_genes, numbers=NUMBERS):
-    """The numbers below the number of genes, or that number itself if there are none."""
+    """The `numbers` below the number of genes, or the number of genes if there are none."""
     return tuple(number for number in numbers if number < n_genes) or (n_genes,)
 
 
@@ -44,16 +44,16 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
     """Sparse bottleneck neural network for two kinds of measurement of the same cells.
 
     Predicts outputs (electrophysiology, proteins) from gene expression through a linear bottleneck of `n_components`
-    units, using only `n_genes` genes. The `protocol` determines how they are chosen and how the network is trained.
+    units, using only `n_genes` genes. The `protocol` determines how genes are chosen and how the network is trained.
 
     Parameters
     ----------
     n_components : int, default=2
         Width of the bottleneck. 2 gives a map of the cells; 64 is the "no bottleneck" variant of the paper.
     n_genes : int, None or "auto", default=25
-        Genes kept by the pruning; None keeps all. ``"auto"`` takes the smallest of 5, 10, 15, 25, 50, 100 and 200 whose
-        R2 on three held-out parts of the training cells is within one standard error of the best, which takes about
-        twenty times as long (`sbnn.genes_curve` shows the gain from more genes).
+        Number of genes kept by the pruning; None keeps all. ``"auto"`` takes the smallest of 5, 10, 15, 25, 50, 100 and
+        200 whose R2 on three held-out parts of the training cells is within one standard error of the best. This takes
+        about twenty times as long (`sbnn.genes_curve` shows the gain from more genes).
     protocol : {"distilled", "paper"}, default="distilled"
         ``"distilled"``, the more accurate one: genes chosen by a Gaussian process, and a network that learns from a
         mixture of trees and wider networks. ``"paper"``, the published protocol: pretraining on clusters of the
@@ -67,11 +67,11 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         Also train a head that reconstructs the kept genes from the latent space, see `reconstruct_genes`. It does
         not change the latent space or the predictions.
     standardize : bool, default=True
-        Z-score genes and outputs with mean and population SD of the training cells. False only centres them, for
-        data that are z-scored already. Predictions are in the units of `Y` either way.
+        Z-score genes and outputs with the mean and population SD of the training cells. False only centres them, for
+        data that are already z-scored. Predictions are in the units of `Y` either way.
     hidden_layers : tuple of int, optional
-        Widths of the encoder, at least two; the decoder mirrors them. By default those of the protocol: (64, 64, 64)
-        or, of the paper, (512, 128).
+        Widths of the encoder, at least two; the decoder mirrors them. By default those of the protocol:
+        (64, 64, 64), or (512, 128) for "paper".
     epochs : tuple of 4 int, default=(50, 50, 50, 100)
         Epochs of pretraining, frozen, unfrozen and fine-tuning ("paper" only, like the next four). Without pretraining
         nothing is frozen, and the second and third numbers are added: 100 epochs, pruning, 100 epochs.
@@ -79,22 +79,22 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         Halved after the frozen stage; without pretraining, after the pruning.
     batch_size : int, default=32
     weight_decay : float, default=1e-10
-        Squared penalty on all weights and biases that are not under the group lasso.
+        Squared penalty on all weights and biases not covered by the group lasso.
     n_clusters : int, default=20
-        K-means clusters of the outputs, the labels of the pretraining.
+        Number of K-means clusters of the outputs, the labels in pretraining ("paper" only).
     distillation : DistilledSettings or None, default=None
-        Other settings of the distilled protocol; None takes the defaults of `sbnn.DistilledSettings`.
+        Settings of the distilled protocol; None takes the defaults of `sbnn.DistilledSettings`.
     gene_prior : dict, Series, list or array, optional
-        Credibility of genes before seeing data: weights >= 0 by gene name (0 for genes that are not named), names of
-        genes (each of weight 1), or one weight per gene in the order of `X`. Only their ratios matter.
+        Credibility of genes before seeing data: weights >= 0 by gene name (0 for all other genes), names of genes (each
+        with weight 1), or one weight per gene in the order of `X`. Only their ratios matter.
     prior_influence : float, default=0.5
         Influence of the prior on the choice of genes, from 0 (none) to 1 (full; the data decide only between genes of
         equal weight). The score of a gene is ``(1 - prior_influence) * size + prior_influence * weight``, both as
         shares of their sum over the genes that are compared. "paper" compares all genes once, in the pruning, by their
-        weight norms; "distilled" at every step of the forward selection, by what each explains, and every time that the
-        Gaussian process drops some, by its root mean squared gradient.
+        weight norms; "distilled" compares them at every step of the forward selection, by the variance that each
+        explains, and every time the Gaussian process drops genes, by its root mean squared gradient.
     n_threads : int, default=1
-        Threads of torch and BLAS. With 1 the result does not depend on the machine's number of cores.
+        Threads of torch and BLAS. With 1, the result does not depend on the number of cores.
     random_state : int, RandomState or None, default=None
         Seed of the initial weights, the clusters and the order of the cells.
     device : str, default="auto"
@@ -107,24 +107,24 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
     network_ : BottleneckNetwork
         The trained, pruned network.
     gene_norms_ : ndarray, shape (p,)
-        Weight norm of every gene just before the pruning; distilled, of the kept genes at the end, zero for the others.
+        Weight norm of every gene just before the pruning; "distilled": of the kept genes at the end, zero for others.
     history_ : DataFrame
         One row per epoch (distilled: per 100 steps of the student): ``stage``, ``epoch``, ``loss`` (mean squared error,
         or cross-entropy in the pretraining), ``penalty``, ``r2`` (training cells), ``eval_loss`` and ``eval_r2`` (on
-        `eval_set`; in the pretraining on the 40 % of cells left out of it), ``genes_alive`` (genes whose weight norm is
+        `eval_set`; in pretraining, on the 40 % of cells left out of it), ``genes_alive`` (genes whose weight norm is
         above a tenth of the largest).
     x_min_, x_max_ : ndarray, shape (p,)
-        Limits to which genes are clipped: those of the training cells, or closer ones with few cells
+        Limits to which genes are clipped: those of the training cells, or narrower ones with few cells
         (`DistilledSettings.few_cells_limit`); infinite in the paper protocol.
     number_curve_ : DataFrame
-        With ``n_genes="auto"``: R2 of every number of genes tried (index) on each held-out part (columns).
+        With ``n_genes="auto"``: R2 of every tested number of genes (index) on each held-out part (columns).
     n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
     output_names_ : ndarray of str, shape (q,)
     library_size_ : float or None
         Counts per cell to which the training cells were normalised, if `fit` got counts (``layers["counts"]`` or a
         stream); counts of new cells are normalised to it.
     count_share_ : ndarray, shape (p,), or None
-        Mean share of every gene in the counts of a training cell, so that new cells may lack genes that were not kept.
+        Mean share of every gene in the counts of a training cell; it allows new cells to lack genes that were not kept.
 
     References
     ----------
@@ -179,7 +179,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         return PROTOCOLS[self.protocol]
 
     def decisive_params(self):
-        """Parameters that identify a stored result: with the settings that None stands for, and a prior if any."""
+        """Parameters that identify a stored result, with None replaced by the settings it stands for, and any prior."""
         params = self.get_params()
         if self.gene_prior is None:
             del params["gene_prior"], params["prior_influence"]
@@ -191,7 +191,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         return params
 
     def for_genes(self, names, kept=None):
-        """A clone whose prior is given by position among the genes that are fitted, as `cross_validate` needs it."""
+        """A clone whose prior is given by the position of the fitted genes, as `cross_validate` needs it."""
         if self.gene_prior is None:
             return self
         weights = prior_weights(self.gene_prior, len(names), names)
@@ -205,13 +205,13 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         ----------
         X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
             Expression, usually log-transformed counts. A stream reads cells that do not fit into memory; it requires
-            ``protocol="distilled"``, which reads an AnnData that is open on disk and a large sparse matrix in the same
-            way. A MuData gives its modality ``"rna"``.
+            ``protocol="distilled"``, which reads an AnnData open on disk or a large sparse matrix in the same way. Of a
+            MuData, the modality ``"rna"`` is used.
         y : array-like, DataFrame or Series, shape (n, q) or (n,); or str
             Outputs of the same cells in the same order. With an AnnData: a key of its ``obsm`` (default ``"outputs"``).
-            With a MuData: another modality, by default the only one; cells that lack either are left out.
+            With a MuData: another modality, by default the only other one; cells that lack either are left out.
         eval_set : tuple (X, Y), optional
-            Cells on which R2 is recorded after every epoch (``history_.eval_r2``). Nothing is chosen on them.
+            Cells on which R2 is recorded after every epoch (``history_.eval_r2``). Nothing is chosen with them.
         groups : array-like, shape (n,), optional
             Donor, batch or date of each cell: the held-out parts of ``n_genes="auto"`` contain whole groups.
 
@@ -228,7 +228,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
             stream = inputs.stream_of_sparse(X)
         if stream is not None:
             return self._fit_stream(stream, inputs.output_table(X, y), eval_set)
-        model = clone(self) if auto else self  # errors are raised before the cells are split
+        model = clone(self) if auto else self  # so that errors are raised before the cells are split
         prepared = model._prepare(*inputs.to_be_fitted(model, X, y, np.float32), eval_set)
         if auto:
             return self._fit_with_number_chosen(X, y, eval_set, groups)
@@ -241,7 +241,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         return self
 
     def _fit_with_number_chosen(self, X, y, eval_set, groups):
-        """Choose the number of genes on held-out parts of the cells, then fit all of them with it."""
+        """Choose the number of genes on held-out parts of the cells, then fit all cells with it."""
         tables = inputs.expression_table(X), inputs.output_table(X, y)
         table, outputs = (t if hasattr(t, "shape") else np.asarray(t) for t in tables)
         numbers, r2 = numbers_up_to(table.shape[1], NUMBERS), []
@@ -253,7 +253,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
             models = [clone(self).set_params(n_genes=number, verbose=0) for number in numbers]
             known, new = ([_safe_indexing(t, cells) for t in (table, outputs)] for cells in (train, test))
             r2.append([model.fit(*known).score(*new) for model in models])
-        number = smallest_sufficient(r2, numbers)  # without the share of test cells, as in the stored fits
+        number = smallest_sufficient(r2, numbers)  # without the share of test cells, as in stored fits
         fitted = clone(self).set_params(n_genes=number).fit(X, y, eval_set)
         vars(self).update({name: value for name, value in vars(fitted).items() if name not in self.get_params()})
         self.number_curve_ = pd.DataFrame(np.array(r2).T, index=pd.Index(numbers, name="n_genes"))
@@ -263,7 +263,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         """Fit to cells that do not fit into memory: genes are chosen on some of them, and read for all."""
         self._check_params(stream.shape[1])
         if not hasattr(self._protocol(), "choose_genes"):
-            raise ValueError(f"protocol: {self.protocol!r} takes no stream; use adata.to_memory()")
+            raise ValueError(f"protocol: {self.protocol!r} does not take streams; use adata.to_memory()")
         if outputs is None:
             raise ValueError("y: expected outputs of the cells of the stream, got None")
         y = check_array(outputs, dtype=np.float32, ensure_2d=False, input_name="y")
@@ -272,7 +272,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         if stream.gene_names is not None:
             self.feature_names_in_ = stream.gene_names
         elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_  # of an earlier fit
+            del self.feature_names_in_  # left by an earlier fit
         inputs.learn_library(self, stream)
         settings, random = self.distillation or DistilledSettings(), check_random_state(self.random_state)
         run = Run(settings, random, prior=GenePrior.of(self, stream.shape[1]))
@@ -318,7 +318,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         return x, target, eval_set, random, generator
 
     def _check_params(self, n_features):
-        """Refuse parameters that are out of range, and warn of those that the protocol does not use."""
+        """Refuse parameters that are out of range, and warn of those that the protocol ignores."""
         protocol = self._protocol()
         self._validate_params()
         if self.n_genes is not None and str(self.n_genes) != AUTO:
@@ -339,7 +339,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
             check_number("epochs", number, int, 0)
         if len(self.epochs) != 4 or not any(self.epochs):
             raise ValueError(f"epochs: expected four numbers, not all 0, got {self.epochs}")
-        # An unused penalty would look like one that makes no difference.
+        # Without a warning, an unused penalty would look like one that makes no difference.
         used = {*protocol.PARAMETERS, *(TRAIN_HEAD if self.reconstruct else ())}
         others = {name for one in PROTOCOLS.values() for name in one.PARAMETERS} - used
         defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
@@ -354,7 +354,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         self.network_, self.support_, self.gene_norms_, history = trained
         self._gene_network = None
         if self.reconstruct:
-            # The encoder is frozen, so that the latent space stays the one that predicts the outputs.
+            # The encoder is frozen, so that the latent space remains that of the outputs.
             x = x[:, self.support_].contiguous()
             self._gene_network = copy.deepcopy(self.network_)
             self._gene_network.replace_head(x.shape[1], generator)
@@ -366,12 +366,12 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         self.history_.insert(min(1, self.history_.shape[1]), "epoch", np.arange(1, len(self.history_) + 1))
 
     def predict(self, X):
-        """Outputs of cells, float64 of shape (n, q), or (n,) if `fit` got a vector, in the units of `Y`.
+        """Predict outputs, float64 of shape (n, q), or (n,) if `fit` got a vector, in the units of `Y`.
 
         Parameters
         ----------
         X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
-            If X has gene names, only the kept genes are required, in any order; otherwise all p genes that `fit` saw.
+            If X has gene names, only the kept genes are required, in any order; otherwise all p genes seen in `fit`.
             If `fit` got counts, counts in a stream or ``layers["counts"]`` are normalised to `library_size_`.
         """
         cells = inputs.new_cells(self, X, self.get_support(indices=True))
@@ -410,13 +410,13 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         return pooled_r2((Y - self.y_mean_) * scale, (predicted - self.y_mean_) * scale, 0.0)
 
     def save(self, path):
-        """Write the fitted model to one safetensors file, arrays and JSON without code; gives the path."""
+        """Write the fitted model to one safetensors file (arrays and JSON, no code) and return its path."""
         check_is_fitted(self)
         return save_model(self, path)
 
     @classmethod
     def load(cls, path):
-        """Read a model written by `save`; a ValueError for anything else, or if the file was altered."""
+        """Read a model written by `save`; anything else, or an altered file, raises a ValueError."""
         return load_model(cls, path)
 
     def _support_mask(self):

@@ -14,31 +14,31 @@ from sbnn.models.pruning_scores import keep_largest, mixed, shared
 
 
 class GenePrior(NamedTuple):
-    """Weights of genes, of which only the ratios matter, and their influence, from 0 to 1."""
+    """Weights of genes (only their ratios matter) and the influence of the prior, from 0 to 1."""
 
     weights: np.ndarray
     influence: float
 
     @classmethod
     def of(cls, model, n_genes):
-        """Prior of an estimator; None where it has no influence, so that results stay the same to the bit."""
+        """Prior of an estimator; None if it has no influence, so that results stay bit-identical."""
         if model.gene_prior is None:
             return None
         weights = prior_weights(model.gene_prior, n_genes, getattr(model, "feature_names_in_", None))
         return cls(weights, float(model.prior_influence)) if model.prior_influence else None
 
     def among(self, genes):
-        """The prior of some of the genes, given as positions."""
+        """The prior of some of the genes, given by position."""
         return self._replace(weights=self.weights[genes])
 
     def scores(self, size, usable):
-        """Scores of genes from their sizes; genes that are not usable get no share."""
+        """Scores of genes from their sizes; genes that are not usable have no share."""
         parts = (shared(part.where(usable, 0.0)) for part in (torch.from_numpy(self.weights), size))
         return mixed(*parts, self.influence)
 
 
 def most_important(size, n_genes, prior=None, usable=None):
-    """Positions of the genes that matter most; of equal scores the larger size wins, of equal sizes the first gene."""
+    """Positions of the genes that matter most; ties in score go to the larger size, ties in size to the first gene."""
     size = torch.as_tensor(size).detach().cpu().double()
     usable = torch.ones(len(size), dtype=torch.bool) if usable is None else torch.from_numpy(usable)
     scores = size if prior is None else prior.scores(size, usable)
@@ -46,7 +46,7 @@ def most_important(size, n_genes, prior=None, usable=None):
 
 
 def prior_weights(gene_prior, n_genes, names=None):
-    """Weight of every gene, 0 for genes that the prior does not name; `names` are those of all genes."""
+    """Weight of every gene, 0 for genes not named in the prior; `names` are those of all genes."""
     given = spelled_out(gene_prior)
     if not isinstance(given, dict):
         weights = np.array(given, dtype=float)
@@ -56,7 +56,7 @@ def prior_weights(gene_prior, n_genes, names=None):
         known = pd.Index([] if names is None else names)
         weights, absent = np.zeros(n_genes), [name for name in given if name not in known]
         if len(absent) == len(given):
-            raise ValueError(f"gene_prior: X has none of the genes {some(absent)}; its own are {some(list(known))}")
+            raise ValueError(f"gene_prior: X has none of the genes {some(absent)}; its genes are {some(list(known))}")
         if absent:
             warnings.warn(f"gene_prior: ignoring {len(absent)} genes that X lacks: {some(absent)}", stacklevel=2)
         present = {name: weight for name, weight in given.items() if name in known}
@@ -67,7 +67,7 @@ def prior_weights(gene_prior, n_genes, names=None):
 
 
 def spelled_out(gene_prior):
-    """A prior in Python's own types: a dict of weights by name, or a list of weights in the order of the genes."""
+    """A prior in Python's built-in types: a dict of weights by name, or a list of weights in the order of the genes."""
     if isinstance(gene_prior, pd.Series):
         if len(twice := gene_prior.index[gene_prior.index.duplicated()]):
             raise ValueError(f"gene_prior: these genes have several weights: {some(twice)}")

@@ -1,8 +1,8 @@
 """The bottleneck network, genes -> 512 -> 128 -> d -> 128 -> 512 -> outputs (Bernaerts et al., arXiv 2006.10411)."""
 
-# The network is small, so on a CPU much of the time of a general-purpose autograd goes to book-keeping. All weights
-# therefore live in one flat vector, laid out layer by layer, and `Gradient` writes the gradient of the same layout with
-# a handful of matrix products: an optimiser step is one fused call, and freezing the first layers means stepping on the
+# The network is small, so on a CPU a general-purpose autograd spends much of its time on bookkeeping. All weights
+# are therefore stored in one flat vector, layer by layer, and `Gradient` writes the gradient in the same layout with
+# a few matrix products: an optimiser step is one fused call, and freezing the first layers means stepping on the
 # tail of the vector. The weights are ordinary parameters, so `forward` works with autograd too.
 
 import math
@@ -61,13 +61,13 @@ class BottleneckNetwork(nn.Module):
         self.biases = nn.ParameterList(nn.Parameter(b) for _, b in views)
 
     def _apply(self, fn, recurse=True):
-        """Move to another device or dtype, and keep the flat layout."""
+        """Move to another device or dtype, keeping the flat layout."""
         super()._apply(fn, recurse)
         self._lay_out(list(self.weights), list(self.biases))
         return self
 
     def __setstate__(self, state):
-        """Copies and pickles lose the sharing of memory between the parameters and the flat vector; restore it."""
+        """Restore the memory shared by the parameters and the flat vector, which copies and pickles lose."""
         super().__setstate__(state)
         self._lay_out(list(self.weights), list(self.biases))
 
@@ -86,7 +86,7 @@ class BottleneckNetwork(nn.Module):
 
     @torch.no_grad()
     def replace_head(self, n_outputs, generator):
-        """Put a new output layer of another width in place of the last one."""
+        """Replace the output layer by a new one of another width."""
         weights, biases = list(self.weights), list(self.biases)
         weights[-1] = weights[-1].new_empty(weights[-1].shape[0], n_outputs)
         biases[-1] = biases[-1].new_zeros(n_outputs)
@@ -95,13 +95,13 @@ class BottleneckNetwork(nn.Module):
 
     @torch.no_grad()
     def scale_outputs(self, factors):
-        """Multiply every output by a factor; the latent space stays as it is."""
+        """Multiply every output by a factor; the latent space is unchanged."""
         self.weights[-1].mul_(factors)
         self.biases[-1].mul_(factors)
 
     @torch.no_grad()
     def keep_inputs(self, index):
-        """Cut the first layer to some genes; the rest of the network stays as it is."""
+        """Reduce the first layer to some genes; the rest of the network is unchanged."""
         weights = list(self.weights)
         self._lay_out([weights[0][index], *weights[1:]], list(self.biases))
 
@@ -128,7 +128,7 @@ class BottleneckNetwork(nn.Module):
 
 
 def _views(flat, weights, biases):
-    """Pairs of views of a flat vector, shaped like these weights and biases."""
+    """Pairs of views of a flat vector, shaped like the given weights and biases."""
     views, end = [], 0
     for w, b in zip(weights, biases, strict=True):
         start, middle, end = end, end + w.numel(), end + w.numel() + b.numel()
@@ -137,7 +137,7 @@ def _views(flat, weights, biases):
 
 
 class Ensemble(BottleneckNetwork):
-    """Networks of one shape that run together: every weight has an axis of members in front."""
+    """Networks of one shape that run together: every weight has a leading axis of members."""
 
     def __init__(self, networks):
         nn.Module.__init__(self)
@@ -147,14 +147,14 @@ class Ensemble(BottleneckNetwork):
         self._lay_out(weights, biases)
 
     def member(self, i):
-        """Take out one network, a copy on the same device."""
+        """A copy of one network, on the same device."""
         network = BottleneckNetwork(1, 1, 1, (1,) * self.bottleneck, self.activation, generator=torch.Generator())
         network._lay_out([w[i] for w in self.weights], [b[i, 0] for b in self.biases])
         return network
 
 
 class Gradient:
-    """Forward pass and gradient of a network from some layer on, without autograd."""
+    """Forward pass and gradient of a network from a given layer on, without autograd."""
 
     def __init__(self, network, first=0):
         self.first = first
@@ -167,7 +167,7 @@ class Gradient:
         self.weights, self.biases = zip(*_views(self.flat, self.network_weights, self.network_biases), strict=True)
 
     def forward(self, x):
-        """Network output for a batch; keeps what `backward` needs."""
+        """Network output for a batch; stores what `backward` needs."""
         self.inputs, self.saved = [], []
         for weight, bias, linear in zip(self.network_weights, self.network_biases, self.linear, strict=True):
             self.inputs.append(x)

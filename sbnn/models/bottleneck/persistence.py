@@ -1,4 +1,4 @@
-"""Fitted networks as single safetensors files with a checksum: arrays and JSON, so that opening one runs no code."""
+"""Fitted networks as single safetensors files with a checksum: arrays and JSON, so that loading one runs no code."""
 
 import dataclasses
 import hashlib
@@ -18,14 +18,14 @@ from sbnn.results import library_versions, results_path, write_atomically
 FORMAT = "sbnn-model-3"
 OF_GENES = ("support_", "gene_norms_", "x_mean_", "x_scale_", "x_min_", "x_max_")
 OF_OUTPUTS = ("y_mean_", "y_scale_")
-OPTIONAL = {"gene_network", "count_share_"}  # the latter of models of counts
+OPTIONAL = {"gene_network", "count_share_"}  # the latter only in models of counts
 ENTRIES = {
     "format": (str,), "sha256": (str,), "params": (dict,), "versions": (dict,), "shapes": (list,), "activation": (str,),
     "flat_output": (bool,), "library_size": (float, type(None)), "output_names": (list,), "feature_names_in": (list,),
     "history": (dict,),
 }  # fmt: skip
 DEVICES = ("cpu", "cuda", "mps", "xpu")  # torch has others, some without storage
-UNSET = "0" * 64  # the checksum while it is computed
+UNSET = "0" * 64  # placeholder while the checksum is computed
 
 
 def save_model(model, path):
@@ -66,19 +66,19 @@ def load_model(cls, path):
     content = path.read_bytes()
     try:
         return _model(cls, *_parts(content))
-    except Exception as error:  # garbage raises nearly anything: in safetensors, JSON, parameters of any kind, torch
-        raise ValueError(f"{path} is not a model of sbnn that can be read here: {error}") from error
+    except Exception as error:  # invalid files raise nearly any error, in safetensors, JSON, parameters or torch
+        raise ValueError(f"{path} is not a model of sbnn that this version can read: {error}") from error
 
 
 def _parts(content):
-    """Header and tensors of a file, the header with entries of the right type."""
+    """Header and tensors of a file; the entries of the header have the right types."""
     tensors = load(content)
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(json.loads(content[8:end])["__metadata__"]["sbnn"])
     _require(isinstance(header, dict) and header.get("format") == FORMAT, f"expected the format {FORMAT}")
     wrong = header.keys() ^ ENTRIES.keys() or {name for name in ENTRIES if type(header[name]) not in ENTRIES[name]}
     _require(not wrong, f"entries are missing, unknown or of another type: {sorted(wrong)[:20]}")
-    _require(content == _sealed(content, header["sha256"]), "its checksum is not that of its content")
+    _require(content == _sealed(content, header["sha256"]), "its checksum does not match its content")
     return header, tensors
 
 
@@ -88,7 +88,7 @@ def _require(condition, message):
 
 
 def _sealed(content, old=UNSET):
-    """A file with its SHA-256 in the header, taken with zeros in that place, where the checksum `old` is now."""
+    """A file with its SHA-256, computed with zeros in its place, in the header instead of the checksum `old`."""
     blank = content.replace(old.encode(), UNSET.encode(), 1)
     return content.replace(old.encode(), hashlib.sha256(blank).hexdigest().encode(), 1)
 
@@ -102,9 +102,9 @@ def _model(cls, header, tensors):
     _require(len(names) == n_outputs and len(genes) in (0, n_genes), "names: expected one for each gene and output")
     _require(all(isinstance(name, str) for name in (*names, *genes)), "names: expected text")
     _require(size is None or 0 < size < np.inf, f"library_size: expected counts per cell, got {size}")
-    _require("count_share_" not in tensors or size is not None, "count_share_: it has no library_size")
+    _require("count_share_" not in tensors or size is not None, "count_share_: expected a library_size too")
     _require(header["activation"] in ACTIVATIONS, f"activation: expected one of {sorted(ACTIVATIONS)}")
-    _require(not header["flat_output"] or n_outputs == 1, f"flat_output: there are {n_outputs} outputs")
+    _require(not header["flat_output"] or n_outputs == 1, f"flat_output: expected one output, got {n_outputs}")
 
     params = {name: tuple(value) if isinstance(value, list) else value for name, value in header["params"].items()}
     if params["distillation"] is not None:
@@ -116,7 +116,7 @@ def _model(cls, header, tensors):
     if genes:
         model.feature_names_in_ = np.array(genes, dtype=object)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what `fit` has warned of
+        warnings.simplefilter("ignore")  # `fit` has already given these warnings
         model._check_params(n_genes)
         GenePrior.of(model, n_genes)
     model.output_names_ = np.array(names, dtype=object)
@@ -136,7 +136,7 @@ def _model(cls, header, tensors):
 
 
 def _check_layers(shapes):
-    """Refuse shapes that are not those of the layers of a network whose decoder mirrors its encoder."""
+    """Refuse shapes that cannot be the layers of a network whose decoder mirrors its encoder."""
     numbers = [n for layer in shapes for n in layer]
     _require(all(type(n) is int and 0 < n < 2**31 for n in numbers), "shapes: expected whole numbers")
     widths = [shapes[0][0], *(outputs for _, outputs in shapes)]
@@ -147,12 +147,12 @@ def _check_layers(shapes):
 
 
 def _head_for_genes(shapes):
-    """Shapes of the layers of the network that reconstructs the genes of a network."""
+    """Layer shapes of the network that reconstructs the genes of a network with these `shapes`."""
     return [*shapes[:-1], (shapes[-1][0], shapes[0][0])]
 
 
 def _check_tensors(tensors, shapes):
-    """Refuse tensors that are not those of a model whose layers have these shapes."""
+    """Refuse tensors that do not belong to a model with these layer shapes."""
     names = {*OF_GENES, *OF_OUTPUTS, "network"}
     _require(tensors.keys() - OPTIONAL == names, f"expected the tensors {sorted(names)}, got {sorted(tensors)}")
     sizes = dict.fromkeys((*OF_GENES, "count_share_"), tensors["support_"].numel())
@@ -169,7 +169,7 @@ def _check_tensors(tensors, shapes):
     _require((support.view(torch.uint8) <= 1).all(), "support_: expected truth values")
     _require(support.sum() == shapes[0][0], f"support_: expected {shapes[0][0]} genes, got {support.sum()}")
     _require(((low <= high) & (low < np.inf) & (high > -np.inf)).all(), "x_min_: expected limits below x_max_")
-    # A model that was fitted to a stream has scales of its own genes only; the others are 0.
+    # A model fitted to a stream has scales of its own genes only; those of others are 0.
     _require((x_scale >= 0).all() and (x_scale[support] > 0).all(), "x_scale_: expected positive numbers")
     _require((tensors["y_scale_"] > 0).all(), "y_scale_: expected positive numbers")
     _require((tensors["gene_norms_"] >= 0).all(), "gene_norms_: expected numbers >= 0")

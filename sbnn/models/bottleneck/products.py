@@ -1,28 +1,28 @@
 """Matrix products of the networks, by the fastest library for their shape.
 
-On the CPU torch takes MKL, which runs at half the possible rate on AMD processors; oneDNN does not, but takes longer to
-call and needs AVX-512. It makes large products of short sums, which both add up in the same order.
+On the CPU torch uses MKL, which runs at half the possible rate on AMD processors. oneDNN does not, but its calls take
+longer and need AVX-512. It computes large products of short sums, which both libraries add up in the same order.
 """
 
 from functools import cache
 
 import torch
 
-# Multiplications from which on oneDNN is faster, found on an EPYC 9005: of a layer, and of the gradient of its weights,
-# whose inputs have to be transposed first.
+# Numbers of multiplications above which oneDNN is faster, measured on an EPYC 9005: for a layer, and for the gradient
+# of its weights, whose inputs must be transposed first.
 LEAST_OF_LAYER, LEAST_OF_GRADIENT = 1_000_000, 4_000_000
-LONGEST_SUM = 128  # terms; longer sums are cut into parts, by each library in its own way
+LONGEST_SUM = 128  # terms; each library splits longer sums in its own way
 
 
 @cache
 def has_onednn():
-    """Whether large products on this machine are those of oneDNN."""
+    """Whether large products are computed by oneDNN on this machine."""
     available = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     return available and torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
 def affine(bias, x, weight):
-    """Bias + x @ weight, of one network or, where there is an axis of members in front, of many."""
+    """Bias + x @ weight, of one network or, with a leading axis of members, of many."""
     if weight.dim() == 3:
         return torch.baddbmm(bias, x, weight)
     if _is_for_onednn(x, weight, LEAST_OF_LAYER):
@@ -31,7 +31,7 @@ def affine(bias, x, weight):
 
 
 def product(a, b):
-    """The product of a, shape (n, p), and b, shape (p, q), or of many of them; shape (n, q)."""
+    """The product of a, shape (n, p), and b, shape (p, q), or of many such pairs; shape (n, q)."""
     if a.dim() == 3:
         return torch.bmm(a, b)
     if _is_for_onednn(a, b, LEAST_OF_LAYER):
@@ -40,7 +40,7 @@ def product(a, b):
 
 
 def write_gradient(x, delta, out):
-    """Write the gradient of a layer's weights, x' @ delta."""
+    """Write the gradient of the weights of a layer, x' @ delta."""
     if x.dim() == 3:
         torch.bmm(x.mT, delta, out=out)
     elif _is_for_onednn(x.t(), delta, LEAST_OF_GRADIENT):
@@ -51,6 +51,6 @@ def write_gradient(x, delta, out):
 
 def _is_for_onednn(a, b, least):
     large = a.numel() * b.shape[1] >= least and a.shape[1] <= LONGEST_SUM
-    # Autograd does not support oneDNN's product.
+    # Autograd does not support the product of oneDNN.
     needs_grad = torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)
     return large and a.dtype == torch.float32 and a.device.type == "cpu" and has_onednn() and not needs_grad

@@ -14,19 +14,19 @@ from sbnn.data.inputs import library_of
 from sbnn.determinism import reproducible
 from sbnn.models.bottleneck.protocols import PROTOCOLS
 
-CELLS_AT_ONCE = 65_536  # that go through the network together, so that memory does not grow with the cells
-SCALED_AT_ONCE = 2**22  # values, so that copies in double precision stay small
+CELLS_AT_ONCE = 65_536  # passed through the network together, so that memory does not grow with the cells
+SCALED_AT_ONCE = 2**22  # values scaled together, so that copies in double precision stay small
 
 
 def learn_scales(model, X, Y, cells="the training cells"):
-    """Set mean, SD and limits of the genes and outputs of a model, by its training cells."""
+    """Set the mean, SD and limits of the genes and outputs of a model from its training cells."""
     model.x_min_, model.x_max_ = PROTOCOLS[model.protocol].input_limits(model, X)
     as_measured = X
     if (model.x_min_ > X.min(0)).any() or (model.x_max_ < X.max(0)).any():
         X = np.clip(X, model.x_min_, model.x_max_)
     model.x_mean_, model.y_mean_ = X.mean(0, dtype=np.float64), Y.mean(0)
     x_scale, y_scale = _sds(X), Y.std(0)
-    # Rounding of the mean leaves a constant float32 column with a tiny SD instead of zero.
+    # Because the mean is rounded, a constant float32 column may have a tiny SD instead of zero.
     constant = (X == X[0]).all(0)
     if constant.any():
         names = getattr(model, "feature_names_in_", np.array([f"x{i}" for i in range(X.shape[1])]))[constant]
@@ -35,7 +35,7 @@ def learn_scales(model, X, Y, cells="the training cells"):
     x_scale[constant] = 1
     y_scale[(Y == Y[0]).all(0)] = 1
     if not model.standardize:
-        # Genes keep the SD they came with, which clipping takes from them: noise in training is in its units.
+        # Clipping reduces the SD of genes; they are rescaled to the original one, the unit of the noise in training.
         x_scale = np.ones_like(x_scale) if X is as_measured else x_scale / np.where(constant, 1, _sds(as_measured))
     model.x_scale_ = x_scale
     model.y_scale_ = y_scale if model.standardize else np.ones_like(y_scale)
@@ -57,7 +57,7 @@ def scaled_outputs(model, Y, device):
 @torch.no_grad()
 def through_network(model, network, function, X):
     """Apply ``function(network, cells)`` to X, the kept genes of cells, in double precision, shape (n, ...)."""
-    # So a cell's prediction does not depend on other cells, whose number affects the order of sums.
+    # In single precision the prediction of a cell would depend on the number of cells, which affects the order of sums.
     kept = np.flatnonzero(model.support_)
     network = copy.deepcopy(network).double()
     results = []
@@ -70,7 +70,7 @@ def through_network(model, network, function, X):
 
 
 def _sds(X):
-    # Some genes at a time: numpy keeps all deviations in double precision.
+    # A few genes at a time, since numpy stores all deviations in double precision.
     some = np.array_split(X, max(1, X.shape[1] // 64), axis=1)
     return np.concatenate([part.std(0, dtype=np.float64) for part in some])
 
@@ -80,7 +80,7 @@ def _slices(n, size):
 
 
 def model_in_units(model, data, genes):
-    """Convert a network fitted to z-scores of some genes to one of all genes of `data` in its units."""
+    """Convert a model fitted to z-scores of some genes to one that takes all genes of `data` in their units."""
     columns = pd.Index(data.gene_names).get_indexer(genes)
     x, y = (StandardScaler().fit(values.astype(np.float64)) for values in (data.X[:, columns], data.Y))
     n_genes = len(data.gene_names)
@@ -95,7 +95,7 @@ def model_in_units(model, data, genes):
     turned.support_ = among_all(model.support_, False)
     turned.gene_norms_ = among_all(model.gene_norms_, 0)
     turned.x_mean_ = among_all(x.mean_ + x.scale_ * model.x_mean_, 0)
-    turned.x_scale_ = among_all(x.scale_ * model.x_scale_, 0)  # 0 marks genes without a scale, as in fits of streams
+    turned.x_scale_ = among_all(x.scale_ * model.x_scale_, 0)  # 0 marks genes without a scale, as in fits to streams
     turned.x_min_ = among_all(x.mean_ + x.scale_ * model.x_min_, -np.inf)
     turned.x_max_ = among_all(x.mean_ + x.scale_ * model.x_max_, np.inf)
     turned.y_mean_ = y.mean_ + y.scale_ * model.y_mean_

@@ -1,4 +1,4 @@
-"""Settings of the distilled protocol as one object that is passed, compared and stored."""
+"""Settings of the distilled protocol as one object, to be passed, compared and stored."""
 
 from dataclasses import dataclass, fields
 
@@ -9,8 +9,8 @@ from sbnn.data.checks import CheckedSettings
 class DistilledSettings(CheckedSettings):
     """Settings of ``SparseBottleneckRegressor(protocol="distilled")``.
 
-    The defaults are used for every data set and rarely need changes. Fewer steps, trees
-    and artificial cells give a quick run. Settings are part of the identity of a stored fit.
+    The defaults are used for all data sets and rarely need changes. Fewer steps, trees and artificial cells give a
+    quick run. Settings are part of the identity of a stored fit.
 
     Examples
     --------
@@ -24,52 +24,51 @@ class DistilledSettings(CheckedSettings):
     }  # fmt: skip
     _MOST = {"swapped": 1, "few_cells_swapped": 1, "share_kept": 0.99}
 
-    #: Genes that forward selection hands to the Gaussian process, whose cost grows with them; twice the wanted number
-    #: if that is more. No more than half as many as there are cells, unless more are wanted.
+    #: Number of genes that forward selection passes to the Gaussian process, whose cost grows with it; twice the
+    #: requested number if that is more. At most half the number of cells, unless more genes are requested.
     screened_genes: int = 120
-    #: Number of genes down to which the Gaussian process drops genes. Of fewer those are best that sum up others, and
-    #: not those that matter most themselves, so they are chosen by forward selection once more.
+    #: Number of genes at which the Gaussian process stops dropping genes. The best smaller sets consist of genes that
+    #: summarise others, not of the most relevant ones, so they are chosen by forward selection again.
     fewest_relevant: int = 10
-    #: Cells that the genes are chosen on, drawn at random: the cost of the Gaussian process grows with their cube.
+    #: Most cells that genes are chosen on, drawn at random: the cost of the Gaussian process is cubic in their number.
     most_cells: int = 2000
-    #: Training cells up to which nothing is chosen by held-out cells, and genes and teacher are those of
-    #: `sbnn.models.bottleneck.protocols.few_cells`. 0 for never.
+    #: Number of training cells up to which nothing is chosen on held-out cells, and genes and teacher are those of
+    #: `sbnn.models.bottleneck.protocols.few_cells`; 0 for never.
     few_cells: int = 250
-    #: With few cells: SDs from its mean at which the training range of a gene is cut. Measured at 1, 1.5, 2, 3 and 4:
+    #: With few cells: distance from the mean, in SDs, at which genes are clipped. Of 1, 1.5, 2, 3 and 4,
     #: smaller limits are better for CITE-seq and worse for Patch-seq.
     few_cells_limit: float = 1.5
-    #: With few cells: like `fewest_cells_of_a_gene`, which leaves too little of CITE-seq.
+    #: With few cells: replaces `fewest_cells_of_a_gene`, which keeps too few genes of CITE-seq data.
     few_cells_of_a_gene: int = 3
-    #: With few cells: penalty of the forward selection, times the number of cells. Of 0.3, 1, 3, 10, 30 and 100 the
-    #: best for 60 and 200 cells of mouse M1.
+    #: With few cells: penalty of the forward selection, multiplied by the number of cells. Of 0.3, 1, 3, 10, 30 and
+    #: 100, this is best for 60 and 200 cells of mouse M1.
     few_cells_penalty: float = 3.0
     #: With few cells: SDs of the input noise of the teacher's networks, `n_teachers` of each. The weaker one is best
     #: with 200 cells, the stronger one with 30 and 60; the student gets the strongest.
     few_cells_noises: tuple = (1.2, 2.0)
-    #: In place of `swapped` up to `fewest_cells`. More mixing smooths the student: R2 is higher by 0.01 to 0.02 with 30
+    #: Replaces `swapped` up to `fewest_cells`. More mixing smooths the student: R2 is higher by 0.01 to 0.02 with 30
     #: cells, and lower by 0.002 and more with 200.
     few_cells_swapped: float = 0.5
-    #: Training cells up to which cells are mixed by `few_cells_swapped`; no more than `few_cells` count.
+    #: Number of training cells up to which `few_cells_swapped` applies, capped at `few_cells`.
     fewest_cells: int = 100
-    #: Cells that the variance of a gene must come from, or a sixth of the training cells if that is less: one of two
-    #: cells fits whatever was measured in them.
+    #: Least number of cells behind the variance of a gene, or a sixth of the training cells if that is less: a gene of
+    #: two cells fits any outputs of these cells.
     fewest_cells_of_a_gene: int = 10
-    #: Variances of the Gaussian process before the first step, for outputs of unit variance: of its radial part, its
-    #: linear part and the noise.
+    #: Initial variances of the Gaussian process, for outputs of unit variance: radial part, linear part and noise.
     process_start: tuple = (0.5, 0.1, 0.5)
     #: Least noise variance of the Gaussian process: keeps Cholesky factors in single precision positive definite.
     process_noise_floor: float = 1e-3
-    #: Steps of Adam on the marginal likelihood with all genes, and after each time that some are dropped. Few are
-    #: enough to find relevant genes, and stop before single cells are fitted.
+    #: Steps of Adam on the marginal likelihood with all genes, and after each time genes are dropped. A few steps are
+    #: enough to find relevant genes, and end before single cells are fitted.
     process_steps: tuple = (12, 4)
-    #: Share of the genes that is left each time; below 1, nearer to 1 is slower and more careful.
+    #: Share of the genes that is kept each time, below 1; values closer to 1 are slower and more careful.
     share_kept: float = 0.7
-    #: SDs of the input noise that are tried, rising, in SD of the genes.
+    #: SDs of the input noise to be tried, in increasing order, in SDs of the genes.
     noises: tuple = (0.5, 0.8, 1.2, 2.0)
     #: The one of `noises` that is tried first.
     usual_noise: float = 0.8
-    #: Parts of the training cells, at least 2: as many networks and forests are trained, each without one part. With
-    #: few cells: networks of each noise, on all cells.
+    #: Number of parts of the training cells, at least 2; one network and one forest is trained without each part. With
+    #: few cells: number of networks at each noise level, trained on all cells.
     n_teachers: int = 5
     #: Bottleneck units of the teacher's networks; there can be many, as they are not plotted.
     teacher_width: int = 16
@@ -79,17 +78,17 @@ class DistilledSettings(CheckedSettings):
     rate_of_teachers: float = 5e-3
     #: Trees in each forest.
     n_trees: int = 30
-    #: Training cells of each forest: a bound on its time and memory.
+    #: Largest number of training cells of each forest, which bounds its time and memory.
     most_cells_of_trees: int = 10_000
-    #: Number of cells, in addition to the measured ones, that favour equal weights of trees and networks.
+    #: Weight of the prior, as a number of cells, that trees and networks are equally good.
     prior_cells: float = 100.0
     #: Artificial cells that the teacher labels for the student.
     n_augmented: int = 24_000
     #: Share of the genes of an artificial cell that come from a second cell.
     swapped: float = 0.15
-    #: SD of the noise added to artificial cells, in SD of the genes.
+    #: SD of the noise added to artificial cells, in SDs of the genes.
     augmentation_noise: float = 0.25
-    #: Weight of a measured cell in the student's loss, compared with 1 for a labelled one.
+    #: Weight of a measured cell in the loss of the student, relative to 1 for a labelled one.
     weight_of_measured: float = 0.5
     #: Optimiser steps of the student.
     steps_of_student: int = 3000
@@ -97,7 +96,7 @@ class DistilledSettings(CheckedSettings):
     rate_of_student: float = 1e-2
     #: Steps of the student from one row of the history to the next.
     recorded_every: int = 100
-    #: Largest number of cells over which an error is computed: a bound on the time for large data.
+    #: Largest number of cells over which an error is computed, which bounds the time for large data.
     watched_cells: int = 20_000
 
     def __post_init__(self):

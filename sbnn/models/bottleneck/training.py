@@ -15,11 +15,11 @@ from sbnn.models.bottleneck.network import BottleneckNetwork, Ensemble, Gradient
 from sbnn.models.bottleneck.settings import DistilledSettings
 
 ADAM_EPSILON = 1e-7  # as in Keras, which the published code used
-ALIVE = 0.1  # a gene counts as alive while its weight norm is above this fraction of the largest one
+ALIVE = 0.1  # a gene counts as alive if its weight norm exceeds this fraction of the largest
 
 
 class Trained(NamedTuple):
-    """Result of a protocol; the network takes the kept genes only, and the history has a row per epoch."""
+    """Result of a protocol; the network takes only the kept genes, and the history has a row per epoch."""
 
     network: BottleneckNetwork
     support: np.ndarray
@@ -28,18 +28,18 @@ class Trained(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Shared by all steps of the distilled protocol: settings, randomness, and prior of the genes."""
+    """What all steps of the distilled protocol share: settings, randomness and the prior of the genes."""
 
     settings: DistilledSettings
     random: np.random.RandomState = None  # for subsets of the cells and the trees
-    generator: torch.Generator = None  # for weights, batches and noise; on the CPU, the same on every device
+    generator: torch.Generator = None  # for weights, batches and noise; on the CPU, so that all devices draw the same
     prior: GenePrior | None = None
 
 
 class Adam:
     """Adam (Kingma and Ba, arXiv 1412.6980) on flat tensors, given as (values, gradient, weight decay)."""
 
-    # The networks are so small that the book-keeping of an optimiser object takes as long as its arithmetic.
+    # The networks are so small that the bookkeeping of an optimiser object takes as long as its arithmetic.
     def __init__(self, parts, epsilon=1e-8, betas=(0.9, 0.999)):
         zeros = torch.zeros_like
         self.parts = [([values], [slope], [zeros(values)], [zeros(values)], decay) for values, slope, decay in parts]
@@ -50,7 +50,7 @@ class Adam:
         """Take one step along the current gradients."""
         self.count += 1
         for values, gradient, mean, square, decay in self.parts:
-            # What torch.optim.Adam(fused=True) calls.
+            # This is what torch.optim.Adam(fused=True) calls.
             torch._fused_adam_(
                 values, gradient, mean, square, [], [self.count],
                 lr=learning_rate, beta1=self.betas[0], beta2=self.betas[1], weight_decay=decay, eps=self.epsilon,
@@ -58,11 +58,11 @@ class Adam:
             )  # fmt: skip
 
 
-@torch.inference_mode()  # the same bits as without, in a little less time
+@torch.inference_mode()  # bit-identical, and slightly faster
 def descend(network, batches, first=0, group_lasso=0.0, weight_decay=0.0, epsilon=1e-8):
-    """The training loop: one step of Adam for every (inputs, slope of the loss by the output, learning rate)."""
-    # The weight decay is on all that is not under the group lasso. Layers before `first`, which the inputs enter, are
-    # frozen.
+    """The training loop: a step of Adam for every (inputs, gradient of the loss at the output, learning rate)."""
+    # Weight decay applies to everything not covered by the group lasso. The inputs enter layer `first`; layers before
+    # it are frozen.
     gradient = Gradient(network, first)
     genes, slope_of_genes = gradient.network_weights[0], gradient.weights[0]
     lasso = group_lasso if first == 0 else 0.0
@@ -104,9 +104,9 @@ class Trainer:
         self.history = []
 
     def run(self, stage, X, target, eval_set=None):
-        """Train the network through one stage; the losses on `eval_set` are recorded and never used."""
+        """Train the network through one stage; the losses on `eval_set` are recorded but not used."""
         if stage.frozen:
-            # The frozen layers never change: their activations are computed once, and only the rest is run.
+            # Frozen layers do not change, so their activations are computed once and only the other layers are run.
             with torch.no_grad():
                 X = self.network(X, last=stage.frozen)
                 eval_set = eval_set and (self.network(eval_set[0], last=stage.frozen), eval_set[1])
@@ -114,7 +114,7 @@ class Trainer:
         descend(self.network, batches, stage.frozen, stage.group_lasso, self.weight_decay, ADAM_EPSILON)
 
     def _epochs(self, stage, X, target, eval_set):
-        """Batches of all epochs of a stage; a row of the history is written after the last of each epoch."""
+        """Batches of all epochs of a stage; a row of the history is written after the last batch of each epoch."""
         slope_of = _slope_of_cross_entropy if stage.classify else _slope_of_squared_error
         variance = None if stage.classify else float(target.square().sum())
         for _ in range(stage.epochs):
@@ -145,7 +145,7 @@ class Trainer:
 
 
 def _slope_of_squared_error(target, total, output):
-    """Gradient of the mean squared error by the output, which is overwritten; adds the sum to `total`."""
+    """Gradient of the mean squared error at the output, which is overwritten; adds the sum to `total`."""
     residual = output.sub_(target)
     total += residual.square().sum()
     return residual.mul_(2 / target.numel())
@@ -166,8 +166,8 @@ def train_with_noise(
     network, x, target, noise, generator, *, n_steps, learning_rate, batch_size=128, members=None, labelled=None,
     settings=None, eval_set=None, progress=None,
 ):  # fmt: skip
-    """Train on measured cells with input noise and, for a student, on twice as many that a teacher labelled."""
-    # An `Ensemble` takes the positions of the cells of its `members`. Only a student has settings and a history.
+    """Train on measured cells with input noise and, for a student, on twice as many cells labelled by a teacher."""
+    # For an `Ensemble`, `members` holds the cell positions of each. Only a student has settings and a history.
     history = []
     size = min(batch_size, *map(len, [x] if members is None else members))
     if members is None:
@@ -233,7 +233,7 @@ def _row_of_student(network, loss, x, target, eval_set):
 
 
 def one_cycle(n_steps, peak, rising=0.15, start=1 / 25, end=1e-4 / 25):
-    """Learning rates that rise to a peak and fall, along half a cosine each (Smith and Topin, arXiv 1708.07120)."""
+    """Learning rates that rise to a peak and fall, each along half a cosine (Smith and Topin, arXiv 1708.07120)."""
     top, last = max(rising * n_steps - 1, 0), max(n_steps - 1, 1)
 
     def between(first, second, share):
@@ -246,7 +246,7 @@ def one_cycle(n_steps, peak, rising=0.15, start=1 / 25, end=1e-4 / 25):
 
 
 def _batches(n, size, generator):
-    """Endless batches of positions; each pass takes every cell at most once, in whole batches."""
+    """Endless batches of positions; each pass uses every cell at most once, in full batches."""
     while True:
         order = torch.randperm(n, generator=generator)
         for start in range(0, n - size + 1, size):

@@ -46,7 +46,7 @@ def test_weights_by_name_or_by_position():
     for given, message in (
         ({"Sst": -1}, "finite weights >= 0, got -1"),
         ([1.0, 2.0], "one weight for each of the 4 genes of X, got 2"),
-        (["SST", "VIP"], "none of the genes SST, VIP; its own are Sst, Vip, Pvalb, Gad1"),
+        (["SST", "VIP"], "none of the genes SST, VIP; its genes are Sst, Vip, Pvalb, Gad1"),
         ({"Sst": 0}, "no gene of X has a weight above 0"),
         (pd.Series([1.0, 2.0], ["Sst", "Sst"]), "several weights: Sst"),
     ):

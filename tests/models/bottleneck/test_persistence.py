@@ -109,7 +109,7 @@ def test_a_header_or_a_tensor_of_another_kind_is_refused(parts, tmp_path):
         ("shapes", [[4, -4], [-4, 3], [3, -4], [-4, 2]], "shapes: expected"),
         ("shapes", [[4.0, 4], [4, 3], [3, 2], [2, 3], [3, 4], [4, 2]], "shapes: expected"),
         ("activation", "relu", "activation: expected one of"),
-        ("flat_output", True, "flat_output: there are 2 outputs"), ("library_size", -1.0, "library_size"),
+        ("flat_output", True, "flat_output: expected one output, got 2"), ("library_size", -1.0, "library_size"),
         ("output_names", ["a"], "names: expected"), ("history", {"loss": [[1]]}, "history: expected numbers and text"),
         ("params", {"n_genes": 10}, "n_genes"), ("params", {"n_threads": 10**9}, "n_threads.* 1024"),
         ("params", {"device": "meta"}, "device: expected one of"), ("flat_output", 0, "another type: .'flat_output'"),
@@ -153,7 +153,7 @@ def test_shares_of_counts_come_back(parts, tmp_path):
     for wrong in (shares * 2, -shares, shares[:-1]):
         with pytest.raises(ValueError, match=f"{REFUSED}.*count_share_: expected"):
             read(tmp_path / "m.safetensors", sealed(header, tensors | {"count_share_": wrong}))
-    with pytest.raises(ValueError, match=f"{REFUSED}.*count_share_: it has no library_size"):
+    with pytest.raises(ValueError, match=f"{REFUSED}.*count_share_: expected a library_size too"):
         read(tmp_path / "m.safetensors", sealed(parts[0], tensors | {"count_share_": shares}))
 
 

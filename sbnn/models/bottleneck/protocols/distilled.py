@@ -1,11 +1,11 @@
 """The distilled protocol: genes chosen by a Gaussian process, and a network that learns from a better predictor.
 
-Forward selection and a Gaussian process choose the genes, a teacher of trees and wide networks learns from them, and
-the student, with the narrow bottleneck, learns its predictions for artificial cells. With few cells see `few_cells`.
+Forward selection and a Gaussian process choose the genes, a teacher of trees and wide networks is trained on them, and
+the student, with the narrow bottleneck, learns its predictions for artificial cells. For few cells, see `few_cells`.
 """
 
-# The published protocol under-fits with 25 genes, while the same network trained plainly on them over-fits. What
-# decides is the choice of the genes and smoothing, not the width of the bottleneck. Distillation: Hinton, Vinyals and
+# The published protocol underfits with 25 genes, while plain training of the same network on these genes overfits. The
+# choice of genes and smoothing are decisive, not the width of the bottleneck. Distillation: Hinton, Vinyals and
 # Dean, arXiv 1503.02531 (2015). Input noise as regularisation: Bishop, Neural Computation 7, 108 (1995).
 
 from functools import partial
@@ -23,21 +23,21 @@ from sbnn.models.bottleneck.training import Run, Trained, networks_of_teacher, t
 
 PARAMETERS = ("distillation",)
 HIDDEN_LAYERS = (64, 64, 64)
-COMPARED = 3  # parts of the cells on whose errors noises are compared
-MEASURED_AT_ONCE = 64  # measured cells in a step of the student, beside twice as many labelled ones
+COMPARED = 3  # held-out parts of the cells on which noise levels are compared
+MEASURED_AT_ONCE = 64  # measured cells in a step of the student, with twice as many labelled ones
 
 
 def algorithm_version(model, n_cells):
     """Version of the algorithm, see `SparseBottleneckRegressor.algorithm_version`."""
-    # 2. With few cells nothing is chosen by held-out cells any more.
-    # 3. There, clipped genes get back the SD they came with, and cells are mixed less from 100 cells on.
-    # 4. There, predictions are shrunk according to held-out error.
-    # 5. Noises are compared on fewer parts of the cells, and a step of the student takes half as many cells.
+    # 2. With few cells nothing is chosen on held-out cells any more.
+    # 3. With few cells, clipped genes are rescaled to their SD, and cells are mixed less from 100 cells on.
+    # 4. With few cells, predictions are shrunk according to held-out error.
+    # 5. Noise levels are compared on fewer parts of the cells, and a step of the student uses half as many cells.
     return 5
 
 
 def input_limits(model, X):
-    """Limits to which genes are clipped: the range of the training cells, or with few cells the middle of it."""
+    """Limits to which genes are clipped: the range of the training cells, or, with few cells, the middle of it."""
     settings = model.distillation or DistilledSettings()
     if len(X) <= settings.few_cells:
         return few_cells.input_limits(X, settings.few_cells_limit)
@@ -76,7 +76,7 @@ def train(model, x, target, random, generator, eval_set=None, progress=None):
 
 
 def choose_genes(x, target, n_genes, run):
-    """Positions of the genes that a Gaussian process of the outputs depends on most, ascending; all for None."""
+    """Sorted positions of the genes that a Gaussian process of the outputs depends on most; all genes for None."""
     (n, p), settings = x.shape, run.settings
     if n_genes is None or n_genes == p:
         return np.arange(p)
@@ -92,7 +92,7 @@ def choose_genes(x, target, n_genes, run):
     if few:
         chosen = few_cells.choose_genes(X, Y, n_genes, run._replace(prior=prior))
     else:
-        # With hardly more cells than genes, a Gaussian process of all of them would explain anything.
+        # With hardly more cells than genes, a Gaussian process of all genes would fit anything.
         n_screened = min(max(settings.screened_genes, 2 * n_genes), max(n_genes, len(X) // 2))
         screened = np.sort(forward_selection(X, Y, n_screened, prior=prior))
         n_relevant = max(n_genes, settings.fewest_relevant)
@@ -105,7 +105,7 @@ def choose_genes(x, target, n_genes, run):
             best = forward_selection(X[:, chosen], denoised, n_genes, prior=prior and prior.among(chosen))
             chosen = chosen[best]
     chosen = usable[chosen]
-    # Genes that are copies of others are left over when the number wanted is large; any of them will do.
+    # If many genes are requested, only copies of others may be left; any of them will do.
     left = np.append(np.setdiff1d(usable, chosen), np.setdiff1d(np.arange(p), usable))
     return np.sort(np.append(chosen, left[: n_genes - len(chosen)]))
 
@@ -113,17 +113,17 @@ def choose_genes(x, target, n_genes, run):
 class Teacher:
     """Mixture of extremely randomised trees and of networks trained with input noise; `new` makes a network."""
 
-    # Every network and every forest is trained on all but one of the `n_teachers` parts of the cells. The strength of
-    # the noise is that with the least error on the first of the parts left out: from the usual one on weaker ones are
-    # tried as long as they are better, then stronger ones. Trees and networks are weighted for the least error there.
+    # Every network and every forest is trained on all but one of the `n_teachers` parts of the cells. The noise level
+    # is the one with the least error on the first of the left-out parts: starting from the usual level, weaker ones are
+    # tried as long as they improve, then stronger ones. Trees and networks are weighted for the least error there.
 
     def __init__(self, new, x, target, run):
         settings = run.settings
-        # The cells are shuffled by the generator, so that all randomness of a fit has one source on every device.
+        # The generator shuffles the cells, so that all randomness of a fit has one source on every device.
         parts = torch.randperm(len(x), generator=run.generator).to(x.device).tensor_split(settings.n_teachers)
         self.noise, noises, tried = settings.usual_noise, settings.noises, {noise: [] for noise in settings.noises}
 
-        def fits(noise, n_parts):  # networks without the first parts, and their residuals
+        def fits(noise, n_parts):  # networks trained without each of the first parts, and their residuals
             left_out = range(len(tried[noise]), n_parts)
             tried[noise] += _networks_without(parts, new, x, target, run, noise, left_out) if left_out else []
             return tried[noise][:n_parts]
@@ -152,7 +152,7 @@ class Teacher:
 
 
 def _networks_without(parts, new, x, target, run, noise, left_out):
-    """Networks trained on all parts of the cells but one, and their residuals there; a list of pairs."""
+    """Networks trained on all parts of the cells but one, and their residuals on that part; a list of pairs."""
     members = [torch.cat(parts[:part] + parts[part + 1 :]) for part in left_out]
     networks = networks_of_teacher(new, x, target, run, noise, members)
     watched = [parts[part][: run.settings.watched_cells] for part in left_out]
@@ -161,7 +161,7 @@ def _networks_without(parts, new, x, target, run, noise, left_out):
 
 
 def _forest_without(parts, x, target, run, part):
-    """Trees grown on all parts of the cells but one, and their residuals there."""
+    """Trees grown on all parts of the cells but one, and their residuals on that part."""
     left_out, cells = parts[part][: run.settings.watched_cells], torch.cat(parts[:part] + parts[part + 1 :])
     cells = cells[: run.settings.most_cells_of_trees]
     forest = grow_forest(x[cells].cpu().numpy(), target[cells].cpu().numpy(), run.settings.n_trees, run.random)
@@ -173,15 +173,15 @@ def _forest_without(parts, x, target, run, part):
 
 
 def _weight_of_second(first, second, prior_cells):
-    """Weight of the second of two predictions for the least error of the mixture, from their residuals, (n, q) each."""
+    """Weight of the second of two predictions that minimises the error of their mixture, from residuals (n, q)."""
     difference = first - second
     best = float((first * difference).sum() / difference.square().sum().clamp(min=1e-12))
-    # Shrunk towards one half, as if by this many more cells.
+    # Shrunk towards one half, with the weight of this many cells.
     return (len(first) * min(max(best, 0.0), 1.0) + prior_cells / 2) / (len(first) + prior_cells)
 
 
 def augment(x, swapped, run):
-    """Cells in which a share of the genes was taken from another cell, with noise on top, shape (n_augmented, k)."""
+    """Cells with a share of their genes taken from another cell and with added noise, shape (n_augmented, k)."""
     n, generator = run.settings.n_augmented, run.generator
     first, second = (torch.randint(len(x), (n,), generator=generator).to(x.device) for _ in range(2))
     shape = (n, x.shape[1])

@@ -1,13 +1,13 @@
 """The distilled protocol for few cells: nothing is chosen on held-out cells, and more models are averaged.
 
-Inputs are clipped, genes are chosen for outputs that all genes have denoised, and the teacher sees all cells. The
-student is that of the protocol for many cells, its predictions shrunk by the error on held-out cells.
+Inputs are clipped, genes are chosen for outputs denoised by all genes, and the teacher is trained on all cells. The
+student is the same as with many cells, but its predictions are shrunk according to held-out error.
 """
 
-# Genes that were chosen on all training cells predict the held-out ones of them far too well, the more so the fewer
-# cells there are (with 30 cells an R2 of 0.5 where new cells give 0.1). So noises and weights of the teacher are fixed.
-# Ridge regression on all genes is hard to beat there, since it averages over hundreds of noisy genes; it enters through
-# the choice of the genes, by a penalty that favours informative ones even if they are redundant.
+# Genes chosen on all training cells predict held-out training cells far too well, and more so the fewer cells there are
+# (with 30 cells an R2 of 0.5 where new cells give 0.1). Noise levels and weights of the teacher are therefore fixed.
+# With few cells, ridge regression on all genes is hard to beat, since it averages over hundreds of noisy genes. It
+# enters through the choice of genes, with a penalty that favours informative genes even if they are redundant.
 
 from functools import partial
 
@@ -18,9 +18,9 @@ from sbnn.models.bottleneck.protocols.greedy import forward_selection, grow_fore
 from sbnn.models.bottleneck.training import networks_of_teacher
 from sbnn.models.linear import LeaveOneOutRidge
 
-PARTS = 5  # of the cells, each held out once to see how far predictions are to be shrunk
-PRIOR_CELLS = 60  # weight of the prior that every output is predicted as well as all together, in cells
-DENOISING_TREES, DENOISING_GENES = 40, 1000  # as many trees, which see the genes with the largest coefficients of ridge
+PARTS = 5  # of the cells, each held out once to estimate the shrinkage of predictions
+PRIOR_CELLS = 60  # weight, in cells, of the prior that all outputs need the same shrinkage
+DENOISING_TREES, DENOISING_GENES = 40, 1000  # number of trees, and of their genes (largest ridge coefficients)
 
 
 def input_limits(X, limit):
@@ -38,8 +38,8 @@ def choose_genes(X, Y, n_genes, run):
 
 
 def denoised(X, Y, random):
-    """Prediction of the outputs of the same cells from all genes, (n, q): mean of ridge regression and of trees."""
-    # In-sample predictions: with held-out ones and few cells, the genes were worse by an R2 of 0.01 to 0.1.
+    """Predictions for the same cells from all genes, (n, q): the mean of ridge regression and trees."""
+    # In-sample predictions: with held-out ones, genes for few cells were worse by an R2 of 0.01 to 0.1.
     ridge = LeaveOneOutRidge().fit(X, Y)
     strongest = np.argsort(-np.square(ridge.coef_).sum(0), kind="stable")[:DENOISING_GENES]
     some = X[:, strongest]
@@ -52,7 +52,7 @@ class Teacher:
 
     def __init__(self, new, x, target, run, n_members=None):
         settings = run.settings
-        n_members = n_members or settings.n_teachers  # networks of each noise, and forests
+        n_members = n_members or settings.n_teachers  # number of networks at each noise level, and of forests
         self.noise, self.networks = max(settings.few_cells_noises), []
         members = [torch.arange(len(x), device=x.device)] * n_members
         for noise in settings.few_cells_noises:
@@ -69,10 +69,10 @@ class Teacher:
 
 def shrinkage(new, x, target, choose, run):
     """Factor between 0 and 1 for each output that minimises the error of its predictions on new cells."""
-    # An output that no gene explains is predicted with as much variance as any other, since a model with few cells can
-    # explain whatever it is given. So each part of the cells is held out, genes are chosen and a small teacher is
-    # trained without it; the factor is the slope of the regression of the held-out outputs on the predictions, drawn
-    # towards that of all outputs.
+    # An output that no gene explains is predicted with as much variance as any other, since a model can fit anything in
+    # few cells. Therefore each part of the cells is held out in turn; genes are chosen and a small teacher is trained
+    # without it. The factor is the slope of the regression of held-out outputs on predictions, shrunk towards the slope
+    # over all outputs.
     parts = torch.randperm(len(x), generator=run.generator).to(x.device).tensor_split(min(PARTS, len(x)))
     products, squares = torch.zeros_like(target[0]), torch.zeros_like(target[0])
     for i, left_out in enumerate(parts):

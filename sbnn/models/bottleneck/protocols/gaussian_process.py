@@ -1,7 +1,7 @@
-"""A Gaussian process with one length scale per gene, which finds the genes that outputs depend on.
+"""A Gaussian process with one length scale per gene, which finds the genes that the outputs depend on.
 
-The kernel is ``a exp(-|z - z'|^2 / 2) + b z'z'`` of scaled genes ``z_j = s_j x_j``, one for all outputs, its
-marginal likelihood and gradient as in Rasmussen and Williams 2006, section 5.4.
+The kernel is ``a exp(-|z - z'|^2 / 2) + b z'z'`` of scaled genes ``z_j = s_j x_j``, shared by all outputs. The
+marginal likelihood and its gradient follow Rasmussen and Williams 2006, section 5.4.
 """
 
 import math
@@ -34,7 +34,7 @@ class RelevanceProcess:
     def __init__(self, X, Y, settings):
         self.X, self.Y, self.settings = X, Y, settings
         p = X.shape[1]
-        # Scaled so that typical squared distances are of order one, however many genes there are.
+        # Scaled so that typical squared distances are of order one for any number of genes.
         self.theta = torch.cat([X.new_full((p,), -0.5 * math.log(p)), X.new_tensor(settings.process_start).log()])
 
     def fit(self, n_steps, learning_rate=0.1):
@@ -48,7 +48,7 @@ class RelevanceProcess:
         return self
 
     def gradient(self):
-        """Negative log marginal likelihood, up to a constant, and its gradient by `theta`."""
+        """Negative log marginal likelihood, up to a constant, and its gradient with respect to `theta`."""
         b, noise = self.theta[-2:].exp()
         Z, radial, factor = self._factor()
         q = self.Y.shape[1]
@@ -70,8 +70,8 @@ class RelevanceProcess:
         return kernel @ torch.cholesky_solve(self.Y, factor)
 
     def relevance(self, n_cells=300):
-        """Relevance of each gene: mean squared gradient of the posterior mean by the gene, summed over outputs."""
-        # Unlike the scale of a gene, it does not overrate effects that are not linear (Paananen et al., AISTATS 2019).
+        """Relevance of each gene: mean squared gradient of the posterior mean along the gene, summed over outputs."""
+        # Unlike the scale of a gene, this does not overrate nonlinear effects (Paananen et al., AISTATS 2019).
         scales, b = self.theta[:-3].exp(), self.theta[-2].exp()
         Z, radial, factor = self._factor()
         weights = torch.cholesky_solve(self.Y, factor)
@@ -85,13 +85,13 @@ class RelevanceProcess:
         return total * scales.square()
 
     def keep(self, genes):
-        """The process on some of the genes, started from the parameters of this one."""
+        """A process with some of the genes, starting from the parameters of this one."""
         process = RelevanceProcess(self.X[:, genes].contiguous(), self.Y, self.settings)
         process.theta = torch.cat([self.theta[:-3][genes], self.theta[-3:]])
         return process
 
     def _factor(self):
-        """Scaled genes, radial part of the kernel matrix of the training cells, and Cholesky factor of the whole."""
+        """Scaled genes, radial part of the kernel matrix of the training cells, Cholesky factor of the full matrix."""
         scales, (a, b, noise) = self.theta[:-3].exp(), self.theta[-3:].exp()
         Z = self.X * scales
         radial = _radial(Z, Z, a)

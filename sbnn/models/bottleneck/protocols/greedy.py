@@ -7,20 +7,20 @@ from sbnn.models.bottleneck.gene_prior import most_important
 
 
 def forward_selection(X, Y, n_genes, penalty=0.0, prior=None):
-    """Positions of up to `n_genes` genes, each the one that lowers the squared error of all centred outputs most."""
+    """Positions of up to `n_genes` genes, each chosen to reduce the squared error of all centred outputs most."""
     # Orthogonal least squares (Chen, Billings and Luo, International Journal of Control 50, 1873, 1989). Only one
-    # column of X'X is computed for each step, so the cost is n p (n_genes + q) and the memory p (n_genes + q). With the
-    # penalty on the squared coefficients a gene gains little by the part that is not in the genes chosen before, if
-    # that part is small; with n times 3, as if three parts in four of every gene were noise. Fewer genes are returned
-    # if the others are combinations of the chosen ones.
+    # column of X'X is computed for each step, so the cost is n p (n_genes + q) and the memory p (n_genes + q). The
+    # penalty on squared coefficients lowers the gain of a gene that adds only a small part to the genes chosen before;
+    # 3 n acts as if three quarters of every gene were noise. Fewer genes are returned if the others are combinations of
+    # the chosen ones.
     n, p = X.shape
     squares = np.einsum("ij,ij->j", X, X, dtype=np.float64)
-    left = squares.copy()  # squared length of each gene, orthogonal to the chosen ones
-    cross = (X.T @ Y).astype(np.float64)  # of each gene, orthogonal to the chosen ones, with the outputs
+    left = squares.copy()  # squared length of the part of each gene orthogonal to the chosen ones
+    cross = (X.T @ Y).astype(np.float64)  # products of this part with the outputs
     directions = np.zeros((min(n_genes, p) if penalty else min(n_genes, p, n), p))
     chosen = []
     for step in range(len(directions)):
-        # A gene with hardly any remainder would win by rounding errors.
+        # A gene with hardly any such part would win by rounding errors.
         usable = left > 1e-3 * squares
         usable[chosen] = False
         if not usable.any():
@@ -41,9 +41,9 @@ def forward_selection(X, Y, n_genes, penalty=0.0, prior=None):
 
 
 def cells_behind(x):
-    """Effective number of cells behind the variance of each centred gene: m if m of many cells express it alike."""
-    # A gene of one or two cells can be fitted to whatever the outputs of these cells are. It is n / 3 for a normal
-    # distribution, 0 for a constant gene.
+    """Effective number of cells behind the variance of each centred gene: m if m of many cells express it equally."""
+    # A gene expressed in one or two cells can fit any outputs of these cells. The number is n / 3 for a normal
+    # distribution and 0 for a constant gene.
     squares = x.double().square()
     return (squares.sum(0).square() / squares.square().sum(0).clamp(min=1e-300)).cpu().numpy()
 

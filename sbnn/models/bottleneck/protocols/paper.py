@@ -16,14 +16,14 @@ from sbnn.models.bottleneck.training import Stage, Trained, Trainer
 
 PARAMETERS = ("group_lasso", "pretraining", "epochs", "learning_rate", "batch_size", "weight_decay", "n_clusters")
 HIDDEN_LAYERS = (512, 128)
-TRAINING_FRACTION = 0.6  # of the training cells in the pretraining; the others watch its cross-entropy
-LEAST_CELLS = 10  # of a cluster; smaller ones are dropped
+TRAINING_FRACTION = 0.6  # of the training cells in pretraining; the others monitor its cross-entropy
+LEAST_CELLS = 10  # in a cluster; smaller ones are dropped
 
 
 def algorithm_version(model, n_cells):
     """Version of the algorithm, see `SparseBottleneckRegressor.algorithm_version`."""
-    # 1. The straight variant halved the learning rate after the epochs of the frozen stage, with a new optimiser.
-    # 2. It trains all of its epochs before the pruning at the full rate with one optimiser, as published.
+    # 1. The straight variant halved the learning rate, with a new optimiser, after the epochs of the frozen stage.
+    # 2. It trains all epochs before the pruning at the full rate with one optimiser, as published.
     return 1 if model.pretraining else 2
 
 
@@ -34,7 +34,7 @@ def input_limits(model, X):
 
 
 def train(model, x, target, random, generator, eval_set=None, progress=None):
-    """Train a network on scaled expression (n, p) and outputs (n, q); `random` is for the clusters alone."""
+    """Train a network on scaled expression (n, p) and outputs (n, q); `random` is only used for the clusters."""
     prior = GenePrior.of(model, x.shape[1])
     labels = pretraining_labels(model, target, random) if model.pretraining else None
     n_first = target.shape[1] if labels is None else int(labels.max()) + 1
@@ -63,7 +63,7 @@ def train(model, x, target, random, generator, eval_set=None, progress=None):
 
 
 def paper_stages(group_lasso=0.1, pretraining=True, epochs=(50, 50, 50, 100), learning_rate=1e-4):
-    """Stages of the published protocol; genes are pruned before the last."""
+    """Stages of the published protocol; genes are pruned before the last one."""
     n_pretraining, n_frozen, n_unfrozen, n_finetuning = epochs
     half = learning_rate / 2
     finetuning = Stage("fine-tuning", n_finetuning, half)
@@ -78,7 +78,7 @@ def paper_stages(group_lasso=0.1, pretraining=True, epochs=(50, 50, 50, 100), le
 
 
 def pretraining_labels(model, target, random):
-    """Cluster labels of the training cells, -1 for none; None with fewer than two clusters."""
+    """Cluster labels of the training cells, -1 for no cluster; None with fewer than two clusters."""
     labels = cluster_outputs(target.cpu().numpy(), model.n_clusters, random)
     if labels.max() < 1:
         warnings.warn(f"no pretraining: fewer than two clusters have {LEAST_CELLS} cells or more", stacklevel=5)
