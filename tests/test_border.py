@@ -26,9 +26,6 @@ CALLS = {
     "target: expected the features": lambda data, record: ephys_types.ZeroShotClassifier().fit(*SOURCE, target=5),
     "source: .*features": lambda data, record: TRANSFER.fit(*SOURCE, source=(np.eye(6)[:, :2], SOURCE[1])),
     "'classifier' parameter": lambda data, record: ephys_types.ZeroShotClassifier(MODEL).fit(*SOURCE),
-    "'type_key' parameter": lambda data, record: sbnn.read_tables(
-        data.to_df(), data.obsm["outputs"], type_key=["type"]
-    ),
     "electrophysiological features": lambda data, record: sbnn.to_shared_features(data),
     "params: ": lambda data, record: sbnn.results.Record("fit", "scala", "", 3),
     "figure: ": lambda data, record: plotting.save_figure(record, "a"),
@@ -76,6 +73,12 @@ def test_a_wrong_argument_is_named(adata, record, name):
     with pytest.raises((TypeError, ValueError, KeyError)) as error:
         CALLS[name](adata, record)
     assert re.search(name, str(error.value))
+
+
+@pytest.mark.parametrize("name", sbnn.read_tables._skl_parameter_constraints)
+def test_options_of_tables_are_checked(adata, name):
+    with pytest.raises(ValueError, match=f"'{name}' parameter"):
+        sbnn.read_tables(adata.to_df(), adata.obsm["outputs"], **{name: 0.5})
 
 
 def test_damaged_and_empty_tables_and_a_single_mark_of_missing_values(adata, tmp_path):
