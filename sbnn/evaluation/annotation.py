@@ -1,4 +1,4 @@
-"""Write models and results into an AnnData or MuData, where scanpy and related packages look for them."""
+"""Write models and results into an AnnData or MuData, where scanpy and related packages expect them."""
 
 import json
 
@@ -18,24 +18,24 @@ from sbnn.results import Record, library_versions
 
 
 def annotate(adata, *found, data=None, point=None, key="sbnn"):
-    """Write models and results into an AnnData or MuData, cells and genes matched by name.
+    """Write models and results into an AnnData or MuData, with cells and genes matched by name.
 
     Parameters
     ----------
     adata : AnnData or MuData
-        Changed in place; in a MuData its modality ``"rna"``. `write_h5ad` can save everything that is written.
+        Changed in place; of a MuData, the modality ``"rna"``. `write_h5ad` can save everything that is written.
     *found : fitted model, Record or DataFrame, in any number
         ============================  ==================================================================================
         a fitted model                ``obsm["X_sbnn"]``, the map; ``obsm["sbnn_predictions"]``, in the units of the
                                       outputs; ``var["sbnn_kept"]``; ``var["sbnn_norm"]``, weight norms of the genes
-        from `cross_validate`         ``obsm["sbnn_held_out"]``, predictions of every cell by the model that had not
-                                      seen it, in the units of the outputs (a mean, if there are several);
-                                      ``obs["sbnn_fold"]``, the first fold that it was held out in;
-                                      ``var["sbnn_kept_in_folds"]``, share of the folds that kept a gene
+        from `cross_validate`         ``obsm["sbnn_held_out"]``, predictions of every cell by the model fitted without
+                                      it, in the units of the outputs (the mean if several);
+                                      ``obs["sbnn_fold"]``, the first fold in which it was held out;
+                                      ``var["sbnn_kept_in_folds"]``, share of folds that kept the gene
         from `stability_selection`    ``var["sbnn_frequency"]``, ``["sbnn_expected_false"]`` and ``["sbnn_trusted"]``;
-                                      a table from `selection_table` or `gene_counts` gives those it has
-        from `repeat_fits`            ``var["sbnn_kept_by_seeds"]``, share of the seeds
-        from `interpret`              ``varm["sbnn_effects"]``, SD of each output per SD of the gene;
+                                      a table from `selection_table` or `gene_counts` gives its columns
+        from `repeat_fits`            ``var["sbnn_kept_by_seeds"]``, share of seeds that kept the gene
+        from `interpret`              ``varm["sbnn_effects"]``, SDs of each output per SD of the gene;
                                       ``var["sbnn_r2_drop"]``
         from `fit_full`               ``obsm["X_sbnn"]``, ``var["sbnn_kept"]``, ``var["sbnn_norm"]``
         ============================  ==================================================================================
@@ -43,17 +43,17 @@ def annotate(adata, *found, data=None, point=None, key="sbnn"):
         Other cells and genes get NaN, False or NA. For each result ``uns["sbnn"]`` holds the parameters (JSON), R2,
         versions and the fingerprint of the data.
     data : AnnData, MuData or tuple, optional
-        What was cross-validated: predictions are turned into the units of its outputs. By default `adata`.
+        The cross-validated data: predictions are converted to the units of its outputs. By default `adata`.
     point : int, optional
         Grid point of a cross-validation that has several, as from ``record.find(...)``.
     key : str
-        In place of ``"sbnn"``.
+        Prefix to use instead of ``"sbnn"``.
 
     Raises
     ------
     ValueError
-        If no cell or no gene of a result is in `adata`, a record is of other data than `data`, or has several grid
-        points and `point` is not given.
+        If no cell or no gene of a result is in `adata`, a record does not belong to `data`, or a record has
+        several grid points and `point` is not given.
 
     Examples
     --------
@@ -76,18 +76,18 @@ def annotate(adata, *found, data=None, point=None, key="sbnn"):
 
 
 class _Notes:
-    """Writes into an AnnData, by the names of its cells and genes, under names that begin with a key."""
+    """Writes values to an AnnData by the names of its cells and genes, under names that start with a key."""
 
     def __init__(self, adata, key):
         self.adata, self.key = adata, key
 
     def of_cells(self, cells, values, columns=None):
-        """Rows of a table matched by cell name to the AnnData."""
+        """Rows of a table, matched to the AnnData by cell name."""
         table = pd.DataFrame(np.asarray(values, dtype=np.float64), np.asarray(cells).astype(str), columns)
         return self._aligned(table, self.adata.obs_names, "cells")
 
     def of_genes(self, table, genes=None):
-        """Write columns to ``var``, by the names of the genes."""
+        """Write columns to ``var``, matched by gene name."""
         table = pd.DataFrame(table, None if genes is None else pd.Index(genes)).rename(index=str)
         for name, column in self._aligned(table, self.adata.var_names, "genes").items():
             truth = table[name].dtype == bool
@@ -95,14 +95,14 @@ class _Notes:
             self.adata.var[f"{self.key}_{name}"] = column
 
     def _aligned(self, table, names, kind):
-        """Rows of a table by these names, NaN where it has none."""
+        """Rows of a table with the given names, NaN if missing."""
         if not table.index.isin(names).any():
             raise ValueError(f"adata: expected the {kind} of the result, {some(table.index, 3)}, got {some(names, 3)}")
         return table.reindex(names)
 
 
 def _write_model(notes, model):
-    """Write a fitted model; gives its entry of ``uns``."""
+    """Write a fitted model and return its entry for ``uns``."""
     check_is_fitted(model)
     adata, key = notes.adata, notes.key
     predicted = np.asarray(model.predict(adata)).reshape(adata.n_obs, -1)
@@ -119,7 +119,7 @@ def _write_model(notes, model):
 
 
 def _write_record(notes, record, data, point):
-    """Write the content of a record; gives its kind and its entry of ``uns``."""
+    """Write the content of a record and return its kind and its entry for ``uns``."""
     adata, key, values, kind = notes.adata, notes.key, record.values, record.experiment
     if kind == "interpretation":
         genes = pd.Index(record.kept_genes.astype(str))

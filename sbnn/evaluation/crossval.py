@@ -21,12 +21,12 @@ from sbnn.evaluation.runs import NESTED, drop_details, fit_all, in_workers
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.results import Record, kept_params, require
 
-WIDEST_KEPT = 16  # columns of a latent space that is stored: wider ones take most of a record and are not plotted
+WIDEST_KEPT = 16  # most columns of a stored latent space: wider ones would take most of a record and are not plotted
 LEVEL = 0.05
 N_PERMUTATIONS = 199
-# With noise, a model predicts fold f by weights of the outputs of the other folds. Its score is a sum of terms a_fg,
-# one for each other fold g, and a_fg and a_gf are correlated, at most fully: the sum of all has at most twice the
-# variance that permutations of each fold by itself show, and twice for a symmetric smoother such as ridge.
+# Given noise, a model predicts fold f by a weighted sum of the outputs of the other folds. Its score is a sum of terms
+# a_fg, one for each other fold g. Terms a_fg and a_gf are at most fully correlated, so the sum over all folds has at
+# most twice the variance of permutations of each fold by itself; exactly twice for a symmetric smoother such as ridge.
 _CORRELATED = np.sqrt(2)
 
 
@@ -40,11 +40,11 @@ def cross_validate(
     ----------
     estimator : scikit-learn-style regressor
         Results of ``transform`` (latent space), ``get_support`` (selected genes), ``gene_norms_`` and ``history_`` are
-        kept if they exist. If its ``fit`` takes ``eval_set``, it gets the test fold, for curves over epochs. Optional
+        stored if they exist. If its ``fit`` takes ``eval_set``, it gets the test fold, for curves over epochs. Optional
         hooks: ``path_parameter`` with ``fit_path`` (warm starts along that parameter), and ``for_genes``, which gets
         the names of the genes and, with `preselect`, a mask of those selected in a fold.
     data : AnnData, MuData or tuple (X, Y)
-        See `sbnn.data.inputs.as_paired`.
+        See `sbnn.data.paired.as_paired`.
     folds : list of (train, test), int or scikit-learn splitter, optional
         Positions of the cells; see `sbnn.evaluation.folds.folds_of`. `paper_folds` by default.
     param_grid : dict of lists or list of dicts, optional
@@ -53,20 +53,20 @@ def cross_validate(
         Worker processes; the result is the same for any number. Inside ``joblib.parallel_config("dask")`` the fits run
         on a Dask cluster.
     scaling : {"fold", "all", "none"}
-        ``"fold"`` learns mean and SD on the training cells of every fold, and also the library size that counts are
+        ``"fold"`` learns the mean and SD on the training cells of every fold, and also the library size that counts are
         normalised to if `X` is log2 of the library-size normalised counts plus one. ``"all"`` z-scores over all cells,
-        test cells included: a leak, kept because the published numbers were computed this way. Both centre on the
-        training mean. ``"none"`` passes the data unchanged.
+        test cells included: a leak, kept because published numbers were computed this way. Both centre on the training
+        mean. ``"none"`` passes the data unchanged.
     results : str or path-like, optional
-        File to save to. Fits that it holds are not computed again, nor are finished fits of a killed run (kept beside
-        it in ``<results>.parts``).
+        File to save to. Fits that it contains are not computed again, nor are finished fits of an interrupted run
+        (stored beside it in ``<results>.parts``).
     overwrite : bool
-        Compute everything anew, except the finished fits of an interrupted run beside `results`. The old file is
+        Compute everything again, except the finished fits of an interrupted run beside `results`. The old file is
         replaced only at the end.
     seed : int
         ``random_state`` for an estimator whose own is None.
     preselect : int or dict, optional
-        This many genes are chosen on the training cells of every fold, and the estimator sees only those; see
+        This many genes are chosen on the training cells of every fold, and the estimator is fitted to them only; see
         `sbnn.data.preselection.preselect_genes`, whose ``n_genes`` and ``threshold`` a dict may set. Counts are
         normalised to the library size of all genes.
     keep : sequence of str
@@ -79,7 +79,7 @@ def cross_validate(
     Record
         ``values`` has, over (folds, grid points): ``test_r2``, ``train_r2``, ``seconds`` (CPU), ``n_selected``; over
         (folds, grid points, outputs): ``test_feature_r2``, ``train_feature_r2``; over (folds, grid points, genes):
-        ``selected`` (bool) and ``gene_norms``, False and 0 for genes that were not shown; lists indexed
+        ``selected`` (bool) and ``gene_norms``, False and 0 for genes that were not passed to it; lists indexed
         [grid point][fold]: ``test_predictions`` and, of up to 16 columns, ``test_latent`` (over the test cells, in
         units of the scaled data) and ``history`` (tables); the names of the data; with `preselect` ``preselected``
         (folds, genes; bool).
@@ -87,10 +87,10 @@ def cross_validate(
     Raises
     ------
     ValueError
-        If a fold has no training or test cell, shares a cell between them or points outside the data; if `results`
-        holds anything but (a part of) this experiment and `overwrite` is False.
+        If a fold has no training or test cell, has a cell in both or a position outside the data; if `results`
+        holds anything but (part of) this experiment and `overwrite` is False.
     OSError
-        If the results cannot be written; checked before the first fit.
+        If the results cannot be written; this is checked before the first fit.
 
     Warns
     -----
@@ -130,7 +130,7 @@ def cross_validate(
 
 
 def _paths(estimator, points):
-    """Groups of grid points that differ only in the path parameter; each is fitted as a whole."""
+    """Groups of grid points that differ only in the path parameter; each group is fitted together."""
     along, groups = getattr(estimator, "path_parameter", None), {}
     for g, point in enumerate(points):
         rest = g if along is None else repr(sorted((k, repr(v)) for k, v in point.items() if k != along))
@@ -139,7 +139,7 @@ def _paths(estimator, points):
 
 
 def _fit_and_score(models, arrays, fold, scaling, genes, places):
-    """Outcomes of the fits of one path, by their places; runs in a worker."""
+    """Outcomes of the fits of one path, by place; runs in a worker."""
     with reproducible():
         X_train, Y_train, X_test, Y_test = split_fold(arrays, fold, scaling, genes)
         outcomes = []
@@ -158,7 +158,7 @@ def _fit_and_score(models, arrays, fold, scaling, genes, places):
 
 
 def scores_of(model, parts, mean, genes=None):
-    """Values stored for a fitted model, with R2 about `mean`; positions of its `genes` among all genes."""
+    """Values stored for a fitted model, with R2 relative to `mean`; `genes` are its positions among all genes."""
 
     def over_all(values):
         spread = np.zeros(len(genes) if genes is not None else values.shape, values.dtype)
@@ -207,11 +207,11 @@ def epoch_curves(record, **params):
 
 
 def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None, pooled=True):
-    """Test R2 of grid points (or, unless `pooled`, of the outputs of one), its value for permuted outputs, and p.
+    """Test R2 of grid points (of single outputs unless `pooled`), its value for permuted outputs, and p.
 
-    Predictions stay fixed; p is the share of permutations that are at least as good, the measured outputs included. The
-    outputs of a fold were also used to train the models of the others, so chance moves the folds together: deviations
-    of permuted outputs are scaled up for this, see `_CORRELATED`.
+    Predictions stay fixed; p is the share of permutations that are at least as good, counting the measured outputs. The
+    outputs of a fold were also used to train the models of the other folds, so the folds deviate together by chance.
+    Deviations of permuted outputs are scaled up to account for this, see `_CORRELATED`.
     """
     held = enumerate(record.values.get("test_predictions", []))
     held = [g for g, of_folds in held if all(predicted is not None for predicted in of_folds)]
@@ -221,7 +221,7 @@ def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None, 
         outputs, middle = _held_out_outputs(Y, fold, record.settings.get("scaling", "fold"))
         total = np.square(outputs).sum(None if pooled else 0)
         total = np.where(total > 0, total, np.nan)
-        random = np.random.default_rng((seed, f))  # the same places for all grid points
+        random = np.random.default_rng((seed, f))  # the same permutations for all grid points
         orders = [slice(None), *(random.permutation(len(outputs)) for _ in range(n_permutations))]
         for i, g in enumerate(points):
             predicted = np.asarray(record.test_predictions[g][f], dtype=np.float64).reshape(outputs.shape) - middle
@@ -232,19 +232,19 @@ def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None, 
     r2 = r2.reshape(len(r2), -1)
     measured, permuted = r2[0], r2[1:].mean(0)
     chance = permuted + (_CORRELATED if len(record.folds) > 1 else 1) * (r2[1:] - permuted)
-    reached = 1 + (chance >= measured - 1e-12).sum(0)  # the measured one is among them
+    reached = 1 + (chance >= measured - 1e-12).sum(0)  # counting the measured outputs
     p = np.where(np.isfinite(measured), reached / len(r2), np.nan)
     return pd.DataFrame({"test_r2": measured, "permuted_r2": permuted, "p": p}, points if pooled else None)
 
 
 def least_p(record, n_permutations=N_PERMUTATIONS):
-    """Smallest p that permutations of the test cells can give: 1 where every fold tests a single cell."""
-    orders = sum(math.lgamma(1 + len(test)) for _, test in record.folds)  # logarithm of how many there are
+    """Smallest p that permutations of the test cells can give: 1 if every fold tests a single cell."""
+    orders = sum(math.lgamma(1 + len(test)) for _, test in record.folds)  # logarithm of their number
     return max(1 / (1 + n_permutations), math.exp(-orders))
 
 
 def _warn_of_chance(record, Y):
-    """Warn if grid points of a cross-validation predict held-out cells no better than permuted outputs would be."""
+    """Warn if grid points predict held-out cells no better than by chance, estimated with permuted outputs."""
     table = chance_table(record, Y)
     chance = table[table.p > LEVEL]
     if len(chance) and least_p(record) <= LEVEL:
@@ -256,7 +256,7 @@ def _warn_of_chance(record, Y):
 
 
 def _held_out_outputs(Y, fold, scaling):
-    """Scaled outputs of the test cells of a fold, about the means of its training cells; and these means."""
+    """Scaled outputs of the test cells of a fold, centred on the means of its training cells, and these means."""
     if scaling == "all":
         Y = StandardScaler().fit_transform(Y.astype(np.float64)).astype(np.float32)
     _, Y_train, _, Y_test = split_fold((np.zeros((len(Y), 1), np.float32), Y, None), fold, scaling)

@@ -1,4 +1,4 @@
-"""Fits to all cells for figures, and repeated fits: other seeds, halves of the cells, more genes."""
+"""Fits to all cells for figures, and repeated fits: with other seeds, halves of the cells or more genes."""
 
 import time
 from math import comb
@@ -33,16 +33,16 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
         With ``transform`` (latent space) and ``get_support`` (kept genes).
     data : AnnData, MuData or tuple (X, Y)
     preselect : int, optional
-        Fit this many genes, chosen on all cells by the published criterion; names and masks of the record are of these.
+        Fit this many genes, chosen on all cells by the published criterion; the record contains only these.
     results : str or path-like, optional
         File to save to. If it already holds this fit, it is loaded instead.
     model_file : str or path-like, optional
         File for the fitted model, a `SparseBottleneckRegressor`: it takes cells in the units of `data` and matches
-        genes by name (`sbnn map`). If it is missing, the model is fitted anew.
+        genes by name (`sbnn map`). If it is missing, the model is fitted again.
     overwrite : bool
-        Fit anew, whatever `results` holds.
+        Fit again, whatever `results` contains.
     seed : int
-        ``random_state`` for an estimator whose own is None, and of t-SNE.
+        ``random_state`` of t-SNE, and of an estimator whose own is None.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def _fitted(model, data, seed):
         latent, kept = np.asarray(model.transform(X)), np.asarray(model.get_support())
         predictions = np.asarray(model.predict(X)).reshape(Y.shape)
         if getattr(model, "reconstruct", False) and hasattr(model, "reconstruct_genes"):
-            expression = model.reconstruct_genes(X)  # by the model's own head
+            expression = model.reconstruct_genes(X)  # by the reconstruction head of the model
         else:
             expression = LinearRegression().fit(latent, X[:, kept]).predict(latent)
         drawn = {"latent": latent, "embedding": embed(latent, seed), "predictions": predictions}
@@ -92,18 +92,18 @@ def _fitted(model, data, seed):
 
 
 def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=False):
-    """Choose genes on raw counts, and keep the curve used for the choice.
+    """Choose genes on raw counts, and store the curve used for the choice.
 
     Parameters
     ----------
     data : AnnData
         With raw counts of all genes in ``layers["counts"]``.
     n_genes, threshold
-        As for `sbnn.preprocessing.select_genes`, which does the work.
+        As for `sbnn.data.preprocessing.select_genes`, which does the work.
     results : str or path-like, optional
         File to save to. If it already holds this selection, it is loaded instead.
     overwrite : bool
-        Choose anew, whatever `results` holds.
+        Choose again, whatever `results` contains.
 
     Returns
     -------
@@ -119,10 +119,10 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
 
 
 def repeat_fits(estimator, data, seeds=10, **options):
-    """Fit all cells, z-scored, with other seeds (a number or a list): one grid point each, a single fold.
+    """Fit all cells, z-scored, with different seeds (a number or a list): one grid point each, a single fold.
 
-    A method that draws nothing at random when it chooses its genes, such as ``protocol="distilled"`` on up to 2000
-    cells, keeps the same genes every time; use `stability_selection` for it. `options` are ``results``,
+    A method that chooses genes without randomness, such as ``protocol="distilled"`` on up to 2000 cells, keeps the same
+    genes every time; use `stability_selection` instead. `options` are ``results``,
     ``overwrite``, ``n_jobs`` and ``verbose`` of `cross_validate`.
     """
     _require_selection(estimator)
@@ -139,7 +139,7 @@ def repeat_fits(estimator, data, seeds=10, **options):
 
 
 def _fit_once(model, X, Y, place):
-    """Outcome of one fit, by its place; runs in a worker."""
+    """Outcome of one fit, by place; runs in a worker."""
     with reproducible():
         started = time.process_time()
         model.fit(X, Y)
@@ -148,15 +148,15 @@ def _fit_once(model, X, Y, place):
 
 
 def _require_selection(estimator):
-    """Refuse an estimator that selects no genes."""
+    """Refuse an estimator that does not select genes."""
     if not hasattr(estimator, "get_support"):
-        raise TypeError(f"estimator: {type(estimator).__name__} has no get_support, it does not select genes")
+        raise TypeError(f"estimator: {type(estimator).__name__} has no get_support, so it does not select genes")
 
 
 def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
-    """Halves of the cells, each followed by the other half: 2 B folds; the first pairs are the same for any number.
+    """Halves of the cells, each followed by the other half: 2 B folds; the first pairs do not depend on `n_pairs`.
 
-    Whole `groups`, such as donors, are kept together; fewer halves give fewer pairs.
+    Whole `groups`, such as donors, are kept together; if there are fewer different halves, there are fewer pairs.
     """
     check_number("n_pairs", n_pairs, int, 1)
     codes = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
@@ -172,7 +172,7 @@ def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
 
 
 def stability_selection(estimator, data, n_pairs=50, *, groups=None, results=None, seed=0, **options):
-    """Fit complementary halves of the cells: complementary pairs stability selection.
+    """Fit complementary halves of the cells (complementary pairs stability selection).
 
     Parameters
     ----------
@@ -180,14 +180,14 @@ def stability_selection(estimator, data, n_pairs=50, *, groups=None, results=Non
         With ``get_support``.
     data : AnnData, MuData or tuple (X, Y)
     n_pairs : int
-        B; 2 B models are fitted. More pairs may be added to saved ones later.
+        Number B of pairs; 2 B models are fitted. More pairs can be added to saved ones later.
     groups : str or array-like of shape (n,), optional
-        Donor, batch or date of each cell, or their column in ``obs``: halves have whole groups, which limits the number
-        of pairs.
+        Donor, batch or date of each cell, or their column in ``obs``: halves contain whole groups, which limits the
+        number of pairs.
     results : str or path-like, optional
         File to save to, as for `cross_validate`.
     seed : int
-        Of the halves, and ``random_state`` of an estimator whose own is None.
+        Seed of the halves, and ``random_state`` of an estimator whose own is None.
     **options
         ``n_jobs``, ``scaling``, ``overwrite``, ``preselect`` and ``verbose`` of `cross_validate`, which does the work.
 
@@ -195,7 +195,7 @@ def stability_selection(estimator, data, n_pairs=50, *, groups=None, results=Non
     -------
     Record
         As from `cross_validate`, without predictions, latent space and history. ``test_r2`` is that of the half that
-        was not fitted. `selection_table` lists the genes to trust.
+        was left out. `selection_table` lists the genes to trust.
     """
     _require_selection(estimator)
     data = as_paired(data)
@@ -207,7 +207,7 @@ def stability_selection(estimator, data, n_pairs=50, *, groups=None, results=Non
 def genes_curve(
     data, estimator=None, numbers=NUMBERS, folds=5, *, nested=True, results=None, preselect=None, **options
 ):
-    """Test R2 of a network with few to many genes, chosen anew in every fold.
+    """Test R2 of a network with few to many genes, chosen again in every fold.
 
     Parameters
     ----------
@@ -218,8 +218,8 @@ def genes_curve(
         Numbers of genes, ascending; those below the number of (preselected) genes in the data are used.
     folds : int or list of (train, test)
     nested : bool
-        Also fit with ``n_genes="auto"``, which chooses the number inside the training cells of each fold: its test R2
-        is that of the choice. Every fold then takes about four times as long.
+        Also fit with ``n_genes="auto"``, which chooses the number within the training cells of each fold; its test R2
+        accounts for this choice. Every fold then takes about four times as long.
     results, preselect
         As for `cross_validate`.
     **options
@@ -228,8 +228,8 @@ def genes_curve(
     Returns
     -------
     Record
-        Of `cross_validate`, a grid point for each number, without predictions of single cells. `genes_table` reads it,
-        `sbnn.plotting.genes_curve` draws it.
+        From `cross_validate`, with a grid point for each number and without predictions of single cells. `genes_table`
+        summarises it, `sbnn.plotting.genes_curve` draws it.
     """
     data = as_paired(data)
     shown = data.n_genes if preselect is None else min(data.n_genes, settings_of(preselect)["preselect"]["n_genes"])

@@ -16,15 +16,15 @@ from sbnn.errors import attempt, check_among, check_number, naming
 
 SCALINGS = ("fold", "all", "none")
 KINDS = ("training", "test")
-ISO = re.compile(r"\d{4}([-/.]\d\d){0,2}([ T].*)?")  # text that sorts as its times do
-SEEDS = (0, 1, 2)  # of the sets of folds of typed cells
+ISO = re.compile(r"\d{4}([-/.]\d\d){0,2}([ T].*)?")  # text that sorts in the order of its times
+SEEDS = (0, 1, 2)  # of sets of folds of typed cells
 
 
 def paper_folds(n, n_folds=10, seed=42):
     """Folds of the published cross-validation (Bernaerts, Berens and Kobak, arXiv 2006.10411).
 
-    One permutation of NumPy's legacy generator; test block i holds its positions ``i * (n // n_folds)`` to
-    ``(i + 1) * (n // n_folds)``, everything else trains. The last ``n % n_folds`` cells are never tested.
+    A permutation of NumPy's legacy generator is cut into blocks; test block i is ``i * (n // n_folds)`` to
+    ``(i + 1) * (n // n_folds)``, and all other cells are for training. The last ``n % n_folds`` cells are never tested.
 
     Parameters
     ----------
@@ -40,14 +40,14 @@ def paper_folds(n, n_folds=10, seed=42):
     check_number("n", n, int, 2)
     check_number("n_folds", n_folds, int, 2, n)
     size = n // n_folds
-    random = attempt("seed: expected a whole number", np.random.RandomState, seed)  # of the published folds
+    random = attempt("seed: expected a whole number", np.random.RandomState, seed)  # as for the published folds
     order = random.permutation(n)
     blocks = [slice(i * size, (i + 1) * size) for i in range(n_folds)]
     return [(np.delete(order, block), order[block]) for block in blocks]
 
 
 def grouped_folds(groups, n_folds=10, seed=42):
-    """Folds in which no donor, batch or other group is both trained on and tested.
+    """Folds in which no donor, batch or other group is in both training and test.
 
     Parameters
     ----------
@@ -58,8 +58,8 @@ def grouped_folds(groups, n_folds=10, seed=42):
     Returns
     -------
     list of (ndarray, ndarray)
-        Training and test positions; every cell is tested once. Folds have equal numbers of groups (up to one), not of
-        cells.
+        Training and test positions; every cell is tested once. Folds have equal numbers of groups (within one), not
+        of cells.
     """
     codes = group_codes(groups, "groups")
     check_blanks(groups, "groups")
@@ -67,14 +67,14 @@ def grouped_folds(groups, n_folds=10, seed=42):
 
 
 def later_fold(times, share=0.8):
-    """One fold that trains on earlier cells and tests on later ones, such as recordings by date.
+    """One fold that trains on earlier cells and tests on later ones, for example by recording date.
 
     Parameters
     ----------
     times : array-like of shape (n,)
-        In any order that sorts: numbers, ``datetime64`` or dates written as ``2018-09-17``.
+        Sortable times: numbers, ``datetime64`` or dates written as ``2018-09-17``.
     share : float
-        Share of the different times to train on, in (0, 1).
+        Share of the distinct times to train on, in (0, 1).
 
     Returns
     -------
@@ -92,8 +92,8 @@ def later_fold(times, share=0.8):
 
 
 def group_codes(labels, name, cells=None):
-    """Position of the label of each cell among the sorted different labels."""
-    missing = np.flatnonzero(pd.isna(np.asarray(labels, dtype=object)))  # as text they would form separate groups
+    """Position of the label of each cell among the sorted distinct labels."""
+    missing = np.flatnonzero(pd.isna(np.asarray(labels, dtype=object)))  # converted to text they would form a group
     if np.ndim(labels) != 1 or (cells is not None and len(labels) != len(cells)) or missing.size:
         got = f"shape {np.shape(labels)}"
         got += f", {missing.size} missing, the first is cell {missing[0]}" if missing.size else ""
@@ -102,17 +102,18 @@ def group_codes(labels, name, cells=None):
 
 
 def repeated_donor_folds(data, n_folds=5, seeds=SEEDS, *, target="type"):
-    """Sets of stratified folds of typed cells in which no donor is on both sides, as a dict by seed."""
+    """Sets of stratified folds of typed cells, as a dict by seed; no donor is in both training and test."""
     cells = as_typed(data)
     y = labels_of(cells, target)
     return {int(seed): deal_donors(cells, y, n_folds, int(seed)) for seed in seeds}
 
 
 def deal_donors(cells, y, n_folds, seed):
-    """One of these sets, of `TypedCells` and the class of each; the cells of a donor share brain, slice and day."""
-    # StratifiedGroupKFold deals the donors with the most uneven cells out first whatever the seed. Sets of folds of two
-    # seeds hence share more than chance (two human cells of other donors that are tested together are so again with
-    # another seed in 0.45 of the cases, 0.2 by chance); intervals must not take them for independent.
+    """One such set, for `TypedCells` and their classes `y`; the cells of a donor share brain, slice and day."""
+    # StratifiedGroupKFold first deals out the donors with the most uneven cells, whatever the seed. Sets of folds with
+    # two seeds therefore overlap more than by chance: two human cells of different donors that are tested together with
+    # one seed are tested together with another in 45 % of the cases (20 % by chance). Intervals must not treat the sets
+    # as independent.
     counts, donors, splitter = {"cells": pd.Series(y).value_counts()}, None, StratifiedKFold
     if "donor" in cells.labels:
         donors, splitter = labels_of(cells, "donor"), StratifiedGroupKFold
@@ -130,19 +131,19 @@ def deal_donors(cells, y, n_folds, seed):
 
 
 def labels_of(data, target):
-    """A label of every cell, shape (n,) of str; at least two different ones."""
+    """The label of every cell, str of shape (n,), with at least two different ones."""
     check_among("target", target, data.labels)
     values = data.labels[target]
     lacking = (values.isna() | (values == UNKNOWN)).sum()
     if lacking or values.nunique() < 2:
         found = f"{values.nunique()} of {target!r}, {lacking} cells without one"
-        raise ValueError(f"{data.name}: expected a label of every cell, of two or more, got {found}")
+        raise ValueError(f"{data.name}: expected a label of every cell, two or more different ones, got {found}")
     check_blanks(values, target)
     return values.to_numpy(dtype=str)
 
 
 def folds_of(folds, n):
-    """Folds as checked pairs of arrays, from pairs, a number (None: 10; both cut as `paper_folds`) or a splitter."""
+    """Folds as checked pairs of arrays, from pairs, a splitter or a number (None: 10) for `paper_folds`."""
     folds = 10 if folds is None else folds
     if isinstance(folds, Integral):
         folds = paper_folds(n, folds)
@@ -151,7 +152,7 @@ def folds_of(folds, n):
     with naming("folds: expected pairs (training, test) of positions, a number, or a splitter"):
         checked = [(np.asarray(train), np.asarray(test)) for train, test in folds]
         together = [np.concatenate(fold) for fold in checked]
-    wrong = [] if checked else ["there is none"]
+    wrong = [] if checked else ["there are none"]
     for i, (fold, cells) in enumerate(zip(checked, together, strict=True)):
         wrong += [f"fold {i} has no {name} cell" for name, its in zip(KINDS, fold, strict=True) if not its.size]
         if cells.dtype.kind not in "iu" or (cells < 0).any() or (cells >= n).any():
@@ -170,7 +171,7 @@ def folds_of(folds, n):
 
 
 def source_arrays(data, scaling):
-    """Arrays that folds are cut from: genes, outputs and, if genes can be normalised in every fold, counts."""
+    """Arrays to be split into folds: genes, outputs and, if genes can be normalised in every fold, counts."""
     check_among("scaling", scaling, SCALINGS)
     if scaling == "all":  # z-scored over all cells, in double precision until the end
         scaled = (StandardScaler().fit_transform(a.astype(np.float64)).astype(np.float32) for a in (data.X, data.Y))
@@ -181,7 +182,7 @@ def source_arrays(data, scaling):
 def split_fold(arrays, fold, scaling, genes=None):
     """Training and test arrays of a fold, scaled without the test cells (except for "all").
 
-    Only the genes of the mask `genes` are given; the library size of a cell is that of all genes.
+    Only genes in the mask `genes` are returned; the library size of a cell is that of all genes.
     """
     X, Y, counts = arrays
     train, test = fold
@@ -204,7 +205,7 @@ def split_fold(arrays, fold, scaling, genes=None):
 
 
 def held_out_means(record, Y, point):
-    """Mean prediction (n, q) of every cell by the folds that held it out, in the units of `Y`; NaN if none did."""
+    """Mean prediction (n, q) of every cell over the folds that held it out, in the units of `Y`; NaN if none did."""
     Y, scaling = np.asarray(Y, dtype=np.float64), record.settings["scaling"]
     total, times = np.zeros(Y.shape), np.zeros((len(Y), 1))
     for (train, test), predicted in zip(record.folds, record.test_predictions[point], strict=True):
@@ -217,5 +218,5 @@ def held_out_means(record, Y, point):
 
 
 def split_and_scale(data, fold, scaling="fold"):
-    """Training and test arrays of a fold, as `cross_validate` hands them to an estimator."""
+    """Training and test arrays of a fold, as `cross_validate` passes them to an estimator."""
     return split_fold(source_arrays(data, scaling), fold, scaling)

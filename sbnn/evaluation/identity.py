@@ -16,7 +16,7 @@ NOT_DECISIVE = ("verbose", "n_jobs")  # parameters that do not change a result
 
 
 def configured(estimator, point, seed, genes=None):
-    """Clone of an estimator with the parameters of a grid point, for these genes, seeded where a step has no seed."""
+    """Clone of an estimator with the parameters of a grid point, for these genes; steps without a seed get one."""
     check_number("seed", 0 if seed is None else seed, int, 0, 2**32 - 1)
     model = clone(estimator).set_params(**point)
     unseeded = [n for n, value in model.get_params().items() if n.split("__")[-1] == "random_state" and value is None]
@@ -27,12 +27,12 @@ def configured(estimator, point, seed, genes=None):
 def described(model, known=None):
     """Package, class and parameters of an estimator as plain data.
 
-    The name of the class is that of an older record, `known`; parameters added since then are left out while they have
-    their defaults. ``decisive_params`` of an estimator replaces None by the value that it implies.
+    The class is named as in an older record, `known`; parameters added since then are left out if they have their
+    defaults. ``decisive_params`` of an estimator replaces None by the value that it implies.
     """
     values = model.decisive_params() if hasattr(model, "decisive_params") else model.get_params()
     params = {name: _plain(values[name]) for name in sorted(values) if name.split("__")[-1] not in NOT_DECISIVE}
-    # A result must not depend on the file in which the class stands, as older names do.
+    # A result must not depend on the module of the class, which older names contain.
     package, name = type(model).__module__.partition(".")[0], type(model).__qualname__
     if not known:
         return {"class": f"{package}.{name}", "params": params}
@@ -50,7 +50,7 @@ def version_of(model, n_cells):
 def fit_key(data, model, fold, scaling, known=None, **besides):
     """Fingerprint of everything that determines the result of a fit, in 32 hexadecimal digits.
 
-    `data` is their name, fingerprint and shape (cells, features); `besides` is plain data, too.
+    `data` is the name, fingerprint and shape (cells, features) of the data; `besides` is plain data.
     """
     decisive = [*data, scaling, described(model, known)]
     if (version := version_of(model, len(fold[0]))) > 1:
@@ -64,7 +64,7 @@ def fit_key(data, model, fold, scaling, known=None, **besides):
 
 
 def _plain(value):
-    """Write a parameter in types of JSON."""
+    """Convert a parameter to JSON types."""
     if hasattr(value, "get_params"):
         return type(value).__name__  # its own parameters are listed separately
     if dataclasses.is_dataclass(value):
@@ -85,7 +85,7 @@ def _defaults(cls, values):
 
 
 def _as_known(params, defaults, known):
-    """Leave out parameters that an older description lacks and that have their default."""
+    """Leave out parameters that are missing in an older description and have their defaults."""
     kept = {}
     for name, value in params.items():
         if name in known and isinstance(value, dict) and isinstance(known[name], dict):
@@ -96,8 +96,8 @@ def _as_known(params, defaults, known):
 
 
 def described_models(models, n_cells, results=None, overwrite=False):
-    """Description and version of each model, by its number of training cells, as a record in `results` has them."""
+    """Description and version of each model for its number of training cells, in the form of a record in `results`."""
     stored = results is not None and Path(results).exists() and not overwrite
-    known = load(results).settings if stored else {}  # parameters added since have their defaults
+    known = load(results).settings if stored else {}  # parameters added since then have their defaults
     versions = {name: {"version": version_of(model, n_cells[name])} for name, model in models.items()}
     return {name: described(model, known.get(name)) | versions[name] for name, model in models.items()}

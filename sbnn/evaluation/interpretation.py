@@ -1,4 +1,4 @@
-"""Effect of each kept gene on every output and on the map, and loss of R2 without it."""
+"""Effect of each kept gene on every output and on the map, and the loss of R2 without it."""
 
 import copy
 
@@ -21,7 +21,7 @@ from sbnn.evaluation.stability import selection_table
 from sbnn.models.linear import kept_genes
 from sbnn.results import Record, require
 
-ROWS_AT_ONCE = 16_384  # points of the paths that go through the network together
+ROWS_AT_ONCE = 16_384  # points of the paths evaluated together
 
 
 def interpret(
@@ -36,15 +36,15 @@ def interpret(
     X : array-like, DataFrame, AnnData, MuData or ExpressionStream, shape (n, p)
     Y : array-like, shape (n, q) or (n,); or the name of a table in ``X.obsm`` or of a modality
         Outputs, if X does not contain them. Effects are averaged and R2 is computed over these cells. They should be
-        held out: training cells overestimate ``r2_drop``. Scale them as the training cells were.
+        held-out cells, since training cells overestimate ``r2_drop``. Scale them like the training cells.
     gene_names, feature_names : sequence of str, optional
         By default those of the model or the tables.
     stability : Series or DataFrame with the column ``frequency``, optional
-        By gene, how often it is kept, as from `sbnn.selection_table`.
+        How often each gene is kept, as from `sbnn.selection_table`.
     baseline : array-like, shape (p,), optional
-        Values that stand for no information, in units of `X`: by default the training means, if the model has them.
+        Uninformative values, in units of `X`; by default the training means, if the model has them.
     name : str
-        Of the data.
+        Name of the data.
     random_state : int
         Stored as the seed of the record.
 
@@ -52,21 +52,21 @@ def interpret(
     -------
     Record
         ``values`` has, over (genes, outputs), in the units of the outputs: ``share_mean`` and ``share_absolute``, mean
-        and mean absolute integrated gradient over the cells, ``steps``, the mean change of the output when the gene of
-        a cell rises by one SD, and ``effects``, the slope of the integrated gradients on the expression, in SD of the
-        measured output per SD of the gene; ``latent_steps`` (k, d), mean move of the points on the map when the gene
-        rises by one SD, and ``latent_lengths`` (k), mean length of the moves; ``kept_genes``, ``gene_sd``,
+        and mean absolute integrated gradient over the cells, ``steps``, the mean change of the output when the gene
+        rises by one SD, and ``effects``, the slope of the integrated gradients on the expression, in SDs of the
+        measured output per SD of the gene; ``latent_steps`` (k, d), the mean shift of the cells on the map when the
+        gene rises by one SD, and ``latent_lengths`` (k), the mean length of the shifts; ``kept_genes``, ``gene_sd``,
         ``gene_norms`` and ``r2_drops`` (k), R2 minus R2 with the gene at its baseline; ``feature_names`` and
-        ``output_sd`` (q); ``gap``, the largest error of the sum of the shares, in SD of the output; ``r2`` with all
-        genes; ``table``, a row per gene, the largest drop of R2 first: ``norm``, ``stability`` (if given; 0 for a gene
-        it does not name), ``output`` with the largest ``effect``, ``shift`` (length of the move) and ``r2_drop``.
+        ``output_sd`` (q); ``gap``, the largest error of the sum of the shares, in SDs of the output; ``r2`` with all
+        genes; ``table``, a row per gene, the largest drop of R2 first: ``norm``, ``stability`` (if given; 0 for genes
+        that it lacks), ``output`` with the largest ``effect``, ``shift`` (its mean length) and ``r2_drop``.
 
     Notes
     -----
-    For a linear model ``effects`` and ``steps`` (in SD of the output) are the same number, the coefficient. They differ
-    if a network saturates: a single gene may move no cell out of its type (small ``steps``) and still contribute to the
-    separation of types (large ``effects``). The mean share has no such meaning: with the training mean as the baseline,
-    cells above and below it cancel.
+    For a linear model, ``effects`` and ``steps`` (in SDs of the output) both equal the coefficient. They differ if a
+    network saturates: a single gene may not move any cell out of its type (small ``steps``) and still contribute to the
+    separation of types (large ``effects``). The mean share has no such interpretation: with the training mean as the
+    baseline, cells above and below it cancel.
     """
     X, Y = two_tables(X, Y)
     table = output_table(X, Y)
@@ -110,18 +110,18 @@ def interpret_held_out(estimator, data, halves, *, groups=None, preselect=None, 
     Parameters
     ----------
     estimator : SparseBottleneckRegressor
-        For z-scored data; the scales are those of the fitted cells.
+        An estimator for z-scored data; the scales are those of the fitted cells.
     data : AnnData, MuData or tuple (X, Y)
     halves : Record
-        From `sbnn.stability_selection` of the same data: how often halves of the cells keep each gene.
+        From `sbnn.stability_selection` on the same data: how often halves of the cells keep each gene.
     groups : str or array-like of shape (n,), optional
-        Donor, batch or date of each cell, or their column in ``obs``: those of one are all fitted, or all held out.
+        Donor, batch or date of each cell, or their column in ``obs``: no group has both fitted and held-out cells.
     preselect : int, optional
         Fit this many genes, chosen by the published criterion on the fitted cells.
     results : str or path-like, optional
         File to save to. If it already holds this interpretation, it is loaded instead.
     overwrite : bool
-        Compute it anew, even if `results` holds it.
+        Compute it again, even if `results` contains it.
 
     Returns
     -------
@@ -170,7 +170,7 @@ def expression_of(model, X):
     named = not isinstance(X, np.ndarray | list | pd.DataFrame)
     if named or (isinstance(X, pd.DataFrame) and hasattr(model, "feature_names_in_")):
         return new_cells(model, X, needed=kept_genes(model))
-    X = check_array(X, dtype=np.float64, input_name="X")  # without a warning that model or X has no names
+    X = check_array(X, dtype=np.float64, input_name="X")  # avoids a warning that the model or X has no names
     _check_n_features(model, X, reset=False)
     return X
 
@@ -188,8 +188,8 @@ def integrated_gradients(model, X, baseline, n_steps=32):
     """Share of every kept gene in the prediction of every cell, (n, k, q), in the units of the outputs of the fit.
 
     The gradient of the prediction is integrated (Gauss-Legendre) along the straight line from the baseline to the cell
-    and multiplied by the distance (Sundararajan, Taly and Yan, ICML 2017): the shares of a cell sum to its prediction
-    minus that of the baseline, to about a thousandth of an SD. Those of linear models are exact.
+    and multiplied by the distance (Sundararajan, Taly and Yan, ICML 2017). The shares of a cell sum to its prediction
+    minus that of the baseline, to about a thousandth of an SD; for linear models they are exact.
     """
     kept = kept_genes(model)
     if hasattr(model, "network_"):
@@ -202,7 +202,7 @@ def integrated_gradients(model, X, baseline, n_steps=32):
 
 
 def _along_lines(network, start, way, n_steps):
-    """Integrated gradients in units of scaled genes and outputs, shape (n, k, q), of lines start ... start + way."""
+    """Integrated gradients along lines from start to start + way, in scaled units, shape (n, k, q)."""
     network = copy.deepcopy(network).double().requires_grad_(False)
     device = network.flat.device
     nodes, weights = np.polynomial.legendre.leggauss(n_steps)
@@ -222,12 +222,12 @@ def _along_lines(network, start, way, n_steps):
 
 
 def completeness_gap(model, X, shares, baseline):
-    """How far the shares of a cell are from the prediction minus that of the baseline, (n, q)."""
+    """Sum of the shares of a cell minus the difference between its prediction and that of the baseline, (n, q)."""
     return shares.sum(1) - (_asked(model, "predict", X) - _asked(model, "predict", baseline[np.newaxis]))
 
 
 def finite_differences(model, X):
-    """Change of the map (n, k, d; None without one) and of the prediction (n, k, q) if one gene rises by its SD."""
+    """Change of the map (n, k, d; None without one) and of the prediction (n, k, q) when one gene rises by one SD."""
     changes, kept = {"transform": None}, kept_genes(model)
     for method in (method for method in ("transform", "predict") if hasattr(model, method)):
         raised = (X + np.where(np.arange(X.shape[1]) == gene, X[:, gene].std(), 0) for gene in kept)
@@ -237,21 +237,21 @@ def finite_differences(model, X):
 
 
 def r2_drops(model, X, Y, baseline):
-    """R2 minus R2 with one kept gene at its baseline in every cell; the model is not fitted again."""
+    """R2 minus R2 with one kept gene at its baseline in every cell; the model is not refitted."""
     blind = (np.where(np.arange(X.shape[1]) == gene, baseline, X) for gene in kept_genes(model))
     return _asked(model, "score", X, Y) - np.array([_asked(model, "score", cells, Y) for cells in blind])
 
 
 def _asked(model, method, X, *Y):
-    """Prediction or latent space of cells, two-dimensional, or a score of the model."""
-    # With the names that the model was fitted to, so that it does not warn of missing ones.
+    """Prediction or latent space of cells as a matrix, or a score of the model."""
+    # The names that the model was fitted to avoid a warning about missing ones.
     named = pd.DataFrame(X, columns=model.feature_names_in_) if hasattr(model, "feature_names_in_") else X
     found = getattr(model, method)(named, *Y)
     return found if Y else np.asarray(found).reshape(len(X), -1)
 
 
 def _slopes(way, shares, output_sd):
-    """Slopes (k, q) of the shares on the expression, in SD of the outputs per SD of the genes."""
+    """Slopes (k, q) of the shares on the expression, in SDs of the outputs per SD of the genes."""
     squares = np.square(way).sum(0)
     slopes = np.einsum("nk,nkq->kq", way, shares) / np.where(squares == 0, 1, squares)[:, np.newaxis]
     return slopes * way.std(0)[:, np.newaxis] / output_sd

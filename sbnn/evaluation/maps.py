@@ -1,4 +1,4 @@
-"""Maps of each measurement alone, their dimensions, and how far the map of a model can be trusted."""
+"""Maps of each measurement alone, their dimensions, and how far to trust the map of a model."""
 
 import numpy as np
 from sklearn.base import clone
@@ -17,19 +17,19 @@ from sbnn.results import Record, require
 
 
 def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=False, seed=42):
-    """Map the cells by t-SNE of the main components of their genes, and of their outputs.
+    """Map the cells by t-SNE of the principal components of their genes, and of their outputs.
 
     Parameters
     ----------
     data : AnnData, MuData or tuple (X, Y)
     variance : float
-        Share of the variance in the components that t-SNE is given; 0.8 as in arXiv 2006.10411.
+        Share of the variance in the components passed to t-SNE; 0.8 as in arXiv 2006.10411.
     preselect : int, optional
         Use this many genes, chosen on all cells by the published criterion.
     results : str or path-like, optional
         File to save to. If it already holds these maps, they are loaded instead.
     overwrite : bool
-        Compute them anew, even if `results` holds them.
+        Compute them again, even if `results` contains them.
     seed : int
 
     Returns
@@ -86,7 +86,7 @@ def _principal(matrix, variance=None):
 def map_trust(
     estimator, data, fit, folds, seeds=(1, 2, 3, 4, 5), *, preselect=None, results=None, overwrite=False
 ):  # fmt: skip
-    """Judge the map of a fit by the errors of held-out cells and by fits with other seeds.
+    """Assess the map of a fit by the errors of held-out cells and by fits with other seeds.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def map_trust(
     fit : Record
         From `sbnn.fit_full`.
     folds : Record
-        From `sbnn.cross_validate` of the same model, with ``test_predictions`` for the same number of units.
+        From `sbnn.cross_validate` with the same model, with ``test_predictions`` for the same number of units.
     seeds : sequence of int
         Seeds with which the model is fitted again.
     preselect, results, overwrite
@@ -107,8 +107,8 @@ def map_trust(
     Record
         ``values`` has ``errors`` (n), the mean squared error of the scaled outputs of each cell when it was held out
         (NaN if it never was); ``latent`` (n, d) of the fit and ``latents`` (seeds, n, d), the other maps after the best
-        affine alignment with it; ``agreement`` (seeds), R2 between them; ``spread`` (n), how far a cell moves between
-        the maps, relative to the size of the map; for simulated data ``true_latent`` and ``truth_agreement``.
+        affine alignment with it; ``agreement`` (seeds), the R2 of this alignment; ``spread`` (n), how far a cell moves
+        between the maps, relative to the size of the map; for simulated data ``true_latent`` and ``truth_agreement``.
         `sbnn.plotting.map_trust` draws it.
     """
     data = as_paired(data)
@@ -148,6 +148,6 @@ def held_out_errors(data, folds, point):
 
 
 def _onto(other, latent):
-    """Positions in another map of the same cells, aligned with one by the best affine map, and R2."""
+    """The points of another map of the same cells after the best affine alignment with `latent`, and its R2."""
     placed = LinearRegression().fit(other, latent).predict(other)
     return placed, 1 - np.square(placed - latent).sum() / np.square(latent - latent.mean(0)).sum()

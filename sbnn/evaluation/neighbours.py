@@ -1,4 +1,4 @@
-"""How well a map separates families and types of cells, by the labels of nearest neighbours."""
+"""How well a map separates families and types of cells, measured by the labels of nearest neighbours."""
 
 import numpy as np
 import pandas as pd
@@ -15,18 +15,18 @@ LABELS = ("family", "type")
 
 
 def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
-    """Share of the cells whose label is the most frequent one among their nearest other cells.
+    """Share of the cells whose label is the most frequent one among their nearest neighbours.
 
     Parameters
     ----------
     latent : ndarray, shape (n, d), Record, AnnData or MuData
-        Points of the cells, or a record with ``latent`` and ``labels``, as from `sbnn.fit_full`. An AnnData, or the
-        modality ``"rna"`` of a MuData, has them in ``obsm["X_sbnn"]``, where `sbnn.annotate` writes them.
+        Points of the cells, or a record with ``latent`` and ``labels``, as from `sbnn.fit_full`. In an AnnData, or the
+        modality ``"rna"`` of a MuData, they are in ``obsm["X_sbnn"]``, where `sbnn.annotate` writes them.
     labels : ndarray of str, shape (n,), DataFrame with n rows, or list of str, optional
         One kind of label, or one per column; names of columns of ``obs`` of an AnnData. By default families and types.
         Cells labelled ``"unknown"`` neither vote nor count.
     k : int
-        Neighbours that vote; with equal numbers of votes the first label in the alphabet wins.
+        Number of neighbours that vote; ties go to the alphabetically first label.
 
     Returns
     -------
@@ -46,12 +46,12 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
             labels = adata.obs[labels].astype(object).fillna(UNKNOWN)
     if isinstance(labels, pd.DataFrame):
         return pd.Series({kind: neighbour_accuracy(latent, labels[kind].to_numpy(), k) for kind in labels})
-    with naming("latent and labels: expected places of shape (cells, dimensions), and a label of each cell"):
+    with naming("latent and labels: expected points of shape (cells, dimensions), and a label of each cell"):
         return vote(check_array(latent), np.asarray(labels, dtype=object).astype(str), k)
 
 
 def vote(places, labels, k, new_places=None, new_labels=None):
-    """Share of new cells, or of the cells themselves, whose label is that of most of the k nearest others."""
+    """Share of new cells, or of the cells themselves, whose label is the most frequent among the k nearest others."""
     places, labels = places[labels != UNKNOWN], labels[labels != UNKNOWN]
     truth = labels
     if new_places is not None:
@@ -59,7 +59,7 @@ def vote(places, labels, k, new_places=None, new_labels=None):
     if len(labels) < k + (new_places is None) or not len(truth):
         return float("nan")
     classes, codes = np.unique(labels, return_inverse=True)
-    # Without new cells, it leaves out each cell itself.
+    # Without new points, `kneighbors` excludes each cell from its own neighbours.
     nearest = NearestNeighbors(n_neighbors=k).fit(places).kneighbors(new_places, return_distance=False)
     votes = np.zeros((len(truth), len(classes)), dtype=np.int32)
     np.add.at(votes, (np.arange(len(truth))[:, np.newaxis], codes[nearest]), 1)

@@ -20,19 +20,19 @@ from sbnn.errors import check_number
 from sbnn.evaluation.identity import described, fit_key, version_of
 from sbnn.results import drop_leftovers, library_versions, load, results_path, save
 
-# Their shapes differ between folds or grid points.
+# Values whose shapes differ between folds or grid points.
 NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
-NAMES = ("gene_names", "feature_names", "cell_names")  # of the data, where it has them
+NAMES = ("gene_names", "feature_names", "cell_names")  # of the data, if present
 # Values of a whole record, not of single fits.
 ABOUT = (*NAMES, "family_names", "classes", "true", "repeats", "preselected")
 OF_FITS, OR_ELSE = "data, folds, scaling, preselection or parameters", "give another path, or overwrite=True"
-PART = re.compile(r"\.?([0-9a-f]{32})\.pickle(\..{8}\.tmp)?")  # file of a finished fit, or left by a killed writer
+PART = re.compile(r"\.?([0-9a-f]{32})\.pickle(\..{8}\.tmp)?")  # file of a finished fit, or of an interrupted write
 
 
 def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator=None, n_cells=None):
-    """Load the record that matches `wanted`, a record without values, or compute its values and save it.
+    """Load the record that matches `wanted` (a record without values), or compute its values and save it.
 
-    Records match if all but the values agree, and class, parameters and version of a given `estimator` (for `n_cells`).
+    Records match if everything but the values agrees, including class, parameters and version of an `estimator`.
     """
     path = None if results is None else results_path(results, "results").absolute()  # the working folder may change
     if estimator is not None:
@@ -44,7 +44,7 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
         held, asked = _question(stored), _question(wanted)
         if estimator is not None and "estimator" in held:
             asked["estimator"] = described(estimator, held["estimator"])
-            asked["parameters"] = held["parameters"]  # they are those of the estimator
+            asked["parameters"] = held["parameters"]  # compared as those of the estimator
         if differing := [name for name in asked | held if asked.get(name) != held.get(name)]:
             raise ValueError(f"results: {path} holds a result with another {', '.join(differing)}; {OR_ELSE}")
         return stored
@@ -61,17 +61,17 @@ def _question(record):
 def fit_all(
     wanted, models, plan, estimator, scaling, besides, *, results=None, overwrite=False, n_jobs=1, verbose=True
 ):
-    """Record of fits over (folds, grid points), each of which is saved beside the record when it is finished.
+    """Record of fits over (folds, grid points); each fit is saved beside the record when it is finished.
 
-    `models` is indexed [grid point][fold]; `besides` names what else determines a fit. ``plan(done)`` gives the jobs
-    left after the outcomes `done`, each of which returns [((grid point, fold), outcome), ...]; it may add to `wanted`.
+    `models` is indexed [grid point][fold]; `besides` is whatever else determines a fit. ``plan(done)`` gives the jobs
+    that remain after the outcomes `done`, each returning [((grid point, fold), outcome), ...]; it may add to `wanted`.
     """
     path = None if results is None else results_path(results, "results").absolute()
     parts = None if path is None else Path(f"{path}.parts")
     features = wanted.values.get("gene_names", wanted.values["feature_names"])
     n_cells = len(wanted.values["cell_names"])
     data = [wanted.dataset, wanted.sha256, [n_cells, len(features)]]
-    folds = wanted.folds or [(np.arange(n_cells), np.zeros(0, int))]  # all cells, where none is tested
+    folds = wanted.folds or [(np.arange(n_cells), np.zeros(0, int))]  # all cells for training if there are no folds
     places = [[(g, f) for f in range(len(folds))] for g in range(len(models))]
     settings, keys, done = {}, {}, {}
 
@@ -94,7 +94,7 @@ def fit_all(
 
     def compute():
         if not keys:
-            name_fits(described(estimator))  # as it is known when the record is read again
+            name_fits(described(estimator))  # the description that a later run reads from the record
         if parts is not None:
             done.update(_finished(parts, keys, overwrite))
         jobs = plan(done)
@@ -109,17 +109,17 @@ def fit_all(
 
     found = _once(path, overwrite, answer, compute)
     if parts is not None and parts.is_dir():
-        with suppress(Timeout, OSError), _locked(path, wait=False):  # else another run goes on in them
+        with suppress(Timeout, OSError), _locked(path, wait=False):  # skipped if another run is using them
             for part in parts.glob("*"):
                 name = PART.fullmatch(part.name)
                 if name and (name[2] or name[1] in keys.values()):
                     part.unlink()
-            parts.rmdir()  # unless it holds other files
+            parts.rmdir()  # fails if it contains other files
     return found
 
 
 def _once(path, overwrite, answer, compute):
-    """Load the record of a file if it matches, else compute and save it; one process at a time."""
+    """Load the record of a file if it matches, else compute and save it, in one process at a time."""
     if not isinstance(overwrite, bool | np.bool_):
         raise ValueError(f"overwrite: expected True or False, got {overwrite!r}")
     if path is None:
@@ -130,7 +130,7 @@ def _once(path, overwrite, answer, compute):
 
     if (found := look()) is None:
         with _locked(path):
-            if (found := look()) is None:  # else of a run that was waited for
+            if (found := look()) is None:  # otherwise computed by the run that this one waited for
                 found = compute()
                 save(found, path)
     return found
@@ -138,11 +138,11 @@ def _once(path, overwrite, answer, compute):
 
 @contextmanager
 def _locked(path, wait=True):
-    """Hold a results file, so that two runs do not write it at once; the second warns and waits."""
+    """Lock a results file so that two runs do not write it at once; the second run warns and waits."""
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):  # where none can be made, a lock would be waited for
+        with tempfile.TemporaryFile(dir=path.parent):  # in a read-only folder the lock would wait forever
             lock.acquire(timeout=0)
     except Timeout:
         if not wait:
@@ -156,12 +156,12 @@ def _locked(path, wait=True):
         yield
     finally:
         with suppress(OSError):
-            os.unlink(lock.lock_file)  # a waiting process notices, and makes a new one
+            os.unlink(lock.lock_file)  # a waiting process notices and creates a new lock
         lock.release()
 
 
 def in_workers(jobs, n_jobs, return_as="generator_unordered"):
-    """Results of joblib's delayed calls as they finish, in no more workers than there are calls and cores.
+    """Results of joblib's delayed calls as they finish, from no more workers than calls or cores.
 
     Workers end with the process that started them.
     """
@@ -171,7 +171,7 @@ def in_workers(jobs, n_jobs, return_as="generator_unordered"):
 
 
 def _end_with_parent():
-    """Watch, in a worker, whether the process that started it still lives: joblib leaves those of a killed run."""
+    """End a worker when the process that started it has ended; joblib does not end the workers of a killed run."""
     parent = multiprocessing.parent_process()
 
     def watch():
@@ -184,7 +184,7 @@ def _end_with_parent():
 
 
 def drop_details(record, path=None, names=NESTED):
-    """Remove lists over grid points and folds, most of its size, from a record and its file."""
+    """Remove lists over grid points and folds, most of the size of a record, from the record and its file."""
     dropped = [record.values.pop(name) for name in names if name in record.values]
     if dropped and path is not None:
         save(record, path)
@@ -192,7 +192,7 @@ def drop_details(record, path=None, names=NESTED):
 
 
 def _finished(parts, keys, overwrite):
-    """Outcomes of an interrupted run; an error if they are of another one and would be lost."""
+    """Outcomes of an interrupted run; an error if those of another run would be lost."""
     files = {path.stem: path for path in parts.glob("*.pickle") if PART.fullmatch(path.name)}
     others = files.keys() - keys.values()
     if others and not overwrite:
@@ -205,12 +205,12 @@ def _finished(parts, keys, overwrite):
             if key in files:
                 done[place] = load(files[key]).values
         except ValueError as error:
-            warnings.warn(f"computing again what {files[key]} should hold: {error}", stacklevel=3)
+            warnings.warn(f"recomputing the fit of {files[key]}: {error}", stacklevel=3)
     return done
 
 
 def _gathered(outcomes):
-    """Values of all fits: arrays over (folds, grid points, ...), or lists [grid point][fold] with None for dropped."""
+    """Values of all fits: arrays over (folds, grid points, ...), or lists [grid point][fold], None if dropped."""
     values = {}
     for name in dict.fromkeys(name for row in outcomes for outcome in row for name in outcome):
         if name in NESTED:
@@ -221,7 +221,7 @@ def _gathered(outcomes):
 
 
 def _outcomes(record):
-    """Outcome of every fit of a gathered record, by key."""
+    """Outcome of every fit in a record, by key."""
     found = {}
     for g, row in enumerate(record.settings.get("keys", [])):
         for f, key in enumerate(row):

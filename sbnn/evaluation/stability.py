@@ -1,6 +1,6 @@
-"""Tables of the genes to trust, the number needed and the effect of a prior, from saved records alone.
+"""Tables of trusted genes, of the number of genes needed and of the effect of a prior, from saved records alone.
 
-Genes are selected with other seeds and on halves of the cells; the frequencies bound how many are kept by chance
+Genes are selected with other seeds and on halves of the cells; the frequencies bound the number kept by chance
 (Meinshausen and Buehlmann, J. R. Stat. Soc. B 72, 2010; Shah and Samworth, J. R. Stat. Soc. B 75, 2013).
 """
 
@@ -15,7 +15,7 @@ from sbnn.errors import check_number, naming
 from sbnn.metrics import share_tested, smallest_sufficient
 from sbnn.results import Record, require
 
-SHAPES = 200  # tried between the two extreme ones
+SHAPES = 200  # number of shapes tried between the two extremes
 
 
 def gene_counts(record):
@@ -44,8 +44,8 @@ def selection_table(record, repeats=None, max_false=1.0):
     -------
     DataFrame
         By gene, the most frequent first: ``frequency`` over the halves, ``count`` over the seeds (if `repeats` is
-        given), ``expected_false``, the bound on the number of falsely selected genes if this gene and all of at least
-        its frequency are selected, and ``trusted``, whether that is at most `max_false`.
+        given), ``expected_false``, the bound on the number of falsely selected genes if all genes of at least this
+        frequency are selected, and ``trusted``, whether that is at most `max_false`.
     """
     check_number("max_false", max_false, float, 0)
     bound = _bound_of(record)
@@ -59,7 +59,7 @@ def selection_table(record, repeats=None, max_false=1.0):
 
 
 def selection_threshold(record, max_false=1.0):
-    """Smallest frequency at which a gene is trusted; infinite if even a gene selected by every half is not."""
+    """Smallest frequency at which a gene is trusted; infinite if not even a gene kept by every half is."""
     n_halves = len(record.folds)
     thresholds = np.arange(1, n_halves + 1) / n_halves
     enough = _bound_of(record)(thresholds) <= max_false
@@ -73,7 +73,7 @@ def _bound_of(record):
     swapped = all(np.array_equal(a, d) and np.array_equal(b, c) for (a, b), (c, d) in pairs)
     if not pairs or len(folds) % 2 or not swapped:
         raise ValueError(f"record: expected complementary pairs, as from stability_selection, got {record!r}")
-    shown = record.values.get("preselected")  # where a half preselected genes, a gene at random is one of those
+    shown = record.values.get("preselected")  # if halves preselect genes, random genes are drawn from those
     n_genes = record.selected.shape[-1] if shown is None else round(shown.sum(1).mean())
     n_selected = float(np.mean(record.n_selected))
     return lambda thresholds: expected_false(thresholds, n_genes, n_selected, len(pairs))
@@ -104,13 +104,13 @@ def expected_false(threshold, n_genes, n_selected, n_pairs=50):
     """Bound on the expected number of falsely selected genes, at a threshold (or several).
 
     A gene is selected if at least a share `threshold` of the 2 B halves keep it, and falsely so if a single half keeps
-    it with a probability of at most theta = q / p, as if q of p genes were drawn at random. It is the bound
-    min(D(theta^2, 2 threshold - 1, B, -1/2), D(theta, threshold, 2 B, -1/4)) p, equation (8) of Shah and Samworth,
-    where D is `concave_tail`: valid if frequencies of such a gene are r-concave, which the authors observe in practice.
+    it with a probability of at most theta = q / p, as if q of p genes were drawn at random. The bound is min(D(theta^2,
+    2 threshold - 1, B, -1/2), D(theta, threshold, 2 B, -1/4)) p, equation (8) of Shah and Samworth, where D is
+    `concave_tail`. It is valid if frequencies of such genes are r-concave, as the authors observe in practice.
     """
     theta = n_selected / n_genes
     hits = np.ceil(np.asarray(threshold, dtype=float) * 2 * n_pairs - 1e-9).astype(int)  # halves, as a whole number
-    together = np.maximum(hits - n_pairs, 0)  # pairs in which, then, both halves must keep the gene
+    together = np.maximum(hits - n_pairs, 0)  # pairs in which both halves must then keep the gene
     tails = concave_tail(theta**2, n_pairs, -1 / 2)[together], concave_tail(theta, 2 * n_pairs, -1 / 4)[hits]
     return n_genes * np.minimum(*tails)
 
@@ -120,8 +120,9 @@ def concave_tail(mean, n, r):
     """Largest probability with which an r-concave variable of a given mean reaches t / n, for t = 0 ... n.
 
     The extreme distributions on 0, 1/n, ..., 1 have probabilities proportional to ``(a + i) ** (1 / r)`` for i = 0 ...
-    k, and at k + 1 any up to what the formula gives there; the mean fixes it. For every k, a is searched between the
-    shapes that end exactly at k and at k + 1 (Shah and Samworth 2013, Appendix A.4). It is 1 up to twice the mean.
+    k, and at k + 1 any probability up to the value of the formula; the mean determines it. For every k, a is searched
+    between the shapes that end exactly at k and at k + 1 (Shah and Samworth 2013, Appendix A.4). The result is 1 up to
+    twice the mean.
     """
     target, power = mean * n, 1 / r
     first = int(np.ceil(2 * target)) + 1
@@ -131,7 +132,7 @@ def concave_tail(mean, n, r):
         return tails
 
     def shapes(logs, k):
-        """Probabilities (not normed) of 0 ... k for each shape, relative to that of 0 to stay in range."""
+        """Unnormalised probabilities of 0 ... k for each shape, relative to that of 0 to avoid overflow."""
         return (1 + np.arange(k + 1) * np.exp(-np.atleast_1d(logs))[:, np.newaxis]) ** power
 
     def excess(log, k):
@@ -151,7 +152,7 @@ def concave_tail(mean, n, r):
 
 @naming("record: expected one from genes_curve")
 def genes_table(record):
-    """Test R2 by the number of genes, mean and SD over folds, and which number suffices.
+    """Test R2 by the number of genes (mean and SD over folds), and the number that suffices.
 
     Parameters
     ----------
@@ -161,9 +162,9 @@ def genes_table(record):
     Returns
     -------
     DataFrame
-        Indexed by ``n_genes``, a number or ``"auto"``: ``test_r2``, ``sd``, ``behind`` (the best number less this one),
-        ``genes`` (mean number kept), and ``suffices``, true of the smallest number within one standard error of the
-        best one, corrected for the training cells that folds share.
+        Indexed by ``n_genes``, a number or ``"auto"``: ``test_r2``, ``sd``, ``behind`` (difference to the best number),
+        ``genes`` (mean number kept), and ``suffices``, True for the smallest number within one standard error of the
+        best, corrected for the training cells that folds share.
     """
     numbers = pd.Index([point["n_genes"] for point in record.params], name="n_genes")
     points = [g for g, number in enumerate(numbers) if isinstance(number, int)]
@@ -174,7 +175,7 @@ def genes_table(record):
 
 
 def priors_table(record):
-    """Effect of each prior of `sbnn.study.gene_priors.compare_priors`, mean over the folds, with the change of test R2.
+    """Effect of each prior in `sbnn.study.gene_priors.compare_priors`: means over the folds, and the change of test R2.
 
     ``stability`` is the share of the kept genes that two folds have in common, over all pairs.
     """
@@ -190,7 +191,7 @@ def priors_table(record):
 
 
 def _in_common(kept):
-    """Share of genes that two folds have in common, mean over pairs; NaN with one fold."""
+    """Share of genes that two folds have in common, averaged over pairs; NaN with one fold."""
     return pd.Series([np.isin(*pair).mean() for pair in combinations(kept, 2)], dtype=float).mean()
 
 

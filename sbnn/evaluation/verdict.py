@@ -14,8 +14,8 @@ from sbnn.evaluation.stability import genes_table
 from sbnn.metrics import corrected_error, share_tested
 from sbnn.results import Record, require
 
-LEVEL_WITH = 0.05  # models are as good as each other if the whole interval of their difference is within this
-N_PERMUTATIONS_OF_OUTPUTS = 999, 4999  # more, since p is corrected for the number of outputs
+LEVEL_WITH = 0.05  # models are equally good if the whole interval of their difference is within this
+N_PERMUTATIONS_OF_OUTPUTS = 999, 4999  # more than usual, since p is corrected for the number of outputs
 
 
 class PairedDifference(NamedTuple):
@@ -33,7 +33,7 @@ class PairedDifference(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Result of a cross-validation; p is NaN where chance cannot be estimated, which the sentence explains."""
+    """Result of a cross-validation; p is NaN if chance cannot be estimated, as the sentence then explains."""
 
     test_r2: float
     sd: float
@@ -54,7 +54,7 @@ class Verdict(NamedTuple):
 def outputs_table(record, data, ridge=None, point=0):
     """Which outputs are predicted better than by chance (Benjamini and Hochberg, J. R. Stat. Soc. B 57, 289, 1995).
 
-    NaN for an output that is constant in the test cells of a fold; more permutations for more than 24 outputs.
+    Outputs that are constant in the test cells of a fold get NaN, and more than 24 outputs more permutations.
     """
     Y, names = outputs_of(record, data)
     n_permutations = int(np.clip(40 * Y.shape[1], *N_PERMUTATIONS_OF_OUTPUTS))
@@ -71,7 +71,7 @@ def outputs_table(record, data, ridge=None, point=0):
 
 
 def outputs_of(record, data):
-    """Outputs that a record predicts and their names, from the data or a fit; an error if it is of other data."""
+    """Outputs that a record predicts and their names, from the data or a fit; an error if the data differ."""
     fitted = isinstance(data, Record)
     data = data if fitted else as_paired(data)
     name = data.dataset if fitted else data.name
@@ -81,9 +81,9 @@ def outputs_of(record, data):
 
 
 def corrected_difference(differences, test_share):
-    """Mean of differences over folds with its corrected 95 % interval; `test_share` is test cells per training cell.
+    """Mean of differences over folds with its corrected 95 % interval; `test_share`: test cells per training cell.
 
-    Folds share training cells: the error is `sbnn.metrics.corrected_error`, with Student's t of n - 1 degrees of
+    Since folds share training cells, the error is `sbnn.metrics.corrected_error`, with Student's t of n - 1 degrees of
     freedom (Nadeau and Bengio 2003; for repeated cross-validation Bouckaert and Frank, PAKDD 2004).
     """
     differences = np.asarray(differences, dtype=np.float64).ravel()
@@ -96,7 +96,7 @@ def corrected_difference(differences, test_share):
 
 
 def paired_difference(a, b, metric="macro_f1", points=(0, 0)):
-    """By how much `metric` of a grid point of record `a` is larger than that of `b` on the same folds."""
+    """Difference in `metric` between grid points of the records `a` and `b` on the same folds."""
     require_same_folds(a, b)
     return corrected_difference(a.values[metric][:, points[0]] - b.values[metric][:, points[1]], share_tested(a.folds))
 
@@ -125,31 +125,31 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, curve=None, *, 
     record : Record
         From `sbnn.cross_validate`.
     data : AnnData, MuData, tuple (X, Y) or Record, optional
-        The cross-validated data, or a fit of them (`sbnn.fit_full`). Without them chance is unknown.
+        The cross-validated data, or a fit to them (`sbnn.fit_full`). Without them chance is unknown.
     ridge : Record, optional
-        Cross-validation of ridge, one grid point, on the same folds.
+        Cross-validation of ridge with one grid point on the same folds.
     point : int
         Position in the grid.
     groups : array-like of shape (n,), optional
-        Donor, batch or date of each cell. The sentence warns if folds split them: similarities of the cells of a donor
-        then raise R2, which permuted outputs do not reveal.
+        Donor, batch or date of each cell. The sentence warns if folds split groups: R2 then also reflects the
+        similarity of cells of a donor, which permuted outputs do not reveal.
     curve : Record, optional
         From `sbnn.genes_curve` of the same data: the sentence states whether more genes help. Without it, more genes
-        are suggested if ridge on all of them is better.
+        are suggested if ridge on all genes is better.
     n_permutations, seed : int
         Permutations of the outputs, at least 19.
 
     Returns
     -------
     Verdict
-        ``test_r2`` and ``sd`` over the folds, ``permuted_r2``, ``p``, ``difference`` to ridge with the corrected
-        interval (None with a single fold), ``sentence`` and ``better_than_chance``.
+        ``test_r2`` and ``sd`` over the folds, ``permuted_r2``, ``p``, ``difference`` from ridge with the
+        corrected interval (None with a single fold), ``sentence`` and ``better_than_chance``.
     """
     require(record, "record", ["test_r2"])
     check_number("seed", seed, int, 0)
     check_number("n_permutations", n_permutations, int, 1 / LEVEL - 1, 1e6)
 
-    def chance(record, point):  # R2 of permuted outputs and p, or NaN and why they are unknown
+    def chance(record, point):  # R2 of permuted outputs and p, or NaN and the reason
         if data is None:
             return np.nan, np.nan, "the outputs are not available"
         if least_p(record, n_permutations) > LEVEL:
@@ -193,7 +193,7 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, curve=None, *, 
 
 
 def _beside_ridge(found, its_r2, its_p):
-    """How the model compares with ridge; two models at chance are not ranked."""
+    """How the model compares with ridge; models that are both at chance are not ranked."""
     if found.better_than_chance is False and (its_p > LEVEL or its_r2 <= 0):
         return f"ridge ({its_r2:.3f}) is no better than chance either"
     side = f"{abs(found.test_r2 - its_r2):.3f} {'above' if found.test_r2 >= its_r2 else 'below'} ridge"
@@ -213,7 +213,7 @@ def _beside_ridge(found, its_r2, its_p):
 
 
 def _more_genes(record, point, curve, difference):
-    """Whether more genes help, by a curve of their number, or a suggestion to measure it; empty if they do not."""
+    """Whether more genes help, from a curve of their number, or a suggestion to measure it; empty if they do not."""
     if curve is None:
         behind = difference is not None and difference.high < 0 and not np.all(record.values.get("selected", True))
         return " More genes may help, see genes_curve." * behind
@@ -226,5 +226,5 @@ def _more_genes(record, point, curve, difference):
 
 
 def split_groups(record, groups):
-    """Groups with some cells in training and others in test of a fold."""
+    """Groups with cells in both training and test of some fold."""
     return {group for train, test in record.folds for group in np.intersect1d(groups[train], groups[test])}

@@ -142,7 +142,7 @@ def test_bad_folds_and_input(data, tmp_path):
     for folds, message in (
         ([([0, 1, 2], [])], "fold 0 has no test cell"), ([([0, 1], [2]), ([], [2])], "fold 1 has no training cell"),
         ([([0, 1, 2], [2, 3])], "fold 0 has 1 cell.s. both in training and in test, e.g. 2"),
-        ([([0, 1], [999])], "cells of fold 0 must be positions from 0 to 119"), ([], "there is none"),
+        ([([0, 1], [999])], "cells of fold 0 must be positions from 0 to 119"), ([], "there are none"),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=message):
             cross_validate(Ridge(), data, folds, verbose=False)
