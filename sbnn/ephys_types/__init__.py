@@ -2,7 +2,7 @@
 
 import importlib
 
-# Public names by the module they live in.
+# Public names by module.
 _NAMES = {
     "ephys_types.attention_bilstm": ("AttentionBiLSTMClassifier",),
     "ephys_types.classification": ("cross_validate_classifier", "family_importance"),
@@ -17,7 +17,7 @@ __all__ = list(_HOME)
 
 
 def __getattr__(name):
-    # On first use, so that reading a record or a table does not wait for torch.
+    # Imported on first use, so that reading a record or a table does not wait for torch.
     if name in _HOME:
         return getattr(importlib.import_module(f"sbnn.{_HOME[name]}"), name)
     raise AttributeError(f"module 'sbnn.ephys_types' has no attribute {name!r}")

@@ -20,13 +20,13 @@ from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_co
 
 TOKEN_SIZE, DROPOUT, BATCH_SIZE = 64, 0.2, 64
 CLIP, WEIGHT_DECAY = 2.0, 1e-4
-PATIENCE = 7  # epochs without a better validation score after which training ends
-NOISE, MOST_NOISE = 10.0, 0.5  # SD of the noise is NOISE / sqrt(cells): few cells need more of it
-# The treatment of this package and the published one. Missing values are masked, or zeros stand in their place before
-# scaling, and input weights are shared, by which the padding of a narrow family is read as the columns of a wide one.
-# `hide`: share of the features that are hidden from each cell in each epoch. `noise`: SD added to scaled features, None
-# by the number of cells. The learning rate is constant or rises and falls to nothing in one cycle. `validation_share`:
-# part of the training cells that decides by `stop_on` which epoch was best; without, all are trained on for all epochs.
+PATIENCE = 7  # epochs without a better validation score before training ends
+NOISE, MOST_NOISE = 10.0, 0.5  # the SD of the noise is NOISE / sqrt(cells), at most MOST_NOISE
+# The treatment of this package and the published one. Missing values are masked, or replaced by zeros before scaling
+# with shared input weights, so that the padding of a narrow family is read as the columns of a wide one. `hide`: share
+# of the features hidden from each cell in each epoch. `noise`: SD of the noise added to scaled features; None: depends
+# on the number of cells. The learning rate is constant, or rises and falls to zero in one cycle. `validation_share`:
+# share of the training cells on which `stop_on` chooses the best epoch; without it, all cells are used for all epochs.
 BALANCED = {"class_weight": "balanced", "stop_on": "macro_f1"}
 OURS = BALANCED | {
     "missing": "masked", "scaling": "normal_scores", "hide": 0.2, "noise": None, "learning_rate": 3e-3,
@@ -37,20 +37,20 @@ PUBLISHED = BALANCED | {
     "schedule": "constant", "max_epochs": 50, "validation_share": 0.25,
 }  # fmt: skip
 OF_MOUSE = PUBLISHED | {"class_weight": None, "stop_on": "accuracy"}
-# What stored results name as parameters besides.
+# Further parameters in stored results.
 FIXED = {
     "batch_size": BATCH_SIZE, "dropout": DROPOUT, "patience": PATIENCE, "prior": None, "weight_decay": WEIGHT_DECAY,
 }  # fmt: skip
 
 
 class OwnWeights(nn.Module):
-    """Maps each family to a token with its own weights, since columns differ in meaning between families."""
+    """Maps each family to a token with weights of its own, since the meaning of columns differs between families."""
 
     def __init__(self, real, size):
         super().__init__()
-        self.register_buffer("real", real)  # (families, width): columns that are no padding
+        self.register_buffer("real", real)  # (families, width): True for columns that are not padding
         families, width = real.shape
-        # Each feature comes with an indicator of being missing; uniform as in nn.Linear of as many inputs as are real.
+        # Each feature has an indicator of missing values; uniform as in an nn.Linear with the number of real inputs.
         bound = real.sum(1).clamp_min(1).float().rsqrt()[:, None, None]
         self.weight = nn.Parameter((2 * torch.rand(families, 2 * width, size) - 1) * bound)
         self.bias = nn.Parameter((2 * torch.rand(families, 1, size) - 1) * bound)
@@ -66,9 +66,9 @@ class BiLSTM(nn.Module):
     """LayerNorm, bidirectional LSTM over families, additive attention, LayerNorm, dropout, linear head.
 
     Inputs are `values` (n, families, width), NaN where missing and in the padding, `real` (families, width), False in
-    the padding, and `present` (n, families), the families to be read. Without `attention` the output of the LSTM at
-    the last family replaces the weighted mean; without `own_weights` a token is the values themselves, zeros where
-    missing, as published; a `cosine` head gives the cosine between cell and class.
+    the padding, and `present` (n, families), the families to be read. Without `attention`, the output of the LSTM at
+    the last family replaces the weighted mean. Without `own_weights`, a token consists of the values, zeros where
+    missing, as published. A `cosine` head gives the cosine between cell and class.
     """
 
     def __init__(self, real, n_classes, hidden, attention=True, own_weights=True, cosine=False):
@@ -89,7 +89,7 @@ class BiLSTM(nn.Module):
     def encode(self, values, present):
         """State of each cell (n, 2 * hidden), and weights of its families (n, families): 0 if not present, sum 1."""
         x = self.norm_tokens(self.tokens(values))
-        # Present families first, in their order; later entries are computed and ignored.
+        # Present families come first, in order; the other entries are computed but ignored.
         order = torch.argsort(present, dim=1, descending=True, stable=True)
         length = present.sum(1, keepdim=True)
         place = torch.arange(present.shape[1]).expand_as(order)
@@ -102,7 +102,7 @@ class BiLSTM(nn.Module):
             weights = (place == length - 1).to(x.dtype)
         else:
             scores = self.score(states)[..., 0].masked_fill(~inside, -torch.inf)
-            weights = torch.where(length > 0, scores, 0.0).softmax(1) * inside  # a softmax over nothing is NaN
+            weights = torch.where(length > 0, scores, 0.0).softmax(1) * inside  # a softmax over no entry is NaN
         state = self.norm_state(torch.bmm(weights[:, None], states)[:, 0])
         return state, torch.zeros_like(weights).scatter(1, order, weights)
 
@@ -123,25 +123,25 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     """Bidirectional LSTM over families of features, with attention.
 
     Each family is a token, in the order of the families: LayerNorm, one LSTM in each direction, additive attention,
-    LayerNorm, dropout and a linear layer. Features that are missing are not read, and families that were not measured
-    in a cell are left out of its sequence and of the attention. Classes are balanced by weights or by SMOTE.
+    LayerNorm, dropout and a linear layer. Missing features are not read, and families that were not measured in a cell
+    are left out of its sequence and of the attention. Classes are balanced by weights or by SMOTE.
 
     Parameters
     ----------
     attention : bool, default=True
-        False takes the state of the LSTM at the last family in place of a weighted mean over the families.
+        False uses the state of the LSTM at the last family instead of a weighted mean over the families.
     hidden : int, default=128
         Units of the LSTM in each direction.
     loss : {"cross_entropy", "arcface"}, default="cross_entropy"
-        ``"arcface"``: focal (gamma 2) with an angular margin of 0.35, scale 30 and weights of the effective number of
-        cells (beta 0.999). The published one adds SMOTE and a prior correction of the logits, which is left out.
+        ``"arcface"``: focal (gamma 2) with an angular margin of 0.35, scale 30 and weights by the effective number of
+        cells (beta 0.999). The published variant adds SMOTE and a prior correction of the logits, which is left out.
     smote : bool, default=False
-        Fill up small classes with cells between neighbours, in the training part only, instead of weights.
+        Fill up small classes with cells interpolated between neighbours, in the training part only, instead of weights.
     published : bool or "mouse", default=False
-        The published treatment: zeros in place of missing values, z-scores, no noise, a constant learning rate, and a
-        quarter of the training cells set aside to stop early, by macro-F1; ``"mouse"``, that of mouse cells: without
-        weights of the classes, stopped by accuracy. By default noise is added to normal scores, a fifth of the features
-        is hidden in each epoch, and training uses all cells for all epochs.
+        The published treatment: zeros for missing values, z-scores, no noise, a constant learning rate, and a quarter
+        of the training cells set aside for early stopping by macro-F1. ``"mouse"`` is the one for mouse cells: without
+        class weights, stopped by accuracy. By default, noise is added to normal scores, a fifth of the features is
+        hidden in each epoch, and training uses all cells for all epochs.
     max_epochs : int, optional
         By default 20, or 50 with the published treatment.
     random_state : int, RandomState or None, default=None
@@ -149,7 +149,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     Attributes
     ----------
     history_ : DataFrame
-        One row per epoch: ``loss``, and of the validation part ``validation_loss`` and ``validation_macro_f1``, or
+        One row per epoch: ``loss`` and, for the validation part, ``validation_loss`` and ``validation_macro_f1`` or
         ``validation_accuracy``.
     validation_ : ndarray of bool, shape (n,)
         Training cells that were set aside.
@@ -182,7 +182,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         self.random_state = random_state
 
     def decisive_params(self):
-        """Parameters by which stored results are recognised."""
+        """Parameters that identify stored results."""
         named = {name: value for name, value in self.get_params().items() if name != "published"}
         return named | self._treatment() | FIXED
 
@@ -194,7 +194,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     def fit(self, X, y, families=None, groups=None):
         """Train; X, y and `families` as for `EphysTypeClassifier.fit`.
 
-        `groups`, shape (n,), has the donor of each cell: those of one donor go to training or validation together.
+        `groups`, shape (n,), is the donor of each cell: the cells of a donor are all in training or all in validation.
         """
         X, labels = self._checked_training(X, y, families)
         groups = self._groups_of_typed(groups)
@@ -233,12 +233,12 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         return self
 
     def _tokens(self, scaled):
-        """Values (n, families, width), NaN where missing and in the padding, and which families are to be read."""
+        """Values (n, families, width), NaN where missing and in the padding, and a mask of the families to be read."""
         values = torch.from_numpy(np.where(self._columns >= 0, scaled[:, self._columns], np.nan).astype(np.float32))
         return values, ~values.isnan().all(2) | (self._how["missing"] == "zeros_as_data")
 
     def _losses(self, cells, watched, weights, generator):
-        """Loss of each batch of each epoch; the network is left with the weights of the best epoch."""
+        """Loss of each batch of each epoch; the network ends with the weights of the best epoch."""
         history, noise, hide = [], self._how["noise"], self._how["hide"]
         for epoch in range(self._how["max_epochs"]):
             self.network_.train()
@@ -272,7 +272,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
     @torch.no_grad()
     def _score(self, values, present, labels, weights):
-        """Validation scores; the margin of ArcFace and dropout are for training only."""
+        """Validation scores, without dropout and the margin of ArcFace, which are for training only."""
         self.network_.eval()
         output = self.network_(values, present)
         predicted, loss = output.argmax(1), float(self._loss(output, labels, weights, margin=0.0))
@@ -283,7 +283,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
     @torch.no_grad()
     def predict_proba(self, X):
-        """Probabilities of the types, (n, n_classes), if all classes were as frequent (not if ``"mouse"``)."""
+        """Probabilities of the types, (n, n_classes), as if classes were equally frequent (except for ``"mouse"``)."""
         tokens = self._tokens(self._scaled(self._checked_cells(X)))
         with reproducible():
             logits = self.network_(*tokens).double()
@@ -294,7 +294,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     def attention_weights(self, X):
         """Weight of each family in each cell, ndarray of shape (n, n_families).
 
-        Rows sum to 1; 0 for a family that was not measured. All are 0 for a cell in which nothing was.
+        Rows sum to 1. Families that were not measured have weight 0; a cell without any value has only zeros.
         """
         tokens = self._tokens(self._scaled(self._checked_cells(X)))
         with reproducible():

@@ -1,4 +1,4 @@
-"""Shared by all classifiers here: checks of input, scaling of features, and NaN for missing values."""
+"""Shared by all classifiers of this package: checks of input, scaling of features, and NaN for missing values."""
 
 import warnings
 from numbers import Integral
@@ -15,14 +15,14 @@ from sbnn.data.inputs import validate_data
 from sbnn.data.typed_cells import families_of, family_columns
 from sbnn.errors import attempt
 
-COUNT = [Interval(Integral, 1, None, closed="left")]  # of `_parameter_constraints`
+COUNT = [Interval(Integral, 1, None, closed="left")]  # for `_parameter_constraints`
 N_QUANTILES = 100
-FARTHEST = 2.5  # SD to which normal scores are clipped: beyond, differences of the few outermost cells are chance
+FARTHEST = 2.5  # SDs at which normal scores are clipped: differences among the few outermost cells are chance
 LOST = "features without a value"  # start of a warning
 
 
 class MissingAllowed(BaseEstimator):
-    """An estimator that takes NaN for missing values."""
+    """An estimator that accepts NaN as missing values."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -41,7 +41,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         return self.classes_[codes]
 
     def _checked_training(self, X, y, families=None, stacklevel=3):
-        """Cells (float64, NaN where missing) and positions in ``classes_``; sets the names that `fit` learns."""
+        """Cells (float64, NaN where missing) and positions in ``classes_``; sets the names learned by `fit`."""
         self._validate_params()
         columns, cells = getattr(X, "columns", None), getattr(X, "index", None)
         check_in_order(X, y, "y")
@@ -77,7 +77,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         return X
 
     def _measured(self, *tables, stacklevel=3):
-        """Which features have a value in some cell of each table; warns of the others."""
+        """Mask of the features that have a value in some cell of each table; warns of the others."""
         seen = np.all([np.isfinite(X).any(axis=0) for X in tables], axis=0)
         if not seen.any():
             raise ValueError("X has no value of any feature" + " that the source has too" * (len(tables) > 1))
@@ -88,7 +88,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         return seen
 
     def _learn_scale(self, X, scaling):
-        """Choose the features that have a value, and learn their scale; the cells on it."""
+        """Choose the features that have a value, and learn their scale; returns the scaled cells."""
         self._seen = self._measured(X, stacklevel=4)
         self._scaling = scaling.fit(X[:, self._seen])
         return self._scaled(X)
@@ -98,10 +98,10 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
 
 
 class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
-    """Z-scores of features (``how="standard"``) or of their normal scores; NaN is ignored in all sums and stays NaN.
+    """Z-scores of features (``how="standard"``) or of their normal scores; NaN is ignored in sums and stays NaN.
 
-    Normal scores map each feature to a normal distribution by its quantiles first, so that skew and outliers do not
-    hide the rest.
+    Normal scores first map each feature to a normal distribution by its quantiles, so that skew and outliers do not
+    mask everything else.
     """
 
     def __init__(self, how="normal_scores"):
@@ -111,14 +111,14 @@ class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
         """Learn the scale of cells, shape (n, p)."""
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
         n, self.quantiles_ = min(N_QUANTILES, len(X)), None
-        with warnings.catch_warnings():  # a feature without a value has neither mean nor scale, and is given NaN
+        with warnings.catch_warnings():  # a feature without values has no mean and no scale, and stays NaN
             warnings.simplefilter("ignore", RuntimeWarning)
             if self.how == "normal_scores":
                 scaling = QuantileTransformer(n_quantiles=n, output_distribution="normal", subsample=None)
                 self.quantiles_ = scaling.fit(X)
             scores = self._scores(X)
             self.mean_, scale = np.nanmean(scores, axis=0), np.nanstd(scores, axis=0)
-        # Rounding leaves a constant feature a scale that is not quite zero.
+        # Because of rounding, the scale of a constant feature may not be exactly zero.
         constant = scale <= 1e-12 * np.maximum(1, np.abs(self.mean_))
         self.scale_ = np.where(constant, 1.0, scale)
         return self
@@ -134,14 +134,14 @@ class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
 
 
 def seen_columns(families, seen):
-    """Columns of each family among the features that were seen: dict of family to ndarray of int."""
+    """Columns of each family among the `seen` features: dict of family to ndarray of int."""
     place = np.cumsum(seen) - 1
     return {family: place[columns[seen[columns]]] for family, columns in families.items()}
 
 
 def lightgbm(random_state=None):
     """Class-balanced boosted trees, which handle NaN themselves."""
-    from lightgbm import LGBMClassifier  # takes its time to load
+    from lightgbm import LGBMClassifier  # slow to import
 
     return LGBMClassifier(
         n_estimators=600, learning_rate=0.05, extra_trees=True, num_leaves=15, min_child_samples=10, subsample=0.8,

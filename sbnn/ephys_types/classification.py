@@ -21,7 +21,7 @@ from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import fit_all, in_workers, load_or_compute
 from sbnn.results import Record
 
-#: A probability below counts as this in the logarithmic loss, for all models alike: forests predict 0 for "rarely".
+#: Smaller probabilities are raised to this in the log loss of all models, since forests predict 0 for rare types.
 LEAST_PROBABILITY = 1e-3
 LOSSES = ("macro_f1", "log_loss")
 N_SHUFFLES = 10
@@ -33,8 +33,8 @@ def cross_validate_classifier(estimator, data, folds=None, n_jobs=1, *, target="
     Parameters
     ----------
     estimator : classifier
-        In the style of scikit-learn, with ``predict_proba``. A ``fit`` that takes ``families`` or ``groups`` gets those
-        of the features or the donors; no donors if its ``power`` is a number.
+        In the style of scikit-learn, with ``predict_proba``. A ``fit`` that takes ``families`` or ``groups`` gets the
+        families of the features or the donors; no donors if its ``power`` is a number.
     data : AnnData of typed cells
     folds : dict of int to folds, or list of (training, test) positions, optional
         Sets of folds by seed (given to an estimator without a ``random_state``), or one set for `seed`; by default
@@ -77,7 +77,7 @@ def cross_validate_classifier(estimator, data, folds=None, n_jobs=1, *, target="
 
 
 def extra_of(estimator, data):
-    """Further arguments that `fit` takes besides X and y."""
+    """Arguments that `fit` takes in addition to X and y."""
     takes = inspect.signature(estimator.fit).parameters
     extra = {"families": data.families} if "families" in takes else {}
     if "groups" in takes and getattr(estimator, "power", "groups") == "groups":
@@ -86,13 +86,13 @@ def extra_of(estimator, data):
 
 
 def fit_on(model, X, y, cells, extra):
-    """Fit a model to some cells, with the families and the groups that it takes."""
+    """Fit a model to some cells, with any families and groups that it takes."""
     of_cells = {"groups": extra["groups"][cells]} if "groups" in extra else {}
     return model.fit(X[cells], y[cells], **extra | of_cells)
 
 
 def _fit_and_score(f, model, X, y, classes, fold, extra):
-    """Outcome of one fold, by its place; runs in a worker."""
+    """Outcome of one fold, by place; runs in a worker."""
     train, test = fold
     with reproducible(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="X does not have valid feature names|X is unlike the training cells")
@@ -108,14 +108,14 @@ def _fit_and_score(f, model, X, y, classes, fold, extra):
 
 
 def class_probabilities(model, X, classes):
-    """Probabilities in the order of `classes`, shape (n, n_classes); 0 for one that was not in the training cells."""
+    """Probabilities in the order of `classes`, shape (n, n_classes); 0 for a class without training cells."""
     probabilities = np.zeros((len(X), len(classes)))
     probabilities[:, np.searchsorted(classes, np.asarray(model.classes_, dtype=str))] = model.predict_proba(X)
     return probabilities
 
 
 def scores(true, predicted, probabilities, classes):
-    """Scores of predictions of cells: the values over folds of `cross_validate_classifier`."""
+    """Scores of predicted cells: the values that `cross_validate_classifier` stores for a fold."""
     clipped = np.clip(probabilities, LEAST_PROBABILITY, None)
     clipped /= clipped.sum(axis=1, keepdims=True)
     of_true = clipped[np.arange(len(true)), np.searchsorted(classes, true)]
@@ -123,7 +123,7 @@ def scores(true, predicted, probabilities, classes):
 
 
 def label_scores(true, predicted, classes):
-    """Scores of predicted labels alone; a class that is neither true nor predicted of any cell has no F1."""
+    """Scores of predicted labels; a class that no cell has, by truth or prediction, has no F1."""
     f1 = f1_score(true, predicted, labels=classes, average=None, zero_division=0)
     there = np.isin(classes, true)
     f1[~there & ~np.isin(classes, predicted)] = np.nan
@@ -150,7 +150,7 @@ def repeat_means(record, metric="macro_f1"):
 
 
 def confusion_counts(record):
-    """Cells by true (rows) and predicted class (columns), mean over the repeats; shape (n_classes, n_classes)."""
+    """Cells by true (rows) and predicted class (columns), averaged over the repeats; shape (n_classes, n_classes)."""
     repeats = repeats_of(record)
     tables = [confusion_matrix(true, predicted, labels=record.classes) for _, true, predicted, _ in repeats]
     return np.mean(tables, axis=0)
@@ -168,9 +168,10 @@ def calibration(record, n_bins=10):
 
 
 def scores_within(record, groups):
-    """Scores among the cells of each group, mean and SD over the repeats, the largest group first.
+    """Scores within each group of cells, mean and SD over the repeats, the largest group first.
 
-    Over all test cells of a repeat; ``classes`` counts those in a group, ``smallest`` the cells of its smallest class.
+    Scores are over all test cells of a repeat; ``classes`` is the number of classes in a group, ``smallest`` the number
+    of cells in its smallest class.
     """
     groups, rows = np.asarray(groups, dtype=str), []
     for cells, true, predicted, _ in repeats_of(record):
@@ -184,7 +185,7 @@ def scores_within(record, groups):
     table = of_repeats.mean().join(of_repeats.std().add_suffix("_sd"))
     of_groups = sizes.groupby(level=0).agg(cells="sum", classes="count", smallest="min")
     columns = ["cells", "macro_f1", "macro_f1_sd", "accuracy", "accuracy_sd", "classes", "smallest"]
-    order = pd.Index(pd.unique(groups), name="group")  # of groups of one size
+    order = pd.Index(pd.unique(groups), name="group")  # order of groups of equal size
     return of_groups.join(table).reindex(order)[columns].sort_values("cells", ascending=False, kind="stable")
 
 
@@ -192,7 +193,7 @@ def family_importance(
     estimator, data, folds=None, n_jobs=1, *, target="type", n_shuffles=N_SHUFFLES, results=None, overwrite=False,
     seed=0, verbose=True,
 ):  # fmt: skip
-    """Importance of every family of features for a classifier, on held-out cells.
+    """Importance of each family of features for a classifier, on held-out cells.
 
     Parameters
     ----------
@@ -201,21 +202,22 @@ def family_importance(
     folds : list of (training, test) positions, optional
         By default five folds in which donors are kept together.
     n_shuffles : int
-        Of each family, on each fold.
+        Shuffles of each family, in each fold.
     results, overwrite, verbose
         As for `sbnn.cross_validate`.
 
     Returns
     -------
     Record
-        ``family_names``, ``classes`` and, over (folds, families), the fall of macro-F1 or the rise of the log loss:
-        ``shuffled_*``, when all features of the family together go to other test cells (mean over the shuffles, model
-        unchanged), and ``left_out_*``, when the model is fitted and tested without the family. If the model has
-        ``attention_weights``, ``attention`` over (classes, families): mean over the test cells of a class, rows to one.
+        ``family_names``, ``classes`` and, over (folds, families), the fall in macro-F1 or the rise in log loss:
+        ``shuffled_*``, when all features of the family are moved together to other test cells (mean over the shuffles,
+        model unchanged), and ``left_out_*``, when the model is fitted and tested without the family. If the model has
+        ``attention_weights``, ``attention`` over (classes, families): means over the test cells of a class, rows sum to
+        one.
 
     Notes
     -----
-    The two differ: shuffling a redundant family has a cost, leaving it out has none.
+    The two differ: shuffling a redundant family has a cost, leaving it out does not.
     """
     check_number("n_shuffles", n_shuffles, int, 1)
     data = as_typed(data)
@@ -243,7 +245,7 @@ def family_importance(
 
 
 def _of_fold(estimator, data, y, classes, fold, seeds, n_shuffles):
-    """Rise of the losses without each family, (families, losses), shuffled and left out, and the attention of cells."""
+    """Rise in losses with each family shuffled or left out, (families, losses), and the attention of cells."""
     (train, test), rng = fold, np.random.default_rng(seeds)
 
     def losses(model, X):
@@ -265,20 +267,20 @@ def _of_fold(estimator, data, y, classes, fold, seeds, n_shuffles):
         for family in dict.fromkeys(data.families):
             others = data.families != family
             kept = replace(data, X=data.X[:, others], families=data.families[others])
-            cells = ~np.isnan(kept.X[train]).all(axis=1)  # a cell that had this family alone cannot be trained on
+            cells = ~np.isnan(kept.X[train]).all(axis=1)  # cells that have only this family cannot be used for training
             blind = fit_on(clone(estimator), kept.X, y, train[cells], extra_of(estimator, kept))
             left_out.append(losses(blind, kept.X[test]) - usual)
     return (np.array(shuffled), np.array(left_out)), weights
 
 
 def attention_by_class(weights, labels, classes):
-    """Mean attention over the cells of each class, (classes, families), rows to one; NaN for a class of no cell."""
+    """Mean attention over the cells of each class, (classes, families); rows sum to one, NaN without cells."""
     means = pd.DataFrame(weights).groupby(labels).mean().reindex(classes).to_numpy(dtype=np.float64)
     return means / means.sum(axis=1, keepdims=True)
 
 
 def importance_table(record):
-    """Rise of the log loss without each family, mean of folds, ``shuffled`` and ``left out``; and attention."""
+    """Rise in log loss for each family ``shuffled`` and ``left out``, mean over the folds, and its attention."""
     table = pd.DataFrame(index=pd.Index(record.family_names, name="family"))
     if "attention" in record.values:
         table["attention"] = np.nanmean(record.attention, axis=0)

@@ -24,12 +24,12 @@ from sbnn.ephys_types.kernel_logistic import KernelLogistic
 from sbnn.errors import attempt, check_among, check_number
 from sbnn.results import Record, load, save
 
-LEAST_PROBABILITY = 1e-6  # of a member: none rules out a class by itself
-N_PARTS = 3  # of the groups, left out in turn to calibrate
-POWERS = 0.1, 2.0  # between which the power of the probabilities lies
+LEAST_PROBABILITY = 1e-6  # of a member, so that none rules out a class on its own
+N_PARTS = 3  # of the groups, left out in turn for calibration
+POWERS = 0.1, 2.0  # range of the power of the probabilities
 MEMBERS = ("trees", "kernel", "attention")
 LOGISTIC = {"C": 0.01, "class_weight": "balanced", "max_iter": 2000}
-SAVED = "EphysTypeClassifier"  # kind of the records that hold a model
+SAVED = "EphysTypeClassifier"  # kind of record that contains a model
 
 
 class EphysTypeClassifier(TypeClassifier):
@@ -41,13 +41,13 @@ class EphysTypeClassifier(TypeClassifier):
     Parameters
     ----------
     n_steps : int or "auto", default="auto"
-        Of the network, see `FamilyAttentionClassifier`; fewer for a quick run.
+        Steps of the network, see `FamilyAttentionClassifier`; use fewer for a quick run.
     members : sequence of {"trees", "kernel", "attention", "logistic"}, default=("trees", "kernel", "attention")
         The learners; ``"logistic"`` is class-balanced logistic regression on normal scores.
     power : float or "groups", default="groups"
-        Power of the mean of the probabilities, which does not change the most probable type. ``"groups"`` calibrates:
-        it takes the power that fits cells of left-out groups best, a third of the groups at a time, in three further
-        fits. 1 skips these fits.
+        Power of the mean of the probabilities, which does not change the most probable type. ``"groups"`` calibrates
+        the probabilities: it takes the power that fits cells of left-out groups best, a third of the groups at a time,
+        in three further fits. 1 skips these fits.
     random_state : int, RandomState or None, default=None
 
     Attributes
@@ -58,9 +58,9 @@ class EphysTypeClassifier(TypeClassifier):
     members_ : dict of str to classifier
         By name.
     power_ : float
-        Of the mean of the probabilities.
+        Power of the mean of the probabilities.
     held_out_probabilities_ : ndarray, shape (n, n_classes) or None
-        Of the typed training cells, each predicted without its group; None without calibration.
+        Probabilities of the typed training cells, each predicted without its group; None without calibration.
 
     Examples
     --------
@@ -90,10 +90,10 @@ class EphysTypeClassifier(TypeClassifier):
         y : array-like, shape (n,)
             Type of each cell; cells of type ``"unknown"`` are left out with a warning.
         families : dict of family -> columns, sequence of str, or None
-            Columns of each family, or the family of each column; None makes one family of all.
+            Columns of each family, or the family of each column; None puts all columns into one family.
         groups : array-like, shape (n,), optional
             Donor (or laboratory, condition) of each cell, for `far` and ``power="groups"``; by default every cell
-            counts by itself.
+            is its own group.
 
         Returns
         -------
@@ -105,7 +105,7 @@ class EphysTypeClassifier(TypeClassifier):
         return self
 
     def _learn(self, X, y, families, groups, seed):
-        """Fit all but the power of the mean."""
+        """Fit everything except the power of the mean."""
         check_in_order(X, groups, "groups")
         X, codes = self._checked_training(X, y, families, stacklevel=4)
         groups = np.arange(len(self._typed)) if groups is None else groups
@@ -124,13 +124,13 @@ class EphysTypeClassifier(TypeClassifier):
         made |= {"logistic": make_pipeline(*linear), "attention": network}
         for member in attempt("members: expected their names", list, self.members) or [None]:
             check_among("members", member, made)
-        with warnings.catch_warnings():  # each member would repeat the warnings of `fit`
+        with warnings.catch_warnings():  # members would repeat the warnings of `fit`
             warnings.filterwarnings("ignore", LOST)
             families = {"attention": (self.families_,)}
             return {name: made[name].fit(X, codes, *families.get(name, ())) for name in self.members}
 
     def _calibrate(self, X, codes, groups):
-        """Find the power of the probabilities on cells of left-out groups."""
+        """Choose the power of the probabilities on cells of left-out groups."""
         n_groups, logs = len(set(groups)), np.full((len(X), len(self.classes_)), np.nan)
         if n_groups < 2:
             warnings.warn("not calibrated: all cells are of one group", stacklevel=3)
@@ -140,7 +140,7 @@ class EphysTypeClassifier(TypeClassifier):
         for train, test in folds:
             if len(set(codes[train])) < len(self.classes_):
                 lacking = some(np.delete(self.classes_, codes[train]))
-                warnings.warn(f"not calibrated: only few groups have cells of {lacking}", stacklevel=3)
+                warnings.warn(f"not calibrated: too few groups have cells of {lacking}", stacklevel=3)
                 return
             logs[test] = _mean_log(self._members(X[train], codes[train]), X[test])
 
@@ -151,7 +151,7 @@ class EphysTypeClassifier(TypeClassifier):
         self.held_out_probabilities_ = softmax(self.power_ * logs, axis=1)
 
     def predict_proba(self, X):
-        """Probabilities of the types, ndarray of shape (n, n_classes), if all classes were as frequent."""
+        """Probabilities of the types, ndarray of shape (n, n_classes), as if all classes were equally frequent."""
         X = self._checked_cells(X)
         return softmax(self.power_ * _mean_log(self.members_, X), axis=1)
 
@@ -163,14 +163,14 @@ class EphysTypeClassifier(TypeClassifier):
         X : array-like or DataFrame, shape (n, p)
             Features, NaN where missing.
         abstain : float in [0, 1), optional
-            Leave a cell untyped (``"unknown"``) if its highest probability is lower, or if it is `far`. 0: only cells
-            that are far. By default every cell has a type.
+            Leave a cell untyped (``"unknown"``) if its highest probability is lower than this, or if it is `far`. With
+            0, only far cells are left untyped. By default every cell gets a type.
 
         Warns
         -----
         UserWarning
-            If more cells are `far`, or features have other means, than expected of as many cells of new donors that
-            resemble the training cells (each in 5 % of such tables).
+            If more cells are `far`, or more features differ in mean, than expected for as many cells of new donors like
+            those in training (each rule warns in 5 % of such tables).
         """
         check_number("abstain", abstain or 0, float, 0, np.nextafter(1, 0))
         probabilities = self.predict_proba(X)
@@ -181,9 +181,10 @@ class EphysTypeClassifier(TypeClassifier):
         return np.where(far | (probabilities.max(axis=1) < abstain), UNKNOWN, types.astype(object))
 
     def far(self, X):
-        """Cells farther from the training cells than 99 % of these are from those of other groups; mask (n,).
+        """Mask (n,) of cells farther from the training cells than 99 % of these are from cells of other groups.
 
-        By the fifth nearest neighbour on normal scores of the features that both have. A cell without any is far.
+        The distance is that of the fifth nearest neighbour in normal scores of the features that both cells have. Cells
+        without any value are far.
         """
         return self._surroundings.far(self._scores(self._checked_cells(X)))
 
@@ -204,12 +205,12 @@ class EphysTypeClassifier(TypeClassifier):
         return self._place.transform(X[:, self._seen])
 
     def attention_weights(self, X):
-        """Weight of each family in each cell for the member with attention, ndarray of shape (n, n_families)."""
+        """Weight of each family in each cell, from the member with attention; ndarray of shape (n, n_families)."""
         member = attempt("members: expected attention among them", self.members_.__getitem__, "attention")
         return member.attention_weights(self._checked_cells(X))
 
     def save(self, path):
-        """Write the training cells, their types and the settings to a file, without code (see `sbnn.results.save`)."""
+        """Write the training cells, their types and the settings to a file without code (see `sbnn.results.save`)."""
         check_is_fitted(self)
         params = {name: value for name, value in self.get_params().items() if name != "random_state"}
         (X, codes), names = self._training, getattr(self, "feature_names_in_", None)
@@ -221,13 +222,13 @@ class EphysTypeClassifier(TypeClassifier):
 
     @classmethod
     def load(cls, path):
-        """Read a model that `save` wrote and refit its members, bit-identically with the same libraries.
+        """Read a model written by `save` and refit its members, bit-identically with the same libraries.
 
-        No code of the file is run.
+        No code from the file is run.
         """
         record = load(path)
         if record.experiment != SAVED:
-            raise ValueError(f"{path}: expected what EphysTypeClassifier.save wrote, got {record.experiment!r} results")
+            raise ValueError(f"{path}: expected a file of EphysTypeClassifier.save, got {record.experiment!r} results")
         model, X = cls(**record.params[0]), record.X
         names = record.feature_names
         X = X if names is None else pd.DataFrame(X, columns=names)

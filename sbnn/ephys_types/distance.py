@@ -1,12 +1,12 @@
-"""How far new cells lie from the training cells: single cells by their neighbours, a table by the means of features."""
+"""Distance of new cells from the training cells: of single cells by their neighbours, of a table by feature means."""
 
 import numpy as np
 from scipy import stats
 from sklearn.metrics.pairwise import nan_euclidean_distances
 
 N_NEIGHBOURS = 5
-CELL_LEVEL = 0.01  # share of cells called far, of new donors that are like the training cells
-TABLE_LEVEL = 0.05  # share of tables of such donors that either rule warns of
+CELL_LEVEL = 0.01  # share of cells called far among cells of new donors like those in training
+TABLE_LEVEL = 0.05  # share of tables of such donors for which either rule warns
 MOST_REFERENCES = 1000
 N_TABLES = 400
 
@@ -24,20 +24,20 @@ class Surroundings:
         self.n_beyond = (distances > self.limit).sum()
 
     def far(self, scores):
-        """Mask of cells farther from the training cells than 99 % of these are from those of other groups."""
+        """Mask of cells farther from the training cells than 99 % of these are from cells of other groups."""
         return _to_neighbours(scores, self.scores) > self.limit
 
     def too_many(self, far):
-        """Whether this number of far cells is unlikely in a table of cells like those of training."""
-        # The limit is that of a sample: the share beyond it has a beta distribution.
+        """Whether this number of far cells is unlikely in a table of cells like those in training."""
+        # The limit is estimated from a sample, so the share beyond it has a beta distribution.
         expected = stats.betabinom(len(far), self.n_beyond + 1, len(self.scores) - self.n_beyond)
         return far.sum() > expected.ppf(1 - TABLE_LEVEL)
 
     def moved(self, scores):
         """Mask of features whose mean score differs more than the largest difference in 95 % of training tables.
 
-        Such a table has the same number of cells, from groups drawn with replacement; differences are in SD over these
-        tables.
+        Training tables have the same number of cells, from groups drawn with replacement. Differences are in SDs over
+        these tables.
         """
         weights = np.array([np.bincount(table, minlength=len(self.scores)) for table in self._tables(len(scores))])
         measured = weights @ np.isfinite(self.scores)
@@ -45,7 +45,7 @@ class Surroundings:
         n = np.isfinite(scores).sum(axis=0)
         mean = np.nan_to_num(scores).sum(axis=0) / np.maximum(n, 1)
         spread = means.std(axis=0)
-        of_both = np.sqrt(1 + len(scores) / len(self.scores))  # the training cells are a sample, too
+        of_both = np.sqrt(1 + len(scores) / len(self.scores))  # the training cells are a sample too
         spread = np.where((spread > 0) & (n > 0), spread, np.inf)
         limit = np.quantile(np.abs((means - means.mean(axis=0)) / spread).max(axis=1), 1 - TABLE_LEVEL)
         return np.abs(mean - means.mean(axis=0)) / spread > limit * of_both
@@ -62,7 +62,7 @@ class Surroundings:
 
 
 def _to_neighbours(cells, references, apart=False):
-    """Distance of each cell to its fifth nearest reference, over the features that both have."""
+    """Distance of each cell to its fifth nearest reference cell, over the features that both have."""
     distances = nan_euclidean_distances(cells, references)
     distances[np.isnan(distances) | apart] = np.inf
     nearest = min(N_NEIGHBOURS, len(references)) - 1

@@ -15,14 +15,14 @@ from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_co
 from sbnn.ephys_types.training import descend
 from sbnn.errors import naming
 
-FEW, MANY = 500, 5000  # training cells between which settings go from those for few to those for many, by logarithm
+FEW, MANY = 500, 5000  # numbers of training cells between which settings are interpolated, on a log scale
 SETTINGS = {"noise": (0.7, 0.15), "dropout": (0.3, 0.1), "n_steps": (400, 1200), "batch_size": (128, 256)}
-WIDTH, HIDDEN = 16, 64  # numbers of a token, units of the layer after the attention
-FEATURE_DROPOUT = 0.1  # share of the measured features that are left out at a step
+WIDTH, HIDDEN = 16, 64  # size of a token, units of the layer after the attention
+FEATURE_DROPOUT = 0.1  # share of the measured features left out in a step
 LEARNING_RATE, WEIGHT_DECAY = 5e-3, 1e-2
-SOURCE_WEIGHT = 0.5  # of cells of the source in the joint training, 1 being that of the target's
-ABSENT = -1e4  # score of a family that was not measured: its weight is zero to the last bit
-# What stored results name as parameters besides those of today.
+SOURCE_WEIGHT = 0.5  # weight of source cells in joint training, relative to 1 for target cells
+ABSENT = -1e4  # score of a family that was not measured, for which its weight is exactly zero
+# Further parameters in stored results.
 FIXED = {
     "batch_size": "auto", "dropout": "auto", "feature_dropout": FEATURE_DROPOUT, "hidden": HIDDEN, "noise": "auto",
     "learning_rate": LEARNING_RATE, "weight_decay": WEIGHT_DECAY, "width": WIDTH,
@@ -30,7 +30,7 @@ FIXED = {
 
 
 class FamilyAttentionNetwork(nn.Module):
-    """An ensemble of `n_members` networks, trained side by side, whose input is cut into families.
+    """An ensemble of `n_members` networks, trained side by side, whose input is split into families.
 
     Each family becomes a token of `width` numbers. Attention gives every token a weight; weights of a cell sum to 1
     over the families that were measured in it. Weighted tokens are concatenated, not summed, so that the layers
@@ -65,7 +65,7 @@ class FamilyAttentionNetwork(nn.Module):
         """Logits (n_members, n, n_classes) and attention (n_members, n, n_families) of cells (n_members, n, p).
 
         `measured` is 1 where `x` holds a value, and 0 where it holds a filler, which is not read. Attention is 0 for
-        families without a measured feature, unless all lack one.
+        families without a measured feature, unless no family has one.
         """
         members, n = x.shape[:2]
         tokens = functional.silu(torch.baddbmm(self.embedding_bias, x * measured, self.embedding * self.own_family))
@@ -83,11 +83,11 @@ class FamilyAttentionNetwork(nn.Module):
 class FamilyAttentionClassifier(TypeClassifier):
     """Classify cells by attention over families of features.
 
-    Features are mapped to normal scores by their quantiles; missing values are ignored, and a family without any has no
-    weight. `n_members` networks are trained side by side, each on cells drawn so that all classes are equally frequent,
-    with Gaussian noise on the inputs and some of them left out: with a few hundred cells this prevents overfitting. No
-    cell is set aside for early stopping. The mean of their probabilities is the prediction. Noise, dropout, steps and
-    batch size depend on the logarithm of the number of training cells (`SETTINGS`).
+    Features are mapped to normal scores by their quantiles; missing values are ignored, and a family without values has
+    no weight. `n_members` networks are trained side by side, each on cells drawn so that all classes are equally
+    frequent, with Gaussian noise on the inputs and some inputs left out, which prevents overfitting with a few hundred
+    cells. No cells are set aside for early stopping. The mean of their probabilities is the prediction. Noise, dropout,
+    steps and batch size depend on the logarithm of the number of training cells (`SETTINGS`).
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ class FamilyAttentionClassifier(TypeClassifier):
         return torch.Generator().manual_seed(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _tensors(self, X, *codes):
-        """Scaled features, where they were measured, and, of training cells, their types."""
+        """Scaled features, a mask of the measured ones and, for training cells, their types."""
         scaled = torch.from_numpy(self._scaled(X).astype(np.float32))
         return scaled.nan_to_num(), (~scaled.isnan()).float(), *map(torch.as_tensor, codes)
 
@@ -160,18 +160,18 @@ class FamilyAttentionClassifier(TypeClassifier):
                 if heads is not None:
                     logits = logits.masked_fill(~heads[drawn], ABSENT)
                 loss = functional.cross_entropy(logits.flatten(0, 1), target[drawn].flatten())
-                # The members share nothing: the sum of their losses trains each by itself.
+                # The members share nothing, so the sum of their losses trains each one separately.
                 yield loss * self.n_members
 
-        # All of torch's own generators, which dropout draws from, follow the seed too.
+        # This also seeds torch's own generators, which dropout uses.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(torch.randint(2**31 - 1, (1,), generator=generator)))
             descend(self.network_, losses(), learning_rate, WEIGHT_DECAY, n_steps)
 
     @torch.no_grad()
     def _through(self, X):
-        """Mean probabilities and mean attention of the members, over cells X."""
-        # In double precision, so that the other cells do not change the last digits of a cell.
+        """Mean probabilities and mean attention of the members for cells X."""
+        # In double precision, so that results of a cell do not depend on the other cells.
         x, known = (part.double() for part in self._tensors(self._checked_cells(X)))
         members = (self.n_members, *x.shape)
         with reproducible():
@@ -179,14 +179,14 @@ class FamilyAttentionClassifier(TypeClassifier):
             return logits.softmax(-1).mean(0).numpy(), attention.mean(0).numpy()
 
     def predict_proba(self, X):
-        """Probabilities of the types, ndarray of shape (n, n_classes), if all classes were as frequent."""
+        """Probabilities of the types, ndarray of shape (n, n_classes), as if all classes were equally frequent."""
         return self._through(X)[0]
 
     def attention_weights(self, X):
         """Weight of each family in each cell, ndarray of shape (n, n_families).
 
-        0 for a family without a measured feature. Rows sum to 1; for a cell without any value, all families seen in
-        training have the same weight.
+        Families without a measured feature have weight 0. Rows sum to 1; in a cell without any value, all families
+        seen in training have the same weight.
         """
         weights = self._through(X)[1]
         every = np.zeros((len(weights), len(self.families_)))
@@ -195,16 +195,16 @@ class FamilyAttentionClassifier(TypeClassifier):
 
 
 class TransferAttentionClassifier(FamilyAttentionClassifier):
-    """Attention over families for few cells of a target, using many of a source with the same features.
+    """Attention over families for few cells of a target, using many cells of a source with the same features.
 
-    Features of each species are scaled by its own cells.
+    Features of each species are scaled with its own cells.
 
     Parameters
     ----------
     way : {"pretrained", "joint"}, default="pretrained"
         ``"pretrained"`` trains on the source first, and then on the target with a fifth of the learning rate; the head
-        too where the types are the same. ``"joint"`` trains one network on both, with a head for each species; cells of
-        the source have half the weight.
+        is also kept if the types are the same. ``"joint"`` trains one network on both, with a head for each species;
+        cells of the source have half the weight.
     n_members, n_steps, random_state
         As for `FamilyAttentionClassifier`.
     """
@@ -224,9 +224,9 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
     def fit(self, X, y, families=None, source=None, unlabelled=None):
         """Train; `X`, `y` and `families` as for `EphysTypeClassifier.fit`.
 
-        `source` has the same features of the source's cells (m, p), and their types (m,), which need not be those of
-        the target; without it there is no transfer. The target's features are scaled by its `unlabelled` cells, shape
-        (u, p), as well.
+        `source` is a pair: the same features of source cells (m, p), and their types (m,), which may differ from those
+        of the target; without it there is no transfer. `unlabelled` target cells (u, p) are also used to scale the
+        features of the target.
         """
         X, codes = self._checked_training(X, y, families)
         cells = X if unlabelled is None else np.vstack([X, self._checked_cells(unlabelled)])
@@ -263,7 +263,7 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         return self
 
     def _train_jointly(self, of_source, of_target, generator):
-        """Train on both, each with its own outputs, and keep those of the target."""
+        """Train on both species, each with its own outputs, and keep the outputs of the target."""
         k, own = len(self.classes_), of_target[2]
         x, known, _ = map(torch.cat, zip(of_target, of_source, strict=True))
         target = torch.cat([own, of_source[2] + k])
@@ -275,5 +275,5 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
 
 
 def _chance(target):
-    """Probability of each cell with which every class is drawn equally often."""
+    """Probability of drawing each cell so that all classes are drawn equally often."""
     return (1 / torch.bincount(target).float())[target]

@@ -10,16 +10,16 @@ from sklearn.utils import check_random_state
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import FeatureScaling, TypeClassifier
 
-LEAST_EIGENVALUE = 1e-6  # of the kernel among landmarks; directions below are rounding
+LEAST_EIGENVALUE = 1e-6  # of the kernel among landmarks; smaller ones are rounding errors
 
 
 class KernelLogistic(TypeClassifier):
     """Class-balanced logistic regression in the space of a Gaussian kernel.
 
-    Missing values are set to the training median. With more than `n_landmarks` training cells the kernel is that of
-    Nystroem (Williams and Seeger, NeurIPS 2000), on landmarks drawn at random.
+    Missing values are set to the training median. With more than `n_landmarks` training cells, the kernel is
+    approximated on random landmarks (Nystroem method; Williams and Seeger, NeurIPS 2000).
 
-    `C` is the inverse strength of the penalty; `gamma`, of the kernel, is divided by the number of features.
+    `C` is the inverse strength of the penalty; `gamma`, the scale of the kernel, is divided by the number of features.
     """
 
     def __init__(self, C=3.0, gamma=0.3, n_landmarks=1000, random_state=None):
@@ -49,7 +49,7 @@ class KernelLogistic(TypeClassifier):
         return rbf_kernel(x, self._landmarks, gamma=self.gamma / x.shape[1])
 
     def predict_proba(self, X):
-        """Probabilities of the types, ndarray of shape (n, n_classes), if all classes were as frequent."""
+        """Probabilities of the types, ndarray of shape (n, n_classes), as if all classes were equally frequent."""
         x = self._scaled(self._checked_cells(X))
         with reproducible():
             return self._regression.predict_proba(self._kernel(x) @ self._basis)

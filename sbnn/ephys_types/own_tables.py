@@ -16,7 +16,7 @@ SEED = 42
 
 
 def fit_table(features, labels=None, n_steps="auto"):
-    """Model of a table of features and one of types (see `read_ephys_table`), calibrated across donors if known."""
+    """Model of a table of features and a table of types (see `read_ephys_table`), calibrated across donors if known."""
     data = read_ephys_table(features, labels)
     if data.obs["type"].eq(UNKNOWN).all():
         raise ValueError("labels: no cell has a type; expected a column called type, beside the features or in --types")
@@ -25,7 +25,7 @@ def fit_table(features, labels=None, n_steps="auto"):
 
 
 def predict_table(model, features, abstain=None):
-    """Type, its probability, whether it is far, and all probabilities, of each cell of a table; DataFrame.
+    """DataFrame of the type of each cell of a table, its probability, whether the cell is far, and all probabilities.
 
     Features are found by name. Missing ones count as not measured; a cell without a value has no type.
     """

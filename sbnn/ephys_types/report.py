@@ -1,4 +1,4 @@
-"""Tables of electrophysiology -> type, from saved records alone: what ``sbnn report`` prints."""
+"""Tables of electrophysiology -> type, from saved records alone, as printed by ``sbnn report``."""
 
 from itertools import combinations, product
 from pathlib import Path
@@ -10,7 +10,7 @@ from sbnn.ephys_types.classification import calibration, importance_table, repea
 from sbnn.evaluation.verdict import corrected_difference, paired_difference
 from sbnn.results import load, load_folder
 
-#: Label of each model and what decides its colour, by the name that its record has.
+#: Label of each model and what determines its colour, by the name of its record.
 MODELS = pd.read_csv(Path(__file__).with_name("models.csv"), index_col="model")
 LABELS = MODELS["label"].to_dict()
 REFERENCE = "lightgbm"  # reference of the comparisons
@@ -18,10 +18,10 @@ REFERENCE = "lightgbm"  # reference of the comparisons
 INTERPRETED = ("bilstm", "family_attention", "lightgbm")
 # Names of the other records.
 CELLS, FAMILIES, ZERO_SHOT, CURVES = "types_cells", "types_families", "transfer_zero_shot", "transfer_curves"
-#: Kinds of types, with which the names of the records begin.
+#: Kinds of types, the prefixes of the record names.
 CLASSES_OF = {"types": "4 classes", "types5": "5 classes"}
 GROUPS = ("condition", "virus")  # confounded with the classes
-FEWEST = 50  # cells of a group that is scored separately; with fewer, scores are mostly chance
+FEWEST = 50  # least cells in a group that is scored separately; scores of smaller ones are mostly chance
 NOTE = (
     "Five folds, donors kept together, three times; mean ± SD over the three. `minus LightGBM` is the mean difference "
     "over the same folds with its 95 % interval, corrected for the cells that folds share (Nadeau and Bengio 2003). "
@@ -34,15 +34,15 @@ OVERVIEW = ("logistic", "forest", "lightgbm", "sparse_pca_forest", "bilstm_publi
             "ephys_type")  # fmt: skip
 TITLES = {"lee_human": "human", "gouwens_ephys": "mouse", "simulated_ephys": "simulated"}
 WITHOUT = "human only"
-CONTROL = "human only, two experts"  # the second expert of a transfer, trained on the target's labelled cells instead
+CONTROL = "human only, two experts"  # the second expert of a transfer, trained on labelled target cells instead
 ALL = "all"
-TEST_SHARE = 0.25  # test cells per training cell of five folds, labelled or not
+TEST_SHARE = 0.25  # test cells per training cell in five folds, labelled or not
 
 
 # Schwider and Ramezani, arXiv 2603.11000 (2026): recordings, in twelve IPFX families, of 3699 mouse cells (DANDI
 # 000020; stratified 60/20/20, 10 seeds) and of 506 human cells (DANDI 000636; 5 folds, 10 runs, donors not kept
-# together); ours are of engineered features of the same studies, of more cells, donors kept together. They are
-# not directly comparable: other cells, other features, other folds. Macro-F1 and accuracy.
+# together). Ours use engineered features from the same studies, with more cells and donors kept together. The two are
+# not directly comparable: cells, features and folds differ. Macro-F1 and accuracy.
 PUBLISHED = pd.read_csv(Path(__file__).with_name("published.csv"))
 read = load_folder
 
@@ -53,7 +53,7 @@ def of_kind(records, kind):
 
 
 def published(dataset, kind):
-    """Published macro-F1 and accuracy by model; spikes measured from their threshold are the same cells."""
+    """Published macro-F1 and accuracy by model; data with spikes measured from their threshold have the same cells."""
     rows = PUBLISHED[(PUBLISHED["dataset"] == dataset.removesuffix("_relative")) & (PUBLISHED["kind"] == kind)]
     return {row.model: (row.macro_f1, row.accuracy) for row in rows.itertuples()}
 
@@ -88,7 +88,7 @@ def class_table(records, kind="types"):
 
 
 def group_table(records, column):
-    """Macro-F1 within groups of cells, without gain from recognising the group: rows (model, group), ``all`` first."""
+    """Macro-F1 within groups of cells, free of gains from recognising the group: rows (model, group), ``all`` first."""
     labels = records[CELLS].labels
     tables = {}
     for name, record in of_kind(records, "types").items():
@@ -108,7 +108,7 @@ def families_tables(records):
 
 
 def overview(saved_models):
-    """Table of macro-F1 (mean ± SD over the repeats) of the main models on all data, and the best published."""
+    """Table of macro-F1 (mean ± SD over the repeats) of the main models on all data, and the best published value."""
     rows = {}
     for (dataset, title), kind in product(TITLES.items(), CLASSES_OF):
         paths = {name: Path(saved_models, dataset, f"{kind}_{name}.pickle") for name in OVERVIEW}
@@ -126,9 +126,9 @@ def overview(saved_models):
 
 
 def by_size(record):
-    """Scores of learning curves, mean over the draws, by ``cells``: how many are labelled, or ``"all"`` of a fold.
+    """Scores of learning curves, mean over draws, by ``cells``: the number of labelled ones, or ``"all"`` of a fold.
 
-    The folds are not equally large, so that all their training cells are not a fixed number of them.
+    Folds differ in size, so ``"all"`` is not a fixed number.
     """
     scores = record.scores
     fixed = scores["n_cells"].isin([size for size in record.settings["sizes"] if size is not None])
@@ -138,10 +138,10 @@ def by_size(record):
 
 
 def gains(scores, over):
-    """Gain of models with a method `over` another (95 % interval), on the same folds and cells; DataFrame.
+    """Gain of models with each method `over` another one (95 % interval), on the same folds and cells; DataFrame.
 
-    The interval uses `TEST_SHARE` at every size: it corrects for test cells shared by two splits, and these are a fifth
-    of all cells however few of the others are labelled.
+    The interval uses `TEST_SHARE` at every size: it corrects for test cells shared by two splits, which are a fifth of
+    all cells no matter how few of the others are labelled.
     """
     wide, keys = scores["macro_f1"].unstack("method"), ["cells", "model", "method"]
     differences = wide.drop(columns=list({WITHOUT, over})).sub(wide[over], axis=0).stack().dropna()
@@ -164,7 +164,7 @@ def _with_sd(by):
 
 
 def all_tables(records):
-    """Every table that the saved results of a data set allow, by title."""
+    """All tables that the saved results of a data set allow, by title."""
     tables = {}
     for kind in CLASSES_OF:
         if of_kind(records, kind):

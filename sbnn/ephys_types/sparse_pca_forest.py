@@ -17,35 +17,35 @@ from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
 from sbnn.results import Record
 
-ALPHA = 0.03  # of the l1 penalty on the loadings, in units of a correlation: whatever the number of cells
-LEAST_VARIANCE = 0.01  # share of the variance of a family that a component adds at least
-RIDGE = 0.01  # of the projection on the loadings, which need not be orthogonal; scikit-learn's default
+ALPHA = 0.03  # l1 penalty on the loadings, in units of a correlation, so independent of the number of cells
+LEAST_VARIANCE = 0.01  # least share of the variance of a family that a component adds
+RIDGE = 0.01  # ridge penalty of the projection on the loadings, which need not be orthogonal; scikit-learn's default
 TOLERANCE = 1e-4  # relative change of the objective at which the search ends
-LEAST_ALPHA = 1e-6  # below, coordinate descent does not converge, and no loading is zero anyway
-LEAST_SHARE = 1e-10  # of the variance: a component below is rounding
+LEAST_ALPHA = 1e-6  # with smaller penalties coordinate descent does not converge, and no loading is zero anyway
+LEAST_SHARE = 1e-10  # of the variance; components with less are rounding errors
 #: Components of each family of time series, as published (Gouwens et al. 2020, Schwider and Ramezani 2026).
 PUBLISHED_COMPONENTS = {
     "first_ap_v": 7, "first_ap_dv": 9, "isi_shape": 4, "step_subthresh": 3, "subthresh_norm": 6, "inst_freq": 6,
     "inst_freq_norm": 7, "spiking_upstroke_downstroke_ratio": 3, "spiking_peak_v": 3, "spiking_fast_trough_v": 3,
     "spiking_threshold_v": 5, "spiking_width": 3,
 }  # fmt: skip
-# What stored results name as parameters besides, for the published pipeline and for that of this package.
+# Further parameters in stored results, for the published pipeline and for that of this package.
 PUBLISHED = {"forest": "random_forest", "keep_features": False, "scaling": "standard"}
 OURS = {"forest": "extra_trees", "keep_features": True, "scaling": "normal_scores"}
 FIXED = {"alpha": ALPHA, "balanced": True, "least_variance": LEAST_VARIANCE, "n_components": None}
-LABELS = ("type", "type5", "donor", "condition", "virus")  # of the cells on a map, which figures and tables need
+LABELS = ("type", "type5", "donor", "condition", "virus")  # labels of the cells on a map that figures and tables need
 
 
 def sparse_components(X, n_components, alpha=ALPHA, least_variance=LEAST_VARIANCE, random_state=0):
-    """Sparse principal components of centred data (n, p), each of which adds to the variance explained.
+    """Sparse principal components of centred data (n, p), each of which adds to the explained variance.
 
     With `n_components` None their number is that of the principal components with more than `least_variance` of the
-    variance. A loading is zero about where the feature's covariance with the component is below `alpha`.
+    variance. A loading is zero if the covariance of its feature with the component is below about `alpha`.
 
-    Components that are not orthogonal explain some of the variance twice. Adjusted as by Zou, Hastie and Tibshirani
-    (J. Comput. Graph. Stat. 15, 2006, section 3.4) each counts with what the ones before it leave over: with the scores
-    Z = Q R that is R_jj^2. The order is that of the largest gain (a QR with column pivoting), since components of the
-    algorithm come in none. Returns loadings (k, p; rows of unit length), the projection (p, k) from centred data to
+    Components that are not orthogonal explain some of the variance twice. Following Zou, Hastie and
+    Tibshirani (J. Comput. Graph. Stat. 15, 2006, section 3.4), each counts with the variance that those before it leave
+    unexplained, R_jj^2 for scores Z = Q R. They are ordered by largest gain (a QR with column pivoting), since the
+    algorithm gives no order. Returns loadings (k, p; rows of unit length), the projection (p, k) from centred data to
     z-scored components, and the adjusted shares (k,).
     """
     n, p = X.shape
@@ -54,9 +54,9 @@ def sparse_components(X, n_components, alpha=ALPHA, least_variance=LEAST_VARIANC
         return np.zeros((0, p)), np.zeros((p, 0)), np.zeros(0)
     # The objective is the same for X and for Q'X, and there are often far more cells than features.
     small = np.linalg.qr(X, mode="r") if n > p else X
-    # Fits subtract the column means again, which Q'X has although X has none: rows r and -r together have none.
+    # Fits subtract the column means, which are nonzero in Q'X although they are zero in X: rows r and -r cancel them.
     small = np.vstack([small, -small]) / np.sqrt(2)
-    # The code of a feature is its covariance with a component of unit length over all cells, sqrt(n) times larger.
+    # The code of a feature is sqrt(n) times its covariance with a component of unit length over all cells.
     if n_components is None:
         shares = np.square(np.linalg.svd(X, compute_uv=False)) / total
         n_components = int((shares > max(least_variance, LEAST_SHARE)).sum())
@@ -79,8 +79,8 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     ----------
     published : bool, default=False
         The published pipeline: z-scores, and a random forest on the components alone. By default features are mapped to
-        a normal distribution by their quantiles, and extremely randomised trees get them along with the components,
-        which omit the variance of single features.
+        a normal distribution by their quantiles, and extremely randomised trees get both features and components,
+        since components omit the variance of single features.
     n_estimators : int, default=300
         Trees.
     random_state : int, RandomState or None, default=None
@@ -88,7 +88,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     Attributes
     ----------
     loadings_ : dict of family -> ndarray, shape (components, features of the family)
-        Loadings on scaled features, rows of unit length; zero for a feature without a value in any training cell.
+        Loadings on scaled features, rows of unit length; zero for a feature without a value in the training cells.
     explained_variance_ratio_ : dict of family -> ndarray, shape (components,)
         Adjusted share of the variance of the family.
     forest_ : fitted forest
@@ -98,10 +98,10 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
 
     Notes
     -----
-    Families of the paper get the published number of components, others that of ordinary principal components with more
-    than 1 % of the variance; components that add as much are kept. Missing values are set to the median of the training
-    cells. To distinguish them from a measured median, the forest also gets the share of missing features of each
-    family.
+    Families of the paper get the published number of components, others as many as there are ordinary principal
+    components with more than 1 % of the variance; components that add this much are kept. Missing values are set to the
+    median of the training cells. To distinguish them from a measured median, the forest also gets the share of missing
+    features of each family.
 
     References
     ----------
@@ -173,13 +173,13 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         return np.array(names, dtype=object)
 
     def predict_proba(self, X):
-        """Probabilities of the types, ndarray of shape (n, n_classes), if all types were equally frequent."""
+        """Probabilities of the types, ndarray of shape (n, n_classes), as if all types were equally frequent."""
         X = self._checked_cells(X)
         return self.forest_.predict_proba(self._forest_input(X))
 
 
 def map_cells(data, results=None, overwrite=False, *, seed=0):
-    """Place cells by the sparse principal components of their families of features, and by a t-SNE of these.
+    """Map cells by the sparse principal components of their families of features, and by a t-SNE of these.
 
     The components are learned from all cells without their types: for display, not as a test.
 
@@ -197,7 +197,7 @@ def map_cells(data, results=None, overwrite=False, *, seed=0):
         variance ``explained`` by each, ``tsne`` (n, 2).
     """
     data = as_typed(data)
-    model = SparsePCAForest(n_estimators=1, random_state=seed)  # the forest is not used here
+    model = SparsePCAForest(n_estimators=1, random_state=seed)  # the forest is not used
 
     def compute():
         with reproducible():
@@ -223,7 +223,7 @@ def discriminating_components(components, types, names):
     x = components[:, first] - components[:, first].mean()
     rest = components - components.mean(axis=0)
     left = rest - np.outer(x, x @ rest / (x @ x))
-    # Shares of the whole variance, so that a remainder of next to nothing does not win.
+    # Shares of the total variance, so that a negligible remainder does not win.
     share = _between(left, types) * (left**2).sum(axis=0) / (rest**2).sum(axis=0)
     return [first, others[int(np.argmax(share[others]))]]
 

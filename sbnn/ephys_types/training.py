@@ -17,8 +17,8 @@ MOST_NEIGHBOURS = 5
 def descend(network, losses, learning_rate, weight_decay, n_steps=None, clip=None):
     """Take a step of AdamW for each loss that a generator yields.
 
-    With `n_steps` the learning rate rises to its peak and falls to nothing within them, else it is constant. The norm
-    of the gradient is clipped to `clip`.
+    With `n_steps` the learning rate rises to its peak and falls to zero within these steps, else it is constant. The
+    norm of the gradient is clipped to `clip`.
     """
     optimizer = torch.optim.AdamW(network.parameters(), learning_rate, weight_decay=weight_decay, fused=True)
     schedule = n_steps and torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, max(n_steps, 2))
@@ -46,9 +46,9 @@ def effective_number_weights(counts, beta=EFFECTIVE_BETA):
 
 
 def focal(logits, labels, weights, gamma=FOCAL_GAMMA):
-    """Cross-entropy in which a cell counts with (1 - p)^gamma, p the probability of its class (Lin et al. 2017).
+    """Cross-entropy in which a cell has weight (1 - p)^gamma, p being the probability of its class (Lin et al. 2017).
 
-    The mean of the weighted losses over the sum of the weights, as in `torch.nn.functional.cross_entropy`.
+    The sum of the weighted losses is divided by the sum of the weights, as in `torch.nn.functional.cross_entropy`.
     """
     log_p = F.log_softmax(logits, dim=1).gather(1, labels[:, None])[:, 0]
     losses = -((-torch.expm1(log_p)) ** gamma) * log_p
@@ -72,8 +72,8 @@ def add_angular_margin(cosines, labels, margin=ARCFACE_MARGIN):
 def validation_part(labels, share, groups, keep, random_state):
     """Mask of cells for validation, about `share` of each class; at least `keep` of each stay for training.
 
-    Cells of a group stay together. Groups are taken in random order, each if it brings the class shares nearer to
-    `share` in sum.
+    Cells of a group stay together. Groups are visited in random order and taken if they bring the class shares closer
+    to `share` in sum.
     """
     _, groups = np.unique(np.arange(len(labels)) if groups is None else np.asarray(groups), return_inverse=True)
     content = np.zeros((groups.max() + 1, labels.max() + 1))
@@ -91,16 +91,16 @@ def validation_part(labels, share, groups, keep, random_state):
 
 
 def oversample(values, labels, random_state):
-    """Fill up every class to the size of the largest with cells between neighbours of the class (SMOTE).
+    """Fill up every class to the size of the largest with cells interpolated between its neighbours (SMOTE).
 
     `values` (n, p) are NaN where missing. A new cell has the missing values of the nearer of its two parents; if only
-    the other one lacks a value, it is that of the nearer. With min(5, n_min - 1) neighbours, n_min the cells of the
-    smallest class (Chawla et al. 2002). Returns values and labels, the given cells first.
+    the other parent lacks a value, the new cell has that of the nearer one. There are min(5, n_min - 1) neighbours,
+    with n_min cells in the smallest class (Chawla et al. 2002). Returns values and labels, the given cells first.
     """
-    from imblearn.over_sampling import SMOTE  # slow to load
+    from imblearn.over_sampling import SMOTE  # slow to import
 
     p, missing = values.shape[1], np.isnan(values)
-    # Between a missing value and another there is none: the share t of the way from one parent to the other is read
+    # A missing value cannot be interpolated: the share t of the way from one parent to the other is read
     # off the indicator, and the value, which comes out as t times that of the parent that has it, divided by it.
     both = np.hstack([np.where(missing, 0, values), missing]).astype(np.float64)
     fewest = np.bincount(labels)[np.unique(labels)].min()

@@ -1,7 +1,7 @@
 """Transfer of types from one species to another, with no or few labels in the target.
 
-Cells are put on the scale of their own species. If types are not equally frequent in both, a shift remains: it and the
-shares of the types are estimated together, by expectation-maximisation in the space of the source's discriminants.
+Cells are put on the scale of their own species. If types are not equally frequent in both, a shift remains. The shift
+and the shares of the types are estimated jointly, by expectation-maximisation in the discriminant space of the source.
 """
 
 from itertools import product
@@ -22,20 +22,20 @@ from sbnn.errors import attempt
 ALIGNMENTS = ("shift", "own", "source", "halfway")
 SMOOTH, HALFWAY_POWER = ("kernel", "attention", "logistic"), 0.8  # members for cells halfway between two scales
 LEAST_PROBABILITY = 1e-6
-TYPE_CELLS = 10.0  # labelled cells of a type at which its own place counts half, beside the common shift
-FARTHEST = 4.0  # spreads from the median at which a feature is cut
-NORMAL_QUARTILES = 1.349  # distance of the quartiles of a normal distribution, in SD
+TYPE_CELLS = 10.0  # labelled cells of a type at which its own shift weighs as much as the common one
+FARTHEST = 4.0  # spreads from the median at which features are clipped
+NORMAL_QUARTILES = 1.349  # distance between the quartiles of a normal distribution, in SDs
 STARTS = (0.1, 0.25, 0.4, 0.55, 0.7)  # shares that the estimation starts from, in all combinations that sum to 1
 STEPS = 100
-WEIGHT = 10.0  # of the source, in labelled cells
+WEIGHT = 10.0  # of the source, as a number of labelled cells
 PSEUDO_SHARE = 0.1  # pseudo-cells of each type, as a share of the cells
-FLOOR = 0.05  # added to the variances of a type, in the discriminants' own units
-#: Scale of features, the least value that differs from smaller ones, and what is added to it.
+FLOOR = 0.05  # added to the variances of a type, in units of the discriminants
+#: Scale of features, the least value that is distinguished from smaller ones, and what is added to it.
 SCALES = pd.read_csv(Path(__file__).with_name("physiological_scales.csv"), index_col="feature").T.to_dict("list")
 
 
 def physiological_scale(X, feature_names):
-    """Shared features (n, p) on scales on which differences have the same meaning everywhere; others are unchanged.
+    """Shared features (n, p) on scales where differences have the same meaning at all values; others are unchanged.
 
     Resistances, times, currents, ratios and the sag as logarithms, the slope of the f-I curve as its square root,
     adaptation and the slow trough as cube roots.
@@ -57,13 +57,13 @@ def own_scale(X, reference):
 
 
 def align(source, codes, target, known):
-    """Shift to be taken from the target (p,), shares of the types in it (k,), and its memberships (m, k).
+    """Shift to be subtracted from the target (p,), shares of its types (k,), and its memberships (m, k).
 
-    `source` (n, p) with types `codes`, and `target` (m, p), are on the scales of their species; `known` (m,) has the
-    types of the target's cells where they are known, else -1. Types are normal in the space of the source's linear
-    discriminants; the target's are the same but for one shift. Starts from many shares, since one type of the target
-    may be mistaken for another as a whole; the most probable solution is taken, with `PSEUDO_SHARE` as many cells
-    beside those measured for each type, which rules out that types are all but absent.
+    `source` (n, p) with types `codes`, and `target` (m, p), are on the scales of their species; `known` (m,) holds the
+    types of target cells if known, else -1. Types are normal in the space of the linear discriminants of the source;
+    those of the target are the same up to one shift. The estimation starts from many shares, since a whole type of the
+    target may be mistaken for another, and the most probable solution is taken. Pseudo-cells added to each type, a
+    share `PSEUDO_SHARE` of the cells, keep types from becoming nearly absent.
     """
     n_classes = codes.max() + 1
     if np.bincount(codes).min() < 2:
@@ -75,7 +75,7 @@ def align(source, codes, target, known):
     types = [a[codes == k] for k in range(n_classes)]
     means = np.stack([cells.mean(0) for cells in types])
     covariances = np.stack([np.cov(cells.T).reshape(n_axes, n_axes) for cells in types]) + FLOOR * np.eye(n_axes)
-    # Of more than ten types no combination sums to 1, and all start alike.
+    # With more than ten types no combination sums to 1, and all shares start equal.
     starts = [shares for shares in product(STARTS, repeat=n_classes) if abs(sum(shares) - 1) < 0.11]
     starts = np.array(starts or [np.ones(n_classes)])
     fits = [_maximise(b, means, covariances, start / start.sum(), known) for start in starts]
@@ -85,7 +85,7 @@ def align(source, codes, target, known):
 
 
 def _maximise(cells, means, covariances, shares, known):
-    """Log posterior, shares and memberships that a start leads to."""
+    """Log posterior, shares and memberships reached from a start."""
     precisions, volumes = np.linalg.inv(covariances), np.linalg.slogdet(covariances)[1]
     pseudo, is_known = PSEUDO_SHARE * len(cells), known >= 0
     shift = cells.mean(0) - shares @ means
@@ -109,7 +109,7 @@ class ZeroShotClassifier(TypeClassifier):
     ----------
     classifier : classifier, optional
         Trained on the source. By default LightGBM, and for ``"halfway"`` kernel, attention and logistic regression (see
-        `EphysTypeClassifier`), because thresholds of trees do not carry over.
+        `EphysTypeClassifier`), because thresholds of trees do not transfer.
     alignment : {"shift", "own", "source", "halfway"}, default="shift"
         ``"source"`` puts the target on the scale of the source, ``"own"`` each species on its own, and ``"shift"`` also
         corrects for different shares of the types. ``"halfway"``, for cells of another preparation or laboratory, takes
@@ -123,15 +123,15 @@ class ZeroShotClassifier(TypeClassifier):
     ----------
     classes_ : ndarray
     shift_ : ndarray, shape (p,)
-        Subtracted from cells of the target, in spreads of it; 0 for features that are left out.
+        Shift subtracted from target cells, in spreads of the target; 0 for features that are left out.
     shares_ : ndarray, shape (n_classes,) or None
         Estimated shares of the types in the target.
 
     Notes
     -----
     With cells of mouse and human, the most probable shares depend on the scales of the features: only on those of
-    `physiological_scale` was the majority of the human cells recognised. Wrong shares make the prediction worse than
-    none, so check `shares_`.
+    `physiological_scale` were most of the human cells recognised. Wrong shares make predictions worse than no shares,
+    so check `shares_`.
     """
 
     _parameter_constraints: dict = {"alignment": [StrOptions(set(ALIGNMENTS))], "keep_missing": ["boolean"]}
@@ -146,8 +146,8 @@ class ZeroShotClassifier(TypeClassifier):
     def fit(self, X, y, target=None, families=None):
         """Fit to cells (n, p) of the source with types (n,), and align them with those of a `target`, shape (m, p).
 
-        Features are the same, NaN where missing; without a target, it is taken to be like the source. `families`, the
-        family of each column, goes to the classifier.
+        Both have the same features, NaN where missing; without a target, it is assumed to be like the source.
+        `families`, the family of each column, is passed to the classifier.
         """
         X, codes = self._checked_training(X, y, families)
         target = X if target is None else attempt("target: expected the features of X", self._checked_cells, target)
@@ -184,25 +184,25 @@ class ZeroShotClassifier(TypeClassifier):
 class SourcePriorClassifier(TypeClassifier):
     """A classifier of the target's own cells, with a classifier of the source's as a prior.
 
-    The prior is trained on the cells of the source, which are moved onto the target: by one shift, estimated from all
-    training cells of the target, with types or without, and for each type by the remaining shift of its labelled cells.
-    Probabilities are multiplied, those of the prior to the power of 10 / n: the more labelled cells the target has, the
-    smaller the influence of the source.
+    The prior is trained on source cells that are moved onto the target: by one shift, estimated from all training cells
+    of the target with or without types, and for each type by the remaining shift of its labelled cells. Probabilities
+    are multiplied, those of the prior to the power of 10 / n, so that the influence of the source decreases with the
+    number n of labelled target cells.
 
     Attributes
     ----------
     classes_ : ndarray
     estimator_, prior_ : KernelLogistic
-        Of the target's cells, and of the source's with 200 landmarks.
+        Classifiers of the target cells, and of the source cells with 200 landmarks.
     power_ : float
-        Of the prior's probabilities.
+        Power of the probabilities of the prior.
     """
 
     def fit(self, X, y, source, unlabelled=None):
-        """Fit both experts to the target's labelled cells (n, p) and their types (n,).
+        """Fit both experts to the labelled target cells (n, p) and their types (n,).
 
-        `source` has the same features of the source's cells (m, p), and their types (m,), `unlabelled`, shape (u, p),
-        further cells of the target, whose types are not known. NaN where missing.
+        `source` is a pair: the same features of source cells (m, p), and their types (m,). `unlabelled`, shape (u, p),
+        are further target cells, of unknown type. Missing values are NaN.
         """
         X, codes = self._checked_training(X, y)
         source_X, source_y = self._checked_cells(source[0]), np.asarray(source[1])
@@ -232,13 +232,13 @@ class SourcePriorClassifier(TypeClassifier):
 
 
 def two_experts(own, prior, power):
-    """Product of two experts' probabilities, shape (n, n_classes), the second to a power."""
+    """Product of the probabilities of two experts, shape (n, n_classes), the second raised to a power."""
     own, prior = (np.log(np.maximum(p, LEAST_PROBABILITY)) for p in (own, prior))
     return softmax(own + power * prior, axis=1)
 
 
 def _moved(source, source_codes, target, codes):
-    """Cells of the source moved to where they would lie in the target, whose first cells have these types."""
+    """Source cells moved to where they would lie in the target, whose first cells have the types `codes`."""
     known = np.append(codes, np.full(len(target) - len(codes), -1))
     shift, *_ = align(source, source_codes, target, known)
     moved = source + shift

@@ -1,4 +1,4 @@
-"""Accuracy of transfer from one species to another, without types of the target and with few of them."""
+"""Accuracy of transfer from one species to another, with no or few types known in the target."""
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,8 @@ from sbnn.results import Record
 
 SIZES = (25, 50, 100, 200, None)
 N_FOLDS = 5
-FEWEST_OF_A_TYPE = 2  # labelled cells, without which a draw is repeated
-VERSION = 2  # of both experiments: raised whenever the same settings give other numbers
+FEWEST_OF_A_TYPE = 2  # least labelled cells; otherwise a draw is repeated
+VERSION = 2  # of both experiments; raised whenever the same settings give other numbers
 
 
 def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
@@ -27,9 +27,9 @@ def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
     Parameters
     ----------
     source, target : AnnData of typed cells
-        Of two species; both are expressed in their shared features.
+        Cells of two species; both are expressed in their shared features.
     seeds : sequence of int
-        Of the classifier, see `ZeroShotClassifier`.
+        Seeds of the classifier, see `ZeroShotClassifier`.
     results, overwrite
         As for `sbnn.cross_validate`.
 
@@ -60,7 +60,7 @@ def _question(experiment, source, target, params, seeds, **settings):
 
 
 def _scores_of_alignments(ways, seeds):
-    """Scores of each way, and the probabilities of the first; a way has cells and types of source and target."""
+    """Scores of each transfer (cells and types of source and target), and the probabilities of the first."""
     rows, kept = [], {}
     for way, ((X, y), (target_X, types)) in ways.items():
         classes = np.union1d(y, types).astype(str)
@@ -86,23 +86,23 @@ def _scores(types, predicted, classes):
 def learning_curves(
     source, target, models, network=None, *, sizes=SIZES, seeds=SEEDS, draws=4, results=None, overwrite=False
 ):
-    """Score classifiers of few labelled cells of a species, with and without another species, on the same cells.
+    """Score classifiers fitted to few labelled cells of a species, with and without another species, on the same cells.
 
     Parameters
     ----------
     source, target : AnnData of typed cells
-        Of two species; the target's donors are kept together in five folds.
+        Cells of two species; donors of the target are kept together in five folds.
     models : dict of str to classifier
-        Each is fitted to all features of the target's labelled cells, and joined by a classifier of the source.
+        Each is fitted to all features of the labelled target cells, and combined with a classifier of the source.
     network : TransferAttentionClassifier, optional
         Fitted to the shared features.
     sizes : sequence of int or None
-        Numbers of labelled cells, drawn from the training cells of a fold, the same ones for every model; the others
-        count as cells without types. None: all.
+        Numbers of labelled cells, drawn from the training cells of a fold and equal for every model; the others
+        serve as cells without types. None: all.
     seeds : sequence of int
-        Of the sets of folds.
+        Seeds of the sets of folds.
     draws : int
-        Of the labelled cells of a fold, for each size.
+        Number of draws of the labelled cells of a fold, for each size.
     results, overwrite
         As for `sbnn.cross_validate`.
 
@@ -113,10 +113,10 @@ def learning_curves(
 
     Notes
     -----
-    With the source and without, a model has the same settings and test cells, and nothing is stopped early. Two
-    classifiers are often better than one, whatever the second was trained on. The control separates this from transfer:
-    a classifier with the settings of the prior, fitted to the labelled cells' shared features instead of the source's,
-    is multiplied in at the same power.
+    With and without the source, a model has the same settings and test cells, and there is no early stopping. Two
+    classifiers are often better than one, whatever the second was trained on. A control separates this from transfer:
+    a classifier with the settings of the prior, fitted to the shared features of the labelled cells instead of the
+    source, is multiplied in with the same power.
     """
     network = TransferAttentionClassifier() if network is None else network
     of_models = {"models": {name: described(model) for name, model in models.items()}, "network": described(network)}
@@ -143,13 +143,13 @@ def learning_curves(
 
 
 def _by_experts(models, cells, source, target, known, others, test):
-    """Probabilities of classifiers of the target's cells, alone, with a second expert, and with one of the source."""
+    """Probabilities of classifiers of target cells: alone, with a second expert, and with an expert of the source."""
     mouse, human = (transfer.physiological_scale(its.X, its.feature_names) for its in (source, target))
     types, unlabelled = target.y[known], human[others] if len(others) else None
     helper = transfer.SourcePriorClassifier().fit(human[known], types, (mouse, source.y), unlabelled)
     first, tested = helper.prior_features(human[known]), helper.prior_features(human[test])
     prior = helper.prior_.predict_proba(tested)
-    # A second expert with the settings of the prior, fitted to the target's own labelled cells.
+    # A second expert with the settings of the prior, fitted to the labelled target cells.
     second = clone(helper.prior_).fit(first, types).predict_proba(tested)
     predicted = {("source", "transfer"): prior}
     for name, model in models.items():
@@ -161,7 +161,7 @@ def _by_experts(models, cells, source, target, known, others, test):
 
 
 def _by_networks(network, source, target, known, others, test):
-    """Probabilities of networks on the shared features: of the target alone, and helped by the source in two ways."""
+    """Probabilities of networks on the shared features: of the target alone, and with two ways of using the source."""
     predicted, unlabelled = {}, target.X[others] if len(others) else None
     for method, way in ((WITHOUT, "joint"), ("pretrained", "pretrained"), ("joint", "joint")):
         help = None if method == WITHOUT else (source.X, source.y)
@@ -172,9 +172,9 @@ def _by_networks(network, source, target, known, others, test):
 
 
 def labelled_cells(folds, types, sizes, draws):
-    """Seed, fold and draw; labelled cells and the others of the training cells, and the test cells.
+    """Seed, fold and draw; labelled training cells, other training cells, and test cells.
 
-    Of every type some cells are labelled.
+    Some cells of every type are labelled.
     """
     for seed, its in folds.items():
         for fold, (train, test) in enumerate(its):

@@ -1,8 +1,8 @@
-"""Perturbation screens: latents of single cells, and which of them each perturbation shifts.
+"""Perturbation screens: latents of single cells, and the latents that each perturbation shifts.
 
 - `SparseShiftVAE`: the model; ``method="staged"`` is ours, the others are from the literature, by the `Recipe`
   `PUBLISHED`.
-- `unmix`: rotates the latents of any model until each perturbation shifts few of them.
+- `unmix`: rotates the latents of any model so that each perturbation shifts few of them.
 - `recovery`: fits a model to a simulated screen, and compares it with the truth.
 - `screen`: an AnnData of your own counts; `simulate_perturbations`: screens with known latents and shifts.
 """

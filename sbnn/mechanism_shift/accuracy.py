@@ -25,7 +25,7 @@ def recovery(model, adata, edges="probable", new=None):
         A `SparseShiftVAE`, or another with ``fit(counts, perturbation, control)``, ``transform`` and
         ``shift_graph_``; a clone of it is fitted.
     adata : AnnData
-        As of `simulate_perturbations`.
+        As from `simulate_perturbations`.
     edges : {"probable", "largest", "unmixed"}
         Shifts with a probability above 1/2, the two largest shifts of each perturbation, or edges of `unmix`, which
         then also rotates the latents.
@@ -36,8 +36,8 @@ def recovery(model, adata, edges="probable", new=None):
     -------
     scores : dict
         ``mcc``, the mean absolute correlation of matched latents; ``precision``, ``recall`` and ``f1`` of edges;
-        ``elbo`` of the cells that a network sets aside; CPU ``seconds``. With `new` the bounds ``new_elbo`` and
-        ``new_iwelbo``, and those ``_before`` shifts are learned.
+        ``elbo`` of the cells set aside by a network; CPU ``seconds``. With `new`, the bounds ``new_elbo`` and
+        ``new_iwelbo``, and the same with ``_before``, from before shifts are learned.
     found : dict
         ``latents`` and ``true_latents`` of some cells, ``effects``, ``edges`` and ``true_shifts``, DataFrames of
         perturbations by latents, in the order and with the signs of the truth.
@@ -51,7 +51,7 @@ def recovery(model, adata, edges="probable", new=None):
     attempt("model: expected one with fit(counts, perturbation, control) and transform", getattr, model, "transform")
     if edges not in EDGES or "latents" not in screen.truth:
         raise ValueError(f"edges: expected one of {EDGES}, of a screen with true latents, got {edges!r}")
-    with reproducible():  # correlations and projections too
+    with reproducible():  # also for correlations and projections
         started = time.process_time()
         model = clone(model).fit(screen.counts, screen.perturbation, screen.control)
         latents, graph = model.transform(screen.counts), model.shift_graph_
@@ -100,7 +100,7 @@ def aligned(screen, latents, graph, edges):
 def match_latents(true, found):
     """Match latents (n, d) to the true ones (n, k) by their absolute correlation over cells (Hungarian method).
 
-    Gives the signed correlation of each pair, and its true and found latent.
+    Returns the signed correlation of each pair, and its true and found latents.
     """
     a, b = (np.asarray(values, dtype=float) for values in (true, found))
     a, b = ((values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-12) for values in (a, b))

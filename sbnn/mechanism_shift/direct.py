@@ -8,11 +8,11 @@ from scipy.stats import false_discovery_control, norm
 from sbnn.mechanism_shift.network import blocks
 
 SCALES = np.concatenate([[0.0], np.geomspace(0.02, 4.0, 16)])  # of effects on log counts
-NULL_PAIRS = 10.0  # of no effect, added to those of each perturbation (Stephens 2017)
+NULL_PAIRS = 10.0  # pairs without effect added to those of each perturbation (Stephens 2017)
 ROUNDS = 100  # of expectation maximisation
 DRAWS = 1000  # of latents, for the mean share of each gene
-SMALL = 1e-4  # added to shares before the logarithm: one count of ten thousand
-FALSE_EFFECTS = 0.01  # expected share of the significant ones
+SMALL = 1e-4  # added to shares before the logarithm: one count in ten thousand
+FALSE_EFFECTS = 0.01  # expected share among significant effects
 NORMAL_95 = norm.ppf(0.975)
 
 
@@ -39,9 +39,9 @@ def shrunken(estimates, errors):
 
 @torch.no_grad()
 def class_sums(network, cells, positions, codes, n_classes):
-    """Sums over the cells of each class, (m, p): counts; those expected given the latents, and squared differences.
+    """Sums over the cells of each class, (m, p): counts, expected counts given the latents, and squared differences.
 
-    The last ones are of squared differences from the mean of the class, and the totals of the cells (m, 1).
+    The remaining sums are of squared differences from the class mean, and of the totals of the cells (m, 1).
     """
     network.eval()
     sums, of_totals = np.zeros((5, n_classes, cells.shape[1])), np.zeros((2, n_classes, 1))
@@ -58,8 +58,8 @@ def class_sums(network, cells, positions, codes, n_classes):
 
 def direct_effects(observed, expected, squares):
     """Log ratios of the counts of classes to those expected from the latents, (m, p), and their standard errors."""
-    dispersion = np.maximum(squares.sum(axis=0) / expected.sum(axis=0), 1.0)  # of a gene; 1 is that of Poisson counts
-    # The logarithm of few counts is inexact, whichever of the two are few.
+    dispersion = np.maximum(squares.sum(axis=0) / expected.sum(axis=0), 1.0)  # of each gene; 1 for Poisson counts
+    # The logarithm of few counts is inexact, whether measured or expected.
     return np.log((observed + 0.5) / (expected + 0.5)), np.sqrt(dispersion / (np.minimum(observed, expected) + 0.5))
 
 
@@ -73,11 +73,11 @@ def mean_shares(network, centres, direct):
 
 
 def gene_effects(observed, squares, totals, ratios, shares, direct, names, genes, control):
-    """Log fold changes of genes against the control (without one: all perturbations), a row for each pair; DataFrame.
+    """DataFrame of log fold changes of genes against the control (if none: all perturbations), a row for each pair.
 
-    Effects that are significant in the cells at a false discovery rate of 1 % are kept unshrunk; others are those
-    of the model, times the factor by which significant effects exceed the model's, plus an estimated part of what the
-    cells add. `ratios` are those of `direct_effects`: if they are significant, too, a gene has an edge.
+    Effects that are significant in the cells at a false discovery rate of 1 % are kept unshrunk; others are those of
+    the model, times the factor by which significant effects exceed the model's, plus an estimated share of the residual
+    of the cells. `ratios` are those of `direct_effects`; genes for which they are also significant have an edge.
     """
     of = names != control
     reference = of if of.all() else ~of
@@ -93,7 +93,7 @@ def gene_effects(observed, squares, totals, ratios, shares, direct, names, genes
     known = model * significant
     scaled = model * ((own * known).sum() / (known**2).sum() if significant.any() else 1.0)
     estimate = np.where(significant, own, scaled + shrunken(own - scaled, noise)[0])
-    half = NORMAL_95 * np.where(significant, test, noise)  # wide for the others, where that of the posterior may be 0
+    half = NORMAL_95 * np.where(significant, test, noise)  # wide for other effects, where the posterior error may be 0
     pairs = pd.MultiIndex.from_product([names[of], genes], names=["perturbation", "gene"])
     values = {"log_fold_change": estimate, "lower": estimate - half, "upper": estimate + half}
     values |= {"significant": significant, "model": model, "direct": direct[of], "edge": edges}

@@ -1,4 +1,4 @@
-"""The shift graph: which latents each perturbation shifts, and by how much."""
+"""The shift graph: the latents that each perturbation shifts, and by how much."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ def latent_names(n_latents):
 
 
 def graph_table(names, effects, probabilities):
-    """One row for each perturbation and latent, from the names of perturbations and tables of these by latents."""
+    """One row for each perturbation and latent, from names of perturbations and tables of perturbations by latents."""
     pairs = pd.MultiIndex.from_product([names, latent_names(np.shape(effects)[1])], names=["perturbation", "latent"])
     values = {"probability": probabilities, "effect": effects}
     return pd.DataFrame({name: np.asarray(v, float).ravel() for name, v in values.items()}, pairs).reset_index()
@@ -25,7 +25,7 @@ def wide(graph, column):
 
 
 def edges_of(graph):
-    """Edges of a shift graph, DataFrame of bool, perturbations by latents: shifts that are likelier than not."""
+    """Edges of a shift graph, DataFrame of bool, perturbations by latents: shifts that are more likely than not."""
     return wide(graph, "probability") > EVEN
 
 
@@ -37,7 +37,7 @@ def class_means(values, codes, n_classes):
 
 
 def open_graph(latents, perturbation, control=None):
-    """Shift graph of a model without a mask: means of the latents, less those of the control or of all cells.
+    """Shift graph of a model without a mask: means of the latents minus those of the control or of all cells.
 
     In standard deviations within a perturbation; all probabilities are 1.
     """

@@ -8,7 +8,7 @@ from sbnn.mechanism_shift.graph import open_graph
 
 
 class LinearShift(BaseEstimator):
-    """Components of log counts, principal or, if `rotation` is "ica", independent; `recovery` may unmix them."""
+    """Principal components of log counts, or independent ones with `rotation` "ica"; `recovery` may unmix them."""
 
     def __init__(self, n_latent=15, rotation="unmix", random_state=None):
         self.n_latent = n_latent
@@ -16,7 +16,7 @@ class LinearShift(BaseEstimator):
         self.random_state = random_state
 
     def fit(self, counts, perturbation, control=None):
-        """Fit the components of counts (CSR), and the shift of each by every perturbation."""
+        """Fit the components of counts (CSR), and the shift of each component by every perturbation."""
         logs = np.log1p(counts.toarray().astype(float))
         self.mean_, self.sd_ = logs.mean(axis=0), logs.std(axis=0)
         kind = FastICA if self.rotation == "ica" else PCA

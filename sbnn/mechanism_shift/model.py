@@ -27,10 +27,10 @@ from sbnn.mechanism_shift.training import Training, means_of
 METHODS = ("staged", "svae+", "svae", "ivae", "vae")
 STRENGTH = {"svae+": 10.0, "svae": 100.0}
 DOUBTFUL = 0.05  # probability of an edge that is neither likely nor unlikely
-MANY_DOUBTFUL = 0.05  # share of shifts: with as many, simulated latents were wrong
-OF_BATCH = 0.5  # share of the variance of a latent
-SHRUNK = 0.5  # slope of predicted log fold changes on those of the cells
-DRAWS = 50  # of the latents of each held-out cell, where fits are compared by their likelihood
+MANY_DOUBTFUL = 0.05  # share of doubtful shifts above which simulated latents were wrong
+OF_BATCH = 0.5  # share of the variance of a latent explained by a batch
+SHRUNK = 0.5  # least slope of predicted on measured log fold changes
+DRAWS = 50  # of the latents of each held-out cell, to compare fits by likelihood
 
 
 class SparseShiftVAE(TransformerMixin, BaseEstimator):
@@ -39,8 +39,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
     Counts come from a negative binomial whose mean is the total of the cell times a softmax of the decoded latents;
     the latents of a cell come from N(m, I), where m depends on its perturbation. The methods differ in m:
 
-    - ``"staged"``: an identifiable VAE whose m are the means of the encoder, then `unmix`, then training with m held at
-      zero where a perturbation does not shift a latent. Ours.
+    - ``"staged"``, our method: an identifiable VAE whose m are the means of the encoder, then `unmix`, then training
+      with m held at zero where a perturbation does not shift a latent.
     - ``"svae+"``, ``"svae"``: trained m under a trained mask, with a penalty on its probabilities [1]_.
     - ``"ivae"``: trained m, all of them free.
     - ``"vae"``: m = 0.
@@ -48,11 +48,11 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     n_latent : int or sequence of int, default=15
-        Of several numbers, that under which held-out cells are likeliest. It rather is too large than too small:
-        unused latents harm edges less than missing ones.
+        Of several numbers, the one with the best likelihood of held-out cells is used. Rather choose too many than too
+        few: unused latents harm edges less than missing ones.
     method : {"staged", "svae+", "svae", "ivae", "vae"}
     strength : float, optional
-        Of the penalty: K of Beta(1, K) for "svae+" (10 by default), lambda for "svae" (100).
+        Strength of the penalty: K of Beta(1, K) for "svae+" (10 by default), lambda for "svae" (100 by default).
     recipe : Recipe or sequence of Recipe, optional
         Architecture and training; of several, the one with the best likelihood of held-out cells is used. By default
         `PUBLISHED`, and for "staged" one of two, with strong and with weaker shrinkage of the weights.
@@ -61,30 +61,30 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     perturbations_ : ndarray of str
-        All of them, with the control.
+        All perturbations, including the control.
     control_ : str or None
     shift_graph_ : DataFrame
-        A row for each perturbation but the control and each latent: ``perturbation``, ``latent``, ``probability`` that
-        it is shifted, and ``effect``, by how much, in standard deviations within a perturbation.
+        A row for each perturbation but the control and each latent: ``perturbation``, ``latent``, ``probability``
+        of a shift, and ``effect``, its size in standard deviations within a perturbation.
     unmixing_ : Unmixing or None
         Only for "staged"; its ``unseparated`` are pairs of latents that the screen cannot separate, its ``unmoved``
         latents that nothing shifts.
     gene_effects_ : DataFrame
         Only for "staged": a row for each perturbation but the control and each gene, with its ``log_fold_change``
         against the control, its 95 % interval from ``lower`` to ``upper``, whether it is ``significant`` (at a false
-        discovery rate of 1 %; if so, it is that of the cells, else near that of the ``model``), the ``direct`` part
-        that the latents do not explain, and whether that is significant, too: an ``edge`` to the gene.
+        discovery rate of 1 %; if so, it is that of the cells, else close to that of the ``model``), the ``direct``
+        part that the latents do not explain, and whether this part is also significant: an ``edge`` to the gene.
     n_latent_, recipe_ : int, Recipe
         The chosen ones.
     history_ : DataFrame
         Training by epoch.
     validation_ : ndarray of int
-        Positions of the cells that were set aside.
+        Positions of the validation cells.
     network_, prior_ : torch.nn.Module
 
     Notes
     -----
-    Without a control, m = 0 is where a latent stays under most perturbations.
+    Without a control, m = 0 is the position of a latent under most perturbations.
 
     References
     ----------
@@ -115,7 +115,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         self.random_state = random_state
 
     def algorithm_version(self, n_cells):
-        """For stored results: 2 since the penalty of "svae" is the published one (before, divided and warmed up)."""
+        """For stored results: 2 since the penalty of "svae" is the published one (previously divided and warmed up)."""
         return 2 if self.method == "svae" else 1
 
     def fit(self, counts, perturbation=None, control=None):
@@ -126,10 +126,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         counts : AnnData, or array, sparse matrix or DataFrame of shape (n, p)
             Raw counts.
         perturbation : array-like, shape (n,), optional
-            Name of what was perturbed in each cell; by default it and the control are those of an AnnData in the layout
-            of `screen`.
+            What was perturbed in each cell; by default, this and the control are those of an AnnData from `screen`.
         control : str, optional
-            Name of the cells in which nothing was perturbed; they define zero.
+            Label of the cells in which nothing was perturbed; they define zero.
 
         Returns
         -------
@@ -222,7 +221,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         return self._encoded(self._checked(counts)).double().numpy()
 
     def elbo(self, counts, perturbation, n_samples=10):
-        """Evidence lower bound of cells under their perturbations, in nats, by the same function for all methods.
+        """Evidence lower bound of cells under their perturbations, in nats, computed in the same way for all methods.
 
         Parameters
         ----------
@@ -241,11 +240,11 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         return self._bound(network.elbo_of_cells, counts, perturbation, n_samples)
 
     def iwelbo(self, counts, perturbation, n_samples=1000):
-        """Importance-weighted bound (Burda et al. 2016), nearer to the likelihood the more draws; as `elbo`."""
+        """Importance-weighted bound (Burda et al. 2016), closer to the likelihood with more draws; as `elbo`."""
         return self._bound(network.iwelbo_of_cells, counts, perturbation, n_samples)
 
     def predict_counts(self, total=10_000):
-        """Expected counts of each gene in a cell of each perturbation with this `total`, DataFrame."""
+        """DataFrame of the expected counts of each gene in a cell of each perturbation with this `total`."""
         check_is_fitted(self)
         check_number("total", total, float, 0)
         with reproducible():
@@ -255,8 +254,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
     def fit_new_perturbations(self, counts, perturbation, learn_shifts=True):
         """Estimate the shifts of perturbations that were not among the training cells; the network stays fixed.
 
-        The mask of a new perturbation is open. With the network as it is, the best m in the evidence lower bound is the
-        mean of the encoder over its cells, which needs no gradient steps.
+        The mask of a new perturbation is open. With the network fixed, the m that maximises the evidence lower bound is
+        the mean of the encoder over its cells, which needs no gradient steps.
 
         Parameters
         ----------
@@ -264,13 +263,13 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
             Cells of the new perturbations.
         perturbation : array-like, shape (n,)
         learn_shifts : bool
-            Without it, m of the new perturbations is 0, the start of the transfer.
+            If False, m of the new perturbations is 0, the start of the transfer.
 
         Returns
         -------
         SparseShiftVAE
-            Another model that includes these; `shift_graph_` has rows for each, with probability 1 if shifts were
-            learned.
+            A model that includes the new perturbations; `shift_graph_` has rows for them, with probability 1 if shifts
+            were learned.
 
         Raises
         ------
@@ -296,7 +295,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         return other
 
     def _add_direct_effects(self, counts, codes, train, genes):
-        """Effects on genes beyond those of the latents; used only if they make held-out cells likelier."""
+        """Effects on genes beyond those of the latents; used only if they improve the likelihood of held-out cells."""
         names, aside = self.perturbations_, self.validation_
         with reproducible():
             *sums, squares, totals = class_sums(self.network_, network.Cells(counts), train, codes, len(names))
@@ -311,7 +310,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         self.gene_effects_ = gene_effects(sums[0], squares, totals, ratios, *tables, names, genes, self.control_)
 
     def _warn(self, counts, perturbation, labels):
-        """Warn of edges that are in doubt, latents that follow a batch, and fold changes that the model shrinks."""
+        """Warn of doubtful edges, latents that follow a batch, and fold changes that the model shrinks."""
         doubtful = self.shift_graph_["probability"].between(DOUBTFUL, 1 - DOUBTFUL).mean()
         if doubtful > MANY_DOUBTFUL:
             text = "perturbations shift too many latents, or n_latent is too small; try more latents"
@@ -322,7 +321,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
             levels = labels[column].astype(str).to_numpy()
             across = pd.Series(perturbation).groupby(levels).nunique()
             if column == "perturbation" or not 2 <= len(across) <= len(latents) // 20 or across.min() < 2:
-                continue  # not a batch, or one of each perturbation, such as a guide
+                continue  # not a batch, or nested in perturbations, such as a guide
             between = pd.DataFrame(latents).groupby(levels).transform("mean").to_numpy()
             share = (between**2).sum(axis=0) / np.maximum((latents**2).sum(axis=0), 1e-9)
             for i in np.flatnonzero(share > OF_BATCH):
@@ -338,7 +337,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
                 )
 
     def _checked(self, counts, reset=False):
-        """Counts (CSR) of cells with the genes that the model was fitted to, or with `reset` will be."""
+        """Counts (CSR) of cells with the genes of the model, which are set with `reset`."""
         if not reset:
             check_is_fitted(self)
         check_unmasked(counts, "counts")
@@ -373,18 +372,18 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         return self._mean(function, counts, np.arange(len(codes)), codes, n_samples)
 
     def _mean(self, function, counts, cells, codes, n_samples, direct=None):
-        """Mean bound over the cells at some positions of checked counts."""
+        """Mean bound over cells given by position in checked counts."""
         tables = self.prior_.means().detach(), self.direct_ if direct is None else direct
         with reproducible():
             bounds = function(self.network_, network.Cells(counts), cells, codes[cells], *tables, n_samples)
         return float(bounds.double().mean())
 
     def _effects(self, means):
-        """Means of perturbations, (m, d), against those of the control, in standard deviations within one."""
+        """Means of perturbations relative to the control, (m, d), in standard deviations within a perturbation."""
         if self.unmixing_ is not None:
             return torch.from_numpy(self.unmixing_.transform(means.double().numpy()))
         control = self.perturbations_ == self.control_
-        return means - self.prior_.means().detach()[control].sum(0)  # without a control that of zero
+        return means - self.prior_.means().detach()[control].sum(0)  # zero without a control
 
 
 def _split(codes, share, random):

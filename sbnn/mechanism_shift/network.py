@@ -7,13 +7,13 @@ import torch
 from torch import nn
 
 LOG_VARIANCES = (-10.0, 4.0)  # of the encoder, clamped
-FIRST_LOGIT = 5.0  # of a mask: open
-DENSE_VALUES = 2**25  # of counts, kept as dense numbers where there are no more (128 MiB)
+FIRST_LOGIT = 5.0  # of a mask, which is open at first
+DENSE_VALUES = 2**25  # most counts stored as dense numbers (128 MiB)
 DRAWS_AT_ONCE = 2**23  # values of decoded cells
 
 
 class Cells:
-    """Counts of cells (CSR), dense by the batch."""
+    """Counts of cells (CSR), made dense batch by batch."""
 
     def __init__(self, counts):
         self.shape = counts.shape
@@ -38,7 +38,7 @@ class Cells:
 
 
 def blocks(positions, size=2048):
-    """Positions cut into blocks, for a pass over the cells."""
+    """Positions split into blocks, for a pass over the cells."""
     return [positions[start : start + size] for start in range(0, len(positions), size)]
 
 
@@ -71,7 +71,7 @@ class ShiftNetwork(nn.Module):
     def change_latents(self, matrix, origin):
         """Make ``(latents - origin) @ matrix`` the latents, and invert this in the decoder."""
         first, inverse = self.decoder[0], torch.linalg.inv(matrix)
-        # Uncertainty of the new latents, as if that of the old ones was the same for all cells.
+        # Uncertainty of the new latents, as if that of the old ones were equal for all cells.
         variance = self.log_variance.bias.exp() @ matrix**2
         self.mean.weight.copy_(matrix.T @ self.mean.weight)
         self.mean.bias.copy_((self.mean.bias - origin) @ matrix)
@@ -94,8 +94,8 @@ def _layers(n_inputs, recipe, dropout):
 class Prior(nn.Module):
     """Means of the latents of cells by perturbation, with variance 1: trained (iVAE), set (staged), or 0 (VAE)."""
 
-    # Whether the loss is the sum over all cells, in place of their mean: with the epsilon of the published Adam it
-    # makes a difference, gradients of a mean being smaller than that.
+    # Whether the loss is the sum over all cells instead of their mean. This matters because gradients of a mean are
+    # smaller than the epsilon of the published Adam.
     summed = False
 
     def __init__(self, n_perturbations, n_latents, trained=False, mask=1.0):
@@ -104,7 +104,7 @@ class Prior(nn.Module):
         self.register_buffer("mask", torch.full((n_perturbations, n_latents), mask))
 
     def set_means(self, means):
-        """Set the means (n_perturbations, d); they are 0 where the mask is."""
+        """Set the means (n_perturbations, d); they are 0 where the mask is 0."""
         self.table.data = means * self.mask
 
     def forward(self, codes, generator):
@@ -116,11 +116,11 @@ class Prior(nn.Module):
         return self.table
 
     def probabilities(self):
-        """Probability of each latent to be moved by each perturbation, (n_perturbations, d)."""
+        """Probability that each perturbation shifts each latent, (n_perturbations, d)."""
         return self.mask
 
     def penalty(self):
-        """Added to the loss summed over all cells (`summed`), or to their mean."""
+        """Term added to the loss summed over all cells (`summed`), or to its mean."""
         return torch.zeros(())
 
 
@@ -152,10 +152,10 @@ class MaskedMeans(Prior):
         return self.logits.sigmoid()
 
     def penalty(self):
-        """See the class."""
+        """Penalty on the probabilities, see the class."""
         if not self.summed:
             return self.strength * self.probabilities().mean()
-        # log(1 - p) of the logits, which stays finite where p rounds to 1
+        # log(1 - p) from the logits, which stays finite if p rounds to 1
         return -(math.log(self.strength) + (self.strength - 1) * nn.functional.logsigmoid(-self.logits)).sum()
 
 

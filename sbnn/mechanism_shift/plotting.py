@@ -7,7 +7,7 @@ from sbnn.mechanism_shift.graph import edges_of, wide
 from sbnn.plotting.common import new_panels, styled
 
 EFFECTS = "PuOr_r"
-NAMED_GENES = 3  # of each latent, those that correlate with it most
+NAMED_GENES = 3  # named genes of each latent, those most correlated with it
 DIRECT_GENES = 14  # those with the largest direct effects
 SHOWN = 40  # perturbations in a graph, those with the largest shifts
 
@@ -24,7 +24,7 @@ def graph_of_screen(record):
     """Shift graph of a real screen, first seed: perturbations that shift the same latents are neighbours."""
     effects, strength = _first_fit(record)
     order = leaves_list(linkage(effects.to_numpy(), "average", optimal_ordering=True))
-    order = sorted(order, key=lambda i: -strength[i].max())[:SHOWN]  # stable: of equal strength the tree decides
+    order = sorted(order, key=lambda i: -strength[i].max())[:SHOWN]  # stable sort: the order of the tree breaks ties
     effects = effects.iloc[order]
     figure, ax = new_panels(0.8 + 0.16 * len(effects))
     most = float(np.abs(effects.to_numpy()).max())

@@ -17,9 +17,9 @@ class Recipe(CheckedSettings):
     batch_norm: bool = False  # after each hidden layer
     dropout: float = 0.0  # of the hidden units of the encoder
     standardize: bool = True  # whether log counts of each gene enter with mean 0 and variance 1
-    epochs: int = 28  # passes over the training cells, at most
-    least_updates: int = 3400  # batches to train on in all: where epochs have fewer, there are more epochs
-    updates_per_pair: int = 32  # the same, for each pair of latents that is to be separated
+    epochs: int = 28  # most passes over the training cells
+    least_updates: int = 3400  # least number of batches in total: with fewer per epoch, there are more epochs
+    updates_per_pair: int = 32  # the same, for each pair of latents to be separated
     learning_rate: float = 2.5e-3  # of Adam, as are `weight_decay` and `epsilon`
     weight_decay: float = 0.0
     #: Of a normal prior on all weights: its share of the mean loss falls with the number of cells, as weight decay of
@@ -29,12 +29,12 @@ class Recipe(CheckedSettings):
     one_cycle: bool = True  # whether the learning rate rises and falls (Smith and Topin 2018)
     batch_size: int = 128
     warm_up: int = 3  # epochs over which the weight of the divergence from the prior rises from 0 to 1
-    validation_share: float = 0.1  # of the cells of each perturbation, set aside
-    #: Epochs without a better score of the cells set aside before training stops, with the best weights; or None.
+    validation_share: float = 0.1  # share of the cells of each perturbation set aside
+    #: Epochs without a better validation score before training stops with the best weights; or None.
     patience: int | None = None
     dispersion: float = 3.0  # logarithm of the inverse dispersion of each gene at the start
-    first_share: float = 0.5  # of the epochs that go before the first unmixing; "staged" alone
-    unmixings: int = 3  # times that latents are unmixed on the way; "staged" alone
+    first_share: float = 0.5  # share of the epochs before the first unmixing; "staged" only
+    unmixings: int = 3  # number of times that latents are unmixed; "staged" only
 
     def epochs_for(self, n_batches, n_latents):
         """Epochs of `n_batches` each."""
@@ -42,11 +42,12 @@ class Recipe(CheckedSettings):
         return max(self.epochs, -(-least // n_batches))
 
 
-#: Tried by default: strong shrinkage is best in simulation, the second one on real screens.
+#: Tried by default: strong shrinkage is best in simulations, the second recipe on real screens.
 STAGED = (Recipe(), Recipe(warm_up=10, weight_precision=36.0))
 
-#: Lopez et al. 2022 and their code. Its `method` is one of "svae+", "svae", "ivae" and "vae". There means of the
-#: prior and log dispersions start at standard normal draws, here at 0 and the decoder at the mean shares of the genes.
+#: Lopez et al. 2022 and their code. Its `method` is one of "svae+", "svae", "ivae" and "vae". In their
+#: code, means of the prior and log dispersions start at standard normal draws; in ours they start at 0, and the decoder
+#: at the mean shares of the genes.
 PUBLISHED = Recipe(
     hidden=128, batch_norm=True, dropout=0.1, standardize=False, epochs=300, least_updates=0, updates_per_pair=0,
     learning_rate=1e-3, weight_decay=1e-6, weight_precision=0.0, epsilon=0.01, one_cycle=False, warm_up=50,

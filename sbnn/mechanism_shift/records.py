@@ -17,17 +17,17 @@ def compute_once(kind, data, model, compute, *, params=None, results=None, overw
     kind : str
         Name of the experiment.
     data : AnnData or dict
-        The screen, or the parameters of `simulate_perturbations` but for the seed.
+        The screen, or the parameters of `simulate_perturbations` except the seed.
     model : estimator
         Its class and parameters are part of the identity of the record.
     compute : callable
-        Without arguments; gives a dict of the values of the record.
+        Function without arguments that returns the values of the record as a dict.
     params : dict, optional
         Further identity of the record, such as the name of the method.
     results : path-like, optional
         File of the record (``.pickle``); one of another experiment is an error.
     overwrite : bool
-        Compute anew what is stored.
+        Compute again, even if it is stored.
     **settings
         Everything else that determines the values, such as ``seeds``.
 
@@ -49,7 +49,7 @@ def cells_and_genes(model, adata, cells):
     """Latents of some cells, their perturbations, and the correlation of each gene with each latent."""
     counts, latents = adata.X[cells].toarray(), model.transform(adata[cells]).astype(np.float32)
     logs = np.log1p(counts / counts.sum(axis=1, keepdims=True) * 1e3)
-    with np.errstate(invalid="ignore"):  # of genes without a count
+    with np.errstate(invalid="ignore"):  # from genes without counts
         genes = np.nan_to_num(np.corrcoef(logs.T, latents.T)[: adata.n_vars, adata.n_vars :])
     genes = pd.DataFrame(genes, adata.var_names, model.shift_graph_["latent"].unique())
     return {"latents": latents, "perturbation": adata.obs["perturbation"].to_numpy(str)[cells], "genes": genes}

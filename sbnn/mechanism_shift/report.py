@@ -15,7 +15,7 @@ LABELS = {
     "pca": "PCA", "ica": "ICA", "linear": "PCA, unmixed", "vae": "VAE", "ivae": "iVAE", "ivae_unmixed": "iVAE, unmixed",
     "svae": "sVAE", "svae+": "SVAE+", "svae+_unmixed": "SVAE+, unmixed", "staged": "staged",
 }  # fmt: skip
-#: Of held-out cells of real screens.
+#: Labels of the scores of held-out cells in real screens.
 HELD_OUT = {
     "means": "means of the training half", "z": "z-scored differences", "independent": "negative binomial, no latents",
     "linear": "PCA, unmixed", "ivae": "iVAE, our training", "svae+": "SVAE+", "sams": "SAMS-VAE, our training",
@@ -27,7 +27,7 @@ OF_HELD_OUT = {
 }  # fmt: skip
 TITLE = "{n_cells_per} cells x {n_perturbations} perturbations, {n_latents} latents, {n_genes} genes"
 CONFIGURATIONS = ("small", "script", "library")
-#: What is varied from the small configuration.
+#: Quantities that are varied from the small configuration.
 VARIED = {
     "shift": "size of the shifts (SD)", "density": "share of latents moved",
     "n_cells_per": "cells of a perturbation", "latents_fitted": "latents of the model",
@@ -38,8 +38,8 @@ COLUMNS = {
 }  # fmt: skip
 PAIRED = ("mcc", "f1", "elbo", "new_iwelbo")
 IN_ABLATION = ("mcc", "f1", "precision", "recall", "elbo", "seconds")
-ROWS = 40  # of tables of perturbations, at most
-#: Targets of Papalexi et al. that take part in the response to interferon gamma, which the cells were stimulated with.
+ROWS = 40  # most rows in tables of perturbations
+#: Targets of Papalexi et al. in the response to interferon gamma, with which the cells were stimulated.
 PATHWAY = ("IFNGR1", "IFNGR2", "JAK2", "STAT1")
 NOTE = (
     "Three simulated screens (seeds 0, 1, 2), trained on 80 of 100 perturbations. Settings were chosen on seeds 100 "
@@ -52,7 +52,7 @@ NOTE = (
 )
 
 
-#: Records of a folder; every simulated configuration is other data.
+#: Records of a folder; every simulated configuration is a different data set.
 read = partial(load_folder, prefix="shift_", data_of=lambda record: record.dataset)
 
 
@@ -121,7 +121,7 @@ def varied_table(records):
 
 
 def edges_table(records):
-    """Edges of a screen by seed: which latents each perturbation shifts, and by how much."""
+    """Edges of a screen by seed: the latents that each perturbation shifts, and by how much."""
     found = records["fits"].graph[records["fits"].graph["probability"] > EVEN]
     names, effects = found["latent"].str.removeprefix("latent_"), found["effect"].map(" ({:+.2f})".format)
     table = found.assign(text=names + effects).pivot_table("text", "perturbation", "seed", ", ".join, fill_value="")
@@ -150,7 +150,7 @@ def false_discovery_rate(graph, null):
     `null` holds the absolute effects of fits to permuted labels.
     """
     sizes = graph.loc[graph["probability"] > EVEN, "effect"].abs()
-    # As many false effects are expected of as many pairs.
+    # Equal numbers of pairs are expected to have equal numbers of false effects.
     return min((null >= sizes.min()).mean() * len(graph) / len(sizes), 1.0) if len(sizes) else float("nan")
 
 

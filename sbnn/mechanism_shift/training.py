@@ -9,12 +9,12 @@ from sbnn.mechanism_shift.graph import EVEN
 from sbnn.mechanism_shift.network import divergence, elbo_of_cells, encoded, log_likelihood
 from sbnn.mechanism_shift.unmixing import describe, unmix
 
-IN_DOUBT = 0.05  # probability above which a shift stays free, but for the last time: what is held at 0 hardly returns
-FEWEST_STEPS = 10  # of a cycle of the learning rate
+IN_DOUBT = 0.05  # probability above which a shift stays free, except in the last stage: shifts held at 0 hardly return
+FEWEST_STEPS = 10  # least steps in a cycle of the learning rate
 
 
 class Training:
-    """A network, a prior and the cells they are trained on; `history` has a dict for each epoch."""
+    """A network, a prior and the cells that they are trained on; `history` has a dict for each epoch."""
 
     def __init__(self, network, prior, cells, codes, split, recipe, seed):
         self.network, self.prior, self.cells, self.recipe, self.seed = network, prior, cells, recipe, seed
@@ -25,7 +25,7 @@ class Training:
         self.epochs = recipe.epochs_for(self.n_batches, prior.table.shape[1])
 
     def run(self, epochs, warm_up=0, follow=False):
-        """Train for some epochs; the weight of the divergence rises over `warm_up` of them.
+        """Train for some epochs; the weight of the divergence rises over the first `warm_up` epochs.
 
         With `follow`, the means of the prior are set to those of the encoder before every epoch but the first one.
         """
@@ -54,7 +54,7 @@ class Training:
             self.history.append({"epoch": len(self.history) + 1, "loss": float(np.mean(losses))})
             if recipe.patience is not None and len(self.validation):
                 of, direct = self.codes[self.validation], torch.zeros(len(self.prior.table), 1)
-                # With the same draws in every epoch.
+                # uses the same draws in every epoch
                 bounds = elbo_of_cells(self.network, self.cells, self.validation, of, self.prior.means(), direct)
                 score = float(bounds.mean())
                 self.history[-1]["validation_elbo"] = score
@@ -71,7 +71,7 @@ class Training:
             self.prior.load_state_dict(weights[1])
 
     def loss(self, batch, weight=1.0):
-        """Mean negative evidence lower bound of cells and the penalty of the prior: their part of that of a sum."""
+        """Mean negative evidence lower bound of cells, plus their proportion of the penalty of the prior."""
         self.network.train()
         counts, totals = self.cells.batch(batch)
         mean, log_variance = self.network.encode(counts)
@@ -85,12 +85,12 @@ class Training:
         return (weight * kl - fit).mean() + penalty
 
     def follow_encoder(self):
-        """Set the means of the prior to those that the encoder gives to the cells of each perturbation."""
+        """Set the means of the prior to the encoder means of the cells of each perturbation."""
         mean, _ = encoded(self.network, self.cells, self.train)
         self.prior.set_means(means_of(mean, self.codes[self.train], len(self.prior.table)))
 
     def run_staged(self, names, control):
-        """Train freely, unmix, and continue with the shifts of other latents held at zero; the `Unmixing`."""
+        """Train freely, unmix, and continue with the shifts of other latents held at zero; returns the `Unmixing`."""
         first = max(round(self.recipe.first_share * self.epochs), 1)
         rest = np.diff(np.linspace(0, self.epochs - first, self.recipe.unmixings + 1).round().astype(int))
         self.run(first, self.recipe.warm_up, follow=True)
@@ -98,7 +98,7 @@ class Training:
             found = unmix(*self._latents(names, control), random_state=self.seed)
             self.network.change_latents(*(torch.from_numpy(part).float() for part in (found.matrix, found.origin)))
             least = EVEN if i == len(rest) - 1 else IN_DOUBT
-            free = (found.probabilities > least).reindex(names, fill_value=False)  # of the control nothing is
+            free = (found.probabilities > least).reindex(names, fill_value=False)  # the control has no shifts
             self.prior.mask = torch.from_numpy(free.to_numpy(dtype=np.float32))
             self.follow_encoder()
             self.run(int(epochs), follow=True)

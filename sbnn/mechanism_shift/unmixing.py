@@ -1,10 +1,9 @@
 """Rotate latents until each perturbation moves few of them: pure numpy, for the latents of any model.
 
 A model whose latents have unit variance within a perturbation determines them up to a rotation. If perturbations move
-few latents each, one rotation makes their shifts sparse. It is found in two steps: one that makes the sum of absolute
-shifts small, from many starts, which gets stuck if two latents are often moved together; and rotations of pairs of
-latents by the best of all angles, judged by the likelihood of a mixture of moved and unmoved latents with estimated
-parameters.
+few latents each, one rotation makes their shifts sparse. It is found in two steps. The first minimises the sum of
+absolute shifts from many starts, and gets stuck if two latents often move together. The second rotates pairs of latents
+by the best of all angles, by the likelihood of a mixture of moved and unmoved latents with estimated parameters.
 """
 
 from dataclasses import dataclass
@@ -20,20 +19,20 @@ from sbnn.determinism import reproducible
 from sbnn.errors import attempt, check_number, naming
 from sbnn.mechanism_shift.graph import EVEN, class_means, graph_table, latent_names
 
-SMOOTH = np.geomspace(4.0, 0.05, 25)  # what counts as zero in the sum of absolute shifts, ever less
+SMOOTH = np.geomspace(4.0, 0.05, 25)  # decreasing sizes that count as zero in the sum of absolute shifts
 STEPS = 12  # for each of these
-FINALISTS = 3  # starts that are turned further
+FINALISTS = 3  # starts that are refined
 ANGLES = np.linspace(0, np.pi / 2, 45, endpoint=False)
 SMALL_ANGLES = np.deg2rad([0, -2, -1, -0.5, -0.25, 0.25, 0.5, 1, 2])
 MOST_SWEEPS = 20
-ENOUGH = 0.1  # gain of log likelihood, for another sweep
-FAR = np.deg2rad(15)  # of a turn that makes other latents
-CLOSE = 3.0  # difference of log likelihood, below which another turn of a pair is as good: a factor of 20 ...
-BY_CHANCE = 2.0  # ... and standard deviations of what sampling adds to it
-FEW_CELLS = 0.2  # standard error of a shift, from which on it is of too few cells for a test: 25
-BENT = 4.0  # standard errors, beyond which shifts of other latents may move one along
-FALSE_EDGES = 0.01  # expected share, as far as sampling error goes
-ROUNDS = 500  # of expectation maximisation, at most
+ENOUGH = 0.1  # gain of log likelihood that justifies another sweep
+FAR = np.deg2rad(15)  # least rotation that gives different latents
+CLOSE = 3.0  # difference of log likelihood below which another rotation of a pair is as good: a factor of 20 ...
+BY_CHANCE = 2.0  # ... plus this many standard deviations of its sampling error
+FEW_CELLS = 0.2  # largest standard error of a shift that is tested, as with 25 cells
+BENT = 4.0  # standard errors beyond which shifts of other latents may also move one
+FALSE_EDGES = 0.01  # expected share, accounting for sampling error only
+ROUNDS = 500  # most rounds of expectation maximisation
 TOLERANCE = 1e-7  # of the mean log likelihood
 LEAST_SCALE = 1e-4
 MOST_DENSE = 0.5  # with more shifts, the unshifted latents are not identifiable
@@ -42,7 +41,7 @@ MOST_DENSE = 0.5  # with more shifts, the unshifted latents are not identifiable
 class SpikeSlab(NamedTuple):
     """A density of shifts: ``(1 - density) Laplace(0, spike) + density (N(size, sd) + N(-size, sd)) / 2``.
 
-    The spike has long tails because a latent that a network bends a little moves with the shifts of others.
+    The spike has long tails because a latent that the network bends slightly moves with the shifts of others.
     """
 
     spike: float
@@ -67,7 +66,7 @@ class SpikeSlab(NamedTuple):
 
 
 def fit_spike_slab(shifts, least_spike=LEAST_SCALE):
-    """Estimate the mixture by expectation maximisation, as the likeliest of several starts.
+    """Estimate the mixture by expectation maximisation, keeping the most likely of several starts.
 
     The spike is at least `least_spike` wide, such as the sampling error of the shifts.
     """
@@ -93,12 +92,12 @@ def _maximised(size, mixture, least_spike):
         if abs(mean - before) < TOLERANCE:
             break
         before, slab = mean, mixture.probability(size)
-        positive = size * np.tanh(np.minimum(size * mixture.size / mixture.sd**2, 30.0))  # of the likelier sign
+        positive = size * np.tanh(np.minimum(size * mixture.size / mixture.sd**2, 30.0))  # under the likelier sign
         weight = max(slab.sum(), 1e-9)
         centre = (slab * positive).sum() / weight
         variance = (slab * (size**2 - 2 * positive * centre + centre**2)).sum() / weight
         spike = max(((1 - slab) * size).sum() / max((1 - slab).sum(), 1e-9), least_spike)
-        sd = max(np.sqrt(max(variance, 0.0)), spike)  # a slab thinner than the spike would sit within it
+        sd = max(np.sqrt(max(variance, 0.0)), spike)  # a slab narrower than the spike would lie within it
         density = float(np.clip(slab.mean(), 1 / (10 * size.size), MOST_DENSE))
         mixture = SpikeSlab(spike, max(centre, LEAST_SCALE), sd, density)
     return mixture
@@ -109,12 +108,12 @@ class Unmixing:
     """Result of `unmix`: ``(latents - origin) @ matrix`` are the unmixed latents."""
 
     matrix: np.ndarray  # (d, d)
-    origin: np.ndarray  # (d,), where cells lie that nothing shifted
+    origin: np.ndarray  # (d,), position of unshifted cells
     shifts: pd.DataFrame  # perturbations by latents, in standard deviations within a perturbation
-    probabilities: pd.DataFrame  # that a latent is shifted at all
+    probabilities: pd.DataFrame  # probabilities that a latent is shifted
     mixture: SpikeSlab
-    unseparated: list  # pairs of latents that another turn would separate as well
-    unmoved: list  # latents that no perturbation shifts: they can be turned among themselves at will
+    unseparated: list  # pairs of latents that another rotation would separate equally well
+    unmoved: list  # latents that no perturbation shifts, which can be rotated among themselves
 
     @property
     def edges(self):
@@ -131,17 +130,17 @@ class Unmixing:
         return (np.asarray(latents) - self.origin) @ self.matrix
 
 
-@reproducible()  # projections on two threads differ in the last bits
+@reproducible()  # since projections on two threads differ in the last bits
 def unmix(latents, perturbation, control=None, variances=None, n_starts=10, random_state=0):
     """Rotate latents so that each perturbation moves few of them.
 
     Parameters
     ----------
     latents : array-like, shape (n, d)
-        Of cells; of any model, such as the means of a variational autoencoder.
+        Latents of cells from any model, such as the means of a variational autoencoder.
     perturbation : array-like, shape (n,)
     control : str, optional
-        Perturbation whose cells are not shifted. Without one the origin is where latents stay under most perturbations.
+        Perturbation whose cells are not shifted. Without one, the origin is where most perturbations leave latents.
     variances : array-like, shape (n, d), optional
         Uncertainty of the latents of each cell, which adds to their variance within a perturbation.
     n_starts : int
@@ -152,8 +151,8 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
     Unmixing
         With ``transform(latents)``, ``matrix`` and ``origin``; ``shifts``, their ``probabilities`` and ``edges``,
         DataFrames of perturbations by latents; ``unseparated`` pairs of latents, and those that are ``unmoved``.
-        Latents are called ``latent_0`` and so on, in the order of the total of their shifts, with the sign by which
-        the squares of positive shifts add up to more than those of negative ones.
+        Latents are called ``latent_0`` and so on, in the order of the total of their shifts, with signs such that
+        squares of positive shifts sum to more than those of negative ones.
 
     Raises
     ------
@@ -179,7 +178,7 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
 
 @reproducible()
 def describe(latents, perturbation, control=None, variances=None):
-    """As `unmix`, without rotation: the matrix is diagonal."""
+    """Like `unmix`, but without rotation: the matrix is diagonal."""
     groups = codes_of(check_perturbation(perturbation, latents, control), control)
     screen = _Moments(latents, groups, control, variances)
     scale = np.diag(1 / np.sqrt(np.diag(screen.within)))
@@ -208,9 +207,9 @@ class _Moments:
             raise ValueError("latents: some do not vary within perturbations, repeat others or have negative variances")
         self.root = vectors / np.sqrt(values) @ vectors.T  # gives unit variance within perturbations
         moved = names != control
-        self.tested = not moved.all()  # without a control the origin is too inexact for tests of small shifts
+        self.tested = not moved.all()  # without a control the origin is too imprecise to test small shifts
         self.names, self.centres, self.control = names[moved], means[moved], means[~moved].sum(axis=0)
-        # Of the means against the origin, in standard deviations within; nothing is the sum over no control.
+        # Standard errors of means relative to the origin, in SDs within; the sum over a missing control is 0.
         self.errors = np.sqrt(1 / sizes[moved] + (1 / sizes[~moved]).sum())
         self.error = float(np.median(self.errors))
 
@@ -247,8 +246,8 @@ def _turned(centres, origin, turn, error):
 def _sparse_in_sum(centred, rng):
     """Rotation (d, d) with a small sum of absolute values.
 
-    The sum of ``sqrt(s^2 + smooth^2)`` is concave in the squares, whose sum no rotation changes, so that the best
-    rotation for its tangent is a polar factor, and each step makes it smaller.
+    The sum of ``sqrt(s^2 + smooth^2)`` is concave in the squares, whose sum is invariant to rotation. The best rotation
+    for its tangent is therefore a polar factor, and each step decreases the sum.
     """
     size = centred.shape[1]
     turn = np.linalg.qr(rng.standard_normal((size, size)))[0]
@@ -261,7 +260,7 @@ def _sparse_in_sum(centred, rng):
 
 
 def _sweep(shifts, turn, mixture, angles):
-    """Turn each pair of latents by the likeliest of some angles, once."""
+    """Rotate each pair of latents once, by the most likely of some angles."""
     shifts, turn = shifts.copy(), turn.copy()
     for i, j in np.argwhere(np.tri(shifts.shape[1], k=-1)):
         angle = angles[_by_angle(shifts[:, j], shifts[:, i], mixture, angles).argmax()]
@@ -276,7 +275,7 @@ def _rotated(x, y, angle):
 
 
 def _by_angle(x, y, mixture, angles):
-    """Log likelihood of two latents' shifts, turned by each of some angles."""
+    """Log likelihood of the shifts of two latents, rotated by each of some angles."""
     turned = np.concatenate(_rotated(x, y, angles[:, None]), axis=1)
     return mixture.log_density(turned).sum(axis=1)
 
@@ -299,13 +298,13 @@ def _adjusted(p):
 
 
 def _with_small_shifts(probabilities, adjusted, shifts, errors):
-    """Probabilities, with edges for shifts that are small beside those of the slab but far beyond sampling error.
+    """Probabilities, with edges for shifts that are small relative to the slab but far beyond sampling error.
 
-    A perturbation with large shifts of other latents also moves this one a little if the network bends: the size of
-    such shifts, relative to the larger ones, is that of the pairs without an edge, with exponential tails.
+    A perturbation with large shifts of other latents also moves this one slightly if the network bends. The size of
+    such shifts, relative to the larger ones, is estimated from pairs without an edge, with exponential tails.
     """
     size = np.abs(shifts)
-    larger = size[:, None] > size[..., None]  # of each perturbation and latent, which of the latents are
+    larger = size[:, None] > size[..., None]  # for each perturbation and latent, the latents with larger shifts
     others = np.sqrt((larger * size[:, None] ** 2).sum(axis=2))
     still = (probabilities <= EVEN) & (others > BENT * errors[:, None])
     if still.any():

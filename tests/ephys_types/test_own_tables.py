@@ -123,7 +123,7 @@ def test_a_saved_model_predicts_the_same(told, new, tmp_path):
     again = EphysTypeClassifier.load(model.save(tmp_path / "model.pickle"))
     np.testing.assert_array_equal(again.predict_proba(new), model.predict_proba(new))
     np.testing.assert_array_equal(again.far(new), model.far(new))
-    with pytest.raises(ValueError, match="expected what EphysTypeClassifier.save"):
+    with pytest.raises(ValueError, match="expected a file of EphysTypeClassifier.save"):
         EphysTypeClassifier.load(save(Record("other", "x", "y", [{}]), tmp_path / "other.pickle"))
 
 
