@@ -8,7 +8,7 @@ from sbnn.dynamics.solver import DivergenceError
 
 def edge_accuracy(scores, truth, prior, confidence=None):
     """Compare edges, [regulator, target], with the true ones; only regulators with a known truth count."""
-    # Repeating the prior gives a high balanced accuracy, so its corrections are scored, too.
+    # Repeating the prior gives a high balanced accuracy, so corrections of the prior are scored too.
     found = scores.loc[truth.index].to_numpy()
     true, given = truth.to_numpy() != 0, prior.loc[truth.index].to_numpy() != 0
     edge = found != 0
@@ -23,11 +23,11 @@ def edge_accuracy(scores, truth, prior, confidence=None):
 
 
 def path_errors(model, samples):
-    """Mean squared errors of all later times from the first, and of one interval; NaN beyond all bounds."""
+    """Mean squared errors of predictions from the first time, and over one interval; NaN if predictions diverge."""
     before, after, spans = samples.intervals()
     lengths, errors = np.array([len(times) for times in samples.times]), []
     try:
-        for length in np.unique(lengths):  # samples of one length at once
+        for length in np.unique(lengths):  # samples of equal length together
             rows = np.flatnonzero(lengths == length)
             values, times = (np.stack([of[i] for i in rows]) for of in (samples.values, samples.times))
             errors.append((model.predict(values[:, 0], times) - values)[:, 1:].ravel() ** 2)

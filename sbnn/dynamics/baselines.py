@@ -6,9 +6,9 @@ from sklearn.base import BaseEstimator
 
 from sbnn.data.trajectories import as_trajectories, prior_matrix
 
-NEAR = 0.1  # of the median distance to the nearest interval, squared, over which others count less
+NEAR = 0.1  # width of the weights, as a share of the median squared distance to the nearest interval
 RATES = np.geomspace(0.01, 10, 61)  # tried rates of decay, per mean interval
-PENALTIES = np.append(np.geomspace(1e-2, 1e4, 25), np.inf)  # tried, on values as they are
+PENALTIES = np.append(np.geomspace(1e-2, 1e4, 25), np.inf)  # tried, for unscaled values
 
 
 class PriorAlone(BaseEstimator):
@@ -30,7 +30,7 @@ class _WithoutEdges(BaseEstimator):
     """Base class of baselines without regulation; `_learn` takes `Samples`."""
 
     def fit(self, trajectories, prior=None):
-        """Fit to all samples, whatever the prior."""
+        """Fit to all samples, ignoring the prior."""
         samples = as_trajectories(trajectories)
         self.edge_scores_, self.sparsity_ = pd.DataFrame(0.0, *2 * [samples.gene_names]), 1.0
         self._learn(samples)
@@ -38,10 +38,10 @@ class _WithoutEdges(BaseEstimator):
 
 
 class AutoRegression(_WithoutEdges):
-    """AR(1) of each gene by itself, at any times: it decays to one level at one rate, without regulators."""
+    """AR(1) of each gene separately, at any times: it decays to one level at one rate, without regulators."""
 
     def _learn(self, samples):
-        """Least squares one interval ahead: the level of each gene for every tried rate, and the best rate."""
+        """Fit by least squares one interval ahead: the level of each gene for every tried rate, and the best rate."""
         before, after, spans = samples.intervals()
         length = np.diff(spans, axis=1)
         rates = RATES[:, None, None] / length.mean()
@@ -58,7 +58,7 @@ class AutoRegression(_WithoutEdges):
 
 
 class Linear(_WithoutEdges):
-    """One interval ahead by a linear map of the deviations from the gene means, whatever the length of the interval.
+    """Prediction one interval ahead by a linear map of the deviations from the gene means, for any interval length.
 
     ``kind``: "mean", the gene means; "ar1", one slope for all genes; "ridge", ridge regression of all genes on all;
     "rest", a slope for each gene, shrunk to the common one, and ridge regression of the residuals.
@@ -68,7 +68,7 @@ class Linear(_WithoutEdges):
         self.kind = kind
 
     def _learn(self, samples):
-        """Least squares over all intervals; the penalty of ridge by held-out blocks of intervals."""
+        """Fit by least squares over all intervals; the ridge penalty is chosen on held-out blocks of intervals."""
         self.mean_ = np.concatenate(samples.values).mean(axis=0)
         before, after = (values - self.mean_ for values in samples.intervals()[:2])
         slopes = np.zeros(len(self.mean_))
@@ -97,7 +97,7 @@ class TrainingPath(_WithoutEdges):
     """The rate of change of the nearest intervals of training: lines from one observed state to the next."""
 
     def _learn(self, samples):
-        """Keep the intervals; over a gap in a sample there is one."""
+        """Keep the intervals; a gap in a sample is one interval."""
         self.before_, after, spans = samples.joined().intervals()
         self.length_, self.change_ = np.diff(spans, axis=1)[:, 0], after - self.before_
 
@@ -118,7 +118,7 @@ class TrainingPath(_WithoutEdges):
 
 
 class Replicate(_WithoutEdges):
-    """Baseline that repeats the first training sample, interpolated to the times, whatever the start."""
+    """Baseline that repeats the first training sample, interpolated to the times, for any start."""
 
     def _learn(self, samples):
         """Keep the sample."""
@@ -131,7 +131,8 @@ class Replicate(_WithoutEdges):
         return np.concatenate([np.asarray(x0, dtype=float)[:, None], copies[:, 1:]], axis=1)
 
 
-#: Name of a baseline -> estimator; records have these names. A copy is only one if the test sample is a replicate.
+#: Name of a baseline -> estimator; records use these names. The copy is only meaningful if the test sample is a
+#: replicate.
 BASELINES = {
     "prior": PriorAlone(), "mean": Linear("mean"), "ar1_mean": Linear("ar1"), "ar1": AutoRegression(),
     "ridge": Linear("ridge"), "ar1_ridge": Linear("rest"), "path": TrainingPath(), "replicate": Replicate(),

@@ -4,23 +4,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MOST = 15  # regulators of a gene that a search looks for, and from which on beliefs are the same
-_LEAST_SPREAD = 0.1  # of effects at first: of many regulators some may do all
-_OBSERVATIONS = 10.0  # that what is believed at first counts as
-#: Edges that the prior lacks or has, of regulators with no, one or more other edges in the prior.
+MOST = 15  # most regulators that a search adds to a gene; beliefs are equal for larger numbers
+_LEAST_SPREAD = 0.1  # of effects at first: a few of many regulators may have all the effect
+_OBSERVATIONS = 10.0  # weight of the initial beliefs, as a number of observations
+#: Edges in or not in the prior, of regulators with no, one or more other edges in the prior.
 N_KINDS = 6
 _FIRST_ODDS = np.array([-9.0, -8.0, -8.0, 1.0, 2.0, 3.0])
-# Of each kind: edges, and pairs, that the first odds count as.
+# For each kind: weight of the initial odds, as numbers of edges and of pairs.
 _SEEN = np.array([[0.5, 5e4]] * 3 + [[1.6, 2.0]] * 3)
 
 
 @dataclass(frozen=True)
 class Beliefs:
-    """Distributions of effects by the number k of regulators of a gene, (MOST + 1,), and odds of edges by their kind.
+    """Distributions of effects by the number k of regulators of a gene, (MOST + 1,), and odds of edges by kind.
 
-    Effects are slopes of a target over a regulator, along the sign of the edge: of many regulators each has less,
-    whether joined by AND or OR. ``pair_sd`` and ``square_sd`` are of the coefficients of products of two regulators and
-    of one with itself; ``log_odds``, (N_KINDS,), are that an edge of a kind exists.
+    Effects are slopes of a target over a regulator, along the sign of the edge; each of many regulators has a smaller
+    effect, whether joined by AND or OR. ``pair_sd`` and ``square_sd`` belong to the coefficients of products of two
+    regulators and of squares; ``log_odds``, (N_KINDS,), are the log odds that an edge of each kind exists.
     """
 
     effect_mean: np.ndarray
@@ -38,15 +38,15 @@ def first_beliefs():
 
 
 def kinds_of_edges(prior, changing):
-    """Kind of every edge: other targets of its regulator in the prior, at most 2, and 3 more if the prior has it."""
-    # Targets that do not change within samples do not count: they have no regulators, even if the prior has some.
+    """Kind of every edge: number of other prior targets of its regulator, at most 2, plus 3 if it is in the prior."""
+    # Targets that are constant within samples do not count: they have no regulators, even if the prior lists some.
     given = prior != 0
     others = given[:, changing].sum(axis=1)[:, None] - (given & changing)
     return np.minimum(others, 2) + 3 * given
 
 
 def learned_beliefs(fits, probabilities, kinds, possible):
-    """Beliefs from the `Fit` of each gene that changes, the probabilities of all edges and which are possible."""
+    """Beliefs from the `Fit` of each gene that changes, the probabilities of all edges and a mask of possible ones."""
     first = first_beliefs()
     slopes, spread, pairs, squares = ([[] for _ in range(MOST + 1)] for _ in range(4))
     for fit in fits:

@@ -16,7 +16,7 @@ from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record
 
-STRONGEST = 500  # edges that are kept
+STRONGEST = 500  # number of edges that are stored
 
 
 def evaluate(model, data, *, method, condition, details=False, results=None, overwrite=False):
@@ -25,30 +25,30 @@ def evaluate(model, data, *, method, condition, details=False, results=None, ove
     Parameters
     ----------
     model : estimator
-        Such as `PhoenixRegressor`; each fit has a clone, with the seed as its ``random_state``.
+        Such as `PhoenixRegressor`; each fit uses a clone, with the seed as its ``random_state``.
     data : dict of int to AnnData
         By seed, each with ``obs["split"]``, "train" or "test", ``varp["prior"]`` and, if it is known,
-        ``varp["truth"]``, as from ``sbnn.load_dataset("grn_350", random_state=seed)``. Values may be the same data.
+        ``varp["truth"]``, as from ``sbnn.load_dataset("grn_350", random_state=seed)``. Seeds may share the same data.
     method, condition : str
-        Names under which tables and figures find the scores; part of the identity of the record.
+        Names by which tables and figures find the scores; part of the identity of the record.
     details : bool
-        Whether to keep the strongest edges and the predicted test samples of the first fit, and the samples themselves
-        for `PriorAlone`. Figures need them.
+        Whether to store the strongest edges and the predicted test samples of the first fit, and for `PriorAlone` the
+        samples themselves. Figures need them.
     results : path-like, optional
         File of the record: loaded if it holds the same experiment, otherwise written.
     overwrite : bool
-        Whether to compute anew what the file holds.
+        Whether to compute again what the file contains.
 
     Returns
     -------
     Record
         ``scores``: a row for each seed with `edge_accuracy` (if there is a truth), `path_errors`, the sparsity and the
-        CPU seconds of the fit. ``out_degree``: targets of each gene in the first network.
+        CPU seconds of the fit. ``out_degree``: number of targets of each gene in the first network.
 
     Raises
     ------
     ValueError
-        The file holds another experiment: other data, seeds, parameters, method or condition.
+        The file contains another experiment: other data, seeds, parameters, method or condition.
     """
 
     def compute():
@@ -92,7 +92,7 @@ def sparsity_curve(model, data, prunings, sparsities, *, results=None, overwrite
 
 
 def held_out(data):
-    """`Samples` to test on."""
+    """Test data as `Samples`."""
     return as_trajectories(data[data.obs["split"] == "test"])
 
 
@@ -135,7 +135,7 @@ def _kept(model, data, details):
 
 
 def strongest(edge_scores, data):
-    """The edges with the largest scores, and whether prior and truth have them; DataFrame."""
+    """DataFrame of the edges with the largest scores, and whether they are in the prior and in the truth."""
     table = edge_scores.rename_axis(index="regulator", columns="target").stack().rename("score").reset_index()
     table["in_prior"] = data.varp["prior"].ravel() != 0
     if "truth" in data.varp:

@@ -46,7 +46,7 @@ def scores_of_methods(records):
 
 @styled
 def predicted_paths(of_prior, records):
-    """Test trajectories of some genes with predictions from their start, and all values predicted against true."""
+    """Test trajectories of some genes with predictions from their start, and all predicted against true values."""
     true, times, names = of_prior.test, of_prior.times, of_prior.gene_names
     observed = "measured" if of_prior.settings["condition"] == "real" else "true, without noise"
     figure = new_figure(4.6)
@@ -79,7 +79,7 @@ def predicted_paths(of_prior, records):
 
 
 def _most_moving(true):
-    """Genes that change most, and most differently, in the first sample."""
+    """Genes that change most, and in most different ways, in the first sample."""
     path = true[0] - true[0, 0]
     order = np.argsort(-np.ptp(path, axis=0), kind="stable")[:60]
     apart = np.abs(path[:, order, None] - path[:, None, order]).max(axis=0)

@@ -31,9 +31,9 @@ class DynamicsRegressor(BaseEstimator):
         Parameters
         ----------
         x0 : array-like or DataFrame, shape (samples, genes)
-            At the first time. Columns of a DataFrame are matched by the names of the genes, in any order.
+            Values at the first time. Columns of a DataFrame are matched by gene name, in any order.
         times : array-like, shape (times,) or (samples, times)
-            Increasing, in the unit of the training.
+            Increasing times, in the unit of training.
 
         Returns
         -------
@@ -44,7 +44,7 @@ class DynamicsRegressor(BaseEstimator):
         ValueError
             Other genes, NaN, times that do not increase.
         DivergenceError
-            Values that grow beyond all bounds.
+            Predictions that diverge.
         """
         check_is_fitted(self)
         if isinstance(x0, pd.DataFrame):
@@ -64,12 +64,12 @@ class DynamicsRegressor(BaseEstimator):
         return follow(model, torch.from_numpy(start), torch.from_numpy(times)).numpy()
 
     def score(self, trajectories):
-        """R2 of trajectories predicted from their first time, over all later times and genes.
+        """R2 of trajectories predicted from their first time, over all later times and all genes.
 
         Parameters
         ----------
         trajectories : AnnData
-            Of the same genes in the same order.
+            Trajectories of the same genes in the same order.
 
         Returns
         -------
@@ -84,7 +84,7 @@ class DynamicsRegressor(BaseEstimator):
         return 1 - path_errors(self, samples)["mse_rollout"] / float(around.mean())
 
     def _check_samples(self, samples):
-        """Remember the genes of `Samples` and warn of those that never change."""
+        """Store the genes of `Samples` and warn of those that never change."""
         still = samples.gene_names[np.ptp(np.concatenate(samples.values), axis=0) == 0]
         if len(still):
             same = f"{len(still)} gene(s) have one value in all samples and times, such as {still[0]}"
@@ -105,16 +105,16 @@ class PhoenixRegressor(DynamicsRegressor):
     Parameters
     ----------
     n_hidden : int
-        Sums, and as many products. Published: 40 for the simulated networks, 120 for yeast, 300 for breast cancer.
+        Number of sums, and of products. Published: 40 for the simulated networks, 120 for yeast, 300 for breast cancer.
     pruning : {"dash", "imp", "biological", "post_hoc", "l0", "c_node", "path_reg", "none"}
-        During training by size and prior, by size alone or by the prior alone; once after training, by size; by gates
-        with a penalty on open ones, path sizes, or sizes and open paths (`sbnn.dynamics.phoenix`); not at all.
+        During training by size and prior ("dash"), by size ("imp") or by the prior alone; once after training by size;
+        by gates with a penalty on open gates, path sizes, or sizes and open paths (`sbnn.dynamics.phoenix`); or not.
     sparsity : float
         Share of the weights that pruning removes in each layer, in (0, 1). With a penalty it has no effect: the weight
         of the penalty (`Recipe.penalty`) determines the sparsity.
     influence : tuple of (float, float)
-        Of the prior on the scores of input and output weights, only for ``pruning="dash"``. Published: (0.5, 0.05) with
-        noise, (0.05, 0.01) without, (0.9995, 0.995) for breast cancer.
+        Influence of the prior on the scores of input and output weights, only for ``pruning="dash"``. Published:
+        (0.5, 0.05) with noise, (0.05, 0.01) without, (0.9995, 0.995) for breast cancer.
     recipe : Recipe, optional
     random_state : int, RandomState or None
 
@@ -122,20 +122,20 @@ class PhoenixRegressor(DynamicsRegressor):
     ----------
     network_ : Phoenix
     edge_scores_ : DataFrame, genes by genes
-        ``[regulator, target]``: the sign is that of the effect, 0 is no edge.
+        ``[regulator, target]``: the sign is that of the effect, 0 means no edge.
     sparsity_ : float
         Share of zeros in Ws, Wp, As relu(m) and Ap relu(m).
     history_ : DataFrame
         Training by epoch.
     validation_ : ndarray of int
-        Positions of the samples that were set aside.
+        Positions of the validation samples.
     gene_names_ : ndarray of str
     n_features_in_ : int
 
     Notes
     -----
-    Takes trajectories, not a matrix, so that ``check_estimator`` of scikit-learn does not apply; parameters, cloning
-    and seeds follow its rules. One thread: the same seed gives the same bits.
+    It takes trajectories, not a matrix, so ``check_estimator`` of scikit-learn does not apply; parameters, cloning and
+    seeds follow its rules. On one thread, the same seed gives bit-identical results.
 
     References
     ----------
@@ -174,7 +174,7 @@ class PhoenixRegressor(DynamicsRegressor):
         self.random_state = random_state
 
     def algorithm_version(self, n_cells):
-        """For stored results; 2 of penalties that became the published ones."""
+        """For stored results; 2 for penalties that were changed to the published ones."""
         return 2 if self.pruning in ("c_node", "path_reg") else 1
 
     def fit(self, trajectories, prior=None):
@@ -183,7 +183,7 @@ class PhoenixRegressor(DynamicsRegressor):
         Parameters
         ----------
         trajectories : AnnData
-            As of `sbnn.dynamics.trajectories`; samples may have any number of times.
+            As from `sbnn.dynamics.trajectories`; samples may have any number of times.
         prior : array-like or DataFrame, shape (genes, genes), optional
             ``[regulator, target]``: positive for an activation, negative for a repression, 0 if none is known.
 

@@ -1,4 +1,4 @@
-"""The command ``sbnn network``: network of a user's own time course, comparison with simple models, and figures."""
+"""The command ``sbnn network``: the network of a user's own time course, comparison with simple models, and figures."""
 
 import warnings
 from pathlib import Path
@@ -21,12 +21,12 @@ from sbnn.explorer.report import write_report
 from sbnn.plotting.common import save_figure
 from sbnn.results import write_atomically
 
-LEAST = 0.01  # probability of an edge that is written
-HELD_OUT = 0.2  # of the samples, or of the times of a single one
+LEAST = 0.01  # least probability of an edge in the output
+HELD_OUT = 0.2  # share of the samples, or of the times of a single one
 
 
 def read_course(expression, times=None):
-    """Trajectories of a long table, or of cells and a table of their sample and time, or of their pseudotimes."""
+    """Trajectories from a long table, or from cells and a table of their samples and times, or of their pseudotimes."""
     if times is None:
         table = _columns(expression, "course")
     else:
@@ -58,7 +58,7 @@ def read_prior(path, genes):
 
 
 def _columns(path, what):
-    """A table whose rows have no names, in the first column too."""
+    """A table without row names, whose first column contains values."""
     with naming(f"{what} ({Path(path).name}): expected a table"):
         names, rows = read_file(Path(path), None, None, None)
     return rows.set_axis(names, axis=1)

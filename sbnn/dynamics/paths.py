@@ -11,9 +11,9 @@ LEAST_NOISE = 0.01
 class Clock:
     """Times (samples, times) of samples, and a grid that divides every interval.
 
-    Samples with fewer times repeat their last one: `seen`, (samples, times), is 0 there. `grid` counts mean intervals
-    since the first time, (m, points), where m is 1 if all samples have the same times, else their number; `unit` is the
-    mean interval; `observed` are the positions of the times in the grid.
+    Samples with fewer times repeat their last one; `seen`, (samples, times), is 0 for these. `grid` counts mean
+    intervals since the first time, (m, points), where m is 1 if all samples have the same times, else the number of
+    samples; `unit` is the mean interval; `observed` are the positions of the times in the grid.
     """
 
     def __init__(self, times):
@@ -52,7 +52,7 @@ class Clock:
 
 
 def relaxation(values, clock):
-    """First guess of paths, rates (0: constant within samples) and noise: every gene relaxes from level to level."""
+    """First estimate of paths, rates (0: constant within samples) and noise: every gene relaxes between two levels."""
     n, _, n_genes = values.shape
     seen, n_times = clock.seen[..., None], clock.seen.sum(axis=1)
     values = values * seen

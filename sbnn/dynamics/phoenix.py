@@ -12,7 +12,7 @@ from torch import nn
 
 ZERO_SHARE, WEIGHT_SD = 0.95, 0.05  # of the input weights at the start
 TEMPERATURE = 2 / 3
-LOWEST, HIGHEST = -0.1, 1.1  # to which a concrete variable is stretched before it is cut to 0 to 1
+LOWEST, HIGHEST = -0.1, 1.1  # range to which a concrete variable is stretched before it is clipped to [0, 1]
 
 
 class Phoenix(nn.Module):
@@ -23,7 +23,7 @@ class Phoenix(nn.Module):
     ``multiplier`` is m, (genes,): a gene with m <= 0 stays constant.
     """
 
-    LAYERS = ("sum_in", "product_in", "sum_out", "product_out")  # those that are pruned
+    LAYERS = ("sum_in", "product_in", "sum_out", "product_out")  # the layers that are pruned
 
     def __init__(self, n_genes, n_hidden, generator=None):
         super().__init__()
@@ -41,7 +41,7 @@ class Phoenix(nn.Module):
         return tuple(getattr(self, name) for name in self.LAYERS)
 
     def draw(self, generator):
-        """Draw the random parts of a training step: none here."""
+        """Draw the random parts of a training step (none in this class)."""
 
     def settled(self):
         """The network as it is used after training."""
@@ -62,7 +62,7 @@ class Phoenix(nn.Module):
 
     @torch.no_grad()
     def edges(self):
-        """Effect of each gene on each, [regulator, target]: relu(m)_j (Ws' As' + Wp' Ap'); 0 where no path leads."""
+        """Effect of each gene on each other, [regulator, target]: relu(m)_j (Ws' As' + Wp' Ap'); 0 without a path."""
         weights = [layer.double() for layer in self.layers()]
         paths = weights[0].T @ weights[2].T + weights[1].T @ weights[3].T
         return paths * self.decay().double()
@@ -92,12 +92,12 @@ class GatedPhoenix(Phoenix):
         return self._drawn if self.training else self._gated(settled_gates)
 
     def draw(self, generator):
-        """Draw all gates anew, one for a gene or unit in all samples."""
+        """Draw all gates again; samples share the gates of genes and units."""
         self._drawn = self._gated(lambda a: hard_concrete(torch.rand(len(a), generator=generator), a))
 
     @torch.no_grad()
     def settled(self):
-        """The same network without gates: columns behind closed ones are exactly 0."""
+        """The same network without gates: columns behind closed gates are exactly 0."""
         plain = Phoenix(len(self.multiplier), len(self.sum_bias))
         plain.load_state_dict({k: v for k, v in self.state_dict().items() if not k.startswith("locations.")})
         for name, weights in zip(self.LAYERS, self._gated(settled_gates), strict=True):
@@ -138,14 +138,14 @@ def open_weights(network):
 
 
 def open_paths(network):
-    """Expected number of open paths from one gene to another, of a `GatedPhoenix`: the mean over all pairs of genes."""
+    """Expected number of open paths of a `GatedPhoenix` from one gene to another, averaged over all pairs of genes."""
     share = {name: open_probability(location) for name, location in network.locations.items()}
-    # A path is open if the gates of its gene and of its sum or product are, one independently of the other.
+    # A path is open if the independent gates of its gene and of its sum or product are both open.
     return share["sum_in"].mean() * share["sum_out"].sum() + share["product_in"].mean() * share["product_out"].sum()
 
 
 def path_sizes(network):
-    """Sizes of all paths, without gates, ``|Ws|' |As|' + |Wp|' |Ap|'``: the mean over all pairs of genes."""
+    """Sizes of all paths, without gates, ``|Ws|' |As|' + |Wp|' |Ap|'``, averaged over all pairs of genes."""
     sum_in, product_in, sum_out, product_out = (getattr(network, name).abs() for name in network.LAYERS)
     # The sum over all pairs needs no matrix of genes by genes.
     sums = sum_in.sum(dim=1) @ sum_out.sum(dim=0)
@@ -154,10 +154,11 @@ def path_sizes(network):
 
 
 def open_and_sizes(network):
-    """Open paths and, with ten times the weight, the sizes of all paths: of a `GatedPhoenix`."""
+    """Open paths of a `GatedPhoenix` and, with ten times the weight, the sizes of all paths."""
     return open_paths(network) + 10 * path_sizes(network)
 
 
-#: Way of pruning, of a `GatedPhoenix` -> its penalty, and the weight of it. That of L0 is ours: the code of the
-#: published comparison adds none. There weights start as Kaiming's, and paths are counted by drawn gates, not expected.
+#: Way of pruning a `GatedPhoenix` -> its penalty and the weight of it. The weight for L0 is ours, since the code of the
+#: published comparison adds none. In that code, weights start as in Kaiming et al., and paths are counted with sampled
+#: gates, not expected ones.
 PENALTIES = {"l0": (open_weights, 1e-2), "c_node": (path_sizes, 1e-3), "path_reg": (open_and_sizes, 1e-4)}

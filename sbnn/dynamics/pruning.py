@@ -8,7 +8,8 @@ import torch
 
 from sbnn.models.pruning_scores import keep_largest, mixed, shared
 
-#: Way of pruning -> influence of the prior on the scores of input and output weights; None takes those of the user.
+#: Way of pruning -> influence of the prior on the scores of input and output weights; None uses the parameter of the
+#: user.
 INFLUENCE = {"imp": (0.0, 0.0), "post_hoc": (0.0, 0.0), "biological": (1.0, 1.0), "dash": None}
 
 
@@ -25,7 +26,7 @@ class Pruner:
 
     @torch.no_grad()
     def prune(self, left):
-        """Leave a share of the weights of each layer, in (0, 1], those with the largest scores."""
+        """Keep a share, in (0, 1], of the weights of each layer: those with the largest scores."""
         for name, scores in self.next_scores().items():
             mask = self.masks[name]
             self.masks[name] = keep_largest(scores, mask, max(round(left * mask.numel()), 1))
@@ -39,10 +40,10 @@ class Pruner:
 
     @torch.no_grad()
     def next_scores(self):
-        """Scores of the layers by name; those of input weights are kept for the next time."""
+        """Scores of the layers by name; those of input weights are stored for the next call."""
         network, (of_inputs, of_outputs) = self.network, self.influence
         decay = network.decay().double()[:, None]
-        # exp of the input weights of products: the most negative ones go first.
+        # Input weights of products enter by their exp, so the most negative ones are pruned first.
         into = [shared(network.sum_in.double().abs()), shared(network.product_in.double().exp())]
         out = [shared(layer.double().abs() * decay) for layer in (network.sum_out, network.product_out)]
         if any(self.influence):
@@ -54,7 +55,7 @@ class Pruner:
 
 
 def partners(prior):
-    """Which regulators share targets, (genes, genes): ``C = T T' / sum`` of ``T = |prior|``."""
+    """Targets shared by regulators, (genes, genes): ``C = T T' / sum`` of ``T = |prior|``."""
     edges = prior.double().abs()
     return shared(edges @ edges.T)
 
@@ -65,11 +66,11 @@ def prior_of_inputs(scores, together):
 
 
 def prior_of_outputs(scores, prior):
-    """``|(S T)' (S S')^-1|``: the output weights that, after input weights S, come nearest to the prior T."""
+    """``|(S T)' (S S')^-1|``: the output weights that, with input weights S, come closest to the prior T."""
     return _solved(scores @ scores.T, scores @ prior.double().abs()).T.abs()
 
 
 def _solved(products, right):
-    """``products^-1 right``; the shortest least-squares solution where a prior of few genes leaves no inverse."""
+    """``products^-1 right``; the shortest least-squares solution if a prior of few genes has no inverse."""
     solution, failed = torch.linalg.solve_ex(products, right)
     return torch.linalg.pinv(products, hermitian=True) @ right if failed else solution

@@ -9,14 +9,14 @@ from torch import nn
 
 from sbnn.dynamics.beliefs import MOST
 
-N_TRIED = 6  # regulators that a step of the search tries to add
-N_SWAPPED = 2  # of these, regulators that it tries in the place of another
-_SCREENING_SD = 0.3  # of an effect, where candidates are only ranked
+N_TRIED = 6  # number of regulators that a search step tries to add
+N_SWAPPED = 2  # number of these that it tries in place of another one
+_SCREENING_SD = 0.3  # of effects, for ranking candidates only
 _CONSTANT_MEAN, _CONSTANT_SD = 0.5, 1.0
 
 
 def products_of(k):
-    """Pairs (i, j) of k regulators, i <= j, that have a product: all, but none where there are more than `MOST`."""
+    """Pairs (i, j) of k regulators, i <= j, that have a product: all pairs, or none if there are more than `MOST`."""
     return np.triu_indices(k if k <= MOST else 0)
 
 
@@ -26,7 +26,7 @@ class Fit:
 
     ``signs``, 1 or -1, along which effects are expected; ``log_evidence`` over all weights; ``weights``: constant,
     slopes, and products as in `products_of`; ``features``, (observations, weights); ``precision``, the Cholesky factor
-    of that of the weights.
+    of the precision matrix of the weights.
     """
 
     regulators: tuple
@@ -56,7 +56,7 @@ class Fit:
         return self.weights[1 : 1 + k] + deviations @ (of_products + of_products.T)
 
     def variances(self):
-        """Of the weights."""
+        """Variances of the weights."""
         return np.diag(cho_solve(self.precision, np.eye(len(self.weights))))
 
 
@@ -69,8 +69,8 @@ class Target:
     ``values``, (observations,), without the rest of the first value; ``linear``, (observations, genes), the
     weighted past of the deviation of each gene; ``deviations``, (samples, points, genes); ``memory``, (m, times - 1,
     points), of `Clock.later_memory`; ``log_odds`` of every edge to this gene, -inf if there can be none; ``signs`` of
-    the edges in the prior, 0 if the sign is free. Observations after the end of a sample are 0 in all of them and count
-    for nothing but a constant of the evidence.
+    the edges in the prior, 0 if the sign is free. Observations after the end of a sample are 0 in all of these and only
+    add a constant to the evidence.
     """
 
     def __init__(self, values, linear, deviations, memory, noise, beliefs, log_odds, signs):
@@ -94,7 +94,7 @@ class Target:
         return self.fit(regulators).log_evidence + self.log_odds[chosen].sum() - np.log(2) * self.free[chosen].sum()
 
     def search(self, start):
-        """Add, remove and exchange single regulators while the set becomes more probable; its `Fit`."""
+        """Add, remove and exchange single regulators while the set becomes more probable; returns its `Fit`."""
         best = frozenset(start)
         score = self.score(best)
         while True:
@@ -107,12 +107,12 @@ class Target:
             score, best = max(scores), moves[int(np.argmax(scores))]
 
     def strongest(self, genes):
-        """The `MOST` likeliest regulators among many genes, each by itself."""
+        """The `MOST` most likely regulators among many genes, each considered alone."""
         gains = self._gains(frozenset())[genes]
         return genes[np.sort(np.argsort(-gains, kind="stable")[:MOST])]
 
     def probabilities(self, regulators):
-        """Probability of each edge, given all others as in a set; by linear effects if in neither set nor prior."""
+        """Probability of each edge, given all others of a set; by linear effects for edges in neither set nor prior."""
         with np.errstate(over="ignore"):
             probabilities = 1 / (1 + np.exp(-self._gains(regulators)))
             for gene in regulators | set(np.flatnonzero(~self.free & np.isfinite(self.log_odds))):
@@ -174,14 +174,14 @@ class RegulatedNetwork(nn.Module):
     Regulators p are the genes themselves, or with a lag their proteins, ``dp/dt = (x - p) / lag``.
     """
 
-    # Regulators count within `lowest` and `highest` alone, so that J stays bounded, as saturating effects are.
+    # Regulators are clipped to `lowest` and `highest`, so that J stays bounded, like saturating effects.
 
     def __init__(self, decay, means, lowest, highest, fits, lag=0.0):
         super().__init__()
         constant, places, weights = np.zeros(len(decay)), [], []
         for gene, fit in fits.items():
             constant[gene], k = fit.weights[0], len(fit.regulators)
-            chosen = np.array([*fit.regulators, len(decay)])  # the place of a factor of 1
+            chosen = np.array([*fit.regulators, len(decay)])  # the position of a factor of 1
             pairs = np.concatenate([[range(k), [k] * k], products_of(k)], axis=1).astype(int)
             places += [(gene, chosen[one], chosen[other]) for one, other in pairs.T]
             weights += [*fit.weights[1:]]

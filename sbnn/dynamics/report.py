@@ -8,7 +8,7 @@ import pandas as pd
 from sbnn.evaluation.verdict import corrected_difference
 from sbnn.results import load_folder
 
-#: Name of a method -> its label in tables and figures, in their order.
+#: Name of a method -> its label in tables and figures, in display order.
 METHODS = {
     "prior": "the prior alone", "mean": "constant mean", "ar1_mean": "AR(1) to the mean", "ar1": "AR(1) of each gene",
     "ridge": "ridge, x(t + 1) on x(t)", "replicate": "copy of the training replicate",
@@ -17,7 +17,7 @@ METHODS = {
     "c_node": "C-NODE", "l0": "L0", "path_reg": "PathReg", "post_hoc": "post hoc", "imp": "IMP",
     "biological": "BioPruning", "dash": "DASH", "sparse": "SparseRegulation",
 }  # fmt: skip
-#: Name of a condition -> its title, in their order.
+#: Name of a condition -> its title, in display order.
 TITLES = {
     "noise_0": "without noise, correct prior",
     "noise_5": "noise 0.025 and 5 % of the prior misplaced",
@@ -29,7 +29,7 @@ COLUMNS = {
     "kept_wrong": "wrong edges kept", "mse_rollout": "rollout MSE", "mse_ahead": "one-step MSE",
     "relative": "one-step MSE / no change", "seconds": "CPU s",
 }  # fmt: skip
-#: Methods that are compared, one with the other.
+#: Pairs of methods that are compared.
 PAIRS = (("dash", "imp"), ("dash", "biological"), ("dash", "phoenix"), ("sparse", "dash"), ("sparse", "prior"))
 #: Published sparsity and balanced accuracy, 350 genes, 5 % noise: Hossain et al., arXiv 2403.04805, digitised from a
 #: figure to half a point.
@@ -46,12 +46,12 @@ NOTE = (
 )
 
 
-#: Records of a folder; every condition is other data.
+#: Records of a folder; every condition is a different data set.
 read = partial(load_folder, prefix="dynamics_", data_of=lambda record: record.dataset)
 
 
 def by_condition(records):
-    """Condition -> method -> Record, for those with results, in their order."""
+    """Condition -> method -> Record, for those with results, in display order."""
     of = {c: {m: records[f"{c}_{m}"] for m in METHODS if f"{c}_{m}" in records} for c in TITLES}
     return {condition: methods for condition, methods in of.items() if methods}
 
@@ -88,7 +88,7 @@ def overview(saved_models):
 
 
 def differences_table(records, condition):
-    """Scores of one method minus those of another on the same seeds, as text: 95 % interval, or of real data the SD."""
+    """Scores of one method minus those of another on the same seeds, as text: 95 % interval, or SD for real data."""
     of, real = by_condition(records)[condition], condition == "real"
     scores = {name: record.scores.set_index("seed") for name, record in of.items()}
     compared = ["balanced_accuracy", "auroc", "recall_missing", "kept_wrong", "mse_ahead"]
@@ -142,7 +142,7 @@ def all_tables(records):
 
 
 def _spread(values):
-    """Mean ± SD, both with the digits of small numbers where they are small; empty of nothing."""
+    """Mean ± SD, with more digits for small numbers; empty without values."""
     if values.isna().all():
         return ""
     mean, sd = values.mean(), values.std()

@@ -2,18 +2,18 @@
 
 import torch
 
-MOST_STEPS = 2**15  # of an interval, after which the solution counts as lost
+MOST_STEPS = 2**15  # in an interval; with more, the solution counts as divergent
 
 
 class DivergenceError(RuntimeError):
-    """Values predicted by a model grow beyond all bounds."""
+    """Values predicted by a model diverge."""
 
 
 def step_factors(decay, step):
     """``exp(-c)``, ``1 - exp(-c)``, ``1 - (1 - exp(-c)) / c`` of ``c = decay * step``, for the steps of `advance`."""
     c = decay * step
     gone = -torch.expm1(-c)
-    # By its series where the digits of the difference cancel out.
+    # By its series if the digits of the difference cancel.
     small = c < 0.1
     series = c * (1 / 2 - c * (1 / 6 - c * (1 / 24 - c / 120)))
     change = torch.where(small, series, 1 - gone / torch.where(small, torch.ones_like(c), c))

@@ -19,23 +19,23 @@ from sbnn.dynamics.regulation import RegulatedNetwork, Target
 from sbnn.dynamics.solver import follow
 from sbnn.dynamics.training import COUNT
 
-RATE_STEPS = (0.2, 0.1, 0.05)  # by which rates of decay are varied, relative, one after the other
-BEYOND = 1.0  # the observed range of a regulator, in widths of it, over which its effect goes on
+RATE_STEPS = (0.2, 0.1, 0.05)  # relative changes of the rates of decay that are tried in turn
+BEYOND = 1.0  # distance beyond the observed range of a regulator, in widths of it, up to which its effect continues
 LEAST_RATE_SPREAD = 0.1  # of the logarithms of the rates
 LAGS = (0.0, 0.5, 1.0)  # tried at first, in mean intervals
-LAG_STEP = 1.4  # by which a lag is varied later
-N_FOLDS = 5  # parts of the training data, held out in turn to choose how much regulation to believe
-MANY = 25  # samples, of which one part is held out instead of all in turn
-HELD_OUT_PASSES = 2  # of what is compared on held-out parts
-PIECE, LONG = 5, 30  # intervals of the pieces that are held out, and of the longest sample that is fitted as a whole
-ALONE = 0.8  # share of the gain by both at which the network is taken without the simple model
-LEAST_GAIN = 0.01  # share of the held-out error by which the network has to lower it, beyond doubt
-WEAK = 0.3  # share of the largest effect on a gene, below which new edges are less probable
-COUNTED = 20  # largest value from which on whole numbers are taken for counts
-LEFT_OVER = 0.25  # autocorrelation of residuals from which on it is reported
-#: What the network is weighed against.
+LAG_STEP = 1.4  # factor by which a lag is varied later
+N_FOLDS = 5  # parts of the training data, held out in turn to choose the weight of the network
+MANY = 25  # samples from which on only one part is held out, instead of all in turn
+HELD_OUT_PASSES = 2  # passes for fits that are compared on held-out parts
+PIECE, LONG = 5, 30  # intervals in held-out pieces, and in the longest sample that is fitted as a whole
+ALONE = 0.8  # share of the joint gain from which on the network is used without the simple model
+LEAST_GAIN = 0.01  # least reduction of the held-out error by the network, as a share of it
+WEAK = 0.3  # share of the largest effect on a gene below which new edges are less probable
+COUNTED = 20  # largest value from which on whole numbers are assumed to be counts
+LEFT_OVER = 0.25  # autocorrelation of residuals from which on there is a warning
+#: Models without a network that it is compared with.
 SIMPLE = {name: BASELINES[name] for name in ("ar1_mean", "ar1", "ridge", "ar1_ridge", "path")}
-FAR_RATE = 1.0  # from the middle one, of the logarithms
+FAR_RATE = 1.0  # distance from the median rate, of the logarithms
 
 
 class SparseRegulationRegressor(DynamicsRegressor):
@@ -46,8 +46,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
        change are then also estimated from their effects on others.
     2. With these, a gene is regressed on sets of regulators (`sbnn.dynamics.regulation`). The set with the largest
        evidence times odds of its edges is chosen; sets grow and shrink one edge at a time, from the prior.
-    3. The distribution of effects, and how often edges of the prior are right and others missing, are learned from all
-       genes (`sbnn.dynamics.beliefs`). Then all steps are repeated. A lag of regulation is estimated once.
+    3. The distribution of effects, and how often edges of the prior are correct and others missing, are learned from
+       all genes (`sbnn.dynamics.beliefs`). Then all steps are repeated. A lag of regulation is estimated once.
     4. Held-out parts of the training data determine the weight of the network in predictions, relative to the best
        model without one (AR(1), ridge, both, or the nearest part of the training: `sbnn.dynamics.baselines`). If the
        weight is 0, the network is the prior, if any. New edges far weaker than the strongest of a gene are less
@@ -55,7 +55,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
 
     It is assumed that genes decay linearly, that effects of regulators saturate and join as by AND and OR, so that
     slopes and products of two describe them within the range of the data, and that noise is normal and of one size.
-    Parameters of the effects, noise, rates, the number of edges and how wrong the prior is are learned.
+    Parameters of the effects, noise, rates, the number of edges and the errors of the prior are learned.
 
     Parameters
     ----------
@@ -65,29 +65,29 @@ class SparseRegulationRegressor(DynamicsRegressor):
     Attributes
     ----------
     edge_scores_ : DataFrame, genes by genes
-        ``[regulator, target]``: slope of the rate of change over the regulator at the mean; 0 is no edge.
+        ``[regulator, target]``: slope of the rate of change over the regulator at the mean; 0 means no edge.
     edge_probabilities_ : DataFrame, genes by genes
         Probability of each edge, given all other estimated edges.
     sparsity_ : float
         Share of pairs of genes without an edge.
     network_ : RegulatedNetwork
     rates_ : Series
-        Of decay, per unit of time; 0 for genes that do not change.
+        Rates of decay, per unit of time; 0 for genes that do not change.
     noise_ : float
         Standard deviation.
     beliefs_ : Beliefs
     verdict_ : str
-        What held-out intervals show about the network, in words.
+        What held-out intervals show about the network, as a sentence.
     explains_ : bool
-        Whether it lowers their error by a hundredth and beyond doubt (two standard errors over blocks of intervals).
+        Whether the network lowers the held-out error by 1 % and by two standard errors over blocks of intervals.
     weights_ : Series
-        Of the network and of the models without one in predictions.
+        Weights of the network and of the models without one in predictions.
     held_out_errors_ : Series or None
-        Mean squared errors of all of them one interval ahead, relative to those of no change.
+        Mean squared errors of these models one interval ahead, relative to the error of no change.
     lag_ : float
-        Lag with which regulators act, in the unit of the times; 0 is none.
+        Lag with which regulators act, in the unit of time; 0 means none.
     autocorrelation_ : float
-        Of residuals of the network at neighbouring times; well above 0, something is not modelled.
+        Autocorrelation of residuals at neighbouring times; values well above 0 show that something is not modelled.
     scale_ : float
         Number by which values were divided because they were far outside 0 to 1.
     gene_names_ : ndarray of str
@@ -95,9 +95,9 @@ class SparseRegulationRegressor(DynamicsRegressor):
 
     Notes
     -----
-    Nothing is random. Takes trajectories, not a matrix, so that ``check_estimator`` of scikit-learn does not apply.
-    It needs samples with different starts: a single one has little information on who regulates whom. Samples of more
-    than 30 intervals are fitted in pieces of five.
+    Nothing is random. It takes trajectories, not a matrix, so ``check_estimator`` of scikit-learn does not apply.
+    Samples with different starts are needed: a single one has little information on which genes regulate which. Samples
+    of more than 30 intervals are fitted in pieces of five.
 
     Examples
     --------
@@ -120,10 +120,10 @@ class SparseRegulationRegressor(DynamicsRegressor):
         Parameters
         ----------
         trajectories : AnnData
-            As of `sbnn.dynamics.trajectories`; samples may have any number of times.
+            As from `sbnn.dynamics.trajectories`; samples may have any number of times.
         prior : array-like or DataFrame, shape (genes, genes), optional
             ``[regulator, target]``: positive for an activation, negative for a repression, 0 if none is known. By
-            default nothing is known.
+            default there is no prior.
 
         Returns
         -------
@@ -151,7 +151,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         self.network_, self._training_mean = search.network(), np.concatenate(samples.values).mean(axis=0) * self.scale_
         explains = self.weights_["network"] > 0 or not prior.any()
         scores, probabilities = search.scores(), search.believed(explains)
-        if not explains:  # edges of the prior that the search left out are back, with the least effect
+        if not explains:  # edges of the prior that the search left out are restored, with the least effect
             scores = np.where(scores == 0, np.sign(prior) * np.abs(scores).min(where=scores != 0, initial=1), scores)
         self.edge_probabilities_ = pd.DataFrame(probabilities, names, names)
         self.edge_scores_ = pd.DataFrame(np.where(probabilities >= 0.5, scores, 0.0), names, names)
@@ -160,12 +160,12 @@ class SparseRegulationRegressor(DynamicsRegressor):
         self.beliefs_, self.lag_, self.autocorrelation_ = search.beliefs, self.network_.lag, search.autocorrelation()
         self.verdict_ = self._verdict()
         if self.autocorrelation_ > LEFT_OVER:
-            what = f"residuals go on from one time to the next (autocorrelation {self.autocorrelation_:.2f})"
+            what = f"residuals persist from one time to the next (autocorrelation {self.autocorrelation_:.2f})"
             warnings.warn(f"{what}: late or saturating effects that are not modelled?", stacklevel=2)
         return self
 
     def _search(self, samples, prior, most=None):
-        """Update paths, regulators and beliefs in turn, at most `most` times; `_Search`."""
+        """Update paths, regulators and beliefs in turn, at most `most` times; returns the `_Search`."""
         search = _Search(samples, prior)
         for i in range(min(self.n_passes, most or self.n_passes)):
             if i and search.fits:
@@ -180,7 +180,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         values = np.concatenate(samples.values)
         largest = float(np.abs(values).max())
         if largest > COUNTED and (values == np.round(values)).all() and (values >= 0).all():
-            raise ValueError(f"trajectories: counts up to {largest:g}, it seems; expected log or relative values")
+            raise ValueError(f"trajectories: seem to be counts, up to {largest:g}; expected log or relative values")
         self.scale_ = 1.0 if 0.5 <= largest <= 1.5 or largest == 0 else largest
         if self.scale_ == 1:
             return samples
@@ -189,7 +189,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         return replace(samples, values=[v / self.scale_ for v in samples.values])
 
     def _weigh(self, samples, prior):
-        """Choose the best model without a network, and the weight of the network relative to it, by held-out parts."""
+        """Choose the best model without a network, and the weight of the network relative to it, on held-out parts."""
         pieces = samples if len(samples.times) >= MANY else samples.pieces(PIECE)
         rows, names = np.arange(len(pieces.times)), ["network", *SIMPLE]
         folds = np.array_split(rows, min(N_FOLDS, len(rows))) if len(rows) > 1 else []
@@ -211,12 +211,12 @@ class SparseRegulationRegressor(DynamicsRegressor):
         left |= {"no change": -np.concatenate(changes), "together": left[best] - weight * gap}
         errors = pd.DataFrame({name: (rest**2).mean(axis=1) for name, rest in left.items()})
         mean = errors.mean()
-        # Of neighbouring intervals the errors are alike: blocks of them count.
+        # Errors of neighbouring intervals are correlated, so blocks of them are compared.
         gains = np.array_split((errors[best] - errors["together"]).to_numpy(), min(10, len(errors)))
         gains = np.array([block.mean() for block in gains])
         certain = len(gains) > 1 and gains.mean() > 2 * gains.std(ddof=1) / np.sqrt(len(gains))
         self.explains_ = bool(weight > 0 and certain and mean["together"] < (1 - LEAST_GAIN) * mean[best])
-        # A mean of two models shrinks noise of the start too; the network alone is simpler, if it is nearly as good.
+        # A mean of two models also shrinks noise of the start; the network alone is simpler if it is nearly as good.
         if self.explains_ and mean[best] - mean["network"] > ALONE * (mean[best] - mean["together"]):
             weight = 1.0
         weight = weight if self.explains_ else 0.0
@@ -225,7 +225,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         self.simple_ = {} if weight == 1 else {best: clone(SIMPLE[best]).fit(samples)}
 
     def _verdict(self):
-        """What held-out intervals say of the network, in plain words."""
+        """What held-out intervals show about the network, as a sentence."""
         errors = self.held_out_errors_
         if errors is None:
             return "too few intervals to hold any out: how much the network explains is unknown"
@@ -240,7 +240,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         return text + (f"; regulators act later by about {self.lag_:.3g} units of time" if late else "")
 
     def _follow(self, start, times):
-        """The weighted mean of all parts, from each time to the next; of the network alone the whole path at once."""
+        """The weighted mean of all models, from each time to the next; for the network alone, the whole path."""
         path = [start / self.scale_]
         if not self.simple_:
             return self.scale_ * followed(self.network_, path[0], times)
@@ -259,7 +259,7 @@ def followed(network, start, times):
 
 
 class _Search:
-    """State of a fit: paths, rates, noise, beliefs, and the regulators that follow; nothing counts where not `seen`."""
+    """State of a fit: paths, rates, noise, beliefs, and the resulting regulators; only values that are `seen` count."""
 
     def __init__(self, samples, prior):
         self.values, times = samples.padded()
@@ -267,7 +267,7 @@ class _Search:
         self.seen = self.clock.seen
         self.paths, self.rates, self.noise = relaxation(self.values, self.clock)
         self.changing = self.rates > 0
-        if self.changing.any():  # of a gene that hardly moves the rate is unknown: far from the others', it is theirs
+        if self.changing.any():  # far-off rates of genes that hardly move become those of the others
             moving = self.rates[self.changing]
             far = np.abs(np.log(moving / np.median(moving))) >= FAR_RATE
             self.rates[self.changing] = np.where(far, np.median(moving), moving)
@@ -291,9 +291,10 @@ class _Search:
         return scores / self.clock.unit
 
     def believed(self, explains):
-        """Probabilities of edges: if the network explains something, those found, otherwise those of the prior.
+        """Probabilities of edges: those found if the network explains something, otherwise those of the prior.
 
-        New edges with a small effect are less probable: they make up for what slopes and products leave out.
+        New edges with a small effect are less probable: they may compensate for what slopes and products cannot
+        describe.
         """
         if not explains:
             odds = self.beliefs.log_odds[self.kinds]
@@ -319,7 +320,7 @@ class _Search:
         self._deviations = self._acting() - self.means
         for gene in np.flatnonzero(self.changing):
             target = self._target(gene, self.rates[gene])
-            # From the prior each time: an edge that was left out for wrong paths or beliefs would hardly come back.
+            # Each search starts from the prior: an edge left out because of wrong paths or beliefs would hardly return.
             given = np.flatnonzero((self.prior[:, gene] != 0) & self.possible[:, gene])
             if len(given) > MOST:
                 given = target.strongest(given)
@@ -357,7 +358,7 @@ class _Search:
             self._deviations = self._acting() - self.means
 
     def _acting(self):
-        """Paths of the genes as regulators: of proteins that follow them with a lag."""
+        """Paths of the genes as regulators, or of proteins that follow them with a lag."""
         if not self.lag:
             return self.paths
         left, memory = self.clock.left(1 / self.lag), self.clock.memory(1 / self.lag)
@@ -378,7 +379,7 @@ class _Search:
 
     def learn_levels(self):
         """Estimate genes that do not change from their values and their effects on others, by a Gauss-Newton step."""
-        # Without the latter, what is known better of a level from its targets makes these seem to regulate each other.
+        # Without the latter, targets that determine a level better than its own values seem to regulate each other.
         still = np.flatnonzero(~self.changing)
         position = {gene: i for i, gene in enumerate(still)}
         n, seen = len(self.values), self.seen[..., None]
@@ -414,6 +415,6 @@ class _Search:
         return self._acquired(gene, self.rates[gene]).ravel() - fit.features @ fit.weights
 
     def _acquired(self, gene, rate):
-        """Later values without the rest of the first one, (samples, times - 1); 0 after the end of a sample."""
+        """Later values without the remainder of the first one, (samples, times - 1); 0 after the end of a sample."""
         left = self.clock.left(rate)[:, self.clock.observed[1:]] * self.paths[:, :1, gene]
         return (self.values[:, 1:, gene] - left) * self.seen[:, 1:]

@@ -28,7 +28,7 @@ class Schedule(CheckedSettings):
     share: float = 0.1
 
     def prunings(self, sparsity):
-        """Epoch -> share of the weights that pruning after it leaves, until the sparsity is reached."""
+        """Epoch -> share of the weights kept by the pruning after it, until the sparsity is reached."""
         check_number("sparsity", sparsity, float, 0, 1)
         shares, epoch, left = {}, self.first_epoch, 1 - self.first_share
         while left > 1 - sparsity:
@@ -46,20 +46,20 @@ class Recipe(CheckedSettings):
     Parameters
     ----------
     epochs : int
-        Passes over the training samples, at most.
+        Largest number of passes over the training samples.
     batch_size : int
-        Samples of a step; the published one is 1.
+        Samples in a step; published: 1.
     learning_rate : float
-        Of Adam.
+        Learning rate of Adam.
     multiplier_speed : float
         Factor of the learning rate of the multipliers m.
     lowest_rate, rate_factor, rate_patience : float, float, int
-        The learning rate falls by a factor, to the lowest one, after epochs without a better validation loss; it starts
-        anew at each pruning.
+        The learning rate falls by a factor, to the lowest one, after epochs without a better validation loss; it
+        restarts at each pruning.
     patience : int
         Epochs without a better validation loss, after the last pruning, before training stops.
     n_steps : int
-        Of the solver, from one time to the next.
+        Steps of the solver from one time to the next.
     validation_share : float
         Share of the samples, in [0, 1), set aside to monitor the loss; with a single sample the training loss is used.
     data_weight : float
@@ -67,14 +67,15 @@ class Recipe(CheckedSettings):
     n_prior_points : int
         Random points at which the network is compared with the prior.
     schedule : Schedule
-        Of the pruning.
+        Schedule of the pruning.
     fine_tuning : int
         Epochs after the pruning, only for ``pruning="post_hoc"``.
     penalty : float, optional
         Weight of the penalty in the loss, only for ``pruning="l0"``, ``"c_node"`` or ``"path_reg"``; by default 1e-2,
-        1e-3 and 1e-4 (ten times as much of the sizes).
+        1e-3 and 1e-4 (ten times as much for the sizes).
     drop_rates : tuple of (float, float)
-        In (0, 1), how closed the gates of genes, and of sums and products, are at the start; only with a penalty.
+        Initial probabilities, in (0, 1), that gates of genes, and of sums and products, are closed; only with a
+        penalty.
     """
 
     _LEAST = {"rate_patience": 0, "patience": 0, "fine_tuning": 0, "data_weight": 1e-9}
@@ -99,7 +100,7 @@ class Recipe(CheckedSettings):
 
 
 class Intervals:
-    """Steps from one time to the next of some samples; those of length 0, of shorter samples, do not count."""
+    """Steps from one time to the next for some samples; steps of length 0, in shorter samples, do not count."""
 
     def __init__(self, samples, chosen):
         values, times = (torch.from_numpy(part[chosen]) for part in samples.padded())
@@ -120,7 +121,7 @@ class Intervals:
 
 
 class Training:
-    """A network, and how it is trained on some samples and validated on others (none: the training loss is watched)."""
+    """A network, trained on some samples and validated on others (without any, the training loss is monitored)."""
 
     def __init__(self, network, samples, parts, recipe, generator, prior=None, pruner=None, penalty=None):
         self.network, self.recipe, self.generator = network, recipe, generator
@@ -135,7 +136,7 @@ class Training:
         return torch.nn.functional.mse_loss(self.network.targets(self.points), self.expected)
 
     def run(self, epochs, prunings=None):
-        """Train, pruned after some epochs to the shares of `Schedule.prunings`; keep the best epoch after the last."""
+        """Train and prune to the shares of `Schedule.prunings`; keep the best epoch after the last pruning."""
         done, prunings = 0, prunings or {}
         for epoch in sorted(prunings):
             if epoch <= epochs:
@@ -146,7 +147,7 @@ class Training:
         self.network.load_state_dict(self._descend(epochs - done, patience))
 
     def _descend(self, n_epochs, patience=math.inf):
-        """Train with a learning rate that falls anew; state of the epoch with the lowest loss that is watched."""
+        """Train with a restarted learning rate; returns the state of the epoch with the lowest monitored loss."""
         recipe, network = self.recipe, self.network
         others = [value for name, value in network.named_parameters() if name != "multiplier"]
         fast = {"params": [network.multiplier], "lr": recipe.learning_rate * recipe.multiplier_speed}
