@@ -4,7 +4,7 @@ import importlib
 
 __version__ = "1.0.0"
 
-# Public names by the module they live in.
+# Public names by module.
 _NAMES = {
     "data.datasets": ("default_dataset", "load_dataset"),
     "data.ephys_features": ("to_shared_features",),
@@ -37,7 +37,7 @@ __all__ = [*_HOME, *_MODULES]
 
 
 def __getattr__(name):
-    # On first use, so that reading a record or a table does not wait for torch.
+    # Imported on first use, so that reading a record or a table does not wait for torch.
     if name in _HOME:
         return getattr(importlib.import_module(f"sbnn.{_HOME[name]}"), name)
     if name in _MODULES:

@@ -3,8 +3,8 @@
 Exit status: 0 done; 1 invalid input, explained in the message; 2 invalid command; 130 stopped by Ctrl-C: finished
 results are saved and the same command resumes.
 
-Commands check their options, and then import what they need: ``sbnn --help`` and a missing file load neither torch nor
-pandas.
+Commands check their options before they import what they need: ``sbnn --help`` and an error about a missing file load
+neither torch nor pandas.
 """
 
 import argparse
@@ -41,7 +41,7 @@ Your own cells, from two tables with cell names (CSV, TSV, Excel or AnnData): ac
 
 
 def main(arguments=None):
-    """Run a command, by default that of the command line; its exit status."""
+    """Run a command, by default that of the command line, and return its exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if hasattr(sys.stdout, "reconfigure"):  # a terminal without "±" still shows the numbers
         sys.stdout.reconfigure(errors="replace")
@@ -57,10 +57,10 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print("\nstopped; finished results are saved, the same command resumes", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+    except BrokenPipeError:  # the reader, such as `head`, has stopped reading
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ImportError, OSError, ValueError, KeyError) as error:
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error  # which quotes its message
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error  # str() would quote its message
         print(f"sbnn {command}: {as_options(str(text))}", file=sys.stderr)
         return 1
     finally:
@@ -81,7 +81,7 @@ ARGUMENTS = {
                 "auto: the main one of each study, the default of a single notebook"},
     "saved": {"help": "name of a data set or of your tables; all: an overview"},
     "results": {"help": "name of a data set, folder of its results, or record of a fit"},
-    "model": {"help": "file that SparseBottleneckRegressor.save wrote"},
+    "model": {"help": "file written by SparseBottleneckRegressor.save"},
     "cells": {"help": "table of expression (CSV, TSV or Excel) or .h5ad with at least the kept genes"},
     "action": {"choices": ("fit", "predict"), "help": "fit writes --model, predict reads it and writes --out"},
     "features": {"help": "cells x features (CSV, TSV or Excel); fit also needs type and, if known, donor"},
@@ -92,11 +92,11 @@ ARGUMENTS = {
     "--fast": {"action": "store_true", "help": "a quick run: small models, few steps and folds"},
     "--fresh": {"action": "store_true", "help": "recompute saved results"},
     "--jobs": {"type": at_least_one, "default": 1, "help": "worker processes; results do not depend on them"},
-    "--in-place": {"action": "store_true", "help": "execute the notebooks in notebooks/ themselves"},
+    "--in-place": {"action": "store_true", "help": "overwrite the notebooks in notebooks/"},
     "--json": {"action": "store_true", "help": "print JSON instead of Markdown"},
     "--cv": {"help": "record of the cross-validation; by default the one in the folder of the fit"},
     "--out": {"help": "file to write, or folder of a network or screen"},
-    "--predictions": {"help": "file for the predicted outputs, in place of --out"},
+    "--predictions": {"help": "file for the predicted outputs, instead of --out"},
     "--totals": {"help": "column with the counts of each cell over all genes of the fit"},
     "--times": {"help": "table of the cells: columns sample and time, or a pseudotime for each trajectory"},
     "--prior": {"help": "known regulation: genes x genes of 1, -1 and 0, or columns regulator, target and sign"},
@@ -142,7 +142,7 @@ def _parser():
     parser = argparse.ArgumentParser(prog="sbnn", description=DESCRIPTION, formatter_class=as_written)
     parser.add_argument("--version", action="version", version=f"sbnn {sys.modules['sbnn'].__version__}")
     added = parser.add_subparsers(required=True, dest="step", metavar="command")
-    added.add_parser("data", help="list, get or check data sets: see `sbnn data --help`")  # taken before
+    added.add_parser("data", help="list, get or check data sets: see `sbnn data --help`")  # handled in `main`
     for name, (run, about, arguments, own) in _commands().items():
         command = added.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
         for argument in arguments.split():
@@ -150,7 +150,7 @@ def _parser():
         tables = command.add_argument_group("tables of your own, cells matched by name")
         for option in own:
             tables.add_argument(option, **OWN[option])
-        own_folders = {"saved_models": None, "figures": None} if name == "reproduce" else {}  # of each notebook
+        own_folders = {"saved_models": None, "figures": None} if name == "reproduce" else {}  # set by each notebook
         command.set_defaults(run=run, out=OUT.get(name), **own_folders)
     return parser
 
@@ -172,7 +172,7 @@ def _report(options):
     if options.saved == "all":
         tables = {}
         for report in reports:
-            with contextlib.suppress(FileNotFoundError):  # there may be results of one study only
+            with contextlib.suppress(FileNotFoundError):  # there may be results of only one study
                 tables |= report.overview(options.saved_models)
         if not tables:
             raise FileNotFoundError(f"no results in {options.saved_models}")
@@ -232,7 +232,7 @@ def _screen(options):
 
 def _traces(options):
     require_files(*options.paths)
-    from sbnn.ephys_types.traces import read_traces, write_traces  # needs an extra
+    from sbnn.ephys_types.traces import read_traces, write_traces  # needs optional packages
     from sbnn.results import results_path
 
     results_path(options.out, "--out", options.paths)

@@ -1,4 +1,4 @@
-"""Arithmetic that gives the same bits every time: one thread unless asked for more, no denormal numbers."""
+"""Bit-identical arithmetic: one thread unless more are requested, and no denormal numbers."""
 
 import os
 import threading
@@ -11,13 +11,13 @@ _ONE_AT_A_TIME = threading.RLock()
 def reproducible(n_threads=1):
     """Fix the number of threads, on which the order of sums depends, and flush denormal numbers to zero.
 
-    The number of threads belongs to the process, not to a Python thread. So if several Python threads fit at the same
-    time, each waits for the others: no fit can change the arithmetic of another. Worker processes do not wait. Blocks
-    may be nested within a Python thread; the innermost number counts.
+    The number of threads belongs to the process, not to a Python thread. If several Python threads fit at the
+    same time, each therefore waits for the others, and no fit can change the arithmetic of another. Worker processes do
+    not wait. Blocks may be nested within a Python thread; the innermost number applies.
 
     Weights under a strong penalty decay towards zero, and arithmetic on denormal numbers is a hundred times slower.
     """
-    import torch  # takes seconds, and reading or drawing does not need it
+    import torch  # takes seconds to import, and is not needed for reading or drawing
     from threadpoolctl import threadpool_limits
 
     with _ONE_AT_A_TIME:

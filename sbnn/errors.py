@@ -1,4 +1,4 @@
-"""Errors that name the argument and what is expected of it; nothing slow is imported for them."""
+"""Errors that name the argument and what is expected of it, without slow imports."""
 
 import math
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from numbers import Integral, Real
 
 
 def check_number(name, value, kind, low=-math.inf, high=math.inf):
-    """Refuse a parameter that is not a finite number within bounds, a whole one if `kind` is int, naming it."""
+    """Refuse a parameter that is not a finite number within bounds (a whole number if `kind` is int)."""
     is_number = isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
     if not is_number or not low <= value <= high or not math.isfinite(value):
         text = f"{name} must be a finite number in [{low}, {high}]{', a whole one' if kind is int else ''}"
@@ -14,7 +14,7 @@ def check_number(name, value, kind, low=-math.inf, high=math.inf):
 
 
 def check_among(name, value, allowed):
-    """Refuse an option that is not among those allowed, naming it."""
+    """Refuse an option that is not allowed."""
     if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name}: {value!r} is unknown, expected one of {list(allowed)}")
 
@@ -29,6 +29,6 @@ def naming(expected):
 
 
 def attempt(expected, call, *args, **options):
-    """Call, with errors prefixed as `naming` does."""
+    """Call a function, with errors prefixed as by `naming`."""
     with naming(expected):
         return call(*args, **options)

@@ -25,7 +25,7 @@ def _sums_of_squares(Y_true, Y_pred, Y_mean):
 
 
 def pooled_r2(Y_true, Y_pred, Y_mean):
-    """Share of the variance of all outputs together that is explained, 1 - SSE / SST.
+    """Explained share of the total variance of all outputs, 1 - SSE / SST.
 
     Both sums run over all cells and all outputs, so each output is weighted by its variance. SST is relative to the
     means of the *training* cells, the best prediction without X: a model that is no better than those means scores 0 on
@@ -37,12 +37,12 @@ def pooled_r2(Y_true, Y_pred, Y_mean):
     Y_true, Y_pred : array-like of shape (n,) or (n, q)
         Measured and predicted outputs.
     Y_mean : float or array-like of shape (q,)
-        Mean of each output over the training cells; a number stands for all outputs.
+        Mean of each output over the training cells; a single number applies to all outputs.
 
     Returns
     -------
     float
-        At most 1, negative when worse than the training mean. When every ``Y_true`` equals ``Y_mean``, there is nothing
+        At most 1; negative if worse than the training mean. If every ``Y_true`` equals ``Y_mean``, there is no variance
         to explain: 1 for an exact prediction, otherwise 0, as in scikit-learn.
     """
     residual, total = _sums_of_squares(Y_true, Y_pred, Y_mean)
@@ -51,7 +51,7 @@ def pooled_r2(Y_true, Y_pred, Y_mean):
 
 
 def feature_r2(Y_true, Y_pred, Y_mean):
-    """Share of the variance explained for each output separately; parameters are those of `pooled_r2`.
+    """Explained share of the variance of each output; parameters are those of `pooled_r2`.
 
     Returns
     -------
@@ -63,15 +63,15 @@ def feature_r2(Y_true, Y_pred, Y_mean):
 
 
 def share_tested(folds):
-    """Test cells per training cell, mean over the folds."""
+    """Test cells per training cell, averaged over the folds."""
     return np.mean([len(test) / len(train) for train, test in folds])
 
 
 def corrected_error(differences, test_share):
     """Standard error of the mean over folds (axis 0) that share training cells: ``(1 / n + test_share) * s**2``.
 
-    `test_share` is test cells per training cell (Nadeau and Bengio, Machine Learning 52, 239, 2003, section 3.2); with
-    0 it is that of independent values.
+    `test_share` is the number of test cells per training cell (Nadeau and Bengio, Machine Learning 52, 239, 2003,
+    section 3.2); with 0, values count as independent.
     """
     return np.sqrt((1 / len(differences) + test_share) * np.var(differences, axis=0, ddof=1))
 
@@ -79,13 +79,13 @@ def corrected_error(differences, test_share):
 def smallest_sufficient(r2, numbers, test_share=0.0):
     """The smallest number of genes within one standard error of the best.
 
-    The standard error is that of the difference to the best number over the same folds, because the difficulty of a
+    The standard error is that of the difference from the best number over the same folds, because the difficulty of a
     fold affects all numbers alike.
 
     Parameters
     ----------
     r2 : ndarray, shape (n_folds, n_numbers)
-        On held-out cells; two folds or more.
+        R2 on held-out cells, in two or more folds.
     numbers : sequence of int
         Ascending.
     test_share : float

@@ -1,8 +1,8 @@
-"""Data as Python's own containers, numbers, text and bytes, and back; and pickles that hold nothing else.
+"""Convert data to Python's built-in containers, numbers, text and bytes and back, and read pickles of nothing else.
 
-Nothing here can run code, and nothing trusts a file: arrays grow only to the size that their shape and the size of the
-file allow, and no container may appear twice, so that reading takes time in proportion to the size of the file. Missing
-or unexpected content is an error of Python, numpy or pandas, whichever notices first.
+Nothing in this module runs code or trusts a file: arrays grow only to the size that their shape and the size of the
+file allow, and no container may appear twice, so the reading time is proportional to the size of the file. Missing or
+unexpected content raises an error of Python, numpy or pandas, whichever detects it first.
 """
 
 import io
@@ -14,11 +14,11 @@ import zlib
 import numpy as np
 import pandas as pd
 
-ZLIB_RATIO = 1032  # bytes that zlib can make of one: if a file gives more, it uses a part twice
-MOST_AXES = 64  # of an array of numpy
+ZLIB_RATIO = 1032  # most bytes that zlib can expand one byte to; a file that gives more uses a part twice
+MOST_AXES = 64  # most axes of a numpy array
 DTYPES = {name: np.dtype(name) for name in ("|b1", "|i1", "|u1", *(f"<{k}{n}" for k in "iuf" for n in (2, 4, 8)))}
 SCALARS = (type(None), bool, int, float, str, bytes)
-# Instructions that protocol 4 needs for these; of the others some run code, and some take memory by the gigabyte.
+# Instructions that protocol 4 needs for such data; some of the others run code or take gigabytes of memory.
 TEXT = {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8"}
 GET = {"BINGET", "LONG_BINGET"}
 INSTRUCTIONS = {
@@ -31,7 +31,7 @@ def encode(value, where):
     """Convert arrays, tables, numbers, text and containers to types that every version of numpy and pandas reads."""
     if isinstance(value, np.generic):
         value = value.item()
-    if type(value) in SCALARS:  # not isinstance: a pickle names the subclass
+    if type(value) in SCALARS:  # not isinstance, since a pickle names the subclass
         return value
     if isinstance(value, pd.DataFrame):
         names = [str(column) for column in value.columns]
@@ -65,7 +65,7 @@ def _encode_array(array, where):
     if little.str not in DTYPES:
         raise TypeError(f"{where}: arrays of dtype {array.dtype} cannot be saved")
     shape, array = list(array.shape), np.ascontiguousarray(array, dtype=little)
-    # All first bytes, then all second ones: the high ones are alike, which saves a sixth.
+    # All first bytes, then all second bytes: high bytes are similar, which saves a sixth of the space.
     planes = np.frombuffer(array.tobytes(), np.uint8).reshape(-1, little.itemsize).T.tobytes()
     return {"__array__": little.str, "shape": shape, "planes": zlib.compress(planes, 9)}
 
@@ -118,11 +118,11 @@ class _Decoder:
         if len(shape) > MOST_AXES or not 0 <= (size := dtype.itemsize * math.prod(shape)) <= self.left:
             raise ValueError(f"an array of the shape {shape[:MOST_AXES]}, more than the file can hold")
         self.left -= size
-        # One byte more, so that a longer array shows: 0 would mean no limit.
+        # One more byte reveals a longer array; 0 would mean no limit.
         data = zlib.decompressobj().decompress(value["planes" if "planes" in value else "zlib"], size + 1)
         if "planes" in value:
             data = np.frombuffer(data, np.uint8).reshape(dtype.itemsize, -1).T.tobytes()
-        stored = np.uint8 if dtype.kind == "b" else dtype  # a truth value is 0 or 1, whatever the byte
+        stored = np.uint8 if dtype.kind == "b" else dtype  # truth values become 0 or 1, whatever the byte
         return np.frombuffer(data, stored).reshape(shape).astype(dtype)
 
 

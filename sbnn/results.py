@@ -1,8 +1,8 @@
 """The record of an experiment: saved atomically, loaded without running any code.
 
-A record is the pickle of a dict with its format, its schema, a checksum and the content, which is the pickle of nothing
-but Python's own containers, numbers, strings and bytes (`sbnn.plain`). So a file written today loads under another
-version of numpy, pandas or torch, a file from somebody else is safe to open, and one with a flipped bit is refused.
+A record is the pickle of a dict with its format, its schema, a checksum and the content, which is a pickle of
+nothing but built-in containers, numbers, strings and bytes of Python (`sbnn.plain`). A file therefore loads under other
+versions of numpy, pandas and torch, is safe to open if it comes from someone else, and is refused if a bit is flipped.
 """
 
 import glob
@@ -26,14 +26,14 @@ from sbnn.plain import decode, encode, read_pickle
 
 __all__ = ["Record", "load", "load_folder", "results_folder", "save"]
 
-# The pickle of {"format": "sbnn-record", "schema": 2, "sha256": <64 digits>, "content": <bytes>}, spelled out: only one
-# file has a certain content, so that a changed bit shows wherever it is.
+# The pickle of {"format": "sbnn-record", "schema": 2, "sha256": <64 digits>, "content": <bytes>}, byte by byte: each
+# content has exactly one file, so that any changed bit is detected.
 HEADER = b"\x80\x04}(\x8c\x06format\x8c\x0bsbnn-record\x8c\x06schemaK\x02\x8c\x06sha256\x8c\x40"
 BETWEEN, END = b"\x8c\x07content\x8e", b"u."
 
 
 def library_versions():
-    """Versions of Python and of the libraries the numbers depend on; with torch, also the instructions it uses."""
+    """Versions of Python and of the libraries that results depend on; with torch, also the instruction set it uses."""
     versions = {"python": platform.python_version()}
     versions["sbnn"] = sys.modules["sbnn"].__version__
     for name in ("numpy", "pandas", "scipy", "scikit-learn", "torch"):
@@ -41,7 +41,7 @@ def library_versions():
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             versions[name] = "not installed"
-    if "torch" in sys.modules:  # takes seconds to import, and reading or drawing does not need it
+    if "torch" in sys.modules:  # takes seconds to import, and is not needed for reading or drawing
         versions["instructions"] = sys.modules["torch"].backends.cpu.get_cpu_capability()
     return versions
 
@@ -65,7 +65,7 @@ class Record:
     settings : dict
         Everything else that determines the result (estimator, scaling, ...).
     folds : list of tuple of ndarray
-        ``(train, test)`` positions of the cells, one pair per fold; empty where there was no cross-validation.
+        ``(train, test)`` positions of the cells, one pair per fold; empty without cross-validation.
     values : dict
         The results: arrays, tables (DataFrame), lists and dicts of them. Also reachable as attributes:
         ``record.test_r2`` is ``record.values["test_r2"]``.
@@ -84,7 +84,7 @@ class Record:
     versions: dict = field(default_factory=library_versions)
 
     def __post_init__(self):
-        """Refuse parameters that are exchanged."""
+        """Refuse arguments in the wrong order."""
         _check(self)
 
     def __getattr__(self, name):
@@ -113,7 +113,7 @@ class Record:
 
     @naming("point, name: expected the position of a grid point and the name of a parameter")
     def parameter(self, point, name, default=None):
-        """Parameter of a grid point, also if it is set on the estimator of the whole grid."""
+        """Parameter of a grid point, or of the estimator if it is the same for the whole grid."""
         shared = self.settings.get("estimator", {}).get("params", {})
         return self.params[point].get(name, shared.get(name, default))
 
@@ -143,7 +143,7 @@ class Record:
 
 
 def kept_params(point):
-    """Parameters of a grid point as a record holds them: a Series as a dict, an array or a set as a list."""
+    """Parameters of a grid point as stored in a record: a Series as a dict, an array or a set as a list."""
     kinds = {pd.Series: pd.Series.to_dict, np.ndarray: np.ndarray.tolist, set: sorted, frozenset: sorted}
     return {name: kinds.get(type(value), lambda same: same)(value) for name, value in point.items()}
 
@@ -169,7 +169,7 @@ def results_path(path, argument="path", inputs=()):
 
 
 def require(record, argument, names, other=None):
-    """Check that a record holds some values or parameters, and is of the same data as another, or of these data."""
+    """Check that a record has some values or parameters, and is of the same data as another record or as `data`."""
     known = set()
     if isinstance(record, Record):
         known.update(record.values, record.settings.get("estimator", {}).get("params", {}), *record.params)
@@ -182,7 +182,7 @@ def require(record, argument, names, other=None):
 
 @naming("saved_models, dataset: expected a folder and the name of a data set")
 def results_folder(saved_models, dataset, fast=False):
-    """Folder of the results of a data set; quick runs have a separate one, so that they replace nothing."""
+    """Folder of the results of a data set; quick runs have a separate folder, so that they do not replace results."""
     return Path(saved_models) / (f"{dataset}-fast" if fast else dataset)
 
 
@@ -196,7 +196,7 @@ def save(record, path):
     ----------
     record : Record
     path : str or path-like
-        Usually ``saved_models/<dataset>/<experiment>.pickle``; folders are made.
+        Usually ``saved_models/<dataset>/<experiment>.pickle``; missing folders are created.
 
     Returns
     -------
@@ -207,9 +207,9 @@ def save(record, path):
     OSError
         If the file cannot be written; the message names it and the reason.
     TypeError
-        If the record holds anything but data and containers of data.
+        If the record contains anything but data and containers of data.
     ValueError
-        If `path` is empty or a folder, or the record could not be read back as it is.
+        If `path` is empty or a folder, or the record could not be read back unchanged.
     """
     _check(record)
     path = results_path(path)
@@ -237,7 +237,7 @@ def write_atomically(content, path, kind=b""):
             os.fsync(handle.fileno())
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes private files
+        os.chmod(temporary, 0o666 & ~umask)  # mkstemp creates private files
         os.replace(temporary, path)
     except OSError as error:
         why = f"cannot write {path}: {error.strerror or error}; the previous content is unchanged"
@@ -248,7 +248,7 @@ def write_atomically(content, path, kind=b""):
 
 
 def drop_leftovers(path):
-    """Delete temporary files that a killed writer left beside a file, if no other process is writing it."""
+    """Delete temporary files left beside a file by an interrupted write, unless another process is writing it."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.????????.tmp"):
         leftover.unlink(missing_ok=True)
 
@@ -277,7 +277,7 @@ def load(path):
     try:
         entries = read_pickle(_content(whole))
         record = Record(**{name: decode(value, len(whole)) for name, value in entries.items()})
-    except Exception as error:  # whatever a damaged or hostile file brings about
+    except Exception as error:  # whatever a damaged or hostile file raises
         raise ValueError(f"{path} is not a record of sbnn that can be read: {error or 'out of memory'}") from error
     return record
 
@@ -289,21 +289,22 @@ def load_folder(folder, prefix="", data_of=lambda record: (record.dataset, recor
     ----------
     folder : str or path-like
     prefix : str
-        Of the file names; it is removed from the names of the records.
+        Prefix of the file names; it is removed from the names of the records.
     data_of : callable
-        Gives what must be the same for all records, by default data set and fingerprint; None matches any.
+        Function of a record whose result must be the same for all records, by default data set and fingerprint; None
+        matches any.
 
     Returns
     -------
     dict of str to Record
-        By name of the file, without prefix and ending.
+        Records by file name, without prefix and extension.
 
     Raises
     ------
     FileNotFoundError
         If there are none.
     ValueError
-        If they are of different data, which must not be compared, or one cannot be read.
+        If records are of different data, which must not be compared, or one cannot be read.
     """
     paths = sorted(attempt("folder: expected the path of a folder", Path, folder).glob(f"{prefix}*.pickle"))
     records = {path.stem.removeprefix(prefix): load(path) for path in paths}
@@ -318,7 +319,7 @@ def load_folder(folder, prefix="", data_of=lambda record: (record.dataset, recor
 
 
 def _seal(content):
-    """The file that holds a content, with its checksum; bytes."""
+    """Bytes of a file with some content and its checksum."""
     digest = hashlib.sha256(content).hexdigest().encode()
     return HEADER + digest + BETWEEN + len(content).to_bytes(8, "little") + content + END
 

@@ -9,14 +9,14 @@ TRIAL = "A trial (--fast): small networks, few folds; not results."
 
 
 def to_markdown(table):
-    """A table as Markdown, numbers to three digits, gaps empty; str."""
+    """A table as a Markdown str, with numbers to three digits and empty gaps."""
     text = table.reset_index().map(_cell)
     lines = ["| " + " | ".join(text.columns) + " |", "|" + "---|" * text.shape[1]]
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in text.itertuples(index=False)])
 
 
 def to_columns(table):
-    """Table as in `to_markdown`, in aligned columns for a terminal, numbers to the right; str."""
+    """A table as in `to_markdown`, as a str with aligned columns for a terminal, numbers to the right."""
     table = table.reset_index()
     columns = []
     for (name, values), kind in zip(table.map(_cell).items(), table.dtypes, strict=True):
@@ -46,7 +46,7 @@ def print_table(table):
 
 
 def print_tables(tables, as_json=False, trial=False):
-    """Print tables, dict of title to DataFrame, one by one or as one JSON object, with a note for a quick run."""
+    """Print tables (dict of title to DataFrame) one by one or as one JSON object, with a note for a quick run."""
     if as_json:
         found = {"trial": TRIAL} if trial else {}
         for title, table in tables.items():

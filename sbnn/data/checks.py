@@ -324,7 +324,7 @@ def _among(X, y):
 
 
 def check_in_order(X, values, argument):
-    """Refuse a Series or table whose cells differ from those of `X`, a DataFrame or AnnData, or from their order."""
+    """Refuse a Series or table with other cells than `X` (a DataFrame or AnnData), or with another order of cells."""
     cells, rows = getattr(X, "obs_names", getattr(X, "index", None)), getattr(values, "index", None)
     if isinstance(cells, pd.Index) and isinstance(rows, pd.Index):
         check_same_cells(cells, rows, argument=argument)

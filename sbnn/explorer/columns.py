@@ -1,4 +1,4 @@
-"""Data of the page: places, names and groups of the cells, and values of every feature."""
+"""Data of the page: positions, names and groups of the cells, and values of every feature."""
 
 import base64
 import json
@@ -16,12 +16,12 @@ from sbnn.plotting.latent import NEEDED
 from sbnn.plotting.reading import model_title, require
 
 NOT_THE_MODEL = {"device", "n_threads", "random_state", "reconstruct"}  # may differ between a fit and its folds
-MOST_BYTES = 4.6e6  # of the data, so that the page with its library stays below 6 MB
+MOST_BYTES = 4.6e6  # of the data, which keeps the page with its library below 6 MB
 BYTES_OF_GENE, BYTES_OF_CELL = 60, 4 / 3  # at most: name and range of a gene, and its value in a cell
 
 
 def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
-    """Everything that the page shows, for JSON: names, groups, places, and z-scores as base64 of float32."""
+    """Everything that the page shows, for JSON: names, groups, positions, and z-scores as base64 of float32."""
     require(fit, "fit_record", [*NEEDED, "cell_names"])
     if folds is not None:
         require(folds, "cv_record", ("test_feature_r2",), fit)
@@ -37,7 +37,7 @@ def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
     values["predicted"] = _packed(np.hstack([fit.predictions, fit.predicted_expression]))
     if folds is not None:
         point = _point_of(fit, folds)
-        values["held_out"] = _packed(held_out_means(folds, fit.outputs, point))  # NaN of cells that never were
+        values["held_out"] = _packed(held_out_means(folds, fit.outputs, point))  # NaN for cells never held out
         for output, r2 in zip(outputs, folds.test_feature_r2[:, point].mean(0), strict=True):
             output["test_r2"] = _or_none(r2)
         sentence = verdict(folds, replace(fit, dataset=folds.dataset), ridge, point).sentence
@@ -61,7 +61,7 @@ def _point_of(fit, folds):
 
 
 def _genes(data, fit, room):
-    """Genes that the model does not keep, in 8 bits: the most variable ones, as many as there is room for."""
+    """Genes that the model does not keep, in 8 bits: the most variable ones, as many as fit."""
     require(fit, "fit_record", [], data)
     others = np.flatnonzero(~np.isin(data.gene_names, fit.kept_genes))
     n_genes = max(int(room / (BYTES_OF_CELL * data.n_cells + BYTES_OF_GENE)), 0)
@@ -77,7 +77,7 @@ def _genes(data, fit, room):
 
 
 def _maps(fit, tsne):
-    """The map is ``embedding``, one dimension against the first output; then t-SNE of each measurement alone."""
+    """The map is ``embedding`` (one dimension: against the first output); then a t-SNE of each measurement alone."""
     width, tsne_axes = fit.latent.shape[1], ["t-SNE 1", "t-SNE 2"]
     axes, places = tsne_axes if width > 2 else ["latent 1", "latent 2"], np.array(fit.embedding, np.float32)
     if width == 1:

@@ -4,7 +4,7 @@ import numpy as np
 from bokeh import models
 from bokeh.plotting import figure
 
-FEWEST, MOST = 3.5, 9.0  # pixels across a dot, of many and of few cells
+FEWEST, MOST = 3.5, 9.0  # diameter of a dot in pixels, with many and with few cells
 FONT = "Helvetica, Arial, sans-serif"
 
 

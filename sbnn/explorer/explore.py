@@ -10,7 +10,7 @@ from sbnn.data.datasets import load_dataset, require_study
 from sbnn.results import load, results_folder, results_path, write_atomically
 
 HEIGHT = 900  # pixels in a notebook
-FIRST_CHOICE = "fit_default_2d.pickle"  # of the fits in a folder
+FIRST_CHOICE = "fit_default_2d.pickle"  # preferred fit in a folder
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,13 @@ class Explorer:
     Parameters
     ----------
     html : str
-        The page, with all that it needs.
+        The self-contained page.
     """
 
     html: str = field(repr=False)
 
     def save(self, path):
-        """Write the page to a file atomically; gives its path."""
+        """Write the page to a file atomically and return its path."""
         path = results_path(path)
         write_atomically(self.html.encode(), path, b"(?i)<!doctype html")
         return path
@@ -116,19 +116,19 @@ def _beside(path, fit, folds):
 
 
 def _data_of(fit):
-    """Data of a fit, if they are a named data set whose files are here."""
+    """Data of a fit, if they are a named data set whose files are available."""
     from sbnn.data.paired import as_paired
 
     with contextlib.suppress(FileNotFoundError, ValueError):  # a user's own, too
         data = load_dataset(fit.dataset, download=False, verbose=False)
         if as_paired(data).sha256 == fit.sha256:
             return data
-    print("only the kept genes are shown: the data are not here; in Python, explore(fit, data=data) shows all genes")
+    print("only the kept genes are shown: the data are missing; in Python, explore(fit, data=data) shows all genes")
     return None
 
 
 def find_fit(results, saved_models):
-    """Path of a record of a fit: itself, or in a folder the default network with two units, else the first fit."""
+    """Path of a record of a fit: the file, or in a folder the default network with two units, else the first fit."""
     path = Path(results).expanduser()
     if path.is_file():
         return path

@@ -1,4 +1,4 @@
-"""The page: template, style, scripts, drawings and data in one HTML text that needs nothing from elsewhere."""
+"""The page: template, style, scripts, drawings and data in one self-contained HTML text."""
 
 import json
 from base64 import b64decode, b64encode
@@ -14,7 +14,7 @@ from bokeh.resources import Resources
 
 from sbnn.explorer.drawings import cell_map, histogram
 
-# In this order: each may use what stands before it.
+# The order matters: each script may use those before it.
 SCRIPTS = (
     *("data.js", "scales.js", "statistics.js", "tables.js", "files.js"),
     *("painting.js", "legend.js", "selection.js", "comparison.js", "link.js", "main.js"),
@@ -51,5 +51,5 @@ def _read(name):
 
 
 def _json(value):
-    """JSON that ends no script element, whatever names are in it."""
+    """JSON that cannot end a script element, whatever names it contains."""
     return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")

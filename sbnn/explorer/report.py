@@ -16,7 +16,7 @@ NAMES_SHOWN = 3
 def write_report(path, title, verdict, pictures, tables, *, cautions=(), facts=None, left_out=None, source=""):
     """Write the page of a verdict, of pictures (files, with title and description) and of tables (title, table, note).
 
-    The first picture stands above the cautions, the facts by name and the names left out for each reason.
+    The first picture comes before the cautions, the facts by name and the names left out for each reason.
     """
     first, *others = [_picture(*picture) if picture[0].exists() else "" for picture in pictures]
     listed = "".join(f"<li>{escape(str(text))}</li>" for text in cautions)
@@ -35,7 +35,7 @@ def write_report(path, title, verdict, pictures, tables, *, cautions=(), facts=N
 
 
 def _left_out(why, names):
-    """What was left out for one reason: the number and the first names; all names on opening."""
+    """What was left out for one reason: the number and the first names, with all names in an expandable list."""
     first = escape(f"{len(names)} left out, {why}: {some(names, NAMES_SHOWN)}")
     if len(names) <= NAMES_SHOWN:
         return f"<p>{first}</p>"

@@ -2,7 +2,7 @@
 
 import importlib
 
-# Public names by the module they live in.
+# Public names by module.
 _NAMES = {
     "plotting.models": ("accuracy_comparison",),
     "plotting.curves": ("bottleneck_comparison", "training_curves"),

@@ -10,12 +10,12 @@ from sbnn.plotting.colors import MOST_GROUPS, listed
 from sbnn.plotting.common import WIDTH
 from sbnn.plotting.labels import HALO, place_names, shortened
 
-MARGIN = 0.06  # inches, of figures whose panels are placed one by one
-INSET, ENLARGED = 0.3, 2.5  # side of the inset of the busiest part, of that of the map; how much larger it is
-MOST_SHAPES = 5000  # cells drawn one by one in a PDF; more are an image, which is then smaller
-MIXED = 0.8  # share of one family in the busiest part, above which there is nothing to see in it
-AROUND = 9  # cells that are nearest to a name
-LETTERS = 18  # of a name on the map
+MARGIN = 0.06  # inches, in figures whose panels are placed one by one
+INSET, ENLARGED = 0.3, 2.5  # side of the inset relative to the map, and its magnification
+MOST_SHAPES = 5000  # most cells drawn separately in a PDF; more become an image, which takes less space
+MIXED = 0.8  # share of one family in the busiest part above which an inset shows nothing new
+AROUND = 9  # number of cells nearest to a name
+LETTERS = 18  # most letters of a name on the map
 
 
 def draw_cells(ax, xy, colors, markers, size):
@@ -24,14 +24,14 @@ def draw_cells(ax, xy, colors, markers, size):
     kinds = np.unique(markers)
     dots = ax.scatter(*xy[order].T, s=size, c=colors[order], lw=0, marker=kinds[0], rasterized=len(xy) > MOST_SHAPES)
     if len(kinds) > 1:
-        # A separate path for each cell: a collection for each shape would put one group above the other.
+        # A separate path for each cell, since a collection for each shape would put one group on top of another.
         paths = {m: MarkerStyle(m).get_path().transformed(MarkerStyle(m).get_transform()) for m in kinds}
         dots.set_paths([paths[m] for m in markers[order]])
-        dots.set_rasterized(True)  # a PDF would define each of them anew
+        dots.set_rasterized(True)  # a PDF would define each path separately
 
 
 def draw_cloud(ax, groups, xy, note, size, inset=False):
-    """Draw all cells of a map and name their families; stray ones are at its border, and a note is below."""
+    """Draw all cells of a map and name their families; stray cells lie at the edge, and a note is added below."""
     draw_cells(ax, np.clip(xy, 0.01, 0.99), groups.colors, groups.markers, size)
     if note:
         ax.text(0.5, -0.01, note, transform=ax.transAxes, ha="center", va="top", fontsize=5, color="0.45")
@@ -41,17 +41,17 @@ def draw_cloud(ax, groups, xy, note, size, inset=False):
 
 
 def draw_crowd(ax, xy, groups):
-    """Draw the busiest part of the map once more, larger, in its emptiest corner."""
+    """Draw the busiest part of the map again, enlarged, in the emptiest corner."""
     half, n, families = INSET / ENLARGED / 2, len(xy), groups.families
-    some = slice(None, None, max(n // 1500, 1))  # enough to find it
+    some = slice(None, None, max(n // 1500, 1))  # enough cells to find it
     members = np.equal.outer(np.unique(families), families[some]).astype(float)
     close = np.abs(xy[some, None] - xy[None, some]).max(2) <= half
     middle = xy[some][np.sqrt(members @ close).sum(0).argmax()]
     near = (np.abs(xy - middle) <= half).all(1)
-    corners = [(x, y) for x in (-0.1, 1.1 - INSET) for y in (0, 1 - INSET)]  # there is some room beside the panel
+    corners = [(x, y) for x in (-0.1, 1.1 - INSET) for y in (0, 1 - INSET)]  # there is some space beside the panel
     hidden = [(((xy >= corner) & (xy <= np.add(corner, INSET))).all(1)).sum() for corner in corners]
     most = np.unique(families[near], return_counts=True)[1].max() / near.sum()
-    if near.sum() < 0.1 * n or min(hidden) > 0.005 * n or most > MIXED:  # it would hide something, or show one colour
+    if near.sum() < 0.1 * n or min(hidden) > 0.005 * n or most > MIXED:  # it would hide cells, or show a single colour
         return
     inset = ax.inset_axes((*corners[int(np.argmin(hidden))], INSET, INSET))
     (x, y), ends = middle, half * np.array([-1, 1])
@@ -62,7 +62,7 @@ def draw_crowd(ax, xy, groups):
 
 
 def name_families(ax, groups, xy):
-    """Write each family where its cells are dense and among themselves."""
+    """Write the name of each family where its cells are dense and not mixed with others."""
     families, known = groups.families, groups.table.index.drop(UNKNOWN, errors="ignore")
     if not 2 <= len(known) <= MOST_GROUPS:
         return
@@ -74,7 +74,7 @@ def name_families(ax, groups, xy):
         box = note.get_window_extent()
         middle = to_data.transform([(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2])
         near = tree.query(middle, k=min(AROUND, len(xy)))[1]
-        if (families[near] == family).mean() < 0.5:  # the name would be taken for that of its neighbours
+        if (families[near] == family).mean() < 0.5:  # the name would seem to belong to its neighbours
             corner = to_data.transform(np.clip(ax.transData.transform(peak), box.min, box.max))
             ax.plot(*np.array([peak, corner]).T, color="0.15", lw=0.6, zorder=4, path_effects=HALO)
 
@@ -90,7 +90,7 @@ def family_centre(xy, own):
 
 
 def legend_entries(table):
-    """Entries of a legend, "Pvalb (286)", of the table of `Groups`; the rest of very many groups in one of them."""
+    """Legend entries such as "Pvalb (286)" from the table of `Groups`; of very many groups, the rest share one."""
     rows = [(shortened(group), *row) for group, *row in listed(table)[["count", "color", "marker"]].itertuples()]
     if len(rest := table.iloc[len(rows) :]):
         color = rest["color"].iloc[0] if rest["color"].nunique() == 1 else "none"
@@ -101,7 +101,7 @@ def legend_entries(table):
 def draw_legend(figure, table, title, width=WIDTH - 2 * MARGIN):
     """Draw the legend of the groups at the lower left of a figure, in as many columns as fit into a width in inches.
 
-    Gives the legend and its height in inches.
+    Returns the legend and its height in inches.
     """
     entries = legend_entries(table)
     options = {"loc": "lower left", "bbox_to_anchor": (MARGIN / WIDTH, 0), "handletextpad": 0.1, "handlelength": 1.2}

@@ -9,12 +9,12 @@ from sbnn.data.checks import GREY, OKABE_ITO, UNKNOWN
 from sbnn.results import require
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, _ = OKABE_ITO
-PALETTE = (GREEN, VERMILLION, BLUE, PURPLE, ORANGE, SKY)  # of what is numbered
-# One meaning in every figure: the two protocols of the network, sparse linear models, and models of all genes. Widths
-# of the bottleneck and ranks are distinguished by lines and markers.
+PALETTE = (GREEN, VERMILLION, BLUE, PURPLE, ORANGE, SKY)  # for numbered items
+# The same meaning in every figure: the two protocols of the network, sparse linear models, and models of all genes.
+# Bottleneck widths and ranks are distinguished by lines and markers.
 MODELS = {"distilled": GREEN, "paper": VERMILLION, "linear": "0.35", "all genes": BLUE}
-SHAPES = "os^DvXP*"  # eight, and seven colours: 56 pairs before one repeats
-MOST_GROUPS = 24  # in a legend
+SHAPES = "os^DvXP*"  # eight shapes and seven colours give 56 distinct pairs
+MOST_GROUPS = 24  # most groups in a legend
 
 
 def shades(color, n):
@@ -40,10 +40,10 @@ def model_color(record, point):
 
 
 class Groups:
-    """Families and types of the cells of a record, in the colours of types, or in colours for any colour vision.
+    """Families and types of the cells of a record, in type colours or in colour-blind-safe colours.
 
-    Without known families, types replace them; if no type is known either, clusters of the outputs of a fit do. Cells
-    of no known group are "unknown". `table` has count, colour and marker of the families, or of the types that replace
+    Without known families, types replace them; without known types, clusters of the outputs of a fit do. Cells without
+    a known group are "unknown". `table` has count, colour and marker of the families, or of the types that replace
     them; `colors` and `markers` are those of the cells; `title` is that of the legend.
     """
 
@@ -62,7 +62,7 @@ class Groups:
         self.families = self.families if known else self.types
         self.table = self.count("family")
         if colorblind:
-            self.table["color"] = GREY  # of unknown cells, and of groups that the legend does not list
+            self.table["color"] = GREY  # colour of unknown cells, and of groups missing from the legend
             for i, group in enumerate(listed(self.table).index.drop(UNKNOWN, errors="ignore")):
                 self.table.loc[group, ["color", "marker"]] = OKABE_ITO[i % len(OKABE_ITO)], SHAPES[i % len(SHAPES)]
             looks = self.table.loc[self.families]
@@ -74,7 +74,7 @@ class Groups:
     def count(self, by, cells=slice(None)):
         """Count and colour of the families, or types, of some cells, the most frequent first, unknown ones last.
 
-        The colour of a family is that of its most frequent type; of equally frequent ones the first in the alphabet.
+        The colour of a family is that of its most frequent type; ties go to the alphabetically first type.
         """
         groups = (self.families if by == "family" else self.types)[cells]
         table = pd.Series(self.types[cells]).groupby(groups)
@@ -85,7 +85,7 @@ class Groups:
 
 
 def listed(table):
-    """Groups with their own entry in the legend: all, or the most frequent of very many."""
+    """Groups with their own legend entry: all groups, or the most frequent ones if there are very many."""
     return table if len(table) <= MOST_GROUPS else table.iloc[: MOST_GROUPS - 1]
 
 
@@ -96,13 +96,13 @@ def family_colors(record):
 
 
 def clusters(Y):
-    """Clusters of cells by their z-scored outputs: k-means with as many as separate them best."""
+    """Clusters of cells by their z-scored outputs: k-means with the number that separates them best."""
     total, n = np.square(Y - Y.mean(0)).sum(), len(Y)
     best, ratio = np.zeros(n, int), 0.0
     for k in range(2, min(len(OKABE_ITO), n - 1) + 1):
         centres, labels = kmeans2(Y, k, minit="++", seed=0, iter=50, missing="warn")
         within = max(np.square(Y - centres[labels]).sum(), 1e-12)
-        if (found := (total - within) / (k - 1) * (n - k) / within) > ratio:  # of Calinski and Harabasz
+        if (found := (total - within) / (k - 1) * (n - k) / within) > ratio:  # criterion of Calinski and Harabasz
             best, ratio = labels, found
     order = np.argsort(np.argsort(-np.bincount(best), kind="stable"))
     return np.array([f"cluster {order[label] + 1}" for label in best], dtype=object)

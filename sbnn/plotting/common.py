@@ -16,9 +16,9 @@ from sbnn.results import results_path, write_atomically
 
 STYLE = Path(__file__).with_name("style.mplstyle")
 WIDTH = 7.2  # inches: two columns of a journal page
-RASTER_DPI = 200  # of the rasterised parts of a PDF
+RASTER_DPI = 200  # for the rasterised parts of a PDF
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-MANY = 25  # names that are all listed; figures with more give their number
+MANY = 25  # most names that are listed in full; with more, figures state their number
 
 
 def style():
@@ -26,7 +26,7 @@ def style():
     return matplotlib.style.context(STYLE, after_reset=True)
 
 
-#: Decorates a function that draws, so that it does so in `style` and leaves the user's settings alone.
+#: Decorator of drawing functions: they use `style` and leave the user's settings unchanged.
 styled = style()
 
 
@@ -39,9 +39,9 @@ def save_figure(figure, path_stem, pdf=False):
     ----------
     figure : matplotlib.figure.Figure
     path_stem : str or path-like
-        Path without ending; ``.png`` and ``.pdf`` are added, folders are made.
+        Path without extension; ``.png`` and ``.pdf`` are added, missing folders are created.
     pdf : bool
-        Write the PDF too, which takes as long as the rest.
+        Whether to write the PDF too, which takes as long as the PNG.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def save_figure(figure, path_stem, pdf=False):
     written = {}
     with style():
         attempt("figure: expected a matplotlib figure", getattr, figure, "savefig")
-        figure.draw_without_rendering()  # the layout settles, so that it is the same with a PDF and without
+        figure.draw_without_rendering()  # fixes the layout, so that it does not depend on the PDF
         if pdf:
             figure.savefig(content := io.BytesIO(), format="pdf", dpi=RASTER_DPI, metadata=undated)
             written["pdf"] = content.getvalue()
@@ -70,14 +70,14 @@ def save_figure(figure, path_stem, pdf=False):
 
 
 def new_figure(height, layout="constrained"):
-    """Make a figure of the full width, height in inches, outside pyplot: nothing to close or shown twice."""
+    """Make a figure of full width and a height in inches, without pyplot, so that it need not be closed."""
     figure = Figure(figsize=(WIDTH, height), layout=layout)
-    FigureCanvasAgg(figure)  # measures the text
+    FigureCanvasAgg(figure)  # needed to measure text
     return figure
 
 
 def new_panels(height, *shape, **options):
-    """Make a figure of a height in inches with panels, as ``Figure.subplots`` gives them."""
+    """Make a figure of a height in inches with panels as from ``Figure.subplots``."""
     figure = new_figure(height)
     return figure, figure.subplots(*shape, **options)
 
@@ -108,7 +108,7 @@ def grid(ax, axis="x"):
 
 
 def name_columns(ax, names, **style):
-    """Name the columns of a chart, usually with genes, upright."""
+    """Name the columns of a chart, usually genes, with upright text."""
     ax.set_xticks(range(len(names)), map(shortened, names), rotation=90, **{"fontstyle": "italic", **style})
     ax.tick_params(axis="x", length=0)
 
@@ -117,12 +117,12 @@ def colorbar(figure, image, label, labelpad=None, **options):
     """Draw a colour bar with a thin outline."""
     bar = figure.colorbar(image, **options)
     bar.set_label(label, labelpad=labelpad)
-    bar.ax.tick_params(labelsize=rcParams["ytick.labelsize"])  # of ticks drawn later too
+    bar.ax.tick_params(labelsize=rcParams["ytick.labelsize"])  # also for ticks drawn later
     bar.outline.set_linewidth(0.4)
 
 
 def log_ticks(ax, ticks):
-    """Make the x axis logarithmic, with these ticks alone."""
+    """Make the x axis logarithmic, with only these ticks."""
     ax.set_xscale("log")
     ax.set_xticks(ticks, ticks)
     ax.set_xticks([], minor=True)
@@ -139,7 +139,7 @@ def finish(figure, rows=(), letters=LETTERS):
 
 
 def letter_panels(figure, rows, letters):
-    """Put bold letters at the top left of the panels; those of a row, and of a column, are aligned."""
+    """Put bold letters at the top left of the panels, aligned within rows and columns."""
     to_figure = figure.transFigure.inverted()
     boxes = [[ax.get_tightbbox().transformed(to_figure) for ax in axes] for axes in rows]
     letters = iter(letters)
@@ -151,7 +151,7 @@ def letter_panels(figure, rows, letters):
 
 
 def in_few_colors(png):
-    """Rewrite an image with a palette of 256 colours, those of every other pixel, in a third of the space."""
+    """Rewrite an image with a palette of 256 colours, taken from every other pixel, in a third of the space."""
     with Image.open(io.BytesIO(png)) as image:
         image = image.convert("RGB")
         every_other = image.resize((image.width // 2, image.height // 2), Image.Resampling.NEAREST)

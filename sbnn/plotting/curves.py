@@ -18,7 +18,7 @@ HISTORY = ("history", "test_r2", "n_selected")
 
 @styled
 def training_curves(network, srrr=None, n_components=(2,), published=None):
-    """Test R2 over the epochs of the regression, and the gene norms before pruning, by strength of the lasso.
+    """Test R2 over the epochs of the regression, and gene norms before pruning, by strength of the lasso.
 
     Parameters
     ----------
@@ -73,8 +73,8 @@ def srrr_levels(srrr, network):
 
 
 def draw_epochs(ax, curves, color, band=True, **options):
-    """Mean over folds of curves (folds, epochs), with a band of SD if wanted."""
-    curves = np.ma.masked_invalid(curves)  # where some folds did not train, the others
+    """Mean over folds of curves (folds, epochs), with an optional band of the SD."""
+    curves = np.ma.masked_invalid(curves)  # averages only the folds that were trained in an epoch
     mean, spread = curves.mean(0).filled(np.nan), curves.std(0, ddof=min(1, len(curves) - 1)).filled(0)
     epochs = np.arange(1, len(mean) + 1)
     ax.plot(epochs, mean, color=color, zorder=3, marker="." if len(mean) < 8 else None, **options)
@@ -96,7 +96,7 @@ def mark_stages(ax, tables):
 
 
 def limit_r2(ax, curves, others=()):
-    """Limits that show the curves and the given values, but not every short drop, and leave room for names on top."""
+    """Limits that show the curves and the given values, but not every short drop, with space for names at the top."""
     low = min([np.nanquantile(mean, 0.02) for mean, _ in curves] + list(others))
     high = max([np.nanmax(mean + spread) for mean, spread in curves] + list(others) + [low + 0.01])
     margin = 0.05 * (high - low)
@@ -134,7 +134,7 @@ def _draw_norms(ax, network, colors):
     means = []
     for point, shade in colors.items():
         norms = -np.sort(-network.gene_norms[:, point].astype(float), axis=1)
-        means.append(np.exp(np.log(np.maximum(norms, 1e-30)).mean(0)))  # the mean that a log axis shows
+        means.append(np.exp(np.log(np.maximum(norms, 1e-30)).mean(0)))  # geometric mean, for the log axis
         ax.plot(np.arange(1, norms.shape[1] + 1), means[-1], color=shade, marker="." if norms.shape[1] < 8 else None)
     n_genes, largest, smallest = reading.gene_target(network), np.max(means), np.min(means)
     ax.set(yscale="log", xlim=(0, network.gene_norms.shape[2]), xlabel="genes, sorted", ylabel="weight norm of a gene")
@@ -145,7 +145,7 @@ def _draw_norms(ax, network, colors):
 
 GENE_TICKS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
 DODGE = 1.045
-# Of widths and of ranks, the narrowest first.
+# Styles of widths and ranks, the narrowest first.
 LINES = ("-", (0, (3, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 MARKERS = "os^v"
 
@@ -181,7 +181,7 @@ def bottleneck_comparison(network, srrr, ridge, published=None, group_lasso=0.1,
     chosen = [point for points in grid.values() for point in points]
     meant = [point for point in chosen if network.parameter(point, "pretraining")]
     pretrained = [point for point in meant if reading.epochs(network, point, "pretraining")]
-    # Of a width that is there with and without pretraining, the pretrained network stands for it.
+    # A width with and without pretraining is represented by the pretrained network.
     widths = {width: sorted(points, key=lambda point: point in meant)[-1] for width, points in grid.items()}
     looks = {width: (LINES[i % 4], MARKERS[i % 4]) for i, width in enumerate(widths)}
 
@@ -216,7 +216,8 @@ def _draw_networks(ax, network, widths, looks, published, strength):
         mean, spread = reading.mean_sd(network.test_r2[:, point])
         n_genes, color = float(network.n_selected[:, point].mean()), model_color(network, point)
         line, marker = looks[width]
-        # Networks of one size stand side by side, the published ones further out, not on top of each other.
+        # Networks of equal size are drawn side by side, with the published ones further out, so that they do not
+        # overlap.
         place = (i - (len(widths) - 1) / 2) * (2 if len(widths) < 3 else 4)
         look = {"fmt": marker, "color": color, "ms": 3.5, "lw": 1, "capsize": 1.5, "zorder": 5}
         ax.errorbar(n_genes * DODGE**place, mean, spread or None, **look)
@@ -231,7 +232,7 @@ def _draw_networks(ax, network, widths, looks, published, strength):
 
 
 def _draw_linear(ax, srrr, levels, published):
-    """The same of the paths of sparse reduced-rank regression."""
+    """The same for the paths of sparse reduced-rank regression."""
     entries, genes, shade = [], [], MODELS["linear"]
     for (rank, value, size), line in zip(levels, LINES, strict=False):
         among = [point for point in srrr.points(rank=rank) if srrr.n_selected[:, point].mean() >= 1]
@@ -271,7 +272,7 @@ def _draw_training(ax, network, points, pretrained, looks, levels):
         pale = both and point not in pretrained
         color, (line, _) = model_color(network, point), looks[network.parameter(point, "n_components")]
         values = reading.curve(reading.epochs(network, point), "eval_r2")
-        # Bands of every second curve: four would hide each other.
+        # Bands for every second curve only: four would hide each other.
         curves.append(draw_epochs(ax, values, paler(color) if pale else color, band=not pale, ls=line))
     for (rank, value, _), line in zip(levels, LINES, strict=False):
         ax.axhline(value, color=MODELS["linear"], ls=line, lw=0.9, zorder=1.5)
@@ -279,7 +280,7 @@ def _draw_training(ax, network, points, pretrained, looks, levels):
     mark_stages(ax, reading.epochs(network, points[0]))
     limit_r2(ax, curves, [value for _, value, _ in levels])
     if both:
-        # In how many folds the network was pretrained: few cells make too few clusters.
+        # The number of folds with pretraining: few cells may give too few clusters.
         few = min(len(reading.epochs(network, point, "pretraining")) for point in pretrained)
         n_folds = len(network.test_r2)
         some = f" in {few} of {n_folds} folds" if few < n_folds else ""

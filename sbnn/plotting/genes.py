@@ -59,7 +59,7 @@ def gene_selection_curve(record, title=None):
     ax.set_xlabel(f"mean log₂ count of the cells with more than {record.threshold:g}")
     ax.set_ylabel(f"fraction of cells {few}")
     rule = f"exp(−{record.slope:g} (x − {record.b:.2f})) + {record.offset:g}"
-    # Genes on the selected side that were seen in too few cells to judge.
+    # Genes on the selected side that were detected in too few cells.
     scarce = (~selected & drawn & (y > _curve(record, x))).any()
     left_out = "left out" + (" (below the curve, or in too few cells)" if scarce else "")
     dot = {"ls": "", "marker": "o", "ms": 2.5}
@@ -83,7 +83,7 @@ def _curve(record, mean_log2):
 
 
 MOST_GENES = 60  # names that fit side by side
-SPIKE_INS = "ERCC-"  # added RNA: measured as genes are, and not of the cells
+SPIKE_INS = "ERCC-"  # added RNA, which is measured like genes but is not from the cells
 TRUSTED, OTHERS = GREEN, "0.65"
 MAX_FALSE = 1.0  # false selections expected among the trusted genes
 
@@ -126,7 +126,7 @@ def selection_frequencies(record):
     return figure
 
 
-AUTO = "auto"  # the grid point that chooses the number itself
+AUTO = "auto"  # the grid point that chooses the number of genes itself
 
 
 @styled
@@ -151,7 +151,7 @@ def genes_curve(record):
     ax.fill_between(numbers, curve.test_r2 - curve.sd, curve.test_r2 + curve.sd, color=color, alpha=0.12, lw=0)
     ax.plot(numbers, curve.test_r2, color=color, marker="o", ms=3.5, label="mean ± SD over folds")
     enough = int(table.index[table.suffices][0])
-    inside = enough < numbers.max()  # at the end of the grid more might be needed
+    inside = enough < numbers.max()  # at the end of the grid more genes might be needed
     name_line(ax, enough, f"{enough} genes suffice" if inside else f"≥ {enough} genes", low=True)
     if AUTO in table.index:
         row = table.loc[AUTO]

@@ -8,16 +8,16 @@ from sbnn.plotting.common import colorbar, new_panels, styled
 from sbnn.plotting.labels import shortened
 
 MOST_GENES = 60
-ACROSS, DOWN = 60, 100  # outputs side by side; more stand one below the other, so many at most
-ROW, FRAME, LEAST = 0.125, 1.2, 1.3  # inches: a row, what stands above and below the rows, all rows at least
+ACROSS, DOWN = 60, 100  # most outputs side by side; more are drawn one below another, up to the second number
+ROW, FRAME, LEAST = 0.125, 1.2, 1.3  # inches: a row, the space above and below all rows, least height of all rows
 HIGHEST = 8.5  # inches, all rows
-LETTER, LETTERS = 0.05, 12  # inches of a letter of the longest name below, and how many letters the frame has room for
-TIMES = 3  # an output with effects so many times those of the usual one does not set the colours
+LETTER, LETTERS = 0.05, 12  # inches per letter of the longest name below, and letters that fit into the frame
+TIMES = 3  # the colour range ends at this multiple of the effects on the median output
 
 
 @styled
 def effect_map(record):
-    """Effect of every gene on every output as a heat map, similar genes and similar outputs side by side.
+    """Effect of every gene on every output as a heat map, with similar genes and similar outputs side by side.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def effect_map(record):
     Returns
     -------
     matplotlib.figure.Figure
-        Effects are in SD of the output for one SD of the gene. Rows and columns are ordered by hierarchical clustering
+        Effects are in SDs of the output per SD of the gene. Rows and columns are ordered by hierarchical clustering
         (average linkage of Euclidean distances). At most 60 genes and 100 outputs, those with the largest effects, are
         drawn; more than 60 outputs are rows. The colour range ends at the largest effect, but at most at three times
         that on the median output.
@@ -41,7 +41,7 @@ def effect_map(record):
     rows, columns = similar_order(effects), similar_order(effects.T)
     sides = [(names[rows], "italic"), (outputs[columns], "normal")]
     image, of_outputs = effects[rows][:, columns], np.abs(effects).max(0)
-    usual = np.median(of_outputs if len(of_outputs) > 1 else np.abs(effects))  # of one output, the usual gene
+    usual = np.median(of_outputs if len(of_outputs) > 1 else np.abs(effects))  # with one output, the median gene
     largest = of_outputs.max()
     limit = min(largest, TIMES * usual if usual else np.inf) or 1.0
     if len(outputs) > ACROSS:
@@ -66,7 +66,7 @@ def effect_map(record):
 
 
 def similar_order(rows):
-    """Order of the rows of a matrix in which similar ones stand side by side."""
+    """Order of the rows of a matrix that puts similar rows side by side."""
     if len(rows) < 3:
         return np.arange(len(rows))
     return leaves_list(linkage(rows, "average", optimal_ordering=True))

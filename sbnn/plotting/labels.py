@@ -5,12 +5,12 @@ from matplotlib import patheffects
 from scipy.optimize import isotonic_regression
 
 HALO = [patheffects.withStroke(linewidth=2, foreground="white")]
-LETTERS = 28  # of a name beside an axis or in a legend
+LETTERS = 28  # most letters of a name beside an axis or in a legend
 SMALLEST = 5.0  # points, of any text
 GAP = 3.5  # points between a point and its name
-# Where a name may stand around its point: points beyond the gap, and directions, the best (right) first.
+# Possible positions of a name around its point: distances beyond the gap, and directions, the best (right) first.
 FURTHER = (0, 3, 7, 12, 18, 25, 33, 42, 55)
-ANGLES = (0, 0.25, -0.25, 1, 0.75, -0.75, 0.5, -0.5, 0.125, -0.125, 0.875, -0.875)  # of pi
+ANGLES = (0, 0.25, -0.25, 1, 0.75, -0.75, 0.5, -0.5, 0.125, -0.125, 0.875, -0.875)  # as multiples of pi
 DIRECTIONS = np.array([[np.cos(np.pi * angle), np.sin(np.pi * angle)] for angle in ANGLES])
 
 
@@ -24,7 +24,7 @@ def shortened(name, most=LETTERS):
 
 
 def counted(n, noun):
-    """A number of things: "1 gene", "25 genes"."""
+    """A number with its noun: "1 gene", "25 genes"."""
     return f"{n} {noun}{'s' * (n != 1)}"
 
 
@@ -41,7 +41,7 @@ def fit_text(text, width, keep=""):
     name = text.get_text().removesuffix(keep)
     for most in range(min(len(name) - 1, int(len(name) * width / wide) + 2), 2, -1):
         text.set_text(shortened(name, most) + keep)
-        if measure() <= 0.95 * width:  # in a file of another resolution letters are somewhat wider
+        if measure() <= 0.95 * width:  # letters are slightly wider at other resolutions
             return
 
 
@@ -73,7 +73,7 @@ def _settle_levels(ax, texts):
     boxes = [text.get_window_extent() for text in texts]
     heights = np.array([box.height for box in boxes]) + ax.figure.dpi / 72
     levels = np.array([(box.y0 + box.y1) / 2 for box in boxes])
-    # Least squares under "each one at least half the two heights above the one before": isotonic regression.
+    # Isotonic regression: least squares with gaps of at least the mean of two neighbouring heights.
     offsets = np.concatenate([[0], np.cumsum((heights[1:] + heights[:-1]) / 2)])
     frame = ax.get_window_extent()
     low, high = frame.y0 + heights[0] / 2, frame.y1 - heights[-1] / 2 - offsets[-1]
@@ -101,11 +101,11 @@ def _settle_lines(ax, texts):
 
 
 def place_names(ax, points, names, background, leader=True, **style):
-    """Write a name beside each point such that no two names overlap, none leaves the axes or hides a named point."""
+    """Write a name beside each point so that no name overlaps another, leaves the axes or hides a named point."""
     pixels, dots = (ax.transData.transform(np.asarray(places, float)) for places in (points, background))
     frame, unit = ax.get_window_extent().extents, ax.figure.dpi / 72
     placed, notes = [inset.get_window_extent().extents for inset in ax.child_axes], [None] * len(names)
-    # Those in the thick of it first: they have the fewest places to go.
+    # Crowded points come first, since they have the fewest free positions.
     crowding = (np.linalg.norm(pixels[:, np.newaxis] - pixels, axis=2) < 40 * unit).sum(1)
     for i in np.argsort(-crowding, kind="stable"):
         note = ax.annotate(names[i], points[i], (0, 0), textcoords="offset points", annotation_clip=False)
@@ -115,7 +115,7 @@ def place_names(ax, points, names, background, leader=True, **style):
         boxes = np.hstack([pixels[i] + shifts - size / 2, pixels[i] + shifts + size / 2])
         outside = size.prod() - _shared(boxes, frame)
         overlap = sum(_shared(boxes, other) for other in placed)
-        hidden = _inside(boxes + 3 * unit * np.array([-1, -1, 1, 1]), others)  # it would seem to belong to another
+        hidden = _inside(boxes + 3 * unit * np.array([-1, -1, 1, 1]), others)  # seems to name another point
         crowd = _inside(boxes, dots) / max(len(dots), 1) ** 0.5
         away = _distance(shifts, size) / unit
         costs = 1e4 * (overlap + outside) / unit**2 + 1e3 * hidden + 5 * crowd + away
@@ -130,8 +130,8 @@ def place_names(ax, points, names, background, leader=True, **style):
 
 
 def _shifts(size, unit):
-    """Places of the centre of a box around a point, (places, 2)."""
-    # The box touches the circle around the point with its side, corner or edge that faces the point.
+    """Possible centres of a box around a point, (places, 2)."""
+    # The box touches the circle around the point with the side or corner that faces the point.
     touching = np.sign(np.round(DIRECTIONS, 9)) * np.abs(DIRECTIONS) ** 0.5 * size / 2
     return np.vstack([DIRECTIONS * (GAP * unit + further * unit) + touching for further in FURTHER])
 

@@ -1,4 +1,4 @@
-"""Latent maps of the cells with the predictions at each place, and one family enlarged."""
+"""Latent maps of the cells with the prediction at each position, and one family enlarged."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from sbnn.plotting.labels import fit_text, shortened
 from sbnn.plotting.maps import draw_colorbar, draw_map, map_coordinates, map_triangles, widened
 from sbnn.results import Record
 
-# Shown first where a data set has them: the features of the published figure, in its order.
+# Shown first if a data set has them: the features of the published figure, in its order.
 FEATURES = ("AP width", "AHP", "AI", "R_input", "Max AP num", "Tau", "Rebound", "V_rest", "Rheobase")
 N_MAPS = 9
 TRUE = "✓"  # beside genes that are known to drive the outputs
@@ -38,7 +38,7 @@ def latent_panels(top, bottom=None, colorblind=False, scores=None, true_genes=No
     top, bottom : Record
         From `sbnn.fit_full`, of the same data. The panel shows ``embedding``.
     colorblind : bool
-        Families in colours and shapes that are safe for colour-blind readers, instead of cells in type colours.
+        Draw families in colours and shapes that are safe for colour-blind readers, instead of type colours.
     scores : sequence of Record, (Record, dict) or None, optional
         For each model its cross-validation, with the parameters of the grid point if there are several: the mean test
         R2 of an output is written beside its name.
@@ -49,8 +49,8 @@ def latent_panels(top, bottom=None, colorblind=False, scores=None, true_genes=No
     -------
     matplotlib.figure.Figure
         Maps show the prediction in z-scores, linearly interpolated between neighbouring cells; at most nine outputs,
-        those of the published figure, then the best predicted ones. A crowded place is drawn once more, larger, in an
-        empty corner; stray cells are drawn at the border, and gaps of a t-SNE compressed.
+        those of the published figure, then the best predicted ones. A crowded region is drawn again, enlarged, in an
+        empty corner; stray cells are drawn at the edge, and gaps of a t-SNE are compressed.
     """
     models = models_of(top, bottom, scores, colorblind, true_genes)
     figure = new_figure(1, "none")
@@ -86,14 +86,14 @@ def models_of(top, bottom, scores, colorblind=False, true_genes=None):
 
 
 def families_legend(figure, models):
-    """Draw the legend of the families beside the place of the colour bar; gives it and the inches that both need."""
+    """Draw the legend of the families beside the colour bar; returns it and the height of both in inches."""
     groups = models[0].groups
     legend, height = draw_legend(figure, groups.table, groups.title, WIDTH - BAR - 4 * MARGIN)
     return legend, max(height + 0.1, 0.44)
 
 
 def draw_models(figure, models, y, letters):
-    """Draw the models one below the other, and their colour bar at a height; gives the axes of the last map."""
+    """Draw the models one below another, and their colour bar at a height; returns the axes of the last map."""
     height = figure.get_figheight()
     draw_colorbar(figure, WIDTH - MARGIN - BAR, y + 0.3, BAR, "prediction (z-score)", ticks=[-2, -1, 0, 1, 2])
     for i, (model, letter) in enumerate(zip(models, letters, strict=False), 1):
@@ -126,7 +126,7 @@ def _features(record):
 
 
 def place_panel(figure, x, y, width, height, limits=((0, 1), (0, 1))):
-    """Axes at a place in inches, without ticks and frame."""
+    """Axes at a position in inches, without ticks and frame."""
     inches = figure.get_size_inches()
     ax = figure.add_axes((x / inches[0], y / inches[1], width / inches[0], height / inches[1]))
     ax.set(xlim=limits[0], ylim=limits[1])
@@ -178,31 +178,31 @@ def _draw_half(figure, bottom, model, letter):
 OUTPUTS = ("Tau", "Rebound")  # those of the published figure
 ZOOM_GAP, HEADING, BAR_ROOM = 0.16, 0.34, 0.5  # inches: between panels, above them, and for their colour bars
 PANEL = (WIDTH - 2 * MARGIN - 3 * ZOOM_GAP) / 4
-SPARE = 0.12  # around the family, of its size
+SPARE = 0.12  # margin around the family, relative to its size
 DASHED = {"fill": False, "lw": 0.7, "ls": (0, (3, 2)), "ec": "0.3", "zorder": 1.1}
 
 
 @styled
 def family_zoom(top, bottom=None, family=None, scores=None):
-    """Latent space of one or two models, and below it an enlarged family of cells, in the lower model.
+    """Latent space of one or two models, and below it one enlarged family of cells, in the lower model.
 
-    The large panels show the marker gene of the family (that of its name, else the kept gene that distinguishes it
-    most), its cells by type, and two outputs (those of the published figure, else those that differ most among its
-    cells).
+    The large panels show the marker gene of the family (the gene of the same name, else the kept gene that is most
+    distinctive), its cells by type, and two outputs (those of the published figure, else those that differ most among
+    its cells).
 
     Parameters
     ----------
     top, bottom : Record
-        From `sbnn.fit_full`, of the same data; published are 64 units above 2.
+        From `sbnn.fit_full`, of the same data; the published figure has 64 units above 2.
     family : str, optional
-        By default "Vip" if there is one, else the most frequent of those that have several types.
+        By default "Vip" if it exists, else the most frequent family with several types.
     scores : sequence of Record, (Record, dict) or None, optional
         As in `latent_panels`.
 
     Returns
     -------
     matplotlib.figure.Figure
-        The colour range of each large map is that of the cells it shows, without the extreme 2 % on either side.
+        The colour range of each large map is that of the cells shown, without the extreme 2 % at either end.
     """
     models = models_of(top, bottom, scores)
     record, groups, *_, r2 = models[-1]
@@ -261,7 +261,7 @@ def _marker(record, family, own):
 
 
 def _outputs(record, own, r2):
-    """The same of two outputs."""
+    """The same for two outputs."""
     names = np.asarray(record.feature_names).tolist()
     varied = np.argsort(-record.predictions[own].std(0), kind="stable")[:2]
     places = [names.index(name) for name in OUTPUTS] if set(OUTPUTS) <= set(names) else varied

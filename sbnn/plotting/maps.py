@@ -1,4 +1,4 @@
-"""A map of the cells: positions, the outline of the cloud, and the predictions at each place."""
+"""A map of the cells: positions, the outline of the cloud, and the prediction at each position."""
 
 import numpy as np
 from matplotlib import colormaps, rcParams
@@ -12,22 +12,22 @@ from scipy.spatial import ConvexHull, QhullError, cKDTree
 from sbnn.plotting.common import RASTER_DPI, colorbar
 from sbnn.plotting.labels import counted
 
-FINER = 3  # points looked up along a side of a pixel, so that outlines are smooth
-STEPS = 64  # of the colour range: a PDF keeps an image of few colours as a palette, in a third of the space
-EDGE = 3  # steps from paper to a colour, along outlines: with the colours they fill a palette of 256
-LIMIT = 2.0  # z-scores: all maps have the same colour range, so that they compare
-NARROW = 0.5  # of a normal distribution: where the bulk of an output spans less, outliers make its SD
-# Gaps of a t-SNE are compressed: how far apart it puts them means little, and the space between shows nothing.
-STRAIT = 1.75  # how wide, in distances to the tenth neighbour where cells are sparse: no map bridges it
+FINER = 3  # points evaluated along each side of a pixel, for smooth outlines
+STEPS = 64  # in the colour range: a PDF stores an image with few colours as a palette, in a third of the space
+EDGE = 3  # steps from the background to a colour along outlines; together with the colours they fill a palette of 256
+LIMIT = 2.0  # z-scores: all maps share a colour range, so that they can be compared
+NARROW = 0.5  # relative to a normal distribution: if the bulk of an output spans less, outliers dominate its SD
+# Gaps in a t-SNE are compressed, since distances between its islands mean little and the space between is empty.
+STRAIT = 1.75  # width of a gap, in distances to the tenth neighbour where cells are sparse; no map bridges it
 MOVES = (8, 4, 2, 1, 0.5)  # of a move, in widths of the strait, from far to fine
-TURNS = np.pi * np.array([0, 0.25, -0.25, 0.4, -0.4])  # from the way to the centre, to slide along another island
+TURNS = np.pi * np.array([0, 0.25, -0.25, 0.4, -0.4])  # from the direction of the centre, to slide along islands
 ROUNDS = 40
-WORTH = 0.97  # a turn that makes the square smaller by less is none
+WORTH = 0.97  # a rotation must shrink the square to this fraction
 
 
 def map_coordinates(record):
     """Coordinates of the cells of a fit in units of the panel, with a note: see `panel_coordinates`."""
-    # The units of a latent dimension mean nothing, the proportions of t-SNE do.
+    # The units of latent dimensions are arbitrary; the proportions of a t-SNE are not.
     return panel_coordinates(record.embedding, proportional=record.latent.shape[1] > 2)
 
 
@@ -35,7 +35,7 @@ def panel_coordinates(xy, proportional):
     """Coordinates in which the outline of the cloud of cells fills a square panel from 0 to 1."""
     xy, moved = np.asarray(xy, float), False
     if np.ptp(xy[:, 1]) == 0:
-        # By the van der Corput sequence, which leaves no gaps.
+        # The van der Corput sequence leaves no gaps.
         order = np.argsort(np.argsort(xy[:, 0], kind="stable"))
         xy = np.column_stack([xy[:, 0], [int(f"{i:032b}"[::-1], 2) / 2**32 for i in order]])
     if proportional:
@@ -67,7 +67,7 @@ def widened(record):
 
 
 def map_triangles(xy, stretch=0.85):
-    """Delaunay triangles over the cells, without those that span empty places; None if there is no area."""
+    """Delaunay triangles over the cells, without those that span empty regions; None if there is no area."""
     spacing = cKDTree(xy).query(xy, k=min(11, len(xy)))[0][:, -1]
     spacing = np.minimum(spacing, np.quantile(spacing, 0.9))  # stray cells are far from everything
     try:
@@ -79,7 +79,7 @@ def map_triangles(xy, stretch=0.85):
             return None
         triangles.set_mask(hidden)
         triangles.get_trifinder()
-    except (RuntimeError, ValueError):  # too few cells, or on a line
+    except (RuntimeError, ValueError):  # too few cells, or all on a line
         return None
     return triangles
 
@@ -92,7 +92,7 @@ def _circumradius(corners):
 
 
 def _small_parts(triangles, hidden, state, size):
-    """Connected parts of at most `size` triangles with this state of `hidden`, but for hidden ones at the hull."""
+    """Connected parts of at most `size` triangles with this state of `hidden`, except hidden ones at the hull."""
     first, side = np.nonzero(triangles.neighbors >= 0)
     second = triangles.neighbors[first, side]
     same = hidden[first] == hidden[second]
@@ -125,7 +125,7 @@ def map_image(triangles, values, pixels, limits=(-LIMIT, LIMIT)):
 
 
 def draw_colorbar(figure, x, y, width, label, limits=(-LIMIT, LIMIT), ticks=None):
-    """Draw a horizontal colour bar at a place in inches, counted from the lower left corner of the figure."""
+    """Draw a horizontal colour bar at a position in inches, counted from the lower left corner of the figure."""
     across, height = figure.get_size_inches()
     ax = figure.add_axes((x / across, y / height, width / across, 0.07 / height))
     scale = {"orientation": "horizontal", "extend": "both", "ticks": ticks}
@@ -133,7 +133,7 @@ def draw_colorbar(figure, x, y, width, label, limits=(-LIMIT, LIMIT), ticks=None
 
 
 def packed(xy):
-    """Move islands of cells towards each other until straits of one width part them, and turn the whole."""
+    """Move islands of cells towards each other until gaps of equal width separate them, and rotate the whole map."""
     xy = np.asarray(xy, float)
     tree = cKDTree(xy)
     spacing = tree.query(xy, k=min(11, len(xy)))[0][:, -1]
@@ -180,7 +180,7 @@ def _shifts(xy, island, n_islands, strait):
 
 
 def turned(xy):
-    """Turn places such that they fit into the smallest upright square."""
+    """Rotate points so that they fit into the smallest upright square."""
     try:
         hull = xy[ConvexHull(xy).vertices]
     except QhullError:  # all on a line, or too few

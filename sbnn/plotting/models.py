@@ -36,7 +36,7 @@ def accuracy_comparison(models, n_genes=25):
     low, high = np.min(np.concatenate(shown)), np.max(np.concatenate(shown))
     margin = 0.06 * max(high - low, 0.01)
     ax.set_xlim(low - margin, high + margin)
-    if low < 0:  # to the left of it the mean of the training cells would be the better prediction
+    if low < 0:  # left of zero, the mean of the training cells is the better prediction
         ax.axvline(0, lw=0.7, color="0.5", zorder=1)
     grid(ax)
     dot = {"marker": "o", "ls": "", "color": "0.3"}
@@ -61,7 +61,7 @@ def _draw_row(ax, y, record, point):
     mean, spread = reading.mean_sd(folds)
     text = reading.mean_text(mean, spread)
     folds, mean = folds.clip(min=reading.WORST), max(mean, reading.WORST)
-    # Side by side in the order of the folds, so that a hard fold is seen in every row.
+    # In the order of the folds, so that a hard fold can be seen in every row.
     ax.plot(folds, y + np.linspace(-0.28, 0.28, len(folds)), "o", color=color, ms=2.5, mew=0, alpha=0.45, zorder=2)
     ax.errorbar(mean, y, xerr=spread or None, fmt="o", color=color, ms=3.5, lw=1.2, capsize=2, zorder=6)
     ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", ha="left", color=color)

@@ -8,8 +8,8 @@ from sbnn.results import require, same_value
 
 SCALED = {"all": ", scaled over all cells", "fold": ", scaled per fold", "none": ", not scaled"}
 ABBREVIATIONS = {"SparseBottleneckRegressor": "sBNN", "SparseReducedRankRegression": "sRRR"}
-PROTOCOLS = {"paper": "paper protocol"}  # display name of a protocol where its own is unclear
-WORST = -1.0  # R2 below it is drawn at it, for one output or fold that goes wrong would take the whole scale
+PROTOCOLS = {"paper": "paper protocol"}  # display name of a protocol whose own name is unclear
+WORST = -1.0  # smaller R2 are drawn here, since a single failed output or fold would take up the whole scale
 NOT_REGRESSION = ("pretraining", "reconstruction")  # stages without a test R2
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -71,7 +71,7 @@ def regression_stages(tables):
     places, n_epochs = _aligned(tables)
     names = [table["stage"].to_numpy() for table in tables]
     changes = [np.flatnonzero(_begins(stages)) for stages in names]
-    # Of as many stages those of a network that was pretrained: with few cells some folds do without.
+    # Of networks with equally many stages, a pretrained one: with few cells some folds have no pretraining.
     most = max(range(len(tables)), key=lambda fold: (len(changes[fold]), "straight" not in names[fold]))
     return [(int(places[most][start]) + 1, names[most][start]) for start in changes[most]], n_epochs
 
@@ -86,7 +86,7 @@ def curve(tables, column):
 
 
 def epochs(record, point, stage=None):
-    """History of a stage, or of the regression, at a grid point in the folds that have any."""
+    """History of a stage, or of the regression, at a grid point, in the folds that have one."""
     tables = record.history[point]
     tables = [t[~t["stage"].isin(NOT_REGRESSION) if stage is None else t["stage"] == stage] for t in tables]
     return [table for table in tables if len(table)]
@@ -97,11 +97,11 @@ def _begins(stages):
 
 
 def _aligned(tables):
-    """Place of each row of each table on an axis on which the stages that all tables share begin together."""
+    """Position of each row of each table on an axis where the stages shared by all tables start together."""
     # A fold without pretraining has no frozen stage: its unfrozen one is as long as both.
     names = [table["stage"].replace("frozen", "unfrozen").to_numpy() for table in tables]
     shared = [stage for stage in dict.fromkeys(names[0]) if all(stage in other for other in names)]
-    # A part is a shared stage with what follows it; the part before the first of them may be empty.
+    # A part is a shared stage with the stages after it; the part before the first shared stage may be empty.
     parts = [np.cumsum(np.isin(stages, shared) & _begins(stages)) for stages in names]
     lengths = np.max([np.bincount(part, minlength=len(shared) + 1) for part in parts], axis=0)
     starts = np.cumsum(lengths) - lengths
@@ -115,7 +115,7 @@ def gene_target(record):
 
 
 def choose_models(models, n_genes, same_as=None, argument="models"):
-    """Look up the grid point of every model, a record and a point, and check that all of them are of the same data."""
+    """Find the record and grid point of every model, and check that all are of the same data."""
     chosen = {}
     if not models or not isinstance(models, dict):
         raise ValueError(f"{argument}: expected a dict of name to record, or to (record, parameters), got {models!r}")
@@ -127,7 +127,7 @@ def choose_models(models, n_genes, same_as=None, argument="models"):
         if len(points) > 1 and "n_selected" in record.values:
             genes = record.n_selected.mean(0)
             best = record.best_with_at_most(n_genes, **params)
-            # Penalties of a path that keep as many genes: the first, as in the tables.
+            # Of penalties in a path that keep equally many genes, the first one, as in the tables.
             path = record.params[best] | {"alpha": None}
             others = (g for g in points if genes[g] == genes[best] and record.params[g] | {"alpha": None} != path)
             points = [best, *others]
@@ -162,6 +162,6 @@ def folds_text(*records):
 
 
 def scaling_texts(records):
-    """Scaling of the data of cross-validations: one text for all, or one for each."""
+    """Scaling of the data in cross-validations: one text for all, or one for each."""
     texts = {name: SCALED.get(record.settings.get("scaling"), "") for name, record in records.items()}
     return ("", texts) if len(set(texts.values())) > 1 else (next(iter(texts.values())), dict.fromkeys(texts, ""))

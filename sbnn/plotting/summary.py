@@ -1,4 +1,4 @@
-"""Overview figure: few genes predict many outputs through two units, which are a map of the cells."""
+"""Overview figure: a few genes predict many outputs through two units, which are a map of the cells."""
 
 import numpy as np
 from matplotlib.patches import Polygon
@@ -15,8 +15,8 @@ from sbnn.plotting.maps import map_coordinates
 HEIGHT, FLOOR, SIDE = 2.75, 0.12, 2.25  # inches: of the figure, below the map, of the map
 MIDDLE, TOP = FLOOR + SIDE / 2, HEIGHT - 0.12  # inches, of the map and of the headings
 WORD = 0.56  # inches, in a wedge
-BAR, BARS = 0.4, 0.62  # inches, of an R2 of 1, and from the right edge to where bars begin
-NAMES, MORE = 0.94, 0.4  # inches: of a column of names, and what the wedge beside it gives to long ones
+BAR, BARS = 0.4, 0.62  # inches: length of an R2 of 1, and distance from the right edge to the start of the bars
+NAMES, MORE = 0.94, 0.4  # inches: of a column of names, and the space that long names may take from the wedge
 
 
 @styled
@@ -28,7 +28,7 @@ def overview(record, halves=None, folds=None, true_genes=None):
     record : Record
         From `sbnn.fit_full`, of a network with a bottleneck.
     halves : Record, optional
-        From `sbnn.stability_selection` of the same model: genes to trust are bold.
+        From `sbnn.stability_selection` of the same model: trusted genes are bold.
     folds : Record, optional
         From `sbnn.cross_validate` of the same model: test R2 of every output, mean over the folds, as bars; by default
         outputs are in the order of their R2 in the fit, without numbers.
@@ -61,7 +61,7 @@ def overview(record, halves=None, folds=None, true_genes=None):
     if true_genes is not None:
         meanings.append(f"{TRUE} true: {np.isin(genes, true_genes).sum()} of {np.size(true_genes)}")
         genes, trusted = mark_true(genes, true_genes), mark_true(trusted, true_genes)
-    place = {"x": 0.06, "ha": "left"} if len(meanings) > 1 else {"x": x, "ha": "right"}  # two reach further
+    place = {"x": 0.06, "ha": "left"} if len(meanings) > 1 else {"x": x, "ha": "right"}  # two lines are longer
     canvas.text(y=TOP - 0.13, s=", ".join(meanings), **place, **below)
     _column(canvas, x, genes, "right", x - 0.06, fontstyle="italic", bold=trusted)
     x, room = (WIDTH - 0.06 - NAMES, NAMES) if r2 is None else (WIDTH - 1.35, 1.35 - BARS)
@@ -107,7 +107,7 @@ def _more(canvas, names, room, **style):
 
 
 def _column(canvas, x, names, align, room, bold=(), bars=None, **style):
-    """Names one below the other, with bars where there are numbers; what does not fit is counted."""
+    """Names one below another, with bars for numbers; names that do not fit are counted."""
     n_rows, shown, size = _rows(names)
     ys = MIDDLE + SIDE / 2 - (np.arange(n_rows) + 0.5) * SIDE / n_rows
     texts = []

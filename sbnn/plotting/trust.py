@@ -9,7 +9,7 @@ from sbnn.plotting.colors import BLUE, Groups
 from sbnn.plotting.common import colorbar, finish, new_panels, styled
 from sbnn.plotting.maps import panel_coordinates
 
-SHADES = colormaps["viridis"].resampled(32)  # many cells of one shade need less room in a PDF
+SHADES = colormaps["viridis"].resampled(32)  # cells of equal shade take less space in a PDF
 SHOWN = 0.95  # fraction of the cells within the colour range
 
 
@@ -22,7 +22,7 @@ def map_trust(record, fit=None):
     record : Record
         From `sbnn.evaluation.maps.map_trust`.
     fit : Record, optional
-        The fit that is judged, for its name and the colours of families.
+        The assessed fit, for its name and the colours of families.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def map_trust(record, fit=None):
     held_out = record.errors, error, "mean squared error of a cell"
     by_seeds = record.spread, moved, "distance moved / map size"
     for ax, (values, title, label) in zip(panels[0], (held_out, by_seeds), strict=True):
-        order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]  # what stands out lies on top
+        order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]  # the largest values lie on top
         look = {"cmap": SHADES, "vmin": 0, "vmax": np.nanquantile(values, SHOWN), "rasterized": len(xy) > MOST_SHAPES}
         dots = ax.scatter(*xy[order].T, c=values[order], s=np.clip(5000 / len(xy), 1, 9), lw=0, **look)
         ax.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[], aspect="equal", title=title)

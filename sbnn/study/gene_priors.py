@@ -12,11 +12,11 @@ from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record
 
 CONTROL = "random genes"
-FEW = "distilled, 60 cells", 60  # a model of the saved results, and how many training cells it was given
+FEW = "distilled, 60 cells", 60  # a model in the saved results, and its number of training cells
 
 
 def with_control(lists, gene_names, seed=0):
-    """Measured genes of the lists, in their order, and as many random genes as in the first list."""
+    """Measured genes of the lists, in order, and as many random genes as in the first list."""
     names = [str(gene) for gene in gene_names]
     found = {title: [gene for gene in names if gene in set(genes)] for title, genes in lists.items()}
     if empty := [title for title, genes in found.items() if not genes]:
@@ -39,8 +39,8 @@ def compare_priors(models, data, folds, lists, influences, *, results=None, over
     models : dict of str to SparseBottleneckRegressor
     data : AnnData
     folds, influences : dict
-        For every model: its folds (as many for all), as for `sbnn.cross_validate`, and the influences, including 0,
-        where one fit serves all lists.
+        For every model: its folds (equally many for all), as for `sbnn.cross_validate`, and the influences, including
+        0, for which one fit serves all lists.
     lists : dict of str to list of str
         Names of genes; the last list is the control, see `with_control`.
     results : str or path-like, optional

@@ -26,14 +26,14 @@ def find_known_genes(models, draws, params, *, results=None, overwrite=False):
     results : str or path-like, optional
         File to save to. If it already holds these fits, they are loaded instead.
     overwrite : bool
-        Fit anew, whatever `results` holds.
+        Fit again, whatever `results` contains.
 
     Returns
     -------
     Record
         ``values`` has ``table``, a row for every draw and model: its ``noise`` and ``seed``, ``model``, ``precision``,
-        ``recall``, their value for random genes, ``chance``, and on a fifth of the cells that was held out ``test_r2``
-        beside ``best_r2``, that of the noise-free outputs.
+        ``recall``, their value for random genes, ``chance``, and, on a held-out fifth of the cells, ``test_r2``
+        and ``best_r2``, that of the noise-free outputs.
     """
     draws = [as_paired(draw) for draw in draws]
     fingerprint = fingerprint_parameters({"draws": [data.sha256 for data in draws]})

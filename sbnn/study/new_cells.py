@@ -15,7 +15,7 @@ from sbnn.data.readers.tables import as_numbers, leave_out, read_table
 from sbnn.data.streams import ExpressionStream
 from sbnn.results import results_path, write_atomically
 
-PREDICTED = "predicted cell"  # first column of predictions, so that they do not replace measured outputs
+PREDICTED = "predicted cell"  # first column of predictions, which prevents confusion with measured outputs
 
 
 def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, sheet=None):
@@ -51,7 +51,7 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
 
 
 def _of_anndata(path, known, counts, totals):
-    import anndata  # takes longer to import than all the rest
+    import anndata  # slower to import than all other packages
 
     adata = anndata.read_h5ad(path, backed="r")
     totals = None if totals is None else entry(adata.obs, totals, "adata.obs")

@@ -16,13 +16,13 @@ from sbnn.plotting.common import in_few_colors
 
 
 class LocalKernelManager(AsyncKernelManager):
-    """Talks to the kernel through files instead of network ports where possible, so that no one can listen."""
+    """Connects to the kernel through files instead of network ports if possible, so that no one can listen."""
 
     transport = CaselessStrEnum(["tcp", "ipc"], default_value="ipc" if os.name == "posix" else "tcp", config=True)
 
     @default("ip")
     def _files_of_its_own(self):
-        # The usual name is the same for all kernels of a folder, and two that start at once would talk to each other.
+        # The default name is the same for all kernels in a folder, so two that start together would share a connection.
         return f"{tempfile.gettempdir()}/kernel-{uuid4()}" if self.transport == "ipc" else "127.0.0.1"
 
 

@@ -1,9 +1,9 @@
-"""Published numbers that ours are compared with: test R2, mean over folds, of data z-scored over all cells.
+"""Published numbers for comparison: test R2, mean over folds, of data z-scored over all cells.
 
 Source: Bernaerts, Berens and Kobak, arXiv 2006.10411 (v3), and the arrays stored with its code, which hold every epoch
 of every fold (github.com/berenslab/sBNN). Networks are read at the end of a stage; the paper's curves and notebooks
-suggest the best epoch instead, which was chosen on the test fold. SDs over folds are given if known; single folds are
-not, so differences are taken between means.
+suggest the best epoch instead, which was chosen on the test fold. SDs over folds are given if known. Single folds
+are unknown, so differences are taken between means.
 """
 
 from pathlib import Path
@@ -29,18 +29,18 @@ R2 = _read()
 
 
 def rows(dataset, n_genes, **wanted):
-    """Published results on as many genes as we have (``from_genes``), with these entries."""
+    """Published results with our number of genes (``from_genes``) and with the given entries."""
     found = [row for row in R2.get(dataset, []) if row.get("from_genes", n_genes) == n_genes]
     return [row for row in found if all(row.get(key) == value for key, value in wanted.items())]
 
 
 def comparable(record):
-    """Rows at the last epoch that were computed on as many folds and from as many genes as a cross-validation."""
+    """Rows at the last epoch with the same numbers of folds and genes as a cross-validation."""
     return rows(record.dataset, len(record.values.get("gene_names", ())), folds=len(record.folds), stage=LAST)
 
 
 def srrr_genes(dataset):
-    """Rank -> numbers of genes at which sparse reduced-rank regression was published; empty for other data sets."""
+    """Rank -> published numbers of genes of sparse reduced-rank regression; empty for other data sets."""
     genes = {}
     for model in R2.get(dataset, []):
         if "rank" in model:

@@ -13,10 +13,10 @@ from sbnn.results import load, load_folder
 from sbnn.study import published
 
 N_GENES, MAPS = 25, (2, 64)  # genes that networks keep, and widths of those that are shown as maps
-LASSO = 0.1  # the strength of the group lasso that the paper settled on
-STANDARD = {"pretraining": True, "group_lasso": LASSO}  # of the published network, where it varies
+LASSO = 0.1  # the strength of the group lasso chosen in the paper
+STANDARD = {"pretraining": True, "group_lasso": LASSO}  # parameters of the published network that vary
 LEAK = "scaled_over_all_cells"  # ending of the results that repeat the published scaling
-THREE_FOLDS = f"cv_network_three_folds_{LEAK}"  # where published numbers are those of folds of a third of the cells
+THREE_FOLDS = f"cv_network_three_folds_{LEAK}"  # results whose published counterparts are on three folds
 CITESEQ = ("stoeckius", "citeseq_cd8", "pbmc_5k_protein", "pbmc_10k_protein")
 SUMMARY = "Summary"
 ACCURACY = "Test R2, mean over the folds"
@@ -30,20 +30,20 @@ APART = {
     "date": "trained on the first four fifths of the recording dates, tested on the last",
 }
 APART_MODELS = {"default": "distilled, d=2", "network": "paper, d=2", "ridge": "ridge, all genes"}
-THIRDS = ", three folds"  # ending of rows of folds of a third of the cells each
-SRRR_GENES = (25, 33, 83)  # numbers of genes of sRRR, the first for the low rank, where none was published
+THIRDS = ", three folds"  # ending of rows with three folds
+SRRR_GENES = (25, 33, 83)  # numbers of genes of sRRR if none were published, the first for the low rank
 SELECTED = ("scala", *CITESEQ)  # their genes were selected by their counts in all cells, test cells included
 SELECTION_NOTE = (
     "The genes of mouse M1 and of CITE-seq were selected by their counts in all cells, test cells included, but not by "
     "the outputs; benchmarks/README.md measures the effect."
 )
-# Least R2 of the map with those of other seeds -> what that means.
+# Least R2 of the map with maps of other seeds -> interpretation.
 MAP_HOLDS = {
     0.9: "stable",
     0.7: "mostly stable, map_trust shows which cells move",
     -np.inf: "not stable, do not interpret the positions of cells",
 }
-#: Experiments on other genes or noise than those of the data set.
+#: Experiments with other genes or noise than those of the data set.
 OTHER_DATA = ("gene-selection", "noise")
 
 
@@ -70,7 +70,7 @@ def accuracy_table(records, everything=False):
         table["R2"], table["SD"] = _mean_and_sd(leaky, rows)
         table["published"], table["published SD"] = known["test_r2"].astype(float), known["sd"].astype(float)
         table["minus published"] = table["R2"] - table["published"]
-        # Of our mean alone: published numbers of single folds are not known, so that nothing can be paired.
+        # Interval of our mean only: published single folds are unknown, so differences cannot be paired.
         table["SE"] = (table["SD"] / np.sqrt(table["folds"])).where(table["published"].notna())
     table[SCALED[0]], table[SCALED[1]] = _mean_and_sd(clean, rows)
     return table if everything or not leaky else table.dropna(subset=["published", SCALED[0]], how="all")
@@ -214,7 +214,7 @@ def feature_table(records):
 
 
 def all_tables(records):
-    """Every table that the records of a data set allow, by title."""
+    """All tables that the records of a data set allow, by title."""
     tables = {}
     if len(summary := summarise(records)):
         tables[SUMMARY] = summary
@@ -257,7 +257,7 @@ def effects_table(interpretation, halves=None):
 
 
 def note(records):
-    """Note below the tables: selection of the genes on all cells, and computing time."""
+    """Note below the tables: genes selected on all cells, and computing time."""
     notes = [SELECTION_NOTE] if {record.dataset for record in records.values()} & set(SELECTED) else []
     if seconds := sum(record.seconds.sum() for name, record in records.items() if name.startswith("cv_")):
         notes.append(f"The cross-validations took {seconds / 60:.0f} CPU minutes")
@@ -284,7 +284,7 @@ def _spread(r2):
 def summarise(records):
     """Sentences on the test R2 of the default network with two units, its outputs, its genes and its map, by `about`.
 
-    Only for available records; chance needs the outputs in a fit of the same data, otherwise it is unknown.
+    Only for available records; chance is unknown without the outputs in a fit to the same data.
     """
     found = {}
     scores, ridge = records.get("cv_default"), records.get("cv_ridge")

@@ -15,12 +15,12 @@ from sbnn.errors import check_among
 
 ROOT = Path(__file__).resolve().parents[2]
 REDRAW, DYNAMICS, PRIORS, OWN = "04", "07", "08", "09"
-#: Study -> its notebooks, in the order in which they need the results of each other.
+#: Study -> its notebooks, in the order in which they need each other's results.
 NOTEBOOKS = {
     "sbnn": ("01", "02", "03", PRIORS, REDRAW, OWN), "ephys_types": ("05",), "mechanism_shift": ("06",),
     "dynamics": (DYNAMICS,),
 }  # fmt: skip
-#: Notebook -> data sets that it covers, if these are not all of its study.
+#: Notebook -> data sets that it covers, if not all of its study.
 ONLY = {PRIORS: ("scala", "simulated"), OWN: ("simulated",), DYNAMICS: ("grn_350", "simulated_grn")}
 #: Study -> a result that each of its data sets has, as a pattern.
 SAVED = {"sbnn": "cv_network", "ephys_types": "types_lightgbm", "mechanism_shift": "shift_*", "dynamics": "dynamics_*"}
@@ -29,7 +29,7 @@ SAVED = {"sbnn": "cv_network", "ephys_types": "types_lightgbm", "mechanism_shift
 def reproduce(
     notebook="all", dataset=None, *, fresh=False, fast=False, in_place=False, saved_models=None, figures=None, jobs=1
 ):
-    """Run notebooks on a data set, on "all" that are here, or on the default one of each study ("auto", as kept).
+    """Run notebooks on a data set, on "all" available ones, or on the default one of each study ("auto").
 
     `jobs` data sets are processed at the same time, each with all its notebooks.
     """
@@ -37,7 +37,7 @@ def reproduce(
     check_among("dataset", dataset, ("all", "auto", *DATASETS))
     if not (ROOT / "notebooks").is_dir() or importlib.util.find_spec("papermill") is None:
         raise FileNotFoundError("notebooks run in a checkout of the repository, with `pip install -e '.[notebooks]'`")
-    from sbnn.study.notebooks import run_notebook  # needs what a plain installation does not have
+    from sbnn.study.notebooks import run_notebook  # needs packages that a plain installation lacks
 
     folders = {"saved_models": saved_models, "figures": figures}
     folders = {kind: Path(folder).expanduser().resolve() for kind, folder in folders.items() if folder is not None}
@@ -64,7 +64,7 @@ def _jobs(dataset, saved_models):
     """Notebooks to run, each with its data set."""
     if dataset not in ("all", "auto"):
         return [(path, dataset) for path in _notebooks(dataset)]
-    defaults = [default_dataset(study=study) for study in NOTEBOOKS]  # downloaded, where that is possible
+    defaults = [default_dataset(study=study) for study in NOTEBOOKS]  # downloaded if possible
     own = [(path, "simulated") for path in _notebooks("simulated") if path.stem.startswith(OWN)]
     if dataset == "auto":
         jobs = [(path, name) for name in defaults for path in _notebooks(name)]
@@ -76,6 +76,6 @@ def _jobs(dataset, saved_models):
 
 
 def _notebooks(dataset):
-    """Paths of the notebooks that work on a data set, in their order."""
+    """Paths of the notebooks for a data set, in order."""
     numbers = [n for n in NOTEBOOKS[DATASETS[dataset].study] if dataset in ONLY.get(n, (dataset,))]
     return [path for n in numbers for path in sorted((ROOT / "notebooks").glob(f"{n}_*.ipynb"))]

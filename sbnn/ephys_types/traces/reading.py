@@ -27,7 +27,7 @@ SOURCE = "twelve families of IPFX feature vectors from NWB recordings"
 
 
 class CellVectors(NamedTuple):
-    """Result of one recording: values (2607,), metadata of the file, what is missing and why, sha256 of the file."""
+    """Result of one recording: values (2607,), metadata of the file, missing parts with reasons, sha256 of the file."""
 
     values: np.ndarray
     donor: str
@@ -45,9 +45,9 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
         NWB files, one cell each, or folders with some at any depth. DANDI 000020 (mouse visual cortex) and 000636
         (human cortex) have this layout. A cell is named by the ``<id>`` of ``ses-<id>`` in the name of its file.
     n_jobs : int
-        Recordings read at the same time; the result does not depend on it.
+        Number of recordings read at the same time; the result does not depend on it.
     cache : path-like or False, optional
-        Folder of finished recordings, by default one for this package: a file with the same bits is not computed again.
+        Folder of finished recordings, by default one for this package: identical files are not computed again.
         False keeps nothing.
     verbose : bool
         Whether to show progress.
@@ -91,9 +91,9 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
 
 
 def write_traces(features, path):
-    """Write features of `read_traces` as CSV, and to ``<path>_cells.csv`` metadata of each cell; both paths.
+    """Write features of `read_traces` as CSV, and metadata of each cell to ``<path>_cells.csv``; returns both paths.
 
-    With types filled into the second, ``read_ephys_table(path, cells, families=trace_families())`` reads them.
+    Once types are added to the second file, ``read_ephys_table(path, cells, families=trace_families())`` reads them.
     """
     path = results_path(path)
     cells = path.with_name(f"{path.stem}_cells{path.suffix}")
@@ -150,7 +150,7 @@ def quiet():
     """Suppress warnings and logs of IPFX and pynwb; the relevant ones go into the notes of a cell."""
     root, swallow = logging.getLogger(), logging.NullHandler()
     level = root.manager.disable
-    root.addHandler(swallow)  # or IPFX's first message would set up logging to the terminal, for the whole process
+    root.addHandler(swallow)  # otherwise the first message of IPFX would set up logging to the terminal
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():

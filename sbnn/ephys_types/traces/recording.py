@@ -1,6 +1,6 @@
 """Find, recognise and check the sweeps of an NWB file, and cut them around their stimulus.
 
-Files are as DANDI holds them (000020, 000636): one cell each, voltage beside the stimulus.
+Files are in the layout of DANDI 000020 and 000636: one cell each, with voltages and stimuli.
 """
 
 import re
@@ -18,19 +18,19 @@ from scipy.signal import resample_poly
 
 from sbnn.ephys_types.traces.vectors import LONG_SQUARE, PROTOCOLS, RAMP, RATE, SHORT_SQUARE, STEP_MARGIN
 
-# A rig that stops a sweep writes zeros (or NaN) for what it did not record, 19 ms and more; real voltages are zero for
-# single samples only.
+# If a sweep is stopped, the rig writes zeros (or NaN) for the unrecorded part, 19 ms or more; real voltages are zero
+# for single samples only.
 _FILL = 0.005  # s
-_TEST_PULSE = (0.4, 0.1)  # s: ends before the one, lasts no longer than the other
-_BASELINE = 0.005  # s, the current before anything
-_GAP, _BLIP = 0.002, 0.0003  # s: gaps that noise tears into a stimulus, and blips that are none
-#: What is needed before the onset and after the end of each stimulus, and the most that is taken, in seconds.
+_TEST_PULSE = (0.4, 0.1)  # s: latest end, longest duration
+_BASELINE = 0.005  # s, the current before any stimulus
+_GAP, _BLIP = 0.002, 0.0003  # s: gaps that noise causes in a stimulus, and blips that are not stimuli
+#: Time required before the onset and after the end of each stimulus, and the longest time used, in seconds.
 _BEFORE = {"short_square": (0.02, 0.02), "long_square": (STEP_MARGIN, STEP_MARGIN), "ramp": (0.02, 0.1)}
 _AFTER = {"short_square": (0.06, 0.1), "long_square": (STEP_MARGIN, STEP_MARGIN + 0.05), "ramp": (None, None)}
 _SQUARES = {"short_square": SHORT_SQUARE, "long_square": LONG_SQUARE}
 _LENGTH = {"short_square": 0.003, "long_square": 1.0}
 _REST = 0.01  # s before the onset, whose median is the voltage at rest
-#: What voltages before a stimulus, amplitudes of square currents and sampling rates of recordings can be.
+#: Plausible voltages before a stimulus, amplitudes of square currents and sampling rates.
 PLAUSIBLE = {
     "voltage before the stimuli": (-120.0, -10.0, "mV"),
     "largest square current": (3.0, 20_000.0, "pA"),
@@ -65,7 +65,7 @@ class Stimulus(NamedTuple):
     kind: str  # "short_square", "long_square", "ramp", "square" (of another length) or "other"
     onset: int
     length: float  # s
-    amplitude: float  # over the current before it
+    amplitude: float  # relative to the current before it
 
 
 class CutSweep(NamedTuple):
@@ -104,7 +104,7 @@ def _stimuli(nwb, responses):
     stimuli, by_number, table = {}, {}, nwb.intracellular_recordings
     for row in range(0 if table is None else len(table)):
         response, stimulus = table["responses"]["response"][row], table["stimuli"]["stimulus"][row]
-        if min(response.idx_start, stimulus.idx_start) >= 0:  # else one is missing, and stands for both
+        if min(response.idx_start, stimulus.idx_start) >= 0:  # else one is missing, and replaced by the other
             stimuli[response.timeseries.object_id] = stimulus.timeseries
     for stimulus in nwb.stimulus.values():
         if isinstance(stimulus, CurrentClampStimulusSeries) and stimulus.sweep_number is not None:
@@ -120,7 +120,7 @@ def _stimuli(nwb, responses):
 def _values(series, raw=None):
     """Stored numbers in volts or amperes."""
     raw = series.data[:] if raw is None else raw
-    # Single precision holds a conversion of 0.001 to 5e-8 only, which is less than the last digit of what it converts.
+    # A conversion of 0.001 in single precision is exact to 5e-8 only, less than the last digit of the converted values.
     return np.asarray(raw, dtype=np.float64) * float(series.conversion) + float(series.offset)
 
 
@@ -130,7 +130,7 @@ def _stretches(mask):
 
 
 def _end_of_recording(missing, least):
-    """Where the first run of at least `least` missing values begins; trailing ones count whatever their number."""
+    """Start of the first run of at least `least` missing values; trailing runs of any length count."""
     runs = _stretches(missing)
     starts = runs[(np.ptp(runs, axis=1) >= least) | (runs[:, 1] == len(missing)), 0]
     return int(starts[0]) if len(starts) else len(missing)
@@ -145,7 +145,7 @@ def check_scale(quantity, value):
 
 @cache
 def _protocols():
-    """Kinds of stimuli by IPFX's list of names: one of the protocols, or "other" (a search, a chirp, noise)."""
+    """Kinds of stimuli from the list of names in IPFX: one of the protocols, or "other" (a search, a chirp, noise)."""
     ontology, known = StimulusOntology.default(), {}
     kinds = {kind: getattr(ontology, f"{kind}_names") for kind in PROTOCOLS}
     for stimulus in ontology.stimuli:
@@ -157,12 +157,12 @@ def _protocols():
 
 
 def named_protocol(stimulus_name):
-    """Kind of a stimulus called as in ``"X4PS_SupraThresh_DA_0"`` or ``"Long Square"``; None if the name is unknown."""
+    """Kind of a stimulus by a name such as ``"X4PS_SupraThresh_DA_0"`` or ``"Long Square"``; None if unknown."""
     return _protocols().get(re.sub(r"_DA_\d+$", "", stimulus_name).split("[")[0])
 
 
 def stimulus_of(current, rate):
-    """Recognise the shape of a current (n,), whatever its unit and size; a test pulse before it is passed over."""
+    """Recognise the shape of a current (n,) of any unit and size; a test pulse before it is ignored."""
     other = Stimulus("other", 0, 0.0, 0.0)
     if len(current) < 2:
         return other
@@ -192,7 +192,7 @@ def stimulus_of(current, rate):
 
 
 def _runs(active, rate):
-    """First sample and end of each stretch of current, across gaps and without blips."""
+    """First sample and end of each stretch of current, bridging gaps and ignoring blips."""
     runs = []
     for start, end in _stretches(active).tolist():
         if runs and start - runs[-1][1] < _GAP * rate:
@@ -202,7 +202,7 @@ def _runs(active, rate):
 
 
 def _without_test_pulse(runs, size, rate):
-    """Drop a short first pulse, unless what follows repeats it: that is a train."""
+    """Drop a short first pulse, unless it is repeated as in a train."""
     if len(runs) < 2:
         return runs
     (start, end), (next_start, next_end) = runs[:2]
@@ -215,7 +215,7 @@ def _without_test_pulse(runs, size, rate):
 def sweeps_of(nwb):
     """Cut sweeps of an open file by protocol, in the order of the experiment, and notes of what was left out and why.
 
-    A stimulus is recognised by its name if known and in agreement with the current; else by the current's shape.
+    A stimulus is recognised by its name if that is known and agrees with the current, else by the shape of the current.
     """
     recorded, notes = stored_sweeps(nwb)
     found = []
@@ -261,7 +261,7 @@ def _cut(stored, stimulus, voltage):
         return "no resting voltage before the stimulus"
     end = stimulus.onset + round(_LENGTH.get(kind, 0) * rate)
     (least_before, before), (least_after, after) = _BEFORE[kind], _AFTER[kind]
-    # The onset falls on a sample of the new rate: old samples k * denominator are new samples k * numerator.
+    # The onset coincides with a sample of the new rate: old samples k * denominator are new samples k * numerator.
     steps = min(ceil(before * rate / ratio.denominator - 1e-6), stimulus.onset // ratio.denominator)
     if steps * ratio.numerator < least_before * RATE:
         return f"less than {1000 * least_before:g} ms before the stimulus"

@@ -18,9 +18,9 @@ from ipfx.sweep import Sweep, SweepSet
 
 from sbnn.data.fingerprint import fingerprint_parameters
 
-#: Samples per second of every trace that features are taken from; recordings of another rate are resampled.
+#: Samples per second of all analysed traces; recordings with another rate are resampled.
 RATE = 50_000
-#: Whether a stimulus is taken for one: lengths in seconds.
+#: Lengths in seconds by which stimuli are recognised.
 SHORT_SQUARE, LONG_SQUARE = (0.0025, 0.0035), (0.995, 1.005)
 #: Least length of a ramp in seconds.
 RAMP = 0.1
@@ -34,7 +34,7 @@ STEP_BIN, STEP_MARGIN = 0.010, 0.2  # s
 ISI_POINTS = 100
 #: mV, of the lowest peak that counts as a spike in a long square.
 MIN_PEAK = -25
-#: To be raised whenever the same recording comes to give other vectors.
+#: Raised whenever the same recording gives other vectors.
 FORMAT = 1
 
 PROTOCOLS = ("short_square", "long_square", "ramp")
@@ -43,13 +43,13 @@ _AP = round(AP_WINDOW * RATE)
 TABLE = pd.read_csv(Path(__file__).with_name("vectors.csv"), keep_default_na=False)
 VECTORS = tuple(map(tuple, TABLE.to_numpy().tolist()))
 _END = 1.0  # s, of a long square; all stimuli begin at 0
-_AFTER_SHORT = 0.053  # s, until when the spike of a short square is looked for
+_AFTER_SHORT = 0.053  # s, end of the search for the spike of a short square
 #: Errors of IPFX on sweeps that it cannot analyse.
 _FAULTS = (ArithmeticError, AssertionError, FeatureError, LookupError, TypeError, ValueError)
 
 
 def trace_families():
-    """Families of the 2607 columns that `read_traces` makes, in their order: dict of family to names of columns.
+    """Families of the 2607 columns of `read_traces`, in order: dict of family to names of columns.
 
     Within ``first_ap_v`` and ``first_ap_dv`` come short square, long square and ramp; within spike features, frequency
     and PSTH the sweeps at rheobase, 40 and 80 pA over it; within ``step_subthresh`` those at -30, -50 and -90 pA.
@@ -58,12 +58,12 @@ def trace_families():
 
 
 def trace_units():
-    """Unit of each column, ``""`` for one without."""
+    """Unit of each column, ``""`` if it has none."""
     return {f"{name}_{i}": unit for name, size, unit in VECTORS for i in range(size)}
 
 
 def joined(vectors):
-    """Vectors of a cell side by side, (2607,); NaN for a family that is not among them."""
+    """Vectors of a cell side by side, (2607,); NaN for missing families."""
     return np.concatenate([vectors.get(name, np.full(size, np.nan)) for name, size, _ in VECTORS])
 
 
@@ -87,7 +87,7 @@ class Analysed(NamedTuple):
 def vectors_of(sweeps):
     """Twelve vectors of a cell from its cut sweeps by protocol, and notes on missing or filled-in values.
 
-    A family that cannot be computed is left out, as is one that is not finite and of the right size; the part of
+    A family that cannot be computed, is not finite or has the wrong size is left out; the part of
     ``first_ap_v`` and ``first_ap_dv`` that belongs to a protocol without a spike is NaN.
     """
     notes = []
@@ -162,18 +162,18 @@ def _first_spikes(analysed, notes):
 
 
 def _sweeps_for_first_spike(kind, table):
-    """Rheobase of the long squares, the amplitude of short squares that evokes most spikes, every ramp that does."""
+    """Long square at rheobase, short squares of the amplitude that evokes most spikes, and all ramps with spikes."""
     spiking = table[(table["avg_rate"] > 0) & (table["stim_amp"] > 0)]
     if kind == "long_square" and len(spiking):
         return [int(spiking["stim_amp"].idxmin())]
     if kind == "short_square" and len(spiking):
-        often = spiking.groupby("stim_amp").size().idxmax()  # the lowest of those that are equally frequent
+        often = spiking.groupby("stim_amp").size().idxmax()  # ties go to the lowest amplitude
         return spiking.index[spiking["stim_amp"] == often].tolist()
     return spiking.index.tolist()
 
 
 def _of_spike_trains(squares, notes):
-    """How the families of spike trains are computed: dict of family to function."""
+    """Functions that compute the families of spike trains, as a dict by family."""
     table = squares.table
     spiking = table[(table["avg_rate"] > 0) & (table["stim_amp"] > 0)]
     if spiking.empty:
@@ -204,7 +204,7 @@ def _of_spike_trains(squares, notes):
 
 
 def _of_steps(squares, notes):
-    """How the families of hyperpolarising steps are computed: dict of family to function."""
+    """Functions that compute the families of hyperpolarising steps, as a dict by family."""
     table = squares.table
     features = {"subthreshold_sweeps": table[table["avg_rate"] == 0]}
     steps, deflections = fv.identify_subthreshold_hyperpol_with_amplitudes(features, SweepSet(squares.sweeps))

@@ -29,14 +29,14 @@ BATCHES = re.compile(
     "(?<![a-z])(animal|batch|brain|channel|chip|date|day|donor|experiment|experimenter|individual|lab|lane|library|mouse|"
     "operator|patient|plate|pool|rig|run|session|site|slice|specimen|subject|user)(?![a-z])"
 )
-# The mice, dates and experimenters of mouse M1 have an index of 0.03 to 0.04; whole mice held out cost nothing there.
-# Simulated batches (six of 300 cells) that move outputs by 0.7 SD and every gene by 0.1, 0.2 or 0.3 SD have 0.02, 0.12
-# and 0.31, and random folds overstate R2 of ridge by 0.05, 0.15 and 0.22.
+# The mice, dates and experimenters of mouse M1 have an index of 0.03 to 0.04; holding out whole mice does not lower R2
+# there. Simulated batches (six of 300 cells) that move outputs by 0.7 SD and every gene by 0.1, 0.2 or 0.3 SD have
+# 0.02, 0.12 and 0.31, and random folds overstate R2 of ridge by 0.05, 0.15 and 0.22.
 BATCH_INDEX, BATCH_DEVIATIONS = 0.06, 4.0
-SHARE_OF_BATCH = 0.5  # of what types leave of an output; the mice of M1 reach 0.17
+SHARE_OF_BATCH = 0.5  # of the variance of an output within types; the mice of M1 reach 0.17
 N_PERMUTATIONS = 20
-MOST_CELLS, N_COMPONENTS = 3000, 20  # of the neighbours; more do not change the index
-FOLLOWS, MANY_GENES = 0.3, 0.4  # correlation with the library size, share of genes that have it
+MOST_CELLS, N_COMPONENTS = 3000, 20  # used for neighbours; more do not change the index
+FOLLOWS, MANY_GENES = 0.3, 0.4  # correlation with the library size, and share of genes with it
 FEW_COUNTS = 100
 FEW_VALUES, NEARLY_ALL = 5, 0.8
 SAME = 0.999
@@ -50,12 +50,12 @@ def cautions(data, record=None, groups=None):
     """
     data = as_paired(data)
     if record is not None:
-        outputs_of(record, data)  # which refuses other data
+        outputs_of(record, data)  # refuses other data
     found = [f"{data.n_cells} cells are few: {WORTH_OF_CELLS}"] if data.n_cells < FEW_CELLS else []
     found += [*_types(data), *_outputs(data), *_counts(data)]
     names = [name for name in data.labels if BATCHES.search(str(name).lower())]
     batches = data.labels[names].astype(object).fillna(UNKNOWN)
-    if groups is not None:  # under the name of their column, if they have one
+    if groups is not None:  # by the name of their column, if any
         groups = np.asarray(groups).astype(str)
         columns = [name for name in data.labels if np.array_equal(data.labels[name].astype(str), groups)]
         batches[[*columns, "groups"][0]] = groups
@@ -66,7 +66,7 @@ def cautions(data, record=None, groups=None):
 
 
 def batch_index(X, batches, types=None, seed=0):
-    """Excess of neighbours of the same batch over chance within types: as a share, and in SD of chance."""
+    """Excess of neighbours of the same batch over chance, within types: as a share, and in SDs of chance."""
     n, random = len(batches), np.random.default_rng(seed)
     types = np.zeros(n) if types is None else types
     batches, types = (np.unique(np.asarray(labels).astype(str), return_inverse=True)[1] for labels in (batches, types))
@@ -89,10 +89,10 @@ def batch_index(X, batches, types=None, seed=0):
 
 
 def _types(data):
-    """Types with most of the cells, or with hardly any."""
+    """Types with most of the cells, or with very few."""
     sizes = {kind: data.labels[kind][data.labels[kind] != UNKNOWN].value_counts() for kind in ("type", "family")}
     large = [kind for kind, n in sizes.items() if len(n) > 1 and n.iloc[0] > MOST_OF_ONE_TYPE * n.sum()]
-    for kind in large[:1]:  # the family of a large type is as large
+    for kind in large[:1]:  # the family of a large type is large too
         share, largest = sizes[kind].iloc[0] / sizes[kind].sum(), sizes[kind].index[0]
         advice = "R2 and genes mostly reflect it; analyse it and the others separately (adata[cells])."
         yield f"{share:.0%} of the cells are of one {kind}, {largest!r}: {advice}"
@@ -105,7 +105,7 @@ def _types(data):
 
 
 def _outputs(data):
-    """Uninformative or duplicate outputs, and single cells that dominate the R2 of one."""
+    """Uninformative or duplicate outputs, and single cells that dominate the R2 of an output."""
     Y, names = data.Y.astype(np.float64), data.feature_names.astype(object)
     values = pd.DataFrame(data.Y)
     few = (values.nunique() <= FEW_VALUES).to_numpy(bool)
@@ -150,7 +150,7 @@ def _counts(data):
 
 
 def _batches(data, batches):
-    """Cautions about labels of cells that were measured together, name -> label of each cell; one for each kind."""
+    """Cautions about labels of cells measured together, name -> label of each cell; one caution of each kind."""
     similar, explained = {}, {}
     types = data.labels["type" if data.labels["type"].nunique() > 1 else "family"].to_numpy(dtype=str)
     for name, labels in batches.items():
@@ -181,7 +181,7 @@ def _batches(data, batches):
 
 
 def _explained(Y, batches, types):
-    """Adjusted R2 of batch means for each output minus its type means, shape (q,)."""
+    """Adjusted R2 of batch means for the outputs minus their type means, shape (q,)."""
     freedom = len(Y) - len(np.unique(types))
     left = freedom - len(np.unique(batches)) + 1
     if left < 10:

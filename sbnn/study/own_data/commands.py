@@ -41,7 +41,7 @@ def fit(options, data, folder):
 
 
 def folds_for(options, data):
-    """Ten folds of the cells, or as many as there are groups, none of which is split; the first two in a quick run."""
+    """Ten folds of the cells, or as many as there are groups, which are not split; the first two in a quick run."""
     if options.groups is None:
         folds = paper_folds(data.n_cells, min(N_FOLDS, data.n_cells // 2))
     else:
@@ -51,13 +51,13 @@ def folds_for(options, data):
 
 
 def compute(options, data, folder):
-    """Compute or load all records of the report; the model of all cells is saved as `MODEL` in the folder."""
+    """Compute or load all records of the report; the model fitted to all cells is saved as `MODEL` in the folder."""
     n_genes, folds = preselected(options, data.n_genes), folds_for(options, data)
     given = n_genes or data.n_genes
     if (options.keep or 1) > given:
         raise ValueError(f"--keep: expected at most the {given} genes of the network (--n-genes), got {options.keep}")
     kept = min(options.keep or 25, given)
-    # The data arrive z-scored, and a GPU would change the last bits.
+    # The data are already z-scored, and a GPU would change the last bits.
     fixed = {"standardize": False, "device": "cpu", "random_state": SEED} | (FAST if options.fast else {})
     model = SparseBottleneckRegressor(n_components=2, n_genes=kept, **fixed)
 
@@ -69,7 +69,7 @@ def compute(options, data, folder):
 
     n_pairs, seeds = 2 if options.fast else N_PAIRS, range(1, 2 if options.fast else 1 + N_SEEDS)
     mapped, of_folds = clone(model).set_params(reconstruct=True), f"{len(folds)} folds"
-    steps = _steps({  # in fits of the network by one process
+    steps = _steps({  # in units of one fit of the network by one process
         f"network, {of_folds}": len(folds) / options.jobs, f"ridge, {of_folds}": 1,
         f"genes to trust, {2 * n_pairs} halves of the cells": 2 * n_pairs * SHARE_OF_HALF / options.jobs,
         "network of all cells": 1, "effects of the genes": 1, "t-SNE of both measurements": 1,
@@ -97,13 +97,13 @@ def compute(options, data, folder):
 
 
 def _steps(costs):
-    """At every ``next``, print the step that begins and the estimated remaining time."""
+    """At every ``next``, print the next step and the estimated remaining time."""
     spent = done = to_go = 0
     for i, (title, cost) in enumerate(costs.items(), 1):
         print(f"{i}/{len(costs)} {title}" + f"; about {to_go:.0f} s left" * (to_go > 0), file=sys.stderr, flush=True)
         started = time.monotonic()
         yield
-        if (took := time.monotonic() - started) > 1:  # else it was loaded
+        if (took := time.monotonic() - started) > 1:  # otherwise the result was loaded
             spent, done = spent + took, done + cost
         to_go = spent / max(done, 1) * (sum(list(costs.values())[i:]))
 
@@ -127,7 +127,7 @@ def draw(records, folder):
             plotting.save_figure(function(*given), folder / name, pdf=True)
         except OSError:
             raise
-        except Exception as error:  # the others can do without it
+        except Exception as error:  # the other figures do not depend on it
             warnings.warn(f"{name} could not be drawn: {error}", stacklevel=2)
 
 

@@ -1,4 +1,4 @@
-"""Command-line options for a user's own tables, and the data that they name."""
+"""Command-line options for a user's own tables, and the data read from them."""
 
 import argparse
 import re
@@ -6,13 +6,13 @@ import warnings
 from pathlib import Path
 
 ANNDATA, WORKBOOKS = (".h5ad", ".h5mu"), (".xls", ".xlsx", ".xlsm")
-MANY_GENES = 2000  # from so many on they are preselected
+MANY_GENES = 2000  # with more genes, they are preselected
 PRESELECTED = 1000
 TABLES = ("expression", "outputs", "labels")
 
 
 def at_least_one(text):
-    """A whole number of an option, 1 or more."""
+    """Parse a whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
     return int(text)
@@ -23,12 +23,12 @@ def _number_or_all(text):
 
 
 def _of_table(text):
-    """The table, None for all, and the value of "outputs=3" or "3"."""
+    """Parse "outputs=3" or "3" to the table (None for all) and the value."""
     return re.fullmatch(rf"(?:({'|'.join(TABLES)})=)?(.*)", text, re.DOTALL).groups()
 
 
 def _old_and_new(text):
-    """Both names of "old=new"."""
+    """Parse "old=new" to both names."""
     old, equals, new = text.partition("=")
     if not (old and new):
         raise argparse.ArgumentTypeError(f"expected OLD=NEW, got {text!r}")
@@ -80,7 +80,7 @@ _AS_OPTION = {"overwrite=True": "--fresh"} | {
 
 
 def as_options(text):
-    """A message of the reader for the command line: ``missing='cells'`` as ``--missing 'cells'``."""
+    """Rephrase a message of the reader for the command line: ``missing='cells'`` as ``--missing 'cells'``."""
     for keyword, option in _AS_OPTION.items():
         text = text.replace(keyword, option)
     names = [option[2:].replace("-", "_") for option in READER]
@@ -100,19 +100,19 @@ def require_files(*paths, **named):
 
 def check(options):
     """Refuse options without a table that they need, before anything slow is loaded."""
-    alone = Path(options.expression or "").suffix.lower() in ANNDATA  # holds outputs and labels itself
+    alone = Path(options.expression or "").suffix.lower() in ANNDATA  # contains outputs and labels
     needed = {} if options.groups is None else {"labels": f"the table with the column {options.groups!r} of --groups"}
     needed = {} if alone else {"outputs": "the table of the outputs to predict"} | needed
     for name, what in ({"expression": "the table of the genes of your cells"} | needed).items():
         if getattr(options, name) is None:
             raise ValueError(f"--{name} is missing: {what}")
-    outputs = None if alone else options.outputs  # else it may be a key
+    outputs = None if alone else options.outputs  # otherwise it may be a key
     files = {"--expression": options.expression, "--outputs": outputs, "--labels": options.labels}
     require_files(**files, **{"--cell-names": options.cell_names})
 
 
 def load(options):
-    """AnnData of the tables that the options name, called ``options.name``, without cells of unknown group."""
+    """AnnData of the tables given by the options, named ``options.name``, without cells of unknown group."""
     from sbnn.data.readers.tables import read_tables
 
     keywords = {name: value for name, value in vars(options).items() if f"--{name.replace('_', '-')}" in READER}
@@ -173,7 +173,7 @@ def _of_anndata(options):
 
     path, outputs = options.expression, options.outputs
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about files that older versions have written
+        warnings.simplefilter("ignore")  # about files written by older versions
         if path.endswith(".h5mu"):
             import mudata
 

@@ -12,7 +12,7 @@ from sbnn.study.own_data.options import preselected
 from sbnn.study.report import summarise
 from sbnn.tables import TRIAL
 
-#: Figure -> title, and what it shows in words.
+#: Figure -> title and description.
 SHOWN = {
     "figure3_latent_default": ("The map of the cells", "The two units of the network, with genes and outputs"),
     "overview": ("From few genes through two units to the outputs", "Kept genes, the map of the cells and the outputs"),
@@ -22,7 +22,7 @@ GAPS = "Empty: not kept by the network fitted to three quarters of the cells, wh
 
 
 def report(options, data, records, figures, path):
-    """Write the report of the records, with the figures of a folder; gives the verdict and the cautions."""
+    """Write the report of the records, with the figures in a folder, and return the verdict and the cautions."""
     default, ridge = records["cv_default"], records["cv_ridge"]
     groups = None if options.groups is None else groups_of(data, options.groups)
     sentence = verdict(default, data, ridge, groups=groups).sentence
