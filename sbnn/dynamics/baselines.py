@@ -111,7 +111,7 @@ class TrainingPath(_WithoutEdges):
             far = (x**2).sum(axis=1)[:, None] + (self.before_**2).sum(axis=1) - 2 * x @ self.before_.T
             far += share**2 * sizes - 2 * share * along  # squared distance to the nearest point of each line
             nearest = far.min(axis=1, keepdims=True)
-            width = max(NEAR * np.median(nearest), 1e-6 * sizes.mean())  # the latter on the path itself
+            width = max(NEAR * np.median(nearest), 1e-6 * sizes.mean())  # positive even on the path itself
             weights = self.length_ * np.exp((nearest - far) / width)
             path.append(x + span[:, None] * (weights @ rates) / weights.sum(axis=1, keepdims=True))
         return np.stack(path, axis=1)

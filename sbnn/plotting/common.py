@@ -18,7 +18,7 @@ STYLE = Path(__file__).with_name("style.mplstyle")
 WIDTH = 7.2  # inches: two columns of a journal page
 RASTER_DPI = 200  # for the rasterised parts of a PDF
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-MANY = 25  # most names that are listed in full; with more, figures state their number
+MANY = 25  # most names that are listed; with more, figures give their number
 
 
 def style():

@@ -74,7 +74,7 @@ class DistilledSettings(CheckedSettings):
     teacher_width: int = 16
     #: Optimiser steps of each of these networks.
     steps_of_teachers: int = 400
-    #: Their learning rate at its peak.
+    #: Peak learning rate of these networks.
     rate_of_teachers: float = 5e-3
     #: Trees in each forest.
     n_trees: int = 30
@@ -92,7 +92,7 @@ class DistilledSettings(CheckedSettings):
     weight_of_measured: float = 0.5
     #: Optimiser steps of the student.
     steps_of_student: int = 3000
-    #: Its learning rate at its peak.
+    #: Peak learning rate of the student.
     rate_of_student: float = 1e-2
     #: Steps of the student from one row of the history to the next.
     recorded_every: int = 100
