@@ -108,8 +108,9 @@ def check_labels(
         raise ValueError(f"labels: expected every cell once; in one of the two: {some(alone)}; repeated: {repeated}")
     labels = labels.loc[cells]
     for column in (*always, *(column for column in if_given if column in labels)):
-        text = labels[column].astype(object) if column in labels else pd.Series(UNKNOWN, labels.index)
-        labels[column] = text.where(text.notna() & (text != ""), UNKNOWN).astype(str)
+        text = labels[column] if column in labels else pd.Series(UNKNOWN, labels.index)
+        text = text.convert_dtypes(convert_string=False).astype(object)  # 7, not 7.0, where numbers are missing
+        labels[column] = text.where(text.notna(), UNKNOWN).astype(str).replace("", UNKNOWN)
     return labels
 
 
