@@ -16,7 +16,7 @@ import warnings
 
 from sbnn.data import datasets
 from sbnn.data.datasets import DATASETS, SBNN, STUDIES
-from sbnn.study.own_data.options import OWN, as_options, at_least_one, check, require_files
+from sbnn.study.own_data.options import OWN, as_options, at_least_one, check, path, require_files
 
 DESCRIPTION = """Finds the genes that predict a second measurement of the same cells, and draws the map between the two.
 
@@ -95,7 +95,7 @@ ARGUMENTS = {
     "--in-place": {"action": "store_true", "help": "overwrite the notebooks in notebooks/"},
     "--json": {"action": "store_true", "help": "print JSON instead of Markdown"},
     "--cv": {"help": "record of the cross-validation; by default the one in the folder of the fit"},
-    "--out": {"help": "file to write, or folder of a network or screen"},
+    "--out": {"type": path, "help": "file to write, or folder of a network or screen"},
     "--predictions": {"help": "file for the predicted outputs, instead of --out"},
     "--totals": {"help": "column with the counts of each cell over all genes of the fit"},
     "--times": {"help": "table of the cells: columns sample and time, or a pseudotime for each trajectory"},
@@ -267,7 +267,7 @@ def _ephys_types(options):
         print(f"types {', '.join(model.classes_)}; {held_out_sentence(model)}; model: {model.save(options.model)}")
     else:
         found = predict_table(EphysTypeClassifier.load(options.model), features, options.abstain)
-        write_atomically(found.to_csv().encode(), out)
+        write_atomically(found.to_csv().encode(), out, b"cell,type,probability,")
         print(f"{len(found)} cells in {options.out}: {found['type'].value_counts().to_dict()}")
 
 

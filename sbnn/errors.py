@@ -1,8 +1,12 @@
 """Errors that name the argument and what is expected of it, without slow imports."""
 
 import math
+import re
 from contextlib import contextmanager
+from functools import wraps
 from numbers import Integral, Real
+
+FOREIGN = TypeError, ValueError, LookupError, AttributeError, RuntimeError  # of numpy, pandas and torch
 
 
 def check_number(name, value, kind, low=-math.inf, high=math.inf):
@@ -24,8 +28,27 @@ def naming(expected):
     """Prefix errors of numpy, pandas and torch with the argument and what was expected of it."""
     try:
         yield
-    except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
+    except FOREIGN as error:
         raise (TypeError if isinstance(error, TypeError) else ValueError)(f"{expected}; {error}") from error
+
+
+def documented(function):
+    """Decorate a function so that an error that names none of its arguments lists them as they are documented."""
+    lines = (function.__doc__ or "").splitlines()
+    about = [line.strip() for line in lines if re.match(r" {4,8}\*?\w[\w, ]* : ", line)] or lines[:1]
+
+    @wraps(function)
+    def called(*args, **options):
+        try:
+            return function(*args, **options)
+        except FOREIGN as error:
+            own = type(error).__module__.startswith(("sbnn", "sklearn"))  # of which callers know the class
+            if own or re.match(r"'?[\w.]+'?(, \w+)*(:| must| parameter)", str(error)):
+                raise
+            with naming(f"{function.__qualname__}: expected {'; '.join(about)}"):
+                raise
+
+    return called
 
 
 def attempt(expected, call, *args, **options):

@@ -101,4 +101,4 @@ def smallest_sufficient(r2, numbers, test_share=0.0):
     if not fit or np.isnan(r2).any():
         raise ValueError(f"r2: expected folds by ascending numbers of genes, got {r2.shape} for {numbers.tolist()}")
     behind = r2[:, [r2.mean(0).argmax()]] - r2
-    return int(numbers[(behind.mean(0) <= corrected_error(behind, test_share)).argmax()])
+    return int(numbers[(behind.mean(0) <= corrected_error(behind, _numbers("test_share", test_share))).argmax()])

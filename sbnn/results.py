@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sbnn.errors import attempt, naming
+from sbnn.errors import attempt, documented, naming
 from sbnn.plain import decode, encode, read_pickle
 
 __all__ = ["Record", "load", "load_folder", "results_folder", "save"]
@@ -114,9 +114,9 @@ class Record:
     @naming("point, name: expected the position of a grid point and the name of a parameter")
     def parameter(self, point, name, default=None):
         """Parameter of a grid point, or of the estimator if it is the same for the whole grid."""
-        shared = self.settings.get("estimator", {}).get("params", {})
-        return self.params[point].get(name, shared.get(name, default))
+        return self.params[point].get(name, self.settings.get("estimator", {}).get("params", {}).get(name, default))
 
+    @documented
     def points(self, **params):
         """Positions of all grid points with these parameters; numbers are compared to 9 digits."""
         wanted, points = kept_params(params).items(), range(len(self.params))
@@ -173,14 +173,14 @@ def require(record, argument, names, other=None):
     known = set()
     if isinstance(record, Record):
         known.update(record.values, record.settings.get("estimator", {}).get("params", {}), *record.params)
-    if missing := [name for name in names if name not in known]:
+    if (missing := [name for name in names if name not in known]) or not isinstance(record, Record):
         raise ValueError(f"{argument}: expected a record with {', '.join(missing)}, got {record!r}")
     if other is not None and record.sha256 != other.sha256:
         here, there = (f"{getattr(of, 'dataset', None) or of.name!r} ({of.sha256[:12]})" for of in (record, other))
         raise ValueError(f"{argument}: expected a record of the same data as the others, {there}, got {here}")
 
 
-@naming("saved_models, dataset: expected a folder and the name of a data set")
+@naming("saved_models, dataset, fast: expected a folder, the name of a data set, and True or False")
 def results_folder(saved_models, dataset, fast=False):
     """Folder of the results of a data set; quick runs have a separate folder, so that they do not replace results."""
     return Path(saved_models) / (f"{dataset}-fast" if fast else dataset)
@@ -282,6 +282,7 @@ def load(path):
     return record
 
 
+@documented
 def load_folder(folder, prefix="", data_of=lambda record: (record.dataset, record.sha256)):
     """Read all records of a folder.
 
@@ -306,11 +307,11 @@ def load_folder(folder, prefix="", data_of=lambda record: (record.dataset, recor
     ValueError
         If records are of different data, which must not be compared, or one cannot be read.
     """
-    paths = sorted(attempt("folder: expected the path of a folder", Path, folder).glob(f"{prefix}*.pickle"))
+    paths = sorted(attempt("folder: expected the path of a folder", Path, folder).glob(prefix + "*.pickle"))
     records = {path.stem.removeprefix(prefix): load(path) for path in paths}
     if not records:
         trial = f"; those of a quick run are in {folder}-fast" if Path(f"{folder}-fast").is_dir() else ""
-        raise FileNotFoundError(f"no results in {folder}: run the notebooks, or `sbnn fit`, first{trial}")
+        raise FileNotFoundError(f"no results in {Path(folder, prefix)}: run the notebooks, or `sbnn fit`, first{trial}")
     of = {data_of(record): f"{name}.pickle of {record.dataset!r}" for name, record in records.items()}
     of.pop(None, None)
     if len(of) > 1:

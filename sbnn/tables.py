@@ -28,9 +28,7 @@ def to_columns(table):
 def _cell(value):
     if isinstance(value, str):
         return value
-    if pd.isna(value):
-        return ""
-    return f"{value:.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.3f}"
+    return "" if pd.isna(value) else f"{value:.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.3f}"
 
 
 def print_table(table):

@@ -56,8 +56,7 @@ def fit_record(width=2, n=90, n_genes=12, features=("AP width", "Tau", "x", "y")
     rng = np.random.default_rng(seed)
     family = np.array(["A", "B", "C"])[np.arange(n) % 3]
     kind = np.array([f"{name}{1 + i % 2}" for i, name in enumerate(family)])
-    centres = np.array([[0, 0], [6, 1], [2, 7]])
-    embedding = centres[np.arange(n) % 3] + rng.normal(size=(n, 2))
+    embedding = np.array([[0, 0], [6, 1], [2, 7]])[np.arange(n) % 3] + rng.normal(size=(n, 2))
     if width == 1:
         embedding[:, 1] = 0
     names = np.array([f"Gene{i}" for i in range(n_genes)])

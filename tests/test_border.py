@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import network_record
 
 import sbnn
 from sbnn import dynamics, ephys_types, mechanism_shift, plotting
@@ -15,6 +16,7 @@ TREES = ephys_types.SparsePCAForest(n_estimators=2)
 NETWORK = sbnn.SparseBottleneckRegressor(n_genes=2, protocol="paper", epochs=(1, 0, 0, 0))
 TRANSFER = ephys_types.TransferAttentionClassifier(n_members=1, n_steps=1)
 SOURCE, SCREEN = (np.eye(6), ["a", "b"] * 3), mechanism_shift.simulate_perturbations(2, 3)
+PARTS = sbnn.results.Record("", "", "", [], values={"transcriptome": np.ones(3) / 3, "outputs": np.ones(3) / 3})
 TABLE = lambda data: io.StringIO(data.to_df().to_csv())  # noqa: E731
 CALLS = {
     "path": lambda data, record: sbnn.results.load(["a.pickle"]),
@@ -59,6 +61,19 @@ CALLS = {
     "labels": lambda data, record: sbnn.paired(data.X, data.obsm["outputs"], labels=["a"] * data.n_obs),
     "alphas": lambda data, record: sbnn.LeaveOneOutRidge(alphas=()).fit(data),
     "path_stem": lambda data, record: plotting.save_figure(None, None),
+    "length of drop_rates": lambda data, record: dynamics.Recipe(drop_rates=(0.2,)),
+    "trajectories: ": lambda data, record: dynamics.PhoenixRegressor().fit(data),
+    "rates: .* at values": lambda data, record: dynamics.GeneNetwork.random(8).rates([0.5] * 7),
+    "with `indices`": lambda data, record: NETWORK.fit(data).get_support(np.ones(2)),
+    "rows: .*genes": lambda data, record: sbnn.ExpressionStream(data.X).rows([0], "a"),
+    "'random_state' parameter": lambda data, record: ephys_types.SparsePCAForest(random_state=0.5).fit(*SOURCE),
+    "curve: ": lambda data, record: sbnn.verdict(record, data, curve="a"),
+    "param_grid: ": lambda data, record: sbnn.cross_validate(MODEL, data, param_grid=3),
+    "groups: expected one": lambda data, record: sbnn.stability_selection(NETWORK, data, groups=["a"] * 7),
+    "prefix : str": lambda data, record: sbnn.results.load_folder("a", prefix=3),
+    "titles : pair": lambda data, record: plotting.component_variance(PARTS, titles=3),
+    "published : ": lambda data, record: plotting.training_curves(network_record(), published="a"),
+    "name, random_state: ": lambda data, record: sbnn.interpret(MODEL.fit(data), data, name=3),
     "seed to AnnData": lambda data, record: dynamics.evaluate(MODEL, data, method="m", condition="c"),
 }
 
@@ -86,8 +101,16 @@ def test_damaged_and_empty_tables_and_a_single_mark_of_missing_values(adata, tmp
     with pytest.raises(ValueError, match="outputs .*NUL"):
         sbnn.read_tables(tmp_path / "a.csv", tmp_path / "a.csv")
     (tmp_path / "a.csv").write_bytes(b"")
+    with pytest.raises(ValueError, match="outputs .*no sheet 'a'"):
+        sbnn.read_tables(adata.to_df(), (tmp_path / "a.csv", "a"))
     with pytest.raises(ValueError, match="outputs .*empty"):
         sbnn.read_tables(adata.to_df(), tmp_path / "a.csv")
     outputs = adata.obsm["outputs"].astype(object)
     outputs.iloc[0, 0] = "ND!"
     assert sbnn.read_tables(adata.to_df(), outputs, missing="cells", missing_marks="ND!").n_obs == adata.n_obs - 1
+
+
+def test_one_penalty_and_families_by_name_work(adata):
+    assert sbnn.LeaveOneOutRidge(alphas=(2.0,)).fit(adata).alpha_ == 2
+    model = ephys_types.ZeroShotClassifier(TREES).fit(*SOURCE, families={"a": [0, 1, 2], "b": [3, 4, 5]})
+    assert [*model.classifier_.families_] == ["a", "b"]

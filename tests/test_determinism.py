@@ -38,5 +38,4 @@ def test_one_python_thread_waits_for_another():
     for worker in workers:
         worker.join()
     assert all(now == {n} for n, now in seen)
-    changes = sum(a[0] != b[0] for a, b in zip(seen, seen[1:], strict=False))
-    assert changes <= 2, "blocks overlapped"
+    assert sum(a[0] != b[0] for a, b in zip(seen, seen[1:], strict=False)) <= 2, "blocks overlapped"

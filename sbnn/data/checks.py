@@ -40,6 +40,7 @@ class CheckedSettings:
     """Base class of settings: every field has the type of its default, and numbers lie between `_LEAST` and `_MOST`."""
 
     _LEAST: dict = {}  # otherwise 1 for whole numbers and 0 for others
+    _LENGTHS: dict = {}  # least and largest, of several numbers
     _MOST: dict = {}  # otherwise 1 for rates and shares and 1e9 for others
 
     def __post_init__(self):
@@ -47,13 +48,13 @@ class CheckedSettings:
         for name, default in ((one.name, one.default) for one in fields(self)):
             value, several = getattr(self, name), isinstance(default, tuple)
             values = attempt(f"{name}: expected numbers, such as {default}", tuple, value) if several else (value,)
+            check_number(f"the length of {name}", len(values), int, *self._LENGTHS.get(name, (1, MOST)))
             kind = type(default[0] if several else default)
             if kind in (int, float) or (default is None and value is not None):
                 kind = kind if kind is int else float
                 most = self._MOST.get(name, 1 if {"rate", "share"} & {*name.split("_")} and kind is float else MOST)
                 for number in values:
-                    least = self._LEAST.get(name, int(kind is int))
-                    check_number(name, number, kind, least, most)
+                    check_number(name, number, kind, self._LEAST.get(name, int(kind is int)), most)
                 # Python's own numbers, so that equal settings are stored alike.
                 object.__setattr__(self, name, tuple(map(kind, values)) if several else kind(value))
             elif not isinstance(value, kind):
@@ -88,10 +89,11 @@ def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
     if given is None:
         return np.array([f"{kind}_{i}" for i in range(size)], dtype=str)
     names = pd.Series(np.ravel(np.asarray(given, dtype=object)))
-    wrong = names[names.isna() | (names == "") | names.astype(str).duplicated()].unique()
+    text = names.astype(str)
+    wrong = text[names.isna() | (text == "") | text.duplicated()].unique()
     if len(names) != size or len(wrong):
         raise ValueError(f"{argument}: expected {size} different {kind} names, got {len(names)}; wrong: {some(wrong)}")
-    return names.to_numpy().astype(str)
+    return text.to_numpy().astype(str)
 
 
 def check_labels(

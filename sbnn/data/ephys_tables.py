@@ -9,6 +9,7 @@ from sbnn.data.checks import UNKNOWN, some
 from sbnn.data.ephys_features import known_features, unlikely_units
 from sbnn.data.readers.tables import as_numbers, leave_out, read_table
 from sbnn.data.typed_cells import families_of, typed_cells
+from sbnn.errors import attempt
 
 OTHER = "other"  # family of features without a published name, if others have one
 _LABELS = ("type", "donor", "condition")
@@ -47,7 +48,7 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
         What is left out, and features that seem to be in another unit.
     """
     paths = [Path(given) for given in (features, labels) if isinstance(given, str | Path)]
-    source = source or "the user's tables" + "".join(f", {path.name}" for path in paths)
+    source = "the user's tables" + "".join(f", {path.name}" for path in paths) if source is None else source
     table = read_table(features, "features")
     if labels is None:
         among = [column for column in _LABELS if column in table]
@@ -77,7 +78,7 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
     constant = numbers.columns[numbers.nunique() < 2]
     leave_out(dropped, "features", "features without two different values", constant, numbers.shape[1])
     numbers, labels = numbers.drop(columns=constant), labels.loc[numbers.index]
-    units = known["unit"].to_dict() | dict(units or {})
+    units = known["unit"].to_dict() | attempt("units: expected a dict of feature to unit", dict, units or {})
     units = {feature: unit for feature, unit in units.items() if feature not in constant}
     doubts = unlikely_units(numbers, units)
     if doubts:

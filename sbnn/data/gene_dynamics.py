@@ -6,7 +6,7 @@ import pandas as pd
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import prior_matrix
-from sbnn.errors import attempt
+from sbnn.errors import attempt, check_number
 
 
 def gene_dynamics(train, test, prior, truth=None, *, name="custom", source="the user's trajectories", files=None):
@@ -65,6 +65,8 @@ def simulate_network(n_genes=350, n_samples=150, noise=0.025, wrong=0.05, n_test
     """
     network = GeneNetwork.random(n_genes, random_state=random_state)
     prior = attempt("wrong: expected a share of the edges", network.misplaced_prior, wrong, random_state)
+    for name, number in {"n_samples": n_samples, "n_test": n_test}.items():
+        check_number(name, number, int, 1)
     train = network.simulate(n_samples, noise, random_state, kind=kind)
     far = random_state + 1_000_000  # from the seeds of training samples
     test = network.simulate(n_test, 0.0, far, kind=kind)

@@ -14,7 +14,7 @@ from sbnn.data.checks import check_names, some
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.rate_equations import And, Or, Regulation, parse_rate_equation, regulations
 from sbnn.data.trajectories import as_trajectories, trajectories
-from sbnn.errors import attempt, check_among, check_number, naming
+from sbnn.errors import attempt, check_among, check_number, documented, naming
 
 SOURCE = "simulated after Hossain et al., Genome Biology (2024), and arXiv 2403.04805"
 TIMES = (0.0, 2.0, 3.0, 7.0, 9.0)
@@ -147,8 +147,7 @@ class GeneNetwork:
                 join = And if rng.random() < 0.5 else Or
                 rule = edge if rule is None else join(rule, edge)
             logic[str(names[target])] = rule
-        starts = Starts.random(np.arange(n_genes) < n_inputs, rng)
-        return cls(names, logic, starts, name=f"random_{n_genes}")
+        return cls(names, logic, Starts.random(np.arange(n_genes) < n_inputs, rng), name=f"random_{n_genes}")
 
     @property
     def edges(self):
@@ -176,6 +175,7 @@ class GeneNetwork:
         parts = {"names": self.gene_names, "logic": {gene: repr(rule) for gene, rule in self.logic.items()}}
         return fingerprint_parameters(parts | {"mean": starts.mean, "sd": starts.sd, "offset": starts.offset})
 
+    @documented
     def rates(self, values, kind="logic"):
         """Rates of change, (genes, ...), at values of the same shape; with a lag: genes, then proteins."""
         check_among("kind", kind, KINDS)
@@ -225,10 +225,11 @@ class GeneNetwork:
         check_number("random_state", random_state, int, 0)
         check_number("noise", noise, float, 0)
         rng, of_noise = (np.random.default_rng(child) for child in np.random.SeedSequence(random_state).spawn(2))
-        values = _solved(self, self.starts.draw(n, rng).tobytes(), tuple(times), kind)
+        times = attempt("times: expected numbers", np.asarray, times, float)
+        values = _solved(self, self.starts.draw(n, rng).tobytes(), tuple(times.ravel()), kind)
         values = values + noise * of_noise.standard_normal(values.shape)
         made = {"generator": "GeneNetwork.simulate", "format": _FORMAT, "n": int(n), "noise": float(noise)}
-        made |= {"random_state": int(random_state), "times": np.asarray(times, dtype=float), "network": self.sha256}
+        made |= {"random_state": int(random_state), "times": times, "network": self.sha256}
         made |= {"kind": kind} if kind != "logic" else {}
         about = {"name": f"simulated_{self.name}", "source": SOURCE, "sha256": fingerprint_parameters(made)}
         return trajectories(values, times, self.gene_names, **about)
@@ -257,6 +258,7 @@ class GeneNetwork:
             Like `graph`. No misplaced edge is a true one or acts on its own regulator.
         """
         check_number("share", share, float, 0, 1)
+        check_number("random_state", random_state, int, 0)
         rng = np.random.default_rng(random_state)
         truth = self.graph.to_numpy()
         edges = np.argwhere(truth)

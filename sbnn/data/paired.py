@@ -11,6 +11,7 @@ from sbnn.data.containers import about_data, with_about
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.objects import AnnDataLike, MuDataLike, entry, parts_of
 from sbnn.data.preprocessing import size_of_library
+from sbnn.errors import attempt
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +170,7 @@ def _checked(
         about |= {"sha256": given or content, "content_sha256": content}
     if problems:
         raise ValueError("; ".join(problems))
-    colors = checks.check_colors(colors or {}, labels["type"])
+    colors = checks.check_colors({} if colors is None else colors, labels["type"])
     return Paired(x, y, genes, outputs, cells, labels, colors, counts, str(about["name"]), str(about["sha256"]), about)
 
 
@@ -178,8 +179,8 @@ def groups_of(data, groups):
     labels = data.labels if isinstance(data, Paired) else data.obs
     column = groups if isinstance(groups, str) else "groups"
     checks.check_in_order(labels, groups, "groups")
-    values = entry(labels, column, "obs") if column is groups else pd.Series(np.asarray(groups), labels.index)
-    values = values.astype(object)
+    given = np.asarray(entry(labels, column, "obs") if column is groups else groups, dtype=object)
+    values = attempt("groups: expected one of each cell", pd.Series, given, labels.index)
     lacking = values.isna() | values.isin([UNKNOWN, ""])
     if lacking.any():
         names = some(values.index[lacking])

@@ -102,7 +102,7 @@ def as_screen(data):
     if isinstance(data, Screen):  # passed on by another public function
         return data
     if not isinstance(data, AnnDataLike) or KEY not in data.obs:
-        raise TypeError(f"data: expected an AnnData with {KEY} in obs, got {type(data).__name__}")
+        raise TypeError(f"counts, adata or new: expected an AnnData with {KEY} in obs, got {type(data).__name__}")
     counts, about = check_screen_counts(data.X).astype(np.int32), data.uns.get("sbnn", {})
     perturbation = check_perturbation(data.obs[KEY], data.X)
     genes, cells = data.var_names.to_numpy(str), data.obs_names.to_numpy(str)
@@ -135,10 +135,10 @@ def check_perturbation(given, cells, control=None):
     """Names of perturbations as an array of str, one for each row of `cells`; a control must be among them."""
     check_in_order(cells, given, "perturbation")
     names, n_cells = np.asarray(given, dtype=object), (np.shape(cells) or (1,))[0]
-    empty = pd.isna(names) | (names == "")
+    empty = pd.isna(names) | (names.astype(str) == "")
     if names.shape != (n_cells,) or empty.any():
         text = f"got shape {names.shape}, {empty.sum()} of them empty, at positions {some(np.flatnonzero(empty))}"
-        raise ValueError(f"perturbation: expected one of each of {n_cells} cells, the control's too, {text}")
+        raise ValueError(f"perturbation: expected one of each of {n_cells} cells of counts or latents, {text}")
     names = names.astype(str)
     check_blanks(names, "perturbation")
     if control is not None and str(control) not in names:

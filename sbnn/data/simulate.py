@@ -85,8 +85,8 @@ def simulate_patchseq(
         Sizes out of range.
     """
     made = {"generator": "simulate_patchseq", "format": _FORMAT} | locals()
-    least = {"random_state": 0} | dict.fromkeys(("n_true_genes", "n_latent", "n_types", "n_families", "n_outputs"), 1)
-    least["n_genes"] = 2
+    least = dict.fromkeys(("n_genes", "n_true_genes", "n_latent", "n_types", "n_families", "n_outputs"), 1)
+    least |= {"n_genes": 2, "random_state": 0}
     most = {"n_true_genes": n_genes, "n_latent": n_true_genes, "n_families": n_types, "random_state": np.inf}
     for name, low in least.items():
         check_number(name, made[name], int, low, most.get(name, MOST))

@@ -16,7 +16,7 @@ from scipy import sparse
 from sbnn.data.checks import VALUES_LOOKED_AT, check_names, warn_of_log_values, warn_of_raw_counts
 from sbnn.data.objects import AnnDataLike, MuDataLike
 from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes
-from sbnn.errors import attempt, check_number
+from sbnn.errors import attempt, check_number, documented
 
 VALUES_AT_ONCE = 2**23  # in a block; 64 MB in double precision
 SCATTERED_CELLS_AT_ONCE = 128  # of a mapped file: each may load half a megabyte of neighbours
@@ -84,7 +84,7 @@ class ExpressionStream:
         if not isinstance(counts, bool | np.bool_):
             raise ValueError(f"counts: expected True or False, got {counts!r}")
         self.source, self.counts, self.shape = source, counts, tuple(int(size) for size in shape)
-        check_number("block_size", block_size or 1, int, 1)
+        check_number("block_size", 1 if block_size is None else block_size, int, 1)
         self.block_size = block_size or max(1, VALUES_AT_ONCE // self.shape[1])
         self.gene_names = None
         if gene_names is not None:
@@ -124,6 +124,7 @@ class ExpressionStream:
             shares += shares_of_genes(block) * block.shape[0]
         return float(np.median(np.concatenate(sizes))), shares / len(self)
 
+    @documented
     def as_fitted(self, genes, library_size):
         """The same cells with the genes of a model (positions; None for all), normalised like its training cells."""
         if self.counts and library_size is None:
@@ -136,6 +137,7 @@ class ExpressionStream:
         other.library_size = library_size
         return other
 
+    @documented
     def rows(self, cells, genes=None):
         """All genes (or some, by position) of some cells, a slice or sorted positions; float32 of shape (cells, p)."""
         block = self._read(cells)
@@ -152,6 +154,7 @@ class ExpressionStream:
         block = block if genes is None else block[:, genes]
         return block.toarray() if sparse.issparse(block) else block  # dense only after the genes are selected
 
+    @documented
     def columns(self, genes):
         """Some genes, by position, of all cells, in one pass; float32 of shape (n, len(genes))."""
         values = np.empty((self.shape[0], len(genes)), dtype=np.float32)

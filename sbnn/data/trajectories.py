@@ -156,8 +156,7 @@ def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
         of_bins, bins = np.unique([of_cells.to_numpy()[part].mean() for part in parts], return_inverse=True)
         sums = np.zeros((len(of_bins), cells.shape[1]))  # bins with the same time, because of ties, are merged
         np.add.at(sums, bins, [cells[part].sum(axis=0) for part in parts])
-        sizes = np.bincount(bins, [len(part) for part in parts])
-        values.append(sums / sizes[:, None])
+        values.append(sums / np.bincount(bins, [len(part) for part in parts])[:, None])
         times.append(of_bins)
     if scaled:
         largest = np.abs(np.concatenate(values)).max(axis=0)
@@ -171,8 +170,8 @@ def as_trajectories(data):
     """Checked arrays of an AnnData as from `trajectories`: `Samples` in the order in which samples appear."""
     if isinstance(data, Samples):
         return data
-    if not isinstance(data, ad.AnnData) or not {"sample", "time"} <= {*data.obs} or data.X is None:
-        raise TypeError(f"data: expected an AnnData with X, and sample, time in obs, got {type(data).__name__}")
+    if not isinstance(data, ad.AnnData) or not {"sample", "time"} <= {*data.obs} or not data.n_obs or data.X is None:
+        raise TypeError(f"trajectories: expected an AnnData with X, and sample, time in obs, got {type(data).__name__}")
     X = dense(data.X).astype(np.float64, copy=False)
     names = check_names(data.var_names, "trajectories", "gene", data.n_vars)
     check_finite(X, "trajectories", data.obs_names, names)

@@ -12,6 +12,7 @@ from sbnn.data.gene_dynamics import prior_of, truth_of
 from sbnn.data.trajectories import as_trajectories
 from sbnn.determinism import reproducible
 from sbnn.dynamics.accuracy import edge_accuracy, path_errors
+from sbnn.errors import documented
 from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record
@@ -19,6 +20,7 @@ from sbnn.results import Record
 STRONGEST = 500  # number of edges that are stored
 
 
+@documented
 def evaluate(model, data, *, method, condition, details=False, results=None, overwrite=False):
     """Fit a model to data sets of one kind, one per seed, and score its networks and predictions.
 

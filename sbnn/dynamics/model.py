@@ -47,9 +47,9 @@ class DynamicsRegressor(BaseEstimator):
             Predictions that diverge.
         """
         check_is_fitted(self)
-        if isinstance(x0, pd.DataFrame):
-            x0 = x0.rename(columns=str)[list(self.gene_names_)].to_numpy()
         with naming("x0: expected numbers, samples x genes"):
+            if isinstance(x0, pd.DataFrame):
+                x0 = x0.rename(columns=str)[list(self.gene_names_)].to_numpy()
             start = validate_data(self, x0, reset=False, dtype=np.float64, copy=True)
         with naming("times: expected numbers of shape (times,) or (samples, times)"):
             times = np.array(np.broadcast_to(times, (len(start), np.shape(times)[-1])), dtype=np.float64)
@@ -60,8 +60,7 @@ class DynamicsRegressor(BaseEstimator):
 
     def _follow(self, start, times):
         """Trajectories (samples, times, genes) of the network."""
-        model = copy.deepcopy(self.network_).double()
-        return follow(model, torch.from_numpy(start), torch.from_numpy(times)).numpy()
+        return follow(copy.deepcopy(self.network_).double(), torch.from_numpy(start), torch.from_numpy(times)).numpy()
 
     def score(self, trajectories):
         """R2 of trajectories predicted from their first time, over all later times and all genes.
@@ -160,8 +159,8 @@ class PhoenixRegressor(DynamicsRegressor):
         "pruning": [StrOptions({"none", *INFLUENCE, *PENALTIES})],
         "sparsity": [Interval(Real, 0, 1, closed="neither")],
         "influence": ["array-like"],
-        "recipe": [Recipe, None],
-    }
+        "recipe": [Recipe, None], "random_state": ["random_state"],
+    }  # fmt: skip
 
     def __init__(
         self, n_hidden=40, pruning="dash", sparsity=0.955, influence=(0.5, 0.05), recipe=None, random_state=None

@@ -108,8 +108,7 @@ class Target:
 
     def strongest(self, genes):
         """The `MOST` most likely regulators among many genes, each considered alone."""
-        gains = self._gains(frozenset())[genes]
-        return genes[np.sort(np.argsort(-gains, kind="stable")[:MOST])]
+        return genes[np.sort(np.argsort(-self._gains(frozenset())[genes], kind="stable")[:MOST])]
 
     def probabilities(self, regulators):
         """Probability of each edge, given all others of a set; by linear effects for edges in neither set nor prior."""

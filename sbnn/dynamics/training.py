@@ -78,6 +78,7 @@ class Recipe(CheckedSettings):
         penalty.
     """
 
+    _LENGTHS = {"drop_rates": (2, 2)}
     _LEAST = {"rate_patience": 0, "patience": 0, "fine_tuning": 0, "data_weight": 1e-9}
     _MOST = {"learning_rate": 1e6, "data_weight": 1, "validation_share": 0.999, "drop_rates": 1}
 

@@ -57,8 +57,7 @@ class OwnWeights(nn.Module):
 
     def forward(self, values):
         """Tokens of shape (n, families, size)."""
-        lacking = (self.real & values.isnan()).to(values.dtype)
-        entries = torch.cat([values.nan_to_num(), lacking], dim=-1)
+        entries = torch.cat([values.nan_to_num(), (self.real & values.isnan()).to(values.dtype)], dim=-1)
         return torch.baddbmm(self.bias, entries.transpose(0, 1), self.weight).transpose(0, 1)
 
 
@@ -109,9 +108,7 @@ class BiLSTM(nn.Module):
     def forward(self, values, present):
         """Logits, or cosines, of shape (n, n_classes)."""
         state = self.dropout(self.encode(values, present)[0])
-        if self.cosine:
-            return F.linear(F.normalize(state), F.normalize(self.head.weight))
-        return self.head(state)
+        return F.linear(F.normalize(state), F.normalize(self.head.weight)) if self.cosine else self.head(state)
 
 
 def _rows(x, order):

@@ -6,7 +6,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import QuantileTransformer
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
@@ -42,7 +42,8 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
 
     def _checked_training(self, X, y, families=None, stacklevel=3):
         """Cells (float64, NaN where missing) and positions in ``classes_``; sets the names learned by `fit`."""
-        self._validate_params()
+        seeded = {"random_state": ["random_state"]} | self._parameter_constraints
+        validate_parameter_constraints(seeded, self.get_params(deep=False), type(self).__name__)
         columns, cells = getattr(X, "columns", None), getattr(X, "index", None)
         check_in_order(X, y, "y")
         check_unmasked(X, "X")

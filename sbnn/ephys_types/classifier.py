@@ -99,7 +99,8 @@ class EphysTypeClassifier(TypeClassifier):
         -------
         self
         """
-        self._learn(X, y, families, groups, check_random_state(self.random_state).randint(2**31 - 1))
+        seed = attempt("random_state: expected a seed", check_random_state, self.random_state).randint(2**31 - 1)
+        self._learn(X, y, families, groups, seed)
         if self.power == "groups":
             self._calibrate(*self._training, self._groups)
         return self
@@ -172,7 +173,7 @@ class EphysTypeClassifier(TypeClassifier):
             If more cells are `far`, or more features differ in mean, than expected for as many cells of new donors like
             those in training (each rule warns in 5 % of such tables).
         """
-        check_number("abstain", abstain or 0, float, 0, np.nextafter(1, 0))
+        check_number("abstain", 0 if abstain is None else abstain, float, 0, np.nextafter(1, 0))
         probabilities = self.predict_proba(X)
         types, far = self.classes_[probabilities.argmax(axis=1)], self.far(X)
         self._warn_of(X, far)

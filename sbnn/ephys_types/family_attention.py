@@ -13,7 +13,7 @@ from torch.nn import functional
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_columns
 from sbnn.ephys_types.training import descend
-from sbnn.errors import naming
+from sbnn.errors import attempt, naming
 
 FEW, MANY = 500, 5000  # numbers of training cells between which settings are interpolated, on a log scale
 SETTINGS = {"noise": (0.7, 0.15), "dropout": (0.3, 0.1), "n_steps": (400, 1200), "batch_size": (128, 256)}
@@ -229,7 +229,7 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         features of the target.
         """
         X, codes = self._checked_training(X, y, families)
-        cells = X if unlabelled is None else np.vstack([X, self._checked_cells(unlabelled)])
+        cells = X if unlabelled is None else np.vstack([X, attempt("unlabelled", self._checked_cells, unlabelled)])
         k, tables = len(self.classes_), [X]
         if source is not None:
             with naming("source: expected the features of its cells, and a type of each"):

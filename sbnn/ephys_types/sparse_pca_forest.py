@@ -163,8 +163,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
 
     def transform(self, X):
         """Z-scored sparse principal components of cells, ndarray of shape (n, components of all families)."""
-        X = self._checked_cells(X)
-        return (self._scaled(X) - self._mean) @ self._projection
+        return (self._scaled(self._checked_cells(X)) - self._mean) @ self._projection
 
     def get_feature_names_out(self, input_features=None):
         """Names of the components: the family and a number, as in ``"AP ramp sPC1"``."""

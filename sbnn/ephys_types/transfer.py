@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
+from sbnn.data.typed_cells import families_of
 from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, lightgbm
 from sbnn.ephys_types.classifier import EphysTypeClassifier
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
@@ -52,8 +53,7 @@ def own_scale(X, reference):
     """Cells (n, p) in spreads from the median of their species, `reference`; missing values at the median."""
     low, middle, high = np.nanpercentile(reference, (25, 50, 75), axis=0)
     spread = (high - low) / NORMAL_QUARTILES
-    scaled = (X - middle) / np.where(spread > 0, spread, 1)
-    return np.nan_to_num(np.clip(scaled, -FARTHEST, FARTHEST), nan=0.0)
+    return np.nan_to_num(np.clip((X - middle) / np.where(spread > 0, spread, 1), -FARTHEST, FARTHEST), nan=0.0)
 
 
 def align(source, codes, target, known):
@@ -165,7 +165,7 @@ class ZeroShotClassifier(TypeClassifier):
         if model is None:
             model = EphysTypeClassifier(members=SMOOTH, power=HALFWAY_POWER) if halfway else lightgbm()
             model.set_params(random_state=self.random_state)
-        of_columns = () if families is None else (np.asarray(families, dtype=object)[self._seen],)
+        of_columns = () if families is None else (families_of(self.families_, range(len(self._seen)))[self._seen],)
         self.classifier_ = model.fit(scaled, codes, *of_columns)
         return self
 
@@ -239,8 +239,7 @@ def two_experts(own, prior, power):
 
 def _moved(source, source_codes, target, codes):
     """Source cells moved to where they would lie in the target, whose first cells have the types `codes`."""
-    known = np.append(codes, np.full(len(target) - len(codes), -1))
-    shift, *_ = align(source, source_codes, target, known)
+    shift, *_ = align(source, source_codes, target, np.append(codes, np.full(len(target) - len(codes), -1)))
     moved = source + shift
     for k, n in enumerate(np.bincount(codes)):
         beyond = target[: len(codes)][codes == k].mean(0) - source[source_codes == k].mean(0) - shift

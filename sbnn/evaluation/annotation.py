@@ -10,13 +10,14 @@ from sbnn.data.checks import some
 from sbnn.data.inputs import output_names
 from sbnn.data.objects import gene_modality
 from sbnn.data.paired import as_paired
-from sbnn.errors import check_number
+from sbnn.errors import check_number, documented
 from sbnn.evaluation.folds import held_out_means
 from sbnn.evaluation.stability import gene_counts, selection_table
 from sbnn.models.linear import kept_genes
 from sbnn.results import Record, library_versions
 
 
+@documented
 def annotate(adata, *found, data=None, point=None, key="sbnn"):
     """Write models and results into an AnnData or MuData, with cells and genes matched by name.
 

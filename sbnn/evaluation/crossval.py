@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sbnn.data.paired import as_paired
 from sbnn.data.preselection import preselect_genes, settings_of
 from sbnn.determinism import reproducible
-from sbnn.errors import check_among
+from sbnn.errors import attempt, check_among
 from sbnn.evaluation.folds import folds_of, source_arrays, split_fold
 from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import NESTED, drop_details, fit_all, in_workers
@@ -100,10 +100,10 @@ def cross_validate(
     data, chosen = as_paired(data), settings_of(preselect)
     if not data.n_outputs:
         raise ValueError(f"data: {data.name!r} has no outputs to predict")
-    for name in keep:
+    for name in attempt("keep: expected names", tuple, keep):
         check_among("keep", name, NESTED)
     folds = folds_of(folds, data.n_cells)
-    points = list(ParameterGrid(param_grid or {}))
+    points = attempt("param_grid: expected a dict of lists", lambda: list(ParameterGrid(param_grid or {})))
     models = [configured(estimator, point, seed, data.gene_names) for point in points]
     points = [kept_params(point) for point in points]
     wanted = Record("cross-validation", data.name, data.sha256, points, seed, chosen, folds, data.names)
@@ -201,7 +201,7 @@ def epoch_curves(record, **params):
     DataFrame
         The columns of ``history_`` and ``fold``.
     """
-    require(record, "record", ["history"])
+    require(record, "record", ["history", "test_r2"])
     tables = record.history[record.find(**params)]
     return pd.concat([table.assign(fold=f) for f, table in enumerate(tables)], ignore_index=True)
 

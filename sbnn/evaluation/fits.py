@@ -160,7 +160,8 @@ def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
     """
     check_number("n_pairs", n_pairs, int, 1)
     codes = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
-    n_groups, rng, halves = codes.max() + 1, np.random.default_rng(seed), {}
+    n_groups, halves = codes.max() + 1, {}
+    rng = attempt("seed: expected a whole number", np.random.default_rng, seed)
     if n_groups < 2:
         raise ValueError("groups: expected two or more, got one")
     size = n_groups // 2
@@ -200,8 +201,7 @@ def stability_selection(estimator, data, n_pairs=50, *, groups=None, results=Non
     _require_selection(estimator)
     data = as_paired(data)
     halves = complementary_pairs(data.n_cells, n_pairs, seed, None if groups is None else groups_of(data, groups))
-    record = cross_validate(estimator, data, halves, results=results, seed=seed, **options)
-    return drop_details(record, results)
+    return drop_details(cross_validate(estimator, data, halves, results=results, seed=seed, **options), results)
 
 
 def genes_curve(
@@ -233,9 +233,8 @@ def genes_curve(
     """
     data = as_paired(data)
     shown = data.n_genes if preselect is None else min(data.n_genes, settings_of(preselect)["preselect"]["n_genes"])
-    numbers = attempt("numbers: expected numbers of genes", sorted, np.ravel(numbers).astype(int).tolist())
+    numbers = attempt("numbers: expected numbers of genes", lambda: sorted(np.ravel(numbers).astype(int).tolist()))
     points = [*numbers_up_to(shown, numbers), *([AUTO] if nested else [])]
     estimator = SparseBottleneckRegressor() if estimator is None else estimator
     how = {"results": results, "preselect": preselect} | options
-    record = cross_validate(estimator, data, folds, {"n_genes": points}, **how)
-    return drop_details(record, results)
+    return drop_details(cross_validate(estimator, data, folds, {"n_genes": points}, **how), results)

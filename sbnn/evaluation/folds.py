@@ -63,7 +63,8 @@ def grouped_folds(groups, n_folds=10, seed=42):
     """
     codes = group_codes(groups, "groups")
     check_blanks(groups, "groups")
-    return list(GroupKFold(n_folds, shuffle=True, random_state=seed).split(codes, groups=codes))
+    with naming("groups, n_folds, seed: expected as many groups as folds, and whole numbers"):
+        return list(GroupKFold(n_folds, shuffle=True, random_state=seed).split(codes, groups=codes))
 
 
 def later_fold(times, share=0.8):

@@ -13,7 +13,7 @@ from sbnn.data.inputs import cells_of, new_cells, output_names, output_table, tw
 from sbnn.data.paired import as_paired, groups_of
 from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
-from sbnn.errors import attempt, naming
+from sbnn.errors import attempt, documented, naming
 from sbnn.evaluation.folds import grouped_folds, paper_folds, split_and_scale
 from sbnn.evaluation.identity import described
 from sbnn.evaluation.runs import load_or_compute
@@ -24,6 +24,7 @@ from sbnn.results import Record, require
 ROWS_AT_ONCE = 16_384  # points of the paths evaluated together
 
 
+@documented
 def interpret(
     model, X, Y=None, *, gene_names=None, feature_names=None, stability=None, baseline=None, name="custom",
     random_state=0,
@@ -79,7 +80,7 @@ def interpret(
     if feature_names is None:
         known = None if isinstance(table, pd.DataFrame) else getattr(model, "output_names_", None)
         feature_names = output_names(table, outputs.shape[1]) if known is None else known
-    if (len(gene_names), len(feature_names)) != (values.shape[1], outputs.shape[1]):
+    if (np.shape(gene_names), np.shape(feature_names)) != (values.shape[1:], outputs.shape[1:]):
         raise ValueError(f"gene_names, feature_names: expected {values.shape[1]} and {outputs.shape[1]} names")
 
     baseline = baseline_of(model, values, baseline)
@@ -101,7 +102,8 @@ def interpret(
     with naming("stability: expected a Series by gene, or a DataFrame with the column frequency"):
         found["table"] = _gene_table(found, stability)
     settings = {"estimator": described(model), "n_cells": len(values)}
-    return Record("interpretation", name, fingerprint_arrays(values, outputs), [{}], random_state, settings, [], found)
+    about = name, fingerprint_arrays(values, outputs), [{}], random_state, settings, [], found
+    return attempt("name, random_state: expected text and a whole number", Record, "interpretation", *about)
 
 
 def interpret_held_out(estimator, data, halves, *, groups=None, preselect=None, results=None, overwrite=False):

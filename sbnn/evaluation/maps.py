@@ -10,6 +10,7 @@ from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.paired import as_paired
 from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
+from sbnn.errors import attempt
 from sbnn.evaluation.folds import source_arrays, split_and_scale, split_fold
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
@@ -114,7 +115,7 @@ def map_trust(
     data = as_paired(data)
     for name, record, values in (("fit", fit, ["latent"]), ("folds", folds, ["test_predictions"])):
         require(record, name, values, data)
-    point = folds.find(n_components=estimator.n_components)
+    point = folds.find(n_components=attempt("estimator: no network", getattr, estimator, "n_components"))
     judged = fingerprint_arrays(fit.latent, *folds.test_predictions[point])
     settings = {"seeds": list(seeds), "judged": judged, "scaling": folds.settings["scaling"]} | settings_of(preselect)
 
@@ -142,8 +143,7 @@ def held_out_errors(data, folds, point):
     errors, scaling = np.full(data.n_cells, np.nan), folds.settings["scaling"]
     arrays = source_arrays(data, scaling)
     for fold, predicted in zip(folds.folds, folds.test_predictions[point], strict=True):
-        Y_test = split_fold(arrays, fold, scaling)[3]
-        errors[fold[1]] = np.square(np.asarray(predicted) - Y_test).mean(axis=1)
+        errors[fold[1]] = np.square(np.asarray(predicted) - split_fold(arrays, fold, scaling)[3]).mean(axis=1)
     return errors
 
 

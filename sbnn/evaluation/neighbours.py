@@ -47,7 +47,7 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
     if isinstance(labels, pd.DataFrame):
         return pd.Series({kind: neighbour_accuracy(latent, labels[kind].to_numpy(), k) for kind in labels})
     with naming("latent and labels: expected points of shape (cells, dimensions), and a label of each cell"):
-        return vote(check_array(latent), np.asarray(labels, dtype=object).astype(str), k)
+        return vote(check_array(latent), np.array([*map(str, labels)]), k)
 
 
 def vote(places, labels, k, new_places=None, new_labels=None):

@@ -50,5 +50,4 @@ def open_graph(latents, perturbation, control=None):
 
 def largest_shifts(graph, n=2):
     """The `n` largest absolute shifts of each perturbation, DataFrame of bool: edges of a model without a mask."""
-    shifts = wide(graph, "effect")
-    return shifts.abs().rank(axis=1, method="first", ascending=False) <= n
+    return wide(graph, "effect").abs().rank(axis=1, method="first", ascending=False) <= n

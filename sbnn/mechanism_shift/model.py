@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sbnn.data.checks import MOST, check_unmasked, some
 from sbnn.data.screens import as_screen, check_perturbation, check_screen_counts, codes_of
 from sbnn.determinism import reproducible
-from sbnn.errors import check_number
+from sbnn.errors import attempt, check_number
 from sbnn.mechanism_shift import network
 from sbnn.mechanism_shift.direct import class_sums, direct_effects, gene_effects, mean_shares, shrunken
 from sbnn.mechanism_shift.graph import graph_table
@@ -33,7 +33,7 @@ SHRUNK = 0.5  # least slope of predicted on measured log fold changes
 DRAWS = 50  # of the latents of each held-out cell, to compare fits by likelihood
 
 
-class SparseShiftVAE(TransformerMixin, BaseEstimator):
+class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Latents of single cells such that each perturbation shifts only a few of them.
 
     Counts come from a negative binomial whose mean is the total of the cell times a softmax of the decoded latents;
@@ -104,8 +104,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         "n_latent": [Integral, list, tuple],
         "method": [StrOptions({*METHODS})],
         "strength": [Interval(Real, 0, None, closed="neither"), None],
-        "recipe": [Recipe, list, tuple, None],
-    }
+        "recipe": [Recipe, list, tuple, None], "random_state": ["random_state"],
+    }  # fmt: skip
 
     def __init__(self, n_latent=15, method="staged", strength=None, recipe=None, random_state=None):
         self.n_latent = n_latent
@@ -348,7 +348,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         empty = np.flatnonzero(np.asarray(checked.sum(axis=1)) == 0)
         if len(empty):
             raise ValueError(f"counts: {len(empty)} cells have no counts, at positions {some(empty)}; leave them out")
-        validate_data(self, table, skip_check_array=True, reset=reset)
+        attempt("counts: expected the genes of the fit", validate_data, self, table, skip_check_array=True, reset=reset)
         return checked
 
     def __sklearn_tags__(self):

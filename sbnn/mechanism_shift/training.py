@@ -22,7 +22,7 @@ class Training:
         self.train, self.validation = split  # positions
         self.history = []
         self.n_batches = max(len(self.train) // recipe.batch_size, 1)
-        self.epochs = recipe.epochs_for(self.n_batches, prior.table.shape[1])
+        self.epochs = recipe._epochs_for(self.n_batches, prior.table.shape[1])
 
     def run(self, epochs, warm_up=0, follow=False):
         """Train for some epochs; the weight of the divergence rises over the first `warm_up` epochs.

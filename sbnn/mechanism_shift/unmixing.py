@@ -184,8 +184,7 @@ def describe(latents, perturbation, control=None, variances=None):
     scale = np.diag(1 / np.sqrt(np.diag(screen.within)))
     centres = screen.centres @ scale
     zero = _mode(centres) if control is None else screen.control @ scale
-    mixture = fit_spike_slab(centres - zero, screen.error)
-    return screen.described(scale, zero, mixture)
+    return screen.described(scale, zero, fit_spike_slab(centres - zero, screen.error))
 
 
 class _Moments:
@@ -276,8 +275,7 @@ def _rotated(x, y, angle):
 
 def _by_angle(x, y, mixture, angles):
     """Log likelihood of the shifts of two latents, rotated by each of some angles."""
-    turned = np.concatenate(_rotated(x, y, angles[:, None]), axis=1)
-    return mixture.log_density(turned).sum(axis=1)
+    return mixture.log_density(np.concatenate(_rotated(x, y, angles[:, None]), axis=1)).sum(axis=1)
 
 
 def _mode(shifts):

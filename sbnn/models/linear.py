@@ -12,7 +12,7 @@ from sklearn.utils import TransformerTags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sbnn.data.inputs import new_cells, output_table, to_be_fitted, two_tables
-from sbnn.errors import attempt, check_number
+from sbnn.errors import attempt, check_number, documented
 
 
 def kept_genes(model):
@@ -25,6 +25,7 @@ def kept_genes(model):
 class GeneSelectionMixin:
     """Access to the genes that a fitted model uses, based on the mask of ``_support_mask()``."""
 
+    @documented
     def get_support(self, indices=False):
         """Genes that the model uses: boolean mask, shape (p,), or with `indices` their sorted positions."""
         check_is_fitted(self)
@@ -66,7 +67,8 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         from sbnn.metrics import pooled_r2
 
         X, y = two_tables(X, y)
-        return pooled_r2(output_table(X, y), self.predict(X), self.y_mean_)
+        given = output_table(X, y), self.predict(X), self.y_mean_
+        return attempt("X and y: expected cells and their outputs", pooled_r2, *given)
 
 
 class LeaveOneOutRidge(LinearRegressor):
@@ -96,11 +98,11 @@ class LeaveOneOutRidge(LinearRegressor):
 
     def fit(self, X, y=None):
         """Choose the penalty and fit; X and y as for `SparseBottleneckRegressor.fit`."""
-        for alpha in np.ravel(self.alphas).tolist() or [()]:
+        for alpha in attempt("alphas: expected numbers", np.ravel, self.alphas).tolist() or [()]:
             check_number("alphas", alpha, float, 0)
         X, Y = to_be_fitted(self, *two_tables(X, y), np.float64)
         # "auto" would choose "eigen", which is four times slower if there are about as many cells as genes.
-        ridge = RidgeCV(self.alphas, gcv_mode="svd").fit(X, Y)
+        ridge = RidgeCV(np.ravel(self.alphas), gcv_mode="svd").fit(X, Y)
         self.alpha_, self.best_score_, self.y_mean_ = ridge.alpha_, ridge.best_score_, Y.mean(axis=0)
         self.coef_ = ridge.coef_.reshape(*Y.shape[1:], -1)  # RidgeCV returns one dimension for a single column
         self.intercept_ = ridge.intercept_ if Y.ndim == 1 else np.atleast_1d(ridge.intercept_)
@@ -235,8 +237,7 @@ def ridge_reduced_rank(X, Y, rank, alphas):
     for alpha in alphas:
         penalised = spread**2 + n * alpha
         fitted = (spread / np.sqrt(penalised))[:, None] * projected  # (k, q): its Gram matrix is that of the fit
-        directions = np.linalg.svd(fitted, full_matrices=len(fitted) < rank)[2]
-        decoder = directions[:rank].T
+        decoder = np.linalg.svd(fitted, full_matrices=len(fitted) < rank)[2][:rank].T
         encoder = right.T @ ((spread / penalised)[:, None] * (projected @ decoder))
         yield with_positive_peaks(encoder, decoder)
 

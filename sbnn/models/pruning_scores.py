@@ -15,9 +15,7 @@ def shared(size):
 
 def mixed(from_prior, size, influence):
     """``l * prior + (1 - l) * size``; 0 ignores the prior, 1 the size."""
-    if influence == 0:
-        return size
-    return influence * from_prior + (1 - influence) * size
+    return influence * from_prior + (1 - influence) * size if influence else size
 
 
 def keep_largest(scores, mask, n_kept, size=None):

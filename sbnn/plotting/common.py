@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from sbnn.errors import attempt
+from sbnn.errors import attempt, documented
 from sbnn.plotting.labels import settle_labels, shortened
 from sbnn.results import results_path, write_atomically
 
@@ -26,10 +26,12 @@ def style():
     return matplotlib.style.context(STYLE, after_reset=True)
 
 
-#: Decorator of drawing functions: they use `style` and leave the user's settings unchanged.
-styled = style()
+def styled(function):
+    """Decorate a function that draws: in `style`, which leaves the user's settings alone, with errors that say what."""
+    return style()(documented(function))
 
 
+@documented
 def save_figure(figure, path_stem, pdf=False):
     """Write a figure as PNG and, if asked, as PDF (text as text); the same figure gives the same bytes.
 

@@ -259,8 +259,7 @@ def _draw_cross_entropy(ax, network, points, looks):
         color, (line, _) = model_color(network, point), looks[network.parameter(point, "n_components")]
         tables = reading.epochs(network, point, "pretraining")
         for column, shade in (("loss", paler(color)), ("eval_loss", color)):
-            values = reading.curve(tables, column)
-            curves.append(draw_epochs(ax, values, shade, ls=line)[0])
+            curves.append(draw_epochs(ax, reading.curve(tables, column), shade, ls=line)[0])
     ax.set(xlabel="epoch of the pretraining", ylabel="cross-entropy", xlim=(0, len(curves[0])))
     ax.set_ylim(0, 1.08 * max(np.nanquantile(curve, 0.97) for curve in curves))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))

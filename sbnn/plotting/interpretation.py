@@ -67,6 +67,4 @@ def effect_map(record):
 
 def similar_order(rows):
     """Order of the rows of a matrix that puts similar rows side by side."""
-    if len(rows) < 3:
-        return np.arange(len(rows))
-    return leaves_list(linkage(rows, "average", optimal_ordering=True))
+    return np.arange(len(rows)) if len(rows) < 3 else leaves_list(linkage(rows, "average", optimal_ordering=True))

@@ -54,8 +54,7 @@ def latent_panels(top, bottom=None, colorblind=False, scores=None, true_genes=No
     """
     models = models_of(top, bottom, scores, colorblind, true_genes)
     figure = new_figure(1, "none")
-    strip = families_legend(figure, models)[1]
-    figure.set_size_inches(WIDTH, len(models) * HALF + strip)
+    figure.set_size_inches(WIDTH, len(models) * HALF + families_legend(figure, models)[1])
     draw_models(figure, models, 0, " " if bottom is None else "ab")
     return figure
 

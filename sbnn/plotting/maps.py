@@ -136,8 +136,7 @@ def packed(xy):
     """Move islands of cells towards each other until gaps of equal width separate them, and rotate the whole map."""
     xy = np.asarray(xy, float)
     tree = cKDTree(xy)
-    spacing = tree.query(xy, k=min(11, len(xy)))[0][:, -1]
-    strait = STRAIT * np.quantile(spacing, 0.9)
+    strait = STRAIT * np.quantile(tree.query(xy, k=min(11, len(xy)))[0][:, -1], 0.9)
     close = tree.sparse_distance_matrix(tree, strait, output_type="coo_matrix")
     n_islands, island = connected_components(close)
     if n_islands == 1 or strait == 0:

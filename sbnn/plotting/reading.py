@@ -144,7 +144,7 @@ def published_rows(published, name, value, **others):
     def agrees(row):
         return all(same_value(row.get(k, True if k == "pretraining" else v), v) for k, v in others.items())
 
-    return [row for row in published or [] if name in row and same_value(row[name], value) and agrees(row)]
+    return [row for row in published or [] if same_value(row.get(name), value) and agrees(row)]
 
 
 def number(value):

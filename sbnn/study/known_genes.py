@@ -37,8 +37,7 @@ def find_known_genes(models, draws, params, *, results=None, overwrite=False):
     """
     draws = [as_paired(draw) for draw in draws]
     fingerprint = fingerprint_parameters({"draws": [data.sha256 for data in draws]})
-    n_cells = dict.fromkeys(models, draws[0].n_cells * 4 // 5)
-    settings = described_models(models, n_cells, results, overwrite)
+    settings = described_models(models, dict.fromkeys(models, draws[0].n_cells * 4 // 5), results, overwrite)
     wanted = Record("noise", draws[0].name, fingerprint, params, settings=settings)
     return load_or_compute(wanted, lambda: {"table": _found(models, draws, params)}, results, overwrite)
 

@@ -105,8 +105,7 @@ def _ridge_rows(record):
 
 
 def _network_name(n_components, n_genes, group_lasso, pretraining):
-    name = f"network d={n_components}, {n_genes} genes" + ("" if pretraining else ", straight")
-    return name + _lasso(group_lasso)
+    return f"network d={n_components}, {n_genes} genes{'' if pretraining else ', straight'}{_lasso(group_lasso)}"
 
 
 def _before_pruning_name(n_components, group_lasso):

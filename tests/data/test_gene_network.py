@@ -29,8 +29,7 @@ def test_the_published_test_files_are_reproduced(real_file, n_genes, n_edges, n_
     published = read_trajectories(real_file(f"test_{n_genes}_10_samples.csv", folder), paths[1])
     assert published.var_names.tolist() == network.gene_names.tolist()
     values = values_of(published)
-    solved = network.solve(values[:, 0], as_trajectories(published).times[0])
-    assert np.abs(solved - values).max() < error
+    assert np.abs(network.solve(values[:, 0], as_trajectories(published).times[0]) - values).max() < error
     prior = pd.read_csv(real_file(f"prior_{n_genes}_noise_0.0.csv", folder), header=None).to_numpy()
     np.testing.assert_array_equal(network.graph, prior)
     assert np.count_nonzero(prior) == n_edges and network.is_input.sum() == n_inputs

@@ -114,8 +114,7 @@ def test_standardizer_is_the_population_z_score_of_the_training_cells(convert, r
 @pytest.mark.parametrize("scale", [True, False])
 def test_pipeline_learns_from_training_cells_alone(convert, scale, data):
     train, test = data.counts[:80], data.counts[80:]
-    pipeline = expression_pipeline(scale=scale).fit(convert(train))
-    got = dense(pipeline.transform(convert(test)))
+    got = dense(expression_pipeline(scale=scale).fit(convert(train)).transform(convert(test)))
     target = np.median(train.sum(axis=1))
     logs = [np.log2(c / c.sum(axis=1, keepdims=True) * target + 1) for c in (train, test)]
     expected = (logs[1] - logs[0].mean(axis=0)) / logs[0].std(axis=0) if scale else logs[1]

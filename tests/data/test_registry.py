@@ -53,8 +53,7 @@ def test_a_file_known_by_its_git_blob_is_verified(alone, monkeypatch):
     blob = "ce013625030ba8dba906f756967f9e9ca394464a"
     published(monkeypatch, content=b"hello\n", sha256=None, size=None, git_sha1=blob)
     path = put(alone / "cache" / "tiny.csv", b"hello\n")
-    found = Search().find(["tiny.csv"])["tiny.csv"]
-    assert found.sha256 == hashlib.sha256(b"hello\n").hexdigest()
+    assert Search().find(["tiny.csv"])["tiny.csv"].sha256 == hashlib.sha256(b"hello\n").hexdigest()
     path.write_bytes(b"hullo\n")
     with pytest.raises(DataIntegrityError, match="git blob sha1 ce013625030ba8dba906f756967f9e9ca394464a, found 6"):
         find_file("tiny.csv")

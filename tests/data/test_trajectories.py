@@ -81,7 +81,7 @@ def test_wrong_values_names_and_objects_are_refused(values):
     with pytest.raises(ValueError, match="gene_names: .*A"):
         trajectories(values, TIMES, ["A", "A"])
     for wrong in (values, ad.AnnData(values[0])):
-        with pytest.raises(TypeError, match="data: .* sample, time"):
+        with pytest.raises(TypeError, match="trajectories: .* sample, time"):
             as_trajectories(wrong)
     values[1, 2, 0] = np.nan
     with pytest.raises(ValueError, match="cell '1_2', column 'A'"):

@@ -50,8 +50,7 @@ def test_the_fingerprint_is_of_the_content_or_given_for_it(adata):
 
 
 def test_an_anndata_of_another_maker_and_one_from_a_file(adata, tmp_path):
-    other = ad.AnnData(adata.X, adata.obs, adata.var)
-    assert as_typed(other).sha256 == as_typed(adata).sha256
+    assert as_typed(ad.AnnData(adata.X, adata.obs, adata.var)).sha256 == as_typed(adata).sha256
     adata.write_h5ad(tmp_path / "cells.h5ad")
     back = as_typed(ad.read_h5ad(tmp_path / "cells.h5ad"))
     assert back.sha256 == as_typed(adata).sha256 and back.families.tolist() == ["passive", "sag", "passive"]

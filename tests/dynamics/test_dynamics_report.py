@@ -19,8 +19,7 @@ def records():
 
 
 def test_figures_of_committed_results_stay_as_they_are(records):
-    of = report.by_condition(records)
-    known = of["noise_5"]
+    known = report.by_condition(records)["noise_5"]
     found = {name: record for name, record in known.items() if "predicted" in record.values}
     drawn = {
         "scores": figures.scores_of_methods(report.by_condition(report.read(SAVED / "yeast_pramila"))["real"]),

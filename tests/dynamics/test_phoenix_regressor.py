@@ -183,5 +183,5 @@ def test_a_start_is_matched_by_name(samples, fitted, blocks):
     start = pd.DataFrame(blocks(samples)[0][:2, 0], columns=samples.var_names)
     expected = fitted.predict(start.to_numpy(), [0, 1])
     np.testing.assert_array_equal(fitted.predict(start.iloc[:, ::-1], [0, 1]), expected)
-    with pytest.raises(KeyError, match="gene_03"):
+    with pytest.raises(ValueError, match="x0: .*gene_03"):
         fitted.predict(start.rename(columns={"gene_03": "other"}), [0, 1])

@@ -223,8 +223,7 @@ def test_scaling(rng):
     X[rng.random((300, 3)) < 0.1] = np.nan
     X[:, 2] = 7.0
     for how in ("normal_scores", "standard"):
-        scaling = FeatureScaling(how).fit(X)
-        scaled = scaling.transform(X)
+        scaled = FeatureScaling(how).fit(X).transform(X)
         np.testing.assert_array_equal(np.isnan(scaled), np.isnan(X))
         np.testing.assert_allclose(np.nanmean(scaled, 0), 0, atol=1e-9)
         np.testing.assert_allclose(np.nanstd(scaled, 0), [1, 1, 0], atol=1e-9)

@@ -84,8 +84,7 @@ def test_the_notebook_shows_committed_numbers_of_folds_that_keep_donors_apart():
 def test_components_are_shown_that_part_the_types_in_two_ways():
     rng = np.random.default_rng(0)
     types = np.repeat(["a", "b", "c"], 40)
-    noise = rng.normal(size=(120, 4))
-    components = noise.copy()
+    components = rng.normal(size=(120, 4))
     components[:, 1] += 6 * (types == "a")
     components[:, 2] = components[:, 1] + 0.01 * (types == "b")  # says the same again, and next to nothing else
     components[:, 3] += 3 * (types == "b")

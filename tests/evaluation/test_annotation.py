@@ -98,8 +98,7 @@ def test_cells_and_genes_are_matched_by_name(adata, data, model, cross_validated
 
 def test_a_mudata_is_written_to_where_its_genes_are(adata, data, model):
     rna = adata.copy()
-    proteins = anndata.AnnData(rna.obsm.pop("outputs"))
-    mdata = mudata.MuData({"rna": rna, "prot": proteins})
+    mdata = mudata.MuData({"rna": rna, "prot": anndata.AnnData(rna.obsm.pop("outputs"))})
     record = sbnn.cross_validate(LINEAR, mdata, 3, verbose=False)
     sbnn.annotate(mdata, model, record)
     assert mdata["rna"].obsm["sbnn_held_out"].shape == mdata["rna"].obsm["sbnn_predictions"].shape

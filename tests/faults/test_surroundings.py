@@ -70,8 +70,7 @@ def test_results_stay_where_the_run_began(data, tmp_path, monkeypatch):
 def test_what_a_run_that_was_killed_at_the_very_end_has_left_is_cleared_away(data, tmp_path):
     path = tmp_path / "cv.pickle"
     record = cross_validate(Ridge(), data, 3, results=path, verbose=False)
-    parts = Path(f"{path}.parts")
-    save(record, parts / f"{record.settings['keys'][0][1]}.pickle")
+    save(record, Path(f"{path}.parts") / f"{record.settings['keys'][0][1]}.pickle")
     for name in (".cv.pickle.lock", ".cv.pickle.a1b2c3d4.tmp", f"cv.pickle.parts/.{'0' * 32}.pickle.a1b2c3d4.tmp"):
         (tmp_path / name).touch()
     cross_validate(Ridge(), data, 3, results=path, verbose=False)

@@ -85,8 +85,7 @@ def warned(model, **changes):
 
 def test_doubtful_graphs_latents_of_a_batch_and_shrunken_effects_are_warned_of(screen, staged):
     counts, names = screen.counts.astype(np.float32), screen.perturbation
-    latents = staged.transform(counts)
-    batch = np.where(latents[:, 2] > 0, "late", "early")
+    batch = np.where(staged.transform(counts)[:, 2] > 0, "late", "early")
     labels = pd.DataFrame({"batch": batch, "replicate": np.arange(len(names)) % 3, "guide": names})
     cells = counts, names, labels[["replicate", "guide"]]
     assert warned(staged, cells=cells) == []

@@ -185,8 +185,8 @@ def test_every_setting_of_the_recipe_counts(screen):
     for name, value in CHANGES.items():
         assert not np.array_equal(fitted(**{name: value}), expected), name
     # Epochs are enough for the updates and pairs.
-    assert [Recipe().epochs_for(*of) for of in ((31, 15), (1000, 15), (100, 30))] == [110, 28, 140]
-    assert PUBLISHED.epochs_for(1, 15) == 300
+    assert [Recipe()._epochs_for(*of) for of in ((31, 15), (1000, 15), (100, 30))] == [110, 28, 140]
+    assert PUBLISHED._epochs_for(1, 15) == 300
 
 
 def test_scores_are_compared_from_the_end_of_the_warm_up_on(screen, monkeypatch):

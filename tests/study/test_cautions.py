@@ -58,8 +58,7 @@ def test_cells_of_a_batch_that_are_alike_beyond_their_types(clean, n):
     assert caution.startswith("cells of the same 'donor_id' (batch index 0.") and "than their types explain" in caution
     assert "`--groups donor_id`" in caution
     assert cautions(labelled(moved, note=donors.astype(str))) == []
-    both = labelled(moved, donor_id=donors.astype(str), run_number=donors.astype(str))
-    [caution] = cautions(both)
+    [caution] = cautions(labelled(moved, donor_id=donors.astype(str), run_number=donors.astype(str)))
     assert "'run_number' (batch index" in caution and "`--groups donor_id`, `--groups run_number`" in caution
     [caution] = cautions(moved, groups=donors)
     assert "hold out whole groups (grouped_folds)" in caution
@@ -73,8 +72,7 @@ def test_types_are_no_batch(clean, rng):
     assert batch_index(clean.X, donors)[0] > 0.15, "each donor has mostly one type"
     assert abs(batch_index(clean.X, donors, clean.labels.type)[0]) < 0.05
     assert cautions(labelled(clean, donor=donors)) == []
-    unknown = changed(clean, labels=pd.DataFrame({"donor": donors}, clean.cell_names))
-    [caution] = cautions(unknown)
+    [caution] = cautions(changed(clean, labels=pd.DataFrame({"donor": donors}, clean.cell_names)))
     assert "unknown types may be the reason" in caution
     plate = np.repeat(np.arange(6), 10)
     index, deviations = batch_index(rng.normal(size=(60, 9)) + 50 * rng.normal(size=(6, 9))[plate], plate)
@@ -111,7 +109,6 @@ def test_counts_that_are_low_or_not_normalised(clean):
 
 
 def test_mouse_m1_gives_a_caution_of_its_rare_types_alone(real_scala):
-    halves = results.load(SAVED / "scala" / "halves_default.pickle")
-    assert trust_sentence(halves) == ""
+    assert trust_sentence(results.load(SAVED / "scala" / "halves_default.pickle")) == ""
     [caution] = cautions(real_scala)
     assert caution.startswith("types of fewer than 5 cells: 24 of 77 (")

@@ -29,8 +29,7 @@ def saved(model, tmp_path_factory):
 @pytest.fixture
 def new(counts):
     """The other half, with its genes in another order and genes that the model does not know."""
-    new = counts[60:].assign(Malat1=500, Xist=1)
-    return new.sample(frac=1, axis=1, random_state=0)
+    return counts[60:].assign(Malat1=500, Xist=1).sample(frac=1, axis=1, random_state=0)
 
 
 @pytest.mark.parametrize("form", ["genes in rows", "h5ad", "h5ad with counts"])

@@ -174,9 +174,7 @@ def unique_genes(X: pd.DataFrame, duplicates: str, is_log: bool, notes: list[str
     if duplicates == "error" or (duplicates == "sum" and is_log):
         raise ValueError(f"{repeated}; duplicates='first' takes the first of each, duplicates='sum' adds up counts")
     notes.append(f"{repeated}; duplicates={duplicates!r}")
-    if duplicates == "first":
-        return X.loc[:, ~X.columns.duplicated()]
-    return X.T.groupby(level=0, sort=False).sum().T
+    return X.loc[:, ~X.columns.duplicated()] if duplicates == "first" else X.T.groupby(level=0, sort=False).sum().T
 
 
 def loosened(names: pd.Index) -> pd.Index:
@@ -212,8 +210,7 @@ def same_cells(X: pd.DataFrame, Y: pd.DataFrame, genes_in_rows: bool | None, mat
     if problems:
         raise ValueError("; ".join(problems))
     rows, others = np.flatnonzero(x_keys.isin(y_keys)), np.flatnonzero(y_keys.isin(x_keys))
-    Y_rows = others[y_keys[others].get_indexer(x_keys[rows])]
-    Y = _taken(Y, y_axis, Y_rows).set_axis(x_names[rows], axis=0)
+    Y = _taken(Y, y_axis, others[y_keys[others].get_indexer(x_keys[rows])]).set_axis(x_names[rows], axis=0)
     return _taken(X, x_axis, rows), Y, x_names.delete(rows), y_names.delete(others)
 
 

@@ -32,6 +32,8 @@ def read_file(path, sheet: str | None, header: int | None, key: str | None) -> t
         start = handle.read(4)
     engine = next((engine for mark, engine in _ENGINES.items() if start.startswith(mark)), None)
     if engine is None:  # many .xls files are text
+        if sheet is not None:
+            raise ValueError(f"it is text, which has no sheet {sheet!r}")
         rows, below = _read_text(path, encoding_of(path), key)
     else:
         rows, below = _read_excel(path, sheet, engine)

@@ -21,20 +21,12 @@ __all__ = ["as_numbers", "read_table", "read_tables"]
 _TABLES = ("expression", "outputs", "labels")
 
 
-@validate_params(
-    {
-        "counts": ["boolean", None],
-        "genes_in_rows": ["boolean", None],
-        "missing": [StrOptions({"error", "cells", "outputs", "fewest"})],
-        "match": [StrOptions({"exact", "loose"})],
-        "duplicates": [StrOptions({"error", "sum", "first"})],
-        "spike_ins": [StrOptions({"leave out", "keep"})],
-        "type_key": [str],
-        "family_key": [str],
-        "cell_key": [str, Mapping, None],
-    },
-    prefer_skip_nested_validation=True,
-)
+@validate_params({
+    **dict.fromkeys(("counts", "genes_in_rows"), ["boolean", None]), **dict.fromkeys(("type_key", "family_key"), [str]),
+    "missing": [StrOptions({"error", "cells", "outputs", "fewest"})], "match": [StrOptions({"exact", "loose"})],
+    "duplicates": [StrOptions({"error", "sum", "first"})], "spike_ins": [StrOptions({"leave out", "keep"})],
+    "cell_key": [str, Mapping, None],
+}, prefer_skip_nested_validation=True)  # fmt: skip
 def read_tables(
     expression, outputs, labels=None, *, counts=None, genes_in_rows=None, missing="error", missing_marks=(),
     decimal=None, header=None, cell_key=None, match="exact", duplicates="error", spike_ins="leave out",

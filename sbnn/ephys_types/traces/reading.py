@@ -98,7 +98,7 @@ def write_traces(features, path):
     path = results_path(path)
     cells = path.with_name(f"{path.stem}_cells{path.suffix}")
     for content, file in ((features.to_df(), path), (features.obs, cells)):
-        write_atomically(content.to_csv(index_label="cell").encode(), file)
+        write_atomically(content.to_csv(index_label="cell").encode(), file, b"cell,")
     return path, cells
 
 

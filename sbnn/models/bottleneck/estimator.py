@@ -140,8 +140,10 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
     (600, 2)
     """
 
-    _parameter_constraints = dict.fromkeys(("pretraining", "reconstruct", "standardize"), ["boolean"])
-    _parameter_constraints |= {"distillation": [DistilledSettings, None], "epochs": ["array-like"]}
+    _parameter_constraints = dict.fromkeys(("pretraining", "reconstruct", "standardize"), ["boolean"]) | {
+        "distillation": [DistilledSettings, None], "epochs": ["array-like"], "verbose": ["verbose"],
+        "hidden_layers": ["array-like", None], "random_state": ["random_state"],
+    }  # fmt: skip
 
     def __init__(
         self, n_components=2, n_genes=25, protocol="distilled", group_lasso=0.1, pretraining=True, reconstruct=False,
@@ -224,7 +226,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         if auto and stream is not None:
             raise ValueError("n_genes: 'auto' needs cells in memory, as after adata.to_memory()")
         known = self.n_genes is not None and not auto
-        if stream is None and known and hasattr(PROTOCOLS.get(self.protocol), "choose_genes"):
+        if stream is None and known and hasattr(PROTOCOLS.get(str(self.protocol)), "choose_genes"):
             stream = inputs.stream_of_sparse(X)
         if stream is not None:
             return self._fit_stream(stream, inputs.output_table(X, y), eval_set)
@@ -310,9 +312,9 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         x, target = scaled_inputs(self, X, device), scaled_outputs(self, Y, device)
         if eval_set is not None:
             Xe, Ye = attempt("eval_set: expected a pair (X, Y)", lambda: inputs.two_tables(*eval_set))
-            Ye = check_array(inputs.output_table(Xe, Ye), dtype=np.float64, ensure_2d=False, input_name="eval_set")
-            Xe = inputs.new_cells(self, Xe).astype(np.float32)
             with naming("eval_set: expected the same cells in X and Y, and all outputs of the fit"):
+                Ye = check_array(inputs.output_table(Xe, Ye), dtype=np.float64, ensure_2d=False, input_name="eval_set")
+                Xe = inputs.new_cells(self, Xe).astype(np.float32)
                 Ye = np.reshape(Ye, (len(Xe), Y.shape[1]))
             eval_set = scaled_inputs(self, Xe, device), scaled_outputs(self, Ye, device)
         return x, target, eval_set, random, generator
@@ -327,8 +329,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         if self.gene_prior is not None:
             spelled_out(self.gene_prior)
         hidden_layers = (1, 1) if self.hidden_layers is None else self.hidden_layers
-        if len(hidden_layers) < 2:
-            raise ValueError(f"hidden_layers: expected at least two widths, got {hidden_layers}")
+        check_number("the length of hidden_layers", len(hidden_layers), int, 2)
         for width in (self.n_components, *hidden_layers):
             check_number("n_components and hidden_layers", width, int, 1, MOST_COMPONENTS)
         for name, most in {"batch_size": np.inf, "n_clusters": np.inf, "n_threads": MOST_THREADS}.items():
@@ -399,15 +400,14 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         With ``standardize=True`` outputs are in units of their training SD, so all have the same weight.
         """
         X, y = inputs.two_tables(X, y)
-        Y = check_array(np.asarray(inputs.output_table(X, y)), dtype=np.float64, ensure_2d=False, input_name="y")
         predicted = self.predict(X)
-        check_consistent_length(predicted, Y)
-        Y = Y.reshape(len(predicted), -1)
-        with naming(f"y: expected the outputs of the fit, got shape {Y.shape}"):
-            predicted = predicted.reshape(Y.shape)
-        weight = 1.0 if sample_weight is None else np.sqrt(np.asarray(sample_weight, dtype=float))[:, None]
-        scale = weight / self.y_scale_
-        return pooled_r2((Y - self.y_mean_) * scale, (predicted - self.y_mean_) * scale, 0.0)
+        with naming("X, y, sample_weight: expected cells, their outputs as in the fit, and a weight of each"):
+            Y = check_array(np.asarray(inputs.output_table(X, y)), dtype=np.float64, ensure_2d=False, input_name="y")
+            check_consistent_length(predicted, Y, sample_weight)
+            Y = Y.reshape(len(predicted), -1)
+            weight = 1.0 if sample_weight is None else np.sqrt(np.asarray(sample_weight, dtype=float))[:, None]
+            scale = weight / self.y_scale_
+            return pooled_r2((Y - self.y_mean_) * scale, (predicted.reshape(Y.shape) - self.y_mean_) * scale, 0.0)
 
     def save(self, path):
         """Write the fitted model to one safetensors file (arrays and JSON, no code) and return its path."""

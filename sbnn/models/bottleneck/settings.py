@@ -19,6 +19,7 @@ class DistilledSettings(CheckedSettings):
     >>> model = SparseBottleneckRegressor(distillation=quick)
     """
 
+    _LENGTHS = {"process_start": (3, 3), "process_steps": (2, 2)}
     _LEAST = dict.fromkeys(("few_cells", "few_cells_of_a_gene", "fewest_cells", "fewest_cells_of_a_gene"), 0) | {
         "most_cells": 2, "n_teachers": 2,
     }  # fmt: skip

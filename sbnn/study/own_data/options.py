@@ -1,6 +1,7 @@
 """Command-line options for a user's own tables, and the data read from them."""
 
 import argparse
+import os
 import re
 import warnings
 from pathlib import Path
@@ -16,6 +17,12 @@ def at_least_one(text):
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
     return int(text)
+
+
+def path(text):
+    """A path of an option, which is not empty."""
+    os.path.relpath(text)
+    return text
 
 
 def _number_or_all(text):
@@ -94,7 +101,7 @@ def as_options(text):
 def require_files(*paths, **named):
     """Refuse the path of a missing file, naming its argument; None is skipped."""
     for name, path in [*(("paths", path) for path in paths), *named.items()]:
-        if path is not None and not Path(path).expanduser().exists():
+        if path is not None and not os.path.exists(os.path.expanduser(path)):
             raise FileNotFoundError(f"{name}: there is no file {path!r}")
 
 

@@ -46,8 +46,7 @@ def test_the_seed_decides_and_watching_changes_nothing(data):
     X, Y = data.X[:9] + 1, data.Y[:9]
     model = short().fit(data.X, data.Y, eval_set=(X, Y))
     assert torch.equal(model.network_.flat, short().fit(data.X, data.Y).network_.flat)
-    other = short(random_state=1).fit(data.X, data.Y)
-    assert not torch.equal(model.network_.flat, other.network_.flat)
+    assert not torch.equal(model.network_.flat, short(random_state=1).fit(data.X, data.Y).network_.flat)
     errors, outputs = (model.predict(X) - Y) / model.y_scale_, (Y - model.y_mean_) / model.y_scale_
     last = model.history_.iloc[-1]
     assert last.eval_loss == pytest.approx(np.square(errors).mean(), rel=1e-3)
@@ -100,8 +99,7 @@ def test_augmented_cells_mix_two_cells():
     columns = (made % 4000 / 1000).round()
     sources = ((made - torch.arange(4) * 1000) / 4000).round()
     assert ((sources >= 0) & (sources <= 2)).all() and columns.shape == (2000, 4)
-    mixed = (sources != sources[:, :1]).any(1).float().mean()
-    assert 0.2 < mixed < 0.5
+    assert 0.2 < (sources != sources[:, :1]).any(1).float().mean() < 0.5
     assert abs((made - x[sources.long(), torch.arange(4)]).std() - DEFAULT.augmentation_noise) < 0.01
 
 

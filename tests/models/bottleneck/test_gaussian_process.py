@@ -61,8 +61,7 @@ def test_relevance_is_the_mean_squared_gradient_of_the_posterior_mean():
 
 def test_the_process_of_some_genes_is_that_of_all_with_the_others_switched_off():
     process = RelevanceProcess(*make(), SETTINGS).fit(n_steps=5)
-    kept = torch.tensor([0, 1, 3])
-    some = process.keep(kept)
+    some = process.keep(torch.tensor([0, 1, 3]))
     process.theta[[2, 4]] = -30.0
     np.testing.assert_allclose(some.predict(some.X), process.predict(process.X))
 

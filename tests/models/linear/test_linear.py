@@ -36,8 +36,7 @@ def test_leave_one_out_ridge_chooses_what_refitting_without_each_cell_chooses(pa
     alphas = [1.0, 10.0, 100.0, 1000.0]
     errors = []
     for alpha in alphas:
-        found = cross_val_predict(Ridge(alpha), X, Y, cv=LeaveOneOut())
-        errors.append(((Y - found) ** 2).sum())
+        errors.append(((Y - cross_val_predict(Ridge(alpha), X, Y, cv=LeaveOneOut())) ** 2).sum())
     model = LeaveOneOutRidge(alphas).fit(X, Y)
     assert model.alpha_ == alphas[int(np.argmin(errors))]
     assert model.best_score_ == pytest.approx(-min(errors) / Y.size)

@@ -148,8 +148,7 @@ def test_latent_space(pair, model):
     model = clone(model).fit(X, Y)
     np.testing.assert_allclose(model.decoder_.T @ model.decoder_, np.eye(2), atol=1e-12)
     np.testing.assert_array_equal(model.coef_, model.decoder_ @ model.encoder_.T)
-    peaks = model.decoder_[np.abs(model.decoder_).argmax(axis=0), [0, 1]]
-    assert (peaks > 0).all()
+    assert (model.decoder_[np.abs(model.decoder_).argmax(axis=0), [0, 1]] > 0).all()
     latent = model.transform(X)
     np.testing.assert_allclose(latent.mean(axis=0), 0, atol=1e-10)
     np.testing.assert_allclose(latent @ model.decoder_.T + Y.mean(axis=0), model.predict(X), atol=1e-10)

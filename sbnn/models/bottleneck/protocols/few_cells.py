@@ -41,8 +41,7 @@ def denoised(X, Y, random):
     """Predictions for the same cells from all genes, (n, q): the mean of ridge regression and trees."""
     # In-sample predictions: with held-out ones, genes for few cells were worse by an R2 of 0.01 to 0.1.
     ridge = LeaveOneOutRidge().fit(X, Y)
-    strongest = np.argsort(-np.square(ridge.coef_).sum(0), kind="stable")[:DENOISING_GENES]
-    some = X[:, strongest]
+    some = X[:, np.argsort(-np.square(ridge.coef_).sum(0), kind="stable")[:DENOISING_GENES]]
     forest = grow_forest(some, Y, DENOISING_TREES, random, bootstrap=True)
     return (ridge.predict(X) + forest.predict(some).reshape(Y.shape)) / 2
 
