@@ -2,6 +2,7 @@
 
 import math
 import re
+import traceback
 from contextlib import contextmanager
 from functools import wraps
 from numbers import Integral, Real
@@ -33,7 +34,7 @@ def naming(expected):
 
 
 def documented(function):
-    """Decorate a function so that an error that names none of its arguments lists them as they are documented."""
+    """Decorate a function so that an error that is not of sbnn lists the arguments as they are documented."""
     lines = (function.__doc__ or "").splitlines()
     about = [line.strip() for line in lines if re.match(r" {4,8}\*?\w[\w, ]* : ", line)] or lines[:1]
 
@@ -42,8 +43,9 @@ def documented(function):
         try:
             return function(*args, **options)
         except FOREIGN as error:
-            own = type(error).__module__.startswith(("sbnn", "sklearn"))  # of which callers know the class
-            if own or re.match(r"'?[\w.]+'?(, \w+)*(:| must| parameter)", str(error)):
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            own = last.filename.startswith(__file__.removesuffix("errors.py")) and last.line.startswith("raise")
+            if own or type(error).__module__.startswith("sklearn"):  # clear, or of a class that callers know
                 raise
             with naming(f"{function.__qualname__}: expected {'; '.join(about)}"):
                 raise

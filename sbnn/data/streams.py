@@ -124,7 +124,6 @@ class ExpressionStream:
             shares += shares_of_genes(block) * block.shape[0]
         return float(np.median(np.concatenate(sizes))), shares / len(self)
 
-    @documented
     def as_fitted(self, genes, library_size):
         """The same cells with the genes of a model (positions; None for all), normalised like its training cells."""
         if self.counts and library_size is None:

@@ -64,8 +64,7 @@ class ShiftNetwork(nn.Module):
     def decode(self, latents, direct=0.0):
         """Log of the share of each gene in the counts of a cell, (..., n_genes), with `direct` effects on genes."""
         flat = latents.reshape(-1, latents.shape[-1])
-        logits = self.logits(self.decoder(flat)).reshape(*latents.shape[:-1], -1)
-        return torch.log_softmax(logits + direct, dim=-1)
+        return torch.log_softmax(self.logits(self.decoder(flat)).reshape(*latents.shape[:-1], -1) + direct, dim=-1)
 
     @torch.no_grad()
     def change_latents(self, matrix, origin):
