@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from sbnn.data import ephys_features
-from sbnn.data.ephys_features import feature_table, known_features, to_shared_features, unlikely_units
+from sbnn.data.ephys_features import feature_table, to_shared_features, unlikely_units
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import typed_cells
 
@@ -61,6 +61,8 @@ def test_parts_of_spikes_are_measured_from_their_threshold(mouse):
 
 def test_other_units_and_missing_columns_are_named(mouse):
     table = mouse.to_df().assign(tau=mouse.to_df()["tau"] / 1000)
+    plain = typed_cells(mouse.to_df())  # without families and units
+    np.testing.assert_array_equal(to_shared_features(plain).X, to_shared_features(mouse).X)
     for units in (None, {"tau": "s"}):
         with pytest.raises(ValueError, match="custom: .*unit.* tau "):
             to_shared_features(typed_cells(table, units=units))
@@ -73,5 +75,3 @@ def test_usual_units():
     table.loc["human_01", "tau"] = 1e6  # one cell does not make a unit
     table["sag"] *= 100
     assert len(unlikely_units(table, {})) == 1 and not unlikely_units(table, {"sag": "percent"})
-    assert known_features(["tau", "ri"]).loc["tau", "unit"] == "ms"
-    assert known_features(["tau", "input_resistance"]).loc["tau", "unit"] == "s"

@@ -72,6 +72,7 @@ def test_bad_input_is_named():
         (changed("Y", (2, 1), np.nan), "Y: nan of cell 'c2', column 'Tau'"),
         (changed("X", np.s_[:, 3], 1), "of X .*: Gene3"), (changed("Y", np.s_[:, 0], 1), "of Y .*: AP width"),
         ({"Y": arguments()["X"], "feature_names": None}, "Y: all 5 outputs are columns of X"),
+        ({"X": pd.DataFrame(arguments()["X"], CELLS[::-1])}, "expected the cells of X, c0, c1"),
         ({"Y": np.zeros((N - 1, Q))}, "Y \\(11, 3\\)"),
         ({"gene_names": ["a", "b", "a", "c", "c"]}, "gene_names: .*: a, c"),
         ({"gene_names": ["a", "b"]}, "gene_names: expected 5"),

@@ -6,10 +6,7 @@ import pandas as pd
 import pytest
 
 from sbnn import LeaveOneOutRidge
-from sbnn.data.checks import (
-    check_outliers,
-    dates_among,
-)
+from sbnn.data.checks import check_outliers, dates_among
 from sbnn.data.paired import as_paired, paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
 from sbnn.data.readers.tables import read_tables

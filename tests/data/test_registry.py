@@ -25,7 +25,7 @@ def test_places_are_searched_in_order(alone, monkeypatch):
         assert (found.place, found.path) == (place, path)
         assert found.sha256 == FILES["tiny.csv"].sha256
         path.unlink()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="no address to download from is known for tiny/tiny.csv\n"):
         Search(alone / "given").find(["tiny.csv"])
 
 
@@ -46,17 +46,6 @@ def test_a_wrong_file_is_refused_and_not_passed_over(alone, monkeypatch, content
         f"found {len(content)} bytes and sha256 {hashlib.sha256(content).hexdigest()}",
     ):
         assert told in str(caught.value)
-
-
-def test_a_file_known_by_its_git_blob_is_verified(alone, monkeypatch):
-    # facts of git: `printf 'hello\n' | git hash-object --stdin`
-    blob = "ce013625030ba8dba906f756967f9e9ca394464a"
-    published(monkeypatch, content=b"hello\n", sha256=None, size=None, git_sha1=blob)
-    path = put(alone / "cache" / "tiny.csv", b"hello\n")
-    assert Search().find(["tiny.csv"])["tiny.csv"].sha256 == hashlib.sha256(b"hello\n").hexdigest()
-    path.write_bytes(b"hullo\n")
-    with pytest.raises(DataIntegrityError, match="git blob sha1 ce013625030ba8dba906f756967f9e9ca394464a, found 6"):
-        find_file("tiny.csv")
 
 
 # --- downloading
@@ -85,6 +74,11 @@ def test_a_missing_page_and_a_silent_server_leave_nothing(alone, monkeypatch):
             Search(verbose=False).find(names)
         assert "downloading one.csv from 127.0.0.1" in str(caught.value)
         assert web.asked == ["/tiny.csv", "/one.csv"], "a silent one is asked once"
+        with pytest.raises(FileNotFoundError, match=r"and downloading was switched off \(download=False\)\npublic"):
+            find_file("one.csv", download=False)
+        monkeypatch.setattr(registry, "cache_folder", lambda: None)
+        with pytest.raises(FileNotFoundError, match="there is no folder to download to"):
+            find_file("one.csv")
     assert not [path for path in (alone / "cache").rglob("*") if path.is_file()]
 
 

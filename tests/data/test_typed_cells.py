@@ -14,7 +14,7 @@ LABELS = pd.DataFrame(
     {"type": ["VIP", None, "SST", "SST"], "donor": [1, 2, 1, 1], "depth": [0.1, 0.2, 0.3, 0.4]},
     index=["c4", "c3", "c2", "c1"],
 )
-FAMILIES = {"sag": ["sag"], "passive": ["vrest", "tau"]}
+FAMILIES = {"sag": "sag", "passive": ["vrest", "tau"]}
 
 
 @pytest.fixture

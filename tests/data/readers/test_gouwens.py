@@ -25,6 +25,7 @@ def test_the_release_is_read_from_its_layout(tmp_path):
     features[11, 0] = np.nan  # an output that is not used makes a cell incomplete too, as published
     fields = {"T_dat": rng.gamma(1, 2, (CELLS, GENES)), "E_pc_scaled": components, "E_feature": features}
     fields |= {"gene_id": cells_of_text([f"Gene{i}" for i in range(GENES)]), "map_conf": np.linspace(0, 1, CELLS)[None]}
+    fields["T_spec_id_label"] = np.arange(3)  # not of these cells
     fields["pc_name"] = cells_of_text(raw[:COMPONENTS]).T
     fields["feature_name"] = np.array(raw[COMPONENTS:])  # stored as padded characters, all of the same length
     fields["sample_id"] = cells_of_text([f"PS0810_E1-50_S{i}" for i in range(CELLS)])
