@@ -81,7 +81,9 @@ def test_what_needs_no_arithmetic_loads_none(arguments, status):
 
 def test_recordings_are_read_as_asked_for(monkeypatch, tmp_path, capsys):
     traces = pytest.importorskip("sbnn.ephys_types.traces")
-    given = []
+    given, out = [], tmp_path / "t.nwb"
+    out.touch()
+    assert cli.main(["traces", str(out), "--out", str(out)]) == 1 and "overwritten" in capsys.readouterr().err
     monkeypatch.setattr(traces, "read_traces", lambda *paths, **how: given.append((*paths, how)) or AnnData(np.eye(2)))
     monkeypatch.setattr(traces, "write_traces", lambda _, out: [out])
     assert cli.main(["traces", str(tmp_path), "--cache", "done", "--jobs", "3", "--out", "t.csv"]) == 0
@@ -98,10 +100,10 @@ def test_notebooks_take_the_folders_of_the_command(tmp_path, monkeypatch, capsys
     assert ran[0][0] == reproduce.ROOT / "build" / "notebooks" / "simulated" / "01_preprocess.ipynb"
     ran.clear()
     path, asked = reproduce.ROOT / "a.ipynb", []
-    monkeypatch.setattr(reproduce, "_jobs", lambda dataset, saved: asked.append(saved) or [(path, dataset)])
+    monkeypatch.setattr(reproduce, "_jobs", lambda *given: asked.append(given) or [(path, given[0])])
     assert cli.main(["reproduce", "--in-place"]) == 0 and ran == [(path, {})]
     assert cli.main(["reproduce", "--saved-models", "here"]) == 0
-    assert asked == [reproduce.ROOT / "saved_models", tmp_path / "here"], "where results are looked for"
+    assert asked == [("auto", reproduce.ROOT / "saved_models"), ("all", tmp_path / "here")], "where results are"
     monkeypatch.setattr(reproduce, "ROOT", tmp_path)  # as in an installed copy: no notebooks beside the package
     assert cli.main(["reproduce"]) == 1
     assert "notebooks run in a checkout" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sbnn import SparseBottleneckRegressor, fit_full, results, simulate_patchseq, stability_selection
 from sbnn.explorer.explore import Explorer
 from sbnn.plain import encode
-from sbnn.results import Record, load, results_path, save
+from sbnn.results import Record, load, save
 
 REFUSED = "r.pickle is not a record of sbnn"
 
@@ -261,15 +261,6 @@ def test_a_hostile_file_is_a_record_or_refused(tmp_path, times):
 
 
 # -- writing -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("path", ["", ".", "new/", "~no-such-user-here/x.pickle", "/dev/null", "a\0b"])
-def test_a_path_that_is_no_file(record, path):
-    for use in (lambda: save(record, path), lambda: load(path)):
-        with pytest.raises(ValueError, match="path: expected the path of a file"):
-            use()
-    with pytest.raises(ValueError, match="got '3'"):
-        results_path(3)
 
 
 def test_what_is_something_else_is_not_overwritten(record, tmp_path):

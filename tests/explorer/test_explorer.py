@@ -44,7 +44,6 @@ def test_the_page_has_the_places_and_values_of_the_fit_and_the_scores_of_its_mod
         assert list(page_data(fit_to_explore(types=types))["groups"]) == kinds, "families that are no types"
     [of_one] = page_data(fit_to_explore(width=1))["maps"]  # against the first output
     np.testing.assert_array_equal(unpacked(of_one["y"], 90)[:, 0], fit.outputs[:, 0])
-    assert of_one["axes"] == ["latent 1", "output 0 (measured, z-score)"] and not of_one["equal"]
 
 
 def test_held_out_cells_need_a_cross_validation_of_the_same_model_and_data():
@@ -109,18 +108,25 @@ def test_names_end_no_script_and_are_text_in_the_title():
 
 def test_the_command_finds_the_fit(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    fit = fit_to_explore()
+    data, more = with_all_genes(fit := fit_to_explore())
+    given = {"chosen": data, "made up": (data.X[1:], data.Y[1:])}
+    monkeypatch.setattr("sbnn.explorer.explore.load_dataset", lambda name, **_: given[name])
     folder = tmp_path / "saved_models" / "mine"
     assert cli.main(["explore", "mine"]) == 1
     assert "no fit at mine" in capsys.readouterr().err
     results.save(fit, folder / "fit_default_64d.pickle")
     results.save(replace(fit, dataset="chosen"), folder / "fit_default_2d.pickle")
+    results.save(more["halves"], folder / "halves_default.pickle")
+    results.save(replace(more["tsne"], sha256="other"), folder / "tsne.pickle")
     assert cli.main(["explore", "mine"]) == 0
-    assert "held_out" not in data_of(tmp_path / "chosen_explorer.html")["values"]
+    page = data_of(tmp_path / "chosen_explorer.html")
+    assert "held_out" not in page["values"] and len(page["genes"]["names"]) == 30
+    assert "trust" in page["features"][-1] and len(page["maps"]) == 1, "the t-SNE is of other data"
     results.save(folds_to_explore(fit), folder / "cv_default.pickle")
     for asked in (folder, folder / "fit_default_64d.pickle"):
         assert cli.main(["explore", str(asked), "--out", "map.html"]) == 0
-        assert "held_out" in data_of(tmp_path / "map.html")["values"]
+        assert "held_out" in (page := data_of(tmp_path / "map.html"))["values"]
+        assert ("genes" in page) == (asked == folder), "those of the same data"
     assert cli.main(["explore", str(folder / "cv_default.pickle"), "--out", "map.html"]) == 1
     assert "fit_record: expected a record with" in capsys.readouterr().err
     results.save(replace(folds_to_explore(fit), sha256="other"), folder / "cv_default.pickle")

@@ -73,8 +73,10 @@ def test_figures_name_what_they_leave_out():
     many = records["interpretation"]
     names = np.array([f"o{i}" for i in range(120)])
     effects = np.tile(np.arange(120.0), (len(many.kept_genes), 1))
+    effects[0, 0] = -200
     figure = plotting.effect_map(with_values(many, effects=effects, feature_names=names))
-    assert "20 outputs not shown" in words(figure) and "o19\n" not in words(figure) and "o20\n" in words(figure)
+    text = words(figure)
+    assert "20 outputs not shown" in text and "o20\n" not in text and "o21\n" in text and "o0\n" in text
     kept = own_records(16, 30, 5, n_genes=80)["halves_default"]
     assert "75 trusted genes, 15 of them not shown" in words(plotting.selection_frequencies(kept))
     spiked = with_values(kept, gene_names=np.r_[["ERCC-00009"], kept.gene_names[1:]])
@@ -117,6 +119,8 @@ def test_one_fold_that_goes_wrong_does_not_take_the_scale():
     figure = plotting.accuracy_comparison(both)
     assert -1.3 < figure.axes[0].get_xlim()[0] < -1 and figure.axes[0].get_xlim()[1] < 1.2
     assert "2 R² below −1 (to −7.5)" in words(figure)
+    drawn = [line.get_xdata() for line in figure.axes[0].lines]
+    assert any(np.array_equal(x, [-1, -1, 0.5]) for x in drawn) and any(np.array_equal(x, [-1]) for x in drawn)
     assert_tidy(figure)
 
 

@@ -4,9 +4,11 @@ import io
 import re
 import zlib
 from dataclasses import replace
+from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 from made_up import (
     assert_tidy,
@@ -23,12 +25,12 @@ from matplotlib.tri import Triangulation
 from PIL import Image
 
 from sbnn import plotting
-from sbnn.data.checks import GREY, OKABE_ITO
+from sbnn.data.checks import OKABE_ITO
 from sbnn.plotting import reading
-from sbnn.plotting.cells import draw_crowd
+from sbnn.plotting.cells import draw_crowd, name_families
 from sbnn.plotting.colors import Groups
-from sbnn.plotting.common import draw_scores, in_few_colors, new_panels
-from sbnn.plotting.latent import rank_genes
+from sbnn.plotting.common import in_few_colors, new_panels
+from sbnn.plotting.latent import HALF, rank_genes
 from sbnn.plotting.maps import map_image, map_triangles
 
 
@@ -37,9 +39,13 @@ from sbnn.plotting.maps import map_image, map_triangles
 )
 def test_bottleneck_comparison_of_any_grid(options, panels):
     network = network_record(**options)
-    figure = plotting.bottleneck_comparison(network, linear_record(n_folds=len(network.test_r2)), ridge_record())
+    published = [{"rank": 2, "n_genes": n, "test_r2": r2} for n, r2 in ((1, 0.2), (4, 0.3), (30, 0.4))]
+    models = network, linear_record(n_folds=len(network.test_r2)), ridge_record()
+    figure = plotting.bottleneck_comparison(*models, None if "widths" in options else published)
     assert_tidy(figure)
-    assert len(figure.axes) == panels
+    assert len(figure.axes) == panels and ("(published 0.300)" in words(figure)) == ("widths" not in options)
+    dots = [float(line.get_xdata()[0]) for line in figure.axes[0].lines if line.get_marker() in [*"s^v"]]
+    assert dots == pytest.approx([5 * 1.045**place for place in ([1], [-2, 2, 6])[len(dots) > 1]]), "side by side"
 
 
 def test_a_crowded_place_of_a_map_is_drawn_once_more_in_an_empty_corner():
@@ -55,10 +61,14 @@ def test_a_crowded_place_of_a_map_is_drawn_once_more_in_an_empty_corner():
     inside = ((xy > (x0, y0)) & (xy < (x1, y1))).all(1)
     assert inside[60:].all() and len(inset.collections[0].get_offsets()) == inside.sum()
     assert (x1 - x0, y1 - y0) == pytest.approx((0.12, 0.12)), "2.5 times larger in an inset of 0.3"
-    for families in (["a"], [*"aaaaaaaaab"]):
-        ax, fit.labels["family"] = mpl.figure.Figure().subplots(), np.resize(families, 120)
-        draw_crowd(ax, xy, Groups(fit))
-        assert not ax.child_axes, "one group, or nearly one alone, needs no second look"
+    place = inset.get_window_extent().transformed(ax.transAxes.inverted())
+    assert place.bounds == pytest.approx((-0.1, 0, 0.3, 0.3)), "at the lower left"
+    full, x = np.where(np.arange(120)[:, None] % 4, xy, [1, 0] + [-1, 1] * xy), np.linspace(0.1, 0.9, 120)
+    even = np.column_stack([x, 1 - x + np.resize([-0.1, 0.1], 120)])
+    for families, places in (("a", xy), ("aaaaaaaaab", xy), ("ab", full), ("ab", even)):
+        ax, fit.labels["family"] = mpl.figure.Figure().subplots(), np.resize([*families], 120)
+        draw_crowd(ax, places, Groups(fit))
+        assert not ax.child_axes, "one group or nearly so, no room, or no crowd: nothing needs a second look"
 
 
 def test_cells_without_types_are_coloured_by_clusters_of_their_outputs():
@@ -144,18 +154,22 @@ def test_an_image_in_few_colours_looks_as_before():
     before[:100] = 255
     before[20:60, 20:60] = [1, 2, 3]  # a rare colour
     before[70:90] = np.linspace(240, 255, 400)[:, np.newaxis]  # the edges of letters, which are no paper
+    before = before[::2, ::2].repeat(2, axis=0).repeat(2, axis=1)
     Image.fromarray(before).save(png := io.BytesIO(), "png")
     with Image.open(io.BytesIO(in_few_colors(png.getvalue()))) as image:
         after = np.asarray(image.convert("RGB"), int)
     assert (after[:60] == before[:60]).all() and np.abs(after - before).mean() < 4
+    assert (after[::2, ::2] == after[1::2, 1::2]).all(), "no dots of other colours"
 
 
 def test_a_few_genes_far_away_do_not_take_half_of_the_panel():
     record = selection_record(n=4000)
     assert "beyond" not in words(plotting.gene_selection_curve(record))
-    record.values["mean_log2"][:2] = 40
+    record.values["mean_log2"][:3] = 40, 40, np.nan
+    record.values["selected"][np.flatnonzero(record.selected)[9]] = False
     figure = plotting.gene_selection_curve(record)
-    assert figure.axes[0].get_xlim()[1] < 14 and "2 genes beyond 12" in words(figure)
+    assert figure.axes[0].get_xlim()[1] < 14 and "2 genes beyond 12" in (text := words(figure))
+    assert "Vip" not in text and "Gad1" in text and "or in too few cells" in text
     assert_tidy(figure)
 
 
@@ -166,6 +180,7 @@ def test_a_wrong_record_is_named():
         (lambda: plotting.training_curves(network, replace(srrr, sha256="t")), "srrr: .*same data"),
         (lambda: plotting.bottleneck_comparison(network, srrr, ridge, n_components=(3,)), r".*\(3,\).*only \[2, 64\]"),
         (lambda: plotting.gene_selection_curve({"not": "a record"}), "record: expected .* mean_log2"),
+        (lambda: plotting.latent_panels(fit_record(), scores=[replace(srrr, sha256="t")]), "scores.*same data"),
         (lambda: plotting.overview(fit_record(), selection_record()), "halves: expected .* same data"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -176,33 +191,18 @@ def test_accuracy_comparison_names_the_scaling():
     left, right = linear_record(), ridge_record()
     left.settings = right.settings = {"scaling": "all"}
     chosen = {"sRRR": (left, {"rank": 2}), "ridge": right}
-    assert "made up, scaled over all cells" in words(plotting.accuracy_comparison(chosen))
-    right.settings = {"scaling": "fold"}
+    assert "made up, scaled over all cells" in (text := words(plotting.accuracy_comparison(chosen)))
+    assert "ridge, 40 genes" in text
+    right.settings, right.values["preselected"] = {"scaling": "fold"}, np.arange(40) < [[9], [12], [12]]
     text = words(plotting.accuracy_comparison(chosen))
-    assert "ridge, 40 genes, scaled per fold" in text and "genes, scaled over all cells" in text
+    assert "ridge, 11 genes, scaled per fold" in text and "genes, scaled over all cells" in text
     assert "made up, scaled" not in text
-
-
-def test_scores_of_repeats_are_dots_and_a_stroke_at_their_mean():
-    draw_scores(ax := mpl.figure.Figure().subplots(), 7, [0.0, 0.0, 3.0], "k")
-    assert [line.get_xydata().tolist() for line in ax.lines] == [[[0, 7], [0, 7], [3, 7]], [[1, 7]]]
 
 
 def test_models_of_as_many_genes_are_not_chosen_between():
     record = network_record(widths=(2, 64), lassos=(0.1,), variants=(True,))
     with pytest.raises(ValueError, match=r"models\['m'\]: .* leave 2 of"):
         reading.choose_models({"m": record}, 5)
-
-
-def test_models_are_named_by_protocol_and_width():
-    record = fit_record(width=8)
-    record.settings["estimator"]["params"] = {"protocol": "paper"}
-    assert reading.model_title(record) == "sBNN, paper protocol, d = 8 + t-SNE, 12 genes"
-    del record.values["latent"], record.values["kept_genes"]
-    record.settings["estimator"]["params"] = {"protocol": "distilled", "n_components": 2, "n_genes": 25}
-    assert reading.model_title(record) == "sBNN, distilled, d = 2, 25 genes"
-    record.settings["estimator"] = {"class": "sbnn.SparseReducedRankRegression", "params": {"rank": 5}}
-    assert reading.model_title(record) == "sRRR, rank 5"
 
 
 def test_a_family_of_one_type_is_not_shown_from_near():
@@ -217,25 +217,12 @@ def test_a_family_of_one_type_is_not_shown_from_near():
         plotting.family_zoom(record)
 
 
-def test_unknown_types_have_the_colour_of_their_legend_entry():
-    record = fit_record()
-    record.values["colors"]["unknown"] = "#123456"  # as of a file that colours its missing types
-    record.values["labels"].loc[:19, ["family", "type"]] = "unknown"
-    groups = Groups(record)
-    assert set(groups.colors[:20]) == {groups.table.loc["unknown", "color"]} == {GREY}
-
-
-def test_a_family_has_the_colour_of_its_most_frequent_type():
-    record = fit_record()
-    record.labels.loc[record.labels["family"] == "A", "type"] = ["A1"] * 10 + ["A2"] * 20
-    assert plotting.family_colors(record)["A"] == record.colors["A2"]
-
-
 def uneven(straight=(0,), **options):
     """A record of networks of which some folds were not pretrained, as with few cells."""
     record, rng = network_record(**options), np.random.default_rng(1)
     for point, tables in zip(record.params, record.history, strict=True):
-        for fold in straight if point["pretraining"] else ():
+        others = point["n_components"] > 2 and len(straight) == 1  # which were pretrained in all folds
+        for fold in straight if point["pretraining"] and not others else ():
             tables[fold] = history(rng, (5,) * 4, False, 0.3)
     return record
 
@@ -275,7 +262,36 @@ def test_stages_that_all_folds_share_begin_together():
 
 def test_genes_are_ranked_by_norm_or_else_by_how_well_they_are_predicted():
     assert rank_genes(fit_record(n_genes=4)).tolist() == [3, 2, 1, 0]
-    assert rank_genes(fit_record(n_genes=4, norms=False)).tolist() == [0, 1, 2, 3]
+    record = fit_record(n_genes=4, norms=False)
+    record.values["expression"] += 1
+    assert rank_genes(record).tolist() == [1, 2, 0, 3]
+
+
+def test_each_map_stands_below_its_name_the_most_important_first():
+    figure = plotting.latent_panels(fit_record(n_genes=11))
+    images = [image for ax in figure.axes for image in ax.images]
+    shown = dict(zip(figure.texts[1:], images[:9], strict=False))  # after the heading
+    assert [text.get_text() for text in shown] == [f"Gene{i}" for i in range(10, 1, -1)]
+    width, height = figure.get_size_inches()
+    values = np.linspace(0.1, 2, 11)[::-1]
+    for (text, image), value in zip(shown.items(), values, strict=False):
+        left, right, low, top = image.get_extent()
+        assert text.get_position() == pytest.approx(((left + right) / 2 / width, (height - HALF + top + 0.03) / height))
+        pixels = np.asarray(image.get_array()).reshape(-1, 3)
+        middle = np.median(pixels[(pixels < 255).any(1)], axis=0)
+        np.testing.assert_allclose(middle / 255, colormaps["inferno"](value / 4 + 0.5)[:3], atol=0.04)
+    places = np.array([image.get_extent() for image in shown.values()])
+    assert (np.diff(places[:3, 0]) > 0).all() and (np.diff(places[::3, 2]) < 0).all(), "row by row from the top"
+
+
+def test_a_name_among_others_has_a_line_to_its_family():
+    xy = np.vstack([np.random.default_rng(0).uniform(size=(400, 2)) * [1, 0.9], [[0.5, 0.5], [0.502, 0.5]]])
+    families, ax = np.repeat(["large", "small"], [400, 2]), mpl.figure.Figure(figsize=(4, 4)).subplots()
+    name_families(ax, SimpleNamespace(families=families, table=pd.DataFrame(index=["large", "small"])), xy)
+    [line], names = ax.lines, {text.get_text(): text for text in ax.texts}
+    ends, box = ax.transData.transform(line.get_xydata()), names["small"].get_window_extent()
+    assert tuple(line.get_xydata()[0]) in {(0.5, 0.5), (0.502, 0.5)}
+    np.testing.assert_allclose(ends[1], np.clip(ends[0], box.min, box.max), atol=1e-6)
 
 
 def test_two_components_fill_their_panel_and_a_tsne_keeps_its_proportions(monkeypatch):

@@ -62,6 +62,7 @@ def test_cells_of_a_batch_that_are_alike_beyond_their_types(clean, n):
     assert "'run_number' (batch index" in caution and "`--groups donor_id`, `--groups run_number`" in caution
     [caution] = cautions(moved, groups=donors)
     assert "hold out whole groups (grouped_folds)" in caution
+    assert cautions(moved, groups=np.where(donors, "", "first")) == [], "the others are unknown"
     [caution] = cautions(labelled(moved, note=donors.astype(str)), groups=donors)
     assert "the same 'note'" in caution
 
@@ -104,6 +105,7 @@ def test_counts_that_are_low_or_not_normalised(clean):
     [caution] = cautions(changed(clean, counts=counts, X=np.log2(counts + 1)))
     assert "of the genes correlate with the library size" in caution and "counts=True" in caution
     scarce = np.random.default_rng(0).poisson(60 * clean.counts / clean.counts.sum(1, keepdims=True))
+    scarce[0] *= 1000
     [caution] = cautions(changed(clean, counts=scarce))
     assert re.match(r"the median cell has \d\d counts in these genes", caution)
 

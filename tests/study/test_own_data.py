@@ -15,7 +15,6 @@ from sbnn import DistilledSettings, SparseBottleneckRegressor, cli, fit_full, re
 from sbnn.data.paired import as_paired
 from sbnn.data.readers import tables as reader
 from sbnn.data.simulate import simulate_patchseq
-from sbnn.explorer.report import _left_out
 from sbnn.study.own_data import commands, options
 
 MARKUP = '<script>alert("1")</script>'  # no name is markup on the page
@@ -160,34 +159,7 @@ def test_a_saved_model_is_in_the_units_of_the_data(adata, cells, tmp_path):
         assert set(again.colors.values()) == {color} and again.colors.keys() == set(relabelled.obs["type"])
 
 
-def test_many_that_are_left_out_are_listed_when_opened():
-    names = [f"{MARKUP} {i}" for i in range(27)]
-    assert _left_out("cells without donor", names[:3]).startswith("<p>3 left out, cells without donor: ")
-    opened = "<details><summary>(.*)</summary><p>(.*)</p></details>"
-    summary, every = re.fullmatch(opened, _left_out("of <5", names)).groups()
-    assert unescape(summary) == f"27 left out, of <5: {', '.join(names[:3])} and 24 more"
-    assert unescape(every).split(", ") == names and "<script" not in summary + every
-
-
-def test_folds_are_ten_or_as_many_as_there_are_groups(adata):
-    known = adata[adata.obs["donor"] != ""].copy()
-    few = known[:8]
-    few = few[:, np.ptp(few.X, axis=0) > 0].copy()
-    for cells, asked, n_folds in ((known, "", 10), (known, "--groups donor", 6), (known, "--fast", 2), (few, "", 4)):
-        assert len(commands.folds_for(parsed(*asked.split()), as_paired(cells))) == n_folds
-    donors = known.obs["donor"].to_numpy()
-    for train, test in commands.folds_for(parsed("--groups", "donor"), as_paired(known)):
-        assert not set(donors[train]) & set(donors[test])
-
-
 # -- options -----------------------------------------------------------------------------------------------------------
-
-
-def test_many_genes_are_preselected_and_few_are_not():
-    assert options.preselected(parsed(), 2000) is None and options.preselected(parsed(), 2001) == 1000
-    assert options.preselected(parsed("--n-genes", "40"), 60) == 40
-    assert options.preselected(parsed("--n-genes", "60"), 60) is None
-    assert options.preselected(parsed("--n-genes", "all"), 2001) is None
 
 
 def test_every_option_of_the_reader_is_one_of_the_command_line(adata, monkeypatch):
@@ -215,13 +187,6 @@ def test_every_option_of_the_reader_is_one_of_the_command_line(adata, monkeypatc
     for option, value in (("--header", "outputs=0"), ("--n-genes", "-3"), ("--rename", "a")):
         with pytest.raises(SystemExit):
             parsed(option, value)
-
-
-def test_advice_of_the_reader_is_given_as_options():
-    said = "x: type_key names it, or missing='cells', counts=False, header=3, genes_in_rows=True, scaling='fold'"
-    expected = "x: --type-key names it, or --missing 'cells', --log, --header 3, --genes-in-rows, scaling='fold'"
-    assert options.as_options(said) == expected
-    assert options.as_options("give another path, or overwrite=True") == "give another path, or --fresh"
 
 
 @pytest.mark.parametrize("unknown", ["", "unknown", np.nan])

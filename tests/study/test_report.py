@@ -1,7 +1,6 @@
 """Tables of what there is, and what it is worth, in words."""
 
 import importlib
-import json
 import warnings
 from hashlib import sha256
 from pathlib import Path
@@ -13,14 +12,14 @@ import pytest
 from sbnn import SparseBottleneckRegressor, cli, cross_validate, fit_full, simulate_patchseq, stability_selection
 from sbnn.data.datasets import DATASETS
 from sbnn.data.paired import as_paired
-from sbnn.evaluation.stability import kept_genes_table, selection_table, trust_sentence
+from sbnn.evaluation.stability import selection_table, trust_sentence
 from sbnn.models.linear import LeaveOneOutRidge
 from sbnn.models.sparse_linear import SparseReducedRankRegression
 from sbnn.results import Record, load, save
 from sbnn.study import report
 from sbnn.study.own_data.commands import FAST
 from sbnn.study.report import summarise
-from sbnn.tables import TRIAL, print_tables, to_markdown
+from sbnn.tables import TRIAL, to_markdown
 
 SAVED = Path(__file__).parents[2] / "saved_models"
 ACCURACY, EFFECTS = report.ACCURACY, report.EFFECTS
@@ -94,26 +93,12 @@ def test_tables_of_committed_results_stay_as_they_are(dataset):
     assert found == PRINTED[PRINTED["data set"] == dataset].set_index("title").sha256.to_dict()
 
 
-def test_tables_are_aligned_in_a_terminal_and_markdown_elsewhere(capsys, monkeypatch):
-    table = pd.DataFrame({"R2": [0.5, np.nan], "": ["yes", "no"]}, pd.Index(["ridge", "a network"], name="model"))
-    print_tables({"T": table})
-    assert capsys.readouterr().out.startswith("\nT\n\n| model | R2 |  |\n|---|---|---|\n| ridge | 0.500 | yes |\n")
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    print_tables({"T": table})
-    assert capsys.readouterr().out == "\nT\n\nmodel         R2\nridge      0.500  yes\na network         no\n"
-
-
-def test_no_gene_to_trust_is_a_sentence_and_not_an_empty_table(mine, capsys):
+def test_no_gene_to_trust_is_a_sentence_and_not_an_empty_table(mine):
     halves = load(mine / "halves_default.pickle")
     assert not selection_table(halves).trusted.any()
     assert trust_sentence(halves).startswith("No gene can be trusted yet: 2 halves of the cells are too few")
-    tables = {title: table for title, table in tables_of(mine).items() if title.startswith("Genes to trust")}
-    assert set(kept_genes_table(halves, halves.gene_names[:5]).trust) == {"unstable"}
-    print_tables(tables)
-    [title] = tables
-    assert capsys.readouterr().out == f"\n{title}\n\n{trust_sentence(halves)}\n"
-    print_tables(tables, as_json=True)
-    assert json.loads(capsys.readouterr().out)[title]["note"] == trust_sentence(halves)
+    [table] = [table for title, table in tables_of(mine).items() if title.startswith("Genes to trust")]
+    assert table.empty and table.attrs["note"] == trust_sentence(halves)
     assert trust_sentence(load(SAVED / "scala" / "halves_default.pickle")) == ""
 
 
