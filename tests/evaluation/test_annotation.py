@@ -44,6 +44,7 @@ def test_all_that_is_found_comes_back_from_a_file(adata, data, model, cross_vali
         (again.var["sbnn_frequency"][table.index], table["frequency"]),
         (again.varm["sbnn_effects"].loc[effects.kept_genes], effects.effects),
         (again.uns["sbnn"]["cross-validation"]["test_r2"], cross_validated.test_r2[:, 0]),
+        (again.uns["sbnn"]["stability selection"]["test_r2"], halves.test_r2[:, 0]),
     ):  # fmt: skip
         np.testing.assert_array_equal(found, expected)
     assert again.varm["sbnn_effects"].notna().any(axis=1).sum() == 6

@@ -68,18 +68,19 @@ def test_folds_and_data_come_in_their_usual_forms(data, adata):
 
 
 def test_the_record_holds_what_was_done(data):
-    record = cross_validate(SparseBottleneckRegressor(**QUICK), data, 3, {"group_lasso": [0.01, 0.1]}, verbose=False)
+    record = cross_validate(SparseBottleneckRegressor(**QUICK), data, 3, {"n_components": [16, 17]}, verbose=False)
     p, q = data.X.shape[1], data.Y.shape[1]
     assert (record.dataset, record.sha256) == (data.name, data.sha256)
-    assert record.params == [{"group_lasso": 0.01}, {"group_lasso": 0.1}]
+    assert record.params == [{"n_components": 16}, {"n_components": 17}]
     assert record.settings["scaling"] == "fold" and record.settings["estimator"]["params"]["n_genes"] == 5
     assert record.selected.shape == record.gene_norms.shape == (3, 2, p) and (record.selected.sum(2) == 5).all()
     assert record.test_feature_r2.shape == record.train_feature_r2.shape == (3, 2, q)
-    assert record.test_latent[0][1].shape == (40, 2) and record.test_predictions[1][2].shape == (40, q)
+    assert record.test_latent[0][1].shape == (40, 16) and record.test_latent[1] == [None] * 3, "too wide"
+    assert record.test_predictions[1][2].shape == (40, q)
     frame = record.to_frame()
     assert len(frame) == 6 and (record.seconds > 0).all()
-    assert {"fold", "group_lasso", "test_r2", "train_r2", "seconds", "n_selected"} <= set(frame.columns)
-    curves = epoch_curves(record, group_lasso=0.1)
+    assert {"fold", "n_components", "test_r2", "train_r2", "seconds", "n_selected"} <= set(frame.columns)
+    curves = epoch_curves(record, n_components=17)
     last = curves[(curves.fold == 2) & (curves.stage == "fine-tuning")].iloc[-1]
     assert last.eval_r2 == pytest.approx(record.test_r2[2, 1], abs=1e-5)
 

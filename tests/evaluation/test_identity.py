@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sbnn import SparseBottleneckRegressor, paper_folds
+from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, paper_folds
 from sbnn.evaluation.identity import configured, described, fit_key, version_of
 
 
@@ -69,7 +69,8 @@ def test_older_descriptions_are_understood():
     del old["params"]["n_threads"]
     assert described(SparseBottleneckRegressor(random_state=0), old) == old
     assert described(SparseBottleneckRegressor(random_state=0, n_threads=2), old) != old
-    assert described(Ridge(), old)["class"] == "sklearn.Ridge", "another class is no older name of this one"
+    others = [described(other, old)["class"] for other in (Ridge(), LeaveOneOutRidge())]
+    assert others == ["sklearn.Ridge", "sbnn.LeaveOneOutRidge"], "another class is no older name of this one"
     settings = described(Model())
     del settings["params"]["settings"]["rates"]
     assert described(Model(), settings) == settings, "a setting that was added since has its default"

@@ -38,7 +38,7 @@ def by_hand(data, fold, scaling, preselect):
     counts, X, Y = data.counts.astype(float), data.X.astype(float), data.Y.astype(float)
     genes = np.ones(60, bool)
     if preselect:
-        genes = select_genes(data.counts[train], N, threshold=30, min_cells=6).selected
+        genes = select_genes(data.counts[train], **preselect, min_cells=6).selected
     if scaling == "fold":
         X = np.log2(counts / counts.sum(1, keepdims=True) * np.median(counts[train].sum(1)) + 1)
     X = X[:, genes]
@@ -55,7 +55,7 @@ def by_hand(data, fold, scaling, preselect):
 
 
 @pytest.mark.parametrize("scaling", ["fold", "all", "none"])
-@pytest.mark.parametrize("preselect", [None, N])
+@pytest.mark.parametrize("preselect", [None, {"n_genes": N, "threshold": 90}])
 def test_folds_equal_a_loop_by_hand(cells, scaling, preselect):
     """The library size is that of all genes; what is selected is told among all of them."""
     record = cross_validate(Weigher(), cells, FOLDS, scaling=scaling, preselect=preselect, verbose=False)
@@ -69,9 +69,9 @@ def test_folds_equal_a_loop_by_hand(cells, scaling, preselect):
         assert not record.gene_norms[f, 0][~genes].any() and record.n_selected[f, 0] == 2
         if preselect:
             np.testing.assert_array_equal(record.preselected[f], genes)
-            np.testing.assert_array_equal(preselect_genes(cells, N, fold[0]), genes)
+            np.testing.assert_array_equal(preselect_genes(cells, cells=fold[0], **preselect), genes)
     if preselect:
-        everywhere = select_genes(cells.counts, N, threshold=30, min_cells=9).selected
+        everywhere = select_genes(cells.counts, **preselect, min_cells=9).selected
         assert (record.preselected != everywhere).any(), "else nobody could tell by which cells they were chosen"
 
 

@@ -150,7 +150,7 @@ def test_shares_of_counts_come_back(parts, tmp_path):
     np.testing.assert_array_equal(rewritten.count_share_, shares)
     assert rewritten.library_size_ == 100
     assert read(tmp_path / "m.safetensors", sealed(header, tensors)).count_share_ is None
-    for wrong in (shares * 2, -shares, shares[:-1]):
+    for wrong in (shares * 2, shares / 2, shares * 2 - shares.flip(0), shares[:-1]):
         with pytest.raises(ValueError, match=f"{REFUSED}.*count_share_: expected"):
             read(tmp_path / "m.safetensors", sealed(header, tensors | {"count_share_": wrong}))
     with pytest.raises(ValueError, match=f"{REFUSED}.*count_share_: expected a library_size too"):
