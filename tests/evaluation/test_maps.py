@@ -37,7 +37,7 @@ def test_values_are_those_of_their_definitions():
     data = as_paired(simulate_patchseq(80, 20, 4, n_true_genes=5, random_state=0))
     quick = DistilledSettings(steps_of_teachers=5, steps_of_student=20, n_teachers=2, n_trees=2, few_cells=0)
     model = SparseBottleneckRegressor(n_genes=5, random_state=0, hidden_layers=(8, 8), distillation=quick)
-    folds = cross_validate(model, data, 2, {"n_components": [2]}, verbose=False)
+    folds = cross_validate(model, data, 2, {"n_components": [3, 2]}, verbose=False)
     judged = np.random.default_rng(0).normal(3, [1, 2], size=(80, 2))
     fit = results.Record("fit", data.name, data.sha256, [{}], values={"latent": judged})
     record = map_trust(model, data, fit, folds, seeds=(1, 2))
@@ -56,7 +56,7 @@ def test_values_are_those_of_their_definitions():
     np.testing.assert_allclose([*record.agreement, record.truth_agreement], agreement, atol=1e-3)
     away = np.square(np.array(placed[:2]) - judged).sum(2)
     np.testing.assert_allclose(record.spread, np.sqrt(away.mean(0) / (total / 80)), atol=1e-3)
-    for fold, predicted in zip(folds.folds, folds.test_predictions[0], strict=True):
+    for fold, predicted in zip(folds.folds, folds.test_predictions[1], strict=True):
         wanted = split_and_scale(data, fold)[3]
         np.testing.assert_allclose(record.errors[fold[1]], ((predicted - wanted) ** 2).mean(1), rtol=1e-5)
 

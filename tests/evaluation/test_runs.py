@@ -110,6 +110,8 @@ def test_paths_that_were_finished_before_a_kill_are_not_fitted_again(data, tmp_p
     monkeypatch.setattr(SparseReducedRankRegression, "_alternate", lambda *a: solved.append(a[-1]) or solve(*a))
     resumed = cross_validate(model, data, 3, grid, results=path, verbose=False)
     assert solved == [0.8, 0.4, 0.2, 0.8, 0.4] + 2 * grid["alpha"]
+    more = cross_validate(model, data, 3, {"alpha": [0.8, 0.4, 0.2, 0.1]}, results=path, verbose=False)
+    np.testing.assert_array_equal(more.test_r2[:, :3], resumed.test_r2)
     for name in ("test_r2", "selected", "train_feature_r2"):
         np.testing.assert_array_equal(resumed.values[name], whole.values[name])
 

@@ -76,8 +76,9 @@ def test_trusted_genes_are_true_and_no_noise_is_trusted(data, halves):
     trusted = table.index[table["trusted"]]
     assert len(trusted) >= 3 and set(trusted) <= set(data.truth["genes"])
     shuffled = data.X[np.random.default_rng(0).permutation(data.n_cells)], data.Y
-    noise = selection_table(stability_selection(Weigher(5), shuffled, 10, verbose=False))
-    assert noise["trusted"].sum() <= 1
+    noise = stability_selection(Weigher(5), shuffled, 10, seed=1, verbose=False)
+    assert selection_table(noise)["trusted"].sum() <= 1 and noise.seed == 1
+    np.testing.assert_equal(noise.folds, complementary_pairs(data.n_cells, 10, seed=1))
     expected = pd.Series(halves.selected[:, 0].mean(0), halves.gene_names)
     np.testing.assert_allclose(table["frequency"], expected[table.index])
     assert table["frequency"].is_monotonic_decreasing

@@ -38,6 +38,16 @@ def test_genes_of_many_cells_are_chosen_by_a_draw_of_all(monkeypatch):
         assert len(set(drawn.tolist())) == 20 and abs(drawn.mean()) < 1e-4 and np.ptp(drawn) > 50
 
 
+@pytest.mark.parametrize(("n", "n_genes", "screened"), [(300, 5, 120), (300, 70, 140), (100, 5, 50), (100, 70, 70)])
+def test_more_genes_are_screened_than_are_kept(n, n_genes, screened, monkeypatch):
+    def stop(X, Y, number, **_):
+        raise InterruptedError(number)
+
+    monkeypatch.setattr(distilled, "forward_selection", stop)
+    with pytest.raises(InterruptedError, match=f"^{screened}$"):
+        distilled.choose_genes(cells(n, 150), cells(n, 2), n_genes, Run(MANY, np.random.RandomState(0)))
+
+
 def short(**params):
     return SparseBottleneckRegressor(**{"n_genes": 5, "random_state": 0, "distillation": SHORT} | params)
 

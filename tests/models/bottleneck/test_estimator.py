@@ -97,5 +97,6 @@ def test_warnings_of_what_is_not_used(data):
         model = SparseBottleneckRegressor(**QUICK).fit(data.X[:15], data.Y[:15])
     assert model.history_.stage.unique().tolist() == ["unfrozen", "fine-tuning"]
     quick = DistilledSettings(n_augmented=10, n_trees=1, steps_of_teachers=1, steps_of_student=1)
-    with pytest.warns(UserWarning, match="the protocol 'distilled' does not use group_lasso, n_clusters"):
-        SparseBottleneckRegressor(n_genes=5, group_lasso=1, n_clusters=3, distillation=quick).fit(data.X, data.Y)
+    with pytest.warns(UserWarning, match="the protocol 'distilled' does not use group_lasso, n_clusters$"):
+        model = SparseBottleneckRegressor(n_genes=5, group_lasso=1, n_clusters=3, distillation=quick)
+        model.set_params(reconstruct=True, epochs=(1, 1, 1, 2), batch_size=99).fit(data.X, data.Y)

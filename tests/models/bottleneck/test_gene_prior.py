@@ -16,7 +16,7 @@ from sbnn.models.bottleneck.protocols.greedy import forward_selection
 NAMES = np.array(["Sst", "Vip", "Pvalb", "Gad1"], dtype=object)
 SHORT = DistilledSettings(
     few_cells=0, noises=(0.5,), usual_noise=0.5, n_teachers=2, n_trees=5, n_augmented=200, steps_of_teachers=10,
-    steps_of_student=30,
+    steps_of_student=30, screened_genes=20,
 )  # fmt: skip
 FEW = DistilledSettings(**asdict(SHORT) | {"few_cells": 1000, "noises": (0.5,), "few_cells_noises": (1.0,)})
 PAPER = {"protocol": "paper", "hidden_layers": (16, 8), "epochs": (2, 2, 3, 3)}

@@ -97,15 +97,6 @@ def test_learning_rates_are_those_of_one_cycle(n_steps=50):
     assert one_cycle(n_steps, 0.01) == pytest.approx(rates, rel=1e-9)
 
 
-def test_clusters_of_outputs():
-    rng = np.random.default_rng(0)
-    labels = np.repeat([0, 1, 2], [60, 50, 4])
-    Y = (rng.normal(size=(3, 4)) * 20)[labels] + rng.normal(size=(114, 4))
-    found = cluster_outputs(Y, 3, 0)
-    assert set(found[labels == 2]) == {-1}, "a cluster of 4 cells is dropped"
-    assert len(set(found[labels == 0])) == len(set(found[labels == 1])) == 1 and set(found) == {-1, 0, 1}
-
-
 def test_fewer_clusters_where_there_is_less():
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # scikit-learn warns of more clusters than different cells
