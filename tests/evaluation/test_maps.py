@@ -11,7 +11,7 @@ from sbnn import DistilledSettings, SparseBottleneckRegressor, cross_validate, l
 from sbnn.data.paired import as_paired
 from sbnn.data.simulate import simulate_patchseq
 from sbnn.evaluation.folds import split_and_scale
-from sbnn.evaluation.maps import map_trust, principal_components, tsne_maps
+from sbnn.evaluation.maps import map_trust, tsne_maps
 
 SAVED = Path(__file__).resolve().parents[2] / "saved_models" / "simulated"
 
@@ -59,15 +59,6 @@ def test_values_are_those_of_their_definitions():
     for fold, predicted in zip(folds.folds, folds.test_predictions[1], strict=True):
         wanted = split_and_scale(data, fold)[3]
         np.testing.assert_allclose(record.errors[fold[1]], ((predicted - wanted) ** 2).mean(1), rtol=1e-5)
-
-
-def test_shares_of_variance(simulated):
-    record = principal_components(simulated)
-    spread = (simulated.Y - simulated.Y.mean(0)) / simulated.Y.std(0)
-    expected = np.linalg.svd(spread.astype(np.float64), compute_uv=False) ** 2
-    np.testing.assert_allclose(record.outputs, expected / expected.sum(), atol=1e-6)
-    committed = results.load(SAVED / "components.pickle")
-    np.testing.assert_allclose(committed.transcriptome, record.transcriptome, atol=1e-9)
 
 
 def test_maps_keep_the_neighbours_and_number_their_components(data):

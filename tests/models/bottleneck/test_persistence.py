@@ -111,7 +111,7 @@ def test_a_header_or_a_tensor_of_another_kind_is_refused(parts, tmp_path):
         ("activation", "relu", "activation: expected one of"),
         ("flat_output", True, "flat_output: expected one output, got 2"), ("library_size", -1.0, "library_size"),
         ("output_names", ["a"], "names: expected"), ("feature_names_in", ["a"], "names: expected"),
-        ("params", {"gene_prior": [1.0]}, "gene_prior: expected one weight"), ("history", {"loss": [[1]]}, "history: expected numbers and text"),
+        ("history", {"loss": [[1]]}, "history: expected numbers"), ("params", {"gene_prior": [1.0]}, "one weight"),
         ("params", {"n_genes": 10}, "n_genes"), ("params", {"n_threads": 10**9}, "n_threads.* 1024"),
         ("params", {"device": "meta"}, "device: expected one of"), ("flat_output", 0, "another type: .'flat_output'"),
         ("params", {"distillation": {"n_tree": 1}}, "n_tree"), ("more", 1, "more"),
