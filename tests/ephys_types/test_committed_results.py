@@ -12,7 +12,6 @@ from same import assert_same, numbers_shown
 from sbnn import plotting, results
 from sbnn.data.datasets import list_datasets
 from sbnn.ephys_types import cross_validate_classifier, report
-from sbnn.ephys_types.sparse_pca_forest import discriminating_components
 from sbnn.ephys_types.transfer_evaluation import learning_curves, zero_shot
 
 SAVED = Path(__file__).resolve().parents[2] / "saved_models"
@@ -79,14 +78,3 @@ def test_the_notebook_shows_committed_numbers_of_folds_that_keep_donors_apart():
     assert len(drawn) == 13
     fixed = {name: drawn[name] for name in ("types_cells", "types_accuracy", "transfer_curves")}
     assert numbers_shown(fixed) == "9290b132ca77"
-
-
-def test_components_are_shown_that_part_the_types_in_two_ways():
-    rng = np.random.default_rng(0)
-    types = np.repeat(["a", "b", "c"], 40)
-    components = rng.normal(size=(120, 4))
-    components[:, 1] += 6 * (types == "a")
-    components[:, 2] = components[:, 1] + 0.01 * (types == "b")  # says the same again, and next to nothing else
-    components[:, 3] += 3 * (types == "b")
-    names = ["f sPC1", "f sPC2", "g sPC1", "h sPC1"]
-    assert discriminating_components(components, types, names) == [1, 3]
