@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from sbnn.dynamics.paths import N_BETWEEN, Clock
+from sbnn.dynamics.paths import N_BETWEEN, Clock, relaxation
 
 TIMES = np.array([1.0, 3, 4, 8, 10])
 
@@ -32,3 +32,13 @@ def test_memory_is_the_integral_of_a_piecewise_linear_past(rate):
         assert memory[i] @ f == pytest.approx(sum(parts), rel=1e-9, abs=1e-15)
     np.testing.assert_allclose(memory.sum(axis=1), 1 - clock.left(rate)[0], atol=1e-9)
     assert not memory[0].any() and not np.triu(memory, 1).any()
+
+
+def test_genes_relax_at_their_rates_and_are_constant_within_the_noise():
+    times = np.array([[0.0, 1, 2, 4, 5], [1.0, 3, 4, 4, 4]])  # the second sample ends earlier
+    clock, noise = Clock(times), np.array([[1, -1, 1, 1, -1], [-1, 1, -1, 5, 5]])[..., None]
+    change = np.linspace(0, 0.3, 101) * (1 - np.exp(-0.5 * (times - times[:, :1])))[..., None]
+    paths, rates, sd = relaxation(0.3 + 0.01 * noise + change, clock)
+    assert (rates == 0).sum() == 18 and (sd, rates[-1]) == pytest.approx((0.01297, 0.7079), rel=1e-3)
+    np.testing.assert_allclose(paths[:, [0, 8, -1], -1], [[0.304, 0.451, 0.573], [0.292, 0.506, 0.532]], atol=1e-3)
+    assert relaxation(0.3 + change, clock)[2] == 0.01

@@ -47,6 +47,13 @@ def test_pruning_by_size_keeps_the_largest_of_each_layer(network):
         np.testing.assert_array_equal(new[new != 0], old[new != 0])
 
 
+def test_a_prior_may_have_an_influence_on_outputs_alone(network, prior, generator):
+    found = list(Pruner(network, (0.0, 1.0), prior, generator).next_scores().values())
+    into = sizes(network)[:2]
+    for score, expected in zip(found, [*into, *(scores.prior_of_outputs(size, prior) for size in into)], strict=True):
+        torch.testing.assert_close(score, expected)
+
+
 def test_partners_share_targets():
     prior = torch.tensor([[0, 1.0, -1], [0, 0, 1], [0, 0, 0]])
     np.testing.assert_allclose(scores.partners(prior), np.array([[2, 1, 0], [1, 1, 0], [0, 0, 0]]) / 5)

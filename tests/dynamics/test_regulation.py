@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
+from sbnn.dynamics import regulation
 from sbnn.dynamics.beliefs import first_beliefs, learned_beliefs
 from sbnn.dynamics.paths import Clock
 from sbnn.dynamics.regulation import Target
@@ -54,6 +55,15 @@ def test_the_search_finds_the_regulators_and_drops_those_of_a_wrong_prior(made):
     for start in ((), (3, 4), (0, 3, 5)):
         fit = made.search(start)
         assert fit.regulators == (0, 2) and fit.signs.tolist() == [1, -1]
+
+
+def test_many_regulators_have_no_products_and_the_strongest_are_taken(made, monkeypatch):
+    assert [len(regulation.products_of(k)[0]) for k in (2, 15, 16)] == [3, 120, 0]
+    monkeypatch.setattr(regulation, "MOST", 2)
+    assert made.strongest(np.array([6, 2, 5, 0])).tolist() == [2, 0], "in the given order"
+    assert made.search(()).regulators == (0, 2)
+    three = made.fit(frozenset((0, 2, 3)))
+    assert len(three.weights) == 4 and made._candidates(frozenset((0, 2))) == []
 
 
 def test_probabilities_are_those_of_leaving_out_one_edge(made):

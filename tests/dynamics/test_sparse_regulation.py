@@ -9,7 +9,6 @@ from sklearn.base import clone
 from sbnn.data.trajectories import as_trajectories, trajectories
 from sbnn.dynamics import SparseRegulationRegressor, sparse_regulation
 from sbnn.dynamics.paths import relaxation
-from sbnn.dynamics.regulation import RegulatedNetwork
 from sbnn.dynamics.sparse_regulation import _Search
 
 TIMES = [0, 2, 3, 7, 9]
@@ -90,16 +89,6 @@ def test_nothing_counts_after_the_end_of_a_sample(network, prior):
         np.testing.assert_allclose(a, b)
     np.testing.assert_allclose(one.probabilities, other.probabilities, rtol=1e-6, atol=1e-12)
     np.testing.assert_allclose(one.paths, other.paths)
-
-
-def test_targets_are_bounded():
-    class OneFit:
-        regulators, weights = (0,), np.array([0.5, 1.0, 2.0])
-
-    network = RegulatedNetwork(np.array([0, 1.0]), np.array([0.4, 0.5]), np.zeros(2), np.ones(2), {1: OneFit()})
-    x = torch.tensor([[0.5, 0.2], [1.0, 0], [9.0, 0]], dtype=torch.float64)
-    np.testing.assert_allclose(network.targets(x)[:, 1], [0.5 + 0.1 + 2 * 0.01] + [0.5 + 0.6 + 2 * 0.36] * 2)
-    assert network.decay().tolist() == [0, 1]
 
 
 def test_a_network_that_explains_its_samples_predicts_alone(fitted):

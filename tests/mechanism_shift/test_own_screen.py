@@ -8,6 +8,7 @@ import pytest
 
 from sbnn import cli
 from sbnn.data.readers.screens import read_screen
+from sbnn.mechanism_shift import own_screen
 
 
 @pytest.fixture
@@ -18,9 +19,11 @@ def tables(screen, tmp_path):
     return pd.DataFrame(screen.counts.toarray(), screen.cell_names, screen.gene_names), guides, tmp_path / "guides.csv"
 
 
-def test_the_command_writes_tables_figures_and_the_model(tables, capsys):
+def test_the_command_writes_tables_figures_and_the_model(tables, capsys, monkeypatch):
+    monkeypatch.setattr(own_screen, "N_GENES", 20)
     counts, guides, path = tables
     guides.iloc[0] = 0
+    counts = counts.rename(columns={"gene_5": "perturbation-03"})  # a perturbed gene is kept
     guides.to_csv(path)
     with h5py.File(path.with_name("counts.h5"), "w") as file:  # as 10x writes it
         names = [*counts.columns[[0]], *counts.columns[:-1]]  # symbols may repeat
@@ -32,17 +35,19 @@ def test_the_command_writes_tables_figures_and_the_model(tables, capsys):
     command, out = ["screen", str(path.with_name("counts.h5")), "--guides", str(path)], path.with_name("out")
     with pytest.warns(UserWarning, match="1 of 2500 are left out, without a guide: cell_0"):
         assert cli.main([*command, "--control", "control", "--out", str(out), "--latents", "3", "--fast"]) == 0
-    assert "2499 cells x 59 genes, 41 perturbations" in capsys.readouterr().out and len([*out.glob("*.png")]) == 2
+    assert "2499 cells x 21 genes, 41 perturbations" in capsys.readouterr().out and len([*out.glob("*.png")]) == 2
     written = {file.stem: pd.read_csv(file) for file in out.glob("*.csv")}
-    assert written["left_out"].to_numpy().tolist() == [["cell_0", "without a guide"]] and len(written["cells"]) == 2499
-    assert len(written["shift_graph"]) == 40 * 3 and len(written["gene_effects"]) == 40 * 59
+    assert written["left_out"].to_numpy().tolist() == [["cell_0", "without a guide"]]
+    assert written["cells"]["cell"].tolist() == counts.index[1:].tolist()
+    graph, effects = written["shift_graph"], written["gene_effects"]
+    assert len(graph) == 40 * 3 and len(effects) == 40 * 21
+    first = effects.loc[effects["direct"].abs().where(effects["edge"]).idxmax()]
     page = (out / "screen.html").read_text()
-    assert all(
-        part in page
-        for part in ("of 40 targets shift a latent", "1 left out, without a guide: cell_0", "shifts are edges")
-    )
+    words = "1 left out, without a guide: cell_0", "shifts are edges", f"<td>{first['lower']:.3f}</td>"
+    assert all(part in page for part in words)
+    assert page.count("<tr") == 2 + (graph["probability"] > 0.5).sum() + min(effects["edge"].sum(), 50)
     assert page.count("data:image/png;base64,") == 2
-    assert joblib.load(out / "model.joblib").transform(counts.iloc[:5, :59].to_numpy()).shape == (5, 3)
+    assert joblib.load(out / "model.joblib").transform(np.ones((5, 21))).shape == (5, 3)
 
 
 BAD = {

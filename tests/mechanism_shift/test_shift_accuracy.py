@@ -21,22 +21,29 @@ def test_edges_are_the_largest_shifts_or_those_of_unmixed_latents(adata):
 
 
 def test_shifts_of_new_perturbations_are_learned_from_other_cells_than_are_scored(adata, monkeypatch):
-    new = adata.obs["perturbation"].isin(adata.obs["perturbation"].cat.categories[-10:])
+    new = adata.obs["perturbation"].isin(adata.obs["perturbation"].cat.categories[-20:])
     seen, learn = [], SparseShiftVAE.fit_new_perturbations
 
-    def cells(counts):
-        return {row.tobytes() for row in counts.toarray()}
-
     def watched(model, counts, names, learned):
-        seen.append((cells(counts), learned))
+        seen.append((cells(counts, names), learned))
         return learn(model, counts, names, learned)
 
+    def cells(counts, names):
+        return {(row.tobytes(), name) for row, name in zip(counts.toarray(), names, strict=True)}
+
+    def bound(model, counts, names, n_samples=10):
+        seen.append((cells(counts, names), n_samples))
+        return float(model.prior_.means()[-1].abs().sum())
+
     monkeypatch.setattr(SparseShiftVAE, "fit_new_perturbations", watched)
-    monkeypatch.setattr(SparseShiftVAE, "iwelbo", lambda model, counts, names, n: seen.append(cells(counts)) or 0.0)
+    monkeypatch.setattr(SparseShiftVAE, "elbo", bound)
+    monkeypatch.setattr(SparseShiftVAE, "iwelbo", bound)
     scores, _ = recovery(MODEL, adata[~new], new=adata[new])
-    (learn_on, _), test, *_ = seen
-    assert seen == [(learn_on, True), test, (learn_on, False), test] and len(learn_on) == len(test) == 300
-    assert not learn_on & test and scores["new_elbo"] > scores["new_elbo_before"]
+    (learn_on, _), (test, _) = seen[1:3]  # after the cells of the known perturbations
+    bounds = [(test, 10), (test, 100)]
+    assert seen[1:] == [(learn_on, True), *bounds, (learn_on, False), *bounds]
+    assert len(learn_on) == 600 and len(test) == 500 and not learn_on & test
+    assert scores["new_elbo"] > scores["new_iwelbo_before"] == 0
     assert not hasattr(MODEL, "network_"), "a clone is fitted"
 
 
