@@ -68,6 +68,5 @@ def simulate_network(n_genes=350, n_samples=150, noise=0.025, wrong=0.05, n_test
     for name, number in {"n_samples": n_samples, "n_test": n_test}.items():
         check_number(name, number, int, 1)
     train = network.simulate(n_samples, noise, random_state, kind=kind)
-    far = random_state + 1_000_000  # from the seeds of training samples
-    test = network.simulate(n_test, 0.0, far, kind=kind)
+    test = network.simulate(n_test, 0.0, random_state + 1_000_000, kind=kind)  # far from seeds of training samples
     return gene_dynamics(train, test, prior, network.graph, name="simulated_grn", source=train.uns["sbnn"]["source"])

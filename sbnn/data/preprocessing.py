@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, check_non_neg
 
 from sbnn.data.checks import LARGEST_LOG, looked_at, some
 from sbnn.data.objects import dense
-from sbnn.errors import attempt, check_number, naming
+from sbnn.errors import attempt, check_number, documented, naming
 
 __all__ = ["Standardizer", "expression_pipeline", "log2p1", "normalize_library_size", "select_genes"]
 
@@ -271,6 +271,7 @@ class Standardizer(_Transformer):
         return dense(X)
 
 
+@documented
 def expression_pipeline(scale=True) -> Pipeline:
     """Build a pipeline for counts that is fitted to training cells only: library size, log2(x + 1), z-score.
 

@@ -64,8 +64,7 @@ class Phoenix(nn.Module):
     def edges(self):
         """Effect of each gene on every gene, [regulator, target]: relu(m)_j (Ws' As' + Wp' Ap'); 0 without a path."""
         weights = [layer.double() for layer in self.layers()]
-        paths = weights[0].T @ weights[2].T + weights[1].T @ weights[3].T
-        return paths * self.decay().double()
+        return (weights[0].T @ weights[2].T + weights[1].T @ weights[3].T) * self.decay().double()
 
     @torch.no_grad()
     def sparsity(self):

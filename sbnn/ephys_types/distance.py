@@ -18,8 +18,7 @@ class Surroundings:
         chosen = np.sort(np.random.default_rng(0).permutation(len(scores))[:MOST_REFERENCES])
         self.scores = scores[chosen]
         self.groups = np.unique(np.asarray(groups)[chosen], return_inverse=True)[1]
-        same = self.groups[:, None] == self.groups
-        distances = _to_neighbours(self.scores, self.scores, same)
+        distances = _to_neighbours(self.scores, self.scores, self.groups[:, None] == self.groups)
         self.limit = np.quantile(distances, 1 - CELL_LEVEL, method="higher")
         self.n_beyond = (distances > self.limit).sum()
 

@@ -15,7 +15,7 @@ from sbnn.data.paired import as_paired
 from sbnn.data.preselection import preselect_genes, settings_of
 from sbnn.determinism import reproducible
 from sbnn.errors import attempt, check_among
-from sbnn.evaluation.folds import folds_of, source_arrays, split_fold
+from sbnn.evaluation.folds import SCALINGS, folds_of, source_arrays, split_fold
 from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import NESTED, drop_details, fit_all, in_workers
 from sbnn.metrics import feature_r2, pooled_r2
@@ -102,6 +102,7 @@ def cross_validate(
         raise ValueError(f"data: {data.name!r} has no outputs to predict")
     for name in attempt("keep: expected names", tuple, keep):
         check_among("keep", name, NESTED)
+    check_among("scaling", scaling, SCALINGS)
     folds = folds_of(folds, data.n_cells)
     points = attempt("param_grid: expected a dict of lists", lambda: list(ParameterGrid(param_grid or {})))
     models = [configured(estimator, point, seed, data.gene_names) for point in points]

@@ -173,7 +173,6 @@ def folds_of(folds, n):
 
 def source_arrays(data, scaling):
     """Arrays to be split into folds: genes, outputs and, if genes can be normalised in every fold, counts."""
-    check_among("scaling", scaling, SCALINGS)
     if scaling == "all":  # z-scored over all cells, in double precision until the end
         scaled = (StandardScaler().fit_transform(a.astype(np.float64)).astype(np.float32) for a in (data.X, data.Y))
         return *scaled, None

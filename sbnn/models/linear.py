@@ -62,13 +62,13 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         return new_cells(self, X, needed=kept_genes(self)) @ self.coef_.T + self.intercept_
 
+    @documented
     def score(self, X, y=None):
         """Pooled R2 relative to the training means, see `sbnn.metrics.pooled_r2`; X and y as for `fit`."""
         from sbnn.metrics import pooled_r2
 
         X, y = two_tables(X, y)
-        given = output_table(X, y), self.predict(X), self.y_mean_
-        return attempt("X and y: expected cells and their outputs", pooled_r2, *given)
+        return pooled_r2(output_table(X, y), self.predict(X), self.y_mean_)
 
 
 class LeaveOneOutRidge(LinearRegressor):
