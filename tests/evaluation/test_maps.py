@@ -9,6 +9,7 @@ from sklearn.manifold import trustworthiness
 
 from sbnn import DistilledSettings, SparseBottleneckRegressor, cross_validate, load_dataset, results
 from sbnn.data.paired import as_paired
+from sbnn.data.preselection import preselect_genes
 from sbnn.data.simulate import simulate_patchseq
 from sbnn.evaluation.folds import split_and_scale
 from sbnn.evaluation.maps import map_trust, tsne_maps
@@ -40,9 +41,9 @@ def test_values_are_those_of_their_definitions():
     folds = cross_validate(model, data, 2, {"n_components": [3, 2]}, verbose=False)
     judged = np.random.default_rng(0).normal(3, [1, 2], size=(80, 2))
     fit = results.Record("fit", data.name, data.sha256, [{}], values={"latent": judged})
-    record = map_trust(model, data, fit, folds, seeds=(1, 2))
-
-    X, Y = ((a - a.mean(0)) / a.std(0) for a in (data.X.astype(float), data.Y.astype(float)))
+    record = map_trust(model, data, fit, folds, seeds=(1, 2), preselect=12)
+    X = data.X[:, preselect_genes(data, 12)]
+    X, Y = ((a - a.mean(0)) / a.std(0) for a in (X.astype(float), data.Y.astype(float)))
     X, Y = X.astype(np.float32), Y.astype(np.float32)
     maps = [clone(model).set_params(random_state=seed).fit(X, Y).transform(X) for seed in (1, 2)]
     total = np.square(judged - judged.mean(0)).sum()
@@ -62,8 +63,8 @@ def test_values_are_those_of_their_definitions():
 
 
 def test_maps_keep_the_neighbours_and_number_their_components(data):
-    record = tsne_maps(data)
-    for name, matrix in (("transcriptome", data.X), ("outputs", data.Y)):
+    record = tsne_maps(data, preselect=30)
+    for name, matrix in (("transcriptome", data.X[:, preselect_genes(data, 30)]), ("outputs", data.Y)):
         z = (matrix - matrix.mean(0, dtype=float)) / matrix.std(0, dtype=float)
         variances = np.linalg.svd(z, compute_uv=False) ** 2
         shares = np.cumsum(variances) / variances.sum()

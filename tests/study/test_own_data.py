@@ -137,7 +137,7 @@ def test_a_saved_model_is_in_the_units_of_the_data(adata, cells, tmp_path):
     record = fit_full(model, cells, **how)
     loaded = SparseBottleneckRegressor.load(how["model_file"])
     assert list(loaded.get_feature_names_out()) == list(record.kept_genes)
-    assert loaded.n_features_in_ == cells.n_genes and loaded.library_size_ > 0
+    assert loaded.n_features_in_ == cells.n_genes and loaded.library_size_ > 0 and loaded.standardize
     kept, X = loaded.get_support(), cells.X[:, loaded.get_support()]
     middle, reach = X.mean(0), FEW.few_cells_limit * X.std(0)
     np.testing.assert_allclose(loaded.x_min_[kept], np.maximum(X.min(0), middle - reach), atol=1e-4)
