@@ -12,7 +12,7 @@ from sklearn.utils import TransformerTags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sbnn.data.inputs import new_cells, output_table, to_be_fitted, two_tables
-from sbnn.errors import attempt, check_number, documented
+from sbnn.errors import attempt, check_number, documented, naming
 
 
 def kept_genes(model):
@@ -62,13 +62,14 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         return new_cells(self, X, needed=kept_genes(self)) @ self.coef_.T + self.intercept_
 
-    @documented
     def score(self, X, y=None):
         """Pooled R2 relative to the training means, see `sbnn.metrics.pooled_r2`; X and y as for `fit`."""
         from sbnn.metrics import pooled_r2
 
+        check_is_fitted(self)
         X, y = two_tables(X, y)
-        return pooled_r2(output_table(X, y), self.predict(X), self.y_mean_)
+        with naming("X and y: expected cells and their outputs"):
+            return pooled_r2(output_table(X, y), self.predict(X), self.y_mean_)
 
 
 class LeaveOneOutRidge(LinearRegressor):
