@@ -10,10 +10,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sbnn import typed_cells
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import as_typed
-from sbnn.ephys_types.classification import (
-    cross_validate_classifier,
-    scores,
-)
+from sbnn.ephys_types.classification import cross_validate_classifier, scores
 from sbnn.evaluation import folds as donors
 from sbnn.evaluation.folds import repeated_donor_folds
 

@@ -141,7 +141,7 @@ def test_features_that_one_species_lacks_are_no_part_of_prior_and_network():
 
 
 def test_cells_of_the_source_count_half_and_only_in_their_head(monkeypatch):
-    source, codes = drawn([0.2, 0.2, 0.6], 90, 0)
+    source, codes = drawn([0.4, 0.6, 0.0], 90, 0)
     target, types = drawn([0.4, 0.3, 0.3], 40, 1)
     given = {}
 
@@ -152,9 +152,9 @@ def test_cells_of_the_source_count_half_and_only_in_their_head(monkeypatch):
     model = TransferAttentionClassifier("joint", n_members=1, n_steps=1).fit(target, types, source=(source, codes))
     chance, all_codes = given["chance"].numpy(), given["codes"].numpy()
     by_type = np.bincount(all_codes, chance)
-    np.testing.assert_allclose(by_type, [1 / 3] * 3 + [0.5 / 3] * 3, rtol=1e-5)  # of the target, then of the source
+    np.testing.assert_allclose(by_type, [1 / 3] * 3 + [0.5 / 2] * 2, rtol=1e-5)  # of the target, then of the source
     np.testing.assert_array_equal(all_codes, np.append(types, codes + 3))
-    np.testing.assert_array_equal(given["heads"].numpy(), (np.arange(6) < 3) == (np.arange(130) < 40)[:, None])
+    np.testing.assert_array_equal(given["heads"].numpy(), (np.arange(5) < 3) == (np.arange(130) < 40)[:, None])
     np.testing.assert_array_equal(model.network_.head.detach().numpy(), given["head"][..., :3].numpy())
 
 
