@@ -273,9 +273,3 @@ def test_without_limits_cells_with_most_genes_five_sd_away_are_named(sds, n_gene
         warnings.simplefilter("always")
         _warn_of_unlike(model, slice(None), mean + sds * sd * [np.arange(8) < n_genes], None)
     assert bool(found) == far
-
-
-def test_cells_with_hardly_any_expression_are_in_another_unit():
-    model = SimpleNamespace(x_min_=np.zeros(8), x_max_=np.full(8, 9.0), x_mean_=np.full(8, 5.0))
-    with pytest.warns(UserWarning, match=r"on average 0\.05 times"):
-        _warn_of_unlike(model, slice(None), np.tile([0.5, 0.0], (8, 4)), None)
