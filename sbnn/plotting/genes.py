@@ -113,7 +113,7 @@ def selection_frequencies(record):
     if np.isfinite(threshold):
         ax.axhline(threshold, color="0.2", lw=0.8, ls=(0, (3, 2)))
     hidden = int(table["trusted"].sum() - shown["trusted"].sum())
-    trusted = f"{table['trusted'].sum()} trusted genes" + (f", {hidden} of them not shown" if hidden else "")
+    trusted = counted(int(table["trusted"].sum()), "trusted gene") + (f", {hidden} of them not shown" if hidden else "")
     rule = f"from {threshold:.2f} on" if np.isfinite(threshold) else "at no frequency"
     entries = [
         Line2D([], [], marker="o", ms=3.5, color=TRUSTED, label=trusted),

@@ -104,7 +104,9 @@ def test_lists_are_of_measured_genes_and_few_cells_of_the_training_cells(data):
     assert list(lists)[-1] == gene_priors.CONTROL and len(lists[gene_priors.CONTROL]) == 2
     with pytest.raises(ValueError, match="wrong"):
         gene_priors.with_control({"wrong": ["Sst"]}, data.gene_names)
-    folds = paper_folds(data.n_cells)[:3]
+    folds, (model, n_cells) = paper_folds(data.n_cells)[:3], gene_priors.FEW
+    named = {"usual": folds, model: gene_priors.with_few_cells(folds, n_cells)}
+    assert gene_priors._named(named, data.n_cells) == "the first 3 of ten"
     for (few, test), (train, its) in zip(gene_priors.with_few_cells(folds, 60), folds, strict=True):
         assert len(few) == 60 and set(few) < set(train) and (test == its).all() and set(few) != set(train[:60])
 

@@ -59,8 +59,9 @@ def test_results_without_the_models_of_the_paper_have_all_their_tables(mine):
     assert tables[ACCURACY].index.tolist() == ["distilled network d=2, 10 genes", "ridge, all genes"]
     assert tables[ACCURACY].folds.tolist() == [4, 4], "numbers other than ten are given"
     assert tables[OUTPUTS].columns.tolist() == ["distilled network d=2", "ridge"]
+    (mine.parent / "mine-fast").symlink_to(mine)  # of a quick run, which is left out
     [overview] = report.overview(mine.parent).values()
-    assert overview.loc["mine", "sRRR, rank 2"] == "" and overview.loc["mine", "distilled, d=2"] != ""
+    assert overview["sRRR, rank 2"].to_dict() == {"mine": ""} and overview.loc["mine", "distilled, d=2"] != ""
 
 
 def test_summary(mine):
