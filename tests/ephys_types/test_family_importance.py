@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 
 from sbnn import typed_cells
-from sbnn.ephys_types.classification import attention_by_class, family_importance
+from sbnn.ephys_types.classification import family_importance
 
 FAMILIES = ("decides", "repeated", "its copy", "noise")
 
@@ -84,12 +84,6 @@ def test_a_family_is_shuffled_as_a_whole_and_among_the_test_cells(cells):
     together = typed_cells(pd.DataFrame(X, cells.obs_names, cells.var_names), cells.obs, cells.var["family"])
     record = family_importance(OfOnePiece(), together, n_shuffles=2, verbose=False)
     assert (record.shuffled_log_loss[:, 0] > 0.1).all()
-
-
-def test_attention_is_averaged_over_the_cells_of_a_class():
-    weights = np.array([[1.0, 0], [0, 1], [0.5, 1.5], [1, 1]])
-    found = attention_by_class(weights, np.array(["a", "a", "a", "b"]), np.array(["a", "b", "c"]))
-    np.testing.assert_allclose(found, [[0.375, 0.625], [0.5, 0.5], [np.nan] * 2])
 
 
 def test_cells_with_some_value_of_a_family_that_is_left_are_trained_on(cells, monkeypatch):

@@ -435,11 +435,11 @@ def test_paths_and_recordings_that_hold_nothing(tmp_path):
     for path in (tmp_path / "absent", tmp_path):
         with pytest.raises(FileNotFoundError, match="^paths: "):
             read(path)
-    for name in ("b/ses-1.nwb", "a/ses-2-x.nwb", "a/c/mine.nwb"):
+    for name in ("b/ses-1.nwb", "a/ses-2-x.nwb", "a/c/poses-1.nwb"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    assert list(find_recordings(tmp_path)) == ["mine", "1", "2-x"]  # by the names of the files
-    assert list(find_recordings([tmp_path / "a", tmp_path / "b" / "ses-1.nwb"])) == ["mine", "1", "2-x"]
+    assert list(find_recordings(tmp_path)) == ["poses-1", "1", "2-x"]  # by the names of the files
+    assert list(find_recordings([tmp_path / "a", tmp_path / "b" / "ses-1.nwb"])) == ["poses-1", "1", "2-x"]
     (tmp_path / "x_ses-1.nwb").write_bytes(b"")
     with pytest.raises(ValueError, match="two files of cell '1'"):
         read(tmp_path)
@@ -450,8 +450,6 @@ def test_paths_and_recordings_that_hold_nothing(tmp_path):
     (held / "ses-4.nwb").write_bytes(b"")
     with pytest.raises(ValueError, match="none of the 4 .*OSError") as error:
         read(held)
-    assert "ses-1.nwb: no family can be computed (no short square, long square or ramp was recognised" in str(
-        error.value
-    )
+    assert "ses-1.nwb: no family can be computed (no short square, long square or ramp" in str(error.value)
     assert "ses-2.nwb: the file holds no sweep in current clamp" in str(error.value)
     assert "ses-3.nwb: voltage before the stimuli: " in str(error.value)
