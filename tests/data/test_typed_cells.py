@@ -51,6 +51,8 @@ def test_the_fingerprint_is_of_the_content_or_given_for_it(adata):
 
 def test_an_anndata_of_another_maker_and_one_from_a_file(adata, tmp_path):
     assert as_typed(ad.AnnData(adata.X, adata.obs, adata.var)).sha256 == as_typed(adata).sha256
+    plain = ad.AnnData(adata.X, adata.obs, adata.var[["family"]], uns=adata.uns)  # without units
+    assert as_typed(plain).units.tolist() == [""] * 3
     adata.write_h5ad(tmp_path / "cells.h5ad")
     back = as_typed(ad.read_h5ad(tmp_path / "cells.h5ad"))
     assert back.sha256 == as_typed(adata).sha256 and back.families.tolist() == ["passive", "sag", "passive"]

@@ -195,6 +195,7 @@ def test_columns_and_cells_of_a_supplement_are_renamed_and_left_out(tmp_path, co
     moved = dict(zip(ephys.index, np.roll(ephys.index, 1), strict=True))  # names of the expression stay
     names = pd.DataFrame({"counts": moved.keys()}, moved.values())
     assert_read(read(counts, ephys.rename(moved).T, cell_names=names), counts, ephys)
+    assert [*read(counts, ephys, rename={"Sag": "Tau"}).Y] == ["Tau", "AP width", "Tau (2)"]
     absent = "drop_columns: no table has the column Rin; .*'outputs': 'Tau, Tau .2., Sag"
     refused(absent, counts, table, drop_columns="Rin")
 
@@ -305,7 +306,7 @@ def test_a_point_is_no_decimal_mark_in_a_file_with_commas(tmp_path, counts, ephy
     spelled["Sag"] = [f"{value:,.0f}".replace(",", ".") for value in ephys["Sag"]]
     path = written(tmp_path, spelled.to_csv(sep=separator))
     assert_read(read(counts, path), counts, ephys.round(2))
-    data = read(counts, path, decimal={"outputs": "."})
+    data = read(counts.astype(str) + ",0", path, decimal={"outputs": "."})
     assert_read(data, counts, ephys[["Sag"]] / 1000)
     assert data.dropped == {"outputs without a number": ["Tau", "AP width"]} and "dtype" not in data.warned
 
