@@ -84,3 +84,5 @@ def test_a_seed_is_given_to_estimators_without_one():
     assert configured(steps, {}, 7)[-1].random_state == 7, "a step is seeded too"
     forests = [described(make_pipeline(RandomForestRegressor(n_jobs=n_jobs))) for n_jobs in (1, 2)]
     assert forests[0] == forests[1]
+    older = described(steps, described(steps) | {"params": {}})
+    assert "randomforestregressor__max_depth" in older["params"], "defaults of steps are not known"

@@ -112,6 +112,9 @@ def test_paths_that_were_finished_before_a_kill_are_not_fitted_again(data, tmp_p
     assert solved == [0.8, 0.4, 0.2, 0.8, 0.4] + 2 * grid["alpha"]
     more = cross_validate(model, data, 3, {"alpha": [0.8, 0.4, 0.2, 0.1]}, results=path, verbose=False)
     np.testing.assert_array_equal(more.test_r2[:, :3], resumed.test_r2)
+    other = results.save(question(), tmp_path / "cv.pickle.parts" / f"{'0' * 32}.pickle")
+    cross_validate(model, data, 3, {"alpha": [0.8]}, results=path, overwrite=True, verbose=False)
+    assert not other.exists(), "fits of another run are dropped if asked for"
     for name in ("test_r2", "selected", "train_feature_r2"):
         np.testing.assert_array_equal(resumed.values[name], whole.values[name])
 

@@ -97,14 +97,19 @@ def test_outputs_of_other_cells_are_chance_and_warned_of(data):
 
 
 def test_outputs_are_tested_one_by_one(data, rng):
-    Y = np.column_stack([data.Y, rng.normal(size=(data.n_cells, 25))]).astype(np.float32)
+    flat = np.zeros(data.n_cells)  # in the cells of the first fold, the mean of the others
+    flat[paper_folds(data.n_cells, 5)[0][0]] = np.resize([1, -1], 96)
+    Y = np.column_stack([data.Y, rng.normal(size=(data.n_cells, 24)), flat]).astype(np.float32)
     mixed = changed(data, Y=Y, feature_names=[f"o{i}" for i in range(30)])
     record = scored(mixed)
     table = outputs_table(record, mixed, scored(mixed, 100.0))
     np.testing.assert_allclose(table.test_r2, record.test_feature_r2[:, 0].mean(0), atol=1e-5)
     np.testing.assert_allclose(table.ridge_r2, scored(mixed, 100.0).test_feature_r2[:, 0].mean(0))
     assert table.better_than_chance[:5].all() and table.better_than_chance[5:].sum() <= 1
-    np.testing.assert_allclose(table.adjusted_p, stats.false_discovery_control(table.p))
+    np.testing.assert_allclose(table.adjusted_p, [*stats.false_discovery_control(table.p[:29]), np.nan])
+    values = record.values | {"test_predictions": [[9 * predicted for predicted in record.test_predictions[0]]]}
+    bold = outputs_table(dataclasses.replace(record, values=values), mixed)
+    assert (bold.p[:5] < 0.01).all() and not bold.better_than_chance.any(), "R2 is not above 0"
     assert (table.adjusted_p > table.p)[:5].all() and table.p.min() == 1 / 1201, "40 permutations an output"
     by_chance = outputs_table(scored(noisy(5)), noisy(5)).iloc[2]  # of three outputs
     assert by_chance.p < 0.05 < by_chance.adjusted_p and by_chance.test_r2 > 0 and not by_chance.better_than_chance

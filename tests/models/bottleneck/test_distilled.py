@@ -103,16 +103,6 @@ def test_noises_are_tried_from_the_usual_one_outwards(monkeypatch):
     assert set(grown) == {11} and set(compared) == {3, 2}, "three of five parts, the others for the best noise alone"
 
 
-def test_augmented_cells_mix_two_cells():
-    x = torch.arange(12.0).reshape(3, 4) * 1000
-    made = distilled.augment(x, 0.15, Run(DistilledSettings(n_augmented=2000), None, torch.Generator().manual_seed(0)))
-    columns = (made % 4000 / 1000).round()
-    sources = ((made - torch.arange(4) * 1000) / 4000).round()
-    assert ((sources >= 0) & (sources <= 2)).all() and columns.shape == (2000, 4)
-    assert 0.2 < (sources != sources[:, :1]).any(1).float().mean() < 0.5
-    assert abs((made - x[sources.long(), torch.arange(4)]).std() - DEFAULT.augmentation_noise) < 0.01
-
-
 @pytest.mark.parametrize("train", [distilled._networks_without, distilled._forest_without])
 def test_no_teacher_sees_the_part_that_it_is_judged_on(train):
     """Outputs that are noise cannot be predicted better than by their mean, unless they were seen."""

@@ -5,7 +5,6 @@ from dataclasses import FrozenInstanceError, asdict
 
 import numpy as np
 import pytest
-from sklearn.base import clone
 
 from sbnn import DistilledSettings, LeaveOneOutRidge, ReducedRankRegression, SparseBottleneckRegressor
 from sbnn.evaluation.identity import version_of
@@ -41,7 +40,6 @@ def test_settings_are_plain_numbers_and_stay():
 
 def test_an_estimator_hands_its_settings_on(data, tmp_path):
     model = SparseBottleneckRegressor(n_genes=5, random_state=0, distillation=SHORT)
-    assert clone(model).distillation == SHORT == model.get_params()["distillation"]
     model.fit(data.X, data.Y)
     assert len(model.history_) == 1, "20 steps, one row"
     again = SparseBottleneckRegressor.load(model.save(tmp_path / "m.safetensors"))
