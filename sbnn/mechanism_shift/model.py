@@ -320,7 +320,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         for column in labels:
             levels = labels[column].astype(str).to_numpy()
             across = pd.Series(perturbation).groupby(levels).nunique()
-            if column == "perturbation" or not 2 <= len(across) <= len(latents) // 20 or across.min() < 2:
+            if not 2 <= len(across) <= len(latents) // 20 or across.min() < 2:
                 continue  # not a batch, or nested in perturbations, such as a guide
             between = pd.DataFrame(latents).groupby(levels).transform("mean").to_numpy()
             share = (between**2).sum(axis=0) / np.maximum((latents**2).sum(axis=0), 1e-9)

@@ -54,11 +54,6 @@ def test_a_prior_may_have_an_influence_on_outputs_alone(network, prior, generato
         torch.testing.assert_close(score, expected)
 
 
-def test_partners_share_targets():
-    prior = torch.tensor([[0, 1.0, -1], [0, 0, 1], [0, 0, 0]])
-    np.testing.assert_allclose(scores.partners(prior), np.array([[2, 1, 0], [1, 1, 0], [0, 0, 0]]) / 5)
-
-
 @pytest.mark.parametrize("rank", [3, 1])
 def test_scores_of_the_prior_are_the_shortest_least_squares(generator, rank):
     s = torch.rand((3, rank), generator=generator, dtype=torch.float64)

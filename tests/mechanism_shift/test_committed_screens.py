@@ -44,10 +44,13 @@ def test_a_committed_fit_to_a_real_screen_comes_out_the_same():
     assert_same(model.elbo(aside, aside.obs["perturbation"]), record.elbo[0], rtol=1e-3)
 
 
-def test_figures_of_committed_results_stay_as_they_are():
+def test_figures_of_committed_results_stay_as_they_are(monkeypatch):
     fits = report.read(SAVED / "papalexi")["fits"]
     drawn = {"screen": plotting.graph_of_screen(fits), "genes": plotting.latents_and_genes(fits)}
     assert numbers_shown(drawn) == "f0d2e9d9b5f6"
+    monkeypatch.setattr(plotting, "SHOWN", 4)
+    graph, latents = (draw(fits).axes[0] for draw in (plotting.graph_of_screen, plotting.latents_and_genes))
+    assert len(graph.get_yticks()) == len(latents.get_xticks()) == 4
 
 
 def test_the_benchmark_takes_its_committed_results(monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 from short_recipes import SHORT, TINY
 
 from sbnn.mechanism_shift import SparseShiftVAE
-from sbnn.mechanism_shift.direct import direct_effects, gene_effects, shrunken
+from sbnn.mechanism_shift.direct import shrunken
 
 
 def test_noise_is_shrunk_and_large_effects_are_not():
@@ -50,18 +50,14 @@ def test_an_effect_on_one_gene_is_direct_and_reported_as_the_cells_show_it(scree
     assert not new.direct_[-1].any() and new.elbo(counts[~of], screen.perturbation[~of]) < 0
 
 
-def test_few_counts_make_no_effect_and_the_model_is_scaled_as_the_significant_genes_show():
-    observed, expected = np.array([[400.0, 0, 9e4, 9e4], [800, 3, 9e4, 9e4]]), np.array([[800.0, 3, 9e4, 9e4]] * 2)
-    logs, errors = direct_effects(observed, expected, expected)
-    assert np.abs(logs / errors)[0].round(1).tolist() == [13.9, 1.4, 0, 0]
-    shares = np.array([[600.0, 3, 9e4, 6e4], [800, 3, 9e4, 9e4]]) / 180803
-    totals = observed.sum(axis=1, keepdims=True)
-    squares = np.array([observed[0] * [1, 1, 1, 1e9]] * 2)  # of the last gene nothing is known but by the model
-    names = np.array(["a", "control"]), np.array(list("wxyz")), "control"
-    table = gene_effects(observed, squares, totals, (logs, errors), shares, logs, *names).set_index("gene")
-    assert table["significant"].tolist() == table["edge"].tolist() == [True, False, False, False]
-    scale = table["log_fold_change"]["w"] / table["model"]["w"]
-    assert scale > 2 and table["log_fold_change"]["z"] == pytest.approx(scale * table["model"]["z"], rel=1e-3)
+def test_effects_on_genes_count_if_held_out_cells_become_likelier(screen, staged, monkeypatch):
+    codes = pd.Index(staged.perturbations_).get_indexer(screen.perturbation)
+    train = np.setdiff1d(np.arange(len(codes)), staged.validation_)
+    for gain in (0.0, 1.0):
+        model = copy(staged)
+        monkeypatch.setattr(model, "_mean", lambda *_, direct=None, gain=gain: gain if direct is None else 0.0)
+        model._add_direct_effects(screen.counts.astype(np.float32), codes, train, np.arange(60))
+        assert model.direct_.any() == (gain > 0)
 
 
 def test_of_several_sizes_and_recipes_the_one_under_which_held_out_cells_are_likeliest_is_taken(screen):
@@ -71,6 +67,8 @@ def test_of_several_sizes_and_recipes_the_one_under_which_held_out_cells_are_lik
     alone = SparseShiftVAE(3, recipe=recipes[1], random_state=0).fit(*cells)
     assert (model.n_latent_, model.recipe_) == (3, recipes[1]) and model.recipe == recipes
     assert np.array_equal(model.transform(cells[0]), alone.transform(cells[0]))
+    unheld = SparseShiftVAE((3, 1), recipe=replace(TINY, epochs=1, validation_share=0), random_state=0).fit(*cells)
+    assert unheld.n_latent_ == 3, "without held-out cells the first"
 
 
 def warned(model, **changes):
@@ -85,9 +83,11 @@ def warned(model, **changes):
 
 def test_doubtful_graphs_latents_of_a_batch_and_shrunken_effects_are_warned_of(screen, staged):
     counts, names = screen.counts.astype(np.float32), screen.perturbation
-    batch = np.where(staged.transform(counts)[:, 2] > 0, "late", "early")
+    latent = staged.transform(counts)[:, 2]
+    batch = np.where(latent > 0, "late", "early")
     labels = pd.DataFrame({"batch": batch, "replicate": np.arange(len(names)) % 3, "guide": names})
-    cells = counts, names, labels[["replicate", "guide"]]
+    labels["well"] = np.argsort(np.argsort(latent)) // 8  # of too few cells
+    cells = counts, names, labels.drop(columns="batch")
     assert warned(staged, cells=cells) == []
     [message] = warned(staged, cells=(counts, names, labels))
     assert "batch explains" in message and "latent_2" in message

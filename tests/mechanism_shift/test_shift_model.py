@@ -91,6 +91,7 @@ def test_new_perturbations_are_learned_with_the_network_as_it_is(screen):
     assert all(torch.equal(value, weights[name]) for name, value in wider.network_.state_dict().items())
     assert wider.elbo(counts, names) > started.elbo(counts, names) + 1
     assert wider.elbo(*known[:2]) == model.elbo(*known[:2])
+    assert torch.equal(wider.prior_.mask[: len(model.perturbations_)], model.prior_.mask)
     graph = wider.shift_graph_.set_index("perturbation")
     assert set(graph.index) == set(screen.targets)
     latents = model.unmixing_.transform(model.transform(counts[names == names[0]]))
