@@ -103,7 +103,7 @@ def oversample(values, labels, random_state):
     # A missing value cannot be interpolated: the share t of the way from one parent to the other is read
     # off the indicator, and the value, which comes out as t times that of the parent that has it, divided by it.
     both = np.hstack([np.where(missing, 0, values), missing]).astype(np.float64)
-    fewest = np.bincount(labels)[np.unique(labels)].min()
+    fewest = np.bincount(labels).min()
     sampler = SMOTE(k_neighbors=min(MOST_NEIGHBOURS, int(fewest) - 1), random_state=random_state)
     made, labels = sampler.fit_resample(both, labels)
     share, made = made[:, p:], made[:, :p]

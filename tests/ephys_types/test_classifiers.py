@@ -96,7 +96,12 @@ def test_cells_without_values_and_values_beyond_arithmetic_are_named(cells):
     with pytest.warns(UserWarning, match="X: 1 of 200 cells have no value.*: 7;"):
         model.fit(X, cells.y)
     X[3] = 1e300
+    marked = np.where(np.arange(200)[:, None] % 9, cells.X, -9999.0)
     for ask in (model.predict, lambda X: model.fit(X, cells.y)):
+        with pytest.warns(UserWarning, match="X: -9999 in 23 cells"):
+            ask(marked)
+        with pytest.raises(ValueError, match="X: .* masked"):
+            ask(np.ma.masked_invalid(cells.X))
         with pytest.raises(ValueError, match="X: 1e.300 of cell at position 3"):
             ask(X)
 
