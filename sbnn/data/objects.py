@@ -103,16 +103,15 @@ def parts_of(data, outputs):
     adata, Y, dropped = with_outputs(data, outputs)
     if adata.X is None or adata.isbacked:
         raise ValueError(f"X: missing or open on disk (adata.to_memory() loads it); layers: {sorted(adata.layers)}")
-    labels, palette = adata.obs.copy(), adata.uns.get("type_colors", data.uns.get("type_colors"))
+    whole = gene_modality(data)  # a palette belongs to the types of all cells, also of those left out
+    labels, palette = adata.obs.copy(), whole.uns.get("type_colors", data.uns.get("type_colors"))
     if isinstance(data, MuDataLike):  # fills in columns that this modality lacks
         shared = data.obs.reindex(labels.index)
         labels = labels.join(shared[shared.columns.difference(labels.columns, sort=False)])
-    colors = {}
-    if "type" in labels and palette is not None:
-        categories = labels["type"].astype("category").cat.categories
-        if isinstance(palette, Mapping):
-            colors = palette
-        elif len(palette) >= len(categories):  # scanpy replaces a palette that is too short
+    colors = palette if isinstance(palette, Mapping) and "type" in labels else {}
+    if "type" in labels and palette is not None and not colors:
+        categories = (whole if "type" in whole.obs else data).obs["type"].astype("category").cat.categories
+        if len(palette) >= len(categories):  # scanpy replaces a palette that is too short
             colors = dict(zip(categories, palette, strict=False))
     labels = labels.assign(**{name: labels[name].astype(object) for name in labels.select_dtypes("category")})
     if isinstance(outputs, list):
