@@ -126,7 +126,7 @@ def damaged_part(folder, seed):
     content = bytearray(save(dataclasses.replace(whole, values={"test_r2": 1.0}), part).read_bytes())
     content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
     part.write_bytes(content)
-    with pytest.warns(UserWarning, match="computing again"):
+    with pytest.warns(UserWarning, match="recomputing"):
         record = validate(path)
     assert same(record, whole) and left_in(folder) == ["cv.pickle"]
     return 1
