@@ -9,12 +9,15 @@ import numpy as np
 from made_up import drawn_texts
 from matplotlib.colors import to_rgba
 
+from sbnn.plotting import style
+
 
 def assert_same(again, stored, rtol=1e-3, atol=1e-5):
     """Refuse numbers that differ by more than rounding."""
     np.testing.assert_allclose(np.asarray(again, float), np.asarray(stored, float), rtol=rtol, atol=atol)
 
 
+@style()  # whatever the settings of matplotlib are
 def numbers_shown(figures):
     """Numbers, colours, markers, limits and words of figures by name, as a fingerprint that holds on any machine.
 

@@ -25,7 +25,7 @@ ENTRIES = {
     "history": (dict,),
 }  # fmt: skip
 DEVICES = ("cpu", "cuda", "mps", "xpu")  # torch has others, some without storage
-UNSET = "0" * 64  # placeholder while the checksum is computed
+UNSET = "0" * 64  # in place of the checksum in the header, which is that of the file with these zeros
 
 
 def save_model(model, path):
