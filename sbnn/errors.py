@@ -24,6 +24,12 @@ def check_among(name, value, allowed):
         raise ValueError(f"{name}: {value!r} is unknown, expected one of {list(allowed)}")
 
 
+def check_flag(name, value):
+    """Refuse anything but True and False, or 1 and 0."""
+    with naming(f"{name}: expected True or False"):
+        return {False: False, True: True}[value]
+
+
 @contextmanager
 def naming(expected):
     """Prefix errors of numpy, pandas and torch with the argument and what was expected of it."""

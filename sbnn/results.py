@@ -275,7 +275,10 @@ def load(path):
     path = results_path(path)
     whole = path.read_bytes()
     try:
-        entries = read_pickle(_content(whole))
+        content = whole[len(HEADER) + 64 + len(BETWEEN) + 8 : -len(END)]
+        if _seal(content) != whole:
+            raise ValueError("it is truncated, altered, of another version, or something else")
+        entries = read_pickle(content)
         record = Record(**{name: decode(value, len(whole)) for name, value in entries.items()})
     except Exception as error:  # whatever a damaged or hostile file raises
         raise ValueError(f"{path} is not a record of sbnn that can be read: {error or 'out of memory'}") from error
@@ -323,14 +326,6 @@ def _seal(content):
     """Bytes of a file with some content and its checksum."""
     digest = hashlib.sha256(content).hexdigest().encode()
     return HEADER + digest + BETWEEN + len(content).to_bytes(8, "little") + content + END
-
-
-def _content(whole):
-    """The content of a file, a pickle, if its checksum is right."""
-    content = whole[len(HEADER) + 64 + len(BETWEEN) + 8 : -len(END)]
-    if _seal(content) != whole:
-        raise ValueError("it is truncated, altered, of another version, or something else")
-    return content
 
 
 def _check(record):

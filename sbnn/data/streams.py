@@ -16,7 +16,7 @@ from scipy import sparse
 from sbnn.data.checks import VALUES_LOOKED_AT, check_names, warn_of_log_values, warn_of_raw_counts
 from sbnn.data.objects import AnnDataLike, MuDataLike
 from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes
-from sbnn.errors import attempt, check_number, documented
+from sbnn.errors import attempt, check_flag, check_number, documented
 
 VALUES_AT_ONCE = 2**23  # in a block; 64 MB in double precision
 SCATTERED_CELLS_AT_ONCE = 128  # of a mapped file: each may load half a megabyte of neighbours
@@ -81,9 +81,7 @@ class ExpressionStream:
         for name, given in (("cell_names", cell_names), ("totals", totals)):
             if given is not None and np.shape(given) != tuple(shape[:1]):
                 raise ValueError(f"{name}: expected one for each cell of {tuple(shape)}, got shape {np.shape(given)}")
-        if not isinstance(counts, bool | np.bool_):
-            raise ValueError(f"counts: expected True or False, got {counts!r}")
-        self.source, self.counts, self.shape = source, counts, tuple(int(size) for size in shape)
+        self.source, self.counts, self.shape = source, check_flag("counts", counts), tuple(int(size) for size in shape)
         check_number("block_size", 1 if block_size is None else block_size, int, 1)
         self.block_size = block_size or max(1, VALUES_AT_ONCE // self.shape[1])
         self.gene_names = None
@@ -124,6 +122,7 @@ class ExpressionStream:
             shares += shares_of_genes(block) * block.shape[0]
         return float(np.median(np.concatenate(sizes))), shares / len(self)
 
+    @documented
     def as_fitted(self, genes, library_size):
         """The same cells with the genes of a model (positions; None for all), normalised like its training cells."""
         if self.counts and library_size is None:

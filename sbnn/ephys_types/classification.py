@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.typed_cells import as_typed, family_columns
 from sbnn.determinism import reproducible
-from sbnn.errors import check_number
+from sbnn.errors import attempt, check_number
 from sbnn.evaluation.folds import SEEDS, deal_donors, folds_of, labels_of
 from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import fit_all, in_workers, load_or_compute
@@ -53,6 +53,7 @@ def cross_validate_classifier(estimator, data, folds=None, n_jobs=1, *, target="
         classes), ``test_predictions`` (positions in ``classes``) and ``test_probabilities`` [0][fold], ``classes``,
         ``true`` (label of every cell) and ``repeats`` (seed of each fold).
     """
+    attempt("estimator: expected a classifier with predict_proba", getattr, estimator, "predict_proba")
     data = as_typed(data)
     y = labels_of(data, target)
     classes = np.unique(y)

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sbnn.data.checks import UNKNOWN, check_blanks
 from sbnn.data.preprocessing import Standardizer, expression_pipeline
 from sbnn.data.typed_cells import as_typed
-from sbnn.errors import attempt, check_among, check_number, naming
+from sbnn.errors import attempt, check_among, check_number, documented, naming
 
 SCALINGS = ("fold", "all", "none")
 KINDS = ("training", "test")
@@ -67,6 +67,7 @@ def grouped_folds(groups, n_folds=10, seed=42):
         return list(GroupKFold(n_folds, shuffle=True, random_state=seed).split(codes, groups=codes))
 
 
+@documented
 def later_fold(times, share=0.8):
     """One fold that trains on earlier cells and tests on later ones, for example by recording date.
 

@@ -91,7 +91,10 @@ def interpret(
     gap = np.abs(completeness_gap(model, values, shares, baseline)) / output_sd
     found = {"kept_genes": np.asarray(gene_names)[kept], "feature_names": np.asarray(feature_names)}
     found |= {"share_mean": shares.mean(0), "share_absolute": np.abs(shares).mean(0), "steps": steps.mean(0)}
-    found["effects"] = _slopes(values[:, kept] - baseline[kept], shares, output_sd)
+    way = values[:, kept] - baseline[kept]
+    squares = np.square(way).sum(0)[:, np.newaxis]
+    slopes = np.einsum("nk,nkq->kq", way, shares) / np.where(squares == 0, 1, squares)
+    found["effects"] = slopes * way.std(0)[:, np.newaxis] / output_sd  # in SDs of the outputs per SD of the genes
     found |= {"gene_sd": values[:, kept].std(0), "output_sd": output_sd, "gap": float(gap.max())}
     found |= {"gene_norms": norms[kept], "r2_drops": r2_drops(model, values, table, baseline)}
     found["r2"] = float(_asked(model, "score", values, table))
@@ -250,10 +253,3 @@ def _asked(model, method, X, *Y):
     named = pd.DataFrame(X, columns=model.feature_names_in_) if hasattr(model, "feature_names_in_") else X
     found = getattr(model, method)(named, *Y)
     return found if Y else np.asarray(found).reshape(len(X), -1)
-
-
-def _slopes(way, shares, output_sd):
-    """Slopes (k, q) of the shares on the expression, in SDs of the outputs per SD of the genes."""
-    squares = np.square(way).sum(0)
-    slopes = np.einsum("nk,nkq->kq", way, shares) / np.where(squares == 0, 1, squares)[:, np.newaxis]
-    return slopes * way.std(0)[:, np.newaxis] / output_sd

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from joblib import Parallel, cpu_count
 from tqdm.auto import tqdm
 
-from sbnn.errors import check_number
+from sbnn.errors import check_flag, check_number
 from sbnn.evaluation.identity import described, fit_key, version_of
 from sbnn.results import drop_leftovers, library_versions, load, results_path, save
 
@@ -66,6 +66,7 @@ def fit_all(
     `models` is indexed [grid point][fold]; `besides` is whatever else determines a fit. ``plan(done)`` gives the jobs
     that remain after the outcomes `done`, each returning [((grid point, fold), outcome), ...]; it may add to `wanted`.
     """
+    check_flag("verbose", verbose)
     path = None if results is None else results_path(results, "results").absolute()
     parts = None if path is None else Path(f"{path}.parts")
     features = wanted.values.get("gene_names", wanted.values["feature_names"])
@@ -120,8 +121,7 @@ def fit_all(
 
 def _once(path, overwrite, answer, compute):
     """Load the record of a file if it matches, else compute and save it, in one process at a time."""
-    if not isinstance(overwrite, bool | np.bool_):
-        raise ValueError(f"overwrite: expected True or False, got {overwrite!r}")
+    check_flag("overwrite", overwrite)
     if path is None:
         return compute()
 

@@ -59,7 +59,10 @@ def accuracy_table(records, everything=False):
     if THREE_FOLDS in records:
         leaky |= _network_rows(records[THREE_FOLDS], THIRDS)
     if "cv_default" in records:
-        clean = _default_rows(records["cv_default"]) | clean
+        of = records["cv_default"]
+        widths = [of.parameter(g, "n_components") for g in range(len(of.params))]
+        names = [f"distilled network d={d}, {genes} genes" for d, genes in zip(widths, of.n_selected[0], strict=True)]
+        clean = dict(zip(names, zip(of.n_selected.mean(0), of.test_r2.T, strict=True), strict=True)) | clean
     rows = clean | leaky
     table = pd.DataFrame({"genes": [n_genes for n_genes, _ in rows.values()]}, pd.Index(rows, name="model"))
     folds = [len(r2) for _, r2 in rows.values()]
@@ -88,14 +91,6 @@ def _rows(records, suffix):
 def _mean_and_sd(scores, models):
     r2 = [scores[model][1] if model in scores else np.full(2, np.nan) for model in models]
     return [one.mean() for one in r2], [one.std(ddof=1) for one in r2]
-
-
-def _default_rows(record):
-    rows = {}
-    for g in range(len(record.params)):
-        name = f"distilled network d={record.parameter(g, 'n_components')}, {record.n_selected[0, g]} genes"
-        rows[name] = record.n_selected[:, g].mean(), record.test_r2[:, g]
-    return rows
 
 
 def _ridge_rows(record):
