@@ -116,11 +116,11 @@ class Record:
         """Parameter of a grid point, or of the estimator if it is the same for the whole grid."""
         return self.params[point].get(name, self.settings.get("estimator", {}).get("params", {}).get(name, default))
 
-    @documented
     def points(self, **params):
         """Positions of all grid points with these parameters; numbers are compared to 9 digits."""
         wanted, points = kept_params(params).items(), range(len(self.params))
-        return [g for g in points if all(same_value(self.parameter(g, name), value) for name, value in wanted)]
+        with naming(f"{', '.join(params)}: expected values of parameters"):
+            return [g for g in points if all(same_value(self.parameter(g, name), value) for name, value in wanted)]
 
     def find(self, **params):
         """Position of the one grid point with these parameters; a KeyError if there is none, or several."""

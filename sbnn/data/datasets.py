@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sbnn.data.registry import FILES, DataIntegrityError, FoundFile, Search, check_file, locate_file, search_places
-from sbnn.errors import check_among
+from sbnn.errors import check_among, check_flag
 
 #: Uses of data sets: genes that predict a second measurement of the same cells, electrophysiology that predicts
 #: the type of a cell, perturbations that shift latents, or expression over time from which a gene network is learned.
@@ -103,7 +103,7 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
     dataset = DATASETS[name]
     module, function = dataset.reader.rsplit(".", 1)
     read, options = getattr(import_module(f"sbnn.data.{module}"), function), dataset.options | options
-    found = find_dataset(name, Search(path, download, verbose))
+    found = find_dataset(name, Search(path, check_flag("download", download), check_flag("verbose", verbose)))
     if found:
         options["files"] = {name: file.sha256 for name, file in found.items()}
     data = read(*(file.path for file in found.values()), **options)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.typed_cells import as_typed, typed_cells
-from sbnn.errors import naming
+from sbnn.errors import documented, naming
 
 MOUSE, HUMAN = "gouwens_2020", "lee_2023"  # Gouwens et al. 2020, Lee, Dalley et al. 2023
 PARTS = ("peak", "trough", "fast_trough", "slow_trough")
@@ -50,6 +50,7 @@ def unlikely_units(table, units):
     return found
 
 
+@documented
 def to_shared_features(data):
     """Express cells of either species in the 27 shared features, with the names and units of the human release.
 

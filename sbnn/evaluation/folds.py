@@ -96,7 +96,8 @@ def later_fold(times, share=0.8):
 def group_codes(labels, name, cells=None):
     """Position of the label of each cell among the sorted distinct labels."""
     missing = np.flatnonzero(pd.isna(np.asarray(labels, dtype=object)))  # converted to text they would form a group
-    if np.ndim(labels) != 1 or (cells is not None and len(labels) != len(cells)) or missing.size:
+    n_dims = attempt(f"{name}: expected one of each cell", np.ndim, labels)
+    if n_dims != 1 or (cells is not None and len(labels) != len(cells)) or missing.size:
         got = f"shape {np.shape(labels)}"
         got += f", {missing.size} missing, the first is cell {missing[0]}" if missing.size else ""
         raise ValueError(f"{name}: expected one of each cell, got {got}")

@@ -44,16 +44,13 @@ def named(names: list[str], body: pd.DataFrame, key: str | None) -> pd.DataFrame
     columns = [j for j, name in enumerate(names) if j != at and (j or name)]  # programs put row numbers first
     table = body.iloc[:, columns].set_axis(texts(body.iloc[:, at]), axis=0)
     table = table.loc[:, (table.columns != "") | table.notna().any().to_numpy()]
-    units = [i for i in np.flatnonzero(table.index == "") if not any(map(_is_number, table.iloc[i]))]
+    rows = {i: [str(value).strip() for value in table.iloc[i]] for i in np.flatnonzero(table.index == "")}
+    units = [i for i, row in rows.items() if not any(mark.fullmatch(it) for mark in _NUMBER.values() for it in row)]
     units_row = [str(value) for value in table.iloc[units].to_numpy().ravel() if not pd.isna(value)]
     if units_row:
         warnings.warn(f"row(s) without a name and without a number are left out: {some(units_row)}", stacklevel=4)
     table = table.iloc[np.setdiff1d(np.arange(len(table)), units)]
     return table.rename_axis(index=key if key in names else None)
-
-
-def _is_number(value) -> bool:
-    return any(number.fullmatch(str(value).strip()) is not None for number in _NUMBER.values())
 
 
 def texts(values: Iterable) -> pd.Index:

@@ -25,7 +25,7 @@ _TABLES = ("expression", "outputs", "labels")
     **dict.fromkeys(("counts", "genes_in_rows"), ["boolean", None]), **dict.fromkeys(("type_key", "family_key"), [str]),
     "missing": [StrOptions({"error", "cells", "outputs", "fewest"})], "match": [StrOptions({"exact", "loose"})],
     "duplicates": [StrOptions({"error", "sum", "first"})], "spike_ins": [StrOptions({"leave out", "keep"})],
-    "cell_key": [str, Mapping, None],
+    "cell_key": [str, Mapping, None], "decimal": [str, Mapping, None],
 }, prefer_skip_nested_validation=True)  # fmt: skip
 def read_tables(
     expression, outputs, labels=None, *, counts=None, genes_in_rows=None, missing="error", missing_marks=(),

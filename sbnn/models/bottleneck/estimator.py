@@ -336,7 +336,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
             check_number(name, getattr(self, name), int, 1, most)
         for name, most in {"group_lasso": 1e6, "learning_rate": 1, "weight_decay": 1e6}.items():
             check_number(name, getattr(self, name), float, 0, most)
-        for number in self.epochs:
+        for number in attempt("epochs: expected four numbers", list, self.epochs):
             check_number("epochs", number, int, 0)
         if len(self.epochs) != 4 or not any(self.epochs):
             raise ValueError(f"epochs: expected four numbers, not all 0, got {self.epochs}")
