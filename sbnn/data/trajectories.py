@@ -11,7 +11,7 @@ from sbnn.data.checks import check_finite, check_names, some
 from sbnn.data.containers import about_data, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.objects import dense
-from sbnn.errors import check_number, naming
+from sbnn.errors import check_flag, check_number, naming
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
         np.add.at(sums, bins, [cells[part].sum(axis=0) for part in parts])
         values.append(sums / np.bincount(bins, [len(part) for part in parts])[:, None])
         times.append(of_bins)
-    if scaled:
+    if check_flag("scaled", scaled):
         largest = np.abs(np.concatenate(values)).max(axis=0)
         start, end = min(t[0] for t in times), max(t[-1] for t in times)
         values = [v / np.where(largest > 0, largest, 1) for v in values]

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from sbnn.data.checks import some
-from sbnn.errors import naming
+from sbnn.errors import attempt, naming
 from sbnn.models.pruning_scores import keep_largest, mixed, shared
 
 
@@ -73,7 +73,8 @@ def spelled_out(gene_prior):
             raise ValueError(f"gene_prior: these genes have several weights: {some(twice)}")
         gene_prior = gene_prior.to_dict()
     if not isinstance(gene_prior, Mapping):
-        entries = sorted(gene_prior) if isinstance(gene_prior, set | frozenset) else list(gene_prior)
+        ordered = sorted if isinstance(gene_prior, set | frozenset) else list
+        entries = attempt("gene_prior: expected names or weights of genes", ordered, gene_prior)
         if not (entries and all(isinstance(name, str) for name in entries)):
             return _checked(entries)
         gene_prior = dict.fromkeys(entries, 1.0)
