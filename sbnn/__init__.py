@@ -1,4 +1,4 @@
-"""Sparse bottleneck neural networks and their peers, for two kinds of measurement of the same cells."""
+"""Sparse bottleneck neural networks and linear baselines, for two kinds of measurement of the same cells."""
 
 import importlib
 

@@ -41,7 +41,7 @@ Your own cells, from two tables with cell names (CSV, TSV, Excel or AnnData): ac
 
 
 def main(arguments=None):
-    """Run a command, by default that of the command line, and return its exit status."""
+    """Run a command (by default the one on the command line) and return its exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if hasattr(sys.stdout, "reconfigure"):  # a terminal without "±" still shows the numbers
         sys.stdout.reconfigure(errors="replace")
@@ -85,7 +85,7 @@ ARGUMENTS = {
     "cells": {"help": "table of expression (CSV, TSV or Excel) or .h5ad with at least the kept genes"},
     "action": {"choices": ("fit", "predict"), "help": "fit writes --model, predict reads it and writes --out"},
     "features": {"help": "cells x features (CSV, TSV or Excel); fit also needs type and, if known, donor"},
-    "course": {"help": "long table with the columns sample, time and one per gene; or rows of cells, for --times"},
+    "course": {"help": "long table with the columns sample, time and one per gene; or one row per cell, with --times"},
     "paths": {"nargs": "+", "help": "NWB files, or folders with them"},
     "--saved-models": {"default": "saved_models", "help": "folder of the results (default: saved_models)"},
     "--figures": {"default": "figures", "help": "folder of the figures (default: figures)"},
@@ -108,8 +108,8 @@ ARGUMENTS = {
     "--guides": {"required": True, "help": "table of cells: their perturbation, or counts of guides named TARGET_1"},
     "--control": {"required": True, "help": "perturbation of the cells in which nothing was perturbed"},
     "--latents": {"type": at_least_one, "nargs": "+", "default": 10, "help":
-                  "number of latents (default: 10); held-out cells choose among several"},
-    "--abstain": {"type": float, "help": "call cells unknown if far from the training cells or less probable"},
+                  "number of latents (default: 10); of several, held-out cells decide"},
+    "--abstain": {"type": float, "help": "lowest probability; less probable and far cells stay unknown"},
 }  # fmt: skip
 OUT = {"map": "map.csv", "ephys-types": "types.csv", "traces": "traces.csv", "network": "network", "screen": "screen"}
 _EXPRESSION = ("--counts", "--log", "--genes-in-rows", "--cells-in-rows")
@@ -213,7 +213,7 @@ def _map(options):
     how = {name: getattr(options, name) for name in ("counts", "genes_in_rows", "totals", "sheet")}
     inputs = options.model, options.cells
     n_cells = write_map(model, read_cells(options.cells, model, **how), options.out, options.predictions, inputs)
-    print(f"{n_cells} cells are placed in {options.out}")
+    print(f"positions of {n_cells} cells: {options.out}")
 
 
 def _explore(options):

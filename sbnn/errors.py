@@ -11,21 +11,21 @@ FOREIGN = TypeError, ValueError, LookupError, AttributeError, RuntimeError  # of
 
 
 def check_number(name, value, kind, low=-math.inf, high=math.inf):
-    """Refuse a parameter that is not a finite number within bounds (a whole number if `kind` is int)."""
+    """Reject a parameter that is not a finite number within bounds (a whole number if `kind` is int)."""
     is_number = isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
     if not is_number or not low <= value <= high or not math.isfinite(value):
-        text = f"{name} must be a finite number in [{low}, {high}]{', a whole one' if kind is int else ''}"
+        text = f"{name} must be a {'whole' if kind is int else 'finite'} number in [{low}, {high}]"
         raise (ValueError if is_number else TypeError)(f"{text}, got {value!r}")
 
 
 def check_among(name, value, allowed):
-    """Refuse an option that is not allowed."""
+    """Reject an option that is not allowed."""
     if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name}: {value!r} is unknown, expected one of {list(allowed)}")
 
 
 def check_flag(name, value):
-    """Refuse anything but True and False, or 1 and 0."""
+    """Reject anything but True and False, or 1 and 0."""
     with naming(f"{name}: expected True or False"):
         return {False: False, True: True}[value]
 
@@ -40,7 +40,7 @@ def naming(expected):
 
 
 def documented(function):
-    """Decorate a function so that an error that is not of sbnn lists the arguments as they are documented."""
+    """Decorate a function so that errors raised outside sbnn list its arguments as documented."""
     lines = (function.__doc__ or "").splitlines()
     about = [line.strip() for line in lines if re.match(r" {4,8}\*?\w[\w, ]* : ", line)] or lines[:1]
 
@@ -51,7 +51,7 @@ def documented(function):
         except FOREIGN as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
             own = last.filename.startswith(__file__.removesuffix("errors.py")) and last.line.startswith("raise")
-            if own or type(error).__module__.startswith("sklearn"):  # clear, or of a class that callers know
+            if own or type(error).__module__.startswith("sklearn"):  # already clear, or of a class that callers handle
                 raise
             with naming(f"{function.__qualname__}: expected {'; '.join(about)}"):
                 raise

@@ -99,6 +99,6 @@ def smallest_sufficient(r2, numbers, test_share=0.0):
     r2, numbers = _numbers("r2", r2), _numbers("numbers", numbers)
     fit = r2.ndim == 2 and len(r2) > 1 and r2.shape[1:] == numbers.shape and (np.diff(numbers) > 0).all()
     if not fit or np.isnan(r2).any():
-        raise ValueError(f"r2: expected folds by ascending numbers of genes, got {r2.shape} for {numbers.tolist()}")
+        raise ValueError(f"r2: expected folds by numbers of genes, ascending, got {r2.shape} for {numbers.tolist()}")
     behind = r2[:, [r2.mean(0).argmax()]] - r2
     return int(numbers[(behind.mean(0) <= corrected_error(behind, _numbers("test_share", test_share))).argmax()])

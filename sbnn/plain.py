@@ -14,8 +14,8 @@ import zlib
 import numpy as np
 import pandas as pd
 
-ZLIB_RATIO = 1032  # most bytes that zlib can expand one byte to; a file that gives more uses a part twice
-MOST_AXES = 64  # most axes of a numpy array
+ZLIB_RATIO = 1032  # zlib expands a byte to at most this many; a file that yields more uses a part twice
+MOST_AXES = 64  # largest number of axes of a numpy array
 DTYPES = {name: np.dtype(name) for name in ("|b1", "|i1", "|u1", *(f"<{k}{n}" for k in "iuf" for n in (2, 4, 8)))}
 SCALARS = (type(None), bool, int, float, str, bytes)
 # Instructions that protocol 4 needs for such data; some of the others run code or take gigabytes of memory.
@@ -85,7 +85,7 @@ def decode(value, size):
 
 class _Decoder:
     def __init__(self, size):
-        self.left = ZLIB_RATIO * size  # bytes that arrays may still take
+        self.left = ZLIB_RATIO * size  # bytes that arrays may still use
 
     def __call__(self, value):
         if type(value) in SCALARS:

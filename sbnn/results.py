@@ -2,7 +2,7 @@
 
 A record is the pickle of a dict with its format, its schema, a checksum and the content, which is a pickle of
 nothing but built-in containers, numbers, strings and bytes of Python (`sbnn.plain`). A file therefore loads under other
-versions of numpy, pandas and torch, is safe to open if it comes from someone else, and is refused if a bit is flipped.
+versions of numpy, pandas and torch, is safe to open if it comes from someone else, and is rejected if a bit is flipped.
 """
 
 import glob
@@ -84,7 +84,7 @@ class Record:
     versions: dict = field(default_factory=library_versions)
 
     def __post_init__(self):
-        """Refuse arguments in the wrong order."""
+        """Reject arguments in the wrong order."""
         _check(self)
 
     def __getattr__(self, name):
@@ -277,7 +277,7 @@ def load(path):
     try:
         content = whole[len(HEADER) + 64 + len(BETWEEN) + 8 : -len(END)]
         if _seal(content) != whole:
-            raise ValueError("it is truncated, altered, of another version, or something else")
+            raise ValueError("it is truncated, altered, from another version, or another kind of file")
         entries = read_pickle(content)
         record = Record(**{name: decode(value, len(whole)) for name, value in entries.items()})
     except Exception as error:  # whatever a damaged or hostile file raises
@@ -329,7 +329,7 @@ def _seal(content):
 
 
 def _check(record):
-    """Refuse a record with a part of the wrong type."""
+    """Reject a record with a part of the wrong type."""
     if not isinstance(record, Record):
         raise TypeError(f"record: expected a Record, got {type(record).__name__}")
     for part in fields(Record):

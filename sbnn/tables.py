@@ -5,7 +5,7 @@ import sys
 
 import pandas as pd
 
-TRIAL = "A trial (--fast): small networks, few folds; not results."
+TRIAL = "A quick run (--fast): small networks and few folds; not results."
 
 
 def to_markdown(table):

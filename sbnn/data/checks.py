@@ -1,6 +1,6 @@
 """Validation of user input: convert it to clean arrays, or raise an error that explains what is wrong.
 
-It also finds valid numbers that are probably mistakes: counts as log values, typing errors, X given as Y.
+It also detects valid numbers that are probably mistakes: counts passed as log values, typing errors, X passed as Y.
 """
 
 import colorsys
@@ -18,7 +18,8 @@ from sbnn.errors import attempt, check_number, naming
 
 UNKNOWN = "unknown"  # cells without a known group
 GREY = "#808080"  # colour of unknown cells
-# Okabe & Ito (2008): distinguishable with common colour blindness; their yellow is left out, too pale for dots.
+# Okabe & Ito (2008): distinguishable with common colour blindness; their yellow is left out because it is too pale for
+# dots.
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LARGEST_LOG = 20  # log2 of a million molecules: log values are smaller, the largest counts are not
 BEYOND_LOG = 50  # no logarithm of a count is this large
@@ -28,10 +29,10 @@ LARGEST = 1e15  # beyond this, sums of squares overflow in single precision
 GENES_AT_ONCE = 64  # so that deviations in double precision need little memory
 NINES = [sign * float("9" * n) for n in range(2, 7) for sign in (1, -1)]  # marks of missing values in tables
 _MONTH = "(Jan|Feb|Ma[iry]|Mär|Mrz|Apr|Jun|Jul|Aug|Sept?|O[ck]t|Nov|De[cz])"
-DATE = re.compile(  # what spreadsheets make of SEPT2 and MARCH1
+DATE = re.compile(  # what spreadsheets turn SEPT2 and MARCH1 into
     rf"\d{{4}}-\d\d-\d\d( 00:00:00)?|\d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}}|\d{{1,2}}[-. ]+{_MONTH}|{_MONTH}-\d\d"
 )
-ALONE = 3  # a single mark is farther from the other values than this multiple of their range
+ALONE = 3  # a mark that occurs once differs from the other values by more than this multiple of their range
 FEWEST_NUMBERED = 8  # cells needed to recognise IDs
 MOST = 1e9  # largest setting: beyond it, numbers overflow or loops do not end
 
@@ -40,7 +41,7 @@ class CheckedSettings:
     """Base class of settings: every field has the type of its default, and numbers lie between `_LEAST` and `_MOST`."""
 
     _LEAST: dict = {}  # otherwise 1 for whole numbers and 0 for others
-    _LENGTHS: dict = {}  # least and largest, of several numbers
+    _LENGTHS: dict = {}  # smallest and largest number of values
     _MOST: dict = {}  # otherwise 1 for rates and shares and 1e9 for others
 
     def __post_init__(self):
@@ -55,7 +56,7 @@ class CheckedSettings:
                 most = self._MOST.get(name, 1 if {"rate", "share"} & {*name.split("_")} and kind is float else MOST)
                 for number in values:
                     check_number(name, number, kind, self._LEAST.get(name, int(kind is int)), most)
-                # Python's own numbers, so that equal settings are stored alike.
+                # Built-in Python numbers, so that equal settings are stored alike.
                 object.__setattr__(self, name, tuple(map(kind, values)) if several else kind(value))
             elif not isinstance(value, kind):
                 raise TypeError(f"{name}: expected {kind.__name__}, got {value!r}")
@@ -73,7 +74,7 @@ def check_matrix(values: Any, argument: str) -> np.ndarray:
 
 
 def check_unmasked(values: Any, argument: str) -> None:
-    """Refuse a masked array with masked values, since numpy and scikit-learn would ignore the mask."""
+    """Reject a masked array with masked values, since numpy and scikit-learn would ignore the mask."""
     if np.ma.is_masked(values):
         raise ValueError(f"{argument}: {np.ma.count_masked(values)} values are masked; fill them or leave them out")
 
@@ -117,7 +118,7 @@ def check_labels(
 
 
 def check_blanks(labels, argument: str) -> None:
-    """Refuse labels that differ only in whitespace, which would be counted as different groups."""
+    """Reject labels that differ only in whitespace, which would be counted as different groups."""
     labels = pd.Index(np.unique(np.asarray(labels).astype(str)))
     plain = labels.str.strip()
     if plain.has_duplicates:
@@ -127,7 +128,7 @@ def check_blanks(labels, argument: str) -> None:
 
 @naming("colors: expected a dict of type to colour")
 def check_colors(given: Mapping[str, Any], types: Iterable[str]) -> dict[str, str]:
-    """Give every type a ``"#RRGGBB"``: the given colour, else one from a palette; grey for the unknown type."""
+    """Give every type a ``"#RRGGBB"``: the given colour, otherwise one from a palette; grey for the unknown type."""
     colors = {str(key): _as_hex(color) for key, color in given.items()}
     missing = sorted(set(types) - colors.keys() - {UNKNOWN})
     colors.update(zip(missing, _palette(len(missing)), strict=True))
@@ -229,7 +230,7 @@ def _range(low, high, whole):
 
 
 def check_finite(values: np.ndarray, argument: str, rows, columns) -> None:
-    """Refuse NaN and values beyond 1e15, naming the first."""
+    """Reject NaN and values beyond 1e15, naming the first."""
     wrong = ~(np.abs(values) <= LARGEST)
     if wrong.any():
         text = _entry(values, *np.argwhere(wrong)[0], argument, rows, columns)
@@ -237,7 +238,7 @@ def check_finite(values: np.ndarray, argument: str, rows, columns) -> None:
 
 
 def check_recorded(values: np.ndarray, argument: str, rows=None, columns=None, stacklevel=3) -> None:
-    """Like `check_finite`, but NaN marks a value that was not recorded; warn of cells without values."""
+    """Like `check_finite`, but NaN marks a value that was not recorded; warn about cells without values."""
     columns = range(values.shape[1]) if columns is None else columns
     missing = np.isnan(values)
     check_finite(np.where(missing, 0, values), argument, rows, columns)
@@ -253,7 +254,7 @@ def _entry(values, i, j, argument, rows, columns):
 
 
 def check_outliers(values, argument, cells=None, columns=None):
-    """Refuse values that are not finite; warn of marks of missing values, and of a value a million SD from the others.
+    """Reject values that are not finite; warn about marks of missing values and values a million SD away.
 
     One typing error makes the SD of its column so large that all other cells become indistinguishable.
     """
@@ -275,7 +276,7 @@ def check_outliers(values, argument, cells=None, columns=None):
 
 
 def warn_of_marks(values, argument, columns=None, stacklevel=4):
-    """Warn of extreme values such as -999 that are unlike the others of their column."""
+    """Warn about extreme values such as -999 that are unlike the others of their column."""
     columns, found = range(values.shape[1]) if columns is None else columns, []
     low, high = np.fmin.reduce(values).astype(np.float64), np.fmax.reduce(values).astype(np.float64)
     for j in np.flatnonzero(np.isin(low, NINES) | np.isin(high, NINES)):
@@ -310,7 +311,7 @@ def warn_of_mistaken_columns(X, Y, genes=None, outputs=None):
 
 
 def check_given_once(X, Y):
-    """Refuse outputs that all equal columns of X: expression was passed as outputs too."""
+    """Reject outputs that all equal columns of X: expression was passed as outputs too."""
     outputs = [y for y in np.asarray(Y).T if len(np.unique(y)) > 2]  # with two cells, all z-scores are 1 and -1
     if len(outputs) > 1 and all(_among(X, y.astype(X.dtype)) for y in outputs):
         raise ValueError(f"Y: all {len(outputs)} outputs are columns of X; was expression passed as outputs too?")
@@ -327,17 +328,17 @@ def _among(X, y):
 
 
 def check_in_order(X, values, argument):
-    """Refuse a Series or table with other cells than `X` (a DataFrame or AnnData), or with another order of cells."""
+    """Reject a Series or table whose cells are not those of `X` (a DataFrame or AnnData) in the same order."""
     cells, rows = getattr(X, "obs_names", getattr(X, "index", None)), getattr(values, "index", None)
     if isinstance(cells, pd.Index) and isinstance(rows, pd.Index):
         check_same_cells(cells, rows, argument=argument)
 
 
 def check_same_cells(cells, rows, strict=False, argument="Y"):
-    """Refuse a Y with other cells or another order of cells; default indices of pandas and anndata are ignored."""
+    """Reject a Y with other cells than X or in another order; default indices of pandas and anndata are ignored."""
     cells, rows = cells.astype(str), rows.astype(str)
     numbers = pd.RangeIndex(len(cells)).astype(str)
     named = strict or not (rows.equals(numbers) or cells.equals(numbers)) or set(cells) == set(rows)
     if named and len(cells) == len(rows) and not cells.equals(rows):
-        got = f"got other cells, or in another order: {some(rows, 2)}; use {argument} = {argument}.loc[X.index]"
+        got = f"got other cells or another order: {some(rows, 2)}; use {argument} = {argument}.loc[X.index]"
         raise ValueError(f"{argument}: expected the cells of X, {some(cells, 2)}, {got}")

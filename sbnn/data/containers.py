@@ -28,5 +28,5 @@ def with_about(adata, about, content):
 
 
 def name_and_sha256(about, content):
-    """Name of the data, and its stored fingerprint if it belongs to this content, else that of the content."""
+    """Name of the data, and its stored fingerprint if it belongs to this content, otherwise that of the content."""
     return about.get("name", "custom"), about["sha256"] if about.get("content_sha256") == content else content

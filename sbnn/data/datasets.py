@@ -47,7 +47,7 @@ def names_of(study: str = SBNN) -> tuple[str, ...]:
 
 
 def require_study(name: str, study: str = SBNN) -> None:
-    """Refuse a data set of another study; the user's own names pass."""
+    """Reject a data set of another study; the user's own names pass."""
     if name in DATASETS and DATASETS[name].study != study:
         raise ValueError(f"data set {name!r}: expected one of {', '.join(names_of(study))}")
 
@@ -146,14 +146,14 @@ def find_dataset(name: str, search: Search) -> dict[str, FoundFile]:
 def default_dataset(
     name: str = "auto", path=None, *, download: bool = True, verbose: bool = True, study: str = SBNN
 ) -> str:
-    """Name of the data set to use: the requested one if it can be found or downloaded, else the simulated one.
+    """Name of the data set to use: the requested one if it can be found or downloaded, otherwise the simulated one.
 
     Parameters
     ----------
     name : str
-        A data set of the study, or "auto": its main real one.
+        A data set of the study, or "auto" for its main real one.
     path, download, verbose
-        As for `load_dataset`.
+        See `load_dataset`.
     study : {"sbnn", "ephys_types", "mechanism_shift", "dynamics"}
         Use of the data set, as in `STUDIES`.
 

@@ -26,7 +26,7 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
     labels : path-like, (path-like, sheet), DataFrame or Series, optional
         Cells x labels: ``type``, and if known ``donor`` and ``condition``; others are kept. A Series holds the types.
     families, units : optional
-        As for `typed_cells`. By default those of the release (`sbnn.data.ephys_features.feature_table`) for features
+        See `typed_cells`. By default those of the release (`sbnn.data.ephys_features.feature_table`) for features
         with a published name; others are in the family ``"other"``.
     name, source : str, optional
         By default the source names the files.
@@ -34,7 +34,7 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
     Returns
     -------
     AnnData
-        As from `typed_cells`: the cells that have a type and a value, and the features that differ between them.
+        As returned by `typed_cells`: the cells that have a type and a value, and the features that differ between them.
 
     Raises
     ------

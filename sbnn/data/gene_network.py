@@ -22,14 +22,14 @@ TIMES = (0.0, 2.0, 3.0, 7.0, 9.0)
 KINDS = ("logic", "sigmoid", "hill", "thermodynamic", "lag")
 
 _TOLERANCE = 1e-9  # relative tolerance of the solver
-_FORMAT = 1  # raised whenever the same parameters give other data
+_FORMAT = 1  # incremented whenever the same parameters give different data
 _LARGEST_OFFSET = 0.25
 _LAG = 1.5  # in the unit of time
 
 
 @dataclass(frozen=True)
 class Starts:
-    """Distribution of first values by gene: normal within [0, 1] for input genes, else Beta(2, 2) plus an offset."""
+    """Distribution of first values by gene: normal within [0, 1] for inputs, Beta(2, 2) plus an offset for others."""
 
     mean: np.ndarray  # NaN unless the gene is an input
     sd: np.ndarray
@@ -188,7 +188,7 @@ class GeneNetwork:
 
     @naming("start, times: expected a number for every gene of each sample, and two or more increasing times")
     def solve(self, start, times, kind="logic"):
-        """Follow samples from their `start`, (samples, genes), over `times`, without noise; (samples, times, genes)."""
+        """Simulate samples without noise from their `start`, (samples, genes); (samples, times, genes)."""
         times, close = np.asarray(times, dtype=np.float64), {"rtol": _TOLERANCE, "atol": _TOLERANCE}
         state = np.tile(start, (1, 2)) if kind == "lag" else start
         # One by one: each has its own steps of a stiff method.
@@ -197,7 +197,7 @@ class GeneNetwork:
         return np.stack([path.y[: len(self.gene_names)].T for path in found])
 
     def simulate(self, n, noise=0.0, random_state=0, times=TIMES, kind="logic"):
-        """Draw samples and follow them over time.
+        """Draw samples and simulate them over time.
 
         Parameters
         ----------
@@ -205,7 +205,7 @@ class GeneNetwork:
             Samples.
         noise : float
             Standard deviation of the normal noise added to every value, including inputs and the first time. The
-            published names "5, 10 and 20 %" stand for 0.025, 0.05 and 0.1.
+            published levels of "5, 10 and 20 %" correspond to 0.025, 0.05 and 0.1.
         random_state : int
             Seed of starting values and noise. Starting values do not depend on `noise`.
         times : array-like, shape (times,)
@@ -218,7 +218,7 @@ class GeneNetwork:
         Returns
         -------
         AnnData
-            As from `sbnn.dynamics.trajectories`. Noise makes some values negative.
+            As returned by `sbnn.dynamics.trajectories`. Noise makes some values negative.
         """
         check_among("kind", kind, KINDS)
         check_number("n", n, int, 1)

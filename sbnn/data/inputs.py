@@ -16,10 +16,10 @@ COUNTS = "counts"  # layer of an AnnData
 ROUNDING = 1e-3  # tolerance beyond the range of the training cells
 MANY = 0.5  # share of the kept genes; with few training cells the range is narrow and a tenth is outside it anyway
 FEWEST_GENES, FEWEST_CELLS, SDS_OF_RANGE = 6, 8, 5  # needed to detect cells unlike those of the fit
-LEAST_SHARE, HALF = 0.05, 0.5  # of the training counts, to estimate depth at all, and well
-MOST_DENSE_VALUES = 2**25  # up to which a sparse matrix is made dense; 128 MiB in single precision
+LEAST_SHARE, HALF = 0.05, 0.5  # minimum shares of the training counts to estimate depth at all, and accurately
+MOST_DENSE_VALUES = 2**25  # largest sparse matrix converted to a dense array; 128 MiB in single precision
 WRAP_COUNTS = "log-transform it, or pass ExpressionStream(X, counts=True)"
-validate_data = naming("X and y: expected tables, and a type or outputs of each cell")(validation.validate_data)
+validate_data = naming("X and y: expected tables, and a type or outputs for each cell")(validation.validate_data)
 
 
 def two_tables(X, Y=None):
@@ -36,7 +36,7 @@ def two_tables(X, Y=None):
 
 
 def stream_of_sparse(X):
-    """A stream if expression is sparse and too large to be made dense, else None."""
+    """A stream if expression is sparse and too large for a dense array, otherwise None."""
     matrix = X.X if isinstance(X, AnnDataLike) else X
     if not sparse.issparse(matrix) or np.prod(matrix.shape, dtype=float) <= MOST_DENSE_VALUES:
         return None
@@ -74,7 +74,7 @@ def output_table(X, Y):
 
 
 def output_names(Y, n_outputs):
-    """Names of the outputs: the columns of a table, else ``output0``, ``output1``, ... as an object array."""
+    """Names of the outputs: the columns of a table, otherwise ``output0``, ``output1``, ... as an object array."""
     names = Y.columns if isinstance(Y, pd.DataFrame) else (f"output{i}" for i in range(n_outputs))
     return np.array([str(name) for name in names], dtype=object)
 
@@ -144,7 +144,7 @@ def new_cells(model, X, genes=None, needed=None):
 
 
 def _warn_of_unlike(model, columns, values, cells):
-    """Warn of cells beyond the range of the training cells, without counts, or in another logarithm or unit."""
+    """Warn about cells beyond the range of the training cells, without counts, or in another logarithm or unit."""
     low, high, mean = (getattr(model, name)[columns] for name in ("x_min_", "x_max_", "x_mean_"))
     if np.isinf(low).any():  # no limits were stored
         low, high = (mean + side * SDS_OF_RANGE * model.x_scale_[columns] for side in (-1, 1))
@@ -167,7 +167,7 @@ def _warn_of_unlike(model, columns, values, cells):
 
 
 def _values_of(model, X, counted, genes, needed):
-    """Values of `new_cells`: from the counts of a stream or layer if `counted`, else from X."""
+    """Values of `new_cells`: from the counts of a stream or layer if `counted`, otherwise from X."""
     size, n_fitted = getattr(model, "library_size_", None), model.n_features_in_
     names = X.columns if isinstance(X, pd.DataFrame) else getattr(X, "gene_names", getattr(X, "var_names", None))
     found = None
@@ -249,7 +249,7 @@ def _enough_counts(share, lacking):
     """The share of some genes in the training counts, checked to be large enough to estimate totals of cells."""
     # The total of a cell is estimated by its counts of these genes, divided by their share. Learned on half of the
     # cells and measured on the others, the SD of the log2 of such totals is 0.08 to 0.15 with a random half of the
-    # genes, 0.1 to 0.4 with a tenth, and 1.1 with 25 of 30,000; benchmarks/new_cells.py measures what that does.
+    # genes, 0.1 to 0.4 with a tenth, and 1.1 with 25 of 30,000; benchmarks/new_cells.py measures the effect.
     text = (
         f"X: counts of {lacking} genes of the fit are missing; sequencing depth is estimated from the others, with "
         f"{share:.1%} of the counts of the training cells; provide all counts, or the total of each cell "

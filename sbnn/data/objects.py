@@ -43,7 +43,7 @@ def entry(mapping, key, where):
 
 
 def gene_modality(data):
-    """The AnnData with the genes: the modality "rna" of a MuData, else the given object."""
+    """The AnnData with the genes: the modality "rna" of a MuData, otherwise the given object."""
     return entry(data.mod, "rna", "mod") if isinstance(data, MuDataLike) else data
 
 

@@ -25,7 +25,7 @@ class Paired:
     cell_names: np.ndarray
     labels: pd.DataFrame  # with the columns "family" and "type"
     colors: dict  # type -> "#RRGGBB"
-    counts: object  # raw counts behind X, array or CSR of the same shape; None if there are none
+    counts: object  # raw counts from which X was computed, array or CSR of the same shape; None if there are none
     name: str
     sha256: str
     about: dict  # all of `uns["sbnn"]`, with the complete truth of a simulation
@@ -74,15 +74,15 @@ def paired(
     Y : array or DataFrame, shape (n_cells, n_outputs), optional
         The second measurement, in its units.
     gene_names, feature_names, cell_names : sequence of str, optional
-        Unique names; by default those of the DataFrames, else ``gene_0``, ``output_0``, ``cell_0`` and so on.
+        Unique names; by default those of the DataFrames, otherwise ``gene_0``, ``output_0``, ``cell_0`` and so on.
     labels : DataFrame, optional
         Indexed by cell name, in any order. ``family`` and ``type`` are ``"unknown"`` if they are missing.
     colors : dict of str to str, optional
         Type -> ``"#RRGGBB"``.
     counts : array or sparse matrix, shape (n_cells, n_genes), optional
-        Raw counts behind `X`.
+        Raw counts from which `X` was computed.
     **about
-        Entries of ``uns["sbnn"]``: ``name``, short; ``source``, citation with the place the data came from; ``sha256``,
+        Entries of ``uns["sbnn"]``: ``name``, short; ``source``, citation and origin of the data; ``sha256``,
         fingerprint that links stored results to the data, such as that of its files, by default that of the arrays;
         ``files``, name -> sha256; ``dropped``, reason -> names or number of the cells or genes that were left out;
         ``notes``, sentences on what a reader did; ``truth``, of simulated data: ``"genes"`` that drive `Y`,
@@ -117,7 +117,7 @@ def paired(
 
 def as_paired(data):
     """The `Paired` arrays of an AnnData, a MuData or a pair (X, Y), where Y may be the name of an entry of X."""
-    if isinstance(data, Paired):  # passed on by another public function
+    if isinstance(data, Paired):  # already converted by another public function
         return data
     if isinstance(data, AnnDataLike | MuDataLike):
         data = data, "outputs" if isinstance(data, MuDataLike) or "outputs" in data.obsm else None
@@ -175,12 +175,12 @@ def _checked(
 
 
 def groups_of(data, groups):
-    """Group of every cell, such as its donor, from a column of ``obs`` or an array; unknown groups are refused."""
+    """Group of every cell, such as its donor, from a column of ``obs`` or an array; unknown groups are rejected."""
     labels = data.labels if isinstance(data, Paired) else data.obs
     column = groups if isinstance(groups, str) else "groups"
     checks.check_in_order(labels, groups, "groups")
     given = np.asarray(entry(labels, column, "obs") if column is groups else groups, dtype=object)
-    values = attempt("groups: expected one of each cell", pd.Series, given, labels.index)
+    values = attempt("groups: expected one for each cell", pd.Series, given, labels.index)
     lacking = values.isna() | values.isin([UNKNOWN, ""])
     if lacking.any():
         names = some(values.index[lacking])

@@ -25,7 +25,7 @@ SLOPE, OFFSET = 1.5, 0.02  # of the selection curve: slope per log2 unit, offset
 _SPARSE = ("csr", "csc")
 # Nearly equal positions on the selection curve differ only by rounding; those equal to this many decimals are ties.
 _DECIMALS = 9
-LEAST_ALIKE, FEW_CELLS = 0.5, 8  # least correlation of X with its normalised counts; too few cells to judge it
+LEAST_ALIKE, FEW_CELLS = 0.5, 8  # smallest correlation of X with its normalised counts; too few cells to test it
 _CELLS_LOOKED_AT = 1000  # to detect how expression was normalised
 
 
@@ -283,7 +283,7 @@ def expression_pipeline(scale=True) -> Pipeline:
     Returns
     -------
     sklearn.pipeline.Pipeline
-        Takes counts (n_cells, n_genes), dense or sparse; gives float32, dense if scaled, else as in the input.
+        Takes counts (n_cells, n_genes), dense or sparse; gives float32, dense if scaled, otherwise as in the input.
     """
     log = FunctionTransformer(log2p1, accept_sparse=True, feature_names_out="one-to-one")
     return make_pipeline(LibrarySizeNormalizer(), log, *([Standardizer()] if scale else []))

@@ -12,7 +12,7 @@ from sbnn.data.objects import dense
 from sbnn.data.preprocessing import log2p1, normalize_library_size, positions_of_curve
 from sbnn.errors import check_number
 
-VERSION = 1  # of the criterion; raised whenever the same settings choose other genes
+VERSION = 1  # of the criterion; incremented whenever the same settings choose different genes
 READS = 30  # counts up to this are near zero in full-length reads
 USUAL_READS = 10  # median nonzero count: 1 in four data sets of molecules (UMI), 52 and 304 in two of reads
 MIN_CELLS = 10  # in which a gene must be detected, or a tenth of the cells if that is fewer
@@ -28,7 +28,7 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
 
     `cells` (positions or a mask) are the cells to use: for a test R2, the training cells. All genes are chosen if
     there are no more than `n_genes`, and fewer if fewer are detected in enough cells. A count of at most `threshold` is
-    near zero: by default 30 if the median nonzero count is 10 or more, as with full-length reads, else 0.
+    near zero: by default 30 if the median nonzero count is 10 or more, as with full-length reads, otherwise 0.
     ``benchmarks/preselection.py`` compares other criteria on six data sets: none that ignores the outputs is as good
     on all of them.
     """

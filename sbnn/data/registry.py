@@ -66,7 +66,7 @@ class Search(NamedTuple):
     def find(self, names) -> dict[str, FoundFile]:
         """Find or download files and verify each; the first failed download ends the search.
 
-        A file with the right name and other content is an error wherever it lies: it was put there to be used.
+        A file with the right name but different content is an error wherever it is: it was put there to be used.
         """
         names, places = list(names), search_places(self.path)
         located = {name: locate_file(FILES[name], places) for name in names}
@@ -175,7 +175,7 @@ def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> Foun
 
 
 def _fetch(url: str, output: Path, progressbar: bool) -> None:
-    """Stream an address into a file; TimeoutError when no byte arrives for `TIMEOUT` seconds.
+    """Stream an address into a file; raise TimeoutError if no byte arrives for `TIMEOUT` seconds.
 
     Socket timeouts do not cover the look-up of a name and apply to each address of a host, so a network that drops
     packets costs minutes. A thread that can be abandoned bounds the total time.

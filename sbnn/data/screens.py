@@ -51,11 +51,11 @@ def screen(counts, perturbation, control=None, gene_names=None, cell_names=None,
     control : str, optional
         Label of the cells in which nothing was perturbed.
     gene_names, cell_names : sequence of str, optional
-        Unique names; by default those of the AnnData, DataFrame or Series, else ``gene_0``, ``cell_0`` and so on.
+        Unique names; by default those of the AnnData, DataFrame or Series, otherwise ``gene_0``, ``cell_0`` and so on.
     labels : DataFrame, optional
         Other labels of the cells, such as the replicate, indexed by cell name in any order.
     **about
-        ``name``, ``source`` and other entries of ``uns["sbnn"]``, as for `sbnn.paired`. The ``truth`` of a simulation
+        ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired`. The ``truth`` of a simulation
         holds ``"latents"``, shape (n_cells, d), and ``"shifts"``, a DataFrame of perturbations by latents.
 
     Returns
@@ -99,7 +99,7 @@ def screen(counts, perturbation, control=None, gene_names=None, cell_names=None,
 
 def as_screen(data):
     """The arrays of an AnnData in the layout of `screen`; one without any control cells has no control."""
-    if isinstance(data, Screen):  # passed on by another public function
+    if isinstance(data, Screen):  # already converted by another public function
         return data
     if not isinstance(data, AnnDataLike) or KEY not in data.obs:
         raise TypeError(f"counts, adata or new: expected an AnnData with {KEY} in obs, got {type(data).__name__}")
@@ -126,7 +126,7 @@ def check_screen_counts(given, argument="counts"):
     wrong = (values < 0) | (values % 1 != 0) | (values > LARGEST)
     if wrong.any():
         cells = np.unique(counts.tocoo().row[wrong])
-        text = f"got others in {len(cells)} cells, at positions {some(cells)}, the first {values[wrong.argmax()]}"
+        text = f"got other values in {len(cells)} cells, at positions {some(cells)}, the first {values[wrong.argmax()]}"
         raise ValueError(f"{argument}: expected raw counts, whole numbers from 0 to {LARGEST}, {text}")
     return counts
 
@@ -138,7 +138,7 @@ def check_perturbation(given, cells, control=None):
     empty = pd.isna(names) | (names.astype(str) == "")
     if names.shape != (n_cells,) or empty.any():
         text = f"got shape {names.shape}, {empty.sum()} of them empty, at positions {some(np.flatnonzero(empty))}"
-        raise ValueError(f"perturbation: expected one of each of {n_cells} cells of counts or latents, {text}")
+        raise ValueError(f"perturbation: expected one for each of {n_cells} cells of counts or latents, {text}")
     names = names.astype(str)
     check_blanks(names, "perturbation")
     if control is not None and str(control) not in names:
@@ -147,7 +147,7 @@ def check_perturbation(given, cells, control=None):
 
 
 def codes_of(perturbation, control):
-    """Sorted names of checked perturbations, the position of each cell's among them, and the cells of each."""
+    """Sorted names of checked perturbations, the index of each cell's perturbation, and the cells of each."""
     names, codes, sizes = np.unique(perturbation, return_inverse=True, return_counts=True)
     if sizes.min() < 2 or len(names) < 2 + (control is not None):
         text = f"got {some(names)}; of one cell: {some(names[sizes < 2])}"

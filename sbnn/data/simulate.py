@@ -35,7 +35,7 @@ _LOG2_DROPOUT, _DROPOUT_SLOPE = 5.5, 1.5
 
 _HUES = OKABE_ITO[:-1]  # black cannot be made darker
 
-_FORMAT = 1  # raised whenever the same parameters give other data
+_FORMAT = 1  # incremented whenever the same parameters give different data
 
 
 def simulate_patchseq(

@@ -40,7 +40,7 @@ _PROTOCOL_OF = {"AP ramp": "ramp", "AP short square": "short square", "chirp": "
 )
 _LOST_VALUES = 0.01
 
-_FORMAT = 1  # raise it whenever the same parameters give other data
+_FORMAT = 1  # increment it whenever the same parameters give different data
 
 
 def simulate_ephys_types(n_cells=300, random_state=0, species="human"):

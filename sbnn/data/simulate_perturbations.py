@@ -16,7 +16,7 @@ SOURCE = "simulated after Lopez et al., Learning causal representations of singl
 HIDDEN = (40, 40, 40)  # units of the decoder
 LEAK = 0.2  # of its rectifiers
 COUNTS_OF_A_GENE = 1e6  # over all cells
-FORMAT = 1  # raised whenever the same parameters give other data
+FORMAT = 1  # incremented whenever the same parameters give different data
 
 
 def simulate_perturbations(
@@ -51,8 +51,8 @@ def simulate_perturbations(
     Returns
     -------
     AnnData
-        As from `sbnn.data.screens.screen`, cells in random order. True latents are in ``obsm["true_latents"]``, true
-        shifts, a DataFrame of perturbations by latents, in ``uns["sbnn"]["truth"]["shifts"]``.
+        As returned by `sbnn.data.screens.screen`, cells in random order. True latents are in ``obsm["true_latents"]``,
+        true shifts, a DataFrame of perturbations by latents, in ``uns["sbnn"]["truth"]["shifts"]``.
 
     Raises
     ------

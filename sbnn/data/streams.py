@@ -191,7 +191,7 @@ class ExpressionStream:
             array._mmap.madvise(mmap.MADV_DONTNEED)
 
     def _check_file(self):
-        """Refuse a replaced or changed file, since reading beyond the end of a mapped file kills the process."""
+        """Reject a replaced or changed file, since reading beyond the end of a mapped file kills the process."""
         if self._file_state() != self._state:
             raise OSError(f"source: the file {self._path} was removed, replaced or modified since it was opened")
 

@@ -78,7 +78,7 @@ def trajectories(values, times=None, gene_names=None, **about):
     gene_names : sequence of str, optional
         Unique names; by default the columns of the table, or ``gene_0`` ...
     **about
-        ``name``, ``source`` and other entries of ``uns["sbnn"]``, as for `sbnn.paired`.
+        ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired`.
 
     Returns
     -------
@@ -125,17 +125,17 @@ def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
     scaled : bool
         Whether to divide genes by their largest value and to rescale all times to 0 to 9, as in simulations.
     **about
-        As for `trajectories`.
+        See `trajectories`.
 
     Returns
     -------
     AnnData
-        As from `trajectories`, with a sample for each trajectory.
+        As returned by `trajectories`, with a sample for each trajectory.
 
     Raises
     ------
     ValueError
-        Cells without expression, a trajectory with fewer than two cells, content that `trajectories` refuses.
+        Cells without expression, a trajectory with fewer than two cells, content that `trajectories` rejects.
     """
     check_number("n_bins", n_bins, int, 2)
     with naming("expression and pseudotime: expected tables of numbers"):
@@ -167,7 +167,7 @@ def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
 
 
 def as_trajectories(data):
-    """Checked arrays of an AnnData as from `trajectories`: `Samples` in the order in which samples appear."""
+    """Checked arrays of an AnnData as returned by `trajectories`: `Samples` in the order in which samples appear."""
     if isinstance(data, Samples):
         return data
     if not isinstance(data, ad.AnnData) or not {"sample", "time"} <= {*data.obs} or not data.n_obs or data.X is None:

@@ -54,7 +54,7 @@ def typed_cells(X, labels=None, families=None, units=None, **about):
     units : dict of str to str, optional
         Units of the features that have one.
     **about
-        ``name``, ``source`` and other entries of ``uns["sbnn"]``, as for `sbnn.paired`.
+        ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired`.
 
     Returns
     -------

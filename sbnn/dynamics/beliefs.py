@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MOST = 15  # most regulators that a search adds to a gene; beliefs are equal for larger numbers
-_LEAST_SPREAD = 0.1  # of effects at first: a few of many regulators may have all the effect
+MOST = 15  # largest number of regulators that a search adds to a gene; beliefs are the same beyond it
+_LEAST_SPREAD = 0.1  # smallest initial SD of effects: a few of many regulators may have the whole effect
 _OBSERVATIONS = 10.0  # weight of the initial beliefs, as a number of observations
 #: Edges in or not in the prior, of regulators with no, one or more other edges in the prior.
 N_KINDS = 6

@@ -30,7 +30,8 @@ def evaluate(model, data, *, method, condition, details=False, results=None, ove
         Such as `PhoenixRegressor`; each fit uses a clone, with the seed as its ``random_state``.
     data : dict of int to AnnData
         By seed, each with ``obs["split"]``, "train" or "test", ``varp["prior"]`` and, if it is known,
-        ``varp["truth"]``, as from ``sbnn.load_dataset("grn_350", random_state=seed)``. Seeds may share the same data.
+        ``varp["truth"]``, as returned by ``sbnn.load_dataset("grn_350", random_state=seed)``. Seeds may share the same
+        data.
     method, condition : str
         Names by which tables and figures find the scores; part of the identity of the record.
     details : bool

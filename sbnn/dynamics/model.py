@@ -83,7 +83,7 @@ class DynamicsRegressor(BaseEstimator):
         return 1 - path_errors(self, samples)["mse_rollout"] / float(around.mean())
 
     def _check_samples(self, samples):
-        """Store the genes of `Samples` and warn of those that never change."""
+        """Store the genes of `Samples` and warn about those that never change."""
         still = samples.gene_names[np.ptp(np.concatenate(samples.values), axis=0) == 0]
         if len(still):
             same = f"{len(still)} gene(s) have one value in all samples and times, such as {still[0]}"
@@ -106,8 +106,10 @@ class PhoenixRegressor(DynamicsRegressor):
     n_hidden : int
         Number of sums, and of products. Published: 40 for the simulated networks, 120 for yeast, 300 for breast cancer.
     pruning : {"dash", "imp", "biological", "post_hoc", "l0", "c_node", "path_reg", "none"}
-        During training by size and prior ("dash"), by size ("imp") or by the prior alone; once after training by size;
-        by gates with a penalty on open gates, path sizes, or sizes and open paths (`sbnn.dynamics.phoenix`); or not.
+        How weights are pruned: during training by size and prior ("dash"), by size ("imp") or by the prior
+        ("biological"); once after training, by size ("post_hoc"); by gates with a penalty on open gates ("l0"), on
+        path sizes ("c_node") or on sizes and open paths ("path_reg"), see `sbnn.dynamics.phoenix`; or not at all
+        ("none").
     sparsity : float
         Share of the weights that pruning removes in each layer, in (0, 1). With a penalty it has no effect: the weight
         of the penalty (`Recipe.penalty`) determines the sparsity.
@@ -182,7 +184,7 @@ class PhoenixRegressor(DynamicsRegressor):
         Parameters
         ----------
         trajectories : AnnData
-            As from `sbnn.dynamics.trajectories`; samples may have any number of times.
+            As returned by `sbnn.dynamics.trajectories`; samples may have any number of times.
         prior : array-like or DataFrame, shape (genes, genes), optional
             ``[regulator, target]``: positive for an activation, negative for a repression, 0 if none is known.
 
@@ -193,7 +195,7 @@ class PhoenixRegressor(DynamicsRegressor):
         Raises
         ------
         ValueError
-            A parameter out of range, a prior of another shape or of unknown genes, or none if it is needed.
+            A parameter out of range, a prior of another shape or of unknown genes, or a missing prior if one is needed.
         DivergenceError
             A loss that is not finite.
 

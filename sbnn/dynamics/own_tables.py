@@ -46,7 +46,7 @@ def read_course(expression, times=None):
 
 
 def read_prior(path, genes):
-    """Signs, [regulator, target]: a table of genes by genes, or a list of regulator, target and sign; None: zeros."""
+    """Signs, [regulator, target], from a table of genes by genes or a list of regulator, target and sign."""
     if path is None:
         return pd.DataFrame(0.0, genes, genes)
     table = _columns(path, "prior")
@@ -65,9 +65,10 @@ def _columns(path, what):
 
 
 def study(data, prior, out, n_passes=5):
-    """Write network.html, edges.csv, predictions.csv and two figures to a folder; `SparseRegulationRegressor` of all.
+    """Fit `SparseRegulationRegressor`, and write network.html, edges.csv, predictions.csv and two figures to a folder.
 
-    Every method is also fitted without the last fifth of the samples, or of the times of a single one, to predict it.
+    Every method is also fitted without the last fifth of the samples, or of the times of a single sample, to predict
+    it.
     """
     lengths = np.array([len(times) for times in as_trajectories(data).times])
     if len(lengths) > 1:

@@ -4,7 +4,7 @@ import numpy as np
 
 N_BETWEEN = 6  # points of the grid from one time to the next
 RATES = np.append(0.0, np.geomspace(0.1, 10, 41))  # tried rates of decay, per mean interval
-# On the scale of 0 to 1: slopes and products leave as much out, and else more genes would explain it.
+# On the scale of 0 to 1: slopes and products miss about as much, which further genes would otherwise explain.
 LEAST_NOISE = 0.01
 
 
@@ -12,8 +12,8 @@ class Clock:
     """Times (samples, times) of samples, and a grid that divides every interval.
 
     Samples with fewer times repeat their last one; `seen`, (samples, times), is 0 for these. `grid` counts mean
-    intervals since the first time, (m, points), where m is 1 if all samples have the same times, else the number of
-    samples; `unit` is the mean interval; `observed` are the positions of the times in the grid.
+    intervals since the first time, (m, points), where m is 1 if all samples have the same times, otherwise the number
+    of samples; `unit` is the mean interval; `observed` are the positions of the times in the grid.
     """
 
     def __init__(self, times):

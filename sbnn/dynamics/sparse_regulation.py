@@ -20,22 +20,22 @@ from sbnn.dynamics.solver import follow
 from sbnn.dynamics.training import COUNT
 
 RATE_STEPS = (0.2, 0.1, 0.05)  # relative changes of the rates of decay that are tried in turn
-BEYOND = 1.0  # distance beyond the observed range of a regulator, in widths of it, up to which its effect continues
+BEYOND = 1.0  # how far effects continue beyond the observed range of a regulator, in widths of this range
 LEAST_RATE_SPREAD = 0.1  # of the logarithms of the rates
 LAGS = (0.0, 0.5, 1.0)  # tried at first, in mean intervals
 LAG_STEP = 1.4  # factor by which a lag is varied later
 N_FOLDS = 5  # parts of the training data, held out in turn to choose the weight of the network
-MANY = 25  # samples from which on only one part is held out, instead of all in turn
+MANY = 25  # with this many samples or more, only one part is held out, instead of all in turn
 HELD_OUT_PASSES = 2  # passes for fits that are compared on held-out parts
 PIECE, LONG = 5, 30  # intervals in held-out pieces, and in the longest sample that is fitted as a whole
-ALONE = 0.8  # share of the joint gain from which on the network is used without the simple model
-LEAST_GAIN = 0.01  # least reduction of the held-out error by the network, as a share of it
+ALONE = 0.8  # with at least this share of the joint gain, the network is used without the simple model
+LEAST_GAIN = 0.01  # smallest relative reduction of the held-out error for which the network is used
 WEAK = 0.3  # share of the largest effect on a gene below which new edges are less probable
-COUNTED = 20  # largest value from which on whole numbers are assumed to be counts
-LEFT_OVER = 0.25  # autocorrelation of residuals from which on there is a warning
+COUNTED = 20  # whole numbers are assumed to be counts if the largest is at least this
+LEFT_OVER = 0.25  # autocorrelation of residuals above which a warning is given
 #: Models without a network that it is compared with.
 SIMPLE = {name: BASELINES[name] for name in ("ar1_mean", "ar1", "ridge", "ar1_ridge", "path")}
-FAR_RATE = 1.0  # distance from the median rate, of the logarithms
+FAR_RATE = 1.0  # distance from the median rate, in logarithms
 
 
 class SparseRegulationRegressor(DynamicsRegressor):
@@ -65,7 +65,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
     Attributes
     ----------
     edge_scores_ : DataFrame, genes by genes
-        ``[regulator, target]``: slope of the rate of change over the regulator at the mean; 0 means no edge.
+        ``[regulator, target]``: slope of the rate of change with respect to the regulator, at the mean; 0 means no
+        edge.
     edge_probabilities_ : DataFrame, genes by genes
         Probability of each edge, given all other estimated edges.
     sparsity_ : float
@@ -120,7 +121,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         Parameters
         ----------
         trajectories : AnnData
-            As from `sbnn.dynamics.trajectories`; samples may have any number of times.
+            As returned by `sbnn.dynamics.trajectories`; samples may have any number of times.
         prior : array-like or DataFrame, shape (genes, genes), optional
             ``[regulator, target]``: positive for an activation, negative for a repression, 0 if none is known. By
             default there is no prior.
@@ -132,7 +133,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         Raises
         ------
         ValueError
-            No pass, a prior of another shape or of unknown genes, counts.
+            Fewer than one pass, a prior of another shape or of unknown genes, counts.
 
         Warns
         -----
@@ -151,7 +152,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         self.network_, self._training_mean = search.network(), np.concatenate(samples.values).mean(axis=0) * self.scale_
         explains = self.weights_["network"] > 0 or not prior.any()
         scores, probabilities = search.scores(), search.believed(explains)
-        if not explains:  # edges of the prior that the search left out are restored, with the least effect
+        if not explains:  # edges of the prior that the search left out are restored, with the smallest effect
             scores = np.where(scores == 0, np.sign(prior) * np.abs(scores).min(where=scores != 0, initial=1), scores)
         self.edge_probabilities_ = pd.DataFrame(probabilities, names, names)
         self.edge_scores_ = pd.DataFrame(np.where(probabilities >= 0.5, scores, 0.0), names, names)
@@ -176,7 +177,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         return search
 
     def _scaled(self, samples):
-        """Samples divided by one number if their values are far outside 0 to 1, with a warning; refuses counts."""
+        """Samples divided by one number if their values are far outside 0 to 1, with a warning; rejects counts."""
         values = np.concatenate(samples.values)
         largest = float(np.abs(values).max())
         if largest > COUNTED and (values == np.round(values)).all() and (values >= 0).all():
@@ -284,7 +285,7 @@ class _Search:
         return RegulatedNetwork(self.rates / unit, self.means, *bounds, self.fits, self.lag * unit)
 
     def scores(self):
-        """Slopes of the rates of change over the regulators at the mean, [regulator, target]."""
+        """Slopes of the rates of change with respect to the regulators, at the mean, [regulator, target]."""
         scores = np.zeros(self.prior.shape)
         for gene, fit in self.fits.items():
             scores[list(fit.regulators), gene] = fit.weights[fit.parts()[0]] * self.rates[gene]

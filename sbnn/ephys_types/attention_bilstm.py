@@ -112,7 +112,7 @@ class BiLSTM(nn.Module):
 
 
 def _rows(x, order):
-    """Entries of x (n, families, size) along its second axis, in the order of each cell (n, families)."""
+    """Reorder the families in x (n, families, size) by the `order` of each cell (n, families)."""
     return x.gather(1, order[..., None].expand(-1, -1, x.shape[-1]))
 
 
@@ -189,7 +189,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         return how | ({} if self.max_epochs is None else {"max_epochs": self.max_epochs})
 
     def fit(self, X, y, families=None, groups=None):
-        """Train; X, y and `families` as for `EphysTypeClassifier.fit`.
+        """Train; X, y and `families` as in `EphysTypeClassifier.fit`.
 
         `groups`, shape (n,), is the donor of each cell: the cells of a donor are all in training or all in validation.
         """

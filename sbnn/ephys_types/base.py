@@ -50,7 +50,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         X, y = validate_data(self, X, y, dtype=np.float64, order="C", ensure_all_finite="allow-nan")
         check_recorded(X, "X", cells, stacklevel=stacklevel + 1)
         warn_of_marks(X, "X", columns)
-        attempt("y: expected a type of every cell", check_classification_targets, y)
+        attempt("y: expected a type for every cell", check_classification_targets, y)
         self._typed = np.asarray(y).astype(str) != UNKNOWN
         if not self._typed.all():
             n = (~self._typed).sum()
@@ -64,7 +64,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
 
     def _groups_of_typed(self, groups):
         """Group of each training cell that has a type."""
-        attempt("groups: expected one of each cell", check_consistent_length, self._typed, groups)
+        attempt("groups: expected one for each cell", check_consistent_length, self._typed, groups)
         return None if groups is None else np.asarray(groups)[self._typed]
 
     def _checked_cells(self, X):
@@ -78,7 +78,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         return X
 
     def _measured(self, *tables, stacklevel=3):
-        """Mask of the features that have a value in some cell of each table; warns of the others."""
+        """Mask of the features that have a value in some cell of each table; warns about the others."""
         seen = np.all([np.isfinite(X).any(axis=0) for X in tables], axis=0)
         if not seen.any():
             raise ValueError("X has no value of any feature" + " that the source has too" * (len(tables) > 1))

@@ -33,8 +33,8 @@ def cross_validate_classifier(estimator, data, folds=None, n_jobs=1, *, target="
     Parameters
     ----------
     estimator : classifier
-        In the style of scikit-learn, with ``predict_proba``. A ``fit`` that takes ``families`` or ``groups`` gets the
-        families of the features or the donors; no donors if its ``power`` is a number.
+        In the style of scikit-learn, with ``predict_proba``. If its ``fit`` takes ``families`` or ``groups``, the
+        families of the features or the donors are passed, but no donors if its ``power`` is a number.
     data : AnnData of typed cells
     folds : dict of int to folds, or list of (training, test) positions, optional
         Sets of folds by seed (given to an estimator without a ``random_state``), or one set for `seed`; by default
@@ -199,13 +199,13 @@ def family_importance(
     Parameters
     ----------
     estimator, data, n_jobs, target, seed
-        As for `cross_validate_classifier`.
+        See `cross_validate_classifier`.
     folds : list of (training, test) positions, optional
         By default five folds in which donors are kept together.
     n_shuffles : int
         Shuffles of each family, in each fold.
     results, overwrite, verbose
-        As for `sbnn.cross_validate`.
+        See `sbnn.cross_validate`.
 
     Returns
     -------
@@ -213,8 +213,8 @@ def family_importance(
         ``family_names``, ``classes`` and, over (folds, families), the fall in macro-F1 or the rise in log loss:
         ``shuffled_*``, when all features of the family are moved together to other test cells (mean over the shuffles,
         model unchanged), and ``left_out_*``, when the model is fitted and tested without the family. If the model has
-        ``attention_weights``, ``attention`` over (classes, families): means over the test cells of a class, rows sum to
-        one.
+        ``attention_weights``, ``attention`` over (classes, families) holds their means over the test cells of each
+        class; rows sum to one.
 
     Notes
     -----

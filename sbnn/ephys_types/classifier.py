@@ -211,7 +211,7 @@ class EphysTypeClassifier(TypeClassifier):
         return member.attention_weights(self._checked_cells(X))
 
     def save(self, path):
-        """Write the training cells, their types and the settings to a file without code (see `sbnn.results.save`)."""
+        """Write the training cells, their types and the settings to a file; it holds no code (`sbnn.results.save`)."""
         check_is_fitted(self)
         params = {name: value for name, value in self.get_params().items() if name != "random_state"}
         (X, codes), names = self._training, getattr(self, "feature_names_in_", None)

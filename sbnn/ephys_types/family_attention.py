@@ -116,7 +116,7 @@ class FamilyAttentionClassifier(TypeClassifier):
         return self.get_params() | FIXED
 
     def fit(self, X, y, families=None):
-        """Train; arguments as for `EphysTypeClassifier.fit`."""
+        """Train; arguments as in `EphysTypeClassifier.fit`."""
         X, codes = self._checked_training(X, y, families)
         self._learn_scale(X, FeatureScaling())
         with reproducible():
@@ -206,7 +206,7 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         is also kept if the types are the same. ``"joint"`` trains one network on both, with a head for each species;
         cells of the source have half the weight.
     n_members, n_steps, random_state
-        As for `FamilyAttentionClassifier`.
+        See `FamilyAttentionClassifier`.
     """
 
     _parameter_constraints: dict = {
@@ -222,7 +222,7 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         return super().decisive_params() | {"source_weight": SOURCE_WEIGHT}
 
     def fit(self, X, y, families=None, source=None, unlabelled=None):
-        """Train; `X`, `y` and `families` as for `EphysTypeClassifier.fit`.
+        """Train; `X`, `y` and `families` as in `EphysTypeClassifier.fit`.
 
         `source` is a pair: the same features of source cells (m, p), and their types (m,), which may differ from those
         of the target; without it there is no transfer. `unlabelled` target cells (u, p) are also used to scale the
@@ -232,7 +232,7 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         cells = X if unlabelled is None else np.vstack([X, attempt("unlabelled", self._checked_cells, unlabelled)])
         k, tables = len(self.classes_), [X]
         if source is not None:
-            with naming("source: expected the features of its cells, and a type of each"):
+            with naming("source: expected the features of its cells, and a type for each"):
                 source_X, types = source
                 source_X, (types, source_codes) = self._checked_cells(source_X), np.unique(types, return_inverse=True)
                 check_consistent_length(source_X, source_codes)

@@ -19,7 +19,7 @@ def fit_table(features, labels=None, n_steps="auto"):
     """Model of a table of features and a table of types (see `read_ephys_table`), calibrated across donors if known."""
     data = read_ephys_table(features, labels)
     if data.obs["type"].eq(UNKNOWN).all():
-        raise ValueError("labels: no cell has a type; expected a column called type, beside the features or in --types")
+        raise ValueError("labels: no cell has a type; expected a column called type, among the features or in --types")
     model = EphysTypeClassifier(n_steps, random_state=SEED)
     return model.fit(data.to_df(), data.obs["type"], data.var["family"], data.obs.get("donor"))
 

@@ -21,7 +21,7 @@ CELLS, FAMILIES, ZERO_SHOT, CURVES = "types_cells", "types_families", "transfer_
 #: Kinds of types, the prefixes of the record names.
 CLASSES_OF = {"types": "4 classes", "types5": "5 classes"}
 GROUPS = ("condition", "virus")  # confounded with the classes
-FEWEST = 50  # least cells in a group that is scored separately; scores of smaller ones are mostly chance
+FEWEST = 50  # smallest group that is scored separately; scores of smaller ones are mostly chance
 NOTE = (
     "Five folds, donors kept together, three times; mean ± SD over the three. `minus LightGBM` is the mean difference "
     "over the same folds with its 95 % interval, corrected for the cells that folds share (Nadeau and Bengio 2003). "

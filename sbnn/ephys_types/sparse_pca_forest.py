@@ -18,7 +18,7 @@ from sbnn.models.maps import embed
 from sbnn.results import Record
 
 ALPHA = 0.03  # l1 penalty on the loadings, in units of a correlation, so independent of the number of cells
-LEAST_VARIANCE = 0.01  # least share of the variance of a family that a component adds
+LEAST_VARIANCE = 0.01  # smallest share of the variance of a family that a component must add
 RIDGE = 0.01  # ridge penalty of the projection on the loadings, which need not be orthogonal; scikit-learn's default
 TOLERANCE = 1e-4  # relative change of the objective at which the search ends
 LEAST_ALPHA = 1e-6  # with smaller penalties coordinate descent does not converge, and no loading is zero anyway
@@ -127,7 +127,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         return named | FIXED | (PUBLISHED if self.published else OURS)
 
     def fit(self, X, y, families=None):
-        """Fit the components of each family and the forest; arguments as for `EphysTypeClassifier.fit`."""
+        """Fit the components of each family and the forest; arguments as in `EphysTypeClassifier.fit`."""
         X, labels = self._checked_training(X, y, families)
         seed, tree_seed = check_random_state(self.random_state).randint(2**31 - 1, size=2)
         scaling = FeatureScaling("standard" if self.published else "normal_scores")
@@ -186,7 +186,7 @@ def map_cells(data, results=None, overwrite=False, *, seed=0):
     ----------
     data : AnnData of typed cells
     results, overwrite
-        As for `sbnn.cross_validate`.
+        See `sbnn.cross_validate`.
     seed : int
 
     Returns

@@ -17,8 +17,8 @@ MOST_NEIGHBOURS = 5
 def descend(network, losses, learning_rate, weight_decay, n_steps=None, clip=None):
     """Take a step of AdamW for each loss that a generator yields.
 
-    With `n_steps` the learning rate rises to its peak and falls to zero within these steps, else it is constant. The
-    norm of the gradient is clipped to `clip`.
+    With `n_steps` the learning rate rises to its peak and falls to zero within these steps, otherwise it is constant.
+    The norm of the gradient is clipped to `clip`.
     """
     optimizer = torch.optim.AdamW(network.parameters(), learning_rate, weight_decay=weight_decay, fused=True)
     schedule = n_steps and torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, max(n_steps, 2))

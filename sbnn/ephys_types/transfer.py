@@ -23,7 +23,7 @@ from sbnn.errors import attempt
 ALIGNMENTS = ("shift", "own", "source", "halfway")
 SMOOTH, HALFWAY_POWER = ("kernel", "attention", "logistic"), 0.8  # members for cells halfway between two scales
 LEAST_PROBABILITY = 1e-6
-TYPE_CELLS = 10.0  # labelled cells of a type at which its own shift weighs as much as the common one
+TYPE_CELLS = 10.0  # with this many labelled cells, the shift of a type weighs as much as the common one
 FARTHEST = 4.0  # spreads from the median at which features are clipped
 NORMAL_QUARTILES = 1.349  # distance between the quartiles of a normal distribution, in SDs
 STARTS = (0.1, 0.25, 0.4, 0.55, 0.7)  # shares that the estimation starts from, in all combinations that sum to 1
@@ -31,7 +31,7 @@ STEPS = 100
 WEIGHT = 10.0  # of the source, as a number of labelled cells
 PSEUDO_SHARE = 0.1  # pseudo-cells of each type, as a share of the cells
 FLOOR = 0.05  # added to the variances of a type, in units of the discriminants
-#: Scale of features, the least value that is distinguished from smaller ones, and what is added to it.
+#: Scale of features, the smallest value that is distinguished from lower ones, and what is added to it.
 SCALES = pd.read_csv(Path(__file__).with_name("physiological_scales.csv"), index_col="feature").T.to_dict("list")
 
 
@@ -60,10 +60,10 @@ def align(source, codes, target, known):
     """Shift to be subtracted from the target (p,), shares of its types (k,), and its memberships (m, k).
 
     `source` (n, p) with types `codes`, and `target` (m, p), are on the scales of their species; `known` (m,) holds the
-    types of target cells if known, else -1. Types are normal in the space of the linear discriminants of the source;
-    those of the target are the same up to one shift. The estimation starts from many shares, since a whole type of the
-    target may be mistaken for another, and the most probable solution is taken. Pseudo-cells added to each type, a
-    share `PSEUDO_SHARE` of the cells, keep types from becoming nearly absent.
+    types of target cells if known, otherwise -1. Types are normal in the space of the linear discriminants of the
+    source; those of the target are the same up to one shift. The estimation starts from many shares, since a whole
+    type of the target may be mistaken for another, and the most probable solution is taken. Pseudo-cells added to each
+    type, a share `PSEUDO_SHARE` of the cells, keep types from becoming nearly absent.
     """
     n_classes = codes.max() + 1
     if np.bincount(codes).min() < 2:

@@ -17,8 +17,8 @@ from sbnn.results import Record
 
 SIZES = (25, 50, 100, 200, None)
 N_FOLDS = 5
-FEWEST_OF_A_TYPE = 2  # least labelled cells; otherwise a draw is repeated
-VERSION = 2  # of both experiments; raised whenever the same settings give other numbers
+FEWEST_OF_A_TYPE = 2  # minimum number of labelled cells; draws with fewer are repeated
+VERSION = 2  # of both experiments; incremented whenever the same settings give different numbers
 
 
 def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
@@ -31,7 +31,7 @@ def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
     seeds : sequence of int
         Seeds of the classifier, see `ZeroShotClassifier`.
     results, overwrite
-        As for `sbnn.cross_validate`.
+        See `sbnn.cross_validate`.
 
     Returns
     -------
@@ -104,7 +104,7 @@ def learning_curves(
     draws : int
         Number of draws of the labelled cells of a fold, for each size.
     results, overwrite
-        As for `sbnn.cross_validate`.
+        See `sbnn.cross_validate`.
 
     Returns
     -------

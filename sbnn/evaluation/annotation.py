@@ -46,7 +46,7 @@ def annotate(adata, *found, data=None, point=None, key="sbnn"):
     data : AnnData, MuData or tuple, optional
         The cross-validated data: predictions are converted to the units of its outputs. By default `adata`.
     point : int, optional
-        Grid point of a cross-validation that has several, as from ``record.find(...)``.
+        Grid point of a cross-validation that has several, as returned by ``record.find(...)``.
     key : str
         Prefix to use instead of ``"sbnn"``.
 

@@ -21,7 +21,7 @@ from sbnn.evaluation.runs import NESTED, drop_details, fit_all, in_workers
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.results import Record, kept_params, require
 
-WIDEST_KEPT = 16  # most columns of a stored latent space: wider ones would take most of a record and are not plotted
+WIDEST_KEPT = 16  # widest latent space that is stored: wider ones would fill most of a record and are not plotted
 LEVEL = 0.05
 N_PERMUTATIONS = 199
 # Given noise, a model predicts fold f by a weighted sum of the outputs of the other folds. Its score is a sum of terms
@@ -193,7 +193,7 @@ def epoch_curves(record, **params):
     Parameters
     ----------
     record : Record
-        From `cross_validate`, of an estimator with ``history_``.
+        Returned by `cross_validate` for an estimator with ``history_``.
     **params
         The grid point, see `Record.find`.
 

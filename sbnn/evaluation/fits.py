@@ -40,7 +40,7 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
         File for the fitted model, a `SparseBottleneckRegressor`: it takes cells in the units of `data` and matches
         genes by name (`sbnn map`). If it is missing, the model is fitted again.
     overwrite : bool
-        Fit again, whatever `results` contains.
+        Fit again, even if `results` contains this fit.
     seed : int
         ``random_state`` of t-SNE, and of an estimator whose own is None.
 
@@ -99,11 +99,11 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
     data : AnnData
         With raw counts of all genes in ``layers["counts"]``.
     n_genes, threshold
-        As for `sbnn.data.preprocessing.select_genes`, which does the work.
+        See `sbnn.data.preprocessing.select_genes`, which does the work.
     results : str or path-like, optional
         File to save to. If it already holds this selection, it is loaded instead.
     overwrite : bool
-        Choose again, whatever `results` contains.
+        Choose again, even if `results` contains this selection.
 
     Returns
     -------
@@ -148,7 +148,7 @@ def _fit_once(model, X, Y, place):
 
 
 def _require_selection(estimator):
-    """Refuse an estimator that does not select genes."""
+    """Reject an estimator that does not select genes."""
     if not hasattr(estimator, "get_support"):
         raise TypeError(f"estimator: {type(estimator).__name__} has no get_support, so it does not select genes")
 
@@ -186,7 +186,7 @@ def stability_selection(estimator, data, n_pairs=50, *, groups=None, results=Non
         Donor, batch or date of each cell, or their column in ``obs``: halves contain whole groups, which limits the
         number of pairs.
     results : str or path-like, optional
-        File to save to, as for `cross_validate`.
+        File to save to, as in `cross_validate`.
     seed : int
         Seed of the halves, and ``random_state`` of an estimator whose own is None.
     **options
@@ -195,8 +195,8 @@ def stability_selection(estimator, data, n_pairs=50, *, groups=None, results=Non
     Returns
     -------
     Record
-        As from `cross_validate`, without predictions, latent space and history. ``test_r2`` is that of the half that
-        was left out. `selection_table` lists the genes to trust.
+        As returned by `cross_validate`, without predictions, latent space and history. ``test_r2`` is that of the half
+        that was left out. `selection_table` lists the genes to trust.
     """
     _require_selection(estimator)
     data = as_paired(data)
@@ -221,15 +221,15 @@ def genes_curve(
         Also fit with ``n_genes="auto"``, which chooses the number within the training cells of each fold; its test R2
         accounts for this choice. Every fold then takes about four times as long.
     results, preselect
-        As for `cross_validate`.
+        See `cross_validate`.
     **options
         ``n_jobs``, ``scaling``, ``overwrite``, ``seed`` and ``verbose`` of `cross_validate`.
 
     Returns
     -------
     Record
-        From `cross_validate`, with a grid point for each number and without predictions of single cells. `genes_table`
-        summarises it, `sbnn.plotting.genes_curve` draws it.
+        As returned by `cross_validate`, with a grid point for each number and without predictions of single cells.
+        `genes_table` summarises it, `sbnn.plotting.genes_curve` draws it.
     """
     data = as_paired(data)
     shown = data.n_genes if preselect is None else min(data.n_genes, settings_of(preselect)["preselect"]["n_genes"])

@@ -16,7 +16,7 @@ from sbnn.errors import attempt, check_among, check_number, documented, naming
 
 SCALINGS = ("fold", "all", "none")
 KINDS = ("training", "test")
-ISO = re.compile(r"\d{4}([-/.]\d\d){0,2}([ T].*)?")  # text that sorts in the order of its times
+ISO = re.compile(r"\d{4}([-/.]\d\d){0,2}([ T].*)?")  # text whose alphabetical order is that of the times
 SEEDS = (0, 1, 2)  # of sets of folds of typed cells
 
 
@@ -96,11 +96,11 @@ def later_fold(times, share=0.8):
 def group_codes(labels, name, cells=None):
     """Position of the label of each cell among the sorted distinct labels."""
     missing = np.flatnonzero(pd.isna(np.asarray(labels, dtype=object)))  # converted to text they would form a group
-    n_dims = attempt(f"{name}: expected one of each cell", np.ndim, labels)
+    n_dims = attempt(f"{name}: expected one for each cell", np.ndim, labels)
     if n_dims != 1 or (cells is not None and len(labels) != len(cells)) or missing.size:
         got = f"shape {np.shape(labels)}"
         got += f", {missing.size} missing, the first is cell {missing[0]}" if missing.size else ""
-        raise ValueError(f"{name}: expected one of each cell, got {got}")
+        raise ValueError(f"{name}: expected one for each cell, got {got}")
     return np.unique(np.asarray(labels), return_inverse=True)[1]
 
 
@@ -140,7 +140,7 @@ def labels_of(data, target):
     lacking = (values.isna() | (values == UNKNOWN)).sum()
     if lacking or values.nunique() < 2:
         found = f"{values.nunique()} of {target!r}, {lacking} cells without one"
-        raise ValueError(f"{data.name}: expected a label of every cell, two or more different ones, got {found}")
+        raise ValueError(f"{data.name}: expected a label for every cell, two or more different ones, got {found}")
     check_blanks(values, target)
     return values.to_numpy(dtype=str)
 

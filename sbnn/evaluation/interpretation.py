@@ -41,7 +41,7 @@ def interpret(
     gene_names, feature_names : sequence of str, optional
         By default those of the model or the tables.
     stability : Series or DataFrame with the column ``frequency``, optional
-        How often each gene is kept, as from `sbnn.selection_table`.
+        How often each gene is kept, as returned by `sbnn.selection_table`.
     baseline : array-like, shape (p,), optional
         Uninformative values, in units of `X`; by default the training means, if the model has them.
     name : str
@@ -118,7 +118,7 @@ def interpret_held_out(estimator, data, halves, *, groups=None, preselect=None, 
         An estimator for z-scored data; the scales are those of the fitted cells.
     data : AnnData, MuData or tuple (X, Y)
     halves : Record
-        From `sbnn.stability_selection` on the same data: how often halves of the cells keep each gene.
+        Returned by `sbnn.stability_selection` for the same data: how often halves of the cells keep each gene.
     groups : str or array-like of shape (n,), optional
         Donor, batch or date of each cell, or their column in ``obs``: no group has both fitted and held-out cells.
     preselect : int, optional
@@ -131,7 +131,7 @@ def interpret_held_out(estimator, data, halves, *, groups=None, preselect=None, 
     Returns
     -------
     Record
-        As from `interpret`; `sbnn.plotting.effect_map` draws it.
+        As returned by `interpret`; `sbnn.plotting.effect_map` draws it.
     """
     data, stability = as_paired(data), selection_table(halves)
     require(halves, "halves", [], data)

@@ -61,7 +61,7 @@ def principal_components(data, *, preselect=None, results=None, overwrite=False)
     Parameters
     ----------
     data, preselect, results, overwrite
-        As for `tsne_maps`.
+        See `tsne_maps`.
 
     Returns
     -------
@@ -95,13 +95,13 @@ def map_trust(
         The estimator of the fit, for z-scored data.
     data : AnnData, MuData or tuple (X, Y)
     fit : Record
-        From `sbnn.fit_full`.
+        Returned by `sbnn.fit_full`.
     folds : Record
-        From `sbnn.cross_validate` with the same model, with ``test_predictions`` for the same number of units.
+        Returned by `sbnn.cross_validate` for the same model, with ``test_predictions`` for the same number of units.
     seeds : sequence of int
         Seeds with which the model is fitted again.
     preselect, results, overwrite
-        As for `tsne_maps`.
+        See `tsne_maps`.
 
     Returns
     -------

@@ -20,8 +20,8 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
     Parameters
     ----------
     latent : ndarray, shape (n, d), Record, AnnData or MuData
-        Points of the cells, or a record with ``latent`` and ``labels``, as from `sbnn.fit_full`. In an AnnData, or the
-        modality ``"rna"`` of a MuData, they are in ``obsm["X_sbnn"]``, where `sbnn.annotate` writes them.
+        Points of the cells, or a record with ``latent`` and ``labels``, as returned by `sbnn.fit_full`. In an AnnData,
+        or the modality ``"rna"`` of a MuData, they are in ``obsm["X_sbnn"]``, where `sbnn.annotate` writes them.
     labels : ndarray of str, shape (n,), DataFrame with n rows, or list of str, optional
         One kind of label, or one per column; names of columns of ``obs`` of an AnnData. By default families and types.
         Cells labelled ``"unknown"`` neither vote nor count.
@@ -46,7 +46,7 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
             labels = adata.obs[labels].astype(object).fillna(UNKNOWN)
     if isinstance(labels, pd.DataFrame):
         return pd.Series({kind: neighbour_accuracy(latent, labels[kind].to_numpy(), k) for kind in labels})
-    with naming("latent and labels: expected points of shape (cells, dimensions), and a label of each cell"):
+    with naming("latent and labels: expected points of shape (cells, dimensions), and a label for each cell"):
         return vote(check_array(latent), np.array([*map(str, labels)]), k)
 
 

@@ -120,7 +120,7 @@ def fit_all(
 
 
 def _once(path, overwrite, answer, compute):
-    """Load the record of a file if it matches, else compute and save it, in one process at a time."""
+    """Load the record of a file if it matches, otherwise compute and save it, in one process at a time."""
     check_flag("overwrite", overwrite)
     if path is None:
         return compute()

@@ -34,9 +34,9 @@ def selection_table(record, repeats=None, max_false=1.0):
     Parameters
     ----------
     record : Record
-        From `sbnn.stability_selection`.
+        Returned by `sbnn.stability_selection`.
     repeats : Record, optional
-        From `repeat_fits`, of the same data.
+        Returned by `repeat_fits` for the same data.
     max_false : float
         Expected number of falsely selected genes that is tolerated.
 
@@ -157,14 +157,14 @@ def genes_table(record):
     Parameters
     ----------
     record : Record
-        From `genes_curve`.
+        Returned by `genes_curve`.
 
     Returns
     -------
     DataFrame
-        Indexed by ``n_genes``, a number or ``"auto"``: ``test_r2``, ``sd``, ``behind`` (difference to the best number),
-        ``genes`` (mean number kept), and ``suffices``, True for the smallest number within one standard error of the
-        best, corrected for the training cells that folds share.
+        Indexed by ``n_genes``, a number or ``"auto"``: ``test_r2``, ``sd``, ``behind`` (difference from the best
+        number), ``genes`` (mean number kept), and ``suffices``, True for the smallest number within one standard error
+        of the best, corrected for the training cells that folds share.
     """
     numbers = pd.Index([point["n_genes"] for point in record.params], name="n_genes")
     points = [g for g, number in enumerate(numbers) if isinstance(number, int)]

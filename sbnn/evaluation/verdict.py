@@ -54,7 +54,7 @@ class Verdict(NamedTuple):
 def outputs_table(record, data, ridge=None, point=0):
     """Which outputs are predicted better than by chance (Benjamini and Hochberg, J. R. Stat. Soc. B 57, 289, 1995).
 
-    Outputs that are constant in the test cells of a fold get NaN, and more than 24 outputs more permutations.
+    Outputs that are constant in the test cells of a fold get NaN; more than 24 outputs need more permutations.
     """
     Y, names = outputs_of(record, data)
     n_permutations = int(np.clip(40 * Y.shape[1], *N_PERMUTATIONS_OF_OUTPUTS))
@@ -102,7 +102,7 @@ def paired_difference(a, b, metric="macro_f1", points=(0, 0)):
 
 
 def require_same_folds(a, b):
-    """Refuse two records whose folds cannot be paired."""
+    """Reject two records whose folds cannot be paired."""
     differing = [part for part in ("dataset", "sha256") if getattr(a, part) != getattr(b, part)]
     if "true" in a.values and not np.array_equal(a.values["true"], b.values.get("true")):
         differing.append("labels")
@@ -123,7 +123,7 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, curve=None, *, 
     Parameters
     ----------
     record : Record
-        From `sbnn.cross_validate`.
+        Returned by `sbnn.cross_validate`.
     data : AnnData, MuData, tuple (X, Y) or Record, optional
         The cross-validated data, or a fit to them (`sbnn.fit_full`). Without them chance is unknown.
     ridge : Record, optional
@@ -134,8 +134,8 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, curve=None, *, 
         Donor, batch or date of each cell. The sentence warns if folds split groups: R2 then also reflects the
         similarity of cells of a donor, which permuted outputs do not reveal.
     curve : Record, optional
-        From `sbnn.genes_curve` of the same data: the sentence states whether more genes help. Without it, more genes
-        are suggested if ridge on all genes is better.
+        Returned by `sbnn.genes_curve` for the same data: the sentence states whether more genes help. Without it, more
+        genes are suggested if ridge on all genes is better.
     n_permutations, seed : int
         Permutations of the outputs, at least 19.
 

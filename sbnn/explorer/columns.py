@@ -17,7 +17,7 @@ from sbnn.plotting.reading import model_title, require
 
 NOT_THE_MODEL = {"device", "n_threads", "random_state", "reconstruct"}  # may differ between a fit and its folds
 MOST_BYTES = 4.6e6  # of the data, which keeps the page with its library below 6 MB
-BYTES_OF_GENE, BYTES_OF_CELL = 60, 4 / 3  # at most: name and range of a gene, and its value in a cell
+BYTES_OF_GENE, BYTES_OF_CELL = 60, 4 / 3  # upper bounds: name and range of a gene, and its value in a cell
 
 
 def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
@@ -77,7 +77,7 @@ def _genes(data, fit, room):
 
 
 def _maps(fit, tsne):
-    """The map is ``embedding`` (one dimension: against the first output); then a t-SNE of each measurement alone."""
+    """Maps: ``embedding`` (if one-dimensional, against the first output), then a t-SNE of each measurement alone."""
     width, tsne_axes = fit.latent.shape[1], ["t-SNE 1", "t-SNE 2"]
     axes, places = tsne_axes if width > 2 else ["latent 1", "latent 2"], np.array(fit.embedding, np.float32)
     if width == 1:

@@ -42,9 +42,9 @@ def explore(fit_record, cv_record=None, path=None, *, data=None, ridge=None, hal
     Parameters
     ----------
     fit_record : Record
-        From `sbnn.fit_full`, or loaded by `sbnn.results.load`.
+        Returned by `sbnn.fit_full`, or loaded by `sbnn.results.load`.
     cv_record : Record, optional
-        From `sbnn.cross_validate`, of the same model and data: the page then also shows the
+        Returned by `sbnn.cross_validate` for the same model and data: the page then also shows the
         held-out predictions of every cell, and the verdict.
     path : str or path-like, optional
         File to write, such as ``"map.html"``. It works offline.
@@ -54,9 +54,9 @@ def explore(fit_record, cv_record=None, path=None, *, data=None, ridge=None, hal
     ridge : Record, optional
         Cross-validation of ridge on the same folds, for the verdict.
     halves : Record, optional
-        From `sbnn.stability_selection`, to show which kept genes are trusted.
+        Returned by `sbnn.stability_selection`, to show which kept genes are trusted.
     tsne : Record, optional
-        From `sbnn.evaluation.maps.tsne_maps`: alternative maps.
+        Returned by `sbnn.evaluation.maps.tsne_maps`: alternative maps.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def _data_of(fit):
     """Data of a fit, if they are a named data set whose files are available."""
     from sbnn.data.paired import as_paired
 
-    with contextlib.suppress(FileNotFoundError, ValueError):  # a user's own, too
+    with contextlib.suppress(FileNotFoundError, ValueError):  # also a user's own data
         data = load_dataset(fit.dataset, download=False, verbose=False)
         if as_paired(data).sha256 == fit.sha256:
             return data
@@ -128,7 +128,7 @@ def _data_of(fit):
 
 
 def find_fit(results, saved_models):
-    """Path of a record of a fit: the file, or in a folder the default network with two units, else the first fit."""
+    """Path of the record of a fit: the file, or in a folder the default network with two units or the first fit."""
     path = Path(results).expanduser()
     if path.is_file():
         return path

@@ -14,7 +14,7 @@ NAMES_SHOWN = 3
 
 
 def write_report(path, title, verdict, pictures, tables, *, cautions=(), facts=None, left_out=None, source=""):
-    """Write the page of a verdict, of pictures (files, with title and description) and of tables (title, table, note).
+    """Write the page: a verdict, pictures (files, with title and description) and tables (title, table, note).
 
     The first picture comes before the cautions, the facts by name and the names left out for each reason.
     """

@@ -1,6 +1,6 @@
 """Perturbation screens: latents of single cells, and the latents that each perturbation shifts.
 
-- `SparseShiftVAE`: the model; ``method="staged"`` is ours, the others are from the literature, by the `Recipe`
+- `SparseShiftVAE`: the model; ``method="staged"`` is ours; the others are from the literature and use the `Recipe`
   `PUBLISHED`.
 - `unmix`: rotates the latents of any model so that each perturbation shifts few of them.
 - `recovery`: fits a model to a simulated screen, and compares it with the truth.

@@ -22,10 +22,10 @@ def recovery(model, adata, edges="probable", new=None):
     Parameters
     ----------
     model : estimator
-        A `SparseShiftVAE`, or another with ``fit(counts, perturbation, control)``, ``transform`` and
+        A `SparseShiftVAE`, or another model with ``fit(counts, perturbation, control)``, ``transform`` and
         ``shift_graph_``; a clone of it is fitted.
     adata : AnnData
-        As from `simulate_perturbations`.
+        As returned by `simulate_perturbations`.
     edges : {"probable", "largest", "unmixed"}
         Shifts with a probability above 1/2, the two largest shifts of each perturbation, or edges of `unmix`, which
         then also rotates the latents.
@@ -45,13 +45,13 @@ def recovery(model, adata, edges="probable", new=None):
     Raises
     ------
     ValueError
-        A screen without known truth, other `edges`.
+        A screen without a known truth, or an unknown value of `edges`.
     """
     screen = as_screen(adata)
     attempt("model: expected one with fit(counts, perturbation, control) and transform", getattr, model, "transform")
     if edges not in EDGES or "latents" not in screen.truth:
         raise ValueError(f"edges: expected one of {EDGES}, of a screen with true latents, got {edges!r}")
-    with reproducible():  # also for correlations and projections
+    with reproducible():  # includes correlations and projections
         started = time.process_time()
         model = clone(model).fit(screen.counts, screen.perturbation, screen.control)
         latents, graph = model.transform(screen.counts), model.shift_graph_

@@ -29,7 +29,7 @@ STRENGTH = {"svae+": 10.0, "svae": 100.0}
 DOUBTFUL = 0.05  # probability of an edge that is neither likely nor unlikely
 MANY_DOUBTFUL = 0.05  # share of doubtful shifts above which simulated latents were wrong
 OF_BATCH = 0.5  # share of the variance of a latent explained by a batch
-SHRUNK = 0.5  # least slope of predicted on measured log fold changes
+SHRUNK = 0.5  # smallest slope of predicted on measured log fold changes
 DRAWS = 50  # of the latents of each held-out cell, to compare fits by likelihood
 
 
@@ -48,14 +48,14 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
     Parameters
     ----------
     n_latent : int or sequence of int, default=15
-        Of several numbers, the one with the best likelihood of held-out cells is used. Rather choose too many than too
-        few: unused latents harm edges less than missing ones.
+        If several are given, the one with the best likelihood of held-out cells is used. Choose too many rather than
+        too few: unused latents harm edges less than missing ones.
     method : {"staged", "svae+", "svae", "ivae", "vae"}
     strength : float, optional
         Strength of the penalty: K of Beta(1, K) for "svae+" (10 by default), lambda for "svae" (100 by default).
     recipe : Recipe or sequence of Recipe, optional
-        Architecture and training; of several, the one with the best likelihood of held-out cells is used. By default
-        `PUBLISHED`, and for "staged" one of two, with strong and with weaker shrinkage of the weights.
+        Architecture and training; if several are given, the one with the best likelihood of held-out cells is used. By
+        default `PUBLISHED`; for "staged" two are tried, with stronger and with weaker shrinkage of the weights.
     random_state : int, RandomState or None
 
     Attributes
@@ -72,7 +72,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
     gene_effects_ : DataFrame
         Only for "staged": a row for each perturbation but the control and each gene, with its ``log_fold_change``
         against the control, its 95 % interval from ``lower`` to ``upper``, whether it is ``significant`` (at a false
-        discovery rate of 1 %; if so, it is that of the cells, else close to that of the ``model``), the ``direct``
+        discovery rate of 1 %; if so, it is that of the cells, otherwise close to that of the ``model``), the ``direct``
         part that the latents do not explain, and whether this part is also significant: an ``edge`` to the gene.
     n_latent_, recipe_ : int, Recipe
         The chosen ones.
@@ -310,7 +310,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         self.gene_effects_ = gene_effects(sums[0], squares, totals, ratios, *tables, names, genes, self.control_)
 
     def _warn(self, counts, perturbation, labels):
-        """Warn of doubtful edges, latents that follow a batch, and fold changes that the model shrinks."""
+        """Warn about doubtful edges, latents that follow a batch, and fold changes that the model shrinks."""
         doubtful = self.shift_graph_["probability"].between(DOUBTFUL, 1 - DOUBTFUL).mean()
         if doubtful > MANY_DOUBTFUL:
             text = "perturbations shift too many latents, or n_latent is too small; try more latents"

@@ -8,12 +8,12 @@ from torch import nn
 
 LOG_VARIANCES = (-10.0, 4.0)  # of the encoder, clamped
 FIRST_LOGIT = 5.0  # of a mask, which is open at first
-DENSE_VALUES = 2**25  # most counts stored as dense numbers (128 MiB)
+DENSE_VALUES = 2**25  # largest number of counts stored as a dense array (128 MiB)
 DRAWS_AT_ONCE = 2**23  # values of decoded cells
 
 
 class Cells:
-    """Counts of cells (CSR), made dense batch by batch."""
+    """Counts of cells (CSR), converted to dense tensors batch by batch."""
 
     def __init__(self, counts):
         self.shape = counts.shape

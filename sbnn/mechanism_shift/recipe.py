@@ -17,8 +17,8 @@ class Recipe(CheckedSettings):
     batch_norm: bool = False  # after each hidden layer
     dropout: float = 0.0  # of the hidden units of the encoder
     standardize: bool = True  # whether log counts of each gene enter with mean 0 and variance 1
-    epochs: int = 28  # most passes over the training cells
-    least_updates: int = 3400  # least number of batches in total: with fewer per epoch, there are more epochs
+    epochs: int = 28  # maximum number of passes over the training cells
+    least_updates: int = 3400  # minimum number of batches in total: with fewer per epoch, there are more epochs
     updates_per_pair: int = 32  # the same, for each pair of latents to be separated
     learning_rate: float = 2.5e-3  # of Adam, as are `weight_decay` and `epsilon`
     weight_decay: float = 0.0

@@ -38,7 +38,7 @@ COLUMNS = {
 }  # fmt: skip
 PAIRED = ("mcc", "f1", "elbo", "new_iwelbo")
 IN_ABLATION = ("mcc", "f1", "precision", "recall", "elbo", "seconds")
-ROWS = 40  # most rows in tables of perturbations
+ROWS = 40  # largest number of rows in tables of perturbations
 #: Targets of Papalexi et al. in the response to interferon gamma, with which the cells were stimulated.
 PATHWAY = ("IFNGR1", "IFNGR2", "JAK2", "STAT1")
 NOTE = (

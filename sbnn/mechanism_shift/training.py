@@ -10,7 +10,7 @@ from sbnn.mechanism_shift.network import divergence, elbo_of_cells, encoded, log
 from sbnn.mechanism_shift.unmixing import describe, unmix
 
 IN_DOUBT = 0.05  # probability above which a shift stays free, except in the last stage: shifts held at 0 hardly return
-FEWEST_STEPS = 10  # least steps in a cycle of the learning rate
+FEWEST_STEPS = 10  # minimum number of steps in a cycle of the learning rate
 
 
 class Training:

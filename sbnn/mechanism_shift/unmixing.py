@@ -26,13 +26,13 @@ ANGLES = np.linspace(0, np.pi / 2, 45, endpoint=False)
 SMALL_ANGLES = np.deg2rad([0, -2, -1, -0.5, -0.25, 0.25, 0.5, 1, 2])
 MOST_SWEEPS = 20
 ENOUGH = 0.1  # gain of log likelihood that justifies another sweep
-FAR = np.deg2rad(15)  # least rotation that gives different latents
+FAR = np.deg2rad(15)  # smallest rotation that makes latents different
 CLOSE = 3.0  # difference of log likelihood below which another rotation of a pair is as good: a factor of 20 ...
 BY_CHANCE = 2.0  # ... plus this many standard deviations of its sampling error
 FEW_CELLS = 0.2  # largest standard error of a shift that is tested, as with 25 cells
-BENT = 4.0  # standard errors beyond which shifts of other latents may also move one
+BENT = 4.0  # in standard errors: larger shifts of other latents may also move a latent
 FALSE_EDGES = 0.01  # expected share, accounting for sampling error only
-ROUNDS = 500  # most rounds of expectation maximisation
+ROUNDS = 500  # maximum number of rounds of expectation maximisation
 TOLERANCE = 1e-7  # of the mean log likelihood
 LEAST_SCALE = 1e-4
 MOST_DENSE = 0.5  # with more shifts, the unshifted latents are not identifiable

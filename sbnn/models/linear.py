@@ -1,4 +1,4 @@
-"""Linear peers of the network: ridge and reduced-rank regression.
+"""Linear baselines: ridge and reduced-rank regression.
 
 They centre X and Y, work in float64 and do not scale their input: z-score genes and outputs beforehand.
 """
@@ -33,7 +33,7 @@ class GeneSelectionMixin:
         return np.flatnonzero(mask) if indices else mask
 
     def get_feature_names_out(self, input_features=None):
-        """Names of the genes that the model uses, in the order of X; `input_features` names all if ``fit`` got none."""
+        """Names of the genes that the model uses, in the order of X, from `input_features` if ``fit`` had no names."""
         return _check_feature_names_in(self, input_features)[self.get_support()]
 
 
@@ -42,7 +42,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True  # made dense on input
+        tags.input_tags.sparse = True  # converted to a dense array on input
         return tags
 
     def _validate(self, X, y):
@@ -58,12 +58,12 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.intercept_ = self.y_mean_ - self.coef_ @ self.x_mean_
 
     def predict(self, X):
-        """Predicted outputs, shape (n, q) or (n,); X as for `SparseBottleneckRegressor.predict`."""
+        """Predicted outputs, shape (n, q) or (n,); X as in `SparseBottleneckRegressor.predict`."""
         check_is_fitted(self)
         return new_cells(self, X, needed=kept_genes(self)) @ self.coef_.T + self.intercept_
 
     def score(self, X, y=None):
-        """Pooled R2 relative to the training means, see `sbnn.metrics.pooled_r2`; X and y as for `fit`."""
+        """Pooled R2 relative to the training means, see `sbnn.metrics.pooled_r2`; X and y as in `fit`."""
         from sbnn.metrics import pooled_r2
 
         check_is_fitted(self)
@@ -98,7 +98,7 @@ class LeaveOneOutRidge(LinearRegressor):
         self.alphas = alphas
 
     def fit(self, X, y=None):
-        """Choose the penalty and fit; X and y as for `SparseBottleneckRegressor.fit`."""
+        """Choose the penalty and fit; X and y as in `SparseBottleneckRegressor.fit`."""
         for alpha in attempt("alphas: expected numbers", np.ravel, self.alphas).tolist() or [()]:
             check_number("alphas", alpha, float, 0)
         X, Y = to_be_fitted(self, *two_tables(X, y), np.float64)
@@ -128,7 +128,7 @@ class LatentMixin:
         return tags
 
     def fit_transform(self, X, y=None, **options):
-        """Fit, then map the training cells; arguments as for `fit`."""
+        """Fit, then map the training cells; arguments as in `fit`."""
         return self.fit(X, y, **options).transform(X)
 
 
@@ -149,7 +149,7 @@ class LatentRegressor(LatentMixin, LinearRegressor):
         return X, Y
 
     def fit(self, X, y=None):
-        """Fit the model; X and y as for `SparseBottleneckRegressor.fit`."""
+        """Fit the model; X and y as in `SparseBottleneckRegressor.fit`."""
         return self._store(*self._solve(*self._validate(X, y), [self.alpha]))
 
     def fit_path(self, X, y, alphas):

@@ -12,10 +12,10 @@ from sbnn.plotting.labels import HALO, place_names, shortened
 
 MARGIN = 0.06  # inches, in figures whose panels are placed one by one
 INSET, ENLARGED = 0.3, 2.5  # side of the inset relative to the map, and its magnification
-MOST_SHAPES = 5000  # most cells drawn separately in a PDF; more become an image, which takes less space
+MOST_SHAPES = 5000  # largest number of cells drawn separately in a PDF; more become an image, which takes less space
 MIXED = 0.8  # share of one family in the busiest part above which an inset shows nothing new
 AROUND = 9  # number of cells nearest to a name
-LETTERS = 18  # most letters of a name on the map
+LETTERS = 18  # maximum length of a name on the map
 
 
 def draw_cells(ax, xy, colors, markers, size):
@@ -31,7 +31,7 @@ def draw_cells(ax, xy, colors, markers, size):
 
 
 def draw_cloud(ax, groups, xy, note, size, inset=False):
-    """Draw all cells of a map and name their families; stray cells lie at the edge, and a note is added below."""
+    """Draw all cells of a map and name their families; stray cells are drawn at the edge and counted below."""
     draw_cells(ax, np.clip(xy, 0.01, 0.99), groups.colors, groups.markers, size)
     if note:
         ax.text(0.5, -0.01, note, transform=ax.transAxes, ha="center", va="top", fontsize=5, color="0.45")

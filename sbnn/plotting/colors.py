@@ -14,7 +14,7 @@ PALETTE = (GREEN, VERMILLION, BLUE, PURPLE, ORANGE, SKY)  # for numbered items
 # Bottleneck widths and ranks are distinguished by lines and markers.
 MODELS = {"distilled": GREEN, "paper": VERMILLION, "linear": "0.35", "all genes": BLUE}
 SHAPES = "os^DvXP*"  # eight shapes and seven colours give 56 distinct pairs
-MOST_GROUPS = 24  # most groups in a legend
+MOST_GROUPS = 24  # largest number of groups in a legend
 
 
 def shades(color, n):

@@ -18,7 +18,7 @@ STYLE = Path(__file__).with_name("style.mplstyle")
 WIDTH = 7.2  # inches: two columns of a journal page
 RASTER_DPI = 200  # for the rasterised parts of a PDF
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-MANY = 25  # most names that are listed; with more, figures give their number
+MANY = 25  # largest number of names that are listed; otherwise figures give their number
 
 
 def style():
@@ -27,7 +27,7 @@ def style():
 
 
 def styled(function):
-    """Decorate a function that draws: in `style`, which leaves the user's settings alone, with errors that say what."""
+    """Decorate a function that draws: apply `style` (leaving the user's settings alone) and `documented`."""
     return style()(documented(function))
 
 
@@ -72,14 +72,14 @@ def save_figure(figure, path_stem, pdf=False):
 
 
 def new_figure(height, layout="constrained"):
-    """Make a figure of full width and a height in inches, without pyplot, so that it need not be closed."""
+    """Make a figure of full width and a given height in inches, without pyplot, so that it need not be closed."""
     figure = Figure(figsize=(WIDTH, height), layout=layout)
     FigureCanvasAgg(figure)  # needed to measure text
     return figure
 
 
 def new_panels(height, *shape, **options):
-    """Make a figure of a height in inches with panels as from ``Figure.subplots``."""
+    """Make a figure of a given height in inches, with panels as made by ``Figure.subplots``."""
     figure = new_figure(height)
     return figure, figure.subplots(*shape, **options)
 

@@ -22,7 +22,7 @@ def component_variance(record, titles=("transcriptome", "outputs")):
     Parameters
     ----------
     record : Record
-        From `sbnn.evaluation.maps.principal_components`.
+        Returned by `sbnn.evaluation.maps.principal_components`.
     titles : pair of str
 
     Returns
@@ -69,10 +69,10 @@ def tsne_pair(record, titles=("transcriptome", "outputs"), fit=None):
     Parameters
     ----------
     record : Record
-        From `sbnn.evaluation.maps.tsne_maps`.
+        Returned by `sbnn.evaluation.maps.tsne_maps`.
     titles : pair of str
     fit : Record, optional
-        From `sbnn.fit_full` of the same cells: if no type is known, cells have the colours of its clusters.
+        Returned by `sbnn.fit_full` for the same cells: if no type is known, cells have the colours of its clusters.
 
     Returns
     -------

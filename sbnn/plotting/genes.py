@@ -95,7 +95,7 @@ def selection_frequencies(record):
     Parameters
     ----------
     record : Record
-        From `sbnn.evaluation.fits.stability_selection`.
+        Returned by `sbnn.evaluation.fits.stability_selection`.
 
     Returns
     -------
@@ -136,7 +136,7 @@ def genes_curve(record):
     Parameters
     ----------
     record : Record
-        From `sbnn.genes_curve`. The band is the sample SD over folds, thin lines are the folds.
+        Returned by `sbnn.genes_curve`. The band is the sample SD over folds, thin lines are the folds.
 
     Returns
     -------

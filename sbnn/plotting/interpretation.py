@@ -8,8 +8,8 @@ from sbnn.plotting.common import colorbar, new_panels, styled
 from sbnn.plotting.labels import shortened
 
 MOST_GENES = 60
-ACROSS, DOWN = 60, 100  # most outputs side by side; more are drawn one below another, up to the second number
-ROW, FRAME, LEAST = 0.125, 1.2, 1.3  # inches: a row, the space above and below all rows, least height of all rows
+ACROSS, DOWN = 60, 100  # largest number of outputs side by side; more, up to the second number, become rows
+ROW, FRAME, LEAST = 0.125, 1.2, 1.3  # inches: a row, the space above and below the rows, their minimum height
 HIGHEST = 8.5  # inches, all rows
 LETTER, LETTERS = 0.05, 12  # inches per letter of the longest name below, and letters that fit into the frame
 TIMES = 3  # the colour range ends at this multiple of the effects on the median output
@@ -22,7 +22,7 @@ def effect_map(record):
     Parameters
     ----------
     record : Record
-        From `sbnn.evaluation.interpretation.interpret`.
+        Returned by `sbnn.evaluation.interpretation.interpret`.
 
     Returns
     -------

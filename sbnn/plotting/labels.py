@@ -5,7 +5,7 @@ from matplotlib import patheffects
 from scipy.optimize import isotonic_regression
 
 HALO = [patheffects.withStroke(linewidth=2, foreground="white")]
-LETTERS = 28  # most letters of a name beside an axis or in a legend
+LETTERS = 28  # maximum length of a name next to an axis or in a legend
 SMALLEST = 5.0  # points, of any text
 GAP = 3.5  # points between a point and its name
 # Possible positions of a name around its point: distances beyond the gap, and directions, the best (right) first.
@@ -88,7 +88,7 @@ def _settle_levels(ax, texts):
 
 
 def _settle_lines(ax, texts):
-    """Turn names back into the axes, and move them below each other where they would collide."""
+    """Flip names that leave the axes to the other side of their lines, and lower those that would collide."""
     settled, edge = [], ax.get_window_extent().x1
     for text in texts:
         across, down = text.get_position()

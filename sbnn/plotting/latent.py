@@ -36,7 +36,7 @@ def latent_panels(top, bottom=None, colorblind=False, scores=None, true_genes=No
     Parameters
     ----------
     top, bottom : Record
-        From `sbnn.fit_full`, of the same data. The panel shows ``embedding``.
+        Returned by `sbnn.fit_full` for the same data. The panel shows ``embedding``.
     colorblind : bool
         Draw families in colours and shapes that are safe for colour-blind readers, instead of type colours.
     scores : sequence of Record, (Record, dict) or None, optional
@@ -185,16 +185,16 @@ DASHED = {"fill": False, "lw": 0.7, "ls": (0, (3, 2)), "ec": "0.3", "zorder": 1.
 def family_zoom(top, bottom=None, family=None, scores=None):
     """Latent space of one or two models, and below it one enlarged family of cells, in the lower model.
 
-    The large panels show the marker gene of the family (the gene of the same name, else the kept gene that is most
-    distinctive), its cells by type, and two outputs (those of the published figure, else those that differ most among
-    its cells).
+    The large panels show the marker gene of the family (the gene of the same name, otherwise the kept gene that is most
+    distinctive), its cells by type, and two outputs (those of the published figure, otherwise those that differ most
+    among its cells).
 
     Parameters
     ----------
     top, bottom : Record
-        From `sbnn.fit_full`, of the same data; the published figure has 64 units above 2.
+        Returned by `sbnn.fit_full` for the same data; the published figure has 64 units above 2.
     family : str, optional
-        By default "Vip" if it exists, else the most frequent family with several types.
+        By default "Vip" if it exists, otherwise the most frequent family with several types.
     scores : sequence of Record, (Record, dict) or None, optional
         As in `latent_panels`.
 

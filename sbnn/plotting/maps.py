@@ -19,7 +19,7 @@ LIMIT = 2.0  # z-scores: all maps share a colour range, so that they can be comp
 NARROW = 0.5  # relative to a normal distribution: if the bulk of an output spans less, outliers dominate its SD
 # Gaps in a t-SNE are compressed, since distances between its islands mean little and the space between is empty.
 STRAIT = 1.75  # width of a gap, in distances to the tenth neighbour where cells are sparse; no map bridges it
-MOVES = (8, 4, 2, 1, 0.5)  # of a move, in widths of the strait, from far to fine
+MOVES = (8, 4, 2, 1, 0.5)  # steps of a move, in widths of the gap, from coarse to fine
 TURNS = np.pi * np.array([0, 0.25, -0.25, 0.4, -0.4])  # from the direction of the centre, to slide along islands
 ROUNDS = 40
 WORTH = 0.97  # a rotation must shrink the square to this fraction

@@ -42,7 +42,7 @@ def levels(record, name, points=None):
 
 
 def nearest(values, wanted):
-    """The value nearest to the wanted one, on a log scale."""
+    """The value nearest to the requested one, on a log scale."""
     logs = np.log(np.maximum([wanted, *values], np.finfo(float).tiny))
     return values[np.argmin(np.abs(logs[1:] - logs[0]))]
 

@@ -26,12 +26,12 @@ def overview(record, halves=None, folds=None, true_genes=None):
     Parameters
     ----------
     record : Record
-        From `sbnn.fit_full`, of a network with a bottleneck.
+        Returned by `sbnn.fit_full` for a network with a bottleneck.
     halves : Record, optional
-        From `sbnn.stability_selection` of the same model: trusted genes are bold.
+        Returned by `sbnn.stability_selection` for the same model: trusted genes are bold.
     folds : Record, optional
-        From `sbnn.cross_validate` of the same model: test R2 of every output, mean over the folds, as bars; by default
-        outputs are in the order of their R2 in the fit, without numbers.
+        Returned by `sbnn.cross_validate` for the same model: test R2 of every output, mean over the folds, as bars; by
+        default outputs are in the order of their R2 in the fit, without numbers.
     true_genes : sequence of str, optional
         For simulated data, the genes that drive the outputs; they are marked.
 

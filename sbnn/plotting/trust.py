@@ -20,7 +20,7 @@ def map_trust(record, fit=None):
     Parameters
     ----------
     record : Record
-        From `sbnn.evaluation.maps.map_trust`.
+        Returned by `sbnn.evaluation.maps.map_trust`.
     fit : Record, optional
         The assessed fit, for its name and the colours of families.
 

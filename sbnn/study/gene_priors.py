@@ -39,14 +39,14 @@ def compare_priors(models, data, folds, lists, influences, *, results=None, over
     models : dict of str to SparseBottleneckRegressor
     data : AnnData
     folds, influences : dict
-        For every model: its folds (equally many for all), as for `sbnn.cross_validate`, and the influences, including
+        For every model: its folds (equally many for all), as in `sbnn.cross_validate`, and the influences, including
         0, for which one fit serves all lists.
     lists : dict of str to list of str
         Names of genes; the last list is the control, see `with_control`.
     results : str or path-like, optional
         File to save to. If it already holds this comparison, it is loaded instead.
     overwrite, n_jobs, seed
-        As for `sbnn.cross_validate`.
+        See `sbnn.cross_validate`.
 
     Returns
     -------

@@ -20,13 +20,13 @@ def find_known_genes(models, draws, params, *, results=None, overwrite=False):
     models : dict of str to SparseBottleneckRegressor
         For z-scored data. Each keeps as many genes as there are true ones.
     draws : sequence of AnnData
-        From `sbnn.simulate_patchseq`, with the same number of cells each.
+        Returned by `sbnn.simulate_patchseq`, with the same number of cells each.
     params : list of dict
         The ``noise`` and ``seed`` of each draw.
     results : str or path-like, optional
         File to save to. If it already holds these fits, they are loaded instead.
     overwrite : bool
-        Fit again, whatever `results` contains.
+        Fit again, even if `results` contains these fits.
 
     Returns
     -------

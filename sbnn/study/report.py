@@ -37,7 +37,7 @@ SELECTION_NOTE = (
     "The genes of mouse M1 and of CITE-seq were selected by their counts in all cells, test cells included, but not by "
     "the outputs; benchmarks/README.md measures the effect."
 )
-# Least R2 of the map with maps of other seeds -> interpretation.
+# Smallest R2 of the map with maps of other seeds -> interpretation.
 MAP_HOLDS = {
     0.9: "stable",
     0.7: "mostly stable, map_trust shows which cells move",

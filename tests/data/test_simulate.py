@@ -61,7 +61,7 @@ def test_bits_are_those_of_the_committed_records(default):
     ],
 )  # fmt: skip
 def test_sizes_out_of_range_are_refused(parameters):
-    with pytest.raises(ValueError, match="must be a finite number"):
+    with pytest.raises(ValueError, match="must be a whole number"):
         simulate_patchseq(**parameters)
 
 

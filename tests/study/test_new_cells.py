@@ -42,7 +42,7 @@ def test_the_other_half_of_the_cells_finds_its_places(form, model, saved, counts
     else:
         (new.T if form == "genes in rows" else new).to_csv(path)
     assert main(["map", saved, str(path), "--out", str(out)]) == 0
-    assert f"60 cells are placed in {out}" in capsys.readouterr().out
+    assert f"positions of 60 cells: {out}" in capsys.readouterr().out
     table = pd.read_csv(out, index_col="cell")
     assert table.columns.tolist() == [*COLUMNS, *model.output_names_, "clipped"]
     assert table.index.tolist() == new.index.tolist()

@@ -62,7 +62,7 @@ def pair_counts(
     counts, gene_names, proteins, labels=None, *, name, source, n_genes=1000, log_proteins=True, files=None
 ):
     """Pair the proteins with genes selected on all cells (None: all with counts), normalised over these genes."""
-    options = {"n_genes": n_genes, "log_proteins": log_proteins}  # that change the data of the same files
+    options = {"n_genes": n_genes, "log_proteins": log_proteins}  # they determine what is taken from the files
     kept = counts.sum(axis=0) > 0 if n_genes is None else select_genes(counts, n_genes).selected
     columns = np.flatnonzero(kept)
     chosen = pd.DataFrame(counts[:, columns].toarray(), index=proteins.index, columns=gene_names[columns])

@@ -52,14 +52,14 @@ def open_file(path, encoding: str | None = None) -> IO:
 
 
 def check_unpacked(size: int, path) -> None:
-    """Refuse a file that is far larger when unpacked."""
+    """Reject a file that is far larger when unpacked."""
     packed = Path(path).stat().st_size
     if size > min(_MOST_UNPACKED, max(_USUAL_UNPACKED, _MOST_RATIO * packed)):
         raise ValueError(f"its {packed / 2**20:.3g} MiB unpack to more than {size / 2**30:.3g} GiB; unpack it yourself")
 
 
 def check_packed(path) -> None:
-    """Refuse a gzipped or zipped file that is far larger when unpacked."""
+    """Reject a gzipped or zipped file that is far larger when unpacked."""
     if Path(path).suffix.lower() in (".gz", ".zip"):
         with open_file(path) as handle:
             for n in count(1):
@@ -69,7 +69,7 @@ def check_packed(path) -> None:
 
 
 def encoding_of(path) -> str:
-    """Detect the encoding of a text file: UTF-16 by its byte-order mark, UTF-8 if valid, else that of Windows."""
+    """Detect the encoding of a text file: UTF-16 by its byte-order mark, UTF-8 if valid, otherwise that of Windows."""
     with open_file(path) as handle:
         if handle.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             return "utf-16"

@@ -42,12 +42,12 @@ def read_trajectories(path, gene_names=None, *, name=None, source=None):
     Returns
     -------
     AnnData
-        As from `sbnn.dynamics.trajectories`.
+        As returned by `sbnn.dynamics.trajectories`.
 
     Raises
     ------
     ValueError
-        A file in another format, or content that `sbnn.dynamics.trajectories` refuses.
+        A file in another format, or content that `sbnn.dynamics.trajectories` rejects.
     """
     path = results_path(path)
     wanted = (

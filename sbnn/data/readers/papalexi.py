@@ -22,7 +22,7 @@ def read_papalexi(counts_path, genes_path, cells_path, *, confident_only=True, f
     cells = pd.read_csv(cells_path)
     cells.index = "cell_" + cells.index.astype(str)
     kept = cells["confident"].to_numpy() | (not confident_only)
-    options = {"confident_only": confident_only}  # that change the data of the same files
+    options = {"confident_only": confident_only}  # they determine what is taken from the files
     counts, genes = sparse.csr_array(sparse.load_npz(counts_path))[kept], Path(genes_path).read_text().splitlines()
     return screen(
         counts, cells["target"][kept], "non-targeting", genes, labels=cells.loc[kept, LABELS],

@@ -13,11 +13,11 @@ from sbnn.data.readers.table_checks import as_numbers, texts
 from sbnn.data.readers.tables import leave_out, read_table
 from sbnn.data.screens import check_screen_counts, screen
 
-CLEAR = 0.8  # least share of one guide in the guide counts of a cell, as in Papalexi et al. 2021
+CLEAR = 0.8  # smallest share of one guide in the guide counts of a cell, as in Papalexi et al. 2021
 
 
 def read_screen(counts, guides, control, name="custom"):
-    """Screen, as from `sbnn.mechanism_shift.screen`, of the cells with a label or one clear guide; warns of others.
+    """Screen of the cells with a label or one clear guide (see `sbnn.mechanism_shift.screen`); warns about others.
 
     `guides` holds one column, the perturbation of each cell, or counts of guides, where ``IRF1_2`` is a guide of IRF1.
     """

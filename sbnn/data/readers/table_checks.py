@@ -59,7 +59,7 @@ def texts(values: Iterable) -> pd.Index:
 
 
 def problems_of_names(table: pd.DataFrame, repeats: bool, values: bool = True) -> list[str]:
-    """Problems with names; column names may repeat (`repeats`) or all be measured `values`."""
+    """Problems with names; columns may have the same name (`repeats`), and may all hold measured `values`."""
     if not table.size:
         return [f"it holds no values, {table.shape[0]} rows x {table.shape[1]} columns"]
     problems = []
@@ -112,7 +112,7 @@ def to_numbers(table: pd.DataFrame, what: str, decimal, marks, notes: list[str])
 
 
 def _decimal_mark(given: str | None, strings: Iterable[str], what: str) -> str:
-    """The decimal mark: the given one, else the one with which all values can be read."""
+    """The decimal mark: the given one, otherwise the one with which all values can be read."""
     spelled = [string for string in strings if "," in string or "." in string]
     point, comma = ([string for string in spelled if _NUMBER[mark].fullmatch(string)] for mark in ".,")
     certain = [string for string in point if string not in comma][:1], [s for s in comma if s not in point][:1]
@@ -124,7 +124,7 @@ def _decimal_mark(given: str | None, strings: Iterable[str], what: str) -> str:
 
 
 def require_none(wrong: np.ndarray, table: pd.DataFrame, what: str, problem: str, advice: str) -> None:
-    """Refuse a table with values marked as wrong; the error gives their number by column and the first of them."""
+    """Reject a table with values marked as wrong; the error gives their number by column and the first of them."""
     if wrong.any():
         j, i = np.argwhere(wrong.T)[0]
         listed = some(f"{name} ({n})" for name, n in zip(table.columns, wrong.sum(axis=0), strict=True) if n)
@@ -133,7 +133,7 @@ def require_none(wrong: np.ndarray, table: pd.DataFrame, what: str, problem: str
 
 
 def as_numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
-    """Convert all columns to float64, NaN where a value is missing; text is refused."""
+    """Convert all columns to float64, NaN where a value is missing; text is rejected."""
     numbers, text = to_numbers(table, what, None, (), [])
     require_none(text, table, what, "values that are not numbers", TEXT)
     return numbers

@@ -15,9 +15,9 @@ from sbnn.data.readers.counts import check_packed, check_unpacked, encoding_of, 
 from sbnn.data.readers.table_checks import has_decimal_commas
 
 _SEPARATORS = ("\t", ",", ";")
-_RARE_SEPARATORS = (" ", "|")  # the default of R, and of databases; they also occur within names
+_RARE_SEPARATORS = (" ", "|")  # defaults of R and of databases, which also occur within names
 _ENGINES = {b"PK\3\4": "openpyxl", b"\xd0\xcf\x11\xe0": "xlrd", b"\t\0": "xlrd", b"\t\2": "xlrd", b"\t\4": "xlrd"}
-_FREE_CELLS, _LEAST_OF_CELL = 2**24, 8  # cells that a sheet may have at any size; least unpacked bytes per cell
+_FREE_CELLS, _LEAST_OF_CELL = 2**24, 8  # cells allowed in a sheet of any size; minimum bytes per cell
 _HEAD = 50  # rows used to find the separator and the names
 
 
@@ -54,7 +54,7 @@ def _read_text(path, encoding, key):
     """The first rows, and a function from the position of the header row to the names and the table."""
     with open_file(path, encoding) as handle:
         lines = list(islice(iter(handle.readline, ""), _HEAD))
-        if any("\0" in line for line in chain(lines, handle)):  # pandas ends numbers there
+        if any("\0" in line for line in chain(lines, handle)):  # pandas would truncate numbers there
             raise ValueError("it contains NUL characters, as damaged files do")
     separator = _separator(lines)
     rows = [[field.strip() for field in row] for row in csv.reader(lines, delimiter=separator)]

@@ -90,8 +90,8 @@ def read_tables(
     Returns
     -------
     AnnData
-        As from `sbnn.data.paired.paired`: what was left out is in ``uns["sbnn"]["dropped"]``, what was detected in
-        ``uns["sbnn"]["notes"]``.
+        As returned by `sbnn.data.paired.paired`: what was left out is in ``uns["sbnn"]["dropped"]``, what was detected
+        in ``uns["sbnn"]["notes"]``.
 
     Raises
     ------

@@ -42,8 +42,9 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
     Parameters
     ----------
     paths : path-like or iterable of path-like
-        NWB files, one cell each, or folders with some at any depth. DANDI 000020 (mouse visual cortex) and 000636
-        (human cortex) have this layout. A cell is named by the ``<id>`` of ``ses-<id>`` in the name of its file.
+        NWB files, one cell each, or folders that contain some at any depth. DANDI 000020 (mouse visual cortex) and
+        000636 (human cortex) have this layout. A cell is named by the ``<id>`` of ``ses-<id>`` in the name of its
+        file.
     n_jobs : int
         Number of recordings read at the same time; the result does not depend on it.
     cache : path-like or False, optional
@@ -57,14 +58,14 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
     AnnData of typed cells
         Cells in the order of their files' names, 2607 columns as `trace_families` lists them, NaN where a cell lacks a
         protocol. ``obs`` holds `donor` and `species` from the files, ``file``, ``notes``: what is missing in a cell
-        and why. ``uns["sbnn"]["dropped"]`` holds, for each reason, the files that gave no cell.
+        and why. ``uns["sbnn"]["dropped"]`` holds, for each reason, the files that yielded no cell.
 
     Raises
     ------
     FileNotFoundError
         No NWB file.
     ValueError
-        Two files of the same cell, or no file that gives a cell; the message gives the reasons.
+        Two files of the same cell, or no file that yields a cell; the message gives the reasons.
     """
     files = find_recordings(paths)
     if cache is None and (home := cache_folder()):
@@ -79,7 +80,7 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
         dropped.setdefault(outcomes[cell], []).append(files[cell].name)
     if not cells:
         reasons = "; ".join(f"{some(names)}: {reason}" for reason, names in dropped.items())
-        raise ValueError(f"none of the {len(files)} file(s) gives a cell: {reasons}")
+        raise ValueError(f"none of the {len(files)} file(s) yields a cell: {reasons}")
     rows = [(its.donor, its.species, files[cell].name, "; ".join(its.notes)) for cell, its in cells.items()]
     metadata = pd.DataFrame(rows, pd.Index(list(cells), dtype=object), ["donor", "species", "file", "notes"])
     checksums = {files[cell].name: its.sha256 for cell, its in cells.items()}

@@ -100,7 +100,7 @@ def stored_sweeps(nwb):
 
 
 def _stimuli(nwb, responses):
-    """Identifier of each response -> its stimulus, by sweep number and electrode, else by the table of recordings."""
+    """Identifier of each response -> its stimulus, by sweep number and electrode or by the table of recordings."""
     stimuli, by_number, table = {}, {}, nwb.intracellular_recordings
     for row in range(0 if table is None else len(table)):
         response, stimulus = table["responses"]["response"][row], table["stimuli"]["stimulus"][row]
@@ -137,7 +137,7 @@ def _end_of_recording(missing, least):
 
 
 def check_scale(quantity, value):
-    """Refuse a value out of range for a recording, as with a wrong unit or conversion."""
+    """Reject a value out of range for a recording, as with a wrong unit or conversion."""
     low, high, unit = PLAUSIBLE[quantity]
     if not low <= value <= high:
         raise ValueError(f"{quantity}: {value:.4g} {unit}, expected {low:g} to {high:g}; wrong unit or conversion?")
@@ -215,7 +215,8 @@ def _without_test_pulse(runs, size, rate):
 def sweeps_of(nwb):
     """Cut sweeps of an open file by protocol, in the order of the experiment, and notes of what was left out and why.
 
-    A stimulus is recognised by its name if that is known and agrees with the current, else by the shape of the current.
+    A stimulus is recognised by its name if that is known and agrees with the current, otherwise by the shape of the
+    current.
     """
     recorded, notes = stored_sweeps(nwb)
     found = []

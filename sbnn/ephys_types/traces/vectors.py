@@ -22,7 +22,7 @@ from sbnn.data.fingerprint import fingerprint_parameters
 RATE = 50_000
 #: Lengths in seconds by which stimuli are recognised.
 SHORT_SQUARE, LONG_SQUARE = (0.0025, 0.0035), (0.995, 1.005)
-#: Least length of a ramp in seconds.
+#: Minimum length of a ramp in seconds.
 RAMP = 0.1
 
 AP_WINDOW = 0.003  # s from the threshold
@@ -34,7 +34,7 @@ STEP_BIN, STEP_MARGIN = 0.010, 0.2  # s
 ISI_POINTS = 100
 #: mV, of the lowest peak that counts as a spike in a long square.
 MIN_PEAK = -25
-#: Raised whenever the same recording gives other vectors.
+#: Incremented whenever the same recording gives different vectors.
 FORMAT = 1
 
 PROTOCOLS = ("short_square", "long_square", "ramp")
@@ -173,7 +173,7 @@ def _sweeps_for_first_spike(kind, table):
 
 
 def _of_spike_trains(squares, notes):
-    """Functions that compute the families of spike trains, as a dict by family."""
+    """Functions that compute the families of spike trains: a dict keyed by family."""
     table = squares.table
     spiking = table[(table["avg_rate"] > 0) & (table["stim_amp"] > 0)]
     if spiking.empty:
@@ -204,7 +204,7 @@ def _of_spike_trains(squares, notes):
 
 
 def _of_steps(squares, notes):
-    """Functions that compute the families of hyperpolarising steps, as a dict by family."""
+    """Functions that compute the families of hyperpolarising steps: a dict keyed by family."""
     table = squares.table
     features = {"subthreshold_sweeps": table[table["avg_rate"] == 0]}
     steps, deflections = fv.identify_subthreshold_hyperpol_with_amplitudes(features, SweepSet(squares.sweeps))

@@ -30,8 +30,8 @@ from sbnn.models.linear import GeneSelectionMixin, LatentMixin
 AUTO = "auto"
 NUMBERS = (5, 10, 15, 25, 50, 100, 200)  # numbers of genes that "auto" compares
 N_PARTS = 3  # held-out parts of the cells for this comparison
-MOST_COMPONENTS = 10_000  # or units of a layer: more is a mistake that exhausts the memory
-MOST_THREADS = 1024  # far larger numbers make torch end the process
+MOST_COMPONENTS = 10_000  # also of units in a layer: more is a mistake that exhausts the memory
+MOST_THREADS = 1024  # with far more, torch ends the process
 TRAIN_HEAD = ("epochs", "learning_rate", "batch_size", "weight_decay")  # parameters that `reconstruct` uses too
 
 
@@ -121,8 +121,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
     n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
     output_names_ : ndarray of str, shape (q,)
     library_size_ : float or None
-        Counts per cell to which the training cells were normalised, if `fit` got counts (``layers["counts"]`` or a
-        stream); counts of new cells are normalised to it.
+        Counts per cell to which the training cells were normalised, if `fit` was given counts (``layers["counts"]`` or
+        a stream); counts of new cells are normalised to it.
     count_share_ : ndarray, shape (p,), or None
         Mean share of every gene in the counts of a training cell; it allows new cells to lack genes that were not kept.
 
@@ -248,7 +248,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         table, outputs = (t if hasattr(t, "shape") else np.asarray(t) for t in tables)
         numbers, r2 = numbers_up_to(table.shape[1], NUMBERS), []
         check_in_order(X, groups, "groups")
-        attempt("groups: expected one of each cell", check_consistent_length, outputs, groups)
+        attempt("groups: expected one for each cell", check_consistent_length, outputs, groups)
         parts = KFold if groups is None else GroupKFold
         n_parts = N_PARTS if groups is None else min(N_PARTS, len(set(groups)))
         for train, test in parts(n_parts, shuffle=True, random_state=0).split(outputs, groups=groups):
@@ -320,7 +320,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         return x, target, eval_set, random, generator
 
     def _check_params(self, n_features):
-        """Refuse parameters that are out of range, and warn of those that the protocol ignores."""
+        """Reject parameters that are out of range, and warn about those that the protocol ignores."""
         protocol = self._protocol()
         self._validate_params()
         if self.n_genes is not None and str(self.n_genes) != AUTO:
@@ -367,13 +367,13 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         self.history_.insert(min(1, self.history_.shape[1]), "epoch", np.arange(1, len(self.history_) + 1))
 
     def predict(self, X):
-        """Predict outputs, float64 of shape (n, q), or (n,) if `fit` got a vector, in the units of `Y`.
+        """Predict outputs, float64 of shape (n, q), or (n,) if `fit` was given a vector, in the units of `Y`.
 
         Parameters
         ----------
         X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
             If X has gene names, only the kept genes are required, in any order; otherwise all p genes seen in `fit`.
-            If `fit` got counts, counts in a stream or ``layers["counts"]`` are normalised to `library_size_`.
+            If `fit` was given counts, counts in a stream or ``layers["counts"]`` are normalised to `library_size_`.
         """
         cells = inputs.new_cells(self, X, self.get_support(indices=True))
         scaled = through_network(self, self.network_, lambda network, x: network(x), cells)
@@ -381,12 +381,12 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         return Y[:, 0] if self._flat_output else Y
 
     def transform(self, X):
-        """Latent coordinates of cells, ndarray of float64, shape (n, n_components); X as for `predict`."""
+        """Latent coordinates of cells, ndarray of float64, shape (n, n_components); X as in `predict`."""
         cells = inputs.new_cells(self, X, self.get_support(indices=True))
         return through_network(self, self.network_, lambda network, x: network.encode(x), cells)
 
     def reconstruct_genes(self, X):
-        """Predict the kept genes from the latent space, shape (n, n_genes), in the units of X; X as for `predict`."""
+        """Predict the kept genes from the latent space, shape (n, n_genes), in the units of X; X as in `predict`."""
         check_is_fitted(self)
         if self._gene_network is None:
             raise AttributeError("reconstruct_genes needs a model fitted with reconstruct=True")
@@ -395,7 +395,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         return scaled * self.x_scale_[self.support_] + self.x_mean_[self.support_]
 
     def score(self, X, y=None, sample_weight=None):
-        """R2 pooled over the outputs: 1 - SSE/SST with SST relative to the training mean; X and y as for `fit`.
+        """R2 pooled over the outputs: 1 - SSE/SST with SST relative to the training mean; X and y as in `fit`.
 
         With ``standardize=True`` outputs are in units of their training SD, so all have the same weight.
         """

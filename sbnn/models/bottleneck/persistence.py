@@ -25,7 +25,7 @@ ENTRIES = {
     "history": (dict,),
 }  # fmt: skip
 DEVICES = ("cpu", "cuda", "mps", "xpu")  # torch has others, some without storage
-UNSET = "0" * 64  # in place of the checksum in the header, which is that of the file with these zeros
+UNSET = "0" * 64  # placeholder in the header; the checksum is that of the file with these zeros
 
 
 def save_model(model, path):
@@ -88,7 +88,7 @@ def _require(condition, message):
 
 
 def _sealed(content, old=UNSET):
-    """A file with its SHA-256, computed with zeros in its place, in the header instead of the checksum `old`."""
+    """Replace the checksum `old` in a file by its SHA-256, computed with zeros in place of the checksum."""
     blank = content.replace(old.encode(), UNSET.encode(), 1)
     return content.replace(old.encode(), hashlib.sha256(blank).hexdigest().encode(), 1)
 
@@ -136,7 +136,7 @@ def _model(cls, header, tensors):
 
 
 def _check_layers(shapes):
-    """Refuse shapes that cannot be the layers of a network whose decoder mirrors its encoder."""
+    """Reject shapes that cannot be the layers of a network whose decoder mirrors its encoder."""
     numbers = [n for layer in shapes for n in layer]
     _require(all(type(n) is int and 0 < n < 2**31 for n in numbers), "shapes: expected whole numbers")
     widths = [shapes[0][0], *(outputs for _, outputs in shapes)]
@@ -152,7 +152,7 @@ def _head_for_genes(shapes):
 
 
 def _check_tensors(tensors, shapes):
-    """Refuse tensors that do not belong to a model with these layer shapes."""
+    """Reject tensors that do not belong to a model with these layer shapes."""
     names = {*OF_GENES, *OF_OUTPUTS, "network"}
     _require(tensors.keys() - OPTIONAL == names, f"expected the tensors {sorted(names)}, got {sorted(tensors)}")
     sizes = dict.fromkeys((*OF_GENES, "count_share_"), tensors["support_"].numel())

@@ -31,9 +31,10 @@ class DistilledSettings(CheckedSettings):
     #: Number of genes at which the Gaussian process stops dropping genes. The best smaller sets consist of genes that
     #: summarise others, not of the most relevant ones, so they are chosen by forward selection again.
     fewest_relevant: int = 10
-    #: Most cells that genes are chosen on, drawn at random: the cost of the Gaussian process is cubic in their number.
+    #: Largest number of cells, drawn at random, on which genes are chosen: the cost of the Gaussian process is cubic
+    #: in their number.
     most_cells: int = 2000
-    #: Number of training cells up to which nothing is chosen on held-out cells, and genes and teacher are those of
+    #: With at most this many training cells, nothing is chosen on held-out cells, and genes and teacher are those of
     #: `sbnn.models.bottleneck.protocols.few_cells`; 0 for never.
     few_cells: int = 250
     #: With few cells: distance from the mean, in SDs, at which genes are clipped. Of 1, 1.5, 2, 3 and 4,
@@ -52,12 +53,12 @@ class DistilledSettings(CheckedSettings):
     few_cells_swapped: float = 0.5
     #: Number of training cells up to which `few_cells_swapped` applies, capped at `few_cells`.
     fewest_cells: int = 100
-    #: Least number of cells behind the variance of a gene, or a sixth of the training cells if that is less: a gene of
-    #: two cells fits any outputs of these cells.
+    #: Smallest number of cells behind the variance of a gene, or a sixth of the training cells if that is less: a gene
+    #: of two cells fits any outputs of these cells.
     fewest_cells_of_a_gene: int = 10
     #: Initial variances of the Gaussian process, for outputs of unit variance: radial part, linear part and noise.
     process_start: tuple = (0.5, 0.1, 0.5)
-    #: Least noise variance of the Gaussian process: keeps Cholesky factors in single precision positive definite.
+    #: Smallest noise variance of the Gaussian process: it keeps Cholesky factors positive definite in single precision.
     process_noise_floor: float = 1e-3
     #: Steps of Adam on the marginal likelihood with all genes, and after each time genes are dropped. A few steps are
     #: enough to find relevant genes, and end before single cells are fitted.

@@ -50,7 +50,7 @@ def cautions(data, record=None, groups=None):
     """
     data = as_paired(data)
     if record is not None:
-        outputs_of(record, data)  # refuses other data
+        outputs_of(record, data)  # rejects other data
     found = [f"{data.n_cells} cells are few: {WORTH_OF_CELLS}"] if data.n_cells < FEW_CELLS else []
     found += [*_types(data), *_outputs(data), *_counts(data)]
     names = [name for name in data.labels if BATCHES.search(str(name).lower())]

@@ -20,7 +20,7 @@ def at_least_one(text):
 
 
 def path(text):
-    """A path of an option, which is not empty."""
+    """Check the path given for an option, which must not be empty."""
     os.path.relpath(text)
     return text
 
@@ -55,21 +55,21 @@ READER = {
     "--labels": {"metavar": "FILE", "help": "optional: type, family, donor, ... of the cells"},
     "--counts": {"action": "store_const", "const": True, "help": "the expression is raw counts"},
     "--log": {"dest": "counts", "action": "store_const", "const": False, "help": "the expression is log values"},
-    "--genes-in-rows": {"action": "store_const", "const": True, "help": "by default detected by the names"},
+    "--genes-in-rows": {"action": "store_const", "const": True, "help": "by default detected from the names"},
     "--cells-in-rows": {"dest": "genes_in_rows", "action": "store_const", "const": False},
     "--missing": {"choices": ("error", "cells", "outputs", "fewest"), "default": "error",
                   "help": "for missing outputs: stop, leave out cells, outputs, or whichever loses fewer values"},
     "--missing-marks": {"action": "append", "default": [], "metavar": "TEXT", "help": "further mark of missing values"},
     "--decimal": {**_EACH, "metavar": "[TABLE=]MARK", "help": "decimal mark, . or ,; by default detected"},
-    "--header": {**_EACH, "type": _row_of_table, "metavar": "[TABLE=]ROW", "help": "row of the column names, from 1"},
-    "--cell-key": {**_EACH, "metavar": "[TABLE=]COLUMN", "help": "column of the cell names; by default the first"},
+    "--header": {**_EACH, "type": _row_of_table, "metavar": "[TABLE=]ROW", "help": "row of the names, counted from 1"},
+    "--cell-key": {**_EACH, "metavar": "[TABLE=]COLUMN", "help": "column with the cell names; by default the first"},
     "--match": {"choices": ("exact", "loose"), "default": "exact",
                 "help": "loose: ignore case, blanks, '-' and '.' in names of cells"},
     "--duplicates": {"choices": ("error", "sum", "first"), "default": "error", "help": "repeated genes"},
     "--spike-ins": {"choices": ("leave out", "keep"), "default": "leave out", "help": "spike-ins such as ERCC"},
     "--drop-columns": {"action": "append", "default": [], "metavar": "COLUMN", "help": "column to leave out"},
     "--rename": {**_EACH, "type": _old_and_new, "metavar": "OLD=NEW", "help": "another name for a column"},
-    "--cell-names": {"metavar": "FILE", "help": "table of the cells' names in the outputs and the expression"},
+    "--cell-names": {"metavar": "FILE", "help": "table of cell names in the outputs and in the expression"},
     "--type-key": {"default": "type", "metavar": "COLUMN", "help": "column of the labels with the type of the cells"},
     "--family-key": {"default": "family", "metavar": "COLUMN", "help": "column with the coarser label"},
 }  # fmt: skip
@@ -99,14 +99,14 @@ def as_options(text):
 
 
 def require_files(*paths, **named):
-    """Refuse the path of a missing file, naming its argument; None is skipped."""
+    """Reject the path of a missing file, naming its argument; None is skipped."""
     for name, path in [*(("paths", path) for path in paths), *named.items()]:
         if path is not None and not os.path.isfile(os.path.expanduser(path)):
             raise FileNotFoundError(f"{name}: there is no file {path!r}")
 
 
 def check(options):
-    """Refuse options without a table that they need, before anything slow is loaded."""
+    """Reject options without a table that they need, before anything slow is loaded."""
     alone = Path(options.expression or "").suffix.lower() in ANNDATA  # contains outputs and labels
     needed = {} if options.groups is None else {"labels": f"the table with the column {options.groups!r} of --groups"}
     needed = {} if alone else {"outputs": "the table of the outputs to predict"} | needed

@@ -114,8 +114,9 @@ class Teacher:
     """Mixture of extremely randomised trees and of networks trained with input noise; `new` makes a network."""
 
     # Every network and every forest is trained on all but one of the `n_teachers` parts of the cells. The noise level
-    # is the one with the least error on the first of the left-out parts: starting from the usual level, weaker ones are
-    # tried as long as they improve, then stronger ones. Trees and networks are weighted for the least error there.
+    # is the one with the smallest error on the first of the left-out parts: starting from the usual level, weaker ones
+    # are tried as long as they improve, then stronger ones. Trees and networks are weighted to minimise the error
+    # there.
 
     def __init__(self, new, x, target, run):
         settings = run.settings
