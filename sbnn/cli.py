@@ -108,7 +108,7 @@ ARGUMENTS = {
     "--guides": {"required": True, "help": "table of cells: their perturbation, or counts of guides named TARGET_1"},
     "--control": {"required": True, "help": "perturbation of the cells in which nothing was perturbed"},
     "--latents": {"type": at_least_one, "nargs": "+", "default": 10, "help":
-                  "number of latents (default: 10); of several, held-out cells decide"},
+                  "number of latents (default: 10); if several, held-out cells decide"},
     "--abstain": {"type": float, "help": "lowest probability; less probable and far cells stay unknown"},
 }  # fmt: skip
 OUT = {"map": "map.csv", "ephys-types": "types.csv", "traces": "traces.csv", "network": "network", "screen": "screen"}

@@ -1,4 +1,4 @@
-"""Convert data to Python's built-in containers, numbers, text and bytes and back, and read pickles of nothing else.
+"""Convert data to Python's built-in containers, numbers, text and bytes and back, and read pickles of these.
 
 Nothing in this module runs code or trusts a file: arrays grow only to the size that their shape and the size of the
 file allow, and no container may appear twice, so the reading time is proportional to the size of the file. Missing or

@@ -9,7 +9,7 @@ TRIAL = "A quick run (--fast): small networks and few folds; not results."
 
 
 def to_markdown(table):
-    """A table as a Markdown str, with numbers to three digits and empty gaps."""
+    """A table as a Markdown str, with numbers to three digits and gaps left empty."""
     text = table.reset_index().map(_cell)
     lines = ["| " + " | ".join(text.columns) + " |", "|" + "---|" * text.shape[1]]
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in text.itertuples(index=False)])

@@ -192,7 +192,7 @@ def warn_of_log_values(values, argument):
 
 
 def kind_of_expression(values) -> tuple[str, str, str]:
-    """Classify the values of an array as "counts", "normalised" (CPM, TPM) or "log", with their range and any doubt.
+    """Classify values as "counts", "normalised" (CPM, TPM) or "log", with their range and any reason for doubt.
 
     Counts are whole numbers, and some exceed log values or most nonzero ones are 1. Normalised values are fractional
     and large. Logarithms to different bases are not distinguished.

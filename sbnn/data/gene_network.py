@@ -37,7 +37,7 @@ class Starts:
 
     @classmethod
     def of(cls, is_input, mean, sd, offset):
-        """Set parameters that do not apply to a gene to NaN."""
+        """Set to NaN the parameters that do not apply to a gene."""
         return cls(*(np.where(of, v, np.nan) for of, v in ((is_input, mean), (is_input, sd), (~is_input, offset))))
 
     @classmethod

@@ -155,7 +155,7 @@ def _warn_of_unlike(model, columns, values, cells):
         what = f"have more than {MANY:.0%} of the genes of the model beyond the range of its training cells"
         found.append(f"{beyond.sum()} {of_cells} {what}: {some(names[beyond])}; they differ, or are in other units")
     if logs and (empty := ~values.any(axis=1)).any():
-        what = "have no counts of the genes of the model, and are predicted as such; leave them out"
+        what = "have no counts of the genes of the model, and are predicted from zeros; leave them out"
         found.append(f"{empty.sum()} {of_cells} {what}: {some(names[empty])}")
     new = values.mean(axis=0)
     times = new @ mean / (mean @ mean) if logs else 1

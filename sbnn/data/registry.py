@@ -100,7 +100,7 @@ class Search(NamedTuple):
 
 
 def search_places(path=None) -> dict[str, Path | None]:
-    """List the local places in the order in which they are searched; ``None`` for one that is not set."""
+    """List the local places in the order in which they are searched; ``None`` for those that are not set."""
     own, checkout = os.environ.get("SBNN_DATA"), checkout_folder()
     places = {} if path is None else {"path": attempt("path: expected a folder", Path, path).expanduser()}
     places["$SBNN_DATA"] = Path(own).expanduser() if own else None

@@ -137,7 +137,7 @@ class ExpressionStream:
 
     @documented
     def rows(self, cells, genes=None):
-        """All genes (or some, by position) of some cells, a slice or sorted positions; float32 of shape (cells, p)."""
+        """All genes (or some, by position) of some cells (a slice or sorted positions); float32, (cells, p)."""
         block = self._read(cells)
         if self.counts:
             totals = None if self.totals is None else self.totals[cells]

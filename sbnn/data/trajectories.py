@@ -57,7 +57,7 @@ class Samples:
         return replace(self, values=values, times=times, whole=tuple(self.whole[i] for i in rows if self.whole))
 
     def padded(self):
-        """Values (samples, times, genes) and times (samples, times); shorter samples repeat their last ones."""
+        """Values (samples, times, genes) and times (samples, times); shorter samples repeat their last values."""
         most = max(map(len, self.times))
         values = np.stack([np.pad(v, ((0, most - len(v)), (0, 0)), mode="edge") for v in self.values])
         if self.gene_major:

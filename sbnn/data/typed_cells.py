@@ -106,7 +106,7 @@ def as_typed(data):
 
 
 def families_of(families, names):
-    """Family of each of the columns `names`, given as such or as a dict of family to names; None for one family."""
+    """Family of each column in `names`, from such a list or a dict of family to names; None: a single family."""
     names, n_given = [str(name) for name in names], 0
     if families is None:
         families = [ALL] * len(names)

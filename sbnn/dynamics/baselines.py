@@ -94,7 +94,7 @@ class Linear(_WithoutEdges):
 
 
 class TrainingPath(_WithoutEdges):
-    """The rate of change of the nearest intervals of training: lines from one observed state to the next."""
+    """Baseline that follows the rate of change of the nearest training intervals, lines between observed states."""
 
     def _learn(self, samples):
         """Keep the intervals; a gap in a sample is one interval."""

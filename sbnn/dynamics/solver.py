@@ -21,7 +21,7 @@ def step_factors(decay, step):
 
 
 def advance(targets, x, factors, n_steps):
-    """Follow ``dx/dt = decay * (targets(x) - x)`` by exponential Runge-Kutta steps of second order.
+    """Integrate ``dx/dt = decay * (targets(x) - x)`` by exponential Runge-Kutta steps of second order.
 
     The decay is solved exactly, so steps only need to be short compared with changes of the targets (Cox and Matthews,
     J. Comput. Phys. 2002, equations 20 to 22).
@@ -35,7 +35,7 @@ def advance(targets, x, factors, n_steps):
 
 
 def advance_exactly(model, x, length, tolerance):
-    """Follow samples over intervals (samples, 1), with steps halved and extrapolated (Richardson)."""
+    """Integrate samples over intervals (samples, 1), with steps halved and extrapolated (Richardson)."""
     n_steps, coarse, last = 4, None, None
     while n_steps <= MOST_STEPS:
         fine = advance(model.targets, x, step_factors(model.decay(), length / n_steps), n_steps)

@@ -45,9 +45,9 @@ class EphysTypeClassifier(TypeClassifier):
     members : sequence of {"trees", "kernel", "attention", "logistic"}, default=("trees", "kernel", "attention")
         The learners; ``"logistic"`` is class-balanced logistic regression on normal scores.
     power : float or "groups", default="groups"
-        Power of the mean of the probabilities, which does not change the most probable type. ``"groups"`` calibrates
-        the probabilities: it takes the power that fits cells of left-out groups best, a third of the groups at a time,
-        in three further fits. 1 skips these fits.
+        Power to which the mean of the probabilities is raised; it does not change the most probable type. ``"groups"``
+        calibrates the probabilities: it takes the power that fits cells of left-out groups best, a third of the groups
+        at a time, in three further fits. 1 skips these fits.
     random_state : int, RandomState or None, default=None
 
     Attributes

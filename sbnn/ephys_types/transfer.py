@@ -57,7 +57,7 @@ def own_scale(X, reference):
 
 
 def align(source, codes, target, known):
-    """Shift to be subtracted from the target (p,), shares of its types (k,), and its memberships (m, k).
+    """Shift to be subtracted from the target (p,), shares of its types (k,), and type memberships of its cells (m, k).
 
     `source` (n, p) with types `codes`, and `target` (m, p), are on the scales of their species; `known` (m,) holds the
     types of target cells if known, otherwise -1. Types are normal in the space of the linear discriminants of the

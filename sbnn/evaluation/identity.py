@@ -77,7 +77,7 @@ def _plain(value):
 
 
 def _defaults(cls, values):
-    """Plain defaults of the parameters of a class; for settings, those of their class."""
+    """Defaults of the parameters of a class as plain data; settings are replaced by the defaults of their class."""
     signature = inspect.signature(cls).parameters
     defaults = {name: parameter.default for name, parameter in signature.items()}
     settings = {name: type(value)() for name, value in values.items() if dataclasses.is_dataclass(value)}

@@ -130,7 +130,7 @@ def _once(path, overwrite, answer, compute):
 
     if (found := look()) is None:
         with _locked(path):
-            if (found := look()) is None:  # otherwise computed by the run that this one waited for
+            if (found := look()) is None:  # unless computed by the run that this one waited for
                 found = compute()
                 save(found, path)
     return found

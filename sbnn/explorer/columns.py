@@ -106,7 +106,7 @@ def _coded(title, names, table):
 
 
 def _or_none(number):
-    """A number for JSON, which has no NaN."""
+    """Convert a number for JSON, which has no NaN."""
     return float(number) if np.isfinite(number) else None
 
 

@@ -314,7 +314,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         doubtful = self.shift_graph_["probability"].between(DOUBTFUL, 1 - DOUBTFUL).mean()
         if doubtful > MANY_DOUBTFUL:
             text = "perturbations shift too many latents, or n_latent is too small; try more latents"
-            warnings.warn(f"it is in doubt whether {doubtful:.0%} of the shifts are edges: {text}", stacklevel=3)
+            warnings.warn(f"{doubtful:.0%} of the shifts are neither likely nor unlikely edges: {text}", stacklevel=3)
         latents = self._encoded(counts).double().numpy()
         latents = latents - latents.mean(axis=0)
         for column in labels:
@@ -325,7 +325,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
             between = pd.DataFrame(latents).groupby(levels).transform("mean").to_numpy()
             share = (between**2).sum(axis=0) / np.maximum((latents**2).sum(axis=0), 1e-9)
             for i in np.flatnonzero(share > OF_BATCH):
-                text = "where it is confounded with perturbations, their edges with this latent may be those of batches"
+                text = "where it is confounded with perturbations, their edges with this latent may reflect batches"
                 warnings.warn(f"{column} explains {share[i]:.0%} of the variance of latent_{i}; {text}", stacklevel=3)
         table = self.gene_effects_[self.gene_effects_["significant"]]
         if len(table) > 1:

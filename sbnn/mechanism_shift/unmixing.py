@@ -226,7 +226,7 @@ class _Moments:
 
 
 def _turned(centres, origin, turn, error):
-    """Log likelihood, rotation (d, d), origin in it (d,) and mixture, from one start, by wide turns and small ones."""
+    """Log likelihood, rotation (d, d), origin in it (d,) and mixture, from one start, by large and small rotations."""
     best = (-np.inf,)
     for angles in (ANGLES, SMALL_ANGLES):
         for _ in range(MOST_SWEEPS):

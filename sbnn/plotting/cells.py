@@ -80,7 +80,7 @@ def name_families(ax, groups, xy):
 
 
 def family_centre(xy, own):
-    """Cell of a family where its density (its root, as cells fill a plane) times its purity (squared) is largest."""
+    """Cell at which the root of the density of a family (in a plane) times its squared purity is largest."""
     cells = xy[own]
     k = min(int(len(cells) ** 0.5) + 1, len(cells))
     distance = cKDTree(cells).query(cells, k=np.arange(1, k + 1))[0].mean(axis=1)

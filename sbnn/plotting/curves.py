@@ -26,8 +26,8 @@ def training_curves(network, srrr=None, n_components=(2,), published=None):
         Cross-validation of `SparseBottleneckRegressor` over ``group_lasso``; the pretrained networks are drawn. Bands
         are the sample SD over folds.
     srrr : Record, optional
-        Cross-validation of sparse reduced-rank regression; its smallest and largest rank are drawn as levels, with at
-        most as many genes as the network.
+        Cross-validation of sparse reduced-rank regression; its smallest and largest rank are drawn as horizontal
+        lines, with at most as many genes as the network.
     n_components : sequence of int
         Bottleneck widths, one row of panels each; missing ones are left out.
     published : list of dict, optional
@@ -51,7 +51,7 @@ def training_curves(network, srrr=None, n_components=(2,), published=None):
 
 
 def points_by_width(network, n_components, **params):
-    """Grid points with the given parameters by width of the bottleneck: those requested that exist, or all."""
+    """Grid points with the given parameters by width of the bottleneck: the requested widths that exist, or all."""
     known = reading.levels(network, "n_components")
     found = {width: network.points(n_components=width, **params) for width in np.ravel(n_components or known).tolist()}
     found = {width: points for width, points in found.items() if points}
@@ -159,7 +159,7 @@ def bottleneck_comparison(network, srrr, ridge, published=None, group_lasso=0.1,
     network, srrr, ridge : Record
         Cross-validations: of `SparseBottleneckRegressor` over any of ``n_components`` and ``pretraining``; of sparse
         reduced-rank regression over ``rank`` and ``alpha``, of which the smallest and the largest rank are drawn; and
-        of a model of all genes, drawn as a level.
+        of a model of all genes, drawn as a horizontal line.
     published : list of dict, optional
         ``{"n_components": 2, "group_lasso": 0.1, "n_genes": 25, "test_r2": 0.397}`` and ``{"rank": 2, "n_genes": 24,
         "test_r2": 0.350}``; drawn as hollow diamonds and circles.

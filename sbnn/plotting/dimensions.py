@@ -1,4 +1,4 @@
-"""The two measurements without a model: variance of their principal components, and a map by each."""
+"""The two measurements without a model: variance of their principal components, and a map of each."""
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator

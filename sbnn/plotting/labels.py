@@ -137,7 +137,7 @@ def _shifts(size, unit):
 
 
 def _distance(shifts, size):
-    """Of boxes, shifted from a point, to the point."""
+    """Distance from a point to boxes whose centres are shifted from it."""
     return np.linalg.norm(np.maximum(np.abs(shifts) - size / 2, 0), axis=-1)
 
 

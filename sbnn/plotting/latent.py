@@ -183,7 +183,7 @@ DASHED = {"fill": False, "lw": 0.7, "ls": (0, (3, 2)), "ec": "0.3", "zorder": 1.
 
 @styled
 def family_zoom(top, bottom=None, family=None, scores=None):
-    """Latent space of one or two models, and below it one enlarged family of cells, in the lower model.
+    """Latent space of one or two models, and below it one family of cells in the lower model, enlarged.
 
     The large panels show the marker gene of the family (the gene of the same name, otherwise the kept gene that is most
     distinctive), its cells by type, and two outputs (those of the published figure, otherwise those that differ most
@@ -252,7 +252,7 @@ def _panel(figure, i, y, heading, style="normal", size=1):
 
 
 def _marker(record, family, own):
-    """Place, name, style, predictions of the marker gene, and what these are."""
+    """Place, name, style, predictions of the marker gene, and their description."""
     kept = np.asarray(record.kept_genes).tolist()
     # Mean over the family; z-scores of all cells have mean zero.
     best = kept.index(family) if family in kept else int(np.argmax(record.predicted_expression[own].mean(0)))

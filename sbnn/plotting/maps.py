@@ -105,7 +105,7 @@ def _small_parts(triangles, hidden, state, size):
 
 
 def draw_map(ax, corner, side, triangles, values, limits=(-LIMIT, LIMIT)):
-    """Draw a prediction over the map, in a square of axes in inches."""
+    """Draw a prediction over the map, as a square with its corner and side in inches."""
     if triangles is not None:
         (left, low), image = corner, map_image(triangles, values, round(side * RASTER_DPI), limits)
         ax.imshow(image, extent=(left, left + side, low, low + side), aspect="auto", interpolation="none")

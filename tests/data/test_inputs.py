@@ -109,7 +109,7 @@ def test_objects_that_are_no_table_are_named(adata, data):
 def test_cells_in_another_order_are_refused(given, column, data):
     X, Y = given(table_of(data)), outputs_of(data).iloc[:, column]
     for model in (clone(NETWORK), clone(LINEAR)):
-        for other, said in ((Y.iloc[::-1], "in another order"), (Y.rename({data.cell_names[0]: "other"}), "other")):
+        for other, said in ((Y.iloc[::-1], "another order"), (Y.rename({data.cell_names[0]: "other"}), "other")):
             with pytest.raises(ValueError, match=f"Y: .*{said}"):
                 model.fit(X, other)
     by_order = [clone(MODELS[2]).fit(X, y).coef_ for y in (Y.reset_index(drop=True), Y.to_numpy())]

@@ -61,7 +61,7 @@ def read_pbmc(path, name, **options):
 def pair_counts(
     counts, gene_names, proteins, labels=None, *, name, source, n_genes=1000, log_proteins=True, files=None
 ):
-    """Pair the proteins with genes selected on all cells (None: all with counts), normalised over these genes."""
+    """Pair the proteins with genes selected on all cells (None: all genes with counts), normalised over these."""
     options = {"n_genes": n_genes, "log_proteins": log_proteins}  # they determine what is taken from the files
     kept = counts.sum(axis=0) > 0 if n_genes is None else select_genes(counts, n_genes).selected
     columns = np.flatnonzero(kept)

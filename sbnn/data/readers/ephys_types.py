@@ -78,7 +78,7 @@ def _read(path):
 
 
 def _texts(values):
-    """Numbers used as names, as text without a decimal point."""
+    """Convert numbers used as names to text without a decimal point."""
     return pd.to_numeric(values).astype("Int64").astype(str).to_numpy()
 
 

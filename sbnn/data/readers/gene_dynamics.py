@@ -74,7 +74,7 @@ def read_trajectories(path, gene_names=None, *, name=None, source=None):
 
 
 def _numbers(path, sample, gene, place, line, length):
-    """Numbers of a line of a sample, without the blanks that pad it to the longest sample."""
+    """Numbers on a line of a sample, without the blanks that pad it to the length of the longest sample."""
     parts = line.rstrip(", \t").split(",")
     try:
         numbers = [float(part) for part in parts]

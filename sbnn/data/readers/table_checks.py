@@ -124,7 +124,7 @@ def _decimal_mark(given: str | None, strings: Iterable[str], what: str) -> str:
 
 
 def require_none(wrong: np.ndarray, table: pd.DataFrame, what: str, problem: str, advice: str) -> None:
-    """Reject a table with values marked as wrong; the error gives their number by column and the first of them."""
+    """Reject a table with values marked as wrong; the error counts them by column and quotes the first."""
     if wrong.any():
         j, i = np.argwhere(wrong.T)[0]
         listed = some(f"{name} ({n})" for name, n in zip(table.columns, wrong.sum(axis=0), strict=True) if n)

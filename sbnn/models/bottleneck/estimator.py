@@ -173,7 +173,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         self.verbose = verbose
 
     def algorithm_version(self, n_cells):
-        """Version of the algorithm, raised when results for the same parameters and number of cells change."""
+        """Version of the algorithm, incremented when results for the same parameters and number of cells change."""
         return self._protocol().algorithm_version(self, n_cells)
 
     def _protocol(self):
@@ -301,7 +301,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         return self
 
     def _prepare(self, X, Y, eval_set):
-        """Scaled inputs, targets and `eval_set` of the training, and both sources of randomness."""
+        """Scaled training inputs, targets and `eval_set`, and both sources of randomness."""
         self._flat_output = Y.ndim == 1
         Y = Y.reshape(len(Y), -1)
         self._check_params(X.shape[1])
