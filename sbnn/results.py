@@ -248,7 +248,7 @@ def write_atomically(content, path, kind=b""):
 
 
 def drop_leftovers(path):
-    """Delete temporary files left beside a file by an interrupted write, unless another process is writing it."""
+    """Delete temporary files left next to a file by an interrupted write, unless another process is writing it."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.????????.tmp"):
         leftover.unlink(missing_ok=True)
 
@@ -269,8 +269,8 @@ def load(path):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is not a record as `save` writes it: truncated, altered, of another schema, or another pickle, for
-        example one that could run code. The message names the file.
+        If the file is not a record as `save` writes it: truncated, altered, with another schema, or an arbitrary
+        pickle, for example one that could run code. The message names the file.
     """
     path = results_path(path)
     whole = path.read_bytes()

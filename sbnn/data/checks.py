@@ -40,9 +40,9 @@ MOST = 1e9  # largest setting: beyond it, numbers overflow or loops do not end
 class CheckedSettings:
     """Base class of settings: every field has the type of its default, and numbers lie between `_LEAST` and `_MOST`."""
 
-    _LEAST: dict = {}  # otherwise 1 for whole numbers and 0 for others
+    _LEAST: dict = {}  # by default 1 for whole numbers and 0 for others
     _LENGTHS: dict = {}  # smallest and largest number of values
-    _MOST: dict = {}  # otherwise 1 for rates and shares and 1e9 for others
+    _MOST: dict = {}  # by default 1 for rates and shares and 1e9 for others
 
     def __post_init__(self):
         """Check the types and ranges of all fields."""
@@ -335,7 +335,7 @@ def check_in_order(X, values, argument):
 
 
 def check_same_cells(cells, rows, strict=False, argument="Y"):
-    """Reject a Y with other cells than X or in another order; default indices of pandas and anndata are ignored."""
+    """Reject a Y whose cells or their order differ from X; default indices of pandas and anndata are ignored."""
     cells, rows = cells.astype(str), rows.astype(str)
     numbers = pd.RangeIndex(len(cells)).astype(str)
     named = strict or not (rows.equals(numbers) or cells.equals(numbers)) or set(cells) == set(rows)

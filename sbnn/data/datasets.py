@@ -72,7 +72,7 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
           ``"simulated_grn"``.
     path : path-like, optional
         Folder with the files. Otherwise they are taken from the first place that holds them: ``$SBNN_DATA``, ``data/``
-        in the checkout, ``../shared/data`` beside it, the local cache, and finally their public source.
+        in the checkout, ``../shared/data`` next to it, the local cache, and finally their public source.
     download : bool
         Whether to download files that are not found locally.
     verbose : bool

@@ -150,7 +150,7 @@ def codes_of(perturbation, control):
     """Sorted names of checked perturbations, the index of each cell's perturbation, and the cells of each."""
     names, codes, sizes = np.unique(perturbation, return_inverse=True, return_counts=True)
     if sizes.min() < 2 or len(names) < 2 + (control is not None):
-        text = f"got {some(names)}; of one cell: {some(names[sizes < 2])}"
+        text = f"got {some(names)}; with one cell: {some(names[sizes < 2])}"
         raise ValueError(f"perturbation: expected two or more besides the control, of two or more cells each, {text}")
     return names, codes, sizes
 

@@ -195,7 +195,8 @@ class PhoenixRegressor(DynamicsRegressor):
         Raises
         ------
         ValueError
-            A parameter out of range, a prior of another shape or of unknown genes, or a missing prior if one is needed.
+            A parameter out of range, a prior with a different shape or with unknown genes, or a missing prior if one
+        is needed.
         DivergenceError
             A loss that is not finite.
 

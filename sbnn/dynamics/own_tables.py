@@ -21,7 +21,7 @@ from sbnn.explorer.report import write_report
 from sbnn.plotting.common import save_figure
 from sbnn.results import write_atomically
 
-LEAST = 0.01  # least probability of an edge in the output
+LEAST = 0.01  # smallest probability of an edge in the output
 HELD_OUT = 0.2  # share of the samples, or of the times of a single one
 
 

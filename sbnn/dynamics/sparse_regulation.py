@@ -133,7 +133,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         Raises
         ------
         ValueError
-            Fewer than one pass, a prior of another shape or of unknown genes, counts.
+            Fewer than one pass, a prior with a different shape or with unknown genes, or values that look like counts.
 
         Warns
         -----

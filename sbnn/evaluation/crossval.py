@@ -59,9 +59,9 @@ def cross_validate(
         mean. ``"none"`` passes the data unchanged.
     results : str or path-like, optional
         File to save to. Fits that it contains are not computed again, nor are finished fits of an interrupted run
-        (stored beside it in ``<results>.parts``).
+        (stored next to it in ``<results>.parts``).
     overwrite : bool
-        Compute everything again, except the finished fits of an interrupted run beside `results`. The old file is
+        Compute everything again, except the finished fits of an interrupted run next to `results`. The old file is
         replaced only at the end.
     seed : int
         ``random_state`` for an estimator whose own is None.

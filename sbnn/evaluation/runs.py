@@ -61,7 +61,7 @@ def _question(record):
 def fit_all(
     wanted, models, plan, estimator, scaling, besides, *, results=None, overwrite=False, n_jobs=1, verbose=True
 ):
-    """Record of fits over (folds, grid points); each fit is saved beside the record when it is finished.
+    """Record of fits over (folds, grid points); each fit is saved next to the record when it is finished.
 
     `models` is indexed [grid point][fold]; `besides` is whatever else determines a fit. ``plan(done)`` gives the jobs
     that remain after the outcomes `done`, each returning [((grid point, fold), outcome), ...]; it may add to `wanted`.

@@ -66,7 +66,7 @@ def explore(fit_record, cv_record=None, path=None, *, data=None, ridge=None, hal
     Raises
     ------
     ValueError
-        If a record is of another kind, of other data or of another model; if `path` is a folder.
+        If a record is of the wrong kind, or belongs to other data or another model; if `path` is a folder.
     OSError
         If the file cannot be written.
     """
@@ -103,7 +103,7 @@ def run(options):
 
 
 def _beside(path, fit, folds):
-    """Records of the same data beside that of a fit: ridge on the same folds, halves of the cells, and t-SNE."""
+    """Records of the same data next to that of a fit: ridge on the same folds, halves of the cells, and t-SNE."""
     from sbnn.evaluation.verdict import have_same_folds
 
     found = {}

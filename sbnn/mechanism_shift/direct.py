@@ -41,7 +41,7 @@ def shrunken(estimates, errors):
 def class_sums(network, cells, positions, codes, n_classes):
     """Sums over the cells of each class, (m, p): counts, expected counts given the latents, and squared differences.
 
-    The remaining sums are of squared differences from the class mean, and of the totals of the cells (m, 1).
+    The last two are sums of squared differences from the class mean, and of the totals of the cells, (m, 1).
     """
     network.eval()
     sums, of_totals = np.zeros((5, n_classes, cells.shape[1])), np.zeros((2, n_classes, 1))

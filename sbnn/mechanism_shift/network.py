@@ -211,7 +211,7 @@ def elbo_of_cells(network, cells, positions, codes, centres, direct, n_samples=1
 
 @torch.no_grad()
 def iwelbo_of_cells(network, cells, positions, codes, centres, direct, n_samples=1000):
-    """Importance-weighted bound of each cell (Burda et al. 2016), in nats; parameters as `elbo_of_cells`."""
+    """Importance-weighted bound of each cell (Burda et al. 2016), in nats; parameters as in `elbo_of_cells`."""
     network.eval()
     generator, values = torch.Generator().manual_seed(0), []
     size = max(DRAWS_AT_ONCE // (n_samples * cells.shape[1]), 1)

@@ -25,7 +25,7 @@ def compute_once(kind, data, model, compute, *, params=None, results=None, overw
     params : dict, optional
         Further identity of the record, such as the name of the method.
     results : path-like, optional
-        File of the record (``.pickle``); one of another experiment is an error.
+        File of the record (``.pickle``); a file of another experiment raises an error.
     overwrite : bool
         Compute again, even if it is stored.
     **settings

@@ -48,7 +48,7 @@ def draw_crowd(ax, xy, groups):
     close = np.abs(xy[some, None] - xy[None, some]).max(2) <= half
     middle = xy[some][np.sqrt(members @ close).sum(0).argmax()]
     near = (np.abs(xy - middle) <= half).all(1)
-    corners = [(x, y) for x in (-0.1, 1.1 - INSET) for y in (0, 1 - INSET)]  # there is some space beside the panel
+    corners = [(x, y) for x in (-0.1, 1.1 - INSET) for y in (0, 1 - INSET)]  # there is some space next to the panel
     hidden = [(((xy >= corner) & (xy <= np.add(corner, INSET))).all(1)).sum() for corner in corners]
     most = np.unique(families[near], return_counts=True)[1].max() / near.sum()
     if near.sum() < 0.1 * n or min(hidden) > 0.005 * n or most > MIXED:  # it would hide cells, or show a single colour

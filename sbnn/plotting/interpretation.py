@@ -29,8 +29,8 @@ def effect_map(record):
     matplotlib.figure.Figure
         Effects are in SDs of the output per SD of the gene. Rows and columns are ordered by hierarchical clustering
         (average linkage of Euclidean distances). At most 60 genes and 100 outputs, those with the largest effects, are
-        drawn; more than 60 outputs are rows. The colour range ends at the largest effect, but at most at three times
-        that on the median output.
+        drawn; more than 60 outputs are drawn as rows. The colour range ends at the largest effect, but at most at
+        three times that on the median output.
     """
     reading.require(record, "record", ("effects", "kept_genes", "feature_names"))
     names, outputs = (np.asarray(record.values[name]) for name in ("kept_genes", "feature_names"))

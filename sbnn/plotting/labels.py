@@ -1,4 +1,4 @@
-"""Labels that do not overlap: shortened, spread along the edge of a panel, or beside their points."""
+"""Labels that do not overlap: shortened, spread along the edge of a panel, or next to their points."""
 
 import numpy as np
 from matplotlib import patheffects
@@ -29,7 +29,7 @@ def counted(n, noun):
 
 
 def fit_text(text, width, keep=""):
-    """Make a text fit a width in inches: smaller down to 5 points, then `shortened`."""
+    """Fit a text into a width in inches: reduce its size, down to 5 points, then shorten it."""
 
     def measure():
         return text.get_window_extent().width / text.get_figure().dpi
@@ -46,7 +46,7 @@ def fit_text(text, width, keep=""):
 
 
 def name_line(ax, x, name, low=False):
-    """Draw a dashed vertical line with its name at the top (or bottom), to be settled by `settle_labels`."""
+    """Draw a dashed vertical line with its name at the top (or bottom), which `settle_labels` may move."""
     ax.axvline(x, color="0.45", lw=0.7, ls=(0, (3, 2)), zorder=1)
     height, va = (0, "bottom") if low else (1, "top")
     place = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points", "va": va, "ha": "left"}
@@ -54,7 +54,7 @@ def name_line(ax, x, name, low=False):
 
 
 def name_level(ax, y, name, color="black"):
-    """Write a name to the right of the axes at a height in data units, to be settled by `settle_labels`."""
+    """Write a name to the right of the axes at a height in data units; `settle_labels` may move it."""
     style = {"color": color, "va": "center", "ha": "left", "fontsize": 6.5}
     ax.text(1.03, y, name, transform=ax.get_yaxis_transform(), gid="level", **style)
 
@@ -101,7 +101,7 @@ def _settle_lines(ax, texts):
 
 
 def place_names(ax, points, names, background, leader=True, **style):
-    """Write a name beside each point so that no name overlaps another, leaves the axes or hides a named point."""
+    """Write a name next to each point so that no name overlaps another, leaves the axes or hides a named point."""
     pixels, dots = (ax.transData.transform(np.asarray(places, float)) for places in (points, background))
     frame, unit = ax.get_window_extent().extents, ax.figure.dpi / 72
     placed, notes = [inset.get_window_extent().extents for inset in ax.child_axes], [None] * len(names)

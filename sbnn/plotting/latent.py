@@ -19,12 +19,12 @@ from sbnn.results import Record
 # Shown first if a data set has them: the features of the published figure, in its order.
 FEATURES = ("AP width", "AHP", "AI", "R_input", "Max AP num", "Tau", "Rebound", "V_rest", "Rheobase")
 N_MAPS = 9
-TRUE = "✓"  # beside genes that are known to drive the outputs
+TRUE = "✓"  # next to genes that are known to drive the outputs
 NEEDED = (
     *("embedding", "latent", "predictions", "outputs", "feature_names", "train_feature_r2", "labels", "colors"),
     *("kept_genes", "expression", "predicted_expression"),
 )
-# Sizes in inches: a map, the gap beside it and the title above it, below the maps, half of the figure, the colour bar.
+# Sizes in inches: a map, the gap next to it and the title above it, below the maps, half of the figure, the colour bar.
 MAP, GAP, TITLE, BASE, HALF, BAR = 0.66, 0.06, 0.14, 0.06, 2.72, 1.5
 BLOCK, SIDE = 3 * MAP + 2 * GAP, 3 * MAP + 2 * TITLE  # three maps side by side, and the map of the cells
 
@@ -41,7 +41,7 @@ def latent_panels(top, bottom=None, colorblind=False, scores=None, true_genes=No
         Draw families in colours and shapes that are safe for colour-blind readers, instead of type colours.
     scores : sequence of Record, (Record, dict) or None, optional
         For each model its cross-validation, with the parameters of the grid point if there are several: the mean test
-        R2 of an output is written beside its name.
+        R2 of an output is written next to its name.
     true_genes : sequence of str, optional
         For simulated data, the genes that drive the outputs; they are marked.
 
@@ -85,7 +85,7 @@ def models_of(top, bottom, scores, colorblind=False, true_genes=None):
 
 
 def families_legend(figure, models):
-    """Draw the legend of the families beside the colour bar; returns it and the height of both in inches."""
+    """Draw the legend of the families next to the colour bar; returns it and the height of both in inches."""
     groups = models[0].groups
     legend, height = draw_legend(figure, groups.table, groups.title, WIDTH - BAR - 4 * MARGIN)
     return legend, max(height + 0.1, 0.44)

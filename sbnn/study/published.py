@@ -1,4 +1,4 @@
-"""Published numbers for comparison: test R2, mean over folds, of data z-scored over all cells.
+"""Published numbers for comparison: mean test R2 over the folds, for data z-scored over all cells.
 
 Source: Bernaerts, Berens and Kobak, arXiv 2006.10411 (v3), and the arrays stored with its code, which hold every epoch
 of every fold (github.com/berenslab/sBNN). Networks are read at the end of a stage; the paper's curves and notebooks

@@ -57,8 +57,8 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
     -------
     AnnData of typed cells
         Cells in the order of their files' names, 2607 columns as `trace_families` lists them, NaN where a cell lacks a
-        protocol. ``obs`` holds `donor` and `species` from the files, ``file``, ``notes``: what is missing in a cell
-        and why. ``uns["sbnn"]["dropped"]`` holds, for each reason, the files that yielded no cell.
+        protocol. ``obs`` holds ``donor`` and ``species`` as in the files, ``file``, and ``notes`` on what is missing
+        in a cell and why. ``uns["sbnn"]["dropped"]`` holds, for each reason, the files that yielded no cell.
 
     Raises
     ------

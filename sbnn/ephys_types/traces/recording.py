@@ -69,7 +69,7 @@ class Stimulus(NamedTuple):
 
 
 class CutSweep(NamedTuple):
-    """A sweep around its stimulus, at `RATE`: seconds from the onset, mV, and pA (of squares the ideal ones)."""
+    """A sweep around its stimulus, at `RATE`: seconds from the onset, mV, and pA (idealised for square pulses)."""
 
     number: int
     amplitude: float
