@@ -144,7 +144,7 @@ def new_cells(model, X, genes=None, needed=None):
 
 
 def _warn_of_unlike(model, columns, values, cells):
-    """Warn about cells beyond the range of the training cells, without counts, or with a different logarithm or unit."""
+    """Warn about cells beyond the range of the training cells, without counts, or in a different logarithm or unit."""
     low, high, mean = (getattr(model, name)[columns] for name in ("x_min_", "x_max_", "x_mean_"))
     if np.isinf(low).any():  # no limits were stored
         low, high = (mean + side * SDS_OF_RANGE * model.x_scale_[columns] for side in (-1, 1))

@@ -18,9 +18,9 @@ _SEEN = np.array([[0.5, 5e4]] * 3 + [[1.6, 2.0]] * 3)
 class Beliefs:
     """Distributions of effects by the number k of regulators of a gene, (MOST + 1,), and odds of edges by kind.
 
-    Effects are slopes of a target over a regulator, along the sign of the edge; each of many regulators has a smaller
-    effect, whether joined by AND or OR. ``pair_sd`` and ``square_sd`` belong to the coefficients of products of two
-    regulators and of squares; ``log_odds``, (N_KINDS,), are the log odds that an edge of each kind exists.
+    Effects are slopes of a target with respect to a regulator, along the sign of the edge; each of many regulators has
+    a smaller effect, whether joined by AND or OR. ``pair_sd`` and ``square_sd`` belong to the coefficients of products
+    of two regulators and of squares; ``log_odds``, (N_KINDS,), are the log odds that an edge of each kind exists.
     """
 
     effect_mean: np.ndarray

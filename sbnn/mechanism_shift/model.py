@@ -240,7 +240,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return self._bound(network.elbo_of_cells, counts, perturbation, n_samples)
 
     def iwelbo(self, counts, perturbation, n_samples=1000):
-        """Importance-weighted bound (Burda et al. 2016), closer to the likelihood with more draws; parameters as in `elbo`."""
+        """Importance-weighted bound (Burda et al. 2016), tighter with more draws; same parameters as `elbo`."""
         return self._bound(network.iwelbo_of_cells, counts, perturbation, n_samples)
 
     def predict_counts(self, total=10_000):
@@ -314,7 +314,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         doubtful = self.shift_graph_["probability"].between(DOUBTFUL, 1 - DOUBTFUL).mean()
         if doubtful > MANY_DOUBTFUL:
             text = "perturbations shift too many latents, or n_latent is too small; try more latents"
-            warnings.warn(f"{doubtful:.0%} of the shifts are neither likely nor unlikely to be edges: {text}", stacklevel=3)
+            warnings.warn(f"for {doubtful:.0%} of the shifts it is unclear if they are edges: {text}", stacklevel=3)
         latents = self._encoded(counts).double().numpy()
         latents = latents - latents.mean(axis=0)
         for column in labels:

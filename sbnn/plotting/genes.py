@@ -20,7 +20,7 @@ MARKERS = (
 
 @styled
 def gene_selection_curve(record, title=None):
-    """Frequency of near-zero counts against mean expression of every gene, with the curve that selects.
+    """Frequency of near-zero counts against mean expression of every gene, with the selection curve.
 
     Parameters
     ----------

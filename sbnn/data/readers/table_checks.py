@@ -147,7 +147,7 @@ def kept(gaps: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:
     if missing == "outputs":
         cells = ~gaps.all(axis=1)  # a cell without any value would leave no output
         return cells, ~gaps[cells].any(axis=0)
-    while (left := gaps & cells[:, np.newaxis] & outputs).any():  # leave out the row or column with the largest share of gaps
+    while (left := gaps & cells[:, np.newaxis] & outputs).any():  # drop the one with the largest share of gaps
         by_cell, by_output = left.sum(axis=1) / outputs.sum(), left.sum(axis=0) / cells.sum()
         if by_cell.max() > by_output.max():
             cells[by_cell.argmax()] = False
