@@ -372,7 +372,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return self._mean(function, counts, np.arange(len(codes)), codes, n_samples)
 
     def _mean(self, function, counts, cells, codes, n_samples, direct=None):
-        """Mean bound over cells given by position in checked counts."""
+        """Mean of the bound over some cells, by position in checked counts."""
         tables = self.prior_.means().detach(), self.direct_ if direct is None else direct
         with reproducible():
             bounds = function(self.network_, network.Cells(counts), cells, codes[cells], *tables, n_samples)
