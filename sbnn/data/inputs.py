@@ -161,7 +161,7 @@ def _warn_of_unlike(model, columns, values, cells):
     times = new @ mean / (mean @ mean) if logs else 1
     unlike = np.linalg.norm(new - times * mean) / max(np.linalg.norm(new), ROUNDING)
     if len(values) >= FEWEST_CELLS and (times < 0.1 or (unlike < 0.15 and not 0.8 < times < 1.25)):
-        found.append(f"genes are on average {times:.2g} times as high as in the training cells: is the logarithm different?")
+        found.append(f"genes are on average {times:.2g} times as high as in the training cells: another logarithm?")
     for text in found:
         warnings.warn(f"X: {text}", stacklevel=4)
 

@@ -190,7 +190,7 @@ def _drawn(train, types, size, random):
         return train, train[:0]
     names, counts = np.unique(types[train], return_counts=True)
     if size < FEWEST_OF_A_TYPE * len(names) or counts.min() < FEWEST_OF_A_TYPE:
-        raise ValueError(f"sizes: {size} labelled cells cannot include {FEWEST_OF_A_TYPE} of each of {', '.join(names)}")
+        raise ValueError(f"sizes: {size} labelled cells cannot hold {FEWEST_OF_A_TYPE} of each of {', '.join(names)}")
     while True:
         order = random.permutation(train)
         drawn = types[order[:size]]
