@@ -1,7 +1,7 @@
 """Matrix products of the networks, by the fastest library for their shape.
 
 On the CPU torch uses MKL, which runs at half the possible rate on AMD processors. oneDNN does not, but its calls take
-longer and need AVX-512. It computes large products of short sums, which both libraries add up in the same order.
+longer and need AVX-512. Except on Intel, it computes large products of short sums, which both add up in the same order.
 """
 
 from functools import cache
@@ -17,8 +17,8 @@ LONGEST_SUM = 128  # terms; each library splits longer sums in its own way
 @cache
 def has_onednn():
     """Whether large products are computed by oneDNN on this machine."""
-    available = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    return available and torch.backends.cpu.get_cpu_capability() == "AVX512"
+    wide = torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
+    return wide and "Intel" not in torch.cpu.get_capabilities().get("cpu_name", "")
 
 
 def affine(bias, x, weight):
