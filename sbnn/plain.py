@@ -122,7 +122,7 @@ class _Decoder:
         data = zlib.decompressobj().decompress(value["planes" if "planes" in value else "zlib"], size + 1)
         if "planes" in value:
             data = np.frombuffer(data, np.uint8).reshape(dtype.itemsize, -1).T.tobytes()
-        stored = np.uint8 if dtype.kind == "b" else dtype  # truth values become 0 or 1, whatever the byte
+        stored = np.uint8 if dtype.kind == "b" else dtype  # truth values become 0 or 1 for any byte
         return np.frombuffer(data, stored).reshape(shape).astype(dtype)
 
 

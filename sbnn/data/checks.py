@@ -188,7 +188,7 @@ def warn_of_log_values(values, argument):
     low, high, whole, usual = looked_at(values)
     if whole < 1 or (high <= LARGEST_LOG and usual > 1):
         text = f"{argument} is declared as raw counts but looks like log values ({_range(low, high, whole)})"
-        warnings.warn(f"{text}, which must not be normalised again; if they are, leave out counts=True", stacklevel=4)
+        warnings.warn(f"{text}, which must not be normalised again; if so, leave out counts=True", stacklevel=4)
 
 
 def kind_of_expression(values) -> tuple[str, str, str]:

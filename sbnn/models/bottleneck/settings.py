@@ -104,7 +104,7 @@ class DistilledSettings(CheckedSettings):
     def __post_init__(self):
         super().__post_init__()
         if list(self.noises) != sorted(set(self.noises)) or self.usual_noise not in self.noises:
-            raise ValueError(f"noises: expected rising numbers with {self.usual_noise} among them, got {self.noises}")
+            raise ValueError(f"noises: expected increasing numbers that include {self.usual_noise}, got {self.noises}")
 
     def __repr__(self):
         changed = [one.name for one in fields(self) if getattr(self, one.name) != one.default]

@@ -26,7 +26,7 @@ def test_what_is_out_of_range_is_named(settings):
     [name] = settings
     with pytest.raises((ValueError, TypeError), match=f"{name}|not iterable"):
         DistilledSettings(**settings)
-    with pytest.raises(ValueError, match="noises: expected rising numbers with 0.7 among them"):
+    with pytest.raises(ValueError, match="noises: expected increasing numbers that include 0.7"):
         DistilledSettings(usual_noise=0.7)
 
 
