@@ -101,7 +101,7 @@ def as_options(text):
 def require_files(*paths, **named):
     """Reject the path of a missing file, naming its argument; None is skipped."""
     for name, path in [*(("paths", path) for path in paths), *named.items()]:
-        if path is not None and not os.path.isfile(os.path.expanduser(path)):
+        if path is not None and not os.path.exists(os.path.expanduser(path)):
             raise FileNotFoundError(f"{name}: there is no file {path!r}")
 
 
