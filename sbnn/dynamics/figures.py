@@ -40,7 +40,8 @@ def scores_of_methods(records):
         name_rows(ax, [METHODS[name] for name in records])
         grid(ax)
     axes[-1].set(xlim=(-0.05, 1.05), xticks=(0, 0.5, 1))
-    figure.suptitle(f"{next(iter(records.values())).dataset}: a dot for each start, a stroke for the mean", fontsize=8)
+    note = "dots: seeds, strokes: means" + ", dashed: chance" * ("auroc" in panels)
+    figure.suptitle(f"{next(iter(records.values())).dataset}; {note}", fontsize=8)
     return figure
 
 
@@ -71,9 +72,9 @@ def predicted_paths(of_prior, records):
             if beyond.any():
                 ax.plot(t[beyond], 0 * t[beyond] + edge, marker, color=COLORS[name], ms=3, mew=0, clip_on=False)
         ax.plot([low, high], [low, high], color="k", lw=0.6)
-        outside = f"\n{n} of {len(p)} outside" if (n := ((p < low) | (p > high)).sum()) else ""
+        outside = f"\n{n} of {len(p)} outside the panel" if (n := ((p < low) | (p > high)).sum()) else ""
         ax.set_title(f"{METHODS[name]}: MSE {((t - p) ** 2).mean():.2g}{outside}", fontsize=7)
-        ax.set(xlabel="true", aspect="equal", xlim=(low, high), ylim=(low, high))
+        ax.set(xlabel=observed, aspect="equal", xlim=(low, high), ylim=(low, high))
     squares[0].set_ylabel("predicted")
     return finish(figure, [[axes[0, 0]], [squares[0]]])
 

@@ -103,7 +103,7 @@ def families_tables(records):
     for name in (name for name in INTERPRETED if f"{FAMILIES}_{name}" in records):
         table = importance[LABELS[name]] = importance_table(records[f"{FAMILIES}_{name}"])
         rho = table.corr("spearman")
-        agreement[LABELS[name]] = {f"{a} - {b}": rho.loc[a, b] for a, b in combinations(rho, 2)}
+        agreement[LABELS[name]] = {f"{a} and {b}": rho.loc[a, b] for a, b in combinations(rho, 2)}
     return pd.concat(importance, axis=1), pd.DataFrame(agreement).T.rename_axis("model")
 
 

@@ -25,7 +25,7 @@ OF_HELD_OUT = {
     "slope": "slope", "r": "r", "effect_r": "r within a target", "edges": "edges", "targets": "targets with an edge",
     "other_targets": "of others", "permuted": "permuted labels", "seconds": "CPU s",
 }  # fmt: skip
-TITLE = "{n_cells_per} cells x {n_perturbations} perturbations, {n_latents} latents, {n_genes} genes"
+TITLE = "{n_cells_per} cells × {n_perturbations} perturbations, {n_latents} latents, {n_genes} genes"
 CONFIGURATIONS = ("small", "script", "library")
 #: Quantities that are varied from the small configuration.
 VARIED = {

@@ -31,7 +31,7 @@ def draw_cells(ax, xy, colors, markers, size):
 
 
 def draw_cloud(ax, groups, xy, note, size, inset=False):
-    """Draw all cells of a map and name their families; stray cells are drawn at the edge and counted below."""
+    """Draw all cells of a map and name their families; outlying cells are drawn at the edge and counted below."""
     draw_cells(ax, np.clip(xy, 0.01, 0.99), groups.colors, groups.markers, size)
     if note:
         ax.text(0.5, -0.01, note, transform=ax.transAxes, ha="center", va="top", fontsize=5, color="0.45")
@@ -76,7 +76,7 @@ def name_families(ax, groups, xy):
         near = tree.query(middle, k=min(AROUND, len(xy)))[1]
         if (families[near] == family).mean() < 0.5:  # the name would seem to belong to its neighbours
             corner = to_data.transform(np.clip(ax.transData.transform(peak), box.min, box.max))
-            ax.plot(*np.array([peak, corner]).T, color="0.15", lw=0.6, zorder=4, path_effects=HALO)
+            ax.plot(*np.array([peak, corner]).T, color="0.15", lw=0.6, zorder=2.5, path_effects=HALO)  # below the names
 
 
 def family_centre(xy, own):

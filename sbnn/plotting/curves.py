@@ -205,7 +205,7 @@ def bottleneck_comparison(network, srrr, ridge, published=None, group_lasso=0.1,
     _draw_training(panels[-1], network, chosen, meant, looks, levels)
     names = ["published: sBNN, sRRR" if isinstance(entry, tuple) else entry.get_label() for entry in entries]
     both = {tuple: HandlerTuple(ndivide=None)}
-    figure.legend(entries, names, handler_map=both, loc="outside upper center", ncols=-(-len(entries) // 2))
+    figure.legend(entries, names, handler_map=both, loc="outside upper center", ncols=min(-(-len(entries) // 2), 3))
     return finish(figure, [panels])
 
 

@@ -53,7 +53,7 @@ def component_variance(record, titles=("transcriptome", "outputs")):
         ax.set_title(f"{title}: {counted(len(shares), 'component')}", loc="left")
     # The right is free of curves and numbers where few components hold most of the variance.
     free = 5 <= len(shares) <= 50 and total[int(0.4 * len(shares)) - 1] >= 0.5
-    panels[1].legend(loc="center right" if free else "best", frameon=not free, framealpha=1, edgecolor="white")
+    panels[1].legend(loc="center right" if free else "best", frameon=True, framealpha=1, edgecolor="white")
     return finish(figure, [panels])
 
 

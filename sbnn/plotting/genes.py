@@ -56,8 +56,8 @@ def gene_selection_curve(record, title=None):
     places = np.column_stack([x[named], y[named]])
     ax.plot(*places.T, "o", ms=3.2, mfc=BLUE, mec="white", mew=0.4, zorder=5)
     few = f"with at most {record.threshold:g} counts" if record.threshold else "without a count"
-    ax.set_xlabel(f"mean log₂ count of the cells with more than {record.threshold:g}")
-    ax.set_ylabel(f"fraction of cells {few}")
+    more = f"more than {record.threshold:g}" if record.threshold else "a count"
+    ax.set(xlabel=f"mean log₂ count in cells with {more}", ylabel=f"fraction of cells {few}")
     rule = f"exp(−{record.slope:g} (x − {record.b:.2f})) + {record.offset:g}"
     # Genes on the selected side that were detected in too few cells.
     scarce = (~selected & drawn & (y > _curve(record, x))).any()
@@ -114,11 +114,11 @@ def selection_frequencies(record):
         ax.axhline(threshold, color="0.2", lw=0.8, ls=(0, (3, 2)))
     hidden = int(table["trusted"].sum() - shown["trusted"].sum())
     trusted = counted(int(table["trusted"].sum()), "trusted gene") + (f", {hidden} of them not shown" if hidden else "")
-    rule = f"from {threshold:.2f} on" if np.isfinite(threshold) else "at no frequency"
+    rule = f"frequency ≥ {threshold:.2f}: at most" if np.isfinite(threshold) else "no threshold: more than"
     entries = [
         Line2D([], [], marker="o", ms=3.5, color=TRUSTED, label=trusted),
         Line2D([], [], marker="o", ms=3.5, color=OTHERS, label="other genes"),
-        Line2D([], [], color="0.2", lw=0.8, ls=(0, (3, 2)), label=f"at most {MAX_FALSE:g} false expected, {rule}"),
+        Line2D([], [], color="0.2", lw=0.8, ls=(0, (3, 2)), label=f"{rule} {MAX_FALSE:g} false gene expected"),
     ]
     legend_above(ax, entries, ncols=3, title=f"{reading.model_title(record)}; fits to halves of the cells")
     ax.set(xlim=(-0.8, len(shown) - 0.2), ylim=(0, 1.03), ylabel=f"frequency over {len(record.folds)} halves")
@@ -149,10 +149,10 @@ def genes_curve(record):
     figure, ax = new_panels(2.6)
     ax.plot(numbers, record.test_r2[:, points].T, color=color, lw=0.5, alpha=0.35)
     ax.fill_between(numbers, curve.test_r2 - curve.sd, curve.test_r2 + curve.sd, color=color, alpha=0.12, lw=0)
-    ax.plot(numbers, curve.test_r2, color=color, marker="o", ms=3.5, label="mean ± SD over folds")
+    ax.plot(numbers, curve.test_r2, color=color, marker="o", ms=3.5, label=f"{reading.folds_text(record)} (thin lines)")
     enough = int(table.index[table.suffices][0])
     inside = enough < numbers.max()  # at the end of the grid more genes might be needed
-    name_line(ax, enough, f"{enough} genes suffice" if inside else f"≥ {enough} genes", low=True)
+    name_line(ax, enough, f"{enough} genes suffice" if inside else f"{enough} or more genes needed", low=True)
     if AUTO in table.index:
         row = table.loc[AUTO]
         label = f'n_genes="auto": {row.genes:.0f} genes, R² {row.test_r2:.3f}'
@@ -162,5 +162,5 @@ def genes_curve(record):
     low, high = numbers.min() / 1.15, numbers.max() * 1.15 * (1 if len(numbers) > 1 else 1.5)
     ax.set(xlim=(low, high), xlabel="genes", ylabel="test R²")
     ax.legend(loc="upper left")
-    ax.set_title(f"{reading.network_name(record, 0)}; {reading.folds_text(record)}", loc="left")
+    ax.set_title(reading.network_name(record, 0), loc="left")
     return finish(figure)

@@ -50,7 +50,7 @@ def latent_panels(top, bottom=None, colorblind=False, scores=None, true_genes=No
     matplotlib.figure.Figure
         Maps show the prediction in z-scores, linearly interpolated between neighbouring cells; at most nine outputs,
         those of the published figure, then the best predicted ones. A crowded region is drawn again, enlarged, in an
-        empty corner; stray cells are drawn at the edge, and gaps of a t-SNE are compressed.
+        empty corner; outlying cells are drawn at the edge, and gaps of a t-SNE are compressed.
     """
     models = models_of(top, bottom, scores, colorblind, true_genes)
     figure = new_figure(1, "none")
@@ -91,12 +91,12 @@ def families_legend(figure, models):
     return legend, max(height + 0.1, 0.44)
 
 
-def draw_models(figure, models, y, letters):
+def draw_models(figure, models, y, letters, inset=True):
     """Draw the models one below another, and their colour bar at a height; returns the axes of the last map."""
     height = figure.get_figheight()
     draw_colorbar(figure, WIDTH - MARGIN - BAR, y + 0.3, BAR, "prediction (z-score)", ticks=[-2, -1, 0, 1, 2])
     for i, (model, letter) in enumerate(zip(models, letters, strict=False), 1):
-        ax = _draw_half(figure, height - i * HALF, model, letter)
+        ax = _draw_half(figure, height - i * HALF, model, letter, inset)
     return ax
 
 
@@ -133,7 +133,7 @@ def place_panel(figure, x, y, width, height, limits=((0, 1), (0, 1))):
     return ax
 
 
-def _draw_half(figure, bottom, model, letter):
+def _draw_half(figure, bottom, model, letter, inset):
     """Draw one model, from a height in inches upwards."""
 
     def write(x, y, text, **options):
@@ -168,7 +168,7 @@ def _draw_half(figure, bottom, model, letter):
         write(left + BLOCK / 2, 0, "×: stretched, as outliers widen its SD", fontsize=5, color="0.45")
 
     ax = place_panel(figure, (WIDTH - SIDE) / 2, bottom + BASE, SIDE, SIDE)
-    draw_cloud(ax, model.groups, xy, note, np.clip(6000 / len(xy), 1, 12), inset=True)
+    draw_cloud(ax, model.groups, xy, note, np.clip(6000 / len(xy), 1, 12), inset)
     write(WIDTH / 2, SIDE + 0.3, reading.model_title(record), fontweight="bold", fontsize=7.5)
     write(0.03, SIDE + 0.3, letter, fontweight="bold", fontsize=9, ha="left")
     return ax
@@ -223,15 +223,15 @@ def family_zoom(top, bottom=None, family=None, scores=None):
     figure.set_size_inches(WIDTH, height := len(models) * HALF + strip + row + room)
     families.set_bbox_to_anchor((MARGIN / WIDTH, (room + row) / height))
     letters = "abc"
-    centre = draw_models(figure, models, room + row, letters)
+    centre = draw_models(figure, models, room + row, letters, inset=False)  # the square enlarges
     centre.add_patch(Rectangle(corner, side, side, clip_on=False, **DASHED))
     y = room + BAR_ROOM
     figure.text(0.03 / WIDTH, (y + PANEL + 0.06) / height, letters[len(models)], fontsize=9, fontweight="bold")
 
     xy = (xy - corner) / side  # the square around the family goes from 0 to 1
-    ax = _panel(figure, 1, y, f"{shortened(family)}, {own.sum()} cells")
-    draw_cells(ax, xy[own], groups.colors[own], groups.markers[own], size=np.clip(3000 / own.sum(), 4, 20))
     triangles, inside = map_triangles(xy), ((xy > 0) & (xy < 1)).all(1)
+    ax = _panel(figure, 1, y, f"{shortened(family)}, {(own & inside).sum()} of {own.sum()} cells")
+    draw_cells(ax, xy[own], groups.colors[own], groups.markers[own], size=np.clip(3000 / own.sum(), 4, 20))
     for i, name, style, values, meaning in (_marker(record, family, own), *_outputs(record, own, r2)):
         limits = np.quantile(values[inside], [0.02, 0.98])
         limits = limits if np.ptp(limits) else limits + [-0.5, 0.5]
@@ -264,6 +264,6 @@ def _outputs(record, own, r2):
     names = np.asarray(record.feature_names).tolist()
     varied = np.argsort(-record.predictions[own].std(0), kind="stable")[:2]
     places = [names.index(name) for name in OUTPUTS] if set(OUTPUTS) <= set(names) else varied
-    titles = [names[i] if r2 is None else f"{names[i]}, test R² {r2[i]:.2f}" for i in places]
+    titles = [names[i] if r2 is None else f"{names[i]}, test R² {r2[i]:.2f}".replace("-", "−") for i in places]
     shown = zip((2, 3), titles, places, strict=False)
     return [(i, title, "normal", record.predictions[:, j], "prediction (z-score)") for i, title, j in shown]

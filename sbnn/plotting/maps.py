@@ -48,7 +48,7 @@ def panel_coordinates(xy, proportional):
         low, high = inside.min(0), inside.max(0)
     xy = _framed(xy, low, high, proportional)
     notes, beyond = ["gaps compressed"] * moved, int(((xy < 0) | (xy > 1)).any(1).sum())
-    notes += [f"{counted(beyond, 'stray cell')} at the border"] if beyond else []
+    notes += [f"{counted(beyond, 'outlying cell')} drawn at the edge"] if beyond else []
     return xy, "; ".join(notes)
 
 
@@ -69,7 +69,7 @@ def widened(record):
 def map_triangles(xy, stretch=0.85):
     """Delaunay triangles over the cells, without those that span empty regions; None if there is no area."""
     spacing = cKDTree(xy).query(xy, k=min(11, len(xy)))[0][:, -1]
-    spacing = np.minimum(spacing, np.quantile(spacing, 0.9))  # stray cells are far from everything
+    spacing = np.minimum(spacing, np.quantile(spacing, 0.9))  # outlying cells are far from everything
     try:
         triangles = Triangulation(*xy.T)
         hidden = _circumradius(xy[triangles.triangles]) > stretch * np.median(spacing[triangles.triangles], axis=1)

@@ -56,7 +56,7 @@ def mean_sd(values):
 
 def mean_text(mean, spread):
     """A mean with its SD, if there is one."""
-    return f"{mean:.3f}" + (f" ± {spread:.3f}" if spread else "")
+    return f"{mean:.3f}".replace("-", "−") + (f" ± {spread:.3f}" if spread else "")
 
 
 def far_below(*values):

@@ -116,9 +116,9 @@ def _column(canvas, x, names, align, room, bold=(), bars=None, **style):
         texts.append(canvas.text(x, y, name, ha=align, va="center", fontsize=size, fontweight=weight, **style))
         fit_text(texts[-1], room)
         if bars is not None:
-            start, long = WIDTH - BARS, BAR * float(np.clip(bars[i], 0, 1))
-            canvas.barh(y, long, 0.55 * SIDE / n_rows, left=start, color=GREEN, alpha=0.75)
-            canvas.text(start + long + 0.03, y, f"{bars[i]:.2f}", ha="left", va="center", fontsize=min(size, 5.5))
+            start, end = WIDTH - BARS, WIDTH - BARS + BAR * float(np.clip(bars[i], 0, 1))
+            canvas.barh(y, end - start, 0.55 * SIDE / n_rows, left=start, color=GREEN, alpha=0.75)
+            canvas.text(end + 0.03, y, f"{bars[i]:.2f}".replace("-", "−"), va="center", fontsize=min(size, 5.5))
     size = min(text.get_fontsize() for text in texts)
     for text in texts:
         text.set_fontsize(size)

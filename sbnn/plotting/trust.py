@@ -36,8 +36,8 @@ def map_trust(record, fit=None):
     xy, note = panel_coordinates(record.latent, proportional=False)
     xy, agreement = np.clip(xy, 0.01, 0.99), record.agreement
     error = f"cells when held out: mean error {np.nanmean(record.errors):.2f}"
-    moved = f"{len(agreement)} other seeds: R² {agreement.min():.2f} to {agreement.max():.2f}"
-    held_out = record.errors, error, "mean squared error of a cell"
+    moved = f"maps of {len(agreement)} other seeds: R² {agreement.min():.2f} to {agreement.max():.2f}"
+    held_out = record.errors, error, "mean squared error of a cell (z-scores)"
     by_seeds = record.spread, moved, "distance moved / map size"
     for ax, (values, title, label) in zip(panels[0], (held_out, by_seeds), strict=True):
         order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]  # the largest values lie on top
@@ -50,7 +50,7 @@ def map_trust(record, fit=None):
     if known:
         groups = None if fit is None else Groups(fit)
         colors = BLUE if fit is None else groups.table["color"].loc[groups.families].to_numpy(str)
-        panels[1, 0].set_title(f"truth: R² {record.truth_agreement:.2f} of both coordinates")
+        panels[1, 0].set_title(f"true map: R² {record.truth_agreement:.2f} of both coordinates")
         for i, ax in enumerate(panels[1]):
             true = record.true_latent[:, i]
             ax.plot(*[np.quantile(true, [0, 1])] * 2, color="0.3", lw=0.7, ls="--", zorder=1)

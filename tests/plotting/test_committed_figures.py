@@ -47,13 +47,13 @@ FIGURES = {
     "bottleneck_comparison": ("e5275e9162ee", lambda: [*map(leaky, ("network", "srrr", "ridge")), known("network")]),
     "component_variance": ("ad2d311017a8", lambda: [load("components"), ("RNA", "outputs")]),
     "effect_map": ("0e0861e5ab1f", lambda: [load("interpretation")]),
-    "family_zoom": ("12d1552d7631", lambda: [load("fit_network_2d"), None, None, [(load("cv_network"), PAPER)]]),
-    "gene_selection_curve": ("b8ebfa58dceb", lambda: [selection_record(), "genes"]),
-    "genes_curve": ("a1f1566619ea", lambda: [load("genes_curve", "citeseq_cd8")]),
+    "family_zoom": ("29704d1396d6", lambda: [load("fit_network_2d"), None, None, [(load("cv_network"), PAPER)]]),
+    "gene_selection_curve": ("b39a8b8321a1", lambda: [selection_record(), "genes"]),
+    "genes_curve": ("32369cc799ec", lambda: [load("genes_curve", "citeseq_cd8")]),
     "latent_panels": ("2aa9dc9e22ae", lambda: [*map(load, MAPS), True, None, true_genes()]),
-    "map_trust": ("0b0638a78602", lambda: [load("map_trust"), load("fit_default_2d")]),
+    "map_trust": ("8026d39743de", lambda: [load("map_trust"), load("fit_default_2d")]),
     "overview": ("fb7f2af8d2c4", lambda: [*map(load, (MAPS[0], "halves_default", "cv_default")), true_genes()]),
-    "selection_frequencies": ("7d85e3dbe2f2", lambda: [load("halves_default")]),
+    "selection_frequencies": ("466cdb9d5d6c", lambda: [load("halves_default")]),
     "training_curves": ("4db1eaca794b", lambda: [leaky(THREE), leaky("srrr"), (64,), known(THREE)]),
     "tsne_pair": ("19dae2c5cd79", lambda: [load("tsne")]),
 }
@@ -74,7 +74,7 @@ def test_all_figures_are_compared():
 # Drawn by a notebook alone.
 IN_NOTEBOOKS = {
     "figure6_width_and_stability": ("84685fd60842", "04_figures"),
-    "gene_prior": ("078d4c0ea783", "08_gene_priors"),
+    "gene_prior": ("96eebd0dbbe9", "08_gene_priors"),
     "noise": ("e0c865529275", "03_model"),
 }
 

@@ -1,4 +1,4 @@
-"""Where cells stand in a panel: the cloud fills it whatever strays, and islands come nearer as they are."""
+"""Where cells stand in a panel: the cloud fills it whatever lies far out, and islands come nearer as they are."""
 
 import numpy as np
 import pytest
@@ -51,11 +51,11 @@ def test_a_long_cloud_is_turned_along_the_diagonal():
     assert np.ptp(new, axis=0).max() < 0.85 * np.ptp(xy, axis=0).max()
 
 
-def test_stray_cells_leave_the_panel_to_the_cloud_and_are_counted():
+def test_outlying_cells_leave_the_panel_to_the_cloud_and_are_counted():
     cloud = np.random.default_rng(0).uniform(size=(500, 2))
     alone = panel_coordinates(cloud, proportional=False)[0]
     xy, note = panel_coordinates(np.vstack([cloud, [[1.6, 0.5], [0.5, -0.7]]]), proportional=False)
-    assert note == "2 stray cells at the border"
+    assert note == "2 outlying cells drawn at the edge"
     assert np.abs(np.ptp(xy[:500], axis=0) - np.ptp(alone, axis=0)).max() < 0.05
     assert ((xy[:500] > 0) & (xy[:500] < 1)).all() and xy[500, 0] > 1 and xy[501, 1] < 0
 

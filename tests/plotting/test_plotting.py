@@ -211,7 +211,7 @@ def test_a_family_of_one_type_is_not_shown_from_near():
     record = fit_record()
     own = record.labels["family"] == "A"
     record.labels.loc[own, "type"] = "A1"
-    assert "B, 30 cells" in words(plotting.family_zoom(record)), "the first of several types"
+    assert "B, 30 of 30 cells" in words(plotting.family_zoom(record)), "the first of several types"
     with pytest.raises(ValueError, match=r"family: expected one with several types, of \['B', 'C'\], got 'A'"):
         plotting.family_zoom(record, family="A")
     with pytest.raises(ValueError, match=r"family: expected one with several types, of \[\], got None"):
