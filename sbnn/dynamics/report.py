@@ -41,7 +41,7 @@ NOTE = (
     "Mean ± SD over three seeds, each with its own samples, prior and start; for real data over three starts on the "
     "same data. BA: balanced accuracy of all pairs of genes; missing edges: true edges not in the prior; wrong "
     "edges: edges of the prior that are not true. Errors are on test trajectories without noise. Settings were chosen "
-    "on other seeds (from 100 on); the reported ones were evaluated four times. Departures from the published "
+    "on other seeds (from 100 on); the reported ones were evaluated five times. Departures from the published "
     "comparison: docs/dynamics.md."
 )
 

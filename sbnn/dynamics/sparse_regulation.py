@@ -50,8 +50,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
        all genes (`sbnn.dynamics.beliefs`). Then all steps are repeated. A lag of regulation is estimated once.
     4. Held-out parts of the training data determine the weight of the network in predictions, relative to the best
        model without one (AR(1), ridge, both, or the nearest part of the training: `sbnn.dynamics.baselines`). If the
-       weight is 0, the network is the prior, if any. New edges far weaker than the strongest of a gene are less
-       probable.
+       weight is 0, the network is the prior, if any. If residuals are autocorrelated, new edges far weaker than the
+       strongest of a gene are less probable.
 
     It is assumed that genes decay linearly, that effects of regulators saturate and join as by AND and OR, so that
     slopes and products of two describe them within the range of the data, and that noise is normal and of one size.
@@ -294,14 +294,13 @@ class _Search:
     def believed(self, explains):
         """Probabilities of edges: those found if the network explains something, otherwise those of the prior.
 
-        New edges with a small effect are less probable: they may compensate for what slopes and products cannot
-        describe.
+        New edges with a small effect are less probable if residuals persist from one time to the next: they may
+        compensate for what slopes and products cannot describe.
         """
-        if not explains:
-            odds = self.beliefs.log_odds[self.kinds]
-            return np.where(np.eye(len(odds)) * (self.prior == 0), 0.0, 1 / (1 + np.exp(-odds)))
+        if not explains:  # nothing was learned: the ranks are exactly those of the prior
+            return 1 / (1 + np.exp(-np.where(self.prior != 0, *first_beliefs().log_odds[[3, 0]])))
         effects = np.abs(self.scores())
-        share = effects / np.maximum(WEAK * effects.max(axis=0), 1e-300)
+        share = effects / np.maximum(WEAK * (self.autocorrelation() > 0) * effects.max(axis=0), 1e-300)
         return self.probabilities * np.where((self.prior == 0) & (effects > 0), np.minimum(share, 1), 1)
 
     def autocorrelation(self):
@@ -351,11 +350,14 @@ class _Search:
         evidence = []
         for self.lag in tried:
             self._deviations = self._acting() - self.means
-            targets = [self._target(gene, self.rates[gene], fit) for gene, fit in self.fits.items()]
-            fits = zip(targets, self.fits.values(), strict=True)
-            evidence.append(sum(target.fit(frozenset(fit.regulators)).log_evidence for target, fit in fits))
+            targets = [(self._target(gene, self.rates[gene], fit), fit) for gene, fit in self.fits.items()]
+            evidence.append([target.fit(frozenset(fit.regulators)).log_evidence for target, fit in targets])
         if tried:
-            self.lag = tried[int(np.argmax(evidence))]
+            best = int(np.argmax(np.sum(evidence, axis=1)))
+            gains = np.subtract(evidence[best], evidence[0])
+            # The first paths are inaccurate: there is no lag unless it helps by a standard error over genes.
+            certain = not at_first or gains.mean() > gains.std() / np.sqrt(len(gains))
+            self.lag = tried[best] if certain else 0.0
             self._deviations = self._acting() - self.means
 
     def _acting(self):
