@@ -143,7 +143,7 @@ def sindy(load):
 
 RANKINGS = {
     "SparseRegulation, 25 bins": sparse,
-    "SparseRegulation, mean of 10 to 50 bins": lambda load: sparse(load, (10, 15, 20, 25, 35, 50)),
+    "SparseRegulation, mean of 10 to 100 bins": lambda load: sparse(load, (10, 15, 20, 25, 35, 50, 100)),
     "forest on cells (like GENIE3)": forest,
     "partial correlation of cells": partial_correlation,
     "lasso on derivatives": lambda load: lasso(train_of(load), max_iter=5000)[0],
