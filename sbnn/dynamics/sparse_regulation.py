@@ -356,8 +356,7 @@ class _Search:
             best = int(np.argmax(np.sum(evidence, axis=1)))
             gains = np.subtract(evidence[best], evidence[0])
             # The first paths are inaccurate: there is no lag unless it helps by a standard error over genes.
-            certain = not at_first or gains.mean() > gains.std() / np.sqrt(len(gains))
-            self.lag = tried[best] if certain else 0.0
+            self.lag = tried[best] if not at_first or gains.mean() > gains.std() / np.sqrt(len(gains)) else 0.0
             self._deviations = self._acting() - self.means
 
     def _acting(self):
