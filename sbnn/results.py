@@ -318,7 +318,7 @@ def load_folder(folder, prefix="", data_of=lambda record: (record.dataset, recor
     of = {data_of(record): f"{name}.pickle of {record.dataset!r}" for name, record in records.items()}
     of.pop(None, None)
     if len(of) > 1:
-        raise ValueError(f"results in {folder} are of different data: {', '.join(of.values())}; move some away")
+        raise ValueError(f"{folder} has results from different data sets: {', '.join(of.values())}; keep one set only")
     return records
 
 

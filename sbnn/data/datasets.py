@@ -84,7 +84,7 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
         threshold. ``"papalexi"``: ``confident_only``, whether to leave out cells without a clear guide. ``"grn_350"``
         and ``"grn_690"``: ``n_samples``, ``noise``, ``wrong`` and ``random_state`` of `read_grn`. ``"hematopoiesis"``:
         ``cells_per_bin``, how many neighbouring cells are averaged. ``"beeline_gsd"`` and ``"beeline_hsc"``:
-        ``repeat``, 0 to 4, ``dropout`` and ``n_bins`` of `read_beeline`.
+        ``repeat`` (0 to 4), ``dropout`` and ``n_bins`` of `read_beeline`.
 
     Returns
     -------

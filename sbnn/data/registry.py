@@ -92,7 +92,7 @@ class Search(NamedTuple):
             sources = "\n".join(dict.fromkeys(f"  {file.source}" for file in missing))
             raise FileNotFoundError(
                 f"cannot find {', '.join(f'{file.folder}/{file.name}' for file in missing)}\n"
-                f"looked in (with that folder and without):\n{looked}\nand {reason}\npublic source:\n{sources}\n"
+                f"looked in (directly and in that subfolder):\n{looked}\nand {reason}\npublic source:\n{sources}\n"
                 f"to fetch: sbnn data get {' '.join(names)}\n"
                 "or put the file(s) into one of these places by hand (data/README.md)"
             )

@@ -43,7 +43,7 @@ class ExpressionStream:
     Attributes
     ----------
     library_size : float or None
-        Total to which counts are normalised: their median, computed in a separate pass when first needed. A model
+        Total to which counts are normalised: the median over cells, computed in a separate pass on first use. A model
         stores that of its training cells and normalises new cells to it, see `as_fitted`.
     adata : AnnData or None
         The AnnData of the stream, which holds other tables of the same cells.

@@ -121,7 +121,7 @@ def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
     pseudotime : DataFrame, Series or path-like
         Cells by trajectories, blank if a cell is not on a trajectory; cells are matched by name.
     n_bins : int
-        Bins of each trajectory, at least 2; fewer if it has fewer cells with distinct times.
+        Bins per trajectory, at least 2; trajectories whose cells have fewer distinct times get fewer bins.
     scaled : bool
         Whether to divide genes by their largest value and to rescale all times to 0 to 9, as in simulations.
     **about

@@ -31,7 +31,7 @@ class Beliefs:
 
 
 def first_beliefs():
-    """Prior distributions before any data: an effect of 1 for a single regulator, and smaller effects of several."""
+    """Prior distributions before any data: a single regulator has an effect of 1, each of several a smaller one."""
     mean = 0.6 ** np.maximum(np.arange(MOST + 1) - 1.0, 0)
     sd = np.hypot(0.4 * mean, _LEAST_SPREAD)
     return Beliefs(mean, sd, sd, sd / 2, _FIRST_ODDS)

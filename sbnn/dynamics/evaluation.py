@@ -100,7 +100,7 @@ def held_out(data):
 
 
 def fit_and_score(model, data):
-    """Fit to a data set: `edge_accuracy` if there is a truth, `path_errors`, sparsity and CPU seconds of the fit."""
+    """Fit a model and score it: `edge_accuracy` if the truth is known, `path_errors`, sparsity and CPU seconds."""
     train, prior, truth = data[data.obs["split"] == "train"], prior_of(data), truth_of(data)
     started = time.process_time()
     model.fit(train, prior)

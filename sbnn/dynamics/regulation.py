@@ -173,7 +173,7 @@ class RegulatedNetwork(nn.Module):
     Regulators p are the genes themselves, or with a lag their proteins, ``dp/dt = (x - p) / lag``.
     """
 
-    # Regulators are clipped to `lowest` and `highest`, so that J stays bounded, like saturating effects.
+    # Regulators are clipped to [`lowest`, `highest`]: this keeps J bounded, as saturation of their effects would.
 
     def __init__(self, decay, means, lowest, highest, fits, lag=0.0):
         super().__init__()

@@ -93,7 +93,7 @@ class FamilyAttentionClassifier(TypeClassifier):
     ----------
     n_members : int, default=4
     n_steps : int or "auto", default="auto"
-        Steps of the optimiser (AdamW, one cycle): 400 with at most 500 training cells, 1200 with 5000 or more.
+        Steps of the optimiser (AdamW, one cycle); "auto": 400 up to 500 training cells, rising to 1200 from 5000 on.
     random_state : int, RandomState or None, default=None
 
     Attributes

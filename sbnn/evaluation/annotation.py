@@ -24,7 +24,7 @@ def annotate(adata, *found, data=None, point=None, key="sbnn"):
     Parameters
     ----------
     adata : AnnData or MuData
-        Changed in place; of a MuData, the modality ``"rna"``. `write_h5ad` can save everything that is written.
+        Changed in place; in a MuData, the modality ``"rna"`` is. `write_h5ad` can save everything that is written.
     *found : fitted model, Record or DataFrame, in any number
         ============================  ==================================================================================
         a fitted model                ``obsm["X_sbnn"]``, the map; ``obsm["sbnn_predictions"]``, in the units of the

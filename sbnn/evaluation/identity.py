@@ -96,7 +96,7 @@ def _as_known(params, defaults, known):
 
 
 def described_models(models, n_cells, results=None, overwrite=False):
-    """Description and version of each model for its number of training cells, in the form of a record in `results`."""
+    """Description and version of each model for its number of training cells, written as in the record at `results`."""
     stored = results is not None and Path(results).exists() and not overwrite
     known = load(results).settings if stored else {}  # parameters added since then have their defaults
     versions = {name: {"version": version_of(model, n_cells[name])} for name, model in models.items()}

@@ -98,7 +98,7 @@ def _rows(names):
 
 
 def _more(canvas, names, room, **style):
-    """Extra width in inches for the longest name of a column, as far as there is room."""
+    """Inches by which the longest name of a column exceeds `room`, at most `MORE`."""
     _, shown, size = _rows(names)
     text = canvas.text(0, 0, max(shown, key=len), fontsize=size, **style)
     width = text.get_window_extent().width / canvas.figure.dpi

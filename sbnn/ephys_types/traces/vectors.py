@@ -213,7 +213,7 @@ def _of_steps(squares, notes):
         return {}
     missing = [f"{step} pA" for step in STEPS if min(abs(amp - step) for amp in steps) > STEP_TOLERANCE]
     if missing:
-        notes.append(f"no step of {', '.join(missing)}: scaled by IPFX from its neighbours")
+        notes.append(f"no step at {', '.join(missing)}: response scaled by IPFX from the nearest steps")
     bins = {"extend_duration": STEP_MARGIN, "subsample_interval": STEP_BIN}
     subthresh = partial(fv.step_subthreshold, steps, STEPS, 0.0, _END, amp_tolerance=STEP_TOLERANCE, **bins)
     norm = partial(fv.subthresh_norm, steps, deflections, 0.0, _END, target_amp=NORM_STEP, **bins)
