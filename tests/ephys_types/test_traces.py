@@ -273,7 +273,7 @@ def test_what_a_cell_lacks_is_missing_and_never_zero(whole, tmp_path):
     assert "spike features need sweeps at two of rheobase" in notes
     assert all(np.isnan(family[name]).all() for name in TRAINS) and np.isfinite(family["isi_shape"]).all()
     family, notes = without(lambda protocol: protocol.amplitude in (RHEOBASE + 40, -50))
-    assert "no sweep at rheobase +40 pA" in notes and "no step of -50 pA" in notes
+    assert "no sweep at rheobase +40 pA" in notes and "no step at -50 pA" in notes
     levels = family["psth"].reshape(3, 50)
     np.testing.assert_allclose(levels[1], (levels[0] + levels[2]) / 2)
 
