@@ -297,10 +297,10 @@ class _Search:
         New edges with a small effect are less probable if residuals persist from one time to the next: they may
         compensate for what slopes and products cannot describe.
         """
-        if not explains:  # nothing was learned: the ranks are exactly those of the prior
+        if not explains:  # nothing was learned, so ranks are those of the prior: kind 3 is an edge of it, kind 0 is not
             return 1 / (1 + np.exp(-np.where(self.prior != 0, *first_beliefs().log_odds[[3, 0]])))
         effects = np.abs(self.scores())
-        share = effects / np.maximum(WEAK * (self.autocorrelation() > 0) * effects.max(axis=0), 1e-300)
+        share = effects / np.maximum((WEAK if self.autocorrelation() > 0 else 0) * effects.max(axis=0), 1e-300)
         return self.probabilities * np.where((self.prior == 0) & (effects > 0), np.minimum(share, 1), 1)
 
     def autocorrelation(self):
@@ -355,7 +355,7 @@ class _Search:
         if tried:
             best = int(np.argmax(np.sum(evidence, axis=1)))
             gains = np.subtract(evidence[best], evidence[0])
-            # The first paths are inaccurate: there is no lag unless it helps by a standard error over genes.
+            # The first paths are inaccurate: there is no lag unless its mean gain exceeds a standard error over genes.
             self.lag = tried[best] if not at_first or gains.mean() > gains.std() / np.sqrt(len(gains)) else 0.0
             self._deviations = self._acting() - self.means
 
