@@ -25,8 +25,8 @@ def test_numbers_beside_the_table_are_those_of_the_committed_results():
     _, mice, dates = scala["Test R2 on held-out groups"].to_numpy().tolist()
     [numbers] = [table for title, table in proteins.items() if title.startswith("Test R2 by number of genes")]
     text = " ".join(README.split())
-    assert f"held out give {mice[0]} (ridge {mice[2].split()[0]})" in text
-    assert f"dates {dates[0]} (ridge {dates[2]})" in text
+    assert f"{mice[0]} in held-out mice (ridge {mice[2].split()[0]})" in text
+    assert f"{dates[0]} on the last fifth of dates (ridge {dates[2]})" in text
     enough = numbers.index[numbers.suffices == "yes"][0]
     assert f"needs {enough} genes ({numbers.test_r2[enough]:.3f})" in text
     limits = pd.read_csv(ROOT / "benchmarks" / "limits.csv", index_col=["model", "dataset", "genes"]).R2["network, d=2"]
