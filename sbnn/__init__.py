@@ -30,7 +30,7 @@ _NAMES = {
     "models.sparse_linear": ("SparseReducedRankRegression",),
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
-# Public modules, by the name under which `from sbnn import ...` finds them.
+# Public modules by the name that `from sbnn import ...` takes.
 _MODULES = {path.rpartition(".")[2]: path for path in ("metrics", "plotting", "data.preprocessing", "results")}
 
 __all__ = [*_HOME, *_MODULES]

@@ -1,4 +1,4 @@
-"""``python -m sbnn``, the same as the command ``sbnn``."""
+"""``python -m sbnn`` does the same as the command ``sbnn``."""
 
 import sys
 

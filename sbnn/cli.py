@@ -1,9 +1,9 @@
-"""The command line ``sbnn``: the notebooks, tables of their results, and a user's own cells.
+"""The command line ``sbnn``: run the notebooks, print tables of their results, and analyse a user's own cells.
 
-Exit status: 0 done; 1 invalid input, explained in the message; 2 invalid command; 130 stopped by Ctrl-C: finished
-results are saved and the same command resumes.
+The exit status is 0 after success, 1 after invalid input (which the message explains), 2 after an invalid command and
+130 after Ctrl-C. Finished results are saved, so that the same command resumes a run that was stopped.
 
-Commands check their options before they import what they need: ``sbnn --help`` and an error about a missing file load
+Commands check their options before they import slow libraries: ``sbnn --help`` and an error about a missing file load
 neither torch nor pandas.
 """
 
@@ -20,30 +20,30 @@ from sbnn.study.own_data.options import OWN, as_options, at_least_one, check, pa
 
 DESCRIPTION = """Finds the genes that predict a second measurement of the same cells, and draws the map between the two.
 
-The notebooks and their results; saved results are loaded, missing ones computed:
+The notebooks and their results (saved results are loaded, missing ones are computed):
 
-  sbnn data list                     list the data sets, and which are available
+  sbnn data list                     list the data sets and show which are available
   sbnn reproduce                     run all notebooks on all available data sets
-  sbnn reproduce 02 citeseq_cd8      run one notebook on one data set; --fast: a quick run, --fresh: recompute
-  sbnn report scala                  print all tables of saved results; `sbnn report all`: an overview
+  sbnn reproduce 02 citeseq_cd8      run one notebook on one data set (--fast: quick run, --fresh: recompute)
+  sbnn report scala                  print all tables of saved results (`sbnn report all`: an overview)
 
-Your own cells, from two tables with cell names (CSV, TSV, Excel or AnnData): accuracy, model, figures and a report
+Your own cells, in tables with cell names (CSV, TSV, Excel or AnnData); `sbnn fit` saves a model, figures and a report:
 
   sbnn fit mine --expression counts.csv --outputs ephys.xlsx --labels types.csv --groups donor
   sbnn map saved_models/mine/model.safetensors new_counts.csv      place new cells on the map
   sbnn explore mine                  write one HTML file to explore the map in a browser
-  sbnn traces *.nwb --out t.csv      features of recordings, and t_cells.csv with metadata of the cells
-  sbnn network course.csv --prior prior.csv --out folder        who regulates whom, from expression over time
+  sbnn traces *.nwb --out t.csv      write features of recordings, and metadata of the cells to t_cells.csv
+  sbnn network course.csv --prior prior.csv --out folder        infer who regulates whom from expression over time
   sbnn ephys-types fit typed.csv --model m.pickle        learn types from electrophysiological features
   sbnn ephys-types predict t.csv --model m.pickle        predict the types of other cells
-  sbnn screen counts.h5ad --guides guides.csv --control NT     what each perturbation of a screen shifts
+  sbnn screen counts.h5ad --guides guides.csv --control NT     find what each perturbation of a screen shifts
 """
 
 
 def main(arguments=None):
-    """Run a command (by default the one on the command line) and return its exit status."""
+    """Run a command (by default the one given on the command line) and return its exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if hasattr(sys.stdout, "reconfigure"):  # a terminal without "±" still shows the numbers
+    if hasattr(sys.stdout, "reconfigure"):  # a terminal that cannot show "±" still shows the numbers
         sys.stdout.reconfigure(errors="replace")
     usual, warnings.formatwarning = warnings.formatwarning, _plainly
     status, command = 0, (arguments or [""])[0]
@@ -55,9 +55,9 @@ def main(arguments=None):
             options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        print("\nstopped; finished results are saved, the same command resumes", file=sys.stderr)
+        print("\nstopped; finished results are saved, and the same command resumes the run", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader, such as `head`, has stopped reading
+    except BrokenPipeError:  # the program that reads the output, such as `head`, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ImportError, OSError, ValueError, KeyError) as error:
         text = error.args[0] if isinstance(error, KeyError) and error.args else error  # str() would quote its message
@@ -75,41 +75,41 @@ def _plainly(message, category, *_):
 
 #: Arguments of the commands and their settings for argparse.
 ARGUMENTS = {
-    "name": {"help": "a name for your tables, used for folders"},
-    "notebook": {"nargs": "?", "default": "all", "help": "number of a notebook, such as 02; all (the default)"},
-    "dataset": {"nargs": "?", "help": f"one of {', '.join(DATASETS)}; by default all available ones; "
-                "auto: the main one of each study, the default of a single notebook"},
-    "saved": {"help": "name of a data set or of your tables; all: an overview"},
-    "results": {"help": "name of a data set, folder of its results, or record of a fit"},
+    "name": {"help": "name for your tables and for the folders of their results"},
+    "notebook": {"nargs": "?", "default": "all", "help": "number of a notebook, such as 02, or all (the default)"},
+    "dataset": {"nargs": "?", "help": f"one of {', '.join(DATASETS)}, all (available ones; default for all notebooks) "
+                "or auto (main one of each study; default for a single notebook)"},
+    "saved": {"help": "name of a data set or of your tables, or all for an overview"},
+    "results": {"help": "name of a data set or of your tables, folder of results, or record of a fit"},
     "model": {"help": "file written by SparseBottleneckRegressor.save"},
-    "cells": {"help": "table of expression (CSV, TSV or Excel) or .h5ad with at least the kept genes"},
-    "action": {"choices": ("fit", "predict"), "help": "fit writes --model, predict reads it and writes --out"},
-    "features": {"help": "cells x features (CSV, TSV or Excel); fit also needs type and, if known, donor"},
-    "course": {"help": "long table with the columns sample, time and one per gene; or one row per cell, with --times"},
-    "paths": {"nargs": "+", "help": "NWB files, or folders with them"},
+    "cells": {"help": "expression of the cells (CSV, TSV, Excel or .h5ad), including all genes that the model keeps"},
+    "action": {"choices": ("fit", "predict"), "help": "fit writes --model; predict reads --model and writes --out"},
+    "features": {"help": "table of cells x features (CSV, TSV or Excel); fit also needs types and, if known, donors"},
+    "course": {"help": "table with the columns sample, time and one per gene; with --times, one row per cell"},
+    "paths": {"nargs": "+", "help": "NWB files, or folders that contain them"},
     "--saved-models": {"default": "saved_models", "help": "folder of the results (default: saved_models)"},
     "--figures": {"default": "figures", "help": "folder of the figures (default: figures)"},
-    "--fast": {"action": "store_true", "help": "a quick run: small models, few steps and folds"},
+    "--fast": {"action": "store_true", "help": "quick run with small models, few steps and few folds"},
     "--fresh": {"action": "store_true", "help": "recompute saved results"},
-    "--jobs": {"type": at_least_one, "default": 1, "help": "worker processes; results do not depend on them"},
+    "--jobs": {"type": at_least_one, "default": 1, "help": "number of worker processes; it does not change results"},
     "--in-place": {"action": "store_true", "help": "overwrite the notebooks in notebooks/"},
     "--json": {"action": "store_true", "help": "print JSON instead of Markdown"},
     "--cv": {"help": "record of the cross-validation; by default the one in the folder of the fit"},
-    "--out": {"type": path, "help": "file to write, or folder of a network or screen"},
-    "--predictions": {"help": "file for the predicted outputs, instead of --out"},
-    "--totals": {"help": "column with the counts of each cell over all genes of the fit"},
-    "--times": {"help": "table of the cells: columns sample and time, or a pseudotime for each trajectory"},
-    "--prior": {"help": "known regulation: genes x genes of 1, -1 and 0, or columns regulator, target and sign"},
+    "--out": {"type": path, "help": "file to write; for network and screen, folder to write to"},
+    "--predictions": {"help": "separate file for the predicted outputs; by default they go to --out"},
+    "--totals": {"help": "column with the total count of each cell over all genes of the fit"},
+    "--times": {"help": "table of the cells with columns sample and time, or with one pseudotime per trajectory"},
+    "--prior": {"help": "known regulation: table of genes x genes (1, -1, 0), or of columns regulator, target, sign"},
     "--sheet": {"help": "sheet of an Excel workbook"},
-    "--cache": {"help": "folder of finished recordings"},
+    "--cache": {"help": "folder in which the features of finished recordings are kept"},
     "--model": {"required": True, "help": "file of the model"},
     "--types": {"help": "table with the columns type and donor, if they are not in the table of features"},
     "counts": {"help": "raw counts of your screen: cells x genes (CSV, TSV), 10x .h5 or .h5ad"},
-    "--guides": {"required": True, "help": "table of cells: their perturbation, or counts of guides named TARGET_1"},
-    "--control": {"required": True, "help": "perturbation of the cells in which nothing was perturbed"},
+    "--guides": {"required": True, "help": "table of cells: perturbation, or counts of guides named like TARGET_1"},
+    "--control": {"required": True, "help": "label of the unperturbed cells in --guides"},
     "--latents": {"type": at_least_one, "nargs": "+", "default": 10, "help":
-                  "number of latents (default: 10); if several, held-out cells decide"},
-    "--abstain": {"type": float, "help": "lowest probability; less probable and far cells stay unknown"},
+                  "number of latents (default: 10); of several numbers, held-out cells select one"},
+    "--abstain": {"type": float, "help": "minimum probability; cells below it, and outlying cells, stay unknown"},
 }  # fmt: skip
 OUT = {"map": "map.csv", "ephys-types": "types.csv", "traces": "traces.csv", "network": "network", "screen": "screen"}
 _EXPRESSION = ("--counts", "--log", "--genes-in-rows", "--cells-in-rows")
@@ -118,7 +118,7 @@ _EXPRESSION = ("--counts", "--log", "--genes-in-rows", "--cells-in-rows")
 def _commands():
     """Map each command to its function, help, arguments and options for the user's tables."""
     return {
-        "reproduce": (_reproduce, "run the notebooks top to bottom",
+        "reproduce": (_reproduce, "run the notebooks from top to bottom",
                       "notebook dataset --saved-models --figures --fast --fresh --in-place --jobs", ()),
         "report": (_report, "print all tables of saved results", "saved --saved-models --fast --json", ()),
         "fit": (_fit, "cross-validate and fit your own cells, and write a report with a verdict",
@@ -129,7 +129,7 @@ def _commands():
                 "model cells --out --predictions --totals --sheet", _EXPRESSION),
         "ephys-types": (_ephys_types, "learn types of cells from electrophysiological features, or predict them",
                         "action features --model --types --out --abstain --sheet --fast", ()),
-        "network": (_network, "infer who regulates whom from your own time course, compared with simple models",
+        "network": (_network, "infer who regulates whom from your own time course, and compare with simple models",
                     "course --times --prior --out --fast", ()),
         "screen": (_screen, "find which latents and genes each perturbation of your own screen shifts",
                    "counts --guides --control --latents --out --fast", ()),
@@ -142,15 +142,15 @@ def _parser():
     parser = argparse.ArgumentParser(prog="sbnn", description=DESCRIPTION, formatter_class=as_written)
     parser.add_argument("--version", action="version", version=f"sbnn {sys.modules['sbnn'].__version__}")
     added = parser.add_subparsers(required=True, dest="step", metavar="command")
-    added.add_parser("data", help="list, get or check data sets: see `sbnn data --help`")  # handled in `main`
+    added.add_parser("data", help="list, download or check data sets; see `sbnn data --help`")  # handled in `main`
     for name, (run, about, arguments, own) in _commands().items():
         command = added.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
         for argument in arguments.split():
             command.add_argument(argument, **ARGUMENTS[argument])
-        tables = command.add_argument_group("tables of your own, cells matched by name")
+        tables = command.add_argument_group("your own tables, in which cells are matched by name")
         for option in own:
             tables.add_argument(option, **OWN[option])
-        own_folders = {"saved_models": None, "figures": None} if name == "reproduce" else {}  # set by each notebook
+        own_folders = {"saved_models": None, "figures": None} if name == "reproduce" else {}  # set per notebook
         command.set_defaults(run=run, out=OUT.get(name), **own_folders)
     return parser
 
@@ -172,7 +172,7 @@ def _report(options):
     if options.saved == "all":
         tables = {}
         for report in reports:
-            with contextlib.suppress(FileNotFoundError):  # there may be results of only one study
+            with contextlib.suppress(FileNotFoundError):  # there may be results for some studies only
                 tables |= report.overview(options.saved_models)
         if not tables:
             raise FileNotFoundError(f"no results in {options.saved_models}")
@@ -191,7 +191,7 @@ def _report(options):
 def _fit(options):
     name = options.name
     if name in ("auto", *DATASETS) or not name or name.startswith(".") or set(name) & set("/\\"):
-        raise ValueError(f"name: expected a new name for your tables that is valid as a folder, got {name!r}")
+        raise ValueError(f"name: expected the name of a folder that is not the name of a data set, got {name!r}")
     check(options)
     from sbnn.data.datasets import summary
     from sbnn.data.paired import as_paired
@@ -247,7 +247,7 @@ def _network(options):
 
     data = own_tables.read_course(options.course, options.times)
     prior = own_tables.read_prior(options.prior, data.var_names)
-    os.makedirs(options.out, exist_ok=True)  # before the slow part
+    os.makedirs(options.out, exist_ok=True)  # a folder that cannot be written is found before the slow part
     print(own_tables.study(data, prior, options.out, 2 if options.fast else 5))
     print(f"network, predictions and figures: {options.out}")
 

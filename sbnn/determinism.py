@@ -11,13 +11,14 @@ _ONE_AT_A_TIME = threading.RLock()
 def reproducible(n_threads=1):
     """Fix the number of threads, on which the order of sums depends, and flush denormal numbers to zero.
 
-    The number of threads belongs to the process, not to a Python thread. If several Python threads fit at the
-    same time, each therefore waits for the others, and no fit can change the arithmetic of another. Worker processes do
-    not wait. Blocks may be nested within a Python thread; the innermost number applies.
+    The number of threads is a setting of the whole process, not of a single Python thread. Python threads that fit
+    models at the same time therefore take turns, so that no fit can change the arithmetic of another. Worker processes
+    do not wait for each other. Blocks may be nested within a Python thread; the innermost number applies.
 
-    Weights under a strong penalty decay towards zero, and arithmetic on denormal numbers is a hundred times slower.
+    Denormal numbers are flushed because weights under a strong penalty decay to such numbers, on which arithmetic is a
+    hundred times slower.
     """
-    import torch  # takes seconds to import, and is not needed for reading or drawing
+    import torch  # slow to import, and not needed to read records or draw figures
     from threadpoolctl import threadpool_limits
 
     with _ONE_AT_A_TIME:
@@ -34,7 +35,7 @@ def reproducible(n_threads=1):
 
 
 def _forget_other_threads():
-    """Reset the lock in a forked process, where the thread that held it does not exist."""
+    """Reset the lock in a forked process, where the thread that held the lock does not exist."""
     global _ONE_AT_A_TIME
     _ONE_AT_A_TIME = threading.RLock()
 

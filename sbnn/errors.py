@@ -1,4 +1,4 @@
-"""Errors that name the argument and what is expected of it, without slow imports."""
+"""Errors that name an argument and the values that it takes; this module has no slow imports."""
 
 import math
 import re
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import wraps
 from numbers import Integral, Real
 
-FOREIGN = TypeError, ValueError, LookupError, AttributeError, RuntimeError  # of numpy, pandas and torch
+FOREIGN = TypeError, ValueError, LookupError, AttributeError, RuntimeError  # errors of numpy, pandas and torch
 
 
 def check_number(name, value, kind, low=-math.inf, high=math.inf):
@@ -25,14 +25,14 @@ def check_among(name, value, allowed):
 
 
 def check_flag(name, value):
-    """Reject anything but True and False, or 1 and 0."""
+    """Return a flag as True or False; reject any value other than True, False, 1 and 0."""
     with naming(f"{name}: expected True or False"):
         return {False: False, True: True}[value]
 
 
 @contextmanager
 def naming(expected):
-    """Prefix errors of numpy, pandas and torch with the argument and what was expected of it."""
+    """Prefix errors of numpy, pandas and torch with `expected`, which names the argument and the values it takes."""
     try:
         yield
     except FOREIGN as error:
@@ -40,7 +40,7 @@ def naming(expected):
 
 
 def documented(function):
-    """Decorate a function so that errors raised outside sbnn list its arguments as documented."""
+    """Decorate a function so that errors raised outside sbnn list its arguments as its docstring describes them."""
     lines = (function.__doc__ or "").splitlines()
     about = [line.strip() for line in lines if re.match(r" {4,8}\*?\w[\w, ]* : ", line)] or lines[:1]
 
@@ -51,7 +51,7 @@ def documented(function):
         except FOREIGN as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
             own = last.filename.startswith(__file__.removesuffix("errors.py")) and last.line.startswith("raise")
-            if own or type(error).__module__.startswith("sklearn"):  # already clear, or of a class that callers handle
+            if own or type(error).__module__.startswith("sklearn"):  # already clear, or handled by callers
                 raise
             with naming(f"{function.__qualname__}: expected {'; '.join(about)}"):
                 raise
@@ -60,6 +60,6 @@ def documented(function):
 
 
 def attempt(expected, call, *args, **options):
-    """Call a function, with errors prefixed as by `naming`."""
+    """Call a function, and prefix its errors as `naming` does."""
     with naming(expected):
         return call(*args, **options)

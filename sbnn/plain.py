@@ -1,8 +1,8 @@
-"""Convert data to Python's built-in containers, numbers, text and bytes and back, and read pickles of these.
+"""Convert data to and from Python's built-in containers, numbers, text and bytes, and read pickles of these.
 
-Nothing in this module runs code or trusts a file: arrays grow only to the size that their shape and the size of the
-file allow, and no container may appear twice, so the reading time is proportional to the size of the file. Missing or
-unexpected content raises an error of Python, numpy or pandas, whichever detects it first.
+Files are not trusted, and reading them never runs code. Arrays grow only to the size that their shape and the size of
+the file allow, and no container may appear twice, so the reading time is proportional to the size of the file. Missing
+or unexpected content raises an error of Python, numpy or pandas, whichever detects it first.
 """
 
 import io
@@ -14,11 +14,11 @@ import zlib
 import numpy as np
 import pandas as pd
 
-ZLIB_RATIO = 1032  # zlib expands a byte to at most this many; a file that yields more uses a part twice
-MOST_AXES = 64  # largest number of axes of a numpy array
+ZLIB_RATIO = 1032  # zlib expands a byte to at most this many; a file that yields more reuses a part
+MOST_AXES = 64  # largest number of axes that a numpy array can have
 DTYPES = {name: np.dtype(name) for name in ("|b1", "|i1", "|u1", *(f"<{k}{n}" for k in "iuf" for n in (2, 4, 8)))}
 SCALARS = (type(None), bool, int, float, str, bytes)
-# Instructions that protocol 4 needs for such data; some of the others run code or take gigabytes of memory.
+# Pickle instructions that protocol 4 needs for these types; some others run code or take gigabytes of memory.
 TEXT = {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8"}
 GET = {"BINGET", "LONG_BINGET"}
 INSTRUCTIONS = {
@@ -31,7 +31,7 @@ def encode(value, where):
     """Convert arrays, tables, numbers, text and containers to types that every version of numpy and pandas reads."""
     if isinstance(value, np.generic):
         value = value.item()
-    if type(value) in SCALARS:  # not isinstance, since a pickle names the subclass
+    if type(value) in SCALARS:  # not isinstance: the pickle of a subclass would refer to its class
         return value
     if isinstance(value, pd.DataFrame):
         names = [str(column) for column in value.columns]
@@ -54,7 +54,7 @@ def encode(value, where):
 
 
 def _encode_array(array, where):
-    if array.dtype.kind in "OU":  # text: a list of str is smaller than fixed-width unicode and has no byte order
+    if array.dtype.kind in "OU":  # text: a list of str is smaller than fixed-width Unicode and has no byte order
         items, shape = [_text(item, where) for item in array.ravel()], list(array.shape)
         codes, kinds = pd.factorize(np.array(items, dtype=object))
         if 2 * len(kinds) > len(items):
@@ -65,7 +65,7 @@ def _encode_array(array, where):
     if little.str not in DTYPES:
         raise TypeError(f"{where}: arrays of dtype {array.dtype} cannot be saved")
     shape, array = list(array.shape), np.ascontiguousarray(array, dtype=little)
-    # All first bytes, then all second bytes: high bytes are similar, which saves a sixth of the space.
+    # First bytes of all numbers, then second bytes, ...: high bytes are similar, which saves a sixth of the space.
     planes = np.frombuffer(array.tobytes(), np.uint8).reshape(-1, little.itemsize).T.tobytes()
     return {"__array__": little.str, "shape": shape, "planes": zlib.compress(planes, 9)}
 
@@ -79,7 +79,7 @@ def _text(value, where):
 
 
 def decode(value, size):
-    """Decode the output of `encode`; text arrays have dtype object. `size` is that of the file in bytes."""
+    """Decode the output of `encode`; text arrays have dtype object. `size` is the size of the file in bytes."""
     return _Decoder(size)(value)
 
 
@@ -102,7 +102,7 @@ class _Decoder:
         index = self.decoded(value["index"])
         columns = {name: self.decoded(column) for name, column in value["__table__"].items()}
         if any(column.shape != (len(index),) for column in columns.values()):  # pandas would repeat a single value
-            raise ValueError("a table whose columns differ in length")
+            raise ValueError("it contains a table whose columns differ in length")
         return pd.DataFrame(columns, index=index)
 
     def decoded(self, value):
@@ -116,30 +116,30 @@ class _Decoder:
             return np.array([_text(item, "a text") for item in value["__text__"]], object).reshape(value["shape"])
         dtype, shape = DTYPES[value["__array__"]], value["shape"]
         if len(shape) > MOST_AXES or not 0 <= (size := dtype.itemsize * math.prod(shape)) <= self.left:
-            raise ValueError(f"an array of the shape {shape[:MOST_AXES]}, more than the file can hold")
+            raise ValueError(f"an array of shape {shape[:MOST_AXES]} is more than the file can hold")
         self.left -= size
-        # One more byte reveals a longer array; 0 would mean no limit.
+        # One byte more, because 0 would mean no limit; it also reveals a longer array.
         data = zlib.decompressobj().decompress(value["planes" if "planes" in value else "zlib"], size + 1)
         if "planes" in value:
             data = np.frombuffer(data, np.uint8).reshape(dtype.itemsize, -1).T.tobytes()
-        stored = np.uint8 if dtype.kind == "b" else dtype  # truth values become 0 or 1 for any byte
+        stored = np.uint8 if dtype.kind == "b" else dtype  # any byte becomes True or False
         return np.frombuffer(data, stored).reshape(shape).astype(dtype)
 
 
 class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module, name):
-        raise ValueError(f"it names {module}.{name}, and only data are read")
+        raise ValueError(f"it refers to {module}.{name}, but may contain data only")
 
 
 def read_pickle(content):
-    """Read a pickle of dicts, lists, numbers, text and bytes; only text and bytes may appear twice."""
+    """Read a pickle of dicts, lists, numbers, text and bytes; only text and bytes may be used twice."""
     memo, before = [], ""
     for instruction, argument, at in pickletools.genops(content):
         name = instruction.name
         if name not in INSTRUCTIONS or (name in GET and memo[argument] not in TEXT):
-            raise ValueError(f"its pickle instruction {name} (byte {at}) is not needed for data")
+            raise ValueError(f"its pickle instruction {name} (byte {at}) is not allowed in data")
         if name == "MEMOIZE":
             memo.append(before)
-        if name != "FRAME":  # may stand between text and MEMOIZE
+        if name != "FRAME":  # may come between text and MEMOIZE
             before = name
     return _PlainUnpickler(io.BytesIO(content)).load()

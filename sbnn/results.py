@@ -1,8 +1,9 @@
 """The record of an experiment: saved atomically, loaded without running any code.
 
-A record is the pickle of a dict with its format, its schema, a checksum and the content, which is a pickle of
-nothing but built-in containers, numbers, strings and bytes of Python (`sbnn.plain`). A file therefore loads under other
-versions of numpy, pandas and torch, is safe to open if it comes from someone else, and is rejected if a bit is flipped.
+The file of a record is the pickle of a dict with the format, the schema, a checksum and the content. The content is
+itself a pickle, which contains only Python's built-in containers, numbers, strings and bytes (`sbnn.plain`). A file
+therefore loads with other versions of numpy, pandas and torch, is safe to open even if it comes from someone else, and
+is rejected if a bit was flipped.
 """
 
 import glob
@@ -26,14 +27,14 @@ from sbnn.plain import decode, encode, read_pickle
 
 __all__ = ["Record", "load", "load_folder", "results_folder", "save"]
 
-# The pickle of {"format": "sbnn-record", "schema": 2, "sha256": <64 digits>, "content": <bytes>}, byte by byte: each
-# content has exactly one file, so that any changed bit is detected.
+# The pickle of {"format": "sbnn-record", "schema": 2, "sha256": <64 digits>, "content": <bytes>}, without the checksum
+# and the content. Each content can be written in only one way, so that any changed bit is detected.
 HEADER = b"\x80\x04}(\x8c\x06format\x8c\x0bsbnn-record\x8c\x06schemaK\x02\x8c\x06sha256\x8c\x40"
 BETWEEN, END = b"\x8c\x07content\x8e", b"u."
 
 
 def library_versions():
-    """Versions of Python and of the libraries that results depend on; with torch, also the instruction set it uses."""
+    """Versions of Python and of the libraries that results depend on; if torch is loaded, also its instruction set."""
     versions = {"python": platform.python_version()}
     versions["sbnn"] = sys.modules["sbnn"].__version__
     for name in ("numpy", "pandas", "scipy", "scikit-learn", "torch"):
@@ -41,14 +42,14 @@ def library_versions():
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             versions[name] = "not installed"
-    if "torch" in sys.modules:  # takes seconds to import, and is not needed for reading or drawing
+    if "torch" in sys.modules:  # slow to import, and not needed to read records or draw figures
         versions["instructions"] = sys.modules["torch"].backends.cpu.get_cpu_capability()
     return versions
 
 
 @dataclass
 class Record:
-    """Results of an experiment with everything that identifies it.
+    """Results of an experiment, together with everything that identifies the experiment.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ class Record:
     folds : list of tuple of ndarray
         ``(train, test)`` positions of the cells, one pair per fold; empty without cross-validation.
     values : dict
-        The results: arrays, tables (DataFrame), lists and dicts of them. Also reachable as attributes:
+        The results: arrays, tables (DataFrame), and lists and dicts of these. They are also accessible as attributes:
         ``record.test_r2`` is ``record.values["test_r2"]``.
     versions : dict of str to str
         Library versions, see `library_versions`.
@@ -84,7 +85,7 @@ class Record:
     versions: dict = field(default_factory=library_versions)
 
     def __post_init__(self):
-        """Reject arguments in the wrong order."""
+        """Reject fields of the wrong type, for example arguments in the wrong order."""
         _check(self)
 
     def __getattr__(self, name):
@@ -103,7 +104,7 @@ class Record:
         return f"<Record {self.experiment!r} on {self.dataset!r}: {size}, values {sorted(self.values)}>"
 
     def to_frame(self):
-        """One tidy row per fold and grid point: ``fold``, the parameters, and every value that has these dimensions."""
+        """Table with one row per fold and grid point: ``fold``, the parameters, and values with these dimensions."""
         n_folds, n_points = max(len(self.folds), 1), len(self.params)
         rows = pd.DataFrame([{"fold": fold, **point} for point in self.params for fold in range(n_folds)])
         for name, value in self.values.items():
@@ -123,18 +124,18 @@ class Record:
             return [g for g in points if all(same_value(self.parameter(g, name), value) for name, value in wanted)]
 
     def find(self, **params):
-        """Position of the one grid point with these parameters; a KeyError if there is none, or several."""
+        """Position of the only grid point with these parameters; raises KeyError if there are none or several."""
         hits = self.points(**params)
         if len(hits) != 1:
-            raise KeyError(f"{len(hits)} of {len(self.params)} grid points match {params}; they are {self.params}")
+            raise KeyError(f"{len(hits)} of {len(self.params)} grid points match {params}; the grid is {self.params}")
         return hits[0]
 
-    @naming("n_genes, params: expected a number and parameters of some grid points, of a record with n_selected")
+    @naming("n_genes, params: expected a number, and parameters of grid points in a record with n_selected")
     def best_with_at_most(self, n_genes, **params):
         """Position of the grid point with the largest number of selected genes up to `n_genes`.
 
-        The number is the mean over the folds, rounded, as in tables and figures. If all points have more, the one with
-        the fewest is taken; among equal ones the first.
+        Numbers are means over the folds, rounded as in tables and figures for the comparison with `n_genes`. If all
+        grid points have more genes, the one with the fewest is taken. Ties go to the first grid point.
         """
         hits = self.points(**params)
         genes = self.n_selected[:, hits].mean(0)
@@ -149,14 +150,14 @@ def kept_params(point):
 
 
 def same_value(a, b):
-    """Whether two values of a parameter agree; numbers to 9 digits."""
+    """Whether two values of a parameter are equal; numbers are compared to 9 digits."""
     if isinstance(a, float | int) and isinstance(b, float | int):
         return bool(np.isclose(a, b, rtol=1e-9, atol=0))
     return a == b
 
 
 def results_path(path, argument="path", inputs=()):
-    """Path of a file with ``~`` expanded; an error if it cannot be a file, or is one of the `inputs`."""
+    """Expand ``~`` in the path of a file; reject a path that cannot be a file, or that is one of the `inputs`."""
     text = os.path.expanduser(path) if isinstance(path, str | os.PathLike) else ""
     other_kind = os.path.exists(text.replace("\0", "")) and not os.path.isfile(text)
     if not text or "\0" in text or text.startswith("~") or text.endswith(os.sep) or other_kind:
@@ -169,7 +170,7 @@ def results_path(path, argument="path", inputs=()):
 
 
 def require(record, argument, names, other=None):
-    """Check that a record has some values or parameters, and is of the same data as another record or as `data`."""
+    """Check that a record has the values or parameters `names`, and the same data as `other` (a record or data)."""
     known = set()
     if isinstance(record, Record):
         known.update(record.values, record.settings.get("estimator", {}).get("params", {}), *record.params)
@@ -182,15 +183,15 @@ def require(record, argument, names, other=None):
 
 @naming("saved_models, dataset, fast: expected a folder, the name of a data set, and True or False")
 def results_folder(saved_models, dataset, fast=False):
-    """Folder of the results of a data set; quick runs have a separate folder, so that they do not replace results."""
+    """Folder of the results of a data set; quick runs have their own folder, so they do not replace full results."""
     return Path(saved_models) / (f"{dataset}-fast" if fast else dataset)
 
 
 def save(record, path):
     """Write a record to a file atomically.
 
-    The record goes to a temporary file in the same folder which then replaces `path` in one step, so a killed run, a
-    full disk or a read-only folder leaves whatever was there before untouched.
+    The record is written to a temporary file in the same folder, which then replaces `path` in one step. An existing
+    file therefore stays unchanged if the run is killed, the disk is full or the folder is read-only.
 
     Parameters
     ----------
@@ -205,11 +206,11 @@ def save(record, path):
     Raises
     ------
     OSError
-        If the file cannot be written; the message names it and the reason.
+        If the file cannot be written; the message gives its path and the reason.
     TypeError
         If the record contains anything but data and containers of data.
     ValueError
-        If `path` is empty or a folder, or the record could not be read back unchanged.
+        If `path` is empty, a folder or another kind of file, or if the record could not be read back unchanged.
     """
     _check(record)
     path = results_path(path)
@@ -219,14 +220,14 @@ def save(record, path):
 
 
 def write_atomically(content, path, kind=b""):
-    """Write bytes so that a file, a `pathlib.Path`, holds either the old content or all of the new one.
+    """Write bytes to `path` (a `pathlib.Path`), which then holds either its old content or all of the new content.
 
     An existing file is replaced only if its beginning matches `kind`, a regular expression.
     """
     if path.is_file() and path.stat().st_size:
         with path.open("rb") as there:
             if not re.match(kind, there.read(64), re.DOTALL):
-                raise ValueError(f"{path} holds something else, which would be lost; name another file, or delete it")
+                raise ValueError(f"{path} is another kind of file; delete it, or choose another path")
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -248,13 +249,13 @@ def write_atomically(content, path, kind=b""):
 
 
 def drop_leftovers(path):
-    """Delete temporary files left next to a file by an interrupted write, unless another process is writing it."""
+    """Delete temporary files that an interrupted write left next to a file; no other process may be writing it."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.????????.tmp"):
         leftover.unlink(missing_ok=True)
 
 
 def load(path):
-    """Read a record; needs only numpy and pandas, and never runs code from the file.
+    """Read a record; this needs only numpy and pandas, and never runs code from the file.
 
     Parameters
     ----------
@@ -280,7 +281,7 @@ def load(path):
             raise ValueError("it is truncated, altered, from another version, or another kind of file")
         entries = read_pickle(content)
         record = Record(**{name: decode(value, len(whole)) for name, value in entries.items()})
-    except Exception as error:  # whatever a damaged or hostile file raises
+    except Exception as error:  # any error that a damaged or hostile file causes
         raise ValueError(f"{path} is not a record of sbnn that can be read: {error or 'out of memory'}") from error
     return record
 
@@ -293,43 +294,43 @@ def load_folder(folder, prefix="", data_of=lambda record: (record.dataset, recor
     ----------
     folder : str or path-like
     prefix : str
-        Prefix of the file names; it is removed from the names of the records.
+        Prefix of the names of the files to read; the names of the records do not contain it.
     data_of : callable
-        Function of a record whose result must be the same for all records, by default data set and fingerprint; None
-        matches any.
+        Function whose result must be the same for all records, by default the data set and its fingerprint. A record
+        for which it returns None is accepted with any others.
 
     Returns
     -------
     dict of str to Record
-        Records by file name, without prefix and extension.
+        Records by their file names without prefix and extension.
 
     Raises
     ------
     FileNotFoundError
-        If there are none.
+        If there are no records.
     ValueError
-        If records are of different data, which must not be compared, or one cannot be read.
+        If records are of different data, which must not be compared, or if a record cannot be read.
     """
     paths = sorted(attempt("folder: expected the path of a folder", Path, folder).glob(prefix + "*.pickle"))
     records = {path.stem.removeprefix(prefix): load(path) for path in paths}
     if not records:
-        trial = f"; those of a quick run are in {folder}-fast" if Path(f"{folder}-fast").is_dir() else ""
-        raise FileNotFoundError(f"no results in {Path(folder, prefix)}: run the notebooks, or `sbnn fit`, first{trial}")
+        trial = f"; results of a quick run are in {folder}-fast" if Path(f"{folder}-fast").is_dir() else ""
+        raise FileNotFoundError(f"no results in {Path(folder, prefix)}; run the notebooks or `sbnn fit` first{trial}")
     of = {data_of(record): f"{name}.pickle of {record.dataset!r}" for name, record in records.items()}
     of.pop(None, None)
     if len(of) > 1:
-        raise ValueError(f"{folder} has results from different data sets: {', '.join(of.values())}; keep one set only")
+        raise ValueError(f"{folder} has results of several data sets: {', '.join(of.values())}; keep only one data set")
     return records
 
 
 def _seal(content):
-    """Bytes of a file with some content and its checksum."""
+    """Bytes of the file of a record with this content, including its checksum."""
     digest = hashlib.sha256(content).hexdigest().encode()
     return HEADER + digest + BETWEEN + len(content).to_bytes(8, "little") + content + END
 
 
 def _check(record):
-    """Reject a record with a part of the wrong type."""
+    """Reject a record in which a field has the wrong type."""
     if not isinstance(record, Record):
         raise TypeError(f"record: expected a Record, got {type(record).__name__}")
     for part in fields(Record):
@@ -338,7 +339,7 @@ def _check(record):
             raise TypeError(f"{part.name}: expected {part.type}, got {type(value).__name__}")
     named = [record.settings, record.values, record.versions, *record.params]
     if not all(isinstance(one, dict) and all(isinstance(name, str) for name in one) for one in named):
-        raise TypeError("settings, values, versions and params: expected dicts with text as keys")
+        raise TypeError("settings, values, versions and params: expected dicts whose keys are text")
     pairs = all(isinstance(fold, tuple | list) and len(fold) == 2 for fold in record.folds)
     cells = [cells for fold in record.folds for cells in fold] if pairs else [None]
     if not all(isinstance(one, np.ndarray) and one.ndim == 1 and one.dtype.kind in "iu" for one in cells):

@@ -5,18 +5,18 @@ import sys
 
 import pandas as pd
 
-TRIAL = "A quick run (--fast): small networks and few folds; not results."
+TRIAL = "These are from a quick run (--fast) with small networks and few folds, and are not results."
 
 
 def to_markdown(table):
-    """A table as a Markdown str, with numbers to three digits and gaps left empty."""
+    """Format a table as Markdown, with three decimals for small fractions and empty cells for missing values."""
     text = table.reset_index().map(_cell)
     lines = ["| " + " | ".join(text.columns) + " |", "|" + "---|" * text.shape[1]]
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in text.itertuples(index=False)])
 
 
 def to_columns(table):
-    """A table as in `to_markdown`, as a str with aligned columns for a terminal, numbers to the right."""
+    """Format a table for a terminal, with aligned columns and right-aligned numbers, as in `to_markdown` otherwise."""
     table = table.reset_index()
     columns = []
     for (name, values), kind in zip(table.map(_cell).items(), table.dtypes, strict=True):
@@ -32,9 +32,9 @@ def _cell(value):
 
 
 def print_table(table):
-    """Print a table and its note (``table.attrs["note"]``), aligned in a terminal, as Markdown in a file or pipe.
+    """Print a table and its note (``table.attrs["note"]``), with aligned columns in a terminal, otherwise as Markdown.
 
-    For an empty table only the note is printed.
+    If an empty table has a note, only the note is printed.
     """
     note = table.attrs.get("note", "")
     if len(table) or not note:
@@ -44,7 +44,7 @@ def print_table(table):
 
 
 def print_tables(tables, as_json=False, trial=False):
-    """Print tables (dict of title to DataFrame) one by one or as one JSON object, with a note for a quick run."""
+    """Print tables (dict of title to DataFrame) one by one or as one JSON object; `trial` adds a note on quick runs."""
     if as_json:
         found = {"trial": TRIAL} if trial else {}
         for title, table in tables.items():

@@ -275,7 +275,7 @@ def test_what_is_something_else_is_not_overwritten(record, tmp_path):
         write(path)
         for kept in {other, *paths} - {path}:
             if kept.exists():
-                with pytest.raises(ValueError, match="holds something else"):
+                with pytest.raises(ValueError, match="is another kind of file"):
                     write(kept)
     assert other.read_text() == "cell,a"
     (tmp_path / "link").symlink_to(tmp_path)

@@ -1,4 +1,4 @@
-"""Data of the page: positions, names and groups of the cells, and values of every feature."""
+"""Data of the explorer page: positions, names and groups of the cells, and values of every feature."""
 
 import base64
 import json
@@ -15,13 +15,13 @@ from sbnn.plotting.colors import Groups
 from sbnn.plotting.latent import NEEDED
 from sbnn.plotting.reading import model_title, require
 
-NOT_THE_MODEL = {"device", "n_threads", "random_state", "reconstruct"}  # may differ between a fit and its folds
-MOST_BYTES = 4.6e6  # of the data, which keeps the page with its library below 6 MB
-BYTES_OF_GENE, BYTES_OF_CELL = 60, 4 / 3  # upper bounds: name and range of a gene, and its value in a cell
+NOT_THE_MODEL = {"device", "n_threads", "random_state", "reconstruct"}  # may differ between fit and cross-validation
+MOST_BYTES = 4.6e6  # limit for the data, so that the page with its library stays below 6 MB
+BYTES_OF_GENE, BYTES_OF_CELL = 60, 4 / 3  # upper bounds: for the name and range of a gene, for a value in a cell
 
 
 def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
-    """Everything that the page shows, for JSON: names, groups, positions, and z-scores as base64 of float32."""
+    """Everything that the page shows, ready for JSON: names, groups, positions, and z-scores (float32 in base64)."""
     require(fit, "fit_record", [*NEEDED, "cell_names"])
     if folds is not None:
         require(folds, "cv_record", ("test_feature_r2",), fit)
@@ -37,7 +37,7 @@ def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
     values["predicted"] = _packed(np.hstack([fit.predictions, fit.predicted_expression]))
     if folds is not None:
         point = _point_of(fit, folds)
-        values["held_out"] = _packed(held_out_means(folds, fit.outputs, point))  # NaN for cells never held out
+        values["held_out"] = _packed(held_out_means(folds, fit.outputs, point))  # NaN if never held out
         for output, r2 in zip(outputs, folds.test_feature_r2[:, point].mean(0), strict=True):
             output["test_r2"] = _or_none(r2)
         sentence = verdict(folds, replace(fit, dataset=folds.dataset), ridge, point).sentence
@@ -48,20 +48,20 @@ def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
 
 
 def _point_of(fit, folds):
-    """Grid point of a cross-validation with predictions of the fitted model, in comparable units."""
+    """Grid point of a cross-validation with the parameters of the fit and with predictions of scaled outputs."""
     params = {name: value for name, value in fit.params[0].items() if name not in NOT_THE_MODEL}
     hits = folds.points(**params)
     if not hits:
-        raise ValueError(f"cv_record: none of its {len(folds.params)} models is that of the fit, {params}")
+        raise ValueError(f"cv_record: none of its {len(folds.params)} models has the parameters of the fit, {params}")
     point = hits[0]
     kept = folds.values.get("test_predictions", [None] * len(folds.params))[point]
     if any(fold is None for fold in kept) or folds.settings["scaling"] == "none":
-        raise ValueError("cv_record: it has no predictions of scaled outputs by the model of the fit")
+        raise ValueError("cv_record: it has no predictions of scaled outputs for the model of the fit")
     return point
 
 
 def _genes(data, fit, room):
-    """Genes that the model does not keep, in 8 bits: the most variable ones, as many as fit."""
+    """Genes that the model does not keep, in 8 bits per value; only the most variable ones if `room` is too small."""
     require(fit, "fit_record", [], data)
     others = np.flatnonzero(~np.isin(data.gene_names, fit.kept_genes))
     n_genes = max(int(room / (BYTES_OF_CELL * data.n_cells + BYTES_OF_GENE)), 0)
@@ -77,7 +77,7 @@ def _genes(data, fit, room):
 
 
 def _maps(fit, tsne):
-    """Maps: ``embedding`` (if one-dimensional, against the first output), then a t-SNE of each measurement alone."""
+    """Maps of the cells: ``embedding`` (a single latent against the first output), then a t-SNE of each measurement."""
     width, tsne_axes = fit.latent.shape[1], ["t-SNE 1", "t-SNE 2"]
     axes, places = tsne_axes if width > 2 else ["latent 1", "latent 2"], np.array(fit.embedding, np.float32)
     if width == 1:
@@ -92,7 +92,7 @@ def _maps(fit, tsne):
 
 
 def _groups(groups):
-    """Types and families of the cells, the most frequent first; families only if they differ from types."""
+    """Types and families of the cells, the most frequent first; families are left out if they equal the types."""
     title = "Cluster of outputs" if groups.clustered else "Type"
     found = {"type": _coded(title, groups.types, groups.count("type"))}
     if (groups.families != groups.types).any():
@@ -106,10 +106,10 @@ def _coded(title, names, table):
 
 
 def _or_none(number):
-    """Convert a number for JSON, which has no NaN."""
+    """Convert a number for JSON, which has no NaN or infinity, to a float or None."""
     return float(number) if np.isfinite(number) else None
 
 
 def _packed(numbers):
-    """Numbers as text, column by column."""
+    """Encode numbers as base64 text of float32, column by column."""
     return base64.b64encode(np.asarray(numbers, "<f4").tobytes(order="F")).decode("ascii")

@@ -1,15 +1,15 @@
-"""The two drawings of the page, as bokeh figures that its scripts fill: the map of the cells and a histogram."""
+"""The two bokeh figures of the page, the map of the cells and a histogram; the scripts of the page fill in the data."""
 
 import numpy as np
 from bokeh import models
 from bokeh.plotting import figure
 
-FEWEST, MOST = 3.5, 9.0  # diameter of a dot in pixels, with many and with few cells
+FEWEST, MOST = 3.5, 9.0  # diameter of a dot in pixels, for many and for few cells
 FONT = "Helvetica, Arial, sans-serif"
 
 
 def cell_map(xy, axes, equal):
-    """The map: a dot per cell, a colour bar, and tools without a toolbar; scripts find its parts by name."""
+    """Map with a dot for each cell, a colour bar, and tools without a toolbar; scripts find its parts by name."""
     map_ = figure(
         name="map", title=" ", sizing_mode="stretch_both", toolbar_location=None, tools="", lod_threshold=None,
         match_aspect=equal, x_axis_label=axes[0], y_axis_label=axes[1], x_range=models.DataRange1d(),
@@ -51,7 +51,7 @@ def cell_map(xy, axes, equal):
 
 
 def histogram():
-    """Histogram of one feature: the selection against the rest; source ``bins`` (left, right, inside, rest)."""
+    """Histogram of one feature in the selection and in the rest; its source is ``bins`` (left, right, inside, rest)."""
     plot = figure(
         name="histogram", sizing_mode="stretch_width", height=190, toolbar_location=None, tools="", x_axis_label=" ",
         y_axis_label="share of cells",
@@ -65,7 +65,7 @@ def histogram():
 
 
 def _plain(plot):
-    """Thin axes, no frame."""
+    """Remove the frame and background of a plot, and set its fonts."""
     plot.outline_line_color = plot.border_fill_color = plot.background_fill_color = None  # the page shows through
     plot.min_border = 4
     plot.title.text_font = FONT

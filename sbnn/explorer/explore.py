@@ -9,13 +9,13 @@ from pathlib import Path
 from sbnn.data.datasets import load_dataset, require_study
 from sbnn.results import load, results_folder, results_path, write_atomically
 
-HEIGHT = 900  # pixels in a notebook
+HEIGHT = 900  # of the page in a notebook, in pixels
 FIRST_CHOICE = "fit_default_2d.pickle"  # preferred fit in a folder
 
 
 @dataclass(frozen=True)
 class Explorer:
-    """A page that explores a fitted model; the last line of a notebook's cell shows it.
+    """A page to explore a fitted model; a notebook displays it if it is the last expression of a cell.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Explorer:
     html: str = field(repr=False)
 
     def save(self, path):
-        """Write the page to a file atomically and return its path."""
+        """Write the page to a file atomically and return the path."""
         path = results_path(path)
         write_atomically(self.html.encode(), path, b"(?i)<!doctype html")
         return path
@@ -37,40 +37,40 @@ class Explorer:
 
 
 def explore(fit_record, cv_record=None, path=None, *, data=None, ridge=None, halves=None, tsne=None):
-    """Explore a fitted model: its map by family, genes, outputs and errors, and comparisons of selected cells.
+    """Explore a fitted model: colour its map by family, gene, output or error, and compare selected cells.
 
     Parameters
     ----------
     fit_record : Record
         Returned by `sbnn.fit_full`, or loaded by `sbnn.results.load`.
     cv_record : Record, optional
-        Returned by `sbnn.cross_validate` for the same model and data: the page then also shows the
+        Returned by `sbnn.cross_validate` for the same model and data. With this record, the page also shows the
         held-out predictions of every cell, and the verdict.
     path : str or path-like, optional
-        File to write, such as ``"map.html"``. It works offline.
+        HTML file to write, such as ``"map.html"``; the file works offline.
     data : AnnData, MuData or tuple (X, Y), optional
-        The fitted data: the page then also shows the genes that are not kept, in 8 bits; only the most variable ones if
-        they do not fit into 6 MB.
+        The data of the fit. With these data, the page also shows genes that the model does not keep, with 8 bits per
+        value; only the most variable ones if the page would otherwise exceed 6 MB.
     ridge : Record, optional
         Cross-validation of ridge on the same folds, for the verdict.
     halves : Record, optional
         Returned by `sbnn.stability_selection`, to show which kept genes are trusted.
     tsne : Record, optional
-        Returned by `sbnn.evaluation.maps.tsne_maps`: alternative maps.
+        Returned by `sbnn.evaluation.maps.tsne_maps`, for alternative maps of the cells.
 
     Returns
     -------
     Explorer
-        Displayed in a notebook; ``save(path)`` writes it.
+        Displayed in a notebook; ``save(path)`` writes the page to a file.
 
     Raises
     ------
     ValueError
-        If a record is of the wrong kind, or belongs to other data or another model; if `path` is a folder.
+        If a record is of the wrong kind or belongs to other data or another model, or if `path` is a folder.
     OSError
         If the file cannot be written.
     """
-    from sbnn.explorer.columns import page_data  # a missing record is found before bokeh is loaded
+    from sbnn.explorer.columns import page_data  # imported here: `run` finds missing records before bokeh is loaded
     from sbnn.explorer.page import page
 
     explorer = Explorer(page(page_data(fit_record, cv_record, data, ridge, halves, tsne)))
@@ -97,13 +97,13 @@ def run(options):
         if folds is None or options.cv is not None:
             raise
         explorer = explore(fit, **more)
-        print(f"without predictions of held-out cells from {beside}: {error}")
+        print(f"the page is without predictions of held-out cells, because {beside} cannot be used: {error}")
     saved = explorer.save(out)
-    print(f"{saved}: {path}, {len(fit.cell_names)} cells, {saved.stat().st_size / 1e6:.1f} MB; open it in a browser")
+    print(f"{saved}: {len(fit.cell_names)} cells of {path}, {saved.stat().st_size / 1e6:.1f} MB; open in a browser")
 
 
 def _beside(path, fit, folds):
-    """Records of the same data next to that of a fit: ridge on the same folds, halves of the cells, and t-SNE."""
+    """Load other records of the same data from the folder of a fit: ridge on the same folds, halves of cells, t-SNE."""
     from sbnn.evaluation.verdict import have_same_folds
 
     found = {}
@@ -116,19 +116,19 @@ def _beside(path, fit, folds):
 
 
 def _data_of(fit):
-    """Data of a fit, if they are a named data set whose files are available."""
+    """Load the data of a fit if they are a named data set whose files are available; otherwise print a note."""
     from sbnn.data.paired import as_paired
 
-    with contextlib.suppress(FileNotFoundError, ValueError):  # also a user's own data
+    with contextlib.suppress(FileNotFoundError, ValueError):  # missing files, or a user's own data
         data = load_dataset(fit.dataset, download=False, verbose=False)
         if as_paired(data).sha256 == fit.sha256:
             return data
-    print("only the kept genes are shown: the data are missing; in Python, explore(fit, data=data) shows all genes")
+    print("only kept genes are shown, since the data are missing; in Python, explore(fit, data=data) shows all genes")
     return None
 
 
 def find_fit(results, saved_models):
-    """Path of the record of a fit: the file, or in a folder the default network with two units or the first fit."""
+    """Path of the record of a fit: `results` itself, or in a folder `FIRST_CHOICE` if it exists, else the first fit."""
     path = Path(results).expanduser()
     if path.is_file():
         return path
@@ -136,5 +136,5 @@ def find_fit(results, saved_models):
     found = sorted(folder.glob("fit_*.pickle"))
     if not found:
         require_study(path.name)
-        raise FileNotFoundError(f"results: no fit at {path} or in {folder}: run the notebooks, or `sbnn fit`, first")
+        raise FileNotFoundError(f"results: no fit at {path} or in {folder}; run the notebooks or `sbnn fit` first")
     return next((fit for fit in found if fit.name == FIRST_CHOICE), found[0])

@@ -1,4 +1,4 @@
-"""The page: template, style, scripts, drawings and data in one self-contained HTML text."""
+"""The explorer page: template, style, scripts, drawings and data joined into one self-contained HTML text."""
 
 import json
 from base64 import b64decode, b64encode
@@ -14,7 +14,7 @@ from bokeh.resources import Resources
 
 from sbnn.explorer.drawings import cell_map, histogram
 
-# The order matters: each script may use those before it.
+# The order matters: each script may use the ones before it.
 SCRIPTS = (
     *("data.js", "scales.js", "statistics.js", "tables.js", "files.js"),
     *("painting.js", "legend.js", "selection.js", "comparison.js", "link.js", "main.js"),
@@ -28,7 +28,7 @@ PALETTES = {
 
 
 def page(data):
-    """The page of `page_data` as HTML; its content security policy allows only these scripts, by their checksums."""
+    """HTML of the page for the output of `page_data`; its content security policy allows only its own two scripts."""
     first = data["maps"][0]
     xy = np.column_stack([np.frombuffer(b64decode(first[axis]), "<f4") for axis in "xy"])
     map_, bars = (json_item(drawing) for drawing in (cell_map(xy, first["axes"], first["equal"]), histogram()))

@@ -1,4 +1,4 @@
-"""A report as one HTML page to print or share: the verdict, cautions, what was left out, pictures and tables."""
+"""A report as one HTML page to print or share, with a verdict, cautions, facts, pictures and tables."""
 
 import base64
 from html import escape
@@ -14,9 +14,10 @@ NAMES_SHOWN = 3
 
 
 def write_report(path, title, verdict, pictures, tables, *, cautions=(), facts=None, left_out=None, source=""):
-    """Write the page: a verdict, pictures (files, with title and description) and tables (title, table, note).
+    """Write a report with a verdict, pictures (path, title, description) and tables (title, table, note).
 
-    The first picture comes before the cautions, the facts by name and the names left out for each reason.
+    The first picture comes right after the verdict. `facts` maps a name to each fact, and `left_out` maps each reason
+    to the names that were left out for it.
     """
     first, *others = [_picture(*picture) if picture[0].exists() else "" for picture in pictures]
     listed = "".join(f"<li>{escape(str(text))}</li>" for text in cautions)
@@ -35,7 +36,7 @@ def write_report(path, title, verdict, pictures, tables, *, cautions=(), facts=N
 
 
 def _left_out(why, names):
-    """What was left out for one reason: the number and the first names, with all names in an expandable list."""
+    """List what was left out for one reason: the number and the first names; all names if the list is expanded."""
     first = escape(f"{len(names)} left out, {why}: {some(names, NAMES_SHOWN)}")
     if len(names) <= NAMES_SHOWN:
         return f"<p>{first}</p>"

@@ -1,4 +1,4 @@
-"""The figures, drawn from saved records alone: every function takes records and returns a matplotlib Figure."""
+"""Figures drawn from saved records alone: every function takes records and returns a matplotlib Figure."""
 
 import importlib
 

@@ -10,11 +10,11 @@ from sbnn.plotting.colors import MOST_GROUPS, listed
 from sbnn.plotting.common import WIDTH
 from sbnn.plotting.labels import HALO, place_names, shortened
 
-MARGIN = 0.06  # inches, in figures whose panels are placed one by one
+MARGIN = 0.06  # inches, for figures whose panels are placed one by one
 INSET, ENLARGED = 0.3, 2.5  # side of the inset relative to the map, and its magnification
-MOST_SHAPES = 5000  # largest number of cells drawn separately in a PDF; more become an image, which takes less space
-MIXED = 0.8  # share of one family in the busiest part above which an inset shows nothing new
-AROUND = 9  # number of cells nearest to a name
+MOST_SHAPES = 5000  # largest number of cells drawn as vectors in a PDF; more become an image, which takes less space
+MIXED = 0.8  # share of one family in the busiest part above which an inset would show nothing new
+AROUND = 9  # number of cells next to a name that are compared with it
 LETTERS = 18  # maximum length of a name on the map
 
 
@@ -27,7 +27,7 @@ def draw_cells(ax, xy, colors, markers, size):
         # A separate path for each cell, since a collection for each shape would put one group on top of another.
         paths = {m: MarkerStyle(m).get_path().transformed(MarkerStyle(m).get_transform()) for m in kinds}
         dots.set_paths([paths[m] for m in markers[order]])
-        dots.set_rasterized(True)  # a PDF would define each path separately
+        dots.set_rasterized(True)  # otherwise a PDF would define each path separately
 
 
 def draw_cloud(ax, groups, xy, note, size, inset=False):
@@ -41,9 +41,9 @@ def draw_cloud(ax, groups, xy, note, size, inset=False):
 
 
 def draw_crowd(ax, xy, groups):
-    """Draw the busiest part of the map again, enlarged, in the emptiest corner."""
+    """Enlarge the busiest part of the map in an inset in the emptiest corner, unless the inset would hide cells."""
     half, n, families = INSET / ENLARGED / 2, len(xy), groups.families
-    some = slice(None, None, max(n // 1500, 1))  # enough cells to find it
+    some = slice(None, None, max(n // 1500, 1))  # a sample of the cells is enough
     members = np.equal.outer(np.unique(families), families[some]).astype(float)
     close = np.abs(xy[some, None] - xy[None, some]).max(2) <= half
     middle = xy[some][np.sqrt(members @ close).sum(0).argmax()]
@@ -51,7 +51,7 @@ def draw_crowd(ax, xy, groups):
     corners = [(x, y) for x in (-0.1, 1.1 - INSET) for y in (0, 1 - INSET)]  # there is some space next to the panel
     hidden = [(((xy >= corner) & (xy <= np.add(corner, INSET))).all(1)).sum() for corner in corners]
     most = np.unique(families[near], return_counts=True)[1].max() / near.sum()
-    if near.sum() < 0.1 * n or min(hidden) > 0.005 * n or most > MIXED:  # it would hide cells, or show a single colour
+    if near.sum() < 0.1 * n or min(hidden) > 0.005 * n or most > MIXED:  # not busy, hides cells, or a single colour
         return
     inset = ax.inset_axes((*corners[int(np.argmin(hidden))], INSET, INSET))
     (x, y), ends = middle, half * np.array([-1, 1])
@@ -80,7 +80,7 @@ def name_families(ax, groups, xy):
 
 
 def family_centre(xy, own):
-    """Cell at which the root of the density of a family (in a plane) times its squared purity is largest."""
+    """Position of the cell with the largest product of the root of its family's density and the squared purity."""
     cells = xy[own]
     k = min(int(len(cells) ** 0.5) + 1, len(cells))
     distance = cKDTree(cells).query(cells, k=np.arange(1, k + 1))[0].mean(axis=1)
@@ -90,7 +90,7 @@ def family_centre(xy, own):
 
 
 def legend_entries(table):
-    """Legend entries such as "Pvalb (286)" from the table of `Groups`; of very many groups, the rest share one."""
+    """Legend entries such as "Pvalb (286)" from the table of `Groups`; if there are many, the rarest share an entry."""
     rows = [(shortened(group), *row) for group, *row in listed(table)[["count", "color", "marker"]].itertuples()]
     if len(rest := table.iloc[len(rows) :]):
         color = rest["color"].iloc[0] if rest["color"].nunique() == 1 else "none"
@@ -99,7 +99,7 @@ def legend_entries(table):
 
 
 def draw_legend(figure, table, title, width=WIDTH - 2 * MARGIN):
-    """Draw the legend of the groups at the lower left of a figure, in as many columns as fit into a width in inches.
+    """Draw the legend of the groups at the lower left of a figure, in as many columns as fit into `width` inches.
 
     Returns the legend and its height in inches.
     """

@@ -1,4 +1,4 @@
-"""All colours of the figures: of models, families and types of cells, and everything else."""
+"""All colours of the figures: those of models, of families and types of cells, and of numbered items."""
 
 import numpy as np
 import pandas as pd
@@ -10,21 +10,21 @@ from sbnn.results import require
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, _ = OKABE_ITO
 PALETTE = (GREEN, VERMILLION, BLUE, PURPLE, ORANGE, SKY)  # for numbered items
-# The same meaning in every figure: the two protocols of the network, sparse linear models, and models of all genes.
-# Bottleneck widths and ranks are distinguished by lines and markers.
+# These colours have the same meaning in every figure: the two protocols of the network, sparse linear models, and
+# models that use all genes. Bottleneck widths and ranks are distinguished by line styles and markers.
 MODELS = {"distilled": GREEN, "paper": VERMILLION, "linear": "0.35", "all genes": BLUE}
 SHAPES = "os^DvXP*"  # eight shapes and seven colours give 56 distinct pairs
 MOST_GROUPS = 24  # largest number of groups in a legend
 
 
 def shades(color, n):
-    """Shades of a colour, from a dark one to a pale one."""
+    """Shades of a colour, from dark to pale."""
     ramp = LinearSegmentedColormap.from_list("", [_mixed(color, "black", 0.45), color, _mixed(color, "white", 0.6)])
     return [to_hex(shade) for shade in ramp(np.linspace(0, 1, n) if n > 1 else [0.5])]
 
 
 def paler(color):
-    """The colour of the second of two lines of one model."""
+    """A paler version of a colour, for the second of two lines that belong to one model."""
     return _mixed(color, "white", 0.55)
 
 
@@ -40,11 +40,11 @@ def model_color(record, point):
 
 
 class Groups:
-    """Families and types of the cells of a record, in type colours or in colour-blind-safe colours.
+    """Families and types of the cells of a record, with type colours or with colours safe for colour-blind readers.
 
-    Without known families, types replace them; without known types, clusters of the outputs of a fit do. Cells without
-    a known group are "unknown". `table` has count, colour and marker of the families, or of the types that replace
-    them; `colors` and `markers` are those of the cells; `title` is that of the legend.
+    If no families are known, types replace them; if no types are known either, clusters of the outputs of a fit do.
+    Cells without a known group are "unknown". `table` has the count, colour and marker of each family (or of each type
+    if types replace them), `colors` and `markers` have one entry for each cell, and `title` is the title of the legend.
     """
 
     def __init__(self, record, colorblind=False):
@@ -72,7 +72,7 @@ class Groups:
             self.markers = np.full(len(self.types), "o")
 
     def count(self, by, cells=slice(None)):
-        """Count and colour of the families, or types, of some cells, the most frequent first, unknown ones last.
+        """Count and colour of the families or types of some cells, with the most frequent first and "unknown" last.
 
         The colour of a family is that of its most frequent type; ties go to the alphabetically first type.
         """
@@ -90,19 +90,19 @@ def listed(table):
 
 
 def family_colors(record):
-    """Colour of every family, that of its most frequent type: a dict of family to "#RRGGBB", most frequent first."""
+    """Dict of each family, the most frequent first, to the colour ("#RRGGBB") of its most frequent type."""
     require(record, "record", ["labels", "colors"])
     return Groups(record).table["color"].to_dict()
 
 
 def clusters(Y):
-    """Clusters of cells by their z-scored outputs: k-means with the number that separates them best."""
+    """Cluster cells by their z-scored outputs, using k-means with the number of clusters that separates them best."""
     total, n = np.square(Y - Y.mean(0)).sum(), len(Y)
     best, ratio = np.zeros(n, int), 0.0
     for k in range(2, min(len(OKABE_ITO), n - 1) + 1):
         centres, labels = kmeans2(Y, k, minit="++", seed=0, iter=50, missing="warn")
         within = max(np.square(Y - centres[labels]).sum(), 1e-12)
-        if (found := (total - within) / (k - 1) * (n - k) / within) > ratio:  # criterion of Calinski and Harabasz
+        if (found := (total - within) / (k - 1) * (n - k) / within) > ratio:  # Calinski-Harabasz criterion
             best, ratio = labels, found
     order = np.argsort(np.argsort(-np.bincount(best), kind="stable"))
     return np.array([f"cluster {order[label] + 1}" for label in best], dtype=object)

@@ -18,44 +18,44 @@ STYLE = Path(__file__).with_name("style.mplstyle")
 WIDTH = 7.2  # inches: two columns of a journal page
 RASTER_DPI = 200  # for the rasterised parts of a PDF
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-MANY = 25  # largest number of names that are listed; otherwise figures give their number
+MANY = 25  # largest number of names that figures list; of more names, they list some and give the number
 
 
 def style():
-    """Context in which matplotlib draws in the style of this package, ignoring the user's settings."""
+    """Context manager in which matplotlib uses the style of this package and ignores the user's settings."""
     return matplotlib.style.context(STYLE, after_reset=True)
 
 
 def styled(function):
-    """Decorate a function that draws: apply `style` (leaving the user's settings alone) and `documented`."""
+    """Decorate a drawing function with `style` (which does not change the user's settings) and `documented`."""
     return style()(documented(function))
 
 
 @documented
 def save_figure(figure, path_stem, pdf=False):
-    """Write a figure as PNG and, if asked, as PDF (text as text); the same figure gives the same bytes.
+    """Write a figure as PNG and, if requested, as PDF with editable text; the same figure always gives the same bytes.
 
-    The PNG has 256 colours, or all of them if there is a colour bar.
+    The PNG has a palette of 256 colours, or full colour if the figure has a colour bar.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
     path_stem : str or path-like
-        Path without extension; ``.png`` and ``.pdf`` are added, missing folders are created.
+        Path without extension; ``.png`` and ``.pdf`` are added, and missing folders are created.
     pdf : bool
-        Whether to write the PDF too, which takes as long as the PNG.
+        Whether to write a PDF too; this takes as long as writing the PNG.
 
     Returns
     -------
     list of pathlib.Path
-        The PNG and the PDF, if any.
+        Path of the PNG and, if written, of the PDF.
     """
     path_stem = results_path(path_stem, "path_stem")
     undated = dict.fromkeys(("CreationDate", "Creator", "Producer"))
     written = {}
     with style():
         attempt("figure: expected a matplotlib figure", getattr, figure, "savefig")
-        figure.draw_without_rendering()  # fixes the layout, so that it does not depend on the PDF
+        figure.draw_without_rendering()  # fixes the layout, so that the PNG does not depend on the PDF
         if pdf:
             figure.savefig(content := io.BytesIO(), format="pdf", dpi=RASTER_DPI, metadata=undated)
             written["pdf"] = content.getvalue()
@@ -85,32 +85,32 @@ def new_panels(height, *shape, **options):
 
 
 def legend_above(ax, handles=None, **options):
-    """Draw a legend above the axes, at its left edge."""
+    """Draw a legend above the axes, aligned with their left edge."""
     place = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "alignment": "left"}
     return ax.legend(handles=handles or ax.get_legend_handles_labels()[0], **place, **options)
 
 
 def draw_scores(ax, y, values, color):
-    """Draw the scores of repeats as dots in a row, and their mean as a stroke."""
+    """Draw the scores of repeats as dots in a row, and their mean as a vertical stroke."""
     ax.plot(values, [y] * len(values), "o", color=color, ms=3.5, mew=0, alpha=0.6)
     ax.plot(np.mean(values), y, "|", color=color, ms=9, mew=1.4)
 
 
 def name_rows(ax, names):
-    """Name the rows of a chart, 0 at the top."""
+    """Name the rows of a chart, with row 0 at the top."""
     ax.set_yticks(range(len(names)), names)
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(len(names) - 0.5, -0.5)
 
 
 def grid(ax, axis="x"):
-    """Draw pale lines behind a chart."""
+    """Draw pale grid lines behind a chart."""
     ax.grid(axis=axis, lw=0.4, color="0.9")
     ax.set_axisbelow(True)
 
 
 def name_columns(ax, names, **style):
-    """Name the columns of a chart, usually genes, with upright text."""
+    """Name the columns of a chart, usually genes, with vertical text."""
     ax.set_xticks(range(len(names)), map(shortened, names), rotation=90, **{"fontstyle": "italic", **style})
     ax.tick_params(axis="x", length=0)
 
@@ -131,7 +131,7 @@ def log_ticks(ax, ticks):
 
 
 def finish(figure, rows=(), letters=LETTERS):
-    """Fix the layout of the figure, place the labels of lines and levels, and put letters at panels."""
+    """Fix the layout of the figure, place the labels of lines and levels, and add the letters of the panels."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for ax in figure.axes:
@@ -153,7 +153,7 @@ def letter_panels(figure, rows, letters):
 
 
 def in_few_colors(png):
-    """Rewrite an image with a palette of 256 colours, taken from every other pixel, in a third of the space."""
+    """Rewrite a PNG in a third of the space, with a palette of 256 colours computed from every other pixel."""
     with Image.open(io.BytesIO(png)) as image:
         image = image.convert("RGB")
         every_other = image.resize((image.width // 2, image.height // 2), Image.Resampling.NEAREST)

@@ -18,20 +18,21 @@ HISTORY = ("history", "test_r2", "n_selected")
 
 @styled
 def training_curves(network, srrr=None, n_components=(2,), published=None):
-    """Test R2 over the epochs of the regression, and gene norms before pruning, by strength of the lasso.
+    """Test R2 over the epochs of the regression, and gene norms before pruning, for each strength of the group lasso.
 
     Parameters
     ----------
     network : Record
-        Cross-validation of `SparseBottleneckRegressor` over ``group_lasso``; the pretrained networks are drawn. Bands
-        are the sample SD over folds.
+        Cross-validation of `SparseBottleneckRegressor` over ``group_lasso``; only pretrained networks are drawn. Bands
+        show the sample SD over folds.
     srrr : Record, optional
-        Cross-validation of sparse reduced-rank regression; its smallest and largest rank are drawn as horizontal
-        lines, with at most as many genes as the network.
+        Cross-validation of sparse reduced-rank regression. The models with the smallest and the largest rank, and at
+        most as many genes as the network, are drawn as horizontal lines.
     n_components : sequence of int
-        Bottleneck widths, one row of panels each; missing ones are left out.
+        Bottleneck widths, each drawn in its own row of panels; widths that the record lacks are left out.
     published : list of dict, optional
-        ``{"n_components": 2, "group_lasso": 0.1, "test_r2": 0.397}``; drawn as hollow diamonds after the last epoch.
+        Results such as ``{"n_components": 2, "group_lasso": 0.1, "test_r2": 0.397}``, drawn as hollow diamonds after
+        the last epoch.
 
     Returns
     -------
@@ -51,17 +52,17 @@ def training_curves(network, srrr=None, n_components=(2,), published=None):
 
 
 def points_by_width(network, n_components, **params):
-    """Grid points with the given parameters by width of the bottleneck: the requested widths that exist, or all."""
+    """Dict of bottleneck width (those of `n_components` that exist, or all) to grid points with these parameters."""
     known = reading.levels(network, "n_components")
     found = {width: network.points(n_components=width, **params) for width in np.ravel(n_components or known).tolist()}
     found = {width: points for width, points in found.items() if points}
     if not found:
-        raise ValueError(f"n_components: expected widths in the record, got {n_components} with {params}, only {known}")
+        raise ValueError(f"n_components: {n_components} with {params} is not in the record; its widths are {known}")
     return found
 
 
 def srrr_levels(srrr, network):
-    """Rank, test R2 and genes of the sparse linear models of smallest and largest rank, as sparse as the network."""
+    """Rank, test R2 and number of genes of the linear models of smallest and largest rank, as sparse as the network."""
     if srrr is None:
         return []
     reading.require(srrr, "srrr", ["test_r2", "n_selected", "rank"], network)
@@ -73,8 +74,8 @@ def srrr_levels(srrr, network):
 
 
 def draw_epochs(ax, curves, color, band=True, **options):
-    """Mean over folds of curves (folds, epochs), with an optional band of the SD."""
-    curves = np.ma.masked_invalid(curves)  # averages only the folds that were trained in an epoch
+    """Draw the mean of curves, shape (folds, epochs), over the folds with an optional band of one SD; return both."""
+    curves = np.ma.masked_invalid(curves)  # the mean is over the folds that were trained in an epoch
     mean, spread = curves.mean(0).filled(np.nan), curves.std(0, ddof=min(1, len(curves) - 1)).filled(0)
     epochs = np.arange(1, len(mean) + 1)
     ax.plot(epochs, mean, color=color, zorder=3, marker="." if len(mean) < 8 else None, **options)
@@ -84,7 +85,7 @@ def draw_epochs(ax, curves, color, band=True, **options):
 
 
 def mark_stages(ax, tables):
-    """Dashed vertical lines where the training changes, named at the top of the panel."""
+    """Draw dashed vertical lines at the epochs where the training changes, and name them at the top of the panel."""
     starts, n_epochs = reading.regression_stages(tables)
     previous = starts[0][1]
     for start, stage in starts[1:]:
@@ -96,7 +97,7 @@ def mark_stages(ax, tables):
 
 
 def limit_r2(ax, curves, others=()):
-    """Limits that show the curves and the given values, but not every short drop, with space for names at the top."""
+    """Set limits that show the curves and other values, but not every short drop, with space for names at the top."""
     low = min([np.nanquantile(mean, 0.02) for mean, _ in curves] + list(others))
     high = max([np.nanmax(mean + spread) for mean, spread in curves] + list(others) + [low + 0.01])
     margin = 0.05 * (high - low)
@@ -134,7 +135,7 @@ def _draw_norms(ax, network, colors):
     means = []
     for point, shade in colors.items():
         norms = -np.sort(-network.gene_norms[:, point].astype(float), axis=1)
-        means.append(np.exp(np.log(np.maximum(norms, 1e-30)).mean(0)))  # geometric mean, for the log axis
+        means.append(np.exp(np.log(np.maximum(norms, 1e-30)).mean(0)))  # geometric mean, as the axis is logarithmic
         ax.plot(np.arange(1, norms.shape[1] + 1), means[-1], color=shade, marker="." if norms.shape[1] < 8 else None)
     n_genes, largest, smallest = reading.gene_target(network), np.max(means), np.min(means)
     ax.set(yscale="log", xlim=(0, network.gene_norms.shape[2]), xlabel="genes, sorted", ylabel="weight norm of a gene")
@@ -145,7 +146,7 @@ def _draw_norms(ax, network, colors):
 
 GENE_TICKS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
 DODGE = 1.045
-# Styles of widths and ranks, the narrowest first.
+# Line styles and markers of widths and ranks in ascending order.
 LINES = ("-", (0, (3, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 MARKERS = "os^v"
 
@@ -157,21 +158,21 @@ def bottleneck_comparison(network, srrr, ridge, published=None, group_lasso=0.1,
     Parameters
     ----------
     network, srrr, ridge : Record
-        Cross-validations: of `SparseBottleneckRegressor` over any of ``n_components`` and ``pretraining``; of sparse
-        reduced-rank regression over ``rank`` and ``alpha``, of which the smallest and the largest rank are drawn; and
-        of a model of all genes, drawn as a horizontal line.
+        Cross-validations of `SparseBottleneckRegressor` over ``n_components``, ``pretraining`` or both, of sparse
+        reduced-rank regression over ``rank`` and ``alpha`` (the smallest and the largest rank are drawn), and of a
+        model that uses all genes (drawn as a horizontal line).
     published : list of dict, optional
-        ``{"n_components": 2, "group_lasso": 0.1, "n_genes": 25, "test_r2": 0.397}`` and ``{"rank": 2, "n_genes": 24,
-        "test_r2": 0.350}``; drawn as hollow diamonds and circles.
+        Results such as ``{"n_components": 2, "group_lasso": 0.1, "n_genes": 25, "test_r2": 0.397}``, drawn as hollow
+        diamonds, and ``{"rank": 2, "n_genes": 24, "test_r2": 0.350}``, drawn as hollow circles.
     group_lasso : float
-        The nearest strength in the record is drawn.
+        Strength of the group lasso; networks with the nearest strength in the record are drawn.
     n_components : sequence of int, optional
-        Widths drawn; by default all in the record.
+        Bottleneck widths to draw; by default all in the record.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Bands and bars are the sample SD over folds. Without any pretrained network there is no middle panel.
+        Bands and bars show the sample SD over folds. The middle panel is left out if no network was pretrained.
     """
     reading.require(network, "network", [*HISTORY, "n_components"])
     levels = srrr_levels(srrr, network)
@@ -181,7 +182,7 @@ def bottleneck_comparison(network, srrr, ridge, published=None, group_lasso=0.1,
     chosen = [point for points in grid.values() for point in points]
     meant = [point for point in chosen if network.parameter(point, "pretraining")]
     pretrained = [point for point in meant if reading.epochs(network, point, "pretraining")]
-    # A width with and without pretraining is represented by the pretrained network.
+    # If a width has networks with and without pretraining, the pretrained network represents it.
     widths = {width: sorted(points, key=lambda point: point in meant)[-1] for width, points in grid.items()}
     looks = {width: (LINES[i % 4], MARKERS[i % 4]) for i, width in enumerate(widths)}
 
@@ -210,14 +211,14 @@ def bottleneck_comparison(network, srrr, ridge, published=None, group_lasso=0.1,
 
 
 def _draw_networks(ax, network, widths, looks, published, strength):
-    """Draw the networks as dots; returns the entries of the legend and the numbers of genes."""
+    """Draw the networks as dots; return the entries of the legend and the numbers of genes."""
     entries, genes = [], []
     for i, (width, point) in enumerate(widths.items()):
         mean, spread = reading.mean_sd(network.test_r2[:, point])
         n_genes, color = float(network.n_selected[:, point].mean()), model_color(network, point)
         line, marker = looks[width]
-        # Networks of equal size are drawn side by side, with the published ones further out, so that they do not
-        # overlap.
+        # Networks with equal numbers of genes are drawn side by side, and published results further out, so that they
+        # do not overlap.
         place = (i - (len(widths) - 1) / 2) * (2 if len(widths) < 3 else 4)
         look = {"fmt": marker, "color": color, "ms": 3.5, "lw": 1, "capsize": 1.5, "zorder": 5}
         ax.errorbar(n_genes * DODGE**place, mean, spread or None, **look)
@@ -232,7 +233,7 @@ def _draw_networks(ax, network, widths, looks, published, strength):
 
 
 def _draw_linear(ax, srrr, levels, published):
-    """The same for the paths of sparse reduced-rank regression."""
+    """Draw the paths of sparse reduced-rank regression as curves; return the same values as `_draw_networks`."""
     entries, genes, shade = [], [], MODELS["linear"]
     for (rank, value, size), line in zip(levels, LINES, strict=False):
         among = [point for point in srrr.points(rank=rank) if srrr.n_selected[:, point].mean() >= 1]
@@ -271,7 +272,7 @@ def _draw_training(ax, network, points, pretrained, looks, levels):
         pale = both and point not in pretrained
         color, (line, _) = model_color(network, point), looks[network.parameter(point, "n_components")]
         values = reading.curve(reading.epochs(network, point), "eval_r2")
-        # Bands for every second curve only: four would hide each other.
+        # If half of the curves are pale, only the others have bands, because four bands would hide each other.
         curves.append(draw_epochs(ax, values, paler(color) if pale else color, band=not pale, ls=line))
     for (rank, value, _), line in zip(levels, LINES, strict=False):
         ax.axhline(value, color=MODELS["linear"], ls=line, lw=0.9, zorder=1.5)
@@ -279,7 +280,7 @@ def _draw_training(ax, network, points, pretrained, looks, levels):
     mark_stages(ax, reading.epochs(network, points[0]))
     limit_r2(ax, curves, [value for _, value, _ in levels])
     if both:
-        # The number of folds with pretraining: few cells may give too few clusters.
+        # The number of folds with pretraining is shown, because few cells may give too few clusters for it.
         few = min(len(reading.epochs(network, point, "pretraining")) for point in pretrained)
         n_folds = len(network.test_r2)
         some = f" in {few} of {n_folds} folds" if few < n_folds else ""

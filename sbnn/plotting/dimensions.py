@@ -17,7 +17,7 @@ DECADES = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
 
 @styled
 def component_variance(record, titles=("transcriptome", "outputs")):
-    """Share of the variance in every principal component, and its cumulative sum, of the genes and of the outputs.
+    """Share of the variance in each principal component, and its cumulative sum, for the genes and for the outputs.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def component_variance(record, titles=("transcriptome", "outputs")):
         if len(shares) < 8:
             ax.set(xlim=(0.5, len(shares) + 0.5), xticks=places)
         ax.set_title(f"{title}: {counted(len(shares), 'component')}", loc="left")
-    # The right is free of curves and numbers where few components hold most of the variance.
+    # If few components hold most of the variance, the right of the panel is free of curves and numbers.
     free = 5 <= len(shares) <= 50 and total[int(0.4 * len(shares)) - 1] >= 0.5
     panels[1].legend(loc="center right" if free else "best", frameon=True, framealpha=1, edgecolor="white")
     return finish(figure, [panels])
@@ -64,7 +64,7 @@ SIDE = (WIDTH - 2 * MARGIN - GAP) / 2
 
 @styled
 def tsne_pair(record, titles=("transcriptome", "outputs"), fit=None):
-    """t-SNE of the genes and t-SNE of the outputs, cells in the colours of their types.
+    """t-SNE of the genes and t-SNE of the outputs, with cells in the colours of their types.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def tsne_pair(record, titles=("transcriptome", "outputs"), fit=None):
         Returned by `sbnn.evaluation.maps.tsne_maps`.
     titles : pair of str
     fit : Record, optional
-        Returned by `sbnn.fit_full` for the same cells: if no type is known, cells have the colours of its clusters.
+        Returned by `sbnn.fit_full` for the same cells. If no type is known, colours show clusters of its outputs.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Genes selected before a fit, genes kept by fits to other cells, and how many suffice."""
+"""Genes selected before a fit, genes kept by fits to halves of the cells, and how many genes suffice."""
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -20,12 +20,13 @@ MARKERS = (
 
 @styled
 def gene_selection_curve(record, title=None):
-    """Frequency of near-zero counts against mean expression of every gene, with the selection curve.
+    """Frequency of near-zero counts against mean expression for every gene, with the selection curve.
 
     Parameters
     ----------
     record : Record
-        With the values of `GeneSelection`. Genes without any count above the threshold have no mean and are not drawn.
+        Record with the values of a `GeneSelection`. Genes without any count above the threshold have no mean and are
+        not drawn.
     title : str, optional
 
     Returns
@@ -40,7 +41,7 @@ def gene_selection_curve(record, title=None):
 
     figure, ax = new_panels(3.6)
     low, high = x[drawn].min(), x[drawn].max()
-    if (tail := low + 1.5 * (np.quantile(x[drawn], 0.999) - low)) < high:  # a few genes would take half of the panel
+    if (tail := low + 1.5 * (np.quantile(x[drawn], 0.999) - low)) < high:  # a few genes would take up half of the panel
         high, further, named = tail, drawn & (x > tail), [i for i in named if x[i] <= tail]
         ax.plot(np.full(further.sum(), tail), y[further], ">", color="0.15", ms=4, mew=0)
         beyond = counted(int(further.sum()), "gene") + f" beyond {tail:.1f}"
@@ -59,7 +60,7 @@ def gene_selection_curve(record, title=None):
     more = f"more than {record.threshold:g}" if record.threshold else "a count"
     ax.set(xlabel=f"mean log₂ count in cells with {more}", ylabel=f"fraction of cells {few}")
     rule = f"exp(−{record.slope:g} (x − {record.b:.2f})) + {record.offset:g}"
-    # Genes on the selected side that were detected in too few cells.
+    # Some genes on the selected side may be left out because they were detected in too few cells.
     scarce = (~selected & drawn & (y > _curve(record, x))).any()
     left_out = "left out" + (" (below the curve, or in too few cells)" if scarce else "")
     dot = {"ls": "", "marker": "o", "ms": 2.5}
@@ -82,15 +83,15 @@ def _curve(record, mean_log2):
     return np.exp(-record.slope * (mean_log2 - record.b)) + record.offset
 
 
-MOST_GENES = 60  # names that fit side by side
+MOST_GENES = 60  # largest number of names that fit side by side
 SPIKE_INS = "ERCC-"  # added RNA, which is measured like genes but is not from the cells
 TRUSTED, OTHERS = GREEN, "0.65"
-MAX_FALSE = 1.0  # false selections expected among the trusted genes
+MAX_FALSE = 1.0  # expected number of false selections among the trusted genes
 
 
 @styled
 def selection_frequencies(record):
-    """Selection frequencies of genes over halves of the cells, with the threshold of trusted genes.
+    """Selection frequencies of genes over halves of the cells, with the threshold for trusted genes.
 
     Parameters
     ----------
@@ -126,17 +127,17 @@ def selection_frequencies(record):
     return figure
 
 
-AUTO = "auto"  # the grid point that chooses the number of genes itself
+AUTO = "auto"  # value of n_genes at the grid point where the model chooses the number of genes
 
 
 @styled
 def genes_curve(record):
-    """Test R2 against the number of genes, with the smallest number that suffices, and that of ``"auto"``.
+    """Test R2 against the number of genes, with the smallest number that suffices and the choice of ``"auto"``.
 
     Parameters
     ----------
     record : Record
-        Returned by `sbnn.genes_curve`. The band is the sample SD over folds, thin lines are the folds.
+        Returned by `sbnn.genes_curve`. The band shows the sample SD over folds, and each thin line is a fold.
 
     Returns
     -------
@@ -151,7 +152,7 @@ def genes_curve(record):
     ax.fill_between(numbers, curve.test_r2 - curve.sd, curve.test_r2 + curve.sd, color=color, alpha=0.12, lw=0)
     ax.plot(numbers, curve.test_r2, color=color, marker="o", ms=3.5, label=f"{reading.folds_text(record)} (thin lines)")
     enough = int(table.index[table.suffices][0])
-    inside = enough < numbers.max()  # at the end of the grid more genes might be needed
+    inside = enough < numbers.max()  # at the end of the grid, more genes might be needed
     name_line(ax, enough, f"{enough} genes suffice" if inside else f"{enough} or more genes needed", low=True)
     if AUTO in table.index:
         row = table.loc[AUTO]

@@ -8,11 +8,11 @@ from sbnn.plotting.common import colorbar, new_panels, styled
 from sbnn.plotting.labels import shortened
 
 MOST_GENES = 60
-ACROSS, DOWN = 60, 100  # largest number of outputs side by side; more, up to the second number, become rows
-ROW, FRAME, LEAST = 0.125, 1.2, 1.3  # inches: a row, the space above and below the rows, their minimum height
-HIGHEST = 8.5  # inches, all rows
-LETTER, LETTERS = 0.05, 12  # inches per letter of the longest name below, and letters that fit into the frame
-TIMES = 3  # the colour range ends at this multiple of the effects on the median output
+ACROSS, DOWN = 60, 100  # largest numbers of outputs that are drawn as columns and as rows
+ROW, FRAME, LEAST = 0.125, 1.2, 1.3  # inches: a row, the space above and below all rows, the minimum height of all rows
+HIGHEST = 8.5  # inches: maximum height of all rows
+LETTER, LETTERS = 0.05, 12  # inches per letter of the names of columns, and number of letters that fit into FRAME
+TIMES = 3  # the colour range ends at the latest at this multiple of the largest effect on the median output
 
 
 @styled
@@ -29,8 +29,8 @@ def effect_map(record):
     matplotlib.figure.Figure
         Effects are in SDs of the output per SD of the gene. Rows and columns are ordered by hierarchical clustering
         (average linkage of Euclidean distances). At most 60 genes and 100 outputs, those with the largest effects, are
-        drawn; more than 60 outputs are drawn as rows. The colour range ends at the largest effect, but at most at
-        three times that on the median output.
+        drawn; more than 60 outputs are drawn as rows. The colour range ends at the largest effect or, if that is
+        smaller, at three times the median over the outputs of the largest effect on each.
     """
     reading.require(record, "record", ("effects", "kept_genes", "feature_names"))
     names, outputs = (np.asarray(record.values[name]) for name in ("kept_genes", "feature_names"))
@@ -41,7 +41,7 @@ def effect_map(record):
     rows, columns = similar_order(effects), similar_order(effects.T)
     sides = [(names[rows], "italic"), (outputs[columns], "normal")]
     image, of_outputs = effects[rows][:, columns], np.abs(effects).max(0)
-    usual = np.median(of_outputs if len(of_outputs) > 1 else np.abs(effects))  # with one output, the median gene
+    usual = np.median(of_outputs if len(of_outputs) > 1 else np.abs(effects))  # with one output: median over genes
     largest = of_outputs.max()
     limit = min(largest, TIMES * usual if usual else np.inf) or 1.0
     if len(outputs) > ACROSS:
@@ -66,5 +66,5 @@ def effect_map(record):
 
 
 def similar_order(rows):
-    """Order of the rows of a matrix that puts similar rows side by side."""
+    """Order of the rows of a matrix in which similar rows are side by side."""
     return np.arange(len(rows)) if len(rows) < 3 else leaves_list(linkage(rows, "average", optimal_ordering=True))

@@ -16,7 +16,7 @@ from sbnn.plotting.labels import fit_text, shortened
 from sbnn.plotting.maps import draw_colorbar, draw_map, map_coordinates, map_triangles, widened
 from sbnn.results import Record
 
-# Shown first if a data set has them: the features of the published figure, in its order.
+# Features of the published figure, in its order; they are shown first if a data set has them.
 FEATURES = ("AP width", "AHP", "AI", "R_input", "Max AP num", "Tau", "Rebound", "V_rest", "Rheobase")
 N_MAPS = 9
 TRUE = "✓"  # next to genes that are known to drive the outputs
@@ -24,33 +24,33 @@ NEEDED = (
     *("embedding", "latent", "predictions", "outputs", "feature_names", "train_feature_r2", "labels", "colors"),
     *("kept_genes", "expression", "predicted_expression"),
 )
-# Sizes in inches: a map, the gap next to it and the title above it, below the maps, half of the figure, the colour bar.
+# Sizes in inches: a map, the gap next to it, the title above it, the space below the maps, one model, the colour bar.
 MAP, GAP, TITLE, BASE, HALF, BAR = 0.66, 0.06, 0.14, 0.06, 2.72, 1.5
 BLOCK, SIDE = 3 * MAP + 2 * GAP, 3 * MAP + 2 * TITLE  # three maps side by side, and the map of the cells
 
 
 @styled
 def latent_panels(top, bottom=None, colorblind=False, scores=None, true_genes=None):
-    """Latent space of one or two models: cells by type, between maps of predicted genes and predicted features.
+    """Latent space of one or two models: cells by type, between maps of predicted genes and maps of predicted features.
 
     Parameters
     ----------
     top, bottom : Record
-        Returned by `sbnn.fit_full` for the same data. The panel shows ``embedding``.
+        Returned by `sbnn.fit_full` for the same data. The maps show ``embedding``.
     colorblind : bool
         Draw families in colours and shapes that are safe for colour-blind readers, instead of type colours.
     scores : sequence of Record, (Record, dict) or None, optional
-        For each model its cross-validation, with the parameters of the grid point if there are several: the mean test
-        R2 of an output is written next to its name.
+        The cross-validation of each model, with the parameters of the grid point if there are several. The mean test R2
+        of each output is written next to its name.
     true_genes : sequence of str, optional
         For simulated data, the genes that drive the outputs; they are marked.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Maps show the prediction in z-scores, linearly interpolated between neighbouring cells; at most nine outputs,
-        those of the published figure, then the best predicted ones. A crowded region is drawn again, enlarged, in an
-        empty corner; outlying cells are drawn at the edge, and gaps of a t-SNE are compressed.
+        Small maps show predictions in z-scores, linearly interpolated between neighbouring cells, for at most nine
+        genes and nine outputs. Outputs of the published figure come first, then the best predicted ones. An inset in an
+        empty corner enlarges a crowded region. Outlying cells are drawn at the edge; gaps in a t-SNE are compressed.
     """
     models = models_of(top, bottom, scores, colorblind, true_genes)
     figure = new_figure(1, "none")
@@ -60,7 +60,7 @@ def latent_panels(top, bottom=None, colorblind=False, scores=None, true_genes=No
 
 
 class Model(NamedTuple):
-    """Data of a fit for drawing: its cells, gene names, and the mean test R2 of its outputs if known."""
+    """A fit to be drawn: its record, groups of cells, gene names, and the mean test R2 of its outputs if known."""
 
     record: Record
     groups: Groups
@@ -70,7 +70,7 @@ class Model(NamedTuple):
 
 
 def models_of(top, bottom, scores, colorblind=False, true_genes=None):
-    """The models of one or two fits, checked."""
+    """Check the records of one or two fits, and return a `Model` for each."""
     fits, models = {"top": top} if bottom is None else {"top": top, "bottom": bottom}, []
     for (name, fit), score in zip(fits.items(), scores or [None] * len(fits), strict=True):
         reading.require(fit, name, NEEDED, top)
@@ -85,14 +85,14 @@ def models_of(top, bottom, scores, colorblind=False, true_genes=None):
 
 
 def families_legend(figure, models):
-    """Draw the legend of the families next to the colour bar; returns it and the height of both in inches."""
+    """Draw the legend of the families next to the colour bar; return the legend and the height of both in inches."""
     groups = models[0].groups
     legend, height = draw_legend(figure, groups.table, groups.title, WIDTH - BAR - 4 * MARGIN)
     return legend, max(height + 0.1, 0.44)
 
 
 def draw_models(figure, models, y, letters, inset=True):
-    """Draw the models one below another, and their colour bar at a height; returns the axes of the last map."""
+    """Draw the models one below another, and their colour bar above `y` inches; return the axes of the last map."""
     height = figure.get_figheight()
     draw_colorbar(figure, WIDTH - MARGIN - BAR, y + 0.3, BAR, "prediction (z-score)", ticks=[-2, -1, 0, 1, 2])
     for i, (model, letter) in enumerate(zip(models, letters, strict=False), 1):
@@ -102,7 +102,7 @@ def draw_models(figure, models, y, letters, inset=True):
 
 @naming("true_genes: expected names of genes")
 def mark_true(genes, true_genes):
-    """Names of genes, with a mark if they are true ones."""
+    """Names of genes, with a mark after those that are among `true_genes`."""
     true_genes = {true_genes} if isinstance(true_genes, str) else set(true_genes)
     return [f"{gene} {TRUE}" if gene in true_genes else str(gene) for gene in genes]
 
@@ -125,7 +125,7 @@ def _features(record):
 
 
 def place_panel(figure, x, y, width, height, limits=((0, 1), (0, 1))):
-    """Axes at a position in inches, without ticks and frame."""
+    """Add axes at a position in inches, without ticks or a frame."""
     inches = figure.get_size_inches()
     ax = figure.add_axes((x / inches[0], y / inches[1], width / inches[0], height / inches[1]))
     ax.set(xlim=limits[0], ylim=limits[1])
@@ -134,7 +134,7 @@ def place_panel(figure, x, y, width, height, limits=((0, 1), (0, 1))):
 
 
 def _draw_half(figure, bottom, model, letter, inset):
-    """Draw one model, from a height in inches upwards."""
+    """Draw one model above a height in inches (`bottom`); return the axes of its map of cells."""
 
     def write(x, y, text, **options):
         place = np.array([x, bottom + y]) / figure.get_size_inches()
@@ -151,7 +151,7 @@ def _draw_half(figure, bottom, model, letter, inset):
     record, r2 = model.record, model.r2
     xy, note = map_coordinates(record)
     triangles = map_triangles(xy)
-    # All maps in one pair of axes in inches.
+    # All small maps are drawn in the same axes, which have inches as units.
     maps = place_panel(figure, 0, bottom, WIDTH, HALF, ((0, WIDTH), (0, HALF)))
     best, ends = rank_genes(record)[:N_MAPS], [""] * len(model.genes)
     draw_maps(MARGIN, model.heading, best, model.genes, ends, record.predicted_expression, "italic")
@@ -175,7 +175,7 @@ def _draw_half(figure, bottom, model, letter, inset):
 
 
 OUTPUTS = ("Tau", "Rebound")  # those of the published figure
-ZOOM_GAP, HEADING, BAR_ROOM = 0.16, 0.34, 0.5  # inches: between panels, above them, and for their colour bars
+ZOOM_GAP, HEADING, BAR_ROOM = 0.16, 0.34, 0.5  # inches: space between panels, above them, and for their colour bars
 PANEL = (WIDTH - 2 * MARGIN - 3 * ZOOM_GAP) / 4
 SPARE = 0.12  # margin around the family, relative to its size
 DASHED = {"fill": False, "lw": 0.7, "ls": (0, (3, 2)), "ec": "0.3", "zorder": 1.1}
@@ -183,16 +183,16 @@ DASHED = {"fill": False, "lw": 0.7, "ls": (0, (3, 2)), "ec": "0.3", "zorder": 1.
 
 @styled
 def family_zoom(top, bottom=None, family=None, scores=None):
-    """Latent space of one or two models, and below it one family of cells in the lower model, enlarged.
+    """Latent space of one or two models, and below it an enlarged view of one family of cells in the lower model.
 
-    The large panels show the marker gene of the family (the gene of the same name, otherwise the kept gene that is most
-    distinctive), its cells by type, and two outputs (those of the published figure, otherwise those that differ most
-    among its cells).
+    The large panels show the marker gene of the family (the kept gene of the same name, otherwise the one with the
+    highest predicted mean in the family), the cells of the family by type, and two outputs (those of the published
+    figure, otherwise those whose predictions vary most within the family).
 
     Parameters
     ----------
     top, bottom : Record
-        Returned by `sbnn.fit_full` for the same data; the published figure has 64 units above 2.
+        Returned by `sbnn.fit_full` for the same data; in the published figure, they have 64 units and 2 units.
     family : str, optional
         By default "Vip" if it exists, otherwise the most frequent family with several types.
     scores : sequence of Record, (Record, dict) or None, optional
@@ -201,7 +201,7 @@ def family_zoom(top, bottom=None, family=None, scores=None):
     Returns
     -------
     matplotlib.figure.Figure
-        The colour range of each large map is that of the cells shown, without the extreme 2 % at either end.
+        The colour range of each large map covers the cells shown, except the most extreme 2 % at either end.
     """
     models = models_of(top, bottom, scores)
     record, groups, *_, r2 = models[-1]
@@ -209,7 +209,7 @@ def family_zoom(top, bottom=None, family=None, scores=None):
     known = [family for family, types in of_types.items() if family != UNKNOWN and len(types) > 1]
     family = family or ("Vip" if "Vip" in known else next(iter(known), None))
     if family not in known:
-        raise ValueError(f"family: expected one with several types, of {known}, got {family!r}")
+        raise ValueError(f"family: expected a family with several types, one of {known}, got {family!r}")
     own = groups.families == family
     xy = map_coordinates(record)[0]
     low, high = np.quantile(xy[own], [0.025, 0.975], axis=0)
@@ -223,12 +223,12 @@ def family_zoom(top, bottom=None, family=None, scores=None):
     figure.set_size_inches(WIDTH, height := len(models) * HALF + strip + row + room)
     families.set_bbox_to_anchor((MARGIN / WIDTH, (room + row) / height))
     letters = "abc"
-    centre = draw_models(figure, models, room + row, letters, inset=False)  # the square enlarges
+    centre = draw_models(figure, models, room + row, letters, inset=False)  # the panels below enlarge
     centre.add_patch(Rectangle(corner, side, side, clip_on=False, **DASHED))
     y = room + BAR_ROOM
     figure.text(0.03 / WIDTH, (y + PANEL + 0.06) / height, letters[len(models)], fontsize=9, fontweight="bold")
 
-    xy = (xy - corner) / side  # the square around the family goes from 0 to 1
+    xy = (xy - corner) / side  # in the square around the family, coordinates go from 0 to 1
     triangles, inside = map_triangles(xy), ((xy > 0) & (xy < 1)).all(1)
     ax = _panel(figure, 1, y, f"{shortened(family)}, {(own & inside).sum()} of {own.sum()} cells")
     draw_cells(ax, xy[own], groups.colors[own], groups.markers[own], size=np.clip(3000 / own.sum(), 4, 20))
@@ -242,7 +242,7 @@ def family_zoom(top, bottom=None, family=None, scores=None):
 
 
 def _panel(figure, i, y, heading, style="normal", size=1):
-    """Axes of a panel, from the left, with its heading and frame."""
+    """Axes of the panel at position `i` from the left, with a heading and a frame."""
     x = MARGIN + i * (PANEL + ZOOM_GAP)
     ax = place_panel(figure, x, y, PANEL, PANEL, ((0, size), (0, size)))
     ax.add_patch(Rectangle((0, 0), 1, 1, transform=ax.transAxes, **DASHED))
@@ -252,15 +252,15 @@ def _panel(figure, i, y, heading, style="normal", size=1):
 
 
 def _marker(record, family, own):
-    """Place, name, style, predictions of the marker gene, and their description."""
+    """Panel position, name, font style and predictions of the marker gene, and the label of its colour bar."""
     kept = np.asarray(record.kept_genes).tolist()
-    # Mean over the family; z-scores of all cells have mean zero.
+    # The mean over the family is compared; over all cells, every gene has mean zero.
     best = kept.index(family) if family in kept else int(np.argmax(record.predicted_expression[own].mean(0)))
     return 0, kept[best], "italic", record.predicted_expression[:, best], "predicted expression (z-score)"
 
 
 def _outputs(record, own, r2):
-    """The same for two outputs."""
+    """The same five values as from `_marker`, for each of two outputs."""
     names = np.asarray(record.feature_names).tolist()
     varied = np.argsort(-record.predictions[own].std(0), kind="stable")[:2]
     places = [names.index(name) for name in OUTPUTS] if set(OUTPUTS) <= set(names) else varied

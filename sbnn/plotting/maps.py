@@ -13,29 +13,29 @@ from sbnn.plotting.common import RASTER_DPI, colorbar
 from sbnn.plotting.labels import counted
 
 FINER = 3  # points evaluated along each side of a pixel, for smooth outlines
-STEPS = 64  # in the colour range: a PDF stores an image with few colours as a palette, in a third of the space
-EDGE = 3  # steps from the background to a colour along outlines; together with the colours they fill a palette of 256
-LIMIT = 2.0  # z-scores: all maps share a colour range, so that they can be compared
-NARROW = 0.5  # relative to a normal distribution: if the bulk of an output spans less, outliers dominate its SD
+STEPS = 64  # number of colours: a PDF stores an image with few colours as a palette, in a third of the space
+EDGE = 3  # steps of opacity along outlines; 64 colours at 3 opacities fit into a palette of 256
+LIMIT = 2.0  # z-scores: all maps have the same colour range, so that they can be compared
+NARROW = 0.5  # if the central 95 % span less than this fraction of a normal range, outliers dominate the SD
 # Gaps in a t-SNE are compressed, since distances between its islands mean little and the space between is empty.
-STRAIT = 1.75  # width of a gap, in distances to the tenth neighbour where cells are sparse; no map bridges it
-MOVES = (8, 4, 2, 1, 0.5)  # steps of a move, in widths of the gap, from coarse to fine
-TURNS = np.pi * np.array([0, 0.25, -0.25, 0.4, -0.4])  # from the direction of the centre, to slide along islands
+STRAIT = 1.75  # width of a gap, in units of the distance to the tenth neighbour where cells are sparse
+MOVES = (8, 4, 2, 1, 0.5)  # steps by which islands move, in gap widths, from coarse to fine
+TURNS = np.pi * np.array([0, 0.25, -0.25, 0.4, -0.4])  # angles to the direction of the centre, to pass other islands
 ROUNDS = 40
-WORTH = 0.97  # a rotation must shrink the square to this fraction
+WORTH = 0.97  # a rotation must shrink the square at least to this fraction
 
 
 def map_coordinates(record):
-    """Coordinates of the cells of a fit in units of the panel, with a note: see `panel_coordinates`."""
+    """Coordinates of the cells of a fit in units of the panel, and a note, as returned by `panel_coordinates`."""
     # The units of latent dimensions are arbitrary; the proportions of a t-SNE are not.
     return panel_coordinates(record.embedding, proportional=record.latent.shape[1] > 2)
 
 
 def panel_coordinates(xy, proportional):
-    """Coordinates in which the outline of the cloud of cells fills a square panel from 0 to 1."""
+    """Coordinates in which the cloud of cells fills a square panel from 0 to 1, and a note to write below the panel."""
     xy, moved = np.asarray(xy, float), False
     if np.ptp(xy[:, 1]) == 0:
-        # The van der Corput sequence leaves no gaps.
+        # A van der Corput sequence spreads the cells evenly along the second axis.
         order = np.argsort(np.argsort(xy[:, 0], kind="stable"))
         xy = np.column_stack([xy[:, 0], [int(f"{i:032b}"[::-1], 2) / 2**32 for i in order]])
     if proportional:
@@ -53,7 +53,7 @@ def panel_coordinates(xy, proportional):
 
 
 def _framed(xy, low, high, proportional):
-    """Coordinates in which a box fills 0 to 1."""
+    """Scale coordinates such that a box nearly fills the square from 0 to 1."""
     size = np.where(high > low, high - low, 1.0)
     if proportional:
         size = np.maximum(size, size.max() / 1.2)
@@ -61,13 +61,13 @@ def _framed(xy, low, high, proportional):
 
 
 def widened(record):
-    """Factor by which outliers widen the SD of every output, the unit of its predictions."""
+    """Factor by which outliers widen the SD of each output; predictions are in units of this SD."""
     bulk = np.ptp(np.quantile(record.outputs, [0.025, 0.975], axis=0), axis=0) / 3.92
     return np.where((bulk > 0) & (bulk < NARROW), 1 / np.maximum(bulk, 1e-30), 1.0)
 
 
 def map_triangles(xy, stretch=0.85):
-    """Delaunay triangles over the cells, without those that span empty regions; None if there is no area."""
+    """Delaunay triangles over the cells, without those that span empty regions; None if no triangle is left."""
     spacing = cKDTree(xy).query(xy, k=min(11, len(xy)))[0][:, -1]
     spacing = np.minimum(spacing, np.quantile(spacing, 0.9))  # outlying cells are far from everything
     try:
@@ -85,14 +85,14 @@ def map_triangles(xy, stretch=0.85):
 
 
 def _circumradius(corners):
-    """Radius of the circle through the corners (m, 3, 2) of every triangle."""
+    """Radius of the circle through the corners of every triangle; `corners` has shape (m, 3, 2)."""
     a, b, c = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).T
     u, v = (corners[:, 1:] - corners[:, :1]).swapaxes(0, 1)
     return a * b * c / np.maximum(2 * np.abs(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]), 1e-30)
 
 
 def _small_parts(triangles, hidden, state, size):
-    """Connected parts of at most `size` triangles with this state of `hidden`, except hidden ones at the hull."""
+    """Mask of connected parts of at most `size` triangles whose `hidden` is `state`, except hidden ones at the hull."""
     first, side = np.nonzero(triangles.neighbors >= 0)
     second = triangles.neighbors[first, side]
     same = hidden[first] == hidden[second]
@@ -105,14 +105,14 @@ def _small_parts(triangles, hidden, state, size):
 
 
 def draw_map(ax, corner, side, triangles, values, limits=(-LIMIT, LIMIT)):
-    """Draw a prediction over the map, as a square with its corner and side in inches."""
+    """Draw predicted values over a map, as a square image with the given corner and side in inches."""
     if triangles is not None:
         (left, low), image = corner, map_image(triangles, values, round(side * RASTER_DPI), limits)
         ax.imshow(image, extent=(left, left + side, low, low + side), aspect="auto", interpolation="none")
 
 
 def map_image(triangles, values, pixels, limits=(-LIMIT, LIMIT)):
-    """Paint a value over the triangles, linearly interpolated between their corners, as an image of few colours."""
+    """Image with few colours of values over the triangles, linearly interpolated between the corners."""
     fine = (np.arange(pixels * FINER) + 0.5) / (pixels * FINER)
     found = LinearTriInterpolator(triangles, values)(*np.meshgrid(fine, fine[::-1]))
     inside = ~np.ma.getmaskarray(found)
@@ -125,7 +125,7 @@ def map_image(triangles, values, pixels, limits=(-LIMIT, LIMIT)):
 
 
 def draw_colorbar(figure, x, y, width, label, limits=(-LIMIT, LIMIT), ticks=None):
-    """Draw a horizontal colour bar at a position in inches, counted from the lower left corner of the figure."""
+    """Draw a horizontal colour bar at a position in inches from the lower left corner of the figure."""
     across, height = figure.get_size_inches()
     ax = figure.add_axes((x / across, y / height, width / across, 0.07 / height))
     scale = {"orientation": "horizontal", "extend": "both", "ticks": ticks}
@@ -146,7 +146,7 @@ def packed(xy):
 
 
 def _shifts(xy, island, n_islands, strait):
-    """How far each island moves, shape (n_islands, 2)."""
+    """Displacement of each island, an array of shape (n_islands, 2)."""
     cells = [xy[island == i] for i in range(n_islands)]
     trees = [cKDTree(own) for own in cells]
     boxes = np.array([[own.min(0), own.max(0)] for own in cells])

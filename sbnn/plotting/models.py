@@ -18,8 +18,8 @@ def accuracy_comparison(models, n_genes=25):
     Parameters
     ----------
     models : dict of str to Record or (Record, dict)
-        Cross-validations by name, from top to bottom, with the parameters of the grid point if there are several; of
-        the matching points, the one with most genes up to `n_genes` is drawn.
+        Cross-validations by name, drawn from top to bottom, with the parameters of the grid point if there are several.
+        If several grid points match, the one with the most genes up to `n_genes` is drawn.
     n_genes : int
 
     Returns
@@ -56,12 +56,12 @@ def _genes(record, point):
 
 
 def _draw_row(ax, y, record, point):
-    """Draw a model; returns the values that must be visible."""
+    """Draw one model, and return the values that must be visible."""
     folds, color = record.test_r2[:, point].astype(float), model_color(record, point)
     mean, spread = reading.mean_sd(folds)
     text = reading.mean_text(mean, spread)
     folds, mean = folds.clip(min=reading.WORST), max(mean, reading.WORST)
-    # In the order of the folds, so that a hard fold can be seen in every row.
+    # Dots are in the order of the folds, so that a difficult fold can be recognised in every row.
     ax.plot(folds, y + np.linspace(-0.28, 0.28, len(folds)), "o", color=color, ms=2.5, mew=0, alpha=0.45, zorder=2)
     ax.errorbar(mean, y, xerr=spread or None, fmt="o", color=color, ms=3.5, lw=1.2, capsize=2, zorder=6)
     ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", ha="left", color=color)

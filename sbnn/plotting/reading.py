@@ -9,13 +9,13 @@ from sbnn.results import require, same_value
 SCALED = {"all": ", scaled over all cells", "fold": ", scaled per fold", "none": ", not scaled"}
 ABBREVIATIONS = {"SparseBottleneckRegressor": "sBNN", "SparseReducedRankRegression": "sRRR"}
 PROTOCOLS = {"paper": "paper protocol"}  # display name of a protocol whose own name is unclear
-WORST = -1.0  # smaller R2 are drawn here, since a single failed output or fold would take up the whole scale
+WORST = -1.0  # lower R2 are drawn at this value, since a single failed fold would take up the whole scale
 NOT_REGRESSION = ("pretraining", "reconstruction")  # stages without a test R2
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def model_title(record):
-    """Name of the only model of a record, for figures: kind, protocol if there are several, width, genes."""
+    """Name in figures of the only model of a record: its kind, protocol (if it has one), width and number of genes."""
     estimator = {"class": "model", "params": {}} | record.settings.get("estimator", {})
     name, params = estimator["class"].split(".")[-1], estimator["params"]
     parts = [ABBREVIATIONS.get(name, name)]
@@ -30,7 +30,7 @@ def model_title(record):
 
 
 def network_name(record, point):
-    """Name of a network by its protocol and its width."""
+    """Name of a network that gives its protocol and its width."""
     protocol = record.parameter(point, "protocol", "paper")
     return f"sBNN, {PROTOCOLS.get(protocol, protocol)}, d = {record.parameter(point, 'n_components')}"
 
@@ -55,29 +55,29 @@ def mean_sd(values):
 
 
 def mean_text(mean, spread):
-    """A mean with its SD, if there is one."""
+    """Text with a mean and, unless it is zero, its SD."""
     return f"{mean:.3f}".replace("-", "−") + (f" ± {spread:.3f}" if spread else "")
 
 
 def far_below(*values):
-    """Note on the number of R2 clipped at `WORST`, and the lowest of them; empty if none."""
+    """Note on how many R2 are clipped at `WORST`, with the lowest of them; empty if none are clipped."""
     values = np.concatenate([np.ravel(part) for part in values])
     low = values[values < WORST]
     return f"{len(low)} R² below {WORST:g} (to {low.min():.3g})".replace("-", "−") if len(low) else ""
 
 
 def regression_stages(tables):
-    """First epoch and name of each stage after the pretraining, epochs counted from 1 without it."""
+    """First epoch (counted from 1) and name of each stage of the regression, and its total number of epochs."""
     places, n_epochs = _aligned(tables)
     names = [table["stage"].to_numpy() for table in tables]
     changes = [np.flatnonzero(_begins(stages)) for stages in names]
-    # Of networks with equally many stages, a pretrained one: with few cells some folds have no pretraining.
+    # A fold with most stages is chosen, preferably pretrained: with few cells, some folds have no pretraining.
     most = max(range(len(tables)), key=lambda fold: (len(changes[fold]), "straight" not in names[fold]))
     return [(int(places[most][start]) + 1, names[most][start]) for start in changes[most]], n_epochs
 
 
 def curve(tables, column):
-    """Curves over the epochs of these tables, of shape (folds that have the stage, epochs)."""
+    """Values of a column over the epochs, an array of shape (n_tables, n_epochs) that is NaN for missing epochs."""
     places, n_epochs = _aligned(tables)
     curves = np.full((len(tables), n_epochs), np.nan)
     for row, own, table in zip(curves, places, tables, strict=True):
@@ -86,7 +86,7 @@ def curve(tables, column):
 
 
 def epochs(record, point, stage=None):
-    """History of a stage, or of the regression, at a grid point, in the folds that have one."""
+    """History of a stage (by default, of the regression) at a grid point: one table for each fold that has it."""
     tables = record.history[point]
     tables = [t[~t["stage"].isin(NOT_REGRESSION) if stage is None else t["stage"] == stage] for t in tables]
     return [table for table in tables if len(table)]
@@ -97,11 +97,11 @@ def _begins(stages):
 
 
 def _aligned(tables):
-    """Position of each row of each table on an axis where the stages shared by all tables start together."""
-    # A fold without pretraining has no frozen stage: its unfrozen one is as long as both.
+    """Position of each row of each table on an axis on which stages that all tables have start together."""
+    # A fold without pretraining has no frozen stage; its unfrozen stage is as long as both stages of other folds.
     names = [table["stage"].replace("frozen", "unfrozen").to_numpy() for table in tables]
     shared = [stage for stage in dict.fromkeys(names[0]) if all(stage in other for other in names)]
-    # A part is a shared stage with the stages after it; the part before the first shared stage may be empty.
+    # A part is a shared stage and the stages up to the next shared one; the part before the first one may be empty.
     parts = [np.cumsum(np.isin(stages, shared) & _begins(stages)) for stages in names]
     lengths = np.max([np.bincount(part, minlength=len(shared) + 1) for part in parts], axis=0)
     starts = np.cumsum(lengths) - lengths
@@ -115,7 +115,7 @@ def gene_target(record):
 
 
 def choose_models(models, n_genes, same_as=None, argument="models"):
-    """Find the record and grid point of every model, and check that all are of the same data."""
+    """Find the record and grid point of every model, and check that all records are of the same data."""
     chosen = {}
     if not models or not isinstance(models, dict):
         raise ValueError(f"{argument}: expected a dict of name to record, or to (record, parameters), got {models!r}")
@@ -127,19 +127,19 @@ def choose_models(models, n_genes, same_as=None, argument="models"):
         if len(points) > 1 and "n_selected" in record.values:
             genes = record.n_selected.mean(0)
             best = record.best_with_at_most(n_genes, **params)
-            # Of penalties in a path that keep equally many genes, the first one, as in the tables.
+            # If penalties of the same path keep equally many genes, the first one is taken, as in the tables.
             path = record.params[best] | {"alpha": None}
             others = (g for g in points if genes[g] == genes[best] and record.params[g] | {"alpha": None} != path)
             points = [best, *others]
         if len(points) != 1:
-            left = f"{params} leave {len(points)} of {[record.params[g] for g in points] or record.params}"
+            left = f"{params} match {len(points)} of {[record.params[g] for g in points] or record.params}"
             raise ValueError(f"{argument}[{name!r}]: expected the parameters of one grid point, {left}")
         chosen[name] = record, points[0]
     return chosen
 
 
 def published_rows(published, name, value, **others):
-    """Published results of a kind of model."""
+    """Published results that agree with the given parameters."""
 
     def agrees(row):
         return all(same_value(row.get(k, True if k == "pretraining" else v), v) for k, v in others.items())
@@ -162,6 +162,6 @@ def folds_text(*records):
 
 
 def scaling_texts(records):
-    """Scaling of the data in cross-validations: one text for all, or one for each."""
+    """Texts on the scaling of the data in cross-validations: one for all, and one for each if they differ."""
     texts = {name: SCALED.get(record.settings.get("scaling"), "") for name, record in records.items()}
     return ("", texts) if len(set(texts.values())) > 1 else (next(iter(texts.values())), dict.fromkeys(texts, ""))

@@ -1,4 +1,4 @@
-"""Overview figure: a few genes predict many outputs through two units, which are a map of the cells."""
+"""Overview figure: a few genes predict many outputs through two units, which give a map of the cells."""
 
 import numpy as np
 from matplotlib.patches import Polygon
@@ -12,11 +12,11 @@ from sbnn.plotting.labels import counted, fit_text
 from sbnn.plotting.latent import NEEDED, TRUE, mark_true, place_panel, rank_genes
 from sbnn.plotting.maps import map_coordinates
 
-HEIGHT, FLOOR, SIDE = 2.75, 0.12, 2.25  # inches: of the figure, below the map, of the map
-MIDDLE, TOP = FLOOR + SIDE / 2, HEIGHT - 0.12  # inches, of the map and of the headings
-WORD = 0.56  # inches, in a wedge
+HEIGHT, FLOOR, SIDE = 2.75, 0.12, 2.25  # inches: height of the figure, space below the map, side of the map
+MIDDLE, TOP = FLOOR + SIDE / 2, HEIGHT - 0.12  # inches: heights of the middle of the map and of the headings
+WORD = 0.56  # inches: width of a word in a wedge
 BAR, BARS = 0.4, 0.62  # inches: length of an R2 of 1, and distance from the right edge to the start of the bars
-NAMES, MORE = 0.94, 0.4  # inches: of a column of names, and the space that long names may take from the wedge
+NAMES, MORE = 0.94, 0.4  # inches: width of a column of names, and the width that long names may take from the wedge
 
 
 @styled
@@ -28,10 +28,10 @@ def overview(record, halves=None, folds=None, true_genes=None):
     record : Record
         Returned by `sbnn.fit_full` for a network with a bottleneck.
     halves : Record, optional
-        Returned by `sbnn.stability_selection` for the same model: trusted genes are bold.
+        Returned by `sbnn.stability_selection` for the same model, to write trusted genes in bold.
     folds : Record, optional
-        Returned by `sbnn.cross_validate` for the same model: test R2 of every output, mean over the folds, as bars; by
-        default outputs are in the order of their R2 in the fit, without numbers.
+        Returned by `sbnn.cross_validate` for the same model, to draw the test R2 of every output (mean over the folds)
+        as bars. By default, outputs are listed in the order of their R2 in the fit, without numbers.
     true_genes : sequence of str, optional
         For simulated data, the genes that drive the outputs; they are marked.
 
@@ -61,7 +61,7 @@ def overview(record, halves=None, folds=None, true_genes=None):
     if true_genes is not None:
         meanings.append(f"{TRUE} true: {np.isin(genes, true_genes).sum()} of {np.size(true_genes)}")
         genes, trusted = mark_true(genes, true_genes), mark_true(trusted, true_genes)
-    place = {"x": 0.06, "ha": "left"} if len(meanings) > 1 else {"x": x, "ha": "right"}  # two lines are longer
+    place = {"x": 0.06, "ha": "left"} if len(meanings) > 1 else {"x": x, "ha": "right"}  # needs more space
     canvas.text(y=TOP - 0.13, s=", ".join(meanings), **place, **below)
     _column(canvas, x, genes, "right", x - 0.06, fontstyle="italic", bold=trusted)
     x, room = (WIDTH - 0.06 - NAMES, NAMES) if r2 is None else (WIDTH - 1.35, 1.35 - BARS)
@@ -92,7 +92,7 @@ def overview(record, halves=None, folds=None, true_genes=None):
 
 
 def _rows(names):
-    """Number of rows of a column, the names shown in them, and the size of the font."""
+    """Number of rows of a column of names, the names that are shown, and the font size."""
     n_rows = min(max(len(names), 14), MANY)
     return n_rows, list(names[: n_rows if len(names) <= n_rows else n_rows - 1]), min(7.0, 0.8 * 72 * SIDE / n_rows)
 
@@ -107,7 +107,7 @@ def _more(canvas, names, room, **style):
 
 
 def _column(canvas, x, names, align, room, bold=(), bars=None, **style):
-    """Names one below another, with bars for numbers; names that do not fit are counted."""
+    """Write names one below another, with bars for numbers; for names that do not fit, write how many there are."""
     n_rows, shown, size = _rows(names)
     ys = MIDDLE + SIDE / 2 - (np.arange(n_rows) + 0.5) * SIDE / n_rows
     texts = []

@@ -1,4 +1,4 @@
-"""Reliability of a map: held-out cells, other seeds, the truth."""
+"""Reliability of a map, judged by held-out cells, other seeds and, if they are known, the true positions."""
 
 import numpy as np
 from matplotlib import colormaps
@@ -15,14 +15,14 @@ SHOWN = 0.95  # fraction of the cells within the colour range
 
 @styled
 def map_trust(record, fit=None):
-    """Map of the cells by held-out error and by how far other seeds move them, and true against estimated positions.
+    """Map of the cells by held-out error and by shift under other seeds, and recovered against true positions.
 
     Parameters
     ----------
     record : Record
         Returned by `sbnn.evaluation.maps.map_trust`.
     fit : Record, optional
-        The assessed fit, for its name and the colours of families.
+        The fit that was assessed, to show its name and the colours of families.
 
     Returns
     -------

@@ -154,7 +154,7 @@ def test_wrong_input_is_one_sentence(tables, told, capsys):
         ("predict nowhere.csv --model m.pickle", "nowhere.csv"),
         ("predict other.csv --model m.pickle", "no cell has a value of a feature of the model"),
         ("predict new.xlsx --model m.pickle --abstain 2", "abstain"),
-        ("predict new.xlsx --model m.pickle --out typed.csv", "typed.csv holds something else"),
+        ("predict new.xlsx --model m.pickle --out typed.csv", "typed.csv is another kind of file"),
         ("predict other.csv --model m.pickle --sheet a", "no sheet 'a'"),
     ):
         assert cli.main(["ephys-types", *command.split()]) == 1

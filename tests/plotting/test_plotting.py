@@ -180,7 +180,10 @@ def test_a_wrong_record_is_named():
     for draw, message in (
         (lambda: plotting.training_curves(srrr), "network: expected .* history"),
         (lambda: plotting.training_curves(network, replace(srrr, sha256="t")), "srrr: .*same data"),
-        (lambda: plotting.bottleneck_comparison(network, srrr, ridge, n_components=(3,)), r".*\(3,\).*only \[2, 64\]"),
+        (
+            lambda: plotting.bottleneck_comparison(network, srrr, ridge, n_components=(3,)),
+            r".*\(3,\).*widths are \[2, 64\]",
+        ),
         (lambda: plotting.gene_selection_curve({"not": "a record"}), "record: expected .* mean_log2"),
         (lambda: plotting.latent_panels(fit_record(), scores=[replace(srrr, sha256="t")]), "scores.*same data"),
         (lambda: plotting.overview(fit_record(), selection_record()), "halves: expected .* same data"),
@@ -203,7 +206,7 @@ def test_accuracy_comparison_names_the_scaling():
 
 def test_models_of_as_many_genes_are_not_chosen_between():
     record = network_record(widths=(2, 64), lassos=(0.1,), variants=(True,))
-    with pytest.raises(ValueError, match=r"models\['m'\]: .* leave 2 of"):
+    with pytest.raises(ValueError, match=r"models\['m'\]: .* match 2 of"):
         reading.choose_models({"m": record}, 5)
 
 
@@ -212,9 +215,9 @@ def test_a_family_of_one_type_is_not_shown_from_near():
     own = record.labels["family"] == "A"
     record.labels.loc[own, "type"] = "A1"
     assert "B, 30 of 30 cells" in words(plotting.family_zoom(record)), "the first of several types"
-    with pytest.raises(ValueError, match=r"family: expected one with several types, of \['B', 'C'\], got 'A'"):
+    with pytest.raises(ValueError, match=r"family: expected a family with several types, one of \['B', 'C'\], got 'A'"):
         plotting.family_zoom(record, family="A")
-    with pytest.raises(ValueError, match=r"family: expected one with several types, of \[\], got None"):
+    with pytest.raises(ValueError, match=r"family: expected a family with several types, one of \[\], got None"):
         record.labels["type"] = "unknown"
         plotting.family_zoom(record)
 
