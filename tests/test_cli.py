@@ -106,4 +106,4 @@ def test_notebooks_take_the_folders_of_the_command(tmp_path, monkeypatch, capsys
     assert asked == [("auto", reproduce.ROOT / "saved_models"), ("all", tmp_path / "here")], "where results are"
     monkeypatch.setattr(reproduce, "ROOT", tmp_path)  # as in an installed copy: no notebooks beside the package
     assert cli.main(["reproduce"]) == 1
-    assert "notebooks run in a checkout" in capsys.readouterr().err
+    assert "notebooks need a checkout" in capsys.readouterr().err

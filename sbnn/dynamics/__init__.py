@@ -1,11 +1,11 @@
-"""Gene-regulatory dynamics: networks inferred from trajectories of expression and prior knowledge.
+"""Gene-regulatory dynamics: networks inferred from expression trajectories and prior knowledge.
 
-- `PhoenixRegressor`: the neural ODE PHOENIX, pruned by DASH or otherwise.
-- `SparseRegulationRegressor`: regulators by Bayesian selection, starting from a prior network.
+- `PhoenixRegressor`: the neural ODE PHOENIX, pruned by DASH or another method.
+- `SparseRegulationRegressor`: Bayesian selection of regulators, starting from a prior network.
 - `GeneNetwork`: networks with a known truth, and samples simulated from them.
-- `simulate_network`: simulated samples, a partly wrong prior and the truth, as one data set.
+- `simulate_network`: simulated samples, a partly wrong prior and the truth, in one data set.
 - `trajectories`, `read_trajectories`, `read_pseudotime`: expression over time as an AnnData.
-- `evaluate`: scores of networks and predictions over several seeds, saved.
+- `evaluate`: scores networks and predictions for several seeds and saves the scores.
 """
 
 from sbnn.data.gene_dynamics import simulate_network

@@ -1,4 +1,4 @@
-"""Accuracy of a network compared with a known truth, and of predicted trajectories."""
+"""Accuracy of inferred networks, compared with a known truth, and of predicted trajectories."""
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
@@ -7,8 +7,8 @@ from sbnn.dynamics.solver import DivergenceError
 
 
 def edge_accuracy(scores, truth, prior, confidence=None):
-    """Compare edges, [regulator, target], with the true ones; only regulators with a known truth count."""
-    # Repeating the prior gives a high balanced accuracy, so corrections of the prior are scored too.
+    """Compare edge scores [regulator, target] with the true edges, for the regulators in `truth`."""
+    # Simply repeating the prior gives a high balanced accuracy, so corrections of the prior are scored as well.
     found = scores.loc[truth.index].to_numpy()
     true, given = truth.to_numpy() != 0, prior.loc[truth.index].to_numpy() != 0
     edge = found != 0
@@ -23,11 +23,11 @@ def edge_accuracy(scores, truth, prior, confidence=None):
 
 
 def path_errors(model, samples):
-    """Mean squared errors of predictions from the first time, and over one interval; NaN if predictions diverge."""
+    """Rollout MSE (from the first time on) and one-step MSE (over one interval); NaN if predictions diverge."""
     before, after, spans = samples.intervals()
     lengths, errors = np.array([len(times) for times in samples.times]), []
     try:
-        for length in np.unique(lengths):  # samples of equal length together
+        for length in np.unique(lengths):  # samples of equal length are predicted together
             rows = np.flatnonzero(lengths == length)
             values, times = (np.stack([of[i] for i in rows]) for of in (samples.values, samples.times))
             errors.append((model.predict(values[:, 0], times) - values)[:, 1:].ravel() ** 2)

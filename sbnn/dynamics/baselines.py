@@ -1,4 +1,4 @@
-"""Baselines of dynamics: the prior itself, no change, constant mean, AR(1), ridge, training path, replicate."""
+"""Baselines for models of dynamics: no change, constant mean, AR(1), ridge, the training path and a replicate."""
 
 import numpy as np
 import pandas as pd
@@ -7,27 +7,27 @@ from sklearn.base import BaseEstimator
 from sbnn.data.trajectories import as_trajectories, prior_matrix
 
 NEAR = 0.1  # width of the weights, as a share of the median squared distance to the nearest interval
-RATES = np.geomspace(0.01, 10, 61)  # tried rates of decay, per mean interval
-PENALTIES = np.append(np.geomspace(1e-2, 1e4, 25), np.inf)  # tried, for unscaled values
+RATES = np.geomspace(0.01, 10, 61)  # decay rates that are tried, per mean interval
+PENALTIES = np.append(np.geomspace(1e-2, 1e4, 25), np.inf)  # ridge penalties that are tried, for unscaled values
 
 
 class PriorAlone(BaseEstimator):
-    """Baseline without learning: the prior is the network, and samples do not change."""
+    """Baseline without learning: it returns the prior as the network and predicts no change."""
 
     def fit(self, trajectories, prior):
-        """Keep the prior."""
+        """Store the prior as the network."""
         names = trajectories.var_names
         self.edge_scores_ = pd.DataFrame(prior_matrix(prior, names), names, names)
         self.sparsity_ = float((self.edge_scores_.to_numpy() == 0).mean())
         return self
 
     def predict(self, x0, times):
-        """Repeat the start; (samples, times, genes)."""
+        """Repeat the start at every time; returns (samples, times, genes)."""
         return np.repeat(np.asarray(x0, dtype=float)[:, None], np.shape(times)[-1], axis=1)
 
 
 class _WithoutEdges(BaseEstimator):
-    """Base class of baselines without regulation; `_learn` takes `Samples`."""
+    """Base class of baselines without regulation; subclasses define `_learn`, which takes `Samples`."""
 
     def fit(self, trajectories, prior=None):
         """Fit to all samples, ignoring the prior."""
@@ -38,10 +38,10 @@ class _WithoutEdges(BaseEstimator):
 
 
 class AutoRegression(_WithoutEdges):
-    """AR(1) of each gene separately, at any times: it decays to one level at one rate, without regulators."""
+    """AR(1) in continuous time: each gene decays to its own level at its own rate, without regulators."""
 
     def _learn(self, samples):
-        """Fit by least squares one interval ahead: the level of each gene for every tried rate, and the best rate."""
+        """Fit each gene by least squares one interval ahead: its level for every rate tried, and the best rate."""
         before, after, spans = samples.intervals()
         length = np.diff(spans, axis=1)
         rates = RATES[:, None, None] / length.mean()
@@ -52,16 +52,17 @@ class AutoRegression(_WithoutEdges):
         self.rates_, self.levels_ = rates[best, 0, 0], levels[best, np.arange(len(best))]
 
     def predict(self, x0, times):
-        """Decay from the start to the levels; (samples, times, genes)."""
+        """Decay from the start towards the levels; returns (samples, times, genes)."""
         since = np.atleast_2d(times)[..., None] - np.atleast_2d(times)[:, :1, None]
         return self.levels_ + np.exp(-self.rates_ * since) * (np.asarray(x0, dtype=float)[:, None] - self.levels_)
 
 
 class Linear(_WithoutEdges):
-    """Prediction one interval ahead by a linear map of the deviations from the gene means, for any interval length.
+    """Linear map of the deviations from the gene means to those one interval later, whatever its length.
 
-    ``kind``: "mean", the gene means; "ar1", one slope for all genes; "ridge", ridge regression of all genes on all;
-    "rest", a slope for each gene, shrunk to the common one, and ridge regression of the residuals.
+    ``kind`` is one of "mean", which predicts the gene means; "ar1", one slope for all genes; "ridge", ridge regression
+    of all genes on all genes; and "rest", a slope for each gene, shrunk towards the common slope, plus ridge regression
+    of the residuals.
     """
 
     def __init__(self, kind):
@@ -86,7 +87,7 @@ class Linear(_WithoutEdges):
             self.map_ += weights
 
     def predict(self, x0, times):
-        """Apply the map once for each interval; (samples, times, genes)."""
+        """Apply the map once for each interval; returns (samples, times, genes)."""
         path = [np.asarray(x0, dtype=float) - self.mean_]
         for _ in range(np.shape(times)[-1] - 1):
             path.append(path[-1] @ self.map_)
@@ -94,15 +95,15 @@ class Linear(_WithoutEdges):
 
 
 class TrainingPath(_WithoutEdges):
-    """Baseline that follows the rate of change of the nearest training intervals, lines between observed states."""
+    """Baseline that moves like the nearest training intervals, which are straight lines between observed states."""
 
     def _learn(self, samples):
-        """Keep the intervals; a gap in a sample is one interval."""
+        """Store the training intervals; a gap in a sample counts as one interval."""
         self.before_, after, spans = samples.joined().intervals()
         self.length_, self.change_ = np.diff(spans, axis=1)[:, 0], after - self.before_
 
     def predict(self, x0, times):
-        """Move with the nearest intervals; (samples, times, genes)."""
+        """Move at the weighted mean rate of the nearest intervals; returns (samples, times, genes)."""
         path, rates = [np.asarray(x0, dtype=float)], self.change_ / self.length_[:, None]
         for span in np.diff(np.broadcast_to(times, (len(path[0]), np.shape(times)[-1])), axis=1).T:
             x, sizes = path[-1], np.maximum((self.change_**2).sum(axis=1), 1e-300)
@@ -118,21 +119,21 @@ class TrainingPath(_WithoutEdges):
 
 
 class Replicate(_WithoutEdges):
-    """Baseline that repeats the first training sample, interpolated to the times, for any start."""
+    """Baseline that predicts the first training sample, interpolated to the requested times, whatever the start."""
 
     def _learn(self, samples):
-        """Keep the sample."""
+        """Store the first training sample."""
         self.values_, self.times_ = samples.values[0], samples.times[0]
 
     def predict(self, x0, times):
-        """Repeat the sample after the start; (samples, times, genes)."""
+        """Continue every start with the stored sample; returns (samples, times, genes)."""
         times = np.broadcast_to(times, (len(x0), np.shape(times)[-1]))
         copies = np.stack([np.interp(times, self.times_, gene) for gene in self.values_.T], axis=-1)
         return np.concatenate([np.asarray(x0, dtype=float)[:, None], copies[:, 1:]], axis=1)
 
 
-#: Name of a baseline -> estimator; records use these names. The copy is only meaningful if the test sample is a
-#: replicate.
+#: Name of a baseline -> estimator; records use these names. `Replicate` is only meaningful if the test sample is a
+#: replicate of the first training sample.
 BASELINES = {
     "prior": PriorAlone(), "mean": Linear("mean"), "ar1_mean": Linear("ar1"), "ar1": AutoRegression(),
     "ridge": Linear("ridge"), "ar1_ridge": Linear("rest"), "path": TrainingPath(), "replicate": Replicate(),
@@ -140,7 +141,7 @@ BASELINES = {
 
 
 def held_out_ridge(X, Y, n_folds=5):
-    """Weights, (columns of X, columns of Y), and the penalty that predicts held-out blocks of rows best."""
+    """Ridge weights, (columns of X, columns of Y), and the penalty, which predicts held-out blocks of rows best."""
     rows, errors = np.arange(len(X)), np.zeros(len(PENALTIES))
     for held in np.array_split(rows, min(n_folds, len(X))):
         left, sizes, right = np.linalg.svd(X[kept := np.setdiff1d(rows, held)], full_matrices=False)

@@ -4,23 +4,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MOST = 15  # largest number of regulators that a search adds to a gene; beliefs are the same beyond it
-_LEAST_SPREAD = 0.1  # smallest initial SD of effects: a few of many regulators may have the whole effect
+MOST = 15  # largest number of regulators found by a search; larger sets share the beliefs for this number
+_LEAST_SPREAD = 0.1  # smallest initial SD of effects: a few of many regulators may account for the whole effect
 _OBSERVATIONS = 10.0  # weight of the initial beliefs, as a number of observations
-#: Edges in or not in the prior, of regulators with no, one or more other edges in the prior.
+#: An edge is in the prior or not, and its regulator has no, one or several other edges in the prior.
 N_KINDS = 6
 _FIRST_ODDS = np.array([-9.0, -8.0, -8.0, 1.0, 2.0, 3.0])
-# For each kind: weight of the initial odds, as numbers of edges and of pairs.
+# Weight of the initial odds for each kind, as a number of edges and a number of pairs of genes.
 _SEEN = np.array([[0.5, 5e4]] * 3 + [[1.6, 2.0]] * 3)
 
 
 @dataclass(frozen=True)
 class Beliefs:
-    """Distributions of effects by the number k of regulators of a gene, (MOST + 1,), and odds of edges by kind.
+    """Distributions of effects for each number of regulators of a gene, (MOST + 1,), and odds of each kind of edge.
 
-    Effects are slopes of a target with respect to a regulator, along the sign of the edge; each of many regulators has
-    a smaller effect, whether joined by AND or OR. ``pair_sd`` and ``square_sd`` belong to the coefficients of products
-    of two regulators and of squares; ``log_odds``, (N_KINDS,), are the log odds that an edge of each kind exists.
+    An effect is the slope of a target with respect to a regulator, times the sign of the edge. The more regulators a
+    gene has, the smaller their effects, whether they are combined by AND or by OR. ``pair_sd`` and ``square_sd`` are
+    the SDs of the coefficients of products of two regulators and of squares; ``log_odds``, (N_KINDS,), are the log odds
+    that an edge of each kind exists.
     """
 
     effect_mean: np.ndarray
@@ -31,14 +32,14 @@ class Beliefs:
 
 
 def first_beliefs():
-    """Prior distributions before any data: a single regulator has an effect of 1, each of several a smaller one."""
+    """Initial beliefs: the mean effect of a single regulator is 1, and that of each of several is smaller."""
     mean = 0.6 ** np.maximum(np.arange(MOST + 1) - 1.0, 0)
     sd = np.hypot(0.4 * mean, _LEAST_SPREAD)
     return Beliefs(mean, sd, sd, sd / 2, _FIRST_ODDS)
 
 
 def kinds_of_edges(prior, changing):
-    """Kind of every edge: number of other prior targets of its regulator, at most 2, plus 3 if it is in the prior."""
+    """Kind of each edge: number of other prior targets of its regulator (at most 2), plus 3 if it is in the prior."""
     # Targets that are constant within samples do not count: they have no regulators, even if the prior lists some.
     given = prior != 0
     others = given[:, changing].sum(axis=1)[:, None] - (given & changing)
@@ -46,7 +47,7 @@ def kinds_of_edges(prior, changing):
 
 
 def learned_beliefs(fits, probabilities, kinds, possible):
-    """Beliefs from the `Fit` of each gene that changes, the probabilities of all edges and a mask of possible ones."""
+    """Learn `Beliefs` from the fits of all changing genes, the edge probabilities and a mask of possible edges."""
     first = first_beliefs()
     slopes, spread, pairs, squares = ([[] for _ in range(MOST + 1)] for _ in range(4))
     for fit in fits:
@@ -66,7 +67,7 @@ def learned_beliefs(fits, probabilities, kinds, possible):
 
 
 def _shrunk(found, at_first):
-    """Means of lists of numbers, shrunk towards their initial values."""
+    """Mean of each list of numbers, shrunk towards its initial value."""
     n = np.array([len(numbers) for numbers in found])
     means = np.array([np.mean(numbers) if numbers else 0.0 for numbers in found])
     return (n * means + _OBSERVATIONS * at_first) / (n + _OBSERVATIONS)

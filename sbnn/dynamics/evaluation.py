@@ -1,4 +1,4 @@
-"""Scores of models of dynamics: accuracy of their networks and of their predictions of test samples."""
+"""Scores of models of dynamics: accuracy of the inferred networks and of predictions for test samples."""
 
 import time
 from itertools import product
@@ -17,7 +17,7 @@ from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record
 
-STRONGEST = 500  # number of edges that are stored
+STRONGEST = 500  # largest number of edges that are stored
 
 
 @documented
@@ -27,31 +27,32 @@ def evaluate(model, data, *, method, condition, details=False, results=None, ove
     Parameters
     ----------
     model : estimator
-        Such as `PhoenixRegressor`; each fit uses a clone, with the seed as its ``random_state``.
+        For example `PhoenixRegressor`. Each fit uses a clone with the seed as its ``random_state``.
     data : dict of int to AnnData
-        By seed, each with ``obs["split"]``, "train" or "test", ``varp["prior"]`` and, if it is known,
-        ``varp["truth"]``, as returned by ``sbnn.load_dataset("grn_350", random_state=seed)``. Seeds may share the same
-        data.
+        Data sets by seed, each with ``obs["split"]`` ("train" or "test"), ``varp["prior"]`` and, if the truth is known,
+        ``varp["truth"]``, as returned by ``sbnn.load_dataset("grn_350", random_state=seed)``. Several seeds may share
+        the same data.
     method, condition : str
-        Names by which tables and figures find the scores; part of the identity of the record.
+        Names under which tables and figures find the scores. They are part of the identity of the record.
     details : bool
-        Whether to store the strongest edges and the predicted test samples of the first fit, and for `PriorAlone` the
-        samples themselves. Figures need them.
+        Whether to store the data that figures need: the strongest edges and the predicted test samples of the first fit
+        or, for `PriorAlone`, the test samples themselves.
     results : path-like, optional
-        File of the record: loaded if it holds the same experiment, otherwise written.
+        File of the record. It is loaded if it exists, otherwise it is written.
     overwrite : bool
-        Whether to compute again what the file contains.
+        Whether to compute the scores again if the file exists.
 
     Returns
     -------
     Record
-        ``scores``: a row for each seed with `edge_accuracy` (if there is a truth), `path_errors`, the sparsity and the
-        CPU seconds of the fit. ``out_degree``: number of targets of each gene in the first network.
+        ``scores`` has a row for each seed, with `edge_accuracy` (if the truth is known), `path_errors`, the sparsity
+        and the CPU time of the fit in seconds. ``out_degree`` is the number of targets of each gene in the first
+        network.
 
     Raises
     ------
     ValueError
-        The file contains another experiment: other data, seeds, parameters, method or condition.
+        The file contains an experiment with different data, seeds, parameters, method or condition.
     """
 
     def compute():
@@ -67,7 +68,7 @@ def evaluate(model, data, *, method, condition, details=False, results=None, ove
 
 
 def sparsity_curve(model, data, prunings, sparsities, *, results=None, overwrite=False):
-    """Score a `PhoenixRegressor` for every pruning method and sparsity; otherwise as `evaluate`.
+    """Score a `PhoenixRegressor` with every pruning method at every sparsity; otherwise like `evaluate`.
 
     Parameters
     ----------
@@ -81,7 +82,7 @@ def sparsity_curve(model, data, prunings, sparsities, *, results=None, overwrite
     Returns
     -------
     Record
-        ``scores``: a row for each ``method``, sparsity ``asked`` for, and seed.
+        ``scores`` has a row for each pruning method (``method``), requested sparsity (``asked``) and ``seed``.
     """
     fits = [{"method": m, "asked": asked, "seed": s} for m, asked, s in product(prunings, sparsities, data)]
 
@@ -112,10 +113,10 @@ def fit_and_score(model, data):
 
 
 def _wanted(kind, data, params, **settings):
-    """A record without values."""
+    """Record of an experiment, still without values."""
     seeds = data.values() if isinstance(data, dict) else ()
     if not seeds or not all("split" in getattr(of_seed, "obs", ()) for of_seed in seeds):
-        raise TypeError(f"data: expected a dict of seed to AnnData with obs['split'], got {data!r}")
+        raise TypeError(f"data: expected a dict from seed to AnnData with obs['split'], got {data!r}")
     about = [of_seed.uns["sbnn"] for of_seed in seeds]
     sha256 = fingerprint_parameters({"data": [of_seed["sha256"] for of_seed in about]})
     settings |= {"seeds": list(data), "version": 1}
@@ -123,7 +124,7 @@ def _wanted(kind, data, params, **settings):
 
 
 def _kept(model, data, details):
-    """Data of one fit for figures."""
+    """Data of one fit that figures need."""
     samples, truth = held_out(data), truth_of(data)
     kept = {"out_degree": np.count_nonzero(model.edge_scores_, axis=1).astype(np.int32)}
     values, times = (np.stack(of) for of in (samples.values, samples.times)) if details else (None, None)
@@ -138,7 +139,7 @@ def _kept(model, data, details):
 
 
 def strongest(edge_scores, data):
-    """DataFrame of the edges with the largest scores, and whether they are in the prior and in the truth."""
+    """DataFrame of the edges with the largest absolute scores, and whether each is in the prior and in the truth."""
     table = edge_scores.rename_axis(index="regulator", columns="target").stack().rename("score").reset_index()
     table["in_prior"] = data.varp["prior"].ravel() != 0
     if "truth" in data.varp:

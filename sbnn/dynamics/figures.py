@@ -1,4 +1,4 @@
-"""Figures of the study of gene-regulatory dynamics, from records alone."""
+"""Figures of the study of gene-regulatory dynamics, drawn from saved records only."""
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
@@ -24,7 +24,7 @@ SHOWN_GENES = 6
 
 @styled
 def scores_of_methods(records):
-    """Predictions, sparsity and, if a truth is known, edges: one dot for each seed, methods from top to bottom."""
+    """Scores of predictions, sparsity and, if the truth is known, edges: a dot for each seed, a row for each method."""
     scored = {name: record.scores.dropna(axis=1, how="all") for name, record in records.items()}
     panels = {column: name for column, name in PANELS.items() if any(column in of for of in scored.values())}
     figure, (axes,) = new_panels(1 + ROW * len(records), 1, len(panels), sharey=True, squeeze=False)
@@ -47,7 +47,7 @@ def scores_of_methods(records):
 
 @styled
 def predicted_paths(of_prior, records):
-    """Test trajectories of some genes with predictions from their start, and all predicted against true values."""
+    """Test trajectories of some genes with predictions from the start, and predicted against true values of all."""
     true, times, names = of_prior.test, of_prior.times, of_prior.gene_names
     observed = "measured" if of_prior.settings["condition"] == "real" else "true, without noise"
     figure = new_figure(4.6)
@@ -80,7 +80,7 @@ def predicted_paths(of_prior, records):
 
 
 def _most_moving(true):
-    """Genes that change most, and in most different ways, in the first sample."""
+    """Choose genes that change strongly, and as differently as possible, in the first sample."""
     path = true[0] - true[0, 0]
     order = np.argsort(-np.ptp(path, axis=0), kind="stable")[:60]
     apart = np.abs(path[:, order, None] - path[:, None, order]).max(axis=0)

@@ -1,4 +1,4 @@
-"""PHOENIX as a scikit-learn-style estimator: from trajectories to a sparse network of regulation."""
+"""PHOENIX as a scikit-learn-style estimator that infers a sparse regulatory network from trajectories."""
 
 import copy
 import warnings
@@ -23,17 +23,17 @@ from sbnn.errors import check_number, naming
 
 
 class DynamicsRegressor(BaseEstimator):
-    """Base class of models of dynamics: predictions from a start, and their score."""
+    """Base class of models of dynamics, with `predict` and `score`."""
 
     def predict(self, x0, times):
-        """Predict the trajectories of samples from their start.
+        """Predict the trajectories of samples from their first values.
 
         Parameters
         ----------
         x0 : array-like or DataFrame, shape (samples, genes)
             Values at the first time. Columns of a DataFrame are matched by gene name, in any order.
         times : array-like, shape (times,) or (samples, times)
-            Increasing times, in the unit of training.
+            Increasing times, in the same unit as in training.
 
         Returns
         -------
@@ -42,12 +42,12 @@ class DynamicsRegressor(BaseEstimator):
         Raises
         ------
         ValueError
-            Other genes, NaN, times that do not increase.
+            The genes differ from those in training, a value is NaN, or the times do not increase.
         DivergenceError
-            Predictions that diverge.
+            The predictions diverge.
         """
         check_is_fitted(self)
-        with naming("x0: expected numbers, samples x genes"):
+        with naming("x0: expected numbers of shape (samples, genes)"):
             if isinstance(x0, pd.DataFrame):
                 x0 = x0.rename(columns=str)[list(self.gene_names_)].to_numpy()
             start = validate_data(self, x0, reset=False, dtype=np.float64, copy=True)
@@ -59,11 +59,11 @@ class DynamicsRegressor(BaseEstimator):
             return self._follow(start, times)
 
     def _follow(self, start, times):
-        """Trajectories (samples, times, genes) of the network."""
+        """Trajectories predicted by the network, (samples, times, genes)."""
         return follow(copy.deepcopy(self.network_).double(), torch.from_numpy(start), torch.from_numpy(times)).numpy()
 
     def score(self, trajectories):
-        """R2 of trajectories predicted from their first time, over all later times and all genes.
+        """R2 of trajectories predicted from their first values, over all later times and all genes.
 
         Parameters
         ----------
@@ -73,12 +73,12 @@ class DynamicsRegressor(BaseEstimator):
         Returns
         -------
         float
-            1 - SSE / SST, with SST relative to the mean of each gene in training.
+            1 - SSE / SST, where SST is taken around the mean of each gene in training.
         """
         check_is_fitted(self)
         samples = as_trajectories(trajectories)
         if samples.gene_names.tolist() != self.gene_names_.tolist():
-            raise ValueError("trajectories: expected the genes of the training, in the same order")
+            raise ValueError("trajectories: expected the same genes as in training, in the same order")
         around = (np.concatenate([values[1:] for values in samples.values]) - self._training_mean) ** 2
         return 1 - path_errors(self, samples)["mse_rollout"] / float(around.mean())
 
@@ -86,36 +86,38 @@ class DynamicsRegressor(BaseEstimator):
         """Store the genes of `Samples` and warn about those that never change."""
         still = samples.gene_names[np.ptp(np.concatenate(samples.values), axis=0) == 0]
         if len(still):
-            same = f"{len(still)} gene(s) have one value in all samples and times, such as {still[0]}"
+            same = f"{len(still)} gene(s), such as {still[0]}, have the same value in all samples at all times"
             warnings.warn(f"{same}; their regulators and targets cannot be inferred", stacklevel=3)
         self.gene_names_, self.n_features_in_ = samples.gene_names, len(samples.gene_names)
 
 
 def split(n, share, random):
-    """Positions to train on and to set aside, in ascending order; at least one of two or more is set aside."""
+    """Split n positions into those to train on and a share to set aside, at least one if n > 1 and the share > 0."""
     aside = min(max(round(share * n), 1), n - 1) if share > 0 else 0
     order = random.permutation(n)
     return np.sort(order[aside:]), np.sort(order[:aside])
 
 
 class PhoenixRegressor(DynamicsRegressor):
-    """Gene-regulatory dynamics by PHOENIX, a neural ODE [1]_, pruned with data and prior knowledge [2]_.
+    """Gene-regulatory dynamics modelled by PHOENIX, a neural ODE [1]_, pruned using data and prior knowledge [2]_.
 
     Parameters
     ----------
     n_hidden : int
-        Number of sums, and of products. Published: 40 for the simulated networks, 120 for yeast, 300 for breast cancer.
+        Number of hidden sums, and number of hidden products. Published values: 40 for the simulated networks, 120 for
+        yeast and 300 for breast cancer.
     pruning : {"dash", "imp", "biological", "post_hoc", "l0", "c_node", "path_reg", "none"}
-        How weights are pruned: during training by size and prior ("dash"), by size ("imp") or by the prior
-        ("biological"); once after training, by size ("post_hoc"); by gates with a penalty on open gates ("l0"), on
-        path sizes ("c_node") or on sizes and open paths ("path_reg"), see `sbnn.dynamics.phoenix`; or not at all
-        ("none").
+        How weights are pruned. During training, they are pruned by size and prior ("dash"), by size alone ("imp") or by
+        the prior alone ("biological"); after training, once by size ("post_hoc"). Alternatively, gates are learned with
+        a penalty on open gates ("l0"), on the sizes of paths ("c_node") or on open paths and sizes of paths
+        ("path_reg"), see `sbnn.dynamics.phoenix`. With "none", no weights are pruned.
     sparsity : float
-        Share of the weights that pruning removes in each layer, in (0, 1). With a penalty it has no effect: the weight
-        of the penalty (`Recipe.penalty`) determines the sparsity.
+        Share of the weights that pruning removes from each layer, in (0, 1). It has no effect on methods with a
+        penalty, whose sparsity is determined by the weight of the penalty (`Recipe.penalty`).
     influence : tuple of (float, float)
-        Influence of the prior on the scores of input and output weights, only for ``pruning="dash"``. Published:
-        (0.5, 0.05) with noise, (0.05, 0.01) without, (0.9995, 0.995) for breast cancer.
+        Influence of the prior on the pruning scores of input weights and of output weights, used only if
+        ``pruning="dash"``. Published values: (0.5, 0.05) with noise, (0.05, 0.01) without noise and (0.9995, 0.995)
+        for breast cancer.
     recipe : Recipe, optional
     random_state : int, RandomState or None
 
@@ -123,11 +125,11 @@ class PhoenixRegressor(DynamicsRegressor):
     ----------
     network_ : Phoenix
     edge_scores_ : DataFrame, genes by genes
-        ``[regulator, target]``: the sign is that of the effect, 0 means no edge.
+        Score of each edge, ``[regulator, target]``. Its sign is the sign of the effect; 0 means no edge.
     sparsity_ : float
-        Share of zeros in Ws, Wp, As relu(m) and Ap relu(m).
+        Share of zeros among the weights Ws, Wp, As relu(m) and Ap relu(m), see `sbnn.dynamics.phoenix`.
     history_ : DataFrame
-        Training by epoch.
+        Losses and sparsity in each epoch.
     validation_ : ndarray of int
         Positions of the validation samples.
     gene_names_ : ndarray of str
@@ -135,8 +137,8 @@ class PhoenixRegressor(DynamicsRegressor):
 
     Notes
     -----
-    It takes trajectories, not a matrix, so ``check_estimator`` of scikit-learn does not apply; parameters, cloning and
-    seeds follow its rules. On one thread, the same seed gives bit-identical results.
+    The estimator takes trajectories, not a matrix, so scikit-learn's ``check_estimator`` does not apply; parameters,
+    cloning and seeds follow the conventions of scikit-learn. On one thread, the same seed gives bit-identical results.
 
     References
     ----------
@@ -175,18 +177,18 @@ class PhoenixRegressor(DynamicsRegressor):
         self.random_state = random_state
 
     def algorithm_version(self, n_cells):
-        """For stored results; 2 for penalties that were changed to the published ones."""
+        """Version stored with results; it is 2 for methods whose penalty was changed to the published one."""
         return 2 if self.pruning in ("c_node", "path_reg") else 1
 
     def fit(self, trajectories, prior=None):
-        """Train the network, and prune it.
+        """Train and prune the network.
 
         Parameters
         ----------
         trajectories : AnnData
-            As returned by `sbnn.dynamics.trajectories`; samples may have any number of times.
+            Trajectories as returned by `sbnn.dynamics.trajectories`; samples may have any number of times.
         prior : array-like or DataFrame, shape (genes, genes), optional
-            ``[regulator, target]``: positive for an activation, negative for a repression, 0 if none is known.
+            Known edges, ``[regulator, target]``: positive for an activation, negative for a repression, 0 for no edge.
 
         Returns
         -------
@@ -195,15 +197,15 @@ class PhoenixRegressor(DynamicsRegressor):
         Raises
         ------
         ValueError
-            A parameter out of range, a prior with a different shape or with unknown genes, or a missing prior if one
-        is needed.
+            A parameter is out of range, the prior has the wrong shape or contains unknown genes, or a prior is needed
+            but missing.
         DivergenceError
-            A loss that is not finite.
+            The loss is not finite.
 
         Warns
         -----
         UserWarning
-            Genes that never change, schedules with too few epochs for the sparsity, a sparsity that leaves no edge.
+            Genes never change, training has too few epochs to reach the sparsity, or no edge is left.
         """
         self._validate_params()
         recipe, samples = self.recipe or Recipe(), as_trajectories(trajectories)
@@ -215,7 +217,7 @@ class PhoenixRegressor(DynamicsRegressor):
         if prior is not None:
             prior = torch.from_numpy(prior_matrix(prior, samples.gene_names))
         if (any(influence) or recipe.data_weight < 1) and (prior is None or not prior.any()):
-            raise ValueError(f"prior: pruning={self.pruning!r} with this influence and recipe needs one with edges")
+            raise ValueError(f"prior: pruning={self.pruning!r} with this influence and recipe needs a prior with edges")
         random = check_random_state(self.random_state)
         generator = torch.Generator().manual_seed(random.randint(2**31 - 1))
         train, self.validation_ = split(len(samples.values), recipe.validation_share, random)
@@ -234,7 +236,7 @@ class PhoenixRegressor(DynamicsRegressor):
             self.edge_scores_ = pd.DataFrame(self.network_.edges().numpy(), self.gene_names_, self.gene_names_)
         if not self.edge_scores_.to_numpy().any():
             lower = f"Recipe.penalty {weight:g}" if size_of else f"sparsity {self.sparsity}"
-            warnings.warn(f"no edge is left at {lower}; use a lower one", stacklevel=2)
+            warnings.warn(f"no edge is left at {lower}; use a lower value", stacklevel=2)
         self.sparsity_ = self.network_.sparsity()
         self.history_ = pd.DataFrame(training.history)
         return self
@@ -247,6 +249,6 @@ class PhoenixRegressor(DynamicsRegressor):
             training.pruner.prune(1 - self.sparsity)
             training.run(recipe.fine_tuning)
         elif (last := max(prunings, default=0)) >= recipe.epochs:
-            late = f"sparsity {self.sparsity} is reached in epoch {last} of the schedule of {recipe.epochs} epochs"
-            warnings.warn(f"{late}: the rest is pruned at once after them, without training", stacklevel=3)
+            late = f"sparsity {self.sparsity} is reached in epoch {last}, but training ends in epoch {recipe.epochs}"
+            warnings.warn(f"{late}; pruning is completed at the end, without further training", stacklevel=3)
             training.pruner.prune(1 - self.sparsity)

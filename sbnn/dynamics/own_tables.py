@@ -1,4 +1,4 @@
-"""The command ``sbnn network``: the network of a user's own time course, comparison with simple models, and figures."""
+"""The command ``sbnn network``: fit a network to a user's own time course and compare it with simple models."""
 
 import warnings
 from pathlib import Path
@@ -21,18 +21,18 @@ from sbnn.explorer.report import write_report
 from sbnn.plotting.common import save_figure
 from sbnn.results import write_atomically
 
-LEAST = 0.01  # smallest probability of an edge in the output
-HELD_OUT = 0.2  # share of the samples, or of the times of a single one
+LEAST = 0.01  # smallest probability at which an edge outside the prior is written to the table
+HELD_OUT = 0.2  # share of the samples that is held out, or of the times if there is only one sample
 
 
 def read_course(expression, times=None):
-    """Trajectories from a long table, or from cells and a table of their samples and times, or of their pseudotimes."""
+    """Read trajectories from a long table, or from a table of cells and one of their samples and (pseudo)times."""
     if times is None:
         table = _columns(expression, "course")
     else:
         table, times = as_numbers(read_table(expression, "course"), "course"), read_table(times, "times")
         if lacking := [cell for cell in times.index if cell not in table.index]:
-            raise ValueError(f"times: {some(lacking)} not among the rows of the expression: {some(table.index)}")
+            raise ValueError(f"times: {some(lacking)} not found among the rows of the expression, {some(table.index)}")
     genes = [column for column in table if column not in ("sample", "time")]
     numbers = table[genes].dtypes.map(pd.api.types.is_numeric_dtype).all()
     if numbers and kind_of_expression(table[genes].to_numpy())[0] == "counts":
@@ -46,7 +46,7 @@ def read_course(expression, times=None):
 
 
 def read_prior(path, genes):
-    """Signs, [regulator, target], from a table of genes by genes or a list of regulator, target and sign."""
+    """Read signs [regulator, target] from a genes-by-genes table or from a list of regulators, targets and signs."""
     if path is None:
         return pd.DataFrame(0.0, genes, genes)
     table = _columns(path, "prior")
@@ -58,17 +58,17 @@ def read_prior(path, genes):
 
 
 def _columns(path, what):
-    """A table without row names, whose first column contains values."""
+    """Read a table without row names, whose first column contains values."""
     with naming(f"{what} ({Path(path).name}): expected a table"):
         names, rows = read_file(Path(path), None, None, None)
     return rows.set_axis(names, axis=1)
 
 
 def study(data, prior, out, n_passes=5):
-    """Fit `SparseRegulationRegressor`, and write network.html, edges.csv, predictions.csv and two figures to a folder.
+    """Fit `SparseRegulationRegressor` and write network.html, edges.csv, predictions.csv and two figures to a folder.
 
-    Every method is also fitted without the last fifth of the samples, or of the times of a single sample, to predict
-    it.
+    To score its predictions, every method is also fitted without the last fifth of the samples or, if there is only
+    one sample, of its times.
     """
     lengths = np.array([len(times) for times in as_trajectories(data).times])
     if len(lengths) > 1:

@@ -1,19 +1,21 @@
-"""Expression between the observed times, and its exponentially weighted past."""
+"""Interpolation of expression between the observed times, and exponentially weighted means of past expression."""
 
 import numpy as np
 
-N_BETWEEN = 6  # points of the grid from one time to the next
-RATES = np.append(0.0, np.geomspace(0.1, 10, 41))  # tried rates of decay, per mean interval
-# On the scale of 0 to 1: slopes and products miss about as much, which further genes would otherwise explain.
+N_BETWEEN = 6  # grid points from one observed time to the next
+RATES = np.append(0.0, np.geomspace(0.1, 10, 41))  # decay rates that are tried, per mean interval
+# Linear terms and products err by about this much if expression lies between 0 and 1. If the estimated noise were
+# smaller, further genes would be selected to explain these errors.
 LEAST_NOISE = 0.01
 
 
 class Clock:
-    """Times (samples, times) of samples, and a grid that divides every interval.
+    """Observed times of samples, (samples, times), and a finer grid that divides every interval.
 
-    Samples with fewer times repeat their last one; `seen`, (samples, times), is 0 for these. `grid` counts mean
-    intervals since the first time, (m, points), where m is 1 if all samples have the same times, otherwise the number
-    of samples; `unit` is the mean interval; `observed` are the positions of the times in the grid.
+    Samples with fewer times repeat their last time; `seen`, (samples, times), is 0 at the repeats and 1 elsewhere.
+    `unit` is the mean interval. `grid`, (m, points), contains times since the first one, divided by `unit`; m is 1 if
+    these times are the same for all samples, otherwise the number of samples. `observed` contains the positions of the
+    observed times in the grid.
     """
 
     def __init__(self, times):
@@ -34,7 +36,7 @@ class Clock:
         return np.exp(-rate * self.grid)
 
     def memory(self, rate):
-        """Weights of the past in ``rate * integral of exp(-rate (t - s)) f(s) ds``, for f linear between points."""
+        """Weights of past values f(s) in ``rate * integral of exp(-rate (t - s)) f(s) ds``, f linear between points."""
         c = rate * np.diff(self.grid, axis=1)
         keep = np.exp(-c)
         mean = np.where(c > 1e-6, -np.expm1(-c) / np.where(c > 1e-6, c, 1), 1 - c / 2)
@@ -47,12 +49,15 @@ class Clock:
         return weights
 
     def later_memory(self, rate):
-        """`memory` at the observed times after the first, 0 where a sample has ended."""
+        """Rows of `memory` for the observed times after the first one; 0 after the end of a sample."""
         return self.memory(rate)[:, self.observed[1:]] * self.seen[: len(self.grid), 1:, None]
 
 
 def relaxation(values, clock):
-    """First estimate of paths, rates (0: constant within samples) and noise: every gene relaxes between two levels."""
+    """First estimate of paths, rates (0 for genes constant within samples) and noise.
+
+    It is assumed that every gene relaxes from one level to another in each sample.
+    """
     n, _, n_genes = values.shape
     seen, n_times = clock.seen[..., None], clock.seen.sum(axis=1)
     values = values * seen
@@ -64,7 +69,7 @@ def relaxation(values, clock):
         coefficients.append(found)
     best = 1 + misfit[1:].argmin(axis=0)
     variance = max(float(np.median(misfit.min(axis=0))), LEAST_NOISE**2)
-    chance = 4 * np.sqrt(2 / (n_times - 1).sum())  # four standard deviations of a mean of squares
+    chance = 4 * np.sqrt(2 / (n_times - 1).sum())  # four standard deviations of the mean squared error
     best[misfit[0] < variance * (1 + chance)] = 0
     paths = np.empty((n, clock.grid.shape[1], n_genes))
     for i in np.unique(best):
@@ -74,6 +79,6 @@ def relaxation(values, clock):
 
 
 def _basis(clock, rate):
-    """Basis functions of a relaxing gene, (m, points, 1 or 2)."""
+    """Basis functions of the relaxation of a gene, (m, points, 1 or 2)."""
     left = clock.left(rate)[..., None]
     return left if rate == 0 else np.concatenate([left, 1 - left], axis=2)

@@ -1,8 +1,9 @@
-"""PHOENIX, a network of sums and products of regulators (Hossain et al., Genome Biology 2024), its gates and penalties.
+"""PHOENIX (Hossain et al., Genome Biology 2024), a network of sums and products of regulators; gates and penalties.
 
-Gates: Louizos, Welling, Kingma, "Learning sparse neural networks through L0 regularization", ICLR 2018,
-arXiv 1712.01312. Penalties: L0, same paper; C-NODE, Aliee, Theis, Kilbertus 2021, arXiv 2106.12430; PathReg, Aliee et
-al., "Sparsity in continuous-depth neural networks", NeurIPS 2022, arXiv 2210.14672.
+The gates and the L0 penalty are from Louizos, Welling, Kingma, "Learning sparse neural networks through L0
+regularization", ICLR 2018, arXiv 1712.01312; the C-NODE penalty is from Aliee, Theis, Kilbertus 2021, arXiv 2106.12430;
+and the PathReg penalty is from Aliee et al., "Sparsity in continuous-depth neural networks", NeurIPS 2022, arXiv
+2210.14672.
 """
 
 import math
@@ -10,7 +11,7 @@ import math
 import torch
 from torch import nn
 
-ZERO_SHARE, WEIGHT_SD = 0.95, 0.05  # of the input weights at the start
+ZERO_SHARE, WEIGHT_SD = 0.95, 0.05  # share of zeros among the initial input weights, and SD of the others
 TEMPERATURE = 2 / 3
 LOWEST, HIGHEST = -0.1, 1.1  # range to which a concrete variable is stretched before it is clipped to [0, 1]
 
@@ -18,9 +19,9 @@ LOWEST, HIGHEST = -0.1, 1.1  # range to which a concrete variable is stretched b
 class Phoenix(nn.Module):
     """``dx/dt = relu(m) * (J(x) - x)``, with ``J = As s + Ap p``.
 
-    With ``u = (x - 1/2) / (1 + |x - 1/2|)``, sums are ``s = Ws u + bs`` and products ``p = exp(Wp log(1 + u) + bp)``.
-    ``sum_in``, ``product_in`` are Ws, Wp, (hidden, genes); ``sum_out``, ``product_out`` As, Ap, (genes, hidden);
-    ``multiplier`` is m, (genes,): a gene with m <= 0 stays constant.
+    With ``u = (x - 1/2) / (1 + |x - 1/2|)``, the sums are ``s = Ws u + bs`` and the products are
+    ``p = exp(Wp log(1 + u) + bp)``. ``sum_in`` and ``product_in`` are Ws and Wp, (hidden, genes); ``sum_out`` and
+    ``product_out`` are As and Ap, (genes, hidden); ``multiplier`` is m, (genes,). A gene with m <= 0 stays constant.
     """
 
     LAYERS = ("sum_in", "product_in", "sum_out", "product_out")  # the layers that are pruned
@@ -37,7 +38,7 @@ class Phoenix(nn.Module):
         self.multiplier = nn.Parameter(torch.rand(n_genes, generator=generator))
 
     def layers(self):
-        """Weights in the order of `LAYERS`, behind their gates if there are any."""
+        """Weights in the order of `LAYERS`, multiplied by their gates if there are any."""
         return tuple(getattr(self, name) for name in self.LAYERS)
 
     def draw(self, generator):
@@ -48,7 +49,7 @@ class Phoenix(nn.Module):
         return self
 
     def targets(self, x):
-        """J, to which the genes decay, (..., genes), at expression x, (..., genes)."""
+        """Values J towards which the genes decay, (..., genes), at expression x, (..., genes)."""
         sum_in, product_in, sum_out, product_out = self.layers()
         centred = x - 0.5
         u = centred / (1 + centred.abs())
@@ -62,13 +63,13 @@ class Phoenix(nn.Module):
 
     @torch.no_grad()
     def edges(self):
-        """Effect of each gene on every gene, [regulator, target]: relu(m)_j (Ws' As' + Wp' Ap'); 0 without a path."""
+        """Effect of each regulator i on each target j: relu(m)_j (Ws' As' + Wp' Ap')_ij, 0 if no path connects them."""
         weights = [layer.double() for layer in self.layers()]
         return (weights[0].T @ weights[2].T + weights[1].T @ weights[3].T) * self.decay().double()
 
     @torch.no_grad()
     def sparsity(self):
-        """Share of zeros in Ws, Wp, As relu(m) and Ap relu(m)."""
+        """Share of zeros among the weights Ws, Wp, As relu(m) and Ap relu(m)."""
         alive = (self.multiplier > 0)[:, None]
         sum_in, product_in, sum_out, product_out = self.layers()
         layers = [sum_in, product_in, sum_out * alive, product_out * alive]
@@ -76,7 +77,7 @@ class Phoenix(nn.Module):
 
 
 class GatedPhoenix(Phoenix):
-    """PHOENIX with a random gate for every gene that enters sums or products, and for every sum and product."""
+    """PHOENIX with random gates: each gene has one for all sums and one for all products; each hidden unit has one."""
 
     def __init__(self, n_genes, n_hidden, drop_rates, generator):
         super().__init__(n_genes, n_hidden, generator)
@@ -87,16 +88,16 @@ class GatedPhoenix(Phoenix):
         self.draw(generator)
 
     def layers(self):
-        """Weights behind their gates."""
+        """Weights multiplied by their gates."""
         return self._drawn if self.training else self._gated(settled_gates)
 
     def draw(self, generator):
-        """Draw all gates again; samples share the gates of genes and units."""
+        """Draw all gates again; all samples in a batch share the same gates."""
         self._drawn = self._gated(lambda a: hard_concrete(torch.rand(len(a), generator=generator), a))
 
     @torch.no_grad()
     def settled(self):
-        """The same network without gates: columns behind closed gates are exactly 0."""
+        """The same network without gates; columns of weights with closed gates are exactly 0."""
         plain = Phoenix(len(self.multiplier), len(self.sum_bias))
         plain.load_state_dict({k: v for k, v in self.state_dict().items() if not k.startswith("locations.")})
         for name, weights in zip(self.LAYERS, self._gated(settled_gates), strict=True):
@@ -110,7 +111,7 @@ class GatedPhoenix(Phoenix):
 
 
 def hard_concrete(uniform, location):
-    """Gates in [0, 1] with mass at both ends, from uniform numbers and log alpha (equations 10 and 11)."""
+    """Gates in [0, 1] with probability mass at both ends, from uniform numbers and log alpha (equations 10 and 11)."""
     logit = torch.logit(uniform, eps=torch.finfo(torch.float32).eps)
     return _stretched(torch.sigmoid((logit + location) / TEMPERATURE))
 
@@ -130,34 +131,34 @@ def open_probability(location):
 
 
 def open_weights(network):
-    """Share of the weights whose gates are expected to be open, of a `GatedPhoenix`."""
+    """Expected share of the weights of a `GatedPhoenix` that have an open gate."""
     layers = {name: getattr(network, name) for name in network.LAYERS}
     expected = [open_probability(network.locations[name]).sum() * len(layer) for name, layer in layers.items()]
     return sum(expected) / sum(layer.numel() for layer in layers.values())
 
 
 def open_paths(network):
-    """Expected number of open paths of a `GatedPhoenix` from one gene to another, averaged over all pairs of genes."""
+    """Expected number of open paths in a `GatedPhoenix` from one gene to another, averaged over all pairs of genes."""
     share = {name: open_probability(location) for name, location in network.locations.items()}
     # A path is open if the independent gates of its gene and of its sum or product are both open.
     return share["sum_in"].mean() * share["sum_out"].sum() + share["product_in"].mean() * share["product_out"].sum()
 
 
 def path_sizes(network):
-    """Sizes of all paths, without gates, ``|Ws|' |As|' + |Wp|' |Ap|'``, averaged over all pairs of genes."""
+    """Total size of the paths between two genes, ``|Ws|' |As|' + |Wp|' |Ap|'`` (no gates), averaged over all pairs."""
     sum_in, product_in, sum_out, product_out = (getattr(network, name).abs() for name in network.LAYERS)
-    # The sum over all pairs needs no matrix of genes by genes.
+    # The sum over all pairs can be computed without a genes-by-genes matrix.
     sums = sum_in.sum(dim=1) @ sum_out.sum(dim=0)
     products = product_in.sum(dim=1) @ product_out.sum(dim=0)
     return (sums + products) / sum_in.shape[1] ** 2
 
 
 def open_and_sizes(network):
-    """Open paths of a `GatedPhoenix` and, with ten times the weight, the sizes of all paths."""
+    """`open_paths` plus ten times `path_sizes`."""
     return open_paths(network) + 10 * path_sizes(network)
 
 
-#: Way of pruning a `GatedPhoenix` -> its penalty and the weight of it. The weight for L0 is ours, since the code of the
-#: published comparison adds none. In that code, weights start as in Kaiming et al., and paths are counted with sampled
-#: gates, not expected ones.
+#: Method of pruning a `GatedPhoenix` -> its penalty and the weight of the penalty. We chose the weight for L0, because
+#: the code of the published comparison adds no L0 penalty. That code also uses Kaiming initialisation, and it counts
+#: paths with sampled gates instead of expected ones.
 PENALTIES = {"l0": (open_weights, 1e-2), "c_node": (path_sizes, 1e-3), "path_reg": (open_and_sizes, 1e-4)}

@@ -1,20 +1,21 @@
-"""Pruning of PHOENIX: scores by size and prior, and masks that keep pruned weights at zero.
+"""Pruning of PHOENIX: scores that combine size and prior, and masks that keep pruned weights at zero.
 
 Hossain et al., "Pruning neural network models for gene regulatory dynamics using data and domain knowledge", NeurIPS
-2024, arXiv 2403.04805, section 3. Scores are float64: S S' is ill-conditioned.
+2024, arXiv 2403.04805, section 3. Scores are computed in float64, as S S' is
+ill-conditioned.
 """
 
 import torch
 
 from sbnn.models.pruning_scores import keep_largest, mixed, shared
 
-#: Way of pruning -> influence of the prior on the scores of input and output weights; None uses the parameter of the
-#: user.
+#: Pruning method -> influence of the prior on the scores of input weights and of output weights; None stands for the
+#: parameter ``influence`` of `PhoenixRegressor`.
 INFLUENCE = {"imp": (0.0, 0.0), "post_hoc": (0.0, 0.0), "biological": (1.0, 1.0), "dash": None}
 
 
 class Pruner:
-    """Masks of the layers of a network and the underlying scores; a prior is needed if it has an influence."""
+    """Pruning masks of the layers of a network, and scores; a prior is needed if its influence is not zero."""
 
     def __init__(self, network, influence, prior=None, generator=None):
         self.network, self.influence, self.prior = network, influence, prior
@@ -26,7 +27,7 @@ class Pruner:
 
     @torch.no_grad()
     def prune(self, left):
-        """Keep a share, in (0, 1], of the weights of each layer: those with the largest scores."""
+        """Keep the weights with the largest scores in each layer: a share `left`, in (0, 1], of all weights."""
         for name, scores in self.next_scores().items():
             mask = self.masks[name]
             self.masks[name] = keep_largest(scores, mask, max(round(left * mask.numel()), 1))
@@ -34,16 +35,16 @@ class Pruner:
 
     @torch.no_grad()
     def apply(self):
-        """Set pruned weights to exactly zero, as after a step of an optimizer with momentum."""
+        """Set pruned weights to exactly zero; an optimizer with momentum may have changed them."""
         for name, mask in self.masks.items():
             getattr(self.network, name).mul_(mask)
 
     @torch.no_grad()
     def next_scores(self):
-        """Scores of the layers by name; those of input weights are stored for the next call."""
+        """Scores of the layers by name; scores of input weights are stored for the next call."""
         network, (of_inputs, of_outputs) = self.network, self.influence
         decay = network.decay().double()[:, None]
-        # Input weights of products enter by their exp, so the most negative ones are pruned first.
+        # Input weights of products are scored by their exponential, so the most negative ones are pruned first.
         into = [shared(network.sum_in.double().abs()), shared(network.product_in.double().exp())]
         out = [shared(layer.double().abs() * decay) for layer in (network.sum_out, network.product_out)]
         if any(self.influence):
@@ -55,22 +56,22 @@ class Pruner:
 
 
 def partners(prior):
-    """Targets shared by regulators, (genes, genes): ``C = T T' / sum`` of ``T = |prior|``."""
+    """Targets shared by each pair of regulators, (genes, genes): ``C = T T'`` of ``T = |prior|``, with a sum of 1."""
     edges = prior.double().abs()
     return shared(edges @ edges.T)
 
 
 def prior_of_inputs(scores, together):
-    """``|(S S')^-1 S C|``: how input weights would map partners to the same units, from the last scores S."""
+    """``|(S S')^-1 S C|``, large for input weights that map partners to the same units; S are the last scores."""
     return _solved(scores @ scores.T, scores @ together).abs()
 
 
 def prior_of_outputs(scores, prior):
-    """``|(S T)' (S S')^-1|``: the output weights that, with input weights S, come closest to the prior T."""
+    """``|(S T)' (S S')^-1|``: the output weights that best reproduce the prior T, given input weights S."""
     return _solved(scores @ scores.T, scores @ prior.double().abs()).T.abs()
 
 
 def _solved(products, right):
-    """``products^-1 right``; the shortest least-squares solution if a prior of few genes has no inverse."""
+    """``products^-1 right``, or the minimum-norm least-squares solution if `products` is singular (few genes)."""
     solution, failed = torch.linalg.solve_ex(products, right)
     return torch.linalg.pinv(products, hermitian=True) @ right if failed else solution

@@ -1,4 +1,4 @@
-"""Evidence for a set of regulators of one gene, search for the best set, and the resulting rates of change."""
+"""Evidence for a set of regulators of one gene, the search for the best set, and the resulting rates of change."""
 
 from dataclasses import dataclass
 
@@ -10,23 +10,24 @@ from torch import nn
 from sbnn.dynamics.beliefs import MOST
 
 N_TRIED = 6  # number of regulators that a search step tries to add
-N_SWAPPED = 2  # number of these that it tries in place of another one
-_SCREENING_SD = 0.3  # of effects, for ranking candidates only
+N_SWAPPED = 2  # number of these that are also tried in place of a current regulator
+_SCREENING_SD = 0.3  # prior SD of effects, used only to rank candidates
 _CONSTANT_MEAN, _CONSTANT_SD = 0.5, 1.0
 
 
 def products_of(k):
-    """Pairs (i, j) of k regulators, i <= j, that have a product: all pairs, or none if there are more than `MOST`."""
+    """Pairs (i, j), i <= j, of k regulators whose products are in the model: all pairs, or none if k > `MOST`."""
     return np.triu_indices(k if k <= MOST else 0)
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A gene regressed on a set of regulators, positions in ascending order.
+    """Regression of a gene on a set of regulators, given by their positions in ascending order.
 
-    ``signs``, 1 or -1, along which effects are expected; ``log_evidence`` over all weights; ``weights``: constant,
-    slopes, and products as in `products_of`; ``features``, (observations, weights); ``precision``, the Cholesky factor
-    of the precision matrix of the weights.
+    ``signs`` are the expected signs of the effects, 1 or -1; ``log_evidence`` is integrated over all weights;
+    ``weights`` are the constant, the slopes, and the coefficients of products in the order of `products_of`;
+    ``features`` has the shape (observations, weights); ``precision`` is the Cholesky factor of the precision matrix of
+    the weights.
     """
 
     regulators: tuple
@@ -37,39 +38,41 @@ class Fit:
     precision: tuple
 
     def parts(self):
-        """Positions of slopes, of products of two and of squares among the weights."""
+        """Positions in `weights` of the slopes, of the products of two regulators and of the squares."""
         k = len(self.regulators)
         one, other = products_of(k)
         return np.arange(1, k + 1), 1 + k + np.flatnonzero(one != other), 1 + k + np.flatnonzero(one == other)
 
     def target(self, deviations):
-        """Target value of the gene, (...), at deviations of the regulators, (..., k)."""
+        """Target value of the gene, (...), for deviations of the regulators from their means, (..., k)."""
         one, other = products_of(len(self.regulators))
         _, slopes, products = np.split(self.weights, [1, 1 + len(self.regulators)])
         return self.weights[0] + deviations @ slopes + (deviations[..., one] * deviations[..., other]) @ products
 
     def slopes(self, deviations):
-        """Derivatives of the target value, (..., k), at deviations of the regulators, (..., k)."""
+        """Derivatives of the target value, (..., k), for deviations of the regulators from their means, (..., k)."""
         k = len(self.regulators)
         of_products = np.zeros((k, k))
         of_products[products_of(k)] = self.weights[1 + k :]
         return self.weights[1 : 1 + k] + deviations @ (of_products + of_products.T)
 
     def variances(self):
-        """Variances of the weights."""
+        """Posterior variances of the weights."""
         return np.diag(cho_solve(self.precision, np.eye(len(self.weights))))
 
 
 class Target:
-    """One gene that changes, and the evidence of its values for sets of regulators.
+    """One gene that changes, and the evidence in its values for sets of regulators.
 
-    The gene decays towards a constant plus slopes and products of two of the deviations of its regulators from their
-    means: this approximates saturating Hill terms, joined by AND and OR, within the range of the data.
+    The gene decays towards a constant plus linear terms and products of two terms, where each term is the deviation of
+    a regulator from its mean. Within the range of the data, this approximates saturating Hill terms combined by AND and
+    OR.
 
-    ``values``, (observations,), without the rest of the first value; ``linear``, (observations, genes), the
-    weighted past of the deviation of each gene; ``deviations``, (samples, points, genes); ``memory``, (m, times - 1,
-    points), of `Clock.later_memory`; ``log_odds`` of every edge to this gene, -inf if there can be none; ``signs`` of
-    the edges in the prior, 0 if the sign is free. Observations after the end of a sample are 0 in all of these and only
+    ``values``, (observations,), are the values after the first time, minus what remains of the first value;
+    ``linear``, (observations, genes), is the weighted past of the deviation of each gene; ``deviations`` has the shape
+    (samples, points, genes); ``memory``, (m, times - 1, points), comes from `Clock.later_memory`; ``log_odds`` are the
+    log odds of every edge to this gene, -inf if it is impossible; ``signs`` are the signs of the edges in the prior, 0
+    if the sign is free. Observations after the end of a sample are 0 in ``values``, ``linear`` and ``memory``, and only
     add a constant to the evidence.
     """
 
@@ -82,19 +85,19 @@ class Target:
         self._constant = np.broadcast_to(memory.sum(axis=2), (len(deviations), memory.shape[1])).ravel()
 
     def fit(self, regulators):
-        """`Fit` of a frozenset of regulators."""
+        """`Fit` to a frozenset of regulators, computed only once."""
         if regulators not in self._fits:
             self._fits[regulators] = self._regress(tuple(sorted(regulators)))
         return self._fits[regulators]
 
     def score(self, regulators):
-        """Log of the probability of a set, up to a constant."""
+        """Log probability of a set of regulators, up to a constant."""
         chosen = list(regulators)
-        # A sign chosen from the data is one of two.
+        # A free sign was chosen from two equally probable ones.
         return self.fit(regulators).log_evidence + self.log_odds[chosen].sum() - np.log(2) * self.free[chosen].sum()
 
     def search(self, start):
-        """Add, remove and exchange single regulators while the set becomes more probable; returns its `Fit`."""
+        """Add, remove or exchange one regulator at a time while this makes the set more probable; returns its `Fit`."""
         best = frozenset(start)
         score = self.score(best)
         while True:
@@ -107,11 +110,14 @@ class Target:
             score, best = max(scores), moves[int(np.argmax(scores))]
 
     def strongest(self, genes):
-        """The `MOST` most likely regulators among many genes, each considered alone."""
+        """The `MOST` most probable regulators among many genes, each considered on its own."""
         return genes[np.sort(np.argsort(-self._gains(frozenset())[genes], kind="stable")[:MOST])]
 
     def probabilities(self, regulators):
-        """Probability of each edge, given all others of a set; by linear effects for edges in neither set nor prior."""
+        """Probability of each edge, given all other edges of a set.
+
+        It is only approximated, from the linear effect, for edges that are neither in the set nor in the prior.
+        """
         with np.errstate(over="ignore"):
             probabilities = 1 / (1 + np.exp(-self._gains(regulators)))
             for gene in regulators | set(np.flatnonzero(~self.free & np.isfinite(self.log_odds))):
@@ -120,7 +126,7 @@ class Target:
         return probabilities
 
     def _candidates(self, regulators):
-        """Genes that are most likely to be further regulators."""
+        """Genes that are most likely to be additional regulators."""
         if len(regulators) >= MOST:
             return []
         gains = self._gains(regulators)
@@ -130,7 +136,7 @@ class Target:
         return [int(gene) for gene in best if np.isfinite(gains[gene])]
 
     def _gains(self, regulators):
-        """Gain of log probability by each further regulator, from its linear effect, (genes,)."""
+        """Gain in log probability from adding each gene as a regulator, based on its linear effect, (genes,)."""
         fit = self.fit(regulators)
         square = fit.features.T @ fit.features + 1e-6 * np.eye(len(fit.weights))
         projection = np.linalg.solve(square, fit.features.T @ self.linear)
@@ -168,19 +174,19 @@ class Target:
 
 
 class RegulatedNetwork(nn.Module):
-    """``dx/dt = decay * (J(p) - x)``; J of a gene holds slopes and products of two of its regulators.
+    """``dx/dt = decay * (J(p) - x)``, where J is a constant plus linear terms and products of two regulators.
 
-    Regulators p are the genes themselves, or with a lag their proteins, ``dp/dt = (x - p) / lag``.
+    The regulators p are the genes themselves or, if there is a lag, their proteins, ``dp/dt = (x - p) / lag``.
     """
 
-    # Regulators are clipped to [`lowest`, `highest`]: this keeps J bounded, as saturation of their effects would.
+    # Regulators are clipped to [`lowest`, `highest`] to keep J bounded, as if their effects saturated.
 
     def __init__(self, decay, means, lowest, highest, fits, lag=0.0):
         super().__init__()
         constant, places, weights = np.zeros(len(decay)), [], []
         for gene, fit in fits.items():
             constant[gene], k = fit.weights[0], len(fit.regulators)
-            chosen = np.array([*fit.regulators, len(decay)])  # the position of a factor of 1
+            chosen = np.array([*fit.regulators, len(decay)])  # the last position stands for a factor of 1
             pairs = np.concatenate([[range(k), [k] * k], products_of(k)], axis=1).astype(int)
             places += [(gene, chosen[one], chosen[other]) for one, other in pairs.T]
             weights += [*fit.weights[1:]]
@@ -192,11 +198,11 @@ class RegulatedNetwork(nn.Module):
         self.lag = float(lag)
 
     def decay(self):
-        """Rates, (genes,), and of proteins if there is a lag, (2 genes,)."""
+        """Decay rates of the genes, (genes,), followed by those of the proteins if there is a lag, (2 genes,)."""
         return torch.cat([self.rate, torch.full_like(self.rate, 1 / self.lag)]) if self.lag else self.rate
 
     def targets(self, state):
-        """J, (samples, genes), at expression (samples, genes); with a lag of both genes and proteins, side by side."""
+        """Target values at a state, both (samples, genes); with a lag, proteins follow the genes in the columns."""
         if self.lag:
             genes, proteins = state.chunk(2, dim=1)
             return torch.cat([self._drawn_to(proteins), genes], dim=1)

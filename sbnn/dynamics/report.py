@@ -1,4 +1,4 @@
-"""Tables of the study of gene-regulatory dynamics, from saved records alone."""
+"""Tables of the study of gene-regulatory dynamics, made from saved records only."""
 
 from functools import partial
 from pathlib import Path
@@ -31,8 +31,8 @@ COLUMNS = {
 }  # fmt: skip
 #: Pairs of methods that are compared.
 PAIRS = (("dash", "imp"), ("dash", "biological"), ("dash", "phoenix"), ("sparse", "dash"), ("sparse", "prior"))
-#: Published sparsity and balanced accuracy, 350 genes, 5 % noise: Hossain et al., arXiv 2403.04805, digitised from a
-#: figure to half a point.
+#: Published sparsity and balanced accuracy for 350 genes and 5 % noise, digitised from a figure of Hossain et al.,
+#: arXiv 2403.04805, with an accuracy of 0.005.
 PUBLISHED = {
     "none": (0.099, 0.586), "c_node": (0.062, 0.558), "l0": (0.338, 0.550), "path_reg": (0.566, 0.618),
     "post_hoc": (0.871, 0.823), "biological": (0.835, 0.873), "imp": (0.959, 0.708), "dash": (0.946, 0.906),
@@ -46,18 +46,18 @@ NOTE = (
 )
 
 
-#: Records of a folder; every condition is a different data set.
+#: Read the records in a folder; every condition has its own data set.
 read = partial(load_folder, prefix="dynamics_", data_of=lambda record: record.dataset)
 
 
 def by_condition(records):
-    """Condition -> method -> Record, for those with results, in display order."""
+    """Available records as a nested dict, condition -> method -> `Record`, in display order."""
     of = {c: {m: records[f"{c}_{m}"] for m in METHODS if f"{c}_{m}" in records} for c in TITLES}
     return {condition: methods for condition, methods in of.items() if methods}
 
 
 def methods_table(records, condition):
-    """Scores of all methods under one condition, mean ± SD over seeds, as text."""
+    """Scores of all methods under one condition, as text: mean ± SD over seeds."""
     of, labels = by_condition(records)[condition], METHODS
     scores = {name: record.scores for name, record in of.items()}
     if condition == "real" and "prior" in of:
@@ -70,7 +70,7 @@ def methods_table(records, condition):
 
 
 def overview_table(records):
-    """The table of the README: balanced accuracy and corrections of the prior, by condition, as text."""
+    """Table in the README: balanced accuracy and corrections of the prior, by condition, as text."""
     labels = {"BA": "BA", "missing edges found": "missing found", "wrong edges kept": "wrong kept"}
     parts = []
     for condition in by_condition(records):
@@ -79,16 +79,16 @@ def overview_table(records):
         parts[-1].columns = [f"{label}, {percent} %" for label in labels.values()]
     table = pd.concat(parts, axis=1).fillna("").rename_axis("method")
     known = [name for name in METHODS.values() if name in table.index]
-    return table.loc[known, (table != "").any()]  # without noise there is nothing to correct
+    return table.loc[known, (table != "").any()]  # empty columns: without noise there is nothing to correct
 
 
 def overview(saved_models):
-    """Tables of ``sbnn report all``."""
+    """Tables that are part of ``sbnn report all``."""
     return {"Edges of simulated networks of 350 genes": overview_table(read(Path(saved_models, "grn_350")))}
 
 
 def differences_table(records, condition):
-    """Scores of one method minus those of another on the same seeds, as text: 95 % interval, or SD for real data."""
+    """Differences between methods on the same seeds, as text: mean and 95 % interval, or mean ± SD for real data."""
     of, real = by_condition(records)[condition], condition == "real"
     scores = {name: record.scores.set_index("seed") for name, record in of.items()}
     compared = ["balanced_accuracy", "auroc", "recall_missing", "kept_wrong", "mse_ahead"]
@@ -103,7 +103,7 @@ def differences_table(records, condition):
 
 
 def by_sparsity(records):
-    """Scores of pruning methods at all sparsities, including that of the comparison with other methods."""
+    """Scores of pruning methods at all sparsities, including the one at which they are compared with other methods."""
     parts = [records["sparsities"].scores]
     for method in parts[0]["method"].unique():
         if (record := records.get(f"noise_5_{method}")) is not None:
@@ -112,7 +112,7 @@ def by_sparsity(records):
 
 
 def sparsities_table(records):
-    """Balanced accuracy of pruning methods by requested sparsity, as text, and published values at their own."""
+    """Balanced accuracy of pruning methods by requested sparsity, as text, and published values with their sparsity."""
     cells = by_sparsity(records).groupby(["method", "asked"], sort=False)["balanced_accuracy"].agg(_spread)
     table = cells.unstack().rename(columns="{:g}".format).rename_axis(columns=None)
     table["published"] = ["{1:.3f} at {0:.3f}".format(*PUBLISHED[method]) for method in table.index]
@@ -120,7 +120,7 @@ def sparsities_table(records):
 
 
 def sizes_table(records):
-    """CPU seconds and balanced accuracy by number of genes."""
+    """CPU time, balanced accuracy and sparsity by number of genes and method."""
     scores = records["sizes"].scores.replace({"method": METHODS})
     columns = ["genes", "method", "seconds", "balanced_accuracy", "sparsity"]
     return scores[columns].rename(columns=COLUMNS).set_index("genes")
@@ -142,7 +142,7 @@ def all_tables(records):
 
 
 def _spread(values):
-    """Mean ± SD, with more digits for small numbers; empty without values."""
+    """Mean ± SD as text, in scientific notation if the mean is small; empty if all values are missing."""
     if values.isna().all():
         return ""
     mean, sd = values.mean(), values.std()
@@ -151,6 +151,6 @@ def _spread(values):
 
 
 def _interval(differences):
-    """Mean and 95 % interval."""
+    """Mean and 95 % interval as text."""
     interval = corrected_difference(differences, 0)
     return f"{interval.mean:+.3g} [{interval.low:+.3g}, {interval.high:+.3g}]"

@@ -1,19 +1,19 @@
-"""A solver made for decay towards moving targets, batched over samples and intervals."""
+"""An ODE solver for decay towards moving targets, batched over samples and intervals."""
 
 import torch
 
-MOST_STEPS = 2**15  # in an interval; with more, the solution counts as divergent
+MOST_STEPS = 2**15  # per interval; a solution that needs more steps counts as divergent
 
 
 class DivergenceError(RuntimeError):
-    """Values predicted by a model diverge."""
+    """Raised if the predictions or the training loss of a model diverge."""
 
 
 def step_factors(decay, step):
-    """``exp(-c)``, ``1 - exp(-c)``, ``1 - (1 - exp(-c)) / c`` of ``c = decay * step``, for the steps of `advance`."""
+    """``exp(-c)``, ``1 - exp(-c)`` and ``1 - (1 - exp(-c)) / c`` for ``c = decay * step``, as needed by `advance`."""
     c = decay * step
     gone = -torch.expm1(-c)
-    # By its series if the digits of the difference cancel.
+    # For small c, digits of the difference cancel, so its series is used instead.
     small = c < 0.1
     series = c * (1 / 2 - c * (1 / 6 - c * (1 / 24 - c / 120)))
     change = torch.where(small, series, 1 - gone / torch.where(small, torch.ones_like(c), c))
@@ -23,8 +23,8 @@ def step_factors(decay, step):
 def advance(targets, x, factors, n_steps):
     """Integrate ``dx/dt = decay * (targets(x) - x)`` by exponential Runge-Kutta steps of second order.
 
-    The decay is solved exactly, so steps only need to be short compared with changes of the targets (Cox and Matthews,
-    J. Comput. Phys. 2002, equations 20 to 22).
+    The decay is solved exactly, so steps only need to be short enough to follow changes in the targets (Cox and
+    Matthews, J. Comput. Phys. 2002, equations 20 to 22).
     """
     keep, gone, change = factors
     for _ in range(n_steps):
@@ -35,7 +35,7 @@ def advance(targets, x, factors, n_steps):
 
 
 def advance_exactly(model, x, length, tolerance):
-    """Integrate samples over intervals (samples, 1), with steps halved and extrapolated (Richardson)."""
+    """Integrate samples over intervals of given length, (samples, 1), halving steps with Richardson extrapolation."""
     n_steps, coarse, last = 4, None, None
     while n_steps <= MOST_STEPS:
         fine = advance(model.targets, x, step_factors(model.decay(), length / n_steps), n_steps)
@@ -49,7 +49,7 @@ def advance_exactly(model, x, length, tolerance):
 
 
 def follow(model, start, times, tolerance=1e-6):
-    """Trajectories (samples, times, genes) of a model, from its start (samples, genes), at times (samples, times)."""
+    """Trajectories of a model, (samples, times, genes), from a start, (samples, genes), at times, (samples, times)."""
     path = [start]
     for length in times.diff(dim=1).T:
         path.append(advance_exactly(model, path[-1], length[:, None], tolerance))
@@ -57,6 +57,6 @@ def follow(model, start, times, tolerance=1e-6):
     lost = ~values.isfinite().all(dim=2)
     if lost.any():
         sample, time = lost.nonzero()[0].tolist()
-        when = f"sample {sample} grows beyond all bounds before time {times[sample, time]:g}"
-        raise DivergenceError(f"the trajectory of {when}; it is too far from the training data")
+        when = f"sample {sample} diverges before time {times[sample, time]:g}"
+        raise DivergenceError(f"the trajectory of {when}; its start may be too far from the training data")
     return values

@@ -1,4 +1,4 @@
-"""Regulators of every gene from trajectories and a prior, with edges more accurate than the prior."""
+"""Bayesian selection of the regulators of every gene from trajectories and a prior, which may be partly wrong."""
 
 import warnings
 from dataclasses import replace
@@ -19,86 +19,93 @@ from sbnn.dynamics.regulation import RegulatedNetwork, Target
 from sbnn.dynamics.solver import follow
 from sbnn.dynamics.training import COUNT
 
-RATE_STEPS = (0.2, 0.1, 0.05)  # relative changes of the rates of decay that are tried in turn
-BEYOND = 1.0  # how far effects continue beyond the observed range of a regulator, in widths of this range
-LEAST_RATE_SPREAD = 0.1  # of the logarithms of the rates
-LAGS = (0.0, 0.5, 1.0)  # tried at first, in mean intervals
+RATE_STEPS = (0.2, 0.1, 0.05)  # relative changes of the decay rates that are tried in successive passes
+BEYOND = 1.0  # how far a regulator can leave its observed range before it is clipped, in widths of this range
+LEAST_RATE_SPREAD = 0.1  # smallest SD of the logarithms of the decay rates
+LAGS = (0.0, 0.5, 1.0)  # lags that are tried at first, in mean intervals
 LAG_STEP = 1.4  # factor by which a lag is varied later
-N_FOLDS = 5  # parts of the training data, held out in turn to choose the weight of the network
+N_FOLDS = 5  # number of parts of the training data that are held out in turn to choose the weight of the network
 MANY = 25  # with this many samples or more, only one part is held out, instead of all in turn
-HELD_OUT_PASSES = 2  # passes for fits that are compared on held-out parts
-PIECE, LONG = 5, 30  # intervals in held-out pieces, and in the longest sample that is fitted as a whole
-ALONE = 0.8  # with at least this share of the joint gain, the network is used without the simple model
+HELD_OUT_PASSES = 2  # number of passes in fits that are evaluated on held-out parts
+PIECE, LONG = 5, 30  # largest number of intervals in a piece, and of times in samples that are fitted as a whole
+ALONE = 0.8  # with more than this share of the joint gain, the network is used without the simple model
 LEAST_GAIN = 0.01  # smallest relative reduction of the held-out error for which the network is used
-WEAK = 0.3  # share of the largest effect on a gene below which new edges are less probable
-COUNTED = 20  # whole numbers are assumed to be counts if the largest is at least this
+WEAK = 0.3  # new edges become less probable if their effect is below this share of the largest effect on the gene
+COUNTED = 20  # whole numbers are assumed to be counts if the largest is greater than this
 LEFT_OVER = 0.25  # autocorrelation of residuals above which a warning is given
-#: Models without a network that it is compared with.
+#: Models without a network, with which the network is compared.
 SIMPLE = {name: BASELINES[name] for name in ("ar1_mean", "ar1", "ridge", "ar1_ridge", "path")}
-FAR_RATE = 1.0  # distance from the median rate, in logarithms
+FAR_RATE = 1.0  # distance between the logarithms of a rate and of the median rate that makes the rate an outlier
 
 
 class SparseRegulationRegressor(DynamicsRegressor):
-    """Gene network by Bayesian selection of the regulators of every gene, and the resulting dynamics.
+    """Gene network inferred by Bayesian selection of the regulators of every gene, and the resulting dynamics.
 
-    1. Every gene decays, at its own rate, towards a target that depends on its regulators. Values between the
-       observed times come first from a relaxation of each gene in each sample, later from the model. Genes that do not
-       change are then also estimated from their effects on others.
-    2. With these, a gene is regressed on sets of regulators (`sbnn.dynamics.regulation`). The set with the largest
-       evidence times odds of its edges is chosen; sets grow and shrink one edge at a time, from the prior.
-    3. The distribution of effects, and how often edges of the prior are correct and others missing, are learned from
-       all genes (`sbnn.dynamics.beliefs`). Then all steps are repeated. A lag of regulation is estimated once.
+    1. Every gene decays, at its own rate, towards a target that depends on its regulators. At first, expression between
+       the observed times is estimated by fitting a relaxation curve to each gene in each sample; in later passes, it is
+       predicted by the model. The levels of genes that do not change are then also estimated from the effects of these
+       genes on others.
+    2. Each gene is regressed on sets of regulators, using these estimates (`sbnn.dynamics.regulation`). The set with
+       the largest product of evidence and prior odds is chosen. The search starts from the edges of the prior and adds,
+       removes or exchanges one edge at a time.
+    3. The distribution of effects and the odds that edges inside and outside the prior are true are learned from all
+       genes (`sbnn.dynamics.beliefs`). Then all steps are repeated. In the second pass, it is also decided whether
+       regulators act with a lag.
     4. Held-out parts of the training data determine the weight of the network in predictions, relative to the best
-       model without one (AR(1), ridge, both, or the nearest part of the training: `sbnn.dynamics.baselines`). If the
-       weight is 0, the network is the prior, if any. If residuals are autocorrelated, new edges far weaker than the
-       strongest of a gene are less probable.
+       model without a network (AR(1), ridge, both, or the nearest part of the training path, see
+       `sbnn.dynamics.baselines`). If the weight is 0, the edges of the prior are returned, if there is a prior. If
+       residuals are autocorrelated, new edges that are much weaker than the strongest edge to the same gene become less
+       probable.
 
-    It is assumed that genes decay linearly, that effects of regulators saturate and join as by AND and OR, so that
-    slopes and products of two describe them within the range of the data, and that noise is normal and of one size.
-    Parameters of the effects, noise, rates, the number of edges and the errors of the prior are learned.
+    The model assumes that genes decay linearly; that the effects of regulators saturate and are combined by AND and OR,
+    such that linear terms and products of two regulators describe them within the range of the data; and that noise is
+    normal, with the same SD for all genes. The parameters of the effects, the noise, the rates, the number of edges and
+    the errors of the prior are learned.
 
     Parameters
     ----------
     n_passes : int
-        Number of times that paths, regulators and beliefs are estimated.
+        Number of passes, in each of which paths, regulators and beliefs are estimated.
 
     Attributes
     ----------
     edge_scores_ : DataFrame, genes by genes
-        ``[regulator, target]``: slope of the rate of change with respect to the regulator, at the mean; 0 means no
-        edge.
+        ``[regulator, target]``: slope of the target's rate of change with respect to the regulator, at mean
+        expression; 0 means no edge.
     edge_probabilities_ : DataFrame, genes by genes
         Probability of each edge, given all other estimated edges.
     sparsity_ : float
         Share of pairs of genes without an edge.
     network_ : RegulatedNetwork
     rates_ : Series
-        Rates of decay, per unit of time; 0 for genes that do not change.
+        Decay rate of each gene, per unit of time; 0 for genes that do not change.
     noise_ : float
-        Standard deviation.
+        Standard deviation of the noise.
     beliefs_ : Beliefs
     verdict_ : str
-        What held-out intervals show about the network, as a sentence.
+        Sentence that says how well the network predicts held-out intervals, compared with simple models.
     explains_ : bool
-        Whether the network lowers the held-out error by 1 % and by two standard errors over blocks of intervals.
+        Whether adding the network lowers the held-out error by more than 1 %, and by more than two standard errors over
+        blocks of intervals.
     weights_ : Series
-        Weights of the network and of the models without one in predictions.
+        Weights, in predictions, of the network and of the models without a network.
     held_out_errors_ : Series or None
-        Mean squared errors of these models one interval ahead, relative to the error of no change.
+        Mean squared error of each of these models one interval ahead, divided by the error of predicting no change.
     lag_ : float
-        Lag with which regulators act, in the unit of time; 0 means none.
+        Lag with which regulators act, in the unit of time; 0 means no lag.
     autocorrelation_ : float
-        Autocorrelation of residuals at neighbouring times; values well above 0 show that something is not modelled.
+        Autocorrelation of residuals at consecutive times; values well above 0 show that the model misses some effects.
     scale_ : float
-        Number by which values were divided because they were far outside 0 to 1.
+        Number by which values were divided; 1 if the largest absolute value is between 0.5 and 1.5.
     gene_names_ : ndarray of str
     n_features_in_ : int
 
     Notes
     -----
-    Nothing is random. It takes trajectories, not a matrix, so ``check_estimator`` of scikit-learn does not apply.
-    Samples with different starts are needed: a single one has little information on which genes regulate which. Samples
-    of more than 30 intervals are fitted in pieces of five.
+    The fit is deterministic. The estimator takes trajectories, not a matrix, so scikit-learn's ``check_estimator`` does
+    not apply. Samples with different starts are needed, because a single sample contains little information about which
+    genes regulate which. If a sample has 30 intervals or more, all samples are fitted in pieces of at most five
+    intervals.
 
     Examples
     --------
@@ -121,10 +128,10 @@ class SparseRegulationRegressor(DynamicsRegressor):
         Parameters
         ----------
         trajectories : AnnData
-            As returned by `sbnn.dynamics.trajectories`; samples may have any number of times.
+            Trajectories as returned by `sbnn.dynamics.trajectories`; samples may have any number of times.
         prior : array-like or DataFrame, shape (genes, genes), optional
-            ``[regulator, target]``: positive for an activation, negative for a repression, 0 if none is known. By
-            default there is no prior.
+            Known edges, ``[regulator, target]``: positive for an activation, negative for a repression, 0 for no edge.
+            By default, no edge is known.
 
         Returns
         -------
@@ -133,12 +140,12 @@ class SparseRegulationRegressor(DynamicsRegressor):
         Raises
         ------
         ValueError
-            Fewer than one pass, a prior with a different shape or with unknown genes, or values that look like counts.
+            `n_passes` is below 1, the prior has the wrong shape or contains unknown genes, or values look like counts.
 
         Warns
         -----
         UserWarning
-            Genes that never change, values far outside 0 to 1, autocorrelated residuals.
+            Genes never change, values are not on a scale from 0 to 1, or residuals are autocorrelated.
         """
         self._validate_params()
         samples = as_trajectories(trajectories)
@@ -152,7 +159,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         self.network_, self._training_mean = search.network(), np.concatenate(samples.values).mean(axis=0) * self.scale_
         explains = self.weights_["network"] > 0 or not prior.any()
         scores, probabilities = search.scores(), search.believed(explains)
-        if not explains:  # edges of the prior that the search left out are restored, with the smallest effect
+        if not explains:  # edges of the prior that the search removed are restored, with the smallest effect
             scores = np.where(scores == 0, np.sign(prior) * np.abs(scores).min(where=scores != 0, initial=1), scores)
         self.edge_probabilities_ = pd.DataFrame(probabilities, names, names)
         self.edge_scores_ = pd.DataFrame(np.where(probabilities >= 0.5, scores, 0.0), names, names)
@@ -161,8 +168,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
         self.beliefs_, self.lag_, self.autocorrelation_ = search.beliefs, self.network_.lag, search.autocorrelation()
         self.verdict_ = self._verdict()
         if self.autocorrelation_ > LEFT_OVER:
-            what = f"residuals persist from one time to the next (autocorrelation {self.autocorrelation_:.2f})"
-            warnings.warn(f"{what}: late or saturating effects that are not modelled?", stacklevel=2)
+            what = f"residuals at consecutive times are correlated ({self.autocorrelation_:.2f})"
+            warnings.warn(f"{what}: the model may miss delayed or saturating effects", stacklevel=2)
         return self
 
     def _search(self, samples, prior, most=None):
@@ -177,20 +184,20 @@ class SparseRegulationRegressor(DynamicsRegressor):
         return search
 
     def _scaled(self, samples):
-        """Samples divided by one number if their values are far outside 0 to 1, with a warning; rejects counts."""
+        """Divide values by their largest if they are not on a scale from 0 to 1, with a warning; reject counts."""
         values = np.concatenate(samples.values)
         largest = float(np.abs(values).max())
         if largest > COUNTED and (values == np.round(values)).all() and (values >= 0).all():
-            raise ValueError(f"trajectories: seem to be counts, up to {largest:g}; expected log or relative values")
+            raise ValueError(f"trajectories: expected log or relative values, got counts up to {largest:g}")
         self.scale_ = 1.0 if 0.5 <= largest <= 1.5 or largest == 0 else largest
         if self.scale_ == 1:
             return samples
-        text = f"values go up to {largest:.3g} instead of 1, and are divided by that; scores and predictions are not"
+        text = f"values go up to {largest:.3g} instead of 1, so they are divided by it; predictions are scaled back"
         warnings.warn(f"trajectories: {text}", stacklevel=3)
         return replace(samples, values=[v / self.scale_ for v in samples.values])
 
     def _weigh(self, samples, prior):
-        """Choose the best model without a network, and the weight of the network relative to it, on held-out parts."""
+        """Choose the best model without a network, and weigh the network against this model, on held-out parts."""
         pieces = samples if len(samples.times) >= MANY else samples.pieces(PIECE)
         rows, names = np.arange(len(pieces.times)), ["network", *SIMPLE]
         folds = np.array_split(rows, min(N_FOLDS, len(rows))) if len(rows) > 1 else []
@@ -212,12 +219,13 @@ class SparseRegulationRegressor(DynamicsRegressor):
         left |= {"no change": -np.concatenate(changes), "together": left[best] - weight * gap}
         errors = pd.DataFrame({name: (rest**2).mean(axis=1) for name, rest in left.items()})
         mean = errors.mean()
-        # Errors of neighbouring intervals are correlated, so blocks of them are compared.
+        # Errors of neighbouring intervals are correlated, so means over blocks of intervals are compared.
         gains = np.array_split((errors[best] - errors["together"]).to_numpy(), min(10, len(errors)))
         gains = np.array([block.mean() for block in gains])
         certain = len(gains) > 1 and gains.mean() > 2 * gains.std(ddof=1) / np.sqrt(len(gains))
         self.explains_ = bool(weight > 0 and certain and mean["together"] < (1 - LEAST_GAIN) * mean[best])
-        # A mean of two models also shrinks noise of the start; the network alone is simpler if it is nearly as good.
+        # Averaging two models also reduces the effect of noise in the start, so part of the joint gain may come from
+        # that. If the network alone is nearly as good, it is preferred because it is simpler.
         if self.explains_ and mean[best] - mean["network"] > ALONE * (mean[best] - mean["together"]):
             weight = 1.0
         weight = weight if self.explains_ else 0.0
@@ -226,22 +234,22 @@ class SparseRegulationRegressor(DynamicsRegressor):
         self.simple_ = {} if weight == 1 else {best: clone(SIMPLE[best]).fit(samples)}
 
     def _verdict(self):
-        """What held-out intervals show about the network, as a sentence."""
+        """Describe in one sentence how well the network predicts held-out intervals, compared with simple models."""
         errors = self.held_out_errors_
         if errors is None:
-            return "too few intervals to hold any out: how much the network explains is unknown"
+            return "there are too few intervals to hold any out, so it is unknown how much the network explains"
         best = min(SIMPLE, key=lambda name: errors[name])
         text = "regulation explains nothing of the held-out intervals here"
         if self.explains_:
             share = 1 - errors["together"] / errors[best]
             text = f"regulation explains {share:.0%} of what the best simple model leaves of the held-out intervals"
-        text += f": their error, that of no change being 1, is {errors['network']:.3f} of the network alone, "
-        text += f"{errors[best]:.3f} of {best}, the best simple model, and {errors['together']:.3f} of their mean"
+        text += f": the error, relative to no change, is {errors['network']:.3f} for the network alone, "
+        text += f"{errors[best]:.3f} for {best}, the best simple model, and {errors['together']:.3f} for their mean"
         late = self.explains_ and self.lag_ > 0
-        return text + (f"; regulators act later by about {self.lag_:.3g} units of time" if late else "")
+        return text + (f"; regulators act with a lag of about {self.lag_:.3g} units of time" if late else "")
 
     def _follow(self, start, times):
-        """The weighted mean of all models, from each time to the next; for the network alone, the whole path."""
+        """Predict from each time to the next by the weighted mean of the models, or all times by the network alone."""
         path = [start / self.scale_]
         if not self.simple_:
             return self.scale_ * followed(self.network_, path[0], times)
@@ -253,14 +261,14 @@ class SparseRegulationRegressor(DynamicsRegressor):
 
 
 def followed(network, start, times):
-    """Trajectories (samples, times, genes) of a `RegulatedNetwork`; proteins start like their genes."""
+    """Trajectories of a `RegulatedNetwork`, (samples, times, genes); proteins start at the values of their genes."""
     state = torch.from_numpy(np.tile(start, (1, 2)) if network.lag else np.array(start))
     with torch.no_grad():
         return follow(network, state, torch.from_numpy(np.array(times))).numpy()[:, :, : start.shape[1]]
 
 
 class _Search:
-    """State of a fit: paths, rates, noise, beliefs, and the resulting regulators; only values that are `seen` count."""
+    """State of a fit: paths, rates, noise, beliefs and the resulting regulators; only `seen` values are used."""
 
     def __init__(self, samples, prior):
         self.values, times = samples.padded()
@@ -268,7 +276,7 @@ class _Search:
         self.seen = self.clock.seen
         self.paths, self.rates, self.noise = relaxation(self.values, self.clock)
         self.changing = self.rates > 0
-        if self.changing.any():  # far-off rates of genes that hardly move become those of the others
+        if self.changing.any():  # outlying rates, of genes that hardly move, become the median
             moving = self.rates[self.changing]
             far = np.abs(np.log(moving / np.median(moving))) >= FAR_RATE
             self.rates[self.changing] = np.where(far, np.median(moving), moving)
@@ -278,33 +286,33 @@ class _Search:
         self.fits, self.probabilities, self.lag = {}, np.zeros(prior.shape), 0.0
 
     def network(self):
-        """`RegulatedNetwork` in the unit of the times."""
+        """`RegulatedNetwork` with rates and lag in the time unit of the data."""
         lowest, highest = self.paths.min(axis=(0, 1)), self.paths.max(axis=(0, 1))
         beyond, unit = BEYOND * (highest - lowest), self.clock.unit
         bounds = lowest - beyond, highest + beyond
         return RegulatedNetwork(self.rates / unit, self.means, *bounds, self.fits, self.lag * unit)
 
     def scores(self):
-        """Slopes of the rates of change with respect to the regulators, at the mean, [regulator, target]."""
+        """Slopes of the rates of change with respect to the regulators at mean expression, [regulator, target]."""
         scores = np.zeros(self.prior.shape)
         for gene, fit in self.fits.items():
             scores[list(fit.regulators), gene] = fit.weights[fit.parts()[0]] * self.rates[gene]
         return scores / self.clock.unit
 
     def believed(self, explains):
-        """Probabilities of edges: those found if the network explains something, otherwise those of the prior.
+        """Probabilities of edges: from the fit if the network `explains` held-out data, otherwise from the prior.
 
-        New edges with a small effect are less probable if residuals persist from one time to the next: they may
-        compensate for what slopes and products cannot describe.
+        If residuals are autocorrelated, the probability of new edges with a small effect is lowered, because these
+        edges may compensate for effects that linear terms and products cannot describe.
         """
-        if not explains:  # nothing was learned, so ranks are those of the prior: kind 3 is an edge of it, kind 0 is not
+        if not explains:  # edges in the prior have the initial odds of kind 3, others those of kind 0
             return 1 / (1 + np.exp(-np.where(self.prior != 0, *first_beliefs().log_odds[[3, 0]])))
         effects = np.abs(self.scores())
         share = effects / np.maximum((WEAK if self.autocorrelation() > 0 else 0) * effects.max(axis=0), 1e-300)
         return self.probabilities * np.where((self.prior == 0) & (effects > 0), np.minimum(share, 1), 1)
 
     def autocorrelation(self):
-        """Autocorrelation of residuals at neighbouring times, over all genes; 0 is expected for noise."""
+        """Autocorrelation of residuals at consecutive times, over all genes; about 0 if they are only noise."""
         left = [self._errors(gene).reshape(len(self.values), -1) for gene in self.fits]
         if not left or left[0].shape[1] < 2:
             return 0.0
@@ -314,13 +322,14 @@ class _Search:
         return float((left[..., :-1] * left[..., 1:]).sum() / pairs / max(size, 1e-300))
 
     def find_regulators(self):
-        """Search the regulators of every gene that changes."""
+        """Search for the regulators of every gene that changes."""
         going_on = np.insert(np.repeat(self.seen[:, 1:], N_BETWEEN, axis=1) > 0, 0, True, axis=1)
         self.means = self.paths[going_on].mean(axis=0)
         self._deviations = self._acting() - self.means
         for gene in np.flatnonzero(self.changing):
             target = self._target(gene, self.rates[gene])
-            # Each search starts from the prior: an edge left out because of wrong paths or beliefs would hardly return.
+            # Each search starts from the prior, because an edge that was removed while paths or beliefs were inaccurate
+            # would rarely be added again.
             given = np.flatnonzero((self.prior[:, gene] != 0) & self.possible[:, gene])
             if len(given) > MOST:
                 given = target.strongest(given)
@@ -332,7 +341,7 @@ class _Search:
             self.noise = max(float(np.sqrt(np.median(squares))), LEAST_NOISE)
 
     def learn(self, step, at_first):
-        """Learn the distribution of effects and the credibility of the prior, and try other rates."""
+        """Learn the distribution of effects and the accuracy of the prior, and update the lag and the decay rates."""
         self.beliefs = learned_beliefs(self.fits.values(), self.probabilities, self.kinds, self.possible)
         logs = np.log(self.rates[self.changing])
         middle, spread = np.median(logs), max(logs.std(), LEAST_RATE_SPREAD)
@@ -345,7 +354,7 @@ class _Search:
             self.rates[gene], self.fits[gene] = tried[best], fits[best]
 
     def learn_lag(self, at_first):
-        """Lag with which regulators act, in mean intervals, with the same regulators."""
+        """Estimate the lag with which regulators act, in mean intervals, without changing the sets of regulators."""
         tried = LAGS if at_first else (self.lag / LAG_STEP, self.lag, self.lag * LAG_STEP) if self.lag else ()
         evidence = []
         for self.lag in tried:
@@ -355,19 +364,19 @@ class _Search:
         if tried:
             best = int(np.argmax(np.sum(evidence, axis=1)))
             gains = np.subtract(evidence[best], evidence[0])
-            # The first paths are inaccurate: there is no lag unless its mean gain exceeds a standard error over genes.
+            # The first paths are inaccurate, so a lag is accepted only if its mean gain exceeds one standard error.
             self.lag = tried[best] if not at_first or gains.mean() > gains.std() / np.sqrt(len(gains)) else 0.0
             self._deviations = self._acting() - self.means
 
     def _acting(self):
-        """Paths of the genes as regulators, or of proteins that follow them with a lag."""
+        """Paths of the regulators: of the genes themselves or, if there is a lag, of their proteins."""
         if not self.lag:
             return self.paths
         left, memory = self.clock.left(1 / self.lag), self.clock.memory(1 / self.lag)
         return left[..., None] * self.paths[:, :1] + memory @ self.paths
 
     def follow_model(self):
-        """Take the values between the observed times from the model, with the start that fits the sample best."""
+        """Replace the paths by those of the model, each with the start that fits the observed values best."""
         observed, paths = self.clock.observed, self.paths.copy()
         self._deviations = self._acting() - self.means
         for gene, fit in self.fits.items():
@@ -381,7 +390,8 @@ class _Search:
 
     def learn_levels(self):
         """Estimate genes that do not change from their values and their effects on others, by a Gauss-Newton step."""
-        # Without the latter, targets that determine a level better than its own values seem to regulate each other.
+        # If the targets of such a gene determine its level better than its own values do, the targets would seem to
+        # regulate each other unless their values are used here as well.
         still = np.flatnonzero(~self.changing)
         position = {gene: i for i, gene in enumerate(still)}
         n, seen = len(self.values), self.seen[..., None]
@@ -399,7 +409,7 @@ class _Search:
         self.paths[:, :, still] += np.linalg.solve(square, along[..., None])[:, None, :, 0]
 
     def _target(self, gene, rate, of=None):
-        """A gene, and the weighted past of all genes, or of the regulators of a fit."""
+        """`Target` of a gene, with the weighted past of all genes or only of the regulators of a fit."""
         memory, values = self.clock.later_memory(rate), self._acquired(gene, rate)
         genes, signs = slice(None), np.sign(self.prior[:, gene])
         if of is not None:
@@ -412,11 +422,11 @@ class _Search:
         return Target(values.ravel(), linear, self._deviations, memory, self.noise, self.beliefs, log_odds, signs)
 
     def _errors(self, gene):
-        """Residuals of the later values, (observations,)."""
+        """Residuals of the values after the first time, (observations,)."""
         fit = self.fits[gene]
         return self._acquired(gene, self.rates[gene]).ravel() - fit.features @ fit.weights
 
     def _acquired(self, gene, rate):
-        """Later values without the remainder of the first one, (samples, times - 1); 0 after the end of a sample."""
+        """Later values minus what remains of the first value, (samples, times - 1); 0 after the end of a sample."""
         left = self.clock.left(rate)[:, self.clock.observed[1:]] * self.paths[:, :1, gene]
         return (self.values[:, 1:, gene] - left) * self.seen[:, 1:]

@@ -1,4 +1,4 @@
-"""Training of PHOENIX: recipe, schedule of the pruning, losses, and the training loop."""
+"""Training of PHOENIX: recipe, pruning schedule, losses and the training loop."""
 
 import copy
 import math
@@ -17,7 +17,11 @@ COUNT = [Interval(Integral, 1, None, closed="left")]
 
 @dataclass(frozen=True)
 class Schedule(CheckedSettings):
-    """Pruning schedule: `first_share` of the weights at `first_epoch`, then `share` of the rest `every` epochs."""
+    """Pruning schedule.
+
+    A share `first_share` of the weights is removed at `first_epoch`, then a share `share` of the remaining weights at
+    each multiple of `every`.
+    """
 
     _LEAST = {"first_epoch": 0, "share": 1e-9}
     _MOST = {"first_share": 0.999}
@@ -28,7 +32,7 @@ class Schedule(CheckedSettings):
     share: float = 0.1
 
     def prunings(self, sparsity):
-        """Epoch -> share of the weights kept by the pruning after it, until the sparsity is reached."""
+        """Dict from each epoch followed by pruning to the share of weights kept, until `sparsity` is reached."""
         check_number("sparsity", sparsity, float, 0, 1)
         shares, epoch, left = {}, self.first_epoch, 1 - self.first_share
         while left > 1 - sparsity:
@@ -41,41 +45,41 @@ class Schedule(CheckedSettings):
 
 @dataclass(frozen=True)
 class Recipe(CheckedSettings):
-    """Training of a `PhoenixRegressor`.
+    """Settings for training a `PhoenixRegressor`.
 
     Parameters
     ----------
     epochs : int
         Largest number of passes over the training samples.
     batch_size : int
-        Samples in a step; published: 1.
+        Number of samples in a training step; the published value is 1.
     learning_rate : float
         Learning rate of Adam.
     multiplier_speed : float
-        Factor of the learning rate of the multipliers m.
+        Ratio of the learning rate of the multipliers m to `learning_rate`.
     lowest_rate, rate_factor, rate_patience : float, float, int
-        The learning rate falls by a factor, to the lowest one, after epochs without a better validation loss; it
-        restarts at each pruning.
+        The learning rate is multiplied by `rate_factor` after more than `rate_patience` epochs without a lower
+        validation loss, but it never falls below `lowest_rate`. It is reset at each pruning.
     patience : int
-        Epochs without a better validation loss, after the last pruning, before training stops.
+        Number of epochs without a lower validation loss after which training stops, once pruning is complete.
     n_steps : int
-        Steps of the solver from one time to the next.
+        Number of steps of the solver from one time to the next.
     validation_share : float
-        Share of the samples, in [0, 1), set aside to monitor the loss; with a single sample the training loss is used.
+        Share of the samples, in [0, 1), set aside to monitor the loss. With a single sample, the training loss is used.
     data_weight : float
-        Lambda in (0, 1]; the prior has the weight 1 - lambda in the loss.
+        Weight lambda of the data in the loss, in (0, 1]; the prior has the weight 1 - lambda.
     n_prior_points : int
-        Random points at which the network is compared with the prior.
+        Number of random points at which the network is compared with the prior.
     schedule : Schedule
-        Schedule of the pruning.
+        Pruning schedule.
     fine_tuning : int
-        Epochs after the pruning, only for ``pruning="post_hoc"``.
+        Number of epochs after the pruning, used only if ``pruning="post_hoc"``.
     penalty : float, optional
-        Weight of the penalty in the loss, only for ``pruning="l0"``, ``"c_node"`` or ``"path_reg"``; by default 1e-2,
-        1e-3 and 1e-4 (ten times as much for the sizes).
+        Weight of the penalty in the loss, used only if ``pruning`` is "l0", "c_node" or "path_reg". The default is
+        1e-2, 1e-3 or 1e-4, respectively; for "path_reg", the sizes of paths have ten times this weight.
     drop_rates : tuple of (float, float)
-        Initial probabilities, in (0, 1), that gates of genes, and of sums and products, are closed; only with a
-        penalty.
+        Initial probability that the gate of a gene is closed, and initial probability that the gate of a sum or product
+        is closed, both in (0, 1). Used only with a penalty.
     """
 
     _LENGTHS = {"drop_rates": (2, 2)}
@@ -101,18 +105,18 @@ class Recipe(CheckedSettings):
 
 
 class Intervals:
-    """Steps from one time to the next for some samples; steps of length 0, in shorter samples, do not count."""
+    """Intervals between consecutive times of some samples; those of length 0, after a sample has ended, are ignored."""
 
     def __init__(self, samples, chosen):
         values, times = (torch.from_numpy(part[chosen]) for part in samples.padded())
         values = values.float()
         self.before, self.after = values[:, :-1], values[:, 1:]
         self.length = times.diff(dim=1).float()[..., None]
-        self.n = (self.length > 0).sum(dim=(1, 2))  # of each sample
+        self.n = (self.length > 0).sum(dim=(1, 2))  # number of intervals of each sample
         self.ragged = bool((self.n != self.n[0]).any())
 
     def loss(self, network, n_steps, rows=slice(None)):
-        """Mean squared error one interval ahead of each observed point."""
+        """Mean squared error of predictions one interval ahead of each observed time."""
         before, after, length = self.before[rows], self.after[rows], self.length[rows]
         if self.ragged:
             real = length[..., 0] > 0
@@ -122,7 +126,10 @@ class Intervals:
 
 
 class Training:
-    """A network, trained on some samples and validated on others (without any, the training loss is monitored)."""
+    """Training of a network on some samples and validation on others.
+
+    If there are no validation samples, the training loss is monitored.
+    """
 
     def __init__(self, network, samples, parts, recipe, generator, prior=None, pruner=None, penalty=None):
         self.network, self.recipe, self.generator = network, recipe, generator
@@ -133,11 +140,11 @@ class Training:
             self.expected = self.points @ prior.float()
 
     def prior_loss(self):
-        """How far the targets J are from the prior P: mean of ``(J(z) - z P)^2`` over z, uniform in [-1/2, 1/2]."""
+        """Distance of the targets J from the prior P: mean of ``(J(z) - z P)^2`` over random z in [-1/2, 1/2]."""
         return torch.nn.functional.mse_loss(self.network.targets(self.points), self.expected)
 
     def run(self, epochs, prunings=None):
-        """Train and prune to the shares of `Schedule.prunings`; keep the best epoch after the last pruning."""
+        """Train, prune as in `Schedule.prunings`, and keep the network of the best epoch after the last pruning."""
         done, prunings = 0, prunings or {}
         for epoch in sorted(prunings):
             if epoch <= epochs:
@@ -148,7 +155,7 @@ class Training:
         self.network.load_state_dict(self._descend(epochs - done, patience))
 
     def _descend(self, n_epochs, patience=math.inf):
-        """Train with a restarted learning rate; returns the state of the epoch with the lowest monitored loss."""
+        """Train, with the learning rate reset; returns the state of the epoch with the lowest monitored loss."""
         recipe, network = self.recipe, self.network
         others = [value for name, value in network.named_parameters() if name != "multiplier"]
         fast = {"params": [network.multiplier], "lr": recipe.learning_rate * recipe.multiplier_speed}
@@ -167,7 +174,7 @@ class Training:
         return best
 
     def _epoch(self, optimizer):
-        """One pass over the samples; returns the monitored loss."""
+        """Train for one epoch; returns the monitored loss."""
         network, recipe, train = self.network, self.recipe, self.train
         network.train()
         losses, n_samples = [], len(train.n)

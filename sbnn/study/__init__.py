@@ -1,5 +1,6 @@
-"""The parts of the sBNN study outside its notebooks.
+"""Parts of the sBNN study that are not in its notebooks.
 
-`report` (tables and sentences), `published` (numbers), `gene_priors`, `own_data` (``sbnn fit``), `new_cells`
-(``sbnn map``), `notebooks` (running one) and `reproduce` (running all).
+`report` makes tables and sentences; `published` contains published numbers; `gene_priors` and `known_genes` contain
+experiments; `own_data` implements ``sbnn fit`` and `new_cells` ``sbnn map``; `notebooks` runs a single notebook and
+`reproduce` all of them.
 """

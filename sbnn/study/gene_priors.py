@@ -1,4 +1,4 @@
-"""Effect of a prior on genes: lists of genes at increasing influence, compared with as many random genes."""
+"""Effect of a gene prior: lists of genes with increasing influence, compared with a list of random genes."""
 
 import numpy as np
 import pandas as pd
@@ -16,17 +16,17 @@ FEW = "distilled, 60 cells", 60  # a model in the saved results, and its number 
 
 
 def with_control(lists, gene_names, seed=0):
-    """Measured genes of the lists, in order, and as many random genes as in the first list."""
+    """Measured genes of every list, in the order of the data, and as many random genes as in the first list."""
     names = [str(gene) for gene in gene_names]
     found = {title: [gene for gene in names if gene in set(genes)] for title, genes in lists.items()}
     if empty := [title for title, genes in found.items() if not genes]:
-        raise ValueError(f"lists: expected names of genes of the data, there are none of them in {empty}")
+        raise ValueError(f"lists: expected names of genes in the data, found none of them in {empty}")
     drawn = set(np.random.default_rng(seed).choice(names, len(next(iter(found.values()))), replace=False))
     return found | {CONTROL: [gene for gene in names if gene in drawn]}
 
 
 def with_few_cells(folds, n_cells):
-    """The same folds with this number of their training cells, drawn at random."""
+    """The same folds with only `n_cells` of their training cells, drawn at random."""
     drawn = [np.random.default_rng(fold).permutation(train)[:n_cells] for fold, (train, _) in enumerate(folds)]
     return [(np.sort(few), test) for few, (_, test) in zip(drawn, folds, strict=True)]
 
@@ -39,22 +39,22 @@ def compare_priors(models, data, folds, lists, influences, *, results=None, over
     models : dict of str to SparseBottleneckRegressor
     data : AnnData
     folds, influences : dict
-        For every model: its folds (equally many for all), as in `sbnn.cross_validate`, and the influences, including
-        0, for which one fit serves all lists.
+        For every model, its folds, as in `sbnn.cross_validate`, and its influences, including 0. All models have the
+        same number of folds. At an influence of 0, one fit is used for all lists.
     lists : dict of str to list of str
-        Names of genes; the last list is the control, see `with_control`.
+        Gene names in each list; the last list is the control, see `with_control`.
     results : str or path-like, optional
-        File to save to. If it already holds this comparison, it is loaded instead.
+        File to save the comparison to. If the file already holds this comparison, it is loaded instead.
     overwrite, n_jobs, seed
         See `sbnn.cross_validate`.
 
     Returns
     -------
     Record
-        ``values`` has ``table``, a row per ``model``, ``list``, ``influence`` and ``fold`` with ``test_r2``,
-        ``listed``, the share of the kept genes that are in the list, and ``true``, if the truth is known; ``kept``,
-        ndarray of int (rows of the table, kept genes), positions in ``gene_names``, the genes that were ever kept; and
-        ``lists``.
+        ``values`` contains ``table``, with one row for each ``model``, ``list``, ``influence`` and ``fold`` and the
+        columns ``test_r2``, ``listed`` (the share of the kept genes that are in the list) and, if the truth is known,
+        ``true`` (the share that are true genes). It also contains ``kept``, an ndarray of int, (rows of the table, kept
+        genes), with positions in ``gene_names``; ``gene_names``, all genes that were kept at least once; and ``lists``.
     """
     data = as_paired(data)
     folds = {name: folds_of(folds[name], data.n_cells) for name in models}
@@ -86,7 +86,7 @@ def compare_priors(models, data, folds, lists, influences, *, results=None, over
 
 
 def _rows_of(record, g, genes, data):
-    """R2 of every fold of a grid point, and the share of the kept genes that are listed, or true."""
+    """Test R2 of a grid point in every fold, and the shares of the kept genes that are listed and that are true."""
     shares = {"listed": np.isin(data.gene_names, genes)}
     if "genes" in data.truth:
         shares["true"] = np.isin(data.gene_names, data.truth["genes"])
@@ -96,7 +96,7 @@ def _rows_of(record, g, genes, data):
 
 
 def _named(folds, n_cells):
-    """Description of folds in a record: the number of the paper's first folds, or a fingerprint of others."""
+    """Describe folds in a record: by their number if they are the first folds of the paper, or by a fingerprint."""
     n_folds = len(next(iter(folds.values())))
     usual = paper_folds(n_cells)[:n_folds]
     saved = dict.fromkeys(folds, usual) | {FEW[0]: with_few_cells(usual, FEW[1])}

@@ -13,27 +13,27 @@ from sbnn.results import Record
 
 
 def find_known_genes(models, draws, params, *, results=None, overwrite=False):
-    """Fit models to simulated cells, and count the true genes among those that they keep.
+    """Fit models to simulated cells and compare the genes that they keep with the true genes.
 
     Parameters
     ----------
     models : dict of str to SparseBottleneckRegressor
-        For z-scored data. Each keeps as many genes as there are true ones.
+        Models for z-scored data. Each of them keeps as many genes as there are true genes.
     draws : sequence of AnnData
-        Returned by `sbnn.simulate_patchseq`, with the same number of cells each.
+        Data sets returned by `sbnn.simulate_patchseq`, all with the same number of cells.
     params : list of dict
         The ``noise`` and ``seed`` of each draw.
     results : str or path-like, optional
-        File to save to. If it already holds these fits, they are loaded instead.
+        File to save the results to. If it already holds the results of these fits, they are loaded instead.
     overwrite : bool
-        Fit again, even if `results` contains these fits.
+        Whether to fit again even if the file exists.
 
     Returns
     -------
     Record
-        ``values`` has ``table``, a row for every draw and model: its ``noise`` and ``seed``, ``model``, ``precision``,
-        ``recall``, their value for random genes, ``chance``, and, on a held-out fifth of the cells, ``test_r2``
-        and ``best_r2``, that of the noise-free outputs.
+        ``values`` contains ``table``, with a row for every draw and model. Its columns are ``noise``, ``seed``,
+        ``model``, ``precision``, ``recall``, ``chance`` (the precision and recall of random genes), ``test_r2`` (on a
+        held-out fifth of the cells) and ``best_r2`` (the R2 of the noise-free outputs).
     """
     draws = [as_paired(draw) for draw in draws]
     fingerprint = fingerprint_parameters({"draws": [data.sha256 for data in draws]})

@@ -1,4 +1,4 @@
-"""Place new cells on the map of a saved model by the names of their genes, and write a table."""
+"""Place new cells on the map of a saved model, matching genes by name, and write a table."""
 
 import warnings
 from pathlib import Path
@@ -15,14 +15,14 @@ from sbnn.data.readers.tables import as_numbers, leave_out, read_table
 from sbnn.data.streams import ExpressionStream
 from sbnn.results import results_path, write_atomically
 
-PREDICTED = "predicted cell"  # first column of predictions, which prevents confusion with measured outputs
+PREDICTED = "predicted cell"  # name of the first column of predictions, which sets them apart from measured outputs
 
 
 def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, sheet=None):
     """Read the expression of new cells in the form that a fitted model takes."""
     genes = getattr(model, "feature_names_in_", None)
     if genes is None:
-        raise ValueError("model: it was fitted to genes without names, so genes of new cells cannot be matched")
+        raise ValueError("model: it was fitted without gene names, so the genes of new cells cannot be matched")
     known = getattr(model, "library_size_", None) is not None
     if Path(path).suffix == ".h5ad":
         return _of_anndata(path, known, counts, totals)
@@ -34,14 +34,14 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
     there = as_numbers(table.loc[:, table.columns.isin(genes)], "cells")
     if there.empty:
         across, down = some(table.columns, 3), some(table.index, 3)
-        raise ValueError(f"cells: no gene of the model, such as {some(genes, 3)}, is among {across} or {down}")
+        raise ValueError(f"cells: no gene of the model ({some(genes, 3)}) is among the names {across} or {down}")
     gaps = there.columns[there.isna().any()]
     if len(gaps):
-        raise ValueError(f"cells: missing values of {some(gaps)}; set unobserved genes to 0")
+        raise ValueError(f"cells: values of {some(gaps)} are missing; set unobserved genes to 0")
     if counts is None:
         counts = known and _are_whole(there.to_numpy())
         if not counts and kind_of_expression(there.to_numpy())[0] == "normalised":
-            warnings.warn("cells: log2(x + 1) is applied to large values; --log prevents this", stacklevel=2)
+            warnings.warn("cells: values are large, so log2(x + 1) is applied; --log prevents this", stacklevel=2)
             there = there.transform(log2p1)
     if counts and totals is None:
         empty = ~there.any(axis=1)
@@ -71,7 +71,7 @@ def _are_whole(values):
 
 
 def place(model, X):
-    """Place cells on the map of a model: positions, with the share of clipped genes, and predicted outputs."""
+    """Place cells on the map of a model; returns positions, with the share of clipped genes, and predicted outputs."""
     kept = model.get_support(indices=True)
     values = new_cells(model, X, kept)
     cells = cells_of(X)
@@ -86,7 +86,7 @@ def place(model, X):
 
 
 def write_map(model, X, out, predictions=None, inputs=()):
-    """Place cells on the map of a model, and write their positions as CSV, without overwriting `inputs`."""
+    """Place cells on the map of a model and write their positions as CSV, without overwriting `inputs`."""
     out = results_path(out, "--out", (*inputs, predictions))
     predictions = None if predictions is None else results_path(predictions, "--predictions", inputs)
     places, predicted = place(model, X)

@@ -1,4 +1,4 @@
-"""Run a notebook with parameters; needs the extra ``notebooks`` (papermill and a kernel)."""
+"""Run a notebook with parameters; this needs the extra ``notebooks`` (papermill and a kernel)."""
 
 import base64
 import logging
@@ -16,13 +16,14 @@ from sbnn.plotting.common import in_few_colors
 
 
 class LocalKernelManager(AsyncKernelManager):
-    """Connects to the kernel through files instead of network ports if possible, so that no one can listen."""
+    """Connects to the kernel through files instead of network ports if possible, so that other users cannot listen."""
 
     transport = CaselessStrEnum(["tcp", "ipc"], default_value="ipc" if os.name == "posix" else "tcp", config=True)
 
     @default("ip")
     def _files_of_its_own(self):
-        # The default name is the same for all kernels in a folder, so two that start together would share a connection.
+        # The default name is the same for all kernels in a folder, so two kernels that start at the same time would
+        # share a connection.
         return f"{tempfile.gettempdir()}/kernel-{uuid4()}" if self.transport == "ipc" else "127.0.0.1"
 
 
@@ -38,7 +39,7 @@ def run_notebook(source, target, **parameters):
 
 
 def make_small(notebook):
-    """Remove content that differs from run to run or takes most of the space."""
+    """Remove metadata and widgets, which differ from run to run, and store images in few colors."""
     for part in (notebook, *notebook.cells):
         for entry in ("papermill", "execution", "widgets"):
             part.metadata.pop(entry, None)

@@ -1,21 +1,21 @@
 """Published numbers for comparison: mean test R2 over the folds, for data z-scored over all cells.
 
 Source: Bernaerts, Berens and Kobak, arXiv 2006.10411 (v3), and the arrays stored with its code, which hold every epoch
-of every fold (github.com/berenslab/sBNN). Networks are read at the end of a stage; the paper's curves and notebooks
-suggest the best epoch instead, which was chosen on the test fold. SDs over folds are given if known. Single folds
-are unknown, so differences are taken between means.
+of every fold (github.com/berenslab/sBNN). Numbers of networks are from the end of a training stage, whereas the curves
+and notebooks of the paper suggest the best epoch, which was chosen on the test fold. SDs over folds are given if they
+are known. Single folds are not given, so differences are taken between means.
 """
 
 from pathlib import Path
 
 import pandas as pd
 
-LAST = "last epoch"  # after the pruning and the fine-tuning, 25 genes
+LAST = "last epoch"  # after pruning and fine-tuning, with 25 genes
 BEFORE_PRUNING = "before pruning"  # the last epoch with all genes
 
 
 def _read():
-    """Data set -> rows: networks by width, group lasso and pretraining, sparse reduced-rank regression by rank."""
+    """Rows of each data set: networks by width, group lasso and pretraining; sparse reduced-rank regression by rank."""
     table, rows = pd.read_csv(Path(__file__).with_name("published.csv"), dtype=object), {}
     kinds = dict.fromkeys(("n_components", "rank", "n_genes", "folds", "from_genes"), int)
     kinds |= {"group_lasso": float, "test_r2": float, "sd": float, "pretraining": lambda text: text == "True"}
@@ -29,18 +29,18 @@ R2 = _read()
 
 
 def rows(dataset, n_genes, **wanted):
-    """Published results with our number of genes (``from_genes``) and with the given entries."""
+    """Published results for data with `n_genes` genes (``from_genes``, if given) and with the wanted entries."""
     found = [row for row in R2.get(dataset, []) if row.get("from_genes", n_genes) == n_genes]
     return [row for row in found if all(row.get(key) == value for key, value in wanted.items())]
 
 
 def comparable(record):
-    """Rows at the last epoch with the same numbers of folds and genes as a cross-validation."""
+    """Published results at the last epoch, for the same numbers of folds and genes as in our cross-validation."""
     return rows(record.dataset, len(record.values.get("gene_names", ())), folds=len(record.folds), stage=LAST)
 
 
 def srrr_genes(dataset):
-    """Rank -> published numbers of genes of sparse reduced-rank regression; empty for other data sets."""
+    """Published numbers of genes of sparse reduced-rank regression, by rank; empty if none were published."""
     genes = {}
     for model in R2.get(dataset, []):
         if "rank" in model:

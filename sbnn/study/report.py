@@ -1,4 +1,4 @@
-"""Tables of our results and the published ones, from saved records alone, for ``sbnn report``."""
+"""Tables of our results and of published results for ``sbnn report``, made from saved records only."""
 
 import re
 from pathlib import Path
@@ -12,11 +12,11 @@ from sbnn.evaluation.verdict import have_same_folds, outputs_table, verdict
 from sbnn.results import load, load_folder
 from sbnn.study import published
 
-N_GENES, MAPS = 25, (2, 64)  # genes that networks keep, and widths of those that are shown as maps
-LASSO = 0.1  # the strength of the group lasso chosen in the paper
-STANDARD = {"pretraining": True, "group_lasso": LASSO}  # parameters of the published network that vary
-LEAK = "scaled_over_all_cells"  # ending of the results that repeat the published scaling
-THREE_FOLDS = f"cv_network_three_folds_{LEAK}"  # results whose published counterparts are on three folds
+N_GENES, MAPS = 25, (2, 64)  # number of genes that networks keep, and widths of the networks that are drawn as maps
+LASSO = 0.1  # strength of the group lasso that was chosen in the paper
+STANDARD = {"pretraining": True, "group_lasso": LASSO}  # values of the varied parameters in the published network
+LEAK = "scaled_over_all_cells"  # suffix of results for which the data were scaled as in the paper
+THREE_FOLDS = f"cv_network_three_folds_{LEAK}"  # results to compare with published results on three folds
 CITESEQ = ("stoeckius", "citeseq_cd8", "pbmc_5k_protein", "pbmc_10k_protein")
 SUMMARY = "Summary"
 ACCURACY = "Test R2, mean over the folds"
@@ -30,30 +30,30 @@ APART = {
     "date": "trained on the first four fifths of the recording dates, tested on the last",
 }
 APART_MODELS = {"default": "distilled, d=2", "network": "paper, d=2", "ridge": "ridge, all genes"}
-THIRDS = ", three folds"  # ending of rows with three folds
-SRRR_GENES = (25, 33, 83)  # numbers of genes of sRRR if none were published, the first for the low rank
-SELECTED = ("scala", *CITESEQ)  # their genes were selected by their counts in all cells, test cells included
+THIRDS = ", three folds"  # suffix of row names for three folds
+SRRR_GENES = (25, 33, 83)  # numbers of genes of sRRR if none were published; only the first is used for low ranks
+SELECTED = ("scala", *CITESEQ)  # data sets whose genes were selected by counts in all cells, including test cells
 SELECTION_NOTE = (
     "The genes of mouse M1 and of CITE-seq were selected by their counts in all cells, test cells included, but not by "
     "the outputs; benchmarks/README.md measures the effect."
 )
-# Smallest R2 of the map with maps of other seeds -> interpretation.
+# Smallest R2 between the map and maps from other seeds -> interpretation.
 MAP_HOLDS = {
     0.9: "stable",
     0.7: "mostly stable, map_trust shows which cells move",
     -np.inf: "not stable, do not interpret the positions of cells",
 }
-#: Experiments with other genes or noise than those of the data set.
+#: Experiments in which genes or noise differ from those of the data set.
 OTHER_DATA = ("gene-selection", "noise")
 
 
 def read(folder):
-    """Records of a folder, all of the same data."""
+    """Read the records in a folder, which must all be on the same data."""
     return load_folder(folder, data_of=lambda r: None if r.experiment in OTHER_DATA else (r.dataset, r.sha256))
 
 
 def accuracy_table(records, everything=False):
-    """Test R2 of all models with results on a data set, for both ways of scaling where there are published numbers."""
+    """Test R2 of all models with results on a data set, and, if available, results with the published scaling."""
     records = {name: record for name, record in records.items() if name.startswith("cv_")}
     leaky, clean = _rows(records, f"_{LEAK}"), _rows(records, "")
     if THREE_FOLDS in records:
@@ -73,14 +73,14 @@ def accuracy_table(records, everything=False):
         table["R2"], table["SD"] = _mean_and_sd(leaky, rows)
         table["published"], table["published SD"] = known["test_r2"].astype(float), known["sd"].astype(float)
         table["minus published"] = table["R2"] - table["published"]
-        # Interval of our mean only: published single folds are unknown, so differences cannot be paired.
+        # SE of our mean only: published results of single folds are not available, so differences cannot be paired.
         table["SE"] = (table["SD"] / np.sqrt(table["folds"])).where(table["published"].notna())
     table[SCALED[0]], table[SCALED[1]] = _mean_and_sd(clean, rows)
     return table if everything or not leaky else table.dropna(subset=["published", SCALED[0]], how="all")
 
 
 def _rows(records, suffix):
-    """Name -> (genes, R2 per fold) of the models of the paper, from records with this ending."""
+    """Dict from name to (genes, R2 per fold) for the models of the paper, from records with this suffix."""
     rows = {}
     for name, rows_of in (("network", _network_rows), ("srrr", _srrr_rows), ("ridge", _ridge_rows)):
         if f"cv_{name}{suffix}" in records:
@@ -116,7 +116,7 @@ def _srrr_name(rank, n_genes):
 
 
 def _network_rows(record, ending=""):
-    """Name -> (genes, R2 per fold) of the grid points of the network, those of the usual lasso first."""
+    """Dict from name to (genes, R2 per fold) for all grid points of the network, with the usual group lasso first."""
     rows = {}
     n_genes = int(record.n_selected[0, 0])
     for g, point in enumerate(record.params):
@@ -130,12 +130,12 @@ def _network_rows(record, ending=""):
 
 
 def _natural(text):
-    """Parts of a text, numbers as numbers, so that 10 comes after 2."""
+    """Sort key that compares numbers in a text by value, so that 10 comes after 2."""
     return [float(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
 
 
 def _srrr_rows(record):
-    """Name -> (genes, R2 per fold) of sparse reduced-rank regression, with at most as many genes as published."""
+    """Dict from name to (genes, R2 per fold) for sRRR with at most the published numbers of genes."""
     rows, known = {}, published.srrr_genes(record.dataset)
     ranks = sorted({point["rank"] for point in record.params})
     for rank in ranks:
@@ -146,7 +146,7 @@ def _srrr_rows(record):
 
 
 def _published_rows(record):
-    """Name -> row of `published.R2` that compares with ours."""
+    """Dict from the name of one of our rows to the row of `published.R2` to compare it with."""
     rows = {}
     for row in published.rows(record.dataset, len(record.gene_names)):
         if "rank" in row:
@@ -160,7 +160,7 @@ def _published_rows(record):
 
 
 def overview(saved_models):
-    """Test R2 of the main models on every data set with saved results, about 25 genes, scaled per fold."""
+    """Test R2 of the main models, with about 25 genes and scaling per fold, on every data set with saved results."""
     rows = {}
     for path in sorted(Path(saved_models).glob("*/cv_default.pickle")):
         if path.parent.name.endswith("-fast"):
@@ -190,7 +190,7 @@ def overview(saved_models):
 
 
 def feature_table(records):
-    """Test R2 of every output, mean over the folds scaled per fold, by model, best predicted first."""
+    """Mean test R2 of every output over the folds, scaled per fold, by model; outputs predicted best come first."""
     shown = {"distilled network d=2": ("cv_default", {"n_components": 2})}
     shown |= {f"network d={d}": ("cv_network", {"n_components": d, **STANDARD}) for d in MAPS}
     columns = {}
@@ -208,7 +208,7 @@ def feature_table(records):
 
 
 def all_tables(records):
-    """All tables that the records of a data set allow, by title."""
+    """All tables that can be made from the records of a data set, by title."""
     tables = {}
     if len(summary := summarise(records)):
         tables[SUMMARY] = summary
@@ -240,7 +240,7 @@ def all_tables(records):
 
 
 def effects_table(interpretation, halves=None):
-    """Effects of the kept genes, and whether they are trusted."""
+    """Effects of the kept genes, and whether each gene is trusted."""
     table = interpretation.table.rename_axis("gene")
     if halves is None:
         return table
@@ -251,7 +251,7 @@ def effects_table(interpretation, halves=None):
 
 
 def note(records):
-    """Note below the tables: genes selected on all cells, and computing time."""
+    """Note below the tables on genes that were selected using all cells, and on computing time."""
     notes = [SELECTION_NOTE] if {record.dataset for record in records.values()} & set(SELECTED) else []
     if seconds := sum(record.seconds.sum() for name, record in records.items() if name.startswith("cv_")):
         notes.append(f"The cross-validations took {seconds / 60:.0f} CPU minutes")
@@ -276,9 +276,10 @@ def _spread(r2):
 
 
 def summarise(records):
-    """Sentences on the test R2 of the default network with two units, its outputs, its genes and its map, by `about`.
+    """Sentences on the test R2, outputs, genes and map of the default network with two units, indexed by `about`.
 
-    Only for available records; chance is unknown without the outputs in a fit to the same data.
+    Sentences that need missing records are omitted. The comparison with chance needs a record of a fit to the same data
+    that contains the outputs.
     """
     found = {}
     scores, ridge = records.get("cv_default"), records.get("cv_ridge")

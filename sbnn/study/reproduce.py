@@ -1,7 +1,7 @@
 """Run all notebooks on every available data set: ``sbnn reproduce``.
 
-Figures of data sets that are not available are redrawn from the saved results, which needs no data. Executed notebooks
-go to ``build/notebooks/<data set>``, results to ``saved_models``, figures to ``figures``.
+Figures of data sets that are not available are redrawn from the saved results. Executed notebooks are written to
+``build/notebooks/<data set>``, results to ``saved_models`` and figures to ``figures``.
 """
 
 import importlib.util
@@ -20,23 +20,23 @@ NOTEBOOKS = {
     "sbnn": ("01", "02", "03", PRIORS, REDRAW, OWN), "ephys_types": ("05",), "mechanism_shift": ("06",),
     "dynamics": (DYNAMICS,),
 }  # fmt: skip
-#: Notebook -> data sets that it covers, if not all of its study.
+#: Notebook -> data sets that it covers, if these are not all data sets of its study.
 ONLY = {PRIORS: ("scala", "simulated"), OWN: ("simulated",), DYNAMICS: ("grn_350", "simulated_grn")}
-#: Study -> a result that each of its data sets has, as a pattern.
+#: Study -> file name pattern of a result that each of its data sets has.
 SAVED = {"sbnn": "cv_network", "ephys_types": "types_lightgbm", "mechanism_shift": "shift_*", "dynamics": "dynamics_*"}
 
 
 def reproduce(
     notebook="all", dataset=None, *, fresh=False, fast=False, in_place=False, saved_models=None, figures=None, jobs=1
 ):
-    """Run notebooks on a data set, on "all" available ones, or on the default one of each study ("auto").
+    """Run notebooks on one data set, on all available ones ("all") or on the default one of each study ("auto").
 
     `jobs` data sets are processed at the same time, each with all its notebooks.
     """
     dataset = dataset or ("all" if notebook == "all" and not in_place else "auto")
     check_among("dataset", dataset, ("all", "auto", *DATASETS))
     if not (ROOT / "notebooks").is_dir() or importlib.util.find_spec("papermill") is None:
-        raise FileNotFoundError("notebooks run in a checkout of the repository, with `pip install -e '.[notebooks]'`")
+        raise FileNotFoundError("notebooks need a checkout of the repository and `pip install -e '.[notebooks]'`")
     from sbnn.study.notebooks import run_notebook  # needs packages that a plain installation lacks
 
     folders = {"saved_models": saved_models, "figures": figures}

@@ -143,7 +143,7 @@ def test_regulators_that_act_late_are_recognised(network):
     noise = 0.02 * np.random.default_rng(0).standard_normal((60, 5, 30))
     data = trajectories(np.stack(values, axis=1) + noise, times, network.gene_names)
     model = SparseRegulationRegressor(3).fit(data, network.graph)
-    assert 0.9 < model.lag_ < 2.5 and "act later" in model.verdict_
+    assert 0.9 < model.lag_ < 2.5 and "act with a lag" in model.verdict_
     assert model.predict(start[:2], times).shape == (2, 5, 30)
 
 

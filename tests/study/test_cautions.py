@@ -112,4 +112,4 @@ def test_counts_that_are_low_or_not_normalised(clean):
 def test_mouse_m1_gives_a_caution_of_its_rare_types_alone(real_scala):
     assert trust_sentence(results.load(SAVED / "scala" / "halves_default.pickle")) == ""
     [caution] = cautions(real_scala)
-    assert caution.startswith("types of fewer than 5 cells: 24 of 77 (")
+    assert caution.startswith("types with fewer than 5 cells: 24 of 77 (")

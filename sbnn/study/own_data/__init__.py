@@ -1,1 +1,1 @@
-"""A user's own cells: from one command to results, a fitted model, figures and a page to send to a colleague."""
+"""Analysis of a user's own cells: one command computes results, a fitted model, figures and an HTML report."""

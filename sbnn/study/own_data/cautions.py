@@ -1,7 +1,7 @@
-"""Cautions about the data of a result: few cells, batches, rare types, uninformative outputs.
+"""Cautions about the data behind a result: few cells, batches, rare types, uninformative outputs.
 
-Each caution is one sentence with the measured number and advice. The thresholds are set so that clean simulated data,
-and mouse M1 except for its many rare types, give none.
+Each caution is one sentence with the measured number and advice. The thresholds were chosen such that clean simulated
+data cause no cautions, and mouse M1 causes only the one about its many rare types.
 """
 
 import re
@@ -19,34 +19,34 @@ from sbnn.evaluation.verdict import outputs_of, split_groups
 
 FEW_CELLS = 100
 WORTH_OF_CELLS = (
-    "on mouse M1, 30 training cells gave a test R2 of 0.24, 60 of 0.33, 120 of 0.38 and 1092 of 0.46, and with few "
-    "cells other cells give other genes; trust intervals more than means, and measure more cells if you can."
+    "on mouse M1, the test R2 was 0.24 with 30 training cells, 0.33 with 60, 0.38 with 120 and 0.46 with 1092, and "
+    "few cells cannot identify genes reliably; trust intervals more than means, and measure more cells if you can."
 )
 FEW_CELLS_OF_TYPE = 5
 MOST_OF_ONE_TYPE = 0.6
-#: Words in the name of a label that suggest a label shared by cells measured together.
+#: Words in the name of a label which suggest that cells with the same label were measured together.
 BATCHES = re.compile(
     "(?<![a-z])(animal|batch|brain|channel|chip|date|day|donor|experiment|experimenter|individual|lab|lane|library|mouse|"
     "operator|patient|plate|pool|rig|run|session|site|slice|specimen|subject|user)(?![a-z])"
 )
-# The mice, dates and experimenters of mouse M1 have an index of 0.03 to 0.04; holding out whole mice does not lower R2
-# there. Simulated batches (six of 300 cells) that move outputs by 0.7 SD and every gene by 0.1, 0.2 or 0.3 SD have
-# 0.02, 0.12 and 0.31, and random folds overstate R2 of ridge by 0.05, 0.15 and 0.22.
+# In mouse M1, the batch index of mice, dates and experimenters is 0.03 to 0.04, and holding out whole mice does not
+# lower R2. In simulations of 300 cells in six batches, which shift outputs by 0.7 SD and every gene by 0.1, 0.2 or
+# 0.3 SD, the index is 0.02, 0.12 or 0.31, and random folds overestimate the R2 of ridge by 0.05, 0.15 or 0.22.
 BATCH_INDEX, BATCH_DEVIATIONS = 0.06, 4.0
-SHARE_OF_BATCH = 0.5  # of the variance of an output within types; the mice of M1 reach 0.17
+SHARE_OF_BATCH = 0.5  # share of an output's variance within types explained by batches; the mice of M1 explain 0.17
 N_PERMUTATIONS = 20
-MOST_CELLS, N_COMPONENTS = 3000, 20  # used for neighbours; more do not change the index
-FOLLOWS, MANY_GENES = 0.3, 0.4  # correlation with the library size, and share of genes with it
+MOST_CELLS, N_COMPONENTS = 3000, 20  # limits when neighbours are computed; higher limits do not change the index
+FOLLOWS, MANY_GENES = 0.3, 0.4  # correlation of a gene with the library size, and share of genes above it
 FEW_COUNTS = 100
 FEW_VALUES, NEARLY_ALL = 5, 0.8
 SAME = 0.999
-OF_ONE_CELL, FAR = 0.2, 10.0  # share of an output's variance, and robust SDs from its median
+OF_ONE_CELL, FAR = 0.2, 10.0  # share of an output's variance due to one cell, and its distance from the median in SDs
 
 
 def cautions(data, record=None, groups=None):
-    """List cautions about these data, a sentence each.
+    """List cautions about the data, one sentence for each.
 
-    Batches are the `groups` (n,) and labels with names like "mouse", unless the folds of `record` hold them together.
+    Batches are the `groups`, (n,), and labels with names such as "mouse", unless no fold of `record` splits them.
     """
     data = as_paired(data)
     if record is not None:
@@ -55,7 +55,7 @@ def cautions(data, record=None, groups=None):
     found += [*_types(data), *_outputs(data), *_counts(data)]
     names = [name for name in data.labels if BATCHES.search(str(name).lower())]
     batches = data.labels[names].astype(object).fillna(UNKNOWN)
-    if groups is not None:  # by the name of their column, if any
+    if groups is not None:  # named after the label column with the same values, if there is one
         groups = np.asarray(groups).astype(str)
         columns = [name for name in data.labels if np.array_equal(data.labels[name].astype(str), groups)]
         batches[[*columns, "groups"][0]] = groups
@@ -66,7 +66,7 @@ def cautions(data, record=None, groups=None):
 
 
 def batch_index(X, batches, types=None, seed=0):
-    """Excess of neighbours of the same batch over chance, within types: as a share, and in SDs of chance."""
+    """Excess of neighbours from the same batch over chance, within types: as a share of its maximum, and in SDs."""
     n, random = len(batches), np.random.default_rng(seed)
     types = np.zeros(n) if types is None else types
     batches, types = (np.unique(np.asarray(labels).astype(str), return_inverse=True)[1] for labels in (batches, types))
@@ -89,34 +89,34 @@ def batch_index(X, batches, types=None, seed=0):
 
 
 def _types(data):
-    """Types with most of the cells, or with very few."""
+    """Cautions about types that contain most of the cells or very few cells."""
     sizes = {kind: data.labels[kind][data.labels[kind] != UNKNOWN].value_counts() for kind in ("type", "family")}
     large = [kind for kind, n in sizes.items() if len(n) > 1 and n.iloc[0] > MOST_OF_ONE_TYPE * n.sum()]
     for kind in large[:1]:  # the family of a large type is large too
         share, largest = sizes[kind].iloc[0] / sizes[kind].sum(), sizes[kind].index[0]
-        advice = "R2 and genes mostly reflect it; analyse it and the others separately (adata[cells])."
+        advice = f"R2 and genes mostly reflect this {kind}; analyse it separately from the others (adata[cells])."
         yield f"{share:.0%} of the cells are of one {kind}, {largest!r}: {advice}"
     types = sizes["type"]
     rare = types[types < FEW_CELLS_OF_TYPE]
     if len(types) > 1 and len(rare):
         which = f"{len(rare)} of {len(types)} ({some(rare.index, 3)})"
-        advice = "too few for conclusions on single types; use the families, or merge types."
-        yield f"types of fewer than {FEW_CELLS_OF_TYPE} cells: {which}; {advice}"
+        advice = "these are too few for conclusions about single types; use the families, or merge types."
+        yield f"types with fewer than {FEW_CELLS_OF_TYPE} cells: {which}; {advice}"
 
 
 def _outputs(data):
-    """Uninformative or duplicate outputs, and single cells that dominate the R2 of an output."""
+    """Cautions about uninformative or duplicate outputs, and about single cells that dominate the R2 of an output."""
     Y, names = data.Y.astype(np.float64), data.feature_names.astype(object)
     values = pd.DataFrame(data.Y)
     few = (values.nunique() <= FEW_VALUES).to_numpy(bool)
     constant = values.apply(lambda y: y.value_counts().max() > NEARLY_ALL * len(y)).to_numpy(bool) & ~few
     if few.any():
-        advice = "R2 is a poor measure for them; pass them as labels if they are kinds of cells."
+        advice = "R2 is a poor measure for these outputs; pass them as labels if they are categories."
         yield f"outputs with at most {FEW_VALUES} different values: {some(names[few], 3)}; {advice}"
     if constant.any():
-        which, advice = some(names[constant], 3), "check these, or leave such outputs out."
-        others = f"in more than {NEARLY_ALL:.0%} of the cells: {which}; the few others dominate their R2"
-        yield f"outputs with the same value {others}, {advice}"
+        which, advice = some(names[constant], 3), "check these cells, or leave out such outputs."
+        others = f"in more than {NEARLY_ALL:.0%} of the cells: {which}; the few other cells dominate their R2"
+        yield f"outputs with the same value {others}; {advice}"
     same = np.argwhere(np.triu(np.abs(np.corrcoef(Y.T)), 1) > SAME) if Y.shape[1] > 1 else []
     if len(same):
         which = some([" and ".join(names[i]) for i in same], 3)
@@ -127,19 +127,19 @@ def _outputs(data):
     far = spread > FAR * 1.4826 * np.median(spread, axis=0)
     ruled, which = np.flatnonzero(((shares > OF_ONE_CELL) & far).any(0)), []
     for i, j in zip(shares[:, ruled].argmax(0), ruled, strict=True):
-        value = f"{shares[i, j]:.0%} of the variance, {Y[i, j]:.4g}, median {np.median(Y[:, j]):.4g}"
+        value = f"{shares[i, j]:.0%} of the variance, value {Y[i, j]:.4g}, median {np.median(Y[:, j]):.4g}"
         which.append(f"{str(names[j])!r} (cell {str(data.cell_names[i])!r}: {value})")
     if which:
-        yield f"outputs whose R2 a single cell dominates: {some(which)}; check these values, or leave them out."
+        yield f"outputs with an R2 dominated by one cell: {some(which)}; check these values, or leave out the cell."
 
 
 def _counts(data):
-    """Few counts, and expression that correlates with the library size."""
+    """Cautions about low counts, and about expression that correlates with the library size."""
     if data.counts is None:
         return
     library = np.asarray(data.counts.sum(axis=1), dtype=np.float64).ravel()
     if np.median(library) < FEW_COUNTS:
-        advice = "counting noise dominates; use genes with more counts, or sequence deeper."
+        advice = "counting noise dominates; use genes with more counts, or sequence more deeply."
         yield f"the median cell has {np.median(library):.0f} counts in these genes: {advice}"
     size = scale(np.log(library + 1))
     follow = np.abs(scale(data.X.astype(np.float64)).T @ size) / len(size) > FOLLOWS
@@ -150,7 +150,7 @@ def _counts(data):
 
 
 def _batches(data, batches):
-    """Cautions about labels of cells measured together, name -> label of each cell; one caution of each kind."""
+    """Cautions about batches, given as a dict from name to the label of each cell; at most one of each kind."""
     similar, explained = {}, {}
     types = data.labels["type" if data.labels["type"].nunique() > 1 else "family"].to_numpy(dtype=str)
     for name, labels in batches.items():
@@ -159,7 +159,7 @@ def _batches(data, batches):
             cells = np.sort(np.random.default_rng(0).choice(cells, MOST_CELLS, replace=False))
         if len(cells) < 20 or len(np.unique(labels[cells])) < 2:
             continue
-        unsure = "" if len(np.unique(types[cells])) > 1 else ", though unknown types may be the reason"
+        unsure = "" if len(np.unique(types[cells])) > 1 else ", although unknown types may be the reason"
         index, deviations = batch_index(data.X[cells], labels[cells], types[cells])
         if index > BATCH_INDEX and deviations > BATCH_DEVIATIONS:
             similar[name] = f"batch index {index:.2f} of 1, {deviations:.0f} SD above chance{unsure}"
@@ -169,19 +169,19 @@ def _batches(data, batches):
         if len(high):
             explained[name] = some([f"{output} {share:.0%}" for output, share in high.items()], 3) + unsure
     for found, begin, end in (
-        (similar, "cells of the same", "are more similar than their types explain: shared variation counts as "
-         "prediction if folds split them"),
+        (similar, "cells of the same", "are more similar than their types explain, which increases R2 if folds split "
+         "these cells"),
         (explained, "most of the variance of some outputs within types is explained by", "and genes may predict the "
          "batch instead of the cell"),
     ):  # fmt: skip
         if found:
             options = "".join(f", `--groups {name}`" for name in found if name != "groups")
-            advice = f"hold out whole groups (grouped_folds{options}) to measure R2 on new ones."
+            advice = f"hold out whole groups (grouped_folds{options}) to measure R2 on new groups."
             yield f"{begin} {', '.join(f'{name!r} ({how})' for name, how in found.items())} {end}; {advice}"
 
 
 def _explained(Y, batches, types):
-    """Adjusted R2 of batch means for the outputs minus their type means, shape (q,)."""
+    """Adjusted R2 of batch means as predictions of the outputs minus their type means, shape (q,)."""
     freedom = len(Y) - len(np.unique(types))
     left = freedom - len(np.unique(batches)) + 1
     if left < 10:

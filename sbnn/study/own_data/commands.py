@@ -1,4 +1,4 @@
-"""The command ``sbnn fit``, for a user's own tables: the default network and ridge, as in notebook 09."""
+"""The command ``sbnn fit``: fit the default network and ridge regression to a user's own tables, as in notebook 09."""
 
 import sys
 import time
@@ -22,13 +22,13 @@ from sbnn.study.own_data.options import preselected
 from sbnn.study.own_data.report import report
 
 MODEL = "model.safetensors"
-SHARE_OF_HALF = 0.7  # seconds of a fit to half of the cells, relative to all
-N_FOLDS, N_PAIRS, N_SEEDS, SEED = 10, 25, 5, 42  # pairs of halves of the cells
+SHARE_OF_HALF = 0.7  # time of a fit to half of the cells, relative to a fit to all cells
+N_FOLDS, N_PAIRS, N_SEEDS, SEED = 10, 25, 5, 42  # N_PAIRS: pairs of halves of the cells
 FAST = {"hidden_layers": (32, 16), "distillation": DistilledSettings(steps_of_teachers=50, steps_of_student=100)}
 
 
 def fit(options, data, folder):
-    """Compute everything, write model, figures, explorer and report, and print the verdict."""
+    """Compute all results, write the model, figures, explorer and report, and print the verdict."""
     records = compute(options, data, folder)
     figures, page = results_folder(options.figures, data.name, options.fast), folder / "report.html"
     draw(records, figures)
@@ -36,12 +36,12 @@ def fit(options, data, folder):
     explore(records["fit_default_2d"], records["cv_default"], folder / "explorer.html", data=data, **more)
     sentence, warned = report(options, data, records, figures, page)
     print(f"\n{sentence}", *warned, sep="\n- ")
-    print(f"\nreport: {page}; to explore: explorer.html in the same folder")
-    print(f"figures: {figures}; new cells: sbnn map {folder / MODEL} new_counts.csv")
+    print(f"\nreport: {page}; interactive map: explorer.html in the same folder")
+    print(f"figures: {figures}; to map new cells: sbnn map {folder / MODEL} new_counts.csv")
 
 
 def folds_for(options, data):
-    """Ten folds of the cells, or as many as there are groups, which are not split; the first two in a quick run."""
+    """At most ten folds of the cells, which do not split groups; only the first two folds in a quick run."""
     if options.groups is None:
         folds = paper_folds(data.n_cells, min(N_FOLDS, data.n_cells // 2))
     else:
@@ -55,9 +55,9 @@ def compute(options, data, folder):
     n_genes, folds = preselected(options, data.n_genes), folds_for(options, data)
     given = n_genes or data.n_genes
     if (options.keep or 1) > given:
-        raise ValueError(f"--keep: expected at most the {given} genes of the network (--n-genes), got {options.keep}")
+        raise ValueError(f"--keep: expected at most {given}, the number of input genes (--n-genes), got {options.keep}")
     kept = min(options.keep or 25, given)
-    # The data are already z-scored, and a GPU would change the last bits.
+    # The data are already z-scored, and a GPU would change the last digits of the results.
     fixed = {"standardize": False, "device": "cpu", "random_state": SEED} | (FAST if options.fast else {})
     model = SparseBottleneckRegressor(n_components=2, n_genes=kept, **fixed)
 
@@ -69,7 +69,7 @@ def compute(options, data, folder):
 
     n_pairs, seeds = 2 if options.fast else N_PAIRS, range(1, 2 if options.fast else 1 + N_SEEDS)
     mapped, of_folds = clone(model).set_params(reconstruct=True), f"{len(folds)} folds"
-    steps = _steps({  # in units of one fit of the network by one process
+    steps = _steps({  # costs, in units of one fit of the network by one process
         f"network, {of_folds}": len(folds) / options.jobs, f"ridge, {of_folds}": 1,
         f"genes to trust, {2 * n_pairs} halves of the cells": 2 * n_pairs * SHARE_OF_HALF / options.jobs,
         "network of all cells": 1, "effects of the genes": 1, "t-SNE of both measurements": 1,
@@ -109,7 +109,7 @@ def _steps(costs):
 
 
 def draw(records, folder):
-    """Save the figures; a figure that cannot be drawn gives a warning."""
+    """Draw and save the figures, with a warning for each figure that cannot be drawn."""
     fitted, folds, halves = (records[name] for name in ("fit_default_2d", "cv_default", "halves_default"))
     models = {"sBNN distilled, d = 2": (folds, {}), "ridge": (records["cv_ridge"], {})}
     drawn = {
@@ -132,7 +132,7 @@ def draw(records, folder):
 
 
 def _with_labels_of(data, record, path):
-    """Replace the labels of a record by those of the data; results do not depend on them."""
+    """Replace the labels in a record by those of the data; the results do not depend on the labels."""
     labels = data.labels[["family", "type"]]
     if not (record.labels.equals(labels) and record.colors == data.colors):
         record.values |= {"labels": labels, "colors": dict(data.colors)}

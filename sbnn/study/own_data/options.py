@@ -1,4 +1,4 @@
-"""Command-line options for a user's own tables, and the data read from them."""
+"""Command-line options for a user's own tables, and functions that read these tables."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 ANNDATA, WORKBOOKS = (".h5ad", ".h5mu"), (".xls", ".xlsx", ".xlsm")
-MANY_GENES = 2000  # with more genes, they are preselected
+MANY_GENES = 2000  # with more genes than this, genes are preselected
 PRESELECTED = 1000
 TABLES = ("expression", "outputs", "labels")
 
@@ -20,7 +20,7 @@ def at_least_one(text):
 
 
 def path(text):
-    """Check the path given for an option, which must not be empty."""
+    """Check that the path given for an option is not empty."""
     os.path.relpath(text)
     return text
 
@@ -30,12 +30,12 @@ def _number_or_all(text):
 
 
 def _of_table(text):
-    """Parse "outputs=3" or "3" to the table (None for all) and the value."""
+    """Split "outputs=3" or "3" into the table (None for all) and the value."""
     return re.fullmatch(rf"(?:({'|'.join(TABLES)})=)?(.*)", text, re.DOTALL).groups()
 
 
 def _old_and_new(text):
-    """Parse "old=new" to both names."""
+    """Split "old=new" into the two names."""
     old, equals, new = text.partition("=")
     if not (old and new):
         raise argparse.ArgumentTypeError(f"expected OLD=NEW, got {text!r}")
@@ -48,35 +48,35 @@ def _row_of_table(text):
 
 
 _EACH = {"action": "append", "default": [], "type": _of_table}
-#: Options that are keywords of `read_tables`, and their settings for argparse.
+#: Options for the keywords of `read_tables`, with their settings for argparse.
 READER = {
     "--expression": {"metavar": "FILE", "help": "expression of the cells: CSV, TSV, Excel, .h5ad or .h5mu"},
-    "--outputs": {"metavar": "FILE", "help": "second measurement; for .h5ad a key of obsm, for .h5mu of mod"},
-    "--labels": {"metavar": "FILE", "help": "optional: type, family, donor, ... of the cells"},
+    "--outputs": {"metavar": "FILE", "help": "second measurement: a file, or a key of obsm (.h5ad) or mod (.h5mu)"},
+    "--labels": {"metavar": "FILE", "help": "optional table with type, family, donor, ... of the cells"},
     "--counts": {"action": "store_const", "const": True, "help": "the expression is raw counts"},
     "--log": {"dest": "counts", "action": "store_const", "const": False, "help": "the expression is log values"},
-    "--genes-in-rows": {"action": "store_const", "const": True, "help": "by default detected from the names"},
+    "--genes-in-rows": {"action": "store_const", "const": True, "help": "each row is a gene (by default detected)"},
     "--cells-in-rows": {"dest": "genes_in_rows", "action": "store_const", "const": False},
     "--missing": {"choices": ("error", "cells", "outputs", "fewest"), "default": "error",
-                  "help": "for missing outputs: stop, leave out cells, outputs, or whichever loses fewer values"},
-    "--missing-marks": {"action": "append", "default": [], "metavar": "TEXT", "help": "further mark of missing values"},
-    "--decimal": {**_EACH, "metavar": "[TABLE=]MARK", "help": "decimal mark, . or ,; by default detected"},
-    "--header": {**_EACH, "type": _row_of_table, "metavar": "[TABLE=]ROW", "help": "row of the names, counted from 1"},
-    "--cell-key": {**_EACH, "metavar": "[TABLE=]COLUMN", "help": "column with the cell names; by default the first"},
+                  "help": "if outputs are missing: stop, or leave out cells, outputs or whichever loses fewer values"},
+    "--missing-marks": {"action": "append", "default": [], "metavar": "TEXT", "help": "another mark of missing values"},
+    "--decimal": {**_EACH, "metavar": "[TABLE=]MARK", "help": "decimal mark, '.' or ',' (by default detected)"},
+    "--header": {**_EACH, "type": _row_of_table, "metavar": "[TABLE=]ROW", "help": "row of the header, counted from 1"},
+    "--cell-key": {**_EACH, "metavar": "[TABLE=]COLUMN", "help": "column with the cell names (default: first)"},
     "--match": {"choices": ("exact", "loose"), "default": "exact",
-                "help": "loose: ignore case, blanks, '-' and '.' in names of cells"},
+                "help": "loose: ignore case, blanks, '-' and '.' in cell names"},
     "--duplicates": {"choices": ("error", "sum", "first"), "default": "error", "help": "repeated genes"},
     "--spike-ins": {"choices": ("leave out", "keep"), "default": "leave out", "help": "spike-ins such as ERCC"},
     "--drop-columns": {"action": "append", "default": [], "metavar": "COLUMN", "help": "column to leave out"},
     "--rename": {**_EACH, "type": _old_and_new, "metavar": "OLD=NEW", "help": "another name for a column"},
-    "--cell-names": {"metavar": "FILE", "help": "table of cell names in the outputs and in the expression"},
-    "--type-key": {"default": "type", "metavar": "COLUMN", "help": "column of the labels with the type of the cells"},
+    "--cell-names": {"metavar": "FILE", "help": "table with the cell names in the outputs and in the expression"},
+    "--type-key": {"default": "type", "metavar": "COLUMN", "help": "column of the labels with the cell type"},
     "--family-key": {"default": "family", "metavar": "COLUMN", "help": "column with the coarser label"},
 }  # fmt: skip
 OWN = READER | {
     "--sheet": {**_EACH, "metavar": "[TABLE=]NAME", "help": "sheet of a workbook"},
-    "--groups": {"metavar": "COLUMN", "help": "column of the donor, batch, ...: folds hold out whole groups"},
-    "--n-genes": {"type": _number_or_all, "metavar": "N", "help": f"genes given to the models, chosen inside the folds "
+    "--groups": {"metavar": "COLUMN", "help": "column with the donor, batch, ...; folds hold out whole groups"},
+    "--n-genes": {"type": _number_or_all, "metavar": "N", "help": f"number of genes preselected inside the folds "
                   f"({PRESELECTED} by default if there are more than {MANY_GENES}; all: no selection)"},
     "--keep": {"type": at_least_one, "metavar": "N", "help": "number of genes that the network keeps (default: 25)"},
 }  # fmt: skip
@@ -99,27 +99,27 @@ def as_options(text):
 
 
 def require_files(*paths, **named):
-    """Reject the path of a missing file, naming its argument; None is skipped."""
+    """Raise an error that names the argument if a file does not exist; None is skipped."""
     for name, path in [*(("paths", path) for path in paths), *named.items()]:
         if path is not None and not os.path.exists(os.path.expanduser(path)):
             raise FileNotFoundError(f"{name}: there is no file {path!r}")
 
 
 def check(options):
-    """Reject options without a table that they need, before anything slow is loaded."""
-    alone = Path(options.expression or "").suffix.lower() in ANNDATA  # contains outputs and labels
-    needed = {} if options.groups is None else {"labels": f"the table with the column {options.groups!r} of --groups"}
+    """Raise an error if a required table is missing, before slow packages are imported."""
+    alone = Path(options.expression or "").suffix.lower() in ANNDATA  # such a file also contains outputs and labels
+    needed = {} if options.groups is None else {"labels": f"the table with the column {options.groups!r} (--groups)"}
     needed = {} if alone else {"outputs": "the table of the outputs to predict"} | needed
-    for name, what in ({"expression": "the table of the genes of your cells"} | needed).items():
+    for name, what in ({"expression": "the table of gene expression of your cells"} | needed).items():
         if getattr(options, name) is None:
             raise ValueError(f"--{name} is missing: {what}")
-    outputs = None if alone else options.outputs  # otherwise it may be a key
+    outputs = None if alone else options.outputs  # in an AnnData file, it may be a key
     files = {"--expression": options.expression, "--outputs": outputs, "--labels": options.labels}
     require_files(**files, **{"--cell-names": options.cell_names})
 
 
 def load(options):
-    """AnnData of the tables given by the options, named ``options.name``, without cells of unknown group."""
+    """Read the tables given by the options into an AnnData named ``options.name``, without cells of unknown group."""
     from sbnn.data.readers.tables import read_tables
 
     keywords = {name: value for name, value in vars(options).items() if f"--{name.replace('_', '-')}" in READER}
@@ -143,7 +143,7 @@ def load(options):
 
 
 def preselected(options, n_genes):
-    """Number of preselected genes, None for all."""
+    """Number of preselected genes, or None if all genes are used."""
     if options.n_genes == "all" or n_genes <= (options.n_genes or MANY_GENES):
         return None
     return options.n_genes or PRESELECTED
@@ -172,7 +172,7 @@ def with_groups(adata, column):
 
 
 def _of_anndata(options):
-    """Tables of an AnnData or MuData file, unless they are given as separate files."""
+    """Read the tables of an AnnData or MuData file that are not given as separate files."""
     import anndata
 
     from sbnn.data.checks import UNKNOWN
@@ -180,7 +180,7 @@ def _of_anndata(options):
 
     path, outputs = options.expression, options.outputs
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about files written by older versions
+        warnings.simplefilter("ignore")  # ignores warnings about files written by older versions
         if path.endswith(".h5mu"):
             import mudata
 

@@ -1,4 +1,4 @@
-"""The report of a user's own cells, one HTML page: accuracy, reliability, genes and outputs."""
+"""Report on a user's own cells, a single HTML page with accuracy, reliability, genes and outputs."""
 
 from pathlib import Path
 
@@ -16,13 +16,13 @@ from sbnn.tables import TRIAL
 SHOWN = {
     "figure3_latent_default": ("The map of the cells", "The two units of the network, with genes and outputs"),
     "overview": ("From few genes through two units to the outputs", "Kept genes, the map of the cells and the outputs"),
-    "map_trust": ("How far the map can be trusted", "Error of every cell when it was held out; maps of other seeds"),
+    "map_trust": ("How far the map can be trusted", "Error of every cell when held out, and maps from other seeds"),
 }
-GAPS = "Empty: not kept by the network fitted to three quarters of the cells, which measures effects."
+GAPS = "Effects are from a network fitted to three quarters of the cells, and missing for genes that it does not keep."
 
 
 def report(options, data, records, figures, path):
-    """Write the report of the records, with the figures in a folder, and return the verdict and the cautions."""
+    """Write the report on the records, with figures from a folder; returns the verdict and the cautions."""
     default, ridge = records["cv_default"], records["cv_ridge"]
     groups = None if options.groups is None else groups_of(data, options.groups)
     sentence = verdict(default, data, ridge, groups=groups).sentence
@@ -48,7 +48,7 @@ def report(options, data, records, figures, path):
 
 def _facts(options, data, record):
     types = [f"{name} ({size})" for name, size in data.labels["type"].value_counts().items()]
-    how = "at random" if options.groups is None else f"every {options.groups} in one of them"
+    how = "at random" if options.groups is None else f"each {options.groups} in only one fold"
     chosen = preselected(options, data.n_genes)
     given = f"{chosen}, chosen on the training cells of every fold" if chosen else f"all {data.n_genes}"
     facts = {"cells": f"{data.n_cells}", "types": some(types, 8), "folds": f"{len(record.folds)}, {how}"}
