@@ -24,37 +24,40 @@ def annotate(adata, *found, data=None, point=None, key="sbnn"):
     Parameters
     ----------
     adata : AnnData or MuData
-        Changed in place; in a MuData, the modality ``"rna"`` is. `write_h5ad` can save everything that is written.
+        Modified in place; in a MuData, the modality ``"rna"`` is modified. The annotated object can still be saved
+        with ``write_h5ad`` or ``write_h5mu``.
     *found : fitted model, Record or DataFrame, in any number
         ============================  ==================================================================================
-        a fitted model                ``obsm["X_sbnn"]``, the map; ``obsm["sbnn_predictions"]``, in the units of the
-                                      outputs; ``var["sbnn_kept"]``; ``var["sbnn_norm"]``, weight norms of the genes
-        from `cross_validate`         ``obsm["sbnn_held_out"]``, predictions of every cell by the model fitted without
-                                      it, in the units of the outputs (the mean if several);
-                                      ``obs["sbnn_fold"]``, the first fold in which it was held out;
-                                      ``var["sbnn_kept_in_folds"]``, share of folds that kept the gene
+        a fitted model                ``obsm["X_sbnn"]``, the latent space; ``obsm["sbnn_predictions"]``, in the units
+                                      of the outputs; ``var["sbnn_kept"]``; ``var["sbnn_norm"]``, weight norms of the
+                                      genes
+        from `cross_validate`         ``obsm["sbnn_held_out"]``, predictions for every cell from the model fitted
+                                      without it, in the units of the outputs (averaged if there are several);
+                                      ``obs["sbnn_fold"]``, the first fold in which the cell was held out;
+                                      ``var["sbnn_kept_in_folds"]``, share of folds in which the gene was kept
         from `stability_selection`    ``var["sbnn_frequency"]``, ``["sbnn_expected_false"]`` and ``["sbnn_trusted"]``;
-                                      a table from `selection_table` or `gene_counts` gives its columns
-        from `repeat_fits`            ``var["sbnn_kept_by_seeds"]``, share of seeds that kept the gene
-        from `interpret`              ``varm["sbnn_effects"]``, SDs of each output per SD of the gene;
+                                      all columns of a table from `selection_table` or `gene_counts`
+        from `repeat_fits`            ``var["sbnn_kept_by_seeds"]``, share of seeds with which the gene was kept
+        from `interpret`              ``varm["sbnn_effects"]``, effects on the outputs, in SDs per SD of the gene;
                                       ``var["sbnn_r2_drop"]``
         from `fit_full`               ``obsm["X_sbnn"]``, ``var["sbnn_kept"]``, ``var["sbnn_norm"]``
         ============================  ==================================================================================
 
-        Other cells and genes get NaN, False or NA. For each result ``uns["sbnn"]`` holds the parameters (JSON), R2,
-        versions and the fingerprint of the data.
+        Cells and genes that are missing from a result get NaN, False or NA. For each model or record, ``uns["sbnn"]``
+        holds the parameters (as JSON) and the versions of the libraries; for a record, also R2 and the fingerprint of
+        the data.
     data : AnnData, MuData or tuple, optional
-        The cross-validated data: predictions are converted to the units of its outputs. By default `adata`.
+        Data set that was cross-validated; predictions are converted to the units of its outputs. `adata` by default.
     point : int, optional
-        Grid point of a cross-validation that has several, as returned by ``record.find(...)``.
+        Grid point of the cross-validation, as returned by ``record.find(...)``; needed if there are several.
     key : str
         Prefix to use instead of ``"sbnn"``.
 
     Raises
     ------
     ValueError
-        If no cell or no gene of a result is in `adata`, a record does not belong to `data`, or a record has
-        several grid points and `point` is not given.
+        If `adata` contains none of the cells or none of the genes of a result, if a record was computed from other
+        data than `data`, or if a record has several grid points and `point` is not given.
 
     Examples
     --------
@@ -77,13 +80,13 @@ def annotate(adata, *found, data=None, point=None, key="sbnn"):
 
 
 class _Notes:
-    """Writes values to an AnnData by the names of its cells and genes, under names that start with a key."""
+    """Writes values to an AnnData, matched by cell and gene names, under names that start with a key."""
 
     def __init__(self, adata, key):
         self.adata, self.key = adata, key
 
     def of_cells(self, cells, values, columns=None):
-        """Rows of a table, matched to the AnnData by cell name."""
+        """Table of `values` with one row per cell of the AnnData, matched by cell name."""
         table = pd.DataFrame(np.asarray(values, dtype=np.float64), np.asarray(cells).astype(str), columns)
         return self._aligned(table, self.adata.obs_names, "cells")
 
@@ -98,7 +101,7 @@ class _Notes:
     def _aligned(self, table, names, kind):
         """Rows of a table with the given names, NaN if missing."""
         if not table.index.isin(names).any():
-            raise ValueError(f"adata: expected the {kind} of the result, {some(table.index, 3)}, got {some(names, 3)}")
+            raise ValueError(f"adata: expected the {kind} of the result ({some(table.index, 3)}), got {some(names, 3)}")
         return table.reindex(names)
 
 
@@ -120,7 +123,7 @@ def _write_model(notes, model):
 
 
 def _write_record(notes, record, data, point):
-    """Write the content of a record and return its kind and its entry for ``uns``."""
+    """Write the contents of a record and return its kind and its entry for ``uns``."""
     adata, key, values, kind = notes.adata, notes.key, record.values, record.experiment
     if kind == "interpretation":
         genes = pd.Index(record.kept_genes.astype(str))
@@ -141,8 +144,8 @@ def _write_record(notes, record, data, point):
         return "stability selection", {"test_r2": record.test_r2[:, 0]}
     data = as_paired(data)
     if data.sha256 != record.sha256 or (point is None and len(record.params) > 1):
-        held = f"{record.dataset!r}, which has {len(record.params)} grid points (record.find)"
-        raise ValueError(f"data, point: expected the data and a grid point of the record of {held}")
+        held = f"{record.dataset!r}, and one of its {len(record.params)} grid points (see record.find)"
+        raise ValueError(f"data, point: expected the data of the record, {held}")
     check_number("point", point := point or 0, int, 0, len(record.params) - 1)
     held_out = held_out_means(record, data.Y, point)
     adata.obsm[f"{key}_held_out"] = notes.of_cells(data.cell_names, held_out, record.feature_names.astype(str))

@@ -1,4 +1,4 @@
-"""Cross-validation of any scikit-learn-style estimator: parallel and resumable, without test cells in training."""
+"""Parallel and resumable cross-validation of any scikit-learn-style estimator, by default without data leakage."""
 
 import inspect
 import math
@@ -24,9 +24,10 @@ from sbnn.results import Record, kept_params, require
 WIDEST_KEPT = 16  # widest latent space that is stored: wider ones would fill most of a record and are not plotted
 LEVEL = 0.05
 N_PERMUTATIONS = 199
-# Given noise, a model predicts fold f by a weighted sum of the outputs of the other folds. Its score is a sum of terms
-# a_fg, one for each other fold g. Terms a_fg and a_gf are at most fully correlated, so the sum over all folds has at
-# most twice the variance of permutations of each fold by itself; exactly twice for a symmetric smoother such as ridge.
+# When fitted to noise, a model predicts fold f by a weighted sum of the outputs of the other folds. Its score is a sum
+# of terms a_fg, one for each other fold g. The terms a_fg and a_gf are at most fully correlated, so the variance of the
+# sum over all folds is at most twice the variance that results from permuting each fold by itself. It is exactly twice
+# as large for a symmetric smoother such as ridge.
 _CORRELATED = np.sqrt(2)
 
 
@@ -39,63 +40,65 @@ def cross_validate(
     Parameters
     ----------
     estimator : scikit-learn-style regressor
-        Results of ``transform`` (latent space), ``get_support`` (selected genes), ``gene_norms_`` and ``history_`` are
-        stored if they exist. If its ``fit`` takes ``eval_set``, it gets the test fold, for curves over epochs. Optional
-        hooks: ``path_parameter`` with ``fit_path`` (warm starts along that parameter), and ``for_genes``, which gets
-        the names of the genes and, with `preselect`, a mask of those selected in a fold.
+        The results of ``transform`` (latent space) and ``get_support`` (selected genes), ``gene_norms_`` and
+        ``history_`` are stored if the estimator has them. If ``fit`` takes ``eval_set``, the test fold is passed to
+        record curves over epochs. Optional hooks: ``path_parameter`` with ``fit_path``, which fits all values of this
+        parameter with warm starts, and ``for_genes``, which is called with the names of the genes and, with
+        `preselect`, a mask of the genes selected in a fold.
     data : AnnData, MuData or tuple (X, Y)
         See `sbnn.data.paired.as_paired`.
     folds : list of (train, test), int or scikit-learn splitter, optional
-        Positions of the cells; see `sbnn.evaluation.folds.folds_of`. `paper_folds` by default.
+        Positions of the training and test cells; see `sbnn.evaluation.folds.folds_of`. `paper_folds` by default.
     param_grid : dict of lists or list of dicts, optional
         As in scikit-learn's ``ParameterGrid``.
     n_jobs : int
-        Worker processes; the result is the same for any number. Inside ``joblib.parallel_config("dask")`` the fits run
-        on a Dask cluster.
+        Number of worker processes, which does not affect the result. Inside ``joblib.parallel_config("dask")``, the
+        fits run on a Dask cluster.
     scaling : {"fold", "all", "none"}
-        ``"fold"`` learns the mean and SD on the training cells of every fold, and also the library size that counts are
-        normalised to if `X` is log2 of the library-size normalised counts plus one. ``"all"`` z-scores over all cells,
-        test cells included: a leak, kept because published numbers were computed this way. Both centre on the training
-        mean. ``"none"`` passes the data unchanged.
+        ``"fold"`` estimates means and SDs on the training cells of every fold. If `X` is log2(normalised counts + 1),
+        the library size to which counts are normalised is also estimated on the training cells. ``"all"`` z-scores
+        over all cells, including test cells; this leaks information but is needed to reproduce published numbers. Both
+        centre the data on the means of the training cells. ``"none"`` leaves the data unchanged.
     results : str or path-like, optional
-        File to save to. Fits that it contains are not computed again, nor are finished fits of an interrupted run
-        (stored next to it in ``<results>.parts``).
+        File to save to. Fits that it already contains are not repeated. The finished fits of an interrupted run, which
+        are stored next to it in ``<results>.parts``, are not repeated either.
     overwrite : bool
-        Compute everything again, except the finished fits of an interrupted run next to `results`. The old file is
-        replaced only at the end.
+        Repeat the fits in `results`, but not the finished fits of an interrupted run in ``<results>.parts``. The old
+        file is replaced only at the end.
     seed : int
-        ``random_state`` for an estimator whose own is None.
+        ``random_state`` of the estimator if its own is None.
     preselect : int or dict, optional
-        This many genes are chosen on the training cells of every fold, and the estimator is fitted to them only; see
-        `sbnn.data.preselection.preselect_genes`, whose ``n_genes`` and ``threshold`` a dict may set. Counts are
-        normalised to the library size of all genes.
+        Number of genes to choose on the training cells of every fold; the estimator is fitted to these genes only. A
+        dict can set ``n_genes`` and ``threshold``; see `sbnn.data.preselection.preselect_genes`. Library sizes are
+        still computed from all genes.
     keep : sequence of str
-        Which of ``test_predictions``, ``test_latent`` and ``history`` to keep; they make up most of a record.
+        Which of ``test_predictions``, ``test_latent`` and ``history`` to keep; they account for most of the
+        size of a record.
     verbose : bool
         Show a progress bar.
 
     Returns
     -------
     Record
-        ``values`` has, over (folds, grid points): ``test_r2``, ``train_r2``, ``seconds`` (CPU), ``n_selected``; over
-        (folds, grid points, outputs): ``test_feature_r2``, ``train_feature_r2``; over (folds, grid points, genes):
-        ``selected`` (bool) and ``gene_norms``, False and 0 for genes that were not passed to it; lists indexed
-        [grid point][fold]: ``test_predictions`` and, of up to 16 columns, ``test_latent`` (over the test cells, in
-        units of the scaled data) and ``history`` (tables); the names of the data; with `preselect` ``preselected``
-        (folds, genes; bool).
+        ``values`` contains arrays of shape (folds, grid points): ``test_r2``, ``train_r2``, ``seconds`` (CPU time),
+        ``n_selected``; of shape (folds, grid points, outputs): ``test_feature_r2``, ``train_feature_r2``; of shape
+        (folds, grid points, genes): ``selected`` (bool) and ``gene_norms``, which are False and 0 for genes that were
+        not preselected; lists indexed as [grid point][fold]: ``test_predictions`` and ``test_latent`` (for the test
+        cells, in units of the scaled data; the latent space only if it has at most 16 columns) and ``history``
+        (tables); the names of cells, genes and outputs; and, with `preselect`, ``preselected`` (folds, genes; bool).
 
     Raises
     ------
     ValueError
-        If a fold has no training or test cell, has a cell in both or a position outside the data; if `results`
-        holds anything but (part of) this experiment and `overwrite` is False.
+        If a fold has no training or no test cells, has a cell in both or contains a position outside the data; or if
+        `results` holds a different experiment and `overwrite` is False.
     OSError
         If the results cannot be written; this is checked before the first fit.
 
     Warns
     -----
     UserWarning
-        If held-out cells are not predicted better than by chance, see `chance_table`.
+        If held-out cells are not predicted better than by chance; see `chance_table`.
     """
     data, chosen = as_paired(data), settings_of(preselect)
     if not data.n_outputs:
@@ -140,7 +143,7 @@ def _paths(estimator, points):
 
 
 def _fit_and_score(models, arrays, fold, scaling, genes, places):
-    """Outcomes of the fits of one path, by place; runs in a worker."""
+    """Outcomes of the fits of one path, each with its (grid point, fold); runs in a worker."""
     with reproducible():
         X_train, Y_train, X_test, Y_test = split_fold(arrays, fold, scaling, genes)
         outcomes = []
@@ -159,7 +162,7 @@ def _fit_and_score(models, arrays, fold, scaling, genes, places):
 
 
 def scores_of(model, parts, mean, genes=None):
-    """Values stored for a fitted model, with R2 relative to `mean`; `genes` are its positions among all genes."""
+    """Values stored for a fitted model, with R2 relative to `mean`; `genes` is a mask of the genes it was fitted to."""
 
     def over_all(values):
         spread = np.zeros(len(genes) if genes is not None else values.shape, values.dtype)
@@ -188,19 +191,19 @@ def scores_of(model, parts, mean, genes=None):
 
 
 def epoch_curves(record, **params):
-    """Curves over epochs of one grid point, all folds in one tidy table.
+    """Curves over epochs for one grid point, with all folds in one tidy table.
 
     Parameters
     ----------
     record : Record
         Returned by `cross_validate` for an estimator with ``history_``.
     **params
-        The grid point, see `Record.find`.
+        Parameters of the grid point; see `Record.find`.
 
     Returns
     -------
     DataFrame
-        The columns of ``history_`` and ``fold``.
+        The columns of ``history_``, and a column ``fold``.
     """
     require(record, "record", ["history", "test_r2"])
     tables = record.history[record.find(**params)]
@@ -208,11 +211,12 @@ def epoch_curves(record, **params):
 
 
 def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None, pooled=True):
-    """Test R2 of grid points (of single outputs unless `pooled`), its value for permuted outputs, and p.
+    """Test R2 of grid points (of single outputs unless `pooled`), its mean for permuted outputs, and a p-value.
 
-    Predictions stay fixed; p is the share of permutations that are at least as good, counting the measured outputs. The
-    outputs of a fold were also used to train the models of the other folds, so the folds deviate together by chance.
-    Deviations of permuted outputs are scaled up to account for this, see `_CORRELATED`.
+    Predictions stay fixed. The p-value is the share of permutations whose R2 is at least as high as the measured one;
+    the measured outputs count as one permutation. The outputs of a fold were also used to train the models of the other
+    folds, so chance deviations are correlated between folds. Deviations of permuted outputs are scaled up to account
+    for this; see `_CORRELATED`.
     """
     held = enumerate(record.values.get("test_predictions", []))
     held = [g for g, of_folds in held if all(predicted is not None for predicted in of_folds)]
@@ -233,19 +237,19 @@ def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None, 
     r2 = r2.reshape(len(r2), -1)
     measured, permuted = r2[0], r2[1:].mean(0)
     chance = permuted + (_CORRELATED if len(record.folds) > 1 else 1) * (r2[1:] - permuted)
-    reached = 1 + (chance >= measured - 1e-12).sum(0)  # counting the measured outputs
+    reached = 1 + (chance >= measured - 1e-12).sum(0)  # the measured outputs count as one permutation
     p = np.where(np.isfinite(measured), reached / len(r2), np.nan)
     return pd.DataFrame({"test_r2": measured, "permuted_r2": permuted, "p": p}, points if pooled else None)
 
 
 def least_p(record, n_permutations=N_PERMUTATIONS):
-    """Smallest p that permutations of the test cells can give: 1 if every fold tests a single cell."""
+    """Smallest p-value that permutations of the test cells can give; it is 1 if every fold tests a single cell."""
     orders = sum(math.lgamma(1 + len(test)) for _, test in record.folds)  # logarithm of their number
     return max(1 / (1 + n_permutations), math.exp(-orders))
 
 
 def _warn_of_chance(record, Y):
-    """Warn if grid points predict held-out cells no better than by chance, estimated with permuted outputs."""
+    """Warn if a grid point predicts held-out cells no better than by chance, as estimated by permuting the outputs."""
     table = chance_table(record, Y)
     chance = table[table.p > LEVEL]
     if len(chance) and least_p(record) <= LEVEL:

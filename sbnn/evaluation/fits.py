@@ -1,4 +1,4 @@
-"""Fits to all cells for figures, and repeated fits: with other seeds, halves of the cells or more genes."""
+"""Fits to all cells for figures, and repeated fits with different seeds, halves of the cells or numbers of genes."""
 
 import time
 from math import comb
@@ -25,24 +25,24 @@ from sbnn.results import Record, results_path
 
 
 def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, overwrite=False, seed=0):
-    """Fit an estimator to all cells, z-scored, and store what figures need.
+    """Fit an estimator to all cells, after z-scoring, and store everything that figures need.
 
     Parameters
     ----------
     estimator : scikit-learn-style regressor
-        With ``transform`` (latent space) and ``get_support`` (kept genes).
+        It must have ``transform`` (latent space) and ``get_support`` (kept genes).
     data : AnnData, MuData or tuple (X, Y)
     preselect : int, optional
-        Fit this many genes, chosen on all cells by the published criterion; the record contains only these.
+        Number of genes to choose on all cells by the published criterion. Only these genes are fitted and stored.
     results : str or path-like, optional
-        File to save to. If it already holds this fit, it is loaded instead.
+        File to save to. If it already holds this fit, the fit is loaded instead.
     model_file : str or path-like, optional
-        File for the fitted model, a `SparseBottleneckRegressor`: it takes cells in the units of `data` and matches
-        genes by name (`sbnn map`). If it is missing, the model is fitted again.
+        File for the fitted model, which must be a `SparseBottleneckRegressor`. The saved model takes cells in the units
+        of `data` and matches genes by name (see `sbnn map`). If the file is missing, the model is fitted again.
     overwrite : bool
         Fit again, even if `results` contains this fit.
     seed : int
-        ``random_state`` of t-SNE, and of an estimator whose own is None.
+        ``random_state`` of t-SNE, and of the estimator if its own is None.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
 
 
 def _fitted(model, data, seed):
-    """Values of the record of a fit."""
+    """Fit the model and return the values of the record."""
     X, Y, _ = source_arrays(data, "all")
     with reproducible():
         model.fit(X, Y)
@@ -92,7 +92,7 @@ def _fitted(model, data, seed):
 
 
 def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=False):
-    """Choose genes on raw counts, and store the curve used for the choice.
+    """Select genes from raw counts, and store the curve used for the selection.
 
     Parameters
     ----------
@@ -101,14 +101,14 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
     n_genes, threshold
         See `sbnn.data.preprocessing.select_genes`, which does the work.
     results : str or path-like, optional
-        File to save to. If it already holds this selection, it is loaded instead.
+        File to save to. If it already holds this selection, the selection is loaded instead.
     overwrite : bool
-        Choose again, even if `results` contains this selection.
+        Select again, even if `results` contains this selection.
 
     Returns
     -------
     Record
-        ``values`` has ``gene_names`` and the entries of `GeneSelection`; `sbnn.plotting.gene_selection_curve` draws it.
+        ``values`` has ``gene_names`` and the fields of `GeneSelection`; see `sbnn.plotting.gene_selection_curve`.
     """
     data, params = as_paired(data), {"n_genes": n_genes, "threshold": threshold}
 
@@ -119,11 +119,12 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
 
 
 def repeat_fits(estimator, data, seeds=10, **options):
-    """Fit all cells, z-scored, with different seeds (a number or a list): one grid point each, a single fold.
+    """Fit an estimator to all cells, z-scored, with different seeds (given as a list or as a number of seeds).
 
-    A method that chooses genes without randomness, such as ``protocol="distilled"`` on up to 2000 cells, keeps the same
-    genes every time; use `stability_selection` instead. `options` are ``results``,
-    ``overwrite``, ``n_jobs`` and ``verbose`` of `cross_validate`.
+    In the record, every seed is a grid point, and there is a single fold. A method that chooses genes without
+    randomness, such as ``protocol="distilled"`` on up to 2000 cells, keeps the same genes every time; use
+    `stability_selection` instead. `options` are ``results``, ``overwrite``, ``n_jobs`` and ``verbose`` of
+    `cross_validate`.
     """
     _require_selection(estimator)
     data = as_paired(data)
@@ -139,7 +140,7 @@ def repeat_fits(estimator, data, seeds=10, **options):
 
 
 def _fit_once(model, X, Y, place):
-    """Outcome of one fit, by place; runs in a worker."""
+    """Outcome of one fit with its (grid point, fold); runs in a worker."""
     with reproducible():
         started = time.process_time()
         model.fit(X, Y)
@@ -154,9 +155,10 @@ def _require_selection(estimator):
 
 
 def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
-    """Halves of the cells, each followed by the other half: 2 B folds; the first pairs do not depend on `n_pairs`.
+    """Folds that train on one half of the cells and test on the other, two for each of `n_pairs` random pairs.
 
-    Whole `groups`, such as donors, are kept together; if there are fewer different halves, there are fewer pairs.
+    The first pairs do not depend on `n_pairs`. `groups`, such as donors, are never split between halves. If fewer than
+    `n_pairs` different pairs are possible, all of them are returned.
     """
     check_number("n_pairs", n_pairs, int, 1)
     codes = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
@@ -173,30 +175,30 @@ def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
 
 
 def stability_selection(estimator, data, n_pairs=50, *, groups=None, results=None, seed=0, **options):
-    """Fit complementary halves of the cells (complementary pairs stability selection).
+    """Fit an estimator to complementary halves of the cells (complementary pairs stability selection).
 
     Parameters
     ----------
     estimator : scikit-learn-style regressor
-        With ``get_support``.
+        It must have ``get_support``.
     data : AnnData, MuData or tuple (X, Y)
     n_pairs : int
-        Number B of pairs; 2 B models are fitted. More pairs can be added to saved ones later.
+        Number B of pairs; 2 B models are fitted. More pairs can be added to a saved record later.
     groups : str or array-like of shape (n,), optional
-        Donor, batch or date of each cell, or their column in ``obs``: halves contain whole groups, which limits the
-        number of pairs.
+        Donor, batch or date of each cell, or the name of a column of ``obs``. Groups are never split between halves,
+        which limits the number of pairs.
     results : str or path-like, optional
         File to save to, as in `cross_validate`.
     seed : int
-        Seed of the halves, and ``random_state`` of an estimator whose own is None.
+        Seed of the halves, and ``random_state`` of the estimator if its own is None.
     **options
         ``n_jobs``, ``scaling``, ``overwrite``, ``preselect`` and ``verbose`` of `cross_validate`, which does the work.
 
     Returns
     -------
     Record
-        As returned by `cross_validate`, without predictions, latent space and history. ``test_r2`` is that of the half
-        that was left out. `selection_table` lists the genes to trust.
+        As returned by `cross_validate`, but without predictions, latent space and history. ``test_r2`` is computed on
+        the half that was left out. `selection_table` lists the genes to trust.
     """
     _require_selection(estimator)
     data = as_paired(data)
@@ -207,7 +209,7 @@ def stability_selection(estimator, data, n_pairs=50, *, groups=None, results=Non
 def genes_curve(
     data, estimator=None, numbers=NUMBERS, folds=5, *, nested=True, results=None, preselect=None, **options
 ):
-    """Test R2 of a network with few to many genes, chosen again in every fold.
+    """Cross-validate networks with different numbers of genes, which are chosen anew in every fold.
 
     Parameters
     ----------
@@ -215,7 +217,7 @@ def genes_curve(
     estimator : SparseBottleneckRegressor, optional
         By default the distilled protocol with two units.
     numbers : sequence of int
-        Numbers of genes, ascending; those below the number of (preselected) genes in the data are used.
+        Numbers of genes to keep. Only numbers below the number of genes in the data (after preselection) are used.
     folds : int or list of (train, test)
     nested : bool
         Also fit with ``n_genes="auto"``, which chooses the number within the training cells of each fold; its test R2
@@ -228,8 +230,8 @@ def genes_curve(
     Returns
     -------
     Record
-        As returned by `cross_validate`, with a grid point for each number and without predictions of single cells.
-        `genes_table` summarises it, `sbnn.plotting.genes_curve` draws it.
+        As returned by `cross_validate`, with one grid point for each number of genes, but without predictions, latent
+        space and history. `genes_table` summarises the record, and `sbnn.plotting.genes_curve` plots it.
     """
     data = as_paired(data)
     shown = data.n_genes if preselect is None else min(data.n_genes, settings_of(preselect)["preselect"]["n_genes"])

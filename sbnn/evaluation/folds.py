@@ -1,4 +1,4 @@
-"""Folds of the cells, and the arrays of a fold, scaled without its test cells."""
+"""Cross-validation folds, and the scaled training and test arrays of a fold."""
 
 import re
 import warnings
@@ -16,15 +16,15 @@ from sbnn.errors import attempt, check_among, check_number, documented, naming
 
 SCALINGS = ("fold", "all", "none")
 KINDS = ("training", "test")
-ISO = re.compile(r"\d{4}([-/.]\d\d){0,2}([ T].*)?")  # text whose alphabetical order is that of the times
-SEEDS = (0, 1, 2)  # of sets of folds of typed cells
+ISO = re.compile(r"\d{4}([-/.]\d\d){0,2}([ T].*)?")  # dates as text that sorts chronologically
+SEEDS = (0, 1, 2)  # each gives one set of folds of typed cells
 
 
 def paper_folds(n, n_folds=10, seed=42):
     """Folds of the published cross-validation (Bernaerts, Berens and Kobak, arXiv 2006.10411).
 
-    A permutation of NumPy's legacy generator is cut into blocks; test block i is ``i * (n // n_folds)`` to
-    ``(i + 1) * (n // n_folds)``, and all other cells are for training. The last ``n % n_folds`` cells are never tested.
+    A permutation from NumPy's legacy generator is cut into blocks of ``n // n_folds`` cells. Fold i tests on block i
+    and trains on all other cells. The last ``n % n_folds`` cells of the permutation are never tested.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def paper_folds(n, n_folds=10, seed=42):
 
 
 def grouped_folds(groups, n_folds=10, seed=42):
-    """Folds in which no donor, batch or other group is in both training and test.
+    """Folds that do not split a donor, batch or other group between training and test cells.
 
     Parameters
     ----------
@@ -58,12 +58,12 @@ def grouped_folds(groups, n_folds=10, seed=42):
     Returns
     -------
     list of (ndarray, ndarray)
-        Training and test positions; every cell is tested once. Folds have equal numbers of groups (within one), not
-        of cells.
+        Training and test positions; every cell is tested once. The numbers of test groups differ by at most one
+        between folds; the numbers of test cells may differ more.
     """
     codes = group_codes(groups, "groups")
     check_blanks(groups, "groups")
-    with naming("groups, n_folds, seed: expected as many groups as folds, and whole numbers"):
+    with naming("groups, n_folds, seed: expected at least as many groups as folds, and whole numbers"):
         return list(GroupKFold(n_folds, shuffle=True, random_state=seed).split(codes, groups=codes))
 
 
@@ -81,72 +81,72 @@ def later_fold(times, share=0.8):
     Returns
     -------
     list of (ndarray, ndarray)
-        Training and test positions, one pair. Cells of one time are never in both.
+        A single pair of training and test positions; cells with the same time are not split.
     """
     check_number("share", share, float, 0, 1)
     text = [value for value in np.ravel(np.asarray(times, dtype=object)) if isinstance(value, str)]
     lengths = {len(value) if value.isdecimal() else 0 for value in text}
     if not all(map(ISO.fullmatch, text)) and (len(text) < np.size(times) or len(lengths) > 1 or 0 in lengths):
-        raise ValueError(f"times: expected numbers, datetime64 or dates such as 2018-09-17, got text, {text[0]!r}")
+        raise ValueError(f"times: expected numbers, datetime64 or dates such as 2018-09-17, got the text {text[0]!r}")
     codes = group_codes(times, "times")
     n_train = min(max(round(share * (codes.max() + 1)), 1), codes.max())
     return folds_of([(np.flatnonzero(codes < n_train), np.flatnonzero(codes >= n_train))], len(codes))
 
 
 def group_codes(labels, name, cells=None):
-    """Position of the label of each cell among the sorted distinct labels."""
-    missing = np.flatnonzero(pd.isna(np.asarray(labels, dtype=object)))  # converted to text they would form a group
+    """Index of the label of each cell among the sorted distinct labels."""
+    missing = np.flatnonzero(pd.isna(np.asarray(labels, dtype=object)))  # as text, they would form a group
     n_dims = attempt(f"{name}: expected one for each cell", np.ndim, labels)
     if n_dims != 1 or (cells is not None and len(labels) != len(cells)) or missing.size:
         got = f"shape {np.shape(labels)}"
-        got += f", {missing.size} missing, the first is cell {missing[0]}" if missing.size else ""
+        got += f" with {missing.size} missing values, the first is cell {missing[0]}" if missing.size else ""
         raise ValueError(f"{name}: expected one for each cell, got {got}")
     return np.unique(np.asarray(labels), return_inverse=True)[1]
 
 
 def repeated_donor_folds(data, n_folds=5, seeds=SEEDS, *, target="type"):
-    """Sets of stratified folds of typed cells, as a dict by seed; no donor is in both training and test."""
+    """Stratified folds of typed cells that do not split donors: a dict with one list of folds for each seed."""
     cells = as_typed(data)
     y = labels_of(cells, target)
     return {int(seed): deal_donors(cells, y, n_folds, int(seed)) for seed in seeds}
 
 
 def deal_donors(cells, y, n_folds, seed):
-    """One such set, for `TypedCells` and their classes `y`; the cells of a donor share brain, slice and day."""
-    # StratifiedGroupKFold first deals out the donors with the most uneven cells, whatever the seed. Sets of folds with
-    # two seeds therefore overlap more than by chance: two human cells of different donors that are tested together with
-    # one seed are tested together with another in 45 % of the cases (20 % by chance). Intervals must not treat the sets
-    # as independent.
+    """Stratified folds of `TypedCells` with classes `y`; donors are not split, as cells of a donor share its brain."""
+    # Whatever the seed, StratifiedGroupKFold first assigns the donors whose cells are spread most unevenly over the
+    # classes. Sets of folds with different seeds therefore overlap more than by chance: if two human cells of different
+    # donors are tested together with one seed, they are tested together with another seed in 45 % of the cases (20 %
+    # by chance). Intervals must not treat the sets as independent.
     counts, donors, splitter = {"cells": pd.Series(y).value_counts()}, None, StratifiedKFold
     if "donor" in cells.labels:
         donors, splitter = labels_of(cells, "donor"), StratifiedGroupKFold
         counts["donors"] = pd.Series(donors).groupby(y).nunique()
     else:
-        warnings.warn(f"{cells.name}: no donors in the labels; folds may share donors", stacklevel=3)
+        warnings.warn(f"{cells.name}: the labels have no donors, so folds may split donors", stacklevel=3)
     few = [f"{n} {kind} of {name}" for kind, sizes in counts.items() for name, n in sizes[sizes < n_folds].items()]
     if few:
-        raise ValueError(f"n_folds: {n_folds} exceeds the cells or donors of some classes: {', '.join(few)}")
+        raise ValueError(f"n_folds: some classes have fewer than {n_folds} cells or donors: {', '.join(few)}")
     folds = list(splitter(n_folds, shuffle=True, random_state=seed).split(y, y, donors))
     for i, (train, test) in enumerate(folds):
         if absent := sorted(set(y) - (set(y[train]) & set(y[test]))):
-            warnings.warn(f"{cells.name}: fold {i} lacks {', '.join(absent)} in training or in test", stacklevel=3)
+            warnings.warn(f"{cells.name}: fold {i} has no training or test cells of {', '.join(absent)}", stacklevel=3)
     return folds
 
 
 def labels_of(data, target):
-    """The label of every cell, str of shape (n,), with at least two different ones."""
+    """Labels of all cells, str of shape (n,); there must be at least two different labels."""
     check_among("target", target, data.labels)
     values = data.labels[target]
     lacking = (values.isna() | (values == UNKNOWN)).sum()
     if lacking or values.nunique() < 2:
-        found = f"{values.nunique()} of {target!r}, {lacking} cells without one"
-        raise ValueError(f"{data.name}: expected a label for every cell, two or more different ones, got {found}")
+        found = f"{values.nunique()} in {target!r} and {lacking} cells without a label"
+        raise ValueError(f"{data.name}: expected a label for every cell and at least two different ones, got {found}")
     check_blanks(values, target)
     return values.to_numpy(dtype=str)
 
 
 def folds_of(folds, n):
-    """Folds as checked pairs of arrays, from pairs, a splitter or a number (None: 10) for `paper_folds`."""
+    """Convert pairs of positions, a splitter or a number of `paper_folds` (None: 10) to checked pairs of arrays."""
     folds = 10 if folds is None else folds
     if isinstance(folds, Integral):
         folds = paper_folds(n, folds)
@@ -167,14 +167,14 @@ def folds_of(folds, n):
     first = {}
     for i, fold in enumerate(checked):
         if (same := first.setdefault(tuple(np.sort(part).tobytes() for part in fold), i)) < i:
-            wrong.append(f"fold {i} has the same cells as fold {same}, which would count twice")
+            wrong.append(f"fold {i} has the same cells as fold {same}, which would then count twice")
     if wrong:
         raise ValueError(f"folds: {'; '.join(wrong[:3])}")
     return checked
 
 
 def source_arrays(data, scaling):
-    """Arrays to be split into folds: genes, outputs and, if genes can be normalised in every fold, counts."""
+    """Arrays to split into folds: expression, outputs and counts (None if they cannot be normalised in every fold)."""
     if scaling == "all":  # z-scored over all cells, in double precision until the end
         scaled = (StandardScaler().fit_transform(a.astype(np.float64)).astype(np.float32) for a in (data.X, data.Y))
         return *scaled, None
@@ -182,9 +182,9 @@ def source_arrays(data, scaling):
 
 
 def split_fold(arrays, fold, scaling, genes=None):
-    """Training and test arrays of a fold, scaled without the test cells (except for "all").
+    """Training and test arrays of a fold; unless `scaling` is "all", test cells do not affect the scaling.
 
-    Only genes in the mask `genes` are returned; the library size of a cell is that of all genes.
+    Only genes in the mask `genes` are returned, but library sizes are computed from all genes.
     """
     X, Y, counts = arrays
     train, test = fold
@@ -207,7 +207,7 @@ def split_fold(arrays, fold, scaling, genes=None):
 
 
 def held_out_means(record, Y, point):
-    """Mean prediction (n, q) of every cell over the folds that held it out, in the units of `Y`; NaN if none did."""
+    """Predictions (n, q) in the units of `Y`, averaged over the folds that held a cell out; NaN if there are none."""
     Y, scaling = np.asarray(Y, dtype=np.float64), record.settings["scaling"]
     total, times = np.zeros(Y.shape), np.zeros((len(Y), 1))
     for (train, test), predicted in zip(record.folds, record.test_predictions[point], strict=True):

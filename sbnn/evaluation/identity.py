@@ -16,7 +16,7 @@ NOT_DECISIVE = ("verbose", "n_jobs")  # parameters that do not change a result
 
 
 def configured(estimator, point, seed, genes=None):
-    """Clone of an estimator with the parameters of a grid point, for these genes; steps without a seed get one."""
+    """Clone an estimator and set the parameters of a grid point, the genes and, where it is None, the random state."""
     check_number("seed", 0 if seed is None else seed, int, 0, 2**32 - 1)
     model = clone(estimator).set_params(**point)
     unseeded = [n for n, value in model.get_params().items() if n.split("__")[-1] == "random_state" and value is None]
@@ -27,12 +27,13 @@ def configured(estimator, point, seed, genes=None):
 def described(model, known=None):
     """Package, class and parameters of an estimator as plain data.
 
-    The class is named as in an older record, `known`; parameters added since then are left out if they have their
-    defaults. ``decisive_params`` of an estimator replaces None by the value that it implies.
+    If `known`, the description in an older record, is given, the class is named as in that description, and parameters
+    added since then are left out if they have their default values. An estimator can define ``decisive_params``, which
+    returns its parameters with None replaced by the value that None implies.
     """
     values = model.decisive_params() if hasattr(model, "decisive_params") else model.get_params()
     params = {name: _plain(values[name]) for name in sorted(values) if name.split("__")[-1] not in NOT_DECISIVE}
-    # A result must not depend on the module of the class, which older names contain.
+    # The description must not depend on the module that defines the class, although older records name it.
     package, name = type(model).__module__.partition(".")[0], type(model).__qualname__
     if not known:
         return {"class": f"{package}.{name}", "params": params}
@@ -42,7 +43,7 @@ def described(model, known=None):
 
 
 def version_of(model, n_cells):
-    """Version of the algorithm of an estimator for this number of cells; 1 if it never changed."""
+    """Version of the algorithm of an estimator for this number of cells; 1 if the algorithm has never changed."""
     version = getattr(model, "algorithm_version", 1)
     return version(n_cells) if callable(version) else version
 
@@ -50,7 +51,7 @@ def version_of(model, n_cells):
 def fit_key(data, model, fold, scaling, known=None, **besides):
     """Fingerprint of everything that determines the result of a fit, in 32 hexadecimal digits.
 
-    `data` is the name, fingerprint and shape (cells, features) of the data; `besides` is plain data.
+    `data` is the name, fingerprint and shape (cells, features) of the data; `besides` contains other settings.
     """
     decisive = [*data, scaling, described(model, known)]
     if (version := version_of(model, len(fold[0]))) > 1:
@@ -77,7 +78,7 @@ def _plain(value):
 
 
 def _defaults(cls, values):
-    """Defaults of the parameters of a class as plain data; settings are replaced by the defaults of their class."""
+    """Default parameters of a class as plain data; parameters with a settings class get the defaults of that class."""
     signature = inspect.signature(cls).parameters
     defaults = {name: parameter.default for name, parameter in signature.items()}
     settings = {name: type(value)() for name, value in values.items() if dataclasses.is_dataclass(value)}
@@ -85,7 +86,7 @@ def _defaults(cls, values):
 
 
 def _as_known(params, defaults, known):
-    """Leave out parameters that are missing in an older description and have their defaults."""
+    """Leave out parameters that are missing from an older description and have their default values."""
     kept = {}
     for name, value in params.items():
         if name in known and isinstance(value, dict) and isinstance(known[name], dict):
@@ -96,7 +97,7 @@ def _as_known(params, defaults, known):
 
 
 def described_models(models, n_cells, results=None, overwrite=False):
-    """Description and version of each model for its number of training cells, written as in the record at `results`."""
+    """Description of each model, with its version for that number of training cells, as in the record at `results`."""
     stored = results is not None and Path(results).exists() and not overwrite
     known = load(results).settings if stored else {}  # parameters added since then have their defaults
     versions = {name: {"version": version_of(model, n_cells[name])} for name, model in models.items()}

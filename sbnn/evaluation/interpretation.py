@@ -1,4 +1,4 @@
-"""Effect of each kept gene on every output and on the map, and the loss of R2 without it."""
+"""Effect of each kept gene on every output and on the map, and the loss of R2 without the gene."""
 
 import copy
 
@@ -21,7 +21,7 @@ from sbnn.evaluation.stability import selection_table
 from sbnn.models.linear import kept_genes
 from sbnn.results import Record, require
 
-ROWS_AT_ONCE = 16_384  # points of the paths evaluated together
+ROWS_AT_ONCE = 16_384  # points on integration paths that are evaluated at once
 
 
 @documented
@@ -36,14 +36,14 @@ def interpret(
     model : fitted SparseBottleneckRegressor or linear model with ``coef_``
     X : array-like, DataFrame, AnnData, MuData or ExpressionStream, shape (n, p)
     Y : array-like, shape (n, q) or (n,); or the name of a table in ``X.obsm`` or of a modality
-        Outputs, if X does not contain them. Effects are averaged and R2 is computed over these cells. They should be
-        held-out cells, since training cells overestimate ``r2_drop``. Scale them like the training cells.
+        Outputs, if `X` does not contain them. Effects are averaged and R2 is computed over the given cells. Use
+        held-out cells, since ``r2_drop`` is overestimated on training cells, and scale them like the training cells.
     gene_names, feature_names : sequence of str, optional
-        By default those of the model or the tables.
+        Names; by default those stored in the model or the tables.
     stability : Series or DataFrame with the column ``frequency``, optional
         How often each gene is kept, as returned by `sbnn.selection_table`.
     baseline : array-like, shape (p,), optional
-        Uninformative values, in units of `X`; by default the training means, if the model has them.
+        Reference value of each gene, in units of `X`; by default the training means, if the model stores them.
     name : str
         Name of the data.
     random_state : int
@@ -52,22 +52,23 @@ def interpret(
     Returns
     -------
     Record
-        ``values`` has, over (genes, outputs), in the units of the outputs: ``share_mean`` and ``share_absolute``, mean
-        and mean absolute integrated gradient over the cells, ``steps``, the mean change of the output when the gene
-        rises by one SD, and ``effects``, the slope of the integrated gradients on the expression, in SDs of the
-        measured output per SD of the gene; ``latent_steps`` (k, d), the mean shift of the cells on the map when the
-        gene rises by one SD, and ``latent_lengths`` (k), the mean length of the shifts; ``kept_genes``, ``gene_sd``,
-        ``gene_norms`` and ``r2_drops`` (k), R2 minus R2 with the gene at its baseline; ``feature_names`` and
-        ``output_sd`` (q); ``gap``, the largest error of the sum of the shares, in SDs of the output; ``r2`` with all
-        genes; ``table``, a row per gene, the largest drop of R2 first: ``norm``, ``stability`` (if given; 0 for genes
-        that it lacks), ``output`` with the largest ``effect``, ``shift`` (its mean length) and ``r2_drop``.
+        ``values`` contains arrays of shape (k genes, q outputs), in the units of the outputs: ``share_mean`` and
+        ``share_absolute``, the mean and the mean absolute integrated gradient over the cells; ``steps``, the mean
+        change of the output when the gene increases by one SD; and ``effects``, the slope of the integrated gradients
+        on the expression, which is in SDs of the measured output per SD of the gene. ``latent_steps`` (k, d) is the
+        mean shift of the cells on the map when the gene increases by one SD, and ``latent_lengths`` (k) the mean length
+        of these shifts. ``kept_genes``, ``gene_sd``, ``gene_norms`` and ``r2_drops`` (the loss of R2 with the gene at
+        its baseline) have k entries; ``feature_names`` and ``output_sd`` have q. ``gap`` is the largest error in the
+        sum of the shares, in SDs of the output, and ``r2`` is R2 with all genes. ``table`` has one row per gene, sorted
+        by decreasing loss of R2, and the columns ``norm``, ``stability`` (if given; 0 for genes missing from it),
+        ``output`` (the one with the largest effect), ``effect``, ``shift`` (mean length of the shift) and ``r2_drop``.
 
     Notes
     -----
     For a linear model, ``effects`` and ``steps`` (in SDs of the output) both equal the coefficient. They differ if a
     network saturates: a single gene may not move any cell out of its type (small ``steps``) and still contribute to the
-    separation of types (large ``effects``). The mean share has no such interpretation: with the training mean as the
-    baseline, cells above and below it cancel.
+    separation of types (large ``effects``). The mean share is not a measure of effect: if the baseline is the training
+    mean, the shares of cells above and below it cancel.
     """
     X, Y = two_tables(X, Y)
     table = output_table(X, Y)
@@ -102,7 +103,7 @@ def interpret(
         found["cell_names"] = np.asarray(cells).astype(str)
     if latent is not None:
         found |= {"latent_steps": latent.mean(0), "latent_lengths": np.linalg.norm(latent, axis=2).mean(0)}
-    with naming("stability: expected a Series by gene, or a DataFrame with the column frequency"):
+    with naming("stability: expected a Series indexed by gene, or a DataFrame with the column frequency"):
         found["table"] = _gene_table(found, stability)
     settings = {"estimator": described(model), "n_cells": len(values)}
     about = name, fingerprint_arrays(values, outputs), [{}], random_state, settings, [], found
@@ -115,23 +116,24 @@ def interpret_held_out(estimator, data, halves, *, groups=None, preselect=None, 
     Parameters
     ----------
     estimator : SparseBottleneckRegressor
-        An estimator for z-scored data; the scales are those of the fitted cells.
+        Estimator for z-scored data; all cells are scaled by the means and SDs of the fitted cells.
     data : AnnData, MuData or tuple (X, Y)
     halves : Record
-        Returned by `sbnn.stability_selection` for the same data: how often halves of the cells keep each gene.
+        Returned by `sbnn.stability_selection` for the same data; gives the frequency with which each gene is kept.
     groups : str or array-like of shape (n,), optional
-        Donor, batch or date of each cell, or their column in ``obs``: no group has both fitted and held-out cells.
+        Donor, batch or date of each cell, or the name of a column of ``obs``. Groups are not split between fitted and
+        held-out cells.
     preselect : int, optional
-        Fit this many genes, chosen by the published criterion on the fitted cells.
+        Number of genes to fit, chosen by the published criterion on the fitted cells.
     results : str or path-like, optional
-        File to save to. If it already holds this interpretation, it is loaded instead.
+        File to save to. If it already holds this interpretation, the interpretation is loaded instead.
     overwrite : bool
         Compute it again, even if `results` contains it.
 
     Returns
     -------
     Record
-        As returned by `interpret`; `sbnn.plotting.effect_map` draws it.
+        As returned by `interpret`; `sbnn.plotting.effect_map` plots it.
     """
     data, stability = as_paired(data), selection_table(halves)
     require(halves, "halves", [], data)
@@ -156,7 +158,7 @@ def interpret_held_out(estimator, data, halves, *, groups=None, preselect=None, 
 
 
 def _gene_table(found, stability):
-    """One row per kept gene: weight norm, stability, effects and loss of R2 without it."""
+    """Table of the weight norm, stability, effects and loss of R2 of each kept gene."""
     effects = found["effects"]
     strongest = np.abs(effects).argmax(1)
     columns, index = {"norm": found["gene_norms"]}, pd.Index(found["kept_genes"].astype(str), name="gene")
@@ -190,11 +192,11 @@ def baseline_of(model, X, baseline=None):
 
 
 def integrated_gradients(model, X, baseline, n_steps=32):
-    """Share of every kept gene in the prediction of every cell, (n, k, q), in the units of the outputs of the fit.
+    """Share of every kept gene in the prediction for every cell, (n, k, q), in the units of the fitted outputs.
 
     The gradient of the prediction is integrated (Gauss-Legendre) along the straight line from the baseline to the cell
     and multiplied by the distance (Sundararajan, Taly and Yan, ICML 2017). The shares of a cell sum to its prediction
-    minus that of the baseline, to about a thousandth of an SD; for linear models they are exact.
+    minus the prediction for the baseline, within about 0.001 SD for a network and exactly for a linear model.
     """
     kept = kept_genes(model)
     if hasattr(model, "network_"):
@@ -227,12 +229,12 @@ def _along_lines(network, start, way, n_steps):
 
 
 def completeness_gap(model, X, shares, baseline):
-    """Sum of the shares of a cell minus the difference between its prediction and that of the baseline, (n, q)."""
+    """Error of the shares, (n, q): their sum minus the difference between the predictions for cell and baseline."""
     return shares.sum(1) - (_asked(model, "predict", X) - _asked(model, "predict", baseline[np.newaxis]))
 
 
 def finite_differences(model, X):
-    """Change of the map (n, k, d; None without one) and of the prediction (n, k, q) when one gene rises by one SD."""
+    """Changes in latent space (n, k, d; or None) and predictions (n, k, q) when a gene increases by one SD."""
     changes, kept = {"transform": None}, kept_genes(model)
     for method in (method for method in ("transform", "predict") if hasattr(model, method)):
         raised = (X + np.where(np.arange(X.shape[1]) == gene, X[:, gene].std(), 0) for gene in kept)
@@ -242,14 +244,14 @@ def finite_differences(model, X):
 
 
 def r2_drops(model, X, Y, baseline):
-    """R2 minus R2 with one kept gene at its baseline in every cell; the model is not refitted."""
+    """Loss of R2 when a kept gene is set to its baseline in every cell; the model is not refitted."""
     blind = (np.where(np.arange(X.shape[1]) == gene, baseline, X) for gene in kept_genes(model))
     return _asked(model, "score", X, Y) - np.array([_asked(model, "score", cells, Y) for cells in blind])
 
 
 def _asked(model, method, X, *Y):
-    """Prediction or latent space of cells as a matrix, or a score of the model."""
-    # The names that the model was fitted to avoid a warning about missing ones.
+    """Predictions or latent space of cells as a matrix, or the score of the model."""
+    # Passing the names that the model was fitted to avoids a warning about missing names.
     named = pd.DataFrame(X, columns=model.feature_names_in_) if hasattr(model, "feature_names_in_") else X
     found = getattr(model, method)(named, *Y)
     return found if Y else np.asarray(found).reshape(len(X), -1)

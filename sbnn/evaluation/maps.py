@@ -1,4 +1,4 @@
-"""Maps of each measurement alone, their dimensions, and how far to trust the map of a model."""
+"""t-SNE maps and principal components of genes or outputs alone, and how far to trust the map of a model."""
 
 import numpy as np
 from sklearn.base import clone
@@ -18,15 +18,15 @@ from sbnn.results import Record, require
 
 
 def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=False, seed=42):
-    """Map the cells by t-SNE of the principal components of their genes, and of their outputs.
+    """Map cells by t-SNE, once from the principal components of their genes and once from those of their outputs.
 
     Parameters
     ----------
     data : AnnData, MuData or tuple (X, Y)
     variance : float
-        Share of the variance in the components passed to t-SNE; 0.8 as in arXiv 2006.10411.
+        Share of the variance explained by the components passed to t-SNE; 0.8 as in arXiv 2006.10411.
     preselect : int, optional
-        Use this many genes, chosen on all cells by the published criterion.
+        Number of genes to use, chosen on all cells by the published criterion.
     results : str or path-like, optional
         File to save to. If it already holds these maps, they are loaded instead.
     overwrite : bool
@@ -36,8 +36,9 @@ def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=Fal
     Returns
     -------
     Record
-        ``values`` has ``transcriptome`` and ``outputs`` (n, 2), ``n_transcriptome`` and ``n_outputs``, the numbers of
-        components, and the names, labels and colours of the cells; `sbnn.plotting.tsne_pair` draws it.
+        ``values`` contains the maps ``transcriptome`` and ``outputs`` (n, 2), their numbers of components
+        ``n_transcriptome`` and ``n_outputs``, and the names, labels and colours of the cells. `sbnn.plotting.tsne_pair`
+        plots the maps.
     """
     data = as_paired(data)
 
@@ -56,7 +57,7 @@ def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=Fal
 
 
 def principal_components(data, *, preselect=None, results=None, overwrite=False):
-    """Share of the variance in every principal component of the genes and of the outputs.
+    """Share of the variance explained by each principal component of the genes and of the outputs.
 
     Parameters
     ----------
@@ -66,7 +67,8 @@ def principal_components(data, *, preselect=None, results=None, overwrite=False)
     Returns
     -------
     Record
-        ``values`` has ``transcriptome`` and ``outputs``, the shares; `sbnn.plotting.component_variance` draws it.
+        ``values`` contains the shares for ``transcriptome`` and ``outputs``; `sbnn.plotting.component_variance` plots
+        them.
     """
     data = as_paired(data)
 
@@ -87,17 +89,17 @@ def _principal(matrix, variance=None):
 def map_trust(
     estimator, data, fit, folds, seeds=(1, 2, 3, 4, 5), *, preselect=None, results=None, overwrite=False
 ):  # fmt: skip
-    """Assess the map of a fit by the errors of held-out cells and by fits with other seeds.
+    """Assess the map of a fit from the prediction errors of held-out cells and from fits with other seeds.
 
     Parameters
     ----------
     estimator : SparseBottleneckRegressor
-        The estimator of the fit, for z-scored data.
+        The estimator used for the fit; it takes z-scored data.
     data : AnnData, MuData or tuple (X, Y)
     fit : Record
         Returned by `sbnn.fit_full`.
     folds : Record
-        Returned by `sbnn.cross_validate` for the same model, with ``test_predictions`` for the same number of units.
+        Returned by `sbnn.cross_validate` for the same model and number of units, with ``test_predictions``.
     seeds : sequence of int
         Seeds with which the model is fitted again.
     preselect, results, overwrite
@@ -107,15 +109,15 @@ def map_trust(
     -------
     Record
         ``values`` has ``errors`` (n), the mean squared error of the scaled outputs of each cell when it was held out
-        (NaN if it never was); ``latent`` (n, d) of the fit and ``latents`` (seeds, n, d), the other maps after the best
-        affine alignment with it; ``agreement`` (seeds), the R2 of this alignment; ``spread`` (n), how far a cell moves
-        between the maps, relative to the size of the map; for simulated data ``true_latent`` and ``truth_agreement``.
-        `sbnn.plotting.map_trust` draws it.
+        (NaN if it never was); ``latent`` (n, d), the map of the fit; ``latents`` (seeds, n, d), the maps of the other
+        seeds after the best affine alignment with ``latent``; ``agreement`` (seeds), the R2 of these alignments;
+        ``spread`` (n), how far each cell moves between the maps, relative to the size of the map; and, for simulated
+        data with two latent variables, ``true_latent`` and ``truth_agreement``. `sbnn.plotting.map_trust` plots them.
     """
     data = as_paired(data)
     for name, record, values in (("fit", fit, ["latent"]), ("folds", folds, ["test_predictions"])):
         require(record, name, values, data)
-    point = folds.find(n_components=attempt("estimator: no network", getattr, estimator, "n_components"))
+    point = folds.find(n_components=attempt("estimator: expected a network", getattr, estimator, "n_components"))
     judged = fingerprint_arrays(fit.latent, *folds.test_predictions[point])
     settings = {"seeds": list(seeds), "judged": judged, "scaling": folds.settings["scaling"]} | settings_of(preselect)
 
@@ -148,6 +150,6 @@ def held_out_errors(data, folds, point):
 
 
 def _onto(other, latent):
-    """The points of another map of the same cells after the best affine alignment with `latent`, and its R2."""
+    """Align another map of the same cells with `latent` by the best affine transformation; also return its R2."""
     placed = LinearRegression().fit(other, latent).predict(other)
     return placed, 1 - np.square(placed - latent).sum() / np.square(latent - latent.mean(0)).sum()

@@ -20,11 +20,12 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
     Parameters
     ----------
     latent : ndarray, shape (n, d), Record, AnnData or MuData
-        Points of the cells, or a record with ``latent`` and ``labels``, as returned by `sbnn.fit_full`. In an AnnData,
-        or the modality ``"rna"`` of a MuData, they are in ``obsm["X_sbnn"]``, where `sbnn.annotate` writes them.
+        Coordinates of the cells, or a record with ``latent`` and ``labels``, as returned by `sbnn.fit_full`. For an
+        AnnData or MuData, coordinates written by `sbnn.annotate` are used (``obsm["X_sbnn"]``; in a MuData, of the
+        modality ``"rna"``).
     labels : ndarray of str, shape (n,), DataFrame with n rows, or list of str, optional
-        One kind of label, or one per column; names of columns of ``obs`` of an AnnData. By default families and types.
-        Cells labelled ``"unknown"`` neither vote nor count.
+        One kind of label, or a DataFrame with one kind per column, or a list of columns of ``obs``. By default families
+        and types. Cells labelled ``"unknown"`` are ignored.
     k : int
         Number of neighbours that vote; ties go to the alphabetically first label.
 
@@ -51,7 +52,7 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
 
 
 def vote(places, labels, k, new_places=None, new_labels=None):
-    """Share of new cells, or of the cells themselves, whose label is the most frequent among the k nearest others."""
+    """Share of new cells (by default, the cells themselves) whose label is the most frequent among k neighbours."""
     places, labels = places[labels != UNKNOWN], labels[labels != UNKNOWN]
     truth = labels
     if new_places is not None:

@@ -1,4 +1,4 @@
-"""Compute results once: load them if data, settings and code are the same, and never overwrite or mix them."""
+"""Compute and save results, and load saved results if data, settings and code are the same."""
 
 import multiprocessing
 import os
@@ -25,14 +25,15 @@ NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
 NAMES = ("gene_names", "feature_names", "cell_names")  # of the data, if present
 # Values of a whole record, not of single fits.
 ABOUT = (*NAMES, "family_names", "classes", "true", "repeats", "preselected")
-OF_FITS, OR_ELSE = "data, folds, scaling, preselection or parameters", "give another path, or overwrite=True"
+OF_FITS, OR_ELSE = "data, folds, scaling, preselection or parameters", "give another path, or set overwrite=True"
 PART = re.compile(r"\.?([0-9a-f]{32})\.pickle(\..{8}\.tmp)?")  # file of a finished fit, or of an interrupted write
 
 
 def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator=None, n_cells=None):
     """Load the record that matches `wanted` (a record without values), or compute its values and save it.
 
-    Records match if everything but the values agrees, including class, parameters and version of an `estimator`.
+    Two records match if everything except their values agrees, including the class, parameters and version of the
+    `estimator`.
     """
     path = None if results is None else results_path(results, "results").absolute()  # the working folder may change
     if estimator is not None:
@@ -44,7 +45,7 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
         held, asked = _question(stored), _question(wanted)
         if estimator is not None and "estimator" in held:
             asked["estimator"] = described(estimator, held["estimator"])
-            asked["parameters"] = held["parameters"]  # compared as those of the estimator
+            asked["parameters"] = held["parameters"]  # already compared with those of the estimator
         if differing := [name for name in asked | held if asked.get(name) != held.get(name)]:
             raise ValueError(f"results: {path} holds a result with another {', '.join(differing)}; {OR_ELSE}")
         return stored
@@ -61,10 +62,11 @@ def _question(record):
 def fit_all(
     wanted, models, plan, estimator, scaling, besides, *, results=None, overwrite=False, n_jobs=1, verbose=True
 ):
-    """Record of fits over (folds, grid points); each fit is saved next to the record when it is finished.
+    """Compute a record of fits for all (folds, grid points); each finished fit is saved next to the record.
 
-    `models` is indexed [grid point][fold]; `besides` is whatever else determines a fit. ``plan(done)`` gives the jobs
-    that remain after the outcomes `done`, each returning [((grid point, fold), outcome), ...]; it may add to `wanted`.
+    `models` is indexed as [grid point][fold]; `besides` contains everything else that determines a fit. ``plan(done)``
+    returns the jobs for all fits whose outcomes are not yet in `done`, and may add values to `wanted`. Each job returns
+    [((grid point, fold), outcome), ...].
     """
     check_flag("verbose", verbose)
     path = None if results is None else results_path(results, "results").absolute()
@@ -72,7 +74,7 @@ def fit_all(
     features = wanted.values.get("gene_names", wanted.values["feature_names"])
     n_cells = len(wanted.values["cell_names"])
     data = [wanted.dataset, wanted.sha256, [n_cells, len(features)]]
-    folds = wanted.folds or [(np.arange(n_cells), np.zeros(0, int))]  # all cells for training if there are no folds
+    folds = wanted.folds or [(np.arange(n_cells), np.zeros(0, int))]  # without folds, train on all cells
     places = [[(g, f) for f in range(len(folds))] for g in range(len(models))]
     settings, keys, done = {}, {}, {}
 
@@ -120,7 +122,7 @@ def fit_all(
 
 
 def _once(path, overwrite, answer, compute):
-    """Load the record of a file if it matches, otherwise compute and save it, in one process at a time."""
+    """Load the record in a file if it matches; otherwise compute and save it, in only one process at a time."""
     check_flag("overwrite", overwrite)
     if path is None:
         return compute()
@@ -130,7 +132,7 @@ def _once(path, overwrite, answer, compute):
 
     if (found := look()) is None:
         with _locked(path):
-            if (found := look()) is None:  # unless computed by the run that this one waited for
+            if (found := look()) is None:  # another run may have computed it in the meantime
                 found = compute()
                 save(found, path)
     return found
@@ -161,9 +163,9 @@ def _locked(path, wait=True):
 
 
 def in_workers(jobs, n_jobs, return_as="generator_unordered"):
-    """Results of joblib's delayed calls as they finish, from no more workers than calls or cores.
+    """Yield the results of joblib's delayed calls as they finish, with no more workers than calls or cores.
 
-    Workers end with the process that started them.
+    Workers end when the process that started them ends.
     """
     check_number("n_jobs", n_jobs, int)
     n_jobs = min(n_jobs, max(len(jobs), 1), cpu_count())
@@ -184,7 +186,7 @@ def _end_with_parent():
 
 
 def drop_details(record, path=None, names=NESTED):
-    """Remove lists over grid points and folds, most of the size of a record, from the record and its file."""
+    """Remove the values `names` (by default, the largest ones) from a record and its file."""
     dropped = [record.values.pop(name) for name in names if name in record.values]
     if dropped and path is not None:
         save(record, path)
@@ -192,11 +194,11 @@ def drop_details(record, path=None, names=NESTED):
 
 
 def _finished(parts, keys, overwrite):
-    """Outcomes of an interrupted run; an error if those of another run would be lost."""
+    """Load the finished fits of an interrupted run; raise an error if fits of another run would be lost."""
     files = {path.stem: path for path in parts.glob("*.pickle") if PART.fullmatch(path.name)}
     others = files.keys() - keys.values()
     if others and not overwrite:
-        raise ValueError(f"results: {parts} holds fits of another run, which would be lost; finish it, {OR_ELSE}")
+        raise ValueError(f"results: {parts} holds fits of another run, which would be lost; finish that run, {OR_ELSE}")
     for key in others:
         files[key].unlink()
     done = {}
@@ -210,7 +212,7 @@ def _finished(parts, keys, overwrite):
 
 
 def _gathered(outcomes):
-    """Values of all fits: arrays over (folds, grid points, ...), or lists [grid point][fold], None if dropped."""
+    """Collect the values of all fits in arrays (folds, grid points, ...) or in lists [grid point][fold]."""
     values = {}
     for name in dict.fromkeys(name for row in outcomes for outcome in row for name in outcome):
         if name in NESTED:

@@ -1,7 +1,8 @@
-"""Tables of trusted genes, of the number of genes needed and of the effect of a prior, from saved records alone.
+"""Tables of the genes to trust, the number of genes needed and the effect of a prior, computed from saved records.
 
-Genes are selected with other seeds and on halves of the cells; the frequencies bound the number kept by chance
-(Meinshausen and Buehlmann, J. R. Stat. Soc. B 72, 2010; Shah and Samworth, J. R. Stat. Soc. B 75, 2013).
+Genes are selected with different seeds and on halves of the cells. Their selection frequencies give a bound on the
+number of genes kept by chance (Meinshausen and Buehlmann, J. R. Stat. Soc. B 72, 2010; Shah and Samworth, J. R. Stat.
+Soc. B 75, 2013).
 """
 
 import functools
@@ -15,11 +16,11 @@ from sbnn.errors import check_number, naming
 from sbnn.metrics import share_tested, smallest_sufficient
 from sbnn.results import Record, require
 
-SHAPES = 200  # number of shapes tried between the two extremes
+SHAPES = 200  # number of shapes tried between the two extreme ones
 
 
 def gene_counts(record):
-    """Number of fits that kept each gene: ``count`` and ``frequency``, the most frequent first."""
+    """Table of the ``count`` and ``frequency`` of the fits that kept each gene, the most frequent first."""
     if len(record.params) > 1 and any(point.keys() != {"random_state"} for point in record.params):
         raise ValueError(f"record: expected one grid point, got {len(record.params)}: {record.params[:3]} ...")
     selected = record.selected.reshape(-1, record.selected.shape[-1])
@@ -38,14 +39,15 @@ def selection_table(record, repeats=None, max_false=1.0):
     repeats : Record, optional
         Returned by `repeat_fits` for the same data.
     max_false : float
-        Expected number of falsely selected genes that is tolerated.
+        Largest expected number of falsely selected genes to tolerate.
 
     Returns
     -------
     DataFrame
-        By gene, the most frequent first: ``frequency`` over the halves, ``count`` over the seeds (if `repeats` is
-        given), ``expected_false``, the bound on the number of falsely selected genes if all genes of at least this
-        frequency are selected, and ``trusted``, whether that is at most `max_false`.
+        One row per gene, the most frequent first: ``frequency``, the share of halves that keep the gene; ``count``, the
+        number of seeds that keep it (if `repeats` is given); ``expected_false``, the bound on the expected number of
+        falsely selected genes if all genes with at least this frequency are selected; and ``trusted``, whether this
+        bound is at most `max_false`.
     """
     check_number("max_false", max_false, float, 0)
     bound = _bound_of(record)
@@ -59,7 +61,7 @@ def selection_table(record, repeats=None, max_false=1.0):
 
 
 def selection_threshold(record, max_false=1.0):
-    """Smallest frequency at which a gene is trusted; infinite if not even a gene kept by every half is."""
+    """Smallest frequency at which a gene is trusted; infinite if even a gene kept by every half is not."""
     n_halves = len(record.folds)
     thresholds = np.arange(1, n_halves + 1) / n_halves
     enough = _bound_of(record)(thresholds) <= max_false
@@ -67,20 +69,20 @@ def selection_threshold(record, max_false=1.0):
 
 
 def _bound_of(record):
-    """`expected_false` of thresholds, for the halves of a record."""
+    """Function that returns `expected_false` for thresholds, given the halves in a record."""
     folds = record.folds if isinstance(record, Record) and "selected" in record.values else []
     pairs = list(zip(folds[::2], folds[1::2], strict=False))
     swapped = all(np.array_equal(a, d) and np.array_equal(b, c) for (a, b), (c, d) in pairs)
     if not pairs or len(folds) % 2 or not swapped:
         raise ValueError(f"record: expected complementary pairs, as from stability_selection, got {record!r}")
-    shown = record.values.get("preselected")  # if halves preselect genes, random genes are drawn from those
+    shown = record.values.get("preselected")  # random genes would be drawn from the preselected ones
     n_genes = record.selected.shape[-1] if shown is None else round(shown.sum(1).mean())
     n_selected = float(np.mean(record.n_selected))
     return lambda thresholds: expected_false(thresholds, n_genes, n_selected, len(pairs))
 
 
 def kept_genes_table(record, genes):
-    """Frequency of given genes over the halves, the bound on false ones, and "trusted" or "unstable"."""
+    """Frequency of the given genes over the halves, the bound on false selections, and "trusted" or "unstable"."""
     table = selection_table(record).loc[list(genes)]
     return table.assign(trust=np.where(table.trusted, "trusted", "unstable")).drop(columns="trusted")
 
@@ -93,36 +95,37 @@ def trust_sentence(record):
     halves, kept = len(record.folds), round(float(np.mean(record.n_selected)))
     if np.isinf(selection_threshold(record)):
         few = f"{halves} halves of the cells are too few, even for genes that all of them keep"
-        advice = "fit more of them (stability_selection, n_pairs=25), or of more donors"
+        advice = "fit more halves (stability_selection with n_pairs=25), or halves of more donors"
         return f"No gene can be trusted yet: {few}; {advice}."
-    first = f"{table.index[0]}, in {table.frequency.iloc[0]:.0%} of {halves} halves of the cells"
-    often = f"No gene can be trusted: of {kept} kept genes the most often chosen is {first}"
-    return f"{often}; other cells would give other genes. The map may still be stable, see map_trust."
+    first = f"{table.index[0]} (kept by {table.frequency.iloc[0]:.0%} of {halves} halves of the cells)"
+    often = f"No gene can be trusted: each half keeps about {kept} genes, the most frequent of which is {first}"
+    return f"{often}; other cells would give other genes. The map may still be stable; see map_trust."
 
 
 def expected_false(threshold, n_genes, n_selected, n_pairs=50):
-    """Bound on the expected number of falsely selected genes, at a threshold (or several).
+    """Bound on the expected number of falsely selected genes, at one threshold or several.
 
-    A gene is selected if at least a share `threshold` of the 2 B halves keep it, and falsely so if a single half keeps
-    it with a probability of at most theta = q / p, as if q of p genes were drawn at random. The bound is min(D(theta^2,
-    2 threshold - 1, B, -1/2), D(theta, threshold, 2 B, -1/4)) p, equation (8) of Shah and Samworth, where D is
-    `concave_tail`. It is valid if frequencies of such genes are r-concave, as the authors observe in practice.
+    A gene is selected if at least a share `threshold` of the 2 B halves keep it. The selection is false if the
+    probability that a single half keeps the gene is at most theta = q / p, as if q of p genes were drawn at random. The
+    bound is min(D(theta^2, 2 threshold - 1, B, -1/2), D(theta, threshold, 2 B, -1/4)) p, equation (8) of Shah and
+    Samworth, where D is `concave_tail`. It is valid if the frequencies of falsely selected genes have r-concave
+    distributions, as the authors observe in practice.
     """
     theta = n_selected / n_genes
-    hits = np.ceil(np.asarray(threshold, dtype=float) * 2 * n_pairs - 1e-9).astype(int)  # halves, as a whole number
-    together = np.maximum(hits - n_pairs, 0)  # pairs in which both halves must then keep the gene
+    hits = np.ceil(np.asarray(threshold, dtype=float) * 2 * n_pairs - 1e-9).astype(int)  # number of halves
+    together = np.maximum(hits - n_pairs, 0)  # number of pairs in which both halves must keep the gene
     tails = concave_tail(theta**2, n_pairs, -1 / 2)[together], concave_tail(theta, 2 * n_pairs, -1 / 4)[hits]
     return n_genes * np.minimum(*tails)
 
 
 @functools.lru_cache(maxsize=64)
 def concave_tail(mean, n, r):
-    """Largest probability with which an r-concave variable of a given mean reaches t / n, for t = 0 ... n.
+    """Largest probability that an r-concave variable with a given mean is at least t / n, for t = 0, ..., n.
 
-    The extreme distributions on 0, 1/n, ..., 1 have probabilities proportional to ``(a + i) ** (1 / r)`` for i = 0 ...
-    k, and at k + 1 any probability up to the value of the formula; the mean determines it. For every k, a is searched
-    between the shapes that end exactly at k and at k + 1 (Shah and Samworth 2013, Appendix A.4). The result is 1 up to
-    twice the mean.
+    The extreme distributions on 0, 1/n, ..., 1 have probabilities proportional to ``(a + i) ** (1 / r)`` for
+    i = 0, ..., k. The probability at k + 1 lies between 0 and the value of this formula and follows from the mean. For
+    every k, values of a are tried between the shapes that end exactly at k and at k + 1 (Shah and Samworth 2013,
+    Appendix A.4). The result is 1 for all t / n up to twice the mean.
     """
     target, power = mean * n, 1 / r
     first = int(np.ceil(2 * target)) + 1
@@ -152,7 +155,7 @@ def concave_tail(mean, n, r):
 
 @naming("record: expected one from genes_curve")
 def genes_table(record):
-    """Test R2 by the number of genes (mean and SD over folds), and the number that suffices.
+    """Test R2 for each number of genes (mean and SD over folds), and the number of genes that suffices.
 
     Parameters
     ----------
@@ -162,9 +165,9 @@ def genes_table(record):
     Returns
     -------
     DataFrame
-        Indexed by ``n_genes``, a number or ``"auto"``: ``test_r2``, ``sd``, ``behind`` (difference from the best
-        number), ``genes`` (mean number kept), and ``suffices``, True for the smallest number within one standard error
-        of the best, corrected for the training cells that folds share.
+        Indexed by ``n_genes``, a number or ``"auto"``: ``test_r2``; ``sd``; ``behind``, the difference from the best
+        number; ``genes``, the mean number of genes kept; and ``suffices``, True for the smallest number whose test R2
+        is within one standard error of the best. The standard error is corrected for training cells shared by folds.
     """
     numbers = pd.Index([point["n_genes"] for point in record.params], name="n_genes")
     points = [g for g, number in enumerate(numbers) if isinstance(number, int)]
@@ -175,9 +178,9 @@ def genes_table(record):
 
 
 def priors_table(record):
-    """Effect of each prior in `sbnn.study.gene_priors.compare_priors`: means over the folds, and the change of test R2.
+    """Means over the folds for each prior in `sbnn.study.gene_priors.compare_priors`, and the change in test R2.
 
-    ``stability`` is the share of the kept genes that two folds have in common, over all pairs.
+    ``stability`` is the share of kept genes that two folds have in common, averaged over all pairs of folds.
     """
     by = ["model", "list", "influence"]
     table = record.table.assign(row=range(len(record.table)))
@@ -191,7 +194,7 @@ def priors_table(record):
 
 
 def _in_common(kept):
-    """Share of genes that two folds have in common, averaged over pairs; NaN with one fold."""
+    """Share of kept genes that two folds have in common, averaged over all pairs; NaN for a single fold."""
     return pd.Series([np.isin(*pair).mean() for pair in combinations(kept, 2)], dtype=float).mean()
 
 

@@ -1,4 +1,4 @@
-"""Test R2 compared with permuted outputs, with ridge, and with another model on the same folds."""
+"""Comparison of test R2 with permuted outputs, with ridge and with another model on the same folds."""
 
 from typing import NamedTuple
 
@@ -14,8 +14,8 @@ from sbnn.evaluation.stability import genes_table
 from sbnn.metrics import corrected_error, share_tested
 from sbnn.results import Record, require
 
-LEVEL_WITH = 0.05  # models are equally good if the whole interval of their difference is within this
-N_PERMUTATIONS_OF_OUTPUTS = 999, 4999  # more than usual, since p is corrected for the number of outputs
+LEVEL_WITH = 0.05  # two models are equally good if the interval of their difference lies within +- this value
+N_PERMUTATIONS_OF_OUTPUTS = 999, 4999  # least and most; more than usual, as p is adjusted for the number of outputs
 
 
 class PairedDifference(NamedTuple):
@@ -33,7 +33,7 @@ class PairedDifference(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Result of a cross-validation; p is NaN if chance cannot be estimated, as the sentence then explains."""
+    """Result of a cross-validation; p is NaN if chance cannot be estimated, and the sentence then gives the reason."""
 
     test_r2: float
     sd: float
@@ -52,15 +52,16 @@ class Verdict(NamedTuple):
 
 
 def outputs_table(record, data, ridge=None, point=0):
-    """Which outputs are predicted better than by chance (Benjamini and Hochberg, J. R. Stat. Soc. B 57, 289, 1995).
+    """Table that shows which outputs are predicted better than by chance.
 
-    Outputs that are constant in the test cells of a fold get NaN; more than 24 outputs need more permutations.
+    p-values are adjusted for the number of outputs (Benjamini and Hochberg, J. R. Stat. Soc. B 57, 289, 1995). Outputs
+    that are constant in the test cells of a fold get NaN. With more than 24 outputs, more permutations are used.
     """
     Y, names = outputs_of(record, data)
     n_permutations = int(np.clip(40 * Y.shape[1], *N_PERMUTATIONS_OF_OUTPUTS))
     table = chance_table(record, Y, n_permutations, points=[point], pooled=False)
     if table.empty or least_p(record, n_permutations) > LEVEL:
-        raise ValueError(f"record: chance needs predictions of grid point {point}, of several test cells")
+        raise ValueError(f"record: estimating chance needs predictions of grid point {point} for several test cells")
     table.index = pd.Index(names, name="output")
     p = table.p.dropna()
     table["adjusted_p"] = pd.Series(stats.false_discovery_control(p), p.index)
@@ -71,7 +72,7 @@ def outputs_table(record, data, ridge=None, point=0):
 
 
 def outputs_of(record, data):
-    """Outputs that a record predicts and their names, from the data or a fit; an error if the data differ."""
+    """Outputs that a record predicts and their names, from its data or a fit; raises an error for other data."""
     fitted = isinstance(data, Record)
     data = data if fitted else as_paired(data)
     name = data.dataset if fitted else data.name
@@ -81,10 +82,11 @@ def outputs_of(record, data):
 
 
 def corrected_difference(differences, test_share):
-    """Mean of differences over folds with its corrected 95 % interval; `test_share`: test cells per training cell.
+    """Mean of differences over folds with a corrected 95 % interval, for `test_share` test cells per training cell.
 
-    Since folds share training cells, the error is `sbnn.metrics.corrected_error`, with Student's t of n - 1 degrees of
-    freedom (Nadeau and Bengio 2003; for repeated cross-validation Bouckaert and Frank, PAKDD 2004).
+    Since folds share training cells, the standard error is computed by `sbnn.metrics.corrected_error`. The interval is
+    based on Student's t distribution with n - 1 degrees of freedom (Nadeau and Bengio 2003; for repeated
+    cross-validation, Bouckaert and Frank, PAKDD 2004).
     """
     differences = np.asarray(differences, dtype=np.float64).ravel()
     n = len(differences)
@@ -118,38 +120,38 @@ def have_same_folds(a, b):
 
 
 def verdict(record, data=None, ridge=None, point=0, groups=None, curve=None, *, n_permutations=N_PERMUTATIONS, seed=0):
-    """Compare the test R2 of a grid point with chance and with ridge, in one sentence.
+    """Compare the test R2 of a grid point with chance and with ridge, and summarise the result in a sentence.
 
     Parameters
     ----------
     record : Record
         Returned by `sbnn.cross_validate`.
     data : AnnData, MuData, tuple (X, Y) or Record, optional
-        The cross-validated data, or a fit to them (`sbnn.fit_full`). Without them chance is unknown.
+        The cross-validated data, or a fit to them (see `sbnn.fit_full`). Without data, chance cannot be estimated.
     ridge : Record, optional
         Cross-validation of ridge with one grid point on the same folds.
     point : int
-        Position in the grid.
+        Position of the grid point.
     groups : array-like of shape (n,), optional
-        Donor, batch or date of each cell. The sentence warns if folds split groups: R2 then also reflects the
-        similarity of cells of a donor, which permuted outputs do not reveal.
+        Donor, batch or date of each cell. The sentence contains a warning if folds split groups, since R2 then also
+        reflects the similarity between cells of a donor. Permuted outputs do not account for this.
     curve : Record, optional
-        Returned by `sbnn.genes_curve` for the same data: the sentence states whether more genes help. Without it, more
-        genes are suggested if ridge on all genes is better.
+        Returned by `sbnn.genes_curve` for the same data; the sentence then states whether more genes help. Without a
+        curve, more genes are suggested if ridge on all genes is better.
     n_permutations, seed : int
-        Permutations of the outputs, at least 19.
+        Number of permutations of the outputs (at least 19) and their seed.
 
     Returns
     -------
     Verdict
-        ``test_r2`` and ``sd`` over the folds, ``permuted_r2``, ``p``, ``difference`` from ridge with the
-        corrected interval (None with a single fold), ``sentence`` and ``better_than_chance``.
+        ``test_r2`` and ``sd``, the mean and SD over the folds; ``permuted_r2``; ``p``; ``difference`` from ridge with
+        the corrected interval (None for a single fold); ``sentence`` and ``better_than_chance``.
     """
     require(record, "record", ["test_r2"])
     check_number("seed", seed, int, 0)
     check_number("n_permutations", n_permutations, int, 1 / LEVEL - 1, 1e6)
 
-    def chance(record, point):  # R2 of permuted outputs and p, or NaN and the reason
+    def chance(record, point):  # R2 with permuted outputs and p, or NaN and the reason
         if data is None:
             return np.nan, np.nan, "the outputs are not available"
         if least_p(record, n_permutations) > LEVEL:
@@ -168,7 +170,7 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, curve=None, *, 
     sentence = f"Test R2 {mean:.3f} {f'± {sd:.3f} ({len(r2)} folds)' if several else '(one fold)'}, "
     numbers = f"({permuted:.3f} with permuted outputs, p = {p:.3f})"
     if unknown:
-        sentence += f"whether better than chance is unknown: {unknown}"
+        sentence += f"but whether it is better than chance is unknown: {unknown}"
     elif found.better_than_chance:
         sentence += f"better than chance {numbers}"
     elif p <= LEVEL:  # and R2 is not above 0
@@ -186,14 +188,14 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, curve=None, *, 
     sentence += f".{_more_genes(record, point, curve, found.difference)}"
     groups = None if groups is None else group_codes(groups, "groups", record.values.get("cell_names"))
     if groups is not None and (split := split_groups(record, groups)):
-        sentence += f" {len(split)} of {len(np.unique(groups))} groups have cells in both training and test: "
-        sentence += "what cells of a group share counts as prediction, so R2 may be too high; "
-        sentence += "hold out whole groups (grouped_folds)."
+        sentence += f" {len(split)} of {len(np.unique(groups))} groups have cells in both training and test, "
+        sentence += "so R2 may be too high, since cells of a group resemble each other; "
+        sentence += "hold out whole groups (see grouped_folds)."
     return found._replace(sentence=sentence)
 
 
 def _beside_ridge(found, its_r2, its_p):
-    """How the model compares with ridge; models that are both at chance are not ranked."""
+    """Clause that compares the model with ridge; if both are at chance level, they are not ranked."""
     if found.better_than_chance is False and (its_p > LEVEL or its_r2 <= 0):
         return f"ridge ({its_r2:.3f}) is no better than chance either"
     side = f"{abs(found.test_r2 - its_r2):.3f} {'above' if found.test_r2 >= its_r2 else 'below'} ridge"
@@ -213,10 +215,10 @@ def _beside_ridge(found, its_r2, its_p):
 
 
 def _more_genes(record, point, curve, difference):
-    """Whether more genes help, from a curve of their number, or a suggestion to measure it; empty if they do not."""
+    """Sentence on whether more genes help, based on the curve if there is one; empty if they do not help."""
     if curve is None:
         behind = difference is not None and difference.high < 0 and not np.all(record.values.get("selected", True))
-        return " More genes may help, see genes_curve." * behind
+        return " More genes may help; see genes_curve." * behind
     require(curve, "curve", [], record)
     table = genes_table(curve)
     [enough] = table.index[table.suffices]
@@ -226,5 +228,5 @@ def _more_genes(record, point, curve, difference):
 
 
 def split_groups(record, groups):
-    """Groups with cells in both training and test of some fold."""
+    """Groups that have both training and test cells in at least one fold."""
     return {group for train, test in record.folds for group in np.intersect1d(groups[train], groups[test])}

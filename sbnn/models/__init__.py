@@ -1,4 +1,4 @@
-"""Models, all scikit-learn estimators: `bottleneck` (the network), `linear` and `sparse_linear` (linear baselines).
+"""Models as scikit-learn estimators: the network (`bottleneck`) and linear baselines (`linear`, `sparse_linear`).
 
-`pruning_scores`: scores of genes or weights for pruning, from their size and prior knowledge.
+`pruning_scores` combines the size of genes or weights with prior knowledge to decide which to prune.
 """

@@ -1,6 +1,6 @@
 """Linear baselines: ridge and reduced-rank regression.
 
-They centre X and Y, work in float64 and do not scale their input: z-score genes and outputs beforehand.
+They centre X and Y and work in float64. They do not scale their input, so z-score genes and outputs beforehand.
 """
 
 import copy
@@ -23,11 +23,11 @@ def kept_genes(model):
 
 
 class GeneSelectionMixin:
-    """Access to the genes that a fitted model uses, based on the mask of ``_support_mask()``."""
+    """Gives access to the genes that a fitted model uses, based on the mask returned by ``_support_mask()``."""
 
     @documented
     def get_support(self, indices=False):
-        """Genes that the model uses: boolean mask, shape (p,), or with `indices` their sorted positions."""
+        """Genes that the model uses, as a boolean mask of shape (p,) or, with `indices`, as sorted positions."""
         check_is_fitted(self)
         mask = self._support_mask()
         return np.flatnonzero(mask) if indices else mask
@@ -46,14 +46,14 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return tags
 
     def _validate(self, X, y):
-        """Check X and y, store their means, and return both centred in float64, Y two-dimensional."""
+        """Check X and y, store their means, and return both centred, in float64 and two-dimensional."""
         X, Y = to_be_fitted(self, *two_tables(X, y), np.float64)
         self.x_mean_, self.y_mean_ = X.mean(axis=0), Y.mean(axis=0)
         # Column-major order, because the solvers read and select single genes.
         return np.asfortranarray(X - self.x_mean_), (Y - self.y_mean_).reshape(len(Y), -1)
 
     def _store_coef(self, coef):
-        """Store coefficients (q, p), one-dimensional for one-dimensional y, and the intercept."""
+        """Store the coefficients, (q, p) or (p,) for a one-dimensional y, and the intercept."""
         self.coef_ = coef if np.ndim(self.y_mean_) else coef[0]
         self.intercept_ = self.y_mean_ - self.coef_ @ self.x_mean_
 
@@ -63,7 +63,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return new_cells(self, X, needed=kept_genes(self)) @ self.coef_.T + self.intercept_
 
     def score(self, X, y=None):
-        """Pooled R2 relative to the training means, see `sbnn.metrics.pooled_r2`; X and y as in `fit`."""
+        """Pooled R2 relative to the training means (see `sbnn.metrics.pooled_r2`); X and y as in `fit`."""
         from sbnn.metrics import pooled_r2
 
         check_is_fitted(self)
@@ -73,22 +73,22 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
 
 class LeaveOneOutRidge(LinearRegressor):
-    """Ridge regression on all genes, with one penalty for all outputs chosen by leave-one-out.
+    """Ridge regression on all genes, with one penalty for all outputs, chosen by leave-one-out cross-validation.
 
-    scikit-learn's ``RidgeCV`` with a grid suited to z-scored expression.
+    This is scikit-learn's ``RidgeCV`` with a grid of penalties suited to z-scored expression.
 
     Parameters
     ----------
     alphas : array-like, shape (n_alphas,), default=four per decade from 1 to 10^6
-        Penalties to choose from, for the objective ``|Y - X B|^2 + alpha |B|^2`` (scikit-learn's: a sum over the
-        cells, n times the penalty of the reduced-rank models).
+        Penalties to choose from. The objective is ``|Y - X B|^2 + alpha |B|^2``, as in scikit-learn. The error is a sum
+        over the n cells, so the same penalty is ``alpha / n`` in the reduced-rank models.
 
     Attributes
     ----------
     alpha_ : float
         Penalty with the smallest leave-one-out squared error, summed over the outputs.
     best_score_ : float
-        Minus that error, averaged over cells and outputs.
+        Minus this error, averaged over cells and outputs.
     coef_, intercept_ : ndarray, shape (q, p) and (q,); (p,) and float for a one-dimensional ``y``
     y_mean_ : ndarray, shape (q,), or float
         Training mean of each output.
@@ -111,14 +111,14 @@ class LeaveOneOutRidge(LinearRegressor):
 
 
 class SparseCoefficients(GeneSelectionMixin):
-    """A linear model that uses the genes with a nonzero coefficient for some output."""
+    """A linear model that uses the genes with a nonzero coefficient for at least one output."""
 
     def _support_mask(self):
         return np.atleast_2d(self.coef_).any(axis=0)
 
 
 class LatentMixin:
-    """A regressor with a latent space: ``transform`` maps cells into it."""
+    """A regressor with a latent space, into which ``transform`` maps cells."""
 
     # Not a TransformerMixin, which would name the columns of `transform` after genes.
 
@@ -135,11 +135,11 @@ class LatentMixin:
 class LatentRegressor(LatentMixin, LinearRegressor):
     """Reduced-rank model Y = X W V' with encoder W (p, rank) and decoder V (q, rank), V'V = 1.
 
-    A subclass has ``rank``, ``alpha`` and a generator ``_solve(X, Y, alphas)`` that yields the learned attributes
-    for each of the decreasing penalties.
+    A subclass has ``rank``, ``alpha`` and a generator ``_solve(X, Y, alphas)``, which is called with decreasing
+    penalties and yields the learned attributes for each of them.
     """
 
-    # What `fit_path` varies; cross-validation uses it because a path costs much less than separate fits.
+    # Varied by `fit_path`, which cross-validation uses because a path costs much less than separate fits.
     path_parameter = "alpha"
 
     def _validate(self, X, y):
@@ -153,15 +153,16 @@ class LatentRegressor(LatentMixin, LinearRegressor):
         return self._store(*self._solve(*self._validate(X, y), [self.alpha]))
 
     def fit_path(self, X, y, alphas):
-        """Yield a fitted copy per penalty, in the order of `alphas`, at little more than the cost of the slowest fit.
+        """Yield one fitted copy for each penalty, in the order of `alphas`.
 
-        Each is solved when the iterator reaches it; decreasing penalties are fastest.
+        All fits together take little longer than the slowest one. They are computed only when the iterator needs them,
+        from the largest penalty to the smallest.
         """
         alphas = attempt("alphas: expected several penalties", list, alphas)
         for alpha in alphas:
             check_number("alpha", alpha, float, 0)
         template = clone(self).set_params(alpha=alphas[0])
-        falling = sorted(range(len(alphas)), key=lambda i: -alphas[i])  # the order for warm starts
+        falling = sorted(range(len(alphas)), key=lambda i: -alphas[i])  # the order of warm starts
         solutions = template._solve(*template._validate(X, y), [alphas[i] for i in falling])
 
         def in_order(solved, turn):
@@ -185,26 +186,26 @@ class LatentRegressor(LatentMixin, LinearRegressor):
 
 
 class ReducedRankRegression(LatentRegressor):
-    """Least squares (or ridge) regression of bounded rank: the linear bottleneck on all genes.
+    """Least squares (or ridge) regression of bounded rank: a linear bottleneck on all genes.
 
     Minimises ``|Y - X W V'|^2 / (2 n) + alpha / 2 |W|^2`` over the encoder W (p, rank) and the orthonormal decoder
-    V (q, rank), both X and Y centred, in closed form (Izenman 1975; Mukherjee and Zhu 2011 with the penalty), from a
-    singular value decomposition of X, not of X'X. With ``alpha=0`` and more genes than cells it is the minimum-norm
-    solution.
+    V (q, rank), with X and Y centred. The solution has a closed form (Izenman 1975; with the penalty, Mukherjee and Zhu
+    2011) and is computed from a singular value decomposition of X rather than of X'X. With ``alpha=0`` and more genes
+    than cells, it is the minimum-norm solution.
 
     Parameters
     ----------
     rank : int, default=2
-        Width of the bottleneck, 1 .. min(p, q).
+        Width of the bottleneck, from 1 to min(p, q).
     alpha : float, default=0.0
         Ridge penalty.
 
     Attributes
     ----------
     encoder_ : ndarray, shape (p, rank)
-        W, columns ordered by the variance they explain, the largest first.
+        W, with columns sorted by decreasing explained variance.
     decoder_ : ndarray, shape (q, rank)
-        V, orthonormal columns; the entry of largest magnitude in each is positive.
+        V, with orthonormal columns; the entry of largest magnitude in each column is positive.
     coef_, intercept_ : ndarray, shape (q, p) and (q,); (p,) and float for a one-dimensional ``y``
         ``coef_ = decoder_ @ encoder_.T``.
     x_mean_, y_mean_ : ndarray, shape (p,) and (q,)
@@ -226,10 +227,10 @@ class ReducedRankRegression(LatentRegressor):
 
 
 def ridge_reduced_rank(X, Y, rank, alphas):
-    """Yield the closed-form (encoder, decoder) of each penalty, from one decomposition of centred X."""
-    # The penalty acts like more cells of a least-squares problem, [X; sqrt(n alpha) 1] against [Y; 0]. There, the
-    # decoder is spanned by the first right singular vectors of the fitted outputs, and the encoder is the ridge
-    # solution times the decoder.
+    """Yield the closed-form (encoder, decoder) for each penalty, using one decomposition of the centred X."""
+    # The penalty is equivalent to additional cells in a least-squares problem, which regresses [Y; 0] on
+    # [X; sqrt(n alpha) 1]. In its solution, the decoder contains the first right singular vectors of the outputs that
+    # ridge regression predicts for all these cells, and the encoder is the ridge solution times the decoder.
     n = len(X)
     left, spread, right = np.linalg.svd(X, full_matrices=False)
     kept = spread > spread[0] * max(X.shape) * np.finfo(np.float64).eps
@@ -237,7 +238,7 @@ def ridge_reduced_rank(X, Y, rank, alphas):
     projected = left.T @ Y
     for alpha in alphas:
         penalised = spread**2 + n * alpha
-        fitted = (spread / np.sqrt(penalised))[:, None] * projected  # (k, q): its Gram matrix is that of the fit
+        fitted = (spread / np.sqrt(penalised))[:, None] * projected  # (k, q): has the same Gram matrix as the fit
         decoder = np.linalg.svd(fitted, full_matrices=len(fitted) < rank)[2][:rank].T
         encoder = right.T @ ((spread / penalised)[:, None] * (projected @ decoder))
         yield with_positive_peaks(encoder, decoder)

@@ -1,4 +1,4 @@
-"""A latent space of any width as a two-dimensional map."""
+"""Two-dimensional map of a latent space of any width."""
 
 import numpy as np
 
@@ -11,6 +11,6 @@ def embed(latent, seed=0):
     from openTSNE import TSNE  # slower to import than all other packages
 
     perplexity = min(30, (n - 1) / 3)
-    # Exact neighbours, since the approximate index depends on the instruction set of the machine.
+    # Use exact neighbours, since the approximate index depends on the instruction set of the machine.
     tsne = TSNE(perplexity=perplexity, initialization="pca", neighbors="exact", n_jobs=1, random_state=seed)
     return np.asarray(tsne.fit(np.ascontiguousarray(latent, dtype=np.float64)))

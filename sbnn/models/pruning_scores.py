@@ -1,20 +1,20 @@
-"""Pruning scores of weights or genes, from their size and prior knowledge.
+"""Pruning scores of weights or genes, computed from their size and prior knowledge.
 
-The mix of DASH (Hossain et al., "Pruning neural network models for gene regulatory dynamics using data and domain
-knowledge", NeurIPS 2024, arXiv 2403.04805, section 3), for any scores of any network.
+Both are mixed as in DASH (Hossain et al., "Pruning neural network models for gene regulatory dynamics using data and
+domain knowledge", NeurIPS 2024, arXiv 2403.04805, section 3). The functions do not depend on the type of network.
 """
 
 import torch
 
 
 def shared(size):
-    """Nonnegative sizes as shares of their sum; all zeros are unchanged."""
+    """Divide nonnegative sizes by their sum; if all are zero, return them unchanged."""
     total = size.sum()
     return size / total if total > 0 else size
 
 
 def mixed(from_prior, size, influence):
-    """``l * prior + (1 - l) * size``; 0 ignores the prior, 1 the size."""
+    """Compute ``l * prior + (1 - l) * size`` for influence l: 0 ignores the prior, 1 the size."""
     return influence * from_prior + (1 - influence) * size if influence else size
 
 

@@ -1,11 +1,11 @@
 """Sparse reduced-rank regression, a linear model that selects genes."""
 
-# The W-step of sparse reduced-rank regression, given V, is a convex elastic net. If whole rows of W vanish, it is
+# For fixed V, the W-step of sparse reduced-rank regression is a convex elastic net. With the group penalty, it is
 # solved by scikit-learn's coordinate descent (``benchmarks/linear_solvers.py`` compares it with skglm and adelie). This
-# is fast because its problems are small: a working set of genes, reduced to its triangular factor, which has one row
-# per gene instead of one per cell. With more genes in the set than cells it would need thousands of passes, so it
-# starts from the solution of Newton's method. For element-wise sparsity the columns of W separate, and glmnet solves
-# each one.
+# is fast because the problems are small: they contain only a working set of genes, and its matrix is replaced by the
+# triangular factor, which has one row per gene instead of one per cell. If the working set has more genes than there
+# are cells, coordinate descent would need thousands of passes, so it starts from the solution of Newton's method. With
+# the element-wise penalty, the columns of W are independent problems, and glmnet solves each of them.
 
 import warnings
 
@@ -19,8 +19,9 @@ from sklearn.utils._param_validation import StrOptions
 from sbnn.errors import check_number
 from sbnn.models.linear import LatentRegressor, SparseCoefficients, ridge_reduced_rank, with_positive_peaks
 
-# Weight of the last decoder in the V-step, relative to the data. It is too small to change what the data determine, but
-# it fixes what they leave open: the column of a latent variable without genes, so that genes may still enter there.
+# Weight of the previous decoder in the V-step, relative to the data. It is too small to affect what the data determine.
+# The data do not determine the decoder column of a latent variable without genes; this weight keeps the column as it
+# was, so that genes can still be added to the latent variable.
 _INERTIA = 1e-8
 _MOST_NEWTON_STEPS = 50
 _LEAST_DAMPING = 1e-10  # relative to the diagonal of the Hessian, which is singular if two genes are equal
@@ -30,38 +31,39 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
     """Reduced-rank regression that selects genes by a lasso or elastic-net penalty on its encoder.
 
     Minimises ``|Y - X W V'|^2 / (2 n) + alpha (l1_ratio P(W) + (1 - l1_ratio) / 2 |W|^2)`` over the encoder
-    W (p, rank) and the orthonormal decoder V (q, rank), X and Y centred (Kobak et al. 2021). P is the sum over the
-    genes of the 2-norm of their row of W, or the sum of the absolute values of W. W and V are optimised in turn to a
-    stationary point, starting from the first right singular vectors of X'Y.
+    W (p, rank) and the orthonormal decoder V (q, rank), with X and Y centred (Kobak et al. 2021). P is the sum of the
+    2-norms of the rows of W (one row per gene), or the sum of the absolute values of all entries of W. W and V are
+    optimised in turn until they reach a stationary point. V is initialised with the first right singular vectors of
+    X'Y.
 
     Parameters
     ----------
     rank : int, default=2
-        Width of the bottleneck, 1 .. min(p, q).
+        Width of the bottleneck, from 1 to min(p, q).
     alpha : float, default=1.0
         Strength of the penalty. 0 gives `ReducedRankRegression`, which selects all genes.
     l1_ratio : float, default=1.0
-        Share of the sparse penalty, 0 .. 1. With 0, only the ridge penalty remains: `ReducedRankRegression`.
+        Share of the sparse penalty, from 0 to 1. With 0, only the ridge penalty remains, as in `ReducedRankRegression`.
     relaxed : bool, default=True
-        Refit without the sparse penalty: ridge-penalised reduced-rank regression on the selected genes with the same
-        ``alpha``, which undoes most of the shrinkage.
+        Refit the selected genes without the sparse penalty, by ridge-penalised reduced-rank regression with the same
+        ``alpha``. This undoes most of the shrinkage.
     penalty : {"group", "element"}, default="group"
         Whether whole rows of W or single entries become zero.
     max_iter : int, default=1000
-        Largest number of alternations.
+        Maximum number of alternations.
     tol : float, default=1e-6
-        The alternation ends when the decoder moves by less than this (root mean square over its columns).
+        The alternation stops when the decoder changes by less than this (root mean square over its columns).
 
     Attributes
     ----------
     encoder_ : ndarray, shape (p, rank)
-        W, zero rows for genes that were not selected; latent variables by decreasing variance.
+        W, with zero rows for genes that were not selected; latent variables are sorted by decreasing variance.
     decoder_ : ndarray, shape (q, rank)
-        V, orthonormal columns; the entry of largest magnitude in each is positive.
+        V, with orthonormal columns; the entry of largest magnitude in each column is positive.
     objective_ : ndarray, shape (iterations,)
         Objective after every W-step, before the relaxed refit.
     n_iter_ : int
-        Number of alternations; 1 for a closed form.
+        Number of alternations; 1 if the solution has a closed form.
     coef_, intercept_ : ndarray, shape (q, p) and (q,); (p,) and float for a one-dimensional ``y``
         ``coef_ = decoder_ @ encoder_.T``.
     x_mean_, y_mean_ : ndarray, shape (p,) and (q,)
@@ -92,8 +94,9 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
         return super()._validate(X, y)
 
     def _solve(self, X, Y, alphas):
-        # Every penalty starts from this decoder, not from the last solution: since the problem in (W, V) is not convex,
-        # a path could otherwise lead elsewhere than a single fit. The W-step is convex and may start anywhere.
+        # Every penalty starts from this decoder instead of the previous solution: since the problem in (W, V) is not
+        # convex, a path could otherwise end in another optimum than a single fit. The W-step is convex and can start
+        # anywhere.
         first = np.linalg.svd(X.T @ Y, full_matrices=False)[2][: self.rank].T
         step = _EncoderStep(X, _PENALTIES[self.penalty], self.l1_ratio, self.tol)
         encoder = np.zeros((X.shape[1], self.rank))
@@ -111,7 +114,7 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
             warnings.warn(f"no gene is selected with alpha={alphas[-1]:.4g}; use alpha below {bound:.4g}", stacklevel=3)
 
     def _alternate(self, step, Y, encoder, decoder, alpha):
-        """Encoder, the decoder for which it is optimal, and the objective after every W-step."""
+        """Return the encoder, the decoder for which it is optimal, and the objective after every W-step."""
         objective = []
         for _ in range(self.max_iter):
             encoder = step(Y @ decoder, encoder, alpha)
@@ -128,7 +131,7 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
         return encoder, last, objective
 
     def _finished(self, X, Y, encoder, decoder, alpha):
-        """Refit if relaxed; else rotate the solution to its unique form."""
+        """Refit if relaxed; otherwise, rotate the solution to a unique form."""
         selected = encoder.any(axis=1)
         if self.relaxed and selected.any():
             refit, decoder = next(ridge_reduced_rank(X[:, selected], Y, self.rank, [alpha]))
@@ -169,7 +172,7 @@ class _EncoderStep:
             self.problem = self.penalty.prepare(self.X[:, self.genes])
 
     def slopes(self, residual):
-        """Norm of the gradient of each gene, shape (p,); the penalty keeps out genes with smaller norms."""
+        """Gradient norm of each gene, shape (p,); genes whose norm is at most the sparse penalty stay out."""
         return self.penalty.dual(self.X.T @ residual) / len(self.X)
 
     def latent(self, encoder):
@@ -178,14 +181,14 @@ class _EncoderStep:
         return self.X[:, used] @ encoder[used]
 
     def objective(self, Y, encoder, decoder, alpha):
-        """The objective of encoder and decoder."""
+        """Value of the objective for an encoder and a decoder."""
         error = ((Y - self.latent(encoder) @ decoder.T) ** 2).sum() / (2 * len(Y))
         sparse, ridge = self.penalty.value(encoder), (encoder**2).sum() / 2
         return error + alpha * (self.l1_ratio * sparse + (1 - self.l1_ratio) * ridge)
 
 
 class _RowPenalty:
-    """Sum of the 2-norms of the rows: a gene is in or out for the whole latent space."""
+    """Sum of the 2-norms of the rows; each gene is selected for all latent variables or for none."""
 
     def value(self, encoder):
         return np.linalg.norm(encoder, axis=1).sum()
@@ -194,8 +197,8 @@ class _RowPenalty:
         return np.linalg.norm(gradient, axis=1)
 
     def prepare(self, X):
-        # Rotating the cells changes no distances and leaves only the first rows of X nonzero. The factor accounts for
-        # the mean over cells in the objective of the solver.
+        # Rotating the cells preserves squared errors and leaves only the first rows of X nonzero. The scale is needed
+        # because the objective of the solver is a mean over cells.
         orthogonal, triangular = qr(X, mode="economic")
         scale = np.sqrt(len(triangular) / len(X))
         return scale * orthogonal, np.asfortranarray(scale * triangular)
@@ -203,7 +206,7 @@ class _RowPenalty:
     def solve(self, problem, Z, start, sparse, ridge, tol):
         orthogonal, triangular = problem
         Z = orthogonal.T @ Z
-        if triangular.shape[0] < triangular.shape[1]:  # more genes than cells: the solver below only confirms it
+        if triangular.shape[0] < triangular.shape[1]:  # more genes than cells; enet_path only confirms it
             start = group_elastic_net(triangular, Z, start, sparse, ridge, tol)
         start, Z = np.asfortranarray(start.T), np.asfortranarray(Z)
         # The tolerance applies to a duality gap, which is quadratic in the error of W.
@@ -213,7 +216,7 @@ class _RowPenalty:
 
 
 class _EntryPenalty:
-    """Sum of the absolute values: each latent variable has its own genes."""
+    """Sum of the absolute values; genes are selected separately for each latent variable."""
 
     def value(self, encoder):
         return np.abs(encoder).sum()
@@ -225,7 +228,7 @@ class _EntryPenalty:
         return X
 
     def solve(self, problem, Z, start, sparse, ridge, tol):
-        # glmnet compares the square of one step with it; steps become small long before the gradient does.
+        # glmnet compares the tolerance with a squared step, and steps become small long before the gradient does.
         return np.column_stack([glmnet_elastic_net(problem, z, sparse, ridge, tol**3) for z in Z.T])
 
 
@@ -234,10 +237,11 @@ _PENALTIES = {"group": _RowPenalty(), "element": _EntryPenalty()}
 
 def group_elastic_net(X, Z, start, sparse, ridge, tol):
     """Minimise ``|Z - X W|^2 / (2 n) + sparse (sum of row norms of W) + ridge / 2 |W|^2``."""
-    # For more genes than cells. A norm is a minimum over quadratics: |w| = min over g >= 0 of (|w|^2 / g + g) / 2.
-    # For fixed g, the rows of W solve a ridge regression in closed form, with a matrix of cells by cells. A smooth
-    # convex problem remains, in one nonnegative number per gene (Bach et al., Found. Trends Mach. Learn. 4, 2012,
-    # section 5). A few projected Newton steps reach full precision (Bertsekas, SIAM J. Control Optim. 20, 1982).
+    # Used with more genes than cells. A norm is a minimum over quadratics: |w| is the minimum of (|w|^2 / g + g) / 2
+    # for g >= 0. For fixed g, W is the closed-form solution of a ridge regression, which requires a matrix of cells by
+    # cells. What remains is a smooth convex problem with one nonnegative variable per gene (Bach et al., Found. Trends
+    # Mach. Learn. 4, 2012, section 5). A few projected Newton steps solve it to full precision (Bertsekas, SIAM J.
+    # Control Optim. 20, 1982).
     point = _Point(X, Z, sparse, ridge, np.linalg.norm(start, axis=1))
     damping = _LEAST_DAMPING
     for _ in range(_MOST_NEWTON_STEPS):
@@ -257,9 +261,9 @@ def group_elastic_net(X, Z, start, sparse, ridge, tol):
 
 
 def _damped_step(point, gradient, free, least):
-    """The point after a projected Newton step of the free norms, damped until it improves, and the damping."""
-    # Damping leads from the Newton step, which may be long if the Hessian is nearly singular and may not descend if the
-    # bound cuts it, to a short step along the gradient, which always descends.
+    """Take a projected Newton step in the free norms, damped until the objective decreases; also return the damping."""
+    # The Newton step can be too long if the Hessian is nearly singular, and can fail to descend if it is cut off at the
+    # bound. With more damping, it approaches a short step along the negative gradient, which always descends.
     hessian = point.hessian(free)
     diagonal = np.diag_indices_from(hessian)
     scale = hessian[diagonal] + _LEAST_DAMPING * np.trace(hessian)
@@ -280,7 +284,7 @@ def _damped_step(point, gradient, free, least):
 
 
 class _Point:
-    """The objective at given norms of the rows, minimised over W, and its derivatives with respect to the norms."""
+    """The objective for given row norms, minimised over W, and its derivatives with respect to the norms."""
 
     def __init__(self, X, Z, sparse, ridge, norms):
         self.X, self.Z, self.sparse, self.ridge, self.norms = X, Z, sparse, ridge, norms
@@ -305,7 +309,7 @@ class _Point:
         return self.sparse / 2 - self.rates * self.pulls
 
     def hessian(self, free):
-        """Hessian with respect to the norms of some rows, shape (free, free); call `gradient` first."""
+        """Hessian with respect to the norms of the rows `free`, shape (free, free); call `gradient` first."""
         X, slopes, rates = self.X[:, free], self.slopes[free], self.rates[free]
         hessian = (X.T @ cho_solve(self.factor, X)) * (slopes @ slopes.T) * (np.outer(rates, rates) / len(X) ** 3)
         bend = 2 * self.ridge / (self.sparse + self.ridge * self.norms[free])
@@ -318,8 +322,8 @@ def glmnet_elastic_net(X, y, sparse, ridge, tol):
     size = np.sqrt(np.mean(y**2))
     if size == 0:
         return np.zeros(X.shape[1])
-    # glmnet divides y by its size and then applies the penalty, which leaves the lasso penalty unchanged and divides
-    # the ridge penalty by the size.
+    # glmnet divides y by its root mean square before it applies the penalty. This leaves the lasso penalty unchanged
+    # and divides the ridge penalty by the root mean square.
     strength = sparse + ridge * size
     options = {"standardize": False, "fit_intercept": False, "n_splits": 0, "tol": tol, "max_iter": 1_000_000}
     model = ElasticNet(alpha=sparse / strength if strength else 1.0, lambda_path=[strength], **options).fit(X, y)

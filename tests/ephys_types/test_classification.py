@@ -74,14 +74,14 @@ def test_folds_keep_donors_together_and_every_class_in_every_fold(cells):
 
 def test_cells_that_cannot_be_folded_are_refused_with_the_reason(cells):
     for types, donor, said in (
-        (["a", "b"] * 6, ["one"] * 12, "got 1 of 'donor'"),
+        (["a", "b"] * 6, ["one"] * 12, "got 1 in 'donor'"),
         (["a"] * 10 + ["b"] * 3, range(13), "n_folds: .* 3 cells of b, 3 donors of b"),
         (["a"] * 8 + ["b"] * 8, [*range(8), *[1, 2, 3, 1] * 2], "n_folds: .*: 3 donors of b"),
-        (["a"] * 8, range(8), "got 1 of 'type'"),
+        (["a"] * 8, range(8), "got 1 in 'type'"),
     ):
         with pytest.raises(ValueError, match=said):
             donor_folds(small(types, donor), 4)
-    with pytest.warns(UserWarning, match="no donors in the labels"):
+    with pytest.warns(UserWarning, match="the labels have no donors"):
         assert len(donor_folds(replaced(cells, labels=cells.labels.drop(columns="donor")), 5)) == 5
     with pytest.raises(ValueError, match="target: .*'type', 'donor'"):
         donor_folds(cells, target="subclass")
@@ -93,7 +93,7 @@ def test_a_class_that_is_absent_from_a_fold_is_warned_of(monkeypatch):
     data = small(["a", "a", "b", "c", "b", "b", "c", "c"], range(8))
     with pytest.warns(UserWarning) as warned:
         assert len(donor_folds(data, 2)) == 2
-    assert [str(w.message) for w in warned] == [f"custom: fold {i} lacks a in training or in test" for i in (0, 1)]
+    assert [str(w.message) for w in warned] == [f"custom: fold {i} has no training or test cells of a" for i in (0, 1)]
 
 
 def test_scores_are_those_of_scikit_learn(rng):

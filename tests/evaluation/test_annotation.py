@@ -87,13 +87,13 @@ def test_cells_and_genes_are_matched_by_name(adata, data, model, cross_validated
     np.testing.assert_array_equal(again.obsm["sbnn_held_out"].loc[cell], whole.obsm["sbnn_held_out"].loc[cell])
     with pytest.raises(ValueError, match="data, point: expected the data"):
         sbnn.annotate(whole[:60].copy(), cross_validated)
-    with pytest.raises(ValueError, match="expected the cells of the result, .* got new1"):
+    with pytest.raises(ValueError, match="expected the cells of the result .* got new1"):
         sbnn.annotate(other[-2:].copy(), cross_validated, data=data)
     strange = adata.copy()
     strange.var_names = [f"other{j}" for j in range(40)]
     with pytest.raises(ValueError, match="X: 6 of the 6 genes of the model are missing"):
         sbnn.annotate(strange, model)
-    with pytest.raises(ValueError, match="expected the genes of the result, .* got other0"):
+    with pytest.raises(ValueError, match="expected the genes of the result .* got other0"):
         sbnn.annotate(strange, sbnn.selection_table(sbnn.stability_selection(LINEAR, data, n_pairs=1, verbose=False)))
 
 

@@ -206,7 +206,7 @@ def test_a_fit_of_the_same_data_stands_in_for_them(data, record):
 def test_it_says_when_more_genes_help(record):
     genes = {"n_selected": np.tile([5, 20], (5, 1)), "selected": np.arange(30).reshape(1, 1, -1).repeat(5, 0) < 5}
     sparse = dataclasses.replace(record, values=record.values | genes)
-    assert "may help, see genes_curve" in verdict(sparse, ridge=moved(sparse, np.arange(5) / 500 + 0.1)).sentence
+    assert "may help; see genes_curve" in verdict(sparse, ridge=moved(sparse, np.arange(5) / 500 + 0.1)).sentence
     for by in (0.1, [-0.1, 0.05, -0.04, 0.03, 0.02]):  # above ridge, and below it by chance
         assert "genes" not in verdict(moved(sparse, by), ridge=sparse).sentence
     assert "genes" not in verdict(record, ridge=moved(record, 0.1)).sentence  # it has all of them

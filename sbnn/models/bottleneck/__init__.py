@@ -1,5 +1,5 @@
-"""The sparse bottleneck network: `estimator` is the public class, `protocols` define its training.
+"""The sparse bottleneck network: `estimator` contains the public class, and `protocols` define how it is trained.
 
-`network` (weights and gradients), `training` (the loop), `scales` (of inputs and outputs), `gene_prior`, `settings`,
-`persistence`.
+The other modules are `network` (weights and gradients), `products` (matrix products), `training` (the training loop),
+`scales` (scaling of inputs and outputs), `gene_prior`, `settings` and `persistence`.
 """

@@ -29,9 +29,9 @@ from sbnn.models.linear import GeneSelectionMixin, LatentMixin
 
 AUTO = "auto"
 NUMBERS = (5, 10, 15, 25, 50, 100, 200)  # numbers of genes that "auto" compares
-N_PARTS = 3  # held-out parts of the cells for this comparison
-MOST_COMPONENTS = 10_000  # also of units in a layer: more is a mistake that exhausts the memory
-MOST_THREADS = 1024  # with far more, torch ends the process
+N_PARTS = 3  # number of held-out parts of the cells in this comparison
+MOST_COMPONENTS = 10_000  # also for units in a layer; larger numbers are mistakes that would exhaust memory
+MOST_THREADS = 1024  # with many more, torch aborts the process
 TRAIN_HEAD = ("epochs", "learning_rate", "batch_size", "weight_decay")  # parameters that `reconstruct` uses too
 
 
@@ -55,50 +55,53 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         200 whose R2 on three held-out parts of the training cells is within one standard error of the best. This takes
         about twenty times as long (`sbnn.genes_curve` shows the gain from more genes).
     protocol : {"distilled", "paper"}, default="distilled"
-        ``"distilled"``, the more accurate one: genes chosen by a Gaussian process, and a network that learns from a
-        mixture of trees and wider networks. ``"paper"``, the published protocol: pretraining on clusters of the
-        outputs, regression with the first two layers frozen, regression of all layers, pruning, fine-tuning.
+        ``"distilled"`` is more accurate: a Gaussian process chooses the genes, and the network learns from a mixture of
+        trees and wider networks. ``"paper"`` is the published protocol: pretraining on clusters of the outputs,
+        regression with the first two layers frozen, regression with all layers, pruning and fine-tuning.
     group_lasso : float, default=0.1
         Strength of the penalty on the gene norms ("paper" only).
     pretraining : bool, default=True
-        False is the "straight" variant: regression of all layers from the start, at the full learning rate up to the
-        pruning ("paper" only).
+        False gives the "straight" variant, which trains all layers on the outputs from the start, with the full
+        learning rate until the pruning ("paper" only).
     reconstruct : bool, default=False
-        Also train a head that reconstructs the kept genes from the latent space, see `reconstruct_genes`. It does
-        not change the latent space or the predictions.
+        Also train a head that reconstructs the kept genes from the latent space; see `reconstruct_genes`. This
+        does not change the latent space or the predictions.
     standardize : bool, default=True
         Z-score genes and outputs with the mean and population SD of the training cells. False only centres them, for
-        data that are already z-scored. Predictions are in the units of `Y` either way.
+        data that are already z-scored. Predictions are in the units of `Y` in both cases.
     hidden_layers : tuple of int, optional
-        Widths of the encoder, at least two; the decoder mirrors them. By default those of the protocol:
-        (64, 64, 64), or (512, 128) for "paper".
+        Widths of the hidden layers of the encoder, at least two; the decoder mirrors them. By default (64, 64, 64) for
+        "distilled" and (512, 128) for "paper".
     epochs : tuple of 4 int, default=(50, 50, 50, 100)
-        Epochs of pretraining, frozen, unfrozen and fine-tuning ("paper" only, like the next four). Without pretraining
-        nothing is frozen, and the second and third numbers are added: 100 epochs, pruning, 100 epochs.
+        Numbers of epochs of the pretraining, frozen, unfrozen and fine-tuning stages. Without pretraining, no layers
+        are frozen, and the second and third numbers are added: 100 epochs, pruning, 100 epochs. This parameter and the
+        next three are used by "paper", and by "distilled" only for the head of `reconstruct`.
     learning_rate : float, default=1e-4
-        Halved after the frozen stage; without pretraining, after the pruning.
+        Learning rate of Adam. It is halved after the frozen stage or, without pretraining, after the pruning.
     batch_size : int, default=32
     weight_decay : float, default=1e-10
-        Squared penalty on all weights and biases not covered by the group lasso.
+        Strength of the squared penalty on all weights and biases not covered by the group lasso.
     n_clusters : int, default=20
-        Number of K-means clusters of the outputs, the labels in pretraining ("paper" only).
+        Number of K-means clusters of the outputs, which are the labels in pretraining ("paper" only).
     distillation : DistilledSettings or None, default=None
-        Settings of the distilled protocol; None takes the defaults of `sbnn.DistilledSettings`.
+        Settings of the distilled protocol; None uses the defaults of `sbnn.DistilledSettings`.
     gene_prior : dict, Series, list or array, optional
-        Credibility of genes before seeing data: weights >= 0 by gene name (0 for all other genes), names of genes (each
-        with weight 1), or one weight per gene in the order of `X`. Only their ratios matter.
+        Prior weights of the genes: a dict or Series of weights >= 0 by gene name (0 for all other genes), a list of
+        gene names (each with weight 1), or one weight per gene in the order of `X`. Only the ratios of weights matter.
     prior_influence : float, default=0.5
         Influence of the prior on the choice of genes, from 0 (none) to 1 (full; the data decide only between genes of
-        equal weight). The score of a gene is ``(1 - prior_influence) * size + prior_influence * weight``, both as
-        shares of their sum over the genes that are compared. "paper" compares all genes once, in the pruning, by their
-        weight norms; "distilled" compares them at every step of the forward selection, by the variance that each
-        explains, and every time the Gaussian process drops genes, by its root mean squared gradient.
+        equal weight). The score of a gene is ``(1 - prior_influence) * size + prior_influence * weight``, where size
+        and weight are divided by their sums over the compared genes. "paper" compares all genes once, in the pruning;
+        the size of a gene is its weight norm. "distilled" compares genes at every step of the forward selection, where
+        the size is the square root of the variance that a gene explains, and every time the Gaussian process drops
+        genes, where it is the root mean squared gradient of the predictions with respect to the gene.
     n_threads : int, default=1
-        Threads of torch and BLAS. With 1, the result does not depend on the number of cores.
+        Number of threads of torch and BLAS. With 1, the result does not depend on the number of cores.
     random_state : int, RandomState or None, default=None
         Seed of the initial weights, the clusters and the order of the cells.
     device : str, default="auto"
-        "cpu", "cuda", "cuda:1", ...; "auto" uses a GPU if there is one. The last bits depend on the device.
+        "cpu", "cuda", "cuda:1", ...; "auto" uses a GPU if there is one. Results from different devices differ in the
+        last bits.
     verbose : bool or int, default=0
         Show a progress bar over the epochs.
 
@@ -107,24 +110,26 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
     network_ : BottleneckNetwork
         The trained, pruned network.
     gene_norms_ : ndarray, shape (p,)
-        Weight norm of every gene just before the pruning; "distilled": of the kept genes at the end, zero for others.
+        Weight norm of every gene: for "paper", just before the pruning; for "distilled", at the end of training, and
+        zero for genes that are not kept.
     history_ : DataFrame
-        One row per epoch (distilled: per 100 steps of the student): ``stage``, ``epoch``, ``loss`` (mean squared error,
-        or cross-entropy in the pretraining), ``penalty``, ``r2`` (training cells), ``eval_loss`` and ``eval_r2`` (on
-        `eval_set`; in pretraining, on the 40 % of cells left out of it), ``genes_alive`` (genes whose weight norm is
-        above a tenth of the largest).
+        One row per epoch (for "distilled", per 100 steps of the student) with the columns ``stage``, ``epoch``,
+        ``loss`` (mean squared error, or cross-entropy in pretraining), ``penalty``, ``r2`` (on the training cells),
+        ``eval_loss`` and ``eval_r2`` (on `eval_set`; in pretraining, on the 40 % of the cells that it leaves out) and
+        ``genes_alive`` (number of genes whose weight norm is above a tenth of the largest).
     x_min_, x_max_ : ndarray, shape (p,)
-        Limits to which genes are clipped: those of the training cells, or narrower ones with few cells
-        (`DistilledSettings.few_cells_limit`); infinite in the paper protocol.
+        Limits to which genes are clipped: their range in the training cells, or a narrower range with few cells
+        (see `DistilledSettings.few_cells_limit`); infinite for "paper".
     number_curve_ : DataFrame
-        With ``n_genes="auto"``: R2 of every tested number of genes (index) on each held-out part (columns).
+        With ``n_genes="auto"``: R2 for every tested number of genes (index) on each held-out part (columns).
     n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
     output_names_ : ndarray of str, shape (q,)
     library_size_ : float or None
-        Counts per cell to which the training cells were normalised, if `fit` was given counts (``layers["counts"]`` or
-        a stream); counts of new cells are normalised to it.
+        Number of counts per cell to which the training cells were normalised, if `fit` was given counts
+        (``layers["counts"]`` or a stream). Counts of new cells are normalised to the same number.
     count_share_ : ndarray, shape (p,), or None
-        Mean share of every gene in the counts of a training cell; it allows new cells to lack genes that were not kept.
+        Mean share of every gene in the counts of a training cell. It is used to normalise the counts of new cells in
+        which genes that were not kept are missing.
 
     References
     ----------
@@ -181,7 +186,10 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         return PROTOCOLS[self.protocol]
 
     def decisive_params(self):
-        """Parameters that identify a stored result, with None replaced by the settings it stands for, and any prior."""
+        """Parameters that identify a stored result.
+
+        None is replaced by the settings it stands for; the parameters of the prior are left out if there is none.
+        """
         params = self.get_params()
         if self.gene_prior is None:
             del params["gene_prior"], params["prior_influence"]
@@ -193,7 +201,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         return params
 
     def for_genes(self, names, kept=None):
-        """A clone whose prior is given by the position of the fitted genes, as `cross_validate` needs it."""
+        """A clone whose prior has one weight per fitted gene, in the order of the genes, for `cross_validate`."""
         if self.gene_prior is None:
             return self
         weights = prior_weights(self.gene_prior, len(names), names)
@@ -207,15 +215,16 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         ----------
         X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
             Expression, usually log-transformed counts. A stream reads cells that do not fit into memory; it requires
-            ``protocol="distilled"``, which reads an AnnData open on disk or a large sparse matrix in the same way. Of a
-            MuData, the modality ``"rna"`` is used.
+            ``protocol="distilled"``. With this protocol, an AnnData open on disk or a large sparse matrix is read in
+            the same way. In a MuData, the modality ``"rna"`` is used.
         y : array-like, DataFrame or Series, shape (n, q) or (n,); or str
-            Outputs of the same cells in the same order. With an AnnData: a key of its ``obsm`` (default ``"outputs"``).
-            With a MuData: another modality, by default the only other one; cells that lack either are left out.
+            Outputs of the same cells in the same order. For an AnnData, a key of its ``obsm`` (by default
+            ``"outputs"``). For a MuData, another modality (by default the only other one); cells that are not in both
+            modalities are left out.
         eval_set : tuple (X, Y), optional
-            Cells on which R2 is recorded after every epoch (``history_.eval_r2``). Nothing is chosen with them.
+            Cells on which R2 is recorded after every epoch (``history_.eval_r2``). They do not affect the fit.
         groups : array-like, shape (n,), optional
-            Donor, batch or date of each cell: the held-out parts of ``n_genes="auto"`` contain whole groups.
+            Donor, batch or date of each cell. With ``n_genes="auto"``, groups are not split between held-out parts.
 
         Returns
         -------
@@ -224,7 +233,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         X, y = inputs.two_tables(X, y)
         auto, stream = str(self.n_genes) == AUTO, X if isinstance(X, ExpressionStream) else None
         if auto and stream is not None:
-            raise ValueError("n_genes: 'auto' needs cells in memory, as after adata.to_memory()")
+            raise ValueError("n_genes: 'auto' needs cells in memory; use adata.to_memory()")
         known = self.n_genes is not None and not auto
         if stream is None and known and hasattr(PROTOCOLS.get(str(self.protocol)), "choose_genes"):
             stream = inputs.stream_of_sparse(X)
@@ -243,7 +252,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         return self
 
     def _fit_with_number_chosen(self, X, y, eval_set, groups):
-        """Choose the number of genes on held-out parts of the cells, then fit all cells with it."""
+        """Choose the number of genes on held-out parts of the cells, then fit all cells with this number."""
         tables = inputs.expression_table(X), inputs.output_table(X, y)
         table, outputs = (t if hasattr(t, "shape") else np.asarray(t) for t in tables)
         numbers, r2 = numbers_up_to(table.shape[1], NUMBERS), []
@@ -255,17 +264,17 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
             models = [clone(self).set_params(n_genes=number, verbose=0) for number in numbers]
             known, new = ([_safe_indexing(t, cells) for t in (table, outputs)] for cells in (train, test))
             r2.append([model.fit(*known).score(*new) for model in models])
-        number = smallest_sufficient(r2, numbers)  # without the share of test cells, as in stored fits
+        number = smallest_sufficient(r2, numbers)  # not corrected for shared cells, as in stored fits
         fitted = clone(self).set_params(n_genes=number).fit(X, y, eval_set)
         vars(self).update({name: value for name, value in vars(fitted).items() if name not in self.get_params()})
         self.number_curve_ = pd.DataFrame(np.array(r2).T, index=pd.Index(numbers, name="n_genes"))
         return self
 
     def _fit_stream(self, stream, outputs, eval_set):
-        """Fit to cells that do not fit into memory: genes are chosen on some of them, and read for all."""
+        """Fit cells that exceed memory: choose genes on a sample of the cells, and read only these for all cells."""
         self._check_params(stream.shape[1])
         if not hasattr(self._protocol(), "choose_genes"):
-            raise ValueError(f"protocol: {self.protocol!r} does not take streams; use adata.to_memory()")
+            raise ValueError(f"protocol: {self.protocol!r} does not support streams; use adata.to_memory()")
         if outputs is None:
             raise ValueError("y: expected outputs of the cells of the stream, got None")
         y = check_array(outputs, dtype=np.float32, ensure_2d=False, input_name="y")
@@ -346,7 +355,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
         changed = sorted(name for name in others if getattr(self, name) != defaults[name])
         if self.gene_prior is not None and self.n_genes is None:
-            warnings.warn("gene_prior does nothing with n_genes=None, which keeps all genes", stacklevel=4)
+            warnings.warn("gene_prior has no effect with n_genes=None, which keeps all genes", stacklevel=4)
         if changed:
             warnings.warn(f"the protocol {self.protocol!r} does not use {', '.join(changed)}", stacklevel=4)
 
@@ -355,7 +364,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         self.network_, self.support_, self.gene_norms_, history = trained
         self._gene_network = None
         if self.reconstruct:
-            # The encoder is frozen, so that the latent space remains that of the outputs.
+            # The encoder is frozen, so that the reconstruction does not change the latent space.
             x = x[:, self.support_].contiguous()
             self._gene_network = copy.deepcopy(self.network_)
             self._gene_network.replace_head(x.shape[1], generator)
@@ -372,7 +381,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         Parameters
         ----------
         X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
-            If X has gene names, only the kept genes are required, in any order; otherwise all p genes seen in `fit`.
+            If X has gene names, only the kept genes are required, in any order; otherwise, all p genes seen in `fit`.
             If `fit` was given counts, counts in a stream or ``layers["counts"]`` are normalised to `library_size_`.
         """
         cells = inputs.new_cells(self, X, self.get_support(indices=True))
@@ -397,11 +406,11 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
     def score(self, X, y=None, sample_weight=None):
         """R2 pooled over the outputs: 1 - SSE/SST with SST relative to the training mean; X and y as in `fit`.
 
-        With ``standardize=True`` outputs are in units of their training SD, so all have the same weight.
+        With ``standardize=True``, outputs are in units of their training SD, so all have the same weight.
         """
         X, y = inputs.two_tables(X, y)
         predicted = self.predict(X)
-        with naming("X, y, sample_weight: expected cells, their outputs as in the fit, and a weight of each"):
+        with naming("X, y, sample_weight: expected cells, their outputs as in the fit, and one weight per cell"):
             Y = check_array(np.asarray(inputs.output_table(X, y)), dtype=np.float64, ensure_2d=False, input_name="y")
             check_consistent_length(predicted, Y, sample_weight)
             Y = Y.reshape(len(predicted), -1)
@@ -416,7 +425,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
 
     @classmethod
     def load(cls, path):
-        """Read a model written by `save`; anything else, or an altered file, raises a ValueError."""
+        """Read a model written by `save`; raises a ValueError for any other or altered file."""
         return load_model(cls, path)
 
     def _support_mask(self):

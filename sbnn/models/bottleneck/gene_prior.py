@@ -1,4 +1,4 @@
-"""A prior on genes, mixed with their importance in the data when genes are chosen, as in DASH."""
+"""A prior on genes, which is mixed with their importance in the data when genes are chosen, as in DASH."""
 
 import warnings
 from collections.abc import Mapping
@@ -21,24 +21,24 @@ class GenePrior(NamedTuple):
 
     @classmethod
     def of(cls, model, n_genes):
-        """Prior of an estimator; None if it has no influence, so that results stay bit-identical."""
+        """Prior of an estimator; None without influence, so that results are bit-identical to those without a prior."""
         if model.gene_prior is None:
             return None
         weights = prior_weights(model.gene_prior, n_genes, getattr(model, "feature_names_in_", None))
         return cls(weights, float(model.prior_influence)) if model.prior_influence else None
 
     def among(self, genes):
-        """The prior of some of the genes, given by position."""
+        """The prior for a subset of the genes, given by position."""
         return self._replace(weights=self.weights[genes])
 
     def scores(self, size, usable):
-        """Scores of genes from their sizes; genes that are not usable have no share."""
+        """Scores of genes, mixed from their prior weights and sizes; both are 0 for genes that are not usable."""
         parts = (shared(part.where(usable, 0.0)) for part in (torch.from_numpy(self.weights), size))
         return mixed(*parts, self.influence)
 
 
 def most_important(size, n_genes, prior=None, usable=None):
-    """Positions of the genes that matter most; ties in score go to the larger size, ties in size to the first gene."""
+    """Positions of the genes with the highest scores; ties go to the gene with the larger size, then to the first."""
     size = torch.as_tensor(size).detach().cpu().double()
     usable = torch.ones(len(size), dtype=torch.bool) if usable is None else torch.from_numpy(usable)
     scores = size if prior is None else prior.scores(size, usable)
@@ -46,7 +46,7 @@ def most_important(size, n_genes, prior=None, usable=None):
 
 
 def prior_weights(gene_prior, n_genes, names=None):
-    """Weight of every gene, 0 for genes not named in the prior; `names` are those of all genes."""
+    """Weight of every gene, 0 for genes not named in the prior; `names` are the names of all genes."""
     given = spelled_out(gene_prior)
     if not isinstance(given, dict):
         weights = np.array(given, dtype=float)
@@ -58,7 +58,7 @@ def prior_weights(gene_prior, n_genes, names=None):
         if len(absent) == len(given):
             raise ValueError(f"gene_prior: X has none of the genes {some(absent)}; its genes are {some(list(known))}")
         if absent:
-            warnings.warn(f"gene_prior: ignoring {len(absent)} genes that X lacks: {some(absent)}", stacklevel=2)
+            warnings.warn(f"gene_prior: ignoring {len(absent)} genes that are not in X: {some(absent)}", stacklevel=2)
         present = {name: weight for name, weight in given.items() if name in known}
         weights[known.get_indexer(list(present))] = list(present.values())
     if not weights.any():
@@ -67,7 +67,7 @@ def prior_weights(gene_prior, n_genes, names=None):
 
 
 def spelled_out(gene_prior):
-    """A prior in Python's built-in types: a dict of weights by name, or a list of weights in the order of the genes."""
+    """Convert a prior to built-in types: a dict of weights by name, or a list of weights in the order of the genes."""
     if isinstance(gene_prior, pd.Series):
         if len(twice := gene_prior.index[gene_prior.index.duplicated()]):
             raise ValueError(f"gene_prior: these genes have several weights: {some(twice)}")
@@ -81,7 +81,7 @@ def spelled_out(gene_prior):
     return dict(zip(map(str, gene_prior), _checked(gene_prior.values()), strict=True))
 
 
-@naming("gene_prior: expected names of genes, or weights by name or of each gene")
+@naming("gene_prior: expected names of genes, weights by name, or one weight for each gene")
 def _checked(weights):
     weights = [float(weight) for weight in weights]
     if not all(0 <= weight < np.inf for weight in weights):

@@ -2,8 +2,8 @@
 
 # The network is small, so on a CPU a general-purpose autograd spends much of its time on bookkeeping. All weights
 # are therefore stored in one flat vector, layer by layer, and `Gradient` writes the gradient in the same layout with
-# a few matrix products: an optimiser step is one fused call, and freezing the first layers means stepping on the
-# tail of the vector. The weights are ordinary parameters, so `forward` works with autograd too.
+# a few matrix products. An optimiser step is then one fused call, and if the first layers are frozen, it updates only
+# the end of the vector. The weights are ordinary parameters, so `forward` also works with autograd.
 
 import math
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from sbnn.models.bottleneck.products import affine, product, write_gradient
 
 
 class Activation(NamedTuple):
-    """A nonlinearity, and its gradient from the values saved by `apply`."""
+    """A nonlinearity, with its gradient computed from the values saved by `apply`."""
 
     forward: Callable
     apply: Callable
@@ -73,12 +73,12 @@ class BottleneckNetwork(nn.Module):
 
     @property
     def shapes(self):
-        """List of (inputs, outputs) of every layer."""
+        """Numbers of inputs and outputs of every layer, as a list of pairs."""
         return [tuple(w.shape) for w in self.weights]
 
     @torch.no_grad()
     def reset_layer(self, layer, generator):
-        """Draw a layer anew: Glorot-uniform weights, zero biases."""
+        """Reinitialise a layer with Glorot-uniform weights and zero biases."""
         weight, bias = self.weights[layer], self.biases[layer]
         bound = math.sqrt(6 / sum(weight.shape))
         weight.copy_(torch.rand(weight.shape, generator=generator) * (2 * bound) - bound)
@@ -101,7 +101,7 @@ class BottleneckNetwork(nn.Module):
 
     @torch.no_grad()
     def keep_inputs(self, index):
-        """Reduce the first layer to some genes; the rest of the network is unchanged."""
+        """Reduce the first layer to the given genes; the rest of the network is unchanged."""
         weights = list(self.weights)
         self._lay_out([weights[0][index], *weights[1:]], list(self.biases))
 
@@ -137,7 +137,7 @@ def _views(flat, weights, biases):
 
 
 class Ensemble(BottleneckNetwork):
-    """Networks of one shape that run together: every weight has a leading axis of members."""
+    """Networks of the same shape that run together; the first axis of every weight is the network."""
 
     def __init__(self, networks):
         nn.Module.__init__(self)
@@ -154,7 +154,7 @@ class Ensemble(BottleneckNetwork):
 
 
 class Gradient:
-    """Forward pass and gradient of a network from a given layer on, without autograd."""
+    """Forward pass and gradient of a network, starting at a given layer, without autograd."""
 
     def __init__(self, network, first=0):
         self.first = first

@@ -1,4 +1,4 @@
-"""Fitted networks as single safetensors files with a checksum: arrays and JSON, so that loading one runs no code."""
+"""Save fitted networks as safetensors files with a checksum; they hold arrays and JSON, so loading runs no code."""
 
 import dataclasses
 import hashlib
@@ -18,14 +18,14 @@ from sbnn.results import library_versions, results_path, write_atomically
 FORMAT = "sbnn-model-3"
 OF_GENES = ("support_", "gene_norms_", "x_mean_", "x_scale_", "x_min_", "x_max_")
 OF_OUTPUTS = ("y_mean_", "y_scale_")
-OPTIONAL = {"gene_network", "count_share_"}  # the latter only in models of counts
+OPTIONAL = {"gene_network", "count_share_"}  # count_share_ only in models fitted to counts
 ENTRIES = {
     "format": (str,), "sha256": (str,), "params": (dict,), "versions": (dict,), "shapes": (list,), "activation": (str,),
     "flat_output": (bool,), "library_size": (float, type(None)), "output_names": (list,), "feature_names_in": (list,),
     "history": (dict,),
 }  # fmt: skip
-DEVICES = ("cpu", "cuda", "mps", "xpu")  # torch has others, some without storage
-UNSET = "0" * 64  # placeholder in the header; the checksum is that of the file with these zeros
+DEVICES = ("cpu", "cuda", "mps", "xpu")  # torch supports others, some of which store no data
+UNSET = "0" * 64  # placeholder in the header, which the checksum replaces after it has been computed
 
 
 def save_model(model, path):
@@ -56,29 +56,29 @@ def save_model(model, path):
 
 
 def _plain(value):
-    """Numpy numbers and settings as JSON types."""
+    """Convert NumPy numbers and settings to JSON types."""
     return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value.item()
 
 
 def load_model(cls, path):
-    """Read a fitted estimator of class `cls`, see its method `load`."""
+    """Read a fitted estimator of class `cls`; see its method `load`."""
     path = results_path(path)
     content = path.read_bytes()
     try:
         return _model(cls, *_parts(content))
     except Exception as error:  # invalid files raise nearly any error, in safetensors, JSON, parameters or torch
-        raise ValueError(f"{path} is not a model of sbnn that this version can read: {error}") from error
+        raise ValueError(f"{path} is not an sbnn model that this version can read: {error}") from error
 
 
 def _parts(content):
-    """Header and tensors of a file; the entries of the header have the right types."""
+    """Read the header and tensors of a file, and check the types of the entries in the header."""
     tensors = load(content)
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(json.loads(content[8:end])["__metadata__"]["sbnn"])
     _require(isinstance(header, dict) and header.get("format") == FORMAT, f"expected the format {FORMAT}")
     wrong = header.keys() ^ ENTRIES.keys() or {name for name in ENTRIES if type(header[name]) not in ENTRIES[name]}
-    _require(not wrong, f"entries are missing, unknown or of another type: {sorted(wrong)[:20]}")
-    _require(content == _sealed(content, header["sha256"]), "its checksum does not match its content")
+    _require(not wrong, f"entries are missing, unknown or of the wrong type: {sorted(wrong)[:20]}")
+    _require(content == _sealed(content, header["sha256"]), "its checksum does not match its contents")
     return header, tensors
 
 
@@ -101,8 +101,8 @@ def _model(cls, header, tensors):
     n_genes, n_outputs, size = len(tensors["support_"]), shapes[-1][1], header["library_size"]
     _require(len(names) == n_outputs and len(genes) in (0, n_genes), "names: expected one for each gene and output")
     _require(all(isinstance(name, str) for name in (*names, *genes)), "names: expected text")
-    _require(size is None or 0 < size < np.inf, f"library_size: expected counts per cell, got {size}")
-    _require("count_share_" not in tensors or size is not None, "count_share_: expected a library_size too")
+    _require(size is None or 0 < size < np.inf, f"library_size: expected a positive number, got {size}")
+    _require("count_share_" not in tensors or size is not None, "count_share_: expected only with a library_size")
     _require(header["activation"] in ACTIVATIONS, f"activation: expected one of {sorted(ACTIVATIONS)}")
     _require(not header["flat_output"] or n_outputs == 1, f"flat_output: expected one output, got {n_outputs}")
 
@@ -138,16 +138,18 @@ def _model(cls, header, tensors):
 def _check_layers(shapes):
     """Reject shapes that cannot be the layers of a network whose decoder mirrors its encoder."""
     numbers = [n for layer in shapes for n in layer]
-    _require(all(type(n) is int and 0 < n < 2**31 for n in numbers), "shapes: expected whole numbers")
+    _require(all(type(n) is int and 0 < n < 2**31 for n in numbers), "shapes: expected positive whole numbers")
     widths = [shapes[0][0], *(outputs for _, outputs in shapes)]
     inner = widths[1:-1]
     fits = len(shapes) >= 4 and len(shapes) % 2 == 0 and inner == inner[::-1]
     fits = fits and [inputs for inputs, _ in shapes] == widths[:-1]
-    _require(fits, f"shapes: expected layers that fit together, the decoder mirroring the encoder, got {widths[:20]}")
+    _require(
+        fits, f"shapes: expected layers of matching widths and a decoder that mirrors the encoder, got {widths[:20]}"
+    )
 
 
 def _head_for_genes(shapes):
-    """Layer shapes of the network that reconstructs the genes of a network with these `shapes`."""
+    """Layer shapes of the network that reconstructs genes, given the `shapes` of the one that predicts outputs."""
     return [*shapes[:-1], (shapes[-1][0], shapes[0][0])]
 
 
@@ -166,20 +168,20 @@ def _check_tensors(tensors, shapes):
         finite = ~tensor.isnan() if name in ("x_min_", "x_max_") else tensor.isfinite()
         _require(finite.all(), f"{name}: expected finite numbers")
     support, x_scale, low, high = (tensors[name] for name in ("support_", "x_scale_", "x_min_", "x_max_"))
-    _require((support.view(torch.uint8) <= 1).all(), "support_: expected truth values")
+    _require((support.view(torch.uint8) <= 1).all(), "support_: expected boolean values")
     _require(support.sum() == shapes[0][0], f"support_: expected {shapes[0][0]} genes, got {support.sum()}")
     _require(((low <= high) & (low < np.inf) & (high > -np.inf)).all(), "x_min_: expected limits below x_max_")
-    # A model fitted to a stream has scales of its own genes only; those of others are 0.
+    # A model fitted to a stream has scales only for the genes it uses; all others are 0.
     _require((x_scale >= 0).all() and (x_scale[support] > 0).all(), "x_scale_: expected positive numbers")
     _require((tensors["y_scale_"] > 0).all(), "y_scale_: expected positive numbers")
     _require((tensors["gene_norms_"] >= 0).all(), "gene_norms_: expected numbers >= 0")
     shares = tensors.get("count_share_")
     fine = shares is None or ((shares >= 0).all() and abs(shares.sum() - 1) < 1e-3)
-    _require(fine, "count_share_: expected shares that add up to 1")
+    _require(fine, "count_share_: expected shares >= 0 that sum to 1")
 
 
 def _network(shapes, activation, flat, device):
-    """Build a network of these layer shapes with these weights."""
+    """Build a network with these layer shapes and weights."""
     *hidden_layers, width = (outputs for _, outputs in shapes[: len(shapes) // 2])
     sizes = shapes[0][0], shapes[-1][1], width, tuple(hidden_layers)
     network = BottleneckNetwork(*sizes, activation, generator=torch.Generator())

@@ -1,15 +1,16 @@
-"""Matrix products of the networks, by the fastest library for their shape.
+"""Matrix products of the networks, computed by the fastest library for their shape.
 
-On the CPU torch uses MKL, which runs at half the possible rate on AMD processors. oneDNN does not, but its calls take
-longer and need AVX-512. Except on Intel, it computes large products of short sums, which both add up in the same order.
+On a CPU, torch uses MKL, which reaches only half the possible speed on AMD processors. oneDNN reaches full speed, but
+requires AVX-512 and has more overhead per call. Except on Intel processors, oneDNN is used for large products with
+short sums. Both libraries add up the terms of short sums in the same order, so results do not depend on the library.
 """
 
 from functools import cache
 
 import torch
 
-# Numbers of multiplications above which oneDNN is faster, measured on an EPYC 9005: for a layer, and for the gradient
-# of its weights, whose inputs must be transposed first.
+# Numbers of multiplications above which oneDNN is faster, measured on an EPYC 9005: for the output of a layer, and for
+# the gradient of its weights, which requires transposing the inputs first.
 LEAST_OF_LAYER, LEAST_OF_GRADIENT = 1_000_000, 4_000_000
 LONGEST_SUM = 128  # terms; each library splits longer sums in its own way
 
@@ -22,7 +23,7 @@ def has_onednn():
 
 
 def affine(bias, x, weight):
-    """Bias + x @ weight, of one network or, with a leading axis of members, of many."""
+    """Compute ``bias + x @ weight`` for one network, or for several networks along a leading axis."""
     if weight.dim() == 3:
         return torch.baddbmm(bias, x, weight)
     if _is_for_onednn(x, weight, LEAST_OF_LAYER):
@@ -31,7 +32,7 @@ def affine(bias, x, weight):
 
 
 def product(a, b):
-    """The product of a, shape (n, p), and b, shape (p, q), or of many such pairs; shape (n, q)."""
+    """Product (n, q) of a (n, p) and b (p, q), or of several such pairs along a leading axis."""
     if a.dim() == 3:
         return torch.bmm(a, b)
     if _is_for_onednn(a, b, LEAST_OF_LAYER):
@@ -40,7 +41,7 @@ def product(a, b):
 
 
 def write_gradient(x, delta, out):
-    """Write the gradient of the weights of a layer, x' @ delta."""
+    """Write the gradient of the weights of a layer, x' @ delta, to `out`."""
     if x.dim() == 3:
         torch.bmm(x.mT, delta, out=out)
     elif _is_for_onednn(x.t(), delta, LEAST_OF_GRADIENT):
@@ -51,6 +52,6 @@ def write_gradient(x, delta, out):
 
 def _is_for_onednn(a, b, least):
     large = a.numel() * b.shape[1] >= least and a.shape[1] <= LONGEST_SUM
-    # Autograd does not support the product of oneDNN.
+    # Autograd does not support products computed by oneDNN.
     needs_grad = torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)
     return large and a.dtype == torch.float32 and a.device.type == "cpu" and has_onednn() and not needs_grad

@@ -1,4 +1,4 @@
-"""Scaling of genes and outputs by the training cells, for the network and back."""
+"""Scaling of genes and outputs for the network, based on the training cells."""
 
 import copy
 import warnings
@@ -14,8 +14,8 @@ from sbnn.data.inputs import library_of
 from sbnn.determinism import reproducible
 from sbnn.models.bottleneck.protocols import PROTOCOLS
 
-CELLS_AT_ONCE = 65_536  # passed through the network together, so that memory does not grow with the cells
-SCALED_AT_ONCE = 2**22  # values scaled together, so that copies in double precision stay small
+CELLS_AT_ONCE = 65_536  # number of cells passed through the network at once, which limits memory
+SCALED_AT_ONCE = 2**22  # number of values scaled at once, so that copies in double precision stay small
 
 
 def learn_scales(model, X, Y, cells="the training cells"):
@@ -35,14 +35,14 @@ def learn_scales(model, X, Y, cells="the training cells"):
     x_scale[constant] = 1
     y_scale[(Y == Y[0]).all(0)] = 1
     if not model.standardize:
-        # Clipping reduces the SD of genes; they are rescaled to the original one, the unit of the noise in training.
+        # Clipping reduces the SD of genes; they are rescaled to the original SD, which is the unit of the input noise.
         x_scale = np.ones_like(x_scale) if X is as_measured else x_scale / np.where(constant, 1, _sds(as_measured))
     model.x_scale_ = x_scale
     model.y_scale_ = y_scale if model.standardize else np.ones_like(y_scale)
 
 
 def scaled_inputs(model, X, device):
-    """Genes of cells on the scale of the training cells, as a tensor of float32, shape (n, p)."""
+    """Genes of cells, clipped and scaled as for the training cells, as a float32 tensor of shape (n, p)."""
     scaled = np.empty(X.shape, dtype=np.float32)
     for rows in _slices(len(X), max(1, SCALED_AT_ONCE // X.shape[1])):
         scaled[rows] = (np.clip(X[rows], model.x_min_, model.x_max_) - model.x_mean_) / model.x_scale_
@@ -50,14 +50,15 @@ def scaled_inputs(model, X, device):
 
 
 def scaled_outputs(model, Y, device):
-    """Outputs of cells on the scale of the training cells, as a tensor of float32, shape (n, q)."""
+    """Outputs of cells, scaled as for the training cells, as a float32 tensor of shape (n, q)."""
     return torch.as_tensor(((Y - model.y_mean_) / model.y_scale_).astype(np.float32)).to(device)
 
 
 @torch.no_grad()
 def through_network(model, network, function, X):
-    """Apply ``function(network, cells)`` to X, the kept genes of cells, in double precision, shape (n, ...)."""
-    # In single precision the prediction of a cell would depend on the number of cells, which affects the order of sums.
+    """Result, shape (n, ...), of ``function(network, cells)`` in double precision; X has the kept genes of cells."""
+    # In single precision, the prediction for a cell would depend on the number of cells, which affects the order in
+    # which terms are added.
     kept = np.flatnonzero(model.support_)
     network = copy.deepcopy(network).double()
     results = []
@@ -70,7 +71,7 @@ def through_network(model, network, function, X):
 
 
 def _sds(X):
-    # A few genes at a time, since numpy stores all deviations in double precision.
+    # Computed for a few genes at a time, since NumPy stores all deviations in double precision.
     some = np.array_split(X, max(1, X.shape[1] // 64), axis=1)
     return np.concatenate([part.std(0, dtype=np.float64) for part in some])
 
@@ -80,7 +81,7 @@ def _slices(n, size):
 
 
 def model_in_units(model, data, genes):
-    """Convert a model fitted to z-scores of some genes to one that takes all genes of `data` in their units."""
+    """Convert a model fitted to z-scores of `genes` to one that takes all genes of `data` in their original units."""
     columns = pd.Index(data.gene_names).get_indexer(genes)
     x, y = (StandardScaler().fit(values.astype(np.float64)) for values in (data.X[:, columns], data.Y))
     n_genes = len(data.gene_names)

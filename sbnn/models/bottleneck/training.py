@@ -1,4 +1,4 @@
-"""Training of the network: one loop, fed by epochs of the paper protocol or by noisy batches of the distilled one."""
+"""The training loop of the network, and the batches of the paper and distilled protocols."""
 
 import math
 from dataclasses import dataclass
@@ -28,18 +28,18 @@ class Trained(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What all steps of the distilled protocol share: settings, randomness and the prior of the genes."""
+    """Settings, sources of randomness and gene prior, shared by all steps of the distilled protocol."""
 
     settings: DistilledSettings
     random: np.random.RandomState = None  # for subsets of the cells and the trees
-    generator: torch.Generator = None  # for weights, batches and noise; on the CPU, so that all devices draw the same
+    generator: torch.Generator = None  # for weights, batches and noise; on the CPU, so that it is the same everywhere
     prior: GenePrior | None = None
 
 
 class Adam:
     """Adam (Kingma and Ba, arXiv 1412.6980) on flat tensors, given as (values, gradient, weight decay)."""
 
-    # The networks are so small that the bookkeeping of an optimiser object takes as long as its arithmetic.
+    # The networks are so small that the bookkeeping of torch's optimisers takes as long as their arithmetic.
     def __init__(self, parts, epsilon=1e-8, betas=(0.9, 0.999)):
         zeros = torch.zeros_like
         self.parts = [([values], [slope], [zeros(values)], [zeros(values)], decay) for values, slope, decay in parts]
@@ -58,9 +58,9 @@ class Adam:
             )  # fmt: skip
 
 
-@torch.inference_mode()  # bit-identical, and slightly faster
+@torch.inference_mode()  # slightly faster than no_grad, with bit-identical results
 def descend(network, batches, first=0, group_lasso=0.0, weight_decay=0.0, epsilon=1e-8):
-    """The training loop: a step of Adam for every (inputs, gradient of the loss at the output, learning rate)."""
+    """Training loop: take a step of Adam for every (inputs, gradient of the loss at the output, learning rate)."""
     # Weight decay applies to everything not covered by the group lasso. The inputs enter layer `first`; layers before
     # it are frozen.
     gradient = Gradient(network, first)
@@ -145,7 +145,7 @@ class Trainer:
 
 
 def _slope_of_squared_error(target, total, output):
-    """Gradient of the mean squared error at the output, which is overwritten; adds the sum to `total`."""
+    """Gradient of the mean squared error at the output, which is overwritten; adds the sum of squares to `total`."""
     residual = output.sub_(target)
     total += residual.square().sum()
     return residual.mul_(2 / target.numel())
@@ -167,7 +167,7 @@ def train_with_noise(
     settings=None, eval_set=None, progress=None,
 ):  # fmt: skip
     """Train on measured cells with input noise and, for a student, on twice as many cells labelled by a teacher."""
-    # For an `Ensemble`, `members` holds the cell positions of each. Only a student has settings and a history.
+    # For an `Ensemble`, `members` has the training cells of each network. Only a student has settings and a history.
     history = []
     size = min(batch_size, *map(len, [x] if members is None else members))
     if members is None:
@@ -213,7 +213,7 @@ def train_with_noise(
 
 
 def networks_of_teacher(new, x, target, run, noise, members):
-    """Networks trained side by side with input noise, each on the cells of one of the `members`."""
+    """Networks trained together with input noise, each on the cells in one entry of `members`."""
     together, settings = Ensemble([new().to(x.device) for _ in members]), run.settings
     how = {"n_steps": settings.steps_of_teachers, "learning_rate": settings.rate_of_teachers, "members": members}
     train_with_noise(together, x, target, noise, run.generator, **how)
@@ -246,7 +246,7 @@ def one_cycle(n_steps, peak, rising=0.15, start=1 / 25, end=1e-4 / 25):
 
 
 def _batches(n, size, generator):
-    """Endless batches of positions; each pass uses every cell at most once, in full batches."""
+    """Yield batches of positions endlessly; each pass uses every cell at most once, and only full batches."""
     while True:
         order = torch.randperm(n, generator=generator)
         for start in range(0, n - size + 1, size):

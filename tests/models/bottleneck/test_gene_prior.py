@@ -41,7 +41,7 @@ def test_weights_by_name_or_by_position():
         assert prior_weights(given, 4, NAMES).tolist() == [0.5, 0, 2, 0]
     for given in (["Gad1", "Vip"], {"Vip", "Gad1"}):
         assert prior_weights(given, 4, NAMES).tolist() == [0, 1, 0, 1]
-    with pytest.warns(UserWarning, match="ignoring 2 genes that X lacks: Kcnc1, Kcnc2"):
+    with pytest.warns(UserWarning, match="ignoring 2 genes that are not in X: Kcnc1, Kcnc2"):
         assert prior_weights(["Kcnc1", "Vip", "Kcnc2"], 4, NAMES).tolist() == [0, 1, 0, 0]
     for given, message in (
         ({"Sst": -1}, "finite weights >= 0, got -1"),
@@ -72,7 +72,7 @@ def test_the_score_is_the_mix_of_both_shares():
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_no_influence_changes_no_bit_and_without_a_choice_it_is_warned_of(kind, data):
-    with pytest.warns(UserWarning, match="gene_prior does nothing with n_genes=None"):
+    with pytest.warns(UserWarning, match="gene_prior has no effect with n_genes=None"):
         model("paper", n_genes=None, gene_prior=np.arange(40)).fit(data.X, data.Y)
     plain = model(kind).fit(data.X, data.Y)
     without = model(kind, gene_prior=np.arange(40), prior_influence=0).fit(data.X, data.Y)

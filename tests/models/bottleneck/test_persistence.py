@@ -15,7 +15,7 @@ from safetensors.torch import save
 from sbnn import SparseBottleneckRegressor
 from sbnn.models.bottleneck import persistence
 
-REFUSED = "m.safetensors is not a model of sbnn"
+REFUSED = "m.safetensors is not an sbnn model"
 PAPER = {"protocol": "paper", "hidden_layers": (4, 3), "epochs": (1, 1, 1, 1), "pretraining": False}
 QUICK = PAPER | {"n_genes": 4, "random_state": 0}
 
@@ -113,7 +113,7 @@ def test_a_header_or_a_tensor_of_another_kind_is_refused(parts, tmp_path):
         ("output_names", ["a"], "names: expected"), ("feature_names_in", ["a"], "names: expected"),
         ("history", {"loss": [[1]]}, "history: expected numbers"), ("params", {"gene_prior": [1.0]}, "one weight"),
         ("params", {"n_genes": 10}, "n_genes"), ("params", {"n_threads": 10**9}, "n_threads.* 1024"),
-        ("params", {"device": "meta"}, "device: expected one of"), ("flat_output", 0, "another type: .'flat_output'"),
+        ("params", {"device": "meta"}, "device: expected one of"), ("flat_output", 0, "the wrong type: .'flat_output'"),
         ("params", {"distillation": {"n_tree": 1}}, "n_tree"), ("more", 1, "more"),
     ):  # fmt: skip
         value = header["params"] | value if entry == "params" else value
@@ -124,7 +124,7 @@ def test_a_header_or_a_tensor_of_another_kind_is_refused(parts, tmp_path):
         ("network", lambda t: t * np.nan, "expected finite"),
         ("support_", lambda t: t.to(torch.uint8), "expected 9 numbers"),
         ("support_", lambda t: ~t, "expected 4 genes, got 5"),
-        ("support_", lambda t: (2 * t.to(torch.uint8)).view(torch.bool), "expected truth values"),
+        ("support_", lambda t: (2 * t.to(torch.uint8)).view(torch.bool), "expected boolean values"),
         ("x_mean_", lambda t: t / 0, "expected finite"),
         ("x_scale_", lambda t: 0 * t, "expected positive"),
         ("y_scale_", lambda t: 0 * t, "expected positive"),
@@ -154,7 +154,7 @@ def test_shares_of_counts_come_back(parts, tmp_path):
     for wrong in (shares * 2, shares / 2, shares * 2 - shares.flip(0), shares[:-1]):
         with pytest.raises(ValueError, match=f"{REFUSED}.*count_share_: expected"):
             read(tmp_path / "m.safetensors", sealed(header, tensors | {"count_share_": wrong}))
-    with pytest.raises(ValueError, match=f"{REFUSED}.*count_share_: expected a library_size too"):
+    with pytest.raises(ValueError, match=f"{REFUSED}.*count_share_: expected only with a library_size"):
         read(tmp_path / "m.safetensors", sealed(parts[0], tensors | {"count_share_": shares}))
 
 

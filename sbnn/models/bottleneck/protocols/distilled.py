@@ -1,7 +1,8 @@
-"""The distilled protocol: genes chosen by a Gaussian process, and a network that learns from a better predictor.
+"""The distilled protocol: a Gaussian process chooses the genes, and the network learns from a better predictor.
 
-Forward selection and a Gaussian process choose the genes, a teacher of trees and wide networks is trained on them, and
-the student, with the narrow bottleneck, learns its predictions for artificial cells. For few cells, see `few_cells`.
+Forward selection and a Gaussian process choose the genes. A teacher, consisting of trees and wide networks, is trained
+on these genes. The student, which has the narrow bottleneck, learns the teacher's predictions for artificial cells. For
+few cells, see `few_cells`.
 """
 
 # The published protocol underfits with 25 genes, while plain training of the same network on these genes overfits. The
@@ -23,21 +24,21 @@ from sbnn.models.bottleneck.training import Run, Trained, networks_of_teacher, t
 
 PARAMETERS = ("distillation",)
 HIDDEN_LAYERS = (64, 64, 64)
-COMPARED = 3  # held-out parts of the cells on which noise levels are compared
-MEASURED_AT_ONCE = 64  # measured cells in a step of the student, with twice as many labelled ones
+COMPARED = 3  # number of held-out parts of the cells on which noise levels are compared
+MEASURED_AT_ONCE = 64  # measured cells in each step of the student, which also uses twice as many labelled cells
 
 
 def algorithm_version(model, n_cells):
-    """Version of the algorithm, see `SparseBottleneckRegressor.algorithm_version`."""
-    # 2. With few cells nothing is chosen on held-out cells any more.
-    # 3. With few cells, clipped genes are rescaled to their SD, and cells are mixed less from 100 cells on.
+    """Version of the algorithm; see `SparseBottleneckRegressor.algorithm_version`."""
+    # 2. With few cells, nothing is chosen on held-out cells any more.
+    # 3. With few cells, clipped genes are rescaled to their SD. With more than 100 cells, genes are mixed less.
     # 4. With few cells, predictions are shrunk according to held-out error.
     # 5. Noise levels are compared on fewer parts of the cells, and a step of the student uses half as many cells.
     return 5
 
 
 def input_limits(model, X):
-    """Limits to which genes are clipped: the range of the training cells, or, with few cells, the middle of it."""
+    """Limits to which genes are clipped: their range in the training cells or, with few cells, a narrower range."""
     settings = model.distillation or DistilledSettings()
     if len(X) <= settings.few_cells:
         return few_cells.input_limits(X, settings.few_cells_limit)
@@ -76,7 +77,7 @@ def train(model, x, target, random, generator, eval_set=None, progress=None):
 
 
 def choose_genes(x, target, n_genes, run):
-    """Sorted positions of the genes that a Gaussian process of the outputs depends on most; all genes for None."""
+    """Sorted positions of the genes that a Gaussian process depends on most; all genes if `n_genes` is None."""
     (n, p), settings = x.shape, run.settings
     if n_genes is None or n_genes == p:
         return np.arange(p)
@@ -92,7 +93,7 @@ def choose_genes(x, target, n_genes, run):
     if few:
         chosen = few_cells.choose_genes(X, Y, n_genes, run._replace(prior=prior))
     else:
-        # With hardly more cells than genes, a Gaussian process of all genes would fit anything.
+        # With hardly more cells than genes, a Gaussian process with all genes could fit any outputs.
         n_screened = min(max(settings.screened_genes, 2 * n_genes), max(n_genes, len(X) // 2))
         screened = np.sort(forward_selection(X, Y, n_screened, prior=prior))
         n_relevant = max(n_genes, settings.fewest_relevant)
@@ -105,18 +106,18 @@ def choose_genes(x, target, n_genes, run):
             best = forward_selection(X[:, chosen], denoised, n_genes, prior=prior and prior.among(chosen))
             chosen = chosen[best]
     chosen = usable[chosen]
-    # If many genes are requested, only copies of others may be left; any of them will do.
+    # If many genes are requested, only copies of the chosen ones may be left; it does not matter which are added.
     left = np.append(np.setdiff1d(usable, chosen), np.setdiff1d(np.arange(p), usable))
     return np.sort(np.append(chosen, left[: n_genes - len(chosen)]))
 
 
 class Teacher:
-    """Mixture of extremely randomised trees and of networks trained with input noise; `new` makes a network."""
+    """Mixture of extremely randomised trees and of networks trained with input noise; `new` builds a network."""
 
     # Every network and every forest is trained on all but one of the `n_teachers` parts of the cells. The noise level
-    # is the one with the smallest error on the first of the left-out parts: starting from the usual level, weaker ones
-    # are tried as long as they improve, then stronger ones. Trees and networks are weighted to minimise the error
-    # there.
+    # is chosen by the error on the first `COMPARED` left-out parts: starting from the usual level, weaker levels are
+    # tried as long as the error decreases, and then stronger ones. The weights of trees and networks minimise the error
+    # on all left-out parts.
 
     def __init__(self, new, x, target, run):
         settings = run.settings
@@ -124,7 +125,7 @@ class Teacher:
         parts = torch.randperm(len(x), generator=run.generator).to(x.device).tensor_split(settings.n_teachers)
         self.noise, noises, tried = settings.usual_noise, settings.noises, {noise: [] for noise in settings.noises}
 
-        def fits(noise, n_parts):  # networks trained without each of the first parts, and their residuals
+        def fits(noise, n_parts):  # networks trained without each of the first `n_parts` parts, and residuals
             left_out = range(len(tried[noise]), n_parts)
             tried[noise] += _networks_without(parts, new, x, target, run, noise, left_out) if left_out else []
             return tried[noise][:n_parts]
@@ -145,7 +146,7 @@ class Teacher:
 
     @torch.no_grad()
     def predict(self, x):
-        """Predicted outputs, shape (m, q), of a tensor of shape (m, k)."""
+        """Predicted outputs, shape (m, q), for a tensor of cells, shape (m, k)."""
         by_networks = sum(network(x) for network in self.networks) / len(self.networks)
         cells = x.cpu().numpy()
         by_forests = torch.as_tensor(sum(forest.predict(cells) for forest in self.forests) / len(self.forests))
@@ -153,7 +154,7 @@ class Teacher:
 
 
 def _networks_without(parts, new, x, target, run, noise, left_out):
-    """Networks trained on all parts of the cells but one, and their residuals on that part; a list of pairs."""
+    """List of networks trained on all parts of the cells but one, each with its residuals on that part."""
     members = [torch.cat(parts[:part] + parts[part + 1 :]) for part in left_out]
     networks = networks_of_teacher(new, x, target, run, noise, members)
     watched = [parts[part][: run.settings.watched_cells] for part in left_out]
@@ -174,15 +175,15 @@ def _forest_without(parts, x, target, run, part):
 
 
 def _weight_of_second(first, second, prior_cells):
-    """Weight of the second of two predictions that minimises the error of their mixture, from residuals (n, q)."""
+    """Weight of the second of two predictions that minimises the error of their mixture, given residuals (n, q)."""
     difference = first - second
     best = float((first * difference).sum() / difference.square().sum().clamp(min=1e-12))
-    # Shrunk towards one half, with the weight of this many cells.
+    # Shrunk towards one half by a prior with the weight of `prior_cells` cells.
     return (len(first) * min(max(best, 0.0), 1.0) + prior_cells / 2) / (len(first) + prior_cells)
 
 
 def augment(x, swapped, run):
-    """Cells with a share of their genes taken from another cell and with added noise, shape (n_augmented, k)."""
+    """Artificial cells (n_augmented, k): measured cells with noise and a share of genes taken from other cells."""
     n, generator = run.settings.n_augmented, run.generator
     first, second = (torch.randint(len(x), (n,), generator=generator).to(x.device) for _ in range(2))
     shape = (n, x.shape[1])

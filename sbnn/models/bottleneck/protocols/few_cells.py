@@ -1,13 +1,13 @@
 """The distilled protocol for few cells: nothing is chosen on held-out cells, and more models are averaged.
 
-Inputs are clipped, genes are chosen for outputs denoised by all genes, and the teacher is trained on all cells. The
-student is the same as with many cells, but its predictions are shrunk according to held-out error.
+Inputs are clipped, genes are chosen to predict outputs that were denoised using all genes, and the teacher is trained
+on all cells. The student is the same as with many cells, but its predictions are shrunk according to held-out error.
 """
 
-# Genes chosen on all training cells predict held-out training cells far too well, and more so the fewer cells there are
-# (with 30 cells an R2 of 0.5 where new cells give 0.1). Noise levels and weights of the teacher are therefore fixed.
-# With few cells, ridge regression on all genes is hard to beat, since it averages over hundreds of noisy genes. It
-# enters through the choice of genes, with a penalty that favours informative genes even if they are redundant.
+# If genes are chosen on all training cells, R2 on held-out training cells is far too high, especially with few cells
+# (with 30 cells, 0.5 compared with 0.1 on new cells). The noise levels and weights of the teacher are therefore fixed.
+# With few cells, ridge regression on all genes is hard to beat, since it averages over hundreds of noisy genes. It is
+# used to choose the genes, with a penalty that favours informative genes even if they are redundant.
 
 from functools import partial
 
@@ -18,9 +18,10 @@ from sbnn.models.bottleneck.protocols.greedy import forward_selection, grow_fore
 from sbnn.models.bottleneck.training import networks_of_teacher
 from sbnn.models.linear import LeaveOneOutRidge
 
-PARTS = 5  # of the cells, each held out once to estimate the shrinkage of predictions
+PARTS = 5  # number of parts of the cells; each is held out once to estimate the shrinkage of predictions
 PRIOR_CELLS = 60  # weight, in cells, of the prior that all outputs need the same shrinkage
-DENOISING_TREES, DENOISING_GENES = 40, 1000  # number of trees, and of their genes (largest ridge coefficients)
+# Number of trees, and of the genes that they use, which are those with the largest ridge coefficients.
+DENOISING_TREES, DENOISING_GENES = 40, 1000
 
 
 def input_limits(X, limit):
@@ -38,8 +39,8 @@ def choose_genes(X, Y, n_genes, run):
 
 
 def denoised(X, Y, random):
-    """Predictions for the same cells from all genes, (n, q): the mean of ridge regression and trees."""
-    # In-sample predictions: with held-out ones, genes for few cells were worse by an R2 of 0.01 to 0.1.
+    """Outputs of the cells, (n, q), predicted from all genes as the mean of ridge regression and trees."""
+    # The predictions are in-sample: with held-out ones, the genes chosen for few cells gave an R2 lower by 0.01 to 0.1.
     ridge = LeaveOneOutRidge().fit(X, Y)
     some = X[:, np.argsort(-np.square(ridge.coef_).sum(0), kind="stable")[:DENOISING_GENES]]
     forest = grow_forest(some, Y, DENOISING_TREES, random, bootstrap=True)
@@ -60,18 +61,18 @@ class Teacher:
 
     @torch.no_grad()
     def predict(self, x):
-        """Predicted outputs, shape (m, q), of a tensor of shape (m, k)."""
+        """Predicted outputs, shape (m, q), for a tensor of cells, shape (m, k)."""
         by_networks = sum(network(x) for network in self.networks) / len(self.networks)
         by_trees = torch.as_tensor(self.forest.predict(x.cpu().numpy())).to(by_networks)
         return (by_networks + by_trees.reshape(by_networks.shape)) / 2
 
 
 def shrinkage(new, x, target, choose, run):
-    """Factor between 0 and 1 for each output that minimises the error of its predictions on new cells."""
-    # An output that no gene explains is predicted with as much variance as any other, since a model can fit anything in
-    # few cells. Therefore each part of the cells is held out in turn; genes are chosen and a small teacher is trained
-    # without it. The factor is the slope of the regression of held-out outputs on predictions, shrunk towards the slope
-    # over all outputs.
+    """Factors between 0 and 1, one per output, that minimise the error of predictions for new cells."""
+    # With few cells, a model can fit anything, so it predicts an output that no gene explains with as much variance as
+    # any other. Therefore, each part of the cells is held out in turn, and genes are chosen and a small teacher is
+    # trained without this part. The factor is the slope of the regression of held-out outputs on their predictions,
+    # shrunk towards the slope for all outputs together.
     parts = torch.randperm(len(x), generator=run.generator).to(x.device).tensor_split(min(PARTS, len(x)))
     products, squares = torch.zeros_like(target[0]), torch.zeros_like(target[0])
     for i, left_out in enumerate(parts):

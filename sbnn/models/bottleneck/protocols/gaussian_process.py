@@ -1,7 +1,7 @@
 """A Gaussian process with one length scale per gene, which finds the genes that the outputs depend on.
 
-The kernel is ``a exp(-|z - z'|^2 / 2) + b z'z'`` of scaled genes ``z_j = s_j x_j``, shared by all outputs. The
-marginal likelihood and its gradient follow Rasmussen and Williams 2006, section 5.4.
+The kernel is ``a exp(-|z - z'|^2 / 2) + b z'z'`` with scaled genes ``z_j = s_j x_j``, and is the same for all outputs.
+The marginal likelihood and its gradient follow Rasmussen and Williams 2006, section 5.4.
 """
 
 import math
@@ -29,12 +29,12 @@ def most_relevant(process, n_genes, prior=None):
 
 
 class RelevanceProcess:
-    """Gaussian process with one scale per gene; `theta` holds the logarithms of the scales, of a, b and the noise."""
+    """Gaussian process with one scale per gene; `theta` contains the logarithms of the scales, a, b and the noise."""
 
     def __init__(self, X, Y, settings):
         self.X, self.Y, self.settings = X, Y, settings
         p = X.shape[1]
-        # Scaled so that typical squared distances are of order one for any number of genes.
+        # With these scales, typical squared distances are of order one for any number of genes.
         self.theta = torch.cat([X.new_full((p,), -0.5 * math.log(p)), X.new_tensor(settings.process_start).log()])
 
     def fit(self, n_steps, learning_rate=0.1):
@@ -85,13 +85,13 @@ class RelevanceProcess:
         return total * scales.square()
 
     def keep(self, genes):
-        """A process with some of the genes, starting from the parameters of this one."""
+        """A process for the given genes only, with the current parameters of this one."""
         process = RelevanceProcess(self.X[:, genes].contiguous(), self.Y, self.settings)
         process.theta = torch.cat([self.theta[:-3][genes], self.theta[-3:]])
         return process
 
     def _factor(self):
-        """Scaled genes, radial part of the kernel matrix of the training cells, Cholesky factor of the full matrix."""
+        """Scaled genes, radial part of the kernel matrix of training cells, and Cholesky factor of the full matrix."""
         scales, (a, b, noise) = self.theta[:-3].exp(), self.theta[-3:].exp()
         Z = self.X * scales
         radial = _radial(Z, Z, a)

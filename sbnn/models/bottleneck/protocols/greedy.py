@@ -7,20 +7,20 @@ from sbnn.models.bottleneck.gene_prior import most_important
 
 
 def forward_selection(X, Y, n_genes, penalty=0.0, prior=None):
-    """Positions of up to `n_genes` genes, each chosen to reduce the squared error of all centred outputs most."""
+    """Positions of up to `n_genes` genes; each is the one that most reduces the squared error of centred outputs."""
     # Orthogonal least squares (Chen, Billings and Luo, International Journal of Control 50, 1873, 1989). Only one
-    # column of X'X is computed for each step, so the cost is n p (n_genes + q) and the memory p (n_genes + q). The
-    # penalty on squared coefficients lowers the gain of a gene that adds only a small part to the genes chosen before;
-    # 3 n acts as if three quarters of every gene were noise. Fewer genes are returned if the others are combinations of
-    # the chosen ones.
+    # column of X'X is computed in each step, so the cost is n p (n_genes + q) and the memory p (n_genes + q). The
+    # penalty on squared coefficients lowers the gain of a gene that is largely a combination of the genes chosen
+    # before; a penalty of 3 n acts as if three quarters of the variance of every gene were noise. Fewer genes are
+    # returned if all others are combinations of the chosen ones.
     n, p = X.shape
     squares = np.einsum("ij,ij->j", X, X, dtype=np.float64)
     left = squares.copy()  # squared length of the part of each gene orthogonal to the chosen ones
-    cross = (X.T @ Y).astype(np.float64)  # products of this part with the outputs
+    cross = (X.T @ Y).astype(np.float64)  # inner products of this part with the outputs
     directions = np.zeros((min(n_genes, p) if penalty else min(n_genes, p, n), p))
     chosen = []
     for step in range(len(directions)):
-        # A gene with hardly any such part would win by rounding errors.
+        # A gene with hardly any orthogonal part could be chosen because of rounding errors.
         usable = left > 1e-3 * squares
         usable[chosen] = False
         if not usable.any():

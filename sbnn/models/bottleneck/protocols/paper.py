@@ -16,12 +16,12 @@ from sbnn.models.bottleneck.training import Stage, Trained, Trainer
 
 PARAMETERS = ("group_lasso", "pretraining", "epochs", "learning_rate", "batch_size", "weight_decay", "n_clusters")
 HIDDEN_LAYERS = (512, 128)
-TRAINING_FRACTION = 0.6  # of the training cells in pretraining; the others monitor its cross-entropy
-LEAST_CELLS = 10  # in a cluster; smaller ones are dropped
+TRAINING_FRACTION = 0.6  # fraction of the cells that pretraining trains on; the others monitor its cross-entropy
+LEAST_CELLS = 10  # minimum size of a cluster; smaller ones are dropped
 
 
 def algorithm_version(model, n_cells):
-    """Version of the algorithm, see `SparseBottleneckRegressor.algorithm_version`."""
+    """Version of the algorithm; see `SparseBottleneckRegressor.algorithm_version`."""
     # 1. The straight variant halved the learning rate, with a new optimiser, after the epochs of the frozen stage.
     # 2. It trains all epochs before the pruning at the full rate with one optimiser, as published.
     return 1 if model.pretraining else 2
@@ -67,7 +67,7 @@ def paper_stages(group_lasso=0.1, pretraining=True, epochs=(50, 50, 50, 100), le
     n_pretraining, n_frozen, n_unfrozen, n_finetuning = epochs
     half = learning_rate / 2
     finetuning = Stage("fine-tuning", n_finetuning, half)
-    if not pretraining:  # the straight variant freezes nothing: one optimiser at the full rate up to the pruning
+    if not pretraining:  # straight variant: no frozen stage, one optimiser at the full rate until pruning
         return Stage("unfrozen", n_frozen + n_unfrozen, learning_rate, group_lasso=group_lasso), finetuning
     return (
         Stage("pretraining", n_pretraining, learning_rate, group_lasso=group_lasso, classify=True),
@@ -78,7 +78,7 @@ def paper_stages(group_lasso=0.1, pretraining=True, epochs=(50, 50, 50, 100), le
 
 
 def pretraining_labels(model, target, random):
-    """Cluster labels of the training cells, -1 for no cluster; None with fewer than two clusters."""
+    """Cluster labels of the training cells, -1 for cells without a cluster; None if there are fewer than two."""
     labels = cluster_outputs(target.cpu().numpy(), model.n_clusters, random)
     if labels.max() < 1:
         warnings.warn(f"no pretraining: fewer than two clusters have {LEAST_CELLS} cells or more", stacklevel=5)
@@ -97,7 +97,7 @@ def cluster_outputs(Y, n_clusters, random_state):
 
 
 def pretraining_cells(labels, random):
-    """Positions of the labelled cells that the pretraining trains on, 60 %, and of those it validates on."""
+    """Positions of the 60 % of labelled cells that pretraining trains on, and of the others, for validation."""
     order = random.permutation(np.flatnonzero(labels >= 0))
     n_train = int(TRAINING_FRACTION * len(order))
     return order[:n_train], order[n_train:]
