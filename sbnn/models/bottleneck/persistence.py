@@ -143,9 +143,7 @@ def _check_layers(shapes):
     inner = widths[1:-1]
     fits = len(shapes) >= 4 and len(shapes) % 2 == 0 and inner == inner[::-1]
     fits = fits and [inputs for inputs, _ in shapes] == widths[:-1]
-    _require(
-        fits, f"shapes: expected layers of matching widths and a decoder that mirrors the encoder, got {widths[:20]}"
-    )
+    _require(fits, f"shapes: expected layers that match, and a decoder that mirrors the encoder, got {widths[:20]}")
 
 
 def _head_for_genes(shapes):
