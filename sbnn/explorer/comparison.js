@@ -1,14 +1,14 @@
-// Two groups of cells compared: the selected ones against the rest, or A against B; ranked features, a histogram of one.
+// Comparison of two groups of cells (the selected cells and the rest, or A and B): ranked features, and a histogram.
 
 const GROUPS = ["a", "b"];
 
-// The two groups by cell (1, 2, or 0 for neither), and their names.
+// The group of each cell (1, 2, or 0 for neither), and the names of both groups.
 function comparedOf(drawn) {
   const parts = new Uint8Array(nCells);
   const { a, b } = state.held;
   if (a && b) {
     a.forEach((cell) => (parts[cell] = 1));
-    b.forEach((cell) => (parts[cell] = parts[cell] === 1 ? 0 : 2)); // a cell of both is in neither
+    b.forEach((cell) => (parts[cell] = parts[cell] === 1 ? 0 : 2)); // cells in both groups count in neither
     return { parts, names: ["A", "B"] };
   }
   const selected = selectedCells(drawn);
@@ -20,7 +20,7 @@ function hold(drawn, group) {
   const cells = selectedCells(drawn);
   if (cells.length) state.held[group] = cells;
   showHeld(drawn);
-  if (!cells.length) byId("groups-note").textContent = `No cell is selected to be held as ${group.toUpperCase()}.`;
+  if (!cells.length) byId("groups-note").textContent = `Select cells first, then set them as ${group.toUpperCase()}.`;
 }
 
 function showHeld(drawn) {
@@ -28,10 +28,10 @@ function showHeld(drawn) {
   byId("drop-groups").hidden = !a && !b;
   const groups = GROUPS.filter((group) => state.held[group]).map((group) => `${group.toUpperCase()}: ${plural(state.held[group].length, "cell")}`);
   const both = a && b && a.filter((cell) => b.includes(cell)).length;
-  const next = a && b ? "compared below" : "select other cells for the other group";
+  const next = a && b ? "compared below" : "select cells for the other group";
   byId("groups-note").textContent = groups.length
-    ? `${groups.join(", ")}; ${next}.${both ? ` ${plural(both, "cell")} of both left out.` : ""}`
-    : "Or hold two selections as A and B to compare them.";
+    ? `${groups.join(", ")}; ${next}.${both ? ` ${plural(both, "cell")} in both groups left out.` : ""}`
+    : "To compare two selections, set one as A and the other as B.";
   showFeatures(drawn);
 }
 
@@ -40,9 +40,9 @@ function showFeatures(drawn) {
   const some = parts.includes(1) && parts.includes(2);
   const rows = some ? rankFeatures(parts, state.rankBy) : [];
   byId("ranking-title").hidden = !some;
-  byId("ranking-heading").textContent = names[0] === "A" ? "What sets A apart from B" : "What sets it apart";
+  byId("ranking-heading").textContent = names[0] === "A" ? "Differences between A and B" : "Differences from the rest";
   const more = data.features.length - rows.length;
-  byId("ranking-note").textContent = rows.length && more ? `The first ${rows.length} of ${data.features.length} features.` : "";
+  byId("ranking-note").textContent = rows.length && more ? `Only the first ${rows.length} of ${data.features.length} features are shown.` : "";
   fillTable(
     byId("features"),
     ["feature", ...names, "difference (SD)", "AUC"],
@@ -73,7 +73,7 @@ function chooseFeature(drawn, feature) {
   byId("histogram").setAttribute("aria-label", `Histogram of ${name}, ${some ? `${names[0]} cells against ${names[1]}` : "all cells"}`);
   const key = (part, text) => [element("span", [], { class: `key ${part}` }), text];
   byId("histogram-note").replaceChildren(
-    ...(some ? [...key("inside", names[0]), ...key("rest", names[1])] : key("rest", "all cells: none is selected")),
+    ...(some ? [...key("inside", names[0]), ...key("rest", names[1])] : key("rest", "all cells (none selected)")),
   );
   if (state.colorBy in data.groups) showValues(drawn);
   remember(drawn);

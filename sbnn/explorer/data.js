@@ -1,4 +1,4 @@
-// The data of the page, unpacked, and the numbers of a feature by kind.
+// The unpacked data of the page, and the values of a feature by kind.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const nCells = data.cells.length;
@@ -25,7 +25,7 @@ function unpack(text) {
 
 const maps = data.maps.map((map) => ({ ...map, x: unpack(map.x), y: unpack(map.y) }));
 const packed = Object.fromEntries(Object.entries(data.values).map(([kind, text]) => [kind, unpack(text)]));
-let codes = new Uint8Array(); // of the genes that are not kept, 0 to 255 from the smallest to the largest value
+let codes = new Uint8Array(); // values of genes that are not kept, from 0 (smallest) to 255 (largest)
 
 // Genes that are not kept become features, after the outputs and the kept genes.
 async function unpackGenes() {
@@ -35,13 +35,13 @@ async function unpackGenes() {
   data.genes.names.forEach((name, at) => data.features.push({ name, group: "other", at }));
 }
 
-// Kinds of numbers that there are of a feature, key -> name.
+// Kinds of values that a feature has: pairs of key and name.
 function kindsOf(feature) {
   const there = Object.entries(KINDS[data.features[feature].group]);
   return there.filter(([kind]) => packed.held_out !== undefined || !kind.startsWith("held_out"));
 }
 
-// One number per cell; NaN of cells that were in no test fold.
+// One number per cell; held-out values of cells that were in no test fold are NaN.
 function valuesOf(feature, kind) {
   const { group, at } = data.features[feature];
   if (group === "other") {
@@ -56,16 +56,16 @@ function valuesOf(feature, kind) {
   return column(kind);
 }
 
-// Position of a feature by its name, whatever the case; a whole name, kept genes and outputs first.
+// Position of the first feature with this name, ignoring case; -1 if there is none.
 function featureNamed(query) {
   const wanted = query.toLowerCase();
   return data.features.findIndex(({ name }) => name.toLowerCase() === wanted);
 }
 
-// How far a gene can be trusted, in words; nothing of what is no gene or was not tested.
+// How far a gene can be trusted, in words; empty for outputs and for genes that were not tested.
 function trustText({ group, trust, frequency }) {
   if (group === "other") return "not kept by the model";
-  return trust === undefined ? "" : `${trust}: kept in ${Math.round(100 * frequency)} % of the halves of the cells`;
+  return trust === undefined ? "" : `${trust}: kept in ${Math.round(100 * frequency)} % of fits to halves of the cells`;
 }
 
 function groupName(groups, cell) {
@@ -73,7 +73,7 @@ function groupName(groups, cell) {
   return group === undefined ? "" : group.names[group.codes[cell]];
 }
 
-// Cells in each group, of some cells or of all.
+// Number of cells in each group, counting some cells or all.
 function countGroups(groups, cells) {
   const { names, codes: groupCodes } = data.groups[groups];
   const counts = new Array(names.length).fill(0);

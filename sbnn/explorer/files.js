@@ -1,4 +1,4 @@
-// Files to save: the map as it is seen, as SVG and as PNG, and cells as CSV.
+// Files to save: the map as it is shown (SVG and PNG), and cells (CSV).
 
 const SVG = "http://www.w3.org/2000/svg";
 const LINE = 16; // pixels from one entry of the legend to the next
@@ -10,7 +10,7 @@ function save(name, parts, type) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-// Text of the map with the legend, if there is one, at its right: {text, width, height}.
+// SVG of the map, with any legend to its right: {text, width, height}.
 function picture(view, legend, { text, background }) {
   const { width, height } = view.bbox;
   const rows = Math.max(1, Math.floor((height - 20) / LINE));
@@ -46,7 +46,7 @@ function savePng(name, { text, width, height }) {
   image.src = URL.createObjectURL(new Blob([text], { type: "image/svg+xml" }));
 }
 
-// A cell of a CSV: names that a spreadsheet would take for a formula get an apostrophe before them.
+// Text in a CSV: names that a spreadsheet would take for a formula are preceded by an apostrophe.
 function csvText(name) {
   const safe = /^[=+\-@\t\r]/.test(name) ? `'${name}` : name;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
@@ -58,7 +58,7 @@ function csvNumber(value) {
 }
 
 function csvOf(cells) {
-  // Of genes that are not kept, the one that is seen.
+  // Of the genes that are not kept, only the one that colours the map is written.
   const wanted = [...data.features.keys()].filter((feature) => data.features[feature].group !== "other" || feature === state.colorBy);
   const columns = wanted.flatMap((feature) =>
     kindsOf(feature)

@@ -1,4 +1,4 @@
-// The legend: every group with its colour and its number of cells, to hide and to show.
+// The legend: every group with its colour, its number of cells and a box to show or hide it.
 
 const MOST_LABELS = 24; // on the map
 

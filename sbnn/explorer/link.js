@@ -1,7 +1,7 @@
-// What is seen, as the part of the address after "#", so that a link shows it again.
+// The state of the page as the part of its address after "#", so that a link restores it.
 
-let first = ""; // what a page without such a part shows: it is not written into the address
-let due; // many changes at once are written once
+let first = ""; // the initial state, which is not written into the address
+let due; // timer: many changes at once are written together
 
 // Positions of cells or groups as text, such as "0-4.7", and back.
 function asRanges(positions) {

@@ -1,4 +1,4 @@
-// The page at work: its parts are put together, and the controls listen.
+// Start of the page: its parts are put together, and its controls get their actions.
 
 const coarsest = "family" in data.groups ? "family" : "type";
 const state = {
@@ -29,7 +29,7 @@ async function start() {
     value: new Array(nCells).fill(""),
   };
   for (const { canvas_view: canvas } of [map, plot]) {
-    canvas.events_el.tabIndex = -1; // what the mouse does there, the search and the buttons do too
+    canvas.events_el.tabIndex = -1; // the search and the buttons can do all that the mouse does there
     canvas.events_el.style.outline = "none";
   }
   fillControls();
@@ -63,19 +63,19 @@ function fillControls() {
     return known.length ? known.reduce((sum, value) => sum + value, 0) / known.length : NaN;
   };
   byId("accuracy").textContent =
-    `; mean R² of the outputs: ${decimal(mean("r2"))} fitted` +
-    (packed.held_out === undefined ? "" : `, ${decimal(mean("test_r2"))} held out`);
+    `; mean R² of the outputs: ${decimal(mean("r2"))} on fitted cells` +
+    (packed.held_out === undefined ? "" : `, ${decimal(mean("test_r2"))} on held-out cells`);
 }
 
-// Which genes the file holds.
+// The genes that the file contains.
 function genesText() {
   const kept = featuresOf("gene").length;
   if (data.genes === undefined) return `The file holds only the ${plural(kept, "kept gene")}; explore(fit, data=data) adds the others.`;
-  const all = `The file holds ${plural(kept + data.genes.names.length, "gene")}, those that are not kept in 8 bits`;
-  return data.genes.left_out ? `${all}; ${data.genes.left_out} less variable ones are left out to keep it below 6 MB.` : `${all}.`;
+  const all = `The file holds ${plural(kept + data.genes.names.length, "gene")} (genes that the model does not keep: in 8 bits)`;
+  return data.genes.left_out ? `${all}; ${data.genes.left_out} less variable genes are left out to keep the file below 6 MB.` : `${all}.`;
 }
 
-// A gene that is not kept has no option in the lists until it is asked for.
+// A gene that is not kept is added to the lists of features when it is first chosen.
 function offer(feature) {
   for (const id of ["color-by", "feature"]) {
     const list = byId(id);

@@ -25,7 +25,7 @@ function setTheme(drawn, dark, chosen = false) {
   paint(drawn);
 }
 
-// Another map of the same cells.
+// Show another map of the same cells.
 function showMap(drawn, at) {
   state.map = at;
   byId("places").value = at;
@@ -39,7 +39,7 @@ function showMap(drawn, at) {
   showLabels(drawn);
 }
 
-// `by` is a kind of groups, or the number of a feature.
+// `by` is a kind of groups or the position of a feature.
 function colorBy(drawn, by) {
   state.colorBy = by in data.groups ? by : Number(by);
   if (by in data.groups && by !== state.shownGroups) {
@@ -64,7 +64,7 @@ function paint(drawn) {
   remember(drawn);
 }
 
-// The tooltip of a cell: its name and groups, and values of the coloured feature or else of the chosen one.
+// The tooltip of a cell: its name, its groups, and its values of the feature that colours the map or is chosen.
 function showValues({ cells, hover }) {
   const feature = state.colorBy in data.groups ? state.feature : state.colorBy;
   const kinds = kindsOf(feature).filter(([kind]) => !isResidual(kind)).map(([kind, name]) => [name, valuesOf(feature, kind)]);
@@ -101,17 +101,17 @@ function paintNumbers({ map, cells, mapper }) {
   const notes = [`Map of ${plural(nCells, "cell")}, ${axesText()}, coloured by ${title}, in z-scores over all cells.`];
   const trust = trustText(data.features[state.colorBy]);
   if (trust) notes.push(`${name} is ${trust}.`);
-  if (isResidual(state.kind)) notes.push("A residual is measured minus predicted.");
+  if (isResidual(state.kind)) notes.push("A residual is the measured minus the predicted value.");
   notes.push(
-    `Colours end at ${isResidual(state.kind) ? "the 99th percentile of the size" : "the 1st and 99th percentile"} ` +
+    `Colours end at ${isResidual(state.kind) ? "the 99th percentile of the absolute value" : "the 1st and 99th percentile"} ` +
       `(${decimal(scale.low)} to ${decimal(scale.high)}); ${plural(beyond, "cell")} beyond.`,
   );
   if (r2 != null && state.kind !== "measured") {
-    notes.push(state.kind.startsWith("held_out") ? `Test R² ${decimal(testR2)}, mean over the folds.` : `R² ${decimal(r2)} on the fitted cells.`);
+    notes.push(state.kind.startsWith("held_out") ? `Mean test R² over the folds: ${decimal(testR2)}.` : `R² ${decimal(r2)} on the fitted cells.`);
   }
   if (state.kind.startsWith("held_out")) {
     notes.push(
-      "Predicted by models that were not fitted to the cell, rescaled from the units of their folds." +
+      "Predicted by models that were not fitted to the cell, and rescaled from the units of their folds." +
         (unknown ? ` Grey: ${plural(unknown, "cell")} that no fold held out.` : ""),
     );
   }

@@ -1,10 +1,10 @@
-// Colours of numbers: from the 1st to the 99th percentile, the same for all that is measured or predicted of a feature.
+// Colours of numbers, from the 1st to the 99th percentile; measured and predicted values of a feature share a scale.
 
 const drawings = JSON.parse(document.getElementById("drawings").textContent);
 const { palettes } = drawings;
 const ROBUST = [0.01, 0.99];
 
-// Linear between the two nearest values, as numpy has it; not a number is left out.
+// Linear interpolation between the two nearest values, as in numpy; NaN are left out.
 function quantiles(values, shares) {
   const sorted = Float64Array.from(values.filter(Number.isFinite)).sort();
   return shares.map((share) => {
@@ -18,7 +18,7 @@ function isResidual(kind) {
   return kind.endsWith("residual");
 }
 
-// {palette, low, high} of a feature.
+// Colour scale of a feature: {palette, low, high}.
 function scaleOf(feature, kind) {
   const alike = kindsOf(feature).map(([other]) => other).filter((other) => isResidual(other) === isResidual(kind));
   const pooled = alike.flatMap((other) => Array.from(valuesOf(feature, other)));

@@ -1,4 +1,4 @@
-// Which cells are selected, how they are found by name, and what groups they are of.
+// The selected cells, the search for cells by name, and the groups of the selected cells.
 
 function selectedCells({ cells }) {
   return [...cells.selected.indices].sort((a, b) => a - b);
@@ -10,7 +10,7 @@ function select({ cells }, found) {
 
 function search(drawn, query) {
   if (query === "") {
-    byId("status").textContent = "Type a part of the name of a cell, a type or a family.";
+    byId("status").textContent = "Type part of the name of a cell, type or family.";
     return;
   }
   const wanted = query.toLowerCase();
@@ -26,14 +26,14 @@ function search(drawn, query) {
     return;
   }
   select(drawn, found);
-  byId("status").textContent = `${plural(found.length, "cell")} found with “${query}”. ${selectionText(drawn)}`;
+  byId("status").textContent = `${plural(found.length, "cell")} found for “${query}”. ${selectionText(drawn)}`;
 }
 
 function namesOfCells() {
   return [...Object.values(data.groups).flatMap((group) => group.names), ...data.cells];
 }
 
-// Names that begin with the query, then others that have it in them.
+// Names that begin with the query, then others that contain it.
 function suggest(list, query, names) {
   const wanted = query.toLowerCase();
   const fitting = query === "" ? [] : names.filter((name) => name.toLowerCase().includes(wanted));
@@ -46,8 +46,8 @@ function selectionText(drawn) {
   const selected = selectedCells(drawn);
   const { codes } = data.groups[state.shownGroups];
   const hidden = codes.filter((code) => state.hidden.has(code)).length;
-  const rest = hidden ? ` ${plural(hidden, "cell")} hidden, and part of the rest all the same.` : "";
-  if (!selected.length) return `No cell selected. Draw around cells (Shift adds to them), or find some by name.${rest}`;
+  const rest = hidden ? ` ${plural(hidden, "cell")} hidden, but still counted in the rest.` : "";
+  if (!selected.length) return `No cell selected. Draw around cells (hold Shift to add more), or find cells by name.${rest}`;
   const { names } = data.groups.type;
   const counts = countGroups("type", selected);
   const [first, ...others] = names.map((name, i) => [counts[i], name]).filter(([count]) => count).sort((a, b) => b[0] - a[0]);
@@ -68,7 +68,7 @@ function showSelection(drawn) {
   rows.sort((a, b) => b[1] - a[1]);
   fillTable(
     byId("counts"),
-    [data.groups.type.title, "selected", "of", "share"],
+    [data.groups.type.title, "selected", "total", "share of selection"],
     rows.map(([name, count, total]) => [name, String(count), String(total), `${((100 * count) / selected.length).toFixed(1)} %`]),
   );
   showFeatures(drawn);

@@ -1,7 +1,7 @@
-// What sets some cells apart from others, in every measured feature. `parts` has 1 for the first group of cells, 2 for the
-// second, and 0 for cells of neither.
+// Differences between two groups of cells in every measured feature. `parts` is 1 for cells of the first group, 2 for
+// cells of the second, and 0 for all others.
 
-const MOST_ROWS = 100; // of the ranking that are shown
+const MOST_ROWS = 100; // largest number of features shown in the ranking
 const orders = new Map(); // feature -> cells from the smallest to the largest value
 
 function orderOf(feature) {
@@ -27,7 +27,7 @@ function compare(feature, parts) {
   return { feature, mean, restMean, difference: (mean - restMean) / Math.sqrt((variance + restVariance) / 2) };
 }
 
-// Share of pairs of a cell of each group in which that of the first has more; ties count half.
+// Share of the pairs of cells, one from each group, in which the cell of the first group has more; ties count half.
 function aucOf(feature, parts) {
   const values = valuesOf(feature, "measured");
   const order = orderOf(feature).filter((cell) => parts[cell]);
@@ -36,13 +36,13 @@ function aucOf(feature, parts) {
     end = start + 1;
     while (end < order.length && values[order[end]] === values[order[start]]) end += 1;
     const inside = order.subarray(start, end).filter((cell) => parts[cell] === 1).length;
-    rankSum += (inside * (start + end + 1)) / 2; // 1 is the smallest rank; ties have their mean
+    rankSum += (inside * (start + end + 1)) / 2; // ranks start at 1; ties have their mean rank
     nFirst += inside;
   }
   return (rankSum - (nFirst * (nFirst + 1)) / 2) / (nFirst * (order.length - nFirst));
 }
 
-// The features that differ most, those first; what cannot be compared last.
+// The features that differ most, in descending order; features that cannot be compared come last.
 function rankFeatures(parts, by) {
   const size = { difference: (row) => Math.abs(row.difference), auc: (row) => Math.abs(row.auc - 0.5) }[by];
   const orLast = (row) => (Number.isNaN(size(row)) ? -1 : size(row));

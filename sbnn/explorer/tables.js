@@ -1,4 +1,4 @@
-// Elements of the page, made of text alone: names in the data never become HTML.
+// Elements of the page, made from text only: names in the data never become HTML.
 
 const byId = (id) => document.getElementById(id);
 

@@ -337,4 +337,4 @@ def test_any_gene_two_groups_and_another_map_and_a_link_to_them(browser, tmp_pat
     places = page.execute_script(MODEL + "return Array.from(model('cells').data.x)")
     np.testing.assert_array_equal(places, more["tsne"].transcriptome[:, 0])
     assert "coloured by Other7" in text(page, "note") and selected(page) == b
-    assert text(page, "groups-note") == "A: 40 cells, B: 45 cells; compared below. 5 cells of both left out."
+    assert text(page, "groups-note") == "A: 40 cells, B: 45 cells; compared below. 5 cells in both groups left out."
