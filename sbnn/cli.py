@@ -77,8 +77,8 @@ def _plainly(message, category, *_):
 ARGUMENTS = {
     "name": {"help": "name for your tables and for the folders of their results"},
     "notebook": {"nargs": "?", "default": "all", "help": "number of a notebook, such as 02, or all (the default)"},
-    "dataset": {"nargs": "?", "help": f"one of {', '.join(DATASETS)}, all (available ones; default for all notebooks) "
-                "or auto (main one of each study; default for a single notebook)"},
+    "dataset": {"nargs": "?", "help": f"one of {', '.join(DATASETS)}; all: every available data set; "
+                "auto: the main data set of each study; by default all for all notebooks, auto for a single one"},
     "saved": {"help": "name of a data set or of your tables, or all for an overview"},
     "results": {"help": "name of a data set or of your tables, folder of results, or record of a fit"},
     "model": {"help": "file written by SparseBottleneckRegressor.save"},
@@ -99,16 +99,16 @@ ARGUMENTS = {
     "--predictions": {"help": "separate file for the predicted outputs; by default they go to --out"},
     "--totals": {"help": "column with the total count of each cell over all genes of the fit"},
     "--times": {"help": "table of the cells with columns sample and time, or with one pseudotime per trajectory"},
-    "--prior": {"help": "known regulation: table of genes x genes (1, -1, 0), or of columns regulator, target, sign"},
+    "--prior": {"help": "known regulation: genes x genes (1, -1, 0), or a table of regulator, target and sign"},
     "--sheet": {"help": "sheet of an Excel workbook"},
     "--cache": {"help": "folder in which the features of finished recordings are kept"},
     "--model": {"required": True, "help": "file of the model"},
     "--types": {"help": "table with the columns type and donor, if they are not in the table of features"},
     "counts": {"help": "raw counts of your screen: cells x genes (CSV, TSV), 10x .h5 or .h5ad"},
-    "--guides": {"required": True, "help": "table of cells: perturbation, or counts of guides named like TARGET_1"},
+    "--guides": {"required": True, "help": "table with the perturbation, or counts of guides (TARGET_1), of each cell"},
     "--control": {"required": True, "help": "label of the unperturbed cells in --guides"},
     "--latents": {"type": at_least_one, "nargs": "+", "default": 10, "help":
-                  "number of latents (default: 10); of several numbers, held-out cells select one"},
+                  "number of latents (default: 10); if several are given, held-out cells select one"},
     "--abstain": {"type": float, "help": "minimum probability; cells below it, and outlying cells, stay unknown"},
 }  # fmt: skip
 OUT = {"map": "map.csv", "ephys-types": "types.csv", "traces": "traces.csv", "network": "network", "screen": "screen"}
@@ -191,7 +191,7 @@ def _report(options):
 def _fit(options):
     name = options.name
     if name in ("auto", *DATASETS) or not name or name.startswith(".") or set(name) & set("/\\"):
-        raise ValueError(f"name: expected the name of a folder that is not the name of a data set, got {name!r}")
+        raise ValueError(f"name: expected the name of a new folder, different from all data sets, got {name!r}")
     check(options)
     from sbnn.data.datasets import summary
     from sbnn.data.paired import as_paired

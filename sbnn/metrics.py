@@ -79,7 +79,7 @@ def corrected_error(differences, test_share):
 def smallest_sufficient(r2, numbers, test_share=0.0):
     """Smallest number of genes whose mean R2 is within one standard error of the best.
 
-    It is the standard error of the difference from the best number on the same folds, because a difficult fold lowers
+    The standard error refers to the difference from the best number on the same folds, because a difficult fold lowers
     the R2 of all numbers of genes alike.
 
     Parameters

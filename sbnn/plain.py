@@ -65,7 +65,7 @@ def _encode_array(array, where):
     if little.str not in DTYPES:
         raise TypeError(f"{where}: arrays of dtype {array.dtype} cannot be saved")
     shape, array = list(array.shape), np.ascontiguousarray(array, dtype=little)
-    # First bytes of all numbers, then second bytes, ...: high bytes are similar, which saves a sixth of the space.
+    # Bytes are grouped by significance: high bytes are similar, so that compression saves a sixth of the space.
     planes = np.frombuffer(array.tobytes(), np.uint8).reshape(-1, little.itemsize).T.tobytes()
     return {"__array__": little.str, "shape": shape, "planes": zlib.compress(planes, 9)}
 
@@ -110,7 +110,7 @@ class _Decoder:
             codes = self.decoded(value["codes"])
             self.left -= 8 * codes.size
             if self.left < 0:
-                raise ValueError("more text than the file can hold")
+                raise ValueError("it contains more text than the file can hold")
             return np.array([_text(item, "a text") for item in value["__text__"]], object)[codes]
         if "__text__" in value:
             return np.array([_text(item, "a text") for item in value["__text__"]], object).reshape(value["shape"])
@@ -118,7 +118,7 @@ class _Decoder:
         if len(shape) > MOST_AXES or not 0 <= (size := dtype.itemsize * math.prod(shape)) <= self.left:
             raise ValueError(f"an array of shape {shape[:MOST_AXES]} is more than the file can hold")
         self.left -= size
-        # One byte more, because 0 would mean no limit; it also reveals a longer array.
+        # The limit is one byte higher: 0 would mean no limit, and a longer array is detected.
         data = zlib.decompressobj().decompress(value["planes" if "planes" in value else "zlib"], size + 1)
         if "planes" in value:
             data = np.frombuffer(data, np.uint8).reshape(dtype.itemsize, -1).T.tobytes()

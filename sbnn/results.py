@@ -1,4 +1,4 @@
-"""The record of an experiment: saved atomically, loaded without running any code.
+"""Records of experiments, which are saved atomically and loaded without running any code.
 
 The file of a record is the pickle of a dict with the format, the schema, a checksum and the content. The content is
 itself a pickle, which contains only Python's built-in containers, numbers, strings and bytes (`sbnn.plain`). A file
@@ -27,8 +27,8 @@ from sbnn.plain import decode, encode, read_pickle
 
 __all__ = ["Record", "load", "load_folder", "results_folder", "save"]
 
-# The pickle of {"format": "sbnn-record", "schema": 2, "sha256": <64 digits>, "content": <bytes>}, without the checksum
-# and the content. Each content can be written in only one way, so that any changed bit is detected.
+# Parts of the pickle of {"format": "sbnn-record", "schema": 2, "sha256": <64 digits>, "content": <bytes>} around the
+# checksum and the content. Each content can be written in only one way, so that any changed bit is detected.
 HEADER = b"\x80\x04}(\x8c\x06format\x8c\x0bsbnn-record\x8c\x06schemaK\x02\x8c\x06sha256\x8c\x40"
 BETWEEN, END = b"\x8c\x07content\x8e", b"u."
 
@@ -104,7 +104,7 @@ class Record:
         return f"<Record {self.experiment!r} on {self.dataset!r}: {size}, values {sorted(self.values)}>"
 
     def to_frame(self):
-        """Table with one row per fold and grid point: ``fold``, the parameters, and values with these dimensions."""
+        """Table with one row per fold and grid point; columns are ``fold``, parameters and values of this size."""
         n_folds, n_points = max(len(self.folds), 1), len(self.params)
         rows = pd.DataFrame([{"fold": fold, **point} for point in self.params for fold in range(n_folds)])
         for name, value in self.values.items():
@@ -134,8 +134,8 @@ class Record:
     def best_with_at_most(self, n_genes, **params):
         """Position of the grid point with the largest number of selected genes up to `n_genes`.
 
-        Numbers are means over the folds, rounded as in tables and figures for the comparison with `n_genes`. If all
-        grid points have more genes, the one with the fewest is taken. Ties go to the first grid point.
+        Numbers of genes are means over the folds, rounded for this comparison as in tables and figures. If all grid
+        points have more genes, the one with the fewest is taken. Ties go to the first grid point.
         """
         hits = self.points(**params)
         genes = self.n_selected[:, hits].mean(0)
@@ -144,7 +144,7 @@ class Record:
 
 
 def kept_params(point):
-    """Parameters of a grid point as stored in a record: a Series as a dict, an array or a set as a list."""
+    """Parameters of a grid point in the form that a record stores: a Series as a dict, an array or a set as a list."""
     kinds = {pd.Series: pd.Series.to_dict, np.ndarray: np.ndarray.tolist, set: sorted, frozenset: sorted}
     return {name: kinds.get(type(value), lambda same: same)(value) for name, value in point.items()}
 
@@ -294,7 +294,7 @@ def load_folder(folder, prefix="", data_of=lambda record: (record.dataset, recor
     ----------
     folder : str or path-like
     prefix : str
-        Prefix of the names of the files to read; the names of the records do not contain it.
+        Prefix of the names of the files to read; it is removed from the names of the records.
     data_of : callable
         Function whose result must be the same for all records, by default the data set and its fingerprint. A record
         for which it returns None is accepted with any others.
@@ -324,7 +324,7 @@ def load_folder(folder, prefix="", data_of=lambda record: (record.dataset, recor
 
 
 def _seal(content):
-    """Bytes of the file of a record with this content, including its checksum."""
+    """Bytes of a record file with this content, including the checksum."""
     digest = hashlib.sha256(content).hexdigest().encode()
     return HEADER + digest + BETWEEN + len(content).to_bytes(8, "little") + content + END
 

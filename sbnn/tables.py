@@ -9,14 +9,14 @@ TRIAL = "These are from a quick run (--fast) with small networks and few folds, 
 
 
 def to_markdown(table):
-    """Format a table as Markdown, with three decimals for small fractions and empty cells for missing values."""
+    """Format a table as Markdown, with three decimals for fractions below 10 and empty cells for missing values."""
     text = table.reset_index().map(_cell)
     lines = ["| " + " | ".join(text.columns) + " |", "|" + "---|" * text.shape[1]]
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in text.itertuples(index=False)])
 
 
 def to_columns(table):
-    """Format a table for a terminal, with aligned columns and right-aligned numbers, as in `to_markdown` otherwise."""
+    """Format a table for a terminal, with cells as in `to_markdown`, aligned columns, and numbers to the right."""
     table = table.reset_index()
     columns = []
     for (name, values), kind in zip(table.map(_cell).items(), table.dtypes, strict=True):
@@ -44,7 +44,10 @@ def print_table(table):
 
 
 def print_tables(tables, as_json=False, trial=False):
-    """Print tables (dict of title to DataFrame) one by one or as one JSON object; `trial` adds a note on quick runs."""
+    """Print tables (dict of title to DataFrame) one by one or, if `as_json`, as one JSON object.
+
+    If `trial`, a note that the tables are from a quick run is added.
+    """
     if as_json:
         found = {"trial": TRIAL} if trial else {}
         for title, table in tables.items():

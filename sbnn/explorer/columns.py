@@ -17,7 +17,7 @@ from sbnn.plotting.reading import model_title, require
 
 NOT_THE_MODEL = {"device", "n_threads", "random_state", "reconstruct"}  # may differ between fit and cross-validation
 MOST_BYTES = 4.6e6  # limit for the data, so that the page with its library stays below 6 MB
-BYTES_OF_GENE, BYTES_OF_CELL = 60, 4 / 3  # upper bounds: for the name and range of a gene, for a value in a cell
+BYTES_OF_GENE, BYTES_OF_CELL = 60, 4 / 3  # upper bounds, for the name and range of a gene and for a value in a cell
 
 
 def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
@@ -106,7 +106,7 @@ def _coded(title, names, table):
 
 
 def _or_none(number):
-    """Convert a number for JSON, which has no NaN or infinity, to a float or None."""
+    """Convert a number to a float, or to None if it is not finite, because JSON has no NaN."""
     return float(number) if np.isfinite(number) else None
 
 

@@ -15,7 +15,7 @@ FIRST_CHOICE = "fit_default_2d.pickle"  # preferred fit in a folder
 
 @dataclass(frozen=True)
 class Explorer:
-    """A page to explore a fitted model; a notebook displays it if it is the last expression of a cell.
+    """HTML page to explore a fitted model, which a notebook displays if it is the last expression of a cell.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def run(options):
         if folds is None or options.cv is not None:
             raise
         explorer = explore(fit, **more)
-        print(f"the page is without predictions of held-out cells, because {beside} cannot be used: {error}")
+        print(f"the page shows no predictions of held-out cells, because {beside} cannot be used: {error}")
     saved = explorer.save(out)
     print(f"{saved}: {len(fit.cell_names)} cells of {path}, {saved.stat().st_size / 1e6:.1f} MB; open in a browser")
 
@@ -128,7 +128,7 @@ def _data_of(fit):
 
 
 def find_fit(results, saved_models):
-    """Path of the record of a fit: `results` itself, or in a folder `FIRST_CHOICE` if it exists, else the first fit."""
+    """Path of the record of a fit: `results` if it is a file, otherwise `FIRST_CHOICE` or the first fit in a folder."""
     path = Path(results).expanduser()
     if path.is_file():
         return path

@@ -28,7 +28,7 @@ PALETTES = {
 
 
 def page(data):
-    """HTML of the page for the output of `page_data`; its content security policy allows only its own two scripts."""
+    """HTML of the page that shows `data`, returned by `page_data`; its security policy allows only its own scripts."""
     first = data["maps"][0]
     xy = np.column_stack([np.frombuffer(b64decode(first[axis]), "<f4") for axis in "xy"])
     map_, bars = (json_item(drawing) for drawing in (cell_map(xy, first["axes"], first["equal"]), histogram()))

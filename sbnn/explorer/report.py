@@ -16,8 +16,8 @@ NAMES_SHOWN = 3
 def write_report(path, title, verdict, pictures, tables, *, cautions=(), facts=None, left_out=None, source=""):
     """Write a report with a verdict, pictures (path, title, description) and tables (title, table, note).
 
-    The first picture comes right after the verdict. `facts` maps a name to each fact, and `left_out` maps each reason
-    to the names that were left out for it.
+    The first picture comes right after the verdict. `facts` maps names to facts, and `left_out` maps each reason to
+    the names that were left out for it.
     """
     first, *others = [_picture(*picture) if picture[0].exists() else "" for picture in pictures]
     listed = "".join(f"<li>{escape(str(text))}</li>" for text in cautions)

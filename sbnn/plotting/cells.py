@@ -14,7 +14,7 @@ MARGIN = 0.06  # inches, for figures whose panels are placed one by one
 INSET, ENLARGED = 0.3, 2.5  # side of the inset relative to the map, and its magnification
 MOST_SHAPES = 5000  # largest number of cells drawn as vectors in a PDF; more become an image, which takes less space
 MIXED = 0.8  # share of one family in the busiest part above which an inset would show nothing new
-AROUND = 9  # number of cells next to a name that are compared with it
+AROUND = 9  # number of nearest cells whose families are compared with a name
 LETTERS = 18  # maximum length of a name on the map
 
 
@@ -51,7 +51,7 @@ def draw_crowd(ax, xy, groups):
     corners = [(x, y) for x in (-0.1, 1.1 - INSET) for y in (0, 1 - INSET)]  # there is some space next to the panel
     hidden = [(((xy >= corner) & (xy <= np.add(corner, INSET))).all(1)).sum() for corner in corners]
     most = np.unique(families[near], return_counts=True)[1].max() / near.sum()
-    if near.sum() < 0.1 * n or min(hidden) > 0.005 * n or most > MIXED:  # not busy, hides cells, or a single colour
+    if near.sum() < 0.1 * n or min(hidden) > 0.005 * n or most > MIXED:  # few cells, hidden cells, or a single colour
         return
     inset = ax.inset_axes((*corners[int(np.argmin(hidden))], INSET, INSET))
     (x, y), ends = middle, half * np.array([-1, 1])
@@ -80,7 +80,7 @@ def name_families(ax, groups, xy):
 
 
 def family_centre(xy, own):
-    """Position of the cell with the largest product of the root of its family's density and the squared purity."""
+    """Position of the cell at which the root of the family's density times the squared purity is largest."""
     cells = xy[own]
     k = min(int(len(cells) ** 0.5) + 1, len(cells))
     distance = cKDTree(cells).query(cells, k=np.arange(1, k + 1))[0].mean(axis=1)

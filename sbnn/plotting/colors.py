@@ -90,7 +90,7 @@ def listed(table):
 
 
 def family_colors(record):
-    """Dict of each family, the most frequent first, to the colour ("#RRGGBB") of its most frequent type."""
+    """Dict from each family (the most frequent first) to the colour, "#RRGGBB", of its most frequent type."""
     require(record, "record", ["labels", "colors"])
     return Groups(record).table["color"].to_dict()
 

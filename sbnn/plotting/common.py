@@ -1,4 +1,4 @@
-"""Shared by all figures: style, size, panel letters, and saving."""
+"""Parts shared by all figures: style, size, panel letters, and saving."""
 
 import io
 from pathlib import Path
@@ -18,7 +18,7 @@ STYLE = Path(__file__).with_name("style.mplstyle")
 WIDTH = 7.2  # inches: two columns of a journal page
 RASTER_DPI = 200  # for the rasterised parts of a PDF
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-MANY = 25  # largest number of names that figures list; of more names, they list some and give the number
+MANY = 25  # largest number of names that figures list in full
 
 
 def style():

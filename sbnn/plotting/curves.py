@@ -52,7 +52,7 @@ def training_curves(network, srrr=None, n_components=(2,), published=None):
 
 
 def points_by_width(network, n_components, **params):
-    """Dict of bottleneck width (those of `n_components` that exist, or all) to grid points with these parameters."""
+    """Grid points with these parameters for each bottleneck width in `n_components` (by default, in the record)."""
     known = reading.levels(network, "n_components")
     found = {width: network.points(n_components=width, **params) for width in np.ravel(n_components or known).tolist()}
     found = {width: points for width, points in found.items() if points}
@@ -74,7 +74,7 @@ def srrr_levels(srrr, network):
 
 
 def draw_epochs(ax, curves, color, band=True, **options):
-    """Draw the mean of curves, shape (folds, epochs), over the folds with an optional band of one SD; return both."""
+    """Draw the mean over folds of curves (folds, epochs), with an optional band of one SD; return mean and SD."""
     curves = np.ma.masked_invalid(curves)  # the mean is over the folds that were trained in an epoch
     mean, spread = curves.mean(0).filled(np.nan), curves.std(0, ddof=min(1, len(curves) - 1)).filled(0)
     epochs = np.arange(1, len(mean) + 1)
@@ -153,7 +153,7 @@ MARKERS = "os^v"
 
 @styled
 def bottleneck_comparison(network, srrr, ridge, published=None, group_lasso=0.1, n_components=None):
-    """Test R2 against the number of genes, cross-entropy of the pretraining, and test R2 over the epochs.
+    """Test R2 against the number of genes, cross-entropy during the pretraining, and test R2 over the epochs.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ ACROSS, DOWN = 60, 100  # largest numbers of outputs that are drawn as columns a
 ROW, FRAME, LEAST = 0.125, 1.2, 1.3  # inches: a row, the space above and below all rows, the minimum height of all rows
 HIGHEST = 8.5  # inches: maximum height of all rows
 LETTER, LETTERS = 0.05, 12  # inches per letter of the names of columns, and number of letters that fit into FRAME
-TIMES = 3  # the colour range ends at the latest at this multiple of the largest effect on the median output
+TIMES = 3  # limit of the colour range, as a multiple of the median over outputs of the largest effect
 
 
 @styled
@@ -30,7 +30,7 @@ def effect_map(record):
         Effects are in SDs of the output per SD of the gene. Rows and columns are ordered by hierarchical clustering
         (average linkage of Euclidean distances). At most 60 genes and 100 outputs, those with the largest effects, are
         drawn; more than 60 outputs are drawn as rows. The colour range ends at the largest effect or, if that is
-        smaller, at three times the median over the outputs of the largest effect on each.
+        smaller, at three times the median over outputs of the largest effect on an output.
     """
     reading.require(record, "record", ("effects", "kept_genes", "feature_names"))
     names, outputs = (np.asarray(record.values[name]) for name in ("kept_genes", "feature_names"))

@@ -92,7 +92,7 @@ def families_legend(figure, models):
 
 
 def draw_models(figure, models, y, letters, inset=True):
-    """Draw the models one below another, and their colour bar above `y` inches; return the axes of the last map."""
+    """Draw the models one below another, and their colour bar above height `y`; return the axes of the last map."""
     height = figure.get_figheight()
     draw_colorbar(figure, WIDTH - MARGIN - BAR, y + 0.3, BAR, "prediction (z-score)", ticks=[-2, -1, 0, 1, 2])
     for i, (model, letter) in enumerate(zip(models, letters, strict=False), 1):
@@ -223,7 +223,7 @@ def family_zoom(top, bottom=None, family=None, scores=None):
     figure.set_size_inches(WIDTH, height := len(models) * HALF + strip + row + room)
     families.set_bbox_to_anchor((MARGIN / WIDTH, (room + row) / height))
     letters = "abc"
-    centre = draw_models(figure, models, room + row, letters, inset=False)  # the panels below enlarge
+    centre = draw_models(figure, models, room + row, letters, inset=False)  # the panels below enlarge a part
     centre.add_patch(Rectangle(corner, side, side, clip_on=False, **DASHED))
     y = room + BAR_ROOM
     figure.text(0.03 / WIDTH, (y + PANEL + 0.06) / height, letters[len(models)], fontsize=9, fontweight="bold")

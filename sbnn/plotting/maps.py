@@ -17,7 +17,7 @@ STEPS = 64  # number of colours: a PDF stores an image with few colours as a pal
 EDGE = 3  # steps of opacity along outlines; 64 colours at 3 opacities fit into a palette of 256
 LIMIT = 2.0  # z-scores: all maps have the same colour range, so that they can be compared
 NARROW = 0.5  # if the central 95 % span less than this fraction of a normal range, outliers dominate the SD
-# Gaps in a t-SNE are compressed, since distances between its islands mean little and the space between is empty.
+# Gaps in a t-SNE are compressed, since distances between its islands mean little and the space between them is empty.
 STRAIT = 1.75  # width of a gap, in units of the distance to the tenth neighbour where cells are sparse
 MOVES = (8, 4, 2, 1, 0.5)  # steps by which islands move, in gap widths, from coarse to fine
 TURNS = np.pi * np.array([0, 0.25, -0.25, 0.4, -0.4])  # angles to the direction of the centre, to pass other islands
@@ -112,7 +112,7 @@ def draw_map(ax, corner, side, triangles, values, limits=(-LIMIT, LIMIT)):
 
 
 def map_image(triangles, values, pixels, limits=(-LIMIT, LIMIT)):
-    """Image with few colours of values over the triangles, linearly interpolated between the corners."""
+    """Image (with few colours) of values that are linearly interpolated between the corners of the triangles."""
     fine = (np.arange(pixels * FINER) + 0.5) / (pixels * FINER)
     found = LinearTriInterpolator(triangles, values)(*np.meshgrid(fine, fine[::-1]))
     inside = ~np.ma.getmaskarray(found)

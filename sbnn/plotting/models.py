@@ -21,6 +21,7 @@ def accuracy_comparison(models, n_genes=25):
         Cross-validations by name, drawn from top to bottom, with the parameters of the grid point if there are several.
         If several grid points match, the one with the most genes up to `n_genes` is drawn.
     n_genes : int
+        Largest number of genes if one of several grid points is chosen.
 
     Returns
     -------

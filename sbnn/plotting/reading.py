@@ -15,7 +15,7 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def model_title(record):
-    """Name in figures of the only model of a record: its kind, protocol (if it has one), width and number of genes."""
+    """Name of the only model of a record, as in figures: kind, protocol (if it has one), width and number of genes."""
     estimator = {"class": "model", "params": {}} | record.settings.get("estimator", {})
     name, params = estimator["class"].split(".")[-1], estimator["params"]
     parts = [ABBREVIATIONS.get(name, name)]
@@ -71,7 +71,7 @@ def regression_stages(tables):
     places, n_epochs = _aligned(tables)
     names = [table["stage"].to_numpy() for table in tables]
     changes = [np.flatnonzero(_begins(stages)) for stages in names]
-    # A fold with most stages is chosen, preferably pretrained: with few cells, some folds have no pretraining.
+    # The fold with most stages is used, preferably a pretrained one: with few cells, some folds have no pretraining.
     most = max(range(len(tables)), key=lambda fold: (len(changes[fold]), "straight" not in names[fold]))
     return [(int(places[most][start]) + 1, names[most][start]) for start in changes[most]], n_epochs
 
@@ -97,7 +97,7 @@ def _begins(stages):
 
 
 def _aligned(tables):
-    """Position of each row of each table on an axis on which stages that all tables have start together."""
+    """Position of each row of each table on a common axis, on which the stages that all tables share start together."""
     # A fold without pretraining has no frozen stage; its unfrozen stage is as long as both stages of other folds.
     names = [table["stage"].replace("frozen", "unfrozen").to_numpy() for table in tables]
     shared = [stage for stage in dict.fromkeys(names[0]) if all(stage in other for other in names)]
@@ -162,6 +162,6 @@ def folds_text(*records):
 
 
 def scaling_texts(records):
-    """Texts on the scaling of the data in cross-validations: one for all, and one for each if they differ."""
+    """Texts that describe the scaling of the data: one for all cross-validations, or one for each if they differ."""
     texts = {name: SCALED.get(record.settings.get("scaling"), "") for name, record in records.items()}
     return ("", texts) if len(set(texts.values())) > 1 else (next(iter(texts.values())), dict.fromkeys(texts, ""))

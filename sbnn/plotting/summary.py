@@ -61,7 +61,7 @@ def overview(record, halves=None, folds=None, true_genes=None):
     if true_genes is not None:
         meanings.append(f"{TRUE} true: {np.isin(genes, true_genes).sum()} of {np.size(true_genes)}")
         genes, trusted = mark_true(genes, true_genes), mark_true(trusted, true_genes)
-    place = {"x": 0.06, "ha": "left"} if len(meanings) > 1 else {"x": x, "ha": "right"}  # needs more space
+    place = {"x": 0.06, "ha": "left"} if len(meanings) > 1 else {"x": x, "ha": "right"}  # two need more space
     canvas.text(y=TOP - 0.13, s=", ".join(meanings), **place, **below)
     _column(canvas, x, genes, "right", x - 0.06, fontstyle="italic", bold=trusted)
     x, room = (WIDTH - 0.06 - NAMES, NAMES) if r2 is None else (WIDTH - 1.35, 1.35 - BARS)

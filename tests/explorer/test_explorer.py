@@ -131,7 +131,7 @@ def test_the_command_finds_the_fit(tmp_path, monkeypatch, capsys):
     assert "fit_record: expected a record with" in capsys.readouterr().err
     results.save(replace(folds_to_explore(fit), sha256="other"), folder / "cv_default.pickle")
     assert cli.main(["explore", str(folder)]) == 0
-    assert "without predictions of held-out cells" in capsys.readouterr().out
+    assert "no predictions of held-out cells" in capsys.readouterr().out
     assert cli.main(["explore", str(folder), "--cv", str(folder / "cv_default.pickle")]) == 1, "asked for by name"
     assert "cv_record: expected a record of the same data" in capsys.readouterr().err
 
