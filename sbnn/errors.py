@@ -40,7 +40,7 @@ def naming(expected):
 
 
 def documented(function):
-    """Decorate a function so that errors raised outside sbnn list its arguments as its docstring describes them."""
+    """Decorate a function so that errors raised outside sbnn quote the arguments described in its docstring."""
     lines = (function.__doc__ or "").splitlines()
     about = [line.strip() for line in lines if re.match(r" {4,8}\*?\w[\w, ]* : ", line)] or lines[:1]
 

@@ -104,7 +104,10 @@ class Record:
         return f"<Record {self.experiment!r} on {self.dataset!r}: {size}, values {sorted(self.values)}>"
 
     def to_frame(self):
-        """Table with one row per fold and grid point; columns are ``fold``, parameters and values of this size."""
+        """Table with one row per fold and grid point.
+
+        The columns are ``fold``, the parameters, and every value that has one number per fold and grid point.
+        """
         n_folds, n_points = max(len(self.folds), 1), len(self.params)
         rows = pd.DataFrame([{"fold": fold, **point} for point in self.params for fold in range(n_folds)])
         for name, value in self.values.items():

@@ -27,7 +27,7 @@ def draw_cells(ax, xy, colors, markers, size):
         # A separate path for each cell, since a collection for each shape would put one group on top of another.
         paths = {m: MarkerStyle(m).get_path().transformed(MarkerStyle(m).get_transform()) for m in kinds}
         dots.set_paths([paths[m] for m in markers[order]])
-        dots.set_rasterized(True)  # otherwise a PDF would define each path separately
+        dots.set_rasterized(True)  # as vectors, each path would be defined separately in a PDF
 
 
 def draw_cloud(ax, groups, xy, note, size, inset=False):

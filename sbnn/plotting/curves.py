@@ -62,7 +62,10 @@ def points_by_width(network, n_components, **params):
 
 
 def srrr_levels(srrr, network):
-    """Rank, test R2 and number of genes of the linear models of smallest and largest rank, as sparse as the network."""
+    """Rank, test R2 and number of genes of two linear models, with the smallest and with the largest rank.
+
+    Both have at most as many genes as the network, if there are such models.
+    """
     if srrr is None:
         return []
     reading.require(srrr, "srrr", ["test_r2", "n_selected", "rank"], network)

@@ -73,7 +73,7 @@ def _settle_levels(ax, texts):
     boxes = [text.get_window_extent() for text in texts]
     heights = np.array([box.height for box in boxes]) + ax.figure.dpi / 72
     levels = np.array([(box.y0 + box.y1) / 2 for box in boxes])
-    # Isotonic regression: least squares such that neighbours are at least the mean of their heights apart.
+    # Isotonic regression gives the least squared shifts such that no two names overlap.
     offsets = np.concatenate([[0], np.cumsum((heights[1:] + heights[:-1]) / 2)])
     frame = ax.get_window_extent()
     low, high = frame.y0 + heights[0] / 2, frame.y1 - heights[-1] / 2 - offsets[-1]

@@ -92,7 +92,10 @@ def _circumradius(corners):
 
 
 def _small_parts(triangles, hidden, state, size):
-    """Mask of connected parts of at most `size` triangles whose `hidden` is `state`, except hidden ones at the hull."""
+    """Mask of the triangles in small connected parts.
+
+    A part has at most `size` triangles, for which `hidden` equals `state`. Hidden parts at the hull are not included.
+    """
     first, side = np.nonzero(triangles.neighbors >= 0)
     second = triangles.neighbors[first, side]
     same = hidden[first] == hidden[second]
