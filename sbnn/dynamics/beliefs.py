@@ -39,7 +39,7 @@ def first_beliefs():
 
 
 def kinds_of_edges(prior, changing):
-    """Kind of each edge: number of other prior targets of its regulator (at most 2), plus 3 if it is in the prior."""
+    """Kind of each edge: number of other prior targets of its regulator (at most 2), plus 3 for edges in the prior."""
     # Targets that are constant within samples do not count: they have no regulators, even if the prior lists some.
     given = prior != 0
     others = given[:, changing].sum(axis=1)[:, None] - (given & changing)

@@ -22,7 +22,7 @@ STRONGEST = 500  # largest number of edges that are stored
 
 @documented
 def evaluate(model, data, *, method, condition, details=False, results=None, overwrite=False):
-    """Fit a model to data sets of one kind, one per seed, and score its networks and predictions.
+    """Fit a model to several data sets, one per seed, and score its networks and predictions.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def _wanted(kind, data, params, **settings):
 
 
 def _kept(model, data, details):
-    """Data of one fit that figures need."""
+    """Data from one fit that are needed for figures."""
     samples, truth = held_out(data), truth_of(data)
     kept = {"out_degree": np.count_nonzero(model.edge_scores_, axis=1).astype(np.int32)}
     values, times = (np.stack(of) for of in (samples.values, samples.times)) if details else (None, None)

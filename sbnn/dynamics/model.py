@@ -92,7 +92,7 @@ class DynamicsRegressor(BaseEstimator):
 
 
 def split(n, share, random):
-    """Split n positions into those to train on and a share to set aside, at least one if n > 1 and the share > 0."""
+    """Split n positions into those to train on and a share to set aside (at least one if n > 1 and share > 0)."""
     aside = min(max(round(share * n), 1), n - 1) if share > 0 else 0
     order = random.permutation(n)
     return np.sort(order[aside:]), np.sort(order[:aside])
@@ -104,13 +104,13 @@ class PhoenixRegressor(DynamicsRegressor):
     Parameters
     ----------
     n_hidden : int
-        Number of hidden sums, and number of hidden products. Published values: 40 for the simulated networks, 120 for
-        yeast and 300 for breast cancer.
+        Number of sums in the hidden layer, which is also its number of products. Published values: 40 for the simulated
+        networks, 120 for yeast and 300 for breast cancer.
     pruning : {"dash", "imp", "biological", "post_hoc", "l0", "c_node", "path_reg", "none"}
         How weights are pruned. During training, they are pruned by size and prior ("dash"), by size alone ("imp") or by
-        the prior alone ("biological"); after training, once by size ("post_hoc"). Alternatively, gates are learned with
-        a penalty on open gates ("l0"), on the sizes of paths ("c_node") or on open paths and sizes of paths
-        ("path_reg"), see `sbnn.dynamics.phoenix`. With "none", no weights are pruned.
+        the prior alone ("biological"). After training, they are pruned once by size ("post_hoc"). Alternatively, gates
+        are learned with a penalty on open gates ("l0"), on the sizes of paths ("c_node") or on open paths and sizes of
+        paths ("path_reg"), see `sbnn.dynamics.phoenix`. With "none", no weights are pruned.
     sparsity : float
         Share of the weights that pruning removes from each layer, in (0, 1). It has no effect on methods with a
         penalty, whose sparsity is determined by the weight of the penalty (`Recipe.penalty`).

@@ -1,4 +1,4 @@
-"""PHOENIX (Hossain et al., Genome Biology 2024), a network of sums and products of regulators; gates and penalties.
+"""PHOENIX (Hossain et al., Genome Biology 2024), a network of sums and products, with gates and penalties.
 
 The gates and the L0 penalty are from Louizos, Welling, Kingma, "Learning sparse neural networks through L0
 regularization", ICLR 2018, arXiv 1712.01312; the C-NODE penalty is from Aliee, Theis, Kilbertus 2021, arXiv 2106.12430;
@@ -58,7 +58,7 @@ class Phoenix(nn.Module):
         return sums @ sum_out.T + products @ product_out.T
 
     def decay(self):
-        """relu(m), (genes,)."""
+        """Decay rates relu(m), (genes,)."""
         return self.multiplier.relu()
 
     @torch.no_grad()
@@ -77,7 +77,7 @@ class Phoenix(nn.Module):
 
 
 class GatedPhoenix(Phoenix):
-    """PHOENIX with random gates: each gene has one for all sums and one for all products; each hidden unit has one."""
+    """PHOENIX with random gates on each gene (one for all sums, one for all products) and on each sum and product."""
 
     def __init__(self, n_genes, n_hidden, drop_rates, generator):
         super().__init__(n_genes, n_hidden, generator)
@@ -145,7 +145,7 @@ def open_paths(network):
 
 
 def path_sizes(network):
-    """Total size of the paths between two genes, ``|Ws|' |As|' + |Wp|' |Ap|'`` (no gates), averaged over all pairs."""
+    """Total size of the paths between two genes, ``|Ws|' |As|' + |Wp|' |Ap|'``, ignoring gates; mean over all pairs."""
     sum_in, product_in, sum_out, product_out = (getattr(network, name).abs() for name in network.LAYERS)
     # The sum over all pairs can be computed without a genes-by-genes matrix.
     sums = sum_in.sum(dim=1) @ sum_out.sum(dim=0)
@@ -158,7 +158,7 @@ def open_and_sizes(network):
     return open_paths(network) + 10 * path_sizes(network)
 
 
-#: Method of pruning a `GatedPhoenix` -> its penalty and the weight of the penalty. We chose the weight for L0, because
+#: Pruning method of a `GatedPhoenix` -> its penalty and the weight of the penalty. We chose the weight for L0, because
 #: the code of the published comparison adds no L0 penalty. That code also uses Kaiming initialisation, and it counts
 #: paths with sampled gates instead of expected ones.
 PENALTIES = {"l0": (open_weights, 1e-2), "c_node": (path_sizes, 1e-3), "path_reg": (open_and_sizes, 1e-4)}

@@ -15,7 +15,7 @@ INFLUENCE = {"imp": (0.0, 0.0), "post_hoc": (0.0, 0.0), "biological": (1.0, 1.0)
 
 
 class Pruner:
-    """Pruning masks of the layers of a network, and scores; a prior is needed if its influence is not zero."""
+    """Pruning masks and scores of the layers of a network; a prior is needed if its influence is not zero."""
 
     def __init__(self, network, influence, prior=None, generator=None):
         self.network, self.influence, self.prior = network, influence, prior
@@ -56,13 +56,13 @@ class Pruner:
 
 
 def partners(prior):
-    """Targets shared by each pair of regulators, (genes, genes): ``C = T T'`` of ``T = |prior|``, with a sum of 1."""
+    """Number of targets that two regulators share, (genes, genes): ``C = T T'`` of ``T = |prior|``, over its sum."""
     edges = prior.double().abs()
     return shared(edges @ edges.T)
 
 
 def prior_of_inputs(scores, together):
-    """``|(S S')^-1 S C|``, large for input weights that map partners to the same units; S are the last scores."""
+    """``|(S S')^-1 S C|``, large for input weights that map `partners` to the same units; S are the last scores."""
     return _solved(scores @ scores.T, scores @ together).abs()
 
 

@@ -35,7 +35,7 @@ def advance(targets, x, factors, n_steps):
 
 
 def advance_exactly(model, x, length, tolerance):
-    """Integrate samples over intervals of given length, (samples, 1), halving steps with Richardson extrapolation."""
+    """Integrate samples over intervals of given lengths, (samples, 1), by step halving and Richardson extrapolation."""
     n_steps, coarse, last = 4, None, None
     while n_steps <= MOST_STEPS:
         fine = advance(model.targets, x, step_factors(model.decay(), length / n_steps), n_steps)

@@ -184,7 +184,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         return search
 
     def _scaled(self, samples):
-        """Divide values by their largest if they are not on a scale from 0 to 1, with a warning; reject counts."""
+        """Divide values by the largest one if they are not on a scale from 0 to 1, with a warning; reject counts."""
         values = np.concatenate(samples.values)
         largest = float(np.abs(values).max())
         if largest > COUNTED and (values == np.round(values)).all() and (values >= 0).all():
@@ -197,7 +197,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         return replace(samples, values=[v / self.scale_ for v in samples.values])
 
     def _weigh(self, samples, prior):
-        """Choose the best model without a network, and weigh the network against this model, on held-out parts."""
+        """Choose the best model without a network, and weigh the network against this model, using held-out parts."""
         pieces = samples if len(samples.times) >= MANY else samples.pieces(PIECE)
         rows, names = np.arange(len(pieces.times)), ["network", *SIMPLE]
         folds = np.array_split(rows, min(N_FOLDS, len(rows))) if len(rows) > 1 else []
@@ -242,8 +242,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
         text = "regulation explains nothing of the held-out intervals here"
         if self.explains_:
             share = 1 - errors["together"] / errors[best]
-            text = f"regulation explains {share:.0%} of what the best simple model leaves of the held-out intervals"
-        text += f": the error, relative to no change, is {errors['network']:.3f} for the network alone, "
+            text = f"regulation explains {share:.0%} of what the best simple model leaves unexplained"
+        text += f": the held-out error, relative to no change, is {errors['network']:.3f} for the network alone, "
         text += f"{errors[best]:.3f} for {best}, the best simple model, and {errors['together']:.3f} for their mean"
         late = self.explains_ and self.lag_ > 0
         return text + (f"; regulators act with a lag of about {self.lag_:.3g} units of time" if late else "")
@@ -276,7 +276,7 @@ class _Search:
         self.seen = self.clock.seen
         self.paths, self.rates, self.noise = relaxation(self.values, self.clock)
         self.changing = self.rates > 0
-        if self.changing.any():  # outlying rates, of genes that hardly move, become the median
+        if self.changing.any():  # outlying rates, as of genes that hardly change, are replaced by the median
             moving = self.rates[self.changing]
             far = np.abs(np.log(moving / np.median(moving))) >= FAR_RATE
             self.rates[self.changing] = np.where(far, np.median(moving), moving)

@@ -19,8 +19,8 @@ COUNT = [Interval(Integral, 1, None, closed="left")]
 class Schedule(CheckedSettings):
     """Pruning schedule.
 
-    A share `first_share` of the weights is removed at `first_epoch`, then a share `share` of the remaining weights at
-    each multiple of `every`.
+    A fraction `first_share` of the weights is removed at `first_epoch`, then a fraction `share` of the remaining
+    weights at each multiple of `every` epochs.
     """
 
     _LEAST = {"first_epoch": 0, "share": 1e-9}

@@ -34,7 +34,7 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
     there = as_numbers(table.loc[:, table.columns.isin(genes)], "cells")
     if there.empty:
         across, down = some(table.columns, 3), some(table.index, 3)
-        raise ValueError(f"cells: no gene of the model ({some(genes, 3)}) is among the names {across} or {down}")
+        raise ValueError(f"cells: no gene of the model ({some(genes, 3)}) is among columns ({across}) or rows ({down})")
     gaps = there.columns[there.isna().any()]
     if len(gaps):
         raise ValueError(f"cells: values of {some(gaps)} are missing; set unobserved genes to 0")

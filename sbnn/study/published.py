@@ -3,7 +3,7 @@
 Source: Bernaerts, Berens and Kobak, arXiv 2006.10411 (v3), and the arrays stored with its code, which hold every epoch
 of every fold (github.com/berenslab/sBNN). Numbers of networks are from the end of a training stage, whereas the curves
 and notebooks of the paper suggest the best epoch, which was chosen on the test fold. SDs over folds are given if they
-are known. Single folds are not given, so differences are taken between means.
+are known. Results of single folds are not given, so differences are taken between means.
 """
 
 from pathlib import Path

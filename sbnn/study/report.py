@@ -12,7 +12,7 @@ from sbnn.evaluation.verdict import have_same_folds, outputs_table, verdict
 from sbnn.results import load, load_folder
 from sbnn.study import published
 
-N_GENES, MAPS = 25, (2, 64)  # number of genes that networks keep, and widths of the networks that are drawn as maps
+N_GENES, MAPS = 25, (2, 64)  # number of genes that networks keep, and widths of the networks in the table of outputs
 LASSO = 0.1  # strength of the group lasso that was chosen in the paper
 STANDARD = {"pretraining": True, "group_lasso": LASSO}  # values of the varied parameters in the published network
 LEAK = "scaled_over_all_cells"  # suffix of results for which the data were scaled as in the paper

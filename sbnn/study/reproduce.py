@@ -15,7 +15,7 @@ from sbnn.errors import check_among
 
 ROOT = Path(__file__).resolve().parents[2]
 REDRAW, DYNAMICS, PRIORS, OWN = "04", "07", "08", "09"
-#: Study -> its notebooks, in the order in which they need each other's results.
+#: Study -> its notebooks, each after the notebooks whose results it needs.
 NOTEBOOKS = {
     "sbnn": ("01", "02", "03", PRIORS, REDRAW, OWN), "ephys_types": ("05",), "mechanism_shift": ("06",),
     "dynamics": (DYNAMICS,),

@@ -35,12 +35,12 @@ BATCHES = re.compile(
 BATCH_INDEX, BATCH_DEVIATIONS = 0.06, 4.0
 SHARE_OF_BATCH = 0.5  # share of an output's variance within types explained by batches; the mice of M1 explain 0.17
 N_PERMUTATIONS = 20
-MOST_CELLS, N_COMPONENTS = 3000, 20  # limits when neighbours are computed; higher limits do not change the index
+MOST_CELLS, N_COMPONENTS = 3000, 20  # used when neighbours are computed; larger numbers do not change the index
 FOLLOWS, MANY_GENES = 0.3, 0.4  # correlation of a gene with the library size, and share of genes above it
 FEW_COUNTS = 100
 FEW_VALUES, NEARLY_ALL = 5, 0.8
 SAME = 0.999
-OF_ONE_CELL, FAR = 0.2, 10.0  # share of an output's variance due to one cell, and its distance from the median in SDs
+OF_ONE_CELL, FAR = 0.2, 10.0  # share of variance due to one cell, and distance from the median in robust SDs
 
 
 def cautions(data, record=None, groups=None):
@@ -66,7 +66,7 @@ def cautions(data, record=None, groups=None):
 
 
 def batch_index(X, batches, types=None, seed=0):
-    """Excess of neighbours from the same batch over chance, within types: as a share of its maximum, and in SDs."""
+    """Excess over chance of neighbours from the same batch, within types, as a share of its maximum and in SDs."""
     n, random = len(batches), np.random.default_rng(seed)
     types = np.zeros(n) if types is None else types
     batches, types = (np.unique(np.asarray(labels).astype(str), return_inverse=True)[1] for labels in (batches, types))
@@ -169,7 +169,7 @@ def _batches(data, batches):
         if len(high):
             explained[name] = some([f"{output} {share:.0%}" for output, share in high.items()], 3) + unsure
     for found, begin, end in (
-        (similar, "cells of the same", "are more similar than their types explain, which increases R2 if folds split "
+        (similar, "cells of the same", "are more similar than their types explain, which inflates R2 if folds split "
          "these cells"),
         (explained, "most of the variance of some outputs within types is explained by", "and genes may predict the "
          "batch instead of the cell"),
