@@ -1,5 +1,6 @@
-"""Data as AnnData with names and provenance, checked once on input, and their preprocessing.
+"""Data sets as AnnData objects with names and provenance, validated on input, and their preprocessing.
 
-`datasets` (the named ones), `registry` (their files) and `readers`; `paired`, `typed_cells`, `screens` and
-`trajectories` (builders and adapters of the four kinds); `streams`; simulators; `preprocessing` and `preselection`.
+`datasets` lists the named data sets, `registry` finds or downloads their files, and `readers` read them. `paired`,
+`typed_cells`, `screens` and `trajectories` build and convert the four kinds of data. `streams` reads expression that
+does not fit into memory. There are also simulators, `preprocessing` and `preselection` of genes.
 """

@@ -1,6 +1,7 @@
 """Validation of user input: convert it to clean arrays, or raise an error that explains what is wrong.
 
-It also detects valid numbers that are probably mistakes: counts passed as log values, typing errors, X passed as Y.
+The checks also detect valid numbers that are probably mistakes, such as counts passed as log values, typing errors, or
+X passed as Y.
 """
 
 import colorsys
@@ -18,8 +19,8 @@ from sbnn.errors import attempt, check_number, naming
 
 UNKNOWN = "unknown"  # cells without a known group
 GREY = "#808080"  # colour of unknown cells
-# Okabe & Ito (2008): distinguishable with common colour blindness; their yellow is left out because it is too pale for
-# dots.
+# Okabe & Ito (2008): distinguishable with the common forms of colour blindness; their yellow is left out because it is
+# too pale for dots.
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LARGEST_LOG = 20  # log2 of a million molecules: log values are smaller, the largest counts are not
 BEYOND_LOG = 50  # no logarithm of a count is this large
@@ -32,16 +33,16 @@ _MONTH = "(Jan|Feb|Ma[iry]|Mär|Mrz|Apr|Jun|Jul|Aug|Sept?|O[ck]t|Nov|De[cz])"
 DATE = re.compile(  # what spreadsheets turn SEPT2 and MARCH1 into
     rf"\d{{4}}-\d\d-\d\d( 00:00:00)?|\d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}}|\d{{1,2}}[-. ]+{_MONTH}|{_MONTH}-\d\d"
 )
-ALONE = 3  # a mark that occurs once differs from the other values by more than this multiple of their range
+ALONE = 3  # a mark that occurs once must differ from the other values by more than this multiple of their range
 FEWEST_NUMBERED = 8  # cells needed to recognise IDs
 MOST = 1e9  # largest setting: beyond it, numbers overflow or loops do not end
 
 
 class CheckedSettings:
-    """Base class of settings: every field has the type of its default, and numbers lie between `_LEAST` and `_MOST`."""
+    """Base class for settings, whose fields must have the type of their defaults and lie in `_LEAST` to `_MOST`."""
 
     _LEAST: dict = {}  # by default 1 for whole numbers and 0 for others
-    _LENGTHS: dict = {}  # smallest and largest number of values
+    _LENGTHS: dict = {}  # smallest and largest length of a tuple
     _MOST: dict = {}  # by default 1 for rates and shares and 1e9 for others
 
     def __post_init__(self):
@@ -63,7 +64,7 @@ class CheckedSettings:
 
 
 def check_matrix(values: Any, argument: str) -> np.ndarray:
-    """Convert an array, a sparse matrix or a DataFrame to dense, C-contiguous float32 of two dimensions."""
+    """Convert an array, a sparse matrix or a DataFrame to a dense, C-contiguous, two-dimensional float32 array."""
     check_unmasked(values, argument)
     expected = f"{argument}: expected numbers of shape (cells, columns), got {type(values).__name__}"
     with naming(expected), np.errstate(over="ignore"):  # overflow becomes infinite, which check_outliers reports
@@ -80,7 +81,7 @@ def check_unmasked(values: Any, argument: str) -> None:
 
 
 def dates_among(names: Iterable[str]) -> list[str]:
-    """Names that look like dates; none if most names do, since dates are then intended."""
+    """List the names that look like dates; the list is empty if most names do, since they are then intended."""
     found = [name for name in names if DATE.fullmatch(name)]
     return found if 2 * len(found) < len(names) or any(name.endswith("00:00:00") for name in found) else []
 
@@ -100,7 +101,7 @@ def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
 def check_labels(
     given: pd.DataFrame | None, cells: np.ndarray, always: Iterable[str], if_given: Iterable[str] = ()
 ) -> pd.DataFrame:
-    """Align labels with the cells; columns in `always` are added if missing, those in `if_given` become text."""
+    """Align labels with the cells, add missing columns in `always`, and convert these and `if_given` to text."""
     given = pd.DataFrame(index=pd.Index(cells, dtype=object)) if given is None else given
     with naming("labels: expected a DataFrame with a row for each cell"):
         given = given.to_frame() if isinstance(given, pd.Series) else given
@@ -108,11 +109,12 @@ def check_labels(
     alone = labels.index.symmetric_difference(cells)
     if len(alone) or labels.index.has_duplicates:
         repeated = some(labels.index[labels.index.duplicated()])
-        raise ValueError(f"labels: expected every cell once; in one of the two: {some(alone)}; repeated: {repeated}")
+        raise ValueError(f"labels: expected one row for each cell; unmatched: {some(alone)}; repeated: {repeated}")
     labels = labels.loc[cells]
     for column in (*always, *(column for column in if_given if column in labels)):
         text = labels[column] if column in labels else pd.Series(UNKNOWN, labels.index)
-        text = text.convert_dtypes(convert_string=False).astype(object)  # 7, not 7.0, where numbers are missing
+        # Whole numbers stay whole (7, not 7.0) in columns with missing values.
+        text = text.convert_dtypes(convert_string=False).astype(object)
         labels[column] = text.where(text.notna(), UNKNOWN).astype(str).replace("", UNKNOWN)
     return labels
 
@@ -123,12 +125,12 @@ def check_blanks(labels, argument: str) -> None:
     plain = labels.str.strip()
     if plain.has_duplicates:
         twice = some(map(repr, labels[plain.duplicated(keep=False)]))
-        raise ValueError(f"{argument}: labels differ only in blanks: {twice}; remove them, as with .str.strip()")
+        raise ValueError(f"{argument}: labels differ only in blanks: {twice}; remove the blanks with .str.strip()")
 
 
 @naming("colors: expected a dict of type to colour")
 def check_colors(given: Mapping[str, Any], types: Iterable[str]) -> dict[str, str]:
-    """Give every type a ``"#RRGGBB"``: the given colour, otherwise one from a palette; grey for the unknown type."""
+    """Map every type to its ``"#RRGGBB"`` colour: the given one, otherwise grey for unknown or one from a palette."""
     colors = {str(key): _as_hex(color) for key, color in given.items()}
     missing = sorted(set(types) - colors.keys() - {UNKNOWN})
     colors.update(zip(missing, _palette(len(missing)), strict=True))
@@ -154,7 +156,7 @@ def _palette(size: int) -> list[str]:
 
 
 def check_counts(given: Any, shape: tuple[int, int]) -> np.ndarray | sparse.csr_array | None:
-    """Convert raw counts to an integer array or CSR matrix of the shape of `X`."""
+    """Convert raw counts to an integer array or CSR matrix; their `shape` must be that of `X`."""
     if given is None:
         return None
     counts = sparse.csr_array(given) if sparse.issparse(given) else np.asarray(given)
@@ -163,7 +165,7 @@ def check_counts(given: Any, shape: tuple[int, int]) -> np.ndarray | sparse.csr_
     if counts.shape != shape or not numbers or not (np.isfinite(values) & (values % 1 == 0) & (values >= 0)).all():
         reach = f" from {values.min()} to {values.max()}" if numbers and values.size else ""
         text = f"got {values.dtype} of shape {counts.shape}{reach}"
-        raise ValueError(f"counts: expected whole numbers of 0 or more, of the shape {shape} of X, {text}")
+        raise ValueError(f"counts: expected non-negative whole numbers and the shape of X, {shape}, {text}")
     return counts.astype(np.int64) if values.dtype.kind == "f" else counts
 
 
@@ -174,7 +176,7 @@ def some(names: Iterable[Any], limit: int = 5) -> str:
 
 
 def warn_of_raw_counts(values, argument, advice):
-    """Warn if log values are expected but the first cells hold large whole numbers only."""
+    """Warn if log values are expected but the first cells hold only whole numbers that look like counts."""
     if looked_at(values[:16])[2] < 1:  # one fraction is enough, and is usually found at once
         return
     low, high, whole, usual = looked_at(values)
@@ -184,7 +186,7 @@ def warn_of_raw_counts(values, argument, advice):
 
 
 def warn_of_log_values(values, argument):
-    """Warn if counts are expected but the first cells hold fractions, or no value too large for a logarithm."""
+    """Warn if counts are expected but the first cells hold fractions, or whole numbers that may be logarithms."""
     low, high, whole, usual = looked_at(values)
     if whole < 1 or (high <= LARGEST_LOG and usual > 1):
         text = f"{argument} is declared as raw counts but looks like log values ({_range(low, high, whole)})"
@@ -194,8 +196,9 @@ def warn_of_log_values(values, argument):
 def kind_of_expression(values) -> tuple[str, str, str]:
     """Classify values as "counts", "normalised" (CPM, TPM) or "log", with their range and any reason for doubt.
 
-    Counts are whole numbers, and some exceed log values or most nonzero ones are 1. Normalised values are fractional
-    and large. Logarithms to different bases are not distinguished.
+    Values are counts if all are whole numbers and some are too large for logarithms or the median nonzero value is 1.
+    They are normalised if some are fractions and some are too large for logarithms. Logarithms to different bases are
+    not distinguished.
     """
     usual, low, high = looked_at(values)[3], values.min(), values.max()
     fractions, expressed = np.count_nonzero(values != np.rint(values)), np.count_nonzero(values)
@@ -205,14 +208,14 @@ def kind_of_expression(values) -> tuple[str, str, str]:
         kind, doubt = ("counts", "") if counted else ("log", "small whole numbers may be counts too")
     elif low >= 0 and high > BEYOND_LOG:
         estimated = expressed > 2 * fractions
-        kind, doubt = "normalised", "they may be estimated counts, to be rounded" if estimated else ""
+        kind, doubt = "normalised", "they may be estimated counts, which need rounding" if estimated else ""
     elif low >= 0 and high > LARGEST_LOG:
-        doubt = "they are large for log values"
+        doubt = "they are unusually large for log values"
     return kind, _range(low, high, 1 - fractions / values.size), doubt
 
 
 def looked_at(values):
-    """Range, share of whole numbers, and median of the nonzero values, which is usually 1 for low counts."""
+    """Minimum, maximum, share of whole numbers and median nonzero value (usually 1 for low counts) of first cells."""
     block = values[: max(1, VALUES_LOOKED_AT // values.shape[1])]
     size = block.shape[0] * block.shape[1]
     numbers = block.data if sparse.issparse(block) else np.asarray(block).ravel()
@@ -238,7 +241,7 @@ def check_finite(values: np.ndarray, argument: str, rows, columns) -> None:
 
 
 def check_recorded(values: np.ndarray, argument: str, rows=None, columns=None, stacklevel=3) -> None:
-    """Like `check_finite`, but NaN marks a value that was not recorded; warn about cells without values."""
+    """Like `check_finite`, but accept NaN as a value that was not recorded; warn about cells without any value."""
     columns = range(values.shape[1]) if columns is None else columns
     missing = np.isnan(values)
     check_finite(np.where(missing, 0, values), argument, rows, columns)
@@ -254,9 +257,9 @@ def _entry(values, i, j, argument, rows, columns):
 
 
 def check_outliers(values, argument, cells=None, columns=None):
-    """Reject values that are not finite; warn about marks of missing values and values a million SD away.
+    """Reject values that are not finite; warn about marks for missing values and about extreme outliers.
 
-    One typing error makes the SD of its column so large that all other cells become indistinguishable.
+    A single typing error can make the SD of its column so large that all other cells become indistinguishable.
     """
     for first in range(0, values.shape[1], GENES_AT_ONCE):
         part = values[:, first : first + GENES_AT_ONCE]
@@ -276,7 +279,7 @@ def check_outliers(values, argument, cells=None, columns=None):
 
 
 def warn_of_marks(values, argument, columns=None, stacklevel=4):
-    """Warn about extreme values such as -999 that are unlike the others of their column."""
+    """Warn about values such as -999 that lie far from the others in their column and may mark missing values."""
     columns, found = range(values.shape[1]) if columns is None else columns, []
     low, high = np.fmin.reduce(values).astype(np.float64), np.fmax.reduce(values).astype(np.float64)
     for j in np.flatnonzero(np.isin(low, NINES) | np.isin(high, NINES)):
@@ -290,20 +293,20 @@ def warn_of_marks(values, argument, columns=None, stacklevel=4):
                 found.append(f"{mark:g} in {n} cells of column {str(columns[j])!r}")
     if found:
         text = f"{argument}: {some(found)}, unlike the other values, may stand for a missing value"
-        warnings.warn(f"{text}; leave it out (in read_tables, missing_marks names such values)", stacklevel=stacklevel)
+        warnings.warn(f"{text}; leave it out (in read_tables, add it to missing_marks)", stacklevel=stacklevel)
 
 
 def warn_of_mistaken_columns(X, Y, genes=None, outputs=None):
-    """Warn if gene names are dates, outputs number the cells, or X and Y seem to be swapped."""
+    """Warn if gene names are dates, if an output is only a running number, or if X and Y seem to be swapped."""
     found = []
     if genes is not None and (dates := dates_among([str(gene) for gene in genes])):
-        found.append(f"X: {len(dates)} gene names are dates, as a spreadsheet makes of SEPT2: {some(dates)}")
+        found.append(f"X: {len(dates)} gene names are dates (spreadsheets convert SEPT2 to one): {some(dates)}")
     steps = np.diff(Y, axis=0)  # large IDs may be equal in single precision
     rising = (steps >= 0).all(0) & (np.count_nonzero(steps, axis=0) > len(Y) // 2)
     ids = rising & (Y % 1 == 0).all(0) & (len(Y) >= FEWEST_NUMBERED)
     if ids.any():
         names = some(np.arange(Y.shape[1])[ids] if outputs is None else np.asarray(outputs)[ids])
-        found.append(f"Y: {ids.sum()} output(s) number the cells, as an ID does; leave them out: {names}")
+        found.append(f"Y: {ids.sum()} output(s) look like IDs that number the cells; leave them out: {names}")
     if Y.shape[1] > X.shape[1] and Y.min() >= 0 and (X.min() < 0 or np.mean(Y == 0) > np.mean(X == 0) + 0.1):
         found.append(f"Y ({Y.shape[1]} columns) looks like expression and X ({X.shape[1]}) does not; swap them")
     for text in found:
@@ -311,7 +314,7 @@ def warn_of_mistaken_columns(X, Y, genes=None, outputs=None):
 
 
 def check_given_once(X, Y):
-    """Reject outputs that all equal columns of X: expression was passed as outputs too."""
+    """Reject Y if all its outputs are columns of X, since expression was probably passed twice."""
     outputs = [y for y in np.asarray(Y).T if len(np.unique(y)) > 2]  # with two cells, all z-scores are 1 and -1
     if len(outputs) > 1 and all(_among(X, y.astype(X.dtype)) for y in outputs):
         raise ValueError(f"Y: all {len(outputs)} outputs are columns of X; was expression passed as outputs too?")
@@ -328,14 +331,14 @@ def _among(X, y):
 
 
 def check_in_order(X, values, argument):
-    """Reject a Series or table whose cells are not those of `X` (a DataFrame or AnnData) in the same order."""
+    """Reject a Series or table unless it has the cells of `X` (a DataFrame or AnnData) in the same order."""
     cells, rows = getattr(X, "obs_names", getattr(X, "index", None)), getattr(values, "index", None)
     if isinstance(cells, pd.Index) and isinstance(rows, pd.Index):
         check_same_cells(cells, rows, argument=argument)
 
 
 def check_same_cells(cells, rows, strict=False, argument="Y"):
-    """Reject a Y whose cells or their order differ from X; default indices of pandas and anndata are ignored."""
+    """Reject a Y with other cells than X or in another order; default indices of pandas and anndata are ignored."""
     cells, rows = cells.astype(str), rows.astype(str)
     numbers = pd.RangeIndex(len(cells)).astype(str)
     named = strict or not (rows.equals(numbers) or cells.equals(numbers)) or set(cells) == set(rows)

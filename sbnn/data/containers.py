@@ -1,16 +1,16 @@
-"""Shared by the builders and adapters of all kinds of data: ``uns["sbnn"]`` of an AnnData describes its content."""
+"""Description of a data set in ``uns["sbnn"]`` of its AnnData, shared by the builders of all kinds of data."""
 
 import numpy as np
 
 from sbnn.data.fingerprint import fingerprint_files
 from sbnn.errors import naming
 
-OF_CELLS = {"latent", "latents", "outputs"}  # entries of a truth that have a row for each cell
+OF_CELLS = {"latent", "latents", "outputs"}  # entries of the truth that have one row for each cell
 
 
-@naming("name, source, sha256, files, dropped, truth, notes: expected text, dicts and sentences, see sbnn.paired")
+@naming("name, source, sha256, files, dropped, truth, notes: expected values as described in sbnn.paired")
 def about_data(*, name="custom", source="the user's data", sha256="", files=None, dropped=None, truth=None, notes=()):
-    """Entries of ``uns["sbnn"]``; see `sbnn.paired`; the builders of the other kinds of data take the same ones."""
+    """Entries of ``uns["sbnn"]``, the same for all kinds of data; `sbnn.paired` documents them."""
     sha256 = sha256 or (fingerprint_files(files) if files else "")
     about = {"name": str(name), "source": str(source), "sha256": sha256, "files": dict(files or {})}
     left_out = {w: int(what) if np.ndim(what) == 0 else [str(n) for n in what] for w, what in (dropped or {}).items()}
@@ -19,7 +19,7 @@ def about_data(*, name="custom", source="the user's data", sha256="", files=None
 
 
 def with_about(adata, about, content):
-    """Store the description of the content and its fingerprint in `adata`; true values of cells go into ``obsm``."""
+    """Store the description of the data and the fingerprint of its content; true values of cells go to ``obsm``."""
     truth = dict(about["truth"])
     for key in truth.keys() & OF_CELLS:
         adata.obsm[f"true_{key}"] = np.asarray(truth.pop(key))
@@ -28,5 +28,5 @@ def with_about(adata, about, content):
 
 
 def name_and_sha256(about, content):
-    """Name of the data, and its stored fingerprint if it belongs to this content, otherwise that of the content."""
+    """Name and fingerprint of the data; the fingerprint is the stored one if `content` is unchanged, else `content`."""
     return about.get("name", "custom"), about["sha256"] if about.get("content_sha256") == content else content

@@ -1,4 +1,4 @@
-"""The named data sets: their files and how to load them; slow imports are deferred until a data set is loaded."""
+"""The named data sets, their files and how to load them; slow imports are deferred until a data set is loaded."""
 
 import argparse
 import csv
@@ -15,21 +15,21 @@ from sbnn.errors import check_among, check_flag
 #: Uses of data sets: genes that predict a second measurement of the same cells, electrophysiology that predicts
 #: the type of a cell, perturbations that shift latents, or expression over time from which a gene network is learned.
 STUDIES = SBNN, EPHYS_TYPES, MECHANISM_SHIFT, DYNAMICS = "sbnn", "ephys_types", "mechanism_shift", "dynamics"
-#: Study -> the real data set to work on, and the simulated one that replaces it.
+#: Study -> its default real data set, and the simulated one that replaces it if it is unavailable.
 _REAL = dict(zip(STUDIES, ("scala", "lee_human", "papalexi", "grn_350"), strict=True))
 _SIMULATED = dict(zip(STUDIES, ("simulated", "simulated_ephys", "simulated_screen", "simulated_grn"), strict=True))
-#: Column of ``obs`` -> name of the groups that it distinguishes.
+#: Column of ``obs`` -> what the groups in this column are called.
 _GROUPS = {"perturbation": "perturbations", "split": "split", "family": "families", "type": "types"}
 
 
 class Dataset(NamedTuple):
-    """A data set: its reader in `sbnn.data` takes the paths of its `files` (keys of `FILES`) in this order."""
+    """A data set; its `reader` in `sbnn.data` takes the paths of its `files` (keys of `FILES`) in the given order."""
 
     study: str
     about: str
     reader: str
     files: tuple[str, ...]  # empty for simulated data
-    options: dict  # passed to the reader unless the caller sets them (the screen of the paper is larger)
+    options: dict  # defaults that replace those of the reader (such as a smaller screen than in the paper)
     instead: dict[str, str]  # file that may be missing -> the one that replaces it
 
 
@@ -37,7 +37,7 @@ with Path(__file__).with_name("datasets.csv").open(newline="") as _table:
     _rows = {row.pop("name"): row for row in csv.DictReader(_table)}
 for _row in _rows.values():
     _row |= {key: json.loads(_row[key] or "{}") for key in ("options", "instead")}
-#: Every data set of `load_dataset`.
+#: Every data set that `load_dataset` can load.
 DATASETS = {name: Dataset(**row | {"files": tuple(row["files"].split())}) for name, row in _rows.items()}
 
 
@@ -47,7 +47,7 @@ def names_of(study: str = SBNN) -> tuple[str, ...]:
 
 
 def require_study(name: str, study: str = SBNN) -> None:
-    """Reject a data set of another study; the user's own names pass."""
+    """Reject a data set of another study; names that are not in `DATASETS` are accepted."""
     if name in DATASETS and DATASETS[name].study != study:
         raise ValueError(f"data set {name!r}: expected one of {', '.join(names_of(study))}")
 
@@ -63,28 +63,31 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
         - Genes and outputs: ``"scala"``, ``"scala_ion_channels"`` (fewer genes and a warning if the complete counts
           cannot be found or downloaded), ``"scala_34c_counts"`` (raw counts without outputs), ``"gouwens"``,
           ``"stoeckius"``, ``"citeseq_cd8"``, ``"pbmc_5k_protein"``, ``"pbmc_10k_protein"``, ``"simulated"``. `X` is
-          log2 of the library-size normalised counts plus one (of ``"gouwens"`` as released), outputs are in their own
-          units; neither is z-scored.
+          log2 of the library-size normalised counts plus one, and outputs are in their original units; neither is
+          z-scored. The expression and outputs of ``"gouwens"`` are as released (the outputs include z-scored features).
         - Electrophysiology and types: ``"gouwens_ephys"``, ``"lee_human"``, ``"simulated_ephys"``.
-        - Counts, each cell under one perturbation: ``"papalexi"``, ``"simulated_screen"``.
-        - Expression over time, a prior and, if it is known, the truth: ``"grn_350"``, ``"grn_690"``,
+        - Counts and the perturbation of each cell: ``"papalexi"``, ``"simulated_screen"``.
+        - Expression over time, a prior and, if known, the true network: ``"grn_350"``, ``"grn_690"``,
           ``"yeast_pramila"``, ``"breast_desmedt"``, ``"hematopoiesis"``, ``"beeline_gsd"``, ``"beeline_hsc"``,
           ``"simulated_grn"``.
     path : path-like, optional
-        Folder with the files. Otherwise they are taken from the first place that holds them: ``$SBNN_DATA``, ``data/``
-        in the checkout, ``../shared/data`` next to it, the local cache, and finally their public source.
+        Folder that is searched first for the files. Then follow ``$SBNN_DATA``, ``data/`` in the checkout,
+        ``../shared/data`` next to it and the local cache. Files found in none of these are downloaded.
     download : bool
         Whether to download files that are not found locally.
     verbose : bool
         Whether to print what was loaded, and from where.
     **options
-        Simulated data: parameters of the simulator. The four sets with proteins: ``n_genes``, the number of genes, and
-        ``log_proteins``, whether outputs are log2(1 + counts) or unchanged counts (as in the paper; the default
-        for ``"stoeckius"`` only). ``"gouwens_ephys"``: ``relative``, whether spikes are measured from their
-        threshold. ``"papalexi"``: ``confident_only``, whether to leave out cells without a clear guide. ``"grn_350"``
-        and ``"grn_690"``: ``n_samples``, ``noise``, ``wrong`` and ``random_state`` of `read_grn`. ``"hematopoiesis"``:
-        ``cells_per_bin``, how many neighbouring cells are averaged. ``"beeline_gsd"`` and ``"beeline_hsc"``:
-        ``repeat`` (0 to 4), ``dropout`` and ``n_bins`` of `read_beeline`.
+        Options that some data sets have:
+
+        - Simulated data: the parameters of the simulator.
+        - The four data sets with proteins: ``n_genes`` is the number of genes to select. ``log_proteins`` sets whether
+          outputs are log2(1 + counts) or, as in the paper, counts (the default for ``"stoeckius"`` only).
+        - ``"gouwens_ephys"``: ``relative`` sets whether spikes are measured relative to their threshold.
+        - ``"papalexi"``: ``confident_only`` sets whether cells without a clear guide are left out.
+        - ``"grn_350"`` and ``"grn_690"``: ``n_samples``, ``noise``, ``wrong`` and ``random_state`` of `read_grn`.
+        - ``"hematopoiesis"``: ``cells_per_bin`` is the number of neighbouring cells to average.
+        - ``"beeline_gsd"`` and ``"beeline_hsc"``: ``repeat`` (0 to 4), ``dropout`` and ``n_bins`` of `read_beeline`.
 
     Returns
     -------
@@ -93,11 +96,11 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
     Raises
     ------
     ValueError, TypeError
-        An unknown name, or an option that the data set does not have.
+        If the name is unknown or the data set does not have one of the options.
     FileNotFoundError
-        A missing file that cannot be downloaded; the message explains what to do.
+        If a file is missing and cannot be downloaded; the message explains what to do.
     DataIntegrityError
-        A file that is truncated or altered.
+        If a file is truncated or altered.
     """
     check_among("data set", name, DATASETS)
     dataset = DATASETS[name]
@@ -114,7 +117,7 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
 
 
 def summary(data) -> str:
-    """Name, shape, groups with their sizes, source and notes."""
+    """Describe a data set for printing: name, shape, sizes of its groups, source and notes."""
     about, obs = data.uns["sbnn"], data.obs
     column, groups = next((c, g) for c, g in _GROUPS.items() if c in obs)
     sizes = obs[column].value_counts()
@@ -129,7 +132,7 @@ def summary(data) -> str:
 
 
 def find_dataset(name: str, search: Search) -> dict[str, FoundFile]:
-    """Find or download the files of a data set; a missing one is replaced if possible, with a warning."""
+    """Find or download the files of a data set; warn if a missing file is replaced by another one."""
     dataset = DATASETS[name]
     found = search.find([file for file in dataset.files if file not in dataset.instead])
     files = list(dataset.files)
@@ -151,7 +154,7 @@ def default_dataset(
     Parameters
     ----------
     name : str
-        A data set of the study, or "auto" for its main real one.
+        A data set of the study, or "auto" for its default real data set.
     path, download, verbose
         See `load_dataset`.
     study : {"sbnn", "ephys_types", "mechanism_shift", "dynamics"}
@@ -165,9 +168,9 @@ def default_dataset(
     Raises
     ------
     ValueError
-        There is no such data set in the study.
+        If there is no such study, or no such data set in the study.
     DataIntegrityError
-        A file of the real data is truncated or altered; simulated data do not replace it.
+        If a file of the real data is truncated or altered; it is not replaced by simulated data.
     """
     check_among("study", study, STUDIES)
     check_among("dataset", name, ("auto", *names_of(study)))
@@ -185,7 +188,7 @@ def default_dataset(
 
 
 def list_datasets(path=None) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """State of every data set and its missing files; files are not read, so altered ones are not detected.
+    """State and missing files of every data set; files are not read, so altered files are not detected.
 
     The state is "available", "partly available", "downloadable", "manual download" or "available (simulated)".
     """
@@ -204,11 +207,11 @@ def list_datasets(path=None) -> dict[str, tuple[str, tuple[str, ...]]]:
 
 
 def main(arguments: list[str] | None = None, prog="sbnn data") -> int:
-    """Run ``sbnn data``; exit status 1 if a file is missing or corrupt."""
+    """Run ``sbnn data``; the exit status is 1 if a name is unknown or a file is missing or corrupt."""
     parser = argparse.ArgumentParser(prog=prog, description="List, fetch or check the data sets.")
     parser.add_argument("command", choices=("list", "get", "check"), help="show what is available, download, verify")
-    parser.add_argument("names", nargs="*", metavar="name", help="data set or one of its files; check: all by default")
-    parser.add_argument("--path", help="folder to look in first")
+    parser.add_argument("names", nargs="*", metavar="name", help="data set or data file; check uses all by default")
+    parser.add_argument("--path", help="folder to search first")
     chosen = parser.parse_args(arguments)
     if chosen.command == "get" and not chosen.names:
         parser.error("get: name the data sets or files to get")

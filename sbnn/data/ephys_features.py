@@ -1,9 +1,10 @@
-"""Published features of electrophysiology: families, units and usual values; features shared by mouse and human.
+"""Published electrophysiological features: families, units, usual values, and the features shared by mouse and human.
 
-`ephys_features.csv`: features of both releases, the range in which the median of a data set in this unit lies (narrower
-than a factor of 1000), and the median and robust SD of the release. `shared_features.csv`: how the 27 shared features,
-named as in the human release, are computed from mouse columns, ``(mouse - minus) * factor + offset``; `r` is the
-correlation over `n` mouse cells of which both kinds were published.
+`ephys_features.csv` lists the features of both releases with the median and robust SD of the release, and the range
+(narrower than a factor of 1000) in which the median of a data set in the given unit is expected.
+`shared_features.csv` describes how to compute the 27 shared features, named as in the human release, from mouse
+columns: ``(mouse - minus) * factor + offset``. `r` is the correlation between the mouse and the human version of a
+feature over the `n` mouse cells for which both were published.
 """
 
 import itertools
@@ -21,14 +22,14 @@ STIMULI = ("long_square", "ramp", "short_square")
 
 
 def feature_table(release):
-    """Features of ``"gouwens_2020"`` or ``"lee_2023"``: family, unit, low, high, median and spread of each."""
+    """Table of the features in ``"gouwens_2020"`` or ``"lee_2023"``: family, unit, low, high, median and spread."""
     table = Path(__file__).with_name("ephys_features.csv")
     table = pd.read_csv(table, keep_default_na=False, na_values={"low": [""], "high": [""]})
     return table[table["release"] == release].drop(columns="release").set_index("feature")
 
 
 def shared_feature_table():
-    """Shared features: the mouse columns of each, and its median and spread over the mouse release."""
+    """Table of the shared features: mouse columns, and median and spread in the mouse release."""
     table = Path(__file__).with_name("shared_features.csv")
     return pd.read_csv(table, index_col="feature", keep_default_na=False, na_values={"r": [""], "n": [""]})
 
@@ -40,7 +41,7 @@ def known_features(names):
 
 
 def unlikely_units(table, units):
-    """Sentences about features whose median is far from that of published data; features in other units are skipped."""
+    """Describe features whose median is far from that of published data; skip those declared in other units."""
     found = []
     for feature, about in known_features(table.columns).dropna(subset="low").iterrows():
         median = table[feature].median()
@@ -57,17 +58,18 @@ def to_shared_features(data):
     Parameters
     ----------
     data : AnnData of typed cells
-        With the columns of the mouse or of the human release; others are left out.
+        Cells with the columns of the mouse or of the human release; other columns are left out.
 
     Returns
     -------
     AnnData
-        The same cells with 27 features in 7 families, with the name of `data` and ``_shared``.
+        The same cells with 27 features in 7 families, named like `data` with the suffix ``_shared``.
 
     Raises
     ------
     ValueError
-        Missing columns; values that seem to be in another unit, which transfer would mistake for biology.
+        If columns are missing, or if values seem to be in another unit, which would look like a difference between
+        species.
     """
     cells, shared = as_typed(data), shared_feature_table()
     if list(cells.feature_names) == list(shared.index):
@@ -78,7 +80,7 @@ def to_shared_features(data):
     others = ((name, unit) for name, unit in usual.items() if units[name] not in ("", unit))
     doubts += [f"{name} is in {units[name]}, not {unit}" for name, unit in others]
     if doubts:
-        raise ValueError(f"{cells.name}: values in another unit than those of the release? {'; '.join(doubts)}")
+        raise ValueError(f"{cells.name}: values seem to be in other units than the release: {'; '.join(doubts)}")
     human = shared.index.isin(table.columns).sum() > shared["mouse"].isin(table.columns).sum()
     with naming("data: expected all electrophysiological features of the mouse or of the human release"):
         table = table.assign(**{"": 0.0})
@@ -91,9 +93,10 @@ def to_shared_features(data):
 
 
 def relative_to_threshold(data):
-    """Measure time and voltage of the parts of each spike from its threshold, in columns of the mouse release."""
-    # There, peaks and troughs are timed from the beginning of the sweep. Their lag, a thousand times smaller, is lost
-    # to methods that use one feature at a time. Boosted trees gain 0.01 macro-F1 from the relative times.
+    """Express the times and voltages of spikes relative to their threshold, in columns of the mouse release."""
+    # The release gives the times of peaks and troughs from the beginning of the sweep. Their lag after the threshold is
+    # a thousand times smaller, so methods that use one feature at a time cannot see it. Boosted trees gain 0.01 in
+    # macro-F1 from the relative times.
     cells = as_typed(data)
     values, renamed = pd.DataFrame(cells.X.copy(), cells.cell_names, cells.feature_names), {}
     for stimulus, part, (quantity, called) in itertools.product(STIMULI, PARTS, (("v", "deltav"), ("t", "lag"))):

@@ -1,4 +1,4 @@
-"""Typed neurons from a user's own tables: matched by cell name, with warnings for everything left out."""
+"""Typed neurons from a user's own tables: cells are matched by name, and everything left out gives a warning."""
 
 import warnings
 from pathlib import Path
@@ -21,31 +21,34 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
     Parameters
     ----------
     features : path-like, (path-like, sheet) or DataFrame
-        Cells x features, cell names in the first column (the index of a DataFrame), empty where a value is missing.
+        Cells x features, with cell names in the first column (or the index of a DataFrame); missing values are empty.
         Columns called ``type``, ``donor`` and ``condition`` are taken as labels if `labels` is not given.
     labels : path-like, (path-like, sheet), DataFrame or Series, optional
-        Cells x labels: ``type``, and if known ``donor`` and ``condition``; others are kept. A Series holds the types.
+        Cells x labels: ``type`` and, if known, ``donor`` and ``condition``; other columns are kept. A Series is taken
+        as the types.
     families, units : optional
-        See `typed_cells`. By default those of the release (`sbnn.data.ephys_features.feature_table`) for features
-        with a published name; others are in the family ``"other"``.
+        See `typed_cells`. By default, features with a published name have the family and unit of the release (see
+        `sbnn.data.ephys_features.feature_table`), and the others are in the family ``"other"``.
     name, source : str, optional
-        By default the source names the files.
+        By default, the source lists the file names.
 
     Returns
     -------
     AnnData
-        As returned by `typed_cells`: the cells that have a type and a value, and the features that differ between them.
+        As returned by `typed_cells`, with the cells that have a type and at least one value, and the features that vary
+        between them.
 
     Raises
     ------
     FileNotFoundError
     ValueError
-        No cell in common, text among the numbers, nothing left, and any error of `typed_cells`.
+        If the tables have no cell in common, there is text among the numbers, nothing is left, or `typed_cells`
+        rejects the data.
 
     Warns
     -----
     UserWarning
-        What is left out, and features that seem to be in another unit.
+        If anything is left out, or if features seem to be in another unit.
     """
     paths = [Path(given) for given in (features, labels) if isinstance(given, str | Path)]
     source = "the user's tables" + "".join(f", {path.name}" for path in paths) if source is None else source
@@ -82,5 +85,5 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
     units = {feature: unit for feature, unit in units.items() if feature not in constant}
     doubts = unlikely_units(numbers, units)
     if doubts:
-        warnings.warn(f"values in another unit? {some(doubts)}; if so, pass units={{feature: unit}}", stacklevel=2)
+        warnings.warn(f"unusual values: {some(doubts)}; for other units, pass units={{feature: unit}}", stacklevel=2)
     return typed_cells(numbers, labels, family_of[numbers.columns], units, name=name, source=source, dropped=dropped)

@@ -10,7 +10,7 @@ from scipy import sparse
 
 
 def fingerprint_files(files: Mapping[str, str]) -> str:
-    """Fingerprint data by its files (name -> sha256), so that it never depends on floating-point work."""
+    """Fingerprint data by the checksums of its files (name -> sha256), independently of floating-point arithmetic."""
     lines = (f"{name} {digest}\n" for name, digest in sorted(files.items()))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -22,7 +22,7 @@ def fingerprint_parameters(parameters: Mapping[str, Any]) -> str:
 
 
 def fingerprint_arrays(*arrays: np.ndarray | sparse.sparray) -> str:
-    """Fingerprint data by the bytes of its arrays (of paired cells X, Y and any counts) with their dtype and shape."""
+    """Fingerprint data by the bytes, dtypes and shapes of its arrays (for paired cells: X, Y and counts, if any)."""
     digest = hashlib.sha256()
     parts = []
     for array in arrays:

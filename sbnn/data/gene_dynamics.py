@@ -1,4 +1,4 @@
-"""Dynamics data sets: training and test trajectories, a prior of regulation and, where known, the truth."""
+"""Dynamics data sets: training and test trajectories, a prior network and, if known, the true network."""
 
 import anndata as ad
 import pandas as pd
@@ -10,10 +10,10 @@ from sbnn.errors import attempt, check_number
 
 
 def gene_dynamics(train, test, prior, truth=None, *, name="custom", source="the user's trajectories", files=None):
-    """One AnnData: ``obs["split"]`` ("train" or "test"), ``varp["prior"]`` and, if known, ``varp["truth"]``.
+    """Join all parts in an AnnData with ``obs["split"]``, ``varp["prior"]`` and, if known, ``varp["truth"]``.
 
-    The rows of `truth`, a DataFrame of regulators by genes, may cover only some genes; for the others
-    ``var["truth_known"]`` is False and their rows of ``varp["truth"]`` are NaN.
+    ``split`` is "train" or "test". `truth`, a DataFrame of regulators by genes, may have rows for some genes only; for
+    the others, ``var["truth_known"]`` is False and the rows of ``varp["truth"]`` are NaN.
     """
     genes, parts = train.var_names, {"train": train, "test": test}
     adata = ad.concat(parts, label="split", index_unique="_")
@@ -32,26 +32,26 @@ def gene_dynamics(train, test, prior, truth=None, *, name="custom", source="the 
 
 
 def prior_of(data):
-    """Prior of a dynamics data set, genes by genes, [regulator, target]."""
+    """Prior network of a dynamics data set as a DataFrame, with regulators in rows and targets in columns."""
     return pd.DataFrame(data.varp["prior"], data.var_names, data.var_names)
 
 
 def truth_of(data):
-    """Truth of a dynamics data set, regulators with known targets by genes; None if there is none."""
+    """True network of a dynamics data set: regulators with known targets by genes, or None if it is not known."""
     if "truth" not in data.varp:
         return None
     return pd.DataFrame(data.varp["truth"], data.var_names, data.var_names)[data.var["truth_known"].to_numpy()]
 
 
 def simulate_network(n_genes=350, n_samples=150, noise=0.025, wrong=0.05, n_test=10, random_state=0, kind="logic"):
-    """Simulate a random network, samples of it, and a prior with a share of its edges misplaced.
+    """Simulate trajectories of a random network, with a prior network in which some edges are misplaced.
 
     Parameters
     ----------
     n_genes, n_samples, n_test : int
         Numbers of genes, training samples and test samples.
     noise : float
-        Noise of the training samples; test samples have none.
+        SD of the noise in the training samples; the test samples have no noise.
     wrong : float
         Share of the edges of the prior that are misplaced, in [0, 1].
     random_state : int
@@ -61,7 +61,7 @@ def simulate_network(n_genes=350, n_samples=150, noise=0.025, wrong=0.05, n_test
     Returns
     -------
     AnnData
-        ``obs["split"]`` "train" or "test", ``varp["prior"]`` and ``varp["truth"]``.
+        With ``obs["split"]`` ("train" or "test"), ``varp["prior"]`` and ``varp["truth"]``.
     """
     network = GeneNetwork.random(n_genes, random_state=random_state)
     prior = attempt("wrong: expected a share of the edges, in [0, 1]", network.misplaced_prior, wrong, random_state)

@@ -24,12 +24,12 @@ KINDS = ("logic", "sigmoid", "hill", "thermodynamic", "lag")
 _TOLERANCE = 1e-9  # relative tolerance of the solver
 _FORMAT = 1  # incremented whenever the same parameters give different data
 _LARGEST_OFFSET = 0.25
-_LAG = 1.5  # in the unit of time
+_LAG = 1.5  # in units of time
 
 
 @dataclass(frozen=True)
 class Starts:
-    """Distribution of first values by gene: normal within [0, 1] for inputs, Beta(2, 2) plus an offset for others."""
+    """Distribution of the starting values of each gene in [0, 1]: normal for inputs, shifted Beta(2, 2) for others."""
 
     mean: np.ndarray  # NaN unless the gene is an input
     sd: np.ndarray
@@ -37,19 +37,19 @@ class Starts:
 
     @classmethod
     def of(cls, is_input, mean, sd, offset):
-        """Set to NaN the parameters that do not apply to a gene."""
+        """Build the distributions, with NaN for the parameters that do not apply to a gene."""
         return cls(*(np.where(of, v, np.nan) for of, v in ((is_input, mean), (is_input, sd), (~is_input, offset))))
 
     @classmethod
     def random(cls, is_input, rng):
-        """Draw a distribution for each gene."""
+        """Draw a random distribution for each gene."""
         n = len(is_input)
         mean = rng.beta(10, 10, n)
         sd = np.maximum(0.01, rng.beta(15, 15, n) * np.minimum(mean, 1 - mean) / 3)
         return cls.of(is_input, mean, sd, rng.uniform(-_LARGEST_OFFSET, _LARGEST_OFFSET, n))
 
     def draw(self, n, rng):
-        """First values of samples, (n, genes), each in [0, 1]."""
+        """Draw the starting values of n samples, shape (n, genes), all in [0, 1]."""
         is_input = ~np.isnan(self.mean)
         values = np.clip(rng.beta(2, 2, (n, len(is_input))) + self.offset, 0, 1)
         mean, sd = self.mean[is_input], self.sd[is_input]
@@ -62,14 +62,15 @@ class Starts:
 
 @dataclass(eq=False, repr=False)
 class GeneNetwork:
-    """Genes whose rates of change depend on their regulators: ``dx/dt = logic(x) - x``, or 0 for an input gene.
+    """A network of genes: ``dx/dt = logic(x) - x`` for a gene with regulators and 0 for an input gene.
 
     Parameters
     ----------
     gene_names : sequence of str
         Unique.
     logic : mapping of str to Regulation, And or Or
-        For every gene that has regulators (`sbnn.data.rate_equations`); the others are inputs, which stay constant.
+        Logic of every gene that has regulators (see `sbnn.data.rate_equations`); the other genes are inputs, which stay
+        constant.
     starts : Starts, optional
         Distribution of starting values; by default drawn with a fixed seed, so that it is the same for all simulations.
     name : str, optional
@@ -81,8 +82,8 @@ class GeneNetwork:
     Raises
     ------
     ValueError
-        Duplicate names, a gene or regulator that is not among the names, a regulator that acts on a gene twice, an EC50
-        outside (0, 1), an exponent that is not positive.
+        If names repeat, a gene or regulator is not among the names, a regulator acts on a gene twice, an EC50 is
+        outside (0, 1) or an exponent is not positive.
     """
 
     gene_names: np.ndarray
@@ -91,8 +92,8 @@ class GeneNetwork:
     name: str = "network"
 
     def __post_init__(self):
-        """Validate, and arrange the logic for evaluation."""
-        with naming("gene_names, logic: expected names, and a Regulation, And or Or of every gene that has regulators"):
+        """Validate the network and convert its logic to arrays."""
+        with naming("gene_names, logic: expected names, and a Regulation, And or Or for every gene with regulators"):
             names = check_names(self.gene_names, "gene_names", "gene", len(self.gene_names))
             acting = [(edge.regulator, gene) for edge, gene in self.edges]
         wrong = [edge for edge, _ in self.edges if not (0 < edge.ec50 < 1 and 0 < edge.exponent < np.inf)]
@@ -108,8 +109,8 @@ class GeneNetwork:
 
     @classmethod
     def from_tables(cls, equations, names, name="network"):
-        """Read a network from CSV tables of its rate equations and of its genes, in order."""
-        with naming("equations and names: expected tables with the columns node and eqn, and with genes in the first"):
+        """Read a network from a CSV table of its rate equations and one of its genes, which sets their order."""
+        with naming("equations, names: expected tables with columns node and eqn, and with genes in the first column"):
             genes = pd.read_csv(names).iloc[:, 0].astype(str).str.removesuffix("_input")
             texts = pd.read_csv(equations).set_index("node", verify_integrity=True)["eqn"][genes]
         rules = {gene: parse_rate_equation(text, gene) for gene, text in texts.items()}
@@ -117,11 +118,12 @@ class GeneNetwork:
 
     @classmethod
     def random(cls, n_genes, random_state=0):
-        """Draw a network of any size, with the proportions of the published one of 350 genes.
+        """Draw a random network of any size with the proportions of the published network of 350 genes.
 
-        A fifth of the genes are inputs. Every other gene has one regulator plus a Poisson number, two on average;
-        regulators are the inputs and one in twelve of the other genes, some of which regulate many. 68 % of the edges
-        are activations. Regulators are joined one after another, by AND or OR with equal probability.
+        A fifth of the genes are inputs. Every other gene has one regulator plus a Poisson-distributed number with
+        mean 1. The regulators are the inputs and one in twelve of the other genes; some of them regulate many genes. An
+        edge is an activation with probability 0.68. The regulators of a gene are joined one after another, by AND or OR
+        with equal probability.
 
         Parameters
         ----------
@@ -151,12 +153,12 @@ class GeneNetwork:
 
     @property
     def edges(self):
-        """Regulations and the genes that they act on."""
+        """List of edges: each regulation with the gene that it acts on."""
         return [(edge, gene) for gene, rule in self.logic.items() for edge in regulations(rule)]
 
     @property
     def graph(self):
-        """Regulators by targets: 1 for activation, -1 for repression, 0 for no edge; DataFrame of int8."""
+        """DataFrame of int8, regulators by targets: 1 for activation, -1 for repression, 0 for no edge."""
         table = pd.DataFrame(0, self.gene_names, self.gene_names, dtype=np.int8)
         for edge, gene in self.edges:
             table.loc[edge.regulator, gene] = 1 if edge.activation else -1
@@ -177,7 +179,7 @@ class GeneNetwork:
 
     @documented
     def rates(self, values, kind="logic"):
-        """Rates of change, (genes, ...), at values of the same shape; with a lag: genes, then proteins."""
+        """Rates of change at `values` of the same shape, (genes, ...); the kind "lag" appends proteins to the genes."""
         check_among("kind", kind, KINDS)
         genes, acting = np.split(values, 2) if kind == "lag" else (values, values)
         targets = self._rules(acting) if kind in ("logic", "lag") else self._rules.added(acting, kind)
@@ -188,10 +190,10 @@ class GeneNetwork:
 
     @naming("start, times: expected a number for every gene of each sample, and two or more increasing times")
     def solve(self, start, times, kind="logic"):
-        """Simulate samples without noise from their `start`, (samples, genes); (samples, times, genes)."""
+        """Simulate noise-free samples, shape (samples, times, genes), from starting values, shape (samples, genes)."""
         times, close = np.asarray(times, dtype=np.float64), {"rtol": _TOLERANCE, "atol": _TOLERANCE}
         state = np.tile(start, (1, 2)) if kind == "lag" else start
-        # One by one: each has its own steps of a stiff method.
+        # Samples are solved one by one, since the stiff solver needs different steps for each.
         how = {"method": "LSODA", "t_eval": times, "args": (kind,)} | close
         found = [solve_ivp(lambda _, x, *args: self.rates(x, *args), times[[0, -1]], one, **how) for one in state]
         return np.stack([path.y[: len(self.gene_names)].T for path in found])
@@ -202,7 +204,7 @@ class GeneNetwork:
         Parameters
         ----------
         n : int
-            Samples.
+            Number of samples.
         noise : float
             Standard deviation of the normal noise added to every value, including inputs and the first time. The
             published levels of "5, 10 and 20 %" correspond to 0.025, 0.05 and 0.1.
@@ -210,10 +212,16 @@ class GeneNetwork:
             Seed of starting values and noise. Starting values do not depend on `noise`.
         times : array-like, shape (times,)
         kind : {"logic", "sigmoid", "hill", "thermodynamic", "lag"}
-            Law by which the same regulators act: AND and OR of Hill functions (the published one); a sigmoid of a
-            weighted sum; a weighted mean of Hill functions; occupancy of a promoter, where regulators help or hinder
-            the binding of the polymerase; or AND and OR of proteins that follow their genes with a lag and
-            a saturating decay. Weights are drawn at random and fixed for each network.
+            Law by which regulators act; the regulators of each gene are the same under all laws:
+
+            - "logic": AND and OR of Hill functions, as published.
+            - "sigmoid": a sigmoid function of a weighted sum.
+            - "hill": a weighted mean of Hill functions.
+            - "thermodynamic": occupancy of a promoter to which regulators help or hinder the polymerase to bind.
+            - "lag": as "logic", but regulation is by proteins that follow their genes with a lag, and the decay of
+              expression saturates.
+
+            The weights are drawn at random and are fixed for each network.
 
         Returns
         -------
@@ -235,7 +243,7 @@ class GeneNetwork:
         return trajectories(values, times, self.gene_names, **about)
 
     def starting_like(self, data):
-        """Estimate the distribution of starting values from two or more samples of the same genes."""
+        """Copy the network, with a distribution of starting values estimated from two or more samples of its genes."""
         # The published training samples are not available; only the test samples show how they started.
         data = attempt("data: expected trajectories of the same genes", lambda: data[:, self.gene_names])
         first = np.stack([of_sample[0] for of_sample in as_trajectories(data).values])
@@ -244,18 +252,20 @@ class GeneNetwork:
         return replace(self, starts=Starts.of(self.is_input, mean, sd, offset))
 
     def misplaced_prior(self, share, random_state=0):
-        """Move a share of the edges to random places, with their signs, as prior knowledge that is partly wrong.
+        """Return a partly wrong prior network, in which a share of the edges is moved to random places.
 
         Parameters
         ----------
         share : float
-            Share of the edges, in [0, 1], rounded down: the "5, 10 and 20 %" of the publication.
+            Share of the edges to move, in [0, 1], such as the "5, 10 and 20 %" of the publication; the number of edges
+            is rounded down.
         random_state : int
 
         Returns
         -------
         DataFrame of int8
-            Like `graph`. No misplaced edge is a true one or acts on its own regulator.
+            In the format of `graph`. Moved edges keep their signs; none of them is a true edge or connects a gene with
+            itself.
         """
         check_number("share", share, float, 0, 1)
         check_number("random_state", random_state, int, 0)
@@ -271,7 +281,7 @@ class GeneNetwork:
         return pd.DataFrame(prior, self.gene_names, self.gene_names)
 
 
-@lru_cache(maxsize=6)  # the same paths serve several noise levels
+@lru_cache(maxsize=6)  # the same trajectories serve several noise levels
 def _solved(network, start, times, kind):
     return network.solve(np.frombuffer(start).reshape(-1, len(network.gene_names)), times, kind)
 
@@ -291,7 +301,7 @@ class _Rules:
         position, joins = itertools.count(), []
 
         def place(rule):
-            """Node of a rule and its level."""
+            """Place a rule after its parts; return its node and level."""
             if isinstance(rule, Regulation):
                 return next(position), 0
             (one, level), (other, other_level) = place(rule.one), place(rule.other)
@@ -305,7 +315,7 @@ class _Rules:
         self.levels = [[column.to_numpy() for _, column in columns] for columns in parts]
 
     def __call__(self, values):
-        """Results of the rules, (targets, ...), for values of all genes, (genes, ...)."""
+        """Evaluate the rules of all targets, (targets, ...), at the values of all genes, (genes, ...)."""
         wide = (slice(None), *(None,) * (values.ndim - 1))
         powers = np.maximum(values[self.regulator], 0) ** self.exponent[wide]
         nodes = np.empty((self.n_nodes, *values.shape[1:]))
@@ -319,7 +329,7 @@ class _Rules:
         return nodes[self.tops]
 
     def added(self, values, kind):
-        """Results, (targets,), of effects that are summed instead of joined, for values of all genes, (genes,)."""
+        """Evaluate the kinds that sum the effects of regulators instead of joining them: (genes,) to (targets,)."""
         x, sizes, total = np.maximum(values[self.regulator], 0), self.sizes, partial(np.bincount, self.rule)
         if kind == "sigmoid":
             return expit(self.offsets + total(np.where(self.represses, -4, 4) * sizes * (x - 0.5)))

@@ -1,4 +1,4 @@
-"""The adapter of the estimators: arrays, DataFrames, AnnData, MuData and streams become matrices with names."""
+"""Conversion of the input of estimators (arrays, DataFrames, AnnData, MuData, streams) to matrices with names."""
 
 import warnings
 
@@ -14,7 +14,7 @@ from sbnn.errors import naming
 
 COUNTS = "counts"  # layer of an AnnData
 ROUNDING = 1e-3  # tolerance beyond the range of the training cells
-MANY = 0.5  # share of the kept genes; with few training cells the range is narrow and a tenth is outside it anyway
+MANY = 0.5  # share of the kept genes; after training on few cells, a tenth is usually outside their narrow range
 FEWEST_GENES, FEWEST_CELLS, SDS_OF_RANGE = 6, 8, 5  # needed to detect cells unlike those of the fit
 LEAST_SHARE, HALF = 0.05, 0.5  # minimum shares of the training counts to estimate depth at all, and accurately
 MOST_DENSE_VALUES = 2**25  # largest sparse matrix converted to a dense array; 128 MiB in single precision
@@ -23,7 +23,7 @@ validate_data = naming("X and y: expected tables, and a type or outputs for each
 
 
 def two_tables(X, Y=None):
-    """Expression and outputs of a fit: the parts of a MuData; an AnnData open on disk becomes a stream."""
+    """Split a MuData into expression and outputs, and convert an AnnData open on disk to a stream."""
     for values, argument in ((X, "X"), (Y, "Y")):
         checks.check_unmasked(values, argument)
     if isinstance(X, MuDataLike):
@@ -36,7 +36,7 @@ def two_tables(X, Y=None):
 
 
 def stream_of_sparse(X):
-    """A stream if expression is sparse and too large for a dense array, otherwise None."""
+    """Convert sparse expression that is too large for a dense array to a stream; return None for anything else."""
     matrix = X.X if isinstance(X, AnnDataLike) else X
     if not sparse.issparse(matrix) or np.prod(matrix.shape, dtype=float) <= MOST_DENSE_VALUES:
         return None
@@ -61,7 +61,7 @@ def expression_table(X):
 
 
 def output_table(X, Y):
-    """Outputs for `X`: the given ones, or a table of ``X.obsm`` by its name ("outputs" for None)."""
+    """Outputs for `X`: the given table, or the entry of ``X.obsm`` that `Y` names ("outputs" if it is None)."""
     holder = X.adata if isinstance(X, StreamLike) else X
     if isinstance(holder, AnnDataLike) and (Y is None or isinstance(Y, str)):
         return obsm_table(holder, "outputs" if Y is None else Y)
@@ -74,13 +74,13 @@ def output_table(X, Y):
 
 
 def output_names(Y, n_outputs):
-    """Names of the outputs: the columns of a table, otherwise ``output0``, ``output1``, ... as an object array."""
+    """Names of the outputs as an object array: the columns of a table, otherwise ``output0``, ``output1``, ..."""
     names = Y.columns if isinstance(Y, pd.DataFrame) else (f"output{i}" for i in range(n_outputs))
     return np.array([str(name) for name in names], dtype=object)
 
 
 def to_be_fitted(model, X, y, dtype):
-    """Checked arrays of `two_tables` for a fit, Y in float64; stores names and library size in the model."""
+    """Check X and y for a fit and return them as arrays, y as float64; store names and library size in the model."""
     learn_library(model, X)
     table, outputs = expression_table(X), output_table(X, y)
     how = {"multi_output": True, "y_numeric": True, "ensure_min_samples": 2}
@@ -98,7 +98,7 @@ def to_be_fitted(model, X, y, dtype):
 
 
 def learn_library(model, X):
-    """Store the library size that counts were normalised to, and the share of each gene; None without counts."""
+    """Store the library size to which counts were normalised and the share of each gene, or None without counts."""
     adata = X.adata if isinstance(X, StreamLike) else X
     if isinstance(X, StreamLike) and X.counts:
         if X.totals is not None:
@@ -110,7 +110,7 @@ def learn_library(model, X):
 
 
 def library_of(X, counts):
-    """Library size that counts were normalised to, and the share of each gene; None if `X` is not from counts."""
+    """Library size to which `counts` were normalised to give `X`, and the share of each gene; otherwise None."""
     from sbnn.data.preprocessing import shares_of_genes, size_of_library  # rarely needed
 
     size = None if counts is None else size_of_library(X, counts)
@@ -120,10 +120,11 @@ def library_of(X, counts):
 def new_cells(model, X, genes=None, needed=None):
     """Expression (n, p) in float64 for a fitted model; counts are normalised like those of the training cells.
 
-    Genes are found by name, in any order and among others; `genes` are the requested positions (default: all) and
-    `needed` the required ones (default: `genes`); other missing genes are 0. Input without names holds the
-    genes of the fit in order. Counts come from a stream of counts or, if the model was fitted to counts, from
-    ``layers["counts"]``. Warns if cells are unlike those of the fit.
+    Genes are matched by name, so their order and additional genes do not matter; input without names must hold the
+    genes of the fit in order. `genes` are the positions of the requested genes (default: all) and `needed` those of the
+    genes that must not be missing (default: `genes`); other missing genes are set to 0. Counts come from a stream of
+    counts or, if the model was fitted to counts, from ``layers["counts"]``. Cells that are unlike the training cells
+    give a warning.
     """
     checks.check_unmasked(X, "X")
     cells = entry(X.mod, "rna", "mod") if isinstance(X, MuDataLike) else X
@@ -144,7 +145,7 @@ def new_cells(model, X, genes=None, needed=None):
 
 
 def _warn_of_unlike(model, columns, values, cells):
-    """Warn about cells beyond the range of the training cells, without counts, or in a different logarithm or unit."""
+    """Warn about cells that exceed the range of the training cells, have no counts, or use another log or unit."""
     low, high, mean = (getattr(model, name)[columns] for name in ("x_min_", "x_max_", "x_mean_"))
     if np.isinf(low).any():  # no limits were stored
         low, high = (mean + side * SDS_OF_RANGE * model.x_scale_[columns] for side in (-1, 1))
@@ -161,13 +162,13 @@ def _warn_of_unlike(model, columns, values, cells):
     times = new @ mean / (mean @ mean) if logs else 1
     unlike = np.linalg.norm(new - times * mean) / max(np.linalg.norm(new), ROUNDING)
     if len(values) >= FEWEST_CELLS and (times < 0.1 or (unlike < 0.15 and not 0.8 < times < 1.25)):
-        found.append(f"genes are on average {times:.2g} times as high as in the training cells: another logarithm?")
+        found.append(f"expression is on average {times:.2g} times that of the training cells; another logarithm?")
     for text in found:
         warnings.warn(f"X: {text}", stacklevel=4)
 
 
 def _values_of(model, X, counted, genes, needed):
-    """Values of `new_cells`: from the counts of a stream or layer if `counted`, otherwise from X."""
+    """Values for `new_cells`, from the counts of a stream or layer if `counted`, otherwise from X."""
     size, n_fitted = getattr(model, "library_size_", None), model.n_features_in_
     names = X.columns if isinstance(X, pd.DataFrame) else getattr(X, "gene_names", getattr(X, "var_names", None))
     found = None
@@ -214,7 +215,7 @@ def _values_of(model, X, counted, genes, needed):
 
 
 def cells_of(X):
-    """Names of the cells of X, None if it has none."""
+    """Names of the cells of X, or None if they have no names."""
     names = X.index if isinstance(X, pd.DataFrame) else getattr(X, "cell_names", getattr(X, "obs_names", None))
     return None if names is None else pd.Index(names)
 
@@ -227,11 +228,11 @@ def _require_values(adata):
 def _require_unique(names):
     repeated = pd.Index(names)[pd.Index(names).duplicated()].unique()
     if len(repeated):
-        raise ValueError(f"X: gene names must be unique, these repeat: {list(repeated[:5])}")
+        raise ValueError(f"X: gene names must be unique, but some repeat: {list(repeated[:5])}")
 
 
 def _found(names, seen, needed):
-    """Positions of the genes of the fit among `names`, -1 if missing; None if both are the same."""
+    """Positions in `names` of the genes of the fit, -1 if missing; None if `names` need no matching."""
     if seen is None or np.array_equal(names, seen):
         return None
     _require_unique(names)
@@ -246,13 +247,13 @@ def _found(names, seen, needed):
 
 
 def _enough_counts(share, lacking):
-    """The share of some genes in the training counts, checked to be large enough to estimate totals of cells."""
-    # The total of a cell is estimated by its counts of these genes, divided by their share. Learned on half of the
-    # cells and measured on the others, the SD of the log2 of such totals is 0.08 to 0.15 with a random half of the
-    # genes, 0.1 to 0.4 with a tenth, and 1.1 with 25 of 30,000; benchmarks/new_cells.py measures the effect.
+    """Return the share of the present genes in the training counts; warn or raise if it is too small."""
+    # The total of a cell is estimated as its counts of these genes divided by their share. If the share is learned from
+    # half of the cells, the log2 error of the totals of the other half has an SD of 0.08 to 0.15 with a random half of
+    # the genes, 0.1 to 0.4 with a tenth, and 1.1 with 25 of 30,000; benchmarks/new_cells.py measures the effect.
     text = (
-        f"X: counts of {lacking} genes of the fit are missing; sequencing depth is estimated from the others, with "
-        f"{share:.1%} of the counts of the training cells; provide all counts, or the total of each cell "
+        f"X: counts of {lacking} genes of the fit are missing; sequencing depth is estimated from the others, which "
+        f"have {share:.1%} of the counts of the training cells; provide all counts, or the total of each cell "
         "(ExpressionStream(..., totals=...), --totals COLUMN)"
     )
     if share < LEAST_SHARE:

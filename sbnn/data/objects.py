@@ -1,4 +1,4 @@
-"""Access to the parts of AnnData and MuData objects, under the names that are in common use."""
+"""Access to the parts of AnnData and MuData objects by their conventional names."""
 
 import warnings
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class AnnDataLike(Protocol):
 
 @runtime_checkable
 class MuDataLike(Protocol):
-    """A MuData, recognised without importing mudata: several AnnData by name."""
+    """A MuData, recognised without importing mudata; its `mod` maps the names of modalities to AnnData."""
 
     mod: Any
     obsm: Any
@@ -36,7 +36,7 @@ class StreamLike(Protocol):
 
 
 def entry(mapping, key, where):
-    """Get an entry by its key; the error lists the keys."""
+    """Get an entry by its key, or raise an error that lists the keys."""
     if key not in mapping:
         raise KeyError(f"no {key!r} in {where}; it holds {sorted(map(str, mapping.keys()))}")
     return mapping[key]
@@ -48,9 +48,9 @@ def gene_modality(data):
 
 
 def obsm_table(adata, key, where="adata.obsm"):
-    """A table of ``obsm`` as a DataFrame.
+    """An entry of ``obsm`` as a DataFrame.
 
-    Columns of an array are named by ``uns["<key>_names"]`` or, as scvi-tools has it, ``uns["<first word>_names"]``.
+    The columns of an array are named by ``uns["<key>_names"]`` or, as in scvi-tools, ``uns["<first word>_names"]``.
     """
     table = entry(adata.obsm, key, where)
     if isinstance(table, pd.DataFrame):
@@ -65,7 +65,7 @@ def with_outputs(data, outputs="outputs"):
     """Expression (AnnData) of an AnnData or MuData, its outputs, and the cells that were left out.
 
     `outputs` is a key of ``obsm``, a list of columns of ``obs``, another modality, whose cells are matched, or a table,
-    which is used as it is. In a MuData without any of these, the default is the only other modality.
+    which is used as it is. In a MuData without an entry "outputs", the default is its only other modality.
     """
     modalities = data.mod if isinstance(data, MuDataLike) else {}
     adata = entry(modalities, "rna", "mod") if isinstance(data, MuDataLike) else data
@@ -88,7 +88,7 @@ def with_outputs(data, outputs="outputs"):
             dropped[f"cells only in {name}"] = list(alone)
             text = f"{len(alone)} of {len(cells)} cells are only in modality {name!r} and are left out: {some(alone)}"
             warnings.warn(text, stacklevel=4)
-    adata = adata if len(names) == adata.n_obs else adata[names]  # keeps an AnnData on disk where it is
+    adata = adata if len(names) == adata.n_obs else adata[names]  # does not load an AnnData that is open on disk
     second = second[names].to_memory() if second.isbacked else second[names]
     return adata, pd.DataFrame(dense(second.X), index=names, columns=second.var_names), dropped
 
@@ -99,11 +99,11 @@ def dense(matrix):
 
 
 def parts_of(data, outputs):
-    """Arguments of `paired` from an AnnData or MuData and the name of its outputs."""
+    """Convert an AnnData or MuData and the name of its outputs to the arguments of `paired`."""
     adata, Y, dropped = with_outputs(data, outputs)
     if adata.X is None or adata.isbacked:
         raise ValueError(f"X: missing or open on disk (adata.to_memory() loads it); layers: {sorted(adata.layers)}")
-    whole = gene_modality(data)  # a palette belongs to the types of all cells, also of those left out
+    whole = gene_modality(data)  # a palette belongs to the types of all cells, including those left out
     labels, palette = adata.obs.copy(), whole.uns.get("type_colors", data.uns.get("type_colors"))
     if isinstance(data, MuDataLike):  # fills in columns that this modality lacks
         shared = data.obs.reindex(labels.index)

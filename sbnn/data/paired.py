@@ -1,4 +1,4 @@
-"""Two measurements of the same cells: an AnnData for users, checked once on input, and arrays for internal use."""
+"""Two measurements of the same cells: an AnnData for users, validated on input, and arrays for internal use."""
 
 from dataclasses import dataclass
 
@@ -52,7 +52,7 @@ class Paired:
 
     @property
     def counts_behind_x(self):
-        """The counts, if `X` is what `expression_pipeline` makes of them; None if X holds only some of the genes."""
+        """The counts, if `expression_pipeline` without scaling gives `X`; otherwise None, as for a subset of genes."""
         usual = None if self.counts is None else np.median(np.asarray(self.counts.sum(axis=1)))
         return None if usual is None or size_of_library(self.X, self.counts) != usual else self.counts
 
@@ -65,42 +65,49 @@ class Paired:
 def paired(
     X, Y=None, gene_names=None, feature_names=None, cell_names=None, labels=None, colors=None, counts=None, **about
 ):
-    """Build an AnnData of paired cells, checked.
+    """Build a validated AnnData of paired cells.
 
     Parameters
     ----------
     X : array, sparse matrix or DataFrame, shape (n_cells, n_genes)
         Log expression, stored as float32.
     Y : array or DataFrame, shape (n_cells, n_outputs), optional
-        The second measurement, in its units.
+        The second measurement, in its original units.
     gene_names, feature_names, cell_names : sequence of str, optional
         Unique names; by default those of the DataFrames, otherwise ``gene_0``, ``output_0``, ``cell_0`` and so on.
     labels : DataFrame, optional
-        Indexed by cell name, in any order. ``family`` and ``type`` are ``"unknown"`` if they are missing.
+        Indexed by cell name, in any order. ``family`` and ``type`` are set to ``"unknown"`` where they are missing.
     colors : dict of str to str, optional
         Type -> ``"#RRGGBB"``.
     counts : array or sparse matrix, shape (n_cells, n_genes), optional
         Raw counts from which `X` was computed.
     **about
-        Entries of ``uns["sbnn"]``: ``name``, short; ``source``, citation and origin of the data; ``sha256``,
-        fingerprint that links stored results to the data, such as that of its files, by default that of the arrays;
-        ``files``, name -> sha256; ``dropped``, reason -> names or number of the cells or genes that were left out;
-        ``notes``, sentences on what a reader did; ``truth``, of simulated data: ``"genes"`` that drive `Y`,
-        ``"latent"`` (n_cells, d), noise-free ``"outputs"``, and others.
+        Entries of ``uns["sbnn"]``:
+
+        - ``name``: short name of the data.
+        - ``source``: citation and origin of the data.
+        - ``sha256``: fingerprint that links stored results to the data; by default that of the files, if given,
+          otherwise that of the arrays.
+        - ``files``: file name -> sha256.
+        - ``dropped``: reason -> names or number of the cells or genes that were left out.
+        - ``notes``: sentences on what a reader did.
+        - ``truth``: true values of simulated data, such as the ``"genes"`` that drive `Y`, the ``"latent"``
+          (n_cells, d) and the noise-free ``"outputs"``.
 
     Returns
     -------
     AnnData
-        `X`, ``layers["counts"]``, ``obsm["outputs"]`` (DataFrame), labels in ``obs``, colours in ``uns["type_colors"]``
-        as in scanpy, everything else in ``uns["sbnn"]``. The true latent and outputs are in ``obsm``.
+        With `X`, ``layers["counts"]``, ``obsm["outputs"]`` (a DataFrame), the labels in ``obs``, the colours in
+        ``uns["type_colors"]`` as in scanpy, and everything else in ``uns["sbnn"]``. The true latent and outputs of
+        simulated data are in ``obsm["true_latent"]`` and ``obsm["true_outputs"]``.
 
     Raises
     ------
     ValueError
-        Values that are NaN, infinite or beyond 1e15; rows or names that do not match; repeated names; with outputs,
-        constant genes or outputs and outputs that are genes; counts that are not whole numbers.
+        If values are NaN, infinite or beyond 1e15, rows or names do not match, names repeat, or counts are not whole
+        numbers. With outputs, also if genes or outputs are constant or all outputs are genes.
     TypeError
-        No numbers.
+        If the values are not numbers.
     """
     import anndata  # slower to import than all other packages
 
@@ -116,7 +123,7 @@ def paired(
 
 
 def as_paired(data):
-    """The `Paired` arrays of an AnnData, a MuData or a pair (X, Y), where Y may be the name of an entry of X."""
+    """Convert an AnnData, a MuData or a pair (X, Y) to `Paired`; Y may be the name of an entry of X."""
     if isinstance(data, Paired):  # already converted by another public function
         return data
     if isinstance(data, AnnDataLike | MuDataLike):
@@ -130,7 +137,7 @@ def as_paired(data):
 def _checked(
     X, Y=None, gene_names=None, feature_names=None, cell_names=None, labels=None, colors=None, counts=None, about=None
 ):
-    """`Paired` arrays of user input, checked unless ``about["content_sha256"]`` shows that they were checked before."""
+    """Convert user input to `Paired` and check it, unless ``about["content_sha256"]`` shows that this was done."""
     if isinstance(Y, pd.Series):
         Y = Y.to_frame(Y.name or "output_0")
     elif isinstance(Y, np.ndarray | list) and np.ndim(Y) == 1:
@@ -152,7 +159,7 @@ def _checked(
     about = about_data(source="the user's arrays") | (about or {})
     problems = []
     if not x.size or len(y) != len(x):
-        problems.append(f"X has shape {x.shape} and Y {y.shape}, expected genes, and the same cells in both")
+        problems.append(f"X has shape {x.shape} and Y {y.shape}, expected at least one gene and equal cells")
     elif about.get("content_sha256") != content:
         for values, argument, columns in ((x, "X", genes), (y, "Y", outputs)):
             checks.check_outliers(values, argument, cells, columns)

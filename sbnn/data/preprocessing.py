@@ -1,6 +1,6 @@
-"""From raw counts to model input: gene selection, library size, log and scaling, all learned without test cells.
+"""Preprocessing of raw counts: gene selection, library size, logarithm and scaling, all fitted without test cells.
 
-Counts are cells x genes: arrays, DataFrames, CSR or CSC matrices.
+Counts are cells x genes, as an array, a DataFrame, or a CSR or CSC matrix.
 """
 
 import warnings
@@ -25,13 +25,13 @@ SLOPE, OFFSET = 1.5, 0.02  # of the selection curve: slope per log2 unit, offset
 _SPARSE = ("csr", "csc")
 # Nearly equal positions on the selection curve differ only by rounding; those equal to this many decimals are ties.
 _DECIMALS = 9
-LEAST_ALIKE, FEW_CELLS = 0.5, 8  # smallest correlation of X with its normalised counts; too few cells to test it
+LEAST_ALIKE, FEW_CELLS = 0.5, 8  # smallest plausible correlation of X with its counts; too few cells to test it
 _CELLS_LOOKED_AT = 1000  # to detect how expression was normalised
 
 
 @dataclass(frozen=True, eq=False)
 class GeneSelection:
-    """Result of `select_genes`: one entry for each gene, then the parameters of the curve."""
+    """Result of `select_genes`: arrays with one entry per gene, and the parameters of the curve."""
 
     selected: np.ndarray
     mean_log2: np.ndarray  # of the counts above the threshold; NaN if there are none
@@ -47,21 +47,21 @@ def select_genes(counts, n_genes=1000, threshold=0, min_cells=10):
     """Choose the genes with more near-zero counts than their expression level explains.
 
     A gene with mean log2 expression m (over the cells above the threshold) is kept if its near-zero frequency
-    exceeds ``exp(-1.5 (m - b)) + 0.02``; b is the one position of the curve that keeps `n_genes`. Solved for b, the
-    rule keeps a gene as long as b is below ``m + log(frequency - 0.02) / 1.5``. The `n_genes` largest of these
-    positions are therefore the result of a bisection over b, without iterating.
+    exceeds ``exp(-1.5 (m - b)) + 0.02``, where b is the horizontal position of the curve at which `n_genes` are kept.
+    Equivalently, a gene is kept if b is below ``m + log(frequency - 0.02) / 1.5``. The genes with the `n_genes` largest
+    values of this expression are therefore those that a bisection over b would find.
 
     Parameters
     ----------
     counts : array, DataFrame or CSR/CSC matrix of shape (n_cells, n_genes_in)
-        Raw counts, not negative.
+        Non-negative raw counts.
     n_genes : int
-        Exact number of genes to keep: of genes tied at the curve (equal to nine decimals), the first in column
-        order are taken.
+        Exact number of genes to keep. If genes are tied at the curve (equal to nine decimals), the first in column
+        order are kept.
     threshold : float
-        A count of at most this is near zero: 0 for molecules (UMI), about 30 for full-length reads.
+        Counts up to this value are near zero. Use 0 for molecules (UMIs) and about 30 for full-length reads.
     min_cells : int
-        Genes above the threshold in fewer cells than this are never kept.
+        Genes that exceed the threshold in fewer cells than this are never kept.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def select_genes(counts, n_genes=1000, threshold=0, min_cells=10):
     Raises
     ------
     ValueError
-        Negative or non-finite counts, or `n_genes` above the largest number of genes that the curve can keep.
+        If counts are negative or not finite, or `n_genes` exceeds the number of genes that the curve can keep.
 
     References
     ----------
@@ -83,10 +83,10 @@ def select_genes(counts, n_genes=1000, threshold=0, min_cells=10):
     mean_log2, frequency, eligible, position = positions_of_curve(counts, threshold, min_cells)
     low, high, whole, _ = looked_at(counts)
     if whole < 1 and high <= LARGEST_LOG:
-        warnings.warn(f"counts: expected raw counts, got what looks like logs, from {low:g} to {high:g}", stacklevel=2)
+        warnings.warn(f"counts: expected raw counts, got likely log values from {low:g} to {high:g}", stacklevel=2)
     n_candidates = np.isfinite(position).sum()
     if not (isinstance(n_genes, int | np.integer) and 1 <= n_genes <= n_candidates):
-        limits = f"above {threshold} in at least {min_cells} cells and not in more than {OFFSET:.0%} of them"
+        limits = f"above {threshold} in at least {min_cells} cells and near zero in more than {OFFSET:.0%}"
         raise ValueError(f"n_genes={n_genes} but only {n_candidates} of {len(position)} genes have counts {limits}")
     order = np.argsort(-position, kind="stable")
     selected = np.zeros(len(position), bool)
@@ -98,15 +98,15 @@ def select_genes(counts, n_genes=1000, threshold=0, min_cells=10):
 
 
 def _checked(counts):
-    """Counts as an array or sparse matrix of numbers of 0 or more."""
-    with naming("counts: expected numbers of 0 or more, cells x genes"):
+    """Convert counts to an array or sparse matrix of non-negative numbers."""
+    with naming("counts: expected non-negative numbers, cells x genes"):
         counts = check_array(counts, accept_sparse=_SPARSE, input_name="counts")
         check_non_negative(counts, "counts")
     return counts
 
 
 def positions_of_curve(counts, threshold, min_cells):
-    """Means, frequencies and `eligible` as in `GeneSelection`, and the curve position of each gene (-inf: none)."""
+    """Means, frequencies and `eligible` of `GeneSelection`, and curve positions of the genes (-inf if undefined)."""
     counts = _checked(counts)
     n_cells, n_genes = counts.shape
     counts = sparse.csr_array(counts)
@@ -129,13 +129,13 @@ def normalize_library_size(counts, target=None, totals=None, cells=None):
     Parameters
     ----------
     counts : array, DataFrame or CSR/CSC matrix of shape (n_cells, n_genes)
-        Counts, not negative.
+        Non-negative counts.
     target : float, optional
-        Total of every cell afterwards; the median total of the given cells by default.
+        Total of every cell after scaling; by default the median total of the given cells.
     totals : ndarray of shape (n_cells,), optional
-        Total of every cell, if `counts` holds only some of its genes; the row sums by default.
+        Total of every cell over all genes, if `counts` holds only some of the genes; by default the row sums.
     cells : array-like of shape (n_cells,), optional
-        Names of the cells, for the error; by default those of a DataFrame.
+        Names of the cells for error messages; by default those of a DataFrame.
 
     Returns
     -------
@@ -145,12 +145,12 @@ def normalize_library_size(counts, target=None, totals=None, cells=None):
     Raises
     ------
     ValueError
-        A cell without counts, negative or non-finite counts, or a total that is smaller than the counts of the cell.
+        If a cell has no counts, counts are negative or not finite, or a total is smaller than the counts of its cell.
     """
     cells = counts.index if isinstance(counts, pd.DataFrame) else cells
     values = _checked(counts)
     counted = np.asarray(values.sum(axis=1, dtype=np.float64)).ravel()
-    argument, text = ("counts", "have no counts") if totals is None else ("totals", "have more counts, or none")
+    argument, text = ("counts", "have no counts") if totals is None else ("totals", "have too small a total")
     with naming("totals: expected a number for each cell"):
         totals = counted if totals is None else np.asarray(totals, dtype=np.float64).reshape(counted.shape)
     wrong = np.flatnonzero(~((totals >= counted) & (totals > 0)))
@@ -166,7 +166,7 @@ def normalize_library_size(counts, target=None, totals=None, cells=None):
 
 
 def size_of_library(X, counts):
-    """Total that cells were normalised to if X is log2(x + 1) of normalised counts; else None."""
+    """Total to which cells were normalised if X is log2(x + 1) of their normalised counts; otherwise None."""
     cells = np.unique(np.linspace(0, X.shape[0] - 1, _CELLS_LOOKED_AT).astype(int))
     some, X = counts[cells], dense(X[cells])
     totals = np.asarray(counts.sum(axis=1)).ravel()
@@ -175,7 +175,7 @@ def size_of_library(X, counts):
     if not (np.isfinite(size) and size > 0 and totals.min() > 0):
         return None
     if np.isclose(size, np.median(totals), rtol=1e-5, atol=0):
-        size = np.median(totals)  # free of the rounding of X
+        size = np.median(totals)  # exact, without the rounding of X
     expected = dense(log2p1(normalize_library_size(some, size)))
     if np.allclose(X, expected, rtol=1e-4, atol=1e-4):
         return float(size)
@@ -183,13 +183,13 @@ def size_of_library(X, counts):
     norms = np.linalg.norm(X, axis=0) * np.linalg.norm(expected, axis=0)
     alike = np.median((X * expected).sum(axis=0)[norms > 0] / norms[norms > 0]) if norms.any() else 1
     if alike < LEAST_ALIKE and len(cells) > FEW_CELLS:
-        warnings.warn(f"counts: their correlation with X is only {alike:.2f}; is the order the same?", stacklevel=4)
+        warnings.warn(f"counts: correlation with X is only {alike:.2f}; same order of cells and genes?", stacklevel=4)
     return None
 
 
 @naming("x: expected numbers")
 def log2p1(x):
-    """Take log2(x + 1) of values above -1, which keeps zeros zero and makes fold changes differences.
+    """Take log2(x + 1) of values above -1, so that zeros remain zero and fold changes become differences.
 
     Parameters
     ----------
@@ -219,7 +219,7 @@ class _Transformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
 
 class LibrarySizeNormalizer(_Transformer):
-    """`normalize_library_size` with the median total of the training cells, ``target_``."""
+    """Apply `normalize_library_size` with the median total of the training cells, ``target_``."""
 
     def fit(self, X, y=None):
         """Learn the median total of counts (n_cells, n_genes)."""
@@ -229,7 +229,7 @@ class LibrarySizeNormalizer(_Transformer):
         return self
 
     def transform(self, X):
-        """Scale cells to that total; ndarray or CSR of float32."""
+        """Scale cells to the learned total; returns a float32 ndarray or CSR matrix."""
         check_is_fitted(self)
         validate_data(self, X, accept_sparse=_SPARSE, reset=False)
         return normalize_library_size(X, self.target_)
@@ -241,15 +241,15 @@ class LibrarySizeNormalizer(_Transformer):
 
 
 class Standardizer(_Transformer):
-    """Z-score with the mean and population SD (ddof 0) of the training cells; gives dense float32.
+    """Z-score features with the mean and population SD (ddof 0) of the training cells; the result is dense float32.
 
-    A gene that does not vary in the training cells is 0 in all cells, even in new ones with other values.
+    A gene that does not vary in the training cells is set to 0 in all cells, even in new cells with other values.
 
     Attributes
     ----------
     scaler_ : sklearn.preprocessing.StandardScaler
     constant_ : ndarray of bool, shape (n_features,)
-        Columns that did not vary.
+        Whether a feature is constant in the training cells.
     """
 
     def fit(self, X, y=None):
@@ -273,7 +273,7 @@ class Standardizer(_Transformer):
 
 @documented
 def expression_pipeline(scale=True) -> Pipeline:
-    """Build a pipeline for counts that is fitted to training cells only: library size, log2(x + 1), z-score.
+    """Build a pipeline for counts, to be fitted to training cells only: library size, log2(x + 1) and z-score.
 
     Parameters
     ----------
@@ -283,12 +283,13 @@ def expression_pipeline(scale=True) -> Pipeline:
     Returns
     -------
     sklearn.pipeline.Pipeline
-        Takes counts (n_cells, n_genes), dense or sparse; gives float32, dense if scaled, otherwise as in the input.
+        Transforms dense or sparse counts (n_cells, n_genes) to float32; the result is dense if `scale` is True,
+        otherwise dense or sparse like the input.
     """
     log = FunctionTransformer(log2p1, accept_sparse=True, feature_names_out="one-to-one")
     return make_pipeline(LibrarySizeNormalizer(), log, *([Standardizer()] if scale else []))
 
 
 def shares_of_genes(counts):
-    """Mean share of each gene in the counts of a cell, by which the total of a cell is estimated from some genes."""
+    """Mean share of each gene in the counts of a cell, used to estimate the total of a cell from some genes."""
     return np.asarray(normalize_library_size(counts, 1).mean(axis=0, dtype=np.float64)).ravel()

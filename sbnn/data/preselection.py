@@ -1,4 +1,4 @@
-"""Preselection of genes, from the expression of the training cells alone."""
+"""Preselection of genes from the expression of the training cells alone."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,17 +20,18 @@ LEAST_CELLS = 2
 
 
 def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
-    """Mask of the genes with more zeros than their expression level explains, in some cells of `as_paired` data.
+    """Select genes of `as_paired` data that have more zeros than their expression level explains; returns a mask.
 
-    This is the criterion of `sbnn.data.preprocessing.select_genes`, which uses no output, on raw counts if there are
-    any, otherwise on log values turned back to ``2 ** X - 1``. It is undefined for genes detected in (nearly) all
-    cells; these rank last, by the variance of their log values, which decides alone if there are no zeros.
+    The criterion is that of `sbnn.data.preprocessing.select_genes`, which does not use the outputs. It is applied to
+    raw counts if there are any, otherwise to ``2 ** X - 1``. It is undefined for genes that are detected in (nearly)
+    all cells; they rank last, by the variance of their log values. If X has negative values, and there are no counts,
+    all genes are ranked by this variance.
 
-    `cells` (positions or a mask) are the cells to use: for a test R2, the training cells. All genes are chosen if
-    there are no more than `n_genes`, and fewer if fewer are detected in enough cells. A count of at most `threshold` is
-    near zero: by default 30 if the median nonzero count is 10 or more, as with full-length reads, otherwise 0.
-    ``benchmarks/preselection.py`` compares other criteria on six data sets: none that ignores the outputs is as good
-    on all of them.
+    `cells` (positions or a mask) are the cells to use; if a test R2 will be reported, these must be the training cells.
+    All genes are selected if there are at most `n_genes`, and fewer than `n_genes` if fewer are detected in enough
+    cells. Counts up to `threshold` are near zero; the default is 30 if the median nonzero count is 10 or more, as in
+    full-length reads, otherwise 0. ``benchmarks/preselection.py`` compares other criteria on six data sets; none that
+    ignores the outputs is as good on all of them.
     """
     if n_genes >= data.n_genes:
         return np.ones(data.n_genes, bool)
@@ -43,7 +44,7 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
             threshold = READS if len(seen) and np.median(seen) >= USUAL_READS else 0
         order = _best_first(counts, threshold, n_genes)
     elif data.X.min() < 0:
-        # Genes whose log values are never zero and may be negative
+        # Log values that can be negative have no zeros that could be counted.
         if np.allclose(data.X.std(axis=0, dtype=np.float64), 1, atol=0.01):
             raise ValueError("preselect: every gene of X has an SD of 1; give counts, or values that are not z-scored")
         order = np.argsort(-data.X[rows].var(axis=0, dtype=np.float64), kind="stable")
@@ -54,7 +55,7 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
 
 
 def settings_of(preselect):
-    """Entry of a record for a preselection: a number of genes, or ``n_genes`` and ``threshold``; empty for None."""
+    """Record entry for `preselect`, a number of genes or a dict of ``n_genes`` and ``threshold``; empty for None."""
     if preselect is None:
         return {}
     settings = {"n_genes": 1000, "threshold": None}

@@ -1,8 +1,8 @@
-"""Rate equations of genes: parsed from text into a logic of regulations, without executing it.
+"""Rate equations of genes, parsed from text into a logic of regulations without executing the text.
 
 An equation is ``(logic * 1 - 1 * gene) / 1``, or ``input gene`` for a constant gene. The logic is made of
 ``fAct(regulator, EC50, n)`` (activation), ``1 - fAct(...)`` (repression), ``a * b`` (AND) and ``a + b - a * b`` (OR);
-``1 * a`` is ``a`` (Hossain et al., Genome Biology 2024, simulated with SimulatorGRN).
+``1 * a`` is ``a``. This is the format of Hossain et al. (Genome Biology 2024), who used SimulatorGRN.
 """
 
 import ast
@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Regulation:
-    """Effect of one regulator: ``B x^n / (K + x^n)``, which maps 0, EC50, 1 to 0, 1/2, 1; a repression is 1 minus that.
+    """Effect of one regulator: ``B x^n / (K + x^n)``, which maps 0, EC50, 1 to 0, 1/2, 1; for repression 1 minus this.
 
-    The repr of a logic is part of the fingerprint of a network, so fields keep their names and order.
+    The repr of a logic is part of the fingerprint of a network, so the fields must keep their names and order.
     """
 
     regulator: str
@@ -46,7 +46,7 @@ def regulations(logic):
 
 
 def parse_rate_equation(text, gene):
-    """Logic of a gene from its rate equation; None for an input gene, a ValueError for any other form."""
+    """Parse a rate equation to the logic of its gene, or None for an input gene; other forms raise a ValueError."""
     if text.strip() == "input gene":
         return None
     try:
@@ -59,7 +59,7 @@ def parse_rate_equation(text, gene):
 
 
 def _tree(node):
-    """Arithmetic as nested tuples (sign, left, right) of names, floats and regulations, without factors of 1."""
+    """Convert arithmetic to nested tuples (sign, left, right) of names, floats and regulations; drop factors of 1."""
     match node:
         case ast.Name(name):
             return name
@@ -77,7 +77,7 @@ def _tree(node):
 
 
 def _logic(tree):
-    """Logic of a tree; None if the tree has another form."""
+    """Convert a tree from `_tree` to a logic, or to None if it has another form."""
     match tree:
         case Regulation():
             return tree

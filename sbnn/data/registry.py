@@ -26,7 +26,7 @@ class DataFile(NamedTuple):
 
     name: str
     folder: str  # within each place that is searched
-    source: str  # page where it can be found by hand
+    source: str  # page from which it can be downloaded by hand
     size: int | None = None
     sha256: str | None = None
     git_sha1: str | None = None
@@ -42,7 +42,7 @@ class FoundFile(NamedTuple):
 
 
 class DataIntegrityError(ValueError):
-    """A file is truncated or altered: its checksum differs from that of the published file."""
+    """Error for a truncated or altered file, whose checksum differs from that of the published file."""
 
 
 with Path(__file__).with_name("sources.csv").open(newline="") as _table:
@@ -52,12 +52,12 @@ FILES = {row["name"]: DataFile(**row | {"size": row["size"] and int(row["size"])
 
 
 def find_file(name: str, path=None, *, download: bool = True, verbose: bool = True) -> Path:
-    """Find or download one file of `FILES`; `path` may also be the file itself, under any name."""
+    """Find or download one file of `FILES`; `path` is a folder or the file itself, under any name."""
     return Search(path, download, verbose).find([name])[name].path
 
 
 class Search(NamedTuple):
-    """A search for files, first in `path`; missing ones are downloaded if allowed."""
+    """A search for files, first in `path`; missing files are downloaded if `download` is True."""
 
     path: str | Path | None = None
     download: bool = True
@@ -66,7 +66,8 @@ class Search(NamedTuple):
     def find(self, names) -> dict[str, FoundFile]:
         """Find or download files and verify each; the first failed download ends the search.
 
-        A file with the right name but different content is an error wherever it is: it was put there to be used.
+        A file with the right name but different content raises an error wherever it is found, since it was put there to
+        be used.
         """
         names, places = list(names), search_places(self.path)
         located = {name: locate_file(FILES[name], places) for name in names}
@@ -100,7 +101,7 @@ class Search(NamedTuple):
 
 
 def search_places(path=None) -> dict[str, Path | None]:
-    """List the local places in the order in which they are searched; ``None`` for those that are not set."""
+    """Map the local places, in the order in which they are searched, to their folders (``None`` if not set)."""
     own, checkout = os.environ.get("SBNN_DATA"), checkout_folder()
     places = {} if path is None else {"path": attempt("path: expected a folder", Path, path).expanduser()}
     places["$SBNN_DATA"] = Path(own).expanduser() if own else None
@@ -116,7 +117,7 @@ def checkout_folder() -> Path | None:
 
 
 def cache_folder() -> Path | None:
-    """Folder of downloads, in the cache of the operating system; ``None`` without a home folder."""
+    """Folder for downloads in the user's cache; ``None`` if there is no home folder."""
     try:
         return Path(pooch.os_cache("sbnn"))
     except RuntimeError:
@@ -155,7 +156,7 @@ def check_file(file: DataFile, path, where: str | None = None) -> str:
 def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> FoundFile:
     """Download a file; it appears under its name only once it is complete and verified.
 
-    A second process waits and then uses the file of the first.
+    If another process is downloading the same file, this one waits and then uses the downloaded file.
     """
     part = target.with_name(f"{target.name}.part")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -170,15 +171,15 @@ def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> Foun
         finally:
             part.unlink(missing_ok=True)
             with suppress(OSError):
-                os.unlink(lock.lock_file)  # while the lock is held: a waiting process notices
+                os.unlink(lock.lock_file)  # while the lock is held, so that a waiting process notices
     return FoundFile(target, check_file(file, target), "download")
 
 
 def _fetch(url: str, output: Path, progressbar: bool) -> None:
-    """Stream an address into a file; raise TimeoutError if no byte arrives for `TIMEOUT` seconds.
+    """Download from a URL to a file; raise TimeoutError if no byte arrives for `TIMEOUT` seconds.
 
-    Socket timeouts do not cover the look-up of a name and apply to each address of a host, so a network that drops
-    packets costs minutes. A thread that can be abandoned bounds the total time.
+    Socket timeouts do not cover name look-up and apply to each address of a host separately, so on a network that drops
+    packets a download could block for minutes. It therefore runs in a thread that can be abandoned.
     """
     done: Future = Future()
     with open(output, "wb", buffering=0) as sink:

@@ -1,4 +1,4 @@
-"""Perturbation screens: an AnnData for users, checked once on input, and arrays for internal use."""
+"""Perturbation screens: an AnnData for users, validated on input, and arrays for internal use."""
 
 from dataclasses import dataclass, field
 
@@ -39,15 +39,15 @@ class Screen:
 
 
 def screen(counts, perturbation, control=None, gene_names=None, cell_names=None, labels=None, **about):
-    """Build an AnnData of a perturbation screen, checked.
+    """Build a validated AnnData of a perturbation screen.
 
     Parameters
     ----------
     counts : AnnData, or array, sparse matrix or DataFrame, shape (n_cells, n_genes)
-        Raw counts; of an AnnData, its ``X`` is taken with its names, and its ``obs`` as labels.
+        Raw counts. If an AnnData is given, its ``X`` and names are used, and its ``obs`` is used as labels.
     perturbation : str or sequence of str, shape (n_cells,)
-        What was perturbed in each cell, such as a gene or a guide; a Series is aligned by its index if that holds the
-        names of the cells. For an AnnData, a column of ``obs``.
+        What was perturbed in each cell, such as a gene or a guide. A Series whose index holds the names of the cells is
+        aligned by it. For an AnnData, the name of a column of ``obs``.
     control : str, optional
         Label of the cells in which nothing was perturbed.
     gene_names, cell_names : sequence of str, optional
@@ -61,14 +61,14 @@ def screen(counts, perturbation, control=None, gene_names=None, cell_names=None,
     Returns
     -------
     AnnData
-        Counts in ``X`` (CSR, int32), ``obs["perturbation"]`` and labels, true latents in ``obsm["true_latents"]``, and
-        everything else, such as the control, in ``uns["sbnn"]``.
+        With the counts in ``X`` (CSR, int32), ``obs["perturbation"]``, the labels in ``obs``, true latents in
+        ``obsm["true_latents"]``, and everything else, such as the control, in ``uns["sbnn"]``.
 
     Raises
     ------
     ValueError
-        Counts that are negative, fractional or NaN, cells without a perturbation, a control that no cell has, names
-        that repeat or do not match.
+        If counts are negative, fractional or NaN, a cell has no perturbation, no cell is a control, or names repeat or
+        do not match.
     """
     from anndata import AnnData  # slower to import than all other packages
 
@@ -98,7 +98,7 @@ def screen(counts, perturbation, control=None, gene_names=None, cell_names=None,
 
 
 def as_screen(data):
-    """The arrays of an AnnData in the layout of `screen`; one without any control cells has no control."""
+    """Convert an AnnData in the layout of `screen` to arrays; `control` is None if there are no control cells."""
     if isinstance(data, Screen):  # already converted by another public function
         return data
     if not isinstance(data, AnnDataLike) or KEY not in data.obs:
@@ -115,7 +115,7 @@ def as_screen(data):
 
 
 def check_screen_counts(given, argument="counts"):
-    """Counts as a canonical CSR matrix of their own dtype; an error lists the cells that have other values."""
+    """Convert counts to a canonical CSR matrix of the same dtype; an error lists the cells with invalid values."""
     with naming(f"{argument}: expected a matrix of cells by genes"):
         counts = sparse.csr_array(check_array(given, accept_sparse="csr", input_name=argument))
     if not counts.has_canonical_format or not counts.data.all():
@@ -132,13 +132,13 @@ def check_screen_counts(given, argument="counts"):
 
 
 def check_perturbation(given, cells, control=None):
-    """Names of perturbations as an array of str, one for each row of `cells`; a control must be among them."""
+    """Convert perturbations to an array of str, one for each row of `cells`; a control must be among them."""
     check_in_order(cells, given, "perturbation")
     names, n_cells = np.asarray(given, dtype=object), (np.shape(cells) or (1,))[0]
     empty = pd.isna(names) | (names.astype(str) == "")
     if names.shape != (n_cells,) or empty.any():
         text = f"got shape {names.shape}, {empty.sum()} of them empty, at positions {some(np.flatnonzero(empty))}"
-        raise ValueError(f"perturbation: expected one for each of {n_cells} cells of counts or latents, {text}")
+        raise ValueError(f"perturbation: expected one for each of {n_cells} cells, {text}")
     names = names.astype(str)
     check_blanks(names, "perturbation")
     if control is not None and str(control) not in names:
@@ -147,16 +147,16 @@ def check_perturbation(given, cells, control=None):
 
 
 def codes_of(perturbation, control):
-    """Sorted names of checked perturbations, the index of each cell's perturbation, and the cells of each."""
+    """Sorted names of perturbations, the index of each cell's perturbation, and the number of cells of each."""
     names, codes, sizes = np.unique(perturbation, return_inverse=True, return_counts=True)
     if sizes.min() < 2 or len(names) < 2 + (control is not None):
         text = f"got {some(names)}; with one cell: {some(names[sizes < 2])}"
-        raise ValueError(f"perturbation: expected two or more besides the control, of two or more cells each, {text}")
+        raise ValueError(f"perturbation: expected two or more besides the control, with two or more cells each, {text}")
     return names, codes, sizes
 
 
 def _fingerprint(counts, perturbation, control, genes, cells):
-    """Fingerprint of the content."""
+    """Fingerprint of counts, perturbations, control and names."""
     places = (counts.indices.astype(np.int64), counts.indptr.astype(np.int64))  # scipy chooses their dtype by size
     names = {"perturbation": perturbation, "control": control, "genes": genes, "cells": cells}
     return fingerprint_parameters({"counts": fingerprint_arrays(counts.data, *places), **names})

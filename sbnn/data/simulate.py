@@ -13,11 +13,11 @@ from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.errors import attempt, check_number
 from sbnn.results import write_atomically
 
-# Shares of the variance of a gene programme: between families, types of a family, and cells of a type.
+# Shares of the variance of a gene programme: between families, between types of a family, between cells of a type.
 _PROGRAMME_SHARES = (0.40, 0.15, 0.45)
 _DRAWS = 100  # draws of family centres in the space of the programmes
 # Shares of the variance of a gene: a mix of programmes, the part of that mix that the type predicts, the gene's own
-# profile over types, and independent noise of each cell. In true genes, programmes have a share of 40 to 60 %.
+# profile over types, and independent noise of each cell. In true genes, the programmes account for 40 to 60 %.
 _TRUE_LOADING = (0.4, 0.6)
 _MARKER_SHARES = (0.0, 0.3, 0.2, 0.5)
 _OTHER_SHARES = (0.0, 0.0, 0.04, 0.96)
@@ -42,47 +42,49 @@ def simulate_patchseq(
     n_cells=600, n_genes=300, n_outputs=16, n_latent=2, n_true_genes=25, noise=0.5, n_families=4, n_types=12,
     random_state=0,
 ):  # fmt: skip
-    """Simulate paired counts and outputs whose genes, latent space and attainable accuracy are known.
+    """Simulate paired counts and outputs with known relevant genes, latent space and attainable accuracy.
 
-    1. Cells belong to types of unequal size, types to families. `n_latent` gene programmes differ between families,
-       types and cells.
-    2. The true genes take about half of their variance from a random mix of the programmes; the rest is specific to
-       each gene. Half of the other genes are markers: they follow their own profile over types, and the programmes as
-       far as the cell type predicts them, so they correlate with the outputs but carry no information about a cell
-       beyond its type. The rest hardly depend on type.
-    3. The latent is the hyperbolic tangent of `n_latent` random projections of the true genes, all with equal weight.
-    4. Each output is a linear function of the latent (70 % of its variance) plus a smooth function with no linear part
-       (30 %; random Fourier features, Rahimi & Recht 2007), plus Gaussian noise, in units of its own.
-    5. Counts are negative binomial around library size times gene level (levels have a heavy tail), and drop out with
-       a probability that falls with the expected count, as in Splatter (Zappia et al., Genome Biology 18, 174, 2017).
+    1. Cells belong to types of unequal size, and types belong to families. The activity of `n_latent` gene programmes
+       varies between families, types and cells.
+    2. About half of the variance of the true genes comes from a random mix of the programmes; the rest is specific to
+       each gene. Half of the other genes are markers: they follow their own profile over types and the part of the
+       programmes that the cell type predicts, so they correlate with the outputs but carry no information about a cell
+       beyond its type. The remaining genes hardly depend on the type.
+    3. The latent is the hyperbolic tangent of `n_latent` random projections of the true genes, in which all genes have
+       the same weight.
+    4. Each output is a linear function of the latent (70 % of its variance) plus a smooth function without a linear
+       part (30 %; random Fourier features, Rahimi & Recht 2007) plus Gaussian noise, and has its own unit and offset.
+    5. Counts follow a negative binomial distribution whose mean is the product of library size and gene level (levels
+       have a heavy tail). They drop out with a probability that falls with the expected count, as in Splatter (Zappia
+       et al., Genome Biology 18, 174, 2017).
 
     Parameters
     ----------
     n_cells, n_genes, n_outputs : int
-        Size: n of at least ``n_latent + 3``, p of at least 2, q of at least 1.
+        Numbers of cells (at least ``n_latent + 3``), genes (at least 2) and outputs (at least 1).
     n_latent : int
-        Dimension d of the latent, at most `n_true_genes`.
+        Dimension of the latent, at most `n_true_genes`.
     n_true_genes : int
         Number of genes that drive the outputs, at most `n_genes`.
     noise : float
         SD of the noise, in SDs of the noise-free output; the best possible R2 is about ``1 / (1 + noise**2)``.
     n_families, n_types : int
-        Labels: at least one type for each family. Rare types may have no cell.
+        Numbers of families and types, with at least one type for each family. Rare types may have no cells.
     random_state : int
         Seed. The same parameters give the same data.
 
     Returns
     -------
     AnnData
-        `X` is log2(normalised counts + 1) and `counts` the raw int64 counts, (n_cells, n_genes); `Y` (n_cells,
-        n_outputs). `truth` holds ``"genes"`` (names in column order), ``"latent"`` (n_cells, n_latent), ``"outputs"``
-        (noise-free, as `Y`) and ``"r2"``, the R2 of the noise-free outputs, pooled over z-scored outputs. Every gene
-        is counted in at least one cell and every cell has counts.
+        As returned by `sbnn.paired`. `X` is log2(normalised counts + 1) and `counts` are the raw int64 counts, both
+        (n_cells, n_genes); `Y` is (n_cells, n_outputs). The truth consists of ``"genes"`` (names in column order),
+        ``"latent"`` (n_cells, n_latent), ``"outputs"`` (`Y` without noise) and ``"r2"``, the R2 of the noise-free
+        outputs, pooled over z-scored outputs. Every gene is counted in at least one cell, and every cell has counts.
 
     Raises
     ------
     ValueError
-        Sizes out of range.
+        If a parameter is out of range.
     """
     made = {"generator": "simulate_patchseq", "format": _FORMAT} | locals()
     least = dict.fromkeys(("n_genes", "n_true_genes", "n_latent", "n_types", "n_families", "n_outputs"), 1)
@@ -127,14 +129,14 @@ def simulate_patchseq(
 
 
 def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, **sizes):
-    """Write simulated cells as raw tables, in the form of real measurements, for `sbnn.read_tables`.
+    """Write simulated cells to raw tables that look like real measurements, for `sbnn.read_tables`.
 
     Parameters
     ----------
     folder : str or path-like
-        Created if it is missing.
+        Folder for the tables; created if it is missing.
     n_cells, n_new : int
-        Number of cells in the tables, and of new cells that only have counts.
+        Number of cells with counts, outputs and labels, and number of new cells that have only counts.
     n_donors : int
         Number of donors, to which cells are assigned at random.
     random_state : int
@@ -144,8 +146,8 @@ def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, *
     Returns
     -------
     dict of str to pathlib.Path
-        CSV files: ``counts``, genes in rows, with a spike-in; ``outputs``, cells in another order, one with a
-        missing value; ``labels`` with family, type and donor; ``new_counts`` of the new cells.
+        Paths of the CSV files: ``counts`` with genes in rows and a spike-in; ``outputs`` with the cells in another
+        order and one missing value; ``labels`` with family, type and donor; ``new_counts`` with the new cells.
     """
     for name, number in {"n_cells": n_cells, "n_new": n_new, "n_donors": n_donors}.items():
         check_number(name, number, int, 1)
@@ -166,9 +168,9 @@ def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, *
 
 
 def _programmes(family_of_type, types, n_latent, rng):
-    """Activity of the programmes as predicted by the type of a cell, and actual, both (n_cells, n_latent)."""
+    """Activity of the programmes expected from the type of a cell, and the actual one, both (n_cells, n_latent)."""
     between_families, between_types, between_cells = np.sqrt(_PROGRAMME_SHARES)
-    # The draw of family centres whose closest two are farthest apart is used, so that families are distinct.
+    # Of all draws of family centres, the one with the most distant closest pair is used, so that families are distinct.
     draws = rng.standard_normal((_DRAWS, family_of_type[-1] + 1, n_latent))
     draws *= np.sqrt(n_latent) / np.linalg.norm(draws, axis=2, keepdims=True).mean(axis=1, keepdims=True)
     centres = max(draws, key=lambda points: pdist(points).min(initial=np.inf))
@@ -188,7 +190,7 @@ def _gene_shares(is_true, rng):
 
 
 def _outputs(latent, n_outputs, rng):
-    """Noise-free outputs of about unit variance, (n_cells, n_outputs): a linear part and a smooth rest."""
+    """Noise-free outputs of about unit variance, (n_cells, n_outputs): a linear part plus a smooth nonlinear part."""
     n_cells, n_latent = latent.shape
     linear = _standardize(latent @ rng.standard_normal((n_latent, n_outputs)))
     frequencies = rng.standard_normal((n_latent, _WAVES)) / (_WAVE_LENGTH * latent.std(axis=0)[:, np.newaxis])
@@ -208,7 +210,7 @@ def _counts(activity, rng):
     counts = rng.negative_binomial(size, size / (size + mean))
     lost = rng.random(counts.shape) < 1 / (1 + np.exp(_DROPOUT_SLOPE * (log2_mean - _LOG2_DROPOUT)))
     counts[lost] = 0
-    for axis in (0, 1):  # genes, then cells, without counts get their largest expected one
+    for axis in (0, 1):  # genes, then cells, without counts get their largest expected count
         empty = np.flatnonzero(counts.sum(axis=axis) == 0)
         at = (mean.argmax(axis=0)[empty], empty) if axis == 0 else (empty, mean.argmax(axis=1)[empty])
         counts[at] = np.maximum(1, np.rint(mean[at])).astype(counts.dtype)
@@ -216,7 +218,7 @@ def _counts(activity, rng):
 
 
 def _type_colors(family_of_type):
-    """One hue of a colour-blind-safe palette per family, lighter for each further type, darker once hues run out."""
+    """Colours of types: one colour-blind-safe hue per family, lighter for each further type, darker if hues repeat."""
     colors = {}
     for family, n_types in enumerate(np.bincount(family_of_type)):
         rounds, hue = divmod(family, len(_HUES))

@@ -40,16 +40,17 @@ _PROTOCOL_OF = {"AP ramp": "ramp", "AP short square": "short square", "chirp": "
 )
 _LOST_VALUES = 0.01
 
-_FORMAT = 1  # increment it whenever the same parameters give different data
+_FORMAT = 1  # incremented whenever the same parameters give different data
 
 
 def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     """Simulate an AnnData of typed cells with families of features, donors, imbalanced types and missing families.
 
-    Types lie apart in four dimensions, and cells scatter around their types and donors. A feature mixes these
-    dimensions, a component common to its family and noise, with the median and spread of the release of its species.
-    The 27 shared features come first, of 43 in 11 families (human) or 31 in 7 (mouse). If a protocol is
-    missing, so are all features of its families. Culture shifts human cells and is more frequent in some types.
+    Types have different positions on four axes, and cells scatter around their types and donors. Each feature is a
+    mixture of these axes, a component common to its family and noise, and has the median and spread that it has in the
+    release for the species. There are 43 features in 11 families (human) or 31 in 7 (mouse); the 27 shared features
+    come first. If a protocol is missing, all features of its families are missing. Human cells in culture are shifted,
+    and culture is more frequent in some types.
     """
     check_number("n_cells", n_cells, int, 1)
     check_number("random_state", random_state, int, 0)
@@ -98,7 +99,7 @@ def _about(species):
 
 
 def _types(n_cells, shares):
-    """Types of the cells, at least a twentieth each; the most frequent type takes the remainder."""
+    """Types of the cells, with at least a twentieth of the cells each; the most frequent type gets the remainder."""
     sizes = {name: max(round(share * n_cells), -(-n_cells // 20)) for name, share in shares.items()}
     sizes[max(sizes, key=sizes.get)] += n_cells - sum(sizes.values())
     return np.repeat(list(sizes), list(sizes.values()))
@@ -109,7 +110,7 @@ def _biology(species, n_features):
     rng = np.random.default_rng(_BIOLOGY)
     centres = _TYPES.iloc[:, :4]
     shift = _SPECIES_SD * rng.standard_normal(centres.shape)
-    loadings = rng.standard_normal((4, 27))  # of the shared features, equal in both species
+    loadings = rng.standard_normal((4, 27))  # of the shared features; mouse adds a change
     change = _SPECIES_SD * rng.standard_normal((4, 27))
     if species == "mouse":
         centres, loadings = centres + shift, loadings + change
@@ -119,7 +120,7 @@ def _biology(species, n_features):
 
 
 def _in_units(z, about):
-    """Features in their units; those of one sign are skewed and keep their sign."""
+    """Convert z-scores to features in their units; features that have a fixed sign are skewed and keep it."""
     median, spread = about["median"].to_numpy(), about["spread"].to_numpy()
     with np.errstate(divide="ignore"):
         skew = np.minimum(spread / np.abs(median), _MOST_SKEWED)
@@ -131,7 +132,7 @@ def _lost(species, about, n_cells, rng):
     chances = _LOST_PROTOCOLS[species].dropna()
     lost = pd.DataFrame(rng.random((n_cells, len(chances))) < chances.to_numpy(), columns=chances.index)
     lost.loc[lost.all(axis=1), "short square"] = False
-    lost["train"] |= lost["long square"]  # trains are long squares
+    lost["train"] |= lost["long square"]  # spike trains are responses to long squares
     mask = lost[about["family"].map(_PROTOCOL_OF).fillna("long square")].to_numpy()
     mask |= rng.random(mask.shape) < _LOST_VALUES
     mask[mask.all(axis=1), 0] = False

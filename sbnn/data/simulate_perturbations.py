@@ -1,4 +1,4 @@
-"""Simulated perturbation screens with known latents and shifts, as in the paper on sparse mechanism shifts."""
+"""Simulated perturbation screens with known latents and shifts, as in Lopez et al. on sparse mechanism shifts."""
 
 from itertools import pairwise
 
@@ -29,35 +29,37 @@ def simulate_perturbations(
        drawn from N(m, I), where m is ``+-N(shift, shift_sd)`` on the targets and 0 elsewhere.
     2. Four linear maps without bias, with orthonormal rows and leaky rectifiers in between, give a logit for each gene.
     3. Logits are divided by their standard deviation, exponentiated and normalised *over cells, for each gene*, to a
-       mean of ``1e6 / n`` counts, from which Poisson counts are drawn. The total of a cell thus carries signal.
+       mean of ``1e6 / n`` counts, from which Poisson counts are drawn. The total counts of a cell therefore carry
+       signal.
 
     Parameters
     ----------
     n_cells_per : int
         Number of cells of each perturbation.
     n_perturbations, n_latents, n_genes : int
-        At least 40 genes and at most 40 latents, so that the maps do not lose a dimension.
+        Numbers of perturbations, latents (at most 40) and genes (at least 40). The limits ensure that the linear maps
+        do not lose a dimension.
     shift, shift_sd : float
-        Size of a shift, in standard deviations of a latent within a perturbation, and its spread.
+        Mean and standard deviation of the size of a shift, in standard deviations of a latent within a perturbation.
     most_targets : int
         Largest number of targets of a perturbation; ignored if `density` is given.
     density : float, optional
-        Probability that a latent is a target, instead of `most_targets`; each perturbation has at least one.
+        Probability that a latent is a target, used instead of `most_targets`; each perturbation has at least one.
     n_control : int
-        Number of cells without a perturbation, ``"control"``; the paper has none.
+        Number of unperturbed cells, labelled ``"control"``; the paper has none.
     random_state : int
         Seed. The same parameters give the same data.
 
     Returns
     -------
     AnnData
-        As returned by `sbnn.data.screens.screen`, cells in random order. True latents are in ``obsm["true_latents"]``,
-        true shifts, a DataFrame of perturbations by latents, in ``uns["sbnn"]["truth"]["shifts"]``.
+        As returned by `sbnn.data.screens.screen`, with cells in random order. ``obsm["true_latents"]`` holds the true
+        latents and ``uns["sbnn"]["truth"]["shifts"]`` the true shifts, a DataFrame of perturbations by latents.
 
     Raises
     ------
     ValueError
-        Numbers out of range.
+        If a parameter is out of range.
     """
     made = {"generator": "simulate_perturbations", "format": FORMAT} | locals()
     least = {"n_latents": 1, "n_genes": HIDDEN[-1], "n_cells_per": 1, "n_perturbations": 1, "most_targets": 1}
@@ -83,7 +85,8 @@ def simulate_perturbations(
     means = np.vstack([shifts, np.zeros(n_latents)])
     latents = means[of_cell] + rng.standard_normal((len(of_cell), n_latents))
     values = latents
-    # The published scale of the maps has no effect: rectifiers preserve factors, and logits are divided by their SD.
+    # The scale of the maps in the paper is omitted. It has no effect, since rectifiers preserve positive factors and
+    # logits are divided by their SD.
     for size_in, size_out in pairwise([n_latents, *HIDDEN, n_genes]):
         values = values if values is latents else np.where(values > 0, values, LEAK * values)
         q, r = np.linalg.qr(rng.standard_normal((size_out, size_in)))

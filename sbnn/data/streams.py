@@ -1,7 +1,7 @@
 """Expression of more cells than fit into memory: read and normalised block by block.
 
-Gene selection needs only some cells, and training only the kept genes of all cells, so a model of a million cells is
-fitted in three passes over the file, with memory for 25 genes.
+Gene selection needs only some of the cells, and training needs only the kept genes of all cells. A model is therefore
+fitted to a million cells in three passes over the file, with only the kept genes (25 by default) in memory.
 """
 
 import copy
@@ -23,30 +23,30 @@ SCATTERED_CELLS_AT_ONCE = 128  # of a mapped file: each may load half a megabyte
 
 
 class ExpressionStream:
-    """Expression in a file, read as dense blocks of single precision.
+    """Expression in a file, read in dense blocks of single precision.
 
     Parameters
     ----------
     source : array-like, shape (n, p), DataFrame or AnnData
         Any object with ``shape`` and sliceable rows: ``numpy.memmap``, an h5py or zarr data set, a CSR matrix, an
         AnnData opened with ``backed="r"`` (not a view, which anndata would load) or its ``X``. Sliced rows may
-        be sparse. zarr reads missing chunks as zeros.
+        be sparse. Note that zarr reads missing chunks as zeros.
     gene_names, cell_names : sequence of str, optional
         By default those of the AnnData or DataFrame.
     counts : bool
         Whether `source` holds raw counts; blocks are then normalised to `library_size` and log2(x + 1) is taken.
     block_size : int, optional
-        Cells read at a time; by default as many as hold eight million values.
+        Number of cells to read at a time; by default, a block has about eight million values.
     totals : array-like of shape (n,), optional
-        For counts of new cells that lack genes of the fit: the total of each cell over all genes of the fit.
+        Total counts of each cell over all genes of the fit, for new cells in which some of these genes are missing.
 
     Attributes
     ----------
     library_size : float or None
-        Total to which counts are normalised: the median over cells, computed in a separate pass on first use. A model
-        stores that of its training cells and normalises new cells to it, see `as_fitted`.
+        Total to which counts are normalised: the median total of the cells, computed in a separate pass on first use. A
+        model stores the value for its training cells and normalises new cells to it (see `as_fitted`).
     adata : AnnData or None
-        The AnnData of the stream, which holds other tables of the same cells.
+        The AnnData given as `source`, which holds other tables of the same cells.
 
     Raises
     ------
@@ -104,7 +104,7 @@ class ExpressionStream:
 
     @cached_property
     def library_size(self):
-        """Total that the counts of a cell are normalised to, see the class."""
+        """Total to which the counts of each cell are normalised (see the class)."""
         return self._counted[0] if self.counts else None
 
     @cached_property
@@ -124,7 +124,7 @@ class ExpressionStream:
 
     @documented
     def as_fitted(self, genes, library_size):
-        """The same cells with the genes of a model (positions; None for all), normalised like its training cells."""
+        """Stream of the genes of a model (positions; None for all), normalised like its training cells."""
         if self.counts and library_size is None:
             raise ValueError("X: a stream of counts, but the model was not fitted to counts and has no library size")
         other = copy.copy(self)
@@ -137,7 +137,7 @@ class ExpressionStream:
 
     @documented
     def rows(self, cells, genes=None):
-        """All genes (or some, by position) of some cells (a slice or sorted positions); float32, (cells, p)."""
+        """Read some cells (a slice or sorted positions) and all or some genes (positions); float32, (cells, genes)."""
         block = self._read(cells)
         if self.counts:
             totals = None if self.totals is None else self.totals[cells]
@@ -148,13 +148,13 @@ class ExpressionStream:
         if not np.isfinite(block.data if sparse.issparse(block) else block).all():
             bad = np.flatnonzero(~np.isfinite(block.sum(axis=1)))
             names = np.arange(self.shape[0])[cells][bad][:5]
-            raise ValueError(f"{len(bad)} cell(s) hold NaN or infinite values, first at the positions {names.tolist()}")
+            raise ValueError(f"{len(bad)} cell(s) hold NaN or infinite values, the first at positions {names.tolist()}")
         block = block if genes is None else block[:, genes]
         return block.toarray() if sparse.issparse(block) else block  # dense only after the genes are selected
 
     @documented
     def columns(self, genes):
-        """Some genes, by position, of all cells, in one pass; float32 of shape (n, len(genes))."""
+        """Read some genes (positions) of all cells in one pass; float32 of shape (n, len(genes))."""
         values = np.empty((self.shape[0], len(genes)), dtype=np.float32)
         for block in self._blocks():
             values[block] = self.rows(block, genes)
@@ -167,7 +167,7 @@ class ExpressionStream:
         self._check_file()  # the file may have changed during the last block
 
     def _read(self, cells):
-        """All values of some cells, as stored in the source."""
+        """Read the values of some cells as they are stored in the source."""
         self._check_file()
         if isinstance(cells, slice) or mapped(self.source) is None:
             try:
@@ -204,7 +204,7 @@ class ExpressionStream:
 
 
 def mapped(array):
-    """The ``numpy.memmap`` that an array is part of, None for anything else."""
+    """The ``numpy.memmap`` to which an array belongs, or None."""
     while isinstance(array, np.ndarray) and not isinstance(array, np.memmap):
         array = array.base
     return array if isinstance(array, np.memmap) else None

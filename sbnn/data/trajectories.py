@@ -25,12 +25,12 @@ class Samples:
     whole: tuple = ()  # for each piece, the position of the sample that it was cut from
 
     def intervals(self):
-        """Values before and after each interval, (intervals, genes), and its start and end times."""
+        """Values before and after each interval, both (intervals, genes), and its start and end, (intervals, 2)."""
         before, after = (np.concatenate([v[part] for v in self.values]) for part in (slice(-1), slice(1, None)))
         return before, after, np.concatenate([np.stack([t[:-1], t[1:]], axis=1) for t in self.times])
 
     def pieces(self, most):
-        """Split samples into pieces of at most this many intervals, each starting where the previous one ends."""
+        """Split samples into pieces of at most `most` intervals; each piece starts where the previous one ends."""
         values, times, whole = [], [], []
         for i, (v, t) in enumerate(zip(self.values, self.times, strict=True)):
             n = -(-(len(t) - 1) // most)
@@ -41,7 +41,7 @@ class Samples:
         return replace(self, values=values, times=times, whole=tuple(whole))
 
     def joined(self):
-        """Join the pieces of each sample again; missing pieces leave one long interval."""
+        """Join the pieces of each sample again; a missing piece becomes one long interval."""
         if not self.whole:
             return self
         keys = pd.DataFrame(
@@ -52,7 +52,7 @@ class Samples:
         return replace(self, values=values, times=times, whole=())
 
     def chosen(self, rows):
-        """Some of the samples."""
+        """Select samples by their positions."""
         values, times = ([of[i] for i in rows] for of in (self.values, self.times))
         return replace(self, values=values, times=times, whole=tuple(self.whole[i] for i in rows if self.whole))
 
@@ -66,15 +66,15 @@ class Samples:
 
 
 def trajectories(values, times=None, gene_names=None, **about):
-    """Put expression over time into an AnnData; samples may have any number of times.
+    """Build an AnnData of expression over time; samples may have different numbers of times.
 
     Parameters
     ----------
     values : array-like of shape (samples, times, genes), list of arrays (times, genes), or DataFrame
         A list if samples have different numbers of times. A DataFrame is a long table with the columns ``sample``
-        and ``time`` and one column per gene. The methods expect a scale from 0 to about 1.
+        and ``time`` and one column per gene. The models expect values between 0 and about 1.
     times : array-like of shape (times,) or (samples, times), or list of arrays (times,)
-        Increasing times, common to all samples or given for each one, in any unit. None with a long table.
+        Increasing times in any unit, the same for all samples or given for each sample; not used with a long table.
     gene_names : sequence of str, optional
         Unique names; by default the columns of the table, or ``gene_0`` ...
     **about
@@ -83,13 +83,13 @@ def trajectories(values, times=None, gene_names=None, **about):
     Returns
     -------
     AnnData
-        ``X`` float64, a row per sample and time; ``obs["sample"]`` and ``obs["time"]``; ``uns["sbnn"]``.
+        With ``X`` (float64, one row per sample and time), ``obs["sample"]``, ``obs["time"]`` and ``uns["sbnn"]``.
 
     Raises
     ------
     ValueError
-        Times that do not fit the values or do not increase, fewer than two times, NaN or infinite values, identical
-        samples, repeated names.
+        If times do not fit the values, do not increase or are fewer than two, values are NaN or infinite, samples are
+        identical, or names repeat.
     """
     labels, values = None, _checked(values) if isinstance(values, pd.DataFrame) else values
     with naming("values and times: expected numbers, of shape (samples, times, genes) and (times,), or a long table"):
@@ -102,7 +102,7 @@ def trajectories(values, times=None, gene_names=None, **about):
         times = [np.asarray(of, np.float64) for of in ([times] * len(values) if np.ndim(times[0]) == 0 else times)]
         shapes, lengths = [block.shape for block in values], [len(of_sample) for of_sample in times]
     if not values or shapes != [(length, *shapes[0][-1:]) for length in lengths]:
-        raise ValueError(f"values: expected (times, genes) of each sample, got {shapes}, and times: {lengths}")
+        raise ValueError(f"values: expected (times, genes) for each sample, got {shapes} for {lengths} times")
     names = check_names(gene_names, "gene_names", "gene", shapes[0][1])
     labels = list(map(str, range(len(values)) if labels is None else labels))
     obs = pd.DataFrame({"sample": np.repeat(labels, lengths), "time": np.concatenate(times).astype(np.float64)})
@@ -112,30 +112,32 @@ def trajectories(values, times=None, gene_names=None, **about):
 
 
 def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
-    """Turn cells with a pseudotime into trajectories: means of bins with equal numbers of cells along each trajectory.
+    """Turn cells with a pseudotime into trajectories by averaging bins of equally many cells along each trajectory.
 
     Parameters
     ----------
     expression : DataFrame or path-like
-        Cells by genes; a path is that of a CSV file with cell names in its first column.
+        Cells by genes, or the path of a CSV file with cell names in its first column.
     pseudotime : DataFrame, Series or path-like
-        Cells by trajectories, blank if a cell is not on a trajectory; cells are matched by name.
+        Cells by trajectories, or the path of such a CSV file; values are blank if a cell is not on a trajectory. Cells
+        are matched by name.
     n_bins : int
-        Bins per trajectory, at least 2; trajectories whose cells have fewer distinct times get fewer bins.
+        Number of bins per trajectory, at least 2; trajectories with fewer distinct times get fewer bins.
     scaled : bool
-        Whether to divide genes by their largest value and to rescale all times to 0 to 9, as in simulations.
+        Whether to divide genes by their largest value and rescale all times to the range 0 to 9, as in simulations.
     **about
         See `trajectories`.
 
     Returns
     -------
     AnnData
-        As returned by `trajectories`, with a sample for each trajectory.
+        As returned by `trajectories`, with one sample for each trajectory.
 
     Raises
     ------
     ValueError
-        Cells without expression, a trajectory with fewer than two cells, content that `trajectories` rejects.
+        If cells have no expression, a trajectory has fewer than two different times, or `trajectories` rejects the
+        result.
     """
     check_number("n_bins", n_bins, int, 2)
     with naming("expression and pseudotime: expected tables of numbers"):
@@ -167,7 +169,7 @@ def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
 
 
 def as_trajectories(data):
-    """Checked arrays of an AnnData as returned by `trajectories`: `Samples` in the order in which samples appear."""
+    """Check an AnnData as returned by `trajectories` and convert it to `Samples`, in order of first appearance."""
     if isinstance(data, Samples):
         return data
     if not isinstance(data, ad.AnnData) or not {"sample", "time"} <= {*data.obs} or not data.n_obs or data.X is None:
@@ -194,7 +196,7 @@ def as_trajectories(data):
 
 
 def _checked(table):
-    """A long table of numbers; errors name the sample, the gene and the line (line 1 holds the names)."""
+    """Check and convert a long table; errors name the sample, the gene and the line (line 1 holds the names)."""
     if lacking := [name for name in ("sample", "time") if name not in table]:
         raise ValueError(f"values: expected columns sample, time and one per gene; no {lacking[0]} in {some(table)}")
     numbers = table.drop(columns="sample").apply(pd.to_numeric, errors="coerce").reset_index(drop=True)
@@ -217,7 +219,7 @@ def _fingerprint(samples):
 
 
 def prior_matrix(given, gene_names):
-    """Prior of regulation, [regulator, target], in the order of the genes; a DataFrame is matched by names."""
+    """Prior network as an array [regulator, target] in the order of the genes; a DataFrame is matched by names."""
     p, names = len(gene_names), [*map(str, gene_names)]
     if isinstance(given, pd.DataFrame):
         given = given.rename(index=str, columns=str)

@@ -41,14 +41,15 @@ class TypedCells:
 
 
 def typed_cells(X, labels=None, families=None, units=None, **about):
-    """Build an AnnData of typed neurons, checked, from a table of features and labels of the cells.
+    """Build a validated AnnData of typed neurons from a table of features and labels of the cells.
 
     Parameters
     ----------
     X : DataFrame or array-like, shape (n, p)
-        Features in their units, NaN where not recorded, cell names in the index.
+        Features in their original units, with NaN where a value was not recorded and cell names in the index.
     labels : DataFrame, optional
-        Indexed by cell name, in any order; other cells are ignored: ``type`` and, if known, ``donor``, ``condition``.
+        ``type`` and, if known, ``donor`` and ``condition``, indexed by cell name in any order; cells that are not in
+        `X` are ignored.
     families : dict of str to list, sequence of str, optional
         Feature names of each family, or the family of each column; by default a single family.
     units : dict of str to str, optional
@@ -59,14 +60,14 @@ def typed_cells(X, labels=None, families=None, units=None, **about):
     Returns
     -------
     AnnData
-        ``X`` (float64), ``var["family"]``, ``var["unit"]``, `labels` in ``obs`` (always with ``type``, ``"unknown"`` if
-        missing) and ``uns["sbnn"]``.
+        With ``X`` (float64), ``var["family"]``, ``var["unit"]``, the labels in ``obs`` (``type`` is ``"unknown"`` where
+        it is missing) and ``uns["sbnn"]``.
 
     Raises
     ------
     ValueError
-        Infinite values, duplicate names, labels that lack a cell, families that do not contain every column once,
-        units of unknown features.
+        If values are infinite, names repeat, a cell has no labels, families do not contain every column once, or units
+        are given for unknown features.
     """
     check_unmasked(X, "X")
     named = isinstance(X, pd.DataFrame)
@@ -81,7 +82,7 @@ def typed_cells(X, labels=None, families=None, units=None, **about):
     obs = check_labels(labels, cells, ("type",), ("donor", "condition")).rename_axis(index=None)
     units = attempt("units: expected a dict of feature to unit", dict, units or {})
     if not {*units} <= {*features}:
-        raise ValueError(f"units: no such features: {some(sorted({*units} - {*features}))}")
+        raise ValueError(f"units: unknown features: {some(sorted({*units} - {*features}))}")
     if odd := sorted({str(unit) for unit in units.values() if not UNIT.fullmatch(str(unit))}):
         warnings.warn(f"units: {some(odd)} is not a unit such as s, mV, pA, MOhm, Hz/pA or 1", stacklevel=2)
     var = {"family": families_of(families, features), "unit": [units.get(feature, "") for feature in features]}
@@ -90,7 +91,7 @@ def typed_cells(X, labels=None, families=None, units=None, **about):
 
 
 def as_typed(data):
-    """`TypedCells` arrays of an AnnData (from `typed_cells`, or with ``type`` in ``obs``)."""
+    """Convert an AnnData (from `typed_cells`, or with ``type`` in ``obs``) to `TypedCells`."""
     if isinstance(data, TypedCells):
         return data
     if not isinstance(data, ad.AnnData):
@@ -106,7 +107,7 @@ def as_typed(data):
 
 
 def families_of(families, names):
-    """Family of each column in `names`, from such a list or a dict of family to names; None: a single family."""
+    """Family of each column in `names`; `families` is such a list, a dict of family to names or None for one family."""
     names, n_given = [str(name) for name in names], 0
     if families is None:
         families = [ALL] * len(names)
@@ -115,7 +116,7 @@ def families_of(families, names):
         family_of = {str(name): family for family, its in families.items() for name in np.ravel(its)}
         families = [family_of[name] for name in names if name in family_of]
     if np.shape(families) != (len(names),) or n_given not in (0, len(names)):
-        raise ValueError(f"families: expected a family for every one of the columns {some(names)}, given once")
+        raise ValueError(f"families: expected exactly one family for each of the columns {some(names)}")
     return np.array([str(family) for family in families], dtype=object)
 
 

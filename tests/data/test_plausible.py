@@ -67,8 +67,8 @@ def test_what_is_probably_a_mistake_is_named():
         ("!X: .* masked", lambda: LeaveOneOutRidge().fit(MASKED, X)),
         ("!X: .* masked", lambda: typed_cells(MASKED)),
         ("!counts: .* masked", lambda: screen(MASKED, ["a"] * 40)),
-        ("counts: their correlation", lambda: paired(X, Y, counts=COUNTS[::-1])),
-        ("counts: their correlation", lambda: paired(X, Y, counts=COUNTS.iloc[:, ::-1])),
+        ("counts: correlation with X", lambda: paired(X, Y, counts=COUNTS[::-1])),
+        ("counts: correlation with X", lambda: paired(X, Y, counts=COUNTS.iloc[:, ::-1])),
         ("swap them", lambda: read_tables(Y, X)),
         ("!labels: .*subclass", lambda: read_tables(X, Y, type_key="subclass")),
         ("!fold 1 has the same cells as fold 0", lambda: folds_of([FOLD, (FOLD[0][::-1], FOLD[1])], 40)),
@@ -76,7 +76,7 @@ def test_what_is_probably_a_mistake_is_named():
         ("!times: .*'9'", lambda: later_fold(["9", "10"])),
         ("!times: .*'1.2.2020'", lambda: later_fold(["1.2.2020", "3.1.2020"])),
         ("!share", lambda: later_fold([1, 2], share=2)),
-        ("counts: .* logs", lambda: select_genes(X.where(COUNTS > 9, 0), 2)),
+        ("counts: .* log values", lambda: select_genes(X.where(COUNTS > 9, 0), 2)),
     ):
         error = message.startswith("!")
         with pytest.raises(ValueError, match=message[1:]) if error else pytest.warns(UserWarning, match=message):

@@ -105,7 +105,7 @@ def test_unlike_cells_are_named_and_missing_genes_stop_the_command(model, saved,
     assert places.clipped.tolist() == [1, 1, 0]
     new.loc["cell70"] = 0
     new.to_csv(tmp_path / "new.csv")
-    with pytest.warns(UserWarning, match="1 of 61 are left out, cells without counts .*: cell70"):
+    with pytest.warns(UserWarning, match="1 of 61 are left out .cells without counts.*: cell70"):
         main(["map", saved, str(tmp_path / "new.csv"), "--out", str(tmp_path / "map.csv"), "--counts"])
     assert len(pd.read_csv(tmp_path / "map.csv")) == 60
     new = new.drop(index="cell70")

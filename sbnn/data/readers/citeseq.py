@@ -1,8 +1,8 @@
-"""CITE-seq data: counts of RNA and of surface proteins of the same cells, as published tables or an AnnData file.
+"""CITE-seq data: counts of RNA and surface proteins in the same cells, from published tables or an AnnData file.
 
-Simultaneous epitope and transcriptome measurement in single cells, Stoeckius et al., Nature Methods 14, 865 (2017),
-GEO GSE100866; two small sets of 10x Genomics, as distributed with scvi-tools. The cord blood cells are selected as in
-Bernaerts, Berens & Kobak (arXiv 2006.10411).
+The data are from Stoeckius et al., Simultaneous epitope and transcriptome measurement in single cells, Nature Methods
+14, 865 (2017), GEO GSE100866, and from 10x Genomics (two small data sets, as distributed with scvi-tools). The cord
+blood cells are selected as in Bernaerts, Berens & Kobak (arXiv 2006.10411).
 """
 
 import warnings
@@ -37,7 +37,7 @@ def read_cord_blood(rna_path, protein_path, clustering_path, **options):
 
 
 def read_cd8(rna_path, protein_path, **options):
-    """Read the blood cells sorted by their CD8 protein; the gate, part of the cell name, serves as family and type."""
+    """Read the blood cells sorted by CD8 protein; the gate, part of the cell name, is used as family and type."""
     counts, cells, genes = read_count_table(rna_path)
     gate = cells.str.rsplit("_", n=1).str[0].str.replace("_", " ")
     labels, proteins = pd.DataFrame({"family": gate, "type": gate}, cells), pd.read_csv(protein_path, index_col=0).T
@@ -46,7 +46,7 @@ def read_cd8(rna_path, protein_path, **options):
 
 
 def read_pbmc(path, name, **options):
-    """Read one of the two small sets of 10x Genomics, stored as AnnData without labels."""
+    """Read one of the two small data sets of 10x Genomics, stored as AnnData without labels."""
     import anndata  # slower to import than all other packages
 
     with warnings.catch_warnings():
@@ -61,8 +61,8 @@ def read_pbmc(path, name, **options):
 def pair_counts(
     counts, gene_names, proteins, labels=None, *, name, source, n_genes=1000, log_proteins=True, files=None
 ):
-    """Pair the proteins with genes selected on all cells (None: all genes with counts), normalised over these."""
-    options = {"n_genes": n_genes, "log_proteins": log_proteins}  # they determine what is taken from the files
+    """Pair proteins with `n_genes` genes selected on all cells (None: all with counts), normalised by their counts."""
+    options = {"n_genes": n_genes, "log_proteins": log_proteins}  # these determine what is taken from the files
     kept = counts.sum(axis=0) > 0 if n_genes is None else select_genes(counts, n_genes).selected
     columns = np.flatnonzero(kept)
     chosen = pd.DataFrame(counts[:, columns].toarray(), index=proteins.index, columns=gene_names[columns])

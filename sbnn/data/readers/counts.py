@@ -1,4 +1,4 @@
-"""Text files, plain, gzipped or zipped, and published tables of raw counts, genes x cells."""
+"""Reading of text files (plain, gzipped or zipped) and of published tables of raw counts, genes x cells."""
 
 import codecs
 import contextlib
@@ -16,8 +16,9 @@ from scipy import sparse
 
 _GENES_AT_ONCE = 2000  # complete tables are large
 _LETTERS_AT_ONCE = 2**20
-# A small file may unpack to more than the memory: one repeated letter to a thousand times its size. Tables shrink to a
-# tenth, very sparse ones to a hundredth, so these limits stop none of them. They are checked before anything is kept.
+# A small file may unpack to more than fits into memory: a file of one repeated letter to a thousand times its size.
+# Compression shrinks tables to a tenth and very sparse ones to a hundredth, so these limits do not affect tables. The
+# limits are checked before any content is kept.
 _MOST_UNPACKED, _USUAL_UNPACKED, _MOST_RATIO = 2**32, 2**30, 200
 _UTF8 = "utf-8-sig"  # skips the byte-order mark that Excel writes
 
@@ -38,7 +39,7 @@ def read_count_table(path) -> tuple[sparse.csr_array, pd.Index, pd.Index]:
 
 
 def open_file(path, encoding: str | None = None) -> IO:
-    """Open a file, gzipped or not, or the only file of a zip (ignoring macOS metadata), as bytes or text."""
+    """Open a plain or gzipped file, or the only file in a zip archive (ignoring macOS metadata), as bytes or text."""
     suffix = Path(path).suffix.lower()
     if suffix == ".zip":
         archive = zipfile.ZipFile(path)

@@ -1,4 +1,4 @@
-"""Electrophysiology and transcriptomic types of Patch-seq neurons of mouse visual cortex and of human cortex."""
+"""Electrophysiology and transcriptomic types of Patch-seq neurons from mouse visual cortex and from human cortex."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from sbnn.data.typed_cells import typed_cells
 
 MOUSE_SOURCE = "Gouwens et al., Cell 183, 935 (2020), DANDI 000020; IPFX features of github.com/daifengwanglab/scMNC"
 HUMAN_SOURCE = "Lee, Dalley et al., Science 382, eadf6484 (2023); github.com/AllenInstitute/human_patchseq_gaba"
-#: First word of a mouse t-type -> class. Sncg cells are related to Vip cells and too few in human data to be a class.
+#: First word of a mouse t-type -> class. Sncg cells are related to Vip cells, and human data have too few for a class.
 MOUSE_CLASSES = {"Lamp5": "LAMP5", "Pvalb": "PVALB", "Sst": "SST", "Vip": "VIP", "Sncg": "VIP"}
 #: Revised subclass of a human cell -> class.
 HUMAN_CLASSES = {"LAMP5/PAX6/Other": "LAMP5", "PVALB": "PVALB", "SST": "SST", "VIP": "VIP"}
@@ -19,7 +19,8 @@ def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False)
     """Read 4215 of 4435 mouse cells, from 982 donors, with 45 features in 7 families (Gouwens et al. 2020).
 
     `tau` and `avg_isi` are in ms, other times in s. ``type5`` separates SNCG from VIP. The driver line (``cre``) was
-    chosen to find cells of a type, so it is not a feature. `relative` measures spikes from their threshold.
+    chosen to find cells of a type, so it is not a feature. If `relative` is True, spikes are measured relative to their
+    threshold.
     """
     table, metadata = _read(features_path), _read(metadata_path)
     session = table["ID"].str.extract(r"ses-(\d+)", expand=False)
@@ -44,7 +45,7 @@ def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False)
 def read_lee_human(features_path, metadata_path, files=None):
     """Read 702 human cells from 109 donors, with 93 features in 11 families (Lee, Dalley et al. 2023).
 
-    All but 14 cells have missing values; the chirp was run in 44 % of the cells. ``type`` is the revised subclass.
+    All but 14 cells have missing values; the chirp was recorded in 44 % of the cells. ``type`` is the revised subclass.
     ``condition`` (acute or culture) and ``virus`` are unevenly distributed over the types.
     """
     table, metadata = _read(features_path), _read(metadata_path)
@@ -59,7 +60,7 @@ def read_lee_human(features_path, metadata_path, files=None):
 
 
 def _chosen(name, source, table, release, labels, reasons, files):
-    """Leave out the cells that any of the reasons applies to, and those without a measured feature."""
+    """Leave out the cells to which any of the reasons applies, and those without a measured feature."""
     about = feature_table(release)
     values = table[about.index].set_axis(labels.index, axis=0).astype(np.float64)
     kept, dropped = np.ones(len(values), dtype=bool), {}

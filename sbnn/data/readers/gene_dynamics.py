@@ -1,7 +1,7 @@
-"""Published trajectories with prior and truth: simulated networks, yeast, breast cancer, hematopoiesis, BEELINE.
+"""Published trajectories with prior and true networks: simulated data, yeast, breast cancer, hematopoiesis, BEELINE.
 
-Files of Hossain et al., Genome Biology (2024) and arXiv 2403.04805 (github.com/QuackenbushLab/phoenix and DASH), and of
-Pratapa et al., Nature Methods (2020; github.com/Murali-group/Beeline).
+The files are from Hossain et al., Genome Biology (2024) and arXiv 2403.04805 (github.com/QuackenbushLab/phoenix and
+DASH), and from Pratapa et al., Nature Methods (2020; github.com/Murali-group/Beeline).
 """
 
 from pathlib import Path
@@ -27,15 +27,16 @@ BREAST = "Desmedt et al., Clinical Cancer Research 13, 3207 (2007); files of Hos
 def read_trajectories(path, gene_names=None, *, name=None, source=None):
     """Read a file of trajectories in the format of Hossain et al.
 
-    The first line holds the numbers of genes and samples. For each sample, a line of values per gene and a line of
-    times follow. Samples may have different numbers of times; lines of shorter samples may end in blanks.
+    The first line holds the numbers of genes and samples. It is followed, for each sample, by one line of values per
+    gene and one line of times. Samples may have different numbers of times; lines of shorter samples may be padded with
+    blanks.
 
     Parameters
     ----------
     path : path-like
     gene_names : sequence of str or path-like, optional
-        In the order of the lines, or a table with the names in its first column; by default ``gene_0`` ... The suffix
-        ``_input`` is removed.
+        Names in the order of the lines, or the path of a table with the names in its first column; by default
+        ``gene_0`` ... The suffix ``_input`` is removed.
     name, source : str, optional
         By default the name of the file.
 
@@ -47,11 +48,11 @@ def read_trajectories(path, gene_names=None, *, name=None, source=None):
     Raises
     ------
     ValueError
-        A file in another format, or content that `sbnn.dynamics.trajectories` rejects.
+        If the file has another format, or `sbnn.dynamics.trajectories` rejects its content.
     """
     path = results_path(path)
     wanted = (
-        "expected the numbers of genes and samples in the first line, and for each sample a line per gene and of times"
+        "expected the numbers of genes and samples in line 1, and for each sample a line per gene and a line of times"
     )
     with naming(f"{path}, line 1: {wanted}"):
         lines = [(i, line) for i, line in enumerate(path.read_text().splitlines(), 1) if line.strip(", \t")]
@@ -69,7 +70,7 @@ def read_trajectories(path, gene_names=None, *, name=None, source=None):
         genes = pd.read_csv(gene_names).iloc[:, 0] if isinstance(gene_names, str | Path) else gene_names
         genes = None if genes is None else [str(gene).removesuffix("_input") for gene in genes]
     data = trajectories(values, times, genes, name=name or path.stem, source=source or path.name)
-    data.uns["sbnn"]["gene_major"] = True  # the layout of the file: sums over another one round differently
+    data.uns["sbnn"]["gene_major"] = True  # the layout of the file; in another layout, sums are rounded differently
     return data
 
 
@@ -81,7 +82,7 @@ def _numbers(path, sample, gene, place, line, length):
     except ValueError:
         numbers = []
     if len(numbers) != length:
-        text = f"expected {length} numbers, as many as its line of times, then blanks alone; got {len(parts)} entries"
+        text = f"expected {length} numbers, as in its line of times, followed only by blanks; got {len(parts)} entries"
         raise ValueError(f"{path}, line {place} (sample {sample + 1}, its line {gene + 1}): {text}: {line[:40]}")
     return numbers
 
@@ -90,11 +91,11 @@ def read_grn(
     equations_path, names_path, test_path, prior_path, *,
     n_samples=150, noise=0.025, wrong=None, random_state=0, name="grn_350", files=None,
 ):  # fmt: skip
-    """Read a simulated network with its published test samples, and simulate samples to train on.
+    """Read a simulated network with its published test samples, and simulate training samples.
 
-    The published training samples are not available. The simulated ones start like the test samples, whose later values
-    are not used. The prior is the published one, or has a share `wrong` of its edges misplaced. A noise of 0.025 is the
-    published 5 %.
+    The published training samples are not available. The starting values of the simulated samples are distributed like
+    those of the test samples; later values of the test samples are not used. The prior network is the published one or,
+    if `wrong` is given, the true network with this share of its edges misplaced. A noise of 0.025 is the published 5 %.
     """
     network = GeneNetwork.from_tables(equations_path, names_path, name=name)
     test = read_trajectories(test_path, names_path, name=f"{name}_test", source=GRN)
@@ -105,9 +106,10 @@ def read_grn(
 
 
 def read_yeast(train_path, test_path, names_path, prior_path, *, files=None):
-    """Read the yeast cell cycle, log ratios of 500 genes at 24 times: training on one replicate, test on the dye swap.
+    """Read log ratios of 500 genes at 24 times of the yeast cell cycle, with one training sample and its dye swap.
 
-    The prior holds motifs, as +-0.5; there is no truth.
+    The dye swap is the test sample. The prior network is from motifs, with entries of +-0.5; the true network is not
+    known.
     """
     train, test = (read_trajectories(path, names_path) for path in (train_path, test_path))
     prior = _matrix(prior_path, train.var_names)
@@ -115,10 +117,10 @@ def read_yeast(train_path, test_path, names_path, prior_path, *, files=None):
 
 
 def read_breast(train_path, test_path, names_path, prior_path, truth_path, *, files=None):
-    """Read breast cancer along a pseudotime, 500 genes: training on 178 times, test on 8 times from the middle.
+    """Read 500 genes along a pseudotime of breast cancer: 178 times for training, and 8 times from the middle for test.
 
-    The prior holds motifs. The truth holds edges from chromatin immunoprecipitation, for the transcription factors
-    that these experiments covered.
+    The prior network is from motifs. The true network has edges from chromatin immunoprecipitation, for the
+    transcription factors that these experiments covered.
     """
     train, test = (read_trajectories(path, names_path) for path in (train_path, test_path))
     genes, edges = train.var_names, pd.read_csv(truth_path)
@@ -131,10 +133,11 @@ def read_breast(train_path, test_path, names_path, prior_path, truth_path, *, fi
 
 
 def read_hematopoiesis(train_path, test_path, names_path, prior_path, *, cells_per_bin=1, files=None):
-    """Read the B cell lineage of hematopoiesis, 529 genes along a pseudotime: two training samples, three test samples.
+    """Read 529 genes along a pseudotime of the B cell lineage, with two training samples and three test samples.
 
-    Most values are zeros, and neighbouring cells are independent; means of `cells_per_bin` neighbours, with
-    genes scaled to their largest training value, are smoother. The prior holds motifs; there is no truth.
+    Most values are zero, and neighbouring cells vary independently. If `cells_per_bin` is above 1, the data are
+    smoothed by averaging this many neighbouring cells, and genes are divided by their largest training value. The prior
+    network is from motifs; the true network is not known.
     """
     train, test = (read_trajectories(path, names_path) for path in (train_path, test_path))
     if cells_per_bin > 1:
@@ -159,8 +162,9 @@ def _averaged(data, cells_per_bin):
 def read_beeline(*paths, model, repeat=0, dropout=False, n_bins=25, files=None):
     """Read one of five repeats of a BEELINE data set, with or without `dropout` of half of the low values.
 
-    Each holds 2000 cells of a curated Boolean model along trajectories with a pseudotime, in bins (`read_pseudotime`).
-    The next repeat is for testing. The truth is the model; there is no prior.
+    Each repeat has 2000 cells of a curated Boolean model, which are averaged in bins along the pseudotime of each
+    trajectory (see `read_pseudotime`). The next repeat is the test data. The true network is that of the model; the
+    prior network has no edges.
     """
     check_number("repeat", repeat, int, 0, 4)
     parts, truth = [], None

@@ -16,16 +16,16 @@ from sbnn.data.paired import paired
 
 SOURCE = "Gouwens et al., Cell 183, 935 (2020); release of github.com/AllenInstitute/coupledAE-patchseq"
 
-#: Features left out: those with one extreme outlier, or nearly equal to another feature.
+#: Features that are left out because they have one extreme outlier or nearly equal another feature.
 EXCLUDED_FEATURES = pd.read_csv(Path(__file__).parents[1] / "gouwens_excluded.csv")["feature"].tolist()
 
 
 def read_gouwens(mat_path, names_path, files: dict[str, str]):
-    """Read the released log expression, with the components and the z-scored features, side by side, as outputs.
+    """Read the released log expression, with the principal components and the z-scored features as outputs.
 
     The file holds ``T_dat`` (cells x genes), ``E_pc_scaled`` (44 sparse principal components of the responses) and
-    ``E_feature`` (24 features, z-scored and clipped to +-6). 3395 of 3411 cells and 55 of 68 outputs are kept, and all
-    1252 genes.
+    ``E_feature`` (24 features, z-scored and clipped to +-6). All 1252 genes, 3395 of 3411 cells and 55 of 68 outputs
+    are kept.
     """
     content = loadmat(mat_path, squeeze_me=True)
     cells, short = _texts(content["sample_id"]), json.loads(Path(names_path).read_text(encoding="utf-8"))

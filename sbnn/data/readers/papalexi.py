@@ -1,4 +1,4 @@
-"""The ECCITE-seq screen of Papalexi et al.: genes of the response to interferon knocked out in THP-1 cells."""
+"""The ECCITE-seq screen of Papalexi et al.: knockouts of genes of the interferon response in THP-1 cells."""
 
 from pathlib import Path
 
@@ -9,20 +9,22 @@ from sbnn.data.fingerprint import fingerprint_files, fingerprint_parameters
 from sbnn.data.screens import screen
 
 SOURCE = "Papalexi et al., Nature Genetics 53, 322 (2021), GEO GSE153056; 299 genes of Katsevich-Lab/sceptredata"
-# Guide (107 in all: up to four per target, nine controls), replicate, counts of the guide, their share of all guides.
+# Guide (107 in all: up to four per target, and nine controls), replicate, counts of the guide, and their share of the
+# counts of all guides.
 LABELS = ["guide", "bio_rep", "guide_umi", "guide_frac", "confident"]
 
 
 def read_papalexi(counts_path, genes_path, cells_path, *, confident_only=True, files=None):
     """Read the screen, by default without cells whose assigned guide has no more than 80 % of the guide counts.
 
-    In either case cells are named by their row in the file. The published files hold 20729 cells, 16093 of
-    them confident, 299 genes, 25 targets with 33 (SPI1) to 1056 cells (IFNGR1), and 1912 control cells.
+    Cells are named by their row in the file, whether or not some are left out. The published files hold 299 genes and
+    20729 cells, of which 16093 are confident. There are 25 targets with 33 (SPI1) to 1056 cells (IFNGR1), and 1912
+    control cells.
     """
     cells = pd.read_csv(cells_path)
     cells.index = "cell_" + cells.index.astype(str)
     kept = cells["confident"].to_numpy() | (not confident_only)
-    options = {"confident_only": confident_only}  # they determine what is taken from the files
+    options = {"confident_only": confident_only}  # these determine what is taken from the files
     counts, genes = sparse.csr_array(sparse.load_npz(counts_path))[kept], Path(genes_path).read_text().splitlines()
     return screen(
         counts, cells["target"][kept], "non-targeting", genes, labels=cells.loc[kept, LABELS],

@@ -33,9 +33,9 @@ _DEPTH = "soma_depth_um"
 
 
 def read_scala(counts_path, ephys_path, metadata_path, terms_path=None, *, files):
-    """Read features and genes of the cells at room temperature: the selected genes, or those of a term list.
+    """Read the features and the selected genes, or those in a term list, of the cells recorded at room temperature.
 
-    Genes of a term list are kept if they have at least ten counts over all cells of the published table.
+    Genes in a term list are kept if they have at least ten counts over all cells of the published table.
     """
     counts, cells, genes = read_count_table(counts_path)
     name, source = "scala", f"{_CITATION}; genes and features as selected in {_STUDY}"
@@ -55,7 +55,7 @@ def read_scala(counts_path, ephys_path, metadata_path, terms_path=None, *, files
 
 
 def read_scala_34c_counts(counts_path, metadata_path, files):
-    """Read the complete raw counts of the cells at physiological temperature, without outputs."""
+    """Read the complete raw counts of the cells recorded at physiological temperature, without outputs."""
     counts, names, genes = read_count_table(counts_path)
     cells = join_cell_names(names)
     labels = cell_labels(pd.read_csv(metadata_path, sep="\t", dtype={"Targeted layer": str})).loc[cells]
@@ -65,19 +65,19 @@ def read_scala_34c_counts(counts_path, metadata_path, files):
 
 
 def type_colors(types) -> dict[str, str]:
-    """Published colours of some RNA types, in the order of the Allen taxonomy; L5 ET is the later name of L5 PT."""
+    """Published colours of the given RNA types, in the order of the Allen taxonomy; L5 PT was later renamed L5 ET."""
     colors = pd.read_csv(Path(__file__).parents[1] / "type_colors.csv", index_col="RNA type")["color"].to_dict()
     colors |= {name.replace(" PT_", " ET_"): color for name, color in colors.items() if " PT_" in name}
     return {name: color for name, color in colors.items() if name in set(types)}
 
 
 def join_cell_names(names) -> pd.Index:
-    """Cell names in one form, ``20180918_sample_1`` -> ``20180918sample1``; some releases append more parts."""
+    """Convert cell names to one form, ``20180918_sample_1`` -> ``20180918sample1``; some releases append more parts."""
     return pd.Index(["".join(str(name).split("_")[:3]) for name in names], dtype=object)
 
 
 def labels_of(data: str, metadata: pd.DataFrame) -> pd.DataFrame:
-    """Label columns of the published metadata, if any, renamed."""
+    """Select and rename the label columns of the published metadata, if there are any."""
     columns = pd.read_csv(Path(__file__).parents[1] / "label_columns.csv")
     columns = columns[(columns["data"] == data) & columns["column"].isin(metadata.columns)]
     return metadata[columns["column"]].set_axis(columns["label"].to_numpy(), axis=1)
@@ -95,7 +95,7 @@ def cell_labels(metadata: pd.DataFrame) -> pd.DataFrame:
 def ephys_from_raw(cell_features: pd.DataFrame, metadata: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     """The 16 outputs of the kept cells, from the published raw features, and the reasons for leaving out other cells.
 
-    If there are several reasons to leave out a cell, the first is given.
+    If there are several reasons to leave out a cell, only one of them is given.
     """
     parts = cell_features["name sample"].str.extract(_PATH_PATTERN)
     cells = pd.Index(parts["year"] + parts["month"] + parts["day"] + "sample" + parts["sample"], dtype=object)

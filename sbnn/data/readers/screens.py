@@ -17,9 +17,10 @@ CLEAR = 0.8  # smallest share of one guide in the guide counts of a cell, as in 
 
 
 def read_screen(counts, guides, control, name="custom"):
-    """Screen of the cells with a label or one clear guide (see `sbnn.mechanism_shift.screen`); warns about others.
+    """Build a screen (see `sbnn.mechanism_shift.screen`) of cells with a label or one clear guide; warn about others.
 
-    `guides` holds one column, the perturbation of each cell, or counts of guides, where ``IRF1_2`` is a guide of IRF1.
+    `guides` has one column with the perturbation of each cell, or the counts of all guides, where ``IRF1_2`` is a guide
+    for IRF1.
     """
     table, dropped = read_table(guides, "guides"), {}
     if Path(counts).suffix.lower() in (".h5", ".h5ad"):
@@ -52,7 +53,7 @@ def read_screen(counts, guides, control, name="custom"):
     if len(single):
         listed = some(f"{target} ({cells_of[target]} cells)" for target in single)
         warnings.warn(
-            f"guides: {len(single)} targets have one guide, so off-target effects stay unseen: {listed}", stacklevel=2
+            f"guides: {len(single)} targets have one guide, so off-target effects are missed: {listed}", stacklevel=2
         )
     return screen(adata, "perturbation", control, name=name, dropped=dropped)
 

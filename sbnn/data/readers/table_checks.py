@@ -19,7 +19,8 @@ TEXT = "if text means that a value is missing, add it to missing_marks; drop_col
 
 _MEASURED = re.compile(r"-?\d*[.,]\d+(e[+-]?\d+)?", re.I)
 _PLAIN = str.maketrans({"−": "-", "’": "'"})
-# Decimal mark -> numbers, in which the other mark, a blank or an apostrophe may separate groups of three digits.
+# Decimal mark -> pattern of a number, in which the other mark, a blank or an apostrophe may separate groups of three
+# digits.
 _NUMBER = {
     mark: re.compile(
         rf"[-+]?(\d*[{mark}]?\d+(e[-+]?\d+)?|\d+[{mark}]|[1-9]\d{{0,2}}([{other}'\s])\d{{3}}(\3\d{{3}})*([{mark}]\d*)?)",
@@ -38,10 +39,10 @@ _BARCODE = re.compile(r"([acgt]{12,})\.1$")  # a suffix that 10x adds to all bar
 
 
 def named(names: list[str], body: pd.DataFrame, key: str | None) -> pd.DataFrame:
-    """Set the names of columns and rows; rows and columns without a name or values are left out."""
+    """Set the names of columns and rows; leave out unnamed columns without values and unnamed rows without numbers."""
     body = body.set_axis(texts(names), axis=1)
     at = names.index(key) if key in names else 0
-    columns = [j for j, name in enumerate(names) if j != at and (j or name)]  # programs put row numbers first
+    columns = [j for j, name in enumerate(names) if j != at and (j or name)]  # row numbers of a program
     table = body.iloc[:, columns].set_axis(texts(body.iloc[:, at]), axis=0)
     table = table.loc[:, (table.columns != "") | table.notna().any().to_numpy()]
     rows = {i: [str(value).strip() for value in table.iloc[i]] for i in np.flatnonzero(table.index == "")}
@@ -59,7 +60,7 @@ def texts(values: Iterable) -> pd.Index:
 
 
 def problems_of_names(table: pd.DataFrame, repeats: bool, values: bool = True) -> list[str]:
-    """Problems with names; columns may have the same name (`repeats`), and may all hold measured `values`."""
+    """List problems with names; `repeats` permits repeated names, and `values` permits numbers as column names."""
     if not table.size:
         return [f"it holds no values, {table.shape[0]} rows x {table.shape[1]} columns"]
     problems = []
@@ -124,7 +125,7 @@ def _decimal_mark(given: str | None, strings: Iterable[str], what: str) -> str:
 
 
 def require_none(wrong: np.ndarray, table: pd.DataFrame, what: str, problem: str, advice: str) -> None:
-    """Reject a table with values marked as wrong; the error counts them by column and quotes the first."""
+    """Reject a table in which any value is `wrong`; the error counts these values by column and quotes the first."""
     if wrong.any():
         j, i = np.argwhere(wrong.T)[0]
         listed = some(f"{name} ({n})" for name, n in zip(table.columns, wrong.sum(axis=0), strict=True) if n)
@@ -133,7 +134,7 @@ def require_none(wrong: np.ndarray, table: pd.DataFrame, what: str, problem: str
 
 
 def as_numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
-    """Convert all columns to float64, NaN where a value is missing; text is rejected."""
+    """Convert all columns to float64, with NaN for missing values; reject text."""
     numbers, text = to_numbers(table, what, None, (), [])
     require_none(text, table, what, "values that are not numbers", TEXT)
     return numbers
@@ -147,7 +148,7 @@ def kept(gaps: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:
     if missing == "outputs":
         cells = ~gaps.all(axis=1)  # a cell without any value would leave no output
         return cells, ~gaps[cells].any(axis=0)
-    while (left := gaps & cells[:, np.newaxis] & outputs).any():  # drop the one with the largest share of gaps
+    while (left := gaps & cells[:, np.newaxis] & outputs).any():  # drop the cell or output with most gaps
         by_cell, by_output = left.sum(axis=1) / outputs.sum(), left.sum(axis=0) / cells.sum()
         if by_cell.max() > by_output.max():
             cells[by_cell.argmax()] = False
@@ -158,12 +159,12 @@ def kept(gaps: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def no_genes(names: pd.Index) -> np.ndarray:
-    """Mask of spike-ins and counters of unassigned reads: bool of shape (n_genes,)."""
+    """Mask of the columns that are spike-ins or counters of unassigned reads, bool of shape (n_genes,)."""
     return np.array([_NO_GENE.fullmatch(name) is not None for name in names], dtype=bool)
 
 
 def unique_genes(X: pd.DataFrame, duplicates: str, is_log: bool, notes: list[str]) -> pd.DataFrame:
-    """Merge genes of the same name, in order of first occurrence."""
+    """Merge genes that have the same name, in order of first occurrence."""
     twice = X.columns[X.columns.duplicated()].unique()
     if not len(twice):
         return X
@@ -181,11 +182,11 @@ def loosened(names: pd.Index) -> pd.Index:
 
 
 def same_cells(X: pd.DataFrame, Y: pd.DataFrame, genes_in_rows: bool | None, match: str) -> tuple:
-    """Orient both tables so that they share the most cells, in the order of X, and list the other names."""
+    """Orient both tables so that they share the most cells, in the order of X; also return the names not shared."""
     x_axes = (0, 1) if genes_in_rows is None else (int(genes_in_rows),)
 
     def best(alike):
-        """Number of shared cells and the axes that they are on; by default cells are in rows."""
+        """Number of shared cells and the axes that they are on; if several are equally good, cells are in rows."""
         ways = ((alike(X.axes[x]).isin(alike(Y.axes[y])).sum(), -x, -y) for x in x_axes for y in (0, 1))
         return np.abs(max(ways))
 
@@ -197,8 +198,8 @@ def same_cells(X: pd.DataFrame, Y: pd.DataFrame, genes_in_rows: bool | None, mat
     if not shared:
         places = [f"the rows {some(table.index, 3)} and the columns {some(table.columns, 3)}" for table in (X, Y)]
         loose = best(loosened)[0]
-        advice = f"{loose} match with match='loose'" if loose else "cell_key names the column of cell names"
-        advice += ", cell_names a table that matches their names"
+        advice = f"{loose} match with match='loose'" if loose else "set cell_key to the column of cell names"
+        advice += "; or set cell_names to a table that matches their names"
         problems.append(f"expression and outputs share no cell name: {places[0]}, against {places[1]}; {advice}")
     for what, names, keys in (("expression", x_names, x_keys), ("outputs", y_names, y_keys)):
         twice = names[names.duplicated() | (keys.duplicated(keep=False) & keys.isin(x_keys) & keys.isin(y_keys))]

@@ -22,10 +22,10 @@ _HEAD = 50  # rows used to find the separator and the names
 
 
 def read_file(path, sheet: str | None, header: int | None, key: str | None) -> tuple[list[str], pd.DataFrame]:
-    """Names of all columns, including that of the row names, and the rows below them.
+    """Read the names of all columns, including that of the row names, and the table below them.
 
-    The names are in row number `header`, or in the first row with more than half the usual number of fields: titles
-    and notes have fewer.
+    The names are in row number `header` or, by default, in the first row with more than half of the usual number of
+    fields, since titles and notes have fewer.
     """
     check_packed(path)
     with open_file(path) as handle:
@@ -98,7 +98,7 @@ def _separator(lines: list[str]) -> str:
 
 
 def _read_excel(path, sheet, engine):
-    """Like `_read_text`, for one sheet."""
+    """Like `_read_text`, but for one sheet of a workbook."""
     with open_file(path) as handle:
         content = io.BytesIO(handle.read())
     if engine == "openpyxl":
@@ -113,7 +113,7 @@ def _read_excel(path, sheet, engine):
         found = book.parse(sheet, header=None, dtype=object, keep_default_na=False, na_values=[""])
     sheets = {name: table for name, table in found.items() if table.size} if sheet is None else {sheet: found}
     if len(sheets) != 1:
-        raise ValueError(f"choose one of the sheets {list(sheets)}: (path, sheet), or --sheet on the command line")
+        raise ValueError(f"choose one of the sheets {list(sheets)} by (path, sheet), or by --sheet on the command line")
     (table,) = sheets.values()
     rows = table.iloc[:_HEAD].map(lambda value: "" if pd.isna(value) else str(value).strip()).to_numpy().tolist()
     return rows, lambda at: (rows[at], table.iloc[at + 1 :].reset_index(drop=True))

@@ -1,4 +1,4 @@
-"""Paired data from a user's own tables: read, matched by cell name, checked."""
+"""Paired data from a user's own tables, which are read, matched by cell name and checked."""
 
 import warnings
 from collections.abc import Iterable, Mapping
@@ -35,78 +35,82 @@ def read_tables(
 ):  # fmt: skip
     """Build paired data from a table of expression and a table of outputs.
 
-    Every table has the names of its columns in one row and of its rows in one column. Cells are matched by name and
-    kept in the order of `expression`. Rows and columns without a name and numbers, such as units, are left
-    out; outputs of the same name are numbered. `decimal`, `header` and `cell_key` apply to all tables, or are given
-    for each one: ``header={"outputs": 3}``.
+    Every table has the names of its columns in one row and the names of its rows in one column. Cells are matched by
+    name and kept in the order of `expression`. Rows and columns that have neither a name nor numbers, such as a row of
+    units, are left out; outputs that have the same name are numbered. `decimal`, `header` and `cell_key` apply to all
+    tables, or can be given for each table: ``header={"outputs": 3}``.
 
     Parameters
     ----------
     expression : path-like, (path-like, str) or DataFrame
-        Cells x genes, or genes x cells. A path to an Excel workbook (.xlsx, .xls; extra ``excel``) or to a text file,
-        which may be gzipped or the only file of a .zip; separator and encoding are detected. A pair (path, sheet)
-        selects one of several sheets.
+        Cells x genes, or genes x cells. A file may be an Excel workbook (.xlsx or .xls; requires the extra ``excel``)
+        or a text file, which may be gzipped or the only file in a .zip archive; its separator and encoding are
+        detected. A pair (path, sheet) selects one of several sheets.
     outputs : path-like, (path-like, str) or DataFrame
         Cells x features, or features x cells.
     labels : path-like, (path-like, str) or DataFrame, optional
         Cells x labels of any kind.
     counts : bool, optional
-        Whether `expression` is raw counts: they are kept, and `X` is log2 of the library-size normalised counts plus
-        one. False: `X` is `expression` itself. By default detected from the values: counts are whole and large;
-        normalised values (CPM, TPM) are fractional and exceed 50, and `X` is log2 of them plus one; other values are
-        taken as logarithms. A note records the choice.
+        Whether `expression` holds raw counts. If True, they are kept, and `X` is log2 of the library-size normalised
+        counts plus one. If False, `X` is `expression` itself. By default, this is detected: whole numbers are taken as
+        counts if some of them are large; fractions are taken as normalised values (CPM, TPM) if some of them exceed 50,
+        and `X` is log2 of the values plus one; other values are taken as logarithms. A note records the choice.
     genes_in_rows : bool, optional
         Orientation of `expression`; by default the one with more cell names in common with `outputs`.
     missing : {"error", "cells", "outputs", "fewest"}
-        If outputs are missing: raise, leave out the cells or the outputs with gaps, or as few of both as possible.
+        What to do if values of outputs are missing: raise an error, leave out the cells or the outputs in which they
+        are missing, or leave out as few of both as possible.
     missing_marks : iterable of str
-        Further marks of missing values, such as ``"-999"``, besides ``""``, ``"-"``, ``"NA"``, ``"n.d."`` and so on.
+        Marks for missing values, such as ``"-999"``, besides ``""``, ``"-"``, ``"NA"``, ``"n.d."`` and so on.
     decimal : {".", ","}, optional
         Decimal mark of numbers stored as text; detected by default.
     header : int, optional
-        Row of the column names, counted from 1; by default the first with about as many fields as the others, below
-        titles and notes.
+        Row with the column names, counted from 1; by default the first row that has about as many fields as the others
+        (titles and notes have fewer).
     cell_key : str, optional
-        Column of the cell names, by default the first. A single name applies to the tables that have this column.
+        Column with the cell names; by default the first. A single name applies to the tables that have this column.
     match : {"exact", "loose"}
-        Whether cell names may differ in case, blanks, punctuation, an X before a digit (R's) or the -1 of a barcode.
+        Whether cell names must be equal, or may differ in case, blanks, punctuation, an X that R puts before a digit,
+        or the -1 at the end of a barcode.
     duplicates : {"error", "sum", "first"}
-        If genes have the same name: raise, add them up (counts), or take the first.
+        What to do if genes have the same name: raise an error, add up their values (not of logarithms), or take the
+        first.
     spike_ins : {"leave out", "keep"}
         What to do with spike-ins (such as ERCC-00002) and the counters of HTSeq and STAR.
     family_key, type_key : str
-        Columns of `labels` with the coarse and the fine label, ``"unknown"`` if missing; they may be the same.
+        Columns of `labels` with the coarse and the fine label; they may be the same. Missing labels are ``"unknown"``.
     drop_columns : iterable of str
         Columns of any table to leave out, such as text among the outputs.
     rename : mapping of str to str, optional
         Old -> new names of columns.
     cell_names : path-like, (path-like, str) or DataFrame, optional
-        If outputs and labels name the cells differently: their names (first column) and those in `expression`.
+        Needed if outputs and labels name the cells differently: their names (first column) and those in `expression`.
     colors : mapping of str to str, optional
         Type -> colour.
     name, source : str, optional
-        By default the source names the files.
+        By default, the source lists the file names.
 
     Returns
     -------
     AnnData
-        As returned by `sbnn.data.paired.paired`: what was left out is in ``uns["sbnn"]["dropped"]``, what was detected
-        in ``uns["sbnn"]["notes"]``.
+        As returned by `sbnn.data.paired.paired`. ``uns["sbnn"]["dropped"]`` lists what was left out, and
+        ``uns["sbnn"]["notes"]`` what was detected.
 
     Raises
     ------
     FileNotFoundError
     ValueError
-        A file that is not a table, rows or columns without a name, repeated names, no cell in common, text among
-        numbers, ambiguous decimal marks, missing values, unknown label columns, counts that are not whole numbers.
-        Rows and columns that are left out, and expression that does not look like `counts`, give a warning.
+        If a file is not a table, rows or columns have no name, names repeat, the tables have no cell in common, there
+        is text among numbers, decimal marks are ambiguous, values are missing, label columns are unknown, or counts are
+        not whole numbers. Rows and columns that are left out, and expression that does not look like `counts`, give a
+        warning.
     """
     headers, keys, decimals = (
         option if isinstance(option, Mapping) else dict.fromkeys(_TABLES, option)
         for option in (header, cell_key, decimal)
     )
     if labels is None and (named := {type_key, family_key} - {"type", "family"}):
-        raise ValueError(f"labels: expected a table with {', '.join(sorted(named))} (type_key, family_key), got none")
+        raise ValueError(f"labels: expected a table with {', '.join(sorted(named))} (type_key, family_key), got None")
     marks = [missing_marks] if isinstance(missing_marks, str) else missing_marks
     # Expression comes last: it takes longest, and errors are more frequent in the other tables.
     given = {what: table for what, table in {"outputs": outputs, "labels": labels, "expression": expression}.items()
@@ -131,7 +135,7 @@ def read_tables(
     Y = _numbers(Y, called["outputs"], "outputs", decimals.get("outputs"), marks, dropped, notes)
     gaps = Y.isna().to_numpy()
     if missing == "error":
-        checks.require_none(gaps, Y, called["outputs"], "missing", "missing='cells', 'outputs' or 'fewest' leaves out")
+        checks.require_none(gaps, Y, called["outputs"], "missing values", "set missing='cells', 'outputs' or 'fewest'")
     else:
         cells, features = checks.kept(gaps, missing)
         leave_out(dropped, "outputs", "cells with missing outputs", Y.index[~cells], len(Y))
@@ -143,7 +147,7 @@ def read_tables(
         others = checks.no_genes(X.columns)
         leave_out(dropped, "expression", "spike-ins and counters", X.columns[others], X.shape[1])
         X = X.loc[:, ~others]
-    checks.require_none(X.isna().to_numpy(), X, called["expression"], "missing", "set unobserved genes to 0")
+    checks.require_none(X.isna().to_numpy(), X, called["expression"], "missing values", "set unobserved genes to 0")
     kind = {True: "counts", False: "log"}.get(counts) or _kind(X.to_numpy(), notes)
     X = checks.unique_genes(X, duplicates, kind == "log", notes)
     check_given_once(X.to_numpy(), Y.to_numpy())
@@ -184,13 +188,13 @@ def read_table(table, what: str, *, header: int | None = None, key: str | None =
         body = _numbered(body, what)
         problems = checks.problems_of_names(body, repeats, in_memory or header is not None or what == "labels")
     if problems:
-        hint = "header=<number from 1> is the row of the column names, cell_key the column of the row names"
+        hint = "set header to the row number (from 1) of the column names, or cell_key to the column of the row names"
         raise ValueError(f"{_called(table, what)}: {'; '.join(problems)}; {hint}") from cause
     return body
 
 
 def _numbered(table: pd.DataFrame, what: str) -> pd.DataFrame:
-    """Number the outputs that have the same name, as after two protocols."""
+    """Number the outputs that have the same name, for example from two protocols."""
     twice = table.columns[table.columns.duplicated() & (table.columns != "")].unique()
     if what != "outputs" or not len(twice):
         return table
@@ -200,7 +204,7 @@ def _numbered(table: pd.DataFrame, what: str) -> pd.DataFrame:
 
 
 def _edited(tables: dict, drop: Iterable[str], rename: Mapping, cells: dict) -> dict:
-    """Tables without the dropped columns, and with columns and cells renamed."""
+    """Drop columns of the tables, and rename columns and cells."""
     drop = list(drop) if isinstance(drop, Iterable) and not isinstance(drop, str) else [drop]
     for option, names in (("drop_columns", drop), ("rename", rename)):
         absent = [name for name in names if not any(name in table for table in tables.values())]
@@ -217,12 +221,12 @@ def _edited(tables: dict, drop: Iterable[str], rename: Mapping, cells: dict) -> 
 
 
 def leave_out(dropped: dict[str, list[str]], what: str, why: str, names: pd.Index, total: int) -> None:
-    """Record in `dropped` what is left out, and warn; leaving out everything is an error."""
+    """Record what is left out in `dropped`, and warn; raise an error if nothing would be left."""
     if len(names) == total:
-        raise ValueError(f"{what}: nothing is left of {total}, {why}: {some(names)}")
+        raise ValueError(f"{what}: all {total} are left out ({why}): {some(names)}")
     if len(names):
         dropped[why] = list(names)
-        warnings.warn(f"{len(names)} of {total} are left out, {why}: {some(names)}", stacklevel=3)
+        warnings.warn(f"{len(names)} of {total} are left out ({why}): {some(names)}", stacklevel=3)
 
 
 def _called(table, what: str) -> str:
@@ -233,7 +237,7 @@ def _called(table, what: str) -> str:
 
 
 def _numbers(table: pd.DataFrame, what: str, kind: str, decimal, marks, dropped, notes) -> pd.DataFrame:
-    """Columns with numbers, converted; text among the numbers is an error."""
+    """Convert the columns that hold numbers; raise an error if there is text among the numbers."""
     numbers, text = checks.to_numbers(table, what, decimal, marks, notes)
     some_number = numbers.notna().any().to_numpy()
     leave_out(dropped, what, f"{kind} without a number", table.columns[~some_number], table.shape[1])
@@ -251,7 +255,7 @@ def _kind(values: np.ndarray, notes: list[str]) -> str:
     }[kind]
     span = f"expression is taken for {taken}: {span}"
     if doubt:
-        warnings.warn(f"{span}. But {doubt}; counts=True or counts=False decides it", stacklevel=3)
+        warnings.warn(f"{span}. But {doubt}; set counts=True or counts=False", stacklevel=3)
     else:
         notes.append(f"{span}; counts=True or counts=False decides otherwise")
     return kind
@@ -264,7 +268,7 @@ def _varying(table: pd.DataFrame, what: str, kind: str, dropped) -> pd.DataFrame
 
 
 def _labels_of(cells, table, family_key, type_key, match, dropped) -> pd.DataFrame:
-    """Labels of the cells, with the columns "family" and "type"; one kind of label serves for both."""
+    """Labels of the cells, with the columns "family" and "type"; a single kind of label is used for both."""
     if match == "loose":
         ours = pd.Series(cells, checks.loosened(cells))
         names = zip(checks.loosened(table.index), table.index, strict=True)

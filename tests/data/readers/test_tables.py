@@ -173,7 +173,7 @@ def test_empty_rows_and_columns_units_and_titles_are_no_data(tmp_path, counts, e
     assert_read(read(counts, written(tmp_path, text)), counts, ephys)
     numbered = ephys.set_axis(["11", "12", "1.5"], axis=1)
     path = written(tmp_path, "Table S2. Cells, of mice\n\n# made by hand\n" + numbered.to_csv())
-    refused(r"outputs \(ephys.csv\).*header=", counts, path, header={"outputs": 13})
+    refused(r"outputs \(ephys.csv\).*header", counts, path, header={"outputs": 13})
     assert_read(read(counts, path, header={"outputs": 4}), counts, numbered)
     data = read(counts, path)
     assert_read(data, counts, numbered)
@@ -250,7 +250,7 @@ def test_cells_of_one_table_alone_are_listed(counts, ephys, labels):
     only = {f"cells only in {what}": cells for what, cells in (("expression", ["c0", "c5"]), ("outputs", ["c1"]))}
     assert data.dropped == only | {"labels of unknown cells": ["c99"]}
     assert data.labels["type"].tolist() == ["Sst 2", "Vip 2", "unknown", "Sst 2", "unknown"]
-    for said in ("2 of 7 are left out, cells only in expression: c0, c5", "2 of 5 cells have no labels: c4, c7"):
+    for said in ("2 of 7 are left out (cells only in expression): c0, c5", "2 of 5 cells have no labels: c4, c7"):
         assert said in data.warned
     refused("expression.*more than once: c0", counts.rename({"c1": "c0"}), ephys)
     refused("outputs.*more than once: c0", counts, ephys.rename({"c1": "c0"}))
@@ -333,7 +333,7 @@ def test_text_among_numbers_is_named(counts, ephys, value):
 def test_gaps_are_left_out_as_asked_for(counts, ephys, labels, missing, cells, outputs):
     ephys.loc[CELLS[4:], "Tau"] = np.nan
     ephys.loc["c1", "Sag"] = np.nan
-    refused(r"outputs: missing in 2 column.*Tau \(4\), Sag \(1\).*missing=", counts, ephys)
+    refused(r"outputs: missing values in 2 column.*Tau \(4\), Sag \(1\).*missing=", counts, ephys)
     data = read(counts, ephys, labels, missing=missing)
     assert_read(data, counts.loc[cells], ephys.loc[cells, outputs])
     assert data.dropped.get("cells with missing outputs", []) == [cell for cell in CELLS if cell not in cells]
@@ -341,7 +341,7 @@ def test_gaps_are_left_out_as_asked_for(counts, ephys, labels, missing, cells, o
     assert "labels of cells" not in str(data.dropped), "labels of cells that were left out are not strangers"
     gap = counts.astype(float)
     gap.loc["c0", "Sst"] = np.nan
-    lacking = r"expression: missing in 1 column.*Sst \(1\).* cell 'c0'; set unobserved genes to 0"
+    lacking = r"expression: missing values in 1 column.*Sst \(1\).* cell 'c0'; set unobserved genes to 0"
     refused(lacking, gap, ephys, missing=missing)
 
 
@@ -375,7 +375,7 @@ def test_what_expression_is_taken_for_is_detected_and_noted(counts, ephys):
         data = read(logs, ephys)
         np.testing.assert_array_equal(data.X, logs.astype("f4"))
         assert data.counts is None and "taken for log values" in data.notes
-    for values, doubt in (((0.1 * counts).round(), "small whole numbers may be counts"), (0.4 * counts, "are large")):
+    for values, doubt in (((0.1 * counts).round(), "small whole numbers may be counts"), (0.4 * counts, "large for")):
         assert doubt in read(values, ephys).warned
     refused("counts", counts.astype(float).where(counts != counts.iloc[2, 1], 0.5), ephys, counts=True)
 
@@ -389,11 +389,11 @@ def test_uninformative_cells_genes_and_outputs_are_left_out(counts, ephys):
     constant = {"genes with one value in all cells": ["Vip"], "outputs with one value in all cells": ["Rin"]}
     assert data.dropped == without | constant | {"cells without counts": ["c3"]}
     assert "c3" in read(counts, ephys, counts=False).X.index, "of log values zeros are nothing special"
-    refused("outputs: nothing is left of 3", counts, ephys * 0)
-    refused("expression: nothing is left of 1", counts[["Vip"]], ephys)
+    refused("outputs: all 3 are left out", counts, ephys * 0)
+    refused("expression: all 1 are left out", counts[["Vip"]], ephys)
     refused("passed as outputs too", counts, counts)
     gaps = pd.DataFrame({"Tau": [1.0] + 7 * [np.nan], "AP width": [np.nan] + 7 * [1.0]}, CELLS)
-    refused("outputs: nothing is left of 8", counts, gaps, missing="cells")
+    refused("outputs: all 8 are left out", counts, gaps, missing="cells")
 
 
 def test_spike_ins_and_counters_are_not_part_of_the_library(counts, ephys):
@@ -434,7 +434,7 @@ def test_labels_may_have_other_names_or_be_of_one_kind(counts, ephys, labels):
         data = read(counts, ephys, one)
         assert data.labels["type"].tolist() == data.labels["family"].tolist() == ["Sst", "Vip"] * 4
     refused("labels: type_key .*'cluster'", counts, ephys, labels, type_key="cluster")
-    refused("labels: nothing is left of 8, .*: xc0", counts, ephys, labels.add_prefix("x", axis=0))
+    refused("labels: all 8 are left out .*: xc0", counts, ephys, labels.add_prefix("x", axis=0))
 
 
 def test_what_unpacks_to_far_more_than_a_table_is_refused(tmp_path, monkeypatch, ephys):
