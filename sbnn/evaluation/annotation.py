@@ -99,7 +99,7 @@ class _Notes:
             self.adata.var[f"{self.key}_{name}"] = column
 
     def _aligned(self, table, names, kind):
-        """Rows of a table with the given names, NaN if missing."""
+        """Rows of a table with the given names; missing rows are NaN."""
         if not table.index.isin(names).any():
             raise ValueError(f"adata: expected the {kind} of the result ({some(table.index, 3)}), got {some(names, 3)}")
         return table.reindex(names)

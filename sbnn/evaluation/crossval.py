@@ -21,7 +21,7 @@ from sbnn.evaluation.runs import NESTED, drop_details, fit_all, in_workers
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.results import Record, kept_params, require
 
-WIDEST_KEPT = 16  # widest latent space that is stored: wider ones would fill most of a record and are not plotted
+WIDEST_KEPT = 16  # wider latent spaces are not stored, as they would fill most of a record and are not plotted
 LEVEL = 0.05
 N_PERMUTATIONS = 199
 # When fitted to noise, a model predicts fold f by a weighted sum of the outputs of the other folds. Its score is a sum
@@ -60,8 +60,8 @@ def cross_validate(
         over all cells, including test cells; this leaks information but is needed to reproduce published numbers. Both
         centre the data on the means of the training cells. ``"none"`` leaves the data unchanged.
     results : str or path-like, optional
-        File to save to. Fits that it already contains are not repeated. The finished fits of an interrupted run, which
-        are stored next to it in ``<results>.parts``, are not repeated either.
+        File in which the record is saved. Fits that it already contains are not repeated. The finished fits of an
+        interrupted run, which are stored next to it in ``<results>.parts``, are not repeated either.
     overwrite : bool
         Repeat the fits in `results`, but not the finished fits of an interrupted run in ``<results>.parts``. The old
         file is replaced only at the end.

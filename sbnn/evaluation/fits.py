@@ -35,7 +35,7 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
     preselect : int, optional
         Number of genes to choose on all cells by the published criterion. Only these genes are fitted and stored.
     results : str or path-like, optional
-        File to save to. If it already holds this fit, the fit is loaded instead.
+        File in which the record is saved. If it already holds this fit, the fit is loaded instead.
     model_file : str or path-like, optional
         File for the fitted model, which must be a `SparseBottleneckRegressor`. The saved model takes cells in the units
         of `data` and matches genes by name (see `sbnn map`). If the file is missing, the model is fitted again.
@@ -101,7 +101,7 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
     n_genes, threshold
         See `sbnn.data.preprocessing.select_genes`, which does the work.
     results : str or path-like, optional
-        File to save to. If it already holds this selection, the selection is loaded instead.
+        File in which the record is saved. If it already holds this selection, the selection is loaded instead.
     overwrite : bool
         Select again, even if `results` contains this selection.
 
@@ -188,7 +188,7 @@ def stability_selection(estimator, data, n_pairs=50, *, groups=None, results=Non
         Donor, batch or date of each cell, or the name of a column of ``obs``. Groups are never split between halves,
         which limits the number of pairs.
     results : str or path-like, optional
-        File to save to, as in `cross_validate`.
+        File in which the record is saved, as in `cross_validate`.
     seed : int
         Seed of the halves, and ``random_state`` of the estimator if its own is None.
     **options

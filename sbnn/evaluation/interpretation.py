@@ -21,7 +21,7 @@ from sbnn.evaluation.stability import selection_table
 from sbnn.models.linear import kept_genes
 from sbnn.results import Record, require
 
-ROWS_AT_ONCE = 16_384  # points on integration paths that are evaluated at once
+ROWS_AT_ONCE = 16_384  # number of points on integration paths that are evaluated at once
 
 
 @documented
@@ -126,7 +126,7 @@ def interpret_held_out(estimator, data, halves, *, groups=None, preselect=None, 
     preselect : int, optional
         Number of genes to fit, chosen by the published criterion on the fitted cells.
     results : str or path-like, optional
-        File to save to. If it already holds this interpretation, the interpretation is loaded instead.
+        File in which the record is saved. If it already holds this interpretation, that one is loaded instead.
     overwrite : bool
         Compute it again, even if `results` contains it.
 
@@ -229,7 +229,7 @@ def _along_lines(network, start, way, n_steps):
 
 
 def completeness_gap(model, X, shares, baseline):
-    """Error of the shares, (n, q): their sum minus the difference between the predictions for cell and baseline."""
+    """Sum of the shares of each cell minus the difference between the predictions for cell and baseline, (n, q)."""
     return shares.sum(1) - (_asked(model, "predict", X) - _asked(model, "predict", baseline[np.newaxis]))
 
 

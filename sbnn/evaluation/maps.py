@@ -28,7 +28,7 @@ def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=Fal
     preselect : int, optional
         Number of genes to use, chosen on all cells by the published criterion.
     results : str or path-like, optional
-        File to save to. If it already holds these maps, they are loaded instead.
+        File in which the record is saved. If it already holds these maps, they are loaded instead.
     overwrite : bool
         Compute them again, even if `results` contains them.
     seed : int

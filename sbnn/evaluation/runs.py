@@ -91,7 +91,7 @@ def fit_all(
         differing = [k for k in of_data if not np.array_equal(stored.values[k].astype(str), wanted.values[k])]
         if differing or not old or not old.keys() <= set(keys.values()):
             other = ", ".join(differing) or OF_FITS
-            raise ValueError(f"results: {path} holds results with other {other}, which would be lost; {OR_ELSE}")
+            raise ValueError(f"results: {path} holds results with different {other}, which would be lost; {OR_ELSE}")
         done.update({place: old[key] for place, key in keys.items() if key in old})
         return stored if len(done) == len(keys) else None
 

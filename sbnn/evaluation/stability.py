@@ -61,7 +61,7 @@ def selection_table(record, repeats=None, max_false=1.0):
 
 
 def selection_threshold(record, max_false=1.0):
-    """Smallest frequency at which a gene is trusted; infinite if even a gene kept by every half is not."""
+    """Smallest frequency at which a gene is trusted; infinite if even a gene kept by every half is not trusted."""
     n_halves = len(record.folds)
     thresholds = np.arange(1, n_halves + 1) / n_halves
     enough = _bound_of(record)(thresholds) <= max_false
@@ -105,7 +105,7 @@ def trust_sentence(record):
 def expected_false(threshold, n_genes, n_selected, n_pairs=50):
     """Bound on the expected number of falsely selected genes, at one threshold or several.
 
-    A gene is selected if at least a share `threshold` of the 2 B halves keep it. The selection is false if the
+    A gene is selected if at least a share `threshold` of the 2 B halves keeps it. The selection is false if the
     probability that a single half keeps the gene is at most theta = q / p, as if q of p genes were drawn at random. The
     bound is min(D(theta^2, 2 threshold - 1, B, -1/2), D(theta, threshold, 2 B, -1/4)) p, equation (8) of Shah and
     Samworth, where D is `concave_tail`. It is valid if the frequencies of falsely selected genes have r-concave

@@ -82,11 +82,12 @@ def outputs_of(record, data):
 
 
 def corrected_difference(differences, test_share):
-    """Mean of differences over folds with a corrected 95 % interval, for `test_share` test cells per training cell.
+    """Mean of differences over folds with a corrected 95 % interval.
 
-    Since folds share training cells, the standard error is computed by `sbnn.metrics.corrected_error`. The interval is
-    based on Student's t distribution with n - 1 degrees of freedom (Nadeau and Bengio 2003; for repeated
-    cross-validation, Bouckaert and Frank, PAKDD 2004).
+    `test_share` is the number of test cells divided by the number of training cells. Since folds share
+    training cells, the standard error is computed by `sbnn.metrics.corrected_error`. The interval is based on Student's
+    t distribution with n - 1 degrees of freedom (Nadeau and Bengio 2003; for repeated cross-validation, Bouckaert and
+    Frank, PAKDD 2004).
     """
     differences = np.asarray(differences, dtype=np.float64).ravel()
     n = len(differences)
@@ -114,7 +115,7 @@ def require_same_folds(a, b):
 
 
 def have_same_folds(a, b):
-    """Whether two records train on and test the same cells, fold by fold."""
+    """Whether two records have the same training and test cells in every fold."""
     cells, others = (sum(map(list, record.folds), []) for record in (a, b))
     return len(cells) == len(others) and all(map(np.array_equal, cells, others))
 

@@ -88,7 +88,7 @@ class LeaveOneOutRidge(LinearRegressor):
     alpha_ : float
         Penalty with the smallest leave-one-out squared error, summed over the outputs.
     best_score_ : float
-        Minus this error, averaged over cells and outputs.
+        Negative of this error, averaged over cells and outputs.
     coef_, intercept_ : ndarray, shape (q, p) and (q,); (p,) and float for a one-dimensional ``y``
     y_mean_ : ndarray, shape (q,), or float
         Training mean of each output.

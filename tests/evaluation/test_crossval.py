@@ -153,7 +153,7 @@ def test_bad_folds_and_input(data, tmp_path):
         cross_validate(Ridge(), (data.X, None), verbose=False)
     other = tmp_path / "fit.pickle"
     results.save(results.Record("fit", "toy", "", [{}]), other)
-    with pytest.raises(ValueError, match="holds results with other"):
+    with pytest.raises(ValueError, match="holds results with different"):
         cross_validate(Ridge(), data, 2, results=other, verbose=False)
 
 

@@ -67,7 +67,7 @@ def test_new_data_do_not_get_old_results(data, tmp_path):
     cross_validate(Ridge(), data, 3, results=path, verbose=False)
     renamed = dataclasses.replace(data, gene_names=data.gene_names[::-1])
     for other, what in ((changed(data, Y=data.Y + 1), "data"), (renamed, "gene_names")):
-        with pytest.raises(ValueError, match=f"with other {what}"):
+        with pytest.raises(ValueError, match=f"with different {what}"):
             cross_validate(Ridge(), other, 3, results=path, verbose=False)
 
 

@@ -32,7 +32,7 @@ NUMBERS = (5, 10, 15, 25, 50, 100, 200)  # numbers of genes that "auto" compares
 N_PARTS = 3  # number of held-out parts of the cells in this comparison
 MOST_COMPONENTS = 10_000  # also for units in a layer; larger numbers are mistakes that would exhaust memory
 MOST_THREADS = 1024  # with many more, torch aborts the process
-TRAIN_HEAD = ("epochs", "learning_rate", "batch_size", "weight_decay")  # parameters that `reconstruct` uses too
+TRAIN_HEAD = ("epochs", "learning_rate", "batch_size", "weight_decay")  # parameters that `reconstruct` also uses
 
 
 def numbers_up_to(n_genes, numbers=NUMBERS):
@@ -434,7 +434,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
     def _torch_device(self):
         if self.device == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        device = attempt("device: expected auto or a device of torch", torch.device, self.device)
+        device = attempt("device: expected auto or a torch device", torch.device, self.device)
         if device.type == "cuda" and not torch.cuda.is_available():
             raise ValueError(f"device: {self.device!r} was requested, but torch finds no CUDA device")
         return device

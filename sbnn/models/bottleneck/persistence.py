@@ -29,7 +29,7 @@ UNSET = "0" * 64  # placeholder in the header, which the checksum replaces after
 
 
 def save_model(model, path):
-    """Write a fitted `SparseBottleneckRegressor`."""
+    """Write a fitted `SparseBottleneckRegressor` to a file."""
     params = model.get_params()
     if not (params["random_state"] is None or isinstance(params["random_state"], int | np.integer)):
         params["random_state"] = None  # the state of a generator is not part of a trained model
@@ -66,7 +66,7 @@ def load_model(cls, path):
     content = path.read_bytes()
     try:
         return _model(cls, *_parts(content))
-    except Exception as error:  # invalid files raise nearly any error, in safetensors, JSON, parameters or torch
+    except Exception as error:  # invalid files can raise nearly any error in safetensors, JSON, parameters or torch
         raise ValueError(f"{path} is not an sbnn model that this version can read: {error}") from error
 
 

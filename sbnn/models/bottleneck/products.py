@@ -12,7 +12,7 @@ import torch
 # Numbers of multiplications above which oneDNN is faster, measured on an EPYC 9005: for the output of a layer, and for
 # the gradient of its weights, which requires transposing the inputs first.
 LEAST_OF_LAYER, LEAST_OF_GRADIENT = 1_000_000, 4_000_000
-LONGEST_SUM = 128  # terms; each library splits longer sums in its own way
+LONGEST_SUM = 128  # number of terms; each library splits longer sums in its own way
 
 
 @cache

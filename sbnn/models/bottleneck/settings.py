@@ -77,11 +77,11 @@ class DistilledSettings(CheckedSettings):
     n_teachers: int = 5
     #: Bottleneck units of the teacher's networks; there can be many, as they are not plotted.
     teacher_width: int = 16
-    #: Optimiser steps of each of these networks.
+    #: Number of optimiser steps for each network of the teacher.
     steps_of_teachers: int = 400
-    #: Peak learning rate of these networks.
+    #: Peak learning rate of the teacher's networks.
     rate_of_teachers: float = 5e-3
-    #: Trees in each forest.
+    #: Number of trees in each forest.
     n_trees: int = 30
     #: Maximum number of training cells of each forest, which limits time and memory.
     most_cells_of_trees: int = 10_000
@@ -95,7 +95,7 @@ class DistilledSettings(CheckedSettings):
     augmentation_noise: float = 0.25
     #: Weight of a measured cell in the loss of the student; a cell labelled by the teacher has weight 1.
     weight_of_measured: float = 0.5
-    #: Optimiser steps of the student.
+    #: Number of optimiser steps for the student.
     steps_of_student: int = 3000
     #: Peak learning rate of the student.
     rate_of_student: float = 1e-2

@@ -19,7 +19,7 @@ ALIVE = 0.1  # a gene counts as alive if its weight norm exceeds this fraction o
 
 
 class Trained(NamedTuple):
-    """Result of a protocol; the network takes only the kept genes, and the history has a row per epoch."""
+    """Result of a protocol; the network takes only the kept genes, and the history has one row per epoch."""
 
     network: BottleneckNetwork
     support: np.ndarray
@@ -32,7 +32,8 @@ class Run(NamedTuple):
 
     settings: DistilledSettings
     random: np.random.RandomState = None  # for subsets of the cells and the trees
-    generator: torch.Generator = None  # for weights, batches and noise; on the CPU, so that it is the same everywhere
+    # For weights, batches and noise. It is on the CPU, so that all devices use the same random numbers.
+    generator: torch.Generator = None
     prior: GenePrior | None = None
 
 
@@ -93,7 +94,7 @@ class Stage:
 
 
 class Trainer:
-    """Runs stages on one network and keeps the history, one row per epoch."""
+    """Runs stages on one network and keeps the history, with one row per epoch."""
 
     def __init__(self, network, generator, batch_size=32, weight_decay=1e-10, progress=None):
         self.network = network
@@ -145,7 +146,7 @@ class Trainer:
 
 
 def _slope_of_squared_error(target, total, output):
-    """Gradient of the mean squared error at the output, which is overwritten; adds the sum of squares to `total`."""
+    """Replace `output` by the gradient of the mean squared error, and add the sum of squares to `total`."""
     residual = output.sub_(target)
     total += residual.square().sum()
     return residual.mul_(2 / target.numel())

@@ -48,7 +48,7 @@ def denoised(X, Y, random):
 
 
 class Teacher:
-    """Mean of extremely randomised trees and of networks trained with medium and strong input noise, on all cells."""
+    """Mean of extremely randomised trees and of networks with medium or strong input noise, trained on all cells."""
 
     def __init__(self, new, x, target, run, n_members=None):
         settings = run.settings

@@ -1,7 +1,7 @@
 """The published protocol: pretraining on clusters, frozen and unfrozen regression, pruning, fine-tuning.
 
 Bernaerts, Berens and Kobak (arXiv 2006.10411). A prior on genes is used only in the pruning, where it is mixed with
-their weight norms.
+the weight norms of the genes.
 """
 
 import warnings
@@ -78,7 +78,7 @@ def paper_stages(group_lasso=0.1, pretraining=True, epochs=(50, 50, 50, 100), le
 
 
 def pretraining_labels(model, target, random):
-    """Cluster labels of the training cells, -1 for cells without a cluster; None if there are fewer than two."""
+    """Cluster labels of the training cells, -1 for those without a cluster; None if there are fewer than two clusters."""
     labels = cluster_outputs(target.cpu().numpy(), model.n_clusters, random)
     if labels.max() < 1:
         warnings.warn(f"no pretraining: fewer than two clusters have {LEAST_CELLS} cells or more", stacklevel=5)
@@ -87,7 +87,7 @@ def pretraining_labels(model, target, random):
 
 
 def cluster_outputs(Y, n_clusters, random_state):
-    """K-means clusters of standardised outputs, labels 0, 1, ... of shape (n,); -1 for the cells of small clusters."""
+    """Labels 0, 1, ... of K-means clusters of standardised outputs, shape (n,); -1 for cells in small clusters."""
     n_clusters = max(1, min(n_clusters, len(Y) // (2 * LEAST_CELLS), len(np.unique(Y, axis=0))))
     labels = KMeans(n_clusters, n_init=50, random_state=random_state).fit(Y).labels_
     large = np.flatnonzero(np.bincount(labels) >= LEAST_CELLS)
