@@ -244,7 +244,7 @@ def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None, 
 
 def least_p(record, n_permutations=N_PERMUTATIONS):
     """Smallest p-value that permutations of the test cells can give; it is 1 if every fold tests a single cell."""
-    orders = sum(math.lgamma(1 + len(test)) for _, test in record.folds)  # logarithm of their number
+    orders = sum(math.lgamma(1 + len(test)) for _, test in record.folds)  # logarithm of the number of orders
     return max(1 / (1 + n_permutations), math.exp(-orders))
 
 
@@ -261,7 +261,7 @@ def _warn_of_chance(record, Y):
 
 
 def _held_out_outputs(Y, fold, scaling):
-    """Scaled outputs of the test cells of a fold, centred on the means of its training cells, and these means."""
+    """Scaled outputs of the test cells of a fold, centred on the training means; also returns these means."""
     if scaling == "all":
         Y = StandardScaler().fit_transform(Y.astype(np.float64)).astype(np.float32)
     _, Y_train, _, Y_test = split_fold((np.zeros((len(Y), 1), np.float32), Y, None), fold, scaling)

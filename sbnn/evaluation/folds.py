@@ -96,11 +96,11 @@ def later_fold(times, share=0.8):
 def group_codes(labels, name, cells=None):
     """Index of the label of each cell among the sorted distinct labels."""
     missing = np.flatnonzero(pd.isna(np.asarray(labels, dtype=object)))  # as text, they would form a group
-    n_dims = attempt(f"{name}: expected one for each cell", np.ndim, labels)
+    n_dims = attempt(f"{name}: expected one value for each cell", np.ndim, labels)
     if n_dims != 1 or (cells is not None and len(labels) != len(cells)) or missing.size:
         got = f"shape {np.shape(labels)}"
         got += f" with {missing.size} missing values, the first is cell {missing[0]}" if missing.size else ""
-        raise ValueError(f"{name}: expected one for each cell, got {got}")
+        raise ValueError(f"{name}: expected one value for each cell, got {got}")
     return np.unique(np.asarray(labels), return_inverse=True)[1]
 
 

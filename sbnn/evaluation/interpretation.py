@@ -251,7 +251,7 @@ def r2_drops(model, X, Y, baseline):
 
 def _asked(model, method, X, *Y):
     """Predictions or latent space of cells as a matrix, or the score of the model."""
-    # Passing the names that the model was fitted to avoids a warning about missing names.
+    # Pass the gene names that the model was fitted with, to avoid a warning about missing names.
     named = pd.DataFrame(X, columns=model.feature_names_in_) if hasattr(model, "feature_names_in_") else X
     found = getattr(model, method)(named, *Y)
     return found if Y else np.asarray(found).reshape(len(X), -1)

@@ -21,8 +21,8 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
     ----------
     latent : ndarray, shape (n, d), Record, AnnData or MuData
         Coordinates of the cells, or a record with ``latent`` and ``labels``, as returned by `sbnn.fit_full`. For an
-        AnnData or MuData, coordinates written by `sbnn.annotate` are used (``obsm["X_sbnn"]``; in a MuData, of the
-        modality ``"rna"``).
+        AnnData, or the modality ``"rna"`` of a MuData, the coordinates are read from ``obsm["X_sbnn"]``, where
+        `sbnn.annotate` writes them.
     labels : ndarray of str, shape (n,), DataFrame with n rows, or list of str, optional
         One kind of label, or a DataFrame with one kind per column, or a list of columns of ``obs``. By default families
         and types. Cells labelled ``"unknown"`` are ignored.

@@ -45,7 +45,7 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
         held, asked = _question(stored), _question(wanted)
         if estimator is not None and "estimator" in held:
             asked["estimator"] = described(estimator, held["estimator"])
-            asked["parameters"] = held["parameters"]  # already compared with those of the estimator
+            asked["parameters"] = held["parameters"]  # already compared as part of the estimator
         if differing := [name for name in asked | held if asked.get(name) != held.get(name)]:
             raise ValueError(f"results: {path} holds a result with another {', '.join(differing)}; {OR_ELSE}")
         return stored
@@ -54,7 +54,7 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
 
 
 def _question(record):
-    """Entries that identify a record, by name."""
+    """Entries that identify a record, as a dict by name."""
     about = {"experiment": record.experiment, "data set": record.dataset, "data": record.sha256, "seed": record.seed}
     return about | {"parameters": record.params} | record.settings
 
@@ -117,7 +117,7 @@ def fit_all(
                 name = PART.fullmatch(part.name)
                 if name and (name[2] or name[1] in keys.values()):
                     part.unlink()
-            parts.rmdir()  # fails if it contains other files
+            parts.rmdir()  # fails if the folder contains other files
     return found
 
 
@@ -223,7 +223,7 @@ def _gathered(outcomes):
 
 
 def _outcomes(record):
-    """Outcome of every fit in a record, by key."""
+    """Outcomes of the fits in a record, as a dict by key."""
     found = {}
     for g, row in enumerate(record.settings.get("keys", [])):
         for f, key in enumerate(row):

@@ -95,7 +95,7 @@ def trust_sentence(record):
     halves, kept = len(record.folds), round(float(np.mean(record.n_selected)))
     if np.isinf(selection_threshold(record)):
         few = f"{halves} halves of the cells are too few, even for genes that all of them keep"
-        advice = "fit more halves (stability_selection with n_pairs=25), or halves of more donors"
+        advice = "fit more halves (stability_selection with n_pairs=25), or use cells of more donors"
         return f"No gene can be trusted yet: {few}; {advice}."
     first = f"{table.index[0]} (kept by {table.frequency.iloc[0]:.0%} of {halves} halves of the cells)"
     often = f"No gene can be trusted: each half keeps about {kept} genes, the most frequent of which is {first}"
@@ -135,7 +135,7 @@ def concave_tail(mean, n, r):
         return tails
 
     def shapes(logs, k):
-        """Unnormalised probabilities of 0 ... k for each shape, relative to that of 0 to avoid overflow."""
+        """Unnormalised probabilities of 0 ... k for each shape, relative to the probability of 0 to avoid overflow."""
         return (1 + np.arange(k + 1) * np.exp(-np.atleast_1d(logs))[:, np.newaxis]) ** power
 
     def excess(log, k):

@@ -15,7 +15,8 @@ from sbnn.metrics import corrected_error, share_tested
 from sbnn.results import Record, require
 
 LEVEL_WITH = 0.05  # two models are equally good if the interval of their difference lies within +- this value
-N_PERMUTATIONS_OF_OUTPUTS = 999, 4999  # least and most; more than usual, as p is adjusted for the number of outputs
+# Minimum and maximum. There are more permutations than usual, as p is adjusted for the number of outputs.
+N_PERMUTATIONS_OF_OUTPUTS = 999, 4999
 
 
 class PairedDifference(NamedTuple):
@@ -84,9 +85,9 @@ def outputs_of(record, data):
 def corrected_difference(differences, test_share):
     """Mean of differences over folds with a corrected 95 % interval.
 
-    `test_share` is the number of test cells divided by the number of training cells. Since folds share
-    training cells, the standard error is computed by `sbnn.metrics.corrected_error`. The interval is based on Student's
-    t distribution with n - 1 degrees of freedom (Nadeau and Bengio 2003; for repeated cross-validation, Bouckaert and
+    `test_share` is the number of test cells divided by the number of training cells. Since folds share training
+    cells, the standard error is computed by `sbnn.metrics.corrected_error`. The interval is based on Student's t
+    distribution with n - 1 degrees of freedom (Nadeau and Bengio 2003; for repeated cross-validation, Bouckaert and
     Frank, PAKDD 2004).
     """
     differences = np.asarray(differences, dtype=np.float64).ravel()

@@ -2,10 +2,10 @@
 
 # For fixed V, the W-step of sparse reduced-rank regression is a convex elastic net. With the group penalty, it is
 # solved by scikit-learn's coordinate descent (``benchmarks/linear_solvers.py`` compares it with skglm and adelie). This
-# is fast because the problems are small: they contain only a working set of genes, and its matrix is replaced by the
-# triangular factor, which has one row per gene instead of one per cell. If the working set has more genes than there
+# is fast because the problems are small: they contain only a working set of genes, whose expression matrix is replaced
+# by its triangular factor, with one row per gene instead of one per cell. If the working set has more genes than there
 # are cells, coordinate descent would need thousands of passes, so it starts from the solution of Newton's method. With
-# the element-wise penalty, the columns of W are independent problems, and glmnet solves each of them.
+# the element-wise penalty, each column of W is a separate problem, which glmnet solves.
 
 import warnings
 

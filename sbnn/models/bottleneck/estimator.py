@@ -30,7 +30,7 @@ from sbnn.models.linear import GeneSelectionMixin, LatentMixin
 AUTO = "auto"
 NUMBERS = (5, 10, 15, 25, 50, 100, 200)  # numbers of genes that "auto" compares
 N_PARTS = 3  # number of held-out parts of the cells in this comparison
-MOST_COMPONENTS = 10_000  # also for units in a layer; larger numbers are mistakes that would exhaust memory
+MOST_COMPONENTS = 10_000  # also for units in a layer; larger numbers would exhaust the memory
 MOST_THREADS = 1024  # with many more, torch aborts the process
 TRAIN_HEAD = ("epochs", "learning_rate", "batch_size", "weight_decay")  # parameters that `reconstruct` also uses
 
@@ -257,14 +257,14 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         table, outputs = (t if hasattr(t, "shape") else np.asarray(t) for t in tables)
         numbers, r2 = numbers_up_to(table.shape[1], NUMBERS), []
         check_in_order(X, groups, "groups")
-        attempt("groups: expected one for each cell", check_consistent_length, outputs, groups)
+        attempt("groups: expected one value for each cell", check_consistent_length, outputs, groups)
         parts = KFold if groups is None else GroupKFold
         n_parts = N_PARTS if groups is None else min(N_PARTS, len(set(groups)))
         for train, test in parts(n_parts, shuffle=True, random_state=0).split(outputs, groups=groups):
             models = [clone(self).set_params(n_genes=number, verbose=0) for number in numbers]
             known, new = ([_safe_indexing(t, cells) for t in (table, outputs)] for cells in (train, test))
             r2.append([model.fit(*known).score(*new) for model in models])
-        number = smallest_sufficient(r2, numbers)  # not corrected for shared cells, as in stored fits
+        number = smallest_sufficient(r2, numbers)  # not corrected for shared cells, to agree with stored fits
         fitted = clone(self).set_params(n_genes=number).fit(X, y, eval_set)
         vars(self).update({name: value for name, value in vars(fitted).items() if name not in self.get_params()})
         self.number_curve_ = pd.DataFrame(np.array(r2).T, index=pd.Index(numbers, name="n_genes"))

@@ -99,7 +99,7 @@ def _model(cls, header, tensors):
     _check_layers(shapes)
     _check_tensors(tensors, shapes)
     n_genes, n_outputs, size = len(tensors["support_"]), shapes[-1][1], header["library_size"]
-    _require(len(names) == n_outputs and len(genes) in (0, n_genes), "names: expected one for each gene and output")
+    _require(len(names) == n_outputs and len(genes) in (0, n_genes), "names: expected one per gene and output")
     _require(all(isinstance(name, str) for name in (*names, *genes)), "names: expected text")
     _require(size is None or 0 < size < np.inf, f"library_size: expected a positive number, got {size}")
     _require("count_share_" not in tensors or size is not None, "count_share_: expected only with a library_size")

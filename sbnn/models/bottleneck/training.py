@@ -214,7 +214,7 @@ def train_with_noise(
 
 
 def networks_of_teacher(new, x, target, run, noise, members):
-    """Networks trained together with input noise, each on the cells in one entry of `members`."""
+    """Train several networks at once, with input noise; each is trained on the cells in one entry of `members`."""
     together, settings = Ensemble([new().to(x.device) for _ in members]), run.settings
     how = {"n_steps": settings.steps_of_teachers, "learning_rate": settings.rate_of_teachers, "members": members}
     train_with_noise(together, x, target, noise, run.generator, **how)

@@ -25,7 +25,7 @@ from sbnn.models.bottleneck.training import Run, Trained, networks_of_teacher, t
 PARAMETERS = ("distillation",)
 HIDDEN_LAYERS = (64, 64, 64)
 COMPARED = 3  # number of held-out parts of the cells on which noise levels are compared
-MEASURED_AT_ONCE = 64  # measured cells in each step of the student, which also uses twice as many labelled cells
+MEASURED_AT_ONCE = 64  # number of measured cells in a step of the student; there are twice as many labelled cells
 
 
 def algorithm_version(model, n_cells):

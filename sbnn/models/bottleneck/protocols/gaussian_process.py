@@ -70,7 +70,10 @@ class RelevanceProcess:
         return kernel @ torch.cholesky_solve(self.Y, factor)
 
     def relevance(self, n_cells=300):
-        """Relevance of each gene: mean squared gradient of the posterior mean along the gene, summed over outputs."""
+        """Relevance of each gene: mean squared gradient of the posterior mean with respect to the gene.
+
+        Squared gradients are averaged over cells and summed over outputs.
+        """
         # Unlike the scale of a gene, this does not overrate nonlinear effects (Paananen et al., AISTATS 2019).
         scales, b = self.theta[:-3].exp(), self.theta[-2].exp()
         Z, radial, factor = self._factor()

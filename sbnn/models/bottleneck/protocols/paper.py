@@ -78,7 +78,7 @@ def paper_stages(group_lasso=0.1, pretraining=True, epochs=(50, 50, 50, 100), le
 
 
 def pretraining_labels(model, target, random):
-    """Cluster labels of the training cells, -1 for those without a cluster; None if there are fewer than two clusters."""
+    """Cluster labels of the training cells (-1: no cluster), or None if there are fewer than two clusters."""
     labels = cluster_outputs(target.cpu().numpy(), model.n_clusters, random)
     if labels.max() < 1:
         warnings.warn(f"no pretraining: fewer than two clusters have {LEAST_CELLS} cells or more", stacklevel=5)
