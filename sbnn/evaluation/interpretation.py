@@ -229,7 +229,10 @@ def _along_lines(network, start, way, n_steps):
 
 
 def completeness_gap(model, X, shares, baseline):
-    """Sum of the shares of each cell minus the difference between the predictions for cell and baseline, (n, q)."""
+    """Error of the integrated gradients of each cell and output, shape (n, q).
+
+    It is the sum of the shares minus the difference between the predictions for the cell and for the baseline.
+    """
     return shares.sum(1) - (_asked(model, "predict", X) - _asked(model, "predict", baseline[np.newaxis]))
 
 

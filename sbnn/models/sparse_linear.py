@@ -172,7 +172,7 @@ class _EncoderStep:
             self.problem = self.penalty.prepare(self.X[:, self.genes])
 
     def slopes(self, residual):
-        """Gradient norm of each gene, shape (p,); genes whose norm is at most the sparse penalty stay out."""
+        """Gradient norm of each gene, shape (p,); genes whose norm does not exceed the sparse penalty stay out."""
         return self.penalty.dual(self.X.T @ residual) / len(self.X)
 
     def latent(self, encoder):

@@ -23,7 +23,7 @@ LEAST_CELLS = 10  # minimum size of a cluster; smaller ones are dropped
 def algorithm_version(model, n_cells):
     """Version of the algorithm; see `SparseBottleneckRegressor.algorithm_version`."""
     # 1. The straight variant halved the learning rate, with a new optimiser, after the epochs of the frozen stage.
-    # 2. It trains all epochs before the pruning at the full rate with one optimiser, as published.
+    # 2. It now trains all epochs before the pruning with one optimiser at the full rate, as published.
     return 1 if model.pretraining else 2
 
 
