@@ -25,7 +25,7 @@ CALLS = {
     "data set: 'scalla' .*simulated_grn": lambda data, record: sbnn.load_dataset("scalla"),
     "study": lambda data, record: sbnn.default_dataset(study=["sbnn"]),
     "target: .*'type'": lambda data, record: ephys_types.family_importance(TREES, data, 3, target=["type"]),
-    "target: expected the features": lambda data, record: ephys_types.ZeroShotClassifier().fit(*SOURCE, target=5),
+    "target: expected features": lambda data, record: ephys_types.ZeroShotClassifier().fit(*SOURCE, target=5),
     "source: .*features": lambda data, record: TRANSFER.fit(*SOURCE, source=(np.eye(6)[:, :2], SOURCE[1])),
     "'classifier' parameter": lambda data, record: ephys_types.ZeroShotClassifier(MODEL).fit(*SOURCE),
     "electrophysiological features": lambda data, record: sbnn.to_shared_features(data),

@@ -1,4 +1,4 @@
-"""From electrophysiology to transcriptomic type: classifiers over families of features, and transfer across species."""
+"""Predict transcriptomic types from families of electrophysiological features, within and across species."""
 
 import importlib
 
@@ -17,7 +17,7 @@ __all__ = list(_HOME)
 
 
 def __getattr__(name):
-    # Imported on first use, so that reading a record or a table does not wait for torch.
+    # Imported on first use, so that reading a record or a table does not have to load torch.
     if name in _HOME:
         return getattr(importlib.import_module(f"sbnn.{_HOME[name]}"), name)
     raise AttributeError(f"module 'sbnn.ephys_types' has no attribute {name!r}")

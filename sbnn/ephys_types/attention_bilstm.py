@@ -20,13 +20,14 @@ from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_co
 
 TOKEN_SIZE, DROPOUT, BATCH_SIZE = 64, 0.2, 64
 CLIP, WEIGHT_DECAY = 2.0, 1e-4
-PATIENCE = 7  # epochs without a better validation score before training ends
-NOISE, MOST_NOISE = 10.0, 0.5  # the SD of the noise is NOISE / sqrt(cells), at most MOST_NOISE
-# The treatment of this package and the published one. Missing values are masked, or replaced by zeros before scaling
-# with shared input weights, so that the padding of a narrow family is read as the columns of a wide one. `hide`: share
-# of the features hidden from each cell in each epoch. `noise`: SD of the noise added to scaled features; None: depends
-# on the number of cells. The learning rate is constant, or rises and falls to zero in one cycle. `validation_share`:
-# share of the training cells on which `stop_on` chooses the best epoch; without it, all cells are used for all epochs.
+PATIENCE = 7  # number of epochs without a better validation score after which training ends
+NOISE, MOST_NOISE = 10.0, 0.5  # SD of the noise: NOISE / sqrt(number of cells), but at most MOST_NOISE
+# Settings of this package and of the published networks. We mask missing values. The published networks replace them by
+# zeros before scaling, and their input weights are shared between families, so that the padding of a narrow family is
+# treated like the columns of a wide one. `hide` is the share of the features hidden from each cell in each epoch.
+# `noise` is the SD of the noise added to scaled features; None makes it depend on the number of cells. The learning
+# rate is constant, or rises and then falls to zero in one cycle. `validation_share` is the share of the training cells
+# on which `stop_on` chooses the best epoch; if it is 0, all cells are used for all epochs.
 BALANCED = {"class_weight": "balanced", "stop_on": "macro_f1"}
 OURS = BALANCED | {
     "missing": "masked", "scaling": "normal_scores", "hide": 0.2, "noise": None, "learning_rate": 3e-3,
@@ -37,20 +38,20 @@ PUBLISHED = BALANCED | {
     "schedule": "constant", "max_epochs": 50, "validation_share": 0.25,
 }  # fmt: skip
 OF_MOUSE = PUBLISHED | {"class_weight": None, "stop_on": "accuracy"}
-# Further parameters in stored results.
+# Further parameters that are stored with results.
 FIXED = {
     "batch_size": BATCH_SIZE, "dropout": DROPOUT, "patience": PATIENCE, "prior": None, "weight_decay": WEIGHT_DECAY,
 }  # fmt: skip
 
 
 class OwnWeights(nn.Module):
-    """Maps each family to a token with weights of its own, since the meaning of columns differs between families."""
+    """Map each family to a token with its own weights, because the columns of families differ in meaning."""
 
     def __init__(self, real, size):
         super().__init__()
         self.register_buffer("real", real)  # (families, width): True for columns that are not padding
         families, width = real.shape
-        # Each feature has an indicator of missing values; uniform as in an nn.Linear with the number of real inputs.
+        # Each feature has a missing-value indicator. Initial weights are as in an nn.Linear without padding.
         bound = real.sum(1).clamp_min(1).float().rsqrt()[:, None, None]
         self.weight = nn.Parameter((2 * torch.rand(families, 2 * width, size) - 1) * bound)
         self.bias = nn.Parameter((2 * torch.rand(families, 1, size) - 1) * bound)
@@ -62,12 +63,12 @@ class OwnWeights(nn.Module):
 
 
 class BiLSTM(nn.Module):
-    """LayerNorm, bidirectional LSTM over families, additive attention, LayerNorm, dropout, linear head.
+    """Network of LayerNorm, bidirectional LSTM over families, additive attention, LayerNorm, dropout and linear head.
 
-    Inputs are `values` (n, families, width), NaN where missing and in the padding, `real` (families, width), False in
-    the padding, and `present` (n, families), the families to be read. Without `attention`, the output of the LSTM at
-    the last family replaces the weighted mean. Without `own_weights`, a token consists of the values, zeros where
-    missing, as published. A `cosine` head gives the cosine between cell and class.
+    `values` (n, families, width) are NaN where missing and in the padding, `real` (families, width) is False in the
+    padding, and `present` (n, families) marks the families to read. Without `attention`, the output of the LSTM at the
+    last family replaces the weighted mean. Without `own_weights`, the values themselves are the tokens, with zeros for
+    missing values, as in the published network. With `cosine`, the head returns the cosine between cell and class.
     """
 
     def __init__(self, real, n_classes, hidden, attention=True, own_weights=True, cosine=False):
@@ -86,7 +87,7 @@ class BiLSTM(nn.Module):
         self.head = nn.Linear(2 * hidden, n_classes, bias=not cosine)
 
     def encode(self, values, present):
-        """State of each cell (n, 2 * hidden), and weights of its families (n, families): 0 if not present, sum 1."""
+        """State of each cell (n, 2 * hidden), and weights of its families (n, families), 0 for absent families."""
         x = self.norm_tokens(self.tokens(values))
         # Present families come first, in order; the other entries are computed but ignored.
         order = torch.argsort(present, dim=1, descending=True, stable=True)
@@ -101,7 +102,7 @@ class BiLSTM(nn.Module):
             weights = (place == length - 1).to(x.dtype)
         else:
             scores = self.score(states)[..., 0].masked_fill(~inside, -torch.inf)
-            weights = torch.where(length > 0, scores, 0.0).softmax(1) * inside  # a softmax over no entry is NaN
+            weights = torch.where(length > 0, scores, 0.0).softmax(1) * inside  # a softmax of only -inf is NaN
         state = self.norm_state(torch.bmm(weights[:, None], states)[:, 0])
         return state, torch.zeros_like(weights).scatter(1, order, weights)
 
@@ -119,28 +120,31 @@ def _rows(x, order):
 class AttentionBiLSTMClassifier(TypeClassifier):
     """Bidirectional LSTM over families of features, with attention.
 
-    Each family is a token, in the order of the families: LayerNorm, one LSTM in each direction, additive attention,
-    LayerNorm, dropout and a linear layer. Missing features are not read, and families that were not measured in a cell
-    are left out of its sequence and of the attention. Classes are balanced by weights or by SMOTE.
+    Each family is a token. The sequence of tokens passes through LayerNorm, one LSTM in each direction, additive
+    attention, LayerNorm, dropout and a linear layer. Missing features are ignored, and families that were not measured
+    in a cell are left out of its sequence and of the attention. Classes are balanced by weights or by SMOTE.
 
     Parameters
     ----------
     attention : bool, default=True
-        False uses the state of the LSTM at the last family instead of a weighted mean over the families.
+        If False, use the state of the LSTM at the last family instead of a weighted mean over the families.
     hidden : int, default=128
-        Units of the LSTM in each direction.
+        Number of LSTM units in each direction.
     loss : {"cross_entropy", "arcface"}, default="cross_entropy"
-        ``"arcface"``: focal (gamma 2) with an angular margin of 0.35, scale 30 and weights by the effective number of
-        cells (beta 0.999). The published variant adds SMOTE and a prior correction of the logits, which is left out.
+        ``"arcface"`` is the focal loss (gamma 2) of cosine logits with an angular margin of 0.35 and scale 30, in which
+        classes are weighted by the inverse of their effective number of cells (beta 0.999). The published variant also
+        uses SMOTE, and a prior correction of the logits that is not implemented here.
     smote : bool, default=False
-        Fill up small classes with cells interpolated between neighbours, in the training part only, instead of weights.
+        Oversample small classes instead of weighting classes: cells that are interpolated between neighbours are added
+        to the training part.
     published : bool or "mouse", default=False
-        The published treatment: zeros for missing values, z-scores, no noise, a constant learning rate, and a quarter
-        of the training cells set aside for early stopping by macro-F1. ``"mouse"`` is the one for mouse cells: without
-        class weights, stopped by accuracy. By default, noise is added to normal scores, a fifth of the features is
-        hidden in each epoch, and training uses all cells for all epochs.
+        If True, train as published: zeros for missing values, z-scores, no noise, a constant learning rate, and a
+        quarter of the training cells set aside for early stopping by macro-F1. ``"mouse"`` trains as published for
+        mouse cells, without class weights and with early stopping by accuracy. By default, features are mapped to
+        normal scores and noise is added, a fifth of the features is hidden in each epoch, and all cells are used for
+        all epochs.
     max_epochs : int, optional
-        By default 20, or 50 with the published treatment.
+        By default 20, or 50 if `published`.
     random_state : int, RandomState or None, default=None
 
     Attributes
@@ -149,7 +153,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         One row per epoch: ``loss`` and, for the validation part, ``validation_loss`` and ``validation_macro_f1`` or
         ``validation_accuracy``.
     validation_ : ndarray of bool, shape (n,)
-        Training cells that were set aside.
+        Mask of the training cells that were set aside for validation.
     network_ : BiLSTM
     families_ : dict of family to ndarray of int
         Columns of each.
@@ -189,9 +193,10 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         return how | ({} if self.max_epochs is None else {"max_epochs": self.max_epochs})
 
     def fit(self, X, y, families=None, groups=None):
-        """Train; X, y and `families` as in `EphysTypeClassifier.fit`.
+        """Train the network; `X`, `y` and `families` are as in `EphysTypeClassifier.fit`.
 
-        `groups`, shape (n,), is the donor of each cell: the cells of a donor are all in training or all in validation.
+        `groups`, shape (n,), holds the donor of each cell. The cells of a donor are either all used for training or all
+        for validation.
         """
         X, labels = self._checked_training(X, y, families)
         groups = self._groups_of_typed(groups)
@@ -217,7 +222,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             self._how["noise"] = min(MOST_NOISE, NOISE / np.sqrt(len(X)))
         seed = random.randint(2**31 - 1)
         with reproducible(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)  # initial weights and dropout
+            torch.manual_seed(seed)  # for initial weights and dropout
             real = torch.from_numpy(self._columns >= 0)
             self.network_ = BiLSTM(real, len(self.classes_), self.hidden, self.attention, masked, arcface)
             learned = *self._tokens(cells), torch.from_numpy(trained)
@@ -230,12 +235,12 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         return self
 
     def _tokens(self, scaled):
-        """Values (n, families, width), NaN where missing and in the padding, and a mask of the families to be read."""
+        """Values (n, families, width), NaN where missing and in the padding, and a mask of the families to read."""
         values = torch.from_numpy(np.where(self._columns >= 0, scaled[:, self._columns], np.nan).astype(np.float32))
         return values, ~values.isnan().all(2) | (self._how["missing"] == "zeros_as_data")
 
     def _losses(self, cells, watched, weights, generator):
-        """Loss of each batch of each epoch; the network ends with the weights of the best epoch."""
+        """Yield the loss of each batch; if there are validation cells, the best epoch determines the final weights."""
         history, noise, hide = [], self._how["noise"], self._how["hide"]
         for epoch in range(self._how["max_epochs"]):
             self.network_.train()
@@ -269,7 +274,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
     @torch.no_grad()
     def _score(self, values, present, labels, weights):
-        """Validation scores, without dropout and the margin of ArcFace, which are for training only."""
+        """Validation scores, without dropout and without the ArcFace margin, which are only used in training."""
         self.network_.eval()
         output = self.network_(values, present)
         predicted, loss = output.argmax(1), float(self._loss(output, labels, weights, margin=0.0))
@@ -280,7 +285,10 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
     @torch.no_grad()
     def predict_proba(self, X):
-        """Probabilities of the types, (n, n_classes), as if classes were equally frequent (except for ``"mouse"``)."""
+        """Probabilities of the types, ndarray of shape (n, n_classes).
+
+        All types are treated as equally frequent, except with ``published="mouse"``.
+        """
         tokens = self._tokens(self._scaled(self._checked_cells(X)))
         with reproducible():
             logits = self.network_(*tokens).double()
@@ -291,7 +299,8 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     def attention_weights(self, X):
         """Weight of each family in each cell, ndarray of shape (n, n_families).
 
-        Rows sum to 1. Families that were not measured have weight 0; a cell without any value has only zeros.
+        Rows sum to 1. Families that were not measured have weight 0, and a cell without any value has weight 0 in all
+        families. If `published`, missing values are read as zeros, and all families have a weight.
         """
         tokens = self._tokens(self._scaled(self._checked_cells(X)))
         with reproducible():

@@ -1,4 +1,4 @@
-"""Shared by all classifiers of this package: checks of input, scaling of features, and NaN for missing values."""
+"""Base of all classifiers in this package: input checks, feature scaling and support for missing values (NaN)."""
 
 import warnings
 from numbers import Integral
@@ -17,12 +17,12 @@ from sbnn.errors import attempt
 
 COUNT = [Interval(Integral, 1, None, closed="left")]  # for `_parameter_constraints`
 N_QUANTILES = 100
-FARTHEST = 2.5  # SDs at which normal scores are clipped: differences among the few outermost cells are chance
-LOST = "features without a value"  # start of a warning
+FARTHEST = 2.5  # normal scores are clipped at this many SDs: differences among a few extreme cells are noise
+LOST = "features without a value"  # start of a warning message
 
 
 class MissingAllowed(BaseEstimator):
-    """An estimator that accepts NaN as missing values."""
+    """An estimator that accepts NaN for missing values."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -37,11 +37,11 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
 
     def predict(self, X):
         """Most probable type of each cell, ndarray of shape (n,)."""
-        codes = self.predict_proba(X).argmax(axis=1)  # first, so that an unfitted model raises
+        codes = self.predict_proba(X).argmax(axis=1)  # first: raises if the model is not fitted
         return self.classes_[codes]
 
     def _checked_training(self, X, y, families=None, stacklevel=3):
-        """Cells (float64, NaN where missing) and positions in ``classes_``; sets the names learned by `fit`."""
+        """Check training data; returns the cells (float64, NaN where missing) and their positions in ``classes_``."""
         seeded = {"random_state": ["random_state"]} | self._parameter_constraints
         validate_parameter_constraints(seeded, self.get_params(deep=False), type(self).__name__)
         columns, cells = getattr(X, "columns", None), getattr(X, "index", None)
@@ -58,7 +58,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
             X, y = X[self._typed], np.asarray(y)[self._typed]
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y: expected two classes or more, not one class: {some(self.classes_) or None}")
+            raise ValueError(f"y: expected at least two classes, got one class: {some(self.classes_) or None}")
         self.families_ = family_columns(families_of(families, range(X.shape[1]) if columns is None else columns))
         return X, codes
 
@@ -68,7 +68,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         return None if groups is None else np.asarray(groups)[self._typed]
 
     def _checked_cells(self, X):
-        """New cells, with the features that the model was fitted to."""
+        """Check new cells, which must have the features that the model was fitted to."""
         check_is_fitted(self, "classes_")
         check_unmasked(X, "X")
         names = getattr(X, "index", None)
@@ -78,10 +78,10 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         return X
 
     def _measured(self, *tables, stacklevel=3):
-        """Mask of the features that have a value in some cell of each table; warns about the others."""
+        """Mask of the features that have a value in at least one cell of every table; warns about the others."""
         seen = np.all([np.isfinite(X).any(axis=0) for X in tables], axis=0)
         if not seen.any():
-            raise ValueError("X has no value of any feature" + " that the source has too" * (len(tables) > 1))
+            raise ValueError("X has no value for any feature" + " that the source also has" * (len(tables) > 1))
         if not seen.all():
             names = getattr(self, "feature_names_in_", [f"feature_{j}" for j in range(len(seen))])
             lost = some(names[j] for j in np.flatnonzero(~seen))
@@ -99,17 +99,17 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
 
 
 class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
-    """Z-scores of features (``how="standard"``) or of their normal scores; NaN is ignored in sums and stays NaN.
+    """Z-scores of features (``how="standard"``) or of their normal scores; NaN is ignored in `fit` and stays NaN.
 
-    Normal scores first map each feature to a normal distribution by its quantiles, so that skew and outliers do not
-    mask everything else.
+    Normal scores map each feature to a normal distribution by its quantiles, so that skewed distributions and outliers
+    do not dominate.
     """
 
     def __init__(self, how="normal_scores"):
         self.how = how
 
     def fit(self, X, y=None):
-        """Learn the scale of cells, shape (n, p)."""
+        """Learn the scale of each feature from cells, shape (n, p)."""
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
         n, self.quantiles_ = min(N_QUANTILES, len(X)), None
         with warnings.catch_warnings():  # a feature without values has no mean and no scale, and stays NaN
@@ -125,7 +125,7 @@ class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
         return self
 
     def transform(self, X):
-        """Cells on the scale of the training cells, ndarray of float64, shape (n, p)."""
+        """Cells with scaled features, ndarray of float64, shape (n, p)."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
         return (self._scores(X) - self.mean_) / self.scale_

@@ -1,4 +1,4 @@
-"""Cross-validation of any scikit-learn-style classifier of typed cells, and importance of feature families."""
+"""Cross-validate any scikit-learn-style classifier of cell types, and measure the importance of feature families."""
 
 import inspect
 import time
@@ -21,7 +21,7 @@ from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import fit_all, in_workers, load_or_compute
 from sbnn.results import Record
 
-#: Smaller probabilities are raised to this in the log loss of all models, since forests predict 0 for rare types.
+#: The log loss raises smaller probabilities to this value for all models, because forests predict 0 for rare types.
 LEAST_PROBABILITY = 1e-3
 LOSSES = ("macro_f1", "log_loss")
 N_SHUFFLES = 10
@@ -33,25 +33,26 @@ def cross_validate_classifier(estimator, data, folds=None, n_jobs=1, *, target="
     Parameters
     ----------
     estimator : classifier
-        In the style of scikit-learn, with ``predict_proba``. If its ``fit`` takes ``families`` or ``groups``, the
-        families of the features or the donors are passed, but no donors if its ``power`` is a number.
+        A scikit-learn-style classifier with ``predict_proba``. If its ``fit`` takes ``families``, the families of the
+        features are passed; if it takes ``groups``, the donors are passed, unless its ``power`` is a number.
     data : AnnData of typed cells
     folds : dict of int to folds, or list of (training, test) positions, optional
-        Sets of folds by seed (given to an estimator without a ``random_state``), or one set for `seed`; by default
-        three sets of five folds in which donors are kept together.
+        Sets of folds by seed, or one set of folds for `seed`. An estimator whose ``random_state`` is None gets the seed
+        of its folds. By default three sets of five folds, in which the cells of a donor are kept together.
     n_jobs : int
     target : str
         Column of ``data.obs``.
     seed : int
     **options
-        ``results``, ``overwrite`` and ``verbose`` of `sbnn.cross_validate`.
+        ``results``, ``overwrite`` and ``verbose``, as in `sbnn.cross_validate`.
 
     Returns
     -------
     Record
-        Scores (``macro_f1``, ``accuracy``, ``balanced_accuracy``, ``log_loss``) over (folds, 1), ``f1`` over (folds, 1,
-        classes), ``test_predictions`` (positions in ``classes``) and ``test_probabilities`` [0][fold], ``classes``,
-        ``true`` (label of every cell) and ``repeats`` (seed of each fold).
+        The scores ``macro_f1``, ``accuracy``, ``balanced_accuracy`` and ``log_loss`` have shape (folds, 1), and ``f1``
+        has shape (folds, 1, classes). ``test_predictions[0][fold]`` holds the predicted types of the test cells, as
+        positions in ``classes``, and ``test_probabilities[0][fold]`` their probabilities. ``true`` is the label of
+        every cell, and ``repeats`` the seed of each fold.
     """
     attempt("estimator: expected a classifier with predict_proba", getattr, estimator, "predict_proba")
     data = as_typed(data)
@@ -87,13 +88,13 @@ def extra_of(estimator, data):
 
 
 def fit_on(model, X, y, cells, extra):
-    """Fit a model to some cells, with any families and groups that it takes."""
+    """Fit a model to some of the cells, with families and groups if it takes them."""
     of_cells = {"groups": extra["groups"][cells]} if "groups" in extra else {}
     return model.fit(X[cells], y[cells], **extra | of_cells)
 
 
 def _fit_and_score(f, model, X, y, classes, fold, extra):
-    """Outcome of one fold, by place; runs in a worker."""
+    """Fit and score one fold; returns the outcome with its position in the record. Runs in a worker."""
     train, test = fold
     with reproducible(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="X does not have valid feature names|X is unlike the training cells")
@@ -116,7 +117,7 @@ def class_probabilities(model, X, classes):
 
 
 def scores(true, predicted, probabilities, classes):
-    """Scores of predicted cells: the values that `cross_validate_classifier` stores for a fold."""
+    """Scores of the predictions for some cells, as `cross_validate_classifier` stores them for each fold."""
     clipped = np.clip(probabilities, LEAST_PROBABILITY, None)
     clipped /= clipped.sum(axis=1, keepdims=True)
     of_true = clipped[np.arange(len(true)), np.searchsorted(classes, true)]
@@ -124,7 +125,7 @@ def scores(true, predicted, probabilities, classes):
 
 
 def label_scores(true, predicted, classes):
-    """Scores of predicted labels; a class that no cell has, by truth or prediction, has no F1."""
+    """Scores of predicted labels; F1 is NaN for a class that is not the true or predicted label of any cell."""
     f1 = f1_score(true, predicted, labels=classes, average=None, zero_division=0)
     there = np.isin(classes, true)
     f1[~there & ~np.isin(classes, predicted)] = np.nan
@@ -135,7 +136,7 @@ def label_scores(true, predicted, classes):
 
 
 def repeats_of(record):
-    """Cells (positions), their true and predicted labels and probabilities (n, n_classes) for each set of folds."""
+    """For each set of folds, positions of the cells, true labels, predicted labels and probabilities (n, n_classes)."""
     found = []
     for seed in dict.fromkeys(record.repeats.tolist()):
         folds = np.flatnonzero(record.repeats == seed)
@@ -151,14 +152,14 @@ def repeat_means(record, metric="macro_f1"):
 
 
 def confusion_counts(record):
-    """Cells by true (rows) and predicted class (columns), averaged over the repeats; shape (n_classes, n_classes)."""
+    """Number of cells by true class (rows) and predicted class (columns), averaged over the repeats."""
     repeats = repeats_of(record)
     tables = [confusion_matrix(true, predicted, labels=record.classes) for _, true, predicted, _ in repeats]
     return np.mean(tables, axis=0)
 
 
 def calibration(record, n_bins=10):
-    """Table by confidence, and expected calibration error (Guo, Pleiss, Sun and Weinberger, ICML 2017)."""
+    """Table of accuracy by confidence, and the expected calibration error (Guo et al., ICML 2017)."""
     _, true, _, probabilities = map(np.concatenate, zip(*repeats_of(record), strict=True))
     confidence = probabilities.max(axis=1)
     hit = record.classes[probabilities.argmax(axis=1)] == true
@@ -169,10 +170,10 @@ def calibration(record, n_bins=10):
 
 
 def scores_within(record, groups):
-    """Scores within each group of cells, mean and SD over the repeats, the largest group first.
+    """Mean and SD, over the repeats, of the scores within each group of cells; the largest group is first.
 
-    Scores are over all test cells of a repeat; ``classes`` is the number of classes in a group, ``smallest`` the number
-    of cells in its smallest class.
+    Each score is computed from all test cells of a repeat. ``classes`` is the number of classes in a group, and
+    ``smallest`` the number of cells in its smallest class.
     """
     groups, rows = np.asarray(groups, dtype=str), []
     for cells, true, predicted, _ in repeats_of(record):
@@ -201,24 +202,24 @@ def family_importance(
     estimator, data, n_jobs, target, seed
         See `cross_validate_classifier`.
     folds : list of (training, test) positions, optional
-        By default five folds in which donors are kept together.
+        By default five folds, in which the cells of a donor are kept together.
     n_shuffles : int
-        Shuffles of each family, in each fold.
+        Number of shuffles of each family in each fold.
     results, overwrite, verbose
         See `sbnn.cross_validate`.
 
     Returns
     -------
     Record
-        ``family_names``, ``classes`` and, over (folds, families), the fall in macro-F1 or the rise in log loss:
-        ``shuffled_*``, when all features of the family are moved together to other test cells (mean over the shuffles,
-        model unchanged), and ``left_out_*``, when the model is fitted and tested without the family. If the model has
-        ``attention_weights``, ``attention`` over (classes, families) holds their means over the test cells of each
+        ``family_names``, ``classes``, and arrays of shape (folds, families) with the fall in macro-F1 or the rise in
+        log loss. For ``shuffled_*``, all features of a family are permuted together across the test cells (mean over
+        the shuffles, model unchanged). For ``left_out_*``, the model is fitted and tested without the family. If the
+        model has ``attention_weights``, ``attention`` (classes, families) holds their means over the test cells of each
         class; rows sum to one.
 
     Notes
     -----
-    The two differ: shuffling a redundant family has a cost, leaving it out does not.
+    The two measures differ: predictions get worse if a redundant family is shuffled, but not if it is left out.
     """
     check_number("n_shuffles", n_shuffles, int, 1)
     data = as_typed(data)
@@ -246,7 +247,7 @@ def family_importance(
 
 
 def _of_fold(estimator, data, y, classes, fold, seeds, n_shuffles):
-    """Rise in losses with each family shuffled or left out, (families, losses), and the attention of cells."""
+    """Rise in each loss if a family is shuffled or left out (families, losses), and attention of the test cells."""
     (train, test), rng = fold, np.random.default_rng(seeds)
 
     def losses(model, X):
@@ -275,13 +276,16 @@ def _of_fold(estimator, data, y, classes, fold, seeds, n_shuffles):
 
 
 def attention_by_class(weights, labels, classes):
-    """Mean attention over the cells of each class, (classes, families); rows sum to one, NaN without cells."""
+    """Mean attention over the cells of each class, (classes, families).
+
+    Rows sum to one; they are NaN for classes without cells.
+    """
     means = pd.DataFrame(weights).groupby(labels).mean().reindex(classes).to_numpy(dtype=np.float64)
     return means / means.sum(axis=1, keepdims=True)
 
 
 def importance_table(record):
-    """Rise in log loss for each family ``shuffled`` and ``left out``, mean over the folds, and its attention."""
+    """Mean rise in log loss over the folds if a family is ``shuffled`` or ``left out``, and its mean attention."""
     table = pd.DataFrame(index=pd.Index(record.family_names, name="family"))
     if "attention" in record.values:
         table["attention"] = np.nanmean(record.attention, axis=0)

@@ -24,30 +24,30 @@ from sbnn.ephys_types.kernel_logistic import KernelLogistic
 from sbnn.errors import attempt, check_among, check_number
 from sbnn.results import Record, load, save
 
-LEAST_PROBABILITY = 1e-6  # of a member, so that none rules out a class on its own
-N_PARTS = 3  # of the groups, left out in turn for calibration
-POWERS = 0.1, 2.0  # range of the power of the probabilities
+LEAST_PROBABILITY = 1e-6  # lower bound for each member, so that no member rules out a class on its own
+N_PARTS = 3  # the groups are split into this many parts, each left out once for calibration
+POWERS = 0.1, 2.0  # range in which the power of the probabilities is searched
 MEMBERS = ("trees", "kernel", "attention")
 LOGISTIC = {"C": 0.01, "class_weight": "balanced", "max_iter": 2000}
-SAVED = "EphysTypeClassifier"  # kind of record that contains a model
+SAVED = "EphysTypeClassifier"  # kind of record in which a model is saved
 
 
 class EphysTypeClassifier(TypeClassifier):
-    """Classify cells by the geometric mean of the probabilities of learners with different errors.
+    """Classify cells by the geometric mean of the probabilities from learners that make different errors.
 
-    Gradient-boosted trees (LightGBM), class-balanced kernel logistic regression and a network with attention over
-    families of features, by default. All of them give every class the same weight.
+    By default, the learners are gradient-boosted trees (LightGBM), class-balanced kernel logistic regression, and a
+    network with attention over families of features. Each of them gives all classes the same weight.
 
     Parameters
     ----------
     n_steps : int or "auto", default="auto"
-        Steps of the network, see `FamilyAttentionClassifier`; use fewer for a quick run.
+        Training steps of the network, see `FamilyAttentionClassifier`; use fewer for a quick run.
     members : sequence of {"trees", "kernel", "attention", "logistic"}, default=("trees", "kernel", "attention")
         The learners; ``"logistic"`` is class-balanced logistic regression on normal scores.
     power : float or "groups", default="groups"
         Power to which the mean of the probabilities is raised; it does not change the most probable type. ``"groups"``
-        calibrates the probabilities: it takes the power that fits cells of left-out groups best, a third of the groups
-        at a time, in three further fits. 1 skips these fits.
+        calibrates the probabilities: each third of the groups is left out in one of three further fits, and the power
+        that best fits the left-out cells is chosen. Use 1 to skip these fits.
     random_state : int, RandomState or None, default=None
 
     Attributes
@@ -58,9 +58,9 @@ class EphysTypeClassifier(TypeClassifier):
     members_ : dict of str to classifier
         By name.
     power_ : float
-        Power of the mean of the probabilities.
+        Power to which the mean of the probabilities is raised.
     held_out_probabilities_ : ndarray, shape (n, n_classes) or None
-        Probabilities of the typed training cells, each predicted without its group; None without calibration.
+        Probabilities of the typed training cells, each predicted by a fit without its group; None without calibration.
 
     Examples
     --------
@@ -92,8 +92,8 @@ class EphysTypeClassifier(TypeClassifier):
         families : dict of family -> columns, sequence of str, or None
             Columns of each family, or the family of each column; None puts all columns into one family.
         groups : array-like, shape (n,), optional
-            Donor (or laboratory, condition) of each cell, for `far` and ``power="groups"``; by default every cell
-            is its own group.
+            Donor (or laboratory or condition) of each cell, used by `far` and by ``power="groups"``; by default every
+            cell is its own group.
 
         Returns
         -------
@@ -106,7 +106,7 @@ class EphysTypeClassifier(TypeClassifier):
         return self
 
     def _learn(self, X, y, families, groups, seed):
-        """Fit everything except the power of the mean."""
+        """Fit everything except the power that calibrates the probabilities."""
         check_in_order(X, groups, "groups")
         X, codes = self._checked_training(X, y, families, stacklevel=4)
         groups = np.arange(len(self._typed)) if groups is None else groups
@@ -131,10 +131,10 @@ class EphysTypeClassifier(TypeClassifier):
             return {name: made[name].fit(X, codes, *families.get(name, ())) for name in self.members}
 
     def _calibrate(self, X, codes, groups):
-        """Choose the power of the probabilities on cells of left-out groups."""
+        """Choose the power of the probabilities that best fits cells of left-out groups."""
         n_groups, logs = len(set(groups)), np.full((len(X), len(self.classes_)), np.nan)
         if n_groups < 2:
-            warnings.warn("not calibrated: all cells are of one group", stacklevel=3)
+            warnings.warn("not calibrated: all cells belong to one group", stacklevel=3)
             return
         parts = StratifiedGroupKFold(min(N_PARTS, n_groups), shuffle=True, random_state=self._seed)
         folds = attempt("y: expected several cells of each type", list, parts.split(X, codes, groups))
@@ -170,8 +170,8 @@ class EphysTypeClassifier(TypeClassifier):
         Warns
         -----
         UserWarning
-            If more cells are `far`, or more features differ in mean, than expected for as many cells of new donors like
-            those in training (each rule warns in 5 % of such tables).
+            If more cells are `far`, or the mean of a feature differs more, than expected for as many cells from new
+            donors like those in training. Each of the two rules warns for 5 % of such tables.
         """
         check_number("abstain", 0 if abstain is None else abstain, float, 0, np.nextafter(1, 0))
         probabilities = self.predict_proba(X)
@@ -182,10 +182,11 @@ class EphysTypeClassifier(TypeClassifier):
         return np.where(far | (probabilities.max(axis=1) < abstain), UNKNOWN, types.astype(object))
 
     def far(self, X):
-        """Mask (n,) of cells farther from the training cells than 99 % of these are from cells of other groups.
+        """Mask (n,) of cells that are far from the training cells.
 
-        The distance is that of the fifth nearest neighbour in normal scores of the features that both cells have. Cells
-        without any value are far.
+        Distances are measured to the fifth nearest training cell, in normal scores of the features that both cells
+        have. A cell is far if its distance is larger than that of 99 % of the training cells to cells of other groups.
+        Cells without any value are far.
         """
         return self._surroundings.far(self._scores(self._checked_cells(X)))
 
@@ -206,12 +207,12 @@ class EphysTypeClassifier(TypeClassifier):
         return self._place.transform(X[:, self._seen])
 
     def attention_weights(self, X):
-        """Weight of each family in each cell, from the member with attention; ndarray of shape (n, n_families)."""
+        """Weight of each family in each cell, from the attention network; ndarray of shape (n, n_families)."""
         member = attempt("members: expected attention among them", self.members_.__getitem__, "attention")
         return member.attention_weights(self._checked_cells(X))
 
     def save(self, path):
-        """Write the training cells, their types and the settings to a file; it holds no code (`sbnn.results.save`)."""
+        """Save the training cells, their types and the settings to a file without code (see `sbnn.results.save`)."""
         check_is_fitted(self)
         params = {name: value for name, value in self.get_params().items() if name != "random_state"}
         (X, codes), names = self._training, getattr(self, "feature_names_in_", None)
@@ -223,13 +224,13 @@ class EphysTypeClassifier(TypeClassifier):
 
     @classmethod
     def load(cls, path):
-        """Read a model written by `save` and refit its members, bit-identically with the same libraries.
+        """Read a model written by `save` and refit its members.
 
-        No code from the file is run.
+        With the same versions of the libraries, the model is bit-identical. No code from the file is run.
         """
         record = load(path)
         if record.experiment != SAVED:
-            raise ValueError(f"{path}: expected a file of EphysTypeClassifier.save, got {record.experiment!r} results")
+            raise ValueError(f"{path}: expected a saved EphysTypeClassifier, got {record.experiment!r} results")
         model, X = cls(**record.params[0]), record.X
         names = record.feature_names
         X = X if names is None else pd.DataFrame(X, columns=names)
@@ -240,5 +241,5 @@ class EphysTypeClassifier(TypeClassifier):
 
 
 def _mean_log(members, X):
-    """Mean of the logarithms of the probabilities of all members, shape (n, n_classes)."""
+    """Mean log probability over all members, shape (n, n_classes)."""
     return np.mean([np.log(np.maximum(its.predict_proba(X), LEAST_PROBABILITY)) for its in members.values()], axis=0)

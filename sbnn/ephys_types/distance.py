@@ -1,18 +1,18 @@
-"""Distance of new cells from the training cells: of single cells by their neighbours, of a table by feature means."""
+"""Compare new cells with the training cells: single cells by their neighbours, whole tables by feature means."""
 
 import numpy as np
 from scipy import stats
 from sklearn.metrics.pairwise import nan_euclidean_distances
 
 N_NEIGHBOURS = 5
-CELL_LEVEL = 0.01  # share of cells called far among cells of new donors like those in training
-TABLE_LEVEL = 0.05  # share of tables of such donors for which either rule warns
+CELL_LEVEL = 0.01  # share of cells that are called far, among cells from new donors like those in training
+TABLE_LEVEL = 0.05  # share of tables from such donors for which each of the two rules warns
 MOST_REFERENCES = 1000
 N_TABLES = 400
 
 
 class Surroundings:
-    """Training cells on normal scores, shape (n, p), NaN where missing, with the group (donor) of each, shape (n,)."""
+    """Normal scores of the training cells, shape (n, p), NaN where missing, and the group (donor) of each cell."""
 
     def __init__(self, scores, groups):
         chosen = np.sort(np.random.default_rng(0).permutation(len(scores))[:MOST_REFERENCES])
@@ -23,20 +23,20 @@ class Surroundings:
         self.n_beyond = (distances > self.limit).sum()
 
     def far(self, scores):
-        """Mask of cells farther from the training cells than 99 % of these are from cells of other groups."""
+        """Mask of cells whose distance is larger than that of 99 % of the training cells to cells of other groups."""
         return _to_neighbours(scores, self.scores) > self.limit
 
     def too_many(self, far):
-        """Whether this number of far cells is unlikely in a table of cells like those in training."""
+        """Whether there are more far cells than expected by chance in a table of cells like those in training."""
         # The limit is estimated from a sample, so the share beyond it has a beta distribution.
         expected = stats.betabinom(len(far), self.n_beyond + 1, len(self.scores) - self.n_beyond)
         return far.sum() > expected.ppf(1 - TABLE_LEVEL)
 
     def moved(self, scores):
-        """Mask of features whose mean score differs more than the largest difference in 95 % of training tables.
+        """Mask of features whose mean score differs from the training cells by more than expected by chance.
 
-        Training tables have the same number of cells, from groups drawn with replacement. Differences are in SDs over
-        these tables.
+        The limit is the 95 % quantile of the largest difference in random tables. These have the same number of cells
+        and consist of training groups that are drawn with replacement. Differences are in SDs over these tables.
         """
         weights = np.array([np.bincount(table, minlength=len(self.scores)) for table in self._tables(len(scores))])
         measured = weights @ np.isfinite(self.scores)

@@ -17,12 +17,12 @@ from sbnn.errors import attempt, naming
 
 FEW, MANY = 500, 5000  # numbers of training cells between which settings are interpolated, on a log scale
 SETTINGS = {"noise": (0.7, 0.15), "dropout": (0.3, 0.1), "n_steps": (400, 1200), "batch_size": (128, 256)}
-WIDTH, HIDDEN = 16, 64  # size of a token, units of the layer after the attention
-FEATURE_DROPOUT = 0.1  # share of the measured features left out in a step
+WIDTH, HIDDEN = 16, 64  # size of a token, number of units of the layer after the attention
+FEATURE_DROPOUT = 0.1  # share of the features that are randomly left out in each step
 LEARNING_RATE, WEIGHT_DECAY = 5e-3, 1e-2
 SOURCE_WEIGHT = 0.5  # weight of source cells in joint training, relative to 1 for target cells
-ABSENT = -1e4  # score of a family that was not measured, for which its weight is exactly zero
-# Further parameters in stored results.
+ABSENT = -1e4  # score of a family that was not measured, so low that its weight is exactly zero
+# Further parameters that are stored with results.
 FIXED = {
     "batch_size": "auto", "dropout": "auto", "feature_dropout": FEATURE_DROPOUT, "hidden": HIDDEN, "noise": "auto",
     "learning_rate": LEARNING_RATE, "weight_decay": WEIGHT_DECAY, "width": WIDTH,
@@ -32,9 +32,9 @@ FIXED = {
 class FamilyAttentionNetwork(nn.Module):
     """An ensemble of `n_members` networks, trained side by side, whose input is split into families.
 
-    Each family becomes a token of `width` numbers. Attention gives every token a weight; weights of a cell sum to 1
-    over the families that were measured in it. Weighted tokens are concatenated, not summed, so that the layers
-    after them can distinguish families.
+    Each family becomes a token of `width` numbers. Attention gives every token a weight; the weights of a cell sum to 1
+    over the families that were measured in it. Weighted tokens are concatenated, not summed, so that later layers can
+    distinguish the families.
     """
 
     def __init__(self, columns, n_classes, n_members, width, hidden, dropout, generator):
@@ -64,8 +64,8 @@ class FamilyAttentionNetwork(nn.Module):
     def forward(self, x, measured):
         """Logits (n_members, n, n_classes) and attention (n_members, n, n_families) of cells (n_members, n, p).
 
-        `measured` is 1 where `x` holds a value, and 0 where it holds a filler, which is not read. Attention is 0 for
-        families without a measured feature, unless no family has one.
+        `measured` is 1 for values of `x` that were measured, and 0 for fill values, which are ignored. Attention is 0
+        for families without a measured feature, unless no family has a measured feature.
         """
         members, n = x.shape[:2]
         tokens = functional.silu(torch.baddbmm(self.embedding_bias, x * measured, self.embedding * self.own_family))
@@ -84,16 +84,18 @@ class FamilyAttentionClassifier(TypeClassifier):
     """Classify cells by attention over families of features.
 
     Features are mapped to normal scores by their quantiles; missing values are ignored, and a family without values has
-    no weight. `n_members` networks are trained side by side, each on cells drawn so that all classes are equally
-    frequent, with Gaussian noise on the inputs and some inputs left out, which prevents overfitting with a few hundred
-    cells. No cells are set aside for early stopping. The mean of their probabilities is the prediction. Noise, dropout,
-    steps and batch size depend on the logarithm of the number of training cells (`SETTINGS`).
+    no weight. `n_members` networks are trained side by side, and their probabilities are averaged. Each network is
+    trained on cells that are drawn such that all classes are equally frequent. Gaussian noise is added to the inputs,
+    and some inputs are left out, which prevents overfitting if there are only a few hundred cells. No cells are set
+    aside for early stopping. Noise, dropout, steps and batch size depend on the logarithm of the number of training
+    cells (see `SETTINGS`).
 
     Parameters
     ----------
     n_members : int, default=4
     n_steps : int or "auto", default="auto"
-        Steps of the optimiser (AdamW, one cycle); "auto": 400 up to 500 training cells, rising to 1200 from 5000 on.
+        Steps of the optimiser (AdamW with a one-cycle learning rate). "auto" takes 400 steps for up to 500 training
+        cells, rising to 1200 steps for 5000 cells or more.
     random_state : int, RandomState or None, default=None
 
     Attributes
@@ -112,11 +114,11 @@ class FamilyAttentionClassifier(TypeClassifier):
         self.random_state = random_state
 
     def decisive_params(self):
-        """Parameters by which stored results are recognised."""
+        """Parameters that identify stored results."""
         return self.get_params() | FIXED
 
     def fit(self, X, y, families=None):
-        """Train; arguments as in `EphysTypeClassifier.fit`."""
+        """Train the networks; the arguments are as in `EphysTypeClassifier.fit`."""
         X, codes = self._checked_training(X, y, families)
         self._learn_scale(X, FeatureScaling())
         with reproducible():
@@ -135,7 +137,7 @@ class FamilyAttentionClassifier(TypeClassifier):
         return scaled.nan_to_num(), (~scaled.isnan()).float(), *map(torch.as_tensor, codes)
 
     def _build(self, n_outputs, n_cells, generator):
-        """Make the network, and the settings for this number of training cells."""
+        """Create the network, with settings that suit this number of training cells."""
         many = min(max(np.log(n_cells / FEW) / np.log(MANY / FEW), 0), 1)
         self._settings = {name: few + many * (most - few) for name, (few, most) in SETTINGS.items()}
         if self.n_steps != "auto":
@@ -145,7 +147,7 @@ class FamilyAttentionClassifier(TypeClassifier):
         self.network_ = FamilyAttentionNetwork(columns, n_outputs, self.n_members, WIDTH, HIDDEN, dropout, generator)
 
     def _train(self, x, known, target, generator, chance=None, heads=None, learning_rate=LEARNING_RATE):
-        """Train the network on randomly drawn cells; with several heads, each cell trains its own."""
+        """Train the network on randomly drawn cells; `heads` masks the outputs that each cell trains."""
         chance = _chance(target) if chance is None else chance
         n_steps, noise = int(self._settings["n_steps"]), float(self._settings["noise"])
         shape = self.n_members, int(self._settings["batch_size"])
@@ -160,10 +162,10 @@ class FamilyAttentionClassifier(TypeClassifier):
                 if heads is not None:
                     logits = logits.masked_fill(~heads[drawn], ABSENT)
                 loss = functional.cross_entropy(logits.flatten(0, 1), target[drawn].flatten())
-                # The members share nothing, so the sum of their losses trains each one separately.
+                # The members share no parameters, so the sum of their losses trains each member separately.
                 yield loss * self.n_members
 
-        # This also seeds torch's own generators, which dropout uses.
+        # Dropout uses torch's global generator, which is seeded here.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(torch.randint(2**31 - 1, (1,), generator=generator)))
             descend(self.network_, losses(), learning_rate, WEIGHT_DECAY, n_steps)
@@ -171,7 +173,7 @@ class FamilyAttentionClassifier(TypeClassifier):
     @torch.no_grad()
     def _through(self, X):
         """Mean probabilities and mean attention of the members for cells X."""
-        # In double precision, so that results of a cell do not depend on the other cells.
+        # In double precision, so that the results for a cell do not depend on the other cells.
         x, known = (part.double() for part in self._tensors(self._checked_cells(X)))
         members = (self.n_members, *x.shape)
         with reproducible():
@@ -195,16 +197,16 @@ class FamilyAttentionClassifier(TypeClassifier):
 
 
 class TransferAttentionClassifier(FamilyAttentionClassifier):
-    """Attention over families for few cells of a target, using many cells of a source with the same features.
+    """Attention over families for a target species with few cells, trained with many cells of a source species.
 
-    Features of each species are scaled with its own cells.
+    Both species have the same features, and the features of each species are scaled with its own cells.
 
     Parameters
     ----------
     way : {"pretrained", "joint"}, default="pretrained"
         ``"pretrained"`` trains on the source first, and then on the target with a fifth of the learning rate; the head
-        is also kept if the types are the same. ``"joint"`` trains one network on both, with a head for each species;
-        cells of the source have half the weight.
+        is kept only if both species have the same types. ``"joint"`` trains one network on both species, with a head
+        for each of them, and gives source cells half the weight.
     n_members, n_steps, random_state
         See `FamilyAttentionClassifier`.
     """
@@ -218,21 +220,21 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         self.way = way
 
     def decisive_params(self):
-        """Parameters by which stored results are recognised."""
+        """Parameters that identify stored results."""
         return super().decisive_params() | {"source_weight": SOURCE_WEIGHT}
 
     def fit(self, X, y, families=None, source=None, unlabelled=None):
-        """Train; `X`, `y` and `families` as in `EphysTypeClassifier.fit`.
+        """Train the networks; `X`, `y` and `families` are as in `EphysTypeClassifier.fit`.
 
-        `source` is a pair: the same features of source cells (m, p), and their types (m,), which may differ from those
-        of the target; without it there is no transfer. `unlabelled` target cells (u, p) are also used to scale the
-        features of the target.
+        `source` is a pair of source cells (m, p), with the features of `X`, and their types (m,), which may differ from
+        the types of the target. Without `source` there is no transfer. `unlabelled` target cells (u, p) are also used
+        to scale the features of the target.
         """
         X, codes = self._checked_training(X, y, families)
         cells = X if unlabelled is None else np.vstack([X, attempt("unlabelled", self._checked_cells, unlabelled)])
         k, tables = len(self.classes_), [X]
         if source is not None:
-            with naming("source: expected the features of its cells, and a type for each"):
+            with naming("source: expected its cells, with the features of X, and their types"):
                 source_X, types = source
                 source_X, (types, source_codes) = self._checked_cells(source_X), np.unique(types, return_inverse=True)
                 check_consistent_length(source_X, source_codes)
@@ -263,7 +265,7 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         return self
 
     def _train_jointly(self, of_source, of_target, generator):
-        """Train on both species, each with its own outputs, and keep the outputs of the target."""
+        """Train on both species, each with its own head, and keep the head of the target."""
         k, own = len(self.classes_), of_target[2]
         x, known, _ = map(torch.cat, zip(of_target, of_source, strict=True))
         target = torch.cat([own, of_source[2] + k])
@@ -275,5 +277,5 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
 
 
 def _chance(target):
-    """Probability of drawing each cell so that all classes are drawn equally often."""
+    """Relative probability of drawing each cell, such that all classes are drawn equally often."""
     return (1 / torch.bincount(target).float())[target]

@@ -1,4 +1,4 @@
-"""Logistic regression on a Gaussian kernel of normal scores: smooth, and accurate with few cells."""
+"""Logistic regression with a Gaussian kernel of normal scores, a smooth classifier that is accurate with few cells."""
 
 import numpy as np
 from sklearn.impute import SimpleImputer
@@ -10,14 +10,14 @@ from sklearn.utils import check_random_state
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import FeatureScaling, TypeClassifier
 
-LEAST_EIGENVALUE = 1e-6  # of the kernel among landmarks; smaller ones are rounding errors
+LEAST_EIGENVALUE = 1e-6  # of the kernel matrix of the landmarks; smaller eigenvalues are rounding errors
 
 
 class KernelLogistic(TypeClassifier):
     """Class-balanced logistic regression in the space of a Gaussian kernel.
 
     Missing values are set to the training median. With more than `n_landmarks` training cells, the kernel is
-    approximated on random landmarks (Nystroem method; Williams and Seeger, NeurIPS 2000).
+    approximated with random landmarks (Nystroem method; Williams and Seeger, NeurIPS 2000).
 
     `C` is the inverse strength of the penalty; `gamma`, the scale of the kernel, is divided by the number of features.
     """
@@ -29,7 +29,7 @@ class KernelLogistic(TypeClassifier):
         self.random_state = random_state
 
     def fit(self, X, y):
-        """Fit to cells, shape (n, p), NaN where missing, and their types, shape (n,)."""
+        """Fit to cells, shape (n, p), with NaN for missing values, and to their types, shape (n,)."""
         X, codes = self._checked_training(X, y)
         x = self._learn_scale(X, make_pipeline(FeatureScaling(), SimpleImputer(strategy="median")))
         self._landmarks = x

@@ -1,4 +1,4 @@
-"""A user's own tables: fit the default classifier to one, and type the cells of another; ``sbnn ephys-types``."""
+"""Fit the default classifier to a user's own table, and predict types for another one (``sbnn ephys-types``)."""
 
 import warnings
 
@@ -16,22 +16,23 @@ SEED = 42
 
 
 def fit_table(features, labels=None, n_steps="auto"):
-    """Model of a table of features and a table of types (see `read_ephys_table`), calibrated across donors if known."""
+    """Fit a model to tables of features and types (see `read_ephys_table`), calibrated across donors if known."""
     data = read_ephys_table(features, labels)
     if data.obs["type"].eq(UNKNOWN).all():
-        raise ValueError("labels: no cell has a type; expected a column called type, among the features or in --types")
+        raise ValueError("labels: no cell has a type; expected a column called type in the features or in --types")
     model = EphysTypeClassifier(n_steps, random_state=SEED)
     return model.fit(data.to_df(), data.obs["type"], data.var["family"], data.obs.get("donor"))
 
 
 def predict_table(model, features, abstain=None):
-    """DataFrame of the type of each cell of a table, its probability, whether the cell is far, and all probabilities.
+    """DataFrame of the predicted type of each cell, its probability, whether the cell is far, and all probabilities.
 
-    Features are found by name. Missing ones count as not measured; a cell without a value has no type.
+    Features are matched by name. Features that the table lacks count as not measured; a cell without any value gets no
+    type.
     """
     names = getattr(model, "feature_names_in_", None)
     if names is None:
-        raise ValueError("model: it was fitted without feature names, which are needed to match new cells")
+        raise ValueError("model: fitted without feature names, which are needed to match the columns of new tables")
     table = read_table(features, "features")
     there = table.columns.isin(names)
     lacking = [name for name in names if name not in table]
@@ -46,8 +47,8 @@ def predict_table(model, features, abstain=None):
         untyped = f"{empty.sum()} of {len(cells)} cells have no value and stay untyped: {some(cells.index[empty])}"
         warnings.warn(untyped, stacklevel=2)
     if empty.all():
-        among = f"{some(names, 3)}, among {some(table.columns, 3)}"
-        raise ValueError(f"features: no cell has a value of a feature of the model, such as {among}")
+        among = f"such as {some(names, 3)}; the columns are {some(table.columns, 3)}"
+        raise ValueError(f"features: no cell has a value for any feature of the model, {among}")
     measured = cells[~empty]
     types, probabilities = model.predict(measured, abstain).astype(object), model.predict_proba(measured)
     found = pd.DataFrame({"type": UNKNOWN, "probability": np.nan, "far": True}, cells.index).rename_axis("cell")
@@ -57,9 +58,9 @@ def predict_table(model, features, abstain=None):
 
 
 def held_out_sentence(model):
-    """Accuracy of the model on cells of held-out groups."""
+    """Macro-F1 and log loss of the model on cells of held-out groups, as text."""
     if model.held_out_probabilities_ is None:
         return "not calibrated"
     (_, codes), p = model._training, model.held_out_probabilities_
     found = scores(model.classes_[codes], model.classes_[p.argmax(axis=1)], p, model.classes_)
-    return f"on cells of held-out donors macro-F1 {found['macro_f1']:.3f}, log loss {found['log_loss']:.3f}"
+    return f"on cells of held-out donors: macro-F1 {found['macro_f1']:.3f}, log loss {found['log_loss']:.3f}"

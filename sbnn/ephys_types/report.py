@@ -1,4 +1,4 @@
-"""Tables of electrophysiology -> type, from saved records alone, as printed by ``sbnn report``."""
+"""Tables of classification results from saved records, as printed by ``sbnn report``."""
 
 from itertools import combinations, product
 from pathlib import Path
@@ -10,18 +10,18 @@ from sbnn.ephys_types.classification import calibration, importance_table, repea
 from sbnn.evaluation.verdict import corrected_difference, paired_difference
 from sbnn.results import load, load_folder
 
-#: Label of each model and what determines its colour, by the name of its record.
+#: Label and kind (which determines the colour) of each model, by the name of its record.
 MODELS = pd.read_csv(Path(__file__).with_name("models.csv"), index_col="model")
 LABELS = MODELS["label"].to_dict()
-REFERENCE = "lightgbm"  # reference of the comparisons
+REFERENCE = "lightgbm"  # model that the others are compared with
 #: Models for which the importance of families is measured: two with attention, and trees.
 INTERPRETED = ("bilstm", "family_attention", "lightgbm")
 # Names of the other records.
 CELLS, FAMILIES, ZERO_SHOT, CURVES = "types_cells", "types_families", "transfer_zero_shot", "transfer_curves"
-#: Kinds of types, the prefixes of the record names.
+#: Kinds of types, which are prefixes of the record names, and their labels.
 CLASSES_OF = {"types": "4 classes", "types5": "5 classes"}
 GROUPS = ("condition", "virus")  # confounded with the classes
-FEWEST = 50  # smallest group that is scored separately; scores of smaller ones are mostly chance
+FEWEST = 50  # smallest group that is scored separately; scores of smaller groups are mostly noise
 NOTE = (
     "Five folds, donors kept together, three times; mean ± SD over the three. `minus LightGBM` is the mean difference "
     "over the same folds with its 95 % interval, corrected for the cells that folds share (Nadeau and Bengio 2003). "
@@ -29,40 +29,43 @@ NOTE = (
     "published have class weights and stop early on macro-F1, those of mouse cells neither; ours with ArcFace has "
     "class weights in place of SMOTE, and no prior correction."
 )
-#: Columns of the table of all data sets.
+#: Models in the table of all data sets.
 OVERVIEW = ("logistic", "forest", "lightgbm", "sparse_pca_forest", "bilstm_published", "bilstm", "family_attention",
             "ephys_type")  # fmt: skip
 TITLES = {"lee_human": "human", "gouwens_ephys": "mouse", "simulated_ephys": "simulated"}
 WITHOUT = "human only"
-CONTROL = "human only, two experts"  # the second expert of a transfer, trained on labelled target cells instead
+CONTROL = "human only, two experts"  # the second expert is trained on labelled target cells, not on the source
 ALL = "all"
-TEST_SHARE = 0.25  # test cells per training cell in five folds, labelled or not
+TEST_SHARE = 0.25  # test cells per training cell (labelled or not) in five folds
 
 
-# Schwider and Ramezani, arXiv 2603.11000 (2026): recordings, in twelve IPFX families, of 3699 mouse cells (DANDI
-# 000020; stratified 60/20/20, 10 seeds) and of 506 human cells (DANDI 000636; 5 folds, 10 runs, donors not kept
-# together). Ours use engineered features from the same studies, with more cells and donors kept together. The two are
-# not directly comparable: cells, features and folds differ. Macro-F1 and accuracy.
+# Macro-F1 and accuracy from Schwider and Ramezani, arXiv 2603.11000 (2026). They computed twelve IPFX families from
+# recordings of 3699 mouse cells (DANDI 000020; stratified 60/20/20, 10 seeds) and 506 human cells (DANDI 000636; 5
+# folds, 10 runs, donors not kept together). We use engineered features from the same studies, with more cells and with
+# donors kept together. The results are not directly comparable, because cells, features and folds differ.
 PUBLISHED = pd.read_csv(Path(__file__).with_name("published.csv"))
 read = load_folder
 
 
 def of_kind(records, kind):
-    """Cross-validations of one kind of types by model, in the order of `MODELS`."""
+    """Records of the cross-validations for one kind of types, by model in the order of `MODELS`."""
     return {name: records[f"{kind}_{name}"] for name in LABELS if f"{kind}_{name}" in records}
 
 
 def published(dataset, kind):
-    """Published macro-F1 and accuracy by model; data with spikes measured from their threshold have the same cells."""
+    """Published macro-F1 and accuracy by model.
+
+    Data with spikes measured from their threshold (``_relative``) have the same cells and published results.
+    """
     rows = PUBLISHED[(PUBLISHED["dataset"] == dataset.removesuffix("_relative")) & (PUBLISHED["kind"] == kind)]
     return {row.model: (row.macro_f1, row.accuracy) for row in rows.itertuples()}
 
 
 def accuracy_table(records, kind="types"):
-    """Accuracy of each model (``kind`` is ``"types"`` or ``"types5"``), with published numbers.
+    """Accuracy of each model, with published numbers; ``kind`` is ``"types"`` or ``"types5"``.
 
-    ``minus LightGBM`` is the paired difference, with the ends of its 95 % interval, ``low`` and ``high``; ``seconds``
-    are CPU per fit, ``SD`` is over the repeats.
+    ``minus LightGBM`` is the paired difference, with a 95 % interval from ``low`` to ``high``. ``seconds`` is the CPU
+    time per fit, and ``SD`` the standard deviation over the repeats.
     """
     of_models, rows = of_kind(records, kind), {}
     for name, record in of_models.items():
@@ -81,14 +84,14 @@ def accuracy_table(records, kind="types"):
 
 
 def class_table(records, kind="types"):
-    """F1 of every class by model, mean over the folds; DataFrame."""
+    """DataFrame of the F1 of every class by model, averaged over the folds."""
     models = of_kind(records, kind)
     rows = {LABELS[name]: pd.Series(np.nanmean(r.f1[:, 0], axis=0), r.classes) for name, r in models.items()}
     return pd.DataFrame(rows).T.rename_axis("model")
 
 
 def group_table(records, column):
-    """Macro-F1 within groups of cells, free of gains from recognising the group: rows (model, group), ``all`` first."""
+    """Macro-F1 within groups of cells, where recognising the group does not help; the first group is ``all``."""
     labels = records[CELLS].labels
     tables = {}
     for name, record in of_kind(records, "types").items():
@@ -98,7 +101,7 @@ def group_table(records, column):
 
 
 def families_tables(records):
-    """Families by (model, measure), and Spearman's rho of each pair of measures by model."""
+    """Importance of families by (model, measure), and Spearman's rho between each pair of measures by model."""
     importance, agreement = {}, {}
     for name in (name for name in INTERPRETED if f"{FAMILIES}_{name}" in records):
         table = importance[LABELS[name]] = importance_table(records[f"{FAMILIES}_{name}"])
@@ -108,7 +111,7 @@ def families_tables(records):
 
 
 def overview(saved_models):
-    """Table of macro-F1 (mean ± SD over the repeats) of the main models on all data, and the best published value."""
+    """Table of macro-F1 (mean ± SD over the repeats) of the main models on all data, with the best published value."""
     rows = {}
     for (dataset, title), kind in product(TITLES.items(), CLASSES_OF):
         paths = {name: Path(saved_models, dataset, f"{kind}_{name}.pickle") for name in OVERVIEW}
@@ -126,9 +129,10 @@ def overview(saved_models):
 
 
 def by_size(record):
-    """Scores of learning curves, mean over draws, by ``cells``: the number of labelled ones, or ``"all"`` of a fold.
+    """Scores of learning curves, averaged over draws.
 
-    Folds differ in size, so ``"all"`` is not a fixed number.
+    ``cells`` is the number of labelled cells, or ``"all"`` if all training cells of a fold are labelled, because folds
+    differ in size.
     """
     scores = record.scores
     fixed = scores["n_cells"].isin([size for size in record.settings["sizes"] if size is not None])
@@ -138,10 +142,10 @@ def by_size(record):
 
 
 def gains(scores, over):
-    """Gain of models with each method `over` another one (95 % interval), on the same folds and cells; DataFrame.
+    """DataFrame of the gain of each method `over` another one (95 % interval), on the same folds and cells.
 
-    The interval uses `TEST_SHARE` at every size: it corrects for test cells shared by two splits, which are a fifth of
-    all cells no matter how few of the others are labelled.
+    The interval uses `TEST_SHARE` at every size, because the test cells are a fifth of all cells, no matter how few of
+    the other cells are labelled.
     """
     wide, keys = scores["macro_f1"].unstack("method"), ["cells", "model", "method"]
     differences = wide.drop(columns=list({WITHOUT, over})).sub(wide[over], axis=0).stack().dropna()
@@ -150,7 +154,7 @@ def gains(scores, over):
 
 
 def curves_table(record):
-    """Scores by number of labelled cells, model and method, and gains (95 %) over the model alone and two experts."""
+    """Scores by number of labelled cells, model and method, with gains over the model alone and over two experts."""
     scores = by_size(record)
     seeds = scores[["macro_f1", "accuracy"]].groupby(level=[0, 1, 2, 3], sort=False).mean()
     table = _with_sd(seeds.groupby(level=[0, 1, 2], sort=False))
@@ -164,7 +168,7 @@ def _with_sd(by):
 
 
 def all_tables(records):
-    """All tables that the saved results of a data set allow, by title."""
+    """All tables for which there are results; dict of title to DataFrame."""
     tables = {}
     for kind in CLASSES_OF:
         if of_kind(records, kind):

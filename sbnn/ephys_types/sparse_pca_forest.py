@@ -1,4 +1,4 @@
-"""The baseline of Gouwens et al.: sparse principal components of each family of features, and a forest on them."""
+"""The baseline of Gouwens et al., a forest on sparse principal components of each family of features."""
 
 import numpy as np
 from scipy.linalg import qr
@@ -17,49 +17,49 @@ from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
 from sbnn.results import Record
 
-ALPHA = 0.03  # l1 penalty on the loadings, in units of a correlation, so independent of the number of cells
-LEAST_VARIANCE = 0.01  # smallest share of the variance of a family that a component must add
+ALPHA = 0.03  # l1 penalty on the loadings, in units of correlation and thus independent of the number of cells
+LEAST_VARIANCE = 0.01  # minimum share of the variance of its family that each component must add
 RIDGE = 0.01  # ridge penalty of the projection on the loadings, which need not be orthogonal; scikit-learn's default
 TOLERANCE = 1e-4  # relative change of the objective at which the search ends
 LEAST_ALPHA = 1e-6  # with smaller penalties coordinate descent does not converge, and no loading is zero anyway
-LEAST_SHARE = 1e-10  # of the variance; components with less are rounding errors
-#: Components of each family of time series, as published (Gouwens et al. 2020, Schwider and Ramezani 2026).
+LEAST_SHARE = 1e-10  # share of the variance below which components are rounding errors
+#: Number of components for each family of time series, as published (Gouwens et al. 2020, Schwider and Ramezani 2026).
 PUBLISHED_COMPONENTS = {
     "first_ap_v": 7, "first_ap_dv": 9, "isi_shape": 4, "step_subthresh": 3, "subthresh_norm": 6, "inst_freq": 6,
     "inst_freq_norm": 7, "spiking_upstroke_downstroke_ratio": 3, "spiking_peak_v": 3, "spiking_fast_trough_v": 3,
     "spiking_threshold_v": 5, "spiking_width": 3,
 }  # fmt: skip
-# Further parameters in stored results, for the published pipeline and for that of this package.
+# Further parameters that are stored with results, for the published pipeline and for our own.
 PUBLISHED = {"forest": "random_forest", "keep_features": False, "scaling": "standard"}
 OURS = {"forest": "extra_trees", "keep_features": True, "scaling": "normal_scores"}
 FIXED = {"alpha": ALPHA, "balanced": True, "least_variance": LEAST_VARIANCE, "n_components": None}
-LABELS = ("type", "type5", "donor", "condition", "virus")  # labels of the cells on a map that figures and tables need
+LABELS = ("type", "type5", "donor", "condition", "virus")  # cell labels that figures and tables of a map need
 
 
 def sparse_components(X, n_components, alpha=ALPHA, least_variance=LEAST_VARIANCE, random_state=0):
     """Sparse principal components of centred data (n, p), each of which adds to the explained variance.
 
-    With `n_components` None their number is that of the principal components with more than `least_variance` of the
-    variance. A loading is zero if the covariance of its feature with the component is below about `alpha`.
+    If `n_components` is None, it is set to the number of ordinary principal components with more than `least_variance`
+    of the variance. A loading is zero if the covariance of its feature with the component is below about `alpha`.
 
-    Components that are not orthogonal explain some of the variance twice. Following Zou, Hastie and
-    Tibshirani (J. Comput. Graph. Stat. 15, 2006, section 3.4), each counts with the variance that those before it leave
-    unexplained, R_jj^2 for scores Z = Q R. They are ordered by largest gain (a QR with column pivoting), since the
-    algorithm gives no order. Returns loadings (k, p; rows of unit length), the projection (p, k) from centred data to
-    z-scored components, and the adjusted shares (k,).
+    Components that are not orthogonal explain some of the variance twice. Following Zou, Hastie and Tibshirani (J.
+    Comput. Graph. Stat. 15, 2006, section 3.4), the adjusted variance of a component is the part that the components
+    before it leave unexplained, R_jj^2 for scores Z = Q R. Sparse PCA does not order the components, so they are sorted
+    by adjusted variance (QR with column pivoting). Returns the loadings (k, p), with rows of unit length, the
+    projection (p, k) from centred data to z-scored components, and the adjusted shares of the variance (k,).
     """
     n, p = X.shape
     total = float(np.square(X).sum())
     if total == 0:
         return np.zeros((0, p)), np.zeros((p, 0)), np.zeros(0)
-    # The objective is the same for X and for Q'X, and there are often far more cells than features.
+    # The objective is the same for X and for R = Q'X, which is much smaller if there are more cells than features.
     small = np.linalg.qr(X, mode="r") if n > p else X
-    # Fits subtract the column means, which are nonzero in Q'X although they are zero in X: rows r and -r cancel them.
+    # SparsePCA subtracts column means, which are zero in X but not in R. Adding all rows of -R makes them zero.
     small = np.vstack([small, -small]) / np.sqrt(2)
-    # The code of a feature is sqrt(n) times its covariance with a component of unit length over all cells.
     if n_components is None:
         shares = np.square(np.linalg.svd(X, compute_uv=False)) / total
         n_components = int((shares > max(least_variance, LEAST_SHARE)).sum())
+    # SparsePCA compares the penalty with sqrt(n) times the covariance of a feature with a component of unit length.
     penalty = max(alpha, LEAST_ALPHA) * np.sqrt(n)
     pca = SparsePCA(min(n_components, p), alpha=penalty, method="cd", tol=TOLERANCE, random_state=random_state)
     pca.fit(small)
@@ -78,19 +78,19 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     Parameters
     ----------
     published : bool, default=False
-        The published pipeline: z-scores, and a random forest on the components alone. By default features are mapped to
-        a normal distribution by their quantiles, and extremely randomised trees get both features and components,
-        since components omit the variance of single features.
+        If True, use the published pipeline: z-scores, and a random forest on the components alone. By default, features
+        are mapped to a normal distribution by their quantiles, and extremely randomised trees use both features and
+        components, because components omit variance that is specific to single features.
     n_estimators : int, default=300
-        Trees.
+        Number of trees.
     random_state : int, RandomState or None, default=None
 
     Attributes
     ----------
     loadings_ : dict of family -> ndarray, shape (components, features of the family)
-        Loadings on scaled features, rows of unit length; zero for a feature without a value in the training cells.
+        Loadings of the scaled features, with rows of unit length; 0 for features without a value in the training cells.
     explained_variance_ratio_ : dict of family -> ndarray, shape (components,)
-        Adjusted share of the variance of the family.
+        Share of the variance of the family that each component explains, adjusted as in `sparse_components`.
     forest_ : fitted forest
     families_ : dict of family to ndarray of int
         Columns of each.
@@ -98,10 +98,10 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
 
     Notes
     -----
-    Families of the paper get the published number of components, others as many as there are ordinary principal
-    components with more than 1 % of the variance; components that add this much are kept. Missing values are set to the
-    median of the training cells. To distinguish them from a measured median, the forest also gets the share of missing
-    features of each family.
+    Families of the paper get the published number of components. Other families get as many as they have ordinary
+    principal components with more than 1 % of the variance. Only components that add more than 1 % are kept. Missing
+    values are set to the median of the training cells. To distinguish them from a measured median, the forest also gets
+    the share of missing features in each family.
 
     References
     ----------
@@ -122,12 +122,12 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         return tags
 
     def decisive_params(self):
-        """Parameters by which stored results are recognised."""
+        """Parameters that identify stored results."""
         named = {"n_estimators": self.n_estimators, "random_state": self.random_state}
         return named | FIXED | (PUBLISHED if self.published else OURS)
 
     def fit(self, X, y, families=None):
-        """Fit the components of each family and the forest; arguments as in `EphysTypeClassifier.fit`."""
+        """Fit the components of each family and the forest; the arguments are as in `EphysTypeClassifier.fit`."""
         X, labels = self._checked_training(X, y, families)
         seed, tree_seed = check_random_state(self.random_state).randint(2**31 - 1, size=2)
         scaling = FeatureScaling("standard" if self.published else "normal_scores")
@@ -178,9 +178,9 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
 
 
 def map_cells(data, results=None, overwrite=False, *, seed=0):
-    """Map cells by the sparse principal components of their families of features, and by a t-SNE of these.
+    """Map cells by sparse principal components of each family of features, and by a t-SNE of the components.
 
-    The components are learned from all cells without their types: for display, not as a test.
+    The components are learned from all cells, without their types. The map is for display, not for evaluation.
 
     Parameters
     ----------
@@ -192,8 +192,8 @@ def map_cells(data, results=None, overwrite=False, *, seed=0):
     Returns
     -------
     Record
-        ``labels`` of the cells (DataFrame), ``components`` (n, k) with ``component_names`` and the share of the
-        variance ``explained`` by each, ``tsne`` (n, 2).
+        ``labels`` of the cells (DataFrame), ``components`` (n, k) with their ``component_names`` and the share of the
+        variance ``explained`` by each component, and ``tsne`` (n, 2).
     """
     data = as_typed(data)
     model = SparsePCAForest(n_estimators=1, random_state=seed)  # the forest is not used
@@ -212,9 +212,10 @@ def map_cells(data, results=None, overwrite=False, *, seed=0):
 
 
 def discriminating_components(components, types, names):
-    """Positions of the component (n, k) that discriminates the types best, and of one of another family.
+    """Positions of two of the components (n, k) that discriminate the types best, from different families.
 
-    The second discriminates best after its correlation with the first is removed; names are a family and a number.
+    The second component discriminates best after its correlation with the first is removed. Each of the `names`
+    consists of a family and a number.
     """
     first = int(np.argmax(_between(components, types)))
     families = [name.rpartition(" ")[0] for name in names]
@@ -222,13 +223,13 @@ def discriminating_components(components, types, names):
     x = components[:, first] - components[:, first].mean()
     rest = components - components.mean(axis=0)
     left = rest - np.outer(x, x @ rest / (x @ x))
-    # Shares of the total variance, so that a negligible remainder does not win.
+    # Relative to the variance before removal, so that a component with a negligible remainder is not chosen.
     share = _between(left, types) * (left**2).sum(axis=0) / (rest**2).sum(axis=0)
     return [first, others[int(np.argmax(share[others]))]]
 
 
 def _between(values, types):
-    """Share of the variance of each column that lies between types."""
+    """Share of the variance of each column that is between types."""
     centred = values - values.mean(axis=0)
     total = (centred**2).sum(axis=0)
     between = sum((types == name).sum() * centred[types == name].mean(axis=0) ** 2 for name in np.unique(types))

@@ -1,4 +1,4 @@
-"""Training loop and losses of the networks of this package."""
+"""Training loop and losses of the networks in this package."""
 
 import math
 
@@ -15,9 +15,10 @@ MOST_NEIGHBOURS = 5
 
 
 def descend(network, losses, learning_rate, weight_decay, n_steps=None, clip=None):
-    """Take a step of AdamW for each loss that a generator yields.
+    """Take an AdamW step for each loss that a generator yields.
 
-    With `n_steps` the learning rate rises to its peak and falls to zero within these steps, otherwise it is constant.
+    With `n_steps`, the learning rate rises to its peak and falls to zero within this number of steps; otherwise it is
+    constant.
     The norm of the gradient is clipped to `clip`.
     """
     optimizer = torch.optim.AdamW(network.parameters(), learning_rate, weight_decay=weight_decay, fused=True)
@@ -35,12 +36,12 @@ def descend(network, losses, learning_rate, weight_decay, n_steps=None, clip=Non
 
 
 def balanced_weights(counts):
-    """Weights inverse to the size of the classes, n / (k n_c), with a mean of 1 over the cells; shape (k,)."""
+    """Class weights inverse to the size of the class, n / (k n_c), with a mean of 1 over the cells; shape (k,)."""
     return counts.sum() / (len(counts) * counts)
 
 
 def effective_number_weights(counts, beta=EFFECTIVE_BETA):
-    """Weights inverse to the effective number of cells, (1 - beta^n_c) / (1 - beta), with mean 1 (Cui et al. 2019)."""
+    """Class weights inverse to the effective number of cells, (1 - beta^n_c) / (1 - beta), mean 1 (Cui et al. 2019)."""
     weights = (1 - beta) / (1 - torch.as_tensor(beta, dtype=torch.float64) ** counts)
     return (weights / weights.mean()).float()
 
@@ -57,9 +58,9 @@ def focal(logits, labels, weights, gamma=FOCAL_GAMMA):
 
 
 def add_angular_margin(cosines, labels, margin=ARCFACE_MARGIN):
-    """Logits of ArcFace (Deng et al. 2019): of cos(angle + margin) for the own class, of the cosine for others.
+    """Logits of ArcFace (Deng et al. 2019): scaled cos(angle + margin) for the true class, scaled cosine for others.
 
-    Where angle + margin exceeds pi and the cosine would rise again, it decreases linearly.
+    Where angle + margin exceeds pi, the cosine would rise again and is replaced by a linear decrease.
     """
     own = cosines.gather(1, labels[:, None])
     sine = (1 - own.square()).clamp_min(1e-9).sqrt()
@@ -70,10 +71,10 @@ def add_angular_margin(cosines, labels, margin=ARCFACE_MARGIN):
 
 
 def validation_part(labels, share, groups, keep, random_state):
-    """Mask of cells for validation, about `share` of each class; at least `keep` of each stay for training.
+    """Mask of cells for validation, about `share` of each class; at least `keep` cells of each class are not masked.
 
-    Cells of a group stay together. Groups are visited in random order and taken if they bring the class shares closer
-    to `share` in sum.
+    Cells of a group stay together. Groups are visited in random order, and a group is taken if this brings the class
+    shares closer to `share`, summed over the classes.
     """
     _, groups = np.unique(np.arange(len(labels)) if groups is None else np.asarray(groups), return_inverse=True)
     content = np.zeros((groups.max() + 1, labels.max() + 1))
@@ -86,22 +87,23 @@ def validation_part(labels, share, groups, keep, random_state):
         if gain.sum() > 0 and (with_it <= sizes - keep).all():
             taken, chosen[group] = with_it, True
     if not chosen.any():
-        raise ValueError(f"validation_share={share} leaves no cell for validation out of {len(labels)}")
+        raise ValueError(f"validation_share={share} leaves none of the {len(labels)} cells for validation")
     return chosen[groups]
 
 
 def oversample(values, labels, random_state):
-    """Fill up every class to the size of the largest with cells interpolated between its neighbours (SMOTE).
+    """Oversample every class to the size of the largest with cells interpolated between neighbours (SMOTE).
 
-    `values` (n, p) are NaN where missing. A new cell has the missing values of the nearer of its two parents; if only
-    the other parent lacks a value, the new cell has that of the nearer one. There are min(5, n_min - 1) neighbours,
-    with n_min cells in the smallest class (Chawla et al. 2002). Returns values and labels, the given cells first.
+    `values` (n, p) are NaN where missing. A new cell lacks a value if the nearer of its two parents lacks it; if only
+    the other parent lacks it, the new cell takes the value of the nearer parent. SMOTE uses min(5, n_min - 1)
+    neighbours, where n_min is the size of the smallest class (Chawla et al. 2002). Returns values and labels, with the
+    given cells first.
     """
     from imblearn.over_sampling import SMOTE  # slow to import
 
     p, missing = values.shape[1], np.isnan(values)
-    # A missing value cannot be interpolated: the share t of the way from one parent to the other is read
-    # off the indicator, and the value, which comes out as t times that of the parent that has it, divided by it.
+    # Missing values are interpolated as 0, along with an indicator. If only one parent has a value, the result is a
+    # fraction of this value, and the indicator is 1 minus the fraction, so that the division below restores the value.
     both = np.hstack([np.where(missing, 0, values), missing]).astype(np.float64)
     fewest = np.bincount(labels).min()
     sampler = SMOTE(k_neighbors=min(MOST_NEIGHBOURS, int(fewest) - 1), random_state=random_state)

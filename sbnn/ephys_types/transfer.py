@@ -1,7 +1,8 @@
-"""Transfer of types from one species to another, with no or few labels in the target.
+"""Transfer of types from one species to another, with few or no labels in the target.
 
-Cells are put on the scale of their own species. If types are not equally frequent in both, a shift remains. The shift
-and the shares of the types are estimated jointly, by expectation-maximisation in the discriminant space of the source.
+Features are scaled within each species. If the types are not equally frequent in both species, a shift remains. This
+shift and the shares of the types are estimated jointly by expectation maximisation in the discriminant space of the
+source.
 """
 
 from itertools import product
@@ -21,25 +22,25 @@ from sbnn.ephys_types.kernel_logistic import KernelLogistic
 from sbnn.errors import attempt
 
 ALIGNMENTS = ("shift", "own", "source", "halfway")
-SMOOTH, HALFWAY_POWER = ("kernel", "attention", "logistic"), 0.8  # members for cells halfway between two scales
+SMOOTH, HALFWAY_POWER = ("kernel", "attention", "logistic"), 0.8  # learners and power for the alignment "halfway"
 LEAST_PROBABILITY = 1e-6
-TYPE_CELLS = 10.0  # with this many labelled cells, the shift of a type weighs as much as the common one
-FARTHEST = 4.0  # spreads from the median at which features are clipped
+TYPE_CELLS = 10.0  # number of labelled cells of a type for which half of its remaining shift is applied
+FARTHEST = 4.0  # features are clipped at this many spreads from the median
 NORMAL_QUARTILES = 1.349  # distance between the quartiles of a normal distribution, in SDs
-STARTS = (0.1, 0.25, 0.4, 0.55, 0.7)  # shares that the estimation starts from, in all combinations that sum to 1
+STARTS = (0.1, 0.25, 0.4, 0.55, 0.7)  # initial shares for the estimation, in all combinations that sum to about 1
 STEPS = 100
-WEIGHT = 10.0  # of the source, as a number of labelled cells
-PSEUDO_SHARE = 0.1  # pseudo-cells of each type, as a share of the cells
-FLOOR = 0.05  # added to the variances of a type, in units of the discriminants
-#: Scale of features, the smallest value that is distinguished from lower ones, and what is added to it.
+WEIGHT = 10.0  # weight of the source, as a number of labelled target cells
+PSEUDO_SHARE = 0.1  # number of pseudo-cells of each type, as a share of all cells
+FLOOR = 0.05  # added to the variances of each type, in units of the discriminants
+#: For each feature, the function that transforms it, the value that replaces lower ones, and an offset added before.
 SCALES = pd.read_csv(Path(__file__).with_name("physiological_scales.csv"), index_col="feature").T.to_dict("list")
 
 
 def physiological_scale(X, feature_names):
-    """Shared features (n, p) on scales where differences have the same meaning at all values; others are unchanged.
+    """Shared features (n, p), transformed such that differences have the same meaning at all values.
 
-    Resistances, times, currents, ratios and the sag as logarithms, the slope of the f-I curve as its square root,
-    adaptation and the slow trough as cube roots.
+    Resistances, times, currents, ratios and the sag are replaced by their logarithms, the slope of the f-I curve by its
+    square root, and adaptation and the slow trough by their cube roots. Other features are unchanged.
     """
     X = np.array(X, dtype=np.float64)
     for j, name in enumerate(feature_names):
@@ -50,7 +51,7 @@ def physiological_scale(X, feature_names):
 
 
 def own_scale(X, reference):
-    """Cells (n, p) in spreads from the median of their species, `reference`; missing values at the median."""
+    """Cells (n, p) in spreads from the median of `reference`, the cells of their species; missing values are 0."""
     low, middle, high = np.nanpercentile(reference, (25, 50, 75), axis=0)
     spread = (high - low) / NORMAL_QUARTILES
     return np.nan_to_num(np.clip((X - middle) / np.where(spread > 0, spread, 1), -FARTHEST, FARTHEST), nan=0.0)
@@ -59,15 +60,16 @@ def own_scale(X, reference):
 def align(source, codes, target, known):
     """Shift to be subtracted from the target (p,), shares of its types (k,), and type memberships of its cells (m, k).
 
-    `source` (n, p) with types `codes`, and `target` (m, p), are on the scales of their species; `known` (m,) holds the
-    types of target cells if known, otherwise -1. Types are normal in the space of the linear discriminants of the
-    source; those of the target are the same up to one shift. The estimation starts from many shares, since a whole
-    type of the target may be mistaken for another, and the most probable solution is taken. Pseudo-cells added to each
-    type, a share `PSEUDO_SHARE` of the cells, keep types from becoming nearly absent.
+    `source` (n, p), with types `codes`, and `target` (m, p) are scaled within their species. `known` (m,) holds the
+    types of the target cells, with -1 for unknown types. Each type is assumed to be normally distributed in the space
+    of the linear discriminants of the source, and to have the same distribution in the target, up to a shift that all
+    types share. The estimation starts from many combinations of shares, because a whole type of the target may be
+    mistaken for another one, and the most probable solution is kept. Pseudo-cells are added to each type (a share
+    `PSEUDO_SHARE` of the cells), so that the share of no type gets close to zero.
     """
     n_classes = codes.max() + 1
     if np.bincount(codes).min() < 2:
-        raise ValueError("y: the alignment needs two cells or more of each type of the source")
+        raise ValueError("y: the alignment needs at least two source cells of each type")
     priors = np.full(n_classes, 1 / n_classes)
     discriminants = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto", priors=priors).fit(source, codes)
     n_axes = min(n_classes - 1, source.shape[1])
@@ -85,7 +87,7 @@ def align(source, codes, target, known):
 
 
 def _maximise(cells, means, covariances, shares, known):
-    """Log posterior, shares and memberships reached from a start."""
+    """Log posterior, shares and memberships reached from the given shares."""
     precisions, volumes = np.linalg.inv(covariances), np.linalg.slogdet(covariances)[1]
     pseudo, is_known = PSEUDO_SHARE * len(cells), known >= 0
     shift = cells.mean(0) - shares @ means
@@ -103,21 +105,22 @@ def _maximise(cells, means, covariances, shares, known):
 
 
 class ZeroShotClassifier(TypeClassifier):
-    """Train on the cells of one species to predict the types of another, without any labels there.
+    """Train on the cells of a source species to predict the types of a target species that has no labels.
 
     Parameters
     ----------
     classifier : classifier, optional
-        Trained on the source. By default LightGBM, and for ``"halfway"`` kernel, attention and logistic regression (see
-        `EphysTypeClassifier`), because thresholds of trees do not transfer.
+        Classifier that is trained on the source. The default is LightGBM or, for ``"halfway"``, an
+        `EphysTypeClassifier` with the members kernel, attention and logistic, because the thresholds of trees do not
+        transfer.
     alignment : {"shift", "own", "source", "halfway"}, default="shift"
-        ``"source"`` puts the target on the scale of the source, ``"own"`` each species on its own, and ``"shift"`` also
-        corrects for different shares of the types. ``"halfway"``, for cells of another preparation or laboratory, takes
-        the mean of both scales, as normal scores.
+        ``"source"`` scales the target like the source, ``"own"`` scales each species with its own cells, and
+        ``"shift"`` also corrects for different shares of the types. ``"halfway"``, for cells from another preparation
+        or laboratory, averages the normal scores on both scales.
     keep_missing : bool, default=False
-        Leave missing values to the classifier instead of imputing the median; ``"halfway"`` always does.
+        Leave missing values to the classifier instead of imputing the median; ``"halfway"`` always leaves them.
     random_state : int or None, default=None
-        For the default classifier.
+        Seed of the default classifier.
 
     Attributes
     ----------
@@ -125,13 +128,13 @@ class ZeroShotClassifier(TypeClassifier):
     shift_ : ndarray, shape (p,)
         Shift subtracted from target cells, in spreads of the target; 0 for features that are left out.
     shares_ : ndarray, shape (n_classes,) or None
-        Estimated shares of the types in the target.
+        Estimated shares of the types in the target; None unless `alignment` is ``"shift"``.
 
     Notes
     -----
-    With cells of mouse and human, the most probable shares depend on the scales of the features: only on those of
-    `physiological_scale` were most of the human cells recognised. Wrong shares make predictions worse than no shares,
-    so check `shares_`.
+    For mouse and human cells, the most probable shares depend on how features are scaled: most of the human cells were
+    classified correctly only with `physiological_scale`. Wrong shares make predictions worse than no shares, so check
+    `shares_`.
     """
 
     _parameter_constraints: dict = {"alignment": [StrOptions(set(ALIGNMENTS))], "keep_missing": ["boolean"]}
@@ -144,13 +147,14 @@ class ZeroShotClassifier(TypeClassifier):
         self.random_state = random_state
 
     def fit(self, X, y, target=None, families=None):
-        """Fit to cells (n, p) of the source with types (n,), and align them with those of a `target`, shape (m, p).
+        """Fit to source cells (n, p) with types (n,), aligned with the cells of a `target`, shape (m, p).
 
-        Both have the same features, NaN where missing; without a target, it is assumed to be like the source.
+        Both tables have the same features, NaN where missing. If `target` is None, the target is assumed to be like the
+        source.
         `families`, the family of each column, is passed to the classifier.
         """
         X, codes = self._checked_training(X, y, families)
-        target = X if target is None else attempt("target: expected the features of X", self._checked_cells, target)
+        target = X if target is None else attempt("target: expected features as in X", self._checked_cells, target)
         self._seen = self._measured(X, target)
         X, target = X[:, self._seen], target[:, self._seen]
         halfway, self.shift_, self.shares_ = self.alignment == "halfway", np.zeros(len(self._seen)), None
@@ -182,33 +186,33 @@ class ZeroShotClassifier(TypeClassifier):
 
 
 class SourcePriorClassifier(TypeClassifier):
-    """A classifier of the target's own cells, with a classifier of the source's as a prior.
+    """A classifier of labelled target cells, with a classifier of source cells as a prior.
 
-    The prior is trained on source cells that are moved onto the target: by one shift, estimated from all training cells
-    of the target with or without types, and for each type by the remaining shift of its labelled cells. Probabilities
-    are multiplied, those of the prior to the power of 10 / n, so that the influence of the source decreases with the
-    number n of labelled target cells.
+    The prior is trained on source cells that are moved onto the target in two steps: by one shift, estimated from all
+    training cells of the target with or without types, and by a part of the remaining shift of each type, estimated
+    from its labelled cells. The probabilities of the classifier are multiplied by those of the prior to the power of
+    10 / n, where n is the number of labelled target cells, so that the influence of the source decreases with n.
 
     Attributes
     ----------
     classes_ : ndarray
     estimator_, prior_ : KernelLogistic
-        Classifiers of the target cells, and of the source cells with 200 landmarks.
+        Classifier of the target cells, and classifier of the source cells (with 200 landmarks).
     power_ : float
-        Power of the probabilities of the prior.
+        Power to which the probabilities of the prior are raised.
     """
 
     def fit(self, X, y, source, unlabelled=None):
         """Fit both experts to the labelled target cells (n, p) and their types (n,).
 
-        `source` is a pair: the same features of source cells (m, p), and their types (m,). `unlabelled`, shape (u, p),
-        are further target cells, of unknown type. Missing values are NaN.
+        `source` is a pair of source cells (m, p), with the features of `X`, and their types (m,). `unlabelled`, shape
+        (u, p), holds further target cells of unknown type. Missing values are NaN.
         """
         X, codes = self._checked_training(X, y)
         source_X, source_y = self._checked_cells(source[0]), np.asarray(source[1])
         lacking = np.setdiff1d(self.classes_, source_y)
         if len(lacking):
-            raise ValueError(f"source: has no cells of the types {', '.join(map(str, lacking))}")
+            raise ValueError(f"source: no cell has the type {' or '.join(map(str, lacking))}")
         of_known = np.isin(source_y, self.classes_)
         source_X, source_codes = source_X[of_known], np.searchsorted(self.classes_, source_y[of_known])
         cells = X if unlabelled is None else np.vstack([X, self._checked_cells(unlabelled)])
@@ -222,7 +226,7 @@ class SourcePriorClassifier(TypeClassifier):
         return self
 
     def prior_features(self, X):
-        """Input of the prior: features on the scale of the target, ndarray of shape (n, s)."""
+        """Input of the prior: features that are scaled like the target, ndarray of shape (n, s)."""
         return own_scale(self._checked_cells(X)[:, self._seen], self._reference)
 
     def predict_proba(self, X):
@@ -232,13 +236,16 @@ class SourcePriorClassifier(TypeClassifier):
 
 
 def two_experts(own, prior, power):
-    """Product of the probabilities of two experts, shape (n, n_classes), the second raised to a power."""
+    """Normalised product of the probabilities of two experts, shape (n, n_classes).
+
+    The probabilities of the second expert are raised to `power`.
+    """
     own, prior = (np.log(np.maximum(p, LEAST_PROBABILITY)) for p in (own, prior))
     return softmax(own + power * prior, axis=1)
 
 
 def _moved(source, source_codes, target, codes):
-    """Source cells moved to where they would lie in the target, whose first cells have the types `codes`."""
+    """Source cells, moved onto the target, whose first cells have the types `codes`."""
     shift, *_ = align(source, source_codes, target, np.append(codes, np.full(len(target) - len(codes), -1)))
     moved = source + shift
     for k, n in enumerate(np.bincount(codes)):

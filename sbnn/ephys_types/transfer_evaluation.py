@@ -1,4 +1,4 @@
-"""Accuracy of transfer from one species to another, with no or few types known in the target."""
+"""Accuracy of transfer from one species to another, with few or no labels in the target."""
 
 import numpy as np
 import pandas as pd
@@ -17,17 +17,17 @@ from sbnn.results import Record
 
 SIZES = (25, 50, 100, 200, None)
 N_FOLDS = 5
-FEWEST_OF_A_TYPE = 2  # minimum number of labelled cells; draws with fewer are repeated
-VERSION = 2  # of both experiments; incremented whenever the same settings give different numbers
+FEWEST_OF_A_TYPE = 2  # minimum number of labelled cells of each type; draws with fewer are repeated
+VERSION = 2  # version of both experiments; incremented whenever the same settings give different numbers
 
 
 def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
-    """Predict the types of all cells of a species from those of another, by every alignment, in both directions.
+    """Predict the types of all cells of one species from those of another, in both directions with three alignments.
 
     Parameters
     ----------
     source, target : AnnData of typed cells
-        Cells of two species; both are expressed in their shared features.
+        Cells of two species, of which only the shared features are used.
     seeds : sequence of int
         Seeds of the classifier, see `ZeroShotClassifier`.
     results, overwrite
@@ -40,8 +40,8 @@ def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
 
     Notes
     -----
-    From mouse to human the settings (scales, alignment, pseudo cells) were chosen with knowledge of these scores, so
-    the scores are optimistic; see ``benchmarks/ephys_types_tries.md``.
+    The settings (scales, alignment, pseudo-cells) were chosen with knowledge of the scores from mouse to human, so
+    these scores are optimistic; see ``benchmarks/ephys_types_tries.md``.
     """
     both = [as_typed(data) for data in (source, target)]
 
@@ -60,7 +60,7 @@ def _question(experiment, source, target, params, seeds, **settings):
 
 
 def _scores_of_alignments(ways, seeds):
-    """Scores of each transfer (cells and types of source and target), and the probabilities of the first."""
+    """Scores for each direction in `ways` (cells and types of source and target), and probabilities for the first."""
     rows, kept = [], {}
     for way, ((X, y), (target_X, types)) in ways.items():
         classes = np.union1d(y, types).astype(str)
@@ -86,23 +86,23 @@ def _scores(types, predicted, classes):
 def learning_curves(
     source, target, models, network=None, *, sizes=SIZES, seeds=SEEDS, draws=4, results=None, overwrite=False
 ):
-    """Score classifiers fitted to few labelled cells of a species, with and without another species, on the same cells.
+    """Score classifiers fitted to a few labelled cells of one species, with and without the cells of another species.
 
     Parameters
     ----------
     source, target : AnnData of typed cells
         Cells of two species; donors of the target are kept together in five folds.
     models : dict of str to classifier
-        Each is fitted to all features of the labelled target cells, and combined with a classifier of the source.
+        Each is fitted to all features of the labelled target cells, alone and combined with a classifier of the source.
     network : TransferAttentionClassifier, optional
-        Fitted to the shared features.
+        Network that is fitted to the shared features.
     sizes : sequence of int or None
-        Numbers of labelled cells, drawn from the training cells of a fold and equal for every model; the others
-        serve as cells without types. None: all.
+        Numbers of labelled cells, which are drawn from the training cells of a fold and are the same for every model.
+        The other training cells are used without their types. None labels all training cells.
     seeds : sequence of int
         Seeds of the sets of folds.
     draws : int
-        Number of draws of the labelled cells of a fold, for each size.
+        Number of draws of labelled cells in each fold, for each size.
     results, overwrite
         See `sbnn.cross_validate`.
 
@@ -113,10 +113,10 @@ def learning_curves(
 
     Notes
     -----
-    With and without the source, a model has the same settings and test cells, and there is no early stopping. Two
-    classifiers are often better than one, whatever the second was trained on. A control separates this from transfer:
-    a classifier with the settings of the prior, fitted to the shared features of the labelled cells instead of the
-    source, is multiplied in with the same power.
+    A model has the same settings and test cells with and without the source, and there is no early stopping. Two
+    classifiers are often better than one, no matter what the second one was trained on. A control separates this effect
+    from transfer: the prior is replaced by a classifier with the same settings and the same power that is fitted to the
+    shared features of the labelled target cells.
     """
     network = TransferAttentionClassifier() if network is None else network
     of_models = {"models": {name: described(model) for name, model in models.items()}, "network": described(network)}
@@ -143,7 +143,7 @@ def learning_curves(
 
 
 def _by_experts(models, cells, source, target, known, others, test):
-    """Probabilities of classifiers of target cells: alone, with a second expert, and with an expert of the source."""
+    """Probabilities from classifiers of target cells: alone, with a second target expert, and with a source expert."""
     mouse, human = (transfer.physiological_scale(its.X, its.feature_names) for its in (source, target))
     types, unlabelled = target.y[known], human[others] if len(others) else None
     helper = transfer.SourcePriorClassifier().fit(human[known], types, (mouse, source.y), unlabelled)
@@ -161,7 +161,7 @@ def _by_experts(models, cells, source, target, known, others, test):
 
 
 def _by_networks(network, source, target, known, others, test):
-    """Probabilities of networks on the shared features: of the target alone, and with two ways of using the source."""
+    """Probabilities from networks on the shared features: trained on the target, or on both species in two ways."""
     predicted, unlabelled = {}, target.X[others] if len(others) else None
     for method, way in ((WITHOUT, "joint"), ("pretrained", "pretrained"), ("joint", "joint")):
         help = None if method == WITHOUT else (source.X, source.y)
@@ -172,7 +172,7 @@ def _by_networks(network, source, target, known, others, test):
 
 
 def labelled_cells(folds, types, sizes, draws):
-    """Seed, fold and draw; labelled training cells, other training cells, and test cells.
+    """Yield seed, fold and draw, followed by labelled training cells, other training cells, and test cells.
 
     Some cells of every type are labelled.
     """
@@ -190,7 +190,7 @@ def _drawn(train, types, size, random):
         return train, train[:0]
     names, counts = np.unique(types[train], return_counts=True)
     if size < FEWEST_OF_A_TYPE * len(names) or counts.min() < FEWEST_OF_A_TYPE:
-        raise ValueError(f"sizes: {size} labelled cells cannot hold {FEWEST_OF_A_TYPE} of each of {', '.join(names)}")
+        raise ValueError(f"sizes: {size} cells cannot include {FEWEST_OF_A_TYPE} of each type ({', '.join(names)})")
     while True:
         order = random.permutation(train)
         drawn = types[order[:size]]

@@ -1,10 +1,10 @@
 """Perturbation screens: latents of single cells, and the latents that each perturbation shifts.
 
-- `SparseShiftVAE`: the model; ``method="staged"`` is ours; the others are from the literature and use the `Recipe`
-  `PUBLISHED`.
+- `SparseShiftVAE`: the model. ``method="staged"`` is our method; the other methods are from the literature and use the
+  `Recipe` called `PUBLISHED`.
 - `unmix`: rotates the latents of any model so that each perturbation shifts few of them.
 - `recovery`: fits a model to a simulated screen, and compares it with the truth.
-- `screen`: an AnnData of your own counts; `simulate_perturbations`: screens with known latents and shifts.
+- `screen`: makes an AnnData from your own counts; `simulate_perturbations`: simulates screens with known latents.
 """
 
 from sbnn.data.screens import screen

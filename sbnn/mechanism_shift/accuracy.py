@@ -1,4 +1,4 @@
-"""Accuracy of the latents and shift graph of a model."""
+"""Accuracy of the latents and the shift graph of a model."""
 
 import time
 
@@ -27,31 +27,31 @@ def recovery(model, adata, edges="probable", new=None):
     adata : AnnData
         As returned by `simulate_perturbations`.
     edges : {"probable", "largest", "unmixed"}
-        Shifts with a probability above 1/2, the two largest shifts of each perturbation, or edges of `unmix`, which
-        then also rotates the latents.
+        Which shifts count as edges: those with a probability above 1/2 (``"probable"``), the two largest shifts of each
+        perturbation (``"largest"``), or those found by `unmix`, which then also rotates the latents (``"unmixed"``).
     new : AnnData, optional
-        Cells of held-out perturbations: shifts are estimated on one half, and some of the other half are scored.
+        Cells of held-out perturbations. Shifts are estimated from one half, and cells of the other half are scored.
 
     Returns
     -------
     scores : dict
         ``mcc``, the mean absolute correlation of matched latents; ``precision``, ``recall`` and ``f1`` of edges;
-        ``elbo`` of the cells set aside by a network; CPU ``seconds``. With `new`, the bounds ``new_elbo`` and
-        ``new_iwelbo``, and the same with ``_before``, from before shifts are learned.
+        ``elbo`` of the validation cells of a network; CPU ``seconds``. With `new`, also the bounds ``new_elbo`` and
+        ``new_iwelbo`` after the shifts are learned, and ``new_elbo_before`` and ``new_iwelbo_before`` before that.
     found : dict
-        ``latents`` and ``true_latents`` of some cells, ``effects``, ``edges`` and ``true_shifts``, DataFrames of
-        perturbations by latents, in the order and with the signs of the truth.
+        ``latents`` and ``true_latents`` of some cells, and the DataFrames ``effects``, ``edges`` and ``true_shifts``
+        (perturbations by latents). Latents have the order and the signs of the true latents.
 
     Raises
     ------
     ValueError
-        A screen without a known truth, or an unknown value of `edges`.
+        If the screen has no true latents, or if `edges` is unknown.
     """
     screen = as_screen(adata)
-    attempt("model: expected one with fit(counts, perturbation, control) and transform", getattr, model, "transform")
+    attempt("model: expected methods fit(counts, perturbation, control) and transform", getattr, model, "transform")
     if edges not in EDGES or "latents" not in screen.truth:
-        raise ValueError(f"edges: expected one of {EDGES}, of a screen with true latents, got {edges!r}")
-    with reproducible():  # includes correlations and projections
+        raise ValueError(f"edges: expected one of {EDGES} and a screen with true latents, got {edges!r}")
+    with reproducible():  # also for correlations and projections
         started = time.process_time()
         model = clone(model).fit(screen.counts, screen.perturbation, screen.control)
         latents, graph = model.transform(screen.counts), model.shift_graph_
@@ -72,7 +72,7 @@ def recovery(model, adata, edges="probable", new=None):
 
 
 def held_out_bounds(model, new, n_samples=100, n_cells=500):
-    """Bounds on the likelihood of cells of new perturbations, before and after their shifts are learned."""
+    """Bounds on the likelihood of cells from new perturbations, before and after their shifts are learned."""
     order, bounds = np.random.default_rng(model.random_state).permutation(len(new.perturbation)), {}
     learn, test = order[::2], order[1::2][:n_cells]
     for name, learned in (("", True), ("_before", False)):
@@ -83,7 +83,7 @@ def held_out_bounds(model, new, n_samples=100, n_cells=500):
 
 
 def aligned(screen, latents, graph, edges):
-    """Latents of some cells, effects and edges, in the order and with the signs of the truth."""
+    """Latents of some cells, effects and edges, with the order and the signs of the true latents."""
     cells = np.random.default_rng(0).permutation(len(latents))[:SHOWN_CELLS]
     correlation, of_true, of_found = match_latents(screen.truth["latents"], latents)
     signs, true = np.sign(correlation), screen.truth["shifts"].loc[edges.index]
@@ -100,7 +100,7 @@ def aligned(screen, latents, graph, edges):
 def match_latents(true, found):
     """Match latents (n, d) to the true ones (n, k) by their absolute correlation over cells (Hungarian method).
 
-    Returns the signed correlation of each pair, and its true and found latents.
+    Returns the signed correlation of each pair, and the positions of the true and the found latent.
     """
     a, b = (np.asarray(values, dtype=float) for values in (true, found))
     a, b = ((values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-12) for values in (a, b))
@@ -115,9 +115,9 @@ def mean_correlation(true, found):
 
 
 def edge_scores(true_shifts, edges, of_true, of_found):
-    """Precision, recall and F1 of edges, a DataFrame of bool of perturbations by latents, after matching.
+    """Precision, recall and F1 of `edges` (DataFrame of bool, perturbations by latents) for matched latents.
 
-    True edges are where the true shifts are not 0. Edges of latents without a partner count as wrong.
+    Every true shift that is not 0 is a true edge. Edges of latents without a partner count as wrong.
     """
     true = true_shifts.loc[edges.index].to_numpy() != 0
     found = edges.to_numpy(dtype=bool)

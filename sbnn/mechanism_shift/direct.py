@@ -7,19 +7,20 @@ from scipy.stats import false_discovery_control, norm
 
 from sbnn.mechanism_shift.network import blocks
 
-SCALES = np.concatenate([[0.0], np.geomspace(0.02, 4.0, 16)])  # of effects on log counts
-NULL_PAIRS = 10.0  # pairs without effect added to those of each perturbation (Stephens 2017)
+SCALES = np.concatenate([[0.0], np.geomspace(0.02, 4.0, 16)])  # SDs of effects on log counts
+NULL_PAIRS = 10.0  # pseudo-pairs without an effect, added to those of each perturbation (Stephens 2017)
 ROUNDS = 100  # of expectation maximisation
-DRAWS = 1000  # of latents, for the mean share of each gene
+DRAWS = 1000  # number of draws of latents, for the mean share of each gene
 SMALL = 1e-4  # added to shares before the logarithm: one count in ten thousand
-FALSE_EFFECTS = 0.01  # expected share among significant effects
+FALSE_EFFECTS = 0.01  # expected share of false effects among significant ones
 NORMAL_95 = norm.ppf(0.975)
 
 
 def shrunken(estimates, errors):
-    """Posterior mean and standard deviation of effects (m, p) with normal errors (Stephens 2017, Biostatistics 18).
+    """Posterior mean and standard deviation of effects (m, p), estimated with normal errors.
 
-    The prior of each row is a mixture of normal distributions around zero whose weights are estimated.
+    The prior of each row is a mixture of normal distributions around zero, whose weights are estimated (Stephens 2017,
+    Biostatistics 18).
     """
     total = SCALES**2 + errors[..., None] ** 2
     log_density = -0.5 * (estimates[..., None] ** 2 / total + np.log(total))
@@ -39,9 +40,10 @@ def shrunken(estimates, errors):
 
 @torch.no_grad()
 def class_sums(network, cells, positions, codes, n_classes):
-    """Sums over the cells of each class, (m, p): counts, expected counts given the latents, and squared differences.
+    """Sums over the cells of each class, (m, p), and the sum of their total counts, (m, 1).
 
-    The last two are sums of squared differences from the class mean, and of the totals of the cells, (m, 1).
+    Four quantities are summed: counts, counts expected from the latents, squared differences between the two, and
+    squared differences between counts and those expected from the mean share of the gene in the class.
     """
     network.eval()
     sums, of_totals = np.zeros((5, n_classes, cells.shape[1])), np.zeros((2, n_classes, 1))
@@ -57,9 +59,9 @@ def class_sums(network, cells, positions, codes, n_classes):
 
 
 def direct_effects(observed, expected, squares):
-    """Log ratios of the counts of classes to those expected from the latents, (m, p), and their standard errors."""
+    """Log ratios (m, p) of the counts of each class to those expected from the latents, and their standard errors."""
     dispersion = np.maximum(squares.sum(axis=0) / expected.sum(axis=0), 1.0)  # of each gene; 1 for Poisson counts
-    # The logarithm of few counts is inexact, whether measured or expected.
+    # Logarithms of small counts are imprecise, whether the counts are measured or expected.
     return np.log((observed + 0.5) / (expected + 0.5)), np.sqrt(dispersion / (np.minimum(observed, expected) + 0.5))
 
 
@@ -73,11 +75,13 @@ def mean_shares(network, centres, direct):
 
 
 def gene_effects(observed, squares, totals, ratios, shares, direct, names, genes, control):
-    """DataFrame of log fold changes of genes against the control (if none: all perturbations), a row for each pair.
+    """DataFrame of log fold changes, with a row for each perturbation and gene.
 
-    Effects that are significant in the cells at a false discovery rate of 1 % are kept unshrunk; others are those of
-    the model, times the factor by which significant effects exceed the model's, plus an estimated share of the residual
-    of the cells. `ratios` are those of `direct_effects`; genes for which they are also significant have an edge.
+    Changes are relative to the control or, if there is none, to all perturbations. Measured changes that are
+    significant at a false discovery rate of 1 % are not shrunk. Any other change is estimated as the change in the
+    model times the factor by which significant changes exceed the model, plus an estimated share of the residual.
+    `ratios` are those of `direct_effects`; a gene has an edge if its ratio is also significant and its direct effect is
+    not 0.
     """
     of = names != control
     reference = of if of.all() else ~of
@@ -93,7 +97,7 @@ def gene_effects(observed, squares, totals, ratios, shares, direct, names, genes
     known = model * significant
     scaled = model * ((own * known).sum() / (known**2).sum() if significant.any() else 1.0)
     estimate = np.where(significant, own, scaled + shrunken(own - scaled, noise)[0])
-    half = NORMAL_95 * np.where(significant, test, noise)  # wide for other effects, where the posterior error may be 0
+    half = NORMAL_95 * np.where(significant, test, noise)  # wide for other effects, whose posterior error may be 0
     pairs = pd.MultiIndex.from_product([names[of], genes], names=["perturbation", "gene"])
     values = {"log_fold_change": estimate, "lower": estimate - half, "upper": estimate + half}
     values |= {"significant": significant, "model": model, "direct": direct[of], "edge": edges}

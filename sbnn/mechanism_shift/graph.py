@@ -3,29 +3,29 @@
 import numpy as np
 import pandas as pd
 
-EVEN = 0.5  # probability of an edge
+EVEN = 0.5  # probability above which a shift is an edge
 
 
 def latent_names(n_latents):
-    """Names of latents in all tables."""
+    """Names of the latents in all tables."""
     return [f"latent_{i}" for i in range(n_latents)]
 
 
 def graph_table(names, effects, probabilities):
-    """One row for each perturbation and latent, from names of perturbations and tables of perturbations by latents."""
+    """DataFrame with a row for each perturbation and latent, from two tables of perturbations by latents."""
     pairs = pd.MultiIndex.from_product([names, latent_names(np.shape(effects)[1])], names=["perturbation", "latent"])
     values = {"probability": probabilities, "effect": effects}
     return pd.DataFrame({name: np.asarray(v, float).ravel() for name, v in values.items()}, pairs).reset_index()
 
 
 def wide(graph, column):
-    """A column of a shift graph as a DataFrame, perturbations by latents, in the order of the graph."""
+    """A column of a shift graph as a DataFrame of perturbations by latents, in the order of the graph."""
     table = graph.pivot(index="perturbation", columns="latent", values=column)
     return table.loc[graph["perturbation"].drop_duplicates(), graph["latent"].drop_duplicates()]
 
 
 def edges_of(graph):
-    """Edges of a shift graph, DataFrame of bool, perturbations by latents: shifts that are more likely than not."""
+    """DataFrame of bool (perturbations by latents) that marks the edges: shifts that are more likely than not."""
     return wide(graph, "probability") > EVEN
 
 
@@ -37,9 +37,10 @@ def class_means(values, codes, n_classes):
 
 
 def open_graph(latents, perturbation, control=None):
-    """Shift graph of a model without a mask: means of the latents minus those of the control or of all cells.
+    """Shift graph of a model without a mask: means of the latents minus those of the control.
 
-    In standard deviations within a perturbation; all probabilities are 1.
+    Without a control, the means over all cells are subtracted. Shifts are in standard deviations within a perturbation,
+    and all probabilities are 1.
     """
     names, codes = np.unique(perturbation, return_inverse=True)
     means, moved = class_means(latents, codes, len(names)), names != control
@@ -49,5 +50,5 @@ def open_graph(latents, perturbation, control=None):
 
 
 def largest_shifts(graph, n=2):
-    """The `n` largest absolute shifts of each perturbation, DataFrame of bool: edges of a model without a mask."""
+    """DataFrame of bool that marks the `n` largest shifts of each perturbation: edges of a model without a mask."""
     return wide(graph, "effect").abs().rank(axis=1, method="first", ascending=False) <= n

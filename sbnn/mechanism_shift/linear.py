@@ -1,4 +1,4 @@
-"""Latents of perturbation screens without a network."""
+"""Linear latents of perturbation screens, estimated without a network."""
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -8,7 +8,10 @@ from sbnn.mechanism_shift.graph import open_graph
 
 
 class LinearShift(BaseEstimator):
-    """Principal components of log counts, or independent ones with `rotation` "ica"; `recovery` may unmix them."""
+    """Principal components of log counts, or independent components if `rotation` is "ica".
+
+    `recovery` can unmix the components.
+    """
 
     def __init__(self, n_latent=15, rotation="unmix", random_state=None):
         self.n_latent = n_latent
@@ -16,7 +19,7 @@ class LinearShift(BaseEstimator):
         self.random_state = random_state
 
     def fit(self, counts, perturbation, control=None):
-        """Fit the components of counts (CSR), and the shift of each component by every perturbation."""
+        """Fit the components to counts (CSR), and estimate the shift of each component by every perturbation."""
         logs = np.log1p(counts.toarray().astype(float))
         self.mean_, self.sd_ = logs.mean(axis=0), logs.std(axis=0)
         kind = FastICA if self.rotation == "ica" else PCA

@@ -26,36 +26,38 @@ from sbnn.mechanism_shift.training import Training, means_of
 
 METHODS = ("staged", "svae+", "svae", "ivae", "vae")
 STRENGTH = {"svae+": 10.0, "svae": 100.0}
-DOUBTFUL = 0.05  # probability of an edge that is neither likely nor unlikely
-MANY_DOUBTFUL = 0.05  # share of doubtful shifts above which simulated latents were wrong
-OF_BATCH = 0.5  # share of the variance of a latent explained by a batch
-SHRUNK = 0.5  # smallest slope of predicted on measured log fold changes
-DRAWS = 50  # of the latents of each held-out cell, to compare fits by likelihood
+DOUBTFUL = 0.05  # shifts whose probability is between this and 1 minus this are doubtful
+MANY_DOUBTFUL = 0.05  # share of doubtful shifts above which the latents of simulated screens were wrong
+OF_BATCH = 0.5  # share of the variance of a latent that a batch explains, above which to warn
+SHRUNK = 0.5  # slope of predicted on measured log fold changes below which to warn
+DRAWS = 50  # draws of the latents of each held-out cell when fits are compared by likelihood
 
 
 class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Latents of single cells such that each perturbation shifts only a few of them.
 
-    Counts come from a negative binomial whose mean is the total of the cell times a softmax of the decoded latents;
-    the latents of a cell come from N(m, I), where m depends on its perturbation. The methods differ in m:
+    Counts follow a negative binomial distribution whose mean is the total count of the cell times a softmax of the
+    decoded latents; the latents of a cell follow N(m, I), where m depends on its perturbation. The methods differ in m:
 
-    - ``"staged"``, our method: an identifiable VAE whose m are the means of the encoder, then `unmix`, then training
-      with m held at zero where a perturbation does not shift a latent.
-    - ``"svae+"``, ``"svae"``: trained m under a trained mask, with a penalty on its probabilities [1]_.
-    - ``"ivae"``: trained m, all of them free.
+    - ``"staged"``, our method: an identifiable VAE is trained in which m is the mean of the encoder over the cells of a
+      perturbation, the latents are rotated by `unmix`, and training continues with m held at zero where a perturbation
+      does not shift a latent.
+    - ``"svae+"``, ``"svae"``: m and a mask on m are trained, with a penalty on the probabilities of the mask [1]_.
+    - ``"ivae"``: m is trained without a mask.
     - ``"vae"``: m = 0.
 
     Parameters
     ----------
     n_latent : int or sequence of int, default=15
-        If several are given, the one with the best likelihood of held-out cells is used. Choose too many rather than
-        too few: unused latents harm edges less than missing ones.
+        Number of latents. If several numbers are given, the one with the best likelihood of held-out cells is used. Too
+        many latents are better than too few: unused latents harm the edges less than missing latents.
     method : {"staged", "svae+", "svae", "ivae", "vae"}
     strength : float, optional
         Strength of the penalty: K of Beta(1, K) for "svae+" (10 by default), lambda for "svae" (100 by default).
     recipe : Recipe or sequence of Recipe, optional
-        Architecture and training; if several are given, the one with the best likelihood of held-out cells is used. By
-        default `PUBLISHED`; for "staged" two are tried, with stronger and with weaker shrinkage of the weights.
+        Architecture and training. If several recipes are given, the one with the best likelihood of held-out cells is
+        used. The default is `PUBLISHED`; for "staged", two recipes are tried by default, one with stronger and one with
+        weaker shrinkage of the weights.
     random_state : int, RandomState or None
 
     Attributes
@@ -64,20 +66,20 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         All perturbations, including the control.
     control_ : str or None
     shift_graph_ : DataFrame
-        A row for each perturbation but the control and each latent: ``perturbation``, ``latent``, ``probability``
-        of a shift, and ``effect``, its size in standard deviations within a perturbation.
+        A row for each latent and each perturbation except the control, with the ``probability`` of a shift and its size
+        in standard deviations within a perturbation (``effect``).
     unmixing_ : Unmixing or None
-        Only for "staged"; its ``unseparated`` are pairs of latents that the screen cannot separate, its ``unmoved``
-        latents that nothing shifts.
+        Only for "staged". ``unseparated`` lists pairs of latents that the screen cannot separate, and ``unmoved`` lists
+        latents that no perturbation shifts.
     gene_effects_ : DataFrame
-        Only for "staged": a row for each perturbation but the control and each gene, with its ``log_fold_change``
-        against the control, its 95 % interval from ``lower`` to ``upper``, whether it is ``significant`` (at a false
-        discovery rate of 1 %; if so, it is that of the cells, otherwise close to that of the ``model``), the ``direct``
-        part that the latents do not explain, and whether this part is also significant: an ``edge`` to the gene.
+        Only for "staged": a row for each gene and each perturbation except the control. ``log_fold_change`` is relative
+        to the control and has a 95 % interval from ``lower`` to ``upper``. If it is ``significant`` (at a false
+        discovery rate of 1 %), it is the measured change; otherwise it is close to that of the ``model``. ``direct`` is
+        the part that the latents do not explain; there is an ``edge`` to the gene if this part is significant.
     n_latent_, recipe_ : int, Recipe
-        The chosen ones.
+        Chosen number of latents, and chosen recipe.
     history_ : DataFrame
-        Training by epoch.
+        One row per epoch of training.
     validation_ : ndarray of int
         Positions of the validation cells.
     network_, prior_ : torch.nn.Module
@@ -115,7 +117,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         self.random_state = random_state
 
     def algorithm_version(self, n_cells):
-        """For stored results: 2 since the penalty of "svae" is the published one (previously divided and warmed up)."""
+        """Version for stored results; 2 for "svae", whose penalty was not the published one in version 1."""
         return 2 if self.method == "svae" else 1
 
     def fit(self, counts, perturbation=None, control=None):
@@ -126,9 +128,10 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         counts : AnnData, or array, sparse matrix or DataFrame of shape (n, p)
             Raw counts.
         perturbation : array-like, shape (n,), optional
-            What was perturbed in each cell; by default, this and the control are those of an AnnData from `screen`.
+            What was perturbed in each cell. If None, this and the control are read from `counts`, an AnnData from
+            `screen`.
         control : str, optional
-            Label of the cells in which nothing was perturbed; they define zero.
+            Label of the cells in which nothing was perturbed. Shifts are relative to these cells.
 
         Returns
         -------
@@ -137,10 +140,11 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         Raises
         ------
         ValueError
-            Counts that are negative, fractional or NaN (with their share), cells without a count, a perturbation of
-            one cell, fewer than two perturbations, a control that no cell has, a parameter out of its range.
+            If counts are negative, fractional or NaN (the message gives their share), a cell has no counts, a
+            perturbation has only one cell, there are fewer than two perturbations, no cell has the control, or a
+            parameter is out of range.
         TypeError
-            Counts that are not numbers.
+            If counts are not numbers.
         """
         self._validate_params()
         if perturbation is None:
@@ -159,7 +163,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
             check_number("n_latent", size, int, 1, MOST)
         tried, best = list(product(sizes, recipes)), -np.inf
         if not tried or not all(isinstance(recipe, Recipe) for recipe in recipes):
-            raise TypeError(f"n_latent, recipe: expected one or more numbers and Recipe, got {sizes} and {recipes}")
+            raise TypeError(f"n_latent, recipe: expected numbers and Recipe objects, got {sizes} and {recipes}")
         for n_latent, recipe in tried:
             fitted = copy(self)._fit_one(n_latent, recipe, counts, codes, genes)
             aside = fitted.validation_ if len(tried) > 1 else ()
@@ -172,14 +176,14 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return self
 
     def _fit_one(self, n_latent, recipe, counts, codes, genes):
-        """Train with one number of latents, by one recipe."""
+        """Train with one number of latents and one recipe."""
         names, self.n_latent_, self.recipe_ = self.perturbations_, n_latent, recipe
         random = check_random_state(self.random_state)
         seed = random.randint(2**31 - 1)
         train, self.validation_ = split = _split(codes, recipe.validation_share, random)
         cells = network.Cells(counts)
         with reproducible(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)  # initial weights and dropout
+            torch.manual_seed(seed)  # for initial weights and dropout
             self.network_ = network.ShiftNetwork(counts.shape[1], n_latent, recipe)
             shares = torch.from_numpy(np.asarray(counts[train].sum(axis=0) / counts[train].sum())).float()
             self.network_.logits.bias.data.copy_(shares.clamp_min(1e-8).log())
@@ -221,15 +225,15 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return self._encoded(self._checked(counts)).double().numpy()
 
     def elbo(self, counts, perturbation, n_samples=10):
-        """Evidence lower bound of cells under their perturbations, in nats, computed in the same way for all methods.
+        """Evidence lower bound of cells given their perturbations, in nats, computed in the same way for all methods.
 
         Parameters
         ----------
         counts : AnnData, array, sparse matrix or DataFrame of shape (n, p)
         perturbation : array-like, shape (n,)
-            Known ones.
+            Perturbations that the model was fitted to.
         n_samples : int
-            Draws of the latents of each cell.
+            Number of draws of the latents of each cell.
 
         Returns
         -------
@@ -240,11 +244,11 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return self._bound(network.elbo_of_cells, counts, perturbation, n_samples)
 
     def iwelbo(self, counts, perturbation, n_samples=1000):
-        """Importance-weighted bound (Burda et al. 2016), tighter with more draws; same parameters as `elbo`."""
+        """Importance-weighted bound (Burda et al. 2016), which is tighter with more draws; parameters as in `elbo`."""
         return self._bound(network.iwelbo_of_cells, counts, perturbation, n_samples)
 
     def predict_counts(self, total=10_000):
-        """DataFrame of the expected counts of each gene in a cell of each perturbation with this `total`."""
+        """DataFrame (perturbations by genes) of the expected counts in a cell with this `total` count."""
         check_is_fitted(self)
         check_number("total", total, float, 0)
         with reproducible():
@@ -254,8 +258,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
     def fit_new_perturbations(self, counts, perturbation, learn_shifts=True):
         """Estimate the shifts of perturbations that were not among the training cells; the network stays fixed.
 
-        The mask of a new perturbation is open. With the network fixed, the m that maximises the evidence lower bound is
-        the mean of the encoder over its cells, which needs no gradient steps.
+        The mask of a new perturbation is open, so that it may shift all latents. With the network fixed, the m that
+        maximises the evidence lower bound is the mean of the encoder over the cells of the perturbation, so no gradient
+        steps are needed.
 
         Parameters
         ----------
@@ -263,7 +268,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
             Cells of the new perturbations.
         perturbation : array-like, shape (n,)
         learn_shifts : bool
-            If False, m of the new perturbations is 0, the start of the transfer.
+            If False, m is 0 for the new perturbations, as before their shifts are learned.
 
         Returns
         -------
@@ -274,7 +279,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         Raises
         ------
         ValueError
-            A perturbation of the training cells; counts as in `fit`.
+            If the training cells have one of the perturbations, or if counts are invalid as in `fit`.
         """
         given, counts = check_perturbation(perturbation, counts), self._checked(counts)
         known = sorted(set(given) & set(self.perturbations_))
@@ -295,7 +300,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return other
 
     def _add_direct_effects(self, counts, codes, train, genes):
-        """Effects on genes beyond those of the latents; used only if they improve the likelihood of held-out cells."""
+        """Add effects on genes beyond those of the latents, if they improve the likelihood of held-out cells."""
         names, aside = self.perturbations_, self.validation_
         with reproducible():
             *sums, squares, totals = class_sums(self.network_, network.Cells(counts), train, codes, len(names))
@@ -314,41 +319,41 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         doubtful = self.shift_graph_["probability"].between(DOUBTFUL, 1 - DOUBTFUL).mean()
         if doubtful > MANY_DOUBTFUL:
             text = "perturbations shift too many latents, or n_latent is too small; try more latents"
-            warnings.warn(f"for {doubtful:.0%} of the shifts it is unclear if they are edges: {text}", stacklevel=3)
+            warnings.warn(f"it is unclear whether {doubtful:.0%} of the shifts are edges: {text}", stacklevel=3)
         latents = self._encoded(counts).double().numpy()
         latents = latents - latents.mean(axis=0)
         for column in labels:
             levels = labels[column].astype(str).to_numpy()
             across = pd.Series(perturbation).groupby(levels).nunique()
             if not 2 <= len(across) <= len(latents) // 20 or across.min() < 2:
-                continue  # not a batch, or nested in perturbations, such as a guide
+                continue  # not a batch, or nested in perturbations (such as guides)
             between = pd.DataFrame(latents).groupby(levels).transform("mean").to_numpy()
             share = (between**2).sum(axis=0) / np.maximum((latents**2).sum(axis=0), 1e-9)
             for i in np.flatnonzero(share > OF_BATCH):
-                text = "where it is confounded with perturbations, their edges with this latent may reflect batches"
+                text = "edges to this latent may reflect batches if perturbations are confounded with them"
                 warnings.warn(f"{column} explains {share[i]:.0%} of the variance of latent_{i}; {text}", stacklevel=3)
         table = self.gene_effects_[self.gene_effects_["significant"]]
         if len(table) > 1:
             slope = np.polyfit(table["log_fold_change"], table["model"], 1)[0]
             if slope < SHRUNK:
-                text = f"{slope:.2f} of those of the cells on average; use gene_effects_, or train longer"
+                text = f"{slope:.2f} of the measured ones on average; use gene_effects_, or train longer"
                 warnings.warn(
                     f"predict_counts shrinks {len(table)} significant log fold changes to {text}", stacklevel=3
                 )
 
     def _checked(self, counts, reset=False):
-        """Counts (CSR) of cells with the genes of the model, which are set with `reset`."""
+        """Check counts, which must have the genes of the model (set with `reset`); returns them in CSR format."""
         if not reset:
             check_is_fitted(self)
         check_unmasked(counts, "counts")
         table = counts
-        if hasattr(counts, "obs"):  # AnnData: scikit-learn compares the names of a DataFrame
+        if hasattr(counts, "obs"):  # AnnData; scikit-learn only compares the column names of a DataFrame
             counts, table = counts.X, pd.DataFrame(columns=counts.var_names)
         checked = check_screen_counts(counts).astype(np.float32)
         empty = np.flatnonzero(np.asarray(checked.sum(axis=1)) == 0)
         if len(empty):
             raise ValueError(f"counts: {len(empty)} cells have no counts, at positions {some(empty)}; leave them out")
-        attempt("counts: expected the genes of the fit", validate_data, self, table, skip_check_array=True, reset=reset)
+        attempt("counts: expected genes as in fit", validate_data, self, table, skip_check_array=True, reset=reset)
         return checked
 
     def __sklearn_tags__(self):
@@ -372,7 +377,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return self._mean(function, counts, np.arange(len(codes)), codes, n_samples)
 
     def _mean(self, function, counts, cells, codes, n_samples, direct=None):
-        """Mean of the bound over some cells, by position in checked counts."""
+        """Mean of the bound over the cells at some positions in checked counts."""
         tables = self.prior_.means().detach(), self.direct_ if direct is None else direct
         with reproducible():
             bounds = function(self.network_, network.Cells(counts), cells, codes[cells], *tables, n_samples)
@@ -383,11 +388,11 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         if self.unmixing_ is not None:
             return torch.from_numpy(self.unmixing_.transform(means.double().numpy()))
         control = self.perturbations_ == self.control_
-        return means - self.prior_.means().detach()[control].sum(0)  # zero without a control
+        return means - self.prior_.means().detach()[control].sum(0)  # the sum is zero without a control
 
 
 def _split(codes, share, random):
-    """Positions to train on and set aside, in ascending order: a share of the cells of every perturbation."""
+    """Sorted positions of training cells, and of validation cells: a share of the cells of every perturbation."""
     shuffled = [random.permutation(np.flatnonzero(codes == code)) for code in range(codes.max() + 1)]
     aside = np.sort(np.concatenate([cells[: int(share * len(cells))] for cells in shuffled]))
     return np.setdiff1d(np.arange(len(codes)), aside), aside

@@ -1,4 +1,4 @@
-"""Counts in batches, encoder and decoder, priors of the latents, and the likelihood of counts and cells."""
+"""Batches of counts, encoder and decoder, priors of the latents, and likelihoods of counts and cells."""
 
 import math
 
@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import nn
 
-LOG_VARIANCES = (-10.0, 4.0)  # of the encoder, clamped
-FIRST_LOGIT = 5.0  # of a mask, which is open at first
+LOG_VARIANCES = (-10.0, 4.0)  # range to which log variances from the encoder are clamped
+FIRST_LOGIT = 5.0  # initial logit of a mask, which is open at first
 DENSE_VALUES = 2**25  # largest number of counts stored as a dense array (128 MiB)
-DRAWS_AT_ONCE = 2**23  # values of decoded cells
+DRAWS_AT_ONCE = 2**23  # largest number of values that are decoded at once
 
 
 class Cells:
@@ -27,7 +27,7 @@ class Cells:
         return torch.from_numpy(rows if self._small else rows.toarray()), self.totals[torch.from_numpy(positions)]
 
     def log_moments(self, positions):
-        """Mean and standard deviation of the log of (1 + count) of each gene, Tensors of shape (p,)."""
+        """Mean and standard deviation of log(1 + count) for each gene, Tensors of shape (p,)."""
         sums = np.zeros((2, self.shape[1]))
         for block in blocks(positions):
             logs = self.batch(block)[0].log1p_().double().numpy()
@@ -43,7 +43,7 @@ def blocks(positions, size=2048):
 
 
 class ShiftNetwork(nn.Module):
-    """Encoder and decoder between counts and latents, without the perturbation as input."""
+    """Encoder and decoder between counts and latents; the perturbation is not an input."""
 
     def __init__(self, n_genes, n_latents, recipe):
         super().__init__()
@@ -57,7 +57,7 @@ class ShiftNetwork(nn.Module):
         self.register_buffer("input_sd", torch.ones(n_genes))
 
     def encode(self, counts):
-        """Mean and log variance of the latents, each (b, n_latents), of counts (b, n_genes)."""
+        """Mean and log variance of the latents, each (b, n_latents), for counts (b, n_genes)."""
         hidden = self.encoder((counts.log1p() - self.input_mean) / self.input_sd)
         return self.mean(hidden), self.log_variance(hidden).clamp(*LOG_VARIANCES)
 
@@ -68,9 +68,9 @@ class ShiftNetwork(nn.Module):
 
     @torch.no_grad()
     def change_latents(self, matrix, origin):
-        """Make ``(latents - origin) @ matrix`` the latents, and invert this in the decoder."""
+        """Replace the latents by ``(latents - origin) @ matrix``, and invert this in the decoder."""
         first, inverse = self.decoder[0], torch.linalg.inv(matrix)
-        # Uncertainty of the new latents, as if that of the old ones were equal for all cells.
+        # Variances of the new latents, assuming that those of the old latents are the same in all cells.
         variance = self.log_variance.bias.exp() @ matrix**2
         self.mean.weight.copy_(matrix.T @ self.mean.weight)
         self.mean.bias.copy_((self.mean.bias - origin) @ matrix)
@@ -91,10 +91,10 @@ def _layers(n_inputs, recipe, dropout):
 
 
 class Prior(nn.Module):
-    """Means of the latents of cells by perturbation, with variance 1: trained (iVAE), set (staged), or 0 (VAE)."""
+    """Prior of the latents with variance 1 and a mean per perturbation: trained (iVAE), set (staged) or 0 (VAE)."""
 
-    # Whether the loss is the sum over all cells instead of their mean. This matters because gradients of a mean are
-    # smaller than the epsilon of the published Adam.
+    # Whether the loss is the sum over all cells instead of their mean. This matters because the gradients of the mean
+    # are smaller than the published epsilon of Adam.
     summed = False
 
     def __init__(self, n_perturbations, n_latents, trained=False, mask=1.0):
@@ -107,7 +107,7 @@ class Prior(nn.Module):
         self.table.data = means * self.mask
 
     def forward(self, codes, generator):
-        """Mean (b, d) for the perturbations `codes` (b,); `generator` is for random draws in training."""
+        """Means (b, d) for the perturbations `codes` (b,); `generator` is for random draws in training."""
         return self.means()[codes]
 
     def means(self):
@@ -119,15 +119,15 @@ class Prior(nn.Module):
         return self.mask
 
     def penalty(self):
-        """Term added to the loss summed over all cells (`summed`), or to its mean."""
+        """Term that is added to the loss (the sum over all cells if `summed`, otherwise their mean)."""
         return torch.zeros(())
 
 
 class MaskedMeans(Prior):
-    """Means under a mask that is trained with them, by relaxed Bernoulli draws: the sparse VAE.
+    """Prior of the sparse VAE: means and a mask on them are trained together, with relaxed Bernoulli draws.
 
-    The penalty is minus the log density of Beta(1, `strength`) at the probabilities, summed (`summed`, SVAE+), or
-    `strength` times their mean (SVAE).
+    The penalty is the negative log density of Beta(1, `strength`), summed over the probabilities, if `summed` (SVAE+),
+    and otherwise `strength` times the mean of the probabilities (SVAE).
     """
 
     def __init__(self, n_perturbations, n_latents, strength, summed):
@@ -151,7 +151,7 @@ class MaskedMeans(Prior):
         return self.logits.sigmoid()
 
     def penalty(self):
-        """Penalty on the probabilities, see the class."""
+        """Penalty on the probabilities (see the class)."""
         if not self.summed:
             return self.strength * self.probabilities().mean()
         # log(1 - p) from the logits, which stays finite if p rounds to 1
@@ -190,9 +190,9 @@ def encoded(network, cells, positions):
 
 @torch.no_grad()
 def elbo_of_cells(network, cells, positions, codes, centres, direct, n_samples=1):
-    """Evidence lower bound of each cell, in nats, with all constants.
+    """Evidence lower bound of each cell, in nats, including all constants.
 
-    Cells with the same code share the prior N(centre, I) of their latents and direct effects on genes.
+    Cells with the same code have the same prior N(centre, I) of the latents and the same direct effects on genes.
     """
     network.eval()
     generator, values = torch.Generator().manual_seed(0), []

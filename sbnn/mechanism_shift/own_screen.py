@@ -1,4 +1,4 @@
-"""The command ``sbnn screen``: a user's own screen, from counts and guides to tables, figures and model."""
+"""The command ``sbnn screen``: make tables, figures and a model from the counts and guides of a user's screen."""
 
 import warnings
 from io import BytesIO
@@ -18,12 +18,12 @@ from sbnn.mechanism_shift.records import cells_and_genes
 from sbnn.plotting.common import save_figure
 from sbnn.results import write_atomically
 
-N_GENES = 1000  # in addition to the perturbed ones
+N_GENES = 1000  # number of selected genes, in addition to the perturbed ones
 SHOWN_CELLS, SHOWN_EDGES = 2000, 50
 
 
 def run(options, recipe=None):
-    """Read, fit, and write tables, figures and the model to a folder."""
+    """Read a screen, fit a model to it, and write tables, figures and the model to a folder."""
     out = Path(options.out)
     adata = read_screen(options.counts, options.guides, options.control, out.name)
     all_genes = SimpleNamespace(counts=adata.X, n_cells=adata.n_obs, n_genes=adata.n_vars)
@@ -31,7 +31,7 @@ def run(options, recipe=None):
     print(f"{adata.n_obs} cells x {adata.n_vars} genes, {adata.obs['perturbation'].nunique()} perturbations")
     left_out = adata.uns["sbnn"]["dropped"]
     dropped = pd.DataFrame([(cell, why) for why, names in left_out.items() for cell in names], columns=["cell", "why"])
-    _write({"cells": adata.obs.rename_axis("cell").reset_index(), "left_out": dropped}, out)  # before the slow part
+    _write({"cells": adata.obs.rename_axis("cell").reset_index(), "left_out": dropped}, out)  # before the slow fit
     with warnings.catch_warnings(record=True) as cautions:
         model = SparseShiftVAE(options.latents, recipe=recipe, random_state=0).fit(adata)
     for caution in cautions:
@@ -53,7 +53,7 @@ def run(options, recipe=None):
     edges = graph[graph["probability"] > EVEN].sort_values("effect", key=np.abs, ascending=False)
     strongest = effects[effects["edge"]].sort_values("direct", key=np.abs, ascending=False).head(SHOWN_EDGES)
     tables = [("Edges to latents: shift in SD", edges.set_index("perturbation"))]
-    tables += [("Edges to genes: log fold change, and what no latent explains", strongest.set_index("perturbation"))]
+    tables += [("Edges to genes: log fold change and its direct part", strongest.set_index("perturbation"))]
     how = {"cautions": [caution.message for caution in cautions], "left_out": left_out, "source": options.counts}
     write_report(out / "screen.html", title, found, pictures, tables, **how)
     print(f"{found}\n{out / 'screen.html'}")

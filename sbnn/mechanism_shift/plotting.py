@@ -1,4 +1,4 @@
-"""Figures of perturbation screens, from saved records alone."""
+"""Figures of perturbation screens, drawn from saved records."""
 
 import numpy as np
 from scipy.cluster.hierarchy import leaves_list, linkage
@@ -7,13 +7,13 @@ from sbnn.mechanism_shift.graph import edges_of, wide
 from sbnn.plotting.common import new_panels, styled
 
 EFFECTS = "PuOr_r"
-NAMED_GENES = 3  # named genes of each latent, those most correlated with it
-DIRECT_GENES = 14  # those with the largest direct effects
-SHOWN = 40  # perturbations in a graph, those with the largest shifts
+NAMED_GENES = 3  # number of genes named for each latent (those most correlated with it)
+DIRECT_GENES = 14  # number of genes shown (those with the largest direct effects)
+SHOWN = 40  # number of perturbations shown (those with the largest shifts)
 
 
 def _first_fit(record):
-    """Effects of the first of several fits, perturbations by latents, and their sizes, 0 where there is no edge."""
+    """Effects (perturbations by latents) of the first fit, and their absolute values, set to 0 without an edge."""
     graph = record.graph[record.graph["seed"] == record.seed]
     effects = wide(graph, "effect")
     return effects, np.abs(effects.to_numpy()) * edges_of(graph).to_numpy()
@@ -21,7 +21,7 @@ def _first_fit(record):
 
 @styled
 def graph_of_screen(record):
-    """Shift graph of a real screen, first seed: perturbations that shift the same latents are neighbours."""
+    """Shift graph of a real screen (first seed); perturbations with the largest shifts come first."""
     effects, strength = _first_fit(record)
     order = leaves_list(linkage(effects.to_numpy(), "average", optimal_ordering=True))
     order = sorted(order, key=lambda i: -strength[i].max())[:SHOWN]  # stable sort: the order of the tree breaks ties
@@ -41,7 +41,7 @@ def graph_of_screen(record):
 
 @styled
 def latents_and_genes(record):
-    """Shifts of the latents by all perturbations, each latent with its genes, and edges to genes."""
+    """Shifts of the latents by perturbations, the genes that correlate most with each latent, and edges to genes."""
     effects, strength = _first_fit(record)
     of_latents = [", ".join(record.genes[name].abs().nlargest(NAMED_GENES).index) for name in effects.columns]
     found = record.effects[record.effects["edge"]]

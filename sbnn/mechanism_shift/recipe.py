@@ -13,41 +13,42 @@ class Recipe(CheckedSettings):
     _LEAST = {"least_updates": 0, "updates_per_pair": 0, "warm_up": 0, "patience": 1, "unmixings": 0, "dispersion": -50}
     _MOST = {"dropout": 0.999, "validation_share": 0.999, "dispersion": 50}
 
-    hidden: int = 400  # units of each of the two hidden layers, of encoder and decoder
-    batch_norm: bool = False  # after each hidden layer
-    dropout: float = 0.0  # of the hidden units of the encoder
-    standardize: bool = True  # whether log counts of each gene enter with mean 0 and variance 1
+    hidden: int = 400  # units in each of the two hidden layers of the encoder and of the decoder
+    batch_norm: bool = False  # whether batch normalisation follows each hidden layer
+    dropout: float = 0.0  # dropout rate of the hidden units of the encoder
+    standardize: bool = True  # whether log counts of each gene are scaled to mean 0 and variance 1
     epochs: int = 28  # maximum number of passes over the training cells
-    least_updates: int = 3400  # minimum number of batches in total: with fewer per epoch, there are more epochs
-    updates_per_pair: int = 32  # the same, for each pair of latents to be separated
-    learning_rate: float = 2.5e-3  # of Adam, as are `weight_decay` and `epsilon`
+    least_updates: int = 3400  # minimum number of batches in total; the number of epochs is raised to reach it
+    updates_per_pair: int = 32  # minimum number of batches for each pair of latents
+    learning_rate: float = 2.5e-3  # parameter of Adam, like `weight_decay` and `epsilon`
     weight_decay: float = 0.0
-    #: Of a normal prior on all weights: its share of the mean loss falls with the number of cells, as weight decay of
-    #: this number divided by that of the training cells.
+    #: Precision of a normal prior on all weights. It acts as a weight decay of `weight_precision` divided by the number
+    #: of training cells.
     weight_precision: float = 72.0
     epsilon: float = 1e-6
-    one_cycle: bool = True  # whether the learning rate rises and falls (Smith and Topin 2018)
+    one_cycle: bool = True  # whether the learning rate rises and falls in one cycle (Smith and Topin 2018)
     batch_size: int = 128
     warm_up: int = 3  # epochs over which the weight of the divergence from the prior rises from 0 to 1
-    validation_share: float = 0.1  # share of the cells of each perturbation set aside
-    #: Epochs without a better validation score before training stops with the best weights; or None.
+    validation_share: float = 0.1  # share of the cells of each perturbation that is set aside for validation
+    #: Number of epochs without a better validation score after which training stops and returns to the best weights;
+    #: None trains for all epochs.
     patience: int | None = None
-    dispersion: float = 3.0  # logarithm of the inverse dispersion of each gene at the start
+    dispersion: float = 3.0  # initial value of the logarithm of the inverse dispersion of each gene
     first_share: float = 0.5  # share of the epochs before the first unmixing; "staged" only
     unmixings: int = 3  # number of times that latents are unmixed; "staged" only
 
     def _epochs_for(self, n_batches, n_latents):
-        """Epochs of `n_batches` each."""
+        """Number of epochs, each of `n_batches` batches."""
         least = max(self.least_updates, self.updates_per_pair * comb(n_latents, 2))
         return max(self.epochs, -(-least // n_batches))
 
 
-#: Tried by default: strong shrinkage is best in simulations, the second recipe on real screens.
+#: Both are tried by default: the first one, with strong shrinkage, is best in simulations, the second on real screens.
 STAGED = (Recipe(), Recipe(warm_up=10, weight_precision=36.0))
 
-#: Lopez et al. 2022 and their code. Its `method` is one of "svae+", "svae", "ivae" and "vae". In their
-#: code, means of the prior and log dispersions start at standard normal draws; in ours they start at 0, and the decoder
-#: at the mean shares of the genes.
+#: Settings of Lopez et al. 2022 and their code, for the methods "svae+", "svae", "ivae" and "vae". In their code, means
+#: of the prior and log dispersions are initialised with standard normal draws. In ours they start at 0, and the decoder
+#: starts at the mean shares of the genes.
 PUBLISHED = Recipe(
     hidden=128, batch_norm=True, dropout=0.1, standardize=False, epochs=300, least_updates=0, updates_per_pair=0,
     learning_rate=1e-3, weight_decay=1e-6, weight_precision=0.0, epsilon=0.01, one_cycle=False, warm_up=50,

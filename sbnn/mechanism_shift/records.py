@@ -1,4 +1,4 @@
-"""Records of experiments on screens, computed once."""
+"""Records of experiments on screens, each of which is computed only once."""
 
 import numpy as np
 import pandas as pd
@@ -19,15 +19,15 @@ def compute_once(kind, data, model, compute, *, params=None, results=None, overw
     data : AnnData or dict
         The screen, or the parameters of `simulate_perturbations` except the seed.
     model : estimator
-        Its class and parameters are part of the identity of the record.
+        Model whose class and parameters are part of the identity of the record.
     compute : callable
         Function without arguments that returns the values of the record as a dict.
     params : dict, optional
-        Further identity of the record, such as the name of the method.
+        Further parts of the identity of the record, such as the name of the method.
     results : path-like, optional
         File of the record (``.pickle``); a file of another experiment raises an error.
     overwrite : bool
-        Compute again, even if it is stored.
+        Compute the record again, even if it is stored.
     **settings
         Everything else that determines the values, such as ``seeds``.
 

@@ -1,4 +1,4 @@
-"""Tables of perturbation screens, from saved records alone."""
+"""Tables of perturbation screens, made from saved records."""
 
 from functools import partial
 from pathlib import Path
@@ -10,12 +10,12 @@ from sbnn.evaluation.verdict import corrected_difference
 from sbnn.mechanism_shift.graph import EVEN, edges_of, wide
 from sbnn.results import load_folder
 
-#: Label of each method of the records.
+#: Label of each method in the records.
 LABELS = {
     "pca": "PCA", "ica": "ICA", "linear": "PCA, unmixed", "vae": "VAE", "ivae": "iVAE", "ivae_unmixed": "iVAE, unmixed",
     "svae": "sVAE", "svae+": "SVAE+", "svae+_unmixed": "SVAE+, unmixed", "staged": "staged",
 }  # fmt: skip
-#: Labels of the scores of held-out cells in real screens.
+#: Labels of the methods that are scored on held-out cells of real screens.
 HELD_OUT = {
     "means": "means of the training half", "z": "z-scored differences", "independent": "negative binomial, no latents",
     "linear": "PCA, unmixed", "ivae": "iVAE, our training", "svae+": "SVAE+", "sams": "SAMS-VAE, our training",
@@ -27,7 +27,7 @@ OF_HELD_OUT = {
 }  # fmt: skip
 TITLE = "{n_cells_per} cells × {n_perturbations} perturbations, {n_latents} latents, {n_genes} genes"
 CONFIGURATIONS = ("small", "script", "library")
-#: Quantities that are varied from the small configuration.
+#: Quantities that are varied, starting from the small configuration.
 VARIED = {
     "shift": "size of the shifts (SD)", "density": "share of latents moved",
     "n_cells_per": "cells of a perturbation", "latents_fitted": "latents of the model",
@@ -39,7 +39,7 @@ COLUMNS = {
 PAIRED = ("mcc", "f1", "elbo", "new_iwelbo")
 IN_ABLATION = ("mcc", "f1", "precision", "recall", "elbo", "seconds")
 ROWS = 40  # largest number of rows in tables of perturbations
-#: Targets of Papalexi et al. in the response to interferon gamma, with which the cells were stimulated.
+#: Targets in the screen of Papalexi et al. that belong to the response to interferon gamma, the stimulus of the cells.
 PATHWAY = ("IFNGR1", "IFNGR2", "JAK2", "STAT1")
 NOTE = (
     "Three simulated screens (seeds 0, 1, 2), trained on 80 of 100 perturbations. Settings were chosen on seeds 100 "
@@ -52,7 +52,7 @@ NOTE = (
 )
 
 
-#: Records of a folder; every simulated configuration is a different data set.
+#: Read the records of a folder; every simulated configuration is a different data set.
 read = partial(load_folder, prefix="shift_", data_of=lambda record: record.dataset)
 
 
@@ -62,7 +62,7 @@ def of_configuration(records, configuration):
 
 
 def _means(records, columns):
-    """Means over seeds of some columns of the scores of records, a row for each, and the SD of MCC as `sd`."""
+    """Means over seeds of some columns of the scores, with a row for each record, and the SD of MCC as ``sd``."""
     rows = {name: record.scores.mean() for name, record in records.items()}
     table = pd.DataFrame(rows).T.assign(sd=[record.scores["mcc"].std() for record in records.values()])
     return table[[column for column in columns if column in table]].rename(columns=COLUMNS)
@@ -74,7 +74,7 @@ def methods_table(records):
 
 
 def differences_table(records):
-    """Scores of the default minus those of every other method on the same screens, with 95 % intervals, as text."""
+    """Scores of "staged" minus those of every other method on the same screens, with 95 % intervals, as text."""
     mine, rows = records["staged"].scores.set_index("seed"), {}
     for name in [name for name in records if name != "staged"]:
         less = (mine - records[name].scores.set_index("seed")).dropna(axis=1)
@@ -84,7 +84,7 @@ def differences_table(records):
 
 
 def _difference(less):
-    """Mean with its interval, as text; one seed has no interval."""
+    """Mean with its interval, as text; there is no interval if there is only one seed."""
     return str(corrected_difference(less, 0)) if len(less) > 1 else f"{less.mean():+.3f}"
 
 
@@ -107,7 +107,7 @@ def overview(saved_models):
 
 
 def ablation_table(records):
-    """Effect of each change of the published recipe; means over seeds, small configuration."""
+    """Scores after each change to the published recipe: means over seeds in the small configuration."""
     names = sorted((name for name in records if name.startswith("ablation_")), key=lambda name: int(name[9:]))
     return _means({records[n].params[0]["method"]: records[n] for n in names}, IN_ABLATION).rename_axis("recipe")
 
@@ -129,7 +129,7 @@ def edges_table(records):
 
 
 def trust_table(records, group=PATHWAY):
-    """Separation of a group of perturbations by seed, and number of edges under permuted labels."""
+    """For each seed, separation of a group from the other perturbations, and edges found with permuted labels."""
     rows, permuted = {}, records["permuted"]
     for seed, graph in records["fits"].graph.groupby("seed"):
         edges, effects, false = edges_of(graph), wide(graph, "effect"), permuted.edges.set_index("seed")["edges"]
@@ -145,9 +145,9 @@ def trust_table(records, group=PATHWAY):
 
 
 def false_discovery_rate(graph, null):
-    """Share of the edges expected from permuted labels at the size of the smallest edge; NaN without edges.
+    """Share of the edges that are expected to be false; NaN without edges.
 
-    `null` holds the absolute effects of fits to permuted labels.
+    `null` holds the absolute effects in fits to permuted labels; those at least as large as the smallest edge count.
     """
     sizes = graph.loc[graph["probability"] > EVEN, "effect"].abs()
     # Equal numbers of pairs are expected to have equal numbers of false effects.
@@ -201,7 +201,7 @@ def all_tables(records):
         tables[f"Checks of the edges{known}"] = trust_table(records)
     if "sizes" in records:
         sizes = records["sizes"].sizes.set_index("n_latent")
-        tables["Number of latents"] = sizes.assign(elbo=sizes["elbo"].map("{:.2f}".format))  # by parts of a nat
+        tables["Number of latents"] = sizes.assign(elbo=sizes["elbo"].map("{:.2f}".format))  # to 0.01 nat
     if "bootstraps" in records:
         tables["Edges found in bootstraps"] = records["bootstraps"].stability.set_index("perturbation").head(ROWS)
     return tables | held_out_tables(records)

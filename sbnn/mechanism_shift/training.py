@@ -9,7 +9,7 @@ from sbnn.mechanism_shift.graph import EVEN
 from sbnn.mechanism_shift.network import divergence, elbo_of_cells, encoded, log_likelihood
 from sbnn.mechanism_shift.unmixing import describe, unmix
 
-IN_DOUBT = 0.05  # probability above which a shift stays free, except in the last stage: shifts held at 0 hardly return
+IN_DOUBT = 0.05  # probability above which a shift stays free before the last stage; shifts held at 0 rarely recover
 FEWEST_STEPS = 10  # minimum number of steps in a cycle of the learning rate
 
 
@@ -25,7 +25,7 @@ class Training:
         self.epochs = recipe._epochs_for(self.n_batches, prior.table.shape[1])
 
     def run(self, epochs, warm_up=0, follow=False):
-        """Train for some epochs; the weight of the divergence rises over the first `warm_up` epochs.
+        """Train for a number of epochs; the weight of the divergence rises over the first `warm_up` epochs.
 
         With `follow`, the means of the prior are set to those of the encoder before every epoch but the first one.
         """
@@ -58,7 +58,7 @@ class Training:
                 bounds = elbo_of_cells(self.network, self.cells, self.validation, of, self.prior.means(), direct)
                 score = float(bounds.mean())
                 self.history[-1]["validation_elbo"] = score
-                # The objective changes while the weight rises: scores are compared from then on.
+                # The objective changes while the weight rises, so scores are only compared afterwards.
                 if score > best or epoch < warm_up:
                     best, waited = score, 0
                     weights = deepcopy((self.network.state_dict(), self.prior.state_dict()))
@@ -71,7 +71,7 @@ class Training:
             self.prior.load_state_dict(weights[1])
 
     def loss(self, batch, weight=1.0):
-        """Mean negative evidence lower bound of cells, plus their proportion of the penalty of the prior."""
+        """Mean negative evidence lower bound of a batch, plus the penalty of the prior (per cell if it is summed)."""
         self.network.train()
         counts, totals = self.cells.batch(batch)
         mean, log_variance = self.network.encode(counts)
@@ -85,12 +85,12 @@ class Training:
         return (weight * kl - fit).mean() + penalty
 
     def follow_encoder(self):
-        """Set the means of the prior to the encoder means of the cells of each perturbation."""
+        """Set the means of the prior to the means of the encoder over the cells of each perturbation."""
         mean, _ = encoded(self.network, self.cells, self.train)
         self.prior.set_means(means_of(mean, self.codes[self.train], len(self.prior.table)))
 
     def run_staged(self, names, control):
-        """Train freely, unmix, and continue with the shifts of other latents held at zero; returns the `Unmixing`."""
+        """Train freely, then unmix repeatedly and train with improbable shifts held at zero; returns the `Unmixing`."""
         first = max(round(self.recipe.first_share * self.epochs), 1)
         rest = np.diff(np.linspace(0, self.epochs - first, self.recipe.unmixings + 1).round().astype(int))
         self.run(first, self.recipe.warm_up, follow=True)
@@ -105,7 +105,7 @@ class Training:
         return describe(*self._latents(names, control))
 
     def _latents(self, names, control):
-        """Latents of the training cells, as `unmix` takes them."""
+        """Arguments of `unmix` for the training cells: latents, perturbations, control and variances."""
         mean, variance = encoded(self.network, self.cells, self.train)
         return mean.numpy(), names[self.codes[self.train]], control, variance.numpy()
 

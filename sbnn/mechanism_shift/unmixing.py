@@ -1,9 +1,10 @@
-"""Rotate latents until each perturbation moves few of them: pure numpy, for the latents of any model.
+"""Rotate the latents of any model such that each perturbation shifts few of them; torch is not needed.
 
-A model whose latents have unit variance within a perturbation determines them up to a rotation. If perturbations move
-few latents each, one rotation makes their shifts sparse. It is found in two steps. The first minimises the sum of
-absolute shifts from many starts, and gets stuck if two latents often move together. The second rotates pairs of latents
-by the best of all angles, by the likelihood of a mixture of moved and unmoved latents with estimated parameters.
+A model whose latents have unit variance within a perturbation determines them up to a rotation. If each perturbation
+shifts only a few latents, one rotation makes the shifts sparse. This rotation is found in two steps. The first step
+minimises the sum of absolute shifts from many starts, but gets stuck if two latents are often shifted together. The
+second step rotates each pair of latents by the angle with the highest likelihood under a mixture of shifted and
+unshifted latents, whose parameters are estimated.
 """
 
 from dataclasses import dataclass
@@ -19,29 +20,29 @@ from sbnn.determinism import reproducible
 from sbnn.errors import attempt, check_number, naming
 from sbnn.mechanism_shift.graph import EVEN, class_means, graph_table, latent_names
 
-SMOOTH = np.geomspace(4.0, 0.05, 25)  # decreasing sizes that count as zero in the sum of absolute shifts
-STEPS = 12  # for each of these
-FINALISTS = 3  # starts that are refined
+SMOOTH = np.geomspace(4.0, 0.05, 25)  # scales below which absolute shifts are smoothed, decreasing
+STEPS = 12  # number of steps for each of these scales
+FINALISTS = 3  # number of starts that are refined
 ANGLES = np.linspace(0, np.pi / 2, 45, endpoint=False)
 SMALL_ANGLES = np.deg2rad([0, -2, -1, -0.5, -0.25, 0.25, 0.5, 1, 2])
 MOST_SWEEPS = 20
-ENOUGH = 0.1  # gain of log likelihood that justifies another sweep
-FAR = np.deg2rad(15)  # smallest rotation that makes latents different
-CLOSE = 3.0  # difference of log likelihood below which another rotation of a pair is as good: a factor of 20 ...
+ENOUGH = 0.1  # gain in log likelihood that justifies another sweep
+FAR = np.deg2rad(15)  # smallest rotation after which latents count as different
+CLOSE = 3.0  # difference in log likelihood below which another rotation of a pair is as good: a factor of 20 ...
 BY_CHANCE = 2.0  # ... plus this many standard deviations of its sampling error
-FEW_CELLS = 0.2  # largest standard error of a shift that is tested, as with 25 cells
-BENT = 4.0  # in standard errors: larger shifts of other latents may also move a latent
-FALSE_EDGES = 0.01  # expected share, accounting for sampling error only
+FEW_CELLS = 0.2  # largest standard error of a shift that is tested (25 cells)
+BENT = 4.0  # in standard errors; larger shifts of other latents may also shift a latent slightly
+FALSE_EDGES = 0.01  # expected share of false edges, accounting for sampling error only
 ROUNDS = 500  # maximum number of rounds of expectation maximisation
-TOLERANCE = 1e-7  # of the mean log likelihood
+TOLERANCE = 1e-7  # change in the mean log likelihood at which the estimation ends
 LEAST_SCALE = 1e-4
-MOST_DENSE = 0.5  # with more shifts, the unshifted latents are not identifiable
+MOST_DENSE = 0.5  # largest share of shifts; with more, the unshifted latents are not identifiable
 
 
 class SpikeSlab(NamedTuple):
     """A density of shifts: ``(1 - density) Laplace(0, spike) + density (N(size, sd) + N(-size, sd)) / 2``.
 
-    The spike has long tails because a latent that the network bends slightly moves with the shifts of others.
+    The spike has long tails because the network is nonlinear, so that shifts of other latents slightly move a latent.
     """
 
     spike: float
@@ -66,9 +67,9 @@ class SpikeSlab(NamedTuple):
 
 
 def fit_spike_slab(shifts, least_spike=LEAST_SCALE):
-    """Estimate the mixture by expectation maximisation, keeping the most likely of several starts.
+    """Estimate the mixture by expectation maximisation from several starts, keeping the most likely result.
 
-    The spike is at least `least_spike` wide, such as the sampling error of the shifts.
+    `least_spike` is the minimum width of the spike, such as the sampling error of the shifts.
     """
     size = np.abs(shifts).ravel()
     least_spike = max(least_spike, LEAST_SCALE)
@@ -92,7 +93,7 @@ def _maximised(size, mixture, least_spike):
         if abs(mean - before) < TOLERANCE:
             break
         before, slab = mean, mixture.probability(size)
-        positive = size * np.tanh(np.minimum(size * mixture.size / mixture.sd**2, 30.0))  # under the likelier sign
+        positive = size * np.tanh(np.minimum(size * mixture.size / mixture.sd**2, 30.0))  # mean over both signs
         weight = max(slab.sum(), 1e-9)
         centre = (slab * positive).sum() / weight
         variance = (slab * (size**2 - 2 * positive * centre + centre**2)).sum() / weight
@@ -126,13 +127,13 @@ class Unmixing:
         return graph_table(self.shifts.index, self.shifts, self.probabilities)
 
     def transform(self, latents):
-        """Unmix other cells of the same model, ndarray of shape (n, d)."""
+        """Unmixed latents of other cells of the same model, ndarray of shape (n, d)."""
         return (np.asarray(latents) - self.origin) @ self.matrix
 
 
-@reproducible()  # since projections on two threads differ in the last bits
+@reproducible()  # because projections on two threads differ in the last bits
 def unmix(latents, perturbation, control=None, variances=None, n_starts=10, random_state=0):
-    """Rotate latents so that each perturbation moves few of them.
+    """Rotate latents such that each perturbation shifts few of them.
 
     Parameters
     ----------
@@ -140,7 +141,8 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
         Latents of cells from any model, such as the means of a variational autoencoder.
     perturbation : array-like, shape (n,)
     control : str, optional
-        Perturbation whose cells are not shifted. Without one, the origin is where most perturbations leave latents.
+        Perturbation whose cells are not shifted. Without a control, the origin is the position of the latents under
+        most perturbations.
     variances : array-like, shape (n, d), optional
         Uncertainty of the latents of each cell, which adds to their variance within a perturbation.
     n_starts : int
@@ -149,16 +151,17 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
     Returns
     -------
     Unmixing
-        With ``transform(latents)``, ``matrix`` and ``origin``; ``shifts``, their ``probabilities`` and ``edges``,
-        DataFrames of perturbations by latents; ``unseparated`` pairs of latents, and those that are ``unmoved``.
-        Latents are called ``latent_0`` and so on, in the order of the total of their shifts, with signs such that
-        squares of positive shifts sum to more than those of negative ones.
+        It has the method ``transform(latents)`` and the attributes ``matrix`` and ``origin``; ``shifts``,
+        ``probabilities`` and ``edges``, which are DataFrames of perturbations by latents; ``unseparated``, the pairs of
+        latents that cannot be separated; and ``unmoved``, the latents that no perturbation shifts. Latents are called
+        ``latent_0`` and so on, in descending order of the sum of their absolute shifts. Signs are chosen such that the
+        squares of positive shifts sum to more than those of negative shifts.
 
     Raises
     ------
     ValueError
-        Different numbers of cells, values that are not finite, fewer than two perturbations, a perturbation with fewer
-        than two cells, a missing control, latents that do not vary within perturbations.
+        If the numbers of cells differ, values are not finite, there are fewer than two perturbations, a perturbation
+        has fewer than two cells, no cell has the control, or latents do not vary within perturbations.
     """
     check_number("n_starts", n_starts, int, 1)
     groups = codes_of(check_perturbation(perturbation, latents, control), control)
@@ -199,7 +202,7 @@ class _Moments:
         residuals = latents - means[codes]
         self.within = residuals.T @ residuals / len(residuals)
         if variances is not None:
-            with naming("variances: expected a number for each of the latents"):
+            with naming("variances: expected a number for each value in latents"):
                 self.within += np.diag(np.mean(np.reshape(variances, latents.shape), axis=0, dtype=float))
         values, vectors = np.linalg.eigh(self.within)
         if values[0] <= 1e-9 * values[-1]:
@@ -208,12 +211,12 @@ class _Moments:
         moved = names != control
         self.tested = not moved.all()  # without a control the origin is too imprecise to test small shifts
         self.names, self.centres, self.control = names[moved], means[moved], means[~moved].sum(axis=0)
-        # Standard errors of means relative to the origin, in SDs within; the sum over a missing control is 0.
+        # Standard errors of means relative to the origin, in SDs within a perturbation; a missing control adds 0.
         self.errors = np.sqrt(1 / sizes[moved] + (1 / sizes[~moved]).sum())
         self.error = float(np.median(self.errors))
 
     def described(self, matrix, zero, mixture):
-        """The result for latents ``latents @ matrix - zero``."""
+        """The `Unmixing` that transforms latents to ``latents @ matrix - zero``."""
         shifts, latents = self.centres @ matrix - zero, latent_names(len(matrix))
         adjusted = _adjusted(2 * norm.sf(np.abs(shifts) / self.errors[:, None]))
         probabilities = mixture.probability(shifts) * (adjusted <= FALSE_EDGES)
@@ -226,7 +229,7 @@ class _Moments:
 
 
 def _turned(centres, origin, turn, error):
-    """Log likelihood, rotation (d, d), origin in it (d,) and mixture, from one start, by large and small rotations."""
+    """Refine one start by large and small rotations; returns log likelihood, rotation, rotated origin and mixture."""
     best = (-np.inf,)
     for angles in (ANGLES, SMALL_ANGLES):
         for _ in range(MOST_SWEEPS):
@@ -243,10 +246,10 @@ def _turned(centres, origin, turn, error):
 
 
 def _sparse_in_sum(centred, rng):
-    """Rotation (d, d) with a small sum of absolute values.
+    """Rotation (d, d) for which the sum of absolute shifts is small.
 
-    The sum of ``sqrt(s^2 + smooth^2)`` is concave in the squares, whose sum is invariant to rotation. The best rotation
-    for its tangent is therefore a polar factor, and each step decreases the sum.
+    The sum of ``sqrt(s^2 + smooth^2)`` is concave in the squares, whose sum is invariant to rotation. The rotation that
+    minimises its tangent is therefore a polar factor, and each step decreases the sum.
     """
     size = centred.shape[1]
     turn = np.linalg.qr(rng.standard_normal((size, size)))[0]
@@ -259,7 +262,7 @@ def _sparse_in_sum(centred, rng):
 
 
 def _sweep(shifts, turn, mixture, angles):
-    """Rotate each pair of latents once, by the most likely of some angles."""
+    """Rotate each pair of latents once, by the most likely of the given angles."""
     shifts, turn = shifts.copy(), turn.copy()
     for i, j in np.argwhere(np.tri(shifts.shape[1], k=-1)):
         angle = angles[_by_angle(shifts[:, j], shifts[:, i], mixture, angles).argmax()]
@@ -274,12 +277,12 @@ def _rotated(x, y, angle):
 
 
 def _by_angle(x, y, mixture, angles):
-    """Log likelihood of the shifts of two latents, rotated by each of some angles."""
+    """Log likelihood of the shifts of two latents when these are rotated by each of the given angles."""
     return mixture.log_density(np.concatenate(_rotated(x, y, angles[:, None]), axis=1)).sum(axis=1)
 
 
 def _mode(shifts):
-    """Mode of each latent over perturbations: the mean of the densest half of the densest half, and so on."""
+    """Half-sample mode of each latent over perturbations: the densest half of the values is taken repeatedly."""
     modes = []
     for values in np.sort(shifts, axis=0).T:
         while len(values) > 3:
@@ -291,15 +294,16 @@ def _mode(shifts):
 
 
 def _adjusted(p):
-    """P-values of all pairs, adjusted for the false discovery rate (Benjamini, Hochberg 1995)."""
+    """P-values of all pairs, adjusted for the false discovery rate (Benjamini and Hochberg 1995)."""
     return false_discovery_control(p, axis=None).reshape(p.shape)
 
 
 def _with_small_shifts(probabilities, adjusted, shifts, errors):
-    """Probabilities, with edges for shifts that are small relative to the slab but far beyond sampling error.
+    """Probabilities, raised for shifts that are small relative to the slab but far beyond sampling error.
 
-    A perturbation with large shifts of other latents also moves this one slightly if the network bends. The size of
-    such shifts, relative to the larger ones, is estimated from pairs without an edge, with exponential tails.
+    Because the network is nonlinear, a perturbation that shifts some latents strongly also shifts others slightly. The
+    size of these small shifts relative to the large ones is estimated from pairs without an edge, assuming exponential
+    tails.
     """
     size = np.abs(shifts)
     larger = size[:, None] > size[..., None]  # for each perturbation and latent, the latents with larger shifts
@@ -313,10 +317,10 @@ def _with_small_shifts(probabilities, adjusted, shifts, errors):
 
 
 def _unseparated(shifts, mixture, names):
-    """Pairs of latents for which another rotation, far from this one and its mirror images, is about as likely.
+    """Pairs of latents for which a clearly different rotation is about as likely.
 
     The log density of a draw from a Laplace distribution has a standard deviation of 1, and each perturbation that
-    moves either latent adds two draws to the difference.
+    shifts either of the latents adds two draws to the difference in log likelihood.
     """
     moved = mixture.probability(shifts) > EVEN
     far = (ANGLES >= FAR) & (ANGLES <= np.pi / 2 - FAR)

@@ -98,7 +98,7 @@ def test_the_power_is_that_of_left_out_donors(told):
     assert model.held_out_probabilities_.max(axis=1).mean() < plain.predict_proba(data.to_df()).max(axis=1).mean()
     with pytest.raises(ValueError, match="members"):
         EphysTypeClassifier(members=["forest"]).fit(data.X, data.obs["type"])
-    with pytest.warns(UserWarning, match="not calibrated: all cells are of one group"):
+    with pytest.warns(UserWarning, match="not calibrated: all cells belong to one group"):
         assert plain.set_params(power="groups").fit(data.X, data.obs["type"], groups=np.zeros(240)).power_ == 1
     of_type = data.obs["type"] == "SST"
     rare = np.where(of_type & (of_type.cumsum() > 2), "VIP", data.obs["type"])
@@ -111,7 +111,7 @@ def test_a_saved_model_predicts_the_same(told, new, tmp_path):
     again = EphysTypeClassifier.load(model.save(tmp_path / "model.pickle"))
     np.testing.assert_array_equal(again.predict_proba(new), model.predict_proba(new))
     np.testing.assert_array_equal(again.far(new), model.far(new))
-    with pytest.raises(ValueError, match="expected a file of EphysTypeClassifier.save"):
+    with pytest.raises(ValueError, match="expected a saved EphysTypeClassifier"):
         EphysTypeClassifier.load(save(Record("other", "x", "y", [{}]), tmp_path / "other.pickle"))
 
 
@@ -130,7 +130,7 @@ def tables(tmp_path, monkeypatch):
 
 def test_from_tables_to_types(tables, capsys, recwarn):
     assert cli.main(["ephys-types", "fit", "typed.csv", "--model", "m.pickle", "--fast"]) == 0
-    assert "held-out donors macro-F1 0." in capsys.readouterr().out
+    assert "held-out donors: macro-F1 0." in capsys.readouterr().out
     saved = load("m.pickle")
     assert len(set(saved.groups)) < 75 and len(saved.families) == 11 and saved.params[0]["n_steps"] == 20
     asked = ["new.xlsx", "--model", "m.pickle", "--out", "p.csv", "--abstain", "0"]
@@ -152,7 +152,7 @@ def test_wrong_input_is_one_sentence(tables, told, capsys):
         ("fit new.xlsx --model m.pickle", "no cell has a type"),
         ("predict new.xlsx --model typed.csv", "typed.csv is not a record"),
         ("predict nowhere.csv --model m.pickle", "nowhere.csv"),
-        ("predict other.csv --model m.pickle", "no cell has a value of a feature of the model"),
+        ("predict other.csv --model m.pickle", "no cell has a value for any feature of the model"),
         ("predict new.xlsx --model m.pickle --abstain 2", "abstain"),
         ("predict new.xlsx --model m.pickle --out typed.csv", "typed.csv is another kind of file"),
         ("predict other.csv --model m.pickle --sheet a", "no sheet 'a'"),

@@ -270,7 +270,7 @@ def test_what_a_cell_lacks_is_missing_and_never_zero(whole, tmp_path):
     assert "no long square evokes a spike" in notes and np.isfinite(family["subthresh_norm"]).all()
     assert np.isnan(np.concatenate([family[name] for name in [*TRAINS, "isi_shape", "first_ap_v"]])).all()
     family, notes = without(lambda protocol: protocol.amplitude in [RHEOBASE + more for more in (40, 80)])
-    assert "spike features need sweeps at two of rheobase" in notes
+    assert "spike features need sweeps at two of: rheobase" in notes
     assert all(np.isnan(family[name]).all() for name in TRAINS) and np.isfinite(family["isi_shape"]).all()
     family, notes = without(lambda protocol: protocol.amplitude in (RHEOBASE + 40, -50))
     assert "no sweep at rheobase +40 pA" in notes and "no step at -50 pA" in notes
@@ -313,7 +313,7 @@ def test_sweeps_with_faults_are_left_out_and_noted(whole, tmp_path):
     wrong = ("X7Ramp_DA_0", *sweeps[0][1:])
     family, notes = features_of(tmp_path, [*sweeps, *stopped, *lost, search, wrong])
     assert "is called 'X7Ramp_DA_0', but its current is: long_square of 1000 ms" in notes
-    assert "2 long square sweep(s): end less than 200 ms after the stimulus" in notes
+    assert "2 long square sweep(s): less than 200 ms after the stimulus" in notes
     assert "2 long square sweep(s): no resting voltage before the stimulus" in notes and "X2LP" not in notes
     np.testing.assert_equal(family, whole)
 
@@ -451,5 +451,5 @@ def test_paths_and_recordings_that_hold_nothing(tmp_path):
     with pytest.raises(ValueError, match="none of the 4 .*OSError") as error:
         read(held)
     assert "ses-1.nwb: no family can be computed (no short square, long square or ramp" in str(error.value)
-    assert "ses-2.nwb: the file holds no sweep in current clamp" in str(error.value)
+    assert "ses-2.nwb: the file holds no current-clamp sweep" in str(error.value)
     assert "ses-3.nwb: voltage before the stimuli: " in str(error.value)

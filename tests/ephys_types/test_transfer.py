@@ -79,9 +79,9 @@ def test_sources_that_cannot_be_used_are_named():
                 model.fit(source, codes, source=(bad, codes))
     with pytest.raises(ValueError, match="inconsistent"):
         TransferAttentionClassifier().fit(source, codes, source=(source[:50], codes))
-    with pytest.raises(ValueError, match="^source: .* types 2"):
+    with pytest.raises(ValueError, match="^source: .* type 2"):
         SourcePriorClassifier().fit(source, codes, source=(source[codes < 2], codes[codes < 2]))
-    with pytest.raises(ValueError, match="two cells"):
+    with pytest.raises(ValueError, match="two source cells"):
         ZeroShotClassifier().fit(source[:4], [0, 0, 1, 2], source)
 
 
@@ -132,7 +132,7 @@ def test_features_that_one_species_lacks_are_no_part_of_prior_and_network():
     prior, expected = (its.prior_features(X) for its, X in ((model, target), (fewer, target[:, :4])))
     np.testing.assert_array_equal(prior, expected)
     np.testing.assert_allclose(model.prior_.predict_proba(prior), fewer.prior_.predict_proba(prior), atol=1e-12)
-    with pytest.raises(ValueError, match="no value of any feature that the source has too"):
+    with pytest.raises(ValueError, match="no value for any feature that the source also has"):
         SourcePriorClassifier().fit(target, types, source=(lacking(source, 0, 1, 2, 3, 4), codes))
     with pytest.warns(UserWarning, match="left out: feature_0, feature_2$"):
         network = TransferAttentionClassifier(n_steps=2, n_members=1)

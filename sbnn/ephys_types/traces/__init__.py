@@ -1,6 +1,6 @@
-"""From voltage recordings (NWB) to the twelve families of vectors from which types are predicted.
+"""Compute twelve families of feature vectors, from which types are predicted, from voltage recordings (NWB files).
 
-Needs the extra ``traces``, which brings IPFX and pynwb: pip install 'sbnn[traces]'.
+This requires IPFX and pynwb, which the extra ``traces`` installs: ``pip install 'sbnn[traces]'``.
 """
 
 from sbnn.ephys_types.traces.reading import read_traces, write_traces

@@ -1,4 +1,4 @@
-"""From a folder of recordings to a table of the twelve families: parallel, resumable, tolerant of damaged files."""
+"""Read a folder of recordings into a table of the twelve families, in parallel, skipping damaged files."""
 
 import hashlib
 import logging
@@ -27,7 +27,7 @@ SOURCE = "twelve families of IPFX feature vectors from NWB recordings"
 
 
 class CellVectors(NamedTuple):
-    """Result of one recording: values (2607,), metadata of the file, missing parts with reasons, sha256 of the file."""
+    """Result for one recording: values (2607,), metadata and sha256 of the file, and notes on missing parts."""
 
     values: np.ndarray
     donor: str
@@ -42,30 +42,31 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
     Parameters
     ----------
     paths : path-like or iterable of path-like
-        NWB files, one cell each, or folders that contain some at any depth. DANDI 000020 (mouse visual cortex) and
-        000636 (human cortex) have this layout. A cell is named by the ``<id>`` of ``ses-<id>`` in the name of its
-        file.
+        NWB files of one cell each, or folders that contain such files at any depth. DANDI 000020 (mouse visual cortex)
+        and 000636 (human cortex) have this layout. A cell is named after the ``<id>`` of ``ses-<id>`` in the name of
+        its file, or after the file if there is no ``ses-<id>``.
     n_jobs : int
         Number of recordings read at the same time; the result does not depend on it.
     cache : path-like or False, optional
-        Folder of finished recordings, by default one for this package: identical files are not computed again.
-        False keeps nothing.
+        Folder in which results of finished recordings are kept, so that identical files are not processed again. By
+        default the cache folder of this package is used; False keeps nothing.
     verbose : bool
         Whether to show progress.
 
     Returns
     -------
     AnnData of typed cells
-        Cells in the order of their files' names, 2607 columns as `trace_families` lists them, NaN where a cell lacks a
-        protocol. ``obs`` holds ``donor`` and ``species`` as in the files, ``file``, and ``notes`` on what is missing
-        in a cell and why. ``uns["sbnn"]["dropped"]`` holds, for each reason, the files that yielded no cell.
+        Cells in the order of their file names, with the 2607 columns that `trace_families` lists; values are NaN where
+        a cell lacks a protocol. ``obs`` holds ``donor`` and ``species`` as in the files, the name of the ``file``, and
+        ``notes`` on what is missing in a cell and why. ``uns["sbnn"]["dropped"]`` lists the files that yielded no cell
+        for each reason.
 
     Raises
     ------
     FileNotFoundError
-        No NWB file.
+        If there is no NWB file, or a path does not exist.
     ValueError
-        Two files of the same cell, or no file that yields a cell; the message gives the reasons.
+        If two files have the same cell, or if no file yields a cell; the message gives the reasons.
     """
     files = find_recordings(paths)
     if cache is None and (home := cache_folder()):
@@ -92,9 +93,10 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
 
 
 def write_traces(features, path):
-    """Write features of `read_traces` as CSV, and metadata of each cell to ``<path>_cells.csv``; returns both paths.
+    """Write the features from `read_traces` to the CSV file `path`, and the metadata of the cells to a second file.
 
-    Once types are added to the second file, ``read_ephys_table(path, cells, families=trace_families())`` reads them.
+    The second file has ``_cells`` added to its name. Returns the paths of both files. Once types are added to the
+    second file, ``read_ephys_table(path, cells, families=trace_families())`` reads both.
     """
     path = results_path(path)
     cells = path.with_name(f"{path.stem}_cells{path.suffix}")
@@ -104,7 +106,7 @@ def write_traces(features, path):
 
 
 def find_recordings(paths):
-    """NWB files by the name of their cell, sorted by the names of the files: dict of str to Path."""
+    """NWB files by the name of their cell, in the order of the file names: dict of str to Path."""
     found = []
     for path in map(Path, [paths] if isinstance(paths, str | Path) else paths):
         found += [file for file in path.rglob("*.nwb") if file.is_file()] if path.is_dir() else [path]
@@ -116,7 +118,7 @@ def find_recordings(paths):
         session = re.search(r"(?:^|_)ses-([^_.]+)", path.name)
         cell = session[1] if session else path.stem
         if cell in files:
-            raise ValueError(f"two files of cell {cell!r}: {files[cell]} and {path}; give one of them")
+            raise ValueError(f"two files of cell {cell!r}: {files[cell]} and {path}; pass only one")
         files[cell] = path
     return files
 
@@ -129,7 +131,7 @@ def _vectors_or_reason(path, cache, settings):
         return Memory(cache, verbose=0).cache(cell_vectors, ignore=["path"])(path, sha256, settings)
     except ValueError as error:
         return str(error)
-    except Exception as error:  # damaged files can raise anything
+    except Exception as error:  # damaged files can raise any error
         return f"{type(error).__name__}: {error}"
 
 
@@ -148,7 +150,7 @@ def cell_vectors(path, sha256, settings):
 
 @contextmanager
 def quiet():
-    """Suppress warnings and logs of IPFX and pynwb; the relevant ones go into the notes of a cell."""
+    """Suppress warnings and logs from IPFX and pynwb; relevant problems are in the notes of each cell."""
     root, swallow = logging.getLogger(), logging.NullHandler()
     level = root.manager.disable
     root.addHandler(swallow)  # otherwise the first message of IPFX would set up logging to the terminal

@@ -1,6 +1,6 @@
-"""Find, recognise and check the sweeps of an NWB file, and cut them around their stimulus.
+"""Find, recognise and check the sweeps of an NWB file, and cut each of them around its stimulus.
 
-Files are in the layout of DANDI 000020 and 000636: one cell each, with voltages and stimuli.
+Files have the layout of DANDI 000020 and 000636: each contains the voltages and stimuli of one cell.
 """
 
 import re
@@ -18,19 +18,19 @@ from scipy.signal import resample_poly
 
 from sbnn.ephys_types.traces.vectors import LONG_SQUARE, PROTOCOLS, RAMP, RATE, SHORT_SQUARE, STEP_MARGIN
 
-# If a sweep is stopped, the rig writes zeros (or NaN) for the unrecorded part, 19 ms or more; real voltages are zero
-# for single samples only.
+# If a sweep is stopped early, the rig writes zeros (or NaN) for the unrecorded part, which lasts 19 ms or more. Real
+# voltages are zero only for single samples.
 _FILL = 0.005  # s
-_TEST_PULSE = (0.4, 0.1)  # s: latest end, longest duration
-_BASELINE = 0.005  # s, the current before any stimulus
-_GAP, _BLIP = 0.002, 0.0003  # s: gaps that noise causes in a stimulus, and blips that are not stimuli
+_TEST_PULSE = (0.4, 0.1)  # s, latest end and longest duration
+_BASELINE = 0.005  # s, at the start of a sweep, before any stimulus
+_GAP, _BLIP = 0.002, 0.0003  # s; shorter gaps in a stimulus are bridged, and shorter pulses are ignored
 #: Time required before the onset and after the end of each stimulus, and the longest time used, in seconds.
 _BEFORE = {"short_square": (0.02, 0.02), "long_square": (STEP_MARGIN, STEP_MARGIN), "ramp": (0.02, 0.1)}
 _AFTER = {"short_square": (0.06, 0.1), "long_square": (STEP_MARGIN, STEP_MARGIN + 0.05), "ramp": (None, None)}
 _SQUARES = {"short_square": SHORT_SQUARE, "long_square": LONG_SQUARE}
 _LENGTH = {"short_square": 0.003, "long_square": 1.0}
-_REST = 0.01  # s before the onset, whose median is the voltage at rest
-#: Plausible voltages before a stimulus, amplitudes of square currents and sampling rates.
+_REST = 0.01  # s before the onset; the median over this time is the resting voltage
+#: Plausible ranges of voltages before a stimulus, amplitudes of square currents, and sampling rates.
 PLAUSIBLE = {
     "voltage before the stimuli": (-120.0, -10.0, "mV"),
     "largest square current": (3.0, 20_000.0, "pA"),
@@ -39,7 +39,7 @@ PLAUSIBLE = {
 
 
 class StoredSweep(NamedTuple):
-    """A sweep in an open file; its arrays are read on first use."""
+    """A sweep in an open file; its arrays are read when they are needed."""
 
     number: int
     stimulus_name: str  # as in X4PS_SupraThresh_DA_0
@@ -48,7 +48,7 @@ class StoredSweep(NamedTuple):
     stimulus: object
 
     def current(self):
-        """Read the stimulus in pA, (n,), up to the first value that is not a number."""
+        """Read the stimulus in pA, (n,), up to the first NaN."""
         current = _values(self.stimulus) * 1e12
         return current[: _end_of_recording(np.isnan(current), 1)]
 
@@ -60,7 +60,7 @@ class StoredSweep(NamedTuple):
 
 
 class Stimulus(NamedTuple):
-    """The shape of a current: of a ramp `onset` is where its line leaves the baseline, `amplitude` its peak."""
+    """The shape of a current; the `onset` of a ramp is where it leaves the baseline, and `amplitude` is its peak."""
 
     kind: str  # "short_square", "long_square", "ramp", "square" (of another length) or "other"
     onset: int
@@ -69,7 +69,7 @@ class Stimulus(NamedTuple):
 
 
 class CutSweep(NamedTuple):
-    """A sweep around its stimulus, at `RATE`: seconds from the onset, mV, and pA (idealised for square pulses)."""
+    """A sweep cut around its stimulus, at `RATE`: seconds from the onset, voltage (mV) and idealised current (pA)."""
 
     number: int
     amplitude: float
@@ -79,18 +79,18 @@ class CutSweep(NamedTuple):
 
 
 def stored_sweeps(nwb):
-    """Sweeps in current clamp of an open file, in the order of the experiment, and notes of unusable ones."""
+    """Current-clamp sweeps of an open file, in the order of the experiment, and notes on unusable sweeps."""
     of_current = [series for series in nwb.acquisition.values() if isinstance(series, CurrentClampSeries)]
     responses = [series for series in of_current if not isinstance(series, IZeroClampSeries)]
     if not responses:
-        raise ValueError("the file holds no sweep in current clamp")
+        raise ValueError("the file holds no current-clamp sweep")
     stimuli, sweeps, notes = _stimuli(nwb, responses), [], []
     for place, response in enumerate(responses):
         stimulus = stimuli.get(response.object_id)
         if stimulus is None:
-            notes.append(f"sweep {response.name}: no stimulus belongs to it")
+            notes.append(f"sweep {response.name} has no stimulus")
         elif not response.rate or not stimulus.rate or not np.isclose(response.rate, stimulus.rate, rtol=1e-6):
-            notes.append(f"sweep {response.name}: {response.rate} Hz, but its stimulus has {stimulus.rate} Hz")
+            notes.append(f"sweep {response.name} has {response.rate} Hz, but its stimulus has {stimulus.rate} Hz")
         else:
             check_scale("sampling rate", response.rate)
             number = place if response.sweep_number is None else int(response.sweep_number)
@@ -100,11 +100,11 @@ def stored_sweeps(nwb):
 
 
 def _stimuli(nwb, responses):
-    """Identifier of each response -> its stimulus, by sweep number and electrode or by the table of recordings."""
+    """Dict of response identifiers to stimuli, matched by sweep number and electrode or by the table of recordings."""
     stimuli, by_number, table = {}, {}, nwb.intracellular_recordings
     for row in range(0 if table is None else len(table)):
         response, stimulus = table["responses"]["response"][row], table["stimuli"]["stimulus"][row]
-        if min(response.idx_start, stimulus.idx_start) >= 0:  # else one is missing, and replaced by the other
+        if min(response.idx_start, stimulus.idx_start) >= 0:  # -1: missing, and replaced by the other
             stimuli[response.timeseries.object_id] = stimulus.timeseries
     for stimulus in nwb.stimulus.values():
         if isinstance(stimulus, CurrentClampStimulusSeries) and stimulus.sweep_number is not None:
@@ -118,26 +118,26 @@ def _stimuli(nwb, responses):
 
 
 def _values(series, raw=None):
-    """Stored numbers in volts or amperes."""
+    """Stored numbers, converted to volts or amperes."""
     raw = series.data[:] if raw is None else raw
-    # A conversion of 0.001 in single precision is exact to 5e-8 only, less than the last digit of the converted values.
+    # A factor of 0.001 in single precision has a relative error of 5e-8, less than the last digit of the result.
     return np.asarray(raw, dtype=np.float64) * float(series.conversion) + float(series.offset)
 
 
 def _stretches(mask):
-    """First sample and end of each stretch that is True, (k, 2)."""
+    """Start and end (exclusive) of each run of True values, (k, 2)."""
     return np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]]))).reshape(-1, 2)
 
 
 def _end_of_recording(missing, least):
-    """Start of the first run of at least `least` missing values; trailing runs of any length count."""
+    """Start of the first run of missing values that has at least `least` samples or is at the end of the sweep."""
     runs = _stretches(missing)
     starts = runs[(np.ptp(runs, axis=1) >= least) | (runs[:, 1] == len(missing)), 0]
     return int(starts[0]) if len(starts) else len(missing)
 
 
 def check_scale(quantity, value):
-    """Reject a value out of range for a recording, as with a wrong unit or conversion."""
+    """Reject a value that is implausible for a recording, for example because of a wrong unit or conversion."""
     low, high, unit = PLAUSIBLE[quantity]
     if not low <= value <= high:
         raise ValueError(f"{quantity}: {value:.4g} {unit}, expected {low:g} to {high:g}; wrong unit or conversion?")
@@ -145,7 +145,7 @@ def check_scale(quantity, value):
 
 @cache
 def _protocols():
-    """Kinds of stimuli from the list of names in IPFX: one of the protocols, or "other" (a search, a chirp, noise)."""
+    """Kind of each stimulus name in IPFX: one of the protocols, or "other" (such as a search, a chirp or noise)."""
     ontology, known = StimulusOntology.default(), {}
     kinds = {kind: getattr(ontology, f"{kind}_names") for kind in PROTOCOLS}
     for stimulus in ontology.stimuli:
@@ -157,17 +157,17 @@ def _protocols():
 
 
 def named_protocol(stimulus_name):
-    """Kind of a stimulus by a name such as ``"X4PS_SupraThresh_DA_0"`` or ``"Long Square"``; None if unknown."""
+    """Kind of stimulus for a name such as ``"X4PS_SupraThresh_DA_0"`` or ``"Long Square"``; None if unknown."""
     return _protocols().get(re.sub(r"_DA_\d+$", "", stimulus_name).split("[")[0])
 
 
 def stimulus_of(current, rate):
-    """Recognise the shape of a current (n,) of any unit and size; a test pulse before it is ignored."""
+    """Recognise the shape of a current (n,) in any unit; a test pulse before the stimulus is ignored."""
     other = Stimulus("other", 0, 0.0, 0.0)
     if len(current) < 2:
         return other
     size = current - np.median(current[: max(round(_BASELINE * rate), 1)])
-    noise = 1.05 * np.median(np.abs(np.diff(size)))  # SD of white noise
+    noise = 1.05 * np.median(np.abs(np.diff(size)))  # SD of the noise, if it is white
     if noise > 0:
         size = median_filter(size, 2 * round(0.00015 * rate) + 1, mode="nearest")
     peak = np.abs(size).max()
@@ -192,7 +192,7 @@ def stimulus_of(current, rate):
 
 
 def _runs(active, rate):
-    """First sample and end of each stretch of current, bridging gaps and ignoring blips."""
+    """Start and end of each period with a current; short gaps are bridged and short pulses ignored."""
     runs = []
     for start, end in _stretches(active).tolist():
         if runs and start - runs[-1][1] < _GAP * rate:
@@ -213,10 +213,10 @@ def _without_test_pulse(runs, size, rate):
 
 
 def sweeps_of(nwb):
-    """Cut sweeps of an open file by protocol, in the order of the experiment, and notes of what was left out and why.
+    """Cut sweeps of an open file by protocol, in the order of the experiment, and notes on what was left out and why.
 
-    A stimulus is recognised by its name if that is known and agrees with the current, otherwise by the shape of the
-    current.
+    A stimulus is recognised by the shape of its current. A sweep is left out if its stimulus has a known name that does
+    not agree with this shape.
     """
     recorded, notes = stored_sweeps(nwb)
     found = []
@@ -253,7 +253,7 @@ def _at_rest(stored, stimulus, voltage):
 
 
 def _cut(stored, stimulus, voltage):
-    """The sweep around its stimulus, or the reason why it cannot be used."""
+    """The sweep cut around its stimulus, or the reason why it cannot be used."""
     kind, rate, ratio = stimulus.kind, stored.rate, Fraction(RATE / stored.rate).limit_denominator(1000)
     if abs(float(ratio) * rate / RATE - 1) > 1e-6:
         return f"{rate:g} Hz has no simple ratio to {RATE} Hz"
@@ -262,12 +262,12 @@ def _cut(stored, stimulus, voltage):
         return "no resting voltage before the stimulus"
     end = stimulus.onset + round(_LENGTH.get(kind, 0) * rate)
     (least_before, before), (least_after, after) = _BEFORE[kind], _AFTER[kind]
-    # The onset coincides with a sample of the new rate: old samples k * denominator are new samples k * numerator.
+    # The onset must be a sample at both rates: old sample k * denominator becomes new sample k * numerator.
     steps = min(ceil(before * rate / ratio.denominator - 1e-6), stimulus.onset // ratio.denominator)
     if steps * ratio.numerator < least_before * RATE:
         return f"less than {1000 * least_before:g} ms before the stimulus"
     if kind != "ramp" and len(voltage) - end < least_after * rate:
-        return f"end less than {1000 * least_after:g} ms after the stimulus"
+        return f"less than {1000 * least_after:g} ms after the stimulus"
     v = voltage[stimulus.onset - steps * ratio.denominator : None if kind == "ramp" else end + round(after * rate)]
     v = v if ratio == 1 else resample_poly(v, ratio.numerator, ratio.denominator, padtype="line")
     t = (np.arange(len(v)) - steps * ratio.numerator) / RATE

@@ -1,6 +1,7 @@
-"""From sweeps to the twelve families of vectors of a cell, each computed by IPFX; missing ones are NaN.
+"""Compute the twelve families of vectors of a cell from its sweeps, with IPFX; missing families are NaN.
 
-Gouwens et al., Cell 183, 935 (2020), with the sweeps, bins and tolerances of Schwider & Ramezani (arXiv 2603.11000).
+The vectors follow Gouwens et al., Cell 183, 935 (2020), with the sweeps, bins and tolerances of Schwider and Ramezani
+(arXiv 2603.11000).
 """
 
 from functools import partial
@@ -20,19 +21,19 @@ from sbnn.data.fingerprint import fingerprint_parameters
 
 #: Samples per second of all analysed traces; recordings with another rate are resampled.
 RATE = 50_000
-#: Lengths in seconds by which stimuli are recognised.
+#: Ranges of length, in seconds, by which square stimuli are recognised.
 SHORT_SQUARE, LONG_SQUARE = (0.0025, 0.0035), (0.995, 1.005)
 #: Minimum length of a ramp in seconds.
 RAMP = 0.1
 
-AP_WINDOW = 0.003  # s from the threshold
+AP_WINDOW = 0.003  # s from the threshold of the spike
 BIN_MS = 20  # of spike features
 LEVELS, LEVEL_TOLERANCE = (0, 40, 80), 5  # pA over rheobase
 STEPS, STEP_TOLERANCE = (-30, -50, -90), 5  # pA
 NORM_STEP = -110  # pA
 STEP_BIN, STEP_MARGIN = 0.010, 0.2  # s
 ISI_POINTS = 100
-#: mV, of the lowest peak that counts as a spike in a long square.
+#: Lowest peak, in mV, that counts as a spike in a long square.
 MIN_PEAK = -25
 #: Incremented whenever the same recording gives different vectors.
 FORMAT = 1
@@ -42,17 +43,18 @@ _AP = round(AP_WINDOW * RATE)
 #: Name, number of values and unit of each family, in the order of the columns.
 TABLE = pd.read_csv(Path(__file__).with_name("vectors.csv"), keep_default_na=False)
 VECTORS = tuple(map(tuple, TABLE.to_numpy().tolist()))
-_END = 1.0  # s, of a long square; all stimuli begin at 0
+_END = 1.0  # s, end of a long square; all stimuli begin at 0
 _AFTER_SHORT = 0.053  # s, end of the search for the spike of a short square
-#: Errors of IPFX on sweeps that it cannot analyse.
+#: Errors that IPFX raises for sweeps that it cannot analyse.
 _FAULTS = (ArithmeticError, AssertionError, FeatureError, LookupError, TypeError, ValueError)
 
 
 def trace_families():
     """Families of the 2607 columns of `read_traces`, in order: dict of family to names of columns.
 
-    Within ``first_ap_v`` and ``first_ap_dv`` come short square, long square and ramp; within spike features, frequency
-    and PSTH the sweeps at rheobase, 40 and 80 pA over it; within ``step_subthresh`` those at -30, -50 and -90 pA.
+    ``first_ap_v`` and ``first_ap_dv`` consist of parts for the short square, the long square and the ramp. The spike
+    features, ``inst_freq`` and ``psth`` consist of parts for the sweeps at rheobase and at 40 and 80 pA above it.
+    ``step_subthresh`` consists of parts for the steps of -30, -50 and -90 pA.
     """
     return {name: [f"{name}_{i}" for i in range(size)] for name, size, _ in VECTORS}
 
@@ -63,12 +65,12 @@ def trace_units():
 
 
 def joined(vectors):
-    """Vectors of a cell side by side, (2607,); NaN for missing families."""
+    """Concatenated vectors of a cell, (2607,); NaN for missing families."""
     return np.concatenate([vectors.get(name, np.full(size, np.nan)) for name, size, _ in VECTORS])
 
 
 def settings_fingerprint():
-    """Fingerprint of the settings that determine the vectors: these numbers and the version of IPFX."""
+    """Fingerprint of the settings that determine the vectors: constants of this module and the version of IPFX."""
     settings = {"format": FORMAT, "ipfx": version("ipfx"), "vectors": VECTORS, "rate": RATE}
     settings["stimuli"] = [SHORT_SQUARE, LONG_SQUARE, RAMP]
     settings["levels"] = [LEVELS, LEVEL_TOLERANCE, STEPS, STEP_TOLERANCE, NORM_STEP]
@@ -77,7 +79,7 @@ def settings_fingerprint():
 
 
 class Analysed(NamedTuple):
-    """Sweeps of one protocol with their spikes, and a table: rate, amplitude, of long squares deflection and rest."""
+    """Sweeps of one protocol, their spikes, and a table of rates and amplitudes (long squares: also deflections)."""
 
     sweeps: list
     spikes: list
@@ -85,7 +87,7 @@ class Analysed(NamedTuple):
 
 
 def vectors_of(sweeps):
-    """Twelve vectors of a cell from its cut sweeps by protocol, and notes on missing or filled-in values.
+    """Vectors of a cell, computed from its cut sweeps by protocol, and notes on missing or filled-in values.
 
     A family that cannot be computed, is not finite or has the wrong size is left out; the part of
     ``first_ap_v`` and ``first_ap_dv`` that belongs to a protocol without a spike is NaN.
@@ -134,7 +136,7 @@ def _analyse(kind, cut, notes):
             of_sweep = finder.process(sweep.t, sweep.v, sweep.i)
             row = train.process(sweep.t, sweep.v, sweep.i, of_sweep, extra, exclude_clipped=kind == "short_square")
         except _FAULTS as error:
-            notes.append(f"sweep {source.number}: IPFX finds no spikes in it ({_reason(error)})")
+            notes.append(f"sweep {source.number}: IPFX cannot analyse it ({_reason(error)})")
             continue
         sweeps.append(sweep)
         spikes.append(of_sweep)
@@ -143,7 +145,7 @@ def _analyse(kind, cut, notes):
 
 
 def _first_spikes(analysed, notes):
-    """Voltage of the first action potential of each protocol, and its differences."""
+    """Voltage of the first action potential in each protocol, and differences between its samples."""
     blocks = []
     for kind in PROTOCOLS:
         sweeps, spikes, table = analysed[kind]
@@ -162,7 +164,7 @@ def _first_spikes(analysed, notes):
 
 
 def _sweeps_for_first_spike(kind, table):
-    """Long square at rheobase, short squares of the amplitude that evokes most spikes, and all ramps with spikes."""
+    """Long square at rheobase, short squares at the amplitude with the most spiking sweeps, or all spiking ramps."""
     spiking = table[(table["avg_rate"] > 0) & (table["stim_amp"] > 0)]
     if kind == "long_square" and len(spiking):
         return [int(spiking["stim_amp"].idxmin())]
@@ -191,7 +193,7 @@ def _of_spike_trains(squares, notes):
         levels = fv.identify_suprathreshold_spike_info(features, np.array(LEVELS), amp_tolerance=LEVEL_TOLERANCE)
     except _FAULTS as error:
         listed = ", ".join(f"+{level}" for level in LEVELS)
-        notes.append(f"spike features need sweeps at two of rheobase {listed} pA ({_reason(error)})")
+        notes.append(f"spike features need sweeps at two of: rheobase {listed} pA ({_reason(error)})")
         return ways
     missing = [f"+{level} pA" for level, spikes in zip(LEVELS, levels, strict=True) if spikes is None]
     if missing:
