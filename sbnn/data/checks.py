@@ -39,7 +39,7 @@ MOST = 1e9  # largest setting: beyond it, numbers overflow or loops do not end
 
 
 class CheckedSettings:
-    """Base class for settings, whose fields must have the type of their defaults and lie in `_LEAST` to `_MOST`."""
+    """Base class for settings; fields must have the type of their default and lie between `_LEAST` and `_MOST`."""
 
     _LEAST: dict = {}  # by default 1 for whole numbers and 0 for others
     _LENGTHS: dict = {}  # smallest and largest length of a tuple
@@ -81,7 +81,7 @@ def check_unmasked(values: Any, argument: str) -> None:
 
 
 def dates_among(names: Iterable[str]) -> list[str]:
-    """List the names that look like dates; the list is empty if most names do, since they are then intended."""
+    """List the names that look like dates; the list is empty if most names do, since the dates are then intended."""
     found = [name for name in names if DATE.fullmatch(name)]
     return found if 2 * len(found) < len(names) or any(name.endswith("00:00:00") for name in found) else []
 
@@ -130,7 +130,7 @@ def check_blanks(labels, argument: str) -> None:
 
 @naming("colors: expected a dict of type to colour")
 def check_colors(given: Mapping[str, Any], types: Iterable[str]) -> dict[str, str]:
-    """Map every type to its ``"#RRGGBB"`` colour: the given one, otherwise grey for unknown or one from a palette."""
+    """Map every type to its ``"#RRGGBB"`` colour: the given one, otherwise one of a palette, or grey if unknown."""
     colors = {str(key): _as_hex(color) for key, color in given.items()}
     missing = sorted(set(types) - colors.keys() - {UNKNOWN})
     colors.update(zip(missing, _palette(len(missing)), strict=True))
@@ -215,7 +215,7 @@ def kind_of_expression(values) -> tuple[str, str, str]:
 
 
 def looked_at(values):
-    """Minimum, maximum, share of whole numbers and median nonzero value (usually 1 for low counts) of first cells."""
+    """Minimum, maximum, share of whole numbers and median nonzero value (1 for low counts) of the first cells."""
     block = values[: max(1, VALUES_LOOKED_AT // values.shape[1])]
     size = block.shape[0] * block.shape[1]
     numbers = block.data if sparse.issparse(block) else np.asarray(block).ravel()

@@ -71,8 +71,8 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
           ``"yeast_pramila"``, ``"breast_desmedt"``, ``"hematopoiesis"``, ``"beeline_gsd"``, ``"beeline_hsc"``,
           ``"simulated_grn"``.
     path : path-like, optional
-        Folder that is searched first for the files. Then follow ``$SBNN_DATA``, ``data/`` in the checkout,
-        ``../shared/data`` next to it and the local cache. Files found in none of these are downloaded.
+        Folder to search first for the files. The next places are ``$SBNN_DATA``, ``data/`` in the checkout,
+        ``../shared/data`` next to it and the local cache, in this order. Files that are in none of them are downloaded.
     download : bool
         Whether to download files that are not found locally.
     verbose : bool

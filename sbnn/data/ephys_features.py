@@ -16,7 +16,7 @@ from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.typed_cells import as_typed, typed_cells
 from sbnn.errors import documented, naming
 
-MOUSE, HUMAN = "gouwens_2020", "lee_2023"  # Gouwens et al. 2020, Lee, Dalley et al. 2023
+MOUSE, HUMAN = "gouwens_2020", "lee_2023"  # Gouwens et al. 2020; Lee, Dalley et al. 2023
 PARTS = ("peak", "trough", "fast_trough", "slow_trough")
 STIMULI = ("long_square", "ramp", "short_square")
 

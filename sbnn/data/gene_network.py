@@ -183,7 +183,7 @@ class GeneNetwork:
         check_among("kind", kind, KINDS)
         genes, acting = np.split(values, 2) if kind == "lag" else (values, values)
         targets = self._rules(acting) if kind in ("logic", "lag") else self._rules.added(acting, kind)
-        decay = 1.4 * genes / (genes + 0.4) if kind == "lag" else genes  # by a saturating enzyme
+        decay = 1.4 * genes / (genes + 0.4) if kind == "lag" else genes  # degraded by a saturating enzyme
         rates = np.zeros_like(genes)
         rates[~self.is_input] = targets - decay[~self.is_input]
         return np.concatenate([rates, (genes - acting) / _LAG]) if kind == "lag" else rates
@@ -217,7 +217,7 @@ class GeneNetwork:
             - "logic": AND and OR of Hill functions, as published.
             - "sigmoid": a sigmoid function of a weighted sum.
             - "hill": a weighted mean of Hill functions.
-            - "thermodynamic": occupancy of a promoter to which regulators help or hinder the polymerase to bind.
+            - "thermodynamic": occupancy of a promoter, where regulators help or hinder the binding of the polymerase.
             - "lag": as "logic", but regulation is by proteins that follow their genes with a lag, and the decay of
               expression saturates.
 

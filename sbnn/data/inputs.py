@@ -15,7 +15,8 @@ from sbnn.errors import naming
 COUNTS = "counts"  # layer of an AnnData
 ROUNDING = 1e-3  # tolerance beyond the range of the training cells
 MANY = 0.5  # share of the kept genes; after training on few cells, a tenth is usually outside their narrow range
-FEWEST_GENES, FEWEST_CELLS, SDS_OF_RANGE = 6, 8, 5  # needed to detect cells unlike those of the fit
+# Fewest genes and cells with which unlike cells are detected; range of a gene in SDs if the model does not store it.
+FEWEST_GENES, FEWEST_CELLS, SDS_OF_RANGE = 6, 8, 5
 LEAST_SHARE, HALF = 0.05, 0.5  # minimum shares of the training counts to estimate depth at all, and accurately
 MOST_DENSE_VALUES = 2**25  # largest sparse matrix converted to a dense array; 128 MiB in single precision
 WRAP_COUNTS = "log-transform it, or pass ExpressionStream(X, counts=True)"
@@ -154,7 +155,7 @@ def _warn_of_unlike(model, columns, values, cells):
     beyond = ((values < low - ROUNDING) | (values > high + ROUNDING)).mean(axis=1) > MANY
     if beyond.any():
         what = f"have more than {MANY:.0%} of the genes of the model beyond the range of its training cells"
-        found.append(f"{beyond.sum()} {of_cells} {what}: {some(names[beyond])}; they differ, or are in other units")
+        found.append(f"{beyond.sum()} {of_cells} {what}: {some(names[beyond])}; are they in other units?")
     if logs and (empty := ~values.any(axis=1)).any():
         what = "have no counts of the genes of the model, and are predicted from zeros; leave them out"
         found.append(f"{empty.sum()} {of_cells} {what}: {some(names[empty])}")
@@ -257,7 +258,7 @@ def _enough_counts(share, lacking):
         "(ExpressionStream(..., totals=...), --totals COLUMN)"
     )
     if share < LEAST_SHARE:
-        raise ValueError(f"{text}: this is too little")
+        raise ValueError(f"{text}; this share is too small")
     if share < HALF:
         warnings.warn(text, stacklevel=4)
     return float(share)

@@ -20,12 +20,13 @@ from sbnn.errors import attempt, check_number, documented, naming
 
 __all__ = ["Standardizer", "expression_pipeline", "log2p1", "normalize_library_size", "select_genes"]
 
-SLOPE, OFFSET = 1.5, 0.02  # of the selection curve: slope per log2 unit, offset of the frequency
+SLOPE, OFFSET = 1.5, 0.02  # of the selection curve: slope per log2 unit, offset of the near-zero frequency
 
 _SPARSE = ("csr", "csc")
 # Nearly equal positions on the selection curve differ only by rounding; those equal to this many decimals are ties.
 _DECIMALS = 9
-LEAST_ALIKE, FEW_CELLS = 0.5, 8  # smallest plausible correlation of X with its counts; too few cells to test it
+# Smallest plausible correlation between X and its normalised counts; it is only tested with more cells than FEW_CELLS.
+LEAST_ALIKE, FEW_CELLS = 0.5, 8
 _CELLS_LOOKED_AT = 1000  # to detect how expression was normalised
 
 
@@ -83,7 +84,7 @@ def select_genes(counts, n_genes=1000, threshold=0, min_cells=10):
     mean_log2, frequency, eligible, position = positions_of_curve(counts, threshold, min_cells)
     low, high, whole, _ = looked_at(counts)
     if whole < 1 and high <= LARGEST_LOG:
-        warnings.warn(f"counts: expected raw counts, got likely log values from {low:g} to {high:g}", stacklevel=2)
+        warnings.warn(f"counts: expected raw counts, got {low:g} to {high:g}, which look like log values", stacklevel=2)
     n_candidates = np.isfinite(position).sum()
     if not (isinstance(n_genes, int | np.integer) and 1 <= n_genes <= n_candidates):
         limits = f"above {threshold} in at least {min_cells} cells and near zero in more than {OFFSET:.0%}"

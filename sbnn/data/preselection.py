@@ -12,10 +12,10 @@ from sbnn.data.objects import dense
 from sbnn.data.preprocessing import log2p1, normalize_library_size, positions_of_curve
 from sbnn.errors import check_number
 
-VERSION = 1  # of the criterion; incremented whenever the same settings choose different genes
+VERSION = 1  # version of the criterion, incremented whenever the same settings select different genes
 READS = 30  # counts up to this are near zero in full-length reads
 USUAL_READS = 10  # median nonzero count: 1 in four data sets of molecules (UMI), 52 and 304 in two of reads
-MIN_CELLS = 10  # in which a gene must be detected, or a tenth of the cells if that is fewer
+MIN_CELLS = 10  # number of cells in which a gene must be detected, or a tenth of the cells if that is fewer
 LEAST_CELLS = 2
 
 
@@ -61,7 +61,7 @@ def settings_of(preselect):
     settings = {"n_genes": 1000, "threshold": None}
     settings |= preselect if isinstance(preselect, Mapping) else {"n_genes": preselect}
     if len(settings) > 2:
-        raise ValueError(f"preselect: expected n_genes and threshold, got {list(preselect)}")
+        raise ValueError(f"preselect: expected only n_genes and threshold, got {list(preselect)}")
     n_genes, threshold = settings.values()
     check_number("preselect: n_genes", n_genes, int, 1)
     if threshold is not None:

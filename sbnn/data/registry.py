@@ -86,7 +86,7 @@ class Search(NamedTuple):
                 missing.pop(0)
             except OSError as error:
                 cause = getattr(error.args[0] if error.args else None, "reason", error)  # requests wraps it
-                text = str(cause) or f"no response for {TIMEOUT:g} s; is there a network?"
+                text = str(cause) or f"no response for {TIMEOUT:g} s; is there a network connection?"
                 reason = f"downloading {file.name} from {urlsplit(file.url).netloc} failed: {text}"
         if missing:
             looked = "\n".join(f"  {place}: {folder or 'not set'}" for place, folder in places.items())

@@ -67,8 +67,8 @@ def screen(counts, perturbation, control=None, gene_names=None, cell_names=None,
     Raises
     ------
     ValueError
-        If counts are negative, fractional or NaN, a cell has no perturbation, no cell is a control, or names repeat or
-        do not match.
+        If counts are negative, fractional or NaN, a cell has no perturbation, no cell has the label `control`, or names
+        repeat or do not match.
     """
     from anndata import AnnData  # slower to import than all other packages
 

@@ -23,12 +23,12 @@ _OTHER_FEATURES = pd.read_csv(Path(__file__).with_name("simulated_features.csv")
 # cultured. With four types, SNCG is part of VIP.
 _TYPES = pd.read_csv(Path(__file__).with_name("simulated_types.csv"), index_col="type")
 _CELLS_PER_DONOR = {"human": 6, "mouse": 4}
-_CELL_SD = {"human": 0.75, "mouse": 0.55}  # of cells around their type, on each axis
+_CELL_SD = {"human": 0.75, "mouse": 0.55}  # scatter of cells around their type on each axis
 _DONOR_SD = 0.25
-_SPECIES_SD = 0.3  # of the differences between species in types and loadings
+_SPECIES_SD = 0.3  # SD of the differences between species in types and loadings
 _LOADED = 0.55  # share of the variance of a feature explained by the axes
 _FAMILY = 0.15  # share explained by a component common to the family
-_MOST_SKEWED = 0.7  # SD of the logarithm
+_MOST_SKEWED = 0.7  # largest SD of the logarithm of a skewed feature
 _BIOLOGY = 20110417  # seed of everything independent of the drawn cells: loadings and species differences
 
 _CULTURE_SHIFT = (-0.15, 0.25, 0.1, 0.0)
@@ -47,10 +47,10 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     """Simulate an AnnData of typed cells with families of features, donors, imbalanced types and missing families.
 
     Types have different positions on four axes, and cells scatter around their types and donors. Each feature is a
-    mixture of these axes, a component common to its family and noise, and has the median and spread that it has in the
-    release for the species. There are 43 features in 11 families (human) or 31 in 7 (mouse); the 27 shared features
-    come first. If a protocol is missing, all features of its families are missing. Human cells in culture are shifted,
-    and culture is more frequent in some types.
+    mixture of these axes, a component common to its family, and noise; its median and spread are those in the release
+    for the species. There are 43 features in 11 families (human) or 31 in 7 (mouse); the 27 shared features come first.
+    If a protocol is missing, all features of its families are missing. Human cells in culture are shifted, and culture
+    is more frequent in some types.
     """
     check_number("n_cells", n_cells, int, 1)
     check_number("random_state", random_state, int, 0)

@@ -13,8 +13,8 @@ from sbnn.errors import check_number
 
 SOURCE = "simulated after Lopez et al., Learning causal representations of single cells, arXiv 2211.03553 (2022)"
 
-HIDDEN = (40, 40, 40)  # units of the decoder
-LEAK = 0.2  # of its rectifiers
+HIDDEN = (40, 40, 40)  # hidden units of the decoder
+LEAK = 0.2  # slope of its rectifiers for negative values
 COUNTS_OF_A_GENE = 1e6  # over all cells
 FORMAT = 1  # incremented whenever the same parameters give different data
 

@@ -19,7 +19,7 @@ from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_ge
 from sbnn.errors import attempt, check_flag, check_number, documented
 
 VALUES_AT_ONCE = 2**23  # in a block; 64 MB in double precision
-SCATTERED_CELLS_AT_ONCE = 128  # of a mapped file: each may load half a megabyte of neighbours
+SCATTERED_CELLS_AT_ONCE = 128  # read from a mapped file; each may load half a megabyte of neighbours
 
 
 class ExpressionStream:
@@ -174,7 +174,7 @@ class ExpressionStream:
                 block = self.source[cells]
             except (OSError, RuntimeError, ValueError, KeyError) as error:  # raised by h5py and zarr
                 name = self._path or f"a {type(self.source).__name__}"
-                raise OSError(f"source: cannot read {name}, is its file open and complete? {error}") from error
+                raise OSError(f"source: cannot read {name}; is its file open and complete? {error}") from error
             block = block.tocsr() if sparse.issparse(block) else np.asarray(block)
         else:
             parts = []

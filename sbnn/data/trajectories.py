@@ -136,8 +136,8 @@ def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
     Raises
     ------
     ValueError
-        If cells have no expression, a trajectory has fewer than two different times, or `trajectories` rejects the
-        result.
+        If a cell has no row in `expression`, a trajectory has fewer than two different times, or `trajectories` rejects
+        the result.
     """
     check_number("n_bins", n_bins, int, 2)
     with naming("expression and pseudotime: expected tables of numbers"):
@@ -147,7 +147,7 @@ def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
         )
         expression, pseudotime = expression.astype(float), pd.DataFrame(pseudotime).astype(float)
     if missing := [cell for cell in pseudotime.index if cell not in expression.index]:
-        raise ValueError(f"expression: no row for these cells of the pseudotime: {some(missing)}")
+        raise ValueError(f"expression: no row for these cells in pseudotime: {some(missing)}")
     values, times = [], []
     for name, of_cells in pseudotime.items():
         of_cells = of_cells.dropna().sort_values(kind="stable")

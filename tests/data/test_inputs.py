@@ -236,7 +236,7 @@ def test_few_genes_of_counts_are_warned_of_or_refused(of_counts, counts, counted
         model.transform(ExpressionStream(table, counts=True, totals=np.ones(120)))
     with pytest.raises(ValueError, match="totals "):
         clone(LINEAR).fit(ExpressionStream(counts, counts=True, totals=counts.sum(axis=1)), data.Y)
-    with pytest.raises(ValueError, match="have 4.9% of the counts .* too little"):
+    with pytest.raises(ValueError, match="have 4.9% of the counts .* too small"):
         _enough_counts(0.049, 3)
     with pytest.warns(UserWarning, match="have 5.1% of the counts"):
         assert _enough_counts(0.051, 3) == 0.051

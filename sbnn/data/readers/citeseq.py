@@ -61,7 +61,10 @@ def read_pbmc(path, name, **options):
 def pair_counts(
     counts, gene_names, proteins, labels=None, *, name, source, n_genes=1000, log_proteins=True, files=None
 ):
-    """Pair proteins with `n_genes` genes selected on all cells (None: all with counts), normalised by their counts."""
+    """Pair proteins with the expression of selected genes, normalised by the library size over these genes.
+
+    `n_genes` genes are selected on all cells; if it is None, all genes with counts are used.
+    """
     options = {"n_genes": n_genes, "log_proteins": log_proteins}  # these determine what is taken from the files
     kept = counts.sum(axis=0) > 0 if n_genes is None else select_genes(counts, n_genes).selected
     columns = np.flatnonzero(kept)

@@ -62,7 +62,7 @@ def texts(values: Iterable) -> pd.Index:
 def problems_of_names(table: pd.DataFrame, repeats: bool, values: bool = True) -> list[str]:
     """List problems with names; `repeats` permits repeated names, and `values` permits numbers as column names."""
     if not table.size:
-        return [f"it holds no values, {table.shape[0]} rows x {table.shape[1]} columns"]
+        return [f"it holds no values ({table.shape[0]} rows x {table.shape[1]} columns)"]
     problems = []
     for axis, names in (("column", table.columns), ("row", table.index)):
         if dates := dates_among(names):
@@ -182,7 +182,7 @@ def loosened(names: pd.Index) -> pd.Index:
 
 
 def same_cells(X: pd.DataFrame, Y: pd.DataFrame, genes_in_rows: bool | None, match: str) -> tuple:
-    """Orient both tables so that they share the most cells, in the order of X; also return the names not shared."""
+    """Orient both tables to share as many cells as possible, in the order of X; also return the unmatched names."""
     x_axes = (0, 1) if genes_in_rows is None else (int(genes_in_rows),)
 
     def best(alike):
