@@ -87,7 +87,7 @@ class BiLSTM(nn.Module):
         self.head = nn.Linear(2 * hidden, n_classes, bias=not cosine)
 
     def encode(self, values, present):
-        """State of each cell (n, 2 * hidden), and weights of its families (n, families), 0 for absent families."""
+        """State of each cell (n, 2 * hidden) and weights of its families (n, families), which are 0 if absent."""
         x = self.norm_tokens(self.tokens(values))
         # Present families come first, in order; the other entries are computed but ignored.
         order = torch.argsort(present, dim=1, descending=True, stable=True)
@@ -122,7 +122,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
     Each family is a token. The sequence of tokens passes through LayerNorm, one LSTM in each direction, additive
     attention, LayerNorm, dropout and a linear layer. Missing features are ignored, and families that were not measured
-    in a cell are left out of its sequence and of the attention. Classes are balanced by weights or by SMOTE.
+    in a cell are left out of the sequence and of the attention. Classes are balanced by weights or by SMOTE.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         return self.classes_[codes]
 
     def _checked_training(self, X, y, families=None, stacklevel=3):
-        """Check training data; returns the cells (float64, NaN where missing) and their positions in ``classes_``."""
+        """Check training data; returns cells (float64, NaN where missing) and types as positions in ``classes_``."""
         seeded = {"random_state": ["random_state"]} | self._parameter_constraints
         validate_parameter_constraints(seeded, self.get_params(deep=False), type(self).__name__)
         columns, cells = getattr(X, "columns", None), getattr(X, "index", None)

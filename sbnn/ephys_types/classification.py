@@ -51,8 +51,8 @@ def cross_validate_classifier(estimator, data, folds=None, n_jobs=1, *, target="
     Record
         The scores ``macro_f1``, ``accuracy``, ``balanced_accuracy`` and ``log_loss`` have shape (folds, 1), and ``f1``
         has shape (folds, 1, classes). ``test_predictions[0][fold]`` holds the predicted types of the test cells, as
-        positions in ``classes``, and ``test_probabilities[0][fold]`` their probabilities. ``true`` is the label of
-        every cell, and ``repeats`` the seed of each fold.
+        positions in ``classes``, and ``test_probabilities[0][fold]`` the probabilities of all types. ``true`` is the
+        label of every cell, and ``repeats`` the seed of each fold.
     """
     attempt("estimator: expected a classifier with predict_proba", getattr, estimator, "predict_proba")
     data = as_typed(data)

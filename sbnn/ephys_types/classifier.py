@@ -26,7 +26,7 @@ from sbnn.results import Record, load, save
 
 LEAST_PROBABILITY = 1e-6  # lower bound for each member, so that no member rules out a class on its own
 N_PARTS = 3  # the groups are split into this many parts, each left out once for calibration
-POWERS = 0.1, 2.0  # range in which the power of the probabilities is searched
+POWERS = 0.1, 2.0  # range that is searched for the power of the probabilities
 MEMBERS = ("trees", "kernel", "attention")
 LOGISTIC = {"C": 0.01, "class_weight": "balanced", "max_iter": 2000}
 SAVED = "EphysTypeClassifier"  # kind of record in which a model is saved
@@ -60,7 +60,8 @@ class EphysTypeClassifier(TypeClassifier):
     power_ : float
         Power to which the mean of the probabilities is raised.
     held_out_probabilities_ : ndarray, shape (n, n_classes) or None
-        Probabilities of the typed training cells, each predicted by a fit without its group; None without calibration.
+        Probabilities of the typed training cells, each predicted by a model that was fitted without its group; None
+        without calibration.
 
     Examples
     --------
@@ -212,7 +213,7 @@ class EphysTypeClassifier(TypeClassifier):
         return member.attention_weights(self._checked_cells(X))
 
     def save(self, path):
-        """Save the training cells, their types and the settings to a file without code (see `sbnn.results.save`)."""
+        """Save the training cells, types and settings to a file that holds no code (see `sbnn.results.save`)."""
         check_is_fitted(self)
         params = {name: value for name, value in self.get_params().items() if name != "random_state"}
         (X, codes), names = self._training, getattr(self, "feature_names_in_", None)
@@ -226,7 +227,8 @@ class EphysTypeClassifier(TypeClassifier):
     def load(cls, path):
         """Read a model written by `save` and refit its members.
 
-        With the same versions of the libraries, the model is bit-identical. No code from the file is run.
+        With the same versions of the libraries, the result is bit-identical to the saved model. No code from the file
+        is run.
         """
         record = load(path)
         if record.experiment != SAVED:

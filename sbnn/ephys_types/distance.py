@@ -35,8 +35,8 @@ class Surroundings:
     def moved(self, scores):
         """Mask of features whose mean score differs from the training cells by more than expected by chance.
 
-        The limit is the 95 % quantile of the largest difference in random tables. These have the same number of cells
-        and consist of training groups that are drawn with replacement. Differences are in SDs over these tables.
+        The limit is the 95 % quantile of the largest difference in random tables, each of which has the same number of
+        cells, taken from training groups that are drawn with replacement. Differences are in SDs over these tables.
         """
         weights = np.array([np.bincount(table, minlength=len(self.scores)) for table in self._tables(len(scores))])
         measured = weights @ np.isfinite(self.scores)

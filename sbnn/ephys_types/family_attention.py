@@ -17,7 +17,7 @@ from sbnn.errors import attempt, naming
 
 FEW, MANY = 500, 5000  # numbers of training cells between which settings are interpolated, on a log scale
 SETTINGS = {"noise": (0.7, 0.15), "dropout": (0.3, 0.1), "n_steps": (400, 1200), "batch_size": (128, 256)}
-WIDTH, HIDDEN = 16, 64  # size of a token, number of units of the layer after the attention
+WIDTH, HIDDEN = 16, 64  # size of a token, and number of units in the layer after the attention
 FEATURE_DROPOUT = 0.1  # share of the features that are randomly left out in each step
 LEARNING_RATE, WEIGHT_DECAY = 5e-3, 1e-2
 SOURCE_WEIGHT = 0.5  # weight of source cells in joint training, relative to 1 for target cells
@@ -147,7 +147,7 @@ class FamilyAttentionClassifier(TypeClassifier):
         self.network_ = FamilyAttentionNetwork(columns, n_outputs, self.n_members, WIDTH, HIDDEN, dropout, generator)
 
     def _train(self, x, known, target, generator, chance=None, heads=None, learning_rate=LEARNING_RATE):
-        """Train the network on randomly drawn cells; `heads` masks the outputs that each cell trains."""
+        """Train the network on randomly drawn cells; `heads` marks the outputs that each cell trains."""
         chance = _chance(target) if chance is None else chance
         n_steps, noise = int(self._settings["n_steps"]), float(self._settings["noise"])
         shape = self.n_members, int(self._settings["batch_size"])

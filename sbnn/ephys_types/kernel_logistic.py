@@ -1,4 +1,4 @@
-"""Logistic regression with a Gaussian kernel of normal scores, a smooth classifier that is accurate with few cells."""
+"""Logistic regression with a Gaussian kernel on normal scores, a smooth classifier that is accurate with few cells."""
 
 import numpy as np
 from sklearn.impute import SimpleImputer

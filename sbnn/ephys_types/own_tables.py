@@ -25,7 +25,7 @@ def fit_table(features, labels=None, n_steps="auto"):
 
 
 def predict_table(model, features, abstain=None):
-    """DataFrame of the predicted type of each cell, its probability, whether the cell is far, and all probabilities.
+    """DataFrame with the predicted type of each cell, its probability, whether the cell is far, and all probabilities.
 
     Features are matched by name. Features that the table lacks count as not measured; a cell without any value gets no
     type.

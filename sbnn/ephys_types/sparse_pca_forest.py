@@ -43,10 +43,10 @@ def sparse_components(X, n_components, alpha=ALPHA, least_variance=LEAST_VARIANC
     of the variance. A loading is zero if the covariance of its feature with the component is below about `alpha`.
 
     Components that are not orthogonal explain some of the variance twice. Following Zou, Hastie and Tibshirani (J.
-    Comput. Graph. Stat. 15, 2006, section 3.4), the adjusted variance of a component is the part that the components
-    before it leave unexplained, R_jj^2 for scores Z = Q R. Sparse PCA does not order the components, so they are sorted
-    by adjusted variance (QR with column pivoting). Returns the loadings (k, p), with rows of unit length, the
-    projection (p, k) from centred data to z-scored components, and the adjusted shares of the variance (k,).
+    Comput. Graph. Stat. 15, 2006, section 3.4), the adjusted variance of a component is the part of its variance that
+    the components before it leave unexplained, R_jj^2 for scores Z = Q R. Sparse PCA does not order the components, so
+    they are sorted by adjusted variance (QR with column pivoting). Returns the loadings (k, p), with rows of unit
+    length, the projection (p, k) from centred data to z-scored components, and the adjusted shares of variance (k,).
     """
     n, p = X.shape
     total = float(np.square(X).sum())
@@ -98,7 +98,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
 
     Notes
     -----
-    Families of the paper get the published number of components. Other families get as many as they have ordinary
+    Families in the paper get the published number of components. Other families get as many as they have ordinary
     principal components with more than 1 % of the variance. Only components that add more than 1 % are kept. Missing
     values are set to the median of the training cells. To distinguish them from a measured median, the forest also gets
     the share of missing features in each family.
@@ -212,7 +212,7 @@ def map_cells(data, results=None, overwrite=False, *, seed=0):
 
 
 def discriminating_components(components, types, names):
-    """Positions of two of the components (n, k) that discriminate the types best, from different families.
+    """Positions of the two components (n, k) from different families that discriminate the types best.
 
     The second component discriminates best after its correlation with the first is removed. Each of the `names`
     consists of a family and a number.

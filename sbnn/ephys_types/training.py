@@ -47,7 +47,7 @@ def effective_number_weights(counts, beta=EFFECTIVE_BETA):
 
 
 def focal(logits, labels, weights, gamma=FOCAL_GAMMA):
-    """Cross-entropy in which a cell has weight (1 - p)^gamma, p being the probability of its class (Lin et al. 2017).
+    """Cross-entropy in which a cell has weight (1 - p)^gamma, with p the probability of its class (Lin et al. 2017).
 
     The sum of the weighted losses is divided by the sum of the weights, as in `torch.nn.functional.cross_entropy`.
     """
@@ -71,7 +71,7 @@ def add_angular_margin(cosines, labels, margin=ARCFACE_MARGIN):
 
 
 def validation_part(labels, share, groups, keep, random_state):
-    """Mask of cells for validation, about `share` of each class; at least `keep` cells of each class are not masked.
+    """Mask of cells for validation, about `share` of each class; at least `keep` cells of each are left for training.
 
     Cells of a group stay together. Groups are visited in random order, and a group is taken if this brings the class
     shares closer to `share`, summed over the classes.

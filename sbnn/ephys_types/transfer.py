@@ -32,7 +32,7 @@ STEPS = 100
 WEIGHT = 10.0  # weight of the source, as a number of labelled target cells
 PSEUDO_SHARE = 0.1  # number of pseudo-cells of each type, as a share of all cells
 FLOOR = 0.05  # added to the variances of each type, in units of the discriminants
-#: For each feature, the function that transforms it, the value that replaces lower ones, and an offset added before.
+#: For each feature, the function that transforms it, the value that replaces lower ones, and an offset added first.
 SCALES = pd.read_csv(Path(__file__).with_name("physiological_scales.csv"), index_col="feature").T.to_dict("list")
 
 
@@ -65,7 +65,7 @@ def align(source, codes, target, known):
     of the linear discriminants of the source, and to have the same distribution in the target, up to a shift that all
     types share. The estimation starts from many combinations of shares, because a whole type of the target may be
     mistaken for another one, and the most probable solution is kept. Pseudo-cells are added to each type (a share
-    `PSEUDO_SHARE` of the cells), so that the share of no type gets close to zero.
+    `PSEUDO_SHARE` of the cells), so that no share gets close to zero.
     """
     n_classes = codes.max() + 1
     if np.bincount(codes).min() < 2:
@@ -77,7 +77,7 @@ def align(source, codes, target, known):
     types = [a[codes == k] for k in range(n_classes)]
     means = np.stack([cells.mean(0) for cells in types])
     covariances = np.stack([np.cov(cells.T).reshape(n_axes, n_axes) for cells in types]) + FLOOR * np.eye(n_axes)
-    # With more than ten types no combination sums to 1, and all shares start equal.
+    # With more than ten types no combination sums to 1, so all shares start equal.
     starts = [shares for shares in product(STARTS, repeat=n_classes) if abs(sum(shares) - 1) < 0.11]
     starts = np.array(starts or [np.ones(n_classes)])
     fits = [_maximise(b, means, covariances, start / start.sum(), known) for start in starts]
@@ -133,8 +133,8 @@ class ZeroShotClassifier(TypeClassifier):
     Notes
     -----
     For mouse and human cells, the most probable shares depend on how features are scaled: most of the human cells were
-    classified correctly only with `physiological_scale`. Wrong shares make predictions worse than no shares, so check
-    `shares_`.
+    classified correctly only with `physiological_scale`. If the shares are wrong, predictions are worse than without
+    them, so check `shares_`.
     """
 
     _parameter_constraints: dict = {"alignment": [StrOptions(set(ALIGNMENTS))], "keep_missing": ["boolean"]}
@@ -245,7 +245,7 @@ def two_experts(own, prior, power):
 
 
 def _moved(source, source_codes, target, codes):
-    """Source cells, moved onto the target, whose first cells have the types `codes`."""
+    """Source cells that are moved onto the target; the first target cells have the types `codes`."""
     shift, *_ = align(source, source_codes, target, np.append(codes, np.full(len(target) - len(codes), -1)))
     moved = source + shift
     for k, n in enumerate(np.bincount(codes)):

@@ -115,8 +115,8 @@ def learning_curves(
     -----
     A model has the same settings and test cells with and without the source, and there is no early stopping. Two
     classifiers are often better than one, no matter what the second one was trained on. A control separates this effect
-    from transfer: the prior is replaced by a classifier with the same settings and the same power that is fitted to the
-    shared features of the labelled target cells.
+    from transfer: the prior is replaced by a classifier that has the same settings and the same power but is fitted to
+    the shared features of the labelled target cells.
     """
     network = TransferAttentionClassifier() if network is None else network
     of_models = {"models": {name: described(model) for name, model in models.items()}, "network": described(network)}

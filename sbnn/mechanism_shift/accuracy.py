@@ -45,7 +45,7 @@ def recovery(model, adata, edges="probable", new=None):
     Raises
     ------
     ValueError
-        If the screen has no true latents, or if `edges` is unknown.
+        If the screen has no true latents, or if `edges` has an invalid value.
     """
     screen = as_screen(adata)
     attempt("model: expected methods fit(counts, perturbation, control) and transform", getattr, model, "transform")

@@ -1,4 +1,4 @@
-"""Effects of perturbations on genes: those not explained by the latents, and log fold changes with intervals."""
+"""Effects of perturbations on genes: effects that the latents do not explain, and log fold changes with intervals."""
 
 import numpy as np
 import pandas as pd
@@ -10,14 +10,14 @@ from sbnn.mechanism_shift.network import blocks
 SCALES = np.concatenate([[0.0], np.geomspace(0.02, 4.0, 16)])  # SDs of effects on log counts
 NULL_PAIRS = 10.0  # pseudo-pairs without an effect, added to those of each perturbation (Stephens 2017)
 ROUNDS = 100  # of expectation maximisation
-DRAWS = 1000  # number of draws of latents, for the mean share of each gene
+DRAWS = 1000  # number of draws of the latents for the mean share of each gene
 SMALL = 1e-4  # added to shares before the logarithm: one count in ten thousand
 FALSE_EFFECTS = 0.01  # expected share of false effects among significant ones
 NORMAL_95 = norm.ppf(0.975)
 
 
 def shrunken(estimates, errors):
-    """Posterior mean and standard deviation of effects (m, p), estimated with normal errors.
+    """Posterior mean and standard deviation of effects (m, p) that were estimated with normal errors.
 
     The prior of each row is a mixture of normal distributions around zero, whose weights are estimated (Stephens 2017,
     Biostatistics 18).

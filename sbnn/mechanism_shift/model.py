@@ -28,9 +28,9 @@ METHODS = ("staged", "svae+", "svae", "ivae", "vae")
 STRENGTH = {"svae+": 10.0, "svae": 100.0}
 DOUBTFUL = 0.05  # shifts whose probability is between this and 1 minus this are doubtful
 MANY_DOUBTFUL = 0.05  # share of doubtful shifts above which the latents of simulated screens were wrong
-OF_BATCH = 0.5  # share of the variance of a latent that a batch explains, above which to warn
-SHRUNK = 0.5  # slope of predicted on measured log fold changes below which to warn
-DRAWS = 50  # draws of the latents of each held-out cell when fits are compared by likelihood
+OF_BATCH = 0.5  # warn if a batch explains more than this share of the variance of a latent
+SHRUNK = 0.5  # warn if the slope of predicted on measured log fold changes is below this
+DRAWS = 50  # number of draws of the latents of each held-out cell when fits are compared by likelihood
 
 
 class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
@@ -279,7 +279,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         Raises
         ------
         ValueError
-            If the training cells have one of the perturbations, or if counts are invalid as in `fit`.
+            If a perturbation was among the training cells, or if counts are invalid as in `fit`.
         """
         given, counts = check_perturbation(perturbation, counts), self._checked(counts)
         known = sorted(set(given) & set(self.perturbations_))
@@ -347,7 +347,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
             check_is_fitted(self)
         check_unmasked(counts, "counts")
         table = counts
-        if hasattr(counts, "obs"):  # AnnData; scikit-learn only compares the column names of a DataFrame
+        if hasattr(counts, "obs"):  # AnnData: scikit-learn compares only the names of a DataFrame
             counts, table = counts.X, pd.DataFrame(columns=counts.var_names)
         checked = check_screen_counts(counts).astype(np.float32)
         empty = np.flatnonzero(np.asarray(checked.sum(axis=1)) == 0)
@@ -377,7 +377,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return self._mean(function, counts, np.arange(len(codes)), codes, n_samples)
 
     def _mean(self, function, counts, cells, codes, n_samples, direct=None):
-        """Mean of the bound over the cells at some positions in checked counts."""
+        """Mean of the bound over the cells at the positions `cells` in checked counts."""
         tables = self.prior_.means().detach(), self.direct_ if direct is None else direct
         with reproducible():
             bounds = function(self.network_, network.Cells(counts), cells, codes[cells], *tables, n_samples)

@@ -159,7 +159,7 @@ class MaskedMeans(Prior):
 
 
 def log_likelihood(counts, totals, log_shares, dispersion):
-    """Log likelihood (..., b) of counts (b, p) under negative binomials, without the factorials of the counts.
+    """Log likelihood (..., b) of counts (b, p) under negative binomial distributions, without the log factorials.
 
     The mean of a gene is its share times the total of the cell, (b, 1); `dispersion` (p,) is the logarithm of the
     inverse dispersion, which is infinite for a Poisson distribution.

@@ -113,7 +113,7 @@ def ablation_table(records):
 
 
 def varied_table(records):
-    """Accuracy of methods as one quantity varies; means over seeds."""
+    """Accuracy of methods as one quantity varies, averaged over seeds."""
     scores = {name: records[f"varied_{name}"].scores for name in VARIED if f"varied_{name}" in records}
     means = {name: of.groupby(["value", "method"], sort=False)[["mcc", "f1"]].mean() for name, of in scores.items()}
     table = pd.concat(means, names=["varied"]).rename(columns=COLUMNS).rename("{:g}".format, level="value")
@@ -145,9 +145,10 @@ def trust_table(records, group=PATHWAY):
 
 
 def false_discovery_rate(graph, null):
-    """Share of the edges that are expected to be false; NaN without edges.
+    """Share of the edges that is expected to be false; NaN without edges.
 
-    `null` holds the absolute effects in fits to permuted labels; those at least as large as the smallest edge count.
+    `null` holds the absolute effects in fits to permuted labels. Those at least as large as the smallest edge are
+    counted as false edges.
     """
     sizes = graph.loc[graph["probability"] > EVEN, "effect"].abs()
     # Equal numbers of pairs are expected to have equal numbers of false effects.

@@ -20,7 +20,7 @@ from sbnn.determinism import reproducible
 from sbnn.errors import attempt, check_number, naming
 from sbnn.mechanism_shift.graph import EVEN, class_means, graph_table, latent_names
 
-SMOOTH = np.geomspace(4.0, 0.05, 25)  # scales below which absolute shifts are smoothed, decreasing
+SMOOTH = np.geomspace(4.0, 0.05, 25)  # scales below which absolute shifts are smoothed, in decreasing order
 STEPS = 12  # number of steps for each of these scales
 FINALISTS = 3  # number of starts that are refined
 ANGLES = np.linspace(0, np.pi / 2, 45, endpoint=False)
@@ -30,7 +30,7 @@ ENOUGH = 0.1  # gain in log likelihood that justifies another sweep
 FAR = np.deg2rad(15)  # smallest rotation after which latents count as different
 CLOSE = 3.0  # difference in log likelihood below which another rotation of a pair is as good: a factor of 20 ...
 BY_CHANCE = 2.0  # ... plus this many standard deviations of its sampling error
-FEW_CELLS = 0.2  # largest standard error of a shift that is tested (25 cells)
+FEW_CELLS = 0.2  # largest standard error of a shift that is tested (that of 25 cells)
 BENT = 4.0  # in standard errors; larger shifts of other latents may also shift a latent slightly
 FALSE_EDGES = 0.01  # expected share of false edges, accounting for sampling error only
 ROUNDS = 500  # maximum number of rounds of expectation maximisation
@@ -69,7 +69,7 @@ class SpikeSlab(NamedTuple):
 def fit_spike_slab(shifts, least_spike=LEAST_SCALE):
     """Estimate the mixture by expectation maximisation from several starts, keeping the most likely result.
 
-    `least_spike` is the minimum width of the spike, such as the sampling error of the shifts.
+    `least_spike` is the minimum width of the spike, for example the sampling error of the shifts.
     """
     size = np.abs(shifts).ravel()
     least_spike = max(least_spike, LEAST_SCALE)
@@ -111,7 +111,7 @@ class Unmixing:
     matrix: np.ndarray  # (d, d)
     origin: np.ndarray  # (d,), position of unshifted cells
     shifts: pd.DataFrame  # perturbations by latents, in standard deviations within a perturbation
-    probabilities: pd.DataFrame  # probabilities that a latent is shifted
+    probabilities: pd.DataFrame  # probability that each latent is shifted
     mixture: SpikeSlab
     unseparated: list  # pairs of latents that another rotation would separate equally well
     unmoved: list  # latents that no perturbation shifts, which can be rotated among themselves
@@ -131,7 +131,7 @@ class Unmixing:
         return (np.asarray(latents) - self.origin) @ self.matrix
 
 
-@reproducible()  # because projections on two threads differ in the last bits
+@reproducible()  # because projections with two threads differ in the last bits
 def unmix(latents, perturbation, control=None, variances=None, n_starts=10, random_state=0):
     """Rotate latents such that each perturbation shifts few of them.
 

@@ -58,15 +58,15 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
     AnnData of typed cells
         Cells in the order of their file names, with the 2607 columns that `trace_families` lists; values are NaN where
         a cell lacks a protocol. ``obs`` holds ``donor`` and ``species`` as in the files, the name of the ``file``, and
-        ``notes`` on what is missing in a cell and why. ``uns["sbnn"]["dropped"]`` lists the files that yielded no cell
-        for each reason.
+        ``notes`` on what is missing in a cell and why. ``uns["sbnn"]["dropped"]`` lists the files that yielded no
+        cell, by reason.
 
     Raises
     ------
     FileNotFoundError
         If there is no NWB file, or a path does not exist.
     ValueError
-        If two files have the same cell, or if no file yields a cell; the message gives the reasons.
+        If two files belong to the same cell, or if no file yields a cell; the message gives the reasons.
     """
     files = find_recordings(paths)
     if cache is None and (home := cache_folder()):

@@ -104,7 +104,7 @@ def _stimuli(nwb, responses):
     stimuli, by_number, table = {}, {}, nwb.intracellular_recordings
     for row in range(0 if table is None else len(table)):
         response, stimulus = table["responses"]["response"][row], table["stimuli"]["stimulus"][row]
-        if min(response.idx_start, stimulus.idx_start) >= 0:  # -1: missing, and replaced by the other
+        if min(response.idx_start, stimulus.idx_start) >= 0:  # -1 marks a missing one, replaced by the other
             stimuli[response.timeseries.object_id] = stimulus.timeseries
     for stimulus in nwb.stimulus.values():
         if isinstance(stimulus, CurrentClampStimulusSeries) and stimulus.sweep_number is not None:
@@ -213,7 +213,7 @@ def _without_test_pulse(runs, size, rate):
 
 
 def sweeps_of(nwb):
-    """Cut sweeps of an open file by protocol, in the order of the experiment, and notes on what was left out and why.
+    """Cut sweeps of an open file by protocol, in the order of the experiment, and notes on sweeps that were left out.
 
     A stimulus is recognised by the shape of its current. A sweep is left out if its stimulus has a known name that does
     not agree with this shape.

@@ -79,7 +79,7 @@ def settings_fingerprint():
 
 
 class Analysed(NamedTuple):
-    """Sweeps of one protocol, their spikes, and a table of rates and amplitudes (long squares: also deflections)."""
+    """Sweeps of one protocol, their spikes, and a table of rates, amplitudes and, for long squares, deflections."""
 
     sweeps: list
     spikes: list
