@@ -1,7 +1,7 @@
 """The command line ``sbnn``: run the notebooks, print tables of their results, and analyse a user's own cells.
 
 The exit status is 0 after success, 1 after invalid input (which the message explains), 2 after an invalid command and
-130 after Ctrl-C. Finished results are saved, so that the same command resumes a run that was stopped.
+130 after Ctrl-C. Finished results are saved, so the same command resumes a run that was stopped.
 
 Commands check their options before they import slow libraries: ``sbnn --help`` and an error about a missing file load
 neither torch nor pandas.
@@ -78,7 +78,7 @@ ARGUMENTS = {
     "name": {"help": "name for your tables and for the folders of their results"},
     "notebook": {"nargs": "?", "default": "all", "help": "number of a notebook, such as 02, or all (the default)"},
     "dataset": {"nargs": "?", "help": f"one of {', '.join(DATASETS)}; all: every available data set; "
-                "auto: the main data set of each study; by default all for all notebooks, auto for a single one"},
+                "auto: the main data set of each study; default: auto for one notebook or --in-place, otherwise all"},
     "saved": {"help": "name of a data set or of your tables, or all for an overview"},
     "results": {"help": "name of a data set or of your tables, folder of results, or record of a fit"},
     "model": {"help": "file written by SparseBottleneckRegressor.save"},
@@ -91,7 +91,7 @@ ARGUMENTS = {
     "--figures": {"default": "figures", "help": "folder of the figures (default: figures)"},
     "--fast": {"action": "store_true", "help": "quick run with small models, few steps and few folds"},
     "--fresh": {"action": "store_true", "help": "recompute saved results"},
-    "--jobs": {"type": at_least_one, "default": 1, "help": "number of worker processes; it does not change results"},
+    "--jobs": {"type": at_least_one, "default": 1, "help": "number of worker processes, which does not change results"},
     "--in-place": {"action": "store_true", "help": "overwrite the notebooks in notebooks/"},
     "--json": {"action": "store_true", "help": "print JSON instead of Markdown"},
     "--cv": {"help": "record of the cross-validation; by default the one in the folder of the fit"},
@@ -191,7 +191,7 @@ def _report(options):
 def _fit(options):
     name = options.name
     if name in ("auto", *DATASETS) or not name or name.startswith(".") or set(name) & set("/\\"):
-        raise ValueError(f"name: expected the name of a new folder, different from all data sets, got {name!r}")
+        raise ValueError(f"name: expected a name for a folder, neither a path nor the name of a data set, got {name!r}")
     check(options)
     from sbnn.data.datasets import summary
     from sbnn.data.paired import as_paired

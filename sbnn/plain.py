@@ -65,7 +65,7 @@ def _encode_array(array, where):
     if little.str not in DTYPES:
         raise TypeError(f"{where}: arrays of dtype {array.dtype} cannot be saved")
     shape, array = list(array.shape), np.ascontiguousarray(array, dtype=little)
-    # Bytes are grouped by significance: high bytes are similar, so that compression saves a sixth of the space.
+    # Bytes are grouped by significance, which saves a sixth of the compressed size because high bytes are similar.
     planes = np.frombuffer(array.tobytes(), np.uint8).reshape(-1, little.itemsize).T.tobytes()
     return {"__array__": little.str, "shape": shape, "planes": zlib.compress(planes, 9)}
 
@@ -118,7 +118,7 @@ class _Decoder:
         if len(shape) > MOST_AXES or not 0 <= (size := dtype.itemsize * math.prod(shape)) <= self.left:
             raise ValueError(f"an array of shape {shape[:MOST_AXES]} is more than the file can hold")
         self.left -= size
-        # The limit is one byte higher: 0 would mean no limit, and a longer array is detected.
+        # One byte more than expected is allowed: a limit of 0 would mean no limit, and a longer array must be detected.
         data = zlib.decompressobj().decompress(value["planes" if "planes" in value else "zlib"], size + 1)
         if "planes" in value:
             data = np.frombuffer(data, np.uint8).reshape(dtype.itemsize, -1).T.tobytes()

@@ -9,14 +9,14 @@ TRIAL = "These are from a quick run (--fast) with small networks and few folds, 
 
 
 def to_markdown(table):
-    """Format a table as Markdown, with three decimals for fractions below 10 and empty cells for missing values."""
+    """Format a table as Markdown, with three decimals for non-integers below 10 and empty cells for missing values."""
     text = table.reset_index().map(_cell)
     lines = ["| " + " | ".join(text.columns) + " |", "|" + "---|" * text.shape[1]]
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in text.itertuples(index=False)])
 
 
 def to_columns(table):
-    """Format a table for a terminal, with cells as in `to_markdown`, aligned columns, and numbers to the right."""
+    """Format a table for a terminal, with cells as in `to_markdown`, aligned columns and right-aligned numbers."""
     table = table.reset_index()
     columns = []
     for (name, values), kind in zip(table.map(_cell).items(), table.dtypes, strict=True):

@@ -33,8 +33,8 @@ def test_errors_are_messages_and_a_status(capsys):
         ("ephys-types predict . --model model", "--model: there is no file 'model'"),
         ("fit mine --expression counts.csv", "--outputs is missing"),
         ("fit mine --outputs ephys.tsv", "--expression is missing"),
-        ("fit simulated --expression counts.csv --outputs ephys.tsv", "name: expected the name of a new folder"),
-        ("fit ../x --expression counts.csv --outputs ephys.tsv", "name: expected the name of a new folder"),
+        ("fit simulated --expression counts.csv --outputs ephys.tsv", "name: expected a name for a folder"),
+        ("fit ../x --expression counts.csv --outputs ephys.tsv", "name: expected a name for a folder"),
         ("reproduce all nonsense", "dataset: 'nonsense' is unknown"),
         ("reproduce 05 simulated", "notebook: '05' is unknown, expected one of ['all', '01_preprocess'"),
     ):

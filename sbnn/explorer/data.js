@@ -65,7 +65,7 @@ function featureNamed(query) {
 // How far a gene can be trusted, in words; empty for outputs and for genes that were not tested.
 function trustText({ group, trust, frequency }) {
   if (group === "other") return "not kept by the model";
-  return trust === undefined ? "" : `${trust}: kept in ${Math.round(100 * frequency)} % of fits to halves of the cells`;
+  return trust === undefined ? "" : `${trust}: kept in ${Math.round(100 * frequency)} % of the fits to halves of the cells`;
 }
 
 function groupName(groups, cell) {

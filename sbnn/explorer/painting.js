@@ -64,7 +64,7 @@ function paint(drawn) {
   remember(drawn);
 }
 
-// The tooltip of a cell: its name, its groups, and its values of the feature that colours the map or is chosen.
+// The tooltip of a cell: its name, its groups, and its values of the feature that colours the map or else is chosen.
 function showValues({ cells, hover }) {
   const feature = state.colorBy in data.groups ? state.feature : state.colorBy;
   const kinds = kindsOf(feature).filter(([kind]) => !isResidual(kind)).map(([kind, name]) => [name, valuesOf(feature, kind)]);
@@ -103,7 +103,7 @@ function paintNumbers({ map, cells, mapper }) {
   if (trust) notes.push(`${name} is ${trust}.`);
   if (isResidual(state.kind)) notes.push("A residual is the measured minus the predicted value.");
   notes.push(
-    `Colours end at ${isResidual(state.kind) ? "the 99th percentile of the absolute value" : "the 1st and 99th percentile"} ` +
+    `Colours end at ${isResidual(state.kind) ? "the 99th percentile of the absolute value" : "the 1st and 99th percentiles"} ` +
       `(${decimal(scale.low)} to ${decimal(scale.high)}); ${plural(beyond, "cell")} beyond.`,
   );
   if (r2 != null && state.kind !== "measured") {

@@ -4,7 +4,7 @@ const drawings = JSON.parse(document.getElementById("drawings").textContent);
 const { palettes } = drawings;
 const ROBUST = [0.01, 0.99];
 
-// Linear interpolation between the two nearest values, as in numpy; NaN are left out.
+// Linear interpolation between the two nearest values, as in numpy; NaNs are left out.
 function quantiles(values, shares) {
   const sorted = Float64Array.from(values.filter(Number.isFinite)).sort();
   return shares.map((share) => {

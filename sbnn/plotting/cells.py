@@ -41,7 +41,7 @@ def draw_cloud(ax, groups, xy, note, size, inset=False):
 
 
 def draw_crowd(ax, xy, groups):
-    """Enlarge the busiest part of the map in an inset in the emptiest corner, unless the inset would hide cells."""
+    """Enlarge the busiest part of the map in the emptiest corner, unless that would hide cells or show nothing new."""
     half, n, families = INSET / ENLARGED / 2, len(xy), groups.families
     some = slice(None, None, max(n // 1500, 1))  # a sample of the cells is enough
     members = np.equal.outer(np.unique(families), families[some]).astype(float)

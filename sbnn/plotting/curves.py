@@ -52,7 +52,7 @@ def training_curves(network, srrr=None, n_components=(2,), published=None):
 
 
 def points_by_width(network, n_components, **params):
-    """Grid points with these parameters for each bottleneck width in `n_components` (by default, in the record)."""
+    """Grid points with these parameters for each bottleneck width in `n_components` (None: all widths)."""
     known = reading.levels(network, "n_components")
     found = {width: network.points(n_components=width, **params) for width in np.ravel(n_components or known).tolist()}
     found = {width: points for width, points in found.items() if points}
@@ -62,9 +62,9 @@ def points_by_width(network, n_components, **params):
 
 
 def srrr_levels(srrr, network):
-    """Rank, test R2 and number of genes of two linear models, with the smallest and with the largest rank.
+    """Rank, test R2 and number of genes of the linear models with the smallest and with the largest rank.
 
-    Both have at most as many genes as the network, if there are such models.
+    They have at most as many genes as the network if the record contains such models.
     """
     if srrr is None:
         return []
@@ -77,7 +77,7 @@ def srrr_levels(srrr, network):
 
 
 def draw_epochs(ax, curves, color, band=True, **options):
-    """Draw the mean over folds of curves (folds, epochs), with an optional band of one SD; return mean and SD."""
+    """Draw the mean over folds of curves (folds, epochs), with an optional band of one SD; return mean and band."""
     curves = np.ma.masked_invalid(curves)  # the mean is over the folds that were trained in an epoch
     mean, spread = curves.mean(0).filled(np.nan), curves.std(0, ddof=min(1, len(curves) - 1)).filled(0)
     epochs = np.arange(1, len(mean) + 1)
@@ -275,7 +275,7 @@ def _draw_training(ax, network, points, pretrained, looks, levels):
         pale = both and point not in pretrained
         color, (line, _) = model_color(network, point), looks[network.parameter(point, "n_components")]
         values = reading.curve(reading.epochs(network, point), "eval_r2")
-        # If half of the curves are pale, only the others have bands, because four bands would hide each other.
+        # If some curves are pale, only the others have bands, because more bands would hide each other.
         curves.append(draw_epochs(ax, values, paler(color) if pale else color, band=not pale, ls=line))
     for (rank, value, _), line in zip(levels, LINES, strict=False):
         ax.axhline(value, color=MODELS["linear"], ls=line, lw=0.9, zorder=1.5)

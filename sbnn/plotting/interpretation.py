@@ -29,8 +29,8 @@ def effect_map(record):
     matplotlib.figure.Figure
         Effects are in SDs of the output per SD of the gene. Rows and columns are ordered by hierarchical clustering
         (average linkage of Euclidean distances). At most 60 genes and 100 outputs, those with the largest effects, are
-        drawn; more than 60 outputs are drawn as rows. The colour range ends at the largest effect or, if that is
-        smaller, at three times the median over outputs of the largest effect on an output.
+        drawn; more than 60 outputs are drawn as rows. The colour range ends at the largest effect, but at
+        most at three times the median over outputs of the largest effect on each output.
     """
     reading.require(record, "record", ("effects", "kept_genes", "feature_names"))
     names, outputs = (np.asarray(record.values[name]) for name in ("kept_genes", "feature_names"))

@@ -192,7 +192,7 @@ def family_zoom(top, bottom=None, family=None, scores=None):
     Parameters
     ----------
     top, bottom : Record
-        Returned by `sbnn.fit_full` for the same data; in the published figure, they have 64 units and 2 units.
+        Returned by `sbnn.fit_full` for the same data; in the published figure, `top` has 64 units and `bottom` has 2.
     family : str, optional
         By default "Vip" if it exists, otherwise the most frequent family with several types.
     scores : sequence of Record, (Record, dict) or None, optional

@@ -16,7 +16,7 @@ FINER = 3  # points evaluated along each side of a pixel, for smooth outlines
 STEPS = 64  # number of colours: a PDF stores an image with few colours as a palette, in a third of the space
 EDGE = 3  # steps of opacity along outlines; 64 colours at 3 opacities fit into a palette of 256
 LIMIT = 2.0  # z-scores: all maps have the same colour range, so that they can be compared
-NARROW = 0.5  # if the central 95 % span less than this fraction of a normal range, outliers dominate the SD
+NARROW = 0.5  # outliers dominate an SD if the central 95 % span less than this fraction of their normal range
 # Gaps in a t-SNE are compressed, since distances between its islands mean little and the space between them is empty.
 STRAIT = 1.75  # width of a gap, in units of the distance to the tenth neighbour where cells are sparse
 MOVES = (8, 4, 2, 1, 0.5)  # steps by which islands move, in gap widths, from coarse to fine
@@ -94,7 +94,7 @@ def _circumradius(corners):
 def _small_parts(triangles, hidden, state, size):
     """Mask of the triangles in small connected parts.
 
-    A part has at most `size` triangles, for which `hidden` equals `state`. Hidden parts at the hull are not included.
+    In a small part, `hidden` equals `state` for all of at most `size` triangles; hidden parts at the hull do not count.
     """
     first, side = np.nonzero(triangles.neighbors >= 0)
     second = triangles.neighbors[first, side]

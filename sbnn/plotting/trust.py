@@ -15,7 +15,7 @@ SHOWN = 0.95  # fraction of the cells within the colour range
 
 @styled
 def map_trust(record, fit=None):
-    """Map of the cells by held-out error and by shift under other seeds, and recovered against true positions.
+    """Map of the cells by held-out error and by how far other seeds move cells, and recovered against true positions.
 
     Parameters
     ----------

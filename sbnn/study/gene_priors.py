@@ -26,7 +26,7 @@ def with_control(lists, gene_names, seed=0):
 
 
 def with_few_cells(folds, n_cells):
-    """The same folds with only `n_cells` of their training cells, drawn at random."""
+    """The same folds with only `n_cells` training cells each, drawn at random."""
     drawn = [np.random.default_rng(fold).permutation(train)[:n_cells] for fold, (train, _) in enumerate(folds)]
     return [(np.sort(few), test) for few, (_, test) in zip(drawn, folds, strict=True)]
 

@@ -29,7 +29,7 @@ R2 = _read()
 
 
 def rows(dataset, n_genes, **wanted):
-    """Published results for data with `n_genes` genes (``from_genes``, if given) and with the wanted entries."""
+    """Published results from `n_genes` genes (or from an unknown number) that have the wanted entries."""
     found = [row for row in R2.get(dataset, []) if row.get("from_genes", n_genes) == n_genes]
     return [row for row in found if all(row.get(key) == value for key, value in wanted.items())]
 

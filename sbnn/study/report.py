@@ -31,7 +31,7 @@ APART = {
 }
 APART_MODELS = {"default": "distilled, d=2", "network": "paper, d=2", "ridge": "ridge, all genes"}
 THIRDS = ", three folds"  # suffix of row names for three folds
-SRRR_GENES = (25, 33, 83)  # numbers of genes of sRRR if none were published; only the first is used for low ranks
+SRRR_GENES = (25, 33, 83)  # numbers of genes of sRRR if none were published; lower ranks use only the first
 SELECTED = ("scala", *CITESEQ)  # data sets whose genes were selected by counts in all cells, including test cells
 SELECTION_NOTE = (
     "The genes of mouse M1 and of CITE-seq were selected by their counts in all cells, test cells included, but not by "

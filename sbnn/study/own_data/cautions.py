@@ -44,7 +44,7 @@ OF_ONE_CELL, FAR = 0.2, 10.0  # share of variance due to one cell, and distance 
 
 
 def cautions(data, record=None, groups=None):
-    """List cautions about the data, one sentence for each.
+    """List cautions about the data, one sentence each.
 
     Batches are the `groups`, (n,), and labels with names such as "mouse", unless no fold of `record` splits them.
     """
@@ -66,7 +66,7 @@ def cautions(data, record=None, groups=None):
 
 
 def batch_index(X, batches, types=None, seed=0):
-    """Excess over chance of neighbours from the same batch, within types, as a share of its maximum and in SDs."""
+    """Excess over chance of neighbours from the same batch, within types: share of its maximum, and SDs of chance."""
     n, random = len(batches), np.random.default_rng(seed)
     types = np.zeros(n) if types is None else types
     batches, types = (np.unique(np.asarray(labels).astype(str), return_inverse=True)[1] for labels in (batches, types))
