@@ -1,4 +1,4 @@
-"""Baselines for models of dynamics: no change, constant mean, AR(1), ridge, the training path and a replicate."""
+"""Baselines for models of dynamics: the prior alone, constant mean, AR(1), ridge, training path and replicate."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,7 @@ from sklearn.base import BaseEstimator
 
 from sbnn.data.trajectories import as_trajectories, prior_matrix
 
-NEAR = 0.1  # width of the kernel that weights intervals, relative to the median squared distance to the nearest
+NEAR = 0.1  # width of the kernel that weights intervals, relative to the median squared distance to the nearest one
 RATES = np.geomspace(0.01, 10, 61)  # decay rates that are tried, per mean interval
 PENALTIES = np.append(np.geomspace(1e-2, 1e4, 25), np.inf)  # ridge penalties that are tried, for unscaled values
 
@@ -58,7 +58,7 @@ class AutoRegression(_WithoutEdges):
 
 
 class Linear(_WithoutEdges):
-    """Linear map from deviations from the gene means to the deviations one interval later, for any interval length.
+    """Linear map from deviations from the gene means to those one interval later, whatever the length of the interval.
 
     ``kind`` is one of "mean", which predicts the gene means; "ar1", one slope for all genes; "ridge", ridge regression
     of all genes on all genes; and "rest", a slope for each gene, shrunk towards the common slope, plus ridge regression
@@ -141,7 +141,7 @@ BASELINES = {
 
 
 def held_out_ridge(X, Y, n_folds=5):
-    """Ridge weights, (columns of X, columns of Y), and their penalty, chosen to predict held-out blocks of rows."""
+    """Ridge weights, (columns of X, columns of Y), and the penalty that predicts held-out blocks of rows best."""
     rows, errors = np.arange(len(X)), np.zeros(len(PENALTIES))
     for held in np.array_split(rows, min(n_folds, len(X))):
         left, sizes, right = np.linalg.svd(X[kept := np.setdiff1d(rows, held)], full_matrices=False)

@@ -7,7 +7,7 @@ import numpy as np
 MOST = 15  # largest number of regulators found by a search; larger sets share the beliefs for this number
 _LEAST_SPREAD = 0.1  # smallest initial SD of effects: a few of many regulators may account for the whole effect
 _OBSERVATIONS = 10.0  # weight of the initial beliefs, as a number of observations
-#: An edge is in the prior or not, and its regulator has no, one or several other edges in the prior.
+#: Number of kinds of edges: in the prior or not, of regulators with no, one or several other edges in the prior.
 N_KINDS = 6
 _FIRST_ODDS = np.array([-9.0, -8.0, -8.0, 1.0, 2.0, 3.0])
 # Weight of the initial odds for each kind, as a number of edges and a number of pairs of genes.

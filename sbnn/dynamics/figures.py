@@ -47,7 +47,7 @@ def scores_of_methods(records):
 
 @styled
 def predicted_paths(of_prior, records):
-    """Test trajectories of some genes with predictions, and predicted against true values of all genes."""
+    """Test trajectories of some genes with predictions from the start; predicted against true values of all genes."""
     true, times, names = of_prior.test, of_prior.times, of_prior.gene_names
     observed = "measured" if of_prior.settings["condition"] == "real" else "true, without noise"
     figure = new_figure(4.6)

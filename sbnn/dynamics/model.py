@@ -92,7 +92,7 @@ class DynamicsRegressor(BaseEstimator):
 
 
 def split(n, share, random):
-    """Split n positions into those to train on and a share to set aside (at least one if n > 1 and share > 0)."""
+    """Draw positions to train on and a share to set aside, both ascending; at least one each if n > 1 and share > 0."""
     aside = min(max(round(share * n), 1), n - 1) if share > 0 else 0
     order = random.permutation(n)
     return np.sort(order[aside:]), np.sort(order[:aside])

@@ -69,7 +69,7 @@ def relaxation(values, clock):
         coefficients.append(found)
     best = 1 + misfit[1:].argmin(axis=0)
     variance = max(float(np.median(misfit.min(axis=0))), LEAST_NOISE**2)
-    chance = 4 * np.sqrt(2 / (n_times - 1).sum())  # four standard deviations of the mean squared error
+    chance = 4 * np.sqrt(2 / (n_times - 1).sum())  # four SDs of a mean squared error, relative to its expectation
     best[misfit[0] < variance * (1 + chance)] = 0
     paths = np.empty((n, clock.grid.shape[1], n_genes))
     for i in np.unique(best):

@@ -1,8 +1,7 @@
 """Pruning of PHOENIX: scores that combine size and prior, and masks that keep pruned weights at zero.
 
 Hossain et al., "Pruning neural network models for gene regulatory dynamics using data and domain knowledge", NeurIPS
-2024, arXiv 2403.04805, section 3. Scores are computed in float64, as S S' is
-ill-conditioned.
+2024, arXiv 2403.04805, section 3. Scores are computed in float64, because the matrix S S' is ill-conditioned.
 """
 
 import torch
@@ -27,7 +26,7 @@ class Pruner:
 
     @torch.no_grad()
     def prune(self, left):
-        """Keep the weights with the largest scores in each layer: a share `left`, in (0, 1], of all weights."""
+        """Keep the weights with the largest scores in each layer: a share `left`, in (0, 1], of its weights."""
         for name, scores in self.next_scores().items():
             mask = self.masks[name]
             self.masks[name] = keep_largest(scores, mask, max(round(left * mask.numel()), 1))
@@ -56,7 +55,7 @@ class Pruner:
 
 
 def partners(prior):
-    """Number of targets that two regulators share, (genes, genes): ``C = T T'`` of ``T = |prior|``, over its sum."""
+    """Targets shared by pairs of regulators, (genes, genes): ``C = T T'`` of ``T = |prior|``, divided by its sum."""
     edges = prior.double().abs()
     return shared(edges @ edges.T)
 

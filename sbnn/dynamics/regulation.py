@@ -11,7 +11,7 @@ from sbnn.dynamics.beliefs import MOST
 
 N_TRIED = 6  # number of regulators that a search step tries to add
 N_SWAPPED = 2  # number of these that are also tried in place of a current regulator
-_SCREENING_SD = 0.3  # prior SD of effects, used only to rank candidates
+_SCREENING_SD = 0.3  # prior SD of effects, used to rank candidates and to approximate probabilities
 _CONSTANT_MEAN, _CONSTANT_SD = 0.5, 1.0
 
 
@@ -64,9 +64,9 @@ class Fit:
 class Target:
     """One gene that changes, and the evidence in its values for sets of regulators.
 
-    The gene decays towards a constant plus linear terms and products of two terms, where each term is the deviation of
-    a regulator from its mean. Within the range of the data, this approximates saturating Hill terms combined by AND and
-    OR.
+    The gene decays towards a constant plus a weighted sum of the deviations of its regulators from their means and of
+    products of two such deviations. Within the range of the data, this approximates saturating Hill terms combined by
+    AND and OR.
 
     ``values``, (observations,), are the values after the first time, minus what remains of the first value;
     ``linear``, (observations, genes), is the weighted past of the deviation of each gene; ``deviations`` has the shape
@@ -114,7 +114,7 @@ class Target:
         return genes[np.sort(np.argsort(-self._gains(frozenset())[genes], kind="stable")[:MOST])]
 
     def probabilities(self, regulators):
-        """Probability of each edge, given all other edges of a set.
+        """Probability of each edge to this gene, given the other regulators in a set.
 
         It is only approximated, from the linear effect, for edges that are neither in the set nor in the prior.
         """

@@ -88,7 +88,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         Whether adding the network lowers the held-out error by more than 1 %, and by more than two standard errors over
         blocks of intervals.
     weights_ : Series
-        Weights, in predictions, of the network and of the models without a network.
+        Weight of the network, and of each model without a network, in predictions.
     held_out_errors_ : Series or None
         Mean squared error of each of these models one interval ahead, divided by the error of predicting no change.
     lag_ : float
@@ -184,7 +184,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         return search
 
     def _scaled(self, samples):
-        """Divide values by the largest one if they are not on a scale from 0 to 1, with a warning; reject counts."""
+        """Divide values by the largest (absolute) one if it is not near 1, with a warning; reject counts."""
         values = np.concatenate(samples.values)
         largest = float(np.abs(values).max())
         if largest > COUNTED and (values == np.round(values)).all() and (values >= 0).all():
@@ -249,7 +249,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         return text + (f"; regulators act with a lag of about {self.lag_:.3g} units of time" if late else "")
 
     def _follow(self, start, times):
-        """Predict from each time to the next by the weighted mean of the models, or all times by the network alone."""
+        """Follow the network alone, or predict each next time by the mean of network and simple model."""
         path = [start / self.scale_]
         if not self.simple_:
             return self.scale_ * followed(self.network_, path[0], times)
@@ -364,7 +364,8 @@ class _Search:
         if tried:
             best = int(np.argmax(np.sum(evidence, axis=1)))
             gains = np.subtract(evidence[best], evidence[0])
-            # The first paths are inaccurate, so a lag is accepted only if its mean gain exceeds one standard error.
+            # The first paths are inaccurate, so a first lag is accepted only if its mean gain over genes exceeds the
+            # standard error of this mean.
             self.lag = tried[best] if not at_first or gains.mean() > gains.std() / np.sqrt(len(gains)) else 0.0
             self._deviations = self._acting() - self.means
 

@@ -32,7 +32,7 @@ class Schedule(CheckedSettings):
     share: float = 0.1
 
     def prunings(self, sparsity):
-        """Dict from each epoch followed by pruning to the share of weights kept, until `sparsity` is reached."""
+        """Map each epoch that is followed by pruning to the share of weights kept, until `sparsity` is reached."""
         check_number("sparsity", sparsity, float, 0, 1)
         shares, epoch, left = {}, self.first_epoch, 1 - self.first_share
         while left > 1 - sparsity:
@@ -140,7 +140,7 @@ class Training:
             self.expected = self.points @ prior.float()
 
     def prior_loss(self):
-        """Distance of the targets J from the prior P: mean of ``(J(z) - z P)^2`` over random z in [-1/2, 1/2]."""
+        """Distance of the targets J from the prior P: mean of ``(J(z) - z P)^2`` over uniform z in [-1/2, 1/2]."""
         return torch.nn.functional.mse_loss(self.network.targets(self.points), self.expected)
 
     def run(self, epochs, prunings=None):

@@ -72,8 +72,8 @@ def cross_validate(
         dict can set ``n_genes`` and ``threshold``; see `sbnn.data.preselection.preselect_genes`. Library sizes are
         still computed from all genes.
     keep : sequence of str
-        Which of ``test_predictions``, ``test_latent`` and ``history`` to keep; they account for most of the
-        size of a record.
+        Which of ``test_predictions``, ``test_latent`` and ``history`` to keep; they account for most of the size of a
+        record.
     verbose : bool
         Show a progress bar.
 
@@ -91,7 +91,7 @@ def cross_validate(
     ------
     ValueError
         If a fold has no training or no test cells, has a cell in both or contains a position outside the data; or if
-        `results` holds a different experiment and `overwrite` is False.
+        `results` holds fits that are not part of this experiment and `overwrite` is False.
     OSError
         If the results cannot be written; this is checked before the first fit.
 

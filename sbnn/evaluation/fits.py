@@ -155,7 +155,7 @@ def _require_selection(estimator):
 
 
 def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
-    """Folds that train on one half of the cells and test on the other, two for each of `n_pairs` random pairs.
+    """Folds that train on one half of the cells and test on the other, two for each random pair of halves.
 
     The first pairs do not depend on `n_pairs`. `groups`, such as donors, are never split between halves. If fewer than
     `n_pairs` different pairs are possible, all of them are returned.

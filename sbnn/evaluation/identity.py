@@ -51,7 +51,8 @@ def version_of(model, n_cells):
 def fit_key(data, model, fold, scaling, known=None, **besides):
     """Fingerprint of everything that determines the result of a fit, in 32 hexadecimal digits.
 
-    `data` is the name, fingerprint and shape (cells, features) of the data; `besides` contains other settings.
+    `data` is the name, fingerprint and shape (cells, features) of the data; `besides` contains other settings as plain
+    data.
     """
     decisive = [*data, scaling, described(model, known)]
     if (version := version_of(model, len(fold[0]))) > 1:
@@ -97,7 +98,7 @@ def _as_known(params, defaults, known):
 
 
 def described_models(models, n_cells, results=None, overwrite=False):
-    """Description of each model, with its version for that number of training cells, as in the record at `results`."""
+    """Description and version of each model for its number of training cells, as in the record at `results`."""
     stored = results is not None and Path(results).exists() and not overwrite
     known = load(results).settings if stored else {}  # parameters added since then have their defaults
     versions = {name: {"version": version_of(model, n_cells[name])} for name, model in models.items()}

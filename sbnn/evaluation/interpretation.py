@@ -237,7 +237,7 @@ def completeness_gap(model, X, shares, baseline):
 
 
 def finite_differences(model, X):
-    """Changes in latent space (n, k, d; or None) and predictions (n, k, q) when a gene increases by one SD."""
+    """Changes of the map (n, k, d; None without a map) and of predictions (n, k, q) if a gene increases by one SD."""
     changes, kept = {"transform": None}, kept_genes(model)
     for method in (method for method in ("transform", "predict") if hasattr(model, method)):
         raised = (X + np.where(np.arange(X.shape[1]) == gene, X[:, gene].std(), 0) for gene in kept)

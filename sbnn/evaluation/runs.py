@@ -1,4 +1,4 @@
-"""Compute and save results, and load saved results if data, settings and code are the same."""
+"""Compute and save results, or load those saved for the same data, settings and code; never mix them with others."""
 
 import multiprocessing
 import os
@@ -47,7 +47,7 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
             asked["estimator"] = described(estimator, held["estimator"])
             asked["parameters"] = held["parameters"]  # already compared as part of the estimator
         if differing := [name for name in asked | held if asked.get(name) != held.get(name)]:
-            raise ValueError(f"results: {path} holds a result with another {', '.join(differing)}; {OR_ELSE}")
+            raise ValueError(f"results: {path} holds a result that differs in {', '.join(differing)}; {OR_ELSE}")
         return stored
 
     return _once(path, overwrite, answer, lambda: replace(wanted, values=compute()))
@@ -212,7 +212,7 @@ def _finished(parts, keys, overwrite):
 
 
 def _gathered(outcomes):
-    """Collect the values of all fits in arrays (folds, grid points, ...) or in lists [grid point][fold]."""
+    """Collect the values of fits in arrays (folds, grid points, ...) or lists [grid point][fold], None if absent."""
     values = {}
     for name in dict.fromkeys(name for row in outcomes for outcome in row for name in outcome):
         if name in NESTED:

@@ -206,7 +206,7 @@ class _RowPenalty:
     def solve(self, problem, Z, start, sparse, ridge, tol):
         orthogonal, triangular = problem
         Z = orthogonal.T @ Z
-        if triangular.shape[0] < triangular.shape[1]:  # more genes than cells; enet_path only verifies this
+        if triangular.shape[0] < triangular.shape[1]:  # more genes than cells; enet_path only verifies it
             start = group_elastic_net(triangular, Z, start, sparse, ridge, tol)
         start, Z = np.asfortranarray(start.T), np.asfortranarray(Z)
         # The tolerance applies to a duality gap, which is quadratic in the error of W.

@@ -60,7 +60,7 @@ def test_what_a_model_needs_is_found_by_shuffling_and_by_leaving_out(cells, tmp_
         assert decides > 0.1 and max(abs(repeated), abs(copy), abs(noise)) < 0.05
     np.testing.assert_allclose(record.attention, np.tile([0.4, 0.3, 0.2, 0.1], (3, 1)))
     monkeypatch.setattr(Attentive, "fit", lambda *_: pytest.fail("fitted again"))
-    with pytest.raises(ValueError, match="another n_shuffles"):
+    with pytest.raises(ValueError, match="differs in n_shuffles"):
         family_importance(Attentive(), cells, n_shuffles=3, verbose=False, results=path)
 
 

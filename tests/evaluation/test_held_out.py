@@ -42,13 +42,13 @@ def test_an_interpretation_is_of_cells_that_were_not_fitted(data, tmp_path, monk
     with monkeypatch.context() as patch:
         patch.setattr(SparseBottleneckRegressor, "fit", lambda *_: pytest.fail("fitted again"))
         interpret_held_out(MODEL, data, halves, results=path)
-    with pytest.raises(ValueError, match="another estimator"):
+    with pytest.raises(ValueError, match="differs in estimator"):
         interpret_held_out(clone(MODEL).set_params(n_genes=9), data, halves, results=path)
     other = changed(data, Y=data.Y[::-1].copy())
     with pytest.raises(ValueError, match="halves: expected a record of the same data"):
         interpret_held_out(MODEL, other, halves, results=path)
-    for cells, pairs, message in ((other, 2, "another data"), (data, 3, "another stability")):
-        with pytest.raises(ValueError, match=f"holds a result with another .*{message.split()[1]}"):
+    for cells, pairs, what in ((other, 2, "data"), (data, 3, "stability")):
+        with pytest.raises(ValueError, match=f"holds a result that differs in .*{what}"):
             interpret_held_out(MODEL, cells, halves_of(cells, pairs), results=path)
 
     def stop(_, __, cells):
@@ -77,7 +77,7 @@ def test_known_genes_are_counted_and_r2_is_of_held_out_cells(data, tmp_path):
     found = set(data.gene_names[model.get_support()]) & set(data.truth["genes"])
     assert row["precision"] == row["recall"] == pytest.approx(len(found) / 8) and row["best_r2"] == 0.8
     other = SparseBottleneckRegressor(n_genes=25, random_state=42, **QUICK | {"epochs": (1, 1, 1, 1)})
-    with pytest.raises(ValueError, match="another paper; give"):
+    with pytest.raises(ValueError, match="differs in paper; give"):
         find_known_genes({"paper": other}, [data], **how)
-    with pytest.raises(ValueError, match="another data; give"):
+    with pytest.raises(ValueError, match="differs in data; give"):
         find_known_genes({"paper": MODEL}, [changed(data, X=data.X + 1)], **how)

@@ -44,7 +44,7 @@ def test_an_answer_to_another_question_is_kept_and_named(tmp_path):
         ("parameters", {"params": [{"n": 2}]}), ("seed", {"seed": 1}), ("scaling", {"settings": {"scaling": "all"}}),
         ("more", {"settings": {"scaling": "fold", "more": 1}}),
     ):  # fmt: skip
-        with pytest.raises(ValueError, match=rf"results: .*count\.pickle holds a result with another {named}; give"):
+        with pytest.raises(ValueError, match=rf"results: .*count\.pickle holds a result that differs in {named}; give"):
             load_or_compute(question(**changes), never, path)
     assert results.load(path).a == 1
 
@@ -54,10 +54,10 @@ def test_the_estimator_and_its_version_belong_to_the_question(tmp_path, monkeypa
     path, how = tmp_path / "fit.pickle", {"estimator": Ridge(), "n_cells": 50}
     load_or_compute(question(), lambda: {"a": 1}, path, **how)
     assert load_or_compute(question(), never, path, **how).a == 1
-    with pytest.raises(ValueError, match="another estimator"):
+    with pytest.raises(ValueError, match="differs in estimator"):
         load_or_compute(question(), never, path, estimator=Ridge(alpha=2.0), n_cells=50)
     monkeypatch.setattr(Ridge, "algorithm_version", lambda self, n_cells: 2 if n_cells < 100 else 1)
-    with pytest.raises(ValueError, match="another version"):
+    with pytest.raises(ValueError, match="differs in version"):
         load_or_compute(question(), never, path, **how)
     assert load_or_compute(question(), never, path, estimator=Ridge(), n_cells=200).a == 1
 

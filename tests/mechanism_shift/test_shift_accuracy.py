@@ -52,7 +52,7 @@ def test_results_are_computed_once_and_answer_their_question(adata, tmp_path):
     record = compute_once("fits", adata, MODEL, lambda: {"elbo": np.ones(2)}, **how)
     again = compute_once("fits", adata, MODEL, pytest.fail, **how)
     assert again.elbo.tolist() == record.elbo.tolist() and record.dataset == "simulated_screen" and record.seed == 0
-    with pytest.raises(ValueError, match="another seeds"):
+    with pytest.raises(ValueError, match="differs in seeds"):
         compute_once("fits", adata, MODEL, pytest.fail, **how | {"seeds": [1]})
     sizes = compute_once("varied", {"n_genes": 40}, MODEL, dict, params={"of": "shift"})
     assert (

@@ -65,7 +65,7 @@ def test_a_comparison_is_loaded_again_and_another_question_refused(asked, known,
         (models, data, folds, lists, influences | {"other": (0.0, 0.5)}),
         (models | {"one": Believer(prior_influence=0.1)}, data, folds, lists, influences),
     ):
-        with pytest.raises(ValueError, match="gene_prior.pickle holds a result with another"):
+        with pytest.raises(ValueError, match="gene_prior.pickle holds a result that differs in"):
             gene_priors.compare_priors(*other, results=path)
 
 

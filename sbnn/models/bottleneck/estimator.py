@@ -271,7 +271,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         return self
 
     def _fit_stream(self, stream, outputs, eval_set):
-        """Fit cells that exceed memory: choose genes on a sample of the cells, and read only these for all cells."""
+        """Fit cells that exceed memory: choose genes on a sample of cells, then read only these genes for all cells."""
         self._check_params(stream.shape[1])
         if not hasattr(self._protocol(), "choose_genes"):
             raise ValueError(f"protocol: {self.protocol!r} does not support streams; use adata.to_memory()")

@@ -137,7 +137,7 @@ def _views(flat, weights, biases):
 
 
 class Ensemble(BottleneckNetwork):
-    """Networks of the same shape that run together; the first axis of every weight is the network."""
+    """Networks of the same shape that run together; the first axis of every weight runs over the networks."""
 
     def __init__(self, networks):
         nn.Module.__init__(self)

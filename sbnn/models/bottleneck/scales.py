@@ -56,7 +56,7 @@ def scaled_outputs(model, Y, device):
 
 @torch.no_grad()
 def through_network(model, network, function, X):
-    """Result, shape (n, ...), of ``function(network, cells)`` in double precision; X has the kept genes of cells."""
+    """Apply ``function(network, cells)`` to X, the kept genes of cells, in double precision; returns shape (n, ...)."""
     # In single precision, the prediction for a cell would depend on the number of cells, which affects the order in
     # which terms are added.
     kept = np.flatnonzero(model.support_)

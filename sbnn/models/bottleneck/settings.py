@@ -26,8 +26,8 @@ class DistilledSettings(CheckedSettings):
     _MOST = {"swapped": 1, "few_cells_swapped": 1, "share_kept": 0.99}
 
     #: Number of genes that forward selection passes to the Gaussian process, whose cost grows with this number. It is
-    #: raised to twice the requested number of genes, and limited to half the number of cells unless more genes are
-    #: requested.
+    #: raised to twice the requested number of genes if that is more, and limited to half the number of cells unless
+    #: more genes are requested.
     screened_genes: int = 120
     #: Number of genes at which the Gaussian process stops dropping genes. Smaller sets are chosen by a second forward
     #: selection, because the best of them consist of genes that summarise others, not of the most relevant genes.
@@ -53,7 +53,7 @@ class DistilledSettings(CheckedSettings):
     #: Replaces `swapped` with up to `fewest_cells` training cells. More mixing makes the student smoother, which
     #: increased R2 by 0.01 to 0.02 with 30 cells and decreased it by 0.002 or more with 200.
     few_cells_swapped: float = 0.5
-    #: Number of training cells up to which `few_cells_swapped` is used; at most `few_cells`.
+    #: Number of training cells up to which `few_cells_swapped` is used; values above `few_cells` act like `few_cells`.
     fewest_cells: int = 100
     #: Minimum effective number of cells that contribute to the variance of a gene, or a sixth of the training cells if
     #: that is less. A gene expressed in only two cells can fit any outputs of these cells.

@@ -19,7 +19,7 @@ ALIVE = 0.1  # a gene counts as alive if its weight norm exceeds this fraction o
 
 
 class Trained(NamedTuple):
-    """Result of a protocol; the network takes only the kept genes, and the history has one row per epoch."""
+    """Result of a protocol; the network takes only the kept genes, and the history is a list of rows."""
 
     network: BottleneckNetwork
     support: np.ndarray

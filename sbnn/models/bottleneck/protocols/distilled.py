@@ -77,7 +77,7 @@ def train(model, x, target, random, generator, eval_set=None, progress=None):
 
 
 def choose_genes(x, target, n_genes, run):
-    """Sorted positions of the genes that a Gaussian process depends on most; all genes if `n_genes` is None."""
+    """Sorted positions of the genes that a Gaussian process of the outputs depends on most; all if n_genes is None."""
     (n, p), settings = x.shape, run.settings
     if n_genes is None or n_genes == p:
         return np.arange(p)
