@@ -2,6 +2,6 @@
 
 `datasets` lists the named data sets, `registry` finds or downloads their files, and `readers` read them. `paired`,
 `typed_cells`, `screens` and `trajectories` build and convert the four kinds of data. `streams` reads expression that
-does not fit into memory, `preprocessing` and `preselection` prepare expression for the models, and `simulate` and
-similar modules simulate data.
+does not fit into memory, `preprocessing` and `preselection` prepare expression for the models, and `simulate`,
+`simulate_ephys`, `simulate_perturbations` and `gene_network` simulate data.
 """

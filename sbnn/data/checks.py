@@ -24,8 +24,8 @@ GREY = "#808080"  # colour of unknown cells
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LARGEST_LOG = 20  # log2 of a million molecules: log values are smaller, the largest counts are not
 BEYOND_LOG = 50  # no logarithm of a count is this large
-VALUES_LOOKED_AT = 2**20  # taken from the first cells
-FAR_OUT = 1e6  # in SDs of the other cells
+VALUES_LOOKED_AT = 2**20  # number of values that are inspected, from the first cells
+FAR_OUT = 1e6  # distance of an extreme outlier from the other cells, in their SDs
 LARGEST = 1e15  # beyond this, sums of squares overflow in single precision
 GENES_AT_ONCE = 64  # so that deviations in double precision need little memory
 NINES = [sign * float("9" * n) for n in range(2, 7) for sign in (1, -1)]  # marks of missing values in tables
@@ -39,7 +39,7 @@ MOST = 1e9  # largest setting: beyond it, numbers overflow or loops do not end
 
 
 class CheckedSettings:
-    """Base class for settings; fields must have the type of their default and lie between `_LEAST` and `_MOST`."""
+    """Base class for settings: fields have the type of their default, and numbers lie between `_LEAST` and `_MOST`."""
 
     _LEAST: dict = {}  # by default 1 for whole numbers and 0 for others
     _LENGTHS: dict = {}  # smallest and largest length of a tuple
@@ -156,7 +156,7 @@ def _palette(size: int) -> list[str]:
 
 
 def check_counts(given: Any, shape: tuple[int, int]) -> np.ndarray | sparse.csr_array | None:
-    """Convert raw counts to an integer array or CSR matrix; their `shape` must be that of `X`."""
+    """Convert raw counts, which must have the `shape` of X, to an integer array or CSR matrix."""
     if given is None:
         return None
     counts = sparse.csr_array(given) if sparse.issparse(given) else np.asarray(given)
@@ -196,9 +196,9 @@ def warn_of_log_values(values, argument):
 def kind_of_expression(values) -> tuple[str, str, str]:
     """Classify values as "counts", "normalised" (CPM, TPM) or "log", with their range and any reason for doubt.
 
-    Values are counts if all are whole numbers and some are too large for logarithms or the median nonzero value is 1.
-    They are normalised if some are fractions and some are too large for logarithms. Logarithms to different bases are
-    not distinguished.
+    Whole numbers are counts if some exceed `LARGEST_LOG`, or if some exceed 2 and the median nonzero value is 1. Values
+    are normalised if some are fractions and some exceed `BEYOND_LOG`. All other values, and all tables with negative
+    values, are logarithms, whose base is not detected.
     """
     usual, low, high = looked_at(values)[3], values.min(), values.max()
     fractions, expressed = np.count_nonzero(values != np.rint(values)), np.count_nonzero(values)
@@ -215,7 +215,7 @@ def kind_of_expression(values) -> tuple[str, str, str]:
 
 
 def looked_at(values):
-    """Minimum, maximum, share of whole numbers and median nonzero value (1 for low counts) of the first cells."""
+    """Minimum, maximum, share of whole numbers and median nonzero value (often 1 for counts) in the first cells."""
     block = values[: max(1, VALUES_LOOKED_AT // values.shape[1])]
     size = block.shape[0] * block.shape[1]
     numbers = block.data if sparse.issparse(block) else np.asarray(block).ravel()
@@ -257,7 +257,7 @@ def _entry(values, i, j, argument, rows, columns):
 
 
 def check_outliers(values, argument, cells=None, columns=None):
-    """Reject values that are not finite; warn about marks for missing values and about extreme outliers.
+    """Reject values that are not finite; warn about marks for missing values and about values a million SD away.
 
     A single typing error can make the SD of its column so large that all other cells become indistinguishable.
     """
@@ -297,10 +297,10 @@ def warn_of_marks(values, argument, columns=None, stacklevel=4):
 
 
 def warn_of_mistaken_columns(X, Y, genes=None, outputs=None):
-    """Warn if gene names are dates, if an output is only a running number, or if X and Y seem to be swapped."""
+    """Warn if gene names are dates, if an output looks like an ID, or if X and Y seem to be swapped."""
     found = []
     if genes is not None and (dates := dates_among([str(gene) for gene in genes])):
-        found.append(f"X: {len(dates)} gene names are dates (spreadsheets convert SEPT2 to one): {some(dates)}")
+        found.append(f"X: {len(dates)} gene names are dates (spreadsheets convert SEPT2 to a date): {some(dates)}")
     steps = np.diff(Y, axis=0)  # large IDs may be equal in single precision
     rising = (steps >= 0).all(0) & (np.count_nonzero(steps, axis=0) > len(Y) // 2)
     ids = rising & (Y % 1 == 0).all(0) & (len(Y) >= FEWEST_NUMBERED)
@@ -338,7 +338,7 @@ def check_in_order(X, values, argument):
 
 
 def check_same_cells(cells, rows, strict=False, argument="Y"):
-    """Reject a Y with other cells than X or in another order; default indices of pandas and anndata are ignored."""
+    """Reject a Y whose cells are not those of X in the same order; ignore default indices of pandas and anndata."""
     cells, rows = cells.astype(str), rows.astype(str)
     numbers = pd.RangeIndex(len(cells)).astype(str)
     named = strict or not (rows.equals(numbers) or cells.equals(numbers)) or set(cells) == set(rows)

@@ -14,8 +14,11 @@ from sbnn.errors import naming
 
 COUNTS = "counts"  # layer of an AnnData
 ROUNDING = 1e-3  # tolerance beyond the range of the training cells
-MANY = 0.5  # share of the kept genes; after training on few cells, a tenth is usually outside their narrow range
-# Fewest genes and cells with which unlike cells are detected; range of a gene in SDs if the model does not store it.
+# Share of the kept genes that must be beyond the range of the training cells for a warning. If there were few training
+# cells, their range is narrow, and a tenth of the genes is usually beyond it.
+MANY = 0.5
+# Fewest genes and cells for warnings about unlike cells; number of SDs from the mean that replaces the range of a gene
+# if the model does not store it.
 FEWEST_GENES, FEWEST_CELLS, SDS_OF_RANGE = 6, 8, 5
 LEAST_SHARE, HALF = 0.05, 0.5  # minimum shares of the training counts to estimate depth at all, and accurately
 MOST_DENSE_VALUES = 2**25  # largest sparse matrix converted to a dense array; 128 MiB in single precision
@@ -111,7 +114,7 @@ def learn_library(model, X):
 
 
 def library_of(X, counts):
-    """Library size to which `counts` were normalised to give `X`, and the share of each gene; otherwise None."""
+    """Library size of `X` and the share of each gene if `X` is computed from `counts`; otherwise, both are None."""
     from sbnn.data.preprocessing import shares_of_genes, size_of_library  # rarely needed
 
     size = None if counts is None else size_of_library(X, counts)

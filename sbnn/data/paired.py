@@ -54,7 +54,7 @@ class Paired:
     def counts_behind_x(self):
         """The counts if `expression_pipeline(scale=False)` converts them to `X`, otherwise None.
 
-        It is also None if `X` holds only some of the genes for which it was normalised.
+        This is None, for example, if `X` holds only some of the genes over which it was normalised.
         """
         usual = None if self.counts is None else np.median(np.asarray(self.counts.sum(axis=1)))
         return None if usual is None or size_of_library(self.X, self.counts) != usual else self.counts
@@ -162,7 +162,7 @@ def _checked(
     about = about_data(source="the user's arrays") | (about or {})
     problems = []
     if not x.size or len(y) != len(x):
-        problems.append(f"X has shape {x.shape} and Y {y.shape}, expected at least one gene and equally many cells")
+        problems.append(f"X has shape {x.shape} and Y {y.shape}, expected genes, and the same number of cells")
     elif about.get("content_sha256") != content:
         for values, argument, columns in ((x, "X", genes), (y, "Y", outputs)):
             checks.check_outliers(values, argument, cells, columns)

@@ -23,9 +23,9 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
     """Select genes of `as_paired` data that have more zeros than their expression level explains; returns a mask.
 
     The criterion is that of `sbnn.data.preprocessing.select_genes`, which does not use the outputs. It is applied to
-    raw counts if there are any, otherwise to ``2 ** X - 1``. It is undefined for genes that are detected in (nearly)
-    all cells; they rank last, by the variance of their log values. If X has negative values, and there are no counts,
-    all genes are ranked by this variance.
+    raw counts if there are any, otherwise to ``2 ** X - 1``, or to X itself if its values are too large for logarithms.
+    It is undefined for genes that are detected in (nearly) all cells; they rank last, by the variance of their log
+    values. If X has negative values and there are no counts, all genes are ranked by this variance.
 
     `cells` (positions or a mask) are the cells to use; if a test R2 will be reported, these must be the training cells.
     All genes are selected if there are at most `n_genes`, and fewer than `n_genes` if fewer are detected in enough

@@ -110,7 +110,7 @@ def _biology(species, n_features):
     rng = np.random.default_rng(_BIOLOGY)
     centres = _TYPES.iloc[:, :4]
     shift = _SPECIES_SD * rng.standard_normal(centres.shape)
-    loadings = rng.standard_normal((4, 27))  # of the shared features; mouse adds a change
+    loadings = rng.standard_normal((4, 27))  # of the shared features; for mouse, `change` is added
     change = _SPECIES_SD * rng.standard_normal((4, 27))
     if species == "mouse":
         centres, loadings = centres + shift, loadings + change

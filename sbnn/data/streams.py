@@ -38,7 +38,8 @@ class ExpressionStream:
     block_size : int, optional
         Number of cells to read at a time; by default, a block has about eight million values.
     totals : array-like of shape (n,), optional
-        Total counts of each cell over all genes of the fit, for new cells in which some of these genes are missing.
+        Total counts of each cell over all genes of the fit, for counts of new cells in which some of these genes are
+        missing.
 
     Attributes
     ----------

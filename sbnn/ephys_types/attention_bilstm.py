@@ -51,7 +51,8 @@ class OwnWeights(nn.Module):
         super().__init__()
         self.register_buffer("real", real)  # (families, width): True for columns that are not padding
         families, width = real.shape
-        # Each feature has a missing-value indicator. Initial weights are as in an nn.Linear without padding.
+        # Each feature also has a missing-value indicator. Initial weights are uniform, as in an nn.Linear whose inputs
+        # are the features without padding and indicators.
         bound = real.sum(1).clamp_min(1).float().rsqrt()[:, None, None]
         self.weight = nn.Parameter((2 * torch.rand(families, 2 * width, size) - 1) * bound)
         self.bias = nn.Parameter((2 * torch.rand(families, 1, size) - 1) * bound)
@@ -87,7 +88,10 @@ class BiLSTM(nn.Module):
         self.head = nn.Linear(2 * hidden, n_classes, bias=not cosine)
 
     def encode(self, values, present):
-        """State of each cell (n, 2 * hidden) and weights of its families (n, families), which are 0 if absent."""
+        """State of each cell (n, 2 * hidden) and weights of its families (n, families).
+
+        The weights sum to 1 over the present families and are 0 for the others.
+        """
         x = self.norm_tokens(self.tokens(values))
         # Present families come first, in order; the other entries are computed but ignored.
         order = torch.argsort(present, dim=1, descending=True, stable=True)

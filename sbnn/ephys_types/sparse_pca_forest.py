@@ -59,7 +59,7 @@ def sparse_components(X, n_components, alpha=ALPHA, least_variance=LEAST_VARIANC
     if n_components is None:
         shares = np.square(np.linalg.svd(X, compute_uv=False)) / total
         n_components = int((shares > max(least_variance, LEAST_SHARE)).sum())
-    # SparsePCA compares the penalty with sqrt(n) times the covariance of a feature with a component of unit length.
+    # SparsePCA compares the penalty with sqrt(n) times the covariance of a feature with a component of unit variance.
     penalty = max(alpha, LEAST_ALPHA) * np.sqrt(n)
     pca = SparsePCA(min(n_components, p), alpha=penalty, method="cd", tol=TOLERANCE, random_state=random_state)
     pca.fit(small)
@@ -212,10 +212,10 @@ def map_cells(data, results=None, overwrite=False, *, seed=0):
 
 
 def discriminating_components(components, types, names):
-    """Positions of the two components (n, k) from different families that discriminate the types best.
+    """Positions of two components, from different families, that discriminate the types.
 
-    The second component discriminates best after its correlation with the first is removed. Each of the `names`
-    consists of a family and a number.
+    The first of the `components` (n, k) discriminates best on its own; the second, best after its correlation with the
+    first is removed. Each of the `names` consists of a family and a number.
     """
     first = int(np.argmax(_between(components, types)))
     families = [name.rpartition(" ")[0] for name in names]

@@ -18,8 +18,7 @@ def descend(network, losses, learning_rate, weight_decay, n_steps=None, clip=Non
     """Take an AdamW step for each loss that a generator yields.
 
     With `n_steps`, the learning rate rises to its peak and falls to zero within this number of steps; otherwise it is
-    constant.
-    The norm of the gradient is clipped to `clip`.
+    constant. The norm of the gradient is clipped to `clip`.
     """
     optimizer = torch.optim.AdamW(network.parameters(), learning_rate, weight_decay=weight_decay, fused=True)
     schedule = n_steps and torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, max(n_steps, 2))

@@ -150,8 +150,7 @@ class ZeroShotClassifier(TypeClassifier):
         """Fit to source cells (n, p) with types (n,), aligned with the cells of a `target`, shape (m, p).
 
         Both tables have the same features, NaN where missing. If `target` is None, the target is assumed to be like the
-        source.
-        `families`, the family of each column, is passed to the classifier.
+        source. `families`, the family of each column, is passed to the classifier.
         """
         X, codes = self._checked_training(X, y, families)
         target = X if target is None else attempt("target: expected features as in X", self._checked_cells, target)

@@ -30,7 +30,8 @@ def recovery(model, adata, edges="probable", new=None):
         Which shifts count as edges: those with a probability above 1/2 (``"probable"``), the two largest shifts of each
         perturbation (``"largest"``), or those found by `unmix`, which then also rotates the latents (``"unmixed"``).
     new : AnnData, optional
-        Cells of held-out perturbations. Shifts are estimated from one half, and cells of the other half are scored.
+        Cells of held-out perturbations. Shifts are estimated from one half, and up to 500 cells of the other half are
+        scored.
 
     Returns
     -------

@@ -80,8 +80,8 @@ def gene_effects(observed, squares, totals, ratios, shares, direct, names, genes
     Changes are relative to the control or, if there is none, to all perturbations. Measured changes that are
     significant at a false discovery rate of 1 % are not shrunk. Any other change is estimated as the change in the
     model times the factor by which significant changes exceed the model, plus an estimated share of the residual.
-    `ratios` are those of `direct_effects`; a gene has an edge if its ratio is also significant and its direct effect is
-    not 0.
+    `ratios` are those of `direct_effects`; there is an edge to a gene if its ratio is significant at the same rate and
+    its direct effect is not 0.
     """
     of = names != control
     reference = of if of.all() else ~of

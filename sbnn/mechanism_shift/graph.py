@@ -50,5 +50,8 @@ def open_graph(latents, perturbation, control=None):
 
 
 def largest_shifts(graph, n=2):
-    """DataFrame of bool that marks the `n` largest shifts of each perturbation: edges of a model without a mask."""
+    """DataFrame of bool that marks the `n` largest absolute shifts of each perturbation.
+
+    These are the edges of a model without a mask.
+    """
     return wide(graph, "effect").abs().rank(axis=1, method="first", ascending=False) <= n

@@ -66,16 +66,17 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         All perturbations, including the control.
     control_ : str or None
     shift_graph_ : DataFrame
-        A row for each latent and each perturbation except the control, with the ``probability`` of a shift and its size
-        in standard deviations within a perturbation (``effect``).
+        A row for each ``latent`` and each ``perturbation`` except the control, with the ``probability`` of a shift and
+        its size in standard deviations within a perturbation (``effect``).
     unmixing_ : Unmixing or None
         Only for "staged". ``unseparated`` lists pairs of latents that the screen cannot separate, and ``unmoved`` lists
         latents that no perturbation shifts.
     gene_effects_ : DataFrame
-        Only for "staged": a row for each gene and each perturbation except the control. ``log_fold_change`` is relative
-        to the control and has a 95 % interval from ``lower`` to ``upper``. If it is ``significant`` (at a false
-        discovery rate of 1 %), it is the measured change; otherwise it is close to that of the ``model``. ``direct`` is
-        the part that the latents do not explain; there is an ``edge`` to the gene if this part is significant.
+        Only for "staged": a row for each ``gene`` and each ``perturbation`` except the control. ``log_fold_change`` is
+        relative to the control (to all perturbations if there is none) and has a 95 % interval from ``lower`` to
+        ``upper``. If it is ``significant`` (at a false discovery rate of 1 %), it is the measured change; otherwise it
+        is close to that of the ``model``. ``direct`` is the part that the latents do not explain; there is an ``edge``
+        to the gene if this part is significant.
     n_latent_, recipe_ : int, Recipe
         Chosen number of latents, and chosen recipe.
     history_ : DataFrame
@@ -141,8 +142,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         ------
         ValueError
             If counts are negative, fractional or NaN (the message gives their share), a cell has no counts, a
-            perturbation has only one cell, there are fewer than two perturbations, no cell has the control, or a
-            parameter is out of range.
+            perturbation has only one cell, there are fewer than two perturbations, no cell has the label `control`,
+            or a parameter is out of range.
         TypeError
             If counts are not numbers.
         """
@@ -231,7 +232,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         ----------
         counts : AnnData, array, sparse matrix or DataFrame of shape (n, p)
         perturbation : array-like, shape (n,)
-            Perturbations that the model was fitted to.
+            Perturbations that are among `perturbations_`.
         n_samples : int
             Number of draws of the latents of each cell.
 
@@ -319,7 +320,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         doubtful = self.shift_graph_["probability"].between(DOUBTFUL, 1 - DOUBTFUL).mean()
         if doubtful > MANY_DOUBTFUL:
             text = "perturbations shift too many latents, or n_latent is too small; try more latents"
-            warnings.warn(f"it is unclear whether {doubtful:.0%} of the shifts are edges: {text}", stacklevel=3)
+            warnings.warn(f"for {doubtful:.0%} of the shifts it is unclear whether they are edges: {text}", stacklevel=3)
         latents = self._encoded(counts).double().numpy()
         latents = latents - latents.mean(axis=0)
         for column in labels:

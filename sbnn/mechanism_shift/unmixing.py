@@ -161,7 +161,7 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
     ------
     ValueError
         If the numbers of cells differ, values are not finite, there are fewer than two perturbations, a perturbation
-        has fewer than two cells, no cell has the control, or latents do not vary within perturbations.
+        has fewer than two cells, no cell has the label `control`, or latents do not vary within perturbations.
     """
     check_number("n_starts", n_starts, int, 1)
     groups = codes_of(check_perturbation(perturbation, latents, control), control)
@@ -282,7 +282,7 @@ def _by_angle(x, y, mixture, angles):
 
 
 def _mode(shifts):
-    """Half-sample mode of each latent over perturbations: the densest half of the values is taken repeatedly."""
+    """Half-sample mode of each latent over perturbations: the mean after repeatedly taking the densest half."""
     modes = []
     for values in np.sort(shifts, axis=0).T:
         while len(values) > 3:

@@ -117,7 +117,7 @@ def read_yeast(train_path, test_path, names_path, prior_path, *, files=None):
 
 
 def read_breast(train_path, test_path, names_path, prior_path, truth_path, *, files=None):
-    """Read 500 genes along a pseudotime of breast cancer: 178 times for training, and 8 times from the middle for test.
+    """Read 500 genes along a pseudotime of breast cancer: 178 times for training, 8 times from the middle for testing.
 
     The prior network is from motifs. The true network has edges from chromatin immunoprecipitation, for the
     transcription factors that these experiments covered.

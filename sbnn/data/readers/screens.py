@@ -59,7 +59,7 @@ def read_screen(counts, guides, control, name="custom"):
 
 
 def _read_hdf5(path):
-    """AnnData of the gene counts in an ``.h5ad`` file, or an ``.h5`` file of 10x."""
+    """Read an AnnData of gene counts from an ``.h5ad`` file, or from an ``.h5`` file of 10x Genomics."""
     if Path(path).suffix.lower() == ".h5ad":
         return ad.read_h5ad(path)
     with h5py.File(path) as file:

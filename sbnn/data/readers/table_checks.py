@@ -11,7 +11,7 @@ import pandas as pd
 
 from sbnn.data.checks import dates_among, some
 
-#: Text that marks a missing value in spreadsheets, R, Python or by hand; letter case is ignored.
+#: Texts that mark missing values in spreadsheets, R, Python or tables typed by hand; letter case is ignored.
 _TABLE = Path(__file__).parents[1] / "missing_marks.csv"
 MARKS = frozenset(pd.read_csv(_TABLE, keep_default_na=False, dtype=str)["mark"])
 
@@ -42,7 +42,7 @@ def named(names: list[str], body: pd.DataFrame, key: str | None) -> pd.DataFrame
     """Set the names of columns and rows; leave out unnamed columns without values and unnamed rows without numbers."""
     body = body.set_axis(texts(names), axis=1)
     at = names.index(key) if key in names else 0
-    columns = [j for j, name in enumerate(names) if j != at and (j or name)]  # row numbers of a program
+    columns = [j for j, name in enumerate(names) if j != at and (j or name)]  # an unnamed first column has row numbers
     table = body.iloc[:, columns].set_axis(texts(body.iloc[:, at]), axis=0)
     table = table.loc[:, (table.columns != "") | table.notna().any().to_numpy()]
     rows = {i: [str(value).strip() for value in table.iloc[i]] for i in np.flatnonzero(table.index == "")}
@@ -148,7 +148,7 @@ def kept(gaps: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:
     if missing == "outputs":
         cells = ~gaps.all(axis=1)  # a cell without any value would leave no output
         return cells, ~gaps[cells].any(axis=0)
-    while (left := gaps & cells[:, np.newaxis] & outputs).any():  # drop the cell or output with most gaps
+    while (left := gaps & cells[:, np.newaxis] & outputs).any():  # drop the cell or output with the largest share
         by_cell, by_output = left.sum(axis=1) / outputs.sum(), left.sum(axis=0) / cells.sum()
         if by_cell.max() > by_output.max():
             cells[by_cell.argmax()] = False

@@ -73,8 +73,8 @@ def read_tables(
         Whether cell names must be equal, or may differ in case, blanks, punctuation, an X that R puts before a digit,
         or the -1 at the end of a barcode.
     duplicates : {"error", "sum", "first"}
-        What to do if genes have the same name: raise an error, add up their values (not of logarithms), or take the
-        first.
+        What to do if genes have the same name: raise an error, add up their values (unless they are logarithms), or
+        take the first.
     spike_ins : {"leave out", "keep"}
         What to do with spike-ins (such as ERCC-00002) and the counters of HTSeq and STAR.
     family_key, type_key : str
@@ -84,7 +84,8 @@ def read_tables(
     rename : mapping of str to str, optional
         Old -> new names of columns.
     cell_names : path-like, (path-like, str) or DataFrame, optional
-        Needed if outputs and labels name the cells differently: their names (first column) and those in `expression`.
+        Needed if cells have other names in outputs and labels than in `expression`: a table with the names in outputs
+        and labels in its first column, and those in `expression` in its second.
     colors : mapping of str to str, optional
         Type -> colour.
     name, source : str, optional
@@ -221,7 +222,7 @@ def _edited(tables: dict, drop: Iterable[str], rename: Mapping, cells: dict) -> 
 
 
 def leave_out(dropped: dict[str, list[str]], what: str, why: str, names: pd.Index, total: int) -> None:
-    """Record what is left out in `dropped`, and warn; raise an error if nothing would be left."""
+    """Warn about the names that are left out, and store them in `dropped`; raise an error if nothing would be left."""
     if len(names) == total:
         raise ValueError(f"{what}: all {total} are left out ({why}): {some(names)}")
     if len(names):

@@ -1,4 +1,7 @@
-"""Read a folder of recordings into a table of the twelve families, in parallel, skipping damaged files."""
+"""Read a folder of recordings into a table of the twelve families, in parallel.
+
+Interrupted runs resume, and damaged files are skipped.
+"""
 
 import hashlib
 import logging

@@ -60,7 +60,7 @@ class StoredSweep(NamedTuple):
 
 
 class Stimulus(NamedTuple):
-    """The shape of a current; the `onset` of a ramp is where it leaves the baseline, and `amplitude` is its peak."""
+    """The shape of a current; for a ramp, `onset` is where its line leaves the baseline, and `amplitude` its peak."""
 
     kind: str  # "short_square", "long_square", "ramp", "square" (of another length) or "other"
     onset: int

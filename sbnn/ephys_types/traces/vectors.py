@@ -52,9 +52,9 @@ _FAULTS = (ArithmeticError, AssertionError, FeatureError, LookupError, TypeError
 def trace_families():
     """Families of the 2607 columns of `read_traces`, in order: dict of family to names of columns.
 
-    ``first_ap_v`` and ``first_ap_dv`` consist of parts for the short square, the long square and the ramp. The spike
-    features, ``inst_freq`` and ``psth`` consist of parts for the sweeps at rheobase and at 40 and 80 pA above it.
-    ``step_subthresh`` consists of parts for the steps of -30, -50 and -90 pA.
+    Some families consist of parts, in this order: ``first_ap_v`` and ``first_ap_dv`` of parts for the short square, the
+    long square and the ramp; the spike features, ``inst_freq`` and ``psth`` of parts for the sweeps at rheobase and at
+    40 and 80 pA above it; ``step_subthresh`` of parts for the steps of -30, -50 and -90 pA.
     """
     return {name: [f"{name}_{i}" for i in range(size)] for name, size, _ in VECTORS}
 
@@ -79,7 +79,7 @@ def settings_fingerprint():
 
 
 class Analysed(NamedTuple):
-    """Sweeps of one protocol, their spikes, and a table of rates, amplitudes and, for long squares, deflections."""
+    """Sweeps of one protocol, their spikes, and a table of rates, amplitudes and, for long squares, voltages."""
 
     sweeps: list
     spikes: list
