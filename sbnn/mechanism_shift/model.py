@@ -320,7 +320,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         doubtful = self.shift_graph_["probability"].between(DOUBTFUL, 1 - DOUBTFUL).mean()
         if doubtful > MANY_DOUBTFUL:
             text = "perturbations shift too many latents, or n_latent is too small; try more latents"
-            warnings.warn(f"for {doubtful:.0%} of the shifts it is unclear whether they are edges: {text}", stacklevel=3)
+            warnings.warn(f"for {doubtful:.0%} of the shifts it is unclear if they are edges: {text}", stacklevel=3)
         latents = self._encoded(counts).double().numpy()
         latents = latents - latents.mean(axis=0)
         for column in labels:
