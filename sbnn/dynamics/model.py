@@ -249,6 +249,6 @@ class PhoenixRegressor(DynamicsRegressor):
             training.pruner.prune(1 - self.sparsity)
             training.run(recipe.fine_tuning)
         elif (last := max(prunings, default=0)) >= recipe.epochs:
-            late = f"sparsity {self.sparsity} is reached in epoch {last}, but training ends in epoch {recipe.epochs}"
+            late = f"sparsity {self.sparsity} is scheduled for epoch {last}, but training ends in epoch {recipe.epochs}"
             warnings.warn(f"{late}; pruning is completed at the end, without further training", stacklevel=3)
             training.pruner.prune(1 - self.sparsity)

@@ -26,7 +26,7 @@ HELD_OUT = 0.2  # share of the samples that is held out, or of the times if ther
 
 
 def read_course(expression, times=None):
-    """Read trajectories from a long table, or from tables of cells and of their samples and times, or pseudotimes."""
+    """Read trajectories from a long table, or from a table of cells and one with their times or pseudotimes."""
     if times is None:
         table = _columns(expression, "course")
     else:

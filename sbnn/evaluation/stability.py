@@ -98,7 +98,7 @@ def trust_sentence(record):
         advice = "fit more halves (stability_selection with n_pairs=25), or use cells of more donors"
         return f"No gene can be trusted yet: {few}; {advice}."
     first = f"{table.index[0]} (kept by {table.frequency.iloc[0]:.0%} of {halves} halves of the cells)"
-    often = f"No gene can be trusted: each half keeps about {kept} genes, the most frequent of which is {first}"
+    often = f"No gene can be trusted: each half keeps about {kept} genes, and the most frequent gene is {first}"
     return f"{often}; other cells would give other genes. The map may still be stable; see map_trust."
 
 

@@ -149,7 +149,7 @@ def test_one_sample_of_two_or_more_is_set_aside_and_a_single_one_validated_by_it
 
 def test_what_goes_wrong_is_warned_of(samples, prior):
     few = short(epochs=6)
-    with pytest.warns(UserWarning, match="reached in epoch 15, but training ends in epoch 6"):
+    with pytest.warns(UserWarning, match="scheduled for epoch 15, but training ends in epoch 6"):
         model = PhoenixRegressor(8, sparsity=0.8, recipe=few, random_state=0).fit(samples, prior)
     assert model.sparsity_ == pytest.approx(0.8, abs=0.02)
     still = samples.copy()
