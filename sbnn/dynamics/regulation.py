@@ -116,7 +116,7 @@ class Target:
     def probabilities(self, regulators):
         """Probability of each edge to this gene, given the other regulators in a set.
 
-        It is only approximated, from the linear effect, for edges that are neither in the set nor in the prior.
+        For edges that are neither in the set nor in the prior, it is approximated from the linear effect.
         """
         with np.errstate(over="ignore"):
             probabilities = 1 / (1 + np.exp(-self._gains(regulators)))

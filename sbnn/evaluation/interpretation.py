@@ -126,9 +126,9 @@ def interpret_held_out(estimator, data, halves, *, groups=None, preselect=None, 
     preselect : int, optional
         Number of genes to fit, chosen by the published criterion on the fitted cells.
     results : str or path-like, optional
-        File in which the record is saved. If it already holds this interpretation, that one is loaded instead.
+        File in which the record is saved. If it already holds this interpretation, the record is loaded instead.
     overwrite : bool
-        Compute it again, even if `results` contains it.
+        Compute the interpretation again, even if `results` contains it.
 
     Returns
     -------

@@ -30,7 +30,7 @@ def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=Fal
     results : str or path-like, optional
         File in which the record is saved. If it already holds these maps, they are loaded instead.
     overwrite : bool
-        Compute them again, even if `results` contains them.
+        Compute the maps again, even if `results` contains them.
     seed : int
 
     Returns
