@@ -15,7 +15,7 @@ BEFORE_PRUNING = "before pruning"  # the last epoch with all genes
 
 
 def _read():
-    """Rows of each data set: networks by width, group lasso and pretraining; sparse reduced-rank regression by rank."""
+    """Rows by data set: networks by width, group lasso and pretraining, and sparse reduced-rank regression by rank."""
     table, rows = pd.read_csv(Path(__file__).with_name("published.csv"), dtype=object), {}
     kinds = dict.fromkeys(("n_components", "rank", "n_genes", "folds", "from_genes"), int)
     kinds |= {"group_lasso": float, "test_r2": float, "sd": float, "pretraining": lambda text: text == "True"}

@@ -65,7 +65,7 @@ READER = {
     "--cell-key": {**_EACH, "metavar": "[TABLE=]COLUMN", "help": "column with the cell names (default: first)"},
     "--match": {"choices": ("exact", "loose"), "default": "exact",
                 "help": "loose: ignore case, blanks, '-' and '.' in cell names"},
-    "--duplicates": {"choices": ("error", "sum", "first"), "default": "error", "help": "repeated genes"},
+    "--duplicates": {"choices": ("error", "sum", "first"), "default": "error", "help": "how to handle repeated genes"},
     "--spike-ins": {"choices": ("leave out", "keep"), "default": "leave out", "help": "spike-ins such as ERCC"},
     "--drop-columns": {"action": "append", "default": [], "metavar": "COLUMN", "help": "column to leave out"},
     "--rename": {**_EACH, "type": _old_and_new, "metavar": "OLD=NEW", "help": "another name for a column"},
