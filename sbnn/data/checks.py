@@ -101,7 +101,7 @@ def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
 def check_labels(
     given: pd.DataFrame | None, cells: np.ndarray, always: Iterable[str], if_given: Iterable[str] = ()
 ) -> pd.DataFrame:
-    """Align labels with the cells, add missing columns in `always`, and convert these and `if_given` to text."""
+    """Align labels with the cells; add missing columns in `always`; convert these and those in `if_given` to text."""
     given = pd.DataFrame(index=pd.Index(cells, dtype=object)) if given is None else given
     with naming("labels: expected a DataFrame with a row for each cell"):
         given = given.to_frame() if isinstance(given, pd.Series) else given
@@ -130,7 +130,7 @@ def check_blanks(labels, argument: str) -> None:
 
 @naming("colors: expected a dict of type to colour")
 def check_colors(given: Mapping[str, Any], types: Iterable[str]) -> dict[str, str]:
-    """Map every type to its ``"#RRGGBB"`` colour: the given one, otherwise one of a palette, or grey if unknown."""
+    """Map every type to ``"#RRGGBB"``: its given colour or one of a palette; the unknown type is grey by default."""
     colors = {str(key): _as_hex(color) for key, color in given.items()}
     missing = sorted(set(types) - colors.keys() - {UNKNOWN})
     colors.update(zip(missing, _palette(len(missing)), strict=True))

@@ -91,7 +91,7 @@ def class_table(records, kind="types"):
 
 
 def group_table(records, column):
-    """Macro-F1 within groups of cells, where recognising the group does not help; the first group is ``all``."""
+    """Scores by (model, group): for ``all`` cells, and within groups, where recognising the group does not help."""
     labels = records[CELLS].labels
     tables = {}
     for name, record in of_kind(records, "types").items():

@@ -129,7 +129,7 @@ def edges_table(records):
 
 
 def trust_table(records, group=PATHWAY):
-    """For each seed, separation of a group from the other perturbations, and edges found with permuted labels."""
+    """Separation of a group of perturbations from the others and edges for true and permuted labels, by seed."""
     rows, permuted = {}, records["permuted"]
     for seed, graph in records["fits"].graph.groupby("seed"):
         edges, effects, false = edges_of(graph), wide(graph, "effect"), permuted.edges.set_index("seed")["edges"]

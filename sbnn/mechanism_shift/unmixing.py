@@ -42,7 +42,7 @@ MOST_DENSE = 0.5  # largest share of shifts; with more, the unshifted latents ar
 class SpikeSlab(NamedTuple):
     """A density of shifts: ``(1 - density) Laplace(0, spike) + density (N(size, sd) + N(-size, sd)) / 2``.
 
-    The spike has long tails because the network is nonlinear, so that shifts of other latents slightly move a latent.
+    The spike has long tails because the network is nonlinear, so shifts of some latents also move others slightly.
     """
 
     spike: float

@@ -18,8 +18,8 @@ def read_papalexi(counts_path, genes_path, cells_path, *, confident_only=True, f
     """Read the screen, by default without cells whose assigned guide has no more than 80 % of the guide counts.
 
     Cells are named by their row in the file, whether or not some are left out. The published files hold 299 genes and
-    20729 cells. The 16093 cells that are read by default are 1912 control cells and 33 (SPI1) to 1056 (IFNGR1) cells
-    for each of 25 targets.
+    20729 cells. The 16093 cells that are read by default consist of 1912 control cells and, for each of 25 targets, 33
+    (SPI1) to 1056 (IFNGR1) cells.
     """
     cells = pd.read_csv(cells_path)
     cells.index = "cell_" + cells.index.astype(str)

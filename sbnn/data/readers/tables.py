@@ -53,8 +53,9 @@ def read_tables(
     counts : bool, optional
         Whether `expression` holds raw counts. If True, they are kept, and `X` is log2 of the library-size normalised
         counts plus one. If False, `X` is `expression` itself. By default, this is detected: whole numbers are taken as
-        counts if some of them are large; fractions are taken as normalised values (CPM, TPM) if some of them exceed 50,
-        and `X` is log2 of the values plus one; other values are taken as logarithms. A note records the choice.
+        counts if some of them are large or most nonzero ones are 1; fractions are taken as normalised values (CPM, TPM)
+        if some of them exceed 50, and `X` is log2 of the values plus one; other values are taken as logarithms. A note
+        records the choice.
     genes_in_rows : bool, optional
         Orientation of `expression`; by default the one with more cell names in common with `outputs`.
     missing : {"error", "cells", "outputs", "fewest"}

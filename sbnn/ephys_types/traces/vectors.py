@@ -79,7 +79,10 @@ def settings_fingerprint():
 
 
 class Analysed(NamedTuple):
-    """Sweeps of one protocol, their spikes, and a table of rates, amplitudes and, for long squares, voltages."""
+    """Sweeps of one protocol, their spikes, and a table with the rate and the amplitude of each sweep.
+
+    For long squares, the table also has the peak deflection and the baseline voltage.
+    """
 
     sweeps: list
     spikes: list
