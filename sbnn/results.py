@@ -273,8 +273,8 @@ def load(path):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is not a record as `save` writes it: truncated, altered, with another schema, or an arbitrary
-        pickle, for example one that could run code. The message names the file.
+        If the file is not an intact record written by `save`: if it was truncated or altered, has another schema, or
+        is some other pickle, such as one that could run code. The message names the file.
     """
     path = results_path(path)
     whole = path.read_bytes()

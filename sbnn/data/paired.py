@@ -140,7 +140,7 @@ def as_paired(data):
 def _checked(
     X, Y=None, gene_names=None, feature_names=None, cell_names=None, labels=None, colors=None, counts=None, about=None
 ):
-    """Convert user input to `Paired` and check it, unless ``about["content_sha256"]`` shows that this was done."""
+    """Convert user input to `Paired` and check it; values with ``about["content_sha256"]`` were already checked."""
     if isinstance(Y, pd.Series):
         Y = Y.to_frame(Y.name or "output_0")
     elif isinstance(Y, np.ndarray | list) and np.ndim(Y) == 1:
@@ -194,6 +194,6 @@ def groups_of(data, groups):
     lacking = values.isna() | values.isin([UNKNOWN, ""])
     if lacking.any():
         names = some(values.index[lacking])
-        raise ValueError(f"{column!r} of {lacking.sum()} cells is unknown; leave them out: {names}")
+        raise ValueError(f"{column!r} is unknown for {lacking.sum()} cells; leave out these cells: {names}")
     checks.check_blanks(values, column)
     return values.to_numpy(dtype=str)

@@ -20,7 +20,7 @@ SPECIES = ("human", "mouse")
 _OTHER_FEATURES = pd.read_csv(Path(__file__).with_name("simulated_features.csv"), index_col="species")["feature"]
 
 # For each type: its position on four axes, its share of the cells of each species, and how often its cells are
-# cultured. With four types, SNCG is part of VIP.
+# cultured. In labels with four types, SNCG cells count as VIP.
 _TYPES = pd.read_csv(Path(__file__).with_name("simulated_types.csv"), index_col="type")
 _CELLS_PER_DONOR = {"human": 6, "mouse": 4}
 _CELL_SD = {"human": 0.75, "mouse": 0.55}  # scatter of cells around their type on each axis

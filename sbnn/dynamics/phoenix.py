@@ -20,8 +20,9 @@ class Phoenix(nn.Module):
     """``dx/dt = relu(m) * (J(x) - x)``, with ``J = As s + Ap p``.
 
     With ``u = (x - 1/2) / (1 + |x - 1/2|)``, the sums are ``s = Ws u + bs`` and the products are
-    ``p = exp(Wp log(1 + u) + bp)``. ``sum_in`` and ``product_in`` are Ws and Wp, (hidden, genes); ``sum_out`` and
-    ``product_out`` are As and Ap, (genes, hidden); ``multiplier`` is m, (genes,). A gene with m <= 0 stays constant.
+    ``p = exp(Wp log(1 + u) + bp)``. ``sum_in`` and ``product_in`` are Ws and Wp, of shape (hidden, genes); ``sum_out``
+    and ``product_out`` are As and Ap, of shape (genes, hidden); ``multiplier`` is m, of shape (genes,). A gene with
+    m <= 0 stays constant.
     """
 
     LAYERS = ("sum_in", "product_in", "sum_out", "product_out")  # the layers that are pruned
@@ -145,7 +146,7 @@ def open_paths(network):
 
 
 def path_sizes(network):
-    """Total size of the paths between two genes, ``|Ws|' |As|' + |Wp|' |Ap|'``, ignoring gates; mean over all pairs."""
+    """Mean over pairs of genes of the size of all paths between them, ``|Ws|' |As|' + |Wp|' |Ap|'``, without gates."""
     sum_in, product_in, sum_out, product_out = (getattr(network, name).abs() for name in network.LAYERS)
     # The sum over all pairs can be computed without a genes-by-genes matrix.
     sums = sum_in.sum(dim=1) @ sum_out.sum(dim=0)

@@ -61,7 +61,7 @@ def partners(prior):
 
 
 def prior_of_inputs(scores, together):
-    """``|(S S')^-1 S C|``, large for input weights that map `partners` to the same units; S are the last scores."""
+    """``|(S S')^-1 S C|``: large for input weights that map `partners` C to the same units; S are previous scores."""
     return _solved(scores @ scores.T, scores @ together).abs()
 
 

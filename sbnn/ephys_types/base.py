@@ -31,7 +31,7 @@ class MissingAllowed(BaseEstimator):
 
 
 class TypeClassifier(ClassifierMixin, MissingAllowed):
-    """A classifier with `predict_proba` and `classes_`."""
+    """Base of classifiers of cell types, which define `fit` and `predict_proba`."""
 
     _parameter_constraints: dict = {}
 
@@ -135,7 +135,7 @@ class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
 
 
 def seen_columns(families, seen):
-    """Columns of each family among the `seen` features: dict of family to ndarray of int."""
+    """Positions of the columns of each family among the `seen` features alone: dict of family to ndarray of int."""
     place = np.cumsum(seen) - 1
     return {family: place[columns[seen[columns]]] for family, columns in families.items()}
 

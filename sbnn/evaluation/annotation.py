@@ -32,11 +32,12 @@ def annotate(adata, *found, data=None, point=None, key="sbnn"):
                                       of the outputs; ``var["sbnn_kept"]``; ``var["sbnn_norm"]``, weight norms of the
                                       genes
         from `cross_validate`         ``obsm["sbnn_held_out"]``, predictions for every cell from the model fitted
-                                      without it, in the units of the outputs (averaged if there are several);
+                                      without it, in the units of the outputs (averaged over several such models);
                                       ``obs["sbnn_fold"]``, the first fold in which the cell was held out;
                                       ``var["sbnn_kept_in_folds"]``, share of folds in which the gene was kept
-        from `stability_selection`    ``var["sbnn_frequency"]``, ``["sbnn_expected_false"]`` and ``["sbnn_trusted"]``;
-                                      all columns of a table from `selection_table` or `gene_counts`
+        from `stability_selection`    ``var["sbnn_frequency"]``, ``["sbnn_expected_false"]`` and ``["sbnn_trusted"]``
+        from `selection_table` or     every column of the table, in ``var``, with the prefix ``sbnn_``
+        `gene_counts`
         from `repeat_fits`            ``var["sbnn_kept_by_seeds"]``, share of seeds with which the gene was kept
         from `interpret`              ``varm["sbnn_effects"]``, effects on the outputs, in SDs per SD of the gene;
                                       ``var["sbnn_r2_drop"]``

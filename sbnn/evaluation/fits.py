@@ -50,8 +50,8 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
         ``values`` has ``latent`` (n, d), ``embedding`` (n, 2: the latent space itself, or its t-SNE if d > 2),
         ``predictions`` and ``outputs`` (n, q, z-scored), ``kept_genes`` (k names), ``expression`` and
         ``predicted_expression`` (n, k, z-scored; predicted from the latent space), ``selected`` (p, bool),
-        ``train_r2``, ``train_feature_r2`` (q), the names, labels and colours of the data; and ``gene_norms`` (p) and
-        ``history`` (table) if the estimator has them.
+        ``train_r2``, ``train_feature_r2`` (q), and the names, labels and colours of the data. If the estimator has
+        them, ``gene_norms`` (p) and ``history`` (table) are added.
     """
     _require_selection(estimator)
     data = as_paired(data)
@@ -157,8 +157,8 @@ def _require_selection(estimator):
 def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
     """Folds that train on one half of the cells and test on the other, two for each random pair of halves.
 
-    The first pairs do not depend on `n_pairs`. `groups`, such as donors, are never split between halves. If fewer than
-    `n_pairs` different pairs are possible, all of them are returned.
+    A larger `n_pairs` adds pairs and leaves the earlier ones unchanged. `groups`, such as donors, are never split
+    between halves. If fewer than `n_pairs` different pairs are possible, all of them are returned.
     """
     check_number("n_pairs", n_pairs, int, 1)
     codes = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]

@@ -52,7 +52,7 @@ def recovery(model, adata, edges="probable", new=None):
     attempt("model: expected methods fit(counts, perturbation, control) and transform", getattr, model, "transform")
     if edges not in EDGES or "latents" not in screen.truth:
         raise ValueError(f"edges: expected one of {EDGES} and a screen with true latents, got {edges!r}")
-    with reproducible():  # also for correlations and projections
+    with reproducible():  # the correlations and projections too, not only the fit
         started = time.process_time()
         model = clone(model).fit(screen.counts, screen.perturbation, screen.control)
         latents, graph = model.transform(screen.counts), model.shift_graph_

@@ -80,7 +80,7 @@ def name_families(ax, groups, xy):
 
 
 def family_centre(xy, own):
-    """Position of the cell at which the root of the family's density times the squared purity is largest."""
+    """Position of the family's cell with the largest product of squared purity and square root of the local density."""
     cells = xy[own]
     k = min(int(len(cells) ** 0.5) + 1, len(cells))
     distance = cKDTree(cells).query(cells, k=np.arange(1, k + 1))[0].mean(axis=1)

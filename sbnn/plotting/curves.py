@@ -52,7 +52,7 @@ def training_curves(network, srrr=None, n_components=(2,), published=None):
 
 
 def points_by_width(network, n_components, **params):
-    """Grid points with these parameters for each bottleneck width in `n_components` (None: all widths)."""
+    """Grid points with parameters `params`, by bottleneck width; `n_components` gives the widths (None: all)."""
     known = reading.levels(network, "n_components")
     found = {width: network.points(n_components=width, **params) for width in np.ravel(n_components or known).tolist()}
     found = {width: points for width, points in found.items() if points}

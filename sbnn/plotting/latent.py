@@ -194,7 +194,7 @@ def family_zoom(top, bottom=None, family=None, scores=None):
     top, bottom : Record
         Returned by `sbnn.fit_full` for the same data; in the published figure, `top` has 64 units and `bottom` has 2.
     family : str, optional
-        By default "Vip" if it exists, otherwise the most frequent family with several types.
+        By default "Vip" if it has several types, otherwise the most frequent family that does.
     scores : sequence of Record, (Record, dict) or None, optional
         As in `latent_panels`.
 

@@ -1,7 +1,7 @@
 """Published trajectories with prior and true networks: simulated data, yeast, breast cancer, hematopoiesis, BEELINE.
 
-The files are from Hossain et al., Genome Biology (2024) and arXiv 2403.04805 (github.com/QuackenbushLab/phoenix and
-DASH), and from Pratapa et al., Nature Methods (2020; github.com/Murali-group/Beeline).
+The files are from Hossain et al., Genome Biology (2024) and arXiv 2403.04805 (github.com/QuackenbushLab, repositories
+phoenix and DASH), and from Pratapa et al., Nature Methods (2020; github.com/Murali-group/Beeline).
 """
 
 from pathlib import Path

@@ -77,7 +77,8 @@ def read_tables(
         What to do if genes have the same name: raise an error, add up their values (unless they are logarithms), or
         take the first.
     spike_ins : {"leave out", "keep"}
-        What to do with spike-ins (such as ERCC-00002) and the counters of HTSeq and STAR.
+        What to do with spike-ins (such as ERCC-00002) and with the rows in which HTSeq and STAR count unassigned
+        reads (such as ``__no_feature``).
     family_key, type_key : str
         Columns of `labels` with the coarse and the fine label; they may be the same. Missing labels are ``"unknown"``.
     drop_columns : iterable of str

@@ -69,8 +69,8 @@ class Teacher:
 
 def shrinkage(new, x, target, choose, run):
     """Factors between 0 and 1, one per output, that minimise the error of predictions for new cells."""
-    # With few cells, a model can fit anything, so it predicts an output that no gene explains with as much variance as
-    # any other. Therefore, each part of the cells is held out in turn, and genes are chosen and a small teacher is
+    # With few cells, a model can fit anything, so its predictions vary as much for an output that no gene explains as
+    # for any other. Therefore, each part of the cells is held out in turn, and genes are chosen and a small teacher is
     # trained without this part. The factor is the slope of the regression of held-out outputs on their predictions,
     # shrunk towards the slope for all outputs together.
     parts = torch.randperm(len(x), generator=run.generator).to(x.device).tensor_split(min(PARTS, len(x)))

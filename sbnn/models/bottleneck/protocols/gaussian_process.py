@@ -1,6 +1,6 @@
 """A Gaussian process with one length scale per gene, which finds the genes that the outputs depend on.
 
-The kernel is ``a exp(-|z - z'|^2 / 2) + b z'z'`` with scaled genes ``z_j = s_j x_j``, and is the same for all outputs.
+All outputs share the kernel ``a exp(-|z - z'|^2 / 2) + b <z, z'>`` of the scaled genes ``z_j = s_j x_j``.
 The marginal likelihood and its gradient follow Rasmussen and Williams 2006, section 5.4.
 """
 
