@@ -53,7 +53,7 @@ def read(folder):
 
 
 def accuracy_table(records, everything=False):
-    """Test R2 of all models with results on a data set, and, if available, results with the published scaling."""
+    """Test R2 of all models on a data set; if available, also with the published scaling, and as published."""
     records = {name: record for name, record in records.items() if name.startswith("cv_")}
     leaky, clean = _rows(records, f"_{LEAK}"), _rows(records, "")
     if THREE_FOLDS in records:
