@@ -6,9 +6,9 @@ from sklearn.base import BaseEstimator
 
 from sbnn.data.trajectories import as_trajectories, prior_matrix
 
-NEAR = 0.1  # width of the kernel that weights intervals, relative to the median squared distance to the nearest one
-RATES = np.geomspace(0.01, 10, 61)  # decay rates that are tried, per mean interval
-PENALTIES = np.append(np.geomspace(1e-2, 1e4, 25), np.inf)  # ridge penalties that are tried, for unscaled values
+NEAR = 0.1  # kernel width for weighting intervals, relative to the median squared distance to the nearest interval
+RATES = np.geomspace(0.01, 10, 61)  # candidate decay rates, in units of 1 / (mean interval)
+PENALTIES = np.append(np.geomspace(1e-2, 1e4, 25), np.inf)  # candidate ridge penalties, for unscaled values
 
 
 class PriorAlone(BaseEstimator):
@@ -22,7 +22,7 @@ class PriorAlone(BaseEstimator):
         return self
 
     def predict(self, x0, times):
-        """Repeat the start at every time; returns (samples, times, genes)."""
+        """Repeat the start at every time; returns an array of shape (samples, times, genes)."""
         return np.repeat(np.asarray(x0, dtype=float)[:, None], np.shape(times)[-1], axis=1)
 
 
@@ -41,7 +41,7 @@ class AutoRegression(_WithoutEdges):
     """AR(1) in continuous time: each gene decays to its own level at its own rate, without regulators."""
 
     def _learn(self, samples):
-        """Fit each gene by least squares one interval ahead: its level for every rate tried, and the best rate."""
+        """Choose the level and the decay rate of each gene that predict its next value with the least squared error."""
         before, after, spans = samples.intervals()
         length = np.diff(spans, axis=1)
         rates = RATES[:, None, None] / length.mean()
@@ -52,13 +52,13 @@ class AutoRegression(_WithoutEdges):
         self.rates_, self.levels_ = rates[best, 0, 0], levels[best, np.arange(len(best))]
 
     def predict(self, x0, times):
-        """Decay from the start towards the levels; returns (samples, times, genes)."""
+        """Let each gene decay from its start towards its level; returns an array of shape (samples, times, genes)."""
         since = np.atleast_2d(times)[..., None] - np.atleast_2d(times)[:, :1, None]
         return self.levels_ + np.exp(-self.rates_ * since) * (np.asarray(x0, dtype=float)[:, None] - self.levels_)
 
 
 class Linear(_WithoutEdges):
-    """Linear map from deviations from the gene means to those one interval later, whatever the length of the interval.
+    """Linear map that predicts deviations from the gene means at the next time, ignoring the length of the interval.
 
     ``kind`` is one of "mean", which predicts the gene means; "ar1", one slope for all genes; "ridge", ridge regression
     of all genes on all genes; and "rest", a slope for each gene, shrunk towards the common slope, plus ridge regression
@@ -87,7 +87,7 @@ class Linear(_WithoutEdges):
             self.map_ += weights
 
     def predict(self, x0, times):
-        """Apply the map once for each interval; returns (samples, times, genes)."""
+        """Apply the map once for each interval; returns an array of shape (samples, times, genes)."""
         path = [np.asarray(x0, dtype=float) - self.mean_]
         for _ in range(np.shape(times)[-1] - 1):
             path.append(path[-1] @ self.map_)
@@ -95,7 +95,7 @@ class Linear(_WithoutEdges):
 
 
 class TrainingPath(_WithoutEdges):
-    """Baseline that moves along the nearest training intervals, which are straight lines between observed states."""
+    """Baseline that moves at the mean rate of nearby training intervals, lines between consecutive observed states."""
 
     def _learn(self, samples):
         """Store the training intervals; a gap in a sample counts as one interval."""
@@ -103,7 +103,7 @@ class TrainingPath(_WithoutEdges):
         self.length_, self.change_ = np.diff(spans, axis=1)[:, 0], after - self.before_
 
     def predict(self, x0, times):
-        """Move at the weighted mean rate of the nearest intervals; returns (samples, times, genes)."""
+        """Move at the weighted mean rate of nearby intervals; returns an array of shape (samples, times, genes)."""
         path, rates = [np.asarray(x0, dtype=float)], self.change_ / self.length_[:, None]
         for span in np.diff(np.broadcast_to(times, (len(path[0]), np.shape(times)[-1])), axis=1).T:
             x, sizes = path[-1], np.maximum((self.change_**2).sum(axis=1), 1e-300)
@@ -112,21 +112,21 @@ class TrainingPath(_WithoutEdges):
             far = (x**2).sum(axis=1)[:, None] + (self.before_**2).sum(axis=1) - 2 * x @ self.before_.T
             far += share**2 * sizes - 2 * share * along  # squared distance to the nearest point of each line
             nearest = far.min(axis=1, keepdims=True)
-            width = max(NEAR * np.median(nearest), 1e-6 * sizes.mean())  # positive even on the path itself
+            width = max(NEAR * np.median(nearest), 1e-6 * sizes.mean())  # positive even if x lies on a path
             weights = self.length_ * np.exp((nearest - far) / width)
             path.append(x + span[:, None] * (weights @ rates) / weights.sum(axis=1, keepdims=True))
         return np.stack(path, axis=1)
 
 
 class Replicate(_WithoutEdges):
-    """Baseline that predicts the first training sample, interpolated to the requested times, whatever the start."""
+    """Baseline that predicts the interpolated values of the first training sample, whatever the start."""
 
     def _learn(self, samples):
         """Store the first training sample."""
         self.values_, self.times_ = samples.values[0], samples.times[0]
 
     def predict(self, x0, times):
-        """Continue every start with the stored sample; returns (samples, times, genes)."""
+        """Continue every start with values of the stored sample; returns an array of shape (samples, times, genes)."""
         times = np.broadcast_to(times, (len(x0), np.shape(times)[-1]))
         copies = np.stack([np.interp(times, self.times_, gene) for gene in self.values_.T], axis=-1)
         return np.concatenate([np.asarray(x0, dtype=float)[:, None], copies[:, 1:]], axis=1)
@@ -141,7 +141,7 @@ BASELINES = {
 
 
 def held_out_ridge(X, Y, n_folds=5):
-    """Ridge weights, (columns of X, columns of Y), and the penalty that predicts held-out blocks of rows best."""
+    """Ridge weights, of shape (columns of X, columns of Y), and the penalty, chosen on held-out blocks of rows."""
     rows, errors = np.arange(len(X)), np.zeros(len(PENALTIES))
     for held in np.array_split(rows, min(n_folds, len(X))):
         left, sizes, right = np.linalg.svd(X[kept := np.setdiff1d(rows, held)], full_matrices=False)

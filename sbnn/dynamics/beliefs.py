@@ -1,4 +1,4 @@
-"""Prior distributions of effects and odds of edges, learned from all genes (empirical Bayes)."""
+"""Prior distributions of effects, and prior odds of edges, learned from all genes (empirical Bayes)."""
 
 from dataclasses import dataclass
 
@@ -7,21 +7,22 @@ import numpy as np
 MOST = 15  # largest number of regulators found by a search; larger sets share the beliefs for this number
 _LEAST_SPREAD = 0.1  # smallest initial SD of effects: a few of many regulators may account for the whole effect
 _OBSERVATIONS = 10.0  # weight of the initial beliefs, as a number of observations
-#: Number of kinds of edges: in the prior or not, of regulators with no, one or several other edges in the prior.
+#: Number of kinds of edges. The kind depends on whether the edge is in the prior, and on whether its regulator has no,
+#: one or several other edges in the prior.
 N_KINDS = 6
 _FIRST_ODDS = np.array([-9.0, -8.0, -8.0, 1.0, 2.0, 3.0])
-# Weight of the initial odds for each kind, as a number of edges and a number of pairs of genes.
+# Weight of the initial odds of each kind, as an equivalent number of edges and of pairs of genes.
 _SEEN = np.array([[0.5, 5e4]] * 3 + [[1.6, 2.0]] * 3)
 
 
 @dataclass(frozen=True)
 class Beliefs:
-    """Distributions of effects for each number of regulators of a gene, (MOST + 1,), and odds of each kind of edge.
+    """Distributions of effects by number of regulators, arrays of shape (MOST + 1,), and odds of each kind of edge.
 
-    An effect is the slope of a target with respect to a regulator, times the sign of the edge. The more regulators a
-    gene has, the smaller their effects, whether they are combined by AND or by OR. ``pair_sd`` and ``square_sd`` are
-    the SDs of the coefficients of products of two regulators and of squares; ``log_odds``, (N_KINDS,), are the log odds
-    that an edge of each kind exists.
+    An effect is the slope of a target with respect to a regulator, times the sign of the edge. Effects are smaller for
+    genes with more regulators, whether the regulators are combined by AND or by OR. ``pair_sd`` and ``square_sd`` are
+    the SDs of the coefficients of products of two regulators and of squares; ``log_odds``, of shape (N_KINDS,),
+    contains the log odds that an edge of each kind exists.
     """
 
     effect_mean: np.ndarray
@@ -32,14 +33,14 @@ class Beliefs:
 
 
 def first_beliefs():
-    """Initial beliefs: the mean effect of a single regulator is 1, and that of each of several is smaller."""
+    """Initial beliefs: the mean effect is 1 for a single regulator and decreases with the number of regulators."""
     mean = 0.6 ** np.maximum(np.arange(MOST + 1) - 1.0, 0)
     sd = np.hypot(0.4 * mean, _LEAST_SPREAD)
     return Beliefs(mean, sd, sd, sd / 2, _FIRST_ODDS)
 
 
 def kinds_of_edges(prior, changing):
-    """Kind of each edge: number of other prior targets of its regulator (at most 2), plus 3 for edges in the prior."""
+    """Kinds of edges: number of other prior targets of the regulator, at most 2, plus 3 if the edge is in the prior."""
     # Targets that are constant within samples do not count: they have no regulators, even if the prior lists some.
     given = prior != 0
     others = given[:, changing].sum(axis=1)[:, None] - (given & changing)
@@ -67,7 +68,7 @@ def learned_beliefs(fits, probabilities, kinds, possible):
 
 
 def _shrunk(found, at_first):
-    """Mean of each list of numbers, shrunk towards its initial value."""
+    """Mean of each list of numbers, shrunk towards the initial value given for the list."""
     n = np.array([len(numbers) for numbers in found])
     means = np.array([np.mean(numbers) if numbers else 0.0 for numbers in found])
     return (n * means + _OBSERVATIONS * at_first) / (n + _OBSERVATIONS)

@@ -38,7 +38,7 @@ def evaluate(model, data, *, method, condition, details=False, results=None, ove
         Whether to store the data that figures need: the strongest edges and the predicted test samples of the first fit
         or, for `PriorAlone`, the test samples themselves.
     results : path-like, optional
-        File of the record. It is loaded if it exists, otherwise it is written.
+        File to save the record to. If the file exists, the record is loaded from it instead.
     overwrite : bool
         Whether to compute the scores again if the file exists.
 
@@ -46,8 +46,8 @@ def evaluate(model, data, *, method, condition, details=False, results=None, ove
     -------
     Record
         ``scores`` has a row for each seed, with `edge_accuracy` (if the truth is known), `path_errors`, the sparsity
-        and the CPU time of the fit in seconds. ``out_degree`` is the number of targets of each gene in the first
-        network.
+        and the CPU time of the fit in seconds. ``out_degree`` is the number of targets of each gene in the network of
+        the first seed.
 
     Raises
     ------
@@ -68,7 +68,9 @@ def evaluate(model, data, *, method, condition, details=False, results=None, ove
 
 
 def sparsity_curve(model, data, prunings, sparsities, *, results=None, overwrite=False):
-    """Score a `PhoenixRegressor` with every pruning method at every sparsity; otherwise like `evaluate`.
+    """Score a `PhoenixRegressor` with every pruning method at every sparsity.
+
+    Parameters and the returned record are otherwise as for `evaluate`.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ SHOWN_GENES = 6
 
 @styled
 def scores_of_methods(records):
-    """Scores of predictions, sparsity and, if the truth is known, edges: a dot for each seed, a row for each method."""
+    """Scores of predictions, sparsity and, if known, edges, with a row for each method and a dot for each seed."""
     scored = {name: record.scores.dropna(axis=1, how="all") for name, record in records.items()}
     panels = {column: name for column, name in PANELS.items() if any(column in of for of in scored.values())}
     figure, (axes,) = new_panels(1 + ROW * len(records), 1, len(panels), sharey=True, squeeze=False)
@@ -47,7 +47,7 @@ def scores_of_methods(records):
 
 @styled
 def predicted_paths(of_prior, records):
-    """Test trajectories of some genes with predictions from the start; predicted against true values of all genes."""
+    """Test trajectories of some genes with their predictions, and predicted against true values of all genes."""
     true, times, names = of_prior.test, of_prior.times, of_prior.gene_names
     observed = "measured" if of_prior.settings["condition"] == "real" else "true, without noise"
     figure = new_figure(4.6)

@@ -59,7 +59,7 @@ class DynamicsRegressor(BaseEstimator):
             return self._follow(start, times)
 
     def _follow(self, start, times):
-        """Trajectories predicted by the network, (samples, times, genes)."""
+        """Trajectories predicted by the network, an array of shape (samples, times, genes)."""
         return follow(copy.deepcopy(self.network_).double(), torch.from_numpy(start), torch.from_numpy(times)).numpy()
 
     def score(self, trajectories):
@@ -73,7 +73,7 @@ class DynamicsRegressor(BaseEstimator):
         Returns
         -------
         float
-            1 - SSE / SST, where SST is taken around the mean of each gene in training.
+            1 - SSE / SST, where SST is relative to the mean of each gene in the training data.
         """
         check_is_fitted(self)
         samples = as_trajectories(trajectories)
@@ -83,7 +83,7 @@ class DynamicsRegressor(BaseEstimator):
         return 1 - path_errors(self, samples)["mse_rollout"] / float(around.mean())
 
     def _check_samples(self, samples):
-        """Store the genes of `Samples` and warn about those that never change."""
+        """Store the genes of `Samples` and warn about genes that never change."""
         still = samples.gene_names[np.ptp(np.concatenate(samples.values), axis=0) == 0]
         if len(still):
             same = f"{len(still)} gene(s), such as {still[0]}, have the same value in all samples at all times"
@@ -92,7 +92,10 @@ class DynamicsRegressor(BaseEstimator):
 
 
 def split(n, share, random):
-    """Draw positions to train on and a share to set aside, both ascending; at least one each if n > 1 and share > 0."""
+    """Split n positions at random into training positions and a share to set aside, each in ascending order.
+
+    Neither part is empty if n > 1 and share > 0.
+    """
     aside = min(max(round(share * n), 1), n - 1) if share > 0 else 0
     order = random.permutation(n)
     return np.sort(order[aside:]), np.sort(order[:aside])
@@ -104,7 +107,7 @@ class PhoenixRegressor(DynamicsRegressor):
     Parameters
     ----------
     n_hidden : int
-        Number of sums in the hidden layer, which is also its number of products. Published values: 40 for the simulated
+        Number of sums in the hidden layer, which equals the number of products. Published values: 40 for the simulated
         networks, 120 for yeast and 300 for breast cancer.
     pruning : {"dash", "imp", "biological", "post_hoc", "l0", "c_node", "path_reg", "none"}
         How weights are pruned. During training, they are pruned by size and prior ("dash"), by size alone ("imp") or by
@@ -177,7 +180,7 @@ class PhoenixRegressor(DynamicsRegressor):
         self.random_state = random_state
 
     def algorithm_version(self, n_cells):
-        """Version stored with results; it is 2 for methods whose penalty was changed to the published one."""
+        """Version stored with results; it is 2 for methods whose penalty was changed to the published penalty."""
         return 2 if self.pruning in ("c_node", "path_reg") else 1
 
     def fit(self, trajectories, prior=None):
@@ -205,7 +208,7 @@ class PhoenixRegressor(DynamicsRegressor):
         Warns
         -----
         UserWarning
-            Genes never change, training has too few epochs to reach the sparsity, or no edge is left.
+            Some genes never change, training has too few epochs to reach the sparsity, or no edge is left.
         """
         self._validate_params()
         recipe, samples = self.recipe or Recipe(), as_trajectories(trajectories)

@@ -22,11 +22,11 @@ from sbnn.plotting.common import save_figure
 from sbnn.results import write_atomically
 
 LEAST = 0.01  # smallest probability at which an edge outside the prior is written to the table
-HELD_OUT = 0.2  # share of the samples that is held out, or of the times if there is only one sample
+HELD_OUT = 0.2  # share of the samples (or, if there is only one sample, of the times) that is held out
 
 
 def read_course(expression, times=None):
-    """Read trajectories from a long table, or from a table of cells and one with their times or pseudotimes."""
+    """Read trajectories from a long table, or from a table of cells and a table of their times or pseudotimes."""
     if times is None:
         table = _columns(expression, "course")
     else:
@@ -67,8 +67,8 @@ def _columns(path, what):
 def study(data, prior, out, n_passes=5):
     """Fit `SparseRegulationRegressor` and write network.html, edges.csv, predictions.csv and two figures to a folder.
 
-    To score its predictions, every method is also fitted without the last fifth of the samples or, if there is only
-    one sample, of its times.
+    To score predictions, every method is also fitted without the last fifth of the samples or, if there is only one
+    sample, without the last fifth of its times.
     """
     lengths = np.array([len(times) for times in as_trajectories(data).times])
     if len(lengths) > 1:

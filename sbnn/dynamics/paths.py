@@ -3,19 +3,19 @@
 import numpy as np
 
 N_BETWEEN = 6  # grid points from one observed time to the next
-RATES = np.append(0.0, np.geomspace(0.1, 10, 41))  # decay rates that are tried, per mean interval
-# Linear terms and products err by about this much if expression lies between 0 and 1. If the estimated noise were
-# smaller, further genes would be selected to explain these errors.
+RATES = np.append(0.0, np.geomspace(0.1, 10, 41))  # candidate decay rates, in units of 1 / (mean interval)
+# Approximate error of a model with linear terms and products if expression lies between 0 and 1. If the estimated noise
+# were smaller, further genes would be selected to explain this error.
 LEAST_NOISE = 0.01
 
 
 class Clock:
-    """Observed times of samples, (samples, times), and a finer grid that divides every interval.
+    """Observed times, of shape (samples, times), and a finer grid that divides every interval between them.
 
-    Samples with fewer times repeat their last time; `seen`, (samples, times), is 0 at the repeats and 1 elsewhere.
-    `unit` is the mean interval. `grid`, (m, points), contains times since the first one, divided by `unit`; m is 1 if
-    these times are the same for all samples, otherwise the number of samples. `observed` contains the positions of the
-    observed times in the grid.
+    For samples with fewer times, the last time is repeated; `seen`, of shape (samples, times), is 0 for repeats and 1
+    elsewhere. `unit` is the mean interval. `grid`, of shape (m, points), contains the time since the start of the
+    sample, divided by `unit`; m is 1 if all samples have the same grid, and the number of samples otherwise. `observed`
+    contains the positions of the observed times in the grid.
     """
 
     def __init__(self, times):
@@ -32,11 +32,11 @@ class Clock:
         self.observed = np.arange(since.shape[1]) * N_BETWEEN
 
     def left(self, rate):
-        """Share of the first value that remains after decay, (m, points)."""
+        """Share of the first value that remains at each grid point, an array of shape (m, points)."""
         return np.exp(-rate * self.grid)
 
     def memory(self, rate):
-        """Weights of past values in ``rate * integral of exp(-rate (t - s)) f(s) ds`` if f is linear between points."""
+        """Weights of past values in ``rate * integral of exp(-rate (t - s)) f(s) ds`` for f linear between points."""
         c = rate * np.diff(self.grid, axis=1)
         keep = np.exp(-c)
         mean = np.where(c > 1e-6, -np.expm1(-c) / np.where(c > 1e-6, c, 1), 1 - c / 2)
@@ -49,12 +49,12 @@ class Clock:
         return weights
 
     def later_memory(self, rate):
-        """Rows of `memory` for the observed times after the first one; 0 after the end of a sample."""
+        """Rows of `memory` for all observed times except the first; rows after the end of a sample are 0."""
         return self.memory(rate)[:, self.observed[1:]] * self.seen[: len(self.grid), 1:, None]
 
 
 def relaxation(values, clock):
-    """First estimate of paths, rates (0 for genes constant within samples) and noise.
+    """First estimates of the paths, the decay rates (0 for genes that are constant within samples) and the noise.
 
     It is assumed that every gene relaxes from one level to another in each sample.
     """
@@ -69,7 +69,7 @@ def relaxation(values, clock):
         coefficients.append(found)
     best = 1 + misfit[1:].argmin(axis=0)
     variance = max(float(np.median(misfit.min(axis=0))), LEAST_NOISE**2)
-    chance = 4 * np.sqrt(2 / (n_times - 1).sum())  # four SDs of a mean squared error, relative to its expectation
+    chance = 4 * np.sqrt(2 / (n_times - 1).sum())  # four SDs of a mean squared error, divided by its expectation
     best[misfit[0] < variance * (1 + chance)] = 0
     paths = np.empty((n, clock.grid.shape[1], n_genes))
     for i in np.unique(best):
@@ -79,6 +79,6 @@ def relaxation(values, clock):
 
 
 def _basis(clock, rate):
-    """Basis functions of the relaxation of a gene, (m, points, 1 or 2)."""
+    """Basis functions of the relaxation of a gene, an array of shape (m, points, 1 or 2)."""
     left = clock.left(rate)[..., None]
     return left if rate == 0 else np.concatenate([left, 1 - left], axis=2)

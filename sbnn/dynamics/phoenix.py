@@ -11,7 +11,7 @@ import math
 import torch
 from torch import nn
 
-ZERO_SHARE, WEIGHT_SD = 0.95, 0.05  # share of zeros among the initial input weights, and SD of the others
+ZERO_SHARE, WEIGHT_SD = 0.95, 0.05  # share of zeros among the initial input weights, and SD of the nonzero weights
 TEMPERATURE = 2 / 3
 LOWEST, HIGHEST = -0.1, 1.1  # range to which a concrete variable is stretched before it is clipped to [0, 1]
 
@@ -50,7 +50,7 @@ class Phoenix(nn.Module):
         return self
 
     def targets(self, x):
-        """Values J towards which the genes decay, (..., genes), at expression x, (..., genes)."""
+        """Values J towards which the genes decay at expression x; both have the shape (..., genes)."""
         sum_in, product_in, sum_out, product_out = self.layers()
         centred = x - 0.5
         u = centred / (1 + centred.abs())
@@ -59,7 +59,7 @@ class Phoenix(nn.Module):
         return sums @ sum_out.T + products @ product_out.T
 
     def decay(self):
-        """Decay rates relu(m), (genes,)."""
+        """Decay rates relu(m), of shape (genes,)."""
         return self.multiplier.relu()
 
     @torch.no_grad()
@@ -132,7 +132,7 @@ def open_probability(location):
 
 
 def open_weights(network):
-    """Expected share of the weights of a `GatedPhoenix` that have an open gate."""
+    """Expected share of the weights in a `GatedPhoenix` whose gate is open."""
     layers = {name: getattr(network, name) for name in network.LAYERS}
     expected = [open_probability(network.locations[name]).sum() * len(layer) for name, layer in layers.items()]
     return sum(expected) / sum(layer.numel() for layer in layers.values())
@@ -146,7 +146,10 @@ def open_paths(network):
 
 
 def path_sizes(network):
-    """Mean over pairs of genes of the size of all paths between them, ``|Ws|' |As|' + |Wp|' |Ap|'``, without gates."""
+    """Total size of the paths between two genes, ``|Ws|' |As|' + |Wp|' |Ap|'``, averaged over all pairs of genes.
+
+    Gates are ignored.
+    """
     sum_in, product_in, sum_out, product_out = (getattr(network, name).abs() for name in network.LAYERS)
     # The sum over all pairs can be computed without a genes-by-genes matrix.
     sums = sum_in.sum(dim=1) @ sum_out.sum(dim=0)

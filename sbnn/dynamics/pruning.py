@@ -14,7 +14,7 @@ INFLUENCE = {"imp": (0.0, 0.0), "post_hoc": (0.0, 0.0), "biological": (1.0, 1.0)
 
 
 class Pruner:
-    """Pruning masks and scores of the layers of a network; a prior is needed if its influence is not zero."""
+    """Pruning masks and scores of the layers of a network; a prior is needed unless both influences are 0."""
 
     def __init__(self, network, influence, prior=None, generator=None):
         self.network, self.influence, self.prior = network, influence, prior
@@ -26,7 +26,7 @@ class Pruner:
 
     @torch.no_grad()
     def prune(self, left):
-        """Keep the weights with the largest scores in each layer: a share `left`, in (0, 1], of its weights."""
+        """Keep a share `left`, in (0, 1], of the weights in each layer: the weights with the largest scores."""
         for name, scores in self.next_scores().items():
             mask = self.masks[name]
             self.masks[name] = keep_largest(scores, mask, max(round(left * mask.numel()), 1))
@@ -55,13 +55,13 @@ class Pruner:
 
 
 def partners(prior):
-    """Targets shared by pairs of regulators, (genes, genes): ``C = T T'`` of ``T = |prior|``, divided by its sum."""
+    """Overlap of the targets of each pair of regulators: ``C = T T'``, divided by its sum, where ``T = |prior|``."""
     edges = prior.double().abs()
     return shared(edges @ edges.T)
 
 
 def prior_of_inputs(scores, together):
-    """``|(S S')^-1 S C|``: large for input weights that map `partners` C to the same units; S are previous scores."""
+    """``|(S S')^-1 S C|`` for previous scores S: large for input weights that map `partners` C to the same units."""
     return _solved(scores @ scores.T, scores @ together).abs()
 
 

@@ -9,8 +9,8 @@ from torch import nn
 
 from sbnn.dynamics.beliefs import MOST
 
-N_TRIED = 6  # number of regulators that a search step tries to add
-N_SWAPPED = 2  # number of these that are also tried in place of a current regulator
+N_TRIED = 6  # number of candidates that a search step tries to add
+N_SWAPPED = 2  # number of candidates that are also tried in place of a current regulator
 _SCREENING_SD = 0.3  # prior SD of effects, used to rank candidates and to approximate probabilities
 _CONSTANT_MEAN, _CONSTANT_SD = 0.5, 1.0
 
@@ -44,13 +44,16 @@ class Fit:
         return np.arange(1, k + 1), 1 + k + np.flatnonzero(one != other), 1 + k + np.flatnonzero(one == other)
 
     def target(self, deviations):
-        """Target value of the gene, (...), for deviations of the regulators from their means, (..., k)."""
+        """Target values, of shape (...), for deviations of the k regulators from their means, of shape (..., k)."""
         one, other = products_of(len(self.regulators))
         _, slopes, products = np.split(self.weights, [1, 1 + len(self.regulators)])
         return self.weights[0] + deviations @ slopes + (deviations[..., one] * deviations[..., other]) @ products
 
     def slopes(self, deviations):
-        """Derivatives of the target value, (..., k), for deviations of the regulators from their means, (..., k)."""
+        """Derivatives of the target value with respect to the k regulators, at deviations from their means.
+
+        The derivatives and the deviations have the shape (..., k).
+        """
         k = len(self.regulators)
         of_products = np.zeros((k, k))
         of_products[products_of(k)] = self.weights[1 + k :]
@@ -62,18 +65,18 @@ class Fit:
 
 
 class Target:
-    """One gene that changes, and the evidence in its values for sets of regulators.
+    """Evidence for sets of regulators in the values of one gene that changes.
 
     The gene decays towards a constant plus a weighted sum of the deviations of its regulators from their means and of
     products of two such deviations. Within the range of the data, this approximates saturating Hill terms combined by
     AND and OR.
 
-    ``values``, (observations,), are the values after the first time, minus what remains of the first value;
-    ``linear``, (observations, genes), is the weighted past of the deviation of each gene; ``deviations`` has the shape
-    (samples, points, genes); ``memory``, (m, times - 1, points), comes from `Clock.later_memory`; ``log_odds`` are the
-    log odds of every edge to this gene, -inf if it is impossible; ``signs`` are the signs of the edges in the prior, 0
-    if the sign is free. Observations after the end of a sample are 0 in ``values``, ``linear`` and ``memory``, and only
-    add a constant to the evidence.
+    ``values``, of shape (observations,), contains the values after the first time, minus what remains of the first
+    value; ``linear``, of shape (observations, genes), is the weighted past of the deviation of each gene;
+    ``deviations`` has the shape (samples, points, genes); ``memory``, of shape (m, times - 1, points), is returned by
+    `Clock.later_memory`; ``log_odds`` contains the log odds of every edge to this gene, -inf for impossible edges;
+    ``signs`` contains the sign of each edge in the prior, 0 if the sign is free. Observations after the end of a sample
+    are 0 in ``values``, ``linear`` and ``memory``, and only add a constant to the evidence.
     """
 
     def __init__(self, values, linear, deviations, memory, noise, beliefs, log_odds, signs):
@@ -85,7 +88,7 @@ class Target:
         self._constant = np.broadcast_to(memory.sum(axis=2), (len(deviations), memory.shape[1])).ravel()
 
     def fit(self, regulators):
-        """`Fit` to a frozenset of regulators, computed only once."""
+        """`Fit` for a frozenset of regulators; each set is fitted only once."""
         if regulators not in self._fits:
             self._fits[regulators] = self._regress(tuple(sorted(regulators)))
         return self._fits[regulators]
@@ -93,11 +96,11 @@ class Target:
     def score(self, regulators):
         """Log probability of a set of regulators, up to a constant."""
         chosen = list(regulators)
-        # A free sign was chosen from two equally probable ones.
+        # A free sign was chosen from two equally probable signs.
         return self.fit(regulators).log_evidence + self.log_odds[chosen].sum() - np.log(2) * self.free[chosen].sum()
 
     def search(self, start):
-        """Add, remove or exchange one regulator at a time while this makes the set more probable; returns its `Fit`."""
+        """Add, remove or exchange one regulator at a time while the set gets more probable; returns the last `Fit`."""
         best = frozenset(start)
         score = self.score(best)
         while True:
@@ -116,7 +119,7 @@ class Target:
     def probabilities(self, regulators):
         """Probability of each edge to this gene, given the other regulators in a set.
 
-        For edges that are neither in the set nor in the prior, it is approximated from the linear effect.
+        For edges that are neither in the set nor in the prior, the probability is approximated from the linear effect.
         """
         with np.errstate(over="ignore"):
             probabilities = 1 / (1 + np.exp(-self._gains(regulators)))
@@ -136,7 +139,7 @@ class Target:
         return [int(gene) for gene in best if np.isfinite(gains[gene])]
 
     def _gains(self, regulators):
-        """Gain in log probability from adding each gene as a regulator, based on its linear effect, (genes,)."""
+        """Gains in log probability, of shape (genes,), from adding each gene as a regulator with a linear effect."""
         fit = self.fit(regulators)
         square = fit.features.T @ fit.features + 1e-6 * np.eye(len(fit.weights))
         projection = np.linalg.solve(square, fit.features.T @ self.linear)
@@ -166,7 +169,7 @@ class Target:
         return Fit(regulators, signs, float(log_evidence), mean + change, features, precision)
 
     def _product(self, one, other):
-        """Weighted past of the product of two deviations, (observations,)."""
+        """Weighted past of the product of two deviations, an array of shape (observations,)."""
         if (one, other) not in self._products:
             product = self.deviations[:, :, one] * self.deviations[:, :, other]
             self._products[one, other] = (self.memory @ product[..., None])[..., 0].ravel()
@@ -176,7 +179,7 @@ class Target:
 class RegulatedNetwork(nn.Module):
     """``dx/dt = decay * (J(p) - x)``, where J is a constant plus linear terms and products of two regulators.
 
-    The regulators p are the genes themselves or, if there is a lag, their proteins, ``dp/dt = (x - p) / lag``.
+    The regulators p are the genes themselves or, if there is a lag, their proteins, with ``dp/dt = (x - p) / lag``.
     """
 
     # Regulators are clipped to [`lowest`, `highest`] to keep J bounded, as if their effects saturated.
@@ -198,11 +201,11 @@ class RegulatedNetwork(nn.Module):
         self.lag = float(lag)
 
     def decay(self):
-        """Decay rates of the genes, (genes,), followed by those of the proteins if there is a lag, (2 genes,)."""
+        """Decay rates of the genes, of shape (genes,); with a lag, the rates of the proteins follow, of equal shape."""
         return torch.cat([self.rate, torch.full_like(self.rate, 1 / self.lag)]) if self.lag else self.rate
 
     def targets(self, state):
-        """Target values at a state, both (samples, genes); with a lag, proteins follow the genes in the columns."""
+        """Target values at a state, both of shape (samples, genes); with a lag, columns for the proteins follow."""
         if self.lag:
             genes, proteins = state.chunk(2, dim=1)
             return torch.cat([self._drawn_to(proteins), genes], dim=1)

@@ -103,7 +103,7 @@ def differences_table(records, condition):
 
 
 def by_sparsity(records):
-    """Scores of pruning methods at all sparsities, including the one at which they are compared with other methods."""
+    """Scores of pruning methods at all sparsities, including the sparsity of the comparison with other methods."""
     parts = [records["sparsities"].scores]
     for method in parts[0]["method"].unique():
         if (record := records.get(f"noise_5_{method}")) is not None:

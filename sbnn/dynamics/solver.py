@@ -13,7 +13,7 @@ def step_factors(decay, step):
     """``exp(-c)``, ``1 - exp(-c)`` and ``1 - (1 - exp(-c)) / c`` for ``c = decay * step``, as needed by `advance`."""
     c = decay * step
     gone = -torch.expm1(-c)
-    # For small c, digits of the difference cancel, so its series is used instead.
+    # For small c, the difference loses digits by cancellation, so its Taylor series is used instead.
     small = c < 0.1
     series = c * (1 / 2 - c * (1 / 6 - c * (1 / 24 - c / 120)))
     change = torch.where(small, series, 1 - gone / torch.where(small, torch.ones_like(c), c))
@@ -35,7 +35,7 @@ def advance(targets, x, factors, n_steps):
 
 
 def advance_exactly(model, x, length, tolerance):
-    """Integrate samples over intervals of given lengths, (samples, 1), by step halving and Richardson extrapolation."""
+    """Integrate samples over intervals, one length per sample, by step halving and Richardson extrapolation."""
     n_steps, coarse, last = 4, None, None
     while n_steps <= MOST_STEPS:
         fine = advance(model.targets, x, step_factors(model.decay(), length / n_steps), n_steps)
@@ -49,7 +49,10 @@ def advance_exactly(model, x, length, tolerance):
 
 
 def follow(model, start, times, tolerance=1e-6):
-    """Trajectories of a model, (samples, times, genes), from a start, (samples, genes), at times, (samples, times)."""
+    """Trajectories of a model from a start, of shape (samples, genes), at given times, of shape (samples, times).
+
+    The trajectories have the shape (samples, times, genes).
+    """
     path = [start]
     for length in times.diff(dim=1).T:
         path.append(advance_exactly(model, path[-1], length[:, None], tolerance))

@@ -19,7 +19,7 @@ from sbnn.dynamics.regulation import RegulatedNetwork, Target
 from sbnn.dynamics.solver import follow
 from sbnn.dynamics.training import COUNT
 
-RATE_STEPS = (0.2, 0.1, 0.05)  # relative changes of the decay rates that are tried in successive passes
+RATE_STEPS = (0.2, 0.1, 0.05)  # relative changes of decay rates to try in successive passes
 BEYOND = 1.0  # how far a regulator can leave its observed range before it is clipped, in widths of this range
 LEAST_RATE_SPREAD = 0.1  # smallest SD of the logarithms of the decay rates
 LAGS = (0.0, 0.5, 1.0)  # lags that are tried at first, in mean intervals
@@ -27,15 +27,15 @@ LAG_STEP = 1.4  # factor by which a lag is varied later
 N_FOLDS = 5  # number of parts of the training data that are held out in turn to choose the weight of the network
 MANY = 25  # with this many samples or more, only one part is held out, instead of all in turn
 HELD_OUT_PASSES = 2  # number of passes in fits that are evaluated on held-out parts
-PIECE, LONG = 5, 30  # largest number of intervals in a piece, and of times in samples that are fitted as a whole
-ALONE = 0.8  # with more than this share of the joint gain, the network is used without the simple model
+PIECE, LONG = 5, 30  # largest number of intervals in a piece, and of times in a sample that is fitted as a whole
+ALONE = 0.8  # if the network alone achieves more than this share of the joint gain, no simple model is added
 LEAST_GAIN = 0.01  # smallest relative reduction of the held-out error for which the network is used
 WEAK = 0.3  # new edges become less probable if their effect is below this share of the largest effect on the gene
 COUNTED = 20  # whole numbers are assumed to be counts if the largest is greater than this
 LEFT_OVER = 0.25  # autocorrelation of residuals above which a warning is given
 #: Models without a network, with which the network is compared.
 SIMPLE = {name: BASELINES[name] for name in ("ar1_mean", "ar1", "ridge", "ar1_ridge", "path")}
-FAR_RATE = 1.0  # distance between the logarithms of a rate and of the median rate that makes the rate an outlier
+FAR_RATE = 1.0  # smallest distance of the log of an outlying rate from the log of the median rate
 
 
 class SparseRegulationRegressor(DynamicsRegressor):
@@ -53,7 +53,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
        regulators act with a lag.
     4. Held-out parts of the training data determine the weight of the network in predictions, relative to the best
        model without a network (AR(1), ridge, both, or the nearest part of the training path, see
-       `sbnn.dynamics.baselines`). If the weight is 0, the edges of the prior are returned, if there is a prior. If
+       `sbnn.dynamics.baselines`). If the weight is 0 and there is a prior, the edges of the prior are returned. If
        residuals are autocorrelated, new edges that are much weaker than the strongest edge to the same gene become less
        probable.
 
@@ -85,14 +85,15 @@ class SparseRegulationRegressor(DynamicsRegressor):
     verdict_ : str
         Sentence that says how well the network predicts held-out intervals, compared with simple models.
     explains_ : bool
-        Whether adding the network lowers the held-out error by more than 1 %, and by more than two standard errors over
-        blocks of intervals.
+        Whether adding the network lowers the held-out error by more than 1 % and by more than two standard errors,
+        which are computed over blocks of intervals.
     weights_ : Series
         Weight of the network, and of each model without a network, in predictions.
     held_out_errors_ : Series or None
-        Mean squared error of each of these models one interval ahead, divided by the error of predicting no change.
+        Mean squared error of predictions one interval ahead, divided by the error of predicting no change, for the
+        network, for each model without a network, and for the mean of the network and the best other model.
     lag_ : float
-        Lag with which regulators act, in the unit of time; 0 means no lag.
+        Lag with which regulators act, in the time unit of the data; 0 means no lag.
     autocorrelation_ : float
         Autocorrelation of residuals at consecutive times; values well above 0 show that the model misses some effects.
     scale_ : float
@@ -184,7 +185,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         return search
 
     def _scaled(self, samples):
-        """Divide values by the largest (absolute) one if it is not near 1, with a warning; reject counts."""
+        """Divide values by the largest absolute value unless it is near 1, with a warning; reject counts."""
         values = np.concatenate(samples.values)
         largest = float(np.abs(values).max())
         if largest > COUNTED and (values == np.round(values)).all() and (values >= 0).all():
@@ -224,8 +225,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
         gains = np.array([block.mean() for block in gains])
         certain = len(gains) > 1 and gains.mean() > 2 * gains.std(ddof=1) / np.sqrt(len(gains))
         self.explains_ = bool(weight > 0 and certain and mean["together"] < (1 - LEAST_GAIN) * mean[best])
-        # Averaging two models also reduces the effect of noise in the start, so part of the joint gain may come from
-        # that. If the network alone is nearly as good, it is preferred because it is simpler.
+        # Averaging two models also reduces the effect of noise in the start, so part of the joint gain may be due to
+        # averaging. If the network alone is nearly as good as the mean, the network is used, because it is simpler.
         if self.explains_ and mean[best] - mean["network"] > ALONE * (mean[best] - mean["together"]):
             weight = 1.0
         weight = weight if self.explains_ else 0.0
@@ -249,7 +250,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         return text + (f"; regulators act with a lag of about {self.lag_:.3g} units of time" if late else "")
 
     def _follow(self, start, times):
-        """Follow the network alone, or predict each next time by the mean of network and simple model."""
+        """Predict each time from the one before, by the network or by its weighted mean with the simple model."""
         path = [start / self.scale_]
         if not self.simple_:
             return self.scale_ * followed(self.network_, path[0], times)
@@ -261,7 +262,10 @@ class SparseRegulationRegressor(DynamicsRegressor):
 
 
 def followed(network, start, times):
-    """Trajectories of a `RegulatedNetwork`, (samples, times, genes); proteins start at the values of their genes."""
+    """Trajectories of a `RegulatedNetwork`, an array of shape (samples, times, genes).
+
+    Proteins start at the values of their genes.
+    """
     state = torch.from_numpy(np.tile(start, (1, 2)) if network.lag else np.array(start))
     with torch.no_grad():
         return follow(network, state, torch.from_numpy(np.array(times))).numpy()[:, :, : start.shape[1]]
@@ -276,7 +280,7 @@ class _Search:
         self.seen = self.clock.seen
         self.paths, self.rates, self.noise = relaxation(self.values, self.clock)
         self.changing = self.rates > 0
-        if self.changing.any():  # outlying rates, as of genes that hardly change, are replaced by the median
+        if self.changing.any():  # outlying rates, often of genes that hardly change, are replaced by the median
             moving = self.rates[self.changing]
             far = np.abs(np.log(moving / np.median(moving))) >= FAR_RATE
             self.rates[self.changing] = np.where(far, np.median(moving), moving)
@@ -305,14 +309,14 @@ class _Search:
         If residuals are autocorrelated, the probability of new edges with a small effect is lowered, because these
         edges may compensate for effects that linear terms and products cannot describe.
         """
-        if not explains:  # edges in the prior have the initial odds of kind 3, others those of kind 0
+        if not explains:  # initial odds of kind 3 for edges in the prior, of kind 0 for all others
             return 1 / (1 + np.exp(-np.where(self.prior != 0, *first_beliefs().log_odds[[3, 0]])))
         effects = np.abs(self.scores())
         share = effects / np.maximum((WEAK if self.autocorrelation() > 0 else 0) * effects.max(axis=0), 1e-300)
         return self.probabilities * np.where((self.prior == 0) & (effects > 0), np.minimum(share, 1), 1)
 
     def autocorrelation(self):
-        """Autocorrelation of residuals at consecutive times, over all genes; about 0 if they are only noise."""
+        """Autocorrelation of residuals at consecutive times, over all genes; about 0 for pure noise."""
         left = [self._errors(gene).reshape(len(self.values), -1) for gene in self.fits]
         if not left or left[0].shape[1] < 2:
             return 0.0
@@ -377,7 +381,7 @@ class _Search:
         return left[..., None] * self.paths[:, :1] + memory @ self.paths
 
     def follow_model(self):
-        """Replace the paths by those of the model, each with the start that fits the observed values best."""
+        """Replace the paths by predictions of the model, each from the start that fits the observed values best."""
         observed, paths = self.clock.observed, self.paths.copy()
         self._deviations = self._acting() - self.means
         for gene, fit in self.fits.items():
@@ -390,9 +394,12 @@ class _Search:
         self.paths = paths
 
     def learn_levels(self):
-        """Estimate genes that do not change from their values and their effects on others, by a Gauss-Newton step."""
-        # If the targets of such a gene determine its level better than its own values do, the targets would seem to
-        # regulate each other unless their values are used here as well.
+        """Estimate the levels of genes that do not change, by a Gauss-Newton step.
+
+        The levels are estimated from the values of these genes and from their effects on other genes.
+        """
+        # The targets of such a gene may determine its level better than its own values do. If the values of the targets
+        # were not used here, the targets would seem to regulate each other.
         still = np.flatnonzero(~self.changing)
         position = {gene: i for i, gene in enumerate(still)}
         n, seen = len(self.values), self.seen[..., None]
@@ -410,7 +417,7 @@ class _Search:
         self.paths[:, :, still] += np.linalg.solve(square, along[..., None])[:, None, :, 0]
 
     def _target(self, gene, rate, of=None):
-        """`Target` of a gene, with the weighted past of all genes or only of the regulators of a fit."""
+        """`Target` of a gene, with the weighted past of all genes or, given a fit, only of the regulators in it."""
         memory, values = self.clock.later_memory(rate), self._acquired(gene, rate)
         genes, signs = slice(None), np.sign(self.prior[:, gene])
         if of is not None:
@@ -423,11 +430,14 @@ class _Search:
         return Target(values.ravel(), linear, self._deviations, memory, self.noise, self.beliefs, log_odds, signs)
 
     def _errors(self, gene):
-        """Residuals of the values after the first time, (observations,)."""
+        """Residuals of the values after the first time, an array of shape (observations,)."""
         fit = self.fits[gene]
         return self._acquired(gene, self.rates[gene]).ravel() - fit.features @ fit.weights
 
     def _acquired(self, gene, rate):
-        """Later values minus what remains of the first value, (samples, times - 1); 0 after the end of a sample."""
+        """Values after the first time, minus what remains of the first value, of shape (samples, times - 1).
+
+        Values after the end of a sample are 0.
+        """
         left = self.clock.left(rate)[:, self.clock.observed[1:]] * self.paths[:, :1, gene]
         return (self.values[:, 1:, gene] - left) * self.seen[:, 1:]

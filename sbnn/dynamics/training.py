@@ -32,7 +32,7 @@ class Schedule(CheckedSettings):
     share: float = 0.1
 
     def prunings(self, sparsity):
-        """Map each epoch that is followed by pruning to the share of weights kept, until `sparsity` is reached."""
+        """Map each epoch after which weights are pruned to the share of weights kept, until `sparsity` is reached."""
         check_number("sparsity", sparsity, float, 0, 1)
         shares, epoch, left = {}, self.first_epoch, 1 - self.first_share
         while left > 1 - sparsity:
@@ -50,7 +50,7 @@ class Recipe(CheckedSettings):
     Parameters
     ----------
     epochs : int
-        Largest number of passes over the training samples.
+        Maximum number of passes over the training samples.
     batch_size : int
         Number of samples in a training step; the published value is 1.
     learning_rate : float
@@ -73,7 +73,7 @@ class Recipe(CheckedSettings):
     schedule : Schedule
         Pruning schedule.
     fine_tuning : int
-        Number of epochs after the pruning, used only if ``pruning="post_hoc"``.
+        Number of training epochs after pruning, used only if ``pruning="post_hoc"``.
     penalty : float, optional
         Weight of the penalty in the loss, used only if ``pruning`` is "l0", "c_node" or "path_reg". The default is
         1e-2, 1e-3 or 1e-4, respectively; for "path_reg", the sizes of paths have ten times this weight.
@@ -105,7 +105,7 @@ class Recipe(CheckedSettings):
 
 
 class Intervals:
-    """Intervals between consecutive times of some samples; those of length 0, after a sample has ended, are ignored."""
+    """Intervals between consecutive times of some samples; intervals of length 0 (padding) are ignored."""
 
     def __init__(self, samples, chosen):
         values, times = (torch.from_numpy(part[chosen]) for part in samples.padded())
@@ -155,7 +155,7 @@ class Training:
         self.network.load_state_dict(self._descend(epochs - done, patience))
 
     def _descend(self, n_epochs, patience=math.inf):
-        """Train, with the learning rate reset; returns the state of the epoch with the lowest monitored loss."""
+        """Reset the learning rate and train; returns the weights of the epoch with the lowest monitored loss."""
         recipe, network = self.recipe, self.network
         others = [value for name, value in network.named_parameters() if name != "multiplier"]
         fast = {"params": [network.multiplier], "lr": recipe.learning_rate * recipe.multiplier_speed}
