@@ -31,34 +31,36 @@ def annotate(adata, *found, data=None, point=None, key="sbnn"):
         a fitted model                ``obsm["X_sbnn"]``, the latent space; ``obsm["sbnn_predictions"]``, in the units
                                       of the outputs; ``var["sbnn_kept"]``; ``var["sbnn_norm"]``, weight norms of the
                                       genes
-        from `cross_validate`         ``obsm["sbnn_held_out"]``, predictions for every cell from the model fitted
-                                      without it, in the units of the outputs (averaged over several such models);
+        from `cross_validate`         ``obsm["sbnn_held_out"]``, predictions for every cell, averaged over the models
+                                      fitted without the cell, in the units of the outputs;
                                       ``obs["sbnn_fold"]``, the first fold in which the cell was held out;
                                       ``var["sbnn_kept_in_folds"]``, share of folds in which the gene was kept
         from `stability_selection`    ``var["sbnn_frequency"]``, ``["sbnn_expected_false"]`` and ``["sbnn_trusted"]``
         from `selection_table` or     every column of the table, in ``var``, with the prefix ``sbnn_``
         `gene_counts`
         from `repeat_fits`            ``var["sbnn_kept_by_seeds"]``, share of seeds with which the gene was kept
-        from `interpret`              ``varm["sbnn_effects"]``, effects on the outputs, in SDs per SD of the gene;
+        from `interpret`              ``varm["sbnn_effects"]``, effects on the outputs, in SDs of the output per SD
+                                      of the gene;
                                       ``var["sbnn_r2_drop"]``
         from `fit_full`               ``obsm["X_sbnn"]``, ``var["sbnn_kept"]``, ``var["sbnn_norm"]``
         ============================  ==================================================================================
 
-        Cells and genes that are missing from a result get NaN, False or NA. For each model or record, ``uns["sbnn"]``
-        holds the parameters (as JSON) and the versions of the libraries; for a record, also R2 and the fingerprint of
-        the data.
+        The values of cells and genes that are missing from a result are NaN, False or NA. ``uns["sbnn"]`` holds the
+        parameters (as JSON) and the library versions of each model and record, and also the R2 and the data fingerprint
+        of each record.
     data : AnnData, MuData or tuple, optional
         Data set that was cross-validated; predictions are converted to the units of its outputs. `adata` by default.
     point : int, optional
-        Grid point of the cross-validation, as returned by ``record.find(...)``; needed if there are several.
+        Index of the grid point to write, as returned by ``record.find(...)``; required if a record has several grid
+        points.
     key : str
         Prefix to use instead of ``"sbnn"``.
 
     Raises
     ------
     ValueError
-        If `adata` contains none of the cells or none of the genes of a result, if a record was computed from other
-        data than `data`, or if a record has several grid points and `point` is not given.
+        If `adata` contains none of the cells or none of the genes of a result, if a record was computed from data other
+        than `data`, or if a record has several grid points and `point` is not given.
 
     Examples
     --------
@@ -81,7 +83,7 @@ def annotate(adata, *found, data=None, point=None, key="sbnn"):
 
 
 class _Notes:
-    """Writes values to an AnnData, matched by cell and gene names, under names that start with a key."""
+    """Writes values of cells and genes to an AnnData, matched by name, under keys that start with `key`."""
 
     def __init__(self, adata, key):
         self.adata, self.key = adata, key
@@ -92,7 +94,7 @@ class _Notes:
         return self._aligned(table, self.adata.obs_names, "cells")
 
     def of_genes(self, table, genes=None):
-        """Write columns to ``var``, matched by gene name."""
+        """Write the columns of a table to ``var``, matched by gene name."""
         table = pd.DataFrame(table, None if genes is None else pd.Index(genes)).rename(index=str)
         for name, column in self._aligned(table, self.adata.var_names, "genes").items():
             truth = table[name].dtype == bool
@@ -100,14 +102,14 @@ class _Notes:
             self.adata.var[f"{self.key}_{name}"] = column
 
     def _aligned(self, table, names, kind):
-        """Rows of a table with the given names; missing rows are NaN."""
+        """Reindex the rows of a table to the given names; names that the table lacks get NaN."""
         if not table.index.isin(names).any():
             raise ValueError(f"adata: expected the {kind} of the result ({some(table.index, 3)}), got {some(names, 3)}")
         return table.reindex(names)
 
 
 def _write_model(notes, model):
-    """Write a fitted model and return its entry for ``uns``."""
+    """Write the results of a fitted model to the AnnData, and return the entry for ``uns``."""
     check_is_fitted(model)
     adata, key = notes.adata, notes.key
     predicted = np.asarray(model.predict(adata)).reshape(adata.n_obs, -1)
@@ -124,7 +126,7 @@ def _write_model(notes, model):
 
 
 def _write_record(notes, record, data, point):
-    """Write the contents of a record and return its kind and its entry for ``uns``."""
+    """Write the contents of a record to the AnnData; return the kind of the record and the entry for ``uns``."""
     adata, key, values, kind = notes.adata, notes.key, record.values, record.experiment
     if kind == "interpretation":
         genes = pd.Index(record.kept_genes.astype(str))

@@ -40,11 +40,11 @@ def cross_validate(
     Parameters
     ----------
     estimator : scikit-learn-style regressor
-        The results of ``transform`` (latent space) and ``get_support`` (selected genes), ``gene_norms_`` and
-        ``history_`` are stored if the estimator has them. If ``fit`` takes ``eval_set``, the test fold is passed to
-        record curves over epochs. Optional hooks: ``path_parameter`` with ``fit_path``, which fits all values of this
-        parameter with warm starts, and ``for_genes``, which is called with the names of the genes and, with
-        `preselect`, a mask of the genes selected in a fold.
+        If the estimator has ``transform`` (latent space), ``get_support`` (selected genes), ``gene_norms_`` or
+        ``history_``, their values are stored. If ``fit`` accepts ``eval_set``, the test cells are passed as
+        ``eval_set``, so that curves over epochs can be recorded. Two hooks are optional: ``fit_path``, which fits all
+        values of the parameter named by ``path_parameter`` with warm starts, and ``for_genes``, which is called with
+        the gene names and, if `preselect` is given, with a mask of the genes selected in the fold.
     data : AnnData, MuData or tuple (X, Y)
         See `sbnn.data.paired.as_paired`.
     folds : list of (train, test), int or scikit-learn splitter, optional
@@ -56,17 +56,17 @@ def cross_validate(
         fits run on a Dask cluster.
     scaling : {"fold", "all", "none"}
         ``"fold"`` estimates means and SDs on the training cells of every fold. If `X` is log2(normalised counts + 1),
-        the library size to which counts are normalised is also estimated on the training cells. ``"all"`` z-scores
-        over all cells, including test cells; this leaks information but is needed to reproduce published numbers. Both
-        centre the data on the means of the training cells. ``"none"`` leaves the data unchanged.
+        the library size to which counts are normalised is also estimated on the training cells. ``"all"`` z-scores over
+        all cells, including test cells; this leaks information but is needed to reproduce the published numbers. Both
+        options centre the data on the means of the training cells. ``"none"`` leaves the data unchanged.
     results : str or path-like, optional
-        File in which the record is saved. Fits that it already contains are not repeated. The finished fits of an
-        interrupted run, which are stored next to it in ``<results>.parts``, are not repeated either.
+        File in which the record is saved. Fits that the file already contains are not repeated, nor are the finished
+        fits of an interrupted run, which are stored in the folder ``<results>.parts``.
     overwrite : bool
         Repeat the fits in `results`, but not the finished fits of an interrupted run in ``<results>.parts``. The old
-        file is replaced only at the end.
+        file is replaced only when all fits are finished.
     seed : int
-        ``random_state`` of the estimator if its own is None.
+        Seed to use if ``random_state`` of the estimator is None.
     preselect : int or dict, optional
         Number of genes to choose on the training cells of every fold; the estimator is fitted to these genes only. A
         dict can set ``n_genes`` and ``threshold``; see `sbnn.data.preselection.preselect_genes`. Library sizes are
@@ -80,18 +80,23 @@ def cross_validate(
     Returns
     -------
     Record
-        ``values`` contains arrays of shape (folds, grid points): ``test_r2``, ``train_r2``, ``seconds`` (CPU time),
-        ``n_selected``; of shape (folds, grid points, outputs): ``test_feature_r2``, ``train_feature_r2``; of shape
-        (folds, grid points, genes): ``selected`` (bool) and ``gene_norms``, which are False and 0 for genes that were
-        not preselected; lists indexed as [grid point][fold]: ``test_predictions`` and ``test_latent`` (for the test
-        cells, in units of the scaled data; the latent space only if it has at most 16 columns) and ``history``
-        (tables); the names of cells, genes and outputs; and, with `preselect`, ``preselected`` (folds, genes; bool).
+        ``values`` contains
+
+        - arrays of shape (folds, grid points): ``test_r2``, ``train_r2``, ``seconds`` (CPU time) and ``n_selected``;
+        - arrays of shape (folds, grid points, outputs): ``test_feature_r2`` and ``train_feature_r2``;
+        - arrays of shape (folds, grid points, genes): ``selected`` (bool) and ``gene_norms``, which are False and 0 for
+          genes that were not preselected;
+        - lists indexed as [grid point][fold]: ``test_predictions``, the predictions for the test cells in units of the
+          scaled outputs; ``test_latent``, the latent space of the test cells if it has at most 16 dimensions; and
+          ``history``, a table;
+        - the names of cells, genes and outputs;
+        - if `preselect` is given, ``preselected``, a bool array of shape (folds, genes).
 
     Raises
     ------
     ValueError
-        If a fold has no training or no test cells, has a cell in both or contains a position outside the data; or if
-        `results` holds fits that are not part of this experiment and `overwrite` is False.
+        If a fold has no training cells or no test cells, has a cell in both sets or contains a position outside the
+        data, or if `results` holds fits that are not part of this experiment and `overwrite` is False.
     OSError
         If the results cannot be written; this is checked before the first fit.
 
@@ -134,7 +139,7 @@ def cross_validate(
 
 
 def _paths(estimator, points):
-    """Groups of grid points that differ only in the path parameter; each group is fitted together."""
+    """Groups of grid points that differ only in the path parameter; the points of a group are fitted together."""
     along, groups = getattr(estimator, "path_parameter", None), {}
     for g, point in enumerate(points):
         rest = g if along is None else repr(sorted((k, repr(v)) for k, v in point.items() if k != along))
@@ -143,7 +148,7 @@ def _paths(estimator, points):
 
 
 def _fit_and_score(models, arrays, fold, scaling, genes, places):
-    """Outcomes of the fits of one path, each with its (grid point, fold); runs in a worker."""
+    """Fit the models of one path in a worker; return a list of ((grid point, fold), outcome)."""
     with reproducible():
         X_train, Y_train, X_test, Y_test = split_fold(arrays, fold, scaling, genes)
         outcomes = []
@@ -162,7 +167,7 @@ def _fit_and_score(models, arrays, fold, scaling, genes, places):
 
 
 def scores_of(model, parts, mean, genes=None):
-    """Values stored for a fitted model, with R2 relative to `mean`; `genes` is a mask of the genes it was fitted to."""
+    """Values to store for a model fitted to the genes in the mask `genes` (None: all); R2 is relative to `mean`."""
 
     def over_all(values):
         spread = np.zeros(len(genes) if genes is not None else values.shape, values.dtype)
@@ -211,12 +216,12 @@ def epoch_curves(record, **params):
 
 
 def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None, pooled=True):
-    """Test R2 of grid points (of single outputs unless `pooled`), its mean for permuted outputs, and a p-value.
+    """Table of test R2, mean R2 with permuted outputs and p-value for each grid point or, unless `pooled`, each output.
 
     Predictions stay fixed. The p-value is the share of permutations whose R2 is at least as high as the measured one;
     the measured outputs count as one permutation. The outputs of a fold were also used to train the models of the other
-    folds, so chance deviations are correlated between folds. Deviations of permuted outputs are scaled up to account
-    for this; see `_CORRELATED`.
+    folds, so chance deviations are correlated between folds. To account for this, the deviations of R2 with permuted
+    outputs from their mean are scaled up; see `_CORRELATED`.
     """
     held = enumerate(record.values.get("test_predictions", []))
     held = [g for g, of_folds in held if all(predicted is not None for predicted in of_folds)]
@@ -261,7 +266,7 @@ def _warn_of_chance(record, Y):
 
 
 def _held_out_outputs(Y, fold, scaling):
-    """Scaled outputs of the test cells of a fold, centred on the training means; also returns these means."""
+    """Return the scaled outputs of the test cells of a fold, centred on the training means, and these means."""
     if scaling == "all":
         Y = StandardScaler().fit_transform(Y.astype(np.float64)).astype(np.float32)
     _, Y_train, _, Y_test = split_fold((np.zeros((len(Y), 1), np.float32), Y, None), fold, scaling)

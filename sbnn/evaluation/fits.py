@@ -1,4 +1,4 @@
-"""Fits to all cells for figures, and repeated fits with different seeds, halves of the cells or numbers of genes."""
+"""Fits to all cells for figures, and fits repeated with different seeds, halves of the cells or numbers of genes."""
 
 import time
 from math import comb
@@ -25,33 +25,40 @@ from sbnn.results import Record, results_path
 
 
 def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, overwrite=False, seed=0):
-    """Fit an estimator to all cells, after z-scoring, and store everything that figures need.
+    """Fit an estimator to the z-scored data of all cells, and store everything that the figures need.
 
     Parameters
     ----------
     estimator : scikit-learn-style regressor
-        It must have ``transform`` (latent space) and ``get_support`` (kept genes).
+        An estimator with ``transform`` (latent space) and ``get_support`` (kept genes).
     data : AnnData, MuData or tuple (X, Y)
     preselect : int, optional
-        Number of genes to choose on all cells by the published criterion. Only these genes are fitted and stored.
+        Number of genes to choose on all cells by the published criterion. Only these genes are used in the fit and
+        stored.
     results : str or path-like, optional
-        File in which the record is saved. If it already holds this fit, the fit is loaded instead.
+        File in which the record is saved. A fit that the file already holds is loaded, not repeated.
     model_file : str or path-like, optional
-        File for the fitted model, which must be a `SparseBottleneckRegressor`. The saved model takes cells in the units
-        of `data` and matches genes by name (see `sbnn map`). If the file is missing, the model is fitted again.
+        File in which the fitted model is saved; `estimator` must be a `SparseBottleneckRegressor`. The saved model
+        takes cells in the units of `data` and matches genes by name (see `sbnn map`). If this file is missing, the
+        model is fitted again, even if `results` contains the fit.
     overwrite : bool
         Fit again, even if `results` contains this fit.
     seed : int
-        ``random_state`` of t-SNE, and of the estimator if its own is None.
+        Seed of t-SNE, which is also used for the fit if ``random_state`` of the estimator is None.
 
     Returns
     -------
     Record
-        ``values`` has ``latent`` (n, d), ``embedding`` (n, 2: the latent space itself, or its t-SNE if d > 2),
-        ``predictions`` and ``outputs`` (n, q, z-scored), ``kept_genes`` (k names), ``expression`` and
-        ``predicted_expression`` (n, k, z-scored; predicted from the latent space), ``selected`` (p, bool),
-        ``train_r2``, ``train_feature_r2`` (q), and the names, labels and colours of the data. If the estimator has
-        them, ``gene_norms`` (p) and ``history`` (table) are added.
+        For n cells, p genes, k kept genes, q outputs and d latent variables, ``values`` contains
+
+        - ``latent`` of shape (n, d), and ``embedding`` of shape (n, 2), the latent space itself or, if d > 2, its
+          t-SNE;
+        - ``predictions`` and ``outputs`` of shape (n, q), z-scored;
+        - ``kept_genes``, the names of the kept genes, and ``selected``, a bool array of shape (p,);
+        - ``expression`` and ``predicted_expression`` (predicted from the latent space) of shape (n, k), z-scored;
+        - ``train_r2``, and ``train_feature_r2`` of shape (q,);
+        - the names, labels and colours of the data;
+        - ``gene_norms`` of shape (p,) and the table ``history``, if the estimator has these attributes.
     """
     _require_selection(estimator)
     data = as_paired(data)
@@ -97,18 +104,19 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
     Parameters
     ----------
     data : AnnData
-        With raw counts of all genes in ``layers["counts"]``.
+        Raw counts of all genes are read from ``layers["counts"]``.
     n_genes, threshold
         See `sbnn.data.preprocessing.select_genes`, which does the work.
     results : str or path-like, optional
-        File in which the record is saved. If it already holds this selection, the selection is loaded instead.
+        File in which the record is saved. A selection that the file already holds is loaded, not repeated.
     overwrite : bool
         Select again, even if `results` contains this selection.
 
     Returns
     -------
     Record
-        ``values`` has ``gene_names`` and the fields of `GeneSelection`; see `sbnn.plotting.gene_selection_curve`.
+        ``values`` contains ``gene_names`` and the fields of `GeneSelection`. `sbnn.plotting.gene_selection_curve` plots
+        the selection.
     """
     data, params = as_paired(data), {"n_genes": n_genes, "threshold": threshold}
 
@@ -119,12 +127,12 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
 
 
 def repeat_fits(estimator, data, seeds=10, **options):
-    """Fit an estimator to all cells, z-scored, with different seeds (given as a list or as a number of seeds).
+    """Fit an estimator to the z-scored data of all cells with different seeds.
 
-    In the record, every seed is a grid point, and there is a single fold. A method that chooses genes without
-    randomness, such as ``protocol="distilled"`` on up to 2000 cells, keeps the same genes every time; use
-    `stability_selection` instead. `options` are ``results``, ``overwrite``, ``n_jobs`` and ``verbose`` of
-    `cross_validate`.
+    `seeds` is a list of seeds, or the number of seeds to use. In the record, every seed is a grid point, and there is a
+    single fold. A method that chooses genes without randomness, such as ``protocol="distilled"`` on up to 2000 cells,
+    keeps the same genes every time; use `stability_selection` instead. `options` are ``results``, ``overwrite``,
+    ``n_jobs`` and ``verbose`` of `cross_validate`.
     """
     _require_selection(estimator)
     data = as_paired(data)
@@ -140,7 +148,7 @@ def repeat_fits(estimator, data, seeds=10, **options):
 
 
 def _fit_once(model, X, Y, place):
-    """Outcome of one fit with its (grid point, fold); runs in a worker."""
+    """Fit one model in a worker; return a list that contains ((grid point, fold), outcome)."""
     with reproducible():
         started = time.process_time()
         model.fit(X, Y)
@@ -155,9 +163,9 @@ def _require_selection(estimator):
 
 
 def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
-    """Folds that train on one half of the cells and test on the other, two for each random pair of halves.
+    """Folds that train on one half of the cells and test on the other half; each random pair of halves gives two folds.
 
-    A larger `n_pairs` adds pairs and leaves the earlier ones unchanged. `groups`, such as donors, are never split
+    A larger `n_pairs` adds pairs and does not change the first ones. `groups`, such as donors, are never split
     between halves. If fewer than `n_pairs` different pairs are possible, all of them are returned.
     """
     check_number("n_pairs", n_pairs, int, 1)
@@ -180,7 +188,7 @@ def stability_selection(estimator, data, n_pairs=50, *, groups=None, results=Non
     Parameters
     ----------
     estimator : scikit-learn-style regressor
-        It must have ``get_support``.
+        An estimator with ``get_support``.
     data : AnnData, MuData or tuple (X, Y)
     n_pairs : int
         Number B of pairs; 2 B models are fitted. More pairs can be added to a saved record later.
@@ -190,7 +198,7 @@ def stability_selection(estimator, data, n_pairs=50, *, groups=None, results=Non
     results : str or path-like, optional
         File in which the record is saved, as in `cross_validate`.
     seed : int
-        Seed of the halves, and ``random_state`` of the estimator if its own is None.
+        Seed of the halves, which is also used for the fits if ``random_state`` of the estimator is None.
     **options
         ``n_jobs``, ``scaling``, ``overwrite``, ``preselect`` and ``verbose`` of `cross_validate`, which does the work.
 
@@ -209,19 +217,19 @@ def stability_selection(estimator, data, n_pairs=50, *, groups=None, results=Non
 def genes_curve(
     data, estimator=None, numbers=NUMBERS, folds=5, *, nested=True, results=None, preselect=None, **options
 ):
-    """Cross-validate networks with different numbers of genes, which are chosen anew in every fold.
+    """Cross-validate networks that keep different numbers of genes; the genes are chosen anew in every fold.
 
     Parameters
     ----------
     data : AnnData, MuData or tuple (X, Y)
     estimator : SparseBottleneckRegressor, optional
-        By default the distilled protocol with two units.
+        By default, a network with two bottleneck units that is trained by the distilled protocol.
     numbers : sequence of int
         Numbers of genes to keep. Only numbers below the number of genes in the data (after preselection) are used.
     folds : int or list of (train, test)
     nested : bool
-        Also fit with ``n_genes="auto"``, which chooses the number within the training cells of each fold; its test R2
-        accounts for this choice. Every fold then takes about four times as long.
+        Also fit a network with ``n_genes="auto"``, which chooses the number of genes within the training cells of each
+        fold, so that its test R2 accounts for this choice. Every fold then takes about four times as long.
     results, preselect
         See `cross_validate`.
     **options

@@ -17,14 +17,15 @@ from sbnn.errors import attempt, check_among, check_number, documented, naming
 SCALINGS = ("fold", "all", "none")
 KINDS = ("training", "test")
 ISO = re.compile(r"\d{4}([-/.]\d\d){0,2}([ T].*)?")  # dates as text that sorts chronologically
-SEEDS = (0, 1, 2)  # each gives one set of folds of typed cells
+SEEDS = (0, 1, 2)  # each seed gives one set of folds of typed cells
 
 
 def paper_folds(n, n_folds=10, seed=42):
     """Folds of the published cross-validation (Bernaerts, Berens and Kobak, arXiv 2006.10411).
 
-    A permutation from NumPy's legacy generator is cut into blocks of ``n // n_folds`` cells. Fold i tests on block i
-    and trains on all other cells. The last ``n % n_folds`` cells of the permutation are never tested.
+    A permutation of the cells, drawn with NumPy's legacy generator, is cut into blocks of ``n // n_folds`` cells. Fold
+    i tests on block i and trains on all other cells. The last ``n % n_folds`` cells of the permutation are never
+    tested.
 
     Parameters
     ----------
@@ -40,7 +41,8 @@ def paper_folds(n, n_folds=10, seed=42):
     check_number("n", n, int, 2)
     check_number("n_folds", n_folds, int, 2, n)
     size = n // n_folds
-    random = attempt("seed: expected a whole number", np.random.RandomState, seed)  # as for the published folds
+    # the generator of the published folds
+    random = attempt("seed: expected a whole number", np.random.RandomState, seed)
     order = random.permutation(n)
     blocks = [slice(i * size, (i + 1) * size) for i in range(n_folds)]
     return [(np.delete(order, block), order[block]) for block in blocks]
@@ -58,8 +60,8 @@ def grouped_folds(groups, n_folds=10, seed=42):
     Returns
     -------
     list of (ndarray, ndarray)
-        Training and test positions; every cell is tested once. The numbers of test groups differ by at most one
-        between folds; the numbers of test cells may differ more.
+        Training and test positions; every cell is tested once. The number of test groups differs by at most one between
+        folds; the number of test cells may differ by more.
     """
     codes = group_codes(groups, "groups")
     check_blanks(groups, "groups")
@@ -74,14 +76,14 @@ def later_fold(times, share=0.8):
     Parameters
     ----------
     times : array-like of shape (n,)
-        Sortable times: numbers, ``datetime64`` or dates written as ``2018-09-17``.
+        Time of each cell, as a number, ``datetime64`` or a date written as ``2018-09-17``.
     share : float
-        Share of the distinct times to train on, in (0, 1).
+        Share of the distinct dates or other time points to train on; above 0 and below 1.
 
     Returns
     -------
     list of (ndarray, ndarray)
-        A single pair of training and test positions; cells with the same time are not split.
+        A single pair of training and test positions; cells with the same time are never split between the two.
     """
     check_number("share", share, float, 0, 1)
     text = [value for value in np.ravel(np.asarray(times, dtype=object)) if isinstance(value, str)]
@@ -94,8 +96,9 @@ def later_fold(times, share=0.8):
 
 
 def group_codes(labels, name, cells=None):
-    """Index of the label of each cell among the sorted distinct labels."""
-    missing = np.flatnonzero(pd.isna(np.asarray(labels, dtype=object)))  # as text, they would form a group
+    """For each cell, the index of its label in the sorted array of distinct labels."""
+    # converted to text, missing values would form a group
+    missing = np.flatnonzero(pd.isna(np.asarray(labels, dtype=object)))
     n_dims = attempt(f"{name}: expected one value for each cell", np.ndim, labels)
     if n_dims != 1 or (cells is not None and len(labels) != len(cells)) or missing.size:
         got = f"shape {np.shape(labels)}"
@@ -105,14 +108,14 @@ def group_codes(labels, name, cells=None):
 
 
 def repeated_donor_folds(data, n_folds=5, seeds=SEEDS, *, target="type"):
-    """Stratified folds of typed cells that do not split donors: a dict with one list of folds for each seed."""
+    """Stratified folds of typed cells that do not split donors, as a dict with one list of folds for each seed."""
     cells = as_typed(data)
     y = labels_of(cells, target)
     return {int(seed): deal_donors(cells, y, n_folds, int(seed)) for seed in seeds}
 
 
 def deal_donors(cells, y, n_folds, seed):
-    """Stratified folds of `TypedCells` with classes `y` that do not split donors, whose cells resemble each other."""
+    """Stratified folds of `TypedCells` with classes `y`; donors, whose cells resemble each other, are not split."""
     # Whatever the seed, StratifiedGroupKFold first assigns the donors whose cells are spread most unevenly over the
     # classes. Sets of folds with different seeds therefore overlap more than by chance: if two human cells of different
     # donors are tested together with one seed, they are tested together with another seed in 45 % of the cases (20 %
@@ -146,7 +149,7 @@ def labels_of(data, target):
 
 
 def folds_of(folds, n):
-    """Convert pairs of positions, a splitter or a number of `paper_folds` (None: 10) to checked pairs of arrays."""
+    """Convert pairs of positions, a splitter or the number of `paper_folds` (10 if None) to checked pairs of arrays."""
     folds = 10 if folds is None else folds
     if isinstance(folds, Integral):
         folds = paper_folds(n, folds)
@@ -174,8 +177,8 @@ def folds_of(folds, n):
 
 
 def source_arrays(data, scaling):
-    """Arrays to split into folds: expression, outputs and counts (None if they cannot be normalised in every fold)."""
-    if scaling == "all":  # z-scored over all cells, in double precision until the end
+    """Arrays to split into folds: expression, outputs and counts (None if they cannot be normalised by fold)."""
+    if scaling == "all":  # z-scored over all cells in double precision, then stored as float32
         scaled = (StandardScaler().fit_transform(a.astype(np.float64)).astype(np.float32) for a in (data.X, data.Y))
         return *scaled, None
     return data.X, data.Y, data.counts_behind_x
@@ -207,7 +210,7 @@ def split_fold(arrays, fold, scaling, genes=None):
 
 
 def held_out_means(record, Y, point):
-    """Predictions (n, q) in the units of `Y`, averaged over the folds that held a cell out; NaN if there are none."""
+    """Predictions, shape (n, q), in the units of `Y`, averaged over the folds that held a cell out; NaN if none did."""
     Y, scaling = np.asarray(Y, dtype=np.float64), record.settings["scaling"]
     total, times = np.zeros(Y.shape), np.zeros((len(Y), 1))
     for (train, test), predicted in zip(record.folds, record.test_predictions[point], strict=True):

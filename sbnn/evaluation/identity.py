@@ -16,7 +16,7 @@ NOT_DECISIVE = ("verbose", "n_jobs")  # parameters that do not change a result
 
 
 def configured(estimator, point, seed, genes=None):
-    """Clone an estimator and set the parameters of a grid point, the genes and, where it is None, the random state."""
+    """Clone an estimator; set the parameters of a grid point, the genes and every random state that is None."""
     check_number("seed", 0 if seed is None else seed, int, 0, 2**32 - 1)
     model = clone(estimator).set_params(**point)
     unseeded = [n for n, value in model.get_params().items() if n.split("__")[-1] == "random_state" and value is None]
@@ -27,8 +27,8 @@ def configured(estimator, point, seed, genes=None):
 def described(model, known=None):
     """Package, class and parameters of an estimator as plain data.
 
-    If `known`, the description in an older record, is given, the class is named as in that description, and parameters
-    added since then are left out if they have their default values. An estimator can define ``decisive_params``, which
+    `known` is the description in an older record. If it is given, the class is named as in `known`, and parameters that
+    `known` lacks are left out if they have their default values. An estimator can define ``decisive_params``, which
     returns its parameters with None replaced by the value that None implies.
     """
     values = model.decisive_params() if hasattr(model, "decisive_params") else model.get_params()
@@ -43,7 +43,7 @@ def described(model, known=None):
 
 
 def version_of(model, n_cells):
-    """Version of the algorithm of an estimator for this number of cells; 1 if the algorithm has never changed."""
+    """Version of the algorithm that an estimator uses for `n_cells` cells; 1 if the algorithm has never changed."""
     version = getattr(model, "algorithm_version", 1)
     return version(n_cells) if callable(version) else version
 
@@ -68,7 +68,7 @@ def fit_key(data, model, fold, scaling, known=None, **besides):
 def _plain(value):
     """Convert a parameter to JSON types."""
     if hasattr(value, "get_params"):
-        return type(value).__name__  # its own parameters are listed separately
+        return type(value).__name__  # the parameters of a nested estimator are listed separately
     if dataclasses.is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, np.generic | np.ndarray):
@@ -79,7 +79,7 @@ def _plain(value):
 
 
 def _defaults(cls, values):
-    """Default parameters of a class as plain data; parameters with a settings class get the defaults of that class."""
+    """Default parameters of a class as plain data; parameters that are settings objects get the default settings."""
     signature = inspect.signature(cls).parameters
     defaults = {name: parameter.default for name, parameter in signature.items()}
     settings = {name: type(value)() for name, value in values.items() if dataclasses.is_dataclass(value)}
@@ -98,8 +98,8 @@ def _as_known(params, defaults, known):
 
 
 def described_models(models, n_cells, results=None, overwrite=False):
-    """Description and version of each model for its number of training cells, as in the record at `results`."""
+    """Description and version of each model for its number of training cells, to compare with the saved record."""
     stored = results is not None and Path(results).exists() and not overwrite
-    known = load(results).settings if stored else {}  # parameters added since then have their defaults
+    known = load(results).settings if stored else {}  # may lack parameters that were added later
     versions = {name: {"version": version_of(model, n_cells[name])} for name, model in models.items()}
     return {name: described(model, known.get(name)) | versions[name] for name, model in models.items()}

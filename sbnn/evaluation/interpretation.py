@@ -21,7 +21,7 @@ from sbnn.evaluation.stability import selection_table
 from sbnn.models.linear import kept_genes
 from sbnn.results import Record, require
 
-ROWS_AT_ONCE = 16_384  # number of points on integration paths that are evaluated at once
+ROWS_AT_ONCE = 16_384  # number of points on integration paths to evaluate at once
 
 
 @documented
@@ -36,39 +36,46 @@ def interpret(
     model : fitted SparseBottleneckRegressor or linear model with ``coef_``
     X : array-like, DataFrame, AnnData, MuData or ExpressionStream, shape (n, p)
     Y : array-like, shape (n, q) or (n,); or the name of a table in ``X.obsm`` or of a modality
-        Outputs, if `X` does not contain them. Effects are averaged and R2 is computed over the given cells. Use
-        held-out cells, since ``r2_drop`` is overestimated on training cells, and scale them like the training cells.
+        Measured outputs; required unless `X` contains them. Effects are averaged and R2 is computed over the given
+        cells. Use held-out cells, scaled like the training cells, since ``r2_drop`` is overestimated on training cells.
     gene_names, feature_names : sequence of str, optional
-        Names; by default those stored in the model or the tables.
+        Names of the genes and outputs; by default, the names stored in the model or the tables.
     stability : Series or DataFrame with the column ``frequency``, optional
-        How often each gene is kept, as returned by `sbnn.selection_table`.
+        Frequency with which each gene is kept, as returned by `sbnn.selection_table`.
     baseline : array-like, shape (p,), optional
         Reference value of each gene, in units of `X`; by default the training means, if the model stores them.
     name : str
         Name of the data.
     random_state : int
-        Stored as the seed of the record.
+        Seed to store in the record; it does not affect the values.
 
     Returns
     -------
     Record
-        ``values`` contains arrays of shape (k genes, q outputs), in the units of the outputs: ``share_mean`` and
-        ``share_absolute``, the mean and the mean absolute integrated gradient over the cells; ``steps``, the mean
-        change of the output when the gene increases by one SD; and ``effects``, the slope of the integrated gradients
-        on the expression, which is in SDs of the measured output per SD of the gene. ``latent_steps`` (k, d) is the
-        mean shift of the cells on the map when the gene increases by one SD, and ``latent_lengths`` (k) the mean length
-        of these shifts. ``kept_genes``, ``gene_sd``, ``gene_norms`` and ``r2_drops`` (the loss of R2 with the gene at
-        its baseline) have k entries; ``feature_names`` and ``output_sd`` have q. ``gap`` is the largest error in the
-        sum of the shares, in SDs of the output, and ``r2`` is R2 with all genes. ``table`` has one row per gene, sorted
-        by decreasing loss of R2, and the columns ``norm``, ``stability`` (if given; 0 for genes missing from it),
-        ``output`` (the one with the largest effect), ``effect``, ``shift`` (mean length of the shift) and ``r2_drop``.
+        For k kept genes, q outputs and d latent variables, ``values`` contains
+
+        - ``share_mean`` and ``share_absolute`` of shape (k, q): the mean and the mean absolute value over the cells of
+          the integrated gradients, in the units of the outputs;
+        - ``steps`` of shape (k, q): the mean change of the output when the gene increases by one SD, in the same units;
+        - ``effects`` of shape (k, q): the slope of the integrated gradients on the expression, in SDs of the measured
+          output per SD of the gene;
+        - ``latent_steps`` of shape (k, d): the mean shift of the cells on the map when the gene increases by one SD;
+        - ``latent_lengths`` of shape (k,): the mean length of these shifts;
+        - ``kept_genes``, ``gene_sd``, ``gene_norms`` and ``r2_drops`` of shape (k,), where ``r2_drops`` is the loss of
+          R2 when the gene is set to its baseline;
+        - ``feature_names`` and ``output_sd`` of shape (q,);
+        - ``gap``: the largest error in the sum of the shares of a cell, in SDs of the output;
+        - ``r2``: R2 with the measured expression of all genes;
+        - ``table``: one row per gene, sorted by decreasing loss of R2, with the columns ``norm``, ``stability`` (if
+          given; 0 for genes missing from `stability`), ``output`` (the output with the largest effect), ``effect``,
+          ``shift`` (mean length of the shift) and ``r2_drop``.
 
     Notes
     -----
-    For a linear model, ``effects`` and ``steps`` (in SDs of the output) both equal the coefficient. They differ if a
+    For a linear model, ``effects`` and ``steps`` (in SDs of the output) both equal the coefficient. The two differ if a
     network saturates: a single gene may not move any cell out of its type (small ``steps``) and still contribute to the
-    separation of types (large ``effects``). The mean share is not a measure of effect: if the baseline is the training
-    mean, the shares of cells above and below it cancel.
+    separation of types (large ``effects``). ``share_mean`` does not measure the effect of a gene: if the baseline is
+    the training mean, the shares of cells above and below the mean cancel.
     """
     X, Y = two_tables(X, Y)
     table = output_table(X, Y)
@@ -111,7 +118,7 @@ def interpret(
 
 
 def interpret_held_out(estimator, data, halves, *, groups=None, preselect=None, results=None, overwrite=False):
-    """Fit an estimator to three quarters of the cells, and `interpret` it on the others.
+    """Fit an estimator to three quarters of the cells, and `interpret` the fitted model on the other cells.
 
     Parameters
     ----------
@@ -124,9 +131,9 @@ def interpret_held_out(estimator, data, halves, *, groups=None, preselect=None, 
         Donor, batch or date of each cell, or the name of a column of ``obs``. Groups are not split between fitted and
         held-out cells.
     preselect : int, optional
-        Number of genes to fit, chosen by the published criterion on the fitted cells.
+        Number of genes to use in the fit, chosen on the fitted cells by the published criterion.
     results : str or path-like, optional
-        File in which the record is saved. If it already holds this interpretation, the record is loaded instead.
+        File in which the record is saved. An interpretation that the file already holds is loaded, not repeated.
     overwrite : bool
         Compute the interpretation again, even if `results` contains it.
 
@@ -172,7 +179,7 @@ def _gene_table(found, stability):
 
 
 def expression_of(model, X):
-    """Expression as float64, with the genes that the model was fitted to."""
+    """Expression of the genes that the model was fitted to, as float64."""
     check_is_fitted(model)
     named = not isinstance(X, np.ndarray | list | pd.DataFrame)
     if named or (isinstance(X, pd.DataFrame) and hasattr(model, "feature_names_in_")):
@@ -192,11 +199,12 @@ def baseline_of(model, X, baseline=None):
 
 
 def integrated_gradients(model, X, baseline, n_steps=32):
-    """Share of every kept gene in the prediction for every cell, (n, k, q), in the units of the fitted outputs.
+    """Share of each kept gene in the prediction for each cell, shape (n, k, q), in the units of the fitted outputs.
 
-    The gradient of the prediction is integrated (Gauss-Legendre) along the straight line from the baseline to the cell
-    and multiplied by the distance (Sundararajan, Taly and Yan, ICML 2017). The shares of a cell sum to its prediction
-    minus the prediction for the baseline, within about 0.001 SD for a network and exactly for a linear model.
+    The gradient of the prediction is averaged along the straight line from the baseline to the cell by Gauss-Legendre
+    quadrature, and multiplied by the difference between the cell and the baseline (Sundararajan, Taly and Yan, ICML
+    2017). The sum of the shares of a cell equals the prediction for the cell minus the prediction for the baseline, to
+    within about 0.001 SD for a network and exactly for a linear model.
     """
     kept = kept_genes(model)
     if hasattr(model, "network_"):
@@ -209,7 +217,7 @@ def integrated_gradients(model, X, baseline, n_steps=32):
 
 
 def _along_lines(network, start, way, n_steps):
-    """Integrated gradients along lines from start to start + way, in scaled units, shape (n, k, q)."""
+    """Integrated gradients along the lines from `start` to `start + way`, shape (n, k, q), in scaled units."""
     network = copy.deepcopy(network).double().requires_grad_(False)
     device = network.flat.device
     nodes, weights = np.polynomial.legendre.leggauss(n_steps)
@@ -229,15 +237,15 @@ def _along_lines(network, start, way, n_steps):
 
 
 def completeness_gap(model, X, shares, baseline):
-    """Error of the integrated gradients of each cell and output, shape (n, q).
+    """Error of the integrated gradients for each cell and output, shape (n, q).
 
-    It is the sum of the shares minus the difference between the predictions for the cell and for the baseline.
+    The error is the sum of the shares minus the difference between the predictions for the cell and for the baseline.
     """
     return shares.sum(1) - (_asked(model, "predict", X) - _asked(model, "predict", baseline[np.newaxis]))
 
 
 def finite_differences(model, X):
-    """Changes of the map (n, k, d; None without a map) and of predictions (n, k, q) if a gene increases by one SD."""
+    """Changes of the map, shape (n, k, d), and of predictions, shape (n, k, q), when a gene increases by one SD."""
     changes, kept = {"transform": None}, kept_genes(model)
     for method in (method for method in ("transform", "predict") if hasattr(model, method)):
         raised = (X + np.where(np.arange(X.shape[1]) == gene, X[:, gene].std(), 0) for gene in kept)
@@ -247,7 +255,7 @@ def finite_differences(model, X):
 
 
 def r2_drops(model, X, Y, baseline):
-    """Loss of R2 when a kept gene is set to its baseline in every cell; the model is not refitted."""
+    """Loss of R2 for each kept gene when the gene is set to its baseline in every cell; the model is not refitted."""
     blind = (np.where(np.arange(X.shape[1]) == gene, baseline, X) for gene in kept_genes(model))
     return _asked(model, "score", X, Y) - np.array([_asked(model, "score", cells, Y) for cells in blind])
 

@@ -28,7 +28,7 @@ def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=Fal
     preselect : int, optional
         Number of genes to use, chosen on all cells by the published criterion.
     results : str or path-like, optional
-        File in which the record is saved. If it already holds these maps, they are loaded instead.
+        File in which the record is saved. Maps that the file already holds are loaded, not computed again.
     overwrite : bool
         Compute the maps again, even if `results` contains them.
     seed : int
@@ -36,9 +36,9 @@ def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=Fal
     Returns
     -------
     Record
-        ``values`` contains the maps ``transcriptome`` and ``outputs`` (n, 2), their numbers of components
-        ``n_transcriptome`` and ``n_outputs``, and the names, labels and colours of the cells. `sbnn.plotting.tsne_pair`
-        plots the maps.
+        ``values`` contains the maps ``transcriptome`` and ``outputs``, each of shape (n, 2); ``n_transcriptome`` and
+        ``n_outputs``, the numbers of components passed to t-SNE; and the names, labels and colours of the cells.
+        `sbnn.plotting.tsne_pair` plots the maps.
     """
     data = as_paired(data)
 
@@ -67,8 +67,8 @@ def principal_components(data, *, preselect=None, results=None, overwrite=False)
     Returns
     -------
     Record
-        ``values`` contains the shares for ``transcriptome`` and ``outputs``; `sbnn.plotting.component_variance` plots
-        them.
+        ``values`` contains the shares for the genes (``transcriptome``) and for the outputs (``outputs``);
+        `sbnn.plotting.component_variance` plots both.
     """
     data = as_paired(data)
 
@@ -99,7 +99,8 @@ def map_trust(
     fit : Record
         Returned by `sbnn.fit_full`.
     folds : Record
-        Returned by `sbnn.cross_validate` for the same model and number of units, with ``test_predictions``.
+        Returned by `sbnn.cross_validate` for the same model with the same number of units; it must contain
+        ``test_predictions``.
     seeds : sequence of int
         Seeds with which the model is fitted again.
     preselect, results, overwrite
@@ -108,11 +109,19 @@ def map_trust(
     Returns
     -------
     Record
-        ``values`` has ``errors`` (n), the mean squared error of the scaled outputs of each cell when it was held out
-        (NaN if it never was); ``latent`` (n, d), the map of the fit; ``latents`` (seeds, n, d), the maps of the other
-        seeds after the best affine alignment with ``latent``; ``agreement`` (seeds), the R2 of these alignments;
-        ``spread`` (n), how far each cell moves between the maps, relative to the size of the map; and, for simulated
-        data with two latent variables, ``true_latent`` and ``truth_agreement``. `sbnn.plotting.map_trust` plots them.
+        ``values`` contains
+
+        - ``errors`` of shape (n,): for each cell, the mean squared error of the scaled outputs when the cell was held
+          out (NaN for cells that were never held out);
+        - ``latent`` of shape (n, d): the map of the fit;
+        - ``latents`` of shape (seeds, n, d): the maps with other seeds after the best affine alignment with ``latent``;
+        - ``agreement`` of shape (seeds,): the R2 of these alignments;
+        - ``spread`` of shape (n,): for each cell, the root mean square distance between its positions in ``latents``
+          and in ``latent``, relative to the size of the map;
+        - for simulated data with two latent variables, ``true_latent``, which is also aligned with ``latent``, and
+          ``truth_agreement``, the R2 of this alignment.
+
+        `sbnn.plotting.map_trust` plots the record.
     """
     data = as_paired(data)
     for name, record, values in (("fit", fit, ["latent"]), ("folds", folds, ["test_predictions"])):
@@ -141,7 +150,7 @@ def map_trust(
 
 
 def held_out_errors(data, folds, point):
-    """Mean squared error of the scaled outputs of each cell when it was held out."""
+    """Mean squared error of the scaled outputs of each cell when the cell was held out; NaN if it never was."""
     errors, scaling = np.full(data.n_cells, np.nan), folds.settings["scaling"]
     arrays = source_arrays(data, scaling)
     for fold, predicted in zip(folds.folds, folds.test_predictions[point], strict=True):
@@ -150,6 +159,6 @@ def held_out_errors(data, folds, point):
 
 
 def _onto(other, latent):
-    """Align another map of the same cells with `latent` by the best affine transformation; also return its R2."""
+    """Align another map of the same cells with `latent` by an affine transformation; return the map and the R2."""
     placed = LinearRegression().fit(other, latent).predict(other)
     return placed, 1 - np.square(placed - latent).sum() / np.square(latent - latent.mean(0)).sum()

@@ -15,7 +15,7 @@ LABELS = ("family", "type")
 
 
 def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
-    """Share of the cells whose label is the most frequent one among their nearest neighbours.
+    """Share of the cells whose label is the most frequent label among their nearest neighbours.
 
     Parameters
     ----------
@@ -24,8 +24,8 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
         AnnData, or the modality ``"rna"`` of a MuData, the coordinates are read from ``obsm["X_sbnn"]``, where
         `sbnn.annotate` writes them.
     labels : ndarray of str, shape (n,), DataFrame with n rows, or list of str, optional
-        One kind of label, or a DataFrame with one kind per column, or a list of columns of ``obs``. By default families
-        and types. Cells labelled ``"unknown"`` are ignored.
+        One label per cell, a DataFrame with one kind of label per column, or a list of columns of ``obs``. By default,
+        families and types are used. Cells labelled ``"unknown"`` are ignored.
     k : int
         Number of neighbours that vote; ties go to the alphabetically first label.
 
@@ -52,7 +52,7 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
 
 
 def vote(places, labels, k, new_places=None, new_labels=None):
-    """Share of new cells (by default, the cells themselves) whose label is the most frequent among k neighbours."""
+    """Share of new cells (by default, of the cells themselves) whose label is the most frequent among k neighbours."""
     places, labels = places[labels != UNKNOWN], labels[labels != UNKNOWN]
     truth = labels
     if new_places is not None:

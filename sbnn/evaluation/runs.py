@@ -1,4 +1,4 @@
-"""Compute and save results, or load those saved for the same data, settings and code; never mix them with others."""
+"""Save results, and load saved results only if the data, the settings and the version of the algorithm are the same."""
 
 import multiprocessing
 import os
@@ -22,7 +22,7 @@ from sbnn.results import drop_leftovers, library_versions, load, results_path, s
 
 # Values whose shapes differ between folds or grid points.
 NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
-NAMES = ("gene_names", "feature_names", "cell_names")  # of the data, if present
+NAMES = ("gene_names", "feature_names", "cell_names")  # names in the data, if present
 # Values of a whole record, not of single fits.
 ABOUT = (*NAMES, "family_names", "classes", "true", "repeats", "preselected")
 OF_FITS, OR_ELSE = "data, folds, scaling, preselection or parameters", "give another path, or set overwrite=True"
@@ -30,7 +30,7 @@ PART = re.compile(r"\.?([0-9a-f]{32})\.pickle(\..{8}\.tmp)?")  # file of a finis
 
 
 def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator=None, n_cells=None):
-    """Load the record that matches `wanted` (a record without values), or compute its values and save it.
+    """Load the saved record that matches `wanted`, a record without values, or compute the values and save the record.
 
     Two records match if everything except their values agrees, including the class, parameters and version of the
     `estimator`.
@@ -62,7 +62,7 @@ def _question(record):
 def fit_all(
     wanted, models, plan, estimator, scaling, besides, *, results=None, overwrite=False, n_jobs=1, verbose=True
 ):
-    """Compute a record of fits for all (folds, grid points); each finished fit is saved next to the record.
+    """Compute a record of the fits for all folds and grid points; each finished fit is saved next to the record.
 
     `models` is indexed as [grid point][fold]; `besides` contains everything else that determines a fit. ``plan(done)``
     returns the jobs for all fits whose outcomes are not yet in `done`, and may add values to `wanted`. Each job returns
@@ -122,7 +122,7 @@ def fit_all(
 
 
 def _once(path, overwrite, answer, compute):
-    """Load the record in a file if it matches; otherwise compute and save it, in only one process at a time."""
+    """Load a record from its file if `answer` accepts it, or compute and save it, in only one process at a time."""
     check_flag("overwrite", overwrite)
     if path is None:
         return compute()
@@ -140,7 +140,7 @@ def _once(path, overwrite, answer, compute):
 
 @contextmanager
 def _locked(path, wait=True):
-    """Lock a results file so that two runs do not write it at once; the second run warns and waits."""
+    """Lock a results file so that two runs do not write to it at once; the second run warns and waits."""
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -158,7 +158,7 @@ def _locked(path, wait=True):
         yield
     finally:
         with suppress(OSError):
-            os.unlink(lock.lock_file)  # a waiting process notices and creates a new lock
+            os.unlink(lock.lock_file)  # a waiting process notices the removal and creates a new lock
         lock.release()
 
 
@@ -212,7 +212,7 @@ def _finished(parts, keys, overwrite):
 
 
 def _gathered(outcomes):
-    """Collect the values of fits in arrays (folds, grid points, ...) or lists [grid point][fold], None if absent."""
+    """Collect values of fits in arrays of shape (folds, grid points, ...) or lists indexed as [grid point][fold]."""
     values = {}
     for name in dict.fromkeys(name for row in outcomes for outcome in row for name in outcome):
         if name in NESTED:
@@ -223,7 +223,7 @@ def _gathered(outcomes):
 
 
 def _outcomes(record):
-    """Outcomes of the fits in a record, as a dict by key."""
+    """Outcomes of the fits in a record, as a dict indexed by the key of the fit."""
     found = {}
     for g, row in enumerate(record.settings.get("keys", [])):
         for f, key in enumerate(row):

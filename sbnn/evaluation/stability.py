@@ -16,11 +16,11 @@ from sbnn.errors import check_number, naming
 from sbnn.metrics import share_tested, smallest_sufficient
 from sbnn.results import Record, require
 
-SHAPES = 200  # number of shapes tried between the two extreme ones
+SHAPES = 200  # number of shapes tried between the two extreme shapes
 
 
 def gene_counts(record):
-    """Table of the ``count`` and ``frequency`` of the fits that kept each gene, the most frequent first."""
+    """Table of the ``count`` and ``frequency`` of the fits that kept each gene, sorted by decreasing count."""
     if len(record.params) > 1 and any(point.keys() != {"random_state"} for point in record.params):
         raise ValueError(f"record: expected one grid point, got {len(record.params)}: {record.params[:3]} ...")
     selected = record.selected.reshape(-1, record.selected.shape[-1])
@@ -30,7 +30,7 @@ def gene_counts(record):
 
 
 def selection_table(record, repeats=None, max_false=1.0):
-    """Table of the genes to trust.
+    """Table of how often each gene is kept by halves of the cells, and whether the gene can be trusted.
 
     Parameters
     ----------
@@ -44,10 +44,10 @@ def selection_table(record, repeats=None, max_false=1.0):
     Returns
     -------
     DataFrame
-        One row per gene, the most frequent first: ``frequency``, the share of halves that keep the gene; ``count``, the
-        number of seeds that keep it (if `repeats` is given); ``expected_false``, the bound on the expected number of
-        falsely selected genes if all genes with at least this frequency are selected; and ``trusted``, whether this
-        bound is at most `max_false`.
+        One row per gene, sorted by decreasing frequency, with the columns ``frequency``, the share of halves that keep
+        the gene; ``count``, the number of seeds that keep it (if `repeats` is given); ``expected_false``, the bound on
+        the expected number of falsely selected genes if all genes with at least this frequency are selected; and
+        ``trusted``, whether this bound is at most `max_false`.
     """
     check_number("max_false", max_false, float, 0)
     bound = _bound_of(record)
@@ -69,20 +69,20 @@ def selection_threshold(record, max_false=1.0):
 
 
 def _bound_of(record):
-    """Function that returns `expected_false` for thresholds, given the halves in a record."""
+    """Function of the threshold that returns `expected_false` for the halves in a record."""
     folds = record.folds if isinstance(record, Record) and "selected" in record.values else []
     pairs = list(zip(folds[::2], folds[1::2], strict=False))
     swapped = all(np.array_equal(a, d) and np.array_equal(b, c) for (a, b), (c, d) in pairs)
     if not pairs or len(folds) % 2 or not swapped:
         raise ValueError(f"record: expected complementary pairs, as from stability_selection, got {record!r}")
-    shown = record.values.get("preselected")  # random genes would be drawn from the preselected ones
+    shown = record.values.get("preselected")  # genes drawn at random would come from the preselected genes
     n_genes = record.selected.shape[-1] if shown is None else round(shown.sum(1).mean())
     n_selected = float(np.mean(record.n_selected))
     return lambda thresholds: expected_false(thresholds, n_genes, n_selected, len(pairs))
 
 
 def kept_genes_table(record, genes):
-    """Frequency of the given genes over the halves, the bound on false selections, and "trusted" or "unstable"."""
+    """Table of the frequency of given genes over halves, the bound on false selections, and "trusted" or "unstable"."""
     table = selection_table(record).loc[list(genes)]
     return table.assign(trust=np.where(table.trusted, "trusted", "unstable")).drop(columns="trusted")
 
@@ -105,11 +105,11 @@ def trust_sentence(record):
 def expected_false(threshold, n_genes, n_selected, n_pairs=50):
     """Bound on the expected number of falsely selected genes, at one threshold or several.
 
-    A gene is selected if at least a share `threshold` of the 2 B halves keeps it. The selection is false if the
-    probability that a single half keeps the gene is at most theta = q / p, as if q of p genes were drawn at random. The
-    bound is min(D(theta^2, 2 threshold - 1, B, -1/2), D(theta, threshold, 2 B, -1/4)) p, equation (8) of Shah and
-    Samworth, where D is `concave_tail`. It is valid if the frequencies of falsely selected genes have r-concave
-    distributions, as the authors observe in practice.
+    A gene is selected if at least a share `threshold` of the 2 B halves keeps it (B is `n_pairs`). The selection is
+    false if the probability that a single half keeps the gene is at most theta = q / p, as if q (`n_selected`) of the p
+    (`n_genes`) genes were drawn at random. The bound is equation (8) of Shah and Samworth,
+    min(D(theta^2, 2 threshold - 1, B, -1/2), D(theta, threshold, 2 B, -1/4)) p, where D is `concave_tail`. It is valid
+    if the frequencies of falsely selected genes have r-concave distributions, as the authors observe in practice.
     """
     theta = n_selected / n_genes
     hits = np.ceil(np.asarray(threshold, dtype=float) * 2 * n_pairs - 1e-9).astype(int)  # number of halves
@@ -124,8 +124,8 @@ def concave_tail(mean, n, r):
 
     The extreme distributions on 0, 1/n, ..., 1 have probabilities proportional to ``(a + i) ** (1 / r)`` for
     i = 0, ..., k. The probability at k + 1 lies between 0 and the value of this formula and follows from the mean. For
-    every k, values of a are tried between the shapes that end exactly at k and at k + 1 (Shah and Samworth 2013,
-    Appendix A.4). The result is 1 for all t / n up to twice the mean.
+    every k, values of a are tried between the two for which the distribution ends exactly at k and at k + 1 (Shah and
+    Samworth 2013, Appendix A.4). The result is 1 for all t / n up to twice the mean.
     """
     target, power = mean * n, 1 / r
     first = int(np.ceil(2 * target)) + 1
@@ -165,9 +165,10 @@ def genes_table(record):
     Returns
     -------
     DataFrame
-        Indexed by ``n_genes``, a number or ``"auto"``: ``test_r2``; ``sd``; ``behind``, the difference from the best
-        number; ``genes``, the mean number of genes kept; and ``suffices``, True for the smallest number whose test R2
-        is within one standard error of the best. The standard error is corrected for training cells shared by folds.
+        Indexed by ``n_genes``, a number or ``"auto"``, with the columns ``test_r2``; ``sd``; ``behind``, the best test
+        R2 minus this test R2; ``genes``, the mean number of genes kept; and ``suffices``, True for the smallest number
+        of genes whose test R2 is within one standard error of the best. The standard error takes into account that
+        folds share training cells.
     """
     numbers = pd.Index([point["n_genes"] for point in record.params], name="n_genes")
     points = [g for g, number in enumerate(numbers) if isinstance(number, int)]
@@ -178,9 +179,10 @@ def genes_table(record):
 
 
 def priors_table(record):
-    """Means over the folds for each prior in `sbnn.study.gene_priors.compare_priors`, and the change in test R2.
+    """Means over the folds for each prior in a record of `sbnn.study.gene_priors.compare_priors`.
 
-    ``stability`` is the share of kept genes that two folds have in common, averaged over all pairs of folds.
+    ``change`` is the test R2 with the prior minus the test R2 without a prior. ``stability`` is the share of kept genes
+    that two folds have in common, averaged over all pairs of folds.
     """
     by = ["model", "list", "influence"]
     table = record.table.assign(row=range(len(record.table)))
@@ -199,7 +201,7 @@ def _in_common(kept):
 
 
 def folds_kept(record, model, title, influence):
-    """Number of folds that keep each gene, for all genes that are ever kept."""
+    """Number of folds that keep each gene, for all genes that are kept at least once."""
     table = record.table
     rows = (table.model == model) & (table.list == title) & (table.influence == influence)
     counts = np.bincount(record.kept[rows.to_numpy()].ravel(), minlength=len(record.gene_names))

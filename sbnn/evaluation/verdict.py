@@ -15,12 +15,12 @@ from sbnn.metrics import corrected_error, share_tested
 from sbnn.results import Record, require
 
 LEVEL_WITH = 0.05  # two models are equally good if the interval of their difference lies within +- this value
-# Minimum and maximum. There are more permutations than usual, as p is adjusted for the number of outputs.
+# Minimum and maximum; more permutations than usual are needed, as p is adjusted for the number of outputs.
 N_PERMUTATIONS_OF_OUTPUTS = 999, 4999
 
 
 class PairedDifference(NamedTuple):
-    """Mean difference over the same folds, its interval, corrected standard error, two-sided p and number of folds."""
+    """Mean of paired differences over folds, its interval and corrected standard error, p-value and number of folds."""
 
     mean: float
     low: float
@@ -73,7 +73,7 @@ def outputs_table(record, data, ridge=None, point=0):
 
 
 def outputs_of(record, data):
-    """Outputs that a record predicts and their names, from its data or a fit; raises an error for other data."""
+    """Return the outputs that a record predicts and their names, from the same data or a fit; reject other data."""
     fitted = isinstance(data, Record)
     data = data if fitted else as_paired(data)
     name = data.dataset if fitted else data.name
@@ -83,7 +83,7 @@ def outputs_of(record, data):
 
 
 def corrected_difference(differences, test_share):
-    """Mean of differences over folds with a corrected 95 % interval.
+    """Mean of the differences in the folds, with a corrected 95 % interval.
 
     `test_share` is the number of test cells divided by the number of training cells. Since folds share training
     cells, the standard error is computed by `sbnn.metrics.corrected_error`. The interval is based on Student's t
@@ -129,31 +129,34 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, curve=None, *, 
     record : Record
         Returned by `sbnn.cross_validate`.
     data : AnnData, MuData, tuple (X, Y) or Record, optional
-        The cross-validated data, or a fit to them (see `sbnn.fit_full`). Without data, chance cannot be estimated.
+        The cross-validated data, or the record of a fit to these data (see `sbnn.fit_full`). Without data, chance
+        cannot be estimated.
     ridge : Record, optional
         Cross-validation of ridge with one grid point on the same folds.
     point : int
-        Position of the grid point.
+        Index of the grid point in the record.
     groups : array-like of shape (n,), optional
         Donor, batch or date of each cell. The sentence contains a warning if folds split groups, since R2 then also
-        reflects the similarity between cells of a donor. Permuted outputs do not account for this.
+        reflects the similarity between cells of a donor. The comparison with permuted outputs does not account for this
+        similarity.
     curve : Record, optional
         Returned by `sbnn.genes_curve` for the same data; the sentence then states whether more genes help. Without a
         curve, more genes are suggested if ridge on all genes is better.
     n_permutations, seed : int
-        Number of permutations of the outputs (at least 19) and their seed.
+        Number of permutations of the outputs (at least 19), and the seed of the permutations.
 
     Returns
     -------
     Verdict
-        ``test_r2`` and ``sd``, the mean and SD over the folds; ``permuted_r2``; ``p``; ``difference`` from ridge with
-        the corrected interval (None for a single fold); ``sentence`` and ``better_than_chance``.
+        ``test_r2`` and ``sd``, the mean and SD of test R2 over the folds; ``permuted_r2``, the mean R2 with permuted
+        outputs; ``p``; ``difference``, the difference from ridge with its corrected interval (None without `ridge` or
+        for a single fold); ``sentence``; and ``better_than_chance``.
     """
     require(record, "record", ["test_r2"])
     check_number("seed", seed, int, 0)
     check_number("n_permutations", n_permutations, int, 1 / LEVEL - 1, 1e6)
 
-    def chance(record, point):  # R2 with permuted outputs and p, or NaN and the reason
+    def chance(record, point):  # R2 with permuted outputs, p, and the reason if both are NaN
         if data is None:
             return np.nan, np.nan, "the outputs are not available"
         if least_p(record, n_permutations) > LEVEL:
@@ -175,7 +178,7 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, curve=None, *, 
         sentence += f"but whether it is better than chance is unknown: {unknown}"
     elif found.better_than_chance:
         sentence += f"better than chance {numbers}"
-    elif p <= LEVEL:  # and R2 is not above 0
+    elif p <= LEVEL:  # but R2 is not above 0
         sentence += f"no better than the mean of the training cells, though better than with permuted outputs {numbers}"
     else:
         sentence += f"not distinguishable from chance {numbers}"
@@ -217,7 +220,7 @@ def _beside_ridge(found, its_r2, its_p):
 
 
 def _more_genes(record, point, curve, difference):
-    """Sentence on whether more genes help, based on the curve if there is one; empty if they do not help."""
+    """Sentence that recommends more genes, based on the curve if there is one; empty if more genes do not help."""
     if curve is None:
         behind = difference is not None and difference.high < 0 and not np.all(record.values.get("selected", True))
         return " More genes may help; see genes_curve." * behind
