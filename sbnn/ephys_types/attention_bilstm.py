@@ -22,8 +22,8 @@ TOKEN_SIZE, DROPOUT, BATCH_SIZE = 64, 0.2, 64
 CLIP, WEIGHT_DECAY = 2.0, 1e-4
 PATIENCE = 7  # number of epochs without a better validation score after which training ends
 NOISE, MOST_NOISE = 10.0, 0.5  # SD of the noise: NOISE / sqrt(number of cells), but at most MOST_NOISE
-# Settings of this package and of the published networks. We mask missing values. The published networks replace them by
-# zeros before scaling, and their input weights are shared between families, so that the padding of a narrow family is
+# Settings of this package and of the published networks. We mask missing values. The published networks replace missing
+# values by zeros before scaling, and share input weights between families, so that the padding of a narrow family is
 # treated like the columns of a wide one. `hide` is the share of the features hidden from each cell in each epoch.
 # `noise` is the SD of the noise added to scaled features; None makes it depend on the number of cells. The learning
 # rate is constant, or rises and then falls to zero in one cycle. `validation_share` is the share of the training cells
@@ -45,14 +45,14 @@ FIXED = {
 
 
 class OwnWeights(nn.Module):
-    """Map each family to a token with its own weights, because the columns of families differ in meaning."""
+    """Map each family to a token with separate weights, because the meaning of the columns depends on the family."""
 
     def __init__(self, real, size):
         super().__init__()
         self.register_buffer("real", real)  # (families, width): True for columns that are not padding
         families, width = real.shape
-        # Each feature also has a missing-value indicator. Initial weights are uniform, as in an nn.Linear whose inputs
-        # are the features without padding and indicators.
+        # Each feature also has a missing-value indicator. Initial weights are drawn as in an nn.Linear whose inputs
+        # exclude padding and indicators.
         bound = real.sum(1).clamp_min(1).float().rsqrt()[:, None, None]
         self.weight = nn.Parameter((2 * torch.rand(families, 2 * width, size) - 1) * bound)
         self.bias = nn.Parameter((2 * torch.rand(families, 1, size) - 1) * bound)
@@ -66,10 +66,11 @@ class OwnWeights(nn.Module):
 class BiLSTM(nn.Module):
     """Network of LayerNorm, bidirectional LSTM over families, additive attention, LayerNorm, dropout and linear head.
 
-    `values` (n, families, width) are NaN where missing and in the padding, `real` (families, width) is False in the
-    padding, and `present` (n, families) marks the families to read. Without `attention`, the output of the LSTM at the
-    last family replaces the weighted mean. Without `own_weights`, the values themselves are the tokens, with zeros for
-    missing values, as in the published network. With `cosine`, the head returns the cosine between cell and class.
+    `values`, of shape (n, families, width), are NaN where missing and in the padding. `real`, of shape (families,
+    width), is False in the padding. `present`, of shape (n, families), marks the families to read. Without `attention`,
+    the output of the LSTM at the last family replaces the weighted mean over the families. Without `own_weights`, the
+    values themselves are the tokens, with zeros for missing values, as in the published network. With `cosine`, the
+    head returns the cosine between the state of a cell and the weights of each class.
     """
 
     def __init__(self, real, n_classes, hidden, attention=True, own_weights=True, cosine=False):
@@ -88,12 +89,12 @@ class BiLSTM(nn.Module):
         self.head = nn.Linear(2 * hidden, n_classes, bias=not cosine)
 
     def encode(self, values, present):
-        """State of each cell (n, 2 * hidden) and weights of its families (n, families).
+        """State of each cell, of shape (n, 2 * hidden), and weights of its families, of shape (n, families).
 
-        The weights sum to 1 over the present families and are 0 for the others.
+        The weights sum to 1 over the present families and are 0 for absent families.
         """
         x = self.norm_tokens(self.tokens(values))
-        # Present families come first, in order; the other entries are computed but ignored.
+        # Present families come first, in their original order; absent families are computed too, but ignored.
         order = torch.argsort(present, dim=1, descending=True, stable=True)
         length = present.sum(1, keepdim=True)
         place = torch.arange(present.shape[1]).expand_as(order)
@@ -117,7 +118,7 @@ class BiLSTM(nn.Module):
 
 
 def _rows(x, order):
-    """Reorder the families in x (n, families, size) by the `order` of each cell (n, families)."""
+    """Reorder the families of each cell in `x`, of shape (n, families, size), by `order`, of shape (n, families)."""
     return x.gather(1, order[..., None].expand(-1, -1, x.shape[-1]))
 
 
@@ -135,12 +136,12 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     hidden : int, default=128
         Number of LSTM units in each direction.
     loss : {"cross_entropy", "arcface"}, default="cross_entropy"
-        ``"arcface"`` is the focal loss (gamma 2) of cosine logits with an angular margin of 0.35 and scale 30, in which
-        classes are weighted by the inverse of their effective number of cells (beta 0.999). The published variant also
-        uses SMOTE, and a prior correction of the logits that is not implemented here.
+        ``"arcface"`` is a focal loss (gamma 2) on cosine logits with an angular margin of 0.35 and a scale of 30.
+        Classes are weighted by the inverse of their effective number of cells (beta 0.999). The published variant also
+        uses SMOTE and a prior correction of the logits; the correction is not implemented here.
     smote : bool, default=False
-        Oversample small classes instead of weighting classes: cells that are interpolated between neighbours are added
-        to the training part.
+        Oversample small classes instead of weighting classes, by adding cells that are interpolated between
+        neighbouring training cells.
     published : bool or "mouse", default=False
         If True, train as published: zeros for missing values, z-scores, no noise, a constant learning rate, and a
         quarter of the training cells set aside for early stopping by macro-F1. ``"mouse"`` trains as published for
@@ -148,7 +149,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         normal scores and noise is added, a fifth of the features is hidden in each epoch, and all cells are used for
         all epochs.
     max_epochs : int, optional
-        By default 20, or 50 if `published`.
+        Maximum number of epochs; 20 by default, or 50 if `published`.
     random_state : int, RandomState or None, default=None
 
     Attributes
@@ -160,7 +161,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         Mask of the training cells that were set aside for validation.
     network_ : BiLSTM
     families_ : dict of family to ndarray of int
-        Columns of each.
+        Columns of each family.
     classes_ : ndarray
 
     References
@@ -239,12 +240,12 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         return self
 
     def _tokens(self, scaled):
-        """Values (n, families, width), NaN where missing and in the padding, and a mask of the families to read."""
+        """Values of shape (n, families, width), NaN where missing or padding, and a mask of the families to read."""
         values = torch.from_numpy(np.where(self._columns >= 0, scaled[:, self._columns], np.nan).astype(np.float32))
         return values, ~values.isnan().all(2) | (self._how["missing"] == "zeros_as_data")
 
     def _losses(self, cells, watched, weights, generator):
-        """Yield the loss of each batch; if there are validation cells, the best epoch determines the final weights."""
+        """Yield the loss of each batch; if there are validation cells, restore the best weights at the end."""
         history, noise, hide = [], self._how["noise"], self._how["hide"]
         for epoch in range(self._how["max_epochs"]):
             self.network_.train()
@@ -278,7 +279,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
     @torch.no_grad()
     def _score(self, values, present, labels, weights):
-        """Validation scores, without dropout and without the ArcFace margin, which are only used in training."""
+        """Scores on the validation cells, computed without dropout and without the ArcFace margin."""
         self.network_.eval()
         output = self.network_(values, present)
         predicted, loss = output.argmax(1), float(self._loss(output, labels, weights, margin=0.0))

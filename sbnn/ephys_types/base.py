@@ -37,7 +37,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
 
     def predict(self, X):
         """Most probable type of each cell, ndarray of shape (n,)."""
-        codes = self.predict_proba(X).argmax(axis=1)  # first: raises if the model is not fitted
+        codes = self.predict_proba(X).argmax(axis=1)  # first, as it raises an error if the model is not fitted
         return self.classes_[codes]
 
     def _checked_training(self, X, y, families=None, stacklevel=3):
@@ -78,7 +78,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         return X
 
     def _measured(self, *tables, stacklevel=3):
-        """Mask of the features that have a value in at least one cell of every table; warns about the others."""
+        """Mask of the features that have a value in at least one cell of every table; warns about other features."""
         seen = np.all([np.isfinite(X).any(axis=0) for X in tables], axis=0)
         if not seen.any():
             raise ValueError("X has no value for any feature" + " that the source also has" * (len(tables) > 1))
@@ -99,7 +99,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
 
 
 class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
-    """Z-scores of features (``how="standard"``) or of their normal scores; NaN is ignored in `fit` and stays NaN.
+    """Z-scores of features (``how="standard"``) or of their normal scores; NaN is ignored in `fit` and remains NaN.
 
     Normal scores map each feature to a normal distribution by its quantiles, so that skewed distributions and outliers
     do not dominate.
@@ -109,7 +109,7 @@ class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
         self.how = how
 
     def fit(self, X, y=None):
-        """Learn the scale of each feature from cells, shape (n, p)."""
+        """Learn the scale of each feature from cells `X`, of shape (n, p)."""
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
         n, self.quantiles_ = min(N_QUANTILES, len(X)), None
         with warnings.catch_warnings():  # a feature without values has no mean and no scale, and stays NaN
@@ -125,7 +125,7 @@ class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
         return self
 
     def transform(self, X):
-        """Cells with scaled features, ndarray of float64, shape (n, p)."""
+        """Cells with scaled features, ndarray of float64 of shape (n, p)."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
         return (self._scores(X) - self.mean_) / self.scale_
@@ -135,7 +135,7 @@ class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
 
 
 def seen_columns(families, seen):
-    """Positions of the columns of each family among the `seen` features alone: dict of family to ndarray of int."""
+    """For each family, positions of its columns after unseen features are removed: dict of family to ndarray of int."""
     place = np.cumsum(seen) - 1
     return {family: place[columns[seen[columns]]] for family, columns in families.items()}
 

@@ -21,7 +21,7 @@ from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import fit_all, in_workers, load_or_compute
 from sbnn.results import Record
 
-#: The log loss raises smaller probabilities to this value for all models, because forests predict 0 for rare types.
+#: Lower bound for probabilities in the log loss of all models, needed because forests predict 0 for rare types.
 LEAST_PROBABILITY = 1e-3
 LOSSES = ("macro_f1", "log_loss")
 N_SHUFFLES = 10
@@ -34,11 +34,12 @@ def cross_validate_classifier(estimator, data, folds=None, n_jobs=1, *, target="
     ----------
     estimator : classifier
         A scikit-learn-style classifier with ``predict_proba``. If its ``fit`` takes ``families``, the families of the
-        features are passed; if it takes ``groups``, the donors are passed, unless its ``power`` is a number.
+        features are passed; if it takes ``groups``, the donors are passed, unless ``estimator.power`` is a number.
     data : AnnData of typed cells
     folds : dict of int to folds, or list of (training, test) positions, optional
-        Sets of folds by seed, or one set of folds for `seed`. An estimator whose ``random_state`` is None gets the seed
-        of its folds. By default three sets of five folds, in which the cells of a donor are kept together.
+        Sets of folds, keyed by seed, or a single set of folds, whose seed is `seed`. An estimator whose
+        ``random_state`` is None is seeded with the seed of the set of folds. The default is three sets of five folds,
+        which keep the cells of a donor together.
     n_jobs : int
     target : str
         Column of ``data.obs``.
@@ -51,8 +52,8 @@ def cross_validate_classifier(estimator, data, folds=None, n_jobs=1, *, target="
     Record
         The scores ``macro_f1``, ``accuracy``, ``balanced_accuracy`` and ``log_loss`` have shape (folds, 1), and ``f1``
         has shape (folds, 1, classes). ``test_predictions[0][fold]`` holds the predicted types of the test cells, as
-        positions in ``classes``, and ``test_probabilities[0][fold]`` the probabilities of all types. ``true`` is the
-        label of every cell, and ``repeats`` the seed of each fold.
+        positions in ``classes``, and ``test_probabilities[0][fold]`` holds the probabilities of all types. ``true``
+        holds the label of every cell, and ``repeats`` holds the seed of each fold.
     """
     attempt("estimator: expected a classifier with predict_proba", getattr, estimator, "predict_proba")
     data = as_typed(data)
@@ -88,7 +89,7 @@ def extra_of(estimator, data):
 
 
 def fit_on(model, X, y, cells, extra):
-    """Fit a model to some of the cells, with families and groups if it takes them."""
+    """Fit a model to some of the cells, and pass families and groups if its `fit` takes them."""
     of_cells = {"groups": extra["groups"][cells]} if "groups" in extra else {}
     return model.fit(X[cells], y[cells], **extra | of_cells)
 
@@ -110,7 +111,7 @@ def _fit_and_score(f, model, X, y, classes, fold, extra):
 
 
 def class_probabilities(model, X, classes):
-    """Probabilities in the order of `classes`, shape (n, n_classes); 0 for a class without training cells."""
+    """Probabilities of shape (n, n_classes), in the order of `classes`; 0 for a class without training cells."""
     probabilities = np.zeros((len(X), len(classes)))
     probabilities[:, np.searchsorted(classes, np.asarray(model.classes_, dtype=str))] = model.predict_proba(X)
     return probabilities
@@ -136,7 +137,7 @@ def label_scores(true, predicted, classes):
 
 
 def repeats_of(record):
-    """For each set of folds, positions of the cells, true labels, predicted labels and probabilities (n, n_classes)."""
+    """For each set of folds, a tuple: positions of the test cells, true and predicted labels, and probabilities."""
     found = []
     for seed in dict.fromkeys(record.repeats.tolist()):
         folds = np.flatnonzero(record.repeats == seed)
@@ -147,7 +148,7 @@ def repeats_of(record):
 
 
 def repeat_means(record, metric="macro_f1"):
-    """Mean of a metric over the folds of each repeat, shape (repeats,)."""
+    """Mean of a metric over the folds of each repeat, ndarray of shape (repeats,)."""
     return pd.Series(record.values[metric][:, 0]).groupby(record.repeats, sort=False).mean().to_numpy()
 
 
@@ -172,8 +173,8 @@ def calibration(record, n_bins=10):
 def scores_within(record, groups):
     """Mean and SD, over the repeats, of the scores within each group of cells; the largest group is first.
 
-    Each score is computed from all test cells of a repeat. ``classes`` is the number of classes in a group, and
-    ``smallest`` the number of cells in its smallest class.
+    Each score is computed from all test cells of a repeat that belong to the group. ``classes`` is the number of
+    classes in a group, and ``smallest`` the number of cells in its smallest class.
     """
     groups, rows = np.asarray(groups, dtype=str), []
     for cells, true, predicted, _ in repeats_of(record):
@@ -183,11 +184,11 @@ def scores_within(record, groups):
             f1 = found["f1"][np.isin(record.classes, true[inside])].mean()
             rows.append({"group": group, "macro_f1": f1, "accuracy": found["accuracy"]})
     of_repeats = pd.DataFrame(rows).groupby("group")
-    sizes = pd.Series(record.true).groupby(groups).value_counts()  # by group and class
+    sizes = pd.Series(record.true).groupby(groups).value_counts()  # counts by group and class
     table = of_repeats.mean().join(of_repeats.std().add_suffix("_sd"))
     of_groups = sizes.groupby(level=0).agg(cells="sum", classes="count", smallest="min")
     columns = ["cells", "macro_f1", "macro_f1_sd", "accuracy", "accuracy_sd", "classes", "smallest"]
-    order = pd.Index(pd.unique(groups), name="group")  # order of groups of equal size
+    order = pd.Index(pd.unique(groups), name="group")  # keeps groups of equal size in order of appearance
     return of_groups.join(table).reindex(order)[columns].sort_values("cells", ascending=False, kind="stable")
 
 
@@ -202,7 +203,7 @@ def family_importance(
     estimator, data, n_jobs, target, seed
         See `cross_validate_classifier`.
     folds : list of (training, test) positions, optional
-        By default five folds, in which the cells of a donor are kept together.
+        The default is five folds, which keep the cells of a donor together.
     n_shuffles : int
         Number of shuffles of each family in each fold.
     results, overwrite, verbose
@@ -212,10 +213,10 @@ def family_importance(
     -------
     Record
         ``family_names``, ``classes``, and arrays of shape (folds, families) with the fall in macro-F1 or the rise in
-        log loss. For ``shuffled_*``, all features of a family are permuted together across the test cells (mean over
-        the shuffles, model unchanged). For ``left_out_*``, the model is fitted and tested without the family. If the
-        model has ``attention_weights``, ``attention`` (classes, families) holds their means over the test cells of each
-        class; rows sum to one.
+        log loss. For ``shuffled_*``, all features of a family are permuted together across the test cells, without
+        refitting the model, and values are averaged over the shuffles. For ``left_out_*``, the model is fitted and
+        tested without the family. If the model has ``attention_weights``, ``attention``, of shape (classes, families),
+        holds the mean weights over the test cells of each class; rows sum to one.
 
     Notes
     -----
@@ -247,7 +248,7 @@ def family_importance(
 
 
 def _of_fold(estimator, data, y, classes, fold, seeds, n_shuffles):
-    """Rise in each loss if a family is shuffled or left out (families, losses), and attention of the test cells."""
+    """Rises in losses if a family is shuffled or left out, each of shape (families, losses), and attention weights."""
     (train, test), rng = fold, np.random.default_rng(seeds)
 
     def losses(model, X):
@@ -276,16 +277,16 @@ def _of_fold(estimator, data, y, classes, fold, seeds, n_shuffles):
 
 
 def attention_by_class(weights, labels, classes):
-    """Mean attention over the cells of each class, (classes, families).
+    """Mean attention over the cells of each class, ndarray of shape (classes, families).
 
-    Rows sum to one; they are NaN for classes without cells.
+    Each row sums to one, or is NaN if the class has no cells.
     """
     means = pd.DataFrame(weights).groupby(labels).mean().reindex(classes).to_numpy(dtype=np.float64)
     return means / means.sum(axis=1, keepdims=True)
 
 
 def importance_table(record):
-    """Mean rise in log loss over the folds if a family is ``shuffled`` or ``left out``, and its mean attention."""
+    """Table of families: mean ``attention``, and mean rise in log loss if a family is ``shuffled`` or ``left out``."""
     table = pd.DataFrame(index=pd.Index(record.family_names, name="family"))
     if "attention" in record.values:
         table["attention"] = np.nanmean(record.attention, axis=0)

@@ -25,7 +25,7 @@ from sbnn.errors import attempt, check_among, check_number
 from sbnn.results import Record, load, save
 
 LEAST_PROBABILITY = 1e-6  # lower bound for each member, so that no member rules out a class on its own
-N_PARTS = 3  # the groups are split into this many parts, each left out once for calibration
+N_PARTS = 3  # the groups are split into this many parts, each of which is left out once for calibration
 POWERS = 0.1, 2.0  # range that is searched for the power of the probabilities
 MEMBERS = ("trees", "kernel", "attention")
 LOGISTIC = {"C": 0.01, "class_weight": "balanced", "max_iter": 2000}
@@ -36,32 +36,32 @@ class EphysTypeClassifier(TypeClassifier):
     """Classify cells by the geometric mean of the probabilities from learners that make different errors.
 
     By default, the learners are gradient-boosted trees (LightGBM), class-balanced kernel logistic regression, and a
-    network with attention over families of features. Each of them gives all classes the same weight.
+    network with attention over families of features. Each learner gives all classes the same weight.
 
     Parameters
     ----------
     n_steps : int or "auto", default="auto"
-        Training steps of the network, see `FamilyAttentionClassifier`; use fewer for a quick run.
+        Number of training steps of the network (see `FamilyAttentionClassifier`); use a small number for a quick run.
     members : sequence of {"trees", "kernel", "attention", "logistic"}, default=("trees", "kernel", "attention")
         The learners; ``"logistic"`` is class-balanced logistic regression on normal scores.
     power : float or "groups", default="groups"
-        Power to which the mean of the probabilities is raised; it does not change the most probable type. ``"groups"``
-        calibrates the probabilities: each third of the groups is left out in one of three further fits, and the power
-        that best fits the left-out cells is chosen. Use 1 to skip these fits.
+        Power to which the mean of the probabilities is raised, which does not change the most probable type.
+        ``"groups"`` calibrates the probabilities: the learners are fitted three more times, each time without a third
+        of the groups, and the power that best fits the left-out cells is chosen. Use 1 to skip these fits.
     random_state : int, RandomState or None, default=None
 
     Attributes
     ----------
     classes_ : ndarray
     families_ : dict of family to ndarray of int
-        Columns of each.
+        Columns of each family.
     members_ : dict of str to classifier
-        By name.
+        Fitted learners by name.
     power_ : float
         Power to which the mean of the probabilities is raised.
     held_out_probabilities_ : ndarray, shape (n, n_classes) or None
-        Probabilities of the typed training cells, each predicted by a model that was fitted without its group; None
-        without calibration.
+        Probabilities of the types for each typed training cell, predicted by a model that was fitted without the group
+        of the cell; None without calibration.
 
     Examples
     --------
@@ -153,7 +153,7 @@ class EphysTypeClassifier(TypeClassifier):
         self.held_out_probabilities_ = softmax(self.power_ * logs, axis=1)
 
     def predict_proba(self, X):
-        """Probabilities of the types, ndarray of shape (n, n_classes), as if all classes were equally frequent."""
+        """Probabilities of the types, assuming equally frequent classes; ndarray of shape (n, n_classes)."""
         X = self._checked_cells(X)
         return softmax(self.power_ * _mean_log(self.members_, X), axis=1)
 
@@ -165,14 +165,15 @@ class EphysTypeClassifier(TypeClassifier):
         X : array-like or DataFrame, shape (n, p)
             Features, NaN where missing.
         abstain : float in [0, 1), optional
-            Leave a cell untyped (``"unknown"``) if its highest probability is lower than this, or if it is `far`. With
-            0, only far cells are left untyped. By default every cell gets a type.
+            Leave a cell untyped (``"unknown"``) if its highest probability is lower than this value, or if it is `far`.
+            With 0, only far cells are left untyped. By default every cell gets a type.
 
         Warns
         -----
         UserWarning
-            If more cells are `far`, or the mean of a feature differs more, than expected for as many cells from new
-            donors like those in training. Each of the two rules warns for 5 % of such tables.
+            If more cells are `far` than expected by chance, or if the mean of a feature differs from the training cells
+            by more than expected by chance. Each of these two rules warns by chance for 5 % of tables whose donors are
+            new but like the training donors.
         """
         check_number("abstain", 0 if abstain is None else abstain, float, 0, np.nextafter(1, 0))
         probabilities = self.predict_proba(X)
@@ -183,11 +184,11 @@ class EphysTypeClassifier(TypeClassifier):
         return np.where(far | (probabilities.max(axis=1) < abstain), UNKNOWN, types.astype(object))
 
     def far(self, X):
-        """Mask (n,) of cells that are far from the training cells.
+        """Mask of the cells that are far from the training cells, ndarray of shape (n,).
 
-        Distances are measured to the fifth nearest training cell, in normal scores of the features that both cells
-        have. A cell is far if its distance is larger than that of 99 % of the training cells to cells of other groups.
-        Cells without any value are far.
+        The distance of a cell is measured to its fifth nearest training cell, in normal scores of the features that
+        both cells have. A cell is far if its distance is larger than the distances of 99 % of the training cells, which
+        are measured to cells of other groups. Cells without any value are far.
         """
         return self._surroundings.far(self._scores(self._checked_cells(X)))
 
@@ -243,5 +244,5 @@ class EphysTypeClassifier(TypeClassifier):
 
 
 def _mean_log(members, X):
-    """Mean log probability over all members, shape (n, n_classes)."""
+    """Log probabilities averaged over all members, ndarray of shape (n, n_classes)."""
     return np.mean([np.log(np.maximum(its.predict_proba(X), LEAST_PROBABILITY)) for its in members.values()], axis=0)

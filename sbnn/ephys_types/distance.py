@@ -5,14 +5,14 @@ from scipy import stats
 from sklearn.metrics.pairwise import nan_euclidean_distances
 
 N_NEIGHBOURS = 5
-CELL_LEVEL = 0.01  # share of cells that are called far, among cells from new donors like those in training
-TABLE_LEVEL = 0.05  # share of tables from such donors for which each of the two rules warns
+CELL_LEVEL = 0.01  # share of cells that are called far although their donors are like the training donors
+TABLE_LEVEL = 0.05  # share of tables of such cells for which each of the two rules gives a warning
 MOST_REFERENCES = 1000
 N_TABLES = 400
 
 
 class Surroundings:
-    """Normal scores of the training cells, shape (n, p), NaN where missing, and the group (donor) of each cell."""
+    """Normal scores of the training cells, of shape (n, p), NaN where missing, and the group (donor) of each cell."""
 
     def __init__(self, scores, groups):
         chosen = np.sort(np.random.default_rng(0).permutation(len(scores))[:MOST_REFERENCES])
@@ -23,20 +23,21 @@ class Surroundings:
         self.n_beyond = (distances > self.limit).sum()
 
     def far(self, scores):
-        """Mask of cells whose distance is larger than that of 99 % of the training cells to cells of other groups."""
+        """Mask of cells that are farther from training cells than 99 % of the training cells are from other groups."""
         return _to_neighbours(scores, self.scores) > self.limit
 
     def too_many(self, far):
-        """Whether there are more far cells than expected by chance in a table of cells like those in training."""
-        # The limit is estimated from a sample, so the share beyond it has a beta distribution.
+        """Whether a table has more far cells than expected by chance if its cells are like the training cells."""
+        # The limit is estimated from a sample, so the share of cells beyond the limit has a beta distribution.
         expected = stats.betabinom(len(far), self.n_beyond + 1, len(self.scores) - self.n_beyond)
         return far.sum() > expected.ppf(1 - TABLE_LEVEL)
 
     def moved(self, scores):
-        """Mask of features whose mean score differs from the training cells by more than expected by chance.
+        """Mask of features whose means differ between new and training cells by more than expected by chance.
 
-        The limit is the 95 % quantile of the largest difference in random tables, each of which has the same number of
-        cells, taken from training groups that are drawn with replacement. Differences are in SDs over these tables.
+        Differences are measured in SDs over random tables, each of which has the size of the new table and consists of
+        training groups that are drawn with replacement. The limit is the 95 % quantile of the largest difference in a
+        random table.
         """
         weights = np.array([np.bincount(table, minlength=len(self.scores)) for table in self._tables(len(scores))])
         measured = weights @ np.isfinite(self.scores)
@@ -61,7 +62,7 @@ class Surroundings:
 
 
 def _to_neighbours(cells, references, apart=False):
-    """Distance of each cell to its fifth nearest reference cell, over the features that both have."""
+    """Distance from each cell to its fifth nearest reference cell, computed from the features that both cells have."""
     distances = nan_euclidean_distances(cells, references)
     distances[np.isnan(distances) | apart] = np.inf
     nearest = min(N_NEIGHBOURS, len(references)) - 1

@@ -62,10 +62,11 @@ class FamilyAttentionNetwork(nn.Module):
         self.head_bias = nn.Parameter(torch.zeros(n_members, 1, n_classes))
 
     def forward(self, x, measured):
-        """Logits (n_members, n, n_classes) and attention (n_members, n, n_families) of cells (n_members, n, p).
+        """Logits of shape (n_members, n, n_classes) and attention of shape (n_members, n, n_families).
 
-        `measured` is 1 for values of `x` that were measured, and 0 for fill values, which are ignored. Attention is 0
-        for families without a measured feature, unless no family has a measured feature.
+        The cells `x` have shape (n_members, n, p). `measured` is 1 for values of `x` that were measured, and 0 for fill
+        values, which are ignored. Families without a measured feature get attention 0, unless a cell has no measured
+        feature at all.
         """
         members, n = x.shape[:2]
         tokens = functional.silu(torch.baddbmm(self.embedding_bias, x * measured, self.embedding * self.own_family))
@@ -94,15 +95,15 @@ class FamilyAttentionClassifier(TypeClassifier):
     ----------
     n_members : int, default=4
     n_steps : int or "auto", default="auto"
-        Steps of the optimiser (AdamW with a one-cycle learning rate). "auto" takes 400 steps for up to 500 training
-        cells, rising to 1200 steps for 5000 cells or more.
+        Number of steps of the optimiser (AdamW with a one-cycle learning rate). ``"auto"`` takes 400 steps for up to
+        500 training cells and 1200 steps for 5000 cells or more, and interpolates in between.
     random_state : int, RandomState or None, default=None
 
     Attributes
     ----------
     classes_ : ndarray
     families_ : dict of family to ndarray of int
-        Columns of each.
+        Columns of each family.
     network_ : FamilyAttentionNetwork
     """
 
@@ -132,7 +133,7 @@ class FamilyAttentionClassifier(TypeClassifier):
         return torch.Generator().manual_seed(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _tensors(self, X, *codes):
-        """Scaled features, a mask of the measured ones and, for training cells, their types."""
+        """Scaled features, a mask of the measured values and, for training cells, the types."""
         scaled = torch.from_numpy(self._scaled(X).astype(np.float32))
         return scaled.nan_to_num(), (~scaled.isnan()).float(), *map(torch.as_tensor, codes)
 
@@ -172,8 +173,8 @@ class FamilyAttentionClassifier(TypeClassifier):
 
     @torch.no_grad()
     def _through(self, X):
-        """Mean probabilities and mean attention of the members for cells X."""
-        # In double precision, so that the results for a cell do not depend on the other cells.
+        """Probabilities and attention for cells `X`, averaged over the members."""
+        # Double precision is used so that the results for a cell do not depend on the other cells.
         x, known = (part.double() for part in self._tensors(self._checked_cells(X)))
         members = (self.n_members, *x.shape)
         with reproducible():
@@ -181,7 +182,7 @@ class FamilyAttentionClassifier(TypeClassifier):
             return logits.softmax(-1).mean(0).numpy(), attention.mean(0).numpy()
 
     def predict_proba(self, X):
-        """Probabilities of the types, ndarray of shape (n, n_classes), as if all classes were equally frequent."""
+        """Probabilities of the types, assuming equally frequent classes; ndarray of shape (n, n_classes)."""
         return self._through(X)[0]
 
     def attention_weights(self, X):
@@ -199,14 +200,14 @@ class FamilyAttentionClassifier(TypeClassifier):
 class TransferAttentionClassifier(FamilyAttentionClassifier):
     """Attention over families for a target species with few cells, trained with many cells of a source species.
 
-    Both species have the same features, and the features of each species are scaled with its own cells.
+    Both species have the same features, which are scaled separately in each species.
 
     Parameters
     ----------
     way : {"pretrained", "joint"}, default="pretrained"
         ``"pretrained"`` trains on the source first, and then on the target with a fifth of the learning rate; the head
         is kept only if both species have the same types. ``"joint"`` trains one network on both species, with a head
-        for each of them, and gives source cells half the weight.
+        for each species, and gives source cells half the weight.
     n_members, n_steps, random_state
         See `FamilyAttentionClassifier`.
     """
@@ -226,9 +227,9 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
     def fit(self, X, y, families=None, source=None, unlabelled=None):
         """Train the networks; `X`, `y` and `families` are as in `EphysTypeClassifier.fit`.
 
-        `source` is a pair of source cells (m, p), with the features of `X`, and their types (m,), which may differ from
-        the types of the target. Without `source` there is no transfer. `unlabelled` target cells (u, p) are also used
-        to scale the features of the target.
+        `source` is a pair: source cells of shape (m, p), with the features of `X`, and types of shape (m,), which may
+        differ from the types of the target. Without `source` there is no transfer. The target cells in `unlabelled`, of
+        shape (u, p), are also used to scale the features of the target.
         """
         X, codes = self._checked_training(X, y, families)
         cells = X if unlabelled is None else np.vstack([X, attempt("unlabelled", self._checked_cells, unlabelled)])

@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import FeatureScaling, TypeClassifier
 
-LEAST_EIGENVALUE = 1e-6  # of the kernel matrix of the landmarks; smaller eigenvalues are rounding errors
+LEAST_EIGENVALUE = 1e-6  # for the kernel matrix of the landmarks, whose smaller eigenvalues are rounding errors
 
 
 class KernelLogistic(TypeClassifier):
@@ -29,7 +29,7 @@ class KernelLogistic(TypeClassifier):
         self.random_state = random_state
 
     def fit(self, X, y):
-        """Fit to cells, shape (n, p), with NaN for missing values, and to their types, shape (n,)."""
+        """Fit to cells `X` of shape (n, p), with NaN for missing values, and types `y` of shape (n,)."""
         X, codes = self._checked_training(X, y)
         x = self._learn_scale(X, make_pipeline(FeatureScaling(), SimpleImputer(strategy="median")))
         self._landmarks = x
@@ -49,7 +49,7 @@ class KernelLogistic(TypeClassifier):
         return rbf_kernel(x, self._landmarks, gamma=self.gamma / x.shape[1])
 
     def predict_proba(self, X):
-        """Probabilities of the types, ndarray of shape (n, n_classes), as if all classes were equally frequent."""
+        """Probabilities of the types, assuming equally frequent classes; ndarray of shape (n, n_classes)."""
         x = self._scaled(self._checked_cells(X))
         with reproducible():
             return self._regression.predict_proba(self._kernel(x) @ self._basis)

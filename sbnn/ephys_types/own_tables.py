@@ -1,4 +1,4 @@
-"""Fit the default classifier to a user's own table, and predict types for another one (``sbnn ephys-types``)."""
+"""Fit the default classifier to a user's own table, and predict types for another table (``sbnn ephys-types``)."""
 
 import warnings
 
@@ -16,7 +16,7 @@ SEED = 42
 
 
 def fit_table(features, labels=None, n_steps="auto"):
-    """Fit a model to tables of features and types (see `read_ephys_table`), calibrated across donors if known."""
+    """Fit a model to tables of features and types (see `read_ephys_table`), and calibrate it across donors if known."""
     data = read_ephys_table(features, labels)
     if data.obs["type"].eq(UNKNOWN).all():
         raise ValueError("labels: no cell has a type; expected a column called type in the features or in --types")
@@ -25,7 +25,7 @@ def fit_table(features, labels=None, n_steps="auto"):
 
 
 def predict_table(model, features, abstain=None):
-    """DataFrame with the predicted type of each cell, its probability, whether the cell is far, and all probabilities.
+    """DataFrame with the type predicted for each cell, its probability, a mark of far cells, and all probabilities.
 
     Features are matched by name. Features that the table lacks count as not measured; a cell without any value gets no
     type.

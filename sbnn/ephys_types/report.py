@@ -20,7 +20,7 @@ INTERPRETED = ("bilstm", "family_attention", "lightgbm")
 CELLS, FAMILIES, ZERO_SHOT, CURVES = "types_cells", "types_families", "transfer_zero_shot", "transfer_curves"
 #: Kinds of types, which are prefixes of the record names, and their labels.
 CLASSES_OF = {"types": "4 classes", "types5": "5 classes"}
-GROUPS = ("condition", "virus")  # confounded with the classes
+GROUPS = ("condition", "virus")  # groupings that are confounded with the classes
 FEWEST = 50  # smallest group that is scored separately; scores of smaller groups are mostly noise
 NOTE = (
     "Five folds, donors kept together, three times; mean ± SD over the three. `minus LightGBM` is the mean difference "
@@ -48,14 +48,14 @@ read = load_folder
 
 
 def of_kind(records, kind):
-    """Records of the cross-validations for one kind of types, by model in the order of `MODELS`."""
+    """Cross-validation records for one kind of types: dict of model to record, in the order of `MODELS`."""
     return {name: records[f"{kind}_{name}"] for name in LABELS if f"{kind}_{name}" in records}
 
 
 def published(dataset, kind):
     """Published macro-F1 and accuracy by model.
 
-    Data with spikes measured from their threshold (``_relative``) have the same cells and published results.
+    Data sets with spikes measured from threshold (``_relative``) have the same cells and the same published results.
     """
     rows = PUBLISHED[(PUBLISHED["dataset"] == dataset.removesuffix("_relative")) & (PUBLISHED["kind"] == kind)]
     return {row.model: (row.macro_f1, row.accuracy) for row in rows.itertuples()}
@@ -64,8 +64,8 @@ def published(dataset, kind):
 def accuracy_table(records, kind="types"):
     """Accuracy of each model, with published numbers; ``kind`` is ``"types"`` or ``"types5"``.
 
-    ``minus LightGBM`` is the paired difference, with a 95 % interval from ``low`` to ``high``. ``seconds`` is the CPU
-    time per fit, and ``SD`` the standard deviation over the repeats.
+    ``minus LightGBM`` is the paired difference from LightGBM, with a 95 % interval from ``low`` to ``high``.
+    ``seconds`` is the CPU time per fit, and ``SD`` is the standard deviation of macro-F1 over the repeats.
     """
     of_models, rows = of_kind(records, kind), {}
     for name, record in of_models.items():
@@ -84,14 +84,14 @@ def accuracy_table(records, kind="types"):
 
 
 def class_table(records, kind="types"):
-    """DataFrame of the F1 of every class by model, averaged over the folds."""
+    """DataFrame of F1, averaged over the folds, with a row for each model and a column for each class."""
     models = of_kind(records, kind)
     rows = {LABELS[name]: pd.Series(np.nanmean(r.f1[:, 0], axis=0), r.classes) for name, r in models.items()}
     return pd.DataFrame(rows).T.rename_axis("model")
 
 
 def group_table(records, column):
-    """Scores by (model, group): for ``all`` cells, and within groups, where recognising the group does not help."""
+    """Scores of each model on ``all`` cells and within each group, where recognising the group does not help."""
     labels = records[CELLS].labels
     tables = {}
     for name, record in of_kind(records, "types").items():
@@ -101,7 +101,7 @@ def group_table(records, column):
 
 
 def families_tables(records):
-    """Importance of families by (model, measure), and Spearman's rho between each pair of measures by model."""
+    """DataFrames of the importance of families by model and measure, and of Spearman's rho between measures."""
     importance, agreement = {}, {}
     for name in (name for name in INTERPRETED if f"{FAMILIES}_{name}" in records):
         table = importance[LABELS[name]] = importance_table(records[f"{FAMILIES}_{name}"])
@@ -131,8 +131,8 @@ def overview(saved_models):
 def by_size(record):
     """Scores of learning curves, averaged over draws.
 
-    ``cells`` is the number of labelled cells, or ``"all"`` if all training cells of a fold are labelled, because folds
-    differ in size.
+    ``cells`` is the number of labelled cells. If all training cells of a fold are labelled, it is ``"all"``, because
+    folds differ in size.
     """
     scores = record.scores
     fixed = scores["n_cells"].isin([size for size in record.settings["sizes"] if size is not None])
@@ -142,10 +142,10 @@ def by_size(record):
 
 
 def gains(scores, over):
-    """DataFrame of the gain of each method `over` another one (95 % interval), on the same folds and cells.
+    """DataFrame of the gain in macro-F1 of each method over the method `over`, with 95 % intervals.
 
-    The interval uses `TEST_SHARE` at every size, because the test cells are a fifth of all cells, no matter how few of
-    the other cells are labelled.
+    Both methods are scored on the same folds and cells. The interval uses `TEST_SHARE` at every size, because the test
+    cells are a fifth of all cells, no matter how few of the other cells are labelled.
     """
     wide, keys = scores["macro_f1"].unstack("method"), ["cells", "model", "method"]
     differences = wide.drop(columns=list({WITHOUT, over})).sub(wide[over], axis=0).stack().dropna()

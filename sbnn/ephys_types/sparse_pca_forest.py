@@ -18,7 +18,7 @@ from sbnn.models.maps import embed
 from sbnn.results import Record
 
 ALPHA = 0.03  # l1 penalty on the loadings, in units of correlation and thus independent of the number of cells
-LEAST_VARIANCE = 0.01  # minimum share of the variance of its family that each component must add
+LEAST_VARIANCE = 0.01  # each component must add at least this share of the variance of its family
 RIDGE = 0.01  # ridge penalty of the projection on the loadings, which need not be orthogonal; scikit-learn's default
 TOLERANCE = 1e-4  # relative change of the objective at which the search ends
 LEAST_ALPHA = 1e-6  # with smaller penalties coordinate descent does not converge, and no loading is zero anyway
@@ -37,16 +37,19 @@ LABELS = ("type", "type5", "donor", "condition", "virus")  # cell labels that fi
 
 
 def sparse_components(X, n_components, alpha=ALPHA, least_variance=LEAST_VARIANCE, random_state=0):
-    """Sparse principal components of centred data (n, p), each of which adds to the explained variance.
+    """Sparse principal components of centred data `X` of shape (n, p); each component adds to the explained variance.
 
-    If `n_components` is None, it is set to the number of ordinary principal components with more than `least_variance`
-    of the variance. A loading is zero if the covariance of its feature with the component is below about `alpha`.
+    If `n_components` is None, it is set to the number of ordinary principal components that explain more than a share
+    `least_variance` of the variance. A loading is zero if the covariance of its feature with the component is below
+    about `alpha`.
 
     Components that are not orthogonal explain some of the variance twice. Following Zou, Hastie and Tibshirani (J.
     Comput. Graph. Stat. 15, 2006, section 3.4), the adjusted variance of a component is the part of its variance that
-    the components before it leave unexplained, R_jj^2 for scores Z = Q R. Sparse PCA does not order the components, so
-    they are sorted by adjusted variance (QR with column pivoting). Returns the loadings (k, p), with rows of unit
-    length, the projection (p, k) from centred data to z-scored components, and the adjusted shares of variance (k,).
+    the components before it leave unexplained: R_jj^2 for scores Z = Q R. Sparse PCA does not order the components, so
+    they are sorted by adjusted variance (QR with column pivoting).
+
+    Returns the loadings, of shape (k, p), with rows of unit length; the projection from centred data to z-scored
+    components, of shape (p, k); and the adjusted shares of variance, of shape (k,).
     """
     n, p = X.shape
     total = float(np.square(X).sum())
@@ -54,7 +57,7 @@ def sparse_components(X, n_components, alpha=ALPHA, least_variance=LEAST_VARIANC
         return np.zeros((0, p)), np.zeros((p, 0)), np.zeros(0)
     # The objective is the same for X and for R = Q'X, which is much smaller if there are more cells than features.
     small = np.linalg.qr(X, mode="r") if n > p else X
-    # SparsePCA subtracts column means, which are zero in X but not in R. Adding all rows of -R makes them zero.
+    # SparsePCA subtracts column means, which are zero in X but not in R. Appending -R to R makes the column means zero.
     small = np.vstack([small, -small]) / np.sqrt(2)
     if n_components is None:
         shares = np.square(np.linalg.svd(X, compute_uv=False)) / total
@@ -73,7 +76,7 @@ def sparse_components(X, n_components, alpha=ALPHA, least_variance=LEAST_VARIANC
 
 
 class SparsePCAForest(TransformerMixin, TypeClassifier):
-    """Sparse PCA of each family of features, then a class-balanced forest on the components.
+    """Class-balanced forest on the sparse principal components of each family of features.
 
     Parameters
     ----------
@@ -93,15 +96,16 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         Share of the variance of the family that each component explains, adjusted as in `sparse_components`.
     forest_ : fitted forest
     families_ : dict of family to ndarray of int
-        Columns of each.
+        Columns of each family.
     classes_ : ndarray
 
     Notes
     -----
-    Families in the paper get the published number of components. Other families get as many as they have ordinary
-    principal components with more than 1 % of the variance. Only components that add more than 1 % are kept. Missing
-    values are set to the median of the training cells. To distinguish them from a measured median, the forest also gets
-    the share of missing features in each family.
+    For families in the papers below, the number of components is the published one. For each other family, it is the
+    number of ordinary principal components that explain more than 1 % of the variance. Only components that add more
+    than 1 % to the explained variance are kept. Missing values are set to the median of the training cells. To
+    distinguish missing values from a measured median, the forest also gets the share of missing features in each
+    family.
 
     References
     ----------
@@ -162,7 +166,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         return np.hstack(parts if self.published else [*parts, filled])
 
     def transform(self, X):
-        """Z-scored sparse principal components of cells, ndarray of shape (n, components of all families)."""
+        """Z-scored sparse principal components of cells, ndarray of shape (n, n_components)."""
         return (self._scaled(self._checked_cells(X)) - self._mean) @ self._projection
 
     def get_feature_names_out(self, input_features=None):
@@ -172,7 +176,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         return np.array(names, dtype=object)
 
     def predict_proba(self, X):
-        """Probabilities of the types, ndarray of shape (n, n_classes), as if all types were equally frequent."""
+        """Probabilities of the types, assuming equally frequent types; ndarray of shape (n, n_classes)."""
         X = self._checked_cells(X)
         return self.forest_.predict_proba(self._forest_input(X))
 
@@ -192,8 +196,8 @@ def map_cells(data, results=None, overwrite=False, *, seed=0):
     Returns
     -------
     Record
-        ``labels`` of the cells (DataFrame), ``components`` (n, k) with their ``component_names`` and the share of the
-        variance ``explained`` by each component, and ``tsne`` (n, 2).
+        ``labels``, a DataFrame of cell labels; ``components``, of shape (n, k); ``component_names``; ``explained``, the
+        share of the variance that each component explains; and ``tsne``, of shape (n, 2).
     """
     data = as_typed(data)
     model = SparsePCAForest(n_estimators=1, random_state=seed)  # the forest is not used
@@ -214,8 +218,8 @@ def map_cells(data, results=None, overwrite=False, *, seed=0):
 def discriminating_components(components, types, names):
     """Positions of two components, from different families, that discriminate the types.
 
-    The first of the `components` (n, k) discriminates best on its own; the second, best after its correlation with the
-    first is removed. Each of the `names` consists of a family and a number.
+    The first component discriminates best on its own. The second component discriminates best after its correlation
+    with the first is removed. `components` has shape (n, k), and each of the `names` consists of a family and a number.
     """
     first = int(np.argmax(_between(components, types)))
     families = [name.rpartition(" ")[0] for name in names]
@@ -223,13 +227,14 @@ def discriminating_components(components, types, names):
     x = components[:, first] - components[:, first].mean()
     rest = components - components.mean(axis=0)
     left = rest - np.outer(x, x @ rest / (x @ x))
-    # Relative to the variance before removal, so that a component with a negligible remainder is not chosen.
+    # The share is relative to the variance before removal, so that a component with a negligible remainder is not
+    # chosen.
     share = _between(left, types) * (left**2).sum(axis=0) / (rest**2).sum(axis=0)
     return [first, others[int(np.argmax(share[others]))]]
 
 
 def _between(values, types):
-    """Share of the variance of each column that is between types."""
+    """For each column, the share of the variance that is between types."""
     centred = values - values.mean(axis=0)
     total = (centred**2).sum(axis=0)
     between = sum((types == name).sum() * centred[types == name].mean(axis=0) ** 2 for name in np.unique(types))
