@@ -41,7 +41,7 @@ Your own cells, in tables with cell names (CSV, TSV, Excel or AnnData); `sbnn fi
 
 
 def main(arguments=None):
-    """Run a command (by default the one given on the command line) and return its exit status."""
+    """Run a command (by default, the command line of this process) and return its exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if hasattr(sys.stdout, "reconfigure"):  # a terminal that cannot show "±" still shows the numbers
         sys.stdout.reconfigure(errors="replace")
@@ -172,7 +172,7 @@ def _report(options):
     if options.saved == "all":
         tables = {}
         for report in reports:
-            with contextlib.suppress(FileNotFoundError):  # there may be results for some studies only
+            with contextlib.suppress(FileNotFoundError):  # some studies may have no results
                 tables |= report.overview(options.saved_models)
         if not tables:
             raise FileNotFoundError(f"no results in {options.saved_models}")
@@ -247,7 +247,7 @@ def _network(options):
 
     data = own_tables.read_course(options.course, options.times)
     prior = own_tables.read_prior(options.prior, data.var_names)
-    os.makedirs(options.out, exist_ok=True)  # a folder that cannot be written is found before the slow part
+    os.makedirs(options.out, exist_ok=True)  # fails before the slow part if the folder cannot be written
     print(own_tables.study(data, prior, options.out, 2 if options.fast else 5))
     print(f"network, predictions and figures: {options.out}")
 

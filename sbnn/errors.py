@@ -51,7 +51,7 @@ def documented(function):
         except FOREIGN as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
             own = last.filename.startswith(__file__.removesuffix("errors.py")) and last.line.startswith("raise")
-            if own or type(error).__module__.startswith("sklearn"):  # already clear, or handled by callers
+            if own or type(error).__module__.startswith("sklearn"):  # the message is clear, or callers handle it
                 raise
             with naming(f"{function.__qualname__}: expected {'; '.join(about)}"):
                 raise

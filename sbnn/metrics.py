@@ -51,7 +51,7 @@ def pooled_r2(Y_true, Y_pred, Y_mean):
 
 
 def feature_r2(Y_true, Y_pred, Y_mean):
-    """Share of the variance of each output that the predictions explain; the parameters are those of `pooled_r2`.
+    """Share of the variance of each output that the predictions explain; parameters are as for `pooled_r2`.
 
     Returns
     -------
@@ -70,17 +70,17 @@ def share_tested(folds):
 def corrected_error(differences, test_share):
     """Standard error of the mean over folds (axis 0) that share training cells: ``s * sqrt(1 / n + test_share)``.
 
-    `test_share` is the number of test cells per training cell (Nadeau and Bengio, Machine Learning 52, 239, 2003,
-    section 3.2); with 0, the folds are treated as independent.
+    ``s`` is the sample SD over folds, and `test_share` is the number of test cells per training cell (Nadeau and
+    Bengio, Machine Learning 52, 239, 2003, section 3.2); with 0, the folds are treated as independent.
     """
     return np.sqrt((1 / len(differences) + test_share) * np.var(differences, axis=0, ddof=1))
 
 
 def smallest_sufficient(r2, numbers, test_share=0.0):
-    """Smallest number of genes whose mean R2 is within one standard error of the best.
+    """Smallest number of genes whose mean R2 is within one standard error of the highest mean R2.
 
-    The standard error refers to the difference from the best number on the same folds, because a difficult fold lowers
-    the R2 of all numbers of genes alike.
+    The standard error is computed from differences in R2 on the same folds, because a difficult fold lowers the R2 for
+    all numbers of genes alike.
 
     Parameters
     ----------

@@ -14,11 +14,12 @@ import zlib
 import numpy as np
 import pandas as pd
 
-ZLIB_RATIO = 1032  # zlib expands a byte to at most this many; a file that yields more reuses a part
+ZLIB_RATIO = 1032  # zlib expands a byte to at most this many bytes; if a file yields more, some part is used twice
 MOST_AXES = 64  # largest number of axes that a numpy array can have
 DTYPES = {name: np.dtype(name) for name in ("|b1", "|i1", "|u1", *(f"<{k}{n}" for k in "iuf" for n in (2, 4, 8)))}
 SCALARS = (type(None), bool, int, float, str, bytes)
-# Pickle instructions that protocol 4 needs for these types; some others run code or take gigabytes of memory.
+# Pickle instructions that protocol 4 needs for these types; some other instructions run code or take gigabytes of
+# memory.
 TEXT = {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8"}
 GET = {"BINGET", "LONG_BINGET"}
 INSTRUCTIONS = {
@@ -132,7 +133,7 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def read_pickle(content):
-    """Read a pickle of dicts, lists, numbers, text and bytes; only text and bytes may be used twice."""
+    """Read a pickle of dicts, lists, numbers, text and bytes; only text and bytes may occur more than once."""
     memo, before = [], ""
     for instruction, argument, at in pickletools.genops(content):
         name = instruction.name
@@ -140,6 +141,6 @@ def read_pickle(content):
             raise ValueError(f"its pickle instruction {name} (byte {at}) is not allowed in data")
         if name == "MEMOIZE":
             memo.append(before)
-        if name != "FRAME":  # may come between text and MEMOIZE
+        if name != "FRAME":  # a frame may come between text and MEMOIZE
             before = name
     return _PlainUnpickler(io.BytesIO(content)).load()

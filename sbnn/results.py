@@ -34,7 +34,7 @@ BETWEEN, END = b"\x8c\x07content\x8e", b"u."
 
 
 def library_versions():
-    """Versions of Python and of the libraries that results depend on; if torch is loaded, also its instruction set."""
+    """Versions of Python and of the libraries that affect results and, if torch is loaded, its CPU instruction set."""
     versions = {"python": platform.python_version()}
     versions["sbnn"] = sys.modules["sbnn"].__version__
     for name in ("numpy", "pandas", "scipy", "scikit-learn", "torch"):
@@ -89,7 +89,7 @@ class Record:
         _check(self)
 
     def __getattr__(self, name):
-        # Only called when normal look-up fails; `values` itself may be missing while unpickling or copying.
+        # Python calls this only when normal look-up fails; `values` itself may be missing while unpickling or copying.
         values = self.__dict__.get("values", {})
         if name in values:
             return values[name]
@@ -117,7 +117,7 @@ class Record:
 
     @naming("point, name: expected the position of a grid point and the name of a parameter")
     def parameter(self, point, name, default=None):
-        """Parameter of a grid point, or of the estimator if it is the same for the whole grid."""
+        """Value of a parameter at a grid point, or in the estimator if the grid does not vary the parameter."""
         return self.params[point].get(name, self.settings.get("estimator", {}).get("params", {}).get(name, default))
 
     def points(self, **params):
@@ -135,10 +135,10 @@ class Record:
 
     @naming("n_genes, params: expected a number, and parameters of grid points in a record with n_selected")
     def best_with_at_most(self, n_genes, **params):
-        """Position of the grid point with the largest number of selected genes up to `n_genes`.
+        """Position of the grid point with the most selected genes, but at most `n_genes`.
 
         Numbers of genes are means over the folds, rounded for this comparison as in tables and figures. If all grid
-        points have more genes, the one with the fewest is taken. Ties go to the first grid point.
+        points have more genes, the grid point with the fewest genes is taken. Ties go to the first grid point.
         """
         hits = self.points(**params)
         genes = self.n_selected[:, hits].mean(0)
@@ -223,7 +223,7 @@ def save(record, path):
 
 
 def write_atomically(content, path, kind=b""):
-    """Write bytes to `path` (a `pathlib.Path`), which then holds either its old content or all of the new content.
+    """Write bytes to a `pathlib.Path` such that the file holds either its old content or all of the new content.
 
     An existing file is replaced only if its beginning matches `kind`, a regular expression.
     """
@@ -252,7 +252,7 @@ def write_atomically(content, path, kind=b""):
 
 
 def drop_leftovers(path):
-    """Delete temporary files that an interrupted write left next to a file; no other process may be writing it."""
+    """Delete temporary files that an interrupted write left next to a file that no other process is writing."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.????????.tmp"):
         leftover.unlink(missing_ok=True)
 
@@ -299,8 +299,8 @@ def load_folder(folder, prefix="", data_of=lambda record: (record.dataset, recor
     prefix : str
         Prefix of the names of the files to read; it is removed from the names of the records.
     data_of : callable
-        Function whose result must be the same for all records, by default the data set and its fingerprint. A record
-        for which it returns None is accepted with any others.
+        Function of a record whose result must be the same for all records; by default, it returns the data set and its
+        fingerprint. A record for which it returns None is accepted with any other records.
 
     Returns
     -------

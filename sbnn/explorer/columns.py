@@ -17,7 +17,7 @@ from sbnn.plotting.reading import model_title, require
 
 NOT_THE_MODEL = {"device", "n_threads", "random_state", "reconstruct"}  # may differ between fit and cross-validation
 MOST_BYTES = 4.6e6  # limit for the data, so that the page with its library stays below 6 MB
-BYTES_OF_GENE, BYTES_OF_CELL = 60, 4 / 3  # upper bounds, for the name and range of a gene and for a value in a cell
+BYTES_OF_GENE, BYTES_OF_CELL = 60, 4 / 3  # maximum size of the name and range of a gene, and of a value in a cell
 
 
 def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
@@ -37,7 +37,7 @@ def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
     values["predicted"] = _packed(np.hstack([fit.predictions, fit.predicted_expression]))
     if folds is not None:
         point = _point_of(fit, folds)
-        values["held_out"] = _packed(held_out_means(folds, fit.outputs, point))  # NaN if never held out
+        values["held_out"] = _packed(held_out_means(folds, fit.outputs, point))  # NaN for cells never held out
         for output, r2 in zip(outputs, folds.test_feature_r2[:, point].mean(0), strict=True):
             output["test_r2"] = _or_none(r2)
         sentence = verdict(folds, replace(fit, dataset=folds.dataset), ridge, point).sentence
@@ -48,7 +48,7 @@ def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
 
 
 def _point_of(fit, folds):
-    """Grid point of a cross-validation with the parameters of the fit and with predictions of scaled outputs."""
+    """Grid point of a cross-validation that has the parameters of the fit and predictions of scaled outputs."""
     params = {name: value for name, value in fit.params[0].items() if name not in NOT_THE_MODEL}
     hits = folds.points(**params)
     if not hits:
@@ -61,7 +61,7 @@ def _point_of(fit, folds):
 
 
 def _genes(data, fit, room):
-    """Genes that the model does not keep, in 8 bits per value; only the most variable ones if `room` is too small."""
+    """Genes that the model does not keep, with 8 bits per value: the most variable genes that fit into `room` bytes."""
     require(fit, "fit_record", [], data)
     others = np.flatnonzero(~np.isin(data.gene_names, fit.kept_genes))
     n_genes = max(int(room / (BYTES_OF_CELL * data.n_cells + BYTES_OF_GENE)), 0)
@@ -77,7 +77,7 @@ def _genes(data, fit, room):
 
 
 def _maps(fit, tsne):
-    """Maps of the cells: ``embedding`` (a single latent against the first output), then a t-SNE of each measurement."""
+    """Maps of the cells: the model's map (for one latent, the latent and the first output), then t-SNEs if given."""
     width, tsne_axes = fit.latent.shape[1], ["t-SNE 1", "t-SNE 2"]
     axes, places = tsne_axes if width > 2 else ["latent 1", "latent 2"], np.array(fit.embedding, np.float32)
     if width == 1:

@@ -51,7 +51,7 @@ def cell_map(xy, axes, equal):
 
 
 def histogram():
-    """Histogram of one feature in the selection and in the rest; its source is ``bins`` (left, right, inside, rest)."""
+    """Histogram of one feature in selected and in other cells; its source is ``bins`` (left, right, inside, rest)."""
     plot = figure(
         name="histogram", sizing_mode="stretch_width", height=190, toolbar_location=None, tools="", x_axis_label=" ",
         y_axis_label="share of cells",

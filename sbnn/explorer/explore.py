@@ -9,7 +9,7 @@ from pathlib import Path
 from sbnn.data.datasets import load_dataset, require_study
 from sbnn.results import load, results_folder, results_path, write_atomically
 
-HEIGHT = 900  # of the page in a notebook, in pixels
+HEIGHT = 900  # height of the page in a notebook, in pixels
 FIRST_CHOICE = "fit_default_2d.pickle"  # preferred fit in a folder
 
 
@@ -50,7 +50,7 @@ def explore(fit_record, cv_record=None, path=None, *, data=None, ridge=None, hal
         HTML file to write, such as ``"map.html"``; the file works offline.
     data : AnnData, MuData or tuple (X, Y), optional
         The data of the fit. With these data, the page also shows genes that the model does not keep, with 8 bits per
-        value; only the most variable ones if the page would otherwise exceed 6 MB.
+        value. If the page would otherwise exceed 6 MB, only the most variable of these genes are shown.
     ridge : Record, optional
         Cross-validation of ridge on the same folds, for the verdict.
     halves : Record, optional

@@ -28,7 +28,7 @@ PALETTES = {
 
 
 def page(data):
-    """HTML of the page that shows `data`, returned by `page_data`; its security policy allows only its own scripts."""
+    """HTML of the page that shows `data`, as returned by `page_data`; only scripts of the page itself can run."""
     first = data["maps"][0]
     xy = np.column_stack([np.frombuffer(b64decode(first[axis]), "<f4") for axis in "xy"])
     map_, bars = (json_item(drawing) for drawing in (cell_map(xy, first["axes"], first["equal"]), histogram()))

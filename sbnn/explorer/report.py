@@ -36,7 +36,7 @@ def write_report(path, title, verdict, pictures, tables, *, cautions=(), facts=N
 
 
 def _left_out(why, names):
-    """List what was left out for one reason: the number and the first names; all names if the list is expanded."""
+    """Write how many names were left out for one reason, and the first names; readers can expand the full list."""
     first = escape(f"{len(names)} left out, {why}: {some(names, NAMES_SHOWN)}")
     if len(names) <= NAMES_SHOWN:
         return f"<p>{first}</p>"

@@ -11,10 +11,10 @@ from sbnn.plotting.common import WIDTH
 from sbnn.plotting.labels import HALO, place_names, shortened
 
 MARGIN = 0.06  # inches, for figures whose panels are placed one by one
-INSET, ENLARGED = 0.3, 2.5  # side of the inset relative to the map, and its magnification
-MOST_SHAPES = 5000  # largest number of cells drawn as vectors in a PDF; more become an image, which takes less space
-MIXED = 0.8  # share of one family in the busiest part above which an inset would show nothing new
-AROUND = 9  # number of nearest cells whose families are compared with a name
+INSET, ENLARGED = 0.3, 2.5  # side of the inset as a share of the side of the map, and magnification inside the inset
+MOST_SHAPES = 5000  # largest number of cells drawn as vectors in a PDF; more are drawn as an image to save space
+MIXED = 0.8  # if one family has more than this share of the busiest part, an inset would show nothing new
+AROUND = 9  # number of cells around a name whose families are compared with the name
 LETTERS = 18  # maximum length of a name on the map
 
 
@@ -24,14 +24,14 @@ def draw_cells(ax, xy, colors, markers, size):
     kinds = np.unique(markers)
     dots = ax.scatter(*xy[order].T, s=size, c=colors[order], lw=0, marker=kinds[0], rasterized=len(xy) > MOST_SHAPES)
     if len(kinds) > 1:
-        # A separate path for each cell, since a collection for each shape would put one group on top of another.
+        # Each cell is a separate path, since a collection for each shape would put one group on top of another.
         paths = {m: MarkerStyle(m).get_path().transformed(MarkerStyle(m).get_transform()) for m in kinds}
         dots.set_paths([paths[m] for m in markers[order]])
         dots.set_rasterized(True)  # as vectors, each path would be defined separately in a PDF
 
 
 def draw_cloud(ax, groups, xy, note, size, inset=False):
-    """Draw all cells of a map and name their families; outlying cells are drawn at the edge and counted below."""
+    """Draw all cells of a map, outlying cells at its edge, with the names of families and a note below the map."""
     draw_cells(ax, np.clip(xy, 0.01, 0.99), groups.colors, groups.markers, size)
     if note:
         ax.text(0.5, -0.01, note, transform=ax.transAxes, ha="center", va="top", fontsize=5, color="0.45")
@@ -62,7 +62,7 @@ def draw_crowd(ax, xy, groups):
 
 
 def name_families(ax, groups, xy):
-    """Write the name of each family where its cells are dense and not mixed with others."""
+    """Write the name of each family where its cells are dense and not mixed with other families."""
     families, known = groups.families, groups.table.index.drop(UNKNOWN, errors="ignore")
     if not 2 <= len(known) <= MOST_GROUPS:
         return
@@ -80,7 +80,7 @@ def name_families(ax, groups, xy):
 
 
 def family_centre(xy, own):
-    """Position of the family's cell with the largest product of squared purity and square root of the local density."""
+    """Position of the cell in a family where squared purity times the square root of the local density is largest."""
     cells = xy[own]
     k = min(int(len(cells) ** 0.5) + 1, len(cells))
     distance = cKDTree(cells).query(cells, k=np.arange(1, k + 1))[0].mean(axis=1)

@@ -1,4 +1,4 @@
-"""All colours of the figures: those of models, of families and types of cells, and of numbered items."""
+"""All colours of the figures, for models, for families and types of cells, and for numbered items."""
 
 import numpy as np
 import pandas as pd
@@ -10,8 +10,8 @@ from sbnn.results import require
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, _ = OKABE_ITO
 PALETTE = (GREEN, VERMILLION, BLUE, PURPLE, ORANGE, SKY)  # for numbered items
-# These colours have the same meaning in every figure: the two protocols of the network, sparse linear models, and
-# models that use all genes. Bottleneck widths and ranks are distinguished by line styles and markers.
+# These colours stand for the same kinds of models in every figure: the two protocols of the network, sparse linear
+# models, and models that use all genes. Bottleneck widths and ranks are distinguished by line styles and markers.
 MODELS = {"distilled": GREEN, "paper": VERMILLION, "linear": "0.35", "all genes": BLUE}
 SHAPES = "os^DvXP*"  # eight shapes and seven colours give 56 distinct pairs
 MOST_GROUPS = 24  # largest number of groups in a legend
@@ -42,9 +42,10 @@ def model_color(record, point):
 class Groups:
     """Families and types of the cells of a record, with type colours or with colours safe for colour-blind readers.
 
-    If no families are known, types replace them; if no types are known either, clusters of the outputs of a fit do.
-    Cells without a known group are "unknown". `table` has the count, colour and marker of each family (or of each type
-    if types replace them), `colors` and `markers` have one entry for each cell, and `title` is the title of the legend.
+    If no families are known, types replace them; if no types are known either, clusters of the outputs of a fit are
+    used. Cells without a known group are "unknown". `table` has the count, colour and marker of each family (or of each
+    type if types replace them), `colors` and `markers` have one entry for each cell, and `title` is the title of the
+    legend.
     """
 
     def __init__(self, record, colorblind=False):
@@ -74,7 +75,7 @@ class Groups:
     def count(self, by, cells=slice(None)):
         """Count and colour of the families or types of some cells, with the most frequent first and "unknown" last.
 
-        The colour of a family is that of its most frequent type; ties go to the alphabetically first type.
+        A family has the colour of its most frequent type; ties go to the alphabetically first type.
         """
         groups = (self.families if by == "family" else self.types)[cells]
         table = pd.Series(self.types[cells]).groupby(groups)
@@ -85,18 +86,18 @@ class Groups:
 
 
 def listed(table):
-    """Groups with their own legend entry: all groups, or the most frequent ones if there are very many."""
+    """Groups with their own legend entry: all groups, or only the most frequent groups if there are very many."""
     return table if len(table) <= MOST_GROUPS else table.iloc[: MOST_GROUPS - 1]
 
 
 def family_colors(record):
-    """Dict from each family (the most frequent first) to the colour, "#RRGGBB", of its most frequent type."""
+    """Dict from family to the colour, "#RRGGBB", of its most frequent type; the most frequent family comes first."""
     require(record, "record", ["labels", "colors"])
     return Groups(record).table["color"].to_dict()
 
 
 def clusters(Y):
-    """Cluster cells by their z-scored outputs, using k-means with the number of clusters that separates them best."""
+    """Cluster cells by their z-scored outputs, using k-means with the number of clusters that separates cells best."""
     total, n = np.square(Y - Y.mean(0)).sum(), len(Y)
     best, ratio = np.zeros(n, int), 0.0
     for k in range(2, min(len(OKABE_ITO), n - 1) + 1):

@@ -48,7 +48,7 @@ def save_figure(figure, path_stem, pdf=False):
     Returns
     -------
     list of pathlib.Path
-        Path of the PNG and, if written, of the PDF.
+        Paths of the PNG and, if written, of the PDF.
     """
     path_stem = results_path(path_stem, "path_stem")
     undated = dict.fromkeys(("CreationDate", "Creator", "Producer"))
@@ -79,7 +79,7 @@ def new_figure(height, layout="constrained"):
 
 
 def new_panels(height, *shape, **options):
-    """Make a figure of a given height in inches, with panels as made by ``Figure.subplots``."""
+    """Make a figure of a given height in inches, with panels created by ``Figure.subplots``."""
     figure = new_figure(height)
     return figure, figure.subplots(*shape, **options)
 

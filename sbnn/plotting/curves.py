@@ -26,8 +26,8 @@ def training_curves(network, srrr=None, n_components=(2,), published=None):
         Cross-validation of `SparseBottleneckRegressor` over ``group_lasso``; only pretrained networks are drawn. Bands
         show the sample SD over folds.
     srrr : Record, optional
-        Cross-validation of sparse reduced-rank regression. The models with the smallest and the largest rank, and at
-        most as many genes as the network, are drawn as horizontal lines.
+        Cross-validation of sparse reduced-rank regression. For the smallest and for the largest rank, the largest model
+        with no more genes than the network is drawn as a horizontal line.
     n_components : sequence of int
         Bottleneck widths, each drawn in its own row of panels; widths that the record lacks are left out.
     published : list of dict, optional
@@ -64,7 +64,7 @@ def points_by_width(network, n_components, **params):
 def srrr_levels(srrr, network):
     """Rank, test R2 and number of genes of the linear models with the smallest and with the largest rank.
 
-    They have at most as many genes as the network if the record contains such models.
+    For each rank, the model has no more genes than the network, if the record contains such a model.
     """
     if srrr is None:
         return []
@@ -77,8 +77,8 @@ def srrr_levels(srrr, network):
 
 
 def draw_epochs(ax, curves, color, band=True, **options):
-    """Draw the mean over folds of curves (folds, epochs), with an optional band of one SD; return mean and band."""
-    curves = np.ma.masked_invalid(curves)  # the mean is over the folds that were trained in an epoch
+    """Draw the mean over folds, and optionally a band of one SD, of curves of shape (folds, epochs); return both."""
+    curves = np.ma.masked_invalid(curves)  # each mean is over the folds that were trained in that epoch
     mean, spread = curves.mean(0).filled(np.nan), curves.std(0, ddof=min(1, len(curves) - 1)).filled(0)
     epochs = np.arange(1, len(mean) + 1)
     ax.plot(epochs, mean, color=color, zorder=3, marker="." if len(mean) < 8 else None, **options)
@@ -100,7 +100,7 @@ def mark_stages(ax, tables):
 
 
 def limit_r2(ax, curves, others=()):
-    """Set limits that show the curves and other values, but not every short drop, with space for names at the top."""
+    """Set y limits that show the curves and other values, but not every short drop, with space for names at the top."""
     low = min([np.nanquantile(mean, 0.02) for mean, _ in curves] + list(others))
     high = max([np.nanmax(mean + spread) for mean, spread in curves] + list(others) + [low + 0.01])
     margin = 0.05 * (high - low)
@@ -149,7 +149,7 @@ def _draw_norms(ax, network, colors):
 
 GENE_TICKS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
 DODGE = 1.045
-# Line styles and markers of widths and ranks in ascending order.
+# Line styles and markers for widths and ranks in ascending order.
 LINES = ("-", (0, (3, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 MARKERS = "os^v"
 
@@ -275,7 +275,7 @@ def _draw_training(ax, network, points, pretrained, looks, levels):
         pale = both and point not in pretrained
         color, (line, _) = model_color(network, point), looks[network.parameter(point, "n_components")]
         values = reading.curve(reading.epochs(network, point), "eval_r2")
-        # If some curves are pale, only the others have bands, because more bands would hide each other.
+        # If some curves are pale, only the other curves have bands, because too many bands would hide each other.
         curves.append(draw_epochs(ax, values, paler(color) if pale else color, band=not pale, ls=line))
     for (rank, value, _), line in zip(levels, LINES, strict=False):
         ax.axhline(value, color=MODELS["linear"], ls=line, lw=0.9, zorder=1.5)
@@ -283,7 +283,7 @@ def _draw_training(ax, network, points, pretrained, looks, levels):
     mark_stages(ax, reading.epochs(network, points[0]))
     limit_r2(ax, curves, [value for _, value, _ in levels])
     if both:
-        # The number of folds with pretraining is shown, because few cells may give too few clusters for it.
+        # The number of folds with pretraining is shown, because a few cells may form too few clusters for pretraining.
         few = min(len(reading.epochs(network, point, "pretraining")) for point in pretrained)
         n_folds = len(network.test_r2)
         some = f" in {few} of {n_folds} folds" if few < n_folds else ""

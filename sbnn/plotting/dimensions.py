@@ -72,7 +72,8 @@ def tsne_pair(record, titles=("transcriptome", "outputs"), fit=None):
         Returned by `sbnn.evaluation.maps.tsne_maps`.
     titles : pair of str
     fit : Record, optional
-        Returned by `sbnn.fit_full` for the same cells. If no type is known, colours show clusters of its outputs.
+        Returned by `sbnn.fit_full` for the same cells. If no type is known, colours show clusters of the outputs in
+        this record.
 
     Returns
     -------

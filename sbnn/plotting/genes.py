@@ -137,7 +137,7 @@ def genes_curve(record):
     Parameters
     ----------
     record : Record
-        Returned by `sbnn.genes_curve`. The band shows the sample SD over folds, and each thin line is a fold.
+        Returned by `sbnn.genes_curve`. The band shows the sample SD over folds, and each thin line shows one fold.
 
     Returns
     -------

@@ -28,9 +28,9 @@ def effect_map(record):
     -------
     matplotlib.figure.Figure
         Effects are in SDs of the output per SD of the gene. Rows and columns are ordered by hierarchical clustering
-        (average linkage of Euclidean distances). At most 60 genes and 100 outputs, those with the largest effects, are
-        drawn; more than 60 outputs are drawn as rows. The colour range ends at the largest effect, but at
-        most at three times the median over outputs of the largest effect on each output.
+        (average linkage of Euclidean distances). At most the 60 genes and the 100 outputs with the largest effects are
+        drawn; more than 60 outputs are drawn as rows. The colour range ends at the largest effect or at three times the
+        median (over outputs) of the largest effect on an output, whichever is smaller.
     """
     reading.require(record, "record", ("effects", "kept_genes", "feature_names"))
     names, outputs = (np.asarray(record.values[name]) for name in ("kept_genes", "feature_names"))
@@ -66,5 +66,5 @@ def effect_map(record):
 
 
 def similar_order(rows):
-    """Order of the rows of a matrix in which similar rows are side by side."""
+    """Order that places similar rows of a matrix side by side."""
     return np.arange(len(rows)) if len(rows) < 3 else leaves_list(linkage(rows, "average", optimal_ordering=True))

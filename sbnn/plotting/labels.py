@@ -73,7 +73,7 @@ def _settle_levels(ax, texts):
     boxes = [text.get_window_extent() for text in texts]
     heights = np.array([box.height for box in boxes]) + ax.figure.dpi / 72
     levels = np.array([(box.y0 + box.y1) / 2 for box in boxes])
-    # Isotonic regression gives the least squared shifts such that no two names overlap.
+    # Isotonic regression gives the smallest sum of squared shifts for which no two names overlap.
     offsets = np.concatenate([[0], np.cumsum((heights[1:] + heights[:-1]) / 2)])
     frame = ax.get_window_extent()
     low, high = frame.y0 + heights[0] / 2, frame.y1 - heights[-1] / 2 - offsets[-1]
@@ -101,7 +101,7 @@ def _settle_lines(ax, texts):
 
 
 def place_names(ax, points, names, background, leader=True, **style):
-    """Write a name next to each point, if possible without overlaps, inside the axes and not over a named point."""
+    """Write a name next to each point, if possible without overlaps, inside the axes and not over another point."""
     pixels, dots = (ax.transData.transform(np.asarray(places, float)) for places in (points, background))
     frame, unit = ax.get_window_extent().extents, ax.figure.dpi / 72
     placed, notes = [inset.get_window_extent().extents for inset in ax.child_axes], [None] * len(names)

@@ -36,21 +36,22 @@ def latent_panels(top, bottom=None, colorblind=False, scores=None, true_genes=No
     Parameters
     ----------
     top, bottom : Record
-        Returned by `sbnn.fit_full` for the same data. The maps show ``embedding``.
+        Returned by `sbnn.fit_full` for the same data. Cells are drawn at the coordinates in ``embedding``.
     colorblind : bool
         Draw families in colours and shapes that are safe for colour-blind readers, instead of type colours.
     scores : sequence of Record, (Record, dict) or None, optional
         The cross-validation of each model, with the parameters of the grid point if there are several. The mean test R2
         of each output is written next to its name.
     true_genes : sequence of str, optional
-        For simulated data, the genes that drive the outputs; they are marked.
+        Genes that drive the outputs of simulated data; these genes are marked.
 
     Returns
     -------
     matplotlib.figure.Figure
         Small maps show predictions in z-scores, linearly interpolated between neighbouring cells, for at most nine
-        genes and nine outputs. Outputs of the published figure come first, then the best predicted ones. An inset in an
-        empty corner enlarges a crowded region. Outlying cells are drawn at the edge; gaps in a t-SNE are compressed.
+        genes and nine outputs. Outputs of the published figure come first, then the outputs that are predicted best. An
+        inset in an empty corner enlarges a crowded region. Outlying cells are drawn at the edge; gaps in a t-SNE are
+        compressed.
     """
     models = models_of(top, bottom, scores, colorblind, true_genes)
     figure = new_figure(1, "none")
@@ -174,7 +175,7 @@ def _draw_half(figure, bottom, model, letter, inset):
     return ax
 
 
-OUTPUTS = ("Tau", "Rebound")  # those of the published figure
+OUTPUTS = ("Tau", "Rebound")  # outputs in the published figure
 ZOOM_GAP, HEADING, BAR_ROOM = 0.16, 0.34, 0.5  # inches: space between panels, above them, and for their colour bars
 PANEL = (WIDTH - 2 * MARGIN - 3 * ZOOM_GAP) / 4
 SPARE = 0.12  # margin around the family, relative to its size
@@ -185,23 +186,26 @@ DASHED = {"fill": False, "lw": 0.7, "ls": (0, (3, 2)), "ec": "0.3", "zorder": 1.
 def family_zoom(top, bottom=None, family=None, scores=None):
     """Latent space of one or two models, and below it an enlarged view of one family of cells in the lower model.
 
-    The large panels show the marker gene of the family (the kept gene of the same name, otherwise the one with the
-    highest predicted mean in the family), the cells of the family by type, and two outputs (those of the published
-    figure, otherwise those whose predictions vary most within the family).
+    The large panels show a marker gene of the family, the cells of the family by type, and two outputs. The marker gene
+    is the kept gene with the name of the family or, if there is none, the kept gene with the highest mean prediction in
+    the family. The outputs are "Tau" and "Rebound", as in the published figure, or otherwise the two outputs whose
+    predictions vary most within the family.
 
     Parameters
     ----------
     top, bottom : Record
         Returned by `sbnn.fit_full` for the same data; in the published figure, `top` has 64 units and `bottom` has 2.
     family : str, optional
-        By default "Vip" if it has several types, otherwise the most frequent family that does.
+        Family to enlarge. The default is "Vip" if it has several types, otherwise the most frequent family with several
+        types.
     scores : sequence of Record, (Record, dict) or None, optional
         As in `latent_panels`.
 
     Returns
     -------
     matplotlib.figure.Figure
-        The colour range of each large map covers the cells shown, except the most extreme 2 % at either end.
+        The colour range of each large map covers the predictions for the cells shown, except the most extreme 2 % at
+        either end.
     """
     models = models_of(top, bottom, scores)
     record, groups, *_, r2 = models[-1]
@@ -254,13 +258,13 @@ def _panel(figure, i, y, heading, style="normal", size=1):
 def _marker(record, family, own):
     """Panel position, name, font style and predictions of the marker gene, and the label of its colour bar."""
     kept = np.asarray(record.kept_genes).tolist()
-    # The mean over the family is compared; over all cells, every gene has mean zero.
+    # Means over the family are compared, since the mean of every gene over all cells is zero.
     best = kept.index(family) if family in kept else int(np.argmax(record.predicted_expression[own].mean(0)))
     return 0, kept[best], "italic", record.predicted_expression[:, best], "predicted expression (z-score)"
 
 
 def _outputs(record, own, r2):
-    """The same five values as from `_marker`, for each of two outputs."""
+    """For each of two outputs, a tuple with the same five entries as returned by `_marker`."""
     names = np.asarray(record.feature_names).tolist()
     varied = np.argsort(-record.predictions[own].std(0), kind="stable")[:2]
     places = [names.index(name) for name in OUTPUTS] if set(OUTPUTS) <= set(names) else varied

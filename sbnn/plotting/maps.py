@@ -16,13 +16,13 @@ FINER = 3  # points evaluated along each side of a pixel, for smooth outlines
 STEPS = 64  # number of colours: a PDF stores an image with few colours as a palette, in a third of the space
 EDGE = 3  # steps of opacity along outlines; 64 colours at 3 opacities fit into a palette of 256
 LIMIT = 2.0  # z-scores: all maps have the same colour range, so that they can be compared
-NARROW = 0.5  # outliers dominate an SD if the central 95 % span less than this fraction of their normal range
+NARROW = 0.5  # outliers dominate an SD if the central 95 % of the z-scores span less than this fraction of 3.92
 # Gaps in a t-SNE are compressed, since distances between its islands mean little and the space between them is empty.
 STRAIT = 1.75  # width of a gap, in units of the distance to the tenth neighbour where cells are sparse
 MOVES = (8, 4, 2, 1, 0.5)  # steps by which islands move, in gap widths, from coarse to fine
 TURNS = np.pi * np.array([0, 0.25, -0.25, 0.4, -0.4])  # angles to the direction of the centre, to pass other islands
 ROUNDS = 40
-WORTH = 0.97  # a rotation must shrink the square at least to this fraction
+WORTH = 0.97  # a map is rotated only if this shrinks the side of the square to less than this fraction
 
 
 def map_coordinates(record):
@@ -94,7 +94,8 @@ def _circumradius(corners):
 def _small_parts(triangles, hidden, state, size):
     """Mask of the triangles in small connected parts.
 
-    In a small part, `hidden` equals `state` for all of at most `size` triangles; hidden parts at the hull do not count.
+    A small part consists of at most `size` triangles, for all of which `hidden` equals `state`; hidden parts at the
+    hull do not count.
     """
     first, side = np.nonzero(triangles.neighbors >= 0)
     second = triangles.neighbors[first, side]

@@ -19,9 +19,9 @@ def accuracy_comparison(models, n_genes=25):
     ----------
     models : dict of str to Record or (Record, dict)
         Cross-validations by name, drawn from top to bottom, with the parameters of the grid point if there are several.
-        If several grid points match, the one with the most genes up to `n_genes` is drawn.
+        If several grid points match, the grid point with the most genes, but at most `n_genes`, is drawn.
     n_genes : int
-        Largest number of genes if one of several grid points is chosen.
+        Maximum number of genes of the model that is drawn if several grid points match.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def accuracy_comparison(models, n_genes=25):
     low, high = np.min(np.concatenate(shown)), np.max(np.concatenate(shown))
     margin = 0.06 * max(high - low, 0.01)
     ax.set_xlim(low - margin, high + margin)
-    if low < 0:  # left of zero, the mean of the training cells is the better prediction
+    if low < 0:  # left of zero, the mean of the training cells would be a better prediction
         ax.axvline(0, lw=0.7, color="0.5", zorder=1)
     grid(ax)
     dot = {"marker": "o", "ls": "", "color": "0.3"}

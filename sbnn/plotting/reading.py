@@ -9,7 +9,7 @@ from sbnn.results import require, same_value
 SCALED = {"all": ", scaled over all cells", "fold": ", scaled per fold", "none": ", not scaled"}
 ABBREVIATIONS = {"SparseBottleneckRegressor": "sBNN", "SparseReducedRankRegression": "sRRR"}
 PROTOCOLS = {"paper": "paper protocol"}  # display name of a protocol whose own name is unclear
-WORST = -1.0  # lower R2 are drawn at this value, since a single failed fold would take up the whole scale
+WORST = -1.0  # lower R2 values are drawn here, since a single failed fold would take up the whole scale
 NOT_REGRESSION = ("pretraining", "reconstruction")  # stages without a test R2
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -60,18 +60,19 @@ def mean_text(mean, spread):
 
 
 def far_below(*values):
-    """Note on how many R2 are clipped at `WORST`, with the lowest of them; empty if none are clipped."""
+    """Note on the number of R2 values below `WORST`, with the lowest value; empty if no value is below `WORST`."""
     values = np.concatenate([np.ravel(part) for part in values])
     low = values[values < WORST]
     return f"{len(low)} R² below {WORST:g} (to {low.min():.3g})".replace("-", "−") if len(low) else ""
 
 
 def regression_stages(tables):
-    """First epoch (counted from 1) and name of each stage of the regression, and its total number of epochs."""
+    """First epoch (counted from 1) and name of each stage of the regression, and the total number of epochs."""
     places, n_epochs = _aligned(tables)
     names = [table["stage"].to_numpy() for table in tables]
     changes = [np.flatnonzero(_begins(stages)) for stages in names]
-    # The fold with most stages is used, preferably a pretrained one: with few cells, some folds have no pretraining.
+    # The fold with the most stages is used, preferably a pretrained one: with few cells, some folds have no
+    # pretraining.
     most = max(range(len(tables)), key=lambda fold: (len(changes[fold]), "straight" not in names[fold]))
     return [(int(places[most][start]) + 1, names[most][start]) for start in changes[most]], n_epochs
 
@@ -86,7 +87,7 @@ def curve(tables, column):
 
 
 def epochs(record, point, stage=None):
-    """History of a stage (by default, of the regression) at a grid point: one table for each fold that has it."""
+    """History of a stage (by default, of the regression) at a grid point: one table for each fold with this stage."""
     tables = record.history[point]
     tables = [t[~t["stage"].isin(NOT_REGRESSION) if stage is None else t["stage"] == stage] for t in tables]
     return [table for table in tables if len(table)]
@@ -101,7 +102,8 @@ def _aligned(tables):
     # A fold without pretraining has no frozen stage; its unfrozen stage is as long as both stages of other folds.
     names = [table["stage"].replace("frozen", "unfrozen").to_numpy() for table in tables]
     shared = [stage for stage in dict.fromkeys(names[0]) if all(stage in other for other in names)]
-    # A part is a shared stage and the stages up to the next shared one; the part before the first one may be empty.
+    # Each part but the first starts with a shared stage and ends before the next shared stage. The first part contains
+    # the stages before all shared stages, and may be empty.
     parts = [np.cumsum(np.isin(stages, shared) & _begins(stages)) for stages in names]
     lengths = np.max([np.bincount(part, minlength=len(shared) + 1) for part in parts], axis=0)
     starts = np.cumsum(lengths) - lengths
@@ -127,7 +129,7 @@ def choose_models(models, n_genes, same_as=None, argument="models"):
         if len(points) > 1 and "n_selected" in record.values:
             genes = record.n_selected.mean(0)
             best = record.best_with_at_most(n_genes, **params)
-            # If penalties of the same path keep equally many genes, the first one is taken, as in the tables.
+            # If penalties of the same path keep the same number of genes, the first penalty is taken, as in the tables.
             path = record.params[best] | {"alpha": None}
             others = (g for g in points if genes[g] == genes[best] and record.params[g] | {"alpha": None} != path)
             points = [best, *others]

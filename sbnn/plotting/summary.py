@@ -15,7 +15,7 @@ from sbnn.plotting.maps import map_coordinates
 HEIGHT, FLOOR, SIDE = 2.75, 0.12, 2.25  # inches: height of the figure, space below the map, side of the map
 MIDDLE, TOP = FLOOR + SIDE / 2, HEIGHT - 0.12  # inches: heights of the middle of the map and of the headings
 WORD = 0.56  # inches: width of a word in a wedge
-BAR, BARS = 0.4, 0.62  # inches: length of an R2 of 1, and distance from the right edge to the start of the bars
+BAR, BARS = 0.4, 0.62  # inches: bar length for an R2 of 1, and distance from the start of the bars to the right edge
 NAMES, MORE = 0.94, 0.4  # inches: width of a column of names, and the width that long names may take from the wedge
 
 
@@ -33,7 +33,7 @@ def overview(record, halves=None, folds=None, true_genes=None):
         Returned by `sbnn.cross_validate` for the same model, to draw the test R2 of every output (mean over the folds)
         as bars. By default, outputs are listed in the order of their R2 in the fit, without numbers.
     true_genes : sequence of str, optional
-        For simulated data, the genes that drive the outputs; they are marked.
+        Genes that drive the outputs of simulated data; these genes are marked.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def overview(record, halves=None, folds=None, true_genes=None):
     if true_genes is not None:
         meanings.append(f"{TRUE} true: {np.isin(genes, true_genes).sum()} of {np.size(true_genes)}")
         genes, trusted = mark_true(genes, true_genes), mark_true(trusted, true_genes)
-    place = {"x": 0.06, "ha": "left"} if len(meanings) > 1 else {"x": x, "ha": "right"}  # two need more space
+    place = {"x": 0.06, "ha": "left"} if len(meanings) > 1 else {"x": x, "ha": "right"}  # two texts need more space
     canvas.text(y=TOP - 0.13, s=", ".join(meanings), **place, **below)
     _column(canvas, x, genes, "right", x - 0.06, fontstyle="italic", bold=trusted)
     x, room = (WIDTH - 0.06 - NAMES, NAMES) if r2 is None else (WIDTH - 1.35, 1.35 - BARS)
@@ -92,7 +92,7 @@ def overview(record, halves=None, folds=None, true_genes=None):
 
 
 def _rows(names):
-    """Number of rows of a column of names, the names that are shown, and the font size."""
+    """Number of rows in a column of names, the names to show, and their font size."""
     n_rows = min(max(len(names), 14), MANY)
     return n_rows, list(names[: n_rows if len(names) <= n_rows else n_rows - 1]), min(7.0, 0.8 * 72 * SIDE / n_rows)
 
@@ -107,7 +107,7 @@ def _more(canvas, names, room, **style):
 
 
 def _column(canvas, x, names, align, room, bold=(), bars=None, **style):
-    """Write names one below another, with bars for numbers; for names that do not fit, write how many there are."""
+    """Write names one below another, with optional bars; the number of names that do not fit is written at the end."""
     n_rows, shown, size = _rows(names)
     ys = MIDDLE + SIDE / 2 - (np.arange(n_rows) + 0.5) * SIDE / n_rows
     texts = []

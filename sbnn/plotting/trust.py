@@ -9,13 +9,13 @@ from sbnn.plotting.colors import BLUE, Groups
 from sbnn.plotting.common import colorbar, finish, new_panels, styled
 from sbnn.plotting.maps import panel_coordinates
 
-SHADES = colormaps["viridis"].resampled(32)  # cells of equal shade take less space in a PDF
+SHADES = colormaps["viridis"].resampled(32)  # few shades, because cells of equal shade take less space in a PDF
 SHOWN = 0.95  # fraction of the cells within the colour range
 
 
 @styled
 def map_trust(record, fit=None):
-    """Map of the cells by held-out error and by how far other seeds move cells, and recovered against true positions.
+    """Maps coloured by the held-out error and by the variation over seeds, and recovered against true positions.
 
     Parameters
     ----------

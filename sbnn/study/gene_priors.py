@@ -32,15 +32,15 @@ def with_few_cells(folds, n_cells):
 
 
 def compare_priors(models, data, folds, lists, influences, *, results=None, overwrite=False, n_jobs=1, seed=0):
-    """Cross-validate networks with each list of genes as their prior, at several influences.
+    """Cross-validate networks with each list of genes as the prior, for several influences of the prior.
 
     Parameters
     ----------
     models : dict of str to SparseBottleneckRegressor
     data : AnnData
     folds, influences : dict
-        For every model, its folds, as in `sbnn.cross_validate`, and its influences, including 0. All models have the
-        same number of folds. At an influence of 0, one fit is used for all lists.
+        Folds of each model, as in `sbnn.cross_validate`, and influences of the prior for each model, including 0. All
+        models have the same number of folds. At an influence of 0, one fit is used for all lists.
     lists : dict of str to list of str
         Gene names in each list; the last list is the control, see `with_control`.
     results : str or path-like, optional
@@ -53,8 +53,9 @@ def compare_priors(models, data, folds, lists, influences, *, results=None, over
     Record
         ``values`` contains ``table``, with one row for each ``model``, ``list``, ``influence`` and ``fold`` and the
         columns ``test_r2``, ``listed`` (the share of the kept genes that are in the list) and, if the truth is known,
-        ``true`` (the share that are true genes). It also contains ``kept``, an ndarray of int, (rows of the table, kept
-        genes), with positions in ``gene_names``; ``gene_names``, all genes that were kept at least once; and ``lists``.
+        ``true`` (the share of the kept genes that are true genes). It also contains ``kept``, an ndarray of int, of
+        shape (rows of the table, kept genes), with positions in ``gene_names``; ``gene_names``, all genes that were
+        kept at least once; and ``lists``.
     """
     data = as_paired(data)
     folds = {name: folds_of(folds[name], data.n_cells) for name in models}

@@ -18,13 +18,14 @@ def find_known_genes(models, draws, params, *, results=None, overwrite=False):
     Parameters
     ----------
     models : dict of str to SparseBottleneckRegressor
-        Models for z-scored data. Each of them keeps as many genes as there are true genes.
+        Models for z-scored data. For each data set, the number of genes that the models keep is set to the number of
+        true genes.
     draws : sequence of AnnData
         Data sets returned by `sbnn.simulate_patchseq`, all with the same number of cells.
     params : list of dict
         The ``noise`` and ``seed`` of each draw.
     results : str or path-like, optional
-        File to save the results to. If it already holds the results of these fits, they are loaded instead.
+        File to save the results to. If the file already holds the results of these fits, they are loaded instead.
     overwrite : bool
         Whether to fit again even if the file exists.
 

@@ -1,7 +1,7 @@
 """Published numbers for comparison: mean test R2 over the folds, for data z-scored over all cells.
 
 Source: Bernaerts, Berens and Kobak, arXiv 2006.10411 (v3), and the arrays stored with its code, which hold every epoch
-of every fold (github.com/berenslab/sBNN). Numbers of networks are from the end of a training stage, whereas the curves
+of every fold (github.com/berenslab/sBNN). Numbers for networks are from the end of a training stage, whereas the curves
 and notebooks of the paper suggest the best epoch, which was chosen on the test fold. SDs over folds are given if they
 are known. Results of single folds are not given, so differences are taken between means.
 """

@@ -31,7 +31,7 @@ APART = {
 }
 APART_MODELS = {"default": "distilled, d=2", "network": "paper, d=2", "ridge": "ridge, all genes"}
 THIRDS = ", three folds"  # suffix of row names for three folds
-SRRR_GENES = (25, 33, 83)  # numbers of genes of sRRR if none were published; lower ranks use only the first
+SRRR_GENES = (25, 33, 83)  # numbers of genes of sRRR if none were published; lower ranks use only the first number
 SELECTED = ("scala", *CITESEQ)  # data sets whose genes were selected by counts in all cells, including test cells
 SELECTION_NOTE = (
     "The genes of mouse M1 and of CITE-seq were selected by their counts in all cells, test cells included, but not by "
@@ -53,7 +53,7 @@ def read(folder):
 
 
 def accuracy_table(records, everything=False):
-    """Test R2 of all models on a data set; if available, also with the published scaling, and as published."""
+    """Test R2 of all models on a data set; if available, also R2 with the published scaling, and published R2."""
     records = {name: record for name, record in records.items() if name.startswith("cv_")}
     leaky, clean = _rows(records, f"_{LEAK}"), _rows(records, "")
     if THREE_FOLDS in records:
@@ -80,7 +80,7 @@ def accuracy_table(records, everything=False):
 
 
 def _rows(records, suffix):
-    """Dict from name to (genes, R2 per fold) for the models of the paper, from records with this suffix."""
+    """Dict from name to (genes, R2 per fold) for the models of the paper, from records with this `suffix`."""
     rows = {}
     for name, rows_of in (("network", _network_rows), ("srrr", _srrr_rows), ("ridge", _ridge_rows)):
         if f"cv_{name}{suffix}" in records:

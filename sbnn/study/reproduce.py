@@ -29,7 +29,7 @@ SAVED = {"sbnn": "cv_network", "ephys_types": "types_lightgbm", "mechanism_shift
 def reproduce(
     notebook="all", dataset=None, *, fresh=False, fast=False, in_place=False, saved_models=None, figures=None, jobs=1
 ):
-    """Run notebooks on one data set, on all available ones ("all") or on the default one of each study ("auto").
+    """Run notebooks on one data set, on all available data sets ("all") or on the default of each study ("auto").
 
     `jobs` data sets are processed at the same time, each with all its notebooks.
     """

@@ -1,7 +1,7 @@
 """Cautions about the data behind a result: few cells, batches, rare types, uninformative outputs.
 
 Each caution is one sentence with the measured number and advice. The thresholds were chosen such that clean simulated
-data cause no cautions, and mouse M1 causes only the one about its many rare types.
+data cause no cautions, and mouse M1 causes only the caution about rare types.
 """
 
 import re
@@ -24,7 +24,7 @@ WORTH_OF_CELLS = (
 )
 FEW_CELLS_OF_TYPE = 5
 MOST_OF_ONE_TYPE = 0.6
-#: Words in the name of a label which suggest that cells with the same label were measured together.
+#: Words in the name of a label that suggest that cells with the same label were measured together.
 BATCHES = re.compile(
     "(?<![a-z])(animal|batch|brain|channel|chip|date|day|donor|experiment|experimenter|individual|lab|lane|library|mouse|"
     "operator|patient|plate|pool|rig|run|session|site|slice|specimen|subject|user)(?![a-z])"
@@ -33,10 +33,10 @@ BATCHES = re.compile(
 # lower R2. In simulations of 300 cells in six batches, which shift outputs by 0.7 SD and every gene by 0.1, 0.2 or
 # 0.3 SD, the index is 0.02, 0.12 or 0.31, and random folds overestimate the R2 of ridge by 0.05, 0.15 or 0.22.
 BATCH_INDEX, BATCH_DEVIATIONS = 0.06, 4.0
-SHARE_OF_BATCH = 0.5  # share of an output's variance within types explained by batches; the mice of M1 explain 0.17
+SHARE_OF_BATCH = 0.5  # share of an output's variance within types that batches explain; in M1, mice explain 0.17
 N_PERMUTATIONS = 20
 MOST_CELLS, N_COMPONENTS = 3000, 20  # used when neighbours are computed; larger numbers do not change the index
-FOLLOWS, MANY_GENES = 0.3, 0.4  # correlation of a gene with the library size, and share of genes above it
+FOLLOWS, MANY_GENES = 0.3, 0.4  # correlation of a gene with the library size, and share of genes above this value
 FEW_COUNTS = 100
 FEW_VALUES, NEARLY_ALL = 5, 0.8
 SAME = 0.999
@@ -46,7 +46,8 @@ OF_ONE_CELL, FAR = 0.2, 10.0  # share of variance due to one cell, and distance 
 def cautions(data, record=None, groups=None):
     """List cautions about the data, one sentence each.
 
-    Batches are the `groups`, (n,), and labels with names such as "mouse", unless no fold of `record` splits them.
+    Batches are given by `groups`, of shape (n,), and by labels with names such as "mouse". With a `record`, only
+    batches that its folds split are considered.
     """
     data = as_paired(data)
     if record is not None:
@@ -66,7 +67,10 @@ def cautions(data, record=None, groups=None):
 
 
 def batch_index(X, batches, types=None, seed=0):
-    """Excess over chance of neighbours from the same batch, within types: share of its maximum, and SDs of chance."""
+    """Excess, over chance, of nearest neighbours from the same batch; chance is estimated within types.
+
+    The excess is returned as a share of its maximum, and in SDs of the values expected by chance.
+    """
     n, random = len(batches), np.random.default_rng(seed)
     types = np.zeros(n) if types is None else types
     batches, types = (np.unique(np.asarray(labels).astype(str), return_inverse=True)[1] for labels in (batches, types))
@@ -150,7 +154,7 @@ def _counts(data):
 
 
 def _batches(data, batches):
-    """Cautions about batches, given as a dict from name to the label of each cell; at most one of each kind."""
+    """Cautions about batches, at most one of each kind; `batches` maps each name to the labels of the cells."""
     similar, explained = {}, {}
     types = data.labels["type" if data.labels["type"].nunique() > 1 else "family"].to_numpy(dtype=str)
     for name, labels in batches.items():
@@ -181,7 +185,7 @@ def _batches(data, batches):
 
 
 def _explained(Y, batches, types):
-    """Adjusted R2 of batch means as predictions of the outputs minus their type means, shape (q,)."""
+    """Adjusted R2, of shape (q,), of predicting outputs by batch means after subtracting the mean of each type."""
     freedom = len(Y) - len(np.unique(types))
     left = freedom - len(np.unique(batches)) + 1
     if left < 10:

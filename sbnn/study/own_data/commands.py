@@ -97,7 +97,7 @@ def compute(options, data, folder):
 
 
 def _steps(costs):
-    """At every ``next``, print the next step and the estimated remaining time."""
+    """At every call of ``next``, print the next step and the estimated remaining time."""
     spent = done = to_go = 0
     for i, (title, cost) in enumerate(costs.items(), 1):
         print(f"{i}/{len(costs)} {title}" + f"; about {to_go:.0f} s left" * (to_go > 0), file=sys.stderr, flush=True)
@@ -132,7 +132,7 @@ def draw(records, folder):
 
 
 def _with_labels_of(data, record, path):
-    """Replace the labels in a record by those of the data; the results do not depend on the labels."""
+    """Replace the labels in a record by the labels of the data; no result depends on the labels."""
     labels = data.labels[["family", "type"]]
     if not (record.labels.equals(labels) and record.colors == data.colors):
         record.values |= {"labels": labels, "colors": dict(data.colors)}

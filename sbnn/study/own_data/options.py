@@ -30,7 +30,7 @@ def _number_or_all(text):
 
 
 def _of_table(text):
-    """Split "outputs=3" or "3" into the table (None for all) and the value."""
+    """Split "outputs=3" or "3" into the name of the table (None for all tables) and the value."""
     return re.fullmatch(rf"(?:({'|'.join(TABLES)})=)?(.*)", text, re.DOTALL).groups()
 
 
@@ -99,7 +99,7 @@ def as_options(text):
 
 
 def require_files(*paths, **named):
-    """Raise an error that names the argument if a file does not exist; None is skipped."""
+    """Raise an error that names the argument if a file does not exist; paths of None are skipped."""
     for name, path in [*(("paths", path) for path in paths), *named.items()]:
         if path is not None and not os.path.exists(os.path.expanduser(path)):
             raise FileNotFoundError(f"{name}: there is no file {path!r}")
@@ -113,7 +113,7 @@ def check(options):
     for name, what in ({"expression": "the table of gene expression of your cells"} | needed).items():
         if getattr(options, name) is None:
             raise ValueError(f"--{name} is missing: {what}")
-    outputs = None if alone else options.outputs  # in an AnnData file, it may be a key
+    outputs = None if alone else options.outputs  # for an AnnData file, --outputs may be a key
     files = {"--expression": options.expression, "--outputs": outputs, "--labels": options.labels}
     require_files(**files, **{"--cell-names": options.cell_names})
 
