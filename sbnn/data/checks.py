@@ -22,28 +22,28 @@ GREY = "#808080"  # colour of unknown cells
 # Okabe & Ito (2008): distinguishable with the common forms of colour blindness; their yellow is left out because it is
 # too pale for dots.
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-LARGEST_LOG = 20  # log2 of a million molecules: log values are smaller, the largest counts are not
+LARGEST_LOG = 20  # log2 of a million molecules; log values are smaller, and the largest counts are larger
 BEYOND_LOG = 50  # no logarithm of a count is this large
-VALUES_LOOKED_AT = 2**20  # number of values that are inspected, from the first cells
-FAR_OUT = 1e6  # distance of an extreme outlier from the other cells, in their SDs
+VALUES_LOOKED_AT = 2**20  # number of values to inspect, taken from the first cells
+FAR_OUT = 1e6  # least distance of an extreme outlier from the mean of the other cells, in SDs of these cells
 LARGEST = 1e15  # beyond this, sums of squares overflow in single precision
-GENES_AT_ONCE = 64  # so that deviations in double precision need little memory
+GENES_AT_ONCE = 64  # genes checked at a time, so that their deviations in double precision need little memory
 NINES = [sign * float("9" * n) for n in range(2, 7) for sign in (1, -1)]  # marks of missing values in tables
 _MONTH = "(Jan|Feb|Ma[iry]|Mär|Mrz|Apr|Jun|Jul|Aug|Sept?|O[ck]t|Nov|De[cz])"
-DATE = re.compile(  # what spreadsheets turn SEPT2 and MARCH1 into
+DATE = re.compile(  # dates into which spreadsheets turn gene names such as SEPT2 and MARCH1
     rf"\d{{4}}-\d\d-\d\d( 00:00:00)?|\d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}}|\d{{1,2}}[-. ]+{_MONTH}|{_MONTH}-\d\d"
 )
 ALONE = 3  # a mark that occurs once must differ from the other values by more than this multiple of their range
-FEWEST_NUMBERED = 8  # cells needed to recognise IDs
-MOST = 1e9  # largest setting: beyond it, numbers overflow or loops do not end
+FEWEST_NUMBERED = 8  # minimum number of cells to recognise IDs
+MOST = 1e9  # largest value of a setting; with larger ones, numbers overflow or loops do not end
 
 
 class CheckedSettings:
-    """Base class for settings: fields have the type of their default, and numbers lie between `_LEAST` and `_MOST`."""
+    """Base class for settings: each field has the type of its default, and numbers lie between `_LEAST` and `_MOST`."""
 
-    _LEAST: dict = {}  # by default 1 for whole numbers and 0 for others
+    _LEAST: dict = {}  # smallest values of fields; by default 1 for whole numbers and 0 for other numbers
     _LENGTHS: dict = {}  # smallest and largest length of a tuple
-    _MOST: dict = {}  # by default 1 for rates and shares and 1e9 for others
+    _MOST: dict = {}  # largest values of fields; by default 1 for rates and shares and 1e9 for other numbers
 
     def __post_init__(self):
         """Check the types and ranges of all fields."""
@@ -81,7 +81,10 @@ def check_unmasked(values: Any, argument: str) -> None:
 
 
 def dates_among(names: Iterable[str]) -> list[str]:
-    """List the names that look like dates; the list is empty if most names do, since the dates are then intended."""
+    """List the names that look like dates, or none if at least half of the names do, since dates are then intended.
+
+    All of these names are listed if any of them ends in 00:00:00, as after a conversion by a spreadsheet.
+    """
     found = [name for name in names if DATE.fullmatch(name)]
     return found if 2 * len(found) < len(names) or any(name.endswith("00:00:00") for name in found) else []
 
@@ -101,7 +104,10 @@ def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
 def check_labels(
     given: pd.DataFrame | None, cells: np.ndarray, always: Iterable[str], if_given: Iterable[str] = ()
 ) -> pd.DataFrame:
-    """Align labels with the cells; add missing columns in `always`; convert these and those in `if_given` to text."""
+    """Align labels with the cells, and add the columns in `always` that are missing.
+
+    The columns in `always` and `if_given` are converted to text.
+    """
     given = pd.DataFrame(index=pd.Index(cells, dtype=object)) if given is None else given
     with naming("labels: expected a DataFrame with a row for each cell"):
         given = given.to_frame() if isinstance(given, pd.Series) else given
@@ -130,7 +136,7 @@ def check_blanks(labels, argument: str) -> None:
 
 @naming("colors: expected a dict of type to colour")
 def check_colors(given: Mapping[str, Any], types: Iterable[str]) -> dict[str, str]:
-    """Map every type to ``"#RRGGBB"``: its given colour or one of a palette; the unknown type is grey by default."""
+    """Map every type to ``"#RRGGBB"``: the given colour or one from a palette; by default, "unknown" is grey."""
     colors = {str(key): _as_hex(color) for key, color in given.items()}
     missing = sorted(set(types) - colors.keys() - {UNKNOWN})
     colors.update(zip(missing, _palette(len(missing)), strict=True))
@@ -177,7 +183,7 @@ def some(names: Iterable[Any], limit: int = 5) -> str:
 
 def warn_of_raw_counts(values, argument, advice):
     """Warn if log values are expected but the first cells hold only whole numbers that look like counts."""
-    if looked_at(values[:16])[2] < 1:  # one fraction is enough, and is usually found at once
+    if looked_at(values[:16])[2] < 1:  # one fraction rules out counts, and the first cells usually hold one
         return
     low, high, whole, usual = looked_at(values)
     if whole == 1 and low >= 0 and (high > LARGEST_LOG or (high > 2 and usual == 1)):
@@ -233,7 +239,7 @@ def _range(low, high, whole):
 
 
 def check_finite(values: np.ndarray, argument: str, rows, columns) -> None:
-    """Reject NaN and values beyond 1e15, naming the first."""
+    """Reject NaN and absolute values above 1e15; the error shows the first such value."""
     wrong = ~(np.abs(values) <= LARGEST)
     if wrong.any():
         text = _entry(values, *np.argwhere(wrong)[0], argument, rows, columns)
@@ -257,7 +263,7 @@ def _entry(values, i, j, argument, rows, columns):
 
 
 def check_outliers(values, argument, cells=None, columns=None):
-    """Reject values that are not finite; warn about marks for missing values and about values a million SD away.
+    """Reject values that are not finite; warn about marks for missing values and values a million SDs from the others.
 
     A single typing error can make the SD of its column so large that all other cells become indistinguishable.
     """
@@ -268,7 +274,7 @@ def check_outliers(values, argument, cells=None, columns=None):
         warn_of_marks(part, argument, names, stacklevel=5)
         low, high = part.min(0).astype(np.float64), part.max(0).astype(np.float64)
         mean, sd = part.mean(0, dtype=np.float64), part.std(0, dtype=np.float64)
-        # A single outlying cell has nearly the largest possible z-score, the square root of n - 1.
+        # If one cell is far from all others, its z-score is nearly the largest possible one, the square root of n - 1.
         alone = np.maximum(high - mean, mean - low) > 0.999 * np.sqrt(max(0, len(part) - 1)) * sd
         for j in np.flatnonzero(alone & (high > low)):
             i = int(np.abs(part[:, j] - mean[j]).argmax())
@@ -315,7 +321,7 @@ def warn_of_mistaken_columns(X, Y, genes=None, outputs=None):
 
 def check_given_once(X, Y):
     """Reject Y if all its outputs are columns of X, since expression was probably passed twice."""
-    outputs = [y for y in np.asarray(Y).T if len(np.unique(y)) > 2]  # with two cells, all z-scores are 1 and -1
+    outputs = [y for y in np.asarray(Y).T if len(np.unique(y)) > 2]  # the z-scores of two cells are always 1 and -1
     if len(outputs) > 1 and all(_among(X, y.astype(X.dtype)) for y in outputs):
         raise ValueError(f"Y: all {len(outputs)} outputs are columns of X; was expression passed as outputs too?")
 
@@ -331,14 +337,14 @@ def _among(X, y):
 
 
 def check_in_order(X, values, argument):
-    """Reject a Series or table unless it has the cells of `X` (a DataFrame or AnnData) in the same order."""
+    """Reject a Series or table unless it has the same cells as `X` (a DataFrame or AnnData), in the same order."""
     cells, rows = getattr(X, "obs_names", getattr(X, "index", None)), getattr(values, "index", None)
     if isinstance(cells, pd.Index) and isinstance(rows, pd.Index):
         check_same_cells(cells, rows, argument=argument)
 
 
 def check_same_cells(cells, rows, strict=False, argument="Y"):
-    """Reject a Y whose cells are not those of X in the same order; ignore default indices of pandas and anndata."""
+    """Reject a Y that does not have the cells of X in the same order; default indices (0, 1, ...) are not compared."""
     cells, rows = cells.astype(str), rows.astype(str)
     numbers = pd.RangeIndex(len(cells)).astype(str)
     named = strict or not (rows.equals(numbers) or cells.equals(numbers)) or set(cells) == set(rows)

@@ -1,4 +1,4 @@
-"""Description of a data set in ``uns["sbnn"]`` of its AnnData, shared by the builders of all kinds of data."""
+"""Description of a data set in ``uns["sbnn"]`` of its AnnData, in the same format for all kinds of data."""
 
 import numpy as np
 
@@ -28,5 +28,5 @@ def with_about(adata, about, content):
 
 
 def name_and_sha256(about, content):
-    """Name and fingerprint of the data; the fingerprint is the stored one if `content` is unchanged, else `content`."""
+    """Name of the data and its fingerprint: the stored value if `content` is unchanged, otherwise `content`."""
     return about.get("name", "custom"), about["sha256"] if about.get("content_sha256") == content else content

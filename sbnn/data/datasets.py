@@ -15,10 +15,10 @@ from sbnn.errors import check_among, check_flag
 #: Uses of data sets: genes that predict a second measurement of the same cells, electrophysiology that predicts
 #: the type of a cell, perturbations that shift latents, or expression over time from which a gene network is learned.
 STUDIES = SBNN, EPHYS_TYPES, MECHANISM_SHIFT, DYNAMICS = "sbnn", "ephys_types", "mechanism_shift", "dynamics"
-#: Study -> its default real data set, and the simulated one that replaces it if it is unavailable.
+#: Study -> its default real data set, and study -> the simulated data set to use if the real one is unavailable.
 _REAL = dict(zip(STUDIES, ("scala", "lee_human", "papalexi", "grn_350"), strict=True))
 _SIMULATED = dict(zip(STUDIES, ("simulated", "simulated_ephys", "simulated_screen", "simulated_grn"), strict=True))
-#: Column of ``obs`` -> what the groups in this column are called.
+#: Column of ``obs`` -> word for the groups in this column.
 _GROUPS = {"perturbation": "perturbations", "split": "split", "family": "families", "type": "types"}
 
 
@@ -29,8 +29,8 @@ class Dataset(NamedTuple):
     about: str
     reader: str
     files: tuple[str, ...]  # empty for simulated data
-    options: dict  # defaults that replace those of the reader (such as a smaller screen than in the paper)
-    instead: dict[str, str]  # file that may be missing -> the one that replaces it
+    options: dict  # options that replace the defaults of the reader (such as a smaller screen than in the paper)
+    instead: dict[str, str]  # file that may be missing -> file that replaces it
 
 
 with Path(__file__).with_name("datasets.csv").open(newline="") as _table:
@@ -58,12 +58,12 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
     Parameters
     ----------
     name : str
-        A key of `DATASETS`; ``sbnn data list`` and data/README.md describe them.
+        A key of `DATASETS`; ``sbnn data list`` and data/README.md describe the data sets.
 
         - Genes and outputs: ``"scala"``, ``"scala_ion_channels"`` (fewer genes and a warning if the complete counts
           cannot be found or downloaded), ``"scala_34c_counts"`` (raw counts without outputs), ``"gouwens"``,
           ``"stoeckius"``, ``"citeseq_cd8"``, ``"pbmc_5k_protein"``, ``"pbmc_10k_protein"``, ``"simulated"``. `X` is
-          log2 of the library-size normalised counts plus one, and outputs are in their original units; neither is
+          log2(x + 1) of the library-size normalised counts, and outputs are in their original units; neither is
           z-scored. The expression and outputs of ``"gouwens"`` are as released (the outputs include z-scored features).
         - Electrophysiology and types: ``"gouwens_ephys"``, ``"lee_human"``, ``"simulated_ephys"``.
         - Counts and the perturbation of each cell: ``"papalexi"``, ``"simulated_screen"``.
@@ -71,8 +71,9 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
           ``"yeast_pramila"``, ``"breast_desmedt"``, ``"hematopoiesis"``, ``"beeline_gsd"``, ``"beeline_hsc"``,
           ``"simulated_grn"``.
     path : path-like, optional
-        Folder to search first for the files. The next places are ``$SBNN_DATA``, ``data/`` in the checkout,
-        ``../shared/data`` next to it and the local cache, in this order. Files that are in none of them are downloaded.
+        Folder to search first for the files. The other places are, in this order, ``$SBNN_DATA``, ``data/`` in the
+        checkout of the repository, ``../shared/data`` relative to the checkout, and the local cache. Files that are in
+        none of these places are downloaded.
     download : bool
         Whether to download files that are not found locally.
     verbose : bool
@@ -82,7 +83,7 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
 
         - Simulated data: the parameters of the simulator.
         - The four data sets with proteins: ``n_genes`` is the number of genes to select. ``log_proteins`` sets whether
-          outputs are log2(1 + counts) or, as in the paper, counts (the default for ``"stoeckius"`` only).
+          outputs are log2(1 + counts) or, by default for ``"stoeckius"`` only, the counts themselves.
         - ``"gouwens_ephys"``: ``relative`` sets whether spikes are measured relative to their threshold.
         - ``"papalexi"``: ``confident_only`` sets whether cells without a clear guide are left out.
         - ``"grn_350"`` and ``"grn_690"``: ``n_samples``, ``noise``, ``wrong`` and ``random_state`` of `read_grn`.
@@ -149,21 +150,21 @@ def find_dataset(name: str, search: Search) -> dict[str, FoundFile]:
 def default_dataset(
     name: str = "auto", path=None, *, download: bool = True, verbose: bool = True, study: str = SBNN
 ) -> str:
-    """Name of the data set to use: the requested one if it can be found or downloaded, otherwise the simulated one.
+    """Name of the data set to use: the requested one if it can be found or downloaded, otherwise a simulated one.
 
     Parameters
     ----------
     name : str
-        A data set of the study, or "auto" for its default real data set.
+        A data set of the study, or "auto" for the default real data set of the study.
     path, download, verbose
         See `load_dataset`.
     study : {"sbnn", "ephys_types", "mechanism_shift", "dynamics"}
-        Use of the data set, as in `STUDIES`.
+        Use of the data set; see `STUDIES`.
 
     Returns
     -------
     str
-        Such as ``"scala"`` or ``"simulated"``.
+        Name of a data set, such as ``"scala"`` or ``"simulated"``.
 
     Raises
     ------

@@ -1,10 +1,10 @@
 """Published electrophysiological features: families, units, usual values, and the features shared by mouse and human.
 
-`ephys_features.csv` lists the features of both releases with the median and robust SD of the release, and the range
-(narrower than a factor of 1000) in which the median of a data set in the given unit is expected.
+`ephys_features.csv` lists the features of both releases with their unit, their median and robust SD in the release, and
+the range (narrower than a factor of 1000) in which the median of any data set in this unit is expected.
 `shared_features.csv` describes how to compute the 27 shared features, named as in the human release, from mouse
-columns: ``(mouse - minus) * factor + offset``. `r` is the correlation between the mouse and the human version of a
-feature over the `n` mouse cells for which both were published.
+columns: ``(mouse - minus) * factor + offset``. The column `r` is the correlation between the mouse and the human
+version of a feature over the `n` mouse cells for which both versions were published.
 """
 
 import itertools
@@ -29,19 +29,19 @@ def feature_table(release):
 
 
 def shared_feature_table():
-    """Table of the shared features: mouse columns, and median and spread in the mouse release."""
+    """Table of the shared features: their mouse columns, and their median and spread in the mouse release."""
     table = Path(__file__).with_name("shared_features.csv")
     return pd.read_csv(table, index_col="feature", keep_default_na=False, na_values={"r": [""], "n": [""]})
 
 
 def known_features(names):
-    """Rows of `feature_table` with these names, from the release that contains more of them."""
+    """Rows of `feature_table` for the given names, from the release that contains more of these names."""
     releases = [feature_table(release) for release in (HUMAN, MOUSE)]
     return max((table[table.index.isin(list(names))] for table in releases), key=len)
 
 
 def unlikely_units(table, units):
-    """Describe features whose median is far from that of published data; skip those declared in other units."""
+    """Describe features whose median is outside the expected range; skip features that are declared in another unit."""
     found = []
     for feature, about in known_features(table.columns).dropna(subset="low").iterrows():
         median = table[feature].median()
@@ -63,13 +63,13 @@ def to_shared_features(data):
     Returns
     -------
     AnnData
-        The same cells with 27 features in 7 families, named like `data` with the suffix ``_shared``.
+        The same cells with 27 features in 7 families; the name of the data set gets the suffix ``_shared``.
 
     Raises
     ------
     ValueError
-        If columns are missing, or if values seem to be in another unit, which would look like a difference between
-        species.
+        If columns are missing, or if values seem to be in another unit, since a wrong unit would look like a difference
+        between species.
     """
     cells, shared = as_typed(data), shared_feature_table()
     if list(cells.feature_names) == list(shared.index):
@@ -93,7 +93,7 @@ def to_shared_features(data):
 
 
 def relative_to_threshold(data):
-    """Express the times and voltages of spikes relative to their threshold, in columns of the mouse release."""
+    """Convert times and voltages of peaks and troughs of mouse cells to values relative to the spike threshold."""
     # The release gives the times of peaks and troughs from the beginning of the sweep. Their lag after the threshold is
     # a thousand times smaller, so methods that use one feature at a time cannot see it. Boosted trees gain 0.01 in
     # macro-F1 from the relative times.

@@ -1,4 +1,4 @@
-"""Typed neurons from a user's own tables: cells are matched by name, and everything left out gives a warning."""
+"""Typed neurons from a user's own tables: cells are matched by name, and a warning lists whatever is left out."""
 
 import warnings
 from pathlib import Path
@@ -11,7 +11,7 @@ from sbnn.data.readers.tables import as_numbers, leave_out, read_table
 from sbnn.data.typed_cells import families_of, typed_cells
 from sbnn.errors import attempt
 
-OTHER = "other"  # family of features without a published name, if others have one
+OTHER = "other"  # family of features without a published name, if other features have one
 _LABELS = ("type", "donor", "condition")
 
 
@@ -25,26 +25,26 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
         are empty.
         Columns called ``type``, ``donor`` and ``condition`` are taken as labels if `labels` is not given.
     labels : path-like, (path-like, sheet), DataFrame or Series, optional
-        Cells x labels: ``type`` and, if known, ``donor`` and ``condition``; other columns are kept. A Series is taken
-        as the types.
+        Cells x labels, with the columns ``type`` and, if known, ``donor`` and ``condition``; other columns are kept. A
+        Series holds the types.
     families, units : optional
-        See `typed_cells`. By default, features with a published name have the family and unit of the release (see
-        `sbnn.data.ephys_features.feature_table`), and the others are in the family ``"other"``.
+        See `typed_cells`. By default, features with a published name get their family and unit in the release (see
+        `sbnn.data.ephys_features.feature_table`), and all other features are in the family ``"other"``.
     name, source : str, optional
-        By default, the source lists the file names.
+        By default, `source` lists the names of the files.
 
     Returns
     -------
     AnnData
-        As returned by `typed_cells`, with the cells that have a type and at least one value, and the features that vary
-        between them.
+        As returned by `typed_cells`, for the cells that have a type and at least one value, and the features that vary
+        between these cells.
 
     Raises
     ------
     FileNotFoundError
     ValueError
-        If the tables have no cell in common, there is text among the numbers, nothing is left, or `typed_cells`
-        rejects the data.
+        If the tables have no cell in common, there is text among the numbers, no cell or feature is left, or
+        `typed_cells` rejects the data.
 
     Warns
     -----

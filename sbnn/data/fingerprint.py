@@ -1,4 +1,4 @@
-"""A hexadecimal sha256 that identifies a data set: by its files, its simulation parameters, or its bytes."""
+"""Hexadecimal sha256 fingerprints, which identify a data set by its files, its simulation parameters or its bytes."""
 
 import hashlib
 import json

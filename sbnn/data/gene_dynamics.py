@@ -13,7 +13,7 @@ def gene_dynamics(train, test, prior, truth=None, *, name="custom", source="the 
     """Join all parts in an AnnData with ``obs["split"]``, ``varp["prior"]`` and, if known, ``varp["truth"]``.
 
     ``split`` is "train" or "test". `truth`, a DataFrame of regulators by genes, may have rows for some genes only; for
-    the others, ``var["truth_known"]`` is False and the rows of ``varp["truth"]`` are NaN.
+    the other genes, ``var["truth_known"]`` is False and the rows of ``varp["truth"]`` are NaN.
     """
     genes, parts = train.var_names, {"train": train, "test": test}
     adata = ad.concat(parts, label="split", index_unique="_")
@@ -37,7 +37,10 @@ def prior_of(data):
 
 
 def truth_of(data):
-    """True network of a dynamics data set: regulators with known targets by genes, or None if it is not known."""
+    """True network of a dynamics data set, or None if it is not known.
+
+    The rows are the regulators with known targets, and the columns are all genes.
+    """
     if "truth" not in data.varp:
         return None
     return pd.DataFrame(data.varp["truth"], data.var_names, data.var_names)[data.var["truth_known"].to_numpy()]
@@ -53,7 +56,7 @@ def simulate_network(n_genes=350, n_samples=150, noise=0.025, wrong=0.05, n_test
     noise : float
         SD of the noise in the training samples; the test samples have no noise.
     wrong : float
-        Share of the edges of the prior that are misplaced, in [0, 1].
+        Share of the edges that are misplaced in the prior network, in [0, 1].
     random_state : int
     kind : {"logic", "sigmoid", "hill", "thermodynamic", "lag"}
         Law by which regulators act, as in `GeneNetwork.simulate`.
@@ -68,5 +71,5 @@ def simulate_network(n_genes=350, n_samples=150, noise=0.025, wrong=0.05, n_test
     for name, number in {"n_samples": n_samples, "n_test": n_test}.items():
         check_number(name, number, int, 1)
     train = network.simulate(n_samples, noise, random_state, kind=kind)
-    test = network.simulate(n_test, 0.0, random_state + 1_000_000, kind=kind)  # far from seeds of training samples
+    test = network.simulate(n_test, 0.0, random_state + 1_000_000, kind=kind)  # far from the seeds of training samples
     return gene_dynamics(train, test, prior, network.graph, name="simulated_grn", source=train.uns["sbnn"]["source"])

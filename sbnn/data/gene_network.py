@@ -22,14 +22,14 @@ TIMES = (0.0, 2.0, 3.0, 7.0, 9.0)
 KINDS = ("logic", "sigmoid", "hill", "thermodynamic", "lag")
 
 _TOLERANCE = 1e-9  # relative tolerance of the solver
-_FORMAT = 1  # incremented whenever the same parameters give different data
+_FORMAT = 1  # incremented whenever a change of the code alters the data for given parameters
 _LARGEST_OFFSET = 0.25
-_LAG = 1.5  # in units of time
+_LAG = 1.5  # lag of proteins, in units of time
 
 
 @dataclass(frozen=True)
 class Starts:
-    """Distribution of the starting values of each gene in [0, 1]: normal for inputs, shifted Beta(2, 2) for others."""
+    """Distribution of each gene's starting values, in [0, 1]: normal for inputs, shifted Beta(2, 2) for other genes."""
 
     mean: np.ndarray  # NaN unless the gene is an input
     sd: np.ndarray
@@ -72,7 +72,7 @@ class GeneNetwork:
         Logic of every gene that has regulators (see `sbnn.data.rate_equations`); the other genes are inputs, which stay
         constant.
     starts : Starts, optional
-        Distribution of starting values; by default drawn with a fixed seed, so that it is the same for all simulations.
+        Distribution of starting values; the default is drawn with a fixed seed, so it is the same for all simulations.
     name : str, optional
 
     Attributes
@@ -109,7 +109,7 @@ class GeneNetwork:
 
     @classmethod
     def from_tables(cls, equations, names, name="network"):
-        """Read a network from a CSV table of its rate equations and one of its genes, which sets their order."""
+        """Read a network from two CSV tables: its rate equations, and the names of its genes in their order."""
         with naming("equations, names: expected tables with columns node and eqn, and with genes in the first column"):
             genes = pd.read_csv(names).iloc[:, 0].astype(str).str.removesuffix("_input")
             texts = pd.read_csv(equations).set_index("node", verify_integrity=True)["eqn"][genes]
@@ -121,9 +121,9 @@ class GeneNetwork:
         """Draw a random network of any size with the proportions of the published network of 350 genes.
 
         A fifth of the genes are inputs. Every other gene has one regulator plus a Poisson-distributed number with
-        mean 1. The regulators are the inputs and one in twelve of the other genes; some of them regulate many genes. An
-        edge is an activation with probability 0.68. The regulators of a gene are joined one after another, by AND or OR
-        with equal probability.
+        mean 1. The regulators are the inputs and one in twelve of the other genes; some regulators act on many genes.
+        An edge is an activation with probability 0.68. The regulators of a gene are joined one after another, by AND or
+        OR with equal probability.
 
         Parameters
         ----------
@@ -172,14 +172,14 @@ class GeneNetwork:
 
     @property
     def sha256(self):
-        """Fingerprint of names, logic and starting values."""
+        """Fingerprint of the gene names, the logic and the distribution of starting values."""
         starts = self.starts
         parts = {"names": self.gene_names, "logic": {gene: repr(rule) for gene, rule in self.logic.items()}}
         return fingerprint_parameters(parts | {"mean": starts.mean, "sd": starts.sd, "offset": starts.offset})
 
     @documented
     def rates(self, values, kind="logic"):
-        """Rates of change at `values` of the same shape, (genes, ...); the kind "lag" appends proteins to the genes."""
+        """Rates of change at `values`, both of shape (genes, ...); for the kind "lag", proteins follow the genes."""
         check_among("kind", kind, KINDS)
         genes, acting = np.split(values, 2) if kind == "lag" else (values, values)
         targets = self._rules(acting) if kind in ("logic", "lag") else self._rules.added(acting, kind)
@@ -193,7 +193,7 @@ class GeneNetwork:
         """Simulate noise-free samples, shape (samples, times, genes), from starting values, shape (samples, genes)."""
         times, close = np.asarray(times, dtype=np.float64), {"rtol": _TOLERANCE, "atol": _TOLERANCE}
         state = np.tile(start, (1, 2)) if kind == "lag" else start
-        # Samples are solved one by one, since the stiff solver needs different steps for each.
+        # Samples are solved one by one, since the stiff solver needs different steps for each sample.
         how = {"method": "LSODA", "t_eval": times, "args": (kind,)} | close
         found = [solve_ivp(lambda _, x, *args: self.rates(x, *args), times[[0, -1]], one, **how) for one in state]
         return np.stack([path.y[: len(self.gene_names)].T for path in found])
@@ -206,8 +206,8 @@ class GeneNetwork:
         n : int
             Number of samples.
         noise : float
-            Standard deviation of the normal noise added to every value, including inputs and the first time. The
-            published levels of "5, 10 and 20 %" correspond to 0.025, 0.05 and 0.1.
+            Standard deviation of the normal noise added to every value, including the values of inputs and the starting
+            values. The published levels of "5, 10 and 20 %" correspond to 0.025, 0.05 and 0.1.
         random_state : int
             Seed of starting values and noise. Starting values do not depend on `noise`.
         times : array-like, shape (times,)
@@ -218,8 +218,8 @@ class GeneNetwork:
             - "sigmoid": a sigmoid function of a weighted sum.
             - "hill": a weighted mean of Hill functions.
             - "thermodynamic": occupancy of a promoter, where regulators help or hinder the binding of the polymerase.
-            - "lag": as "logic", but regulation is by proteins that follow their genes with a lag, and the decay of
-              expression saturates.
+            - "lag": like "logic", but the regulators are proteins, which follow the expression of their genes with a
+              lag, and the decay of expression saturates.
 
             The weights are drawn at random and are fixed for each network.
 
@@ -244,7 +244,7 @@ class GeneNetwork:
 
     def starting_like(self, data):
         """Copy the network, with a distribution of starting values estimated from two or more samples of its genes."""
-        # The published training samples are not available; only the test samples show how they started.
+        # The published training samples are not available, so starting values are estimated from test samples.
         data = attempt("data: expected trajectories of the same genes", lambda: data[:, self.gene_names])
         first = np.stack([of_sample[0] for of_sample in as_trajectories(data).values])
         mean, sd = first.mean(axis=0), np.maximum(first.std(axis=0, ddof=1), 0.01)
@@ -257,8 +257,8 @@ class GeneNetwork:
         Parameters
         ----------
         share : float
-            Share of the edges to move, in [0, 1], such as the "5, 10 and 20 %" of the publication; the number of edges
-            is rounded down.
+            Share of the edges to move, in [0, 1]; the publication uses 5, 10 and 20 %. The number of edges to move is
+            rounded down.
         random_state : int
 
         Returns
@@ -287,7 +287,7 @@ def _solved(network, start, times, kind):
 
 
 class _Rules:
-    """The logic of all genes as arrays: regulations first, then nodes that join two earlier ones, level by level."""
+    """The logic of all genes as arrays: regulations first, then nodes that join two earlier nodes, level by level."""
 
     def __init__(self, names, logic):
         edges = [edge for rule in logic.values() for edge in regulations(rule)]
@@ -315,7 +315,7 @@ class _Rules:
         self.levels = [[column.to_numpy() for _, column in columns] for columns in parts]
 
     def __call__(self, values):
-        """Evaluate the rules of all targets, (targets, ...), at the values of all genes, (genes, ...)."""
+        """Evaluate the rules of all targets at values of shape (genes, ...); the result is of shape (targets, ...)."""
         wide = (slice(None), *(None,) * (values.ndim - 1))
         powers = np.maximum(values[self.regulator], 0) ** self.exponent[wide]
         nodes = np.empty((self.n_nodes, *values.shape[1:]))
@@ -329,7 +329,10 @@ class _Rules:
         return nodes[self.tops]
 
     def added(self, values, kind):
-        """Evaluate the kinds that sum the effects of regulators instead of joining them: (genes,) to (targets,)."""
+        """Evaluate a law that sums the effects of regulators.
+
+        `values` has the shape (genes,), and the result has the shape (targets,).
+        """
         x, sizes, total = np.maximum(values[self.regulator], 0), self.sizes, partial(np.bincount, self.rule)
         if kind == "sigmoid":
             return expit(self.offsets + total(np.where(self.represses, -4, 4) * sizes * (x - 0.5)))

@@ -14,14 +14,14 @@ from sbnn.errors import naming
 
 COUNTS = "counts"  # layer of an AnnData
 ROUNDING = 1e-3  # tolerance beyond the range of the training cells
-# Share of the kept genes that must be beyond the range of the training cells for a warning. If there were few training
-# cells, their range is narrow, and a tenth of the genes is usually beyond it.
+# A cell gives a warning if more than this share of the kept genes is beyond the range of the training cells. With few
+# training cells, this range is narrow, and a tenth of the genes of a new cell is usually beyond it.
 MANY = 0.5
-# Fewest genes and cells for warnings about unlike cells; number of SDs from the mean that replaces the range of a gene
-# if the model does not store it.
+# Minimum numbers of genes and cells for warnings about cells unlike the training cells; if the model does not store the
+# range of a gene, this number of SDs on either side of the mean replaces the range.
 FEWEST_GENES, FEWEST_CELLS, SDS_OF_RANGE = 6, 8, 5
-LEAST_SHARE, HALF = 0.05, 0.5  # minimum shares of the training counts to estimate depth at all, and accurately
-MOST_DENSE_VALUES = 2**25  # largest sparse matrix converted to a dense array; 128 MiB in single precision
+LEAST_SHARE, HALF = 0.05, 0.5  # minimum shares of the training counts for any estimate of depth, and for a good one
+MOST_DENSE_VALUES = 2**25  # size of the largest sparse matrix that is made dense; 128 MiB in single precision
 WRAP_COUNTS = "log-transform it, or pass ExpressionStream(X, counts=True)"
 validate_data = naming("X and y: expected tables, and a type or outputs for each cell")(validation.validate_data)
 
@@ -65,7 +65,7 @@ def expression_table(X):
 
 
 def output_table(X, Y):
-    """Outputs for `X`: the given table, or the entry of ``X.obsm`` that `Y` names ("outputs" if it is None)."""
+    """Outputs for `X`: the given table, or the entry of ``X.obsm`` that `Y` names ("outputs" if `Y` is None)."""
     holder = X.adata if isinstance(X, StreamLike) else X
     if isinstance(holder, AnnDataLike) and (Y is None or isinstance(Y, str)):
         return obsm_table(holder, "outputs" if Y is None else Y)
@@ -102,7 +102,7 @@ def to_be_fitted(model, X, y, dtype):
 
 
 def learn_library(model, X):
-    """Store the library size to which counts were normalised and the share of each gene, or None without counts."""
+    """Store the library size to which counts were normalised and each gene's share of the counts, if there are any."""
     adata = X.adata if isinstance(X, StreamLike) else X
     if isinstance(X, StreamLike) and X.counts:
         if X.totals is not None:
@@ -114,7 +114,7 @@ def learn_library(model, X):
 
 
 def library_of(X, counts):
-    """Library size of `X` and the share of each gene if `X` is computed from `counts`; otherwise, both are None."""
+    """Library size of `X` and each gene's share of the counts; both are None unless `X` was computed from `counts`."""
     from sbnn.data.preprocessing import shares_of_genes, size_of_library  # rarely needed
 
     size = None if counts is None else size_of_library(X, counts)
@@ -122,13 +122,13 @@ def library_of(X, counts):
 
 
 def new_cells(model, X, genes=None, needed=None):
-    """Expression (n, p) in float64 for a fitted model; counts are normalised like those of the training cells.
+    """Expression for a fitted model, float64 of shape (n, p); counts are normalised like the training counts.
 
     Genes are matched by name, so their order and additional genes do not matter; input without names must hold the
-    genes of the fit in order. `genes` are the positions of the requested genes (default: all) and `needed` those of the
-    genes that must not be missing (default: `genes`); other missing genes are set to 0. Counts come from a stream of
-    counts or, if the model was fitted to counts, from ``layers["counts"]``. Cells that are unlike the training cells
-    give a warning.
+    genes of the fit in the same order. `genes` are the positions of the requested genes (default: all genes of the
+    fit). `needed` are the positions of the genes that must not be missing (default: `genes`); any other missing gene is
+    set to 0. Counts are taken from a stream of counts or, if the model was fitted to counts, from ``layers["counts"]``.
+    Cells that are unlike the training cells give a warning.
     """
     checks.check_unmasked(X, "X")
     cells = entry(X.mod, "rna", "mod") if isinstance(X, MuDataLike) else X
@@ -149,7 +149,7 @@ def new_cells(model, X, genes=None, needed=None):
 
 
 def _warn_of_unlike(model, columns, values, cells):
-    """Warn about cells that exceed the range of the training cells, have no counts, or use another log or unit."""
+    """Warn about cells that exceed the range of the training cells, have no counts, or seem to be in another unit."""
     low, high, mean = (getattr(model, name)[columns] for name in ("x_min_", "x_max_", "x_mean_"))
     if np.isinf(low).any():  # no limits were stored
         low, high = (mean + side * SDS_OF_RANGE * model.x_scale_[columns] for side in (-1, 1))
@@ -212,7 +212,7 @@ def _values_of(model, X, counted, genes, needed):
     if genes is not None:
         return values
     if len(here) == n_fitted:
-        return np.ascontiguousarray(values)  # since the last bits of a product depend on the layout
+        return np.ascontiguousarray(values)  # since the last bits of a matrix product depend on the memory layout
     filled = np.zeros((len(values), n_fitted))
     filled[:, here] = values
     return filled
@@ -236,7 +236,7 @@ def _require_unique(names):
 
 
 def _found(names, seen, needed):
-    """Positions in `names` of the genes of the fit, -1 if missing; None if `names` need no matching."""
+    """Position in `names` of each gene of the fit, -1 if it is missing; None if `names` need no matching."""
     if seen is None or np.array_equal(names, seen):
         return None
     _require_unique(names)
@@ -251,10 +251,11 @@ def _found(names, seen, needed):
 
 
 def _enough_counts(share, lacking):
-    """Return the share of the present genes in the training counts; warn or raise if it is too small."""
-    # The total of a cell is estimated as its counts of these genes divided by their share. If the share is learned from
-    # half of the cells, the log2 error of the totals of the other half has an SD of 0.08 to 0.15 with a random half of
-    # the genes, 0.1 to 0.4 with a tenth, and 1.1 with 25 of 30,000; benchmarks/new_cells.py measures the effect.
+    """Return `share`, the part of the training counts in genes of the new data; warn or raise if it is too small."""
+    # The total of a cell is estimated by dividing its counts in the genes of the new data by the share. If shares are
+    # learned from half of the cells, the log2 errors of the totals of all other cells have an SD of 0.08 to 0.15 with a
+    # random half of the genes, 0.1 to 0.4 with a tenth of the genes, and 1.1 with 25 of 30,000 genes;
+    # benchmarks/new_cells.py measures the effect of these errors.
     text = (
         f"X: counts of {lacking} genes of the fit are missing; sequencing depth is estimated from the others, which "
         f"have {share:.1%} of the counts of the training cells; provide all counts, or the total of each cell "

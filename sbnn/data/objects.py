@@ -62,10 +62,11 @@ def obsm_table(adata, key, where="adata.obsm"):
 
 
 def with_outputs(data, outputs="outputs"):
-    """Expression (AnnData) of an AnnData or MuData, its outputs, and the cells that were left out.
+    """Split an AnnData or MuData into expression (an AnnData), outputs, and the names of the cells that are left out.
 
-    `outputs` is a key of ``obsm``, a list of columns of ``obs``, another modality, whose cells are matched, or a table,
-    which is used as it is. In a MuData without an entry "outputs", the default is its only other modality.
+    `outputs` is a key of ``obsm``, a list of columns of ``obs``, the name of another modality (its cells are matched by
+    name), or a table (used unchanged). If a MuData has no entry "outputs", its only modality besides "rna" is the
+    default.
     """
     modalities = data.mod if isinstance(data, MuDataLike) else {}
     adata = entry(modalities, "rna", "mod") if isinstance(data, MuDataLike) else data
@@ -88,7 +89,7 @@ def with_outputs(data, outputs="outputs"):
             dropped[f"cells only in {name}"] = list(alone)
             text = f"{len(alone)} of {len(cells)} cells are only in modality {name!r} and are left out: {some(alone)}"
             warnings.warn(text, stacklevel=4)
-    adata = adata if len(names) == adata.n_obs else adata[names]  # does not load an AnnData that is open on disk
+    adata = adata if len(names) == adata.n_obs else adata[names]  # a view, which does not load data from disk
     second = second[names].to_memory() if second.isbacked else second[names]
     return adata, pd.DataFrame(dense(second.X), index=names, columns=second.var_names), dropped
 
@@ -103,7 +104,7 @@ def parts_of(data, outputs):
     adata, Y, dropped = with_outputs(data, outputs)
     if adata.X is None or adata.isbacked:
         raise ValueError(f"X: missing or open on disk (adata.to_memory() loads it); layers: {sorted(adata.layers)}")
-    whole = gene_modality(data)  # a palette belongs to the types of all cells, including those left out
+    whole = gene_modality(data)  # a palette belongs to the types of all cells, including cells that are left out
     labels, palette = adata.obs.copy(), whole.uns.get("type_colors", data.uns.get("type_colors"))
     if isinstance(data, MuDataLike):  # fills in columns that this modality lacks
         shared = data.obs.reindex(labels.index)

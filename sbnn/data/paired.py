@@ -18,14 +18,14 @@ from sbnn.errors import attempt
 class Paired:
     """Arrays of paired cells for internal use, made by `as_paired`."""
 
-    X: np.ndarray  # log expression, float32, (n_cells, n_genes)
-    Y: np.ndarray  # outputs in their units, float32, (n_cells, n_outputs)
+    X: np.ndarray  # log expression, float32 of shape (n_cells, n_genes)
+    Y: np.ndarray  # outputs in their units, float32 of shape (n_cells, n_outputs)
     gene_names: np.ndarray
     feature_names: np.ndarray
     cell_names: np.ndarray
     labels: pd.DataFrame  # with the columns "family" and "type"
     colors: dict  # type -> "#RRGGBB"
-    counts: object  # raw counts from which X was computed, array or CSR of the same shape; None if there are none
+    counts: object  # raw counts from which X was computed, an array or CSR matrix of the same shape, or None
     name: str
     sha256: str
     about: dict  # all of `uns["sbnn"]`, with the complete truth of a simulation
@@ -77,7 +77,7 @@ def paired(
     Y : array or DataFrame, shape (n_cells, n_outputs), optional
         The second measurement, in its original units.
     gene_names, feature_names, cell_names : sequence of str, optional
-        Unique names; by default those of the DataFrames, otherwise ``gene_0``, ``output_0``, ``cell_0`` and so on.
+        Unique names; by default the names in the DataFrames, otherwise ``gene_0``, ``output_0``, ``cell_0`` and so on.
     labels : DataFrame, optional
         Indexed by cell name, in any order. ``family`` and ``type`` are set to ``"unknown"`` where they are missing.
     colors : dict of str to str, optional
@@ -89,12 +89,12 @@ def paired(
 
         - ``name``: short name of the data.
         - ``source``: citation and origin of the data.
-        - ``sha256``: fingerprint that links stored results to the data; by default that of the files, if given,
-          otherwise that of the arrays.
+        - ``sha256``: fingerprint that links stored results to the data; by default, it is computed from the checksums
+          in ``files`` if these are given, otherwise from the arrays.
         - ``files``: file name -> sha256.
         - ``dropped``: reason -> names or number of the cells or genes that were left out.
-        - ``notes``: sentences on what a reader did.
-        - ``truth``: true values of simulated data, such as the ``"genes"`` that drive `Y`, the ``"latent"``
+        - ``notes``: sentences that describe what a reader did.
+        - ``truth``: true values of simulated data, such as the ``"genes"`` that drive `Y`, the ``"latent"`` of shape
           (n_cells, d) and the noise-free ``"outputs"``.
 
     Returns
@@ -108,11 +108,11 @@ def paired(
     ------
     ValueError
         If values are NaN, infinite or beyond 1e15, rows or names do not match, names repeat, or counts are not whole
-        numbers. With outputs, also if genes or outputs are constant or all outputs are genes.
+        numbers. If outputs are given, also if genes or outputs are constant, or all outputs are columns of `X`.
     TypeError
         If the values are not numbers.
     """
-    import anndata  # slower to import than all other packages
+    import anndata  # slower to import than any other package
 
     data = _checked(X, Y, gene_names, feature_names, cell_names, labels, colors, counts, about_data(**about))
     obs = data.labels.assign(type=pd.Categorical(data.labels["type"], categories=list(data.colors)))
@@ -140,7 +140,7 @@ def as_paired(data):
 def _checked(
     X, Y=None, gene_names=None, feature_names=None, cell_names=None, labels=None, colors=None, counts=None, about=None
 ):
-    """Convert user input to `Paired` and check it; values with ``about["content_sha256"]`` were already checked."""
+    """Convert user input to `Paired`; check it unless ``about["content_sha256"]`` shows that it was already checked."""
     if isinstance(Y, pd.Series):
         Y = Y.to_frame(Y.name or "output_0")
     elif isinstance(Y, np.ndarray | list) and np.ndim(Y) == 1:
@@ -175,7 +175,7 @@ def _checked(
             checks.warn_of_mistaken_columns(x, y, genes, outputs)
             checks.warn_of_raw_counts(x, "X", "log-transform it, or keep counts in layers['counts']")
         if counts is not None:
-            size_of_library(x, counts)  # warns if the counts are of other cells or genes
+            size_of_library(x, counts)  # warns if the counts seem to belong to other cells or genes
         given = "" if "content_sha256" in about else about["sha256"]
         about |= {"sha256": given or content, "content_sha256": content}
     if problems:

@@ -20,14 +20,16 @@ from sbnn.errors import attempt, check_number, documented, naming
 
 __all__ = ["Standardizer", "expression_pipeline", "log2p1", "normalize_library_size", "select_genes"]
 
-SLOPE, OFFSET = 1.5, 0.02  # of the selection curve: slope per log2 unit, offset of the near-zero frequency
+SLOPE, OFFSET = 1.5, 0.02  # slope of the selection curve per log2 unit, and its offset in near-zero frequency
 
 _SPARSE = ("csr", "csc")
-# Nearly equal positions on the selection curve differ only by rounding; those equal to this many decimals are ties.
+# Nearly equal positions on the selection curve differ only by rounding errors; positions that are equal to this many
+# decimals are ties.
 _DECIMALS = 9
-# Smallest plausible correlation between X and its normalised counts; it is only tested with more cells than FEW_CELLS.
+# Smallest plausible correlation between X and the normalised counts, which is tested only if there are more than
+# FEW_CELLS cells.
 LEAST_ALIKE, FEW_CELLS = 0.5, 8
-_CELLS_LOOKED_AT = 1000  # to detect how expression was normalised
+_CELLS_LOOKED_AT = 1000  # number of cells used to detect how expression was normalised
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +37,9 @@ class GeneSelection:
     """Result of `select_genes`: arrays with one entry per gene, and the parameters of the curve."""
 
     selected: np.ndarray
-    mean_log2: np.ndarray  # of the counts above the threshold; NaN if there are none
+    mean_log2: np.ndarray  # mean of log2(counts) over counts above the threshold; NaN if a gene has no such counts
     near_zero_frequency: np.ndarray  # fraction of cells with at most `threshold` counts
-    eligible: np.ndarray  # above the threshold in at least `min_cells` cells
+    eligible: np.ndarray  # whether a gene is above the threshold in at least `min_cells` cells
     b: float  # horizontal position of the curve, in log2 counts
     slope: float
     offset: float
@@ -48,19 +50,20 @@ def select_genes(counts, n_genes=1000, threshold=0, min_cells=10):
     """Choose the genes with more near-zero counts than their expression level explains.
 
     A gene with mean log2 expression m (over the cells above the threshold) is kept if its near-zero frequency
-    exceeds ``exp(-1.5 (m - b)) + 0.02``, where b is the horizontal position of the curve at which `n_genes` are kept.
-    Equivalently, a gene is kept if b is below ``m + log(frequency - 0.02) / 1.5``. The genes with the `n_genes` largest
-    values of this expression are therefore those that a bisection over b would find.
+    exceeds ``exp(-1.5 (m - b)) + 0.02``, where b, the horizontal position of the curve, is such that `n_genes` genes
+    are kept. Equivalently, a gene is kept if b is below ``m + log(frequency - 0.02) / 1.5``. A bisection over b would
+    therefore find the `n_genes` genes for which this expression is largest.
 
     Parameters
     ----------
     counts : array, DataFrame or CSR/CSC matrix of shape (n_cells, n_genes_in)
         Non-negative raw counts.
     n_genes : int
-        Exact number of genes to keep. If genes are tied at the curve (equal to nine decimals), the first in column
-        order are kept.
+        Exact number of genes to keep. If the positions of genes on the curve are tied (equal to nine decimals), the
+        first of these genes in column order are kept.
     threshold : float
-        Counts up to this value are near zero. Use 0 for molecules (UMIs) and about 30 for full-length reads.
+        Counts up to this value are considered to be near zero. Use 0 for molecules (UMIs) and about 30 for full-length
+        reads.
     min_cells : int
         Genes that exceed the threshold in fewer cells than this are never kept.
 
@@ -107,7 +110,7 @@ def _checked(counts):
 
 
 def positions_of_curve(counts, threshold, min_cells):
-    """Means, frequencies and `eligible` of `GeneSelection`, and curve positions of the genes (-inf if undefined)."""
+    """Means, frequencies and `eligible` of `GeneSelection`, and curve position of each gene (-inf if undefined)."""
     counts = _checked(counts)
     n_cells, n_genes = counts.shape
     counts = sparse.csr_array(counts)
@@ -134,9 +137,9 @@ def normalize_library_size(counts, target=None, totals=None, cells=None):
     target : float, optional
         Total of every cell after scaling; by default the median total of the given cells.
     totals : ndarray of shape (n_cells,), optional
-        Total of every cell over all genes, if `counts` holds only some of the genes; by default the row sums.
+        Total counts of every cell over all genes, if `counts` holds only some of the genes; by default, the row sums.
     cells : array-like of shape (n_cells,), optional
-        Names of the cells for error messages; by default those of a DataFrame.
+        Names of the cells for error messages; by default, the index of a DataFrame.
 
     Returns
     -------
@@ -146,7 +149,8 @@ def normalize_library_size(counts, target=None, totals=None, cells=None):
     Raises
     ------
     ValueError
-        If a cell has no counts, counts are negative or not finite, or a total is smaller than the counts of its cell.
+        If a cell has no counts, counts are negative or not finite, or the total of a cell is smaller than the sum of
+        its counts.
     """
     cells = counts.index if isinstance(counts, pd.DataFrame) else cells
     values = _checked(counts)
@@ -200,7 +204,7 @@ def log2p1(x):
     Returns
     -------
     ndarray or sparse matrix of float32
-        Same shape, sparse for sparse input.
+        Array of the same shape as `x`, sparse for sparse input.
     """
     if sparse.issparse(x):
         logged = x.astype(np.float32)  # always a copy
@@ -223,14 +227,14 @@ class LibrarySizeNormalizer(_Transformer):
     """Apply `normalize_library_size` with the median total of the training cells, ``target_``."""
 
     def fit(self, X, y=None):
-        """Learn the median total of counts (n_cells, n_genes)."""
+        """Learn the median of the totals of cells, from counts of shape (n_cells, n_genes)."""
         counts = attempt("X: expected counts, cells x genes", validate_data, self, X, accept_sparse=_SPARSE)
         check_non_negative(counts, "library-size normalisation (counts expected)")
         self.target_ = float(np.median(np.asarray(counts.sum(axis=1, dtype=np.float64))))
         return self
 
     def transform(self, X):
-        """Scale cells to the learned total; returns a float32 ndarray or CSR matrix."""
+        """Scale cells to the learned total; return a float32 array or CSR matrix."""
         check_is_fitted(self)
         validate_data(self, X, accept_sparse=_SPARSE, reset=False)
         return normalize_library_size(X, self.target_)
@@ -254,14 +258,14 @@ class Standardizer(_Transformer):
     """
 
     def fit(self, X, y=None):
-        """Learn mean and SD of `X`, shape (n_cells, n_features), dense or sparse; `y` is ignored."""
+        """Learn the mean and SD of each feature of `X`, of shape (n_cells, n_features); `y` is ignored."""
         X = self._dense(X, reset=True)
         self.constant_ = np.ptp(X, axis=0) == 0
         self.scaler_ = StandardScaler().fit(X)
         return self
 
     def transform(self, X):
-        """Z-scores of `X`: float32 ndarray (n_cells, n_features)."""
+        """Z-scores of `X`, a float32 array of shape (n_cells, n_features)."""
         check_is_fitted(self)
         Z = self.scaler_.transform(self._dense(X, reset=False)).astype(np.float32)
         Z[:, self.constant_] = 0
@@ -274,23 +278,23 @@ class Standardizer(_Transformer):
 
 @documented
 def expression_pipeline(scale=True) -> Pipeline:
-    """Build a pipeline for counts, to be fitted to training cells only: library size, log2(x + 1) and z-score.
+    """Build a pipeline that normalises counts, takes log2(x + 1) and z-scores genes; fit it to training cells only.
 
     Parameters
     ----------
     scale : bool
-        Whether to z-score (genes that do not vary in the training cells become 0, see `Standardizer`).
+        Whether to z-score genes; genes that do not vary in the training cells become 0 (see `Standardizer`).
 
     Returns
     -------
     sklearn.pipeline.Pipeline
-        Transforms dense or sparse counts (n_cells, n_genes) to float32; the result is dense if `scale` is True,
-        otherwise dense or sparse like the input.
+        Transforms dense or sparse counts of shape (n_cells, n_genes) to float32; the result is dense if `scale` is
+        True, otherwise dense or sparse like the input.
     """
     log = FunctionTransformer(log2p1, accept_sparse=True, feature_names_out="one-to-one")
     return make_pipeline(LibrarySizeNormalizer(), log, *([Standardizer()] if scale else []))
 
 
 def shares_of_genes(counts):
-    """Mean share of each gene in the counts of a cell, used to estimate the total of a cell from some genes."""
+    """Each gene's mean share of the counts of a cell, used to estimate totals of cells in which genes are missing."""
     return np.asarray(normalize_library_size(counts, 1).mean(axis=0, dtype=np.float64)).ravel()

@@ -12,9 +12,9 @@ from sbnn.data.objects import dense
 from sbnn.data.preprocessing import log2p1, normalize_library_size, positions_of_curve
 from sbnn.errors import check_number
 
-VERSION = 1  # version of the criterion, incremented whenever the same settings select different genes
+VERSION = 1  # version of the criterion, incremented whenever a change makes given settings select other genes
 READS = 30  # counts up to this are near zero in full-length reads
-USUAL_READS = 10  # median nonzero count: 1 in four data sets of molecules (UMI), 52 and 304 in two of reads
+USUAL_READS = 10  # least median nonzero count of reads; the median is 52 and 304 in data sets of reads, and 1 for UMIs
 MIN_CELLS = 10  # number of cells in which a gene must be detected, or a tenth of the cells if that is fewer
 LEAST_CELLS = 2
 
@@ -22,16 +22,16 @@ LEAST_CELLS = 2
 def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
     """Select genes of `as_paired` data that have more zeros than their expression level explains; returns a mask.
 
-    The criterion is that of `sbnn.data.preprocessing.select_genes`, which does not use the outputs. It is applied to
-    raw counts if there are any, otherwise to ``2 ** X - 1``, or to X itself if its values are too large for logarithms.
-    It is undefined for genes that are detected in (nearly) all cells; they rank last, by the variance of their log
-    values. If X has negative values and there are no counts, all genes are ranked by this variance.
+    The criterion of `sbnn.data.preprocessing.select_genes`, which does not use the outputs, is applied to raw counts if
+    there are any, otherwise to ``2 ** X - 1``, or to X itself if its values are too large for logarithms. The criterion
+    is undefined for genes that are detected in (nearly) all cells; these genes rank last, by the variance of their log
+    values. If X has negative values and there are no counts, all genes are ranked by their variance.
 
-    `cells` (positions or a mask) are the cells to use; if a test R2 will be reported, these must be the training cells.
-    All genes are selected if there are at most `n_genes`, and fewer than `n_genes` if fewer are detected in enough
-    cells. Counts up to `threshold` are near zero; the default is 30 if the median nonzero count is 10 or more, as in
-    full-length reads, otherwise 0. ``benchmarks/preselection.py`` compares other criteria on six data sets; none that
-    ignores the outputs is as good on all of them.
+    `cells` (positions or a mask) are the cells to use; if a test R2 will be reported, use only the training cells. All
+    genes are selected if there are at most `n_genes`; fewer than `n_genes` are selected if too few genes are detected
+    in enough cells. Counts up to `threshold` are considered to be near zero; the default is 30 if the median nonzero
+    count is 10 or more, as in full-length reads, otherwise 0. ``benchmarks/preselection.py`` compares criteria on six
+    data sets; no other criterion that ignores the outputs is as good on all six.
     """
     if n_genes >= data.n_genes:
         return np.ones(data.n_genes, bool)
@@ -55,7 +55,7 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
 
 
 def settings_of(preselect):
-    """Record entry for `preselect`, a number of genes or a dict of ``n_genes`` and ``threshold``; empty for None."""
+    """Entry of a record for `preselect`: a number of genes, a dict of ``n_genes`` and ``threshold``, or None."""
     if preselect is None:
         return {}
     settings = {"n_genes": 1000, "threshold": None}
@@ -71,7 +71,7 @@ def settings_of(preselect):
 
 
 def _best_first(counts, threshold, n_genes):
-    """Positions of the eligible genes, best first; only the first `n_genes` are exact."""
+    """Positions of the eligible genes, best first; genes after the first `n_genes` may be missing."""
     least = max(LEAST_CELLS, min(MIN_CELLS, counts.shape[0] // 10))
     _, _, eligible, position = positions_of_curve(counts, threshold, least)
     order = np.argsort(-position, kind="stable")[: np.isfinite(position).sum()]
@@ -86,7 +86,7 @@ def _best_first(counts, threshold, n_genes):
 
 
 def with_preselected(data, preselect, cells=None):
-    """The data with only the preselected genes, and ``{"preselect": settings}`` for the record, empty for None."""
+    """The data with only the preselected genes, and ``{"preselect": settings}`` for the record (empty for None)."""
     settings = settings_of(preselect)
     if not settings:
         return data, settings

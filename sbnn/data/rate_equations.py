@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Regulation:
-    """Effect of one regulator: ``B x^n / (K + x^n)``, which maps 0, EC50, 1 to 0, 1/2, 1; for repression 1 minus this.
+    """Effect of one regulator at level x: ``B x^n / (K + x^n)`` for activation, and 1 minus this value for repression.
 
-    The repr of a logic is part of the fingerprint of a network, so the fields must keep their names and order.
+    B and K are chosen such that the levels 0, EC50 and 1 give 0, 1/2 and 1. The repr of a logic is part of the
+    fingerprint of a network, so the fields must keep their names and order.
     """
 
     regulator: str
@@ -33,7 +34,7 @@ class And(_Join):
 
 
 class Or(_Join):
-    """``a + b - a b`` of two parts."""
+    """``a + b - a b`` for two parts a and b."""
 
 
 def regulations(logic):
@@ -77,7 +78,7 @@ def _tree(node):
 
 
 def _logic(tree):
-    """Convert a tree from `_tree` to a logic, or to None if it has another form."""
+    """Convert a tree from `_tree` to a logic, or to None if the tree has another form."""
     match tree:
         case Regulation():
             return tree

@@ -17,7 +17,7 @@ from sbnn.errors import attempt
 
 #: Seconds without a single byte (including name look-up and connection) after which a server counts as unreachable.
 TIMEOUT = 3.0
-#: Requests the file itself from GitHub's blob addresses, which otherwise wrap it in JSON.
+#: Header that requests the file itself from GitHub's blob addresses, which otherwise wrap the file in JSON.
 _HEADERS = {"Accept": "application/vnd.github.raw+json, */*"}
 
 
@@ -25,12 +25,12 @@ class DataFile(NamedTuple):
     """A published file; if no sha256 has been published, it is verified by `git_sha1`, its git blob id."""
 
     name: str
-    folder: str  # within each place that is searched
+    folder: str  # subfolder of each place that is searched
     source: str  # page from which it can be downloaded by hand
     size: int | None = None
     sha256: str | None = None
     git_sha1: str | None = None
-    url: str | None = None  # address of exactly this version; None if no stable one is known
+    url: str | None = None  # stable address of exactly this version; None if there is none
 
 
 class FoundFile(NamedTuple):
@@ -101,7 +101,7 @@ class Search(NamedTuple):
 
 
 def search_places(path=None) -> dict[str, Path | None]:
-    """Map the local places, in the order in which they are searched, to their folders (``None`` if not set)."""
+    """Map the local places to their folders (``None`` if not set), in the order in which they are searched."""
     own, checkout = os.environ.get("SBNN_DATA"), checkout_folder()
     places = {} if path is None else {"path": attempt("path: expected a folder", Path, path).expanduser()}
     places["$SBNN_DATA"] = Path(own).expanduser() if own else None
@@ -125,7 +125,10 @@ def cache_folder() -> Path | None:
 
 
 def locate_file(file: DataFile, places: dict[str, Path | None]) -> tuple[Path, str] | None:
-    """Path and place of the copy of a file that would be used, without reading it; ``None`` if there is none."""
+    """Path and place of the copy of a file that would be used, or ``None`` if there is no copy.
+
+    The file is not read.
+    """
     for place, folder in places.items():
         if folder is not None:
             for path in [folder] if folder.is_file() else [folder / file.folder / file.name, folder / file.name]:
@@ -135,7 +138,7 @@ def locate_file(file: DataFile, places: dict[str, Path | None]) -> tuple[Path, s
 
 
 def check_file(file: DataFile, path, where: str | None = None) -> str:
-    """Verify that a file, called `where` in the message, is the published one, and return its sha256."""
+    """Verify that `path` holds the published file and return its sha256; errors call the path `where`, if given."""
     with open(path, "rb") as content:
         sha256 = got = hashlib.file_digest(content, "sha256").hexdigest()
         size, kind, expected = content.tell(), "sha256", file.sha256
@@ -156,7 +159,7 @@ def check_file(file: DataFile, path, where: str | None = None) -> str:
 def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> FoundFile:
     """Download a file; it appears under its name only once it is complete and verified.
 
-    If another process is downloading the same file, this one waits and then uses the downloaded file.
+    If another process is downloading the same file, this process waits and then uses the downloaded file.
     """
     part = target.with_name(f"{target.name}.part")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -179,7 +182,7 @@ def _fetch(url: str, output: Path, progressbar: bool) -> None:
     """Download from a URL to a file; raise TimeoutError if no byte arrives for `TIMEOUT` seconds.
 
     Socket timeouts do not cover name look-up and apply to each address of a host separately, so on a network that drops
-    packets a download could block for minutes. It therefore runs in a thread that can be abandoned.
+    packets a download could block for minutes. The download therefore runs in a thread that can be abandoned.
     """
     done: Future = Future()
     with open(output, "wb", buffering=0) as sink:

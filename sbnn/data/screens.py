@@ -21,15 +21,15 @@ LARGEST = np.iinfo(np.int32).max
 class Screen:
     """Arrays of a screen for internal use, made by `as_screen`."""
 
-    counts: sparse.csr_array  # int32, (n_cells, n_genes)
-    perturbation: np.ndarray  # str, (n_cells,)
+    counts: sparse.csr_array  # int32 of shape (n_cells, n_genes)
+    perturbation: np.ndarray  # str of shape (n_cells,)
     control: str | None  # label of the cells in which nothing was perturbed
     gene_names: np.ndarray
     cell_names: np.ndarray
     labels: pd.DataFrame
     name: str = "custom"
     sha256: str = ""
-    truth: dict = field(default_factory=dict)  # of simulations: "latents" (n_cells, d), "shifts" (DataFrame)
+    truth: dict = field(default_factory=dict)  # if simulated: "latents", shape (n_cells, d), and "shifts", a DataFrame
 
     @property
     def targets(self):
@@ -46,12 +46,13 @@ def screen(counts, perturbation, control=None, gene_names=None, cell_names=None,
     counts : AnnData, or array, sparse matrix or DataFrame, shape (n_cells, n_genes)
         Raw counts. If an AnnData is given, its ``X`` and names are used, and its ``obs`` is used as labels.
     perturbation : str or sequence of str, shape (n_cells,)
-        What was perturbed in each cell, such as a gene or a guide. A Series whose index holds the names of the cells is
-        aligned by it. For an AnnData, the name of a column of ``obs``.
+        What was perturbed in each cell, such as a gene or a guide. A Series whose index holds cell names is aligned
+        with the cells by name. If `counts` is an AnnData, the name of a column of its ``obs``.
     control : str, optional
         Label of the cells in which nothing was perturbed.
     gene_names, cell_names : sequence of str, optional
-        Unique names; by default those of the AnnData, DataFrame or Series, otherwise ``gene_0``, ``cell_0`` and so on.
+        Unique names; by default the names in the AnnData, DataFrame or Series, otherwise ``gene_0``, ``cell_0`` and so
+        on.
     labels : DataFrame, optional
         Other labels of the cells, such as the replicate, indexed by cell name in any order.
     **about
@@ -70,7 +71,7 @@ def screen(counts, perturbation, control=None, gene_names=None, cell_names=None,
         If counts are negative, fractional or NaN, a cell has no perturbation, no cell has the label `control`, or names
         repeat or do not match.
     """
-    from anndata import AnnData  # slower to import than all other packages
+    from anndata import AnnData  # slower to import than any other package
 
     if isinstance(counts, AnnData):
         gene_names, cell_names = counts.var_names, counts.obs_names
@@ -132,7 +133,7 @@ def check_screen_counts(given, argument="counts"):
 
 
 def check_perturbation(given, cells, control=None):
-    """Convert perturbations to an array of str, one for each row of `cells`; a control must be among them."""
+    """Convert perturbations to an array of str, one for each row of `cells`; `control` must be among them if given."""
     check_in_order(cells, given, "perturbation")
     names, n_cells = np.asarray(given, dtype=object), (np.shape(cells) or (1,))[0]
     empty = pd.isna(names) | (names.astype(str) == "")
@@ -147,7 +148,7 @@ def check_perturbation(given, cells, control=None):
 
 
 def codes_of(perturbation, control):
-    """Sorted names of perturbations, the index of each cell's perturbation, and the number of cells of each."""
+    """Sorted perturbations, the index of each cell's perturbation, and the number of cells of each perturbation."""
     names, codes, sizes = np.unique(perturbation, return_inverse=True, return_counts=True)
     if sizes.min() < 2 or len(names) < 2 + (control is not None):
         text = f"got {some(names)}; with one cell: {some(names[sizes < 2])}"
@@ -157,6 +158,6 @@ def codes_of(perturbation, control):
 
 def _fingerprint(counts, perturbation, control, genes, cells):
     """Fingerprint of counts, perturbations, control and names."""
-    places = (counts.indices.astype(np.int64), counts.indptr.astype(np.int64))  # scipy chooses their dtype by size
+    places = (counts.indices.astype(np.int64), counts.indptr.astype(np.int64))  # scipy chooses the index dtype by size
     names = {"perturbation": perturbation, "control": control, "genes": genes, "cells": cells}
     return fingerprint_parameters({"counts": fingerprint_arrays(counts.data, *places), **names})

@@ -1,4 +1,4 @@
-"""Simulated Patch-seq with a known truth: counts, cell types, and outputs driven by a known set of genes."""
+"""Simulated Patch-seq data with a known truth: counts, cell types, and outputs driven by a known set of genes."""
 
 from pathlib import Path
 
@@ -15,27 +15,29 @@ from sbnn.results import write_atomically
 
 # Shares of the variance of a gene programme: between families, between types of a family, between cells of a type.
 _PROGRAMME_SHARES = (0.40, 0.15, 0.45)
-_DRAWS = 100  # draws of family centres in the space of the programmes
-# Shares of the variance of a gene: a mix of programmes, the part of that mix that the type predicts, the gene's own
-# profile over types, and independent noise of each cell. In true genes, the programmes account for 40 to 60 %.
+_DRAWS = 100  # number of random draws of family centres in the space of the programmes
+# Shares of four sources in the variance of a gene: a mix of programmes, the part of this mix that the type predicts,
+# the gene's own profile over types, and independent noise in each cell. In true genes, the programmes account for 40 to
+# 60 %.
 _TRUE_LOADING = (0.4, 0.6)
 _MARKER_SHARES = (0.0, 0.3, 0.2, 0.5)
 _OTHER_SHARES = (0.0, 0.0, 0.04, 0.96)
-_FRACTION_MARKERS = 0.5  # of the genes that do not drive outputs
+_FRACTION_MARKERS = 0.5  # fraction of markers among the genes that do not drive outputs
 _CURVATURE = 0.3  # share of the noise-free variance of an output that is not linear in the latent
-_WAVES, _WAVE_LENGTH = 200, 1.5  # random Fourier features, length scale in SDs of the latent
+_WAVES, _WAVE_LENGTH = 200, 1.5  # number of random Fourier features, and their length scale in SDs of the latent
 
 # Chosen to match the 1000 selected genes of Scala et al. (2021): 44 % of the counts are zero, normalised means have a
-# median of 190 and a tail to 20 000, log2(x + 1) has an SD of 3.4, and types explain 22 % of its variance.
+# median of 190 and a tail to 20 000, log2(x + 1) has an SD of 3.4, and types explain 22 % of the variance of this
+# logarithm.
 _LOG2_LEAST, _LOG2_TAIL = 4.0, 0.9
 _LOG2_SD = (2.0, 3.0)
 _LOG2_LIBRARY_SD = 0.7
 _DISPERSION = 0.6
 _LOG2_DROPOUT, _DROPOUT_SLOPE = 5.5, 1.5
 
-_HUES = OKABE_ITO[:-1]  # black cannot be made darker
+_HUES = OKABE_ITO[:-1]  # without black, which cannot be made darker
 
-_FORMAT = 1  # incremented whenever the same parameters give different data
+_FORMAT = 1  # incremented whenever a change of the code alters the data for given parameters
 
 
 def simulate_patchseq(
@@ -55,8 +57,8 @@ def simulate_patchseq(
     4. Each output is a linear function of the latent (70 % of its variance) plus a smooth function without a linear
        part (30 %; random Fourier features, Rahimi & Recht 2007) plus Gaussian noise, and has its own unit and offset.
     5. Counts follow a negative binomial distribution whose mean is the product of library size and gene level (levels
-       have a heavy tail). They drop out with a probability that falls with the expected count, as in Splatter (Zappia
-       et al., Genome Biology 18, 174, 2017).
+       have a heavy tail). Counts drop out with a probability that decreases with the expected count, as in Splatter
+       (Zappia et al., Genome Biology 18, 174, 2017).
 
     Parameters
     ----------
@@ -76,10 +78,11 @@ def simulate_patchseq(
     Returns
     -------
     AnnData
-        As returned by `sbnn.paired`. `X` is log2(normalised counts + 1) and `counts` are the raw int64 counts, both
-        (n_cells, n_genes); `Y` is (n_cells, n_outputs). The truth consists of ``"genes"`` (names in column order),
-        ``"latent"`` (n_cells, n_latent), ``"outputs"`` (`Y` without noise) and ``"r2"``, the R2 of the noise-free
-        outputs, pooled over z-scored outputs. Every gene is counted in at least one cell, and every cell has counts.
+        As returned by `sbnn.paired`. `X` is log2(normalised counts + 1) and `counts` are the raw int64 counts, both of
+        shape (n_cells, n_genes); `Y` has the shape (n_cells, n_outputs). The truth consists of ``"genes"`` (names in
+        column order), ``"latent"`` of shape (n_cells, n_latent), ``"outputs"`` (`Y` without noise) and ``"r2"``, the R2
+        of the noise-free outputs, pooled over z-scored outputs. Every gene is counted in at least one cell, and every
+        cell has counts.
 
     Raises
     ------
@@ -168,9 +171,9 @@ def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, *
 
 
 def _programmes(family_of_type, types, n_latent, rng):
-    """Activity of the programmes expected from the type of a cell, and the actual one, both (n_cells, n_latent)."""
+    """Programme activity expected from the type of a cell, and actual activity, both of shape (n_cells, n_latent)."""
     between_families, between_types, between_cells = np.sqrt(_PROGRAMME_SHARES)
-    # Of all draws of family centres, the one with the most distant closest pair is used, so that families are distinct.
+    # The draw whose two closest family centres are farthest apart is used, so that families are distinct.
     draws = rng.standard_normal((_DRAWS, family_of_type[-1] + 1, n_latent))
     draws *= np.sqrt(n_latent) / np.linalg.norm(draws, axis=2, keepdims=True).mean(axis=1, keepdims=True)
     centres = max(draws, key=lambda points: pdist(points).min(initial=np.inf))
@@ -181,7 +184,7 @@ def _programmes(family_of_type, types, n_latent, rng):
 
 
 def _gene_shares(is_true, rng):
-    """Shares of the four sources of a gene's variance, (4, n_genes)."""
+    """Shares of four sources in the variance of each gene, as an array of shape (4, n_genes)."""
     is_marker = rng.random(len(is_true)) < _FRACTION_MARKERS
     shares = np.where(is_marker[:, np.newaxis], _MARKER_SHARES, _OTHER_SHARES)
     loading = rng.uniform(*_TRUE_LOADING, is_true.sum())
@@ -190,7 +193,7 @@ def _gene_shares(is_true, rng):
 
 
 def _outputs(latent, n_outputs, rng):
-    """Noise-free outputs of about unit variance, (n_cells, n_outputs): a linear part plus a smooth nonlinear part."""
+    """Noise-free outputs of about unit variance, shape (n_cells, n_outputs): a linear plus a smooth nonlinear part."""
     n_cells, n_latent = latent.shape
     linear = _standardize(latent @ rng.standard_normal((n_latent, n_outputs)))
     frequencies = rng.standard_normal((n_latent, _WAVES)) / (_WAVE_LENGTH * latent.std(axis=0)[:, np.newaxis])
@@ -202,7 +205,7 @@ def _outputs(latent, n_outputs, rng):
 
 
 def _counts(activity, rng):
-    """Int64 counts, (n_cells, n_genes), without an empty row or column."""
+    """Int64 counts of shape (n_cells, n_genes), without empty rows or columns."""
     n_cells, n_genes = activity.shape
     log2_mean = _LOG2_LEAST + rng.gamma(2, _LOG2_TAIL, n_genes) + rng.uniform(*_LOG2_SD, n_genes) * activity
     log2_mean += rng.normal(0, _LOG2_LIBRARY_SD, (n_cells, 1))
@@ -210,7 +213,7 @@ def _counts(activity, rng):
     counts = rng.negative_binomial(size, size / (size + mean))
     lost = rng.random(counts.shape) < 1 / (1 + np.exp(_DROPOUT_SLOPE * (log2_mean - _LOG2_DROPOUT)))
     counts[lost] = 0
-    for axis in (0, 1):  # genes, then cells, without counts get their largest expected count
+    for axis in (0, 1):  # genes without counts, then cells without counts, get their largest expected count
         empty = np.flatnonzero(counts.sum(axis=axis) == 0)
         at = (mean.argmax(axis=0)[empty], empty) if axis == 0 else (empty, mean.argmax(axis=1)[empty])
         counts[at] = np.maximum(1, np.rint(mean[at])).astype(counts.dtype)
@@ -234,5 +237,5 @@ def _numbered(kind, size):
 
 
 def _standardize(x):
-    """Z-scores; zero where nothing varies, for example with a single type."""
+    """Z-scores of each column; zero in columns that do not vary, for example if there is a single type."""
     return (x - x.mean(axis=0)) / np.where(np.ptp(x, axis=0) == 0, 1, x.std(axis=0))

@@ -1,6 +1,6 @@
 """Simulated electrophysiology of typed neurons of two species: a stand-in for tests, documentation and offline use.
 
-Medians and spreads of the features are those of the two releases, so units and the shift between species are as in real
+The features have the medians and spreads of the two releases, so units and the shift between species are as in real
 data. Differences between types are invented and carry no information about neurons.
 """
 
@@ -25,32 +25,33 @@ _TYPES = pd.read_csv(Path(__file__).with_name("simulated_types.csv"), index_col=
 _CELLS_PER_DONOR = {"human": 6, "mouse": 4}
 _CELL_SD = {"human": 0.75, "mouse": 0.55}  # scatter of cells around their type on each axis
 _DONOR_SD = 0.25
-_SPECIES_SD = 0.3  # SD of the differences between species in types and loadings
+_SPECIES_SD = 0.3  # SD of the differences between species in centres of types and in loadings
 _LOADED = 0.55  # share of the variance of a feature explained by the axes
-_FAMILY = 0.15  # share explained by a component common to the family
+_FAMILY = 0.15  # share of the variance of a feature explained by a component common to its family
 _MOST_SKEWED = 0.7  # largest SD of the logarithm of a skewed feature
-_BIOLOGY = 20110417  # seed of everything independent of the drawn cells: loadings and species differences
+_BIOLOGY = 20110417  # seed of loadings and species differences, which do not depend on the drawn cells
 
 _CULTURE_SHIFT = (-0.15, 0.25, 0.1, 0.0)
 
-# How often a protocol is missing or unusable, so that a cell lacks its families; single values are missing in addition.
+# Share of cells for which a protocol is missing or unusable, such that all features of its families are missing; single
+# values are missing in addition.
 _LOST_PROTOCOLS = pd.read_csv(Path(__file__).with_name("simulated_protocols.csv"), index_col="protocol")
 _PROTOCOL_OF = {"AP ramp": "ramp", "AP short square": "short square", "chirp": "chirp"} | dict.fromkeys(
     ("f-I train", "ISI statistics", "adaptation ratios"), "train"
 )
 _LOST_VALUES = 0.01
 
-_FORMAT = 1  # incremented whenever the same parameters give different data
+_FORMAT = 1  # incremented whenever a change of the code alters the data for given parameters
 
 
 def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     """Simulate an AnnData of typed cells with families of features, donors, imbalanced types and missing families.
 
     Types have different positions on four axes, and cells scatter around their types and donors. Each feature is a
-    mixture of these axes, a component common to its family, and noise; its median and spread are those in the release
-    for the species. There are 43 features in 11 families (human) or 31 in 7 (mouse); the 27 shared features come first.
-    If a protocol is missing, all features of its families are missing. Human cells in culture are shifted, and culture
-    is more frequent in some types.
+    mixture of these axes, a component common to its family, and noise; it has the same median and spread as in the
+    release for the species. There are 43 features in 11 families (human) or 31 features in 7 families (mouse); the 27
+    shared features come first. If a protocol is missing, all features of its families are missing. Human cells in
+    culture are shifted, and culture is more frequent in some types.
     """
     check_number("n_cells", n_cells, int, 1)
     check_number("random_state", random_state, int, 0)
@@ -90,7 +91,7 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
 
 
 def _about(species):
-    """Family, unit, sign, median and spread of each feature: the shared ones, then those of this species only."""
+    """Family, unit, range, median and spread of each feature in this species; the shared features come first."""
     human, shared, others = feature_table(HUMAN), shared_feature_table(), _OTHER_FEATURES[species]
     if species == "human":
         return human.loc[[*shared.index, *others]]
@@ -99,18 +100,18 @@ def _about(species):
 
 
 def _types(n_cells, shares):
-    """Types of the cells, with at least a twentieth of the cells each; the most frequent type gets the remainder."""
+    """Types of the cells: each type has at least a twentieth of them, and the most frequent type gets the rest."""
     sizes = {name: max(round(share * n_cells), -(-n_cells // 20)) for name, share in shares.items()}
     sizes[max(sizes, key=sizes.get)] += n_cells - sum(sizes.values())
     return np.repeat(list(sizes), list(sizes.values()))
 
 
 def _biology(species, n_features):
-    """Centres of the types (DataFrame), and loadings of the features on the axes (4, p)."""
+    """Centres of the types (a DataFrame), and loadings of the features on the axes (an array of shape (4, p))."""
     rng = np.random.default_rng(_BIOLOGY)
     centres = _TYPES.iloc[:, :4]
     shift = _SPECIES_SD * rng.standard_normal(centres.shape)
-    loadings = rng.standard_normal((4, 27))  # of the shared features; for mouse, `change` is added
+    loadings = rng.standard_normal((4, 27))  # loadings of the shared features; for mouse, `change` is added
     change = _SPECIES_SD * rng.standard_normal((4, 27))
     if species == "mouse":
         centres, loadings = centres + shift, loadings + change
@@ -120,7 +121,7 @@ def _biology(species, n_features):
 
 
 def _in_units(z, about):
-    """Convert z-scores to features in their units; features that have a fixed sign are skewed and keep it."""
+    """Convert z-scores to values in the units of the features; features of fixed sign are skewed and keep the sign."""
     median, spread = about["median"].to_numpy(), about["spread"].to_numpy()
     with np.errstate(divide="ignore"):
         skew = np.minimum(spread / np.abs(median), _MOST_SKEWED)
@@ -128,7 +129,7 @@ def _in_units(z, about):
 
 
 def _lost(species, about, n_cells, rng):
-    """Mask (n_cells, p) of missing values; no cell lacks all values."""
+    """Mask of missing values, of shape (n_cells, p); every cell has at least one value."""
     chances = _LOST_PROTOCOLS[species].dropna()
     lost = pd.DataFrame(rng.random((n_cells, len(chances))) < chances.to_numpy(), columns=chances.index)
     lost.loc[lost.all(axis=1), "short square"] = False

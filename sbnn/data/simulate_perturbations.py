@@ -14,9 +14,9 @@ from sbnn.errors import check_number
 SOURCE = "simulated after Lopez et al., Learning causal representations of single cells, arXiv 2211.03553 (2022)"
 
 HIDDEN = (40, 40, 40)  # hidden units of the decoder
-LEAK = 0.2  # slope of its rectifiers for negative values
+LEAK = 0.2  # slope of the leaky rectifiers for negative values
 COUNTS_OF_A_GENE = 1e6  # over all cells
-FORMAT = 1  # incremented whenever the same parameters give different data
+FORMAT = 1  # incremented whenever a change of the code alters the data for given parameters
 
 
 def simulate_perturbations(
@@ -44,9 +44,10 @@ def simulate_perturbations(
     most_targets : int
         Largest number of targets of a perturbation; ignored if `density` is given.
     density : float, optional
-        Probability that a latent is a target, used instead of `most_targets`; each perturbation has at least one.
+        Probability that a latent is a target, used instead of `most_targets`; each perturbation has at least one
+        target.
     n_control : int
-        Number of unperturbed cells, labelled ``"control"``; the paper has none.
+        Number of unperturbed cells, labelled ``"control"``; there are none in the paper.
     random_state : int
         Seed. The same parameters give the same data.
 

@@ -18,8 +18,8 @@ from sbnn.data.objects import AnnDataLike, MuDataLike
 from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes
 from sbnn.errors import attempt, check_flag, check_number, documented
 
-VALUES_AT_ONCE = 2**23  # in a block; 64 MB in double precision
-SCATTERED_CELLS_AT_ONCE = 128  # read from a mapped file; each may load half a megabyte of neighbours
+VALUES_AT_ONCE = 2**23  # number of values in a block; 64 MB in double precision
+SCATTERED_CELLS_AT_ONCE = 128  # cells read at a time from a mapped file; each may load half a megabyte of neighbours
 
 
 class ExpressionStream:
@@ -32,28 +32,27 @@ class ExpressionStream:
         AnnData opened with ``backed="r"`` (not a view, which anndata would load) or its ``X``. Sliced rows may
         be sparse. Note that zarr reads missing chunks as zeros.
     gene_names, cell_names : sequence of str, optional
-        By default those of the AnnData or DataFrame.
+        By default, the names in the AnnData or DataFrame.
     counts : bool
-        Whether `source` holds raw counts; blocks are then normalised to `library_size` and log2(x + 1) is taken.
+        Whether `source` holds raw counts. If True, each block is normalised to `library_size` and log2(x + 1) is taken.
     block_size : int, optional
         Number of cells to read at a time; by default, a block has about eight million values.
     totals : array-like of shape (n,), optional
-        Total counts of each cell over all genes of the fit, for counts of new cells in which some of these genes are
-        missing.
+        Total counts of each new cell over all genes of the fit, used if `source` lacks counts of some of these genes.
 
     Attributes
     ----------
     library_size : float or None
         Total to which counts are normalised: the median total of the cells, computed in a separate pass on first use. A
-        model stores the value for its training cells and normalises new cells to it (see `as_fitted`).
+        model stores the library size of its training cells and normalises new cells to it (see `as_fitted`).
     adata : AnnData or None
         The AnnData given as `source`, which holds other tables of the same cells.
 
     Raises
     ------
     ValueError
-        If `source` is not a matrix, there are no cells or genes, names do not match or repeat, or, on reading, a value
-        is not finite or a cell has no counts. Counts that look like log values give a warning, and vice versa.
+        If `source` is not a matrix, there are no cells or genes, names do not match or repeat, or if, during reading, a
+        value is not finite or a cell has no counts. Counts that look like log values give a warning, and vice versa.
     OSError
         If the file cannot be read, or was removed, replaced, truncated or modified since the stream was made.
 
@@ -110,7 +109,7 @@ class ExpressionStream:
 
     @cached_property
     def count_share(self):
-        """Mean share of every gene in the counts of a cell, shape (p,); None without counts."""
+        """Each gene's mean share of the counts of a cell, an array of shape (p,); None without counts."""
         return self._counted[1] if self.counts else None
 
     @cached_property
@@ -125,7 +124,7 @@ class ExpressionStream:
 
     @documented
     def as_fitted(self, genes, library_size):
-        """Stream of the genes of a model (positions; None for all), normalised like its training cells."""
+        """Stream of the genes at these positions (all if None), with counts normalised to the given library size."""
         if self.counts and library_size is None:
             raise ValueError("X: a stream of counts, but the model was not fitted to counts and has no library size")
         other = copy.copy(self)
@@ -138,7 +137,10 @@ class ExpressionStream:
 
     @documented
     def rows(self, cells, genes=None):
-        """Read some cells (a slice or sorted positions) and all or some genes (positions); float32, (cells, genes)."""
+        """Read some or all genes, given by position, of some cells, given by a slice or by sorted positions.
+
+        The values are float32, of shape (cells, genes).
+        """
         block = self._read(cells)
         if self.counts:
             totals = None if self.totals is None else self.totals[cells]
@@ -151,11 +153,11 @@ class ExpressionStream:
             names = np.arange(self.shape[0])[cells][bad][:5]
             raise ValueError(f"{len(bad)} cell(s) hold NaN or infinite values, the first at positions {names.tolist()}")
         block = block if genes is None else block[:, genes]
-        return block.toarray() if sparse.issparse(block) else block  # dense only after the genes are selected
+        return block.toarray() if sparse.issparse(block) else block  # made dense only after genes are selected
 
     @documented
     def columns(self, genes):
-        """Read some genes (positions) of all cells in one pass; float32 of shape (n, len(genes))."""
+        """Read the genes at these positions for all cells in one pass, as float32 of shape (n, len(genes))."""
         values = np.empty((self.shape[0], len(genes)), dtype=np.float32)
         for block in self._blocks():
             values[block] = self.rows(block, genes)
@@ -216,5 +218,5 @@ def _path_behind(source):
     array = mapped(source)
     if array is not None:
         return None if array.filename is None else os.path.abspath(array.filename)
-    file = getattr(getattr(source, "group", source), "file", None)  # of h5py, also for sparse matrices of an AnnData
+    file = getattr(getattr(source, "group", source), "file", None)  # set by h5py, also for an AnnData's sparse matrix
     return os.path.abspath(file.filename) if getattr(file, "driver", None) == "sec2" else None

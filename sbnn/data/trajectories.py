@@ -1,4 +1,4 @@
-"""Expression of genes over time: an AnnData with a row per sample and time, and the arrays that models work on."""
+"""Expression of genes over time: an AnnData with one row per sample and time point, and the arrays that models use."""
 
 import itertools
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from sbnn.errors import check_flag, check_number, naming
 
 @dataclass(frozen=True)
 class Samples:
-    """Trajectories as arrays: values (times, genes) and times of each sample, both float64."""
+    """Trajectories as float64 arrays: for each sample, values of shape (times, genes) and times of shape (times,)."""
 
     values: list
     times: list
@@ -25,7 +25,10 @@ class Samples:
     whole: tuple = ()  # for each piece, the position of the sample that it was cut from
 
     def intervals(self):
-        """Values before and after each interval, both (intervals, genes), and its start and end, (intervals, 2)."""
+        """Values before and after each interval, both of shape (intervals, genes), and its start and end times.
+
+        The start and end times are an array of shape (intervals, 2).
+        """
         before, after = (np.concatenate([v[part] for v in self.values]) for part in (slice(-1), slice(1, None)))
         return before, after, np.concatenate([np.stack([t[:-1], t[1:]], axis=1) for t in self.times])
 
@@ -47,7 +50,7 @@ class Samples:
         keys = pd.DataFrame(
             {"whole": np.repeat(self.whole, [*map(len, self.times)]), "time": np.concatenate(self.times)}
         )
-        rows = [*keys.drop_duplicates().groupby("whole").groups.values()]  # adjacent pieces share a time
+        rows = [*keys.drop_duplicates().groupby("whole").groups.values()]  # adjacent pieces share a time point
         values, times = ([np.concatenate(of)[i] for i in rows] for of in (self.values, self.times))
         return replace(self, values=values, times=times, whole=())
 
@@ -57,7 +60,10 @@ class Samples:
         return replace(self, values=values, times=times, whole=tuple(self.whole[i] for i in rows if self.whole))
 
     def padded(self):
-        """Values (samples, times, genes) and times (samples, times); shorter samples repeat their last values."""
+        """Values of shape (samples, times, genes) and times of shape (samples, times).
+
+        Shorter samples are padded with their last values and last time.
+        """
         most = max(map(len, self.times))
         values = np.stack([np.pad(v, ((0, most - len(v)), (0, 0)), mode="edge") for v in self.values])
         if self.gene_major:
@@ -66,13 +72,13 @@ class Samples:
 
 
 def trajectories(values, times=None, gene_names=None, **about):
-    """Build an AnnData of expression over time; samples may have different numbers of times.
+    """Build an AnnData of expression over time; samples may have different numbers of time points.
 
     Parameters
     ----------
     values : array-like of shape (samples, times, genes), list of arrays (times, genes), or DataFrame
-        A list if samples have different numbers of times. A DataFrame is a long table with the columns ``sample``
-        and ``time`` and one column per gene. The models expect values between 0 and about 1.
+        Arrays with different numbers of time points are given as a list. A DataFrame is a long table with the columns
+        ``sample`` and ``time`` and one column per gene. The models expect values between 0 and about 1.
     times : array-like of shape (times,) or (samples, times), or list of arrays (times,)
         Increasing times in any unit, the same for all samples or given for each sample; not used with a long table.
     gene_names : sequence of str, optional
@@ -88,8 +94,8 @@ def trajectories(values, times=None, gene_names=None, **about):
     Raises
     ------
     ValueError
-        If times do not fit the values, do not increase or are fewer than two, values are NaN or infinite, samples are
-        identical, or names repeat.
+        If the times of a sample do not fit its values, do not increase or are fewer than two, values are NaN or
+        infinite, samples are identical, or names repeat.
     """
     labels, values = None, _checked(values) if isinstance(values, pd.DataFrame) else values
     with naming("values and times: expected numbers, of shape (samples, times, genes) and (times,), or a long table"):
@@ -112,19 +118,20 @@ def trajectories(values, times=None, gene_names=None, **about):
 
 
 def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
-    """Turn cells with a pseudotime into trajectories by averaging bins of equally many cells along each trajectory.
+    """Turn cells with a pseudotime into trajectories by averaging cells in bins of equal size along each trajectory.
 
     Parameters
     ----------
     expression : DataFrame or path-like
         Cells by genes, or the path of a CSV file with cell names in its first column.
     pseudotime : DataFrame, Series or path-like
-        Cells by trajectories, or the path of such a CSV file; values are blank if a cell is not on a trajectory. Cells
-        are matched by name.
+        Cells by trajectories, or the path of a CSV file with such a table; values are blank for cells that are not on a
+        trajectory. Cells are matched by name.
     n_bins : int
         Number of bins per trajectory, at least 2; trajectories with fewer distinct times get fewer bins.
     scaled : bool
-        Whether to divide genes by their largest value and rescale all times to the range 0 to 9, as in simulations.
+        Whether to divide each gene by its largest absolute value and rescale all times to the range 0 to 9, as in
+        simulations.
     **about
         See `trajectories`.
 
@@ -156,7 +163,7 @@ def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
         parts = np.array_split(np.arange(len(of_cells)), min(n_bins, of_cells.nunique()))
         cells = expression.loc[of_cells.index].to_numpy()
         of_bins, bins = np.unique([of_cells.to_numpy()[part].mean() for part in parts], return_inverse=True)
-        sums = np.zeros((len(of_bins), cells.shape[1]))  # bins with the same time, because of ties, are merged
+        sums = np.zeros((len(of_bins), cells.shape[1]))  # bins whose mean times are tied are merged
         np.add.at(sums, bins, [cells[part].sum(axis=0) for part in parts])
         values.append(sums / np.bincount(bins, [len(part) for part in parts])[:, None])
         times.append(of_bins)
@@ -219,7 +226,7 @@ def _fingerprint(samples):
 
 
 def prior_matrix(given, gene_names):
-    """Prior network as an array [regulator, target] in the order of the genes; a DataFrame is matched by names."""
+    """Prior network as an array, [regulator, target], in the order of the genes; a DataFrame is matched by names."""
     p, names = len(gene_names), [*map(str, gene_names)]
     if isinstance(given, pd.DataFrame):
         given = given.rename(index=str, columns=str)

@@ -15,7 +15,7 @@ from sbnn.data.containers import about_data, name_and_sha256, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.errors import attempt, naming
 
-ALL = "all"  # the only family if none are given
+ALL = "all"  # name of the only family if no families are given
 _SYMBOL = r"[fpnuµμmckMG]?(s|V|A|Ohms?|ohms?|Ω|F|Hz|S|m|C|J|W|L|g|M|B|rad)|min|h|°C?|deg|%|\d+|a\.?u\.?|SD"
 UNIT = re.compile(rf"(({_SYMBOL}|spikes?|APs?|counts?)(\^?-?\d)?(\s*([/*·. ]|per)\s*|$))*")
 
@@ -24,11 +24,11 @@ UNIT = re.compile(rf"(({_SYMBOL}|spikes?|APs?|counts?)(\^?-?\d)?(\s*([/*·. ]|pe
 class TypedCells:
     """Arrays of typed neurons for internal use, made by `as_typed`."""
 
-    X: np.ndarray  # float64, (n, p), NaN where not recorded
+    X: np.ndarray  # float64 of shape (n, p), NaN where no value was recorded
     y: np.ndarray  # types, "unknown" if missing
     feature_names: np.ndarray
     families: np.ndarray
-    units: np.ndarray  # "" if there is none
+    units: np.ndarray  # "" for a feature without a unit
     labels: pd.DataFrame
     cell_names: np.ndarray
     name: str
@@ -53,7 +53,7 @@ def typed_cells(X, labels=None, families=None, units=None, **about):
     families : dict of str to list, sequence of str, optional
         Feature names of each family, or the family of each column; by default a single family.
     units : dict of str to str, optional
-        Units of the features that have one.
+        Feature -> unit, for the features that have a unit.
     **about
         ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired`.
 
@@ -66,8 +66,8 @@ def typed_cells(X, labels=None, families=None, units=None, **about):
     Raises
     ------
     ValueError
-        If values are infinite, names repeat, a cell has no labels, families do not contain every column once, or units
-        are given for unknown features.
+        If values are infinite, names repeat, a cell has no labels, a column is not in exactly one family, or units are
+        given for unknown features.
     """
     check_unmasked(X, "X")
     named = isinstance(X, pd.DataFrame)
@@ -107,7 +107,7 @@ def as_typed(data):
 
 
 def families_of(families, names):
-    """Family of each column in `names`; `families` is such a list, a dict of family to names or None for one family."""
+    """Family of each column in `names`; `families` lists them, maps each family to names, or is None for one family."""
     names, n_given = [str(name) for name in names], 0
     if families is None:
         families = [ALL] * len(names)
@@ -121,7 +121,7 @@ def families_of(families, names):
 
 
 def family_columns(family_of):
-    """Positions of the columns of each family, in order of appearance, from the family of each column."""
+    """Map families, in order of appearance, to the positions of their columns; `family_of` has one entry per column."""
     return {family: np.flatnonzero(family_of == family) for family in dict.fromkeys(family_of)}
 
 

@@ -23,7 +23,7 @@ _HUMAN = "HUMAN_"
 
 
 def read_cord_blood(rna_path, protein_path, clustering_path, **options):
-    """Read the human genes and 13 proteins of the 7652 typed cord blood cells, in the order of the clustering."""
+    """Read the human genes and 13 proteins of the 7652 typed cord blood cells, in the order of the clustering table."""
     clustering = pd.read_csv(clustering_path)
     clustering = clustering.set_index(clustering["cell_barcode"].astype(str))
     clustering = clustering[clustering["type"].notna() & (clustering["type"] != "Ery")]  # not immune cells
@@ -37,7 +37,7 @@ def read_cord_blood(rna_path, protein_path, clustering_path, **options):
 
 
 def read_cd8(rna_path, protein_path, **options):
-    """Read the blood cells sorted by CD8 protein; the gate, part of the cell name, is used as family and type."""
+    """Read the blood cells sorted by CD8 protein; the sorting gate (part of the cell name) is the family and type."""
     counts, cells, genes = read_count_table(rna_path)
     gate = cells.str.rsplit("_", n=1).str[0].str.replace("_", " ")
     labels, proteins = pd.DataFrame({"family": gate, "type": gate}, cells), pd.read_csv(protein_path, index_col=0).T
@@ -47,7 +47,7 @@ def read_cd8(rna_path, protein_path, **options):
 
 def read_pbmc(path, name, **options):
     """Read one of the two small data sets of 10x Genomics, stored as AnnData without labels."""
-    import anndata  # slower to import than all other packages
+    import anndata  # slower to import than any other package
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PendingDeprecationWarning)  # the files have an older layout
@@ -63,9 +63,9 @@ def pair_counts(
 ):
     """Pair proteins with the expression of selected genes, normalised by the library size over these genes.
 
-    `n_genes` genes are selected on all cells; if it is None, all genes with counts are used.
+    The `n_genes` genes are selected by their counts in all cells; if `n_genes` is None, all genes with counts are used.
     """
-    options = {"n_genes": n_genes, "log_proteins": log_proteins}  # these determine what is taken from the files
+    options = {"n_genes": n_genes, "log_proteins": log_proteins}  # options that determine what is taken from the files
     kept = counts.sum(axis=0) > 0 if n_genes is None else select_genes(counts, n_genes).selected
     columns = np.flatnonzero(kept)
     chosen = pd.DataFrame(counts[:, columns].toarray(), index=proteins.index, columns=gene_names[columns])

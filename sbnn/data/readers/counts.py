@@ -14,17 +14,18 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-_GENES_AT_ONCE = 2000  # complete tables are large
+_GENES_AT_ONCE = 2000  # complete tables are too large to convert at once
 _LETTERS_AT_ONCE = 2**20
-# A small file may unpack to more than fits into memory: a file of one repeated letter to a thousand times its size.
-# Compression shrinks tables to a tenth and very sparse ones to a hundredth, so these limits do not affect tables. The
-# limits are checked before any content is kept.
+# Limits on the size of unpacked files in bytes, since a small file may unpack to more than fits into memory: a file of
+# one repeated letter unpacks to a thousand times its size. Tables are packed to about a tenth of their size, and very
+# sparse tables to about a hundredth, so the limit on the ratio does not affect tables. The limits are checked before
+# any content is kept.
 _MOST_UNPACKED, _USUAL_UNPACKED, _MOST_RATIO = 2**32, 2**30, 200
 _UTF8 = "utf-8-sig"  # skips the byte-order mark that Excel writes
 
 
 def read_count_table(path) -> tuple[sparse.csr_array, pd.Index, pd.Index]:
-    """Read int32 counts (n_cells, n_genes), cell names and gene names from a text table of genes x cells."""
+    """Read int32 counts of shape (n_cells, n_genes), cell names and gene names from a text table of genes x cells."""
     genes, pieces = [], []
     with open_file(path, _UTF8) as handle:
         # The header is read separately because pandas renames repeated columns.
@@ -53,14 +54,14 @@ def open_file(path, encoding: str | None = None) -> IO:
 
 
 def check_unpacked(size: int, path) -> None:
-    """Reject a file that is far larger when unpacked."""
+    """Reject a file if its unpacked `size` exceeds 4 GiB, or exceeds both 1 GiB and 200 times its packed size."""
     packed = Path(path).stat().st_size
     if size > min(_MOST_UNPACKED, max(_USUAL_UNPACKED, _MOST_RATIO * packed)):
         raise ValueError(f"its {packed / 2**20:.3g} MiB unpack to more than {size / 2**30:.3g} GiB; unpack it yourself")
 
 
 def check_packed(path) -> None:
-    """Reject a gzipped or zipped file that is far larger when unpacked."""
+    """Unpack a gzipped or zipped file in blocks, and reject it if it becomes too large (see `check_unpacked`)."""
     if Path(path).suffix.lower() in (".gz", ".zip"):
         with open_file(path) as handle:
             for n in count(1):

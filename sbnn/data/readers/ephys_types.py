@@ -9,7 +9,8 @@ from sbnn.data.typed_cells import typed_cells
 
 MOUSE_SOURCE = "Gouwens et al., Cell 183, 935 (2020), DANDI 000020; IPFX features of github.com/daifengwanglab/scMNC"
 HUMAN_SOURCE = "Lee, Dalley et al., Science 382, eadf6484 (2023); github.com/AllenInstitute/human_patchseq_gaba"
-#: First word of a mouse t-type -> class. Sncg cells are related to Vip cells, and human data have too few for a class.
+#: First word of a mouse t-type -> class. Sncg cells are counted as VIP, since they are related to Vip cells and the
+#: human data have too few of them for a class of their own.
 MOUSE_CLASSES = {"Lamp5": "LAMP5", "Pvalb": "PVALB", "Sst": "SST", "Vip": "VIP", "Sncg": "VIP"}
 #: Revised subclass of a human cell -> class.
 HUMAN_CLASSES = {"LAMP5/PAX6/Other": "LAMP5", "PVALB": "PVALB", "SST": "SST", "VIP": "VIP"}
@@ -19,8 +20,8 @@ def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False)
     """Read 4215 of 4435 mouse cells, from 982 donors, with 45 features in 7 families (Gouwens et al. 2020).
 
     `tau` and `avg_isi` are in ms, other times in s. ``type5`` separates SNCG from VIP. The driver line (``cre``) was
-    chosen to find cells of a type, so it is not a feature. If `relative` is True, spikes are measured relative to their
-    threshold.
+    chosen to find cells of a type, so it is not used as a feature. If `relative` is True, spikes are measured relative
+    to their threshold.
     """
     table, metadata = _read(features_path), _read(metadata_path)
     session = table["ID"].str.extract(r"ses-(\d+)", expand=False)
@@ -60,7 +61,7 @@ def read_lee_human(features_path, metadata_path, files=None):
 
 
 def _chosen(name, source, table, release, labels, reasons, files):
-    """Leave out the cells to which any of the reasons applies, and those without a measured feature."""
+    """Leave out cells to which any of the `reasons` applies, and cells without a measured feature."""
     about = feature_table(release)
     values = table[about.index].set_axis(labels.index, axis=0).astype(np.float64)
     kept, dropped = np.ones(len(values), dtype=bool), {}
@@ -75,7 +76,7 @@ def _chosen(name, source, table, release, labels, reasons, files):
 
 def _read(path):
     table = pd.read_csv(path, low_memory=False)
-    return table.set_axis(table.columns.str.strip(), axis=1)  # one published name ends in a space
+    return table.set_axis(table.columns.str.strip(), axis=1)  # one published column name ends in a space
 
 
 def _texts(values):
@@ -84,6 +85,6 @@ def _texts(values):
 
 
 def _driver_lines(genotype):
-    """``Sst-IRES-Cre/wt;Ai14(RCL-tdT)/wt`` -> ``Sst-IRES-Cre``: the drivers, without the reporter (Ai...)."""
+    """Driver lines, without the reporter (Ai...): ``Sst-IRES-Cre`` for ``Sst-IRES-Cre/wt;Ai14(RCL-tdT)/wt``."""
     alleles = [allele.split("/")[0].strip() for allele in str(genotype).split(";") if str(genotype) != "nan"]
     return ";".join(allele for allele in alleles if not allele.startswith("Ai"))

@@ -28,8 +28,8 @@ def read_trajectories(path, gene_names=None, *, name=None, source=None):
     """Read a file of trajectories in the format of Hossain et al.
 
     The first line holds the numbers of genes and samples. It is followed, for each sample, by one line of values per
-    gene and one line of times. Samples may have different numbers of times; lines of shorter samples may be padded with
-    blanks.
+    gene and one line of times. Samples may have different numbers of time points; the lines of shorter samples may be
+    padded with blanks.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def read_trajectories(path, gene_names=None, *, name=None, source=None):
 
 
 def _numbers(path, sample, gene, place, line, length):
-    """Numbers on a line of a sample, without the blanks that pad it to the length of the longest sample."""
+    """Numbers on one line of a sample, without the blanks that pad shorter samples to the length of the longest one."""
     parts = line.rstrip(", \t").split(",")
     try:
         numbers = [float(part) for part in parts]
@@ -93,9 +93,10 @@ def read_grn(
 ):  # fmt: skip
     """Read a simulated network with its published test samples, and simulate training samples.
 
-    The published training samples are not available. The starting values of the simulated samples are distributed like
-    those of the test samples; later values of the test samples are not used. The prior network is the published one or,
-    if `wrong` is given, the true network with this share of its edges misplaced. A noise of 0.025 is the published 5 %.
+    The published training samples are not available. The starting values of the simulated samples are drawn from a
+    distribution estimated from the test samples, whose later values are not used. The prior network is the published
+    prior or, if `wrong` is given, the true network with this share of its edges misplaced. A `noise` of 0.025
+    corresponds to the published level of 5 %.
     """
     network = GeneNetwork.from_tables(equations_path, names_path, name=name)
     test = read_trajectories(test_path, names_path, name=f"{name}_test", source=GRN)
@@ -106,10 +107,10 @@ def read_grn(
 
 
 def read_yeast(train_path, test_path, names_path, prior_path, *, files=None):
-    """Read log ratios of 500 genes at 24 times of the yeast cell cycle, with one training sample and its dye swap.
+    """Read log ratios of 500 genes at 24 time points of the yeast cell cycle: one training sample and its dye swap.
 
-    The dye swap is the test sample. The prior network is from motifs, with entries of +-0.5; the true network is not
-    known.
+    The dye swap is the test sample. The prior network is based on motifs and has entries of +-0.5; the true network is
+    not known.
     """
     train, test = (read_trajectories(path, names_path) for path in (train_path, test_path))
     prior = _matrix(prior_path, train.var_names)
@@ -117,10 +118,10 @@ def read_yeast(train_path, test_path, names_path, prior_path, *, files=None):
 
 
 def read_breast(train_path, test_path, names_path, prior_path, truth_path, *, files=None):
-    """Read 500 genes along a pseudotime of breast cancer: 178 times for training, 8 times from the middle for testing.
+    """Read 500 genes along a pseudotime of breast cancer: 178 time points to train, 8 from the middle to test.
 
-    The prior network is from motifs. The true network has edges from chromatin immunoprecipitation, for the
-    transcription factors that these experiments covered.
+    The prior network is based on motifs. The true network is based on chromatin immunoprecipitation, and is known only
+    for the transcription factors that these experiments covered.
     """
     train, test = (read_trajectories(path, names_path) for path in (train_path, test_path))
     genes, edges = train.var_names, pd.read_csv(truth_path)
@@ -137,7 +138,7 @@ def read_hematopoiesis(train_path, test_path, names_path, prior_path, *, cells_p
 
     Most values are zero, and neighbouring cells vary independently. If `cells_per_bin` is above 1, the data are
     smoothed by averaging this many neighbouring cells, and genes are divided by their largest training value. The prior
-    network is from motifs; the true network is not known.
+    network is based on motifs; the true network is not known.
     """
     train, test = (read_trajectories(path, names_path) for path in (train_path, test_path))
     if cells_per_bin > 1:
@@ -162,9 +163,9 @@ def _averaged(data, cells_per_bin):
 def read_beeline(*paths, model, repeat=0, dropout=False, n_bins=25, files=None):
     """Read one of five repeats of a BEELINE data set, with or without `dropout` of half of the low values.
 
-    Each repeat has 2000 cells of a curated Boolean model, which are averaged in bins along the pseudotime of each
-    trajectory (see `read_pseudotime`). The next repeat is the test data. The true network is that of the model; the
-    prior network has no edges.
+    Each repeat has 2000 cells simulated with a curated Boolean model. The cells are averaged in bins along the
+    pseudotime of each trajectory (see `read_pseudotime`). The next repeat is used as test data. The true network is the
+    network of the model; the prior network has no edges.
     """
     check_number("repeat", repeat, int, 0, 4)
     parts, truth = [], None

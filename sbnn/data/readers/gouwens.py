@@ -1,8 +1,8 @@
-"""The Gouwens et al. mouse visual cortex Patch-seq data as released with its preprocessed expression (a `.mat` file).
+"""Patch-seq data of mouse visual cortex by Gouwens et al., as released with preprocessed expression (a `.mat` file).
 
-Integrated morphoelectric and transcriptomic classification of cortical GABAergic cells, Cell 183, 935 (2020), in the
-release of github.com/AllenInstitute/coupledAE-patchseq. The choices of cells and features are those of Bernaerts,
-Berens & Kobak (arXiv 2006.10411).
+The data are from Gouwens et al., Integrated morphoelectric and transcriptomic classification of cortical GABAergic
+cells, Cell 183, 935 (2020), as released in github.com/AllenInstitute/coupledAE-patchseq. Cells and features are chosen
+as in Bernaerts, Berens & Kobak (arXiv 2006.10411).
 """
 
 import json
@@ -16,7 +16,7 @@ from sbnn.data.paired import paired
 
 SOURCE = "Gouwens et al., Cell 183, 935 (2020); release of github.com/AllenInstitute/coupledAE-patchseq"
 
-#: Features that are left out because they have one extreme outlier or nearly equal another feature.
+#: Features that are left out because they have an extreme outlier or are nearly equal to another feature.
 EXCLUDED_FEATURES = pd.read_csv(Path(__file__).parents[1] / "gouwens_excluded.csv")["feature"].tolist()
 
 
@@ -52,5 +52,5 @@ def read_gouwens(mat_path, names_path, files: dict[str, str]):
 
 
 def _texts(values) -> list[str]:
-    """Names from a cell array of strings or a padded array of characters, in any orientation."""
+    """Names from a Matlab cell array of strings or a padded array of characters, in any orientation."""
     return [str(np.squeeze(value)).strip() if np.size(value) else "" for value in np.ravel(values)]

@@ -1,7 +1,7 @@
-"""The Scala et al. mouse motor cortex Patch-seq data from its raw files: selection of cells, features and genes.
+"""Patch-seq data of mouse motor cortex by Scala et al., from the raw files: selection of cells, features and genes.
 
-Phenotypic variation of transcriptomic cell types in mouse motor cortex, Nature 598, 144 (2021). The choices of cells
-and features are those of Bernaerts, Berens & Kobak (arXiv 2006.10411).
+The data are from Scala et al., Phenotypic variation of transcriptomic cell types in mouse motor cortex, Nature 598, 144
+(2021). Cells and features are chosen as in Bernaerts, Berens & Kobak (arXiv 2006.10411).
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from sbnn.data.readers.counts import read_count_table
 
 _CITATION = "Scala et al., Nature 598, 144 (2021), GEO GSE163764"
 _STUDY = "github.com/berenslab/sBNN"
-#: An ion channel gene with fewer counts over all cells is left out.
+#: Ion channel genes with fewer than this number of counts over all cells are left out.
 _MIN_COUNTS = 10
 
 #: Cells left out regardless of their measurements, with the reason.
@@ -33,7 +33,7 @@ _DEPTH = "soma_depth_um"
 
 
 def read_scala(counts_path, ephys_path, metadata_path, terms_path=None, *, files):
-    """Read the features and the selected genes, or those in a term list, of the cells recorded at room temperature.
+    """Read the features and genes (selected, or from a term list) of the cells recorded at room temperature.
 
     Genes in a term list are kept if they have at least ten counts over all cells of the published table.
     """
@@ -84,10 +84,10 @@ def labels_of(data: str, metadata: pd.DataFrame) -> pd.DataFrame:
 
 
 def cell_labels(metadata: pd.DataFrame) -> pd.DataFrame:
-    """Labels of the metadata table by cell name; a cell of the family "low quality" has no type."""
+    """Labels in the metadata table, indexed by cell name; the type is empty for cells of low quality."""
     labels = labels_of("scala", metadata).set_axis(join_cell_names(metadata["Cell"]), axis=0)
     if _DEPTH in labels:
-        labels[_DEPTH] = pd.to_numeric(labels[_DEPTH], errors="coerce")  # some are "Slice Lost"
+        labels[_DEPTH] = pd.to_numeric(labels[_DEPTH], errors="coerce")  # some depths are "Slice Lost"
     labels[["family", "type"]] = labels[["family", "type"]].fillna("").replace({"type": {_LOW_QUALITY: ""}})
     return labels
 
@@ -117,6 +117,6 @@ def ephys_from_raw(cell_features: pd.DataFrame, metadata: pd.DataFrame) -> tuple
 
 def ion_channel_genes(path) -> list[str]:
     """Read the symbols of the ion channel genes from a term list of the Gene Ontology, without duplicates."""
-    # Lines have one tab more than the header; without usecols and index_col this would shift the columns.
+    # Lines have one tab more than the header; without usecols and index_col, this tab would shift the columns.
     table = pd.read_csv(path, sep="\t", index_col=False, usecols=["Symbol"], dtype=str, keep_default_na=False)
     return [symbol for symbol in table["Symbol"].unique() if symbol]

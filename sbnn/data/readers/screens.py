@@ -1,4 +1,4 @@
-"""A user's own perturbation screen: counts as text, 10x ``.h5`` or ``.h5ad``, and guides or labels of the cells."""
+"""A user's own perturbation screen: counts in a text, 10x ``.h5`` or ``.h5ad`` file, and guides or labels of cells."""
 
 import warnings
 from pathlib import Path
@@ -13,14 +13,14 @@ from sbnn.data.readers.table_checks import as_numbers, texts
 from sbnn.data.readers.tables import leave_out, read_table
 from sbnn.data.screens import check_screen_counts, screen
 
-CLEAR = 0.8  # smallest share of one guide in the guide counts of a cell, as in Papalexi et al. 2021
+CLEAR = 0.8  # minimum share of its most frequent guide in the guide counts of a cell, as in Papalexi et al. 2021
 
 
 def read_screen(counts, guides, control, name="custom"):
-    """Build a screen (see `sbnn.mechanism_shift.screen`) of cells with a label or one clear guide; warn about others.
+    """Build a screen (see `sbnn.mechanism_shift.screen`) of the cells with a label or one clear guide.
 
-    `guides` has one column with the perturbation of each cell, or the counts of all guides, where ``IRF1_2`` is a guide
-    for IRF1.
+    All other cells are left out with a warning. `guides` has either one column with the perturbation of each cell or a
+    column of counts for each guide; the column ``IRF1_2`` belongs to a guide for IRF1.
     """
     table, dropped = read_table(guides, "guides"), {}
     if Path(counts).suffix.lower() in (".h5", ".h5ad"):

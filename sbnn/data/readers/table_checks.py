@@ -28,7 +28,8 @@ _NUMBER = {
     )
     for mark, other in (".,", ",.")
 }
-# ERCC-00002 and similar (ERCC1 to ERCC8, ERCC6L and ERCC6-PGBD3 are genes), and the counters of HTSeq and STAR.
+# Names of spike-ins, such as ERCC-00002 (but ERCC1 to ERCC8, ERCC6L and ERCC6-PGBD3 are genes), and names of the
+# counters of HTSeq and STAR.
 _NO_GENE = re.compile(
     r"(gspikein[-_. ]?)?ercc([-_. ]\d.*|\d{5})|gspikein.*|(rna[-_. ]?)?spike([-_. ]?ins?)?[-_. ]?\d+|rna[-_. ]spike.*"
     r"|__\w+|N_(unmapped|multimapping|noFeature|ambiguous)|(no_feature|ambiguous|too_low_aQual|not_aligned"
@@ -86,7 +87,7 @@ def has_decimal_commas(table: pd.DataFrame) -> bool:
 
 
 def to_numbers(table: pd.DataFrame, what: str, decimal, marks, notes: list[str]) -> tuple[pd.DataFrame, np.ndarray]:
-    """Table of float64, NaN where there is no number, and a mask of the values that are neither numbers nor missing."""
+    """Convert a table to float64 (NaN for all but numbers); also mask values that are neither numbers nor missing."""
     marks = {str(mark).strip().casefold() for mark in ([marks] if isinstance(marks, str | int | float) else marks)}
     plain = np.array([isinstance(kind, np.dtype) and kind.kind in "biuf" for kind in table.dtypes], dtype=bool)
     values, text = np.empty(table.shape), np.zeros(table.shape, bool)
@@ -113,7 +114,7 @@ def to_numbers(table: pd.DataFrame, what: str, decimal, marks, notes: list[str])
 
 
 def _decimal_mark(given: str | None, strings: Iterable[str], what: str) -> str:
-    """The decimal mark: the given one, otherwise the one with which all values can be read."""
+    """The given decimal mark or, if it is None, the mark with which all values can be read."""
     spelled = [string for string in strings if "," in string or "." in string]
     point, comma = ([string for string in spelled if _NUMBER[mark].fullmatch(string)] for mark in ".,")
     certain = [string for string in point if string not in comma][:1], [s for s in comma if s not in point][:1]
@@ -141,7 +142,7 @@ def as_numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
 
 
 def kept(gaps: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:
-    """Masks of the cells and outputs to keep so that no value is missing, from a mask of the missing values."""
+    """Masks of the cells and outputs to keep such that no value is missing; `gaps` is a mask of the missing values."""
     cells, outputs = (np.ones(size, bool) for size in gaps.shape)
     if missing == "cells":
         return ~gaps.any(axis=1), outputs
@@ -159,7 +160,7 @@ def kept(gaps: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def no_genes(names: pd.Index) -> np.ndarray:
-    """Mask of the columns that are spike-ins or counters of unassigned reads, bool of shape (n_genes,)."""
+    """Boolean mask, of shape (n_genes,), of the columns that are spike-ins or counters of unassigned reads."""
     return np.array([_NO_GENE.fullmatch(name) is not None for name in names], dtype=bool)
 
 
@@ -176,17 +177,17 @@ def unique_genes(X: pd.DataFrame, duplicates: str, is_log: bool, notes: list[str
 
 
 def loosened(names: pd.Index) -> pd.Index:
-    """Names without program-specific differences: case, blanks, punctuation, R's X before a digit, 10x's -1."""
+    """Remove differences between programs from names: case, blanks, punctuation, R's X before a digit, 10x's -1."""
     plain = [re.sub(r"^x(?=\d)", "", re.sub(r"[\W_]+", ".", name.lower()).strip(".")) for name in names]
     return pd.Index([_BARCODE.sub(r"\1", name) for name in plain], dtype=object)
 
 
 def same_cells(X: pd.DataFrame, Y: pd.DataFrame, genes_in_rows: bool | None, match: str) -> tuple:
-    """Orient both tables to share as many cells as possible, in the order of X; also return the unmatched names."""
+    """Orient both tables such that they share the most cells, in the order of X; also return the unmatched names."""
     x_axes = (0, 1) if genes_in_rows is None else (int(genes_in_rows),)
 
     def best(alike):
-        """Number of shared cells and the axes that they are on; if several are equally good, cells are in rows."""
+        """Largest number of shared cells, and the axes of X and Y that hold the cells (the rows if there is a tie)."""
         ways = ((alike(X.axes[x]).isin(alike(Y.axes[y])).sum(), -x, -y) for x in x_axes for y in (0, 1))
         return np.abs(max(ways))
 
@@ -213,5 +214,5 @@ def same_cells(X: pd.DataFrame, Y: pd.DataFrame, genes_in_rows: bool | None, mat
 
 
 def _taken(table: pd.DataFrame, axis: int, cells: np.ndarray) -> pd.DataFrame:
-    """Select cells before transposing, since text in other rows would make all values text."""
+    """Select cells and put them in rows; selecting first keeps text in other columns from making all values text."""
     return table.iloc[cells] if axis == 0 else table.iloc[:, cells].T

@@ -15,17 +15,17 @@ from sbnn.data.readers.counts import check_packed, check_unpacked, encoding_of, 
 from sbnn.data.readers.table_checks import has_decimal_commas
 
 _SEPARATORS = ("\t", ",", ";")
-_RARE_SEPARATORS = (" ", "|")  # defaults of R and of databases, which also occur within names
+_RARE_SEPARATORS = (" ", "|")  # default separators of R and of databases, which may also occur within names
 _ENGINES = {b"PK\3\4": "openpyxl", b"\xd0\xcf\x11\xe0": "xlrd", b"\t\0": "xlrd", b"\t\2": "xlrd", b"\t\4": "xlrd"}
-_FREE_CELLS, _LEAST_OF_CELL = 2**24, 8  # cells allowed in a sheet of any size; minimum bytes per cell
+_FREE_CELLS, _LEAST_OF_CELL = 2**24, 8  # number of cells that any sheet may have; minimum bytes per cell beyond it
 _HEAD = 50  # rows used to find the separator and the names
 
 
 def read_file(path, sheet: str | None, header: int | None, key: str | None) -> tuple[list[str], pd.DataFrame]:
-    """Read the names of all columns, including that of the row names, and the table below them.
+    """Read the names of all columns, including the column of row names, and the table below these names.
 
     The names are in row number `header` or, by default, in the first row with more than half of the usual number of
-    fields, since titles and notes have fewer.
+    fields, since titles and notes have fewer fields.
     """
     check_packed(path)
     with open_file(path) as handle:
@@ -51,10 +51,10 @@ def read_file(path, sheet: str | None, header: int | None, key: str | None) -> t
 
 
 def _read_text(path, encoding, key):
-    """The first rows, and a function from the position of the header row to the names and the table."""
+    """The first rows, and a function that reads the names and the table, given the position of the header row."""
     with open_file(path, encoding) as handle:
         lines = list(islice(iter(handle.readline, ""), _HEAD))
-        if any("\0" in line for line in chain(lines, handle)):  # pandas would truncate numbers there
+        if any("\0" in line for line in chain(lines, handle)):  # pandas would truncate numbers at a NUL
             raise ValueError("it contains NUL characters, as damaged files do")
     separator = _separator(lines)
     rows = [[field.strip() for field in row] for row in csv.reader(lines, delimiter=separator)]

@@ -38,7 +38,7 @@ def read_tables(
     Every table has the names of its columns in one row and the names of its rows in one column. Cells are matched by
     name and kept in the order of `expression`. Rows and columns that have neither a name nor numbers, such as a row of
     units, are left out; outputs that have the same name are numbered. `decimal`, `header` and `cell_key` apply to all
-    tables, or can be given for each table: ``header={"outputs": 3}``.
+    tables, or can be given for each table, as in ``header={"outputs": 3}``.
 
     Parameters
     ----------
@@ -51,47 +51,50 @@ def read_tables(
     labels : path-like, (path-like, str) or DataFrame, optional
         Cells x labels of any kind.
     counts : bool, optional
-        Whether `expression` holds raw counts. If True, they are kept, and `X` is log2 of the library-size normalised
-        counts plus one. If False, `X` is `expression` itself. By default, this is detected: whole numbers are taken as
-        counts if some of them are large or most nonzero ones are 1; fractions are taken as normalised values (CPM, TPM)
-        if some of them exceed 50, and `X` is log2 of the values plus one; other values are taken as logarithms. A note
-        records the choice.
+        Whether `expression` holds raw counts. If True, the counts are kept, and `X` is log2(x + 1) of the library-size
+        normalised counts. If False, `X` is `expression` itself. By default, this is detected: whole numbers are taken
+        as counts if some exceed 20, or if some exceed 2 and the median nonzero value is 1; fractions are taken as
+        normalised values (CPM, TPM) if some exceed 50, and `X` is log2(x + 1) of these values; all other values are
+        taken as logarithms. A note records the choice.
     genes_in_rows : bool, optional
-        Orientation of `expression`; by default the one with more cell names in common with `outputs`.
+        Whether genes are in the rows of `expression`; by default, the orientation that shares more cell names with
+        `outputs` is used.
     missing : {"error", "cells", "outputs", "fewest"}
-        What to do if values of outputs are missing: raise an error, leave out the cells or the outputs in which they
-        are missing, or leave out as few of both as possible.
+        What to do if values of outputs are missing: raise an error, leave out the affected cells, leave out the
+        affected outputs, or leave out some of both such that few values are lost.
     missing_marks : iterable of str
         Marks for missing values, such as ``"-999"``, besides ``""``, ``"-"``, ``"NA"``, ``"n.d."`` and so on.
     decimal : {".", ","}, optional
         Decimal mark of numbers stored as text; detected by default.
     header : int, optional
-        Row with the column names, counted from 1; by default the first row that has about as many fields as the others
-        (titles and notes have fewer).
+        Row with the column names, counted from 1; by default, the first row with more than half of the usual number of
+        fields (titles and notes have fewer fields).
     cell_key : str, optional
-        Column with the cell names; by default the first. A single name applies to the tables that have this column.
+        Column with the cell names; by default, the first column. A single name applies to the tables that have this
+        column.
     match : {"exact", "loose"}
         Whether cell names must be equal, or may differ in case, blanks, punctuation, an X that R puts before a digit,
         or the -1 at the end of a barcode.
     duplicates : {"error", "sum", "first"}
-        What to do if genes have the same name: raise an error, add up their values (unless they are logarithms), or
-        take the first.
+        What to do if genes have the same name: raise an error, add up their values (an error if the values are
+        logarithms), or take the first of these genes.
     spike_ins : {"leave out", "keep"}
         What to do with spike-ins (such as ERCC-00002) and with the rows in which HTSeq and STAR count unassigned
         reads (such as ``__no_feature``).
     family_key, type_key : str
-        Columns of `labels` with the coarse and the fine label; they may be the same. Missing labels are ``"unknown"``.
+        Columns of `labels` with the coarse and the fine label; both may be the same column. Missing labels are
+        ``"unknown"``.
     drop_columns : iterable of str
         Columns of any table to leave out, such as text among the outputs.
     rename : mapping of str to str, optional
-        Old -> new names of columns.
+        Old column names -> new column names.
     cell_names : path-like, (path-like, str) or DataFrame, optional
-        Needed if cells have other names in outputs and labels than in `expression`: a table with the names in outputs
-        and labels in its first column, and those in `expression` in its second.
+        Needed if cells are named differently in `expression` than in `outputs` and `labels`: a table whose first column
+        holds the names in `outputs` and `labels`, and whose second column holds the names in `expression`.
     colors : mapping of str to str, optional
         Type -> colour.
     name, source : str, optional
-        By default, the source lists the file names.
+        By default, `source` lists the names of the files.
 
     Returns
     -------
@@ -173,7 +176,7 @@ def read_tables(
 
 
 def read_table(table, what: str, *, header: int | None = None, key: str | None = None, repeats=False) -> pd.DataFrame:
-    """Read one table for `read_tables`: names are text, values are unchanged, the index is named `key`."""
+    """Read one table for `read_tables`: names become text, values are unchanged, and the index is named `key`."""
     cause, in_memory = None, isinstance(table, pd.DataFrame)
     if in_memory:
         body = table.set_axis(checks.texts(table.columns), axis=1).set_axis(checks.texts(table.index), axis=0)
@@ -271,7 +274,7 @@ def _varying(table: pd.DataFrame, what: str, kind: str, dropped) -> pd.DataFrame
 
 
 def _labels_of(cells, table, family_key, type_key, match, dropped) -> pd.DataFrame:
-    """Labels of the cells, with the columns "family" and "type"; a single kind of label is used for both."""
+    """Labels of the cells, with the columns "family" and "type", which are equal if there is only one kind of label."""
     if match == "loose":
         ours = pd.Series(cells, checks.loosened(cells))
         names = zip(checks.loosened(table.index), table.index, strict=True)
