@@ -15,7 +15,7 @@ MOST_NEIGHBOURS = 5
 
 
 def descend(network, losses, learning_rate, weight_decay, n_steps=None, clip=None):
-    """Take an AdamW step for each loss that a generator yields.
+    """Take an AdamW step for each loss that the generator `losses` yields.
 
     With `n_steps`, the learning rate rises to its peak and falls to zero within this number of steps; otherwise it is
     constant. The norm of the gradient is clipped to `clip`.
@@ -35,20 +35,24 @@ def descend(network, losses, learning_rate, weight_decay, n_steps=None, clip=Non
 
 
 def balanced_weights(counts):
-    """Class weights inverse to the size of the class, n / (k n_c), with a mean of 1 over the cells; shape (k,)."""
+    """Class weights inversely proportional to class size, n / (k n_c), with mean 1 over cells; Tensor of k weights."""
     return counts.sum() / (len(counts) * counts)
 
 
 def effective_number_weights(counts, beta=EFFECTIVE_BETA):
-    """Class weights inverse to the effective number of cells, (1 - beta^n_c) / (1 - beta), mean 1 (Cui et al. 2019)."""
+    """Class weights inversely proportional to the effective numbers of cells (Cui et al. 2019), with a mean of 1.
+
+    The effective number of a class with n_c cells is (1 - beta^n_c) / (1 - beta).
+    """
     weights = (1 - beta) / (1 - torch.as_tensor(beta, dtype=torch.float64) ** counts)
     return (weights / weights.mean()).float()
 
 
 def focal(logits, labels, weights, gamma=FOCAL_GAMMA):
-    """Cross-entropy in which a cell has weight (1 - p)^gamma, with p the probability of its class (Lin et al. 2017).
+    """Cross-entropy in which a cell has weight (1 - p)^gamma if its true class has probability p (Lin et al. 2017).
 
-    The sum of the weighted losses is divided by the sum of the weights, as in `torch.nn.functional.cross_entropy`.
+    The weighted sum of the losses is divided by the sum of the class `weights` of the cells, as in
+    `torch.nn.functional.cross_entropy`.
     """
     log_p = F.log_softmax(logits, dim=1).gather(1, labels[:, None])[:, 0]
     losses = -((-torch.expm1(log_p)) ** gamma) * log_p
@@ -57,7 +61,7 @@ def focal(logits, labels, weights, gamma=FOCAL_GAMMA):
 
 
 def add_angular_margin(cosines, labels, margin=ARCFACE_MARGIN):
-    """Logits of ArcFace (Deng et al. 2019): scaled cos(angle + margin) for the true class, scaled cosine for others.
+    """Logits of ArcFace (Deng et al. 2019): scaled cos(angle + margin) for true classes, scaled cosines for others.
 
     Where angle + margin exceeds pi, the cosine would rise again and is replaced by a linear decrease.
     """
@@ -70,10 +74,10 @@ def add_angular_margin(cosines, labels, margin=ARCFACE_MARGIN):
 
 
 def validation_part(labels, share, groups, keep, random_state):
-    """Mask of cells for validation, about `share` of each class; at least `keep` cells of each are left for training.
+    """Mask of validation cells, about a `share` of each class; at least `keep` cells of each class stay in training.
 
-    Cells of a group stay together. Groups are visited in random order, and a group is taken if this brings the class
-    shares closer to `share`, summed over the classes.
+    Cells of a group stay together. Groups are visited in random order, and a group is taken if it reduces the distances
+    between the class shares and `share`, summed over the classes.
     """
     _, groups = np.unique(np.arange(len(labels)) if groups is None else np.asarray(groups), return_inverse=True)
     content = np.zeros((groups.max() + 1, labels.max() + 1))
@@ -91,18 +95,19 @@ def validation_part(labels, share, groups, keep, random_state):
 
 
 def oversample(values, labels, random_state):
-    """Oversample every class to the size of the largest with cells interpolated between neighbours (SMOTE).
+    """Oversample every class to the size of the largest class, by interpolation between neighbours (SMOTE).
 
-    `values` (n, p) are NaN where missing. A new cell lacks a value if the nearer of its two parents lacks it; if only
-    the other parent lacks it, the new cell takes the value of the nearer parent. SMOTE uses min(5, n_min - 1)
-    neighbours, where n_min is the size of the smallest class (Chawla et al. 2002). Returns values and labels, with the
-    given cells first.
+    `values`, of shape (n, p), are NaN where missing. A new cell lacks a value if the nearer of its two parents lacks
+    it; if only the other parent lacks it, the new cell takes the value of the nearer parent. SMOTE uses five
+    neighbours, or n_min - 1 if the smallest class has n_min <= 5 cells (Chawla et al. 2002). Returns values and labels;
+    the given cells come first.
     """
     from imblearn.over_sampling import SMOTE  # slow to import
 
     p, missing = values.shape[1], np.isnan(values)
-    # Missing values are interpolated as 0, along with an indicator. If only one parent has a value, the result is a
-    # fraction of this value, and the indicator is 1 minus the fraction, so that the division below restores the value.
+    # Missing values are set to 0 for the interpolation, and an indicator of missing values is interpolated, too. If
+    # only one parent has a value, the result is a fraction of this value, and the indicator is 1 minus the fraction, so
+    # that the division below restores the value.
     both = np.hstack([np.where(missing, 0, values), missing]).astype(np.float64)
     fewest = np.bincount(labels).min()
     sampler = SMOTE(k_neighbors=min(MOST_NEIGHBOURS, int(fewest) - 1), random_state=random_state)

@@ -24,7 +24,7 @@ from sbnn.errors import attempt
 ALIGNMENTS = ("shift", "own", "source", "halfway")
 SMOOTH, HALFWAY_POWER = ("kernel", "attention", "logistic"), 0.8  # learners and power for the alignment "halfway"
 LEAST_PROBABILITY = 1e-6
-TYPE_CELLS = 10.0  # number of labelled cells of a type for which half of its remaining shift is applied
+TYPE_CELLS = 10.0  # half of the remaining shift of a type is applied if it has this many labelled cells
 FARTHEST = 4.0  # features are clipped at this many spreads from the median
 NORMAL_QUARTILES = 1.349  # distance between the quartiles of a normal distribution, in SDs
 STARTS = (0.1, 0.25, 0.4, 0.55, 0.7)  # initial shares for the estimation, in all combinations that sum to about 1
@@ -32,12 +32,12 @@ STEPS = 100
 WEIGHT = 10.0  # weight of the source, as a number of labelled target cells
 PSEUDO_SHARE = 0.1  # number of pseudo-cells of each type, as a share of all cells
 FLOOR = 0.05  # added to the variances of each type, in units of the discriminants
-#: For each feature, the function that transforms it, the value that replaces lower ones, and an offset added first.
+#: For each feature, the function that transforms it, the lower bound for clipping, and an offset added after clipping.
 SCALES = pd.read_csv(Path(__file__).with_name("physiological_scales.csv"), index_col="feature").T.to_dict("list")
 
 
 def physiological_scale(X, feature_names):
-    """Shared features (n, p), transformed such that differences have the same meaning at all values.
+    """Shared features of shape (n, p), transformed such that a difference has the same meaning at every value.
 
     Resistances, times, currents, ratios and the sag are replaced by their logarithms, the slope of the f-I curve by its
     square root, and adaptation and the slow trough by their cube roots. Other features are unchanged.
@@ -51,21 +51,26 @@ def physiological_scale(X, feature_names):
 
 
 def own_scale(X, reference):
-    """Cells (n, p) in spreads from the median of `reference`, the cells of their species; missing values are 0."""
+    """Scale cells by the median and the spread of the `reference` cells; returns an ndarray of shape (n, p).
+
+    The spread is the interquartile range divided by 1.349, which estimates the SD of normally distributed values.
+    Missing values become 0.
+    """
     low, middle, high = np.nanpercentile(reference, (25, 50, 75), axis=0)
     spread = (high - low) / NORMAL_QUARTILES
     return np.nan_to_num(np.clip((X - middle) / np.where(spread > 0, spread, 1), -FARTHEST, FARTHEST), nan=0.0)
 
 
 def align(source, codes, target, known):
-    """Shift to be subtracted from the target (p,), shares of its types (k,), and type memberships of its cells (m, k).
+    """Estimate the shift of the target, the shares of its types, and the type memberships of its cells.
 
-    `source` (n, p), with types `codes`, and `target` (m, p) are scaled within their species. `known` (m,) holds the
-    types of the target cells, with -1 for unknown types. Each type is assumed to be normally distributed in the space
-    of the linear discriminants of the source, and to have the same distribution in the target, up to a shift that all
-    types share. The estimation starts from many combinations of shares, because a whole type of the target may be
-    mistaken for another one, and the most probable solution is kept. Pseudo-cells are added to each type (a share
-    `PSEUDO_SHARE` of the cells), so that no share gets close to zero.
+    Returns ndarrays of shape (p,), (k,) and (m, k); the shift is to be subtracted from the target. `source`, of shape
+    (n, p), with types `codes`, and `target`, of shape (m, p), are scaled within their species. `known`, of shape (m,),
+    holds the types of the target cells, with -1 for unknown types. Each type is assumed to be normally distributed in
+    the space of the linear discriminants of the source, and to have the same distribution in the target, up to a shift
+    that all types share. Because a whole type of the target may be mistaken for another type, the estimation starts
+    from many combinations of shares and keeps the most probable solution. Each type gets pseudo-cells, `PSEUDO_SHARE`
+    times the number of target cells, so that no share gets close to zero.
     """
     n_classes = codes.max() + 1
     if np.bincount(codes).min() < 2:
@@ -87,7 +92,7 @@ def align(source, codes, target, known):
 
 
 def _maximise(cells, means, covariances, shares, known):
-    """Log posterior, shares and memberships reached from the given shares."""
+    """Log posterior, shares and memberships after expectation maximisation that starts from the given shares."""
     precisions, volumes = np.linalg.inv(covariances), np.linalg.slogdet(covariances)[1]
     pseudo, is_known = PSEUDO_SHARE * len(cells), known >= 0
     shift = cells.mean(0) - shares @ means
@@ -116,7 +121,7 @@ class ZeroShotClassifier(TypeClassifier):
     alignment : {"shift", "own", "source", "halfway"}, default="shift"
         ``"source"`` scales the target like the source, ``"own"`` scales each species with its own cells, and
         ``"shift"`` also corrects for different shares of the types. ``"halfway"``, for cells from another preparation
-        or laboratory, averages the normal scores on both scales.
+        or laboratory, averages the normal scores on the scales of both species.
     keep_missing : bool, default=False
         Leave missing values to the classifier instead of imputing the median; ``"halfway"`` always leaves them.
     random_state : int or None, default=None
@@ -126,15 +131,15 @@ class ZeroShotClassifier(TypeClassifier):
     ----------
     classes_ : ndarray
     shift_ : ndarray, shape (p,)
-        Shift subtracted from target cells, in spreads of the target; 0 for features that are left out.
+        Shift subtracted from target cells, in units of the spread of the target; 0 for features that are left out.
     shares_ : ndarray, shape (n_classes,) or None
         Estimated shares of the types in the target; None unless `alignment` is ``"shift"``.
 
     Notes
     -----
     For mouse and human cells, the most probable shares depend on how features are scaled: most of the human cells were
-    classified correctly only with `physiological_scale`. If the shares are wrong, predictions are worse than without
-    them, so check `shares_`.
+    classified correctly only with `physiological_scale`. If the estimated shares are wrong, predictions are worse than
+    with ``"own"``, so check `shares_`.
     """
 
     _parameter_constraints: dict = {"alignment": [StrOptions(set(ALIGNMENTS))], "keep_missing": ["boolean"]}
@@ -147,10 +152,11 @@ class ZeroShotClassifier(TypeClassifier):
         self.random_state = random_state
 
     def fit(self, X, y, target=None, families=None):
-        """Fit to source cells (n, p) with types (n,), aligned with the cells of a `target`, shape (m, p).
+        """Fit to source cells `X` with types `y`, aligned with the cells of a `target`.
 
-        Both tables have the same features, NaN where missing. If `target` is None, the target is assumed to be like the
-        source. `families`, the family of each column, is passed to the classifier.
+        `X`, of shape (n, p), and `target`, of shape (m, p), have the same features, NaN where missing; `y` has
+        shape (n,). If `target` is None, the target is assumed to be like the source. `families`, the family of each
+        column, is passed to the classifier.
         """
         X, codes = self._checked_training(X, y, families)
         target = X if target is None else attempt("target: expected features as in X", self._checked_cells, target)
@@ -187,10 +193,11 @@ class ZeroShotClassifier(TypeClassifier):
 class SourcePriorClassifier(TypeClassifier):
     """A classifier of labelled target cells, with a classifier of source cells as a prior.
 
-    The prior is trained on source cells that are moved onto the target in two steps: by one shift, estimated from all
-    training cells of the target with or without types, and by a part of the remaining shift of each type, estimated
-    from its labelled cells. The probabilities of the classifier are multiplied by those of the prior to the power of
-    10 / n, where n is the number of labelled target cells, so that the influence of the source decreases with n.
+    The prior is trained on source cells that are moved onto the target in two steps. The first step applies one shift,
+    estimated from all training cells of the target, with or without types. The second step applies a part of the
+    remaining shift of each type, estimated from the labelled cells of the type. The probabilities from the classifier
+    are multiplied by the probabilities from the prior, raised to the power 10 / n, where n is the number of labelled
+    target cells, so that the influence of the source decreases with n.
 
     Attributes
     ----------
@@ -202,10 +209,10 @@ class SourcePriorClassifier(TypeClassifier):
     """
 
     def fit(self, X, y, source, unlabelled=None):
-        """Fit both experts to the labelled target cells (n, p) and their types (n,).
+        """Fit both classifiers; `X` are the labelled target cells, of shape (n, p), and `y` their types, of shape (n,).
 
-        `source` is a pair of source cells (m, p), with the features of `X`, and their types (m,). `unlabelled`, shape
-        (u, p), holds further target cells of unknown type. Missing values are NaN.
+        `source` is a pair: source cells of shape (m, p), with the features of `X`, and types of shape (m,).
+        `unlabelled`, of shape (u, p), holds further target cells of unknown type. Missing values are NaN.
         """
         X, codes = self._checked_training(X, y)
         source_X, source_y = self._checked_cells(source[0]), np.asarray(source[1])
@@ -225,7 +232,7 @@ class SourcePriorClassifier(TypeClassifier):
         return self
 
     def prior_features(self, X):
-        """Input of the prior: features that are scaled like the target, ndarray of shape (n, s)."""
+        """Input of the prior: features that are scaled like the target, ndarray of shape (n, n_seen)."""
         return own_scale(self._checked_cells(X)[:, self._seen], self._reference)
 
     def predict_proba(self, X):

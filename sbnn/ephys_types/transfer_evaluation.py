@@ -22,14 +22,14 @@ VERSION = 2  # version of both experiments; incremented whenever the same settin
 
 
 def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
-    """Predict the types of all cells of one species from those of another, in both directions with three alignments.
+    """Predict the types of all cells of one species from another species, in both directions and with three alignments.
 
     Parameters
     ----------
     source, target : AnnData of typed cells
         Cells of two species, of which only the shared features are used.
     seeds : sequence of int
-        Seeds of the classifier, see `ZeroShotClassifier`.
+        Seeds of the classifier (see `ZeroShotClassifier`).
     results, overwrite
         See `sbnn.cross_validate`.
 
@@ -60,7 +60,7 @@ def _question(experiment, source, target, params, seeds, **settings):
 
 
 def _scores_of_alignments(ways, seeds):
-    """Scores for each direction in `ways` (cells and types of source and target), and probabilities for the first."""
+    """Scores for each direction in `ways` (cells and types of both species); probabilities for the first direction."""
     rows, kept = [], {}
     for way, ((X, y), (target_X, types)) in ways.items():
         classes = np.union1d(y, types).astype(str)
@@ -91,9 +91,10 @@ def learning_curves(
     Parameters
     ----------
     source, target : AnnData of typed cells
-        Cells of two species; donors of the target are kept together in five folds.
+        Cells of two species. The target is split into five folds, which keep the cells of a donor together.
     models : dict of str to classifier
-        Each is fitted to all features of the labelled target cells, alone and combined with a classifier of the source.
+        Each model is fitted to all features of the labelled target cells. It is scored alone and in combination with a
+        classifier of the source.
     network : TransferAttentionClassifier, optional
         Network that is fitted to the shared features.
     sizes : sequence of int or None

@@ -3,7 +3,7 @@
 - `SparseShiftVAE`: the model. ``method="staged"`` is our method; the other methods are from the literature and use the
   `Recipe` called `PUBLISHED`.
 - `unmix`: rotates the latents of any model such that each perturbation shifts few of them.
-- `recovery`: fits a model to a simulated screen, and compares it with the truth.
+- `recovery`: fits a model to a simulated screen, and compares the result with the truth.
 - `screen`: makes an AnnData from your own counts.
 - `simulate_perturbations`: simulates screens with known latents and shifts.
 """

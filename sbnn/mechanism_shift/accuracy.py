@@ -30,15 +30,16 @@ def recovery(model, adata, edges="probable", new=None):
         Which shifts count as edges: those with a probability above 1/2 (``"probable"``), the two largest shifts of each
         perturbation (``"largest"``), or those found by `unmix`, which then also rotates the latents (``"unmixed"``).
     new : AnnData, optional
-        Cells of held-out perturbations. Shifts are estimated from one half, and up to 500 cells of the other half are
-        scored.
+        Cells of held-out perturbations. Shifts are estimated from one half of the cells, and up to 500 cells of the
+        other half are scored.
 
     Returns
     -------
     scores : dict
         ``mcc``, the mean absolute correlation of matched latents; ``precision``, ``recall`` and ``f1`` of edges;
-        ``elbo`` of the validation cells of a network; CPU ``seconds``. With `new`, also the bounds ``new_elbo`` and
-        ``new_iwelbo`` after the shifts are learned, and ``new_elbo_before`` and ``new_iwelbo_before`` before that.
+        ``elbo`` of the validation cells of a network; CPU ``seconds``. With `new`, there are also bounds for new cells:
+        ``new_elbo`` and ``new_iwelbo`` with the learned shifts, and ``new_elbo_before`` and ``new_iwelbo_before``
+        without shifts.
     found : dict
         ``latents`` and ``true_latents`` of some cells, and the DataFrames ``effects``, ``edges`` and ``true_shifts``
         (perturbations by latents). Latents have the order and the signs of the true latents.
@@ -99,9 +100,10 @@ def aligned(screen, latents, graph, edges):
 
 
 def match_latents(true, found):
-    """Match latents (n, d) to the true ones (n, k) by their absolute correlation over cells (Hungarian method).
+    """Match found latents to true latents by their absolute correlation over cells (Hungarian method).
 
-    Returns the signed correlation of each pair, and the positions of the true and the found latent.
+    `true` has shape (n, k), and `found` has shape (n, d). Returns the signed correlation of each pair, and the
+    positions of its true and its found latent.
     """
     a, b = (np.asarray(values, dtype=float) for values in (true, found))
     a, b = ((values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-12) for values in (a, b))

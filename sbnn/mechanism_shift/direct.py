@@ -9,7 +9,7 @@ from sbnn.mechanism_shift.network import blocks
 
 SCALES = np.concatenate([[0.0], np.geomspace(0.02, 4.0, 16)])  # SDs of effects on log counts
 NULL_PAIRS = 10.0  # pseudo-pairs without an effect, added to those of each perturbation (Stephens 2017)
-ROUNDS = 100  # of expectation maximisation
+ROUNDS = 100  # rounds of expectation maximisation
 DRAWS = 1000  # number of draws of the latents for the mean share of each gene
 SMALL = 1e-4  # added to shares before the logarithm: one count in ten thousand
 FALSE_EFFECTS = 0.01  # expected share of false effects among significant ones
@@ -17,7 +17,7 @@ NORMAL_95 = norm.ppf(0.975)
 
 
 def shrunken(estimates, errors):
-    """Posterior mean and standard deviation of effects (m, p) that were estimated with normal errors.
+    """Posterior mean and standard deviation of effects that were estimated with normal errors, each of shape (m, p).
 
     The prior of each row is a mixture of normal distributions around zero, whose weights are estimated (Stephens 2017,
     Biostatistics 18).
@@ -40,10 +40,10 @@ def shrunken(estimates, errors):
 
 @torch.no_grad()
 def class_sums(network, cells, positions, codes, n_classes):
-    """Sums over the cells of each class, (m, p), and the sum of their total counts, (m, 1).
+    """Sums over the cells of each class, of shape (m, p), and the sums of their total counts, of shape (m, 1).
 
     Four quantities are summed: counts, counts expected from the latents, squared differences between the two, and
-    squared differences between counts and those expected from the mean share of the gene in the class.
+    squared differences between counts and the counts expected from the mean share of the gene in the class.
     """
     network.eval()
     sums, of_totals = np.zeros((5, n_classes, cells.shape[1])), np.zeros((2, n_classes, 1))
@@ -59,8 +59,8 @@ def class_sums(network, cells, positions, codes, n_classes):
 
 
 def direct_effects(observed, expected, squares):
-    """Log ratios (m, p) of the counts of each class to those expected from the latents, and their standard errors."""
-    dispersion = np.maximum(squares.sum(axis=0) / expected.sum(axis=0), 1.0)  # of each gene; 1 for Poisson counts
+    """Log ratios of observed to expected counts, and their standard errors, both of shape (m, p)."""
+    dispersion = np.maximum(squares.sum(axis=0) / expected.sum(axis=0), 1.0)  # one value per gene; 1 for Poisson counts
     # Logarithms of small counts are imprecise, whether the counts are measured or expected.
     return np.log((observed + 0.5) / (expected + 0.5)), np.sqrt(dispersion / (np.minimum(observed, expected) + 0.5))
 
@@ -78,10 +78,10 @@ def gene_effects(observed, squares, totals, ratios, shares, direct, names, genes
     """DataFrame of log fold changes, with a row for each perturbation and gene.
 
     Changes are relative to the control or, if there is none, to all perturbations. Measured changes that are
-    significant at a false discovery rate of 1 % are not shrunk. Any other change is estimated as the change in the
-    model times the factor by which significant changes exceed the model, plus an estimated share of the residual.
-    `ratios` are those of `direct_effects`; there is an edge to a gene if its ratio is significant at the same rate and
-    its direct effect is not 0.
+    significant at a false discovery rate of 1 % are not shrunk. Any other change is estimated as the change predicted
+    by the model, times the factor by which significant changes exceed their predictions, plus the shrunken residual.
+    `ratios` is the result of `direct_effects`; there is an edge to a gene if its ratio is significant at the same rate
+    and its direct effect is not 0.
     """
     of = names != control
     reference = of if of.all() else ~of

@@ -37,7 +37,7 @@ def class_means(values, codes, n_classes):
 
 
 def open_graph(latents, perturbation, control=None):
-    """Shift graph of a model without a mask: means of the latents minus those of the control.
+    """Shift graph of a model without a mask: mean latents of each perturbation minus mean latents of the control.
 
     Without a control, the means over all cells are subtracted. Shifts are in standard deviations within a perturbation,
     and all probabilities are 1.

@@ -29,12 +29,12 @@ STRENGTH = {"svae+": 10.0, "svae": 100.0}
 DOUBTFUL = 0.05  # shifts whose probability is between this and 1 minus this are doubtful
 MANY_DOUBTFUL = 0.05  # share of doubtful shifts above which the latents of simulated screens were wrong
 OF_BATCH = 0.5  # warn if a batch explains more than this share of the variance of a latent
-SHRUNK = 0.5  # warn if the slope of predicted on measured log fold changes is below this
+SHRUNK = 0.5  # warn if the slope of predicted on measured log fold changes is below this value
 DRAWS = 50  # number of draws of the latents of each held-out cell when fits are compared by likelihood
 
 
 class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
-    """Latents of single cells such that each perturbation shifts only a few of them.
+    """Learn latents of single cells such that each perturbation shifts only a few of them.
 
     Counts follow a negative binomial distribution whose mean is the total count of the cell times a softmax of the
     decoded latents; the latents of a cell follow N(m, I), where m depends on its perturbation. The methods differ in m:
@@ -49,15 +49,15 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
     Parameters
     ----------
     n_latent : int or sequence of int, default=15
-        Number of latents. If several numbers are given, the one with the best likelihood of held-out cells is used. Too
-        many latents are better than too few: unused latents harm the edges less than missing latents.
+        Number of latents. If several numbers are given, the number with the best likelihood of held-out cells is used.
+        Too many latents are better than too few: unused latents harm the edges less than missing latents do.
     method : {"staged", "svae+", "svae", "ivae", "vae"}
     strength : float, optional
         Strength of the penalty: K of Beta(1, K) for "svae+" (10 by default), lambda for "svae" (100 by default).
     recipe : Recipe or sequence of Recipe, optional
-        Architecture and training. If several recipes are given, the one with the best likelihood of held-out cells is
-        used. The default is `PUBLISHED`; for "staged", two recipes are tried by default, one with stronger and one with
-        weaker shrinkage of the weights.
+        Architecture and training. If several recipes are given, the recipe with the best likelihood of held-out cells
+        is used. The default is `PUBLISHED`; for "staged", two recipes are tried by default, one with stronger and one
+        with weaker shrinkage of the weights.
     random_state : int, RandomState or None
 
     Attributes
@@ -74,9 +74,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
     gene_effects_ : DataFrame
         Only for "staged": a row for each ``gene`` and each ``perturbation`` except the control. ``log_fold_change`` is
         relative to the control (to all perturbations if there is none) and has a 95 % interval from ``lower`` to
-        ``upper``. If it is ``significant`` (at a false discovery rate of 1 %), it is the measured change; otherwise it
-        is close to that of the ``model``. ``direct`` is the part that the latents do not explain; there is an ``edge``
-        to the gene if this part is significant.
+        ``upper``. A ``significant`` log fold change (at a false discovery rate of 1 %) is the measured change; any
+        other is close to the change predicted by the ``model``. ``direct`` is the part of the change that the latents
+        do not explain; there is an ``edge`` to the gene if this part is significant.
     n_latent_, recipe_ : int, Recipe
         Chosen number of latents, and chosen recipe.
     history_ : DataFrame
@@ -118,7 +118,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         self.random_state = random_state
 
     def algorithm_version(self, n_cells):
-        """Version for stored results; 2 for "svae", whose penalty was not the published one in version 1."""
+        """Version for stored results; version 1 of "svae" did not have the published penalty."""
         return 2 if self.method == "svae" else 1
 
     def fit(self, counts, perturbation=None, control=None):
@@ -129,8 +129,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         counts : AnnData, or array, sparse matrix or DataFrame of shape (n, p)
             Raw counts.
         perturbation : array-like, shape (n,), optional
-            What was perturbed in each cell. If None, this and the control are read from `counts`, an AnnData from
-            `screen`.
+            What was perturbed in each cell. If None, perturbations and control are read from `counts`, which must then
+            be an AnnData from `screen`.
         control : str, optional
             Label of the cells in which nothing was perturbed. Shifts are relative to these cells.
 
@@ -232,7 +232,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         ----------
         counts : AnnData, array, sparse matrix or DataFrame of shape (n, p)
         perturbation : array-like, shape (n,)
-            Perturbations that are among `perturbations_`.
+            Perturbation of each cell, one of `perturbations_`.
         n_samples : int
             Number of draws of the latents of each cell.
 
@@ -259,9 +259,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
     def fit_new_perturbations(self, counts, perturbation, learn_shifts=True):
         """Estimate the shifts of perturbations that were not among the training cells; the network stays fixed.
 
-        The mask of a new perturbation is open, so that it may shift all latents. With the network fixed, the m that
-        maximises the evidence lower bound is the mean of the encoder over the cells of the perturbation, so no gradient
-        steps are needed.
+        The mask of a new perturbation is open, so that it may shift all latents. With the network fixed, the prior mean
+        m that maximises the evidence lower bound is the mean of the encoder over the cells of the perturbation, so no
+        gradient steps are needed.
 
         Parameters
         ----------
@@ -274,8 +274,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         Returns
         -------
         SparseShiftVAE
-            A model that includes the new perturbations; `shift_graph_` has rows for them, with probability 1 if shifts
-            were learned.
+            A model that includes the new perturbations. In its `shift_graph_`, the new perturbations have
+            probability 1 if shifts were learned, and 0 otherwise.
 
         Raises
         ------
@@ -301,7 +301,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return other
 
     def _add_direct_effects(self, counts, codes, train, genes):
-        """Add effects on genes beyond those of the latents, if they improve the likelihood of held-out cells."""
+        """Add effects on genes that the latents do not explain, if they improve the likelihood of held-out cells."""
         names, aside = self.perturbations_, self.validation_
         with reproducible():
             *sums, squares, totals = class_sums(self.network_, network.Cells(counts), train, codes, len(names))
@@ -343,7 +343,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
                 )
 
     def _checked(self, counts, reset=False):
-        """Check counts, which must have the genes of the model (set with `reset`); returns them in CSR format."""
+        """Check counts and their genes (with `reset`, set the genes of the model); returns the counts in CSR format."""
         if not reset:
             check_is_fitted(self)
         check_unmasked(counts, "counts")
@@ -385,7 +385,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return float(bounds.double().mean())
 
     def _effects(self, means):
-        """Means of perturbations relative to the control, (m, d), in standard deviations within a perturbation."""
+        """Mean latents relative to the control, in SDs within a perturbation, Tensor of shape (m, d)."""
         if self.unmixing_ is not None:
             return torch.from_numpy(self.unmixing_.transform(means.double().numpy()))
         control = self.perturbations_ == self.control_
@@ -393,7 +393,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 
 
 def _split(codes, share, random):
-    """Sorted positions of training cells, and of validation cells: a share of the cells of every perturbation."""
+    """Sorted positions of training and of validation cells, which are a `share` of the cells of every perturbation."""
     shuffled = [random.permutation(np.flatnonzero(codes == code)) for code in range(codes.max() + 1)]
     aside = np.sort(np.concatenate([cells[: int(share * len(cells))] for cells in shuffled]))
     return np.setdiff1d(np.arange(len(codes)), aside), aside

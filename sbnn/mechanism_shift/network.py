@@ -22,7 +22,7 @@ class Cells:
         self._counts = counts.toarray().astype(np.float32) if self._small else counts.astype(np.float32)
 
     def batch(self, positions):
-        """Counts and totals of the cells at `positions` (b,), Tensors of shape (b, p) and (b, 1)."""
+        """Counts and totals of the cells at b `positions`, Tensors of shape (b, p) and (b, 1)."""
         rows = self._counts[positions]
         return torch.from_numpy(rows if self._small else rows.toarray()), self.totals[torch.from_numpy(positions)]
 
@@ -57,20 +57,20 @@ class ShiftNetwork(nn.Module):
         self.register_buffer("input_sd", torch.ones(n_genes))
 
     def encode(self, counts):
-        """Mean and log variance of the latents, each (b, n_latents), for counts (b, n_genes)."""
+        """Mean and log variance of the latents, each of shape (b, n_latents), for counts of shape (b, n_genes)."""
         hidden = self.encoder((counts.log1p() - self.input_mean) / self.input_sd)
         return self.mean(hidden), self.log_variance(hidden).clamp(*LOG_VARIANCES)
 
     def decode(self, latents, direct=0.0):
-        """Log of the share of each gene in the counts of a cell, (..., n_genes), with `direct` effects on genes."""
+        """Log share of each gene in the counts of a cell, with `direct` effects on genes; of shape (..., n_genes)."""
         flat = latents.reshape(-1, latents.shape[-1])
         return torch.log_softmax(self.logits(self.decoder(flat)).reshape(*latents.shape[:-1], -1) + direct, dim=-1)
 
     @torch.no_grad()
     def change_latents(self, matrix, origin):
-        """Replace the latents by ``(latents - origin) @ matrix``, and invert this in the decoder."""
+        """Replace the latents by ``(latents - origin) @ matrix``, and apply the inverse in the decoder."""
         first, inverse = self.decoder[0], torch.linalg.inv(matrix)
-        # Variances of the new latents, assuming that those of the old latents are the same in all cells.
+        # Variances of the new latents, assuming that each old latent has the same variance in all cells.
         variance = self.log_variance.bias.exp() @ matrix**2
         self.mean.weight.copy_(matrix.T @ self.mean.weight)
         self.mean.bias.copy_((self.mean.bias - origin) @ matrix)
@@ -91,7 +91,7 @@ def _layers(n_inputs, recipe, dropout):
 
 
 class Prior(nn.Module):
-    """Prior of the latents with variance 1 and a mean per perturbation: trained (iVAE), set (staged) or 0 (VAE)."""
+    """Prior of the latents with variance 1; means of perturbations are trained (iVAE), set (staged) or 0 (VAE)."""
 
     # Whether the loss is the sum over all cells instead of their mean. This matters because the gradients of the mean
     # are smaller than the published epsilon of Adam.
@@ -103,31 +103,31 @@ class Prior(nn.Module):
         self.register_buffer("mask", torch.full((n_perturbations, n_latents), mask))
 
     def set_means(self, means):
-        """Set the means (n_perturbations, d); they are 0 where the mask is 0."""
+        """Set the means to `means`, of shape (n_perturbations, d), but to 0 where the mask is 0."""
         self.table.data = means * self.mask
 
     def forward(self, codes, generator):
-        """Means (b, d) for the perturbations `codes` (b,); `generator` is for random draws in training."""
+        """Means of shape (b, d) for the b perturbations in `codes`; `generator` is for random draws in training."""
         return self.means()[codes]
 
     def means(self):
-        """Mean of each perturbation, (n_perturbations, d)."""
+        """Mean of each perturbation, Tensor of shape (n_perturbations, d)."""
         return self.table
 
     def probabilities(self):
-        """Probability that each perturbation shifts each latent, (n_perturbations, d)."""
+        """Probability that each perturbation shifts each latent, Tensor of shape (n_perturbations, d)."""
         return self.mask
 
     def penalty(self):
-        """Term that is added to the loss (the sum over all cells if `summed`, otherwise their mean)."""
+        """Term that is added to the loss, which is the sum over all cells if `summed`, and otherwise their mean."""
         return torch.zeros(())
 
 
 class MaskedMeans(Prior):
     """Prior of the sparse VAE: means and a mask on them are trained together, with relaxed Bernoulli draws.
 
-    The penalty is the negative log density of Beta(1, `strength`), summed over the probabilities, if `summed` (SVAE+),
-    and otherwise `strength` times the mean of the probabilities (SVAE).
+    If `summed` (SVAE+), the penalty is the negative log density of Beta(1, `strength`), summed over the probabilities.
+    Otherwise (SVAE), it is `strength` times the mean of the probabilities.
     """
 
     def __init__(self, n_perturbations, n_latents, strength, summed):
@@ -154,15 +154,16 @@ class MaskedMeans(Prior):
         """Penalty on the probabilities (see the class)."""
         if not self.summed:
             return self.strength * self.probabilities().mean()
-        # log(1 - p) from the logits, which stays finite if p rounds to 1
+        # log(1 - p) is computed from the logits, so that it stays finite if p rounds to 1
         return -(math.log(self.strength) + (self.strength - 1) * nn.functional.logsigmoid(-self.logits)).sum()
 
 
 def log_likelihood(counts, totals, log_shares, dispersion):
-    """Log likelihood (..., b) of counts (b, p) under negative binomial distributions, without the log factorials.
+    """Log likelihood of counts under negative binomial distributions, without the log factorials.
 
-    The mean of a gene is its share times the total of the cell, (b, 1); `dispersion` (p,) is the logarithm of the
-    inverse dispersion, which is infinite for a Poisson distribution.
+    `counts` have shape (b, p), and the result has shape (..., b). The mean of a gene is its share times the total of
+    the cell in `totals`, of shape (b, 1). `dispersion`, of shape (p,), is the logarithm of the inverse dispersion,
+    which is infinite for a Poisson distribution.
     """
     inverse, log_mean = dispersion.exp(), log_shares + totals.log()
     log_sum = torch.logaddexp(log_mean, dispersion)
@@ -171,7 +172,7 @@ def log_likelihood(counts, totals, log_shares, dispersion):
 
 
 def divergence(mean, log_variance, prior):
-    """Kullback-Leibler divergence of normal distributions from N(prior, I), (b,)."""
+    """Kullback-Leibler divergence of normal distributions from N(prior, I), Tensor of shape (b,)."""
     return 0.5 * ((mean - prior) ** 2 + log_variance.exp() - log_variance - 1).sum(1)
 
 

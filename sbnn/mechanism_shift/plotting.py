@@ -13,7 +13,7 @@ SHOWN = 40  # number of perturbations shown (those with the largest shifts)
 
 
 def _first_fit(record):
-    """Effects (perturbations by latents) of the first fit, and their absolute values, 0 where there is no edge."""
+    """Effects of the first fit (perturbations by latents), and absolute effects, set to 0 where there is no edge."""
     graph = record.graph[record.graph["seed"] == record.seed]
     effects = wide(graph, "effect")
     return effects, np.abs(effects.to_numpy()) * edges_of(graph).to_numpy()

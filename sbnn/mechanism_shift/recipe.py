@@ -43,12 +43,12 @@ class Recipe(CheckedSettings):
         return max(self.epochs, -(-least // n_batches))
 
 
-#: Both are tried by default: the first one, with strong shrinkage, is best in simulations, the second on real screens.
+#: Both are tried by default. The first, with stronger shrinkage, is best in simulations, the second on real screens.
 STAGED = (Recipe(), Recipe(warm_up=10, weight_precision=36.0))
 
 #: Settings of Lopez et al. 2022 and their code, for the methods "svae+", "svae", "ivae" and "vae". In their code, means
-#: of the prior and log dispersions are initialised with standard normal draws. In ours they start at 0, and the decoder
-#: starts at the mean shares of the genes.
+#: of the prior and log dispersions are initialised with standard normal draws. In this package, both start at 0, and
+#: the decoder starts at the mean shares of the genes.
 PUBLISHED = Recipe(
     hidden=128, batch_norm=True, dropout=0.1, standardize=False, epochs=300, least_updates=0, updates_per_pair=0,
     learning_rate=1e-3, weight_decay=1e-6, weight_precision=0.0, epsilon=0.01, one_cycle=False, warm_up=50,

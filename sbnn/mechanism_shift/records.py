@@ -25,7 +25,7 @@ def compute_once(kind, data, model, compute, *, params=None, results=None, overw
     params : dict, optional
         Further parts of the identity of the record, such as the name of the method.
     results : path-like, optional
-        File of the record (``.pickle``); a file of another experiment raises an error.
+        File of the record (``.pickle``); a file that holds another experiment raises an error.
     overwrite : bool
         Compute the record again, even if it is stored.
     **settings
@@ -49,7 +49,7 @@ def cells_and_genes(model, adata, cells):
     """Latents of some cells, their perturbations, and the correlation of each gene with each latent."""
     counts, latents = adata.X[cells].toarray(), model.transform(adata[cells]).astype(np.float32)
     logs = np.log1p(counts / counts.sum(axis=1, keepdims=True) * 1e3)
-    with np.errstate(invalid="ignore"):  # from genes without counts
+    with np.errstate(invalid="ignore"):  # raised by genes without counts
         genes = np.nan_to_num(np.corrcoef(logs.T, latents.T)[: adata.n_vars, adata.n_vars :])
     genes = pd.DataFrame(genes, adata.var_names, model.shift_graph_["latent"].unique())
     return {"latents": latents, "perturbation": adata.obs["perturbation"].to_numpy(str)[cells], "genes": genes}

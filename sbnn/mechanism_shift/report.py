@@ -57,12 +57,12 @@ read = partial(load_folder, prefix="shift_", data_of=lambda record: record.datas
 
 
 def of_configuration(records, configuration):
-    """Records of the methods on one configuration, by name, in the order of `LABELS`."""
+    """Records for one configuration: dict of method to record, in the order of `LABELS`."""
     return {name: records[f"{configuration}_{name}"] for name in LABELS if f"{configuration}_{name}" in records}
 
 
 def _means(records, columns):
-    """Means over seeds of some columns of the scores, with a row for each record, and the SD of MCC as ``sd``."""
+    """Some `columns` of the scores, averaged over seeds, with a row for each record; ``sd`` is the SD of MCC."""
     rows = {name: record.scores.mean() for name, record in records.items()}
     table = pd.DataFrame(rows).T.assign(sd=[record.scores["mcc"].std() for record in records.values()])
     return table[[column for column in columns if column in table]].rename(columns=COLUMNS)
@@ -74,7 +74,7 @@ def methods_table(records):
 
 
 def differences_table(records):
-    """Scores of "staged" minus those of every other method on the same screens, with 95 % intervals, as text."""
+    """Differences in score between "staged" and each other method on the same screens, with 95 % intervals, as text."""
     mine, rows = records["staged"].scores.set_index("seed"), {}
     for name in [name for name in records if name != "staged"]:
         less = (mine - records[name].scores.set_index("seed")).dropna(axis=1)
@@ -129,7 +129,7 @@ def edges_table(records):
 
 
 def trust_table(records, group=PATHWAY):
-    """Separation of a group of perturbations from the others and edges for true and permuted labels, by seed."""
+    """For each seed, edges for true and permuted labels, and how well a group of perturbations is separated."""
     rows, permuted = {}, records["permuted"]
     for seed, graph in records["fits"].graph.groupby("seed"):
         edges, effects, false = edges_of(graph), wide(graph, "effect"), permuted.edges.set_index("seed")["edges"]
@@ -147,8 +147,8 @@ def trust_table(records, group=PATHWAY):
 def false_discovery_rate(graph, null):
     """Share of the edges that is expected to be false; NaN without edges.
 
-    `null` holds the absolute effects in fits to permuted labels. Those at least as large as the smallest edge are
-    counted as false edges.
+    `null` holds the absolute effects in fits to permuted labels. Effects that are at least as large as the smallest
+    edge count as false edges.
     """
     sizes = graph.loc[graph["probability"] > EVEN, "effect"].abs()
     # Equal numbers of pairs are expected to have equal numbers of false effects.
@@ -156,7 +156,7 @@ def false_discovery_rate(graph, null):
 
 
 def held_out_tables(records):
-    """Tables of a real screen with half of the cells held out, means over splits."""
+    """Tables of scores on the held-out half of the cells of a real screen."""
     splits = {name: record for name, record in records.items() if name.startswith("held_out_")}
     tables = {}
     if splits:

@@ -27,7 +27,7 @@ class Training:
     def run(self, epochs, warm_up=0, follow=False):
         """Train for a number of epochs; the weight of the divergence rises over the first `warm_up` epochs.
 
-        With `follow`, the means of the prior are set to those of the encoder before every epoch but the first one.
+        With `follow`, the means of the prior are set to the means of the encoder before every epoch except the first.
         """
         recipe, step, n_batches = self.recipe, 0, self.n_batches
         rate, decay = recipe.learning_rate, recipe.weight_decay + recipe.weight_precision / len(self.train)
@@ -71,7 +71,7 @@ class Training:
             self.prior.load_state_dict(weights[1])
 
     def loss(self, batch, weight=1.0):
-        """Mean negative evidence lower bound of a batch, plus the penalty of the prior (per cell if it is summed)."""
+        """Mean negative evidence lower bound of a batch, plus the penalty of the prior (per cell if `summed`)."""
         self.network.train()
         counts, totals = self.cells.batch(batch)
         mean, log_variance = self.network.encode(counts)

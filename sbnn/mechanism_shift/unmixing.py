@@ -1,10 +1,10 @@
 """Rotate the latents of any model such that each perturbation shifts few of them; torch is not needed.
 
-A model whose latents have unit variance within a perturbation determines them up to a rotation. If each perturbation
-shifts only a few latents, one rotation makes the shifts sparse. This rotation is found in two steps. The first step
-minimises the sum of absolute shifts from many starts, but gets stuck if two latents are often shifted together. The
-second step rotates each pair of latents by the angle with the highest likelihood under a mixture of shifted and
-unshifted latents, whose parameters are estimated.
+If latents have unit variance within a perturbation, a model determines the latents only up to a rotation. If each
+perturbation shifts only a few latents, one rotation makes the shifts sparse. This rotation is found in two steps. The
+first step minimises the sum of absolute shifts from many starts, but gets stuck if two latents are often shifted
+together. The second step rotates each pair of latents by the angle with the highest likelihood under a mixture of
+shifted and unshifted latents, whose parameters are estimated.
 """
 
 from dataclasses import dataclass
@@ -28,21 +28,22 @@ SMALL_ANGLES = np.deg2rad([0, -2, -1, -0.5, -0.25, 0.25, 0.5, 1, 2])
 MOST_SWEEPS = 20
 ENOUGH = 0.1  # gain in log likelihood that justifies another sweep
 FAR = np.deg2rad(15)  # smallest rotation after which latents count as different
-CLOSE = 3.0  # difference in log likelihood below which another rotation of a pair is as good: a factor of 20 ...
-BY_CHANCE = 2.0  # ... plus this many standard deviations of its sampling error
-FEW_CELLS = 0.2  # largest standard error of a shift that is tested (that of 25 cells)
-BENT = 4.0  # in standard errors; larger shifts of other latents may also shift a latent slightly
+CLOSE = 3.0  # another rotation is equally good if its log likelihood is lower by less than this (a factor of 20) ...
+BY_CHANCE = 2.0  # ... plus this many standard errors of the difference
+FEW_CELLS = 0.2  # small shifts are only tested if their standard error is below this value (more than 25 cells)
+BENT = 4.0  # in standard errors; larger shifts of other latents may slightly shift a latent, too
 FALSE_EDGES = 0.01  # expected share of false edges, accounting for sampling error only
 ROUNDS = 500  # maximum number of rounds of expectation maximisation
 TOLERANCE = 1e-7  # change in the mean log likelihood at which the estimation ends
 LEAST_SCALE = 1e-4
-MOST_DENSE = 0.5  # largest share of shifts; with more, the unshifted latents are not identifiable
+MOST_DENSE = 0.5  # largest density of the slab; above it, unshifted latents are not identifiable
 
 
 class SpikeSlab(NamedTuple):
     """A density of shifts: ``(1 - density) Laplace(0, spike) + density (N(size, sd) + N(-size, sd)) / 2``.
 
-    The spike has long tails because the network is nonlinear, so shifts of some latents also move others slightly.
+    The spike has long tails because the network is nonlinear, so shifts of some latents also move other latents
+    slightly.
     """
 
     spike: float
@@ -108,8 +109,8 @@ def _maximised(size, mixture, least_spike):
 class Unmixing:
     """Result of `unmix`: ``(latents - origin) @ matrix`` are the unmixed latents."""
 
-    matrix: np.ndarray  # (d, d)
-    origin: np.ndarray  # (d,), position of unshifted cells
+    matrix: np.ndarray  # of shape (d, d)
+    origin: np.ndarray  # of shape (d,), position of unshifted cells
     shifts: pd.DataFrame  # perturbations by latents, in standard deviations within a perturbation
     probabilities: pd.DataFrame  # probability that each latent is shifted
     mixture: SpikeSlab
@@ -144,7 +145,7 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
         Perturbation whose cells are not shifted. Without a control, the origin is the position of the latents under
         most perturbations.
     variances : array-like, shape (n, d), optional
-        Uncertainty of the latents of each cell, which adds to their variance within a perturbation.
+        Uncertainty of the latents of each cell, which is added to the variances of the latents within a perturbation.
     n_starts : int
     random_state : int
 
@@ -155,7 +156,7 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
         ``probabilities`` and ``edges``, which are DataFrames of perturbations by latents; ``unseparated``, the pairs of
         latents that cannot be separated; and ``unmoved``, the latents that no perturbation shifts. Latents are called
         ``latent_0`` and so on, in descending order of the sum of their absolute shifts. Signs are chosen such that the
-        squares of positive shifts sum to more than those of negative shifts.
+        positive shifts of a latent have a larger sum of squares than its negative shifts.
 
     Raises
     ------
@@ -191,7 +192,7 @@ def describe(latents, perturbation, control=None, variances=None):
 
 
 class _Moments:
-    """Statistics of the cells for unmixing: means of the perturbations, and the covariance within them."""
+    """Statistics of the cells for unmixing: means of the perturbations, and the covariance within perturbations."""
 
     def __init__(self, latents, groups, control, variances):
         names, codes, sizes = groups
@@ -246,10 +247,11 @@ def _turned(centres, origin, turn, error):
 
 
 def _sparse_in_sum(centred, rng):
-    """Rotation (d, d) for which the sum of absolute shifts is small.
+    """Rotation of shape (d, d) for which the sum of absolute shifts is small.
 
-    The sum of ``sqrt(s^2 + smooth^2)`` is concave in the squares, whose sum is invariant to rotation. The rotation that
-    minimises its tangent is therefore a polar factor, and each step decreases the sum.
+    The sum of ``sqrt(s^2 + smooth^2)`` is concave in the squares ``s^2``, whose sum is invariant to rotation. The
+    rotation that minimises the tangent of this concave function is therefore a polar factor, and each step decreases
+    the sum.
     """
     size = centred.shape[1]
     turn = np.linalg.qr(rng.standard_normal((size, size)))[0]
@@ -277,7 +279,7 @@ def _rotated(x, y, angle):
 
 
 def _by_angle(x, y, mixture, angles):
-    """Log likelihood of the shifts of two latents when these are rotated by each of the given angles."""
+    """Log likelihood of the shifts of two latents when the latents are rotated by each of the given angles."""
     return mixture.log_density(np.concatenate(_rotated(x, y, angles[:, None]), axis=1)).sum(axis=1)
 
 
@@ -317,7 +319,7 @@ def _with_small_shifts(probabilities, adjusted, shifts, errors):
 
 
 def _unseparated(shifts, mixture, names):
-    """Pairs of latents for which a clearly different rotation is about as likely.
+    """Pairs of latents for which a clearly different rotation is about as likely as the present one.
 
     The log density of a draw from a Laplace distribution has a standard deviation of 1, and each perturbation that
     shifts either of the latents adds two draws to the difference in log likelihood.

@@ -30,7 +30,7 @@ SOURCE = "twelve families of IPFX feature vectors from NWB recordings"
 
 
 class CellVectors(NamedTuple):
-    """Result for one recording: values (2607,), metadata and sha256 of the file, and notes on missing parts."""
+    """Result for one recording: values of shape (2607,), metadata, sha256 of the file, and notes on missing parts."""
 
     values: np.ndarray
     donor: str
@@ -46,8 +46,8 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
     ----------
     paths : path-like or iterable of path-like
         NWB files of one cell each, or folders that contain such files at any depth. DANDI 000020 (mouse visual cortex)
-        and 000636 (human cortex) have this layout. A cell is named after the ``<id>`` of ``ses-<id>`` in the name of
-        its file, or after the file if there is no ``ses-<id>``.
+        and 000636 (human cortex) have this layout. If the name of a file contains ``ses-<id>``, the cell is called
+        ``<id>``; otherwise it has the name of the file.
     n_jobs : int
         Number of recordings read at the same time; the result does not depend on it.
     cache : path-like or False, optional
@@ -99,7 +99,7 @@ def write_traces(features, path):
     """Write the features from `read_traces` to the CSV file `path`, and the metadata of the cells to a second file.
 
     The second file has ``_cells`` added to its name. Returns the paths of both files. Once types are added to the
-    second file, ``read_ephys_table(path, cells, families=trace_families())`` reads both.
+    second file, ``read_ephys_table(path, cells, families=trace_families())`` reads both files.
     """
     path = results_path(path)
     cells = path.with_name(f"{path.stem}_cells{path.suffix}")
@@ -109,7 +109,7 @@ def write_traces(features, path):
 
 
 def find_recordings(paths):
-    """NWB files by the name of their cell, in the order of the file names: dict of str to Path."""
+    """Dict of cell name to the path of its NWB file, in the order of the file names."""
     found = []
     for path in map(Path, [paths] if isinstance(paths, str | Path) else paths):
         found += [file for file in path.rglob("*.nwb") if file.is_file()] if path.is_dir() else [path]

@@ -21,15 +21,15 @@ from sbnn.ephys_types.traces.vectors import LONG_SQUARE, PROTOCOLS, RAMP, RATE, 
 # If a sweep is stopped early, the rig writes zeros (or NaN) for the unrecorded part, which lasts 19 ms or more. Real
 # voltages are zero only for single samples.
 _FILL = 0.005  # s
-_TEST_PULSE = (0.4, 0.1)  # s, latest end and longest duration
-_BASELINE = 0.005  # s, at the start of a sweep, before any stimulus
-_GAP, _BLIP = 0.002, 0.0003  # s; shorter gaps in a stimulus are bridged, and shorter pulses are ignored
+_TEST_PULSE = (0.4, 0.1)  # latest end and longest duration, in s
+_BASELINE = 0.005  # in s, length of the baseline at the start of a sweep, before any stimulus
+_GAP, _BLIP = 0.002, 0.0003  # in s; shorter gaps in a stimulus are bridged, and shorter pulses are ignored
 #: Time required before the onset and after the end of each stimulus, and the longest time used, in seconds.
 _BEFORE = {"short_square": (0.02, 0.02), "long_square": (STEP_MARGIN, STEP_MARGIN), "ramp": (0.02, 0.1)}
 _AFTER = {"short_square": (0.06, 0.1), "long_square": (STEP_MARGIN, STEP_MARGIN + 0.05), "ramp": (None, None)}
 _SQUARES = {"short_square": SHORT_SQUARE, "long_square": LONG_SQUARE}
 _LENGTH = {"short_square": 0.003, "long_square": 1.0}
-_REST = 0.01  # s before the onset; the median over this time is the resting voltage
+_REST = 0.01  # in s; the median voltage over this time before the onset is the resting voltage
 #: Plausible ranges of voltages before a stimulus, amplitudes of square currents, and sampling rates.
 PLAUSIBLE = {
     "voltage before the stimuli": (-120.0, -10.0, "mV"),
@@ -48,28 +48,28 @@ class StoredSweep(NamedTuple):
     stimulus: object
 
     def current(self):
-        """Read the stimulus in pA, (n,), up to the first NaN."""
+        """Read the stimulus (pA) up to the first NaN, ndarray of shape (n,)."""
         current = _values(self.stimulus) * 1e12
         return current[: _end_of_recording(np.isnan(current), 1)]
 
     def voltage(self):
-        """Read the response in mV, (n,), up to where recording stopped."""
+        """Read the response (mV) up to the point where recording stopped, ndarray of shape (n,)."""
         raw = np.asarray(self.response.data[:])
         recorded = _end_of_recording((raw == 0) | np.isnan(raw), round(_FILL * self.rate))
         return _values(self.response, raw[:recorded]) * 1e3
 
 
 class Stimulus(NamedTuple):
-    """The shape of a current; for a ramp, `onset` is where its line leaves the baseline, and `amplitude` its peak."""
+    """The shape of a current; for a ramp, `onset` is where it leaves the baseline, and `amplitude` is its peak."""
 
     kind: str  # "short_square", "long_square", "ramp", "square" (of another length) or "other"
     onset: int
     length: float  # s
-    amplitude: float  # relative to the current before it
+    amplitude: float  # relative to the current at the start of the sweep
 
 
 class CutSweep(NamedTuple):
-    """A sweep cut around its stimulus, at `RATE`: seconds from the onset, voltage (mV) and idealised current (pA)."""
+    """A sweep cut around its stimulus, sampled at `RATE`: time from onset (s), voltage (mV), idealised current (pA)."""
 
     number: int
     amplitude: float
@@ -104,7 +104,7 @@ def _stimuli(nwb, responses):
     stimuli, by_number, table = {}, {}, nwb.intracellular_recordings
     for row in range(0 if table is None else len(table)):
         response, stimulus = table["responses"]["response"][row], table["stimuli"]["stimulus"][row]
-        if min(response.idx_start, stimulus.idx_start) >= 0:  # -1 marks a missing one, replaced by the other
+        if min(response.idx_start, stimulus.idx_start) >= 0:  # -1 marks a missing series
             stimuli[response.timeseries.object_id] = stimulus.timeseries
     for stimulus in nwb.stimulus.values():
         if isinstance(stimulus, CurrentClampStimulusSeries) and stimulus.sweep_number is not None:
@@ -125,7 +125,7 @@ def _values(series, raw=None):
 
 
 def _stretches(mask):
-    """Start and end (exclusive) of each run of True values, (k, 2)."""
+    """Start and end (exclusive) of each run of True values, ndarray of shape (k, 2)."""
     return np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]]))).reshape(-1, 2)
 
 
@@ -162,7 +162,7 @@ def named_protocol(stimulus_name):
 
 
 def stimulus_of(current, rate):
-    """Recognise the shape of a current (n,) in any unit; a test pulse before the stimulus is ignored."""
+    """Recognise the stimulus in a current of shape (n,), in any unit; a test pulse before the stimulus is ignored."""
     other = Stimulus("other", 0, 0.0, 0.0)
     if len(current) < 2:
         return other
@@ -192,7 +192,7 @@ def stimulus_of(current, rate):
 
 
 def _runs(active, rate):
-    """Start and end of each period with a current; short gaps are bridged and short pulses ignored."""
+    """Start and end of each period with a current; short gaps are bridged, and short pulses are ignored."""
     runs = []
     for start, end in _stretches(active).tolist():
         if runs and start - runs[-1][1] < _GAP * rate:
@@ -202,7 +202,7 @@ def _runs(active, rate):
 
 
 def _without_test_pulse(runs, size, rate):
-    """Drop a short first pulse, unless it is repeated as in a train."""
+    """Drop a short first pulse, unless the next pulse is similar, as in a train."""
     if len(runs) < 2:
         return runs
     (start, end), (next_start, next_end) = runs[:2]
@@ -213,7 +213,7 @@ def _without_test_pulse(runs, size, rate):
 
 
 def sweeps_of(nwb):
-    """Cut sweeps of an open file by protocol, in the order of the experiment, and notes on sweeps that were left out.
+    """Dict of protocol to cut sweeps, in the order of the experiment, and notes on sweeps that were left out.
 
     A stimulus is recognised by the shape of its current. A sweep is left out if its stimulus has a known name that does
     not agree with this shape.
@@ -253,7 +253,7 @@ def _at_rest(stored, stimulus, voltage):
 
 
 def _cut(stored, stimulus, voltage):
-    """The sweep cut around its stimulus, or the reason why it cannot be used."""
+    """The sweep cut around its stimulus, or the reason why the sweep cannot be used."""
     kind, rate, ratio = stimulus.kind, stored.rate, Fraction(RATE / stored.rate).limit_denominator(1000)
     if abs(float(ratio) * rate / RATE - 1) > 1e-6:
         return f"{rate:g} Hz has no simple ratio to {RATE} Hz"

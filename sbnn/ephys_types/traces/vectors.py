@@ -26,8 +26,8 @@ SHORT_SQUARE, LONG_SQUARE = (0.0025, 0.0035), (0.995, 1.005)
 #: Minimum length of a ramp in seconds.
 RAMP = 0.1
 
-AP_WINDOW = 0.003  # s from the threshold of the spike
-BIN_MS = 20  # of spike features
+AP_WINDOW = 0.003  # in s, from the threshold of the spike
+BIN_MS = 20  # width of the bins for spike features
 LEVELS, LEVEL_TOLERANCE = (0, 40, 80), 5  # pA over rheobase
 STEPS, STEP_TOLERANCE = (-30, -50, -90), 5  # pA
 NORM_STEP = -110  # pA
@@ -35,7 +35,7 @@ STEP_BIN, STEP_MARGIN = 0.010, 0.2  # s
 ISI_POINTS = 100
 #: Lowest peak, in mV, that counts as a spike in a long square.
 MIN_PEAK = -25
-#: Incremented whenever the same recording gives different vectors.
+#: Incremented whenever a change of the code gives different vectors for the same recording.
 FORMAT = 1
 
 PROTOCOLS = ("short_square", "long_square", "ramp")
@@ -43,8 +43,8 @@ _AP = round(AP_WINDOW * RATE)
 #: Name, number of values and unit of each family, in the order of the columns.
 TABLE = pd.read_csv(Path(__file__).with_name("vectors.csv"), keep_default_na=False)
 VECTORS = tuple(map(tuple, TABLE.to_numpy().tolist()))
-_END = 1.0  # s, end of a long square; all stimuli begin at 0
-_AFTER_SHORT = 0.053  # s, end of the search for the spike of a short square
+_END = 1.0  # in s, end of a long square; all stimuli begin at 0
+_AFTER_SHORT = 0.053  # in s, end of the search for the spike of a short square
 #: Errors that IPFX raises for sweeps that it cannot analyse.
 _FAULTS = (ArithmeticError, AssertionError, FeatureError, LookupError, TypeError, ValueError)
 
@@ -52,20 +52,20 @@ _FAULTS = (ArithmeticError, AssertionError, FeatureError, LookupError, TypeError
 def trace_families():
     """Families of the 2607 columns of `read_traces`, in order: dict of family to names of columns.
 
-    Some families consist of parts, in this order: ``first_ap_v`` and ``first_ap_dv`` of parts for the short square, the
-    long square and the ramp; the spike features, ``inst_freq`` and ``psth`` of parts for the sweeps at rheobase and at
-    40 and 80 pA above it; ``step_subthresh`` of parts for the steps of -30, -50 and -90 pA.
+    Some families have several parts, in this order. ``first_ap_v`` and ``first_ap_dv`` have parts for the short square,
+    the long square and the ramp. The spike features, ``inst_freq`` and ``psth`` have parts for the sweeps at rheobase
+    and at 40 and 80 pA above rheobase. ``step_subthresh`` has parts for the steps of -30, -50 and -90 pA.
     """
     return {name: [f"{name}_{i}" for i in range(size)] for name, size, _ in VECTORS}
 
 
 def trace_units():
-    """Unit of each column, ``""`` if it has none."""
+    """Dict of column to unit, which is ``""`` for columns without a unit."""
     return {f"{name}_{i}": unit for name, size, unit in VECTORS for i in range(size)}
 
 
 def joined(vectors):
-    """Concatenated vectors of a cell, (2607,); NaN for missing families."""
+    """Concatenated vectors of a cell, ndarray of shape (2607,); NaN for missing families."""
     return np.concatenate([vectors.get(name, np.full(size, np.nan)) for name, size, _ in VECTORS])
 
 
@@ -90,10 +90,10 @@ class Analysed(NamedTuple):
 
 
 def vectors_of(sweeps):
-    """Vectors of a cell, computed from its cut sweeps by protocol, and notes on missing or filled-in values.
+    """Vectors of a cell, computed from a dict of protocol to cut sweeps, and notes on missing or filled-in values.
 
-    A family that cannot be computed, is not finite or has the wrong size is left out; the part of
-    ``first_ap_v`` and ``first_ap_dv`` that belongs to a protocol without a spike is NaN.
+    A family that cannot be computed, is not finite or has the wrong size is left out. In ``first_ap_v`` and
+    ``first_ap_dv``, the parts of protocols without a spike are NaN.
     """
     notes = []
     analysed = {kind: _analyse(kind, sweeps[kind], notes) for kind in PROTOCOLS}
@@ -148,7 +148,7 @@ def _analyse(kind, cut, notes):
 
 
 def _first_spikes(analysed, notes):
-    """Voltage of the first action potential in each protocol, and differences between its samples."""
+    """Voltage of the first action potential in each protocol, and differences between successive samples."""
     blocks = []
     for kind in PROTOCOLS:
         sweeps, spikes, table = analysed[kind]
@@ -167,7 +167,11 @@ def _first_spikes(analysed, notes):
 
 
 def _sweeps_for_first_spike(kind, table):
-    """Long square at rheobase, short squares at the amplitude with the most spiking sweeps, or all spiking ramps."""
+    """Positions of the sweeps from which the first spike is taken.
+
+    These are the long square at rheobase, the short squares at the amplitude with the most spiking sweeps, or all
+    spiking ramps.
+    """
     spiking = table[(table["avg_rate"] > 0) & (table["stim_amp"] > 0)]
     if kind == "long_square" and len(spiking):
         return [int(spiking["stim_amp"].idxmin())]
@@ -178,7 +182,7 @@ def _sweeps_for_first_spike(kind, table):
 
 
 def _of_spike_trains(squares, notes):
-    """Functions that compute the families of spike trains: a dict keyed by family."""
+    """Functions that compute the families for spike trains: a dict keyed by family."""
     table = squares.table
     spiking = table[(table["avg_rate"] > 0) & (table["stim_amp"] > 0)]
     if spiking.empty:
@@ -209,7 +213,7 @@ def _of_spike_trains(squares, notes):
 
 
 def _of_steps(squares, notes):
-    """Functions that compute the families of hyperpolarising steps: a dict keyed by family."""
+    """Functions that compute the families for hyperpolarising steps: a dict keyed by family."""
     table = squares.table
     features = {"subthreshold_sweeps": table[table["avg_rate"] == 0]}
     steps, deflections = fv.identify_subthreshold_hyperpol_with_amplitudes(features, SweepSet(squares.sweeps))
