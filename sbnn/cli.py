@@ -60,7 +60,7 @@ def main(arguments=None):
     except BrokenPipeError:  # the program that reads the output, such as `head`, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ImportError, OSError, ValueError, KeyError) as error:
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error  # str() would quote its message
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error  # str() adds quotation marks
         print(f"sbnn {command}: {as_options(str(text))}", file=sys.stderr)
         return 1
     finally:

@@ -46,7 +46,7 @@ def print_table(table):
 def print_tables(tables, as_json=False, trial=False):
     """Print tables (dict of title to DataFrame) one by one or, if `as_json`, as one JSON object.
 
-    If `trial`, a note that the tables are from a quick run is added.
+    If `trial` is true, a note that the tables are from a quick run is added.
     """
     if as_json:
         found = {"trial": TRIAL} if trial else {}

@@ -7,7 +7,7 @@ from sbnn.dynamics.solver import DivergenceError
 
 
 def edge_accuracy(scores, truth, prior, confidence=None):
-    """Compare edge scores [regulator, target] with the true edges, for the regulators in `truth`."""
+    """Compare edge scores, ``[regulator, target]``, with the true edges of the regulators in `truth`."""
     # Simply repeating the prior gives a high balanced accuracy, so corrections of the prior are scored as well.
     found = scores.loc[truth.index].to_numpy()
     true, given = truth.to_numpy() != 0, prior.loc[truth.index].to_numpy() != 0

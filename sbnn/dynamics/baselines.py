@@ -95,7 +95,7 @@ class Linear(_WithoutEdges):
 
 
 class TrainingPath(_WithoutEdges):
-    """Baseline that moves at the mean rate of nearby training intervals, lines between consecutive observed states."""
+    """Baseline that moves at the mean rate of nearby intervals between consecutive states in the training samples."""
 
     def _learn(self, samples):
         """Store the training intervals; a gap in a sample counts as one interval."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 MOST = 15  # largest number of regulators found by a search; larger sets share the beliefs for this number
-_LEAST_SPREAD = 0.1  # smallest initial SD of effects: a few of many regulators may account for the whole effect
-_OBSERVATIONS = 10.0  # weight of the initial beliefs, as a number of observations
+_LEAST_SPREAD = 0.1  # smallest initial SD of effects, since a few of many regulators may account for the whole effect
+_OBSERVATIONS = 10.0  # weight of the initial beliefs, as an equivalent number of observations
 #: Number of kinds of edges. The kind depends on whether the edge is in the prior, and on whether its regulator has no,
 #: one or several other edges in the prior.
 N_KINDS = 6
@@ -40,7 +40,7 @@ def first_beliefs():
 
 
 def kinds_of_edges(prior, changing):
-    """Kinds of edges: number of other prior targets of the regulator, at most 2, plus 3 if the edge is in the prior."""
+    """Kind of each edge: 3 if it is in the prior, plus the number (up to 2) of other prior targets of its regulator."""
     # Targets that are constant within samples do not count: they have no regulators, even if the prior lists some.
     given = prior != 0
     others = given[:, changing].sum(axis=1)[:, None] - (given & changing)

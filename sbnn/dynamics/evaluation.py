@@ -33,7 +33,7 @@ def evaluate(model, data, *, method, condition, details=False, results=None, ove
         ``varp["truth"]``, as returned by ``sbnn.load_dataset("grn_350", random_state=seed)``. Several seeds may share
         the same data.
     method, condition : str
-        Names under which tables and figures find the scores. They are part of the identity of the record.
+        Names under which tables and figures find the scores. The names are part of the identity of the record.
     details : bool
         Whether to store the data that figures need: the strongest edges and the predicted test samples of the first fit
         or, for `PriorAlone`, the test samples themselves.
@@ -115,7 +115,7 @@ def fit_and_score(model, data):
 
 
 def _wanted(kind, data, params, **settings):
-    """Record of an experiment, still without values."""
+    """Record that describes an experiment, without values."""
     seeds = data.values() if isinstance(data, dict) else ()
     if not seeds or not all("split" in getattr(of_seed, "obs", ()) for of_seed in seeds):
         raise TypeError(f"data: expected a dict from seed to AnnData with obs['split'], got {data!r}")

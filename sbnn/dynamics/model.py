@@ -42,7 +42,7 @@ class DynamicsRegressor(BaseEstimator):
         Raises
         ------
         ValueError
-            The genes differ from those in training, a value is NaN, or the times do not increase.
+            The genes differ from the genes in training, a value is NaN, or the times do not increase.
         DivergenceError
             The predictions diverge.
         """
@@ -115,7 +115,7 @@ class PhoenixRegressor(DynamicsRegressor):
         are learned with a penalty on open gates ("l0"), on the sizes of paths ("c_node") or on open paths and sizes of
         paths ("path_reg"), see `sbnn.dynamics.phoenix`. With "none", no weights are pruned.
     sparsity : float
-        Share of the weights that pruning removes from each layer, in (0, 1). It has no effect on methods with a
+        Share of the weights that pruning removes from each layer, in (0, 1). The value has no effect on methods with a
         penalty, whose sparsity is determined by the weight of the penalty (`Recipe.penalty`).
     influence : tuple of (float, float)
         Influence of the prior on the pruning scores of input weights and of output weights, used only if

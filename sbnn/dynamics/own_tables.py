@@ -46,7 +46,7 @@ def read_course(expression, times=None):
 
 
 def read_prior(path, genes):
-    """Read signs [regulator, target] from a genes-by-genes table or from a list of regulators, targets and signs."""
+    """Read signs, [regulator, target], from a genes-by-genes table or from a list of regulators, targets and signs."""
     if path is None:
         return pd.DataFrame(0.0, genes, genes)
     table = _columns(path, "prior")

@@ -36,7 +36,7 @@ class Clock:
         return np.exp(-rate * self.grid)
 
     def memory(self, rate):
-        """Weights of past values in ``rate * integral of exp(-rate (t - s)) f(s) ds`` for f linear between points."""
+        """Weights of past values in ``rate * integral of exp(-rate (t - s)) f(s) ds`` for piecewise linear f."""
         c = rate * np.diff(self.grid, axis=1)
         keep = np.exp(-c)
         mean = np.where(c > 1e-6, -np.expm1(-c) / np.where(c > 1e-6, c, 1), 1 - c / 2)

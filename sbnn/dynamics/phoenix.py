@@ -162,7 +162,7 @@ def open_and_sizes(network):
     return open_paths(network) + 10 * path_sizes(network)
 
 
-#: Pruning method of a `GatedPhoenix` -> its penalty and the weight of the penalty. We chose the weight for L0, because
-#: the code of the published comparison adds no L0 penalty. That code also uses Kaiming initialisation, and it counts
-#: paths with sampled gates instead of expected ones.
+#: Pruning method of a `GatedPhoenix` -> its penalty and the weight of the penalty. We chose the weight of the L0
+#: penalty ourselves, because the code of the published comparison adds no L0 penalty. That code also uses Kaiming
+#: initialisation, and it counts the open paths for sampled gates instead of computing their expected number.
 PENALTIES = {"l0": (open_weights, 1e-2), "c_node": (path_sizes, 1e-3), "path_reg": (open_and_sizes, 1e-4)}

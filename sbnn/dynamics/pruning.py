@@ -43,7 +43,7 @@ class Pruner:
         """Scores of the layers by name; scores of input weights are stored for the next call."""
         network, (of_inputs, of_outputs) = self.network, self.influence
         decay = network.decay().double()[:, None]
-        # Input weights of products are scored by their exponential, so the most negative ones are pruned first.
+        # Input weights of products are scored by their exponential, so the most negative weights are pruned first.
         into = [shared(network.sum_in.double().abs()), shared(network.product_in.double().exp())]
         out = [shared(layer.double().abs() * decay) for layer in (network.sum_out, network.product_out)]
         if any(self.influence):
@@ -55,7 +55,10 @@ class Pruner:
 
 
 def partners(prior):
-    """Overlap of the targets of each pair of regulators: ``C = T T'``, divided by its sum, where ``T = |prior|``."""
+    """Overlap of the targets of each pair of regulators, of shape (genes, genes).
+
+    The overlap is ``C = T T'``, divided by its sum, where ``T = |prior|``.
+    """
     edges = prior.double().abs()
     return shared(edges @ edges.T)
 

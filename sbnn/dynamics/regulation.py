@@ -24,10 +24,10 @@ def products_of(k):
 class Fit:
     """Regression of a gene on a set of regulators, given by their positions in ascending order.
 
-    ``signs`` are the expected signs of the effects, 1 or -1; ``log_evidence`` is integrated over all weights;
-    ``weights`` are the constant, the slopes, and the coefficients of products in the order of `products_of`;
-    ``features`` has the shape (observations, weights); ``precision`` is the Cholesky factor of the precision matrix of
-    the weights.
+    ``signs`` are the expected signs of the effects, 1 or -1; ``log_evidence`` is the log evidence after integration
+    over all weights; ``weights`` are the constant, the slopes, and the coefficients of products in the order of
+    `products_of`; ``features`` has the shape (observations, weights); ``precision`` is the Cholesky factor of the
+    precision matrix of the weights.
     """
 
     regulators: tuple
@@ -50,7 +50,7 @@ class Fit:
         return self.weights[0] + deviations @ slopes + (deviations[..., one] * deviations[..., other]) @ products
 
     def slopes(self, deviations):
-        """Derivatives of the target value with respect to the k regulators, at deviations from their means.
+        """Derivatives of the target value with respect to the k regulators, at given deviations from their means.
 
         The derivatives and the deviations have the shape (..., k).
         """
@@ -67,8 +67,8 @@ class Fit:
 class Target:
     """Evidence for sets of regulators in the values of one gene that changes.
 
-    The gene decays towards a constant plus a weighted sum of the deviations of its regulators from their means and of
-    products of two such deviations. Within the range of the data, this approximates saturating Hill terms combined by
+    The gene decays towards a target value: a constant plus linear and quadratic terms in the deviations of its
+    regulators from their means. Within the range of the data, these terms approximate saturating Hill terms combined by
     AND and OR.
 
     ``values``, of shape (observations,), contains the values after the first time, minus what remains of the first
@@ -113,7 +113,7 @@ class Target:
             score, best = max(scores), moves[int(np.argmax(scores))]
 
     def strongest(self, genes):
-        """The `MOST` most probable regulators among many genes, each considered on its own."""
+        """The `MOST` most probable regulators among many genes, with each gene considered on its own."""
         return genes[np.sort(np.argsort(-self._gains(frozenset())[genes], kind="stable")[:MOST])]
 
     def probabilities(self, regulators):
@@ -201,11 +201,18 @@ class RegulatedNetwork(nn.Module):
         self.lag = float(lag)
 
     def decay(self):
-        """Decay rates of the genes, of shape (genes,); with a lag, the rates of the proteins follow, of equal shape."""
+        """Decay rates of the genes, of shape (genes,).
+
+        With a lag, the decay rates of the proteins follow, and the shape is (2 genes,).
+        """
         return torch.cat([self.rate, torch.full_like(self.rate, 1 / self.lag)]) if self.lag else self.rate
 
     def targets(self, state):
-        """Target values at a state, both of shape (samples, genes); with a lag, columns for the proteins follow."""
+        """Target values at a state.
+
+        State and target values have the shape (samples, genes) or, with a lag, (samples, 2 genes), where the proteins
+        follow the genes.
+        """
         if self.lag:
             genes, proteins = state.chunk(2, dim=1)
             return torch.cat([self._drawn_to(proteins), genes], dim=1)

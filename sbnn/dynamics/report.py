@@ -79,7 +79,7 @@ def overview_table(records):
         parts[-1].columns = [f"{label}, {percent} %" for label in labels.values()]
     table = pd.concat(parts, axis=1).fillna("").rename_axis("method")
     known = [name for name in METHODS.values() if name in table.index]
-    return table.loc[known, (table != "").any()]  # empty columns: without noise there is nothing to correct
+    return table.loc[known, (table != "").any()]  # drops empty columns: without noise, there is nothing to correct
 
 
 def overview(saved_models):

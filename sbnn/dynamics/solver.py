@@ -2,7 +2,7 @@
 
 import torch
 
-MOST_STEPS = 2**15  # per interval; a solution that needs more steps counts as divergent
+MOST_STEPS = 2**15  # maximum number of steps per interval; a solution that needs more steps counts as divergent
 
 
 class DivergenceError(RuntimeError):
@@ -35,7 +35,10 @@ def advance(targets, x, factors, n_steps):
 
 
 def advance_exactly(model, x, length, tolerance):
-    """Integrate samples over intervals, one length per sample, by step halving and Richardson extrapolation."""
+    """Integrate each sample over its own interval, by step halving and Richardson extrapolation.
+
+    `length`, of shape (samples, 1), contains the lengths of the intervals.
+    """
     n_steps, coarse, last = 4, None, None
     while n_steps <= MOST_STEPS:
         fine = advance(model.targets, x, step_factors(model.decay(), length / n_steps), n_steps)

@@ -25,17 +25,17 @@ LEAST_RATE_SPREAD = 0.1  # smallest SD of the logarithms of the decay rates
 LAGS = (0.0, 0.5, 1.0)  # lags that are tried at first, in mean intervals
 LAG_STEP = 1.4  # factor by which a lag is varied later
 N_FOLDS = 5  # number of parts of the training data that are held out in turn to choose the weight of the network
-MANY = 25  # with this many samples or more, only one part is held out, instead of all in turn
+MANY = 25  # with this many samples or more, only one part is held out, instead of all parts in turn
 HELD_OUT_PASSES = 2  # number of passes in fits that are evaluated on held-out parts
 PIECE, LONG = 5, 30  # largest number of intervals in a piece, and of times in a sample that is fitted as a whole
 ALONE = 0.8  # if the network alone achieves more than this share of the joint gain, no simple model is added
 LEAST_GAIN = 0.01  # smallest relative reduction of the held-out error for which the network is used
 WEAK = 0.3  # new edges become less probable if their effect is below this share of the largest effect on the gene
-COUNTED = 20  # whole numbers are assumed to be counts if the largest is greater than this
+COUNTED = 20  # whole numbers are assumed to be counts if the largest number exceeds this
 LEFT_OVER = 0.25  # autocorrelation of residuals above which a warning is given
 #: Models without a network, with which the network is compared.
 SIMPLE = {name: BASELINES[name] for name in ("ar1_mean", "ar1", "ridge", "ar1_ridge", "path")}
-FAR_RATE = 1.0  # smallest distance of the log of an outlying rate from the log of the median rate
+FAR_RATE = 1.0  # a rate is an outlier if the logarithm of its ratio to the median rate is at least this far from 0
 
 
 class SparseRegulationRegressor(DynamicsRegressor):
@@ -43,8 +43,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
 
     1. Every gene decays, at its own rate, towards a target that depends on its regulators. At first, expression between
        the observed times is estimated by fitting a relaxation curve to each gene in each sample; in later passes, it is
-       predicted by the model. The levels of genes that do not change are then also estimated from the effects of these
-       genes on others.
+       predicted by the model. From then on, the levels of genes that do not change are also estimated from the effects
+       of these genes on others.
     2. Each gene is regressed on sets of regulators, using these estimates (`sbnn.dynamics.regulation`). The set with
        the largest product of evidence and prior odds is chosen. The search starts from the edges of the prior and adds,
        removes or exchanges one edge at a time.
@@ -146,7 +146,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         Warns
         -----
         UserWarning
-            Genes never change, values are not on a scale from 0 to 1, or residuals are autocorrelated.
+            Some genes never change, values are not on a scale from 0 to 1, or residuals are autocorrelated.
         """
         self._validate_params()
         samples = as_trajectories(trajectories)
@@ -226,7 +226,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
         certain = len(gains) > 1 and gains.mean() > 2 * gains.std(ddof=1) / np.sqrt(len(gains))
         self.explains_ = bool(weight > 0 and certain and mean["together"] < (1 - LEAST_GAIN) * mean[best])
         # Averaging two models also reduces the effect of noise in the start, so part of the joint gain may be due to
-        # averaging. If the network alone is nearly as good as the mean, the network is used, because it is simpler.
+        # averaging. If the network alone is nearly as good as the weighted mean of both models, the network is used,
+        # because it is simpler.
         if self.explains_ and mean[best] - mean["network"] > ALONE * (mean[best] - mean["together"]):
             weight = 1.0
         weight = weight if self.explains_ else 0.0
@@ -250,7 +251,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         return text + (f"; regulators act with a lag of about {self.lag_:.3g} units of time" if late else "")
 
     def _follow(self, start, times):
-        """Predict each time from the one before, by the network or by its weighted mean with the simple model."""
+        """Predict values at each time from the last values, by the network or its weighted mean with a simple model."""
         path = [start / self.scale_]
         if not self.simple_:
             return self.scale_ * followed(self.network_, path[0], times)
@@ -297,7 +298,7 @@ class _Search:
         return RegulatedNetwork(self.rates / unit, self.means, *bounds, self.fits, self.lag * unit)
 
     def scores(self):
-        """Slopes of the rates of change with respect to the regulators at mean expression, [regulator, target]."""
+        """Slopes, [regulator, target], of the rates of change with respect to the regulators, at mean expression."""
         scores = np.zeros(self.prior.shape)
         for gene, fit in self.fits.items():
             scores[list(fit.regulators), gene] = fit.weights[fit.parts()[0]] * self.rates[gene]

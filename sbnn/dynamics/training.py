@@ -59,7 +59,7 @@ class Recipe(CheckedSettings):
         Ratio of the learning rate of the multipliers m to `learning_rate`.
     lowest_rate, rate_factor, rate_patience : float, float, int
         The learning rate is multiplied by `rate_factor` after more than `rate_patience` epochs without a lower
-        validation loss, but it never falls below `lowest_rate`. It is reset at each pruning.
+        validation loss, but it never falls below `lowest_rate`. The learning rate is reset at each pruning.
     patience : int
         Number of epochs without a lower validation loss after which training stops, once pruning is complete.
     n_steps : int

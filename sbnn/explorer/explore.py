@@ -15,7 +15,7 @@ FIRST_CHOICE = "fit_default_2d.pickle"  # preferred fit in a folder
 
 @dataclass(frozen=True)
 class Explorer:
-    """HTML page to explore a fitted model, which a notebook displays if it is the last expression of a cell.
+    """HTML page to explore a fitted model; a notebook displays a page that is the last expression of a cell.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def explore(fit_record, cv_record=None, path=None, *, data=None, ridge=None, hal
     OSError
         If the file cannot be written.
     """
-    from sbnn.explorer.columns import page_data  # imported here: `run` finds missing records before bokeh is loaded
+    from sbnn.explorer.columns import page_data  # so that `run` reports missing records before bokeh is loaded
     from sbnn.explorer.page import page
 
     explorer = Explorer(page(page_data(fit_record, cv_record, data, ridge, halves, tsne)))

@@ -14,7 +14,7 @@ from bokeh.resources import Resources
 
 from sbnn.explorer.drawings import cell_map, histogram
 
-# The order matters: each script may use the ones before it.
+# The order matters: each script may use the scripts before it.
 SCRIPTS = (
     *("data.js", "scales.js", "statistics.js", "tables.js", "files.js"),
     *("painting.js", "legend.js", "selection.js", "comparison.js", "link.js", "main.js"),

@@ -90,7 +90,7 @@ def family_centre(xy, own):
 
 
 def legend_entries(table):
-    """Legend entries such as "Pvalb (286)" from the table of `Groups`; if there are many, the rarest share an entry."""
+    """Legend entries such as "Pvalb (286)" from the table of `Groups`; the rarest of many groups share one entry."""
     rows = [(shortened(group), *row) for group, *row in listed(table)[["count", "color", "marker"]].itertuples()]
     if len(rest := table.iloc[len(rows) :]):
         color = rest["color"].iloc[0] if rest["color"].nunique() == 1 else "none"

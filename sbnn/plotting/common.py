@@ -15,8 +15,8 @@ from sbnn.plotting.labels import settle_labels, shortened
 from sbnn.results import results_path, write_atomically
 
 STYLE = Path(__file__).with_name("style.mplstyle")
-WIDTH = 7.2  # inches: two columns of a journal page
-RASTER_DPI = 200  # for the rasterised parts of a PDF
+WIDTH = 7.2  # inches, the width of two columns of a journal page
+RASTER_DPI = 200  # resolution of the rasterised parts of a PDF
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 MANY = 25  # largest number of names that figures list in full
 

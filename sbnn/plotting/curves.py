@@ -170,7 +170,7 @@ def bottleneck_comparison(network, srrr, ridge, published=None, group_lasso=0.1,
     group_lasso : float
         Strength of the group lasso; networks with the nearest strength in the record are drawn.
     n_components : sequence of int, optional
-        Bottleneck widths to draw; by default all in the record.
+        Bottleneck widths to draw; by default, all widths in the record.
 
     Returns
     -------
@@ -220,8 +220,8 @@ def _draw_networks(ax, network, widths, looks, published, strength):
         mean, spread = reading.mean_sd(network.test_r2[:, point])
         n_genes, color = float(network.n_selected[:, point].mean()), model_color(network, point)
         line, marker = looks[width]
-        # Networks with equal numbers of genes are drawn side by side, and published results further out, so that they
-        # do not overlap.
+        # Networks with equal numbers of genes are drawn side by side, and published results further out, so that no
+        # markers overlap.
         place = (i - (len(widths) - 1) / 2) * (2 if len(widths) < 3 else 4)
         look = {"fmt": marker, "color": color, "ms": 3.5, "lw": 1, "capsize": 1.5, "zorder": 5}
         ax.errorbar(n_genes * DODGE**place, mean, spread or None, **look)
@@ -283,7 +283,7 @@ def _draw_training(ax, network, points, pretrained, looks, levels):
     mark_stages(ax, reading.epochs(network, points[0]))
     limit_r2(ax, curves, [value for _, value, _ in levels])
     if both:
-        # The number of folds with pretraining is shown, because a few cells may form too few clusters for pretraining.
+        # The number of folds with pretraining is shown, because few cells may not form enough clusters for pretraining.
         few = min(len(reading.epochs(network, point, "pretraining")) for point in pretrained)
         n_folds = len(network.test_r2)
         some = f" in {few} of {n_folds} folds" if few < n_folds else ""

@@ -16,10 +16,10 @@ from sbnn.plotting.labels import fit_text, shortened
 from sbnn.plotting.maps import draw_colorbar, draw_map, map_coordinates, map_triangles, widened
 from sbnn.results import Record
 
-# Features of the published figure, in its order; they are shown first if a data set has them.
+# Features in the order of the published figure; features that a data set contains are shown first.
 FEATURES = ("AP width", "AHP", "AI", "R_input", "Max AP num", "Tau", "Rebound", "V_rest", "Rheobase")
 N_MAPS = 9
-TRUE = "✓"  # next to genes that are known to drive the outputs
+TRUE = "✓"  # mark next to genes that are known to drive the outputs
 NEEDED = (
     *("embedding", "latent", "predictions", "outputs", "feature_names", "train_feature_r2", "labels", "colors"),
     *("kept_genes", "expression", "predicted_expression"),
@@ -40,8 +40,8 @@ def latent_panels(top, bottom=None, colorblind=False, scores=None, true_genes=No
     colorblind : bool
         Draw families in colours and shapes that are safe for colour-blind readers, instead of type colours.
     scores : sequence of Record, (Record, dict) or None, optional
-        The cross-validation of each model, with the parameters of the grid point if there are several. The mean test R2
-        of each output is written next to its name.
+        The cross-validation of each model, with parameters that select a grid point if there are several. The mean test
+        R2 of each output is written next to its name.
     true_genes : sequence of str, optional
         Genes that drive the outputs of simulated data; these genes are marked.
 
@@ -227,7 +227,7 @@ def family_zoom(top, bottom=None, family=None, scores=None):
     figure.set_size_inches(WIDTH, height := len(models) * HALF + strip + row + room)
     families.set_bbox_to_anchor((MARGIN / WIDTH, (room + row) / height))
     letters = "abc"
-    centre = draw_models(figure, models, room + row, letters, inset=False)  # the panels below enlarge a part
+    centre = draw_models(figure, models, room + row, letters, inset=False)  # no inset: the panels below enlarge a part
     centre.add_patch(Rectangle(corner, side, side, clip_on=False, **DASHED))
     y = room + BAR_ROOM
     figure.text(0.03 / WIDTH, (y + PANEL + 0.06) / height, letters[len(models)], fontsize=9, fontweight="bold")

@@ -69,7 +69,7 @@ def widened(record):
 def map_triangles(xy, stretch=0.85):
     """Delaunay triangles over the cells, without those that span empty regions; None if no triangle is left."""
     spacing = cKDTree(xy).query(xy, k=min(11, len(xy)))[0][:, -1]
-    spacing = np.minimum(spacing, np.quantile(spacing, 0.9))  # outlying cells are far from everything
+    spacing = np.minimum(spacing, np.quantile(spacing, 0.9))  # outlying cells are far from all others
     try:
         triangles = Triangulation(*xy.T)
         hidden = _circumradius(xy[triangles.triangles]) > stretch * np.median(spacing[triangles.triangles], axis=1)

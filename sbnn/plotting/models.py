@@ -18,8 +18,8 @@ def accuracy_comparison(models, n_genes=25):
     Parameters
     ----------
     models : dict of str to Record or (Record, dict)
-        Cross-validations by name, drawn from top to bottom, with the parameters of the grid point if there are several.
-        If several grid points match, the grid point with the most genes, but at most `n_genes`, is drawn.
+        Cross-validations by name, drawn from top to bottom, with parameters that select a grid point if there are
+        several. If several grid points match, the grid point with the most genes, but at most `n_genes`, is drawn.
     n_genes : int
         Maximum number of genes of the model that is drawn if several grid points match.
 

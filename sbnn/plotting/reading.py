@@ -36,13 +36,13 @@ def network_name(record, point):
 
 
 def levels(record, name, points=None):
-    """Values that a parameter takes in the grid, sorted; empty if the estimator has no such parameter."""
+    """Sorted values of a parameter in the grid; empty if the estimator has no such parameter."""
     points = range(len(record.params)) if points is None else points
     return sorted({record.parameter(point, name) for point in points} - {None})
 
 
 def nearest(values, wanted):
-    """The value nearest to the requested one, on a log scale."""
+    """The value that is nearest to `wanted` on a log scale."""
     logs = np.log(np.maximum([wanted, *values], np.finfo(float).tiny))
     return values[np.argmin(np.abs(logs[1:] - logs[0]))]
 
@@ -98,7 +98,7 @@ def _begins(stages):
 
 
 def _aligned(tables):
-    """Position of each row of each table on a common axis, on which the stages that all tables share start together."""
+    """Positions of table rows on a common axis, on which every stage shared by all tables starts at one position."""
     # A fold without pretraining has no frozen stage; its unfrozen stage is as long as both stages of other folds.
     names = [table["stage"].replace("frozen", "unfrozen").to_numpy() for table in tables]
     shared = [stage for stage in dict.fromkeys(names[0]) if all(stage in other for other in names)]

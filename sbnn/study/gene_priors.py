@@ -16,7 +16,7 @@ FEW = "distilled, 60 cells", 60  # a model in the saved results, and its number 
 
 
 def with_control(lists, gene_names, seed=0):
-    """Measured genes of every list, in the order of the data, and as many random genes as in the first list."""
+    """Measured genes in every list, in the order of the data, and a list of random genes as long as the first list."""
     names = [str(gene) for gene in gene_names]
     found = {title: [gene for gene in names if gene in set(genes)] for title, genes in lists.items()}
     if empty := [title for title, genes in found.items() if not genes]:

@@ -15,7 +15,7 @@ BEFORE_PRUNING = "before pruning"  # the last epoch with all genes
 
 
 def _read():
-    """Rows by data set: networks by width, group lasso and pretraining, and sparse reduced-rank regression by rank."""
+    """Published rows by data set, for networks and for sparse reduced-rank regression."""
     table, rows = pd.read_csv(Path(__file__).with_name("published.csv"), dtype=object), {}
     kinds = dict.fromkeys(("n_components", "rank", "n_genes", "folds", "from_genes"), int)
     kinds |= {"group_lasso": float, "test_r2": float, "sd": float, "pretraining": lambda text: text == "True"}
@@ -40,7 +40,7 @@ def comparable(record):
 
 
 def srrr_genes(dataset):
-    """Published numbers of genes of sparse reduced-rank regression, by rank; empty if none were published."""
+    """Published numbers of genes in sparse reduced-rank regression, by rank; empty if none were published."""
     genes = {}
     for model in R2.get(dataset, []):
         if "rank" in model:

@@ -48,7 +48,7 @@ OTHER_DATA = ("gene-selection", "noise")
 
 
 def read(folder):
-    """Read the records in a folder, which must all be on the same data."""
+    """Read the records in a folder; all records must be on the same data."""
     return load_folder(folder, data_of=lambda r: None if r.experiment in OTHER_DATA else (r.dataset, r.sha256))
 
 
@@ -146,7 +146,7 @@ def _srrr_rows(record):
 
 
 def _published_rows(record):
-    """Dict from the name of one of our rows to the row of `published.R2` to compare it with."""
+    """Dict from the names of our rows to the corresponding rows of `published.R2`."""
     rows = {}
     for row in published.rows(record.dataset, len(record.gene_names)):
         if "rank" in row:
@@ -190,7 +190,7 @@ def overview(saved_models):
 
 
 def feature_table(records):
-    """Mean test R2 of every output over the folds, scaled per fold, by model; outputs predicted best come first."""
+    """Mean test R2 of every output by model, for data scaled per fold; outputs predicted best come first."""
     shown = {"distilled network d=2": ("cv_default", {"n_components": 2})}
     shown |= {f"network d={d}": ("cv_network", {"n_components": d, **STANDARD}) for d in MAPS}
     columns = {}

@@ -127,7 +127,7 @@ def draw(records, folder):
             plotting.save_figure(function(*given), folder / name, pdf=True)
         except OSError:
             raise
-        except Exception as error:  # the other figures do not depend on it
+        except Exception as error:  # the other figures do not depend on this one
             warnings.warn(f"{name} could not be drawn: {error}", stacklevel=2)
 
 
