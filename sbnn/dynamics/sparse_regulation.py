@@ -226,8 +226,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
         certain = len(gains) > 1 and gains.mean() > 2 * gains.std(ddof=1) / np.sqrt(len(gains))
         self.explains_ = bool(weight > 0 and certain and mean["together"] < (1 - LEAST_GAIN) * mean[best])
         # Averaging two models also reduces the effect of noise in the start, so part of the joint gain may be due to
-        # averaging. If the network alone is nearly as good as the weighted mean of both models, the network is used,
-        # because it is simpler.
+        # this reduction. If the network alone is nearly as good as the weighted mean of both models, the network is
+        # used, because it is simpler.
         if self.explains_ and mean[best] - mean["network"] > ALONE * (mean[best] - mean["together"]):
             weight = 1.0
         weight = weight if self.explains_ else 0.0
@@ -310,7 +310,7 @@ class _Search:
         If residuals are autocorrelated, the probability of new edges with a small effect is lowered, because these
         edges may compensate for effects that linear terms and products cannot describe.
         """
-        if not explains:  # initial odds of kind 3 for edges in the prior, of kind 0 for all others
+        if not explains:  # edges in the prior have the initial odds of kind 3, all others of kind 0
             return 1 / (1 + np.exp(-np.where(self.prior != 0, *first_beliefs().log_odds[[3, 0]])))
         effects = np.abs(self.scores())
         share = effects / np.maximum((WEAK if self.autocorrelation() > 0 else 0) * effects.max(axis=0), 1e-300)

@@ -116,7 +116,7 @@ def _beside(path, fit, folds):
 
 
 def _data_of(fit):
-    """Load the data of a fit if they are a named data set whose files are available; otherwise print a note."""
+    """Load the data of a fit if the files of its named data set are available; otherwise print a note."""
     from sbnn.data.paired import as_paired
 
     with contextlib.suppress(FileNotFoundError, ValueError):  # missing files, or a user's own data

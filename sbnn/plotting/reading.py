@@ -1,4 +1,4 @@
-"""Read the numbers of a figure from a record, for any parameter grid."""
+"""Read the numbers that a figure shows from a record with any parameter grid."""
 
 import numpy as np
 
@@ -98,7 +98,7 @@ def _begins(stages):
 
 
 def _aligned(tables):
-    """Positions of table rows on a common axis, on which every stage shared by all tables starts at one position."""
+    """Positions of table rows on a common axis, aligned at the start of every stage that all tables share."""
     # A fold without pretraining has no frozen stage; its unfrozen stage is as long as both stages of other folds.
     names = [table["stage"].replace("frozen", "unfrozen").to_numpy() for table in tables]
     shared = [stage for stage in dict.fromkeys(names[0]) if all(stage in other for other in names)]

@@ -87,7 +87,7 @@ def compare_priors(models, data, folds, lists, influences, *, results=None, over
 
 
 def _rows_of(record, g, genes, data):
-    """Test R2 of a grid point in every fold, and the shares of the kept genes that are listed and that are true."""
+    """Test R2 of a grid point in each fold, and the shares of listed genes and of true genes among the kept genes."""
     shares = {"listed": np.isin(data.gene_names, genes)}
     if "genes" in data.truth:
         shares["true"] = np.isin(data.gene_names, data.truth["genes"])

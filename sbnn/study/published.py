@@ -29,7 +29,7 @@ R2 = _read()
 
 
 def rows(dataset, n_genes, **wanted):
-    """Published results from `n_genes` genes (or from an unknown number) that have the wanted entries."""
+    """Published results for `n_genes` genes (or an unknown number of genes) whose entries equal `wanted`."""
     found = [row for row in R2.get(dataset, []) if row.get("from_genes", n_genes) == n_genes]
     return [row for row in found if all(row.get(key) == value for key, value in wanted.items())]
 
