@@ -1,6 +1,6 @@
 """Linear baselines: ridge and reduced-rank regression.
 
-They centre X and Y and work in float64. They do not scale their input, so z-score genes and outputs beforehand.
+The models centre X and Y and work in float64. They do not scale their input, so z-score genes and outputs beforehand.
 """
 
 import copy
@@ -33,7 +33,7 @@ class GeneSelectionMixin:
         return np.flatnonzero(mask) if indices else mask
 
     def get_feature_names_out(self, input_features=None):
-        """Names of the genes that the model uses, in the order of X, from `input_features` if ``fit`` had no names."""
+        """Names of the genes that the model uses, in the order of X; if ``fit`` had no names, from `input_features`."""
         return _check_feature_names_in(self, input_features)[self.get_support()]
 
 
@@ -46,24 +46,27 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return tags
 
     def _validate(self, X, y):
-        """Check X and y, store their means, and return both centred, in float64 and two-dimensional."""
+        """Check X and y, store their means, and return both as centred two-dimensional arrays of float64."""
         X, Y = to_be_fitted(self, *two_tables(X, y), np.float64)
         self.x_mean_, self.y_mean_ = X.mean(axis=0), Y.mean(axis=0)
         # Column-major order, because the solvers read and select single genes.
         return np.asfortranarray(X - self.x_mean_), (Y - self.y_mean_).reshape(len(Y), -1)
 
     def _store_coef(self, coef):
-        """Store the coefficients, (q, p) or (p,) for a one-dimensional y, and the intercept."""
+        """Store the intercept and the coefficients of shape (q, p), or (p,) for a one-dimensional y."""
         self.coef_ = coef if np.ndim(self.y_mean_) else coef[0]
         self.intercept_ = self.y_mean_ - self.coef_ @ self.x_mean_
 
     def predict(self, X):
-        """Predicted outputs, shape (n, q) or (n,); X as in `SparseBottleneckRegressor.predict`."""
+        """Predict outputs of shape (n, q), or (n,) for a one-dimensional y.
+
+        X is as in `SparseBottleneckRegressor.predict`.
+        """
         check_is_fitted(self)
         return new_cells(self, X, needed=kept_genes(self)) @ self.coef_.T + self.intercept_
 
     def score(self, X, y=None):
-        """Pooled R2 relative to the training means (see `sbnn.metrics.pooled_r2`); X and y as in `fit`."""
+        """Pooled R2 relative to the training means (see `sbnn.metrics.pooled_r2`); X and y are as in `fit`."""
         from sbnn.metrics import pooled_r2
 
         check_is_fitted(self)
@@ -80,15 +83,15 @@ class LeaveOneOutRidge(LinearRegressor):
     Parameters
     ----------
     alphas : array-like, shape (n_alphas,), default=four per decade from 1 to 10^6
-        Penalties to choose from. The objective is ``|Y - X B|^2 + alpha |B|^2``, as in scikit-learn. The error is a sum
-        over the n cells, so the same penalty is ``alpha / n`` in the reduced-rank models.
+        Penalties to choose from. The objective is ``|Y - X B|^2 + alpha |B|^2``, as in scikit-learn. Since the error is
+        a sum over the n cells, ``alpha`` corresponds to ``alpha / n`` in the reduced-rank models.
 
     Attributes
     ----------
     alpha_ : float
         Penalty with the smallest leave-one-out squared error, summed over the outputs.
     best_score_ : float
-        Negative of this error, averaged over cells and outputs.
+        Negative leave-one-out squared error for `alpha_`, averaged over cells and outputs.
     coef_, intercept_ : ndarray, shape (q, p) and (q,); (p,) and float for a one-dimensional ``y``
     y_mean_ : ndarray, shape (q,), or float
         Training mean of each output.
@@ -98,7 +101,7 @@ class LeaveOneOutRidge(LinearRegressor):
         self.alphas = alphas
 
     def fit(self, X, y=None):
-        """Choose the penalty and fit; X and y as in `SparseBottleneckRegressor.fit`."""
+        """Choose the penalty and fit the model; X and y are as in `SparseBottleneckRegressor.fit`."""
         for alpha in attempt("alphas: expected numbers", np.ravel, self.alphas).tolist() or [()]:
             check_number("alphas", alpha, float, 0)
         X, Y = to_be_fitted(self, *two_tables(X, y), np.float64)
@@ -128,18 +131,18 @@ class LatentMixin:
         return tags
 
     def fit_transform(self, X, y=None, **options):
-        """Fit, then map the training cells; arguments as in `fit`."""
+        """Fit the model, then map the training cells to the latent space; the arguments are as in `fit`."""
         return self.fit(X, y, **options).transform(X)
 
 
 class LatentRegressor(LatentMixin, LinearRegressor):
-    """Reduced-rank model Y = X W V' with encoder W (p, rank) and decoder V (q, rank), V'V = 1.
+    """Reduced-rank model Y = X W V' with encoder W of shape (p, rank) and orthonormal decoder V of shape (q, rank).
 
     A subclass has ``rank``, ``alpha`` and a generator ``_solve(X, Y, alphas)``, which is called with decreasing
-    penalties and yields the learned attributes for each of them.
+    penalties and yields the learned attributes for each penalty.
     """
 
-    # Varied by `fit_path`, which cross-validation uses because a path costs much less than separate fits.
+    # The parameter that `fit_path` varies. Cross-validation uses `fit_path`, which costs much less than separate fits.
     path_parameter = "alpha"
 
     def _validate(self, X, y):
@@ -149,14 +152,14 @@ class LatentRegressor(LatentMixin, LinearRegressor):
         return X, Y
 
     def fit(self, X, y=None):
-        """Fit the model; X and y as in `SparseBottleneckRegressor.fit`."""
+        """Fit the model; X and y are as in `SparseBottleneckRegressor.fit`."""
         return self._store(*self._solve(*self._validate(X, y), [self.alpha]))
 
     def fit_path(self, X, y, alphas):
-        """Yield one fitted copy for each penalty, in the order of `alphas`.
+        """Yield one fitted copy of the model for each penalty, in the order of `alphas`.
 
-        All fits together take little longer than the slowest one. They are computed only when the iterator needs them,
-        from the largest penalty to the smallest.
+        All fits together take little longer than the slowest fit. They are computed from the largest penalty to the
+        smallest, and only when the iterator needs them.
         """
         alphas = attempt("alphas: expected several penalties", list, alphas)
         for alpha in alphas:
@@ -180,7 +183,7 @@ class LatentRegressor(LatentMixin, LinearRegressor):
         return self
 
     def transform(self, X):
-        """Map cells into the latent space, shape (n, rank), with the mean of the training cells at the origin."""
+        """Map cells to latent coordinates of shape (n, rank); the mean of the training cells is at the origin."""
         check_is_fitted(self)
         return (new_cells(self, X, needed=kept_genes(self)) - self.x_mean_) @ self.encoder_
 
@@ -188,10 +191,10 @@ class LatentRegressor(LatentMixin, LinearRegressor):
 class ReducedRankRegression(LatentRegressor):
     """Least squares (or ridge) regression of bounded rank: a linear bottleneck on all genes.
 
-    Minimises ``|Y - X W V'|^2 / (2 n) + alpha / 2 |W|^2`` over the encoder W (p, rank) and the orthonormal decoder
-    V (q, rank), with X and Y centred. The solution has a closed form (Izenman 1975; with the penalty, Mukherjee and Zhu
-    2011) and is computed from a singular value decomposition of X rather than of X'X. With ``alpha=0`` and more genes
-    than cells, it is the minimum-norm solution.
+    Minimises ``|Y - X W V'|^2 / (2 n) + alpha / 2 |W|^2`` over the encoder W of shape (p, rank) and the orthonormal
+    decoder V of shape (q, rank), where X and Y are centred. The solution has a closed form (Izenman 1975; with the
+    penalty, Mukherjee and Zhu 2011) and is computed from a singular value decomposition of X rather than of X'X. With
+    ``alpha=0`` and more genes than cells, the solution is the one with minimum norm.
 
     Parameters
     ----------
@@ -229,8 +232,9 @@ class ReducedRankRegression(LatentRegressor):
 def ridge_reduced_rank(X, Y, rank, alphas):
     """Yield the closed-form (encoder, decoder) for each penalty, using one decomposition of the centred X."""
     # The penalty is equivalent to additional cells in a least-squares problem, which regresses [Y; 0] on
-    # [X; sqrt(n alpha) 1]. In its solution, the decoder contains the first right singular vectors of the outputs that
-    # ridge regression predicts for all these cells, and the encoder is the ridge solution times the decoder.
+    # [X; sqrt(n alpha) 1]. In the solution of this problem, the decoder contains the first right singular vectors of
+    # the outputs that ridge regression predicts for the measured and additional cells, and the encoder is the ridge
+    # solution times the decoder.
     n = len(X)
     left, spread, right = np.linalg.svd(X, full_matrices=False)
     kept = spread > spread[0] * max(X.shape) * np.finfo(np.float64).eps
@@ -238,14 +242,15 @@ def ridge_reduced_rank(X, Y, rank, alphas):
     projected = left.T @ Y
     for alpha in alphas:
         penalised = spread**2 + n * alpha
-        fitted = (spread / np.sqrt(penalised))[:, None] * projected  # (k, q): has the same Gram matrix as the fit
+        # Shape (k, q), with the same Gram matrix as the predicted outputs of all these cells.
+        fitted = (spread / np.sqrt(penalised))[:, None] * projected
         decoder = np.linalg.svd(fitted, full_matrices=len(fitted) < rank)[2][:rank].T
         encoder = right.T @ ((spread / penalised)[:, None] * (projected @ decoder))
         yield with_positive_peaks(encoder, decoder)
 
 
 def with_positive_peaks(encoder, decoder):
-    """Flip latent variables so that the entry of largest magnitude in each decoder column is positive."""
+    """Flip the signs of latent variables so that the entry of largest magnitude in each decoder column is positive."""
     peaks = decoder[np.abs(decoder).argmax(axis=0), np.arange(decoder.shape[1])]
     signs = np.where(peaks < 0, -1.0, 1.0)  # the sign of singular vectors is arbitrary
     return encoder * signs, decoder * signs

@@ -1,7 +1,8 @@
 """Pruning scores of weights or genes, computed from their size and prior knowledge.
 
-Both are mixed as in DASH (Hossain et al., "Pruning neural network models for gene regulatory dynamics using data and
-domain knowledge", NeurIPS 2024, arXiv 2403.04805, section 3). The functions do not depend on the type of network.
+Size and prior knowledge are mixed as in DASH (Hossain et al., "Pruning neural network models for gene regulatory
+dynamics using data and domain knowledge", NeurIPS 2024, arXiv 2403.04805, section 3). The functions do not depend on
+the type of network.
 """
 
 import torch
@@ -14,7 +15,7 @@ def shared(size):
 
 
 def mixed(from_prior, size, influence):
-    """Compute ``l * prior + (1 - l) * size`` for influence l: 0 ignores the prior, 1 the size."""
+    """Compute ``l * prior + (1 - l) * size`` for influence l; l = 0 ignores the prior, and l = 1 ignores the size."""
     return influence * from_prior + (1 - influence) * size if influence else size
 
 

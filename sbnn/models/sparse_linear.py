@@ -1,11 +1,11 @@
 """Sparse reduced-rank regression, a linear model that selects genes."""
 
-# For fixed V, the W-step of sparse reduced-rank regression is a convex elastic net. With the group penalty, it is
-# solved by scikit-learn's coordinate descent (``benchmarks/linear_solvers.py`` compares it with skglm and adelie). This
-# is fast because the problems are small: they contain only a working set of genes, whose expression matrix is replaced
-# by its triangular factor, with one row per gene instead of one per cell. If the working set has more genes than there
-# are cells, coordinate descent would need thousands of passes, so it starts from the solution of Newton's method. With
-# the element-wise penalty, each column of W is a separate problem, which glmnet solves.
+# For fixed V, the W-step of sparse reduced-rank regression is a convex elastic net. With the group penalty, this
+# problem is solved by scikit-learn's coordinate descent (``benchmarks/linear_solvers.py`` compares it with skglm and
+# adelie). This is fast because the problems are small: they contain only a working set of genes, whose expression
+# matrix is replaced by its triangular factor, with one row per gene instead of one per cell. If the working set has
+# more genes than there are cells, coordinate descent would need thousands of passes, so it starts from a solution found
+# by Newton's method. With the element-wise penalty, each column of W is a separate problem, which glmnet solves.
 
 import warnings
 
@@ -19,9 +19,9 @@ from sklearn.utils._param_validation import StrOptions
 from sbnn.errors import check_number
 from sbnn.models.linear import LatentRegressor, SparseCoefficients, ridge_reduced_rank, with_positive_peaks
 
-# Weight of the previous decoder in the V-step, relative to the data. It is too small to affect what the data determine.
-# The data do not determine the decoder column of a latent variable without genes; this weight keeps the column as it
-# was, so that genes can still be added to the latent variable.
+# Weight of the previous decoder in the V-step, relative to the data. It is too small to affect decoder columns that the
+# data determine. The column of a latent variable without genes is not determined by the data; this weight keeps the
+# column as it was, so that genes can still be added to the latent variable.
 _INERTIA = 1e-8
 _MOST_NEWTON_STEPS = 50
 _LEAST_DAMPING = 1e-10  # relative to the diagonal of the Hessian, which is singular if two genes are equal
@@ -30,11 +30,11 @@ _LEAST_DAMPING = 1e-10  # relative to the diagonal of the Hessian, which is sing
 class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
     """Reduced-rank regression that selects genes by a lasso or elastic-net penalty on its encoder.
 
-    Minimises ``|Y - X W V'|^2 / (2 n) + alpha (l1_ratio P(W) + (1 - l1_ratio) / 2 |W|^2)`` over the encoder
-    W (p, rank) and the orthonormal decoder V (q, rank), with X and Y centred (Kobak et al. 2021). P is the sum of the
-    2-norms of the rows of W (one row per gene), or the sum of the absolute values of all entries of W. W and V are
-    optimised in turn until they reach a stationary point. V is initialised with the first right singular vectors of
-    X'Y.
+    Minimises ``|Y - X W V'|^2 / (2 n) + alpha (l1_ratio P(W) + (1 - l1_ratio) / 2 |W|^2)`` over the encoder W of shape
+    (p, rank) and the orthonormal decoder V of shape (q, rank), where X and Y are centred (Kobak et al. 2021). Depending
+    on `penalty`, P is the sum of the 2-norms of the rows of W (one row per gene), or the sum of the absolute values of
+    all entries of W. W and V are optimised in turn until they reach a stationary point. V is initialised with the first
+    right singular vectors of X'Y.
 
     Parameters
     ----------
@@ -43,16 +43,17 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
     alpha : float, default=1.0
         Strength of the penalty. 0 gives `ReducedRankRegression`, which selects all genes.
     l1_ratio : float, default=1.0
-        Share of the sparse penalty, from 0 to 1. With 0, only the ridge penalty remains, as in `ReducedRankRegression`.
+        Share of the sparse penalty in the total penalty, from 0 to 1. With 0, only the ridge penalty remains, as in
+        `ReducedRankRegression`.
     relaxed : bool, default=True
         Refit the selected genes without the sparse penalty, by ridge-penalised reduced-rank regression with the same
         ``alpha``. This undoes most of the shrinkage.
     penalty : {"group", "element"}, default="group"
-        Whether whole rows of W or single entries become zero.
+        With "group", whole rows of W become zero; with "element", single entries of W become zero.
     max_iter : int, default=1000
-        Maximum number of alternations.
+        Maximum number of alternations between W and V.
     tol : float, default=1e-6
-        The alternation stops when the decoder changes by less than this (root mean square over its columns).
+        The alternation stops when the change of the decoder (root mean square over its columns) is at most `tol`.
 
     Attributes
     ----------
@@ -94,9 +95,9 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
         return super()._validate(X, y)
 
     def _solve(self, X, Y, alphas):
-        # Every penalty starts from this decoder instead of the previous solution: since the problem in (W, V) is not
-        # convex, a path could otherwise end in another optimum than a single fit. The W-step is convex and can start
-        # anywhere.
+        # The fit for every penalty starts from this decoder instead of the previous solution, since the problem in
+        # (W, V) is not convex and a path could otherwise end in a different optimum than a single fit. The W-step is
+        # convex and can start anywhere.
         first = np.linalg.svd(X.T @ Y, full_matrices=False)[2][: self.rank].T
         step = _EncoderStep(X, _PENALTIES[self.penalty], self.l1_ratio, self.tol)
         encoder = np.zeros((X.shape[1], self.rank))
@@ -131,15 +132,15 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
         return encoder, last, objective
 
     def _finished(self, X, Y, encoder, decoder, alpha):
-        """Refit if relaxed; otherwise, rotate the solution to a unique form."""
+        """Refit the selected genes if `relaxed` is True; otherwise, rotate the solution to a unique form."""
         selected = encoder.any(axis=1)
         if self.relaxed and selected.any():
             refit, decoder = next(ridge_reduced_rank(X[:, selected], Y, self.rank, [alpha]))
             encoder = np.zeros_like(encoder)
             encoder[selected] = refit
             return encoder, decoder
-        # The fit and the group penalty are invariant to rotations of the latent space, the element-wise penalty only to
-        # permutations.
+        # The fit and the group penalty are invariant to rotations of the latent space, whereas the element-wise penalty
+        # is invariant only to permutations and sign changes of the latent variables.
         latent = X[:, selected] @ encoder[selected]
         covariance = latent.T @ latent
         if self.penalty == "group":
@@ -172,7 +173,7 @@ class _EncoderStep:
             self.problem = self.penalty.prepare(self.X[:, self.genes])
 
     def slopes(self, residual):
-        """Gradient norm of each gene, shape (p,); genes whose norm does not exceed the sparse penalty stay out."""
+        """Gradient norm of each gene, shape (p,); only genes whose norm exceeds the sparse penalty need to be added."""
         return self.penalty.dual(self.X.T @ residual) / len(self.X)
 
     def latent(self, encoder):
@@ -188,7 +189,7 @@ class _EncoderStep:
 
 
 class _RowPenalty:
-    """Sum of the 2-norms of the rows; each gene is selected for all latent variables or for none."""
+    """Sum of the 2-norms of the rows of W; each gene is selected for all latent variables or for none."""
 
     def value(self, encoder):
         return np.linalg.norm(encoder, axis=1).sum()
@@ -197,8 +198,8 @@ class _RowPenalty:
         return np.linalg.norm(gradient, axis=1)
 
     def prepare(self, X):
-        # Rotating the cells preserves squared errors and leaves only the first rows of X nonzero. The scale is needed
-        # because the objective of the solver is a mean over cells.
+        # Rotating X and Z in the space of cells preserves squared errors and leaves only the first rows of X nonzero.
+        # The scale is needed because the objective of the solver is a mean over cells.
         orthogonal, triangular = qr(X, mode="economic")
         scale = np.sqrt(len(triangular) / len(X))
         return scale * orthogonal, np.asfortranarray(scale * triangular)
@@ -206,7 +207,7 @@ class _RowPenalty:
     def solve(self, problem, Z, start, sparse, ridge, tol):
         orthogonal, triangular = problem
         Z = orthogonal.T @ Z
-        if triangular.shape[0] < triangular.shape[1]:  # more genes than cells; enet_path only verifies it
+        if triangular.shape[0] < triangular.shape[1]:  # more genes than cells; enet_path only verifies this start
             start = group_elastic_net(triangular, Z, start, sparse, ridge, tol)
         start, Z = np.asfortranarray(start.T), np.asfortranarray(Z)
         # The tolerance applies to a duality gap, which is quadratic in the error of W.
@@ -216,7 +217,7 @@ class _RowPenalty:
 
 
 class _EntryPenalty:
-    """Sum of the absolute values; genes are selected separately for each latent variable."""
+    """Sum of the absolute values of W; genes are selected separately for each latent variable."""
 
     def value(self, encoder):
         return np.abs(encoder).sum()
@@ -238,9 +239,9 @@ _PENALTIES = {"group": _RowPenalty(), "element": _EntryPenalty()}
 def group_elastic_net(X, Z, start, sparse, ridge, tol):
     """Minimise ``|Z - X W|^2 / (2 n) + sparse (sum of row norms of W) + ridge / 2 |W|^2``."""
     # Used with more genes than cells. A norm is a minimum over quadratics: |w| is the minimum of (|w|^2 / g + g) / 2
-    # for g >= 0. For fixed g, W is the closed-form solution of a ridge regression, which requires a matrix of cells by
-    # cells. What remains is a smooth convex problem with one nonnegative variable per gene (Bach et al., Found. Trends
-    # Mach. Learn. 4, 2012, section 5). A few projected Newton steps solve it to full precision (Bertsekas, SIAM J.
+    # for g >= 0. For fixed g, W is the solution of a ridge regression, which has a closed form with an n x n matrix.
+    # What remains is a smooth convex problem with one nonnegative variable per gene (Bach et al., Found. Trends Mach.
+    # Learn. 4, 2012, section 5). A few projected Newton steps solve this problem to full precision (Bertsekas, SIAM J.
     # Control Optim. 20, 1982).
     point = _Point(X, Z, sparse, ridge, np.linalg.norm(start, axis=1))
     damping = _LEAST_DAMPING
@@ -263,7 +264,7 @@ def group_elastic_net(X, Z, start, sparse, ridge, tol):
 def _damped_step(point, gradient, free, least):
     """Take a projected Newton step in the free norms, damped until the objective decreases; also return the damping."""
     # The Newton step can be too long if the Hessian is nearly singular, and can fail to descend if it is cut off at the
-    # bound. With more damping, it approaches a short step along the negative gradient, which always descends.
+    # bound. With more damping, the step approaches a short step along the negative gradient, which always descends.
     hessian = point.hessian(free)
     diagonal = np.diag_indices_from(hessian)
     scale = hessian[diagonal] + _LEAST_DAMPING * np.trace(hessian)
@@ -284,7 +285,7 @@ def _damped_step(point, gradient, free, least):
 
 
 class _Point:
-    """The objective for given row norms, minimised over W, and its derivatives with respect to the norms."""
+    """The minimum of the objective over W for given row norms, and its derivatives with respect to the norms."""
 
     def __init__(self, X, Z, sparse, ridge, norms):
         self.X, self.Z, self.sparse, self.ridge, self.norms = X, Z, sparse, ridge, norms

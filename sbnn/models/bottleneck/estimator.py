@@ -29,14 +29,14 @@ from sbnn.models.linear import GeneSelectionMixin, LatentMixin
 
 AUTO = "auto"
 NUMBERS = (5, 10, 15, 25, 50, 100, 200)  # numbers of genes that "auto" compares
-N_PARTS = 3  # number of held-out parts of the cells in this comparison
-MOST_COMPONENTS = 10_000  # also for units in a layer; larger numbers would exhaust the memory
-MOST_THREADS = 1024  # with many more, torch aborts the process
-TRAIN_HEAD = ("epochs", "learning_rate", "batch_size", "weight_decay")  # parameters that `reconstruct` also uses
+N_PARTS = 3  # number of held-out parts of the cells on which "auto" compares these numbers
+MOST_COMPONENTS = 10_000  # also limits the units in a layer; larger numbers would exhaust the memory
+MOST_THREADS = 1024  # with many more threads, torch aborts the process
+TRAIN_HEAD = ("epochs", "learning_rate", "batch_size", "weight_decay")  # with `reconstruct`, used by every protocol
 
 
 def numbers_up_to(n_genes, numbers=NUMBERS):
-    """The `numbers` below the number of genes, or the number of genes if there are none."""
+    """The `numbers` that are smaller than `n_genes`, or only `n_genes` if no number is smaller."""
     return tuple(number for number in numbers if number < n_genes) or (n_genes,)
 
 
@@ -51,9 +51,9 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
     n_components : int, default=2
         Width of the bottleneck. 2 gives a map of the cells; 64 is the "no bottleneck" variant of the paper.
     n_genes : int, None or "auto", default=25
-        Number of genes kept by the pruning; None keeps all. ``"auto"`` takes the smallest of 5, 10, 15, 25, 50, 100 and
-        200 whose R2 on three held-out parts of the training cells is within one standard error of the best. This takes
-        about twenty times as long (`sbnn.genes_curve` shows the gain from more genes).
+        Number of genes to keep; None keeps all genes. ``"auto"`` chooses the smallest of 5, 10, 15, 25, 50, 100 and 200
+        whose R2 on three held-out parts of the training cells is within one standard error of the best. The fit then
+        takes about twenty times as long. See also `sbnn.genes_curve`, which shows R2 for each number of genes.
     protocol : {"distilled", "paper"}, default="distilled"
         ``"distilled"`` is more accurate: a Gaussian process chooses the genes, and the network learns from a mixture of
         trees and wider networks. ``"paper"`` is the published protocol: pretraining on clusters of the outputs,
@@ -67,22 +67,23 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         Also train a head that reconstructs the kept genes from the latent space; see `reconstruct_genes`. This
         does not change the latent space or the predictions.
     standardize : bool, default=True
-        Z-score genes and outputs with the mean and population SD of the training cells. False only centres them, for
-        data that are already z-scored. Predictions are in the units of `Y` in both cases.
+        Z-score genes and outputs with the mean and population SD of the training cells. If False, genes and outputs are
+        only centred; use this for data that are already z-scored. Predictions are in the units of `Y` in both cases.
     hidden_layers : tuple of int, optional
         Widths of the hidden layers of the encoder, at least two; the decoder mirrors them. By default (64, 64, 64) for
         "distilled" and (512, 128) for "paper".
     epochs : tuple of 4 int, default=(50, 50, 50, 100)
         Numbers of epochs of the pretraining, frozen, unfrozen and fine-tuning stages. Without pretraining, no layers
-        are frozen, and the second and third numbers are added: 100 epochs, pruning, 100 epochs. This parameter and the
-        next three are used by "paper", and by "distilled" only for the head of `reconstruct`.
+        are frozen, and the frozen and unfrozen stages are run as one stage (by default, 100 epochs before the pruning
+        and 100 epochs after it). The parameters from `epochs` to `weight_decay` are used by "paper"; "distilled" uses
+        them only to train the head of `reconstruct`.
     learning_rate : float, default=1e-4
         Learning rate of Adam. It is halved after the frozen stage or, without pretraining, after the pruning.
     batch_size : int, default=32
     weight_decay : float, default=1e-10
         Strength of the squared penalty on all weights and biases not covered by the group lasso.
     n_clusters : int, default=20
-        Number of K-means clusters of the outputs, which are the labels in pretraining ("paper" only).
+        Number of K-means clusters of the outputs; the network is pretrained to predict the clusters ("paper" only).
     distillation : DistilledSettings or None, default=None
         Settings of the distilled protocol; None uses the defaults of `sbnn.DistilledSettings`.
     gene_prior : dict, Series, list or array, optional
@@ -94,7 +95,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         and weight are divided by their sums over the compared genes. "paper" compares all genes once, in the pruning;
         the size of a gene is its weight norm. "distilled" compares genes at every step of the forward selection, where
         the size is the square root of the variance that a gene explains, and every time the Gaussian process drops
-        genes, where it is the root mean squared gradient of the predictions with respect to the gene.
+        genes, where the size is the root mean squared gradient of the predictions with respect to the gene.
     n_threads : int, default=1
         Number of threads of torch and BLAS. With 1, the result does not depend on the number of cores.
     random_state : int, RandomState or None, default=None
@@ -115,21 +116,21 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
     history_ : DataFrame
         One row per epoch (for "distilled", per 100 steps of the student) with the columns ``stage``, ``epoch``,
         ``loss`` (mean squared error, or cross-entropy in pretraining), ``penalty``, ``r2`` (on the training cells),
-        ``eval_loss`` and ``eval_r2`` (on `eval_set`; in pretraining, on the 40 % of the cells that it leaves out) and
+        ``eval_loss`` and ``eval_r2`` (on `eval_set` or, in pretraining, on 40 % of the cells, which are held out) and
         ``genes_alive`` (number of genes whose weight norm is above a tenth of the largest).
     x_min_, x_max_ : ndarray, shape (p,)
-        Limits to which genes are clipped: their range in the training cells, or a narrower range with few cells
-        (see `DistilledSettings.few_cells_limit`); infinite for "paper".
+        Limits to which the expression of each gene is clipped: the range in the training cells, or a narrower range
+        with few cells (see `DistilledSettings.few_cells_limit`). The limits are infinite for "paper".
     number_curve_ : DataFrame
-        With ``n_genes="auto"``: R2 for every tested number of genes (index) on each held-out part (columns).
+        R2 for each number of genes (rows) on each held-out part of the cells (columns); only with ``n_genes="auto"``.
     n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
     output_names_ : ndarray of str, shape (q,)
     library_size_ : float or None
         Number of counts per cell to which the training cells were normalised, if `fit` was given counts
-        (``layers["counts"]`` or a stream). Counts of new cells are normalised to the same number.
+        (``layers["counts"]`` or a stream). The counts of new cells are normalised to the same library size.
     count_share_ : ndarray, shape (p,), or None
-        Mean share of every gene in the counts of a training cell. It is used to normalise the counts of new cells in
-        which genes that were not kept are missing.
+        Share of each gene in the counts of a training cell, averaged over the training cells. The shares are used to
+        normalise counts of new cells if genes that were not kept are missing from the new data.
 
     References
     ----------
@@ -188,7 +189,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
     def decisive_params(self):
         """Parameters that identify a stored result.
 
-        None is replaced by the settings it stands for; the parameters of the prior are left out if there is none.
+        With "distilled", a ``distillation`` of None is replaced by the default settings. Without a prior, the
+        parameters of the prior are left out.
         """
         params = self.get_params()
         if self.gene_prior is None:
@@ -201,7 +203,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         return params
 
     def for_genes(self, names, kept=None):
-        """A clone whose prior has one weight per fitted gene, in the order of the genes, for `cross_validate`."""
+        """A clone for `cross_validate` whose prior has one weight for each gene of the fit, in the same order."""
         if self.gene_prior is None:
             return self
         weights = prior_weights(self.gene_prior, len(names), names)
@@ -218,11 +220,11 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
             ``protocol="distilled"``. With this protocol, an AnnData open on disk or a large sparse matrix is read in
             the same way. In a MuData, the modality ``"rna"`` is used.
         y : array-like, DataFrame or Series, shape (n, q) or (n,); or str
-            Outputs of the same cells in the same order. For an AnnData, a key of its ``obsm`` (by default
-            ``"outputs"``). For a MuData, another modality (by default the only other one); cells that are not in both
-            modalities are left out.
+            Outputs of the same cells in the same order. If `X` is an AnnData, `y` can be a key of ``obsm`` (by default
+            ``"outputs"``). If `X` is a MuData, `y` can be the name of another modality (by default, the only other
+            modality); cells that are not in both modalities are left out.
         eval_set : tuple (X, Y), optional
-            Cells on which R2 is recorded after every epoch (``history_.eval_r2``). They do not affect the fit.
+            Cells on which R2 is recorded after every epoch (``history_.eval_r2``). These cells do not affect the fit.
         groups : array-like, shape (n,), optional
             Donor, batch or date of each cell. With ``n_genes="auto"``, groups are not split between held-out parts.
 
@@ -252,7 +254,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         return self
 
     def _fit_with_number_chosen(self, X, y, eval_set, groups):
-        """Choose the number of genes on held-out parts of the cells, then fit all cells with this number."""
+        """Choose the number of genes on held-out parts of the cells, then fit to all cells with this number."""
         tables = inputs.expression_table(X), inputs.output_table(X, y)
         table, outputs = (t if hasattr(t, "shape") else np.asarray(t) for t in tables)
         numbers, r2 = numbers_up_to(table.shape[1], NUMBERS), []
@@ -264,14 +266,14 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
             models = [clone(self).set_params(n_genes=number, verbose=0) for number in numbers]
             known, new = ([_safe_indexing(t, cells) for t in (table, outputs)] for cells in (train, test))
             r2.append([model.fit(*known).score(*new) for model in models])
-        number = smallest_sufficient(r2, numbers)  # not corrected for shared cells, to agree with stored fits
+        number = smallest_sufficient(r2, numbers)  # ignores that parts share training cells, to agree with stored fits
         fitted = clone(self).set_params(n_genes=number).fit(X, y, eval_set)
         vars(self).update({name: value for name, value in vars(fitted).items() if name not in self.get_params()})
         self.number_curve_ = pd.DataFrame(np.array(r2).T, index=pd.Index(numbers, name="n_genes"))
         return self
 
     def _fit_stream(self, stream, outputs, eval_set):
-        """Fit cells that exceed memory: choose genes on a sample of cells, then read only these genes for all cells."""
+        """Fit the model to a stream: choose genes on a sample of cells, then read only these genes for all cells."""
         self._check_params(stream.shape[1])
         if not hasattr(self._protocol(), "choose_genes"):
             raise ValueError(f"protocol: {self.protocol!r} does not support streams; use adata.to_memory()")
@@ -310,7 +312,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         return self
 
     def _prepare(self, X, Y, eval_set):
-        """Scaled training inputs, targets and `eval_set`, and both sources of randomness."""
+        """Return the scaled training inputs, targets and `eval_set`, and the random generators of NumPy and torch."""
         self._flat_output = Y.ndim == 1
         Y = Y.reshape(len(Y), -1)
         self._check_params(X.shape[1])
@@ -329,7 +331,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         return x, target, eval_set, random, generator
 
     def _check_params(self, n_features):
-        """Reject parameters that are out of range, and warn about those that the protocol ignores."""
+        """Reject parameters that are out of range, and warn about parameters that the protocol ignores."""
         protocol = self._protocol()
         self._validate_params()
         if self.n_genes is not None and str(self.n_genes) != AUTO:
@@ -349,7 +351,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
             check_number("epochs", number, int, 0)
         if len(self.epochs) != 4 or not any(self.epochs):
             raise ValueError(f"epochs: expected four numbers, not all 0, got {self.epochs}")
-        # Without a warning, an unused penalty would look like one that makes no difference.
+        # Without a warning, a penalty that is not used would look like a penalty that makes no difference.
         used = {*protocol.PARAMETERS, *(TRAIN_HEAD if self.reconstruct else ())}
         others = {name for one in PROTOCOLS.values() for name in one.PARAMETERS} - used
         defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
@@ -376,13 +378,14 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         self.history_.insert(min(1, self.history_.shape[1]), "epoch", np.arange(1, len(self.history_) + 1))
 
     def predict(self, X):
-        """Predict outputs, float64 of shape (n, q), or (n,) if `fit` was given a vector, in the units of `Y`.
+        """Predict outputs in the units of `Y`, as float64 of shape (n, q), or (n,) if `fit` was given a vector.
 
         Parameters
         ----------
         X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
-            If X has gene names, only the kept genes are required, in any order; otherwise, all p genes seen in `fit`.
-            If `fit` was given counts, counts in a stream or ``layers["counts"]`` are normalised to `library_size_`.
+            If X has gene names, it must contain the kept genes, in any order. Otherwise, it must contain all p genes
+            seen in `fit`, in the same order. If `fit` was given counts, counts in a stream or ``layers["counts"]`` are
+            normalised to `library_size_`.
         """
         cells = inputs.new_cells(self, X, self.get_support(indices=True))
         scaled = through_network(self, self.network_, lambda network, x: network(x), cells)
@@ -390,12 +393,12 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         return Y[:, 0] if self._flat_output else Y
 
     def transform(self, X):
-        """Latent coordinates of cells, ndarray of float64, shape (n, n_components); X as in `predict`."""
+        """Map cells to latent coordinates, float64 of shape (n, n_components); X is as in `predict`."""
         cells = inputs.new_cells(self, X, self.get_support(indices=True))
         return through_network(self, self.network_, lambda network, x: network.encode(x), cells)
 
     def reconstruct_genes(self, X):
-        """Predict the kept genes from the latent space, shape (n, n_genes), in the units of X; X as in `predict`."""
+        """Predict the kept genes from the latent space, in the units of X, shape (n, n_genes); X is as in `predict`."""
         check_is_fitted(self)
         if self._gene_network is None:
             raise AttributeError("reconstruct_genes needs a model fitted with reconstruct=True")
@@ -404,9 +407,9 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         return scaled * self.x_scale_[self.support_] + self.x_mean_[self.support_]
 
     def score(self, X, y=None, sample_weight=None):
-        """R2 pooled over the outputs: 1 - SSE/SST with SST relative to the training mean; X and y as in `fit`.
+        """R2 pooled over the outputs, 1 - SSE/SST with SST relative to the training means; X and y are as in `fit`.
 
-        With ``standardize=True``, outputs are in units of their training SD, so all have the same weight.
+        With ``standardize=True``, each output is in units of its training SD, so that all outputs have the same weight.
         """
         X, y = inputs.two_tables(X, y)
         predicted = self.predict(X)
@@ -425,7 +428,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
 
     @classmethod
     def load(cls, path):
-        """Read a model written by `save`; raises a ValueError for any other or altered file."""
+        """Read a model written by `save`; raise a ValueError if the file was altered or is of another kind."""
         return load_model(cls, path)
 
     def _support_mask(self):

@@ -21,7 +21,7 @@ class GenePrior(NamedTuple):
 
     @classmethod
     def of(cls, model, n_genes):
-        """Prior of an estimator; None without influence, so that results are bit-identical to those without a prior."""
+        """Prior of an estimator; None if its influence is 0, so that fits are bit-identical to fits without a prior."""
         if model.gene_prior is None:
             return None
         weights = prior_weights(model.gene_prior, n_genes, getattr(model, "feature_names_in_", None))
@@ -32,13 +32,13 @@ class GenePrior(NamedTuple):
         return self._replace(weights=self.weights[genes])
 
     def scores(self, size, usable):
-        """Scores of genes, mixed from their prior weights and sizes; both are 0 for genes that are not usable."""
+        """Scores of genes, mixed from prior weights and sizes, which are set to 0 for genes that are not usable."""
         parts = (shared(part.where(usable, 0.0)) for part in (torch.from_numpy(self.weights), size))
         return mixed(*parts, self.influence)
 
 
 def most_important(size, n_genes, prior=None, usable=None):
-    """Positions of the genes with the highest scores; ties go to the gene with the larger size, then to the first."""
+    """Positions of the genes with the highest scores; ties go to the larger size, then to the first gene."""
     size = torch.as_tensor(size).detach().cpu().double()
     usable = torch.ones(len(size), dtype=torch.bool) if usable is None else torch.from_numpy(usable)
     scores = size if prior is None else prior.scores(size, usable)

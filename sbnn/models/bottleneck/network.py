@@ -1,8 +1,8 @@
 """The bottleneck network; in Bernaerts et al. (arXiv 2006.10411), genes -> 512 -> 128 -> d -> 128 -> 512 -> outputs."""
 
-# The network is small, so on a CPU a general-purpose autograd spends much of its time on bookkeeping. All weights
-# are therefore stored in one flat vector, layer by layer, and `Gradient` writes the gradient in the same layout with
-# a few matrix products. An optimiser step is then one fused call, and if the first layers are frozen, it updates only
+# The network is small, so on a CPU a general-purpose autograd spends much of its time on bookkeeping. All weights are
+# therefore stored in one flat vector, layer by layer, and `Gradient` writes the gradient in the same layout with a few
+# matrix products. An optimiser step is then one fused call, and if the first layers are frozen, the step updates only
 # the end of the vector. The weights are ordinary parameters, so `forward` also works with autograd.
 
 import math
@@ -17,7 +17,7 @@ from sbnn.models.bottleneck.products import affine, product, write_gradient
 
 
 class Activation(NamedTuple):
-    """A nonlinearity, with its gradient computed from the values saved by `apply`."""
+    """A nonlinearity; `backward` computes the gradient from the values that `apply` saves."""
 
     forward: Callable
     apply: Callable
@@ -50,7 +50,7 @@ class BottleneckNetwork(nn.Module):
             self.reset_layer(layer, generator)
 
     def _lay_out(self, weights, biases=None):
-        """Put weights and biases into one flat vector; the parameters are views of it."""
+        """Put weights and biases into one flat vector; the parameters are views of this vector."""
         biases = biases or [torch.zeros(w.shape[1]) for w in weights]
         self.offsets = [0]
         for w, b in zip(weights, biases, strict=True):
@@ -67,7 +67,7 @@ class BottleneckNetwork(nn.Module):
         return self
 
     def __setstate__(self, state):
-        """Restore the memory shared by the parameters and the flat vector, which copies and pickles lose."""
+        """Make the parameters views of the flat vector again, which they no longer are after copying or pickling."""
         super().__setstate__(state)
         self._lay_out(list(self.weights), list(self.biases))
 
@@ -86,7 +86,7 @@ class BottleneckNetwork(nn.Module):
 
     @torch.no_grad()
     def replace_head(self, n_outputs, generator):
-        """Replace the output layer by a new one of another width."""
+        """Replace the output layer by a new layer with `n_outputs` units."""
         weights, biases = list(self.weights), list(self.biases)
         weights[-1] = weights[-1].new_empty(weights[-1].shape[0], n_outputs)
         biases[-1] = biases[-1].new_zeros(n_outputs)
@@ -111,7 +111,7 @@ class BottleneckNetwork(nn.Module):
         return torch.linalg.vector_norm(self.weights[0], dim=-1)
 
     def _linear(self, layer):
-        """Whether a layer has no activation."""
+        """Whether a layer has no activation function."""
         return layer == self.bottleneck or layer == len(self.weights) - 1
 
     def forward(self, x, first=0, last=None):
@@ -137,7 +137,7 @@ def _views(flat, weights, biases):
 
 
 class Ensemble(BottleneckNetwork):
-    """Networks of the same shape that run together; the first axis of every weight runs over the networks."""
+    """Networks of the same shape that run together; the first axis of every weight array indexes the networks."""
 
     def __init__(self, networks):
         nn.Module.__init__(self)
@@ -167,7 +167,7 @@ class Gradient:
         self.weights, self.biases = zip(*_views(self.flat, self.network_weights, self.network_biases), strict=True)
 
     def forward(self, x):
-        """Network output for a batch; stores what `backward` needs."""
+        """Return the network output for a batch, and store the values that `backward` needs."""
         self.inputs, self.saved = [], []
         for weight, bias, linear in zip(self.network_weights, self.network_biases, self.linear, strict=True):
             self.inputs.append(x)
@@ -178,7 +178,7 @@ class Gradient:
         return x
 
     def backward(self, delta):
-        """Gradient of the weights for a batch, given the gradient of the loss at the output."""
+        """Compute the gradients of weights and biases for a batch, given the gradient of the loss at the output."""
         many = delta.dim() == 3
         for layer in range(len(self.weights) - 1, -1, -1):
             if not self.linear[layer]:

@@ -18,14 +18,14 @@ from sbnn.results import library_versions, results_path, write_atomically
 FORMAT = "sbnn-model-3"
 OF_GENES = ("support_", "gene_norms_", "x_mean_", "x_scale_", "x_min_", "x_max_")
 OF_OUTPUTS = ("y_mean_", "y_scale_")
-OPTIONAL = {"gene_network", "count_share_"}  # count_share_ only in models fitted to counts
+OPTIONAL = {"gene_network", "count_share_"}  # only models fitted to counts have count_share_
 ENTRIES = {
     "format": (str,), "sha256": (str,), "params": (dict,), "versions": (dict,), "shapes": (list,), "activation": (str,),
     "flat_output": (bool,), "library_size": (float, type(None)), "output_names": (list,), "feature_names_in": (list,),
     "history": (dict,),
 }  # fmt: skip
-DEVICES = ("cpu", "cuda", "mps", "xpu")  # torch supports others, some of which store no data
-UNSET = "0" * 64  # placeholder in the header, which the checksum replaces after it has been computed
+DEVICES = ("cpu", "cuda", "mps", "xpu")  # torch supports other devices, some of which store no data
+UNSET = "0" * 64  # placeholder for the checksum in the header
 
 
 def save_model(model, path):
@@ -88,13 +88,13 @@ def _require(condition, message):
 
 
 def _sealed(content, old=UNSET):
-    """Replace the checksum `old` in a file by its SHA-256, computed with zeros in place of the checksum."""
+    """Replace the checksum `old` by the SHA-256 of the file, computed with zeros in place of the checksum."""
     blank = content.replace(old.encode(), UNSET.encode(), 1)
     return content.replace(old.encode(), hashlib.sha256(blank).hexdigest().encode(), 1)
 
 
 def _model(cls, header, tensors):
-    """Build the estimator from the parts of a file."""
+    """Build the estimator from the header and the tensors of a file."""
     shapes, names, genes = header["shapes"], header["output_names"], header["feature_names_in"]
     _check_layers(shapes)
     _check_tensors(tensors, shapes)
@@ -147,12 +147,12 @@ def _check_layers(shapes):
 
 
 def _head_for_genes(shapes):
-    """Layer shapes of the network that reconstructs genes, given the `shapes` of the one that predicts outputs."""
+    """Layer shapes of the network that reconstructs genes, given the `shapes` of the network that predicts outputs."""
     return [*shapes[:-1], (shapes[-1][0], shapes[0][0])]
 
 
 def _check_tensors(tensors, shapes):
-    """Reject tensors that do not belong to a model with these layer shapes."""
+    """Reject tensors that do not belong to a model with the given layer shapes."""
     names = {*OF_GENES, *OF_OUTPUTS, "network"}
     _require(tensors.keys() - OPTIONAL == names, f"expected the tensors {sorted(names)}, got {sorted(tensors)}")
     sizes = dict.fromkeys((*OF_GENES, "count_share_"), tensors["support_"].numel())
@@ -169,7 +169,7 @@ def _check_tensors(tensors, shapes):
     _require((support.view(torch.uint8) <= 1).all(), "support_: expected boolean values")
     _require(support.sum() == shapes[0][0], f"support_: expected {shapes[0][0]} genes, got {support.sum()}")
     _require(((low <= high) & (low < np.inf) & (high > -np.inf)).all(), "x_min_: expected limits below x_max_")
-    # A model fitted to a stream has scales only for the genes it uses; all others are 0.
+    # A model fitted to a stream has scales only for the genes it uses; the scales of all other genes are 0.
     _require((x_scale >= 0).all() and (x_scale[support] > 0).all(), "x_scale_: expected positive numbers")
     _require((tensors["y_scale_"] > 0).all(), "y_scale_: expected positive numbers")
     _require((tensors["gene_norms_"] >= 0).all(), "gene_norms_: expected numbers >= 0")
@@ -179,7 +179,7 @@ def _check_tensors(tensors, shapes):
 
 
 def _network(shapes, activation, flat, device):
-    """Build a network with these layer shapes and weights."""
+    """Build a network with the given layer shapes and weights."""
     *hidden_layers, width = (outputs for _, outputs in shapes[: len(shapes) // 2])
     sizes = shapes[0][0], shapes[-1][1], width, tuple(hidden_layers)
     network = BottleneckNetwork(*sizes, activation, generator=torch.Generator())

@@ -12,7 +12,7 @@ import torch
 # Numbers of multiplications above which oneDNN is faster, measured on an EPYC 9005: for the output of a layer, and for
 # the gradient of its weights, which requires transposing the inputs first.
 LEAST_OF_LAYER, LEAST_OF_GRADIENT = 1_000_000, 4_000_000
-LONGEST_SUM = 128  # number of terms; each library splits longer sums in its own way
+LONGEST_SUM = 128  # maximum number of terms; each library splits longer sums in its own way
 
 
 @cache
@@ -23,7 +23,7 @@ def has_onednn():
 
 
 def affine(bias, x, weight):
-    """Compute ``bias + x @ weight`` for one network, or for several networks along a leading axis."""
+    """Compute ``bias + x @ weight`` for one network, or for several networks stacked along a leading axis."""
     if weight.dim() == 3:
         return torch.baddbmm(bias, x, weight)
     if _is_for_onednn(x, weight, LEAST_OF_LAYER):
@@ -32,7 +32,7 @@ def affine(bias, x, weight):
 
 
 def product(a, b):
-    """Product (n, q) of a (n, p) and b (p, q), or of several such pairs along a leading axis."""
+    """Product of `a` of shape (n, p) and `b` of shape (p, q), or of several such pairs stacked along a leading axis."""
     if a.dim() == 3:
         return torch.bmm(a, b)
     if _is_for_onednn(a, b, LEAST_OF_LAYER):

@@ -19,7 +19,7 @@ SCALED_AT_ONCE = 2**22  # number of values scaled at once, so that copies in dou
 
 
 def learn_scales(model, X, Y, cells="the training cells"):
-    """Set the mean, SD and limits of the genes and outputs of a model from its training cells."""
+    """Set the means and SDs of genes and outputs, and the limits of genes, from the training cells of a model."""
     model.x_min_, model.x_max_ = PROTOCOLS[model.protocol].input_limits(model, X)
     as_measured = X
     if (model.x_min_ > X.min(0)).any() or (model.x_max_ < X.max(0)).any():
@@ -42,7 +42,7 @@ def learn_scales(model, X, Y, cells="the training cells"):
 
 
 def scaled_inputs(model, X, device):
-    """Genes of cells, clipped and scaled as for the training cells, as a float32 tensor of shape (n, p)."""
+    """Expression as a float32 tensor of shape (n, p), clipped and scaled like that of the training cells."""
     scaled = np.empty(X.shape, dtype=np.float32)
     for rows in _slices(len(X), max(1, SCALED_AT_ONCE // X.shape[1])):
         scaled[rows] = (np.clip(X[rows], model.x_min_, model.x_max_) - model.x_mean_) / model.x_scale_
@@ -50,13 +50,13 @@ def scaled_inputs(model, X, device):
 
 
 def scaled_outputs(model, Y, device):
-    """Outputs of cells, scaled as for the training cells, as a float32 tensor of shape (n, q)."""
+    """Outputs as a float32 tensor of shape (n, q), scaled like those of the training cells."""
     return torch.as_tensor(((Y - model.y_mean_) / model.y_scale_).astype(np.float32)).to(device)
 
 
 @torch.no_grad()
 def through_network(model, network, function, X):
-    """Apply ``function(network, cells)`` to X, the kept genes of cells, in double precision; returns shape (n, ...)."""
+    """Apply ``function(network, cells)`` in double precision to X, which has the kept genes; return shape (n, ...)."""
     # In single precision, the prediction for a cell would depend on the number of cells, which affects the order in
     # which terms are added.
     kept = np.flatnonzero(model.support_)
@@ -71,7 +71,7 @@ def through_network(model, network, function, X):
 
 
 def _sds(X):
-    # Computed for a few genes at a time, since NumPy stores all deviations in double precision.
+    # The SDs are computed for a few genes at a time, since NumPy stores all deviations in double precision.
     some = np.array_split(X, max(1, X.shape[1] // 64), axis=1)
     return np.concatenate([part.std(0, dtype=np.float64) for part in some])
 
@@ -81,7 +81,7 @@ def _slices(n, size):
 
 
 def model_in_units(model, data, genes):
-    """Convert a model fitted to z-scores of `genes` to one that takes all genes of `data` in their original units."""
+    """Convert a model fitted to z-scores of `genes` so that it takes all genes of `data` in their original units."""
     columns = pd.Index(data.gene_names).get_indexer(genes)
     x, y = (StandardScaler().fit(values.astype(np.float64)) for values in (data.X[:, columns], data.Y))
     n_genes = len(data.gene_names)

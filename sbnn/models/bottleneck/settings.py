@@ -9,8 +9,8 @@ from sbnn.data.checks import CheckedSettings
 class DistilledSettings(CheckedSettings):
     """Settings of ``SparseBottleneckRegressor(protocol="distilled")``.
 
-    The defaults are used for all data sets and rarely need changes. Fewer steps, trees and artificial cells
-    make a run faster. A stored fit is loaded only if its settings are the same.
+    The defaults are used for all data sets and rarely need changes. Fewer steps, trees and artificial cells make a run
+    faster. A stored fit is loaded only if it was computed with the same settings.
 
     Examples
     --------
@@ -26,37 +26,38 @@ class DistilledSettings(CheckedSettings):
     _MOST = {"swapped": 1, "few_cells_swapped": 1, "share_kept": 0.99}
 
     #: Number of genes that forward selection passes to the Gaussian process, whose cost grows with this number. It is
-    #: raised to twice the requested number of genes if that is more, and limited to half the number of cells unless
-    #: more genes are requested.
+    #: raised to at least twice the requested number of genes, and then limited to half the number of cells (or to the
+    #: requested number of genes, if that is larger).
     screened_genes: int = 120
     #: Number of genes at which the Gaussian process stops dropping genes. Smaller sets are chosen by a second forward
-    #: selection, because the best of them consist of genes that summarise others, not of the most relevant genes.
+    #: selection, because the best small sets consist of genes that summarise other genes, not of the most relevant
+    #: genes.
     fewest_relevant: int = 10
     #: Maximum number of cells on which genes are chosen. If there are more, cells are drawn at random, because the cost
     #: of the Gaussian process is cubic in the number of cells.
     most_cells: int = 2000
-    #: With at most this many training cells, nothing is chosen on held-out cells, and `few_cells` (in
-    #: `sbnn.models.bottleneck.protocols`) chooses the genes and trains the teacher. 0 turns this off.
+    #: Up to this number of training cells, nothing is chosen on held-out cells, and the module `few_cells` (in
+    #: `sbnn.models.bottleneck.protocols`) chooses the genes and trains the teacher. With 0, this module is never used.
     few_cells: int = 250
     #: With few cells: distance from the mean, in SDs, at which genes are clipped. Among 1, 1.5, 2, 3 and 4, smaller
     #: limits were better for CITE-seq and worse for Patch-seq.
     few_cells_limit: float = 1.5
-    #: With few cells: replaces `fewest_cells_of_a_gene`, whose value excludes too many genes of CITE-seq data.
+    #: With few cells, this replaces `fewest_cells_of_a_gene`, whose value excludes too many genes of CITE-seq data.
     few_cells_of_a_gene: int = 3
     #: With few cells: penalty of the forward selection, as a multiple of the number of cells. Among 0.3, 1, 3, 10, 30
     #: and 100, this value was best for 60 and 200 cells of mouse M1.
     few_cells_penalty: float = 3.0
-    #: With few cells: SDs of the input noise of the teacher's networks; `n_teachers` networks are trained with each.
-    #: The weaker noise was best with 200 cells, the stronger one with 30 and 60. The student is trained with the
-    #: strongest.
+    #: With few cells: SDs of the input noise of the teacher's networks; `n_teachers` networks are trained with each SD.
+    #: The weaker noise was best with 200 cells, and the stronger noise with 30 and 60 cells. The student is trained
+    #: with the strongest noise.
     few_cells_noises: tuple = (1.2, 2.0)
-    #: Replaces `swapped` with up to `fewest_cells` training cells. More mixing makes the student smoother, which
-    #: increased R2 by 0.01 to 0.02 with 30 cells and decreased it by 0.002 or more with 200.
+    #: Used instead of `swapped` if there are at most `fewest_cells` training cells. More mixing makes the student
+    #: smoother, which increased R2 by 0.01 to 0.02 with 30 cells, but decreased R2 by 0.002 or more with 200 cells.
     few_cells_swapped: float = 0.5
     #: Number of training cells up to which `few_cells_swapped` is used; values above `few_cells` act like `few_cells`.
     fewest_cells: int = 100
-    #: Minimum effective number of cells that contribute to the variance of a gene, or a sixth of the training cells if
-    #: that is less. A gene expressed in only two cells can fit any outputs of these cells.
+    #: Minimum effective number of cells that contribute to the variance of a gene; the minimum is never more than a
+    #: sixth of the number of training cells. A gene expressed in only two cells can fit any outputs of these cells.
     fewest_cells_of_a_gene: int = 10
     #: Initial variances of the Gaussian process, for outputs of unit variance: radial part, linear part and noise.
     process_start: tuple = (0.5, 0.1, 0.5)
@@ -65,17 +66,18 @@ class DistilledSettings(CheckedSettings):
     #: Steps of Adam on the marginal likelihood: first with all genes, then each time genes have been dropped. A few
     #: steps are enough to find the relevant genes, and too few to overfit single cells.
     process_steps: tuple = (12, 4)
-    #: Share of the genes that is kept each time genes are dropped (below 1). With values closer to 1, genes are chosen
-    #: more slowly and more carefully.
+    #: Share of the genes, below 1, that is kept each time the Gaussian process drops genes. With values closer to 1,
+    #: genes are chosen more slowly and more carefully.
     share_kept: float = 0.7
     #: SDs of the input noise to try, in increasing order, relative to the SDs of the genes.
     noises: tuple = (0.5, 0.8, 1.2, 2.0)
     #: Noise that is tried first; one of `noises`.
     usual_noise: float = 0.8
     #: Number of parts into which the training cells are split (at least 2). For each part, one network and one forest
-    #: are trained on the other parts. With few cells: number of networks at each noise level, trained on all cells.
+    #: are trained on the other parts. With few cells, this is the number of networks at each noise level, and every
+    #: network is trained on all cells.
     n_teachers: int = 5
-    #: Bottleneck units of the teacher's networks; there can be many, as they are not plotted.
+    #: Number of bottleneck units of the teacher's networks; it can be large, as these networks are not plotted.
     teacher_width: int = 16
     #: Number of optimiser steps for each network of the teacher.
     steps_of_teachers: int = 400
@@ -83,7 +85,7 @@ class DistilledSettings(CheckedSettings):
     rate_of_teachers: float = 5e-3
     #: Number of trees in each forest.
     n_trees: int = 30
-    #: Maximum number of training cells of each forest, which limits time and memory.
+    #: Maximum number of training cells for each forest, to limit time and memory.
     most_cells_of_trees: int = 10_000
     #: Weight, as a number of cells, of the prior assumption that trees and networks are equally good.
     prior_cells: float = 100.0
@@ -101,7 +103,7 @@ class DistilledSettings(CheckedSettings):
     rate_of_student: float = 1e-2
     #: Number of steps of the student between two rows of the history.
     recorded_every: int = 100
-    #: Maximum number of cells on which an error is computed, which limits the time for large data.
+    #: Maximum number of cells on which an error is computed, to limit the time for large data.
     watched_cells: int = 20_000
 
     def __post_init__(self):

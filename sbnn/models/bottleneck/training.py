@@ -15,7 +15,7 @@ from sbnn.models.bottleneck.network import BottleneckNetwork, Ensemble, Gradient
 from sbnn.models.bottleneck.settings import DistilledSettings
 
 ADAM_EPSILON = 1e-7  # as in Keras, which the published code used
-ALIVE = 0.1  # a gene counts as alive if its weight norm exceeds this fraction of the largest
+ALIVE = 0.1  # a gene counts as alive if its weight norm exceeds this fraction of the largest norm
 
 
 class Trained(NamedTuple):
@@ -31,14 +31,14 @@ class Run(NamedTuple):
     """Settings, sources of randomness and gene prior, shared by all steps of the distilled protocol."""
 
     settings: DistilledSettings
-    random: np.random.RandomState = None  # for subsets of the cells and the trees
-    # For weights, batches and noise. It is on the CPU, so that all devices use the same random numbers.
+    random: np.random.RandomState = None  # for the trees and for subsets of the cells
+    # The generator for weights, batches and noise is on the CPU, so that all devices use the same random numbers.
     generator: torch.Generator = None
     prior: GenePrior | None = None
 
 
 class Adam:
-    """Adam (Kingma and Ba, arXiv 1412.6980) on flat tensors, given as (values, gradient, weight decay)."""
+    """Adam (Kingma and Ba, arXiv 1412.6980) for a list of (values, gradient, weight decay) with flat tensors."""
 
     # The networks are so small that the bookkeeping of torch's optimisers takes as long as their arithmetic.
     def __init__(self, parts, epsilon=1e-8, betas=(0.9, 0.999)):
@@ -61,9 +61,9 @@ class Adam:
 
 @torch.inference_mode()  # slightly faster than no_grad, with bit-identical results
 def descend(network, batches, first=0, group_lasso=0.0, weight_decay=0.0, epsilon=1e-8):
-    """Training loop: take a step of Adam for every (inputs, gradient of the loss at the output, learning rate)."""
-    # Weight decay applies to everything not covered by the group lasso. The inputs enter layer `first`; layers before
-    # it are frozen.
+    """Take a step of Adam for each batch, given as (inputs, function for the gradient at the output, learning rate)."""
+    # Weight decay applies to all parameters not covered by the group lasso. The inputs enter layer `first`; earlier
+    # layers are frozen.
     gradient = Gradient(network, first)
     genes, slope_of_genes = gradient.network_weights[0], gradient.weights[0]
     lasso = group_lasso if first == 0 else 0.0
@@ -94,7 +94,7 @@ class Stage:
 
 
 class Trainer:
-    """Runs stages on one network and keeps the history, with one row per epoch."""
+    """Trains one network in stages and records the history, with one row per epoch."""
 
     def __init__(self, network, generator, batch_size=32, weight_decay=1e-10, progress=None):
         self.network = network
@@ -146,7 +146,7 @@ class Trainer:
 
 
 def _slope_of_squared_error(target, total, output):
-    """Replace `output` by the gradient of the mean squared error, and add the sum of squares to `total`."""
+    """Replace `output` by the gradient of the mean squared error, and add the sum of squared errors to `total`."""
     residual = output.sub_(target)
     total += residual.square().sum()
     return residual.mul_(2 / target.numel())
@@ -214,7 +214,7 @@ def train_with_noise(
 
 
 def networks_of_teacher(new, x, target, run, noise, members):
-    """Train several networks at once, with input noise; each is trained on the cells in one entry of `members`."""
+    """Train several networks at once with input noise; each entry of `members` has the training cells of a network."""
     together, settings = Ensemble([new().to(x.device) for _ in members]), run.settings
     how = {"n_steps": settings.steps_of_teachers, "learning_rate": settings.rate_of_teachers, "members": members}
     train_with_noise(together, x, target, noise, run.generator, **how)
@@ -234,7 +234,7 @@ def _row_of_student(network, loss, x, target, eval_set):
 
 
 def one_cycle(n_steps, peak, rising=0.15, start=1 / 25, end=1e-4 / 25):
-    """Learning rates that rise to a peak and fall, each along half a cosine (Smith and Topin, arXiv 1708.07120)."""
+    """Learning rates that rise to a peak and then fall along half cosines (Smith and Topin, arXiv 1708.07120)."""
     top, last = max(rising * n_steps - 1, 0), max(n_steps - 1, 1)
 
     def between(first, second, share):
@@ -247,7 +247,7 @@ def one_cycle(n_steps, peak, rising=0.15, start=1 / 25, end=1e-4 / 25):
 
 
 def _batches(n, size, generator):
-    """Yield batches of positions endlessly; each pass uses every cell at most once, and only full batches."""
+    """Yield full batches of positions endlessly; each pass over the cells uses every cell at most once."""
     while True:
         order = torch.randperm(n, generator=generator)
         for start in range(0, n - size + 1, size):

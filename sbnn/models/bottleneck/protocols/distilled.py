@@ -5,9 +5,10 @@ on these genes. The student, which has the narrow bottleneck, learns the teacher
 few cells, see `few_cells`.
 """
 
-# The published protocol underfits with 25 genes, while plain training of the same network on these genes overfits. The
-# choice of genes and smoothing are decisive, not the width of the bottleneck. Distillation: Hinton, Vinyals and
-# Dean, arXiv 1503.02531 (2015). Input noise as regularisation: Bishop, Neural Computation 7, 108 (1995).
+# The published protocol underfits with 25 genes, while the same network overfits if it is trained directly on these
+# genes. R2 depends mainly on which genes are chosen and on smoothing, and little on the width of the bottleneck.
+# Distillation: Hinton, Vinyals and Dean, arXiv 1503.02531 (2015). Input noise as regularisation: Bishop, Neural
+# Computation 7, 108 (1995).
 
 from functools import partial
 
@@ -25,7 +26,7 @@ from sbnn.models.bottleneck.training import Run, Trained, networks_of_teacher, t
 PARAMETERS = ("distillation",)
 HIDDEN_LAYERS = (64, 64, 64)
 COMPARED = 3  # number of held-out parts of the cells on which noise levels are compared
-MEASURED_AT_ONCE = 64  # number of measured cells in a step of the student; there are twice as many labelled cells
+MEASURED_AT_ONCE = 64  # number of measured cells in a step of the student, which also uses twice as many labelled cells
 
 
 def algorithm_version(model, n_cells):
@@ -38,7 +39,7 @@ def algorithm_version(model, n_cells):
 
 
 def input_limits(model, X):
-    """Limits to which genes are clipped: their range in the training cells or, with few cells, a narrower range."""
+    """Limits to which genes are clipped: the range in the training cells or, with few cells, a narrower range."""
     settings = model.distillation or DistilledSettings()
     if len(X) <= settings.few_cells:
         return few_cells.input_limits(X, settings.few_cells_limit)
@@ -46,7 +47,10 @@ def input_limits(model, X):
 
 
 def train(model, x, target, random, generator, eval_set=None, progress=None):
-    """Train a network on scaled expression (n, p) and outputs (n, q); the history is that of the student."""
+    """Train a network on scaled expression, shape (n, p), and scaled outputs, shape (n, q).
+
+    The history in the result is that of the student.
+    """
     settings = model.distillation or DistilledSettings()
     run = Run(settings, random, generator, GenePrior.of(model, x.shape[1]))
     hidden_layers = HIDDEN_LAYERS if model.hidden_layers is None else tuple(model.hidden_layers)
@@ -77,7 +81,7 @@ def train(model, x, target, random, generator, eval_set=None, progress=None):
 
 
 def choose_genes(x, target, n_genes, run):
-    """Sorted positions of the genes that a Gaussian process of the outputs depends on most; all if n_genes is None."""
+    """Sorted positions of the genes on which a Gaussian process of the outputs depends most (all if n_genes=None)."""
     (n, p), settings = x.shape, run.settings
     if n_genes is None or n_genes == p:
         return np.arange(p)
@@ -93,7 +97,7 @@ def choose_genes(x, target, n_genes, run):
     if few:
         chosen = few_cells.choose_genes(X, Y, n_genes, run._replace(prior=prior))
     else:
-        # With hardly more cells than genes, a Gaussian process with all genes could fit any outputs.
+        # If there are hardly more cells than genes, a Gaussian process with all genes could fit any outputs.
         n_screened = min(max(settings.screened_genes, 2 * n_genes), max(n_genes, len(X) // 2))
         screened = np.sort(forward_selection(X, Y, n_screened, prior=prior))
         n_relevant = max(n_genes, settings.fewest_relevant)
@@ -106,7 +110,8 @@ def choose_genes(x, target, n_genes, run):
             best = forward_selection(X[:, chosen], denoised, n_genes, prior=prior and prior.among(chosen))
             chosen = chosen[best]
     chosen = usable[chosen]
-    # If many genes are requested, only copies of the chosen ones may be left; it does not matter which are added.
+    # If many genes are requested, the remaining genes may all be copies of chosen genes; it does not matter which of
+    # them are added.
     left = np.append(np.setdiff1d(usable, chosen), np.setdiff1d(np.arange(p), usable))
     return np.sort(np.append(chosen, left[: n_genes - len(chosen)]))
 
@@ -116,8 +121,8 @@ class Teacher:
 
     # Every network and every forest is trained on all but one of the `n_teachers` parts of the cells. The noise level
     # is chosen by the error on the first `COMPARED` left-out parts: starting from the usual level, weaker levels are
-    # tried as long as the error decreases, and then stronger ones. The weights of trees and networks minimise the error
-    # on all left-out parts.
+    # tried as long as the error decreases, and then stronger levels in the same way. The weights of trees and networks
+    # in the mixture minimise the error on all left-out parts.
 
     def __init__(self, new, x, target, run):
         settings = run.settings
@@ -125,7 +130,8 @@ class Teacher:
         parts = torch.randperm(len(x), generator=run.generator).to(x.device).tensor_split(settings.n_teachers)
         self.noise, noises, tried = settings.usual_noise, settings.noises, {noise: [] for noise in settings.noises}
 
-        def fits(noise, n_parts):  # networks trained without each of the first `n_parts` parts, and residuals
+        # for each of the first `n_parts` parts, a network trained without this part, and its residuals
+        def fits(noise, n_parts):
             left_out = range(len(tried[noise]), n_parts)
             tried[noise] += _networks_without(parts, new, x, target, run, noise, left_out) if left_out else []
             return tried[noise][:n_parts]
@@ -146,7 +152,7 @@ class Teacher:
 
     @torch.no_grad()
     def predict(self, x):
-        """Predicted outputs, shape (m, q), for a tensor of cells, shape (m, k)."""
+        """Predict outputs of shape (m, q) for cells given as a tensor of shape (m, k)."""
         by_networks = sum(network(x) for network in self.networks) / len(self.networks)
         cells = x.cpu().numpy()
         by_forests = torch.as_tensor(sum(forest.predict(cells) for forest in self.forests) / len(self.forests))
@@ -154,7 +160,7 @@ class Teacher:
 
 
 def _networks_without(parts, new, x, target, run, noise, left_out):
-    """List of networks trained on all parts of the cells but one, each with its residuals on that part."""
+    """Networks that are each trained on all parts of the cells but one, with their residuals on the left-out part."""
     members = [torch.cat(parts[:part] + parts[part + 1 :]) for part in left_out]
     networks = networks_of_teacher(new, x, target, run, noise, members)
     watched = [parts[part][: run.settings.watched_cells] for part in left_out]
@@ -163,7 +169,7 @@ def _networks_without(parts, new, x, target, run, noise, left_out):
 
 
 def _forest_without(parts, x, target, run, part):
-    """Trees grown on all parts of the cells but one, and their residuals on that part."""
+    """Trees grown on all parts of the cells but one, and their residuals on the left-out part."""
     left_out, cells = parts[part][: run.settings.watched_cells], torch.cat(parts[:part] + parts[part + 1 :])
     cells = cells[: run.settings.most_cells_of_trees]
     forest = grow_forest(x[cells].cpu().numpy(), target[cells].cpu().numpy(), run.settings.n_trees, run.random)
@@ -175,15 +181,15 @@ def _forest_without(parts, x, target, run, part):
 
 
 def _weight_of_second(first, second, prior_cells):
-    """Weight of the second of two predictions that minimises the error of their mixture, given residuals (n, q)."""
+    """Weight of the second prediction that minimises the error of a mixture of two, given residuals of shape (n, q)."""
     difference = first - second
     best = float((first * difference).sum() / difference.square().sum().clamp(min=1e-12))
-    # Shrunk towards one half by a prior with the weight of `prior_cells` cells.
+    # The weight is shrunk towards one half by a prior that counts as much as `prior_cells` cells.
     return (len(first) * min(max(best, 0.0), 1.0) + prior_cells / 2) / (len(first) + prior_cells)
 
 
 def augment(x, swapped, run):
-    """Artificial cells (n_augmented, k): measured cells with noise and a share of genes taken from other cells."""
+    """Artificial cells of shape (n_augmented, k): measured cells with noise and a share of genes from other cells."""
     n, generator = run.settings.n_augmented, run.generator
     first, second = (torch.randint(len(x), (n,), generator=generator).to(x.device) for _ in range(2))
     shape = (n, x.shape[1])

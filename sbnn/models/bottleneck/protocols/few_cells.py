@@ -6,8 +6,9 @@ on all cells. The student is the same as with many cells, but its predictions ar
 
 # If genes are chosen on all training cells, R2 on held-out training cells is far too high, especially with few cells
 # (with 30 cells, 0.5 compared with 0.1 on new cells). The noise levels and weights of the teacher are therefore fixed.
-# With few cells, ridge regression on all genes is hard to beat, since it averages over hundreds of noisy genes. It is
-# used to choose the genes, with a penalty that favours informative genes even if they are redundant.
+# With few cells, ridge regression on all genes is hard to beat, since it averages over hundreds of noisy genes. Its
+# predictions are therefore used to choose the genes, with a penalty that favours informative genes even if they are
+# redundant.
 
 from functools import partial
 
@@ -19,13 +20,13 @@ from sbnn.models.bottleneck.training import networks_of_teacher
 from sbnn.models.linear import LeaveOneOutRidge
 
 PARTS = 5  # number of parts of the cells; each is held out once to estimate the shrinkage of predictions
-PRIOR_CELLS = 60  # weight, in cells, of the prior that all outputs need the same shrinkage
-# Number of trees, and of the genes that they use, which are those with the largest ridge coefficients.
+PRIOR_CELLS = 60  # weight, as a number of cells, of the prior assumption that all outputs need the same shrinkage
+# Number of trees, and number of genes that the trees use: the genes with the largest ridge coefficients.
 DENOISING_TREES, DENOISING_GENES = 40, 1000
 
 
 def input_limits(X, limit):
-    """Range of each gene, cut at `limit` SDs from its mean."""
+    """Minimum and maximum of each gene, but at most `limit` SDs from the mean of the gene."""
     mean, reach = X.mean(0, dtype=np.float64), limit * X.std(0, dtype=np.float64)
     x_min, x_max = X.min(0), X.max(0)
     return np.maximum(x_min, mean - reach).astype(X.dtype), np.minimum(x_max, mean + reach).astype(X.dtype)
@@ -39,7 +40,7 @@ def choose_genes(X, Y, n_genes, run):
 
 
 def denoised(X, Y, random):
-    """Outputs of the cells, (n, q), predicted from all genes as the mean of ridge regression and trees."""
+    """Outputs predicted from all genes, shape (n, q): the mean of the predictions of ridge regression and trees."""
     # The predictions are in-sample: genes chosen with held-out predictions gave an R2 that was lower by 0.01 to 0.1.
     ridge = LeaveOneOutRidge().fit(X, Y)
     some = X[:, np.argsort(-np.square(ridge.coef_).sum(0), kind="stable")[:DENOISING_GENES]]
@@ -52,7 +53,7 @@ class Teacher:
 
     def __init__(self, new, x, target, run, n_members=None):
         settings = run.settings
-        n_members = n_members or settings.n_teachers  # number of networks at each noise level, and of forests
+        n_members = n_members or settings.n_teachers  # number of networks at each noise level, and of sets of trees
         self.noise, self.networks = max(settings.few_cells_noises), []
         members = [torch.arange(len(x), device=x.device)] * n_members
         for noise in settings.few_cells_noises:
@@ -61,18 +62,18 @@ class Teacher:
 
     @torch.no_grad()
     def predict(self, x):
-        """Predicted outputs, shape (m, q), for a tensor of cells, shape (m, k)."""
+        """Predict outputs of shape (m, q) for cells given as a tensor of shape (m, k)."""
         by_networks = sum(network(x) for network in self.networks) / len(self.networks)
         by_trees = torch.as_tensor(self.forest.predict(x.cpu().numpy())).to(by_networks)
         return (by_networks + by_trees.reshape(by_networks.shape)) / 2
 
 
 def shrinkage(new, x, target, choose, run):
-    """Factors between 0 and 1, one per output, that minimise the error of predictions for new cells."""
+    """Factor between 0 and 1 for each output; multiplying predictions by it minimises their error for new cells."""
     # With few cells, a model can fit anything, so its predictions vary as much for an output that no gene explains as
-    # for any other. Therefore, each part of the cells is held out in turn, and genes are chosen and a small teacher is
-    # trained without this part. The factor is the slope of the regression of held-out outputs on their predictions,
-    # shrunk towards the slope for all outputs together.
+    # for any other output. Therefore, each part of the cells is held out in turn, and genes are chosen and a small
+    # teacher is trained without this part. The factor is the slope of the regression of held-out outputs on their
+    # predictions, shrunk towards the slope for all outputs together.
     parts = torch.randperm(len(x), generator=run.generator).to(x.device).tensor_split(min(PARTS, len(x)))
     products, squares = torch.zeros_like(target[0]), torch.zeros_like(target[0])
     for i, left_out in enumerate(parts):

@@ -14,7 +14,7 @@ from sbnn.models.bottleneck.training import Adam
 
 
 def most_relevant(process, n_genes, prior=None):
-    """Choose genes by repeatedly dropping those that the predictions of a Gaussian process depend on least."""
+    """Choose genes by repeatedly dropping the genes on which the predictions of a Gaussian process depend least."""
     kept, (at_first, later) = np.arange(process.X.shape[1]), process.settings.process_steps
     if len(kept) <= n_genes:
         return kept
@@ -29,12 +29,12 @@ def most_relevant(process, n_genes, prior=None):
 
 
 class RelevanceProcess:
-    """Gaussian process with one scale per gene; `theta` contains the logarithms of the scales, a, b and the noise."""
+    """Gaussian process with one scale per gene; `theta` contains the logarithms of scales, a, b and noise variance."""
 
     def __init__(self, X, Y, settings):
         self.X, self.Y, self.settings = X, Y, settings
         p = X.shape[1]
-        # With these scales, typical squared distances are of order one for any number of genes.
+        # With these scales, typical squared distances between cells are of order one for any number of genes.
         self.theta = torch.cat([X.new_full((p,), -0.5 * math.log(p)), X.new_tensor(settings.process_start).log()])
 
     def fit(self, n_steps, learning_rate=0.1):
@@ -62,7 +62,7 @@ class RelevanceProcess:
         return float(loss), torch.cat([(by_scaled * Z).sum(0), others])
 
     def predict(self, X):
-        """Posterior mean of the outputs."""
+        """Posterior mean of the outputs for the cells in X."""
         scales, (a, b, _) = self.theta[:-3].exp(), self.theta[-3:].exp()
         Z, _, factor = self._factor()
         new = X * scales
@@ -74,7 +74,8 @@ class RelevanceProcess:
 
         Squared gradients are averaged over cells and summed over outputs.
         """
-        # Unlike the scale of a gene, this does not overrate nonlinear effects (Paananen et al., AISTATS 2019).
+        # Unlike the scale of a gene, this relevance does not overrate nonlinear effects (Paananen et al., AISTATS
+        # 2019).
         scales, b = self.theta[:-3].exp(), self.theta[-2].exp()
         Z, radial, factor = self._factor()
         weights = torch.cholesky_solve(self.Y, factor)
@@ -88,7 +89,7 @@ class RelevanceProcess:
         return total * scales.square()
 
     def keep(self, genes):
-        """A process for the given genes only, with the current parameters of this one."""
+        """A Gaussian process for the given genes only, with the current parameters."""
         process = RelevanceProcess(self.X[:, genes].contiguous(), self.Y, self.settings)
         process.theta = torch.cat([self.theta[:-3][genes], self.theta[-3:]])
         return process

@@ -16,8 +16,8 @@ from sbnn.models.bottleneck.training import Stage, Trained, Trainer
 
 PARAMETERS = ("group_lasso", "pretraining", "epochs", "learning_rate", "batch_size", "weight_decay", "n_clusters")
 HIDDEN_LAYERS = (512, 128)
-TRAINING_FRACTION = 0.6  # fraction of the cells that pretraining trains on; the others monitor its cross-entropy
-LEAST_CELLS = 10  # minimum size of a cluster; smaller ones are dropped
+TRAINING_FRACTION = 0.6  # fraction of the cells used for pretraining; the cross-entropy is monitored on the others
+LEAST_CELLS = 10  # minimum number of cells in a cluster; smaller clusters are dropped
 
 
 def algorithm_version(model, n_cells):
@@ -28,13 +28,13 @@ def algorithm_version(model, n_cells):
 
 
 def input_limits(model, X):
-    """Infinite limits, shape (p,) each: genes are not clipped."""
+    """Lower and upper limits of shape (p,), which are infinite, since genes are not clipped."""
     infinite = np.full(X.shape[1], np.inf)
     return -infinite, infinite
 
 
 def train(model, x, target, random, generator, eval_set=None, progress=None):
-    """Train a network on scaled expression (n, p) and outputs (n, q); `random` is only used for the clusters."""
+    """Train a network on scaled expression, shape (n, p), and outputs, shape (n, q); only pretraining uses `random`."""
     prior = GenePrior.of(model, x.shape[1])
     labels = pretraining_labels(model, target, random) if model.pretraining else None
     n_first = target.shape[1] if labels is None else int(labels.max()) + 1
@@ -63,7 +63,7 @@ def train(model, x, target, random, generator, eval_set=None, progress=None):
 
 
 def paper_stages(group_lasso=0.1, pretraining=True, epochs=(50, 50, 50, 100), learning_rate=1e-4):
-    """Stages of the published protocol; genes are pruned before the last one."""
+    """Stages of the published protocol; genes are pruned before the last stage."""
     n_pretraining, n_frozen, n_unfrozen, n_finetuning = epochs
     half = learning_rate / 2
     finetuning = Stage("fine-tuning", n_finetuning, half)
@@ -87,7 +87,7 @@ def pretraining_labels(model, target, random):
 
 
 def cluster_outputs(Y, n_clusters, random_state):
-    """Labels 0, 1, ... of K-means clusters of standardised outputs, shape (n,); -1 for cells in small clusters."""
+    """K-means clusters of standardised outputs as labels 0, 1, ... of shape (n,); -1 for cells in small clusters."""
     n_clusters = max(1, min(n_clusters, len(Y) // (2 * LEAST_CELLS), len(np.unique(Y, axis=0))))
     labels = KMeans(n_clusters, n_init=50, random_state=random_state).fit(Y).labels_
     large = np.flatnonzero(np.bincount(labels) >= LEAST_CELLS)
@@ -97,7 +97,7 @@ def cluster_outputs(Y, n_clusters, random_state):
 
 
 def pretraining_cells(labels, random):
-    """Positions of the 60 % of labelled cells that pretraining trains on, and of the others, for validation."""
+    """Positions of the 60 % of the labelled cells used for pretraining, and of the other 40 %, used for validation."""
     order = random.permutation(np.flatnonzero(labels >= 0))
     n_train = int(TRAINING_FRACTION * len(order))
     return order[:n_train], order[n_train:]
