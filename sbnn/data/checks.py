@@ -26,7 +26,7 @@ LARGEST_LOG = 20  # log2 of a million molecules; log values are smaller, and the
 BEYOND_LOG = 50  # no logarithm of a count is this large
 VALUES_LOOKED_AT = 2**20  # number of values to inspect, taken from the first cells
 FAR_OUT = 1e6  # least distance of an extreme outlier from the mean of the other cells, in SDs of these cells
-LARGEST = 1e15  # beyond this, sums of squares overflow in single precision
+LARGEST = 1e15  # beyond this value, sums of squares overflow in single precision
 GENES_AT_ONCE = 64  # genes checked at a time, so that their deviations in double precision need little memory
 NINES = [sign * float("9" * n) for n in range(2, 7) for sign in (1, -1)]  # marks of missing values in tables
 _MONTH = "(Jan|Feb|Ma[iry]|Mär|Mrz|Apr|Jun|Jul|Aug|Sept?|O[ck]t|Nov|De[cz])"
@@ -35,7 +35,7 @@ DATE = re.compile(  # dates into which spreadsheets turn gene names such as SEPT
 )
 ALONE = 3  # a mark that occurs once must differ from the other values by more than this multiple of their range
 FEWEST_NUMBERED = 8  # minimum number of cells to recognise IDs
-MOST = 1e9  # largest value of a setting; with larger ones, numbers overflow or loops do not end
+MOST = 1e9  # largest value of a setting; with larger values, numbers overflow or loops do not end
 
 
 class CheckedSettings:
@@ -83,14 +83,14 @@ def check_unmasked(values: Any, argument: str) -> None:
 def dates_among(names: Iterable[str]) -> list[str]:
     """List the names that look like dates, or none if at least half of the names do, since dates are then intended.
 
-    All of these names are listed if any of them ends in 00:00:00, as after a conversion by a spreadsheet.
+    If a date ends in 00:00:00, as after a conversion by a spreadsheet program, all dates are listed.
     """
     found = [name for name in names if DATE.fullmatch(name)]
     return found if 2 * len(found) < len(names) or any(name.endswith("00:00:00") for name in found) else []
 
 
 def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
-    """Convert names to a 1-D array of str, unique and not empty; ``None`` gives numbered names."""
+    """Convert names to a 1-D array of unique, non-empty str; ``None`` gives numbered names."""
     if given is None:
         return np.array([f"{kind}_{i}" for i in range(size)], dtype=str)
     names = pd.Series(np.ravel(np.asarray(given, dtype=object)))
@@ -176,7 +176,7 @@ def check_counts(given: Any, shape: tuple[int, int]) -> np.ndarray | sparse.csr_
 
 
 def some(names: Iterable[Any], limit: int = 5) -> str:
-    """List the first few names of many, for a message."""
+    """List the first few of many names, for a message."""
     names = [str(name) for name in names]
     return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
 
@@ -203,8 +203,8 @@ def kind_of_expression(values) -> tuple[str, str, str]:
     """Classify values as "counts", "normalised" (CPM, TPM) or "log", with their range and any reason for doubt.
 
     Whole numbers are counts if some exceed `LARGEST_LOG`, or if some exceed 2 and the median nonzero value is 1. Values
-    are normalised if some are fractions and some exceed `BEYOND_LOG`. All other values, and all tables with negative
-    values, are logarithms, whose base is not detected.
+    are normalised if some are fractions and some exceed `BEYOND_LOG`. All other values, and all values in a table with
+    negative numbers, are logarithms; the base is not detected.
     """
     usual, low, high = looked_at(values)[3], values.min(), values.max()
     fractions, expressed = np.count_nonzero(values != np.rint(values)), np.count_nonzero(values)
@@ -263,7 +263,7 @@ def _entry(values, i, j, argument, rows, columns):
 
 
 def check_outliers(values, argument, cells=None, columns=None):
-    """Reject values that are not finite; warn about marks for missing values and values a million SDs from the others.
+    """Reject values that are not finite; warn about marks for missing values and about extreme outliers.
 
     A single typing error can make the SD of its column so large that all other cells become indistinguishable.
     """
@@ -328,7 +328,7 @@ def check_given_once(X, Y):
 
 def _among(X, y):
     columns = np.arange(X.shape[1])
-    for first in range(0, len(y), 16):  # few genes match beyond the first cells
+    for first in range(0, len(y), 16):  # few genes still match after the first cells
         cells = slice(first, first + 16)
         columns = columns[(X[cells, columns] == y[cells, np.newaxis]).all(0)]
         if not len(columns):

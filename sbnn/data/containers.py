@@ -10,7 +10,7 @@ OF_CELLS = {"latent", "latents", "outputs"}  # entries of the truth that have on
 
 @naming("name, source, sha256, files, dropped, truth, notes: expected values as described in sbnn.paired")
 def about_data(*, name="custom", source="the user's data", sha256="", files=None, dropped=None, truth=None, notes=()):
-    """Entries of ``uns["sbnn"]``, the same for all kinds of data; `sbnn.paired` documents them."""
+    """Entries of ``uns["sbnn"]``, which are the same for all kinds of data and are described in `sbnn.paired`."""
     sha256 = sha256 or (fingerprint_files(files) if files else "")
     about = {"name": str(name), "source": str(source), "sha256": sha256, "files": dict(files or {})}
     left_out = {w: int(what) if np.ndim(what) == 0 else [str(n) for n in what] for w, what in (dropped or {}).items()}
@@ -28,5 +28,5 @@ def with_about(adata, about, content):
 
 
 def name_and_sha256(about, content):
-    """Name of the data and its fingerprint: the stored value if `content` is unchanged, otherwise `content`."""
+    """Name and fingerprint of the data: the stored fingerprint, or `content` if the data have changed."""
     return about.get("name", "custom"), about["sha256"] if about.get("content_sha256") == content else content

@@ -23,7 +23,7 @@ _GROUPS = {"perturbation": "perturbations", "split": "split", "family": "familie
 
 
 class Dataset(NamedTuple):
-    """A data set; its `reader` in `sbnn.data` takes the paths of its `files` (keys of `FILES`) in the given order."""
+    """A data set: `reader`, a function in `sbnn.data`, takes the paths of `files` (keys of `FILES`) in this order."""
 
     study: str
     about: str
@@ -84,7 +84,8 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
         - Simulated data: the parameters of the simulator.
         - The four data sets with proteins: ``n_genes`` is the number of genes to select. ``log_proteins`` sets whether
           outputs are log2(1 + counts) or, by default for ``"stoeckius"`` only, the counts themselves.
-        - ``"gouwens_ephys"``: ``relative`` sets whether spikes are measured relative to their threshold.
+        - ``"gouwens_ephys"``: ``relative`` sets whether times and voltages of spikes are relative to the spike
+          threshold.
         - ``"papalexi"``: ``confident_only`` sets whether cells without a clear guide are left out.
         - ``"grn_350"`` and ``"grn_690"``: ``n_samples``, ``noise``, ``wrong`` and ``random_state`` of `read_grn`.
         - ``"hematopoiesis"``: ``cells_per_bin`` is the number of neighbouring cells to average.
@@ -171,7 +172,7 @@ def default_dataset(
     ValueError
         If there is no such study, or no such data set in the study.
     DataIntegrityError
-        If a file of the real data is truncated or altered; it is not replaced by simulated data.
+        If a file of the real data is truncated or altered; such data are not replaced by simulated data.
     """
     check_among("study", study, STUDIES)
     check_among("dataset", name, ("auto", *names_of(study)))
@@ -239,7 +240,7 @@ def main(arguments: list[str] | None = None, prog="sbnn data") -> int:
 
 
 def _check(names, places) -> int:
-    """Verify the copy of each file that would be used, and print its state: ok, corrupt or absent."""
+    """Verify the copy of each file that would be used, and print the state of each file: ok, corrupt or absent."""
     of_names = [DATASETS[n].files + tuple(DATASETS[n].instead.values()) if n in DATASETS else (n,) for n in names]
     corrupt = 0
     for name in dict.fromkeys(sum(of_names, ())) if names else FILES:

@@ -21,9 +21,8 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
     Parameters
     ----------
     features : path-like, (path-like, sheet) or DataFrame
-        Cells x features, with cell names in the first column (or the index of a DataFrame). Fields of missing values
-        are empty.
-        Columns called ``type``, ``donor`` and ``condition`` are taken as labels if `labels` is not given.
+        Cells x features, with cell names in the first column (or the index of a DataFrame). Missing values are empty
+        fields. Columns called ``type``, ``donor`` and ``condition`` are taken as labels if `labels` is not given.
     labels : path-like, (path-like, sheet), DataFrame or Series, optional
         Cells x labels, with the columns ``type`` and, if known, ``donor`` and ``condition``; other columns are kept. A
         Series holds the types.

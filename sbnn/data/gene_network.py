@@ -49,7 +49,7 @@ class Starts:
         return cls.of(is_input, mean, sd, rng.uniform(-_LARGEST_OFFSET, _LARGEST_OFFSET, n))
 
     def draw(self, n, rng):
-        """Draw the starting values of n samples, shape (n, genes), all in [0, 1]."""
+        """Draw the starting values of n samples, as an array of shape (n, genes) with values in [0, 1]."""
         is_input = ~np.isnan(self.mean)
         values = np.clip(rng.beta(2, 2, (n, len(is_input))) + self.offset, 0, 1)
         mean, sd = self.mean[is_input], self.sd[is_input]
@@ -62,7 +62,7 @@ class Starts:
 
 @dataclass(eq=False, repr=False)
 class GeneNetwork:
-    """A network of genes: ``dx/dt = logic(x) - x`` for a gene with regulators and 0 for an input gene.
+    """A network of genes, in which ``dx/dt`` is ``logic(x) - x`` for a gene with regulators and 0 for an input gene.
 
     Parameters
     ----------
@@ -120,10 +120,10 @@ class GeneNetwork:
     def random(cls, n_genes, random_state=0):
         """Draw a random network of any size with the proportions of the published network of 350 genes.
 
-        A fifth of the genes are inputs. Every other gene has one regulator plus a Poisson-distributed number with
-        mean 1. The regulators are the inputs and one in twelve of the other genes; some regulators act on many genes.
-        An edge is an activation with probability 0.68. The regulators of a gene are joined one after another, by AND or
-        OR with equal probability.
+        A fifth of the genes are inputs. Every other gene has one regulator plus a Poisson-distributed number of further
+        regulators, with mean 1. The regulators are the inputs and one in twelve of the other genes; some regulators act
+        on many genes. An edge is an activation with probability 0.68. The regulators of a gene are joined one after
+        another, by AND or OR with equal probability.
 
         Parameters
         ----------
@@ -190,7 +190,10 @@ class GeneNetwork:
 
     @naming("start, times: expected a number for every gene of each sample, and two or more increasing times")
     def solve(self, start, times, kind="logic"):
-        """Simulate noise-free samples, shape (samples, times, genes), from starting values, shape (samples, genes)."""
+        """Simulate noise-free samples from starting values of shape (samples, genes).
+
+        The result has the shape (samples, times, genes).
+        """
         times, close = np.asarray(times, dtype=np.float64), {"rtol": _TOLERANCE, "atol": _TOLERANCE}
         state = np.tile(start, (1, 2)) if kind == "lag" else start
         # Samples are solved one by one, since the stiff solver needs different steps for each sample.
@@ -217,7 +220,8 @@ class GeneNetwork:
             - "logic": AND and OR of Hill functions, as published.
             - "sigmoid": a sigmoid function of a weighted sum.
             - "hill": a weighted mean of Hill functions.
-            - "thermodynamic": occupancy of a promoter, where regulators help or hinder the binding of the polymerase.
+            - "thermodynamic": occupancy of a promoter, in which regulators help or hinder the binding of the
+              polymerase.
             - "lag": like "logic", but the regulators are proteins, which follow the expression of their genes with a
               lag, and the decay of expression saturates.
 
@@ -264,7 +268,7 @@ class GeneNetwork:
         Returns
         -------
         DataFrame of int8
-            In the format of `graph`. Moved edges keep their signs; none of them is a true edge or connects a gene with
+            In the format of `graph`. Moved edges keep their signs; no moved edge is a true edge or connects a gene with
             itself.
         """
         check_number("share", share, float, 0, 1)
@@ -301,7 +305,7 @@ class _Rules:
         position, joins = itertools.count(), []
 
         def place(rule):
-            """Place a rule after its parts; return its node and level."""
+            """Place a rule after the parts that it joins; return the node and level of the rule."""
             if isinstance(rule, Regulation):
                 return next(position), 0
             (one, level), (other, other_level) = place(rule.one), place(rule.other)

@@ -18,7 +18,7 @@ ROUNDING = 1e-3  # tolerance beyond the range of the training cells
 # training cells, this range is narrow, and a tenth of the genes of a new cell is usually beyond it.
 MANY = 0.5
 # Minimum numbers of genes and cells for warnings about cells unlike the training cells; if the model does not store the
-# range of a gene, this number of SDs on either side of the mean replaces the range.
+# range of a gene, the range is taken as the mean plus or minus this number of SDs.
 FEWEST_GENES, FEWEST_CELLS, SDS_OF_RANGE = 6, 8, 5
 LEAST_SHARE, HALF = 0.05, 0.5  # minimum shares of the training counts for any estimate of depth, and for a good one
 MOST_DENSE_VALUES = 2**25  # size of the largest sparse matrix that is made dense; 128 MiB in single precision
@@ -27,7 +27,7 @@ validate_data = naming("X and y: expected tables, and a type or outputs for each
 
 
 def two_tables(X, Y=None):
-    """Split a MuData into expression and outputs, and convert an AnnData open on disk to a stream."""
+    """Split a MuData into expression and outputs, and convert an AnnData that is open on disk to a stream."""
     for values, argument in ((X, "X"), (Y, "Y")):
         checks.check_unmasked(values, argument)
     if isinstance(X, MuDataLike):
@@ -50,7 +50,7 @@ def stream_of_sparse(X):
 
 
 def expression_table(X):
-    """Expression as a dense array or, if it has names, a DataFrame; data in a file are loaded."""
+    """Expression as a dense array or, if it has names, a DataFrame; data stored in a file are loaded."""
     if isinstance(X, StreamLike):
         values = X.rows(slice(0, len(X)))
         return values if X.gene_names is None else pd.DataFrame(values, X.cell_names, X.gene_names)
@@ -96,7 +96,7 @@ def to_be_fitted(model, X, y, dtype):
         check_outliers(values, argument, getattr(table, "index", None), getattr(given, "columns", None))
     check_given_once(genes, columns)
     checks.warn_of_mistaken_columns(genes, columns, getattr(table, "columns", None), getattr(given, "columns", None))
-    if not isinstance(X, StreamLike):  # a stream checks this itself
+    if not isinstance(X, StreamLike):  # a stream checks its values itself
         warn_of_raw_counts(genes, "X", WRAP_COUNTS)
     return genes, targets.astype(np.float64, copy=False)
 
@@ -219,7 +219,7 @@ def _values_of(model, X, counted, genes, needed):
 
 
 def cells_of(X):
-    """Names of the cells of X, or None if they have no names."""
+    """Names of the cells of X, or None if the cells have no names."""
     names = X.index if isinstance(X, pd.DataFrame) else getattr(X, "cell_names", getattr(X, "obs_names", None))
     return None if names is None else pd.Index(names)
 
@@ -251,10 +251,10 @@ def _found(names, seen, needed):
 
 
 def _enough_counts(share, lacking):
-    """Return `share`, the part of the training counts in genes of the new data; warn or raise if it is too small."""
-    # The total of a cell is estimated by dividing its counts in the genes of the new data by the share. If shares are
-    # learned from half of the cells, the log2 errors of the totals of all other cells have an SD of 0.08 to 0.15 with a
-    # random half of the genes, 0.1 to 0.4 with a tenth of the genes, and 1.1 with 25 of 30,000 genes;
+    """Return the share of the training counts that belongs to genes of the new data; warn or raise if too small."""
+    # The total of a cell is estimated by dividing its counts in the genes of the new data by the share of these genes.
+    # If shares are learned from half of the cells, the log2 errors of the totals of all other cells have an SD of 0.08
+    # to 0.15 with a random half of the genes, 0.1 to 0.4 with a tenth of the genes, and 1.1 with 25 of 30,000 genes;
     # benchmarks/new_cells.py measures the effect of these errors.
     text = (
         f"X: counts of {lacking} genes of the fit are missing; sequencing depth is estimated from the others, which "

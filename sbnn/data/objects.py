@@ -13,7 +13,7 @@ from sbnn.data.checks import some
 
 @runtime_checkable
 class AnnDataLike(Protocol):
-    """An AnnData, recognised without importing anndata, which is slow."""
+    """An AnnData, recognised without importing anndata, which is slow to import."""
 
     var_names: Any
     layers: Any
@@ -21,7 +21,7 @@ class AnnDataLike(Protocol):
 
 @runtime_checkable
 class MuDataLike(Protocol):
-    """A MuData, recognised without importing mudata; its `mod` maps the names of modalities to AnnData."""
+    """A MuData, recognised without importing mudata; its `mod` maps names of modalities to AnnData objects."""
 
     mod: Any
     obsm: Any
@@ -43,7 +43,7 @@ def entry(mapping, key, where):
 
 
 def gene_modality(data):
-    """The AnnData with the genes: the modality "rna" of a MuData, otherwise the given object."""
+    """The AnnData with the genes: the modality "rna" of a MuData, otherwise the given AnnData."""
     return entry(data.mod, "rna", "mod") if isinstance(data, MuDataLike) else data
 
 
@@ -106,7 +106,7 @@ def parts_of(data, outputs):
         raise ValueError(f"X: missing or open on disk (adata.to_memory() loads it); layers: {sorted(adata.layers)}")
     whole = gene_modality(data)  # a palette belongs to the types of all cells, including cells that are left out
     labels, palette = adata.obs.copy(), whole.uns.get("type_colors", data.uns.get("type_colors"))
-    if isinstance(data, MuDataLike):  # fills in columns that this modality lacks
+    if isinstance(data, MuDataLike):  # fills in label columns that this modality lacks
         shared = data.obs.reindex(labels.index)
         labels = labels.join(shared[shared.columns.difference(labels.columns, sort=False)])
     colors = palette if isinstance(palette, Mapping) and "type" in labels else {}

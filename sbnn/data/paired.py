@@ -108,7 +108,8 @@ def paired(
     ------
     ValueError
         If values are NaN, infinite or beyond 1e15, rows or names do not match, names repeat, or counts are not whole
-        numbers. If outputs are given, also if genes or outputs are constant, or all outputs are columns of `X`.
+        numbers. With outputs, this error is also raised if genes or outputs are constant, or if all outputs are columns
+        of `X`.
     TypeError
         If the values are not numbers.
     """

@@ -13,14 +13,14 @@ from sbnn.data.preprocessing import log2p1, normalize_library_size, positions_of
 from sbnn.errors import check_number
 
 VERSION = 1  # version of the criterion, incremented whenever a change makes given settings select other genes
-READS = 30  # counts up to this are near zero in full-length reads
+READS = 30  # counts up to this value are considered to be near zero in full-length reads
 USUAL_READS = 10  # least median nonzero count of reads; the median is 52 and 304 in data sets of reads, and 1 for UMIs
 MIN_CELLS = 10  # number of cells in which a gene must be detected, or a tenth of the cells if that is fewer
 LEAST_CELLS = 2
 
 
 def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
-    """Select genes of `as_paired` data that have more zeros than their expression level explains; returns a mask.
+    """Select genes of `Paired` data that have more zeros than their expression level explains; return a mask.
 
     The criterion of `sbnn.data.preprocessing.select_genes`, which does not use the outputs, is applied to raw counts if
     there are any, otherwise to ``2 ** X - 1``, or to X itself if its values are too large for logarithms. The criterion

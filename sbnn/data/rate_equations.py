@@ -2,7 +2,7 @@
 
 An equation is ``(logic * 1 - 1 * gene) / 1``, or ``input gene`` for a constant gene. The logic is made of
 ``fAct(regulator, EC50, n)`` (activation), ``1 - fAct(...)`` (repression), ``a * b`` (AND) and ``a + b - a * b`` (OR);
-``1 * a`` is ``a``. This is the format of Hossain et al. (Genome Biology 2024), who used SimulatorGRN.
+``1 * a`` is the same as ``a``. This is the format of Hossain et al. (Genome Biology 2024), who used SimulatorGRN.
 """
 
 import ast

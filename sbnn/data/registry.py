@@ -22,7 +22,7 @@ _HEADERS = {"Accept": "application/vnd.github.raw+json, */*"}
 
 
 class DataFile(NamedTuple):
-    """A published file; if no sha256 has been published, it is verified by `git_sha1`, its git blob id."""
+    """A published file; if its sha256 has not been published, the file is verified by its git blob id, `git_sha1`."""
 
     name: str
     folder: str  # subfolder of each place that is searched
@@ -42,7 +42,7 @@ class FoundFile(NamedTuple):
 
 
 class DataIntegrityError(ValueError):
-    """Error for a truncated or altered file, whose checksum differs from that of the published file."""
+    """Error for a truncated or altered file: its checksum differs from the published checksum."""
 
 
 with Path(__file__).with_name("sources.csv").open(newline="") as _table:
@@ -52,7 +52,7 @@ FILES = {row["name"]: DataFile(**row | {"size": row["size"] and int(row["size"])
 
 
 def find_file(name: str, path=None, *, download: bool = True, verbose: bool = True) -> Path:
-    """Find or download one file of `FILES`; `path` is a folder or the file itself, under any name."""
+    """Find or download one file of `FILES`; `path` is a folder to search first, or the file itself under any name."""
     return Search(path, download, verbose).find([name])[name].path
 
 
@@ -138,7 +138,7 @@ def locate_file(file: DataFile, places: dict[str, Path | None]) -> tuple[Path, s
 
 
 def check_file(file: DataFile, path, where: str | None = None) -> str:
-    """Verify that `path` holds the published file and return its sha256; errors call the path `where`, if given."""
+    """Verify that `path` holds the published file and return its sha256; errors name `where`, by default the path."""
     with open(path, "rb") as content:
         sha256 = got = hashlib.file_digest(content, "sha256").hexdigest()
         size, kind, expected = content.tell(), "sha256", file.sha256
@@ -157,7 +157,7 @@ def check_file(file: DataFile, path, where: str | None = None) -> str:
 
 
 def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> FoundFile:
-    """Download a file; it appears under its name only once it is complete and verified.
+    """Download a file, which gets its final name only once it is complete and verified.
 
     If another process is downloading the same file, this process waits and then uses the downloaded file.
     """
@@ -165,7 +165,7 @@ def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> Foun
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(f".{target.name}.lock")) as lock:
         try:
-            if not target.is_file():  # otherwise another process has downloaded it meanwhile
+            if not target.is_file():  # otherwise another process has downloaded the file meanwhile
                 if verbose:
                     print(f"downloading {file.name} from {urlsplit(file.url).netloc} to {target.parent}")
                 _fetch(file.url, part, verbose)
@@ -174,7 +174,7 @@ def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> Foun
         finally:
             part.unlink(missing_ok=True)
             with suppress(OSError):
-                os.unlink(lock.lock_file)  # while the lock is held, so that a waiting process notices
+                os.unlink(lock.lock_file)  # deleted while the lock is held, so that a waiting process notices
     return FoundFile(target, check_file(file, target), "download")
 
 

@@ -19,7 +19,7 @@ SPECIES = ("human", "mouse")
 # Features of each species in addition to the shared ones, under their published names.
 _OTHER_FEATURES = pd.read_csv(Path(__file__).with_name("simulated_features.csv"), index_col="species")["feature"]
 
-# For each type: its position on four axes, its share of the cells of each species, and how often its cells are
+# For each type: its position on four axes, its share of the cells of each species, and the share of its cells that are
 # cultured. In labels with four types, SNCG cells count as VIP.
 _TYPES = pd.read_csv(Path(__file__).with_name("simulated_types.csv"), index_col="type")
 _CELLS_PER_DONOR = {"human": 6, "mouse": 4}
@@ -100,7 +100,7 @@ def _about(species):
 
 
 def _types(n_cells, shares):
-    """Types of the cells: each type has at least a twentieth of them, and the most frequent type gets the rest."""
+    """Types of the cells: each type has at least a twentieth of the cells; the most frequent type gets the rest."""
     sizes = {name: max(round(share * n_cells), -(-n_cells // 20)) for name, share in shares.items()}
     sizes[max(sizes, key=sizes.get)] += n_cells - sum(sizes.values())
     return np.repeat(list(sizes), list(sizes.values()))

@@ -25,8 +25,8 @@ def simulate_perturbations(
 ):  # fmt: skip
     """Simulate a screen in which each perturbation shifts a few latents of the cells.
 
-    1. A perturbation has 1 to `most_targets` target latents, drawn with replacement. The latents of its cells are
-       drawn from N(m, I), where m is ``+-N(shift, shift_sd)`` on the targets and 0 elsewhere.
+    1. A perturbation has 1 to `most_targets` target latents, drawn with replacement. The latents of the perturbed cells
+       are drawn from N(m, I), where m is ``+-N(shift, shift_sd)`` on the targets and 0 elsewhere.
     2. Four linear maps without bias, with orthonormal rows and leaky rectifiers in between, give a logit for each gene.
     3. Logits are divided by their standard deviation, exponentiated and normalised *over cells, for each gene*, to a
        mean of ``1e6 / n`` counts, from which Poisson counts are drawn. The total counts of a cell therefore carry

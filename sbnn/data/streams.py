@@ -34,7 +34,8 @@ class ExpressionStream:
     gene_names, cell_names : sequence of str, optional
         By default, the names in the AnnData or DataFrame.
     counts : bool
-        Whether `source` holds raw counts. If True, each block is normalised to `library_size` and log2(x + 1) is taken.
+        Whether `source` holds raw counts. If True, each block is normalised to `library_size` and converted to log2(x +
+        1).
     block_size : int, optional
         Number of cells to read at a time; by default, a block has about eight million values.
     totals : array-like of shape (n,), optional

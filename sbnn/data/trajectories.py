@@ -176,7 +176,7 @@ def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
 
 
 def as_trajectories(data):
-    """Check an AnnData as returned by `trajectories` and convert it to `Samples`, in order of first appearance."""
+    """Check an AnnData as returned by `trajectories` and convert it to `Samples` in order of first appearance."""
     if isinstance(data, Samples):
         return data
     if not isinstance(data, ad.AnnData) or not {"sample", "time"} <= {*data.obs} or not data.n_obs or data.X is None:

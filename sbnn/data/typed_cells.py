@@ -48,8 +48,8 @@ def typed_cells(X, labels=None, families=None, units=None, **about):
     X : DataFrame or array-like, shape (n, p)
         Features in their original units, with NaN where a value was not recorded and cell names in the index.
     labels : DataFrame, optional
-        ``type`` and, if known, ``donor`` and ``condition``, indexed by cell name in any order; cells that are not in
-        `X` are ignored.
+        Columns ``type`` and, if known, ``donor`` and ``condition``, indexed by cell name in any order; cells that are
+        not in `X` are ignored.
     families : dict of str to list, sequence of str, optional
         Feature names of each family, or the family of each column; by default a single family.
     units : dict of str to str, optional
@@ -107,7 +107,7 @@ def as_typed(data):
 
 
 def families_of(families, names):
-    """Family of each column in `names`; `families` lists them, maps each family to names, or is None for one family."""
+    """Family of each column in `names`, from a list of families, a dict of family to names, or None for one family."""
     names, n_given = [str(name) for name in names], 0
     if families is None:
         families = [ALL] * len(names)

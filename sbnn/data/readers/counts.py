@@ -1,4 +1,4 @@
-"""Reading of text files (plain, gzipped or zipped) and of published tables of raw counts, genes x cells."""
+"""Read text files (plain, gzipped or zipped) and published tables of raw counts (genes x cells)."""
 
 import codecs
 import contextlib
@@ -71,7 +71,7 @@ def check_packed(path) -> None:
 
 
 def encoding_of(path) -> str:
-    """Detect the encoding of a text file: UTF-16 if it has that byte-order mark, UTF-8, Windows-1252 or Latin-1."""
+    """Detect the encoding of a text file: UTF-16 (by its byte-order mark), UTF-8, Windows-1252 or Latin-1."""
     with open_file(path) as handle:
         if handle.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             return "utf-16"

@@ -9,8 +9,8 @@ from sbnn.data.typed_cells import typed_cells
 
 MOUSE_SOURCE = "Gouwens et al., Cell 183, 935 (2020), DANDI 000020; IPFX features of github.com/daifengwanglab/scMNC"
 HUMAN_SOURCE = "Lee, Dalley et al., Science 382, eadf6484 (2023); github.com/AllenInstitute/human_patchseq_gaba"
-#: First word of a mouse t-type -> class. Sncg cells are counted as VIP, since they are related to Vip cells and the
-#: human data have too few of them for a class of their own.
+#: First word of a mouse t-type -> class. Sncg cells are counted as VIP, since they are related to Vip cells and too
+#: rare in the human data for a class of their own.
 MOUSE_CLASSES = {"Lamp5": "LAMP5", "Pvalb": "PVALB", "Sst": "SST", "Vip": "VIP", "Sncg": "VIP"}
 #: Revised subclass of a human cell -> class.
 HUMAN_CLASSES = {"LAMP5/PAX6/Other": "LAMP5", "PVALB": "PVALB", "SST": "SST", "VIP": "VIP"}
@@ -20,8 +20,8 @@ def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False)
     """Read 4215 of 4435 mouse cells, from 982 donors, with 45 features in 7 families (Gouwens et al. 2020).
 
     `tau` and `avg_isi` are in ms, other times in s. ``type5`` separates SNCG from VIP. The driver line (``cre``) was
-    chosen to find cells of a type, so it is not used as a feature. If `relative` is True, spikes are measured relative
-    to their threshold.
+    chosen to find cells of a type, so it is not used as a feature. If `relative` is True, times and voltages of spikes
+    are relative to the spike threshold.
     """
     table, metadata = _read(features_path), _read(metadata_path)
     session = table["ID"].str.extract(r"ses-(\d+)", expand=False)

@@ -27,9 +27,9 @@ BREAST = "Desmedt et al., Clinical Cancer Research 13, 3207 (2007); files of Hos
 def read_trajectories(path, gene_names=None, *, name=None, source=None):
     """Read a file of trajectories in the format of Hossain et al.
 
-    The first line holds the numbers of genes and samples. It is followed, for each sample, by one line of values per
-    gene and one line of times. Samples may have different numbers of time points; the lines of shorter samples may be
-    padded with blanks.
+    The first line holds the numbers of genes and samples. For each sample, one line of values per gene and one line of
+    times follow. Samples may have different numbers of time points; the lines of shorter samples may be padded with
+    blanks.
 
     Parameters
     ----------

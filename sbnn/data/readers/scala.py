@@ -22,7 +22,7 @@ _MIN_COUNTS = 10
 _MISMATCHED = "20180315sample6 20180321sample4 20181116sample10 20190325sample2 20190611sample1 20190611sample11"
 EXCLUDED_CELLS = dict.fromkeys(_MISMATCHED.split(), "RNA and firing disagree") | {"20190704sample2": "outside of M1"}
 
-#: Column of the raw ephys table -> short name of the feature, for the 16 features that are used, in order.
+#: Column of the raw ephys table -> short name, for the 16 features that are used as outputs, in this order.
 EPHYS_FEATURES = pd.read_csv(Path(__file__).parents[1] / "scala_ephys.csv", index_col="column")["name"].to_dict()
 #: Features with a long right tail, which are log-transformed (natural logarithm).
 LOG_FEATURES = ("AP amp CV", "AI", "ISI CV")
@@ -72,12 +72,12 @@ def type_colors(types) -> dict[str, str]:
 
 
 def join_cell_names(names) -> pd.Index:
-    """Convert cell names to one form, ``20180918_sample_1`` -> ``20180918sample1``; some releases append more parts."""
+    """Convert cell names to one form: ``20180918sample1`` for ``20180918_sample_1``, with or without further parts."""
     return pd.Index(["".join(str(name).split("_")[:3]) for name in names], dtype=object)
 
 
 def labels_of(data: str, metadata: pd.DataFrame) -> pd.DataFrame:
-    """Select and rename the label columns of the published metadata, if there are any."""
+    """Select and rename those label columns that the published metadata have."""
     columns = pd.read_csv(Path(__file__).parents[1] / "label_columns.csv")
     columns = columns[(columns["data"] == data) & columns["column"].isin(metadata.columns)]
     return metadata[columns["column"]].set_axis(columns["label"].to_numpy(), axis=1)

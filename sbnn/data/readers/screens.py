@@ -13,7 +13,7 @@ from sbnn.data.readers.table_checks import as_numbers, texts
 from sbnn.data.readers.tables import leave_out, read_table
 from sbnn.data.screens import check_screen_counts, screen
 
-CLEAR = 0.8  # minimum share of its most frequent guide in the guide counts of a cell, as in Papalexi et al. 2021
+CLEAR = 0.8  # minimum share of the most frequent guide in the guide counts of a cell, as in Papalexi et al. 2021
 
 
 def read_screen(counts, guides, control, name="custom"):

@@ -56,7 +56,7 @@ def named(names: list[str], body: pd.DataFrame, key: str | None) -> pd.DataFrame
 
 
 def texts(values: Iterable) -> pd.Index:
-    """Names as text without surrounding blanks, "" if missing."""
+    """Convert names to text without surrounding blanks; missing names become ""."""
     return pd.Index(["" if pd.isna(value) else str(value).strip() for value in values], dtype=object)
 
 
@@ -80,7 +80,7 @@ def problems_of_names(table: pd.DataFrame, repeats: bool, values: bool = True) -
 
 
 def has_decimal_commas(table: pd.DataFrame) -> bool:
-    """Whether any text of a table is a number with a comma or with several points."""
+    """Whether any text in a table is a number with a comma or with several points."""
     distinct = pd.unique(table.select_dtypes(object).to_numpy().ravel())
     texts = (value.strip() for value in distinct if isinstance(value, str))
     return any(_NUMBER[","].fullmatch(text) for text in texts if "," in text or text.count(".") > 1)
@@ -214,5 +214,5 @@ def same_cells(X: pd.DataFrame, Y: pd.DataFrame, genes_in_rows: bool | None, mat
 
 
 def _taken(table: pd.DataFrame, axis: int, cells: np.ndarray) -> pd.DataFrame:
-    """Select cells and put them in rows; selecting first keeps text in other columns from making all values text."""
+    """Select cells before transposing, since text in any other column would turn all values into text."""
     return table.iloc[cells] if axis == 0 else table.iloc[:, cells].T

@@ -17,7 +17,7 @@ from sbnn.data.readers.table_checks import has_decimal_commas
 _SEPARATORS = ("\t", ",", ";")
 _RARE_SEPARATORS = (" ", "|")  # default separators of R and of databases, which may also occur within names
 _ENGINES = {b"PK\3\4": "openpyxl", b"\xd0\xcf\x11\xe0": "xlrd", b"\t\0": "xlrd", b"\t\2": "xlrd", b"\t\4": "xlrd"}
-_FREE_CELLS, _LEAST_OF_CELL = 2**24, 8  # number of cells that any sheet may have; minimum bytes per cell beyond it
+_FREE_CELLS, _LEAST_OF_CELL = 2**24, 8  # number of cells that any sheet may have; minimum bytes per cell if it has more
 _HEAD = 50  # rows used to find the separator and the names
 
 
@@ -74,7 +74,7 @@ def _read_text(path, encoding, key):
                 return pd.read_csv(handle, sep=separator, **options)
 
         table = body()
-        if has_decimal_commas(table):  # a point may then separate thousands
+        if has_decimal_commas(table):  # a point may separate thousands in such a table
             table = body(dtype={i: str for i in range(table.shape[1]) if i != of_rows})
         width = table.shape[1]
         return [*names[:width], *filter(None, names[width:]), *[""] * (width - len(names))], table

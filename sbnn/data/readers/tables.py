@@ -108,8 +108,8 @@ def read_tables(
     ValueError
         If a file is not a table, rows or columns have no name, names repeat, the tables have no cell in common, there
         is text among numbers, decimal marks are ambiguous, values are missing, label columns are unknown, or counts are
-        not whole numbers. Rows and columns that are left out, and expression that does not look like `counts`, give a
-        warning.
+        not whole numbers. Warnings are given for rows and columns that are left out, and for expression that does not
+        look like `counts`.
     """
     headers, keys, decimals = (
         option if isinstance(option, Mapping) else dict.fromkeys(_TABLES, option)
