@@ -86,7 +86,7 @@ def decode(value, size):
 
 class _Decoder:
     def __init__(self, size):
-        self.left = ZLIB_RATIO * size  # bytes that arrays may still use
+        self.left = ZLIB_RATIO * size  # number of bytes that arrays may still use
 
     def __call__(self, value):
         if type(value) in SCALARS:

@@ -45,7 +45,7 @@ class AutoRegression(_WithoutEdges):
         before, after, spans = samples.intervals()
         length = np.diff(spans, axis=1)
         rates = RATES[:, None, None] / length.mean()
-        left = np.exp(-rates * length)  # (rates, intervals, 1)
+        left = np.exp(-rates * length)  # of shape (rates, intervals, 1)
         levels = np.stack([((1 - a) * (after - a * before)).sum(axis=0) / ((1 - a) ** 2).sum() for a in left])
         errors = [((after - a * before - (1 - a) * m) ** 2).sum(axis=0) for a, m in zip(left, levels, strict=True)]
         best = np.argmin(errors, axis=0)

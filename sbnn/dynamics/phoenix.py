@@ -43,7 +43,7 @@ class Phoenix(nn.Module):
         return tuple(getattr(self, name) for name in self.LAYERS)
 
     def draw(self, generator):
-        """Draw the random parts of a training step (none in this class)."""
+        """Draw the random numbers of a training step (this class needs none)."""
 
     def settled(self):
         """The network as it is used after training."""

@@ -26,7 +26,7 @@ class Pruner:
 
     @torch.no_grad()
     def prune(self, left):
-        """Keep a share `left`, in (0, 1], of the weights in each layer: the weights with the largest scores."""
+        """Keep a share `left`, in (0, 1], of the weights in each layer, choosing weights with the largest scores."""
         for name, scores in self.next_scores().items():
             mask = self.masks[name]
             self.masks[name] = keep_largest(scores, mask, max(round(left * mask.numel()), 1))
