@@ -324,7 +324,7 @@ class _Rules:
         powers = np.maximum(values[self.regulator], 0) ** self.exponent[wide]
         nodes = np.empty((self.n_nodes, *values.shape[1:]))
         first, half = nodes[: len(powers)], self.half[wide]
-        first[:] = (1 - half) * powers / (half + (1 - 2 * half) * powers)  # B and K of the paper, without the pole
+        first[:] = (1 - half) * powers / (half + (1 - 2 * half) * powers)  # the paper's B and K, without their pole
         first[self.represses] = 1 - first[self.represses]
         for node, one, other, is_or in self.levels:
             a, b = nodes[one], nodes[other]

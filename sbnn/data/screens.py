@@ -133,7 +133,7 @@ def check_screen_counts(given, argument="counts"):
 
 
 def check_perturbation(given, cells, control=None):
-    """Convert perturbations to an array of str, one for each row of `cells`; `control`, if given, must occur in it."""
+    """Convert perturbations, one for each row of `cells`, to an array of str, which must contain `control` if given."""
     check_in_order(cells, given, "perturbation")
     names, n_cells = np.asarray(given, dtype=object), (np.shape(cells) or (1,))[0]
     empty = pd.isna(names) | (names.astype(str) == "")

@@ -95,7 +95,7 @@ def simulate_patchseq(
     most = {"n_true_genes": n_genes, "n_latent": n_true_genes, "n_families": n_types, "random_state": np.inf}
     for name, low in least.items():
         check_number(name, made[name], int, low, most.get(name, MOST))
-    check_number("n_cells", n_cells, int, n_latent + 3, MOST)  # a linear map would fit fewer cells exactly
+    check_number("n_cells", n_cells, int, n_latent + 3, MOST)  # with fewer cells, a linear map would fit exactly
     check_number("noise", noise, float, 0, MOST)
     made["noise"] = float(noise)
     rng = np.random.default_rng(int(random_state))

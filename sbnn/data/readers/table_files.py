@@ -106,7 +106,7 @@ def _read_excel(path, sheet, engine):
             unpacked = sum(member.file_size for member in archive.infolist())
         check_unpacked(unpacked, path)
     with pd.ExcelFile(content, engine=engine) as book:
-        for part in book.book.worksheets if engine == "openpyxl" else ():  # the reader also stores the empty cells
+        for part in book.book.worksheets if engine == "openpyxl" else ():  # the reader stores empty cells, too
             rows, columns = part.max_row or 0, part.max_column or 0
             if rows * columns > max(_FREE_CELLS, unpacked / _LEAST_OF_CELL):
                 raise ValueError(f"sheet {part.title!r} is nearly empty, but has {rows} rows and {columns} columns")

@@ -118,7 +118,7 @@ def read_tables(
     if labels is None and (named := {type_key, family_key} - {"type", "family"}):
         raise ValueError(f"labels: expected a table with {', '.join(sorted(named))} (type_key, family_key), got None")
     marks = [missing_marks] if isinstance(missing_marks, str) else missing_marks
-    # Expression comes last: it takes longest, and errors are more frequent in the other tables.
+    # Expression is read last, since it takes longest and errors are more frequent in the other tables.
     given = {what: table for what, table in {"outputs": outputs, "labels": labels, "expression": expression}.items()
              if table is not None or what != "labels"}  # fmt: skip
     tables = {
