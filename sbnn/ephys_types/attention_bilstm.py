@@ -49,7 +49,7 @@ class OwnWeights(nn.Module):
 
     def __init__(self, real, size):
         super().__init__()
-        self.register_buffer("real", real)  # (families, width): True for columns that are not padding
+        self.register_buffer("real", real)  # of shape (families, width), True for columns that are not padding
         families, width = real.shape
         # Each feature also has a missing-value indicator. Initial weights are drawn as in an nn.Linear whose inputs
         # exclude padding and indicators.
@@ -64,7 +64,7 @@ class OwnWeights(nn.Module):
 
 
 class BiLSTM(nn.Module):
-    """Network of LayerNorm, bidirectional LSTM over families, additive attention, LayerNorm, dropout and linear head.
+    """Network with LayerNorm, bidirectional LSTM over families, attention, LayerNorm, dropout and a linear head.
 
     `values`, of shape (n, families, width), are NaN where missing and in the padding. `real`, of shape (families,
     width), is False in the padding. `present`, of shape (n, families), marks the families to read. Without `attention`,
@@ -146,8 +146,8 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         If True, train as published: zeros for missing values, z-scores, no noise, a constant learning rate, and a
         quarter of the training cells set aside for early stopping by macro-F1. ``"mouse"`` trains as published for
         mouse cells, without class weights and with early stopping by accuracy. By default, features are mapped to
-        normal scores and noise is added, a fifth of the features is hidden in each epoch, and all cells are used for
-        all epochs.
+        normal scores, noise is added, a fifth of the features is hidden in each epoch, and all cells are used for all
+        epochs.
     max_epochs : int, optional
         Maximum number of epochs; 20 by default, or 50 if `published`.
     random_state : int, RandomState or None, default=None
@@ -155,8 +155,8 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     Attributes
     ----------
     history_ : DataFrame
-        One row per epoch: ``loss`` and, for the validation part, ``validation_loss`` and ``validation_macro_f1`` or
-        ``validation_accuracy``.
+        One row per epoch, with ``loss`` and, if there are validation cells, ``validation_loss`` and
+        ``validation_macro_f1`` or ``validation_accuracy``.
     validation_ : ndarray of bool, shape (n,)
         Mask of the training cells that were set aside for validation.
     network_ : BiLSTM
@@ -200,8 +200,8 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     def fit(self, X, y, families=None, groups=None):
         """Train the network; `X`, `y` and `families` are as in `EphysTypeClassifier.fit`.
 
-        `groups`, shape (n,), holds the donor of each cell. The cells of a donor are either all used for training or all
-        for validation.
+        `groups`, of shape (n,), holds the donor of each cell. The cells of a donor are either all used for training or
+        all for validation.
         """
         X, labels = self._checked_training(X, y, families)
         groups = self._groups_of_typed(groups)

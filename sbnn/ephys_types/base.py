@@ -31,7 +31,7 @@ class MissingAllowed(BaseEstimator):
 
 
 class TypeClassifier(ClassifierMixin, MissingAllowed):
-    """Base of classifiers of cell types, which define `fit` and `predict_proba`."""
+    """Base class of cell-type classifiers; subclasses define `fit` and `predict_proba`."""
 
     _parameter_constraints: dict = {}
 

@@ -196,7 +196,7 @@ def family_importance(
     estimator, data, folds=None, n_jobs=1, *, target="type", n_shuffles=N_SHUFFLES, results=None, overwrite=False,
     seed=0, verbose=True,
 ):  # fmt: skip
-    """Importance of each family of features for a classifier, on held-out cells.
+    """Importance of each family of features for a classifier, measured on held-out cells.
 
     Parameters
     ----------
@@ -215,8 +215,8 @@ def family_importance(
         ``family_names``, ``classes``, and arrays of shape (folds, families) with the fall in macro-F1 or the rise in
         log loss. For ``shuffled_*``, all features of a family are permuted together across the test cells, without
         refitting the model, and values are averaged over the shuffles. For ``left_out_*``, the model is fitted and
-        tested without the family. If the model has ``attention_weights``, ``attention``, of shape (classes, families),
-        holds the mean weights over the test cells of each class; rows sum to one.
+        tested without the family. For models with attention weights, ``attention``, of shape (classes, families), holds
+        the mean weights over the test cells of each class; rows sum to one.
 
     Notes
     -----
@@ -248,7 +248,10 @@ def family_importance(
 
 
 def _of_fold(estimator, data, y, classes, fold, seeds, n_shuffles):
-    """Rises in losses if a family is shuffled or left out, each of shape (families, losses), and attention weights."""
+    """Rise in each loss if a family is shuffled or left out, and attention of the test cells.
+
+    The rises are two arrays of shape (families, losses).
+    """
     (train, test), rng = fold, np.random.default_rng(seeds)
 
     def losses(model, X):
@@ -286,7 +289,7 @@ def attention_by_class(weights, labels, classes):
 
 
 def importance_table(record):
-    """Table of families: mean ``attention``, and mean rise in log loss if a family is ``shuffled`` or ``left out``."""
+    """DataFrame of mean ``attention`` to families, and mean rise in log loss if they are ``shuffled`` or ``left out``."""
     table = pd.DataFrame(index=pd.Index(record.family_names, name="family"))
     if "attention" in record.values:
         table["attention"] = np.nanmean(record.attention, axis=0)

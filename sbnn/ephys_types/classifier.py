@@ -45,7 +45,7 @@ class EphysTypeClassifier(TypeClassifier):
     members : sequence of {"trees", "kernel", "attention", "logistic"}, default=("trees", "kernel", "attention")
         The learners; ``"logistic"`` is class-balanced logistic regression on normal scores.
     power : float or "groups", default="groups"
-        Power to which the mean of the probabilities is raised, which does not change the most probable type.
+        Power to which the mean of the probabilities is raised. The power does not affect the most probable type.
         ``"groups"`` calibrates the probabilities: the learners are fitted three more times, each time without a third
         of the groups, and the power that best fits the left-out cells is chosen. Use 1 to skip these fits.
     random_state : int, RandomState or None, default=None
@@ -171,9 +171,9 @@ class EphysTypeClassifier(TypeClassifier):
         Warns
         -----
         UserWarning
-            If more cells are `far` than expected by chance, or if the mean of a feature differs from the training cells
-            by more than expected by chance. Each of these two rules warns by chance for 5 % of tables whose donors are
-            new but like the training donors.
+            If more cells are `far` than expected by chance, or if the mean of a feature differs from its mean over the
+            training cells by more than expected by chance. Each of these two rules warns by chance for 5 % of tables
+            whose donors are new but like the training donors.
         """
         check_number("abstain", 0 if abstain is None else abstain, float, 0, np.nextafter(1, 0))
         probabilities = self.predict_proba(X)
@@ -187,7 +187,7 @@ class EphysTypeClassifier(TypeClassifier):
         """Mask of the cells that are far from the training cells, ndarray of shape (n,).
 
         The distance of a cell is measured to its fifth nearest training cell, in normal scores of the features that
-        both cells have. A cell is far if its distance is larger than the distances of 99 % of the training cells, which
+        both cells have. A cell is far if this distance is larger than for 99 % of the training cells, whose distances
         are measured to cells of other groups. Cells without any value are far.
         """
         return self._surroundings.far(self._scores(self._checked_cells(X)))

@@ -5,8 +5,8 @@ from scipy import stats
 from sklearn.metrics.pairwise import nan_euclidean_distances
 
 N_NEIGHBOURS = 5
-CELL_LEVEL = 0.01  # share of cells that are called far although their donors are like the training donors
-TABLE_LEVEL = 0.05  # share of tables of such cells for which each of the two rules gives a warning
+CELL_LEVEL = 0.01  # expected share of far cells in a table whose donors are like the training donors
+TABLE_LEVEL = 0.05  # probability that each of the two rules warns about such a table
 MOST_REFERENCES = 1000
 N_TABLES = 400
 

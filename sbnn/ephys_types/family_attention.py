@@ -148,7 +148,7 @@ class FamilyAttentionClassifier(TypeClassifier):
         self.network_ = FamilyAttentionNetwork(columns, n_outputs, self.n_members, WIDTH, HIDDEN, dropout, generator)
 
     def _train(self, x, known, target, generator, chance=None, heads=None, learning_rate=LEARNING_RATE):
-        """Train the network on randomly drawn cells; `heads` marks the outputs that each cell trains."""
+        """Train the network on randomly drawn cells; `heads` marks the outputs that are trained on each cell."""
         chance = _chance(target) if chance is None else chance
         n_steps, noise = int(self._settings["n_steps"]), float(self._settings["noise"])
         shape = self.n_members, int(self._settings["batch_size"])
@@ -198,7 +198,7 @@ class FamilyAttentionClassifier(TypeClassifier):
 
 
 class TransferAttentionClassifier(FamilyAttentionClassifier):
-    """Attention over families for a target species with few cells, trained with many cells of a source species.
+    """Classify cells of a target species by an attention network that is also trained on cells of a source species.
 
     Both species have the same features, which are scaled separately in each species.
 

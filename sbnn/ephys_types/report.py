@@ -16,7 +16,7 @@ LABELS = MODELS["label"].to_dict()
 REFERENCE = "lightgbm"  # model that the others are compared with
 #: Models for which the importance of families is measured: two with attention, and trees.
 INTERPRETED = ("bilstm", "family_attention", "lightgbm")
-# Names of the other records.
+# Names of the records other than cross-validations.
 CELLS, FAMILIES, ZERO_SHOT, CURVES = "types_cells", "types_families", "transfer_zero_shot", "transfer_curves"
 #: Kinds of types, which are prefixes of the record names, and their labels.
 CLASSES_OF = {"types": "4 classes", "types5": "5 classes"}
@@ -29,14 +29,14 @@ NOTE = (
     "published have class weights and stop early on macro-F1, those of mouse cells neither; ours with ArcFace has "
     "class weights in place of SMOTE, and no prior correction."
 )
-#: Models in the table of all data sets.
+#: Models that are shown in the table of all data sets.
 OVERVIEW = ("logistic", "forest", "lightgbm", "sparse_pca_forest", "bilstm_published", "bilstm", "family_attention",
             "ephys_type")  # fmt: skip
 TITLES = {"lee_human": "human", "gouwens_ephys": "mouse", "simulated_ephys": "simulated"}
 WITHOUT = "human only"
 CONTROL = "human only, two experts"  # the second expert is trained on labelled target cells, not on the source
 ALL = "all"
-TEST_SHARE = 0.25  # test cells per training cell (labelled or not) in five folds
+TEST_SHARE = 0.25  # number of test cells per training cell, labelled or not, with five folds
 
 
 # Macro-F1 and accuracy from Schwider and Ramezani, arXiv 2603.11000 (2026). They computed twelve IPFX families from

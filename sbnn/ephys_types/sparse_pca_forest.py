@@ -1,4 +1,4 @@
-"""The baseline of Gouwens et al., a forest on sparse principal components of each family of features."""
+"""The baseline of Gouwens et al.: a forest on sparse principal components of each family of features."""
 
 import numpy as np
 from scipy.linalg import qr
@@ -21,7 +21,7 @@ ALPHA = 0.03  # l1 penalty on the loadings, in units of correlation and thus ind
 LEAST_VARIANCE = 0.01  # each component must add at least this share of the variance of its family
 RIDGE = 0.01  # ridge penalty of the projection on the loadings, which need not be orthogonal; scikit-learn's default
 TOLERANCE = 1e-4  # relative change of the objective at which the search ends
-LEAST_ALPHA = 1e-6  # with smaller penalties coordinate descent does not converge, and no loading is zero anyway
+LEAST_ALPHA = 1e-6  # with smaller penalties, coordinate descent does not converge, and no loading is zero anyway
 LEAST_SHARE = 1e-10  # share of the variance below which components are rounding errors
 #: Number of components for each family of time series, as published (Gouwens et al. 2020, Schwider and Ramezani 2026).
 PUBLISHED_COMPONENTS = {

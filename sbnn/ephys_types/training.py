@@ -35,14 +35,17 @@ def descend(network, losses, learning_rate, weight_decay, n_steps=None, clip=Non
 
 
 def balanced_weights(counts):
-    """Class weights inversely proportional to class size, n / (k n_c), with mean 1 over cells; Tensor of k weights."""
+    """Class weights that are inversely proportional to class size, Tensor of shape (k,).
+
+    The weight of a class with n_c of the n cells is n / (k n_c), so that the mean weight of a cell is 1.
+    """
     return counts.sum() / (len(counts) * counts)
 
 
 def effective_number_weights(counts, beta=EFFECTIVE_BETA):
     """Class weights inversely proportional to the effective numbers of cells (Cui et al. 2019), with a mean of 1.
 
-    The effective number of a class with n_c cells is (1 - beta^n_c) / (1 - beta).
+    A class with n_c cells has an effective number of (1 - beta^n_c) / (1 - beta) cells.
     """
     weights = (1 - beta) / (1 - torch.as_tensor(beta, dtype=torch.float64) ** counts)
     return (weights / weights.mean()).float()

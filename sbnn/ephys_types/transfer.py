@@ -29,7 +29,7 @@ FARTHEST = 4.0  # features are clipped at this many spreads from the median
 NORMAL_QUARTILES = 1.349  # distance between the quartiles of a normal distribution, in SDs
 STARTS = (0.1, 0.25, 0.4, 0.55, 0.7)  # initial shares for the estimation, in all combinations that sum to about 1
 STEPS = 100
-WEIGHT = 10.0  # weight of the source, as a number of labelled target cells
+WEIGHT = 10.0  # weight of the source cells, expressed as a number of labelled target cells
 PSEUDO_SHARE = 0.1  # number of pseudo-cells of each type, as a share of all cells
 FLOOR = 0.05  # added to the variances of each type, in units of the discriminants
 #: For each feature, the function that transforms it, the lower bound for clipping, and an offset added after clipping.
@@ -120,10 +120,10 @@ class ZeroShotClassifier(TypeClassifier):
         transfer.
     alignment : {"shift", "own", "source", "halfway"}, default="shift"
         ``"source"`` scales the target like the source, ``"own"`` scales each species with its own cells, and
-        ``"shift"`` also corrects for different shares of the types. ``"halfway"``, for cells from another preparation
-        or laboratory, averages the normal scores on the scales of both species.
+        ``"shift"`` also corrects for differences between the species in the shares of the types. ``"halfway"``, for
+        cells from another preparation or laboratory, averages the normal scores on the scales of both species.
     keep_missing : bool, default=False
-        Leave missing values to the classifier instead of imputing the median; ``"halfway"`` always leaves them.
+        Leave missing values to the classifier instead of imputing the median; ``"halfway"`` always does so.
     random_state : int or None, default=None
         Seed of the default classifier.
 
@@ -209,7 +209,7 @@ class SourcePriorClassifier(TypeClassifier):
     """
 
     def fit(self, X, y, source, unlabelled=None):
-        """Fit both classifiers; `X` are the labelled target cells, of shape (n, p), and `y` their types, of shape (n,).
+        """Fit both classifiers; `X`, of shape (n, p), and `y`, of shape (n,), are the labelled target cells and types.
 
         `source` is a pair: source cells of shape (m, p), with the features of `X`, and types of shape (m,).
         `unlabelled`, of shape (u, p), holds further target cells of unknown type. Missing values are NaN.

@@ -27,7 +27,7 @@ def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
     Parameters
     ----------
     source, target : AnnData of typed cells
-        Cells of two species, of which only the shared features are used.
+        Cells of two species; only features that both species share are used.
     seeds : sequence of int
         Seeds of the classifier (see `ZeroShotClassifier`).
     results, overwrite
@@ -99,7 +99,7 @@ def learning_curves(
         Network that is fitted to the shared features.
     sizes : sequence of int or None
         Numbers of labelled cells, which are drawn from the training cells of a fold and are the same for every model.
-        The other training cells are used without their types. None labels all training cells.
+        The other training cells are used without their types. With None, all training cells are labelled.
     seeds : sequence of int
         Seeds of the sets of folds.
     draws : int

@@ -37,9 +37,9 @@ def recovery(model, adata, edges="probable", new=None):
     -------
     scores : dict
         ``mcc``, the mean absolute correlation of matched latents; ``precision``, ``recall`` and ``f1`` of edges;
-        ``elbo`` of the validation cells of a network; CPU ``seconds``. With `new`, there are also bounds for new cells:
-        ``new_elbo`` and ``new_iwelbo`` with the learned shifts, and ``new_elbo_before`` and ``new_iwelbo_before``
-        without shifts.
+        ``elbo``, for networks, of the validation cells; and CPU ``seconds``. With `new`, there are also bounds for new
+        cells: ``new_elbo`` and ``new_iwelbo`` with the learned shifts, and ``new_elbo_before`` and
+        ``new_iwelbo_before`` without shifts.
     found : dict
         ``latents`` and ``true_latents`` of some cells, and the DataFrames ``effects``, ``edges`` and ``true_shifts``
         (perturbations by latents). Latents have the order and the signs of the true latents.
@@ -53,7 +53,7 @@ def recovery(model, adata, edges="probable", new=None):
     attempt("model: expected methods fit(counts, perturbation, control) and transform", getattr, model, "transform")
     if edges not in EDGES or "latents" not in screen.truth:
         raise ValueError(f"edges: expected one of {EDGES} and a screen with true latents, got {edges!r}")
-    with reproducible():  # the correlations and projections too, not only the fit
+    with reproducible():  # for the correlations and projections, not only for the fit
         started = time.process_time()
         model = clone(model).fit(screen.counts, screen.perturbation, screen.control)
         latents, graph = model.transform(screen.counts), model.shift_graph_

@@ -8,7 +8,7 @@ from scipy.stats import false_discovery_control, norm
 from sbnn.mechanism_shift.network import blocks
 
 SCALES = np.concatenate([[0.0], np.geomspace(0.02, 4.0, 16)])  # SDs of effects on log counts
-NULL_PAIRS = 10.0  # pseudo-pairs without an effect, added to those of each perturbation (Stephens 2017)
+NULL_PAIRS = 10.0  # number of pseudo-pairs without an effect that are added to each perturbation (Stephens 2017)
 ROUNDS = 100  # rounds of expectation maximisation
 DRAWS = 1000  # number of draws of the latents for the mean share of each gene
 SMALL = 1e-4  # added to shares before the logarithm: one count in ten thousand
@@ -97,7 +97,7 @@ def gene_effects(observed, squares, totals, ratios, shares, direct, names, genes
     known = model * significant
     scaled = model * ((own * known).sum() / (known**2).sum() if significant.any() else 1.0)
     estimate = np.where(significant, own, scaled + shrunken(own - scaled, noise)[0])
-    half = NORMAL_95 * np.where(significant, test, noise)  # wide for other effects, whose posterior error may be 0
+    half = NORMAL_95 * np.where(significant, test, noise)  # wide if not significant, as the posterior error may be 0
     pairs = pd.MultiIndex.from_product([names[of], genes], names=["perturbation", "gene"])
     values = {"log_fold_change": estimate, "lower": estimate - half, "upper": estimate + half}
     values |= {"significant": significant, "model": model, "direct": direct[of], "edge": edges}

@@ -26,7 +26,7 @@ from sbnn.mechanism_shift.training import Training, means_of
 
 METHODS = ("staged", "svae+", "svae", "ivae", "vae")
 STRENGTH = {"svae+": 10.0, "svae": 100.0}
-DOUBTFUL = 0.05  # shifts whose probability is between this and 1 minus this are doubtful
+DOUBTFUL = 0.05  # shifts whose probability is between this value and 1 minus this value are doubtful
 MANY_DOUBTFUL = 0.05  # share of doubtful shifts above which the latents of simulated screens were wrong
 OF_BATCH = 0.5  # warn if a batch explains more than this share of the variance of a latent
 SHRUNK = 0.5  # warn if the slope of predicted on measured log fold changes is below this value
@@ -232,7 +232,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         ----------
         counts : AnnData, array, sparse matrix or DataFrame of shape (n, p)
         perturbation : array-like, shape (n,)
-            Perturbation of each cell, one of `perturbations_`.
+            Perturbation of each cell; all must be among `perturbations_`.
         n_samples : int
             Number of draws of the latents of each cell.
 
@@ -245,7 +245,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return self._bound(network.elbo_of_cells, counts, perturbation, n_samples)
 
     def iwelbo(self, counts, perturbation, n_samples=1000):
-        """Importance-weighted bound (Burda et al. 2016), which is tighter with more draws; parameters as in `elbo`."""
+        """Importance-weighted bound (Burda et al. 2016), which is tighter with more draws; see `elbo`."""
         return self._bound(network.iwelbo_of_cells, counts, perturbation, n_samples)
 
     def predict_counts(self, total=10_000):

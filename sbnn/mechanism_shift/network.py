@@ -93,7 +93,7 @@ def _layers(n_inputs, recipe, dropout):
 class Prior(nn.Module):
     """Prior of the latents with variance 1; means of perturbations are trained (iVAE), set (staged) or 0 (VAE)."""
 
-    # Whether the loss is the sum over all cells instead of their mean. This matters because the gradients of the mean
+    # Whether the loss is the sum over all cells rather than the mean. This matters because the gradients of the mean
     # are smaller than the published epsilon of Adam.
     summed = False
 
@@ -119,7 +119,7 @@ class Prior(nn.Module):
         return self.mask
 
     def penalty(self):
-        """Term that is added to the loss, which is the sum over all cells if `summed`, and otherwise their mean."""
+        """Term that is added to the loss, which is the sum over all cells if `summed`, and otherwise the mean."""
         return torch.zeros(())
 
 
@@ -140,7 +140,8 @@ class MaskedMeans(Prior):
         logits = self.logits[codes]
         uniform = torch.rand(logits.shape, generator=generator).clamp(1e-6, 1 - 1e-6)
         soft = torch.sigmoid(logits + uniform.logit())
-        return ((soft > 0.5).float() - soft.detach() + soft) * self.table[codes]  # hard forward, soft gradient
+        # The mask is hard in the forward pass, and soft for the gradient.
+        return ((soft > 0.5).float() - soft.detach() + soft) * self.table[codes]
 
     def means(self):
         """See `Prior`."""
@@ -212,7 +213,7 @@ def elbo_of_cells(network, cells, positions, codes, centres, direct, n_samples=1
 
 @torch.no_grad()
 def iwelbo_of_cells(network, cells, positions, codes, centres, direct, n_samples=1000):
-    """Importance-weighted bound of each cell (Burda et al. 2016), in nats; parameters as in `elbo_of_cells`."""
+    """Importance-weighted bound of each cell (Burda et al. 2016), in nats; parameters are as in `elbo_of_cells`."""
     network.eval()
     generator, values = torch.Generator().manual_seed(0), []
     size = max(DRAWS_AT_ONCE // (n_samples * cells.shape[1]), 1)

@@ -43,7 +43,8 @@ class Recipe(CheckedSettings):
         return max(self.epochs, -(-least // n_batches))
 
 
-#: Both are tried by default. The first, with stronger shrinkage, is best in simulations, the second on real screens.
+#: Both recipes are tried by default. The first one is best in simulations. The second one, with weaker shrinkage, is
+#: best on real screens.
 STAGED = (Recipe(), Recipe(warm_up=10, weight_precision=36.0))
 
 #: Settings of Lopez et al. 2022 and their code, for the methods "svae+", "svae", "ivae" and "vae". In their code, means

@@ -52,7 +52,7 @@ NOTE = (
 )
 
 
-#: Read the records of a folder; every simulated configuration is a different data set.
+#: Read the records of a folder; every simulated configuration counts as a separate data set.
 read = partial(load_folder, prefix="shift_", data_of=lambda record: record.dataset)
 
 
@@ -102,7 +102,7 @@ def overview_table(records):
 
 
 def overview(saved_models):
-    """Tables of ``sbnn report all``."""
+    """Tables that ``sbnn report all`` prints."""
     return {"MCC and edge F1 on simulated screens": overview_table(read(Path(saved_models, "simulated_screen")))}
 
 
@@ -129,7 +129,7 @@ def edges_table(records):
 
 
 def trust_table(records, group=PATHWAY):
-    """For each seed, edges for true and permuted labels, and how well a group of perturbations is separated."""
+    """For each seed, edges for true and permuted labels, and separation of a group of perturbations from the rest."""
     rows, permuted = {}, records["permuted"]
     for seed, graph in records["fits"].graph.groupby("seed"):
         edges, effects, false = edges_of(graph), wide(graph, "effect"), permuted.edges.set_index("seed")["edges"]
@@ -151,7 +151,7 @@ def false_discovery_rate(graph, null):
     edge count as false edges.
     """
     sizes = graph.loc[graph["probability"] > EVEN, "effect"].abs()
-    # Equal numbers of pairs are expected to have equal numbers of false effects.
+    # The share of pairs with a false effect is expected to be the same for true and for permuted labels.
     return min((null >= sizes.min()).mean() * len(graph) / len(sizes), 1.0) if len(sizes) else float("nan")
 
 

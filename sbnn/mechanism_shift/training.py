@@ -54,7 +54,7 @@ class Training:
             self.history.append({"epoch": len(self.history) + 1, "loss": float(np.mean(losses))})
             if recipe.patience is not None and len(self.validation):
                 of, direct = self.codes[self.validation], torch.zeros(len(self.prior.table), 1)
-                # uses the same draws in every epoch
+                # the bounds are computed with the same draws in every epoch
                 bounds = elbo_of_cells(self.network, self.cells, self.validation, of, self.prior.means(), direct)
                 score = float(bounds.mean())
                 self.history[-1]["validation_elbo"] = score
@@ -71,7 +71,7 @@ class Training:
             self.prior.load_state_dict(weights[1])
 
     def loss(self, batch, weight=1.0):
-        """Mean negative evidence lower bound of a batch, plus the penalty of the prior (per cell if `summed`)."""
+        """Negative evidence lower bound averaged over a batch, plus the penalty of the prior (per cell if `summed`)."""
         self.network.train()
         counts, totals = self.cells.batch(batch)
         mean, log_variance = self.network.encode(counts)

@@ -28,8 +28,8 @@ SMALL_ANGLES = np.deg2rad([0, -2, -1, -0.5, -0.25, 0.25, 0.5, 1, 2])
 MOST_SWEEPS = 20
 ENOUGH = 0.1  # gain in log likelihood that justifies another sweep
 FAR = np.deg2rad(15)  # smallest rotation after which latents count as different
-CLOSE = 3.0  # another rotation is equally good if its log likelihood is lower by less than this (a factor of 20) ...
-BY_CHANCE = 2.0  # ... plus this many standard errors of the difference
+CLOSE = 3.0  # largest loss in log likelihood at which another rotation counts as equally good (a factor of 20)
+BY_CHANCE = 2.0  # number of standard errors of this loss that are tolerated in addition
 FEW_CELLS = 0.2  # small shifts are only tested if their standard error is below this value (more than 25 cells)
 BENT = 4.0  # in standard errors; larger shifts of other latents may slightly shift a latent, too
 FALSE_EDGES = 0.01  # expected share of false edges, accounting for sampling error only
@@ -68,7 +68,7 @@ class SpikeSlab(NamedTuple):
 
 
 def fit_spike_slab(shifts, least_spike=LEAST_SCALE):
-    """Estimate the mixture by expectation maximisation from several starts, keeping the most likely result.
+    """Estimate the mixture by expectation maximisation from several starts, and keep the most likely result.
 
     `least_spike` is the minimum width of the spike, for example the sampling error of the shifts.
     """
@@ -296,19 +296,19 @@ def _mode(shifts):
 
 
 def _adjusted(p):
-    """P-values of all pairs, adjusted for the false discovery rate (Benjamini and Hochberg 1995)."""
+    """Adjust the p-values of all pairs for the false discovery rate (Benjamini and Hochberg 1995)."""
     return false_discovery_control(p, axis=None).reshape(p.shape)
 
 
 def _with_small_shifts(probabilities, adjusted, shifts, errors):
-    """Probabilities, raised for shifts that are small relative to the slab but far beyond sampling error.
+    """Raise the probabilities of shifts that are small relative to the slab but far beyond sampling error.
 
-    Because the network is nonlinear, a perturbation that shifts some latents strongly also shifts others slightly. The
-    size of these small shifts relative to the large ones is estimated from pairs without an edge, assuming exponential
-    tails.
+    Because the network is nonlinear, a perturbation that shifts some latents strongly also shifts other latents
+    slightly. The size of these small shifts relative to the large ones is estimated from pairs without an edge,
+    assuming exponential tails.
     """
     size = np.abs(shifts)
-    larger = size[:, None] > size[..., None]  # for each perturbation and latent, the latents with larger shifts
+    larger = size[:, None] > size[..., None]  # for each perturbation and latent, mask of the latents with larger shifts
     others = np.sqrt((larger * size[:, None] ** 2).sum(axis=2))
     still = (probabilities <= EVEN) & (others > BENT * errors[:, None])
     if still.any():

@@ -52,7 +52,7 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
         Number of recordings read at the same time; the result does not depend on it.
     cache : path-like or False, optional
         Folder in which results of finished recordings are kept, so that identical files are not processed again. By
-        default the cache folder of this package is used; False keeps nothing.
+        default the cache folder of this package is used; with False, nothing is kept.
     verbose : bool
         Whether to show progress.
 

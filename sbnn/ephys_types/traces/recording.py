@@ -44,7 +44,7 @@ class StoredSweep(NamedTuple):
     number: int
     stimulus_name: str  # as in X4PS_SupraThresh_DA_0
     rate: float
-    response: object  # of pynwb
+    response: object  # series of pynwb
     stimulus: object
 
     def current(self):
@@ -120,7 +120,8 @@ def _stimuli(nwb, responses):
 def _values(series, raw=None):
     """Stored numbers, converted to volts or amperes."""
     raw = series.data[:] if raw is None else raw
-    # A factor of 0.001 in single precision has a relative error of 5e-8, less than the last digit of the result.
+    # A factor of 0.001 in single precision has a relative error of 5e-8, which is less than the last digit of the
+    # result.
     return np.asarray(raw, dtype=np.float64) * float(series.conversion) + float(series.offset)
 
 
