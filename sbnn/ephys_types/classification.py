@@ -289,7 +289,7 @@ def attention_by_class(weights, labels, classes):
 
 
 def importance_table(record):
-    """DataFrame of mean ``attention`` to families, and mean rise in log loss if they are ``shuffled`` or ``left out``."""
+    """DataFrame of mean ``attention`` and of the mean rise in log loss if a family is ``shuffled`` or ``left out``."""
     table = pd.DataFrame(index=pd.Index(record.family_names, name="family"))
     if "attention" in record.values:
         table["attention"] = np.nanmean(record.attention, axis=0)

@@ -16,7 +16,7 @@ SEED = 42
 
 
 def fit_table(features, labels=None, n_steps="auto"):
-    """Fit a model to tables of features and types (see `read_ephys_table`), and use donors, if known, to calibrate it."""
+    """Fit a model to tables of features and types (see `read_ephys_table`), and calibrate it by donors, if known."""
     data = read_ephys_table(features, labels)
     if data.obs["type"].eq(UNKNOWN).all():
         raise ValueError("labels: no cell has a type; expected a column called type in the features or in --types")

@@ -43,10 +43,10 @@ def sparse_components(X, n_components, alpha=ALPHA, least_variance=LEAST_VARIANC
     `least_variance` of the variance. A loading is zero if the covariance of its feature with the component is below
     about `alpha`.
 
-    Components that are not orthogonal explain some of the variance twice. Following Zou, Hastie and Tibshirani (J.
-    Comput. Graph. Stat. 15, 2006, section 3.4), the adjusted variance of a component is the part of its variance that
-    the components before it leave unexplained: R_jj^2 for scores Z = Q R. Sparse PCA does not order the components, so
-    they are sorted by adjusted variance (QR with column pivoting).
+    Components that are not orthogonal explain some of the variance twice. Following Zou, Hastie and Tibshirani (Journal
+    of Computational and Graphical Statistics 15, 2006, section 3.4), the adjusted variance of a component is the part
+    of its variance that the components before it leave unexplained: R_jj^2 for scores Z = Q R. Sparse PCA does not
+    order the components, so they are sorted by adjusted variance (QR with column pivoting).
 
     Returns the loadings, of shape (k, p), with rows of unit length; the projection from centred data to z-scored
     components, of shape (p, k); and the adjusted shares of variance, of shape (k,).

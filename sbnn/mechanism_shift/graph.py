@@ -19,7 +19,7 @@ def graph_table(names, effects, probabilities):
 
 
 def wide(graph, column):
-    """A column of a shift graph as a DataFrame of perturbations by latents, in the order of the graph."""
+    """Return a column of a shift graph as a DataFrame of perturbations by latents, in the order of the graph."""
     table = graph.pivot(index="perturbation", columns="latent", values=column)
     return table.loc[graph["perturbation"].drop_duplicates(), graph["latent"].drop_duplicates()]
 

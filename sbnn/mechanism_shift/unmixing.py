@@ -152,9 +152,9 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
     Returns
     -------
     Unmixing
-        It has the method ``transform(latents)`` and the attributes ``matrix`` and ``origin``; ``shifts``,
-        ``probabilities`` and ``edges``, which are DataFrames of perturbations by latents; ``unseparated``, the pairs of
-        latents that cannot be separated; and ``unmoved``, the latents that no perturbation shifts. Latents are called
+        It has the method ``transform(latents)``, the attributes ``matrix`` and ``origin``, and the DataFrames
+        ``shifts``, ``probabilities`` and ``edges`` (perturbations by latents). ``unseparated`` lists pairs of latents
+        that cannot be separated, and ``unmoved`` lists latents that no perturbation shifts. Latents are called
         ``latent_0`` and so on, in descending order of the sum of their absolute shifts. Signs are chosen such that the
         positive shifts of a latent have a larger sum of squares than its negative shifts.
 

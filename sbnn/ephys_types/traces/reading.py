@@ -139,7 +139,7 @@ def _vectors_or_reason(path, cache, settings):
 
 
 def cell_vectors(path, sha256, settings):
-    """Vectors of one recording, which depend only on its content and the settings."""
+    """Vectors of one recording; they depend only on the content of the file and the settings."""
     with quiet(), NWBHDF5IO(str(path), mode="r", load_namespaces=True) as file:
         nwb = file.read()
         donor, species = (str(getattr(nwb.subject, name, "") or "") for name in ("subject_id", "species"))

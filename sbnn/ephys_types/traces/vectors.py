@@ -52,9 +52,9 @@ _FAULTS = (ArithmeticError, AssertionError, FeatureError, LookupError, TypeError
 def trace_families():
     """Families of the 2607 columns of `read_traces`, in order: dict of family to names of columns.
 
-    Some families have several parts, in this order. ``first_ap_v`` and ``first_ap_dv`` have parts for the short square,
-    the long square and the ramp. The spike features, ``inst_freq`` and ``psth`` have parts for the sweeps at rheobase
-    and at 40 and 80 pA above rheobase. ``step_subthresh`` has parts for the steps of -30, -50 and -90 pA.
+    Some families have several parts, ordered as follows. ``first_ap_v`` and ``first_ap_dv`` have parts for the short
+    square, the long square and the ramp. The spike features, ``inst_freq`` and ``psth`` have parts for the sweeps at
+    rheobase and at 40 and 80 pA above rheobase. ``step_subthresh`` has parts for the steps of -30, -50 and -90 pA.
     """
     return {name: [f"{name}_{i}" for i in range(size)] for name, size, _ in VECTORS}
 
