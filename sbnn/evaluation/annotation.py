@@ -49,7 +49,8 @@ def annotate(adata, *found, data=None, point=None, key="sbnn"):
         parameters (as JSON) and the library versions of each model and record, and also the R2 and the data fingerprint
         of each record.
     data : AnnData, MuData or tuple, optional
-        Data set that was cross-validated; predictions are converted to the units of its outputs. `adata` by default.
+        Data set that was cross-validated; predictions are converted to the units of its outputs. The default is
+        `adata`.
     point : int, optional
         Index of the grid point to write, as returned by ``record.find(...)``; required if a record has several grid
         points.

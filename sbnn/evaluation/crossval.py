@@ -24,10 +24,10 @@ from sbnn.results import Record, kept_params, require
 WIDEST_KEPT = 16  # wider latent spaces are not stored, as they would fill most of a record and are not plotted
 LEVEL = 0.05
 N_PERMUTATIONS = 199
-# When fitted to noise, a model predicts fold f by a weighted sum of the outputs of the other folds. Its score is a sum
-# of terms a_fg, one for each other fold g. The terms a_fg and a_gf are at most fully correlated, so the variance of the
-# sum over all folds is at most twice the variance that results from permuting each fold by itself. It is exactly twice
-# as large for a symmetric smoother such as ridge.
+# When fitted to noise, a model predicts fold f by a weighted sum of the outputs of the other folds. The score for fold
+# f is a sum of terms a_fg, one for each other fold g. The terms a_fg and a_gf are at most fully correlated, so the
+# variance of the sum over all folds is at most twice the variance that results from permuting each fold by itself. For
+# a symmetric smoother such as ridge, the variance is exactly twice as large.
 _CORRELATED = np.sqrt(2)
 
 
@@ -72,8 +72,8 @@ def cross_validate(
         dict can set ``n_genes`` and ``threshold``; see `sbnn.data.preselection.preselect_genes`. Library sizes are
         still computed from all genes.
     keep : sequence of str
-        Which of ``test_predictions``, ``test_latent`` and ``history`` to keep; they account for most of the size of a
-        record.
+        Names of the detailed values to keep, from ``test_predictions``, ``test_latent`` and ``history``, which account
+        for most of the size of a record.
     verbose : bool
         Show a progress bar.
 
@@ -208,7 +208,7 @@ def epoch_curves(record, **params):
     Returns
     -------
     DataFrame
-        The columns of ``history_``, and a column ``fold``.
+        Table with the columns of ``history_`` and a column ``fold``.
     """
     require(record, "record", ["history", "test_r2"])
     tables = record.history[record.find(**params)]
@@ -218,7 +218,7 @@ def epoch_curves(record, **params):
 def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None, pooled=True):
     """Table of test R2, mean R2 with permuted outputs and p-value for each grid point or, unless `pooled`, each output.
 
-    Predictions stay fixed. The p-value is the share of permutations whose R2 is at least as high as the measured one;
+    Predictions stay fixed. The p-value is the share of permutations whose R2 is at least as high as the measured R2;
     the measured outputs count as one permutation. The outputs of a fold were also used to train the models of the other
     folds, so chance deviations are correlated between folds. To account for this, the deviations of R2 with permuted
     outputs from their mean are scaled up; see `_CORRELATED`.
@@ -231,7 +231,7 @@ def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None, 
         outputs, middle = _held_out_outputs(Y, fold, record.settings.get("scaling", "fold"))
         total = np.square(outputs).sum(None if pooled else 0)
         total = np.where(total > 0, total, np.nan)
-        random = np.random.default_rng((seed, f))  # the same permutations for all grid points
+        random = np.random.default_rng((seed, f))  # all grid points get the same permutations
         orders = [slice(None), *(random.permutation(len(outputs)) for _ in range(n_permutations))]
         for i, g in enumerate(points):
             predicted = np.asarray(record.test_predictions[g][f], dtype=np.float64).reshape(outputs.shape) - middle
@@ -248,7 +248,7 @@ def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None, 
 
 
 def least_p(record, n_permutations=N_PERMUTATIONS):
-    """Smallest p-value that permutations of the test cells can give; it is 1 if every fold tests a single cell."""
+    """Smallest p-value that permutations of the test cells can give; the value is 1 if every fold tests one cell."""
     orders = sum(math.lgamma(1 + len(test)) for _, test in record.folds)  # logarithm of the number of orders
     return max(1 / (1 + n_permutations), math.exp(-orders))
 

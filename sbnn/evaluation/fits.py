@@ -44,7 +44,7 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
     overwrite : bool
         Fit again, even if `results` contains this fit.
     seed : int
-        Seed of t-SNE, which is also used for the fit if ``random_state`` of the estimator is None.
+        Seed for t-SNE and, if ``random_state`` of the estimator is None, for the fit.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def _fitted(model, data, seed):
         latent, kept = np.asarray(model.transform(X)), np.asarray(model.get_support())
         predictions = np.asarray(model.predict(X)).reshape(Y.shape)
         if getattr(model, "reconstruct", False) and hasattr(model, "reconstruct_genes"):
-            expression = model.reconstruct_genes(X)  # by the reconstruction head of the model
+            expression = model.reconstruct_genes(X)  # predicted by the reconstruction head of the model
         else:
             expression = LinearRegression().fit(latent, X[:, kept]).predict(latent)
         drawn = {"latent": latent, "embedding": embed(latent, seed), "predictions": predictions}
@@ -165,8 +165,8 @@ def _require_selection(estimator):
 def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
     """Folds that train on one half of the cells and test on the other half; each random pair of halves gives two folds.
 
-    A larger `n_pairs` adds pairs and does not change the first ones. `groups`, such as donors, are never split
-    between halves. If fewer than `n_pairs` different pairs are possible, all of them are returned.
+    A larger `n_pairs` adds pairs and does not change the first pairs. `groups`, such as donors, are never split between
+    halves. If fewer than `n_pairs` different pairs are possible, all of them are returned.
     """
     check_number("n_pairs", n_pairs, int, 1)
     codes = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
@@ -198,7 +198,7 @@ def stability_selection(estimator, data, n_pairs=50, *, groups=None, results=Non
     results : str or path-like, optional
         File in which the record is saved, as in `cross_validate`.
     seed : int
-        Seed of the halves, which is also used for the fits if ``random_state`` of the estimator is None.
+        Seed for drawing the halves and, if ``random_state`` of the estimator is None, for the fits.
     **options
         ``n_jobs``, ``scaling``, ``overwrite``, ``preselect`` and ``verbose`` of `cross_validate`, which does the work.
 
@@ -225,7 +225,7 @@ def genes_curve(
     estimator : SparseBottleneckRegressor, optional
         By default, a network with two bottleneck units that is trained by the distilled protocol.
     numbers : sequence of int
-        Numbers of genes to keep. Only numbers below the number of genes in the data (after preselection) are used.
+        Numbers of genes to compare. Only numbers below the number of genes in the data (after preselection) are used.
     folds : int or list of (train, test)
     nested : bool
         Also fit a network with ``n_genes="auto"``, which chooses the number of genes within the training cells of each

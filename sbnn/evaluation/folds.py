@@ -41,7 +41,7 @@ def paper_folds(n, n_folds=10, seed=42):
     check_number("n", n, int, 2)
     check_number("n_folds", n_folds, int, 2, n)
     size = n // n_folds
-    # the generator of the published folds
+    # the generator used for the published folds
     random = attempt("seed: expected a whole number", np.random.RandomState, seed)
     order = random.permutation(n)
     blocks = [slice(i * size, (i + 1) * size) for i in range(n_folds)]

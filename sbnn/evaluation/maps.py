@@ -18,7 +18,7 @@ from sbnn.results import Record, require
 
 
 def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=False, seed=42):
-    """Map cells by t-SNE, once from the principal components of their genes and once from those of their outputs.
+    """Make two t-SNE maps of the cells, from the principal components of the genes and of the outputs.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def map_trust(
 
 
 def held_out_errors(data, folds, point):
-    """Mean squared error of the scaled outputs of each cell when the cell was held out; NaN if it never was."""
+    """Mean squared error of the scaled outputs of each held-out cell; NaN for cells that were never held out."""
     errors, scaling = np.full(data.n_cells, np.nan), folds.settings["scaling"]
     arrays = source_arrays(data, scaling)
     for fold, predicted in zip(folds.folds, folds.test_predictions[point], strict=True):

@@ -132,7 +132,7 @@ def _once(path, overwrite, answer, compute):
 
     if (found := look()) is None:
         with _locked(path):
-            if (found := look()) is None:  # another run may have computed it in the meantime
+            if (found := look()) is None:  # another run may have computed the record in the meantime
                 found = compute()
                 save(found, path)
     return found
@@ -186,7 +186,7 @@ def _end_with_parent():
 
 
 def drop_details(record, path=None, names=NESTED):
-    """Remove the values `names` (by default, the largest ones) from a record and its file."""
+    """Remove the values `names` (by default, the largest values) from a record and its file."""
     dropped = [record.values.pop(name) for name in names if name in record.values]
     if dropped and path is not None:
         save(record, path)

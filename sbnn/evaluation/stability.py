@@ -88,7 +88,7 @@ def kept_genes_table(record, genes):
 
 
 def trust_sentence(record):
-    """Sentence that explains why no gene can be trusted; empty if some can be."""
+    """Sentence that explains why no gene can be trusted; empty if some genes can be trusted."""
     table = selection_table(record)
     if table.trusted.any():
         return ""
@@ -107,9 +107,9 @@ def expected_false(threshold, n_genes, n_selected, n_pairs=50):
 
     A gene is selected if at least a share `threshold` of the 2 B halves keeps it (B is `n_pairs`). The selection is
     false if the probability that a single half keeps the gene is at most theta = q / p, as if q (`n_selected`) of the p
-    (`n_genes`) genes were drawn at random. The bound is equation (8) of Shah and Samworth,
-    min(D(theta^2, 2 threshold - 1, B, -1/2), D(theta, threshold, 2 B, -1/4)) p, where D is `concave_tail`. It is valid
-    if the frequencies of falsely selected genes have r-concave distributions, as the authors observe in practice.
+    (`n_genes`) genes were drawn at random. The bound is equation (8) of Shah and Samworth, min(D(theta^2, 2 threshold -
+    1, B, -1/2), D(theta, threshold, 2 B, -1/4)) p, where D is `concave_tail`. The bound is valid if the frequencies of
+    falsely selected genes have r-concave distributions, as the authors observe in practice.
     """
     theta = n_selected / n_genes
     hits = np.ceil(np.asarray(threshold, dtype=float) * 2 * n_pairs - 1e-9).astype(int)  # number of halves

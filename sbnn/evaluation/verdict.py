@@ -73,7 +73,7 @@ def outputs_table(record, data, ridge=None, point=0):
 
 
 def outputs_of(record, data):
-    """Return the outputs that a record predicts and their names, from the same data or a fit; reject other data."""
+    """Outputs that a record predicts, and their names; `data` must be the data of the record or a fit to these data."""
     fitted = isinstance(data, Record)
     data = data if fitted else as_paired(data)
     name = data.dataset if fitted else data.name

@@ -16,7 +16,7 @@ from sbnn.errors import attempt, check_number, documented, naming
 
 
 def kept_genes(model):
-    """Positions of the genes that a fitted model uses; all genes if it does not select any."""
+    """Positions of the genes that a fitted model uses; all genes if the model does not select genes."""
     check_is_fitted(model)
     support = getattr(model, "get_support", None)
     return np.arange(model.n_features_in_) if support is None else np.flatnonzero(support())
@@ -165,7 +165,7 @@ class LatentRegressor(LatentMixin, LinearRegressor):
         for alpha in alphas:
             check_number("alpha", alpha, float, 0)
         template = clone(self).set_params(alpha=alphas[0])
-        falling = sorted(range(len(alphas)), key=lambda i: -alphas[i])  # the order of warm starts
+        falling = sorted(range(len(alphas)), key=lambda i: -alphas[i])  # warm starts go from large to small penalties
         solutions = template._solve(*template._validate(X, y), [alphas[i] for i in falling])
 
         def in_order(solved, turn):
@@ -194,7 +194,7 @@ class ReducedRankRegression(LatentRegressor):
     Minimises ``|Y - X W V'|^2 / (2 n) + alpha / 2 |W|^2`` over the encoder W of shape (p, rank) and the orthonormal
     decoder V of shape (q, rank), where X and Y are centred. The solution has a closed form (Izenman 1975; with the
     penalty, Mukherjee and Zhu 2011) and is computed from a singular value decomposition of X rather than of X'X. With
-    ``alpha=0`` and more genes than cells, the solution is the one with minimum norm.
+    ``alpha=0`` and more genes than cells, this is the minimum-norm solution.
 
     Parameters
     ----------
@@ -206,9 +206,9 @@ class ReducedRankRegression(LatentRegressor):
     Attributes
     ----------
     encoder_ : ndarray, shape (p, rank)
-        W, with columns sorted by decreasing explained variance.
+        Encoder W with columns sorted by decreasing explained variance.
     decoder_ : ndarray, shape (q, rank)
-        V, with orthonormal columns; the entry of largest magnitude in each column is positive.
+        Decoder V with orthonormal columns; the entry of largest magnitude in each column is positive.
     coef_, intercept_ : ndarray, shape (q, p) and (q,); (p,) and float for a one-dimensional ``y``
         ``coef_ = decoder_ @ encoder_.T``.
     x_mean_, y_mean_ : ndarray, shape (p,) and (q,)

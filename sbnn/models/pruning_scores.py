@@ -20,7 +20,7 @@ def mixed(from_prior, size, influence):
 
 
 def keep_largest(scores, mask, n_kept, size=None):
-    """Mask of the `n_kept` largest scores among those in `mask`; ties go to the larger `size`."""
+    """Mask of the `n_kept` largest scores among the entries in `mask`; ties go to the entry with the larger `size`."""
     kept = torch.zeros(mask.numel(), dtype=torch.bool)
     scores = scores.masked_fill(~mask, -torch.inf).flatten()
     ranked = torch.arange(mask.numel()) if size is None else size.flatten().argsort(descending=True, stable=True)

@@ -58,9 +58,9 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
     Attributes
     ----------
     encoder_ : ndarray, shape (p, rank)
-        W, with zero rows for genes that were not selected; latent variables are sorted by decreasing variance.
+        Encoder W with zero rows for genes that were not selected; latent variables are sorted by decreasing variance.
     decoder_ : ndarray, shape (q, rank)
-        V, with orthonormal columns; the entry of largest magnitude in each column is positive.
+        Decoder V with orthonormal columns; the entry of largest magnitude in each column is positive.
     objective_ : ndarray, shape (iterations,)
         Objective after every W-step, before the relaxed refit.
     n_iter_ : int
@@ -207,7 +207,7 @@ class _RowPenalty:
     def solve(self, problem, Z, start, sparse, ridge, tol):
         orthogonal, triangular = problem
         Z = orthogonal.T @ Z
-        if triangular.shape[0] < triangular.shape[1]:  # more genes than cells; enet_path only verifies this start
+        if triangular.shape[0] < triangular.shape[1]:  # with more genes than cells, enet_path only verifies this start
             start = group_elastic_net(triangular, Z, start, sparse, ridge, tol)
         start, Z = np.asfortranarray(start.T), np.asfortranarray(Z)
         # The tolerance applies to a duality gap, which is quadratic in the error of W.
@@ -239,10 +239,10 @@ _PENALTIES = {"group": _RowPenalty(), "element": _EntryPenalty()}
 def group_elastic_net(X, Z, start, sparse, ridge, tol):
     """Minimise ``|Z - X W|^2 / (2 n) + sparse (sum of row norms of W) + ridge / 2 |W|^2``."""
     # Used with more genes than cells. A norm is a minimum over quadratics: |w| is the minimum of (|w|^2 / g + g) / 2
-    # for g >= 0. For fixed g, W is the solution of a ridge regression, which has a closed form with an n x n matrix.
-    # What remains is a smooth convex problem with one nonnegative variable per gene (Bach et al., Found. Trends Mach.
-    # Learn. 4, 2012, section 5). A few projected Newton steps solve this problem to full precision (Bertsekas, SIAM J.
-    # Control Optim. 20, 1982).
+    # for g >= 0. For fixed g, W is the solution of a ridge regression, which can be solved in closed form with an n x n
+    # matrix. What remains is a smooth convex problem with one nonnegative variable per gene (Bach et al., Found. Trends
+    # Mach. Learn. 4, 2012, section 5). A few projected Newton steps solve this problem to full precision (Bertsekas,
+    # SIAM J. Control Optim. 20, 1982).
     point = _Point(X, Z, sparse, ridge, np.linalg.norm(start, axis=1))
     damping = _LEAST_DAMPING
     for _ in range(_MOST_NEWTON_STEPS):
@@ -263,8 +263,8 @@ def group_elastic_net(X, Z, start, sparse, ridge, tol):
 
 def _damped_step(point, gradient, free, least):
     """Take a projected Newton step in the free norms, damped until the objective decreases; also return the damping."""
-    # The Newton step can be too long if the Hessian is nearly singular, and can fail to descend if it is cut off at the
-    # bound. With more damping, the step approaches a short step along the negative gradient, which always descends.
+    # The Newton step can be too long if the Hessian is nearly singular, and can fail to descend if the step is cut off
+    # at the bound. With more damping, the step becomes a short step along the negative gradient, which always descends.
     hessian = point.hessian(free)
     diagonal = np.diag_indices_from(hessian)
     scale = hessian[diagonal] + _LEAST_DAMPING * np.trace(hessian)
@@ -299,13 +299,14 @@ class _Point:
         self.value = np.vdot(Z, self.residual) / (2 * n) + sparse / 2 * norms.sum()
 
     def encoder(self):
-        """W, shape (p, r)."""
+        """Encoder W of shape (p, r)."""
         return self.weights[:, None] * (self.X.T @ self.residual) / len(self.X)
 
     def gradient(self):
         """Gradient with respect to the norms, shape (p,)."""
         self.slopes = self.X.T @ self.residual
-        self.rates = self.sparse / (self.sparse + self.ridge * self.norms) ** 2  # derivatives of the weights
+        # derivatives of the weights with respect to the norms
+        self.rates = self.sparse / (self.sparse + self.ridge * self.norms) ** 2
         self.pulls = (self.slopes**2).sum(axis=1) / (2 * len(self.X) ** 2)
         return self.sparse / 2 - self.rates * self.pulls
 

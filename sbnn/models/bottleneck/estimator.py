@@ -70,8 +70,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         Z-score genes and outputs with the mean and population SD of the training cells. If False, genes and outputs are
         only centred; use this for data that are already z-scored. Predictions are in the units of `Y` in both cases.
     hidden_layers : tuple of int, optional
-        Widths of the hidden layers of the encoder, at least two; the decoder mirrors them. By default (64, 64, 64) for
-        "distilled" and (512, 128) for "paper".
+        Widths of the hidden layers of the encoder, at least two; the decoder mirrors them. The default is (64, 64, 64)
+        for "distilled" and (512, 128) for "paper".
     epochs : tuple of 4 int, default=(50, 50, 50, 100)
         Numbers of epochs of the pretraining, frozen, unfrozen and fine-tuning stages. Without pretraining, no layers
         are frozen, and the frozen and unfrozen stages are run as one stage (by default, 100 epochs before the pruning
@@ -266,7 +266,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
             models = [clone(self).set_params(n_genes=number, verbose=0) for number in numbers]
             known, new = ([_safe_indexing(t, cells) for t in (table, outputs)] for cells in (train, test))
             r2.append([model.fit(*known).score(*new) for model in models])
-        number = smallest_sufficient(r2, numbers)  # ignores that parts share training cells, to agree with stored fits
+        number = smallest_sufficient(r2, numbers)  # not corrected for shared training cells, to agree with stored fits
         fitted = clone(self).set_params(n_genes=number).fit(X, y, eval_set)
         vars(self).update({name: value for name, value in vars(fitted).items() if name not in self.get_params()})
         self.number_curve_ = pd.DataFrame(np.array(r2).T, index=pd.Index(numbers, name="n_genes"))

@@ -1,4 +1,4 @@
-"""A prior on genes, which is mixed with their importance in the data when genes are chosen, as in DASH."""
+"""Prior weights of genes, which are mixed with their importance in the data when genes are chosen (DASH)."""
 
 import warnings
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class GenePrior(NamedTuple):
         return self._replace(weights=self.weights[genes])
 
     def scores(self, size, usable):
-        """Scores of genes, mixed from prior weights and sizes, which are set to 0 for genes that are not usable."""
+        """Scores of genes, mixed from prior weights and sizes; the score is 0 for genes that are not usable."""
         parts = (shared(part.where(usable, 0.0)) for part in (torch.from_numpy(self.weights), size))
         return mixed(*parts, self.influence)
 
@@ -46,7 +46,7 @@ def most_important(size, n_genes, prior=None, usable=None):
 
 
 def prior_weights(gene_prior, n_genes, names=None):
-    """Weight of every gene, 0 for genes not named in the prior; `names` are the names of all genes."""
+    """Weight of every gene, which is 0 for genes not named in the prior; `names` are the names of all genes."""
     given = spelled_out(gene_prior)
     if not isinstance(given, dict):
         weights = np.array(given, dtype=float)

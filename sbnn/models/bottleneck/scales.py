@@ -35,14 +35,15 @@ def learn_scales(model, X, Y, cells="the training cells"):
     x_scale[constant] = 1
     y_scale[(Y == Y[0]).all(0)] = 1
     if not model.standardize:
-        # Clipping reduces the SD of genes; they are rescaled to the original SD, which is the unit of the input noise.
+        # Clipping reduces the SD of genes; clipped genes are rescaled to the original SD, which is the unit of the
+        # input noise.
         x_scale = np.ones_like(x_scale) if X is as_measured else x_scale / np.where(constant, 1, _sds(as_measured))
     model.x_scale_ = x_scale
     model.y_scale_ = y_scale if model.standardize else np.ones_like(y_scale)
 
 
 def scaled_inputs(model, X, device):
-    """Expression as a float32 tensor of shape (n, p), clipped and scaled like that of the training cells."""
+    """Expression as a float32 tensor of shape (n, p), clipped and scaled as for the training cells."""
     scaled = np.empty(X.shape, dtype=np.float32)
     for rows in _slices(len(X), max(1, SCALED_AT_ONCE // X.shape[1])):
         scaled[rows] = (np.clip(X[rows], model.x_min_, model.x_max_) - model.x_mean_) / model.x_scale_
@@ -50,7 +51,7 @@ def scaled_inputs(model, X, device):
 
 
 def scaled_outputs(model, Y, device):
-    """Outputs as a float32 tensor of shape (n, q), scaled like those of the training cells."""
+    """Outputs as a float32 tensor of shape (n, q), scaled as for the training cells."""
     return torch.as_tensor(((Y - model.y_mean_) / model.y_scale_).astype(np.float32)).to(device)
 
 

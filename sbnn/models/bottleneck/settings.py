@@ -25,9 +25,9 @@ class DistilledSettings(CheckedSettings):
     }  # fmt: skip
     _MOST = {"swapped": 1, "few_cells_swapped": 1, "share_kept": 0.99}
 
-    #: Number of genes that forward selection passes to the Gaussian process, whose cost grows with this number. It is
-    #: raised to at least twice the requested number of genes, and then limited to half the number of cells (or to the
-    #: requested number of genes, if that is larger).
+    #: Number of genes that forward selection passes to the Gaussian process, whose cost grows with this number. The
+    #: number is raised to at least twice the requested number of genes, and then limited to half the number of cells
+    #: (or to the requested number of genes, if that is larger).
     screened_genes: int = 120
     #: Number of genes at which the Gaussian process stops dropping genes. Smaller sets are chosen by a second forward
     #: selection, because the best small sets consist of genes that summarise other genes, not of the most relevant
@@ -71,7 +71,7 @@ class DistilledSettings(CheckedSettings):
     share_kept: float = 0.7
     #: SDs of the input noise to try, in increasing order, relative to the SDs of the genes.
     noises: tuple = (0.5, 0.8, 1.2, 2.0)
-    #: Noise that is tried first; one of `noises`.
+    #: SD of the input noise that is tried first; it must be one of `noises`.
     usual_noise: float = 0.8
     #: Number of parts into which the training cells are split (at least 2). For each part, one network and one forest
     #: are trained on the other parts. With few cells, this is the number of networks at each noise level, and every

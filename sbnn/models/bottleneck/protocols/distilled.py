@@ -1,8 +1,8 @@
 """The distilled protocol: a Gaussian process chooses the genes, and the network learns from a better predictor.
 
 Forward selection and a Gaussian process choose the genes. A teacher, consisting of trees and wide networks, is trained
-on these genes. The student, which has the narrow bottleneck, learns the teacher's predictions for artificial cells. For
-few cells, see `few_cells`.
+on these genes. The student, which has the narrow bottleneck, learns the teacher's predictions for artificial cells. The
+module `few_cells` contains the protocol for few cells.
 """
 
 # The published protocol underfits with 25 genes, while the same network overfits if it is trained directly on these
@@ -31,8 +31,8 @@ MEASURED_AT_ONCE = 64  # number of measured cells in a step of the student, whic
 
 def algorithm_version(model, n_cells):
     """Version of the algorithm; see `SparseBottleneckRegressor.algorithm_version`."""
-    # 2. With few cells, nothing is chosen on held-out cells any more.
-    # 3. With few cells, clipped genes are rescaled to their SD. With more than 100 cells, genes are mixed less.
+    # 2. With few cells, nothing is chosen on held-out cells from this version on.
+    # 3. With few cells, clipped genes are rescaled to their original SD. With over 100 cells, genes are mixed less.
     # 4. With few cells, predictions are shrunk according to held-out error.
     # 5. Noise levels are compared on fewer parts of the cells, and a step of the student uses half as many cells.
     return 5
@@ -49,7 +49,7 @@ def input_limits(model, X):
 def train(model, x, target, random, generator, eval_set=None, progress=None):
     """Train a network on scaled expression, shape (n, p), and scaled outputs, shape (n, q).
 
-    The history in the result is that of the student.
+    The returned history describes the training of the student.
     """
     settings = model.distillation or DistilledSettings()
     run = Run(settings, random, generator, GenePrior.of(model, x.shape[1]))

@@ -53,7 +53,8 @@ class Teacher:
 
     def __init__(self, new, x, target, run, n_members=None):
         settings = run.settings
-        n_members = n_members or settings.n_teachers  # number of networks at each noise level, and of sets of trees
+        # number of networks at each noise level, and of sets of `n_trees` trees
+        n_members = n_members or settings.n_teachers
         self.noise, self.networks = max(settings.few_cells_noises), []
         members = [torch.arange(len(x), device=x.device)] * n_members
         for noise in settings.few_cells_noises:
@@ -69,7 +70,7 @@ class Teacher:
 
 
 def shrinkage(new, x, target, choose, run):
-    """Factor between 0 and 1 for each output; multiplying predictions by it minimises their error for new cells."""
+    """Factors between 0 and 1, one per output; predictions are multiplied by them to reduce the error for new cells."""
     # With few cells, a model can fit anything, so its predictions vary as much for an output that no gene explains as
     # for any other output. Therefore, each part of the cells is held out in turn, and genes are chosen and a small
     # teacher is trained without this part. The factor is the slope of the regression of held-out outputs on their

@@ -16,14 +16,14 @@ from sbnn.models.bottleneck.training import Stage, Trained, Trainer
 
 PARAMETERS = ("group_lasso", "pretraining", "epochs", "learning_rate", "batch_size", "weight_decay", "n_clusters")
 HIDDEN_LAYERS = (512, 128)
-TRAINING_FRACTION = 0.6  # fraction of the cells used for pretraining; the cross-entropy is monitored on the others
+TRAINING_FRACTION = 0.6  # fraction of the cells used for pretraining; the cross-entropy is monitored on the rest
 LEAST_CELLS = 10  # minimum number of cells in a cluster; smaller clusters are dropped
 
 
 def algorithm_version(model, n_cells):
     """Version of the algorithm; see `SparseBottleneckRegressor.algorithm_version`."""
     # 1. The straight variant halved the learning rate, with a new optimiser, after the epochs of the frozen stage.
-    # 2. It now trains all epochs before the pruning with one optimiser at the full rate, as published.
+    # 2. This variant trains all epochs before the pruning with one optimiser at the full rate, as published.
     return 1 if model.pretraining else 2
 
 
