@@ -18,7 +18,7 @@ from sbnn.results import Record, require
 
 
 def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=False, seed=42):
-    """Make two t-SNE maps of the cells, from the principal components of the genes and of the outputs.
+    """Map cells by t-SNE twice: from the principal components of the genes and from those of the outputs.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from sbnn.evaluation.stability import genes_table
 from sbnn.metrics import corrected_error, share_tested
 from sbnn.results import Record, require
 
-LEVEL_WITH = 0.05  # two models are equally good if the interval of their difference lies within +- this value
+LEVEL_WITH = 0.05  # two models are equally good if the interval for their difference lies within +- this value
 # Minimum and maximum; more permutations than usual are needed, as p is adjusted for the number of outputs.
 N_PERMUTATIONS_OF_OUTPUTS = 999, 4999
 

@@ -238,11 +238,11 @@ _PENALTIES = {"group": _RowPenalty(), "element": _EntryPenalty()}
 
 def group_elastic_net(X, Z, start, sparse, ridge, tol):
     """Minimise ``|Z - X W|^2 / (2 n) + sparse (sum of row norms of W) + ridge / 2 |W|^2``."""
-    # Used with more genes than cells. A norm is a minimum over quadratics: |w| is the minimum of (|w|^2 / g + g) / 2
-    # for g >= 0. For fixed g, W is the solution of a ridge regression, which can be solved in closed form with an n x n
-    # matrix. What remains is a smooth convex problem with one nonnegative variable per gene (Bach et al., Found. Trends
-    # Mach. Learn. 4, 2012, section 5). A few projected Newton steps solve this problem to full precision (Bertsekas,
-    # SIAM J. Control Optim. 20, 1982).
+    # This function is used if there are more genes than cells. A norm is a minimum over quadratics: |w| is the minimum
+    # of (|w|^2 / g + g) / 2 for g >= 0. For fixed g, W is the solution of a ridge regression, which can be solved in
+    # closed form with an n x n matrix. What remains is a smooth convex problem with one nonnegative variable per gene
+    # (Bach et al., Found. Trends Mach. Learn. 4, 2012, section 5). A few projected Newton steps solve this problem to
+    # full precision (Bertsekas, SIAM J. Control Optim. 20, 1982).
     point = _Point(X, Z, sparse, ridge, np.linalg.norm(start, axis=1))
     damping = _LEAST_DAMPING
     for _ in range(_MOST_NEWTON_STEPS):

@@ -57,7 +57,7 @@ def scaled_outputs(model, Y, device):
 
 @torch.no_grad()
 def through_network(model, network, function, X):
-    """Apply ``function(network, cells)`` in double precision to X, which has the kept genes; return shape (n, ...)."""
+    """Apply ``function(network, cells)`` in double precision to X, the kept genes; return an array (n, ...)."""
     # In single precision, the prediction for a cell would depend on the number of cells, which affects the order in
     # which terms are added.
     kept = np.flatnonzero(model.support_)

@@ -6,7 +6,7 @@ module `few_cells` contains the protocol for few cells.
 """
 
 # The published protocol underfits with 25 genes, while the same network overfits if it is trained directly on these
-# genes. R2 depends mainly on which genes are chosen and on smoothing, and little on the width of the bottleneck.
+# genes. R2 depends mainly on the chosen genes and on smoothing, and little on the width of the bottleneck.
 # Distillation: Hinton, Vinyals and Dean, arXiv 1503.02531 (2015). Input noise as regularisation: Bishop, Neural
 # Computation 7, 108 (1995).
 

@@ -41,7 +41,7 @@ def choose_genes(X, Y, n_genes, run):
 
 def denoised(X, Y, random):
     """Outputs predicted from all genes, shape (n, q): the mean of the predictions of ridge regression and trees."""
-    # The predictions are in-sample: genes chosen with held-out predictions gave an R2 that was lower by 0.01 to 0.1.
+    # The predictions are in-sample: when genes were chosen with held-out predictions, R2 was lower by 0.01 to 0.1.
     ridge = LeaveOneOutRidge().fit(X, Y)
     some = X[:, np.argsort(-np.square(ridge.coef_).sum(0), kind="stable")[:DENOISING_GENES]]
     forest = grow_forest(some, Y, DENOISING_TREES, random, bootstrap=True)

@@ -43,7 +43,8 @@ def forward_selection(X, Y, n_genes, penalty=0.0, prior=None):
 def cells_behind(x):
     """Effective number of cells that contribute to the variance of each centred gene."""
     # A gene expressed in one or two cells can fit any outputs of these cells. The effective number is m for a gene that
-    # is expressed equally in m of many cells, n / 3 for a normally distributed gene and 0 for a constant gene.
+    # is expressed at the same level in m of many cells, n / 3 for a normally distributed gene and 0 for a constant
+    # gene.
     squares = x.double().square()
     return (squares.sum(0).square() / squares.square().sum(0).clamp(min=1e-300)).cpu().numpy()
 
