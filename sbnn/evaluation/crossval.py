@@ -201,7 +201,7 @@ def epoch_curves(record, **params):
     Parameters
     ----------
     record : Record
-        Returned by `cross_validate` for an estimator with ``history_``.
+        Record returned by `cross_validate` for an estimator with ``history_``.
     **params
         Parameters of the grid point; see `Record.find`.
 

@@ -205,8 +205,8 @@ def stability_selection(estimator, data, n_pairs=50, *, groups=None, results=Non
     Returns
     -------
     Record
-        As returned by `cross_validate`, but without predictions, latent space and history. ``test_r2`` is computed on
-        the half that was left out. `selection_table` lists the genes to trust.
+        Record as returned by `cross_validate`, but without predictions, latent space and history. ``test_r2`` is
+        computed on the half that was left out. `selection_table` lists the genes to trust.
     """
     _require_selection(estimator)
     data = as_paired(data)
@@ -238,8 +238,8 @@ def genes_curve(
     Returns
     -------
     Record
-        As returned by `cross_validate`, with one grid point for each number of genes, but without predictions, latent
-        space and history. `genes_table` summarises the record, and `sbnn.plotting.genes_curve` plots it.
+        Record as returned by `cross_validate`, with one grid point for each number of genes, but without predictions,
+        latent space and history. `genes_table` summarises the record, and `sbnn.plotting.genes_curve` plots it.
     """
     data = as_paired(data)
     shown = data.n_genes if preselect is None else min(data.n_genes, settings_of(preselect)["preselect"]["n_genes"])

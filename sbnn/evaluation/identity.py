@@ -49,7 +49,7 @@ def version_of(model, n_cells):
 
 
 def fit_key(data, model, fold, scaling, known=None, **besides):
-    """Fingerprint of everything that determines the result of a fit, in 32 hexadecimal digits.
+    """Fingerprint of everything that determines the result of a fit, as 32 hexadecimal digits.
 
     `data` is the name, fingerprint and shape (cells, features) of the data; `besides` contains other settings as plain
     data.

@@ -54,8 +54,8 @@ def interpret(
     Record
         For k kept genes, q outputs and d latent variables, ``values`` contains
 
-        - ``share_mean`` and ``share_absolute`` of shape (k, q): the mean and the mean absolute value over the cells of
-          the integrated gradients, in the units of the outputs;
+        - ``share_mean`` and ``share_absolute`` of shape (k, q): the integrated gradients and their absolute values,
+          averaged over the cells, in the units of the outputs;
         - ``steps`` of shape (k, q): the mean change of the output when the gene increases by one SD, in the same units;
         - ``effects`` of shape (k, q): the slope of the integrated gradients on the expression, in SDs of the measured
           output per SD of the gene;
@@ -126,7 +126,7 @@ def interpret_held_out(estimator, data, halves, *, groups=None, preselect=None, 
         Estimator for z-scored data; all cells are scaled by the means and SDs of the fitted cells.
     data : AnnData, MuData or tuple (X, Y)
     halves : Record
-        Returned by `sbnn.stability_selection` for the same data; gives the frequency with which each gene is kept.
+        Record returned by `sbnn.stability_selection` for the same data, with the frequency of each gene.
     groups : str or array-like of shape (n,), optional
         Donor, batch or date of each cell, or the name of a column of ``obs``. Groups are not split between fitted and
         held-out cells.
@@ -140,7 +140,7 @@ def interpret_held_out(estimator, data, halves, *, groups=None, preselect=None, 
     Returns
     -------
     Record
-        As returned by `interpret`; `sbnn.plotting.effect_map` plots it.
+        Record as returned by `interpret`; `sbnn.plotting.effect_map` plots it.
     """
     data, stability = as_paired(data), selection_table(halves)
     require(halves, "halves", [], data)

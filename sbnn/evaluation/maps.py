@@ -97,9 +97,9 @@ def map_trust(
         The estimator used for the fit; it takes z-scored data.
     data : AnnData, MuData or tuple (X, Y)
     fit : Record
-        Returned by `sbnn.fit_full`.
+        Record returned by `sbnn.fit_full`.
     folds : Record
-        Returned by `sbnn.cross_validate` for the same model with the same number of units; it must contain
+        Record returned by `sbnn.cross_validate` for the same model with the same number of units; it must contain
         ``test_predictions``.
     seeds : sequence of int
         Seeds with which the model is fitted again.

@@ -35,9 +35,9 @@ def selection_table(record, repeats=None, max_false=1.0):
     Parameters
     ----------
     record : Record
-        Returned by `sbnn.stability_selection`.
+        Record returned by `sbnn.stability_selection`.
     repeats : Record, optional
-        Returned by `repeat_fits` for the same data.
+        Record returned by `repeat_fits` for the same data.
     max_false : float
         Largest expected number of falsely selected genes to tolerate.
 
@@ -122,10 +122,10 @@ def expected_false(threshold, n_genes, n_selected, n_pairs=50):
 def concave_tail(mean, n, r):
     """Largest probability that an r-concave variable with a given mean is at least t / n, for t = 0, ..., n.
 
-    The extreme distributions on 0, 1/n, ..., 1 have probabilities proportional to ``(a + i) ** (1 / r)`` for i = 0,
-    ..., k. The probability at k + 1 lies between 0 and the value of this formula and follows from the mean. For every
-    k, values of a are tried from the value for which the distribution ends exactly at k to the value for k + 1 (Shah
-    and Samworth 2013, Appendix A.4). The result is 1 for all t / n up to twice the mean.
+    The extreme distributions on 0, 1/n, ..., 1 have probabilities proportional to ``(a + i) ** (1 / r)`` for
+    i = 0, ..., k. The probability at k + 1 lies between 0 and the value of this formula and follows from the mean. For
+    every k, values of a are tried from the value for which the distribution ends exactly at k to the value for k + 1
+    (Shah and Samworth 2013, Appendix A.4). The result is 1 for all t / n up to twice the mean.
     """
     target, power = mean * n, 1 / r
     first = int(np.ceil(2 * target)) + 1
@@ -160,7 +160,7 @@ def genes_table(record):
     Parameters
     ----------
     record : Record
-        Returned by `genes_curve`.
+        Record returned by `genes_curve`.
 
     Returns
     -------

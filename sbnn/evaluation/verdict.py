@@ -127,7 +127,7 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, curve=None, *, 
     Parameters
     ----------
     record : Record
-        Returned by `sbnn.cross_validate`.
+        Record returned by `sbnn.cross_validate`.
     data : AnnData, MuData, tuple (X, Y) or Record, optional
         The cross-validated data, or the record of a fit to these data (see `sbnn.fit_full`). Without data, chance
         cannot be estimated.
@@ -140,8 +140,8 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, curve=None, *, 
         reflects the similarity between cells of a donor. The comparison with permuted outputs does not account for this
         similarity.
     curve : Record, optional
-        Returned by `sbnn.genes_curve` for the same data; the sentence then states whether more genes help. Without a
-        curve, more genes are suggested if ridge on all genes is better.
+        Record returned by `sbnn.genes_curve` for the same data; the sentence then states whether more genes help.
+        Without a curve, more genes are suggested if ridge on all genes is better.
     n_permutations, seed : int
         Number of permutations of the outputs (at least 19), and the seed of the permutations.
 

@@ -19,9 +19,9 @@ from sklearn.utils._param_validation import StrOptions
 from sbnn.errors import check_number
 from sbnn.models.linear import LatentRegressor, SparseCoefficients, ridge_reduced_rank, with_positive_peaks
 
-# Weight of the previous decoder in the V-step, relative to the data. It is too small to affect decoder columns that the
-# data determine. The column of a latent variable without genes is not determined by the data; this weight keeps the
-# column as it was, so that genes can still be added to the latent variable.
+# Weight of the previous decoder in the V-step, relative to the data. The weight is too small to affect decoder columns
+# that the data determine. The column of a latent variable without genes is not determined by the data; this weight
+# keeps the column as it was, so that genes can still be added to the latent variable.
 _INERTIA = 1e-8
 _MOST_NEWTON_STEPS = 50
 _LEAST_DAMPING = 1e-10  # relative to the diagonal of the Hessian, which is singular if two genes are equal

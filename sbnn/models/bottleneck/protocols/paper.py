@@ -67,7 +67,7 @@ def paper_stages(group_lasso=0.1, pretraining=True, epochs=(50, 50, 50, 100), le
     n_pretraining, n_frozen, n_unfrozen, n_finetuning = epochs
     half = learning_rate / 2
     finetuning = Stage("fine-tuning", n_finetuning, half)
-    if not pretraining:  # straight variant: no frozen stage, one optimiser at the full rate until pruning
+    if not pretraining:  # the straight variant has no frozen stage, and one optimiser at the full rate until pruning
         return Stage("unfrozen", n_frozen + n_unfrozen, learning_rate, group_lasso=group_lasso), finetuning
     return (
         Stage("pretraining", n_pretraining, learning_rate, group_lasso=group_lasso, classify=True),
