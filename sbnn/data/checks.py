@@ -183,7 +183,7 @@ def some(names: Iterable[Any], limit: int = 5) -> str:
 
 def warn_of_raw_counts(values, argument, advice):
     """Warn if log values are expected but the first cells hold only whole numbers that look like counts."""
-    if looked_at(values[:16])[2] < 1:  # one fraction rules out counts, and the first cells usually hold one
+    if looked_at(values[:16])[2] < 1:  # a single fraction rules out counts
         return
     low, high, whole, usual = looked_at(values)
     if whole == 1 and low >= 0 and (high > LARGEST_LOG or (high > 2 and usual == 1)):

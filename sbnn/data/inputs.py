@@ -14,8 +14,8 @@ from sbnn.errors import naming
 
 COUNTS = "counts"  # layer of an AnnData
 ROUNDING = 1e-3  # tolerance beyond the range of the training cells
-# A cell gives a warning if more than this share of the kept genes is beyond the range of the training cells. With few
-# training cells, this range is narrow, and a tenth of the genes of a new cell is usually beyond it.
+# A cell triggers a warning if more than this share of the kept genes is beyond the range of the training cells. With
+# few training cells, this range is narrow, and a tenth of the genes of a new cell is usually beyond it.
 MANY = 0.5
 # Minimum numbers of genes and cells for warnings about cells unlike the training cells; if the model does not store the
 # range of a gene, the range is taken as the mean plus or minus this number of SDs.

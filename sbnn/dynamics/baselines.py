@@ -58,7 +58,7 @@ class AutoRegression(_WithoutEdges):
 
 
 class Linear(_WithoutEdges):
-    """Linear map that predicts deviations from the gene means at the next time, ignoring the length of the interval.
+    """Linear map from the deviations of genes from their means to those at the next time; all intervals count alike.
 
     ``kind`` is one of "mean", which predicts the gene means; "ar1", one slope for all genes; "ridge", ridge regression
     of all genes on all genes; and "rest", a slope for each gene, shrunk towards the common slope, plus ridge regression

@@ -31,8 +31,8 @@ COLUMNS = {
 }  # fmt: skip
 #: Pairs of methods that are compared.
 PAIRS = (("dash", "imp"), ("dash", "biological"), ("dash", "phoenix"), ("sparse", "dash"), ("sparse", "prior"))
-#: Published sparsity and balanced accuracy for 350 genes and 5 % noise, digitised from a figure of Hossain et al.,
-#: arXiv 2403.04805, with an accuracy of 0.005.
+#: Published sparsity and balanced accuracy for 350 genes and 5 % noise, read off a figure of Hossain et al.
+#: (arXiv 2403.04805) to within 0.005.
 PUBLISHED = {
     "none": (0.099, 0.586), "c_node": (0.062, 0.558), "l0": (0.338, 0.550), "path_reg": (0.566, 0.618),
     "post_hoc": (0.871, 0.823), "biological": (0.835, 0.873), "imp": (0.959, 0.708), "dash": (0.946, 0.906),

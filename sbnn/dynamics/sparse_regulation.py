@@ -20,7 +20,7 @@ from sbnn.dynamics.solver import follow
 from sbnn.dynamics.training import COUNT
 
 RATE_STEPS = (0.2, 0.1, 0.05)  # relative changes of decay rates to try in successive passes
-BEYOND = 1.0  # how far a regulator can leave its observed range before it is clipped, in widths of this range
+BEYOND = 1.0  # widths of its observed range by which a regulator can leave this range before it is clipped
 LEAST_RATE_SPREAD = 0.1  # smallest SD of the logarithms of the decay rates
 LAGS = (0.0, 0.5, 1.0)  # lags that are tried at first, in mean intervals
 LAG_STEP = 1.4  # factor by which a lag is varied later
@@ -418,7 +418,7 @@ class _Search:
         self.paths[:, :, still] += np.linalg.solve(square, along[..., None])[:, None, :, 0]
 
     def _target(self, gene, rate, of=None):
-        """`Target` of a gene, with the weighted past of all genes or, given a fit, only of the regulators in it."""
+        """`Target` of a gene, from the weighted past of all genes or, with a fit `of`, of its regulators alone."""
         memory, values = self.clock.later_memory(rate), self._acquired(gene, rate)
         genes, signs = slice(None), np.sign(self.prior[:, gene])
         if of is not None:

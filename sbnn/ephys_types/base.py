@@ -37,7 +37,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
 
     def predict(self, X):
         """Most probable type of each cell, ndarray of shape (n,)."""
-        codes = self.predict_proba(X).argmax(axis=1)  # first, as it raises an error if the model is not fitted
+        codes = self.predict_proba(X).argmax(axis=1)  # before `classes_`: an error if it is not fitted
         return self.classes_[codes]
 
     def _checked_training(self, X, y, families=None, stacklevel=3):

@@ -98,7 +98,7 @@ def _as_known(params, defaults, known):
 
 
 def described_models(models, n_cells, results=None, overwrite=False):
-    """Description and version of each model for its number of training cells, to compare with the saved record."""
+    """Description of each model and version of its algorithm for its training cells, to compare with a saved record."""
     stored = results is not None and Path(results).exists() and not overwrite
     known = load(results).settings if stored else {}  # may lack parameters that were added later
     versions = {name: {"version": version_of(model, n_cells[name])} for name, model in models.items()}

@@ -56,7 +56,7 @@ def interpret(
 
         - ``share_mean`` and ``share_absolute`` of shape (k, q): the integrated gradients and their absolute values,
           averaged over the cells, in the units of the outputs;
-        - ``steps`` of shape (k, q): the mean change of the output when the gene increases by one SD, in the same units;
+        - ``steps`` of shape (k, q): the mean change of the output, in its own units, when the gene increases by one SD;
         - ``effects`` of shape (k, q): the slope of the integrated gradients on the expression, in SDs of the measured
           output per SD of the gene;
         - ``latent_steps`` of shape (k, d): the mean shift of the cells on the map when the gene increases by one SD;

@@ -61,7 +61,7 @@ def _framed(xy, low, high, proportional):
 
 
 def widened(record):
-    """Factor by which outliers widen the SD of each output; predictions are in units of this SD."""
+    """Factor by which outliers inflate the SD of each output, in which predictions are drawn; 1 if it is at most 2."""
     bulk = np.ptp(np.quantile(record.outputs, [0.025, 0.975], axis=0), axis=0) / 3.92
     return np.where((bulk > 0) & (bulk < NARROW), 1 / np.maximum(bulk, 1e-30), 1.0)
 

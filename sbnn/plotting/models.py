@@ -21,7 +21,7 @@ def accuracy_comparison(models, n_genes=25):
         Cross-validations by name, drawn from top to bottom, with parameters that select a grid point if there are
         several. If several grid points match, the grid point with the most genes, but at most `n_genes`, is drawn.
     n_genes : int
-        Maximum number of genes of the model that is drawn if several grid points match.
+        If several grid points match, only those with at most this number of genes are considered.
 
     Returns
     -------

@@ -44,7 +44,7 @@ def compare_priors(models, data, folds, lists, influences, *, results=None, over
     lists : dict of str to list of str
         Gene names in each list; the last list is the control, see `with_control`.
     results : str or path-like, optional
-        File to save the comparison to. If the file already holds this comparison, it is loaded instead.
+        File in which the comparison is saved. If it already holds this comparison, nothing is computed.
     overwrite, n_jobs, seed
         See `sbnn.cross_validate`.
 

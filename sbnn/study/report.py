@@ -276,7 +276,7 @@ def _spread(r2):
 
 
 def summarise(records):
-    """Sentences on the test R2, outputs, genes and map of the default network with two units, indexed by `about`.
+    """Summarise the test R2, outputs, genes and map of the default network with two units; a sentence for each.
 
     Sentences that need missing records are omitted. The comparison with chance needs a record of a fit to the same data
     that contains the outputs.

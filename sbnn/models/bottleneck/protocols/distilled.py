@@ -121,8 +121,8 @@ class Teacher:
 
     # Every network and every forest is trained on all but one of the `n_teachers` parts of the cells. The noise level
     # is chosen by the error on the first `COMPARED` left-out parts: starting from the usual level, weaker levels are
-    # tried as long as the error decreases, and then stronger levels in the same way. The weights of trees and networks
-    # in the mixture minimise the error on all left-out parts.
+    # tried as long as the error decreases, and then stronger levels in the same way. The share of the trees in the
+    # mixture minimises the error on all left-out parts, and is shrunk towards one half.
 
     def __init__(self, new, x, target, run):
         settings = run.settings
