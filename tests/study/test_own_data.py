@@ -69,7 +69,7 @@ def test_one_command_leaves_results_figures_model_and_page(adata, cells, tmp_pat
     [verdict] = re.findall(r'<p class="verdict">(.*?)</p>', page)
     assert verdict.startswith("Test R2 ") and verdict in printed
     assert "sbnn map saved_models/mine-fast/model.safetensors" in printed
-    assert "A quick run (--fast)" in page and "A quick run (--fast)" in printed and "\n- Trust none.\n" in printed
+    assert "a quick run (--fast)" in page and "a quick run (--fast)" in printed and "\n- Trust none.\n" in printed
     assert page.count("data:image/png;base64,") == 3 and not re.search(r'(src|href)="(?!data:)', page)
     fit = results.load(saved / "fit_default_2d.pickle")
     effects = results.load(saved / "interpretation.pickle").table
@@ -80,7 +80,7 @@ def test_one_command_leaves_results_figures_model_and_page(adata, cells, tmp_pat
     known = of_genes.loc[of_genes["effect (SD)"] != "", "effect (SD)"].astype(float)
     assert set(of_genes.index) == set(fit.kept_genes) and len(known)
     np.testing.assert_allclose(known, effects.effect[known.index], atol=6e-4)
-    order = ["verdict", "The map of the cells", "A quick run (--fast)", "1 left out, cells without donor", "<dt>cells"]
+    order = ["verdict", "The map of the cells", "a quick run (--fast)", "1 left out, cells without donor", "<dt>cells"]
     assert sorted(order, key=page.index) == order, "the verdict, the map, cautions, what is left out"
     assert "spike-ins" in page and "each donor in only one fold" in page
     assert "40, chosen on the training cells of every fold" in page
