@@ -77,7 +77,7 @@ def check_matrix(values: Any, argument: str) -> np.ndarray:
 def check_unmasked(values: Any, argument: str) -> None:
     """Reject a masked array with masked values, since numpy and scikit-learn would ignore the mask."""
     if np.ma.is_masked(values):
-        raise ValueError(f"{argument}: {np.ma.count_masked(values)} values are masked; fill them or leave them out")
+        raise ValueError(f"{argument}: got masked values; fill them in or leave out their cells")
 
 
 def dates_among(names: Iterable[str]) -> list[str]:
@@ -95,9 +95,9 @@ def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
         return np.array([f"{kind}_{i}" for i in range(size)], dtype=str)
     names = pd.Series(np.ravel(np.asarray(given, dtype=object)))
     text = names.astype(str)
-    wrong = text[names.isna() | (text == "") | text.duplicated()].unique()
-    if len(names) != size or len(wrong):
-        raise ValueError(f"{argument}: expected {size} different {kind} names, got {len(names)}; wrong: {some(wrong)}")
+    wrong = some(map(repr, text[names.isna() | (text == "") | text.duplicated()].unique())) or "none"
+    if len(names) != size or wrong != "none":
+        raise ValueError(f"{argument}: expected {size} {kind} names, got {len(names)}; empty or repeated: {wrong}")
     return text.to_numpy().astype(str)
 
 
@@ -114,8 +114,8 @@ def check_labels(
         labels = given.set_axis(given.index.astype(str), axis=0)
     alone = labels.index.symmetric_difference(cells)
     if len(alone) or labels.index.has_duplicates:
-        repeated = some(labels.index[labels.index.duplicated()])
-        raise ValueError(f"labels: expected one row for each cell; unmatched: {some(alone)}; repeated: {repeated}")
+        apart, twice = some(alone) or "none", some(labels.index[labels.index.duplicated()]) or "none"
+        raise ValueError(f"labels: expected one row for each cell; unmatched names: {apart}; repeated names: {twice}")
     labels = labels.loc[cells]
     for column in (*always, *(column for column in if_given if column in labels)):
         text = labels[column] if column in labels else pd.Series(UNKNOWN, labels.index)
@@ -134,7 +134,7 @@ def check_blanks(labels, argument: str) -> None:
         raise ValueError(f"{argument}: labels differ only in blanks: {twice}; remove the blanks with .str.strip()")
 
 
-@naming("colors: expected a dict of type to colour")
+@naming("colors: expected a dict that maps types to colours")
 def check_colors(given: Mapping[str, Any], types: Iterable[str]) -> dict[str, str]:
     """Map every type to ``"#RRGGBB"``: the given colour or one from a palette; by default, "unknown" is grey."""
     colors = {str(key): _as_hex(color) for key, color in given.items()}
@@ -170,8 +170,8 @@ def check_counts(given: Any, shape: tuple[int, int]) -> np.ndarray | sparse.csr_
     numbers = values.dtype.kind in "iuf"
     if counts.shape != shape or not numbers or not (np.isfinite(values) & (values % 1 == 0) & (values >= 0)).all():
         reach = f" from {values.min()} to {values.max()}" if numbers and values.size else ""
-        text = f"got {values.dtype} of shape {counts.shape}{reach}"
-        raise ValueError(f"counts: expected non-negative whole numbers and the shape of X, {shape}, {text}")
+        text = f"got {values.dtype} values of shape {counts.shape}{reach}"
+        raise ValueError(f"counts: expected non-negative whole numbers in the shape of X, {shape}, {text}")
     return counts.astype(np.int64) if values.dtype.kind == "f" else counts
 
 
@@ -196,7 +196,7 @@ def warn_of_log_values(values, argument):
     low, high, whole, usual = looked_at(values)
     if whole < 1 or (high <= LARGEST_LOG and usual > 1):
         text = f"{argument} is declared as raw counts but looks like log values ({_range(low, high, whole)})"
-        warnings.warn(f"{text}, which must not be normalised again; if so, leave out counts=True", stacklevel=4)
+        warnings.warn(f"{text}; if they are log values, leave out counts=True", stacklevel=4)
 
 
 def kind_of_expression(values) -> tuple[str, str, str]:
@@ -243,7 +243,7 @@ def check_finite(values: np.ndarray, argument: str, rows, columns) -> None:
     wrong = ~(np.abs(values) <= LARGEST)
     if wrong.any():
         text = _entry(values, *np.argwhere(wrong)[0], argument, rows, columns)
-        raise ValueError(f"{text}: expected finite numbers up to {LARGEST:g}; correct it or leave it out")
+        raise ValueError(f"{text}, expected a number within ±{LARGEST:g}; correct it or leave the cell out")
 
 
 def check_recorded(values: np.ndarray, argument: str, rows=None, columns=None, stacklevel=3) -> None:
@@ -253,13 +253,13 @@ def check_recorded(values: np.ndarray, argument: str, rows=None, columns=None, s
     check_finite(np.where(missing, 0, values), argument, rows, columns)
     if (empty := missing.all(axis=1)).any():
         names = some(np.flatnonzero(empty) if rows is None else np.asarray(rows)[empty])
-        text = f"{argument}: {empty.sum()} of {len(values)} cells have no value: {names}; leave them out"
+        text = f"{argument}: no values for {empty.sum()} of {len(values)} cells: {names}; leave such cells out"
         warnings.warn(text, stacklevel=stacklevel)
 
 
 def _entry(values, i, j, argument, rows, columns):
-    row = f"at position {i}" if rows is None else repr(str(rows[i]))
-    return f"{argument}: {values[i, j]:g} of cell {row}, column {str(columns[j])!r}"
+    row = f"{i} (counting from 0)" if rows is None else repr(str(rows[i]))
+    return f"{argument}: the value of cell {row} in column {str(columns[j])!r} is {values[i, j]:g}"
 
 
 def check_outliers(values, argument, cells=None, columns=None):
@@ -280,7 +280,7 @@ def check_outliers(values, argument, cells=None, columns=None):
             i = int(np.abs(part[:, j] - mean[j]).argmax())
             others = np.delete(part[:, j], i).astype(np.float64)
             if np.ptp(others) > 0 and abs(part[i, j] - others.mean()) > FAR_OUT * others.std():
-                text = f"{_entry(part, i, j, argument, cells, names)} is more than {FAR_OUT:g} SD away from the others"
+                text = f"{_entry(part, i, j, argument, cells, names)}, more than {FAR_OUT:g} SD away from the others"
                 warnings.warn(f"{text}; if it is a mistake, correct it or leave the cell out", stacklevel=5)
 
 
@@ -296,25 +296,25 @@ def warn_of_marks(values, argument, columns=None, stacklevel=4):
             spread = np.ptp(others) if len(others) > 1 else np.inf
             alone = n == 1 and abs(mark) > 99 and gap > ALONE * spread > 0
             if alone or (n > 1 and len(others) > 1 and (gap > spread or np.mean(others % 1 == 0) < 0.1)):
-                found.append(f"{mark:g} in {n} cells of column {str(columns[j])!r}")
+                found.append(f"{mark:g} in {n} cell{'s' if n > 1 else ''} of column {str(columns[j])!r}")
     if found:
-        text = f"{argument}: {some(found)}, unlike the other values, may stand for a missing value"
-        warnings.warn(f"{text}; leave it out (in read_tables, add it to missing_marks)", stacklevel=stacklevel)
+        text = f"{argument}: values that may mark missing values: {some(found)}"
+        warnings.warn(f"{text}; if they do, leave them out (in read_tables, set missing_marks)", stacklevel=stacklevel)
 
 
 def warn_of_mistaken_columns(X, Y, genes=None, outputs=None):
     """Warn if gene names are dates, if an output looks like an ID, or if X and Y seem to be swapped."""
     found = []
     if genes is not None and (dates := dates_among([str(gene) for gene in genes])):
-        found.append(f"X: {len(dates)} gene names are dates (spreadsheets convert SEPT2 to a date): {some(dates)}")
+        found.append(f"X: dates instead of gene names (SEPT2 became 2-Sep): {some(dates)}; correct them")
     steps = np.diff(Y, axis=0)  # large IDs may be equal in single precision
     rising = (steps >= 0).all(0) & (np.count_nonzero(steps, axis=0) > len(Y) // 2)
     ids = rising & (Y % 1 == 0).all(0) & (len(Y) >= FEWEST_NUMBERED)
     if ids.any():
         names = some(np.arange(Y.shape[1])[ids] if outputs is None else np.asarray(outputs)[ids])
-        found.append(f"Y: {ids.sum()} output(s) look like IDs that number the cells; leave them out: {names}")
+        found.append(f"Y: outputs that look like numbers or IDs of the cells: {names}; if they are, leave them out")
     if Y.shape[1] > X.shape[1] and Y.min() >= 0 and (X.min() < 0 or np.mean(Y == 0) > np.mean(X == 0) + 0.1):
-        found.append(f"Y ({Y.shape[1]} columns) looks like expression and X ({X.shape[1]}) does not; swap them")
+        found.append(f"Y ({Y.shape[1]} columns), unlike X ({X.shape[1]}), looks like expression; are they swapped?")
     for text in found:
         warnings.warn(text, stacklevel=4)
 
@@ -349,5 +349,5 @@ def check_same_cells(cells, rows, strict=False, argument="Y"):
     numbers = pd.RangeIndex(len(cells)).astype(str)
     named = strict or not (rows.equals(numbers) or cells.equals(numbers)) or set(cells) == set(rows)
     if named and len(cells) == len(rows) and not cells.equals(rows):
-        got = f"got other cells or another order: {some(rows, 2)}; use {argument} = {argument}.loc[X.index]"
-        raise ValueError(f"{argument}: expected the cells of X, {some(cells, 2)}, {got}")
+        got = f"{argument} has {some(rows, 2)}; if only the order differs, sort the rows of {argument} like those of X"
+        raise ValueError(f"{argument}: expected the cells of X in the same order; X has {some(cells, 2)}, and {got}")

@@ -180,7 +180,7 @@ def default_dataset(
     try:
         found = find_dataset(wanted, Search(path, download, verbose))
     except FileNotFoundError as error:
-        wanted, why = _SIMULATED[study], f"the real data cannot be found or downloaded. {error}"
+        wanted, why = _SIMULATED[study], f"the real data cannot be found or downloaded: {error}"
     else:
         places = dict.fromkeys(file.place for file in found.values())
         why = "its files are in " + ", ".join(places) if places else "it needs no files"
@@ -211,14 +211,14 @@ def list_datasets(path=None) -> dict[str, tuple[str, tuple[str, ...]]]:
 def main(arguments: list[str] | None = None, prog="sbnn data") -> int:
     """Run ``sbnn data``; the exit status is 1 if a name is unknown or a file is missing or corrupt."""
     parser = argparse.ArgumentParser(prog=prog, description="List, fetch or check the data sets.")
-    parser.add_argument("command", choices=("list", "get", "check"), help="show what is available, download, verify")
-    parser.add_argument("names", nargs="*", metavar="name", help="data set or data file; check uses all by default")
-    parser.add_argument("--path", help="folder to search first")
+    parser.add_argument("command", choices=("list", "get", "check"), help="show, download or verify data sets")
+    parser.add_argument("names", nargs="*", metavar="name", help="data set or data file; check verifies all by default")
+    parser.add_argument("--path", help="folder to search first for the files")
     chosen = parser.parse_args(arguments)
     if chosen.command == "get" and not chosen.names:
-        parser.error("get: name the data sets or files to get")
+        parser.error("get: name the data sets or files to download")
     if unknown := [name for name in chosen.names if name not in DATASETS and name not in FILES]:
-        print(f"unknown name(s) {unknown}; the data sets are {', '.join(DATASETS)}", file=sys.stderr)
+        print(f"unknown: {', '.join(unknown)}; the data sets are {', '.join(DATASETS)}", file=sys.stderr)
         return 1
     if chosen.command == "check":
         return _check(chosen.names, search_places(chosen.path))

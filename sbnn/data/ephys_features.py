@@ -80,7 +80,7 @@ def to_shared_features(data):
     others = ((name, unit) for name, unit in usual.items() if units[name] not in ("", unit))
     doubts += [f"{name} is in {units[name]}, not {unit}" for name, unit in others]
     if doubts:
-        raise ValueError(f"{cells.name}: values seem to be in other units than in the release: {'; '.join(doubts)}")
+        raise ValueError(f"{cells.name}: convert these values to the units of the release: {'; '.join(doubts)}")
     human = shared.index.isin(table.columns).sum() > shared["mouse"].isin(table.columns).sum()
     with naming("data: expected all electrophysiological features of the mouse or of the human release"):
         table = table.assign(**{"": 0.0})

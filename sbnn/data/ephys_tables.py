@@ -81,9 +81,9 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
     constant = numbers.columns[numbers.nunique() < 2]
     leave_out(dropped, "features", "features without two different values", constant, numbers.shape[1])
     numbers, labels = numbers.drop(columns=constant), labels.loc[numbers.index]
-    units = known["unit"].to_dict() | attempt("units: expected a dict of feature to unit", dict, units or {})
+    units = known["unit"].to_dict() | attempt("units: expected a dict that maps features to units", dict, units or {})
     units = {feature: unit for feature, unit in units.items() if feature not in constant}
     doubts = unlikely_units(numbers, units)
     if doubts:
-        warnings.warn(f"unusual values: {some(doubts)}; for other units, pass units={{feature: unit}}", stacklevel=2)
+        warnings.warn(f"unusual values: {some(doubts)}; if units differ, pass units={{feature: unit}}", stacklevel=2)
     return typed_cells(numbers, labels, family_of[numbers.columns], units, name=name, source=source, dropped=dropped)

@@ -67,7 +67,7 @@ def simulate_network(n_genes=350, n_samples=150, noise=0.025, wrong=0.05, n_test
         With ``obs["split"]`` ("train" or "test"), ``varp["prior"]`` and ``varp["truth"]``.
     """
     network = GeneNetwork.random(n_genes, random_state=random_state)
-    prior = attempt("wrong: expected a share of the edges, in [0, 1]", network.misplaced_prior, wrong, random_state)
+    prior = attempt("wrong: expected a share of edges from 0 to 1", network.misplaced_prior, wrong, random_state)
     for name, number in {"n_samples": n_samples, "n_test": n_test}.items():
         check_number(name, number, int, 1)
     train = network.simulate(n_samples, noise, random_state, kind=kind)

@@ -100,7 +100,7 @@ class GeneNetwork:
         wrong += [f"{edge} twice" for edge, times in Counter(acting).items() if times > 1]
         wrong += sorted({gene for edge in acting for gene in edge} - {*names})
         if wrong:
-            raise ValueError(f"logic: unknown or repeated genes, or parameters out of range: {some(wrong)}")
+            raise ValueError(f"logic: unknown genes, repeated edges, or EC50 or exponent out of range: {some(wrong)}")
         logic = {gene: self.logic[gene] for gene in names if gene in self.logic}
         is_input = np.array([gene not in logic for gene in names])
         starts = Starts.random(is_input, np.random.default_rng(0)) if self.starts is None else self.starts
@@ -110,7 +110,7 @@ class GeneNetwork:
     @classmethod
     def from_tables(cls, equations, names, name="network"):
         """Read a network from two CSV tables: its rate equations, and the names of its genes in their order."""
-        with naming("equations, names: expected tables with columns node and eqn, and with genes in the first column"):
+        with naming("equations: expected a table with columns node and eqn; names: one with genes in its first column"):
             genes = pd.read_csv(names).iloc[:, 0].astype(str).str.removesuffix("_input")
             texts = pd.read_csv(equations).set_index("node", verify_integrity=True)["eqn"][genes]
         rules = {gene: parse_rate_equation(text, gene) for gene, text in texts.items()}
@@ -188,7 +188,7 @@ class GeneNetwork:
         rates[~self.is_input] = targets - decay[~self.is_input]
         return np.concatenate([rates, (genes - acting) / _LAG]) if kind == "lag" else rates
 
-    @naming("start, times: expected a number for every gene of each sample, and two or more increasing times")
+    @naming("start, times: expected starting values of shape (samples, genes), and two or more increasing times")
     def solve(self, start, times, kind="logic"):
         """Simulate noise-free samples from starting values of shape (samples, genes).
 

@@ -70,7 +70,7 @@ def output_table(X, Y):
     if isinstance(holder, AnnDataLike) and (Y is None or isinstance(Y, str)):
         return obsm_table(holder, "outputs" if Y is None else Y)
     if isinstance(Y, str | AnnDataLike | MuDataLike | StreamLike):
-        raise TypeError(f"Y: expected a table, or its name in an AnnData given as X, got {type(Y).__name__}")
+        raise TypeError(f"Y: expected a table or, if X is an AnnData, a key of its obsm, got {type(Y).__name__}")
     cells = X.index if isinstance(X, pd.DataFrame) else getattr(X, "cell_names", getattr(X, "obs_names", None))
     if cells is not None and isinstance(Y, pd.DataFrame | pd.Series):
         check_same_cells(cells, Y.index)
@@ -106,7 +106,7 @@ def learn_library(model, X):
     adata = X.adata if isinstance(X, StreamLike) else X
     if isinstance(X, StreamLike) and X.counts:
         if X.totals is not None:
-            raise ValueError("X: totals are for new cells that lack genes; fit to counts of all genes, without totals")
+            raise ValueError("X: totals are only for predictions; to fit a model, pass counts of all genes, no totals")
         model.library_size_, model.count_share_ = X.library_size, X.count_share
         return
     counted = isinstance(adata, AnnDataLike) and COUNTS in adata.layers and adata.X is not None
@@ -157,16 +157,16 @@ def _warn_of_unlike(model, columns, values, cells):
     found, logs, of_cells = [], (mean >= 0).all() and mean.any(), f"of {len(values)} cells"
     beyond = ((values < low - ROUNDING) | (values > high + ROUNDING)).mean(axis=1) > MANY
     if beyond.any():
-        what = f"have more than {MANY:.0%} of the genes of the model beyond the range of its training cells"
-        found.append(f"{beyond.sum()} {of_cells} {what}: {some(names[beyond])}; are they in other units?")
+        what = f"more than {MANY:.0%} of the genes of the model are outside the range of the training cells"
+        found.append(f"in {beyond.sum()} {of_cells}, {what}: {some(names[beyond])}; is X in other units?")
     if logs and (empty := ~values.any(axis=1)).any():
-        what = "have no counts of the genes of the model, and are predicted from zeros; leave them out"
-        found.append(f"{empty.sum()} {of_cells} {what}: {some(names[empty])}")
+        what = "all genes of the model are 0, so predictions mean little; leave such cells out"
+        found.append(f"in {empty.sum()} {of_cells}, {what}: {some(names[empty])}")
     new = values.mean(axis=0)
     times = new @ mean / (mean @ mean) if logs else 1
     unlike = np.linalg.norm(new - times * mean) / max(np.linalg.norm(new), ROUNDING)
     if len(values) >= FEWEST_CELLS and (times < 0.1 or (unlike < 0.15 and not 0.8 < times < 1.25)):
-        found.append(f"expression is on average {times:.2g} times that of the training cells; another logarithm?")
+        found.append(f"expression is on average {times:.2g} times that of the training cells; is X on another scale?")
     for text in found:
         warnings.warn(f"X: {text}", stacklevel=4)
 
@@ -226,7 +226,7 @@ def cells_of(X):
 
 def _require_values(adata):
     if adata.X is None:
-        raise ValueError(f"X: the AnnData has no X; set it to one of the layers, {sorted(adata.layers)}")
+        raise ValueError(f"X: the AnnData has no X; set adata.X to log values (its layers are {sorted(adata.layers)})")
 
 
 def _require_unique(names):
@@ -245,8 +245,8 @@ def _found(names, seen, needed):
     missing = seen[needed[found[needed] < 0]]
     if len(missing):
         which = "the fit" if len(needed) == len(seen) else "the model"
-        text = f"X: {len(missing)} of the {len(needed)} genes of {which} are missing: {some(missing, 10)}"
-        raise ValueError(f"{text} (X has {some(names, 3)}); set genes without counts to 0")
+        text = f"X: no values for {len(missing)} of the {len(needed)} genes of {which}: {some(missing, 10)}"
+        raise ValueError(f"{text} (X has {some(names, 3)}); if a gene was measured but has no counts, set it to 0")
     return found
 
 
@@ -258,11 +258,11 @@ def _enough_counts(share, lacking):
     # benchmarks/new_cells.py measures the effect of these errors.
     text = (
         f"X: counts of {lacking} genes of the fit are missing; sequencing depth is estimated from the others, which "
-        f"have {share:.1%} of the counts of the training cells; provide all counts, or the total of each cell "
-        "(ExpressionStream(..., totals=...), --totals COLUMN)"
+        f"have {share:.1%} of the counts of the training cells; provide the counts of all genes, or the "
+        "total of each cell over all genes (ExpressionStream(..., totals=...) or --totals COLUMN)"
     )
     if share < LEAST_SHARE:
-        raise ValueError(f"{text}; this share is too small")
+        raise ValueError(f"{text}; this share is too small for an estimate")
     if share < HALF:
         warnings.warn(text, stacklevel=4)
     return float(share)

@@ -87,7 +87,7 @@ def with_outputs(data, outputs="outputs"):
         alone = cells.difference(names, sort=False)
         if len(alone):
             dropped[f"cells only in {name}"] = list(alone)
-            text = f"{len(alone)} of {len(cells)} cells are only in modality {name!r} and are left out: {some(alone)}"
+            text = f"cells only in modality {name!r} are left out ({len(alone)} of {len(cells)}): {some(alone)}"
             warnings.warn(text, stacklevel=4)
     adata = adata if len(names) == adata.n_obs else adata[names]  # a view, which does not load data from disk
     second = second[names].to_memory() if second.isbacked else second[names]
@@ -103,7 +103,7 @@ def parts_of(data, outputs):
     """Convert an AnnData or MuData and the name of its outputs to the arguments of `paired`."""
     adata, Y, dropped = with_outputs(data, outputs)
     if adata.X is None or adata.isbacked:
-        raise ValueError(f"X: missing or open on disk (adata.to_memory() loads it); layers: {sorted(adata.layers)}")
+        raise ValueError(f"X: set adata.X (layers: {sorted(adata.layers)}) or, if it is on disk, use adata.to_memory()")
     whole = gene_modality(data)  # a palette belongs to the types of all cells, including cells that are left out
     labels, palette = adata.obs.copy(), whole.uns.get("type_colors", data.uns.get("type_colors"))
     if isinstance(data, MuDataLike):  # fills in label columns that this modality lacks

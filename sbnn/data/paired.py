@@ -163,18 +163,18 @@ def _checked(
     about = about_data(source="the user's arrays") | (about or {})
     problems = []
     if not x.size or len(y) != len(x):
-        problems.append(f"X has shape {x.shape} and Y {y.shape}, expected genes, and the same number of cells")
+        problems.append(f"X has shape {x.shape} and Y {y.shape}; expected genes in X, and as many cells in X as in Y")
     elif about.get("content_sha256") != content:
         for values, argument, columns in ((x, "X", genes), (y, "Y", outputs)):
             checks.check_outliers(values, argument, cells, columns)
             constant = np.ptp(values, axis=0) == 0
             if y.shape[1] and constant.any():  # raw counts without outputs may contain genes that no cell expresses
-                text = f"{constant.sum()} column(s) of {argument} have the same value in all {len(values)} cells"
+                text = f"columns of {argument} with the same value in all {len(values)} cells ({constant.sum()})"
                 problems.append(f"{text}: {some(columns[constant])}; leave them out")
         if y.shape[1]:
             checks.check_given_once(x, y)
             checks.warn_of_mistaken_columns(x, y, genes, outputs)
-            checks.warn_of_raw_counts(x, "X", "log-transform it, or keep counts in layers['counts']")
+            checks.warn_of_raw_counts(x, "X", "log-transform it (raw counts belong in layers['counts'])")
         if counts is not None:
             size_of_library(x, counts)  # warns if the counts seem to belong to other cells or genes
         given = "" if "content_sha256" in about else about["sha256"]
@@ -191,10 +191,10 @@ def groups_of(data, groups):
     column = groups if isinstance(groups, str) else "groups"
     checks.check_in_order(labels, groups, "groups")
     given = np.asarray(entry(labels, column, "obs") if column is groups else groups, dtype=object)
-    values = attempt("groups: expected one for each cell", pd.Series, given, labels.index)
+    values = attempt("groups: expected one group for each cell", pd.Series, given, labels.index)
     lacking = values.isna() | values.isin([UNKNOWN, ""])
     if lacking.any():
         names = some(values.index[lacking])
-        raise ValueError(f"{column!r} is unknown for {lacking.sum()} cells; leave out these cells: {names}")
+        raise ValueError(f"{column!r} is unknown for some cells ({lacking.sum()}); leave them out: {names}")
     checks.check_blanks(values, column)
     return values.to_numpy(dtype=str)

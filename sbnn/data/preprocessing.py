@@ -87,11 +87,11 @@ def select_genes(counts, n_genes=1000, threshold=0, min_cells=10):
     mean_log2, frequency, eligible, position = positions_of_curve(counts, threshold, min_cells)
     low, high, whole, _ = looked_at(counts)
     if whole < 1 and high <= LARGEST_LOG:
-        warnings.warn(f"counts: expected raw counts, got {low:g} to {high:g}, which look like log values", stacklevel=2)
+        warnings.warn(f"counts: values from {low:g} to {high:g} look like log values, not raw counts", stacklevel=2)
     n_candidates = np.isfinite(position).sum()
     if not (isinstance(n_genes, int | np.integer) and 1 <= n_genes <= n_candidates):
-        limits = f"above {threshold} in at least {min_cells} cells and near zero in more than {OFFSET:.0%}"
-        raise ValueError(f"n_genes={n_genes} but only {n_candidates} of {len(position)} genes have counts {limits}")
+        limits = f"counts above {threshold} in at least {min_cells} cells and near zero in more than {OFFSET:.0%}"
+        raise ValueError(f"n_genes: expected 1 to {n_candidates}, the number of genes with {limits}, got {n_genes}")
     order = np.argsort(-position, kind="stable")
     selected = np.zeros(len(position), bool)
     selected[order[:n_genes]] = True
@@ -155,13 +155,13 @@ def normalize_library_size(counts, target=None, totals=None, cells=None):
     cells = counts.index if isinstance(counts, pd.DataFrame) else cells
     values = _checked(counts)
     counted = np.asarray(values.sum(axis=1, dtype=np.float64)).ravel()
-    argument, text = ("counts", "have no counts") if totals is None else ("totals", "have too small a total")
+    argument, text = ("counts", "no counts in") if totals is None else ("totals", "below the counts in")
     with naming("totals: expected a number for each cell"):
         totals = counted if totals is None else np.asarray(totals, dtype=np.float64).reshape(counted.shape)
     wrong = np.flatnonzero(~((totals >= counted) & (totals > 0)))
     if len(wrong):
         names = some(wrong if cells is None else cells[wrong])
-        raise ValueError(f"{argument}: {len(wrong)} of {len(totals)} cells {text}: {names}; leave them out")
+        raise ValueError(f"{argument}: {text} {len(wrong)} of {len(totals)} cells: {names}; leave such cells out")
     target = np.median(totals) if target is None else target
     check_number("target", target, float, 0)
     factors = (target / totals)[:, np.newaxis]
@@ -188,7 +188,7 @@ def size_of_library(X, counts):
     norms = np.linalg.norm(X, axis=0) * np.linalg.norm(expected, axis=0)
     alike = np.median((X * expected).sum(axis=0)[norms > 0] / norms[norms > 0]) if norms.any() else 1
     if alike < LEAST_ALIKE and len(cells) > FEW_CELLS:
-        warnings.warn(f"counts: correlation with X is only {alike:.2f}; same order of cells and genes?", stacklevel=4)
+        warnings.warn(f"counts: correlation with X is only {alike:.2f}; are cells or genes misaligned?", stacklevel=4)
     return None
 
 

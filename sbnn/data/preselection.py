@@ -46,7 +46,7 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
     elif data.X.min() < 0:
         # Log values that can be negative have no zeros that could be counted.
         if np.allclose(data.X.std(axis=0, dtype=np.float64), 1, atol=0.01):
-            raise ValueError("preselect: every gene of X has an SD of 1; give counts, or values that are not z-scored")
+            raise ValueError("preselect: every gene of X has an SD of 1; pass counts, or values that are not z-scored")
         order = np.argsort(-data.X[rows].var(axis=0, dtype=np.float64), kind="stable")
     else:
         counts = data.X[rows].astype(np.float64)

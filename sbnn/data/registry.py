@@ -76,9 +76,9 @@ class Search(NamedTuple):
         without_address = [f"{file.folder}/{file.name}" for file in missing if file.url is None]
         reason = "" if self.download else "downloading was switched off (download=False)"
         if without_address:
-            reason = f"no address to download from is known for {', '.join(without_address)}"
+            reason = f"no download address is known for {', '.join(without_address)}"
         elif missing and places["cache"] is None:
-            reason = "there is no folder to download to: the home of the user is not known; set HOME or $SBNN_DATA"
+            reason = "there is no folder to download to, since the home folder of the user is unknown; set HOME"
         while missing and not reason:
             file, target = missing[0], places["cache"] / missing[0].folder / missing[0].name
             try:
@@ -94,8 +94,8 @@ class Search(NamedTuple):
             raise FileNotFoundError(
                 f"cannot find {', '.join(f'{file.folder}/{file.name}' for file in missing)}\n"
                 f"looked in (directly and in that subfolder):\n{looked}\nand {reason}\npublic source:\n{sources}\n"
-                f"to fetch: sbnn data get {' '.join(names)}\n"
-                "or put the file(s) into one of these places by hand (data/README.md)"
+                f"{'' if without_address else 'to fetch: sbnn data get ' + ' '.join(names) + ', or '}"
+                "put the missing files into one of these places by hand (see data/README.md)"
             )
         return {name: found[name] for name in names}
 
@@ -151,7 +151,7 @@ def check_file(file: DataFile, path, where: str | None = None) -> str:
         bytes_expected = "" if file.size is None else f"{file.size} bytes and "
         raise DataIntegrityError(
             f"{where or path} is {state}: expected {bytes_expected}{kind} {expected}, found {size} bytes and {kind} "
-            f"{got}. Delete it or replace it by the published file {file.name} ({file.source})"
+            f"{got}. {'Try again or' if where else 'Delete it and'} get the published file {file.name} ({file.source})"
         )
     return sha256
 

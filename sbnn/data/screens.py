@@ -75,7 +75,7 @@ def screen(counts, perturbation, control=None, gene_names=None, cell_names=None,
 
     if isinstance(counts, AnnData):
         gene_names, cell_names = counts.var_names, counts.obs_names
-        with naming("perturbation: expected a column of obs"):
+        with naming("perturbation: expected the name of a column of obs"):
             labels, perturbation = counts.obs.drop(columns=perturbation), counts.obs[perturbation]
         counts = counts.X
     elif isinstance(counts, pd.DataFrame):
@@ -103,7 +103,7 @@ def as_screen(data):
     if isinstance(data, Screen):  # already converted by another public function
         return data
     if not isinstance(data, AnnDataLike) or KEY not in data.obs:
-        raise TypeError(f"counts, adata or new: expected an AnnData with {KEY} in obs, got {type(data).__name__}")
+        raise TypeError(f"counts, adata or new: expected an AnnData with obs[{KEY!r}], got {type(data).__name__}")
     counts, about = check_screen_counts(data.X).astype(np.int32), data.uns.get("sbnn", {})
     perturbation = check_perturbation(data.obs[KEY], data.X)
     genes, cells = data.var_names.to_numpy(str), data.obs_names.to_numpy(str)
@@ -127,7 +127,7 @@ def check_screen_counts(given, argument="counts"):
     wrong = (values < 0) | (values % 1 != 0) | (values > LARGEST)
     if wrong.any():
         cells = np.unique(counts.tocoo().row[wrong])
-        text = f"got other values in {len(cells)} cells, at positions {some(cells)}, the first {values[wrong.argmax()]}"
+        text = f"got other values, the first {values[wrong.argmax()]}, in cells (counting from 0): {some(cells)}"
         raise ValueError(f"{argument}: expected raw counts, whole numbers from 0 to {LARGEST}, {text}")
     return counts
 
@@ -138,8 +138,8 @@ def check_perturbation(given, cells, control=None):
     names, n_cells = np.asarray(given, dtype=object), (np.shape(cells) or (1,))[0]
     empty = pd.isna(names) | (names.astype(str) == "")
     if names.shape != (n_cells,) or empty.any():
-        text = f"got shape {names.shape}, {empty.sum()} of them empty, at positions {some(np.flatnonzero(empty))}"
-        raise ValueError(f"perturbation: expected one for each of {n_cells} cells, {text}")
+        text = f"got shape {names.shape}; empty at positions: {some(np.flatnonzero(empty)) or 'none'}"
+        raise ValueError(f"perturbation: expected one label for each of {n_cells} cells, {text}")
     names = names.astype(str)
     check_blanks(names, "perturbation")
     if control is not None and str(control) not in names:
@@ -151,7 +151,7 @@ def codes_of(perturbation, control):
     """Sorted perturbations, the index of each cell's perturbation, and the number of cells of each perturbation."""
     names, codes, sizes = np.unique(perturbation, return_inverse=True, return_counts=True)
     if sizes.min() < 2 or len(names) < 2 + (control is not None):
-        text = f"got {some(names)}; with one cell: {some(names[sizes < 2])}"
+        text = f"got {some(names)}; with only one cell: {some(names[sizes < 2]) or 'none'}"
         raise ValueError(f"perturbation: expected two or more besides the control, with two or more cells each, {text}")
     return names, codes, sizes
 

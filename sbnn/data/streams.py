@@ -77,11 +77,11 @@ class ExpressionStream:
         source = source.tocsr() if sparse.issparse(source) else source
         shape, layout = getattr(source, "shape", ()), getattr(source, "format", "csr")
         if isinstance(source, MuDataLike) or len(shape) != 2 or min(shape) == 0 or layout != "csr":
-            got = f"{type(source).__name__} of shape {tuple(shape)}; adata.to_memory() loads other layouts"
+            got = f"{type(source).__name__} of shape {tuple(shape)}; load other layouts by adata.to_memory()"
             raise ValueError(f"source: expected an open matrix of cells x genes, CSR if it is sparse, got {got}")
         for name, given in (("cell_names", cell_names), ("totals", totals)):
             if given is not None and np.shape(given) != tuple(shape[:1]):
-                raise ValueError(f"{name}: expected one for each cell of {tuple(shape)}, got shape {np.shape(given)}")
+                raise ValueError(f"{name}: expected one for each of {shape[0]} cells, got shape {np.shape(given)}")
         self.source, self.counts, self.shape = source, check_flag("counts", counts), tuple(int(size) for size in shape)
         check_number("block_size", 1 if block_size is None else block_size, int, 1)
         self.block_size = block_size or max(1, VALUES_AT_ONCE // self.shape[1])
@@ -127,7 +127,7 @@ class ExpressionStream:
     def as_fitted(self, genes, library_size):
         """Stream of the genes at these positions (all if None), with counts normalised to the given library size."""
         if self.counts and library_size is None:
-            raise ValueError("X: a stream of counts, but the model was not fitted to counts and has no library size")
+            raise ValueError("X: got a stream of counts, but the model was not fitted to counts; pass log values")
         other = copy.copy(self)
         if genes is not None:
             other._genes = genes if self._genes is None else self._genes[genes]
@@ -152,7 +152,7 @@ class ExpressionStream:
         if not np.isfinite(block.data if sparse.issparse(block) else block).all():
             bad = np.flatnonzero(~np.isfinite(block.sum(axis=1)))
             names = np.arange(self.shape[0])[cells][bad][:5]
-            raise ValueError(f"{len(bad)} cell(s) hold NaN or infinite values, the first at positions {names.tolist()}")
+            raise ValueError(f"source: NaN or infinite values in cells {names.tolist()} (positions; {len(bad)} in all)")
         block = block if genes is None else block[:, genes]
         return block.toarray() if sparse.issparse(block) else block  # made dense only after genes are selected
 

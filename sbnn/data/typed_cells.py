@@ -80,7 +80,7 @@ def typed_cells(X, labels=None, families=None, units=None, **about):
     if isinstance(labels, pd.DataFrame):
         labels = labels[labels.index.astype(str).isin(cells)]
     obs = check_labels(labels, cells, ("type",), ("donor", "condition")).rename_axis(index=None)
-    units = attempt("units: expected a dict of feature to unit", dict, units or {})
+    units = attempt("units: expected a dict that maps features to units", dict, units or {})
     if not {*units} <= {*features}:
         raise ValueError(f"units: unknown features: {some(sorted({*units} - {*features}))}")
     if odd := sorted({str(unit) for unit in units.values() if not UNIT.fullmatch(str(unit))}):

@@ -49,7 +49,7 @@ def test_what_is_left_out_is_listed_and_warned_of(simulated, table):
     dropped |= {"cells without a type": ["human_03", "human_05"], "cells without a single value": ["human_04"]}
     dropped["features without two different values"] = ["empty", "constant"]
     assert data.uns["sbnn"]["dropped"] == dropped and data.shape == (55, simulated.n_vars)
-    assert str(warned[1].message).startswith("1 of 59 ") and set(data.obs["type"]) == set(simulated.obs["type"])
+    assert str(warned[1].message).startswith("labels: 1 of 59 ") and set(data.obs["type"]) == set(simulated.obs["type"])
     assert len(warned) == len(dropped) and all(warning.filename == __file__ for warning in warned)
 
 

@@ -99,7 +99,7 @@ def test_tables_that_do_not_go_together_are_refused(tmp_path):
 
 
 def test_wrong_networks_are_refused():
-    with pytest.raises(ValueError, match="gene_names: .* B"):
+    with pytest.raises(ValueError, match="gene_names: .* 'B'"):
         GeneNetwork(["A", "B", "B"], {"B": ON["A"]})
     wrong = {"C$": ON["C"], "twice": And(ON["A"], OFF["A"]), "ec50=1": Regulation("A", True, 1.0, 1.5)}
     for told, rule in (wrong | {"exponent=0": Regulation("A", True, 0.5, 0.0)}).items():

@@ -109,7 +109,7 @@ def test_objects_that_are_no_table_are_named(adata, data):
 def test_cells_in_another_order_are_refused(given, column, data):
     X, Y = given(table_of(data)), outputs_of(data).iloc[:, column]
     for model in (clone(NETWORK), clone(LINEAR)):
-        for other, said in ((Y.iloc[::-1], "another order"), (Y.rename({data.cell_names[0]: "other"}), "other")):
+        for other, said in ((Y.iloc[::-1], "if only the order"), (Y.rename({data.cell_names[0]: "other"}), "other")):
             with pytest.raises(ValueError, match=f"Y: .*{said}"):
                 model.fit(X, other)
     by_order = [clone(MODELS[2]).fit(X, y).coef_ for y in (Y.reset_index(drop=True), Y.to_numpy())]
@@ -131,7 +131,7 @@ def test_genes_are_found_by_name(data):
     np.testing.assert_array_equal(model.predict(sparse_X), model.fit(sparse_X.toarray(), data.Y).predict(sparse_X))
     model = clone(LINEAR).fit(table, data.Y)
     lacking = table.drop(columns=data.gene_names)
-    with pytest.raises(ValueError, match=f"X: .*missing: .*{data.gene_names[0]}"):
+    with pytest.raises(ValueError, match=f"X: no values .*: {data.gene_names[0]}"):
         model.predict(lacking.assign(**dict.fromkeys(data.gene_names[1:], 1.0), other=1.0))
     with pytest.raises(ValueError, match="X: expected 40 genes, got 39|X has 39 features"):
         clone(LINEAR).fit(data.X, data.Y).predict(data.X[:, 1:])
@@ -148,9 +148,9 @@ def test_wrong_values_are_named_by_every_model(data):
     wrong, outputs = table_of(data).copy(), outputs_of(data)
     wrong.iloc[3, 4], outputs.iloc[7, 2] = 1e30, -1e30
     for model in map(clone, MODELS):
-        with pytest.raises(ValueError, match=f"X: 1e.30 of cell '{data.cell_names[3]}', column '{data.gene_names[4]}'"):
+        with pytest.raises(ValueError, match=f"X: .* '{data.cell_names[3]}' in column '{data.gene_names[4]}' is 1e"):
             model.fit(wrong, data.Y)
-        with pytest.raises(ValueError, match=f"Y: -1e.30 of cell '.*', column '{data.feature_names[2]}'"):
+        with pytest.raises(ValueError, match=f"Y: .* in column '{data.feature_names[2]}' is -1e"):
             model.fit(table_of(data), outputs)
         with pytest.raises(ValueError, match="Y: "):
             model.fit(data.X, data.X)
@@ -205,7 +205,7 @@ def test_counts_need_a_model_of_counts(counted, counts, data):
     model = clone(LINEAR).fit(counted)
     with pytest.warns(UserWarning, match="X looks like raw counts"):
         model.predict(counts)
-    with pytest.raises(ValueError, match="missing: "):
+    with pytest.raises(ValueError, match="no values for 2"):
         model.predict(ExpressionStream(counts.iloc[:, 2:], counts=True))
     with pytest.raises(ValueError, match="not fitted to counts"):
         clone(LINEAR).fit(data.X, data.Y).predict(ExpressionStream(counts, counts=True))
@@ -245,7 +245,7 @@ def test_few_genes_of_counts_are_warned_of_or_refused(of_counts, counts, counted
         model.transform(few)
     model = copy.copy(model)
     model.library_size_ = None
-    with pytest.raises(ValueError, match="missing"):
+    with pytest.raises(ValueError, match="no values for 1"):
         model.transform(ExpressionStream(table.iloc[:, 1:], counts=True))
 
 
@@ -255,7 +255,7 @@ def test_new_cells_in_other_units_or_without_counts_are_named(data, model):
     fitted = clone(model).fit(known, data.Y[:60])
     none = new.copy()
     none.iloc[0] = 0
-    of_cells = f"1 of 60 cells have no counts of the genes of the model.*: {new.index[0]}"
+    of_cells = f"1 of 60 cells, all genes of the model are 0.*: {new.index[0]}"
     other = [(new - new.mean()) / new.std(), new * np.log(2), new * 1000, 1e4 * (2**new - 1)]  # z-scores, TPM
     for cells, message in ((none, of_cells), *((cells, "training cells") for cells in other)):
         with pytest.warns(UserWarning, match=message):

@@ -20,7 +20,9 @@ from sbnn.evaluation.folds import folds_of, later_fold
 def test_values_beyond_arithmetic_are_refused_by_cell_and_gene(rng, n_genes, value):
     X = rng.normal(size=(40, n_genes)).astype("f4")
     X[3, n_genes - 2] = value
-    with pytest.raises(ValueError, match=re.escape(f"X: {value:g} of cell 'c3', column 'g{n_genes - 2}'")):
+    with pytest.raises(
+        ValueError, match=re.escape(f"X: the value of cell 'c3' in column 'g{n_genes - 2}' is {value:g}")
+    ):
         check_outliers(X, "X", [f"c{i}" for i in range(40)], [f"g{j}" for j in range(n_genes)])
 
 
@@ -53,15 +55,15 @@ def marked(value, every=9):
 
 def test_what_is_probably_a_mistake_is_named():
     for message, call in (
-        ("Y: -999 in 5 cells of column 'Rin'", lambda: read_tables(X, marked(-999))),
-        ("Y: -999 in 1 cells", lambda: paired(X, marked(-999, 40))),
-        ("Y: -99 in 5 cells", lambda: paired(X, marked(-99))),
-        ("Y: 9999 in 5 cells", lambda: LeaveOneOutRidge().fit(X, marked(9999))),
-        ("X: 999 in 5 cells of column 'Rin'", lambda: typed_cells(marked(999).where(Y < -40))),
-        ("number the cells.*: ID", lambda: read_tables(X, Y.assign(ID=range(2, 82, 2)))),
-        ("!1 column.*dates, the first 1-Mar", lambda: read_tables(X.rename(columns={"g1": "1-Mar"}), Y)),
-        ("!row.*dates, the first 2024-03-01", lambda: read_tables(X.rename(columns={"g1": "2024-03-01"}).T, Y)),
-        ("gene names are dates.*Sep-02", lambda: paired(X.rename(columns={"g1": "Sep-02"}), Y)),
+        ("Y: .*: -999 in 5 cells of column 'Rin'", lambda: read_tables(X, marked(-999))),
+        ("Y: .*: -999 in 1 cell ", lambda: paired(X, marked(-999, 40))),
+        ("Y: .*: -99 in 5 cells", lambda: paired(X, marked(-99))),
+        ("Y: .*: 9999 in 5 cells", lambda: LeaveOneOutRidge().fit(X, marked(9999))),
+        ("X: .*: 999 in 5 cells of column 'Rin'", lambda: typed_cells(marked(999).where(Y < -40))),
+        ("IDs of the cells: ID", lambda: read_tables(X, Y.assign(ID=range(2, 82, 2)))),
+        ("!dates instead of column names, such as 1-Mar", lambda: read_tables(X.rename(columns={"g1": "1-Mar"}), Y)),
+        ("!row names, such as 2024-03-01", lambda: read_tables(X.rename(columns={"g1": "2024-03-01"}).T, Y)),
+        ("instead of gene names.*Sep-02", lambda: paired(X.rename(columns={"g1": "Sep-02"}), Y)),
         ("!Y: .* masked", lambda: LeaveOneOutRidge().fit(X, MASKED)),
         ("!Y: .* masked", lambda: paired(X.to_numpy(), MASKED)),
         ("!X: .* masked", lambda: LeaveOneOutRidge().fit(MASKED, X)),
@@ -69,7 +71,7 @@ def test_what_is_probably_a_mistake_is_named():
         ("!counts: .* masked", lambda: screen(MASKED, ["a"] * 40)),
         ("counts: correlation with X", lambda: paired(X, Y, counts=COUNTS[::-1])),
         ("counts: correlation with X", lambda: paired(X, Y, counts=COUNTS.iloc[:, ::-1])),
-        ("swap them", lambda: read_tables(Y, X)),
+        ("swapped", lambda: read_tables(Y, X)),
         ("!labels: .*subclass", lambda: read_tables(X, Y, type_key="subclass")),
         ("!fold 1 has the same cells as fold 0", lambda: folds_of([FOLD, (FOLD[0][::-1], FOLD[1])], 40)),
         ("!tests a cell twice", lambda: folds_of([(FOLD[0], [1, 1])], 40)),

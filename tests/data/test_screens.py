@@ -67,19 +67,19 @@ def test_perturbations_and_labels_go_by_the_names_of_their_cells():
     assert arrays.perturbation.tolist() == PERTURBATION and arrays.labels["replicate"].tolist() == list("xyxyxy")
     assert as_screen(build(perturbation=pd.Series(PERTURBATION))).perturbation.tolist() == PERTURBATION
     assert screen(counts()[order], named).obs_names.tolist() == named.index.tolist()
-    with pytest.raises(ValueError, match="perturbation: .* 1 of them empty"):
+    with pytest.raises(ValueError, match="perturbation: .*empty at positions: 5"):
         build(perturbation=pd.Series(PERTURBATION, [*CELLS[:5], "x"]))
 
 
 def test_wrong_arguments_are_named():
     for changes, message in (
-        ({"counts": with_value(-1)}, "counts: .* 2 cells.* first -1"),
-        ({"counts": sparse.csr_array(with_value(0.5))}, "counts: .* 2 cells.* first 0.5"),
+        ({"counts": with_value(-1)}, "counts: .* first -1.*: 1, 4"),
+        ({"counts": sparse.csr_array(with_value(0.5))}, "counts: .* first 0.5.*: 1, 4"),
         ({"counts": with_value(2.0**31)}, "counts: .* first 2147483648"), ({"counts": with_value(np.nan)}, "counts"),
         ({"control": "None"}, "control: no cell is 'None'"),
         ({"perturbation": PERTURBATION[1:]}, r"perturbation: .* 6 cells.* got shape \(5,\)"),
-        ({"perturbation": [*PERTURBATION[:4], None, np.nan]}, "perturbation: .* 2 of them empty"),
-        ({"perturbation": ["b", "", *PERTURBATION[2:]]}, "perturbation: .* 1 of them empty"),
+        ({"perturbation": [*PERTURBATION[:4], None, np.nan]}, "perturbation: .*empty at positions: 4, 5"),
+        ({"perturbation": ["b", "", *PERTURBATION[2:]]}, "perturbation: .*empty at positions: 1"),
         ({"perturbation": ["b ", *PERTURBATION[1:]]}, "perturbation: .*blanks.*'b', 'b '"),
         ({"cell_names": ["c0"] * 6}, "cell_names"), ({"gene_names": GENES[:2]}, "gene_names"),
         ({"labels": pd.DataFrame(index=CELLS[1:])}, "labels"),

@@ -87,7 +87,7 @@ def test_bad_streams(data, adata, tmp_path):
             ExpressionStream(data.X, **options)
     X = data.X.copy()
     X[[3, 77], 2] = np.nan
-    with pytest.raises(ValueError, match=r"2 cell.s. hold NaN or infinite values, the first at positions \[3, 77\]"):
+    with pytest.raises(ValueError, match=r"NaN or infinite values in cells \[3, 77\] .positions; 2 in all"):
         ExpressionStream(X).rows(np.array([2, 3, 77]))
     opened = open_as("h5py", data.X, tmp_path)
     stream = ExpressionStream(opened)

@@ -84,5 +84,5 @@ def test_wrong_values_names_and_objects_are_refused(values):
         with pytest.raises(TypeError, match="trajectories: .* sample, time"):
             as_trajectories(wrong)
     values[1, 2, 0] = np.nan
-    with pytest.raises(ValueError, match="cell '1_2', column 'A'"):
+    with pytest.raises(ValueError, match="cell '1_2' in column 'A'"):
         trajectories(values, TIMES, ["A", "B"])

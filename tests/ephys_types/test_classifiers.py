@@ -69,9 +69,9 @@ def test_a_lost_feature_is_warned_of_once(rng):
     with pytest.raises(ValueError, match="X has no value"):
         KernelLogistic().fit(np.full((4, 2), np.nan), [0, 0, 1, 1])
     cells = [f"c{i}" for i in range(40)]
-    with pytest.raises(ValueError, match="y: .* another order"):
+    with pytest.raises(ValueError, match="y: .* only the order"):
         KernelLogistic().fit(pd.DataFrame(X, cells), pd.Series(y, cells[::-1]))
-    with pytest.raises(ValueError, match="groups: .* another order"):
+    with pytest.raises(ValueError, match="groups: .* only the order"):
         EphysTypeClassifier().fit(pd.DataFrame(X, cells), y, None, pd.Series(y, cells[::-1]))
 
 
@@ -93,16 +93,16 @@ def test_settings_that_do_not_exist_are_named(model, name, cells):
 def test_cells_without_values_and_values_beyond_arithmetic_are_named(cells):
     X, model = cells.X.copy(), SparsePCAForest(n_estimators=2)
     X[7] = np.nan
-    with pytest.warns(UserWarning, match="X: 1 of 200 cells have no value.*: 7;"):
+    with pytest.warns(UserWarning, match="X: no values for 1 of 200 cells: 7;"):
         model.fit(X, cells.y)
     X[3] = 1e300
     marked = np.where(np.arange(200)[:, None] % 9, cells.X, -9999.0)
     for ask in (model.predict, lambda X: model.fit(X, cells.y)):
-        with pytest.warns(UserWarning, match="X: -9999 in 23 cells"):
+        with pytest.warns(UserWarning, match="X: .*: -9999 in 23 cells"):
             ask(marked)
         with pytest.raises(ValueError, match="X: .* masked"):
             ask(np.ma.masked_invalid(cells.X))
-        with pytest.raises(ValueError, match="X: 1e.300 of cell at position 3"):
+        with pytest.raises(ValueError, match="X: the value of cell 3 .* is 1e.300"):
             ask(X)
 
 

@@ -418,7 +418,7 @@ def test_finished_recordings_are_not_computed_again(folder, features, tmp_path, 
     assert same.uns["sbnn"]["sha256"] != other.uns["sbnn"]["sha256"]
 
 
-@pytest.mark.filterwarnings("ignore:.* are left out")  # features that are the same in all of three cells
+@pytest.mark.filterwarnings("ignore:.* left out")  # features that are the same in all of three cells
 def test_tables_are_read_back_with_types_filled_in(features, tmp_path):
     table, cells = write_traces(features, tmp_path / "new" / "features.csv")
     about = pd.read_csv(cells, index_col="cell", dtype={"cell": str})

@@ -91,7 +91,7 @@ def test_cells_and_genes_are_matched_by_name(adata, data, model, cross_validated
         sbnn.annotate(other[-2:].copy(), cross_validated, data=data)
     strange = adata.copy()
     strange.var_names = [f"other{j}" for j in range(40)]
-    with pytest.raises(ValueError, match="X: 6 of the 6 genes of the model are missing"):
+    with pytest.raises(ValueError, match="X: no values for 6 of the 6 genes of the model"):
         sbnn.annotate(strange, model)
     with pytest.raises(ValueError, match="expected the genes of the result .* got other0"):
         sbnn.annotate(strange, sbnn.selection_table(sbnn.stability_selection(LINEAR, data, n_pairs=1, verbose=False)))

@@ -59,7 +59,7 @@ def test_an_interpretation_is_of_cells_that_were_not_fitted(data, tmp_path, monk
         interpret_held_out(MODEL, data, halves, preselect=30)
     assert np.array_equal(*stopped.value.args, paper_folds(data.n_cells, 4)[0][0])
     groups = np.arange(data.n_cells) % 5
-    with pytest.raises(ValueError, match="groups: .* another order"):
+    with pytest.raises(ValueError, match="groups: .* only the order"):
         interpret_held_out(MODEL, data, halves, groups=pd.Series(groups, data.cell_names[::-1]))
     for its, n_fitted in ((groups, (3, 4)), (groups % 2, (1,))):
         with pytest.raises(InterruptedError) as stopped:

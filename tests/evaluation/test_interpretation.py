@@ -152,5 +152,5 @@ def test_the_record_and_its_table(data):
         assert table.loc[gene, ["effect", "output"]].tolist() == [effects[largest], record.feature_names[largest]]
     assert table["stability"][record.kept_genes].tolist() == [0, *[0.5] * 5], "zero where the stability names no gene"
     np.testing.assert_array_equal(integrated_gradients(model, X[X.columns[::-1]].assign(Malat1=7)), shares)
-    with pytest.raises(ValueError, match=f"X: 1 of the .* genes of the model are missing: {record.kept_genes[0]}"):
+    with pytest.raises(ValueError, match=f"X: no values for 1 of the .* genes of the model: {record.kept_genes[0]}"):
         integrated_gradients(model, X.drop(columns=record.kept_genes[0]))

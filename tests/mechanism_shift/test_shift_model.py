@@ -103,7 +103,7 @@ def test_new_perturbations_are_learned_with_the_network_as_it_is(screen):
     assert not without.prior_.means().any() and not without.shift_graph_[["effect", "probability"]].to_numpy().any()
     cells, given = pd.DataFrame(counts.toarray()), pd.Series(names)
     for method in (model.fit, model.fit_new_perturbations, model.elbo):
-        with pytest.raises(ValueError, match="perturbation: .* another order"):
+        with pytest.raises(ValueError, match="perturbation: .* only the order"):
             method(cells, given[::-1])
 
 

@@ -96,5 +96,5 @@ def test_bad_latents_are_named():
     cells = pd.Index([f"c{i}" for i in range(len(mixed))])
     table, given = pd.DataFrame(mixed, cells), pd.Series(names, cells)
     assert unmix(table, given).edges.equals(unmix(mixed, names).edges)
-    with pytest.raises(ValueError, match="perturbation: .* another order"):
+    with pytest.raises(ValueError, match="perturbation: .* only the order"):
         unmix(table, given[::-1])

@@ -95,23 +95,23 @@ def test_counts_of_the_kept_genes_need_totals(model, saved, new, tmp_path, capsy
 def test_unlike_cells_are_named_and_missing_genes_stop_the_command(model, saved, new, tmp_path, capsys):
     new.loc["cell100", model.get_feature_names_out()] = 10**6
     new.to_csv(tmp_path / "new.csv")
-    with pytest.warns(UserWarning, match="1 of 60 cells have more than 50% of the genes .* training cells: cell100;"):
+    with pytest.warns(UserWarning, match="1 of 60 cells, more than 50% of the genes .* training cells: cell100;"):
         main(["map", saved, str(tmp_path / "new.csv"), "--out", str(tmp_path / "map.csv")])
 
     kept = model.get_feature_names_out()
     limits = {"below": model.x_min_ - 1, "above": model.x_max_ + 1, "within": model.x_mean_}
-    with pytest.warns(UserWarning, match="X: 2 of 3 cells .*: below, above;"):
+    with pytest.warns(UserWarning, match="X: in 2 of 3 cells, .*: below, above;"):
         places, _ = place(model, pd.DataFrame(limits, model.feature_names_in_).T)
     assert places.clipped.tolist() == [1, 1, 0]
     new.loc["cell70"] = 0
     new.to_csv(tmp_path / "new.csv")
-    with pytest.warns(UserWarning, match="1 of 61 are left out .cells without counts.*: cell70"):
+    with pytest.warns(UserWarning, match="1 of 61 left out .cells without counts.*: cell70"):
         main(["map", saved, str(tmp_path / "new.csv"), "--out", str(tmp_path / "map.csv"), "--counts"])
     assert len(pd.read_csv(tmp_path / "map.csv")) == 60
     new = new.drop(index="cell70")
     new.drop(columns=kept[:2]).to_csv(tmp_path / "new.csv")
     assert main(["map", saved, str(tmp_path / "new.csv"), "--out", str(tmp_path / "none.csv")]) == 1
-    assert f"2 of the 6 genes of the model are missing: {kept[0]}, {kept[1]}" in capsys.readouterr().err
+    assert f"no values for 2 of the 6 genes of the model: {kept[0]}, {kept[1]}" in capsys.readouterr().err
     assert not (tmp_path / "none.csv").exists()
     inputs, before = (saved, str(tmp_path / "new.csv")), (tmp_path / "new.csv").read_bytes()
     for out in (*inputs, "same.csv"):

@@ -57,7 +57,7 @@ def check_unpacked(size: int, path) -> None:
     """Reject a file if its unpacked `size` exceeds 4 GiB, or exceeds both 1 GiB and 200 times its packed size."""
     packed = Path(path).stat().st_size
     if size > min(_MOST_UNPACKED, max(_USUAL_UNPACKED, _MOST_RATIO * packed)):
-        raise ValueError(f"its {packed / 2**20:.3g} MiB unpack to more than {size / 2**30:.3g} GiB; unpack it yourself")
+        raise ValueError(f"{packed / 2**20:.3g} MiB unpack to more than {size / 2**30:.3g} GiB; unpack the file first")
 
 
 def check_packed(path) -> None:

@@ -52,7 +52,7 @@ def read_trajectories(path, gene_names=None, *, name=None, source=None):
     """
     path = results_path(path)
     wanted = (
-        "expected the numbers of genes and samples in line 1, and for each sample a line per gene and a line of times"
+        "expected the numbers of genes and samples in line 1, then for each sample a line per gene and a line of times"
     )
     with naming(f"{path}, line 1: {wanted}"):
         lines = [(i, line) for i, line in enumerate(path.read_text().splitlines(), 1) if line.strip(", \t")]
@@ -66,7 +66,7 @@ def read_trajectories(path, gene_names=None, *, name=None, source=None):
         numbers = [_numbers(path, sample, gene, *line, length) for gene, line in enumerate([*of_genes, of_times])]
         values.append(np.array(numbers[:-1]).T)
         times.append(np.array(numbers[-1]))
-    with naming("gene_names: expected names of genes, or a table of them"):
+    with naming("gene_names: expected names, or a CSV table with names in its first column"):
         genes = pd.read_csv(gene_names).iloc[:, 0] if isinstance(gene_names, str | Path) else gene_names
         genes = None if genes is None else [str(gene).removesuffix("_input") for gene in genes]
     data = trajectories(values, times, genes, name=name or path.stem, source=source or path.name)
@@ -82,7 +82,7 @@ def _numbers(path, sample, gene, place, line, length):
     except ValueError:
         numbers = []
     if len(numbers) != length:
-        text = f"expected {length} numbers, as in its line of times, followed only by blanks; got {len(parts)} entries"
+        text = f"expected {length} numbers, as many as times, followed only by blanks; got {len(parts)} entries"
         raise ValueError(f"{path}, line {place} (sample {sample + 1}, its line {gene + 1}): {text}: {line[:40]}")
     return numbers
 

@@ -51,9 +51,9 @@ def read_screen(counts, guides, control, name="custom"):
     guides_of, cells_of = adata.obs.groupby("perturbation")["guide"].nunique(), adata.obs["perturbation"].value_counts()
     single = guides_of.index[(guides_of == 1) & (guides_of.index != control)] if table.shape[1] > 1 else []
     if len(single):
-        listed = some(f"{target} ({cells_of[target]} cells)" for target in single)
+        listed = some(f"{target} ({cells_of[target]})" for target in single)
         warnings.warn(
-            f"guides: {len(single)} targets have one guide, so off-target effects are missed: {listed}", stacklevel=2
+            f"guides: off-target effects are missed for targets (cells) with only one guide: {listed}", stacklevel=2
         )
     return screen(adata, "perturbation", control, name=name, dropped=dropped)
 

@@ -15,7 +15,7 @@ from sbnn.data.checks import dates_among, some
 _TABLE = Path(__file__).parents[1] / "missing_marks.csv"
 MARKS = frozenset(pd.read_csv(_TABLE, keep_default_na=False, dtype=str)["mark"])
 
-TEXT = "if text means that a value is missing, add it to missing_marks; drop_columns leaves columns out"
+TEXT = "if text marks missing values, add it to missing_marks; to leave out columns, set drop_columns"
 
 _MEASURED = re.compile(r"-?\d*[.,]\d+(e[+-]?\d+)?", re.I)
 _PLAIN = str.maketrans({"−": "-", "’": "'"})
@@ -50,7 +50,7 @@ def named(names: list[str], body: pd.DataFrame, key: str | None) -> pd.DataFrame
     units = [i for i, row in rows.items() if not any(mark.fullmatch(it) for mark in _NUMBER.values() for it in row)]
     units_row = [str(value) for value in table.iloc[units].to_numpy().ravel() if not pd.isna(value)]
     if units_row:
-        warnings.warn(f"row(s) without a name and without a number are left out: {some(units_row)}", stacklevel=4)
+        warnings.warn(f"rows with neither a name nor a number are left out: {some(units_row)}", stacklevel=4)
     table = table.iloc[np.setdiff1d(np.arange(len(table)), units)]
     return table.rename_axis(index=key if key in names else None)
 
@@ -67,8 +67,8 @@ def problems_of_names(table: pd.DataFrame, repeats: bool, values: bool = True) -
     problems = []
     for axis, names in (("column", table.columns), ("row", table.index)):
         if dates := dates_among(names):
-            advice = "type them as text, or leave them out"
-            problems.append(f"{len(dates)} {axis} name(s) are dates, the first {dates[0][:10]}; {advice}")
+            advice = "enter the names as text, or leave them out"
+            problems.append(f"dates instead of {axis} names, such as {dates[0][:10]}; {advice}")
         if (names == "").any():
             first = np.flatnonzero(names == "")[0] + 1
             problems.append(f"{axis} {first} of {len(names)} has values but no name")
@@ -121,7 +121,7 @@ def _decimal_mark(given: str | None, strings: Iterable[str], what: str) -> str:
     doubtful = [string for string in point if "," in string][:1]
     if given is None and (all(certain) or (doubtful and not any(certain))) or given not in (None, ".", ","):
         which = " and ".join(map(repr, sum(certain, []) or doubtful or [given]))
-        raise ValueError(f"{what}: {which} is ambiguous; set decimal=',' or decimal='.'")
+        raise ValueError(f"{what}: the decimal mark is unclear from {which}; set decimal=',' or decimal='.'")
     return given or ("," if certain[1] else ".")
 
 
@@ -129,15 +129,15 @@ def require_none(wrong: np.ndarray, table: pd.DataFrame, what: str, problem: str
     """Reject a table in which any value is `wrong`; the error counts these values by column and quotes the first."""
     if wrong.any():
         j, i = np.argwhere(wrong.T)[0]
-        listed = some(f"{name} ({n})" for name, n in zip(table.columns, wrong.sum(axis=0), strict=True) if n)
-        place = f"the first {str(table.iat[i, j])!r} for cell {table.index[i]!r}"
-        raise ValueError(f"{what}: {problem} in {wrong.any(axis=0).sum()} column(s), {listed}, {place}; {advice}")
+        listed = some(f"{n} in column {name!r}" for name, n in zip(table.columns, wrong.sum(axis=0), strict=True) if n)
+        place = f"the first is {str(table.iat[i, j])!r} for cell {table.index[i]!r}"
+        raise ValueError(f"{what}: {problem}: {listed}; {place}; {advice}")
 
 
 def as_numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
     """Convert all columns to float64, with NaN for missing values; reject text."""
     numbers, text = to_numbers(table, what, None, (), [])
-    require_none(text, table, what, "values that are not numbers", TEXT)
+    require_none(text, table, what, "values that are not numbers", "correct them or leave them out")
     return numbers
 
 
@@ -169,9 +169,9 @@ def unique_genes(X: pd.DataFrame, duplicates: str, is_log: bool, notes: list[str
     twice = X.columns[X.columns.duplicated()].unique()
     if not len(twice):
         return X
-    repeated = f"expression: {len(twice)} gene names appear more than once: {some(twice)}"
+    repeated = f"expression: gene names that appear more than once ({len(twice)}): {some(twice)}"
     if duplicates == "error" or (duplicates == "sum" and is_log):
-        raise ValueError(f"{repeated}; duplicates='first' takes the first of each, duplicates='sum' adds up counts")
+        raise ValueError(f"{repeated}; set duplicates='first' to take the first of each or 'sum' to add up counts")
     notes.append(f"{repeated}; duplicates={duplicates!r}")
     return X.loc[:, ~X.columns.duplicated()] if duplicates == "first" else X.T.groupby(level=0, sort=False).sum().T
 
@@ -197,11 +197,11 @@ def same_cells(X: pd.DataFrame, Y: pd.DataFrame, genes_in_rows: bool | None, mat
     x_keys, y_keys = alike(x_names), alike(y_names)
     problems = []
     if not shared:
-        places = [f"the rows {some(table.index, 3)} and the columns {some(table.columns, 3)}" for table in (X, Y)]
+        places = [f"rows: {some(table.index, 3)}; columns: {some(table.columns, 3)}" for table in (X, Y)]
         loose = best(loosened)[0]
-        advice = f"{loose} match with match='loose'" if loose else "set cell_key to the column of cell names"
-        advice += "; or set cell_names to a table that matches their names"
-        problems.append(f"expression and outputs share no cell name: {places[0]}, against {places[1]}; {advice}")
+        advice = f"set match='loose', which matches {loose}" if loose else "set cell_key to the column of cell names"
+        advice += ", or cell_names to a table of matching names"
+        problems.append(f"expression ({places[0]}) and outputs ({places[1]}) share no cell name; {advice}")
     for what, names, keys in (("expression", x_names, x_keys), ("outputs", y_names, y_keys)):
         twice = names[names.duplicated() | (keys.duplicated(keep=False) & keys.isin(x_keys) & keys.isin(y_keys))]
         if shared and len(twice):

@@ -33,7 +33,7 @@ def read_file(path, sheet: str | None, header: int | None, key: str | None) -> t
     engine = next((engine for mark, engine in _ENGINES.items() if start.startswith(mark)), None)
     if engine is None:  # many .xls files are text
         if sheet is not None:
-            raise ValueError(f"it is text, which has no sheet {sheet!r}")
+            raise ValueError(f"the file is text and has no sheet {sheet!r}")
         rows, below = _read_text(path, encoding_of(path), key)
     else:
         rows, below = _read_excel(path, sheet, engine)
@@ -41,12 +41,12 @@ def read_file(path, sheet: str | None, header: int | None, key: str | None) -> t
         return below(range(len(rows))[header - 1])
     filled = np.array([sum(map(bool, row)) for row in rows])
     if not filled.any():
-        raise ValueError("No columns: the file or the sheet is empty")
+        raise ValueError("the file or the sheet is empty")
     usual = np.median(filled[filled > 0])
     at = np.argmax(filled > (usual / 2 if usual > 2 else 0))
     if filled[:at].any():
         above = [" ".join(filter(None, row)) for row in rows[:at] if any(row)]
-        warnings.warn(f"names are taken from row {at + 1}, below {some(above)}; header overrides this", stacklevel=4)
+        warnings.warn(f"names are taken from row {at + 1}, below {some(above)}; to change it, set header", stacklevel=4)
     return below(at)
 
 
@@ -55,7 +55,7 @@ def _read_text(path, encoding, key):
     with open_file(path, encoding) as handle:
         lines = list(islice(iter(handle.readline, ""), _HEAD))
         if any("\0" in line for line in chain(lines, handle)):  # pandas would truncate numbers at a NUL
-            raise ValueError("it contains NUL characters, as damaged files do")
+            raise ValueError("the file contains NUL characters and is probably damaged")
     separator = _separator(lines)
     rows = [[field.strip() for field in row] for row in csv.reader(lines, delimiter=separator)]
 
@@ -109,11 +109,11 @@ def _read_excel(path, sheet, engine):
         for part in book.book.worksheets if engine == "openpyxl" else ():  # the reader stores empty cells, too
             rows, columns = part.max_row or 0, part.max_column or 0
             if rows * columns > max(_FREE_CELLS, unpacked / _LEAST_OF_CELL):
-                raise ValueError(f"sheet {part.title!r} is nearly empty, but has {rows} rows and {columns} columns")
+                raise ValueError(f"delete the empty cells of sheet {part.title!r}, {rows} rows x {columns} columns")
         found = book.parse(sheet, header=None, dtype=object, keep_default_na=False, na_values=[""])
     sheets = {name: table for name, table in found.items() if table.size} if sheet is None else {sheet: found}
     if len(sheets) != 1:
-        raise ValueError(f"choose one of the sheets {list(sheets)} by (path, sheet), or by --sheet on the command line")
+        raise ValueError(f"expected one sheet with values, got {list(sheets)}; choose one by (path, sheet) or --sheet")
     (table,) = sheets.values()
     rows = table.iloc[:_HEAD].map(lambda value: "" if pd.isna(value) else str(value).strip()).to_numpy().tolist()
     return rows, lambda at: (rows[at], table.iloc[at + 1 :].reset_index(drop=True))

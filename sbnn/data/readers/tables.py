@@ -116,7 +116,7 @@ def read_tables(
         for option in (header, cell_key, decimal)
     )
     if labels is None and (named := {type_key, family_key} - {"type", "family"}):
-        raise ValueError(f"labels: expected a table with {', '.join(sorted(named))} (type_key, family_key), got None")
+        raise ValueError(f"labels: type_key and family_key need a table with columns {sorted(named)}, got None")
     marks = [missing_marks] if isinstance(missing_marks, str) else missing_marks
     # Expression is read last, since it takes longest and errors are more frequent in the other tables.
     given = {what: table for what, table in {"outputs": outputs, "labels": labels, "expression": expression}.items()
@@ -129,7 +129,7 @@ def read_tables(
     tables = _edited(tables, drop_columns, rename or {}, renamed)
     without = {what: some(table, 8) for what, table in tables.items() if table.index.name != keys.get(what)}
     if without and (len(without) == len(tables) or isinstance(cell_key, Mapping)):
-        raise ValueError(f"cell_key: no column {cell_key!r}; there are {without}")
+        raise ValueError(f"cell_key: no column {cell_key!r}; the columns are {without}")
 
     notes: list[str] = []
     dropped: dict[str, list[str]] = {}
@@ -189,12 +189,12 @@ def read_table(table, what: str, *, header: int | None = None, key: str | None =
         try:
             body = checks.named(*read_file(path, sheet, header, key), key)
         except Exception as error:  # zip, gzip, XML, pandas, openpyxl and xlrd raise errors of their own
-            problems, cause = [f"no table can be read, {str(error).strip()}"], error
+            problems, cause = [f"no table can be read: {str(error).strip()}"], error
     if cause is None:
         body = _numbered(body, what)
         problems = checks.problems_of_names(body, repeats, in_memory or header is not None or what == "labels")
     if problems:
-        hint = "set header to the row number (from 1) of the column names, or cell_key to the column of the row names"
+        hint = "if names are wrong, set header (row of the column names, from 1) or cell_key (column of row names)"
         raise ValueError(f"{_called(table, what)}: {'; '.join(problems)}; {hint}") from cause
     return body
 
@@ -216,7 +216,7 @@ def _edited(tables: dict, drop: Iterable[str], rename: Mapping, cells: dict) -> 
         absent = [name for name in names if not any(name in table for table in tables.values())]
         if absent:
             there = {what: some(table.columns, 8) for what, table in tables.items()}
-            raise ValueError(f"{option}: no table has the column {some(absent)}; there are {there}")
+            raise ValueError(f"{option}: not a column of any table: {some(absent)}; the columns are {there}")
     edited = {}
     for what, table in tables.items():
         names = dict(rename) if what == "expression" else cells | dict(rename)
@@ -232,7 +232,7 @@ def leave_out(dropped: dict[str, list[str]], what: str, why: str, names: pd.Inde
         raise ValueError(f"{what}: all {total} are left out ({why}): {some(names)}")
     if len(names):
         dropped[why] = list(names)
-        warnings.warn(f"{len(names)} of {total} are left out ({why}): {some(names)}", stacklevel=3)
+        warnings.warn(f"{what}: {len(names)} of {total} left out ({why}): {some(names)}", stacklevel=3)
 
 
 def _called(table, what: str) -> str:
@@ -283,11 +283,11 @@ def _labels_of(cells, table, family_key, type_key, match, dropped) -> pd.DataFra
     there = [key for key in keys.values() if key in table] or list(table)
     absent = [key for kind, key in keys.items() if key not in table and key != kind]
     if absent or not (there[0] in keys.values() or len(there) == 1):
-        raise ValueError(f"labels: type_key and family_key are {keys}, expected columns of {list(table)}")
+        raise ValueError(f"labels: expected type_key and family_key among the columns {list(table)}, got {keys}")
     strangers = table.index.difference([*cells, *sum(dropped.values(), [])], sort=False)
     leave_out(dropped, "labels", "labels of unknown cells", strangers, len(table))
     without = cells.difference(table.index, sort=False)
     if len(without):
-        warnings.warn(f"{len(without)} of {len(cells)} cells have no labels: {some(without)}", stacklevel=3)
+        warnings.warn(f"no labels for {len(without)} of {len(cells)} cells: {some(without)}", stacklevel=3)
     labels = table.astype(object).reindex(cells)
     return labels.assign(**{kind: labels[key if key in table else there[0]] for kind, key in keys.items()})
