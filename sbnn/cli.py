@@ -55,7 +55,7 @@ def main(arguments=None):
             options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        print("\nstopped; finished results are saved, and the same command resumes the run", file=sys.stderr)
+        print("\nstopped; finished results are saved, and repeating the command resumes the run", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the program that reads the output, such as `head`, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -75,14 +75,14 @@ def _plainly(message, category, *_):
 
 #: Arguments of the commands and their settings for argparse.
 ARGUMENTS = {
-    "name": {"help": "name for your tables and for the folders of their results"},
+    "name": {"help": "name for your tables; their results go to folders of this name"},
     "notebook": {"nargs": "?", "default": "all", "help": "number of a notebook, such as 02, or all (the default)"},
-    "dataset": {"nargs": "?", "help": f"one of {', '.join(DATASETS)}; all: every available data set; "
-                "auto: the main data set of each study; default: auto for one notebook or --in-place, otherwise all"},
-    "saved": {"help": "name of a data set or of your tables, or all for an overview"},
-    "results": {"help": "name of a data set or of your tables, folder of results, or record of a fit"},
-    "model": {"help": "file written by SparseBottleneckRegressor.save"},
-    "cells": {"help": "expression of the cells (CSV, TSV, Excel or .h5ad), including all genes that the model keeps"},
+    "dataset": {"nargs": "?", "help": f"one of {', '.join(DATASETS)}; or all (every available data set) or auto (the "
+                "main data set of each study); default: auto with one notebook or --in-place, otherwise all"},
+    "saved": {"help": "name of a data set, name given to `sbnn fit`, or all for an overview"},
+    "results": {"help": "name of a data set, name given to `sbnn fit`, folder with results, or file of a saved fit"},
+    "model": {"help": "model.safetensors of `sbnn fit`, or another file written by SparseBottleneckRegressor.save"},
+    "cells": {"help": "expression of the new cells (CSV, TSV, Excel or .h5ad), with all genes that the model keeps"},
     "action": {"choices": ("fit", "predict"), "help": "fit writes --model; predict reads --model and writes --out"},
     "features": {"help": "table of cells x features (CSV, TSV or Excel); fit also needs types and, if known, donors"},
     "course": {"help": "table with the columns sample, time and one per gene; with --times, one row per cell"},
@@ -91,25 +91,25 @@ ARGUMENTS = {
     "--figures": {"default": "figures", "help": "folder of the figures (default: figures)"},
     "--fast": {"action": "store_true", "help": "quick run with small models, few steps and few folds"},
     "--fresh": {"action": "store_true", "help": "recompute saved results"},
-    "--jobs": {"type": at_least_one, "default": 1, "help": "number of worker processes, which does not change results"},
+    "--jobs": {"type": at_least_one, "default": 1, "help": "number of worker processes (the results do not change)"},
     "--in-place": {"action": "store_true", "help": "overwrite the notebooks in notebooks/"},
     "--json": {"action": "store_true", "help": "print JSON instead of Markdown"},
-    "--cv": {"help": "record of the cross-validation; by default the one in the folder of the fit"},
-    "--out": {"type": path, "help": "file to write; for network and screen, folder to write to"},
+    "--cv": {"help": "file with the saved cross-validation (default: the one in the folder of the fit)"},
+    "--out": {"type": path, "help": "file to write; for `sbnn network` and `sbnn screen`, the folder"},
     "--predictions": {"help": "separate file for the predicted outputs; by default they go to --out"},
-    "--totals": {"help": "column with the total count of each cell over all genes of the fit"},
-    "--times": {"help": "table of the cells with columns sample and time, or with one pseudotime per trajectory"},
-    "--prior": {"help": "known regulation: genes x genes (1, -1, 0), or a table of regulator, target and sign"},
+    "--totals": {"help": "column with the total count of each cell over all genes that were given to the fit"},
+    "--times": {"help": "times of the cells: columns sample and time, or one column of pseudotimes per trajectory"},
+    "--prior": {"help": "known regulation: table of genes x genes (1, -1, 0), or columns regulator, target and sign"},
     "--sheet": {"help": "sheet of an Excel workbook"},
-    "--cache": {"help": "folder in which the features of finished recordings are kept"},
-    "--model": {"required": True, "help": "file of the model"},
-    "--types": {"help": "table with the columns type and donor, if they are not in the table of features"},
+    "--cache": {"help": "folder that stores the features of recordings already read, so that they are not read again"},
+    "--model": {"required": True, "help": "file of the model of cell types; fit writes it, predict reads it"},
+    "--types": {"help": "table with the columns type and donor, if the table of features lacks them"},
     "counts": {"help": "raw counts of your screen: cells x genes (CSV, TSV), 10x .h5 or .h5ad"},
-    "--guides": {"required": True, "help": "table with the perturbation, or counts of guides (TARGET_1), of each cell"},
+    "--guides": {"required": True, "help": "perturbation of each cell, or its counts of guides (named TARGET_1, ...)"},
     "--control": {"required": True, "help": "label of the unperturbed cells in --guides"},
     "--latents": {"type": at_least_one, "nargs": "+", "default": 10, "help":
-                  "number of latents (default: 10); if several are given, held-out cells select one"},
-    "--abstain": {"type": float, "help": "minimum probability; cells below it, and outlying cells, stay unknown"},
+                  "number of latents (default: 10); of several numbers, the best one on held-out cells is used"},
+    "--abstain": {"type": float, "help": "minimum probability; cells below it, and outliers, are labelled unknown"},
 }  # fmt: skip
 OUT = {"map": "map.csv", "ephys-types": "types.csv", "traces": "traces.csv", "network": "network", "screen": "screen"}
 _EXPRESSION = ("--counts", "--log", "--genes-in-rows", "--cells-in-rows")
@@ -175,7 +175,7 @@ def _report(options):
             with contextlib.suppress(FileNotFoundError):  # some studies may have no results
                 tables |= report.overview(options.saved_models)
         if not tables:
-            raise FileNotFoundError(f"no results in {options.saved_models}")
+            raise FileNotFoundError(f"no results in {options.saved_models}; run the notebooks first")
         print_tables(tables, options.json)
         return
     from sbnn.results import results_folder
@@ -191,7 +191,7 @@ def _report(options):
 def _fit(options):
     name = options.name
     if name in ("auto", *DATASETS) or not name or name.startswith(".") or set(name) & set("/\\"):
-        raise ValueError(f"name: expected a name for a folder, neither a path nor the name of a data set, got {name!r}")
+        raise ValueError(f"name: {name!r} is not allowed; give a name that is neither a path nor that of a data set")
     check(options)
     from sbnn.data.datasets import summary
     from sbnn.data.paired import as_paired

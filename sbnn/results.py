@@ -130,7 +130,7 @@ class Record:
         """Position of the only grid point with these parameters; raises KeyError if there are none or several."""
         hits = self.points(**params)
         if len(hits) != 1:
-            raise KeyError(f"{len(hits)} of {len(self.params)} grid points match {params}; the grid is {self.params}")
+            raise KeyError(f"expected one grid point, {params} match {len(hits)} of {len(self.params)}: {self.params}")
         return hits[0]
 
     @naming("n_genes, params: expected a number, and parameters of grid points in a record with n_selected")
@@ -178,7 +178,7 @@ def require(record, argument, names, other=None):
     if isinstance(record, Record):
         known.update(record.values, record.settings.get("estimator", {}).get("params", {}), *record.params)
     if (missing := [name for name in names if name not in known]) or not isinstance(record, Record):
-        raise ValueError(f"{argument}: expected a record with {', '.join(missing)}, got {record!r}")
+        raise ValueError(f"{argument}: expected a record{' with ' * bool(missing)}{', '.join(missing)}, got {record!r}")
     if other is not None and record.sha256 != other.sha256:
         here, there = (f"{getattr(of, 'dataset', None) or of.name!r} ({of.sha256[:12]})" for of in (record, other))
         raise ValueError(f"{argument}: expected a record of the same data as the others, {there}, got {here}")
@@ -230,7 +230,7 @@ def write_atomically(content, path, kind=b""):
     if path.is_file() and path.stat().st_size:
         with path.open("rb") as there:
             if not re.match(kind, there.read(64), re.DOTALL):
-                raise ValueError(f"{path} is another kind of file; delete it, or choose another path")
+                raise ValueError(f"{path} exists and is another kind of file; choose another path, or delete it")
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -244,7 +244,7 @@ def write_atomically(content, path, kind=b""):
         os.chmod(temporary, 0o666 & ~umask)  # mkstemp creates private files
         os.replace(temporary, path)
     except OSError as error:
-        why = f"cannot write {path}: {error.strerror or error}; the previous content is unchanged"
+        why = f"cannot write {path}: {error.strerror or error}; an existing file is left unchanged"
         raise type(error)(error.errno, why) from error
     finally:
         if temporary is not None and os.path.exists(temporary):
@@ -317,7 +317,7 @@ def load_folder(folder, prefix="", data_of=lambda record: (record.dataset, recor
     paths = sorted(attempt("folder: expected the path of a folder", Path, folder).glob(prefix + "*.pickle"))
     records = {path.stem.removeprefix(prefix): load(path) for path in paths}
     if not records:
-        trial = f"; results of a quick run are in {folder}-fast" if Path(f"{folder}-fast").is_dir() else ""
+        trial = f"; {folder}-fast has results of a quick run" if Path(f"{folder}-fast").is_dir() else ""
         raise FileNotFoundError(f"no results in {Path(folder, prefix)}; run the notebooks or `sbnn fit` first{trial}")
     of = {data_of(record): f"{name}.pickle of {record.dataset!r}" for name, record in records.items()}
     of.pop(None, None)

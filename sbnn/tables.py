@@ -5,7 +5,7 @@ import sys
 
 import pandas as pd
 
-TRIAL = "These are from a quick run (--fast) with small networks and few folds, and are not results."
+TRIAL = "These tables are from a quick run (--fast) with small networks and few folds; do not report them."
 
 
 def to_markdown(table):

@@ -33,8 +33,8 @@ def test_errors_are_messages_and_a_status(capsys):
         ("ephys-types predict . --model model", "--model: there is no file 'model'"),
         ("fit mine --expression counts.csv", "--outputs is missing"),
         ("fit mine --outputs ephys.tsv", "--expression is missing"),
-        ("fit simulated --expression counts.csv --outputs ephys.tsv", "name: expected a name for a folder"),
-        ("fit ../x --expression counts.csv --outputs ephys.tsv", "name: expected a name for a folder"),
+        ("fit simulated --expression counts.csv --outputs ephys.tsv", "name: 'simulated' is not allowed"),
+        ("fit ../x --expression counts.csv --outputs ephys.tsv", "name: '../x' is not allowed"),
         ("reproduce all nonsense", "dataset: 'nonsense' is unknown"),
         ("reproduce 05 simulated", "notebook: '05' is unknown, expected one of ['all', '01_preprocess'"),
     ):
@@ -106,4 +106,4 @@ def test_notebooks_take_the_folders_of_the_command(tmp_path, monkeypatch, capsys
     assert asked == [("auto", reproduce.ROOT / "saved_models"), ("all", tmp_path / "here")], "where results are"
     monkeypatch.setattr(reproduce, "ROOT", tmp_path)  # as in an installed copy: no notebooks beside the package
     assert cli.main(["reproduce"]) == 1
-    assert "notebooks need a checkout" in capsys.readouterr().err
+    assert "notebooks need a clone" in capsys.readouterr().err

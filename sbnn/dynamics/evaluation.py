@@ -118,7 +118,7 @@ def _wanted(kind, data, params, **settings):
     """Record that describes an experiment, without values."""
     seeds = data.values() if isinstance(data, dict) else ()
     if not seeds or not all("split" in getattr(of_seed, "obs", ()) for of_seed in seeds):
-        raise TypeError(f"data: expected a dict from seed to AnnData with obs['split'], got {data!r}")
+        raise TypeError(f"data: expected a dict of seeds and AnnData objects with obs['split'], got {data!r}")
     about = [of_seed.uns["sbnn"] for of_seed in seeds]
     sha256 = fingerprint_parameters({"data": [of_seed["sha256"] for of_seed in about]})
     settings |= {"seeds": list(data), "version": 1}

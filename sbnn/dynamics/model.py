@@ -86,7 +86,7 @@ class DynamicsRegressor(BaseEstimator):
         """Store the genes of `Samples` and warn about genes that never change."""
         still = samples.gene_names[np.ptp(np.concatenate(samples.values), axis=0) == 0]
         if len(still):
-            same = f"{len(still)} gene(s), such as {still[0]}, have the same value in all samples at all times"
+            same = f"some genes, such as {still[0]}, have the same value in all samples at all times"
             warnings.warn(f"{same}; their regulators and targets cannot be inferred", stacklevel=3)
         self.gene_names_, self.n_features_in_ = samples.gene_names, len(samples.gene_names)
 
@@ -239,7 +239,7 @@ class PhoenixRegressor(DynamicsRegressor):
             self.edge_scores_ = pd.DataFrame(self.network_.edges().numpy(), self.gene_names_, self.gene_names_)
         if not self.edge_scores_.to_numpy().any():
             lower = f"Recipe.penalty {weight:g}" if size_of else f"sparsity {self.sparsity}"
-            warnings.warn(f"no edge is left at {lower}; use a lower value", stacklevel=2)
+            warnings.warn(f"no edge is left with {lower}; use a lower value", stacklevel=2)
         self.sparsity_ = self.network_.sparsity()
         self.history_ = pd.DataFrame(training.history)
         return self

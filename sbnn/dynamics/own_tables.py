@@ -32,11 +32,11 @@ def read_course(expression, times=None):
     else:
         table, times = as_numbers(read_table(expression, "course"), "course"), read_table(times, "times")
         if lacking := [cell for cell in times.index if cell not in table.index]:
-            raise ValueError(f"times: {some(lacking)} not found among the rows of the expression, {some(table.index)}")
+            raise ValueError(f"times: the expression has no row {some(lacking)}; its rows are {some(table.index)}")
     genes = [column for column in table if column not in ("sample", "time")]
     numbers = table[genes].dtypes.map(pd.api.types.is_numeric_dtype).all()
     if numbers and kind_of_expression(table[genes].to_numpy())[0] == "counts":
-        warnings.warn("counts are scaled to the same total in each row, then log2(1 + x) is taken", stacklevel=2)
+        warnings.warn("counts are scaled to the same total in each row, and log2(1 + x) is applied", stacklevel=2)
         table[genes] = log2p1(normalize_library_size(table[genes].to_numpy()))
     if times is None:
         return trajectories(table, name="own")

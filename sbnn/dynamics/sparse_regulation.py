@@ -189,11 +189,11 @@ class SparseRegulationRegressor(DynamicsRegressor):
         values = np.concatenate(samples.values)
         largest = float(np.abs(values).max())
         if largest > COUNTED and (values == np.round(values)).all() and (values >= 0).all():
-            raise ValueError(f"trajectories: expected log or relative values, got counts up to {largest:g}")
+            raise ValueError(f"trajectories: expected log or relative values, got counts up to {largest:g}; take logs")
         self.scale_ = 1.0 if 0.5 <= largest <= 1.5 or largest == 0 else largest
         if self.scale_ == 1:
             return samples
-        text = f"values go up to {largest:.3g} instead of 1, so they are divided by it; predictions are scaled back"
+        text = f"values are divided by the largest ({largest:.3g}), as it is not near 1; predictions are scaled back"
         warnings.warn(f"trajectories: {text}", stacklevel=3)
         return replace(samples, values=[v / self.scale_ for v in samples.values])
 

@@ -204,5 +204,5 @@ class Training:
         self.history.append(entry)
         if not math.isfinite(loss + watched):
             text = f"training diverged in epoch {entry['epoch']}: the loss is {loss}"
-            raise DivergenceError(f"{text}. A lower Recipe.learning_rate or data on a scale from 0 to 1 may help")
+            raise DivergenceError(f"{text}; lower Recipe.learning_rate, or scale the data to [0, 1]")
         return watched

@@ -54,7 +54,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         self._typed = np.asarray(y).astype(str) != UNKNOWN
         if not self._typed.all():
             n = (~self._typed).sum()
-            warnings.warn(f"y: {n} of {len(y)} cells are {UNKNOWN!r} and left out of the fit", stacklevel=stacklevel)
+            warnings.warn(f"y: {n} of {len(y)} cells left out, as their type is {UNKNOWN!r}", stacklevel=stacklevel)
             X, y = X[self._typed], np.asarray(y)[self._typed]
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -64,7 +64,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
 
     def _groups_of_typed(self, groups):
         """Group of each training cell that has a type."""
-        attempt("groups: expected one for each cell", check_consistent_length, self._typed, groups)
+        attempt("groups: expected one group for each cell", check_consistent_length, self._typed, groups)
         return None if groups is None else np.asarray(groups)[self._typed]
 
     def _checked_cells(self, X):

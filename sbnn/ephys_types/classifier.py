@@ -135,14 +135,14 @@ class EphysTypeClassifier(TypeClassifier):
         """Choose the power of the probabilities that best fits cells of left-out groups."""
         n_groups, logs = len(set(groups)), np.full((len(X), len(self.classes_)), np.nan)
         if n_groups < 2:
-            warnings.warn("not calibrated: all cells belong to one group", stacklevel=3)
+            warnings.warn("probabilities are not calibrated, because all cells belong to one group", stacklevel=3)
             return
         parts = StratifiedGroupKFold(min(N_PARTS, n_groups), shuffle=True, random_state=self._seed)
         folds = attempt("y: expected several cells of each type", list, parts.split(X, codes, groups))
         for train, test in folds:
             if len(set(codes[train])) < len(self.classes_):
                 lacking = some(np.delete(self.classes_, codes[train]))
-                warnings.warn(f"not calibrated: too few groups have cells of {lacking}", stacklevel=3)
+                warnings.warn(f"probabilities are not calibrated: too few groups have cells of {lacking}", stacklevel=3)
                 return
             logs[test] = _mean_log(self._members(X[train], codes[train]), X[test])
 
@@ -197,12 +197,12 @@ class EphysTypeClassifier(TypeClassifier):
         moved, reasons = self._surroundings.moved(self._scores(self._checked_cells(X))), []
         if self._surroundings.too_many(far):
             cells = X.index if isinstance(X, pd.DataFrame) else np.arange(len(far))
-            reasons.append(f"{far.sum()} of {len(far)} cells are far from all training cells ({some(cells[far])})")
+            reasons.append(f"{far.sum()} of {len(far)} cells far from all training cells ({some(cells[far])})")
         if moved.any():
             names = getattr(self, "feature_names_in_", np.array([f"feature_{j}" for j in range(len(self._seen))]))
-            reasons.append(f"{moved.sum()} of {len(moved)} features differ in mean ({some(names[self._seen][moved])})")
+            reasons.append(f"{moved.sum()} of {len(moved)} features shifted in mean ({some(names[self._seen][moved])})")
         if reasons:
-            why = "probabilities may be too high; check units, preparation, species and mix of types"
+            why = "probabilities may be too high; check the units, preparation, species and mix of types"
             warnings.warn(f"X is unlike the training cells: {', '.join(reasons)}; {why}", stacklevel=3)
 
     def _scores(self, X):

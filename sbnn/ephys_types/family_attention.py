@@ -235,7 +235,7 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         cells = X if unlabelled is None else np.vstack([X, attempt("unlabelled", self._checked_cells, unlabelled)])
         k, tables = len(self.classes_), [X]
         if source is not None:
-            with naming("source: expected its cells, with the features of X, and their types"):
+            with naming("source: expected a pair of cells with the same features as X, and their types"):
                 source_X, types = source
                 source_X, (types, source_codes) = self._checked_cells(source_X), np.unique(types, return_inverse=True)
                 check_consistent_length(source_X, source_codes)

@@ -19,7 +19,7 @@ def fit_table(features, labels=None, n_steps="auto"):
     """Fit a model to tables of features and types (see `read_ephys_table`), and calibrate it by donors, if known."""
     data = read_ephys_table(features, labels)
     if data.obs["type"].eq(UNKNOWN).all():
-        raise ValueError("labels: no cell has a type; expected a column called type in the features or in --types")
+        raise ValueError("labels: no cell has a type; give a column named type in the features or in --types")
     model = EphysTypeClassifier(n_steps, random_state=SEED)
     return model.fit(data.to_df(), data.obs["type"], data.var["family"], data.obs.get("donor"))
 
@@ -32,19 +32,19 @@ def predict_table(model, features, abstain=None):
     """
     names = getattr(model, "feature_names_in_", None)
     if names is None:
-        raise ValueError("model: fitted without feature names, which are needed to match the columns of new tables")
+        raise ValueError("model: it was fitted without feature names, so the columns of new tables cannot be matched")
     table = read_table(features, "features")
     there = table.columns.isin(names)
     lacking = [name for name in names if name not in table]
     if lacking:
-        absent = f"{len(lacking)} of {len(names)} features of the model are missing: {some(lacking)}"
+        absent = f"features: the table lacks {len(lacking)} of the {len(names)} features of the model: {some(lacking)}"
         warnings.warn(absent, stacklevel=2)
     cells = as_numbers(table.loc[:, there], "features")
     if doubts := unlikely_units(cells, {}):
         warnings.warn(f"values in another unit? {some(doubts)}", stacklevel=2)
     cells, empty = cells.reindex(columns=names), cells.isna().all(axis=1)
     if empty.any():
-        untyped = f"{empty.sum()} of {len(cells)} cells have no value and stay untyped: {some(cells.index[empty])}"
+        untyped = f"cells without any value, which stay untyped: {some(cells.index[empty])}"
         warnings.warn(untyped, stacklevel=2)
     if empty.all():
         among = f"such as {some(names, 3)}; the columns are {some(table.columns, 3)}"

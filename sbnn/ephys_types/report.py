@@ -124,7 +124,7 @@ def overview(saved_models):
             known = [f"{macro_f1:.3f}" for macro_f1, _ in published(records[REFERENCE].dataset, kind).values()]
             rows[f"{title}, {CLASSES_OF[kind]}"] = row | {"best published": max(known, default="")}
     if not rows:
-        raise FileNotFoundError(f"no results in {saved_models}: `sbnn reproduce 05` computes them")
+        raise FileNotFoundError(f"no results in {saved_models}; run `sbnn reproduce 05` to compute them")
     return {"Macro-F1 on every data set": pd.DataFrame(rows).T.rename_axis("data").fillna("")}
 
 

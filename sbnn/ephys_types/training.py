@@ -93,7 +93,7 @@ def validation_part(labels, share, groups, keep, random_state):
         if gain.sum() > 0 and (with_it <= sizes - keep).all():
             taken, chosen[group] = with_it, True
     if not chosen.any():
-        raise ValueError(f"validation_share={share} leaves none of the {len(labels)} cells for validation")
+        raise ValueError(f"validation_share={share} leaves none of the {len(labels)} cells for validation; increase it")
     return chosen[groups]
 
 

@@ -148,7 +148,7 @@ def _write_record(notes, record, data, point):
         return "stability selection", {"test_r2": record.test_r2[:, 0]}
     data = as_paired(data)
     if data.sha256 != record.sha256 or (point is None and len(record.params) > 1):
-        held = f"{record.dataset!r}, and one of its {len(record.params)} grid points (see record.find)"
+        held = f"{record.dataset!r}, and the position of one grid point (see record.find)"
         raise ValueError(f"data, point: expected the data of the record, {held}")
     check_number("point", point := point or 0, int, 0, len(record.params) - 1)
     held_out = held_out_means(record, data.Y, point)

@@ -159,7 +159,7 @@ def _fit_once(model, X, Y, place):
 def _require_selection(estimator):
     """Reject an estimator that does not select genes."""
     if not hasattr(estimator, "get_support"):
-        raise TypeError(f"estimator: {type(estimator).__name__} has no get_support, so it does not select genes")
+        raise TypeError(f"estimator: {type(estimator).__name__} does not select genes: it has no method get_support")
 
 
 def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
@@ -173,7 +173,7 @@ def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
     n_groups, halves = codes.max() + 1, {}
     rng = attempt("seed: expected a whole number", np.random.default_rng, seed)
     if n_groups < 2:
-        raise ValueError("groups: expected two or more, got one")
+        raise ValueError("groups: expected at least two groups, got one")
     size = n_groups // 2
     n_pairs = min(n_pairs, comb(n_groups, 2 * size) * comb(2 * size, size) // 2)
     while len(halves) < n_pairs:

@@ -65,7 +65,7 @@ def grouped_folds(groups, n_folds=10, seed=42):
     """
     codes = group_codes(groups, "groups")
     check_blanks(groups, "groups")
-    with naming("groups, n_folds, seed: expected at least as many groups as folds, and whole numbers"):
+    with naming("n_folds, seed: expected whole numbers, and at most as many folds as groups"):
         return list(GroupKFold(n_folds, shuffle=True, random_state=seed).split(codes, groups=codes))
 
 
@@ -102,7 +102,7 @@ def group_codes(labels, name, cells=None):
     n_dims = attempt(f"{name}: expected one value for each cell", np.ndim, labels)
     if n_dims != 1 or (cells is not None and len(labels) != len(cells)) or missing.size:
         got = f"shape {np.shape(labels)}"
-        got += f" with {missing.size} missing values, the first is cell {missing[0]}" if missing.size else ""
+        got += f" in which values are missing, the first at position {missing[0]}" if missing.size else ""
         raise ValueError(f"{name}: expected one value for each cell, got {got}")
     return np.unique(np.asarray(labels), return_inverse=True)[1]
 
@@ -125,7 +125,7 @@ def deal_donors(cells, y, n_folds, seed):
         donors, splitter = labels_of(cells, "donor"), StratifiedGroupKFold
         counts["donors"] = pd.Series(donors).groupby(y).nunique()
     else:
-        warnings.warn(f"{cells.name}: the labels have no donors, so folds may split donors", stacklevel=3)
+        warnings.warn(f"{cells.name}: without donors in the labels, folds may split the cells of a donor", stacklevel=3)
     few = [f"{n} {kind} of {name}" for kind, sizes in counts.items() for name, n in sizes[sizes < n_folds].items()]
     if few:
         raise ValueError(f"n_folds: some classes have fewer than {n_folds} cells or donors: {', '.join(few)}")
@@ -142,7 +142,7 @@ def labels_of(data, target):
     values = data.labels[target]
     lacking = (values.isna() | (values == UNKNOWN)).sum()
     if lacking or values.nunique() < 2:
-        found = f"{values.nunique()} in {target!r} and {lacking} cells without a label"
+        found = f"{values.nunique()} in {target!r}; number of cells without a label: {lacking}"
         raise ValueError(f"{data.name}: expected a label for every cell and at least two different ones, got {found}")
     check_blanks(values, target)
     return values.to_numpy(dtype=str)
@@ -155,7 +155,7 @@ def folds_of(folds, n):
         folds = paper_folds(n, folds)
     elif hasattr(folds, "get_n_splits"):
         folds = folds.split(np.zeros(n))
-    with naming("folds: expected pairs (training, test) of positions, a number, or a splitter"):
+    with naming("folds: expected a number of folds, a splitter, or pairs of positions (training, test)"):
         checked = [(np.asarray(train), np.asarray(test)) for train, test in folds]
         together = [np.concatenate(fold) for fold in checked]
     wrong = [] if checked else ["there are none"]
@@ -166,7 +166,7 @@ def folds_of(folds, n):
         if len(np.unique(fold[1])) < len(fold[1]):
             wrong.append(f"fold {i} tests a cell twice")
         if shared := np.intersect1d(*fold).tolist():
-            wrong.append(f"fold {i} has {len(shared)} cell(s) both in training and in test, e.g. {shared[0]}")
+            wrong.append(f"fold {i} has cells in both training and test ({len(shared)} in all, such as {shared[0]})")
     first = {}
     for i, fold in enumerate(checked):
         if (same := first.setdefault(tuple(np.sort(part).tobytes() for part in fold), i)) < i:

@@ -25,7 +25,7 @@ NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
 NAMES = ("gene_names", "feature_names", "cell_names")  # names in the data, if present
 # Values of a whole record, not of single fits.
 ABOUT = (*NAMES, "family_names", "classes", "true", "repeats", "preselected")
-OF_FITS, OR_ELSE = "data, folds, scaling, preselection or parameters", "give another path, or set overwrite=True"
+OF_FITS, OR_ELSE = "data, folds, scaling, preselection or parameters", "give another path, or pass overwrite=True"
 PART = re.compile(r"\.?([0-9a-f]{32})\.pickle(\..{8}\.tmp)?")  # file of a finished fit, or of an interrupted write
 
 
@@ -207,7 +207,7 @@ def _finished(parts, keys, overwrite):
             if key in files:
                 done[place] = load(files[key]).values
         except ValueError as error:
-            warnings.warn(f"recomputing the fit of {files[key]}: {error}", stacklevel=3)
+            warnings.warn(f"recomputing a fit, because {error}", stacklevel=3)
     return done
 
 

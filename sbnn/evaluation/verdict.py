@@ -62,7 +62,7 @@ def outputs_table(record, data, ridge=None, point=0):
     n_permutations = int(np.clip(40 * Y.shape[1], *N_PERMUTATIONS_OF_OUTPUTS))
     table = chance_table(record, Y, n_permutations, points=[point], pooled=False)
     if table.empty or least_p(record, n_permutations) > LEVEL:
-        raise ValueError(f"record: estimating chance needs predictions of grid point {point} for several test cells")
+        raise ValueError(f"record: to estimate chance, grid point {point} needs saved predictions of more test cells")
     table.index = pd.Index(names, name="output")
     p = table.p.dropna()
     table["adjusted_p"] = pd.Series(stats.false_discovery_control(p), p.index)

@@ -52,7 +52,7 @@ def _point_of(fit, folds):
     params = {name: value for name, value in fit.params[0].items() if name not in NOT_THE_MODEL}
     hits = folds.points(**params)
     if not hits:
-        raise ValueError(f"cv_record: none of its {len(folds.params)} models has the parameters of the fit, {params}")
+        raise ValueError(f"cv_record: it has no model with the parameters of the fit, {params}")
     point = hits[0]
     kept = folds.values.get("test_predictions", [None] * len(folds.params))[point]
     if any(fold is None for fold in kept) or folds.settings["scaling"] == "none":

@@ -123,7 +123,7 @@ def _data_of(fit):
         data = load_dataset(fit.dataset, download=False, verbose=False)
         if as_paired(data).sha256 == fit.sha256:
             return data
-    print("only kept genes are shown, since the data are missing; in Python, explore(fit, data=data) shows all genes")
+    print("only kept genes are shown, as the data were not found; in Python, explore(fit, data=data) shows all genes")
     return None
 
 

@@ -37,7 +37,7 @@ def write_report(path, title, verdict, pictures, tables, *, cautions=(), facts=N
 
 def _left_out(why, names):
     """Write how many names were left out for one reason, and the first names; readers can expand the full list."""
-    first = escape(f"{len(names)} left out, {why}: {some(names, NAMES_SHOWN)}")
+    first = escape(f"{len(names)} left out ({why}): {some(names, NAMES_SHOWN)}")
     if len(names) <= NAMES_SHOWN:
         return f"<p>{first}</p>"
     return f"<details><summary>{first}</summary><p>{escape(', '.join(map(str, names)))}</p></details>"

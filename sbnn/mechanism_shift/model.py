@@ -285,7 +285,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         given, counts = check_perturbation(perturbation, counts), self._checked(counts)
         known = sorted(set(given) & set(self.perturbations_))
         if known:
-            raise ValueError(f"perturbation: {some(known)} were among the training cells; pass only new ones")
+            raise ValueError(f"perturbation: the model was already fitted to {some(known)}; pass only new ones")
         names, codes = np.unique(given, return_inverse=True)
         learned = float(check_flag("learn_shifts", learn_shifts) and self.method != "vae")
         shifts = means_of(self._encoded(counts), torch.from_numpy(codes), len(names)) * learned
@@ -319,8 +319,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         """Warn about doubtful edges, latents that follow a batch, and fold changes that the model shrinks."""
         doubtful = self.shift_graph_["probability"].between(DOUBTFUL, 1 - DOUBTFUL).mean()
         if doubtful > MANY_DOUBTFUL:
-            text = "perturbations shift too many latents, or n_latent is too small; try more latents"
-            warnings.warn(f"for {doubtful:.0%} of the shifts it is unclear if they are edges: {text}", stacklevel=3)
+            text = "perturbations may shift too many latents; try a larger n_latent"
+            warnings.warn(f"{doubtful:.0%} of the shifts may or may not be edges; {text}", stacklevel=3)
         latents = self._encoded(counts).double().numpy()
         latents = latents - latents.mean(axis=0)
         for column in labels:
@@ -337,7 +337,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         if len(table) > 1:
             slope = np.polyfit(table["log_fold_change"], table["model"], 1)[0]
             if slope < SHRUNK:
-                text = f"{slope:.2f} of the measured ones on average; use gene_effects_, or train longer"
+                text = f"{slope:.2f} of the measured values on average; use gene_effects_, or train longer"
                 warnings.warn(
                     f"predict_counts shrinks {len(table)} significant log fold changes to {text}", stacklevel=3
                 )
@@ -353,8 +353,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         checked = check_screen_counts(counts).astype(np.float32)
         empty = np.flatnonzero(np.asarray(checked.sum(axis=1)) == 0)
         if len(empty):
-            raise ValueError(f"counts: {len(empty)} cells have no counts, at positions {some(empty)}; leave them out")
-        attempt("counts: expected genes as in fit", validate_data, self, table, skip_check_array=True, reset=reset)
+            raise ValueError(f"counts: leave out the cells without any counts, which are at positions {some(empty)}")
+        attempt("counts: expected the genes of the fit", validate_data, self, table, skip_check_array=True, reset=reset)
         return checked
 
     def __sklearn_tags__(self):
@@ -374,7 +374,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         codes = pd.Index(self.perturbations_).get_indexer(names)
         if (codes < 0).any():
             unknown = some(np.unique(names[codes < 0]))
-            raise ValueError(f"perturbation: {unknown} were not among the training cells; see fit_new_perturbations")
+            raise ValueError(f"perturbation: the model was not fitted to {unknown}; use fit_new_perturbations first")
         return self._mean(function, counts, np.arange(len(codes)), codes, n_samples)
 
     def _mean(self, function, counts, cells, codes, n_samples, direct=None):

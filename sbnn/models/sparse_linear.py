@@ -127,7 +127,7 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
             last, decoder = decoder, left @ right
             if np.linalg.norm(decoder - last) <= self.tol * np.sqrt(self.rank):
                 return encoder, last, objective
-        text = f"no convergence after max_iter={self.max_iter} alternations with alpha={alpha:.4g}"
+        text = f"no convergence after max_iter={self.max_iter} alternations with alpha={alpha:.4g}; increase max_iter"
         warnings.warn(text, ConvergenceWarning, stacklevel=4)
         return encoder, last, objective
 

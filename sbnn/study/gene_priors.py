@@ -20,7 +20,7 @@ def with_control(lists, gene_names, seed=0):
     names = [str(gene) for gene in gene_names]
     found = {title: [gene for gene in names if gene in set(genes)] for title, genes in lists.items()}
     if empty := [title for title, genes in found.items() if not genes]:
-        raise ValueError(f"lists: expected names of genes in the data, found none of them in {empty}")
+        raise ValueError(f"lists: expected genes of the data in every list, found none in {empty}")
     drawn = set(np.random.default_rng(seed).choice(names, len(next(iter(found.values()))), replace=False))
     return found | {CONTROL: [gene for gene in names if gene in drawn]}
 

@@ -34,14 +34,14 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
     there = as_numbers(table.loc[:, table.columns.isin(genes)], "cells")
     if there.empty:
         across, down = some(table.columns, 3), some(table.index, 3)
-        raise ValueError(f"cells: no gene of the model ({some(genes, 3)}) is among columns ({across}) or rows ({down})")
+        raise ValueError(f"cells: no column ({across}) or row ({down}) is a gene of the model ({some(genes, 3)})")
     gaps = there.columns[there.isna().any()]
     if len(gaps):
         raise ValueError(f"cells: values of {some(gaps)} are missing; set unobserved genes to 0")
     if counts is None:
         counts = known and _are_whole(there.to_numpy())
         if not counts and kind_of_expression(there.to_numpy())[0] == "normalised":
-            warnings.warn("cells: values are large, so log2(x + 1) is applied; --log prevents this", stacklevel=2)
+            warnings.warn("cells: values are large, so log2(x + 1) is applied; pass --log to avoid this", stacklevel=2)
             there = there.transform(log2p1)
     if counts and totals is None:
         empty = ~there.any(axis=1)

@@ -183,7 +183,7 @@ def overview(saved_models):
             mean, sd = table.loc[name, list(SCALED)] if name in table.index else (np.nan, np.nan)
             row[title] = "" if np.isnan(mean) else f"{mean:.3f} ± {sd:.3f}"
     if not rows:
-        raise FileNotFoundError(f"no results in {saved_models}: run the notebooks first")
+        raise FileNotFoundError(f"no results in {saved_models}; run the notebooks first")
     table = pd.DataFrame(rows).T.rename_axis("data")
     table.attrs["note"] = SELECTION_NOTE
     return {"Test R2 on every data set": table}

@@ -36,7 +36,7 @@ def reproduce(
     dataset = dataset or ("all" if notebook == "all" and not in_place else "auto")
     check_among("dataset", dataset, ("all", "auto", *DATASETS))
     if not (ROOT / "notebooks").is_dir() or importlib.util.find_spec("papermill") is None:
-        raise FileNotFoundError("notebooks need a checkout of the repository and `pip install -e '.[notebooks]'`")
+        raise FileNotFoundError("notebooks need a clone of the repository and, in it, `pip install -e '.[notebooks]'`")
     from sbnn.study.notebooks import run_notebook  # needs packages that a plain installation lacks
 
     folders = {"saved_models": saved_models, "figures": figures}

@@ -45,5 +45,5 @@ def test_cells_get_their_times_from_another_table(tmp_path, rng):
     with pytest.warns(UserWarning, match="counts are scaled"):
         data, binned = own_tables.read_course(cells, times), own_tables.read_course(cells, pseudo)
     assert data.obs["sample"].value_counts().to_dict() == {"x": 20, "y": 20} and data.X.max() < 8 and binned.n_obs == 20
-    with pytest.raises(ValueError, match="times: c30, .* not found among the rows"):
+    with pytest.raises(ValueError, match="times: the expression has no row c30, "):
         own_tables.read_course(fewer, times)

@@ -154,7 +154,7 @@ def test_what_goes_wrong_is_warned_of(samples, prior):
     assert model.sparsity_ == pytest.approx(0.8, abs=0.02)
     still = samples.copy()
     still.X[:, 2] = 0.5
-    with pytest.warns(UserWarning, match=r"1 gene\(s\), such as gene_02, have the same value"):
+    with pytest.warns(UserWarning, match=r"some genes, such as gene_02, have the same value"):
         PhoenixRegressor(4, "none", recipe=few, random_state=0).fit(still)
     with pytest.raises(DivergenceError, match="epoch"):
         PhoenixRegressor(4, "none", recipe=short(learning_rate=1e4), random_state=0).fit(samples)

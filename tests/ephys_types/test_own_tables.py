@@ -52,12 +52,12 @@ def test_predict_warns_in_one_sentence_of_what_is_far(told, new):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.predict(new)
-    with pytest.warns(UserWarning, match=r"1 of 43 features differ in mean \(tau\)") as said:
+    with pytest.warns(UserWarning, match=r"1 of 43 features shifted in mean \(tau\)") as said:
         model.predict(new.assign(tau=3 * new["tau"]))
     assert len(said) == 1 and said[0].filename == __file__
     odd = new.copy()
     odd.iloc[:9] = odd.iloc[:9] * np.where(np.arange(43) % 2, 6, 0.1)
-    with pytest.warns(UserWarning, match=r"of 120 cells are far .*human_001"):
+    with pytest.warns(UserWarning, match=r"of 120 cells far .*human_001"):
         model.predict(odd)
     with pytest.warns(UserWarning, match="feature names"), pytest.warns(UserWarning, match=r"\(0, 1, 2"):
         model.predict(odd.to_numpy())
@@ -71,7 +71,7 @@ def test_unknown_is_no_type(told):
     model = EphysTypeClassifier(n_steps=2, power=1.0, random_state=0)
     alone = model.fit(data.X[20:], types[20:], groups=data.obs["donor"][20:]).predict_proba(data.X)
     types[:20] = "unknown"
-    with pytest.warns(UserWarning, match="20 of 240 cells are 'unknown'") as said:
+    with pytest.warns(UserWarning, match="20 of 240 cells left out, .* 'unknown'") as said:
         model.fit(data.X, types, groups=data.obs["donor"])
     assert said[0].filename == __file__ and "unknown" not in model.classes_
     np.testing.assert_array_equal(model.predict_proba(data.X), alone)
@@ -98,7 +98,7 @@ def test_the_power_is_that_of_left_out_donors(told):
     assert model.held_out_probabilities_.max(axis=1).mean() < plain.predict_proba(data.to_df()).max(axis=1).mean()
     with pytest.raises(ValueError, match="members"):
         EphysTypeClassifier(members=["forest"]).fit(data.X, data.obs["type"])
-    with pytest.warns(UserWarning, match="not calibrated: all cells belong to one group"):
+    with pytest.warns(UserWarning, match="not calibrated, because all cells belong to one group"):
         assert plain.set_params(power="groups").fit(data.X, data.obs["type"], groups=np.zeros(240)).power_ == 1
     of_type = data.obs["type"] == "SST"
     rare = np.where(of_type & (of_type.cumsum() > 2), "VIP", data.obs["type"])
@@ -136,7 +136,7 @@ def test_from_tables_to_types(tables, capsys, recwarn):
     asked = ["new.xlsx", "--model", "m.pickle", "--out", "p.csv", "--abstain", "0"]
     assert cli.main(["ephys-types", "predict", *asked]) == 0
     warned = " ".join(str(warning.message) for warning in recwarn)
-    for part in ("1 of 43 features of the model are missing: tau", "median of sag", "untyped: human_04", "mean (sag"):
+    for part in ("lacks 1 of the 43 features of the model: tau", "median of sag", "untyped: human_04", "mean (sag"):
         assert part in warned
     found = pd.read_csv("p.csv", index_col="cell")
     assert len(found) == 60 and found.loc["human_04", "type"] == "unknown" and found.loc["human_04", "far"]
@@ -154,7 +154,7 @@ def test_wrong_input_is_one_sentence(tables, told, capsys):
         ("predict nowhere.csv --model m.pickle", "nowhere.csv"),
         ("predict other.csv --model m.pickle", "no cell has a value for any feature of the model"),
         ("predict new.xlsx --model m.pickle --abstain 2", "abstain"),
-        ("predict new.xlsx --model m.pickle --out typed.csv", "typed.csv is another kind of file"),
+        ("predict new.xlsx --model m.pickle --out typed.csv", "typed.csv exists and is another kind of file"),
         ("predict other.csv --model m.pickle --sheet a", "no sheet 'a'"),
     ):
         assert cli.main(["ephys-types", *command.split()]) == 1

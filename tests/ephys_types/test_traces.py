@@ -313,7 +313,7 @@ def test_sweeps_with_faults_are_left_out_and_noted(whole, tmp_path):
     wrong = ("X7Ramp_DA_0", *sweeps[0][1:])
     family, notes = features_of(tmp_path, [*sweeps, *stopped, *lost, search, wrong])
     assert "is called 'X7Ramp_DA_0', but its current is: long_square of 1000 ms" in notes
-    assert "2 long square sweep(s): less than 200 ms after the stimulus" in notes
+    assert "2 long square sweep(s): less than 200 ms recorded after the stimulus" in notes
     assert "2 long square sweep(s): no resting voltage before the stimulus" in notes and "X2LP" not in notes
     np.testing.assert_equal(family, whole)
 
@@ -448,8 +448,8 @@ def test_paths_and_recordings_that_hold_nothing(tmp_path):
     write_sweeps(held / "ses-2.nwb", [])
     write_sweeps(held / "ses-3.nwb", recorded()[0][:4], conversion=1.0)  # millivolts as volts
     (held / "ses-4.nwb").write_bytes(b"")
-    with pytest.raises(ValueError, match="none of the 4 .*OSError") as error:
+    with pytest.raises(ValueError, match="no file holds a cell .*OSError") as error:
         read(held)
-    assert "ses-1.nwb: no family can be computed (no short square, long square or ramp" in str(error.value)
-    assert "ses-2.nwb: the file holds no current-clamp sweep" in str(error.value)
+    assert "ses-1.nwb: no family of features can be computed (no sweep was" in str(error.value)
+    assert "ses-2.nwb: the file contains no current-clamp sweep" in str(error.value)
     assert "ses-3.nwb: voltage before the stimuli: " in str(error.value)

@@ -49,9 +49,9 @@ def test_what_came_later_is_tested():
     with pytest.raises(ValueError, match="fold 0 has no training cell"):
         later_fold([3, 3, 3])
     for missing in (np.nan, None):  # as a group of its own or as the latest time it would be tested without a word
-        with pytest.raises(ValueError, match=r"groups: .* the first is cell 2"):
+        with pytest.raises(ValueError, match=r"groups: .* the first at position 2"):
             grouped_folds(["a", "b", missing, "a"], 2)
-        with pytest.raises(ValueError, match=r"times: .* the first is cell 0"):
+        with pytest.raises(ValueError, match=r"times: .* the first at position 0"):
             later_fold(np.array([missing, 2018, 2019, missing], dtype=object))
 
 
@@ -142,7 +142,7 @@ def test_finished_folds_are_not_computed_again(data, tmp_path, monkeypatch):
 def test_bad_folds_and_input(data, tmp_path):
     for folds, message in (
         ([([0, 1, 2], [])], "fold 0 has no test cell"), ([([0, 1], [2]), ([], [2])], "fold 1 has no training cell"),
-        ([([0, 1, 2], [2, 3])], "fold 0 has 1 cell.s. both in training and in test, e.g. 2"),
+        ([([0, 1, 2], [2, 3])], "fold 0 has cells in both training and test .1 in all, such as 2"),
         ([([0, 1], [999])], "cells of fold 0 must be positions from 0 to 119"), ([], "there are none"),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=message):

@@ -113,7 +113,7 @@ def test_outputs_are_tested_one_by_one(data, rng):
     assert (table.adjusted_p > table.p)[:5].all() and table.p.min() == 1 / 1201, "40 permutations an output"
     by_chance = outputs_table(scored(noisy(5)), noisy(5)).iloc[2]  # of three outputs
     assert by_chance.p < 0.05 < by_chance.adjusted_p and by_chance.test_r2 > 0 and not by_chance.better_than_chance
-    with pytest.raises(ValueError, match="predictions of grid point 0"):
+    with pytest.raises(ValueError, match="grid point 0 needs saved predictions"):
         outputs_table(drop_details(record), mixed)
 
 

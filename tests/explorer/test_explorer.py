@@ -49,7 +49,7 @@ def test_the_page_has_the_places_and_values_of_the_fit_and_the_scores_of_its_mod
 def test_held_out_cells_need_a_cross_validation_of_the_same_model_and_data():
     fit = fit_to_explore()
     folds = folds_to_explore(fit)
-    other = {"none of its 2 models": replace(fit, params=[{"n_components": 3}])}
+    other = {"it has no model": replace(fit, params=[{"n_components": 3}])}
     other |= {"no predictions": replace(fit, params=[{"n_components": 1}]), "same data": replace(fit, sha256="other")}
     for message, wrong in other.items():
         with pytest.raises(ValueError, match=f"cv_record: .*{message}"):

@@ -93,8 +93,8 @@ def test_doubtful_graphs_latents_of_a_batch_and_shrunken_effects_are_warned_of(s
     assert "batch explains" in message and "latent_2" in message
     for probability, share in ((1.0, []), (0.5, ["100%"])):  # many edges, all clear, are no reason
         graph = staged.shift_graph_.assign(probability=probability)
-        assert [text.split()[4] for text in warned(staged, cells=cells, shift_graph_=graph)] == share
+        assert [text.split()[0] for text in warned(staged, cells=cells, shift_graph_=graph)] == share
     effects = staged.gene_effects_.assign(significant=True)
     effects["model"] = 0.3 * effects["log_fold_change"]
     [message] = warned(staged, cells=cells, gene_effects_=effects)
-    assert "to 0.30 of the measured ones" in message
+    assert "to 0.30 of the measured values" in message

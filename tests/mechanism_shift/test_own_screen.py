@@ -43,7 +43,7 @@ def test_the_command_writes_tables_figures_and_the_model(tables, capsys, monkeyp
     assert len(graph) == 40 * 3 and len(effects) == 40 * 21
     first = effects.loc[effects["direct"].abs().where(effects["edge"]).idxmax()]
     page = (out / "screen.html").read_text()
-    words = "1 left out, without a guide: cell_0", "unclear if they are edges", f"<td>{first['lower']:.3f}</td>"
+    words = "1 left out (without a guide): cell_0", "may or may not be edges", f"<td>{first['lower']:.3f}</td>"
     assert all(part in page for part in words)
     assert page.count("<tr") == 2 + (graph["probability"] > 0.5).sum() + min(effects["edge"].sum(), 50)
     assert page.count("data:image/png;base64,") == 2

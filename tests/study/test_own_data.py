@@ -80,7 +80,7 @@ def test_one_command_leaves_results_figures_model_and_page(adata, cells, tmp_pat
     known = of_genes.loc[of_genes["effect (SD)"] != "", "effect (SD)"].astype(float)
     assert set(of_genes.index) == set(fit.kept_genes) and len(known)
     np.testing.assert_allclose(known, effects.effect[known.index], atol=6e-4)
-    order = ["verdict", "The map of the cells", "a quick run (--fast)", "1 left out, cells without donor", "<dt>cells"]
+    order = ["verdict", "The map of the cells", "a quick run (--fast)", "1 left out (cells without donor", "<dt>cells"]
     assert sorted(order, key=page.index) == order, "the verdict, the map, cautions, what is left out"
     assert "spike-ins" in page and "each donor in only one fold" in page
     assert "40, chosen on the training cells of every fold" in page
@@ -194,14 +194,14 @@ def test_cells_of_unknown_group_are_left_out_and_named(adata, unknown):
     adata = adata.copy()
     adata.obs["donor"] = adata.obs["donor"].astype(object).replace("", unknown)
     adata.X[:, 3] = np.arange(90) == 0
-    with pytest.warns(UserWarning, match="1 of 90 cells have no 'donor'"):
+    with pytest.warns(UserWarning, match="1 of 90 cells left out, because their 'donor'"):
         kept = options.with_groups(adata, "donor")
     assert kept.n_obs == 89 and kept.uns["sbnn"]["dropped"]["cells without donor"] == [adata.obs_names[0]]
     assert list(kept.var_names) == list(adata.var_names.delete(3)), "without the gene of that cell alone"
     assert options.with_groups(kept, "donor") is kept
     with pytest.raises(KeyError, match="no 'mouse' in the labels; it holds .*donor"):
         options.with_groups(adata, "mouse")
-    with pytest.raises(ValueError, match="'donor' is unknown for all cells"):
+    with pytest.raises(ValueError, match="'donor' is unknown or empty for all cells"):
         options.with_groups(adata[[0]], "donor")
 
 

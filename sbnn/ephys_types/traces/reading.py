@@ -84,7 +84,7 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
         dropped.setdefault(outcomes[cell], []).append(files[cell].name)
     if not cells:
         reasons = "; ".join(f"{some(names)}: {reason}" for reason, names in dropped.items())
-        raise ValueError(f"none of the {len(files)} file(s) yields a cell: {reasons}")
+        raise ValueError(f"no file holds a cell whose features can be computed: {reasons}")
     rows = [(its.donor, its.species, files[cell].name, "; ".join(its.notes)) for cell, its in cells.items()]
     metadata = pd.DataFrame(rows, pd.Index(list(cells), dtype=object), ["donor", "species", "file", "notes"])
     checksums = {files[cell].name: its.sha256 for cell, its in cells.items()}
@@ -121,7 +121,7 @@ def find_recordings(paths):
         session = re.search(r"(?:^|_)ses-([^_.]+)", path.name)
         cell = session[1] if session else path.stem
         if cell in files:
-            raise ValueError(f"two files of cell {cell!r}: {files[cell]} and {path}; pass only one")
+            raise ValueError(f"two files of cell {cell!r}: {files[cell]} and {path}; pass only one of them")
         files[cell] = path
     return files
 
@@ -144,10 +144,10 @@ def cell_vectors(path, sha256, settings):
         nwb = file.read()
         donor, species = (str(getattr(nwb.subject, name, "") or "") for name in ("subject_id", "species"))
         sweeps, notes = sweeps_of(nwb)
-        unknown = {}, ["no short square, long square or ramp was recognised"]
+        unknown = {}, ["no sweep was recognised as a short square, long square or ramp"]
         vectors, missing = vectors_of(sweeps) if any(sweeps.values()) else unknown
         if not vectors:
-            raise ValueError(f"no family can be computed ({'; '.join(notes + missing)})")
+            raise ValueError(f"no family of features can be computed ({'; '.join(notes + missing)})")
     return CellVectors(joined(vectors), donor, species, tuple(notes + missing), sha256)
 
 

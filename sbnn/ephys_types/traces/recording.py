@@ -83,14 +83,14 @@ def stored_sweeps(nwb):
     of_current = [series for series in nwb.acquisition.values() if isinstance(series, CurrentClampSeries)]
     responses = [series for series in of_current if not isinstance(series, IZeroClampSeries)]
     if not responses:
-        raise ValueError("the file holds no current-clamp sweep")
+        raise ValueError("the file contains no current-clamp sweep")
     stimuli, sweeps, notes = _stimuli(nwb, responses), [], []
     for place, response in enumerate(responses):
         stimulus = stimuli.get(response.object_id)
         if stimulus is None:
             notes.append(f"sweep {response.name} has no stimulus")
         elif not response.rate or not stimulus.rate or not np.isclose(response.rate, stimulus.rate, rtol=1e-6):
-            notes.append(f"sweep {response.name} has {response.rate} Hz, but its stimulus has {stimulus.rate} Hz")
+            notes.append(f"sweep {response.name} is sampled at {response.rate} Hz, its stimulus at {stimulus.rate} Hz")
         else:
             check_scale("sampling rate", response.rate)
             number = place if response.sweep_number is None else int(response.sweep_number)
@@ -257,7 +257,7 @@ def _cut(stored, stimulus, voltage):
     """The sweep cut around its stimulus, or the reason why the sweep cannot be used."""
     kind, rate, ratio = stimulus.kind, stored.rate, Fraction(RATE / stored.rate).limit_denominator(1000)
     if abs(float(ratio) * rate / RATE - 1) > 1e-6:
-        return f"{rate:g} Hz has no simple ratio to {RATE} Hz"
+        return f"the rate of {rate:g} Hz has no simple ratio to {RATE} Hz"
     low, high, _ = PLAUSIBLE["voltage before the stimuli"]
     if not low <= _at_rest(stored, stimulus, voltage) <= high:
         return "no resting voltage before the stimulus"
@@ -266,9 +266,9 @@ def _cut(stored, stimulus, voltage):
     # The onset must be a sample at both rates: old sample k * denominator becomes new sample k * numerator.
     steps = min(ceil(before * rate / ratio.denominator - 1e-6), stimulus.onset // ratio.denominator)
     if steps * ratio.numerator < least_before * RATE:
-        return f"less than {1000 * least_before:g} ms before the stimulus"
+        return f"less than {1000 * least_before:g} ms recorded before the stimulus"
     if kind != "ramp" and len(voltage) - end < least_after * rate:
-        return f"less than {1000 * least_after:g} ms after the stimulus"
+        return f"less than {1000 * least_after:g} ms recorded after the stimulus"
     v = voltage[stimulus.onset - steps * ratio.denominator : None if kind == "ramp" else end + round(after * rate)]
     v = v if ratio == 1 else resample_poly(v, ratio.numerator, ratio.denominator, padtype="line")
     t = (np.arange(len(v)) - steps * ratio.numerator) / RATE

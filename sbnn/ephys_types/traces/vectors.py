@@ -204,7 +204,7 @@ def _of_spike_trains(squares, notes):
         return ways
     missing = [f"+{level} pA" for level, spikes in zip(LEVELS, levels, strict=True) if spikes is None]
     if missing:
-        notes.append(f"no sweep at rheobase {', '.join(missing)}: filled in by IPFX from its neighbours")
+        notes.append(f"no sweep at rheobase {', '.join(missing)}; IPFX fills in values from neighbouring sweeps")
     names = [family for family in TABLE["family"] if family.startswith("spiking_")]
     computed = {name: partial(fv.spike_feature_vector, name.removeprefix("spiking_")) for name in names}
     for family, compute in (computed | {"inst_freq": fv.inst_freq_vector, "psth": fv.psth_vector}).items():
@@ -222,7 +222,7 @@ def _of_steps(squares, notes):
         return {}
     missing = [f"{step} pA" for step in STEPS if min(abs(amp - step) for amp in steps) > STEP_TOLERANCE]
     if missing:
-        notes.append(f"no step at {', '.join(missing)}: response scaled by IPFX from the nearest steps")
+        notes.append(f"no step at {', '.join(missing)}; IPFX scales the response to the nearest steps")
     bins = {"extend_duration": STEP_MARGIN, "subsample_interval": STEP_BIN}
     subthresh = partial(fv.step_subthreshold, steps, STEPS, 0.0, _END, amp_tolerance=STEP_TOLERANCE, **bins)
     norm = partial(fv.subthresh_norm, steps, deflections, 0.0, _END, target_amp=NORM_STEP, **bins)

@@ -291,7 +291,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         run = Run(settings, random, prior=GenePrior.of(self, stream.shape[1]))
         cells = np.sort(random.choice(len(stream), min(len(stream), settings.most_cells), replace=False))
         sample, targets = stream.rows(cells), np.asarray(y[cells], dtype=np.float64).reshape(len(cells), -1)
-        learn_scales(self, sample, targets, f"the {len(cells)} cells that genes are chosen on")
+        learn_scales(self, sample, targets, f"the {len(cells)} cells used to choose genes")
         device = self._torch_device()
         with reproducible(self.n_threads):
             x, target = scaled_inputs(self, sample, device), scaled_outputs(self, targets, device)
@@ -359,7 +359,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         if self.gene_prior is not None and self.n_genes is None:
             warnings.warn("gene_prior has no effect with n_genes=None, which keeps all genes", stacklevel=4)
         if changed:
-            warnings.warn(f"the protocol {self.protocol!r} does not use {', '.join(changed)}", stacklevel=4)
+            warnings.warn(f"the protocol {self.protocol!r} ignores {', '.join(changed)}", stacklevel=4)
 
     def _train(self, x, target, eval_set, random, generator, progress):
         trained = self._protocol().train(self, x, target, random, generator, eval_set, progress)

@@ -58,7 +58,7 @@ def prior_weights(gene_prior, n_genes, names=None):
         if len(absent) == len(given):
             raise ValueError(f"gene_prior: X has none of the genes {some(absent)}; its genes are {some(list(known))}")
         if absent:
-            warnings.warn(f"gene_prior: ignoring {len(absent)} genes that are not in X: {some(absent)}", stacklevel=2)
+            warnings.warn(f"gene_prior: genes that are not in X are ignored: {some(absent)}", stacklevel=2)
         present = {name: weight for name, weight in given.items() if name in known}
         weights[known.get_indexer(list(present))] = list(present.values())
     if not weights.any():

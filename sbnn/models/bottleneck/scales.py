@@ -30,7 +30,7 @@ def learn_scales(model, X, Y, cells="the training cells"):
     constant = (X == X[0]).all(0)
     if constant.any():
         names = getattr(model, "feature_names_in_", np.array([f"x{i}" for i in range(X.shape[1])]))[constant]
-        text = f"{constant.sum()} gene(s) are constant over {cells} and cannot predict anything: {some(names)}"
+        text = f"genes that are constant over {cells} cannot predict anything: {some(names)}"
         warnings.warn(text, stacklevel=3)
     x_scale[constant] = 1
     y_scale[(Y == Y[0]).all(0)] = 1

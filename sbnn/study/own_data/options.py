@@ -52,32 +52,32 @@ _EACH = {"action": "append", "default": [], "type": _of_table}
 READER = {
     "--expression": {"metavar": "FILE", "help": "expression of the cells: CSV, TSV, Excel, .h5ad or .h5mu"},
     "--outputs": {"metavar": "FILE", "help": "second measurement: a file, or a key of obsm (.h5ad) or mod (.h5mu)"},
-    "--labels": {"metavar": "FILE", "help": "optional table with type, family, donor, ... of the cells"},
-    "--counts": {"action": "store_const", "const": True, "help": "the expression is raw counts"},
-    "--log": {"dest": "counts", "action": "store_const", "const": False, "help": "the expression is log values"},
+    "--labels": {"metavar": "FILE", "help": "table with the type, family, donor, ... of each cell"},
+    "--counts": {"action": "store_const", "const": True, "help": "expression values are raw counts"},
+    "--log": {"dest": "counts", "action": "store_const", "const": False, "help": "expression values are logarithms"},
     "--genes-in-rows": {"action": "store_const", "const": True, "help": "each row is a gene (detected by default)"},
-    "--cells-in-rows": {"dest": "genes_in_rows", "action": "store_const", "const": False},
+    "--cells-in-rows": {"dest": "genes_in_rows", "action": "store_const", "const": False, "help": "each row is a cell"},
     "--missing": {"choices": ("error", "cells", "outputs", "fewest"), "default": "error",
-                  "help": "if outputs are missing: stop, or leave out cells, outputs or whichever loses fewer values"},
-    "--missing-marks": {"action": "append", "default": [], "metavar": "TEXT", "help": "another mark of missing values"},
+                  "help": "if values are missing: stop, or leave out cells, outputs or whichever loses fewer values"},
+    "--missing-marks": {"action": "append", "default": [], "metavar": "TEXT", "help": "a text that means missing"},
     "--decimal": {**_EACH, "metavar": "[TABLE=]MARK", "help": "decimal mark, '.' or ',' (detected by default)"},
-    "--header": {**_EACH, "type": _row_of_table, "metavar": "[TABLE=]ROW", "help": "row of the header, counted from 1"},
+    "--header": {**_EACH, "type": _row_of_table, "metavar": "[TABLE=]ROW", "help": "number of the header row, from 1"},
     "--cell-key": {**_EACH, "metavar": "[TABLE=]COLUMN", "help": "column with the cell names (default: first)"},
     "--match": {"choices": ("exact", "loose"), "default": "exact",
                 "help": "loose: ignore case, blanks, '-' and '.' in cell names"},
     "--duplicates": {"choices": ("error", "sum", "first"), "default": "error", "help": "how to handle repeated genes"},
     "--spike-ins": {"choices": ("leave out", "keep"), "default": "leave out", "help": "spike-ins such as ERCC"},
     "--drop-columns": {"action": "append", "default": [], "metavar": "COLUMN", "help": "column to leave out"},
-    "--rename": {**_EACH, "type": _old_and_new, "metavar": "OLD=NEW", "help": "another name for a column"},
+    "--rename": {**_EACH, "type": _old_and_new, "metavar": "OLD=NEW", "help": "rename a column"},
     "--cell-names": {"metavar": "FILE", "help": "table that pairs cell names in the outputs and in the expression"},
-    "--type-key": {"default": "type", "metavar": "COLUMN", "help": "column of the labels with the cell type"},
-    "--family-key": {"default": "family", "metavar": "COLUMN", "help": "column of the labels with the coarser type"},
+    "--type-key": {"default": "type", "metavar": "COLUMN", "help": "column of --labels with the type of the cell"},
+    "--family-key": {"default": "family", "metavar": "COLUMN", "help": "column of --labels with the coarser type"},
 }  # fmt: skip
 OWN = READER | {
     "--sheet": {**_EACH, "metavar": "[TABLE=]NAME", "help": "sheet of a workbook"},
-    "--groups": {"metavar": "COLUMN", "help": "column with the donor, batch, ...; folds hold out whole groups"},
-    "--n-genes": {"type": _number_or_all, "metavar": "N", "help": f"number of genes preselected inside the folds "
-                  f"({PRESELECTED} by default if there are more than {MANY_GENES}; all: no selection)"},
+    "--groups": {"metavar": "COLUMN", "help": "column of --labels with the donor, ...; folds hold out whole groups"},
+    "--n-genes": {"type": _number_or_all, "metavar": "N", "help": f"number of genes to preselect in each fold, or all "
+                  f"(default: {PRESELECTED} if there are more than {MANY_GENES} genes, otherwise all)"},
     "--keep": {"type": at_least_one, "metavar": "N", "help": "number of genes that the network keeps (default: 25)"},
 }  # fmt: skip
 _AS_OPTION = {"overwrite=True": "--fresh"} | {
@@ -108,11 +108,11 @@ def require_files(*paths, **named):
 def check(options):
     """Raise an error if a required table is missing, before slow packages are imported."""
     alone = Path(options.expression or "").suffix.lower() in ANNDATA  # such a file also contains outputs and labels
-    needed = {} if options.groups is None else {"labels": f"the table with the column {options.groups!r} (--groups)"}
-    needed = {} if alone else {"outputs": "the table of the outputs to predict"} | needed
-    for name, what in ({"expression": "the table of gene expression of your cells"} | needed).items():
+    needed = {} if options.groups is None else {"labels": f"with the column {options.groups!r} (--groups)"}
+    needed = {} if alone else {"outputs": "of the outputs to predict"} | needed
+    for name, what in ({"expression": "with the gene expression of your cells"} | needed).items():
         if getattr(options, name) is None:
-            raise ValueError(f"--{name} is missing: {what}")
+            raise ValueError(f"--{name} is missing; give the table {what}")
     outputs = None if alone else options.outputs  # for an AnnData file, --outputs may be a key
     files = {"--expression": options.expression, "--outputs": outputs, "--labels": options.labels}
     require_files(**files, **{"--cell-names": options.cell_names})
@@ -161,9 +161,9 @@ def with_groups(adata, column):
     if not unknown.any():
         return adata
     if unknown.all():
-        raise ValueError(f"groups: {column!r} is unknown for all cells")
+        raise ValueError(f"--groups: the column {column!r} is unknown or empty for all cells")
     names = list(adata.obs_names[unknown])
-    left_out = f"{len(names)} of {len(unknown)} cells have no {column!r} and are left out: {some(names)}"
+    left_out = f"{len(names)} of {len(unknown)} cells left out, because their {column!r} is unknown: {some(names)}"
     warnings.warn(left_out, stacklevel=3)
     kept = adata[~unknown]
     kept = kept[:, np.ptp(kept.X, axis=0) > 0].copy()

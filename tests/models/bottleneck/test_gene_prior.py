@@ -41,7 +41,7 @@ def test_weights_by_name_or_by_position():
         assert prior_weights(given, 4, NAMES).tolist() == [0.5, 0, 2, 0]
     for given in (["Gad1", "Vip"], {"Vip", "Gad1"}):
         assert prior_weights(given, 4, NAMES).tolist() == [0, 1, 0, 1]
-    with pytest.warns(UserWarning, match="ignoring 2 genes that are not in X: Kcnc1, Kcnc2"):
+    with pytest.warns(UserWarning, match="genes that are not in X are ignored: Kcnc1, Kcnc2"):
         assert prior_weights(["Kcnc1", "Vip", "Kcnc2"], 4, NAMES).tolist() == [0, 1, 0, 0]
     for given, message in (
         ({"Sst": -1}, "finite weights >= 0, got -1"),
