@@ -72,7 +72,7 @@ CALLS = {
     "titles : pair": lambda data, record: plotting.component_variance(PARTS, titles=3),
     "published : ": lambda data, record: plotting.training_curves(network_record(), published="a"),
     "name, random_state: ": lambda data, record: sbnn.interpret(MODEL.fit(data), data, name=3),
-    "seed to AnnData": lambda data, record: dynamics.evaluate(MODEL, data, method="m", condition="c"),
+    "dict of seeds and AnnData": lambda data, record: dynamics.evaluate(MODEL, data, method="m", condition="c"),
 }
 
 
