@@ -144,7 +144,7 @@ def find_dataset(name: str, search: Search) -> dict[str, FoundFile]:
         except FileNotFoundError:
             found |= search.find([other])
             files[files.index(file)] = other
-            warnings.warn(f"{name}: {other} replaces {file}, which is missing; try sbnn data get {file}", stacklevel=3)
+            warnings.warn(f"{name}: {other} replaces the missing {file}; to get it: sbnn data get {file}", stacklevel=3)
     return {file: found[file] for file in files}
 
 

@@ -155,7 +155,7 @@ def normalize_library_size(counts, target=None, totals=None, cells=None):
     cells = counts.index if isinstance(counts, pd.DataFrame) else cells
     values = _checked(counts)
     counted = np.asarray(values.sum(axis=1, dtype=np.float64)).ravel()
-    argument, text = ("counts", "no counts in") if totals is None else ("totals", "below the counts in")
+    argument, text = ("counts", "no counts in") if totals is None else ("totals", "smaller than the counts in")
     with naming("totals: expected a number for each cell"):
         totals = counted if totals is None else np.asarray(totals, dtype=np.float64).reshape(counted.shape)
     wrong = np.flatnonzero(~((totals >= counted) & (totals > 0)))

@@ -116,7 +116,7 @@ def read_tables(
         for option in (header, cell_key, decimal)
     )
     if labels is None and (named := {type_key, family_key} - {"type", "family"}):
-        raise ValueError(f"labels: type_key and family_key need a table with columns {sorted(named)}, got None")
+        raise ValueError(f"labels: type_key and family_key need a table with the columns {sorted(named)}, got None")
     marks = [missing_marks] if isinstance(missing_marks, str) else missing_marks
     # Expression is read last, since it takes longest and errors are more frequent in the other tables.
     given = {what: table for what, table in {"outputs": outputs, "labels": labels, "expression": expression}.items()
