@@ -62,7 +62,7 @@ def test_ion_channel_genes_are_those_of_the_term_list_with_ten_counts(small_scal
     assert whole.labels["type"].tolist()[0] == "L5 PT_1" and whole.colors["L5 PT_1"] == "#0D5D7E"
 
     (folder / "tiny" / FULL_COUNTS).unlink()
-    with pytest.warns(UserWarning, match=f"gene_counts.csv replaces {FULL_COUNTS}"):
+    with pytest.warns(UserWarning, match=f"gene_counts.csv replaces the missing {FULL_COUNTS}"):
         data = as_paired(load_dataset("scala_ion_channels", folder, download=False))
     assert data.gene_names.tolist() == ["Sst", "Vip"] and data.sha256 != whole.sha256
     assert "among the 1000 selected genes only" in capsys.readouterr().out
