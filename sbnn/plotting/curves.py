@@ -57,7 +57,7 @@ def points_by_width(network, n_components, **params):
     found = {width: network.points(n_components=width, **params) for width in np.ravel(n_components or known).tolist()}
     found = {width: points for width, points in found.items() if points}
     if not found:
-        raise ValueError(f"n_components: the record has no {n_components} with {params}; its values are {known}")
+        raise ValueError(f"n_components: no model has {n_components} and {params}; the record has the values {known}")
     return found
 
 

@@ -313,8 +313,8 @@ def test_sweeps_with_faults_are_left_out_and_noted(whole, tmp_path):
     wrong = ("X7Ramp_DA_0", *sweeps[0][1:])
     family, notes = features_of(tmp_path, [*sweeps, *stopped, *lost, search, wrong])
     assert "is called 'X7Ramp_DA_0', but its current is: long_square of 1000 ms" in notes
-    assert "2 long square sweep(s): less than 200 ms recorded after the stimulus" in notes
-    assert "2 long square sweep(s): no resting voltage before the stimulus" in notes and "X2LP" not in notes
+    assert "long square sweeps left out (less than 200 ms recorded after the stimulus): 2" in notes
+    assert "long square sweeps left out (no resting voltage before the stimulus): 2" in notes and "X2LP" not in notes
     np.testing.assert_equal(family, whole)
 
 

@@ -243,8 +243,8 @@ def sweeps_of(nwb):
         if isinstance(cut, CutSweep):
             sweeps[stimulus.kind].append(cut)
         else:
-            faults[f"{stimulus.kind.replace('_', ' ')} sweep(s): {cut}"] += 1
-    return sweeps, notes + [f"{count} {fault}" for fault, count in sorted(faults.items())]
+            faults[f"{stimulus.kind.replace('_', ' ')} sweeps left out ({cut})"] += 1
+    return sweeps, notes + [f"{fault}: {count}" for fault, count in sorted(faults.items())]
 
 
 def _at_rest(stored, stimulus, voltage):
