@@ -58,7 +58,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
             X, y = X[self._typed], np.asarray(y)[self._typed]
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y: expected at least two classes, got one class: {some(self.classes_) or None}")
+            raise ValueError(f"y: expected more than one class, got {some(self.classes_) or None}")
         self.families_ = family_columns(families_of(families, range(X.shape[1]) if columns is None else columns))
         return X, codes
 

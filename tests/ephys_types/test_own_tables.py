@@ -75,7 +75,7 @@ def test_unknown_is_no_type(told):
         model.fit(data.X, types, groups=data.obs["donor"])
     assert said[0].filename == __file__ and "unknown" not in model.classes_
     np.testing.assert_array_equal(model.predict_proba(data.X), alone)
-    with pytest.raises(ValueError, match="classes, got one class: None"), pytest.warns(UserWarning, match="240 of 240"):
+    with pytest.raises(ValueError, match="class, got None"), pytest.warns(UserWarning, match="240 of 240"):
         model.fit(data.X, np.full(240, "unknown"))
 
 

@@ -180,7 +180,7 @@ def test_a_wrong_record_is_named():
     for draw, message in (
         (lambda: plotting.training_curves(srrr), "network: expected .* history"),
         (lambda: plotting.training_curves(network, replace(srrr, sha256="t")), "srrr: .*same data"),
-        (lambda: plotting.bottleneck_comparison(network, srrr, ridge, n_components=(3,)), r".*\(3,\).*values \[2, 64\]"),
+        (lambda: plotting.bottleneck_comparison(network, srrr, ridge, n_components=(3,)), r".*\(3,\).*s \[2, 64\]"),
         (lambda: plotting.gene_selection_curve({"not": "a record"}), "record: expected .* mean_log2"),
         (lambda: plotting.latent_panels(fit_record(), scores=[replace(srrr, sha256="t")]), "scores.*same data"),
         (lambda: plotting.overview(fit_record(), selection_record()), "halves: expected .* same data"),
