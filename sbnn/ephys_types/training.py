@@ -77,7 +77,7 @@ def add_angular_margin(cosines, labels, margin=ARCFACE_MARGIN):
 
 
 def validation_part(labels, share, groups, keep, random_state):
-    """Mask of validation cells, about a `share` of each class; at least `keep` cells of each class stay in training.
+    """Mask of validation cells, a fraction `share` of each class; at least `keep` cells of each class stay in training.
 
     Cells of a group stay together. Groups are visited in random order, and a group is taken if it reduces the distances
     between the class shares and `share`, summed over the classes.

@@ -1,4 +1,4 @@
-"""Figures drawn from saved records alone; functions that draw take records and return a matplotlib Figure."""
+"""Figures drawn from saved records alone; each drawing function takes records and returns a matplotlib Figure."""
 
 import importlib
 

@@ -20,7 +20,7 @@ NARROW = 0.5  # outliers dominate an SD if the central 95 % of the z-scores span
 # Gaps in a t-SNE are compressed, since distances between its islands mean little and the space between them is empty.
 STRAIT = 1.75  # width of a gap, in units of the distance to the tenth neighbour where cells are sparse
 MOVES = (8, 4, 2, 1, 0.5)  # steps by which islands move, in gap widths, from coarse to fine
-TURNS = np.pi * np.array([0, 0.25, -0.25, 0.4, -0.4])  # angles to the direction of the centre, to pass other islands
+TURNS = np.pi * np.array([0, 0.25, -0.25, 0.4, -0.4])  # angles off the way to the centre, to pass other islands
 ROUNDS = 40
 WORTH = 0.97  # a map is rotated only if this shrinks the side of the square to less than this fraction
 
@@ -85,7 +85,7 @@ def map_triangles(xy, stretch=0.85):
 
 
 def _circumradius(corners):
-    """Radius of the circle through the corners of every triangle; `corners` has shape (m, 3, 2)."""
+    """Circumradius of each triangle; `corners` has shape (m, 3, 2)."""
     a, b, c = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).T
     u, v = (corners[:, 1:] - corners[:, :1]).swapaxes(0, 1)
     return a * b * c / np.maximum(2 * np.abs(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]), 1e-30)

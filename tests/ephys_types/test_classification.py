@@ -81,7 +81,7 @@ def test_cells_that_cannot_be_folded_are_refused_with_the_reason(cells):
     ):
         with pytest.raises(ValueError, match=said):
             donor_folds(small(types, donor), 4)
-    with pytest.warns(UserWarning, match="the labels have no donors"):
+    with pytest.warns(UserWarning, match="without donors in the labels"):
         assert len(donor_folds(replaced(cells, labels=cells.labels.drop(columns="donor")), 5)) == 5
     with pytest.raises(ValueError, match="target: .*'type', 'donor'"):
         donor_folds(cells, target="subclass")

@@ -47,7 +47,7 @@ def test_without_a_home_local_files_are_found_and_downloads_fail_with_advice(tmp
     monkeypatch.chdir(tmp_path)
     assert registry.cache_folder() is None
     published(monkeypatch, url="http://127.0.0.1:9/tiny.csv")
-    with pytest.raises(FileNotFoundError, match="home of the user is not known; set HOME"):
+    with pytest.raises(FileNotFoundError, match="home folder of the user is unknown; set HOME"):
         find_file("tiny.csv", verbose=False)
     assert list(tmp_path.iterdir()) == []
     assert find_file("tiny.csv", put(tmp_path / "mine" / "tiny.csv")).read_bytes() == CONTENT
@@ -118,6 +118,6 @@ def test_ctrl_c_at_the_command_line_keeps_what_was_finished(data, tmp_path):
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(20)
     said = process.communicate()[1]
-    assert process.returncode == 130 and "the same command resumes" in said, said
+    assert process.returncode == 130 and "repeating the command resumes" in said, said
     kept = list(folder.rglob("*.pickle"))
     assert kept and all(load(path).values for path in kept) and not list(folder.rglob(".*.tmp"))
