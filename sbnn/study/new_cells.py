@@ -41,7 +41,7 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
     if counts is None:
         counts = known and _are_whole(there.to_numpy())
         if not counts and kind_of_expression(there.to_numpy())[0] == "normalised":
-            warnings.warn("cells: values seem too large for logarithms, so these are taken; --log prevents it", stacklevel=2)
+            warnings.warn("cells: too large for logarithms, so log2(x + 1) is applied; see --log", stacklevel=2)
             there = there.transform(log2p1)
     if counts and totals is None:
         empty = ~there.any(axis=1)
