@@ -138,8 +138,8 @@ def check_perturbation(given, cells, control=None):
     names, n_cells = np.asarray(given, dtype=object), (np.shape(cells) or (1,))[0]
     empty = pd.isna(names) | (names.astype(str) == "")
     if names.shape != (n_cells,) or empty.any():
-        text = f"got shape {names.shape}; empty at positions: {some(np.flatnonzero(empty)) or 'none'}"
-        raise ValueError(f"perturbation: expected one label for each of {n_cells} cells, {text}")
+        text = f"shape {names.shape}" + (f"; empty at positions: {some(np.flatnonzero(empty))}" if empty.any() else "")
+        raise ValueError(f"perturbation: expected one for each of {n_cells} cells of counts or latents, got {text}")
     names = names.astype(str)
     check_blanks(names, "perturbation")
     if control is not None and str(control) not in names:
