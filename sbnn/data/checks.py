@@ -95,9 +95,9 @@ def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
         return np.array([f"{kind}_{i}" for i in range(size)], dtype=str)
     names = pd.Series(np.ravel(np.asarray(given, dtype=object)))
     text = names.astype(str)
-    wrong = some(map(repr, text[names.isna() | (text == "") | text.duplicated()].unique())) or "none"
-    if len(names) != size or wrong != "none":
-        raise ValueError(f"{argument}: expected {size} {kind} names, got {len(names)}; empty or repeated: {wrong}")
+    bad = some(map(repr, text[names.isna() | (text == "") | text.duplicated()].unique()))
+    if len(names) != size or bad:
+        raise ValueError(f"{argument}: expected {size} {kind} names, got {text.size}; empty or repeated: {bad or None}")
     return text.to_numpy().astype(str)
 
 
