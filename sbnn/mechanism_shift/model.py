@@ -21,7 +21,7 @@ from sbnn.errors import attempt, check_flag, check_number
 from sbnn.mechanism_shift import network
 from sbnn.mechanism_shift.direct import class_sums, direct_effects, gene_effects, mean_shares, shrunken
 from sbnn.mechanism_shift.graph import graph_table
-from sbnn.mechanism_shift.recipe import PUBLISHED, STAGED, Recipe
+from sbnn.mechanism_shift.recipe import PUBLISHED, Recipe
 from sbnn.mechanism_shift.training import Training, means_of
 
 METHODS = ("staged", "svae+", "svae", "ivae", "vae")
@@ -56,8 +56,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         Strength of the penalty: K of Beta(1, K) for "svae+" (10 by default), lambda for "svae" (100 by default).
     recipe : Recipe or sequence of Recipe, optional
         Architecture and training. If several recipes are given, the recipe with the best likelihood of held-out cells
-        is used. The default is `PUBLISHED`; for "staged", two recipes are tried by default, one with stronger and one
-        with weaker shrinkage of the weights.
+        is used. The default is ``Recipe()`` for "staged" and `PUBLISHED` for other methods.
     random_state : int, RandomState or None
 
     Attributes
@@ -79,6 +78,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         do not explain; there is an ``edge`` to the gene if this part is significant.
     n_latent_, recipe_ : int, Recipe
         Chosen number of latents, and chosen recipe.
+    weight_precision_ : float
+        Precision of the normal prior on the weights at the end of training. For "staged", the last stage is trained
+        with strong and with weak shrinkage, and the network with the better likelihood of held-out cells is kept.
     history_ : DataFrame
         One row per epoch of training.
     validation_ : ndarray of int
@@ -118,8 +120,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         self.random_state = random_state
 
     def algorithm_version(self, n_cells):
-        """Version for stored results; version 1 of "svae" did not have the published penalty."""
-        return 2 if self.method == "svae" else 1
+        """Version for stored results; 2: the penalty of "svae" is as published, and "staged" ends as cells prefer."""
+        return 2 if self.method in ("svae", "staged") else 1
 
     def fit(self, counts, perturbation=None, control=None):
         """Train the network, and estimate which latents each perturbation shifts.
@@ -157,7 +159,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         counts = self._checked(counts, reset=True)
         genes = getattr(self, "feature_names_in_", np.arange(counts.shape[1]))
         names, codes, _ = codes_of(checked, self.control_)
-        recipes = self.recipe or (STAGED if self.method == "staged" else PUBLISHED)
+        recipes = self.recipe or (Recipe() if self.method == "staged" else PUBLISHED)
         recipes, self.perturbations_ = [recipes] if isinstance(recipes, Recipe) else recipes, names
         sizes = [self.n_latent] if isinstance(self.n_latent, Integral) else self.n_latent
         for size in sizes:
@@ -202,6 +204,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
             else:
                 self.unmixing_ = training.run(training.epochs, recipe.warm_up)
         self.history_, self.direct_ = pd.DataFrame(training.history), torch.zeros(len(names), 1)
+        self.weight_precision_ = training.weight_precision
         if self.method == "staged":
             self._add_direct_effects(counts, codes, train, genes)
         if self.unmixing_ is not None:

@@ -23,12 +23,12 @@ class Recipe(CheckedSettings):
     learning_rate: float = 2.5e-3  # parameter of Adam, like `weight_decay` and `epsilon`
     weight_decay: float = 0.0
     #: Precision of a normal prior on all weights. It acts as a weight decay of `weight_precision` divided by the number
-    #: of training cells.
-    weight_precision: float = 72.0
+    #: of training cells. In the last stage of "staged", twice this value and half of it are tried.
+    weight_precision: float = 36.0
     epsilon: float = 1e-6
     one_cycle: bool = True  # whether the learning rate rises and falls in one cycle (Smith and Topin 2018)
     batch_size: int = 128
-    warm_up: int = 3  # epochs over which the weight of the divergence from the prior rises from 0 to 1
+    warm_up: int = 10  # epochs over which the weight of the divergence from the prior rises from 0 to 1
     validation_share: float = 0.1  # share of the cells of each perturbation that is set aside for validation
     #: Number of epochs without a better validation score after which training stops and returns to the best weights;
     #: None trains for all epochs.
@@ -42,10 +42,6 @@ class Recipe(CheckedSettings):
         least = max(self.least_updates, self.updates_per_pair * comb(n_latents, 2))
         return max(self.epochs, -(-least // n_batches))
 
-
-#: Both recipes are tried by default. The first one is best in simulations. The second one, with weaker shrinkage, is
-#: best on real screens.
-STAGED = (Recipe(), Recipe(warm_up=10, weight_precision=36.0))
 
 #: Settings of Lopez et al. 2022 and their code, for the methods "svae+", "svae", "ivae" and "vae". In their code, means
 #: of the prior and log dispersions are initialised with standard normal draws. In this package, both start at 0, and

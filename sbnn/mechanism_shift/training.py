@@ -10,6 +10,7 @@ from sbnn.mechanism_shift.network import divergence, elbo_of_cells, encoded, log
 from sbnn.mechanism_shift.unmixing import describe, unmix
 
 IN_DOUBT = 0.05  # probability above which a shift stays free before the last stage; shifts held at 0 rarely recover
+FACTORS = (2.0, 0.5)  # the last stage is trained with each of these multiples of the weight precision
 FEWEST_STEPS = 10  # minimum number of steps in a cycle of the learning rate
 
 
@@ -20,7 +21,7 @@ class Training:
         self.network, self.prior, self.cells, self.recipe, self.seed = network, prior, cells, recipe, seed
         self.codes, self.generator = torch.from_numpy(codes), torch.Generator().manual_seed(seed)
         self.train, self.validation = split  # positions
-        self.history = []
+        self.history, self.weight_precision = [], recipe.weight_precision
         self.n_batches = max(len(self.train) // recipe.batch_size, 1)
         self.epochs = recipe._epochs_for(self.n_batches, prior.table.shape[1])
 
@@ -30,7 +31,7 @@ class Training:
         With `follow`, the means of the prior are set to the means of the encoder before every epoch except the first.
         """
         recipe, step, n_batches = self.recipe, 0, self.n_batches
-        rate, decay = recipe.learning_rate, recipe.weight_decay + recipe.weight_precision / len(self.train)
+        rate, decay = recipe.learning_rate, recipe.weight_decay + self.weight_precision / len(self.train)
         parameters = [*self.network.parameters(), *self.prior.parameters()]
         optimizer = torch.optim.Adam(parameters, rate, eps=recipe.epsilon, weight_decay=decay, fused=True)
         schedule, n_steps = None, epochs * n_batches
@@ -53,22 +54,34 @@ class Training:
                 losses.append(loss.item())
             self.history.append({"epoch": len(self.history) + 1, "loss": float(np.mean(losses))})
             if recipe.patience is not None and len(self.validation):
-                of, direct = self.codes[self.validation], torch.zeros(len(self.prior.table), 1)
-                # the bounds are computed with the same draws in every epoch
-                bounds = elbo_of_cells(self.network, self.cells, self.validation, of, self.prior.means(), direct)
-                score = float(bounds.mean())
-                self.history[-1]["validation_elbo"] = score
+                score = self.history[-1]["validation_elbo"] = self.validation_elbo()
                 # The objective changes while the weight rises, so scores are only compared afterwards.
                 if score > best or epoch < warm_up:
                     best, waited = score, 0
-                    weights = deepcopy((self.network.state_dict(), self.prior.state_dict()))
+                    weights = self.weights()
                 else:
                     waited += 1
                 if waited >= recipe.patience:
                     break
         if weights is not None:
-            self.network.load_state_dict(weights[0])
-            self.prior.load_state_dict(weights[1])
+            self.restore(weights)
+
+    def validation_elbo(self):
+        """Evidence lower bound of the validation cells, computed with the same draws each time; 0 without cells."""
+        if not len(self.validation):
+            return 0.0
+        of, direct = self.codes[self.validation], torch.zeros(len(self.prior.table), 1)
+        bounds = elbo_of_cells(self.network, self.cells, self.validation, of, self.prior.means(), direct)
+        return float(bounds.mean())
+
+    def weights(self):
+        """A copy of all parameters."""
+        return deepcopy((self.network.state_dict(), self.prior.state_dict()))
+
+    def restore(self, weights):
+        """Set all parameters to such a copy."""
+        self.network.load_state_dict(weights[0])
+        self.prior.load_state_dict(weights[1])
 
     def loss(self, batch, weight=1.0):
         """Negative evidence lower bound averaged over a batch, plus the penalty of the prior (per cell if `summed`)."""
@@ -97,12 +110,27 @@ class Training:
         for i, epochs in enumerate(rest):
             found = unmix(*self._latents(names, control), random_state=self.seed)
             self.network.change_latents(*(torch.from_numpy(part).float() for part in (found.matrix, found.origin)))
-            least = EVEN if i == len(rest) - 1 else IN_DOUBT
+            last = i == len(rest) - 1
+            least = EVEN if last else IN_DOUBT
             free = (found.probabilities > least).reindex(names, fill_value=False)  # the control has no shifts
             self.prior.mask = torch.from_numpy(free.to_numpy(dtype=np.float32))
             self.follow_encoder()
-            self.run(int(epochs), follow=True)
+            self.run_best(int(epochs), FACTORS if last else (1.0,))
         return describe(*self._latents(names, control))
+
+    def run_best(self, epochs, factors):
+        """Run with each of these multiples of the weight precision, and keep what validation cells prefer."""
+        start, state, before, chosen = self.weights(), self.generator.get_state(), self.history, None
+        for factor in factors:
+            self.restore(start)
+            self.generator.set_state(state)
+            self.history, self.weight_precision = list(before), factor * self.recipe.weight_precision
+            self.run(epochs, follow=True)
+            score = self.validation_elbo()
+            if chosen is None or score > chosen[0]:
+                chosen = score, self.weights(), self.history, self.weight_precision
+        _, weights, self.history, self.weight_precision = chosen
+        self.restore(weights)
 
     def _latents(self, names, control):
         """Arguments of `unmix` for the training cells: latents, perturbations, control and variances."""

@@ -110,7 +110,7 @@ def test_the_loss_of_svae_plus_is_the_sum_over_the_training_cells(screen, monkey
         training.run(1)
         gradients.append(training.network.logits.bias.grad)
     torch.testing.assert_close(gradients[0], 150 * gradients[1], rtol=1e-3, atol=1e-2)
-    assert decays == [72 / 150] * 2, "weights have a normal prior, whatever the number of cells"
+    assert decays == [36 / 150] * 2, "weights have a normal prior, whatever the number of cells"
 
 
 def test_shifts_in_doubt_stay_free_until_the_last_unmixing(screen, monkeypatch):
@@ -131,9 +131,28 @@ def test_shifts_in_doubt_stay_free_until_the_last_unmixing(screen, monkeypatch):
     recipe = replace(TINY, epochs=4, unmixings=2)
     model = SparseShiftVAE(3, recipe=recipe, random_state=0).fit(screen.counts, screen.perturbation, screen.control)
     others = model.perturbations_ != screen.control
-    assert len(masks) == 3 and masks[0].all() and not masks[1][~others].any()
+    assert len(masks) == 4 and masks[0].all() and not masks[1][~others].any()
     assert np.array_equal(masks[1][others], probabilities[0] > 0.05)
-    assert np.array_equal(masks[2][others], probabilities[1] > 0.5)
+    assert all(np.array_equal(mask[others], probabilities[1] > 0.5) for mask in masks[2:])
+
+
+def test_the_last_stage_keeps_the_shrinkage_under_which_validation_cells_are_likeliest(screen, monkeypatch):
+    for scores, weaker in (((1.0, 2.0), True), ((2.0, 1.0), False), ((np.nan, np.nan), False)):
+        training, given, ends = small_training(screen, Prior(41, 2), TINY), iter(scores), []
+        monkeypatch.setattr(training, "validation_elbo", lambda given=given: next(given))
+        monkeypatch.setattr(training, "run", lambda *_, training=training, ends=ends, **__: ends.append(drawn(training)))
+        before = training.generator.get_state()
+        training.run_best(1, (2.0, 0.5))
+        assert training.weight_precision == TINY.weight_precision * (0.5 if weaker else 2.0)
+        assert torch.equal(training.network.logits.bias, ends[weaker][0]) and training.history == [ends[weaker][1]]
+        assert torch.equal(ends[0][2], ends[1][2]) and torch.equal(ends[0][2], before), "the same draws for both"
+
+
+def drawn(training):
+    """Change a network as if it were trained; returns what it is then, and the state of the draws before."""
+    training.network.logits.bias.data.fill_(training.weight_precision)
+    training.history.append({"epoch": len(training.history) + 1, "loss": training.weight_precision})
+    return training.network.logits.bias.clone(), training.history[-1], training.generator.get_state()
 
 
 def test_the_best_weights_are_kept_where_training_waits(screen):
