@@ -8,7 +8,7 @@ from scipy.stats import false_discovery_control, norm
 from sbnn.mechanism_shift.network import blocks
 
 SCALES = np.concatenate([[0.0], np.geomspace(0.02, 4.0, 16)])  # SDs of effects on log counts
-NULL_PAIRS = 10.0  # number of pseudo-pairs without an effect that are added to each perturbation (Stephens 2017)
+NULL_PAIRS = 10.0  # number of pseudo-pairs without an effect per perturbation (Stephens 2017, Biostatistics 18)
 ROUNDS = 100  # rounds of expectation maximisation
 DRAWS = 1000  # number of draws of the latents for the mean share of each gene
 SMALL = 1e-4  # added to shares before the logarithm: one count in ten thousand
@@ -19,8 +19,7 @@ NORMAL_95 = norm.ppf(0.975)
 def shrunken(estimates, errors):
     """Posterior mean and standard deviation of effects that were estimated with normal errors, each of shape (m, p).
 
-    The prior of each row is a mixture of normal distributions around zero, whose weights are estimated (Stephens 2017,
-    Biostatistics 18).
+    The prior of a row is a mixture of normal distributions around zero with estimated weights (Stephens 2017).
     """
     total = SCALES**2 + errors[..., None] ** 2
     log_density = -0.5 * (estimates[..., None] ** 2 / total + np.log(total))

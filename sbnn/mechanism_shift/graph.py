@@ -37,10 +37,9 @@ def class_means(values, codes, n_classes):
 
 
 def open_graph(latents, perturbation, control=None):
-    """Shift graph of a model without a mask: mean latents of each perturbation minus mean latents of the control.
+    """Shift graph of a model without a mask: mean latents of each perturbation minus those of the control or of all.
 
-    Without a control, the means over all cells are subtracted. Shifts are in standard deviations within a perturbation,
-    and all probabilities are 1.
+    Shifts are in standard deviations within a perturbation, and all probabilities are 1.
     """
     names, codes = np.unique(perturbation, return_inverse=True)
     means, moved = class_means(latents, codes, len(names)), names != control
@@ -50,8 +49,5 @@ def open_graph(latents, perturbation, control=None):
 
 
 def largest_shifts(graph, n=2):
-    """DataFrame of bool that marks the `n` largest absolute shifts of each perturbation.
-
-    These are the edges of a model without a mask.
-    """
+    """DataFrame of bool that marks the `n` largest shifts of each perturbation, the edges of a model without a mask."""
     return wide(graph, "effect").abs().rank(axis=1, method="first", ascending=False) <= n

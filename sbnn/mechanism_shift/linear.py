@@ -8,10 +8,7 @@ from sbnn.mechanism_shift.graph import open_graph
 
 
 class LinearShift(BaseEstimator):
-    """Principal components of log counts, or independent components if `rotation` is "ica".
-
-    `recovery` can unmix the components.
-    """
+    """Principal components of log counts, or independent components if `rotation` is "ica"; `recovery` unmixes them."""
 
     def __init__(self, n_latent=15, rotation="unmix", random_state=None):
         self.n_latent = n_latent

@@ -22,7 +22,7 @@ from sbnn.mechanism_shift import network
 from sbnn.mechanism_shift.direct import class_sums, direct_effects, gene_effects, mean_shares, shrunken
 from sbnn.mechanism_shift.graph import graph_table
 from sbnn.mechanism_shift.recipe import PUBLISHED, Recipe
-from sbnn.mechanism_shift.training import Training, means_of
+from sbnn.mechanism_shift.training import DRAWS, Training, means_of
 
 METHODS = ("staged", "svae+", "svae", "ivae", "vae")
 STRENGTH = {"svae+": 10.0, "svae": 100.0}
@@ -30,7 +30,6 @@ DOUBTFUL = 0.05  # shifts whose probability is between this value and 1 minus th
 MANY_DOUBTFUL = 0.05  # share of doubtful shifts above which the latents of simulated screens were wrong
 OF_BATCH = 0.5  # warn if a batch explains more than this share of the variance of a latent
 SHRUNK = 0.5  # warn if the slope of predicted on measured log fold changes is below this value
-DRAWS = 50  # number of draws of the latents of each held-out cell when fits are compared by likelihood
 
 
 class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
@@ -40,8 +39,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
     decoded latents; the latents of a cell follow N(m, I), where m depends on its perturbation. The methods differ in m:
 
     - ``"staged"``, our method: an identifiable VAE is trained in which m is the mean of the encoder over the cells of a
-      perturbation, the latents are rotated by `unmix`, and training continues with m held at zero where a perturbation
-      does not shift a latent.
+      perturbation, the latents are rotated by `unmix`, and training continues with m held at zero (the position of the
+      control or, without one, of most perturbations) where a perturbation does not shift a latent.
     - ``"svae+"``, ``"svae"``: m and a mask on m are trained, with a penalty on the probabilities of the mask [1]_.
     - ``"ivae"``: m is trained without a mask.
     - ``"vae"``: m = 0.
@@ -79,17 +78,12 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
     n_latent_, recipe_ : int, Recipe
         Chosen number of latents, and chosen recipe.
     weight_precision_ : float
-        Precision of the normal prior on the weights at the end of training. For "staged", the last stage is trained
-        with strong and with weak shrinkage, and the network with the better likelihood of held-out cells is kept.
+        Precision of the prior on the weights at the end of training; in "staged", the one that held-out cells prefer.
     history_ : DataFrame
         One row per epoch of training.
     validation_ : ndarray of int
         Positions of the validation cells.
     network_, prior_ : torch.nn.Module
-
-    Notes
-    -----
-    Without a control, m = 0 is the position of a latent under most perturbations.
 
     References
     ----------
@@ -243,7 +237,6 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         -------
         float
             Mean over the cells.
-
         """
         return self._bound(network.elbo_of_cells, counts, perturbation, n_samples)
 
@@ -340,10 +333,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         if len(table) > 1:
             slope = np.polyfit(table["log_fold_change"], table["model"], 1)[0]
             if slope < SHRUNK:
-                text = f"{slope:.2f} of the measured values on average; use gene_effects_, or train longer"
-                warnings.warn(
-                    f"predict_counts shrinks {len(table)} significant log fold changes to {text}", stacklevel=3
-                )
+                start = f"predict_counts shrinks {len(table)} significant log fold changes to {slope:.2f} of the"
+                text = f"{start} measured values on average; use gene_effects_, or train longer"
+                warnings.warn(text, stacklevel=3)
 
     def _checked(self, counts, reset=False):
         """Check counts and their genes (with `reset`, set the genes of the model); returns the counts in CSR format."""

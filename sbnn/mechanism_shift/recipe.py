@@ -30,8 +30,7 @@ class Recipe(CheckedSettings):
     batch_size: int = 128
     warm_up: int = 10  # epochs over which the weight of the divergence from the prior rises from 0 to 1
     validation_share: float = 0.1  # share of the cells of each perturbation that is set aside for validation
-    #: Number of epochs without a better validation score after which training stops and returns to the best weights;
-    #: None trains for all epochs.
+    #: Epochs without a better validation score after which training ends with the best weights; None: never
     patience: int | None = None
     dispersion: float = 3.0  # initial value of the logarithm of the inverse dispersion of each gene
     first_share: float = 0.5  # share of the epochs before the first unmixing; "staged" only

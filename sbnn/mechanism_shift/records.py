@@ -15,7 +15,6 @@ def compute_once(kind, data, model, compute, *, params=None, results=None, overw
     Parameters
     ----------
     kind : str
-        Name of the experiment.
     data : AnnData or dict
         The screen, or the parameters of `simulate_perturbations` except the seed.
     model : estimator

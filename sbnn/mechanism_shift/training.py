@@ -6,11 +6,12 @@ import numpy as np
 import torch
 
 from sbnn.mechanism_shift.graph import EVEN
-from sbnn.mechanism_shift.network import divergence, elbo_of_cells, encoded, log_likelihood
+from sbnn.mechanism_shift.network import divergence, elbo_of_cells, encoded, iwelbo_of_cells, log_likelihood
 from sbnn.mechanism_shift.unmixing import describe, unmix
 
 IN_DOUBT = 0.05  # probability above which a shift stays free before the last stage; shifts held at 0 rarely recover
 FACTORS = (2.0, 0.5)  # the last stage is trained with each of these multiples of the weight precision
+DRAWS = 50  # number of draws of the latents of each held-out cell when fits are compared by likelihood
 FEWEST_STEPS = 10  # minimum number of steps in a cycle of the learning rate
 
 
@@ -19,6 +20,7 @@ class Training:
 
     def __init__(self, network, prior, cells, codes, split, recipe, seed):
         self.network, self.prior, self.cells, self.recipe, self.seed = network, prior, cells, recipe, seed
+        self.modules = torch.nn.ModuleList([network, prior])
         self.codes, self.generator = torch.from_numpy(codes), torch.Generator().manual_seed(seed)
         self.train, self.validation = split  # positions
         self.history, self.weight_precision = [], recipe.weight_precision
@@ -32,7 +34,7 @@ class Training:
         """
         recipe, step, n_batches = self.recipe, 0, self.n_batches
         rate, decay = recipe.learning_rate, recipe.weight_decay + self.weight_precision / len(self.train)
-        parameters = [*self.network.parameters(), *self.prior.parameters()]
+        parameters = self.modules.parameters()
         optimizer = torch.optim.Adam(parameters, rate, eps=recipe.epsilon, weight_decay=decay, fused=True)
         schedule, n_steps = None, epochs * n_batches
         if recipe.one_cycle and n_steps >= FEWEST_STEPS:
@@ -54,34 +56,25 @@ class Training:
                 losses.append(loss.item())
             self.history.append({"epoch": len(self.history) + 1, "loss": float(np.mean(losses))})
             if recipe.patience is not None and len(self.validation):
-                score = self.history[-1]["validation_elbo"] = self.validation_elbo()
+                score = self.history[-1]["validation_elbo"] = self.held_out(elbo_of_cells, 1)
                 # The objective changes while the weight rises, so scores are only compared afterwards.
                 if score > best or epoch < warm_up:
                     best, waited = score, 0
-                    weights = self.weights()
+                    weights = deepcopy(self.modules.state_dict())
                 else:
                     waited += 1
                 if waited >= recipe.patience:
                     break
         if weights is not None:
-            self.restore(weights)
+            self.modules.load_state_dict(weights)
 
-    def validation_elbo(self):
-        """Evidence lower bound of the validation cells, computed with the same draws each time; 0 without cells."""
+    def held_out(self, bound, n_samples):
+        """Mean of a bound over the validation cells, computed with the same draws each time; 0 without such cells."""
         if not len(self.validation):
             return 0.0
         of, direct = self.codes[self.validation], torch.zeros(len(self.prior.table), 1)
-        bounds = elbo_of_cells(self.network, self.cells, self.validation, of, self.prior.means(), direct)
-        return float(bounds.mean())
-
-    def weights(self):
-        """A copy of all parameters."""
-        return deepcopy((self.network.state_dict(), self.prior.state_dict()))
-
-    def restore(self, weights):
-        """Set all parameters to such a copy."""
-        self.network.load_state_dict(weights[0])
-        self.prior.load_state_dict(weights[1])
+        means = self.prior.means().detach()
+        return float(bound(self.network, self.cells, self.validation, of, means, direct, n_samples).mean())
 
     def loss(self, batch, weight=1.0):
         """Negative evidence lower bound averaged over a batch, plus the penalty of the prior (per cell if `summed`)."""
@@ -110,27 +103,28 @@ class Training:
         for i, epochs in enumerate(rest):
             found = unmix(*self._latents(names, control), random_state=self.seed)
             self.network.change_latents(*(torch.from_numpy(part).float() for part in (found.matrix, found.origin)))
-            last = i == len(rest) - 1
-            least = EVEN if last else IN_DOUBT
+            least, factors = (EVEN, FACTORS) if i == len(rest) - 1 else (IN_DOUBT, (1.0,))
             free = (found.probabilities > least).reindex(names, fill_value=False)  # the control has no shifts
             self.prior.mask = torch.from_numpy(free.to_numpy(dtype=np.float32))
             self.follow_encoder()
-            self.run_best(int(epochs), FACTORS if last else (1.0,))
+            self.run_best(int(epochs), factors)
         return describe(*self._latents(names, control))
 
     def run_best(self, epochs, factors):
         """Run with each of these multiples of the weight precision, and keep what validation cells prefer."""
-        start, state, before, chosen = self.weights(), self.generator.get_state(), self.history, None
+        start, state, before = deepcopy(self.modules.state_dict()), self.generator.get_state(), self.history
+        chosen = None
         for factor in factors:
-            self.restore(start)
+            self.modules.load_state_dict(start)
             self.generator.set_state(state)
             self.history, self.weight_precision = list(before), factor * self.recipe.weight_precision
             self.run(epochs, follow=True)
-            score = self.validation_elbo()
+            # Not the evidence lower bound, which weak shrinkage of the encoder lowers more than the likelihood.
+            score = self.held_out(iwelbo_of_cells, DRAWS) if len(factors) > 1 else 0.0
             if chosen is None or score > chosen[0]:
-                chosen = score, self.weights(), self.history, self.weight_precision
+                chosen = score, deepcopy(self.modules.state_dict()), self.history, self.weight_precision
         _, weights, self.history, self.weight_precision = chosen
-        self.restore(weights)
+        self.modules.load_state_dict(weights)
 
     def _latents(self, names, control):
         """Arguments of `unmix` for the training cells: latents, perturbations, control and variances."""

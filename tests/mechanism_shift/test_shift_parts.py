@@ -136,23 +136,21 @@ def test_shifts_in_doubt_stay_free_until_the_last_unmixing(screen, monkeypatch):
     assert all(np.array_equal(mask[others], probabilities[1] > 0.5) for mask in masks[2:])
 
 
-def test_the_last_stage_keeps_the_shrinkage_under_which_validation_cells_are_likeliest(screen, monkeypatch):
-    for scores, weaker in (((1.0, 2.0), True), ((2.0, 1.0), False), ((np.nan, np.nan), False)):
-        training, given, ends = small_training(screen, Prior(41, 2), TINY), iter(scores), []
-        monkeypatch.setattr(training, "validation_elbo", lambda given=given: next(given))
-        monkeypatch.setattr(training, "run", lambda *_, training=training, ends=ends, **__: ends.append(drawn(training)))
-        before = training.generator.get_state()
+def test_the_last_stage_keeps_the_shrinkage_that_validation_cells_prefer(screen, monkeypatch):
+    for scores, factor in (((1.0, 2.0), 0.5), ((2.0, 1.0), 2.0), ((np.nan, np.nan), 2.0)):
+        training, given, states = small_training(screen, Prior(41, 2), TINY), iter(scores), []
+
+        def run(*_, training=training, states=states, **__):
+            training.network.logits.bias.data.fill_(training.weight_precision)
+            training.history.append(training.weight_precision)
+            states.append(training.generator.get_state())
+
+        monkeypatch.setattr(training, "held_out", lambda *_, given=given: next(given))
+        monkeypatch.setattr(training, "run", run)
         training.run_best(1, (2.0, 0.5))
-        assert training.weight_precision == TINY.weight_precision * (0.5 if weaker else 2.0)
-        assert torch.equal(training.network.logits.bias, ends[weaker][0]) and training.history == [ends[weaker][1]]
-        assert torch.equal(ends[0][2], ends[1][2]) and torch.equal(ends[0][2], before), "the same draws for both"
-
-
-def drawn(training):
-    """Change a network as if it were trained; returns what it is then, and the state of the draws before."""
-    training.network.logits.bias.data.fill_(training.weight_precision)
-    training.history.append({"epoch": len(training.history) + 1, "loss": training.weight_precision})
-    return training.network.logits.bias.clone(), training.history[-1], training.generator.get_state()
+        expected = factor * TINY.weight_precision
+        assert training.history == [expected] == [training.weight_precision]
+        assert (training.network.logits.bias == expected).all() and torch.equal(*states), "the same draws for both"
 
 
 def test_the_best_weights_are_kept_where_training_waits(screen):
