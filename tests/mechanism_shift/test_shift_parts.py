@@ -141,16 +141,21 @@ def test_the_last_stage_keeps_the_shrinkage_that_validation_cells_prefer(screen,
         training, given, states = small_training(screen, Prior(41, 2), TINY), iter(scores), []
 
         def run(*_, training=training, states=states, **__):
+            states.append(torch.cat([training.generator.get_state(), training.network.logits.bias]))
+            torch.rand(1, generator=training.generator)
             training.network.logits.bias.data.fill_(training.weight_precision)
             training.history.append(training.weight_precision)
-            states.append(training.generator.get_state())
 
-        monkeypatch.setattr(training, "held_out", lambda *_, given=given: next(given))
+        def held_out(bound, n_samples, given=given):
+            assert bound is training_module.iwelbo_of_cells and n_samples == 50
+            return next(given)
+
+        monkeypatch.setattr(training, "held_out", held_out)
         monkeypatch.setattr(training, "run", run)
         training.run_best(1, (2.0, 0.5))
         expected = factor * TINY.weight_precision
         assert training.history == [expected] == [training.weight_precision]
-        assert (training.network.logits.bias == expected).all() and torch.equal(*states), "the same draws for both"
+        assert (training.network.logits.bias == expected).all() and torch.equal(*states), "the same start for both"
 
 
 def test_the_best_weights_are_kept_where_training_waits(screen):
