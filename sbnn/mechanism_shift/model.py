@@ -114,7 +114,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         self.random_state = random_state
 
     def algorithm_version(self, n_cells):
-        """Version for stored results; 2: the penalty of "svae" is as published, and "staged" ends as cells prefer."""
+        """Version for stored results; 2: "svae" has the published penalty, "staged" chooses its last shrinkage."""
         return 2 if self.method in ("svae", "staged") else 1
 
     def fit(self, counts, perturbation=None, control=None):

@@ -103,24 +103,24 @@ class Training:
         for i, epochs in enumerate(rest):
             found = unmix(*self._latents(names, control), random_state=self.seed)
             self.network.change_latents(*(torch.from_numpy(part).float() for part in (found.matrix, found.origin)))
-            least, factors = (EVEN, FACTORS) if i == len(rest) - 1 else (IN_DOUBT, (1.0,))
+            least, train = (EVEN, self.run_best) if i == len(rest) - 1 else (IN_DOUBT, self.run)
             free = (found.probabilities > least).reindex(names, fill_value=False)  # the control has no shifts
             self.prior.mask = torch.from_numpy(free.to_numpy(dtype=np.float32))
             self.follow_encoder()
-            self.run_best(int(epochs), factors)
+            train(int(epochs), follow=True)
         return describe(*self._latents(names, control))
 
-    def run_best(self, epochs, factors):
-        """Run with each of these multiples of the weight precision, and keep what validation cells prefer."""
+    def run_best(self, epochs, follow):
+        """Run with strong and with weak shrinkage from the same state, and keep what validation cells prefer."""
         start, state, before = deepcopy(self.modules.state_dict()), self.generator.get_state(), self.history
         chosen = None
-        for factor in factors:
+        for factor in FACTORS:
             self.modules.load_state_dict(start)
             self.generator.set_state(state)
             self.history, self.weight_precision = list(before), factor * self.recipe.weight_precision
-            self.run(epochs, follow=True)
-            # Not the evidence lower bound, which weak shrinkage of the encoder lowers more than the likelihood.
-            score = self.held_out(iwelbo_of_cells, DRAWS) if len(factors) > 1 else 0.0
+            self.run(epochs, follow=follow)
+            # On a real screen, the evidence lower bound prefers strong shrinkage, although the likelihood is lower.
+            score = self.held_out(iwelbo_of_cells, DRAWS)
             if chosen is None or score > chosen[0]:
                 chosen = score, deepcopy(self.modules.state_dict()), self.history, self.weight_precision
         _, weights, self.history, self.weight_precision = chosen

@@ -152,7 +152,7 @@ def test_the_last_stage_keeps_the_shrinkage_that_validation_cells_prefer(screen,
 
         monkeypatch.setattr(training, "held_out", held_out)
         monkeypatch.setattr(training, "run", run)
-        training.run_best(1, (2.0, 0.5))
+        training.run_best(1, follow=True)
         expected = factor * TINY.weight_precision
         assert training.history == [expected] == [training.weight_precision]
         assert (training.network.logits.bias == expected).all() and torch.equal(*states), "the same start for both"
