@@ -1,11 +1,13 @@
-"""Test R2 against the number of genes on the ten folds of the paper, mouse M1: sbnn beside its peers.
+"""Test R2 against the number of genes on the ten folds of the paper, mouse M1: sbnn beside its
+peers.
 
     python benchmarks/accuracy.py [--models sbnn_d2,greedy_ridge] [--folds 10] [--report-only]
 
-Measures what is missing, one thread per fit, and keeps it in saved_models/benchmarks; prints the tables in Markdown
-and draws figures/benchmarks/accuracy. Data are z-scored over all cells, as for the published numbers; nothing is
-chosen on test folds. The peers live in an environment of their own (benchmarks/requirements.txt); a peer that is
-neither measured nor installed is reported as such.
+Measures what is missing, one thread per fit, and keeps it in saved_models/benchmarks; prints the
+tables in Markdown and draws figures/benchmarks/accuracy. Data are z-scored over all cells, as for
+the published numbers; nothing is chosen on test folds. The peers live in an environment of their
+own (benchmarks/requirements.txt); a peer that is neither measured nor installed is reported as
+such.
 """
 
 import argparse
@@ -31,7 +33,13 @@ from peers import (
 from scipy.stats import t as student
 from sklearn.ensemble import RandomForestRegressor
 
-from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, cross_validate, load_dataset, paper_folds
+from sbnn import (
+    LeaveOneOutRidge,
+    SparseBottleneckRegressor,
+    cross_validate,
+    load_dataset,
+    paper_folds,
+)
 from sbnn.data.paired import as_paired
 from sbnn.plotting import save_figure
 from sbnn.plotting.colors import MODELS as KINDS
@@ -54,7 +62,8 @@ fewer of them compare by their differences on shared folds, below, not by their 
 confidence interval, corrected for the training cells that folds share (Nadeau and Bengio 2003).
 """
 RECORDS, FIGURES = ROOT / "saved_models" / "benchmarks", ROOT / "figures" / "benchmarks"
-NOT_KEPT = ("test_predictions", "test_latent", "history", "gene_norms")  # most of a record, and not needed here
+# most of a record, and not needed here
+NOT_KEPT = ("test_predictions", "test_latent", "history", "gene_norms")
 
 
 @dataclass(frozen=True)
@@ -91,32 +100,60 @@ def network(n_components, protocol, **params):
     return SparseBottleneckRegressor(n_components, protocol=protocol, **fixed, **params)
 
 
-PAPER = {"hidden_layers": (512, 128)}  # spelled out, so that a change of the default does not orphan the records
+# spelled out, so that a change of the default does not orphan the records
+PAPER = {"hidden_layers": (512, 128)}
 RIDGE, KERNEL = LeaveOneOutRidge(), LeaveOneOutKernelRidge()
-FOREST = RandomForestRegressor(200, min_samples_leaf=3, max_features=0.4, n_jobs=1, random_state=SEED)
+FOREST = RandomForestRegressor(
+    200, min_samples_leaf=3, max_features=0.4, n_jobs=1, random_state=SEED
+)
 _, _, _, PINK, AMBER, SKY = PALETTE  # the first three are those of kinds of models
 
 # A model is one line: the name of its record, then the row. All models of ours begin with "sbnn".
 MODELS = {
     "sbnn_distilled_d2": Model("sBNN distilled, d=2", network(2, "distilled"), KINDS["distilled"]),
-    "sbnn_distilled_d16": Model("sBNN distilled, d=16", network(16, "distilled"), KINDS["distilled"], "--"),
+    "sbnn_distilled_d16": Model(
+        "sBNN distilled, d=16", network(16, "distilled"), KINDS["distilled"], "--"
+    ),
     "sbnn_d2": Model("sBNN paper, d=2", network(2, "paper", **PAPER), KINDS["paper"]),
-    "sbnn_d16": Model("sBNN paper, d=16", network(16, "paper", **PAPER), KINDS["paper"], "--", genes=(10, 25, 50)),
+    "sbnn_d16": Model(
+        "sBNN paper, d=16", network(16, "paper", **PAPER), KINDS["paper"], "--", genes=(10, 25, 50)
+    ),
     "srrr_2": Model("sRRR, rank 2", SparseReducedRankPath(2), KINDS["linear"]),
     "srrr_16": Model("sRRR, rank 16", SparseReducedRankPath(16), KINDS["linear"], "--"),
     "lasso_ridge": Model("MultiTaskLasso + ridge", SelectThenRegress(GroupLasso(), RIDGE), SKY),
-    "lasso_kernel": Model("MultiTaskLasso + kernel ridge", SelectThenRegress(GroupLasso(), KERNEL), SKY, "--"),
-    "enet_ridge": Model("MultiTaskElasticNet + ridge", SelectThenRegress(GroupLasso(0.5), RIDGE), SKY, ":"),
+    "lasso_kernel": Model(
+        "MultiTaskLasso + kernel ridge", SelectThenRegress(GroupLasso(), KERNEL), SKY, "--"
+    ),
+    "enet_ridge": Model(
+        "MultiTaskElasticNet + ridge", SelectThenRegress(GroupLasso(0.5), RIDGE), SKY, ":"
+    ),
     "skglm_ridge": Model(
-        "skglm group lasso + ridge", SelectThenRegress(GroupLasso(solver="skglm"), RIDGE), SKY, "-.", package="skglm"
+        "skglm group lasso + ridge",
+        SelectThenRegress(GroupLasso(solver="skglm"), RIDGE),
+        SKY,
+        "-.",
+        package="skglm",
     ),
     "greedy_ridge": Model("greedy + ridge", SelectThenRegress(GreedyForward(), RIDGE), PINK),
-    "greedy_kernel": Model("greedy + kernel ridge", SelectThenRegress(GreedyForward(), KERNEL), PINK, "--"),
-    "greedy_forest": Model("greedy + forest", SelectThenRegress(GreedyForward(), FOREST), PINK, ":"),
-    "lassonet_kernel": Model(
-        "LassoNet + kernel ridge", SelectThenRegress(LassoNetPath(), KERNEL), AMBER, package="lassonet"
+    "greedy_kernel": Model(
+        "greedy + kernel ridge", SelectThenRegress(GreedyForward(), KERNEL), PINK, "--"
     ),
-    "stg_kernel": Model("STG + kernel ridge", SelectThenRegress(StochasticGates(), KERNEL), AMBER, "--", package="stg"),
+    "greedy_forest": Model(
+        "greedy + forest", SelectThenRegress(GreedyForward(), FOREST), PINK, ":"
+    ),
+    "lassonet_kernel": Model(
+        "LassoNet + kernel ridge",
+        SelectThenRegress(LassoNetPath(), KERNEL),
+        AMBER,
+        package="lassonet",
+    ),
+    "stg_kernel": Model(
+        "STG + kernel ridge",
+        SelectThenRegress(StochasticGates(), KERNEL),
+        AMBER,
+        "--",
+        package="stg",
+    ),
     "ridge": Model("ridge, all genes", RIDGE, KINDS["all genes"], genes=()),
 }
 
@@ -132,7 +169,8 @@ def measure(name, model, data, folder, n_folds=None):
     data : Paired
     folder : str or path-like
     n_folds : int, optional
-        Instead of the model's own number. Folds and numbers of genes that are in the record stay in any case.
+        Instead of the model's own number. Folds and numbers of genes that are in the record stay in
+        any case.
 
     Returns
     -------
@@ -146,7 +184,9 @@ def measure(name, model, data, folder, n_folds=None):
         genes = list(dict.fromkeys([point["n_genes"] for point in stored.params if point] + genes))
         n_folds = max(n_folds, len(stored.folds))
     folds, grid = paper_folds(data.n_cells)[:n_folds], {"n_genes": genes} if genes else {}
-    record = cross_validate(model.estimator, data, folds, grid, scaling="all", results=path, seed=SEED, verbose=False)
+    record = cross_validate(
+        model.estimator, data, folds, grid, scaling="all", results=path, seed=SEED, verbose=False
+    )
     if record.values.keys() & set(NOT_KEPT):
         record.values = {key: value for key, value in record.values.items() if key not in NOT_KEPT}
         save(record, path)
@@ -164,8 +204,9 @@ def at_genes(record, n_genes):
 def paired_difference(a, b, test_share, level=0.95):
     """Mean difference of two models over the folds they share, with a confidence interval.
 
-    Folds share most of their training cells, so their differences are correlated and the usual interval is too narrow.
-    The correction adds the ratio of test to training cells to one over the number of folds.
+    Folds share most of their training cells, so their differences are correlated and the usual
+    interval is too narrow. The correction adds the ratio of test to training cells to one over the
+    number of folds.
 
     Parameters
     ----------
@@ -209,8 +250,8 @@ def accuracy_table(records, models=MODELS):
     Returns
     -------
     DataFrame of str
-        Where a model used fewer genes, their mean number stands in brackets. The seconds of a fold are those of all
-        its numbers of genes together.
+        Where a model used fewer genes, their mean number stands in brackets. The seconds of a fold
+        are those of all its numbers of genes together.
     """
     sizes = sorted({n for model in models.values() for n in model.genes})
     rows = {}
@@ -226,14 +267,20 @@ def accuracy_table(records, models=MODELS):
                     few = "" if round(found[1], 1) == n else f" ({found[1]:.1f})"
                     row[f"{n} genes"] = mean_sd(found[0]) + few
             if not model.genes:
-                row[f"{sizes[-1]} genes"] = f"{mean_sd(record.test_r2[:, 0])} (all {len(record.gene_names)})"
-            row["folds"], row["CPU s per fold"] = str(len(record.folds)), f"{record.seconds.sum(1).mean():.1f}"
+                row[f"{sizes[-1]} genes"] = (
+                    f"{mean_sd(record.test_r2[:, 0])} (all {len(record.gene_names)})"
+                )
+            row["folds"], row["CPU s per fold"] = (
+                str(len(record.folds)),
+                f"{record.seconds.sum(1).mean():.1f}",
+            )
         rows[model.label] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 
 
 def difference_table(records, models=MODELS, reference=REFERENCE):
-    """Difference of every model to the reference at the same number of genes, with a 95 % confidence interval.
+    """Difference of every model to the reference at the same number of genes, with a 95 %
+    confidence interval.
 
     Parameters
     ----------
@@ -254,7 +301,9 @@ def difference_table(records, models=MODELS, reference=REFERENCE):
             f"{n} genes": _difference_text(*_difference(records, models, name, n, reference))
             for n in models[reference].genes
         }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(f"minus {models[reference].label}")
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(
+        f"minus {models[reference].label}"
+    )
 
 
 def _difference(records, models, name, n_genes, reference):
@@ -280,7 +329,8 @@ def installed(model):
 
 @styled
 def draw(records, models=MODELS, reference=REFERENCE, n_genes=AT):
-    """Test R2 against the number of genes, and the differences to the reference at one number of genes.
+    """Test R2 against the number of genes, and the differences to the reference at one number of
+    genes.
 
     Parameters
     ----------
@@ -293,14 +343,17 @@ def draw(records, models=MODELS, reference=REFERENCE, n_genes=AT):
     Returns
     -------
     matplotlib.figure.Figure
-        Left, a panel for each family of models, the others in grey; means over folds, bars are the sample SD over
-        folds. Right, paired differences with 95 % confidence intervals, see `paired_difference`.
+        Left, a panel for each family of models, the others in grey; means over folds, bars are the
+        sample SD over folds. Right, paired differences with 95 % confidence intervals, see
+        `paired_difference`.
     """
     figure = new_figure(6)
     left, right = figure.add_gridspec(1, 2, width_ratios=(2.2, 1))
     lines = {name: model for name, model in models.items() if name in records and model.genes}
     families = list(dict.fromkeys(model.color for model in lines.values()))
-    panels = left.subgridspec(-(-len(families) // ACROSS), ACROSS).subplots(sharex=True, sharey=True, squeeze=False)
+    panels = left.subgridspec(-(-len(families) // ACROSS), ACROSS).subplots(
+        sharex=True, sharey=True, squeeze=False
+    )
     for ax, color in zip_longest(panels.flat, families):
         if color is None:
             ax.remove()
@@ -333,7 +386,15 @@ def _draw_line(ax, record, model, own):
         ax.plot(x, mean, color="0.88", lw=0.7, zorder=0)
         return
     folds = "" if len(record.folds) == N_FOLDS else f" ({len(record.folds)} folds)"
-    ax.plot(x, mean, "o", ls=model.dashes, color=model.color, ms=2.5, label=f"{model.label}{folds}: {mean[-1]:.3f}")
+    ax.plot(
+        x,
+        mean,
+        "o",
+        ls=model.dashes,
+        color=model.color,
+        ms=2.5,
+        label=f"{model.label}{folds}: {mean[-1]:.3f}",
+    )
     ax.errorbar(x, mean, sd, fmt="none", ecolor=model.color, elinewidth=0.6, alpha=0.5, zorder=2)
 
 
@@ -342,7 +403,8 @@ def _draw_differences(ax, records, models, reference, n_genes):
     for name, model in models.items():
         if name in records and name != reference:
             mean, half = _difference(records, models, name, n_genes, reference)
-            if np.isfinite(half) and len(records[name].folds) > 2:  # of two folds it would be wider than the panel
+            # of two folds it would be wider than the panel
+            if np.isfinite(half) and len(records[name].folds) > 2:
                 rows.append((mean, half, model))
     rows.sort(key=lambda row: row[0])
     for place, (mean, half, model) in enumerate(rows):
@@ -356,10 +418,16 @@ def _draw_differences(ax, records, models, reference, n_genes):
 
 
 def parse(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--models", help=f"comma-separated, of: {', '.join(MODELS)}; default: all")
-    parser.add_argument("--folds", type=int, help="folds to measure, 1 to 10; default: each model's own number")
-    parser.add_argument("--report-only", action="store_true", help="compute nothing, show what is saved")
+    parser.add_argument(
+        "--folds", type=int, help="folds to measure, 1 to 10; default: each model's own number"
+    )
+    parser.add_argument(
+        "--report-only", action="store_true", help="compute nothing, show what is saved"
+    )
     options = parser.parse_args(arguments)
     options.models = list(MODELS) if options.models is None else options.models.split(",")
     unknown = [name for name in options.models if name not in MODELS]

@@ -29,12 +29,17 @@ class CanonicalCorrelationMap(_MapOfPCs):
 
     def _fit(self, components, Y):
         Y = np.asarray(Y, dtype=np.float64)
-        # The canonical correlations are the singular values between orthonormal bases of the two sides.
+        # The canonical correlations are the singular values between orthonormal bases of the two
+        # sides.
         left, spread, right = np.linalg.svd(components, full_matrices=False)
         basis = np.linalg.svd(Y - Y.mean(0), full_matrices=False)[0]
         kept = spread > 1e-9 * spread[0]
-        rotation, self.correlations_, _ = np.linalg.svd(left[:, kept].T @ basis, full_matrices=False)
-        self.weights_ = (right[kept].T / spread[kept]) @ (rotation[:, :2] * np.sqrt(len(components)))
+        rotation, self.correlations_, _ = np.linalg.svd(
+            left[:, kept].T @ basis, full_matrices=False
+        )
+        self.weights_ = (right[kept].T / spread[kept]) @ (
+            rotation[:, :2] * np.sqrt(len(components))
+        )
         return components @ self.weights_
 
     def _place(self, components):
@@ -49,10 +54,15 @@ class TSNEMap(_MapOfPCs):
 
         perplexity = min(30, (len(components) - 1) / 3)
         tsne = TSNE(
-            perplexity=perplexity, initialization="pca", neighbors="exact", n_jobs=1, random_state=self.random_state
+            perplexity=perplexity,
+            initialization="pca",
+            neighbors="exact",
+            n_jobs=1,
+            random_state=self.random_state,
         )
         self.embedding_ = tsne.fit(components)
-        # openTSNE moves the whole embedding to this origin when it places new cells: do so before its places are used.
+        # openTSNE moves the whole embedding to this origin when it places new cells: do so before
+        # its places are used.
         self.embedding_ -= (np.max(self.embedding_, axis=0) + np.min(self.embedding_, axis=0)) / 2
         return np.array(self.embedding_)
 

@@ -2,9 +2,9 @@
 
     python benchmarks/chance.py [--data-sets 300] [--draws 40] [--only NAME ...]
 
-Outputs of noise: 60 cells, 50 genes, three outputs, ten folds (the network, in a quick setting: 30 genes, five folds).
-Power: ridge on few cells of mouse M1 and of CD8 T cells, drawn anew each time, where the data are found. Prints
-Markdown.
+Outputs of noise: 60 cells, 50 genes, three outputs, ten folds (the network, in a quick setting: 30
+genes, five folds). Power: ridge on few cells of mouse M1 and of CD8 T cells, drawn anew each time,
+where the data are found. Prints Markdown.
 """
 
 import argparse
@@ -72,10 +72,14 @@ def few_cells(data, n_cells, draws):
 
 def main():
     """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data-sets", type=int, default=300)
     parser.add_argument("--draws", type=int, default=40)
-    parser.add_argument("--only", nargs="+", choices=[*MODELS, *FEW], default=[*MODELS, *FEW], metavar="NAME")
+    parser.add_argument(
+        "--only", nargs="+", choices=[*MODELS, *FEW], default=[*MODELS, *FEW], metavar="NAME"
+    )
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     rows = {}

@@ -1,12 +1,15 @@
-"""What models of gene-regulatory dynamics cost as networks grow, and what their solvers do; prints tables.
+"""What models of gene-regulatory dynamics cost as networks grow, and what their solvers do; prints
+tables.
 
-    python benchmarks/dynamics.py [--fresh]     random networks of 50 to 1400 genes
-    python benchmarks/dynamics.py --solvers     what an epoch costs: this solver beside those of torchdiffeq
-    python benchmarks/dynamics.py --beeline     edges of curated models of BEELINE, beside other ways to find them
-    python benchmarks/dynamics.py --systems     edges of samples that follow other laws (--seeds 2: measure one more)
+    python benchmarks/dynamics.py [--fresh]     random networks of 50 to 1400 genes python
+    benchmarks/dynamics.py --solvers     what an epoch costs: this solver beside those of
+    torchdiffeq python benchmarks/dynamics.py --beeline     edges of curated models of BEELINE,
+    beside other ways to find them python benchmarks/dynamics.py --systems     edges of samples that
+    follow other laws (--seeds 2: measure one more)
 
-Other accuracy is measured in notebook 07. What is saved (saved_models, *.csv beside this file) is loaded, unless
---fresh asks to measure it anew; rows of BEELINE that are missing are measured if their library is installed (PySINDy).
+Other accuracy is measured in notebook 07. What is saved (saved_models, *.csv beside this file) is
+loaded, unless --fresh asks to measure it anew; rows of BEELINE that are missing are measured if
+their library is installed (PySINDy).
 """
 
 import argparse
@@ -37,15 +40,22 @@ from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record
 from sbnn.tables import print_table
 
-SIZED = Path(__file__).resolve().parents[1] / "saved_models" / "simulated_grn" / "dynamics_sizes.pickle"
-BEELINE, SYSTEMS = (Path(__file__).with_name(f"dynamics_{name}.csv") for name in ("beeline", "systems"))
+SIZED = (
+    Path(__file__).resolve().parents[1] / "saved_models" / "simulated_grn" / "dynamics_sizes.pickle"
+)
+BEELINE, SYSTEMS = (
+    Path(__file__).with_name(f"dynamics_{name}.csv") for name in ("beeline", "systems")
+)
 SIZES = (50, 100, 200, 350, 700, 1400)
 REPEATS = 3
 
 
 def sizes(path=SIZED, fresh=False):
     """Record of DASH and SparseRegulation on random networks of several sizes: a row for each size and method."""
-    methods = {"dash": PhoenixRegressor(recipe=Recipe(), random_state=0), "sparse": SparseRegulationRegressor()}
+    methods = {
+        "dash": PhoenixRegressor(recipe=Recipe(), random_state=0),
+        "sparse": SparseRegulationRegressor(),
+    }
     samples = {"noise": 0.025, "wrong": 0.05, "random_state": 0}
 
     def compute():
@@ -58,8 +68,16 @@ def sizes(path=SIZED, fresh=False):
 
     settings = {"sizes": list(SIZES), "version": 1}
     params = [{"methods": list(methods)}]
-    wanted = Record("dynamics sizes", "simulated_grn", fingerprint_parameters(samples), params, settings=settings)
-    return load_or_compute(wanted, compute, path, fresh, estimator=PhoenixRegressor(recipe=Recipe()))
+    wanted = Record(
+        "dynamics sizes",
+        "simulated_grn",
+        fingerprint_parameters(samples),
+        params,
+        settings=settings,
+    )
+    return load_or_compute(
+        wanted, compute, path, fresh, estimator=PhoenixRegressor(recipe=Recipe())
+    )
 
 
 def train_of(load, n_bins=25):
@@ -79,7 +97,9 @@ def importances(X, Y, same=True):
     found = np.zeros((X.shape[1], Y.shape[1]))
     for gene in range(Y.shape[1]):
         used = np.arange(X.shape[1]) if same else np.delete(np.arange(X.shape[1]), gene)
-        trees = RandomForestRegressor(100, max_features="sqrt", random_state=0).fit(X[:, used], Y[:, gene])
+        trees = RandomForestRegressor(100, max_features="sqrt", random_state=0).fit(
+            X[:, used], Y[:, gene]
+        )
         found[used, gene] = trees.feature_importances_
     return found
 
@@ -98,18 +118,23 @@ def partial_correlation(load):
 
 
 def lasso(train, scale=None, **how):
-    """Size of the coefficients of all genes for the rates of change, and the error that chose the penalty.
+    """Size of the coefficients of all genes for the rates of change, and the error that chose the
+    penalty.
 
     Of edges with a larger `scale`, (genes, genes), the penalty is lower.
     """
     before, rates = changes(train)
     scale = np.ones(2 * [before.shape[1]]) if scale is None else scale
     moving = np.flatnonzero(np.ptp(rates, axis=0))
-    fits = {gene: LassoCV(cv=5, **how).fit(before * scale[:, gene], rates[:, gene]) for gene in moving}
+    fits = {
+        gene: LassoCV(cv=5, **how).fit(before * scale[:, gene], rates[:, gene]) for gene in moving
+    }
     found = np.zeros(scale.shape)
     for gene, fit in fits.items():
         found[:, gene] = np.abs(fit.coef_) * scale[:, gene]
-    return found, sum(fit.mse_path_.mean(axis=1).min() / rates[:, gene].var() for gene, fit in fits.items())
+    return found, sum(
+        fit.mse_path_.mean(axis=1).min() / rates[:, gene].var() for gene, fit in fits.items()
+    )
 
 
 def sparse(load, bins=(25,)):
@@ -118,19 +143,27 @@ def sparse(load, bins=(25,)):
     for n_bins in bins:
         model = SparseRegulationRegressor().fit(train_of(load, n_bins))
         strength = model.edge_scores_.abs().to_numpy()
-        ranks.append(model.edge_probabilities_.to_numpy() + 1e-9 * strength / max(strength.max(), 1e-12))
+        ranks.append(
+            model.edge_probabilities_.to_numpy() + 1e-9 * strength / max(strength.max(), 1e-12)
+        )
     return np.mean(ranks, axis=0)
 
 
 def phoenix(load, pruning):
     """Size of the effects."""
-    return PhoenixRegressor(40, pruning, 0.9, random_state=0).fit(train_of(load)).edge_scores_.abs().to_numpy()
+    return (
+        PhoenixRegressor(40, pruning, 0.9, random_state=0)
+        .fit(train_of(load))
+        .edge_scores_.abs()
+        .to_numpy()
+    )
 
 
 def sindy(load):
     """Largest coefficient of PySINDy, with products of two genes, among the terms with a gene.
 
-    The threshold is the best of 0, 0.003, 0.01, 0.03 and 0.1 (its default, which leaves next to nothing) on these data.
+    The threshold is the best of 0, 0.003, 0.01, 0.03 and 0.1 (its default, which leaves next to
+    nothing) on these data.
     """
     import pysindy
 
@@ -143,7 +176,9 @@ def sindy(load):
 
 RANKINGS = {
     "SparseRegulation, 25 bins": sparse,
-    "SparseRegulation, mean of 10 to 100 bins": lambda load: sparse(load, (10, 15, 20, 25, 35, 50, 100)),
+    "SparseRegulation, mean of 10 to 100 bins": lambda load: sparse(
+        load, (10, 15, 20, 25, 35, 50, 100)
+    ),
     "forest on cells (like GENIE3)": forest,
     "partial correlation of cells": partial_correlation,
     "lasso on derivatives": lambda load: lasso(train_of(load), max_iter=5000)[0],
@@ -167,13 +202,22 @@ def ranked_edges(name, model, dropout, repeat):
     pairs = ~np.eye(len(truth), dtype=bool)
     true, scores = truth[pairs] != 0, found[pairs]
     first = true[np.argsort(-scores, kind="stable")[: true.sum()]]
-    ratios = {"auprc": average_precision_score(true, scores) / true.mean(), "early": first.mean() / true.mean()}
-    return {"method": name, "model": model, "dropout": dropout, "repeat": repeat} | ratios | {"seconds": seconds}
+    ratios = {
+        "auprc": average_precision_score(true, scores) / true.mean(),
+        "early": first.mean() / true.mean(),
+    }
+    return (
+        {"method": name, "model": model, "dropout": dropout, "repeat": repeat}
+        | ratios
+        | {"seconds": seconds}
+    )
 
 
 def beeline(fresh=False, n_jobs=1):
     """AUPRC and early precision over those of chance, a row for each method and data set."""
-    table = pd.read_csv(BEELINE) if BEELINE.exists() and not fresh else pd.DataFrame(columns=["method"])
+    table = (
+        pd.read_csv(BEELINE) if BEELINE.exists() and not fresh else pd.DataFrame(columns=["method"])
+    )
     lacking = [name for name in RANKINGS if name not in set(table["method"])]
     lacking = [name for name in lacking if name != "PySINDy" or find_spec("pysindy")]
     tasks = product(lacking, ("gsd", "hsc"), (False, True), range(5))
@@ -186,8 +230,14 @@ def beeline(fresh=False, n_jobs=1):
 
 def beeline_table(scores):
     """Medians over the data sets of each curated model: AUPRC and early precision over those of chance, CPU seconds."""
-    medians = scores.groupby(["method", "model", "dropout"])[["auprc", "early", "seconds"]].median().unstack([1, 2])
-    table = pd.DataFrame(index=pd.Index([name for name in RANKINGS if name in medians.index], name="method"))
+    medians = (
+        scores.groupby(["method", "model", "dropout"])[["auprc", "early", "seconds"]]
+        .median()
+        .unstack([1, 2])
+    )
+    table = pd.DataFrame(
+        index=pd.Index([name for name in RANKINGS if name in medians.index], name="method")
+    )
     for model, dropout in product(("gsd", "hsc"), (False, True)):
         of = medians.xs((model, dropout), axis=1, level=("model", "dropout")).loc[table.index]
         table[model.upper() + ", dropout" * dropout] = [
@@ -195,7 +245,8 @@ def beeline_table(scores):
         ]
     seconds = medians["seconds"].loc[table.index]
     table["CPU s"] = [
-        f"{low:.1f} to {high:.1f}" for low, high in zip(seconds.min(axis=1), seconds.max(axis=1), strict=True)
+        f"{low:.1f} to {high:.1f}"
+        for low, high in zip(seconds.min(axis=1), seconds.max(axis=1), strict=True)
     ]
     return table
 
@@ -204,10 +255,12 @@ PRIORS = {"no prior": None, "90 % right": 0.1, "50 % right": 0.5}
 
 
 def found_edges(kind, seed, n_genes=100, n_samples=150):
-    """Rows of all methods on samples of one law: AUPR over all pairs; of SparseRegulation also precision and recall.
+    """Rows of all methods on samples of one law: AUPR over all pairs; of SparseRegulation also
+    precision and recall.
 
-    Rivals: the lasso on derivatives, without the prior, with penalties lower for edges of the prior by a factor
-    chosen by cross-validation, and behind the edges of the prior; a forest on derivatives (like dynGENIE3).
+    Rivals: the lasso on derivatives, without the prior, with penalties lower for edges of the prior
+    by a factor chosen by cross-validation, and behind the edges of the prior; a forest on
+    derivatives (like dynGENIE3).
     """
     network = GeneNetwork.random(n_genes, random_state=seed)
     train, pairs = network.simulate(n_samples, 0.025, seed, kind=kind), ~np.eye(n_genes, dtype=bool)
@@ -223,8 +276,11 @@ def found_edges(kind, seed, n_genes=100, n_samples=150):
         model = SparseRegulationRegressor().fit(train, prior)
         seconds, strength = time.process_time() - started, model.edge_scores_.abs().to_numpy()
         p, found = model.edge_probabilities_.to_numpy(), model.edge_scores_.to_numpy() != 0
-        ranks = {"SparseRegulation": p + 1e-9 * strength / strength.max(), "lasso on derivatives": plain,
-                 "forest on derivatives": trees}  # fmt: skip
+        ranks = {
+            "SparseRegulation": p + 1e-9 * strength / strength.max(),
+            "lasso on derivatives": plain,
+            "forest on derivatives": trees,
+        }
         if prior is not None:
             weighted = [lasso(train, 1 + given * (factor - 1), **how) for factor in (2, 5, 10)]
             ranks |= {"the prior": given, "lasso, the prior first": plain / plain.max() + given}
@@ -233,16 +289,33 @@ def found_edges(kind, seed, n_genes=100, n_samples=150):
             rows.append({"kind": kind, "prior": prior_name, "seed": seed, "method": name})
             rows[-1]["aupr"] = average_precision_score(true[pairs], rank[pairs])
         new = found & ~given
-        share = {"precision": (found & true).sum() / found.sum(), "recall": found[true].mean(), "seconds": seconds}
-        rows[-len(ranks)] |= share | {"new": new.sum(), "new_right": (new & true).sum() / max(new.sum(), 1)}
+        share = {
+            "precision": (found & true).sum() / found.sum(),
+            "recall": found[true].mean(),
+            "seconds": seconds,
+        }
+        rows[-len(ranks)] |= share | {
+            "new": new.sum(),
+            "new_right": (new & true).sum() / max(new.sum(), 1),
+        }
     return rows
 
 
 def systems(seeds=(), fresh=False, n_jobs=1):
     """Rows of `found_edges` for all laws and these seeds, and those that are saved already."""
-    table = pd.read_csv(SYSTEMS) if SYSTEMS.exists() and not fresh else pd.DataFrame(columns=["kind", "seed"])
-    lacking = [(k, s) for s, k in product(seeds, KINDS) if not ((table["kind"] == k) & (table["seed"] == s)).any()]
-    for rows in Parallel(n_jobs, return_as="generator_unordered")(delayed(found_edges)(*task) for task in lacking):
+    table = (
+        pd.read_csv(SYSTEMS)
+        if SYSTEMS.exists() and not fresh
+        else pd.DataFrame(columns=["kind", "seed"])
+    )
+    lacking = [
+        (k, s)
+        for s, k in product(seeds, KINDS)
+        if not ((table["kind"] == k) & (table["seed"] == s)).any()
+    ]
+    for rows in Parallel(n_jobs, return_as="generator_unordered")(
+        delayed(found_edges)(*task) for task in lacking
+    ):
         table = pd.concat([table, pd.DataFrame(rows).round(5)])
         table.to_csv(SYSTEMS, index=False)
     return table
@@ -255,21 +328,37 @@ def systems_table(scores):
         aupr = of.pivot_table("aupr", "seed", "method")
         rivals = aupr.drop(columns="SparseRegulation")
         best, ours = rivals.mean().idxmax(), of[of["method"] == "SparseRegulation"]
-        row = {"law": kind, "prior": prior, "SparseRegulation": aupr["SparseRegulation"].mean(), "best other": best}
+        row = {
+            "law": kind,
+            "prior": prior,
+            "SparseRegulation": aupr["SparseRegulation"].mean(),
+            "best other": best,
+        }
         row["its AUPR"] = rivals[best].mean()
-        row["difference by seed"] = ", ".join(f"{gain:+.3f}" for gain in aupr["SparseRegulation"] - rivals[best])
-        row |= ours[["precision", "recall", "new_right"]].mean().rename({"new_right": "new edges right"}).to_dict()
+        row["difference by seed"] = ", ".join(
+            f"{gain:+.3f}" for gain in aupr["SparseRegulation"] - rivals[best]
+        )
+        row |= (
+            ours[["precision", "recall", "new_right"]]
+            .mean()
+            .rename({"new_right": "new edges right"})
+            .to_dict()
+        )
         rows.append(row)
     order = {(kind, prior): i for i, (kind, prior) in enumerate(product(KINDS, PRIORS))}
-    return pd.DataFrame(sorted(rows, key=lambda row: order[row["law"], row["prior"]])).set_index("law")
+    return pd.DataFrame(sorted(rows, key=lambda row: order[row["law"], row["prior"]])).set_index(
+        "law"
+    )
 
 
 def solvers(n_genes=350, n_hidden=40, n_samples=140, repeats=REPEATS):
-    """Seconds of an epoch, loss and gradient of every interval of all samples, by solver; and their errors; DataFrame.
+    """Seconds of an epoch, loss and gradient of every interval of all samples, by solver; and their
+    errors; DataFrame.
 
-    torchdiffeq follows one sample, from one observed time to the next, per step, as the published training does; ours
-    takes four samples with all their intervals. Errors are of the values at the ends of the intervals of one sample,
-    against dopri5 at a tolerance of 1e-10 in float64. dopri5 is timed on a few samples.
+    torchdiffeq follows one sample, from one observed time to the next, per step, as the published
+    training does; ours takes four samples with all their intervals. Errors are of the values at the
+    ends of the intervals of one sample, against dopri5 at a tolerance of 1e-10 in float64. dopri5
+    is timed on a few samples.
     """
     from torchdiffeq import odeint, odeint_adjoint
 
@@ -326,9 +415,16 @@ def solvers(n_genes=350, n_hidden=40, n_samples=140, repeats=REPEATS):
                 for x, t in zip(samples.before[0].double(), length, strict=True)
             ]
         )
-        errors = {name: float((ends([0])[0] - true).abs().max()) for name, (ends, *_) in candidates.items()}
+        errors = {
+            name: float((ends([0])[0] - true).abs().max())
+            for name, (ends, *_) in candidates.items()
+        }
         adaptive = advance_exactly(exact, samples.before[0].double(), length, 1e-6)
-    rows = {"exponential, steps halved (predict)": {"largest error": f"{float((adaptive - true).abs().max()):.0e}"}}
+    rows = {
+        "exponential, steps halved (predict)": {
+            "largest error": f"{float((adaptive - true).abs().max()):.0e}"
+        }
+    }
     seconds = {name: [] for name in candidates}
     for _ in range(repeats):  # in turn, so that whatever else the machine does is shared
         for name, (ends, batch, n_timed) in candidates.items():
@@ -344,7 +440,9 @@ def solvers(n_genes=350, n_hidden=40, n_samples=140, repeats=REPEATS):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--solvers", action="store_true")
     parser.add_argument("--beeline", action="store_true")

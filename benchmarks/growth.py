@@ -1,11 +1,13 @@
 """How time and memory of one fit grow with the cells and with the genes: sbnn beside cheap peers.
 
-    python benchmarks/growth.py [--models distilled,ridge] [--most 1000000] [--limit 60] [--report-only]
+    python benchmarks/growth.py [--models distilled,ridge] [--most 1000000] [--limit 60]
+    [--report-only]
 
-Simulated counts, 16 outputs, 25 genes kept; 1000 genes where the cells grow, 1000 cells where the genes grow. Every fit
-runs on one thread in a process of its own, after a small fit that imports what is needed. Memory is what the fit adds
-to the process, which holds the data already; of a model fitted from disk nothing is held before. Measures what is
-missing, keeps it in saved_models/benchmarks/growth.pickle (to measure anew, remove that), prints Markdown and draws
+Simulated counts, 16 outputs, 25 genes kept; 1000 genes where the cells grow, 1000 cells where the
+genes grow. Every fit runs on one thread in a process of its own, after a small fit that imports
+what is needed. Memory is what the fit adds to the process, which holds the data already; of a model
+fitted from disk nothing is held before. Measures what is missing, keeps it in
+saved_models/benchmarks/growth.pickle (to measure anew, remove that), prints Markdown and draws
 figures/benchmarks/growth.
 """
 
@@ -49,7 +51,8 @@ class Row:
         In the accuracy benchmark.
     color, dashes : str
     most_cells : int
-        In memory, a million cells x 1000 genes take 4 GB, and 8 GB for each copy in double precision.
+        In memory, a million cells x 1000 genes take 4 GB, and 8 GB for each copy in double
+        precision.
     from_disk : bool
         Fit through `ExpressionStream`.
     """
@@ -63,7 +66,9 @@ class Row:
 
     def sizes(self, most):
         """Cells and genes of the fits, without those of more than `most` cells or genes."""
-        grown = [(n, FIXED) for n in CELLS if n <= self.most_cells] + [(FIXED, p) for p in GENES if p != FIXED]
+        grown = [(n, FIXED) for n in CELLS if n <= self.most_cells] + [
+            (FIXED, p) for p in GENES if p != FIXED
+        ]
         return [size for size in grown if max(size) <= most]
 
 
@@ -71,7 +76,12 @@ _, _, _, PINK, _, SKY = PALETTE  # the first three are those of kinds of models
 ROWS = {
     "distilled": Row("sBNN distilled", "sbnn_distilled_d2", KINDS["distilled"]),
     "from_disk": Row(
-        "sBNN distilled, from disk", "sbnn_distilled_d2", KINDS["distilled"], "--", most_cells=10**6, from_disk=True
+        "sBNN distilled, from disk",
+        "sbnn_distilled_d2",
+        KINDS["distilled"],
+        "--",
+        most_cells=10**6,
+        from_disk=True,
     ),
     "paper": Row("sBNN paper", "sbnn_d2", KINDS["paper"], most_cells=10**4),
     "srrr": Row("sRRR, rank 2", "srrr_2", KINDS["linear"]),
@@ -118,7 +128,8 @@ def run(keys, most=10**6, limit=LIMIT, path=PATH):
     Returns
     -------
     DataFrame
-        ``model``, ``cells``, ``genes``, ``seconds`` (infinite beyond the limit) and ``bytes`` (then NaN).
+        ``model``, ``cells``, ``genes``, ``seconds`` (infinite beyond the limit) and ``bytes`` (then
+        NaN).
     """
     done = to_table(path)
     if len(done) and load(path).settings["limit"] != limit:
@@ -132,11 +143,20 @@ def run(keys, most=10**6, limit=LIMIT, path=PATH):
             for key in [key for key, *size in missing if size == [n_cells, n_genes]]:
                 took = measure(prepare, key, Path(folder), n_cells, n_genes, limit=limit)
                 seconds, memory = (np.inf, np.nan) if took is None else (took.seconds, took.growth)
-                print(f"{ROWS[key].label}, {n_cells} x {n_genes}: {seconds:.1f} CPU s", file=sys.stderr, flush=True)
+                print(
+                    f"{ROWS[key].label}, {n_cells} x {n_genes}: {seconds:.1f} CPU s",
+                    file=sys.stderr,
+                    flush=True,
+                )
                 done.loc[len(done)] = [key, n_cells, n_genes, seconds, memory]
                 params = done[COLUMNS[:3]].to_dict("records")
                 values = {name: done[name].to_numpy(float)[np.newaxis] for name in COLUMNS[3:]}
-                save(Record("growth", "simulated counts", "", params, 0, {"limit": limit}, values=values), path)
+                save(
+                    Record(
+                        "growth", "simulated counts", "", params, 0, {"limit": limit}, values=values
+                    ),
+                    path,
+                )
     return done
 
 
@@ -172,7 +192,11 @@ def markdown(done, limit=LIMIT):
                 for _, row in some[some.model == key].sort_values(axis).iterrows()
             }
         table = pd.DataFrame.from_dict(rows, orient="index")
-        table = table[sorted(table, key=lambda name: int(name.split()[0]))].fillna("").rename_axis("model")
+        table = (
+            table[sorted(table, key=lambda name: int(name.split()[0]))]
+            .fillna("")
+            .rename_axis("model")
+        )
         parts.append(f"{FIXED} {other}:\n\n{to_markdown(table)}")
     return "\n\n".join(parts)
 
@@ -194,16 +218,26 @@ def draw(done):
     figure = new_figure(5.2)
     panels = figure.subplots(2, 2, sharex="col", sharey="row")
     finished = done[np.isfinite(done.seconds.astype(float))]
-    quantities = {"seconds": (1, "CPU seconds of a fit"), "bytes": (2**20, "memory of the fit, MiB")}
+    quantities = {
+        "seconds": (1, "CPU seconds of a fit"),
+        "bytes": (2**20, "memory of the fit, MiB"),
+    }
     for axes, (quantity, (unit, title)) in zip(panels, quantities.items(), strict=True):
         for ax, (axis, other) in zip(axes, (("cells", "genes"), ("genes", "cells")), strict=True):
             for key, row in ROWS.items():
-                some = finished[(finished.model == key) & (finished[other] == FIXED)].sort_values(axis)
+                some = finished[(finished.model == key) & (finished[other] == FIXED)].sort_values(
+                    axis
+                )
                 if len(some) == 0:
                     continue
                 x, y = some[axis].astype(float), some[quantity].astype(float) / unit
                 ours = row.name.startswith("sbnn")
-                style = {"color": row.color, "ls": row.dashes, "lw": 2 if ours else 1, "zorder": 4 if ours else 3}
+                style = {
+                    "color": row.color,
+                    "ls": row.dashes,
+                    "lw": 2 if ours else 1,
+                    "zorder": 4 if ours else 3,
+                }
                 ax.plot(x, y, marker="o", markersize=4 if ours else 2.5, **style)
                 if ax is axes[-1]:
                     name_level(ax, y.iloc[-1], row.label, row.color)
@@ -217,15 +251,21 @@ def draw(done):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--models", help=f"comma-separated, of: {', '.join(ROWS)}; default: all")
     parser.add_argument("--most", type=int, default=10**6, help="largest number of cells or genes")
     parser.add_argument("--limit", type=int, default=LIMIT, help="CPU seconds of one fit")
-    parser.add_argument("--report-only", action="store_true", help="compute nothing, show what is saved")
+    parser.add_argument(
+        "--report-only", action="store_true", help="compute nothing, show what is saved"
+    )
     options = parser.parse_args(arguments)
     keys = list(ROWS) if options.models is None else options.models.split(",")
     if not set(keys) <= ROWS.keys():
-        parser.error(f"--models: {sorted(set(keys) - ROWS.keys())} are unknown, expected some of {list(ROWS)}")
+        parser.error(
+            f"--models: {sorted(set(keys) - ROWS.keys())} are unknown, expected some of {list(ROWS)}"
+        )
     done = to_table(PATH) if options.report_only else run(keys, options.most, options.limit)
     print(markdown(done, load(PATH).settings["limit"]))
     save_figure(draw(done), FIGURES / "growth")

@@ -1,13 +1,16 @@
-"""How well 25, 50 or 100 genes can predict at all: the network beside larger models, and beside genes that leak.
+"""How well 25, 50 or 100 genes can predict at all: the network beside larger models, and beside
+genes that leak.
 
     python benchmarks/limits.py [--only NAME ...] [--folds N] [--jobs N]    # resumes after a kill
-    python benchmarks/limits.py --report-only    # the committed numbers, limits.csv, and figures/benchmarks/limits
+    python benchmarks/limits.py --report-only    # the committed numbers, limits.csv, and
+    figures/benchmarks/limits
 
-Paper folds, scaled inside the training cells. The genes of the default network are given to ridge, a Gaussian
-process, gradient boosting and the network's own teacher (trees and wide networks, no bottleneck), which says what the
-bottleneck costs. Genes chosen on all cells, test cells included, and genes chosen one by one for the least error of a
-linear model on the very test cells are no predictions: they bound what a better choice of genes could give. Writes
-the rows of a data set to limits.csv when it is done, prints Markdown, and draws the figure.
+Paper folds, scaled inside the training cells. The genes of the default network are given to ridge,
+a Gaussian process, gradient boosting and the network's own teacher (trees and wide networks, no
+bottleneck), which says what the bottleneck costs. Genes chosen on all cells, test cells included,
+and genes chosen one by one for the least error of a linear model on the very test cells are no
+predictions: they bound what a better choice of genes could give. Writes the rows of a data set to
+limits.csv when it is done, prints Markdown, and draws the figure.
 """
 
 import argparse
@@ -37,19 +40,28 @@ from sbnn.tables import to_markdown
 DATASETS = ("scala", "scala_ion_channels", "citeseq_cd8", "pbmc_10k_protein")
 NUMBERS = (25, 50, 100)
 RIDGE, NETWORK = "ridge, all genes", "network, d=2"
-LEAK, ORACLE = f"{NETWORK}, genes chosen on all cells (leaks)", f"{NETWORK}, genes chosen on the test cells (leaks)"
+LEAK, ORACLE = (
+    f"{NETWORK}, genes chosen on all cells (leaks)",
+    f"{NETWORK}, genes chosen on the test cells (leaks)",
+)
 LOOKS = {
-    NETWORK: ("#009E73", "o-"), "teacher, no bottleneck": ("#0072B2", "s-"), "Gaussian process": ("#56B4E9", "^-"),
-    "gradient boosting": ("#E69F00", "D-"), "ridge on the genes": ("#CC79A7", "v-"), LEAK: ("0.35", "o--"),
+    NETWORK: ("#009E73", "o-"),
+    "teacher, no bottleneck": ("#0072B2", "s-"),
+    "Gaussian process": ("#56B4E9", "^-"),
+    "gradient boosting": ("#E69F00", "D-"),
+    "ridge on the genes": ("#CC79A7", "v-"),
+    LEAK: ("0.35", "o--"),
     ORACLE: ("0.6", "o:"),
-}  # fmt: skip
+}
 TEST_SHARE = 1 / 9  # test cells of a fold for each training cell
 ROOT = Path(__file__).resolve().parents[1]
 TABLE, FIGURE = ROOT / "benchmarks" / "limits.csv", ROOT / "figures" / "benchmarks" / "limits"
 
 
 def network(n_genes=None, d=2):
-    return SparseBottleneckRegressor(n_components=d, n_genes=n_genes, standardize=False, device="cpu", random_state=0)
+    return SparseBottleneckRegressor(
+        n_components=d, n_genes=n_genes, standardize=False, device="cpu", random_state=0
+    )
 
 
 def fold_arrays(data, train, test):
@@ -63,21 +75,33 @@ def fold_arrays(data, train, test):
 
 
 def oracle(X, Y, X_test, Y_test, n_genes):
-    """Genes, each the one that lowers the test error of least squares on the training cells most; uses the test cells.
+    """Genes, each the one that lowers the test error of least squares on the training cells most;
+    uses the test cells.
 
-    Orthogonalises the genes on the training cells, and combines those of the test cells in the same way.
+    Orthogonalises the genes on the training cells, and combines those of the test cells in the same
+    way.
     """
-    X, X_test, left, left_test = X.astype(float), X_test.astype(float), Y.astype(float), Y_test.astype(float)
+    X, X_test, left, left_test = (
+        X.astype(float),
+        X_test.astype(float),
+        Y.astype(float),
+        Y_test.astype(float),
+    )
     usable, penalty, chosen = np.square(X).sum(0) > 0, 0.03 * len(X), []
     for _ in range(n_genes):
         length = np.square(X).sum(0) + penalty
         slopes = X.T @ left / length[:, None]
-        error = (np.square(slopes).sum(1) * np.square(X_test).sum(0)) - 2 * (slopes * (X_test.T @ left_test)).sum(1)
+        error = (np.square(slopes).sum(1) * np.square(X_test).sum(0)) - 2 * (
+            slopes * (X_test.T @ left_test)
+        ).sum(1)
         error[~usable] = np.inf
         gene = int(error.argmin())
         chosen.append(gene)
         usable[gene] = False
-        left, left_test = left - np.outer(X[:, gene], slopes[gene]), left_test - np.outer(X_test[:, gene], slopes[gene])
+        left, left_test = (
+            left - np.outer(X[:, gene], slopes[gene]),
+            left_test - np.outer(X_test[:, gene], slopes[gene]),
+        )
         weights = X[:, gene] @ X / length[gene]
         direction, direction_test = X[:, gene].copy(), X_test[:, gene].copy()
         X, X_test = X - np.outer(direction, weights), X_test - np.outer(direction_test, weights)
@@ -88,8 +112,18 @@ def larger_models(X, Y, X_test):
     """Predictions of models without a bottleneck, by name."""
     x, y, new = map(torch.as_tensor, (X, Y, X_test))
     run = Run(DistilledSettings(), np.random.RandomState(0), torch.Generator().manual_seed(0))
-    wide = partial(BottleneckNetwork, X.shape[1], Y.shape[1], 16, HIDDEN_LAYERS, "silu", generator=run.generator)
-    boosted = HistGradientBoostingRegressor(learning_rate=0.05, max_iter=150, max_leaf_nodes=8, min_samples_leaf=10)
+    wide = partial(
+        BottleneckNetwork,
+        X.shape[1],
+        Y.shape[1],
+        16,
+        HIDDEN_LAYERS,
+        "silu",
+        generator=run.generator,
+    )
+    boosted = HistGradientBoostingRegressor(
+        learning_rate=0.05, max_iter=150, max_leaf_nodes=8, min_samples_leaf=10
+    )
     yield "ridge on the genes", LeaveOneOutRidge().fit(X, Y).predict(X_test)
     yield "Gaussian process", RelevanceProcess(x, y, run.settings).fit(40).predict(new).numpy()
     yield "gradient boosting", MultiOutputRegressor(boosted).fit(X, Y).predict(X_test)
@@ -126,8 +160,12 @@ def summary(scores):
     """Mean and SD over the folds of every model, and the difference to ridge on all genes with its 95 % interval."""
     table = pd.concat([pd.Series({row[:2]: row[2] for row in rows}) for rows in scores], axis=1)
     ahead = table - table.loc[RIDGE, "all"].to_numpy()
-    differences = [corrected_difference(row, TEST_SHARE) if len(scores) > 1 else "" for row in ahead.to_numpy()]
-    means = pd.DataFrame({"R2": table.mean(axis=1).round(4), "SD": table.std(axis=1).round(4), "folds": len(scores)})
+    differences = [
+        corrected_difference(row, TEST_SHARE) if len(scores) > 1 else "" for row in ahead.to_numpy()
+    ]
+    means = pd.DataFrame(
+        {"R2": table.mean(axis=1).round(4), "SD": table.std(axis=1).round(4), "folds": len(scores)}
+    )
     means["minus_ridge"] = list(map(str, differences))
     return means.rename_axis(["model", "genes"]).reset_index()
 
@@ -141,7 +179,15 @@ def draw(table):
         of = table[table.dataset == name].set_index("model")
         ax.axhline(of.R2[RIDGE], color="0.2", lw=0.8, label=RIDGE)
         for model, (color, line) in LOOKS.items():
-            ax.plot(of.genes[model].astype(int), of.R2[model], line, color=color, ms=3.5, lw=1, label=model)
+            ax.plot(
+                of.genes[model].astype(int),
+                of.R2[model],
+                line,
+                color=color,
+                ms=3.5,
+                lw=1,
+                label=model,
+            )
         ax.set(xscale="log", xlabel="genes", title=f"{name}, {of.folds.iloc[0]} folds")
         ax.set_xticks(NUMBERS, NUMBERS)
         ax.minorticks_off()
@@ -162,11 +208,16 @@ def main():
     for name in [] if options.report_only else options.only:
         data = as_paired(load_dataset(name, verbose=False))
         folds = paper_folds(data.n_cells)[: options.folds]
-        new = summary(Parallel(options.jobs)(delayed(scores)(data, *fold) for fold in folds)).assign(dataset=name)
+        new = summary(
+            Parallel(options.jobs)(delayed(scores)(data, *fold) for fold in folds)
+        ).assign(dataset=name)
         table = pd.concat([table[table.dataset != name], new])[["dataset", *new.columns[:-1]]]
         table.to_csv(TABLE, index=False)
     for name, of in table.groupby("dataset", sort=False):
-        texts = [f"{r2:.3f} ± {sd:.3f}".removesuffix(" ± nan") for r2, sd in zip(of.R2, of.SD, strict=True)]
+        texts = [
+            f"{r2:.3f} ± {sd:.3f}".removesuffix(" ± nan")
+            for r2, sd in zip(of.R2, of.SD, strict=True)
+        ]
         of = of.assign(R2=texts)
         for column in ("R2", "minus_ridge"):
             print(f"\n## {name}, {of.folds.iloc[0]} folds: {column}\n")

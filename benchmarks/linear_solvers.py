@@ -1,10 +1,12 @@
-"""Which solver takes the W-step of sparse reduced-rank regression: ``python benchmarks/linear_solvers.py``.
+"""Which solver takes the W-step of sparse reduced-rank regression: ``python
+benchmarks/linear_solvers.py``.
 
-Solves the group lasso of the first training fold of Scala M1 (1092 cells x 1000 genes; simulated cells of that size
-where the data cannot be found) along the published path, alpha = 1.9, 1.8, ..., 0.1: once for 2 responses, as in the
-W-step of rank 2, and once for all 16. All solvers run after each other in this process on one thread, each at its
-default tolerance and at a tight one, and report the CPU time and the largest relative excess of the objective over
-the best one found (tolerances mean something else for each). A peer that is not installed is named as such. At the end
+Solves the group lasso of the first training fold of Scala M1 (1092 cells x 1000 genes; simulated
+cells of that size where the data cannot be found) along the published path, alpha = 1.9, 1.8, ...,
+0.1: once for 2 responses, as in the W-step of rank 2, and once for all 16. All solvers run after
+each other in this process on one thread, each at its default tolerance and at a tight one, and
+report the CPU time and the largest relative excess of the objective over the best one found
+(tolerances mean something else for each). A peer that is not installed is named as such. At the end
 stands the time of that fold with the complete model, alternation and relaxed refit included.
 """
 
@@ -42,7 +44,9 @@ def working_set(X, Z, tol):
 
 
 def scikit_learn(X, Z, tol):
-    _, coef, _ = enet_path(X, np.asfortranarray(Z), l1_ratio=1.0, alphas=ALPHAS, tol=tol, max_iter=100_000)
+    _, coef, _ = enet_path(
+        X, np.asfortranarray(Z), l1_ratio=1.0, alphas=ALPHAS, tol=tol, max_iter=100_000
+    )
     return list(coef.transpose(2, 1, 0))
 
 
@@ -85,7 +89,9 @@ def main():
     except FileNotFoundError:
         data = load_dataset("simulated", n_cells=1213, n_genes=1000, n_outputs=16)
     data = as_paired(data)
-    X, Y = ((a - a.mean(axis=0)) / a.std(axis=0) for a in (data.X.astype(float), data.Y.astype(float)))
+    X, Y = (
+        (a - a.mean(axis=0)) / a.std(axis=0) for a in (data.X.astype(float), data.Y.astype(float))
+    )
     train, _ = paper_folds(len(X))[0]
     X, Y = np.asfortranarray(X[train] - X[train].mean(axis=0)), Y[train] - Y[train].mean(axis=0)
     V = np.linalg.svd(X.T @ Y, full_matrices=False)[2][:2].T
@@ -95,13 +101,17 @@ def main():
     for rank in (2, 16):
         started = time.process_time()
         models = list(SparseReducedRankRegression(rank).fit_path(X, Y, ALPHAS))
-        print(f"SparseReducedRankRegression(rank={rank}), the same path: {time.process_time() - started:.2f} CPU s")
+        print(
+            f"SparseReducedRankRegression(rank={rank}), the same path: {time.process_time() - started:.2f} CPU s"
+        )
         print("  genes:", *(model.get_support().sum() for model in models))
 
 
 def compare(X, Z):
     """Run all solvers on one problem and print a table."""
-    print(f"\n{len(X)} cells x {X.shape[1]} genes -> {Z.shape[1]} responses, {len(ALPHAS)} penalties\n")
+    print(
+        f"\n{len(X)} cells x {X.shape[1]} genes -> {Z.shape[1]} responses, {len(ALPHAS)} penalties\n"
+    )
     rows, missing, values = [], [], []
     for name, (solve, package, tolerances) in SOLVERS.items():
         try:
@@ -114,12 +124,18 @@ def compare(X, Z):
             started = time.process_time()
             path = solve(X, Z, tol)
             rows.append((label, tol, time.process_time() - started))
-            values.append([objective(X, Z, W, alpha) for W, alpha in zip(path, ALPHAS, strict=True)])
+            values.append(
+                [objective(X, Z, W, alpha) for W, alpha in zip(path, ALPHAS, strict=True)]
+            )
     values = np.array(values)
-    print("| solver | tolerance | CPU s | largest excess | objective at 0.4 | at 0.1 |\n|---|---|---|---|---|---|")
+    print(
+        "| solver | tolerance | CPU s | largest excess | objective at 0.4 | at 0.1 |\n|---|---|---|---|---|---|"
+    )
     for (label, tol, seconds), row in zip(rows, values, strict=True):
         excess = max((row / values.min(axis=0) - 1).max(), 0)
-        print(f"| {label} | {tol:.0e} | {seconds:.2f} | {excess:.0e} | {row[15]:.7f} | {row[18]:.7f} |")
+        print(
+            f"| {label} | {tol:.0e} | {seconds:.2f} | {excess:.0e} | {row[15]:.7f} | {row[18]:.7f} |"
+        )
     print(*missing, sep="\n")
 
 

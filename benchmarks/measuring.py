@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from sbnn.determinism import reproducible
 
-SPAWN = multiprocessing.get_context("spawn")  # a forked process would begin with the memory of this one
+# a forked process would begin with the memory of this one
+SPAWN = multiprocessing.get_context("spawn")
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class Measured:
     seconds : float
         CPU time of the process, all threads.
     before, peak : float
-        Resident memory in bytes: just before the task, with imports and data, and the largest while it ran.
+        Resident memory in bytes: just before the task, with imports and data, and the largest while
+        it ran.
     result : object
         What `finish` made of what the task returned, see `measure`.
     """
@@ -42,8 +44,9 @@ def measure(prepare, *arguments, limit=None):
     Parameters
     ----------
     prepare : function of a module
-        ``prepare(*arguments)`` loads what the task needs and returns two functions: the task, without arguments,
-        which alone is measured, and ``finish``, which makes of its result something that can be pickled.
+        ``prepare(*arguments)`` loads what the task needs and returns two functions: the task,
+        without arguments, which alone is measured, and ``finish``, which makes of its result
+        something that can be pickled.
     *arguments
     limit : int, optional
         CPU seconds after which the task is ended.
@@ -66,9 +69,12 @@ def measure(prepare, *arguments, limit=None):
         return receiver.recv()
     except EOFError:
         process.join()
-        if limit is not None and process.exitcode in (-9, -24):  # what the limit on CPU time sends: SIGKILL, SIGXCPU
+        # what the limit on CPU time sends: SIGKILL, SIGXCPU
+        if limit is not None and process.exitcode in (-9, -24):
             return None
-        raise RuntimeError(f"{prepare.__name__}{arguments} ended with exit code {process.exitcode}") from None
+        raise RuntimeError(
+            f"{prepare.__name__}{arguments} ended with exit code {process.exitcode}"
+        ) from None
     finally:
         process.join()
 
@@ -99,7 +105,9 @@ def _peak_memory():
     if sys.platform.startswith("linux"):
         # Not ru_maxrss, which a new process takes over from the one that started it.
         return _proc_status("VmHWM")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
 
 
 def _proc_status(name):

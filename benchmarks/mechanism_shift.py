@@ -1,15 +1,17 @@
-"""Perturbation screens: larger simulated screens, the way from the published recipe to ours, and memory; prints tables.
+"""Perturbation screens: larger simulated screens, the way from the published recipe to ours, and
+memory; prints tables.
 
-    python benchmarks/mechanism_shift.py [--only 'script_*,ablation_*'] [--fresh] [--fast]
-    python benchmarks/mechanism_shift.py --tune            K of the published penalty, on other seeds than reported
-    python benchmarks/mechanism_shift.py --scvi            scVI with its own settings, then unmixed; needs scvi-tools
-    python benchmarks/mechanism_shift.py --bound           how near a regression comes that is given the true latents
-    python benchmarks/mechanism_shift.py --memory          100 000 cells x 2000 genes: seconds per epoch, memory
+    python benchmarks/mechanism_shift.py [--only 'script_*,ablation_*'] [--fresh] [--fast] python
+    benchmarks/mechanism_shift.py --tune            K of the published penalty, on other seeds than
+    reported python benchmarks/mechanism_shift.py --scvi            scVI with its own settings, then
+    unmixed; needs scvi-tools python benchmarks/mechanism_shift.py --bound           how near a
+    regression comes that is given the true latents python benchmarks/mechanism_shift.py --memory
+    100 000 cells x 2000 genes: seconds per epoch, memory
 
 A real screen, half of its cells held out: real_screen.py.
 
-Measures what is missing, one thread, and keeps it in saved_models; `--fresh` measures all anew. Small screens, and a
-real one, are in notebook 06.
+Measures what is missing, one thread, and keeps it in saved_models; `--fresh` measures all anew.
+Small screens, and a real one, are in notebook 06.
 """
 
 import argparse
@@ -52,13 +54,15 @@ TUNING_SEEDS = (100, 101)
 HELD_OUT = 20  # perturbations, of a hundred
 STRENGTHS = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 300.0)
 FAST = {"epochs": 4, "least_updates": 0, "updates_per_pair": 0}
-#: Sizes of simulated screens: a small one, those of the published script, and the defaults of the published library.
+#: Sizes of simulated screens: a small one, those of the published script, and the defaults of the
+#: published library.
 CONFIGURATIONS = {
     "small": {"n_cells_per": 50, "n_perturbations": 100, "n_latents": 15, "n_genes": 100},
     "script": {"n_cells_per": 250, "n_perturbations": 100, "n_latents": 15, "n_genes": 100},
     "library": {"n_cells_per": 500, "n_perturbations": 100, "n_latents": 30, "n_genes": 100},
 }
-SVAE_PLUS = SparseShiftVAE(method="svae+", strength=10.0, recipe=PUBLISHED)  # the best K of `STRENGTHS`
+# the best K of `STRENGTHS`
+SVAE_PLUS = SparseShiftVAE(method="svae+", strength=10.0, recipe=PUBLISHED)
 IVAE = SparseShiftVAE(method="ivae", recipe=PUBLISHED)
 METHODS = {
     "pca": (LinearShift(rotation="none"), "largest"),
@@ -81,11 +85,20 @@ ABLATION = {
     "svae+": METHODS["svae+"],
     "mask open (iVAE)": METHODS["ivae"],
     "+ unmixed afterwards": METHODS["ivae_unmixed"],
-    "+ means of the encoder, then masked": _staged(PUBLISHED, patience=None, warm_up=10, epochs=100),
-    "+ learning rate, epsilon": _staged(
-        hidden=128, batch_norm=True, dropout=0.1, standardize=False, dispersion=0.0, weight_precision=0.0
+    "+ means of the encoder, then masked": _staged(
+        PUBLISHED, patience=None, warm_up=10, epochs=100
     ),
-    "+ no dropout, no batch norm": _staged(hidden=128, standardize=False, dispersion=0.0, weight_precision=0.0),
+    "+ learning rate, epsilon": _staged(
+        hidden=128,
+        batch_norm=True,
+        dropout=0.1,
+        standardize=False,
+        dispersion=0.0,
+        weight_precision=0.0,
+    ),
+    "+ no dropout, no batch norm": _staged(
+        hidden=128, standardize=False, dispersion=0.0, weight_precision=0.0
+    ),
     "+ standardized input, dispersion": _staged(hidden=128, weight_precision=0.0),
     "+ 400 units": _staged(weight_precision=0.0),
     "+ normal prior of weights (staged)": METHODS["staged"],
@@ -108,7 +121,11 @@ def simulated(sizes, seed):
 def seeded(model, n_latent, seed, **recipe):
     """A model with so many latents, and with changes of the recipe if it is a network."""
     model = clone(model).set_params(n_latent=n_latent, random_state=seed)
-    return model.set_params(recipe=replace(model.recipe, **recipe)) if hasattr(model, "recipe") else model
+    return (
+        model.set_params(recipe=replace(model.recipe, **recipe))
+        if hasattr(model, "recipe")
+        else model
+    )
 
 
 def by_seed(sizes, model, edges, shown, seeds, recipe):
@@ -116,7 +133,9 @@ def by_seed(sizes, model, edges, shown, seeds, recipe):
     rows, first = [], {}
     for seed in seeds:
         known, new = simulated(sizes, seed)
-        scores, found = recovery(seeded(model, sizes["n_latents"], seed, **recipe), known, edges, new)
+        scores, found = recovery(
+            seeded(model, sizes["n_latents"], seed, **recipe), known, edges, new
+        )
         rows.append({"seed": seed} | scores)
         first = first or found
     return {"scores": pd.DataFrame(rows)} | (first if shown else {})
@@ -130,10 +149,16 @@ def measure(saved_models, only=None, fast=False, fresh=False):
         if any(fnmatchcase(record, pattern) for pattern in only or ["*"]):
             sizes, shown = CONFIGURATIONS[configuration], record.endswith("_staged")
             records[record] = compute_once(
-                "methods", sizes, seeded(model, sizes["n_latents"], 0, **recipe),
-                partial(by_seed, sizes, model, edges, shown, seeds, recipe), params={"method": name},
-                results=folder / f"shift_{record}.pickle", overwrite=fresh, seeds=list(seeds), held_out=HELD_OUT,
-            )  # fmt: skip
+                "methods",
+                sizes,
+                seeded(model, sizes["n_latents"], 0, **recipe),
+                partial(by_seed, sizes, model, edges, shown, seeds, recipe),
+                params={"method": name},
+                results=folder / f"shift_{record}.pickle",
+                overwrite=fresh,
+                seeds=list(seeds),
+                held_out=HELD_OUT,
+            )
     return report.all_tables(records)
 
 
@@ -144,8 +169,15 @@ def tune(seeds=TUNING_SEEDS, strengths=STRENGTHS, **recipe):
         model = SparseShiftVAE(method="svae+", strength=strength, recipe=PUBLISHED)
         for seed in seeds:
             known, _ = simulated(CONFIGURATIONS["small"], seed)
-            rows.append({"K": strength, "seed": seed} | recovery(seeded(model, 15, seed, **recipe), known)[0])
-    return pd.DataFrame(rows).groupby("K")[["mcc", "f1", "precision", "recall", "elbo", "seconds"]].mean()
+            rows.append(
+                {"K": strength, "seed": seed}
+                | recovery(seeded(model, 15, seed, **recipe), known)[0]
+            )
+    return (
+        pd.DataFrame(rows)
+        .groupby("K")[["mcc", "f1", "precision", "recall", "elbo", "seconds"]]
+        .mean()
+    )
 
 
 def scvi(seeds=SEEDS, configuration="small"):
@@ -156,7 +188,10 @@ def scvi(seeds=SEEDS, configuration="small"):
     rows, sizes = [], CONFIGURATIONS[configuration]
     for seed in seeds:
         known = as_screen(simulated(sizes, seed)[0])
-        adata, started = anndata.AnnData(known.counts.toarray().astype(np.float32)), time.process_time()
+        adata, started = (
+            anndata.AnnData(known.counts.toarray().astype(np.float32)),
+            time.process_time(),
+        )
         SCVI.setup_anndata(adata)
         model = SCVI(adata, n_latent=sizes["n_latents"])
         model.train(accelerator="cpu")
@@ -165,8 +200,16 @@ def scvi(seeds=SEEDS, configuration="small"):
         seconds, unmixed = time.process_time() - started, found.transform(latents)
         _, of_true, of_found = match_latents(true, unmixed)
         rows.append(
-            {"seed": seed, "MCC": mean_correlation(true, latents), "MCC, unmixed": mean_correlation(true, unmixed)}
-            | {"F1, unmixed": edge_scores(known.truth["shifts"], found.edges, of_true, of_found)["f1"]}
+            {
+                "seed": seed,
+                "MCC": mean_correlation(true, latents),
+                "MCC, unmixed": mean_correlation(true, unmixed),
+            }
+            | {
+                "F1, unmixed": edge_scores(known.truth["shifts"], found.edges, of_true, of_found)[
+                    "f1"
+                ]
+            }
             | {"CPU s": seconds}
         )
     return pd.DataFrame(rows).set_index("seed")
@@ -177,7 +220,11 @@ def bound(configurations=tuple(CONFIGURATIONS), seed=SEEDS[0]):
     models = {
         "linear, given the truth": LinearRegression,
         "network, given the truth": lambda: MLPRegressor(
-            hidden_layer_sizes=(400, 400), alpha=1e-3, early_stopping=True, max_iter=100, random_state=seed
+            hidden_layer_sizes=(400, 400),
+            alpha=1e-3,
+            early_stopping=True,
+            max_iter=100,
+            random_state=seed,
         ),
     }
     rows = {}
@@ -197,10 +244,14 @@ def memory(n_cells=100_000, n_genes=2000, density=0.1):
     """Seconds per epoch and the most memory that a fit to sparse counts takes; DataFrame of one row."""
     rng = np.random.default_rng(0)
     per_cell = int(density * n_genes)
-    columns = np.concatenate([np.sort(rng.choice(n_genes, per_cell, replace=False)) for _ in range(n_cells)])
+    columns = np.concatenate(
+        [np.sort(rng.choice(n_genes, per_cell, replace=False)) for _ in range(n_cells)]
+    )
     pointers = np.arange(0, n_cells * per_cell + 1, per_cell)
     values = rng.poisson(1.0, n_cells * per_cell).astype(np.float32) + 1
-    counts = sparse.csr_array((values, columns.astype(np.int32), pointers), shape=(n_cells, n_genes))
+    counts = sparse.csr_array(
+        (values, columns.astype(np.int32), pointers), shape=(n_cells, n_genes)
+    )
     perturbation, started = rng.integers(100, size=n_cells).astype(str), time.process_time()
     recipe = Recipe(epochs=2, least_updates=0, updates_per_pair=0, unmixings=1, first_share=0.5)
     SparseShiftVAE(15, recipe=recipe, random_state=0).fit(counts, perturbation)
@@ -211,7 +262,9 @@ def memory(n_cells=100_000, n_genes=2000, density=0.1):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--only", type=lambda text: text.split(","), help="names of records")
     parser.add_argument("--saved-models", default=ROOT / "saved_models", type=Path)
     parser.add_argument("--fresh", action="store_true")

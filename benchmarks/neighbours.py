@@ -2,10 +2,11 @@
 
     python benchmarks/neighbours.py [--maps MAP ...] [--jobs 1] [--report-only]
 
-Ten folds of the paper, mouse M1: a map is fitted to the training cells, and the family (type) of every test cell is
-that of most of its 15 nearest training cells on the map. Data are z-scored over all cells; maps of expression alone are
-fitted to the log counts as they are too. Keeps the accuracies in saved_models/benchmarks/neighbours.pickle, where
-those of maps that are not asked for stay, and prints Markdown: means, and differences fold by fold.
+Ten folds of the paper, mouse M1: a map is fitted to the training cells, and the family (type) of
+every test cell is that of most of its 15 nearest training cells on the map. Data are z-scored over
+all cells; maps of expression alone are fitted to the log counts as they are too. Keeps the
+accuracies in saved_models/benchmarks/neighbours.pickle, where those of maps that are not asked for
+stay, and prints Markdown: means, and differences fold by fold.
 """
 
 import argparse
@@ -50,17 +51,27 @@ class Map:
 
 
 MAPS = {
-    "distilled": Map("sBNN distilled, d=2, 25 genes", SparseBottleneckRegressor(protocol="distilled", **NETWORK)),
-    "paper": Map("sBNN paper, d=2, 25 genes", SparseBottleneckRegressor(protocol="paper", **NETWORK)),
+    "distilled": Map(
+        "sBNN distilled, d=2, 25 genes", SparseBottleneckRegressor(protocol="distilled", **NETWORK)
+    ),
+    "paper": Map(
+        "sBNN paper, d=2, 25 genes", SparseBottleneckRegressor(protocol="paper", **NETWORK)
+    ),
     # The penalty that keeps 24 genes on average.
     "srrr": Map("sRRR, rank 2, 24 genes", SparseReducedRankRegression(rank=2, alpha=0.4)),
     # Of the penalties 0.3, 1, 2.75 and 10, the one that is best on these very folds.
-    "rrr": Map("reduced-rank regression, rank 2, all genes", ReducedRankRegression(rank=2, alpha=2.75)),
+    "rrr": Map(
+        "reduced-rank regression, rank 2, all genes", ReducedRankRegression(rank=2, alpha=2.75)
+    ),
     "cca": Map("CCA of 50 PCs and the outputs, 2 pairs, all genes", CanonicalCorrelationMap()),
     "pca": Map("PCA, 2 components, all genes", PCA(2, random_state=SEED)),
-    "pca_logs": Map("PCA of log counts, 2 components, all genes", PCA(2, random_state=SEED), "none"),
+    "pca_logs": Map(
+        "PCA of log counts, 2 components, all genes", PCA(2, random_state=SEED), "none"
+    ),
     "tsne": Map("t-SNE of 50 PCs, all genes", TSNEMap(random_state=SEED)),
-    "tsne_logs": Map("t-SNE of 50 PCs of log counts, all genes", TSNEMap(random_state=SEED), "none"),
+    "tsne_logs": Map(
+        "t-SNE of 50 PCs of log counts, all genes", TSNEMap(random_state=SEED), "none"
+    ),
     "umap": Map("UMAP of 50 PCs, all genes", UMAPMap(random_state=SEED)),
     "umap_logs": Map("UMAP of 50 PCs of log counts, all genes", UMAPMap(random_state=SEED), "none"),
 }
@@ -68,16 +79,22 @@ MAPS = {
 
 def parse(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--maps", nargs="+", choices=MAPS, default=list(MAPS), metavar="MAP", help=", ".join(MAPS))
+    parser.add_argument(
+        "--maps", nargs="+", choices=MAPS, default=list(MAPS), metavar="MAP", help=", ".join(MAPS)
+    )
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--report-only", action="store_true", help="compute nothing, show what is saved")
+    parser.add_argument(
+        "--report-only", action="store_true", help="compute nothing, show what is saved"
+    )
     return parser.parse_args(arguments)
 
 
 def held_out_accuracy(model, data, folds, n_jobs=1, scaling="fold", k=NEIGHBOURS):
-    """Share of the test cells whose label is that of most of their nearest training cells, (folds, 2).
+    """Share of the test cells whose label is that of most of their nearest training cells, (folds,
+    2).
 
-    The map is fitted to the training cells of every fold; the test cells are placed on it afterwards.
+    The map is fitted to the training cells of every fold; the test cells are placed on it
+    afterwards.
     """
     jobs = (delayed(_accuracy_of_fold)(clone(model), data, fold, scaling, k) for fold in folds)
     return pd.DataFrame(Parallel(n_jobs=n_jobs)(jobs)).rename_axis("fold")
@@ -88,7 +105,10 @@ def _accuracy_of_fold(model, data, fold, scaling, k):
     with reproducible():
         placed = model.fit_transform(X_train, Y_train), model.transform(X_test)
     labels = {kind: data.labels[kind].to_numpy() for kind in LABELS}
-    return {kind: vote(placed[0], names[fold[0]], k, placed[1], names[fold[1]]) for kind, names in labels.items()}
+    return {
+        kind: vote(placed[0], names[fold[0]], k, placed[1], names[fold[1]])
+        for kind, names in labels.items()
+    }
 
 
 def measure(data, names, n_jobs=1):
@@ -97,7 +117,9 @@ def measure(data, names, n_jobs=1):
     for name in names:
         row = MAPS[name]
         try:
-            scores = held_out_accuracy(row.estimator, data, paper_folds(len(data.X)), n_jobs, row.scaling)
+            scores = held_out_accuracy(
+                row.estimator, data, paper_folds(len(data.X)), n_jobs, row.scaling
+            )
         except ImportError as error:
             print(f"{row.label}: {error}", file=sys.stderr)
             continue
@@ -106,9 +128,11 @@ def measure(data, names, n_jobs=1):
 
 
 def table(record):
-    """Mean and SD of the accuracy over the folds, and the paired difference to the reference, one row per map.
+    """Mean and SD of the accuracy over the folds, and the paired difference to the reference, one
+    row per map.
 
-    The difference has half a 95 % confidence interval, corrected for the training cells that folds share.
+    The difference has half a 95 % confidence interval, corrected for the training cells that folds
+    share.
     """
     train, test = record.folds[0]
     rows = {}
@@ -136,7 +160,10 @@ def main(arguments=None):
         values = {name: values[name] for name in MAPS if name in values}
         settings = {"scaling": {name: MAPS[name].scaling for name in values}}
         folds = paper_folds(data.n_cells)
-        save(Record("neighbours", data.name, data.sha256, [], SEED, settings, folds, values=values), PATH)
+        save(
+            Record("neighbours", data.name, data.sha256, [], SEED, settings, folds, values=values),
+            PATH,
+        )
     print(to_markdown(table(load(PATH))))
 
 

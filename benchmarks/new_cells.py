@@ -2,10 +2,11 @@
 
     python benchmarks/new_cells.py
 
-The default network is fitted to a random half of the cells of citeseq_cd8 and places the other half: with all genes,
-with the kept ones and some of the others, and with the kept ones alone; counts are normalised by the share that the
-present genes have in the training cells, or (not corrected) as if they were all. Moves are root mean squared distances
-on the map, in SD of it. Prints Markdown.
+The default network is fitted to a random half of the cells of citeseq_cd8 and places the other
+half: with all genes, with the kept ones and some of the others, and with the kept ones alone;
+counts are normalised by the share that the present genes have in the training cells, or (not
+corrected) as if they were all. Moves are root mean squared distances on the map, in SD of it.
+Prints Markdown.
 """
 
 import copy
@@ -47,10 +48,18 @@ def main():
         rows[f"{len(kept)} kept, {name} of the others"] = mean(judged, model, draws)
     rows[f"{len(kept)} kept"] = mean(judged, model, [kept])
     totals = counts.sum(axis=1).to_numpy()
-    rows[f"{len(kept)} kept, with `--totals`"] = [*judged(model, kept, totals=totals), np.nan, np.nan]
+    rows[f"{len(kept)} kept, with `--totals`"] = [
+        *judged(model, kept, totals=totals),
+        np.nan,
+        np.nan,
+    ]
     columns = ["R2", "move on the map, SD", "R2, not corrected", "move, not corrected"]
     print(
-        to_markdown(pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("genes that are there"))
+        to_markdown(
+            pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis(
+                "genes that are there"
+            )
+        )
     )
     share = model.count_share_[np.isin(train.var_names, kept)].sum()
     print(f"\n{half} cells to fit, {new.n_obs} new; the kept genes have {share:.0%} of the counts")
@@ -77,7 +86,9 @@ def drawn(genes, share, seed):
 
 def stream(counts, **totals):
     """Counts of new cells, named."""
-    return ExpressionStream(counts.to_numpy(), counts=True, gene_names=list(counts.columns), **totals)
+    return ExpressionStream(
+        counts.to_numpy(), counts=True, gene_names=list(counts.columns), **totals
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Peers that predict from few genes, as estimators with the parameter ``n_genes``.
 
-Most are two steps: a way to select genes and a regression on the genes selected. All use at most ``n_genes`` genes,
-choose what they choose on the training cells alone, and give every number of genes from one selection (``fit_path``,
-as `sbnn.cross_validate` asks for). They expect z-scored genes and outputs.
+Most are two steps: a way to select genes and a regression on the genes selected. All use at most
+``n_genes`` genes, choose what they choose on the training cells alone, and give every number of
+genes from one selection (``fit_path``, as `sbnn.cross_validate` asks for). They expect z-scored
+genes and outputs.
 """
 
 import collections
@@ -24,8 +25,9 @@ from sbnn.models.sparse_linear import SparseReducedRankRegression
 class GeneLimitedRegressor(GeneSelectionMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """What the peers share: ``fit`` is a path with one number of genes.
 
-    A subclass has the parameter ``n_genes`` and gives the generator ``_solve(X, Y, sizes)`` over float64 arrays, which
-    yields for every size the positions of the genes and a function that predicts the outputs from all genes.
+    A subclass has the parameter ``n_genes`` and gives the generator ``_solve(X, Y, sizes)`` over
+    float64 arrays, which yields for every size the positions of the genes and a function that
+    predicts the outputs from all genes.
     """
 
     path_parameter = "n_genes"
@@ -72,7 +74,9 @@ class GeneLimitedRegressor(GeneSelectionMixin, MultiOutputMixin, RegressorMixin,
         X, Y = validate_data(template, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         wrong = [n for n in values if not 1 <= n <= X.shape[1]]
         if wrong:
-            raise ValueError(f"n_genes: expected 1 to {X.shape[1]} (the number of genes in X), got {wrong}")
+            raise ValueError(
+                f"n_genes: expected 1 to {X.shape[1]} (the number of genes in X), got {wrong}"
+            )
         return self._along(template, X, Y.astype(np.float64), list(values))
 
     def _along(self, template, X, Y, values):
@@ -113,7 +117,8 @@ class SelectThenRegress(GeneLimitedRegressor):
     Parameters
     ----------
     selector : object
-        With ``select(X, Y, sizes)``, which gives the positions of at most so many genes for each size.
+        With ``select(X, Y, sizes)``, which gives the positions of at most so many genes for each
+        size.
     regressor : scikit-learn regressor
     n_genes : int
     """
@@ -172,7 +177,8 @@ def _largest_within(path, sizes, size_of=len):
 
 
 class GroupLasso(BaseEstimator):
-    """Genes on the path of a multi-response lasso or elastic net, whose coefficients vanish for all outputs together.
+    """Genes on the path of a multi-response lasso or elastic net, whose coefficients vanish for all
+    outputs together.
 
     Parameters
     ----------
@@ -205,13 +211,17 @@ class GroupLasso(BaseEstimator):
 
     def _scikit_learn(self, X, Y, alpha, start):
         options = {"coef_init": start, "check_input": False}
-        return np.asfortranarray(enet_path(X, Y, l1_ratio=self.l1_ratio, alphas=[alpha], **options)[1][:, :, 0])
+        return np.asfortranarray(
+            enet_path(X, Y, l1_ratio=self.l1_ratio, alphas=[alpha], **options)[1][:, :, 0]
+        )
 
     def _skglm(self, X, Y, alpha, start):
         from skglm import MultiTaskLasso
 
         if self.l1_ratio != 1:
-            raise ValueError(f"l1_ratio: skglm solves the group lasso alone, expected 1, got {self.l1_ratio}")
+            raise ValueError(
+                f"l1_ratio: skglm solves the group lasso alone, expected 1, got {self.l1_ratio}"
+            )
         return MultiTaskLasso(fit_intercept=False).path(X, Y, [alpha], start)[1][:, :, 0]
 
 
@@ -225,9 +235,11 @@ class GreedyForward(BaseEstimator):
 
 
 class LassoNetPath(BaseEstimator):
-    """Genes in the order in which they leave the path of LassoNet (Lemhadri et al. 2021), the last ones first.
+    """Genes in the order in which they leave the path of LassoNet (Lemhadri et al. 2021), the last
+    ones first.
 
-    The package's defaults need many minutes for 1000 genes. Here penalties grow faster, with fewer epochs for each.
+    The package's defaults need many minutes for 1000 genes. Here penalties grow faster, with fewer
+    epochs for each.
 
     Parameters
     ----------
@@ -241,7 +253,15 @@ class LassoNetPath(BaseEstimator):
     seed : int
     """
 
-    def __init__(self, hidden_dims=(64,), M=10.0, path_multiplier=1.1, n_iters=(300, 30), patience=(30, 5), seed=0):
+    def __init__(
+        self,
+        hidden_dims=(64,),
+        M=10.0,
+        path_multiplier=1.1,
+        n_iters=(300, 30),
+        patience=(30, 5),
+        seed=0,
+    ):
         self.hidden_dims = hidden_dims
         self.M = M
         self.path_multiplier = path_multiplier
@@ -255,7 +275,9 @@ class LassoNetPath(BaseEstimator):
         from lassonet import LassoNetRegressor
 
         options = {name: value for name, value in self.get_params().items() if name != "seed"}
-        network = LassoNetRegressor(**options, device="cpu", verbose=0, random_state=self.seed, torch_seed=self.seed)
+        network = LassoNetRegressor(
+            **options, device="cpu", verbose=0, random_state=self.seed, torch_seed=self.seed
+        )
         with torch.random.fork_rng(devices=[]):
             network.path(X.astype(np.float32), Y.astype(np.float32), disable_lambda_warning=True)
         order = np.argsort(-network.feature_importances_.numpy(), kind="stable")
@@ -263,11 +285,12 @@ class LassoNetPath(BaseEstimator):
 
 
 class StochasticGates(BaseEstimator):
-    """Genes by the stochastic gates of STG (Yamada et al. 2020), those with the most open gates first.
+    """Genes by the stochastic gates of STG (Yamada et al. 2020), those with the most open gates
+    first.
 
-    The package takes one output. What stands against several is the width of the last layer alone, which is
-    replaced. The strength of the penalty decides how many gates are open: of networks with growing strength, the last
-    one that leaves enough genes is used for every size.
+    The package takes one output. What stands against several is the width of the last layer alone,
+    which is replaced. The strength of the penalty decides how many gates are open: of networks with
+    growing strength, the last one that leaves enough genes is used for every size.
 
     Parameters
     ----------
@@ -341,7 +364,8 @@ class StochasticGates(BaseEstimator):
 
 
 class LeaveOneOutKernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
-    """RBF kernel ridge regression; penalty and width are chosen by the exact leave-one-out error of all outputs.
+    """RBF kernel ridge regression; penalty and width are chosen by the exact leave-one-out error of
+    all outputs.
 
     Parameters
     ----------
@@ -369,12 +393,15 @@ class LeaveOneOutKernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.X_fit_, self.y_mean_ = X, Y.mean(0)
         centred, best = Y - self.y_mean_, np.inf
         for gamma in self.gammas:
-            values, vectors = eigh(rbf_kernel(X, gamma=gamma / X.shape[1]), driver="evd", overwrite_a=True)
+            values, vectors = eigh(
+                rbf_kernel(X, gamma=gamma / X.shape[1]), driver="evd", overwrite_a=True
+            )
             projected, squares = vectors.T @ centred, vectors**2
             for alpha in self.alphas:
                 shrunk = 1 / (values + alpha)
                 dual = vectors @ (shrunk * projected.T).T
-                # Left-out error in closed form: the dual coefficient over the diagonal of the inverse (K + alpha)^-1.
+                # Left-out error in closed form: the dual coefficient over the diagonal of the
+                # inverse (K + alpha)^-1.
                 error = (dual.T**2 / (squares @ shrunk) ** 2).sum()
                 if error < best:
                     best, self.alpha_, self.gamma_, self.dual_coef_ = error, alpha, gamma, dual
@@ -382,13 +409,17 @@ class LeaveOneOutKernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def predict(self, X):
         """Outputs of cells, shape (n, q) or (n,)."""
-        return rbf_kernel(X, self.X_fit_, gamma=self.gamma_ / X.shape[1]) @ self.dual_coef_ + self.y_mean_
+        return (
+            rbf_kernel(X, self.X_fit_, gamma=self.gamma_ / X.shape[1]) @ self.dual_coef_
+            + self.y_mean_
+        )
 
 
 class ClippedInputs(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """A regression that sees new cells clipped to the range of its training cells, gene by gene.
 
-    sbnn's distilled networks do so themselves. With few cells that alone is worth more than most choices of a model.
+    sbnn's distilled networks do so themselves. With few cells that alone is worth more than most
+    choices of a model.
 
     Parameters
     ----------

@@ -1,7 +1,9 @@
-"""The paper protocol as one would first write it: in PyTorch, and in Keras, the library of the published code.
+"""The paper protocol as one would first write it: in PyTorch, and in Keras, the library of the
+published code.
 
-Both follow the description of the schedule, not the published code, and fit d = 2. They return a function that
-predicts. Neither looks at test cells while it trains; the published code does so after every epoch.
+Both follow the description of the schedule, not the published code, and fit d = 2. They return a
+function that predicts. Neither looks at test cells while it trains; the published code does so
+after every epoch.
 """
 
 import os
@@ -12,7 +14,9 @@ from sklearn.cluster import KMeans
 from torch import nn
 
 WIDTHS = (512, 128, 2, 128, 512)
-RIDGE = 1e-10  # on all weights but those under the group lasso; nothing at all, and left out of the PyTorch version
+# on all weights but those under the group lasso; nothing at all, and left out of the PyTorch
+# version
+RIDGE = 1e-10
 
 
 def _cluster(Y, seed):
@@ -43,7 +47,9 @@ def pytorch_fit(X, Y, seed=0, group_lasso=0.1, n_genes=25):
         nn.init.zeros_(layer.bias)
 
     def train(model, inputs, targets, loss_function, epochs, rate, lasso):
-        optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=rate, eps=1e-7)
+        optimizer = torch.optim.Adam(
+            [p for p in model.parameters() if p.requires_grad], lr=rate, eps=1e-7
+        )
         for _ in range(epochs):
             for batch in torch.randperm(len(inputs)).split(32):
                 loss = loss_function(model(inputs[batch]), targets[batch])
@@ -78,7 +84,8 @@ def pytorch_fit(X, Y, seed=0, group_lasso=0.1, n_genes=25):
 
 
 def keras_fit(X, Y, seed=0, group_lasso=0.1, n_genes=25, graph=True):
-    """Layers with regularisers; `graph` for the mode of the published notebooks, else that of today.
+    """Layers with regularisers; `graph` for the mode of the published notebooks, else that of
+    today.
 
     A process can run in one of the two modes only: the first call settles it.
     """
@@ -141,7 +148,9 @@ def _one_threaded_keras(graph):
     if graph and tf.executing_eagerly():
         tf.compat.v1.logging.set_verbosity("ERROR")
         tf.compat.v1.disable_eager_execution()
-        one = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
+        one = tf.compat.v1.ConfigProto(
+            intra_op_parallelism_threads=1, inter_op_parallelism_threads=1
+        )
         tf.compat.v1.keras.backend.set_session(tf.compat.v1.Session(config=one))
     elif not graph and tf.config.threading.get_intra_op_parallelism_threads() != 1:
         tf.config.threading.set_intra_op_parallelism_threads(1)

@@ -1,12 +1,14 @@
-"""Which genes to give to the models where there are thousands: ridge on those that each criterion chooses.
+"""Which genes to give to the models where there are thousands: ridge on those that each criterion
+chooses.
 
     python benchmarks/preselection.py [--only NAME ...]
 
-1000 genes (of scala, whose genes were chosen before, 200; of simulated data 500), chosen on the training cells of ten
-folds: five of some of the cells, drawn and cut with two seeds that are not those of the reported folds. Beside all
-genes and those of `sbnn.data.preselection` stand those of the largest variance of log values, of the largest variance
-beyond the trend with the mean, and of the closest correlation with the outputs. The outputs of scala_34c_counts are
-depth and Cre line. Data are used where their files are found. Prints Markdown.
+1000 genes (of scala, whose genes were chosen before, 200; of simulated data 500), chosen on the
+training cells of ten folds: five of some of the cells, drawn and cut with two seeds that are not
+those of the reported folds. Beside all genes and those of `sbnn.data.preselection` stand those of
+the largest variance of log values, of the largest variance beyond the trend with the mean, and of
+the closest correlation with the outputs. The outputs of scala_34c_counts are depth and Cre line.
+Data are used where their files are found. Prints Markdown.
 """
 
 import argparse
@@ -32,7 +34,9 @@ def physiological_cells():
     data = as_paired(load_dataset("scala_34c_counts", verbose=False))
     cre = pd.get_dummies(data.labels["cre"])
     outputs = (
-        cre.loc[:, cre.sum() >= 10].astype(float).assign(depth=pd.to_numeric(data.labels["soma_depth_um"], "coerce"))
+        cre.loc[:, cre.sum() >= 10]
+        .astype(float)
+        .assign(depth=pd.to_numeric(data.labels["soma_depth_um"], "coerce"))
     )
     known = (outputs.depth.notna() & (data.labels["family"] != "unknown")).to_numpy()
     return dense(data)[0][known], outputs.to_numpy()[known]
@@ -87,7 +91,9 @@ def measure(counts, Y, number, n_cells, seed):
     chosen = np.random.default_rng(100 + seed).permutation(len(counts))[:n_cells]
     counts = counts[chosen]
     varies = np.ptp(counts, axis=0) > 0
-    X = np.log2(1 + counts[:, varies] / (totals := counts.sum(1, keepdims=True)) * np.median(totals))
+    X = np.log2(
+        1 + counts[:, varies] / (totals := counts.sum(1, keepdims=True)) * np.median(totals)
+    )
     data = as_paired(paired(X, Y[chosen], counts=counts[:, varies].astype(np.int64)))
     rows = []
     for fold in paper_folds(data.n_cells, N_FOLDS, seed=seed):
@@ -103,7 +109,9 @@ def measure(counts, Y, number, n_cells, seed):
         rows.append(
             {
                 name: pooled_r2(
-                    Y_test, LeaveOneOutRidge().fit(X_train[:, mask], Y_train).predict(X_test[:, mask]), Y_train.mean(0)
+                    Y_test,
+                    LeaveOneOutRidge().fit(X_train[:, mask], Y_train).predict(X_test[:, mask]),
+                    Y_train.mean(0),
                 )
                 for name, mask in genes.items()
             }
@@ -127,7 +135,8 @@ def main():
             n_cells = min(n_cells, len(counts))
             folds = [row for seed in SEEDS for row in measure(counts, Y, number, n_cells, seed)]
             rows.append(
-                {"data": name, "genes": counts.shape[1], "cells": n_cells} | pd.DataFrame(folds).mean().to_dict()
+                {"data": name, "genes": counts.shape[1], "cells": n_cells}
+                | pd.DataFrame(folds).mean().to_dict()
             )
     print(to_markdown(pd.DataFrame(rows).set_index("data")))
 

@@ -1,14 +1,16 @@
-"""A real perturbation screen, half of the cells of each perturbation held out: networks and simple baselines.
+"""A real perturbation screen, half of the cells of each perturbation held out: networks and simple
+baselines.
 
     python benchmarks/real_screen.py [--dataset papalexi] [--splits 3,4,5] [--fresh] [--fast]
 
-Measures what is missing, one thread, and keeps it in saved_models; prints tables. Settings were chosen on splits 1, 2,
-100 and 101; screen_tries.md lists what was tried there.
+Measures what is missing, one thread, and keeps it in saved_models; prints tables. Settings were
+chosen on splits 1, 2, 100 and 101; screen_tries.md lists what was tried there.
 """
 
 import argparse
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +81,9 @@ class AdditiveNetwork(ShiftNetwork):
         """Mean and log variance of basal state plus shift."""
         inputs = (counts.log1p() - self.input_mean) / self.input_sd
         hidden = self.encoder[1:](self.encoder[0](inputs) + self.of_shift(self.shift))
-        return self.mean(hidden) + self.shift, self.log_variance(hidden).clamp(*network.LOG_VARIANCES)
+        return self.mean(hidden) + self.shift, self.log_variance(hidden).clamp(
+            *network.LOG_VARIANCES
+        )
 
 
 class AdditiveTraining(Training):
@@ -91,7 +95,9 @@ class AdditiveTraining(Training):
         counts, totals = self.cells.batch(batch)
         shift = self.network.shift = self.prior(self.codes[batch], self.generator)
         mean, log_variance = self.network.encode(counts)
-        latents = mean + torch.randn(mean.shape, generator=self.generator) * (0.5 * log_variance).exp()
+        latents = (
+            mean + torch.randn(mean.shape, generator=self.generator) * (0.5 * log_variance).exp()
+        )
         fit = log_likelihood(counts, totals, self.network.decode(latents), self.network.dispersion)
         return (weight * divergence(mean, log_variance, shift) - fit).mean() + self.prior.penalty()
 
@@ -115,7 +121,9 @@ class SAMSVAE:
             self.network_.input_mean, self.network_.input_sd = cells.log_moments(all_cells)
             size = len(self.perturbations_), self.n_latent, self.probability, len(codes)
             self.prior_, split = AdditiveMeans(*size), (all_cells, all_cells[:0])
-            training = AdditiveTraining(self.network_, self.prior_, cells, codes, split, recipe, self.random_state)
+            training = AdditiveTraining(
+                self.network_, self.prior_, cells, codes, split, recipe, self.random_state
+            )
             training.run(training.epochs, recipe.warm_up)
         self.direct_ = torch.zeros(len(self.perturbations_), 1)
         return self
@@ -124,8 +132,13 @@ class SAMSVAE:
 def halves(perturbation, seed):
     """Positions of half of the cells of each perturbation, and of the others."""
     rng = np.random.default_rng(seed)
-    shuffled = [rng.permutation(np.flatnonzero(perturbation == name)) for name in np.unique(perturbation)]
-    return tuple(np.sort(np.concatenate([part(cells) for cells in shuffled])) for part in (_first_half, _second_half))
+    shuffled = [
+        rng.permutation(np.flatnonzero(perturbation == name)) for name in np.unique(perturbation)
+    ]
+    return tuple(
+        np.sort(np.concatenate([part(cells) for cells in shuffled]))
+        for part in (_first_half, _second_half)
+    )
 
 
 def _first_half(cells):
@@ -140,18 +153,25 @@ def z_scored(screen, of=None):
     """z-scored differences from the control and p-values (perturbations or what is in `of`, by genes); DataFrames."""
     counts, of = screen.counts.toarray(), screen.perturbation if of is None else of
     logs = np.log1p(counts / counts.sum(axis=1, keepdims=True) * 1e3)
-    z, sizes = pd.DataFrame(StandardScaler().fit_transform(logs), columns=screen.gene_names), pd.Series(of)
+    z, sizes = (
+        pd.DataFrame(StandardScaler().fit_transform(logs), columns=screen.gene_names),
+        pd.Series(of),
+    )
     means, n = z.groupby(of).mean(), sizes.value_counts()
     shown = means.index[means.index != screen.control]
     differences = means.loc[shown] - means.loc[screen.control]
     errors = np.sqrt(1 / n[shown] + 1 / n[screen.control])
-    return differences, pd.DataFrame(2 * norm.sf(differences.abs().div(errors, axis=0)), shown, screen.gene_names)
+    return differences, pd.DataFrame(
+        2 * norm.sf(differences.abs().div(errors, axis=0)), shown, screen.gene_names
+    )
 
 
 def significant_pairs(screen):
     """Which genes differ from the control, at a false discovery rate of 1 %: DataFrame of bool."""
     p = z_scored(screen)[1]
-    return pd.DataFrame(false_discovery_control(p, axis=None).reshape(p.shape) <= FALSE_GENES, p.index, p.columns)
+    return pd.DataFrame(
+        false_discovery_control(p, axis=None).reshape(p.shape) <= FALSE_GENES, p.index, p.columns
+    )
 
 
 def fold_changes(shares, control):
@@ -162,14 +182,23 @@ def fold_changes(shares, control):
 
 def mean_counts(screen, cells):
     """Shares of the genes in the counts of the cells of each perturbation; DataFrame."""
-    sums = pd.DataFrame(screen.counts[cells].toarray(), columns=screen.gene_names).groupby(screen.perturbation[cells])
+    sums = pd.DataFrame(screen.counts[cells].toarray(), columns=screen.gene_names).groupby(
+        screen.perturbation[cells]
+    )
     return sums.sum().div(sums.sum().sum(axis=1), axis=0)
 
 
 def bounds_of(model, screen, cells):
     """Importance-weighted bound of each cell, in nats."""
-    counts, names, centres = network.Cells(screen.counts[cells]), model.perturbations_, model.prior_.means().detach()
-    codes, found = pd.Index(names).get_indexer(screen.perturbation[cells]), np.zeros(len(cells), np.float32)
+    counts, names, centres = (
+        network.Cells(screen.counts[cells]),
+        model.perturbations_,
+        model.prior_.means().detach(),
+    )
+    codes, found = (
+        pd.Index(names).get_indexer(screen.perturbation[cells]),
+        np.zeros(len(cells), np.float32),
+    )
     for code, centre in enumerate(centres):
         of = np.flatnonzero(codes == code)
         model.network_.shift = centre[None]  # seen by the encoder of SAMS-VAE alone
@@ -182,13 +211,18 @@ def bounds_of(model, screen, cells):
 def independent_bounds(screen, train, test):
     """Log likelihood of each cell under a negative binomial for each gene, with a dispersion of its own."""
     shares = torch.from_numpy(mean_counts(screen, train).to_numpy() + 1e-6).log()
-    codes, dispersion = np.unique(screen.perturbation, return_inverse=True)[1], torch.zeros(shares.shape[1])
+    codes, dispersion = (
+        np.unique(screen.perturbation, return_inverse=True)[1],
+        torch.zeros(shares.shape[1]),
+    )
     dispersion, cells = dispersion.double().requires_grad_(), network.Cells(screen.counts)
     optimizer = torch.optim.LBFGS([dispersion], max_iter=50)
 
     def of(part):
         counts, totals = (values.double() for values in cells.batch(part))
-        return log_likelihood(counts, totals, shares[codes[part]], dispersion) - torch.lgamma(counts + 1).sum(-1)
+        return log_likelihood(counts, totals, shares[codes[part]], dispersion) - torch.lgamma(
+            counts + 1
+        ).sum(-1)
 
     def closure():
         optimizer.zero_grad()
@@ -211,20 +245,33 @@ def networks(seed, recipe=None):
 
 def of_split(screen, seed, recipe=None):
     """Everything that is measured on one split: bounds of held-out cells, fold changes and edges, by method."""
-    (train, test), control, genes = halves(screen.perturbation, seed), screen.control, screen.gene_names
+    (train, test), control, genes = (
+        halves(screen.perturbation, seed),
+        screen.control,
+        screen.gene_names,
+    )
     pairs, observed = significant_pairs(screen), fold_changes(mean_counts(screen, test), control)
     bounds, rows = {"independent": independent_bounds(screen, train, test)}, {}
 
     def fold_scores(predicted):
         x, y = (table.loc[pairs.index, genes].to_numpy()[pairs] for table in (observed, predicted))
-        effects = [np.corrcoef(*(t.loc[name, genes][pairs.loc[name]] for t in (observed, predicted)))[0, 1]
-                   for name in pairs.index[pairs.sum(axis=1) >= 5]]  # fmt: skip
-        return {"slope": np.polyfit(x, y, 1)[0], "r": np.corrcoef(x, y)[0, 1], "effect_r": np.mean(effects)}
+        effects = [
+            np.corrcoef(*(t.loc[name, genes][pairs.loc[name]] for t in (observed, predicted)))[0, 1]
+            for name in pairs.index[pairs.sum(axis=1) >= 5]
+        ]
+        return {
+            "slope": np.polyfit(x, y, 1)[0],
+            "r": np.corrcoef(x, y)[0, 1],
+            "effect_r": np.mean(effects),
+        }
 
     def edge_counts(edges):
         found = edges.index[edges.any(axis=1)]
-        return {"edges": int(edges.sum().sum()), "targets": int(pairs.loc[found].any(axis=1).sum()),
-                "other_targets": int((~pairs.loc[found].any(axis=1)).sum())}  # fmt: skip
+        return {
+            "edges": int(edges.sum().sum()),
+            "targets": int(pairs.loc[found].any(axis=1).sum()),
+            "other_targets": int((~pairs.loc[found].any(axis=1)).sum()),
+        }
 
     def genes_by(model, column):
         table = model.gene_effects_.assign(gene=np.tile(genes, len(pairs)))
@@ -236,7 +283,10 @@ def of_split(screen, seed, recipe=None):
     rows["means"] = fold_scores(fold_changes(mean_counts(screen, train), control))
     training, labels = screen.counts[train], screen.perturbation[train]
     permuted = np.random.default_rng(seed).permutation(labels)
-    half = [significant_pairs(replace(screen, counts=training, perturbation=of)) for of in (labels, permuted)]
+    half = [
+        significant_pairs(replace(screen, counts=training, perturbation=of))
+        for of in (labels, permuted)
+    ]
     rows["z"] = edge_counts(half[0]) | {"permuted": int(half[1].sum().sum())}
     logs = StandardScaler().fit_transform(np.log1p(training.toarray()))
     latents = PCA(N_LATENT, random_state=0).fit_transform(logs)
@@ -249,32 +299,50 @@ def of_split(screen, seed, recipe=None):
         bounds[name] = bounds_of(model, screen, test)
         with reproducible():
             shares = mean_shares(model.network_, model.prior_.means().detach(), model.direct_)
-        rows[name] |= fold_scores(fold_changes(pd.DataFrame(shares, model.perturbations_, genes), control))
+        rows[name] |= fold_scores(
+            fold_changes(pd.DataFrame(shares, model.perturbations_, genes), control)
+        )
         if name == "staged":
             rows[name] |= edge_counts(edges_of(model.shift_graph_))
-            rows["effects"] = fold_scores(genes_by(model, "log_fold_change")) | edge_counts(all_edges(model))
-            model = SparseShiftVAE(N_LATENT, recipe=model.recipe_, random_state=seed).fit(training, permuted, control)
+            rows["effects"] = fold_scores(genes_by(model, "log_fold_change")) | edge_counts(
+                all_edges(model)
+            )
+            model = SparseShiftVAE(N_LATENT, recipe=model.recipe_, random_state=seed).fit(
+                training, permuted, control
+            )
             rows[name]["permuted"] = int(edges_of(model.shift_graph_).sum().sum())
             rows["effects"]["permuted"] = int(all_edges(model).sum().sum())
-    return {"scores": pd.DataFrame(rows).T.rename_axis("method").reset_index(), "bounds": pd.DataFrame(bounds)}
+    return {
+        "scores": pd.DataFrame(rows).T.rename_axis("method").reset_index(),
+        "bounds": pd.DataFrame(bounds),
+    }
 
 
 def of_guides(adata, seed=0, recipe=None, least=20):
     """How well profiles of guides tell their target: AUC of same against other targets, and nearest neighbours."""
     screen = as_screen(adata)
-    guide = np.where(screen.perturbation == screen.control, screen.control, adata.obs["guide"].to_numpy(str))
+    guide = np.where(
+        screen.perturbation == screen.control, screen.control, adata.obs["guide"].to_numpy(str)
+    )
     kept = pd.Series(guide).map(pd.Series(guide).value_counts()).to_numpy() >= least
     target = pd.Series(screen.perturbation[kept], guide[kept]).groupby(level=0).first()
     part = as_screen(adata[kept])
-    model = SparseShiftVAE(N_LATENT, recipe=recipe, random_state=seed).fit(part.counts, guide[kept], screen.control)
+    model = SparseShiftVAE(N_LATENT, recipe=recipe, random_state=seed).fit(
+        part.counts, guide[kept], screen.control
+    )
     z, latents = z_scored(part, guide[kept])[0], PCA(N_LATENT, random_state=0)
     latents = latents.fit_transform(StandardScaler().fit_transform(np.log1p(part.counts.toarray())))
     effects = model.gene_effects_.assign(gene=np.tile(part.gene_names, len(z)))
     logs = effects.pivot(index="perturbation", columns="gene", values="log_fold_change")[z.columns]
-    z_size = np.sqrt(mean_counts(part, np.arange(len(part.perturbation))).mean())  # errors of log counts fall with it
+    # errors of log counts fall with it
+    z_size = np.sqrt(mean_counts(part, np.arange(len(part.perturbation))).mean())
     graph = model.shift_graph_.pivot(index="perturbation", columns="latent", values="effect")
-    profiles = {"staged": graph, "effects": logs * z_size, "linear": unmix(latents, guide[kept], screen.control).shifts,
-                "z": z}  # fmt: skip
+    profiles = {
+        "staged": graph,
+        "effects": logs * z_size,
+        "linear": unmix(latents, guide[kept], screen.control).shifts,
+        "z": z,
+    }
     rows, drawn = {}, {}
     for name, table in profiles.items():
         of = target[table.index].to_numpy()
@@ -290,10 +358,16 @@ def of_guides(adata, seed=0, recipe=None, least=20):
             aucs.append(roc_auc_score(same[upper], likeness[upper], sample_weight=weights))
         np.fill_diagonal(likeness, -np.inf)
         nearest = (of[likeness.argmax(axis=1)] == of).mean()
-        rows[name], drawn[name] = {"guides": len(of), "auc": aucs[0], "nearest": nearest}, np.array(aucs)
+        rows[name], drawn[name] = (
+            {"guides": len(of), "auc": aucs[0], "nearest": nearest},
+            np.array(aucs),
+        )
     table = pd.DataFrame(rows).T
     less = pd.DataFrame(drawn).sub(drawn["z"], axis=0)  # of the same draws
-    table["minus_z"], (table["low"], table["high"]) = less.iloc[0], less[1:].quantile([0.025, 0.975]).to_numpy()
+    table["minus_z"], (table["low"], table["high"]) = (
+        less.iloc[0],
+        less[1:].quantile([0.025, 0.975]).to_numpy(),
+    )
     return {"guides": table.rename_axis("method").reset_index()}
 
 
@@ -308,21 +382,28 @@ def measure(saved_models, dataset="papalexi", splits=(3, 4, 5), fast=False, fres
         return compute_once(kind, adata, model, compute, results=path, overwrite=fresh, **settings)
 
     for split in splits:
-        records[f"held_out_{split}"] = record("held_out", lambda: of_split(screen, split, recipe), split=split)  # noqa: B023
+        compute = partial(of_split, screen, split, recipe)
+        records[f"held_out_{split}"] = record("held_out", compute, split=split)
     if "guide" in adata.obs:
         records["guides"] = record("guides", lambda: of_guides(adata, recipe=recipe))
     return held_out_tables(records)
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--dataset", default="papalexi")
-    parser.add_argument("--splits", type=lambda text: [int(part) for part in text.split(",")], default=[3, 4, 5])
+    parser.add_argument(
+        "--splits", type=lambda text: [int(part) for part in text.split(",")], default=[3, 4, 5]
+    )
     parser.add_argument("--saved-models", default=ROOT / "saved_models", type=Path)
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--fast", action="store_true")
     options = parser.parse_args(arguments)
-    print_tables(measure(options.saved_models, options.dataset, options.splits, options.fast, options.fresh))
+    print_tables(
+        measure(options.saved_models, options.dataset, options.splits, options.fast, options.fresh)
+    )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
-"""The distilled protocol far from mouse M1: few or many cells, many genes, one or many outputs, rare genes, proteins.
+"""The distilled protocol far from mouse M1: few or many cells, many genes, one or many outputs,
+rare genes, proteins.
 
     python benchmarks/robustness.py [--genes N] [--only NAME ...]
 
-25 genes (or all there are) and two units; beside it ridge on the same genes and on all genes. New cells are clipped to
-the range of the training cells for all of them, where these are few to the middle of it for the network. Simulated data
-are drawn three times, real ones split three times, but for ten folds of whole mice; the table gives means, and the
-differences to ridge with their standard errors over these. Scaled inside the training cells. Real data are used where
-their files are found. Prints Markdown.
+25 genes (or all there are) and two units; beside it ridge on the same genes and on all genes. New
+cells are clipped to the range of the training cells for all of them, where these are few to the
+middle of it for the network. Simulated data are drawn three times, real ones split three times, but
+for ten folds of whole mice; the table gives means, and the differences to ridge with their standard
+errors over these. Scaled inside the training cells. Real data are used where their files are found.
+Prints Markdown.
 """
 
 import argparse
@@ -81,13 +83,16 @@ SIMULATED = {
     "500 cells, 300 genes -> 5 outputs": partial(simulated, n=500, p=300, q=5, n_true=10),
     "500 cells, 300 genes -> 16 outputs on scales from 1/1000 to 1000": scattered,
     "300 cells, 3000 genes, 2700 of them rare -> 8 outputs": mostly_zero,
-    "100000 cells, 1000 genes -> 16 outputs": partial(simulated, n=100_000, p=1000, q=16, n_true=25),
+    "100000 cells, 1000 genes -> 16 outputs": partial(
+        simulated, n=100_000, p=1000, q=16, n_true=25
+    ),
 }
 REAL = {
     "mouse M1": (partial(found, "scala"), (30, 60, 120, 300)),
     "CITE-seq CD8, 5 proteins": (partial(found, "citeseq_cd8"), (30, 60, 200, 1500)),
 }
-APART = {"other mice": ("mouse", grouped_folds, 1), "later dates": ("date", later_fold, N_REPEATS)}  # and repeats
+# and repeats
+APART = {"other mice": ("mouse", grouped_folds, 1), "later dates": ("date", later_fold, N_REPEATS)}
 
 
 def cases():
@@ -123,17 +128,25 @@ def compare(split, seed, n_genes):
     if split is None:
         return {}
     data, fold = split
-    model = SparseBottleneckRegressor(n_genes=min(n_genes, data.n_genes), device="cpu", random_state=seed)
+    model = SparseBottleneckRegressor(
+        n_genes=min(n_genes, data.n_genes), device="cpu", random_state=seed
+    )
     network = cross_validate(model, data, [fold], verbose=False)
     same = cross_validate(RIDGE, (data.X[:, network.selected[0, 0]], data.Y), [fold], verbose=False)
     every = cross_validate(RIDGE, data, [fold], verbose=False)
     scores = {"distilled": network, "ridge, same genes": same, "ridge, all genes": every}
-    return {name: record.test_r2[0, 0] for name, record in scores.items()} | {"CPU s": network.seconds[0, 0]}
+    return {name: record.test_r2[0, 0] for name, record in scores.items()} | {
+        "CPU s": network.seconds[0, 0]
+    }
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", default=[""], help="rows whose name holds one of these texts")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--only", nargs="+", default=[""], help="rows whose name holds one of these texts"
+    )
     parser.add_argument("--genes", type=int, default=25, help="of the network")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # constant genes, few cells: what is looked for here
@@ -141,13 +154,17 @@ def main():
     for name, splits in cases():
         if not any(text in name for text in options.only):
             continue
-        table = pd.DataFrame([compare(split(), seed, options.genes) for seed, split in enumerate(splits, FIRST_SEED)])
+        table = pd.DataFrame(
+            [compare(split(), seed, options.genes) for seed, split in enumerate(splits, FIRST_SEED)]
+        )
         if table.empty:
             continue
         row = {column: f"{table[column].mean():.3f}" for column in table.columns[:3]}
         for ridge in table.columns[1:3]:
             ahead = table["distilled"] - table[ridge]
-            row[f"minus {ridge}"] = f"{ahead.mean():+.3f} ± {ahead.std(ddof=1) / np.sqrt(len(table)):.3f}"
+            row[f"minus {ridge}"] = (
+                f"{ahead.mean():+.3f} ± {ahead.std(ddof=1) / np.sqrt(len(table)):.3f}"
+            )
         rows[name] = row | {"CPU s": f"{table['CPU s'].mean():.0f}"}
         print(name, rows[name], flush=True)
     print(to_markdown(pd.DataFrame(rows).T.rename_axis("data, training cells")))

@@ -1,7 +1,9 @@
-"""The pictures of the report and the explorer in README and docs: ``python benchmarks/screenshots.py``.
+"""The pictures of the report and the explorer in README and docs: ``python
+benchmarks/screenshots.py``.
 
-Needs chromium, chromedriver and the extra `test`. Runs ``sbnn fit`` on simulated tables (15 minutes on one core);
-``python benchmarks/screenshots.py FOLDER`` takes the pages of a finished run from a folder of results.
+Needs chromium, chromedriver and the extra `test`. Runs ``sbnn fit`` on simulated tables (15 minutes
+on one core); ``python benchmarks/screenshots.py FOLDER`` takes the pages of a finished run from a
+folder of results.
 """
 
 import io
@@ -18,7 +20,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 from sbnn import cli, simulate_tables
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
-SIZES = {"report": (1000, 1000), "explorer": (1400, 930)}  # of the window; pictures are smaller by a quarter
+# of the window; pictures are smaller by a quarter
+SIZES = {"report": (1000, 1000), "explorer": (1400, 930)}
 
 
 def main(pages=None):
@@ -26,9 +29,16 @@ def main(pages=None):
         pages = Path(pages).resolve() if pages else fit(Path(folder))
         options = webdriver.ChromeOptions()
         options.binary_location = shutil.which("chromium")
-        for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):
+        for argument in (
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-dev-shm-usage",
+            "--hide-scrollbars",
+        ):
             options.add_argument(argument)
-        browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+        browser = webdriver.Chrome(
+            options=options, service=webdriver.ChromeService(shutil.which("chromedriver"))
+        )
         try:
             show(browser, pages, "report")
             save(browser, "report")
@@ -38,7 +48,9 @@ def main(pages=None):
             browser.find_element("id", "query").send_keys("family 4")
             browser.find_element("id", "query").submit()
             browser.find_element("css selector", "#features button").click()
-            browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+            browser.execute_async_script(
+                "requestAnimationFrame(() => requestAnimationFrame(arguments[0]))"
+            )
             save(browser, "explorer")
         finally:
             browser.quit()
@@ -56,7 +68,9 @@ def fit(folder):
 def show(browser, pages, name):
     """Open a page in a window of its size."""
     size = dict(zip(("width", "height"), SIZES[name], strict=True))
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size | {"deviceScaleFactor": 0.75, "mobile": False})
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", size | {"deviceScaleFactor": 0.75, "mobile": False}
+    )
     browser.get((pages / f"{name}.html").as_uri())
 
 

@@ -2,9 +2,10 @@
 
     python benchmarks/selection_leak.py [--data citeseq_cd8] [--models ridge distilled]
 
-The selection looks at counts alone, never at proteins, and yet it sees the test cells. Here the same models are fitted
-to 1000 genes selected on all cells, as `load_dataset` does, and to 1000 selected on the training cells of each of
-the ten folds. All else is scaled inside the fold both times. Prints Markdown.
+The selection looks at counts alone, never at proteins, and yet it sees the test cells. Here the
+same models are fitted to 1000 genes selected on all cells, as `load_dataset` does, and to 1000
+selected on the training cells of each of the ten folds. All else is scaled inside the fold both
+times. Prints Markdown.
 """
 
 import argparse
@@ -48,14 +49,17 @@ def compare(model, counts, Y, folds, n_genes=N_GENES):
     Returns
     -------
     DataFrame
-        A row per fold: ``all cells`` and ``training cells``, test R2, and ``shared``, the genes in both selections.
+        A row per fold: ``all cells`` and ``training cells``, test R2, and ``shared``, the genes in
+        both selections.
     """
     everywhere, rows = select_genes(counts, n_genes).selected, []
     for fold in folds:
         inside = select_genes(counts[fold[0]], n_genes).selected
         row = {"shared": (everywhere & inside).sum()}
         for name, selected in (("all cells", everywhere), ("training cells", inside)):
-            X_train, Y_train, X_test, Y_test = split_fold((None, Y, counts[:, selected]), fold, "fold")
+            X_train, Y_train, X_test, Y_test = split_fold(
+                (None, Y, counts[:, selected]), fold, "fold"
+            )
             with reproducible():
                 predicted = clone(model).fit(X_train, Y_train).predict(X_test)
             row[name] = pooled_r2(Y_test, predicted, Y_train.mean(0))
@@ -87,7 +91,9 @@ def main():
     compared = {title: compare(model, data.counts, data.Y, folds) for title, model in chosen}
     train, test = folds[0]
     print(to_markdown(table(compared, len(test) / len(train))))
-    print(f"\n{np.mean(compared[chosen[0][0]].shared):.0f} of {N_GENES} genes are in both selections, on average")
+    print(
+        f"\n{np.mean(compared[chosen[0][0]].shared):.0f} of {N_GENES} genes are in both selections, on average"
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""CPU seconds and memory of one fit of 25 genes: sbnn, its peers, and the paper protocol in plain PyTorch and in Keras.
+"""CPU seconds and memory of one fit of 25 genes: sbnn, its peers, and the paper protocol in plain
+PyTorch and in Keras.
 
     python benchmarks/speed.py [--repeats 3] [--models sbnn_d2,keras_graph]
 
-Data: the first training fold of mouse M1 (1092 cells x 1000 genes -> 16 outputs) where its files can be found, else
-simulated data of that shape. Every fit runs on one thread in a process of its own, after a fit to a corner of the data,
-which imports and compiles what is needed; the models take turns. Memory is what the fit adds to the process. The peers
-live in an environment of their own (benchmarks/requirements.txt); one that is not installed is reported as such.
+Data: the first training fold of mouse M1 (1092 cells x 1000 genes -> 16 outputs) where its files
+can be found, else simulated data of that shape. Every fit runs on one thread in a process of its
+own, after a fit to a corner of the data, which imports and compiles what is needed; the models take
+turns. Memory is what the fit adds to the process. The peers live in an environment of their own
+(benchmarks/requirements.txt); one that is not installed is reported as such.
 """
 
 import argparse
@@ -41,7 +43,9 @@ class Plain:
 PLAIN = {
     "plain_pytorch": Plain("plain PyTorch, paper protocol, d=2", pytorch_fit, "torch"),
     "keras_graph": Plain("Keras in graph mode, paper protocol, d=2", keras_fit, "tf_keras"),
-    "keras_eager": Plain("Keras, paper protocol, d=2", functools.partial(keras_fit, graph=False), "tf_keras"),
+    "keras_eager": Plain(
+        "Keras, paper protocol, d=2", functools.partial(keras_fit, graph=False), "tf_keras"
+    ),
 }
 ROWS = MODELS | PLAIN
 SLOW = 40  # CPU seconds from which on a model is not fitted again
@@ -53,7 +57,11 @@ def fit_model(name, X, Y, seed, n_genes=AT):
         return PLAIN[name].fit(X, Y, seed, n_genes=n_genes)
     model, wanted = clone(MODELS[name].estimator), {"n_genes": n_genes, "random_state": seed}
     known = model.get_params()
-    return model.set_params(**{key: value for key, value in wanted.items() if key in known}).fit(X, Y).predict
+    return (
+        model.set_params(**{key: value for key, value in wanted.items() if key in known})
+        .fit(X, Y)
+        .predict
+    )
 
 
 def prepare(name, path, seed):
@@ -75,7 +83,9 @@ def write_fold(path):
     options = {} if name == "scala" else {"n_cells": 1213, "n_genes": 1000}
     data = as_paired(load_dataset(name, **options))
     train, test = paper_folds(data.n_cells)[0]
-    X, Y = ((A - A.mean(0)) / A.std(0) for A in (data.X.astype(np.float64), data.Y.astype(np.float64)))
+    X, Y = (
+        (A - A.mean(0)) / A.std(0) for A in (data.X.astype(np.float64), data.Y.astype(np.float64))
+    )
     X, Y = ((A - A[train].mean(0)).astype(np.float32) for A in (X, Y))
     np.savez(path, X=X, Y=Y, train=train, test=test)
     return f"{len(train)} cells x {data.n_genes} genes -> {data.n_outputs} outputs of {name!r}, fold 1, {AT} genes kept"
@@ -100,7 +110,9 @@ def table(done):
         if not fits:
             yield f"| {ROWS[name].label} | not installed | | | |"
             continue
-        seconds, memory, r2 = np.array([(fit.seconds, fit.growth / 2**20, fit.result) for fit in fits]).T
+        seconds, memory, r2 = np.array(
+            [(fit.seconds, fit.growth / 2**20, fit.result) for fit in fits]
+        ).T
         spread = f"{np.median(seconds):.2f} ({seconds.min():.2f} - {seconds.max():.2f})"
         yield f"| {ROWS[name].label} | {len(fits)} | {spread} | {np.median(memory):.0f} | {r2.mean():.3f} |"
 
@@ -110,7 +122,9 @@ def ratios(done):
     for ours in ("sbnn_d2", "sbnn_distilled_d2"):
         for plain in PLAIN:
             if done.get(ours) and done.get(plain):
-                theirs, own = (np.median([fit.seconds for fit in done[name]]) for name in (plain, ours))
+                theirs, own = (
+                    np.median([fit.seconds for fit in done[name]]) for name in (plain, ours)
+                )
                 yield f"\n{ROWS[plain].label}: {theirs / own:.1f} times as long as {ROWS[ours].label} (medians)"
 
 
@@ -122,13 +136,19 @@ def versions():
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=3, help=f"fits of each model; one of more than {SLOW} s")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--repeats", type=int, default=3, help=f"fits of each model; one of more than {SLOW} s"
+    )
     parser.add_argument("--models", help=f"comma-separated, of: {', '.join(ROWS)}; default: all")
     options = parser.parse_args()
     names = list(ROWS) if options.models is None else options.models.split(",")
     if not set(names) <= ROWS.keys():
-        parser.error(f"--models: {sorted(set(names) - ROWS.keys())} are unknown, expected some of {list(ROWS)}")
+        parser.error(
+            f"--models: {sorted(set(names) - ROWS.keys())} are unknown, expected some of {list(ROWS)}"
+        )
 
     present = [name for name in names if installed(ROWS[name])]
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,5 @@
-"""The distilled protocol on the folds it was tuned on: folds 1-5 of seed 7, mouse M1, z-scored over all cells.
+"""The distilled protocol on the folds it was tuned on: folds 1-5 of seed 7, mouse M1, z-scored over
+all cells.
 
     python benchmarks/tuning.py
 
@@ -13,7 +14,9 @@ GRID = [{"n_components": [2, 16], "n_genes": [25]}, {"n_components": [2], "n_gen
 
 def main():
     data = load_dataset("scala")
-    model = SparseBottleneckRegressor(protocol="distilled", standardize=False, device="cpu", random_state=0)
+    model = SparseBottleneckRegressor(
+        protocol="distilled", standardize=False, device="cpu", random_state=0
+    )
     record = cross_validate(model, data, paper_folds(data.n_obs, seed=7)[:5], GRID, scaling="all")
     rows = record.to_frame().groupby(["n_components", "n_genes"])
     table = rows.agg(R2=("test_r2", "mean"), SD=("test_r2", "std"), seconds=("seconds", "mean"))

@@ -1,7 +1,8 @@
 """The site of the documentation; `make docs` builds it to build/docs, offline.
 
-The source folder is the whole checkout, so that the links between pages, notebooks and figures are the same on GitHub
-and in the site; `include_patterns` lists what belongs to the site. docs/api is written by the build.
+The source folder is the whole checkout, so that the links between pages, notebooks and figures are
+the same on GitHub and in the site; `include_patterns` lists what belongs to the site. docs/api is
+written by the build.
 """
 
 import importlib.metadata
@@ -32,7 +33,13 @@ include_patterns = [
 ]
 exclude_patterns = ["docs/_templates", "**/.ipynb_checkpoints"]
 
-extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.viewcode"]
+extensions = [
+    "myst_nb",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.viewcode",
+]
 templates_path = [str(HERE / "_templates")]
 
 # Markdown and notebooks. Notebooks are shown as they are committed, nothing is run.
@@ -40,7 +47,8 @@ nb_execution_mode = "off"
 nb_ipywidgets_js = {}  # would be fetched from the network; there is no widget
 nb_merge_streams = True
 myst_enable_extensions = ["attrs_block", "colon_fence", "deflist", "dollarmath"]
-html_math_renderer = "mathml"  # which browsers draw themselves; scripts that do it would be fetched from the network
+# which browsers draw themselves; scripts that do it would be fetched from the network
+html_math_renderer = "mathml"
 myst_heading_anchors = 4
 
 # API pages. Names in single backticks become links where they have a page.
@@ -85,7 +93,8 @@ toc_object_entries_show_parents = "hide"
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
-html_additional_pages = {"index": "to_first_page.html"}  # the pages stand in folders, as in the checkout
+# the pages stand in folders, as in the checkout
+html_additional_pages = {"index": "to_first_page.html"}
 html_theme_options = {
     "logo": {"text": "sbnn"},
     "header_links_before_dropdown": 7,

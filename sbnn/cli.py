@@ -1,10 +1,12 @@
-"""The command line ``sbnn``: run the notebooks, print tables of their results, and analyse a user's own cells.
+"""The command line ``sbnn``: run the notebooks, print tables of their results, and analyse a user's
+own cells.
 
-The exit status is 0 after success, 1 after invalid input (which the message explains), 2 after an invalid command and
-130 after Ctrl-C. Finished results are saved, so the same command resumes a run that was stopped.
+The exit status is 0 after success, 1 after invalid input (which the message explains), 2 after an
+invalid command and 130 after Ctrl-C. Finished results are saved, so the same command resumes a run
+that was stopped.
 
-Commands check their options before they import slow libraries: ``sbnn --help`` and an error about a missing file load
-neither torch nor pandas.
+Commands check their options before they import slow libraries: ``sbnn --help`` and an error about a
+missing file load neither torch nor pandas.
 """
 
 import argparse
@@ -43,7 +45,8 @@ Your own cells, in tables with cell names (CSV, TSV, Excel or AnnData); `sbnn fi
 def main(arguments=None):
     """Run a command (by default, the command line of this process) and return its exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if hasattr(sys.stdout, "reconfigure"):  # a terminal that cannot show "±" still shows the numbers
+    # a terminal that cannot show "±" still shows the numbers
+    if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")
     usual, warnings.formatwarning = warnings.formatwarning, _plainly
     status, command = 0, (arguments or [""])[0]
@@ -55,12 +58,16 @@ def main(arguments=None):
             options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        print("\nstopped; finished results are saved, and repeating the command resumes the run", file=sys.stderr)
+        print(
+            "\nstopped; finished results are saved, and repeating the command resumes the run",
+            file=sys.stderr,
+        )
         return 130
     except BrokenPipeError:  # the program that reads the output, such as `head`, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ImportError, OSError, ValueError, KeyError) as error:
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error  # str() adds quotation marks
+        # str() adds quotation marks
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
         print(f"sbnn {command}: {as_options(str(text))}", file=sys.stderr)
         return 1
     finally:
@@ -76,73 +83,182 @@ def _plainly(message, category, *_):
 #: Arguments of the commands and their settings for argparse.
 ARGUMENTS = {
     "name": {"help": "name for your tables; their results go to folders of this name"},
-    "notebook": {"nargs": "?", "default": "all", "help": "number of a notebook, such as 02, or all (the default)"},
-    "dataset": {"nargs": "?", "help": f"one of {', '.join(DATASETS)}; or all (every available data set) or auto (the "
-                "main data set of each study); default: auto with one notebook or --in-place, otherwise all"},
+    "notebook": {
+        "nargs": "?",
+        "default": "all",
+        "help": "number of a notebook, such as 02, or all (the default)",
+    },
+    "dataset": {
+        "nargs": "?",
+        "help": f"one of {', '.join(DATASETS)}; or all (every available data set) or auto (the "
+        "main data set of each study); default: auto with one notebook or --in-place, otherwise all",
+    },
     "saved": {"help": "name of a data set, name given to `sbnn fit`, or all for an overview"},
-    "results": {"help": "name of a data set, name given to `sbnn fit`, folder with results, or file of a saved fit"},
-    "model": {"help": "model.safetensors of `sbnn fit`, or another file written by SparseBottleneckRegressor.save"},
-    "cells": {"help": "expression of the new cells (CSV, TSV, Excel or .h5ad), with all genes that the model keeps"},
-    "action": {"choices": ("fit", "predict"), "help": "fit writes --model; predict reads --model and writes --out"},
-    "features": {"help": "table of cells x features (CSV, TSV or Excel); fit also needs types and, if known, donors"},
-    "course": {"help": "table with the columns sample, time and one per gene; with --times, one row per cell"},
+    "results": {
+        "help": "name of a data set, name given to `sbnn fit`, folder with results, or file of a saved fit"
+    },
+    "model": {
+        "help": "model.safetensors of `sbnn fit`, or another file written by SparseBottleneckRegressor.save"
+    },
+    "cells": {
+        "help": "expression of the new cells (CSV, TSV, Excel or .h5ad), with all genes that the model keeps"
+    },
+    "action": {
+        "choices": ("fit", "predict"),
+        "help": "fit writes --model; predict reads --model and writes --out",
+    },
+    "features": {
+        "help": "table of cells x features (CSV, TSV or Excel); fit also needs types and, if known, donors"
+    },
+    "course": {
+        "help": "table with the columns sample, time and one per gene; with --times, one row per cell"
+    },
     "paths": {"nargs": "+", "help": "NWB files, or folders that contain them"},
-    "--saved-models": {"default": "saved_models", "help": "folder of the results (default: saved_models)"},
+    "--saved-models": {
+        "default": "saved_models",
+        "help": "folder of the results (default: saved_models)",
+    },
     "--figures": {"default": "figures", "help": "folder of the figures (default: figures)"},
-    "--fast": {"action": "store_true", "help": "quick run with small models, few steps and few folds"},
+    "--fast": {
+        "action": "store_true",
+        "help": "quick run with small models, few steps and few folds",
+    },
     "--fresh": {"action": "store_true", "help": "recompute saved results"},
-    "--jobs": {"type": at_least_one, "default": 1, "help": "number of worker processes (the results do not change)"},
+    "--jobs": {
+        "type": at_least_one,
+        "default": 1,
+        "help": "number of worker processes (the results do not change)",
+    },
     "--in-place": {"action": "store_true", "help": "overwrite the notebooks in notebooks/"},
     "--json": {"action": "store_true", "help": "print JSON instead of Markdown"},
-    "--cv": {"help": "file with the saved cross-validation (default: the one in the folder of the fit)"},
-    "--out": {"type": path, "help": "file to write; for `sbnn network` and `sbnn screen`, the folder"},
-    "--predictions": {"help": "separate file for the predicted outputs; by default they go to --out"},
-    "--totals": {"help": "column with the total count of each cell over all genes that were given to the fit"},
-    "--times": {"help": "times of the cells: columns sample and time, or one column of pseudotimes per trajectory"},
-    "--prior": {"help": "known regulation: table of genes x genes (1, -1, 0), or columns regulator, target and sign"},
+    "--cv": {
+        "help": "file with the saved cross-validation (default: the one in the folder of the fit)"
+    },
+    "--out": {
+        "type": path,
+        "help": "file to write; for `sbnn network` and `sbnn screen`, the folder",
+    },
+    "--predictions": {
+        "help": "separate file for the predicted outputs; by default they go to --out"
+    },
+    "--totals": {
+        "help": "column with the total count of each cell over all genes that were given to the fit"
+    },
+    "--times": {
+        "help": "times of the cells: columns sample and time, or one column of pseudotimes per trajectory"
+    },
+    "--prior": {
+        "help": "known regulation: table of genes x genes (1, -1, 0), or columns regulator, target and sign"
+    },
     "--sheet": {"help": "sheet of an Excel workbook"},
-    "--cache": {"help": "folder that stores the features of recordings already read, so that they are not read again"},
-    "--model": {"required": True, "help": "file of the model of cell types; fit writes it, predict reads it"},
-    "--types": {"help": "table with the columns type and donor, if the table of features lacks them"},
+    "--cache": {
+        "help": "folder that stores the features of recordings already read, so that they are not read again"
+    },
+    "--model": {
+        "required": True,
+        "help": "file of the model of cell types; fit writes it, predict reads it",
+    },
+    "--types": {
+        "help": "table with the columns type and donor, if the table of features lacks them"
+    },
     "counts": {"help": "raw counts of your screen: cells x genes (CSV, TSV), 10x .h5 or .h5ad"},
-    "--guides": {"required": True, "help": "perturbation of each cell, or its counts of guides (named TARGET_1, ...)"},
+    "--guides": {
+        "required": True,
+        "help": "perturbation of each cell, or its counts of guides (named TARGET_1, ...)",
+    },
     "--control": {"required": True, "help": "label of the unperturbed cells in --guides"},
-    "--latents": {"type": at_least_one, "nargs": "+", "default": 10, "help":
-                  "number of latents (default: 10); of several numbers, the best one on held-out cells is used"},
-    "--abstain": {"type": float, "help": "minimum probability; cells below it, and outliers, are labelled unknown"},
-}  # fmt: skip
-OUT = {"map": "map.csv", "ephys-types": "types.csv", "traces": "traces.csv", "network": "network", "screen": "screen"}
+    "--latents": {
+        "type": at_least_one,
+        "nargs": "+",
+        "default": 10,
+        "help": "number of latents (default: 10); of several numbers, the best one on held-out cells is used",
+    },
+    "--abstain": {
+        "type": float,
+        "help": "minimum probability; cells below it, and outliers, are labelled unknown",
+    },
+}
+OUT = {
+    "map": "map.csv",
+    "ephys-types": "types.csv",
+    "traces": "traces.csv",
+    "network": "network",
+    "screen": "screen",
+}
 _EXPRESSION = ("--counts", "--log", "--genes-in-rows", "--cells-in-rows")
 
 
 def _commands():
     """Map each command to its function, help, arguments and options for the user's tables."""
     return {
-        "reproduce": (_reproduce, "run the notebooks from top to bottom",
-                      "notebook dataset --saved-models --figures --fast --fresh --in-place --jobs", ()),
-        "report": (_report, "print all tables of saved results", "saved --saved-models --fast --json", ()),
-        "fit": (_fit, "cross-validate and fit your own cells, and write a report with a verdict",
-                "name --saved-models --figures --fast --fresh --jobs", tuple(OWN)),
-        "explore": (_explore, "write one HTML file to explore a fitted model and compare cells",
-                    "results --out --cv --saved-models", ()),
-        "map": (_map, "place new cells on the map of a saved model, and predict their outputs",
-                "model cells --out --predictions --totals --sheet", _EXPRESSION),
-        "ephys-types": (_ephys_types, "learn types of cells from electrophysiological features, or predict them",
-                        "action features --model --types --out --abstain --sheet --fast", ()),
-        "network": (_network, "infer who regulates whom from your own time course, and compare with simple models",
-                    "course --times --prior --out --fast", ()),
-        "screen": (_screen, "find which latents and genes each perturbation of your own screen shifts",
-                   "counts --guides --control --latents --out --fast", ()),
-        "traces": (_traces, "write features of recordings (NWB) to a table", "paths --out --cache --jobs", ()),
-    }  # fmt: skip
+        "reproduce": (
+            _reproduce,
+            "run the notebooks from top to bottom",
+            "notebook dataset --saved-models --figures --fast --fresh --in-place --jobs",
+            (),
+        ),
+        "report": (
+            _report,
+            "print all tables of saved results",
+            "saved --saved-models --fast --json",
+            (),
+        ),
+        "fit": (
+            _fit,
+            "cross-validate and fit your own cells, and write a report with a verdict",
+            "name --saved-models --figures --fast --fresh --jobs",
+            tuple(OWN),
+        ),
+        "explore": (
+            _explore,
+            "write one HTML file to explore a fitted model and compare cells",
+            "results --out --cv --saved-models",
+            (),
+        ),
+        "map": (
+            _map,
+            "place new cells on the map of a saved model, and predict their outputs",
+            "model cells --out --predictions --totals --sheet",
+            _EXPRESSION,
+        ),
+        "ephys-types": (
+            _ephys_types,
+            "learn types of cells from electrophysiological features, or predict them",
+            "action features --model --types --out --abstain --sheet --fast",
+            (),
+        ),
+        "network": (
+            _network,
+            "infer who regulates whom from your own time course, and compare with simple models",
+            "course --times --prior --out --fast",
+            (),
+        ),
+        "screen": (
+            _screen,
+            "find which latents and genes each perturbation of your own screen shifts",
+            "counts --guides --control --latents --out --fast",
+            (),
+        ),
+        "traces": (
+            _traces,
+            "write features of recordings (NWB) to a table",
+            "paths --out --cache --jobs",
+            (),
+        ),
+    }
 
 
 def _parser():
     as_written = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="sbnn", description=DESCRIPTION, formatter_class=as_written)
-    parser.add_argument("--version", action="version", version=f"sbnn {sys.modules['sbnn'].__version__}")
+    parser = argparse.ArgumentParser(
+        prog="sbnn", description=DESCRIPTION, formatter_class=as_written
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"sbnn {sys.modules['sbnn'].__version__}"
+    )
     added = parser.add_subparsers(required=True, dest="step", metavar="command")
-    added.add_parser("data", help="list, download or check data sets; see `sbnn data --help`")  # handled in `main`
+    # handled in `main`
+    added.add_parser("data", help="list, download or check data sets; see `sbnn data --help`")
     for name, (run, about, arguments, own) in _commands().items():
         command = added.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
         for argument in arguments.split():
@@ -150,7 +266,8 @@ def _parser():
         tables = command.add_argument_group("your own tables, in which cells are matched by name")
         for option in own:
             tables.add_argument(option, **OWN[option])
-        own_folders = {"saved_models": None, "figures": None} if name == "reproduce" else {}  # set per notebook
+        # set per notebook
+        own_folders = {"saved_models": None, "figures": None} if name == "reproduce" else {}
         command.set_defaults(run=run, out=OUT.get(name), **own_folders)
     return parser
 
@@ -159,7 +276,12 @@ def _reproduce(options):
     from sbnn.study.reproduce import reproduce
 
     folders = {"saved_models": options.saved_models, "figures": options.figures}
-    how = {"fresh": options.fresh, "fast": options.fast, "in_place": options.in_place, "jobs": options.jobs}
+    how = {
+        "fresh": options.fresh,
+        "fast": options.fast,
+        "in_place": options.in_place,
+        "jobs": options.jobs,
+    }
     reproduce(options.notebook, options.dataset, **how, **folders)
 
 
@@ -168,14 +290,19 @@ def _report(options):
 
     room = DATASETS[options.saved].study if options.saved in DATASETS else SBNN
     rooms = STUDIES if options.saved == "all" else (room,)
-    reports = [importlib.import_module(f"sbnn.{'study' if room == SBNN else room}.report") for room in rooms]
+    reports = [
+        importlib.import_module(f"sbnn.{'study' if room == SBNN else room}.report")
+        for room in rooms
+    ]
     if options.saved == "all":
         tables = {}
         for report in reports:
             with contextlib.suppress(FileNotFoundError):  # some studies may have no results
                 tables |= report.overview(options.saved_models)
         if not tables:
-            raise FileNotFoundError(f"no results in {options.saved_models}; run the notebooks first")
+            raise FileNotFoundError(
+                f"no results in {options.saved_models}; run the notebooks first"
+            )
         print_tables(tables, options.json)
         return
     from sbnn.results import results_folder
@@ -191,7 +318,9 @@ def _report(options):
 def _fit(options):
     name = options.name
     if name in ("auto", *DATASETS) or not name or name.startswith(".") or set(name) & set("/\\"):
-        raise ValueError(f"name: {name!r} is not allowed; give a name that is neither a path nor that of a data set")
+        raise ValueError(
+            f"name: {name!r} is not allowed; give a name that is neither a path nor that of a data set"
+        )
     check(options)
     from sbnn.data.datasets import summary
     from sbnn.data.paired import as_paired
@@ -201,7 +330,9 @@ def _fit(options):
 
     adata = load(options)
     print(summary(adata))
-    commands.fit(options, as_paired(adata), results_folder(options.saved_models, name, options.fast))
+    commands.fit(
+        options, as_paired(adata), results_folder(options.saved_models, name, options.fast)
+    )
 
 
 def _map(options):
@@ -212,7 +343,9 @@ def _map(options):
     model = SparseBottleneckRegressor.load(options.model)
     how = {name: getattr(options, name) for name in ("counts", "genes_in_rows", "totals", "sheet")}
     inputs = options.model, options.cells
-    n_cells = write_map(model, read_cells(options.cells, model, **how), options.out, options.predictions, inputs)
+    n_cells = write_map(
+        model, read_cells(options.cells, model, **how), options.out, options.predictions, inputs
+    )
     print(f"positions of {n_cells} cells: {options.out}")
 
 
@@ -227,7 +360,9 @@ def _screen(options):
     require_files(counts=options.counts, **{"--guides": options.guides})
     from sbnn.mechanism_shift import Recipe, own_screen
 
-    own_screen.run(options, Recipe(epochs=2, least_updates=0, updates_per_pair=0) if options.fast else None)
+    own_screen.run(
+        options, Recipe(epochs=2, least_updates=0, updates_per_pair=0) if options.fast else None
+    )
 
 
 def _traces(options):
@@ -247,7 +382,8 @@ def _network(options):
 
     data = own_tables.read_course(options.course, options.times)
     prior = own_tables.read_prior(options.prior, data.var_names)
-    os.makedirs(options.out, exist_ok=True)  # fails before the slow part if the folder cannot be written
+    # fails before the slow part if the folder cannot be written
+    os.makedirs(options.out, exist_ok=True)
     print(own_tables.study(data, prior, options.out, 2 if options.fast else 5))
     print(f"network, predictions and figures: {options.out}")
 
@@ -264,7 +400,9 @@ def _ephys_types(options):
     results_path(options.model, "--model", (options.features, options.types))
     if options.action == "fit":
         model = fit_table(features, options.types, 20 if options.fast else "auto")
-        print(f"types {', '.join(model.classes_)}; {held_out_sentence(model)}; model: {model.save(options.model)}")
+        print(
+            f"types {', '.join(model.classes_)}; {held_out_sentence(model)}; model: {model.save(options.model)}"
+        )
     else:
         found = predict_table(EphysTypeClassifier.load(options.model), features, options.abstain)
         write_atomically(found.to_csv().encode(), out, b"cell,type,probability,")

@@ -9,15 +9,16 @@ _ONE_AT_A_TIME = threading.RLock()
 
 @contextmanager
 def reproducible(n_threads=1):
-    """Fix the number of threads, on which the order of sums depends, and flush denormal numbers to zero.
+    """Fix the number of threads, on which the order of sums depends, and flush denormal numbers to
+    zero.
 
-    The number of threads is a setting of the whole process, not of a single Python thread. Python threads that fit
-    models at the same time therefore take turns, so that no fit can change the arithmetic of another. Worker processes
-    do not wait for each other. Within a Python thread, blocks may be nested; the number of threads of the innermost
-    block applies.
+    The number of threads is a setting of the whole process, not of a single Python thread. Python
+    threads that fit models at the same time therefore take turns, so that no fit can change the
+    arithmetic of another. Worker processes do not wait for each other. Within a Python thread,
+    blocks may be nested; the number of threads of the innermost block applies.
 
-    Denormal numbers are flushed because weights under a strong penalty become denormal, and arithmetic with denormal
-    numbers is a hundred times slower.
+    Denormal numbers are flushed because weights under a strong penalty become denormal, and
+    arithmetic with denormal numbers is a hundred times slower.
     """
     import torch  # slow to import, and not needed to read records or draw figures
     from threadpoolctl import threadpool_limits

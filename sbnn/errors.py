@@ -2,12 +2,17 @@
 
 import math
 import re
+import sys
 import traceback
+import warnings
 from contextlib import contextmanager
 from functools import wraps
 from numbers import Integral, Real
 
-FOREIGN = TypeError, ValueError, LookupError, AttributeError, RuntimeError  # errors of numpy, pandas and torch
+# errors of numpy, pandas and torch
+FOREIGN = TypeError, ValueError, LookupError, AttributeError, RuntimeError
+
+INSIDE = "sbnn.", "sklearn.", "joblib.", "contextlib"  # modules between a user's line and a warning
 
 
 def check_number(name, value, kind, low=-math.inf, high=math.inf):
@@ -36,13 +41,17 @@ def naming(expected):
     try:
         yield
     except FOREIGN as error:
-        raise (TypeError if isinstance(error, TypeError) else ValueError)(f"{expected}; {error}") from error
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(
+            f"{expected}; {error}"
+        ) from error
 
 
 def documented(function):
     """Decorate a function so that errors raised outside sbnn quote the arguments described in its docstring."""
     lines = (function.__doc__ or "").splitlines()
-    about = [line.strip() for line in lines if re.match(r" {4,8}\*?\w[\w, ]* : ", line)] or lines[:1]
+    about = [line.strip() for line in lines if re.match(r" {4,8}\*?\w[\w, ]* : ", line)] or lines[
+        :1
+    ]
 
     @wraps(function)
     def called(*args, **options):
@@ -50,8 +59,11 @@ def documented(function):
             return function(*args, **options)
         except FOREIGN as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
-            own = last.filename.startswith(__file__.removesuffix("errors.py")) and last.line.startswith("raise")
-            if own or type(error).__module__.startswith("sklearn"):  # the message is clear, or callers handle it
+            own = last.filename.startswith(
+                __file__.removesuffix("errors.py")
+            ) and last.line.startswith("raise")
+            # the message is clear, or callers handle it
+            if own or type(error).__module__.startswith("sklearn"):
                 raise
             with naming(f"{function.__qualname__}: expected {'; '.join(about)}"):
                 raise
@@ -63,3 +75,13 @@ def attempt(expected, call, *args, **options):
     """Call a function, and prefix its errors as `naming` does."""
     with naming(expected):
         return call(*args, **options)
+
+
+def warn(text, category=UserWarning):
+    """Warn at the line of the user that called sbnn, however many functions lie between."""
+    # From Python 3.12 on, `skip_file_prefixes` of warnings.warn does the same.
+    frame, depth = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(INSIDE):
+        frame = frame.f_back
+        depth += 1
+    warnings.warn(text, category, stacklevel=depth)

@@ -17,9 +17,13 @@ def _sums_of_squares(Y_true, Y_pred, Y_mean):
     Y_true, Y_pred, Y_mean = map(_numbers, ("Y_true", "Y_pred", "Y_mean"), (Y_true, Y_pred, Y_mean))
     q = Y_true.shape[1] if Y_true.ndim == 2 else 1
     fit = Y_true.ndim in (1, 2) and Y_pred.shape == Y_true.shape and Y_mean.shape in ((), (q,))
-    if not (fit and len(Y_true)) or not all(np.isfinite(values).all() for values in (Y_true, Y_pred, Y_mean)):
+    if not (fit and len(Y_true)) or not all(
+        np.isfinite(values).all() for values in (Y_true, Y_pred, Y_mean)
+    ):
         got = f"{Y_true.shape}, {Y_pred.shape} and {Y_mean.shape}"
-        raise ValueError(f"Y_true, Y_pred and Y_mean: expected finite values of shape (n, q), (n, q), (q,), got {got}")
+        raise ValueError(
+            f"Y_true, Y_pred and Y_mean: expected finite values of shape (n, q), (n, q), (q,), got {got}"
+        )
     Y_true, Y_pred = Y_true.reshape(-1, q), Y_pred.reshape(-1, q)
     return ((Y_true - Y_pred) ** 2).sum(axis=0), ((Y_true - Y_mean) ** 2).sum(axis=0)
 
@@ -27,10 +31,11 @@ def _sums_of_squares(Y_true, Y_pred, Y_mean):
 def pooled_r2(Y_true, Y_pred, Y_mean):
     """Share of the total variance of all outputs that the predictions explain, 1 - SSE / SST.
 
-    Both sums run over all cells and all outputs, so each output is weighted by its variance. SST is relative to the
-    means over the *training* cells, which are the best prediction without X: a model that predicts these means scores 0
-    on any set of cells (Bernaerts et al. 2020, arXiv:2006.10411, Methods). ``sklearn.metrics.r2_score`` centres on the
-    mean of the test cells instead.
+    Both sums run over all cells and all outputs, so each output is weighted by its variance. SST is
+    relative to the means over the *training* cells, which are the best prediction without X: a
+    model that predicts these means scores 0 on any set of cells (Bernaerts et al. 2020,
+    arXiv:2006.10411, Methods). ``sklearn.metrics.r2_score`` centres on the mean of the test cells
+    instead.
 
     Parameters
     ----------
@@ -42,8 +47,9 @@ def pooled_r2(Y_true, Y_pred, Y_mean):
     Returns
     -------
     float
-        At most 1; negative if the predictions are worse than the training means. If every ``Y_true`` equals ``Y_mean``,
-        there is no variance to explain, and the score is 1 for exact predictions and 0 for others, as in scikit-learn.
+        At most 1; negative if the predictions are worse than the training means. If every
+        ``Y_true`` equals ``Y_mean``, there is no variance to explain, and the score is 1 for exact
+        predictions and 0 for others, as in scikit-learn.
     """
     residual, total = _sums_of_squares(Y_true, Y_pred, Y_mean)
     residual, total = residual.sum(), total.sum()
@@ -51,7 +57,8 @@ def pooled_r2(Y_true, Y_pred, Y_mean):
 
 
 def feature_r2(Y_true, Y_pred, Y_mean):
-    """Share of the variance of each output that the predictions explain; parameters are as for `pooled_r2`.
+    """Share of the variance of each output that the predictions explain; parameters are as for
+    `pooled_r2`.
 
     Returns
     -------
@@ -68,10 +75,12 @@ def share_tested(folds):
 
 
 def corrected_error(differences, test_share):
-    """Standard error of the mean over folds (axis 0) that share training cells: ``s * sqrt(1 / n + test_share)``.
+    """Standard error of the mean over folds (axis 0) that share training cells: ``s * sqrt(1 / n +
+    test_share)``.
 
-    ``s`` is the sample SD over folds, and `test_share` is the number of test cells per training cell (Nadeau and
-    Bengio, Machine Learning 52, 239, 2003, section 3.2); with 0, the folds are treated as independent.
+    ``s`` is the sample SD over folds, and `test_share` is the number of test cells per training
+    cell (Nadeau and Bengio, Machine Learning 52, 239, 2003, section 3.2); with 0, the folds are
+    treated as independent.
     """
     return np.sqrt((1 / len(differences) + test_share) * np.var(differences, axis=0, ddof=1))
 
@@ -79,8 +88,8 @@ def corrected_error(differences, test_share):
 def smallest_sufficient(r2, numbers, test_share=0.0):
     """Smallest number of genes whose mean R2 is within one standard error of the highest mean R2.
 
-    The standard error is computed from differences in R2 on the same folds, because a difficult fold lowers the R2 for
-    all numbers of genes alike.
+    The standard error is computed from differences in R2 on the same folds, because a difficult
+    fold lowers the R2 for all numbers of genes alike.
 
     Parameters
     ----------
@@ -89,16 +98,27 @@ def smallest_sufficient(r2, numbers, test_share=0.0):
     numbers : sequence of int
         Numbers of genes in ascending order.
     test_share : float
-        Number of test cells per training cell, which corrects the standard error for the training cells that folds
-        share; with 0, the folds are treated as independent.
+        Number of test cells per training cell, which corrects the standard error for the training
+        cells that folds share; with 0, the folds are treated as independent.
 
     Returns
     -------
     int
     """
     r2, numbers = _numbers("r2", r2), _numbers("numbers", numbers)
-    fit = r2.ndim == 2 and len(r2) > 1 and r2.shape[1:] == numbers.shape and (np.diff(numbers) > 0).all()
+    fit = (
+        r2.ndim == 2
+        and len(r2) > 1
+        and r2.shape[1:] == numbers.shape
+        and (np.diff(numbers) > 0).all()
+    )
     if not fit or np.isnan(r2).any():
-        raise ValueError(f"r2: expected folds x ascending numbers of genes, got {r2.shape} for {numbers.tolist()}")
+        raise ValueError(
+            f"r2: expected folds x ascending numbers of genes, got {r2.shape} for {numbers.tolist()}"
+        )
     behind = r2[:, [r2.mean(0).argmax()]] - r2
-    return int(numbers[(behind.mean(0) <= corrected_error(behind, _numbers("test_share", test_share))).argmax()])
+    return int(
+        numbers[
+            (behind.mean(0) <= corrected_error(behind, _numbers("test_share", test_share))).argmax()
+        ]
+    )

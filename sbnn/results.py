@@ -1,9 +1,9 @@
 """Records of experiments, which are saved atomically and loaded without running any code.
 
-The file of a record is the pickle of a dict with the format, the schema, a checksum and the content. The content is
-itself a pickle, which contains only Python's built-in containers, numbers, strings and bytes (`sbnn.plain`). A file
-therefore loads with other versions of numpy, pandas and torch, is safe to open even if it comes from someone else, and
-is rejected if a bit was flipped.
+The file of a record is the pickle of a dict with the format, the schema, a checksum and the
+content. The content is itself a pickle, which contains only Python's built-in containers, numbers,
+strings and bytes (`sbnn.plain`). A file therefore loads with other versions of numpy, pandas and
+torch, is safe to open even if it comes from someone else, and is rejected if a bit was flipped.
 """
 
 import glob
@@ -27,8 +27,9 @@ from sbnn.plain import decode, encode, read_pickle
 
 __all__ = ["Record", "load", "load_folder", "results_folder", "save"]
 
-# Parts of the pickle of {"format": "sbnn-record", "schema": 2, "sha256": <64 digits>, "content": <bytes>} around the
-# checksum and the content. Each content can be written in only one way, so that any changed bit is detected.
+# Parts of the pickle of {"format": "sbnn-record", "schema": 2, "sha256": <64 digits>, "content":
+# <bytes>} around the checksum and the content. Each content can be written in only one way, so that
+# any changed bit is detected.
 HEADER = b"\x80\x04}(\x8c\x06format\x8c\x0bsbnn-record\x8c\x06schemaK\x02\x8c\x06sha256\x8c\x40"
 BETWEEN, END = b"\x8c\x07content\x8e", b"u."
 
@@ -68,8 +69,8 @@ class Record:
     folds : list of tuple of ndarray
         ``(train, test)`` positions of the cells, one pair per fold; empty without cross-validation.
     values : dict
-        The results: arrays, tables (DataFrame), and lists and dicts of these. They are also accessible as attributes:
-        ``record.test_r2`` is ``record.values["test_r2"]``.
+        The results: arrays, tables (DataFrame), and lists and dicts of these. They are also
+        accessible as attributes: ``record.test_r2`` is ``record.values["test_r2"]``.
     versions : dict of str to str
         Library versions, see `library_versions`.
     """
@@ -89,7 +90,8 @@ class Record:
         _check(self)
 
     def __getattr__(self, name):
-        # Python calls this only when normal look-up fails; `values` itself may be missing while unpickling or copying.
+        # Python calls this only when normal look-up fails; `values` itself may be missing while
+        # unpickling or copying.
         values = self.__dict__.get("values", {})
         if name in values:
             return values[name]
@@ -106,10 +108,13 @@ class Record:
     def to_frame(self):
         """Table with one row per fold and grid point.
 
-        The columns are ``fold``, the parameters, and every value that has one number per fold and grid point.
+        The columns are ``fold``, the parameters, and every value that has one number per fold and
+        grid point.
         """
         n_folds, n_points = max(len(self.folds), 1), len(self.params)
-        rows = pd.DataFrame([{"fold": fold, **point} for point in self.params for fold in range(n_folds)])
+        rows = pd.DataFrame(
+            [{"fold": fold, **point} for point in self.params for fold in range(n_folds)]
+        )
         for name, value in self.values.items():
             if isinstance(value, np.ndarray) and value.shape == (n_folds, n_points):
                 rows[name] = value.T.ravel()
@@ -118,37 +123,55 @@ class Record:
     @naming("point, name: expected the position of a grid point and the name of a parameter")
     def parameter(self, point, name, default=None):
         """Value of a parameter at a grid point, or in the estimator if the grid does not vary the parameter."""
-        return self.params[point].get(name, self.settings.get("estimator", {}).get("params", {}).get(name, default))
+        return self.params[point].get(
+            name, self.settings.get("estimator", {}).get("params", {}).get(name, default)
+        )
 
     def points(self, **params):
         """Positions of all grid points with these parameters; numbers are compared to 9 digits."""
         wanted, points = kept_params(params).items(), range(len(self.params))
         with naming(f"{', '.join(params)}: expected values of parameters"):
-            return [g for g in points if all(same_value(self.parameter(g, name), value) for name, value in wanted)]
+            return [
+                g
+                for g in points
+                if all(same_value(self.parameter(g, name), value) for name, value in wanted)
+            ]
 
     def find(self, **params):
         """Position of the only grid point with these parameters; raises KeyError if there are none or several."""
         hits = self.points(**params)
         if len(hits) != 1:
-            raise KeyError(f"expected one grid point, {params} match {len(hits)} of {len(self.params)}: {self.params}")
+            raise KeyError(
+                f"expected one grid point, {params} match {len(hits)} of {len(self.params)}: {self.params}"
+            )
         return hits[0]
 
-    @naming("n_genes, params: expected a number, and parameters of grid points in a record with n_selected")
+    @naming(
+        "n_genes, params: expected a number, and parameters of grid points in a record with n_selected"
+    )
     def best_with_at_most(self, n_genes, **params):
         """Position of the grid point with the most selected genes, but at most `n_genes`.
 
-        Numbers of genes are means over the folds, rounded for this comparison as in tables and figures. If all grid
-        points have more genes, the grid point with the fewest genes is taken. Ties go to the first grid point.
+        Numbers of genes are means over the folds, rounded for this comparison as in tables and
+        figures. If all grid points have more genes, the grid point with the fewest genes is taken.
+        Ties go to the first grid point.
         """
         hits = self.points(**params)
         genes = self.n_selected[:, hits].mean(0)
         within = genes.round() <= n_genes
-        return hits[np.argmax(np.where(within, genes, -np.inf)) if within.any() else np.argmin(genes)]
+        return hits[
+            np.argmax(np.where(within, genes, -np.inf)) if within.any() else np.argmin(genes)
+        ]
 
 
 def kept_params(point):
     """Parameters of a grid point in the form that a record stores: a Series as a dict, an array or a set as a list."""
-    kinds = {pd.Series: pd.Series.to_dict, np.ndarray: np.ndarray.tolist, set: sorted, frozenset: sorted}
+    kinds = {
+        pd.Series: pd.Series.to_dict,
+        np.ndarray: np.ndarray.tolist,
+        set: sorted,
+        frozenset: sorted,
+    }
     return {name: kinds.get(type(value), lambda same: same)(value) for name, value in point.items()}
 
 
@@ -167,8 +190,12 @@ def results_path(path, argument="path", inputs=()):
         what = ", which is a folder or a device" if other_kind else ""
         raise ValueError(f"{argument}: expected the path of a file, got {str(path)!r}{what}")
     for other in inputs:
-        if other is not None and os.path.realpath(text) == os.path.realpath(os.path.expanduser(other)):
-            raise ValueError(f"{argument}: {str(other)!r} is an input and would be overwritten; name another file")
+        if other is not None and os.path.realpath(text) == os.path.realpath(
+            os.path.expanduser(other)
+        ):
+            raise ValueError(
+                f"{argument}: {str(other)!r} is an input and would be overwritten; name another file"
+            )
     return Path(text)
 
 
@@ -176,12 +203,21 @@ def require(record, argument, names, other=None):
     """Check that a record has the values or parameters `names`, and the same data as `other` (a record or data)."""
     known = set()
     if isinstance(record, Record):
-        known.update(record.values, record.settings.get("estimator", {}).get("params", {}), *record.params)
+        known.update(
+            record.values, record.settings.get("estimator", {}).get("params", {}), *record.params
+        )
     if (missing := [name for name in names if name not in known]) or not isinstance(record, Record):
-        raise ValueError(f"{argument}: expected a record{' with ' * bool(missing)}{', '.join(missing)}, got {record!r}")
+        raise ValueError(
+            f"{argument}: expected a record{' with ' * bool(missing)}{', '.join(missing)}, got {record!r}"
+        )
     if other is not None and record.sha256 != other.sha256:
-        here, there = (f"{getattr(of, 'dataset', None) or of.name!r} ({of.sha256[:12]})" for of in (record, other))
-        raise ValueError(f"{argument}: expected a record of the same data as the others, {there}, got {here}")
+        here, there = (
+            f"{getattr(of, 'dataset', None) or of.name!r} ({of.sha256[:12]})"
+            for of in (record, other)
+        )
+        raise ValueError(
+            f"{argument}: expected a record of the same data as the others, {there}, got {here}"
+        )
 
 
 @naming("saved_models, dataset, fast: expected a folder, the name of a data set, and True or False")
@@ -193,8 +229,9 @@ def results_folder(saved_models, dataset, fast=False):
 def save(record, path):
     """Write a record to a file atomically.
 
-    The record is written to a temporary file in the same folder, which then replaces `path` in one step. An existing
-    file therefore stays unchanged if the run is killed, the disk is full or the folder is read-only.
+    The record is written to a temporary file in the same folder, which then replaces `path` in one
+    step. An existing file therefore stays unchanged if the run is killed, the disk is full or the
+    folder is read-only.
 
     Parameters
     ----------
@@ -213,7 +250,8 @@ def save(record, path):
     TypeError
         If the record contains anything but data and containers of data.
     ValueError
-        If `path` is empty, a folder or another kind of file, or if the record could not be read back unchanged.
+        If `path` is empty, a folder or another kind of file, or if the record could not be read
+        back unchanged.
     """
     _check(record)
     path = results_path(path)
@@ -223,18 +261,23 @@ def save(record, path):
 
 
 def write_atomically(content, path, kind=b""):
-    """Write bytes to a `pathlib.Path` such that the file holds either its old content or all of the new content.
+    """Write bytes to a `pathlib.Path` such that the file holds either its old content or all of the
+    new content.
 
     An existing file is replaced only if its beginning matches `kind`, a regular expression.
     """
     if path.is_file() and path.stat().st_size:
         with path.open("rb") as there:
             if not re.match(kind, there.read(64), re.DOTALL):
-                raise ValueError(f"{path} exists and is another kind of file; choose another path, or delete it")
+                raise ValueError(
+                    f"{path} exists and is another kind of file; choose another path, or delete it"
+                )
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        descriptor, temporary = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"
+        )
         with os.fdopen(descriptor, "wb") as handle:
             handle.write(content)
             handle.flush()
@@ -273,19 +316,24 @@ def load(path):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is not an intact record written by `save`: if it was truncated or altered, has another schema, or
-        is some other pickle, such as one that could run code. The message names the file.
+        If the file is not an intact record written by `save`: if it was truncated or altered, has
+        another schema, or is some other pickle, such as one that could run code. The message names
+        the file.
     """
     path = results_path(path)
     whole = path.read_bytes()
     try:
         content = whole[len(HEADER) + 64 + len(BETWEEN) + 8 : -len(END)]
         if _seal(content) != whole:
-            raise ValueError("it is truncated, altered, from another version, or another kind of file")
+            raise ValueError(
+                "it is truncated, altered, from another version, or another kind of file"
+            )
         entries = read_pickle(content)
         record = Record(**{name: decode(value, len(whole)) for name, value in entries.items()})
     except Exception as error:  # any error that a damaged or hostile file causes
-        raise ValueError(f"{path} is not a record of sbnn that can be read: {error or 'out of memory'}") from error
+        raise ValueError(
+            f"{path} is not a record of sbnn that can be read: {error or 'out of memory'}"
+        ) from error
     return record
 
 
@@ -299,8 +347,9 @@ def load_folder(folder, prefix="", data_of=lambda record: (record.dataset, recor
     prefix : str
         Prefix of the names of the files to read; it is removed from the names of the records.
     data_of : callable
-        Function of a record whose result must be the same for all records; by default, it returns the data set and its
-        fingerprint. A record for which it returns None is accepted with any other records.
+        Function of a record whose result must be the same for all records; by default, it returns
+        the data set and its fingerprint. A record for which it returns None is accepted with any
+        other records.
 
     Returns
     -------
@@ -314,15 +363,25 @@ def load_folder(folder, prefix="", data_of=lambda record: (record.dataset, recor
     ValueError
         If records are of different data, which must not be compared, or if a record cannot be read.
     """
-    paths = sorted(attempt("folder: expected the path of a folder", Path, folder).glob(prefix + "*.pickle"))
+    paths = sorted(
+        attempt("folder: expected the path of a folder", Path, folder).glob(prefix + "*.pickle")
+    )
     records = {path.stem.removeprefix(prefix): load(path) for path in paths}
     if not records:
-        trial = f"; {folder}-fast has results of a quick run" if Path(f"{folder}-fast").is_dir() else ""
-        raise FileNotFoundError(f"no results in {Path(folder, prefix)}; run the notebooks or `sbnn fit` first{trial}")
-    of = {data_of(record): f"{name}.pickle of {record.dataset!r}" for name, record in records.items()}
+        trial = (
+            f"; {folder}-fast has results of a quick run" if Path(f"{folder}-fast").is_dir() else ""
+        )
+        raise FileNotFoundError(
+            f"no results in {Path(folder, prefix)}; run the notebooks or `sbnn fit` first{trial}"
+        )
+    of = {
+        data_of(record): f"{name}.pickle of {record.dataset!r}" for name, record in records.items()
+    }
     of.pop(None, None)
     if len(of) > 1:
-        raise ValueError(f"{folder} has results of several data sets: {', '.join(of.values())}; keep only one data set")
+        raise ValueError(
+            f"{folder} has results of several data sets: {', '.join(of.values())}; keep only one data set"
+        )
     return records
 
 
@@ -341,9 +400,13 @@ def _check(record):
         if not isinstance(value, part.type):
             raise TypeError(f"{part.name}: expected {part.type}, got {type(value).__name__}")
     named = [record.settings, record.values, record.versions, *record.params]
-    if not all(isinstance(one, dict) and all(isinstance(name, str) for name in one) for one in named):
+    if not all(
+        isinstance(one, dict) and all(isinstance(name, str) for name in one) for one in named
+    ):
         raise TypeError("settings, values, versions and params: expected dicts whose keys are text")
     pairs = all(isinstance(fold, tuple | list) and len(fold) == 2 for fold in record.folds)
     cells = [cells for fold in record.folds for cells in fold] if pairs else [None]
-    if not all(isinstance(one, np.ndarray) and one.ndim == 1 and one.dtype.kind in "iu" for one in cells):
+    if not all(
+        isinstance(one, np.ndarray) and one.ndim == 1 and one.dtype.kind in "iu" for one in cells
+    ):
         raise TypeError("folds: expected pairs of positions, each a vector of whole numbers")

@@ -12,7 +12,9 @@ def to_markdown(table):
     """Format a table as Markdown, with three decimals for non-integers below 10 and empty cells for missing values."""
     text = table.reset_index().map(_cell)
     lines = ["| " + " | ".join(text.columns) + " |", "|" + "---|" * text.shape[1]]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in text.itertuples(index=False)])
+    return "\n".join(
+        lines + ["| " + " | ".join(row) + " |" for row in text.itertuples(index=False)]
+    )
 
 
 def to_columns(table):
@@ -20,7 +22,10 @@ def to_columns(table):
     table = table.reset_index()
     columns = []
     for (name, values), kind in zip(table.map(_cell).items(), table.dtypes, strict=True):
-        pad, width = (str.rjust if kind.kind in "iuf" else str.ljust), max(map(len, [name, *values]))
+        pad, width = (
+            (str.rjust if kind.kind in "iuf" else str.ljust),
+            max(map(len, [name, *values])),
+        )
         columns.append([pad(cell, width) for cell in [name, *values]])
     return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))
 
@@ -28,11 +33,18 @@ def to_columns(table):
 def _cell(value):
     if isinstance(value, str):
         return value
-    return "" if pd.isna(value) else f"{value:.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.3f}"
+    return (
+        ""
+        if pd.isna(value)
+        else f"{value:.0f}"
+        if abs(value) >= 10 or value == round(value)
+        else f"{value:.3f}"
+    )
 
 
 def print_table(table):
-    """Print a table and its note (``table.attrs["note"]``), with aligned columns in a terminal, otherwise as Markdown.
+    """Print a table and its note (``table.attrs["note"]``), with aligned columns in a terminal,
+    otherwise as Markdown.
 
     If an empty table has a note, only the note is printed.
     """

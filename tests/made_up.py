@@ -14,28 +14,58 @@ from sbnn.results import Record
 
 def history(rng, epochs, pretraining, level):
     """Table as `SparseBottleneckRegressor.history_`."""
-    names = ["pretraining", "frozen", "unfrozen", "fine-tuning"] if pretraining else ["unfrozen", "fine-tuning"]
+    names = (
+        ["pretraining", "frozen", "unfrozen", "fine-tuning"]
+        if pretraining
+        else ["unfrozen", "fine-tuning"]
+    )
     counts = epochs if pretraining else (epochs[1] + epochs[2], epochs[3])
     stages = np.repeat(names, counts)
     n = len(stages)
     classify = stages == "pretraining"
     r2 = level * (1 - np.exp(-np.arange(1, n + 1) / 3)) + 0.01 * rng.normal(size=n)
-    table = {"stage": stages.astype(object), "epoch": np.arange(1, n + 1), "loss": 2 * np.exp(-np.arange(n) / 9)}
-    table |= {"eval_loss": 2.1 * np.exp(-np.arange(n) / 20), "eval_r2": np.where(classify, np.nan, r2)}
+    table = {
+        "stage": stages.astype(object),
+        "epoch": np.arange(1, n + 1),
+        "loss": 2 * np.exp(-np.arange(n) / 9),
+    }
+    table |= {
+        "eval_loss": 2.1 * np.exp(-np.arange(n) / 20),
+        "eval_r2": np.where(classify, np.nan, r2),
+    }
     return pd.DataFrame(table)
 
 
-def network_record(widths=(2, 64), lassos=(1e-4, 1e-2, 0.1, 1.0), variants=(True, False), n_folds=3, epochs=(5,) * 4):
+def network_record(
+    widths=(2, 64),
+    lassos=(1e-4, 1e-2, 0.1, 1.0),
+    variants=(True, False),
+    n_folds=3,
+    epochs=(5,) * 4,
+):
     rng = np.random.default_rng(0)
     names = "n_components", "group_lasso", "pretraining"
-    points = [dict(zip(names, point, strict=True)) for point in itertools.product(widths, lassos, variants)]
-    level = [0.3 + 0.03 * (p["n_components"] > 2) + 0.02 * lassos.index(p["group_lasso"]) for p in points]
+    points = [
+        dict(zip(names, point, strict=True))
+        for point in itertools.product(widths, lassos, variants)
+    ]
+    level = [
+        0.3 + 0.03 * (p["n_components"] > 2) + 0.02 * lassos.index(p["group_lasso"]) for p in points
+    ]
     heights = zip(points, level, strict=True)
-    tables = [[history(rng, epochs, point["pretraining"], top) for _ in range(n_folds)] for point, top in heights]
-    values = {"test_r2": np.array(level) + 0.01 * rng.normal(size=(n_folds, len(points))), "history": tables}
+    tables = [
+        [history(rng, epochs, point["pretraining"], top) for _ in range(n_folds)]
+        for point, top in heights
+    ]
+    values = {
+        "test_r2": np.array(level) + 0.01 * rng.normal(size=(n_folds, len(points))),
+        "history": tables,
+    }
     values["n_selected"] = np.full((n_folds, len(points)), 5)
     values["gene_norms"] = rng.exponential(size=(n_folds, len(points), 40)).astype("f4")
-    return Record("cross-validation", "made up", "s", points, 0, {"estimator": {"params": {}}}, [], values)
+    return Record(
+        "cross-validation", "made up", "s", points, 0, {"estimator": {"params": {}}}, [], values
+    )
 
 
 def linear_record(ranks=(2, 16), n_folds=3):
@@ -43,16 +73,28 @@ def linear_record(ranks=(2, 16), n_folds=3):
     points = [{"rank": rank, "alpha": alpha} for rank in ranks for alpha in alphas]
     genes = np.tile([38, 25, 14, 9, 6, 3, 0], (n_folds, len(ranks)))
     rng = np.random.default_rng(1)
-    r2 = 0.2 + 0.004 * genes + 0.05 * np.array([p["rank"] > 2 for p in points]) + 0.01 * rng.normal(size=genes.shape)
-    return Record("cross-validation", "made up", "s", points, values={"test_r2": r2, "n_selected": genes})
+    r2 = (
+        0.2
+        + 0.004 * genes
+        + 0.05 * np.array([p["rank"] > 2 for p in points])
+        + 0.01 * rng.normal(size=genes.shape)
+    )
+    return Record(
+        "cross-validation", "made up", "s", points, values={"test_r2": r2, "n_selected": genes}
+    )
 
 
 def ridge_record():
-    values = {"test_r2": np.full((3, 1), 0.45), "gene_names": np.array([f"g{i}" for i in range(40)])}
+    values = {
+        "test_r2": np.full((3, 1), 0.45),
+        "gene_names": np.array([f"g{i}" for i in range(40)]),
+    }
     return Record("cross-validation", "made up", "s", [{}], values=values)
 
 
-def fit_record(width=2, n=90, n_genes=12, features=("AP width", "Tau", "x", "y"), norms=True, seed=0):
+def fit_record(
+    width=2, n=90, n_genes=12, features=("AP width", "Tau", "x", "y"), norms=True, seed=0
+):
     rng = np.random.default_rng(seed)
     family = np.array(["A", "B", "C"])[np.arange(n) % 3]
     kind = np.array([f"{name}{1 + i % 2}" for i, name in enumerate(family)])
@@ -60,18 +102,36 @@ def fit_record(width=2, n=90, n_genes=12, features=("AP width", "Tau", "x", "y")
     if width == 1:
         embedding[:, 1] = 0
     names = np.array([f"Gene{i}" for i in range(n_genes)])
-    colors = {"A1": "#AA0000", "A2": "#BB3300", "B1": "#00AA00", "B2": "#11BB11", "C1": "#0000AA", "C2": "#3333CC"}
+    colors = {
+        "A1": "#AA0000",
+        "A2": "#BB3300",
+        "B1": "#00AA00",
+        "B2": "#11BB11",
+        "C1": "#0000AA",
+        "C2": "#3333CC",
+    }
     values = {
-        "latent": np.zeros((n, width)), "embedding": embedding.astype("f4"), "feature_names": np.array(features),
-        "predictions": rng.normal(size=(n, len(features))), "train_feature_r2": np.linspace(0.1, 0.9, len(features)),
-        "outputs": np.random.default_rng(seed + 1).normal(size=(n, len(features))), "kept_genes": names,
-        "expression": np.zeros((n, n_genes)), "selected": np.r_[np.zeros(4, bool), np.ones(n_genes, bool)],
-        "predicted_expression": np.linspace(0.1, 2, n_genes) * np.ones((n, 1)), "colors": colors,
+        "latent": np.zeros((n, width)),
+        "embedding": embedding.astype("f4"),
+        "feature_names": np.array(features),
+        "predictions": rng.normal(size=(n, len(features))),
+        "train_feature_r2": np.linspace(0.1, 0.9, len(features)),
+        "outputs": np.random.default_rng(seed + 1).normal(size=(n, len(features))),
+        "kept_genes": names,
+        "expression": np.zeros((n, n_genes)),
+        "selected": np.r_[np.zeros(4, bool), np.ones(n_genes, bool)],
+        "predicted_expression": np.linspace(0.1, 2, n_genes) * np.ones((n, 1)),
+        "colors": colors,
         "labels": pd.DataFrame({"family": family, "type": kind}),
-    }  # fmt: skip
+    }
     if norms:
         values["gene_norms"] = np.r_[np.full(4, 99.0), np.arange(n_genes, dtype=float)]
-    settings = {"estimator": {"class": "sbnn.models.bottleneck.estimator.SparseBottleneckRegressor", "params": {}}}
+    settings = {
+        "estimator": {
+            "class": "sbnn.models.bottleneck.estimator.SparseBottleneckRegressor",
+            "params": {},
+        }
+    }
     return Record("fit", "made up", "s", [{}], 0, settings, [], values)
 
 
@@ -83,7 +143,13 @@ def selection_record(n=400, markers=("Pvalb", "Sst", "Vip", "Gad1", "Lamp5")):
     names = np.array([*markers, *(f"g{i}" for i in range(n - len(markers)))])
     selected = y > np.exp(-1.5 * (x - 2.5)) + 0.02
     values = {"gene_names": names, "mean_log2": x, "near_zero_frequency": y, "selected": selected}
-    return Record("gene-selection", "m", "c", [{}], values=values | dict(slope=1.5, b=2.5, offset=0.02, threshold=30))
+    return Record(
+        "gene-selection",
+        "m",
+        "c",
+        [{}],
+        values=values | dict(slope=1.5, b=2.5, offset=0.02, threshold=30),
+    )
 
 
 def drawn_texts(figure):
@@ -114,7 +180,10 @@ def assert_tidy(figure):
         assert page.containsx(box.x0) and page.containsx(box.x1), text.get_text()
         assert page.containsy(box.y0) and page.containsy(box.y1), text.get_text()
     for (a, box_a), (b, box_b) in itertools.combinations(zip(texts, boxes, strict=True), 2):
-        overlap = min(box_a.x1, box_b.x1) - max(box_a.x0, box_b.x0), min(box_a.y1, box_b.y1) - max(box_a.y0, box_b.y0)
+        overlap = (
+            min(box_a.x1, box_b.x1) - max(box_a.x0, box_b.x0),
+            min(box_a.y1, box_b.y1) - max(box_a.y0, box_b.y0),
+        )
         assert min(overlap) < 1, f"{a.get_text()!r} and {b.get_text()!r} overlap"
 
 
@@ -124,9 +193,16 @@ def words(figure):
 
 def changed(data, **fields):
     """The same paired cells with other arrays, names or labels, as `as_paired` gives them."""
-    about = {"name": data.name} | {key: data.about[key] for key in ("source", "truth") if key in data.about}
-    now = {name: getattr(data, name) for name in ("X", "Y", "gene_names", "feature_names", "cell_names", "labels")}
-    return as_paired(paired(**now | {"colors": data.colors, "counts": data.counts} | about | fields))
+    about = {"name": data.name} | {
+        key: data.about[key] for key in ("source", "truth") if key in data.about
+    }
+    now = {
+        name: getattr(data, name)
+        for name in ("X", "Y", "gene_names", "feature_names", "cell_names", "labels")
+    }
+    return as_paired(
+        paired(**now | {"colors": data.colors, "counts": data.counts} | about | fields)
+    )
 
 
 def table_of(data):
@@ -149,7 +225,9 @@ class Weigher(RegressorMixin, BaseEstimator):
 
     def fit(self, X, y):
         self.gene_norms_ = np.abs(X.T @ y[:, 0]) + 1
-        self.kept_ = np.isin(np.arange(X.shape[1]), forward_selection(X - X.mean(0), y - y.mean(0), self.n_genes))
+        self.kept_ = np.isin(
+            np.arange(X.shape[1]), forward_selection(X - X.mean(0), y - y.mean(0), self.n_genes)
+        )
         self.ridge_ = Ridge(10.0).fit(X, y)
         return self
 

@@ -29,7 +29,9 @@ def test_measuring_resumes_and_extends(data, tmp_path, monkeypatch):
     np.testing.assert_array_equal(more.test_r2[:2, more.find(n_genes=6)], record.test_r2[:, 0])
     for method in ("fit", "fit_path"):
         monkeypatch.setattr(peers.SelectThenRegress, method, lambda *_: pytest.fail("fitted again"))
-    np.testing.assert_array_equal(accuracy.measure("lasso", model, data, tmp_path, n_folds=1).test_r2, more.test_r2)
+    np.testing.assert_array_equal(
+        accuracy.measure("lasso", model, data, tmp_path, n_folds=1).test_r2, more.test_r2
+    )
 
 
 def test_pages_show_the_committed_numbers():
@@ -37,7 +39,11 @@ def test_pages_show_the_committed_numbers():
     records = {name: load(folder / f"accuracy_{name}.pickle") for name in accuracy.MODELS}
     maps = load(neighbours.PATH)
     assert maps.settings["scaling"] == {name: neighbours.MAPS[name].scaling for name in maps.values}
-    tables = [accuracy.accuracy_table(records), accuracy.difference_table(records), neighbours.table(maps)]
+    tables = [
+        accuracy.accuracy_table(records),
+        accuracy.difference_table(records),
+        neighbours.table(maps),
+    ]
     page, readme = ((ROOT / name).read_text() for name in ("benchmarks/README.md", "README.md"))
     for table in tables:
         header, *rows = to_markdown(table).splitlines()
@@ -48,7 +54,9 @@ def test_pages_show_the_committed_numbers():
 
 def test_selection_inside_the_fold_sees_no_test_cell(data):
     train, test = np.arange(20, data.n_cells), np.arange(20)
-    compared = selection_leak.compare(LeaveOneOutRidge(), data.counts, data.Y, [(train, test)], n_genes=12)
+    compared = selection_leak.compare(
+        LeaveOneOutRidge(), data.counts, data.Y, [(train, test)], n_genes=12
+    )
     other = data.counts.copy()
     outside = ~select_genes(data.counts[train], 12).selected
     other[np.ix_(test, outside)] = 1000

@@ -10,7 +10,10 @@ from sbnn.determinism import reproducible
 
 
 def threads():
-    return {torch.get_num_threads(), *(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")}
+    return {
+        torch.get_num_threads(),
+        *(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"),
+    }
 
 
 def test_blocks_may_be_nested_and_leave_no_trace():

@@ -49,7 +49,9 @@ def fences(page, language=None):
 
 def with_blocks(language):
     pages = [page for page in PAGES if fences(page, language)]
-    return pytest.mark.parametrize("page", pages, ids=[page.relative_to(ROOT).as_posix() for page in pages])
+    return pytest.mark.parametrize(
+        "page", pages, ids=[page.relative_to(ROOT).as_posix() for page in pages]
+    )
 
 
 @pytest.fixture
@@ -78,7 +80,9 @@ def files(adata, data, tmp_path, monkeypatch):
             cells.obs[["type"]].to_csv("types.csv")
         if page == "mechanism_shift":
             adata = simulate_perturbations(20, 10, 3, 40, n_control=30)
-            adata.obs["gene"] = adata.obs.pop("perturbation").cat.rename_categories({"control": "non-targeting"})
+            adata.obs["gene"] = adata.obs.pop("perturbation").cat.rename_categories(
+                {"control": "non-targeting"}
+            )
             return {"adata": adata}
         return {}
 
@@ -89,7 +93,13 @@ def files(adata, data, tmp_path, monkeypatch):
 def networks_of_a_moment(monkeypatch):
     """A network that trains as long as usual would be most of the time of these tests."""
     usual = {field.name: field.default for field in fields(DistilledSettings)}
-    few = {"few_cells": 0, "n_teachers": 2, "process_steps": (2, 1), "n_trees": 2, "n_augmented": 500}
+    few = {
+        "few_cells": 0,
+        "n_teachers": 2,
+        "process_steps": (2, 1),
+        "n_trees": 2,
+        "n_augmented": 500,
+    }
     moment = usual | few | {"steps_of_teachers": 5, "steps_of_student": 5}
     monkeypatch.setattr(DistilledSettings.__init__, "__defaults__", tuple(moment.values()))
 
@@ -104,13 +114,16 @@ def test_every_example_runs_and_prints_what_the_page_shows(page, files, networks
                 block = block.replace(usual, quick)
             with (
                 contextlib.redirect_stdout(io.StringIO()) as out,
-                joblib.parallel_config("sequential"),  # worker processes take longer to start than these fits
+                # worker processes take longer to start than these fits
+                joblib.parallel_config("sequential"),
                 warnings.catch_warnings(),
             ):
-                warnings.simplefilter("ignore")  # networks of a moment predict no better than chance
+                # networks of a moment predict no better than chance
+                warnings.simplefilter("ignore")
                 exec(compile(block, page.name, "exec"), names)
             printed = out.getvalue()
-        elif language == "text" and printed and page.name != "README.md":  # whose networks are those of a moment here
+        # whose networks are those of a moment here
+        elif language == "text" and printed and page.name != "README.md":
             assert printed == block
     plt.close("all")
 
@@ -140,10 +153,14 @@ def parse_only(words):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("myst_nb") is None, reason="the extra `docs` is not installed")
+@pytest.mark.skipif(
+    importlib.util.find_spec("myst_nb") is None, reason="the extra `docs` is not installed"
+)
 def test_the_site_builds_without_a_warning_and_loads_nothing_from_the_network(tmp_path):
     [arguments] = re.findall(r"-m sphinx (.*)", (ROOT / "Makefile").read_text())
-    arguments = arguments.replace("build/docs", str(tmp_path / "site")).replace("build/", f"{tmp_path}/")
+    arguments = arguments.replace("build/docs", str(tmp_path / "site")).replace(
+        "build/", f"{tmp_path}/"
+    )
     command = [sys.executable, "-m", "sphinx", *arguments.split()]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr

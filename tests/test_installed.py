@@ -19,7 +19,11 @@ FIT = "fit mine --expression raw/counts.csv --outputs raw/outputs.csv --labels r
 
 
 def run(*command, cwd=None):
-    around = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    around = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("PYTHONPATH", "PYTHONHOME")
+    }
     ended = subprocess.run(command, cwd=cwd, env=around, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
@@ -34,17 +38,25 @@ def test_the_wheel_alone_runs_the_quick_start_and_fits_tables(tmp_path):
     pip, dist, env = [sys.executable, "-m", "pip"], tmp_path / "dist", tmp_path / "env"
     run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", dist, tmp_path)
     [wheel] = dist.glob(f"sbnn-{sbnn.__version__}-*.whl")
-    files = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "sbnn").rglob("*") if path.is_file()}
+    files = {
+        path.relative_to(tmp_path).as_posix()
+        for path in (tmp_path / "sbnn").rglob("*")
+        if path.is_file()
+    }
     assert files - {"sbnn/README.md"} <= set(zipfile.ZipFile(wheel).namelist())
     venv.create(env, symlinks=True)
     run(*pip, "--python", env / "bin" / "python", "install", "--no-deps", "--no-index", wheel)
     [site] = env.glob("lib/python*/site-packages")
     (site / "dependencies.pth").write_text(f"{Path(pytest.__file__).parents[1]}\n")
     python = [env / "bin" / "python", "-W", "ignore", "-c"]
-    where, version = run(*python, "import sbnn; print(sbnn.__file__, sbnn.__version__)", cwd=env).split()
+    where, version = run(
+        *python, "import sbnn; print(sbnn.__file__, sbnn.__version__)", cwd=env
+    ).split()
     assert Path(where).is_relative_to(site) and version == sbnn.__version__
     readme = (ROOT / "README.md").read_text()
-    [code], [shown] = (re.findall(rf"^```{kind}\n(.*?)^```$", readme, re.M | re.S) for kind in ("python", "text"))
+    [code], [shown] = (
+        re.findall(rf"^```{kind}\n(.*?)^```$", readme, re.M | re.S) for kind in ("python", "text")
+    )
     assert run(*python, code, cwd=env) == shown
     run(*python, SIMULATE, cwd=env)
     assert "Test R2" in run(env / "bin" / "sbnn", *FIT.split(), cwd=env)

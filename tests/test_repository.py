@@ -44,7 +44,10 @@ def test_no_data_is_committed():
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebooks_explain_and_show_what_they_do(path):
     notebook = json.loads(path.read_text())
-    code, text = ([cell for cell in notebook["cells"] if cell["cell_type"] == kind] for kind in ("code", "markdown"))
+    code, text = (
+        [cell for cell in notebook["cells"] if cell["cell_type"] == kind]
+        for kind in ("code", "markdown")
+    )
     assert [cell["metadata"].get("tags") for cell in code].count(["parameters"]) == 1
     outputs = [output for cell in code for output in cell["outputs"]]
     assert not any(output["output_type"] == "error" for output in outputs)
@@ -52,5 +55,7 @@ def test_notebooks_explain_and_show_what_they_do(path):
     assert sum(len("".join(cell["source"]).split()) for cell in text) >= 350
     for cell in code:
         source = "".join(cell["source"])
-        assert source.count("\n") < 27 and not re.search(r"\brun_\w+\(|STUDY", source), "the experiment is in the cell"
+        assert source.count("\n") < 27 and not re.search(r"\brun_\w+\(|STUDY", source), (
+            "the experiment is in the cell"
+        )
     assert "papermill" not in notebook["metadata"]

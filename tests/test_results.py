@@ -15,7 +15,13 @@ from damage import edits, slots, with_edits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sbnn import SparseBottleneckRegressor, fit_full, results, simulate_patchseq, stability_selection
+from sbnn import (
+    SparseBottleneckRegressor,
+    fit_full,
+    results,
+    simulate_patchseq,
+    stability_selection,
+)
 from sbnn.explorer.explore import Explorer
 from sbnn.plain import encode
 from sbnn.results import Record, load, save
@@ -41,7 +47,10 @@ def record():
         "plain": [None, True, -(2**80), 2**63, -1, 0.5, float("inf"), "µ", b"\0\xff"],
         "keys": {1: "a", "1": "b", None: 1, False: 2, b"x": 3, 2**64 - 1: 4},
         "nested": ((), [], {}, (1, [2, (3,)])),
-        "arrays": [np.arange(3).astype(kind) for kind in ("?", "i1", "u1", "<i2", ">i4", "u8", "f2", "<f4", ">f8")],
+        "arrays": [
+            np.arange(3).astype(kind)
+            for kind in ("?", "i1", "u1", "<i2", ">i4", "u8", "f2", "<f4", ">f8")
+        ],
         "shapes": [np.array(np.nan), np.zeros((2, 0, 1)), np.asfortranarray(np.eye(2, 3))],
         "numbered": pd.DataFrame({"a": [1.0, np.nan], "b": [2, 3]}, index=[5, 4]),
     }
@@ -57,10 +66,14 @@ def assert_same(a, b):
     elif isinstance(a, np.ndarray):
         np.testing.assert_array_equal(a, b)
         native = a.dtype.newbyteorder("=")
-        assert (b.dtype == native or (native.kind == "U" and b.dtype == object)) and b.flags.writeable
+        assert (
+            b.dtype == native or (native.kind == "U" and b.dtype == object)
+        ) and b.flags.writeable
     elif isinstance(a, dict | list | tuple):
         assert type(a) is type(b)
-        for x, y in zip(*(part.items() if isinstance(part, dict) else part for part in (a, b)), strict=True):
+        for x, y in zip(
+            *(part.items() if isinstance(part, dict) else part for part in (a, b)), strict=True
+        ):
             assert_same(x, y)
     else:
         assert a == b and (type(a) is type(b) or isinstance(a, np.generic))
@@ -75,14 +88,16 @@ def test_round_trip_keeps_every_bit(record, tmp_path):
     outer = pickle.loads(path.read_bytes())  # by the pickle of everybody, too
     assert list(outer) == ["format", "schema", "sha256", "content"]
     inner = pickle.loads(outer["content"])
-    assert inner["dataset"] == "toy" and inner["params"][1] == {"__dict__": [["alpha", 0.3], ["rank", 2]]}
+    assert inner["dataset"] == "toy" and inner["params"][1] == {
+        "__dict__": [["alpha", 0.3], ["rank", 2]]
+    }
     blocked = "import sys\nfor m in ('torch', 'sklearn', 'scipy', 'anndata', 'matplotlib'): sys.modules[m] = None\n"
     code = blocked + f"from sbnn import results\nprint(results.load({str(path)!r}).test_r2.shape)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "(2, 2)", done.stderr
 
 
-# -- files that are damaged or made to do harm -------------------------------------------------------------------------
+# -- files that are damaged or made to do harm -----------------------------------------------------
 
 
 def spelled_out(record):
@@ -91,7 +106,9 @@ def spelled_out(record):
 
 def sealed(content):
     """A file with any content and the right checksum, as somebody who means harm would write it."""
-    return results._seal(content if isinstance(content, bytes) else pickle.dumps(content, protocol=4))
+    return results._seal(
+        content if isinstance(content, bytes) else pickle.dumps(content, protocol=4)
+    )
 
 
 def refused(path, content, message="", most=80_000_000):
@@ -128,7 +145,14 @@ def test_a_flipped_bit_anywhere_is_noticed(record, tmp_path):
         path.write_bytes(flipped)
         with pytest.raises(ValueError, match=REFUSED):
             load(path)
-    for other in (whole + b".", whole + whole, whole[:-1], whole[1:], whole[: len(whole) // 2], b""):
+    for other in (
+        whole + b".",
+        whole + whole,
+        whole[:-1],
+        whole[1:],
+        whole[: len(whole) // 2],
+        b"",
+    ):
         refused(path, other, "truncated, altered")
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "missing.pickle")
@@ -150,16 +174,21 @@ def shared(value):
 @pytest.mark.parametrize(
     ("odd", "message"),
     [
-        (zeros(90_000_000, [1]), ""), (zeros(90_000_000, [-1]), "more than the file can hold"),
-        (zeros(1000, [1001]), ""), (zeros(1, [2**40]), "more than the file can hold"),
+        (zeros(90_000_000, [1]), ""),
+        (zeros(90_000_000, [-1]), "more than the file can hold"),
+        (zeros(1000, [1001]), ""),
+        (zeros(1, [2**40]), "more than the file can hold"),
         (zeros(1, [2**62] * 100_000), "more than the file can hold"),
         ([zeros(30_000_000, [30_000_000])] * 100, "BINGET"),
         ([{**PACKED, "shape": [10_000_000]} for _ in range(100)], "more than the file can hold"),
         (shared(b""), "BINGET"),
-        ([{"__text__": ["a"], "codes": zeros(2_000_000, [2_000_000])} for _ in range(10)], "more text than the file"),
+        (
+            [{"__text__": ["a"], "codes": zeros(2_000_000, [2_000_000])} for _ in range(10)],
+            "more text than the file",
+        ),
         (zeros(0, [0, 2**63 - 1, 2**63 - 1]), ""),
     ],
-)  # fmt: skip
+)
 def test_a_small_file_takes_little_memory(record, tmp_path, odd, message):
     content = spelled_out(record) | {"values": {"__dict__": [["odd", odd]]}}
     refused(tmp_path / "r.pickle", sealed(content), message)
@@ -179,7 +208,9 @@ def test_a_small_file_takes_little_memory(record, tmp_path, odd, message):
     ],
 )
 def test_odd_instructions_are_refused(tmp_path, content):
-    refused(tmp_path / "r.pickle", sealed(content), "EXT1" if b"\x82" in content else "", most=1_000_000)
+    refused(
+        tmp_path / "r.pickle", sealed(content), "EXT1" if b"\x82" in content else "", most=1_000_000
+    )
 
 
 def array(values, dtype, shape):
@@ -191,15 +222,22 @@ PAIR = array(16, "<f8", [2])
 
 def test_entries_of_another_kind_are_refused(record, tmp_path):
     for part, value in (
-        ("params", [1]), ("seed", "x"), ("dataset", None), ("settings", {"__dict__": [[1, 2]]}),
-        ("folds", [{"__tuple__": [PAIR, array(8, "<f8", [1])]}]), ("more", 1), ("values", {"__dict__": [["a"]]}),
-        ("values", {"__dict__": [[["a"], 1]]}), ("odd", {"__text__": ["a", 1], "shape": [2]}),
-        ("odd", {"__text__": ["a"], "codes": array([0, 1], "|u1", [2])}), ("odd", array(16, "O", [2])),
+        ("params", [1]),
+        ("seed", "x"),
+        ("dataset", None),
+        ("settings", {"__dict__": [[1, 2]]}),
+        ("folds", [{"__tuple__": [PAIR, array(8, "<f8", [1])]}]),
+        ("more", 1),
+        ("values", {"__dict__": [["a"]]}),
+        ("values", {"__dict__": [[["a"], 1]]}),
+        ("odd", {"__text__": ["a", 1], "shape": [2]}),
+        ("odd", {"__text__": ["a"], "codes": array([0, 1], "|u1", [2])}),
+        ("odd", array(16, "O", [2])),
         ("odd", {"__array__": "<f8", "shape": [2], "zlib": bytes(16)}),
         ("odd", {"__table__": {"a": PAIR}, "index": array(24, "<i8", [3])}),
         ("odd", {"__table__": {"a": array(8, "<f8", [])}, "index": array(24, "<i8", [3])}),
         ("odd", {"__table__": {"a": array(16, "<f8", [2, 1])}, "index": array(16, "<i8", [2, 1])}),
-    ):  # fmt: skip
+    ):
         content = spelled_out(record)
         content |= {"values": {"__dict__": [[part, value]]}} if part == "odd" else {part: value}
         message = f"{part}: expected" if part in ("params", "seed", "folds") else ""
@@ -207,14 +245,28 @@ def test_entries_of_another_kind_are_refused(record, tmp_path):
 
 
 SMALL = Record(
-    "fit", "toy", "ab", [{"alpha": 0.1}], 3, {"a": (1, None)}, [(np.arange(3), np.arange(3, 5))],
-    {"table": pd.DataFrame({"a": ["x", "y"]}), "x": np.arange(6.0).reshape(2, 3), "names": np.array(["a", "b"])},
+    "fit",
+    "toy",
+    "ab",
+    [{"alpha": 0.1}],
+    3,
+    {"a": (1, None)},
+    [(np.arange(3), np.arange(3, 5))],
+    {
+        "table": pd.DataFrame({"a": ["x", "y"]}),
+        "x": np.arange(6.0).reshape(2, 3),
+        "names": np.array(["a", "b"]),
+    },
     {"python": "3"},
-)  # fmt: skip
+)
 CONTENT = pickle.dumps(spelled_out(SMALL), protocol=4)
 INSTRUCTIONS = b"}]()(.aesu\x94h\x8cCKJG2012R\x82\x95"
-PLAIN = st.sampled_from([None, True, -1, 0, 1, 2, 2**40, 2**64, 0.5, "", "a", "<f8", b"", zlib.compress(bytes(16))])
-KEYS = st.sampled_from(["__array__", "shape", "zlib", "__text__", "__dict__", "__tuple__", "__table__", "index", "a"])
+PLAIN = st.sampled_from(
+    [None, True, -1, 0, 1, 2, 2**40, 2**64, 0.5, "", "a", "<f8", b"", zlib.compress(bytes(16))]
+)
+KEYS = st.sampled_from(
+    ["__array__", "shape", "zlib", "__text__", "__dict__", "__tuple__", "__table__", "index", "a"]
+)
 TREES = st.recursive(
     PLAIN | st.builds(array, st.just(16), st.just("<f8"), st.builds(lambda: [2])),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
@@ -260,13 +312,16 @@ def test_a_hostile_file_is_a_record_or_refused(tmp_path, times):
     try_one()
 
 
-# -- writing -----------------------------------------------------------------------------------------------------------
+# -- writing ---------------------------------------------------------------------------------------
 
 
 def test_what_is_something_else_is_not_overwritten(record, tmp_path):
     other, fit = tmp_path / "counts.csv", tmp_path / "fit.pickle"
     other.write_text("cell,a")
-    cells, page = simulate_patchseq(20, 6, 2, n_true_genes=3, random_state=0), Explorer("<!DOCTYPE html>")
+    cells, page = (
+        simulate_patchseq(20, 6, 2, n_true_genes=3, random_state=0),
+        Explorer("<!DOCTYPE html>"),
+    )
     model = SparseBottleneckRegressor(n_genes=2, protocol="paper", epochs=(1, 1, 1, 1)).fit(cells)
     written = [lambda path: save(record, path), model.save, page.save]
     paths = fit, tmp_path / "model.safetensors", tmp_path / "page.html"
@@ -313,7 +368,10 @@ circle.append(circle)
 @pytest.mark.parametrize(
     ("part", "value", "error"),
     [
-        *[("values", {"odd": odd}, TypeError) for odd in ({1, 2}, len, np.array([object()]), np.array([1j]))],
+        *[
+            ("values", {"odd": odd}, TypeError)
+            for odd in ({1, 2}, len, np.array([object()]), np.array([1j]))
+        ],
         ("params", [1], TypeError),
         ("folds", [([1, 2], [3])], TypeError),
         ("seed", 1.5, TypeError),

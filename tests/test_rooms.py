@@ -45,7 +45,9 @@ def modules():
     found = {}
     for path in PACKAGE.rglob("*.py"):
         parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = ast.parse(path.read_text())
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = ast.parse(
+            path.read_text()
+        )
     return found
 
 
@@ -61,7 +63,9 @@ def imports_of(tree, known):
             continue
         found = [name for name in names if name in known]
         # `from package import module` needs the module, not what else the package holds.
-        yield from (name for name in found if not any(other.startswith(f"{name}.") for other in found))
+        yield from (
+            name for name in found if not any(other.startswith(f"{name}.") for other in found)
+        )
 
 
 def room(module):
@@ -73,7 +77,11 @@ def test_imports_run_down_only():
     assert {room(module) for module in trees} - {None} == set(height)
     for module, tree in trees.items():
         for other in imports_of(tree, trees):
-            up = room(other) is None or height[room(other)] >= height[room(module)] if room(module) else True
+            up = (
+                room(other) is None or height[room(other)] >= height[room(module)]
+                if room(module)
+                else True
+            )
             assert room(other) == room(module) or not up, f"{module} imports {other}"
 
 
@@ -101,13 +109,18 @@ def test_figures_and_records_are_light():
         "print(*early & {'torch', 'sklearn', 'scipy', 'matplotlib', 'openTSNE'}); "
         "print(*set(sys.modules) & {'torch', 'sklearn', 'openTSNE', 'sbnn.data.paired'})"
     )
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
     assert printed == "\n\n"
 
 
 def test_ridge_needs_few_modules():
     code = "import sys; import sbnn.models.linear; print(sum(name.split('.')[0] == 'sbnn' for name in sys.modules))"
-    assert int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) <= 8
+    assert (
+        int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+        <= 8
+    )
 
 
 def test_public_figures_are_functions_whatever_was_imported_before():

@@ -9,15 +9,32 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from sbnn.data.registry import FILES, DataIntegrityError, FoundFile, Search, check_file, locate_file, search_places
+from sbnn.data.registry import (
+    FILES,
+    DataIntegrityError,
+    FoundFile,
+    Search,
+    check_file,
+    locate_file,
+    search_places,
+)
 from sbnn.errors import check_among, check_flag
 
-#: Uses of data sets: genes that predict a second measurement of the same cells, electrophysiology that predicts
-#: the type of a cell, perturbations that shift latents, or expression over time from which a gene network is learned.
-STUDIES = SBNN, EPHYS_TYPES, MECHANISM_SHIFT, DYNAMICS = "sbnn", "ephys_types", "mechanism_shift", "dynamics"
-#: Study -> its default real data set, and study -> the simulated data set to use if the real one is unavailable.
+#: Uses of data sets: genes that predict a second measurement of the same cells, electrophysiology
+#: that predicts the type of a cell, perturbations that shift latents, or expression over time from
+#: which a gene network is learned.
+STUDIES = SBNN, EPHYS_TYPES, MECHANISM_SHIFT, DYNAMICS = (
+    "sbnn",
+    "ephys_types",
+    "mechanism_shift",
+    "dynamics",
+)
+#: Study -> its default real data set, and study -> the simulated data set to use if the real one is
+#: unavailable.
 _REAL = dict(zip(STUDIES, ("scala", "lee_human", "papalexi", "grn_350"), strict=True))
-_SIMULATED = dict(zip(STUDIES, ("simulated", "simulated_ephys", "simulated_screen", "simulated_grn"), strict=True))
+_SIMULATED = dict(
+    zip(STUDIES, ("simulated", "simulated_ephys", "simulated_screen", "simulated_grn"), strict=True)
+)
 #: Column of ``obs`` -> word for the groups in this column.
 _GROUPS = {"perturbation": "perturbations", "split": "split", "family": "families", "type": "types"}
 
@@ -29,7 +46,8 @@ class Dataset(NamedTuple):
     about: str
     reader: str
     files: tuple[str, ...]  # empty for simulated data
-    options: dict  # options that replace the defaults of the reader (such as a smaller screen than in the paper)
+    # options that replace the defaults of the reader (such as a smaller screen than in the paper)
+    options: dict
     instead: dict[str, str]  # file that may be missing -> file that replaces it
 
 
@@ -38,7 +56,9 @@ with Path(__file__).with_name("datasets.csv").open(newline="") as _table:
 for _row in _rows.values():
     _row |= {key: json.loads(_row[key] or "{}") for key in ("options", "instead")}
 #: Every data set that `load_dataset` can load.
-DATASETS = {name: Dataset(**row | {"files": tuple(row["files"].split())}) for name, row in _rows.items()}
+DATASETS = {
+    name: Dataset(**row | {"files": tuple(row["files"].split())}) for name, row in _rows.items()
+}
 
 
 def names_of(study: str = SBNN) -> tuple[str, ...]:
@@ -60,20 +80,21 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
     name : str
         A key of `DATASETS`; ``sbnn data list`` and data/README.md describe the data sets.
 
-        - Genes and outputs: ``"scala"``, ``"scala_ion_channels"`` (fewer genes and a warning if the complete counts
-          cannot be found or downloaded), ``"scala_34c_counts"`` (raw counts without outputs), ``"gouwens"``,
-          ``"stoeckius"``, ``"citeseq_cd8"``, ``"pbmc_5k_protein"``, ``"pbmc_10k_protein"``, ``"simulated"``. `X` is
-          log2(x + 1) of the library-size normalised counts, and outputs are in their original units; neither is
-          z-scored. The expression and outputs of ``"gouwens"`` are as released (the outputs include z-scored features).
+        - Genes and outputs: ``"scala"``, ``"scala_ion_channels"`` (fewer genes and a warning if the
+          complete counts cannot be found or downloaded), ``"scala_34c_counts"`` (raw counts without
+          outputs), ``"gouwens"``, ``"stoeckius"``, ``"citeseq_cd8"``, ``"pbmc_5k_protein"``,
+          ``"pbmc_10k_protein"``, ``"simulated"``. `X` is log2(x + 1) of the library-size normalised
+          counts, and outputs are in their original units; neither is z-scored. The expression and
+          outputs of ``"gouwens"`` are as released (the outputs include z-scored features).
         - Electrophysiology and types: ``"gouwens_ephys"``, ``"lee_human"``, ``"simulated_ephys"``.
         - Counts and the perturbation of each cell: ``"papalexi"``, ``"simulated_screen"``.
-        - Expression over time, a prior and, if known, the true network: ``"grn_350"``, ``"grn_690"``,
-          ``"yeast_pramila"``, ``"breast_desmedt"``, ``"hematopoiesis"``, ``"beeline_gsd"``, ``"beeline_hsc"``,
-          ``"simulated_grn"``.
+        - Expression over time, a prior and, if known, the true network: ``"grn_350"``,
+          ``"grn_690"``, ``"yeast_pramila"``, ``"breast_desmedt"``, ``"hematopoiesis"``,
+          ``"beeline_gsd"``, ``"beeline_hsc"``, ``"simulated_grn"``.
     path : path-like, optional
-        Folder to search first for the files. The other places are, in this order, ``$SBNN_DATA``, ``data/`` in the
-        checkout of the repository, ``../shared/data`` relative to the checkout, and the local cache. Files that are in
-        none of these places are downloaded.
+        Folder to search first for the files. The other places are, in this order, ``$SBNN_DATA``,
+        ``data/`` in the checkout of the repository, ``../shared/data`` relative to the checkout,
+        and the local cache. Files that are in none of these places are downloaded.
     download : bool
         Whether to download files that are not found locally.
     verbose : bool
@@ -82,14 +103,17 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
         Options that some data sets have:
 
         - Simulated data: the parameters of the simulator.
-        - The four data sets with proteins: ``n_genes`` is the number of genes to select. ``log_proteins`` sets whether
-          outputs are log2(1 + counts) or, by default for ``"stoeckius"`` only, the counts themselves.
-        - ``"gouwens_ephys"``: ``relative`` sets whether times and voltages of spikes are relative to the spike
-          threshold.
+        - The four data sets with proteins: ``n_genes`` is the number of genes to select.
+          ``log_proteins`` sets whether outputs are log2(1 + counts) or, by default for
+          ``"stoeckius"`` only, the counts themselves.
+        - ``"gouwens_ephys"``: ``relative`` sets whether times and voltages of spikes are relative
+          to the spike threshold.
         - ``"papalexi"``: ``confident_only`` sets whether cells without a clear guide are left out.
-        - ``"grn_350"`` and ``"grn_690"``: ``n_samples``, ``noise``, ``wrong`` and ``random_state`` of `read_grn`.
+        - ``"grn_350"`` and ``"grn_690"``: ``n_samples``, ``noise``, ``wrong`` and ``random_state``
+          of `read_grn`.
         - ``"hematopoiesis"``: ``cells_per_bin`` is the number of neighbouring cells to average.
-        - ``"beeline_gsd"`` and ``"beeline_hsc"``: ``repeat`` (0 to 4), ``dropout`` and ``n_bins`` of `read_beeline`.
+        - ``"beeline_gsd"`` and ``"beeline_hsc"``: ``repeat`` (0 to 4), ``dropout`` and ``n_bins``
+          of `read_beeline`.
 
     Returns
     -------
@@ -107,8 +131,13 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
     check_among("data set", name, DATASETS)
     dataset = DATASETS[name]
     module, function = dataset.reader.rsplit(".", 1)
-    read, options = getattr(import_module(f"sbnn.data.{module}"), function), dataset.options | options
-    found = find_dataset(name, Search(path, check_flag("download", download), check_flag("verbose", verbose)))
+    read, options = (
+        getattr(import_module(f"sbnn.data.{module}"), function),
+        dataset.options | options,
+    )
+    found = find_dataset(
+        name, Search(path, check_flag("download", download), check_flag("verbose", verbose))
+    )
     if found:
         options["files"] = {name: file.sha256 for name, file in found.items()}
     data = read(*(file.path for file in found.values()), **options)
@@ -126,7 +155,11 @@ def summary(data) -> str:
     shape = f"{data.n_obs} {'times' if column == 'split' else 'cells'} x {data.n_vars} "
     shape += "features" if "unit" in data.var else "genes"
     if column == "family":
-        shape += f" -> {data.obsm['outputs'].shape[1]} outputs" if "outputs" in data.obsm else " -> no outputs"
+        shape += (
+            f" -> {data.obsm['outputs'].shape[1]} outputs"
+            if "outputs" in data.obsm
+            else " -> no outputs"
+        )
     listed = ", ".join(f"{name} {size}" for name, size in sizes[sizes > 0][:12].items())
     listed += f" and {len(sizes) - 12} more" if len(sizes) > 12 else ""
     notes = "".join(f"\n  note: {note}" for note in about.get("notes", ()))
@@ -144,14 +177,18 @@ def find_dataset(name: str, search: Search) -> dict[str, FoundFile]:
         except FileNotFoundError:
             found |= search.find([other])
             files[files.index(file)] = other
-            warnings.warn(f"{name}: {other} replaces the missing {file}; to get it: sbnn data get {file}", stacklevel=3)
+            warnings.warn(
+                f"{name}: {other} replaces the missing {file}; to get it: sbnn data get {file}",
+                stacklevel=3,
+            )
     return {file: found[file] for file in files}
 
 
 def default_dataset(
     name: str = "auto", path=None, *, download: bool = True, verbose: bool = True, study: str = SBNN
 ) -> str:
-    """Name of the data set to use: the requested one if it can be found or downloaded, otherwise a simulated one.
+    """Name of the data set to use: the requested one if it can be found or downloaded, otherwise a
+    simulated one.
 
     Parameters
     ----------
@@ -172,7 +209,8 @@ def default_dataset(
     ValueError
         If there is no such study, or no such data set in the study.
     DataIntegrityError
-        If a file of the real data is truncated or altered; such data are not replaced by simulated data.
+        If a file of the real data is truncated or altered; such data are not replaced by simulated
+        data.
     """
     check_among("study", study, STUDIES)
     check_among("dataset", name, ("auto", *names_of(study)))
@@ -190,9 +228,11 @@ def default_dataset(
 
 
 def list_datasets(path=None) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """State and missing files of every data set; files are not read, so altered files are not detected.
+    """State and missing files of every data set; files are not read, so altered files are not
+    detected.
 
-    The state is "available", "partly available", "downloadable", "manual download" or "available (simulated)".
+    The state is "available", "partly available", "downloadable", "manual download" or "available
+    (simulated)".
     """
     places = search_places(path)
     absent = {name for name, file in FILES.items() if locate_file(file, places) is None}
@@ -203,7 +243,13 @@ def list_datasets(path=None) -> dict[str, tuple[str, tuple[str, ...]]]:
         if needed:
             state = "downloadable" if all(FILES[file].url for file in needed) else "manual download"
         else:
-            state = "partly available" if missing else "available" if dataset.files else "available (simulated)"
+            state = (
+                "partly available"
+                if missing
+                else "available"
+                if dataset.files
+                else "available (simulated)"
+            )
         states[name] = state, missing
     return states
 
@@ -211,14 +257,24 @@ def list_datasets(path=None) -> dict[str, tuple[str, tuple[str, ...]]]:
 def main(arguments: list[str] | None = None, prog="sbnn data") -> int:
     """Run ``sbnn data``; the exit status is 1 if a name is unknown or a file is missing or corrupt."""
     parser = argparse.ArgumentParser(prog=prog, description="List, fetch or check the data sets.")
-    parser.add_argument("command", choices=("list", "get", "check"), help="show, download or verify data sets")
-    parser.add_argument("names", nargs="*", metavar="name", help="data set or data file; check verifies all by default")
+    parser.add_argument(
+        "command", choices=("list", "get", "check"), help="show, download or verify data sets"
+    )
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="name",
+        help="data set or data file; check verifies all by default",
+    )
     parser.add_argument("--path", help="folder to search first for the files")
     chosen = parser.parse_args(arguments)
     if chosen.command == "get" and not chosen.names:
         parser.error("get: name the data sets or files to download")
     if unknown := [name for name in chosen.names if name not in DATASETS and name not in FILES]:
-        print(f"unknown: {', '.join(unknown)}; the data sets are {', '.join(DATASETS)}", file=sys.stderr)
+        print(
+            f"unknown: {', '.join(unknown)}; the data sets are {', '.join(DATASETS)}",
+            file=sys.stderr,
+        )
         return 1
     if chosen.command == "check":
         return _check(chosen.names, search_places(chosen.path))
@@ -241,7 +297,10 @@ def main(arguments: list[str] | None = None, prog="sbnn data") -> int:
 
 def _check(names, places) -> int:
     """Verify the copy of each file that would be used, and print the state of each file: ok, corrupt or absent."""
-    of_names = [DATASETS[n].files + tuple(DATASETS[n].instead.values()) if n in DATASETS else (n,) for n in names]
+    of_names = [
+        DATASETS[n].files + tuple(DATASETS[n].instead.values()) if n in DATASETS else (n,)
+        for n in names
+    ]
     corrupt = 0
     for name in dict.fromkeys(sum(of_names, ())) if names else FILES:
         state, detail = "absent", ""

@@ -17,7 +17,12 @@ def fingerprint_files(files: Mapping[str, str]) -> str:
 
 def fingerprint_parameters(parameters: Mapping[str, Any]) -> str:
     """Fingerprint simulations and subsets by the canonical JSON text of the parameters that made them."""
-    text = json.dumps(dict(parameters), sort_keys=True, separators=(",", ":"), default=lambda array: array.tolist())
+    text = json.dumps(
+        dict(parameters),
+        sort_keys=True,
+        separators=(",", ":"),
+        default=lambda array: array.tolist(),
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 

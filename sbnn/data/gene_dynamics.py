@@ -9,11 +9,15 @@ from sbnn.data.trajectories import prior_matrix
 from sbnn.errors import attempt, check_number
 
 
-def gene_dynamics(train, test, prior, truth=None, *, name="custom", source="the user's trajectories", files=None):
-    """Join all parts in an AnnData with ``obs["split"]``, ``varp["prior"]`` and, if known, ``varp["truth"]``.
+def gene_dynamics(
+    train, test, prior, truth=None, *, name="custom", source="the user's trajectories", files=None
+):
+    """Join all parts in an AnnData with ``obs["split"]``, ``varp["prior"]`` and, if known,
+    ``varp["truth"]``.
 
-    ``split`` is "train" or "test". `truth`, a DataFrame of regulators by genes, may have rows for some genes only; for
-    the other genes, ``var["truth_known"]`` is False and the rows of ``varp["truth"]`` are NaN.
+    ``split`` is "train" or "test". `truth`, a DataFrame of regulators by genes, may have rows for
+    some genes only; for the other genes, ``var["truth_known"]`` is False and the rows of
+    ``varp["truth"]`` are NaN.
     """
     genes, parts = train.var_names, {"train": train, "test": test}
     adata = ad.concat(parts, label="split", index_unique="_")
@@ -24,7 +28,10 @@ def gene_dynamics(train, test, prior, truth=None, *, name="custom", source="the 
     if truth is not None:
         adata.var["truth_known"] = genes.isin(truth.index)
         adata.varp["truth"] = truth.reindex(index=genes, columns=genes).to_numpy(float)
-        known |= {"truth": fingerprint_arrays(truth.to_numpy(dtype=float)), "rows": list(truth.index)}
+        known |= {
+            "truth": fingerprint_arrays(truth.to_numpy(dtype=float)),
+            "rows": list(truth.index),
+        }
     sha256 = fingerprint_parameters(known)
     adata.uns["sbnn"] = {"name": name, "source": source, "sha256": sha256, "files": files or {}}
     adata.uns["sbnn"]["gene_major"] = train.uns["sbnn"].get("gene_major", False)
@@ -43,11 +50,16 @@ def truth_of(data):
     """
     if "truth" not in data.varp:
         return None
-    return pd.DataFrame(data.varp["truth"], data.var_names, data.var_names)[data.var["truth_known"].to_numpy()]
+    return pd.DataFrame(data.varp["truth"], data.var_names, data.var_names)[
+        data.var["truth_known"].to_numpy()
+    ]
 
 
-def simulate_network(n_genes=350, n_samples=150, noise=0.025, wrong=0.05, n_test=10, random_state=0, kind="logic"):
-    """Simulate trajectories of a random network, with a prior network in which some edges are misplaced.
+def simulate_network(
+    n_genes=350, n_samples=150, noise=0.025, wrong=0.05, n_test=10, random_state=0, kind="logic"
+):
+    """Simulate trajectories of a random network, with a prior network in which some edges are
+    misplaced.
 
     Parameters
     ----------
@@ -67,9 +79,14 @@ def simulate_network(n_genes=350, n_samples=150, noise=0.025, wrong=0.05, n_test
         With ``obs["split"]`` ("train" or "test"), ``varp["prior"]`` and ``varp["truth"]``.
     """
     network = GeneNetwork.random(n_genes, random_state=random_state)
-    prior = attempt("wrong: expected a share of edges from 0 to 1", network.misplaced_prior, wrong, random_state)
+    prior = attempt(
+        "wrong: expected a share of edges from 0 to 1", network.misplaced_prior, wrong, random_state
+    )
     for name, number in {"n_samples": n_samples, "n_test": n_test}.items():
         check_number(name, number, int, 1)
     train = network.simulate(n_samples, noise, random_state, kind=kind)
-    test = network.simulate(n_test, 0.0, random_state + 1_000_000, kind=kind)  # far from the seeds of training samples
-    return gene_dynamics(train, test, prior, network.graph, name="simulated_grn", source=train.uns["sbnn"]["source"])
+    # far from the seeds of training samples
+    test = network.simulate(n_test, 0.0, random_state + 1_000_000, kind=kind)
+    return gene_dynamics(
+        train, test, prior, network.graph, name="simulated_grn", source=train.uns["sbnn"]["source"]
+    )

@@ -38,7 +38,12 @@ class Starts:
     @classmethod
     def of(cls, is_input, mean, sd, offset):
         """Build the distributions, with NaN for the parameters that do not apply to a gene."""
-        return cls(*(np.where(of, v, np.nan) for of, v in ((is_input, mean), (is_input, sd), (~is_input, offset))))
+        return cls(
+            *(
+                np.where(of, v, np.nan)
+                for of, v in ((is_input, mean), (is_input, sd), (~is_input, offset))
+            )
+        )
 
     @classmethod
     def random(cls, is_input, rng):
@@ -62,17 +67,19 @@ class Starts:
 
 @dataclass(eq=False, repr=False)
 class GeneNetwork:
-    """A network of genes, in which ``dx/dt`` is ``logic(x) - x`` for a gene with regulators and 0 for an input gene.
+    """A network of genes, in which ``dx/dt`` is ``logic(x) - x`` for a gene with regulators and 0
+    for an input gene.
 
     Parameters
     ----------
     gene_names : sequence of str
         Unique.
     logic : mapping of str to Regulation, And or Or
-        Logic of every gene that has regulators (see `sbnn.data.rate_equations`); the other genes are inputs, which stay
-        constant.
+        Logic of every gene that has regulators (see `sbnn.data.rate_equations`); the other genes
+        are inputs, which stay constant.
     starts : Starts, optional
-        Distribution of starting values; the default is drawn with a fixed seed, so it is the same for all simulations.
+        Distribution of starting values; the default is drawn with a fixed seed, so it is the same
+        for all simulations.
     name : str, optional
 
     Attributes
@@ -82,8 +89,8 @@ class GeneNetwork:
     Raises
     ------
     ValueError
-        If names repeat, a gene or regulator is not among the names, a regulator acts on a gene twice, an EC50 is
-        outside (0, 1) or an exponent is not positive.
+        If names repeat, a gene or regulator is not among the names, a regulator acts on a gene
+        twice, an EC50 is outside (0, 1) or an exponent is not positive.
     """
 
     gene_names: np.ndarray
@@ -93,37 +100,53 @@ class GeneNetwork:
 
     def __post_init__(self):
         """Validate the network and convert its logic to arrays."""
-        with naming("gene_names, logic: expected names, and a Regulation, And or Or for every gene with regulators"):
+        with naming(
+            "gene_names, logic: expected names, and a Regulation, And or Or for every gene with regulators"
+        ):
             names = check_names(self.gene_names, "gene_names", "gene", len(self.gene_names))
             acting = [(edge.regulator, gene) for edge, gene in self.edges]
-        wrong = [edge for edge, _ in self.edges if not (0 < edge.ec50 < 1 and 0 < edge.exponent < np.inf)]
+        wrong = [
+            edge for edge, _ in self.edges if not (0 < edge.ec50 < 1 and 0 < edge.exponent < np.inf)
+        ]
         wrong += [f"{edge} twice" for edge, times in Counter(acting).items() if times > 1]
         wrong += sorted({gene for edge in acting for gene in edge} - {*names})
         if wrong:
-            raise ValueError(f"logic: unknown genes, repeated edges, or EC50 or exponent out of range: {some(wrong)}")
+            raise ValueError(
+                f"logic: unknown genes, repeated edges, or EC50 or exponent out of range: {some(wrong)}"
+            )
         logic = {gene: self.logic[gene] for gene in names if gene in self.logic}
         is_input = np.array([gene not in logic for gene in names])
-        starts = Starts.random(is_input, np.random.default_rng(0)) if self.starts is None else self.starts
+        starts = (
+            Starts.random(is_input, np.random.default_rng(0))
+            if self.starts is None
+            else self.starts
+        )
         self.gene_names, self.logic, self.starts, self.is_input = names, logic, starts, is_input
         self._rules = _Rules(names, logic)
 
     @classmethod
     def from_tables(cls, equations, names, name="network"):
         """Read a network from two CSV tables: its rate equations, and the names of its genes in their order."""
-        with naming("equations: expected a table with columns node and eqn; names: one with genes in its first column"):
+        with naming(
+            "equations: expected a table with columns node and eqn; names: one with genes in its first column"
+        ):
             genes = pd.read_csv(names).iloc[:, 0].astype(str).str.removesuffix("_input")
             texts = pd.read_csv(equations).set_index("node", verify_integrity=True)["eqn"][genes]
         rules = {gene: parse_rate_equation(text, gene) for gene, text in texts.items()}
-        return cls(genes, {gene: rule for gene, rule in rules.items() if rule is not None}, name=name)
+        return cls(
+            genes, {gene: rule for gene, rule in rules.items() if rule is not None}, name=name
+        )
 
     @classmethod
     def random(cls, n_genes, random_state=0):
-        """Draw a random network of any size with the proportions of the published network of 350 genes.
+        """Draw a random network of any size with the proportions of the published network of 350
+        genes.
 
-        A fifth of the genes are inputs. Every other gene has one regulator plus a Poisson-distributed number of further
-        regulators, with mean 1. The regulators are the inputs and one in twelve of the other genes; some regulators act
-        on many genes. An edge is an activation with probability 0.68. The regulators of a gene are joined one after
-        another, by AND or OR with equal probability.
+        A fifth of the genes are inputs. Every other gene has one regulator plus a
+        Poisson-distributed number of further regulators, with mean 1. The regulators are the inputs
+        and one in twelve of the other genes; some regulators act on many genes. An edge is an
+        activation with probability 0.68. The regulators of a gene are joined one after another, by
+        AND or OR with equal probability.
 
         Parameters
         ----------
@@ -145,11 +168,18 @@ class GeneNetwork:
             rule = None
             for regulator in rng.choice(regulators, size, replace=False, p=weights / weights.sum()):
                 activation = bool(rng.random() < 0.68)
-                edge = Regulation(str(names[regulator]), activation, rng.uniform(0.4, 0.6), rng.uniform(1.01, 1.7))
+                edge = Regulation(
+                    str(names[regulator]), activation, rng.uniform(0.4, 0.6), rng.uniform(1.01, 1.7)
+                )
                 join = And if rng.random() < 0.5 else Or
                 rule = edge if rule is None else join(rule, edge)
             logic[str(names[target])] = rule
-        return cls(names, logic, Starts.random(np.arange(n_genes) < n_inputs, rng), name=f"random_{n_genes}")
+        return cls(
+            names,
+            logic,
+            Starts.random(np.arange(n_genes) < n_inputs, rng),
+            name=f"random_{n_genes}",
+        )
 
     @property
     def edges(self):
@@ -174,21 +204,31 @@ class GeneNetwork:
     def sha256(self):
         """Fingerprint of the gene names, the logic and the distribution of starting values."""
         starts = self.starts
-        parts = {"names": self.gene_names, "logic": {gene: repr(rule) for gene, rule in self.logic.items()}}
-        return fingerprint_parameters(parts | {"mean": starts.mean, "sd": starts.sd, "offset": starts.offset})
+        parts = {
+            "names": self.gene_names,
+            "logic": {gene: repr(rule) for gene, rule in self.logic.items()},
+        }
+        return fingerprint_parameters(
+            parts | {"mean": starts.mean, "sd": starts.sd, "offset": starts.offset}
+        )
 
     @documented
     def rates(self, values, kind="logic"):
         """Rates of change at `values`, both of shape (genes, ...); for the kind "lag", proteins follow the genes."""
         check_among("kind", kind, KINDS)
         genes, acting = np.split(values, 2) if kind == "lag" else (values, values)
-        targets = self._rules(acting) if kind in ("logic", "lag") else self._rules.added(acting, kind)
-        decay = 1.4 * genes / (genes + 0.4) if kind == "lag" else genes  # degraded by a saturating enzyme
+        targets = (
+            self._rules(acting) if kind in ("logic", "lag") else self._rules.added(acting, kind)
+        )
+        # degraded by a saturating enzyme
+        decay = 1.4 * genes / (genes + 0.4) if kind == "lag" else genes
         rates = np.zeros_like(genes)
         rates[~self.is_input] = targets - decay[~self.is_input]
         return np.concatenate([rates, (genes - acting) / _LAG]) if kind == "lag" else rates
 
-    @naming("start, times: expected starting values of shape (samples, genes), and two or more increasing times")
+    @naming(
+        "start, times: expected starting values of shape (samples, genes), and two or more increasing times"
+    )
     def solve(self, start, times, kind="logic"):
         """Simulate noise-free samples from starting values of shape (samples, genes).
 
@@ -196,9 +236,13 @@ class GeneNetwork:
         """
         times, close = np.asarray(times, dtype=np.float64), {"rtol": _TOLERANCE, "atol": _TOLERANCE}
         state = np.tile(start, (1, 2)) if kind == "lag" else start
-        # Samples are solved one by one, since the stiff solver needs different steps for each sample.
+        # Samples are solved one by one, since the stiff solver needs different steps for each
+        # sample.
         how = {"method": "LSODA", "t_eval": times, "args": (kind,)} | close
-        found = [solve_ivp(lambda _, x, *args: self.rates(x, *args), times[[0, -1]], one, **how) for one in state]
+        found = [
+            solve_ivp(lambda _, x, *args: self.rates(x, *args), times[[0, -1]], one, **how)
+            for one in state
+        ]
         return np.stack([path.y[: len(self.gene_names)].T for path in found])
 
     def simulate(self, n, noise=0.0, random_state=0, times=TIMES, kind="logic"):
@@ -209,8 +253,9 @@ class GeneNetwork:
         n : int
             Number of samples.
         noise : float
-            Standard deviation of the normal noise added to every value, including the values of inputs and the starting
-            values. The published levels of "5, 10 and 20 %" correspond to 0.025, 0.05 and 0.1.
+            Standard deviation of the normal noise added to every value, including the values of
+            inputs and the starting values. The published levels of "5, 10 and 20 %" correspond to
+            0.025, 0.05 and 0.1.
         random_state : int
             Seed of starting values and noise. Starting values do not depend on `noise`.
         times : array-like, shape (times,)
@@ -220,10 +265,10 @@ class GeneNetwork:
             - "logic": AND and OR of Hill functions, as published.
             - "sigmoid": a sigmoid function of a weighted sum.
             - "hill": a weighted mean of Hill functions.
-            - "thermodynamic": occupancy of a promoter, in which regulators help or hinder the binding of the
-              polymerase.
-            - "lag": like "logic", but the regulators are proteins, which follow the expression of their genes with a
-              lag, and the decay of expression saturates.
+            - "thermodynamic": occupancy of a promoter, in which regulators help or hinder the
+              binding of the polymerase.
+            - "lag": like "logic", but the regulators are proteins, which follow the expression of
+              their genes with a lag, and the decay of expression saturates.
 
             The weights are drawn at random and are fixed for each network.
 
@@ -236,40 +281,55 @@ class GeneNetwork:
         check_number("n", n, int, 1)
         check_number("random_state", random_state, int, 0)
         check_number("noise", noise, float, 0)
-        rng, of_noise = (np.random.default_rng(child) for child in np.random.SeedSequence(random_state).spawn(2))
+        rng, of_noise = (
+            np.random.default_rng(child) for child in np.random.SeedSequence(random_state).spawn(2)
+        )
         times = attempt("times: expected numbers", np.asarray, times, float)
         values = _solved(self, self.starts.draw(n, rng).tobytes(), tuple(times.ravel()), kind)
         values = values + noise * of_noise.standard_normal(values.shape)
-        made = {"generator": "GeneNetwork.simulate", "format": _FORMAT, "n": int(n), "noise": float(noise)}
+        made = {
+            "generator": "GeneNetwork.simulate",
+            "format": _FORMAT,
+            "n": int(n),
+            "noise": float(noise),
+        }
         made |= {"random_state": int(random_state), "times": times, "network": self.sha256}
         made |= {"kind": kind} if kind != "logic" else {}
-        about = {"name": f"simulated_{self.name}", "source": SOURCE, "sha256": fingerprint_parameters(made)}
+        about = {
+            "name": f"simulated_{self.name}",
+            "source": SOURCE,
+            "sha256": fingerprint_parameters(made),
+        }
         return trajectories(values, times, self.gene_names, **about)
 
     def starting_like(self, data):
         """Copy the network, with a distribution of starting values estimated from two or more samples of its genes."""
-        # The published training samples are not available, so starting values are estimated from test samples.
-        data = attempt("data: expected trajectories of the same genes", lambda: data[:, self.gene_names])
+        # The published training samples are not available, so starting values are estimated from
+        # test samples.
+        data = attempt(
+            "data: expected trajectories of the same genes", lambda: data[:, self.gene_names]
+        )
         first = np.stack([of_sample[0] for of_sample in as_trajectories(data).values])
         mean, sd = first.mean(axis=0), np.maximum(first.std(axis=0, ddof=1), 0.01)
         offset = np.clip(mean - 0.5, -_LARGEST_OFFSET, _LARGEST_OFFSET)
         return replace(self, starts=Starts.of(self.is_input, mean, sd, offset))
 
     def misplaced_prior(self, share, random_state=0):
-        """Return a partly wrong prior network, in which a share of the edges is moved to random places.
+        """Return a partly wrong prior network, in which a share of the edges is moved to random
+        places.
 
         Parameters
         ----------
         share : float
-            Share of the edges to move, in [0, 1]; the publication uses 5, 10 and 20 %. The number of edges to move is
-            rounded down.
+            Share of the edges to move, in [0, 1]; the publication uses 5, 10 and 20 %. The number
+            of edges to move is rounded down.
         random_state : int
 
         Returns
         -------
         DataFrame of int8
-            In the format of `graph`. Moved edges keep their signs; no moved edge is a true edge or connects a gene with
-            itself.
+            In the format of `graph`. Moved edges keep their signs; no moved edge is a true edge or
+            connects a gene with itself.
         """
         check_number("share", share, float, 0, 1)
         check_number("random_state", random_state, int, 0)
@@ -300,8 +360,13 @@ class _Rules:
         self.half = np.array([edge.ec50 for edge in edges]) ** self.exponent
         self.represses = np.array([not edge.activation for edge in edges], dtype=bool)
         rng = np.random.default_rng(self.half.view(np.uint64))
-        self.sizes, self.offsets = rng.uniform(0.5, 1.5, len(edges)), rng.uniform(-0.5, 0.5, len(logic))
-        self.rule = np.repeat(range(len(logic)), [len([*regulations(rule)]) for rule in logic.values()])
+        self.sizes, self.offsets = (
+            rng.uniform(0.5, 1.5, len(edges)),
+            rng.uniform(-0.5, 0.5, len(logic)),
+        )
+        self.rule = np.repeat(
+            range(len(logic)), [len([*regulations(rule)]) for rule in logic.values()]
+        )
         position, joins = itertools.count(), []
 
         def place(rule):
@@ -309,7 +374,15 @@ class _Rules:
             if isinstance(rule, Regulation):
                 return next(position), 0
             (one, level), (other, other_level) = place(rule.one), place(rule.other)
-            joins.append((len(edges) + len(joins), 1 + max(level, other_level), one, other, isinstance(rule, Or)))
+            joins.append(
+                (
+                    len(edges) + len(joins),
+                    1 + max(level, other_level),
+                    one,
+                    other,
+                    isinstance(rule, Or),
+                )
+            )
             return joins[-1][:2]
 
         self.tops = np.array([place(rule)[0] for rule in logic.values()], dtype=int)
@@ -324,7 +397,8 @@ class _Rules:
         powers = np.maximum(values[self.regulator], 0) ** self.exponent[wide]
         nodes = np.empty((self.n_nodes, *values.shape[1:]))
         first, half = nodes[: len(powers)], self.half[wide]
-        first[:] = (1 - half) * powers / (half + (1 - 2 * half) * powers)  # the paper's B and K, without their pole
+        # the paper's B and K, without their pole
+        first[:] = (1 - half) * powers / (half + (1 - 2 * half) * powers)
         first[self.represses] = 1 - first[self.represses]
         for node, one, other, is_or in self.levels:
             a, b = nodes[one], nodes[other]
@@ -337,7 +411,11 @@ class _Rules:
 
         `values` has the shape (genes,), and the result has the shape (targets,).
         """
-        x, sizes, total = np.maximum(values[self.regulator], 0), self.sizes, partial(np.bincount, self.rule)
+        x, sizes, total = (
+            np.maximum(values[self.regulator], 0),
+            self.sizes,
+            partial(np.bincount, self.rule),
+        )
         if kind == "sigmoid":
             return expit(self.offsets + total(np.where(self.represses, -4, 4) * sizes * (x - 0.5)))
         if kind == "hill":

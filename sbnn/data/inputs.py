@@ -8,22 +8,42 @@ from scipy import sparse
 from sklearn.utils import validation
 
 from sbnn.data import checks
-from sbnn.data.checks import check_given_once, check_outliers, check_same_cells, some, warn_of_raw_counts
-from sbnn.data.objects import AnnDataLike, MuDataLike, StreamLike, dense, entry, obsm_table, with_outputs
+from sbnn.data.checks import (
+    check_given_once,
+    check_outliers,
+    check_same_cells,
+    some,
+    warn_of_raw_counts,
+)
+from sbnn.data.objects import (
+    AnnDataLike,
+    MuDataLike,
+    StreamLike,
+    dense,
+    entry,
+    obsm_table,
+    with_outputs,
+)
 from sbnn.errors import naming
 
 COUNTS = "counts"  # layer of an AnnData
 ROUNDING = 1e-3  # tolerance beyond the range of the training cells
-# A cell triggers a warning if more than this share of the kept genes is beyond the range of the training cells. With
-# few training cells, this range is narrow, and a tenth of the genes of a new cell is usually beyond it.
+# A cell triggers a warning if more than this share of the kept genes is beyond the range of the
+# training cells. With few training cells, this range is narrow, and a tenth of the genes of a new
+# cell is usually beyond it.
 MANY = 0.5
-# Minimum numbers of genes and cells for warnings about cells unlike the training cells; if the model does not store the
-# range of a gene, the range is taken as the mean plus or minus this number of SDs.
+# Minimum numbers of genes and cells for warnings about cells unlike the training cells; if the
+# model does not store the range of a gene, the range is taken as the mean plus or minus this number
+# of SDs.
 FEWEST_GENES, FEWEST_CELLS, SDS_OF_RANGE = 6, 8, 5
-LEAST_SHARE, HALF = 0.05, 0.5  # minimum shares of the training counts for any estimate of depth, and for a good one
-MOST_DENSE_VALUES = 2**25  # size of the largest sparse matrix that is made dense; 128 MiB in single precision
+# minimum shares of the training counts for any estimate of depth, and for a good one
+LEAST_SHARE, HALF = 0.05, 0.5
+# size of the largest sparse matrix that is made dense; 128 MiB in single precision
+MOST_DENSE_VALUES = 2**25
 WRAP_COUNTS = "log-transform it, or pass ExpressionStream(X, counts=True)"
-validate_data = naming("X and y: expected tables, and a type or outputs for each cell")(validation.validate_data)
+validate_data = naming("X and y: expected tables, and a type or outputs for each cell")(
+    validation.validate_data
+)
 
 
 def two_tables(X, Y=None):
@@ -70,8 +90,14 @@ def output_table(X, Y):
     if isinstance(holder, AnnDataLike) and (Y is None or isinstance(Y, str)):
         return obsm_table(holder, "outputs" if Y is None else Y)
     if isinstance(Y, str | AnnDataLike | MuDataLike | StreamLike):
-        raise TypeError(f"Y: expected a table or, if X is an AnnData, a key of its obsm, got {type(Y).__name__}")
-    cells = X.index if isinstance(X, pd.DataFrame) else getattr(X, "cell_names", getattr(X, "obs_names", None))
+        raise TypeError(
+            f"Y: expected a table or, if X is an AnnData, a key of its obsm, got {type(Y).__name__}"
+        )
+    cells = (
+        X.index
+        if isinstance(X, pd.DataFrame)
+        else getattr(X, "cell_names", getattr(X, "obs_names", None))
+    )
     if cells is not None and isinstance(Y, pd.DataFrame | pd.Series):
         check_same_cells(cells, Y.index)
     return Y
@@ -93,9 +119,13 @@ def to_be_fitted(model, X, y, dtype):
     model.output_names_ = output_names(outputs, columns.shape[1])
     model.x_min_, model.x_max_, model.x_mean_ = genes.min(0), genes.max(0), genes.mean(0)
     for values, argument, given in ((genes, "X", table), (columns, "Y", outputs)):
-        check_outliers(values, argument, getattr(table, "index", None), getattr(given, "columns", None))
+        check_outliers(
+            values, argument, getattr(table, "index", None), getattr(given, "columns", None)
+        )
     check_given_once(genes, columns)
-    checks.warn_of_mistaken_columns(genes, columns, getattr(table, "columns", None), getattr(given, "columns", None))
+    checks.warn_of_mistaken_columns(
+        genes, columns, getattr(table, "columns", None), getattr(given, "columns", None)
+    )
     if not isinstance(X, StreamLike):  # a stream checks its values itself
         warn_of_raw_counts(genes, "X", WRAP_COUNTS)
     return genes, targets.astype(np.float64, copy=False)
@@ -106,11 +136,15 @@ def learn_library(model, X):
     adata = X.adata if isinstance(X, StreamLike) else X
     if isinstance(X, StreamLike) and X.counts:
         if X.totals is not None:
-            raise ValueError("X: totals are only for predictions; to fit a model, pass counts of all genes, no totals")
+            raise ValueError(
+                "X: totals are only for predictions; to fit a model, pass counts of all genes, no totals"
+            )
         model.library_size_, model.count_share_ = X.library_size, X.count_share
         return
     counted = isinstance(adata, AnnDataLike) and COUNTS in adata.layers and adata.X is not None
-    model.library_size_, model.count_share_ = library_of(adata.X, adata.layers[COUNTS]) if counted else (None, None)
+    model.library_size_, model.count_share_ = (
+        library_of(adata.X, adata.layers[COUNTS]) if counted else (None, None)
+    )
 
 
 def library_of(X, counts):
@@ -122,13 +156,15 @@ def library_of(X, counts):
 
 
 def new_cells(model, X, genes=None, needed=None):
-    """Expression for a fitted model, float64 of shape (n, p); counts are normalised like the training counts.
+    """Expression for a fitted model, float64 of shape (n, p); counts are normalised like the
+    training counts.
 
-    Genes are matched by name, so their order and additional genes do not matter; input without names must hold the
-    genes of the fit in the same order. `genes` are the positions of the requested genes (default: all genes of the
-    fit). `needed` are the positions of the genes that must not be missing (default: `genes`); any other missing gene is
-    set to 0. Counts are taken from a stream of counts or, if the model was fitted to counts, from ``layers["counts"]``.
-    Cells that are unlike the training cells give a warning.
+    Genes are matched by name, so their order and additional genes do not matter; input without
+    names must hold the genes of the fit in the same order. `genes` are the positions of the
+    requested genes (default: all genes of the fit). `needed` are the positions of the genes that
+    must not be missing (default: `genes`); any other missing gene is set to 0. Counts are taken
+    from a stream of counts or, if the model was fitted to counts, from ``layers["counts"]``. Cells
+    that are unlike the training cells give a warning.
     """
     checks.check_unmasked(X, "X")
     cells = entry(X.mod, "rna", "mod") if isinstance(X, MuDataLike) else X
@@ -140,11 +176,15 @@ def new_cells(model, X, genes=None, needed=None):
         from sbnn.data.streams import ExpressionStream
 
         cells = ExpressionStream(cells.X, cells.var_names)
-    values = _values_of(model, cells, cells.counts if isinstance(cells, StreamLike) else counted, genes, needed)
+    values = _values_of(
+        model, cells, cells.counts if isinstance(cells, StreamLike) else counted, genes, needed
+    )
     columns = genes if needed is None else needed
     columns = np.arange(model.n_features_in_) if columns is None else columns
     if hasattr(model, "x_min_") and len(columns) >= FEWEST_GENES and len(values):
-        _warn_of_unlike(model, columns, values if genes is not None else values[:, columns], cells_of(cells))
+        _warn_of_unlike(
+            model, columns, values if genes is not None else values[:, columns], cells_of(cells)
+        )
     return values
 
 
@@ -158,7 +198,9 @@ def _warn_of_unlike(model, columns, values, cells):
     beyond = ((values < low - ROUNDING) | (values > high + ROUNDING)).mean(axis=1) > MANY
     if beyond.any():
         what = f"more than {MANY:.0%} of the genes of the model are outside the range of the training cells"
-        found.append(f"in {beyond.sum()} {of_cells}, {what}: {some(names[beyond])}; is X in other units?")
+        found.append(
+            f"in {beyond.sum()} {of_cells}, {what}: {some(names[beyond])}; is X in other units?"
+        )
     if logs and (empty := ~values.any(axis=1)).any():
         what = "all genes of the model are 0, so predictions mean little; leave such cells out"
         found.append(f"in {empty.sum()} {of_cells}, {what}: {some(names[empty])}")
@@ -166,7 +208,9 @@ def _warn_of_unlike(model, columns, values, cells):
     times = new @ mean / (mean @ mean) if logs else 1
     unlike = np.linalg.norm(new - times * mean) / max(np.linalg.norm(new), ROUNDING)
     if len(values) >= FEWEST_CELLS and (times < 0.1 or (unlike < 0.15 and not 0.8 < times < 1.25)):
-        found.append(f"expression is on average {times:.2g} times that of the training cells; is X on another scale?")
+        found.append(
+            f"expression is on average {times:.2g} times that of the training cells; is X on another scale?"
+        )
     for text in found:
         warnings.warn(f"X: {text}", stacklevel=4)
 
@@ -174,12 +218,20 @@ def _warn_of_unlike(model, columns, values, cells):
 def _values_of(model, X, counted, genes, needed):
     """Values for `new_cells`, from the counts of a stream or layer if `counted`, otherwise from X."""
     size, n_fitted = getattr(model, "library_size_", None), model.n_features_in_
-    names = X.columns if isinstance(X, pd.DataFrame) else getattr(X, "gene_names", getattr(X, "var_names", None))
+    names = (
+        X.columns
+        if isinstance(X, pd.DataFrame)
+        else getattr(X, "gene_names", getattr(X, "var_names", None))
+    )
     found = None
     if names is not None and all(isinstance(name, str) for name in names):
-        found = _found(names, getattr(model, "feature_names_in_", None), genes if needed is None else needed)
+        found = _found(
+            names, getattr(model, "feature_names_in_", None), genes if needed is None else needed
+        )
     if found is None and not isinstance(X, AnnDataLike | StreamLike):
-        values = validate_data(model, X, accept_sparse=("csr", "csc"), dtype=np.float64, reset=False)
+        values = validate_data(
+            model, X, accept_sparse=("csr", "csc"), dtype=np.float64, reset=False
+        )
         if size is not None:
             warn_of_raw_counts(values, "X", WRAP_COUNTS)
         return np.ascontiguousarray(dense(values)) if genes is None else dense(values[:, genes])
@@ -190,7 +242,9 @@ def _values_of(model, X, counted, genes, needed):
     places = None if found is None else found[here]
     wanted = slice(None) if genes is None else np.searchsorted(here, genes)
     if size is not None and counted and len(here) < n_fitted and getattr(X, "totals", None) is None:
-        size *= _enough_counts(model.count_share_[here].sum(), f"{n_fitted - len(here)} of the {n_fitted}")
+        size *= _enough_counts(
+            model.count_share_[here].sum(), f"{n_fitted - len(here)} of the {n_fitted}"
+        )
     if isinstance(X, StreamLike):
         stream = X.as_fitted(places, size)
         values = stream.columns(np.arange(stream.shape[1])[wanted])
@@ -199,8 +253,14 @@ def _values_of(model, X, counted, genes, needed):
         if isinstance(matrix, pd.DataFrame):
             matrix = matrix.iloc[:, places]
         elif places is not None:
-            matrix = matrix[:, places] if sparse.issparse(matrix) else np.ascontiguousarray(matrix[:, places])
-        matrix = validation.check_array(matrix, accept_sparse=("csr", "csc"), dtype=np.float64, input_name="X")
+            matrix = (
+                matrix[:, places]
+                if sparse.issparse(matrix)
+                else np.ascontiguousarray(matrix[:, places])
+            )
+        matrix = validation.check_array(
+            matrix, accept_sparse=("csr", "csc"), dtype=np.float64, input_name="X"
+        )
         if counted:
             from sbnn.data.preprocessing import log2p1, normalize_library_size
 
@@ -212,7 +272,8 @@ def _values_of(model, X, counted, genes, needed):
     if genes is not None:
         return values
     if len(here) == n_fitted:
-        return np.ascontiguousarray(values)  # since the last bits of a matrix product depend on the memory layout
+        # since the last bits of a matrix product depend on the memory layout
+        return np.ascontiguousarray(values)
     filled = np.zeros((len(values), n_fitted))
     filled[:, here] = values
     return filled
@@ -220,13 +281,19 @@ def _values_of(model, X, counted, genes, needed):
 
 def cells_of(X):
     """Names of the cells of X, or None if the cells have no names."""
-    names = X.index if isinstance(X, pd.DataFrame) else getattr(X, "cell_names", getattr(X, "obs_names", None))
+    names = (
+        X.index
+        if isinstance(X, pd.DataFrame)
+        else getattr(X, "cell_names", getattr(X, "obs_names", None))
+    )
     return None if names is None else pd.Index(names)
 
 
 def _require_values(adata):
     if adata.X is None:
-        raise ValueError(f"X: the AnnData has no X; set adata.X to log values (its layers are {sorted(adata.layers)})")
+        raise ValueError(
+            f"X: the AnnData has no X; set adata.X to log values (its layers are {sorted(adata.layers)})"
+        )
 
 
 def _require_unique(names):
@@ -246,16 +313,19 @@ def _found(names, seen, needed):
     if len(missing):
         which = "the fit" if len(needed) == len(seen) else "the model"
         text = f"X: no values for {len(missing)} of the {len(needed)} genes of {which}: {some(missing, 10)}"
-        raise ValueError(f"{text} (X has {some(names, 3)}); if a gene was measured but has no counts, set it to 0")
+        raise ValueError(
+            f"{text} (X has {some(names, 3)}); if a gene was measured but has no counts, set it to 0"
+        )
     return found
 
 
 def _enough_counts(share, lacking):
     """Return the share of the training counts that belongs to genes of the new data; warn or raise if too small."""
-    # The total of a cell is estimated by dividing its counts in the genes of the new data by the share of these genes.
-    # If shares are learned from half of the cells, the log2 errors of the totals of all other cells have an SD of 0.08
-    # to 0.15 with a random half of the genes, 0.1 to 0.4 with a tenth of the genes, and 1.1 with 25 of 30,000 genes;
-    # benchmarks/new_cells.py measures the effect of these errors.
+    # The total of a cell is estimated by dividing its counts in the genes of the new data by the
+    # share of these genes. If shares are learned from half of the cells, the log2 errors of the
+    # totals of all other cells have an SD of 0.08 to 0.15 with a random half of the genes, 0.1 to
+    # 0.4 with a tenth of the genes, and 1.1 with 25 of 30,000 genes; benchmarks/new_cells.py
+    # measures the effect of these errors.
     text = (
         f"X: counts of {lacking} genes of the fit are missing; sequencing depth is estimated from the others, which "
         f"have {share:.1%} of the counts of the training cells; provide the counts of all genes, or the "

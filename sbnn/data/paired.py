@@ -25,7 +25,8 @@ class Paired:
     cell_names: np.ndarray
     labels: pd.DataFrame  # with the columns "family" and "type"
     colors: dict  # type -> "#RRGGBB"
-    counts: object  # raw counts from which X was computed, an array or CSR matrix of the same shape, or None
+    # raw counts from which X was computed, an array or CSR matrix of the same shape, or None
+    counts: object
     name: str
     sha256: str
     about: dict  # all of `uns["sbnn"]`, with the complete truth of a simulation
@@ -57,7 +58,9 @@ class Paired:
         This is None, for example, if `X` holds only some of the genes over which it was normalised.
         """
         usual = None if self.counts is None else np.median(np.asarray(self.counts.sum(axis=1)))
-        return None if usual is None or size_of_library(self.X, self.counts) != usual else self.counts
+        return (
+            None if usual is None or size_of_library(self.X, self.counts) != usual else self.counts
+        )
 
     @property
     def truth(self):
@@ -66,7 +69,15 @@ class Paired:
 
 
 def paired(
-    X, Y=None, gene_names=None, feature_names=None, cell_names=None, labels=None, colors=None, counts=None, **about
+    X,
+    Y=None,
+    gene_names=None,
+    feature_names=None,
+    cell_names=None,
+    labels=None,
+    colors=None,
+    counts=None,
+    **about,
 ):
     """Build a validated AnnData of paired cells.
 
@@ -77,9 +88,11 @@ def paired(
     Y : array or DataFrame, shape (n_cells, n_outputs), optional
         The second measurement, in its original units.
     gene_names, feature_names, cell_names : sequence of str, optional
-        Unique names; by default the names in the DataFrames, otherwise ``gene_0``, ``output_0``, ``cell_0`` and so on.
+        Unique names; by default the names in the DataFrames, otherwise ``gene_0``, ``output_0``,
+        ``cell_0`` and so on.
     labels : DataFrame, optional
-        Indexed by cell name, in any order. ``family`` and ``type`` are set to ``"unknown"`` where they are missing.
+        Indexed by cell name, in any order. ``family`` and ``type`` are set to ``"unknown"`` where
+        they are missing.
     colors : dict of str to str, optional
         Type -> ``"#RRGGBB"``.
     counts : array or sparse matrix, shape (n_cells, n_genes), optional
@@ -89,33 +102,36 @@ def paired(
 
         - ``name``: short name of the data.
         - ``source``: citation and origin of the data.
-        - ``sha256``: fingerprint that links stored results to the data; by default, it is computed from the checksums
-          in ``files`` if these are given, otherwise from the arrays.
+        - ``sha256``: fingerprint that links stored results to the data; by default, it is computed
+          from the checksums in ``files`` if these are given, otherwise from the arrays.
         - ``files``: file name -> sha256.
         - ``dropped``: reason -> names or number of the cells or genes that were left out.
         - ``notes``: sentences that describe what a reader did.
-        - ``truth``: true values of simulated data, such as the ``"genes"`` that drive `Y`, the ``"latent"`` of shape
-          (n_cells, d) and the noise-free ``"outputs"``.
+        - ``truth``: true values of simulated data, such as the ``"genes"`` that drive `Y`, the
+          ``"latent"`` of shape (n_cells, d) and the noise-free ``"outputs"``.
 
     Returns
     -------
     AnnData
-        With `X`, ``layers["counts"]``, ``obsm["outputs"]`` (a DataFrame), the labels in ``obs``, the colours in
-        ``uns["type_colors"]`` as in scanpy, and everything else in ``uns["sbnn"]``. The true latent and outputs of
-        simulated data are in ``obsm["true_latent"]`` and ``obsm["true_outputs"]``.
+        With `X`, ``layers["counts"]``, ``obsm["outputs"]`` (a DataFrame), the labels in ``obs``,
+        the colours in ``uns["type_colors"]`` as in scanpy, and everything else in ``uns["sbnn"]``.
+        The true latent and outputs of simulated data are in ``obsm["true_latent"]`` and
+        ``obsm["true_outputs"]``.
 
     Raises
     ------
     ValueError
-        If values are NaN, infinite or beyond 1e15, rows or names do not match, names repeat, or counts are not whole
-        numbers. With outputs, this error is also raised if genes or outputs are constant, or if all outputs are columns
-        of `X`.
+        If values are NaN, infinite or beyond 1e15, rows or names do not match, names repeat, or
+        counts are not whole numbers. With outputs, this error is also raised if genes or outputs
+        are constant, or if all outputs are columns of `X`.
     TypeError
         If the values are not numbers.
     """
     import anndata  # slower to import than any other package
 
-    data = _checked(X, Y, gene_names, feature_names, cell_names, labels, colors, counts, about_data(**about))
+    data = _checked(
+        X, Y, gene_names, feature_names, cell_names, labels, colors, counts, about_data(**about)
+    )
     obs = data.labels.assign(type=pd.Categorical(data.labels["type"], categories=list(data.colors)))
     adata = anndata.AnnData(data.X, obs, pd.DataFrame(index=data.gene_names))
     if data.n_outputs:
@@ -133,13 +149,27 @@ def as_paired(data):
     if isinstance(data, AnnDataLike | MuDataLike):
         data = data, "outputs" if isinstance(data, MuDataLike) or "outputs" in data.obsm else None
     if not (isinstance(data, tuple | list) and len(data) == 2):
-        raise TypeError(f"data: expected an AnnData, a MuData or a pair (X, Y), got {type(data).__name__}")
-    parts = parts_of(*data) if isinstance(data[0], AnnDataLike | MuDataLike) else dict(zip("XY", data, strict=True))
+        raise TypeError(
+            f"data: expected an AnnData, a MuData or a pair (X, Y), got {type(data).__name__}"
+        )
+    parts = (
+        parts_of(*data)
+        if isinstance(data[0], AnnDataLike | MuDataLike)
+        else dict(zip("XY", data, strict=True))
+    )
     return _checked(**parts)
 
 
 def _checked(
-    X, Y=None, gene_names=None, feature_names=None, cell_names=None, labels=None, colors=None, counts=None, about=None
+    X,
+    Y=None,
+    gene_names=None,
+    feature_names=None,
+    cell_names=None,
+    labels=None,
+    colors=None,
+    counts=None,
+    about=None,
 ):
     """Convert user input to `Paired`; check it unless ``about["content_sha256"]`` shows that it was already checked."""
     if isinstance(Y, pd.Series):
@@ -163,18 +193,23 @@ def _checked(
     about = about_data(source="the user's arrays") | (about or {})
     problems = []
     if not x.size or len(y) != len(x):
-        problems.append(f"X has shape {x.shape} and Y {y.shape}; expected genes in X, and as many cells in X as in Y")
+        problems.append(
+            f"X has shape {x.shape} and Y {y.shape}; expected genes in X, and as many cells in X as in Y"
+        )
     elif about.get("content_sha256") != content:
         for values, argument, columns in ((x, "X", genes), (y, "Y", outputs)):
             checks.check_outliers(values, argument, cells, columns)
             constant = np.ptp(values, axis=0) == 0
-            if y.shape[1] and constant.any():  # raw counts without outputs may contain genes that no cell expresses
+            # raw counts without outputs may contain genes that no cell expresses
+            if y.shape[1] and constant.any():
                 text = f"columns of {argument} with the same value in all {len(values)} cells ({constant.sum()})"
                 problems.append(f"{text}: {some(columns[constant])}; leave them out")
         if y.shape[1]:
             checks.check_given_once(x, y)
             checks.warn_of_mistaken_columns(x, y, genes, outputs)
-            checks.warn_of_raw_counts(x, "X", "log-transform it (raw counts belong in layers['counts'])")
+            checks.warn_of_raw_counts(
+                x, "X", "log-transform it (raw counts belong in layers['counts'])"
+            )
         if counts is not None:
             size_of_library(x, counts)  # warns if the counts seem to belong to other cells or genes
         given = "" if "content_sha256" in about else about["sha256"]
@@ -182,7 +217,19 @@ def _checked(
     if problems:
         raise ValueError("; ".join(problems))
     colors = checks.check_colors({} if colors is None else colors, labels["type"])
-    return Paired(x, y, genes, outputs, cells, labels, colors, counts, str(about["name"]), str(about["sha256"]), about)
+    return Paired(
+        x,
+        y,
+        genes,
+        outputs,
+        cells,
+        labels,
+        colors,
+        counts,
+        str(about["name"]),
+        str(about["sha256"]),
+        about,
+    )
 
 
 def groups_of(data, groups):
@@ -195,6 +242,8 @@ def groups_of(data, groups):
     lacking = values.isna() | values.isin([UNKNOWN, ""])
     if lacking.any():
         names = some(values.index[lacking])
-        raise ValueError(f"{column!r} is unknown for some cells ({lacking.sum()}); leave them out: {names}")
+        raise ValueError(
+            f"{column!r} is unknown for some cells ({lacking.sum()}); leave them out: {names}"
+        )
     checks.check_blanks(values, column)
     return values.to_numpy(dtype=str)

@@ -1,4 +1,5 @@
-"""Preprocessing of raw counts: gene selection, library size, logarithm and scaling, all fitted without test cells.
+"""Preprocessing of raw counts: gene selection, library size, logarithm and scaling, all fitted
+without test cells.
 
 Counts are cells x genes, as an array, a DataFrame, or a CSR or CSC matrix.
 """
@@ -18,16 +19,23 @@ from sbnn.data.checks import LARGEST_LOG, looked_at, some
 from sbnn.data.objects import dense
 from sbnn.errors import attempt, check_number, documented, naming
 
-__all__ = ["Standardizer", "expression_pipeline", "log2p1", "normalize_library_size", "select_genes"]
+__all__ = [
+    "Standardizer",
+    "expression_pipeline",
+    "log2p1",
+    "normalize_library_size",
+    "select_genes",
+]
 
-SLOPE, OFFSET = 1.5, 0.02  # slope of the selection curve per log2 unit, and its offset in near-zero frequency
+# slope of the selection curve per log2 unit, and its offset in near-zero frequency
+SLOPE, OFFSET = 1.5, 0.02
 
 _SPARSE = ("csr", "csc")
-# Nearly equal positions on the selection curve differ only by rounding errors; positions that are equal to this many
-# decimals are ties.
+# Nearly equal positions on the selection curve differ only by rounding errors; positions that are
+# equal to this many decimals are ties.
 _DECIMALS = 9
-# Smallest plausible correlation between X and the normalised counts, which is tested only if there are more than
-# FEW_CELLS cells.
+# Smallest plausible correlation between X and the normalised counts, which is tested only if there
+# are more than FEW_CELLS cells.
 LEAST_ALIKE, FEW_CELLS = 0.5, 8
 _CELLS_LOOKED_AT = 1000  # number of cells used to detect how expression was normalised
 
@@ -37,7 +45,8 @@ class GeneSelection:
     """Result of `select_genes`: arrays with one entry per gene, and the parameters of the curve."""
 
     selected: np.ndarray
-    mean_log2: np.ndarray  # mean of log2(counts) over counts above the threshold; NaN if a gene has no such counts
+    # mean of log2(counts) over counts above the threshold; NaN if a gene has no such counts
+    mean_log2: np.ndarray
     near_zero_frequency: np.ndarray  # fraction of cells with at most `threshold` counts
     eligible: np.ndarray  # whether a gene is above the threshold in at least `min_cells` cells
     b: float  # horizontal position of the curve, in log2 counts
@@ -49,54 +58,69 @@ class GeneSelection:
 def select_genes(counts, n_genes=1000, threshold=0, min_cells=10):
     """Choose the genes with more near-zero counts than their expression level explains.
 
-    A gene with mean log2 expression m (over the cells above the threshold) is kept if its near-zero frequency
-    exceeds ``exp(-1.5 (m - b)) + 0.02``, where b, the horizontal position of the curve, is such that `n_genes` genes
-    are kept. Equivalently, a gene is kept if b is below ``m + log(frequency - 0.02) / 1.5``. A bisection over b would
-    therefore find the `n_genes` genes for which this expression is largest.
+    A gene with mean log2 expression m (over the cells above the threshold) is kept if its near-zero
+    frequency exceeds ``exp(-1.5 (m - b)) + 0.02``, where b, the horizontal position of the curve,
+    is such that `n_genes` genes are kept. Equivalently, a gene is kept if b is below ``m +
+    log(frequency - 0.02) / 1.5``. A bisection over b would therefore find the `n_genes` genes for
+    which this expression is largest.
 
     Parameters
     ----------
     counts : array, DataFrame or CSR/CSC matrix of shape (n_cells, n_genes_in)
         Non-negative raw counts.
     n_genes : int
-        Exact number of genes to keep. If the positions of genes on the curve are tied (equal to nine decimals), the
-        first of these genes in column order are kept.
+        Exact number of genes to keep. If the positions of genes on the curve are tied (equal to
+        nine decimals), the first of these genes in column order are kept.
     threshold : float
-        Counts up to this value are considered to be near zero. Use 0 for molecules (UMIs) and about 30 for full-length
-        reads.
+        Counts up to this value are considered to be near zero. Use 0 for molecules (UMIs) and about
+        30 for full-length reads.
     min_cells : int
         Genes that exceed the threshold in fewer cells than this are never kept.
 
     Returns
     -------
     GeneSelection
-        ``selected`` is a mask of the genes; ``mean_log2``, ``near_zero_frequency``, ``eligible`` and the parameters of
-        the curve (``b``, ``slope``, ``offset``, ``threshold``) are for figures.
+        ``selected`` is a mask of the genes; ``mean_log2``, ``near_zero_frequency``, ``eligible``
+        and the parameters of the curve (``b``, ``slope``, ``offset``, ``threshold``) are for
+        figures.
 
     Raises
     ------
     ValueError
-        If counts are negative or not finite, or `n_genes` exceeds the number of genes that the curve can keep.
+        If counts are negative or not finite, or `n_genes` exceeds the number of genes that the
+        curve can keep.
 
     References
     ----------
-    Andrews & Hemberg, Bioinformatics 35, 2865 (2019); Kobak & Berens, Nature Communications 10, 5416 (2019), Methods.
+    Andrews & Hemberg, Bioinformatics 35, 2865 (2019); Kobak & Berens, Nature Communications 10,
+    5416 (2019), Methods.
     """
-    for name, number in {"n_genes": n_genes, "threshold": threshold, "min_cells": min_cells}.items():
+    for name, number in {
+        "n_genes": n_genes,
+        "threshold": threshold,
+        "min_cells": min_cells,
+    }.items():
         check_number(name, number, float, 0)
     mean_log2, frequency, eligible, position = positions_of_curve(counts, threshold, min_cells)
     low, high, whole, _ = looked_at(counts)
     if whole < 1 and high <= LARGEST_LOG:
-        warnings.warn(f"counts: values from {low:g} to {high:g} look like log values, not raw counts", stacklevel=2)
+        warnings.warn(
+            f"counts: values from {low:g} to {high:g} look like log values, not raw counts",
+            stacklevel=2,
+        )
     n_candidates = np.isfinite(position).sum()
     if not (isinstance(n_genes, int | np.integer) and 1 <= n_genes <= n_candidates):
         limits = f"counts above {threshold} in at least {min_cells} cells and near zero in more than {OFFSET:.0%}"
-        raise ValueError(f"n_genes: expected 1 to {n_candidates}, the number of genes with {limits}, got {n_genes}")
+        raise ValueError(
+            f"n_genes: expected 1 to {n_candidates}, the number of genes with {limits}, got {n_genes}"
+        )
     order = np.argsort(-position, kind="stable")
     selected = np.zeros(len(position), bool)
     selected[order[:n_genes]] = True
     last_kept = position[order[n_genes - 1]]
-    first_left = position[order[n_genes]] if n_genes < n_candidates else last_kept - 2 * 10.0**-_DECIMALS
+    first_left = (
+        position[order[n_genes]] if n_genes < n_candidates else last_kept - 2 * 10.0**-_DECIMALS
+    )
     b = float((last_kept + first_left) / 2)
     return GeneSelection(selected, mean_log2, frequency, eligible, b, SLOPE, OFFSET, threshold)
 
@@ -128,7 +152,8 @@ def positions_of_curve(counts, threshold, min_cells):
 
 
 def normalize_library_size(counts, target=None, totals=None, cells=None):
-    """Scale every cell to the same total, so that sequencing depth is no longer the main difference between cells.
+    """Scale every cell to the same total, so that sequencing depth is no longer the main difference
+    between cells.
 
     Parameters
     ----------
@@ -137,7 +162,8 @@ def normalize_library_size(counts, target=None, totals=None, cells=None):
     target : float, optional
         Total of every cell after scaling; by default the median total of the given cells.
     totals : ndarray of shape (n_cells,), optional
-        Total counts of every cell over all genes, if `counts` holds only some of the genes; by default, the row sums.
+        Total counts of every cell over all genes, if `counts` holds only some of the genes; by
+        default, the row sums.
     cells : array-like of shape (n_cells,), optional
         Names of the cells for error messages; by default, the index of a DataFrame.
 
@@ -149,19 +175,27 @@ def normalize_library_size(counts, target=None, totals=None, cells=None):
     Raises
     ------
     ValueError
-        If a cell has no counts, counts are negative or not finite, or the total of a cell is smaller than the sum of
-        its counts.
+        If a cell has no counts, counts are negative or not finite, or the total of a cell is
+        smaller than the sum of its counts.
     """
     cells = counts.index if isinstance(counts, pd.DataFrame) else cells
     values = _checked(counts)
     counted = np.asarray(values.sum(axis=1, dtype=np.float64)).ravel()
-    argument, text = ("counts", "no counts in") if totals is None else ("totals", "smaller than the counts in")
+    argument, text = (
+        ("counts", "no counts in") if totals is None else ("totals", "smaller than the counts in")
+    )
     with naming("totals: expected a number for each cell"):
-        totals = counted if totals is None else np.asarray(totals, dtype=np.float64).reshape(counted.shape)
+        totals = (
+            counted
+            if totals is None
+            else np.asarray(totals, dtype=np.float64).reshape(counted.shape)
+        )
     wrong = np.flatnonzero(~((totals >= counted) & (totals > 0)))
     if len(wrong):
         names = some(wrong if cells is None else cells[wrong])
-        raise ValueError(f"{argument}: {text} {len(wrong)} of {len(totals)} cells: {names}; leave such cells out")
+        raise ValueError(
+            f"{argument}: {text} {len(wrong)} of {len(totals)} cells: {names}; leave such cells out"
+        )
     target = np.median(totals) if target is None else target
     check_number("target", target, float, 0)
     factors = (target / totals)[:, np.newaxis]
@@ -186,15 +220,21 @@ def size_of_library(X, counts):
         return float(size)
     X, expected = X - X.mean(axis=0), expected - expected.mean(axis=0)
     norms = np.linalg.norm(X, axis=0) * np.linalg.norm(expected, axis=0)
-    alike = np.median((X * expected).sum(axis=0)[norms > 0] / norms[norms > 0]) if norms.any() else 1
+    alike = (
+        np.median((X * expected).sum(axis=0)[norms > 0] / norms[norms > 0]) if norms.any() else 1
+    )
     if alike < LEAST_ALIKE and len(cells) > FEW_CELLS:
-        warnings.warn(f"counts: correlation with X is only {alike:.2f}; are cells or genes misaligned?", stacklevel=4)
+        warnings.warn(
+            f"counts: correlation with X is only {alike:.2f}; are cells or genes misaligned?",
+            stacklevel=4,
+        )
     return None
 
 
 @naming("x: expected numbers")
 def log2p1(x):
-    """Take log2(x + 1) of values above -1, so that zeros remain zero and fold changes become differences.
+    """Take log2(x + 1) of values above -1, so that zeros remain zero and fold changes become
+    differences.
 
     Parameters
     ----------
@@ -228,7 +268,9 @@ class LibrarySizeNormalizer(_Transformer):
 
     def fit(self, X, y=None):
         """Learn the median of the totals of cells, from counts of shape (n_cells, n_genes)."""
-        counts = attempt("X: expected counts, cells x genes", validate_data, self, X, accept_sparse=_SPARSE)
+        counts = attempt(
+            "X: expected counts, cells x genes", validate_data, self, X, accept_sparse=_SPARSE
+        )
         check_non_negative(counts, "library-size normalisation (counts expected)")
         self.target_ = float(np.median(np.asarray(counts.sum(axis=1, dtype=np.float64))))
         return self
@@ -246,9 +288,11 @@ class LibrarySizeNormalizer(_Transformer):
 
 
 class Standardizer(_Transformer):
-    """Z-score features with the mean and population SD (ddof 0) of the training cells; the result is dense float32.
+    """Z-score features with the mean and population SD (ddof 0) of the training cells; the result
+    is dense float32.
 
-    A gene that does not vary in the training cells is set to 0 in all cells, even in new cells with other values.
+    A gene that does not vary in the training cells is set to 0 in all cells, even in new cells with
+    other values.
 
     Attributes
     ----------
@@ -272,24 +316,34 @@ class Standardizer(_Transformer):
         return Z
 
     def _dense(self, X, reset):
-        X = attempt("X: expected numbers", validate_data, self, X, accept_sparse=_SPARSE, reset=reset, dtype=np.float64)
+        X = attempt(
+            "X: expected numbers",
+            validate_data,
+            self,
+            X,
+            accept_sparse=_SPARSE,
+            reset=reset,
+            dtype=np.float64,
+        )
         return dense(X)
 
 
 @documented
 def expression_pipeline(scale=True) -> Pipeline:
-    """Build a pipeline that normalises counts, takes log2(x + 1) and z-scores genes; fit it to training cells only.
+    """Build a pipeline that normalises counts, takes log2(x + 1) and z-scores genes; fit it to
+    training cells only.
 
     Parameters
     ----------
     scale : bool
-        Whether to z-score genes; genes that do not vary in the training cells become 0 (see `Standardizer`).
+        Whether to z-score genes; genes that do not vary in the training cells become 0 (see
+        `Standardizer`).
 
     Returns
     -------
     sklearn.pipeline.Pipeline
-        Transforms dense or sparse counts of shape (n_cells, n_genes) to float32; the result is dense if `scale` is
-        True, otherwise dense or sparse like the input.
+        Transforms dense or sparse counts of shape (n_cells, n_genes) to float32; the result is
+        dense if `scale` is True, otherwise dense or sparse like the input.
     """
     log = FunctionTransformer(log2p1, accept_sparse=True, feature_names_out="one-to-one")
     return make_pipeline(LibrarySizeNormalizer(), log, *([Standardizer()] if scale else []))

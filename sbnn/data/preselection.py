@@ -12,26 +12,33 @@ from sbnn.data.objects import dense
 from sbnn.data.preprocessing import log2p1, normalize_library_size, positions_of_curve
 from sbnn.errors import check_number
 
-VERSION = 1  # version of the criterion, incremented whenever a change makes given settings select other genes
+# version of the criterion, incremented whenever a change makes given settings select other genes
+VERSION = 1
 READS = 30  # counts up to this value are considered to be near zero in full-length reads
-USUAL_READS = 10  # least median nonzero count of reads; the median is 52 and 304 in data sets of reads, and 1 for UMIs
-MIN_CELLS = 10  # number of cells in which a gene must be detected, or a tenth of the cells if that is fewer
+# least median nonzero count of reads; the median is 52 and 304 in data sets of reads, and 1 for
+# UMIs
+USUAL_READS = 10
+# number of cells in which a gene must be detected, or a tenth of the cells if that is fewer
+MIN_CELLS = 10
 LEAST_CELLS = 2
 
 
 def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
-    """Select genes of `Paired` data that have more zeros than their expression level explains; return a mask.
+    """Select genes of `Paired` data that have more zeros than their expression level explains;
+    return a mask.
 
-    The criterion of `sbnn.data.preprocessing.select_genes`, which does not use the outputs, is applied to raw counts if
-    there are any, otherwise to ``2 ** X - 1``, or to X itself if its values are too large for logarithms. The criterion
-    is undefined for genes that are detected in (nearly) all cells; these genes rank last, by the variance of their log
-    values. If X has negative values and there are no counts, all genes are ranked by their variance.
+    The criterion of `sbnn.data.preprocessing.select_genes`, which does not use the outputs, is
+    applied to raw counts if there are any, otherwise to ``2 ** X - 1``, or to X itself if its
+    values are too large for logarithms. The criterion is undefined for genes that are detected in
+    (nearly) all cells; these genes rank last, by the variance of their log values. If X has
+    negative values and there are no counts, all genes are ranked by their variance.
 
-    `cells` (positions or a mask) are the cells to use; if a test R2 will be reported, use only the training cells. All
-    genes are selected if there are at most `n_genes`; fewer than `n_genes` are selected if too few genes are detected
-    in enough cells. Counts up to `threshold` are considered to be near zero; the default is 30 if the median nonzero
-    count is 10 or more, as in full-length reads, otherwise 0. ``benchmarks/preselection.py`` compares criteria on six
-    data sets; no other criterion that ignores the outputs is as good on all six.
+    `cells` (positions or a mask) are the cells to use; if a test R2 will be reported, use only the
+    training cells. All genes are selected if there are at most `n_genes`; fewer than `n_genes` are
+    selected if too few genes are detected in enough cells. Counts up to `threshold` are considered
+    to be near zero; the default is 30 if the median nonzero count is 10 or more, as in full-length
+    reads, otherwise 0. ``benchmarks/preselection.py`` compares criteria on six data sets; no other
+    criterion that ignores the outputs is as good on all six.
     """
     if n_genes >= data.n_genes:
         return np.ones(data.n_genes, bool)
@@ -46,11 +53,15 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
     elif data.X.min() < 0:
         # Log values that can be negative have no zeros that could be counted.
         if np.allclose(data.X.std(axis=0, dtype=np.float64), 1, atol=0.01):
-            raise ValueError("preselect: every gene of X has an SD of 1; pass counts, or values that are not z-scored")
+            raise ValueError(
+                "preselect: every gene of X has an SD of 1; pass counts, or values that are not z-scored"
+            )
         order = np.argsort(-data.X[rows].var(axis=0, dtype=np.float64), kind="stable")
     else:
         counts = data.X[rows].astype(np.float64)
-        order = _best_first(np.exp2(counts) - 1 if counts.max() <= LARGEST_LOG else counts, threshold or 0, n_genes)
+        order = _best_first(
+            np.exp2(counts) - 1 if counts.max() <= LARGEST_LOG else counts, threshold or 0, n_genes
+        )
     return np.isin(np.arange(data.n_genes), order[:n_genes])
 
 
@@ -77,11 +88,15 @@ def _best_first(counts, threshold, n_genes):
     order = np.argsort(-position, kind="stable")[: np.isfinite(position).sum()]
     if len(order) < n_genes:
         counted = np.asarray(counts.sum(axis=1)).ravel() > 0
-        spread = dense(log2p1(normalize_library_size(counts[counted]))).var(axis=0, dtype=np.float64)
+        spread = dense(log2p1(normalize_library_size(counts[counted]))).var(
+            axis=0, dtype=np.float64
+        )
         always = np.flatnonzero(eligible & ~np.isfinite(position) & (spread > 0))
         order = np.concatenate([order, always[np.argsort(-spread[always], kind="stable")]])
     if not len(order):
-        raise ValueError(f"preselect: no gene varies and exceeds {threshold:g} in {least} of {counts.shape[0]} cells")
+        raise ValueError(
+            f"preselect: no gene varies and exceeds {threshold:g} in {least} of {counts.shape[0]} cells"
+        )
     return order
 
 
@@ -94,6 +109,10 @@ def with_preselected(data, preselect, cells=None):
     genes = preselect_genes(data, n_genes, cells, threshold=threshold)
     names = {"cells": data.cell_names, "genes": data.gene_names[genes]}
     counts = None if data.counts is None else data.counts[:, genes]
-    sha256 = data.sha256 if genes.all() else fingerprint_parameters({"subset of": data.sha256, **names})
-    chosen = replace(data, X=data.X[:, genes], gene_names=names["genes"], counts=counts, sha256=sha256)
+    sha256 = (
+        data.sha256 if genes.all() else fingerprint_parameters({"subset of": data.sha256, **names})
+    )
+    chosen = replace(
+        data, X=data.X[:, genes], gene_names=names["genes"], counts=counts, sha256=sha256
+    )
     return chosen, settings

@@ -1,8 +1,9 @@
 """Rate equations of genes, parsed from text into a logic of regulations without executing the text.
 
-An equation is ``(logic * 1 - 1 * gene) / 1``, or ``input gene`` for a constant gene. The logic is made of
-``fAct(regulator, EC50, n)`` (activation), ``1 - fAct(...)`` (repression), ``a * b`` (AND) and ``a + b - a * b`` (OR);
-``1 * a`` is the same as ``a``. This is the format of Hossain et al. (Genome Biology 2024), who used SimulatorGRN.
+An equation is ``(logic * 1 - 1 * gene) / 1``, or ``input gene`` for a constant gene. The logic is
+made of ``fAct(regulator, EC50, n)`` (activation), ``1 - fAct(...)`` (repression), ``a * b`` (AND)
+and ``a + b - a * b`` (OR); ``1 * a`` is the same as ``a``. This is the format of Hossain et al.
+(Genome Biology 2024), who used SimulatorGRN.
 """
 
 import ast
@@ -11,10 +12,11 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Regulation:
-    """Effect of one regulator at level x: ``B x^n / (K + x^n)`` for activation, and 1 minus this value for repression.
+    """Effect of one regulator at level x: ``B x^n / (K + x^n)`` for activation, and 1 minus this
+    value for repression.
 
-    B and K are chosen such that the levels 0, EC50 and 1 give 0, 1/2 and 1. The repr of a logic is part of the
-    fingerprint of a network, so the fields must keep their names and order.
+    B and K are chosen such that the levels 0, EC50 and 1 give 0, 1/2 and 1. The repr of a logic is
+    part of the fingerprint of a network, so the fields must keep their names and order.
     """
 
     regulator: str
@@ -56,7 +58,9 @@ def parse_rate_equation(text, gene):
                 return logic
     except SyntaxError:
         pass
-    raise ValueError(f"rate equation of {gene}: expected 'input gene' or '(logic * 1 - 1 * {gene}) / 1': {text[:80]!r}")
+    raise ValueError(
+        f"rate equation of {gene}: expected 'input gene' or '(logic * 1 - 1 * {gene}) / 1': {text[:80]!r}"
+    )
 
 
 def _tree(node):
@@ -66,10 +70,16 @@ def _tree(node):
             return name
         case ast.Constant(int() | float() as value):
             return float(value)
-        case ast.Call(ast.Name("fAct"), [ast.Name(name), ast.Constant(ec50), ast.Constant(exponent)], []):
+        case ast.Call(
+            ast.Name("fAct"), [ast.Name(name), ast.Constant(ec50), ast.Constant(exponent)], []
+        ):
             return Regulation(name, True, float(ec50), float(exponent))
         case ast.BinOp(left, ast.Add() | ast.Sub() | ast.Mult() | ast.Div() as sign, right):
-            tree = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}[type(sign)], _tree(left), _tree(right)
+            tree = (
+                {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}[type(sign)],
+                _tree(left),
+                _tree(right),
+            )
             match tree:
                 case ("*", 1.0, part) | ("*" | "/", part, 1.0):
                     return part

@@ -15,9 +15,11 @@ from filelock import FileLock
 
 from sbnn.errors import attempt
 
-#: Seconds without a single byte (including name look-up and connection) after which a server counts as unreachable.
+#: Seconds without a single byte (including name look-up and connection) after which a server counts
+#: as unreachable.
 TIMEOUT = 3.0
-#: Header that requests the file itself from GitHub's blob addresses, which otherwise wrap the file in JSON.
+#: Header that requests the file itself from GitHub's blob addresses, which otherwise wrap the file
+#: in JSON.
 _HEADERS = {"Accept": "application/vnd.github.raw+json, */*"}
 
 
@@ -66,12 +68,16 @@ class Search(NamedTuple):
     def find(self, names) -> dict[str, FoundFile]:
         """Find or download files and verify each; the first failed download ends the search.
 
-        A file with the right name but different content raises an error wherever it is found, since it was put there to
-        be used.
+        A file with the right name but different content raises an error wherever it is found, since
+        it was put there to be used.
         """
         names, places = list(names), search_places(self.path)
         located = {name: locate_file(FILES[name], places) for name in names}
-        found = {name: FoundFile(at[0], check_file(FILES[name], at[0]), at[1]) for name, at in located.items() if at}
+        found = {
+            name: FoundFile(at[0], check_file(FILES[name], at[0]), at[1])
+            for name, at in located.items()
+            if at
+        }
         missing = [FILES[name] for name in names if name not in found]
         without_address = [f"{file.folder}/{file.name}" for file in missing if file.url is None]
         reason = "" if self.download else "downloading was switched off (download=False)"
@@ -85,11 +91,16 @@ class Search(NamedTuple):
                 found[file.name] = download_file(file, target, verbose=self.verbose)
                 missing.pop(0)
             except OSError as error:
-                cause = getattr(error.args[0] if error.args else None, "reason", error)  # requests wraps it
-                text = str(cause) or f"no response for {TIMEOUT:g} s; is there a network connection?"
+                # requests wraps it
+                cause = getattr(error.args[0] if error.args else None, "reason", error)
+                text = (
+                    str(cause) or f"no response for {TIMEOUT:g} s; is there a network connection?"
+                )
                 reason = f"downloading {file.name} from {urlsplit(file.url).netloc} failed: {text}"
         if missing:
-            looked = "\n".join(f"  {place}: {folder or 'not set'}" for place, folder in places.items())
+            looked = "\n".join(
+                f"  {place}: {folder or 'not set'}" for place, folder in places.items()
+            )
             sources = "\n".join(dict.fromkeys(f"  {file.source}" for file in missing))
             raise FileNotFoundError(
                 f"cannot find {', '.join(f'{file.folder}/{file.name}' for file in missing)}\n"
@@ -103,10 +114,17 @@ class Search(NamedTuple):
 def search_places(path=None) -> dict[str, Path | None]:
     """Map the local places to their folders (``None`` if not set), in the order in which they are searched."""
     own, checkout = os.environ.get("SBNN_DATA"), checkout_folder()
-    places = {} if path is None else {"path": attempt("path: expected a folder", Path, path).expanduser()}
+    places = (
+        {}
+        if path is None
+        else {"path": attempt("path: expected a folder", Path, path).expanduser()}
+    )
     places["$SBNN_DATA"] = Path(own).expanduser() if own else None
     if checkout is not None:
-        places |= {"data/": checkout / "data", "../shared/data": checkout.parent / "shared" / "data"}
+        places |= {
+            "data/": checkout / "data",
+            "../shared/data": checkout.parent / "shared" / "data",
+        }
     return places | {"cache": cache_folder()}
 
 
@@ -131,7 +149,11 @@ def locate_file(file: DataFile, places: dict[str, Path | None]) -> tuple[Path, s
     """
     for place, folder in places.items():
         if folder is not None:
-            for path in [folder] if folder.is_file() else [folder / file.folder / file.name, folder / file.name]:
+            for path in (
+                [folder]
+                if folder.is_file()
+                else [folder / file.folder / file.name, folder / file.name]
+            ):
                 if path.is_file():
                     return path, place
     return None
@@ -145,7 +167,11 @@ def check_file(file: DataFile, path, where: str | None = None) -> str:
         if expected is None:
             content.seek(0)
             blob = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-            got, kind, expected = hashlib.file_digest(content, lambda: blob).hexdigest(), "git blob sha1", file.git_sha1
+            got, kind, expected = (
+                hashlib.file_digest(content, lambda: blob).hexdigest(),
+                "git blob sha1",
+                file.git_sha1,
+            )
     if got != expected:
         state = "truncated" if file.size is not None and size < file.size else "altered"
         bytes_expected = "" if file.size is None else f"{file.size} bytes and "
@@ -159,7 +185,8 @@ def check_file(file: DataFile, path, where: str | None = None) -> str:
 def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> FoundFile:
     """Download a file, which gets its final name only once it is complete and verified.
 
-    If another process is downloading the same file, this process waits and then uses the downloaded file.
+    If another process is downloading the same file, this process waits and then uses the downloaded
+    file.
     """
     part = target.with_name(f"{target.name}.part")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -167,29 +194,35 @@ def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> Foun
         try:
             if not target.is_file():  # otherwise another process has downloaded the file meanwhile
                 if verbose:
-                    print(f"downloading {file.name} from {urlsplit(file.url).netloc} to {target.parent}")
+                    print(
+                        f"downloading {file.name} from {urlsplit(file.url).netloc} to {target.parent}"
+                    )
                 _fetch(file.url, part, verbose)
                 check_file(file, part, where=f"the download from {file.url}")
                 part.replace(target)
         finally:
             part.unlink(missing_ok=True)
             with suppress(OSError):
-                os.unlink(lock.lock_file)  # deleted while the lock is held, so that a waiting process notices
+                # deleted while the lock is held, so that a waiting process notices
+                os.unlink(lock.lock_file)
     return FoundFile(target, check_file(file, target), "download")
 
 
 def _fetch(url: str, output: Path, progressbar: bool) -> None:
     """Download from a URL to a file; raise TimeoutError if no byte arrives for `TIMEOUT` seconds.
 
-    Socket timeouts do not cover name look-up and apply to each address of a host separately, so on a network that drops
-    packets a download could block for minutes. The download therefore runs in a thread that can be abandoned.
+    Socket timeouts do not cover name look-up and apply to each address of a host separately, so on
+    a network that drops packets a download could block for minutes. The download therefore runs in
+    a thread that can be abandoned.
     """
     done: Future = Future()
     with open(output, "wb", buffering=0) as sink:
 
         def work() -> None:
             try:
-                pooch.HTTPDownloader(timeout=TIMEOUT, progressbar=progressbar, headers=_HEADERS)(url, sink, None)
+                pooch.HTTPDownloader(timeout=TIMEOUT, progressbar=progressbar, headers=_HEADERS)(
+                    url, sink, None
+                )
                 done.set_result(None)
             except Exception as error:
                 done.set_exception(error)

@@ -7,7 +7,14 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from sbnn.data.checks import check_blanks, check_in_order, check_labels, check_names, check_unmasked, some
+from sbnn.data.checks import (
+    check_blanks,
+    check_in_order,
+    check_labels,
+    check_names,
+    check_unmasked,
+    some,
+)
 from sbnn.data.containers import about_data, name_and_sha256, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.objects import AnnDataLike
@@ -29,7 +36,8 @@ class Screen:
     labels: pd.DataFrame
     name: str = "custom"
     sha256: str = ""
-    truth: dict = field(default_factory=dict)  # if simulated: "latents", shape (n_cells, d), and "shifts", a DataFrame
+    # if simulated: "latents", shape (n_cells, d), and "shifts", a DataFrame
+    truth: dict = field(default_factory=dict)
 
     @property
     def targets(self):
@@ -38,38 +46,44 @@ class Screen:
         return names[names != self.control] if self.control is not None else names
 
 
-def screen(counts, perturbation, control=None, gene_names=None, cell_names=None, labels=None, **about):
+def screen(
+    counts, perturbation, control=None, gene_names=None, cell_names=None, labels=None, **about
+):
     """Build a validated AnnData of a perturbation screen.
 
     Parameters
     ----------
     counts : AnnData, or array, sparse matrix or DataFrame, shape (n_cells, n_genes)
-        Raw counts. If an AnnData is given, its ``X`` and names are used, and its ``obs`` is used as labels.
+        Raw counts. If an AnnData is given, its ``X`` and names are used, and its ``obs`` is used as
+        labels.
     perturbation : str or sequence of str, shape (n_cells,)
-        What was perturbed in each cell, such as a gene or a guide. A Series whose index holds cell names is aligned
-        with the cells by name. If `counts` is an AnnData, the name of a column of its ``obs``.
+        What was perturbed in each cell, such as a gene or a guide. A Series whose index holds cell
+        names is aligned with the cells by name. If `counts` is an AnnData, the name of a column of
+        its ``obs``.
     control : str, optional
         Label of the cells in which nothing was perturbed.
     gene_names, cell_names : sequence of str, optional
-        Unique names; by default the names in the AnnData, DataFrame or Series, otherwise ``gene_0``, ``cell_0`` and so
-        on.
+        Unique names; by default the names in the AnnData, DataFrame or Series, otherwise
+        ``gene_0``, ``cell_0`` and so on.
     labels : DataFrame, optional
         Other labels of the cells, such as the replicate, indexed by cell name in any order.
     **about
-        ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired`. The ``truth`` of a simulation
-        holds ``"latents"``, shape (n_cells, d), and ``"shifts"``, a DataFrame of perturbations by latents.
+        ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired`. The ``truth``
+        of a simulation holds ``"latents"``, shape (n_cells, d), and ``"shifts"``, a DataFrame of
+        perturbations by latents.
 
     Returns
     -------
     AnnData
-        With the counts in ``X`` (CSR, int32), ``obs["perturbation"]``, the labels in ``obs``, true latents in
-        ``obsm["true_latents"]``, and everything else, such as the control, in ``uns["sbnn"]``.
+        With the counts in ``X`` (CSR, int32), ``obs["perturbation"]``, the labels in ``obs``, true
+        latents in ``obsm["true_latents"]``, and everything else, such as the control, in
+        ``uns["sbnn"]``.
 
     Raises
     ------
     ValueError
-        If counts are negative, fractional or NaN, a cell has no perturbation, no cell has the label `control`, or names
-        repeat or do not match.
+        If counts are negative, fractional or NaN, a cell has no perturbation, no cell has the label
+        `control`, or names repeat or do not match.
     """
     from anndata import AnnData  # slower to import than any other package
 
@@ -81,7 +95,9 @@ def screen(counts, perturbation, control=None, gene_names=None, cell_names=None,
     elif isinstance(counts, pd.DataFrame):
         gene_names = counts.columns if gene_names is None else gene_names
         cell_names = counts.index if cell_names is None else cell_names
-    named = isinstance(perturbation, pd.Series) and not isinstance(perturbation.index, pd.RangeIndex)
+    named = isinstance(perturbation, pd.Series) and not isinstance(
+        perturbation.index, pd.RangeIndex
+    )
     if cell_names is None and named:
         cell_names = perturbation.index
     check_unmasked(counts, "counts")
@@ -103,7 +119,9 @@ def as_screen(data):
     if isinstance(data, Screen):  # already converted by another public function
         return data
     if not isinstance(data, AnnDataLike) or KEY not in data.obs:
-        raise TypeError(f"counts, adata or new: expected an AnnData with obs[{KEY!r}], got {type(data).__name__}")
+        raise TypeError(
+            f"counts, adata or new: expected an AnnData with obs[{KEY!r}], got {type(data).__name__}"
+        )
     counts, about = check_screen_counts(data.X).astype(np.int32), data.uns.get("sbnn", {})
     perturbation = check_perturbation(data.obs[KEY], data.X)
     genes, cells = data.var_names.to_numpy(str), data.obs_names.to_numpy(str)
@@ -112,7 +130,9 @@ def as_screen(data):
     truth = dict(about.get("truth", {}))
     if "true_latents" in data.obsm:
         truth["latents"] = np.asarray(data.obsm["true_latents"])
-    return Screen(counts, perturbation, control, genes, cells, data.obs.drop(columns=KEY), name, sha256, truth)
+    return Screen(
+        counts, perturbation, control, genes, cells, data.obs.drop(columns=KEY), name, sha256, truth
+    )
 
 
 def check_screen_counts(given, argument="counts"):
@@ -120,7 +140,8 @@ def check_screen_counts(given, argument="counts"):
     with naming(f"{argument}: expected a matrix of cells by genes"):
         counts = sparse.csr_array(check_array(given, accept_sparse="csr", input_name=argument))
     if not counts.has_canonical_format or not counts.data.all():
-        counts = counts.copy()  # the next steps work in place and must not change the data of the caller
+        # the next steps work in place and must not change the data of the caller
+        counts = counts.copy()
         counts.sum_duplicates()
         counts.eliminate_zeros()
     values = counts.data
@@ -128,7 +149,9 @@ def check_screen_counts(given, argument="counts"):
     if wrong.any():
         cells = np.unique(counts.tocoo().row[wrong])
         text = f"got other values, the first {values[wrong.argmax()]}, in cells (counting from 0): {some(cells)}"
-        raise ValueError(f"{argument}: expected raw counts, whole numbers from 0 to {LARGEST}, {text}")
+        raise ValueError(
+            f"{argument}: expected raw counts, whole numbers from 0 to {LARGEST}, {text}"
+        )
     return counts
 
 
@@ -138,12 +161,18 @@ def check_perturbation(given, cells, control=None):
     names, n_cells = np.asarray(given, dtype=object), (np.shape(cells) or (1,))[0]
     empty = pd.isna(names) | (names.astype(str) == "")
     if names.shape != (n_cells,) or empty.any():
-        text = f"shape {names.shape}" + (f"; empty at positions: {some(np.flatnonzero(empty))}" if empty.any() else "")
-        raise ValueError(f"perturbation: expected one for each of {n_cells} cells of counts or latents, got {text}")
+        text = f"shape {names.shape}" + (
+            f"; empty at positions: {some(np.flatnonzero(empty))}" if empty.any() else ""
+        )
+        raise ValueError(
+            f"perturbation: expected one for each of {n_cells} cells of counts or latents, got {text}"
+        )
     names = names.astype(str)
     check_blanks(names, "perturbation")
     if control is not None and str(control) not in names:
-        raise ValueError(f"control: no cell is {control!r}; the perturbations are {some(np.unique(names))}")
+        raise ValueError(
+            f"control: no cell is {control!r}; the perturbations are {some(np.unique(names))}"
+        )
     return names
 
 
@@ -152,12 +181,15 @@ def codes_of(perturbation, control):
     names, codes, sizes = np.unique(perturbation, return_inverse=True, return_counts=True)
     if sizes.min() < 2 or len(names) < 2 + (control is not None):
         text = f"got {some(names)}; with only one cell: {some(names[sizes < 2]) or 'none'}"
-        raise ValueError(f"perturbation: expected two or more besides the control, with two or more cells each, {text}")
+        raise ValueError(
+            f"perturbation: expected two or more besides the control, with two or more cells each, {text}"
+        )
     return names, codes, sizes
 
 
 def _fingerprint(counts, perturbation, control, genes, cells):
     """Fingerprint of counts, perturbations, control and names."""
-    places = (counts.indices.astype(np.int64), counts.indptr.astype(np.int64))  # scipy chooses the index dtype by size
+    # scipy chooses the index dtype by size
+    places = (counts.indices.astype(np.int64), counts.indptr.astype(np.int64))
     names = {"perturbation": perturbation, "control": control, "genes": genes, "cells": cells}
     return fingerprint_parameters({"counts": fingerprint_arrays(counts.data, *places), **names})

@@ -13,22 +13,24 @@ from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.errors import attempt, check_number
 from sbnn.results import write_atomically
 
-# Shares of the variance of a gene programme: between families, between types of a family, between cells of a type.
+# Shares of the variance of a gene programme: between families, between types of a family, between
+# cells of a type.
 _PROGRAMME_SHARES = (0.40, 0.15, 0.45)
 _DRAWS = 100  # number of random draws of family centres in the space of the programmes
-# Shares of four sources in the variance of a gene: a mix of programmes, the part of this mix that the type predicts,
-# the gene's own profile over types, and independent noise in each cell. In true genes, the programmes account for 40 to
-# 60 %.
+# Shares of four sources in the variance of a gene: a mix of programmes, the part of this mix that
+# the type predicts, the gene's own profile over types, and independent noise in each cell. In true
+# genes, the programmes account for 40 to 60 %.
 _TRUE_LOADING = (0.4, 0.6)
 _MARKER_SHARES = (0.0, 0.3, 0.2, 0.5)
 _OTHER_SHARES = (0.0, 0.0, 0.04, 0.96)
 _FRACTION_MARKERS = 0.5  # fraction of markers among the genes that do not drive outputs
 _CURVATURE = 0.3  # share of the noise-free variance of an output that is not linear in the latent
-_WAVES, _WAVE_LENGTH = 200, 1.5  # number of random Fourier features, and their length scale in SDs of the latent
+# number of random Fourier features, and their length scale in SDs of the latent
+_WAVES, _WAVE_LENGTH = 200, 1.5
 
-# Chosen to match the 1000 selected genes of Scala et al. (2021): 44 % of the counts are zero, normalised means have a
-# median of 190 and a tail to 20 000, log2(x + 1) has an SD of 3.4, and types explain 22 % of the variance of this
-# logarithm.
+# Chosen to match the 1000 selected genes of Scala et al. (2021): 44 % of the counts are zero,
+# normalised means have a median of 190 and a tail to 20 000, log2(x + 1) has an SD of 3.4, and
+# types explain 22 % of the variance of this logarithm.
 _LOG2_LEAST, _LOG2_TAIL = 4.0, 0.9
 _LOG2_SD = (2.0, 3.0)
 _LOG2_LIBRARY_SD = 0.7
@@ -41,24 +43,34 @@ _FORMAT = 1  # incremented whenever a change of the code alters the data for giv
 
 
 def simulate_patchseq(
-    n_cells=600, n_genes=300, n_outputs=16, n_latent=2, n_true_genes=25, noise=0.5, n_families=4, n_types=12,
+    n_cells=600,
+    n_genes=300,
+    n_outputs=16,
+    n_latent=2,
+    n_true_genes=25,
+    noise=0.5,
+    n_families=4,
+    n_types=12,
     random_state=0,
-):  # fmt: skip
-    """Simulate paired counts and outputs with known relevant genes, latent space and attainable accuracy.
+):
+    """Simulate paired counts and outputs with known relevant genes, latent space and attainable
+    accuracy.
 
-    1. Cells belong to types of unequal size, and types belong to families. The activity of `n_latent` gene programmes
-       varies between families, types and cells.
-    2. About half of the variance of the true genes comes from a random mix of the programmes; the rest is specific to
-       each gene. Half of the other genes are markers: they follow their own profile over types and the part of the
-       programmes that the cell type predicts, so they correlate with the outputs but carry no information about a cell
-       beyond its type. The remaining genes hardly depend on the type.
-    3. The latent is the hyperbolic tangent of `n_latent` random projections of the true genes, in which all genes have
-       the same weight.
-    4. Each output is a linear function of the latent (70 % of its variance) plus a smooth function without a linear
-       part (30 %; random Fourier features, Rahimi & Recht 2007) plus Gaussian noise, and has its own unit and offset.
-    5. Counts follow a negative binomial distribution whose mean is the product of library size and gene level (levels
-       have a heavy tail). Counts drop out with a probability that decreases with the expected count, as in Splatter
-       (Zappia et al., Genome Biology 18, 174, 2017).
+    1. Cells belong to types of unequal size, and types belong to families. The activity of
+       `n_latent` gene programmes varies between families, types and cells.
+    2. About half of the variance of the true genes comes from a random mix of the programmes; the
+       rest is specific to each gene. Half of the other genes are markers: they follow their own
+       profile over types and the part of the programmes that the cell type predicts, so they
+       correlate with the outputs but carry no information about a cell beyond its type. The
+       remaining genes hardly depend on the type.
+    3. The latent is the hyperbolic tangent of `n_latent` random projections of the true genes, in
+       which all genes have the same weight.
+    4. Each output is a linear function of the latent (70 % of its variance) plus a smooth function
+       without a linear part (30 %; random Fourier features, Rahimi & Recht 2007) plus Gaussian
+       noise, and has its own unit and offset.
+    5. Counts follow a negative binomial distribution whose mean is the product of library size and
+       gene level (levels have a heavy tail). Counts drop out with a probability that decreases with
+       the expected count, as in Splatter (Zappia et al., Genome Biology 18, 174, 2017).
 
     Parameters
     ----------
@@ -69,20 +81,23 @@ def simulate_patchseq(
     n_true_genes : int
         Number of genes that drive the outputs, at most `n_genes`.
     noise : float
-        SD of the noise, in SDs of the noise-free output; the best possible R2 is about ``1 / (1 + noise**2)``.
+        SD of the noise, in SDs of the noise-free output; the best possible R2 is about ``1 / (1 +
+        noise**2)``.
     n_families, n_types : int
-        Numbers of families and types, with at least one type for each family. Rare types may have no cells.
+        Numbers of families and types, with at least one type for each family. Rare types may have
+        no cells.
     random_state : int
         Seed. The same parameters give the same data.
 
     Returns
     -------
     AnnData
-        As returned by `sbnn.paired`. `X` is log2(normalised counts + 1) and `counts` are the raw int64 counts, both of
-        shape (n_cells, n_genes); `Y` has the shape (n_cells, n_outputs). The truth consists of ``"genes"`` (names in
-        column order), ``"latent"`` of shape (n_cells, n_latent), ``"outputs"`` (`Y` without noise) and ``"r2"``, the R2
-        of the noise-free outputs, pooled over z-scored outputs. Every gene is counted in at least one cell, and every
-        cell has counts.
+        As returned by `sbnn.paired`. `X` is log2(normalised counts + 1) and `counts` are the raw
+        int64 counts, both of shape (n_cells, n_genes); `Y` has the shape (n_cells, n_outputs). The
+        truth consists of ``"genes"`` (names in column order), ``"latent"`` of shape (n_cells,
+        n_latent), ``"outputs"`` (`Y` without noise) and ``"r2"``, the R2 of the noise-free outputs,
+        pooled over z-scored outputs. Every gene is counted in at least one cell, and every cell has
+        counts.
 
     Raises
     ------
@@ -90,12 +105,20 @@ def simulate_patchseq(
         If a parameter is out of range.
     """
     made = {"generator": "simulate_patchseq", "format": _FORMAT} | locals()
-    least = dict.fromkeys(("n_genes", "n_true_genes", "n_latent", "n_types", "n_families", "n_outputs"), 1)
+    least = dict.fromkeys(
+        ("n_genes", "n_true_genes", "n_latent", "n_types", "n_families", "n_outputs"), 1
+    )
     least |= {"n_genes": 2, "random_state": 0}
-    most = {"n_true_genes": n_genes, "n_latent": n_true_genes, "n_families": n_types, "random_state": np.inf}
+    most = {
+        "n_true_genes": n_genes,
+        "n_latent": n_true_genes,
+        "n_families": n_types,
+        "random_state": np.inf,
+    }
     for name, low in least.items():
         check_number(name, made[name], int, low, most.get(name, MOST))
-    check_number("n_cells", n_cells, int, n_latent + 3, MOST)  # with fewer cells, a linear map would fit exactly
+    # with fewer cells, a linear map would fit exactly
+    check_number("n_cells", n_cells, int, n_latent + 3, MOST)
     check_number("noise", noise, float, 0, MOST)
     made["noise"] = float(noise)
     rng = np.random.default_rng(int(random_state))
@@ -110,7 +133,9 @@ def simulate_patchseq(
     own_profile = rng.standard_normal((n_types, n_genes))[types]
     own = rng.standard_normal((n_cells, n_genes))
     parts = (programmes @ directions, expected @ directions, own_profile, own)
-    activity = sum(np.sqrt(share) * part for share, part in zip(_gene_shares(is_true, rng), parts, strict=True))
+    activity = sum(
+        np.sqrt(share) * part for share, part in zip(_gene_shares(is_true, rng), parts, strict=True)
+    )
 
     latent = np.tanh(_standardize(activity[:, is_true] @ directions[:, is_true].T))
     clean = _outputs(latent, n_outputs, rng)
@@ -119,16 +144,34 @@ def simulate_patchseq(
     offset, unit = rng.uniform(-100, 100, n_outputs), 10 ** rng.uniform(-1, 2, n_outputs)
 
     counts = _counts(activity, rng)
-    genes, cells, families = _numbered("gene", n_genes), _numbered("cell", n_cells), _numbered("family ", n_families)
+    genes, cells, families = (
+        _numbered("gene", n_genes),
+        _numbered("cell", n_cells),
+        _numbered("family ", n_families),
+    )
     colors = _type_colors(family_of_type)
     labels = {"family": families[family_of_type[types]], "type": np.array(list(colors))[types]}
-    truth = {"genes": genes[is_true].tolist(), "r2": float(r2), "latent": latent, "outputs": offset + unit * clean}
+    truth = {
+        "genes": genes[is_true].tolist(),
+        "r2": float(r2),
+        "latent": latent,
+        "outputs": offset + unit * clean,
+    }
     X, Y = log2p1(normalize_library_size(counts)), offset + unit * noisy
     return paired(
-        X, Y, genes, _numbered("output", n_outputs), cells, pd.DataFrame(labels, index=cells), colors, counts,
-        name="simulated", sha256=fingerprint_parameters(made), truth=truth,
+        X,
+        Y,
+        genes,
+        _numbered("output", n_outputs),
+        cells,
+        pd.DataFrame(labels, index=cells),
+        colors,
+        counts,
+        name="simulated",
+        sha256=fingerprint_parameters(made),
+        truth=truth,
         source=f"simulated, {n_true_genes} of {n_genes} genes drive the outputs through {n_latent} latent dimensions",
-    )  # fmt: skip
+    )
 
 
 def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, **sizes):
@@ -139,7 +182,8 @@ def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, *
     folder : str or path-like
         Folder for the tables; created if it is missing.
     n_cells, n_new : int
-        Number of cells with counts, outputs and labels, and number of new cells that have only counts.
+        Number of cells with counts, outputs and labels, and number of new cells that have only
+        counts.
     n_donors : int
         Number of donors, to which cells are assigned at random.
     random_state : int
@@ -149,22 +193,34 @@ def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, *
     Returns
     -------
     dict of str to pathlib.Path
-        Paths of the CSV files: ``counts`` with genes in rows and a spike-in; ``outputs`` with the cells in another
-        order and one missing value; ``labels`` with family, type and donor; ``new_counts`` with the new cells.
+        Paths of the CSV files: ``counts`` with genes in rows and a spike-in; ``outputs`` with the
+        cells in another order and one missing value; ``labels`` with family, type and donor;
+        ``new_counts`` with the new cells.
     """
     for name, number in {"n_cells": n_cells, "n_new": n_new, "n_donors": n_donors}.items():
         check_number(name, number, int, 1)
     adata = simulate_patchseq(n_cells + n_new, random_state=random_state, **sizes)
     rng = np.random.default_rng(random_state)
-    counts = pd.DataFrame(adata.layers["counts"].T, adata.var_names, adata.obs_names).rename_axis("gene")
+    counts = pd.DataFrame(adata.layers["counts"].T, adata.var_names, adata.obs_names).rename_axis(
+        "gene"
+    )
     counts.loc["ERCC-00002"] = 500
     known = adata.obs_names[:n_cells]
-    outputs = adata.obsm["outputs"].loc[rng.permutation(known)].map("{:.4g}".format).rename_axis("cell")
+    outputs = (
+        adata.obsm["outputs"].loc[rng.permutation(known)].map("{:.4g}".format).rename_axis("cell")
+    )
     outputs.iloc[0, 0] = ""
     donors = [f"donor {i + 1}" for i in rng.integers(0, n_donors, n_cells)]
     labels = adata.obs.loc[known, ["family", "type"]].assign(donor=donors).rename_axis("cell")
-    tables = {"counts": counts[known], "outputs": outputs, "labels": labels, "new_counts": counts.drop(columns=known)}
-    paths = {name: attempt("folder: expected its path", Path, folder) / f"{name}.csv" for name in tables}
+    tables = {
+        "counts": counts[known],
+        "outputs": outputs,
+        "labels": labels,
+        "new_counts": counts.drop(columns=known),
+    }
+    paths = {
+        name: attempt("folder: expected its path", Path, folder) / f"{name}.csv" for name in tables
+    }
     for name, table in tables.items():
         write_atomically(table.to_csv().encode(), paths[name])
     return paths
@@ -173,14 +229,19 @@ def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, *
 def _programmes(family_of_type, types, n_latent, rng):
     """Programme activity expected from the type of a cell, and actual activity, both of shape (n_cells, n_latent)."""
     between_families, between_types, between_cells = np.sqrt(_PROGRAMME_SHARES)
-    # The draw whose two closest family centres are farthest apart is used, so that families are distinct.
+    # The draw whose two closest family centres are farthest apart is used, so that families are
+    # distinct.
     draws = rng.standard_normal((_DRAWS, family_of_type[-1] + 1, n_latent))
-    draws *= np.sqrt(n_latent) / np.linalg.norm(draws, axis=2, keepdims=True).mean(axis=1, keepdims=True)
+    draws *= np.sqrt(n_latent) / np.linalg.norm(draws, axis=2, keepdims=True).mean(
+        axis=1, keepdims=True
+    )
     centres = max(draws, key=lambda points: pdist(points).min(initial=np.inf))
     of_type = between_families * centres[family_of_type]
     of_type += between_types * rng.standard_normal(of_type.shape)
     expected = of_type[types]
-    return _standardize(expected), _standardize(expected + between_cells * rng.standard_normal(expected.shape))
+    return _standardize(expected), _standardize(
+        expected + between_cells * rng.standard_normal(expected.shape)
+    )
 
 
 def _gene_shares(is_true, rng):
@@ -196,7 +257,9 @@ def _outputs(latent, n_outputs, rng):
     """Noise-free outputs of about unit variance, shape (n_cells, n_outputs): a linear plus a smooth nonlinear part."""
     n_cells, n_latent = latent.shape
     linear = _standardize(latent @ rng.standard_normal((n_latent, n_outputs)))
-    frequencies = rng.standard_normal((n_latent, _WAVES)) / (_WAVE_LENGTH * latent.std(axis=0)[:, np.newaxis])
+    frequencies = rng.standard_normal((n_latent, _WAVES)) / (
+        _WAVE_LENGTH * latent.std(axis=0)[:, np.newaxis]
+    )
     waves = np.cos(latent @ frequencies + rng.uniform(0, 2 * np.pi, _WAVES))
     smooth = waves @ rng.standard_normal((_WAVES, n_outputs))
     design = np.column_stack([np.ones(n_cells), latent])
@@ -207,15 +270,22 @@ def _outputs(latent, n_outputs, rng):
 def _counts(activity, rng):
     """Int64 counts of shape (n_cells, n_genes), without empty rows or columns."""
     n_cells, n_genes = activity.shape
-    log2_mean = _LOG2_LEAST + rng.gamma(2, _LOG2_TAIL, n_genes) + rng.uniform(*_LOG2_SD, n_genes) * activity
+    log2_mean = (
+        _LOG2_LEAST + rng.gamma(2, _LOG2_TAIL, n_genes) + rng.uniform(*_LOG2_SD, n_genes) * activity
+    )
     log2_mean += rng.normal(0, _LOG2_LIBRARY_SD, (n_cells, 1))
     mean, size = np.exp2(log2_mean), 1 / _DISPERSION
     counts = rng.negative_binomial(size, size / (size + mean))
     lost = rng.random(counts.shape) < 1 / (1 + np.exp(_DROPOUT_SLOPE * (log2_mean - _LOG2_DROPOUT)))
     counts[lost] = 0
-    for axis in (0, 1):  # genes without counts, then cells without counts, get their largest expected count
+    # genes without counts, then cells without counts, get their largest expected count
+    for axis in (0, 1):
         empty = np.flatnonzero(counts.sum(axis=axis) == 0)
-        at = (mean.argmax(axis=0)[empty], empty) if axis == 0 else (empty, mean.argmax(axis=1)[empty])
+        at = (
+            (mean.argmax(axis=0)[empty], empty)
+            if axis == 0
+            else (empty, mean.argmax(axis=1)[empty])
+        )
         counts[at] = np.maximum(1, np.rint(mean[at])).astype(counts.dtype)
     return counts
 
@@ -228,7 +298,9 @@ def _type_colors(family_of_type):
         darkest = np.array([int(_HUES[hue][j : j + 2], 16) for j in (1, 3, 5)]) * 0.6**rounds
         for i in range(n_types):
             rgb = darkest + (255 - darkest) * 0.65 * i / n_types
-            colors[f"type {family + 1}.{i + 1}"] = "#" + "".join(f"{round(level):02X}" for level in rgb)
+            colors[f"type {family + 1}.{i + 1}"] = "#" + "".join(
+                f"{round(level):02X}" for level in rgb
+            )
     return colors
 
 

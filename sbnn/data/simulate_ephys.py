@@ -1,7 +1,9 @@
-"""Simulated electrophysiology of typed neurons of two species: a stand-in for tests, documentation and offline use.
+"""Simulated electrophysiology of typed neurons of two species: a stand-in for tests, documentation
+and offline use.
 
-The features have the medians and spreads of the two releases, so units and the shift between species are as in real
-data. Differences between types are invented and carry no information about neurons.
+The features have the medians and spreads of the two releases, so units and the shift between
+species are as in real data. Differences between types are invented and carry no information about
+neurons.
 """
 
 from pathlib import Path
@@ -17,10 +19,12 @@ from sbnn.errors import check_number
 SPECIES = ("human", "mouse")
 
 # Features of each species in addition to the shared ones, under their published names.
-_OTHER_FEATURES = pd.read_csv(Path(__file__).with_name("simulated_features.csv"), index_col="species")["feature"]
+_OTHER_FEATURES = pd.read_csv(
+    Path(__file__).with_name("simulated_features.csv"), index_col="species"
+)["feature"]
 
-# For each type: its position on four axes, its share of the cells of each species, and the share of its cells that are
-# cultured. In labels with four types, SNCG cells count as VIP.
+# For each type: its position on four axes, its share of the cells of each species, and the share of
+# its cells that are cultured. In labels with four types, SNCG cells count as VIP.
 _TYPES = pd.read_csv(Path(__file__).with_name("simulated_types.csv"), index_col="type")
 _CELLS_PER_DONOR = {"human": 6, "mouse": 4}
 _CELL_SD = {"human": 0.75, "mouse": 0.55}  # scatter of cells around their type on each axis
@@ -29,29 +33,36 @@ _SPECIES_SD = 0.3  # SD of the differences between species in centres of types a
 _LOADED = 0.55  # share of the variance of a feature explained by the axes
 _FAMILY = 0.15  # share of the variance of a feature explained by a component common to its family
 _MOST_SKEWED = 0.7  # largest SD of the logarithm of a skewed feature
-_BIOLOGY = 20110417  # seed of loadings and species differences, which do not depend on the drawn cells
+# seed of loadings and species differences, which do not depend on the drawn cells
+_BIOLOGY = 20110417
 
 _CULTURE_SHIFT = (-0.15, 0.25, 0.1, 0.0)
 
-# Share of cells for which a protocol is missing or unusable, such that all features of its families are missing; single
-# values are missing in addition.
-_LOST_PROTOCOLS = pd.read_csv(Path(__file__).with_name("simulated_protocols.csv"), index_col="protocol")
-_PROTOCOL_OF = {"AP ramp": "ramp", "AP short square": "short square", "chirp": "chirp"} | dict.fromkeys(
-    ("f-I train", "ISI statistics", "adaptation ratios"), "train"
+# Share of cells for which a protocol is missing or unusable, such that all features of its families
+# are missing; single values are missing in addition.
+_LOST_PROTOCOLS = pd.read_csv(
+    Path(__file__).with_name("simulated_protocols.csv"), index_col="protocol"
 )
+_PROTOCOL_OF = {
+    "AP ramp": "ramp",
+    "AP short square": "short square",
+    "chirp": "chirp",
+} | dict.fromkeys(("f-I train", "ISI statistics", "adaptation ratios"), "train")
 _LOST_VALUES = 0.01
 
 _FORMAT = 1  # incremented whenever a change of the code alters the data for given parameters
 
 
 def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
-    """Simulate an AnnData of typed cells with families of features, donors, imbalanced types and missing families.
+    """Simulate an AnnData of typed cells with families of features, donors, imbalanced types and
+    missing families.
 
-    Types have different positions on four axes, and cells scatter around their types and donors. Each feature is a
-    mixture of these axes, a component common to its family, and noise; it has the same median and spread as in the
-    release for the species. There are 43 features in 11 families (human) or 31 features in 7 families (mouse); the 27
-    shared features come first. If a protocol is missing, all features of its families are missing. Human cells in
-    culture are shifted, and culture is more frequent in some types.
+    Types have different positions on four axes, and cells scatter around their types and donors.
+    Each feature is a mixture of these axes, a component common to its family, and noise; it has the
+    same median and spread as in the release for the species. There are 43 features in 11 families
+    (human) or 31 features in 7 families (mouse); the 27 shared features come first. If a protocol
+    is missing, all features of its families are missing. Human cells in culture are shifted, and
+    culture is more frequent in some types.
     """
     check_number("n_cells", n_cells, int, 1)
     check_number("random_state", random_state, int, 0)
@@ -81,13 +92,21 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     z = place @ loadings + np.sqrt(_FAMILY) * in_common + np.sqrt(1 - _LOADED - _FAMILY) * own
     values = _in_units(z, about)
     values[_lost(species, about, n_cells, rng)] = np.nan
-    made = {"generator": "simulate_ephys_types", "format": _FORMAT, "n_cells": n_cells, "species": species}
+    made = {
+        "generator": "simulate_ephys_types",
+        "format": _FORMAT,
+        "n_cells": n_cells,
+        "species": species,
+    }
     return typed_cells(
-        pd.DataFrame(values, cells, about.index), labels, about["family"], about["unit"].to_dict(),
+        pd.DataFrame(values, cells, about.index),
+        labels,
+        about["family"],
+        about["unit"].to_dict(),
         name="simulated_ephys" if species == "human" else "simulated_ephys_mouse",
         source=f"simulated {species} neurons of four types, with medians and spreads of published features",
         sha256=fingerprint_parameters(made | {"random_state": random_state}),
-    )  # fmt: skip
+    )
 
 
 def _about(species):
@@ -95,7 +114,9 @@ def _about(species):
     human, shared, others = feature_table(HUMAN), shared_feature_table(), _OTHER_FEATURES[species]
     if species == "human":
         return human.loc[[*shared.index, *others]]
-    about = human.loc[shared.index].assign(median=shared["mouse_median"], spread=shared["mouse_spread"])
+    about = human.loc[shared.index].assign(
+        median=shared["mouse_median"], spread=shared["mouse_spread"]
+    )
     return pd.concat([about, feature_table(MOUSE).loc[others]])
 
 
@@ -111,7 +132,8 @@ def _biology(species, n_features):
     rng = np.random.default_rng(_BIOLOGY)
     centres = _TYPES.iloc[:, :4]
     shift = _SPECIES_SD * rng.standard_normal(centres.shape)
-    loadings = rng.standard_normal((4, 27))  # loadings of the shared features; for mouse, `change` is added
+    # loadings of the shared features; for mouse, `change` is added
+    loadings = rng.standard_normal((4, 27))
     change = _SPECIES_SD * rng.standard_normal((4, 27))
     if species == "mouse":
         centres, loadings = centres + shift, loadings + change
@@ -131,7 +153,9 @@ def _in_units(z, about):
 def _lost(species, about, n_cells, rng):
     """Mask of missing values, of shape (n_cells, p); every cell has at least one value."""
     chances = _LOST_PROTOCOLS[species].dropna()
-    lost = pd.DataFrame(rng.random((n_cells, len(chances))) < chances.to_numpy(), columns=chances.index)
+    lost = pd.DataFrame(
+        rng.random((n_cells, len(chances))) < chances.to_numpy(), columns=chances.index
+    )
     lost.loc[lost.all(axis=1), "short square"] = False
     lost["train"] |= lost["long square"]  # spike trains are responses to long squares
     mask = lost[about["family"].map(_PROTOCOL_OF).fillna("long square")].to_numpy()

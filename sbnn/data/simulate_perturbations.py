@@ -20,32 +20,43 @@ FORMAT = 1  # incremented whenever a change of the code alters the data for give
 
 
 def simulate_perturbations(
-    n_cells_per=500, n_perturbations=100, n_latents=30, n_genes=100, shift=5.0, shift_sd=0.5, most_targets=3,
-    density=None, n_control=0, random_state=0,
-):  # fmt: skip
+    n_cells_per=500,
+    n_perturbations=100,
+    n_latents=30,
+    n_genes=100,
+    shift=5.0,
+    shift_sd=0.5,
+    most_targets=3,
+    density=None,
+    n_control=0,
+    random_state=0,
+):
     """Simulate a screen in which each perturbation shifts a few latents of the cells.
 
-    1. A perturbation has 1 to `most_targets` target latents, drawn with replacement. The latents of the perturbed cells
-       are drawn from N(m, I), where m is ``+-N(shift, shift_sd)`` on the targets and 0 elsewhere.
-    2. Four linear maps without bias, with orthonormal rows and leaky rectifiers in between, give a logit for each gene.
-    3. Logits are divided by their standard deviation, exponentiated and normalised *over cells, for each gene*, to a
-       mean of ``1e6 / n`` counts, from which Poisson counts are drawn. The total counts of a cell therefore carry
-       signal.
+    1. A perturbation has 1 to `most_targets` target latents, drawn with replacement. The latents of
+       the perturbed cells are drawn from N(m, I), where m is ``+-N(shift, shift_sd)`` on the
+       targets and 0 elsewhere.
+    2. Four linear maps without bias, with orthonormal rows and leaky rectifiers in between, give a
+       logit for each gene.
+    3. Logits are divided by their standard deviation, exponentiated and normalised *over cells, for
+       each gene*, to a mean of ``1e6 / n`` counts, from which Poisson counts are drawn. The total
+       counts of a cell therefore carry signal.
 
     Parameters
     ----------
     n_cells_per : int
         Number of cells of each perturbation.
     n_perturbations, n_latents, n_genes : int
-        Numbers of perturbations, latents (at most 40) and genes (at least 40). The limits ensure that the linear maps
-        do not lose a dimension.
+        Numbers of perturbations, latents (at most 40) and genes (at least 40). The limits ensure
+        that the linear maps do not lose a dimension.
     shift, shift_sd : float
-        Mean and standard deviation of the size of a shift, in standard deviations of a latent within a perturbation.
+        Mean and standard deviation of the size of a shift, in standard deviations of a latent
+        within a perturbation.
     most_targets : int
         Largest number of targets of a perturbation; ignored if `density` is given.
     density : float, optional
-        Probability that a latent is a target, used instead of `most_targets`; each perturbation has at least one
-        target.
+        Probability that a latent is a target, used instead of `most_targets`; each perturbation has
+        at least one target.
     n_control : int
         Number of unperturbed cells, labelled ``"control"``; there are none in the paper.
     random_state : int
@@ -54,8 +65,9 @@ def simulate_perturbations(
     Returns
     -------
     AnnData
-        As returned by `sbnn.data.screens.screen`, with cells in random order. ``obsm["true_latents"]`` holds the true
-        latents and ``uns["sbnn"]["truth"]["shifts"]`` the true shifts, a DataFrame of perturbations by latents.
+        As returned by `sbnn.data.screens.screen`, with cells in random order.
+        ``obsm["true_latents"]`` holds the true latents and ``uns["sbnn"]["truth"]["shifts"]`` the
+        true shifts, a DataFrame of perturbations by latents.
 
     Raises
     ------
@@ -63,14 +75,28 @@ def simulate_perturbations(
         If a parameter is out of range.
     """
     made = {"generator": "simulate_perturbations", "format": FORMAT} | locals()
-    least = {"n_latents": 1, "n_genes": HIDDEN[-1], "n_cells_per": 1, "n_perturbations": 1, "most_targets": 1}
+    least = {
+        "n_latents": 1,
+        "n_genes": HIDDEN[-1],
+        "n_cells_per": 1,
+        "n_perturbations": 1,
+        "most_targets": 1,
+    }
     least |= {"n_control": 0, "random_state": 0}
-    most = {"n_latents": HIDDEN[0], "most_targets": n_latents if density is None else MOST, "random_state": np.inf}
+    most = {
+        "n_latents": HIDDEN[0],
+        "most_targets": n_latents if density is None else MOST,
+        "random_state": np.inf,
+    }
     for name, low in least.items():
         check_number(name, made[name], int, low, most.get(name, MOST))
     for name, low, high in (("shift", -MOST, MOST), ("shift_sd", 0, MOST), ("density", 0, 1)):
         check_number(name, 0.0 if made[name] is None else made[name], float, low, high)
-    made |= {"shift": float(shift), "shift_sd": float(shift_sd), "density": density and float(density)}
+    made |= {
+        "shift": float(shift),
+        "shift_sd": float(shift_sd),
+        "density": density and float(density),
+    }
     rng = np.random.default_rng(random_state)
 
     shifts = np.zeros((n_perturbations, n_latents))
@@ -80,24 +106,32 @@ def simulate_perturbations(
         else:
             targets = np.flatnonzero(rng.random(n_latents) < density)
             targets = targets if len(targets) else rng.integers(n_latents, size=1)
-        row[targets] = rng.choice([-1.0, 1.0], len(targets)) * rng.normal(shift, shift_sd, len(targets))
+        row[targets] = rng.choice([-1.0, 1.0], len(targets)) * rng.normal(
+            shift, shift_sd, len(targets)
+        )
     of_cell = np.append(np.repeat(np.arange(n_perturbations), n_cells_per), np.full(n_control, -1))
     rng.shuffle(of_cell)
     means = np.vstack([shifts, np.zeros(n_latents)])
     latents = means[of_cell] + rng.standard_normal((len(of_cell), n_latents))
     values = latents
-    # The scale of the maps in the paper is omitted. It has no effect, since rectifiers preserve positive factors and
-    # logits are divided by their SD.
+    # The scale of the maps in the paper is omitted. It has no effect, since rectifiers preserve
+    # positive factors and logits are divided by their SD.
     for size_in, size_out in pairwise([n_latents, *HIDDEN, n_genes]):
         values = values if values is latents else np.where(values > 0, values, LEAK * values)
         q, r = np.linalg.qr(rng.standard_normal((size_out, size_in)))
         values = values @ (q * np.sign(np.diag(r))).T  # the signs make all rotations equally likely
     rates = np.exp(values / values.std())
-    counts = sparse.csr_array(rng.poisson(rates * (COUNTS_OF_A_GENE / rates.sum(axis=0))).astype(np.int32))
+    counts = sparse.csr_array(
+        rng.poisson(rates * (COUNTS_OF_A_GENE / rates.sum(axis=0))).astype(np.int32)
+    )
 
     digits = len(str(n_perturbations - 1))
     names = np.array([f"perturbation_{i:0{digits}d}" for i in range(n_perturbations)] + ["control"])
     shifts = pd.DataFrame(shifts, names[:-1], [f"latent_{i}" for i in range(n_latents)])
-    about = {"name": "simulated_screen", "source": SOURCE, "truth": {"latents": latents, "shifts": shifts}}
+    about = {
+        "name": "simulated_screen",
+        "source": SOURCE,
+        "truth": {"latents": latents, "shifts": shifts},
+    }
     control = "control" if n_control else None
     return screen(counts, names[of_cell], control, sha256=fingerprint_parameters(made), **about)

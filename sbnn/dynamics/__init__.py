@@ -17,5 +17,15 @@ from sbnn.dynamics.model import PhoenixRegressor
 from sbnn.dynamics.sparse_regulation import SparseRegulationRegressor
 from sbnn.dynamics.training import Recipe, Schedule
 
-__all__ = ["GeneNetwork", "PhoenixRegressor", "Recipe", "Schedule", "SparseRegulationRegressor", "evaluate",
-           "read_pseudotime", "read_trajectories", "simulate_network", "trajectories"]  # fmt: skip
+__all__ = [
+    "GeneNetwork",
+    "PhoenixRegressor",
+    "Recipe",
+    "Schedule",
+    "SparseRegulationRegressor",
+    "evaluate",
+    "read_pseudotime",
+    "read_trajectories",
+    "simulate_network",
+    "trajectories",
+]

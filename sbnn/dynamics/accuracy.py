@@ -8,7 +8,8 @@ from sbnn.dynamics.solver import DivergenceError
 
 def edge_accuracy(scores, truth, prior, confidence=None):
     """Compare edge scores, ``[regulator, target]``, with the true edges of the regulators in `truth`."""
-    # Simply repeating the prior gives a high balanced accuracy, so corrections of the prior are scored as well.
+    # Simply repeating the prior gives a high balanced accuracy, so corrections of the prior are
+    # scored as well.
     found = scores.loc[truth.index].to_numpy()
     true, given = truth.to_numpy() != 0, prior.loc[truth.index].to_numpy() != 0
     edge = found != 0
@@ -29,7 +30,9 @@ def path_errors(model, samples):
     try:
         for length in np.unique(lengths):  # samples of equal length are predicted together
             rows = np.flatnonzero(lengths == length)
-            values, times = (np.stack([of[i] for i in rows]) for of in (samples.values, samples.times))
+            values, times = (
+                np.stack([of[i] for i in rows]) for of in (samples.values, samples.times)
+            )
             errors.append((model.predict(values[:, 0], times) - values)[:, 1:].ravel() ** 2)
         rollout = float(np.concatenate(errors).mean())
     except DivergenceError:

@@ -6,9 +6,12 @@ from sklearn.base import BaseEstimator
 
 from sbnn.data.trajectories import as_trajectories, prior_matrix
 
-NEAR = 0.1  # kernel width for weighting intervals, relative to the median squared distance to the nearest interval
+# kernel width for weighting intervals, relative to the median squared distance to the nearest
+# interval
+NEAR = 0.1
 RATES = np.geomspace(0.01, 10, 61)  # candidate decay rates, in units of 1 / (mean interval)
-PENALTIES = np.append(np.geomspace(1e-2, 1e4, 25), np.inf)  # candidate ridge penalties, for unscaled values
+# candidate ridge penalties, for unscaled values
+PENALTIES = np.append(np.geomspace(1e-2, 1e4, 25), np.inf)
 
 
 class PriorAlone(BaseEstimator):
@@ -46,23 +49,31 @@ class AutoRegression(_WithoutEdges):
         length = np.diff(spans, axis=1)
         rates = RATES[:, None, None] / length.mean()
         left = np.exp(-rates * length)  # of shape (rates, intervals, 1)
-        levels = np.stack([((1 - a) * (after - a * before)).sum(axis=0) / ((1 - a) ** 2).sum() for a in left])
-        errors = [((after - a * before - (1 - a) * m) ** 2).sum(axis=0) for a, m in zip(left, levels, strict=True)]
+        levels = np.stack(
+            [((1 - a) * (after - a * before)).sum(axis=0) / ((1 - a) ** 2).sum() for a in left]
+        )
+        errors = [
+            ((after - a * before - (1 - a) * m) ** 2).sum(axis=0)
+            for a, m in zip(left, levels, strict=True)
+        ]
         best = np.argmin(errors, axis=0)
         self.rates_, self.levels_ = rates[best, 0, 0], levels[best, np.arange(len(best))]
 
     def predict(self, x0, times):
         """Let each gene decay from its start towards its level; returns an array of shape (samples, times, genes)."""
         since = np.atleast_2d(times)[..., None] - np.atleast_2d(times)[:, :1, None]
-        return self.levels_ + np.exp(-self.rates_ * since) * (np.asarray(x0, dtype=float)[:, None] - self.levels_)
+        return self.levels_ + np.exp(-self.rates_ * since) * (
+            np.asarray(x0, dtype=float)[:, None] - self.levels_
+        )
 
 
 class Linear(_WithoutEdges):
-    """Linear map from the deviations of genes from their means to those at the next time; all intervals count alike.
+    """Linear map from the deviations of genes from their means to those at the next time; all
+    intervals count alike.
 
-    ``kind`` is one of "mean", which predicts the gene means; "ar1", one slope for all genes; "ridge", ridge regression
-    of all genes on all genes; and "rest", a slope for each gene, shrunk towards the common slope, plus ridge regression
-    of the residuals.
+    ``kind`` is one of "mean", which predicts the gene means; "ar1", one slope for all genes;
+    "ridge", ridge regression of all genes on all genes; and "rest", a slope for each gene, shrunk
+    towards the common slope, plus ridge regression of the residuals.
     """
 
     def __init__(self, kind):
@@ -74,7 +85,10 @@ class Linear(_WithoutEdges):
         before, after = (values - self.mean_ for values in samples.intervals()[:2])
         slopes = np.zeros(len(self.mean_))
         if self.kind in ("ar1", "rest"):
-            along, squares = (before * after).sum(axis=0), np.maximum((before**2).sum(axis=0), 1e-12)
+            along, squares = (
+                (before * after).sum(axis=0),
+                np.maximum((before**2).sum(axis=0), 1e-12),
+            )
             slopes += along.sum() / squares.sum()
             if self.kind == "rest":
                 own = along / squares
@@ -109,10 +123,14 @@ class TrainingPath(_WithoutEdges):
             x, sizes = path[-1], np.maximum((self.change_**2).sum(axis=1), 1e-300)
             along = x @ self.change_.T - (self.before_ * self.change_).sum(axis=1)
             share = np.clip(along / sizes, 0, 1)
-            far = (x**2).sum(axis=1)[:, None] + (self.before_**2).sum(axis=1) - 2 * x @ self.before_.T
-            far += share**2 * sizes - 2 * share * along  # squared distance to the nearest point of each line
+            far = (
+                (x**2).sum(axis=1)[:, None] + (self.before_**2).sum(axis=1) - 2 * x @ self.before_.T
+            )
+            # squared distance to the nearest point of each line
+            far += share**2 * sizes - 2 * share * along
             nearest = far.min(axis=1, keepdims=True)
-            width = max(NEAR * np.median(nearest), 1e-6 * sizes.mean())  # positive even if x lies on a path
+            # positive even if x lies on a path
+            width = max(NEAR * np.median(nearest), 1e-6 * sizes.mean())
             weights = self.length_ * np.exp((nearest - far) / width)
             path.append(x + span[:, None] * (weights @ rates) / weights.sum(axis=1, keepdims=True))
         return np.stack(path, axis=1)
@@ -132,12 +150,18 @@ class Replicate(_WithoutEdges):
         return np.concatenate([np.asarray(x0, dtype=float)[:, None], copies[:, 1:]], axis=1)
 
 
-#: Name of a baseline -> estimator; records use these names. `Replicate` is only meaningful if the test sample is a
-#: replicate of the first training sample.
+#: Name of a baseline -> estimator; records use these names. `Replicate` is only meaningful if the
+#: test sample is a replicate of the first training sample.
 BASELINES = {
-    "prior": PriorAlone(), "mean": Linear("mean"), "ar1_mean": Linear("ar1"), "ar1": AutoRegression(),
-    "ridge": Linear("ridge"), "ar1_ridge": Linear("rest"), "path": TrainingPath(), "replicate": Replicate(),
-}  # fmt: skip
+    "prior": PriorAlone(),
+    "mean": Linear("mean"),
+    "ar1_mean": Linear("ar1"),
+    "ar1": AutoRegression(),
+    "ridge": Linear("ridge"),
+    "ar1_ridge": Linear("rest"),
+    "path": TrainingPath(),
+    "replicate": Replicate(),
+}
 
 
 def held_out_ridge(X, Y, n_folds=5):
@@ -147,7 +171,9 @@ def held_out_ridge(X, Y, n_folds=5):
         left, sizes, right = np.linalg.svd(X[kept := np.setdiff1d(rows, held)], full_matrices=False)
         known, new = left.T @ Y[kept], X[held] @ right.T
         for i, penalty in enumerate(PENALTIES):
-            errors[i] += ((Y[held] - new @ ((sizes / (sizes**2 + penalty))[:, None] * known)) ** 2).sum()
+            errors[i] += (
+                (Y[held] - new @ ((sizes / (sizes**2 + penalty))[:, None] * known)) ** 2
+            ).sum()
     penalty = PENALTIES[np.argmin(errors)]
     left, sizes, right = np.linalg.svd(X, full_matrices=False)
     return right.T @ ((sizes / (sizes**2 + penalty))[:, None] * (left.T @ Y)), float(penalty)

@@ -5,20 +5,45 @@ from matplotlib.ticker import MaxNLocator
 
 from sbnn.dynamics.report import COLUMNS, METHODS
 from sbnn.plotting.colors import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
-from sbnn.plotting.common import draw_scores, finish, grid, name_rows, new_figure, new_panels, styled
+from sbnn.plotting.common import (
+    draw_scores,
+    finish,
+    grid,
+    name_rows,
+    new_figure,
+    new_panels,
+    styled,
+)
 
 COLORS = {
-    "prior": "k", "mean": "#a6a6a6", "ar1_mean": "#b39ac9", "ar1": "#7a5c9e", "ridge": "#4b2e83",
-    "ar1_ridge": "#2a1a4a", "path": "#8a9a00", "replicate": "#d0b000", "none": "0.45", "phoenix": "0.7", "c_node": SKY,
-    "l0": BLUE, "path_reg": PURPLE,
-    "post_hoc": "#8c6d31", "imp": ORANGE, "biological": "#882255", "dash": VERMILLION, "sparse": GREEN,
-}  # fmt: skip
+    "prior": "k",
+    "mean": "#a6a6a6",
+    "ar1_mean": "#b39ac9",
+    "ar1": "#7a5c9e",
+    "ridge": "#4b2e83",
+    "ar1_ridge": "#2a1a4a",
+    "path": "#8a9a00",
+    "replicate": "#d0b000",
+    "none": "0.45",
+    "phoenix": "0.7",
+    "c_node": SKY,
+    "l0": BLUE,
+    "path_reg": PURPLE,
+    "post_hoc": "#8c6d31",
+    "imp": ORANGE,
+    "biological": "#882255",
+    "dash": VERMILLION,
+    "sparse": GREEN,
+}
 ROW = 0.2  # inches
 LEGEND = {"loc": "outside right upper", "fontsize": 6.5}
 PANELS = {
-    "auroc": "AUROC of edges", "balanced_accuracy": "balanced accuracy of edges",
-    "mse_rollout": COLUMNS["mse_rollout"], "mse_ahead": COLUMNS["mse_ahead"], "sparsity": "sparsity",
-}  # fmt: skip
+    "auroc": "AUROC of edges",
+    "balanced_accuracy": "balanced accuracy of edges",
+    "mse_rollout": COLUMNS["mse_rollout"],
+    "mse_ahead": COLUMNS["mse_ahead"],
+    "sparsity": "sparsity",
+}
 SHOWN_GENES = 6
 
 
@@ -26,7 +51,11 @@ SHOWN_GENES = 6
 def scores_of_methods(records):
     """Scores of predictions, sparsity and, if known, edges, with a row for each method and a dot for each seed."""
     scored = {name: record.scores.dropna(axis=1, how="all") for name, record in records.items()}
-    panels = {column: name for column, name in PANELS.items() if any(column in of for of in scored.values())}
+    panels = {
+        column: name
+        for column, name in PANELS.items()
+        if any(column in of for of in scored.values())
+    }
     figure, (axes,) = new_panels(1 + ROW * len(records), 1, len(panels), sharey=True, squeeze=False)
     for ax, (column, title) in zip(axes, panels.items(), strict=True):
         for y, (name, of) in enumerate(scored.items()):
@@ -56,7 +85,15 @@ def predicted_paths(of_prior, records):
     for ax, gene in zip(axes.flat, _most_moving(true), strict=True):
         ax.plot(times[0], true[0, :, gene], "o", color="k", ms=3.5, label=observed)
         for name, record in records.items():
-            ax.plot(times[0], record.predicted[0, :, gene], ".-", color=COLORS[name], lw=1, ms=3, label=METHODS[name])
+            ax.plot(
+                times[0],
+                record.predicted[0, :, gene],
+                ".-",
+                color=COLORS[name],
+                lw=1,
+                ms=3,
+                label=METHODS[name],
+            )
         ax.set_title(names[gene], fontsize=7, pad=2)
     for ax in axes[-1]:
         ax.set_xlabel("time")
@@ -70,9 +107,19 @@ def predicted_paths(of_prior, records):
         ax.plot(t, p, ".", color=COLORS[name], ms=1.2, alpha=0.4, rasterized=True)
         for marker, beyond, edge in (("^", p > high, high), ("v", p < low, low)):
             if beyond.any():
-                ax.plot(t[beyond], 0 * t[beyond] + edge, marker, color=COLORS[name], ms=3, mew=0, clip_on=False)
+                ax.plot(
+                    t[beyond],
+                    0 * t[beyond] + edge,
+                    marker,
+                    color=COLORS[name],
+                    ms=3,
+                    mew=0,
+                    clip_on=False,
+                )
         ax.plot([low, high], [low, high], color="k", lw=0.6)
-        outside = f"\n{n} of {len(p)} outside the panel" if (n := ((p < low) | (p > high)).sum()) else ""
+        outside = (
+            f"\n{n} of {len(p)} outside the panel" if (n := ((p < low) | (p > high)).sum()) else ""
+        )
         ax.set_title(f"{METHODS[name]}: MSE {((t - p) ** 2).mean():.2g}{outside}", fontsize=7)
         ax.set(xlabel=observed, aspect="equal", xlim=(low, high), ylim=(low, high))
     squares[0].set_ylabel("predicted")

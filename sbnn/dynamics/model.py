@@ -42,7 +42,8 @@ class DynamicsRegressor(BaseEstimator):
         Raises
         ------
         ValueError
-            The genes differ from the genes in training, a value is NaN, or the times do not increase.
+            The genes differ from the genes in training, a value is NaN, or the times do not
+            increase.
         DivergenceError
             The predictions diverge.
         """
@@ -52,7 +53,9 @@ class DynamicsRegressor(BaseEstimator):
                 x0 = x0.rename(columns=str)[list(self.gene_names_)].to_numpy()
             start = validate_data(self, x0, reset=False, dtype=np.float64, copy=True)
         with naming("times: expected numbers of shape (times,) or (samples, times)"):
-            times = np.array(np.broadcast_to(times, (len(start), np.shape(times)[-1])), dtype=np.float64)
+            times = np.array(
+                np.broadcast_to(times, (len(start), np.shape(times)[-1])), dtype=np.float64
+            )
         if not (np.diff(times, axis=1) > 0).all() or not np.isfinite(times).all():
             raise ValueError(f"times: must increase, got {times[0]}")
         with reproducible(), torch.no_grad():
@@ -60,7 +63,9 @@ class DynamicsRegressor(BaseEstimator):
 
     def _follow(self, start, times):
         """Trajectories predicted by the network, an array of shape (samples, times, genes)."""
-        return follow(copy.deepcopy(self.network_).double(), torch.from_numpy(start), torch.from_numpy(times)).numpy()
+        return follow(
+            copy.deepcopy(self.network_).double(), torch.from_numpy(start), torch.from_numpy(times)
+        ).numpy()
 
     def score(self, trajectories):
         """R2 of trajectories predicted from their first values, over all later times and all genes.
@@ -78,21 +83,28 @@ class DynamicsRegressor(BaseEstimator):
         check_is_fitted(self)
         samples = as_trajectories(trajectories)
         if samples.gene_names.tolist() != self.gene_names_.tolist():
-            raise ValueError("trajectories: expected the same genes as in training, in the same order")
-        around = (np.concatenate([values[1:] for values in samples.values]) - self._training_mean) ** 2
+            raise ValueError(
+                "trajectories: expected the same genes as in training, in the same order"
+            )
+        around = (
+            np.concatenate([values[1:] for values in samples.values]) - self._training_mean
+        ) ** 2
         return 1 - path_errors(self, samples)["mse_rollout"] / float(around.mean())
 
     def _check_samples(self, samples):
         """Store the genes of `Samples` and warn about genes that never change."""
         still = samples.gene_names[np.ptp(np.concatenate(samples.values), axis=0) == 0]
         if len(still):
-            same = f"some genes, such as {still[0]}, have the same value in all samples at all times"
+            same = (
+                f"some genes, such as {still[0]}, have the same value in all samples at all times"
+            )
             warnings.warn(f"{same}; their regulators and targets cannot be inferred", stacklevel=3)
         self.gene_names_, self.n_features_in_ = samples.gene_names, len(samples.gene_names)
 
 
 def split(n, share, random):
-    """Split n positions at random into training positions and a share to set aside, each in ascending order.
+    """Split n positions at random into training positions and a share to set aside, each in
+    ascending order.
 
     Neither part is empty if n > 1 and share > 0.
     """
@@ -102,25 +114,28 @@ def split(n, share, random):
 
 
 class PhoenixRegressor(DynamicsRegressor):
-    """Gene-regulatory dynamics modelled by PHOENIX, a neural ODE [1]_, pruned using data and prior knowledge [2]_.
+    """Gene-regulatory dynamics modelled by PHOENIX, a neural ODE [1]_, pruned using data and prior
+    knowledge [2]_.
 
     Parameters
     ----------
     n_hidden : int
-        Number of sums in the hidden layer, which equals the number of products. Published values: 40 for the simulated
-        networks, 120 for yeast and 300 for breast cancer.
+        Number of sums in the hidden layer, which equals the number of products. Published values:
+        40 for the simulated networks, 120 for yeast and 300 for breast cancer.
     pruning : {"dash", "imp", "biological", "post_hoc", "l0", "c_node", "path_reg", "none"}
-        How weights are pruned. During training, they are pruned by size and prior ("dash"), by size alone ("imp") or by
-        the prior alone ("biological"). After training, they are pruned once by size ("post_hoc"). Alternatively, gates
-        are learned with a penalty on open gates ("l0"), on the sizes of paths ("c_node") or on open paths and sizes of
-        paths ("path_reg"), see `sbnn.dynamics.phoenix`. With "none", no weights are pruned.
+        How weights are pruned. During training, they are pruned by size and prior ("dash"), by size
+        alone ("imp") or by the prior alone ("biological"). After training, they are pruned once by
+        size ("post_hoc"). Alternatively, gates are learned with a penalty on open gates ("l0"), on
+        the sizes of paths ("c_node") or on open paths and sizes of paths ("path_reg"), see
+        `sbnn.dynamics.phoenix`. With "none", no weights are pruned.
     sparsity : float
-        Share of the weights that pruning removes from each layer, in (0, 1). The value has no effect on methods with a
-        penalty, whose sparsity is determined by the weight of the penalty (`Recipe.penalty`).
+        Share of the weights that pruning removes from each layer, in (0, 1). The value has no
+        effect on methods with a penalty, whose sparsity is determined by the weight of the penalty
+        (`Recipe.penalty`).
     influence : tuple of (float, float)
-        Influence of the prior on the pruning scores of input weights and of output weights, used only if
-        ``pruning="dash"``. Published values: (0.5, 0.05) with noise, (0.05, 0.01) without noise and (0.9995, 0.995)
-        for breast cancer.
+        Influence of the prior on the pruning scores of input weights and of output weights, used
+        only if ``pruning="dash"``. Published values: (0.5, 0.05) with noise, (0.05, 0.01) without
+        noise and (0.9995, 0.995) for breast cancer.
     recipe : Recipe, optional
     random_state : int, RandomState or None
 
@@ -128,9 +143,11 @@ class PhoenixRegressor(DynamicsRegressor):
     ----------
     network_ : Phoenix
     edge_scores_ : DataFrame, genes by genes
-        Score of each edge, ``[regulator, target]``. Its sign is the sign of the effect; 0 means no edge.
+        Score of each edge, ``[regulator, target]``. Its sign is the sign of the effect; 0 means no
+        edge.
     sparsity_ : float
-        Share of zeros among the weights Ws, Wp, As relu(m) and Ap relu(m), see `sbnn.dynamics.phoenix`.
+        Share of zeros among the weights Ws, Wp, As relu(m) and Ap relu(m), see
+        `sbnn.dynamics.phoenix`.
     history_ : DataFrame
         Losses and sparsity in each epoch.
     validation_ : ndarray of int
@@ -140,8 +157,9 @@ class PhoenixRegressor(DynamicsRegressor):
 
     Notes
     -----
-    The estimator takes trajectories, not a matrix, so scikit-learn's ``check_estimator`` does not apply; parameters,
-    cloning and seeds follow the conventions of scikit-learn. On one thread, the same seed gives bit-identical results.
+    The estimator takes trajectories, not a matrix, so scikit-learn's ``check_estimator`` does not
+    apply; parameters, cloning and seeds follow the conventions of scikit-learn. On one thread, the
+    same seed gives bit-identical results.
 
     References
     ----------
@@ -166,11 +184,18 @@ class PhoenixRegressor(DynamicsRegressor):
         "pruning": [StrOptions({"none", *INFLUENCE, *PENALTIES})],
         "sparsity": [Interval(Real, 0, 1, closed="neither")],
         "influence": ["array-like"],
-        "recipe": [Recipe, None], "random_state": ["random_state"],
-    }  # fmt: skip
+        "recipe": [Recipe, None],
+        "random_state": ["random_state"],
+    }
 
     def __init__(
-        self, n_hidden=40, pruning="dash", sparsity=0.955, influence=(0.5, 0.05), recipe=None, random_state=None
+        self,
+        n_hidden=40,
+        pruning="dash",
+        sparsity=0.955,
+        influence=(0.5, 0.05),
+        recipe=None,
+        random_state=None,
     ):
         self.n_hidden = n_hidden
         self.pruning = pruning
@@ -189,9 +214,11 @@ class PhoenixRegressor(DynamicsRegressor):
         Parameters
         ----------
         trajectories : AnnData
-            Trajectories as returned by `sbnn.dynamics.trajectories`; samples may have any number of times.
+            Trajectories as returned by `sbnn.dynamics.trajectories`; samples may have any number of
+            times.
         prior : array-like or DataFrame, shape (genes, genes), optional
-            Known edges, ``[regulator, target]``: positive for an activation, negative for a repression, 0 for no edge.
+            Known edges, ``[regulator, target]``: positive for an activation, negative for a
+            repression, 0 for no edge.
 
         Returns
         -------
@@ -200,15 +227,16 @@ class PhoenixRegressor(DynamicsRegressor):
         Raises
         ------
         ValueError
-            A parameter is out of range, the prior has the wrong shape or contains unknown genes, or a prior is needed
-            but missing.
+            A parameter is out of range, the prior has the wrong shape or contains unknown genes, or
+            a prior is needed but missing.
         DivergenceError
             The loss is not finite.
 
         Warns
         -----
         UserWarning
-            Some genes never change, training has too few epochs to reach the sparsity, or no edge is left.
+            Some genes never change, training has too few epochs to reach the sparsity, or no edge
+            is left.
         """
         self._validate_params()
         recipe, samples = self.recipe or Recipe(), as_trajectories(trajectories)
@@ -220,7 +248,9 @@ class PhoenixRegressor(DynamicsRegressor):
         if prior is not None:
             prior = torch.from_numpy(prior_matrix(prior, samples.gene_names))
         if (any(influence) or recipe.data_weight < 1) and (prior is None or not prior.any()):
-            raise ValueError(f"prior: pruning={self.pruning!r} with this influence and recipe needs a prior with edges")
+            raise ValueError(
+                f"prior: pruning={self.pruning!r} with this influence and recipe needs a prior with edges"
+            )
         random = check_random_state(self.random_state)
         generator = torch.Generator().manual_seed(random.randint(2**31 - 1))
         train, self.validation_ = split(len(samples.values), recipe.validation_share, random)
@@ -230,13 +260,21 @@ class PhoenixRegressor(DynamicsRegressor):
         penalty = size_of and (lambda network: weight * size_of(network))
         size = self.n_features_in_, self.n_hidden
         with reproducible():
-            network = GatedPhoenix(*size, recipe.drop_rates, generator) if size_of else Phoenix(*size, generator)
-            pruner = Pruner(network, influence, prior, generator) if self.pruning in INFLUENCE else None
+            network = (
+                GatedPhoenix(*size, recipe.drop_rates, generator)
+                if size_of
+                else Phoenix(*size, generator)
+            )
+            pruner = (
+                Pruner(network, influence, prior, generator) if self.pruning in INFLUENCE else None
+            )
             parts = train, self.validation_
             training = Training(network, samples, parts, recipe, generator, prior, pruner, penalty)
             self._run(training, recipe)
             self.network_ = network.settled()
-            self.edge_scores_ = pd.DataFrame(self.network_.edges().numpy(), self.gene_names_, self.gene_names_)
+            self.edge_scores_ = pd.DataFrame(
+                self.network_.edges().numpy(), self.gene_names_, self.gene_names_
+            )
         if not self.edge_scores_.to_numpy().any():
             lower = f"Recipe.penalty {weight:g}" if size_of else f"sparsity {self.sparsity}"
             warnings.warn(f"no edge is left with {lower}; use a lower value", stacklevel=2)
@@ -253,5 +291,7 @@ class PhoenixRegressor(DynamicsRegressor):
             training.run(recipe.fine_tuning)
         elif (last := max(prunings, default=0)) >= recipe.epochs:
             late = f"sparsity {self.sparsity} is scheduled for epoch {last}, but training ends in epoch {recipe.epochs}"
-            warnings.warn(f"{late}; pruning is completed at the end, without further training", stacklevel=3)
+            warnings.warn(
+                f"{late}; pruning is completed at the end, without further training", stacklevel=3
+            )
             training.pruner.prune(1 - self.sparsity)

@@ -22,7 +22,8 @@ from sbnn.plotting.common import save_figure
 from sbnn.results import write_atomically
 
 LEAST = 0.01  # smallest probability at which an edge outside the prior is written to the table
-HELD_OUT = 0.2  # share of the samples (or, if there is only one sample, of the times) that is held out
+# share of the samples (or, if there is only one sample, of the times) that is held out
+HELD_OUT = 0.2
 
 
 def read_course(expression, times=None):
@@ -30,19 +31,29 @@ def read_course(expression, times=None):
     if times is None:
         table = _columns(expression, "course")
     else:
-        table, times = as_numbers(read_table(expression, "course"), "course"), read_table(times, "times")
+        table, times = (
+            as_numbers(read_table(expression, "course"), "course"),
+            read_table(times, "times"),
+        )
         if lacking := [cell for cell in times.index if cell not in table.index]:
-            raise ValueError(f"times: the expression has no row {some(lacking)}; its rows are {some(table.index)}")
+            raise ValueError(
+                f"times: the expression has no row {some(lacking)}; its rows are {some(table.index)}"
+            )
     genes = [column for column in table if column not in ("sample", "time")]
     numbers = table[genes].dtypes.map(pd.api.types.is_numeric_dtype).all()
     if numbers and kind_of_expression(table[genes].to_numpy())[0] == "counts":
-        warnings.warn("counts are scaled to the same total in each row, and log2(1 + x) is applied", stacklevel=2)
+        warnings.warn(
+            "counts are scaled to the same total in each row, and log2(1 + x) is applied",
+            stacklevel=2,
+        )
         table[genes] = log2p1(normalize_library_size(table[genes].to_numpy()))
     if times is None:
         return trajectories(table, name="own")
     if "time" not in times:
         return read_pseudotime(table, as_numbers(times, "times"), name="own")
-    return trajectories(times.assign(sample=times.get("sample", "0"))[["sample", "time"]].join(table), name="own")
+    return trajectories(
+        times.assign(sample=times.get("sample", "0"))[["sample", "time"]].join(table), name="own"
+    )
 
 
 def read_prior(path, genes):
@@ -51,7 +62,9 @@ def read_prior(path, genes):
         return pd.DataFrame(0.0, genes, genes)
     table = _columns(path, "prior")
     if {"regulator", "target"} <= {*table}:
-        table = table.assign(sign=table.get("sign", 1)).pivot_table("sign", "regulator", "target", "mean", 0)
+        table = table.assign(sign=table.get("sign", 1)).pivot_table(
+            "sign", "regulator", "target", "mean", 0
+        )
     else:
         table = as_numbers(read_table(path, "prior"), "prior")
     return pd.DataFrame(prior_matrix(table, genes), genes, genes)
@@ -65,10 +78,11 @@ def _columns(path, what):
 
 
 def study(data, prior, out, n_passes=5):
-    """Fit `SparseRegulationRegressor` and write network.html, edges.csv, predictions.csv and two figures to a folder.
+    """Fit `SparseRegulationRegressor` and write network.html, edges.csv, predictions.csv and two
+    figures to a folder.
 
-    To score predictions, every method is also fitted without the last fifth of the samples or, if there is only one
-    sample, without the last fifth of its times.
+    To score predictions, every method is also fitted without the last fifth of the samples or, if
+    there is only one sample, without the last fifth of its times.
     """
     lengths = np.array([len(times) for times in as_trajectories(data).times])
     if len(lengths) > 1:
@@ -81,12 +95,21 @@ def study(data, prior, out, n_passes=5):
         if name != "replicate":
             how = {"method": name, "condition": "real", "details": name in ("prior", "sparse")}
             records[f"real_{name}"] = evaluate(model, {0: split}, **how)
-    model, of = SparseRegulationRegressor(n_passes).fit(data, prior), report.by_condition(records)["real"]
-    edges = pd.DataFrame({"probability": model.edge_probabilities_.stack(), "score": model.edge_scores_.stack()})
+    model, of = (
+        SparseRegulationRegressor(n_passes).fit(data, prior),
+        report.by_condition(records)["real"],
+    )
+    edges = pd.DataFrame(
+        {"probability": model.edge_probabilities_.stack(), "score": model.edge_scores_.stack()}
+    )
     edges = edges.rename_axis(["regulator", "target"]).assign(prior=prior.to_numpy().ravel())
     edges = edges[(edges["probability"] >= LEAST) | (edges["prior"] != 0)]
-    edges = edges.sort_values(["probability", "score"], key=np.abs, ascending=False, kind="stable").reset_index()
-    predicted = pd.DataFrame(of["sparse"].predicted.reshape(-1, data.n_vars), columns=data.var_names)
+    edges = edges.sort_values(
+        ["probability", "score"], key=np.abs, ascending=False, kind="stable"
+    ).reset_index()
+    predicted = pd.DataFrame(
+        of["sparse"].predicted.reshape(-1, data.n_vars), columns=data.var_names
+    )
     predicted = pd.concat([data.obs[held].reset_index(drop=True), predicted], axis=1)
     drawn = {"scores": figures.scores_of_methods(of)}
     drawn["paths"] = figures.predicted_paths(of["prior"], {"sparse": of["sparse"]})
@@ -95,7 +118,10 @@ def study(data, prior, out, n_passes=5):
     for name, content in {"edges.csv": edges, "predictions.csv": predicted}.items():
         write_atomically(content.to_csv(index=False).encode(), Path(out, name))
     title = f"{data.n_obs} times x {data.n_vars} genes"
-    pictures = [("scores", "Held-out samples", "Scores of each method"), ("paths", "Paths", "Measured and predicted")]
+    pictures = [
+        ("scores", "Held-out samples", "Scores of each method"),
+        ("paths", "Paths", "Measured and predicted"),
+    ]
     pictures = [(Path(out, f"{name}.png"), *words) for name, *words in pictures]
     tables = [("Held-out samples, from their start", report.methods_table(records, "real"))]
     tables += [("The most probable edges", edges.head(25).set_index("regulator"))]

@@ -3,19 +3,22 @@
 import numpy as np
 
 N_BETWEEN = 6  # grid points from one observed time to the next
-RATES = np.append(0.0, np.geomspace(0.1, 10, 41))  # candidate decay rates, in units of 1 / (mean interval)
-# Approximate error of a model with linear terms and products if expression lies between 0 and 1. If the estimated noise
-# were smaller, further genes would be selected to explain this error.
+# candidate decay rates, in units of 1 / (mean interval)
+RATES = np.append(0.0, np.geomspace(0.1, 10, 41))
+# Approximate error of a model with linear terms and products if expression lies between 0 and 1. If
+# the estimated noise were smaller, further genes would be selected to explain this error.
 LEAST_NOISE = 0.01
 
 
 class Clock:
-    """Observed times, of shape (samples, times), and a finer grid that divides every interval between them.
+    """Observed times, of shape (samples, times), and a finer grid that divides every interval
+    between them.
 
-    For samples with fewer times, the last time is repeated; `seen`, of shape (samples, times), is 0 for repeats and 1
-    elsewhere. `unit` is the mean interval. `grid`, of shape (m, points), contains the time since the start of the
-    sample, divided by `unit`; m is 1 if all samples have the same grid, and the number of samples otherwise. `observed`
-    contains the positions of the observed times in the grid.
+    For samples with fewer times, the last time is repeated; `seen`, of shape (samples, times), is 0
+    for repeats and 1 elsewhere. `unit` is the mean interval. `grid`, of shape (m, points), contains
+    the time since the start of the sample, divided by `unit`; m is 1 if all samples have the same
+    grid, and the number of samples otherwise. `observed` contains the positions of the observed
+    times in the grid.
     """
 
     def __init__(self, times):
@@ -54,7 +57,8 @@ class Clock:
 
 
 def relaxation(values, clock):
-    """First estimates of the paths, the decay rates (0 for genes that are constant within samples) and the noise.
+    """First estimates of the paths, the decay rates (0 for genes that are constant within samples)
+    and the noise.
 
     It is assumed that every gene relaxes from one level to another in each sample.
     """
@@ -65,11 +69,14 @@ def relaxation(values, clock):
     for i, rate in enumerate(RATES):
         basis = _basis(clock, rate)[:, clock.observed] * seen[: len(clock.grid)]
         found = np.linalg.pinv(basis) @ values
-        misfit[i] = ((values - basis @ found) ** 2).sum(axis=(0, 1)) / np.maximum(n_times - basis.shape[2], 1).sum()
+        misfit[i] = ((values - basis @ found) ** 2).sum(axis=(0, 1)) / np.maximum(
+            n_times - basis.shape[2], 1
+        ).sum()
         coefficients.append(found)
     best = 1 + misfit[1:].argmin(axis=0)
     variance = max(float(np.median(misfit.min(axis=0))), LEAST_NOISE**2)
-    chance = 4 * np.sqrt(2 / (n_times - 1).sum())  # four SDs of a mean squared error, divided by its expectation
+    # four SDs of a mean squared error, divided by its expectation
+    chance = 4 * np.sqrt(2 / (n_times - 1).sum())
     best[misfit[0] < variance * (1 + chance)] = 0
     paths = np.empty((n, clock.grid.shape[1], n_genes))
     for i in np.unique(best):

@@ -1,9 +1,10 @@
-"""PHOENIX (Hossain et al., Genome Biology 2024), a network of sums and products, with gates and penalties.
+"""PHOENIX (Hossain et al., Genome Biology 2024), a network of sums and products, with gates and
+penalties.
 
-The gates and the L0 penalty are from Louizos, Welling, Kingma, "Learning sparse neural networks through L0
-regularization", ICLR 2018, arXiv 1712.01312; the C-NODE penalty is from Aliee, Theis, Kilbertus 2021, arXiv 2106.12430;
-and the PathReg penalty is from Aliee et al., "Sparsity in continuous-depth neural networks", NeurIPS 2022, arXiv
-2210.14672.
+The gates and the L0 penalty are from Louizos, Welling, Kingma, "Learning sparse neural networks
+through L0 regularization", ICLR 2018, arXiv 1712.01312; the C-NODE penalty is from Aliee, Theis,
+Kilbertus 2021, arXiv 2106.12430; and the PathReg penalty is from Aliee et al., "Sparsity in
+continuous-depth neural networks", NeurIPS 2022, arXiv 2210.14672.
 """
 
 import math
@@ -11,18 +12,20 @@ import math
 import torch
 from torch import nn
 
-ZERO_SHARE, WEIGHT_SD = 0.95, 0.05  # share of zeros among the initial input weights, and SD of the nonzero weights
+# share of zeros among the initial input weights, and SD of the nonzero weights
+ZERO_SHARE, WEIGHT_SD = 0.95, 0.05
 TEMPERATURE = 2 / 3
-LOWEST, HIGHEST = -0.1, 1.1  # range to which a concrete variable is stretched before it is clipped to [0, 1]
+# range to which a concrete variable is stretched before it is clipped to [0, 1]
+LOWEST, HIGHEST = -0.1, 1.1
 
 
 class Phoenix(nn.Module):
     """``dx/dt = relu(m) * (J(x) - x)``, with ``J = As s + Ap p``.
 
     With ``u = (x - 1/2) / (1 + |x - 1/2|)``, the sums are ``s = Ws u + bs`` and the products are
-    ``p = exp(Wp log(1 + u) + bp)``. ``sum_in`` and ``product_in`` are Ws and Wp, of shape (hidden, genes); ``sum_out``
-    and ``product_out`` are As and Ap, of shape (genes, hidden); ``multiplier`` is m, of shape (genes,). A gene with
-    m <= 0 stays constant.
+    ``p = exp(Wp log(1 + u) + bp)``. ``sum_in`` and ``product_in`` are Ws and Wp, of shape (hidden,
+    genes); ``sum_out`` and ``product_out`` are As and Ap, of shape (genes, hidden); ``multiplier``
+    is m, of shape (genes,). A gene with m <= 0 stays constant.
     """
 
     LAYERS = ("sum_in", "product_in", "sum_out", "product_out")  # the layers that are pruned
@@ -34,7 +37,10 @@ class Phoenix(nn.Module):
         self.sum_in, self.product_in = nn.Parameter(into[0]), nn.Parameter(into[1])
         self.sum_bias = nn.Parameter(torch.zeros(n_hidden))
         self.product_bias = nn.Parameter(torch.zeros(n_hidden))
-        out = [nn.init.orthogonal_(torch.empty((n_genes, n_hidden)), generator=generator) for _ in range(2)]
+        out = [
+            nn.init.orthogonal_(torch.empty((n_genes, n_hidden)), generator=generator)
+            for _ in range(2)
+        ]
         self.sum_out, self.product_out = nn.Parameter(out[0]), nn.Parameter(out[1])
         self.multiplier = nn.Parameter(torch.rand(n_genes, generator=generator))
 
@@ -74,7 +80,9 @@ class Phoenix(nn.Module):
         alive = (self.multiplier > 0)[:, None]
         sum_in, product_in, sum_out, product_out = self.layers()
         layers = [sum_in, product_in, sum_out * alive, product_out * alive]
-        return 1 - sum(layer.count_nonzero().item() for layer in layers) / sum(layer.numel() for layer in layers)
+        return 1 - sum(layer.count_nonzero().item() for layer in layers) / sum(
+            layer.numel() for layer in layers
+        )
 
 
 class GatedPhoenix(Phoenix):
@@ -84,7 +92,9 @@ class GatedPhoenix(Phoenix):
         super().__init__(n_genes, n_hidden, generator)
         starts = [math.log((1 - rate) / rate) for rate in drop_rates]
         sizes = {name: getattr(self, name).shape[1:] for name in self.LAYERS}
-        locations = {name: torch.full(size, starts[name.endswith("_out")]) for name, size in sizes.items()}
+        locations = {
+            name: torch.full(size, starts[name.endswith("_out")]) for name, size in sizes.items()
+        }
         self.locations = nn.ParameterDict(locations)
         self.draw(generator)
 
@@ -94,13 +104,17 @@ class GatedPhoenix(Phoenix):
 
     def draw(self, generator):
         """Draw all gates again; all samples in a batch share the same gates."""
-        self._drawn = self._gated(lambda a: hard_concrete(torch.rand(len(a), generator=generator), a))
+        self._drawn = self._gated(
+            lambda a: hard_concrete(torch.rand(len(a), generator=generator), a)
+        )
 
     @torch.no_grad()
     def settled(self):
         """The same network without gates; columns of weights with closed gates are exactly 0."""
         plain = Phoenix(len(self.multiplier), len(self.sum_bias))
-        plain.load_state_dict({k: v for k, v in self.state_dict().items() if not k.startswith("locations.")})
+        plain.load_state_dict(
+            {k: v for k, v in self.state_dict().items() if not k.startswith("locations.")}
+        )
         for name, weights in zip(self.LAYERS, self._gated(settled_gates), strict=True):
             getattr(plain, name).copy_(weights)
         return plain
@@ -134,7 +148,10 @@ def open_probability(location):
 def open_weights(network):
     """Expected share of the weights in a `GatedPhoenix` whose gate is open."""
     layers = {name: getattr(network, name) for name in network.LAYERS}
-    expected = [open_probability(network.locations[name]).sum() * len(layer) for name, layer in layers.items()]
+    expected = [
+        open_probability(network.locations[name]).sum() * len(layer)
+        for name, layer in layers.items()
+    ]
     return sum(expected) / sum(layer.numel() for layer in layers.values())
 
 
@@ -142,15 +159,21 @@ def open_paths(network):
     """Expected number of open paths in a `GatedPhoenix` from one gene to another, averaged over all pairs of genes."""
     share = {name: open_probability(location) for name, location in network.locations.items()}
     # A path is open if the independent gates of its gene and of its sum or product are both open.
-    return share["sum_in"].mean() * share["sum_out"].sum() + share["product_in"].mean() * share["product_out"].sum()
+    return (
+        share["sum_in"].mean() * share["sum_out"].sum()
+        + share["product_in"].mean() * share["product_out"].sum()
+    )
 
 
 def path_sizes(network):
-    """Total size of the paths between two genes, ``|Ws|' |As|' + |Wp|' |Ap|'``, averaged over all pairs of genes.
+    """Total size of the paths between two genes, ``|Ws|' |As|' + |Wp|' |Ap|'``, averaged over all
+    pairs of genes.
 
     Gates are ignored.
     """
-    sum_in, product_in, sum_out, product_out = (getattr(network, name).abs() for name in network.LAYERS)
+    sum_in, product_in, sum_out, product_out = (
+        getattr(network, name).abs() for name in network.LAYERS
+    )
     # The sum over all pairs can be computed without a genes-by-genes matrix.
     sums = sum_in.sum(dim=1) @ sum_out.sum(dim=0)
     products = product_in.sum(dim=1) @ product_out.sum(dim=0)
@@ -162,7 +185,12 @@ def open_and_sizes(network):
     return open_paths(network) + 10 * path_sizes(network)
 
 
-#: Pruning method of a `GatedPhoenix` -> its penalty and the weight of the penalty. We chose the weight of the L0
-#: penalty ourselves, because the code of the published comparison adds no L0 penalty. That code also uses Kaiming
-#: initialisation, and it counts the open paths for sampled gates instead of computing their expected number.
-PENALTIES = {"l0": (open_weights, 1e-2), "c_node": (path_sizes, 1e-3), "path_reg": (open_and_sizes, 1e-4)}
+#: Pruning method of a `GatedPhoenix` -> its penalty and the weight of the penalty. We chose the
+#: weight of the L0 penalty ourselves, because the code of the published comparison adds no L0
+#: penalty. That code also uses Kaiming initialisation, and it counts the open paths for sampled
+#: gates instead of computing their expected number.
+PENALTIES = {
+    "l0": (open_weights, 1e-2),
+    "c_node": (path_sizes, 1e-3),
+    "path_reg": (open_and_sizes, 1e-4),
+}

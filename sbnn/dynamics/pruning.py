@@ -1,15 +1,17 @@
-"""Pruning of PHOENIX: scores that combine size and prior, and masks that keep pruned weights at zero.
+"""Pruning of PHOENIX: scores that combine size and prior, and masks that keep pruned weights at
+zero.
 
-Hossain et al., "Pruning neural network models for gene regulatory dynamics using data and domain knowledge", NeurIPS
-2024, arXiv 2403.04805, section 3. Scores are computed in float64, because the matrix S S' is ill-conditioned.
+Hossain et al., "Pruning neural network models for gene regulatory dynamics using data and domain
+knowledge", NeurIPS 2024, arXiv 2403.04805, section 3. Scores are computed in float64, because the
+matrix S S' is ill-conditioned.
 """
 
 import torch
 
 from sbnn.models.pruning_scores import keep_largest, mixed, shared
 
-#: Pruning method -> influence of the prior on the scores of input weights and of output weights; None stands for the
-#: parameter ``influence`` of `PhoenixRegressor`.
+#: Pruning method -> influence of the prior on the scores of input weights and of output weights;
+#: None stands for the parameter ``influence`` of `PhoenixRegressor`.
 INFLUENCE = {"imp": (0.0, 0.0), "post_hoc": (0.0, 0.0), "biological": (1.0, 1.0), "dash": None}
 
 
@@ -18,11 +20,16 @@ class Pruner:
 
     def __init__(self, network, influence, prior=None, generator=None):
         self.network, self.influence, self.prior = network, influence, prior
-        self.masks = {name: torch.ones_like(getattr(network, name), dtype=torch.bool) for name in network.LAYERS}
+        self.masks = {
+            name: torch.ones_like(getattr(network, name), dtype=torch.bool)
+            for name in network.LAYERS
+        }
         if any(influence):
             self.together = partners(prior)
             shape = network.sum_in.shape
-            self.scores = [torch.rand(shape, generator=generator, dtype=torch.float64) for _ in range(2)]
+            self.scores = [
+                torch.rand(shape, generator=generator, dtype=torch.float64) for _ in range(2)
+            ]
 
     @torch.no_grad()
     def prune(self, left):
@@ -43,12 +50,17 @@ class Pruner:
         """Scores of the layers by name; scores of input weights are stored for the next call."""
         network, (of_inputs, of_outputs) = self.network, self.influence
         decay = network.decay().double()[:, None]
-        # Input weights of products are scored by their exponential, so the most negative weights are pruned first.
+        # Input weights of products are scored by their exponential, so the most negative weights
+        # are pruned first.
         into = [shared(network.sum_in.double().abs()), shared(network.product_in.double().exp())]
-        out = [shared(layer.double().abs() * decay) for layer in (network.sum_out, network.product_out)]
+        out = [
+            shared(layer.double().abs() * decay) for layer in (network.sum_out, network.product_out)
+        ]
         if any(self.influence):
             by_prior = [prior_of_inputs(scores, self.together) for scores in self.scores]
-            self.scores = into = [mixed(*both, of_inputs) for both in zip(by_prior, into, strict=True)]
+            self.scores = into = [
+                mixed(*both, of_inputs) for both in zip(by_prior, into, strict=True)
+            ]
             by_prior = [prior_of_outputs(scores, self.prior) for scores in into]
             out = [mixed(*both, of_outputs) for both in zip(by_prior, out, strict=True)]
         return dict(zip(network.LAYERS, into + out, strict=True))

@@ -24,10 +24,11 @@ def products_of(k):
 class Fit:
     """Regression of a gene on a set of regulators, given by their positions in ascending order.
 
-    ``signs`` are the expected signs of the effects, 1 or -1; ``log_evidence`` is the log evidence after integration
-    over all weights; ``weights`` are the constant, the slopes, and the coefficients of products in the order of
-    `products_of`; ``features`` has the shape (observations, weights); ``precision`` is the Cholesky factor of the
-    precision matrix of the weights.
+    ``signs`` are the expected signs of the effects, 1 or -1; ``log_evidence`` is the log evidence
+    after integration over all weights; ``weights`` are the constant, the slopes, and the
+    coefficients of products in the order of `products_of`; ``features`` has the shape
+    (observations, weights); ``precision`` is the Cholesky factor of the precision matrix of the
+    weights.
     """
 
     regulators: tuple
@@ -41,16 +42,25 @@ class Fit:
         """Positions in `weights` of the slopes, of the products of two regulators and of the squares."""
         k = len(self.regulators)
         one, other = products_of(k)
-        return np.arange(1, k + 1), 1 + k + np.flatnonzero(one != other), 1 + k + np.flatnonzero(one == other)
+        return (
+            np.arange(1, k + 1),
+            1 + k + np.flatnonzero(one != other),
+            1 + k + np.flatnonzero(one == other),
+        )
 
     def target(self, deviations):
         """Target values, of shape (...), for deviations of the k regulators from their means, of shape (..., k)."""
         one, other = products_of(len(self.regulators))
         _, slopes, products = np.split(self.weights, [1, 1 + len(self.regulators)])
-        return self.weights[0] + deviations @ slopes + (deviations[..., one] * deviations[..., other]) @ products
+        return (
+            self.weights[0]
+            + deviations @ slopes
+            + (deviations[..., one] * deviations[..., other]) @ products
+        )
 
     def slopes(self, deviations):
-        """Derivatives of the target value with respect to the k regulators, at given deviations from their means.
+        """Derivatives of the target value with respect to the k regulators, at given deviations
+        from their means.
 
         The derivatives and the deviations have the shape (..., k).
         """
@@ -67,16 +77,17 @@ class Fit:
 class Target:
     """Evidence for sets of regulators in the values of one gene that changes.
 
-    The gene decays towards a target value: a constant plus linear and quadratic terms in the deviations of its
-    regulators from their means. Within the range of the data, these terms approximate saturating Hill terms combined by
-    AND and OR.
+    The gene decays towards a target value: a constant plus linear and quadratic terms in the
+    deviations of its regulators from their means. Within the range of the data, these terms
+    approximate saturating Hill terms combined by AND and OR.
 
-    ``values``, of shape (observations,), contains the values after the first time, minus what remains of the first
-    value; ``linear``, of shape (observations, genes), is the weighted past of the deviation of each gene;
-    ``deviations`` has the shape (samples, points, genes); ``memory``, of shape (m, times - 1, points), is returned by
-    `Clock.later_memory`; ``log_odds`` contains the log odds of every edge to this gene, -inf for impossible edges;
-    ``signs`` contains the sign of each edge in the prior, 0 if the sign is free. Observations after the end of a sample
-    are 0 in ``values``, ``linear`` and ``memory``, and only add a constant to the evidence.
+    ``values``, of shape (observations,), contains the values after the first time, minus what
+    remains of the first value; ``linear``, of shape (observations, genes), is the weighted past of
+    the deviation of each gene; ``deviations`` has the shape (samples, points, genes); ``memory``,
+    of shape (m, times - 1, points), is returned by `Clock.later_memory`; ``log_odds`` contains the
+    log odds of every edge to this gene, -inf for impossible edges; ``signs`` contains the sign of
+    each edge in the prior, 0 if the sign is free. Observations after the end of a sample are 0 in
+    ``values``, ``linear`` and ``memory``, and only add a constant to the evidence.
     """
 
     def __init__(self, values, linear, deviations, memory, noise, beliefs, log_odds, signs):
@@ -85,7 +96,9 @@ class Target:
         self.signs, self.free = signs.astype(float), signs == 0
         self._open = self.free.copy()  # signs that are free and not yet chosen
         self._fits, self._products = {}, {}
-        self._constant = np.broadcast_to(memory.sum(axis=2), (len(deviations), memory.shape[1])).ravel()
+        self._constant = np.broadcast_to(
+            memory.sum(axis=2), (len(deviations), memory.shape[1])
+        ).ravel()
 
     def fit(self, regulators):
         """`Fit` for a frozenset of regulators; each set is fitted only once."""
@@ -97,7 +110,11 @@ class Target:
         """Log probability of a set of regulators, up to a constant."""
         chosen = list(regulators)
         # A free sign was chosen from two equally probable signs.
-        return self.fit(regulators).log_evidence + self.log_odds[chosen].sum() - np.log(2) * self.free[chosen].sum()
+        return (
+            self.fit(regulators).log_evidence
+            + self.log_odds[chosen].sum()
+            - np.log(2) * self.free[chosen].sum()
+        )
 
     def search(self, start):
         """Add, remove or exchange one regulator at a time while the set gets more probable; returns the last `Fit`."""
@@ -119,7 +136,8 @@ class Target:
     def probabilities(self, regulators):
         """Probability of each edge to this gene, given the other regulators in a set.
 
-        For edges that are neither in the set nor in the prior, the probability is approximated from the linear effect.
+        For edges that are neither in the set nor in the prior, the probability is approximated from
+        the linear effect.
         """
         with np.errstate(over="ignore"):
             probabilities = 1 / (1 + np.exp(-self._gains(regulators)))
@@ -159,13 +177,19 @@ class Target:
         features = np.stack(columns, axis=1)
         of_products = np.where(one == other, self.beliefs.square_sd[at], self.beliefs.pair_sd[at])
         sd = np.concatenate([[_CONSTANT_SD], np.full(k, self.beliefs.effect_sd[at]), of_products])
-        mean = np.concatenate([[_CONSTANT_MEAN], signs * self.beliefs.effect_mean[at], np.zeros(len(one))])
+        mean = np.concatenate(
+            [[_CONSTANT_MEAN], signs * self.beliefs.effect_mean[at], np.zeros(len(one))]
+        )
         rest = self.values - features @ mean
         precision = cho_factor(features.T @ features / self.noise**2 + np.diag(sd**-2), lower=True)
         along = features.T @ rest / self.noise**2
         change = cho_solve(precision, along)
-        log_evidence = (along @ change - rest @ rest / self.noise**2) / 2 - np.log(np.diag(precision[0])).sum()
-        log_evidence = log_evidence - np.log(sd).sum() - len(rest) * np.log(2 * np.pi * self.noise**2) / 2
+        log_evidence = (along @ change - rest @ rest / self.noise**2) / 2 - np.log(
+            np.diag(precision[0])
+        ).sum()
+        log_evidence = (
+            log_evidence - np.log(sd).sum() - len(rest) * np.log(2 * np.pi * self.noise**2) / 2
+        )
         return Fit(regulators, signs, float(log_evidence), mean + change, features, precision)
 
     def _product(self, one, other):
@@ -177,24 +201,36 @@ class Target:
 
 
 class RegulatedNetwork(nn.Module):
-    """``dx/dt = decay * (J(p) - x)``, where J is a constant plus linear terms and products of two regulators.
+    """``dx/dt = decay * (J(p) - x)``, where J is a constant plus linear terms and products of two
+    regulators.
 
-    The regulators p are the genes themselves or, if there is a lag, their proteins, with ``dp/dt = (x - p) / lag``.
+    The regulators p are the genes themselves or, if there is a lag, their proteins, with ``dp/dt =
+    (x - p) / lag``.
     """
 
-    # Regulators are clipped to [`lowest`, `highest`] to keep J bounded, as if their effects saturated.
+    # Regulators are clipped to [`lowest`, `highest`] to keep J bounded, as if their effects
+    # saturated.
 
     def __init__(self, decay, means, lowest, highest, fits, lag=0.0):
         super().__init__()
         constant, places, weights = np.zeros(len(decay)), [], []
         for gene, fit in fits.items():
             constant[gene], k = fit.weights[0], len(fit.regulators)
-            chosen = np.array([*fit.regulators, len(decay)])  # the last position stands for a factor of 1
+            # the last position stands for a factor of 1
+            chosen = np.array([*fit.regulators, len(decay)])
             pairs = np.concatenate([[range(k), [k] * k], products_of(k)], axis=1).astype(int)
             places += [(gene, chosen[one], chosen[other]) for one, other in pairs.T]
             weights += [*fit.weights[1:]]
-        self.register_buffer("places", torch.tensor(np.reshape(places, (-1, 3)).T, dtype=torch.int64))
-        buffers = {"rate": decay, "means": means, "lowest": lowest, "highest": highest, "constant": constant}
+        self.register_buffer(
+            "places", torch.tensor(np.reshape(places, (-1, 3)).T, dtype=torch.int64)
+        )
+        buffers = {
+            "rate": decay,
+            "means": means,
+            "lowest": lowest,
+            "highest": highest,
+            "constant": constant,
+        }
         for name, value in (buffers | {"weights": weights}).items():
             self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
 
@@ -205,13 +241,17 @@ class RegulatedNetwork(nn.Module):
 
         With a lag, the decay rates of the proteins follow, and the shape is (2 genes,).
         """
-        return torch.cat([self.rate, torch.full_like(self.rate, 1 / self.lag)]) if self.lag else self.rate
+        return (
+            torch.cat([self.rate, torch.full_like(self.rate, 1 / self.lag)])
+            if self.lag
+            else self.rate
+        )
 
     def targets(self, state):
         """Target values at a state.
 
-        State and target values have the shape (samples, genes) or, with a lag, (samples, 2 genes), where the proteins
-        follow the genes.
+        State and target values have the shape (samples, genes) or, with a lag, (samples, 2 genes),
+        where the proteins follow the genes.
         """
         if self.lag:
             genes, proteins = state.chunk(2, dim=1)

@@ -10,13 +10,25 @@ from sbnn.results import load_folder
 
 #: Name of a method -> its label in tables and figures, in display order.
 METHODS = {
-    "prior": "the prior alone", "mean": "constant mean", "ar1_mean": "AR(1) to the mean", "ar1": "AR(1) of each gene",
-    "ridge": "ridge, x(t + 1) on x(t)", "replicate": "copy of the training replicate",
-    "ar1_ridge": "AR(1), and ridge on the rest", "path": "nearest part of the training path",
-    "none": "PHOENIX", "phoenix": "PHOENIX, prior in the loss",
-    "c_node": "C-NODE", "l0": "L0", "path_reg": "PathReg", "post_hoc": "post hoc", "imp": "IMP",
-    "biological": "BioPruning", "dash": "DASH", "sparse": "SparseRegulation",
-}  # fmt: skip
+    "prior": "the prior alone",
+    "mean": "constant mean",
+    "ar1_mean": "AR(1) to the mean",
+    "ar1": "AR(1) of each gene",
+    "ridge": "ridge, x(t + 1) on x(t)",
+    "replicate": "copy of the training replicate",
+    "ar1_ridge": "AR(1), and ridge on the rest",
+    "path": "nearest part of the training path",
+    "none": "PHOENIX",
+    "phoenix": "PHOENIX, prior in the loss",
+    "c_node": "C-NODE",
+    "l0": "L0",
+    "path_reg": "PathReg",
+    "post_hoc": "post hoc",
+    "imp": "IMP",
+    "biological": "BioPruning",
+    "dash": "DASH",
+    "sparse": "SparseRegulation",
+}
 #: Name of a condition -> its title, in display order.
 TITLES = {
     "noise_0": "without noise, correct prior",
@@ -25,18 +37,36 @@ TITLES = {
     "real": "real data",
 }
 COLUMNS = {
-    "sparsity": "sparsity", "balanced_accuracy": "BA", "auroc": "AUROC", "recall_missing": "missing edges found",
-    "kept_wrong": "wrong edges kept", "mse_rollout": "rollout MSE", "mse_ahead": "one-step MSE",
-    "relative": "one-step MSE / no change", "seconds": "CPU s",
-}  # fmt: skip
+    "sparsity": "sparsity",
+    "balanced_accuracy": "BA",
+    "auroc": "AUROC",
+    "recall_missing": "missing edges found",
+    "kept_wrong": "wrong edges kept",
+    "mse_rollout": "rollout MSE",
+    "mse_ahead": "one-step MSE",
+    "relative": "one-step MSE / no change",
+    "seconds": "CPU s",
+}
 #: Pairs of methods that are compared.
-PAIRS = (("dash", "imp"), ("dash", "biological"), ("dash", "phoenix"), ("sparse", "dash"), ("sparse", "prior"))
-#: Published sparsity and balanced accuracy for 350 genes and 5 % noise, read off a figure of Hossain et al.
-#: (arXiv 2403.04805) to within 0.005.
+PAIRS = (
+    ("dash", "imp"),
+    ("dash", "biological"),
+    ("dash", "phoenix"),
+    ("sparse", "dash"),
+    ("sparse", "prior"),
+)
+#: Published sparsity and balanced accuracy for 350 genes and 5 % noise, read off a figure of
+#: Hossain et al. (arXiv 2403.04805) to within 0.005.
 PUBLISHED = {
-    "none": (0.099, 0.586), "c_node": (0.062, 0.558), "l0": (0.338, 0.550), "path_reg": (0.566, 0.618),
-    "post_hoc": (0.871, 0.823), "biological": (0.835, 0.873), "imp": (0.959, 0.708), "dash": (0.946, 0.906),
-}  # fmt: skip
+    "none": (0.099, 0.586),
+    "c_node": (0.062, 0.558),
+    "l0": (0.338, 0.550),
+    "path_reg": (0.566, 0.618),
+    "post_hoc": (0.871, 0.823),
+    "biological": (0.835, 0.873),
+    "imp": (0.959, 0.708),
+    "dash": (0.946, 0.906),
+}
 NOTE = (
     "Mean ± SD over three seeds, each with its own samples, prior and start; for real data over three starts on the "
     "same data. BA: balanced accuracy of all pairs of genes; missing edges: true edges not in the prior; wrong "
@@ -61,8 +91,13 @@ def methods_table(records, condition):
     of, labels = by_condition(records)[condition], METHODS
     scores = {name: record.scores for name, record in of.items()}
     if condition == "real" and "prior" in of:
-        labels, still = METHODS | {"prior": "no change; edges of the prior"}, of["prior"].scores["mse_ahead"].mean()
-        scores = {name: rows.assign(relative=rows["mse_ahead"] / still) for name, rows in scores.items()}
+        labels, still = (
+            METHODS | {"prior": "no change; edges of the prior"},
+            of["prior"].scores["mse_ahead"].mean(),
+        )
+        scores = {
+            name: rows.assign(relative=rows["mse_ahead"] / still) for name, rows in scores.items()
+        }
     scores = {labels[name]: rows for name, rows in scores.items()}
     scores = pd.concat(scores, names=["method"]).rename(columns=COLUMNS)
     shown = [column for column in COLUMNS.values() if column in scores]
@@ -79,12 +114,17 @@ def overview_table(records):
         parts[-1].columns = [f"{label}, {percent} %" for label in labels.values()]
     table = pd.concat(parts, axis=1).fillna("").rename_axis("method")
     known = [name for name in METHODS.values() if name in table.index]
-    return table.loc[known, (table != "").any()]  # drops empty columns: without noise, there is nothing to correct
+    # drops empty columns: without noise, there is nothing to correct
+    return table.loc[known, (table != "").any()]
 
 
 def overview(saved_models):
     """Tables that are part of ``sbnn report all``."""
-    return {"Edges of simulated networks of 350 genes": overview_table(read(Path(saved_models, "grn_350")))}
+    return {
+        "Edges of simulated networks of 350 genes": overview_table(
+            read(Path(saved_models, "grn_350"))
+        )
+    }
 
 
 def differences_table(records, condition):
@@ -98,7 +138,9 @@ def differences_table(records, condition):
             differences = (scores[one] - scores[other]).reindex(columns=compared).dropna(axis=1)
             if len(differences) > 1:
                 differences = differences.rename(columns=COLUMNS)
-                rows[f"{METHODS[one]} minus {METHODS[other]}"] = differences.agg(_spread if real else _interval)
+                rows[f"{METHODS[one]} minus {METHODS[other]}"] = differences.agg(
+                    _spread if real else _interval
+                )
     return pd.DataFrame(rows).T.rename_axis("difference")
 
 
@@ -113,7 +155,11 @@ def by_sparsity(records):
 
 def sparsities_table(records):
     """Balanced accuracy of pruning methods by requested sparsity, as text, and published values with their sparsity."""
-    cells = by_sparsity(records).groupby(["method", "asked"], sort=False)["balanced_accuracy"].agg(_spread)
+    cells = (
+        by_sparsity(records)
+        .groupby(["method", "asked"], sort=False)["balanced_accuracy"]
+        .agg(_spread)
+    )
     table = cells.unstack().rename(columns="{:g}".format).rename_axis(columns=None)
     table["published"] = ["{1:.3f} at {0:.3f}".format(*PUBLISHED[method]) for method in table.index]
     return table.rename(index=METHODS)
@@ -146,7 +192,13 @@ def _spread(values):
     if values.isna().all():
         return ""
     mean, sd = values.mean(), values.std()
-    digits = (".1e", ".0e") if 0 < abs(mean) < 0.01 else (".0f", ".0f") if abs(mean) >= 10 else (".3f", ".3f")
+    digits = (
+        (".1e", ".0e")
+        if 0 < abs(mean) < 0.01
+        else (".0f", ".0f")
+        if abs(mean) >= 10
+        else (".3f", ".3f")
+    )
     return format(mean, digits[0]) + (f" ± {sd:{digits[1]}}" if values.count() > 1 else "")
 
 

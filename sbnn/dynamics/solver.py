@@ -2,7 +2,8 @@
 
 import torch
 
-MOST_STEPS = 2**15  # maximum number of steps per interval; a solution that needs more steps counts as divergent
+# maximum number of steps per interval; a solution that needs more steps counts as divergent
+MOST_STEPS = 2**15
 
 
 class DivergenceError(RuntimeError):
@@ -13,7 +14,8 @@ def step_factors(decay, step):
     """``exp(-c)``, ``1 - exp(-c)`` and ``1 - (1 - exp(-c)) / c`` for ``c = decay * step``, as needed by `advance`."""
     c = decay * step
     gone = -torch.expm1(-c)
-    # For small c, the difference loses digits by cancellation, so its Taylor series is used instead.
+    # For small c, the difference loses digits by cancellation, so its Taylor series is used
+    # instead.
     small = c < 0.1
     series = c * (1 / 2 - c * (1 / 6 - c * (1 / 24 - c / 120)))
     change = torch.where(small, series, 1 - gone / torch.where(small, torch.ones_like(c), c))
@@ -21,10 +23,11 @@ def step_factors(decay, step):
 
 
 def advance(targets, x, factors, n_steps):
-    """Integrate ``dx/dt = decay * (targets(x) - x)`` by exponential Runge-Kutta steps of second order.
+    """Integrate ``dx/dt = decay * (targets(x) - x)`` by exponential Runge-Kutta steps of second
+    order.
 
-    The decay is solved exactly, so steps only need to be short enough to follow changes in the targets (Cox and
-    Matthews, J. Comput. Phys. 2002, equations 20 to 22).
+    The decay is solved exactly, so steps only need to be short enough to follow changes in the
+    targets (Cox and Matthews, J. Comput. Phys. 2002, equations 20 to 22).
     """
     keep, gone, change = factors
     for _ in range(n_steps):
@@ -44,7 +47,9 @@ def advance_exactly(model, x, length, tolerance):
         fine = advance(model.targets, x, step_factors(model.decay(), length / n_steps), n_steps)
         if coarse is not None:
             best = fine + (fine - coarse) / 3
-            if last is not None and ((best - last).abs().max() <= tolerance or not best.isfinite().all()):
+            if last is not None and (
+                (best - last).abs().max() <= tolerance or not best.isfinite().all()
+            ):
                 return best
             last = best
         coarse, n_steps = fine, 2 * n_steps
@@ -52,7 +57,8 @@ def advance_exactly(model, x, length, tolerance):
 
 
 def follow(model, start, times, tolerance=1e-6):
-    """Trajectories of a model from a start, of shape (samples, genes), at given times, of shape (samples, times).
+    """Trajectories of a model from a start, of shape (samples, genes), at given times, of shape
+    (samples, times).
 
     The trajectories have the shape (samples, times, genes).
     """
@@ -64,5 +70,7 @@ def follow(model, start, times, tolerance=1e-6):
     if lost.any():
         sample, time = lost.nonzero()[0].tolist()
         when = f"sample {sample} diverges before time {times[sample, time]:g}"
-        raise DivergenceError(f"the trajectory of {when}; its start may be too far from the training data")
+        raise DivergenceError(
+            f"the trajectory of {when}; its start may be too far from the training data"
+        )
     return values

@@ -19,8 +19,8 @@ COUNT = [Interval(Integral, 1, None, closed="left")]
 class Schedule(CheckedSettings):
     """Pruning schedule.
 
-    A fraction `first_share` of the weights is removed at `first_epoch`, then a fraction `share` of the remaining
-    weights at each multiple of `every` epochs.
+    A fraction `first_share` of the weights is removed at `first_epoch`, then a fraction `share` of
+    the remaining weights at each multiple of `every` epochs.
     """
 
     _LEAST = {"first_epoch": 0, "share": 1e-9}
@@ -58,14 +58,17 @@ class Recipe(CheckedSettings):
     multiplier_speed : float
         Ratio of the learning rate of the multipliers m to `learning_rate`.
     lowest_rate, rate_factor, rate_patience : float, float, int
-        The learning rate is multiplied by `rate_factor` after more than `rate_patience` epochs without a lower
-        validation loss, but it never falls below `lowest_rate`. The learning rate is reset at each pruning.
+        The learning rate is multiplied by `rate_factor` after more than `rate_patience` epochs
+        without a lower validation loss, but it never falls below `lowest_rate`. The learning rate
+        is reset at each pruning.
     patience : int
-        Number of epochs without a lower validation loss after which training stops, once pruning is complete.
+        Number of epochs without a lower validation loss after which training stops, once pruning is
+        complete.
     n_steps : int
         Number of steps of the solver from one time to the next.
     validation_share : float
-        Share of the samples, in [0, 1), set aside to monitor the loss. With a single sample, the training loss is used.
+        Share of the samples, in [0, 1), set aside to monitor the loss. With a single sample, the
+        training loss is used.
     data_weight : float
         Weight lambda of the data in the loss, in (0, 1]; the prior has the weight 1 - lambda.
     n_prior_points : int
@@ -75,11 +78,12 @@ class Recipe(CheckedSettings):
     fine_tuning : int
         Number of training epochs after pruning, used only if ``pruning="post_hoc"``.
     penalty : float, optional
-        Weight of the penalty in the loss, used only if ``pruning`` is "l0", "c_node" or "path_reg". The default is
-        1e-2, 1e-3 or 1e-4, respectively; for "path_reg", the sizes of paths have ten times this weight.
+        Weight of the penalty in the loss, used only if ``pruning`` is "l0", "c_node" or "path_reg".
+        The default is 1e-2, 1e-3 or 1e-4, respectively; for "path_reg", the sizes of paths have ten
+        times this weight.
     drop_rates : tuple of (float, float)
-        Initial probability that the gate of a gene is closed, and initial probability that the gate of a sum or product
-        is closed, both in (0, 1). Used only with a penalty.
+        Initial probability that the gate of a gene is closed, and initial probability that the gate
+        of a sum or product is closed, both in (0, 1). Used only with a penalty.
     """
 
     _LENGTHS = {"drop_rates": (2, 2)}
@@ -122,7 +126,9 @@ class Intervals:
             real = length[..., 0] > 0
             before, after, length = before[real], after[real], length[real]
         factors = step_factors(network.decay(), length / n_steps)
-        return torch.nn.functional.mse_loss(advance(network.targets, before, factors, n_steps), after)
+        return torch.nn.functional.mse_loss(
+            advance(network.targets, before, factors, n_steps), after
+        )
 
 
 class Training:
@@ -131,9 +137,13 @@ class Training:
     If there are no validation samples, the training loss is monitored.
     """
 
-    def __init__(self, network, samples, parts, recipe, generator, prior=None, pruner=None, penalty=None):
+    def __init__(
+        self, network, samples, parts, recipe, generator, prior=None, pruner=None, penalty=None
+    ):
         self.network, self.recipe, self.generator = network, recipe, generator
-        self.train, self.validation = (Intervals(samples, part) if len(part) else None for part in parts)
+        self.train, self.validation = (
+            Intervals(samples, part) if len(part) else None for part in parts
+        )
         self.pruner, self.penalty, self.history = pruner, penalty, []
         if recipe.data_weight < 1:
             self.points = torch.rand((recipe.n_prior_points, len(prior)), generator=generator) - 0.5
@@ -158,9 +168,18 @@ class Training:
         """Reset the learning rate and train; returns the weights of the epoch with the lowest monitored loss."""
         recipe, network = self.recipe, self.network
         others = [value for name, value in network.named_parameters() if name != "multiplier"]
-        fast = {"params": [network.multiplier], "lr": recipe.learning_rate * recipe.multiplier_speed}
-        optimizer = torch.optim.Adam([{"params": others}, fast], lr=recipe.learning_rate, fused=True)
-        rates = {"factor": recipe.rate_factor, "patience": recipe.rate_patience, "min_lr": recipe.lowest_rate}
+        fast = {
+            "params": [network.multiplier],
+            "lr": recipe.learning_rate * recipe.multiplier_speed,
+        }
+        optimizer = torch.optim.Adam(
+            [{"params": others}, fast], lr=recipe.learning_rate, fused=True
+        )
+        rates = {
+            "factor": recipe.rate_factor,
+            "patience": recipe.rate_patience,
+            "min_lr": recipe.lowest_rate,
+        }
         plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **rates)
         lowest, waited, best = math.inf, 0, copy.deepcopy(network.state_dict())
         for _ in range(n_epochs):
@@ -196,7 +215,9 @@ class Training:
         entry = {"epoch": len(self.history) + 1, "loss": loss, "validation_loss": math.nan}
         with torch.no_grad():
             if self.validation is not None:
-                watched = entry["validation_loss"] = self.validation.loss(network, recipe.n_steps).item()
+                watched = entry["validation_loss"] = self.validation.loss(
+                    network, recipe.n_steps
+                ).item()
             entry["sparsity"] = network.sparsity()
             if self.penalty is not None:
                 entry["penalty"] = self.penalty(network).item()
@@ -204,5 +225,7 @@ class Training:
         self.history.append(entry)
         if not math.isfinite(loss + watched):
             text = f"training diverged in epoch {entry['epoch']}: the loss is {loss}"
-            raise DivergenceError(f"{text}; lower Recipe.learning_rate, or scale the data to [0, 1]")
+            raise DivergenceError(
+                f"{text}; lower Recipe.learning_rate, or scale the data to [0, 1]"
+            )
         return watched

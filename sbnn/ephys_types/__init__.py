@@ -17,7 +17,8 @@ __all__ = list(_HOME)
 
 
 def __getattr__(name):
-    # Names are imported on first use, so that reading a record or a table does not have to load torch.
+    # Names are imported on first use, so that reading a record or a table does not have to load
+    # torch.
     if name in _HOME:
         return getattr(importlib.import_module(f"sbnn.{_HOME[name]}"), name)
     raise AttributeError(f"module 'sbnn.ephys_types' has no attribute {name!r}")

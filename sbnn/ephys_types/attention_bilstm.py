@@ -21,27 +21,45 @@ from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_co
 TOKEN_SIZE, DROPOUT, BATCH_SIZE = 64, 0.2, 64
 CLIP, WEIGHT_DECAY = 2.0, 1e-4
 PATIENCE = 7  # number of epochs without a better validation score after which training ends
-NOISE, MOST_NOISE = 10.0, 0.5  # SD of the noise: NOISE / sqrt(number of cells), but at most MOST_NOISE
-# Settings of this package and of the published networks. We mask missing values. The published networks replace missing
-# values by zeros before scaling, and share input weights between families, so that the padding of a narrow family is
-# treated like the columns of a wide one. `hide` is the share of the features hidden from each cell in each epoch.
-# `noise` is the SD of the noise added to scaled features; None makes it depend on the number of cells. The learning
-# rate is constant, or rises and then falls to zero in one cycle. `validation_share` is the share of the training cells
+# SD of the noise: NOISE / sqrt(number of cells), but at most MOST_NOISE
+NOISE, MOST_NOISE = 10.0, 0.5
+# Settings of this package and of the published networks. We mask missing values. The published
+# networks replace missing values by zeros before scaling, and share input weights between families,
+# so that the padding of a narrow family is treated like the columns of a wide one. `hide` is the
+# share of the features hidden from each cell in each epoch. `noise` is the SD of the noise added to
+# scaled features; None makes it depend on the number of cells. The learning rate is constant, or
+# rises and then falls to zero in one cycle. `validation_share` is the share of the training cells
 # on which `stop_on` chooses the best epoch; if it is 0, all cells are used for all epochs.
 BALANCED = {"class_weight": "balanced", "stop_on": "macro_f1"}
 OURS = BALANCED | {
-    "missing": "masked", "scaling": "normal_scores", "hide": 0.2, "noise": None, "learning_rate": 3e-3,
-    "schedule": "one_cycle", "max_epochs": 20, "validation_share": 0.0,
-}  # fmt: skip
+    "missing": "masked",
+    "scaling": "normal_scores",
+    "hide": 0.2,
+    "noise": None,
+    "learning_rate": 3e-3,
+    "schedule": "one_cycle",
+    "max_epochs": 20,
+    "validation_share": 0.0,
+}
 PUBLISHED = BALANCED | {
-    "missing": "zeros_as_data", "scaling": "standard", "hide": 0.0, "noise": 0.0, "learning_rate": 1e-3,
-    "schedule": "constant", "max_epochs": 50, "validation_share": 0.25,
-}  # fmt: skip
+    "missing": "zeros_as_data",
+    "scaling": "standard",
+    "hide": 0.0,
+    "noise": 0.0,
+    "learning_rate": 1e-3,
+    "schedule": "constant",
+    "max_epochs": 50,
+    "validation_share": 0.25,
+}
 OF_MOUSE = PUBLISHED | {"class_weight": None, "stop_on": "accuracy"}
 # Further parameters that are stored with results.
 FIXED = {
-    "batch_size": BATCH_SIZE, "dropout": DROPOUT, "patience": PATIENCE, "prior": None, "weight_decay": WEIGHT_DECAY,
-}  # fmt: skip
+    "batch_size": BATCH_SIZE,
+    "dropout": DROPOUT,
+    "patience": PATIENCE,
+    "prior": None,
+    "weight_decay": WEIGHT_DECAY,
+}
 
 
 class OwnWeights(nn.Module):
@@ -49,28 +67,33 @@ class OwnWeights(nn.Module):
 
     def __init__(self, real, size):
         super().__init__()
-        self.register_buffer("real", real)  # of shape (families, width), True for columns that are not padding
+        # of shape (families, width), True for columns that are not padding
+        self.register_buffer("real", real)
         families, width = real.shape
-        # Each feature also has a missing-value indicator. Initial weights are drawn as in an nn.Linear whose inputs
-        # exclude padding and indicators.
+        # Each feature also has a missing-value indicator. Initial weights are drawn as in an
+        # nn.Linear whose inputs exclude padding and indicators.
         bound = real.sum(1).clamp_min(1).float().rsqrt()[:, None, None]
         self.weight = nn.Parameter((2 * torch.rand(families, 2 * width, size) - 1) * bound)
         self.bias = nn.Parameter((2 * torch.rand(families, 1, size) - 1) * bound)
 
     def forward(self, values):
         """Tokens of shape (n, families, size)."""
-        entries = torch.cat([values.nan_to_num(), (self.real & values.isnan()).to(values.dtype)], dim=-1)
+        entries = torch.cat(
+            [values.nan_to_num(), (self.real & values.isnan()).to(values.dtype)], dim=-1
+        )
         return torch.baddbmm(self.bias, entries.transpose(0, 1), self.weight).transpose(0, 1)
 
 
 class BiLSTM(nn.Module):
-    """Network with LayerNorm, bidirectional LSTM over families, attention, LayerNorm, dropout and a linear head.
+    """Network with LayerNorm, bidirectional LSTM over families, attention, LayerNorm, dropout and a
+    linear head.
 
-    `values`, of shape (n, families, width), are NaN where missing and in the padding. `real`, of shape (families,
-    width), is False in the padding. `present`, of shape (n, families), marks the families to read. Without `attention`,
-    the output of the LSTM at the last family replaces the weighted mean over the families. Without `own_weights`, the
-    values themselves are the tokens, with zeros for missing values, as in the published network. With `cosine`, the
-    head returns the cosine between the state of a cell and the weights of each class.
+    `values`, of shape (n, families, width), are NaN where missing and in the padding. `real`, of
+    shape (families, width), is False in the padding. `present`, of shape (n, families), marks the
+    families to read. Without `attention`, the output of the LSTM at the last family replaces the
+    weighted mean over the families. Without `own_weights`, the values themselves are the tokens,
+    with zeros for missing values, as in the published network. With `cosine`, the head returns the
+    cosine between the state of a cell and the weights of each class.
     """
 
     def __init__(self, real, n_classes, hidden, attention=True, own_weights=True, cosine=False):
@@ -83,18 +106,22 @@ class BiLSTM(nn.Module):
         self.back = nn.LSTM(size, hidden, batch_first=True)
         self.score = None
         if attention:
-            self.score = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.Tanh(), nn.Linear(hidden, 1))
+            self.score = nn.Sequential(
+                nn.Linear(2 * hidden, hidden), nn.Tanh(), nn.Linear(hidden, 1)
+            )
         self.norm_state = nn.LayerNorm(2 * hidden)
         self.dropout = nn.Dropout(DROPOUT)
         self.head = nn.Linear(2 * hidden, n_classes, bias=not cosine)
 
     def encode(self, values, present):
-        """State of each cell, of shape (n, 2 * hidden), and weights of its families, of shape (n, families).
+        """State of each cell, of shape (n, 2 * hidden), and weights of its families, of shape (n,
+        families).
 
         The weights sum to 1 over the present families and are 0 for absent families.
         """
         x = self.norm_tokens(self.tokens(values))
-        # Present families come first, in their original order; absent families are computed too, but ignored.
+        # Present families come first, in their original order; absent families are computed too,
+        # but ignored.
         order = torch.argsort(present, dim=1, descending=True, stable=True)
         length = present.sum(1, keepdim=True)
         place = torch.arange(present.shape[1]).expand_as(order)
@@ -107,14 +134,19 @@ class BiLSTM(nn.Module):
             weights = (place == length - 1).to(x.dtype)
         else:
             scores = self.score(states)[..., 0].masked_fill(~inside, -torch.inf)
-            weights = torch.where(length > 0, scores, 0.0).softmax(1) * inside  # a softmax of only -inf is NaN
+            # a softmax of only -inf is NaN
+            weights = torch.where(length > 0, scores, 0.0).softmax(1) * inside
         state = self.norm_state(torch.bmm(weights[:, None], states)[:, 0])
         return state, torch.zeros_like(weights).scatter(1, order, weights)
 
     def forward(self, values, present):
         """Logits, or cosines, of shape (n, n_classes)."""
         state = self.dropout(self.encode(values, present)[0])
-        return F.linear(F.normalize(state), F.normalize(self.head.weight)) if self.cosine else self.head(state)
+        return (
+            F.linear(F.normalize(state), F.normalize(self.head.weight))
+            if self.cosine
+            else self.head(state)
+        )
 
 
 def _rows(x, order):
@@ -125,29 +157,32 @@ def _rows(x, order):
 class AttentionBiLSTMClassifier(TypeClassifier):
     """Bidirectional LSTM over families of features, with attention.
 
-    Each family is a token. The sequence of tokens passes through LayerNorm, one LSTM in each direction, additive
-    attention, LayerNorm, dropout and a linear layer. Missing features are ignored, and families that were not measured
-    in a cell are left out of the sequence and of the attention. Classes are balanced by weights or by SMOTE.
+    Each family is a token. The sequence of tokens passes through LayerNorm, one LSTM in each
+    direction, additive attention, LayerNorm, dropout and a linear layer. Missing features are
+    ignored, and families that were not measured in a cell are left out of the sequence and of the
+    attention. Classes are balanced by weights or by SMOTE.
 
     Parameters
     ----------
     attention : bool, default=True
-        If False, use the state of the LSTM at the last family instead of a weighted mean over the families.
+        If False, use the state of the LSTM at the last family instead of a weighted mean over the
+        families.
     hidden : int, default=128
         Number of LSTM units in each direction.
     loss : {"cross_entropy", "arcface"}, default="cross_entropy"
-        ``"arcface"`` is a focal loss (gamma 2) on cosine logits with an angular margin of 0.35 and a scale of 30.
-        Classes are weighted by the inverse of their effective number of cells (beta 0.999). The published variant also
-        uses SMOTE and a prior correction of the logits; the correction is not implemented here.
+        ``"arcface"`` is a focal loss (gamma 2) on cosine logits with an angular margin of 0.35 and
+        a scale of 30. Classes are weighted by the inverse of their effective number of cells (beta
+        0.999). The published variant also uses SMOTE and a prior correction of the logits; the
+        correction is not implemented here.
     smote : bool, default=False
-        Oversample small classes instead of weighting classes, by adding cells that are interpolated between
-        neighbouring training cells.
+        Oversample small classes instead of weighting classes, by adding cells that are interpolated
+        between neighbouring training cells.
     published : bool or "mouse", default=False
-        If True, train as published: zeros for missing values, z-scores, no noise, a constant learning rate, and a
-        quarter of the training cells set aside for early stopping by macro-F1. ``"mouse"`` trains as published for
-        mouse cells, without class weights and with early stopping by accuracy. By default, features are mapped to
-        normal scores, noise is added, a fifth of the features is hidden in each epoch, and all cells are used for all
-        epochs.
+        If True, train as published: zeros for missing values, z-scores, no noise, a constant
+        learning rate, and a quarter of the training cells set aside for early stopping by macro-F1.
+        ``"mouse"`` trains as published for mouse cells, without class weights and with early
+        stopping by accuracy. By default, features are mapped to normal scores, noise is added, a
+        fifth of the features is hidden in each epoch, and all cells are used for all epochs.
     max_epochs : int, optional
         Maximum number of epochs; 20 by default, or 50 if `published`.
     random_state : int, RandomState or None, default=None
@@ -166,19 +201,29 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
     References
     ----------
-    Schwider and Ramezani, "Cross-species transfer learning for electrophysiology-to-transcriptomics mapping in cortical
-    GABAergic interneurons", arXiv 2603.11000.
+    Schwider and Ramezani, "Cross-species transfer learning for electrophysiology-to-transcriptomics
+    mapping in cortical GABAergic interneurons", arXiv 2603.11000.
     """
 
     _parameter_constraints: dict = {
-        "attention": ["boolean"], "smote": ["boolean"], "published": ["boolean", StrOptions({"mouse"})],
-        "loss": [StrOptions({"cross_entropy", "arcface"})], "hidden": COUNT, "max_epochs": [*COUNT, None],
-    }  # fmt: skip
+        "attention": ["boolean"],
+        "smote": ["boolean"],
+        "published": ["boolean", StrOptions({"mouse"})],
+        "loss": [StrOptions({"cross_entropy", "arcface"})],
+        "hidden": COUNT,
+        "max_epochs": [*COUNT, None],
+    }
 
     def __init__(
-        self, attention=True, hidden=128, loss="cross_entropy", smote=False, published=False, max_epochs=None,
+        self,
+        attention=True,
+        hidden=128,
+        loss="cross_entropy",
+        smote=False,
+        published=False,
+        max_epochs=None,
         random_state=None,
-    ):  # fmt: skip
+    ):
         self.attention = attention
         self.hidden = hidden
         self.loss = loss
@@ -200,8 +245,8 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     def fit(self, X, y, families=None, groups=None):
         """Train the network; `X`, `y` and `families` are as in `EphysTypeClassifier.fit`.
 
-        `groups`, of shape (n,), holds the donor of each cell. The cells of a donor are either all used for training or
-        all for validation.
+        `groups`, of shape (n,), holds the donor of each cell. The cells of a donor are either all
+        used for training or all for validation.
         """
         X, labels = self._checked_training(X, y, families)
         groups = self._groups_of_typed(groups)
@@ -217,9 +262,13 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         cells, trained = self._learn_scale(X[~self.validation_], scaling), labels[~self.validation_]
         columns = list(seen_columns(self.families_, self._seen).values())
         width = max(map(len, columns))
-        self._columns = np.array([np.pad(its, (0, width - len(its)), constant_values=-1) for its in columns])
+        self._columns = np.array(
+            [np.pad(its, (0, width - len(its)), constant_values=-1) for its in columns]
+        )
         counts = torch.from_numpy(np.bincount(trained, minlength=len(self.classes_)))
-        weights = (training.effective_number_weights if arcface else training.balanced_weights)(counts).float()
+        weights = (training.effective_number_weights if arcface else training.balanced_weights)(
+            counts
+        ).float()
         weights = weights if self._how["class_weight"] else torch.ones(len(counts))
         if self.smote:
             cells, trained = training.oversample(cells, trained, random.randint(2**31 - 1))
@@ -229,19 +278,25 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         with reproducible(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # for initial weights and dropout
             real = torch.from_numpy(self._columns >= 0)
-            self.network_ = BiLSTM(real, len(self.classes_), self.hidden, self.attention, masked, arcface)
+            self.network_ = BiLSTM(
+                real, len(self.classes_), self.hidden, self.attention, masked, arcface
+            )
             learned = *self._tokens(cells), torch.from_numpy(trained)
             every = *self._tokens(self._scaled(X)), torch.from_numpy(labels)
             watched = [part[torch.from_numpy(self.validation_)] for part in every]
             losses = self._losses(learned, watched, weights, torch.Generator().manual_seed(seed))
             n_steps = self._how["max_epochs"] * -(-len(trained) // BATCH_SIZE)
             cycle = n_steps if self._how["schedule"] == "one_cycle" else None
-            training.descend(self.network_, losses, self._how["learning_rate"], WEIGHT_DECAY, cycle, CLIP)
+            training.descend(
+                self.network_, losses, self._how["learning_rate"], WEIGHT_DECAY, cycle, CLIP
+            )
         return self
 
     def _tokens(self, scaled):
         """Values of shape (n, families, width), NaN where missing or padding, and a mask of the families to read."""
-        values = torch.from_numpy(np.where(self._columns >= 0, scaled[:, self._columns], np.nan).astype(np.float32))
+        values = torch.from_numpy(
+            np.where(self._columns >= 0, scaled[:, self._columns], np.nan).astype(np.float32)
+        )
         return values, ~values.isnan().all(2) | (self._how["missing"] == "zeros_as_data")
 
     def _losses(self, cells, watched, weights, generator):
@@ -255,14 +310,23 @@ class AttentionBiLSTMClassifier(TypeClassifier):
                 if noise:
                     values = values + noise * torch.randn(values.shape, generator=generator)
                 if hide:
-                    values = values.masked_fill(torch.rand(values.shape, generator=generator) < hide, torch.nan)
-                yield (loss := self._loss(self.network_(values, present), labels, weights, training.ARCFACE_MARGIN))
+                    values = values.masked_fill(
+                        torch.rand(values.shape, generator=generator) < hide, torch.nan
+                    )
+                yield (
+                    loss := self._loss(
+                        self.network_(values, present), labels, weights, training.ARCFACE_MARGIN
+                    )
+                )
                 total += float(loss.detach()) * len(drawn)
             history.append({"loss": total / len(order)})
             if not self.validation_.any():
                 continue
             history[-1] |= self._score(*watched, weights)
-            ranks = [(row[f"validation_{self._how['stop_on']}"], -row["validation_loss"]) for row in history]
+            ranks = [
+                (row[f"validation_{self._how['stop_on']}"], -row["validation_loss"])
+                for row in history
+            ]
             best = ranks.index(max(ranks))
             if best == epoch:
                 best_weights = deepcopy(self.network_.state_dict())
@@ -274,7 +338,9 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
     def _loss(self, output, labels, weights, margin):
         if self.loss == "arcface":
-            return training.focal(training.add_angular_margin(output, labels, margin), labels, weights)
+            return training.focal(
+                training.add_angular_margin(output, labels, margin), labels, weights
+            )
         return F.cross_entropy(output, labels, weights)
 
     @torch.no_grad()
@@ -284,7 +350,10 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         output = self.network_(values, present)
         predicted, loss = output.argmax(1), float(self._loss(output, labels, weights, margin=0.0))
         if self._how["stop_on"] == "accuracy":
-            return {"validation_loss": loss, "validation_accuracy": accuracy_score(labels, predicted)}
+            return {
+                "validation_loss": loss,
+                "validation_accuracy": accuracy_score(labels, predicted),
+            }
         f1 = f1_score(labels, predicted, average="macro", labels=np.unique(labels), zero_division=0)
         return {"validation_loss": loss, "validation_macro_f1": f1}
 
@@ -297,15 +366,20 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         tokens = self._tokens(self._scaled(self._checked_cells(X)))
         with reproducible():
             logits = self.network_(*tokens).double()
-        return (training.ARCFACE_SCALE * logits if self.loss == "arcface" else logits).softmax(1).numpy()
+        return (
+            (training.ARCFACE_SCALE * logits if self.loss == "arcface" else logits)
+            .softmax(1)
+            .numpy()
+        )
 
     @available_if(lambda self: self.attention)
     @torch.no_grad()
     def attention_weights(self, X):
         """Weight of each family in each cell, ndarray of shape (n, n_families).
 
-        Rows sum to 1. Families that were not measured have weight 0, and a cell without any value has weight 0 in all
-        families. If `published`, missing values are read as zeros, and all families have a weight.
+        Rows sum to 1. Families that were not measured have weight 0, and a cell without any value
+        has weight 0 in all families. If `published`, missing values are read as zeros, and all
+        families have a weight.
         """
         tokens = self._tokens(self._scaled(self._checked_cells(X)))
         with reproducible():

@@ -10,14 +10,22 @@ from sklearn.utils._param_validation import Interval, validate_parameter_constra
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sbnn.data.checks import UNKNOWN, check_in_order, check_recorded, check_unmasked, some, warn_of_marks
+from sbnn.data.checks import (
+    UNKNOWN,
+    check_in_order,
+    check_recorded,
+    check_unmasked,
+    some,
+    warn_of_marks,
+)
 from sbnn.data.inputs import validate_data
 from sbnn.data.typed_cells import families_of, family_columns
 from sbnn.errors import attempt
 
 COUNT = [Interval(Integral, 1, None, closed="left")]  # for `_parameter_constraints`
 N_QUANTILES = 100
-FARTHEST = 2.5  # normal scores are clipped at this many SDs: differences among a few extreme cells are noise
+# normal scores are clipped at this many SDs: differences among a few extreme cells are noise
+FARTHEST = 2.5
 LOST = "features without a value"  # start of a warning message
 
 
@@ -37,7 +45,8 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
 
     def predict(self, X):
         """Most probable type of each cell, ndarray of shape (n,)."""
-        codes = self.predict_proba(X).argmax(axis=1)  # before `classes_`: an error if it is not fitted
+        # before `classes_`: an error if it is not fitted
+        codes = self.predict_proba(X).argmax(axis=1)
         return self.classes_[codes]
 
     def _checked_training(self, X, y, families=None, stacklevel=3):
@@ -54,17 +63,24 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         self._typed = np.asarray(y).astype(str) != UNKNOWN
         if not self._typed.all():
             n = (~self._typed).sum()
-            warnings.warn(f"y: {n} of {len(y)} cells left out, as their type is {UNKNOWN!r}", stacklevel=stacklevel)
+            warnings.warn(
+                f"y: {n} of {len(y)} cells left out, as their type is {UNKNOWN!r}",
+                stacklevel=stacklevel,
+            )
             X, y = X[self._typed], np.asarray(y)[self._typed]
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y: expected more than one class, got {some(self.classes_) or None}")
-        self.families_ = family_columns(families_of(families, range(X.shape[1]) if columns is None else columns))
+        self.families_ = family_columns(
+            families_of(families, range(X.shape[1]) if columns is None else columns)
+        )
         return X, codes
 
     def _groups_of_typed(self, groups):
         """Group of each training cell that has a type."""
-        attempt("groups: expected one group for each cell", check_consistent_length, self._typed, groups)
+        attempt(
+            "groups: expected one group for each cell", check_consistent_length, self._typed, groups
+        )
         return None if groups is None else np.asarray(groups)[self._typed]
 
     def _checked_cells(self, X):
@@ -81,7 +97,9 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         """Mask of the features that have a value in at least one cell of every table; warns about other features."""
         seen = np.all([np.isfinite(X).any(axis=0) for X in tables], axis=0)
         if not seen.any():
-            raise ValueError("X has no value for any feature" + " that the source also has" * (len(tables) > 1))
+            raise ValueError(
+                "X has no value for any feature" + " that the source also has" * (len(tables) > 1)
+            )
         if not seen.all():
             names = getattr(self, "feature_names_in_", [f"feature_{j}" for j in range(len(seen))])
             lost = some(names[j] for j in np.flatnonzero(~seen))
@@ -99,10 +117,11 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
 
 
 class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
-    """Z-scores of features (``how="standard"``) or of their normal scores; NaN is ignored in `fit` and remains NaN.
+    """Z-scores of features (``how="standard"``) or of their normal scores; NaN is ignored in `fit`
+    and remains NaN.
 
-    Normal scores map each feature to a normal distribution by its quantiles, so that skewed distributions and outliers
-    do not dominate.
+    Normal scores map each feature to a normal distribution by its quantiles, so that skewed
+    distributions and outliers do not dominate.
     """
 
     def __init__(self, how="normal_scores"):
@@ -112,10 +131,13 @@ class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
         """Learn the scale of each feature from cells `X`, of shape (n, p)."""
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
         n, self.quantiles_ = min(N_QUANTILES, len(X)), None
-        with warnings.catch_warnings():  # a feature without values has no mean and no scale, and stays NaN
+        # a feature without values has no mean and no scale, and stays NaN
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             if self.how == "normal_scores":
-                scaling = QuantileTransformer(n_quantiles=n, output_distribution="normal", subsample=None)
+                scaling = QuantileTransformer(
+                    n_quantiles=n, output_distribution="normal", subsample=None
+                )
                 self.quantiles_ = scaling.fit(X)
             scores = self._scores(X)
             self.mean_, scale = np.nanmean(scores, axis=0), np.nanstd(scores, axis=0)
@@ -131,7 +153,11 @@ class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
         return (self._scores(X) - self.mean_) / self.scale_
 
     def _scores(self, X):
-        return X if self.quantiles_ is None else np.clip(self.quantiles_.transform(X), -FARTHEST, FARTHEST)
+        return (
+            X
+            if self.quantiles_ is None
+            else np.clip(self.quantiles_.transform(X), -FARTHEST, FARTHEST)
+        )
 
 
 def seen_columns(families, seen):
@@ -145,7 +171,18 @@ def lightgbm(random_state=None):
     from lightgbm import LGBMClassifier  # slow to import
 
     return LGBMClassifier(
-        n_estimators=600, learning_rate=0.05, extra_trees=True, num_leaves=15, min_child_samples=10, subsample=0.8,
-        colsample_bytree=0.5, subsample_freq=1, class_weight="balanced", deterministic=True, force_row_wise=True,
-        random_state=random_state, n_jobs=1, verbose=-1,
-    )  # fmt: skip
+        n_estimators=600,
+        learning_rate=0.05,
+        extra_trees=True,
+        num_leaves=15,
+        min_child_samples=10,
+        subsample=0.8,
+        colsample_bytree=0.5,
+        subsample_freq=1,
+        class_weight="balanced",
+        deterministic=True,
+        force_row_wise=True,
+        random_state=random_state,
+        n_jobs=1,
+        verbose=-1,
+    )

@@ -21,25 +21,29 @@ from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import fit_all, in_workers, load_or_compute
 from sbnn.results import Record
 
-#: Lower bound for probabilities in the log loss of all models, needed because forests predict 0 for rare types.
+#: Lower bound for probabilities in the log loss of all models, needed because forests predict 0 for
+#: rare types.
 LEAST_PROBABILITY = 1e-3
 LOSSES = ("macro_f1", "log_loss")
 N_SHUFFLES = 10
 
 
-def cross_validate_classifier(estimator, data, folds=None, n_jobs=1, *, target="type", seed=0, **options):
+def cross_validate_classifier(
+    estimator, data, folds=None, n_jobs=1, *, target="type", seed=0, **options
+):
     """Fit and score a classifier of typed cells on every fold of every repeat.
 
     Parameters
     ----------
     estimator : classifier
-        A scikit-learn-style classifier with ``predict_proba``. If its ``fit`` takes ``families``, the families of the
-        features are passed; if it takes ``groups``, the donors are passed, unless ``estimator.power`` is a number.
+        A scikit-learn-style classifier with ``predict_proba``. If its ``fit`` takes ``families``,
+        the families of the features are passed; if it takes ``groups``, the donors are passed,
+        unless ``estimator.power`` is a number.
     data : AnnData of typed cells
     folds : dict of int to folds, or list of (training, test) positions, optional
-        Sets of folds, keyed by seed, or a single set of folds, whose seed is `seed`. An estimator whose
-        ``random_state`` is None is seeded with the seed of the set of folds. The default is three sets of five folds,
-        which keep the cells of a donor together.
+        Sets of folds, keyed by seed, or a single set of folds, whose seed is `seed`. An estimator
+        whose ``random_state`` is None is seeded with the seed of the set of folds. The default is
+        three sets of five folds, which keep the cells of a donor together.
     n_jobs : int
     target : str
         Column of ``data.obs``.
@@ -50,31 +54,52 @@ def cross_validate_classifier(estimator, data, folds=None, n_jobs=1, *, target="
     Returns
     -------
     Record
-        The scores ``macro_f1``, ``accuracy``, ``balanced_accuracy`` and ``log_loss`` have shape (folds, 1), and ``f1``
-        has shape (folds, 1, classes). ``test_predictions[0][fold]`` holds the predicted types of the test cells, as
-        positions in ``classes``, and ``test_probabilities[0][fold]`` holds the probabilities of all types. ``true``
-        holds the label of every cell, and ``repeats`` holds the seed of each fold.
+        The scores ``macro_f1``, ``accuracy``, ``balanced_accuracy`` and ``log_loss`` have shape
+        (folds, 1), and ``f1`` has shape (folds, 1, classes). ``test_predictions[0][fold]`` holds
+        the predicted types of the test cells, as positions in ``classes``, and
+        ``test_probabilities[0][fold]`` holds the probabilities of all types. ``true`` holds the
+        label of every cell, and ``repeats`` holds the seed of each fold.
     """
-    attempt("estimator: expected a classifier with predict_proba", getattr, estimator, "predict_proba")
+    attempt(
+        "estimator: expected a classifier with predict_proba", getattr, estimator, "predict_proba"
+    )
     data = as_typed(data)
     y = labels_of(data, target)
     classes = np.unique(y)
     folds = {s: deal_donors(data, y, 5, s) for s in SEEDS} if folds is None else folds
-    folds = {s: folds_of(its, len(y)) for s, its in (folds if isinstance(folds, dict) else {seed: folds}).items()}
+    folds = {
+        s: folds_of(its, len(y))
+        for s, its in (folds if isinstance(folds, dict) else {seed: folds}).items()
+    }
     by_seed = {s: configured(estimator, {}, s) for s in folds}
     repeats = [int(s) for s, its in folds.items() for _ in its]
     folds = folds_of([fold for its in folds.values() for fold in its], len(y))
     models = [by_seed[s] for s in repeats]
     extra = extra_of(estimator, data)
-    besides = {name: fingerprint_arrays(np.asarray(value, str)) for name, value in ({"labels": y} | extra).items()}
+    besides = {
+        name: fingerprint_arrays(np.asarray(value, str))
+        for name, value in ({"labels": y} | extra).items()
+    }
     besides["target"] = target
-    names = {"feature_names": data.feature_names, "cell_names": data.cell_names, "classes": classes, "true": y}
-    names |= {"repeats": np.array(repeats), "family_names": [str(name) for name in dict.fromkeys(data.families)]}
-    wanted = Record("classification", data.name, data.sha256, [{}], seed, {"target": target}, folds, names)
+    names = {
+        "feature_names": data.feature_names,
+        "cell_names": data.cell_names,
+        "classes": classes,
+        "true": y,
+    }
+    names |= {
+        "repeats": np.array(repeats),
+        "family_names": [str(name) for name in dict.fromkeys(data.families)],
+    }
+    wanted = Record(
+        "classification", data.name, data.sha256, [{}], seed, {"target": target}, folds, names
+    )
 
     def plan(done):
         left = [f for f in range(len(folds)) if (0, f) not in done]
-        return [delayed(_fit_and_score)(f, models[f], data.X, y, classes, folds[f], extra) for f in left]
+        return [
+            delayed(_fit_and_score)(f, models[f], data.X, y, classes, folds[f], extra) for f in left
+        ]
 
     return fit_all(wanted, [models], plan, estimator, "none", besides, n_jobs=n_jobs, **options)
 
@@ -98,7 +123,9 @@ def _fit_and_score(f, model, X, y, classes, fold, extra):
     """Fit and score one fold; returns the outcome with its position in the record. Runs in a worker."""
     train, test = fold
     with reproducible(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="X does not have valid feature names|X is unlike the training cells")
+        warnings.filterwarnings(
+            "ignore", message="X does not have valid feature names|X is unlike the training cells"
+        )
         started = time.process_time()
         fit_on(model, X, y, train, extra)
         seconds = time.process_time() - started
@@ -113,7 +140,9 @@ def _fit_and_score(f, model, X, y, classes, fold, extra):
 def class_probabilities(model, X, classes):
     """Probabilities of shape (n, n_classes), in the order of `classes`; 0 for a class without training cells."""
     probabilities = np.zeros((len(X), len(classes)))
-    probabilities[:, np.searchsorted(classes, np.asarray(model.classes_, dtype=str))] = model.predict_proba(X)
+    probabilities[:, np.searchsorted(classes, np.asarray(model.classes_, dtype=str))] = (
+        model.predict_proba(X)
+    )
     return probabilities
 
 
@@ -141,21 +170,31 @@ def repeats_of(record):
     found = []
     for seed in dict.fromkeys(record.repeats.tolist()):
         folds = np.flatnonzero(record.repeats == seed)
-        parts = [(record.folds[f][1], record.test_predictions[0][f], record.test_probabilities[0][f]) for f in folds]
+        parts = [
+            (record.folds[f][1], record.test_predictions[0][f], record.test_probabilities[0][f])
+            for f in folds
+        ]
         cells, predicted, probabilities = map(np.concatenate, zip(*parts, strict=True))
-        found.append((cells, record.true[cells], record.classes[predicted], probabilities.astype(np.float64)))
+        found.append(
+            (cells, record.true[cells], record.classes[predicted], probabilities.astype(np.float64))
+        )
     return found
 
 
 def repeat_means(record, metric="macro_f1"):
     """Mean of a metric over the folds of each repeat, ndarray of shape (repeats,)."""
-    return pd.Series(record.values[metric][:, 0]).groupby(record.repeats, sort=False).mean().to_numpy()
+    return (
+        pd.Series(record.values[metric][:, 0]).groupby(record.repeats, sort=False).mean().to_numpy()
+    )
 
 
 def confusion_counts(record):
     """Number of cells by true class (rows) and predicted class (columns), averaged over the repeats."""
     repeats = repeats_of(record)
-    tables = [confusion_matrix(true, predicted, labels=record.classes) for _, true, predicted, _ in repeats]
+    tables = [
+        confusion_matrix(true, predicted, labels=record.classes)
+        for _, true, predicted, _ in repeats
+    ]
     return np.mean(tables, axis=0)
 
 
@@ -165,16 +204,21 @@ def calibration(record, n_bins=10):
     confidence = probabilities.max(axis=1)
     hit = record.classes[probabilities.argmax(axis=1)] == true
     bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
-    by = pd.DataFrame({"confidence": confidence, "accuracy": hit.astype(float), "share": 1 / len(hit)}).groupby(bins)
-    table = by.agg({"confidence": "mean", "accuracy": "mean", "share": "sum"}).reset_index(drop=True)
+    by = pd.DataFrame(
+        {"confidence": confidence, "accuracy": hit.astype(float), "share": 1 / len(hit)}
+    ).groupby(bins)
+    table = by.agg({"confidence": "mean", "accuracy": "mean", "share": "sum"}).reset_index(
+        drop=True
+    )
     return table, float((table["share"] * (table["accuracy"] - table["confidence"]).abs()).sum())
 
 
 def scores_within(record, groups):
-    """Mean and SD, over the repeats, of the scores within each group of cells; the largest group is first.
+    """Mean and SD, over the repeats, of the scores within each group of cells; the largest group is
+    first.
 
-    Each score is computed from all test cells of a repeat that belong to the group. ``classes`` is the number of
-    classes in a group, and ``smallest`` the number of cells in its smallest class.
+    Each score is computed from all test cells of a repeat that belong to the group. ``classes`` is
+    the number of classes in a group, and ``smallest`` the number of cells in its smallest class.
     """
     groups, rows = np.asarray(groups, dtype=str), []
     for cells, true, predicted, _ in repeats_of(record):
@@ -188,14 +232,28 @@ def scores_within(record, groups):
     table = of_repeats.mean().join(of_repeats.std().add_suffix("_sd"))
     of_groups = sizes.groupby(level=0).agg(cells="sum", classes="count", smallest="min")
     columns = ["cells", "macro_f1", "macro_f1_sd", "accuracy", "accuracy_sd", "classes", "smallest"]
-    order = pd.Index(pd.unique(groups), name="group")  # keeps groups of equal size in order of appearance
-    return of_groups.join(table).reindex(order)[columns].sort_values("cells", ascending=False, kind="stable")
+    # keeps groups of equal size in order of appearance
+    order = pd.Index(pd.unique(groups), name="group")
+    return (
+        of_groups.join(table)
+        .reindex(order)[columns]
+        .sort_values("cells", ascending=False, kind="stable")
+    )
 
 
 def family_importance(
-    estimator, data, folds=None, n_jobs=1, *, target="type", n_shuffles=N_SHUFFLES, results=None, overwrite=False,
-    seed=0, verbose=True,
-):  # fmt: skip
+    estimator,
+    data,
+    folds=None,
+    n_jobs=1,
+    *,
+    target="type",
+    n_shuffles=N_SHUFFLES,
+    results=None,
+    overwrite=False,
+    seed=0,
+    verbose=True,
+):
     """Importance of each family of features for a classifier, measured on held-out cells.
 
     Parameters
@@ -212,15 +270,17 @@ def family_importance(
     Returns
     -------
     Record
-        ``family_names``, ``classes``, and arrays of shape (folds, families) with the fall in macro-F1 or the rise in
-        log loss. For ``shuffled_*``, all features of a family are permuted together across the test cells, without
-        refitting the model, and values are averaged over the shuffles. For ``left_out_*``, the model is fitted and
-        tested without the family. For models with attention weights, ``attention``, of shape (classes, families), holds
-        the mean weights over the test cells of each class; rows sum to one.
+        ``family_names``, ``classes``, and arrays of shape (folds, families) with the fall in
+        macro-F1 or the rise in log loss. For ``shuffled_*``, all features of a family are permuted
+        together across the test cells, without refitting the model, and values are averaged over
+        the shuffles. For ``left_out_*``, the model is fitted and tested without the family. For
+        models with attention weights, ``attention``, of shape (classes, families), holds the mean
+        weights over the test cells of each class; rows sum to one.
 
     Notes
     -----
-    The two measures differ: predictions get worse if a redundant family is shuffled, but not if it is left out.
+    The two measures differ: predictions get worse if a redundant family is shuffled, but not if it
+    is left out.
     """
     check_number("n_shuffles", n_shuffles, int, 1)
     data = as_typed(data)
@@ -229,13 +289,25 @@ def family_importance(
     folds = folds_of(deal_donors(data, y, 5, seed) if folds is None else folds, data.n_cells)
     model = configured(estimator, {}, seed)
     wanted = Record("family importance", data.name, data.sha256, [{}], seed, folds=folds)
-    wanted.settings = {"target": target, "n_shuffles": n_shuffles, "folds": [[int(i) for i in t] for _, t in folds]}
+    wanted.settings = {
+        "target": target,
+        "n_shuffles": n_shuffles,
+        "folds": [[int(i) for i in t] for _, t in folds],
+    }
 
     def compute():
-        jobs = [delayed(_of_fold)(model, data, y, classes, folds[f], [seed, f], n_shuffles) for f in range(len(folds))]
+        jobs = [
+            delayed(_of_fold)(model, data, y, classes, folds[f], [seed, f], n_shuffles)
+            for f in range(len(folds))
+        ]
         outcomes = in_workers(jobs, n_jobs, "generator")
-        costs, weights = zip(*tqdm(outcomes, f"{data.name}: families", len(jobs), disable=not verbose), strict=True)
-        values = {"family_names": [str(name) for name in dict.fromkeys(data.families)], "classes": classes}
+        costs, weights = zip(
+            *tqdm(outcomes, f"{data.name}: families", len(jobs), disable=not verbose), strict=True
+        )
+        values = {
+            "family_names": [str(name) for name in dict.fromkeys(data.families)],
+            "classes": classes,
+        }
         for i, loss in enumerate(LOSSES):
             for j, way in enumerate(("shuffled", "left_out")):
                 values[f"{way}_{loss}"] = np.array([cost[j][:, i] for cost in costs])
@@ -244,7 +316,9 @@ def family_importance(
             values["attention"] = attention_by_class(np.concatenate(weights), labels, classes)
         return values
 
-    return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=len(folds[0][0]))
+    return load_or_compute(
+        wanted, compute, results, overwrite, estimator=model, n_cells=len(folds[0][0])
+    )
 
 
 def _of_fold(estimator, data, y, classes, fold, seeds, n_shuffles):
@@ -255,12 +329,20 @@ def _of_fold(estimator, data, y, classes, fold, seeds, n_shuffles):
     (train, test), rng = fold, np.random.default_rng(seeds)
 
     def losses(model, X):
-        outcome = scores(y[test], np.asarray(model.predict(X), str), class_probabilities(model, X, classes), classes)
+        outcome = scores(
+            y[test],
+            np.asarray(model.predict(X), str),
+            class_probabilities(model, X, classes),
+            classes,
+        )
         return np.array([-outcome["macro_f1"], outcome["log_loss"]])
 
     with reproducible(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
-        model, X = fit_on(clone(estimator), data.X, y, train, extra_of(estimator, data)), data.X[test]
+        model, X = (
+            fit_on(clone(estimator), data.X, y, train, extra_of(estimator, data)),
+            data.X[test],
+        )
         usual, shuffled, left_out = losses(model, X), [], []
         for columns in family_columns(data.families).values():
             worse, moved = [], X.copy()
@@ -273,7 +355,8 @@ def _of_fold(estimator, data, y, classes, fold, seeds, n_shuffles):
         for family in dict.fromkeys(data.families):
             others = data.families != family
             kept = replace(data, X=data.X[:, others], families=data.families[others])
-            cells = ~np.isnan(kept.X[train]).all(axis=1)  # cells that have only this family cannot be used for training
+            # cells that have only this family cannot be used for training
+            cells = ~np.isnan(kept.X[train]).all(axis=1)
             blind = fit_on(clone(estimator), kept.X, y, train[cells], extra_of(estimator, kept))
             left_out.append(losses(blind, kept.X[test]) - usual)
     return (np.array(shuffled), np.array(left_out)), weights

@@ -5,7 +5,8 @@ from scipy import stats
 from sklearn.metrics.pairwise import nan_euclidean_distances
 
 N_NEIGHBOURS = 5
-CELL_LEVEL = 0.01  # expected share of far cells in a table whose donors are like the training donors
+# expected share of far cells in a table whose donors are like the training donors
+CELL_LEVEL = 0.01
 TABLE_LEVEL = 0.05  # probability that each of the two rules warns about such a table
 MOST_REFERENCES = 1000
 N_TABLES = 400
@@ -28,18 +29,22 @@ class Surroundings:
 
     def too_many(self, far):
         """Whether a table has more far cells than expected by chance if its cells are like the training cells."""
-        # The limit is estimated from a sample, so the share of cells beyond the limit has a beta distribution.
+        # The limit is estimated from a sample, so the share of cells beyond the limit has a beta
+        # distribution.
         expected = stats.betabinom(len(far), self.n_beyond + 1, len(self.scores) - self.n_beyond)
         return far.sum() > expected.ppf(1 - TABLE_LEVEL)
 
     def moved(self, scores):
-        """Mask of features whose means differ between new and training cells by more than expected by chance.
+        """Mask of features whose means differ between new and training cells by more than expected
+        by chance.
 
-        Differences are measured in SDs over random tables, each of which has the size of the new table and consists of
-        training groups that are drawn with replacement. The limit is the 95 % quantile of the largest difference in a
-        random table.
+        Differences are measured in SDs over random tables, each of which has the size of the new
+        table and consists of training groups that are drawn with replacement. The limit is the 95 %
+        quantile of the largest difference in a random table.
         """
-        weights = np.array([np.bincount(table, minlength=len(self.scores)) for table in self._tables(len(scores))])
+        weights = np.array(
+            [np.bincount(table, minlength=len(self.scores)) for table in self._tables(len(scores))]
+        )
         measured = weights @ np.isfinite(self.scores)
         means = weights @ np.nan_to_num(self.scores) / np.maximum(measured, 1)
         n = np.isfinite(scores).sum(axis=0)
@@ -47,7 +52,9 @@ class Surroundings:
         spread = means.std(axis=0)
         of_both = np.sqrt(1 + len(scores) / len(self.scores))  # the training cells are a sample too
         spread = np.where((spread > 0) & (n > 0), spread, np.inf)
-        limit = np.quantile(np.abs((means - means.mean(axis=0)) / spread).max(axis=1), 1 - TABLE_LEVEL)
+        limit = np.quantile(
+            np.abs((means - means.mean(axis=0)) / spread).max(axis=1), 1 - TABLE_LEVEL
+        )
         return np.abs(mean - means.mean(axis=0)) / spread > limit * of_both
 
     def _tables(self, size):

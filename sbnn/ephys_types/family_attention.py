@@ -15,8 +15,14 @@ from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_co
 from sbnn.ephys_types.training import descend
 from sbnn.errors import attempt, naming
 
-FEW, MANY = 500, 5000  # numbers of training cells between which settings are interpolated, on a log scale
-SETTINGS = {"noise": (0.7, 0.15), "dropout": (0.3, 0.1), "n_steps": (400, 1200), "batch_size": (128, 256)}
+# numbers of training cells between which settings are interpolated, on a log scale
+FEW, MANY = 500, 5000
+SETTINGS = {
+    "noise": (0.7, 0.15),
+    "dropout": (0.3, 0.1),
+    "n_steps": (400, 1200),
+    "batch_size": (128, 256),
+}
 WIDTH, HIDDEN = 16, 64  # size of a token, and number of units in the layer after the attention
 FEATURE_DROPOUT = 0.1  # share of the features that are randomly left out in each step
 LEARNING_RATE, WEIGHT_DECAY = 5e-3, 1e-2
@@ -24,17 +30,24 @@ SOURCE_WEIGHT = 0.5  # weight of source cells in joint training, relative to 1 f
 ABSENT = -1e4  # score of a family that was not measured, so low that its weight is exactly zero
 # Further parameters that are stored with results.
 FIXED = {
-    "batch_size": "auto", "dropout": "auto", "feature_dropout": FEATURE_DROPOUT, "hidden": HIDDEN, "noise": "auto",
-    "learning_rate": LEARNING_RATE, "weight_decay": WEIGHT_DECAY, "width": WIDTH,
-}  # fmt: skip
+    "batch_size": "auto",
+    "dropout": "auto",
+    "feature_dropout": FEATURE_DROPOUT,
+    "hidden": HIDDEN,
+    "noise": "auto",
+    "learning_rate": LEARNING_RATE,
+    "weight_decay": WEIGHT_DECAY,
+    "width": WIDTH,
+}
 
 
 class FamilyAttentionNetwork(nn.Module):
-    """An ensemble of `n_members` networks, trained side by side, whose input is split into families.
+    """An ensemble of `n_members` networks, trained side by side, whose input is split into
+    families.
 
-    Each family becomes a token of `width` numbers. Attention gives every token a weight; the weights of a cell sum to 1
-    over the families that were measured in it. Weighted tokens are concatenated, not summed, so that later layers can
-    distinguish the families.
+    Each family becomes a token of `width` numbers. Attention gives every token a weight; the
+    weights of a cell sum to 1 over the families that were measured in it. Weighted tokens are
+    concatenated, not summed, so that later layers can distinguish the families.
     """
 
     def __init__(self, columns, n_classes, n_members, width, hidden, dropout, generator):
@@ -62,14 +75,17 @@ class FamilyAttentionNetwork(nn.Module):
         self.head_bias = nn.Parameter(torch.zeros(n_members, 1, n_classes))
 
     def forward(self, x, measured):
-        """Logits of shape (n_members, n, n_classes) and attention of shape (n_members, n, n_families).
+        """Logits of shape (n_members, n, n_classes) and attention of shape (n_members, n,
+        n_families).
 
-        The cells `x` have shape (n_members, n, p). `measured` is 1 for values of `x` that were measured, and 0 for fill
-        values, which are ignored. Families without a measured feature get attention 0, unless a cell has no measured
-        feature at all.
+        The cells `x` have shape (n_members, n, p). `measured` is 1 for values of `x` that were
+        measured, and 0 for fill values, which are ignored. Families without a measured feature get
+        attention 0, unless a cell has no measured feature at all.
         """
         members, n = x.shape[:2]
-        tokens = functional.silu(torch.baddbmm(self.embedding_bias, x * measured, self.embedding * self.own_family))
+        tokens = functional.silu(
+            torch.baddbmm(self.embedding_bias, x * measured, self.embedding * self.own_family)
+        )
         tokens = tokens.view(members, n, self.n_families, self.width)
         scores = (tokens * self.score[:, None]).sum(-1) + self.score_bias
         absent = (measured @ self.belongs) == 0
@@ -84,19 +100,21 @@ class FamilyAttentionNetwork(nn.Module):
 class FamilyAttentionClassifier(TypeClassifier):
     """Classify cells by attention over families of features.
 
-    Features are mapped to normal scores by their quantiles; missing values are ignored, and a family without values has
-    no weight. `n_members` networks are trained side by side, and their probabilities are averaged. Each network is
-    trained on cells that are drawn such that all classes are equally frequent. Gaussian noise is added to the inputs,
-    and some inputs are left out, which prevents overfitting if there are only a few hundred cells. No cells are set
-    aside for early stopping. Noise, dropout, steps and batch size depend on the logarithm of the number of training
-    cells (see `SETTINGS`).
+    Features are mapped to normal scores by their quantiles; missing values are ignored, and a
+    family without values has no weight. `n_members` networks are trained side by side, and their
+    probabilities are averaged. Each network is trained on cells that are drawn such that all
+    classes are equally frequent. Gaussian noise is added to the inputs, and some inputs are left
+    out, which prevents overfitting if there are only a few hundred cells. No cells are set aside
+    for early stopping. Noise, dropout, steps and batch size depend on the logarithm of the number
+    of training cells (see `SETTINGS`).
 
     Parameters
     ----------
     n_members : int, default=4
     n_steps : int or "auto", default="auto"
-        Number of steps of the optimiser (AdamW with a one-cycle learning rate). ``"auto"`` takes 400 steps for up to
-        500 training cells and 1200 steps for 5000 cells or more, and interpolates in between.
+        Number of steps of the optimiser (AdamW with a one-cycle learning rate). ``"auto"`` takes
+        400 steps for up to 500 training cells and 1200 steps for 5000 cells or more, and
+        interpolates in between.
     random_state : int, RandomState or None, default=None
 
     Attributes
@@ -130,7 +148,9 @@ class FamilyAttentionClassifier(TypeClassifier):
         return self
 
     def _generator(self):
-        return torch.Generator().manual_seed(check_random_state(self.random_state).randint(2**31 - 1))
+        return torch.Generator().manual_seed(
+            check_random_state(self.random_state).randint(2**31 - 1)
+        )
 
     def _tensors(self, X, *codes):
         """Scaled features, a mask of the measured values and, for training cells, the types."""
@@ -145,9 +165,13 @@ class FamilyAttentionClassifier(TypeClassifier):
             self._settings["n_steps"] = self.n_steps
         columns = [its for its in seen_columns(self.families_, self._seen).values() if len(its)]
         dropout = float(self._settings["dropout"])
-        self.network_ = FamilyAttentionNetwork(columns, n_outputs, self.n_members, WIDTH, HIDDEN, dropout, generator)
+        self.network_ = FamilyAttentionNetwork(
+            columns, n_outputs, self.n_members, WIDTH, HIDDEN, dropout, generator
+        )
 
-    def _train(self, x, known, target, generator, chance=None, heads=None, learning_rate=LEARNING_RATE):
+    def _train(
+        self, x, known, target, generator, chance=None, heads=None, learning_rate=LEARNING_RATE
+    ):
         """Train the network on randomly drawn cells; `heads` marks the outputs that are trained on each cell."""
         chance = _chance(target) if chance is None else chance
         n_steps, noise = int(self._settings["n_steps"]), float(self._settings["noise"])
@@ -155,15 +179,20 @@ class FamilyAttentionClassifier(TypeClassifier):
 
         def losses():
             for _ in range(n_steps):
-                drawn = torch.multinomial(chance, shape[0] * shape[1], replacement=True, generator=generator)
+                drawn = torch.multinomial(
+                    chance, shape[0] * shape[1], replacement=True, generator=generator
+                )
                 drawn = drawn.view(shape)
                 disturbance = torch.randn(*shape, x.shape[1], generator=generator)
                 left_in = torch.rand(*shape, x.shape[1], generator=generator) >= FEATURE_DROPOUT
-                logits, _ = self.network_(x[drawn].add_(disturbance, alpha=noise), known[drawn] * left_in)
+                logits, _ = self.network_(
+                    x[drawn].add_(disturbance, alpha=noise), known[drawn] * left_in
+                )
                 if heads is not None:
                     logits = logits.masked_fill(~heads[drawn], ABSENT)
                 loss = functional.cross_entropy(logits.flatten(0, 1), target[drawn].flatten())
-                # The members share no parameters, so the sum of their losses trains each member separately.
+                # The members share no parameters, so the sum of their losses trains each member
+                # separately.
                 yield loss * self.n_members
 
         # Dropout uses torch's global generator, which is seeded here.
@@ -178,7 +207,9 @@ class FamilyAttentionClassifier(TypeClassifier):
         x, known = (part.double() for part in self._tensors(self._checked_cells(X)))
         members = (self.n_members, *x.shape)
         with reproducible():
-            logits, attention = deepcopy(self.network_).double()(x.expand(members), known.expand(members))
+            logits, attention = deepcopy(self.network_).double()(
+                x.expand(members), known.expand(members)
+            )
             return logits.softmax(-1).mean(0).numpy(), attention.mean(0).numpy()
 
     def predict_proba(self, X):
@@ -188,8 +219,8 @@ class FamilyAttentionClassifier(TypeClassifier):
     def attention_weights(self, X):
         """Weight of each family in each cell, ndarray of shape (n, n_families).
 
-        Families without a measured feature have weight 0. Rows sum to 1; in a cell without any value, all families
-        seen in training have the same weight.
+        Families without a measured feature have weight 0. Rows sum to 1; in a cell without any
+        value, all families seen in training have the same weight.
         """
         weights = self._through(X)[1]
         every = np.zeros((len(weights), len(self.families_)))
@@ -198,23 +229,26 @@ class FamilyAttentionClassifier(TypeClassifier):
 
 
 class TransferAttentionClassifier(FamilyAttentionClassifier):
-    """Classify cells of a target species by an attention network that is also trained on cells of a source species.
+    """Classify cells of a target species by an attention network that is also trained on cells of a
+    source species.
 
     Both species have the same features, which are scaled separately in each species.
 
     Parameters
     ----------
     way : {"pretrained", "joint"}, default="pretrained"
-        ``"pretrained"`` trains on the source first, and then on the target with a fifth of the learning rate; the head
-        is kept only if both species have the same types. ``"joint"`` trains one network on both species, with a head
-        for each species, and gives source cells half the weight.
+        ``"pretrained"`` trains on the source first, and then on the target with a fifth of the
+        learning rate; the head is kept only if both species have the same types. ``"joint"`` trains
+        one network on both species, with a head for each species, and gives source cells half the
+        weight.
     n_members, n_steps, random_state
         See `FamilyAttentionClassifier`.
     """
 
     _parameter_constraints: dict = {
-        **FamilyAttentionClassifier._parameter_constraints, "way": [StrOptions({"pretrained", "joint"})],
-    }  # fmt: skip
+        **FamilyAttentionClassifier._parameter_constraints,
+        "way": [StrOptions({"pretrained", "joint"})],
+    }
 
     def __init__(self, way="pretrained", n_members=4, n_steps="auto", random_state=None):
         super().__init__(n_members, n_steps, random_state)
@@ -227,17 +261,27 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
     def fit(self, X, y, families=None, source=None, unlabelled=None):
         """Train the networks; `X`, `y` and `families` are as in `EphysTypeClassifier.fit`.
 
-        `source` is a pair: source cells of shape (m, p), with the features of `X`, and types of shape (m,), which may
-        differ from the types of the target. Without `source` there is no transfer. The target cells in `unlabelled`, of
-        shape (u, p), are also used to scale the features of the target.
+        `source` is a pair: source cells of shape (m, p), with the features of `X`, and types of
+        shape (m,), which may differ from the types of the target. Without `source` there is no
+        transfer. The target cells in `unlabelled`, of shape (u, p), are also used to scale the
+        features of the target.
         """
         X, codes = self._checked_training(X, y, families)
-        cells = X if unlabelled is None else np.vstack([X, attempt("unlabelled", self._checked_cells, unlabelled)])
+        cells = (
+            X
+            if unlabelled is None
+            else np.vstack([X, attempt("unlabelled", self._checked_cells, unlabelled)])
+        )
         k, tables = len(self.classes_), [X]
         if source is not None:
-            with naming("source: expected a pair of cells with the same features as X, and their types"):
+            with naming(
+                "source: expected a pair of cells with the same features as X, and their types"
+            ):
                 source_X, types = source
-                source_X, (types, source_codes) = self._checked_cells(source_X), np.unique(types, return_inverse=True)
+                source_X, (types, source_codes) = (
+                    self._checked_cells(source_X),
+                    np.unique(types, return_inverse=True),
+                )
                 check_consistent_length(source_X, source_codes)
             tables.append(source_X)
         self._seen = self._measured(*tables)
@@ -260,7 +304,9 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
                 learned = self.network_
                 self._build(k, len(X), generator)
                 head = () if np.array_equal(types, self.classes_) else ("head", "head_bias")
-                kept = {name: value for name, value in learned.state_dict().items() if name not in head}
+                kept = {
+                    name: value for name, value in learned.state_dict().items() if name not in head
+                }
                 self.network_.load_state_dict(kept, strict=False)
                 self._train(*of_target, generator, learning_rate=LEARNING_RATE / 5)
         return self
@@ -270,11 +316,18 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         k, own = len(self.classes_), of_target[2]
         x, known, _ = map(torch.cat, zip(of_target, of_source, strict=True))
         target = torch.cat([own, of_source[2] + k])
-        chance = [_chance(own) / k, SOURCE_WEIGHT * _chance(of_source[2]) / (of_source[2].max() + 1)]
+        chance = [
+            _chance(own) / k,
+            SOURCE_WEIGHT * _chance(of_source[2]) / (of_source[2].max() + 1),
+        ]
         heads = (torch.arange(int(target.max()) + 1) < k) == (target < k)[:, None]
         self._train(x, known, target, generator, torch.cat(chance), heads)
         for name in ("head", "head_bias"):
-            setattr(self.network_, name, nn.Parameter(getattr(self.network_, name)[..., :k].detach().clone()))
+            setattr(
+                self.network_,
+                name,
+                nn.Parameter(getattr(self.network_, name)[..., :k].detach().clone()),
+            )
 
 
 def _chance(target):

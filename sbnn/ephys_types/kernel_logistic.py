@@ -10,16 +10,19 @@ from sklearn.utils import check_random_state
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import FeatureScaling, TypeClassifier
 
-LEAST_EIGENVALUE = 1e-6  # for the kernel matrix of the landmarks, whose smaller eigenvalues are rounding errors
+# for the kernel matrix of the landmarks, whose smaller eigenvalues are rounding errors
+LEAST_EIGENVALUE = 1e-6
 
 
 class KernelLogistic(TypeClassifier):
     """Class-balanced logistic regression in the space of a Gaussian kernel.
 
-    Missing values are set to the training median. With more than `n_landmarks` training cells, the kernel is
-    approximated with random landmarks (Nystroem method; Williams and Seeger, NeurIPS 2000).
+    Missing values are set to the training median. With more than `n_landmarks` training cells, the
+    kernel is approximated with random landmarks (Nystroem method; Williams and Seeger, NeurIPS
+    2000).
 
-    `C` is the inverse strength of the penalty; `gamma`, the scale of the kernel, is divided by the number of features.
+    `C` is the inverse strength of the penalty; `gamma`, the scale of the kernel, is divided by the
+    number of features.
     """
 
     def __init__(self, C=3.0, gamma=0.3, n_landmarks=1000, random_state=None):

@@ -19,20 +19,25 @@ def fit_table(features, labels=None, n_steps="auto"):
     """Fit a model to tables of features and types (see `read_ephys_table`), and calibrate it by donors, if known."""
     data = read_ephys_table(features, labels)
     if data.obs["type"].eq(UNKNOWN).all():
-        raise ValueError("labels: no cell has a type; give a column named type in the features or in --types")
+        raise ValueError(
+            "labels: no cell has a type; give a column named type in the features or in --types"
+        )
     model = EphysTypeClassifier(n_steps, random_state=SEED)
     return model.fit(data.to_df(), data.obs["type"], data.var["family"], data.obs.get("donor"))
 
 
 def predict_table(model, features, abstain=None):
-    """DataFrame with the type predicted for each cell, its probability, a mark of far cells, and all probabilities.
+    """DataFrame with the type predicted for each cell, its probability, a mark of far cells, and
+    all probabilities.
 
-    Features are matched by name. Features that the table lacks count as not measured; a cell without any value gets no
-    type.
+    Features are matched by name. Features that the table lacks count as not measured; a cell
+    without any value gets no type.
     """
     names = getattr(model, "feature_names_in_", None)
     if names is None:
-        raise ValueError("model: it was fitted without feature names, so the columns of new tables cannot be matched")
+        raise ValueError(
+            "model: it was fitted without feature names, so the columns of new tables cannot be matched"
+        )
     table = read_table(features, "features")
     there = table.columns.isin(names)
     lacking = [name for name in names if name not in table]
@@ -50,10 +55,17 @@ def predict_table(model, features, abstain=None):
         among = f"such as {some(names, 3)}; the columns are {some(table.columns, 3)}"
         raise ValueError(f"features: no cell has a value for any feature of the model, {among}")
     measured = cells[~empty]
-    types, probabilities = model.predict(measured, abstain).astype(object), model.predict_proba(measured)
-    found = pd.DataFrame({"type": UNKNOWN, "probability": np.nan, "far": True}, cells.index).rename_axis("cell")
+    types, probabilities = (
+        model.predict(measured, abstain).astype(object),
+        model.predict_proba(measured),
+    )
+    found = pd.DataFrame(
+        {"type": UNKNOWN, "probability": np.nan, "far": True}, cells.index
+    ).rename_axis("cell")
     found[[f"p({name})" for name in model.classes_]] = np.nan
-    found[~empty] = np.column_stack([types, probabilities.max(axis=1), model.far(measured), probabilities])
+    found[~empty] = np.column_stack(
+        [types, probabilities.max(axis=1), model.far(measured), probabilities]
+    )
     return found
 
 

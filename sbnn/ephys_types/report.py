@@ -6,7 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sbnn.ephys_types.classification import calibration, importance_table, repeat_means, scores_within
+from sbnn.ephys_types.classification import (
+    calibration,
+    importance_table,
+    repeat_means,
+    scores_within,
+)
 from sbnn.evaluation.verdict import corrected_difference, paired_difference
 from sbnn.results import load, load_folder
 
@@ -17,7 +22,12 @@ REFERENCE = "lightgbm"  # model that the others are compared with
 #: Models for which the importance of families is measured: two with attention, and trees.
 INTERPRETED = ("bilstm", "family_attention", "lightgbm")
 # Names of the records other than cross-validations.
-CELLS, FAMILIES, ZERO_SHOT, CURVES = "types_cells", "types_families", "transfer_zero_shot", "transfer_curves"
+CELLS, FAMILIES, ZERO_SHOT, CURVES = (
+    "types_cells",
+    "types_families",
+    "transfer_zero_shot",
+    "transfer_curves",
+)
 #: Kinds of types, which are prefixes of the record names, and their labels.
 CLASSES_OF = {"types": "4 classes", "types5": "5 classes"}
 GROUPS = ("condition", "virus")  # groupings that are confounded with the classes
@@ -30,19 +40,29 @@ NOTE = (
     "class weights in place of SMOTE, and no prior correction."
 )
 #: Models that are shown in the table of all data sets.
-OVERVIEW = ("logistic", "forest", "lightgbm", "sparse_pca_forest", "bilstm_published", "bilstm", "family_attention",
-            "ephys_type")  # fmt: skip
+OVERVIEW = (
+    "logistic",
+    "forest",
+    "lightgbm",
+    "sparse_pca_forest",
+    "bilstm_published",
+    "bilstm",
+    "family_attention",
+    "ephys_type",
+)
 TITLES = {"lee_human": "human", "gouwens_ephys": "mouse", "simulated_ephys": "simulated"}
 WITHOUT = "human only"
-CONTROL = "human only, two experts"  # the second expert is trained on labelled target cells, not on the source
+# the second expert is trained on labelled target cells, not on the source
+CONTROL = "human only, two experts"
 ALL = "all"
 TEST_SHARE = 0.25  # number of test cells per training cell, labelled or not, with five folds
 
 
-# Macro-F1 and accuracy from Schwider and Ramezani, arXiv 2603.11000 (2026). They computed twelve IPFX families from
-# recordings of 3699 mouse cells (DANDI 000020; stratified 60/20/20, 10 seeds) and 506 human cells (DANDI 000636; 5
-# folds, 10 runs, donors not kept together). We use engineered features from the same studies, with more cells and with
-# donors kept together. The results are not directly comparable, because cells, features and folds differ.
+# Macro-F1 and accuracy from Schwider and Ramezani, arXiv 2603.11000 (2026). They computed twelve
+# IPFX families from recordings of 3699 mouse cells (DANDI 000020; stratified 60/20/20, 10 seeds)
+# and 506 human cells (DANDI 000636; 5 folds, 10 runs, donors not kept together). We use engineered
+# features from the same studies, with more cells and with donors kept together. The results are not
+# directly comparable, because cells, features and folds differ.
 PUBLISHED = pd.read_csv(Path(__file__).with_name("published.csv"))
 read = load_folder
 
@@ -55,17 +75,21 @@ def of_kind(records, kind):
 def published(dataset, kind):
     """Published macro-F1 and accuracy by model.
 
-    Data sets with spikes measured from threshold (``_relative``) have the same cells and the same published results.
+    Data sets with spikes measured from threshold (``_relative``) have the same cells and the same
+    published results.
     """
-    rows = PUBLISHED[(PUBLISHED["dataset"] == dataset.removesuffix("_relative")) & (PUBLISHED["kind"] == kind)]
+    rows = PUBLISHED[
+        (PUBLISHED["dataset"] == dataset.removesuffix("_relative")) & (PUBLISHED["kind"] == kind)
+    ]
     return {row.model: (row.macro_f1, row.accuracy) for row in rows.itertuples()}
 
 
 def accuracy_table(records, kind="types"):
     """Accuracy of each model, with published numbers; ``kind`` is ``"types"`` or ``"types5"``.
 
-    ``minus LightGBM`` is the paired difference from LightGBM, with a 95 % interval from ``low`` to ``high``.
-    ``seconds`` is the CPU time per fit, and ``SD`` is the standard deviation of macro-F1 over the repeats.
+    ``minus LightGBM`` is the paired difference from LightGBM, with a 95 % interval from ``low`` to
+    ``high``. ``seconds`` is the CPU time per fit, and ``SD`` is the standard deviation of macro-F1
+    over the repeats.
     """
     of_models, rows = of_kind(records, kind), {}
     for name, record in of_models.items():
@@ -80,13 +104,18 @@ def accuracy_table(records, kind="types"):
             found = paired_difference(record, of_models[REFERENCE])
             row |= {"minus LightGBM": found.mean, "low": found.low, "high": found.high}
         rows[LABELS[name]] = row
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model").dropna(axis=1, how="all")
+    return (
+        pd.DataFrame.from_dict(rows, orient="index").rename_axis("model").dropna(axis=1, how="all")
+    )
 
 
 def class_table(records, kind="types"):
     """DataFrame of F1, averaged over the folds, with a row for each model and a column for each class."""
     models = of_kind(records, kind)
-    rows = {LABELS[name]: pd.Series(np.nanmean(r.f1[:, 0], axis=0), r.classes) for name, r in models.items()}
+    rows = {
+        LABELS[name]: pd.Series(np.nanmean(r.f1[:, 0], axis=0), r.classes)
+        for name, r in models.items()
+    }
     return pd.DataFrame(rows).T.rename_axis("model")
 
 
@@ -95,7 +124,10 @@ def group_table(records, column):
     labels = records[CELLS].labels
     tables = {}
     for name, record in of_kind(records, "types").items():
-        whole, parts = (scores_within(record, groups) for groups in (np.full(len(labels), "all"), labels[column]))
+        whole, parts = (
+            scores_within(record, groups)
+            for groups in (np.full(len(labels), "all"), labels[column])
+        )
         tables[LABELS[name]] = pd.concat([whole, parts[parts["cells"] >= FEWEST]])
     return pd.concat(tables, names=["model"])
 
@@ -121,35 +153,47 @@ def overview(saved_models):
             for name, record in records.items():
                 f1 = repeat_means(record)
                 row[LABELS[name]] = f"{f1.mean():.3f} ± {f1.std(ddof=1):.3f}"
-            known = [f"{macro_f1:.3f}" for macro_f1, _ in published(records[REFERENCE].dataset, kind).values()]
+            known = [
+                f"{macro_f1:.3f}"
+                for macro_f1, _ in published(records[REFERENCE].dataset, kind).values()
+            ]
             rows[f"{title}, {CLASSES_OF[kind]}"] = row | {"best published": max(known, default="")}
     if not rows:
-        raise FileNotFoundError(f"no results in {saved_models}; run `sbnn reproduce 05` to compute them")
+        raise FileNotFoundError(
+            f"no results in {saved_models}; run `sbnn reproduce 05` to compute them"
+        )
     return {"Macro-F1 on every data set": pd.DataFrame(rows).T.rename_axis("data").fillna("")}
 
 
 def by_size(record):
     """Scores of learning curves, averaged over draws.
 
-    ``cells`` is the number of labelled cells. If all training cells of a fold are labelled, it is ``"all"``, because
-    folds differ in size.
+    ``cells`` is the number of labelled cells. If all training cells of a fold are labelled, it is
+    ``"all"``, because folds differ in size.
     """
     scores = record.scores
     fixed = scores["n_cells"].isin([size for size in record.settings["sizes"] if size is not None])
     cells = scores["n_cells"].astype(str).where(fixed, ALL)
     keys = ["cells", "model", "method", "seed", "fold"]
-    return scores.assign(cells=cells).groupby(keys, sort=False)[["n_cells", "macro_f1", "accuracy"]].mean()
+    return (
+        scores.assign(cells=cells)
+        .groupby(keys, sort=False)[["n_cells", "macro_f1", "accuracy"]]
+        .mean()
+    )
 
 
 def gains(scores, over):
     """DataFrame of the gain in macro-F1 of each method over the method `over`, with 95 % intervals.
 
-    Both methods are scored on the same folds and cells. The interval uses `TEST_SHARE` at every size, because the test
-    cells are a fifth of all cells, no matter how few of the other cells are labelled.
+    Both methods are scored on the same folds and cells. The interval uses `TEST_SHARE` at every
+    size, because the test cells are a fifth of all cells, no matter how few of the other cells are
+    labelled.
     """
     wide, keys = scores["macro_f1"].unstack("method"), ["cells", "model", "method"]
     differences = wide.drop(columns=list({WITHOUT, over})).sub(wide[over], axis=0).stack().dropna()
-    rows = {key: corrected_difference(its, TEST_SHARE)[:3] for key, its in differences.groupby(keys)}
+    rows = {
+        key: corrected_difference(its, TEST_SHARE)[:3] for key, its in differences.groupby(keys)
+    }
     return pd.DataFrame(rows, index=["gain", "low", "high"]).T.rename_axis(keys)
 
 
@@ -178,7 +222,9 @@ def all_tables(records):
         labels = records[CELLS].labels if CELLS in records else {}
         if column in labels and of_kind(records, "types"):
             tables[f"Cells by class and {column}"] = pd.crosstab(labels["type"], labels[column])
-            tables[f"Macro-F1 within {column}"] = group_table(records, column)["macro_f1"].unstack(sort=False)
+            tables[f"Macro-F1 within {column}"] = group_table(records, column)["macro_f1"].unstack(
+                sort=False
+            )
     if any(name.startswith(FAMILIES) for name in records):
         importance, agreement = families_tables(records)
         importance.columns = [f"{model}: {way}" for model, way in importance.columns]

@@ -17,54 +17,77 @@ from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
 from sbnn.results import Record
 
-ALPHA = 0.03  # l1 penalty on the loadings, in units of correlation and thus independent of the number of cells
+# l1 penalty on the loadings, in units of correlation and thus independent of the number of cells
+ALPHA = 0.03
 LEAST_VARIANCE = 0.01  # each component must add at least this share of the variance of its family
-RIDGE = 0.01  # ridge penalty of the projection on the loadings, which need not be orthogonal; scikit-learn's default
+# ridge penalty of the projection on the loadings, which need not be orthogonal; scikit-learn's
+# default
+RIDGE = 0.01
 TOLERANCE = 1e-4  # relative change of the objective at which the search ends
-LEAST_ALPHA = 1e-6  # with smaller penalties, coordinate descent does not converge, and no loading is zero anyway
+# with smaller penalties, coordinate descent does not converge, and no loading is zero anyway
+LEAST_ALPHA = 1e-6
 LEAST_SHARE = 1e-10  # share of the variance below which components are rounding errors
-#: Number of components for each family of time series, as published (Gouwens et al. 2020, Schwider and Ramezani 2026).
+#: Number of components for each family of time series, as published (Gouwens et al. 2020, Schwider
+#: and Ramezani 2026).
 PUBLISHED_COMPONENTS = {
-    "first_ap_v": 7, "first_ap_dv": 9, "isi_shape": 4, "step_subthresh": 3, "subthresh_norm": 6, "inst_freq": 6,
-    "inst_freq_norm": 7, "spiking_upstroke_downstroke_ratio": 3, "spiking_peak_v": 3, "spiking_fast_trough_v": 3,
-    "spiking_threshold_v": 5, "spiking_width": 3,
-}  # fmt: skip
+    "first_ap_v": 7,
+    "first_ap_dv": 9,
+    "isi_shape": 4,
+    "step_subthresh": 3,
+    "subthresh_norm": 6,
+    "inst_freq": 6,
+    "inst_freq_norm": 7,
+    "spiking_upstroke_downstroke_ratio": 3,
+    "spiking_peak_v": 3,
+    "spiking_fast_trough_v": 3,
+    "spiking_threshold_v": 5,
+    "spiking_width": 3,
+}
 # Further parameters that are stored with results, for the published pipeline and for our own.
 PUBLISHED = {"forest": "random_forest", "keep_features": False, "scaling": "standard"}
 OURS = {"forest": "extra_trees", "keep_features": True, "scaling": "normal_scores"}
 FIXED = {"alpha": ALPHA, "balanced": True, "least_variance": LEAST_VARIANCE, "n_components": None}
-LABELS = ("type", "type5", "donor", "condition", "virus")  # cell labels that figures and tables of a map need
+# cell labels that figures and tables of a map need
+LABELS = ("type", "type5", "donor", "condition", "virus")
 
 
 def sparse_components(X, n_components, alpha=ALPHA, least_variance=LEAST_VARIANCE, random_state=0):
-    """Sparse principal components of centred data `X` of shape (n, p); each component adds to the explained variance.
+    """Sparse principal components of centred data `X` of shape (n, p); each component adds to the
+    explained variance.
 
-    If `n_components` is None, it is set to the number of ordinary principal components that explain more than a share
-    `least_variance` of the variance. A loading is zero if the covariance of its feature with the component is below
-    about `alpha`.
+    If `n_components` is None, it is set to the number of ordinary principal components that explain
+    more than a share `least_variance` of the variance. A loading is zero if the covariance of its
+    feature with the component is below about `alpha`.
 
-    Components that are not orthogonal explain some of the variance twice. Following Zou, Hastie and Tibshirani (Journal
-    of Computational and Graphical Statistics 15, 2006, section 3.4), the adjusted variance of a component is the part
-    of its variance that the components before it leave unexplained: R_jj^2 for scores Z = Q R. Sparse PCA does not
-    order the components, so they are sorted by adjusted variance (QR with column pivoting).
+    Components that are not orthogonal explain some of the variance twice. Following Zou, Hastie and
+    Tibshirani (Journal of Computational and Graphical Statistics 15, 2006, section 3.4), the
+    adjusted variance of a component is the part of its variance that the components before it leave
+    unexplained: R_jj^2 for scores Z = Q R. Sparse PCA does not order the components, so they are
+    sorted by adjusted variance (QR with column pivoting).
 
-    Returns the loadings, of shape (k, p), with rows of unit length; the projection from centred data to z-scored
-    components, of shape (p, k); and the adjusted shares of variance, of shape (k,).
+    Returns the loadings, of shape (k, p), with rows of unit length; the projection from centred
+    data to z-scored components, of shape (p, k); and the adjusted shares of variance, of shape
+    (k,).
     """
     n, p = X.shape
     total = float(np.square(X).sum())
     if total == 0:
         return np.zeros((0, p)), np.zeros((p, 0)), np.zeros(0)
-    # The objective is the same for X and for R = Q'X, which is much smaller if there are more cells than features.
+    # The objective is the same for X and for R = Q'X, which is much smaller if there are more cells
+    # than features.
     small = np.linalg.qr(X, mode="r") if n > p else X
-    # SparsePCA subtracts column means, which are zero in X but not in R. Appending -R to R makes the column means zero.
+    # SparsePCA subtracts column means, which are zero in X but not in R. Appending -R to R makes
+    # the column means zero.
     small = np.vstack([small, -small]) / np.sqrt(2)
     if n_components is None:
         shares = np.square(np.linalg.svd(X, compute_uv=False)) / total
         n_components = int((shares > max(least_variance, LEAST_SHARE)).sum())
-    # SparsePCA compares the penalty with sqrt(n) times the covariance of a feature with a component of unit variance.
+    # SparsePCA compares the penalty with sqrt(n) times the covariance of a feature with a component
+    # of unit variance.
     penalty = max(alpha, LEAST_ALPHA) * np.sqrt(n)
-    pca = SparsePCA(min(n_components, p), alpha=penalty, method="cd", tol=TOLERANCE, random_state=random_state)
+    pca = SparsePCA(
+        min(n_components, p), alpha=penalty, method="cd", tol=TOLERANCE, random_state=random_state
+    )
     pca.fit(small)
     loadings = pca.components_[pca.components_.any(axis=1)]
     projection = np.linalg.solve(loadings @ loadings.T + RIDGE * np.eye(len(loadings)), loadings).T
@@ -81,9 +104,10 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     Parameters
     ----------
     published : bool, default=False
-        If True, use the published pipeline: z-scores, and a random forest on the components alone. By default, features
-        are mapped to a normal distribution by their quantiles, and extremely randomised trees use both features and
-        components, because components omit variance that is specific to single features.
+        If True, use the published pipeline: z-scores, and a random forest on the components alone.
+        By default, features are mapped to a normal distribution by their quantiles, and extremely
+        randomised trees use both features and components, because components omit variance that is
+        specific to single features.
     n_estimators : int, default=300
         Number of trees.
     random_state : int, RandomState or None, default=None
@@ -91,9 +115,11 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     Attributes
     ----------
     loadings_ : dict of family -> ndarray, shape (components, features of the family)
-        Loadings of the scaled features, with rows of unit length; 0 for features without a value in the training cells.
+        Loadings of the scaled features, with rows of unit length; 0 for features without a value in
+        the training cells.
     explained_variance_ratio_ : dict of family -> ndarray, shape (components,)
-        Share of the variance of the family that each component explains, adjusted as in `sparse_components`.
+        Share of the variance of the family that each component explains, adjusted as in
+        `sparse_components`.
     forest_ : fitted forest
     families_ : dict of family to ndarray of int
         Columns of each family.
@@ -101,16 +127,16 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
 
     Notes
     -----
-    For families in the papers below, the number of components is the published one. For each other family, it is the
-    number of ordinary principal components that explain more than 1 % of the variance. Only components that add more
-    than 1 % to the explained variance are kept. Missing values are set to the median of the training cells. To
-    distinguish missing values from a measured median, the forest also gets the share of missing features in each
-    family.
+    For families in the papers below, the number of components is the published one. For each other
+    family, it is the number of ordinary principal components that explain more than 1 % of the
+    variance. Only components that add more than 1 % to the explained variance are kept. Missing
+    values are set to the median of the training cells. To distinguish missing values from a
+    measured median, the forest also gets the share of missing features in each family.
 
     References
     ----------
-    Gouwens et al., "Integrated morphoelectric and transcriptomic classification of cortical GABAergic cells", Cell 183,
-    935 (2020). Schwider and Ramezani, arXiv 2603.11000.
+    Gouwens et al., "Integrated morphoelectric and transcriptomic classification of cortical
+    GABAergic cells", Cell 183, 935 (2020). Schwider and Ramezani, arXiv 2603.11000.
     """
 
     _parameter_constraints: dict = {"published": ["boolean"], "n_estimators": COUNT}
@@ -141,8 +167,12 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         if self.published:
             forest = RandomForestClassifier(class_weight="balanced_subsample")
         else:
-            forest = ExtraTreesClassifier(class_weight="balanced", max_features=0.5, min_samples_leaf=2)
-        self.forest_ = forest.set_params(n_estimators=self.n_estimators, random_state=int(tree_seed))
+            forest = ExtraTreesClassifier(
+                class_weight="balanced", max_features=0.5, min_samples_leaf=2
+            )
+        self.forest_ = forest.set_params(
+            n_estimators=self.n_estimators, random_state=int(tree_seed)
+        )
         self.forest_.fit(self._forest_input(X), self.classes_[labels])
         return self
 
@@ -172,7 +202,11 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     def get_feature_names_out(self, input_features=None):
         """Names of the components: the family and a number, as in ``"AP ramp sPC1"``."""
         check_is_fitted(self)
-        names = [f"{family} sPC{i + 1}" for family, rows in self.loadings_.items() for i in range(len(rows))]
+        names = [
+            f"{family} sPC{i + 1}"
+            for family, rows in self.loadings_.items()
+            for i in range(len(rows))
+        ]
         return np.array(names, dtype=object)
 
     def predict_proba(self, X):
@@ -182,9 +216,11 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
 
 
 def map_cells(data, results=None, overwrite=False, *, seed=0):
-    """Map cells by sparse principal components of each family of features, and by a t-SNE of the components.
+    """Map cells by sparse principal components of each family of features, and by a t-SNE of the
+    components.
 
-    The components are learned from all cells, without their types. The map is for display, not for evaluation.
+    The components are learned from all cells, without their types. The map is for display, not for
+    evaluation.
 
     Parameters
     ----------
@@ -196,8 +232,9 @@ def map_cells(data, results=None, overwrite=False, *, seed=0):
     Returns
     -------
     Record
-        ``labels``, a DataFrame of cell labels; ``components``, of shape (n, k); ``component_names``; ``explained``, the
-        share of the variance that each component explains; and ``tsne``, of shape (n, 2).
+        ``labels``, a DataFrame of cell labels; ``components``, of shape (n, k);
+        ``component_names``; ``explained``, the share of the variance that each component explains;
+        and ``tsne``, of shape (n, 2).
     """
     data = as_typed(data)
     model = SparsePCAForest(n_estimators=1, random_state=seed)  # the forest is not used
@@ -207,19 +244,30 @@ def map_cells(data, results=None, overwrite=False, *, seed=0):
             components = model.fit(data.X, data.y, data.families).transform(data.X)
             tsne = embed(components, seed).astype(np.float32)
         explained = np.concatenate(list(model.explained_variance_ratio_.values()))
-        names = {"component_names": [str(name) for name in model.get_feature_names_out()], "explained": explained}
+        names = {
+            "component_names": [str(name) for name in model.get_feature_names_out()],
+            "explained": explained,
+        }
         labels = data.labels[[name for name in LABELS if name in data.labels]]
-        return {"labels": labels, "components": components.astype(np.float32), **names, "tsne": tsne}
+        return {
+            "labels": labels,
+            "components": components.astype(np.float32),
+            **names,
+            "tsne": tsne,
+        }
 
     wanted = Record("typed cells", data.name, data.sha256, [{}], seed)
-    return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=data.n_cells)
+    return load_or_compute(
+        wanted, compute, results, overwrite, estimator=model, n_cells=data.n_cells
+    )
 
 
 def discriminating_components(components, types, names):
     """Positions of two components, from different families, that discriminate the types.
 
-    The first component discriminates best on its own. The second component discriminates best after its correlation
-    with the first is removed. `components` has shape (n, k), and each of the `names` consists of a family and a number.
+    The first component discriminates best on its own. The second component discriminates best after
+    its correlation with the first is removed. `components` has shape (n, k), and each of the
+    `names` consists of a family and a number.
     """
     first = int(np.argmax(_between(components, types)))
     families = [name.rpartition(" ")[0] for name in names]
@@ -227,8 +275,8 @@ def discriminating_components(components, types, names):
     x = components[:, first] - components[:, first].mean()
     rest = components - components.mean(axis=0)
     left = rest - np.outer(x, x @ rest / (x @ x))
-    # The share is relative to the variance before removal, so that a component with a negligible remainder is not
-    # chosen.
+    # The share is relative to the variance before removal, so that a component with a negligible
+    # remainder is not chosen.
     share = _between(left, types) * (left**2).sum(axis=0) / (rest**2).sum(axis=0)
     return [first, others[int(np.argmax(share[others]))]]
 
@@ -237,5 +285,8 @@ def _between(values, types):
     """For each column, the share of the variance that is between types."""
     centred = values - values.mean(axis=0)
     total = (centred**2).sum(axis=0)
-    between = sum((types == name).sum() * centred[types == name].mean(axis=0) ** 2 for name in np.unique(types))
+    between = sum(
+        (types == name).sum() * centred[types == name].mean(axis=0) ** 2
+        for name in np.unique(types)
+    )
     return between / np.where(total == 0, 1, total)

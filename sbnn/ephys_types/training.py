@@ -17,11 +17,15 @@ MOST_NEIGHBOURS = 5
 def descend(network, losses, learning_rate, weight_decay, n_steps=None, clip=None):
     """Take an AdamW step for each loss that the generator `losses` yields.
 
-    With `n_steps`, the learning rate rises to its peak and falls to zero within this number of steps; otherwise it is
-    constant. The norm of the gradient is clipped to `clip`.
+    With `n_steps`, the learning rate rises to its peak and falls to zero within this number of
+    steps; otherwise it is constant. The norm of the gradient is clipped to `clip`.
     """
-    optimizer = torch.optim.AdamW(network.parameters(), learning_rate, weight_decay=weight_decay, fused=True)
-    schedule = n_steps and torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, max(n_steps, 2))
+    optimizer = torch.optim.AdamW(
+        network.parameters(), learning_rate, weight_decay=weight_decay, fused=True
+    )
+    schedule = n_steps and torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, learning_rate, max(n_steps, 2)
+    )
     network.train()
     for loss in losses:
         optimizer.zero_grad()
@@ -37,13 +41,15 @@ def descend(network, losses, learning_rate, weight_decay, n_steps=None, clip=Non
 def balanced_weights(counts):
     """Class weights that are inversely proportional to class size, Tensor of shape (k,).
 
-    The weight of a class with n_c of the n cells is n / (k n_c), so that the mean weight of a cell is 1.
+    The weight of a class with n_c of the n cells is n / (k n_c), so that the mean weight of a cell
+    is 1.
     """
     return counts.sum() / (len(counts) * counts)
 
 
 def effective_number_weights(counts, beta=EFFECTIVE_BETA):
-    """Class weights inversely proportional to the effective numbers of cells (Cui et al. 2019), with a mean of 1.
+    """Class weights inversely proportional to the effective numbers of cells (Cui et al. 2019),
+    with a mean of 1.
 
     A class with n_c cells has an effective number of (1 - beta^n_c) / (1 - beta) cells.
     """
@@ -52,7 +58,8 @@ def effective_number_weights(counts, beta=EFFECTIVE_BETA):
 
 
 def focal(logits, labels, weights, gamma=FOCAL_GAMMA):
-    """Cross-entropy in which a cell has weight (1 - p)^gamma if its true class has probability p (Lin et al. 2017).
+    """Cross-entropy in which a cell has weight (1 - p)^gamma if its true class has probability p
+    (Lin et al. 2017).
 
     The weighted sum of the losses is divided by the sum of the class `weights` of the cells, as in
     `torch.nn.functional.cross_entropy`.
@@ -64,9 +71,11 @@ def focal(logits, labels, weights, gamma=FOCAL_GAMMA):
 
 
 def add_angular_margin(cosines, labels, margin=ARCFACE_MARGIN):
-    """Logits of ArcFace (Deng et al. 2019): scaled cos(angle + margin) for true classes, scaled cosines for others.
+    """Logits of ArcFace (Deng et al. 2019): scaled cos(angle + margin) for true classes, scaled
+    cosines for others.
 
-    Where angle + margin exceeds pi, the cosine would rise again and is replaced by a linear decrease.
+    Where angle + margin exceeds pi, the cosine would rise again and is replaced by a linear
+    decrease.
     """
     own = cosines.gather(1, labels[:, None])
     sine = (1 - own.square()).clamp_min(1e-9).sqrt()
@@ -77,12 +86,15 @@ def add_angular_margin(cosines, labels, margin=ARCFACE_MARGIN):
 
 
 def validation_part(labels, share, groups, keep, random_state):
-    """Mask of validation cells, a fraction `share` of each class; at least `keep` cells of each class stay in training.
+    """Mask of validation cells, a fraction `share` of each class; at least `keep` cells of each
+    class stay in training.
 
-    Cells of a group stay together. Groups are visited in random order, and a group is taken if it reduces the distances
-    between the class shares and `share`, summed over the classes.
+    Cells of a group stay together. Groups are visited in random order, and a group is taken if it
+    reduces the distances between the class shares and `share`, summed over the classes.
     """
-    _, groups = np.unique(np.arange(len(labels)) if groups is None else np.asarray(groups), return_inverse=True)
+    _, groups = np.unique(
+        np.arange(len(labels)) if groups is None else np.asarray(groups), return_inverse=True
+    )
     content = np.zeros((groups.max() + 1, labels.max() + 1))
     np.add.at(content, (groups, labels), 1)
     sizes = content.sum(axis=0)
@@ -93,24 +105,27 @@ def validation_part(labels, share, groups, keep, random_state):
         if gain.sum() > 0 and (with_it <= sizes - keep).all():
             taken, chosen[group] = with_it, True
     if not chosen.any():
-        raise ValueError(f"validation_share={share} leaves none of the {len(labels)} cells for validation; increase it")
+        raise ValueError(
+            f"validation_share={share} leaves none of the {len(labels)} cells for validation; increase it"
+        )
     return chosen[groups]
 
 
 def oversample(values, labels, random_state):
-    """Oversample every class to the size of the largest class, by interpolation between neighbours (SMOTE).
+    """Oversample every class to the size of the largest class, by interpolation between neighbours
+    (SMOTE).
 
-    `values`, of shape (n, p), are NaN where missing. A new cell lacks a value if the nearer of its two parents lacks
-    it; if only the other parent lacks it, the new cell takes the value of the nearer parent. SMOTE uses five
-    neighbours, or n_min - 1 if the smallest class has n_min <= 5 cells (Chawla et al. 2002). Returns values and labels;
-    the given cells come first.
+    `values`, of shape (n, p), are NaN where missing. A new cell lacks a value if the nearer of its
+    two parents lacks it; if only the other parent lacks it, the new cell takes the value of the
+    nearer parent. SMOTE uses five neighbours, or n_min - 1 if the smallest class has n_min <= 5
+    cells (Chawla et al. 2002). Returns values and labels; the given cells come first.
     """
     from imblearn.over_sampling import SMOTE  # slow to import
 
     p, missing = values.shape[1], np.isnan(values)
-    # Missing values are set to 0 for the interpolation, and an indicator of missing values is interpolated, too. If
-    # only one parent has a value, the result is a fraction of this value, and the indicator is 1 minus the fraction, so
-    # that the division below restores the value.
+    # Missing values are set to 0 for the interpolation, and an indicator of missing values is
+    # interpolated, too. If only one parent has a value, the result is a fraction of this value, and
+    # the indicator is 1 minus the fraction, so that the division below restores the value.
     both = np.hstack([np.where(missing, 0, values), missing]).astype(np.float64)
     fewest = np.bincount(labels).min()
     sampler = SMOTE(k_neighbors=min(MOST_NEIGHBOURS, int(fewest) - 1), random_state=random_state)

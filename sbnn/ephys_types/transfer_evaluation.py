@@ -18,11 +18,13 @@ from sbnn.results import Record
 SIZES = (25, 50, 100, 200, None)
 N_FOLDS = 5
 FEWEST_OF_A_TYPE = 2  # minimum number of labelled cells of each type; draws with fewer are repeated
-VERSION = 2  # version of both experiments; incremented whenever the same settings give different numbers
+# version of both experiments; incremented whenever the same settings give different numbers
+VERSION = 2
 
 
 def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
-    """Predict the types of all cells of one species from another species, in both directions and with three alignments.
+    """Predict the types of all cells of one species from another species, in both directions and
+    with three alignments.
 
     Parameters
     ----------
@@ -36,12 +38,13 @@ def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
     Returns
     -------
     Record
-        ``scores`` has a row for each direction, alignment and seed, with the estimated shares of the types.
+        ``scores`` has a row for each direction, alignment and seed, with the estimated shares of
+        the types.
 
     Notes
     -----
-    The settings (scales, alignment, pseudo-cells) were chosen with knowledge of the scores from mouse to human, so
-    these scores are optimistic; see ``benchmarks/ephys_types_tries.md``.
+    The settings (scales, alignment, pseudo-cells) were chosen with knowledge of the scores from
+    mouse to human, so these scores are optimistic; see ``benchmarks/ephys_types_tries.md``.
     """
     both = [as_typed(data) for data in (source, target)]
 
@@ -55,7 +58,12 @@ def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
 
 
 def _question(experiment, source, target, params, seeds, **settings):
-    of_source = {"source": source.name, "source_sha256": source.sha256, "seeds": list(seeds), "version": VERSION}
+    of_source = {
+        "source": source.name,
+        "source_sha256": source.sha256,
+        "seeds": list(seeds),
+        "version": VERSION,
+    }
     return Record(experiment, target.name, target.sha256, params, seeds[0], of_source | settings)
 
 
@@ -66,15 +74,24 @@ def _scores_of_alignments(ways, seeds):
         classes = np.union1d(y, types).astype(str)
         for alignment in ("shift", "own", "source"):
             for seed in seeds:
-                model = transfer.ZeroShotClassifier(alignment=alignment, random_state=seed).fit(X, y, target_X)
+                model = transfer.ZeroShotClassifier(alignment=alignment, random_state=seed).fit(
+                    X, y, target_X
+                )
                 probabilities = model.predict_proba(target_X)
                 scores = _scores(types, model.classes_[probabilities.argmax(1)], classes)
                 row = {"way": way, "method": alignment, "seed": seed} | scores
                 if model.shares_ is not None:
-                    row |= {f"share {name}": share for name, share in zip(model.classes_, model.shares_, strict=True)}
+                    row |= {
+                        f"share {name}": share
+                        for name, share in zip(model.classes_, model.shares_, strict=True)
+                    }
                 rows.append(row)
                 if not kept and alignment == "shift":
-                    kept = {"test_probabilities": probabilities, "classes": model.classes_.astype(str), "types": types}
+                    kept = {
+                        "test_probabilities": probabilities,
+                        "classes": model.classes_.astype(str),
+                        "types": types,
+                    }
     return {"scores": pd.DataFrame(rows), **kept}
 
 
@@ -84,22 +101,34 @@ def _scores(types, predicted, classes):
 
 
 def learning_curves(
-    source, target, models, network=None, *, sizes=SIZES, seeds=SEEDS, draws=4, results=None, overwrite=False
+    source,
+    target,
+    models,
+    network=None,
+    *,
+    sizes=SIZES,
+    seeds=SEEDS,
+    draws=4,
+    results=None,
+    overwrite=False,
 ):
-    """Score classifiers fitted to a few labelled cells of one species, with and without the cells of another species.
+    """Score classifiers fitted to a few labelled cells of one species, with and without the cells
+    of another species.
 
     Parameters
     ----------
     source, target : AnnData of typed cells
-        Cells of two species. The target is split into five folds, which keep the cells of a donor together.
+        Cells of two species. The target is split into five folds, which keep the cells of a donor
+        together.
     models : dict of str to classifier
-        Each model is fitted to all features of the labelled target cells. It is scored alone and in combination with a
-        classifier of the source.
+        Each model is fitted to all features of the labelled target cells. It is scored alone and in
+        combination with a classifier of the source.
     network : TransferAttentionClassifier, optional
         Network that is fitted to the shared features.
     sizes : sequence of int or None
-        Numbers of labelled cells, which are drawn from the training cells of a fold and are the same for every model.
-        The other training cells are used without their types. With None, all training cells are labelled.
+        Numbers of labelled cells, which are drawn from the training cells of a fold and are the
+        same for every model. The other training cells are used without their types. With None, all
+        training cells are labelled.
     seeds : sequence of int
         Seeds of the sets of folds.
     draws : int
@@ -114,16 +143,22 @@ def learning_curves(
 
     Notes
     -----
-    A model has the same settings and test cells with and without the source, and there is no early stopping. Two
-    classifiers are often better than one, no matter what the second one was trained on. A control separates this effect
-    from transfer: the prior is replaced by a classifier that has the same settings and the same power but is fitted to
-    the shared features of the labelled target cells.
+    A model has the same settings and test cells with and without the source, and there is no early
+    stopping. Two classifiers are often better than one, no matter what the second one was trained
+    on. A control separates this effect from transfer: the prior is replaced by a classifier that
+    has the same settings and the same power but is fitted to the shared features of the labelled
+    target cells.
     """
     network = TransferAttentionClassifier() if network is None else network
-    of_models = {"models": {name: described(model) for name, model in models.items()}, "network": described(network)}
+    of_models = {
+        "models": {name: described(model) for name, model in models.items()},
+        "network": described(network),
+    }
     settings = {"sizes": list(sizes), "draws": draws} | of_models
     of_source, cells = as_typed(source), as_typed(target)
-    wanted = _question("learning-curves", of_source, cells, [{"model": name} for name in models], seeds, **settings)
+    wanted = _question(
+        "learning-curves", of_source, cells, [{"model": name} for name in models], seeds, **settings
+    )
 
     def compute():
         shared, rows = [as_typed(to_shared_features(data)) for data in (source, target)], []
@@ -131,7 +166,9 @@ def learning_curves(
         for seed, fold, draw, *drawn in labelled_cells(folds, cells.y, sizes, draws):
             predicted = _by_experts(models, cells, *shared, *drawn)
             if draw == 0:
-                predicted |= _by_networks(clone(network).set_params(random_state=seed), *shared, *drawn)
+                predicted |= _by_networks(
+                    clone(network).set_params(random_state=seed), *shared, *drawn
+                )
             known, _, test = drawn
             types = np.unique(cells.y[known])
             key = {"n_cells": len(known), "seed": seed, "fold": fold, "draw": draw}
@@ -145,9 +182,13 @@ def learning_curves(
 
 def _by_experts(models, cells, source, target, known, others, test):
     """Probabilities from classifiers of target cells: alone, with a second target expert, and with a source expert."""
-    mouse, human = (transfer.physiological_scale(its.X, its.feature_names) for its in (source, target))
+    mouse, human = (
+        transfer.physiological_scale(its.X, its.feature_names) for its in (source, target)
+    )
     types, unlabelled = target.y[known], human[others] if len(others) else None
-    helper = transfer.SourcePriorClassifier().fit(human[known], types, (mouse, source.y), unlabelled)
+    helper = transfer.SourcePriorClassifier().fit(
+        human[known], types, (mouse, source.y), unlabelled
+    )
     first, tested = helper.prior_features(human[known]), helper.prior_features(human[test])
     prior = helper.prior_.predict_proba(tested)
     # A second expert with the settings of the prior, fitted to the labelled target cells.
@@ -167,13 +208,16 @@ def _by_networks(network, source, target, known, others, test):
     for method, way in ((WITHOUT, "joint"), ("pretrained", "pretrained"), ("joint", "joint")):
         help = None if method == WITHOUT else (source.X, source.y)
         model = clone(network).set_params(way=way)
-        model.fit(target.X[known], target.y[known], target.families, source=help, unlabelled=unlabelled)
+        model.fit(
+            target.X[known], target.y[known], target.families, source=help, unlabelled=unlabelled
+        )
         predicted["attention, shared features", method] = model.predict_proba(target.X[test])
     return predicted
 
 
 def labelled_cells(folds, types, sizes, draws):
-    """Yield seed, fold and draw, followed by labelled training cells, other training cells, and test cells.
+    """Yield seed, fold and draw, followed by labelled training cells, other training cells, and
+    test cells.
 
     Some cells of every type are labelled.
     """
@@ -191,7 +235,9 @@ def _drawn(train, types, size, random):
         return train, train[:0]
     names, counts = np.unique(types[train], return_counts=True)
     if size < FEWEST_OF_A_TYPE * len(names) or counts.min() < FEWEST_OF_A_TYPE:
-        raise ValueError(f"sizes: {size} cells cannot include {FEWEST_OF_A_TYPE} of each type ({', '.join(names)})")
+        raise ValueError(
+            f"sizes: {size} cells cannot include {FEWEST_OF_A_TYPE} of each type ({', '.join(names)})"
+        )
     while True:
         order = random.permutation(train)
         drawn = types[order[:size]]

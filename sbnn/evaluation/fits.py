@@ -24,8 +24,11 @@ from sbnn.models.maps import embed
 from sbnn.results import Record, results_path
 
 
-def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, overwrite=False, seed=0):
-    """Fit an estimator to the z-scored data of all cells, and store everything that the figures need.
+def fit_full(
+    estimator, data, *, preselect=None, results=None, model_file=None, overwrite=False, seed=0
+):
+    """Fit an estimator to the z-scored data of all cells, and store everything that the figures
+    need.
 
     Parameters
     ----------
@@ -33,14 +36,16 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
         An estimator with ``transform`` (latent space) and ``get_support`` (kept genes).
     data : AnnData, MuData or tuple (X, Y)
     preselect : int, optional
-        Number of genes to choose on all cells by the published criterion. Only these genes are used in the fit and
-        stored.
+        Number of genes to choose on all cells by the published criterion. Only these genes are used
+        in the fit and stored.
     results : str or path-like, optional
-        File in which the record is saved. A fit that the file already holds is loaded, not repeated.
+        File in which the record is saved. A fit that the file already holds is loaded, not
+        repeated.
     model_file : str or path-like, optional
-        File in which the fitted model is saved; `estimator` must be a `SparseBottleneckRegressor`. The saved model
-        takes cells in the units of `data` and matches genes by name (see `sbnn map`). If this file is missing, the
-        model is fitted again, even if `results` contains the fit.
+        File in which the fitted model is saved; `estimator` must be a `SparseBottleneckRegressor`.
+        The saved model takes cells in the units of `data` and matches genes by name (see `sbnn
+        map`). If this file is missing, the model is fitted again, even if `results` contains the
+        fit.
     overwrite : bool
         Fit again, even if `results` contains this fit.
     seed : int
@@ -51,20 +56,29 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
     Record
         For n cells, p genes, k kept genes, q outputs and d latent variables, ``values`` contains
 
-        - ``latent`` of shape (n, d), and ``embedding`` of shape (n, 2), the latent space itself or, if d > 2, its
-          t-SNE;
+        - ``latent`` of shape (n, d), and ``embedding`` of shape (n, 2), the latent space itself or,
+          if d > 2, its t-SNE;
         - ``predictions`` and ``outputs`` of shape (n, q), z-scored;
         - ``kept_genes``, the names of the kept genes, and ``selected``, a bool array of shape (p,);
-        - ``expression`` and ``predicted_expression`` (predicted from the latent space) of shape (n, k), z-scored;
+        - ``expression`` and ``predicted_expression`` (predicted from the latent space) of shape (n,
+          k), z-scored;
         - ``train_r2``, and ``train_feature_r2`` of shape (q,);
         - the names, labels and colours of the data;
-        - ``gene_norms`` of shape (p,) and the table ``history``, if the estimator has these attributes.
+        - ``gene_norms`` of shape (p,) and the table ``history``, if the estimator has these
+          attributes.
     """
     _require_selection(estimator)
     data = as_paired(data)
     chosen, settings = with_preselected(data, preselect)
     model = configured(estimator, {}, seed, chosen.gene_names)
-    wanted = Record("fit", data.name, data.sha256, [described(model)["params"]], seed, {"scaling": "all"} | settings)
+    wanted = Record(
+        "fit",
+        data.name,
+        data.sha256,
+        [described(model)["params"]],
+        seed,
+        {"scaling": "all"} | settings,
+    )
 
     def compute():
         values = _fitted(model, chosen, seed)
@@ -74,7 +88,9 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
 
     if model_file is not None:
         overwrite = overwrite or not results_path(model_file, "model_file", [results]).exists()
-    return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=len(data.X))
+    return load_or_compute(
+        wanted, compute, results, overwrite, estimator=model, n_cells=len(data.X)
+    )
 
 
 def _fitted(model, data, seed):
@@ -85,14 +101,18 @@ def _fitted(model, data, seed):
         latent, kept = np.asarray(model.transform(X)), np.asarray(model.get_support())
         predictions = np.asarray(model.predict(X)).reshape(Y.shape)
         if getattr(model, "reconstruct", False) and hasattr(model, "reconstruct_genes"):
-            expression = model.reconstruct_genes(X)  # predicted by the reconstruction head of the model
+            # predicted by the reconstruction head of the model
+            expression = model.reconstruct_genes(X)
         else:
             expression = LinearRegression().fit(latent, X[:, kept]).predict(latent)
         drawn = {"latent": latent, "embedding": embed(latent, seed), "predictions": predictions}
         drawn = {name: values.astype(np.float32) for name, values in drawn.items()}
         values = drawn | {"outputs": Y, "selected": kept, "kept_genes": data.gene_names[kept]}
         values |= {"expression": X[:, kept], "predicted_expression": expression.astype(np.float32)}
-        values |= {"train_r2": pooled_r2(Y, predictions, 0.0), "train_feature_r2": feature_r2(Y, predictions, 0.0)}
+        values |= {
+            "train_r2": pooled_r2(Y, predictions, 0.0),
+            "train_feature_r2": feature_r2(Y, predictions, 0.0),
+        }
     values |= data.names | {"labels": data.labels[["family", "type"]], "colors": dict(data.colors)}
     more = [name for name in ("gene_norms", "history") if hasattr(model, f"{name}_")]
     return values | {name: getattr(model, f"{name}_") for name in more}
@@ -108,41 +128,52 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
     n_genes, threshold
         See `sbnn.data.preprocessing.select_genes`, which does the work.
     results : str or path-like, optional
-        File in which the record is saved. A selection that the file already holds is loaded, not repeated.
+        File in which the record is saved. A selection that the file already holds is loaded, not
+        repeated.
     overwrite : bool
         Select again, even if `results` contains this selection.
 
     Returns
     -------
     Record
-        ``values`` contains ``gene_names`` and the fields of `GeneSelection`. `sbnn.plotting.gene_selection_curve` plots
-        the selection.
+        ``values`` contains ``gene_names`` and the fields of `GeneSelection`.
+        `sbnn.plotting.gene_selection_curve` plots the selection.
     """
     data, params = as_paired(data), {"n_genes": n_genes, "threshold": threshold}
 
     def compute():
         return vars(select_genes(data.counts, **params)) | {"gene_names": data.gene_names}
 
-    return load_or_compute(Record("gene-selection", data.name, data.sha256, [params]), compute, results, overwrite)
+    return load_or_compute(
+        Record("gene-selection", data.name, data.sha256, [params]), compute, results, overwrite
+    )
 
 
 def repeat_fits(estimator, data, seeds=10, **options):
     """Fit an estimator to the z-scored data of all cells with different seeds.
 
-    `seeds` is a list of seeds, or the number of seeds to use. In the record, every seed is a grid point, and there is a
-    single fold. A method that chooses genes without randomness, such as ``protocol="distilled"`` on up to 2000 cells,
-    keeps the same genes every time; use `stability_selection` instead. `options` are ``results``, ``overwrite``,
-    ``n_jobs`` and ``verbose`` of `cross_validate`.
+    `seeds` is a list of seeds, or the number of seeds to use. In the record, every seed is a grid
+    point, and there is a single fold. A method that chooses genes without randomness, such as
+    ``protocol="distilled"`` on up to 2000 cells, keeps the same genes every time; use
+    `stability_selection` instead. `options` are ``results``, ``overwrite``, ``n_jobs`` and
+    ``verbose`` of `cross_validate`.
     """
     _require_selection(estimator)
     data = as_paired(data)
-    points = [{"random_state": int(seed)} for seed in (range(seeds) if isinstance(seeds, Integral) else seeds)]
+    points = [
+        {"random_state": int(seed)}
+        for seed in (range(seeds) if isinstance(seeds, Integral) else seeds)
+    ]
     models = [configured(estimator, point, None, data.gene_names) for point in points]
     wanted = Record("repeated fits", data.name, data.sha256, points, values=data.names)
 
     def plan(done):
         X, Y, _ = source_arrays(data, "all")
-        return [delayed(_fit_once)(models[g], X, Y, (g, 0)) for g in range(len(models)) if (g, 0) not in done]
+        return [
+            delayed(_fit_once)(models[g], X, Y, (g, 0))
+            for g in range(len(models))
+            if (g, 0) not in done
+        ]
 
     return fit_all(wanted, [[model] for model in models], plan, estimator, "all", {}, **options)
 
@@ -152,21 +183,27 @@ def _fit_once(model, X, Y, place):
     with reproducible():
         started = time.process_time()
         model.fit(X, Y)
-        outcome = {"seconds": time.process_time() - started} | scores_of(model, {"train": (X, Y)}, 0.0)
+        outcome = {"seconds": time.process_time() - started} | scores_of(
+            model, {"train": (X, Y)}, 0.0
+        )
     return [(place, outcome)]
 
 
 def _require_selection(estimator):
     """Reject an estimator that does not select genes."""
     if not hasattr(estimator, "get_support"):
-        raise TypeError(f"estimator: {type(estimator).__name__} does not select genes: it has no method get_support")
+        raise TypeError(
+            f"estimator: {type(estimator).__name__} does not select genes: it has no method get_support"
+        )
 
 
 def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
-    """Folds that train on one half of the cells and test on the other half; each random pair of halves gives two folds.
+    """Folds that train on one half of the cells and test on the other half; each random pair of
+    halves gives two folds.
 
-    A larger `n_pairs` adds pairs and does not change the first pairs. `groups`, such as donors, are never split between
-    halves. If fewer than `n_pairs` different pairs are possible, all of them are returned.
+    A larger `n_pairs` adds pairs and does not change the first pairs. `groups`, such as donors, are
+    never split between halves. If fewer than `n_pairs` different pairs are possible, all of them
+    are returned.
     """
     check_number("n_pairs", n_pairs, int, 1)
     codes = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
@@ -178,12 +215,17 @@ def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
     n_pairs = min(n_pairs, comb(n_groups, 2 * size) * comb(2 * size, size) // 2)
     while len(halves) < n_pairs:
         pair = np.sort(rng.permutation(n_groups)[: 2 * size].reshape(2, -1))
-        halves[frozenset(map(tuple, pair.tolist()))] = [np.flatnonzero(np.isin(codes, half)) for half in pair]
+        halves[frozenset(map(tuple, pair.tolist()))] = [
+            np.flatnonzero(np.isin(codes, half)) for half in pair
+        ]
     return [fold for one, other in halves.values() for fold in ((one, other), (other, one))]
 
 
-def stability_selection(estimator, data, n_pairs=50, *, groups=None, results=None, seed=0, **options):
-    """Fit an estimator to complementary halves of the cells (complementary pairs stability selection).
+def stability_selection(
+    estimator, data, n_pairs=50, *, groups=None, results=None, seed=0, **options
+):
+    """Fit an estimator to complementary halves of the cells (complementary pairs stability
+    selection).
 
     Parameters
     ----------
@@ -193,31 +235,46 @@ def stability_selection(estimator, data, n_pairs=50, *, groups=None, results=Non
     n_pairs : int
         Number B of pairs; 2 B models are fitted. More pairs can be added to a saved record later.
     groups : str or array-like of shape (n,), optional
-        Donor, batch or date of each cell, or the name of a column of ``obs``. Groups are never split between halves,
-        which limits the number of pairs.
+        Donor, batch or date of each cell, or the name of a column of ``obs``. Groups are never
+        split between halves, which limits the number of pairs.
     results : str or path-like, optional
         File in which the record is saved, as in `cross_validate`.
     seed : int
         Seed for drawing the halves and, if ``random_state`` of the estimator is None, for the fits.
     **options
-        ``n_jobs``, ``scaling``, ``overwrite``, ``preselect`` and ``verbose`` of `cross_validate`, which does the work.
+        ``n_jobs``, ``scaling``, ``overwrite``, ``preselect`` and ``verbose`` of `cross_validate`,
+        which does the work.
 
     Returns
     -------
     Record
-        Record as returned by `cross_validate`, but without predictions, latent space and history. ``test_r2`` is
-        computed on the half that was left out. `selection_table` lists the genes to trust.
+        Record as returned by `cross_validate`, but without predictions, latent space and history.
+        ``test_r2`` is computed on the half that was left out. `selection_table` lists the genes to
+        trust.
     """
     _require_selection(estimator)
     data = as_paired(data)
-    halves = complementary_pairs(data.n_cells, n_pairs, seed, None if groups is None else groups_of(data, groups))
-    return drop_details(cross_validate(estimator, data, halves, results=results, seed=seed, **options), results)
+    halves = complementary_pairs(
+        data.n_cells, n_pairs, seed, None if groups is None else groups_of(data, groups)
+    )
+    return drop_details(
+        cross_validate(estimator, data, halves, results=results, seed=seed, **options), results
+    )
 
 
 def genes_curve(
-    data, estimator=None, numbers=NUMBERS, folds=5, *, nested=True, results=None, preselect=None, **options
+    data,
+    estimator=None,
+    numbers=NUMBERS,
+    folds=5,
+    *,
+    nested=True,
+    results=None,
+    preselect=None,
+    **options,
 ):
-    """Cross-validate networks that keep different numbers of genes; the genes are chosen anew in every fold.
+    """Cross-validate networks that keep different numbers of genes; the genes are chosen anew in
+    every fold.
 
     Parameters
     ----------
@@ -225,11 +282,13 @@ def genes_curve(
     estimator : SparseBottleneckRegressor, optional
         By default, a network with two bottleneck units that is trained by the distilled protocol.
     numbers : sequence of int
-        Numbers of genes to compare. Only numbers below the number of genes in the data (after preselection) are used.
+        Numbers of genes to compare. Only numbers below the number of genes in the data (after
+        preselection) are used.
     folds : int or list of (train, test)
     nested : bool
-        Also fit a network with ``n_genes="auto"``, which chooses the number of genes within the training cells of each
-        fold, so that its test R2 accounts for this choice. Every fold then takes about four times as long.
+        Also fit a network with ``n_genes="auto"``, which chooses the number of genes within the
+        training cells of each fold, so that its test R2 accounts for this choice. Every fold then
+        takes about four times as long.
     results, preselect
         See `cross_validate`.
     **options
@@ -238,12 +297,19 @@ def genes_curve(
     Returns
     -------
     Record
-        Record as returned by `cross_validate`, with one grid point for each number of genes, but without predictions,
-        latent space and history. `genes_table` summarises the record, and `sbnn.plotting.genes_curve` plots it.
+        Record as returned by `cross_validate`, with one grid point for each number of genes, but
+        without predictions, latent space and history. `genes_table` summarises the record, and
+        `sbnn.plotting.genes_curve` plots it.
     """
     data = as_paired(data)
-    shown = data.n_genes if preselect is None else min(data.n_genes, settings_of(preselect)["preselect"]["n_genes"])
-    numbers = attempt("numbers: expected numbers of genes", lambda: sorted(np.ravel(numbers).astype(int).tolist()))
+    shown = (
+        data.n_genes
+        if preselect is None
+        else min(data.n_genes, settings_of(preselect)["preselect"]["n_genes"])
+    )
+    numbers = attempt(
+        "numbers: expected numbers of genes", lambda: sorted(np.ravel(numbers).astype(int).tolist())
+    )
     points = [*numbers_up_to(shown, numbers), *([AUTO] if nested else [])]
     estimator = SparseBottleneckRegressor() if estimator is None else estimator
     how = {"results": results, "preselect": preselect} | options

@@ -19,7 +19,11 @@ def configured(estimator, point, seed, genes=None):
     """Clone an estimator; set the parameters of a grid point, the genes and every random state that is None."""
     check_number("seed", 0 if seed is None else seed, int, 0, 2**32 - 1)
     model = clone(estimator).set_params(**point)
-    unseeded = [n for n, value in model.get_params().items() if n.split("__")[-1] == "random_state" and value is None]
+    unseeded = [
+        n
+        for n, value in model.get_params().items()
+        if n.split("__")[-1] == "random_state" and value is None
+    ]
     model.set_params(**dict.fromkeys(unseeded, seed))
     return model if genes is None or not hasattr(model, "for_genes") else model.for_genes(genes)
 
@@ -27,13 +31,19 @@ def configured(estimator, point, seed, genes=None):
 def described(model, known=None):
     """Package, class and parameters of an estimator as plain data.
 
-    `known` is the description in an older record. If it is given, the class is named as in `known`, and parameters that
-    `known` lacks are left out if they have their default values. An estimator can define ``decisive_params``, which
-    returns its parameters with None replaced by the value that None implies.
+    `known` is the description in an older record. If it is given, the class is named as in `known`,
+    and parameters that `known` lacks are left out if they have their default values. An estimator
+    can define ``decisive_params``, which returns its parameters with None replaced by the value
+    that None implies.
     """
     values = model.decisive_params() if hasattr(model, "decisive_params") else model.get_params()
-    params = {name: _plain(values[name]) for name in sorted(values) if name.split("__")[-1] not in NOT_DECISIVE}
-    # The description must not depend on the module that defines the class, although older records name it.
+    params = {
+        name: _plain(values[name])
+        for name in sorted(values)
+        if name.split("__")[-1] not in NOT_DECISIVE
+    }
+    # The description must not depend on the module that defines the class, although older records
+    # name it.
     package, name = type(model).__module__.partition(".")[0], type(model).__qualname__
     if not known:
         return {"class": f"{package}.{name}", "params": params}
@@ -51,8 +61,8 @@ def version_of(model, n_cells):
 def fit_key(data, model, fold, scaling, known=None, **besides):
     """Fingerprint of everything that determines the result of a fit, as 32 hexadecimal digits.
 
-    `data` is the name, fingerprint and shape (cells, features) of the data; `besides` contains other settings as plain
-    data.
+    `data` is the name, fingerprint and shape (cells, features) of the data; `besides` contains
+    other settings as plain data.
     """
     decisive = [*data, scaling, described(model, known)]
     if (version := version_of(model, len(fold[0]))) > 1:
@@ -70,7 +80,9 @@ def _plain(value):
     if hasattr(value, "get_params"):
         return type(value).__name__  # the parameters of a nested estimator are listed separately
     if dataclasses.is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {
+            field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)
+        }
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if isinstance(value, tuple | list):
@@ -82,7 +94,9 @@ def _defaults(cls, values):
     """Default parameters of a class as plain data; parameters that are settings objects get the default settings."""
     signature = inspect.signature(cls).parameters
     defaults = {name: parameter.default for name, parameter in signature.items()}
-    settings = {name: type(value)() for name, value in values.items() if dataclasses.is_dataclass(value)}
+    settings = {
+        name: type(value)() for name, value in values.items() if dataclasses.is_dataclass(value)
+    }
     return {name: _plain(value) for name, value in (defaults | settings).items()}
 
 
@@ -101,5 +115,9 @@ def described_models(models, n_cells, results=None, overwrite=False):
     """Description of each model and version of its algorithm for its training cells, to compare with a saved record."""
     stored = results is not None and Path(results).exists() and not overwrite
     known = load(results).settings if stored else {}  # may lack parameters that were added later
-    versions = {name: {"version": version_of(model, n_cells[name])} for name, model in models.items()}
-    return {name: described(model, known.get(name)) | versions[name] for name, model in models.items()}
+    versions = {
+        name: {"version": version_of(model, n_cells[name])} for name, model in models.items()
+    }
+    return {
+        name: described(model, known.get(name)) | versions[name] for name, model in models.items()
+    }

@@ -20,12 +20,12 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
     Parameters
     ----------
     latent : ndarray, shape (n, d), Record, AnnData or MuData
-        Coordinates of the cells, or a record with ``latent`` and ``labels``, as returned by `sbnn.fit_full`. For an
-        AnnData, or the modality ``"rna"`` of a MuData, the coordinates are read from ``obsm["X_sbnn"]``, where
-        `sbnn.annotate` writes them.
+        Coordinates of the cells, or a record with ``latent`` and ``labels``, as returned by
+        `sbnn.fit_full`. For an AnnData, or the modality ``"rna"`` of a MuData, the coordinates are
+        read from ``obsm["X_sbnn"]``, where `sbnn.annotate` writes them.
     labels : ndarray of str, shape (n,), DataFrame with n rows, or list of str, optional
-        One label per cell, a DataFrame with one kind of label per column, or a list of columns of ``obs``. By default,
-        families and types are used. Cells labelled ``"unknown"`` are ignored.
+        One label per cell, a DataFrame with one kind of label per column, or a list of columns of
+        ``obs``. By default, families and types are used. Cells labelled ``"unknown"`` are ignored.
     k : int
         Number of neighbours that vote; ties go to the alphabetically first label.
 
@@ -46,8 +46,12 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
         if isinstance(labels, list):
             labels = adata.obs[labels].astype(object).fillna(UNKNOWN)
     if isinstance(labels, pd.DataFrame):
-        return pd.Series({kind: neighbour_accuracy(latent, labels[kind].to_numpy(), k) for kind in labels})
-    with naming("latent and labels: expected points of shape (cells, dimensions), and a label for each cell"):
+        return pd.Series(
+            {kind: neighbour_accuracy(latent, labels[kind].to_numpy(), k) for kind in labels}
+        )
+    with naming(
+        "latent and labels: expected points of shape (cells, dimensions), and a label for each cell"
+    ):
         return vote(check_array(latent), np.array([*map(str, labels)]), k)
 
 
@@ -61,7 +65,9 @@ def vote(places, labels, k, new_places=None, new_labels=None):
         return float("nan")
     classes, codes = np.unique(labels, return_inverse=True)
     # Without new points, `kneighbors` excludes each cell from its own neighbours.
-    nearest = NearestNeighbors(n_neighbors=k).fit(places).kneighbors(new_places, return_distance=False)
+    nearest = (
+        NearestNeighbors(n_neighbors=k).fit(places).kneighbors(new_places, return_distance=False)
+    )
     votes = np.zeros((len(truth), len(classes)), dtype=np.int32)
     np.add.at(votes, (np.arange(len(truth))[:, np.newaxis], codes[nearest]), 1)
     return float((classes[votes.argmax(1)] == truth).mean())

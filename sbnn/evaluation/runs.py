@@ -25,17 +25,25 @@ NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
 NAMES = ("gene_names", "feature_names", "cell_names")  # names in the data, if present
 # Values of a whole record, not of single fits.
 ABOUT = (*NAMES, "family_names", "classes", "true", "repeats", "preselected")
-OF_FITS, OR_ELSE = "data, folds, scaling, preselection or parameters", "give another path, or pass overwrite=True"
-PART = re.compile(r"\.?([0-9a-f]{32})\.pickle(\..{8}\.tmp)?")  # file of a finished fit, or of an interrupted write
+OF_FITS, OR_ELSE = (
+    "data, folds, scaling, preselection or parameters",
+    "give another path, or pass overwrite=True",
+)
+# file of a finished fit, or of an interrupted write
+PART = re.compile(r"\.?([0-9a-f]{32})\.pickle(\..{8}\.tmp)?")
 
 
-def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator=None, n_cells=None):
-    """Load the saved record that matches `wanted`, a record without values, or compute the values and save the record.
+def load_or_compute(
+    wanted, compute, results=None, overwrite=False, *, estimator=None, n_cells=None
+):
+    """Load the saved record that matches `wanted`, a record without values, or compute the values
+    and save the record.
 
-    Two records match if everything except their values agrees, including the class, parameters and version of the
-    `estimator`.
+    Two records match if everything except their values agrees, including the class, parameters and
+    version of the `estimator`.
     """
-    path = None if results is None else results_path(results, "results").absolute()  # the working folder may change
+    # the working folder may change
+    path = None if results is None else results_path(results, "results").absolute()
     if estimator is not None:
         wanted.settings = {"estimator": described(estimator)} | wanted.settings
         if (version := version_of(estimator, n_cells)) > 1:
@@ -47,7 +55,9 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
             asked["estimator"] = described(estimator, held["estimator"])
             asked["parameters"] = held["parameters"]  # already compared as part of the estimator
         if differing := [name for name in asked | held if asked.get(name) != held.get(name)]:
-            raise ValueError(f"results: {path} holds a result that differs in {', '.join(differing)}; {OR_ELSE}")
+            raise ValueError(
+                f"results: {path} holds a result that differs in {', '.join(differing)}; {OR_ELSE}"
+            )
         return stored
 
     return _once(path, overwrite, answer, lambda: replace(wanted, values=compute()))
@@ -55,18 +65,34 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
 
 def _question(record):
     """Entries that identify a record, as a dict by name."""
-    about = {"experiment": record.experiment, "data set": record.dataset, "data": record.sha256, "seed": record.seed}
+    about = {
+        "experiment": record.experiment,
+        "data set": record.dataset,
+        "data": record.sha256,
+        "seed": record.seed,
+    }
     return about | {"parameters": record.params} | record.settings
 
 
 def fit_all(
-    wanted, models, plan, estimator, scaling, besides, *, results=None, overwrite=False, n_jobs=1, verbose=True
+    wanted,
+    models,
+    plan,
+    estimator,
+    scaling,
+    besides,
+    *,
+    results=None,
+    overwrite=False,
+    n_jobs=1,
+    verbose=True,
 ):
-    """Compute a record of the fits for all folds and grid points; each finished fit is saved next to the record.
+    """Compute a record of the fits for all folds and grid points; each finished fit is saved next
+    to the record.
 
-    `models` is indexed as [grid point][fold]; `besides` contains everything else that determines a fit. ``plan(done)``
-    returns the jobs for all fits whose outcomes are not yet in `done`, and may add values to `wanted`. Each job returns
-    [((grid point, fold), outcome), ...].
+    `models` is indexed as [grid point][fold]; `besides` contains everything else that determines a
+    fit. ``plan(done)`` returns the jobs for all fits whose outcomes are not yet in `done`, and may
+    add values to `wanted`. Each job returns [((grid point, fold), outcome), ...].
     """
     check_flag("verbose", verbose)
     path = None if results is None else results_path(results, "results").absolute()
@@ -74,7 +100,8 @@ def fit_all(
     features = wanted.values.get("gene_names", wanted.values["feature_names"])
     n_cells = len(wanted.values["cell_names"])
     data = [wanted.dataset, wanted.sha256, [n_cells, len(features)]]
-    folds = wanted.folds or [(np.arange(n_cells), np.zeros(0, int))]  # without folds, train on all cells
+    # without folds, train on all cells
+    folds = wanted.folds or [(np.arange(n_cells), np.zeros(0, int))]
     places = [[(g, f) for f in range(len(folds))] for g in range(len(models))]
     settings, keys, done = {}, {}, {}
 
@@ -88,31 +115,45 @@ def fit_all(
         name_fits(stored.settings.get("estimator"))
         old = _outcomes(stored)
         of_data = [kind for kind in NAMES if kind in stored.values]
-        differing = [k for k in of_data if not np.array_equal(stored.values[k].astype(str), wanted.values[k])]
+        differing = [
+            k for k in of_data if not np.array_equal(stored.values[k].astype(str), wanted.values[k])
+        ]
         if differing or not old or not old.keys() <= set(keys.values()):
             other = ", ".join(differing) or OF_FITS
-            raise ValueError(f"results: {path} holds results with different {other}, which would be lost; {OR_ELSE}")
+            raise ValueError(
+                f"results: {path} holds results with different {other}, which would be lost; {OR_ELSE}"
+            )
         done.update({place: old[key] for place, key in keys.items() if key in old})
         return stored if len(done) == len(keys) else None
 
     def compute():
         if not keys:
-            name_fits(described(estimator))  # the description that a later run reads from the record
+            # the description that a later run reads from the record
+            name_fits(described(estimator))
         if parts is not None:
             done.update(_finished(parts, keys, overwrite))
         jobs = plan(done)
-        for outcomes in tqdm(in_workers(jobs, n_jobs), f"{wanted.dataset}: fits", len(jobs), disable=not verbose):
+        for outcomes in tqdm(
+            in_workers(jobs, n_jobs), f"{wanted.dataset}: fits", len(jobs), disable=not verbose
+        ):
             for (g, f), outcome in outcomes:
                 done[g, f] = outcome
                 if parts is not None:
-                    fit = {"params": [wanted.params[g]], "folds": wanted.folds[f : f + 1], "settings": {}}
+                    fit = {
+                        "params": [wanted.params[g]],
+                        "folds": wanted.folds[f : f + 1],
+                        "settings": {},
+                    }
                     save(replace(wanted, **fit, values=outcome), parts / f"{keys[g, f]}.pickle")
         values = wanted.values | _gathered([[done[place] for place in row] for row in places])
-        return replace(wanted, settings=settings | wanted.settings, values=values, versions=library_versions())
+        return replace(
+            wanted, settings=settings | wanted.settings, values=values, versions=library_versions()
+        )
 
     found = _once(path, overwrite, answer, compute)
     if parts is not None and parts.is_dir():
-        with suppress(Timeout, OSError), _locked(path, wait=False):  # skipped if another run is using them
+        # skipped if another run is using them
+        with suppress(Timeout, OSError), _locked(path, wait=False):
             for part in parts.glob("*"):
                 name = PART.fullmatch(part.name)
                 if name and (name[2] or name[1] in keys.values()):
@@ -132,7 +173,8 @@ def _once(path, overwrite, answer, compute):
 
     if (found := look()) is None:
         with _locked(path):
-            if (found := look()) is None:  # another run may have computed the record in the meantime
+            # another run may have computed the record in the meantime
+            if (found := look()) is None:
                 found = compute()
                 save(found, path)
     return found
@@ -144,7 +186,8 @@ def _locked(path, wait=True):
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):  # in a read-only folder the lock would wait forever
+        # in a read-only folder the lock would wait forever
+        with tempfile.TemporaryFile(dir=path.parent):
             lock.acquire(timeout=0)
     except Timeout:
         if not wait:
@@ -152,18 +195,22 @@ def _locked(path, wait=True):
         warnings.warn(f"another run is writing {path}; waiting until it is done", stacklevel=5)
         lock.acquire()
     except OSError as error:
-        raise type(error)(error.errno, f"results: cannot write to {path.parent}: {error.strerror}") from error
+        raise type(error)(
+            error.errno, f"results: cannot write to {path.parent}: {error.strerror}"
+        ) from error
     try:
         drop_leftovers(path)
         yield
     finally:
         with suppress(OSError):
-            os.unlink(lock.lock_file)  # a waiting process notices the removal and creates a new lock
+            # a waiting process notices the removal and creates a new lock
+            os.unlink(lock.lock_file)
         lock.release()
 
 
 def in_workers(jobs, n_jobs, return_as="generator_unordered"):
-    """Yield the results of joblib's delayed calls as they finish, with no more workers than calls or cores.
+    """Yield the results of joblib's delayed calls as they finish, with no more workers than calls
+    or cores.
 
     Workers end when the process that started them ends.
     """
@@ -198,7 +245,9 @@ def _finished(parts, keys, overwrite):
     files = {path.stem: path for path in parts.glob("*.pickle") if PART.fullmatch(path.name)}
     others = files.keys() - keys.values()
     if others and not overwrite:
-        raise ValueError(f"results: {parts} holds fits of another run, which would be lost; finish that run, {OR_ELSE}")
+        raise ValueError(
+            f"results: {parts} holds fits of another run, which would be lost; finish that run, {OR_ELSE}"
+        )
     for key in others:
         files[key].unlink()
     done = {}
@@ -218,7 +267,9 @@ def _gathered(outcomes):
         if name in NESTED:
             values[name] = [[outcome.get(name) for outcome in row] for row in outcomes]
         else:
-            values[name] = np.array([[outcome[name] for outcome in row] for row in outcomes]).swapaxes(0, 1)
+            values[name] = np.array(
+                [[outcome[name] for outcome in row] for row in outcomes]
+            ).swapaxes(0, 1)
     return values
 
 

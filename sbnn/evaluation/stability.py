@@ -1,8 +1,9 @@
-"""Tables of the genes to trust, the number of genes needed and the effect of a prior, computed from saved records.
+"""Tables of the genes to trust, the number of genes needed and the effect of a prior, computed from
+saved records.
 
-Genes are selected with different seeds and on halves of the cells. Their selection frequencies give a bound on the
-number of genes kept by chance (Meinshausen and Buehlmann, J. R. Stat. Soc. B 72, 2010; Shah and Samworth, J. R. Stat.
-Soc. B 75, 2013).
+Genes are selected with different seeds and on halves of the cells. Their selection frequencies give
+a bound on the number of genes kept by chance (Meinshausen and Buehlmann, J. R. Stat. Soc. B 72,
+2010; Shah and Samworth, J. R. Stat. Soc. B 75, 2013).
 """
 
 import functools
@@ -22,7 +23,9 @@ SHAPES = 200  # number of shapes tried between the two extreme shapes
 def gene_counts(record):
     """Table of the ``count`` and ``frequency`` of the fits that kept each gene, sorted by decreasing count."""
     if len(record.params) > 1 and any(point.keys() != {"random_state"} for point in record.params):
-        raise ValueError(f"record: expected one grid point, got {len(record.params)}: {record.params[:3]} ...")
+        raise ValueError(
+            f"record: expected one grid point, got {len(record.params)}: {record.params[:3]} ..."
+        )
     selected = record.selected.reshape(-1, record.selected.shape[-1])
     counts = {"count": selected.sum(0), "frequency": selected.sum(0) / len(selected)}
     table = pd.DataFrame(counts, pd.Index(np.asarray(record.gene_names), name="gene"))
@@ -30,7 +33,8 @@ def gene_counts(record):
 
 
 def selection_table(record, repeats=None, max_false=1.0):
-    """Table of how often each gene is kept by halves of the cells, and whether the gene can be trusted.
+    """Table of how often each gene is kept by halves of the cells, and whether the gene can be
+    trusted.
 
     Parameters
     ----------
@@ -44,10 +48,11 @@ def selection_table(record, repeats=None, max_false=1.0):
     Returns
     -------
     DataFrame
-        One row per gene, sorted by decreasing frequency, with the columns ``frequency``, the share of halves that keep
-        the gene; ``count``, the number of seeds that keep it (if `repeats` is given); ``expected_false``, the bound on
-        the expected number of falsely selected genes if all genes with at least this frequency are selected; and
-        ``trusted``, whether this bound is at most `max_false`.
+        One row per gene, sorted by decreasing frequency, with the columns ``frequency``, the share
+        of halves that keep the gene; ``count``, the number of seeds that keep it (if `repeats` is
+        given); ``expected_false``, the bound on the expected number of falsely selected genes if
+        all genes with at least this frequency are selected; and ``trusted``, whether this bound is
+        at most `max_false`.
     """
     check_number("max_false", max_false, float, 0)
     bound = _bound_of(record)
@@ -74,8 +79,11 @@ def _bound_of(record):
     pairs = list(zip(folds[::2], folds[1::2], strict=False))
     swapped = all(np.array_equal(a, d) and np.array_equal(b, c) for (a, b), (c, d) in pairs)
     if not pairs or len(folds) % 2 or not swapped:
-        raise ValueError(f"record: expected complementary pairs, as from stability_selection, got {record!r}")
-    shown = record.values.get("preselected")  # genes drawn at random would come from the preselected genes
+        raise ValueError(
+            f"record: expected complementary pairs, as from stability_selection, got {record!r}"
+        )
+    # genes drawn at random would come from the preselected genes
+    shown = record.values.get("preselected")
     n_genes = record.selected.shape[-1] if shown is None else round(shown.sum(1).mean())
     n_selected = float(np.mean(record.n_selected))
     return lambda thresholds: expected_false(thresholds, n_genes, n_selected, len(pairs))
@@ -84,7 +92,9 @@ def _bound_of(record):
 def kept_genes_table(record, genes):
     """Table of the frequency of given genes over halves, the bound on false selections, and "trusted" or "unstable"."""
     table = selection_table(record).loc[list(genes)]
-    return table.assign(trust=np.where(table.trusted, "trusted", "unstable")).drop(columns="trusted")
+    return table.assign(trust=np.where(table.trusted, "trusted", "unstable")).drop(
+        columns="trusted"
+    )
 
 
 def trust_sentence(record):
@@ -95,37 +105,51 @@ def trust_sentence(record):
     halves, kept = len(record.folds), round(float(np.mean(record.n_selected)))
     if np.isinf(selection_threshold(record)):
         few = f"{halves} halves of the cells are too few, even for genes that all of them keep"
-        advice = "fit more halves (stability_selection with n_pairs=25), or use cells of more donors"
+        advice = (
+            "fit more halves (stability_selection with n_pairs=25), or use cells of more donors"
+        )
         return f"No gene can be trusted yet: {few}; {advice}."
-    first = f"{table.index[0]} (kept by {table.frequency.iloc[0]:.0%} of {halves} halves of the cells)"
+    first = (
+        f"{table.index[0]} (kept by {table.frequency.iloc[0]:.0%} of {halves} halves of the cells)"
+    )
     often = f"No gene can be trusted: each half keeps about {kept} genes, and the most frequent gene is {first}"
-    return f"{often}; other cells would give other genes. The map may still be stable; see map_trust."
+    return (
+        f"{often}; other cells would give other genes. The map may still be stable; see map_trust."
+    )
 
 
 def expected_false(threshold, n_genes, n_selected, n_pairs=50):
     """Bound on the expected number of falsely selected genes, at one threshold or several.
 
-    A gene is selected if at least a share `threshold` of the 2 B halves keeps it (B is `n_pairs`). The selection is
-    false if the probability that a single half keeps the gene is at most theta = q / p, as if q (`n_selected`) of the p
-    (`n_genes`) genes were drawn at random. The bound is equation (8) of Shah and Samworth, min(D(theta^2, 2 threshold -
-    1, B, -1/2), D(theta, threshold, 2 B, -1/4)) p, where D is `concave_tail`. The bound is valid if the frequencies of
-    falsely selected genes have r-concave distributions, as the authors observe in practice.
+    A gene is selected if at least a share `threshold` of the 2 B halves keeps it (B is `n_pairs`).
+    The selection is false if the probability that a single half keeps the gene is at most theta = q
+    / p, as if q (`n_selected`) of the p (`n_genes`) genes were drawn at random. The bound is
+    equation (8) of Shah and Samworth, min(D(theta^2, 2 threshold - 1, B, -1/2), D(theta, threshold,
+    2 B, -1/4)) p, where D is `concave_tail`. The bound is valid if the frequencies of falsely
+    selected genes have r-concave distributions, as the authors observe in practice.
     """
     theta = n_selected / n_genes
-    hits = np.ceil(np.asarray(threshold, dtype=float) * 2 * n_pairs - 1e-9).astype(int)  # number of halves
-    together = np.maximum(hits - n_pairs, 0)  # number of pairs in which both halves must keep the gene
-    tails = concave_tail(theta**2, n_pairs, -1 / 2)[together], concave_tail(theta, 2 * n_pairs, -1 / 4)[hits]
+    # number of halves
+    hits = np.ceil(np.asarray(threshold, dtype=float) * 2 * n_pairs - 1e-9).astype(int)
+    # number of pairs in which both halves must keep the gene
+    together = np.maximum(hits - n_pairs, 0)
+    tails = (
+        concave_tail(theta**2, n_pairs, -1 / 2)[together],
+        concave_tail(theta, 2 * n_pairs, -1 / 4)[hits],
+    )
     return n_genes * np.minimum(*tails)
 
 
 @functools.lru_cache(maxsize=64)
 def concave_tail(mean, n, r):
-    """Largest probability that an r-concave variable with a given mean is at least t / n, for t = 0, ..., n.
+    """Largest probability that an r-concave variable with a given mean is at least t / n, for t =
+    0, ..., n.
 
-    The extreme distributions on 0, 1/n, ..., 1 have probabilities proportional to ``(a + i) ** (1 / r)`` for
-    i = 0, ..., k. The probability at k + 1 lies between 0 and the value of this formula and follows from the mean. For
-    every k, values of a are tried from the value for which the distribution ends exactly at k to the value for k + 1
-    (Shah and Samworth 2013, Appendix A.4). The result is 1 for all t / n up to twice the mean.
+    The extreme distributions on 0, 1/n, ..., 1 have probabilities proportional to ``(a + i) ** (1 /
+    r)`` for i = 0, ..., k. The probability at k + 1 lies between 0 and the value of this formula
+    and follows from the mean. For every k, values of a are tried from the value for which the
+    distribution ends exactly at k to the value for k + 1 (Shah and Samworth 2013, Appendix A.4).
+    The result is 1 for all t / n up to twice the mean.
     """
     target, power = mean * n, 1 / r
     first = int(np.ceil(2 * target)) + 1
@@ -143,7 +167,10 @@ def concave_tail(mean, n, r):
         return weights @ np.arange(k + 1) / weights.sum() - target
 
     widest = 25.0  # practically uniform
-    ends = {k: brentq(excess, -25.0, widest, (k,)) if excess(widest, k) > 0 else widest for k in range(first, n + 1)}
+    ends = {
+        k: brentq(excess, -25.0, widest, (k,)) if excess(widest, k) > 0 else widest
+        for k in range(first, n + 1)
+    }
     for k in range(first, n):
         weights = shapes(np.linspace(ends[k + 1], ends[k], SHAPES), k)
         last = weights @ (target - np.arange(k + 1)) / (k + 1 - target)
@@ -155,7 +182,8 @@ def concave_tail(mean, n, r):
 
 @naming("record: expected one from genes_curve")
 def genes_table(record):
-    """Test R2 for each number of genes (mean and SD over folds), and the number of genes that suffices.
+    """Test R2 for each number of genes (mean and SD over folds), and the number of genes that
+    suffices.
 
     Parameters
     ----------
@@ -165,31 +193,39 @@ def genes_table(record):
     Returns
     -------
     DataFrame
-        Indexed by ``n_genes``, a number or ``"auto"``, with the columns ``test_r2``; ``sd``; ``behind``, the best test
-        R2 minus this test R2; ``genes``, the mean number of genes kept; and ``suffices``, True for the smallest number
-        of genes whose test R2 is within one standard error of the best. The standard error takes into account that
-        folds share training cells.
+        Indexed by ``n_genes``, a number or ``"auto"``, with the columns ``test_r2``; ``sd``;
+        ``behind``, the best test R2 minus this test R2; ``genes``, the mean number of genes kept;
+        and ``suffices``, True for the smallest number of genes whose test R2 is within one standard
+        error of the best. The standard error takes into account that folds share training cells.
     """
     numbers = pd.Index([point["n_genes"] for point in record.params], name="n_genes")
     points = [g for g, number in enumerate(numbers) if isinstance(number, int)]
-    enough = smallest_sufficient(record.test_r2[:, points], numbers[points].to_list(), share_tested(record.folds))
-    table = pd.DataFrame({"test_r2": record.test_r2.mean(0), "sd": record.test_r2.std(0, ddof=1)}, numbers)
+    enough = smallest_sufficient(
+        record.test_r2[:, points], numbers[points].to_list(), share_tested(record.folds)
+    )
+    table = pd.DataFrame(
+        {"test_r2": record.test_r2.mean(0), "sd": record.test_r2.std(0, ddof=1)}, numbers
+    )
     table["behind"] = table.test_r2.iloc[points].max() - table.test_r2
-    return table.assign(genes=record.n_selected.mean(0), suffices=[number == enough for number in numbers])
+    return table.assign(
+        genes=record.n_selected.mean(0), suffices=[number == enough for number in numbers]
+    )
 
 
 def priors_table(record):
     """Means over the folds for each prior in a record of `sbnn.study.gene_priors.compare_priors`.
 
-    ``change`` is the test R2 with the prior minus the test R2 without a prior. ``stability`` is the share of kept genes
-    that two folds have in common, averaged over all pairs of folds.
+    ``change`` is the test R2 with the prior minus the test R2 without a prior. ``stability`` is the
+    share of kept genes that two folds have in common, averaged over all pairs of folds.
     """
     by = ["model", "list", "influence"]
     table = record.table.assign(row=range(len(record.table)))
     without = table[table.influence == 0].set_index(["model", "list", "fold"]).test_r2
     table["change"] = table.test_r2 - table.set_index(["model", "list", "fold"]).index.map(without)
     groups = table.groupby(by, sort=False)
-    means = groups[[name for name in ("test_r2", "change", "listed", "true") if name in table]].mean()
+    means = groups[
+        [name for name in ("test_r2", "change", "listed", "true") if name in table]
+    ].mean()
     means.insert(2, "SE", groups.change.sem())
     means["stability"] = groups.row.agg(lambda rows: _in_common(record.kept[rows]))
     return means

@@ -15,9 +15,11 @@ from sbnn.plotting.colors import Groups
 from sbnn.plotting.latent import NEEDED
 from sbnn.plotting.reading import model_title, require
 
-NOT_THE_MODEL = {"device", "n_threads", "random_state", "reconstruct"}  # may differ between fit and cross-validation
+# may differ between fit and cross-validation
+NOT_THE_MODEL = {"device", "n_threads", "random_state", "reconstruct"}
 MOST_BYTES = 4.6e6  # limit for the data, so that the page with its library stays below 6 MB
-BYTES_OF_GENE, BYTES_OF_CELL = 60, 4 / 3  # maximum size of the name and range of a gene, and of a value in a cell
+# maximum size of the name and range of a gene, and of a value in a cell
+BYTES_OF_GENE, BYTES_OF_CELL = 60, 4 / 3
 
 
 def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
@@ -37,14 +39,23 @@ def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
     values["predicted"] = _packed(np.hstack([fit.predictions, fit.predicted_expression]))
     if folds is not None:
         point = _point_of(fit, folds)
-        values["held_out"] = _packed(held_out_means(folds, fit.outputs, point))  # NaN for cells never held out
+        # NaN for cells never held out
+        values["held_out"] = _packed(held_out_means(folds, fit.outputs, point))
         for output, r2 in zip(outputs, folds.test_feature_r2[:, point].mean(0), strict=True):
             output["test_r2"] = _or_none(r2)
         sentence = verdict(folds, replace(fit, dataset=folds.dataset), ridge, point).sentence
-    page = {"dataset": fit.dataset, "model": model_title(fit), "cells": [str(name) for name in fit.cell_names]}
+    page = {
+        "dataset": fit.dataset,
+        "model": model_title(fit),
+        "cells": [str(name) for name in fit.cell_names],
+    }
     page |= {"verdict": sentence, "maps": _maps(fit, tsne), "groups": _groups(Groups(fit))}
     page |= {"features": outputs + genes, "values": values}
-    return page if data is None else page | {"genes": _genes(as_paired(data), fit, MOST_BYTES - len(json.dumps(page)))}
+    return (
+        page
+        if data is None
+        else page | {"genes": _genes(as_paired(data), fit, MOST_BYTES - len(json.dumps(page)))}
+    )
 
 
 def _point_of(fit, folds):
@@ -56,7 +67,9 @@ def _point_of(fit, folds):
     point = hits[0]
     kept = folds.values.get("test_predictions", [None] * len(folds.params))[point]
     if any(fold is None for fold in kept) or folds.settings["scaling"] == "none":
-        raise ValueError("cv_record: it has no predictions of scaled outputs for the model of the fit")
+        raise ValueError(
+            "cv_record: it has no predictions of scaled outputs for the model of the fit"
+        )
     return point
 
 
@@ -79,7 +92,10 @@ def _genes(data, fit, room):
 def _maps(fit, tsne):
     """Maps of the cells: the model's map (for one latent, the latent and the first output), then t-SNEs if given."""
     width, tsne_axes = fit.latent.shape[1], ["t-SNE 1", "t-SNE 2"]
-    axes, places = tsne_axes if width > 2 else ["latent 1", "latent 2"], np.array(fit.embedding, np.float32)
+    axes, places = (
+        tsne_axes if width > 2 else ["latent 1", "latent 2"],
+        np.array(fit.embedding, np.float32),
+    )
     if width == 1:
         places[:, 1], axes[1] = fit.outputs[:, 0], f"{fit.feature_names[0]} (measured, z-score)"
     maps = {"map of the model": (places, axes)}
@@ -87,8 +103,13 @@ def _maps(fit, tsne):
         require(tsne, "tsne", ["transcriptome"], fit)
         alone = {"t-SNE of all genes": tsne.transcriptome, "t-SNE of the outputs": tsne.outputs}
         maps |= {title: (xy, tsne_axes) for title, xy in alone.items()}
-    maps = {title: (_packed(xy[:, 0]), _packed(xy[:, 1]), axes) for title, (xy, axes) in maps.items()}
-    return [{"title": title, "x": x, "y": y, "axes": axes, "equal": width > 1} for title, (x, y, axes) in maps.items()]
+    maps = {
+        title: (_packed(xy[:, 0]), _packed(xy[:, 1]), axes) for title, (xy, axes) in maps.items()
+    }
+    return [
+        {"title": title, "x": x, "y": y, "axes": axes, "equal": width > 1}
+        for title, (x, y, axes) in maps.items()
+    ]
 
 
 def _groups(groups):

@@ -15,7 +15,8 @@ FIRST_CHOICE = "fit_default_2d.pickle"  # preferred fit in a folder
 
 @dataclass(frozen=True)
 class Explorer:
-    """HTML page to explore a fitted model; a notebook displays a page that is the last expression of a cell.
+    """HTML page to explore a fitted model; a notebook displays a page that is the last expression
+    of a cell.
 
     Parameters
     ----------
@@ -36,21 +37,25 @@ class Explorer:
         return f'<iframe title="Explorer of a fitted model" srcdoc="{escape(self.html)}" {look}></iframe>'
 
 
-def explore(fit_record, cv_record=None, path=None, *, data=None, ridge=None, halves=None, tsne=None):
-    """Explore a fitted model: colour its map by family, gene, output or error, and compare selected cells.
+def explore(
+    fit_record, cv_record=None, path=None, *, data=None, ridge=None, halves=None, tsne=None
+):
+    """Explore a fitted model: colour its map by family, gene, output or error, and compare selected
+    cells.
 
     Parameters
     ----------
     fit_record : Record
         Returned by `sbnn.fit_full`, or loaded by `sbnn.results.load`.
     cv_record : Record, optional
-        Returned by `sbnn.cross_validate` for the same model and data. With this record, the page also shows the
-        held-out predictions of every cell, and the verdict.
+        Returned by `sbnn.cross_validate` for the same model and data. With this record, the page
+        also shows the held-out predictions of every cell, and the verdict.
     path : str or path-like, optional
         HTML file to write, such as ``"map.html"``; the file works offline.
     data : AnnData, MuData or tuple (X, Y), optional
-        The data of the fit. With these data, the page also shows genes that the model does not keep, with 8 bits per
-        value. If the page would otherwise exceed 6 MB, only the most variable of these genes are shown.
+        The data of the fit. With these data, the page also shows genes that the model does not
+        keep, with 8 bits per value. If the page would otherwise exceed 6 MB, only the most variable
+        of these genes are shown.
     ridge : Record, optional
         Cross-validation of ridge on the same folds, for the verdict.
     halves : Record, optional
@@ -66,11 +71,13 @@ def explore(fit_record, cv_record=None, path=None, *, data=None, ridge=None, hal
     Raises
     ------
     ValueError
-        If a record is of the wrong kind or belongs to other data or another model, or if `path` is a folder.
+        If a record is of the wrong kind or belongs to other data or another model, or if `path` is
+        a folder.
     OSError
         If the file cannot be written.
     """
-    from sbnn.explorer.columns import page_data  # so that `run` reports missing records before bokeh is loaded
+    # so that `run` reports missing records before bokeh is loaded
+    from sbnn.explorer.columns import page_data
     from sbnn.explorer.page import page
 
     explorer = Explorer(page(page_data(fit_record, cv_record, data, ridge, halves, tsne)))
@@ -97,9 +104,13 @@ def run(options):
         if folds is None or options.cv is not None:
             raise
         explorer = explore(fit, **more)
-        print(f"the page shows no predictions of held-out cells, because {beside} cannot be used: {error}")
+        print(
+            f"the page shows no predictions of held-out cells, because {beside} cannot be used: {error}"
+        )
     saved = explorer.save(out)
-    print(f"{saved}: {len(fit.cell_names)} cells of {path}, {saved.stat().st_size / 1e6:.1f} MB; open in a browser")
+    print(
+        f"{saved}: {len(fit.cell_names)} cells of {path}, {saved.stat().st_size / 1e6:.1f} MB; open in a browser"
+    )
 
 
 def _beside(path, fit, folds):
@@ -108,7 +119,9 @@ def _beside(path, fit, folds):
 
     found = {}
     for argument, name in (("ridge", "cv_ridge"), ("halves", "halves_default"), ("tsne", "tsne")):
-        if (file := path.with_name(f"{name}.pickle")).is_file() and (record := load(file)).sha256 == fit.sha256:
+        if (file := path.with_name(f"{name}.pickle")).is_file() and (
+            record := load(file)
+        ).sha256 == fit.sha256:
             found[argument] = record
     if "ridge" in found and (folds is None or not have_same_folds(folds, found["ridge"])):
         del found["ridge"]
@@ -123,7 +136,9 @@ def _data_of(fit):
         data = load_dataset(fit.dataset, download=False, verbose=False)
         if as_paired(data).sha256 == fit.sha256:
             return data
-    print("only kept genes are shown, as the data were not found; in Python, explore(fit, data=data) shows all genes")
+    print(
+        "only kept genes are shown, as the data were not found; in Python, explore(fit, data=data) shows all genes"
+    )
     return None
 
 
@@ -136,5 +151,7 @@ def find_fit(results, saved_models):
     found = sorted(folder.glob("fit_*.pickle"))
     if not found:
         require_study(path.name)
-        raise FileNotFoundError(f"results: no fit at {path} or in {folder}; run the notebooks or `sbnn fit` first")
+        raise FileNotFoundError(
+            f"results: no fit at {path} or in {folder}; run the notebooks or `sbnn fit` first"
+        )
     return next((fit for fit in found if fit.name == FIRST_CHOICE), found[0])

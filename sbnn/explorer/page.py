@@ -31,13 +31,19 @@ def page(data):
     """HTML of the page that shows `data`, as returned by `page_data`; only scripts of the page itself can run."""
     first = data["maps"][0]
     xy = np.column_stack([np.frombuffer(b64decode(first[axis]), "<f4") for axis in "xy"])
-    map_, bars = (json_item(drawing) for drawing in (cell_map(xy, first["axes"], first["equal"]), histogram()))
+    map_, bars = (
+        json_item(drawing) for drawing in (cell_map(xy, first["axes"], first["equal"]), histogram())
+    )
     drawings = {"map": map_, "histogram": bars, "palettes": PALETTES}
     library = "\n".join(Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw)
     scripts = "\n".join(_read(name) for name in SCRIPTS)
     own = f'"use strict";\n(() => {{\n{scripts}\n}})();'
     checksums = (b64encode(sha256(script.encode()).digest()).decode() for script in (library, own))
-    shown = {"title": f"{data['dataset']}: {data['model']}", "dataset": data["dataset"], "verdict": data["verdict"]}
+    shown = {
+        "title": f"{data['dataset']}: {data['model']}",
+        "dataset": data["dataset"],
+        "verdict": data["verdict"],
+    }
     shown["about"] = f"{data['model']}, {len(data['cells'])} cells"
     parts = {name: escape(text) for name, text in shown.items()}
     parts |= {"style": _read("page.css"), "library": library, "scripts": own}

@@ -13,20 +13,28 @@ from sbnn.results import library_versions, write_atomically
 NAMES_SHOWN = 3
 
 
-def write_report(path, title, verdict, pictures, tables, *, cautions=(), facts=None, left_out=None, source=""):
-    """Write a report with a verdict, pictures (path, title, description) and tables (title, table, note).
+def write_report(
+    path, title, verdict, pictures, tables, *, cautions=(), facts=None, left_out=None, source=""
+):
+    """Write a report with a verdict, pictures (path, title, description) and tables (title, table,
+    note).
 
-    The first picture comes right after the verdict. `facts` maps names to facts, and `left_out` maps each reason to
-    the names that were left out for it.
+    The first picture comes right after the verdict. `facts` maps names to facts, and `left_out`
+    maps each reason to the names that were left out for it.
     """
     first, *others = [_picture(*picture) if picture[0].exists() else "" for picture in pictures]
     listed = "".join(f"<li>{escape(str(text))}</li>" for text in cautions)
-    page = Template((files("sbnn.explorer") / "report.html").read_text(encoding="utf-8")).substitute(
+    page = Template(
+        (files("sbnn.explorer") / "report.html").read_text(encoding="utf-8")
+    ).substitute(
         title=escape(title),
         verdict=escape(verdict),
         map=first,
         cautions=f'<ul class="cautions" aria-label="Cautions">{listed}</ul>' if listed else "",
-        facts="".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in (facts or {}).items()),
+        facts="".join(
+            f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>"
+            for name, text in (facts or {}).items()
+        ),
         left_out="".join(_left_out(why, names) for why, names in (left_out or {}).items()),
         pictures="".join(others),
         tables="".join(_table(*table) for table in tables),
@@ -40,7 +48,9 @@ def _left_out(why, names):
     first = escape(f"{len(names)} left out ({why}): {some(names, NAMES_SHOWN)}")
     if len(names) <= NAMES_SHOWN:
         return f"<p>{first}</p>"
-    return f"<details><summary>{first}</summary><p>{escape(', '.join(map(str, names)))}</p></details>"
+    return (
+        f"<details><summary>{first}</summary><p>{escape(', '.join(map(str, names)))}</p></details>"
+    )
 
 
 def _picture(path, title, alternative):
@@ -51,5 +61,9 @@ def _picture(path, title, alternative):
 
 def _table(title, frame, note=""):
     with pd.option_context("display.max_colwidth", None):
-        rows = frame.reset_index().to_html(index=False, border=0, na_rep="", float_format="{:.3f}".format)
-    return f'<h2>{escape(title)}</h2><div class="wide">{rows}</div><p class="note">{escape(note)}</p>'
+        rows = frame.reset_index().to_html(
+            index=False, border=0, na_rep="", float_format="{:.3f}".format
+        )
+    return (
+        f'<h2>{escape(title)}</h2><div class="wide">{rows}</div><p class="note">{escape(note)}</p>'
+    )

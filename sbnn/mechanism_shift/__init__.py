@@ -1,7 +1,7 @@
 """Perturbation screens: latents of single cells, and the latents that each perturbation shifts.
 
-- `SparseShiftVAE`: the model. ``method="staged"`` is our method; the other methods are from the literature and use the
-  `Recipe` called `PUBLISHED`.
+- `SparseShiftVAE`: the model. ``method="staged"`` is our method; the other methods are from the
+  literature and use the `Recipe` called `PUBLISHED`.
 - `unmix`: rotates the latents of any model such that each perturbation shifts few of them.
 - `recovery`: fits a model to a simulated screen, and compares the result with the truth.
 - `screen`: makes an AnnData from your own counts.
@@ -16,5 +16,11 @@ from sbnn.mechanism_shift.recipe import PUBLISHED, Recipe
 from sbnn.mechanism_shift.unmixing import unmix
 
 __all__ = [
-    "PUBLISHED", "Recipe", "SparseShiftVAE", "recovery", "screen", "simulate_perturbations", "unmix",
-]  # fmt: skip
+    "PUBLISHED",
+    "Recipe",
+    "SparseShiftVAE",
+    "recovery",
+    "screen",
+    "simulate_perturbations",
+    "unmix",
+]

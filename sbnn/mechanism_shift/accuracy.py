@@ -17,32 +17,35 @@ EDGES = ("probable", "largest", "unmixed")
 
 
 def recovery(model, adata, edges="probable", new=None):
-    """Fit a model to a simulated screen, and compare its latents and shift graph with the true ones.
+    """Fit a model to a simulated screen, and compare its latents and shift graph with the true
+    ones.
 
     Parameters
     ----------
     model : estimator
-        A `SparseShiftVAE`, or another model with ``fit(counts, perturbation, control)``, ``transform`` and
-        ``shift_graph_``; a clone of it is fitted.
+        A `SparseShiftVAE`, or another model with ``fit(counts, perturbation, control)``,
+        ``transform`` and ``shift_graph_``; a clone of it is fitted.
     adata : AnnData
         As returned by `simulate_perturbations`.
     edges : {"probable", "largest", "unmixed"}
-        Which shifts count as edges: those with a probability above 1/2 (``"probable"``), the two largest shifts of each
-        perturbation (``"largest"``), or those found by `unmix`, which then also rotates the latents (``"unmixed"``).
+        Which shifts count as edges: those with a probability above 1/2 (``"probable"``), the two
+        largest shifts of each perturbation (``"largest"``), or those found by `unmix`, which then
+        also rotates the latents (``"unmixed"``).
     new : AnnData, optional
-        Cells of held-out perturbations. Shifts are estimated from one half of the cells, and up to 500 cells of the
-        other half are scored.
+        Cells of held-out perturbations. Shifts are estimated from one half of the cells, and up to
+        500 cells of the other half are scored.
 
     Returns
     -------
     scores : dict
-        ``mcc``, the mean absolute correlation of matched latents; ``precision``, ``recall`` and ``f1`` of edges;
-        ``elbo``, for networks, of the validation cells; and CPU ``seconds``. With `new`, there are also bounds for new
-        cells: ``new_elbo`` and ``new_iwelbo`` with the learned shifts, and ``new_elbo_before`` and
-        ``new_iwelbo_before`` without shifts.
+        ``mcc``, the mean absolute correlation of matched latents; ``precision``, ``recall`` and
+        ``f1`` of edges; ``elbo``, for networks, of the validation cells; and CPU ``seconds``. With
+        `new`, there are also bounds for new cells: ``new_elbo`` and ``new_iwelbo`` with the learned
+        shifts, and ``new_elbo_before`` and ``new_iwelbo_before`` without shifts.
     found : dict
-        ``latents`` and ``true_latents`` of some cells, and the DataFrames ``effects``, ``edges`` and ``true_shifts``
-        (perturbations by latents). Latents have the order and the signs of the true latents.
+        ``latents`` and ``true_latents`` of some cells, and the DataFrames ``effects``, ``edges``
+        and ``true_shifts`` (perturbations by latents). Latents have the order and the signs of the
+        true latents.
 
     Raises
     ------
@@ -50,15 +53,24 @@ def recovery(model, adata, edges="probable", new=None):
         If the screen has no true latents, or if `edges` has an invalid value.
     """
     screen = as_screen(adata)
-    attempt("model: expected methods fit(counts, perturbation, control) and transform", getattr, model, "transform")
+    attempt(
+        "model: expected methods fit(counts, perturbation, control) and transform",
+        getattr,
+        model,
+        "transform",
+    )
     if edges not in EDGES or "latents" not in screen.truth:
-        raise ValueError(f"edges: expected one of {EDGES} and a screen with true latents, got {edges!r}")
+        raise ValueError(
+            f"edges: expected one of {EDGES} and a screen with true latents, got {edges!r}"
+        )
     with reproducible():  # for the correlations and projections, not only for the fit
         started = time.process_time()
         model = clone(model).fit(screen.counts, screen.perturbation, screen.control)
         latents, graph = model.transform(screen.counts), model.shift_graph_
         if edges == "unmixed":
-            rotated = unmix(latents, screen.perturbation, screen.control, random_state=model.random_state or 0)
+            rotated = unmix(
+                latents, screen.perturbation, screen.control, random_state=model.random_state or 0
+            )
             latents, graph = rotated.transform(latents), rotated.graph
         found = largest_shifts(graph) if edges == "largest" else edges_of(graph)
         seconds, true = time.process_time() - started, screen.truth["latents"]
@@ -80,7 +92,9 @@ def held_out_bounds(model, new, n_samples=100, n_cells=500):
     for name, learned in (("", True), ("_before", False)):
         fitted = model.fit_new_perturbations(new.counts[learn], new.perturbation[learn], learned)
         bounds[f"new_elbo{name}"] = fitted.elbo(new.counts[test], new.perturbation[test])
-        bounds[f"new_iwelbo{name}"] = fitted.iwelbo(new.counts[test], new.perturbation[test], n_samples)
+        bounds[f"new_iwelbo{name}"] = fitted.iwelbo(
+            new.counts[test], new.perturbation[test], n_samples
+        )
     return bounds
 
 
@@ -100,13 +114,16 @@ def aligned(screen, latents, graph, edges):
 
 
 def match_latents(true, found):
-    """Match found latents to true latents by their absolute correlation over cells (Hungarian method).
+    """Match found latents to true latents by their absolute correlation over cells (Hungarian
+    method).
 
-    `true` has shape (n, k), and `found` has shape (n, d). Returns the signed correlation of each pair, and the
-    positions of its true and its found latent.
+    `true` has shape (n, k), and `found` has shape (n, d). Returns the signed correlation of each
+    pair, and the positions of its true and its found latent.
     """
     a, b = (np.asarray(values, dtype=float) for values in (true, found))
-    a, b = ((values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-12) for values in (a, b))
+    a, b = (
+        (values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-12) for values in (a, b)
+    )
     correlation = a.T @ b / len(a)
     of_true, of_found = linear_sum_assignment(-np.abs(correlation))
     return correlation[of_true, of_found], of_true, of_found
@@ -118,12 +135,18 @@ def mean_correlation(true, found):
 
 
 def edge_scores(true_shifts, edges, of_true, of_found):
-    """Precision, recall and F1 of `edges` (DataFrame of bool, perturbations by latents) for matched latents.
+    """Precision, recall and F1 of `edges` (DataFrame of bool, perturbations by latents) for matched
+    latents.
 
-    Every true shift that is not 0 is a true edge. Edges of latents without a partner count as wrong.
+    Every true shift that is not 0 is a true edge. Edges of latents without a partner count as
+    wrong.
     """
     true = true_shifts.loc[edges.index].to_numpy() != 0
     found = edges.to_numpy(dtype=bool)
     right = float((true[:, of_true] & found[:, of_found]).sum())
     precision, recall = right / max(found.sum(), 1), right / max(true.sum(), 1)
-    return {"precision": precision, "recall": recall, "f1": 2 * right / max(found.sum() + true.sum(), 1)}
+    return {
+        "precision": precision,
+        "recall": recall,
+        "f1": 2 * right / max(found.sum() + true.sum(), 1),
+    }

@@ -13,9 +13,13 @@ def latent_names(n_latents):
 
 def graph_table(names, effects, probabilities):
     """DataFrame with a row for each perturbation and latent, from two tables of perturbations by latents."""
-    pairs = pd.MultiIndex.from_product([names, latent_names(np.shape(effects)[1])], names=["perturbation", "latent"])
+    pairs = pd.MultiIndex.from_product(
+        [names, latent_names(np.shape(effects)[1])], names=["perturbation", "latent"]
+    )
     values = {"probability": probabilities, "effect": effects}
-    return pd.DataFrame({name: np.asarray(v, float).ravel() for name, v in values.items()}, pairs).reset_index()
+    return pd.DataFrame(
+        {name: np.asarray(v, float).ravel() for name, v in values.items()}, pairs
+    ).reset_index()
 
 
 def wide(graph, column):
@@ -37,7 +41,8 @@ def class_means(values, codes, n_classes):
 
 
 def open_graph(latents, perturbation, control=None):
-    """Shift graph of a model without a mask: mean latents of each perturbation minus those of the control or of all.
+    """Shift graph of a model without a mask: mean latents of each perturbation minus those of the
+    control or of all.
 
     Shifts are in standard deviations within a perturbation, and all probabilities are 1.
     """

@@ -20,10 +20,14 @@ class LinearShift(BaseEstimator):
         logs = np.log1p(counts.toarray().astype(float))
         self.mean_, self.sd_ = logs.mean(axis=0), logs.std(axis=0)
         kind = FastICA if self.rotation == "ica" else PCA
-        self.components_ = kind(self.n_latent, random_state=self.random_state).fit((logs - self.mean_) / self.sd_)
+        self.components_ = kind(self.n_latent, random_state=self.random_state).fit(
+            (logs - self.mean_) / self.sd_
+        )
         self.shift_graph_ = open_graph(self.transform(counts), perturbation, control)
         return self
 
     def transform(self, counts):
         """Latents of cells, ndarray of shape (n, n_latent)."""
-        return self.components_.transform((np.log1p(counts.toarray().astype(float)) - self.mean_) / self.sd_)
+        return self.components_.transform(
+            (np.log1p(counts.toarray().astype(float)) - self.mean_) / self.sd_
+        )

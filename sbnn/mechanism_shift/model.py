@@ -19,15 +19,23 @@ from sbnn.data.screens import as_screen, check_perturbation, check_screen_counts
 from sbnn.determinism import reproducible
 from sbnn.errors import attempt, check_flag, check_number
 from sbnn.mechanism_shift import network
-from sbnn.mechanism_shift.direct import class_sums, direct_effects, gene_effects, mean_shares, shrunken
+from sbnn.mechanism_shift.direct import (
+    class_sums,
+    direct_effects,
+    gene_effects,
+    mean_shares,
+    shrunken,
+)
 from sbnn.mechanism_shift.graph import graph_table
 from sbnn.mechanism_shift.recipe import PUBLISHED, Recipe
 from sbnn.mechanism_shift.training import DRAWS, Training, means_of
 
 METHODS = ("staged", "svae+", "svae", "ivae", "vae")
 STRENGTH = {"svae+": 10.0, "svae": 100.0}
-DOUBTFUL = 0.05  # shifts whose probability is between this value and 1 minus this value are doubtful
-MANY_DOUBTFUL = 0.05  # share of doubtful shifts above which the latents of simulated screens were wrong
+# shifts whose probability is between this value and 1 minus this value are doubtful
+DOUBTFUL = 0.05
+# share of doubtful shifts above which the latents of simulated screens were wrong
+MANY_DOUBTFUL = 0.05
 OF_BATCH = 0.5  # warn if a batch explains more than this share of the variance of a latent
 SHRUNK = 0.5  # warn if the slope of predicted on measured log fold changes is below this value
 
@@ -35,27 +43,33 @@ SHRUNK = 0.5  # warn if the slope of predicted on measured log fold changes is b
 class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Learn latents of single cells such that each perturbation shifts only a few of them.
 
-    Counts follow a negative binomial distribution whose mean is the total count of the cell times a softmax of the
-    decoded latents; the latents of a cell follow N(m, I), where m depends on its perturbation. The methods differ in m:
+    Counts follow a negative binomial distribution whose mean is the total count of the cell times a
+    softmax of the decoded latents; the latents of a cell follow N(m, I), where m depends on its
+    perturbation. The methods differ in m:
 
-    - ``"staged"``, our method: an identifiable VAE is trained in which m is the mean of the encoder over the cells of a
-      perturbation, the latents are rotated by `unmix`, and training continues with m held at zero (the position of the
-      control or, without one, of most perturbations) where a perturbation does not shift a latent.
-    - ``"svae+"``, ``"svae"``: m and a mask on m are trained, with a penalty on the probabilities of the mask [1]_.
+    - ``"staged"``, our method: an identifiable VAE is trained in which m is the mean of the encoder
+      over the cells of a perturbation, the latents are rotated by `unmix`, and training continues
+      with m held at zero (the position of the control or, without one, of most perturbations) where
+      a perturbation does not shift a latent.
+    - ``"svae+"``, ``"svae"``: m and a mask on m are trained, with a penalty on the probabilities of
+      the mask [1]_.
     - ``"ivae"``: m is trained without a mask.
     - ``"vae"``: m = 0.
 
     Parameters
     ----------
     n_latent : int or sequence of int, default=15
-        Number of latents. If several numbers are given, the number with the best likelihood of held-out cells is used.
-        Too many latents are better than too few: unused latents harm the edges less than missing latents do.
+        Number of latents. If several numbers are given, the number with the best likelihood of
+        held-out cells is used. Too many latents are better than too few: unused latents harm the
+        edges less than missing latents do.
     method : {"staged", "svae+", "svae", "ivae", "vae"}
     strength : float, optional
-        Strength of the penalty: K of Beta(1, K) for "svae+" (10 by default), lambda for "svae" (100 by default).
+        Strength of the penalty: K of Beta(1, K) for "svae+" (10 by default), lambda for "svae" (100
+        by default).
     recipe : Recipe or sequence of Recipe, optional
-        Architecture and training. If several recipes are given, the recipe with the best likelihood of held-out cells
-        is used. The default is ``Recipe()`` for "staged" and `PUBLISHED` for other methods.
+        Architecture and training. If several recipes are given, the recipe with the best likelihood
+        of held-out cells is used. The default is ``Recipe()`` for "staged" and `PUBLISHED` for
+        other methods.
     random_state : int, RandomState or None
 
     Attributes
@@ -64,21 +78,24 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         All perturbations, including the control.
     control_ : str or None
     shift_graph_ : DataFrame
-        A row for each ``latent`` and each ``perturbation`` except the control, with the ``probability`` of a shift and
-        its size in standard deviations within a perturbation (``effect``).
+        A row for each ``latent`` and each ``perturbation`` except the control, with the
+        ``probability`` of a shift and its size in standard deviations within a perturbation
+        (``effect``).
     unmixing_ : Unmixing or None
-        Only for "staged". ``unseparated`` lists pairs of latents that the screen cannot separate, and ``unmoved`` lists
-        latents that no perturbation shifts.
+        Only for "staged". ``unseparated`` lists pairs of latents that the screen cannot separate,
+        and ``unmoved`` lists latents that no perturbation shifts.
     gene_effects_ : DataFrame
-        Only for "staged": a row for each ``gene`` and each ``perturbation`` except the control. ``log_fold_change`` is
-        relative to the control (to all perturbations if there is none) and has a 95 % interval from ``lower`` to
-        ``upper``. A ``significant`` log fold change (at a false discovery rate of 1 %) is the measured change; any
-        other is close to the change predicted by the ``model``. ``direct`` is the part of the change that the latents
-        do not explain; there is an ``edge`` to the gene if this part is significant.
+        Only for "staged": a row for each ``gene`` and each ``perturbation`` except the control.
+        ``log_fold_change`` is relative to the control (to all perturbations if there is none) and
+        has a 95 % interval from ``lower`` to ``upper``. A ``significant`` log fold change (at a
+        false discovery rate of 1 %) is the measured change; any other is close to the change
+        predicted by the ``model``. ``direct`` is the part of the change that the latents do not
+        explain; there is an ``edge`` to the gene if this part is significant.
     n_latent_, recipe_ : int, Recipe
         Chosen number of latents, and chosen recipe.
     weight_precision_ : float
-        Precision of the prior on the weights at the end of training; in "staged", the one that held-out cells prefer.
+        Precision of the prior on the weights at the end of training; in "staged", the one that
+        held-out cells prefer.
     history_ : DataFrame
         One row per epoch of training.
     validation_ : ndarray of int
@@ -103,8 +120,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         "n_latent": [Integral, list, tuple],
         "method": [StrOptions({*METHODS})],
         "strength": [Interval(Real, 0, None, closed="neither"), None],
-        "recipe": [Recipe, list, tuple, None], "random_state": ["random_state"],
-    }  # fmt: skip
+        "recipe": [Recipe, list, tuple, None],
+        "random_state": ["random_state"],
+    }
 
     def __init__(self, n_latent=15, method="staged", strength=None, recipe=None, random_state=None):
         self.n_latent = n_latent
@@ -125,8 +143,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         counts : AnnData, or array, sparse matrix or DataFrame of shape (n, p)
             Raw counts.
         perturbation : array-like, shape (n,), optional
-            What was perturbed in each cell. If None, perturbations and control are read from `counts`, which must then
-            be an AnnData from `screen`.
+            What was perturbed in each cell. If None, perturbations and control are read from
+            `counts`, which must then be an AnnData from `screen`.
         control : str, optional
             Label of the cells in which nothing was perturbed. Shifts are relative to these cells.
 
@@ -137,16 +155,19 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         Raises
         ------
         ValueError
-            If counts are negative, fractional or NaN (the message gives their share), a cell has no counts, a
-            perturbation has only one cell, there are fewer than two perturbations, no cell has the label `control`,
-            or a parameter is out of range.
+            If counts are negative, fractional or NaN (the message gives their share), a cell has no
+            counts, a perturbation has only one cell, there are fewer than two perturbations, no
+            cell has the label `control`, or a parameter is out of range.
         TypeError
             If counts are not numbers.
         """
         self._validate_params()
         if perturbation is None:
             screen = as_screen(counts)
-            perturbation, control = screen.perturbation, screen.control if control is None else control
+            perturbation, control = (
+                screen.perturbation,
+                screen.control if control is None else control,
+            )
         self.control_ = None if control is None else str(control)
         checked = check_perturbation(perturbation, counts, self.control_)
         labels = getattr(counts, "obs", pd.DataFrame())
@@ -160,11 +181,17 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
             check_number("n_latent", size, int, 1, MOST)
         tried, best = list(product(sizes, recipes)), -np.inf
         if not tried or not all(isinstance(recipe, Recipe) for recipe in recipes):
-            raise TypeError(f"n_latent, recipe: expected numbers and Recipe objects, got {sizes} and {recipes}")
+            raise TypeError(
+                f"n_latent, recipe: expected numbers and Recipe objects, got {sizes} and {recipes}"
+            )
         for n_latent, recipe in tried:
             fitted = copy(self)._fit_one(n_latent, recipe, counts, codes, genes)
             aside = fitted.validation_ if len(tried) > 1 else ()
-            score = fitted._mean(network.iwelbo_of_cells, counts, aside, codes, DRAWS) if len(aside) else 0.0
+            score = (
+                fitted._mean(network.iwelbo_of_cells, counts, aside, codes, DRAWS)
+                if len(aside)
+                else 0.0
+            )
             if score > best:
                 best, chosen = score, fitted
         self.__dict__.update(vars(chosen))
@@ -182,13 +209,17 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         with reproducible(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # for initial weights and dropout
             self.network_ = network.ShiftNetwork(counts.shape[1], n_latent, recipe)
-            shares = torch.from_numpy(np.asarray(counts[train].sum(axis=0) / counts[train].sum())).float()
+            shares = torch.from_numpy(
+                np.asarray(counts[train].sum(axis=0) / counts[train].sum())
+            ).float()
             self.network_.logits.bias.data.copy_(shares.clamp_min(1e-8).log())
             if recipe.standardize:
                 self.network_.input_mean, self.network_.input_sd = cells.log_moments(train)
             if self.method in STRENGTH:
                 strength = self.strength or STRENGTH[self.method]
-                self.prior_ = network.MaskedMeans(len(names), n_latent, strength, summed=self.method == "svae+")
+                self.prior_ = network.MaskedMeans(
+                    len(names), n_latent, strength, summed=self.method == "svae+"
+                )
             else:
                 open_mask = float(self.method != "vae")
                 self.prior_ = network.Prior(len(names), n_latent, self.method == "ivae", open_mask)
@@ -223,7 +254,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return self._encoded(self._checked(counts)).double().numpy()
 
     def elbo(self, counts, perturbation, n_samples=10):
-        """Evidence lower bound of cells given their perturbations, in nats, computed in the same way for all methods.
+        """Evidence lower bound of cells given their perturbations, in nats, computed in the same
+        way for all methods.
 
         Parameters
         ----------
@@ -250,14 +282,17 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         check_number("total", total, float, 0)
         with reproducible():
             shares = mean_shares(self.network_, self.prior_.means().detach(), self.direct_)
-        return pd.DataFrame(total * shares, self.perturbations_, getattr(self, "feature_names_in_", None))
+        return pd.DataFrame(
+            total * shares, self.perturbations_, getattr(self, "feature_names_in_", None)
+        )
 
     def fit_new_perturbations(self, counts, perturbation, learn_shifts=True):
-        """Estimate the shifts of perturbations that were not among the training cells; the network stays fixed.
+        """Estimate the shifts of perturbations that were not among the training cells; the network
+        stays fixed.
 
-        The mask of a new perturbation is open, so that it may shift all latents. With the network fixed, the prior mean
-        m that maximises the evidence lower bound is the mean of the encoder over the cells of the perturbation, so no
-        gradient steps are needed.
+        The mask of a new perturbation is open, so that it may shift all latents. With the network
+        fixed, the prior mean m that maximises the evidence lower bound is the mean of the encoder
+        over the cells of the perturbation, so no gradient steps are needed.
 
         Parameters
         ----------
@@ -270,8 +305,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         Returns
         -------
         SparseShiftVAE
-            A model that includes the new perturbations. In its `shift_graph_`, the new perturbations have
-            probability 1 if shifts were learned, and 0 otherwise.
+            A model that includes the new perturbations. In its `shift_graph_`, the new
+            perturbations have probability 1 if shifts were learned, and 0 otherwise.
 
         Raises
         ------
@@ -281,7 +316,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         given, counts = check_perturbation(perturbation, counts), self._checked(counts)
         known = sorted(set(given) & set(self.perturbations_))
         if known:
-            raise ValueError(f"perturbation: the model was already fitted to {some(known)}; pass only new ones")
+            raise ValueError(
+                f"perturbation: the model was already fitted to {some(known)}; pass only new ones"
+            )
         names, codes = np.unique(given, return_inverse=True)
         learned = float(check_flag("learn_shifts", learn_shifts) and self.method != "vae")
         shifts = means_of(self._encoded(counts), torch.from_numpy(codes), len(names)) * learned
@@ -300,7 +337,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         """Add effects on genes that the latents do not explain, if they improve the likelihood of held-out cells."""
         names, aside = self.perturbations_, self.validation_
         with reproducible():
-            *sums, squares, totals = class_sums(self.network_, network.Cells(counts), train, codes, len(names))
+            *sums, squares, totals = class_sums(
+                self.network_, network.Cells(counts), train, codes, len(names)
+            )
         ratios = direct_effects(*sums)
         direct, _ = shrunken(*ratios)
         before, self.direct_ = self.direct_, torch.from_numpy(direct).float()
@@ -309,14 +348,18 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
             if bound() <= bound(direct=before):
                 self.direct_ = torch.zeros_like(self.direct_)
         tables = self.predict_counts(1.0).to_numpy(), self.direct_.double().numpy()
-        self.gene_effects_ = gene_effects(sums[0], squares, totals, ratios, *tables, names, genes, self.control_)
+        self.gene_effects_ = gene_effects(
+            sums[0], squares, totals, ratios, *tables, names, genes, self.control_
+        )
 
     def _warn(self, counts, perturbation, labels):
         """Warn about doubtful edges, latents that follow a batch, and fold changes that the model shrinks."""
         doubtful = self.shift_graph_["probability"].between(DOUBTFUL, 1 - DOUBTFUL).mean()
         if doubtful > MANY_DOUBTFUL:
             text = "perturbations may shift too many latents; try a larger n_latent"
-            warnings.warn(f"{doubtful:.0%} of the shifts may or may not be edges; {text}", stacklevel=3)
+            warnings.warn(
+                f"{doubtful:.0%} of the shifts may or may not be edges; {text}", stacklevel=3
+            )
         latents = self._encoded(counts).double().numpy()
         latents = latents - latents.mean(axis=0)
         for column in labels:
@@ -328,7 +371,10 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
             share = (between**2).sum(axis=0) / np.maximum((latents**2).sum(axis=0), 1e-9)
             for i in np.flatnonzero(share > OF_BATCH):
                 text = "edges to this latent may reflect batches if perturbations are confounded with them"
-                warnings.warn(f"{column} explains {share[i]:.0%} of the variance of latent_{i}; {text}", stacklevel=3)
+                warnings.warn(
+                    f"{column} explains {share[i]:.0%} of the variance of latent_{i}; {text}",
+                    stacklevel=3,
+                )
         table = self.gene_effects_[self.gene_effects_["significant"]]
         if len(table) > 1:
             slope = np.polyfit(table["log_fold_change"], table["model"], 1)[0]
@@ -348,8 +394,17 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         checked = check_screen_counts(counts).astype(np.float32)
         empty = np.flatnonzero(np.asarray(checked.sum(axis=1)) == 0)
         if len(empty):
-            raise ValueError(f"counts: leave out the cells without any counts, which are at positions {some(empty)}")
-        attempt("counts: expected the genes of the fit", validate_data, self, table, skip_check_array=True, reset=reset)
+            raise ValueError(
+                f"counts: leave out the cells without any counts, which are at positions {some(empty)}"
+            )
+        attempt(
+            "counts: expected the genes of the fit",
+            validate_data,
+            self,
+            table,
+            skip_check_array=True,
+            reset=reset,
+        )
         return checked
 
     def __sklearn_tags__(self):
@@ -361,7 +416,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 
     def _encoded(self, counts):
         with reproducible():
-            return network.encoded(self.network_, network.Cells(counts), np.arange(counts.shape[0]))[0]
+            return network.encoded(
+                self.network_, network.Cells(counts), np.arange(counts.shape[0])
+            )[0]
 
     def _bound(self, function, counts, perturbation, n_samples):
         check_number("n_samples", n_samples, int, 1)
@@ -369,14 +426,18 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         codes = pd.Index(self.perturbations_).get_indexer(names)
         if (codes < 0).any():
             unknown = some(np.unique(names[codes < 0]))
-            raise ValueError(f"perturbation: the model was not fitted to {unknown}; use fit_new_perturbations first")
+            raise ValueError(
+                f"perturbation: the model was not fitted to {unknown}; use fit_new_perturbations first"
+            )
         return self._mean(function, counts, np.arange(len(codes)), codes, n_samples)
 
     def _mean(self, function, counts, cells, codes, n_samples, direct=None):
         """Mean of the bound over the cells at the positions `cells` in checked counts."""
         tables = self.prior_.means().detach(), self.direct_ if direct is None else direct
         with reproducible():
-            bounds = function(self.network_, network.Cells(counts), cells, codes[cells], *tables, n_samples)
+            bounds = function(
+                self.network_, network.Cells(counts), cells, codes[cells], *tables, n_samples
+            )
         return float(bounds.double().mean())
 
     def _effects(self, means):
@@ -384,11 +445,14 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         if self.unmixing_ is not None:
             return torch.from_numpy(self.unmixing_.transform(means.double().numpy()))
         control = self.perturbations_ == self.control_
-        return means - self.prior_.means().detach()[control].sum(0)  # the sum is zero without a control
+        # the sum is zero without a control
+        return means - self.prior_.means().detach()[control].sum(0)
 
 
 def _split(codes, share, random):
     """Sorted positions of training and of validation cells, which are a `share` of the cells of every perturbation."""
-    shuffled = [random.permutation(np.flatnonzero(codes == code)) for code in range(codes.max() + 1)]
+    shuffled = [
+        random.permutation(np.flatnonzero(codes == code)) for code in range(codes.max() + 1)
+    ]
     aside = np.sort(np.concatenate([cells[: int(share * len(cells))] for cells in shuffled]))
     return np.setdiff1d(np.arange(len(codes)), aside), aside

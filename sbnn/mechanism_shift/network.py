@@ -19,12 +19,16 @@ class Cells:
         self.shape = counts.shape
         self.totals = torch.from_numpy(np.asarray(counts.sum(axis=1), dtype=np.float32))[:, None]
         self._small = counts.shape[0] * counts.shape[1] <= DENSE_VALUES
-        self._counts = counts.toarray().astype(np.float32) if self._small else counts.astype(np.float32)
+        self._counts = (
+            counts.toarray().astype(np.float32) if self._small else counts.astype(np.float32)
+        )
 
     def batch(self, positions):
         """Counts and totals of the cells at b `positions`, Tensors of shape (b, p) and (b, 1)."""
         rows = self._counts[positions]
-        return torch.from_numpy(rows if self._small else rows.toarray()), self.totals[torch.from_numpy(positions)]
+        return torch.from_numpy(rows if self._small else rows.toarray()), self.totals[
+            torch.from_numpy(positions)
+        ]
 
     def log_moments(self, positions):
         """Mean and standard deviation of log(1 + count) for each gene, Tensors of shape (p,)."""
@@ -64,13 +68,16 @@ class ShiftNetwork(nn.Module):
     def decode(self, latents, direct=0.0):
         """Log share of each gene in the counts of a cell, with `direct` effects on genes; of shape (..., n_genes)."""
         flat = latents.reshape(-1, latents.shape[-1])
-        return torch.log_softmax(self.logits(self.decoder(flat)).reshape(*latents.shape[:-1], -1) + direct, dim=-1)
+        return torch.log_softmax(
+            self.logits(self.decoder(flat)).reshape(*latents.shape[:-1], -1) + direct, dim=-1
+        )
 
     @torch.no_grad()
     def change_latents(self, matrix, origin):
         """Replace the latents by ``(latents - origin) @ matrix``, and apply the inverse in the decoder."""
         first, inverse = self.decoder[0], torch.linalg.inv(matrix)
-        # Variances of the new latents, assuming that each old latent has the same variance in all cells.
+        # Variances of the new latents, assuming that each old latent has the same variance in all
+        # cells.
         variance = self.log_variance.bias.exp() @ matrix**2
         self.mean.weight.copy_(matrix.T @ self.mean.weight)
         self.mean.bias.copy_((self.mean.bias - origin) @ matrix)
@@ -93,8 +100,8 @@ def _layers(n_inputs, recipe, dropout):
 class Prior(nn.Module):
     """Prior of the latents with variance 1; means of perturbations are trained (iVAE), set (staged) or 0 (VAE)."""
 
-    # Whether the loss is the sum over all cells rather than the mean. This matters because the gradients of the mean
-    # are smaller than the published epsilon of Adam.
+    # Whether the loss is the sum over all cells rather than the mean. This matters because the
+    # gradients of the mean are smaller than the published epsilon of Adam.
     summed = False
 
     def __init__(self, n_perturbations, n_latents, trained=False, mask=1.0):
@@ -124,10 +131,11 @@ class Prior(nn.Module):
 
 
 class MaskedMeans(Prior):
-    """Prior of the sparse VAE: means and a mask on them are trained together, with relaxed Bernoulli draws.
+    """Prior of the sparse VAE: means and a mask on them are trained together, with relaxed
+    Bernoulli draws.
 
-    If `summed` (SVAE+), the penalty is the negative log density of Beta(1, `strength`), summed over the probabilities.
-    Otherwise (SVAE), it is `strength` times the mean of the probabilities.
+    If `summed` (SVAE+), the penalty is the negative log density of Beta(1, `strength`), summed over
+    the probabilities. Otherwise (SVAE), it is `strength` times the mean of the probabilities.
     """
 
     def __init__(self, n_perturbations, n_latents, strength, summed):
@@ -156,15 +164,17 @@ class MaskedMeans(Prior):
         if not self.summed:
             return self.strength * self.probabilities().mean()
         # log(1 - p) is computed from the logits, so that it stays finite if p rounds to 1
-        return -(math.log(self.strength) + (self.strength - 1) * nn.functional.logsigmoid(-self.logits)).sum()
+        return -(
+            math.log(self.strength) + (self.strength - 1) * nn.functional.logsigmoid(-self.logits)
+        ).sum()
 
 
 def log_likelihood(counts, totals, log_shares, dispersion):
     """Log likelihood of counts under negative binomial distributions, without the log factorials.
 
-    `counts` have shape (b, p), and the result has shape (..., b). The mean of a gene is its share times the total of
-    the cell in `totals`, of shape (b, 1). `dispersion`, of shape (p,), is the logarithm of the inverse dispersion,
-    which is infinite for a Poisson distribution.
+    `counts` have shape (b, p), and the result has shape (..., b). The mean of a gene is its share
+    times the total of the cell in `totals`, of shape (b, 1). `dispersion`, of shape (p,), is the
+    logarithm of the inverse dispersion, which is infinite for a Poisson distribution.
     """
     inverse, log_mean = dispersion.exp(), log_shares + totals.log()
     log_sum = torch.logaddexp(log_mean, dispersion)
@@ -179,7 +189,9 @@ def divergence(mean, log_variance, prior):
 
 def log_normal(values, mean, log_variance):
     """Log density of independent normal distributions, summed over the last axis."""
-    return -0.5 * ((values - mean) ** 2 / log_variance.exp() + log_variance + math.log(2 * math.pi)).sum(-1)
+    return -0.5 * (
+        (values - mean) ** 2 / log_variance.exp() + log_variance + math.log(2 * math.pi)
+    ).sum(-1)
 
 
 @torch.no_grad()
@@ -187,14 +199,17 @@ def encoded(network, cells, positions):
     """Mean and variance of the latents of cells, Tensors of shape (len(positions), d)."""
     network.eval()
     parts = [network.encode(cells.batch(block)[0]) for block in blocks(positions)]
-    return torch.cat([mean for mean, _ in parts]), torch.cat([log_variance.exp() for _, log_variance in parts])
+    return torch.cat([mean for mean, _ in parts]), torch.cat(
+        [log_variance.exp() for _, log_variance in parts]
+    )
 
 
 @torch.no_grad()
 def elbo_of_cells(network, cells, positions, codes, centres, direct, n_samples=1):
     """Evidence lower bound of each cell, in nats, including all constants.
 
-    Cells with the same code have the same prior N(centre, I) of the latents and the same direct effects on genes.
+    Cells with the same code have the same prior N(centre, I) of the latents and the same direct
+    effects on genes.
     """
     network.eval()
     generator, values = torch.Generator().manual_seed(0), []
@@ -222,7 +237,11 @@ def iwelbo_of_cells(network, cells, positions, codes, centres, direct, n_samples
         mean, log_variance = network.encode(counts)
         noise = torch.randn((n_samples, *mean.shape), generator=generator)
         latents = mean + noise * (0.5 * log_variance).exp()
-        weights = log_likelihood(counts, totals, network.decode(latents, direct[of]), network.dispersion)
-        weights += log_normal(latents, centres[of], torch.zeros(())) - log_normal(latents, mean, log_variance)
+        weights = log_likelihood(
+            counts, totals, network.decode(latents, direct[of]), network.dispersion
+        )
+        weights += log_normal(latents, centres[of], torch.zeros(())) - log_normal(
+            latents, mean, log_variance
+        )
         values.append(weights.logsumexp(0) - math.log(n_samples) - torch.lgamma(counts + 1).sum(-1))
     return torch.cat(values)

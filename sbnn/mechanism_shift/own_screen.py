@@ -27,11 +27,18 @@ def run(options, recipe=None):
     out = Path(options.out)
     adata = read_screen(options.counts, options.guides, options.control, out.name)
     all_genes = SimpleNamespace(counts=adata.X, n_cells=adata.n_obs, n_genes=adata.n_vars)
-    adata = adata[:, preselect_genes(all_genes, N_GENES) | adata.var_names.isin(adata.obs["perturbation"])].copy()
-    print(f"{adata.n_obs} cells x {adata.n_vars} genes, {adata.obs['perturbation'].nunique()} perturbations")
+    adata = adata[
+        :, preselect_genes(all_genes, N_GENES) | adata.var_names.isin(adata.obs["perturbation"])
+    ].copy()
+    print(
+        f"{adata.n_obs} cells x {adata.n_vars} genes, {adata.obs['perturbation'].nunique()} perturbations"
+    )
     left_out = adata.uns["sbnn"]["dropped"]
-    dropped = pd.DataFrame([(cell, why) for why, names in left_out.items() for cell in names], columns=["cell", "why"])
-    _write({"cells": adata.obs.rename_axis("cell").reset_index(), "left_out": dropped}, out)  # before the slow fit
+    dropped = pd.DataFrame(
+        [(cell, why) for why, names in left_out.items() for cell in names], columns=["cell", "why"]
+    )
+    # before the slow fit
+    _write({"cells": adata.obs.rename_axis("cell").reset_index(), "left_out": dropped}, out)
     with warnings.catch_warnings(record=True) as cautions:
         model = SparseShiftVAE(options.latents, recipe=recipe, random_state=0).fit(adata)
     for caution in cautions:
@@ -44,17 +51,30 @@ def run(options, recipe=None):
     shown = {"dataset": out.name, "seed": 0, "graph": graph.assign(seed=0), "effects": effects}
     record = SimpleNamespace(**shown, **cells_and_genes(model, adata, cells))
     pictures = []
-    for draw, title in {plotting.graph_of_screen: "Shift graph", plotting.latents_and_genes: "Latents"}.items():
+    for draw, title in {
+        plotting.graph_of_screen: "Shift graph",
+        plotting.latents_and_genes: "Latents",
+    }.items():
         save_figure(draw(record), out / draw.__name__)
         pictures.append((out / f"{draw.__name__}.png", title, draw.__doc__))
     latents, genes = edges_of(graph).any(axis=1), effects.groupby("perturbation")["edge"].any()
     found = f"{latents.sum()} of {len(latents)} targets shift a latent, {(latents | genes).sum()} a latent or a gene."
     title = f"{out.name}: {adata.n_obs} cells x {adata.n_vars} genes"
     edges = graph[graph["probability"] > EVEN].sort_values("effect", key=np.abs, ascending=False)
-    strongest = effects[effects["edge"]].sort_values("direct", key=np.abs, ascending=False).head(SHOWN_EDGES)
+    strongest = (
+        effects[effects["edge"]]
+        .sort_values("direct", key=np.abs, ascending=False)
+        .head(SHOWN_EDGES)
+    )
     tables = [("Edges to latents: shift in SD", edges.set_index("perturbation"))]
-    tables += [("Edges to genes: log fold change and its direct part", strongest.set_index("perturbation"))]
-    how = {"cautions": [caution.message for caution in cautions], "left_out": left_out, "source": options.counts}
+    tables += [
+        ("Edges to genes: log fold change and its direct part", strongest.set_index("perturbation"))
+    ]
+    how = {
+        "cautions": [caution.message for caution in cautions],
+        "left_out": left_out,
+        "source": options.counts,
+    }
     write_report(out / "screen.html", title, found, pictures, tables, **how)
     print(f"{found}\n{out / 'screen.html'}")
 

@@ -9,7 +9,9 @@ from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record
 
 
-def compute_once(kind, data, model, compute, *, params=None, results=None, overwrite=False, **settings):
+def compute_once(
+    kind, data, model, compute, *, params=None, results=None, overwrite=False, **settings
+):
     """Load the record of an experiment on screens, or compute and save it.
 
     Parameters
@@ -36,7 +38,12 @@ def compute_once(kind, data, model, compute, *, params=None, results=None, overw
     """
     settings |= {"version": 1}
     if isinstance(data, dict):
-        name, sha256, seed, settings["configuration"] = "simulated_screen", fingerprint_parameters(data), None, data
+        name, sha256, seed, settings["configuration"] = (
+            "simulated_screen",
+            fingerprint_parameters(data),
+            None,
+            data,
+        )
     else:
         screen = as_screen(data)
         name, sha256, seed = screen.name, screen.sha256, 0
@@ -51,4 +58,8 @@ def cells_and_genes(model, adata, cells):
     with np.errstate(invalid="ignore"):  # raised by genes without counts
         genes = np.nan_to_num(np.corrcoef(logs.T, latents.T)[: adata.n_vars, adata.n_vars :])
     genes = pd.DataFrame(genes, adata.var_names, model.shift_graph_["latent"].unique())
-    return {"latents": latents, "perturbation": adata.obs["perturbation"].to_numpy(str)[cells], "genes": genes}
+    return {
+        "latents": latents,
+        "perturbation": adata.obs["perturbation"].to_numpy(str)[cells],
+        "genes": genes,
+    }

@@ -1,6 +1,7 @@
 """Linear baselines: ridge and reduced-rank regression.
 
-The models centre X and Y and work in float64. They do not scale their input, so z-score genes and outputs beforehand.
+The models centre X and Y and work in float64. They do not scale their input, so z-score genes and
+outputs beforehand.
 """
 
 import copy
@@ -76,15 +77,17 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
 
 class LeaveOneOutRidge(LinearRegressor):
-    """Ridge regression on all genes, with one penalty for all outputs, chosen by leave-one-out cross-validation.
+    """Ridge regression on all genes, with one penalty for all outputs, chosen by leave-one-out
+    cross-validation.
 
     This is scikit-learn's ``RidgeCV`` with a grid of penalties suited to z-scored expression.
 
     Parameters
     ----------
     alphas : array-like, shape (n_alphas,), default=four per decade from 1 to 10^6
-        Penalties to choose from. The objective is ``|Y - X B|^2 + alpha |B|^2``, as in scikit-learn. Since the error is
-        a sum over the n cells, ``alpha`` corresponds to ``alpha / n`` in the reduced-rank models.
+        Penalties to choose from. The objective is ``|Y - X B|^2 + alpha |B|^2``, as in
+        scikit-learn. Since the error is a sum over the n cells, ``alpha`` corresponds to ``alpha /
+        n`` in the reduced-rank models.
 
     Attributes
     ----------
@@ -105,10 +108,16 @@ class LeaveOneOutRidge(LinearRegressor):
         for alpha in attempt("alphas: expected numbers", np.ravel, self.alphas).tolist() or [()]:
             check_number("alphas", alpha, float, 0)
         X, Y = to_be_fitted(self, *two_tables(X, y), np.float64)
-        # "auto" would choose "eigen", which is four times slower if there are about as many cells as genes.
+        # "auto" would choose "eigen", which is four times slower if there are about as many cells
+        # as genes.
         ridge = RidgeCV(np.ravel(self.alphas), gcv_mode="svd").fit(X, Y)
-        self.alpha_, self.best_score_, self.y_mean_ = ridge.alpha_, ridge.best_score_, Y.mean(axis=0)
-        self.coef_ = ridge.coef_.reshape(*Y.shape[1:], -1)  # RidgeCV returns one dimension for a single column
+        self.alpha_, self.best_score_, self.y_mean_ = (
+            ridge.alpha_,
+            ridge.best_score_,
+            Y.mean(axis=0),
+        )
+        # RidgeCV returns one dimension for a single column
+        self.coef_ = ridge.coef_.reshape(*Y.shape[1:], -1)
         self.intercept_ = ridge.intercept_ if Y.ndim == 1 else np.atleast_1d(ridge.intercept_)
         return self
 
@@ -136,13 +145,15 @@ class LatentMixin:
 
 
 class LatentRegressor(LatentMixin, LinearRegressor):
-    """Reduced-rank model Y = X W V' with encoder W of shape (p, rank) and orthonormal decoder V of shape (q, rank).
+    """Reduced-rank model Y = X W V' with encoder W of shape (p, rank) and orthonormal decoder V of
+    shape (q, rank).
 
-    A subclass has ``rank``, ``alpha`` and a generator ``_solve(X, Y, alphas)``, which is called with decreasing
-    penalties and yields the learned attributes for each penalty.
+    A subclass has ``rank``, ``alpha`` and a generator ``_solve(X, Y, alphas)``, which is called
+    with decreasing penalties and yields the learned attributes for each penalty.
     """
 
-    # The parameter that `fit_path` varies. Cross-validation uses `fit_path`, which costs much less than separate fits.
+    # The parameter that `fit_path` varies. Cross-validation uses `fit_path`, which costs much less
+    # than separate fits.
     path_parameter = "alpha"
 
     def _validate(self, X, y):
@@ -158,14 +169,15 @@ class LatentRegressor(LatentMixin, LinearRegressor):
     def fit_path(self, X, y, alphas):
         """Yield one fitted copy of the model for each penalty, in the order of `alphas`.
 
-        All fits together take little longer than the slowest fit. They are computed from the largest penalty to the
-        smallest, and only when the iterator needs them.
+        All fits together take little longer than the slowest fit. They are computed from the
+        largest penalty to the smallest, and only when the iterator needs them.
         """
         alphas = attempt("alphas: expected several penalties", list, alphas)
         for alpha in alphas:
             check_number("alpha", alpha, float, 0)
         template = clone(self).set_params(alpha=alphas[0])
-        falling = sorted(range(len(alphas)), key=lambda i: -alphas[i])  # warm starts go from large to small penalties
+        # warm starts go from large to small penalties
+        falling = sorted(range(len(alphas)), key=lambda i: -alphas[i])
         solutions = template._solve(*template._validate(X, y), [alphas[i] for i in falling])
 
         def in_order(solved, turn):
@@ -191,10 +203,11 @@ class LatentRegressor(LatentMixin, LinearRegressor):
 class ReducedRankRegression(LatentRegressor):
     """Least squares (or ridge) regression of bounded rank: a linear bottleneck on all genes.
 
-    Minimises ``|Y - X W V'|^2 / (2 n) + alpha / 2 |W|^2`` over the encoder W of shape (p, rank) and the orthonormal
-    decoder V of shape (q, rank), where X and Y are centred. The solution has a closed form (Izenman 1975; with the
-    penalty, Mukherjee and Zhu 2011) and is computed from a singular value decomposition of X rather than of X'X. With
-    ``alpha=0`` and more genes than cells, this is the minimum-norm solution.
+    Minimises ``|Y - X W V'|^2 / (2 n) + alpha / 2 |W|^2`` over the encoder W of shape (p, rank) and
+    the orthonormal decoder V of shape (q, rank), where X and Y are centred. The solution has a
+    closed form (Izenman 1975; with the penalty, Mukherjee and Zhu 2011) and is computed from a
+    singular value decomposition of X rather than of X'X. With ``alpha=0`` and more genes than
+    cells, this is the minimum-norm solution.
 
     Parameters
     ----------
@@ -208,7 +221,8 @@ class ReducedRankRegression(LatentRegressor):
     encoder_ : ndarray, shape (p, rank)
         Encoder W with columns sorted by decreasing explained variance.
     decoder_ : ndarray, shape (q, rank)
-        Decoder V with orthonormal columns; the entry of largest magnitude in each column is positive.
+        Decoder V with orthonormal columns; the entry of largest magnitude in each column is
+        positive.
     coef_, intercept_ : ndarray, shape (q, p) and (q,); (p,) and float for a one-dimensional ``y``
         ``coef_ = decoder_ @ encoder_.T``.
     x_mean_, y_mean_ : ndarray, shape (p,) and (q,)
@@ -216,8 +230,9 @@ class ReducedRankRegression(LatentRegressor):
 
     References
     ----------
-    Izenman, "Reduced-rank regression for the multivariate linear model", J. Multivariate Analysis 5, 1975.
-    Mukherjee and Zhu, "Reduced rank ridge regression and its kernel extensions", Stat. Anal. Data Min. 4, 2011.
+    Izenman, "Reduced-rank regression for the multivariate linear model", J. Multivariate Analysis
+    5, 1975. Mukherjee and Zhu, "Reduced rank ridge regression and its kernel extensions", Stat.
+    Anal. Data Min. 4, 2011.
     """
 
     def __init__(self, rank=2, alpha=0.0):
@@ -231,10 +246,10 @@ class ReducedRankRegression(LatentRegressor):
 
 def ridge_reduced_rank(X, Y, rank, alphas):
     """Yield the closed-form (encoder, decoder) for each penalty, using one decomposition of the centred X."""
-    # The penalty is equivalent to additional cells in a least-squares problem, which regresses [Y; 0] on
-    # [X; sqrt(n alpha) 1]. In the solution of this problem, the decoder contains the first right singular vectors of
-    # the outputs that ridge regression predicts for the measured and additional cells, and the encoder is the ridge
-    # solution times the decoder.
+    # The penalty is equivalent to additional cells in a least-squares problem, which regresses [Y;
+    # 0] on [X; sqrt(n alpha) 1]. In the solution of this problem, the decoder contains the first
+    # right singular vectors of the outputs that ridge regression predicts for the measured and
+    # additional cells, and the encoder is the ridge solution times the decoder.
     n = len(X)
     left, spread, right = np.linalg.svd(X, full_matrices=False)
     kept = spread > spread[0] * max(X.shape) * np.finfo(np.float64).eps

@@ -11,6 +11,9 @@ def embed(latent, seed=0):
     from openTSNE import TSNE  # slower to import than all other packages
 
     perplexity = min(30, (n - 1) / 3)
-    # Use exact neighbours, since the approximate index depends on the instruction set of the machine.
-    tsne = TSNE(perplexity=perplexity, initialization="pca", neighbors="exact", n_jobs=1, random_state=seed)
+    # Use exact neighbours, since the approximate index depends on the instruction set of the
+    # machine.
+    tsne = TSNE(
+        perplexity=perplexity, initialization="pca", neighbors="exact", n_jobs=1, random_state=seed
+    )
     return np.asarray(tsne.fit(np.ascontiguousarray(latent, dtype=np.float64)))

@@ -1,8 +1,8 @@
 """Pruning scores of weights or genes, computed from their size and prior knowledge.
 
-Size and prior knowledge are mixed as in DASH (Hossain et al., "Pruning neural network models for gene regulatory
-dynamics using data and domain knowledge", NeurIPS 2024, arXiv 2403.04805, section 3). The functions do not depend on
-the type of network.
+Size and prior knowledge are mixed as in DASH (Hossain et al., "Pruning neural network models for
+gene regulatory dynamics using data and domain knowledge", NeurIPS 2024, arXiv 2403.04805, section
+3). The functions do not depend on the type of network.
 """
 
 import torch
@@ -23,7 +23,11 @@ def keep_largest(scores, mask, n_kept, size=None):
     """Mask of the `n_kept` largest scores among the entries in `mask`; ties go to the entry with the larger `size`."""
     kept = torch.zeros(mask.numel(), dtype=torch.bool)
     scores = scores.masked_fill(~mask, -torch.inf).flatten()
-    ranked = torch.arange(mask.numel()) if size is None else size.flatten().argsort(descending=True, stable=True)
+    ranked = (
+        torch.arange(mask.numel())
+        if size is None
+        else size.flatten().argsort(descending=True, stable=True)
+    )
     ranked = ranked[scores[ranked].argsort(descending=True, stable=True)]
     kept[ranked[: min(n_kept, int(mask.sum()))]] = True
     return kept.reshape(mask.shape)

@@ -1,11 +1,13 @@
 """Sparse reduced-rank regression, a linear model that selects genes."""
 
-# For fixed V, the W-step of sparse reduced-rank regression is a convex elastic net. With the group penalty, this
-# problem is solved by scikit-learn's coordinate descent (``benchmarks/linear_solvers.py`` compares it with skglm and
-# adelie). This is fast because the problems are small: they contain only a working set of genes, whose expression
-# matrix is replaced by its triangular factor, with one row per gene instead of one per cell. If the working set has
-# more genes than there are cells, coordinate descent would need thousands of passes, so it starts from a solution found
-# by Newton's method. With the element-wise penalty, each column of W is a separate problem, which glmnet solves.
+# For fixed V, the W-step of sparse reduced-rank regression is a convex elastic net. With the group
+# penalty, this problem is solved by scikit-learn's coordinate descent
+# (``benchmarks/linear_solvers.py`` compares it with skglm and adelie). This is fast because the
+# problems are small: they contain only a working set of genes, whose expression matrix is replaced
+# by its triangular factor, with one row per gene instead of one per cell. If the working set has
+# more genes than there are cells, coordinate descent would need thousands of passes, so it starts
+# from a solution found by Newton's method. With the element-wise penalty, each column of W is a
+# separate problem, which glmnet solves.
 
 import warnings
 
@@ -17,24 +19,32 @@ from sklearn.linear_model import enet_path
 from sklearn.utils._param_validation import StrOptions
 
 from sbnn.errors import check_number
-from sbnn.models.linear import LatentRegressor, SparseCoefficients, ridge_reduced_rank, with_positive_peaks
+from sbnn.models.linear import (
+    LatentRegressor,
+    SparseCoefficients,
+    ridge_reduced_rank,
+    with_positive_peaks,
+)
 
-# Weight of the previous decoder in the V-step, relative to the data. The weight is too small to affect decoder columns
-# that the data determine. The column of a latent variable without genes is not determined by the data; this weight
-# keeps the column as it was, so that genes can still be added to the latent variable.
+# Weight of the previous decoder in the V-step, relative to the data. The weight is too small to
+# affect decoder columns that the data determine. The column of a latent variable without genes is
+# not determined by the data; this weight keeps the column as it was, so that genes can still be
+# added to the latent variable.
 _INERTIA = 1e-8
 _MOST_NEWTON_STEPS = 50
-_LEAST_DAMPING = 1e-10  # relative to the diagonal of the Hessian, which is singular if two genes are equal
+# relative to the diagonal of the Hessian, which is singular if two genes are equal
+_LEAST_DAMPING = 1e-10
 
 
 class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
     """Reduced-rank regression that selects genes by a lasso or elastic-net penalty on its encoder.
 
-    Minimises ``|Y - X W V'|^2 / (2 n) + alpha (l1_ratio P(W) + (1 - l1_ratio) / 2 |W|^2)`` over the encoder W of shape
-    (p, rank) and the orthonormal decoder V of shape (q, rank), where X and Y are centred (Kobak et al. 2021). Depending
-    on `penalty`, P is the sum of the 2-norms of the rows of W (one row per gene), or the sum of the absolute values of
-    all entries of W. W and V are optimised in turn until they reach a stationary point. V is initialised with the first
-    right singular vectors of X'Y.
+    Minimises ``|Y - X W V'|^2 / (2 n) + alpha (l1_ratio P(W) + (1 - l1_ratio) / 2 |W|^2)`` over the
+    encoder W of shape (p, rank) and the orthonormal decoder V of shape (q, rank), where X and Y are
+    centred (Kobak et al. 2021). Depending on `penalty`, P is the sum of the 2-norms of the rows of
+    W (one row per gene), or the sum of the absolute values of all entries of W. W and V are
+    optimised in turn until they reach a stationary point. V is initialised with the first right
+    singular vectors of X'Y.
 
     Parameters
     ----------
@@ -43,24 +53,27 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
     alpha : float, default=1.0
         Strength of the penalty. 0 gives `ReducedRankRegression`, which selects all genes.
     l1_ratio : float, default=1.0
-        Share of the sparse penalty in the total penalty, from 0 to 1. With 0, only the ridge penalty remains, as in
-        `ReducedRankRegression`.
+        Share of the sparse penalty in the total penalty, from 0 to 1. With 0, only the ridge
+        penalty remains, as in `ReducedRankRegression`.
     relaxed : bool, default=True
-        Refit the selected genes without the sparse penalty, by ridge-penalised reduced-rank regression with the same
-        ``alpha``. This undoes most of the shrinkage.
+        Refit the selected genes without the sparse penalty, by ridge-penalised reduced-rank
+        regression with the same ``alpha``. This undoes most of the shrinkage.
     penalty : {"group", "element"}, default="group"
         With "group", whole rows of W become zero; with "element", single entries of W become zero.
     max_iter : int, default=1000
         Maximum number of alternations between W and V.
     tol : float, default=1e-6
-        The alternation stops when the change of the decoder (root mean square over its columns) is at most `tol`.
+        The alternation stops when the change of the decoder (root mean square over its columns) is
+        at most `tol`.
 
     Attributes
     ----------
     encoder_ : ndarray, shape (p, rank)
-        Encoder W with zero rows for genes that were not selected; latent variables are sorted by decreasing variance.
+        Encoder W with zero rows for genes that were not selected; latent variables are sorted by
+        decreasing variance.
     decoder_ : ndarray, shape (q, rank)
-        Decoder V with orthonormal columns; the entry of largest magnitude in each column is positive.
+        Decoder V with orthonormal columns; the entry of largest magnitude in each column is
+        positive.
     objective_ : ndarray, shape (iterations,)
         Objective after every W-step, before the relaxed refit.
     n_iter_ : int
@@ -72,13 +85,23 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
 
     References
     ----------
-    Kobak, Bernaerts, Weis, Scala, Tolias and Berens, "Sparse reduced-rank regression for exploratory visualisation of
-    paired multivariate data", J. R. Stat. Soc. C 70, 2021. Chen and Huang, J. Am. Stat. Assoc. 107, 2012.
+    Kobak, Bernaerts, Weis, Scala, Tolias and Berens, "Sparse reduced-rank regression for
+    exploratory visualisation of paired multivariate data", J. R. Stat. Soc. C 70, 2021. Chen and
+    Huang, J. Am. Stat. Assoc. 107, 2012.
     """
 
     _parameter_constraints = {"relaxed": ["boolean"], "penalty": [StrOptions({"group", "element"})]}
 
-    def __init__(self, rank=2, alpha=1.0, l1_ratio=1.0, relaxed=True, penalty="group", max_iter=1000, tol=1e-6):
+    def __init__(
+        self,
+        rank=2,
+        alpha=1.0,
+        l1_ratio=1.0,
+        relaxed=True,
+        penalty="group",
+        max_iter=1000,
+        tol=1e-6,
+    ):
         self.rank = rank
         self.alpha = alpha
         self.l1_ratio = l1_ratio
@@ -95,9 +118,9 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
         return super()._validate(X, y)
 
     def _solve(self, X, Y, alphas):
-        # The fit for every penalty starts from this decoder instead of the previous solution, since the problem in
-        # (W, V) is not convex and a path could otherwise end in a different optimum than a single fit. The W-step is
-        # convex and can start anywhere.
+        # The fit for every penalty starts from this decoder instead of the previous solution, since
+        # the problem in (W, V) is not convex and a path could otherwise end in a different optimum
+        # than a single fit. The W-step is convex and can start anywhere.
         first = np.linalg.svd(X.T @ Y, full_matrices=False)[2][: self.rank].T
         step = _EncoderStep(X, _PENALTIES[self.penalty], self.l1_ratio, self.tol)
         encoder = np.zeros((X.shape[1], self.rank))
@@ -109,10 +132,18 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
             else:
                 encoder, decoder, objective = self._alternate(step, Y, encoder, first, alpha)
                 W, V = self._finished(X, Y, encoder, decoder, alpha)
-            yield {"encoder_": W, "decoder_": V, "objective_": np.array(objective), "n_iter_": len(objective)}
+            yield {
+                "encoder_": W,
+                "decoder_": V,
+                "objective_": np.array(objective),
+                "n_iter_": len(objective),
+            }
         if alphas[-1] * self.l1_ratio > 0 and not encoder.any():
             bound = step.slopes(Y @ first).max() / self.l1_ratio
-            warnings.warn(f"no gene is selected with alpha={alphas[-1]:.4g}; use alpha below {bound:.4g}", stacklevel=3)
+            warnings.warn(
+                f"no gene is selected with alpha={alphas[-1]:.4g}; use alpha below {bound:.4g}",
+                stacklevel=3,
+            )
 
     def _alternate(self, step, Y, encoder, decoder, alpha):
         """Return the encoder, the decoder for which it is optimal, and the objective after every W-step."""
@@ -123,7 +154,9 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
             if not encoder.any():
                 return encoder, decoder, objective
             pull = Y.T @ step.latent(encoder)
-            left, _, right = np.linalg.svd(pull + _INERTIA * np.linalg.norm(pull) * decoder, full_matrices=False)
+            left, _, right = np.linalg.svd(
+                pull + _INERTIA * np.linalg.norm(pull) * decoder, full_matrices=False
+            )
             last, decoder = decoder, left @ right
             if np.linalg.norm(decoder - last) <= self.tol * np.sqrt(self.rank):
                 return encoder, last, objective
@@ -139,8 +172,9 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
             encoder = np.zeros_like(encoder)
             encoder[selected] = refit
             return encoder, decoder
-        # The fit and the group penalty are invariant to rotations of the latent space, whereas the element-wise penalty
-        # is invariant only to permutations and sign changes of the latent variables.
+        # The fit and the group penalty are invariant to rotations of the latent space, whereas the
+        # element-wise penalty is invariant only to permutations and sign changes of the latent
+        # variables.
         latent = X[:, selected] @ encoder[selected]
         covariance = latent.T @ latent
         if self.penalty == "group":
@@ -162,7 +196,9 @@ class _EncoderStep:
         while True:
             if len(self.genes):
                 start, encoder = encoder[self.genes], np.zeros_like(encoder)
-                encoder[self.genes] = self.penalty.solve(self.problem, Z, start, sparse, ridge, self.tol)
+                encoder[self.genes] = self.penalty.solve(
+                    self.problem, Z, start, sparse, ridge, self.tol
+                )
             slopes = self.slopes(Z - self.latent(encoder))
             slopes[self.genes] = 0
             missing = np.flatnonzero(slopes > sparse)
@@ -198,8 +234,9 @@ class _RowPenalty:
         return np.linalg.norm(gradient, axis=1)
 
     def prepare(self, X):
-        # Rotating X and Z in the space of cells preserves squared errors and leaves only the first rows of X nonzero.
-        # The scale is needed because the objective of the solver is a mean over cells.
+        # Rotating X and Z in the space of cells preserves squared errors and leaves only the first
+        # rows of X nonzero. The scale is needed because the objective of the solver is a mean over
+        # cells.
         orthogonal, triangular = qr(X, mode="economic")
         scale = np.sqrt(len(triangular) / len(X))
         return scale * orthogonal, np.asfortranarray(scale * triangular)
@@ -207,12 +244,15 @@ class _RowPenalty:
     def solve(self, problem, Z, start, sparse, ridge, tol):
         orthogonal, triangular = problem
         Z = orthogonal.T @ Z
-        if triangular.shape[0] < triangular.shape[1]:  # with more genes than cells, enet_path only verifies this start
+        # with more genes than cells, enet_path only verifies this start
+        if triangular.shape[0] < triangular.shape[1]:
             start = group_elastic_net(triangular, Z, start, sparse, ridge, tol)
         start, Z = np.asfortranarray(start.T), np.asfortranarray(Z)
         # The tolerance applies to a duality gap, which is quadratic in the error of W.
         options = {"coef_init": start, "tol": tol**2, "max_iter": 100_000, "check_input": False}
-        _, coef, _ = enet_path(triangular, Z, l1_ratio=sparse / (sparse + ridge), alphas=[sparse + ridge], **options)
+        _, coef, _ = enet_path(
+            triangular, Z, l1_ratio=sparse / (sparse + ridge), alphas=[sparse + ridge], **options
+        )
         return coef[:, :, 0].T
 
 
@@ -229,7 +269,8 @@ class _EntryPenalty:
         return X
 
     def solve(self, problem, Z, start, sparse, ridge, tol):
-        # glmnet compares the tolerance with a squared step, and steps become small long before the gradient does.
+        # glmnet compares the tolerance with a squared step, and steps become small long before the
+        # gradient does.
         return np.column_stack([glmnet_elastic_net(problem, z, sparse, ridge, tol**3) for z in Z.T])
 
 
@@ -238,11 +279,12 @@ _PENALTIES = {"group": _RowPenalty(), "element": _EntryPenalty()}
 
 def group_elastic_net(X, Z, start, sparse, ridge, tol):
     """Minimise ``|Z - X W|^2 / (2 n) + sparse (sum of row norms of W) + ridge / 2 |W|^2``."""
-    # This function is used if there are more genes than cells. A norm is a minimum over quadratics: |w| is the minimum
-    # of (|w|^2 / g + g) / 2 for g >= 0. For fixed g, W is the solution of a ridge regression, which can be solved in
-    # closed form with an n x n matrix. What remains is a smooth convex problem with one nonnegative variable per gene
-    # (Bach et al., Found. Trends Mach. Learn. 4, 2012, section 5). A few projected Newton steps solve this problem to
-    # full precision (Bertsekas, SIAM J. Control Optim. 20, 1982).
+    # This function is used if there are more genes than cells. A norm is a minimum over quadratics:
+    # |w| is the minimum of (|w|^2 / g + g) / 2 for g >= 0. For fixed g, W is the solution of a
+    # ridge regression, which can be solved in closed form with an n x n matrix. What remains is a
+    # smooth convex problem with one nonnegative variable per gene (Bach et al., Found. Trends Mach.
+    # Learn. 4, 2012, section 5). A few projected Newton steps solve this problem to full precision
+    # (Bertsekas, SIAM J. Control Optim. 20, 1982).
     point = _Point(X, Z, sparse, ridge, np.linalg.norm(start, axis=1))
     damping = _LEAST_DAMPING
     for _ in range(_MOST_NEWTON_STEPS):
@@ -263,8 +305,9 @@ def group_elastic_net(X, Z, start, sparse, ridge, tol):
 
 def _damped_step(point, gradient, free, least):
     """Take a projected Newton step in the free norms, damped until the objective decreases; also return the damping."""
-    # The Newton step can be too long if the Hessian is nearly singular, and can fail to descend if the step is cut off
-    # at the bound. With more damping, the step becomes a short step along the negative gradient, which always descends.
+    # The Newton step can be too long if the Hessian is nearly singular, and can fail to descend if
+    # the step is cut off at the bound. With more damping, the step becomes a short step along the
+    # negative gradient, which always descends.
     hessian = point.hessian(free)
     diagonal = np.diag_indices_from(hessian)
     scale = hessian[diagonal] + _LEAST_DAMPING * np.trace(hessian)
@@ -290,7 +333,8 @@ class _Point:
     def __init__(self, X, Z, sparse, ridge, norms):
         self.X, self.Z, self.sparse, self.ridge, self.norms = X, Z, sparse, ridge, norms
         n = len(X)
-        self.weights = norms / (sparse + ridge * norms)  # weights of the rows in the ridge regression
+        # weights of the rows in the ridge regression
+        self.weights = norms / (sparse + ridge * norms)
         used = np.flatnonzero(norms)
         kernel = (X[:, used] * (self.weights[used] / n)) @ X[:, used].T
         kernel[np.diag_indices(n)] += 1
@@ -313,7 +357,11 @@ class _Point:
     def hessian(self, free):
         """Hessian with respect to the norms of the rows `free`, shape (free, free); call `gradient` first."""
         X, slopes, rates = self.X[:, free], self.slopes[free], self.rates[free]
-        hessian = (X.T @ cho_solve(self.factor, X)) * (slopes @ slopes.T) * (np.outer(rates, rates) / len(X) ** 3)
+        hessian = (
+            (X.T @ cho_solve(self.factor, X))
+            * (slopes @ slopes.T)
+            * (np.outer(rates, rates) / len(X) ** 3)
+        )
         bend = 2 * self.ridge / (self.sparse + self.ridge * self.norms[free])
         hessian[np.diag_indices_from(hessian)] += bend * rates * self.pulls[free]
         return hessian
@@ -324,11 +372,21 @@ def glmnet_elastic_net(X, y, sparse, ridge, tol):
     size = np.sqrt(np.mean(y**2))
     if size == 0:
         return np.zeros(X.shape[1])
-    # glmnet divides y by its root mean square before it applies the penalty. This leaves the lasso penalty unchanged
-    # and divides the ridge penalty by the root mean square.
+    # glmnet divides y by its root mean square before it applies the penalty. This leaves the lasso
+    # penalty unchanged and divides the ridge penalty by the root mean square.
     strength = sparse + ridge * size
-    options = {"standardize": False, "fit_intercept": False, "n_splits": 0, "tol": tol, "max_iter": 1_000_000}
-    model = ElasticNet(alpha=sparse / strength if strength else 1.0, lambda_path=[strength], **options).fit(X, y)
+    options = {
+        "standardize": False,
+        "fit_intercept": False,
+        "n_splits": 0,
+        "tol": tol,
+        "max_iter": 1_000_000,
+    }
+    model = ElasticNet(
+        alpha=sparse / strength if strength else 1.0, lambda_path=[strength], **options
+    ).fit(X, y)
     if model.n_lambda_ == 0:
-        raise RuntimeError(f"glmnet did not converge with the penalties sparse={sparse:.3g}, ridge={ridge:.3g}")
+        raise RuntimeError(
+            f"glmnet did not converge with the penalties sparse={sparse:.3g}, ridge={ridge:.3g}"
+        )
     return model.coef_path_[:, 0]

@@ -11,9 +11,12 @@ from sbnn.plotting.common import WIDTH
 from sbnn.plotting.labels import HALO, place_names, shortened
 
 MARGIN = 0.06  # inches, for figures whose panels are placed one by one
-INSET, ENLARGED = 0.3, 2.5  # side of the inset as a share of the side of the map, and magnification inside the inset
-MOST_SHAPES = 5000  # largest number of cells drawn as vectors in a PDF; more are drawn as an image to save space
-MIXED = 0.8  # if one family has more than this share of the busiest part, an inset would show nothing new
+# side of the inset as a share of the side of the map, and magnification inside the inset
+INSET, ENLARGED = 0.3, 2.5
+# largest number of cells drawn as vectors in a PDF; more are drawn as an image to save space
+MOST_SHAPES = 5000
+# if one family has more than this share of the busiest part, an inset would show nothing new
+MIXED = 0.8
 AROUND = 9  # number of cells around a name whose families are compared with the name
 LETTERS = 18  # maximum length of a name on the map
 
@@ -22,10 +25,20 @@ def draw_cells(ax, xy, colors, markers, size):
     """Draw cells as small filled shapes, in random order, so that no group lies on top of all others."""
     order = np.random.default_rng(0).permutation(len(xy))
     kinds = np.unique(markers)
-    dots = ax.scatter(*xy[order].T, s=size, c=colors[order], lw=0, marker=kinds[0], rasterized=len(xy) > MOST_SHAPES)
+    dots = ax.scatter(
+        *xy[order].T,
+        s=size,
+        c=colors[order],
+        lw=0,
+        marker=kinds[0],
+        rasterized=len(xy) > MOST_SHAPES,
+    )
     if len(kinds) > 1:
-        # Each cell is a separate path, since a collection for each shape would put one group on top of another.
-        paths = {m: MarkerStyle(m).get_path().transformed(MarkerStyle(m).get_transform()) for m in kinds}
+        # Each cell is a separate path, since a collection for each shape would put one group on top
+        # of another.
+        paths = {
+            m: MarkerStyle(m).get_path().transformed(MarkerStyle(m).get_transform()) for m in kinds
+        }
         dots.set_paths([paths[m] for m in markers[order]])
         dots.set_rasterized(True)  # as vectors, each path would be defined separately in a PDF
 
@@ -34,7 +47,16 @@ def draw_cloud(ax, groups, xy, note, size, inset=False):
     """Draw all cells of a map, outlying cells at its edge, with the names of families and a note below the map."""
     draw_cells(ax, np.clip(xy, 0.01, 0.99), groups.colors, groups.markers, size)
     if note:
-        ax.text(0.5, -0.01, note, transform=ax.transAxes, ha="center", va="top", fontsize=5, color="0.45")
+        ax.text(
+            0.5,
+            -0.01,
+            note,
+            transform=ax.transAxes,
+            ha="center",
+            va="top",
+            fontsize=5,
+            color="0.45",
+        )
     if inset:
         draw_crowd(ax, xy, groups)
     name_families(ax, groups, xy)
@@ -48,16 +70,24 @@ def draw_crowd(ax, xy, groups):
     close = np.abs(xy[some, None] - xy[None, some]).max(2) <= half
     middle = xy[some][np.sqrt(members @ close).sum(0).argmax()]
     near = (np.abs(xy - middle) <= half).all(1)
-    corners = [(x, y) for x in (-0.1, 1.1 - INSET) for y in (0, 1 - INSET)]  # there is some space next to the panel
+    # there is some space next to the panel
+    corners = [(x, y) for x in (-0.1, 1.1 - INSET) for y in (0, 1 - INSET)]
     hidden = [(((xy >= corner) & (xy <= np.add(corner, INSET))).all(1)).sum() for corner in corners]
     most = np.unique(families[near], return_counts=True)[1].max() / near.sum()
-    if near.sum() < 0.1 * n or min(hidden) > 0.005 * n or most > MIXED:  # few cells, hidden cells, or a single colour
+    # few cells, hidden cells, or a single colour
+    if near.sum() < 0.1 * n or min(hidden) > 0.005 * n or most > MIXED:
         return
     inset = ax.inset_axes((*corners[int(np.argmin(hidden))], INSET, INSET))
     (x, y), ends = middle, half * np.array([-1, 1])
     inset.set(xlim=x + ends, ylim=y + ends, xticks=[], yticks=[])
     inset.spines[:].set(visible=True, linewidth=0.5, edgecolor="0.5")
-    draw_cells(inset, xy[near], groups.colors[near], groups.markers[near], size=np.clip(1500 / near.sum(), 1, 6))
+    draw_cells(
+        inset,
+        xy[near],
+        groups.colors[near],
+        groups.markers[near],
+        size=np.clip(1500 / near.sum(), 1, 6),
+    )
     ax.indicate_inset_zoom(inset, edgecolor="0.5", linewidth=0.5, alpha=0.9)
 
 
@@ -74,9 +104,13 @@ def name_families(ax, groups, xy):
         box = note.get_window_extent()
         middle = to_data.transform([(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2])
         near = tree.query(middle, k=min(AROUND, len(xy)))[1]
-        if (families[near] == family).mean() < 0.5:  # the name would seem to belong to its neighbours
+        # the name would seem to belong to its neighbours
+        if (families[near] == family).mean() < 0.5:
             corner = to_data.transform(np.clip(ax.transData.transform(peak), box.min, box.max))
-            ax.plot(*np.array([peak, corner]).T, color="0.15", lw=0.6, zorder=2.5, path_effects=HALO)  # below the names
+            # below the names
+            ax.plot(
+                *np.array([peak, corner]).T, color="0.15", lw=0.6, zorder=2.5, path_effects=HALO
+            )
 
 
 def family_centre(xy, own):
@@ -91,23 +125,37 @@ def family_centre(xy, own):
 
 def legend_entries(table):
     """Legend entries such as "Pvalb (286)" from the table of `Groups`; the rarest of many groups share one entry."""
-    rows = [(shortened(group), *row) for group, *row in listed(table)[["count", "color", "marker"]].itertuples()]
+    rows = [
+        (shortened(group), *row)
+        for group, *row in listed(table)[["count", "color", "marker"]].itertuples()
+    ]
     if len(rest := table.iloc[len(rows) :]):
         color = rest["color"].iloc[0] if rest["color"].nunique() == 1 else "none"
         rows.append((f"{len(rest)} others", rest["count"].sum(), color, "o"))
-    return [Line2D([], [], marker=m, ms=4, ls="", color=color, label=f"{name} ({n})") for name, n, color, m in rows]
+    return [
+        Line2D([], [], marker=m, ms=4, ls="", color=color, label=f"{name} ({n})")
+        for name, n, color, m in rows
+    ]
 
 
 def draw_legend(figure, table, title, width=WIDTH - 2 * MARGIN):
-    """Draw the legend of the groups at the lower left of a figure, in as many columns as fit into `width` inches.
+    """Draw the legend of the groups at the lower left of a figure, in as many columns as fit into
+    `width` inches.
 
     Returns the legend and its height in inches.
     """
     entries = legend_entries(table)
-    options = {"loc": "lower left", "bbox_to_anchor": (MARGIN / WIDTH, 0), "handletextpad": 0.1, "handlelength": 1.2}
+    options = {
+        "loc": "lower left",
+        "bbox_to_anchor": (MARGIN / WIDTH, 0),
+        "handletextpad": 0.1,
+        "handlelength": 1.2,
+    }
     narrow = figure.legend(handles=entries, **options)
     columns = max(int(width / (narrow.get_window_extent().width / figure.dpi + 0.12)), 1)
     narrow.remove()
     rows = -(-len(entries) // columns)
-    legend = figure.legend(handles=entries, ncols=-(-len(entries) // rows), title=title, alignment="left", **options)
+    legend = figure.legend(
+        handles=entries, ncols=-(-len(entries) // rows), title=title, alignment="left", **options
+    )
     return legend, legend.get_window_extent().height / figure.dpi

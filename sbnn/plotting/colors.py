@@ -10,8 +10,9 @@ from sbnn.results import require
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, _ = OKABE_ITO
 PALETTE = (GREEN, VERMILLION, BLUE, PURPLE, ORANGE, SKY)  # for numbered items
-# These colours stand for the same kinds of models in every figure: the two protocols of the network, sparse linear
-# models, and models that use all genes. Bottleneck widths and ranks are distinguished by line styles and markers.
+# These colours stand for the same kinds of models in every figure: the two protocols of the
+# network, sparse linear models, and models that use all genes. Bottleneck widths and ranks are
+# distinguished by line styles and markers.
 MODELS = {"distilled": GREEN, "paper": VERMILLION, "linear": "0.35", "all genes": BLUE}
 SHAPES = "os^DvXP*"  # eight shapes and seven colours give 56 distinct pairs
 MOST_GROUPS = 24  # largest number of groups in a legend
@@ -19,7 +20,9 @@ MOST_GROUPS = 24  # largest number of groups in a legend
 
 def shades(color, n):
     """Shades of a colour, from dark to pale."""
-    ramp = LinearSegmentedColormap.from_list("", [_mixed(color, "black", 0.45), color, _mixed(color, "white", 0.6)])
+    ramp = LinearSegmentedColormap.from_list(
+        "", [_mixed(color, "black", 0.45), color, _mixed(color, "white", 0.6)]
+    )
     return [to_hex(shade) for shade in ramp(np.linspace(0, 1, n) if n > 1 else [0.5])]
 
 
@@ -40,22 +43,30 @@ def model_color(record, point):
 
 
 class Groups:
-    """Families and types of the cells of a record, with type colours or with colours safe for colour-blind readers.
+    """Families and types of the cells of a record, with type colours or with colours safe for
+    colour-blind readers.
 
-    If no families are known, types replace them; if no types are known either, clusters of the outputs of a fit are
-    used. Cells without a known group are "unknown". `table` has the count, colour and marker of each family (or of each
-    type if types replace them), `colors` and `markers` have one entry for each cell, and `title` is the title of the
-    legend.
+    If no families are known, types replace them; if no types are known either, clusters of the
+    outputs of a fit are used. Cells without a known group are "unknown". `table` has the count,
+    colour and marker of each family (or of each type if types replace them), `colors` and `markers`
+    have one entry for each cell, and `title` is the title of the legend.
     """
 
     def __init__(self, record, colorblind=False):
-        kinds = (record.labels[kind].replace("", UNKNOWN).to_numpy(dtype=object) for kind in ("family", "type"))
+        kinds = (
+            record.labels[kind].replace("", UNKNOWN).to_numpy(dtype=object)
+            for kind in ("family", "type")
+        )
         self.families, self.types = kinds
         self.palette = {kind: color for kind, color in record.colors.items() if kind != UNKNOWN}
         known, self.title = (self.families != UNKNOWN).any(), "types (cells)"
-        self.clustered = "predictions" in record.values and not known and (self.types == UNKNOWN).all()
+        self.clustered = (
+            "predictions" in record.values and not known and (self.types == UNKNOWN).all()
+        )
         if known:
-            self.title = "families (cells)" + ("" if colorblind else ", in the colour of their most frequent type")
+            self.title = "families (cells)" + (
+                "" if colorblind else ", in the colour of their most frequent type"
+            )
         elif self.clustered:
             self.title = "no types are known: clusters of the outputs (cells)"
             self.types = clusters(np.asarray(record.outputs, float))
@@ -63,9 +74,13 @@ class Groups:
         self.families = self.families if known else self.types
         self.table = self.count("family")
         if colorblind:
-            self.table["color"] = GREY  # colour of unknown cells, and of groups missing from the legend
+            # colour of unknown cells, and of groups missing from the legend
+            self.table["color"] = GREY
             for i, group in enumerate(listed(self.table).index.drop(UNKNOWN, errors="ignore")):
-                self.table.loc[group, ["color", "marker"]] = OKABE_ITO[i % len(OKABE_ITO)], SHAPES[i % len(SHAPES)]
+                self.table.loc[group, ["color", "marker"]] = (
+                    OKABE_ITO[i % len(OKABE_ITO)],
+                    SHAPES[i % len(SHAPES)],
+                )
             looks = self.table.loc[self.families]
             self.colors, self.markers = looks["color"].to_numpy(str), looks["marker"].to_numpy(str)
         else:
@@ -73,7 +88,8 @@ class Groups:
             self.markers = np.full(len(self.types), "o")
 
     def count(self, by, cells=slice(None)):
-        """Count and colour of the families or types of some cells, with the most frequent first and "unknown" last.
+        """Count and colour of the families or types of some cells, with the most frequent first and
+        "unknown" last.
 
         A family has the colour of its most frequent type; ties go to the alphabetically first type.
         """
@@ -82,7 +98,11 @@ class Groups:
         table = table.agg(count="size", color=lambda own: self.palette.get(own.mode()[0], GREY))
         table.loc[table.index == UNKNOWN, "color"] = GREY
         table = table.sort_values("count", ascending=False, kind="stable")
-        return table.sort_index(key=lambda names: names == UNKNOWN, kind="stable").rename_axis(by).assign(marker="o")
+        return (
+            table.sort_index(key=lambda names: names == UNKNOWN, kind="stable")
+            .rename_axis(by)
+            .assign(marker="o")
+        )
 
 
 def listed(table):
@@ -103,7 +123,8 @@ def clusters(Y):
     for k in range(2, min(len(OKABE_ITO), n - 1) + 1):
         centres, labels = kmeans2(Y, k, minit="++", seed=0, iter=50, missing="warn")
         within = max(np.square(Y - centres[labels]).sum(), 1e-12)
-        if (found := (total - within) / (k - 1) * (n - k) / within) > ratio:  # Calinski-Harabasz criterion
+        # Calinski-Harabasz criterion
+        if (found := (total - within) / (k - 1) * (n - k) / within) > ratio:
             best, ratio = labels, found
     order = np.argsort(np.argsort(-np.bincount(best), kind="stable"))
     return np.array([f"cluster {order[label] + 1}" for label in best], dtype=object)

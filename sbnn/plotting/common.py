@@ -33,7 +33,8 @@ def styled(function):
 
 @documented
 def save_figure(figure, path_stem, pdf=False):
-    """Write a figure as PNG and, if requested, as PDF with editable text; the same figure always gives the same bytes.
+    """Write a figure as PNG and, if requested, as PDF with editable text; the same figure always
+    gives the same bytes.
 
     The PNG has a palette of 256 colours, or full colour if the figure has a colour bar.
 
@@ -55,7 +56,8 @@ def save_figure(figure, path_stem, pdf=False):
     written = {}
     with style():
         attempt("figure: expected a matplotlib figure", getattr, figure, "savefig")
-        figure.draw_without_rendering()  # fixes the layout, so that the PNG does not depend on the PDF
+        # fixes the layout, so that the PNG does not depend on the PDF
+        figure.draw_without_rendering()
         if pdf:
             figure.savefig(content := io.BytesIO(), format="pdf", dpi=RASTER_DPI, metadata=undated)
             written["pdf"] = content.getvalue()
@@ -111,7 +113,9 @@ def grid(ax, axis="x"):
 
 def name_columns(ax, names, **style):
     """Name the columns of a chart, usually genes, with vertical text."""
-    ax.set_xticks(range(len(names)), map(shortened, names), rotation=90, **{"fontstyle": "italic", **style})
+    ax.set_xticks(
+        range(len(names)), map(shortened, names), rotation=90, **{"fontstyle": "italic", **style}
+    )
     ax.tick_params(axis="x", length=0)
 
 
@@ -149,7 +153,9 @@ def letter_panels(figure, rows, letters):
         top = max(box.y1 for box in row)
         for column in range(len(row)):
             left = min(other[column].x0 for other in boxes if column < len(other))
-            figure.text(left, top, next(letters), fontsize=9, fontweight="bold", ha="left", va="top")
+            figure.text(
+                left, top, next(letters), fontsize=9, fontweight="bold", ha="left", va="top"
+            )
 
 
 def in_few_colors(png):
@@ -159,7 +165,10 @@ def in_few_colors(png):
         every_other = image.resize((image.width // 2, image.height // 2), Image.Resampling.NEAREST)
         palette = every_other.quantize(256, kmeans=2, dither=Image.Dither.NONE)
         colors = np.reshape(palette.getpalette(), (-1, 3))
-        palette.putpalette(np.where(colors.min(axis=1, keepdims=True) > 245, 255, colors).ravel().tolist())  # paper
+        # paper
+        palette.putpalette(
+            np.where(colors.min(axis=1, keepdims=True) > 245, 255, colors).ravel().tolist()
+        )
         few = image.quantize(palette=palette, dither=Image.Dither.NONE)
     few.save(content := io.BytesIO(), "png", optimize=True)
     return content.getvalue()

@@ -17,7 +17,8 @@ DECADES = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
 
 @styled
 def component_variance(record, titles=("transcriptome", "outputs")):
-    """Share of the variance in each principal component, and its cumulative sum, for the genes and for the outputs.
+    """Share of the variance in each principal component, and its cumulative sum, for the genes and
+    for the outputs.
 
     Parameters
     ----------
@@ -41,8 +42,14 @@ def component_variance(record, titles=("transcriptome", "outputs")):
             n = int(np.searchsorted(total, level - 1e-9)) + 1
             if n <= len(shares):
                 ax.plot([1, n, n], [level, level, 0], color="0.5", lw=0.6, ls="--", zorder=1)
-                look = {"fontsize": 6, "color": "0.3", "bbox": {"facecolor": "white", "lw": 0, "pad": 0.5}}
-                ax.annotate(f"{level:.0%}: {n}", (n, level), (3, -7), textcoords="offset points", **look)
+                look = {
+                    "fontsize": 6,
+                    "color": "0.3",
+                    "bbox": {"facecolor": "white", "lw": 0, "pad": 0.5},
+                }
+                ax.annotate(
+                    f"{level:.0%}: {n}", (n, level), (3, -7), textcoords="offset points", **look
+                )
         ax.set(xlabel="principal component", ylabel="share of the variance", ylim=(0, 1.03))
         if few:
             ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
@@ -51,9 +58,12 @@ def component_variance(record, titles=("transcriptome", "outputs")):
         if len(shares) < 8:
             ax.set(xlim=(0.5, len(shares) + 0.5), xticks=places)
         ax.set_title(f"{title}: {counted(len(shares), 'component')}", loc="left")
-    # If few components hold most of the variance, the right of the panel is free of curves and numbers.
+    # If few components hold most of the variance, the right of the panel is free of curves and
+    # numbers.
     free = 5 <= len(shares) <= 50 and total[int(0.4 * len(shares)) - 1] >= 0.5
-    panels[1].legend(loc="center right" if free else "best", frameon=True, framealpha=1, edgecolor="white")
+    panels[1].legend(
+        loc="center right" if free else "best", frameon=True, framealpha=1, edgecolor="white"
+    )
     return finish(figure, [panels])
 
 
@@ -72,14 +82,18 @@ def tsne_pair(record, titles=("transcriptome", "outputs"), fit=None):
         Returned by `sbnn.evaluation.maps.tsne_maps`.
     titles : pair of str
     fit : Record, optional
-        Returned by `sbnn.fit_full` for the same cells. If no type is known, colours show clusters of the outputs in
-        this record.
+        Returned by `sbnn.fit_full` for the same cells. If no type is known, colours show clusters
+        of the outputs in this record.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    reading.require(record, "record", ["transcriptome", "outputs", "n_transcriptome", "n_outputs", "labels", "colors"])
+    reading.require(
+        record,
+        "record",
+        ["transcriptome", "outputs", "n_transcriptome", "n_outputs", "labels", "colors"],
+    )
     if fit is not None:
         reading.require(fit, "fit", ["labels", "colors"], record)
     figure, groups = new_figure(1, "none"), Groups(fit or record)
@@ -93,5 +107,7 @@ def tsne_pair(record, titles=("transcriptome", "outputs"), fit=None):
         method = METHODS.get(n_components, f"t-SNE of {n_components} principal components")
         top = (room + SIDE + 0.1) / height
         figure.text(left / WIDTH, top, "ab"[i], fontsize=9, fontweight="bold")
-        figure.text((left + SIDE / 2) / WIDTH, top, f"{heading}: {method}", fontsize=7.5, ha="center")
+        figure.text(
+            (left + SIDE / 2) / WIDTH, top, f"{heading}: {method}", fontsize=7.5, ha="center"
+        )
     return figure

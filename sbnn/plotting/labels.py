@@ -8,9 +8,11 @@ HALO = [patheffects.withStroke(linewidth=2, foreground="white")]
 LETTERS = 28  # maximum length of a name next to an axis or in a legend
 SMALLEST = 5.0  # smallest font size in points
 GAP = 3.5  # distance from a drawn point to its name, in points
-# Possible positions of a name around its point: distances beyond the gap, and directions, the best (right) first.
+# Possible positions of a name around its point: distances beyond the gap, and directions, the best
+# (right) first.
 FURTHER = (0, 3, 7, 12, 18, 25, 33, 42, 55)
-ANGLES = (0, 0.25, -0.25, 1, 0.75, -0.75, 0.5, -0.5, 0.125, -0.125, 0.875, -0.875)  # as multiples of pi
+# as multiples of pi
+ANGLES = (0, 0.25, -0.25, 1, 0.75, -0.75, 0.5, -0.5, 0.125, -0.125, 0.875, -0.875)
 DIRECTIONS = np.array([[np.cos(np.pi * angle), np.sin(np.pi * angle)] for angle in ANGLES])
 
 
@@ -49,8 +51,15 @@ def name_line(ax, x, name, low=False):
     """Draw a dashed vertical line with a name at its top (or bottom); `settle_labels` may move the name."""
     ax.axvline(x, color="0.45", lw=0.7, ls=(0, (3, 2)), zorder=1)
     height, va = (0, "bottom") if low else (1, "top")
-    place = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points", "va": va, "ha": "left"}
-    ax.annotate(name, (x, height), (2, 1 - 2 * height), fontsize=6, color="0.3", gid="line", **place)
+    place = {
+        "xycoords": ax.get_xaxis_transform(),
+        "textcoords": "offset points",
+        "va": va,
+        "ha": "left",
+    }
+    ax.annotate(
+        name, (x, height), (2, 1 - 2 * height), fontsize=6, color="0.3", gid="line", **place
+    )
 
 
 def name_level(ax, y, name, color="black"):
@@ -102,20 +111,28 @@ def _settle_lines(ax, texts):
 
 def place_names(ax, points, names, background, leader=True, **style):
     """Write a name next to each point, if possible without overlaps, inside the axes and not over another point."""
-    pixels, dots = (ax.transData.transform(np.asarray(places, float)) for places in (points, background))
+    pixels, dots = (
+        ax.transData.transform(np.asarray(places, float)) for places in (points, background)
+    )
     frame, unit = ax.get_window_extent().extents, ax.figure.dpi / 72
-    placed, notes = [inset.get_window_extent().extents for inset in ax.child_axes], [None] * len(names)
+    placed, notes = (
+        [inset.get_window_extent().extents for inset in ax.child_axes],
+        [None] * len(names),
+    )
     # Crowded points come first, since they have the fewest free positions.
     crowding = (np.linalg.norm(pixels[:, np.newaxis] - pixels, axis=2) < 40 * unit).sum(1)
     for i in np.argsort(-crowding, kind="stable"):
-        note = ax.annotate(names[i], points[i], (0, 0), textcoords="offset points", annotation_clip=False)
+        note = ax.annotate(
+            names[i], points[i], (0, 0), textcoords="offset points", annotation_clip=False
+        )
         note.set(ha="center", va="center", path_effects=HALO, in_layout=False, **style)
         size, others = np.array(note.get_window_extent().size), np.delete(pixels, i, 0)
         shifts = _shifts(size, unit)
         boxes = np.hstack([pixels[i] + shifts - size / 2, pixels[i] + shifts + size / 2])
         outside = size.prod() - _shared(boxes, frame)
         overlap = sum(_shared(boxes, other) for other in placed)
-        hidden = _inside(boxes + 3 * unit * np.array([-1, -1, 1, 1]), others)  # would seem to name another point
+        # would seem to name another point
+        hidden = _inside(boxes + 3 * unit * np.array([-1, -1, 1, 1]), others)
         crowd = _inside(boxes, dots) / max(len(dots), 1) ** 0.5
         away = _distance(shifts, size) / unit
         costs = 1e4 * (overlap + outside) / unit**2 + 1e3 * hidden + 5 * crowd + away
@@ -124,8 +141,14 @@ def place_names(ax, points, names, background, leader=True, **style):
         placed.append(boxes[np.argmin(costs)] + 0.5 * unit * np.array([-1, -1, 1, 1]))
         notes[i] = note
         if leader and _distance(best, size) > (GAP + 4) * unit:
-            line = np.clip(0, best - size / 2, best + size / 2)  # point of the box nearest to the named point
-            ax.plot(*ax.transData.inverted().transform([pixels[i], pixels[i] + line]).T, color="0.2", lw=0.4, zorder=4)
+            # point of the box nearest to the named point
+            line = np.clip(0, best - size / 2, best + size / 2)
+            ax.plot(
+                *ax.transData.inverted().transform([pixels[i], pixels[i] + line]).T,
+                color="0.2",
+                lw=0.4,
+                zorder=4,
+            )
     return notes
 
 

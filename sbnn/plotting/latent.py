@@ -17,41 +17,65 @@ from sbnn.plotting.maps import draw_colorbar, draw_map, map_coordinates, map_tri
 from sbnn.results import Record
 
 # Features in the order of the published figure; features that a data set contains are shown first.
-FEATURES = ("AP width", "AHP", "AI", "R_input", "Max AP num", "Tau", "Rebound", "V_rest", "Rheobase")
+FEATURES = (
+    "AP width",
+    "AHP",
+    "AI",
+    "R_input",
+    "Max AP num",
+    "Tau",
+    "Rebound",
+    "V_rest",
+    "Rheobase",
+)
 N_MAPS = 9
 TRUE = "✓"  # mark next to genes that are known to drive the outputs
 NEEDED = (
-    *("embedding", "latent", "predictions", "outputs", "feature_names", "train_feature_r2", "labels", "colors"),
+    *(
+        "embedding",
+        "latent",
+        "predictions",
+        "outputs",
+        "feature_names",
+        "train_feature_r2",
+        "labels",
+        "colors",
+    ),
     *("kept_genes", "expression", "predicted_expression"),
 )
-# Sizes in inches: a map, the gap next to it, the title above it, the space below the maps, one model, the colour bar.
+# Sizes in inches: a map, the gap next to it, the title above it, the space below the maps, one
+# model, the colour bar.
 MAP, GAP, TITLE, BASE, HALF, BAR = 0.66, 0.06, 0.14, 0.06, 2.72, 1.5
-BLOCK, SIDE = 3 * MAP + 2 * GAP, 3 * MAP + 2 * TITLE  # three maps side by side, and the map of the cells
+# three maps side by side, and the map of the cells
+BLOCK, SIDE = 3 * MAP + 2 * GAP, 3 * MAP + 2 * TITLE
 
 
 @styled
 def latent_panels(top, bottom=None, colorblind=False, scores=None, true_genes=None):
-    """Latent space of one or two models: cells by type, between maps of predicted genes and maps of predicted features.
+    """Latent space of one or two models: cells by type, between maps of predicted genes and maps of
+    predicted features.
 
     Parameters
     ----------
     top, bottom : Record
-        Returned by `sbnn.fit_full` for the same data. Cells are drawn at the coordinates in ``embedding``.
+        Returned by `sbnn.fit_full` for the same data. Cells are drawn at the coordinates in
+        ``embedding``.
     colorblind : bool
-        Draw families in colours and shapes that are safe for colour-blind readers, instead of type colours.
+        Draw families in colours and shapes that are safe for colour-blind readers, instead of type
+        colours.
     scores : sequence of Record, (Record, dict) or None, optional
-        The cross-validation of each model, with parameters that select a grid point if there are several. The mean test
-        R2 of each output is written next to its name.
+        The cross-validation of each model, with parameters that select a grid point if there are
+        several. The mean test R2 of each output is written next to its name.
     true_genes : sequence of str, optional
         Genes that drive the outputs of simulated data; these genes are marked.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Small maps show predictions in z-scores, linearly interpolated between neighbouring cells, for at most nine
-        genes and nine outputs. Outputs of the published figure come first, then the outputs that are predicted best. An
-        inset in an empty corner enlarges a crowded region. Outlying cells are drawn at the edge; gaps in a t-SNE are
-        compressed.
+        Small maps show predictions in z-scores, linearly interpolated between neighbouring cells,
+        for at most nine genes and nine outputs. Outputs of the published figure come first, then
+        the outputs that are predicted best. An inset in an empty corner enlarges a crowded region.
+        Outlying cells are drawn at the edge; gaps in a t-SNE are compressed.
     """
     models = models_of(top, bottom, scores, colorblind, true_genes)
     figure = new_figure(1, "none")
@@ -79,7 +103,9 @@ def models_of(top, bottom, scores, colorblind=False, true_genes=None):
         if true_genes is not None:
             genes, heading = mark_true(genes, true_genes), f"{heading}, {TRUE} true"
         if score is not None:
-            [(folds, point)] = reading.choose_models({name: score}, len(fit.kept_genes), fit, "scores").values()
+            [(folds, point)] = reading.choose_models(
+                {name: score}, len(fit.kept_genes), fit, "scores"
+            ).values()
             r2 = folds.test_feature_r2[:, point].mean(axis=0)
         models.append(Model(fit, Groups(fit, colorblind), genes, heading, r2))
     return models
@@ -95,7 +121,9 @@ def families_legend(figure, models):
 def draw_models(figure, models, y, letters, inset=True):
     """Draw the models one below another, and their colour bar above height `y`; return the axes of the last map."""
     height = figure.get_figheight()
-    draw_colorbar(figure, WIDTH - MARGIN - BAR, y + 0.3, BAR, "prediction (z-score)", ticks=[-2, -1, 0, 1, 2])
+    draw_colorbar(
+        figure, WIDTH - MARGIN - BAR, y + 0.3, BAR, "prediction (z-score)", ticks=[-2, -1, 0, 1, 2]
+    )
     for i, (model, letter) in enumerate(zip(models, letters, strict=False), 1):
         ax = _draw_half(figure, height - i * HALF, model, letter, inset)
     return ax
@@ -146,7 +174,13 @@ def _draw_half(figure, bottom, model, letter, inset):
         for i, column in enumerate(places):
             x, y = left + i % 3 * (MAP + GAP), (2 - i // 3) * (MAP + TITLE) + BASE
             draw_map(maps, (x, y), MAP, triangles, values[:, column])
-            name = write(x + MAP / 2, y + MAP + 0.03, names[column] + ends[column], fontstyle=slant, fontsize=6.5)
+            name = write(
+                x + MAP / 2,
+                y + MAP + 0.03,
+                names[column] + ends[column],
+                fontstyle=slant,
+                fontsize=6.5,
+            )
             fit_text(name, MAP + GAP - 0.03, keep=ends[column])
 
     record, r2 = model.record, model.r2
@@ -157,16 +191,24 @@ def _draw_half(figure, bottom, model, letter, inset):
     best, ends = rank_genes(record)[:N_MAPS], [""] * len(model.genes)
     draw_maps(MARGIN, model.heading, best, model.genes, ends, record.predicted_expression, "italic")
 
-    outputs, features, wide = list(map(str, record.feature_names)), _features(record), widened(record)
+    outputs, features, wide = (
+        list(map(str, record.feature_names)),
+        _features(record),
+        widened(record),
+    )
     heading = "predicted features" + ("" if r2 is None else ", test R²")
     if len(outputs) > MANY:
         heading = f"{len(features)} of {len(outputs)} {heading}"
-    ends = [""] * len(outputs) if r2 is None else [f" {value:.2f}".replace("-", "−") for value in r2]
+    ends = (
+        [""] * len(outputs) if r2 is None else [f" {value:.2f}".replace("-", "−") for value in r2]
+    )
     ends = [end + (f" ×{by:.0f}" if by > 1 else "") for end, by in zip(ends, wide, strict=True)]
     left = WIDTH - MARGIN - BLOCK
     draw_maps(left, heading, features, outputs, ends, record.predictions * wide, "normal")
     if (wide[features] > 1).any():
-        write(left + BLOCK / 2, 0, "×: stretched, as outliers widen its SD", fontsize=5, color="0.45")
+        write(
+            left + BLOCK / 2, 0, "×: stretched, as outliers widen its SD", fontsize=5, color="0.45"
+        )
 
     ax = place_panel(figure, (WIDTH - SIDE) / 2, bottom + BASE, SIDE, SIDE)
     draw_cloud(ax, model.groups, xy, note, np.clip(6000 / len(xy), 1, 12), inset)
@@ -176,7 +218,8 @@ def _draw_half(figure, bottom, model, letter, inset):
 
 
 OUTPUTS = ("Tau", "Rebound")  # outputs in the published figure
-ZOOM_GAP, HEADING, BAR_ROOM = 0.16, 0.34, 0.5  # inches: space between panels, above them, and for their colour bars
+# inches: space between panels, above them, and for their colour bars
+ZOOM_GAP, HEADING, BAR_ROOM = 0.16, 0.34, 0.5
 PANEL = (WIDTH - 2 * MARGIN - 3 * ZOOM_GAP) / 4
 SPARE = 0.12  # margin around the family, relative to its size
 DASHED = {"fill": False, "lw": 0.7, "ls": (0, (3, 2)), "ec": "0.3", "zorder": 1.1}
@@ -184,36 +227,44 @@ DASHED = {"fill": False, "lw": 0.7, "ls": (0, (3, 2)), "ec": "0.3", "zorder": 1.
 
 @styled
 def family_zoom(top, bottom=None, family=None, scores=None):
-    """Latent space of one or two models, and below it an enlarged view of one family of cells in the lower model.
+    """Latent space of one or two models, and below it an enlarged view of one family of cells in
+    the lower model.
 
-    The large panels show a marker gene of the family, the cells of the family by type, and two outputs. The marker gene
-    is the kept gene with the name of the family or, if there is none, the kept gene with the highest mean prediction in
-    the family. The outputs are "Tau" and "Rebound", as in the published figure, or otherwise the two outputs whose
-    predictions vary most within the family.
+    The large panels show a marker gene of the family, the cells of the family by type, and two
+    outputs. The marker gene is the kept gene with the name of the family or, if there is none, the
+    kept gene with the highest mean prediction in the family. The outputs are "Tau" and "Rebound",
+    as in the published figure, or otherwise the two outputs whose predictions vary most within the
+    family.
 
     Parameters
     ----------
     top, bottom : Record
-        Returned by `sbnn.fit_full` for the same data; in the published figure, `top` has 64 units and `bottom` has 2.
+        Returned by `sbnn.fit_full` for the same data; in the published figure, `top` has 64 units
+        and `bottom` has 2.
     family : str, optional
-        Family to enlarge. The default is "Vip" if it has several types, otherwise the most frequent family with several
-        types.
+        Family to enlarge. The default is "Vip" if it has several types, otherwise the most frequent
+        family with several types.
     scores : sequence of Record, (Record, dict) or None, optional
         As in `latent_panels`.
 
     Returns
     -------
     matplotlib.figure.Figure
-        The colour range of each large map covers the predictions for the cells shown, except the most extreme 2 % at
-        either end.
+        The colour range of each large map covers the predictions for the cells shown, except the
+        most extreme 2 % at either end.
     """
     models = models_of(top, bottom, scores)
     record, groups, *_, r2 = models[-1]
-    of_types = {family: set(groups.types[groups.families == family]) - {UNKNOWN} for family in groups.table.index}
+    of_types = {
+        family: set(groups.types[groups.families == family]) - {UNKNOWN}
+        for family in groups.table.index
+    }
     known = [family for family, types in of_types.items() if family != UNKNOWN and len(types) > 1]
     family = family or ("Vip" if "Vip" in known else next(iter(known), None))
     if family not in known:
-        raise ValueError(f"family: expected a family with several types, one of {known}, got {family!r}")
+        raise ValueError(
+            f"family: expected a family with several types, one of {known}, got {family!r}"
+        )
     own = groups.families == family
     xy = map_coordinates(record)[0]
     low, high = np.quantile(xy[own], [0.025, 0.975], axis=0)
@@ -222,21 +273,36 @@ def family_zoom(top, bottom=None, family=None, scores=None):
 
     figure = new_figure(1, "none")
     families, strip = families_legend(figure, models)
-    room = draw_legend(figure, groups.count("type", own), f"types in {shortened(family)} (cells)")[1] + 0.1
+    room = (
+        draw_legend(figure, groups.count("type", own), f"types in {shortened(family)} (cells)")[1]
+        + 0.1
+    )
     row = HEADING + PANEL + BAR_ROOM
     figure.set_size_inches(WIDTH, height := len(models) * HALF + strip + row + room)
     families.set_bbox_to_anchor((MARGIN / WIDTH, (room + row) / height))
     letters = "abc"
-    centre = draw_models(figure, models, room + row, letters, inset=False)  # no inset: the panels below enlarge a part
+    # no inset: the panels below enlarge a part
+    centre = draw_models(figure, models, room + row, letters, inset=False)
     centre.add_patch(Rectangle(corner, side, side, clip_on=False, **DASHED))
     y = room + BAR_ROOM
-    figure.text(0.03 / WIDTH, (y + PANEL + 0.06) / height, letters[len(models)], fontsize=9, fontweight="bold")
+    figure.text(
+        0.03 / WIDTH,
+        (y + PANEL + 0.06) / height,
+        letters[len(models)],
+        fontsize=9,
+        fontweight="bold",
+    )
 
     xy = (xy - corner) / side  # in the square around the family, coordinates go from 0 to 1
     triangles, inside = map_triangles(xy), ((xy > 0) & (xy < 1)).all(1)
     ax = _panel(figure, 1, y, f"{shortened(family)}, {(own & inside).sum()} of {own.sum()} cells")
-    draw_cells(ax, xy[own], groups.colors[own], groups.markers[own], size=np.clip(3000 / own.sum(), 4, 20))
-    for i, name, style, values, meaning in (_marker(record, family, own), *_outputs(record, own, r2)):
+    draw_cells(
+        ax, xy[own], groups.colors[own], groups.markers[own], size=np.clip(3000 / own.sum(), 4, 20)
+    )
+    for i, name, style, values, meaning in (
+        _marker(record, family, own),
+        *_outputs(record, own, r2),
+    ):
         limits = np.quantile(values[inside], [0.02, 0.98])
         limits = limits if np.ptp(limits) else limits + [-0.5, 0.5]
         draw_map(_panel(figure, i, y, name, style, PANEL), (0, 0), PANEL, triangles, values, limits)
@@ -259,8 +325,18 @@ def _marker(record, family, own):
     """Panel position, name, font style and predictions of the marker gene, and the label of its colour bar."""
     kept = np.asarray(record.kept_genes).tolist()
     # Means over the family are compared, since the mean of every gene over all cells is zero.
-    best = kept.index(family) if family in kept else int(np.argmax(record.predicted_expression[own].mean(0)))
-    return 0, kept[best], "italic", record.predicted_expression[:, best], "predicted expression (z-score)"
+    best = (
+        kept.index(family)
+        if family in kept
+        else int(np.argmax(record.predicted_expression[own].mean(0)))
+    )
+    return (
+        0,
+        kept[best],
+        "italic",
+        record.predicted_expression[:, best],
+        "predicted expression (z-score)",
+    )
 
 
 def _outputs(record, own, r2):
@@ -268,6 +344,12 @@ def _outputs(record, own, r2):
     names = np.asarray(record.feature_names).tolist()
     varied = np.argsort(-record.predictions[own].std(0), kind="stable")[:2]
     places = [names.index(name) for name in OUTPUTS] if set(OUTPUTS) <= set(names) else varied
-    titles = [names[i] if r2 is None else f"{names[i]}, test R² {r2[i]:.2f}".replace("-", "−") for i in places]
+    titles = [
+        names[i] if r2 is None else f"{names[i]}, test R² {r2[i]:.2f}".replace("-", "−")
+        for i in places
+    ]
     shown = zip((2, 3), titles, places, strict=False)
-    return [(i, title, "normal", record.predictions[:, j], "prediction (z-score)") for i, title, j in shown]
+    return [
+        (i, title, "normal", record.predictions[:, j], "prediction (z-score)")
+        for i, title, j in shown
+    ]

@@ -13,16 +13,22 @@ from sbnn.plotting.common import RASTER_DPI, colorbar
 from sbnn.plotting.labels import counted
 
 FINER = 3  # points evaluated along each side of a pixel, for smooth outlines
-STEPS = 64  # number of colours: a PDF stores an image with few colours as a palette, in a third of the space
+# number of colours: a PDF stores an image with few colours as a palette, in a third of the space
+STEPS = 64
 EDGE = 3  # steps of opacity along outlines; 64 colours at 3 opacities fit into a palette of 256
 LIMIT = 2.0  # z-scores: all maps have the same colour range, so that they can be compared
-NARROW = 0.5  # outliers dominate an SD if the central 95 % of the z-scores span less than this fraction of 3.92
-# Gaps in a t-SNE are compressed, since distances between its islands mean little and the space between them is empty.
-STRAIT = 1.75  # width of a gap, in units of the distance to the tenth neighbour where cells are sparse
+# outliers dominate an SD if the central 95 % of the z-scores span less than this fraction of 3.92
+NARROW = 0.5
+# Gaps in a t-SNE are compressed, since distances between its islands mean little and the space
+# between them is empty. width of a gap, in units of the distance to the tenth neighbour where cells
+# are sparse
+STRAIT = 1.75
 MOVES = (8, 4, 2, 1, 0.5)  # steps by which islands move, in gap widths, from coarse to fine
-TURNS = np.pi * np.array([0, 0.25, -0.25, 0.4, -0.4])  # angles off the way to the centre, to pass other islands
+# angles off the way to the centre, to pass other islands
+TURNS = np.pi * np.array([0, 0.25, -0.25, 0.4, -0.4])
 ROUNDS = 40
-WORTH = 0.97  # a map is rotated only if this shrinks the side of the square to less than this fraction
+# a map is rotated only if this shrinks the side of the square to less than this fraction
+WORTH = 0.97
 
 
 def map_coordinates(record):
@@ -69,10 +75,13 @@ def widened(record):
 def map_triangles(xy, stretch=0.85):
     """Delaunay triangles over the cells, without those that span empty regions; None if no triangle is left."""
     spacing = cKDTree(xy).query(xy, k=min(11, len(xy)))[0][:, -1]
-    spacing = np.minimum(spacing, np.quantile(spacing, 0.9))  # outlying cells are far from all others
+    # outlying cells are far from all others
+    spacing = np.minimum(spacing, np.quantile(spacing, 0.9))
     try:
         triangles = Triangulation(*xy.T)
-        hidden = _circumradius(xy[triangles.triangles]) > stretch * np.median(spacing[triangles.triangles], axis=1)
+        hidden = _circumradius(xy[triangles.triangles]) > stretch * np.median(
+            spacing[triangles.triangles], axis=1
+        )
         hidden = hidden ^ _small_parts(triangles, hidden, False, 8)
         hidden = hidden ^ _small_parts(triangles, hidden, True, 8)
         if hidden.all():
@@ -94,14 +103,16 @@ def _circumradius(corners):
 def _small_parts(triangles, hidden, state, size):
     """Mask of the triangles in small connected parts.
 
-    A small part consists of at most `size` triangles, for all of which `hidden` equals `state`; hidden parts at the
-    hull do not count.
+    A small part consists of at most `size` triangles, for all of which `hidden` equals `state`;
+    hidden parts at the hull do not count.
     """
     first, side = np.nonzero(triangles.neighbors >= 0)
     second = triangles.neighbors[first, side]
     same = hidden[first] == hidden[second]
     n = len(hidden)
-    part = connected_components(coo_array((np.ones(same.sum()), (first[same], second[same])), shape=(n, n)))[1]
+    part = connected_components(
+        coo_array((np.ones(same.sum()), (first[same], second[same])), shape=(n, n))
+    )[1]
     small = np.bincount(part)[part] <= size
     if state:
         small &= ~np.isin(part, part[(triangles.neighbors < 0).any(1)])
@@ -112,7 +123,9 @@ def draw_map(ax, corner, side, triangles, values, limits=(-LIMIT, LIMIT)):
     """Draw predicted values over a map, as a square image with the given corner and side in inches."""
     if triangles is not None:
         (left, low), image = corner, map_image(triangles, values, round(side * RASTER_DPI), limits)
-        ax.imshow(image, extent=(left, left + side, low, low + side), aspect="auto", interpolation="none")
+        ax.imshow(
+            image, extent=(left, left + side, low, low + side), aspect="auto", interpolation="none"
+        )
 
 
 def map_image(triangles, values, pixels, limits=(-LIMIT, LIMIT)):
@@ -123,7 +136,9 @@ def map_image(triangles, values, pixels, limits=(-LIMIT, LIMIT)):
     blocks = (pixels, FINER, pixels, FINER)
     covered = inside.reshape(blocks).sum((1, 3))
     mean = np.where(inside, found.data, 0).reshape(blocks).sum((1, 3)) / np.maximum(covered, 1)
-    colors = colormaps[rcParams["image.cmap"]].resampled(STEPS)(Normalize(*limits, clip=True)(mean))[..., :3]
+    colors = colormaps[rcParams["image.cmap"]].resampled(STEPS)(
+        Normalize(*limits, clip=True)(mean)
+    )[..., :3]
     opacity = np.ceil(EDGE * covered / FINER**2)[..., None] / EDGE
     return np.round(255 * (opacity * colors + 1 - opacity)).astype(np.uint8)
 
@@ -161,7 +176,10 @@ def _shifts(xy, island, n_islands, strait):
         low, high = boxes[i] + shift
         apart = np.maximum(boxes[:, 0] + shifts - high, low - boxes[:, 1] - shifts).max(1)
         near = [j for j in np.flatnonzero(apart < strait) if j != i]
-        found = (trees[j].query(cells[i] + shift - shifts[j], distance_upper_bound=strait)[0] for j in near)
+        found = (
+            trees[j].query(cells[i] + shift - shifts[j], distance_upper_bound=strait)[0]
+            for j in near
+        )
         return not any(np.isfinite(distances).any() for distances in found)
 
     for length in MOVES:

@@ -18,8 +18,9 @@ def accuracy_comparison(models, n_genes=25):
     Parameters
     ----------
     models : dict of str to Record or (Record, dict)
-        Cross-validations by name, drawn from top to bottom, with parameters that select a grid point if there are
-        several. If several grid points match, the grid point with the most genes, but at most `n_genes`, is drawn.
+        Cross-validations by name, drawn from top to bottom, with parameters that select a grid
+        point if there are several. If several grid points match, the grid point with the most
+        genes, but at most `n_genes`, is drawn.
     n_genes : int
         If several grid points match, only those with at most this number of genes are considered.
 
@@ -52,7 +53,11 @@ def accuracy_comparison(models, n_genes=25):
 def _genes(record, point):
     if "n_selected" in record.values:
         return counted(round(record.n_selected[:, point].mean()), "gene")
-    shown = record.preselected.sum(1).mean() if "preselected" in record.values else len(record.gene_names)
+    shown = (
+        record.preselected.sum(1).mean()
+        if "preselected" in record.values
+        else len(record.gene_names)
+    )
     return counted(round(shown), "gene")
 
 
@@ -63,7 +68,18 @@ def _draw_row(ax, y, record, point):
     text = reading.mean_text(mean, spread)
     folds, mean = folds.clip(min=reading.WORST), max(mean, reading.WORST)
     # Dots are in the order of the folds, so that a difficult fold can be recognised in every row.
-    ax.plot(folds, y + np.linspace(-0.28, 0.28, len(folds)), "o", color=color, ms=2.5, mew=0, alpha=0.45, zorder=2)
-    ax.errorbar(mean, y, xerr=spread or None, fmt="o", color=color, ms=3.5, lw=1.2, capsize=2, zorder=6)
+    ax.plot(
+        folds,
+        y + np.linspace(-0.28, 0.28, len(folds)),
+        "o",
+        color=color,
+        ms=2.5,
+        mew=0,
+        alpha=0.45,
+        zorder=2,
+    )
+    ax.errorbar(
+        mean, y, xerr=spread or None, fmt="o", color=color, ms=3.5, lw=1.2, capsize=2, zorder=6
+    )
     ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", ha="left", color=color)
     return np.clip([*folds, mean - spread, mean + spread], reading.WORST, 1)

@@ -9,7 +9,8 @@ from sbnn.results import require, same_value
 SCALED = {"all": ", scaled over all cells", "fold": ", scaled per fold", "none": ", not scaled"}
 ABBREVIATIONS = {"SparseBottleneckRegressor": "sBNN", "SparseReducedRankRegression": "sRRR"}
 PROTOCOLS = {"paper": "paper protocol"}  # display name of a protocol whose own name is unclear
-WORST = -1.0  # lower R2 values are drawn here, since a single failed fold would take up the whole scale
+# lower R2 values are drawn here, since a single failed fold would take up the whole scale
+WORST = -1.0
 NOT_REGRESSION = ("pretraining", "reconstruction")  # stages without a test R2
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -21,7 +22,11 @@ def model_title(record):
     parts = [ABBREVIATIONS.get(name, name)]
     if "protocol" in params:
         parts.append(PROTOCOLS.get(params["protocol"], params["protocol"]))
-    width = record.latent.shape[1] if "latent" in record.values else params.get("n_components", params.get("rank"))
+    width = (
+        record.latent.shape[1]
+        if "latent" in record.values
+        else params.get("n_components", params.get("rank"))
+    )
     if width is not None:
         tsne = " + t-SNE" if "latent" in record.values and width > 2 else ""
         parts.append(f"{'rank' if 'rank' in params else 'd ='} {width}{tsne}")
@@ -32,7 +37,9 @@ def model_title(record):
 def network_name(record, point):
     """Name of a network that gives its protocol and its width."""
     protocol = record.parameter(point, "protocol", "paper")
-    return f"sBNN, {PROTOCOLS.get(protocol, protocol)}, d = {record.parameter(point, 'n_components')}"
+    return (
+        f"sBNN, {PROTOCOLS.get(protocol, protocol)}, d = {record.parameter(point, 'n_components')}"
+    )
 
 
 def levels(record, name, points=None):
@@ -63,7 +70,9 @@ def far_below(*values):
     """Note on the number of R2 values below `WORST`, with the lowest value; empty if no value is below `WORST`."""
     values = np.concatenate([np.ravel(part) for part in values])
     low = values[values < WORST]
-    return f"{len(low)} R² below {WORST:g} (to {low.min():.3g})".replace("-", "−") if len(low) else ""
+    return (
+        f"{len(low)} R² below {WORST:g} (to {low.min():.3g})".replace("-", "−") if len(low) else ""
+    )
 
 
 def regression_stages(tables):
@@ -71,9 +80,11 @@ def regression_stages(tables):
     places, n_epochs = _aligned(tables)
     names = [table["stage"].to_numpy() for table in tables]
     changes = [np.flatnonzero(_begins(stages)) for stages in names]
-    # The fold with the most stages is used, preferably a pretrained one: with few cells, some folds have no
-    # pretraining.
-    most = max(range(len(tables)), key=lambda fold: (len(changes[fold]), "straight" not in names[fold]))
+    # The fold with the most stages is used, preferably a pretrained one: with few cells, some folds
+    # have no pretraining.
+    most = max(
+        range(len(tables)), key=lambda fold: (len(changes[fold]), "straight" not in names[fold])
+    )
     return [(int(places[most][start]) + 1, names[most][start]) for start in changes[most]], n_epochs
 
 
@@ -89,7 +100,10 @@ def curve(tables, column):
 def epochs(record, point, stage=None):
     """History of a stage (by default, of the regression) at a grid point: one table for each fold with this stage."""
     tables = record.history[point]
-    tables = [t[~t["stage"].isin(NOT_REGRESSION) if stage is None else t["stage"] == stage] for t in tables]
+    tables = [
+        t[~t["stage"].isin(NOT_REGRESSION) if stage is None else t["stage"] == stage]
+        for t in tables
+    ]
     return [table for table in tables if len(table)]
 
 
@@ -99,11 +113,12 @@ def _begins(stages):
 
 def _aligned(tables):
     """Positions of table rows on a common axis, aligned at the start of every stage that all tables share."""
-    # A fold without pretraining has no frozen stage; its unfrozen stage is as long as both stages of other folds.
+    # A fold without pretraining has no frozen stage; its unfrozen stage is as long as both stages
+    # of other folds.
     names = [table["stage"].replace("frozen", "unfrozen").to_numpy() for table in tables]
     shared = [stage for stage in dict.fromkeys(names[0]) if all(stage in other for other in names)]
-    # Each part but the first starts with a shared stage and ends before the next shared stage. The first part contains
-    # the stages before all shared stages, and may be empty.
+    # Each part but the first starts with a shared stage and ends before the next shared stage. The
+    # first part contains the stages before all shared stages, and may be empty.
     parts = [np.cumsum(np.isin(stages, shared) & _begins(stages)) for stages in names]
     lengths = np.max([np.bincount(part, minlength=len(shared) + 1) for part in parts], axis=0)
     starts = np.cumsum(lengths) - lengths
@@ -120,7 +135,9 @@ def choose_models(models, n_genes, same_as=None, argument="models"):
     """Find the record and grid point of every model, and check that all records are of the same data."""
     chosen = {}
     if not models or not isinstance(models, dict):
-        raise ValueError(f"{argument}: expected a dict of name to record, or to (record, parameters), got {models!r}")
+        raise ValueError(
+            f"{argument}: expected a dict of name to record, or to (record, parameters), got {models!r}"
+        )
     for name, entry in models.items():
         record, params = entry if isinstance(entry, tuple) else (entry, {})
         require(record, f"{argument}[{name!r}]", ["test_r2"], same_as)
@@ -129,13 +146,20 @@ def choose_models(models, n_genes, same_as=None, argument="models"):
         if len(points) > 1 and "n_selected" in record.values:
             genes = record.n_selected.mean(0)
             best = record.best_with_at_most(n_genes, **params)
-            # If penalties of the same path keep the same number of genes, the first penalty is taken, as in the tables.
+            # If penalties of the same path keep the same number of genes, the first penalty is
+            # taken, as in the tables.
             path = record.params[best] | {"alpha": None}
-            others = (g for g in points if genes[g] == genes[best] and record.params[g] | {"alpha": None} != path)
+            others = (
+                g
+                for g in points
+                if genes[g] == genes[best] and record.params[g] | {"alpha": None} != path
+            )
             points = [best, *others]
         if len(points) != 1:
             left = f"{params} match {len(points)} of {[record.params[g] for g in points] or record.params}"
-            raise ValueError(f"{argument}[{name!r}]: expected the parameters of one grid point, {left}")
+            raise ValueError(
+                f"{argument}[{name!r}]: expected the parameters of one grid point, {left}"
+            )
         chosen[name] = record, points[0]
     return chosen
 
@@ -144,7 +168,9 @@ def published_rows(published, name, value, **others):
     """Published results that agree with the given parameters."""
 
     def agrees(row):
-        return all(same_value(row.get(k, True if k == "pretraining" else v), v) for k, v in others.items())
+        return all(
+            same_value(row.get(k, True if k == "pretraining" else v), v) for k, v in others.items()
+        )
 
     return [row for row in published or [] if same_value(row.get(name), value) and agrees(row)]
 
@@ -165,5 +191,11 @@ def folds_text(*records):
 
 def scaling_texts(records):
     """Texts that describe the scaling of the data: one for all cross-validations, or one for each if they differ."""
-    texts = {name: SCALED.get(record.settings.get("scaling"), "") for name, record in records.items()}
-    return ("", texts) if len(set(texts.values())) > 1 else (next(iter(texts.values())), dict.fromkeys(texts, ""))
+    texts = {
+        name: SCALED.get(record.settings.get("scaling"), "") for name, record in records.items()
+    }
+    return (
+        ("", texts)
+        if len(set(texts.values())) > 1
+        else (next(iter(texts.values())), dict.fromkeys(texts, ""))
+    )

@@ -12,16 +12,21 @@ from sbnn.plotting.labels import counted, fit_text
 from sbnn.plotting.latent import NEEDED, TRUE, mark_true, place_panel, rank_genes
 from sbnn.plotting.maps import map_coordinates
 
-HEIGHT, FLOOR, SIDE = 2.75, 0.12, 2.25  # inches: height of the figure, space below the map, side of the map
-MIDDLE, TOP = FLOOR + SIDE / 2, HEIGHT - 0.12  # inches: heights of the middle of the map and of the headings
+# inches: height of the figure, space below the map, side of the map
+HEIGHT, FLOOR, SIDE = 2.75, 0.12, 2.25
+# inches: heights of the middle of the map and of the headings
+MIDDLE, TOP = FLOOR + SIDE / 2, HEIGHT - 0.12
 WORD = 0.56  # inches: width of a word in a wedge
-BAR, BARS = 0.4, 0.62  # inches: bar length for an R2 of 1, and distance from the start of the bars to the right edge
-NAMES, MORE = 0.94, 0.4  # inches: width of a column of names, and the width that long names may take from the wedge
+# inches: bar length for an R2 of 1, and distance from the start of the bars to the right edge
+BAR, BARS = 0.4, 0.62
+# inches: width of a column of names, and the width that long names may take from the wedge
+NAMES, MORE = 0.94, 0.4
 
 
 @styled
 def overview(record, halves=None, folds=None, true_genes=None):
-    """Kept genes, the map of the cells and the outputs, in the order in which a prediction passes through them.
+    """Kept genes, the map of the cells and the outputs, in the order in which a prediction passes
+    through them.
 
     Parameters
     ----------
@@ -30,8 +35,9 @@ def overview(record, halves=None, folds=None, true_genes=None):
     halves : Record, optional
         Returned by `sbnn.stability_selection` for the same model, to write trusted genes in bold.
     folds : Record, optional
-        Returned by `sbnn.cross_validate` for the same model, to draw the test R2 of every output (mean over the folds)
-        as bars. By default, outputs are listed in the order of their R2 in the fit, without numbers.
+        Returned by `sbnn.cross_validate` for the same model, to draw the test R2 of every output
+        (mean over the folds) as bars. By default, outputs are listed in the order of their R2 in
+        the fit, without numbers.
     true_genes : sequence of str, optional
         Genes that drive the outputs of simulated data; these genes are marked.
 
@@ -49,11 +55,17 @@ def overview(record, halves=None, folds=None, true_genes=None):
         point = folds.find(n_components=record.latent.shape[1]) if len(folds.params) > 1 else 0
         r2, pooled = folds.test_feature_r2[:, point].mean(axis=0), folds.test_r2[:, point].mean()
         best = np.argsort(-r2, kind="stable")
-    genes, outputs = np.asarray(record.kept_genes)[rank_genes(record)], np.asarray(record.feature_names)[best]
+    genes, outputs = (
+        np.asarray(record.kept_genes)[rank_genes(record)],
+        np.asarray(record.feature_names)[best],
+    )
 
     figure = new_figure(HEIGHT, "none")
     canvas = place_panel(figure, 0, 0, WIDTH, HEIGHT, ((0, WIDTH), (0, HEIGHT)))
-    heading, below = {"va": "center", "fontweight": "bold"}, {"va": "center", "fontsize": 5.5, "color": "0.4"}
+    heading, below = (
+        {"va": "center", "fontweight": "bold"},
+        {"va": "center", "fontsize": 5.5, "color": "0.4"},
+    )
     x = 0.06 + NAMES + _more(canvas, genes, NAMES, fontstyle="italic")
     encoder = x + 0.12
     canvas.text(x, TOP, f"{len(genes)} of {len(record.selected)} genes", ha="right", **heading)
@@ -61,7 +73,8 @@ def overview(record, halves=None, folds=None, true_genes=None):
     if true_genes is not None:
         meanings.append(f"{TRUE} true: {np.isin(genes, true_genes).sum()} of {np.size(true_genes)}")
         genes, trusted = mark_true(genes, true_genes), mark_true(trusted, true_genes)
-    place = {"x": 0.06, "ha": "left"} if len(meanings) > 1 else {"x": x, "ha": "right"}  # two texts need more space
+    # two texts need more space
+    place = {"x": 0.06, "ha": "left"} if len(meanings) > 1 else {"x": x, "ha": "right"}
     canvas.text(y=TOP - 0.13, s=", ".join(meanings), **place, **below)
     _column(canvas, x, genes, "right", x - 0.06, fontstyle="italic", bold=trusted)
     x, room = (WIDTH - 0.06 - NAMES, NAMES) if r2 is None else (WIDTH - 1.35, 1.35 - BARS)
@@ -74,15 +87,26 @@ def overview(record, halves=None, folds=None, true_genes=None):
         canvas.text(WIDTH - BARS, TOP - 0.13, f"pooled {pooled:.2f}", ha="left", **below)
     left, right = (WIDTH - SIDE) / 2, (WIDTH + SIDE) / 2
     width = record.latent.shape[1]
-    kind = "linear" if "rank" in record.settings.get("estimator", {}).get("params", {}) else "neural network"
+    kind = (
+        "linear"
+        if "rank" in record.settings.get("estimator", {}).get("params", {})
+        else "neural network"
+    )
     encoding = left, encoder, "encoder", f"{len(genes)} genes → {width}"
     decoding = right, x - 0.12, "decoder", f"{width} → {counted(len(outputs), 'output')}"
     for tip, foot, name, sizes in (encoding, decoding):
-        corners = [(foot, MIDDLE - SIDE / 2), (foot, MIDDLE + SIDE / 2), (tip, MIDDLE + 0.25), (tip, MIDDLE - 0.25)]
+        corners = [
+            (foot, MIDDLE - SIDE / 2),
+            (foot, MIDDLE + SIDE / 2),
+            (tip, MIDDLE + 0.25),
+            (tip, MIDDLE - 0.25),
+        ]
         canvas.add_patch(Polygon(corners, closed=True, facecolor=SKY, alpha=0.3, lw=0))
         inwards = np.sign(tip - foot) * max(abs(tip - foot) / 3, WORD / 2)
         canvas.text(foot + inwards, MIDDLE, name, ha="center", va="bottom", fontsize=8)
-        canvas.text(foot + inwards, MIDDLE - 0.04, f"{kind}\n{sizes}", ha="center", **below | {"va": "top"})
+        canvas.text(
+            foot + inwards, MIDDLE - 0.04, f"{kind}\n{sizes}", ha="center", **below | {"va": "top"}
+        )
     canvas.text(WIDTH / 2, TOP, f"{width} linear units: the map", ha="center", **heading)
     canvas.text(WIDTH / 2, TOP - 0.13, f"{len(record.latent)} cells", ha="center", **below)
     ax = place_panel(figure, left, FLOOR, SIDE, SIDE)
@@ -94,7 +118,11 @@ def overview(record, halves=None, folds=None, true_genes=None):
 def _rows(names):
     """Number of rows in a column of names, the names to show, and their font size."""
     n_rows = min(max(len(names), 14), MANY)
-    return n_rows, list(names[: n_rows if len(names) <= n_rows else n_rows - 1]), min(7.0, 0.8 * 72 * SIDE / n_rows)
+    return (
+        n_rows,
+        list(names[: n_rows if len(names) <= n_rows else n_rows - 1]),
+        min(7.0, 0.8 * 72 * SIDE / n_rows),
+    )
 
 
 def _more(canvas, names, room, **style):
@@ -113,14 +141,26 @@ def _column(canvas, x, names, align, room, bold=(), bars=None, **style):
     texts = []
     for i, (name, y) in enumerate(zip(shown, ys, strict=False)):
         weight = "bold" if name in bold else "normal"
-        texts.append(canvas.text(x, y, name, ha=align, va="center", fontsize=size, fontweight=weight, **style))
+        texts.append(
+            canvas.text(
+                x, y, name, ha=align, va="center", fontsize=size, fontweight=weight, **style
+            )
+        )
         fit_text(texts[-1], room)
         if bars is not None:
             start, end = WIDTH - BARS, WIDTH - BARS + BAR * float(np.clip(bars[i], 0, 1))
             canvas.barh(y, end - start, 0.55 * SIDE / n_rows, left=start, color=GREEN, alpha=0.75)
-            canvas.text(end + 0.03, y, f"{bars[i]:.2f}".replace("-", "−"), va="center", fontsize=min(size, 5.5))
+            canvas.text(
+                end + 0.03,
+                y,
+                f"{bars[i]:.2f}".replace("-", "−"),
+                va="center",
+                fontsize=min(size, 5.5),
+            )
     size = min(text.get_fontsize() for text in texts)
     for text in texts:
         text.set_fontsize(size)
     if rest := len(names) - len(shown):
-        canvas.text(x, ys[-1], f"and {rest} more", ha=align, va="center", fontsize=size, color="0.4")
+        canvas.text(
+            x, ys[-1], f"and {rest} more", ha=align, va="center", fontsize=size, color="0.4"
+        )

@@ -18,44 +18,57 @@ FEW = "distilled, 60 cells", 60  # a model in the saved results, and its number 
 def with_control(lists, gene_names, seed=0):
     """Measured genes in every list, in the order of the data, and a list of random genes as long as the first list."""
     names = [str(gene) for gene in gene_names]
-    found = {title: [gene for gene in names if gene in set(genes)] for title, genes in lists.items()}
+    found = {
+        title: [gene for gene in names if gene in set(genes)] for title, genes in lists.items()
+    }
     if empty := [title for title, genes in found.items() if not genes]:
         raise ValueError(f"lists: expected genes of the data in every list, found none in {empty}")
-    drawn = set(np.random.default_rng(seed).choice(names, len(next(iter(found.values()))), replace=False))
+    drawn = set(
+        np.random.default_rng(seed).choice(names, len(next(iter(found.values()))), replace=False)
+    )
     return found | {CONTROL: [gene for gene in names if gene in drawn]}
 
 
 def with_few_cells(folds, n_cells):
     """The same folds with only `n_cells` training cells each, drawn at random."""
-    drawn = [np.random.default_rng(fold).permutation(train)[:n_cells] for fold, (train, _) in enumerate(folds)]
+    drawn = [
+        np.random.default_rng(fold).permutation(train)[:n_cells]
+        for fold, (train, _) in enumerate(folds)
+    ]
     return [(np.sort(few), test) for few, (_, test) in zip(drawn, folds, strict=True)]
 
 
-def compare_priors(models, data, folds, lists, influences, *, results=None, overwrite=False, n_jobs=1, seed=0):
-    """Cross-validate networks with each list of genes as the prior, for several influences of the prior.
+def compare_priors(
+    models, data, folds, lists, influences, *, results=None, overwrite=False, n_jobs=1, seed=0
+):
+    """Cross-validate networks with each list of genes as the prior, for several influences of the
+    prior.
 
     Parameters
     ----------
     models : dict of str to SparseBottleneckRegressor
     data : AnnData
     folds, influences : dict
-        Folds of each model, as in `sbnn.cross_validate`, and influences of the prior for each model, including 0. All
-        models have the same number of folds. At an influence of 0, one fit is used for all lists.
+        Folds of each model, as in `sbnn.cross_validate`, and influences of the prior for each
+        model, including 0. All models have the same number of folds. At an influence of 0, one fit
+        is used for all lists.
     lists : dict of str to list of str
         Gene names in each list; the last list is the control, see `with_control`.
     results : str or path-like, optional
-        File in which the comparison is saved. If it already holds this comparison, nothing is computed.
+        File in which the comparison is saved. If it already holds this comparison, nothing is
+        computed.
     overwrite, n_jobs, seed
         See `sbnn.cross_validate`.
 
     Returns
     -------
     Record
-        ``values`` contains ``table``, with one row for each ``model``, ``list``, ``influence`` and ``fold`` and the
-        columns ``test_r2``, ``listed`` (the share of the kept genes that are in the list) and, if the truth is known,
-        ``true`` (the share of the kept genes that are true genes). It also contains ``kept``, an ndarray of int, of
-        shape (rows of the table, kept genes), with positions in ``gene_names``; ``gene_names``, all genes that were
-        kept at least once; and ``lists``.
+        ``values`` contains ``table``, with one row for each ``model``, ``list``, ``influence`` and
+        ``fold`` and the columns ``test_r2``, ``listed`` (the share of the kept genes that are in
+        the list) and, if the truth is known, ``true`` (the share of the kept genes that are true
+        genes). It also contains ``kept``, an ndarray of int, of shape (rows of the table, kept
+        genes), with positions in ``gene_names``; ``gene_names``, all genes that were kept at least
+        once; and ``lists``.
     """
     data = as_paired(data)
     folds = {name: folds_of(folds[name], data.n_cells) for name in models}
@@ -70,9 +83,16 @@ def compare_priors(models, data, folds, lists, influences, *, results=None, over
         for name, model in models.items():
             some = [influence for influence in influences[name] if influence]
             grid = [{"prior_influence": [0.0]}]
-            grid += [{"gene_prior": [genes], "prior_influence": [one]} for genes in lists.values() for one in some]
+            grid += [
+                {"gene_prior": [genes], "prior_influence": [one]}
+                for genes in lists.values()
+                for one in some
+            ]
             record = cross_validate(model, data, folds[name], grid, n_jobs, seed=seed)
-            points = {(str(at.get("gene_prior")), at["prior_influence"]): g for g, at in enumerate(record.params)}
+            points = {
+                (str(at.get("gene_prior")), at["prior_influence"]): g
+                for g, at in enumerate(record.params)
+            }
             for title, genes in lists.items():
                 for influence in influences[name]:
                     g = points[str(genes if influence else None), influence]
@@ -81,7 +101,12 @@ def compare_priors(models, data, folds, lists, influences, *, results=None, over
                     kept += [np.flatnonzero(selected) for selected in record.selected[:, g]]
         used, positions = np.unique(kept, return_inverse=True)
         kept = positions.reshape(len(rows), -1).astype(np.int16)
-        return {"table": pd.DataFrame(rows), "kept": kept, "gene_names": data.gene_names[used], "lists": lists}
+        return {
+            "table": pd.DataFrame(rows),
+            "kept": kept,
+            "gene_names": data.gene_names[used],
+            "lists": lists,
+        }
 
     return load_or_compute(wanted, compute, results, overwrite)
 
@@ -101,7 +126,10 @@ def _named(folds, n_cells):
     n_folds = len(next(iter(folds.values())))
     usual = paper_folds(n_cells)[:n_folds]
     saved = dict.fromkeys(folds, usual) | {FEW[0]: with_few_cells(usual, FEW[1])}
-    cells = [[part for name in folds for fold in of_models[name] for part in fold] for of_models in (folds, saved)]
+    cells = [
+        [part for name in folds for fold in of_models[name] for part in fold]
+        for of_models in (folds, saved)
+    ]
     if all(map(np.array_equal, *cells)) and len(cells[0]) == len(cells[1]):
         return f"the first {n_folds} of ten"
     return fingerprint_arrays(*cells[0])

@@ -18,29 +18,35 @@ def find_known_genes(models, draws, params, *, results=None, overwrite=False):
     Parameters
     ----------
     models : dict of str to SparseBottleneckRegressor
-        Models for z-scored data. For each data set, the number of genes that the models keep is set to the number of
-        true genes.
+        Models for z-scored data. For each data set, the number of genes that the models keep is set
+        to the number of true genes.
     draws : sequence of AnnData
         Data sets returned by `sbnn.simulate_patchseq`, all with the same number of cells.
     params : list of dict
         The ``noise`` and ``seed`` of each draw.
     results : str or path-like, optional
-        File to save the results to. If the file already holds the results of these fits, they are loaded instead.
+        File to save the results to. If the file already holds the results of these fits, they are
+        loaded instead.
     overwrite : bool
         Whether to fit again even if the file exists.
 
     Returns
     -------
     Record
-        ``values`` contains ``table``, with a row for every draw and model. Its columns are ``noise``, ``seed``,
-        ``model``, ``precision``, ``recall``, ``chance`` (the precision and recall of random genes), ``test_r2`` (on a
-        held-out fifth of the cells) and ``best_r2`` (the R2 of the noise-free outputs).
+        ``values`` contains ``table``, with a row for every draw and model. Its columns are
+        ``noise``, ``seed``, ``model``, ``precision``, ``recall``, ``chance`` (the precision and
+        recall of random genes), ``test_r2`` (on a held-out fifth of the cells) and ``best_r2`` (the
+        R2 of the noise-free outputs).
     """
     draws = [as_paired(draw) for draw in draws]
     fingerprint = fingerprint_parameters({"draws": [data.sha256 for data in draws]})
-    settings = described_models(models, dict.fromkeys(models, draws[0].n_cells * 4 // 5), results, overwrite)
+    settings = described_models(
+        models, dict.fromkeys(models, draws[0].n_cells * 4 // 5), results, overwrite
+    )
     wanted = Record("noise", draws[0].name, fingerprint, params, settings=settings)
-    return load_or_compute(wanted, lambda: {"table": _found(models, draws, params)}, results, overwrite)
+    return load_or_compute(
+        wanted, lambda: {"table": _found(models, draws, params)}, results, overwrite
+    )
 
 
 def _found(models, draws, params):
@@ -52,6 +58,9 @@ def _found(models, draws, params):
             fitted = clone(model).set_params(n_genes=int(true.sum())).fit(X_train, Y_train)
             kept = fitted.get_support()
             row = {"model": name, "precision": true[kept].mean(), "recall": kept[true].mean()}
-            row |= {"test_r2": fitted.score(X_test, Y_test), "best_r2": 1 / (1 + point["noise"] ** 2)}
+            row |= {
+                "test_r2": fitted.score(X_test, Y_test),
+                "best_r2": 1 / (1 + point["noise"] ** 2),
+            }
             rows.append(point | row | {"chance": true.mean()})
     return pd.DataFrame(rows)

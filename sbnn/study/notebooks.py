@@ -18,13 +18,17 @@ from sbnn.plotting.common import in_few_colors
 class LocalKernelManager(AsyncKernelManager):
     """Connects to the kernel through files instead of network ports if possible, so that other users cannot listen."""
 
-    transport = CaselessStrEnum(["tcp", "ipc"], default_value="ipc" if os.name == "posix" else "tcp", config=True)
+    transport = CaselessStrEnum(
+        ["tcp", "ipc"], default_value="ipc" if os.name == "posix" else "tcp", config=True
+    )
 
     @default("ip")
     def _files_of_its_own(self):
-        # The default name is the same for all kernels in a folder, so two kernels that start at the same time would
-        # share a connection.
-        return f"{tempfile.gettempdir()}/kernel-{uuid4()}" if self.transport == "ipc" else "127.0.0.1"
+        # The default name is the same for all kernels in a folder, so two kernels that start at the
+        # same time would share a connection.
+        return (
+            f"{tempfile.gettempdir()}/kernel-{uuid4()}" if self.transport == "ipc" else "127.0.0.1"
+        )
 
 
 def run_notebook(source, target, **parameters):
@@ -32,7 +36,11 @@ def run_notebook(source, target, **parameters):
     source, target = Path(source), Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    how = {"cwd": str(source.parent), "progress_bar": False, "kernel_manager_class": LocalKernelManager}
+    how = {
+        "cwd": str(source.parent),
+        "progress_bar": False,
+        "kernel_manager_class": LocalKernelManager,
+    }
     notebook = papermill.execute_notebook(str(source), str(target), parameters=parameters, **how)
     make_small(notebook)
     nbformat.write(notebook, str(target))
@@ -48,4 +56,6 @@ def make_small(notebook):
             data = output.get("data", {})
             data.pop("application/vnd.jupyter.widget-view+json", None)
             if "image/png" in data:
-                data["image/png"] = base64.b64encode(in_few_colors(base64.b64decode(data["image/png"]))).decode()
+                data["image/png"] = base64.b64encode(
+                    in_few_colors(base64.b64decode(data["image/png"]))
+                ).decode()

@@ -36,19 +36,31 @@ def test_scala_is_read_from_its_layout(small_scala, capsys):
     assert data.sha256 == fingerprint_files(data.about["files"])
 
 
-def test_ion_channel_genes_are_those_of_the_term_list_with_ten_counts(small_scala, monkeypatch, capsys):
+def test_ion_channel_genes_are_those_of_the_term_list_with_ten_counts(
+    small_scala, monkeypatch, capsys
+):
     folder, counts, _ = small_scala
 
     def publish(name, content):
         published(monkeypatch, name, content)
         put(folder / "tiny" / name, content)
 
-    lines = ["MGI Gene/Marker ID\tSymbol\tName", "MGI:1\tSst\tsomatostatin\t", "MGI:1\tSst\tsomatostatin\t"]
-    lines += [f"MGI:{i}\t{gene}\tchannel\t" for i, gene in enumerate(["Kcna1", "Vip", "Rare", "Absent"])] + [""]
-    publish("go_ion_channel_term_summary.txt", "\r\n".join(lines).encode())  # with the published tab too many
-    rest = pd.DataFrame([[5] * 6, [0, 1, 2, 0, 0, 3], [9] * 6], ["Kcna1", "Rare", "Cacna1a"], counts.columns)
+    lines = [
+        "MGI Gene/Marker ID\tSymbol\tName",
+        "MGI:1\tSst\tsomatostatin\t",
+        "MGI:1\tSst\tsomatostatin\t",
+    ]
+    lines += [
+        f"MGI:{i}\t{gene}\tchannel\t" for i, gene in enumerate(["Kcna1", "Vip", "Rare", "Absent"])
+    ] + [""]
+    # with the published tab too many
+    publish("go_ion_channel_term_summary.txt", "\r\n".join(lines).encode())
+    rest = pd.DataFrame(
+        [[5] * 6, [0, 1, 2, 0, 0, 3], [9] * 6], ["Kcna1", "Rare", "Cacna1a"], counts.columns
+    )
     complete, found = pd.concat([counts, rest]).assign(extra=[0, 0, 0, 0, 0, 3, 0], other=0), {}
-    for extra in (3, 4):  # of Rare, which has six counts in the cells that are used: nine and ten in all
+    # of Rare, which has six counts in the cells that are used: nine and ten in all
+    for extra in (3, 4):
         complete.loc["Rare", "extra"], archive = extra, io.BytesIO()
         with zipfile.ZipFile(archive, "w") as writer:
             table = complete.rename(columns=lambda cell: cell.replace("sample", "_sample_"))
@@ -66,19 +78,29 @@ def test_ion_channel_genes_are_those_of_the_term_list_with_ten_counts(small_scal
         data = as_paired(load_dataset("scala_ion_channels", folder, download=False))
     assert data.gene_names.tolist() == ["Sst", "Vip"] and data.sha256 != whole.sha256
     assert "among the 1000 selected genes only" in capsys.readouterr().out
-    assert datasets.list_datasets(folder)["scala_ion_channels"] == ("partly available", (FULL_COUNTS,))
+    assert datasets.list_datasets(folder)["scala_ion_channels"] == (
+        "partly available",
+        (FULL_COUNTS,),
+    )
     put(folder / "tiny" / FULL_COUNTS, b"broken")
     with pytest.raises(DataIntegrityError, match="final_patch_seq.*is truncated"):
         load_dataset("scala_ion_channels", folder)
 
 
 def test_simulated_data_take_the_options_of_the_simulator(capsys):
-    assert load_dataset("simulated", n_cells=50, n_genes=30, n_true_genes=5, random_state=1).shape == (50, 30)
+    assert load_dataset(
+        "simulated", n_cells=50, n_genes=30, n_true_genes=5, random_state=1
+    ).shape == (50, 30)
     assert "50 cells x 30 genes" in capsys.readouterr().out
-    screen = load_dataset("simulated_screen", n_perturbations=4, n_control=7, random_state=1, verbose=False)
+    screen = load_dataset(
+        "simulated_screen", n_perturbations=4, n_control=7, random_state=1, verbose=False
+    )
     assert screen.shape == (4 * 50 + 7, 100)
     whole = load_dataset("simulated_screen", verbose=False)
-    assert whole.uns["sbnn"]["sha256"] == simulate_perturbations(50, 100, 15, 100).uns["sbnn"]["sha256"]
+    assert (
+        whole.uns["sbnn"]["sha256"]
+        == simulate_perturbations(50, 100, 15, 100).uns["sbnn"]["sha256"]
+    )
 
 
 def test_default_dataset_is_the_real_one_where_it_can_be_had(small_scala, capsys):
@@ -99,7 +121,10 @@ def test_default_dataset_is_simulated_elsewhere_with_the_reason(alone, capsys):
     ):
         assert default_dataset(download=False, study=study) == simulated
         printed = capsys.readouterr().out
-        assert printed.startswith(f"data set: {simulated}, because") and f"cannot find {missing}" in printed
+        assert (
+            printed.startswith(f"data set: {simulated}, because")
+            and f"cannot find {missing}" in printed
+        )
     assert default_dataset(download=False, verbose=False) == "simulated"
     assert capsys.readouterr() == ("", "")
 
@@ -111,11 +136,16 @@ def test_command_gets_and_lists(small_scala, capsys):
     folder = small_scala[0]
     assert datasets.main(["get", "scala", "ephys_values.csv", "--path", str(folder)]) == 0
     printed = capsys.readouterr().out
-    assert all(f"{folder / 'tiny' / name}  sha256 {FILES[name].sha256}" in printed for name in DATASETS["scala"].files)
+    assert all(
+        f"{folder / 'tiny' / name}  sha256 {FILES[name].sha256}" in printed
+        for name in DATASETS["scala"].files
+    )
     assert datasets.main(["list", "--path", str(folder)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines] == list(DATASETS)
-    assert lines[0].endswith("features [available]") and lines[-1].endswith("[available (simulated)]")
+    assert lines[0].endswith("features [available]") and lines[-1].endswith(
+        "[available (simulated)]"
+    )
     assert "gouwens: mouse visual cortex" in lines[3] and "[downloadable, lacks PS_v5" in lines[3]
 
 
@@ -127,7 +157,10 @@ def test_command_checks(small_scala, capsys):
     capsys.readouterr()
     assert datasets.main(["check", "--path", str(folder)]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[:2]] == ["absent", "corrupt"] and "is truncated: expected" in lines[1]
+    assert [line.split()[0] for line in lines[:2]] == [
+        "absent",
+        "corrupt",
+    ] and "is truncated: expected" in lines[1]
     assert len(lines) == len(FILES)
     states = datasets.list_datasets(folder)
     assert states["scala"] == ("manual download", ("gene_counts.csv",))

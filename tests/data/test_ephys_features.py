@@ -16,21 +16,33 @@ def mouse(rng):
     about = feature_table("gouwens_2020")
     X = about["median"].to_numpy() * (1 + 0.05 * rng.standard_normal((12, len(about))))
     labels = pd.DataFrame({"type": "SST", "donor": "1"}, index=[f"{i}" for i in range(12)])
-    return typed_cells(pd.DataFrame(X, labels.index, about.index), labels, about["family"], about["unit"].to_dict())
+    return typed_cells(
+        pd.DataFrame(X, labels.index, about.index), labels, about["family"], about["unit"].to_dict()
+    )
 
 
 def human_kind(raw):
     """What the human pipeline calls these features, from the mouse columns, written out."""
     same = {
-        "v_baseline": "vrest", "input_resistance": "ri", "sag": "sag", "vm_for_sag": "vm_for_sag",
-        "rheobase_i": "threshold_i_long_square", "fi_fit_slope": "f_i_curve_slope", "latency_hero": "latency",
-        "adapt_hero": "adaptation", "threshold_i_ramp": "threshold_i_ramp",
-    }  # fmt: skip
+        "v_baseline": "vrest",
+        "input_resistance": "ri",
+        "sag": "sag",
+        "vm_for_sag": "vm_for_sag",
+        "rheobase_i": "threshold_i_long_square",
+        "fi_fit_slope": "f_i_curve_slope",
+        "latency_hero": "latency",
+        "adapt_hero": "adaptation",
+        "threshold_i_ramp": "threshold_i_ramp",
+    }
     found = {human: raw[mouse] for human, mouse in same.items()}
     found |= {"tau": raw["tau"] / 1000, "mean_isi_hero": raw["avg_isi"] / 1000}
     found["latency_rheo"] = raw["threshold_t_long_square"] - 0.5
     found["trough_slowdeltav_rheo"] = raw["trough_v_long_square"] - raw["fast_trough_v_long_square"]
-    for kind, called in (("long_square", "rheo"), ("ramp", "ramp"), ("short_square", "short_square")):
+    for kind, called in (
+        ("long_square", "rheo"),
+        ("ramp", "ramp"),
+        ("short_square", "short_square"),
+    ):
         found[f"upstroke_downstroke_ratio_{called}"] = raw[f"upstroke_downstroke_ratio_{kind}"]
         found[f"threshold_v_{called}"] = raw[f"threshold_v_{kind}"]
         for part in ("peak", "fast_trough", *(["trough"] if kind != "short_square" else [])):
@@ -39,17 +51,28 @@ def human_kind(raw):
 
 
 def test_mouse_columns_become_the_human_features(mouse):
-    shared, expected, human = to_shared_features(mouse), human_kind(mouse.to_df()), feature_table("lee_2023")
+    shared, expected, human = (
+        to_shared_features(mouse),
+        human_kind(mouse.to_df()),
+        feature_table("lee_2023"),
+    )
     assert set(shared.var_names) == set(expected) and shared.n_vars == 27
     np.testing.assert_allclose(shared.X, expected[shared.var_names], rtol=1e-12, atol=1e-12)
     for column in ("family", "unit"):
         assert shared.var[column].tolist() == human.loc[shared.var_names, column].tolist()
     assert shared.obs.equals(mouse.obs) and shared.uns["sbnn"]["name"] == "custom_shared"
-    others = typed_cells(mouse.to_df() * 1.001, mouse.obs, mouse.var["family"], mouse.var["unit"].to_dict())
-    assert len({each.uns["sbnn"]["sha256"] for each in (mouse, shared, to_shared_features(others))}) == 3
+    others = typed_cells(
+        mouse.to_df() * 1.001, mouse.obs, mouse.var["family"], mouse.var["unit"].to_dict()
+    )
+    assert (
+        len({each.uns["sbnn"]["sha256"] for each in (mouse, shared, to_shared_features(others))})
+        == 3
+    )
     mouse.X[3, list(mouse.var_names).index("threshold_v_ramp")] = np.nan
     gaps = np.isnan(to_shared_features(mouse).X)
-    assert gaps.sum() == 4 and gaps[3].sum() == 4, "threshold, peak, fast trough and trough of the ramp"
+    assert gaps.sum() == 4 and gaps[3].sum() == 4, (
+        "threshold, peak, fast trough and trough of the ramp"
+    )
 
 
 def test_parts_of_spikes_are_measured_from_their_threshold(mouse):

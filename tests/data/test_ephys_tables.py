@@ -30,7 +30,10 @@ def quietly(*args, **options):
 def test_tables_come_back_from_files_joined_by_name(simulated, table, tmp_path):
     table.to_csv(tmp_path / "features.csv")
     simulated.obs.iloc[::-1].to_csv(tmp_path / "labels.tsv", sep="\t")
-    data, given = as_typed(quietly(tmp_path / "features.csv", tmp_path / "labels.tsv")), as_typed(simulated)
+    data, given = (
+        as_typed(quietly(tmp_path / "features.csv", tmp_path / "labels.tsv")),
+        as_typed(simulated),
+    )
     np.testing.assert_allclose(data.X, given.X, rtol=1e-9)
     for name in ("y", "cell_names", "families", "units"):
         np.testing.assert_array_equal(getattr(data, name), getattr(given, name))
@@ -45,11 +48,19 @@ def test_what_is_left_out_is_listed_and_warned_of(simulated, table):
     labels.loc["human_06", "type"] += " "
     with pytest.warns(UserWarning) as warned:
         data = read_ephys_table(table, labels)
-    dropped = {"cells without labels": ["human_01", "human_02"], "labels of cells without features": ["stranger"]}
-    dropped |= {"cells without a type": ["human_03", "human_05"], "cells without a single value": ["human_04"]}
+    dropped = {
+        "cells without labels": ["human_01", "human_02"],
+        "labels of cells without features": ["stranger"],
+    }
+    dropped |= {
+        "cells without a type": ["human_03", "human_05"],
+        "cells without a single value": ["human_04"],
+    }
     dropped["features without two different values"] = ["empty", "constant"]
     assert data.uns["sbnn"]["dropped"] == dropped and data.shape == (55, simulated.n_vars)
-    assert str(warned[1].message).startswith("labels: 1 of 59 ") and set(data.obs["type"]) == set(simulated.obs["type"])
+    assert str(warned[1].message).startswith("labels: 1 of 59 ") and set(data.obs["type"]) == set(
+        simulated.obs["type"]
+    )
     assert len(warned) == len(dropped) and all(warning.filename == __file__ for warning in warned)
 
 
@@ -60,8 +71,15 @@ def test_families_and_units_of_ones_own(simulated, table):
     families = {"a": ["depth", "sag"], "b": ["flat", "tau", "v_baseline"]}
     with pytest.warns(UserWarning, match="flat"):
         own = read_ephys_table(table, simulated.obs, families, {"depth": "um"})
-    assert own.var["family"].tolist() == ["b", "a", "b", "a"] and own.var["unit"].tolist() == ["s", "", "mV", "um"]
-    assert set(quietly(table[["depth"]].assign(x=-table["depth"]), simulated.obs).var["family"]) == {"all"}
+    assert own.var["family"].tolist() == ["b", "a", "b", "a"] and own.var["unit"].tolist() == [
+        "s",
+        "",
+        "mV",
+        "um",
+    ]
+    assert set(
+        quietly(table[["depth"]].assign(x=-table["depth"]), simulated.obs).var["family"]
+    ) == {"all"}
 
 
 def test_an_unlikely_unit_is_warned_of(simulated, table):

@@ -13,7 +13,13 @@ from made_up import outputs_of, table_of
 from scipy import sparse
 from sklearn.base import clone
 
-from sbnn import DistilledSettings, ExpressionStream, LeaveOneOutRidge, SparseBottleneckRegressor, cross_validate
+from sbnn import (
+    DistilledSettings,
+    ExpressionStream,
+    LeaveOneOutRidge,
+    SparseBottleneckRegressor,
+    cross_validate,
+)
 from sbnn.data.inputs import _enough_counts, _warn_of_unlike
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
@@ -23,7 +29,12 @@ from sbnn.models.sparse_linear import SparseReducedRankRegression
 SHORT = DistilledSettings(steps_of_teachers=5, steps_of_student=5)
 NETWORK = SparseBottleneckRegressor(n_genes=6, distillation=SHORT, random_state=0)
 PUBLISHED = SparseBottleneckRegressor(n_genes=20, protocol="paper", epochs=(1,) * 4, random_state=0)
-MODELS = [NETWORK, ReducedRankRegression(rank=2), LeaveOneOutRidge(), SparseReducedRankRegression(alpha=0.3)]
+MODELS = [
+    NETWORK,
+    ReducedRankRegression(rank=2),
+    LeaveOneOutRidge(),
+    SparseReducedRankRegression(alpha=0.3),
+]
 LINEAR = MODELS[1]
 FORMS = ["csr", "csc", "view", "backed dense", "backed csr"]
 
@@ -109,7 +120,10 @@ def test_objects_that_are_no_table_are_named(adata, data):
 def test_cells_in_another_order_are_refused(given, column, data):
     X, Y = given(table_of(data)), outputs_of(data).iloc[:, column]
     for model in (clone(NETWORK), clone(LINEAR)):
-        for other, said in ((Y.iloc[::-1], "if only the order"), (Y.rename({data.cell_names[0]: "other"}), "other")):
+        for other, said in (
+            (Y.iloc[::-1], "if only the order"),
+            (Y.rename({data.cell_names[0]: "other"}), "other"),
+        ):
             with pytest.raises(ValueError, match=f"Y: .*{said}"):
                 model.fit(X, other)
     by_order = [clone(MODELS[2]).fit(X, y).coef_ for y in (Y.reset_index(drop=True), Y.to_numpy())]
@@ -121,14 +135,25 @@ def test_genes_are_found_by_name(data):
     for model in MODELS[1:]:
         model = clone(model).fit(table, data.Y)
         expected = model.predict(table)
-        for X in (table.iloc[:, ::-1].assign(Malat1=3.0), anndata.AnnData(table.iloc[:, ::-1]), table.to_numpy()):
+        for X in (
+            table.iloc[:, ::-1].assign(Malat1=3.0),
+            anndata.AnnData(table.iloc[:, ::-1]),
+            table.to_numpy(),
+        ):
             np.testing.assert_array_equal(model.predict(X), expected)
         if hasattr(model, "get_support"):
-            assert model.get_feature_names_out().tolist() == table.columns[model.get_support()].tolist()
-            np.testing.assert_allclose(model.predict(table.loc[:, model.get_support()]), expected, rtol=1e-10)
+            assert (
+                model.get_feature_names_out().tolist()
+                == table.columns[model.get_support()].tolist()
+            )
+            np.testing.assert_allclose(
+                model.predict(table.loc[:, model.get_support()]), expected, rtol=1e-10
+            )
     sparse_X = sparse.coo_array(np.where(data.X > 2, data.X, 0).astype("f8"))
     model = clone(LINEAR).fit(sparse_X, data.Y)
-    np.testing.assert_array_equal(model.predict(sparse_X), model.fit(sparse_X.toarray(), data.Y).predict(sparse_X))
+    np.testing.assert_array_equal(
+        model.predict(sparse_X), model.fit(sparse_X.toarray(), data.Y).predict(sparse_X)
+    )
     model = clone(LINEAR).fit(table, data.Y)
     lacking = table.drop(columns=data.gene_names)
     with pytest.raises(ValueError, match=f"X: no values .*: {data.gene_names[0]}"):
@@ -148,7 +173,9 @@ def test_wrong_values_are_named_by_every_model(data):
     wrong, outputs = table_of(data).copy(), outputs_of(data)
     wrong.iloc[3, 4], outputs.iloc[7, 2] = 1e30, -1e30
     for model in map(clone, MODELS):
-        with pytest.raises(ValueError, match=f"X: .* '{data.cell_names[3]}' in column '{data.gene_names[4]}' is 1e"):
+        with pytest.raises(
+            ValueError, match=f"X: .* '{data.cell_names[3]}' in column '{data.gene_names[4]}' is 1e"
+        ):
             model.fit(wrong, data.Y)
         with pytest.raises(ValueError, match=f"Y: .* in column '{data.feature_names[2]}' is -1e"):
             model.fit(table_of(data), outputs)
@@ -166,7 +193,10 @@ def test_large_sparse_input_stays_sparse(monkeypatch, rng):
     few = DistilledSettings(most_cells=200, steps_of_student=20, steps_of_teachers=20)
     monkeypatch.setattr("sbnn.data.inputs.MOST_DENSE_VALUES", n * p - 1)
     model, dense = SparseBottleneckRegressor(n_genes=5, distillation=few, random_state=0), 4 * n * p
-    for task, most in ((lambda: model.fit(X, Y), dense / 2), (lambda: model.predict(X), dense / 10)):
+    for task, most in (
+        (lambda: model.fit(X, Y), dense / 2),
+        (lambda: model.predict(X), dense / 10),
+    ):
         tracemalloc.start()
         task()
         peak = tracemalloc.get_traced_memory()[1]
@@ -178,27 +208,42 @@ def test_large_sparse_input_stays_sparse(monkeypatch, rng):
 # --- counts of new cells
 
 
-def test_counts_of_new_cells_get_the_normalisation_of_the_training_cells(counts, counted, of_counts, tmp_path):
+def test_counts_of_new_cells_get_the_normalisation_of_the_training_cells(
+    counts, counted, of_counts, tmp_path
+):
     few = counts.iloc[90:]
     size = np.median(counts.sum(axis=1))
-    expected = pd.DataFrame(log2p1(normalize_library_size(few, size)).astype(float), columns=few.columns)
-    # Deeper sequencing of other cells changes nothing, neither does the order of the genes nor a gene more.
+    expected = pd.DataFrame(
+        log2p1(normalize_library_size(few, size)).astype(float), columns=few.columns
+    )
+    # Deeper sequencing of other cells changes nothing, neither does the order of the genes nor a
+    # gene more.
     deeper = 3 * few[few.columns[::-1]].assign(Malat1=5000)
     forms = [ExpressionStream(few, counts=True), ExpressionStream(deeper, counts=True)]
-    forms.append(ExpressionStream(sparse.csr_matrix(deeper.to_numpy()), deeper.columns, counts=True))
-    forms.append(anndata.AnnData(np.log1p(deeper.astype(float)), layers={"counts": deeper.to_numpy()}))
+    forms.append(
+        ExpressionStream(sparse.csr_matrix(deeper.to_numpy()), deeper.columns, counts=True)
+    )
+    forms.append(
+        anndata.AnnData(np.log1p(deeper.astype(float)), layers={"counts": deeper.to_numpy()})
+    )
     counted.write_h5ad(tmp_path / "a.h5ad")
     backed = anndata.read_h5ad(tmp_path / "a.h5ad", backed="r")
     for model in of_counts:
         assert model.library_size_ == size != np.median(few.sum(axis=1))
         for new in forms:
-            np.testing.assert_allclose(model.predict(new), model.predict(expected), rtol=1e-4, atol=1e-4)
-        np.testing.assert_allclose(model.predict(backed), model.predict(counted), rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(
+                model.predict(new), model.predict(expected), rtol=1e-4, atol=1e-4
+            )
+        np.testing.assert_allclose(
+            model.predict(backed), model.predict(counted), rtol=1e-4, atol=1e-4
+        )
     again = SparseBottleneckRegressor.load(of_counts[0].save(tmp_path / "m.safetensors"))
     np.testing.assert_array_equal(again.predict(forms[0]), of_counts[0].predict(forms[0]))
     model = clone(LINEAR).fit(backed)
     assert model.library_size_ == size
-    assert model.count_share_ == pytest.approx((counts.T / counts.sum(axis=1)).T.mean().to_numpy(), rel=1e-5)
+    assert model.count_share_ == pytest.approx(
+        (counts.T / counts.sum(axis=1)).T.mean().to_numpy(), rel=1e-5
+    )
 
 
 def test_counts_need_a_model_of_counts(counted, counts, data):
@@ -223,7 +268,9 @@ def test_depth_is_estimated_from_the_genes_that_are_there(of_counts, counts):
     np.testing.assert_allclose(model.transform(new), model.transform(by_hand), rtol=1e-4, atol=1e-4)
 
 
-def test_few_genes_of_counts_are_warned_of_or_refused(of_counts, counts, counted, data, monkeypatch):
+def test_few_genes_of_counts_are_warned_of_or_refused(
+    of_counts, counts, counted, data, monkeypatch
+):
     model = of_counts[0]
     table = counts.loc[:, model.get_support()]
     few = ExpressionStream(table, counts=True)
@@ -231,7 +278,9 @@ def test_few_genes_of_counts_are_warned_of_or_refused(of_counts, counts, counted
     with pytest.warns(UserWarning, match="X: counts of 34 of the 40 genes"):
         model.transform(few)
     known = ExpressionStream(table, counts=True, totals=counts.sum(axis=1), block_size=50)
-    np.testing.assert_allclose(model.transform(known), model.transform(counted), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        model.transform(known), model.transform(counted), rtol=1e-4, atol=1e-4
+    )
     with pytest.raises(ValueError, match="totals: "):
         model.transform(ExpressionStream(table, counts=True, totals=np.ones(120)))
     with pytest.raises(ValueError, match="totals "):
@@ -256,7 +305,8 @@ def test_new_cells_in_other_units_or_without_counts_are_named(data, model):
     none = new.copy()
     none.iloc[0] = 0
     of_cells = f"1 of 60 cells, all genes of the model are 0.*: {new.index[0]}"
-    other = [(new - new.mean()) / new.std(), new * np.log(2), new * 1000, 1e4 * (2**new - 1)]  # z-scores, TPM
+    # z-scores, TPM
+    other = [(new - new.mean()) / new.std(), new * np.log(2), new * 1000, 1e4 * (2**new - 1)]
     for cells, message in ((none, of_cells), *((cells, "training cells") for cells in other)):
         with pytest.warns(UserWarning, match=message):
             fitted.predict(cells)
@@ -265,7 +315,9 @@ def test_new_cells_in_other_units_or_without_counts_are_named(data, model):
         fitted.predict(new)
 
 
-@pytest.mark.parametrize(("sds", "n_genes", "far"), [(4.9, 8, False), (-5.1, 5, True), (5.1, 5, True), (5.1, 4, False)])
+@pytest.mark.parametrize(
+    ("sds", "n_genes", "far"), [(4.9, 8, False), (-5.1, 5, True), (5.1, 5, True), (5.1, 4, False)]
+)
 def test_without_limits_cells_with_most_genes_five_sd_away_are_named(sds, n_genes, far):
     mean, sd, endless = np.tile([1.0, -1.0], 4), np.linspace(1, 2, 8), np.full(8, np.inf)
     model = SimpleNamespace(x_min_=-endless, x_max_=endless, x_mean_=mean, x_scale_=sd)

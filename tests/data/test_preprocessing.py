@@ -20,7 +20,9 @@ from sbnn.data.preprocessing import (
 )
 from sbnn.data.readers.counts import read_count_table
 
-EMPTY_CELLS = {"check_estimators_dtypes": "the check holds cells without counts, which cannot be normalised"}
+EMPTY_CELLS = {
+    "check_estimators_dtypes": "the check holds cells without counts, which cannot be normalised"
+}
 EXEMPT = {LibrarySizeNormalizer: EMPTY_CELLS, Standardizer: {}}
 FORMATS = [np.asarray, sparse.csr_array, sparse.csc_matrix, pd.DataFrame]
 
@@ -40,7 +42,8 @@ def kept_at(counts, b, threshold, min_cells):
 
 def test_exactly_tied_genes_are_taken_in_order(rng):
     gene = rng.permutation(np.r_[np.zeros(12), np.arange(1, 19)])
-    counts = np.column_stack([rng.permutation(gene) for _ in range(9)])  # equal sums, added in different orders
+    # equal sums, added in different orders
+    counts = np.column_stack([rng.permutation(gene) for _ in range(9)])
     for convert in FORMATS:
         assert select_genes(convert(counts), 4).selected.tolist() == [True] * 4 + [False] * 5
 
@@ -54,9 +57,13 @@ def test_selection_reports_the_curve_that_selects(rng):
     assert np.flatnonzero(~result.eligible).tolist() == [4, 7]
     np.testing.assert_allclose(result.near_zero_frequency, (counts <= 3).mean(axis=0))
     first = counts[:, 0]
-    assert result.mean_log2[0] == pytest.approx(np.log2(first[first > 3]).mean()) and np.isnan(result.mean_log2[4])
+    assert result.mean_log2[0] == pytest.approx(np.log2(first[first > 3]).mean()) and np.isnan(
+        result.mean_log2[4]
+    )
     assert (result.slope, result.offset, result.threshold) == (1.5, 0.02, 3)
-    np.testing.assert_array_equal(result.selected, kept_at(counts, result.b, threshold=3, min_cells=10))
+    np.testing.assert_array_equal(
+        result.selected, kept_at(counts, result.b, threshold=3, min_cells=10)
+    )
 
 
 def test_selection_of_the_physiological_counts_is_the_known_one(real_file, real_scala):
@@ -66,16 +73,22 @@ def test_selection_of_the_physiological_counts_is_the_known_one(real_file, real_
     assert result.selected.sum() == 1000
     assert result.b == pytest.approx(7.194, abs=5e-4)
     assert len(set(genes[result.selected]) & set(real_scala.gene_names)) == 573
-    np.testing.assert_array_equal(result.selected, select_genes(counts.toarray(), 1000, threshold=30).selected)
+    np.testing.assert_array_equal(
+        result.selected, select_genes(counts.toarray(), 1000, threshold=30).selected
+    )
 
 
 @pytest.mark.parametrize("convert", FORMATS)
 def test_library_size_brings_every_cell_to_the_median_total(convert, rng):
     counts = rng.poisson(5, size=(11, 30))
     normalized = normalize_library_size(convert(counts))
-    assert normalized.dtype == np.float32 and sparse.issparse(normalized) == sparse.issparse(convert(counts))
+    assert normalized.dtype == np.float32 and sparse.issparse(normalized) == sparse.issparse(
+        convert(counts)
+    )
     totals = counts.sum(axis=1)
-    np.testing.assert_allclose(dense(normalized), counts / totals[:, None] * np.median(totals), rtol=1e-6)
+    np.testing.assert_allclose(
+        dense(normalized), counts / totals[:, None] * np.median(totals), rtol=1e-6
+    )
     known = normalize_library_size(convert(counts), 100, 2 * totals)
     np.testing.assert_allclose(dense(known).sum(axis=1), 50, rtol=1e-5)
 
@@ -93,8 +106,14 @@ def test_cells_without_counts_or_with_too_small_a_total_are_named():
 def test_a_total_is_found_again_only_in_expression_that_was_made_with_it(data):
     X = np.log2(data.counts / data.counts.sum(axis=1, keepdims=True) * 5000 + 1)
     assert size_of_library(X, data.counts) == pytest.approx(5000)
-    assert size_of_library(data.X, sparse.csr_array(data.counts)) == np.median(data.counts.sum(axis=1))
-    for other, counts in ((X[:, 1:], data.counts[:, 1:]), (X + 1e-3, data.counts), (X, 0 * data.counts)):
+    assert size_of_library(data.X, sparse.csr_array(data.counts)) == np.median(
+        data.counts.sum(axis=1)
+    )
+    for other, counts in (
+        (X[:, 1:], data.counts[:, 1:]),
+        (X + 1e-3, data.counts),
+        (X, 0 * data.counts),
+    ):
         assert size_of_library(other, counts) is None
     shares = (data.counts / data.counts.sum(1, keepdims=True)).mean(0)
     np.testing.assert_allclose(shares_of_genes(data.counts), shares, rtol=1e-6)
@@ -105,8 +124,12 @@ def test_standardizer_is_the_population_z_score_of_the_training_cells(convert, r
     train, test = rng.normal(1000, 3, (50, 4)), rng.normal(1000, 3, (20, 4))
     train[:, 2] = 0.1
     Z = Standardizer().fit(convert(train)).transform(convert(test))
-    assert Z.dtype == np.float32 and not Z[:, 2].any(), "what is constant in training is 0 even where it varies later"
-    expected = (test - train.mean(axis=0)) / np.where(np.arange(4) == 2, np.inf, train.std(axis=0, ddof=0))
+    assert Z.dtype == np.float32 and not Z[:, 2].any(), (
+        "what is constant in training is 0 even where it varies later"
+    )
+    expected = (test - train.mean(axis=0)) / np.where(
+        np.arange(4) == 2, np.inf, train.std(axis=0, ddof=0)
+    )
     np.testing.assert_allclose(Z, expected, atol=1e-6)
 
 
@@ -125,9 +148,13 @@ def test_pipeline_learns_from_training_cells_alone(convert, scale, data):
 @pytest.mark.parametrize("name", ["data", "real_scala"])
 def test_pipeline_reproduces_the_expression_of_the_data(name, request):
     paired = request.getfixturevalue(name)
-    np.testing.assert_array_equal(expression_pipeline(scale=False).fit_transform(paired.counts), paired.X)
+    np.testing.assert_array_equal(
+        expression_pipeline(scale=False).fit_transform(paired.counts), paired.X
+    )
 
 
-@parametrize_with_checks([LibrarySizeNormalizer(), Standardizer()], expected_failed_checks=lambda e: EXEMPT[type(e)])
+@parametrize_with_checks(
+    [LibrarySizeNormalizer(), Standardizer()], expected_failed_checks=lambda e: EXEMPT[type(e)]
+)
 def test_transformers_keep_the_conventions_of_scikit_learn(estimator, check):
     check(estimator)

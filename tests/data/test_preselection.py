@@ -35,7 +35,9 @@ def logs_only(data):
 
 def test_counts_are_recognised_as_reads_or_molecules(reads, molecules):
     for data, usual, other in ((reads, 30, 0), (molecules, 0, 2)):
-        expected, unusual = (select_genes(data.counts, 20, threshold).selected for threshold in (usual, other))
+        expected, unusual = (
+            select_genes(data.counts, 20, threshold).selected for threshold in (usual, other)
+        )
         assert (expected != unusual).any()
         np.testing.assert_array_equal(preselect_genes(data, 20), expected)
         np.testing.assert_array_equal(preselect_genes(data, 20, threshold=other), unusual)
@@ -60,7 +62,8 @@ def test_log_values_are_turned_back(molecules):
     turned_back = np.exp2(molecules.X.astype(float)) - 1
     expected = select_genes(turned_back, 20).selected
     np.testing.assert_array_equal(preselect_genes(logs_only(molecules), 20), expected)
-    shares = make((turned_back * 10).astype(np.float32), molecules.Y)  # beyond what logarithms reach
+    # beyond what logarithms reach
+    shares = make((turned_back * 10).astype(np.float32), molecules.Y)
     np.testing.assert_array_equal(preselect_genes(shares, 20), select_genes(shares.X, 20).selected)
 
 
@@ -74,7 +77,9 @@ def test_where_nothing_is_zero_the_variance_decides(rng):
     wild = X - 8
     wild[200:, :5] *= 100  # in the other cells
     alone = preselect_genes(as_paired((wild[:200], Y[:200])), 5)
-    np.testing.assert_array_equal(preselect_genes(as_paired((wild, Y)), 5, cells=np.arange(200)), alone)
+    np.testing.assert_array_equal(
+        preselect_genes(as_paired((wild, Y)), 5, cells=np.arange(200)), alone
+    )
     with pytest.raises(ValueError, match="preselect: every gene of X has an SD of 1"):
         preselect_genes(as_paired(((X - X.mean(0)) / X.std(0), Y)), 5, cells=np.arange(50))
 
@@ -94,7 +99,13 @@ def test_few_cells_give_the_genes_there_are(reads):
     assert chosen[:10].all() and not chosen[10:30].any() and chosen[30] and not chosen[31]
     n_seldom = chosen[31:].sum() + 1
     fewer = preselect_genes(data, int(n_seldom) + 3)
-    assert fewer[30:].sum() == n_seldom and fewer[:10].sum() == 3, "what is in every cell comes last"
-    assert preselect_genes(data, 80).all() and preselect_genes(data, 1000).all(), "there are no more"
-    with pytest.raises(ValueError, match="preselect: no gene varies and exceeds 1e\\+09 in 4 of 40"):
+    assert fewer[30:].sum() == n_seldom and fewer[:10].sum() == 3, (
+        "what is in every cell comes last"
+    )
+    assert preselect_genes(data, 80).all() and preselect_genes(data, 1000).all(), (
+        "there are no more"
+    )
+    with pytest.raises(
+        ValueError, match="preselect: no gene varies and exceeds 1e\\+09 in 4 of 40"
+    ):
         preselect_genes(data, 5, threshold=1e9)

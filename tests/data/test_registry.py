@@ -17,9 +17,14 @@ def test_places_are_searched_in_order(alone, monkeypatch):
     monkeypatch.setattr(registry, "checkout_folder", lambda: checkout)
     monkeypatch.setenv("SBNN_DATA", str(alone / "mine"))
     folders = {"path": alone / "given", "$SBNN_DATA": alone / "mine", "data/": checkout / "data"}
-    folders |= {"../shared/data": alone / "repository" / "shared" / "data", "cache": alone / "cache"}
+    folders |= {
+        "../shared/data": alone / "repository" / "shared" / "data",
+        "cache": alone / "cache",
+    }
     inside = ("tiny/tiny.csv", "tiny.csv")
-    for place, path in [(place, put(folder / name)) for place, folder in folders.items() for name in inside]:
+    for place, path in [
+        (place, put(folder / name)) for place, folder in folders.items() for name in inside
+    ]:
         found = Search(alone / "given").find(["tiny.csv"])["tiny.csv"]
         assert (found.place, found.path) == (place, path)
         assert found.sha256 == FILES["tiny.csv"].sha256
@@ -30,7 +35,12 @@ def test_places_are_searched_in_order(alone, monkeypatch):
 
 @pytest.mark.parametrize(
     ("content", "state"),
-    [(CONTENT[:1000], "truncated"), (b"G" + CONTENT[1:], "altered"), (CONTENT + b"\n", "altered"), (b"", "truncated")],
+    [
+        (CONTENT[:1000], "truncated"),
+        (b"G" + CONTENT[1:], "altered"),
+        (CONTENT + b"\n", "altered"),
+        (b"", "truncated"),
+    ],
 )
 def test_a_wrong_file_is_refused_and_not_passed_over(alone, monkeypatch, content, state):
     published(monkeypatch)
@@ -51,7 +61,8 @@ def test_download_is_verified_and_kept(alone, monkeypatch, capsys):
         assert path == alone / "cache" / "tiny" / "tiny.csv" and path.read_bytes() == CONTENT
         assert find_file("tiny.csv") == path
         assert web.asked == ["/tiny.csv"]
-        assert web.accepted.startswith("application/vnd.github.raw+json")  # else GitHub's blobs come as JSON
+        # else GitHub's blobs come as JSON
+        assert web.accepted.startswith("application/vnd.github.raw+json")
     assert capsys.readouterr() == ("", "")
 
 
@@ -63,11 +74,15 @@ def test_a_missing_page_and_a_silent_server_leave_nothing(alone, monkeypatch):
             published(monkeypatch, name, url=f"{web.url}/{name}")
         with pytest.raises(FileNotFoundError, match="downloading tiny.csv from .*failed: 404"):
             find_file("tiny.csv", verbose=False)
-        with pytest.raises(FileNotFoundError, match="cannot find tiny/one.csv, tiny/two.csv, tiny/three.csv") as caught:
+        with pytest.raises(
+            FileNotFoundError, match="cannot find tiny/one.csv, tiny/two.csv, tiny/three.csv"
+        ) as caught:
             Search(verbose=False).find(names)
         assert "downloading one.csv from 127.0.0.1" in str(caught.value)
         assert web.asked == ["/tiny.csv", "/one.csv"], "a silent one is asked once"
-        with pytest.raises(FileNotFoundError, match=r"and downloading was switched off \(download=False\)\npublic"):
+        with pytest.raises(
+            FileNotFoundError, match=r"and downloading was switched off \(download=False\)\npublic"
+        ):
             find_file("one.csv", download=False)
         monkeypatch.setattr(registry, "cache_folder", lambda: None)
         with pytest.raises(FileNotFoundError, match="there is no folder to download to"):
@@ -86,7 +101,8 @@ def test_every_file_can_be_verified_and_traced():
         digest, length = (file.sha256, 64) if file.sha256 else (file.git_sha1, 40)
         assert len(digest) == length and set(digest) <= set("0123456789abcdef")
         assert f"{file.folder}/{file.name}" in readme and digest in readme
-        if file.url is not None:  # a version that cannot change: at a commit, or the content by its git blob id
+        # a version that cannot change: at a commit, or the content by its git blob id
+        if file.url is not None:
             host, repository, _, blob = re.match(version, file.url).groups()
             assert host.startswith("raw") or file.git_sha1 in (None, blob)
             assert f"https://github.com/{repository} " in file.source

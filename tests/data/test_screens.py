@@ -25,9 +25,14 @@ def with_value(value):
 def build(**changes):
     labels = pd.DataFrame({"replicate": list("xyxyxy")}, index=CELLS)
     given = {
-        "counts": counts(), "perturbation": PERTURBATION, "control": "none", "gene_names": GENES, "cell_names": CELLS,
-        "labels": labels, "dropped": {"few counts": 3, "no guide": 0},
-    }  # fmt: skip
+        "counts": counts(),
+        "perturbation": PERTURBATION,
+        "control": "none",
+        "gene_names": GENES,
+        "cell_names": CELLS,
+        "labels": labels,
+        "dropped": {"few counts": 3, "no guide": 0},
+    }
     return screen(**given | changes)
 
 
@@ -40,10 +45,17 @@ def test_arrays_are_those_that_it_was_built_of():
     assert arrays.targets.tolist() == ["a", "b", "c"]
     assert as_screen(build(control=None)).targets.tolist() == ["a", "b", "c", "none"]
     assert arrays.gene_names.tolist() == GENES and arrays.cell_names.tolist() == CELLS
-    table, plain = (as_screen(screen(x, PERTURBATION)) for x in (pd.DataFrame(counts(), CELLS, GENES), counts()))
+    table, plain = (
+        as_screen(screen(x, PERTURBATION)) for x in (pd.DataFrame(counts(), CELLS, GENES), counts())
+    )
     assert table.cell_names.tolist() == CELLS and table.gene_names.tolist() == GENES
-    assert plain.cell_names.tolist()[:2] == ["cell_0", "cell_1"] and plain.gene_names.tolist()[-1] == "gene_2"
-    assert list(arrays.labels) == ["replicate"] and arrays.labels["replicate"].tolist() == list("xyxyxy")
+    assert (
+        plain.cell_names.tolist()[:2] == ["cell_0", "cell_1"]
+        and plain.gene_names.tolist()[-1] == "gene_2"
+    )
+    assert list(arrays.labels) == ["replicate"] and arrays.labels["replicate"].tolist() == list(
+        "xyxyxy"
+    )
     assert adata.uns["sbnn"]["dropped"] == {"few counts": 3}
     assert as_screen(arrays) is arrays
 
@@ -64,8 +76,12 @@ def test_perturbations_and_labels_go_by_the_names_of_their_cells():
     named = pd.Series(PERTURBATION, CELLS).iloc[order]
     labels = pd.DataFrame({"replicate": list("xyxyxy")}, index=CELLS).iloc[order]
     arrays = as_screen(build(perturbation=named, labels=labels))
-    assert arrays.perturbation.tolist() == PERTURBATION and arrays.labels["replicate"].tolist() == list("xyxyxy")
-    assert as_screen(build(perturbation=pd.Series(PERTURBATION))).perturbation.tolist() == PERTURBATION
+    assert arrays.perturbation.tolist() == PERTURBATION and arrays.labels[
+        "replicate"
+    ].tolist() == list("xyxyxy")
+    assert (
+        as_screen(build(perturbation=pd.Series(PERTURBATION))).perturbation.tolist() == PERTURBATION
+    )
     assert screen(counts()[order], named).obs_names.tolist() == named.index.tolist()
     with pytest.raises(ValueError, match="perturbation: .*empty at positions: 5"):
         build(perturbation=pd.Series(PERTURBATION, [*CELLS[:5], "x"]))
@@ -75,31 +91,46 @@ def test_wrong_arguments_are_named():
     for changes, message in (
         ({"counts": with_value(-1)}, "counts: .* first -1.*: 1, 4"),
         ({"counts": sparse.csr_array(with_value(0.5))}, "counts: .* first 0.5.*: 1, 4"),
-        ({"counts": with_value(2.0**31)}, "counts: .* first 2147483648"), ({"counts": with_value(np.nan)}, "counts"),
+        ({"counts": with_value(2.0**31)}, "counts: .* first 2147483648"),
+        ({"counts": with_value(np.nan)}, "counts"),
         ({"control": "None"}, "control: no cell is 'None'"),
         ({"perturbation": PERTURBATION[1:]}, r"perturbation: .* 6 cells.* got shape \(5,\)"),
-        ({"perturbation": [*PERTURBATION[:4], None, np.nan]}, "perturbation: .*empty at positions: 4, 5"),
+        (
+            {"perturbation": [*PERTURBATION[:4], None, np.nan]},
+            "perturbation: .*empty at positions: 4, 5",
+        ),
         ({"perturbation": ["b", "", *PERTURBATION[2:]]}, "perturbation: .*empty at positions: 1"),
         ({"perturbation": ["b ", *PERTURBATION[1:]]}, "perturbation: .*blanks.*'b', 'b '"),
-        ({"cell_names": ["c0"] * 6}, "cell_names"), ({"gene_names": GENES[:2]}, "gene_names"),
+        ({"cell_names": ["c0"] * 6}, "cell_names"),
+        ({"gene_names": GENES[:2]}, "gene_names"),
         ({"labels": pd.DataFrame(index=CELLS[1:])}, "labels"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(ValueError, match=message):
             build(**changes)
 
 
 def test_the_fingerprint_is_of_the_content_or_given_for_it():
     known = as_screen(build()).sha256
-    assert known == "539336ea50a68fd2517402675cc8515fe3c94026fb2a7324af4376613fb8560b", "that of earlier records"
+    assert known == "539336ea50a68fd2517402675cc8515fe3c94026fb2a7324af4376613fb8560b", (
+        "that of earlier records"
+    )
     for changes in (
-        {"counts": counts() + 1}, {"counts": counts()[:, ::-1]}, {"perturbation": ["c", *PERTURBATION[1:]]},
-        {"control": "a"}, {"gene_names": ["x", "y", "z"]}, {"cell_names": list("uvwxyz"), "labels": None},
-    ):  # fmt: skip
+        {"counts": counts() + 1},
+        {"counts": counts()[:, ::-1]},
+        {"perturbation": ["c", *PERTURBATION[1:]]},
+        {"control": "a"},
+        {"gene_names": ["x", "y", "z"]},
+        {"cell_names": list("uvwxyz"), "labels": None},
+    ):
         assert as_screen(build(**changes)).sha256 != known
     adata = build(sha256="of the files")
     assert as_screen(adata).sha256 == as_screen(adata.copy()).sha256 == "of the files"
     part = adata[[0, 1, 2]]
-    assert as_screen(part).sha256 == as_screen(build()[[0, 1, 2]]).sha256 != as_screen(adata[[1, 0, 2]]).sha256
+    assert (
+        as_screen(part).sha256
+        == as_screen(build()[[0, 1, 2]]).sha256
+        != as_screen(adata[[1, 0, 2]]).sha256
+    )
     assert as_screen(adata[:, ::-1]).sha256 != "of the files"
 
 
@@ -111,7 +142,9 @@ def test_a_subset_takes_truth_and_labels_along_and_has_a_control_while_its_cells
     np.testing.assert_array_equal(part.truth["latents"], whole.truth["latents"][rows])
     assert part.perturbation.tolist() == whole.perturbation[rows].tolist()
     assert part.truth["shifts"].equals(whole.truth["shifts"])
-    assert as_screen(build()[[1, 2]]).control == "none" and as_screen(build()[[0, 2]]).control is None
+    assert (
+        as_screen(build()[[1, 2]]).control == "none" and as_screen(build()[[0, 2]]).control is None
+    )
 
 
 @pytest.mark.parametrize("control", ["none", None])
@@ -120,7 +153,11 @@ def test_it_is_the_same_after_a_file(control, tmp_path):
     for adata in (given, simulate_perturbations(5, 6, 4, 40)):
         adata.write_h5ad(tmp_path / "screen.h5ad")
         one, other = as_screen(adata), as_screen(anndata.read_h5ad(tmp_path / "screen.h5ad"))
-        assert (one.counts != other.counts).nnz == 0 and one.sha256 == other.sha256 and one.control == other.control
+        assert (
+            (one.counts != other.counts).nnz == 0
+            and one.sha256 == other.sha256
+            and one.control == other.control
+        )
         assert one.perturbation.tolist() == other.perturbation.tolist()
         for name, values in one.truth.items():
             np.testing.assert_array_equal(values, other.truth[name])

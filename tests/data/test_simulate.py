@@ -25,7 +25,9 @@ def test_truth_is_the_latent_and_what_noise_leaves(default):
     outputs, latent = default.truth["outputs"], default.truth["latent"]
     noise = (default.Y - outputs) / outputs.std(axis=0)
     np.testing.assert_allclose(noise.std(axis=0), 0.5, atol=0.07)
-    assert default.truth["r2"] == pytest.approx(np.mean(1 - (default.Y - outputs).var(0) / default.Y.var(0)), abs=1e-3)
+    assert default.truth["r2"] == pytest.approx(
+        np.mean(1 - (default.Y - outputs).var(0) / default.Y.var(0)), abs=1e-3
+    )
     # a linear map of the latent gives all of the outputs but the curved 30 %
     linear = LinearRegression().fit(latent, outputs).score(latent, outputs)
     assert latent.shape == (600, 2) and linear == pytest.approx(0.7, abs=0.05)
@@ -36,7 +38,10 @@ def test_truth_is_the_latent_and_what_noise_leaves(default):
 
 def test_same_parameters_same_data():
     sizes = {"n_cells": 50, "n_genes": 30, "noise": 1.0}
-    one, other = simulate(**sizes), simulate(n_cells=np.int64(50), n_genes=30, noise=1, n_outputs=16)
+    one, other = (
+        simulate(**sizes),
+        simulate(n_cells=np.int64(50), n_genes=30, noise=1, n_outputs=16),
+    )
     for name in ("X", "Y", "counts", "gene_names", "cell_names", "sha256"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
     assert one.labels.equals(other.labels) and one.truth["genes"] == other.truth["genes"]
@@ -47,7 +52,9 @@ def test_same_parameters_same_data():
 
 def test_bits_are_those_of_the_committed_records(default):
     assert default.sha256 == "b41329db407bd811fcd77e4e3ddbd26d52284bb685f80f39628b250eb1309712"
-    assert default.counts[:, 7].sum() == 195221 and default.Y.sum(dtype=float) == pytest.approx(286041.36660, rel=1e-7)
+    assert default.counts[:, 7].sum() == 195221 and default.Y.sum(dtype=float) == pytest.approx(
+        286041.36660, rel=1e-7
+    )
     names = [*default.gene_names, *default.cell_names, *default.truth["genes"], *default.colors]
     names += [*default.colors.values(), *default.labels["type"], *default.labels["family"]]
     assert hashlib.sha256("".join(names).encode()).hexdigest().startswith("672bf93cc17e")
@@ -56,10 +63,17 @@ def test_bits_are_those_of_the_committed_records(default):
 @pytest.mark.parametrize(
     "parameters",
     [
-        {"n_cells": 4}, {"n_genes": 24}, {"n_genes": 1, "n_true_genes": 1, "n_latent": 1}, {"n_outputs": 0},
-        {"n_latent": 0}, {"n_true_genes": 1}, {"n_families": 0}, {"n_types": 3}, {"random_state": -1},
+        {"n_cells": 4},
+        {"n_genes": 24},
+        {"n_genes": 1, "n_true_genes": 1, "n_latent": 1},
+        {"n_outputs": 0},
+        {"n_latent": 0},
+        {"n_true_genes": 1},
+        {"n_families": 0},
+        {"n_types": 3},
+        {"random_state": -1},
     ],
-)  # fmt: skip
+)
 def test_sizes_out_of_range_are_refused(parameters):
     with pytest.raises(ValueError, match="must be a whole number"):
         simulate_patchseq(**parameters)

@@ -13,7 +13,8 @@ from scipy import sparse
 from sbnn import DistilledSettings, ExpressionStream, SparseBottleneckRegressor
 from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes
 
-SHORT = DistilledSettings(n_trees=5, steps_of_teachers=5, steps_of_student=5)  # trains for a moment only
+# trains for a moment only
+SHORT = DistilledSettings(n_trees=5, steps_of_teachers=5, steps_of_student=5)
 
 
 def short():
@@ -61,10 +62,14 @@ def test_blocks_are_normalised_like_the_whole(kind, data, tmp_path):
 
 @pytest.mark.parametrize("kind", ["memmap", "backed csr"])
 def test_a_model_of_a_stream_is_one_of_the_whole(kind, data, tmp_path):
-    stream = ExpressionStream(open_as(kind, data.counts, tmp_path), data.gene_names, counts=True, block_size=50)
+    stream = ExpressionStream(
+        open_as(kind, data.counts, tmp_path), data.gene_names, counts=True, block_size=50
+    )
     model = short().fit(stream, data.Y)
     X = pd.DataFrame(log2p1(normalize_library_size(data.counts)), data.cell_names, data.gene_names)
-    np.testing.assert_array_equal(model.get_support(), short().fit(X.to_numpy(), data.Y).get_support())
+    np.testing.assert_array_equal(
+        model.get_support(), short().fit(X.to_numpy(), data.Y).get_support()
+    )
     assert set(model.get_feature_names_out()) <= set(data.gene_names)
     assert model.gene_norms_.shape == (40,)
     for predict in (model.predict, model.transform, lambda cells: model.score(cells, data.Y)):
@@ -87,7 +92,9 @@ def test_bad_streams(data, adata, tmp_path):
             ExpressionStream(data.X, **options)
     X = data.X.copy()
     X[[3, 77], 2] = np.nan
-    with pytest.raises(ValueError, match=r"NaN or infinite values in cells \[3, 77\] .positions; 2 in all"):
+    with pytest.raises(
+        ValueError, match=r"NaN or infinite values in cells \[3, 77\] .positions; 2 in all"
+    ):
         ExpressionStream(X).rows(np.array([2, 3, 77]))
     opened = open_as("h5py", data.X, tmp_path)
     stream = ExpressionStream(opened)
@@ -96,7 +103,12 @@ def test_bad_streams(data, adata, tmp_path):
         stream.rows(slice(0, 5))
 
 
-FILES = {"memmap": "counts.bin", "backed csr": "counts.h5ad", "backed dense": "counts.h5ad", "h5py": "counts.h5"}
+FILES = {
+    "memmap": "counts.bin",
+    "backed csr": "counts.h5ad",
+    "backed dense": "counts.h5ad",
+    "h5py": "counts.h5",
+}
 
 
 def cut(path):
@@ -132,8 +144,12 @@ def test_a_file_that_is_not_what_it_was_is_named(kind, harm, data, tmp_path):
 
 def test_a_part_of_a_mapped_file_is_guarded_like_the_whole(data, tmp_path):
     """Beyond the end of a mapped file lies a signal that kills the process, not an exception."""
-    np.concatenate([[7] * 5000, data.counts.ravel()]).astype("int32").tofile(tmp_path / "counts.bin")
-    mapped = np.memmap(tmp_path / "counts.bin", "int32", "r", offset=20_000, shape=data.counts.shape)
+    np.concatenate([[7] * 5000, data.counts.ravel()]).astype("int32").tofile(
+        tmp_path / "counts.bin"
+    )
+    mapped = np.memmap(
+        tmp_path / "counts.bin", "int32", "r", offset=20_000, shape=data.counts.shape
+    )
     part = np.asarray(mapped[100:])
     with pytest.warns(UserWarning, match="looks like raw counts"):
         stream = ExpressionStream(part)
@@ -148,7 +164,9 @@ def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory in use is known on Linux alone")
+@pytest.mark.skipif(
+    not Path("/proc/self/statm").exists(), reason="memory in use is known on Linux alone"
+)
 def test_what_was_read_of_a_mapped_file_does_not_stay_in_memory(tmp_path):
     np.zeros((8000, 2000), "f4").tofile(tmp_path / "x.bin")  # 64 MB
     source = np.memmap(tmp_path / "x.bin", "f4", "r", shape=(8000, 2000))

@@ -18,7 +18,8 @@ def table(rows):
 
 TRUTH = table([[0, 1, -1], [0, 0, 1], [0, 0, 0]])  # a -> b, a -| c, b -> c
 PRIOR = table([[0, 1, 0], [0, 0, 1], [1, 1, 0]])  # lacks a -| c; c -> a and c -> b are wrong
-FOUND = table([[0, 0.5, -0.2], [0.1, 0, 0], [0, -0.3, 0]])  # finds the missing one, keeps c -> b, adds b -> a
+# finds the missing one, keeps c -> b, adds b -> a
+FOUND = table([[0, 0.5, -0.2], [0.1, 0, 0], [0, -0.3, 0]])
 
 
 def test_edges_are_counted():
@@ -30,14 +31,19 @@ def test_edges_are_counted():
     confidence = table([[0, 0.9, 0.8], [0.1, 0, 0.7], [0, 0.2, 0]])
     assert edge_accuracy(FOUND, TRUTH, PRIOR, confidence)["auroc"] == 1
     right = edge_accuracy(TRUTH, TRUTH, TRUTH)  # a prior that is right has nothing to correct
-    assert np.isnan(right["recall_missing"]) and np.isnan(right["kept_wrong"]) and right["auroc"] == 1
-    some = edge_accuracy(FOUND, TRUTH.loc[["b"]], PRIOR)  # only regulators of which the truth is known count
+    assert (
+        np.isnan(right["recall_missing"]) and np.isnan(right["kept_wrong"]) and right["auroc"] == 1
+    )
+    # only regulators of which the truth is known count
+    some = edge_accuracy(FOUND, TRUTH.loc[["b"]], PRIOR)
     assert some["n_edges"] == 1 and some["balanced_accuracy"] == pytest.approx((0 + 1 / 2) / 2)
 
 
 def test_the_strongest_edges_are_looked_up_by_regulator_and_target():
     truth = TRUTH.drop(index="c").reindex(TRUTH.index).to_numpy()  # that of c is unknown
-    found = strongest(FOUND, AnnData(np.zeros((1, 3)), varp={"prior": PRIOR.to_numpy(), "truth": truth}))
+    found = strongest(
+        FOUND, AnnData(np.zeros((1, 3)), varp={"prior": PRIOR.to_numpy(), "truth": truth})
+    )
     assert (found.regulator + found.target).tolist() == ["ab", "cb", "ac", "ba"]
     assert found.in_prior.tolist() == [True, True, False, False]
     np.testing.assert_array_equal(found.true, [1, np.nan, 1, 0])
@@ -50,7 +56,9 @@ def test_auto_regression_finds_levels_and_rates_at_any_times(rng):
     model.rates_, model.levels_ = np.array([0.1, 1.0]), np.array([0.3, 0.7])
     times = [[0, 2, 3, 7], [1, 3, 4, 8]]
     paths = model.predict(starts := rng.random((2, 2)), times)
-    np.testing.assert_allclose(paths[:, 2], model.levels_ + np.exp([-0.3, -3]) * (starts - model.levels_))
+    np.testing.assert_allclose(
+        paths[:, 2], model.levels_ + np.exp([-0.3, -3]) * (starts - model.levels_)
+    )
     found = AutoRegression().fit(trajectories(paths, times))
     np.testing.assert_allclose(found.predict(starts, times), paths, atol=0.01)
     slow = AutoRegression().fit(trajectories(paths, 60 * np.array(times)))
@@ -67,7 +75,9 @@ def test_errors_of_samples_that_stay_as_they_are():
         def predict(self, x0, times):
             raise DivergenceError("too large")
 
-    ragged = as_trajectories(trajectories([*values, [[2.0, 0.0], [2.0, 3.0]]], [*times, [0.0, 9.0]]))
+    ragged = as_trajectories(
+        trajectories([*values, [[2.0, 0.0], [2.0, 3.0]]], [*times, [0.0, 9.0]])
+    )
     errors = path_errors(PriorAlone(), ragged)
     assert errors["mse_rollout"] == pytest.approx((0.25 + 2.25 + 9) / 6), "samples of any length"
     assert errors["mse_ahead"] == pytest.approx((0.25 + 1 + 9) / 6)

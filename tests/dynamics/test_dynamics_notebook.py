@@ -44,8 +44,13 @@ def committed(tmp_path_factory):
 
 @pytest.mark.slow
 def test_committed_results_are_recognised(committed):
-    endings = {"grn_350": "", "grn_690": "_690", "yeast_pramila": "_yeast", "breast_desmedt": "_breast",
-               "hematopoiesis": "_blood"}  # fmt: skip
+    endings = {
+        "grn_350": "",
+        "grn_690": "_690",
+        "yeast_pramila": "_yeast",
+        "breast_desmedt": "_breast",
+        "hematopoiesis": "_blood",
+    }
     for name, ending in endings.items():
         assert set(committed[f"records{ending}"]) == names((SAVED / name).glob("*.pickle"))
     assert len(runpy.run_path(str(ROOT / "benchmarks" / "dynamics.py"))["sizes"]().scores) == 12
@@ -57,24 +62,32 @@ def test_committed_results_are_recognised(committed):
     [
         ("everything", "data", "grn_350/dynamics_noise_5_dash"),
         ("everything", "data", "grn_350/dynamics_noise_5_sparse"),
-        ("everything", "data", "grn_350/dynamics_noise_5_l0"), ("every", "of_level", "grn_350/dynamics_noise_10_imp"),
+        ("everything", "data", "grn_350/dynamics_noise_5_l0"),
+        ("every", "of_level", "grn_350/dynamics_noise_10_imp"),
         ("of_yeast", "yeast", "yeast_pramila/dynamics_real_path_reg"),
         ("of_yeast", "yeast", "yeast_pramila/dynamics_real_c_node"),
         ("of_breast", "breast", "breast_desmedt/dynamics_real_dash"),
     ],
-)  # fmt: skip
+)
 def test_a_committed_fit_comes_out_the_same(committed, models, data, record):
     stored, data = results.load(SAVED / f"{record}.pickle"), committed[data][0]
     first, [method] = stored.scores.iloc[0], stored.params
     model = configured(committed[models][method["method"]], {}, 0)
     row = evaluation.fit_and_score(model, data)
     compared = [column for column in row if column != "seconds"]
-    # Pruning in steps by the size of weights passes on the last digits: another processor keeps some other edges.
+    # Pruning in steps by the size of weights passes on the last digits: another processor keeps
+    # some other edges.
     steps = method["method"] == "dash"
-    assert_same([row[column] for column in compared], first[compared].to_numpy(float), rtol=0.15 if steps else 1e-3)
+    assert_same(
+        [row[column] for column in compared],
+        first[compared].to_numpy(float),
+        rtol=0.15 if steps else 1e-3,
+    )
     if "predicted" in stored.values and not steps:
         samples = evaluation.held_out(data)
         start, times = np.stack(samples.values)[:, 0], np.stack(samples.times)
         assert_same(model.predict(start, times).astype(np.float32), stored.predicted)
         strongest = stored.edges.iloc[0]
-        assert_same(model.edge_scores_.loc[strongest["regulator"], strongest["target"]], strongest["score"])
+        assert_same(
+            model.edge_scores_.loc[strongest["regulator"], strongest["target"]], strongest["score"]
+        )

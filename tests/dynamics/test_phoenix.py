@@ -25,10 +25,16 @@ def test_targets_and_rates_are_those_of_the_paper(plain):
     x = np.random.default_rng(0).uniform(-1, 2, (3, 50))
     u = (x - 0.5) / (1 + np.abs(x - 0.5))
     sums = u @ weights["sum_in"].T + weights["sum_bias"]
-    products = np.prod((1 + u[:, None]) ** weights["product_in"], axis=2) * np.exp(weights["product_bias"])
+    products = np.prod((1 + u[:, None]) ** weights["product_in"], axis=2) * np.exp(
+        weights["product_bias"]
+    )
     expected = sums @ weights["sum_out"].T + products @ weights["product_out"].T
-    np.testing.assert_allclose(plain.targets(torch.from_numpy(x).float()).detach(), expected, rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(plain.decay().detach(), np.maximum(weights["multiplier"], 0), rtol=1e-6)
+    np.testing.assert_allclose(
+        plain.targets(torch.from_numpy(x).float()).detach(), expected, rtol=1e-3, atol=1e-4
+    )
+    np.testing.assert_allclose(
+        plain.decay().detach(), np.maximum(weights["multiplier"], 0), rtol=1e-6
+    )
 
 
 def test_edges_are_paths_of_weights_and_zeros_are_counted(plain):
@@ -61,5 +67,12 @@ def test_gates_are_distributed_as_published(location):
     assert gates.mean() == pytest.approx(quad(above, 0, 1)[0], abs=0.005)
     assert phoenix.open_probability(torch.tensor(location)).item() == pytest.approx(above(0))
     assert hard_concrete(torch.tensor([0.0, 1.0]), torch.zeros(2)).tolist() == [0, 1]
-    settled = settled_gates(torch.tensor([logit(1 / 12) - 1e-3, logit(1 / 12) + 1e-3, 0, logit(11 / 12) + 1e-3]))
-    assert settled[0] == 0 and 0 < settled[1] < 1e-3 and settled[2] == pytest.approx(0.5) and settled[3] == 1
+    settled = settled_gates(
+        torch.tensor([logit(1 / 12) - 1e-3, logit(1 / 12) + 1e-3, 0, logit(11 / 12) + 1e-3])
+    )
+    assert (
+        settled[0] == 0
+        and 0 < settled[1] < 1e-3
+        and settled[2] == pytest.approx(0.5)
+        and settled[3] == 1
+    )

@@ -30,17 +30,26 @@ def fitted(samples, prior):
 
 def test_it_learns_and_is_as_sparse_as_asked_for(fitted, samples, network, blocks):
     assert fitted.sparsity_ == pytest.approx(0.8, abs=0.02) == fitted.network_.sparsity()
-    assert fitted.edge_scores_.index.tolist() == fitted.edge_scores_.columns.tolist() == samples.var_names.tolist()
+    assert (
+        fitted.edge_scores_.index.tolist()
+        == fitted.edge_scores_.columns.tolist()
+        == samples.var_names.tolist()
+    )
     new, times = blocks(network.simulate(20, 0, 7))
     still = ((new[:, 1:] - new[:, :1]) ** 2).mean()
     assert ((fitted.predict(new[:, 0], times) - new)[:, 1:] ** 2).mean() < still / 3
     assert fitted.history_["sparsity"].is_monotonic_increasing and len(fitted.validation_) == 2
 
 
-def test_the_score_is_r2_of_what_comes_after_the_start_of_samples_of_any_length(fitted, samples, blocks):
+def test_the_score_is_r2_of_what_comes_after_the_start_of_samples_of_any_length(
+    fitted, samples, blocks
+):
     train = np.setdiff1d(np.arange(24), fitted.validation_)
     mean, arrays = blocks(samples)[0][train].mean(axis=(0, 1)), as_trajectories(cut(samples))
-    errors = [fitted.predict(v[:1], t)[0, 1:] - v[1:] for v, t in zip(arrays.values, arrays.times, strict=True)]
+    errors = [
+        fitted.predict(v[:1], t)[0, 1:] - v[1:]
+        for v, t in zip(arrays.values, arrays.times, strict=True)
+    ]
     around = [v[1:] - mean for v in arrays.values]
     parts = [np.square(np.concatenate(part)).sum() for part in (errors, around)]
     assert fitted.score(cut(samples)) == pytest.approx(1 - parts[0] / parts[1], rel=1e-6)
@@ -60,20 +69,34 @@ def test_the_same_seed_gives_the_same_bits_and_priors_are_matched_by_name(fitted
 @pytest.mark.parametrize(
     ("pruning", "weight", "expected"),
     [
-        ("none", 0.9, [35.3722, 0.491885, 0.15, -0.708672]), ("imp", 1.0, [21.5528, 0.491135, 0.60625, -0.851448]),
+        ("none", 0.9, [35.3722, 0.491885, 0.15, -0.708672]),
+        ("imp", 1.0, [21.5528, 0.491135, 0.60625, -0.851448]),
         ("dash", 1.0, [13.5528, 0.490931, 0.63125, -1.30065]),
         ("biological", 1.0, [9.6796, 0.486826, 0.638542, -1.3239]),
-        ("post_hoc", 1.0, [21.8071, 0.480669, 0.6, -0.640869]), ("l0", 1.0, [3.32966, 0.487196, 0.283333, -4.13262]),
+        ("post_hoc", 1.0, [21.8071, 0.480669, 0.6, -0.640869]),
+        ("l0", 1.0, [3.32966, 0.487196, 0.283333, -4.13262]),
         ("path_reg", 1.0, [3.31369, 0.487534, 0.283333, -4.12563]),
         ("c_node", 1.0, [3.45807, 0.487716, 0.283333, -4.12703]),
     ],
-)  # fmt: skip
+)
 def test_numbers_stay_as_they_are(samples, prior, pruning, weight, expected):
     """Sizes of edges, predictions, sparsity and score of short fits."""
-    options = {"schedule": Schedule(2, 0.5, 3, 0.2), "fine_tuning": 3, "data_weight": weight, "n_prior_points": 100}
-    model = PhoenixRegressor(8, pruning, 0.6, recipe=short(epochs=12, **options), random_state=0).fit(samples, prior)
+    options = {
+        "schedule": Schedule(2, 0.5, 3, 0.2),
+        "fine_tuning": 3,
+        "data_weight": weight,
+        "n_prior_points": 100,
+    }
+    model = PhoenixRegressor(
+        8, pruning, 0.6, recipe=short(epochs=12, **options), random_state=0
+    ).fit(samples, prior)
     predicted = model.predict(samples.X[:5], [0, 1, 4]).mean()
-    found = [model.edge_scores_.abs().to_numpy().sum(), predicted, model.sparsity_, model.score(samples)]
+    found = [
+        model.edge_scores_.abs().to_numpy().sum(),
+        predicted,
+        model.sparsity_,
+        model.score(samples),
+    ]
     assert_same(found, expected)
     if pruning == "post_hoc":
         assert (model.history_["sparsity"] > 0.58).tolist() == [False] * 12 + [True] * 3
@@ -133,7 +156,9 @@ def test_the_same_intervals_in_samples_of_other_lengths_train_alike(samples):
     np.testing.assert_allclose(*histories, rtol=1e-5)
     in_batches = training_of(cut(samples), Recipe(batch_size=5, learning_rate=0))
     in_batches.run(1)
-    assert in_batches.history[0]["loss"] == pytest.approx(histories[0][0], rel=1e-5), "which count by their intervals"
+    assert in_batches.history[0]["loss"] == pytest.approx(histories[0][0], rel=1e-5), (
+        "which count by their intervals"
+    )
 
 
 def test_one_sample_of_two_or_more_is_set_aside_and_a_single_one_validated_by_its_own_loss():
@@ -142,7 +167,9 @@ def test_one_sample_of_two_or_more_is_set_aside_and_a_single_one_validated_by_it
         assert len(validation) == aside and sorted([*train, *validation]) == list(range(n))
     times = np.array([0, 0.5, 2, 2.5, 4, 5])
     values = 0.5 + 0.3 * np.sin(times[:, None] + np.arange(6))
-    model = PhoenixRegressor(3, "none", recipe=SHORT, random_state=0).fit(trajectories([values], times))
+    model = PhoenixRegressor(3, "none", recipe=SHORT, random_state=0).fit(
+        trajectories([values], times)
+    )
     assert len(model.validation_) == 0 and model.history_["validation_loss"].isna().all()
     assert model.predict(values[:1], times).shape == (1, 6, 6)
 
@@ -164,7 +191,13 @@ def test_wrong_input_is_named(samples, prior, fitted):
     for options in ({"sparsity": 1.0}, {"influence": (0.5, 2)}):
         with pytest.raises(ValueError, match=next(iter(options))):
             PhoenixRegressor(**options).fit(samples, prior)
-    of_recipe = {"data_weight": 0, "epochs": 0, "validation_share": 1.5, "drop_rates": (2, 2), "patience": -1}
+    of_recipe = {
+        "data_weight": 0,
+        "epochs": 0,
+        "validation_share": 1.5,
+        "drop_rates": (2, 2),
+        "patience": -1,
+    }
     of_schedule = {"every": 0, "share": 0, "first_share": 1.5, "first_epoch": -1}
     for made, wrong in ((Recipe, of_recipe), (Schedule, of_schedule)):
         for name, value in wrong.items():
@@ -172,7 +205,12 @@ def test_wrong_input_is_named(samples, prior, fitted):
                 made(**{name: value})
     with pytest.raises(TypeError, match="schedule"):
         Recipe(schedule=10)
-    for wrong in (None, prior * 0, prior.to_numpy()[1:], prior.rename(columns={"gene_03": "other"})):
+    for wrong in (
+        None,
+        prior * 0,
+        prior.to_numpy()[1:],
+        prior.rename(columns={"gene_03": "other"}),
+    ):
         with pytest.raises(ValueError, match="prior"):
             PhoenixRegressor(4, recipe=SHORT).fit(samples, wrong)
     with pytest.raises(ValueError, match="times"):

@@ -29,7 +29,12 @@ def sizes(network):
     """Shares of the sizes of the weights of each layer."""
     decay = network.multiplier.detach().double().clamp(min=0)[:, None]
     w = {name: getattr(network, name).detach().double() for name in network.LAYERS}
-    found = [w["sum_in"].abs(), w["product_in"].exp(), w["sum_out"].abs() * decay, w["product_out"].abs() * decay]
+    found = [
+        w["sum_in"].abs(),
+        w["product_in"].exp(),
+        w["sum_out"].abs() * decay,
+        w["product_out"].abs() * decay,
+    ]
     return [size / size.sum() for size in found]
 
 
@@ -50,7 +55,9 @@ def test_pruning_by_size_keeps_the_largest_of_each_layer(network):
 def test_a_prior_may_have_an_influence_on_outputs_alone(network, prior, generator):
     found = list(Pruner(network, (0.0, 1.0), prior, generator).next_scores().values())
     into = sizes(network)[:2]
-    for score, expected in zip(found, [*into, *(scores.prior_of_outputs(size, prior) for size in into)], strict=True):
+    for score, expected in zip(
+        found, [*into, *(scores.prior_of_outputs(size, prior) for size in into)], strict=True
+    ):
         torch.testing.assert_close(score, expected)
 
 
@@ -58,7 +65,8 @@ def test_a_prior_may_have_an_influence_on_outputs_alone(network, prior, generato
 def test_scores_of_the_prior_are_the_shortest_least_squares(generator, rank):
     s = torch.rand((3, rank), generator=generator, dtype=torch.float64)
     s = s @ torch.rand((rank, 6), generator=generator, dtype=torch.float64)
-    s = s if rank == 3 else s.round(decimals=1)[:1] * torch.tensor([[1.0], [2], [4]])  # without an inverse, exactly
+    # without an inverse, exactly
+    s = s if rank == 3 else s.round(decimals=1)[:1] * torch.tensor([[1.0], [2], [4]])
     prior = torch.randint(-1, 2, (6, 6), generator=generator).double()
     together = scores.partners(prior)
     expected = np.abs(np.linalg.pinv(s.numpy().T) @ together.numpy())
@@ -72,4 +80,8 @@ def test_the_published_schedule():
     shares = Schedule().prunings(0.955)
     assert list(shares) == [3, *range(10, 191, 10)]
     np.testing.assert_allclose(list(shares.values()), np.maximum(0.3 * 0.9 ** np.arange(20), 0.045))
-    assert Schedule().prunings(0.5) == {3: 0.5} and list(Schedule(5, 0.7, 4).prunings(0.75)) == [5, 8, 12]
+    assert Schedule().prunings(0.5) == {3: 0.5} and list(Schedule(5, 0.7, 4).prunings(0.75)) == [
+        5,
+        8,
+        12,
+    ]

@@ -28,7 +28,9 @@ def test_factors_are_those_of_the_paper_for_all_sizes():
     np.testing.assert_allclose(keep[0], torch.exp(-c), atol=1e-15)
     np.testing.assert_allclose(gone[0], -torch.expm1(-c), rtol=1e-9, atol=1e-15)
     single = step_factors(c.float(), torch.ones((1, 1)))[2]
-    np.testing.assert_allclose(single[0], expected, rtol=2e-5, atol=1e-12, err_msg="digits cancel out")
+    np.testing.assert_allclose(
+        single[0], expected, rtol=2e-5, atol=1e-12, err_msg="digits cancel out"
+    )
 
 
 @torch.no_grad()
@@ -41,10 +43,14 @@ def test_the_solution_is_that_of_another_solver(model):
         return (model.decay() * (model.targets(x) - x)).numpy().ravel()
 
     ours = follow(model, start, times)
-    theirs = solve_ivp(rates, (0, 9), start.numpy().ravel(), t_eval=times[0], rtol=1e-10, atol=1e-12).y
+    theirs = solve_ivp(
+        rates, (0, 9), start.numpy().ravel(), t_eval=times[0], rtol=1e-10, atol=1e-12
+    ).y
     theirs = theirs.T.reshape(5, 4, 12).swapaxes(0, 1)
     assert np.abs(theirs[:, 1:] - start.numpy()[:, None]).max() > 0.5, "something moves"
     np.testing.assert_allclose(ours, theirs, atol=1e-5, rtol=0)
     np.testing.assert_array_equal(ours[:, 4, :2], start[:, :2], err_msg="no multiplier, no change")
     later = follow(model, start[:2], torch.tensor([[1, 3], [5, 8.0]], dtype=torch.float64))
-    np.testing.assert_allclose(later[:, 1], ours[[0, 1], [1, 2]], atol=1e-5, err_msg="each has times of its own")
+    np.testing.assert_allclose(
+        later[:, 1], ours[[0, 1], [1, 2]], atol=1e-5, err_msg="each has times of its own"
+    )

@@ -23,7 +23,9 @@ def fitted(cells, groups=None, X=None, **changes):
     with pytest.MonkeyPatch.context() as changed:
         for name in changes.keys() - named.keys():
             changed.setitem(attention_bilstm.OURS, name, changes[name])
-        return model.set_params(**named).fit(cells.X if X is None else X, cells.y, cells.families, groups)
+        return model.set_params(**named).fit(
+            cells.X if X is None else X, cells.y, cells.families, groups
+        )
 
 
 def weights_of(model):
@@ -85,10 +87,16 @@ def test_a_cell_is_what_a_network_of_its_families_alone_makes_of_it(X):
         torch.testing.assert_close(attention[cell, present[cell]], weights, rtol=1e-4, atol=1e-5)
         state = net.norm_state(weights @ states[0])
         torch.testing.assert_close(found[cell], state, rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(net(values, present)[cell], net.head(state), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            net(values, present)[cell], net.head(state), rtol=1e-4, atol=1e-5
+        )
     assert not attention[~present].any()
     last = network(attention=False).encode(values, present)[1]
-    assert last[:2].tolist() == [[0, 0, 1]] * 2 and last[2].tolist() == [1, 0, 0] and last[11].tolist() == [0, 0, 0]
+    assert (
+        last[:2].tolist() == [[0, 0, 1]] * 2
+        and last[2].tolist() == [1, 0, 0]
+        and last[11].tolist() == [0, 0, 0]
+    )
 
 
 def test_classes_are_filled_up_with_cells_between_two_of_their_own(rng):
@@ -139,10 +147,14 @@ def test_smote_makes_training_cells_only(cells, monkeypatch):
     # The validation part is real cells, as they are.
     *watched, of_watched = given["watched"]
     np.testing.assert_array_equal(of_watched, np.searchsorted(model.classes_, cells.y)[aside])
-    for part, seen, real in zip(learned, watched, model._tokens(model._scaled(cells.X)), strict=True):
+    for part, seen, real in zip(
+        learned, watched, model._tokens(model._scaled(cells.X)), strict=True
+    ):
         np.testing.assert_array_equal(seen, real[torch.from_numpy(aside)])
         np.testing.assert_array_equal(part[: (~aside).sum()], real[torch.from_numpy(~aside)])
-    trained = cells.y[~fitted(cells, loss="arcface", validation_share=0.25, max_epochs=1).validation_]
+    trained = cells.y[
+        ~fitted(cells, loss="arcface", validation_share=0.25, max_epochs=1).validation_
+    ]
     counts = torch.from_numpy(np.unique(trained, return_counts=True)[1])
     np.testing.assert_allclose(given["weights"], effective_number_weights(counts), rtol=1e-6)
 
@@ -161,7 +173,9 @@ def test_validation_cells_are_not_learned_from_and_donors_stay_together(cells):
 
 def test_best_epoch_is_restored_and_patience_ends_training(cells, monkeypatch):
     monkeypatch.setattr(attention_bilstm, "PATIENCE", 2)
-    model = fitted(cells, validation_share=0.3, max_epochs=30, learning_rate=0.02, schedule="constant")
+    model = fitted(
+        cells, validation_share=0.3, max_epochs=30, learning_rate=0.02, schedule="constant"
+    )
     score, loss = model.history_["validation_macro_f1"], model.history_["validation_loss"]
     best = max(range(len(score)), key=lambda i: (score[i], -loss[i]))
     assert len(score) == best + 1 + 2 < 30
@@ -173,23 +187,39 @@ def test_best_epoch_is_restored_and_patience_ends_training(cells, monkeypatch):
     weights = np.array([1 / (trained == name).sum() for name in y])
     assert -(weights * np.log(p)).sum() / weights.sum() == pytest.approx(loss[best], rel=1e-5)
     scores = iter([(0.5, 3), (0.5, 2), (0.5, 4), *[(0.1, 1)] * 9])
-    scored = lambda *_: dict(zip(("validation_macro_f1", "validation_loss"), next(scores), strict=True))  # noqa: E731
+
+    def scored(*_):
+        f1, loss = next(scores)
+        return {"validation_macro_f1": f1, "validation_loss": loss}
+
     monkeypatch.setattr(AttentionBiLSTMClassifier, "_score", scored)
     history = fitted(cells, validation_share=0.3, max_epochs=12).history_
-    assert len(history) == 2 + 2, "of epochs of the same macro-F1 that with the least loss is the best"
+    assert len(history) == 2 + 2, (
+        "of epochs of the same macro-F1 that with the least loss is the best"
+    )
 
 
 def test_published_treatment_by_its_name(cells):
-    few = AttentionBiLSTMClassifier(**QUICK | {"max_epochs": 1}).fit(np.tile(cells.X, (4, 1)), np.tile(cells.y, 4))
-    assert few._how["noise"] == pytest.approx(10 / math.sqrt(800)) and fitted(cells)._how["noise"] == 0.5
+    few = AttentionBiLSTMClassifier(**QUICK | {"max_epochs": 1}).fit(
+        np.tile(cells.X, (4, 1)), np.tile(cells.y, 4)
+    )
+    assert (
+        few._how["noise"] == pytest.approx(10 / math.sqrt(800))
+        and fitted(cells)._how["noise"] == 0.5
+    )
     model = fitted(cells, published=True, smote=True)
     assert 0 < model.validation_.mean() < 0.3 and len(model.history_) == 3
     zeros = np.nan_to_num(cells.X)
     np.testing.assert_array_equal(model.predict_proba(zeros), model.predict_proba(cells.X))
     mouse = fitted(cells, published="mouse", max_epochs=1)
-    p, [epoch] = mouse.predict_proba(cells.X)[aside := mouse.validation_], mouse.history_.to_dict("records")
+    p, [epoch] = (
+        mouse.predict_proba(cells.X)[aside := mouse.validation_],
+        mouse.history_.to_dict("records"),
+    )
     true = np.searchsorted(mouse.classes_, cells.y[aside])
     assert epoch["validation_accuracy"] == (p.argmax(1) == true).mean()
-    assert epoch["validation_loss"] == pytest.approx(-np.log(p[np.arange(len(p)), true]).mean(), rel=1e-5)
+    assert epoch["validation_loss"] == pytest.approx(
+        -np.log(p[np.arange(len(p)), true]).mean(), rel=1e-5
+    )
     masked = fitted(cells)
     assert not np.allclose(masked.predict_proba(zeros), masked.predict_proba(cells.X))

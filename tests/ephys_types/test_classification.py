@@ -33,7 +33,9 @@ class Watching(ClassifierMixin, BaseEstimator):
 
     def fit(self, X, y, families=None, groups=None):
         assert len(families) == X.shape[1] and len(groups) == len(X) == len(y)
-        self.tree_ = DecisionTreeClassifier(max_depth=self.depth, random_state=self.random_state).fit(X, y)
+        self.tree_ = DecisionTreeClassifier(
+            max_depth=self.depth, random_state=self.random_state
+        ).fit(X, y)
         self.classes_ = self.tree_.classes_
         return self
 
@@ -41,7 +43,8 @@ class Watching(ClassifierMixin, BaseEstimator):
         return self.tree_.predict_proba(X)
 
     def predict(self, X):
-        return self.classes_[::-1][self.predict_proba(X).argmax(axis=1)]  # not the most probable one
+        # not the most probable one
+        return self.classes_[::-1][self.predict_proba(X).argmax(axis=1)]
 
 
 def donor_folds(data, n_folds=5, seed=0, **options):
@@ -93,7 +96,9 @@ def test_a_class_that_is_absent_from_a_fold_is_warned_of(monkeypatch):
     data = small(["a", "a", "b", "c", "b", "b", "c", "c"], range(8))
     with pytest.warns(UserWarning) as warned:
         assert len(donor_folds(data, 2)) == 2
-    assert [str(w.message) for w in warned] == [f"custom: fold {i} has no training or test cells of a" for i in (0, 1)]
+    assert [str(w.message) for w in warned] == [
+        f"custom: fold {i} has no training or test cells of a" for i in (0, 1)
+    ]
 
 
 def test_scores_are_those_of_scikit_learn(rng):
@@ -113,7 +118,9 @@ def test_every_value_is_of_the_test_cells_of_its_fold(cells, folds):
     for f, (train, test) in enumerate(flat):
         model = Watching(random_state=int(record.repeats[f]))
         model.fit(cells.X[train], cells.y[train], cells.families, donor[train])
-        np.testing.assert_allclose(record.test_probabilities[0][f], model.predict_proba(cells.X[test]), rtol=1e-6)
+        np.testing.assert_allclose(
+            record.test_probabilities[0][f], model.predict_proba(cells.X[test]), rtol=1e-6
+        )
         predicted = model.predict(cells.X[test])
         assert list(record.classes[record.test_predictions[0][f]]) == list(predicted)
         assert record.accuracy[f, 0] == np.mean(predicted == cells.y[test])
@@ -123,15 +130,24 @@ def test_every_value_is_of_the_test_cells_of_its_fold(cells, folds):
 
 def test_saved_folds_are_loaded_and_others_added(cells, folds, tmp_path, monkeypatch):
     path, fits, fit = tmp_path / "types.pickle", [], Watching.fit
-    count = lambda self, X, y, families, groups: fits.append(len(X)) or fit(self, X, y, families, groups)  # noqa: E731
+
+    def count(self, X, y, families, groups):
+        fits.append(len(X))
+        return fit(self, X, y, families, groups)
+
     monkeypatch.setattr(Watching, "fit", count)
     more = folds | {2: donor_folds(cells, 3, 2)}
     how = {"results": path, "verbose": False}
-    whole, record, stored = (cross_validate_classifier(Watching(), cells, some, **how) for some in (folds, more, more))
+    whole, record, stored = (
+        cross_validate_classifier(Watching(), cells, some, **how) for some in (folds, more, more)
+    )
     assert len(fits) == 9, "those of another seed are added to what is there"
     np.testing.assert_array_equal(record.macro_f1[:6], whole.macro_f1)
     np.testing.assert_array_equal(stored.macro_f1, record.macro_f1)
-    assert stored.repeats.tolist() == record.repeats.tolist() and stored.family_names == whole.family_names
+    assert (
+        stored.repeats.tolist() == record.repeats.tolist()
+        and stored.family_names == whole.family_names
+    )
 
 
 def test_all_that_decides_is_in_the_key(cells, folds, tmp_path):
@@ -139,7 +155,9 @@ def test_all_that_decides_is_in_the_key(cells, folds, tmp_path):
     data = as_typed(replaced(cells, labels=labels))
 
     def key(model=None, data=data, **options):
-        record = cross_validate_classifier(model or Watching(), data, folds[0], verbose=False, **options)
+        record = cross_validate_classifier(
+            model or Watching(), data, folds[0], verbose=False, **options
+        )
         return record.settings["keys"][0][0]
 
     keys = [key(results=path), key(Watching(depth=2)), key(target="other"), key(seed=1)]

@@ -36,11 +36,17 @@ NETWORKS = {
 def present(cells):
     """Which families were measured in which cells."""
     families = family_columns(cells.families)
-    return np.column_stack([np.isfinite(cells.X[:, columns]).any(axis=1) for columns in families.values()])
+    return np.column_stack(
+        [np.isfinite(cells.X[:, columns]).any(axis=1) for columns in families.values()]
+    )
 
 
 @parametrize_with_checks(
-    [KernelLogistic(random_state=0), SparsePCAForest(**QUICK), ZeroShotClassifier(KernelLogistic(), "own")]
+    [
+        KernelLogistic(random_state=0),
+        SparsePCAForest(**QUICK),
+        ZeroShotClassifier(KernelLogistic(), "own"),
+    ]
 )
 def test_scikit_learn_api(estimator, check):
     check(estimator)
@@ -78,11 +84,16 @@ def test_a_lost_feature_is_warned_of_once(rng):
 @pytest.mark.parametrize(
     ("model", "name"),
     [
-        (AttentionBiLSTMClassifier, "loss"), (TransferAttentionClassifier, "way"), (ZeroShotClassifier, "alignment"),
-        (AttentionBiLSTMClassifier, "smote"), (AttentionBiLSTMClassifier, "max_epochs"), (SparsePCAForest, "published"),
-        (EphysTypeClassifier, "n_steps"), (ZeroShotClassifier, "keep_missing"),
+        (AttentionBiLSTMClassifier, "loss"),
+        (TransferAttentionClassifier, "way"),
+        (ZeroShotClassifier, "alignment"),
+        (AttentionBiLSTMClassifier, "smote"),
+        (AttentionBiLSTMClassifier, "max_epochs"),
+        (SparsePCAForest, "published"),
+        (EphysTypeClassifier, "n_steps"),
+        (ZeroShotClassifier, "keep_missing"),
     ],
-)  # fmt: skip
+)
 def test_settings_that_do_not_exist_are_named(model, name, cells):
     with pytest.raises(ValueError, match=f"'{name}' parameter"):
         model(**{name: "none"}).fit(cells.X, cells.y)
@@ -115,7 +126,9 @@ def test_attention_is_that_of_measured_families(cells, network):
     weights = network.attention_weights(cells.X)
     np.testing.assert_allclose(weights.sum(1), 1, atol=1e-6)
     assert (weights[~present(cells)] == 0).all() and (weights[present(cells)] > 0).all()
-    np.testing.assert_allclose(network.predict_proba(cells.X[:1]), network.predict_proba(cells.X)[:1], atol=1e-6)
+    np.testing.assert_allclose(
+        network.predict_proba(cells.X[:1]), network.predict_proba(cells.X)[:1], atol=1e-6
+    )
 
 
 def test_same_seed_same_bits(cells, network):
@@ -141,7 +154,9 @@ def test_a_family_without_values_is_left_out_with_a_warning(cells, network):
         model = clone(network).fit(X, cells.y, cells.families)
     assert told[0].filename == __file__
     weights = model.attention_weights(cells.X)
-    assert weights.shape == (200, 11) and not weights[:, list(model.families_).index("passive")].any()
+    assert (
+        weights.shape == (200, 11) and not weights[:, list(model.families_).index("passive")].any()
+    )
     np.testing.assert_array_equal(model.predict_proba(cells.X), model.predict_proba(X))
 
 
@@ -151,19 +166,29 @@ def test_it_is_balanced_logistic_regression_in_the_space_of_the_kernel(cells):
     inside = Nystroem(gamma=0.3 / x.shape[1], n_components=len(x), random_state=0).fit_transform(x)
     wanted = LogisticRegression(C=3.0, class_weight="balanced", max_iter=3000).fit(inside, cells.y)
     model = KernelLogistic().fit(cells.X, cells.y)
-    np.testing.assert_allclose(model.predict_proba(cells.X), wanted.predict_proba(inside), atol=2e-3)
+    np.testing.assert_allclose(
+        model.predict_proba(cells.X), wanted.predict_proba(inside), atol=2e-3
+    )
 
 
 def test_the_best_default_is_the_geometric_mean_of_its_members(cells):
-    model = EphysTypeClassifier(n_steps=20, power=1.0, random_state=3).fit(cells.X, cells.y, cells.families)
+    model = EphysTypeClassifier(n_steps=20, power=1.0, random_state=3).fit(
+        cells.X, cells.y, cells.families
+    )
     assert list(model.members_) == ["trees", "kernel", "attention"]
     said = [np.maximum(member.predict_proba(cells.X), 1e-6) for member in model.members_.values()]
-    np.testing.assert_allclose(model.predict_proba(cells.X), softmax(np.mean(np.log(said), 0), 1), atol=1e-6)
-    np.testing.assert_array_equal(model.predict(cells.X), model.classes_[model.predict_proba(cells.X).argmax(1)])
+    np.testing.assert_allclose(
+        model.predict_proba(cells.X), softmax(np.mean(np.log(said), 0), 1), atol=1e-6
+    )
+    np.testing.assert_array_equal(
+        model.predict(cells.X), model.classes_[model.predict_proba(cells.X).argmax(1)]
+    )
     seed = np.random.RandomState(3).randint(2**31 - 1)
     network = FamilyAttentionClassifier(n_steps=20, random_state=seed)
     network.fit(cells.X, np.searchsorted(model.classes_, cells.y), cells.families)
-    np.testing.assert_array_equal(model.attention_weights(cells.X), network.attention_weights(cells.X))
+    np.testing.assert_array_equal(
+        model.attention_weights(cells.X), network.attention_weights(cells.X)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -184,9 +209,13 @@ def test_components_are_those_of_scikit_learn_with_the_variance_that_each_adds(r
     L, _, explained = sparse_components(X, 3, alpha=0.2, least_variance=0.0)
     scores = X @ np.linalg.solve(L @ L.T + 0.01 * np.eye(3), L).T
     for j in range(3):
-        left = scores[:, j] - scores[:, :j] @ np.linalg.lstsq(scores[:, :j], scores[:, j], rcond=None)[0]
+        left = (
+            scores[:, j]
+            - scores[:, :j] @ np.linalg.lstsq(scores[:, :j], scores[:, j], rcond=None)[0]
+        )
         assert explained[j] == pytest.approx(np.square(left).sum() / np.square(X).sum())
-    assert np.square(scores).sum() / np.square(X).sum() > 1.01 * explained.sum()  # some would count twice
+    # some would count twice
+    assert np.square(scores).sum() / np.square(X).sum() > 1.01 * explained.sum()
 
 
 def test_components_below_the_least_variance_are_left_out(rng):
@@ -212,7 +241,8 @@ def test_components_and_trees_of_each_family(model, cells):
         moved = (model.transform(changed) != scores).any(0)
         assert not moved[:start].any() and not moved[start + len(loadings) :].any()
         start += len(loadings)
-    # The forest is given the components, the missing shares of 11 families, and here the features too.
+    # The forest is given the components, the missing shares of 11 families, and here the features
+    # too.
     published = SparsePCAForest(published=True, **QUICK).fit(cells.X, cells.y, cells.families)
     assert published.forest_.n_features_in_ == published.transform(cells.X).shape[1] + 11
     assert model.forest_.n_features_in_ == scores.shape[1] + 11 + cells.X.shape[1]

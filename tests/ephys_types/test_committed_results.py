@@ -28,7 +28,9 @@ def study(name):
         pytest.skip(f"the data of {name} are not on this machine")
     drawn = {}
     with pytest.MonkeyPatch.context() as changed:
-        changed.setattr(plotting, "save_figure", lambda figure, path: drawn.update({path.name: figure}))
+        changed.setattr(
+            plotting, "save_figure", lambda figure, path: drawn.update({path.name: figure})
+        )
         return run_cells("05_ephys_types", dataset=name), drawn
 
 
@@ -37,10 +39,15 @@ def study(name):
 def test_a_fold_that_is_fitted_again_gives_the_same_numbers(name, kind, model):
     told = study(name)[0]
     record = results.load(SAVED / name / f"{kind}_{model}.pickle")
-    f = len(record.folds) - 1 - sum(map(ord, model)) % len(record.folds)  # some fold, another for each model
+    # some fold, another for each model
+    f = len(record.folds) - 1 - sum(map(ord, model)) % len(record.folds)
     how = {"target": told["kinds"][kind], "seed": int(record.repeats[f]), "verbose": False}
-    again = cross_validate_classifier(told["compared"][model], told["cells"], [record.folds[f]], **how)
-    assert again.settings["keys"][0][0] == record.settings["keys"][0][f], "settings or data are others"
+    again = cross_validate_classifier(
+        told["compared"][model], told["cells"], [record.folds[f]], **how
+    )
+    assert again.settings["keys"][0][0] == record.settings["keys"][0][f], (
+        "settings or data are others"
+    )
     np.testing.assert_array_equal(again.test_predictions[0][0], record.test_predictions[0][f])
     assert_same(again.test_probabilities[0][0], record.test_probabilities[0][f])
     for metric in ("macro_f1", "accuracy", "balanced_accuracy", "log_loss"):
@@ -52,13 +59,21 @@ def test_transfer_that_is_measured_again_gives_the_same_numbers():
     told = study("simulated_ephys")[0]
     species = told["source"], told["cells"]
     alignments = zero_shot(*species, seeds=(0,)).scores
-    curves = learning_curves(*species, told["learners"], told["network"], sizes=(50,), seeds=(0,), draws=1).scores
+    curves = learning_curves(
+        *species, told["learners"], told["network"], sizes=(50,), seeds=(0,), draws=1
+    ).scores
     stored = [told["records"][f"transfer_{name}"].scores for name in ("zero_shot", "curves")]
     kept = [stored[0].query("seed == 0"), stored[1].query("n_cells == 50")]
     for again, committed in zip((alignments, curves), kept, strict=True):
         pd.testing.assert_frame_equal(again, committed.reset_index(drop=True), rtol=1e-6)
-    with pytest.raises(ValueError, match="transfer_zero_shot.pickle holds a result that differs in source_sha256"):
-        zero_shot(species[0][:100].copy(), species[1], results=SAVED / "simulated_ephys" / "transfer_zero_shot.pickle")
+    with pytest.raises(
+        ValueError, match="transfer_zero_shot.pickle holds a result that differs in source_sha256"
+    ):
+        zero_shot(
+            species[0][:100].copy(),
+            species[1],
+            results=SAVED / "simulated_ephys" / "transfer_zero_shot.pickle",
+        )
 
 
 def test_a_folder_without_results_names_the_command():
@@ -72,7 +87,9 @@ def test_the_notebook_shows_committed_numbers_of_folds_that_keep_donors_apart():
     donor, records = told["cells"].obs["donor"].to_numpy(), told["records"]
     for record in report.of_kind(records, "types").values():
         assert record.repeats.tolist() == [0] * 5 + [1] * 5 + [2] * 5
-        for (train, test), (_, reference) in zip(record.folds, records["types_majority"].folds, strict=True):
+        for (train, test), (_, reference) in zip(
+            record.folds, records["types_majority"].folds, strict=True
+        ):
             np.testing.assert_array_equal(test, reference)
             assert not set(donor[train]) & set(donor[test])
     assert len(drawn) == 13

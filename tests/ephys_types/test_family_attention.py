@@ -4,12 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from sbnn.ephys_types.family_attention import SETTINGS, FamilyAttentionClassifier, FamilyAttentionNetwork
+from sbnn.ephys_types.family_attention import (
+    SETTINGS,
+    FamilyAttentionClassifier,
+    FamilyAttentionNetwork,
+)
 
 
 def network(n_members=1, dropout=0.0):
     generator = torch.Generator().manual_seed(0)
-    return FamilyAttentionNetwork([np.array([0, 2]), np.array([1])], 3, n_members, 4, 5, dropout, generator).double()
+    return FamilyAttentionNetwork(
+        [np.array([0, 2]), np.array([1])], 3, n_members, 4, 5, dropout, generator
+    ).double()
 
 
 def test_a_network_written_out():
@@ -28,7 +34,9 @@ def test_a_network_written_out():
     said = silu((tokens * weights[:, None] * 2).ravel() @ p["hidden"] + p["hidden_bias"][0])
     logits, attention = net(torch.tensor(x)[None, None], torch.ones(1, 1, 3).double())
     np.testing.assert_allclose(attention[0, 0].detach(), weights, atol=1e-12)
-    np.testing.assert_allclose(logits[0, 0].detach(), said @ p["head"] + p["head_bias"][0], atol=1e-12)
+    np.testing.assert_allclose(
+        logits[0, 0].detach(), said @ p["head"] + p["head_bias"][0], atol=1e-12
+    )
 
 
 def test_fillers_of_missing_values_are_not_read():
@@ -60,11 +68,15 @@ def test_a_tenth_of_the_features_is_left_out_at_each_step(rng, monkeypatch):
     seen, forward = [], FamilyAttentionNetwork.forward
     watched = lambda self, x, known: seen.append(known.mean().item()) or forward(self, x, known)  # noqa: E731
     monkeypatch.setattr(FamilyAttentionNetwork, "forward", watched)
-    FamilyAttentionClassifier(n_steps=9, n_members=1).fit(rng.normal(size=(60, 8)), np.arange(60) % 2)
+    FamilyAttentionClassifier(n_steps=9, n_members=1).fit(
+        rng.normal(size=(60, 8)), np.arange(60) % 2
+    )
     assert np.mean(seen) == pytest.approx(0.9, abs=0.02)
 
 
-@pytest.mark.parametrize(("n_cells", "share"), [(50, 0), (500, 0), (500 * 10**0.25, 0.25), (5000, 1), (9000, 1)])
+@pytest.mark.parametrize(
+    ("n_cells", "share"), [(50, 0), (500, 0), (500 * 10**0.25, 0.25), (5000, 1), (9000, 1)]
+)
 def test_settings_change_with_the_logarithm_of_the_number_of_cells(n_cells, share):
     model = FamilyAttentionClassifier(n_members=1)
     model.families_, model._seen = {"one": np.arange(2)}, np.ones(2, bool)

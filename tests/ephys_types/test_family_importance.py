@@ -20,7 +20,10 @@ class Attentive(ClassifierMixin, BaseEstimator):
 
     def fit(self, X, y, families=None):
         self.model_ = LogisticRegression(C=0.2).fit(X, y)
-        self.classes_, self.n_families_ = self.model_.classes_, pd.Series(X[0], families).index.nunique()
+        self.classes_, self.n_families_ = (
+            self.model_.classes_,
+            pd.Series(X[0], families).index.nunique(),
+        )
         return self
 
     def predict_proba(self, X):
@@ -43,14 +46,20 @@ def cells():
     X[:, 2] += 2.5 * (y == "b")
     X[:, 3] = X[:, 2] + rng.normal(0, 0.01, 240)
     order = rng.permutation(240)
-    labels = pd.DataFrame({"type": y, "donor": rng.integers(0, 40, 240).astype(str)}).rename("c{}".format)
+    labels = pd.DataFrame({"type": y, "donor": rng.integers(0, 40, 240).astype(str)}).rename(
+        "c{}".format
+    )
     families = dict(zip(FAMILIES, [["d0", "d1"], ["r"], ["r copy"], ["n"]], strict=True))
-    return typed_cells(pd.DataFrame(X, labels.index, sum(families.values(), [])).iloc[order], labels, families)
+    return typed_cells(
+        pd.DataFrame(X, labels.index, sum(families.values(), [])).iloc[order], labels, families
+    )
 
 
 def test_what_a_model_needs_is_found_by_shuffling_and_by_leaving_out(cells, tmp_path, monkeypatch):
     path = tmp_path / "families.pickle"
-    record, again = (family_importance(Attentive(), cells, verbose=False, results=to) for to in (path, None))
+    record, again = (
+        family_importance(Attentive(), cells, verbose=False, results=to) for to in (path, None)
+    )
     for name in ("shuffled_log_loss", "left_out_log_loss", "attention"):
         np.testing.assert_array_equal(record.values[name], again.values[name])
     for loss in ("log_loss", "macro_f1"):
@@ -81,7 +90,9 @@ class OfOnePiece(Attentive):
 def test_a_family_is_shuffled_as_a_whole_and_among_the_test_cells(cells):
     X = cells.X.copy()
     X[:, 1] = X[:, 0]
-    together = typed_cells(pd.DataFrame(X, cells.obs_names, cells.var_names), cells.obs, cells.var["family"])
+    together = typed_cells(
+        pd.DataFrame(X, cells.obs_names, cells.var_names), cells.obs, cells.var["family"]
+    )
     record = family_importance(OfOnePiece(), together, n_shuffles=2, verbose=False)
     assert (record.shuffled_log_loss[:, 0] > 0.1).all()
 
@@ -89,7 +100,9 @@ def test_a_family_is_shuffled_as_a_whole_and_among_the_test_cells(cells):
 def test_cells_with_some_value_of_a_family_that_is_left_are_trained_on(cells, monkeypatch):
     X, fit, proba, sizes = cells.X.copy(), Attentive.fit, Attentive.predict_proba, []
     X[::2, 4] = X[0, 2:] = np.nan
-    gaps = typed_cells(pd.DataFrame(X, cells.obs_names, cells.var_names), cells.obs, cells.var["family"])
+    gaps = typed_cells(
+        pd.DataFrame(X, cells.obs_names, cells.var_names), cells.obs, cells.var["family"]
+    )
 
     def counted(self, X, y, families=None):
         sizes.append(len(X))
@@ -97,6 +110,10 @@ def test_cells_with_some_value_of_a_family_that_is_left_are_trained_on(cells, mo
 
     monkeypatch.setattr(Attentive, "fit", counted)
     monkeypatch.setattr(Attentive, "predict_proba", lambda self, X: proba(self, np.nan_to_num(X)))
-    monkeypatch.setattr(Attentive, "predict", lambda self, X: self.classes_[self.predict_proba(X).argmax(1)])
+    monkeypatch.setattr(
+        Attentive, "predict", lambda self, X: self.classes_[self.predict_proba(X).argmax(1)]
+    )
     record = family_importance(Attentive(), gaps, n_shuffles=1, verbose=False)
-    assert sizes == [len(train) - (i == 1 and 0 in train) for train, _ in record.folds for i in range(5)]
+    assert sizes == [
+        len(train) - (i == 1 and 0 in train) for train, _ in record.folds for i in range(5)
+    ]

@@ -41,7 +41,9 @@ def test_far_cells_and_moved_features_are_as_rare_as_promised_among_like_cells()
         far.append(around.far(scores))
         warned.append([around.too_many(far[-1]), around.moved(scores).any()])
         moved = scores + 0.6 * (np.arange(scores.shape[1]) == 4)
-        assert around.moved(moved)[4] and around.moved(moved).sum() <= 1 + around.moved(scores).sum()
+        assert (
+            around.moved(moved)[4] and around.moved(moved).sum() <= 1 + around.moved(scores).sum()
+        )
         assert around.far(np.full((1, scores.shape[1]), np.nan)).all()
     assert 0.002 < np.concatenate(far).mean() < 0.03
     assert np.mean(warned) < 0.2
@@ -59,7 +61,10 @@ def test_predict_warns_in_one_sentence_of_what_is_far(told, new):
     odd.iloc[:9] = odd.iloc[:9] * np.where(np.arange(43) % 2, 6, 0.1)
     with pytest.warns(UserWarning, match=r"of 120 cells far .*human_001"):
         model.predict(odd)
-    with pytest.warns(UserWarning, match="feature names"), pytest.warns(UserWarning, match=r"\(0, 1, 2"):
+    with (
+        pytest.warns(UserWarning, match="feature names"),
+        pytest.warns(UserWarning, match=r"\(0, 1, 2"),
+    ):
         model.predict(odd.to_numpy())
     with pytest.raises(ValueError, match="abstain"):
         model.predict(odd, 1)
@@ -75,7 +80,10 @@ def test_unknown_is_no_type(told):
         model.fit(data.X, types, groups=data.obs["donor"])
     assert said[0].filename == __file__ and "unknown" not in model.classes_
     np.testing.assert_array_equal(model.predict_proba(data.X), alone)
-    with pytest.raises(ValueError, match="class, got None"), pytest.warns(UserWarning, match="240 of 240"):
+    with (
+        pytest.raises(ValueError, match="class, got None"),
+        pytest.warns(UserWarning, match="240 of 240"),
+    ):
         model.fit(data.X, np.full(240, "unknown"))
 
 
@@ -95,15 +103,26 @@ def test_the_power_is_that_of_left_out_donors(told):
     assert plain.power_ == 1 != model.power_
     p = plain.predict_proba(data.to_df()) ** model.power_
     np.testing.assert_allclose(model.predict_proba(data.to_df()), p / p.sum(axis=1, keepdims=True))
-    assert model.held_out_probabilities_.max(axis=1).mean() < plain.predict_proba(data.to_df()).max(axis=1).mean()
+    assert (
+        model.held_out_probabilities_.max(axis=1).mean()
+        < plain.predict_proba(data.to_df()).max(axis=1).mean()
+    )
     with pytest.raises(ValueError, match="members"):
         EphysTypeClassifier(members=["forest"]).fit(data.X, data.obs["type"])
     with pytest.warns(UserWarning, match="not calibrated, because all cells belong to one group"):
-        assert plain.set_params(power="groups").fit(data.X, data.obs["type"], groups=np.zeros(240)).power_ == 1
+        assert (
+            plain.set_params(power="groups")
+            .fit(data.X, data.obs["type"], groups=np.zeros(240))
+            .power_
+            == 1
+        )
     of_type = data.obs["type"] == "SST"
     rare = np.where(of_type & (of_type.cumsum() > 2), "VIP", data.obs["type"])
     with pytest.warns(UserWarning, match="not calibrated: .* SST"):
-        assert plain.fit(data.X, rare, groups=np.where(rare == "SST", "a", data.obs["donor"])).power_ == 1
+        assert (
+            plain.fit(data.X, rare, groups=np.where(rare == "SST", "a", data.obs["donor"])).power_
+            == 1
+        )
 
 
 def test_a_saved_model_predicts_the_same(told, new, tmp_path):
@@ -120,7 +139,9 @@ def tables(tmp_path, monkeypatch):
     """Tables of typed and of new cells in the working folder."""
     monkeypatch.chdir(tmp_path)
     typed = simulate_ephys_types(150, random_state=3)
-    typed.to_df().assign(type=typed.obs["type"].astype(str), donor=typed.obs["donor"]).to_csv("typed.csv")
+    typed.to_df().assign(type=typed.obs["type"].astype(str), donor=typed.obs["donor"]).to_csv(
+        "typed.csv"
+    )
     new = simulate_ephys_types(60, random_state=4)
     table = new.to_df()
     table.iloc[3] = np.nan
@@ -132,14 +153,27 @@ def test_from_tables_to_types(tables, capsys, recwarn):
     assert cli.main(["ephys-types", "fit", "typed.csv", "--model", "m.pickle", "--fast"]) == 0
     assert "held-out donors: macro-F1 0." in capsys.readouterr().out
     saved = load("m.pickle")
-    assert len(set(saved.groups)) < 75 and len(saved.families) == 11 and saved.params[0]["n_steps"] == 20
+    assert (
+        len(set(saved.groups)) < 75
+        and len(saved.families) == 11
+        and saved.params[0]["n_steps"] == 20
+    )
     asked = ["new.xlsx", "--model", "m.pickle", "--out", "p.csv", "--abstain", "0"]
     assert cli.main(["ephys-types", "predict", *asked]) == 0
     warned = " ".join(str(warning.message) for warning in recwarn)
-    for part in ("lacks 1 of the 43 features of the model: tau", "median of sag", "untyped: human_04", "mean (sag"):
+    for part in (
+        "lacks 1 of the 43 features of the model: tau",
+        "median of sag",
+        "untyped: human_04",
+        "mean (sag",
+    ):
         assert part in warned
     found = pd.read_csv("p.csv", index_col="cell")
-    assert len(found) == 60 and found.loc["human_04", "type"] == "unknown" and found.loc["human_04", "far"]
+    assert (
+        len(found) == 60
+        and found.loc["human_04", "type"] == "unknown"
+        and found.loc["human_04", "far"]
+    )
     sure = found["type"] != "unknown"
     assert (found["type"] == tables)[sure].mean() > 0.6
     np.testing.assert_allclose(found.filter(like="p(").max(axis=1), found["probability"])
@@ -154,7 +188,10 @@ def test_wrong_input_is_one_sentence(tables, told, capsys):
         ("predict nowhere.csv --model m.pickle", "nowhere.csv"),
         ("predict other.csv --model m.pickle", "no cell has a value for any feature of the model"),
         ("predict new.xlsx --model m.pickle --abstain 2", "abstain"),
-        ("predict new.xlsx --model m.pickle --out typed.csv", "typed.csv exists and is another kind of file"),
+        (
+            "predict new.xlsx --model m.pickle --out typed.csv",
+            "typed.csv exists and is another kind of file",
+        ),
         ("predict other.csv --model m.pickle --sheet a", "no sheet 'a'"),
     ):
         assert cli.main(["ephys-types", *command.split()]) == 1

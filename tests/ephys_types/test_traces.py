@@ -49,13 +49,17 @@ class Neuron:
     def spike(self, rate):
         t = np.arange(round((self.rise + self.fall) * rate)) / rate
         up = self.threshold + (self.peak - self.threshold) * (1 - np.cos(np.pi * t / self.rise)) / 2
-        down = self.peak + (self.trough - self.peak) * (1 - np.cos(np.pi * (t - self.rise) / self.fall)) / 2
+        down = (
+            self.peak
+            + (self.trough - self.peak) * (1 - np.cos(np.pi * (t - self.rise) / self.fall)) / 2
+        )
         return np.where(t < self.rise, up, down)
 
     def respond(self, current, rate):
         """Voltage, and the samples at which spikes begin."""
         scale = self.resistance * (1 + self.sag) * 1e-3 / self.tau
-        rates = np.zeros((4, 4))  # of v, of the slow current that opposes it (sag), of adaptation; and the current
+        # of v, of the slow current that opposes it (sag), of adaptation; and the current
+        rates = np.zeros((4, 4))
         rates[0] = -1 / self.tau, -1 / self.tau, -scale, scale
         rates[1, :2] = self.sag / self.sag_tau, -1 / self.sag_tau
         rates[2, 2] = -1 / self.adaptation_tau
@@ -111,7 +115,8 @@ def record(neuron=None, protocols=None, rate=RATE, noise=0.02, seed=0):
     for protocol in protocols or usual_protocols():
         current = current_of(protocol, rate)
         voltage, spikes = neuron.respond(current, rate)
-        voltage = np.round((voltage + noise * rng.standard_normal(len(voltage))) * 32) / 32  # of a digitiser
+        # of a digitiser
+        voltage = np.round((voltage + noise * rng.standard_normal(len(voltage))) * 32) / 32
         sweeps.append((protocol.name, current, voltage))
         truth.append((protocol, (spikes - round(ONSET * rate)) / rate))
     return sweeps, truth
@@ -123,16 +128,22 @@ def write_sweeps(path, sweeps, rate=RATE, session="2", donor="1", conversion=1e-
     with quiet():
         from ipfx.utilities import inject_sweep_table
 
-        nwb = NWBFile("a simulated neuron", session, datetime(2020, 1, 1, tzinfo=UTC), session_id=session)
+        nwb = NWBFile(
+            "a simulated neuron", session, datetime(2020, 1, 1, tzinfo=UTC), session_id=session
+        )
         nwb.subject = Subject(subject_id=donor, species="Mus musculus")
         if by_number:
             inject_sweep_table(nwb)  # pynwb makes none any more, but the files of DANDI have it
-        electrode = nwb.create_icephys_electrode("electrode 0", nwb.create_device("amplifier"), "simulated")
+        electrode = nwb.create_icephys_electrode(
+            "electrode 0", nwb.create_device("amplifier"), "simulated"
+        )
         common = {"electrode": electrode, "rate": float(rate), "gain": 0.05}
         seal = {"data": np.zeros(10, np.float32), "stimulus_description": "EXTPSMOKET_DA_0"}
         pairs = [(ic.VoltageClampSeries, ic.VoltageClampStimulusSeries, seal, seal)]
         for name, *both in sweeps:
-            current, voltage = (H5DataIO(np.asarray(x, np.float32), compression="gzip") for x in both)
+            current, voltage = (
+                H5DataIO(np.asarray(x, np.float32), compression="gzip") for x in both
+            )
             response = {"data": voltage, "conversion": conversion, "stimulus_description": name}
             stimulus = {"data": current, "conversion": 1e-12, "stimulus_description": name}
             pairs.append((ic.CurrentClampSeries, ic.CurrentClampStimulusSeries, response, stimulus))
@@ -144,7 +155,9 @@ def write_sweeps(path, sweeps, rate=RATE, session="2", donor="1", conversion=1e-
                 nwb.add_acquisition(response, use_sweep_table=True)
                 nwb.add_stimulus(stimulus, use_sweep_table=True)
             else:
-                nwb.add_intracellular_recording(electrode=electrode, stimulus=stimulus, response=response)
+                nwb.add_intracellular_recording(
+                    electrode=electrode, stimulus=stimulus, response=response
+                )
         with NWBHDF5IO(str(path), mode="w") as file:
             file.write(nwb)
     return path
@@ -191,15 +204,22 @@ def whole(tmp_path_factory):
     return in_families(cell.X[0])
 
 
-# Means of the thirds of each family; thresholds, peaks, troughs and numbers of spikes are those of the simulation.
+# Means of the thirds of each family; thresholds, peaks, troughs and numbers of spikes are those of
+# the simulation.
 MEANS = {
-    "first_ap_v": (-40.49, -46.29, -46.318), "first_ap_dv": (-0.029782, -0.087039, -0.087878),
-    "isi_shape": (-10.399, -4.3874, -1.2393), "inst_freq": (2.0243, 31.757, 55.561), "psth": (1, 31, 55),
-    "spiking_threshold_v": (-45, -45.003, -45.017), "spiking_peak_v": (20, 19.998, 20),
-    "spiking_width": (0.00048, 0.000486, 0.000486), "spiking_fast_trough_v": (-60.031, -59.977, -59.976),
-    "spiking_upstroke_downstroke_ratio": (1.5868, 1.5876, 1.5871), "step_subthresh": (-73.214, -75.361, -79.657),
+    "first_ap_v": (-40.49, -46.29, -46.318),
+    "first_ap_dv": (-0.029782, -0.087039, -0.087878),
+    "isi_shape": (-10.399, -4.3874, -1.2393),
+    "inst_freq": (2.0243, 31.757, 55.561),
+    "psth": (1, 31, 55),
+    "spiking_threshold_v": (-45, -45.003, -45.017),
+    "spiking_peak_v": (20, 19.998, 20),
+    "spiking_width": (0.00048, 0.000486, 0.000486),
+    "spiking_fast_trough_v": (-60.031, -59.977, -59.976),
+    "spiking_upstroke_downstroke_ratio": (1.5868, 1.5876, 1.5871),
+    "step_subthresh": (-73.214, -75.361, -79.657),
     "subthresh_norm": (-0.51146, -0.87018, -0.48047),
-}  # fmt: skip
+}
 
 
 def test_families_are_those_of_the_simulation(whole):
@@ -208,12 +228,16 @@ def test_families_are_those_of_the_simulation(whole):
         assert found == pytest.approx(means, rel=2e-3), name
     spikes = {protocol[1:3]: len(times) for protocol, times in recorded()[1]}
     assert MEANS["psth"] == tuple(spikes[1.0, RHEOBASE + level] for level in LEVELS)
-    for v, dv in zip(whole["first_ap_v"].reshape(3, 150), whole["first_ap_dv"].reshape(3, 149), strict=True):
-        shift = np.argmax(v) - np.argmax(NEURON.spike(RATE))  # threshold is where the slope is 5 % of the steepest
+    for v, dv in zip(
+        whole["first_ap_v"].reshape(3, 150), whole["first_ap_dv"].reshape(3, 149), strict=True
+    ):
+        # threshold is where the slope is 5 % of the steepest
+        shift = np.argmax(v) - np.argmax(NEURON.spike(RATE))
         assert abs(shift) <= 2
         np.testing.assert_allclose(v[5:40], NEURON.spike(RATE)[5 - shift : 40 - shift], atol=0.1)
         np.testing.assert_allclose(dv, np.diff(v), atol=1e-12)
-    steps = whole["step_subthresh"].reshape(3, 140)  # in bins of 10 ms, from 200 ms before the onset
+    # in bins of 10 ms, from 200 ms before the onset
+    steps = whole["step_subthresh"].reshape(3, 140)
     resistance = (steps[:, 119] - steps[:, :20].mean(1)) / np.array(STEPS)
     np.testing.assert_allclose(resistance, NEURON.resistance * 1e-3, rtol=0.02)
 
@@ -222,20 +246,31 @@ def test_first_spikes_are_of_rheobase_and_of_the_usual_short_square(whole, tmp_p
     """Other sweeps hold spikes of another neuron: taller ones."""
     sweeps, truth = recorded()
     tall = record(Neuron(peak=35.0))[0]
-    above = [protocol.amplitude > RHEOBASE and protocol[1::2] == (1.0, "square") for protocol, _ in truth]
-    mixed = [other if swapped else own for own, other, swapped in zip(sweeps, tall, above, strict=True)]
+    above = [
+        protocol.amplitude > RHEOBASE and protocol[1::2] == (1.0, "square") for protocol, _ in truth
+    ]
+    mixed = [
+        other if swapped else own for own, other, swapped in zip(sweeps, tall, above, strict=True)
+    ]
     rare = record(Neuron(peak=35.0), [Protocol("X6SP_Rheo_DA_0", 0.003, 1400)])[0]
     rebound = [(sweeps[0][0], sweeps[0][1], tall[6][2])]  # spikes while the current is negative
     family, _ = features_of(tmp_path, rebound + rare + mixed)
     np.testing.assert_array_equal(family["first_ap_v"], whole["first_ap_v"])
-    assert family["spiking_peak_v"].reshape(3, 50).mean(axis=1) == pytest.approx([20.0, 35.0, 35.0], abs=0.2)
+    assert family["spiking_peak_v"].reshape(3, 50).mean(axis=1) == pytest.approx(
+        [20.0, 35.0, 35.0], abs=0.2
+    )
 
 
 def test_other_sampling_rates_give_nearly_the_same(whole, tmp_path):
     rate = 48_828.125
     family, notes = features_of(tmp_path, record(rate=rate)[0], rate=rate)
     assert notes == ""
-    tolerance = {"step_subthresh": 0.04, "subthresh_norm": 0.005, "isi_shape": 0.6, "spiking_width": 3e-5}
+    tolerance = {
+        "step_subthresh": 0.04,
+        "subthresh_norm": 0.005,
+        "isi_shape": 0.6,
+        "spiking_width": 3e-5,
+    }
     for name, atol in tolerance.items():
         np.testing.assert_allclose(family[name], whole[name], atol=atol, err_msg=name)
     assert family["spiking_peak_v"].mean() == pytest.approx(20.0, abs=1.0)
@@ -255,7 +290,11 @@ def test_what_a_cell_lacks_is_missing_and_never_zero(whole, tmp_path):
     sweeps, truth = recorded()
 
     def without(unwanted):
-        kept = [sweep for sweep, (protocol, _) in zip(sweeps, truth, strict=True) if not unwanted(protocol)]
+        kept = [
+            sweep
+            for sweep, (protocol, _) in zip(sweeps, truth, strict=True)
+            if not unwanted(protocol)
+        ]
         return features_of(tmp_path, kept)
 
     family, notes = without(lambda protocol: protocol.kind == "ramp" or protocol.length == 0.003)
@@ -268,10 +307,17 @@ def test_what_a_cell_lacks_is_missing_and_never_zero(whole, tmp_path):
     np.testing.assert_array_equal(family["psth"], whole["psth"])
     family, notes = without(lambda protocol: protocol.amplitude >= RHEOBASE)
     assert "no long square evokes a spike" in notes and np.isfinite(family["subthresh_norm"]).all()
-    assert np.isnan(np.concatenate([family[name] for name in [*TRAINS, "isi_shape", "first_ap_v"]])).all()
-    family, notes = without(lambda protocol: protocol.amplitude in [RHEOBASE + more for more in (40, 80)])
+    assert np.isnan(
+        np.concatenate([family[name] for name in [*TRAINS, "isi_shape", "first_ap_v"]])
+    ).all()
+    family, notes = without(
+        lambda protocol: protocol.amplitude in [RHEOBASE + more for more in (40, 80)]
+    )
     assert "spike features need sweeps at two of: rheobase" in notes
-    assert all(np.isnan(family[name]).all() for name in TRAINS) and np.isfinite(family["isi_shape"]).all()
+    assert (
+        all(np.isnan(family[name]).all() for name in TRAINS)
+        and np.isfinite(family["isi_shape"]).all()
+    )
     family, notes = without(lambda protocol: protocol.amplitude in (RHEOBASE + 40, -50))
     assert "no sweep at rheobase +40 pA" in notes and "no step at -50 pA" in notes
     levels = family["psth"].reshape(3, 50)
@@ -287,8 +333,15 @@ def test_spikes_that_are_cut_off_are_no_first_spikes(tmp_path):
     ramp = [sweeps[-1][0], sweeps[-1][1], sweeps[-1][2].copy()]
     ramp[2][onset + round(truth[-1][1][0] * RATE) + 100 :] = 0
     family, notes = features_of(tmp_path, [(name, current, late), ramp, *sweeps[8:10]])
-    assert "no complete spike in a long square sweep" in notes and "no complete spike in a ramp sweep" in notes
-    assert np.isnan(family["first_ap_v"].reshape(3, 150)).all(axis=1).tolist() == [False, True, True]
+    assert (
+        "no complete spike in a long square sweep" in notes
+        and "no complete spike in a ramp sweep" in notes
+    )
+    assert np.isnan(family["first_ap_v"].reshape(3, 150)).all(axis=1).tolist() == [
+        False,
+        True,
+        True,
+    ]
 
 
 def test_a_spike_ten_ms_after_a_short_square_is_its_own(tmp_path):
@@ -314,7 +367,10 @@ def test_sweeps_with_faults_are_left_out_and_noted(whole, tmp_path):
     family, notes = features_of(tmp_path, [*sweeps, *stopped, *lost, search, wrong])
     assert "is called 'X7Ramp_DA_0', but its current is: long_square of 1000 ms" in notes
     assert "long square sweeps left out (less than 200 ms recorded after the stimulus): 2" in notes
-    assert "long square sweeps left out (no resting voltage before the stimulus): 2" in notes and "X2LP" not in notes
+    assert (
+        "long square sweeps left out (no resting voltage before the stimulus): 2" in notes
+        and "X2LP" not in notes
+    )
     np.testing.assert_equal(family, whole)
 
 
@@ -326,11 +382,18 @@ def square(rate, length, amplitude, onset=0.3, total=1.8, test_pulse=-50.0):
 
 
 @pytest.mark.parametrize("rate", (20_000, 50_000, 200_000))
-@pytest.mark.parametrize(("length", "kind"), [(0.003, "short_square"), (1.0, "long_square"), (0.5, "square")])
+@pytest.mark.parametrize(
+    ("length", "kind"), [(0.003, "short_square"), (1.0, "long_square"), (0.5, "square")]
+)
 @pytest.mark.parametrize(("amplitude", "unit"), [(-10.0, 1.0), (1500.0, 1e-12)])
 def test_squares_are_recognised_at_any_rate_and_in_any_unit(rate, length, kind, amplitude, unit):
     found = stimulus_of(square(rate, length, amplitude) * unit, rate)
-    assert found == (kind, round(0.3 * rate), pytest.approx(length), pytest.approx(amplitude * unit))
+    assert found == (
+        kind,
+        round(0.3 * rate),
+        pytest.approx(length),
+        pytest.approx(amplitude * unit),
+    )
 
 
 @pytest.mark.parametrize("test_pulse", [0.0, 5.0, -50.0])
@@ -339,7 +402,9 @@ def test_a_measured_current_with_noise_and_a_holding_current(rng, test_pulse):
         current = square(50_000, length, amplitude, test_pulse=test_pulse) - 12.0
         found = stimulus_of(current + rng.normal(0, 1.0, len(current)), 50_000)
         assert found.kind == kind
-        assert abs(found.onset - 15_000) <= 5 and found.amplitude == pytest.approx(amplitude, abs=1.0)
+        assert abs(found.onset - 15_000) <= 5 and found.amplitude == pytest.approx(
+            amplitude, abs=1.0
+        )
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.5])
@@ -354,18 +419,31 @@ def test_a_ramp_begins_where_its_line_leaves_the_baseline(rng, noise):
 def test_other_stimuli_are_not_taken_for_one_of_the_three():
     rate = 50_000
     t = np.arange(2 * rate) / rate
-    short = {onset: square(rate, 0.003, 500.0, onset, test_pulse=0) for onset in (0.1, 0.5, 0.51, 0.52)}
-    others = [short[0.5] + short[0.51] + short[0.52], short[0.5] + short[0.1]]  # the latter where test pulses are
+    short = {
+        onset: square(rate, 0.003, 500.0, onset, test_pulse=0) for onset in (0.1, 0.5, 0.51, 0.52)
+    }
+    # the latter where test pulses are
+    others = [short[0.5] + short[0.51] + short[0.52], short[0.5] + short[0.1]]
     chirp, falling = 50 * np.sin(2 * np.pi * 20 * t**2), np.where(t < 1.5, -100 * (t - 0.5), 0)
     others += [np.where(t > 0.5, current, 0) for current in (chirp, falling)]
-    others.append(square(rate, 0.5, 50.0, 0.5) + square(rate, 0.5, 150.0, 1.0, test_pulse=0))  # a staircase
+    # a staircase
+    others.append(square(rate, 0.5, 50.0, 0.5) + square(rate, 0.5, 150.0, 1.0, test_pulse=0))
     kinds = [stimulus_of(current, rate).kind for current in [*others, np.zeros(rate), np.zeros(1)]]
     assert kinds == ["other"] * len(kinds)
 
 
 def test_names_of_stimuli():
-    kinds = {"X4PS_SupraThresh_DA_0": "long_square", "Long Square": "long_square", "X2LP_Search_DA_1": "other"}
-    kinds |= {"C1SSFINEST150112[3]": "short_square", "X7Ramp_DA_0": "ramp", "my own steps": None, "": None}
+    kinds = {
+        "X4PS_SupraThresh_DA_0": "long_square",
+        "Long Square": "long_square",
+        "X2LP_Search_DA_1": "other",
+    }
+    kinds |= {
+        "C1SSFINEST150112[3]": "short_square",
+        "X7Ramp_DA_0": "ramp",
+        "my own steps": None,
+        "": None,
+    }
     assert {name: named_protocol(name) for name in kinds} == kinds
 
 
@@ -374,10 +452,16 @@ def folder(tmp_path_factory):
     """Three recordings of some of the usual sweeps, a truncated one and one that is no HDF5 at all."""
     folder = tmp_path_factory.mktemp("recordings")
     for k in range(3):
-        levels = (("X1PS_SubThresh_DA_0", -90), ("X3LP_Rheo_DA_0", 150 + 10 * k), ("", 190 + 10 * k))
+        levels = (
+            ("X1PS_SubThresh_DA_0", -90),
+            ("X3LP_Rheo_DA_0", 150 + 10 * k),
+            ("", 190 + 10 * k),
+        )
         protocols = [Protocol(name, 1.0, amplitude) for name, amplitude in levels]
         path = folder / f"sub-{k}" / f"sub-{k}_ses-{7 - k}_icephys.nwb"
-        write_sweeps(path, record(protocols=protocols, seed=k)[0], session=f"{k}", donor=f"9{k // 2}")
+        write_sweeps(
+            path, record(protocols=protocols, seed=k)[0], session=f"{k}", donor=f"9{k // 2}"
+        )
     intact = path.read_bytes()
     (folder / "sub-1_ses-3.nwb").write_bytes(intact[: len(intact) // 2])
     (folder / "sub-1_ses-4.nwb").write_bytes(b"not a recording")
@@ -418,11 +502,15 @@ def test_finished_recordings_are_not_computed_again(folder, features, tmp_path, 
     assert same.uns["sbnn"]["sha256"] != other.uns["sbnn"]["sha256"]
 
 
-@pytest.mark.filterwarnings("ignore:.* left out")  # features that are the same in all of three cells
+# features that are the same in all of three cells
+@pytest.mark.filterwarnings("ignore:.* left out")
 def test_tables_are_read_back_with_types_filled_in(features, tmp_path):
     table, cells = write_traces(features, tmp_path / "new" / "features.csv")
     about = pd.read_csv(cells, index_col="cell", dtype={"cell": str})
-    assert about["notes"].tolist() == features.obs["notes"].tolist() and "no ramp sweep" in about["notes"].iloc[0]
+    assert (
+        about["notes"].tolist() == features.obs["notes"].tolist()
+        and "no ramp sweep" in about["notes"].iloc[0]
+    )
     about.assign(type=["SST", "VIP", "SST"]).to_csv(cells)
     back = read_ephys_table(table, cells, families=trace_families())
     same = features[:, back.var_names]
@@ -439,12 +527,18 @@ def test_paths_and_recordings_that_hold_nothing(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     assert list(find_recordings(tmp_path)) == ["poses-1", "1", "2-x"]  # by the names of the files
-    assert list(find_recordings([tmp_path / "a", tmp_path / "b" / "ses-1.nwb"])) == ["poses-1", "1", "2-x"]
+    assert list(find_recordings([tmp_path / "a", tmp_path / "b" / "ses-1.nwb"])) == [
+        "poses-1",
+        "1",
+        "2-x",
+    ]
     (tmp_path / "x_ses-1.nwb").write_bytes(b"")
     with pytest.raises(ValueError, match="two files of cell '1'"):
         read(tmp_path)
     held = tmp_path / "held"
-    write_sweeps(held / "ses-1.nwb", [("X2LP_Search_DA_0", np.zeros(50_000), np.full(50_000, -70.0))])
+    write_sweeps(
+        held / "ses-1.nwb", [("X2LP_Search_DA_0", np.zeros(50_000), np.full(50_000, -70.0))]
+    )
     write_sweeps(held / "ses-2.nwb", [])
     write_sweeps(held / "ses-3.nwb", recorded()[0][:4], conversion=1.0)  # millivolts as volts
     (held / "ses-4.nwb").write_bytes(b"")

@@ -35,21 +35,35 @@ def test_all_that_is_found_comes_back_from_a_file(adata, data, model, cross_vali
     effects, told = sbnn.interpret(model, adata), adata.copy()
     sbnn.annotate(told, model, cross_validated, halves, effects)
     again = read_back(told, tmp_path)
-    assert again.obs_names.tolist() == data.cell_names.tolist() and again.var_names.tolist() == data.gene_names.tolist()
+    assert (
+        again.obs_names.tolist() == data.cell_names.tolist()
+        and again.var_names.tolist() == data.gene_names.tolist()
+    )
     predictions, table = again.obsm["sbnn_predictions"], sbnn.selection_table(halves)
-    assert predictions.columns.tolist() == data.feature_names.tolist() and again.var["sbnn_trusted"].dtype == bool
+    assert (
+        predictions.columns.tolist() == data.feature_names.tolist()
+        and again.var["sbnn_trusted"].dtype == bool
+    )
     for found, expected in (
-        (again.obsm["X_sbnn"], model.transform(adata)), (predictions, model.predict(adata)),
-        (again.var["sbnn_kept"], model.get_support()), (again.var["sbnn_norm"], model.gene_norms_),
+        (again.obsm["X_sbnn"], model.transform(adata)),
+        (predictions, model.predict(adata)),
+        (again.var["sbnn_kept"], model.get_support()),
+        (again.var["sbnn_norm"], model.gene_norms_),
         (again.var["sbnn_frequency"][table.index], table["frequency"]),
         (again.varm["sbnn_effects"].loc[effects.kept_genes], effects.effects),
         (again.uns["sbnn"]["cross-validation"]["test_r2"], cross_validated.test_r2[:, 0]),
         (again.uns["sbnn"]["stability selection"]["test_r2"], halves.test_r2[:, 0]),
-    ):  # fmt: skip
+    ):
         np.testing.assert_array_equal(found, expected)
     assert again.varm["sbnn_effects"].notna().any(axis=1).sum() == 6
     notes = again.uns["sbnn"]
-    assert notes.keys() >= {"name", "model", "cross-validation", "stability selection", "interpretation"}
+    assert notes.keys() >= {
+        "name",
+        "model",
+        "cross-validation",
+        "stability selection",
+        "interpretation",
+    }
     assert json.loads(notes["model"]["params"])["n_genes"] == 6
     assert notes["model"]["library_size"] == model.library_size_
     assert notes["cross-validation"]["sha256"] == data.sha256
@@ -63,7 +77,8 @@ def test_held_out_predictions_are_in_the_units_of_the_outputs(adata, data, cross
     expected = cross_validated.test_predictions[0][1] * Y[train].std(0) + Y[train].mean(0)
     np.testing.assert_allclose(adata.obsm["sbnn_held_out"].iloc[test], expected, rtol=1e-6)
     assert set(adata.obs["sbnn_fold"].iloc[test]) == {1}
-    again = [(train[1:], test), *cross_validated.folds[:2]]  # cells of fold 0 are tested again in fold 2
+    # cells of fold 0 are tested again in fold 2
+    again = [(train[1:], test), *cross_validated.folds[:2]]
     sbnn.annotate(adata, sbnn.cross_validate(LINEAR, data, again, verbose=False))
     assert set(adata.obs["sbnn_fold"].iloc[test]) == {0}, "the first"
     record = sbnn.cross_validate(LINEAR, data, 4, scaling="all", verbose=False)
@@ -79,12 +94,16 @@ def test_cells_and_genes_are_matched_by_name(adata, data, model, cross_validated
     other = anndata.concat([other[:50], new])
     sbnn.annotate(other, sbnn.fit_full(NETWORK, data), cross_validated, data=data)
     again = read_back(other, tmp_path)
-    assert np.isnan(again.obsm["X_sbnn"][-2:]).all() and np.isfinite(again.obsm["X_sbnn"][:-2]).all()
+    assert (
+        np.isnan(again.obsm["X_sbnn"][-2:]).all() and np.isfinite(again.obsm["X_sbnn"][:-2]).all()
+    )
     assert again.obs["sbnn_fold"].isna().tolist() == [False] * 50 + [True] * 2
     whole = adata.copy()
     sbnn.annotate(whole, cross_validated)
     cell = other.obs_names[7]
-    np.testing.assert_array_equal(again.obsm["sbnn_held_out"].loc[cell], whole.obsm["sbnn_held_out"].loc[cell])
+    np.testing.assert_array_equal(
+        again.obsm["sbnn_held_out"].loc[cell], whole.obsm["sbnn_held_out"].loc[cell]
+    )
     with pytest.raises(ValueError, match="data, point: expected the data"):
         sbnn.annotate(whole[:60].copy(), cross_validated)
     with pytest.raises(ValueError, match="expected the cells of the result .* got new1"):
@@ -94,7 +113,10 @@ def test_cells_and_genes_are_matched_by_name(adata, data, model, cross_validated
     with pytest.raises(ValueError, match="X: no values for 6 of the 6 genes of the model"):
         sbnn.annotate(strange, model)
     with pytest.raises(ValueError, match="expected the genes of the result .* got other0"):
-        sbnn.annotate(strange, sbnn.selection_table(sbnn.stability_selection(LINEAR, data, n_pairs=1, verbose=False)))
+        sbnn.annotate(
+            strange,
+            sbnn.selection_table(sbnn.stability_selection(LINEAR, data, n_pairs=1, verbose=False)),
+        )
 
 
 def test_a_mudata_is_written_to_where_its_genes_are(adata, data, model):

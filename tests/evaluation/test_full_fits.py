@@ -6,7 +6,13 @@ from sbnn import SparseBottleneckRegressor, fit_full, neighbour_accuracy
 from sbnn.models.maps import embed
 from sbnn.models.sparse_linear import SparseReducedRankRegression
 
-QUICK = {"protocol": "paper", "hidden_layers": (16, 8), "epochs": (1, 2, 1, 2), "n_genes": 5, "standardize": False}
+QUICK = {
+    "protocol": "paper",
+    "hidden_layers": (16, 8),
+    "epochs": (1, 2, 1, 2),
+    "n_genes": 5,
+    "standardize": False,
+}
 
 
 def test_network_record(data):
@@ -15,14 +21,19 @@ def test_network_record(data):
     X, Y = ((a - a.mean(0)) / a.std(0) for a in (data.X.astype(float), data.Y.astype(float)))
     model.set_params(random_state=3).fit(X.astype(np.float32), Y.astype(np.float32))
     for found, expected in (
-        (record.latent, model.transform(X)), (record.embedding, model.transform(X)),
-        (record.predictions, model.predict(X)), (record.predicted_expression, model.reconstruct_genes(X)),
-        (record.expression, X[:, model.get_support()]), (record.train_r2, model.score(X, Y)),
+        (record.latent, model.transform(X)),
+        (record.embedding, model.transform(X)),
+        (record.predictions, model.predict(X)),
+        (record.predicted_expression, model.reconstruct_genes(X)),
+        (record.expression, X[:, model.get_support()]),
+        (record.train_r2, model.score(X, Y)),
         (record.train_feature_r2, r2_score(Y, model.predict(X), multioutput="raw_values")),
-    ):  # fmt: skip
+    ):
         np.testing.assert_allclose(found, expected, atol=1e-5)
     assert record.kept_genes.tolist() == data.gene_names[model.get_support()].tolist()
-    assert record.labels.index.tolist() == data.cell_names.tolist() and record.colors == dict(data.colors)
+    assert record.labels.index.tolist() == data.cell_names.tolist() and record.colors == dict(
+        data.colors
+    )
 
 
 def test_linear_record_predicts_expression_from_the_latent_space(data):

@@ -12,7 +12,9 @@ from sbnn.metrics import smallest_sufficient
 from sbnn.models.bottleneck import estimator
 from sbnn.models.bottleneck.estimator import numbers_up_to
 
-QUICK = DistilledSettings(steps_of_teachers=20, steps_of_student=60, n_teachers=2, n_trees=2, few_cells=0)
+QUICK = DistilledSettings(
+    steps_of_teachers=20, steps_of_student=60, n_teachers=2, n_trees=2, few_cells=0
+)
 
 
 @pytest.fixture(scope="module")
@@ -22,18 +24,31 @@ def cells():
 
 
 def quick(**params):
-    return SparseBottleneckRegressor(distillation=QUICK, hidden_layers=(16, 16), random_state=0, **params)
+    return SparseBottleneckRegressor(
+        distillation=QUICK, hidden_layers=(16, 16), random_state=0, **params
+    )
 
 
 def test_the_smallest_number_within_one_standard_error_of_the_best():
     numbers = (5, 10, 25, 50)
-    tops = np.array([[0.1], [0.3], [0.2]]) + [0.0, 0.1, 0.15, 0.15]  # how hard a fold is does not matter
-    assert smallest_sufficient(tops, numbers) == 25 and smallest_sufficient(tops[:, ::-1], numbers) == 5
+    # how hard a fold is does not matter
+    tops = np.array([[0.1], [0.3], [0.2]]) + [0.0, 0.1, 0.15, 0.15]
+    assert (
+        smallest_sufficient(tops, numbers) == 25
+        and smallest_sufficient(tops[:, ::-1], numbers) == 5
+    )
     uncertain = tops + np.outer([0.06, 0.0, -0.03], [0, 0, 1, 0])
     assert smallest_sufficient(uncertain, numbers) == 25, "10 genes are 0.06 ± 0.026 behind"
-    assert smallest_sufficient(uncertain, numbers, 1.5) == 10, "0.06 ± 0.062: the folds share training cells"
+    assert smallest_sufficient(uncertain, numbers, 1.5) == 10, (
+        "0.06 ± 0.062: the folds share training cells"
+    )
     nan = np.where(tops == 0.1, np.nan, tops)
-    for r2, wrong in ((tops[:1], numbers), (tops, (5, 10, 25)), (tops, (5, 10, 50, 25)), (nan, numbers)):
+    for r2, wrong in (
+        (tops[:1], numbers),
+        (tops, (5, 10, 25)),
+        (tops, (5, 10, 50, 25)),
+        (nan, numbers),
+    ):
         with pytest.raises(ValueError, match="r2: expected"):
             smallest_sufficient(r2, wrong)
     assert numbers_up_to(25) == (5, 10, 15) and numbers_up_to(4) == (4,), "below that of all genes"
@@ -43,7 +58,11 @@ def test_auto_keeps_the_number_it_chose(cells, tmp_path):
     table = pd.DataFrame(cells.X, columns=cells.gene_names)
     model = quick(n_genes="auto").fit(table, cells.Y, (table[:9], cells.Y[:9]))
     curve = model.number_curve_
-    assert curve.index.tolist() == [5, 10, 15, 25] and curve.shape == (4, 3) and model.n_genes == "auto"
+    assert (
+        curve.index.tolist() == [5, 10, 15, 25]
+        and curve.shape == (4, 3)
+        and model.n_genes == "auto"
+    )
     number = smallest_sufficient(curve.to_numpy().T, curve.index)
     again = SparseBottleneckRegressor.load(model.save(tmp_path / "m.safetensors"))
     plain = quick(n_genes=number).fit(table, cells.Y)
@@ -71,7 +90,9 @@ def test_held_out_parts_are_not_seen(cells, monkeypatch):
     monkeypatch.setattr(SparseBottleneckRegressor, "score", checked)
     monkeypatch.setattr(estimator, "NUMBERS", (2, 5))
     quick(n_genes="auto").fit(cells.X, cells.Y)
-    assert [len(part) for part in seen[1:-1]] == [100] * 6, "first the call itself, last the fit of all cells"
+    assert [len(part) for part in seen[1:-1]] == [100] * 6, (
+        "first the call itself, last the fit of all cells"
+    )
     train = next(KFold(3, shuffle=True, random_state=0).split(cells.X))[0]
     assert seen[1] == rows(cells.X[train]), "drawn, since cells may be sorted by type"
     seen.clear()

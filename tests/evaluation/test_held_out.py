@@ -7,12 +7,23 @@ from made_up import changed
 from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
-from sbnn import SparseBottleneckRegressor, SparseReducedRankRegression, paper_folds, stability_selection
+from sbnn import (
+    SparseBottleneckRegressor,
+    SparseReducedRankRegression,
+    paper_folds,
+    stability_selection,
+)
 from sbnn.evaluation import interpretation
 from sbnn.evaluation.interpretation import interpret_held_out
 from sbnn.study.known_genes import find_known_genes
 
-QUICK = {"protocol": "paper", "hidden_layers": (32, 16), "epochs": (2, 3, 3, 4), "standardize": False, "device": "cpu"}
+QUICK = {
+    "protocol": "paper",
+    "hidden_layers": (32, 16),
+    "epochs": (2, 3, 3, 4),
+    "standardize": False,
+    "device": "cpu",
+}
 MODEL = SparseBottleneckRegressor(n_genes=25, random_state=42, **QUICK)
 
 
@@ -55,7 +66,8 @@ def test_an_interpretation_is_of_cells_that_were_not_fitted(data, tmp_path, monk
         raise InterruptedError(cells)
 
     monkeypatch.setattr(interpretation, "with_preselected", stop)
-    with pytest.raises(InterruptedError) as stopped:  # genes are chosen on the cells that are fitted
+    # genes are chosen on the cells that are fitted
+    with pytest.raises(InterruptedError) as stopped:
         interpret_held_out(MODEL, data, halves, preselect=30)
     assert np.array_equal(*stopped.value.args, paper_folds(data.n_cells, 4)[0][0])
     groups = np.arange(data.n_cells) % 5
@@ -75,8 +87,12 @@ def test_known_genes_are_counted_and_r2_is_of_held_out_cells(data, tmp_path):
     model = SparseBottleneckRegressor(n_genes=8, random_state=42, **QUICK).fit(X_train, Y_train)
     assert row["test_r2"] == pytest.approx(model.score(X_test, Y_test), abs=0.02)
     found = set(data.gene_names[model.get_support()]) & set(data.truth["genes"])
-    assert row["precision"] == row["recall"] == pytest.approx(len(found) / 8) and row["best_r2"] == 0.8
-    other = SparseBottleneckRegressor(n_genes=25, random_state=42, **QUICK | {"epochs": (1, 1, 1, 1)})
+    assert (
+        row["precision"] == row["recall"] == pytest.approx(len(found) / 8) and row["best_r2"] == 0.8
+    )
+    other = SparseBottleneckRegressor(
+        n_genes=25, random_state=42, **QUICK | {"epochs": (1, 1, 1, 1)}
+    )
     with pytest.raises(ValueError, match="differs in paper; give"):
         find_known_genes({"paper": other}, [data], **how)
     with pytest.raises(ValueError, match="differs in data; give"):

@@ -24,7 +24,12 @@ class Model(BaseEstimator):
     version = 1
 
     def __init__(self, alpha=1.0, settings=None, verbose=0, random_state=None):
-        self.alpha, self.settings, self.verbose, self.random_state = alpha, settings, verbose, random_state
+        self.alpha, self.settings, self.verbose, self.random_state = (
+            alpha,
+            settings,
+            verbose,
+            random_state,
+        )
 
     def decisive_params(self):
         return self.get_params() | {"settings": self.settings or Settings()}
@@ -47,7 +52,12 @@ def test_all_that_decides_a_result_is_in_its_key(data, monkeypatch):
     X = data.X.copy()
     X[0, 0] += 1
     settings = Settings(steps=4), Settings(rates=(0.1, 0.3))
-    models = [Model(alpha=2.0), Model(random_state=1), Ridge(), *(Model(settings=its) for its in settings)]
+    models = [
+        Model(alpha=2.0),
+        Model(random_state=1),
+        Ridge(),
+        *(Model(settings=its) for its in settings),
+    ]
     others = [*(key(data, model) for model in models), key(data, Model(), scaling="all")]
     others += [key(changed(data, **change), Model()) for change in ({"X": X}, {"name": "other"})]
     train, test = FOLD
@@ -70,10 +80,14 @@ def test_older_descriptions_are_understood():
     assert described(SparseBottleneckRegressor(random_state=0), old) == old
     assert described(SparseBottleneckRegressor(random_state=0, n_threads=2), old) != old
     others = [described(other, old)["class"] for other in (Ridge(), LeaveOneOutRidge())]
-    assert others == ["sklearn.Ridge", "sbnn.LeaveOneOutRidge"], "another class is no older name of this one"
+    assert others == ["sklearn.Ridge", "sbnn.LeaveOneOutRidge"], (
+        "another class is no older name of this one"
+    )
     settings = described(Model())
     del settings["params"]["settings"]["rates"]
-    assert described(Model(), settings) == settings, "a setting that was added since has its default"
+    assert described(Model(), settings) == settings, (
+        "a setting that was added since has its default"
+    )
     assert described(Model(settings=Settings(rates=(9.0,))), settings) != settings
 
 

@@ -5,7 +5,12 @@ import pandas as pd
 import pytest
 from sklearn.preprocessing import StandardScaler
 
-from sbnn import ExpressionStream, LeaveOneOutRidge, SparseBottleneckRegressor, SparseReducedRankRegression
+from sbnn import (
+    ExpressionStream,
+    LeaveOneOutRidge,
+    SparseBottleneckRegressor,
+    SparseReducedRankRegression,
+)
 from sbnn.evaluation import interpretation
 from sbnn.evaluation.interpretation import (
     baseline_of,
@@ -17,7 +22,12 @@ from sbnn.evaluation.interpretation import (
     r2_drops,
 )
 
-QUICK = {"protocol": "paper", "hidden_layers": (16, 8), "epochs": (1, 20, 10, 10), "learning_rate": 3e-3}
+QUICK = {
+    "protocol": "paper",
+    "hidden_layers": (16, 8),
+    "epochs": (1, 20, 10, 10),
+    "learning_rate": 3e-3,
+}
 QUICK |= {"n_genes": 6, "random_state": 0}
 
 
@@ -35,7 +45,11 @@ def halves(data):
 @pytest.fixture(scope="module", params=["standardized elu", "plain silu", "one output"])
 def network(request, data, halves):
     if request.param == "standardized elu":
-        return SparseBottleneckRegressor(**QUICK).fit(data.X[:80], data.Y[:80]), data.X[80:], data.Y[80:]
+        return (
+            SparseBottleneckRegressor(**QUICK).fit(data.X[:80], data.Y[:80]),
+            data.X[80:],
+            data.Y[80:],
+        )
     X, Y, X_new, Y_new = halves
     if request.param == "one output":
         return SparseBottleneckRegressor(**QUICK).fit(X, Y[:, 0]), X_new, Y_new[:, 0]
@@ -66,9 +80,13 @@ def test_shares_are_the_integral_of_slopes_by_differences(network):
     for cell, point in enumerate(X):
         line = origin + places[:, None] * (point - origin)
         step = 1e-4 * model.x_scale_[gene] * (np.arange(len(origin)) == gene)
-        slopes = (model.predict(line + step) - model.predict(line - step)).reshape(400, -1) / (2 * step[gene])
+        slopes = (model.predict(line + step) - model.predict(line - step)).reshape(400, -1) / (
+            2 * step[gene]
+        )
         expected = slopes.mean(0) * (point - origin)[gene]
-        np.testing.assert_allclose(shares[cell, 2], expected, atol=5e-3 * np.asarray(model.predict(X)).std())
+        np.testing.assert_allclose(
+            shares[cell, 2], expected, atol=5e-3 * np.asarray(model.predict(X)).std()
+        )
 
 
 def test_linear_models_have_closed_forms(halves):
@@ -88,7 +106,8 @@ def test_linear_models_have_closed_forms(halves):
     np.testing.assert_allclose(record.steps / record.output_sd, expected, atol=1e-10)
     np.testing.assert_allclose(record.effects, expected * (way.std(0) / sd)[:, None], atol=1e-10)
     still = X_new.copy()
-    still[:, kept[0]] = model.x_mean_[kept[0]]  # a gene that no cell moves: its slope would be zero over zero
+    # a gene that no cell moves: its slope would be zero over zero
+    still[:, kept[0]] = model.x_mean_[kept[0]]
     record = interpret(model, still, Y_new)
     assert (record.effects[0] == 0).all() and (record.effects[1:] != 0).any()
     assert record.kept_genes.tolist() == [f"x{gene}" for gene in kept]
@@ -108,8 +127,13 @@ def test_a_model_of_all_genes_without_a_map(adata, data, halves):
     record = interpret(model, X_new, Y_new, baseline=X.mean(0))
     assert record.effects.shape == (40, 5)
     assert "latent_steps" not in record.values and "shift" not in record.table
-    model, stream = LeaveOneOutRidge().fit(adata), ExpressionStream(3 * data.counts[:40], data.gene_names, counts=True)
-    shares, expected = (integrated_gradients(model, cells, data.X.mean(0)) for cells in (stream, data.X[:40]))
+    model, stream = (
+        LeaveOneOutRidge().fit(adata),
+        ExpressionStream(3 * data.counts[:40], data.gene_names, counts=True),
+    )
+    shares, expected = (
+        integrated_gradients(model, cells, data.X.mean(0)) for cells in (stream, data.X[:40])
+    )
     np.testing.assert_allclose(shares, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -119,8 +143,12 @@ def test_differences_and_drops_are_those_of_predictions(network):
     latent, outputs = finite_differences(model, X)
     raised, blind = X.copy(), X.copy()
     raised[:, gene] += X[:, gene].std()
-    np.testing.assert_allclose(latent[:, 1], model.transform(raised) - model.transform(X), atol=1e-10)
-    np.testing.assert_allclose(outputs[:, 1], (model.predict(raised) - model.predict(X)).reshape(len(X), -1), atol=1e-8)
+    np.testing.assert_allclose(
+        latent[:, 1], model.transform(raised) - model.transform(X), atol=1e-10
+    )
+    np.testing.assert_allclose(
+        outputs[:, 1], (model.predict(raised) - model.predict(X)).reshape(len(X), -1), atol=1e-8
+    )
     blind[:, gene] = model.x_mean_[gene]
     drops = r2_drops(model, X, Y, model.x_mean_)
     assert drops[1] == pytest.approx(model.score(X, Y) - model.score(blind, Y))
@@ -128,20 +156,29 @@ def test_differences_and_drops_are_those_of_predictions(network):
 
 def test_the_record_and_its_table(data):
     """Of tables, whose genes and outputs go by their names."""
-    X, Y = pd.DataFrame(data.X, columns=data.gene_names), pd.DataFrame(data.Y, columns=data.feature_names)
+    X, Y = (
+        pd.DataFrame(data.X, columns=data.gene_names),
+        pd.DataFrame(data.Y, columns=data.feature_names),
+    )
     model = SparseBottleneckRegressor(**QUICK).fit(X[:80], Y[:80])
     stability = pd.Series(0.5, index=data.gene_names[kept_genes(model)[1:]])
     X, Y = X[80:], Y[80:]
     record = interpret(model, X, Y, stability=stability)
     assert record.kept_genes.tolist() == model.get_feature_names_out().tolist()
     assert record.feature_names.tolist() == data.feature_names.tolist()
-    shares, (latent, steps) = integrated_gradients(model, X), finite_differences(model, data.X[80:].astype(float))
+    shares, (latent, steps) = (
+        integrated_gradients(model, X),
+        finite_differences(model, data.X[80:].astype(float)),
+    )
     for found, expected in (
-        (record.share_absolute, np.abs(shares).mean(0)), (record.share_mean, shares.mean(0)),
-        (record.steps, steps.mean(0)), (record.latent_lengths, np.linalg.norm(latent, axis=2).mean(0)),
-        (record.gene_norms, model.gene_norms_[kept_genes(model)]), (record.output_sd, data.Y[80:].std(0)),
+        (record.share_absolute, np.abs(shares).mean(0)),
+        (record.share_mean, shares.mean(0)),
+        (record.steps, steps.mean(0)),
+        (record.latent_lengths, np.linalg.norm(latent, axis=2).mean(0)),
+        (record.gene_norms, model.gene_norms_[kept_genes(model)]),
+        (record.output_sd, data.Y[80:].std(0)),
         (record.r2, model.score(X, Y)),
-    ):  # fmt: skip
+    ):
         np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert 0 < record.gap < 0.01
     table = record.table
@@ -149,8 +186,17 @@ def test_the_record_and_its_table(data):
     assert table["r2_drop"].is_monotonic_decreasing
     for gene, effects in zip(record.kept_genes, record.effects, strict=True):
         largest = np.abs(effects).argmax()
-        assert table.loc[gene, ["effect", "output"]].tolist() == [effects[largest], record.feature_names[largest]]
-    assert table["stability"][record.kept_genes].tolist() == [0, *[0.5] * 5], "zero where the stability names no gene"
-    np.testing.assert_array_equal(integrated_gradients(model, X[X.columns[::-1]].assign(Malat1=7)), shares)
-    with pytest.raises(ValueError, match=f"X: no values for 1 of the .* genes of the model: {record.kept_genes[0]}"):
+        assert table.loc[gene, ["effect", "output"]].tolist() == [
+            effects[largest],
+            record.feature_names[largest],
+        ]
+    assert table["stability"][record.kept_genes].tolist() == [0, *[0.5] * 5], (
+        "zero where the stability names no gene"
+    )
+    np.testing.assert_array_equal(
+        integrated_gradients(model, X[X.columns[::-1]].assign(Malat1=7)), shares
+    )
+    with pytest.raises(
+        ValueError, match=f"X: no values for 1 of the .* genes of the model: {record.kept_genes[0]}"
+    ):
         integrated_gradients(model, X.drop(columns=record.kept_genes[0]))

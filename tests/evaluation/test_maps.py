@@ -23,7 +23,9 @@ def simulated():
 
 
 def test_another_map_is_another_verdict(simulated, data):
-    folds, fit = (results.load(SAVED / f"{name}.pickle") for name in ("cv_default", "fit_default_2d"))
+    folds, fit = (
+        results.load(SAVED / f"{name}.pickle") for name in ("cv_default", "fit_default_2d")
+    )
     model = SparseBottleneckRegressor(n_genes=25, standardize=False, device="cpu", random_state=42)
     saved = {"results": SAVED / "map_trust.pickle"}
     assert map_trust(model, simulated, fit, folds, **saved).agreement.min() > 0.99
@@ -36,8 +38,12 @@ def test_another_map_is_another_verdict(simulated, data):
 
 def test_values_are_those_of_their_definitions():
     data = as_paired(simulate_patchseq(80, 20, 4, n_true_genes=5, random_state=0))
-    quick = DistilledSettings(steps_of_teachers=5, steps_of_student=20, n_teachers=2, n_trees=2, few_cells=0)
-    model = SparseBottleneckRegressor(n_genes=5, random_state=0, hidden_layers=(8, 8), distillation=quick)
+    quick = DistilledSettings(
+        steps_of_teachers=5, steps_of_student=20, n_teachers=2, n_trees=2, few_cells=0
+    )
+    model = SparseBottleneckRegressor(
+        n_genes=5, random_state=0, hidden_layers=(8, 8), distillation=quick
+    )
     folds = cross_validate(model, data, 2, {"n_components": [3, 2]}, verbose=False)
     judged = np.random.default_rng(0).normal(3, [1, 2], size=(80, 2))
     fit = results.Record("fit", data.name, data.sha256, [{}], values={"latent": judged})
@@ -59,12 +65,17 @@ def test_values_are_those_of_their_definitions():
     np.testing.assert_allclose(record.spread, np.sqrt(away.mean(0) / (total / 80)), atol=1e-3)
     for fold, predicted in zip(folds.folds, folds.test_predictions[1], strict=True):
         wanted = split_and_scale(data, fold)[3]
-        np.testing.assert_allclose(record.errors[fold[1]], ((predicted - wanted) ** 2).mean(1), rtol=1e-5)
+        np.testing.assert_allclose(
+            record.errors[fold[1]], ((predicted - wanted) ** 2).mean(1), rtol=1e-5
+        )
 
 
 def test_maps_keep_the_neighbours_and_number_their_components(data):
     record = tsne_maps(data, preselect=30)
-    for name, matrix in (("transcriptome", data.X[:, preselect_genes(data, 30)]), ("outputs", data.Y)):
+    for name, matrix in (
+        ("transcriptome", data.X[:, preselect_genes(data, 30)]),
+        ("outputs", data.Y),
+    ):
         z = (matrix - matrix.mean(0, dtype=float)) / matrix.std(0, dtype=float)
         variances = np.linalg.svd(z, compute_uv=False) ** 2
         shares = np.cumsum(variances) / variances.sum()

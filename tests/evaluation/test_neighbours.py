@@ -20,5 +20,7 @@ def test_unknown_cells_neither_vote_nor_count_among_the_cells_themselves(rng):
     points, labels = rng.normal(size=(60, 2)), rng.choice(["x", "y", "z"], 60).astype(object)
     some = np.arange(60) % 3 == 0
     labels[some] = "unknown"
-    assert neighbour_accuracy(points, labels, k=7) == neighbour_accuracy(points[~some], labels[~some], k=7)
+    assert neighbour_accuracy(points, labels, k=7) == neighbour_accuracy(
+        points[~some], labels[~some], k=7
+    )
     assert np.isnan(neighbour_accuracy(points, np.where(np.arange(60) < 7, "x", "unknown"), k=7))

@@ -18,7 +18,9 @@ FIT = Ridge.fit
 
 
 def question(**changes):
-    return dataclasses.replace(Record("count", "made up", "ab", [{"n": 1}], 0, {"scaling": "fold"}), **changes)
+    return dataclasses.replace(
+        Record("count", "made up", "ab", [{"n": 1}], 0, {"scaling": "fold"}), **changes
+    )
 
 
 def never():
@@ -40,11 +42,18 @@ def test_an_answer_to_another_question_is_kept_and_named(tmp_path):
     path = tmp_path / "count.pickle"
     load_or_compute(question(), lambda: {"a": 1}, path)
     for named, changes in (
-        ("experiment", {"experiment": "sum"}), ("data set", {"dataset": "other"}), ("data", {"sha256": "cd"}),
-        ("parameters", {"params": [{"n": 2}]}), ("seed", {"seed": 1}), ("scaling", {"settings": {"scaling": "all"}}),
+        ("experiment", {"experiment": "sum"}),
+        ("data set", {"dataset": "other"}),
+        ("data", {"sha256": "cd"}),
+        ("parameters", {"params": [{"n": 2}]}),
+        ("seed", {"seed": 1}),
+        ("scaling", {"settings": {"scaling": "all"}}),
         ("more", {"settings": {"scaling": "fold", "more": 1}}),
-    ):  # fmt: skip
-        with pytest.raises(ValueError, match=rf"results: .*count\.pickle holds a result that differs in {named}; give"):
+    ):
+        with pytest.raises(
+            ValueError,
+            match=rf"results: .*count\.pickle holds a result that differs in {named}; give",
+        ):
             load_or_compute(question(**changes), never, path)
     assert results.load(path).a == 1
 
@@ -76,7 +85,9 @@ def test_more_grid_points_join_a_record_without_details(data, tmp_path, monkeypa
     monkeypatch.setattr(Ridge, "fit", lambda self, *a: fits.append(self.alpha) or FIT(self, *a))
 
     def run(*alphas, **more):
-        return cross_validate(Ridge(), data, 3, {"alpha": alphas}, results=path, verbose=False, **more)
+        return cross_validate(
+            Ridge(), data, 3, {"alpha": alphas}, results=path, verbose=False, **more
+        )
 
     first = run(1.0)
     drop_details(results.load(path), path)
@@ -87,14 +98,22 @@ def test_more_grid_points_join_a_record_without_details(data, tmp_path, monkeypa
     three = run(1.0, 9.0, 5.0)
     np.testing.assert_array_equal(three.test_predictions[1][2], both.test_predictions[1][2])
     assert run(1.0, 9.0, 5.0).params == three.params and fits == [1.0] * 3 + [9.0] * 3 + [5.0] * 3
-    assert [predicted[0] is None for predicted in results.load(path).test_predictions] == [True, False, False]
+    assert [predicted[0] is None for predicted in results.load(path).test_predictions] == [
+        True,
+        False,
+        False,
+    ]
     with pytest.raises(ValueError, match="which would be lost"):
         run(9.0)
     assert run(9.0, overwrite=True).test_r2.shape == results.load(path).test_r2.shape == (3, 1)
 
 
 def test_paths_that_were_finished_before_a_kill_are_not_fitted_again(data, tmp_path, monkeypatch):
-    model, path, grid = SparseReducedRankRegression(rank=2), tmp_path / "cv.pickle", {"alpha": [0.8, 0.4, 0.2]}
+    model, path, grid = (
+        SparseReducedRankRegression(rank=2),
+        tmp_path / "cv.pickle",
+        {"alpha": [0.8, 0.4, 0.2]},
+    )
     whole = cross_validate(model, data, 3, grid, verbose=False)
     solve, solved = SparseReducedRankRegression._alternate, []
 
@@ -107,10 +126,14 @@ def test_paths_that_were_finished_before_a_kill_are_not_fitted_again(data, tmp_p
     monkeypatch.setattr(SparseReducedRankRegression, "_alternate", interrupted)
     with pytest.raises(KeyboardInterrupt):
         cross_validate(model, data, 3, grid, results=path, verbose=False)
-    monkeypatch.setattr(SparseReducedRankRegression, "_alternate", lambda *a: solved.append(a[-1]) or solve(*a))
+    monkeypatch.setattr(
+        SparseReducedRankRegression, "_alternate", lambda *a: solved.append(a[-1]) or solve(*a)
+    )
     resumed = cross_validate(model, data, 3, grid, results=path, verbose=False)
     assert solved == [0.8, 0.4, 0.2, 0.8, 0.4] + 2 * grid["alpha"]
-    more = cross_validate(model, data, 3, {"alpha": [0.8, 0.4, 0.2, 0.1]}, results=path, verbose=False)
+    more = cross_validate(
+        model, data, 3, {"alpha": [0.8, 0.4, 0.2, 0.1]}, results=path, verbose=False
+    )
     np.testing.assert_array_equal(more.test_r2[:, :3], resumed.test_r2)
     other = results.save(question(), tmp_path / "cv.pickle.parts" / f"{'0' * 32}.pickle")
     cross_validate(model, data, 3, {"alpha": [0.8]}, results=path, overwrite=True, verbose=False)

@@ -10,19 +10,35 @@ from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, SparseReducedRankR
 from sbnn import results as saved
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.fits import complementary_pairs, repeat_fits, stability_selection
-from sbnn.evaluation.stability import concave_tail, expected_false, gene_counts, selection_table, selection_threshold
+from sbnn.evaluation.stability import (
+    concave_tail,
+    expected_false,
+    gene_counts,
+    selection_table,
+    selection_threshold,
+)
 
-QUICK = {"protocol": "paper", "hidden_layers": (8, 4), "epochs": (1, 1, 1, 1), "n_genes": 5, "standardize": False}
+QUICK = {
+    "protocol": "paper",
+    "hidden_layers": (8, 4),
+    "epochs": (1, 1, 1, 1),
+    "n_genes": 5,
+    "standardize": False,
+}
 
 
-@pytest.mark.parametrize(("mean", "n", "r"), [(0.02, 20, -0.25), (0.004, 50, -0.5), (0.2, 10, -1.0)])
+@pytest.mark.parametrize(
+    ("mean", "n", "r"), [(0.02, 20, -0.25), (0.004, 50, -0.5), (0.2, 10, -1.0)]
+)
 def test_no_concave_distribution_has_a_larger_tail(mean, n, r, rng):
     bound = concave_tail(mean, n, r)
     best = np.zeros(n + 1)
     for _ in range(3000):
         # Convex f**r, up to the end of the support; mixed with nothing else.
         end = rng.integers(1, n + 1)
-        slopes = np.cumsum(rng.exponential(size=end) ** rng.uniform(0.2, 6)) * 10 ** rng.uniform(-3, 2)
+        slopes = np.cumsum(rng.exponential(size=end) ** rng.uniform(0.2, 6)) * 10 ** rng.uniform(
+            -3, 2
+        )
         f = np.zeros(n + 1)
         f[: end + 1] = (1 + np.r_[0, np.cumsum(slopes)]) ** (1 / r)
         f /= f.sum()
@@ -35,10 +51,14 @@ def test_no_concave_distribution_has_a_larger_tail(mean, n, r, rng):
 
 def test_r_concave_is_the_smaller_of_two_tails():
     theta, j = 0.05, 70  # of 100 halves
-    tails = concave_tail(theta**2, 50, -0.5)[2 * j - 100 - (j - 50)], concave_tail(theta, 100, -0.25)[j]
+    tails = (
+        concave_tail(theta**2, 50, -0.5)[2 * j - 100 - (j - 50)],
+        concave_tail(theta, 100, -0.25)[j],
+    )
     assert expected_false(j / 100, 1000, 50, 50) == pytest.approx(1000 * min(tails))
     assert expected_false(0.0, 1000, 50) == 1000 and expected_false(0.02, 1000, 0) == 0
-    # Numerical optimisation (SLSQP) over all distributions of this kind reaches this tail within 0.1 %.
+    # Numerical optimisation (SLSQP) over all distributions of this kind reaches this tail within
+    # 0.1 %.
     assert concave_tail(0.05, 8, -0.5)[6] == pytest.approx(0.012842, rel=1e-3)
 
 
@@ -49,7 +69,9 @@ def test_pairs_are_complementary():
         np.testing.assert_array_equal(a, d)
         np.testing.assert_array_equal(b, c)
         assert len(a) == len(b) == 5 and len({*a, *b}) == 10
-    assert all(np.array_equal(x[0], y[0]) for x, y in zip(folds, complementary_pairs(11, 5), strict=False))
+    assert all(
+        np.array_equal(x[0], y[0]) for x, y in zip(folds, complementary_pairs(11, 5), strict=False)
+    )
     assert not np.array_equal(folds[0][0], complementary_pairs(11, 3, seed=1)[0][0])
 
 
@@ -57,9 +79,12 @@ def test_halves_have_whole_groups_and_no_more_pairs_than_there_are():
     groups = np.array(list("abcdeabcdeabcdaab"))
     folds = complementary_pairs(17, 50, groups=groups)
     halves = {frozenset(groups[one]) for one, _ in folds}
-    assert (len(folds), len(halves)) == (30, 10)  # one of five is left out, three ways to halve the others
+    # one of five is left out, three ways to halve the others
+    assert (len(folds), len(halves)) == (30, 10)
     for one, other in folds:
-        assert len(set(groups[one])) == len(set(groups[other])) == 2 and not {*groups[one]} & {*groups[other]}
+        assert len(set(groups[one])) == len(set(groups[other])) == 2 and not {*groups[one]} & {
+            *groups[other]
+        }
         assert len(one) + len(other) == np.isin(groups, [*groups[one], *groups[other]]).sum()
     assert len(complementary_pairs(17, 3, groups=groups)) == 6
     with pytest.raises(ValueError, match="groups: expected at least two"):
@@ -83,7 +108,10 @@ def test_trusted_genes_are_true_and_no_noise_is_trusted(data, halves):
     np.testing.assert_allclose(table["frequency"], expected[table.index])
     assert table["frequency"].is_monotonic_decreasing
     for max_false in (0.1, 1, 5):
-        table, threshold = selection_table(halves, max_false=max_false), selection_threshold(halves, max_false)
+        table, threshold = (
+            selection_table(halves, max_false=max_false),
+            selection_threshold(halves, max_false),
+        )
         np.testing.assert_array_equal(table["trusted"], table["frequency"] >= threshold - 1e-9)
     assert selection_threshold(halves, 0.0) == np.inf
 
@@ -96,7 +124,9 @@ def test_pairs_are_added_to_saved_ones(data, halves, tmp_path, monkeypatch):
     np.testing.assert_array_equal(more.selected, halves.selected)
     np.testing.assert_array_equal(more.selected[:4], few.selected)
     monkeypatch.setattr(Weigher, "fit", lambda *_: pytest.fail("fitted again"))
-    np.testing.assert_array_equal(stability_selection(Weigher(5), data, 10, results=path).selected, more.selected)
+    np.testing.assert_array_equal(
+        stability_selection(Weigher(5), data, 10, results=path).selected, more.selected
+    )
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +150,9 @@ def test_fits_are_of_all_cells_with_the_seeds(data, repeats):
 def test_counts_stand_beside_frequencies(halves, repeats):
     counts = gene_counts(repeats)
     assert counts["count"].is_monotonic_decreasing
-    np.testing.assert_array_equal(counts.loc[repeats.gene_names, "count"], repeats.selected[0].sum(0))
+    np.testing.assert_array_equal(
+        counts.loc[repeats.gene_names, "count"], repeats.selected[0].sum(0)
+    )
     np.testing.assert_allclose(counts["frequency"], counts["count"] / 4)
     table = selection_table(halves, repeats)
     assert table.columns.tolist() == ["frequency", "count", "expected_false", "trusted"]

@@ -63,7 +63,9 @@ def test_permuted_outputs_are_those_of_the_same_fold(data):
     for (train, test), P in zip(record.folds, record.test_predictions[0], strict=True):
         Y = (data.Y[test] - data.Y[train].mean(0)) / data.Y[train].std(0)
         expected.append((2 * (P.sum(0) * Y.sum(0)).sum() / len(test) - (P**2).sum()) / (Y**2).sum())
-    assert chance_table(record, data.Y, 2000).permuted_r2[0] == pytest.approx(np.mean(expected), abs=5e-3)
+    assert chance_table(record, data.Y, 2000).permuted_r2[0] == pytest.approx(
+        np.mean(expected), abs=5e-3
+    )
 
 
 def test_noise_is_better_than_chance_at_the_rate_of_the_level():
@@ -75,7 +77,9 @@ def test_noise_is_better_than_chance_at_the_rate_of_the_level():
         predicted = [[X[test] @ X[train].T @ Y[train] / 300 for train, test in folds]]
         for of, its in ((found, folds), (alone, folds[:1])):
             values = {"test_predictions": [predicted[0][: len(its)]]}
-            record = results.Record("cross-validation", "noise", "", [{}], 0, {"scaling": "none"}, its, values)
+            record = results.Record(
+                "cross-validation", "noise", "", [{}], 0, {"scaling": "none"}, its, values
+            )
             of.append(chance_table(record, Y, 99).p[0])
     for p in (np.array(found), np.array(alone)):  # of 200, 4.7 to 15.4 in 95 % of the cases
         assert 3 <= (p <= 0.05).sum() <= 16 and (p <= 0.01).sum() <= 6
@@ -86,13 +90,15 @@ def test_outputs_of_other_cells_are_chance_and_warned_of(data):
     with pytest.warns(UserWarning, match=r"2 of 2 grid points: .* \(test R2 -.*permuted outputs -"):
         record = cross_validate(Ridge(), shuffled, 5, {"alpha": [1.0, 30.0]}, verbose=False)
     assert (chance_table(record, shuffled.Y).p > 0.05).all()
-    with pytest.warns(UserWarning, match=r"1 of 2 grid points: .* p = 1.00"):  # of the one without a gene
+    # of the one without a gene
+    with pytest.warns(UserWarning, match=r"1 of 2 grid points: .* p = 1.00"):
         cross_validate(Lasso(), data, 5, {"alpha": [0.05, 9.0]}, verbose=False)
     alone = [(np.delete(np.arange(20), i), np.array([i])) for i in range(20)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         cross_validate(Ridge(30.0), data, 5, verbose=False)  # no reason to warn: there is signal
-        record = cross_validate(Ridge(), noisy(0, 20), alone, verbose=False)  # nor if nothing can be told
+        # nor if nothing can be told
+        record = cross_validate(Ridge(), noisy(0, 20), alone, verbose=False)
     assert least_p(record) == 1 and verdict(record, noisy(0, 20)).better_than_chance is None
 
 
@@ -106,13 +112,23 @@ def test_outputs_are_tested_one_by_one(data, rng):
     np.testing.assert_allclose(table.test_r2, record.test_feature_r2[:, 0].mean(0), atol=1e-5)
     np.testing.assert_allclose(table.ridge_r2, scored(mixed, 100.0).test_feature_r2[:, 0].mean(0))
     assert table.better_than_chance[:5].all() and table.better_than_chance[5:].sum() <= 1
-    np.testing.assert_allclose(table.adjusted_p, [*stats.false_discovery_control(table.p[:29]), np.nan])
-    values = record.values | {"test_predictions": [[9 * predicted for predicted in record.test_predictions[0]]]}
+    np.testing.assert_allclose(
+        table.adjusted_p, [*stats.false_discovery_control(table.p[:29]), np.nan]
+    )
+    values = record.values | {
+        "test_predictions": [[9 * predicted for predicted in record.test_predictions[0]]]
+    }
     bold = outputs_table(dataclasses.replace(record, values=values), mixed)
     assert (bold.p[:5] < 0.01).all() and not bold.better_than_chance.any(), "R2 is not above 0"
-    assert (table.adjusted_p > table.p)[:5].all() and table.p.min() == 1 / 1201, "40 permutations an output"
+    assert (table.adjusted_p > table.p)[:5].all() and table.p.min() == 1 / 1201, (
+        "40 permutations an output"
+    )
     by_chance = outputs_table(scored(noisy(5)), noisy(5)).iloc[2]  # of three outputs
-    assert by_chance.p < 0.05 < by_chance.adjusted_p and by_chance.test_r2 > 0 and not by_chance.better_than_chance
+    assert (
+        by_chance.p < 0.05 < by_chance.adjusted_p
+        and by_chance.test_r2 > 0
+        and not by_chance.better_than_chance
+    )
     with pytest.raises(ValueError, match="grid point 0 needs saved predictions"):
         outputs_table(drop_details(record), mixed)
 
@@ -130,7 +146,11 @@ def test_records_are_paired_fold_by_fold():
     share = np.mean([len(test) / len(train) for train, test in deep.folds])
     assert found == corrected_difference((deep.macro_f1 - flat.macro_f1)[:, 0], share)
     assert found.mean > 0 and paired_difference(deep, flat, "log_loss").mean != found.mean
-    for other, part in ((tree(folds=folds[0]), "folds"), (tree(data=others), "sha"), (tree(target="condition"), "lab")):
+    for other, part in (
+        (tree(folds=folds[0]), "folds"),
+        (tree(data=others), "sha"),
+        (tree(target="condition"), "lab"),
+    ):
         with pytest.raises(ValueError, match=f"different .*{part}"):
             paired_difference(deep, other)
 
@@ -140,16 +160,27 @@ def test_signal_is_better_than_chance_and_beside_ridge(data, record):
     r2, sd = record.test_r2.mean(), record.test_r2.std(ddof=1)
     assert told.better_than_chance and (told.p, told.test_r2, told.sd) == (1 / 200, r2, sd)
     chance = f"{told.permuted_r2:.3f} with permuted outputs, p = 0.005"
-    assert str(told).startswith(f"Test R2 {r2:.3f} ± {sd:.3f} (5 folds), better than chance ({chance}); ")
+    assert str(told).startswith(
+        f"Test R2 {r2:.3f} ± {sd:.3f} (5 folds), better than chance ({chance}); "
+    )
 
 
 @pytest.mark.parametrize(
     ("by", "standing"),
     [
-        ([0.1, 0.11, 0.1, 0.09, 0.1], r"0\.100 above ridge \[\+0\.0\d+, \+0\.1\d+\]: better than ridge\."),
-        ([-0.1, -0.11, -0.1, -0.09, -0.1], r"0\.100 below ridge \[-0\.1\d+, -0\.0\d+\]: worse than ridge\."),
+        (
+            [0.1, 0.11, 0.1, 0.09, 0.1],
+            r"0\.100 above ridge \[\+0\.0\d+, \+0\.1\d+\]: better than ridge\.",
+        ),
+        (
+            [-0.1, -0.11, -0.1, -0.09, -0.1],
+            r"0\.100 below ridge \[-0\.1\d+, -0\.0\d+\]: worse than ridge\.",
+        ),
         ([0.01, -0.01, 0.01, -0.01, 0.0], "0.000 above ridge .*: as good as ridge"),
-        ([0.07, 0.01, 0.07, 0.01, 0.04], "above ridge .*: not distinguishable from ridge on these folds"),
+        (
+            [0.07, 0.01, 0.07, 0.01, 0.04],
+            "above ridge .*: not distinguishable from ridge on these folds",
+        ),
         ([-0.07, -0.01, -0.07, -0.01, -0.04], "below ridge .*: no better than ridge"),
     ],
 )
@@ -160,11 +191,17 @@ def test_ridge_is_better_worse_or_level(data, record, by, standing):
 
 
 def test_a_model_at_chance_is_still_compared_with_a_ridge_that_is_not(data, record):
-    at_chance = dataclasses.replace(record, values=scored(changed(data, Y=data.Y[::-1].copy())).values)
+    at_chance = dataclasses.replace(
+        record, values=scored(changed(data, Y=data.Y[::-1].copy())).values
+    )
     told = verdict(at_chance, data, record).sentence
     assert "not distinguishable from chance (" in told and told.endswith(": worse than ridge.")
-    assert verdict(at_chance, data, moved(at_chance, [0.5] * 5)).sentence.endswith(") is no better than chance either.")
-    assert verdict(record, data, at_chance).sentence.endswith("; ridge itself is not distinguishable from chance.")
+    assert verdict(at_chance, data, moved(at_chance, [0.5] * 5)).sentence.endswith(
+        ") is no better than chance either."
+    )
+    assert verdict(record, data, at_chance).sentence.endswith(
+        "; ridge itself is not distinguishable from chance."
+    )
 
 
 def test_below_the_mean_is_no_success_however_small_p(data, record):
@@ -172,7 +209,10 @@ def test_below_the_mean_is_no_success_however_small_p(data, record):
     values = record.values | {"test_predictions": bold, "test_r2": record.test_r2 - 30}
     told = verdict(dataclasses.replace(record, values=values), data)
     assert told.p <= 0.05 and not told.better_than_chance
-    assert "no better than the mean of the training cells, though better than with permuted outputs" in told.sentence
+    assert (
+        "no better than the mean of the training cells, though better than with permuted outputs"
+        in told.sentence
+    )
 
 
 def test_unknown_results_are_named(data, record):
@@ -185,10 +225,17 @@ def test_unknown_results_are_named(data, record):
     assert told.difference is None and np.isnan(told.sd)
     assert f"Test R2 {told.test_r2:.3f} (one fold), better" in told.sentence
     assert told.sentence.endswith("0.000 above ridge (one fold: no interval).")
-    assert "the record holds no predictions of single cells; 0.000 above" in str(verdict(drop_details(one), data, one))
+    assert "the record holds no predictions of single cells; 0.000 above" in str(
+        verdict(drop_details(one), data, one)
+    )
     donors = np.arange(data.n_cells) // 40
-    assert "3 of 3 groups have cells in both training and test" in verdict(record, data, groups=donors).sentence
-    apart = scored(data, folds=[(np.flatnonzero(donors != d), np.flatnonzero(donors == d)) for d in range(3)])
+    assert (
+        "3 of 3 groups have cells in both training and test"
+        in verdict(record, data, groups=donors).sentence
+    )
+    apart = scored(
+        data, folds=[(np.flatnonzero(donors != d), np.flatnonzero(donors == d)) for d in range(3)]
+    )
     assert "groups" not in verdict(apart, data, groups=donors).sentence
 
 
@@ -204,9 +251,15 @@ def test_a_fit_of_the_same_data_stands_in_for_them(data, record):
 
 
 def test_it_says_when_more_genes_help(record):
-    genes = {"n_selected": np.tile([5, 20], (5, 1)), "selected": np.arange(30).reshape(1, 1, -1).repeat(5, 0) < 5}
+    genes = {
+        "n_selected": np.tile([5, 20], (5, 1)),
+        "selected": np.arange(30).reshape(1, 1, -1).repeat(5, 0) < 5,
+    }
     sparse = dataclasses.replace(record, values=record.values | genes)
-    assert "may help; see genes_curve" in verdict(sparse, ridge=moved(sparse, np.arange(5) / 500 + 0.1)).sentence
+    assert (
+        "may help; see genes_curve"
+        in verdict(sparse, ridge=moved(sparse, np.arange(5) / 500 + 0.1)).sentence
+    )
     for by in (0.1, [-0.1, 0.05, -0.04, 0.03, 0.02]):  # above ridge, and below it by chance
         assert "genes" not in verdict(moved(sparse, by), ridge=sparse).sentence
     assert "genes" not in verdict(record, ridge=moved(record, 0.1)).sentence  # it has all of them
@@ -215,7 +268,5 @@ def test_it_says_when_more_genes_help(record):
         values = {"test_r2": record.test_r2 + [0, gain, gain / 2], "n_selected": np.full((5, 3), 5)}
         curve = dataclasses.replace(record, params=params, values=record.values | values)
         best, nested = values["test_r2"].mean(0)[1:]
-        told = (
-            f"More genes help: 10 have a test R2 of {best:.3f}, a number chosen inside the training cells {nested:.3f}"
-        )
+        told = f"More genes help: 10 have a test R2 of {best:.3f}, a number chosen inside the training cells {nested:.3f}"
         assert (told in verdict(sparse, curve=curve).sentence) == (gain > 0)

@@ -29,19 +29,28 @@ def test_predictions_of_held_out_cells_are_in_the_units_of_the_fit(data):
     never = np.setdiff1d(np.arange(data.n_cells), np.concatenate([test for _, test in folds.folds]))
     assert len(never) == 120 % 7 and np.isnan(predictions[never]).all()
     expected = folds.test_feature_r2[:, 0].mean(0)
-    assert np.allclose([output["test_r2"] for output in page["features"][: len(expected)]], expected)
+    assert np.allclose(
+        [output["test_r2"] for output in page["features"][: len(expected)]], expected
+    )
 
 
 def test_the_page_has_the_places_and_values_of_the_fit_and_the_scores_of_its_model():
     fit = fit_to_explore()
     folds = folds_to_explore(fit)
     page = page_data(fit, folds)
-    for name, parts in (("measured", "outputs expression"), ("predicted", "predictions predicted_expression")):
+    for name, parts in (
+        ("measured", "outputs expression"),
+        ("predicted", "predictions predicted_expression"),
+    ):
         expected = np.hstack([fit.values[part] for part in parts.split()])
         np.testing.assert_array_equal(unpacked(page["values"][name], 90), expected)
-    assert [output["test_r2"] for output in page["features"][:3]] == folds.test_feature_r2[:, 1].mean(0).tolist()
+    assert [output["test_r2"] for output in page["features"][:3]] == folds.test_feature_r2[
+        :, 1
+    ].mean(0).tolist()
     for types, kinds in ((["even", "odd"], ["type"]), (["even", "other"], ["type", "family"])):
-        assert list(page_data(fit_to_explore(types=types))["groups"]) == kinds, "families that are no types"
+        assert list(page_data(fit_to_explore(types=types))["groups"]) == kinds, (
+            "families that are no types"
+        )
     [of_one] = page_data(fit_to_explore(width=1))["maps"]  # against the first output
     np.testing.assert_array_equal(unpacked(of_one["y"], 90)[:, 0], fit.outputs[:, 0])
 
@@ -50,7 +59,10 @@ def test_held_out_cells_need_a_cross_validation_of_the_same_model_and_data():
     fit = fit_to_explore()
     folds = folds_to_explore(fit)
     other = {"it has no model": replace(fit, params=[{"n_components": 3}])}
-    other |= {"no predictions": replace(fit, params=[{"n_components": 1}]), "same data": replace(fit, sha256="other")}
+    other |= {
+        "no predictions": replace(fit, params=[{"n_components": 1}]),
+        "same data": replace(fit, sha256="other"),
+    }
     for message, wrong in other.items():
         with pytest.raises(ValueError, match=f"cv_record: .*{message}"):
             page_data(wrong, folds)
@@ -67,9 +79,17 @@ def test_other_genes_are_there_in_8_bits_as_far_as_there_is_room(monkeypatch):
     data, more = with_all_genes(fit)
     page = page_data(fit, None, data, **more)
     genes = page["genes"]
-    codes = np.frombuffer(zlib.decompress(base64.b64decode(genes["codes"])), np.uint8).reshape(-1, data.n_cells).T
+    codes = (
+        np.frombuffer(zlib.decompress(base64.b64decode(genes["codes"])), np.uint8)
+        .reshape(-1, data.n_cells)
+        .T
+    )
     at = [list(data.gene_names).index(name) for name in genes["names"]]
-    assert sorted(at) == list(range(4, 34)) and (np.diff(data.X[:, at].var(0)) <= 0).all() and genes["left_out"] == 0
+    assert (
+        sorted(at) == list(range(4, 34))
+        and (np.diff(data.X[:, at].var(0)) <= 0).all()
+        and genes["left_out"] == 0
+    )
     values, width = StandardScaler().fit_transform(data.X[:, at]), np.array(genes["width"])
     assert (np.abs(genes["low"] + codes / 255 * width - values) <= width / 510 + 1e-3).all()
     assert [gene.get("trust") for gene in page["features"][3:]] == ["trusted", *["unstable"] * 3]
@@ -82,7 +102,12 @@ def test_other_genes_are_there_in_8_bits_as_far_as_there_is_room(monkeypatch):
         monkeypatch.setattr(columns, "MOST_BYTES", len(json.dumps(page | {"genes": None})) + room)
         fewer = page_data(fit, None, data, **more)["genes"]
         n = len(fewer["names"])
-        assert (n > 0) == (room > 0) and n < 30 and fewer["left_out"] == 30 - n and fewer["names"] == genes["names"][:n]
+        assert (
+            (n > 0) == (room > 0)
+            and n < 30
+            and fewer["left_out"] == 30 - n
+            and fewer["names"] == genes["names"][:n]
+        )
     fit.sha256 = "other"
     with pytest.raises(ValueError, match="fit_record: expected a record of the same data"):
         page_data(fit, data=data)
@@ -92,7 +117,10 @@ def test_a_page_of_5000_cells_is_small_and_a_notebook_shows_all_of_it():
     fit = fit_to_explore(n=5000, n_outputs=16, n_genes=25, n_types=100)
     page = explore(fit, folds_to_explore(fit))
     assert 1e6 < len(page.html.encode()) < 5e6, "what draws it is in the page"
-    assert len(page.html.encode()) - len(json.dumps(page_data(fit, folds_to_explore(fit)))) < 6e6 - columns.MOST_BYTES
+    assert (
+        len(page.html.encode()) - len(json.dumps(page_data(fit, folds_to_explore(fit))))
+        < 6e6 - columns.MOST_BYTES
+    )
     shown = re.fullmatch(r'<iframe [^>]*srcdoc="([^"]*)"[^>]*></iframe>', page._repr_html_())
     assert html.unescape(shown[1]) == page.html
     assert repr(page) == "Explorer()"
@@ -132,7 +160,9 @@ def test_the_command_finds_the_fit(tmp_path, monkeypatch, capsys):
     results.save(replace(folds_to_explore(fit), sha256="other"), folder / "cv_default.pickle")
     assert cli.main(["explore", str(folder)]) == 0
     assert "no predictions of held-out cells" in capsys.readouterr().out
-    assert cli.main(["explore", str(folder), "--cv", str(folder / "cv_default.pickle")]) == 1, "asked for by name"
+    assert cli.main(["explore", str(folder), "--cv", str(folder / "cv_default.pickle")]) == 1, (
+        "asked for by name"
+    )
     assert "cv_record: expected a record of the same data" in capsys.readouterr().err
 
 
@@ -141,4 +171,6 @@ def unpacked(text, n_cells):
 
 
 def data_of(path):
-    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', path.read_text())[1])
+    return json.loads(
+        re.search(r'<script type="application/json" id="data">(.*?)</script>', path.read_text())[1]
+    )

@@ -14,7 +14,13 @@ from sbnn import explore
 
 pytestmark = pytest.mark.slow
 
-HOSTILE = ["</script><script>alert(1)</script>", '<img src=x onerror="alert(2)">', 'a "quoted", name', "=1+1", "神経"]
+HOSTILE = [
+    "</script><script>alert(1)</script>",
+    '<img src=x onerror="alert(2)">',
+    'a "quoted", name',
+    "=1+1",
+    "神経",
+]
 TYPES = ["<b>first</b>", "second, type", "third"]
 # Where a model of the page is, by its name; the roots are bokeh's views.
 MODEL = "const model = (name) => Bokeh.documents.map((d) => d.get_model_by_name(name)).find((m) => m !== null);"
@@ -169,20 +175,33 @@ def downloaded(page, button, name):
 
 def test_the_page_opens_without_network_and_without_errors_and_names_stay_text(browser, address):
     page = opened(browser, address)
-    assert [entry for entry in page.get_log("browser") if entry["level"] in ("WARNING", "SEVERE")] == []
+    assert [
+        entry for entry in page.get_log("browser") if entry["level"] in ("WARNING", "SEVERE")
+    ] == []
     messages = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
     sent = [m["params"] for m in messages if m["method"] == "Network.requestWillBeSent"]
-    asked = {request["request"]["url"] for request in sent if request["documentURL"] == page.current_url}
-    assert page.current_url in asked and all(url.startswith(("file:", "data:", "blob:")) for url in asked)
-    assert text(page, "legend-title") == "Family (2)" and text(page, "verdict").startswith("Test R2 ")
+    asked = {
+        request["request"]["url"] for request in sent if request["documentURL"] == page.current_url
+    }
+    assert page.current_url in asked and all(
+        url.startswith(("file:", "data:", "blob:")) for url in asked
+    )
+    assert text(page, "legend-title") == "Family (2)" and text(page, "verdict").startswith(
+        "Test R2 "
+    )
     assert page.execute_script(MODEL + "return model('names').data.text") == ["even", "odd"]
     choose(page, "color-by", "Type")
-    names = page.execute_script("return Array.from(document.querySelectorAll('#legend .name'), (e) => e.textContent)")
+    names = page.execute_script(
+        "return Array.from(document.querySelectorAll('#legend .name'), (e) => e.textContent)"
+    )
     assert names == TYPES
     assert text(page, "legend-title") == "Type (3)"
     for name in HOSTILE[:2]:
         assert search(page, name).startswith("1 cell found")
-    assert page.execute_script("return document.images.length + document.querySelectorAll('b').length") == 0
+    assert (
+        page.execute_script("return document.images.length + document.querySelectorAll('b').length")
+        == 0
+    )
 
 
 def test_colours_are_of_types_and_then_of_numbers_on_one_robust_scale(page, records):
@@ -214,10 +233,14 @@ def test_colours_are_of_types_and_then_of_numbers_on_one_robust_scale(page, reco
         assert drawn == [int(color[1:] + "ff", 16) for color in colors]
         assert f"{((values < low) | (values > high)).sum()} cells beyond" in text(page, "note")
     held_out = np.concatenate(
-        [p[:, 1] * measured[train].std() + measured[train].mean() for (train, _), p in
-         zip(folds.folds, folds.test_predictions[1], strict=True)]
-    )  # fmt: skip
-    np.testing.assert_allclose([low, high], np.percentile([*measured, *fitted, *held_out], [1, 99]), atol=1e-5)
+        [
+            p[:, 1] * measured[train].std() + measured[train].mean()
+            for (train, _), p in zip(folds.folds, folds.test_predictions[1], strict=True)
+        ]
+    )
+    np.testing.assert_allclose(
+        [low, high], np.percentile([*measured, *fitted, *held_out], [1, 99]), atol=1e-5
+    )
 
     choose(page, "kind", "residual (fitted)")
     colors, _, low, high, palette, _ = page.execute_script(read)
@@ -230,8 +253,12 @@ def test_colours_are_of_types_and_then_of_numbers_on_one_robust_scale(page, reco
 
 
 def test_search_selects_and_the_legend_hides_cells(page):
-    assert search(page, "CELL8").startswith("1 cell found") and selected(page) == [8], "its whole name, not cell80 too"
-    assert search(page, "SECOND, t").startswith("30 cells found") and selected(page) == list(range(1, 90, 3))
+    assert search(page, "CELL8").startswith("1 cell found") and selected(page) == [8], (
+        "its whole name, not cell80 too"
+    )
+    assert search(page, "SECOND, t").startswith("30 cells found") and selected(page) == list(
+        range(1, 90, 3)
+    )
     assert search(page, "no such cell").startswith("Nothing found") and len(selected(page)) == 30
     by_id(page, "clear").click()
     assert selected(page) == []
@@ -261,7 +288,9 @@ def test_lasso_and_box_select_what_is_inside_and_shift_adds(page):
     assert "of them hidden" in text(page, "status")
     drag(page, second[[0, 2]])
     assert not set(selected(page)) & set(range(1, 90, 3)), "what is hidden cannot be drawn around"
-    places = [page.execute_script(MODEL + f"return Array.from(model('cells').data.{a})") for a in "xy"]
+    places = [
+        page.execute_script(MODEL + f"return Array.from(model('cells').data.{a})") for a in "xy"
+    ]
     x, y = np.ptp(points, 0) / np.ptp(places, 1)
     assert x == pytest.approx(y, rel=0.01), "a unit is as long along both axes"
 
@@ -269,7 +298,10 @@ def test_lasso_and_box_select_what_is_inside_and_shift_adds(page):
 def test_counts_and_comparisons_of_the_selection_are_right(page, records):
     fit, _ = records
     page.execute_script(MODEL + "model('cells').selected.indices = [0, 1, 3, 6, 9, 12, 15]")
-    assert rows(page, "counts") == [[TYPES[0], "6", "30", "85.7 %"], [TYPES[1], "1", "30", "14.3 %"]]
+    assert rows(page, "counts") == [
+        [TYPES[0], "6", "30", "85.7 %"],
+        [TYPES[1], "1", "30", "14.3 %"],
+    ]
     assert text(page, "status") == "7 cells of 90 selected: 6 <b>first</b> and 1 other type."
     mask = np.isin(np.arange(90), [0, 1, 3, 6, 9, 12, 15])
     wanted = {}
@@ -281,7 +313,9 @@ def test_counts_and_comparisons_of_the_selection_are_right(page, records):
     for name, measures in found.items():
         np.testing.assert_allclose(measures, wanted[name], atol=0.00501)
     choose(page, "rank-by", "AUC")
-    assert [row[0] for row in rows(page, "features")] == sorted(wanted, key=lambda name: -abs(wanted[name][3] - 0.5))
+    assert [row[0] for row in rows(page, "features")] == sorted(
+        wanted, key=lambda name: -abs(wanted[name][3] - 0.5)
+    )
 
     page.find_element("css selector", "#features button[data-feature='2']").click()
     by_id(page, "color-feature").click()
@@ -299,8 +333,12 @@ def test_csv_holds_the_selected_cells_or_all_of_them(page, records):
     assert [row[1] for row in table] == fit.labels["type"].tolist()
     columns = {title: [row[i] for row in table] for i, title in enumerate(titles)}
     np.testing.assert_array_equal(np.array(columns["latent 2"], "f4"), fit.embedding[:, 1])
-    np.testing.assert_array_equal(np.array(columns["output 2, predicted (fitted)"], "f4"), fit.predictions[:, 2])
-    np.testing.assert_array_equal(np.array(columns["Gene3, reconstructed"], "f4"), fit.predicted_expression[:, 3])
+    np.testing.assert_array_equal(
+        np.array(columns["output 2, predicted (fitted)"], "f4"), fit.predictions[:, 2]
+    )
+    np.testing.assert_array_equal(
+        np.array(columns["Gene3, reconstructed"], "f4"), fit.predicted_expression[:, 3]
+    )
     assert columns["output 0, predicted (held out)"].count("") == 2
     page.execute_script(MODEL + "model('cells').selected.indices = [4, 2]")
     with open(downloaded(page, "save-csv", name), newline="", encoding="utf-8") as handle:
@@ -313,7 +351,9 @@ def test_any_gene_two_groups_and_another_map_and_a_link_to_them(browser, tmp_pat
     explore(fit, folds_to_explore(fit), tmp_path / "all.html", data=data, **more)
     page = opened(browser, (tmp_path / "all.html").as_uri())
     by_id(page, "gene").send_keys("nothing\n")
-    assert "No gene or output is called “nothing”. The file holds 34 genes" in text(page, "genes-note")
+    assert "No gene or output is called “nothing”. The file holds 34 genes" in text(
+        page, "genes-note"
+    )
     by_id(page, "gene").clear()
     by_id(page, "gene").send_keys("oTHER7\n")
     assert "Other7 is not kept by the model" in text(page, "note")
@@ -337,4 +377,7 @@ def test_any_gene_two_groups_and_another_map_and_a_link_to_them(browser, tmp_pat
     places = page.execute_script(MODEL + "return Array.from(model('cells').data.x)")
     np.testing.assert_array_equal(places, more["tsne"].transcriptome[:, 0])
     assert "coloured by Other7" in text(page, "note") and selected(page) == b
-    assert text(page, "groups-note") == "A: 40 cells, B: 45 cells; compared below. 5 cells in both groups left out."
+    assert (
+        text(page, "groups-note")
+        == "A: 40 cells, B: 45 cells; compared below. 5 cells in both groups left out."
+    )

@@ -13,7 +13,12 @@ from victims import Victim
 from sbnn.data.registry import DataFile, DataIntegrityError, download_file
 
 CONTENT = np.random.default_rng(0).bytes(100_000)
-ABOUT = {"name": "tiny.bin", "folder": "tiny", "source": "https://example.org/tiny", "size": len(CONTENT)}
+ABOUT = {
+    "name": "tiny.bin",
+    "folder": "tiny",
+    "source": "https://example.org/tiny",
+    "size": len(CONTENT),
+}
 ABOUT |= {"sha256": hashlib.sha256(CONTENT).hexdigest()}
 SERVED = {"/tiny.bin": CONTENT}
 
@@ -45,7 +50,9 @@ def wrong_content(folder, seed):
     rng, content = random.Random(seed), bytearray(CONTENT)
     content[rng.randrange(len(CONTENT))] ^= 1 << rng.randrange(8)
     with server({"/tiny.bin": bytes(content)}) as web:
-        with pytest.raises(DataIntegrityError, match="altered: expected 100000 bytes and sha256") as caught:
+        with pytest.raises(
+            DataIntegrityError, match="altered: expected 100000 bytes and sha256"
+        ) as caught:
             fetch(web, folder)
         assert about(web)["url"] in str(caught.value)
     assert list(Path(folder).iterdir()) == []
@@ -69,7 +76,9 @@ def two_at_once(folder, seed):
     """Of two processes one downloads, the other takes what it has got; or begins anew, if the first was killed."""
     rng = random.Random(seed)
     with server(SERVED, pause=0.005) as web:
-        first, *others = [Victim("download", about(web), str(Path(folder, "tiny.bin"))) for _ in range(3)]
+        first, *others = [
+            Victim("download", about(web), str(Path(folder, "tiny.bin"))) for _ in range(3)
+        ]
         if seed % 2:
             first.ends_within(rng.uniform(0, 0.1))
             first.kill()

@@ -29,7 +29,9 @@ def killed_again_and_again(folder, seed, n_jobs=1, kills=10, longest=0.3, how=si
         status = victim.end()
         wait_for_the_end_of(victim.process.pid)
         again = [which[fit[:2]] for fit in fits_of(folder)[n_fits:]]
-        assert len(set(again)) == len(again) and before.isdisjoint(again), "a finished fold was fitted again"
+        assert len(set(again)) == len(again) and before.isdisjoint(again), (
+            "a finished fold was fitted again"
+        )
         assert status in (0, -how, 1, 130), victim.error
     assert same(load(path), whole)
     assert left_in(folder) == ["cv.pickle"]
@@ -39,8 +41,12 @@ def killed_again_and_again(folder, seed, n_jobs=1, kills=10, longest=0.3, how=si
 def wait_for_the_end_of(session, patience=20):
     """Workers of a process must end with it; those of a system without /proc are not looked for."""
     deadline = time.monotonic() + patience
-    while left := [process for process in Path("/proc").glob("[0-9]*") if _belongs_to(session, process)]:
-        assert time.monotonic() < deadline, f"{len(left)} worker(s) of a run that has ended are still there"
+    while left := [
+        process for process in Path("/proc").glob("[0-9]*") if _belongs_to(session, process)
+    ]:
+        assert time.monotonic() < deadline, (
+            f"{len(left)} worker(s) of a run that has ended are still there"
+        )
         time.sleep(0.05)
 
 
@@ -71,7 +77,9 @@ def different_experiments(folder, seed):
     kind, message = next(run.error for run in runs if run.error[0])
     assert kind == "ValueError" and str(path) in message
     record = load(path)
-    assert same(record, validate(Path(folder, "again.pickle"), grid={"alpha": [record.params[0]["alpha"]]}))
+    assert same(
+        record, validate(Path(folder, "again.pickle"), grid={"alpha": [record.params[0]["alpha"]]})
+    )
     return 1
 
 
@@ -99,7 +107,11 @@ def full_disk(folder, seed, times=4):
     rng, disk = random.Random(seed), Path(folder, "disk")
     disk.mkdir()
     mounted = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
-    if os.name != "posix" or os.geteuid() or subprocess.run(mounted, capture_output=True).returncode:
+    if (
+        os.name != "posix"
+        or os.geteuid()
+        or subprocess.run(mounted, capture_output=True).returncode
+    ):
         return 0
     try:
         for _ in range(times):
@@ -107,7 +119,9 @@ def full_disk(folder, seed, times=4):
                 (disk / "filler").write_bytes(bytes(4096 * rng.randrange(20, 62)))
             victim = Victim("validate", disk / "cv.pickle")
             status, (kind, message) = victim.end(), victim.error
-            assert not status or (kind == "OSError" and "No space left" in message and str(disk) in message), message
+            assert not status or (
+                kind == "OSError" and "No space left" in message and str(disk) in message
+            ), message
             (disk / "filler").unlink()
         path, (whole, which) = disk / "cv.pickle", undisturbed()
         validate(path)
@@ -123,7 +137,9 @@ def damaged_part(folder, seed):
     rng, path = random.Random(seed), Path(folder, "cv.pickle")
     whole, _ = undisturbed()
     part = Path(f"{path}.parts", f"{rng.choice(rng.choice(whole.settings['keys']))}.pickle")
-    content = bytearray(save(dataclasses.replace(whole, values={"test_r2": 1.0}), part).read_bytes())
+    content = bytearray(
+        save(dataclasses.replace(whole, values={"test_r2": 1.0}), part).read_bytes()
+    )
     content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
     part.write_bytes(content)
     with pytest.warns(UserWarning, match="recomputing"):

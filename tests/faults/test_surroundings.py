@@ -64,14 +64,20 @@ def test_results_stay_where_the_run_began(data, tmp_path, monkeypatch):
     fit = Ridge.fit
     monkeypatch.setattr(Ridge, "fit", lambda self, X, y: os.chdir(there) or fit(self, X, y))
     cross_validate(Ridge(), data, 3, results="my results.pickle", verbose=False)
-    assert [path.name for path in here.iterdir()] == ["my results.pickle"] and not list(there.iterdir())
+    assert [path.name for path in here.iterdir()] == ["my results.pickle"] and not list(
+        there.iterdir()
+    )
 
 
 def test_what_a_run_that_was_killed_at_the_very_end_has_left_is_cleared_away(data, tmp_path):
     path = tmp_path / "cv.pickle"
     record = cross_validate(Ridge(), data, 3, results=path, verbose=False)
     save(record, Path(f"{path}.parts") / f"{record.settings['keys'][0][1]}.pickle")
-    for name in (".cv.pickle.lock", ".cv.pickle.a1b2c3d4.tmp", f"cv.pickle.parts/.{'0' * 32}.pickle.a1b2c3d4.tmp"):
+    for name in (
+        ".cv.pickle.lock",
+        ".cv.pickle.a1b2c3d4.tmp",
+        f"cv.pickle.parts/.{'0' * 32}.pickle.a1b2c3d4.tmp",
+    ):
         (tmp_path / name).touch()
     cross_validate(Ridge(), data, 3, results=path, verbose=False)
     assert [left.name for left in tmp_path.iterdir()] == ["cv.pickle"]
@@ -89,7 +95,9 @@ if __name__ == "__main__":
 def test_workers_end_with_a_run_that_is_killed(tmp_path):
     script = tmp_path / "work.py"
     script.write_text(WORK)
-    process = subprocess.Popen([sys.executable, script], start_new_session=True, env=os.environ | {"PYTHONPATH": ROOT})
+    process = subprocess.Popen(
+        [sys.executable, script], start_new_session=True, env=os.environ | {"PYTHONPATH": ROOT}
+    )
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     if not children.exists():
         process.kill()
@@ -105,15 +113,31 @@ def test_workers_end_with_a_run_that_is_killed(tmp_path):
 
 
 def test_ctrl_c_at_the_command_line_keeps_what_was_finished(data, tmp_path):
-    pd.DataFrame(data.counts[:60], data.cell_names[:60], data.gene_names).to_csv(tmp_path / "counts.csv")
-    pd.DataFrame(data.Y[:60], data.cell_names[:60], data.feature_names).to_csv(tmp_path / "ephys.csv")
-    command = [*SBNN, "fit", "mine", "--expression", "counts.csv", "--outputs", "ephys.csv", "--counts"]
+    pd.DataFrame(data.counts[:60], data.cell_names[:60], data.gene_names).to_csv(
+        tmp_path / "counts.csv"
+    )
+    pd.DataFrame(data.Y[:60], data.cell_names[:60], data.feature_names).to_csv(
+        tmp_path / "ephys.csv"
+    )
+    command = [
+        *SBNN,
+        "fit",
+        "mine",
+        "--expression",
+        "counts.csv",
+        "--outputs",
+        "ephys.csv",
+        "--counts",
+    ]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+    )
     folder, deadline = tmp_path / "saved_models", time.monotonic() + 120
     while not list(folder.rglob("*.pickle")) and time.monotonic() < deadline:
         time.sleep(0.01)
-    while process.poll() is None:  # one that arrives while an object is cleared away is lost, as Python has it
+    # one that arrives while an object is cleared away is lost, as Python has it
+    while process.poll() is None:
         process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(20)

@@ -41,13 +41,17 @@ class Logged(Ridge):
 
 @cache
 def made_up():
-    return as_paired(simulate_patchseq(n_cells=60, n_genes=20, n_outputs=3, n_true_genes=5, random_state=0))
+    return as_paired(
+        simulate_patchseq(n_cells=60, n_genes=20, n_outputs=3, n_true_genes=5, random_state=0)
+    )
 
 
 def validate(path, n_jobs=1, grid=None, **how):
     """The cross-validation that is disturbed; its fits are logged beside the results."""
     os.environ["FITS"] = str(Path(path).parent / "fits")
-    return cross_validate(Logged(), made_up(), FOLDS, grid or GRID, n_jobs, results=path, verbose=False, **how)
+    return cross_validate(
+        Logged(), made_up(), FOLDS, grid or GRID, n_jobs, results=path, verbose=False, **how
+    )
 
 
 def download(file, target):
@@ -63,7 +67,8 @@ def _run(function, args, errors):
     except Exception as error:
         errors.send((type(error).__name__, str(error)))
         os._exit(1)
-    os._exit(0)  # not waiting, as a forked process would, until workers of joblib have been idle for minutes
+    # not waiting, as a forked process would, until workers of joblib have been idle for minutes
+    os._exit(0)
 
 
 @cache
@@ -108,7 +113,9 @@ class Victim:
 def same(a, b):
     """Whether two records hold the same numbers, to the bit, but for the time they took."""
     names = a.values.keys() - {"seconds"}
-    return a.values.keys() == b.values.keys() and all(np.array_equal(a.values[name], b.values[name]) for name in names)
+    return a.values.keys() == b.values.keys() and all(
+        np.array_equal(a.values[name], b.values[name]) for name in names
+    )
 
 
 def fits_of(folder):

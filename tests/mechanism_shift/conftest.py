@@ -21,4 +21,6 @@ def screen(adata):
 @pytest.fixture(scope="session")
 def staged(screen):
     """The staged model of the screen, trained long enough to find the latents."""
-    return SparseShiftVAE(5, recipe=SHORT, random_state=0).fit(screen.counts, screen.perturbation, screen.control)
+    return SparseShiftVAE(5, recipe=SHORT, random_state=0).fit(
+        screen.counts, screen.perturbation, screen.control
+    )

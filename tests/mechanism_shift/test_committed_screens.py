@@ -17,14 +17,17 @@ sys.path.insert(0, str(SAVED.with_name("benchmarks")))
 benchmark = importlib.import_module("mechanism_shift")
 
 
-@pytest.mark.parametrize("name", ["pca", "ica", "linear", pytest.param("staged", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", ["pca", "ica", "linear", pytest.param("staged", marks=pytest.mark.slow)]
+)
 def test_a_committed_fit_to_a_simulated_screen_comes_out_the_same(name):
     stored = results.load(SAVED / "simulated_screen" / f"shift_small_{name}.pickle").scores.iloc[0]
     known, new = benchmark.simulated(benchmark.CONFIGURATIONS["small"], int(stored["seed"]))
     model, edges = benchmark.METHODS[name]
     row, _ = recovery(benchmark.seeded(model, 15, int(stored["seed"])), known, edges, new)
     compared = [column for column in row if column != "seconds"]
-    rtol = 2e-3 if name == "staged" else 1e-6  # training drifts apart from the first different bit of a processor
+    # training drifts apart from the first different bit of a processor
+    rtol = 2e-3 if name == "staged" else 1e-6
     assert_same([row[column] for column in compared], stored[compared].to_numpy(float), rtol=rtol)
 
 
@@ -35,10 +38,17 @@ def test_a_committed_fit_to_a_real_screen_comes_out_the_same():
     except FileNotFoundError:
         pytest.skip("the data are not here")
     record = results.load(SAVED / "papalexi" / "shift_fits.pickle")
-    model, stored = SparseShiftVAE(10, random_state=0).fit(adata), record.graph[record.graph["seed"] == 0]
+    model, stored = (
+        SparseShiftVAE(10, random_state=0).fit(adata),
+        record.graph[record.graph["seed"] == 0],
+    )
     # The probabilities of pairs that hardly matter differ by hundredths between processors.
     pd.testing.assert_frame_equal(
-        model.shift_graph_, stored.drop(columns="seed").reset_index(drop=True), rtol=0, atol=0.05, check_dtype=False
+        model.shift_graph_,
+        stored.drop(columns="seed").reset_index(drop=True),
+        rtol=0,
+        atol=0.05,
+        check_dtype=False,
     )
     aside = adata[model.validation_]
     assert_same(model.elbo(aside, aside.obs["perturbation"]), record.elbo[0], rtol=1e-3)
@@ -49,11 +59,15 @@ def test_figures_of_committed_results_stay_as_they_are(monkeypatch):
     drawn = {"screen": plotting.graph_of_screen(fits), "genes": plotting.latents_and_genes(fits)}
     assert numbers_shown(drawn) == "ffb7969ee61b"
     monkeypatch.setattr(plotting, "SHOWN", 4)
-    graph, latents = (draw(fits).axes[0] for draw in (plotting.graph_of_screen, plotting.latents_and_genes))
+    graph, latents = (
+        draw(fits).axes[0] for draw in (plotting.graph_of_screen, plotting.latents_and_genes)
+    )
     assert len(graph.get_yticks()) == len(latents.get_xticks()) == 4
 
 
 def test_the_benchmark_takes_its_committed_results(monkeypatch):
-    monkeypatch.setattr(runs, "save", lambda record, path: pytest.fail(f"{path} was computed again"))
+    monkeypatch.setattr(
+        runs, "save", lambda record, path: pytest.fail(f"{path} was computed again")
+    )
     monkeypatch.setattr(benchmark, "recovery", pytest.fail)
     assert len(benchmark.measure(SAVED)) == 5 and len(benchmark.PLANNED) == 21

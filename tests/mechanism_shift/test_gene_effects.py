@@ -31,13 +31,19 @@ def test_an_effect_on_one_gene_is_direct_and_reported_as_the_cells_show_it(scree
     counts, name = screen.counts.toarray(), screen.targets[3]
     of, gene = screen.perturbation == name, int(np.argmin(screen.counts.toarray().std(axis=0)))
     counts[of, gene] = np.random.default_rng(0).binomial(counts[of, gene], 0.1)
-    model = SparseShiftVAE(5, recipe=SHORT, random_state=0).fit(counts, screen.perturbation, screen.control)
+    model = SparseShiftVAE(5, recipe=SHORT, random_state=0).fit(
+        counts, screen.perturbation, screen.control
+    )
     found = model.gene_effects_.set_index(["perturbation", "gene"]).loc[(name, gene)]
     kept = np.setdiff1d(np.arange(len(counts)), model.validation_)
-    share = {key: counts[kept][screen.perturbation[kept] == key].sum(0) for key in (name, screen.control)}
+    share = {
+        key: counts[kept][screen.perturbation[kept] == key].sum(0) for key in (name, screen.control)
+    }
     own = np.log([share[key][gene] / share[key].sum() + 1e-4 for key in share])
     assert (
-        found["significant"] and found["direct"] < -0.1 and found["log_fold_change"] == pytest.approx(own[0] - own[1])
+        found["significant"]
+        and found["direct"] < -0.1
+        and found["log_fold_change"] == pytest.approx(own[0] - own[1])
     )
     assert found["lower"] < found["log_fold_change"] < found["upper"] < 0 and found["edge"]
     assert model.gene_effects_["edge"].sum() < 10
@@ -54,19 +60,25 @@ def test_effects_on_genes_count_if_held_out_cells_become_likelier(screen, staged
     train = np.setdiff1d(np.arange(len(codes)), staged.validation_)
     for gain in (0.0, 1.0):
         model = copy(staged)
-        monkeypatch.setattr(model, "_mean", lambda *_, direct=None, gain=gain: gain if direct is None else 0.0)
+        monkeypatch.setattr(
+            model, "_mean", lambda *_, direct=None, gain=gain: gain if direct is None else 0.0
+        )
         model._add_direct_effects(screen.counts.astype(np.float32), codes, train, np.arange(60))
         assert model.direct_.any() == (gain > 0)
 
 
-def test_of_several_sizes_and_recipes_the_one_under_which_held_out_cells_are_likeliest_is_taken(screen):
+def test_of_several_sizes_and_recipes_the_one_under_which_held_out_cells_are_likeliest_is_taken(
+    screen,
+):
     cells = screen.counts, screen.perturbation, screen.control
     recipes = [TINY, replace(TINY, epochs=12, learning_rate=4e-3), TINY]
     model = SparseShiftVAE((1, 3), recipe=recipes, random_state=0).fit(*cells)
     alone = SparseShiftVAE(3, recipe=recipes[1], random_state=0).fit(*cells)
     assert (model.n_latent_, model.recipe_) == (3, recipes[1]) and model.recipe == recipes
     assert np.array_equal(model.transform(cells[0]), alone.transform(cells[0]))
-    unheld = SparseShiftVAE((3, 1), recipe=replace(TINY, epochs=1, validation_share=0), random_state=0).fit(*cells)
+    unheld = SparseShiftVAE(
+        (3, 1), recipe=replace(TINY, epochs=1, validation_share=0), random_state=0
+    ).fit(*cells)
     assert unheld.n_latent_ == 3, "without held-out cells the first"
 
 
@@ -92,7 +104,9 @@ def test_doubtful_graphs_latents_of_a_batch_and_shrunken_effects_are_warned_of(s
     assert "batch explains" in message and "latent_2" in message
     for probability, share in ((1.0, []), (0.5, ["100%"])):  # many edges, all clear, are no reason
         graph = staged.shift_graph_.assign(probability=probability)
-        assert [text.split()[0] for text in warned(staged, cells=cells, shift_graph_=graph)] == share
+        assert [
+            text.split()[0] for text in warned(staged, cells=cells, shift_graph_=graph)
+        ] == share
     effects = staged.gene_effects_.assign(significant=True)
     effects["model"] = 0.3 * effects["log_fold_change"]
     [message] = warned(staged, cells=cells, gene_effects_=effects)

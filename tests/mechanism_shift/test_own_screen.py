@@ -16,7 +16,11 @@ def tables(screen, tmp_path):
     """Counts of genes and of two guides of each perturbation: DataFrames of cells, and a file for the latter."""
     guides = [f"{name.replace('_', '-')}_{i % 2}" for i, name in enumerate(screen.perturbation)]
     guides = pd.get_dummies(pd.Series(guides, screen.cell_names), dtype=float) * 5
-    return pd.DataFrame(screen.counts.toarray(), screen.cell_names, screen.gene_names), guides, tmp_path / "guides.csv"
+    return (
+        pd.DataFrame(screen.counts.toarray(), screen.cell_names, screen.gene_names),
+        guides,
+        tmp_path / "guides.csv",
+    )
 
 
 def test_the_command_writes_tables_figures_and_the_model(tables, capsys, monkeypatch):
@@ -29,13 +33,27 @@ def test_the_command_writes_tables_figures_and_the_model(tables, capsys, monkeyp
         names = [*counts.columns[[0]], *counts.columns[:-1]]  # symbols may repeat
         file["matrix/features/name"], file["matrix/barcodes"] = names, list(counts.index)
         file["matrix/features/feature_type"] = ["Gene Expression"] * 59 + ["CRISPR Guide Capture"]
-        (rows, file["matrix/indices"]), file["matrix/shape"] = np.nonzero(counts.to_numpy()), counts.shape[::-1]
+        (rows, file["matrix/indices"]), file["matrix/shape"] = (
+            np.nonzero(counts.to_numpy()),
+            counts.shape[::-1],
+        )
         file["matrix/data"] = counts.to_numpy()[np.nonzero(counts.to_numpy())]
         file["matrix/indptr"] = np.searchsorted(rows, np.arange(len(counts) + 1))
-    command, out = ["screen", str(path.with_name("counts.h5")), "--guides", str(path)], path.with_name("out")
+    command, out = (
+        ["screen", str(path.with_name("counts.h5")), "--guides", str(path)],
+        path.with_name("out"),
+    )
     with pytest.warns(UserWarning, match="1 of 2500 left out .without a guide.: cell_0"):
-        assert cli.main([*command, "--control", "control", "--out", str(out), "--latents", "3", "--fast"]) == 0
-    assert "2499 cells x 21 genes, 41 perturbations" in capsys.readouterr().out and len([*out.glob("*.png")]) == 2
+        assert (
+            cli.main(
+                [*command, "--control", "control", "--out", str(out), "--latents", "3", "--fast"]
+            )
+            == 0
+        )
+    assert (
+        "2499 cells x 21 genes, 41 perturbations" in capsys.readouterr().out
+        and len([*out.glob("*.png")]) == 2
+    )
     written = {file.stem: pd.read_csv(file) for file in out.glob("*.csv")}
     assert written["left_out"].to_numpy().tolist() == [["cell_0", "without a guide"]]
     assert written["cells"]["cell"].tolist() == counts.index[1:].tolist()
@@ -43,21 +61,33 @@ def test_the_command_writes_tables_figures_and_the_model(tables, capsys, monkeyp
     assert len(graph) == 40 * 3 and len(effects) == 40 * 21
     first = effects.loc[effects["direct"].abs().where(effects["edge"]).idxmax()]
     page = (out / "screen.html").read_text()
-    words = "1 left out (without a guide): cell_0", "may or may not be edges", f"<td>{first['lower']:.3f}</td>"
+    words = (
+        "1 left out (without a guide): cell_0",
+        "may or may not be edges",
+        f"<td>{first['lower']:.3f}</td>",
+    )
     assert all(part in page for part in words)
-    assert page.count("<tr") == 2 + (graph["probability"] > 0.5).sum() + min(effects["edge"].sum(), 50)
+    assert page.count("<tr") == 2 + (graph["probability"] > 0.5).sum() + min(
+        effects["edge"].sum(), 50
+    )
     assert page.count("data:image/png;base64,") == 2
     assert joblib.load(out / "model.joblib").transform(np.ones((5, 21))).shape == (5, 3)
 
 
 BAD = {
     "2 of 2500 .* .without a guide.: cell_3, cell_7": lambda c, g: g.update(g.iloc[[3, 7]] * 0),
-    "1 of 2500 .* .with two guides of equal count.: cell_5": lambda c, g: g.update(g.iloc[[5]] * 0 + 1),
+    "1 of 2500 .* .with two guides of equal count.: cell_5": lambda c, g: g.update(
+        g.iloc[[5]] * 0 + 1
+    ),
     "1 of 2500 .* .without a label.: cell_2": lambda c, g: "labels",
-    "only one guide: perturbation-02 ": lambda c, g: g.drop(columns="perturbation-02_0", inplace=True),
+    "only one guide: perturbation-02 ": lambda c, g: g.drop(
+        columns="perturbation-02_0", inplace=True
+    ),
     "guides: .* first -1.*: 4": lambda c, g: g.update(g.iloc[[4]] - 1),
     "counts: .* the first .*: 9": lambda c, g: c.update(c.iloc[[9]] + 0.5),
-    "control: no cell is 'control'": lambda c, g: g.drop(columns=["control_0", "control_1"], inplace=True),
+    "control: no cell is 'control'": lambda c, g: g.drop(
+        columns=["control_0", "control_1"], inplace=True
+    ),
 }
 
 
@@ -69,5 +99,9 @@ def test_bad_screens_are_explained_in_a_sentence(tables, message):
         guides.loc["cell_2"] = " "
     guides.to_csv(path)
     counts.T.to_csv(path.with_name("counts.csv"))  # genes x cells
-    with pytest.raises(ValueError, match=message) if message[0] in "cg" else pytest.warns(match=message):
+    with (
+        pytest.raises(ValueError, match=message)
+        if message[0] in "cg"
+        else pytest.warns(match=message)
+    ):
         read_screen(path.with_name("counts.csv"), path, "control")

@@ -13,14 +13,22 @@ MODEL = SparseShiftVAE(3, recipe=TINY, random_state=0)
 
 def test_edges_are_the_largest_shifts_or_those_of_unmixed_latents(adata):
     mixed, found = recovery(LinearShift(5, "none"), adata, "largest")
-    assert (found["edges"].sum(axis=1) == 2).all() and set(mixed) == {"mcc", "precision", "recall", "f1", "seconds"}
+    assert (found["edges"].sum(axis=1) == 2).all() and set(mixed) == {
+        "mcc",
+        "precision",
+        "recall",
+        "f1",
+        "seconds",
+    }
     unmixed, _ = recovery(LinearShift(5), adata, "unmixed")
     assert unmixed["mcc"] > mixed["mcc"] + 0.1 and unmixed["f1"] > 0.6
     with pytest.raises(ValueError, match="edges: "):
         recovery(LinearShift(5), adata, "all")
 
 
-def test_shifts_of_new_perturbations_are_learned_from_other_cells_than_are_scored(adata, monkeypatch):
+def test_shifts_of_new_perturbations_are_learned_from_other_cells_than_are_scored(
+    adata, monkeypatch
+):
     new = adata.obs["perturbation"].isin(adata.obs["perturbation"].cat.categories[-20:])
     seen, learn = [], SparseShiftVAE.fit_new_perturbations
 
@@ -51,10 +59,16 @@ def test_results_are_computed_once_and_answer_their_question(adata, tmp_path):
     how = {"results": tmp_path / "shift_fits.pickle", "seeds": [0]}
     record = compute_once("fits", adata, MODEL, lambda: {"elbo": np.ones(2)}, **how)
     again = compute_once("fits", adata, MODEL, pytest.fail, **how)
-    assert again.elbo.tolist() == record.elbo.tolist() and record.dataset == "simulated_screen" and record.seed == 0
+    assert (
+        again.elbo.tolist() == record.elbo.tolist()
+        and record.dataset == "simulated_screen"
+        and record.seed == 0
+    )
     with pytest.raises(ValueError, match="differs in seeds"):
         compute_once("fits", adata, MODEL, pytest.fail, **how | {"seeds": [1]})
     sizes = compute_once("varied", {"n_genes": 40}, MODEL, dict, params={"of": "shift"})
     assert (
-        sizes.settings["configuration"] == {"n_genes": 40} and sizes.seed is None and sizes.params == [{"of": "shift"}]
+        sizes.settings["configuration"] == {"n_genes": 40}
+        and sizes.seed is None
+        and sizes.params == [{"of": "shift"}]
     )

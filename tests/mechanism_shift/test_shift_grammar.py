@@ -13,7 +13,11 @@ from sbnn.mechanism_shift import SparseShiftVAE
 def as_counts(X):
     """Whole positive numbers in the order of these; what is no table of finite numbers is left as it is."""
     values = X.data if sparse.issparse(X) else np.asarray(X)
-    if values.dtype.kind not in "fiu" or not np.isfinite(values).all() or np.ndim(values) != 2 - sparse.issparse(X):
+    if (
+        values.dtype.kind not in "fiu"
+        or not np.isfinite(values).all()
+        or np.ndim(values) != 2 - sparse.issparse(X)
+    ):
         return X
     counts = np.rint(np.abs(values) * 10) + 1
     if sparse.issparse(X):
@@ -31,7 +35,9 @@ class CountedVAE(SparseShiftVAE):
         return super().transform(as_counts(X))
 
 
-NOT_COUNTS = "counts are checked by ourselves, and the message speaks of counts, cells and perturbations"
+NOT_COUNTS = (
+    "counts are checked by ourselves, and the message speaks of counts, cells and perturbations"
+)
 SILENT = "cells without any count are refused, and this check draws some"
 OURS = "complex_data dtype_object estimators_empty_data_messages fit2d_1sample fit2d_1feature fit2d_predict1d"
 EXEMPT = {f"check_{name}": NOT_COUNTS for name in f"{OURS} requires_y_none".split()}
@@ -39,7 +45,9 @@ EXEMPT |= {f"check_estimator_sparse_{kind}": SILENT for kind in ("tag", "array",
 EXEMPT["check_positive_only_tag_during_fit"] = "negative numbers were made counts before"
 
 
-@parametrize_with_checks([CountedVAE(2, recipe=TINY, random_state=0)], expected_failed_checks=lambda _: EXEMPT)
+@parametrize_with_checks(
+    [CountedVAE(2, recipe=TINY, random_state=0)], expected_failed_checks=lambda _: EXEMPT
+)
 @pytest.mark.filterwarnings("ignore")
 def test_grammar(estimator, check):
     check(estimator)

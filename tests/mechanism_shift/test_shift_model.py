@@ -18,7 +18,11 @@ from sbnn.mechanism_shift.model import STRENGTH
 def of(screen, names):
     """Counts, perturbations and control of the cells of some perturbations."""
     cells = np.isin(screen.perturbation, names)
-    return screen.counts[cells], screen.perturbation[cells], screen.control if screen.control in names else None
+    return (
+        screen.counts[cells],
+        screen.perturbation[cells],
+        screen.control if screen.control in names else None,
+    )
 
 
 def test_latents_and_graph_of_a_simulated_screen_are_found(screen, staged):
@@ -32,12 +36,19 @@ def test_latents_and_graph_of_a_simulated_screen_are_found(screen, staged):
     assert np.corrcoef(effects[true != 0], true[true != 0])[0, 1] > 0.97
     assert screen.control not in set(staged.shift_graph_["perturbation"])
     assert np.abs(latents[screen.perturbation == screen.control].mean(axis=0)).max() < 0.4
-    assert not staged.prior_.means()[torch.from_numpy(staged.perturbations_ == screen.control)].any()
+    assert not staged.prior_.means()[
+        torch.from_numpy(staged.perturbations_ == screen.control)
+    ].any()
 
 
 @pytest.mark.parametrize("method", ["staged", "svae+"])
-def test_the_same_seed_gives_the_same_bits_whatever_the_threads_and_the_global_state(screen, method):
-    models, recipe = [], replace(SHORT if method == "staged" else SHORT_PUBLISHED, epochs=2, hidden=16)
+def test_the_same_seed_gives_the_same_bits_whatever_the_threads_and_the_global_state(
+    screen, method
+):
+    models, recipe = (
+        [],
+        replace(SHORT if method == "staged" else SHORT_PUBLISHED, epochs=2, hidden=16),
+    )
     for seed in (1, 2):
         torch.manual_seed(seed)
         torch.set_num_threads(seed)
@@ -46,7 +57,11 @@ def test_the_same_seed_gives_the_same_bits_whatever_the_threads_and_the_global_s
     torch.set_num_threads(1)
     assert np.array_equal(*(model.transform(screen.counts) for model in models))
     pd.testing.assert_frame_equal(models[0].shift_graph_, models[1].shift_graph_, check_exact=True)
-    other = clone(models[0]).set_params(random_state=6).fit(screen.counts, screen.perturbation, screen.control)
+    other = (
+        clone(models[0])
+        .set_params(random_state=6)
+        .fit(screen.counts, screen.perturbation, screen.control)
+    )
     assert not np.array_equal(models[0].transform(screen.counts), other.transform(screen.counts))
 
 
@@ -78,7 +93,9 @@ def test_effects_of_trained_means_are_against_the_control(screen, method):
     effects = wide(model.shift_graph_, "effect")
     assert means.loc[screen.control].abs().max() > 0
     assert method == "ivae" or model.prior_.strength == STRENGTH[method] == 10
-    np.testing.assert_allclose(effects, (means - means.loc[screen.control]).loc[effects.index], atol=1e-6)
+    np.testing.assert_allclose(
+        effects, (means - means.loc[screen.control]).loc[effects.index], atol=1e-6
+    )
 
 
 def test_new_perturbations_are_learned_with_the_network_as_it_is(screen):
@@ -88,19 +105,30 @@ def test_new_perturbations_are_learned_with_the_network_as_it_is(screen):
     weights = {name: value.clone() for name, value in model.network_.state_dict().items()}
     wider = model.fit_new_perturbations(counts, names)
     started = model.fit_new_perturbations(counts, names, learn_shifts=False)
-    assert all(torch.equal(value, weights[name]) for name, value in wider.network_.state_dict().items())
+    assert all(
+        torch.equal(value, weights[name]) for name, value in wider.network_.state_dict().items()
+    )
     assert wider.elbo(counts, names) > started.elbo(counts, names) + 1
     assert wider.elbo(*known[:2]) == model.elbo(*known[:2])
     assert torch.equal(wider.prior_.mask[: len(model.perturbations_)], model.prior_.mask)
     graph = wider.shift_graph_.set_index("perturbation")
     assert set(graph.index) == set(screen.targets)
     latents = model.unmixing_.transform(model.transform(counts[names == names[0]]))
-    np.testing.assert_allclose(graph.loc[names[0], "effect"], latents.mean(axis=0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        graph.loc[names[0], "effect"], latents.mean(axis=0), rtol=1e-4, atol=1e-5
+    )
     assert (graph.loc[names[0], "probability"] == 1).all()
     with pytest.raises(ValueError, match="the model was already fitted to"):
         model.fit_new_perturbations(*known[:2])
-    without = SparseShiftVAE(5, "vae", recipe=TINY, random_state=0).fit(*known).fit_new_perturbations(counts, names)
-    assert not without.prior_.means().any() and not without.shift_graph_[["effect", "probability"]].to_numpy().any()
+    without = (
+        SparseShiftVAE(5, "vae", recipe=TINY, random_state=0)
+        .fit(*known)
+        .fit_new_perturbations(counts, names)
+    )
+    assert (
+        not without.prior_.means().any()
+        and not without.shift_graph_[["effect", "probability"]].to_numpy().any()
+    )
     cells, given = pd.DataFrame(counts.toarray()), pd.Series(names)
     for method in (model.fit, model.fit_new_perturbations, model.elbo):
         with pytest.raises(ValueError, match="perturbation: .* only the order"):
@@ -108,9 +136,15 @@ def test_new_perturbations_are_learned_with_the_network_as_it_is(screen):
 
 
 def test_bad_screens_are_named(screen):
-    counts, names, model = screen.counts.toarray(), screen.perturbation.astype(object), SparseShiftVAE(3, recipe=TINY)
+    counts, names, model = (
+        screen.counts.toarray(),
+        screen.perturbation.astype(object),
+        SparseShiftVAE(3, recipe=TINY),
+    )
     counts[4], names[0] = 0, "alone"
-    with pytest.raises(ValueError, match="counts: leave out the cells without any counts, .* at positions 4"):
+    with pytest.raises(
+        ValueError, match="counts: leave out the cells without any counts, .* at positions 4"
+    ):
         model.fit(counts, screen.perturbation)
     with pytest.raises(ValueError, match="perturbation: .*: alone"):
         model.fit(screen.counts, names)

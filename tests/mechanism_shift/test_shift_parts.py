@@ -15,18 +15,26 @@ from sbnn.mechanism_shift.training import Training
 
 
 def test_bounds_are_exact_where_the_decoder_ignores_the_latents(screen):
-    model = SparseShiftVAE(2, "vae", recipe=replace(SHORT_PUBLISHED, epochs=1, hidden=8), random_state=0)
+    model = SparseShiftVAE(
+        2, "vae", recipe=replace(SHORT_PUBLISHED, epochs=1, hidden=8), random_state=0
+    )
     network = model.fit(screen.counts, screen.perturbation, screen.control).network_
     with torch.no_grad():
         for layer in (network.logits, network.mean, network.log_variance):
             layer.weight.zero_()
         network.mean.bias.zero_()
         network.log_variance.bias.zero_()
-    counts, names = screen.counts[:5].toarray(), screen.perturbation[:5]  # mean bounds of five cells
-    inverse, shares = network.dispersion.exp().detach().numpy(), network.logits.bias.softmax(0).detach().numpy()
+    # mean bounds of five cells
+    counts, names = screen.counts[:5].toarray(), screen.perturbation[:5]
+    inverse, shares = (
+        network.dispersion.exp().detach().numpy(),
+        network.logits.bias.softmax(0).detach().numpy(),
+    )
     means = shares * counts.sum(axis=1, keepdims=True)
     expected = stats.nbinom.logpmf(counts, inverse, inverse / (inverse + means)).sum(axis=1).mean()
-    assert [model.elbo(counts, names), model.iwelbo(counts, names, 3)] == pytest.approx([expected] * 2, rel=1e-4)
+    assert [model.elbo(counts, names), model.iwelbo(counts, names, 3)] == pytest.approx(
+        [expected] * 2, rel=1e-4
+    )
     with torch.no_grad():
         network.mean.bias.fill_(2.0)
     assert model.elbo(counts, names) == pytest.approx(expected - 2 * 2**2 / 2, rel=1e-4)
@@ -42,7 +50,9 @@ def test_changed_latents_decode_to_the_same_counts_and_take_their_uncertainty_al
     after, log_variance = network.encode(counts)
     torch.testing.assert_close(after, (before - origin) @ matrix, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(network.decode(after), decoded, rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(log_variance, (variance @ matrix**2).log().clamp(-10, 4).expand(30, 4))
+    torch.testing.assert_close(
+        log_variance, (variance @ matrix**2).log().clamp(-10, 4).expand(30, 4)
+    )
 
 
 def test_the_penalties_are_the_published_ones():
@@ -52,7 +62,9 @@ def test_the_penalties_are_the_published_ones():
     p = prior.logits.sigmoid().detach().numpy()
     assert prior.penalty().item() == pytest.approx(-stats.beta.logpdf(p, 1, 10).sum(), rel=1e-5)
     lasso = MaskedMeans(2, 3, 100.0, summed=False)
-    assert lasso.penalty().item() == pytest.approx(100 * torch.sigmoid(torch.tensor(5.0)).item(), rel=1e-5)
+    assert lasso.penalty().item() == pytest.approx(
+        100 * torch.sigmoid(torch.tensor(5.0)).item(), rel=1e-5
+    )
 
 
 def test_a_mask_is_drawn_hard_with_a_soft_gradient():
@@ -73,10 +85,14 @@ def small_training(screen, prior, recipe):
     counts = screen.counts[:200].astype(np.float32)
     codes = np.unique(screen.perturbation[:200], return_inverse=True)[1]
     network = ShiftNetwork(counts.shape[1], 2, recipe)
-    return Training(network, prior, Cells(counts), codes, (np.arange(150), np.arange(150, 200)), recipe, 0)
+    return Training(
+        network, prior, Cells(counts), codes, (np.arange(150), np.arange(150, 200)), recipe, 0
+    )
 
 
-def test_the_penalty_is_spread_over_the_cells_and_warms_up_where_the_loss_is_a_sum(screen, monkeypatch):
+def test_the_penalty_is_spread_over_the_cells_and_warms_up_where_the_loss_is_a_sum(
+    screen, monkeypatch
+):
     training, batch = small_training(screen, Prior(41, 2, trained=True), TINY), np.arange(40)
 
     def loss(weight):
@@ -85,7 +101,9 @@ def test_the_penalty_is_spread_over_the_cells_and_warms_up_where_the_loss_is_a_s
 
     usual = {weight: loss(weight) for weight in (0.25, 1.0)}
     monkeypatch.setattr(training.prior, "penalty", lambda: torch.tensor(3e4))
-    assert loss(1.0) - usual[1.0] == pytest.approx(3e4, rel=1e-3) == loss(0.25) - usual[0.25], "of a mean: sVAE"
+    assert loss(1.0) - usual[1.0] == pytest.approx(3e4, rel=1e-3) == loss(0.25) - usual[0.25], (
+        "of a mean: sVAE"
+    )
     training.prior.summed = True
     assert loss(1.0) - usual[1.0] == pytest.approx(3e4 / 150, rel=1e-3)
     assert loss(0.25) - usual[0.25] == pytest.approx(0.25 * 3e4 / 150, rel=1e-3)
@@ -94,10 +112,16 @@ def test_the_penalty_is_spread_over_the_cells_and_warms_up_where_the_loss_is_a_s
 def test_latents_are_drawn_with_the_variance_of_the_encoder(screen, monkeypatch):
     training, drawn = small_training(screen, Prior(41, 2, trained=True), TINY), []
     network, decode = training.network, training.network.decode
-    monkeypatch.setattr(network, "encode", lambda counts: (torch.ones(len(counts), 2), torch.full((1, 2), np.log(9.0))))
+    monkeypatch.setattr(
+        network,
+        "encode",
+        lambda counts: (torch.ones(len(counts), 2), torch.full((1, 2), np.log(9.0))),
+    )
     monkeypatch.setattr(network, "decode", lambda latents: drawn.append(latents) or decode(latents))
     training.loss(np.arange(150))
-    assert drawn[0].mean().item() == pytest.approx(1, abs=0.5) and drawn[0].std().item() == pytest.approx(3, rel=0.15)
+    assert drawn[0].mean().item() == pytest.approx(1, abs=0.5) and drawn[
+        0
+    ].std().item() == pytest.approx(3, rel=0.15)
 
 
 def test_the_loss_of_svae_plus_is_the_sum_over_the_training_cells(screen, monkeypatch):
@@ -106,7 +130,9 @@ def test_the_loss_of_svae_plus_is_the_sum_over_the_training_cells(screen, monkey
         prior = Prior(41, 2, trained=True)
         prior.summed = summed
         training = small_training(screen, prior, replace(TINY, batch_size=200))
-        monkeypatch.setattr(torch.optim.Adam, "step", lambda self: decays.append(self.defaults["weight_decay"]))
+        monkeypatch.setattr(
+            torch.optim.Adam, "step", lambda self: decays.append(self.defaults["weight_decay"])
+        )
         training.run(1)
         gradients.append(training.network.logits.bias.grad)
     torch.testing.assert_close(gradients[0], 150 * gradients[1], rtol=1e-3, atol=1e-2)
@@ -129,7 +155,9 @@ def test_shifts_in_doubt_stay_free_until_the_last_unmixing(screen, monkeypatch):
     monkeypatch.setattr(training_module, "unmix", unmixed)
     monkeypatch.setattr(Training, "run", seen)
     recipe = replace(TINY, epochs=4, unmixings=2)
-    model = SparseShiftVAE(3, recipe=recipe, random_state=0).fit(screen.counts, screen.perturbation, screen.control)
+    model = SparseShiftVAE(3, recipe=recipe, random_state=0).fit(
+        screen.counts, screen.perturbation, screen.control
+    )
     others = model.perturbations_ != screen.control
     assert len(masks) == 4 and masks[0].all() and not masks[1][~others].any()
     assert np.array_equal(masks[1][others], probabilities[0] > 0.05)
@@ -155,24 +183,44 @@ def test_the_last_stage_keeps_the_shrinkage_that_validation_cells_prefer(screen,
         training.run_best(1, follow=True)
         expected = factor * TINY.weight_precision
         assert training.history == [expected] == [training.weight_precision]
-        assert (training.network.logits.bias == expected).all() and torch.equal(*states), "the same start for both"
+        assert (training.network.logits.bias == expected).all() and torch.equal(*states), (
+            "the same start for both"
+        )
 
 
 def test_the_best_weights_are_kept_where_training_waits(screen):
-    recipe = replace(SHORT_PUBLISHED, epochs=30, warm_up=1, patience=2, learning_rate=0.05, hidden=8)
+    recipe = replace(
+        SHORT_PUBLISHED, epochs=30, warm_up=1, patience=2, learning_rate=0.05, hidden=8
+    )
     model = SparseShiftVAE(3, "ivae", recipe=recipe, random_state=0)
     model.fit(screen.counts, screen.perturbation, screen.control)
     history, aside = model.history_["validation_elbo"], model.validation_
     assert len(history) < 30 and history.idxmax() == len(history) - 3
-    assert model.elbo(screen.counts[aside], screen.perturbation[aside], 1) == pytest.approx(history.max(), rel=1e-5)
+    assert model.elbo(screen.counts[aside], screen.perturbation[aside], 1) == pytest.approx(
+        history.max(), rel=1e-5
+    )
 
 
 CHANGES = {
-    "hidden": 12, "batch_norm": True, "dropout": 0.5, "standardize": False, "epochs": 6, "least_updates": 150,
-    "updates_per_pair": 60, "learning_rate": 1e-2, "weight_decay": 0.1, "weight_precision": 500.0, "epsilon": 0.1,
-    "one_cycle": False, "batch_size": 64, "warm_up": 0, "validation_share": 0.3, "dispersion": 0.0,
-    "first_share": 0.25, "unmixings": 2,
-}  # fmt: skip
+    "hidden": 12,
+    "batch_norm": True,
+    "dropout": 0.5,
+    "standardize": False,
+    "epochs": 6,
+    "least_updates": 150,
+    "updates_per_pair": 60,
+    "learning_rate": 1e-2,
+    "weight_decay": 0.1,
+    "weight_precision": 500.0,
+    "epsilon": 0.1,
+    "one_cycle": False,
+    "batch_size": 64,
+    "warm_up": 0,
+    "validation_share": 0.3,
+    "dispersion": 0.0,
+    "first_share": 0.25,
+    "unmixings": 2,
+}
 
 
 def test_every_setting_of_the_recipe_counts(screen):
@@ -196,7 +244,9 @@ def test_scores_are_compared_from_the_end_of_the_warm_up_on(screen, monkeypatch)
     monkeypatch.setattr(training_module, "elbo_of_cells", lambda *_: torch.tensor([next(scores)]))
     training = small_training(screen, Prior(41, 2), replace(TINY, patience=2, batch_size=64))
     loss, weights = training.loss, []
-    monkeypatch.setattr(training, "loss", lambda batch, weight: weights.append(weight) or loss(batch, weight))
+    monkeypatch.setattr(
+        training, "loss", lambda batch, weight: weights.append(weight) or loss(batch, weight)
+    )
     training.run(5, warm_up=3)
     assert len(training.history) == 5
     np.testing.assert_allclose(weights, np.minimum(1, np.linspace(0, 5, len(weights) + 1)[1:] / 3))
@@ -204,7 +254,14 @@ def test_scores_are_compared_from_the_end_of_the_warm_up_on(screen, monkeypatch)
 
 
 def test_recipes_out_of_range_are_named():
-    wrong = {"epochs": 0, "validation_share": 2, "first_share": 2, "batch_norm": "False", "patience": 0, "hidden": 2.5}
+    wrong = {
+        "epochs": 0,
+        "validation_share": 2,
+        "first_share": 2,
+        "batch_norm": "False",
+        "patience": 0,
+        "hidden": 2.5,
+    }
     for name, value in wrong.items():
         with pytest.raises((ValueError, TypeError), match=name):
             Recipe(**{name: value})

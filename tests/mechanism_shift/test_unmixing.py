@@ -38,7 +38,9 @@ def test_mixed_latents_and_their_graph_are_recovered(size, control):
     assert edge_scores(shifts, found.edges, of_true, of_found)["f1"] > 0.97
     assert found.unseparated == [] and found.unmoved == []
     effects = found.shifts.to_numpy()[:, of_found] * np.sign(correlation)
-    assert np.abs(effects - shifts.loc[found.shifts.index].to_numpy()[:, of_true]).max() < (1.2 if control else 0.8)
+    assert np.abs(effects - shifts.loc[found.shifts.index].to_numpy()[:, of_true]).max() < (
+        1.2 if control else 0.8
+    )
     assert "ctrl" not in found.shifts.index
     assert np.abs(np.median(found.shifts.to_numpy()[~found.edges.to_numpy()])) < 0.1
 
@@ -47,7 +49,8 @@ def test_latents_that_another_turn_separates_as_well_are_named():
     rng = np.random.default_rng(0)
     shifts = np.zeros((40, 3))
     shifts[:20, 0] = rng.choice([-1, 1], 20) * rng.normal(4, 0.5, 20)
-    angle = np.arange(20) * np.pi / 4  # the others: alone as often as together, an eighth turn changes nothing
+    # the others: alone as often as together, an eighth turn changes nothing
+    angle = np.arange(20) * np.pi / 4
     shifts[20:, 1:] = 4 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     codes = np.repeat(np.arange(40), 500)
     latents = shifts[codes] + rng.standard_normal((len(codes), 3))
@@ -58,7 +61,9 @@ def test_latents_that_another_turn_separates_as_well_are_named():
 
 
 @pytest.mark.parametrize(("alone", "together", "said"), [(9, 5, [("a", "b")]), (12, 4, [])])
-def test_another_turn_is_as_likely_within_chance_of_all_perturbations_that_move_either(alone, together, said):
+def test_another_turn_is_as_likely_within_chance_of_all_perturbations_that_move_either(
+    alone, together, said
+):
     angle = np.pi / 4 * np.append(2 * np.arange(alone), 2 * np.arange(together) + 1)
     shifts = 4 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     assert _unseparated(shifts, SpikeSlab(0.5, 3.5, 1.0, 0.3), "ab") == said
@@ -72,7 +77,9 @@ def test_size_spread_and_density_of_shifts_are_estimated(share):
     shifts = np.where(moved, rng.choice([-1, 1], n) * rng.normal(3, 0.6, n), rng.laplace(0, 0.2, n))
     fit = fit_spike_slab(shifts)
     assert fit.size == pytest.approx(3, abs=0.1) and fit.sd == pytest.approx(0.6, abs=0.1)
-    assert fit.density == pytest.approx(share, abs=0.02) and fit.spike == pytest.approx(0.2, abs=0.03)
+    assert fit.density == pytest.approx(share, abs=0.02) and fit.spike == pytest.approx(
+        0.2, abs=0.03
+    )
     assert ((fit.probability(shifts) > 0.5) == moved).mean() > 0.99
 
 
@@ -82,8 +89,12 @@ def test_small_shifts_need_a_control():
     latents = rng.standard_normal((len(codes), 3))
     latents[codes < 6, 0] += 4.0
     latents[codes == 9, 1] += 0.45
-    edges = {control: describe(latents, codes.astype(str), control).edges for control in ("29", None)}
-    assert edges["29"].loc["9"].tolist() == [False, True, False] and edges["29"].to_numpy().sum() == 7
+    edges = {
+        control: describe(latents, codes.astype(str), control).edges for control in ("29", None)
+    }
+    assert (
+        edges["29"].loc["9"].tolist() == [False, True, False] and edges["29"].to_numpy().sum() == 7
+    )
     assert not edges[None].loc["9"].any()
 
 

@@ -18,9 +18,13 @@ from sbnn.plotting.maps import widened
 
 CASES = {"one of each": (1, 1, 0), "many": (100, 40, 24)}  # outputs, types, families
 FIGURES = {
-    "overview": lambda r: plotting.overview(r["fit_default_2d"], r["halves_default"], r["cv_default"]),
+    "overview": lambda r: plotting.overview(
+        r["fit_default_2d"], r["halves_default"], r["cv_default"]
+    ),
     "maps": lambda r: plotting.latent_panels(r["fit_default_2d"], scores=[r["cv_default"]]),
-    "maps, two": lambda r: plotting.latent_panels(r["fit_default_2d"], r["fit_default_2d"], colorblind=True),
+    "maps, two": lambda r: plotting.latent_panels(
+        r["fit_default_2d"], r["fit_default_2d"], colorblind=True
+    ),
     "zoom": lambda r: plotting.family_zoom(r["fit_default_2d"], scores=[r["cv_default"]]),
     "accuracy": lambda r: plotting.accuracy_comparison(models(r)),
     "effects": lambda r: plotting.effect_map(r["interpretation"]),
@@ -69,18 +73,27 @@ def test_figures_name_what_they_leave_out():
     records = own_records(80, 30, 24)
     assert "9 of 80 predicted features" in words(FIGURES["maps"](records))
     assert "of 16" not in words(FIGURES["maps"](own_records(16, 30, 5)))
-    assert "80 outputs" in words(overview := FIGURES["overview"](records)) and "and 56 more" in words(overview)
+    assert "80 outputs" in words(
+        overview := FIGURES["overview"](records)
+    ) and "and 56 more" in words(overview)
     many = records["interpretation"]
     names = np.array([f"o{i}" for i in range(120)])
     effects = np.tile(np.arange(120.0), (len(many.kept_genes), 1))
     effects[0, 0] = -200
     figure = plotting.effect_map(with_values(many, effects=effects, feature_names=names))
     text = words(figure)
-    assert "20 outputs not shown" in text and "o20\n" not in text and "o21\n" in text and "o0\n" in text
+    assert (
+        "20 outputs not shown" in text
+        and "o20\n" not in text
+        and "o21\n" in text
+        and "o0\n" in text
+    )
     kept = own_records(16, 30, 5, n_genes=80)["halves_default"]
     assert "75 trusted genes, 15 of them not shown" in words(plotting.selection_frequencies(kept))
     spiked = with_values(kept, gene_names=np.r_[["ERCC-00009"], kept.gene_names[1:]])
-    assert "ERCC" not in words(plotting.selection_frequencies(spiked)), "spike-ins are no genes of the cells"
+    assert "ERCC" not in words(plotting.selection_frequencies(spiked)), (
+        "spike-ins are no genes of the cells"
+    )
 
 
 def test_an_output_with_an_outlier_is_stretched_and_marked():
@@ -90,11 +103,20 @@ def test_an_output_with_an_outlier_is_stretched_and_marked():
     bulk = np.ptp(np.quantile(fit.outputs[:, 0] * wide[0], [0.025, 0.975]))
     assert bulk == pytest.approx(2 * 1.96), "as of a normal distribution"
     figure = plotting.latent_panels(fit)
-    assert words(figure).count("×") == 2 and f"×{wide[0]:.0f}" in words(figure) and "outliers" in words(figure)
+    assert (
+        words(figure).count("×") == 2
+        and f"×{wide[0]:.0f}" in words(figure)
+        and "outliers" in words(figure)
+    )
     tame = plotting.latent_panels(with_values(fit, outputs=fit.outputs[:, np.r_[1, 1:16]]))
     assert "×" not in words(tame)
-    first = fit.feature_names[np.argsort(-fit.train_feature_r2)].tolist().index(fit.feature_names[0])
-    maps = [[image for ax in of.axes for image in ax.images][9 + first].get_array() for of in (figure, tame)]
+    first = (
+        fit.feature_names[np.argsort(-fit.train_feature_r2)].tolist().index(fit.feature_names[0])
+    )
+    maps = [
+        [image for ax in of.axes for image in ax.images][9 + first].get_array()
+        for of in (figure, tame)
+    ]
     shades = [len(np.unique(image.reshape(-1, 3), axis=0)) for image in maps]
     assert shades[0] > 1.5 * shades[1]
 
@@ -103,13 +125,21 @@ def test_one_output_does_not_take_the_colours_of_all_effects():
     record = own_records(16, 30, 5)["interpretation"]
     image, bar = plotting.effect_map(record).axes
     limit = image.images[0].get_clim()[1]
-    assert limit == pytest.approx(3 * np.median(np.abs(record.effects).max(0))) and "largest 5" in bar.get_ylabel()
+    assert (
+        limit == pytest.approx(3 * np.median(np.abs(record.effects).max(0)))
+        and "largest 5" in bar.get_ylabel()
+    )
     alone = own_records(1, 30, 5)["interpretation"]
     alone = with_values(alone, effects=np.r_[[[9.0]], np.full((len(alone.effects) - 1, 1), 0.1)])
-    assert plotting.effect_map(alone).axes[0].images[0].get_clim()[1] == pytest.approx(0.3), "one gene either"
+    assert plotting.effect_map(alone).axes[0].images[0].get_clim()[1] == pytest.approx(0.3), (
+        "one gene either"
+    )
     even = with_values(record, effects=np.clip(record.effects, -0.2, 0.2))
     image, bar = plotting.effect_map(even).axes
-    assert image.images[0].get_clim()[1] == np.abs(even.effects).max() and "largest" not in bar.get_ylabel()
+    assert (
+        image.images[0].get_clim()[1] == np.abs(even.effects).max()
+        and "largest" not in bar.get_ylabel()
+    )
 
 
 def test_one_fold_that_goes_wrong_does_not_take_the_scale():
@@ -120,7 +150,9 @@ def test_one_fold_that_goes_wrong_does_not_take_the_scale():
     assert -1.3 < figure.axes[0].get_xlim()[0] < -1 and figure.axes[0].get_xlim()[1] < 1.2
     assert "2 R² below −1 (to −7.5)" in words(figure)
     drawn = [line.get_xdata() for line in figure.axes[0].lines]
-    assert any(np.array_equal(x, [-1, -1, 0.5]) for x in drawn) and any(np.array_equal(x, [-1]) for x in drawn)
+    assert any(np.array_equal(x, [-1, -1, 0.5]) for x in drawn) and any(
+        np.array_equal(x, [-1]) for x in drawn
+    )
     assert_tidy(figure)
 
 

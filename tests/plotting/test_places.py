@@ -33,7 +33,9 @@ def test_one_island_stays():
     np.testing.assert_allclose(pdist(new), pdist(xy), atol=1e-9)
     assert panel_coordinates(xy, proportional=True)[1] == ""
     assert panel_coordinates(islands()[0], proportional=True)[1] == "gaps compressed"
-    assert panel_coordinates(islands()[0], proportional=False)[1] == "", "the axes of a latent space have a meaning"
+    assert panel_coordinates(islands()[0], proportional=False)[1] == "", (
+        "the axes of a latent space have a meaning"
+    )
 
 
 @pytest.mark.parametrize("xy", [np.zeros((5, 2)), np.arange(10.0).reshape(5, 2), np.eye(2)])
@@ -64,5 +66,7 @@ def test_outlying_cells_leave_the_panel_to_the_cloud_and_are_counted():
 def test_proportions_are_kept_where_they_mean_something(proportional, stretch):
     xy = np.random.default_rng(0).uniform(size=(800, 2)) * [1, 0.6]
     new = panel_coordinates(xy, proportional)[0]
-    sizes = np.linalg.svd(np.linalg.lstsq(xy - xy.mean(0), new - new.mean(0), rcond=None)[0], compute_uv=False)
+    sizes = np.linalg.svd(
+        np.linalg.lstsq(xy - xy.mean(0), new - new.mean(0), rcond=None)[0], compute_uv=False
+    )
     assert sizes[0] / sizes[1] == pytest.approx(stretch, rel=0.03)

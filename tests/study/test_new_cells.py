@@ -33,7 +33,9 @@ def new(counts):
 
 
 @pytest.mark.parametrize("form", ["genes in rows", "h5ad", "h5ad with counts"])
-def test_the_other_half_of_the_cells_finds_its_places(form, model, saved, counts, new, tmp_path, capsys):
+def test_the_other_half_of_the_cells_finds_its_places(
+    form, model, saved, counts, new, tmp_path, capsys
+):
     path, out = tmp_path / ("new.h5ad" if "h5ad" in form else "new.csv"), tmp_path / "map.csv"
     if form == "h5ad":
         anndata.AnnData(new.astype("f4")).write_h5ad(path)
@@ -57,7 +59,9 @@ def test_expression_as_it_is_needs_the_kept_genes_only(model, saved, data, tmp_p
     log = pd.DataFrame(data.X, data.cell_names, data.gene_names)[60:]
     log[kept[::-1]].to_csv(tmp_path / "new.csv")
     paths = [str(tmp_path / name) for name in ("new.csv", "map.csv", "p.csv")]
-    assert main(["map", saved, paths[0], "--log", "--out", paths[1], "--predictions", paths[2]]) == 0
+    assert (
+        main(["map", saved, paths[0], "--log", "--out", paths[1], "--predictions", paths[2]]) == 0
+    )
     for other in (["--out", paths[2]], ["--out", paths[2], "--predictions", paths[1]]):
         assert main(["map", saved, paths[0], "--log", *other]) == 1, "no result of this kind"
     assert pd.read_csv(paths[1], index_col=0).columns.tolist() == [*COLUMNS, "clipped"]
@@ -87,15 +91,21 @@ def test_counts_of_the_kept_genes_need_totals(model, saved, new, tmp_path, capsy
     assert main([*asked, "--totals", "depth"]) == 1
     assert "no 'depth' in the table" in capsys.readouterr().err
     kept, path = few.drop(columns="total"), tmp_path / "new.h5ad"
-    anndata.AnnData(np.log(1 + kept), few[["total"]], layers={"counts": kept.to_numpy()}).write_h5ad(path)
+    anndata.AnnData(
+        np.log(1 + kept), few[["total"]], layers={"counts": kept.to_numpy()}
+    ).write_h5ad(path)
     placed = model.transform(read_cells(path, model, totals="total"))
     np.testing.assert_allclose(placed, expected, atol=1e-5)
 
 
-def test_unlike_cells_are_named_and_missing_genes_stop_the_command(model, saved, new, tmp_path, capsys):
+def test_unlike_cells_are_named_and_missing_genes_stop_the_command(
+    model, saved, new, tmp_path, capsys
+):
     new.loc["cell100", model.get_feature_names_out()] = 10**6
     new.to_csv(tmp_path / "new.csv")
-    with pytest.warns(UserWarning, match="1 of 60 cells, more than 50% of the genes .* training cells: cell100;"):
+    with pytest.warns(
+        UserWarning, match="1 of 60 cells, more than 50% of the genes .* training cells: cell100;"
+    ):
         main(["map", saved, str(tmp_path / "new.csv"), "--out", str(tmp_path / "map.csv")])
 
     kept = model.get_feature_names_out()
@@ -106,12 +116,24 @@ def test_unlike_cells_are_named_and_missing_genes_stop_the_command(model, saved,
     new.loc["cell70"] = 0
     new.to_csv(tmp_path / "new.csv")
     with pytest.warns(UserWarning, match="1 of 61 left out .cells without counts.*: cell70"):
-        main(["map", saved, str(tmp_path / "new.csv"), "--out", str(tmp_path / "map.csv"), "--counts"])
+        main(
+            [
+                "map",
+                saved,
+                str(tmp_path / "new.csv"),
+                "--out",
+                str(tmp_path / "map.csv"),
+                "--counts",
+            ]
+        )
     assert len(pd.read_csv(tmp_path / "map.csv")) == 60
     new = new.drop(index="cell70")
     new.drop(columns=kept[:2]).to_csv(tmp_path / "new.csv")
     assert main(["map", saved, str(tmp_path / "new.csv"), "--out", str(tmp_path / "none.csv")]) == 1
-    assert f"no values for 2 of the 6 genes of the model: {kept[0]}, {kept[1]}" in capsys.readouterr().err
+    assert (
+        f"no values for 2 of the 6 genes of the model: {kept[0]}, {kept[1]}"
+        in capsys.readouterr().err
+    )
     assert not (tmp_path / "none.csv").exists()
     inputs, before = (saved, str(tmp_path / "new.csv")), (tmp_path / "new.csv").read_bytes()
     for out in (*inputs, "same.csv"):

@@ -23,7 +23,9 @@ FEW = DistilledSettings(steps_of_teachers=20, steps_of_student=20)
 
 @pytest.fixture(scope="module")
 def adata():
-    adata = simulate_patchseq(n_cells=90, n_genes=60, n_outputs=3, n_true_genes=5, n_families=2, n_types=3)
+    adata = simulate_patchseq(
+        n_cells=90, n_genes=60, n_outputs=3, n_true_genes=5, n_families=2, n_types=3
+    )
     adata.obs["donor"] = [f"mouse {i % 6}" for i in range(90)]
     adata.obs.iloc[0, adata.obs.columns.get_loc("donor")] = ""
     return adata
@@ -48,7 +50,9 @@ def tables_of(page):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_one_command_leaves_results_figures_model_and_page(adata, cells, tmp_path, monkeypatch, capsys):
+def test_one_command_leaves_results_figures_model_and_page(
+    adata, cells, tmp_path, monkeypatch, capsys
+):
     """Of raw tables as a spreadsheet of another country saves them."""
     monkeypatch.chdir(tmp_path)
     counts = counts_of(cells).T
@@ -56,21 +60,40 @@ def test_one_command_leaves_results_figures_model_and_page(adata, cells, tmp_pat
     ephys = outputs_of(cells).iloc[::-1].map(lambda value: f"{value:.4f}".replace(".", ","))
     ephys.iloc[3, 1] = "-"
     ephys = ephys.rename(columns={ephys.columns[0]: MARKUP})
-    for name, table, separator in (("counts", counts, ","), ("ephys", ephys, ";"), ("types", cells.labels, ",")):
-        (tmp_path / f"{name}.csv").write_text("\ufeff" + table.to_csv(sep=separator, lineterminator="\r\n"), "utf-8")
+    for name, table, separator in (
+        ("counts", counts, ","),
+        ("ephys", ephys, ";"),
+        ("types", cells.labels, ","),
+    ):
+        (tmp_path / f"{name}.csv").write_text(
+            "\ufeff" + table.to_csv(sep=separator, lineterminator="\r\n"), "utf-8"
+        )
     monkeypatch.setattr("sbnn.study.own_data.report.trust_sentence", lambda halves: "Trust none.")
     command = "fit mine --expression counts.csv --outputs ephys.csv --labels types.csv --missing cells --groups donor"
     assert cli.main(f"{command} --n-genes 40 --keep 8 --fast".split()) == 0
     printed, saved = capsys.readouterr().out, tmp_path / "saved_models" / "mine-fast"
     assert (saved / "explorer.html").stat().st_size > 0
     drawn = {path.stem for path in (tmp_path / "figures" / "mine-fast").glob("*.png")}
-    assert drawn >= {"overview", "figure3_latent_default", "accuracy", "stability_selection", "effects", "map_trust"}
+    assert drawn >= {
+        "overview",
+        "figure3_latent_default",
+        "accuracy",
+        "stability_selection",
+        "effects",
+        "map_trust",
+    }
     page = (saved / "report.html").read_text()
     [verdict] = re.findall(r'<p class="verdict">(.*?)</p>', page)
     assert verdict.startswith("Test R2 ") and verdict in printed
     assert "sbnn map saved_models/mine-fast/model.safetensors" in printed
-    assert "a quick run (--fast)" in page and "a quick run (--fast)" in printed and "\n- Trust none.\n" in printed
-    assert page.count("data:image/png;base64,") == 3 and not re.search(r'(src|href)="(?!data:)', page)
+    assert (
+        "a quick run (--fast)" in page
+        and "a quick run (--fast)" in printed
+        and "\n- Trust none.\n" in printed
+    )
+    assert page.count("data:image/png;base64,") == 3 and not re.search(
+        r'(src|href)="(?!data:)', page
+    )
     fit = results.load(saved / "fit_default_2d.pickle")
     effects = results.load(saved / "interpretation.pickle").table
     of_outputs, of_genes = tables_of(page)
@@ -80,12 +103,22 @@ def test_one_command_leaves_results_figures_model_and_page(adata, cells, tmp_pat
     known = of_genes.loc[of_genes["effect (SD)"] != "", "effect (SD)"].astype(float)
     assert set(of_genes.index) == set(fit.kept_genes) and len(known)
     np.testing.assert_allclose(known, effects.effect[known.index], atol=6e-4)
-    order = ["verdict", "The map of the cells", "a quick run (--fast)", "1 left out (cells without donor", "<dt>cells"]
-    assert sorted(order, key=page.index) == order, "the verdict, the map, cautions, what is left out"
+    order = [
+        "verdict",
+        "The map of the cells",
+        "a quick run (--fast)",
+        "1 left out (cells without donor",
+        "<dt>cells",
+    ]
+    assert sorted(order, key=page.index) == order, (
+        "the verdict, the map, cautions, what is left out"
+    )
     assert "spike-ins" in page and "each donor in only one fold" in page
     assert "40, chosen on the training cells of every fold" in page
 
-    record, halves = (results.load(saved / f"{name}.pickle") for name in ("cv_default", "halves_default"))
+    record, halves = (
+        results.load(saved / f"{name}.pickle") for name in ("cv_default", "halves_default")
+    )
     assert results.load(saved / "interpretation.pickle").settings["held out"].startswith("groups, ")
     assert sum(len(part) for part in record.folds[0]) == 88, "one has no donor, one lacks a value"
     donors = cells.labels.donor.loc[fit.cell_names].to_numpy()
@@ -106,7 +139,13 @@ def test_one_command_leaves_results_figures_model_and_page(adata, cells, tmp_pat
 @pytest.mark.parametrize("fast", [False, True])
 def test_every_experiment_is_given_the_options_that_concern_it(cells, tmp_path, monkeypatch, fast):
     given = {}
-    names = ["cross_validate", "fit_full", "stability_selection", "interpret_held_out", "principal_components"]
+    names = [
+        "cross_validate",
+        "fit_full",
+        "stability_selection",
+        "interpret_held_out",
+        "principal_components",
+    ]
     for name in [*names, "tsne_maps", "map_trust"]:
 
         def record(*positional, of=name, **keywords):
@@ -121,7 +160,9 @@ def test_every_experiment_is_given_the_options_that_concern_it(cells, tmp_path, 
     for name, calls in given.items():
         for _, keywords in calls:
             assert keywords["preselect"] == 40 and keywords["overwrite"], name
-            assert keywords.get("n_jobs") == (2 if name in ("cross_validate", "stability_selection") else None)
+            assert keywords.get("n_jobs") == (
+                2 if name in ("cross_validate", "stability_selection") else None
+            )
     [((model, _, n_pairs), _)] = given["stability_selection"]
     [(judged, _)] = given["map_trust"]
     assert [*judged[-1]] == [1, 2, 3, 4, 5][: 1 if fast else 5], "other seeds than the fit"
@@ -132,12 +173,20 @@ def test_every_experiment_is_given_the_options_that_concern_it(cells, tmp_path, 
 
 
 def test_a_saved_model_is_in_the_units_of_the_data(adata, cells, tmp_path):
-    model = SparseBottleneckRegressor(n_genes=8, distillation=FEW, standardize=False, device="cpu", random_state=42)
-    how = {"preselect": 30, "results": tmp_path / "fit.pickle", "model_file": tmp_path / "model.safetensors"}
+    model = SparseBottleneckRegressor(
+        n_genes=8, distillation=FEW, standardize=False, device="cpu", random_state=42
+    )
+    how = {
+        "preselect": 30,
+        "results": tmp_path / "fit.pickle",
+        "model_file": tmp_path / "model.safetensors",
+    }
     record = fit_full(model, cells, **how)
     loaded = SparseBottleneckRegressor.load(how["model_file"])
     assert list(loaded.get_feature_names_out()) == list(record.kept_genes)
-    assert loaded.n_features_in_ == cells.n_genes and loaded.library_size_ > 0 and loaded.standardize
+    assert (
+        loaded.n_features_in_ == cells.n_genes and loaded.library_size_ > 0 and loaded.standardize
+    )
     kept, X = loaded.get_support(), cells.X[:, loaded.get_support()]
     middle, reach = X.mean(0), FEW.few_cells_limit * X.std(0)
     np.testing.assert_allclose(loaded.x_min_[kept], np.maximum(X.min(0), middle - reach), atol=1e-4)
@@ -147,19 +196,27 @@ def test_a_saved_model_is_in_the_units_of_the_data(adata, cells, tmp_path):
     np.testing.assert_allclose((loaded.predict(adata) - mean) / sd, record.predictions, atol=1e-4)
     content = how["model_file"].read_bytes()
     how["model_file"].unlink()
-    assert np.array_equal(fit_full(model, cells, **how).latent, record.latent), "without its model it is fitted anew"
+    assert np.array_equal(fit_full(model, cells, **how).latent, record.latent), (
+        "without its model it is fitted anew"
+    )
     assert how["model_file"].read_bytes() == content
-    for types, color in ((cells.labels["type"], "#102030"), ("one", "#102030"), ("other", "#102030")):
+    for types, color in (
+        (cells.labels["type"], "#102030"),
+        ("one", "#102030"),
+        ("other", "#102030"),
+    ):
         relabelled = adata.copy()
         relabelled.obs["type"] = pd.Categorical(pd.Series(types, adata.obs_names))
         relabelled.uns["type_colors"] = [color] * relabelled.obs["type"].nunique()
         commands._with_labels_of(as_paired(relabelled), record, how["results"])
         again = results.load(how["results"])
         assert again.labels["type"].tolist() == relabelled.obs["type"].tolist(), "other labels"
-        assert set(again.colors.values()) == {color} and again.colors.keys() == set(relabelled.obs["type"])
+        assert set(again.colors.values()) == {color} and again.colors.keys() == set(
+            relabelled.obs["type"]
+        )
 
 
-# -- options -----------------------------------------------------------------------------------------------------------
+# -- options ---------------------------------------------------------------------------------------
 
 
 def test_every_option_of_the_reader_is_one_of_the_command_line(adata, monkeypatch):
@@ -173,15 +230,44 @@ def test_every_option_of_the_reader_is_one_of_the_command_line(adata, monkeypatc
     options.load(parsed(*given.replace("--missing-marks -999", "--missing-marks=-999").split()))
     assert taken == {
         **{"expression": "a.csv", "outputs": ("b.xls", "S"), "labels": "c.tsv"},
-        **{"counts": False, "genes_in_rows": True, "missing": "fewest", "missing_marks": ["lost", "-999"]},
-        **{"decimal": {"outputs": ",", "expression": None, "labels": None}, "cell_key": "cell", "match": "loose"},
-        **{"header": {"expression": 2, "outputs": 2, "labels": 3}, "duplicates": "sum", "spike_ins": "keep"},
-        **{"type_key": "t", "family_key": "f", "name": "mine", "source": "the user's tables: a.csv, b.xls, c.tsv"},
+        **{
+            "counts": False,
+            "genes_in_rows": True,
+            "missing": "fewest",
+            "missing_marks": ["lost", "-999"],
+        },
+        **{
+            "decimal": {"outputs": ",", "expression": None, "labels": None},
+            "cell_key": "cell",
+            "match": "loose",
+        },
+        **{
+            "header": {"expression": 2, "outputs": 2, "labels": 3},
+            "duplicates": "sum",
+            "spike_ins": "keep",
+        },
+        **{
+            "type_key": "t",
+            "family_key": "f",
+            "name": "mine",
+            "source": "the user's tables: a.csv, b.xls, c.tsv",
+        },
         **{"drop_columns": ["note", "id"], "rename": {"a": "b=c"}, "cell_names": "n.csv"},
     }
     assert set(known) - {"colors"} == taken.keys()
-    options.load(parsed("--expression", "a.xlsx", "--outputs", "b.xls", "--counts", "--cells-in-rows"))
-    own = {*options.TABLES, "counts", "genes_in_rows", "missing_marks", "name", "source", "drop_columns", "rename"}
+    options.load(
+        parsed("--expression", "a.xlsx", "--outputs", "b.xls", "--counts", "--cells-in-rows")
+    )
+    own = {
+        *options.TABLES,
+        "counts",
+        "genes_in_rows",
+        "missing_marks",
+        "name",
+        "source",
+        "drop_columns",
+        "rename",
+    }
     assert all(value == known[name].default for name, value in taken.items() if name not in own)
     assert (taken["counts"], taken["genes_in_rows"]) == (True, False)
     for option, value in (("--header", "outputs=0"), ("--n-genes", "-3"), ("--rename", "a")):
@@ -196,8 +282,12 @@ def test_cells_of_unknown_group_are_left_out_and_named(adata, unknown):
     adata.X[:, 3] = np.arange(90) == 0
     with pytest.warns(UserWarning, match="1 of 90 cells left out, because their 'donor'"):
         kept = options.with_groups(adata, "donor")
-    assert kept.n_obs == 89 and kept.uns["sbnn"]["dropped"]["cells without donor"] == [adata.obs_names[0]]
-    assert list(kept.var_names) == list(adata.var_names.delete(3)), "without the gene of that cell alone"
+    assert kept.n_obs == 89 and kept.uns["sbnn"]["dropped"]["cells without donor"] == [
+        adata.obs_names[0]
+    ]
+    assert list(kept.var_names) == list(adata.var_names.delete(3)), (
+        "without the gene of that cell alone"
+    )
     assert options.with_groups(kept, "donor") is kept
     with pytest.raises(KeyError, match="no 'mouse' in the labels; it holds .*donor"):
         options.with_groups(adata, "mouse")
@@ -217,10 +307,19 @@ def test_files_of_anndata_and_mudata_are_taken(adata, cells, suffix, tmp_path):
         mudata, anndata = pytest.importorskip("mudata"), pytest.importorskip("anndata")
         ephys = anndata.AnnData(given.obsm.pop("outputs"))
         mudata.MuData({"rna": given, "ephys": ephys}).write(path)
-    asked = parsed("--expression", str(path), *(["--outputs", "ephys"] if suffix == ".h5mu" else []))
+    asked = parsed(
+        "--expression", str(path), *(["--outputs", "ephys"] if suffix == ".h5mu" else [])
+    )
     data = as_paired(options.load(asked))
-    assert data.name == "mine" and np.allclose(data.Y, cells.Y) and np.array_equal(data.counts, cells.counts)
-    assert data.labels[["donor", "type"]].to_numpy().tolist() == cells.labels[["donor", kind]].to_numpy().tolist()
+    assert (
+        data.name == "mine"
+        and np.allclose(data.Y, cells.Y)
+        and np.array_equal(data.counts, cells.counts)
+    )
+    assert (
+        data.labels[["donor", "type"]].to_numpy().tolist()
+        == cells.labels[["donor", kind]].to_numpy().tolist()
+    )
     (-outputs_of(cells)).to_csv(tmp_path / "others.csv")
     asked.outputs = str(tmp_path / "others.csv")
     np.testing.assert_allclose(as_paired(options.load(asked)).Y, -cells.Y, rtol=1e-5)

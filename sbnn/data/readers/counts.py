@@ -16,10 +16,10 @@ from scipy import sparse
 
 _GENES_AT_ONCE = 2000  # complete tables are too large to convert at once
 _LETTERS_AT_ONCE = 2**20
-# Limits on the size of unpacked files in bytes, since a small file may unpack to more than fits into memory: a file of
-# one repeated letter unpacks to a thousand times its size. Tables are packed to about a tenth of their size, and very
-# sparse tables to about a hundredth, so the limit on the ratio does not affect tables. The limits are checked before
-# any content is kept.
+# Limits on the size of unpacked files in bytes, since a small file may unpack to more than fits
+# into memory: a file of one repeated letter unpacks to a thousand times its size. Tables are packed
+# to about a tenth of their size, and very sparse tables to about a hundredth, so the limit on the
+# ratio does not affect tables. The limits are checked before any content is kept.
 _MOST_UNPACKED, _USUAL_UNPACKED, _MOST_RATIO = 2**32, 2**30, 200
 _UTF8 = "utf-8-sig"  # skips the byte-order mark that Excel writes
 
@@ -32,7 +32,13 @@ def read_count_table(path) -> tuple[sparse.csr_array, pd.Index, pd.Index]:
         line = handle.readline()
         separator = "\t" if "\t" in line else ","
         cells = pd.Index(next(csv.reader([line], delimiter=separator))[1:], dtype=object)
-        table = {"sep": separator, "header": None, "index_col": 0, "na_filter": False, "low_memory": False}
+        table = {
+            "sep": separator,
+            "header": None,
+            "index_col": 0,
+            "na_filter": False,
+            "low_memory": False,
+        }
         for piece in pd.read_csv(handle, chunksize=_GENES_AT_ONCE, **table):
             genes.extend(piece.index.astype(str))
             pieces.append(sparse.csr_array(piece.to_numpy().astype(np.int32, casting="same_kind")))
@@ -57,7 +63,9 @@ def check_unpacked(size: int, path) -> None:
     """Reject a file if its unpacked `size` exceeds 4 GiB, or exceeds both 1 GiB and 200 times its packed size."""
     packed = Path(path).stat().st_size
     if size > min(_MOST_UNPACKED, max(_USUAL_UNPACKED, _MOST_RATIO * packed)):
-        raise ValueError(f"{packed / 2**20:.3g} MiB unpack to more than {size / 2**30:.3g} GiB; unpack the file first")
+        raise ValueError(
+            f"{packed / 2**20:.3g} MiB unpack to more than {size / 2**30:.3g} GiB; unpack the file first"
+        )
 
 
 def check_packed(path) -> None:

@@ -9,19 +9,20 @@ from sbnn.data.typed_cells import typed_cells
 
 MOUSE_SOURCE = "Gouwens et al., Cell 183, 935 (2020), DANDI 000020; IPFX features of github.com/daifengwanglab/scMNC"
 HUMAN_SOURCE = "Lee, Dalley et al., Science 382, eadf6484 (2023); github.com/AllenInstitute/human_patchseq_gaba"
-#: First word of a mouse t-type -> class. Sncg cells are counted as VIP, since they are related to Vip cells and too
-#: rare in the human data for a class of their own.
+#: First word of a mouse t-type -> class. Sncg cells are counted as VIP, since they are related to
+#: Vip cells and too rare in the human data for a class of their own.
 MOUSE_CLASSES = {"Lamp5": "LAMP5", "Pvalb": "PVALB", "Sst": "SST", "Vip": "VIP", "Sncg": "VIP"}
 #: Revised subclass of a human cell -> class.
 HUMAN_CLASSES = {"LAMP5/PAX6/Other": "LAMP5", "PVALB": "PVALB", "SST": "SST", "VIP": "VIP"}
 
 
 def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False):
-    """Read 4215 of 4435 mouse cells, from 982 donors, with 45 features in 7 families (Gouwens et al. 2020).
+    """Read 4215 of 4435 mouse cells, from 982 donors, with 45 features in 7 families (Gouwens et
+    al. 2020).
 
-    `tau` and `avg_isi` are in ms, other times in s. ``type5`` separates SNCG from VIP. The driver line (``cre``) was
-    chosen to find cells of a type, so it is not used as a feature. If `relative` is True, times and voltages of spikes
-    are relative to the spike threshold.
+    `tau` and `avg_isi` are in ms, other times in s. ``type5`` separates SNCG from VIP. The driver
+    line (``cre``) was chosen to find cells of a type, so it is not used as a feature. If `relative`
+    is True, times and voltages of spikes are relative to the spike threshold.
     """
     table, metadata = _read(features_path), _read(metadata_path)
     session = table["ID"].str.extract(r"ses-(\d+)", expand=False)
@@ -44,10 +45,12 @@ def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False)
 
 
 def read_lee_human(features_path, metadata_path, files=None):
-    """Read 702 human cells from 109 donors, with 93 features in 11 families (Lee, Dalley et al. 2023).
+    """Read 702 human cells from 109 donors, with 93 features in 11 families (Lee, Dalley et al.
+    2023).
 
-    All but 14 cells have missing values; the chirp was recorded in 44 % of the cells. ``type`` is the revised subclass.
-    ``condition`` (acute or culture) and ``virus`` are unevenly distributed over the types.
+    All but 14 cells have missing values; the chirp was recorded in 44 % of the cells. ``type`` is
+    the revised subclass. ``condition`` (acute or culture) and ``virus`` are unevenly distributed
+    over the types.
     """
     table, metadata = _read(features_path), _read(metadata_path)
     metadata = metadata.set_index(_texts(metadata["specimen_id"])).loc[_texts(table["specimen_id"])]
@@ -71,12 +74,15 @@ def _chosen(name, source, table, release, labels, reasons, files):
             dropped[reason] = list(values.index[applies])
         kept &= ~applies
     facts = {"name": name, "source": source, "files": files, "dropped": dropped}
-    return typed_cells(values[kept], labels[kept], about["family"], about["unit"].to_dict(), **facts)
+    return typed_cells(
+        values[kept], labels[kept], about["family"], about["unit"].to_dict(), **facts
+    )
 
 
 def _read(path):
     table = pd.read_csv(path, low_memory=False)
-    return table.set_axis(table.columns.str.strip(), axis=1)  # one published column name ends in a space
+    # one published column name ends in a space
+    return table.set_axis(table.columns.str.strip(), axis=1)
 
 
 def _texts(values):
@@ -86,5 +92,9 @@ def _texts(values):
 
 def _driver_lines(genotype):
     """Driver lines, without the reporter (Ai...): ``Sst-IRES-Cre`` for ``Sst-IRES-Cre/wt;Ai14(RCL-tdT)/wt``."""
-    alleles = [allele.split("/")[0].strip() for allele in str(genotype).split(";") if str(genotype) != "nan"]
+    alleles = [
+        allele.split("/")[0].strip()
+        for allele in str(genotype).split(";")
+        if str(genotype) != "nan"
+    ]
     return ";".join(allele for allele in alleles if not allele.startswith("Ai"))

@@ -1,8 +1,10 @@
-"""Patch-seq data of mouse visual cortex by Gouwens et al., as released with preprocessed expression (a `.mat` file).
+"""Patch-seq data of mouse visual cortex by Gouwens et al., as released with preprocessed expression
+(a `.mat` file).
 
-The data are from Gouwens et al., Integrated morphoelectric and transcriptomic classification of cortical GABAergic
-cells, Cell 183, 935 (2020), as released in github.com/AllenInstitute/coupledAE-patchseq. Cells and features are chosen
-as in Bernaerts, Berens & Kobak (arXiv 2006.10411).
+The data are from Gouwens et al., Integrated morphoelectric and transcriptomic classification of
+cortical GABAergic cells, Cell 183, 935 (2020), as released in
+github.com/AllenInstitute/coupledAE-patchseq. Cells and features are chosen as in Bernaerts, Berens
+& Kobak (arXiv 2006.10411).
 """
 
 import json
@@ -14,41 +16,61 @@ from scipy.io import loadmat
 
 from sbnn.data.paired import paired
 
-SOURCE = "Gouwens et al., Cell 183, 935 (2020); release of github.com/AllenInstitute/coupledAE-patchseq"
+SOURCE = (
+    "Gouwens et al., Cell 183, 935 (2020); release of github.com/AllenInstitute/coupledAE-patchseq"
+)
 
-#: Features that are left out because they have an extreme outlier or are nearly equal to another feature.
-EXCLUDED_FEATURES = pd.read_csv(Path(__file__).parents[1] / "gouwens_excluded.csv")["feature"].tolist()
+#: Features that are left out because they have an extreme outlier or are nearly equal to another
+#: feature.
+EXCLUDED_FEATURES = pd.read_csv(Path(__file__).parents[1] / "gouwens_excluded.csv")[
+    "feature"
+].tolist()
 
 
 def read_gouwens(mat_path, names_path, files: dict[str, str]):
-    """Read the released log expression, with the principal components and the z-scored features as outputs.
+    """Read the released log expression, with the principal components and the z-scored features as
+    outputs.
 
-    The file holds ``T_dat`` (cells x genes), ``E_pc_scaled`` (44 sparse principal components of the responses) and
-    ``E_feature`` (24 features, z-scored and clipped to +-6). All 1252 genes, 3395 of 3411 cells and 55 of 68 outputs
-    are kept.
+    The file holds ``T_dat`` (cells x genes), ``E_pc_scaled`` (44 sparse principal components of the
+    responses) and ``E_feature`` (24 features, z-scored and clipped to +-6). All 1252 genes, 3395 of
+    3411 cells and 55 of 68 outputs are kept.
     """
     content = loadmat(mat_path, squeeze_me=True)
-    cells, short = _texts(content["sample_id"]), json.loads(Path(names_path).read_text(encoding="utf-8"))
+    cells, short = (
+        _texts(content["sample_id"]),
+        json.loads(Path(names_path).read_text(encoding="utf-8")),
+    )
     outputs = pd.DataFrame(
         np.hstack([content["E_pc_scaled"], content["E_feature"]]).astype(np.float64),
         index=cells,
-        columns=[short[name] for name in _texts(content["pc_name"]) + _texts(content["feature_name"])],
+        columns=[
+            short[name] for name in _texts(content["pc_name"]) + _texts(content["feature_name"])
+        ],
     )
     complete = outputs.notna().all(axis=1).to_numpy()
     outputs = outputs.drop(columns=EXCLUDED_FEATURES)
 
     types = _texts(content["cluster"])
-    labels = pd.DataFrame({"type": types, "family": [name.split(" ")[0] for name in types]}, index=cells)
+    labels = pd.DataFrame(
+        {"type": types, "family": [name.split(" ")[0] for name in types]}, index=cells
+    )
     for field, label in (("map_conf", "type_confidence"), ("T_spec_id_label", "specimen")):
         if np.size(content.get(field)) == len(labels):
             labels[label] = np.ravel(content[field])
     colors = dict(sorted(zip(types, _texts(content["cluster_color"]), strict=True)))
     return paired(
-        content["T_dat"][complete], outputs[complete].to_numpy(), _texts(content["gene_id"]), outputs.columns,
-        outputs.index[complete], labels[complete], colors,
-        name="gouwens", source=f"{SOURCE}; cells and features as selected in github.com/berenslab/sBNN",
-        files=files, dropped={"missing output": list(outputs.index[~complete])},
-    )  # fmt: skip
+        content["T_dat"][complete],
+        outputs[complete].to_numpy(),
+        _texts(content["gene_id"]),
+        outputs.columns,
+        outputs.index[complete],
+        labels[complete],
+        colors,
+        name="gouwens",
+        source=f"{SOURCE}; cells and features as selected in github.com/berenslab/sBNN",
+        files=files,
+        dropped={"missing output": list(outputs.index[~complete])},
+    )
 
 
 def _texts(values) -> list[str]:

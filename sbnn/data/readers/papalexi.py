@@ -9,26 +9,39 @@ from sbnn.data.fingerprint import fingerprint_files, fingerprint_parameters
 from sbnn.data.screens import screen
 
 SOURCE = "Papalexi et al., Nature Genetics 53, 322 (2021), GEO GSE153056; 299 genes of Katsevich-Lab/sceptredata"
-# Labels of a cell: its guide (107 in all: up to four per target, and nine controls), the replicate, the counts of the
-# guide, their share of the counts of all guides, and whether the guide is clear.
+# Labels of a cell: its guide (107 in all: up to four per target, and nine controls), the replicate,
+# the counts of the guide, their share of the counts of all guides, and whether the guide is clear.
 LABELS = ["guide", "bio_rep", "guide_umi", "guide_frac", "confident"]
 
 
 def read_papalexi(counts_path, genes_path, cells_path, *, confident_only=True, files=None):
-    """Read the screen, by default only the cells whose assigned guide has more than 80 % of their guide counts.
+    """Read the screen, by default only the cells whose assigned guide has more than 80 % of their
+    guide counts.
 
-    Cells are named by their row in the file, even if some cells are left out. The published files hold 299 genes and
-    20729 cells. The 16093 cells that are read by default consist of 1912 control cells and, for each of 25 targets, 33
-    (SPI1) to 1056 (IFNGR1) cells.
+    Cells are named by their row in the file, even if some cells are left out. The published files
+    hold 299 genes and 20729 cells. The 16093 cells that are read by default consist of 1912 control
+    cells and, for each of 25 targets, 33 (SPI1) to 1056 (IFNGR1) cells.
     """
     cells = pd.read_csv(cells_path)
     cells.index = "cell_" + cells.index.astype(str)
     kept = cells["confident"].to_numpy() | (not confident_only)
-    options = {"confident_only": confident_only}  # options that determine what is taken from the files
-    counts, genes = sparse.csr_array(sparse.load_npz(counts_path))[kept], Path(genes_path).read_text().splitlines()
+    # options that determine what is taken from the files
+    options = {"confident_only": confident_only}
+    counts, genes = (
+        sparse.csr_array(sparse.load_npz(counts_path))[kept],
+        Path(genes_path).read_text().splitlines(),
+    )
     return screen(
-        counts, cells["target"][kept], "non-targeting", genes, labels=cells.loc[kept, LABELS],
-        name="papalexi", source=SOURCE, files=files,
-        sha256=fingerprint_parameters(options | {"files": fingerprint_files(files)}) if files else "",
+        counts,
+        cells["target"][kept],
+        "non-targeting",
+        genes,
+        labels=cells.loc[kept, LABELS],
+        name="papalexi",
+        source=SOURCE,
+        files=files,
+        sha256=fingerprint_parameters(options | {"files": fingerprint_files(files)})
+        if files
+        else "",
         dropped={"guide without 80 % of the guide counts": int((~kept).sum())},
-    )  # fmt: skip
+    )

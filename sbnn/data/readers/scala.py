@@ -1,7 +1,9 @@
-"""Patch-seq data of mouse motor cortex by Scala et al., from the raw files: selection of cells, features and genes.
+"""Patch-seq data of mouse motor cortex by Scala et al., from the raw files: selection of cells,
+features and genes.
 
-The data are from Scala et al., Phenotypic variation of transcriptomic cell types in mouse motor cortex, Nature 598, 144
-(2021). Cells and features are chosen as in Bernaerts, Berens & Kobak (arXiv 2006.10411).
+The data are from Scala et al., Phenotypic variation of transcriptomic cell types in mouse motor
+cortex, Nature 598, 144 (2021). Cells and features are chosen as in Bernaerts, Berens & Kobak (arXiv
+2006.10411).
 """
 
 from pathlib import Path
@@ -20,10 +22,15 @@ _MIN_COUNTS = 10
 
 #: Cells left out regardless of their measurements, with the reason.
 _MISMATCHED = "20180315sample6 20180321sample4 20181116sample10 20190325sample2 20190611sample1 20190611sample11"
-EXCLUDED_CELLS = dict.fromkeys(_MISMATCHED.split(), "RNA and firing disagree") | {"20190704sample2": "outside of M1"}
+EXCLUDED_CELLS = dict.fromkeys(_MISMATCHED.split(), "RNA and firing disagree") | {
+    "20190704sample2": "outside of M1"
+}
 
-#: Column of the raw ephys table -> short name, for the 16 features that are used as outputs, in this order.
-EPHYS_FEATURES = pd.read_csv(Path(__file__).parents[1] / "scala_ephys.csv", index_col="column")["name"].to_dict()
+#: Column of the raw ephys table -> short name, for the 16 features that are used as outputs, in
+#: this order.
+EPHYS_FEATURES = pd.read_csv(Path(__file__).parents[1] / "scala_ephys.csv", index_col="column")[
+    "name"
+].to_dict()
 #: Features with a long right tail, which are log-transformed (natural logarithm).
 LOG_FEATURES = ("AP amp CV", "AI", "ISI CV")
 
@@ -33,9 +40,11 @@ _DEPTH = "soma_depth_um"
 
 
 def read_scala(counts_path, ephys_path, metadata_path, terms_path=None, *, files):
-    """Read the features and genes (selected, or from a term list) of the cells recorded at room temperature.
+    """Read the features and genes (selected, or from a term list) of the cells recorded at room
+    temperature.
 
-    Genes in a term list are kept if they have at least ten counts over all cells of the published table.
+    Genes in a term list are kept if they have at least ten counts over all cells of the published
+    table.
     """
     counts, cells, genes = read_count_table(counts_path)
     name, source = "scala", f"{_CITATION}; genes and features as selected in {_STUDY}"
@@ -43,31 +52,49 @@ def read_scala(counts_path, ephys_path, metadata_path, terms_path=None, *, files
         channels = genes.isin(ion_channel_genes(terms_path)) & (counts.sum(axis=0) >= _MIN_COUNTS)
         counts, genes = counts[:, np.flatnonzero(channels)], genes[channels]
         selected_only = "gene_counts.csv" in files
-        which = "1000 selected genes only, for lack of the complete counts" if selected_only else "complete counts"
+        which = (
+            "1000 selected genes only, for lack of the complete counts"
+            if selected_only
+            else "complete counts"
+        )
         name = "scala_ion_channels"
         source = f"{_CITATION}; ion channel genes of the Gene Ontology among the {which}, files of {_STUDY}"
     ephys = pd.read_csv(ephys_path, index_col=0)
     counts = counts[join_cell_names(cells).get_indexer(ephys.index)].toarray()
-    labels = cell_labels(pd.read_csv(metadata_path, sep="\t", dtype={"Targeted layer": str})).loc[ephys.index]
+    labels = cell_labels(pd.read_csv(metadata_path, sep="\t", dtype={"Targeted layer": str})).loc[
+        ephys.index
+    ]
     X, colors = log2p1(normalize_library_size(counts)), type_colors(labels["type"])
     about = {"name": name, "source": source, "files": files}
-    return paired(X, ephys.to_numpy(), genes, ephys.columns, ephys.index, labels, colors, counts, **about)
+    return paired(
+        X, ephys.to_numpy(), genes, ephys.columns, ephys.index, labels, colors, counts, **about
+    )
 
 
 def read_scala_34c_counts(counts_path, metadata_path, files):
     """Read the complete raw counts of the cells recorded at physiological temperature, without outputs."""
     counts, names, genes = read_count_table(counts_path)
     cells = join_cell_names(names)
-    labels = cell_labels(pd.read_csv(metadata_path, sep="\t", dtype={"Targeted layer": str})).loc[cells]
-    source = f"{_CITATION}; cells recorded at 33-34 C, exon counts of github.com/berenslab/mini-atlas"
+    labels = cell_labels(pd.read_csv(metadata_path, sep="\t", dtype={"Targeted layer": str})).loc[
+        cells
+    ]
+    source = (
+        f"{_CITATION}; cells recorded at 33-34 C, exon counts of github.com/berenslab/mini-atlas"
+    )
     about = {"name": "scala_34c_counts", "source": source, "files": files}
-    return paired(counts, None, genes, None, cells, labels, type_colors(labels["type"]), counts, **about)
+    return paired(
+        counts, None, genes, None, cells, labels, type_colors(labels["type"]), counts, **about
+    )
 
 
 def type_colors(types) -> dict[str, str]:
     """Published colours of the given RNA types, in the order of the Allen taxonomy; L5 PT was later renamed L5 ET."""
-    colors = pd.read_csv(Path(__file__).parents[1] / "type_colors.csv", index_col="RNA type")["color"].to_dict()
-    colors |= {name.replace(" PT_", " ET_"): color for name, color in colors.items() if " PT_" in name}
+    colors = pd.read_csv(Path(__file__).parents[1] / "type_colors.csv", index_col="RNA type")[
+        "color"
+    ].to_dict()
+    colors |= {
+        name.replace(" PT_", " ET_"): color for name, color in colors.items() if " PT_" in name
+    }
     return {name: color for name, color in colors.items() if name in set(types)}
 
 
@@ -87,19 +114,32 @@ def cell_labels(metadata: pd.DataFrame) -> pd.DataFrame:
     """Labels in the metadata table, indexed by cell name; the type is empty for cells of low quality."""
     labels = labels_of("scala", metadata).set_axis(join_cell_names(metadata["Cell"]), axis=0)
     if _DEPTH in labels:
-        labels[_DEPTH] = pd.to_numeric(labels[_DEPTH], errors="coerce")  # some depths are "Slice Lost"
-    labels[["family", "type"]] = labels[["family", "type"]].fillna("").replace({"type": {_LOW_QUALITY: ""}})
+        # some depths are "Slice Lost"
+        labels[_DEPTH] = pd.to_numeric(labels[_DEPTH], errors="coerce")
+    labels[["family", "type"]] = (
+        labels[["family", "type"]].fillna("").replace({"type": {_LOW_QUALITY: ""}})
+    )
     return labels
 
 
-def ephys_from_raw(cell_features: pd.DataFrame, metadata: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
-    """The 16 outputs of the kept cells, from the published raw features, and the reasons for leaving out other cells.
+def ephys_from_raw(
+    cell_features: pd.DataFrame, metadata: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.Series]:
+    """The 16 outputs of the kept cells, from the published raw features, and the reasons for
+    leaving out other cells.
 
     If there are several reasons to leave out a cell, only one of them is given.
     """
     parts = cell_features["name sample"].str.extract(_PATH_PATTERN)
-    cells = pd.Index(parts["year"] + parts["month"] + parts["day"] + "sample" + parts["sample"], dtype=object)
-    features = cell_features[list(EPHYS_FEATURES)].rename(columns=EPHYS_FEATURES).set_axis(cells).astype(np.float64)
+    cells = pd.Index(
+        parts["year"] + parts["month"] + parts["day"] + "sample" + parts["sample"], dtype=object
+    )
+    features = (
+        cell_features[list(EPHYS_FEATURES)]
+        .rename(columns=EPHYS_FEATURES)
+        .set_axis(cells)
+        .astype(np.float64)
+    )
     labels = cell_labels(metadata)
 
     reason = pd.Series("", index=cells)
@@ -117,6 +157,9 @@ def ephys_from_raw(cell_features: pd.DataFrame, metadata: pd.DataFrame) -> tuple
 
 def ion_channel_genes(path) -> list[str]:
     """Read the symbols of the ion channel genes from a term list of the Gene Ontology, without duplicates."""
-    # Lines have one tab more than the header; without usecols and index_col, this tab would shift the columns.
-    table = pd.read_csv(path, sep="\t", index_col=False, usecols=["Symbol"], dtype=str, keep_default_na=False)
+    # Lines have one tab more than the header; without usecols and index_col, this tab would shift
+    # the columns.
+    table = pd.read_csv(
+        path, sep="\t", index_col=False, usecols=["Symbol"], dtype=str, keep_default_na=False
+    )
     return [symbol for symbol in table["Symbol"].unique() if symbol]

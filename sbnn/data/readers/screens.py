@@ -13,24 +13,32 @@ from sbnn.data.readers.table_checks import as_numbers, texts
 from sbnn.data.readers.tables import leave_out, read_table
 from sbnn.data.screens import check_screen_counts, screen
 
-CLEAR = 0.8  # minimum share of the most frequent guide in the guide counts of a cell, as in Papalexi et al. 2021
+# minimum share of the most frequent guide in the guide counts of a cell, as in Papalexi et al. 2021
+CLEAR = 0.8
 
 
 def read_screen(counts, guides, control, name="custom"):
-    """Build a screen (see `sbnn.mechanism_shift.screen`) of the cells with a label or one clear guide.
+    """Build a screen (see `sbnn.mechanism_shift.screen`) of the cells with a label or one clear
+    guide.
 
-    All other cells are left out with a warning. `guides` has either one column with the perturbation of each cell or a
-    column of counts for each guide; the column ``IRF1_2`` belongs to a guide for IRF1.
+    All other cells are left out with a warning. `guides` has either one column with the
+    perturbation of each cell or a column of counts for each guide; the column ``IRF1_2`` belongs to
+    a guide for IRF1.
     """
     table, dropped = read_table(guides, "guides"), {}
     if Path(counts).suffix.lower() in (".h5", ".h5ad"):
         adata = _read_hdf5(counts)
     else:  # text, with the cells in rows or in columns
         values = read_table(counts, "counts")
-        adata = ad.AnnData(as_numbers(values if values.index.isin(table.index).any() else values.T, "counts"))
+        adata = ad.AnnData(
+            as_numbers(values if values.index.isin(table.index).any() else values.T, "counts")
+        )
     there = adata.obs_names.isin(table.index)
     table = table.reindex(adata.obs_names)
-    whys = {"without a count of a gene": check_screen_counts(adata.X).sum(axis=1) == 0, "not among the guides": ~there}
+    whys = {
+        "without a count of a gene": check_screen_counts(adata.X).sum(axis=1) == 0,
+        "not among the guides": ~there,
+    }
     if table.shape[1] > 1:
         table = as_numbers(table, "guides").fillna(0)
         check_screen_counts(table, "guides")
@@ -38,7 +46,9 @@ def read_screen(counts, guides, control, name="custom"):
         targets = guide.str.replace(r"_[^_]*$", "", regex=True)
         whys["without a guide"] = most == 0
         whys["with two guides of equal count"] = table.eq(most, axis=0).sum(axis=1) > 1
-        whys[f"with less than {CLEAR:.0%} of the guide counts on one guide"] = most < CLEAR * table.sum(axis=1)
+        whys[f"with less than {CLEAR:.0%} of the guide counts on one guide"] = (
+            most < CLEAR * table.sum(axis=1)
+        )
     else:
         targets = guide = pd.Series(texts(table.iloc[:, 0]), table.index)
         whys["without a label"] = targets == ""
@@ -48,12 +58,20 @@ def read_screen(counts, guides, control, name="custom"):
         kept &= ~wrong
     adata = adata[kept].copy()
     adata.obs = adata.obs.assign(perturbation=targets[kept], guide=guide[kept])
-    guides_of, cells_of = adata.obs.groupby("perturbation")["guide"].nunique(), adata.obs["perturbation"].value_counts()
-    single = guides_of.index[(guides_of == 1) & (guides_of.index != control)] if table.shape[1] > 1 else []
+    guides_of, cells_of = (
+        adata.obs.groupby("perturbation")["guide"].nunique(),
+        adata.obs["perturbation"].value_counts(),
+    )
+    single = (
+        guides_of.index[(guides_of == 1) & (guides_of.index != control)]
+        if table.shape[1] > 1
+        else []
+    )
     if len(single):
         listed = some(f"{target} ({cells_of[target]})" for target in single)
         warnings.warn(
-            f"guides: off-target effects are missed for targets (cells) with only one guide: {listed}", stacklevel=2
+            f"guides: off-target effects are missed for targets (cells) with only one guide: {listed}",
+            stacklevel=2,
         )
     return screen(adata, "perturbation", control, name=name, dropped=dropped)
 

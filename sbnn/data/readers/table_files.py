@@ -15,17 +15,28 @@ from sbnn.data.readers.counts import check_packed, check_unpacked, encoding_of, 
 from sbnn.data.readers.table_checks import has_decimal_commas
 
 _SEPARATORS = ("\t", ",", ";")
-_RARE_SEPARATORS = (" ", "|")  # default separators of R and of databases, which may also occur within names
-_ENGINES = {b"PK\3\4": "openpyxl", b"\xd0\xcf\x11\xe0": "xlrd", b"\t\0": "xlrd", b"\t\2": "xlrd", b"\t\4": "xlrd"}
-_FREE_CELLS, _LEAST_OF_CELL = 2**24, 8  # number of cells that any sheet may have; minimum bytes per cell if it has more
+# default separators of R and of databases, which may also occur within names
+_RARE_SEPARATORS = (" ", "|")
+_ENGINES = {
+    b"PK\3\4": "openpyxl",
+    b"\xd0\xcf\x11\xe0": "xlrd",
+    b"\t\0": "xlrd",
+    b"\t\2": "xlrd",
+    b"\t\4": "xlrd",
+}
+# number of cells that any sheet may have; minimum bytes per cell if it has more
+_FREE_CELLS, _LEAST_OF_CELL = 2**24, 8
 _HEAD = 50  # rows used to find the separator and the names
 
 
-def read_file(path, sheet: str | None, header: int | None, key: str | None) -> tuple[list[str], pd.DataFrame]:
-    """Read the names of all columns, including the column of row names, and the table below these names.
+def read_file(
+    path, sheet: str | None, header: int | None, key: str | None
+) -> tuple[list[str], pd.DataFrame]:
+    """Read the names of all columns, including the column of row names, and the table below these
+    names.
 
-    The names are in row number `header` or, by default, in the first row with more than half of the usual number of
-    fields, since titles and notes have fewer fields.
+    The names are in row number `header` or, by default, in the first row with more than half of the
+    usual number of fields, since titles and notes have fewer fields.
     """
     check_packed(path)
     with open_file(path) as handle:
@@ -46,7 +57,10 @@ def read_file(path, sheet: str | None, header: int | None, key: str | None) -> t
     at = np.argmax(filled > (usual / 2 if usual > 2 else 0))
     if filled[:at].any():
         above = [" ".join(filter(None, row)) for row in rows[:at] if any(row)]
-        warnings.warn(f"names are taken from row {at + 1}, below {some(above)}; to change it, set header", stacklevel=4)
+        warnings.warn(
+            f"names are taken from row {at + 1}, below {some(above)}; to change it, set header",
+            stacklevel=4,
+        )
     return below(at)
 
 
@@ -54,7 +68,8 @@ def _read_text(path, encoding, key):
     """The first rows, and a function that reads the names and the table, given the position of the header row."""
     with open_file(path, encoding) as handle:
         lines = list(islice(iter(handle.readline, ""), _HEAD))
-        if any("\0" in line for line in chain(lines, handle)):  # pandas would truncate numbers at a NUL
+        # pandas would truncate numbers at a NUL
+        if any("\0" in line for line in chain(lines, handle)):
             raise ValueError("the file contains NUL characters and is probably damaged")
     separator = _separator(lines)
     rows = [[field.strip() for field in row] for row in csv.reader(lines, delimiter=separator)]
@@ -90,7 +105,9 @@ def _separator(lines: list[str]) -> str:
             sizes = Counter(len(row) for row in csv.reader(lines, delimiter=separator) if any(row))
         except csv.Error:  # an overlong field: this separator does not split the row
             return 0, 0
-        size, times = max(sizes.items(), key=lambda item: (item[0] > 1, item[1], item[0]), default=(1, 0))
+        size, times = max(
+            sizes.items(), key=lambda item: (item[0] > 1, item[1], item[0]), default=(1, 0)
+        )
         return (times / sizes.total(), size) if size > 1 else (0, 0)
 
     found = max(_SEPARATORS, key=agreement)
@@ -106,14 +123,28 @@ def _read_excel(path, sheet, engine):
             unpacked = sum(member.file_size for member in archive.infolist())
         check_unpacked(unpacked, path)
     with pd.ExcelFile(content, engine=engine) as book:
-        for part in book.book.worksheets if engine == "openpyxl" else ():  # the reader stores empty cells, too
+        # the reader stores empty cells, too
+        for part in book.book.worksheets if engine == "openpyxl" else ():
             rows, columns = part.max_row or 0, part.max_column or 0
             if rows * columns > max(_FREE_CELLS, unpacked / _LEAST_OF_CELL):
-                raise ValueError(f"delete the empty cells of sheet {part.title!r}, {rows} rows x {columns} columns")
+                raise ValueError(
+                    f"delete the empty cells of sheet {part.title!r}, {rows} rows x {columns} columns"
+                )
         found = book.parse(sheet, header=None, dtype=object, keep_default_na=False, na_values=[""])
-    sheets = {name: table for name, table in found.items() if table.size} if sheet is None else {sheet: found}
+    sheets = (
+        {name: table for name, table in found.items() if table.size}
+        if sheet is None
+        else {sheet: found}
+    )
     if len(sheets) != 1:
-        raise ValueError(f"expected one sheet with values, got {list(sheets)}; choose one by (path, sheet) or --sheet")
+        raise ValueError(
+            f"expected one sheet with values, got {list(sheets)}; choose one by (path, sheet) or --sheet"
+        )
     (table,) = sheets.values()
-    rows = table.iloc[:_HEAD].map(lambda value: "" if pd.isna(value) else str(value).strip()).to_numpy().tolist()
+    rows = (
+        table.iloc[:_HEAD]
+        .map(lambda value: "" if pd.isna(value) else str(value).strip())
+        .to_numpy()
+        .tolist()
+    )
     return rows, lambda at: (rows[at], table.iloc[at + 1 :].reset_index(drop=True))

@@ -1,4 +1,5 @@
-"""Compute twelve families of feature vectors from voltage recordings (NWB files), for the prediction of cell types.
+"""Compute twelve families of feature vectors from voltage recordings (NWB files), for the
+prediction of cell types.
 
 This requires IPFX and pynwb, which the extra ``traces`` installs: ``pip install 'sbnn[traces]'``.
 """

@@ -22,7 +22,13 @@ from sbnn.data.fingerprint import fingerprint_files, fingerprint_parameters
 from sbnn.data.registry import cache_folder
 from sbnn.data.typed_cells import typed_cells
 from sbnn.ephys_types.traces.recording import sweeps_of
-from sbnn.ephys_types.traces.vectors import joined, settings_fingerprint, trace_families, trace_units, vectors_of
+from sbnn.ephys_types.traces.vectors import (
+    joined,
+    settings_fingerprint,
+    trace_families,
+    trace_units,
+    vectors_of,
+)
 from sbnn.evaluation.runs import in_workers
 from sbnn.results import results_path, write_atomically
 
@@ -45,38 +51,45 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
     Parameters
     ----------
     paths : path-like or iterable of path-like
-        NWB files of one cell each, or folders that contain such files at any depth. DANDI 000020 (mouse visual cortex)
-        and 000636 (human cortex) have this layout. If the name of a file contains ``ses-<id>``, the cell is called
-        ``<id>``; otherwise it has the name of the file.
+        NWB files of one cell each, or folders that contain such files at any depth. DANDI 000020
+        (mouse visual cortex) and 000636 (human cortex) have this layout. If the name of a file
+        contains ``ses-<id>``, the cell is called ``<id>``; otherwise it has the name of the file.
     n_jobs : int
         Number of recordings read at the same time; the result does not depend on it.
     cache : path-like or False, optional
-        Folder in which results of finished recordings are kept, so that identical files are not processed again. By
-        default the cache folder of this package is used; with False, nothing is kept.
+        Folder in which results of finished recordings are kept, so that identical files are not
+        processed again. By default the cache folder of this package is used; with False, nothing is
+        kept.
     verbose : bool
         Whether to show progress.
 
     Returns
     -------
     AnnData of typed cells
-        Cells in the order of their file names, with the 2607 columns that `trace_families` lists; values are NaN where
-        a cell lacks a protocol. ``obs`` holds ``donor`` and ``species`` as in the files, the name of the ``file``, and
-        ``notes`` on what is missing in a cell and why. ``uns["sbnn"]["dropped"]`` lists the files that yielded no
-        cell, by reason.
+        Cells in the order of their file names, with the 2607 columns that `trace_families` lists;
+        values are NaN where a cell lacks a protocol. ``obs`` holds ``donor`` and ``species`` as in
+        the files, the name of the ``file``, and ``notes`` on what is missing in a cell and why.
+        ``uns["sbnn"]["dropped"]`` lists the files that yielded no cell, by reason.
 
     Raises
     ------
     FileNotFoundError
         If there is no NWB file, or a path does not exist.
     ValueError
-        If two files belong to the same cell, or if no file yields a cell; the message gives the reasons.
+        If two files belong to the same cell, or if no file yields a cell; the message gives the
+        reasons.
     """
     files = find_recordings(paths)
     if cache is None and (home := cache_folder()):
         cache = home / "traces"
     settings = settings_fingerprint()
     jobs = [delayed(_vectors_or_reason)(path, cache or None, settings) for path in files.values()]
-    bar = tqdm(in_workers(jobs, n_jobs, "generator"), total=len(files), desc="recordings", disable=not verbose)
+    bar = tqdm(
+        in_workers(jobs, n_jobs, "generator"),
+        total=len(files),
+        desc="recordings",
+        disable=not verbose,
+    )
     outcomes = dict(zip(files, bar, strict=True))
     cells = {cell: its for cell, its in outcomes.items() if isinstance(its, CellVectors)}
     dropped = {}
@@ -85,21 +98,34 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
     if not cells:
         reasons = "; ".join(f"{some(names)}: {reason}" for reason, names in dropped.items())
         raise ValueError(f"no file holds a cell whose features can be computed: {reasons}")
-    rows = [(its.donor, its.species, files[cell].name, "; ".join(its.notes)) for cell, its in cells.items()]
-    metadata = pd.DataFrame(rows, pd.Index(list(cells), dtype=object), ["donor", "species", "file", "notes"])
+    rows = [
+        (its.donor, its.species, files[cell].name, "; ".join(its.notes))
+        for cell, its in cells.items()
+    ]
+    metadata = pd.DataFrame(
+        rows, pd.Index(list(cells), dtype=object), ["donor", "species", "file", "notes"]
+    )
     checksums = {files[cell].name: its.sha256 for cell, its in cells.items()}
     units = trace_units()
     sha256 = fingerprint_parameters({"files": fingerprint_files(checksums), "settings": settings})
-    facts = {"name": "traces", "source": SOURCE, "sha256": sha256, "files": checksums, "dropped": dropped}
+    facts = {
+        "name": "traces",
+        "source": SOURCE,
+        "sha256": sha256,
+        "files": checksums,
+        "dropped": dropped,
+    }
     table = pd.DataFrame(np.stack([its.values for its in cells.values()]), list(cells), list(units))
     return typed_cells(table, metadata, trace_families(), units, **facts)
 
 
 def write_traces(features, path):
-    """Write the features from `read_traces` to the CSV file `path`, and the metadata of the cells to a second file.
+    """Write the features from `read_traces` to the CSV file `path`, and the metadata of the cells
+    to a second file.
 
-    The second file has ``_cells`` added to its name. Returns the paths of both files. Once types are added to the
-    second file, ``read_ephys_table(path, cells, families=trace_families())`` reads both files.
+    The second file has ``_cells`` added to its name. Returns the paths of both files. Once types
+    are added to the second file, ``read_ephys_table(path, cells, families=trace_families())`` reads
+    both files.
     """
     path = results_path(path)
     cells = path.with_name(f"{path.stem}_cells{path.suffix}")
@@ -112,16 +138,22 @@ def find_recordings(paths):
     """Dict of cell name to the path of its NWB file, in the order of the file names."""
     found = []
     for path in map(Path, [paths] if isinstance(paths, str | Path) else paths):
-        found += [file for file in path.rglob("*.nwb") if file.is_file()] if path.is_dir() else [path]
+        found += (
+            [file for file in path.rglob("*.nwb") if file.is_file()] if path.is_dir() else [path]
+        )
     missing = [str(path) for path in found if not path.exists()]
     if missing or not found:
-        raise FileNotFoundError(f"paths: no such file {some(missing)}" if missing else f"paths: no .nwb in {paths}")
+        raise FileNotFoundError(
+            f"paths: no such file {some(missing)}" if missing else f"paths: no .nwb in {paths}"
+        )
     files = {}
     for path in sorted(found, key=lambda path: (path.name, str(path))):
         session = re.search(r"(?:^|_)ses-([^_.]+)", path.name)
         cell = session[1] if session else path.stem
         if cell in files:
-            raise ValueError(f"two files of cell {cell!r}: {files[cell]} and {path}; pass only one of them")
+            raise ValueError(
+                f"two files of cell {cell!r}: {files[cell]} and {path}; pass only one of them"
+            )
         files[cell] = path
     return files
 
@@ -142,12 +174,16 @@ def cell_vectors(path, sha256, settings):
     """Vectors of one recording; they depend only on the content of the file and the settings."""
     with quiet(), NWBHDF5IO(str(path), mode="r", load_namespaces=True) as file:
         nwb = file.read()
-        donor, species = (str(getattr(nwb.subject, name, "") or "") for name in ("subject_id", "species"))
+        donor, species = (
+            str(getattr(nwb.subject, name, "") or "") for name in ("subject_id", "species")
+        )
         sweeps, notes = sweeps_of(nwb)
         unknown = {}, ["no sweep was recognised as a short square, long square or ramp"]
         vectors, missing = vectors_of(sweeps) if any(sweeps.values()) else unknown
         if not vectors:
-            raise ValueError(f"no family of features can be computed ({'; '.join(notes + missing)})")
+            raise ValueError(
+                f"no family of features can be computed ({'; '.join(notes + missing)})"
+            )
     return CellVectors(joined(vectors), donor, species, tuple(notes + missing), sha256)
 
 
@@ -156,7 +192,8 @@ def quiet():
     """Suppress warnings and logs from IPFX and pynwb; relevant problems are in the notes of each cell."""
     root, swallow = logging.getLogger(), logging.NullHandler()
     level = root.manager.disable
-    root.addHandler(swallow)  # otherwise the first message of IPFX would set up logging to the terminal
+    # otherwise the first message of IPFX would set up logging to the terminal
+    root.addHandler(swallow)
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():

@@ -1,6 +1,7 @@
 """Find, recognise and check the sweeps of an NWB file, and cut each of them around its stimulus.
 
-Files have the layout of DANDI 000020 and 000636: each contains the voltages and stimuli of one cell.
+Files have the layout of DANDI 000020 and 000636: each contains the voltages and stimuli of one
+cell.
 """
 
 import re
@@ -16,21 +17,39 @@ from pynwb.icephys import CurrentClampSeries, CurrentClampStimulusSeries, IZeroC
 from scipy.ndimage import median_filter
 from scipy.signal import resample_poly
 
-from sbnn.ephys_types.traces.vectors import LONG_SQUARE, PROTOCOLS, RAMP, RATE, SHORT_SQUARE, STEP_MARGIN
+from sbnn.ephys_types.traces.vectors import (
+    LONG_SQUARE,
+    PROTOCOLS,
+    RAMP,
+    RATE,
+    SHORT_SQUARE,
+    STEP_MARGIN,
+)
 
-# If a sweep is stopped early, the rig writes zeros (or NaN) for the unrecorded part, which lasts 19 ms or more. Real
-# voltages are zero only for single samples.
+# If a sweep is stopped early, the rig writes zeros (or NaN) for the unrecorded part, which lasts 19
+# ms or more. Real voltages are zero only for single samples.
 _FILL = 0.005  # s
 _TEST_PULSE = (0.4, 0.1)  # latest end and longest duration, in s
 _BASELINE = 0.005  # in s, length of the baseline at the start of a sweep, before any stimulus
-_GAP, _BLIP = 0.002, 0.0003  # in s; shorter gaps in a stimulus are bridged, and shorter pulses are ignored
-#: Time required before the onset and after the end of each stimulus, and the longest time used, in seconds.
-_BEFORE = {"short_square": (0.02, 0.02), "long_square": (STEP_MARGIN, STEP_MARGIN), "ramp": (0.02, 0.1)}
-_AFTER = {"short_square": (0.06, 0.1), "long_square": (STEP_MARGIN, STEP_MARGIN + 0.05), "ramp": (None, None)}
+# in s; shorter gaps in a stimulus are bridged, and shorter pulses are ignored
+_GAP, _BLIP = 0.002, 0.0003
+#: Time required before the onset and after the end of each stimulus, and the longest time used, in
+#: seconds.
+_BEFORE = {
+    "short_square": (0.02, 0.02),
+    "long_square": (STEP_MARGIN, STEP_MARGIN),
+    "ramp": (0.02, 0.1),
+}
+_AFTER = {
+    "short_square": (0.06, 0.1),
+    "long_square": (STEP_MARGIN, STEP_MARGIN + 0.05),
+    "ramp": (None, None),
+}
 _SQUARES = {"short_square": SHORT_SQUARE, "long_square": LONG_SQUARE}
 _LENGTH = {"short_square": 0.003, "long_square": 1.0}
 _REST = 0.01  # in s; the median voltage over this time before the onset is the resting voltage
-#: Plausible ranges of voltages before a stimulus, amplitudes of square currents, and sampling rates.
+#: Plausible ranges of voltages before a stimulus, amplitudes of square currents, and sampling
+#: rates.
 PLAUSIBLE = {
     "voltage before the stimuli": (-120.0, -10.0, "mV"),
     "largest square current": (3.0, 20_000.0, "pA"),
@@ -80,7 +99,9 @@ class CutSweep(NamedTuple):
 
 def stored_sweeps(nwb):
     """Current-clamp sweeps of an open file, in the order of the experiment, and notes on unusable sweeps."""
-    of_current = [series for series in nwb.acquisition.values() if isinstance(series, CurrentClampSeries)]
+    of_current = [
+        series for series in nwb.acquisition.values() if isinstance(series, CurrentClampSeries)
+    ]
     responses = [series for series in of_current if not isinstance(series, IZeroClampSeries)]
     if not responses:
         raise ValueError("the file contains no current-clamp sweep")
@@ -89,8 +110,14 @@ def stored_sweeps(nwb):
         stimulus = stimuli.get(response.object_id)
         if stimulus is None:
             notes.append(f"sweep {response.name} has no stimulus")
-        elif not response.rate or not stimulus.rate or not np.isclose(response.rate, stimulus.rate, rtol=1e-6):
-            notes.append(f"sweep {response.name} is sampled at {response.rate} Hz, its stimulus at {stimulus.rate} Hz")
+        elif (
+            not response.rate
+            or not stimulus.rate
+            or not np.isclose(response.rate, stimulus.rate, rtol=1e-6)
+        ):
+            notes.append(
+                f"sweep {response.name} is sampled at {response.rate} Hz, its stimulus at {stimulus.rate} Hz"
+            )
         else:
             check_scale("sampling rate", response.rate)
             number = place if response.sweep_number is None else int(response.sweep_number)
@@ -108,7 +135,9 @@ def _stimuli(nwb, responses):
             stimuli[response.timeseries.object_id] = stimulus.timeseries
     for stimulus in nwb.stimulus.values():
         if isinstance(stimulus, CurrentClampStimulusSeries) and stimulus.sweep_number is not None:
-            by_number.setdefault((int(stimulus.sweep_number), stimulus.electrode.name), []).append(stimulus)
+            by_number.setdefault((int(stimulus.sweep_number), stimulus.electrode.name), []).append(
+                stimulus
+            )
     for response in responses:
         number = -1 if response.sweep_number is None else int(response.sweep_number)
         found = by_number.get((number, response.electrode.name), [])
@@ -120,8 +149,8 @@ def _stimuli(nwb, responses):
 def _values(series, raw=None):
     """Stored numbers, converted to volts or amperes."""
     raw = series.data[:] if raw is None else raw
-    # A factor of 0.001 in single precision has a relative error of 5e-8, which is less than the last digit of the
-    # result.
+    # A factor of 0.001 in single precision has a relative error of 5e-8, which is less than the
+    # last digit of the result.
     return np.asarray(raw, dtype=np.float64) * float(series.conversion) + float(series.offset)
 
 
@@ -141,7 +170,9 @@ def check_scale(quantity, value):
     """Reject a value that is implausible for a recording, for example because of a wrong unit or conversion."""
     low, high, unit = PLAUSIBLE[quantity]
     if not low <= value <= high:
-        raise ValueError(f"{quantity}: {value:.4g} {unit}, expected {low:g} to {high:g}; wrong unit or conversion?")
+        raise ValueError(
+            f"{quantity}: {value:.4g} {unit}, expected {low:g} to {high:g}; wrong unit or conversion?"
+        )
 
 
 @cache
@@ -152,7 +183,9 @@ def _protocols():
     for stimulus in ontology.stimuli:
         names = stimulus.tags("name", flat=True)[1:]
         if "Unknown" not in names:
-            kind = next((kind for kind, listed in kinds.items() if set(names) & set(listed)), "other")
+            kind = next(
+                (kind for kind, listed in kinds.items() if set(names) & set(listed)), "other"
+            )
             known |= dict.fromkeys((*names, *stimulus.tags("code", flat=True)[1:]), kind)
     return known
 
@@ -182,7 +215,9 @@ def stimulus_of(current, rate):
     inner = part[len(part) // 10 : len(part) - len(part) // 10]
     level, length = float(np.median(inner)), (end - start) / rate
     if np.ptp(np.percentile(inner, [5, 95])) <= 0.05 * abs(level) + 6 * noise:
-        kind = next((kind for kind, (least, most) in _SQUARES.items() if least <= length <= most), "square")
+        kind = next(
+            (kind for kind, (least, most) in _SQUARES.items() if least <= length <= most), "square"
+        )
         return Stimulus(kind, start, length, level)
     slope, intercept = np.polyfit(np.arange(end - start), part, 1)
     rest = part - intercept - slope * np.arange(end - start)
@@ -208,16 +243,19 @@ def _without_test_pulse(runs, size, rate):
         return runs
     (start, end), (next_start, next_end) = runs[:2]
     levels = [np.median(size[a:b]) for a, b in runs[:2]]
-    alike = np.isclose(*levels, rtol=0.05) and np.isclose(end - start, next_end - next_start, rtol=0.1)
+    alike = np.isclose(*levels, rtol=0.05) and np.isclose(
+        end - start, next_end - next_start, rtol=0.1
+    )
     early = end < _TEST_PULSE[0] * rate and end - start <= _TEST_PULSE[1] * rate
     return runs[1:] if early and not alike else runs
 
 
 def sweeps_of(nwb):
-    """Dict of protocol to cut sweeps, in the order of the experiment, and notes on sweeps that were left out.
+    """Dict of protocol to cut sweeps, in the order of the experiment, and notes on sweeps that were
+    left out.
 
-    A stimulus is recognised by the shape of its current. A sweep is left out if its stimulus has a known name that does
-    not agree with this shape.
+    A stimulus is recognised by the shape of its current. A sweep is left out if its stimulus has a
+    known name that does not agree with this shape.
     """
     recorded, notes = stored_sweeps(nwb)
     found = []
@@ -228,7 +266,9 @@ def sweeps_of(nwb):
         stimulus = stimulus_of(stored.current(), stored.rate)
         if named is not None and named != stimulus.kind:
             shape = f"{stimulus.kind} of {1000 * stimulus.length:.4g} ms"
-            notes.append(f"sweep {stored.number} is called {stored.stimulus_name!r}, but its current is: {shape}")
+            notes.append(
+                f"sweep {stored.number} is called {stored.stimulus_name!r}, but its current is: {shape}"
+            )
         elif stimulus.kind in PROTOCOLS:
             found.append((stored, stimulus, stored.voltage()))
     rest = [_at_rest(*sweep) for sweep in found]
@@ -255,7 +295,11 @@ def _at_rest(stored, stimulus, voltage):
 
 def _cut(stored, stimulus, voltage):
     """The sweep cut around its stimulus, or the reason why the sweep cannot be used."""
-    kind, rate, ratio = stimulus.kind, stored.rate, Fraction(RATE / stored.rate).limit_denominator(1000)
+    kind, rate, ratio = (
+        stimulus.kind,
+        stored.rate,
+        Fraction(RATE / stored.rate).limit_denominator(1000),
+    )
     if abs(float(ratio) * rate / RATE - 1) > 1e-6:
         return f"the rate of {rate:g} Hz has no simple ratio to {RATE} Hz"
     low, high, _ = PLAUSIBLE["voltage before the stimuli"]
@@ -263,13 +307,18 @@ def _cut(stored, stimulus, voltage):
         return "no resting voltage before the stimulus"
     end = stimulus.onset + round(_LENGTH.get(kind, 0) * rate)
     (least_before, before), (least_after, after) = _BEFORE[kind], _AFTER[kind]
-    # The onset must be a sample at both rates: old sample k * denominator becomes new sample k * numerator.
+    # The onset must be a sample at both rates: old sample k * denominator becomes new sample k *
+    # numerator.
     steps = min(ceil(before * rate / ratio.denominator - 1e-6), stimulus.onset // ratio.denominator)
     if steps * ratio.numerator < least_before * RATE:
         return f"less than {1000 * least_before:g} ms recorded before the stimulus"
     if kind != "ramp" and len(voltage) - end < least_after * rate:
         return f"less than {1000 * least_after:g} ms recorded after the stimulus"
-    v = voltage[stimulus.onset - steps * ratio.denominator : None if kind == "ramp" else end + round(after * rate)]
+    v = voltage[
+        stimulus.onset - steps * ratio.denominator : None
+        if kind == "ramp"
+        else end + round(after * rate)
+    ]
     v = v if ratio == 1 else resample_poly(v, ratio.numerator, ratio.denominator, padtype="line")
     t = (np.arange(len(v)) - steps * ratio.numerator) / RATE
     if kind == "ramp":

@@ -1,7 +1,8 @@
-"""Compute the twelve families of vectors of a cell from its sweeps, with IPFX; missing families are NaN.
+"""Compute the twelve families of vectors of a cell from its sweeps, with IPFX; missing families are
+NaN.
 
-The vectors follow Gouwens et al., Cell 183, 935 (2020), with the sweeps, bins and tolerances of Schwider and Ramezani
-(arXiv 2603.11000).
+The vectors follow Gouwens et al., Cell 183, 935 (2020), with the sweeps, bins and tolerances of
+Schwider and Ramezani (arXiv 2603.11000).
 """
 
 from functools import partial
@@ -52,9 +53,10 @@ _FAULTS = (ArithmeticError, AssertionError, FeatureError, LookupError, TypeError
 def trace_families():
     """Families of the 2607 columns of `read_traces`, in order: dict of family to names of columns.
 
-    Some families have several parts, ordered as follows. ``first_ap_v`` and ``first_ap_dv`` have parts for the short
-    square, the long square and the ramp. The spike features, ``inst_freq`` and ``psth`` have parts for the sweeps at
-    rheobase and at 40 and 80 pA above rheobase. ``step_subthresh`` has parts for the steps of -30, -50 and -90 pA.
+    Some families have several parts, ordered as follows. ``first_ap_v`` and ``first_ap_dv`` have
+    parts for the short square, the long square and the ramp. The spike features, ``inst_freq`` and
+    ``psth`` have parts for the sweeps at rheobase and at 40 and 80 pA above rheobase.
+    ``step_subthresh`` has parts for the steps of -30, -50 and -90 pA.
     """
     return {name: [f"{name}_{i}" for i in range(size)] for name, size, _ in VECTORS}
 
@@ -79,7 +81,8 @@ def settings_fingerprint():
 
 
 class Analysed(NamedTuple):
-    """Sweeps of one protocol, their spikes, and a table with the rate and the amplitude of each sweep.
+    """Sweeps of one protocol, their spikes, and a table with the rate and the amplitude of each
+    sweep.
 
     For long squares, the table also has the peak deflection and the baseline voltage.
     """
@@ -90,16 +93,19 @@ class Analysed(NamedTuple):
 
 
 def vectors_of(sweeps):
-    """Vectors of a cell, computed from a dict of protocol to cut sweeps, and notes on missing or filled-in values.
+    """Vectors of a cell, computed from a dict of protocol to cut sweeps, and notes on missing or
+    filled-in values.
 
-    A family that cannot be computed, is not finite or has the wrong size is left out. In ``first_ap_v`` and
-    ``first_ap_dv``, the parts of protocols without a spike are NaN.
+    A family that cannot be computed, is not finite or has the wrong size is left out. In
+    ``first_ap_v`` and ``first_ap_dv``, the parts of protocols without a spike are NaN.
     """
     notes = []
     analysed = {kind: _analyse(kind, sweeps[kind], notes) for kind in PROTOCOLS}
     vectors, ways = _first_spikes(analysed, notes), {}
     if len(analysed["long_square"].sweeps):
-        ways = _of_spike_trains(analysed["long_square"], notes) | _of_steps(analysed["long_square"], notes)
+        ways = _of_spike_trains(analysed["long_square"], notes) | _of_steps(
+            analysed["long_square"], notes
+        )
     for family, size, _ in VECTORS:
         if family in ways:
             try:
@@ -110,7 +116,9 @@ def vectors_of(sweeps):
             if vector.shape == (size,) and np.isfinite(vector).all():
                 vectors[family] = vector
             else:
-                notes.append(f"{family}: IPFX gives {np.isfinite(vector).sum()} finite values, expected {size}")
+                notes.append(
+                    f"{family}: IPFX gives {np.isfinite(vector).sum()} finite values, expected {size}"
+                )
     return vectors, notes
 
 
@@ -126,18 +134,26 @@ def _analyse(kind, cut, notes):
         onset = int(np.flatnonzero(sweep.t >= 0)[0])
         epochs = {"test": None, "sweep": (0, last), "recording": (0, last), "experiment": (0, last)}
         epochs["stim"] = (onset, int(np.flatnonzero(sweep.i)[-1]))
-        made.append(Sweep(sweep.t, sweep.v, sweep.i, "CurrentClamp", float(RATE), sweep.number, epochs))
+        made.append(
+            Sweep(sweep.t, sweep.v, sweep.i, "CurrentClamp", float(RATE), sweep.number, epochs)
+        )
     options = dsf.detection_parameters(StimulusType(kind)).copy() | {"start": 0.0}
     if kind == "long_square":
         options |= {"end": _END, "min_peak": MIN_PEAK}
     elif kind == "short_square":
-        options |= {"end": _AFTER_SHORT, "est_window": [0.0, 0.001], "reject_at_stim_start_interval": 0.0002}
+        options |= {
+            "end": _AFTER_SHORT,
+            "est_window": [0.0, 0.001],
+            "reject_at_stim_start_interval": 0.0002,
+        }
     finder, train = dsf.extractors_for_sweeps(SweepSet(made), **options)
     extra = ["peak_deflect", "v_baseline"] if kind == "long_square" else []
     for source, sweep in zip(cut, made, strict=True):
         try:
             of_sweep = finder.process(sweep.t, sweep.v, sweep.i)
-            row = train.process(sweep.t, sweep.v, sweep.i, of_sweep, extra, exclude_clipped=kind == "short_square")
+            row = train.process(
+                sweep.t, sweep.v, sweep.i, of_sweep, extra, exclude_clipped=kind == "short_square"
+            )
         except _FAULTS as error:
             notes.append(f"sweep {source.number}: IPFX cannot analyse it ({_reason(error)})")
             continue
@@ -159,7 +175,9 @@ def _first_spikes(analysed, notes):
                 chosen.append(k)
         blocks.append((np.full(_AP, np.nan), np.full(_AP - 1, np.nan)))
         if chosen:
-            blocks[-1] = fv.first_ap_vectors([sweeps[k] for k in chosen], [spikes[k] for k in chosen], RATE, AP_WINDOW)
+            blocks[-1] = fv.first_ap_vectors(
+                [sweeps[k] for k in chosen], [spikes[k] for k in chosen], RATE, AP_WINDOW
+            )
         elif len(sweeps):
             notes.append(f"no complete spike in a {kind.replace('_', ' ')} sweep")
     v, dv = map(np.concatenate, zip(*blocks, strict=True))
@@ -169,8 +187,8 @@ def _first_spikes(analysed, notes):
 def _sweeps_for_first_spike(kind, table):
     """Positions of the sweeps from which the first spike is taken.
 
-    These are the long square at rheobase, the short squares at the amplitude with the most spiking sweeps, or all
-    spiking ramps.
+    These are the long square at rheobase, the short squares at the amplitude with the most spiking
+    sweeps, or all spiking ramps.
     """
     spiking = table[(table["avg_rate"] > 0) & (table["stim_amp"] > 0)]
     if kind == "long_square" and len(spiking):
@@ -197,17 +215,29 @@ def _of_spike_trains(squares, notes):
 
     ways = {"isi_shape": isi_shape}
     try:
-        levels = fv.identify_suprathreshold_spike_info(features, np.array(LEVELS), amp_tolerance=LEVEL_TOLERANCE)
+        levels = fv.identify_suprathreshold_spike_info(
+            features, np.array(LEVELS), amp_tolerance=LEVEL_TOLERANCE
+        )
     except _FAULTS as error:
         listed = ", ".join(f"+{level}" for level in LEVELS)
-        notes.append(f"spike features need sweeps at two of: rheobase {listed} pA ({_reason(error)})")
+        notes.append(
+            f"spike features need sweeps at two of: rheobase {listed} pA ({_reason(error)})"
+        )
         return ways
-    missing = [f"+{level} pA" for level, spikes in zip(LEVELS, levels, strict=True) if spikes is None]
+    missing = [
+        f"+{level} pA" for level, spikes in zip(LEVELS, levels, strict=True) if spikes is None
+    ]
     if missing:
-        notes.append(f"no sweep at rheobase {', '.join(missing)}; IPFX fills in values from neighbouring sweeps")
+        notes.append(
+            f"no sweep at rheobase {', '.join(missing)}; IPFX fills in values from neighbouring sweeps"
+        )
     names = [family for family in TABLE["family"] if family.startswith("spiking_")]
-    computed = {name: partial(fv.spike_feature_vector, name.removeprefix("spiking_")) for name in names}
-    for family, compute in (computed | {"inst_freq": fv.inst_freq_vector, "psth": fv.psth_vector}).items():
+    computed = {
+        name: partial(fv.spike_feature_vector, name.removeprefix("spiking_")) for name in names
+    }
+    for family, compute in (
+        computed | {"inst_freq": fv.inst_freq_vector, "psth": fv.psth_vector}
+    ).items():
         ways[family] = partial(compute, levels, 0.0, _END, width=BIN_MS)
     return ways
 
@@ -216,15 +246,23 @@ def _of_steps(squares, notes):
     """Functions that compute the families for hyperpolarising steps: a dict keyed by family."""
     table = squares.table
     features = {"subthreshold_sweeps": table[table["avg_rate"] == 0]}
-    steps, deflections = fv.identify_subthreshold_hyperpol_with_amplitudes(features, SweepSet(squares.sweeps))
+    steps, deflections = fv.identify_subthreshold_hyperpol_with_amplitudes(
+        features, SweepSet(squares.sweeps)
+    )
     if not steps:
         notes.append("no hyperpolarising long square")
         return {}
-    missing = [f"{step} pA" for step in STEPS if min(abs(amp - step) for amp in steps) > STEP_TOLERANCE]
+    missing = [
+        f"{step} pA" for step in STEPS if min(abs(amp - step) for amp in steps) > STEP_TOLERANCE
+    ]
     if missing:
-        notes.append(f"no step at {', '.join(missing)}; IPFX scales the response to the nearest steps")
+        notes.append(
+            f"no step at {', '.join(missing)}; IPFX scales the response to the nearest steps"
+        )
     bins = {"extend_duration": STEP_MARGIN, "subsample_interval": STEP_BIN}
-    subthresh = partial(fv.step_subthreshold, steps, STEPS, 0.0, _END, amp_tolerance=STEP_TOLERANCE, **bins)
+    subthresh = partial(
+        fv.step_subthreshold, steps, STEPS, 0.0, _END, amp_tolerance=STEP_TOLERANCE, **bins
+    )
     norm = partial(fv.subthresh_norm, steps, deflections, 0.0, _END, target_amp=NORM_STEP, **bins)
     return {"step_subthresh": subthresh, "subthresh_norm": norm}
 

@@ -24,7 +24,9 @@ class GenePrior(NamedTuple):
         """Prior of an estimator; None if its influence is 0, so that fits are bit-identical to fits without a prior."""
         if model.gene_prior is None:
             return None
-        weights = prior_weights(model.gene_prior, n_genes, getattr(model, "feature_names_in_", None))
+        weights = prior_weights(
+            model.gene_prior, n_genes, getattr(model, "feature_names_in_", None)
+        )
         return cls(weights, float(model.prior_influence)) if model.prior_influence else None
 
     def among(self, genes):
@@ -51,14 +53,20 @@ def prior_weights(gene_prior, n_genes, names=None):
     if not isinstance(given, dict):
         weights = np.array(given, dtype=float)
         if (got := len(weights)) != n_genes:
-            raise ValueError(f"gene_prior: expected one weight for each of the {n_genes} genes of X, got {got}")
+            raise ValueError(
+                f"gene_prior: expected one weight for each of the {n_genes} genes of X, got {got}"
+            )
     else:
         known = pd.Index([] if names is None else names)
         weights, absent = np.zeros(n_genes), [name for name in given if name not in known]
         if len(absent) == len(given):
-            raise ValueError(f"gene_prior: X has none of the genes {some(absent)}; its genes are {some(list(known))}")
+            raise ValueError(
+                f"gene_prior: X has none of the genes {some(absent)}; its genes are {some(list(known))}"
+            )
         if absent:
-            warnings.warn(f"gene_prior: genes that are not in X are ignored: {some(absent)}", stacklevel=2)
+            warnings.warn(
+                f"gene_prior: genes that are not in X are ignored: {some(absent)}", stacklevel=2
+            )
         present = {name: weight for name, weight in given.items() if name in known}
         weights[known.get_indexer(list(present))] = list(present.values())
     if not weights.any():

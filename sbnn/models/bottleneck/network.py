@@ -1,9 +1,10 @@
 """The bottleneck network; in Bernaerts et al. (arXiv 2006.10411), genes -> 512 -> 128 -> d -> 128 -> 512 -> outputs."""
 
-# The network is small, so on a CPU a general-purpose autograd spends much of its time on bookkeeping. All weights are
-# therefore stored in one flat vector, layer by layer, and `Gradient` writes the gradient in the same layout with a few
-# matrix products. An optimiser step is then one fused call, and if the first layers are frozen, the step updates only
-# the end of the vector. The weights are ordinary parameters, so `forward` also works with autograd.
+# The network is small, so on a CPU a general-purpose autograd spends much of its time on
+# bookkeeping. All weights are therefore stored in one flat vector, layer by layer, and `Gradient`
+# writes the gradient in the same layout with a few matrix products. An optimiser step is then one
+# fused call, and if the first layers are frozen, the step updates only the end of the vector. The
+# weights are ordinary parameters, so `forward` also works with autograd.
 
 import math
 from collections.abc import Callable
@@ -30,7 +31,9 @@ def _apply_elu(x):
 
 
 ACTIVATIONS = {
-    "elu": Activation(F.elu, _apply_elu, lambda d, after: torch.ops.aten.elu_backward(d, 1, 1, 1, True, after)),
+    "elu": Activation(
+        F.elu, _apply_elu, lambda d, after: torch.ops.aten.elu_backward(d, 1, 1, 1, True, after)
+    ),
     "silu": Activation(F.silu, lambda x: (F.silu(x), x), torch.ops.aten.silu_backward),
 }
 
@@ -38,9 +41,19 @@ ACTIVATIONS = {
 class BottleneckNetwork(nn.Module):
     """Multilayer perceptron with a linear bottleneck; the decoder mirrors the `hidden_layers` of the encoder."""
 
-    # Weights have shape (inputs, outputs), so that the outgoing weights of a gene are one contiguous row.
+    # Weights have shape (inputs, outputs), so that the outgoing weights of a gene are one
+    # contiguous row.
 
-    def __init__(self, n_inputs, n_outputs, n_components=2, hidden_layers=(512, 128), activation="elu", *, generator):
+    def __init__(
+        self,
+        n_inputs,
+        n_outputs,
+        n_components=2,
+        hidden_layers=(512, 128),
+        activation="elu",
+        *,
+        generator,
+    ):
         super().__init__()
         self.activation = activation
         sizes = [n_inputs, *hidden_layers, n_components, *hidden_layers[::-1], n_outputs]
@@ -55,7 +68,9 @@ class BottleneckNetwork(nn.Module):
         self.offsets = [0]
         for w, b in zip(weights, biases, strict=True):
             self.offsets.append(self.offsets[-1] + w.numel() + b.numel())
-        self.flat = torch.cat([t.detach().reshape(-1) for wb in zip(weights, biases, strict=True) for t in wb])
+        self.flat = torch.cat(
+            [t.detach().reshape(-1) for wb in zip(weights, biases, strict=True) for t in wb]
+        )
         views = _views(self.flat, weights, biases)
         self.weights = nn.ParameterList(nn.Parameter(w) for w, _ in views)
         self.biases = nn.ParameterList(nn.Parameter(b) for _, b in views)
@@ -143,12 +158,16 @@ class Ensemble(BottleneckNetwork):
         nn.Module.__init__(self)
         self.activation, self.bottleneck = networks[0].activation, networks[0].bottleneck
         weights = [torch.stack(own) for own in zip(*(n.weights for n in networks), strict=True)]
-        biases = [torch.stack(own)[:, None] for own in zip(*(n.biases for n in networks), strict=True)]
+        biases = [
+            torch.stack(own)[:, None] for own in zip(*(n.biases for n in networks), strict=True)
+        ]
         self._lay_out(weights, biases)
 
     def member(self, i):
         """A copy of one network, on the same device."""
-        network = BottleneckNetwork(1, 1, 1, (1,) * self.bottleneck, self.activation, generator=torch.Generator())
+        network = BottleneckNetwork(
+            1, 1, 1, (1,) * self.bottleneck, self.activation, generator=torch.Generator()
+        )
         network._lay_out([w[i] for w in self.weights], [b[i, 0] for b in self.biases])
         return network
 
@@ -164,12 +183,16 @@ class Gradient:
         self.network_biases = [b.detach() for b in network.biases][first:]
         self.linear = [network._linear(layer) for layer in range(first, len(network.weights))]
         self.activation = ACTIVATIONS[network.activation]
-        self.weights, self.biases = zip(*_views(self.flat, self.network_weights, self.network_biases), strict=True)
+        self.weights, self.biases = zip(
+            *_views(self.flat, self.network_weights, self.network_biases), strict=True
+        )
 
     def forward(self, x):
         """Return the network output for a batch, and store the values that `backward` needs."""
         self.inputs, self.saved = [], []
-        for weight, bias, linear in zip(self.network_weights, self.network_biases, self.linear, strict=True):
+        for weight, bias, linear in zip(
+            self.network_weights, self.network_biases, self.linear, strict=True
+        ):
             self.inputs.append(x)
             x, saved = affine(bias, x, weight), None
             if not linear:

@@ -20,10 +20,18 @@ OF_GENES = ("support_", "gene_norms_", "x_mean_", "x_scale_", "x_min_", "x_max_"
 OF_OUTPUTS = ("y_mean_", "y_scale_")
 OPTIONAL = {"gene_network", "count_share_"}  # only models fitted to counts have count_share_
 ENTRIES = {
-    "format": (str,), "sha256": (str,), "params": (dict,), "versions": (dict,), "shapes": (list,), "activation": (str,),
-    "flat_output": (bool,), "library_size": (float, type(None)), "output_names": (list,), "feature_names_in": (list,),
+    "format": (str,),
+    "sha256": (str,),
+    "params": (dict,),
+    "versions": (dict,),
+    "shapes": (list,),
+    "activation": (str,),
+    "flat_output": (bool,),
+    "library_size": (float, type(None)),
+    "output_names": (list,),
+    "feature_names_in": (list,),
     "history": (dict,),
-}  # fmt: skip
+}
 DEVICES = ("cpu", "cuda", "mps", "xpu")  # torch supports other devices, some of which store no data
 UNSET = "0" * 64  # placeholder for the checksum in the header
 
@@ -38,9 +46,16 @@ def save_model(model, path):
     size, shares = (getattr(model, name, None) for name in ("library_size_", "count_share_"))
     header = {"format": FORMAT, "sha256": UNSET, "params": params, "versions": library_versions()}
     header |= {"shapes": model.network_.shapes, "activation": model.network_.activation}
-    header |= {"flat_output": model._flat_output, "library_size": None if size is None else float(size)}
+    header |= {
+        "flat_output": model._flat_output,
+        "library_size": None if size is None else float(size),
+    }
     names = list(model.output_names_), list(getattr(model, "feature_names_in_", []))
-    header |= {"output_names": names[0], "feature_names_in": names[1], "history": model.history_.to_dict(orient="list")}
+    header |= {
+        "output_names": names[0],
+        "feature_names_in": names[1],
+        "history": model.history_.to_dict(orient="list"),
+    }
     tensors = {name: torch.as_tensor(getattr(model, name)) for name in (*OF_GENES, *OF_OUTPUTS)}
     tensors["network"] = model.network_.flat
     if model._gene_network is not None:
@@ -66,8 +81,11 @@ def load_model(cls, path):
     content = path.read_bytes()
     try:
         return _model(cls, *_parts(content))
-    except Exception as error:  # invalid files can raise nearly any error in safetensors, JSON, parameters or torch
-        raise ValueError(f"{path} is not an sbnn model that this version can read: {error}") from error
+    # invalid files can raise nearly any error in safetensors, JSON, parameters or torch
+    except Exception as error:
+        raise ValueError(
+            f"{path} is not an sbnn model that this version can read: {error}"
+        ) from error
 
 
 def _parts(content):
@@ -75,10 +93,16 @@ def _parts(content):
     tensors = load(content)
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(json.loads(content[8:end])["__metadata__"]["sbnn"])
-    _require(isinstance(header, dict) and header.get("format") == FORMAT, f"expected the format {FORMAT}")
-    wrong = header.keys() ^ ENTRIES.keys() or {name for name in ENTRIES if type(header[name]) not in ENTRIES[name]}
+    _require(
+        isinstance(header, dict) and header.get("format") == FORMAT, f"expected the format {FORMAT}"
+    )
+    wrong = header.keys() ^ ENTRIES.keys() or {
+        name for name in ENTRIES if type(header[name]) not in ENTRIES[name]
+    }
     _require(not wrong, f"entries are missing, unknown or of the wrong type: {sorted(wrong)[:20]}")
-    _require(content == _sealed(content, header["sha256"]), "its checksum does not match its contents")
+    _require(
+        content == _sealed(content, header["sha256"]), "its checksum does not match its contents"
+    )
     return header, tensors
 
 
@@ -99,14 +123,30 @@ def _model(cls, header, tensors):
     _check_layers(shapes)
     _check_tensors(tensors, shapes)
     n_genes, n_outputs, size = len(tensors["support_"]), shapes[-1][1], header["library_size"]
-    _require(len(names) == n_outputs and len(genes) in (0, n_genes), "names: expected one per gene and output")
+    _require(
+        len(names) == n_outputs and len(genes) in (0, n_genes),
+        "names: expected one per gene and output",
+    )
     _require(all(isinstance(name, str) for name in (*names, *genes)), "names: expected text")
-    _require(size is None or 0 < size < np.inf, f"library_size: expected a positive number, got {size}")
-    _require("count_share_" not in tensors or size is not None, "count_share_: expected only with a library_size")
-    _require(header["activation"] in ACTIVATIONS, f"activation: expected one of {sorted(ACTIVATIONS)}")
-    _require(not header["flat_output"] or n_outputs == 1, f"flat_output: expected one output, got {n_outputs}")
+    _require(
+        size is None or 0 < size < np.inf, f"library_size: expected a positive number, got {size}"
+    )
+    _require(
+        "count_share_" not in tensors or size is not None,
+        "count_share_: expected only with a library_size",
+    )
+    _require(
+        header["activation"] in ACTIVATIONS, f"activation: expected one of {sorted(ACTIVATIONS)}"
+    )
+    _require(
+        not header["flat_output"] or n_outputs == 1,
+        f"flat_output: expected one output, got {n_outputs}",
+    )
 
-    params = {name: tuple(value) if isinstance(value, list) else value for name, value in header["params"].items()}
+    params = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in header["params"].items()
+    }
     if params["distillation"] is not None:
         params["distillation"] = DistilledSettings(**params["distillation"])
     model = cls(**params)
@@ -123,27 +163,42 @@ def _model(cls, header, tensors):
     model.library_size_ = size
     model.count_share_ = tensors["count_share_"].numpy() if "count_share_" in tensors else None
     model._flat_output = header["flat_output"]
-    fine = all(isinstance(value, float | int | str | None) for row in header["history"].values() for value in row)
+    fine = all(
+        isinstance(value, float | int | str | None)
+        for row in header["history"].values()
+        for value in row
+    )
     _require(fine, "history: expected numbers and text")
     model.history_ = pd.DataFrame(header["history"])
     device = model._torch_device()
     _require(device.type in DEVICES, f"device: expected one of {DEVICES}, got {device.type!r}")
-    model.network_, model._gene_network = _network(shapes, header["activation"], tensors["network"], device), None
+    model.network_, model._gene_network = (
+        _network(shapes, header["activation"], tensors["network"], device),
+        None,
+    )
     if "gene_network" in tensors:
         shapes = _head_for_genes(shapes)
-        model._gene_network = _network(shapes, header["activation"], tensors["gene_network"], device)
+        model._gene_network = _network(
+            shapes, header["activation"], tensors["gene_network"], device
+        )
     return model
 
 
 def _check_layers(shapes):
     """Reject shapes that cannot be the layers of a network whose decoder mirrors its encoder."""
     numbers = [n for layer in shapes for n in layer]
-    _require(all(type(n) is int and 0 < n < 2**31 for n in numbers), "shapes: expected positive whole numbers")
+    _require(
+        all(type(n) is int and 0 < n < 2**31 for n in numbers),
+        "shapes: expected positive whole numbers",
+    )
     widths = [shapes[0][0], *(outputs for _, outputs in shapes)]
     inner = widths[1:-1]
     fits = len(shapes) >= 4 and len(shapes) % 2 == 0 and inner == inner[::-1]
     fits = fits and [inputs for inputs, _ in shapes] == widths[:-1]
-    _require(fits, f"shapes: expected layers that match, and a decoder that mirrors the encoder, got {widths[:20]}")
+    _require(
+        fits,
+        f"shapes: expected layers that match, and a decoder that mirrors the encoder, got {widths[:20]}",
+    )
 
 
 def _head_for_genes(shapes):
@@ -154,23 +209,42 @@ def _head_for_genes(shapes):
 def _check_tensors(tensors, shapes):
     """Reject tensors that do not belong to a model with the given layer shapes."""
     names = {*OF_GENES, *OF_OUTPUTS, "network"}
-    _require(tensors.keys() - OPTIONAL == names, f"expected the tensors {sorted(names)}, got {sorted(tensors)}")
+    _require(
+        tensors.keys() - OPTIONAL == names,
+        f"expected the tensors {sorted(names)}, got {sorted(tensors)}",
+    )
     sizes = dict.fromkeys((*OF_GENES, "count_share_"), tensors["support_"].numel())
     sizes |= dict.fromkeys(OF_OUTPUTS, shapes[-1][1])
     for name, layers in (("network", shapes), ("gene_network", _head_for_genes(shapes))):
         sizes[name] = sum((inputs + 1) * outputs for inputs, outputs in layers)
     types = {"support_": [torch.bool], "network": [torch.float32], "gene_network": [torch.float32]}
     for name, tensor in tensors.items():
-        fits = tensor.shape == (sizes[name],) and tensor.dtype in types.get(name, [torch.float32, torch.float64])
-        _require(fits, f"{name}: expected {sizes[name]} numbers, got {tuple(tensor.shape)} of {tensor.dtype}")
+        fits = tensor.shape == (sizes[name],) and tensor.dtype in types.get(
+            name, [torch.float32, torch.float64]
+        )
+        _require(
+            fits,
+            f"{name}: expected {sizes[name]} numbers, got {tuple(tensor.shape)} of {tensor.dtype}",
+        )
         finite = ~tensor.isnan() if name in ("x_min_", "x_max_") else tensor.isfinite()
         _require(finite.all(), f"{name}: expected finite numbers")
-    support, x_scale, low, high = (tensors[name] for name in ("support_", "x_scale_", "x_min_", "x_max_"))
+    support, x_scale, low, high = (
+        tensors[name] for name in ("support_", "x_scale_", "x_min_", "x_max_")
+    )
     _require((support.view(torch.uint8) <= 1).all(), "support_: expected boolean values")
-    _require(support.sum() == shapes[0][0], f"support_: expected {shapes[0][0]} genes, got {support.sum()}")
-    _require(((low <= high) & (low < np.inf) & (high > -np.inf)).all(), "x_min_: expected limits below x_max_")
-    # A model fitted to a stream has scales only for the genes it uses; the scales of all other genes are 0.
-    _require((x_scale >= 0).all() and (x_scale[support] > 0).all(), "x_scale_: expected positive numbers")
+    _require(
+        support.sum() == shapes[0][0],
+        f"support_: expected {shapes[0][0]} genes, got {support.sum()}",
+    )
+    _require(
+        ((low <= high) & (low < np.inf) & (high > -np.inf)).all(),
+        "x_min_: expected limits below x_max_",
+    )
+    # A model fitted to a stream has scales only for the genes it uses; the scales of all other
+    # genes are 0.
+    _require(
+        (x_scale >= 0).all() and (x_scale[support] > 0).all(), "x_scale_: expected positive numbers"
+    )
     _require((tensors["y_scale_"] > 0).all(), "y_scale_: expected positive numbers")
     _require((tensors["gene_norms_"] >= 0).all(), "gene_norms_: expected numbers >= 0")
     shares = tensors.get("count_share_")

@@ -1,7 +1,7 @@
 """Cautions about the data behind a result: few cells, batches, rare types, uninformative outputs.
 
-Each caution is one sentence with the measured number and advice. The thresholds were chosen such that clean simulated
-data cause no cautions, and mouse M1 causes only the caution about rare types.
+Each caution is one sentence with the measured number and advice. The thresholds were chosen such
+that clean simulated data cause no cautions, and mouse M1 causes only the caution about rare types.
 """
 
 import re
@@ -29,25 +29,30 @@ BATCHES = re.compile(
     "(?<![a-z])(animal|batch|brain|channel|chip|date|day|donor|experiment|experimenter|individual|lab|lane|library|mouse|"
     "operator|patient|plate|pool|rig|run|session|site|slice|specimen|subject|user)(?![a-z])"
 )
-# In mouse M1, the batch index of mice, dates and experimenters is 0.03 to 0.04, and holding out whole mice does not
-# lower R2. In simulations of 300 cells in six batches, which shift outputs by 0.7 SD and every gene by 0.1, 0.2 or
-# 0.3 SD, the index is 0.02, 0.12 or 0.31, and random folds overestimate the R2 of ridge by 0.05, 0.15 or 0.22.
+# In mouse M1, the batch index of mice, dates and experimenters is 0.03 to 0.04, and holding out
+# whole mice does not lower R2. In simulations of 300 cells in six batches, which shift outputs by
+# 0.7 SD and every gene by 0.1, 0.2 or 0.3 SD, the index is 0.02, 0.12 or 0.31, and random folds
+# overestimate the R2 of ridge by 0.05, 0.15 or 0.22.
 BATCH_INDEX, BATCH_DEVIATIONS = 0.06, 4.0
-SHARE_OF_BATCH = 0.5  # share of an output's variance within types that batches explain; in M1, mice explain 0.17
+# share of an output's variance within types that batches explain; in M1, mice explain 0.17
+SHARE_OF_BATCH = 0.5
 N_PERMUTATIONS = 20
-MOST_CELLS, N_COMPONENTS = 3000, 20  # limits for the neighbour search; larger numbers do not change the index
-FOLLOWS, MANY_GENES = 0.3, 0.4  # correlation of a gene with the library size, and share of genes above this value
+# limits for the neighbour search; larger numbers do not change the index
+MOST_CELLS, N_COMPONENTS = 3000, 20
+# correlation of a gene with the library size, and share of genes above this value
+FOLLOWS, MANY_GENES = 0.3, 0.4
 FEW_COUNTS = 100
 FEW_VALUES, NEARLY_ALL = 5, 0.8
 SAME = 0.999
-OF_ONE_CELL, FAR = 0.2, 10.0  # share of variance due to one cell, and distance from the median in robust SDs
+# share of variance due to one cell, and distance from the median in robust SDs
+OF_ONE_CELL, FAR = 0.2, 10.0
 
 
 def cautions(data, record=None, groups=None):
     """List cautions about the data, one sentence each.
 
-    Batches are given by `groups`, of shape (n,), and by labels with names such as "mouse". With a `record`, only
-    batches that its folds split are considered.
+    Batches are given by `groups`, of shape (n,), and by labels with names such as "mouse". With a
+    `record`, only batches that its folds split are considered.
     """
     data = as_paired(data)
     if record is not None:
@@ -58,7 +63,9 @@ def cautions(data, record=None, groups=None):
     batches = data.labels[names].astype(object).fillna(UNKNOWN)
     if groups is not None:  # named after the label column with the same values, if there is one
         groups = np.asarray(groups).astype(str)
-        columns = [name for name in data.labels if np.array_equal(data.labels[name].astype(str), groups)]
+        columns = [
+            name for name in data.labels if np.array_equal(data.labels[name].astype(str), groups)
+        ]
         batches[[*columns, "groups"][0]] = groups
     batches = {name: labels.to_numpy() for name, labels in batches.astype(str).items()}
     if record is not None:
@@ -67,15 +74,21 @@ def cautions(data, record=None, groups=None):
 
 
 def batch_index(X, batches, types=None, seed=0):
-    """Excess, over chance, of nearest neighbours from the same batch; chance is estimated within types.
+    """Excess, over chance, of nearest neighbours from the same batch; chance is estimated within
+    types.
 
     The excess is returned as a share of its maximum, and in SDs of the values expected by chance.
     """
     n, random = len(batches), np.random.default_rng(seed)
     types = np.zeros(n) if types is None else types
-    batches, types = (np.unique(np.asarray(labels).astype(str), return_inverse=True)[1] for labels in (batches, types))
+    batches, types = (
+        np.unique(np.asarray(labels).astype(str), return_inverse=True)[1]
+        for labels in (batches, types)
+    )
     k = min(NEIGHBOURS, n - 1)
-    places = PCA(min(N_COMPONENTS, n - 1, X.shape[1]), random_state=0).fit_transform(scale(X.astype(np.float64)))
+    places = PCA(min(N_COMPONENTS, n - 1, X.shape[1]), random_state=0).fit_transform(
+        scale(X.astype(np.float64))
+    )
     nearest = NearestNeighbors(n_neighbors=k).fit(places).kneighbors(return_distance=False)
 
     def shared(labels):
@@ -94,8 +107,13 @@ def batch_index(X, batches, types=None, seed=0):
 
 def _types(data):
     """Cautions about types that contain most of the cells or very few cells."""
-    sizes = {kind: data.labels[kind][data.labels[kind] != UNKNOWN].value_counts() for kind in ("type", "family")}
-    large = [kind for kind, n in sizes.items() if len(n) > 1 and n.iloc[0] > MOST_OF_ONE_TYPE * n.sum()]
+    sizes = {
+        kind: data.labels[kind][data.labels[kind] != UNKNOWN].value_counts()
+        for kind in ("type", "family")
+    }
+    large = [
+        kind for kind, n in sizes.items() if len(n) > 1 and n.iloc[0] > MOST_OF_ONE_TYPE * n.sum()
+    ]
     for kind in large[:1]:  # the family of a large type is large too
         share, largest = sizes[kind].iloc[0] / sizes[kind].sum(), sizes[kind].index[0]
         advice = f"R2 and genes mostly reflect this {kind}; analyse it separately from the others (adata[cells])."
@@ -113,9 +131,13 @@ def _outputs(data):
     Y, names = data.Y.astype(np.float64), data.feature_names.astype(object)
     values = pd.DataFrame(data.Y)
     few = (values.nunique() <= FEW_VALUES).to_numpy(bool)
-    constant = values.apply(lambda y: y.value_counts().max() > NEARLY_ALL * len(y)).to_numpy(bool) & ~few
+    constant = (
+        values.apply(lambda y: y.value_counts().max() > NEARLY_ALL * len(y)).to_numpy(bool) & ~few
+    )
     if few.any():
-        advice = "R2 is a poor measure for these outputs; pass them as labels if they are categories."
+        advice = (
+            "R2 is a poor measure for these outputs; pass them as labels if they are categories."
+        )
         yield f"outputs with at most {FEW_VALUES} different values: {some(names[few], 3)}; {advice}"
     if constant.any():
         which, advice = some(names[constant], 3), "check these cells, or leave out such outputs."
@@ -156,28 +178,43 @@ def _counts(data):
 def _batches(data, batches):
     """Cautions about batches, at most one of each kind; `batches` maps each name to the labels of the cells."""
     similar, explained = {}, {}
-    types = data.labels["type" if data.labels["type"].nunique() > 1 else "family"].to_numpy(dtype=str)
+    types = data.labels["type" if data.labels["type"].nunique() > 1 else "family"].to_numpy(
+        dtype=str
+    )
     for name, labels in batches.items():
         cells = np.flatnonzero(~np.isin(labels, [UNKNOWN, ""]))
         if len(cells) > MOST_CELLS:
             cells = np.sort(np.random.default_rng(0).choice(cells, MOST_CELLS, replace=False))
         if len(cells) < 20 or len(np.unique(labels[cells])) < 2:
             continue
-        unsure = "" if len(np.unique(types[cells])) > 1 else ", although unknown types may be the reason"
+        unsure = (
+            "" if len(np.unique(types[cells])) > 1 else ", although unknown types may be the reason"
+        )
         index, deviations = batch_index(data.X[cells], labels[cells], types[cells])
         if index > BATCH_INDEX and deviations > BATCH_DEVIATIONS:
-            similar[name] = f"batch index {index:.2f} of 1, {deviations:.0f} SD above chance{unsure}"
+            similar[name] = (
+                f"batch index {index:.2f} of 1, {deviations:.0f} SD above chance{unsure}"
+            )
         shares = _explained(data.Y[cells].astype(np.float64), labels[cells], types[cells])
         shares = pd.Series(shares, data.feature_names)
         high = shares[shares > SHARE_OF_BATCH].sort_values(ascending=False)
         if len(high):
-            explained[name] = some([f"{output} {share:.0%}" for output, share in high.items()], 3) + unsure
+            explained[name] = (
+                some([f"{output} {share:.0%}" for output, share in high.items()], 3) + unsure
+            )
     for found, begin, end in (
-        (similar, "cells of the same", "are more similar than their types explain, which inflates R2 if folds split "
-         "these cells"),
-        (explained, "most of the variance of some outputs within types is explained by", "and genes may predict the "
-         "batch instead of the cell"),
-    ):  # fmt: skip
+        (
+            similar,
+            "cells of the same",
+            "are more similar than their types explain, which inflates R2 if folds split "
+            "these cells",
+        ),
+        (
+            explained,
+            "most of the variance of some outputs within types is explained by",
+            "and genes may predict the batch instead of the cell",
+        ),
+    ):
         if found:
             options = "".join(f", `--groups {name}`" for name in found if name != "groups")
             advice = f"hold out whole groups (grouped_folds{options}) to measure R2 on new groups."

@@ -24,7 +24,10 @@ from sbnn.study.own_data.report import report
 MODEL = "model.safetensors"
 SHARE_OF_HALF = 0.7  # time of a fit to half of the cells, relative to a fit to all cells
 N_FOLDS, N_PAIRS, N_SEEDS, SEED = 10, 25, 5, 42  # N_PAIRS: pairs of halves of the cells
-FAST = {"hidden_layers": (32, 16), "distillation": DistilledSettings(steps_of_teachers=50, steps_of_student=100)}
+FAST = {
+    "hidden_layers": (32, 16),
+    "distillation": DistilledSettings(steps_of_teachers=50, steps_of_student=100),
+}
 
 
 def fit(options, data, folder):
@@ -32,8 +35,18 @@ def fit(options, data, folder):
     records = compute(options, data, folder)
     figures, page = results_folder(options.figures, data.name, options.fast), folder / "report.html"
     draw(records, figures)
-    more = {"ridge": records["cv_ridge"], "halves": records["halves_default"], "tsne": records["tsne"]}
-    explore(records["fit_default_2d"], records["cv_default"], folder / "explorer.html", data=data, **more)
+    more = {
+        "ridge": records["cv_ridge"],
+        "halves": records["halves_default"],
+        "tsne": records["tsne"],
+    }
+    explore(
+        records["fit_default_2d"],
+        records["cv_default"],
+        folder / "explorer.html",
+        data=data,
+        **more,
+    )
     sentence, warned = report(options, data, records, figures, page)
     print(f"\n{sentence}", *warned, sep="\n- ")
     print(f"\nreport: {page}; interactive map: explorer.html in the same folder")
@@ -55,42 +68,68 @@ def compute(options, data, folder):
     n_genes, folds = preselected(options, data.n_genes), folds_for(options, data)
     given = n_genes or data.n_genes
     if (options.keep or 1) > given:
-        raise ValueError(f"--keep: expected at most {given}, the number of input genes (--n-genes), got {options.keep}")
+        raise ValueError(
+            f"--keep: expected at most {given}, the number of input genes (--n-genes), got {options.keep}"
+        )
     kept = min(options.keep or 25, given)
     # The data are already z-scored, and a GPU would change the last digits of the results.
-    fixed = {"standardize": False, "device": "cpu", "random_state": SEED} | (FAST if options.fast else {})
+    fixed = {"standardize": False, "device": "cpu", "random_state": SEED} | (
+        FAST if options.fast else {}
+    )
     model = SparseBottleneckRegressor(n_components=2, n_genes=kept, **fixed)
 
     def how(name):
-        return {"preselect": n_genes, "results": folder / f"{name}.pickle", "overwrite": options.fresh}
+        return {
+            "preselect": n_genes,
+            "results": folder / f"{name}.pickle",
+            "overwrite": options.fresh,
+        }
 
     def repeated(name):
         return how(name) | {"n_jobs": options.jobs, "seed": SEED}
 
     n_pairs, seeds = 2 if options.fast else N_PAIRS, range(1, 2 if options.fast else 1 + N_SEEDS)
     mapped, of_folds = clone(model).set_params(reconstruct=True), f"{len(folds)} folds"
-    steps = _steps({  # costs, in units of one fit of the network by one process
-        f"network, {of_folds}": len(folds) / options.jobs, f"ridge, {of_folds}": 1,
-        f"genes to trust, {2 * n_pairs} halves of the cells": 2 * n_pairs * SHARE_OF_HALF / options.jobs,
-        "network of all cells": 1, "effects of the genes": 1, "t-SNE of both measurements": 1,
-        f"map, {len(seeds)} other seeds": len(seeds),
-    })  # fmt: skip
+    steps = _steps(
+        {  # costs, in units of one fit of the network by one process
+            f"network, {of_folds}": len(folds) / options.jobs,
+            f"ridge, {of_folds}": 1,
+            f"genes to trust, {2 * n_pairs} halves of the cells": 2
+            * n_pairs
+            * SHARE_OF_HALF
+            / options.jobs,
+            "network of all cells": 1,
+            "effects of the genes": 1,
+            "t-SNE of both measurements": 1,
+            f"map, {len(seeds)} other seeds": len(seeds),
+        }
+    )
     next(steps)
-    records = {"cv_default": cross_validate(model, data, folds, {"n_components": [2]}, **repeated("cv_default"))}
+    records = {
+        "cv_default": cross_validate(
+            model, data, folds, {"n_components": [2]}, **repeated("cv_default")
+        )
+    }
     next(steps)
     records["cv_ridge"] = cross_validate(LeaveOneOutRidge(), data, folds, **repeated("cv_ridge"))
     next(steps)
-    halves = stability_selection(model, data, n_pairs, groups=options.groups, **repeated("halves_default"))
+    halves = stability_selection(
+        model, data, n_pairs, groups=options.groups, **repeated("halves_default")
+    )
     next(steps)
     fitted = fit_full(mapped, data, model_file=folder / MODEL, seed=SEED, **how("fit_default_2d"))
     next(steps)
-    effects = interpret_held_out(model, data, halves, groups=options.groups, **how("interpretation"))
+    effects = interpret_held_out(
+        model, data, halves, groups=options.groups, **how("interpretation")
+    )
     records |= {"fit_default_2d": fitted, "halves_default": halves, "interpretation": effects}
     next(steps)
     records["components"] = principal_components(data, **how("components"))
     records["tsne"] = tsne_maps(data, **how("tsne"))
     next(steps)
-    records["map_trust"] = map_trust(model, data, fitted, records["cv_default"], seeds, **how("map_trust"))
+    records["map_trust"] = map_trust(
+        model, data, fitted, records["cv_default"], seeds, **how("map_trust")
+    )
     for name in ("fit_default_2d", "tsne"):
         _with_labels_of(data, records[name], folder / f"{name}.pickle")
     return records
@@ -100,7 +139,11 @@ def _steps(costs):
     """At every call of ``next``, print the next step and the estimated remaining time."""
     spent = done = to_go = 0
     for i, (title, cost) in enumerate(costs.items(), 1):
-        print(f"{i}/{len(costs)} {title}" + f"; about {to_go:.0f} s left" * (to_go > 0), file=sys.stderr, flush=True)
+        print(
+            f"{i}/{len(costs)} {title}" + f"; about {to_go:.0f} s left" * (to_go > 0),
+            file=sys.stderr,
+            flush=True,
+        )
         started = time.monotonic()
         yield
         if (took := time.monotonic() - started) > 1:  # otherwise the result was loaded
@@ -110,7 +153,9 @@ def _steps(costs):
 
 def draw(records, folder):
     """Draw and save the figures, with a warning for each figure that cannot be drawn."""
-    fitted, folds, halves = (records[name] for name in ("fit_default_2d", "cv_default", "halves_default"))
+    fitted, folds, halves = (
+        records[name] for name in ("fit_default_2d", "cv_default", "halves_default")
+    )
     models = {"sBNN distilled, d = 2": (folds, {}), "ridge": (records["cv_ridge"], {})}
     drawn = {
         "overview": (plotting.overview, fitted, halves, folds),

@@ -50,40 +50,124 @@ def _row_of_table(text):
 _EACH = {"action": "append", "default": [], "type": _of_table}
 #: Options for the keywords of `read_tables`, with their settings for argparse.
 READER = {
-    "--expression": {"metavar": "FILE", "help": "expression of the cells: CSV, TSV, Excel, .h5ad or .h5mu"},
-    "--outputs": {"metavar": "FILE", "help": "second measurement: a file, or a key of obsm (.h5ad) or mod (.h5mu)"},
+    "--expression": {
+        "metavar": "FILE",
+        "help": "expression of the cells: CSV, TSV, Excel, .h5ad or .h5mu",
+    },
+    "--outputs": {
+        "metavar": "FILE",
+        "help": "second measurement: a file, or a key of obsm (.h5ad) or mod (.h5mu)",
+    },
     "--labels": {"metavar": "FILE", "help": "table with the type, family, donor, ... of each cell"},
-    "--counts": {"action": "store_const", "const": True, "help": "expression values are raw counts"},
-    "--log": {"dest": "counts", "action": "store_const", "const": False, "help": "expression values are logarithms"},
-    "--genes-in-rows": {"action": "store_const", "const": True, "help": "each row is a gene (detected by default)"},
-    "--cells-in-rows": {"dest": "genes_in_rows", "action": "store_const", "const": False, "help": "each row is a cell"},
-    "--missing": {"choices": ("error", "cells", "outputs", "fewest"), "default": "error",
-                  "help": "if values are missing: stop, or leave out cells, outputs or whichever loses fewer values"},
-    "--missing-marks": {"action": "append", "default": [], "metavar": "TEXT", "help": "a text that means missing"},
-    "--decimal": {**_EACH, "metavar": "[TABLE=]MARK", "help": "decimal mark, '.' or ',' (detected by default)"},
-    "--header": {**_EACH, "type": _row_of_table, "metavar": "[TABLE=]ROW", "help": "number of the header row, from 1"},
-    "--cell-key": {**_EACH, "metavar": "[TABLE=]COLUMN", "help": "column with the cell names (default: first)"},
-    "--match": {"choices": ("exact", "loose"), "default": "exact",
-                "help": "loose: ignore case, blanks, '-' and '.' in cell names"},
-    "--duplicates": {"choices": ("error", "sum", "first"), "default": "error", "help": "how to handle repeated genes"},
-    "--spike-ins": {"choices": ("leave out", "keep"), "default": "leave out", "help": "spike-ins such as ERCC"},
-    "--drop-columns": {"action": "append", "default": [], "metavar": "COLUMN", "help": "column to leave out"},
+    "--counts": {
+        "action": "store_const",
+        "const": True,
+        "help": "expression values are raw counts",
+    },
+    "--log": {
+        "dest": "counts",
+        "action": "store_const",
+        "const": False,
+        "help": "expression values are logarithms",
+    },
+    "--genes-in-rows": {
+        "action": "store_const",
+        "const": True,
+        "help": "each row is a gene (detected by default)",
+    },
+    "--cells-in-rows": {
+        "dest": "genes_in_rows",
+        "action": "store_const",
+        "const": False,
+        "help": "each row is a cell",
+    },
+    "--missing": {
+        "choices": ("error", "cells", "outputs", "fewest"),
+        "default": "error",
+        "help": "if values are missing: stop, or leave out cells, outputs or whichever loses fewer values",
+    },
+    "--missing-marks": {
+        "action": "append",
+        "default": [],
+        "metavar": "TEXT",
+        "help": "a text that means missing",
+    },
+    "--decimal": {
+        **_EACH,
+        "metavar": "[TABLE=]MARK",
+        "help": "decimal mark, '.' or ',' (detected by default)",
+    },
+    "--header": {
+        **_EACH,
+        "type": _row_of_table,
+        "metavar": "[TABLE=]ROW",
+        "help": "number of the header row, from 1",
+    },
+    "--cell-key": {
+        **_EACH,
+        "metavar": "[TABLE=]COLUMN",
+        "help": "column with the cell names (default: first)",
+    },
+    "--match": {
+        "choices": ("exact", "loose"),
+        "default": "exact",
+        "help": "loose: ignore case, blanks, '-' and '.' in cell names",
+    },
+    "--duplicates": {
+        "choices": ("error", "sum", "first"),
+        "default": "error",
+        "help": "how to handle repeated genes",
+    },
+    "--spike-ins": {
+        "choices": ("leave out", "keep"),
+        "default": "leave out",
+        "help": "spike-ins such as ERCC",
+    },
+    "--drop-columns": {
+        "action": "append",
+        "default": [],
+        "metavar": "COLUMN",
+        "help": "column to leave out",
+    },
     "--rename": {**_EACH, "type": _old_and_new, "metavar": "OLD=NEW", "help": "rename a column"},
-    "--cell-names": {"metavar": "FILE", "help": "table that pairs cell names in the outputs and in the expression"},
-    "--type-key": {"default": "type", "metavar": "COLUMN", "help": "column of --labels with the type of the cell"},
-    "--family-key": {"default": "family", "metavar": "COLUMN", "help": "column of --labels with the coarser type"},
-}  # fmt: skip
+    "--cell-names": {
+        "metavar": "FILE",
+        "help": "table that pairs cell names in the outputs and in the expression",
+    },
+    "--type-key": {
+        "default": "type",
+        "metavar": "COLUMN",
+        "help": "column of --labels with the type of the cell",
+    },
+    "--family-key": {
+        "default": "family",
+        "metavar": "COLUMN",
+        "help": "column of --labels with the coarser type",
+    },
+}
 OWN = READER | {
     "--sheet": {**_EACH, "metavar": "[TABLE=]NAME", "help": "sheet of a workbook"},
-    "--groups": {"metavar": "COLUMN", "help": "column of --labels with the donor, ...; folds hold out whole groups"},
-    "--n-genes": {"type": _number_or_all, "metavar": "N", "help": f"number of genes to preselect in each fold, or all "
-                  f"(default: {PRESELECTED} if there are more than {MANY_GENES} genes, otherwise all)"},
-    "--keep": {"type": at_least_one, "metavar": "N", "help": "number of genes that the network keeps (default: 25)"},
-}  # fmt: skip
+    "--groups": {
+        "metavar": "COLUMN",
+        "help": "column of --labels with the donor, ...; folds hold out whole groups",
+    },
+    "--n-genes": {
+        "type": _number_or_all,
+        "metavar": "N",
+        "help": f"number of genes to preselect in each fold, or all "
+        f"(default: {PRESELECTED} if there are more than {MANY_GENES} genes, otherwise all)",
+    },
+    "--keep": {
+        "type": at_least_one,
+        "metavar": "N",
+        "help": "number of genes that the network keeps (default: 25)",
+    },
+}
 _AS_OPTION = {"overwrite=True": "--fresh"} | {
     f"{about.get('dest', option[2:].replace('-', '_'))}={about['const']}": option
-    for option, about in READER.items() if "const" in about
-}  # fmt: skip
+    for option, about in READER.items()
+    if "const" in about
+}
 
 
 def as_options(text):
@@ -107,8 +191,13 @@ def require_files(*paths, **named):
 
 def check(options):
     """Raise an error if a required table is missing, before slow packages are imported."""
-    alone = Path(options.expression or "").suffix.lower() in ANNDATA  # such a file also contains outputs and labels
-    needed = {} if options.groups is None else {"labels": f"with the column {options.groups!r} (--groups)"}
+    # such a file also contains outputs and labels
+    alone = Path(options.expression or "").suffix.lower() in ANNDATA
+    needed = (
+        {}
+        if options.groups is None
+        else {"labels": f"with the column {options.groups!r} (--groups)"}
+    )
     needed = {} if alone else {"outputs": "of the outputs to predict"} | needed
     for name, what in ({"expression": "with the gene expression of your cells"} | needed).items():
         if getattr(options, name) is None:
@@ -122,7 +211,11 @@ def load(options):
     """Read the tables given by the options into an AnnData named ``options.name``, without cells of unknown group."""
     from sbnn.data.readers.tables import read_tables
 
-    keywords = {name: value for name, value in vars(options).items() if f"--{name.replace('_', '-')}" in READER}
+    keywords = {
+        name: value
+        for name, value in vars(options).items()
+        if f"--{name.replace('_', '-')}" in READER
+    }
     files = {name: keywords[name] for name in TABLES if keywords[name]}
     for name in ("decimal", "header", "cell_key"):  # one value for all tables, or table -> value
         values = dict(keywords[name])
@@ -131,7 +224,9 @@ def load(options):
     keywords["rename"] = dict(keywords["rename"])
     sheets = dict(options.sheet)
     for name, file in files.items():
-        sheet = sheets.get(name, sheets.get(None) if file.lower().removesuffix(".gz").endswith(WORKBOOKS) else None)
+        sheet = sheets.get(
+            name, sheets.get(None) if file.lower().removesuffix(".gz").endswith(WORKBOOKS) else None
+        )
         keywords[name] = file if sheet is None else (file, sheet)
     if Path(options.expression).suffix.lower() in ANNDATA:
         keywords |= _of_anndata(options)

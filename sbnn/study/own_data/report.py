@@ -14,9 +14,18 @@ from sbnn.tables import TRIAL
 
 #: Figure -> title and description.
 SHOWN = {
-    "figure3_latent_default": ("The map of the cells", "The two units of the network, with genes and outputs"),
-    "overview": ("From few genes through two units to the outputs", "Kept genes, the map of the cells and the outputs"),
-    "map_trust": ("How far the map can be trusted", "Error of every cell when held out, and maps from other seeds"),
+    "figure3_latent_default": (
+        "The map of the cells",
+        "The two units of the network, with genes and outputs",
+    ),
+    "overview": (
+        "From few genes through two units to the outputs",
+        "Kept genes, the map of the cells and the outputs",
+    ),
+    "map_trust": (
+        "How far the map can be trusted",
+        "Error of every cell when held out, and maps from other seeds",
+    ),
 }
 GAPS = "Effects are from a network fitted to three quarters of the cells, and missing for genes that it does not keep."
 
@@ -27,10 +36,18 @@ def report(options, data, records, figures, path):
     groups = None if options.groups is None else groups_of(data, options.groups)
     sentence = verdict(default, data, ridge, groups=groups).sentence
     untrusted = trust_sentence(records["halves_default"])
-    warned = [TRIAL] * options.fast + cautions(data, default, groups) + [untrusted] * bool(untrusted)
+    warned = (
+        [TRIAL] * options.fast + cautions(data, default, groups) + [untrusted] * bool(untrusted)
+    )
     n_kept = len(records["fit_default_2d"].kept_genes)
-    found = summarise({name: record for name, record in records.items() if name != "cv_ridge"}).sentence
-    facts = {about.removeprefix("its "): found[about] for about in found.index if about.startswith("its ")}
+    found = summarise(
+        {name: record for name, record in records.items() if name != "cv_ridge"}
+    ).sentence
+    facts = {
+        about.removeprefix("its "): found[about]
+        for about in found.index
+        if about.startswith("its ")
+    }
     facts |= _facts(options, data, default)
     write_report(
         path,
@@ -50,8 +67,14 @@ def _facts(options, data, record):
     types = [f"{name} ({size})" for name, size in data.labels["type"].value_counts().items()]
     how = "at random" if options.groups is None else f"each {options.groups} in only one fold"
     chosen = preselected(options, data.n_genes)
-    given = f"{chosen}, chosen on the training cells of every fold" if chosen else f"all {data.n_genes}"
-    facts = {"cells": f"{data.n_cells}", "types": some(types, 8), "folds": f"{len(record.folds)}, {how}"}
+    given = (
+        f"{chosen}, chosen on the training cells of every fold" if chosen else f"all {data.n_genes}"
+    )
+    facts = {
+        "cells": f"{data.n_cells}",
+        "types": some(types, 8),
+        "folds": f"{len(record.folds)}, {how}",
+    }
     facts["genes given to the models"] = given
     notes = " ".join(data.about["notes"])
     return facts | ({"as read": notes} if notes else {})
@@ -67,7 +90,9 @@ def _outputs(record, data, ridge):
 
 def _genes(records):
     halves = records["halves_default"]
-    table = kept_genes_table(halves, records["fit_default_2d"].kept_genes).drop(columns="expected_false")
+    table = kept_genes_table(halves, records["fit_default_2d"].kept_genes).drop(
+        columns="expected_false"
+    )
     table = table.sort_values("frequency", ascending=False, kind="stable")
     table = table.join(records["interpretation"].table[["output", "effect", "r2_drop"]])
     table.columns = ["share of halves", "trust", "main output", "effect (SD)", "R2 lost without it"]

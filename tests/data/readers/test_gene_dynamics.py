@@ -37,9 +37,16 @@ def test_the_layout_is_read_with_samples_of_any_length(tmp_path):
     assert data.var_names.tolist() == ["A", "B"] and data.uns["sbnn"]["name"] == "two"
     padded = FILE.replace("4,5\n7,8\n0,2\n", "4,5,\n7,8,\n0,2,\n")
     path.write_text(padded)
-    np.testing.assert_array_equal(as_trajectories(read_trajectories(path)).values[1], [[4, 7], [5, 8]])
-    changes = {("2,2,", "genes"): "line 1", ("2,2,", "2,3,"): "7 lines", ("7,8", "7,x"): "line 6",
-               ("7,8,\n", "7,,\n"): r"line 6 \(sample 2, its line 2\)", ("0.1,0.2", "0.1,"): "line 2"}  # fmt: skip
+    np.testing.assert_array_equal(
+        as_trajectories(read_trajectories(path)).values[1], [[4, 7], [5, 8]]
+    )
+    changes = {
+        ("2,2,", "genes"): "line 1",
+        ("2,2,", "2,3,"): "7 lines",
+        ("7,8", "7,x"): "line 6",
+        ("7,8,\n", "7,,\n"): r"line 6 \(sample 2, its line 2\)",
+        ("0.1,0.2", "0.1,"): "line 2",
+    }
     for change, place in changes.items():
         path.write_text(padded.replace(*change))
         with pytest.raises(ValueError, match=rf"two\.csv.*{place}"):
@@ -48,7 +55,10 @@ def test_the_layout_is_read_with_samples_of_any_length(tmp_path):
 
 def test_simulated_samples_start_like_the_test_samples_and_know_no_more_of_them(tmp_path, rng):
     equations = pd.DataFrame(
-        {"node": GENES, "eqn": ["input gene", "input gene", "((1 * fAct(A, 0.5, 1.5)) * 1 - 1 * C) / 1"]}
+        {
+            "node": GENES,
+            "eqn": ["input gene", "input gene", "((1 * fAct(A, 0.5, 1.5)) * 1 - 1 * C) / 1"],
+        }
     )
     paths = [tmp_path / name for name in ("equations.csv", "names.csv", "test.csv", "prior.csv")]
     equations.to_csv(paths[0], index=False)
@@ -58,17 +68,31 @@ def test_simulated_samples_start_like_the_test_samples_and_know_no_more_of_them(
     write_trajectories(paths[2], values, [0, 2, 3, 7])
     data = read_grn(*paths, n_samples=60, noise=0.01)
     train, test = np.stack(part(data, "train").values), np.stack(part(data, "test").values)
-    assert train.shape == (60, 5, 3) and truth_of(data).loc["A", "C"] == 1 and np.count_nonzero(truth_of(data)) == 1
+    assert (
+        train.shape == (60, 5, 3)
+        and truth_of(data).loc["A", "C"] == 1
+        and np.count_nonzero(truth_of(data)) == 1
+    )
     np.testing.assert_array_equal(test, values)
-    np.testing.assert_allclose(train[:, 0, :2].mean(axis=0), values[:, 0, :2].mean(axis=0), atol=0.01)
-    assert prior_of(data).loc["B", "C"] == 1 and prior_of(data).loc["A", "C"] == 0, "the published one"
-    moved = [prior_of(read_grn(*paths, wrong=1.0, random_state=seed)).to_numpy() for seed in range(6)]
+    np.testing.assert_allclose(
+        train[:, 0, :2].mean(axis=0), values[:, 0, :2].mean(axis=0), atol=0.01
+    )
+    assert prior_of(data).loc["B", "C"] == 1 and prior_of(data).loc["A", "C"] == 0, (
+        "the published one"
+    )
+    moved = [
+        prior_of(read_grn(*paths, wrong=1.0, random_state=seed)).to_numpy() for seed in range(6)
+    ]
     assert len({prior.tobytes() for prior in moved}) > 1, "places follow the seed"
     own = read_grn(*paths, wrong=0.0)
-    assert prior_of(own).loc["A", "C"] == 1 and own.uns["sbnn"]["sha256"] != data.uns["sbnn"]["sha256"]
+    assert (
+        prior_of(own).loc["A", "C"] == 1 and own.uns["sbnn"]["sha256"] != data.uns["sbnn"]["sha256"]
+    )
     values[:, 1:] = 0.9
     write_trajectories(paths[2], values, [0, 2, 3, 7])
-    np.testing.assert_array_equal(part(read_grn(*paths, n_samples=60, noise=0.01), "train").values, train)
+    np.testing.assert_array_equal(
+        part(read_grn(*paths, n_samples=60, noise=0.01), "train").values, train
+    )
 
 
 def test_made_data_have_a_prior_that_is_partly_wrong():
@@ -98,10 +122,20 @@ def test_beeline_and_hematopoiesis_are_as_published():
         )
     except FileNotFoundError:
         pytest.skip("the data are not here")
-    assert blood.obs.groupby("sample", sort=False).size().tolist() == [482, 168, 391, 1005, 48] and blood.n_vars == 529
+    assert (
+        blood.obs.groupby("sample", sort=False).size().tolist() == [482, 168, 391, 1005, 48]
+        and blood.n_vars == 529
+    )
     assert np.count_nonzero(prior_of(blood)) == 31030 and truth_of(blood) is None
     coarse = load_dataset("hematopoiesis", cells_per_bin=12, **options)
-    assert coarse[coarse.obs["split"] == "train"].X.max() == 1 and coarse.n_obs == 40 + 14 + 32 + 83 + 4
+    assert (
+        coarse[coarse.obs["split"] == "train"].X.max() == 1
+        and coarse.n_obs == 40 + 14 + 32 + 83 + 4
+    )
     truth = truth_of(model)
-    assert truth.shape == (11, 11) and truth.loc["Gata1", "Pu1"] == -1 and not prior_of(model).to_numpy().any()
+    assert (
+        truth.shape == (11, 11)
+        and truth.loc["Gata1", "Pu1"] == -1
+        and not prior_of(model).to_numpy().any()
+    )
     assert not np.array_equal(part(model, "train").values[0], part(model, "test").values[0])

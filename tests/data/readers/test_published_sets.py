@@ -9,7 +9,8 @@ from scipy import sparse
 
 from sbnn import load_dataset
 
-#: Shape, projections of X, counts, outputs, prior and truth as far as there are any, and a fingerprint of all text.
+#: Shape, projections of X, counts, outputs, prior and truth as far as there are any, and a
+#: fingerprint of all text.
 KNOWN = {
     "scala": ((1213, 1000), [1509.20903, 573184.169, 177.577381], "7f3879bc2656"),
     "scala_34c_counts": ((185, 30749), [96142.9803, 96142.9803], "132f2017f09f"),
@@ -24,7 +25,7 @@ KNOWN = {
     "breast_desmedt": ((186, 500), [-0.190975607, 13.3802489, -39.2707315], "9b312c3369a5"),
     "grn_350": ((800, 350), [0.699490829, 6.4047017, -3.95114165], "a668b69d5cf2"),
     "grn_690": ((800, 690), [24.6565871, -4.86926271, -7.34351968], "0620e2258448"),
-}  # fmt: skip
+}
 SLOW = ("grn_350", "grn_690")  # simulated from a published network
 
 
@@ -36,23 +37,37 @@ def projection(values):
 
 
 def described(adata):
-    tables = [adata.X, adata.layers.get("counts"), adata.obsm.get("outputs"), *map(adata.varp.get, ("prior", "truth"))]
+    tables = [
+        adata.X,
+        adata.layers.get("counts"),
+        adata.obsm.get("outputs"),
+        *map(adata.varp.get, ("prior", "truth")),
+    ]
     about = adata.uns["sbnn"]
-    text = [adata.obs.to_csv(), adata.var.to_csv(), *adata.obsm.get("outputs", []), *adata.uns.get("type_colors", [])]
+    text = [
+        adata.obs.to_csv(),
+        adata.var.to_csv(),
+        *adata.obsm.get("outputs", []),
+        *adata.uns.get("type_colors", []),
+    ]
     text += [about["name"], about["sha256"], *map(str, about["files"].items())]
     text += map(str, about.get("dropped", {}).items())
     numbers = [projection(table) for table in tables if table is not None]
     return adata.shape, numbers, hashlib.sha256("\n".join(text).encode()).hexdigest()[:12]
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in KNOWN])
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in KNOWN]
+)
 def test_published_data_are_read_as_they_were(name):
     plain = name.removesuffix("_relative")
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".* replaces .*")
             options = {} if plain == name else {"relative": True}
-            shape, numbers, text = described(load_dataset(plain, download=False, verbose=False, **options))
+            shape, numbers, text = described(
+                load_dataset(plain, download=False, verbose=False, **options)
+            )
     except FileNotFoundError:
         pytest.skip(f"the files of {name} are not on this machine")
     assert (shape, text) == KNOWN[name][::2]

@@ -13,14 +13,20 @@ from sbnn.data.readers.scala import EXCLUDED_CELLS, ephys_from_raw, join_cell_na
 @pytest.fixture(scope="module")
 def raw(real_file):
     """Electrophysiology and metadata."""
-    return pd.read_csv(real_file("Cell_Features_M1.csv")), pd.read_csv(real_file("mini-atlas-meta-data.csv"), sep="\t")
+    return pd.read_csv(real_file("Cell_Features_M1.csv")), pd.read_csv(
+        real_file("mini-atlas-meta-data.csv"), sep="\t"
+    )
 
 
 def test_real_ephys_is_the_published_one(raw, real_file):
     features, dropped = ephys_from_raw(*raw)
     expected = pd.read_csv(real_file("ephys_values.csv"), index_col=0)
-    pd.testing.assert_frame_equal(features, expected, rtol=1e-12, atol=1e-12, check_names=False, check_dtype=False)
-    assert dropped["20180315sample6"] == EXCLUDED_CELLS["20180315sample6"] == "RNA and firing disagree"
+    pd.testing.assert_frame_equal(
+        features, expected, rtol=1e-12, atol=1e-12, check_names=False, check_dtype=False
+    )
+    assert (
+        dropped["20180315sample6"] == EXCLUDED_CELLS["20180315sample6"] == "RNA and firing disagree"
+    )
     reasons = dropped.value_counts()
     assert len(raw[0]) - reasons["RNA and firing disagree"] - reasons["outside of M1"] == 1312
     assert 1312 - reasons["missing ephys value"] == 1304
@@ -30,7 +36,9 @@ def test_real_ephys_is_the_published_one(raw, real_file):
     assert ephys_from_raw(raw[0], lost)[1][features.index[3]] == "not in the metadata"
 
 
-@pytest.mark.parametrize("layout", ["csv.gz", "macos.zip", "txt", "quoted", "blocks", "longer names"])
+@pytest.mark.parametrize(
+    "layout", ["csv.gz", "macos.zip", "txt", "quoted", "blocks", "longer names"]
+)
 def test_counts_are_read_from_every_published_form(data, layout, monkeypatch, tmp_path):
     cells = [f"20180918_sample_{i}" for i in range(data.n_cells)]
     counts = pd.DataFrame(data.counts.T, data.gene_names, cells).rename({data.gene_names[2]: "NA"})

@@ -29,12 +29,17 @@ def counts(rng):
 
 @pytest.fixture
 def ephys(rng):
-    return pd.DataFrame(rng.normal(0, 30, (8, 3)).round(2), index=CELLS, columns=["Tau", "AP width", "Sag"])
+    return pd.DataFrame(
+        rng.normal(0, 30, (8, 3)).round(2), index=CELLS, columns=["Tau", "AP width", "Sag"]
+    )
 
 
 @pytest.fixture
 def labels():
-    return pd.DataFrame({"family": ["Sst", "Vip"] * 4, "type": ["Sst 1", "Vip 1", "Sst 2", "Vip 2"] * 2}, index=CELLS)
+    return pd.DataFrame(
+        {"family": ["Sst", "Vip"] * 4, "type": ["Sst 1", "Vip 1", "Sst 2", "Vip 2"] * 2},
+        index=CELLS,
+    )
 
 
 def refused(message, *given, error=ValueError, **options):
@@ -50,15 +55,23 @@ def read(expression, outputs, labels=None, **options):
     about = adata.uns["sbnn"]
     colors = dict(zip(adata.obs["type"].cat.categories, adata.uns["type_colors"], strict=True))
     return SimpleNamespace(
-        X=adata.to_df(), Y=adata.obsm["outputs"], counts=adata.layers.get("counts"), labels=adata.obs.astype(object),
-        colors=colors, dropped=about["dropped"], notes=" ".join(about["notes"]), about=about,
+        X=adata.to_df(),
+        Y=adata.obsm["outputs"],
+        counts=adata.layers.get("counts"),
+        labels=adata.obs.astype(object),
+        colors=colors,
+        dropped=about["dropped"],
+        notes=" ".join(about["notes"]),
+        about=about,
         warned=" ".join(str(one.message) for one in caught),
-    )  # fmt: skip
+    )
 
 
 def assert_read(data, counts, ephys):
     """Counts of the genes and outputs, under their names."""
-    pd.testing.assert_frame_equal(pd.DataFrame(data.counts, data.X.index, data.X.columns), counts, check_dtype=False)
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(data.counts, data.X.index, data.X.columns), counts, check_dtype=False
+    )
     pd.testing.assert_frame_equal(data.Y, ephys.astype("f4"), check_names=False)
 
 
@@ -67,7 +80,14 @@ def written(folder, text, name="ephys.csv"):
     return folder / name
 
 
-FORMS = {"frame": None, "comma.csv": ",", "semicolon.csv": ";", "tab.tsv": "\t", "bar.txt": "|", "table.csv.gz": ","}
+FORMS = {
+    "frame": None,
+    "comma.csv": ",",
+    "semicolon.csv": ";",
+    "tab.tsv": "\t",
+    "bar.txt": "|",
+    "table.csv.gz": ",",
+}
 FORMS |= {"table.zip": ",", "bom.csv": ",", "R.txt": " "}
 
 
@@ -81,7 +101,8 @@ def write(folder, form, table):
             archive.writestr("table.csv", text)
             archive.writestr("__MACOSX/._table.csv", b"\0\5")
         return path
-    text = text.removeprefix('"" ') if form == "R.txt" else text  # write.table gives no name above the row names
+    # write.table gives no name above the row names
+    text = text.removeprefix('"" ') if form == "R.txt" else text
     content = text.encode("utf-8-sig" if form == "bom.csv" else "utf-8")
     path.write_bytes(gzip.compress(content) if form.endswith(".gz") else content)
     return path
@@ -98,7 +119,10 @@ def test_every_form_gives_the_same_data(tmp_path, counts, ephys, labels, form):
     assert data.labels[["family", "type"]].equals(labels)
     assert (data.about["name"], data.dropped, data.warned) == ("mine", {}, "")
     if form != "frame":
-        assert data.about["source"] == f"the user's tables: expression ({form}), outputs ({form}), labels (comma.csv)"
+        assert (
+            data.about["source"]
+            == f"the user's tables: expression ({form}), outputs ({form}), labels (comma.csv)"
+        )
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -106,10 +130,17 @@ def test_a_table_in_any_dialect_is_read_right_or_refused_by_name(tmp_path, count
     """Spreadsheets, R and other countries write them; one gene looks like a missing value."""
     pick, paths = random.Random(seed).choice, [tmp_path / "counts.csv", tmp_path / "ephys.csv"]
     ephys = ephys.rename(columns={"Tau": "Tau (µs)"})
-    for path, table in zip(paths, (counts * 1.25, ephys.sample(frac=1, random_state=seed)), strict=True):
-        dialect = {"sep": pick(",;\t"), "decimal": pick(".,"), "lineterminator": pick(["\n", "\r\n"])}
+    for path, table in zip(
+        paths, (counts * 1.25, ephys.sample(frac=1, random_state=seed)), strict=True
+    ):
+        dialect = {
+            "sep": pick(",;\t"),
+            "decimal": pick(".,"),
+            "lineterminator": pick(["\n", "\r\n"]),
+        }
         text = pick([table, table, table.T]).to_csv(**dialect, quoting=pick([0, 1, 2]))
-        text = text[text.index(dialect["sep"]) + 1 :] if pick(range(5)) == 0 else text  # R names no column of row names
+        # R names no column of row names
+        text = text[text.index(dialect["sep"]) + 1 :] if pick(range(5)) == 0 else text
         path.write_bytes(text.encode(pick(["utf-8", "utf-8-sig", "latin-1", "cp1252", "utf-16"])))
     try:
         data = read(*paths, counts=False)
@@ -118,7 +149,9 @@ def test_a_table_in_any_dialect_is_read_right_or_refused_by_name(tmp_path, count
     else:
         assert {*data.X.index, *sum(data.dropped.values(), [])} >= set(CELLS) and len(data.X)
         np.testing.assert_array_equal(data.X, 1.25 * counts.loc[data.X.index, data.X.columns])
-        pd.testing.assert_frame_equal(data.Y, ephys.loc[data.Y.index].astype("f4"), check_names=False)
+        pd.testing.assert_frame_equal(
+            data.Y, ephys.loc[data.Y.index].astype("f4"), check_names=False
+        )
 
 
 def workbook(folder, **sheets):
@@ -145,14 +178,19 @@ def test_workbooks_and_text_that_is_called_one(tmp_path, counts, ephys, labels):
 
 def test_what_is_no_table_is_refused_by_name(tmp_path, counts):
     for name, content, message in (
-        ("table.csv.gz", gzip.compress(b"x" * 99, mtime=0)[:30], ""), ("table.zip", b"PK\3\4 broken", ""),
+        ("table.csv.gz", gzip.compress(b"x" * 99, mtime=0)[:30], ""),
+        ("table.zip", b"PK\3\4 broken", ""),
         ("table.csv", b"\n\n", "is empty"),
         ("table.csv", b",Tau,Sag\nc0,1,2\n,3,4\n", "row 2 of 2 has values but no name.*cell_key"),
         ("table.csv", b",Tau,Sag\nc0,1,2\nc0,3,4\n", "row names appear more than once: c0"),
         ("table.csv", b",Tau,Sag,Rin,Vm\nc0,1,2\n", "3 elements, new values have 5"),
         ("table.csv", b",Tau,Sag\nc0,1,2\nc1,1,2,3\n", "line 3|saw 4"),
-        ("table.csv", b"c0,1.5,-2.5\nc1,1.5,2.5\n", "first row has numbers instead of names: 1.5, -2.5"),
-    ):  # fmt: skip
+        (
+            "table.csv",
+            b"c0,1.5,-2.5\nc1,1.5,2.5\n",
+            "first row has numbers instead of names: 1.5, -2.5",
+        ),
+    ):
         (tmp_path / name).write_bytes(content)
         refused(rf"outputs \({name}\).*{message}", counts, tmp_path / name)
 
@@ -162,14 +200,16 @@ def test_what_is_no_table_is_refused_by_name(tmp_path, counts):
 
 def test_empty_rows_and_columns_units_and_titles_are_no_data(tmp_path, counts, ephys):
     names, *rows = ephys.to_csv().splitlines()
-    lines = [f"{line},," for line in (names, ",(ms),ms,-", *rows, ",,,")]  # as spreadsheets leave them
+    # as spreadsheets leave them
+    lines = [f"{line},," for line in (names, ",(ms),ms,-", *rows, ",,,")]
     data = read(counts, written(tmp_path, "\n".join(lines) + "\n"))
     assert_read(data, counts, ephys)
     assert "nor a number are left out: (ms), ms" in data.warned
     data = read(counts, written(tmp_path, "\n".join([names, "Units,ms,ms,%", *rows]) + "\n"))
     assert_read(data, counts, ephys)
     assert data.dropped == {"cells only in outputs": ["Units"]}
-    text = "cell,Tau,AP width,Sag\n" + ephys.to_csv(header=False).replace("\n", ",\n")  # but for the names
+    # but for the names
+    text = "cell,Tau,AP width,Sag\n" + ephys.to_csv(header=False).replace("\n", ",\n")
     assert_read(read(counts, written(tmp_path, text)), counts, ephys)
     numbered = ephys.set_axis(["11", "12", "1.5"], axis=1)
     path = written(tmp_path, "Table S2. Cells, of mice\n\n# made by hand\n" + numbered.to_csv())
@@ -177,22 +217,33 @@ def test_empty_rows_and_columns_units_and_titles_are_no_data(tmp_path, counts, e
     assert_read(read(counts, path, header={"outputs": 4}), counts, numbered)
     data = read(counts, path)
     assert_read(data, counts, numbered)
-    assert "taken from row 4, below Table S2. Cells of mice, # made by hand; to change it, set header" in data.warned
-    two = written(tmp_path, "\n,Tau\n" + ephys[["Tau"]].to_csv(header=False))  # half as many names as columns
+    assert (
+        "taken from row 4, below Table S2. Cells of mice, # made by hand; to change it, set header"
+        in data.warned
+    )
+    # half as many names as columns
+    two = written(tmp_path, "\n,Tau\n" + ephys[["Tau"]].to_csv(header=False))
     assert_read(read(counts, two), counts, ephys[["Tau"]])
 
 
-def test_columns_and_cells_of_a_supplement_are_renamed_and_left_out(tmp_path, counts, ephys, labels):
+def test_columns_and_cells_of_a_supplement_are_renamed_and_left_out(
+    tmp_path, counts, ephys, labels
+):
     """Two outputs have one name, one is text, and cells have other names than in the expression."""
     other = {name: f"mouse 1, {name}" for name in ephys.index}
     table = ephys.set_axis(["Tau", "Tau", "Sag"], axis=1).assign(note="fine").rename(other)
     told = {"drop_columns": ["note"], "rename": {"Tau (2)": "AP width"}}
     refused("share no cell name.*cell_names", counts, table)
-    names = written(tmp_path, "\n".join(["ephys,counts", *(f'"{b}",{a}' for a, b in other.items())]), "names.csv")
+    names = written(
+        tmp_path,
+        "\n".join(["ephys,counts", *(f'"{b}",{a}' for a, b in other.items())]),
+        "names.csv",
+    )
     data = read(counts, table, labels.rename(other), cell_names=names, **told)
     assert_read(data, counts, ephys)
     assert "numbered: Tau" in data.warned and list(data.labels["type"]) == list(labels["type"])
-    moved = dict(zip(ephys.index, np.roll(ephys.index, 1), strict=True))  # names of the expression stay
+    # names of the expression stay
+    moved = dict(zip(ephys.index, np.roll(ephys.index, 1), strict=True))
     names = pd.DataFrame({"counts": moved.keys()}, moved.values())
     assert_read(read(counts, ephys.rename(moved).T, cell_names=names), counts, ephys)
     assert [*read(counts, ephys, rename={"Sag": "Tau"}).Y] == ["Tau", "AP width", "Tau (2)"]
@@ -201,14 +252,26 @@ def test_columns_and_cells_of_a_supplement_are_renamed_and_left_out(tmp_path, co
 
 
 def test_the_column_of_the_cells_can_be_named(tmp_path, counts, ephys, labels):
-    table = ephys.reset_index(names="cell").set_axis([3, 3, 3, 1, 2, 3, 4, 5], axis=0).rename_axis("row")
+    table = (
+        ephys.reset_index(names="cell")
+        .set_axis([3, 3, 3, 1, 2, 3, 4, 5], axis=0)
+        .rename_axis("row")
+    )
     path = written(tmp_path, table.to_csv())
     refused("outputs .*row names appear more than once: 3.*cell_key", counts, path)
     refused("share no cell name.*cell_key", counts, table.set_axis(range(8)))
     refused("cell_key: no column 'id'.*outputs", counts, table.set_axis(range(8)), cell_key="id")
-    assert_read(read(counts, path, labels, cell_key="cell"), counts, ephys.assign(row=table.index)[["row", *ephys]])
+    assert_read(
+        read(counts, path, labels, cell_key="cell"),
+        counts,
+        ephys.assign(row=table.index)[["row", *ephys]],
+    )
     assert_read(read(counts, table, labels, cell_key={"outputs": "cell"}), counts, ephys)
-    ids = counts.T.rename_axis("symbol").reset_index().set_axis([f"ENSG{j}" for j in range(5)], axis=0)
+    ids = (
+        counts.T.rename_axis("symbol")
+        .reset_index()
+        .set_axis([f"ENSG{j}" for j in range(5)], axis=0)
+    )
     for given in (ids, written(tmp_path, ids.to_csv())):
         assert_read(read(given, ephys, cell_key={"expression": "symbol"}), counts, ephys)
     cell_key = {"outputs": "cell", "labels": "cell"}
@@ -216,7 +279,8 @@ def test_the_column_of_the_cells_can_be_named(tmp_path, counts, ephys, labels):
 
 
 def test_orientation_is_that_of_the_shared_names_or_given(counts, ephys):
-    square = pd.DataFrame(np.arange(64.0).reshape(8, 8) ** 2 / 80, index=CELLS, columns=CELLS)  # either way fits
+    # either way fits
+    square = pd.DataFrame(np.arange(64.0).reshape(8, 8) ** 2 / 80, index=CELLS, columns=CELLS)
     np.testing.assert_allclose(read(square, ephys, counts=False).X, square)
     np.testing.assert_allclose(read(square, ephys, counts=False, genes_in_rows=True).X, square.T)
     told = "rows: c0, c1, c2 and 5 more; columns: Tau, AP width, Sag.*share no cell name"
@@ -232,7 +296,11 @@ CHANGES |= {"R": lambda n: f"X{n}".replace("-", "_"), "barcodes": "{}-1".format}
 def test_names_that_differ_a_little_match_if_asked_for(counts, ephys, labels, what):
     names = BARCODES if what == "barcodes" else [f"2020-{cell}" for cell in CELLS]
     changed = [CHANGES[what](name) for name in names]
-    counts, ephys, labels = counts.set_axis(names), ephys.set_axis(changed), labels.set_axis(changed)
+    counts, ephys, labels = (
+        counts.set_axis(names),
+        ephys.set_axis(changed),
+        labels.set_axis(changed),
+    )
     more = pd.concat([counts, counts[:2].set_axis(["zz 1", "zz.1"])])
     data = read(more, ephys.iloc[::-1], labels, match="loose")
     assert_read(data, counts, ephys.set_axis(names))
@@ -244,13 +312,23 @@ def test_names_that_differ_a_little_match_if_asked_for(counts, ephys, labels, wh
 
 
 def test_cells_of_one_table_alone_are_listed(counts, ephys, labels):
-    data = read(counts.drop("c1"), ephys.drop(["c5", "c0"]).iloc[::-1], labels.drop("c7").rename({"c4": "c99"}))
+    data = read(
+        counts.drop("c1"),
+        ephys.drop(["c5", "c0"]).iloc[::-1],
+        labels.drop("c7").rename({"c4": "c99"}),
+    )
     kept = ["c2", "c3", "c4", "c6", "c7"]
     assert_read(data, counts.loc[kept], ephys.loc[kept])
-    only = {f"cells only in {what}": cells for what, cells in (("expression", ["c0", "c5"]), ("outputs", ["c1"]))}
+    only = {
+        f"cells only in {what}": cells
+        for what, cells in (("expression", ["c0", "c5"]), ("outputs", ["c1"]))
+    }
     assert data.dropped == only | {"labels of unknown cells": ["c99"]}
     assert data.labels["type"].tolist() == ["Sst 2", "Vip 2", "unknown", "Sst 2", "unknown"]
-    for said in ("2 of 7 left out (cells only in expression): c0, c5", "no labels for 2 of 5 cells: c4, c7"):
+    for said in (
+        "2 of 7 left out (cells only in expression): c0, c5",
+        "no labels for 2 of 5 cells: c4, c7",
+    ):
         assert said in data.warned
     refused("expression.*more than once: c0", counts.rename({"c1": "c0"}), ephys)
     refused("outputs.*more than once: c0", counts, ephys.rename({"c1": "c0"}))
@@ -277,12 +355,13 @@ def numbers_of(values, decimal=None, marks=(), notes=None):
 def test_decimal_commas_and_thousands_are_detected():
     for texts, expected, commas in (
         (["0,5", "-1,25", "3", "1,234", 1.5], [0.5, -1.25, 3, 1.234, 1.5], True),
-        (["1.234,5", "1.234", "12,5e-3"], [1234.5, 1234, 0.0125], True), (["1.234.567", "2"], [1234567, 2], False),
+        (["1.234,5", "1.234", "12,5e-3"], [1234.5, 1234, 0.0125], True),
+        (["1.234.567", "2"], [1234567, 2], False),
         (["1,234.5", "1,234", "7"], [1234.5, 1234, 7], False),
         (["12.5", "1,234", ".5", "5."], [12.5, 1234, 0.5, 5], False),
         (["1 234.5", "12'345", "−7"], [1234.5, 12345, -7], False),
         (["1.234", "0.500", "1e3"], [1.234, 0.5, 1000], False),
-    ):  # fmt: skip
+    ):
         notes = []
         numbers, text = numbers_of(texts, notes=notes)
         assert numbers["a"].tolist() == expected and not text.any()
@@ -301,22 +380,30 @@ def test_numbers_that_can_be_read_in_two_ways_are_refused():
 @pytest.mark.parametrize("separator", [";", "\t"])
 def test_a_point_is_no_decimal_mark_in_a_file_with_commas(tmp_path, counts, ephys, separator):
     ephys["Tau"] *= 1000
-    ephys["Sag"] = [1234.0, 2345, 3456, 4567, 5678, 6789, 7890, 1111]  # a column of numbers if read alone
+    # a column of numbers if read alone
+    ephys["Sag"] = [1234.0, 2345, 3456, 4567, 5678, 6789, 7890, 1111]
     spelled = ephys.map(lambda value: f"{value:,.2f}".translate(str.maketrans(",.", ".,")))
     spelled["Sag"] = [f"{value:,.0f}".replace(",", ".") for value in ephys["Sag"]]
     path = written(tmp_path, spelled.to_csv(sep=separator))
     assert_read(read(counts, path), counts, ephys.round(2))
     data = read(counts.astype(str) + ",0", path, decimal={"outputs": "."})
     assert_read(data, counts, ephys[["Sag"]] / 1000)
-    assert data.dropped == {"outputs without a number": ["Tau", "AP width"]} and "dtype" not in data.warned
+    assert (
+        data.dropped == {"outputs without a number": ["Tau", "AP width"]}
+        and "dtype" not in data.warned
+    )
 
 
-@pytest.mark.parametrize("value", ["broken", np.inf, pd.Timestamp("2024-03-01"), "1.5 mV", "0x1", "1_0"])
+@pytest.mark.parametrize(
+    "value", ["broken", np.inf, pd.Timestamp("2024-03-01"), "1.5 mV", "0x1", "1_0"]
+)
 def test_text_among_numbers_is_named(counts, ephys, value):
     ephys = ephys.astype(object)
     ephys.loc["c2", "AP width"] = value
     for what, given in {"outputs": (counts, ephys), "expression": (ephys, counts)}.items():
-        refused(rf"{what}: .* not numbers: 1 in column 'AP width'.* cell 'c2'.*missing_marks", *given)
+        refused(
+            rf"{what}: .* not numbers: 1 in column 'AP width'.* cell 'c2'.*missing_marks", *given
+        )
 
 
 # --- missing values
@@ -333,15 +420,25 @@ def test_text_among_numbers_is_named(counts, ephys, value):
 def test_gaps_are_left_out_as_asked_for(counts, ephys, labels, missing, cells, outputs):
     ephys.loc[CELLS[4:], "Tau"] = np.nan
     ephys.loc["c1", "Sag"] = np.nan
-    refused(r"outputs: missing values: 4 in column 'Tau', 1 in column 'Sag'.*missing=", counts, ephys)
+    refused(
+        r"outputs: missing values: 4 in column 'Tau', 1 in column 'Sag'.*missing=", counts, ephys
+    )
     data = read(counts, ephys, labels, missing=missing)
     assert_read(data, counts.loc[cells], ephys.loc[cells, outputs])
-    assert data.dropped.get("cells with missing outputs", []) == [cell for cell in CELLS if cell not in cells]
-    assert data.dropped.get("outputs with missing values", []) == [name for name in ephys if name not in outputs]
-    assert "labels of cells" not in str(data.dropped), "labels of cells that were left out are not strangers"
+    assert data.dropped.get("cells with missing outputs", []) == [
+        cell for cell in CELLS if cell not in cells
+    ]
+    assert data.dropped.get("outputs with missing values", []) == [
+        name for name in ephys if name not in outputs
+    ]
+    assert "labels of cells" not in str(data.dropped), (
+        "labels of cells that were left out are not strangers"
+    )
     gap = counts.astype(float)
     gap.loc["c0", "Sst"] = np.nan
-    lacking = r"expression: missing values: 1 in column 'Sst'.* cell 'c0'; set unobserved genes to 0"
+    lacking = (
+        r"expression: missing values: 1 in column 'Sst'.* cell 'c0'; set unobserved genes to 0"
+    )
     refused(lacking, gap, ephys, missing=missing)
 
 
@@ -353,9 +450,13 @@ def test_most_values_are_left_where_fewest_are_left_out():
     gaps = np.zeros((12, 4), bool)
     gaps[2:, 3] = gaps[0, :2] = True
     cells, outputs = kept(gaps, "fewest")
-    assert np.flatnonzero(~cells).tolist() == [0] and np.flatnonzero(~outputs).tolist() == [3], "33 values of both"
+    assert np.flatnonzero(~cells).tolist() == [0] and np.flatnonzero(~outputs).tolist() == [3], (
+        "33 values of both"
+    )
     cells, outputs = kept(np.array([[True, True], [False, False], [False, True]]), "outputs")
-    assert cells.tolist() == [False, True, True] and outputs.tolist() == [True, False], "not for a cell that has none"
+    assert cells.tolist() == [False, True, True] and outputs.tolist() == [True, False], (
+        "not for a cell that has none"
+    )
 
 
 # --- expression
@@ -375,9 +476,14 @@ def test_what_expression_is_taken_for_is_detected_and_noted(counts, ephys):
         data = read(logs, ephys)
         np.testing.assert_array_equal(data.X, logs.astype("f4"))
         assert data.counts is None and "taken for log values" in data.notes
-    for values, doubt in (((0.1 * counts).round(), "small whole numbers may be counts"), (0.4 * counts, "large for")):
+    for values, doubt in (
+        ((0.1 * counts).round(), "small whole numbers may be counts"),
+        (0.4 * counts, "large for"),
+    ):
         assert doubt in read(values, ephys).warned
-    refused("counts", counts.astype(float).where(counts != counts.iloc[2, 1], 0.5), ephys, counts=True)
+    refused(
+        "counts", counts.astype(float).where(counts != counts.iloc[2, 1], 0.5), ephys, counts=True
+    )
 
 
 def test_uninformative_cells_genes_and_outputs_are_left_out(counts, ephys):
@@ -386,9 +492,14 @@ def test_uninformative_cells_genes_and_outputs_are_left_out(counts, ephys):
     cells = counts.index.drop("c3")
     assert_read(data, counts.loc[cells].drop(columns="Vip"), ephys.loc[cells])
     without = {"outputs without a number": ["Cre"], "genes without a number": ["Length"]}
-    constant = {"genes with one value in all cells": ["Vip"], "outputs with one value in all cells": ["Rin"]}
+    constant = {
+        "genes with one value in all cells": ["Vip"],
+        "outputs with one value in all cells": ["Rin"],
+    }
     assert data.dropped == without | constant | {"cells without counts": ["c3"]}
-    assert "c3" in read(counts, ephys, counts=False).X.index, "of log values zeros are nothing special"
+    assert "c3" in read(counts, ephys, counts=False).X.index, (
+        "of log values zeros are nothing special"
+    )
     refused("outputs: all 3 are left out", counts, ephys * 0)
     refused("expression: all 1 are left out", counts[["Vip"]], ephys)
     refused("passed as outputs too", counts, counts)
@@ -397,20 +508,42 @@ def test_uninformative_cells_genes_and_outputs_are_left_out(counts, ephys):
 
 
 def test_spike_ins_and_counters_are_not_part_of_the_library(counts, ephys):
-    added = ["ERCC-00002", "gSpikein_ERCC-00003", "Spike1", "RNA_SPIKE_4", "ERCC_00005", "__no_feature", "N_unmapped"]
+    added = [
+        "ERCC-00002",
+        "gSpikein_ERCC-00003",
+        "Spike1",
+        "RNA_SPIKE_4",
+        "ERCC_00005",
+        "__no_feature",
+        "N_unmapped",
+    ]
     raw = counts.assign(**{name: 1000 * i + np.arange(8) for i, name in enumerate(added, 1)})
     data = read(raw.T, ephys)
     assert_read(data, counts, ephys)
     assert data.dropped == {"spike-ins and counters": added} and "7 of 12 left out" in data.warned
     np.testing.assert_array_equal(data.X, read(counts, ephys).X)
     assert_read(read(raw, ephys, spike_ins="keep"), raw, ephys)
-    genes = ["ERCC1", "Ercc6l2", "ERCC6-PGBD3", "Ercc8", "Spag1", "N_gene", "Nfix", "Spink1", "ambiguousA"]
+    genes = [
+        "ERCC1",
+        "Ercc6l2",
+        "ERCC6-PGBD3",
+        "Ercc8",
+        "Spag1",
+        "N_gene",
+        "Nfix",
+        "Spink1",
+        "ambiguousA",
+    ]
     assert not no_genes(pd.Index(genes)).any()
 
 
 def test_genes_of_one_name_are_added_up_or_the_first_is_taken(counts, ephys):
     raw = counts.set_axis(["Gad1", "Sst", "NA", "Sst", "NA"], axis=1)
-    added = {"Gad1": counts["Gad1"], "Sst": counts["Sst"] + counts["Vip"], "NA": counts["NA"] + counts["Ercc1"]}
+    added = {
+        "Gad1": counts["Gad1"],
+        "Sst": counts["Sst"] + counts["Vip"],
+        "NA": counts["NA"] + counts["Ercc1"],
+    }
     assert_read(read(raw.T, ephys, duplicates="sum"), pd.DataFrame(added), ephys)
     data = read(raw.T, ephys, duplicates="first")
     assert_read(data, counts[["Gad1", "Sst", "NA"]], ephys)
@@ -428,7 +561,9 @@ def test_labels_may_have_other_names_or_be_of_one_kind(counts, ephys, labels):
     renamed = labels.rename(columns={"family": "subclass", "type": "t-type"}).assign(layer=5)
     keys, colors = {"family_key": "subclass", "type_key": "t-type"}, {"Sst 1": "#102030"}
     data = read(counts, ephys, renamed, **keys, colors=colors, source="our rig")
-    assert data.labels[["family", "type"]].equals(labels) and data.labels["layer"].tolist() == [5] * 8
+    assert (
+        data.labels[["family", "type"]].equals(labels) and data.labels["layer"].tolist() == [5] * 8
+    )
     assert data.colors["Sst 1"] == "#102030" and data.about["source"] == "our rig"
     for one in (labels[["family"]], renamed[["subclass"]]):
         data = read(counts, ephys, one)

@@ -18,22 +18,34 @@ POINTS["cv_network"] = POINTS["cv_default"] | {"group_lasso": 0.1, "pretraining"
 @pytest.mark.parametrize("experiment", POINTS)
 @pytest.mark.parametrize("dataset", ["simulated", "scala"])
 def test_a_committed_fold_comes_out_the_same(dataset, experiment, request):
-    data = request.getfixturevalue("real_scala") if dataset == "scala" else as_paired(load_dataset(dataset))
+    data = (
+        request.getfixturevalue("real_scala")
+        if dataset == "scala"
+        else as_paired(load_dataset(dataset))
+    )
     committed = results.load(SAVED_MODELS / data.name / f"{experiment}.pickle")
     assert committed.sha256 == data.sha256
     g = committed.find(**POINTS[experiment])
     known = SparseBottleneckRegressor().get_params()
-    params = {k: v for k, v in committed.settings["estimator"]["params"].items() if k in known} | committed.params[g]
+    params = {
+        k: v for k, v in committed.settings["estimator"]["params"].items() if k in known
+    } | committed.params[g]
     if params.get("distillation"):
         params["distillation"] = DistilledSettings(**params["distillation"])
-    model = SparseBottleneckRegressor(**{k: tuple(v) if isinstance(v, list) else v for k, v in params.items()})
+    model = SparseBottleneckRegressor(
+        **{k: tuple(v) if isinstance(v, list) else v for k, v in params.items()}
+    )
     folds, scaling = [committed.folds[FOLD]], committed.settings["scaling"]
     again = cross_validate(model, data, folds, scaling=scaling, seed=committed.seed, verbose=False)
     stored, selected = committed.selected[FOLD, g], again.selected[0, 0]
     assert selected.sum() == stored.sum() and (selected & stored).sum() >= 0.8 * stored.sum()
     np.testing.assert_allclose(again.test_r2[0, 0], committed.test_r2[FOLD, g], atol=0.01)
     if (selected == stored).all():
-        np.testing.assert_allclose(again.gene_norms[0, 0], committed.gene_norms[FOLD, g], rtol=0.05, atol=0.05)
+        np.testing.assert_allclose(
+            again.gene_norms[0, 0], committed.gene_norms[FOLD, g], rtol=0.05, atol=0.05
+        )
         history, before = again.history[0][0], committed.history[g][FOLD]
-        assert history.shape == before.shape and history["stage"].tolist() == before["stage"].tolist()
+        assert (
+            history.shape == before.shape and history["stage"].tolist() == before["stage"].tolist()
+        )
         np.testing.assert_allclose(history["loss"], before["loss"], rtol=0.01)

@@ -14,9 +14,15 @@ from sbnn.models.bottleneck.training import Run, _batches
 DEFAULT = DistilledSettings()
 MANY = DistilledSettings(few_cells=0)  # whatever their number, treated as many
 SHORT = DistilledSettings(  # trains for a moment only
-    few_cells=0, noises=(0.3, 1.0), usual_noise=0.3, n_teachers=2, n_trees=10, n_augmented=500, steps_of_teachers=40,
+    few_cells=0,
+    noises=(0.3, 1.0),
+    usual_noise=0.3,
+    n_teachers=2,
+    n_trees=10,
+    n_augmented=500,
+    steps_of_teachers=40,
     steps_of_student=150,
-)  # fmt: skip
+)
 
 
 @pytest.fixture(autouse=True)
@@ -33,34 +39,46 @@ def test_genes_of_many_cells_are_chosen_by_a_draw_of_all(monkeypatch):
     monkeypatch.setattr(distilled.few_cells, "choose_genes", stop)
     x = torch.arange(100.0)[:, None].repeat(1, 3)
     with pytest.raises(InterruptedError) as stopped:
-        distilled.choose_genes(x, x, 2, Run(DistilledSettings(most_cells=20), np.random.RandomState(0)))
+        distilled.choose_genes(
+            x, x, 2, Run(DistilledSettings(most_cells=20), np.random.RandomState(0))
+        )
     for drawn in stopped.value.args:
         assert len(set(drawn.tolist())) == 20 and abs(drawn.mean()) < 1e-4 and np.ptp(drawn) > 50
 
 
-@pytest.mark.parametrize(("n", "n_genes", "screened"), [(300, 5, 120), (300, 70, 140), (100, 5, 50), (100, 70, 70)])
+@pytest.mark.parametrize(
+    ("n", "n_genes", "screened"), [(300, 5, 120), (300, 70, 140), (100, 5, 50), (100, 70, 70)]
+)
 def test_more_genes_are_screened_than_are_kept(n, n_genes, screened, monkeypatch):
     def stop(X, Y, number, **_):
         raise InterruptedError(number)
 
     monkeypatch.setattr(distilled, "forward_selection", stop)
     with pytest.raises(InterruptedError, match=f"^{screened}$"):
-        distilled.choose_genes(cells(n, 150), cells(n, 2), n_genes, Run(MANY, np.random.RandomState(0)))
+        distilled.choose_genes(
+            cells(n, 150), cells(n, 2), n_genes, Run(MANY, np.random.RandomState(0))
+        )
 
 
 def short(**params):
-    return SparseBottleneckRegressor(**{"n_genes": 5, "random_state": 0, "distillation": SHORT} | params)
+    return SparseBottleneckRegressor(
+        **{"n_genes": 5, "random_state": 0, "distillation": SHORT} | params
+    )
 
 
 def test_the_seed_decides_and_watching_changes_nothing(data):
     X, Y = data.X[:9] + 1, data.Y[:9]
     model = short().fit(data.X, data.Y, eval_set=(X, Y))
     assert torch.equal(model.network_.flat, short().fit(data.X, data.Y).network_.flat)
-    assert not torch.equal(model.network_.flat, short(random_state=1).fit(data.X, data.Y).network_.flat)
+    assert not torch.equal(
+        model.network_.flat, short(random_state=1).fit(data.X, data.Y).network_.flat
+    )
     errors, outputs = (model.predict(X) - Y) / model.y_scale_, (Y - model.y_mean_) / model.y_scale_
     last = model.history_.iloc[-1]
     assert last.eval_loss == pytest.approx(np.square(errors).mean(), rel=1e-3)
-    assert last.eval_r2 == pytest.approx(1 - np.square(errors).sum() / np.square(outputs).sum(), abs=1e-3)
+    assert last.eval_r2 == pytest.approx(
+        1 - np.square(errors).sum() / np.square(outputs).sum(), abs=1e-3
+    )
 
 
 def test_a_gene_of_two_cells_is_not_chosen(rng):
@@ -77,7 +95,8 @@ def test_a_gene_of_two_cells_is_not_chosen(rng):
     x -= x.mean(0)
     assert 5 < distilled.cells_behind(x)[4] < 10 == MANY.fewest_cells_of_a_gene
     assert 4 in distilled.choose_genes(x, x[:, [4]], 2, Run(MANY, np.random.RandomState(0)))
-    x = torch.zeros(60, 8)  # copies of a gene say nothing more, and genes of one cell are worse than that
+    # copies of a gene say nothing more, and genes of one cell are worse than that
+    x = torch.zeros(60, 8)
     x[0, 0] = x[1, 1] = 7
     x[:, 2:] = cells(60, 2).repeat(1, 3)
     x -= x.mean(0)
@@ -89,18 +108,28 @@ def test_noises_are_tried_from_the_usual_one_outwards(monkeypatch):
     errors = {0.1: 5.0, 0.5: 3.0, 0.8: 4.0, 1.2: 2.0, 2.0: 6.0}
 
     def fits(parts, new, x, target, run, noise, left_out):
-        return compared.append(len(left_out)) or [(noise, torch.full((4, 1), errors[noise])) for _ in left_out]
+        return compared.append(len(left_out)) or [
+            (noise, torch.full((4, 1), errors[noise])) for _ in left_out
+        ]
 
     grown, compared = [], []
     monkeypatch.setattr(distilled, "_networks_without", fits)
-    monkeypatch.setattr(distilled, "grow_forest", lambda X, *rest: grown.append(len(X)) or DummyRegressor().fit(X, X))
+    monkeypatch.setattr(
+        distilled,
+        "grow_forest",
+        lambda X, *rest: grown.append(len(X)) or DummyRegressor().fit(X, X),
+    )
     settings = DistilledSettings(noises=tuple(errors), usual_noise=0.8, most_cells_of_trees=11)
     x = cells(20)
     for best in (1.2, 0.5):
-        teacher = distilled.Teacher(None, x, x, Run(settings, np.random.RandomState(0), torch.Generator()))
+        teacher = distilled.Teacher(
+            None, x, x, Run(settings, np.random.RandomState(0), torch.Generator())
+        )
         assert teacher.noise == best and set(teacher.networks) == {best}
         errors[1.2] = 7.0
-    assert set(grown) == {11} and set(compared) == {3, 2}, "three of five parts, the others for the best noise alone"
+    assert set(grown) == {11} and set(compared) == {3, 2}, (
+        "three of five parts, the others for the best noise alone"
+    )
 
 
 @pytest.mark.parametrize("train", [distilled._networks_without, distilled._forest_without])
@@ -114,8 +143,13 @@ def test_no_teacher_sees_the_part_that_it_is_judged_on(train):
         new = partial(BottleneckNetwork, 8, 3, 4, (32, 32), "silu", generator=generator)
         fits = train(parts, new, x, y, Run(settings, None, generator), 0.1, range(3))
     else:
-        fits = [train(parts, x, y, Run(settings, np.random.RandomState(0)), part) for part in range(3)]
-    errors = [residual.square().sum() / y[parts[part]].square().sum() for part, (_, residual) in enumerate(fits)]
+        fits = [
+            train(parts, x, y, Run(settings, np.random.RandomState(0)), part) for part in range(3)
+        ]
+    errors = [
+        residual.square().sum() / y[parts[part]].square().sum()
+        for part, (_, residual) in enumerate(fits)
+    ]
     assert min(errors) > 0.95
     if train is distilled._forest_without:
         seen = [y[parts[1]] - torch.as_tensor(fit.predict(x[parts[1]].numpy())) for fit, _ in fits]
@@ -175,5 +209,8 @@ def test_of_few_genes_those_are_kept_that_sum_up_others():
         x, y = (torch.as_tensor(((a - a.mean(0)) / a.std(0)).astype(np.float32)) for a in (X, Y))
         for n_genes in (1, 2):
             settings = DEFAULT, DistilledSettings(fewest_relevant=1)
-            kept = [distilled.choose_genes(x, y, n_genes, Run(its, np.random.RandomState(0))) for its in settings]
+            kept = [
+                distilled.choose_genes(x, y, n_genes, Run(its, np.random.RandomState(0)))
+                for its in settings
+            ]
             assert 6 in kept[0] and 6 not in kept[1]

@@ -12,7 +12,13 @@ from sbnn.models.bottleneck.protocols import distilled, few_cells
 from sbnn.models.bottleneck.protocols.greedy import forward_selection, grow_forest
 from sbnn.models.bottleneck.training import Run
 
-SHORT = {"n_teachers": 2, "n_trees": 5, "n_augmented": 300, "steps_of_teachers": 10, "steps_of_student": 30}
+SHORT = {
+    "n_teachers": 2,
+    "n_trees": 5,
+    "n_augmented": 300,
+    "steps_of_teachers": 10,
+    "steps_of_student": 30,
+}
 
 
 def short(**settings):
@@ -25,7 +31,9 @@ def test_it_is_used_up_to_the_limit_and_not_beyond(monkeypatch, data):
 
     def watch(module, name):
         original, said = getattr(module, name), f"{module.__name__.split('.')[-1]}.{name}"
-        monkeypatch.setattr(module, name, lambda *args, **options: used.append(said) or original(*args, **options))
+        monkeypatch.setattr(
+            module, name, lambda *args, **options: used.append(said) or original(*args, **options)
+        )
 
     for name in ("input_limits", "choose_genes", "Teacher"):
         watch(few_cells, name)
@@ -34,7 +42,9 @@ def test_it_is_used_up_to_the_limit_and_not_beyond(monkeypatch, data):
     model = short(few_cells=60)
     model.fit(data.X[:60], data.Y[:60])
     once = ["few_cells.choose_genes", "few_cells.Teacher"]
-    assert used == ["few_cells.input_limits", *once, *once * 5], "once for the fit, and without each fifth of the cells"
+    assert used == ["few_cells.input_limits", *once, *once * 5], (
+        "once for the fit, and without each fifth of the cells"
+    )
     used.clear()
     model.fit(data.X[:61], data.Y[:61])
     assert used == ["distilled.most_relevant", "distilled.Teacher"]
@@ -64,10 +74,13 @@ def test_clipped_genes_keep_the_sd_they_came_with(data):
     X[:, 1] = 0  # constant: neither scaled nor chosen
     settings = {"few_cells_limit": 1.0, "few_cells_of_a_gene": 0}
     with pytest.warns(UserWarning, match="constant"):
-        again, once = (short(**settings).set_params(standardize=flag).fit(X, Y) for flag in (True, False))
+        again, once = (
+            short(**settings).set_params(standardize=flag).fit(X, Y) for flag in (True, False)
+        )
     np.testing.assert_allclose(once.x_scale_, again.x_scale_, rtol=1e-6)
     np.testing.assert_allclose(once.predict(X), again.predict(X), atol=1e-4)
-    wide = short(**settings).set_params(standardize=False).fit(X * 3, Y * 3)  # not of 1 SD: left as given
+    # not of 1 SD: left as given
+    wide = short(**settings).set_params(standardize=False).fit(X * 3, Y * 3)
     np.testing.assert_allclose(wide.x_scale_, once.x_scale_, rtol=1e-6)
     np.testing.assert_array_equal(wide.y_scale_, 1)
 
@@ -83,17 +96,25 @@ def test_genes_are_chosen_for_outputs_denoised_by_ridge_and_trees(data, monkeypa
     said = few_cells.denoised(X, Y, np.random.RandomState(3))
     ridge = LeaveOneOutRidge().fit(X, Y)
     order = np.argsort(-np.square(ridge.coef_).sum(0), kind="stable")[:9]
-    forest = grow_forest(X[:, order], Y, few_cells.DENOISING_TREES, np.random.RandomState(3), bootstrap=True)
+    forest = grow_forest(
+        X[:, order], Y, few_cells.DENOISING_TREES, np.random.RandomState(3), bootstrap=True
+    )
     np.testing.assert_allclose(2 * said, ridge.predict(X) + forest.predict(X[:, order]), atol=1e-9)
     assert few_cells.denoised(X, Y[:, :1], np.random.RandomState(3)).shape == (60, 1)
-    chosen = few_cells.choose_genes(X, Y, 6, Run(DistilledSettings(few_cells_penalty=7.0), np.random.RandomState(3)))
-    np.testing.assert_array_equal(chosen, forward_selection(X, said - said.mean(0), 6, penalty=7.0 * 60))
+    chosen = few_cells.choose_genes(
+        X, Y, 6, Run(DistilledSettings(few_cells_penalty=7.0), np.random.RandomState(3))
+    )
+    np.testing.assert_array_equal(
+        chosen, forward_selection(X, said - said.mean(0), 6, penalty=7.0 * 60)
+    )
 
 
 def test_the_teacher_is_the_mean_of_trees_and_networks_that_saw_all_cells(data, monkeypatch):
     x, y = (torch.as_tensor(a.astype(np.float32)) for a in scaled(data, slice(80)))
     generator = torch.Generator().manual_seed(0)
-    new = partial(BottleneckNetwork, x.shape[1], y.shape[1], 4, (16, 16), "silu", generator=generator)
+    new = partial(
+        BottleneckNetwork, x.shape[1], y.shape[1], 4, (16, 16), "silu", generator=generator
+    )
     trained, train = [], few_cells.networks_of_teacher
 
     def watched(new, cells, target, run, noise, members):
@@ -105,16 +126,22 @@ def test_the_teacher_is_the_mean_of_trees_and_networks_that_saw_all_cells(data, 
     teacher = few_cells.Teacher(new, x, y, Run(settings, np.random.RandomState(0), generator))
     assert trained == [(80, 80, 1.0, 80)] * 3 + [(80, 80, 1.5, 80)] * 3
     assert teacher.noise == 1.5
-    trees = grow_forest(x.numpy(), y.numpy(), 3 * SHORT["n_trees"], np.random.RandomState(0)).predict(x.numpy())
+    trees = grow_forest(
+        x.numpy(), y.numpy(), 3 * SHORT["n_trees"], np.random.RandomState(0)
+    ).predict(x.numpy())
     with torch.no_grad():
         networks = np.mean([network(x).numpy() for network in teacher.networks], axis=0)
     np.testing.assert_allclose(teacher.predict(x), (trees + networks) / 2, atol=1e-5)
 
 
-@pytest.mark.parametrize(("few", "fewest", "swapped"), [(60, 60, 0.5), (60, 59, 0.15), (59, 60, 0.15)])
+@pytest.mark.parametrize(
+    ("few", "fewest", "swapped"), [(60, 60, 0.5), (60, 59, 0.15), (59, 60, 0.15)]
+)
 def test_made_cells_are_mixed_more(few, fewest, swapped, data, monkeypatch):
     shares, augment = [], distilled.augment
-    monkeypatch.setattr(distilled, "augment", lambda x, share, run: shares.append(share) or augment(x, share, run))
+    monkeypatch.setattr(
+        distilled, "augment", lambda x, share, run: shares.append(share) or augment(x, share, run)
+    )
     short(few_cells=few, fewest_cells=fewest).fit(data.X[:60], data.Y[:60])
     assert shares == [swapped]
 
@@ -135,10 +162,16 @@ def believed(x, y, predict, monkeypatch):
     choose = lambda *known: chosen_on.append(known) or [0, 2]  # noqa: E731
     monkeypatch.setattr(few_cells, "Teacher", Known)
     generator = torch.Generator().manual_seed(0)
-    factors = few_cells.shrinkage(len, x, y, choose, Run(DistilledSettings(**SHORT), None, generator))
+    factors = few_cells.shrinkage(
+        len, x, y, choose, Run(DistilledSettings(**SHORT), None, generator)
+    )
     for (known, outputs), (cells, same) in zip(seen, chosen_on, strict=True):
-        assert torch.equal(known, cells[:, [0, 2]]) and torch.equal(outputs, same), "genes are chosen without them too"
-        assert max(each.mean(0).abs().max() for each in (cells, outputs)) < 1e-3, "centred without them"
+        assert torch.equal(known, cells[:, [0, 2]]) and torch.equal(outputs, same), (
+            "genes are chosen without them too"
+        )
+        assert max(each.mean(0).abs().max() for each in (cells, outputs)) < 1e-3, (
+            "centred without them"
+        )
     return factors, seen
 
 
@@ -146,7 +179,9 @@ def test_predictions_are_shrunk_by_the_error_of_held_out_cells(monkeypatch):
     x = torch.randn(400, 3, generator=torch.Generator().manual_seed(1))
     x -= x.mean(0)
     y = torch.stack([x[:, 0], 0.5 * x[:, 0], -x[:, 0], 2 * x[:, 2]], 1)
-    factors, seen = believed(x, y, lambda cells: torch.stack([cells[:, 0]] * 3 + [cells[:, 1]], 1), monkeypatch)
+    factors, seen = believed(
+        x, y, lambda cells: torch.stack([cells[:, 0]] * 3 + [cells[:, 1]], 1), monkeypatch
+    )
     # The slopes are 1, 0.5, -1 and 2, of all outputs 0.625, worth 60 cells beside 400.
     mixed = (np.array([1, 0.5, -1, 2]) * 400 + 60 * 0.625) / 460
     np.testing.assert_allclose(factors.numpy(), mixed.clip(0, 1), atol=0.02)

@@ -26,9 +26,13 @@ def test_likelihood_and_prediction_are_those_of_scikit_learn():
         + ConstantKernel(b, "fixed") * DotProduct(0.0, "fixed")
         + WhiteKernel(noise + SETTINGS.process_noise_floor, "fixed")
     )
-    peer = GaussianProcessRegressor(kernel, alpha=0, optimizer=None).fit(X.numpy() * scales, Y.numpy())
+    peer = GaussianProcessRegressor(kernel, alpha=0, optimizer=None).fit(
+        X.numpy() * scales, Y.numpy()
+    )
     constant = Y.numel() / 2 * np.log(2 * np.pi)
-    np.testing.assert_allclose(-process.gradient()[0] - constant, peer.log_marginal_likelihood_value_)
+    np.testing.assert_allclose(
+        -process.gradient()[0] - constant, peer.log_marginal_likelihood_value_
+    )
     new = torch.randn(7, 5, dtype=torch.float64)
     np.testing.assert_allclose(process.predict(new), peer.predict(new.numpy() * scales), atol=1e-6)
 
@@ -68,7 +72,9 @@ def test_the_process_of_some_genes_is_that_of_all_with_the_others_switched_off()
 def test_the_genes_that_matter_are_left(monkeypatch):
     X, Y = make(n=150, p=40, dtype=torch.float32)
     left, keep = [], RelevanceProcess.keep
-    monkeypatch.setattr(RelevanceProcess, "keep", lambda self, genes: left.append(len(genes)) or keep(self, genes))
+    monkeypatch.setattr(
+        RelevanceProcess, "keep", lambda self, genes: left.append(len(genes)) or keep(self, genes)
+    )
     assert most_relevant(RelevanceProcess(X, Y, SETTINGS), 2).tolist() == [0, 1]
     assert left == [28, 19, 13, 9, 6, 4], "seven in ten are left each time"
     for n_genes in (40, 50):

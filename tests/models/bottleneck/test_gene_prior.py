@@ -15,16 +15,27 @@ from sbnn.models.bottleneck.protocols.greedy import forward_selection
 
 NAMES = np.array(["Sst", "Vip", "Pvalb", "Gad1"], dtype=object)
 SHORT = DistilledSettings(
-    few_cells=0, noises=(0.5,), usual_noise=0.5, n_teachers=2, n_trees=5, n_augmented=200, steps_of_teachers=10,
-    steps_of_student=30, screened_genes=20,
-)  # fmt: skip
-FEW = DistilledSettings(**asdict(SHORT) | {"few_cells": 1000, "noises": (0.5,), "few_cells_noises": (1.0,)})
+    few_cells=0,
+    noises=(0.5,),
+    usual_noise=0.5,
+    n_teachers=2,
+    n_trees=5,
+    n_augmented=200,
+    steps_of_teachers=10,
+    steps_of_student=30,
+    screened_genes=20,
+)
+FEW = DistilledSettings(
+    **asdict(SHORT) | {"few_cells": 1000, "noises": (0.5,), "few_cells_noises": (1.0,)}
+)
 PAPER = {"protocol": "paper", "hidden_layers": (16, 8), "epochs": (2, 2, 3, 3)}
 MODELS = {"paper": PAPER, "distilled": {"distillation": SHORT}, "few cells": {"distillation": FEW}}
 
 
 def model(kind, **params):
-    return SparseBottleneckRegressor(**{"n_genes": 5, "random_state": 0, "device": "cpu"} | MODELS[kind] | params)
+    return SparseBottleneckRegressor(
+        **{"n_genes": 5, "random_state": 0, "device": "cpu"} | MODELS[kind] | params
+    )
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +71,19 @@ def test_the_score_is_the_mix_of_both_shares():
     np.testing.assert_allclose(scores, 0.8 * size / 10 + 0.2 * weights / 4)  # .32, .24, .21, .23
     for n, influence, kept in ((2, 0.2, [0, 1]), (3, 0.2, [0, 1, 3]), (2, 0.8, [2, 3])):
         assert most_important(size, n, GenePrior(weights, influence)).tolist() == kept
-    size, weights, usable = np.array([8.0, 1, 2]), np.array([5.0, 1, 0]), np.array([False, True, True])
+    size, weights, usable = (
+        np.array([8.0, 1, 2]),
+        np.array([5.0, 1, 0]),
+        np.array([False, True, True]),
+    )
     scores = GenePrior(weights, 0.5).scores(torch.from_numpy(size), torch.from_numpy(usable))
-    np.testing.assert_allclose(scores[1:], [0.5 / 3 + 0.5, 1 / 3])  # shares are of the genes that are compared
+    # shares are of the genes that are compared
+    np.testing.assert_allclose(scores[1:], [0.5 / 3 + 0.5, 1 / 3])
     assert most_important(size, 3, GenePrior(weights, 0.5), usable).tolist() == [1, 2]
     spent = GenePrior(np.array([5.0, 0, 0]), 1.0)
-    assert most_important(size, 1, spent, usable).tolist() == [2], "where the prior says nothing, the size decides"
+    assert most_important(size, 1, spent, usable).tolist() == [2], (
+        "where the prior says nothing, the size decides"
+    )
     alone = GenePrior(np.array([1.0, 1, 1, 2, 0]), 1.0)  # leaves ties to the size
     assert most_important(np.array([1.0, 5, 3, 4, 9]), 2, alone).tolist() == [1, 3]
 
@@ -136,7 +154,9 @@ def test_the_gaussian_process_drops_by_the_mix(rng):
     for influence in (0.05, 0.3, 1.0):
         scores = (1 - influence) * slope / slope.sum() + influence * weights / 4
         expected = np.sort(np.lexsort((-slope, -scores))[:5])  # in one round
-        got = most_relevant(RelevanceProcess(X, Y - Y.mean(0), settings), 5, GenePrior(weights, influence))
+        got = most_relevant(
+            RelevanceProcess(X, Y - Y.mean(0), settings), 5, GenePrior(weights, influence)
+        )
         np.testing.assert_array_equal(got, expected)
     assert {6, 7, 8, 9} < set(got)
 
@@ -147,6 +167,10 @@ def test_results_without_a_prior_are_named_as_before(data):
     models = [*(model("paper", gene_prior=prior) for prior in priors)]
     models.append(model("paper", gene_prior=["gene01"], prior_influence=0.1))
     about, fold = ["a", "b", [9, 9]], paper_folds(120)[0]
-    assert len({fit_key(about, one.for_genes(data.gene_names), fold, "fold") for one in models}) == 5
-    settings = described(model("paper", gene_prior=pd.Series({"b": 1, "a": np.float32(0.5)})))["params"]
+    assert (
+        len({fit_key(about, one.for_genes(data.gene_names), fold, "fold") for one in models}) == 5
+    )
+    settings = described(model("paper", gene_prior=pd.Series({"b": 1, "a": np.float32(0.5)})))[
+        "params"
+    ]
     assert settings["gene_prior"] == [["a", 0.5], ["b", 1.0]]

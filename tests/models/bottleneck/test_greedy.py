@@ -34,4 +34,6 @@ def test_more_genes_than_cells(rng):
     chosen = forward_selection(X, Y, 40)
     assert set(chosen[:2]) == {3, 50} and len(set(chosen)) == len(chosen) <= 30
     X, Y = X.astype(float) - X.mean(0), Y.astype(float)
-    assert len(set(forward_selection(X, Y, 45, penalty=30.0))) == 45, "with a penalty there may be more"
+    assert len(set(forward_selection(X, Y, 45, penalty=30.0))) == 45, (
+        "with a penalty there may be more"
+    )

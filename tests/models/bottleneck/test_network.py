@@ -38,7 +38,9 @@ def assert_flat_is_shared(network):
     start = 0
     for weight, bias in zip(network.weights, network.biases, strict=True):
         for part in (weight, bias):
-            np.testing.assert_array_equal(part.detach().reshape(-1), network.flat[start : start + part.numel()])
+            np.testing.assert_array_equal(
+                part.detach().reshape(-1), network.flat[start : start + part.numel()]
+            )
             start += part.numel()
     assert start == network.flat.numel()
 

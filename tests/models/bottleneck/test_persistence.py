@@ -31,12 +31,16 @@ def small():
 @pytest.fixture(scope="module")
 def parts(small, tmp_path_factory):
     """Header and tensors of its file."""
-    return persistence._parts(small.save(tmp_path_factory.mktemp("model") / "m.safetensors").read_bytes())
+    return persistence._parts(
+        small.save(tmp_path_factory.mktemp("model") / "m.safetensors").read_bytes()
+    )
 
 
 def sealed(header, tensors):
     """A file with any content and the right checksum, as somebody who means harm would write it."""
-    return persistence._sealed(save(tensors, {"sbnn": json.dumps(header | {"sha256": persistence.UNSET})}))
+    return persistence._sealed(
+        save(tensors, {"sbnn": json.dumps(header | {"sha256": persistence.UNSET})})
+    )
 
 
 def read(path, content):
@@ -58,16 +62,23 @@ def test_a_model_comes_back(small, parts, tmp_path):
     assert_same_model(SparseBottleneckRegressor.load(small.save(tmp_path / "m.safetensors")), small)
     header, tensors = parts
     assert_same_model(read(tmp_path / "m.safetensors", sealed(header, tensors)), small)
-    dropped = ~tensors["support_"]  # as after a fit to a stream, which looks at the other genes no more
-    tensors = {k: v.masked_fill(dropped, 0) if k in persistence.OF_GENES[1:] else v for k, v in tensors.items()}
+    # as after a fit to a stream, which looks at the other genes no more
+    dropped = ~tensors["support_"]
+    tensors = {
+        k: v.masked_fill(dropped, 0) if k in persistence.OF_GENES[1:] else v
+        for k, v in tensors.items()
+    }
     again = read(tmp_path / "m.safetensors", sealed(header, tensors))
     assert again.predict(np.random.default_rng(1).normal(size=(5, 9))).shape == (5, 2)
 
 
 def test_names_and_vectors_come_back(data, tmp_path):
     frame = pd.DataFrame(data.X[:40, :8], data.cell_names[:40], data.gene_names[:8])
-    model = SparseBottleneckRegressor(**QUICK | {"random_state": np.random.RandomState(0)}).fit(frame, data.Y[:40, 0])
-    model.x_min_, model.x_max_ = frame.to_numpy().min(0), frame.to_numpy().max(0) / 2  # as of the distilled protocol
+    model = SparseBottleneckRegressor(**QUICK | {"random_state": np.random.RandomState(0)}).fit(
+        frame, data.Y[:40, 0]
+    )
+    # as of the distilled protocol
+    model.x_min_, model.x_max_ = frame.to_numpy().min(0), frame.to_numpy().max(0) / 2
     again = SparseBottleneckRegressor.load(model.save(tmp_path / "m.safetensors"))
     np.testing.assert_array_equal(again.predict(frame), model.predict(frame))
     assert again.predict(frame).ndim == 1 and again.random_state is None
@@ -91,7 +102,13 @@ def test_a_flipped_bit_anywhere_is_noticed(small, tmp_path):
 
 def test_foreign_files_are_refused(tmp_path):
     path = tmp_path / "m.safetensors"
-    for content in (b"not a model", pickle.dumps({"a": 1}), save({"x": torch.zeros(1)}), b"\xff" * 8, bytes(8)):
+    for content in (
+        b"not a model",
+        pickle.dumps({"a": 1}),
+        save({"x": torch.zeros(1)}),
+        b"\xff" * 8,
+        bytes(8),
+    ):
         with pytest.raises(ValueError, match=REFUSED):
             read(path, content)
     for header in ({"format": "sbnn-model-0"}, [], 3, {}):
@@ -105,17 +122,24 @@ def test_a_header_or_a_tensor_of_another_kind_is_refused(parts, tmp_path):
     header, tensors = parts
     for entry, value, message in (
         ("shapes", [[40_000, 40_000]] * 5 + [[40_000, 2]], "network: expected"),
-        ("shapes", [[4, 4], [5, 3], [3, 2], [2, 3], [3, 4], [4, 2]], "shapes: expected layers"), ("shapes", [], ""),
+        ("shapes", [[4, 4], [5, 3], [3, 2], [2, 3], [3, 4], [4, 2]], "shapes: expected layers"),
+        ("shapes", [], ""),
         ("shapes", [[4, -4], [-4, 3], [3, -4], [-4, 2]], "shapes: expected"),
         ("shapes", [[4.0, 4], [4, 3], [3, 2], [2, 3], [3, 4], [4, 2]], "shapes: expected"),
         ("activation", "relu", "activation: expected one of"),
-        ("flat_output", True, "flat_output: expected one output, got 2"), ("library_size", -1.0, "library_size"),
-        ("output_names", ["a"], "names: expected"), ("feature_names_in", ["a"], "names: expected"),
-        ("history", {"loss": [[1]]}, "history: expected numbers"), ("params", {"gene_prior": [1.0]}, "one weight"),
-        ("params", {"n_genes": 10}, "n_genes"), ("params", {"n_threads": 10**9}, "n_threads.* 1024"),
-        ("params", {"device": "meta"}, "device: expected one of"), ("flat_output", 0, "the wrong type: .'flat_output'"),
-        ("params", {"distillation": {"n_tree": 1}}, "n_tree"), ("more", 1, "more"),
-    ):  # fmt: skip
+        ("flat_output", True, "flat_output: expected one output, got 2"),
+        ("library_size", -1.0, "library_size"),
+        ("output_names", ["a"], "names: expected"),
+        ("feature_names_in", ["a"], "names: expected"),
+        ("history", {"loss": [[1]]}, "history: expected numbers"),
+        ("params", {"gene_prior": [1.0]}, "one weight"),
+        ("params", {"n_genes": 10}, "n_genes"),
+        ("params", {"n_threads": 10**9}, "n_threads.* 1024"),
+        ("params", {"device": "meta"}, "device: expected one of"),
+        ("flat_output", 0, "the wrong type: .'flat_output'"),
+        ("params", {"distillation": {"n_tree": 1}}, "n_tree"),
+        ("more", 1, "more"),
+    ):
         value = header["params"] | value if entry == "params" else value
         with pytest.raises(ValueError, match=f"{REFUSED}.*{message}"):
             read(tmp_path / "m.safetensors", sealed(header | {entry: value}, tensors))
@@ -134,13 +158,21 @@ def test_a_header_or_a_tensor_of_another_kind_is_refused(parts, tmp_path):
         ("gene_norms_", lambda t: -t, "expected numbers >= 0"),
     ):
         with pytest.raises(ValueError, match=f"{REFUSED}.*{name}: {message}"):
-            read(tmp_path / "m.safetensors", sealed(header, tensors | {name: change(tensors[name])}))
-    for changed in ({k: v for k, v in tensors.items() if k != "x_mean_"}, tensors | {"more": torch.zeros(1)}):
+            read(
+                tmp_path / "m.safetensors", sealed(header, tensors | {name: change(tensors[name])})
+            )
+    for changed in (
+        {k: v for k, v in tensors.items() if k != "x_mean_"},
+        tensors | {"more": torch.zeros(1)},
+    ):
         with pytest.raises(ValueError, match=f"{REFUSED}.*expected the tensors"):
             read(tmp_path / "m.safetensors", sealed(header, changed))
     for entry in set(persistence.ENTRIES) - {"sha256"}:  # which is set anew
         with pytest.raises(ValueError, match=REFUSED):
-            read(tmp_path / "m.safetensors", sealed({k: v for k, v in header.items() if k != entry}, tensors))
+            read(
+                tmp_path / "m.safetensors",
+                sealed({k: v for k, v in header.items() if k != entry}, tensors),
+            )
 
 
 def test_shares_of_counts_come_back(parts, tmp_path):
@@ -154,7 +186,9 @@ def test_shares_of_counts_come_back(parts, tmp_path):
     for wrong in (shares * 2, shares / 2, shares * 2 - shares.flip(0), shares[:-1]):
         with pytest.raises(ValueError, match=f"{REFUSED}.*count_share_: expected"):
             read(tmp_path / "m.safetensors", sealed(header, tensors | {"count_share_": wrong}))
-    with pytest.raises(ValueError, match=f"{REFUSED}.*count_share_: expected only with a library_size"):
+    with pytest.raises(
+        ValueError, match=f"{REFUSED}.*count_share_: expected only with a library_size"
+    ):
         read(tmp_path / "m.safetensors", sealed(parts[0], tensors | {"count_share_": shares}))
 
 
@@ -166,13 +200,20 @@ def load_or_refuse(path, content):
         assert str(path) in str(error)
     else:
         repr(model)
-        assert model.predict(np.zeros((1, model.n_features_in_))).reshape(1, -1).shape == (1, len(model.output_names_))
+        assert model.predict(np.zeros((1, model.n_features_in_))).reshape(1, -1).shape == (
+            1,
+            len(model.output_names_),
+        )
 
 
 FUZZ = {"suppress_health_check": list(HealthCheck)}
-PLAIN = st.sampled_from([None, True, -1, 0, 1, 2, 9, 2**31, 10**400, 0.5, float("nan"), 1e308, "", "a", "cpu"])
+PLAIN = st.sampled_from(
+    [None, True, -1, 0, 1, 2, 9, 2**31, 10**400, 0.5, float("nan"), 1e308, "", "a", "cpu"]
+)
 TREES = (
-    PLAIN | st.lists(PLAIN, max_size=4) | st.dictionaries(st.sampled_from(["a", "n_genes", "loss"]), PLAIN, max_size=2)
+    PLAIN
+    | st.lists(PLAIN, max_size=4)
+    | st.dictionaries(st.sampled_from(["a", "n_genes", "loss"]), PLAIN, max_size=2)
 )
 
 

@@ -21,7 +21,9 @@ def test_products_are_right(shape, monkeypatch):
             x, weight, bias, delta = (t.to(dtype) for t in tensors(*shape))
             out = torch.full_like(weight, torch.nan)
             products.write_gradient(x, delta, out)
-            results.append((products.affine(bias, x, weight), products.product(delta, weight.mT), out))
+            results.append(
+                (products.affine(bias, x, weight), products.product(delta, weight.mT), out)
+            )
             expected = (x @ weight + bias, delta @ weight.mT, x.mT @ delta)
             torch.testing.assert_close(results[-1], expected, **tolerance)
     assert all(torch.equal(one, other) for one, other in zip(results[1], results[-1], strict=True))
@@ -42,8 +44,16 @@ def test_many_networks_at_once_give_what_each_gives():
 def test_large_products_of_short_sums_are_those_of_onednn(monkeypatch):
     """Anything else would be slower, or change the numbers."""
     monkeypatch.setattr(products, "has_onednn", lambda: True)
-    shapes = {(384, 64, 64): True, (128, 64, 64): False, (32, 1000, 512): False, (64, 128, 512): True}
+    shapes = {
+        (384, 64, 64): True,
+        (128, 64, 64): False,
+        (32, 1000, 512): False,
+        (64, 128, 512): True,
+    }
     for (n, p, q), wanted in shapes.items():
-        assert products._is_for_onednn(torch.empty(n, p), torch.empty(p, q), products.LEAST_OF_LAYER) is wanted
+        assert (
+            products._is_for_onednn(torch.empty(n, p), torch.empty(p, q), products.LEAST_OF_LAYER)
+            is wanted
+        )
     doubles = torch.empty(64, 128, dtype=torch.float64), torch.empty(128, 512, dtype=torch.float64)
     assert not products._is_for_onednn(*doubles, products.LEAST_OF_LAYER)

@@ -6,22 +6,42 @@ from dataclasses import FrozenInstanceError, asdict
 import numpy as np
 import pytest
 
-from sbnn import DistilledSettings, LeaveOneOutRidge, ReducedRankRegression, SparseBottleneckRegressor
+from sbnn import (
+    DistilledSettings,
+    LeaveOneOutRidge,
+    ReducedRankRegression,
+    SparseBottleneckRegressor,
+)
 from sbnn.evaluation.identity import version_of
 
-SHORT = DistilledSettings(n_trees=5, n_augmented=300, steps_of_teachers=5, steps_of_student=20, few_cells=0)
+SHORT = DistilledSettings(
+    n_trees=5, n_augmented=300, steps_of_teachers=5, steps_of_student=20, few_cells=0
+)
 
 
 @pytest.mark.parametrize(
     "settings",
     [
-        {"n_trees": 0}, {"n_trees": 2.5}, {"n_trees": True}, {"n_teachers": 1}, {"most_cells": 1}, {"few_cells": -1},
-        {"share_kept": 1}, {"swapped": 1.1}, {"few_cells_swapped": 1.1}, {"rate_of_student": float("nan")},
-        {"process_steps": 12}, {"process_start": (0.5, -0.1, 0.5)}, {"noises": ()}, {"noises": (0.8, 0.5)},
-        {"rate_of_student": 1e30}, {"augmentation_noise": 1e30}, {"noises": (0.8, 0.8)},
+        {"n_trees": 0},
+        {"n_trees": 2.5},
+        {"n_trees": True},
+        {"n_teachers": 1},
+        {"most_cells": 1},
+        {"few_cells": -1},
+        {"share_kept": 1},
+        {"swapped": 1.1},
+        {"few_cells_swapped": 1.1},
+        {"rate_of_student": float("nan")},
+        {"process_steps": 12},
+        {"process_start": (0.5, -0.1, 0.5)},
+        {"noises": ()},
+        {"noises": (0.8, 0.5)},
+        {"rate_of_student": 1e30},
+        {"augmentation_noise": 1e30},
+        {"noises": (0.8, 0.8)},
         {"few_cells_noises": (0.5, -0.1)},
     ],
-)  # fmt: skip
+)
 def test_what_is_out_of_range_is_named(settings):
     [name] = settings
     with pytest.raises((ValueError, TypeError), match=f"{name}|not iterable"):
@@ -31,8 +51,13 @@ def test_what_is_out_of_range_is_named(settings):
 
 
 def test_settings_are_plain_numbers_and_stay():
-    settings = DistilledSettings(noises=[np.float32(0.5), 1], usual_noise=1, n_trees=np.int64(7), prior_cells=50)
-    assert repr(settings) == "DistilledSettings(noises=(0.5, 1.0), usual_noise=1.0, n_trees=7, prior_cells=50.0)"
+    settings = DistilledSettings(
+        noises=[np.float32(0.5), 1], usual_noise=1, n_trees=np.int64(7), prior_cells=50
+    )
+    assert (
+        repr(settings)
+        == "DistilledSettings(noises=(0.5, 1.0), usual_noise=1.0, n_trees=7, prior_cells=50.0)"
+    )
     assert hash(settings) == hash(DistilledSettings(**json.loads(json.dumps(asdict(settings)))))
     with pytest.raises(FrozenInstanceError):
         settings.n_trees = 3
@@ -49,9 +74,14 @@ def test_an_estimator_hands_its_settings_on(data, tmp_path):
 def test_versions_of_the_algorithms():
     """They stand for what was computed: raise one together with the numbers, and say so in the protocol."""
     models = {one.__name__: one() for one in (LeaveOneOutRidge, ReducedRankRegression)}
-    models |= {"default": SparseBottleneckRegressor(), "paper": SparseBottleneckRegressor(protocol="paper")}
+    models |= {
+        "default": SparseBottleneckRegressor(),
+        "paper": SparseBottleneckRegressor(protocol="paper"),
+    }
     models["straight"] = SparseBottleneckRegressor(protocol="paper", pretraining=False)
-    versions = {name: (version_of(model, 1000), version_of(model, 250)) for name, model in models.items()}
+    versions = {
+        name: (version_of(model, 1000), version_of(model, 250)) for name, model in models.items()
+    }
     changed = {name: version for name, version in versions.items() if version != (1, 1)}
     assert changed == {"default": (5, 5), "straight": (2, 2)}
     with pytest.raises(ValueError, match="protocol: 'papre' is unknown, expected one of"):

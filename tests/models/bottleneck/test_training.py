@@ -52,14 +52,22 @@ def reference_training(network, generator, x, y, stage, batch_size=32, weight_de
                 loss = (output - y[rows]).square().mean()
             if stage.frozen == 0:
                 loss = loss + stage.group_lasso * weights[0].norm(dim=1).sum()
-            free = trained if stage.group_lasso == 0 else [t for t in trained if t is not weights[0]]
+            free = (
+                trained if stage.group_lasso == 0 else [t for t in trained if t is not weights[0]]
+            )
             loss = loss + weight_decay * sum(t.square().sum() for t in free)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
 
 
-OPTIONS = [{}, {"group_lasso": 0.1}, {"frozen": 2}, {"frozen": 3}, {"classify": True, "group_lasso": 0.01}]
+OPTIONS = [
+    {},
+    {"group_lasso": 0.1},
+    {"frozen": 2},
+    {"frozen": 3},
+    {"classify": True, "group_lasso": 0.01},
+]
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)

@@ -12,7 +12,9 @@ from sbnn.models.sparse_linear import SparseReducedRankRegression, group_elastic
 def problem(n_cells, n_genes, n_outputs, seed=0):
     """Correlated genes X and outputs Z that some of them drive, centred."""
     rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n_cells, 6)) @ rng.normal(size=(6, n_genes)) + rng.normal(size=(n_cells, n_genes))
+    X = rng.normal(size=(n_cells, 6)) @ rng.normal(size=(6, n_genes)) + rng.normal(
+        size=(n_cells, n_genes)
+    )
     Z = X[:, :8] @ rng.normal(size=(8, n_outputs)) + rng.normal(size=(n_cells, n_outputs))
     return X - X.mean(axis=0), Z - Z.mean(axis=0)
 
@@ -54,7 +56,11 @@ def test_genes_that_are_alike_or_constant():
 
 def test_a_path_of_many_genes_leaves_nothing_to_coordinate_descent(monkeypatch):
     """Which takes thousands of passes there: it returns the start that it is given."""
-    data = as_paired(simulate_patchseq(n_cells=40, n_genes=600, n_outputs=20, n_true_genes=10, n_families=2, n_types=4))
+    data = as_paired(
+        simulate_patchseq(
+            n_cells=40, n_genes=600, n_outputs=20, n_true_genes=10, n_families=2, n_types=4
+        )
+    )
     X, Y = data.X - data.X.mean(axis=0), (data.Y - data.Y.mean(axis=0)) / data.Y.std(axis=0)
     descend, moved = sparse.enet_path, []
 

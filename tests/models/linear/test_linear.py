@@ -9,7 +9,11 @@ from sbnn import LeaveOneOutRidge, ReducedRankRegression, SparseReducedRankRegre
 from sbnn.metrics import pooled_r2
 from sbnn.models.sparse_linear import glmnet_elastic_net
 
-MODELS = [LeaveOneOutRidge(), ReducedRankRegression(rank=1), SparseReducedRankRegression(rank=1, alpha=0.01)]
+MODELS = [
+    LeaveOneOutRidge(),
+    ReducedRankRegression(rank=1),
+    SparseReducedRankRegression(rank=1, alpha=0.01),
+]
 LATENT = [ReducedRankRegression(rank=2, alpha=0.1), SparseReducedRankRegression(rank=2, alpha=0.1)]
 
 
@@ -49,7 +53,9 @@ def test_glmnet_solves_the_stated_problem(pair, sparse, ridge, size):
     Xc, y = pair[0] - pair[0].mean(axis=0), size * (pair[1][:, 0] - pair[1][:, 0].mean())
     coef = glmnet_elastic_net(Xc, y, sparse, ridge, tol=1e-13)
     slope = Xc.T @ (y - Xc @ coef) / len(y) - ridge * coef
-    np.testing.assert_allclose(slope[coef != 0], sparse * np.sign(coef[coef != 0]), atol=1e-5 * size)
+    np.testing.assert_allclose(
+        slope[coef != 0], sparse * np.sign(coef[coef != 0]), atol=1e-5 * size
+    )
     assert (np.abs(slope[coef == 0]) <= sparse + 1e-5).all()
 
 
@@ -71,7 +77,8 @@ def test_score_is_pooled_and_about_the_training_mean(pair, model):
 
 def test_bad_parameters_are_named(pair):
     for model, error, message in (
-        (ReducedRankRegression(rank=0), ValueError, "rank"), (ReducedRankRegression(rank=1.5), TypeError, "rank"),
+        (ReducedRankRegression(rank=0), ValueError, "rank"),
+        (ReducedRankRegression(rank=1.5), TypeError, "rank"),
         (ReducedRankRegression(rank=6), ValueError, "rank .* 5\\]"),
         (ReducedRankRegression(alpha=np.nan), ValueError, "alpha"),
         (SparseReducedRankRegression(alpha=-0.1), ValueError, "alpha"),
@@ -81,7 +88,7 @@ def test_bad_parameters_are_named(pair):
         (SparseReducedRankRegression(tol=0), ValueError, "tol"),
         (SparseReducedRankRegression(relaxed="False"), ValueError, "relaxed"),
         (LeaveOneOutRidge(alphas=[np.nan]), ValueError, "alphas"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(error, match=message):
             model.fit(*pair)
         with pytest.raises(ValueError, match="alpha must be .*got -1"):  # before any work
@@ -93,12 +100,20 @@ def test_bad_parameters_are_named(pair):
 
 @pytest.mark.slow
 def test_published_results_on_mouse_m1(real_scala):
-    X, Y = ((a - a.mean(axis=0)) / a.std(axis=0) for a in (real_scala.X.astype(float), real_scala.Y.astype(float)))
+    X, Y = (
+        (a - a.mean(axis=0)) / a.std(axis=0)
+        for a in (real_scala.X.astype(float), real_scala.Y.astype(float))
+    )
     for model, r2, within, n_genes in (
         (LeaveOneOutRidge(), 0.449, 0.003, 1000),
         (SparseReducedRankRegression(rank=2, alpha=0.4), 0.350, 0.002, 24),
         (SparseReducedRankRegression(rank=16, alpha=0.5), 0.398, 0.002, 24),
     ):
-        fits = [(clone(model).fit(X[train], Y[train]), X[test], Y[test]) for train, test in paper_folds(len(X))]
+        fits = [
+            (clone(model).fit(X[train], Y[train]), X[test], Y[test])
+            for train, test in paper_folds(len(X))
+        ]
         assert np.mean([fit.score(*new) for fit, *new in fits]) == pytest.approx(r2, abs=within)
-        assert np.mean([fit.coef_.any(axis=0).sum() for fit, *_ in fits]) == pytest.approx(n_genes, abs=1)
+        assert np.mean([fit.coef_.any(axis=0).sum() for fit, *_ in fits]) == pytest.approx(
+            n_genes, abs=1
+        )

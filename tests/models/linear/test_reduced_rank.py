@@ -40,7 +40,9 @@ def test_rrr_is_the_textbook_closed_form(pair, rank):
     top = vectors[:, -rank:]
     model = ReducedRankRegression(rank).fit(*pair)
     np.testing.assert_allclose(model.coef_.T, ols @ top @ top.T, atol=1e-10)
-    np.testing.assert_allclose(model.intercept_, pair[1].mean(axis=0) - model.coef_ @ pair[0].mean(axis=0))
+    np.testing.assert_allclose(
+        model.intercept_, pair[1].mean(axis=0) - model.coef_ @ pair[0].mean(axis=0)
+    )
 
 
 @pytest.mark.parametrize("n_cells", [80, 12])
@@ -80,7 +82,9 @@ def kkt_violation(Xc, Yc, model):
 @pytest.mark.parametrize("params", GRID, ids=str)
 @pytest.mark.parametrize("alpha", [1.5, 0.1])
 def test_solutions_are_stationary_and_the_objective_never_rises(pair, params, alpha):
-    model = SparseReducedRankRegression(alpha=alpha, relaxed=False, max_iter=20_000, **params).fit(*pair)
+    model = SparseReducedRankRegression(alpha=alpha, relaxed=False, max_iter=20_000, **params).fit(
+        *pair
+    )
     (Xc, Yc), W, V = centred(*pair), model.encoder_, model.decoder_
     assert model.get_support().any() and kkt_violation(Xc, Yc, model) < 1e-5
     # V is the polar factor of Y'X W exactly if V'Y'X W is symmetric with no negative eigenvalue.
@@ -97,8 +101,12 @@ def test_solutions_are_stationary_and_the_objective_never_rises(pair, params, al
 
 @pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
 def test_group_penalty_at_full_rank_is_the_multi_response_elastic_net(pair, l1_ratio):
-    model = SparseReducedRankRegression(rank=4, alpha=0.3, l1_ratio=l1_ratio, relaxed=False).fit(*pair)
-    reference = MultiTaskElasticNet(alpha=0.3, l1_ratio=l1_ratio, tol=1e-12, max_iter=100_000).fit(*pair)
+    model = SparseReducedRankRegression(rank=4, alpha=0.3, l1_ratio=l1_ratio, relaxed=False).fit(
+        *pair
+    )
+    reference = MultiTaskElasticNet(alpha=0.3, l1_ratio=l1_ratio, tol=1e-12, max_iter=100_000).fit(
+        *pair
+    )
     np.testing.assert_allclose(model.coef_, reference.coef_, atol=1e-5)
     np.testing.assert_array_equal(model.get_support(), reference.coef_.any(axis=0))
 
@@ -111,7 +119,9 @@ def test_without_penalty_it_is_rrr_and_close_to_it_with_little(pair, penalty, ra
     model = SparseReducedRankRegression(rank, alpha=1e-6, penalty=penalty, relaxed=False).fit(*pair)
     np.testing.assert_allclose(model.coef_, reference.coef_, atol=2e-5)
     model = SparseReducedRankRegression(rank, alpha=0.4, l1_ratio=0, penalty=penalty).fit(*pair)
-    np.testing.assert_allclose(model.coef_, ReducedRankRegression(rank, alpha=0.4).fit(*pair).coef_, atol=1e-12)
+    np.testing.assert_allclose(
+        model.coef_, ReducedRankRegression(rank, alpha=0.4).fit(*pair).coef_, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("penalty", ["group", "element"])
@@ -131,7 +141,9 @@ def test_relaxed_is_ridge_rrr_on_the_selected_genes(pair, penalty):
 @pytest.mark.parametrize("relaxed", [True, False])
 def test_path_is_what_single_fits_give_in_the_order_asked(pair, penalty, relaxed):
     alphas = [0.3, 2.0, 0.3]
-    template = SparseReducedRankRegression(alpha=9.0, penalty=penalty, relaxed=relaxed, l1_ratio=0.9)
+    template = SparseReducedRankRegression(
+        alpha=9.0, penalty=penalty, relaxed=relaxed, l1_ratio=0.9
+    )
     models = list(template.fit_path(*pair, alphas))
     assert [model.alpha for model in models] == alphas
     assert not hasattr(template, "coef_")
@@ -142,7 +154,9 @@ def test_path_is_what_single_fits_give_in_the_order_asked(pair, penalty, relaxed
         np.testing.assert_array_equal(model.transform(pair[0]).shape, (80, 2))
 
 
-@pytest.mark.parametrize("model", [ReducedRankRegression(alpha=0.1), SparseReducedRankRegression(alpha=0.1)], ids=str)
+@pytest.mark.parametrize(
+    "model", [ReducedRankRegression(alpha=0.1), SparseReducedRankRegression(alpha=0.1)], ids=str
+)
 def test_latent_space(pair, model):
     X, Y = pair
     model = clone(model).fit(X, Y)
@@ -151,10 +165,14 @@ def test_latent_space(pair, model):
     assert (model.decoder_[np.abs(model.decoder_).argmax(axis=0), [0, 1]] > 0).all()
     latent = model.transform(X)
     np.testing.assert_allclose(latent.mean(axis=0), 0, atol=1e-10)
-    np.testing.assert_allclose(latent @ model.decoder_.T + Y.mean(axis=0), model.predict(X), atol=1e-10)
+    np.testing.assert_allclose(
+        latent @ model.decoder_.T + Y.mean(axis=0), model.predict(X), atol=1e-10
+    )
     np.testing.assert_array_equal(clone(model).fit_transform(X, Y), latent)
     for penalty in ("element", "group"):
-        model = SparseReducedRankRegression(rank=3, alpha=0.5, relaxed=False, penalty=penalty).fit(*pair)
+        model = SparseReducedRankRegression(rank=3, alpha=0.5, relaxed=False, penalty=penalty).fit(
+            *pair
+        )
         covariance = np.cov(model.transform(pair[0]), rowvar=False)
         assert (np.diff(np.diag(covariance)) < 0).all()
     np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-8)

@@ -1,7 +1,8 @@
-"""A Gaussian process with one length scale per gene, which finds the genes that the outputs depend on.
+"""A Gaussian process with one length scale per gene, which finds the genes that the outputs depend
+on.
 
-All outputs share the kernel ``a exp(-|z - z'|^2 / 2) + b <z, z'>`` of the scaled genes ``z_j = s_j x_j``.
-The marginal likelihood and its gradient follow Rasmussen and Williams 2006, section 5.4.
+All outputs share the kernel ``a exp(-|z - z'|^2 / 2) + b <z, z'>`` of the scaled genes ``z_j = s_j
+x_j``. The marginal likelihood and its gradient follow Rasmussen and Williams 2006, section 5.4.
 """
 
 import math
@@ -21,7 +22,9 @@ def most_relevant(process, n_genes, prior=None):
     process.fit(at_first)
     while True:
         n_kept = max(n_genes, int(process.settings.share_kept * len(kept)))
-        best = most_important(process.relevance().double().sqrt(), n_kept, prior and prior.among(kept))
+        best = most_important(
+            process.relevance().double().sqrt(), n_kept, prior and prior.among(kept)
+        )
         kept = kept[best]
         if n_kept == n_genes:
             return kept
@@ -34,8 +37,11 @@ class RelevanceProcess:
     def __init__(self, X, Y, settings):
         self.X, self.Y, self.settings = X, Y, settings
         p = X.shape[1]
-        # With these scales, typical squared distances between cells are of order one for any number of genes.
-        self.theta = torch.cat([X.new_full((p,), -0.5 * math.log(p)), X.new_tensor(settings.process_start).log()])
+        # With these scales, typical squared distances between cells are of order one for any number
+        # of genes.
+        self.theta = torch.cat(
+            [X.new_full((p,), -0.5 * math.log(p)), X.new_tensor(settings.process_start).log()]
+        )
 
     def fit(self, n_steps, learning_rate=0.1):
         """Maximise the marginal likelihood by a few steps of Adam, stopped early to avoid overfitting."""
@@ -58,7 +64,9 @@ class RelevanceProcess:
         by_kernel = torch.addmm(inverse, weights, weights.t(), beta=0.5 * q, alpha=-0.5)
         by_radial, linear = by_kernel * radial, by_kernel @ Z
         by_scaled = 2 * (b * linear - by_radial.sum(1)[:, None] * Z + by_radial @ Z)
-        others = torch.stack([by_radial.sum(), b * (linear * Z).sum(), noise * by_kernel.diagonal().sum()])
+        others = torch.stack(
+            [by_radial.sum(), b * (linear * Z).sum(), noise * by_kernel.diagonal().sum()]
+        )
         return float(loss), torch.cat([(by_scaled * Z).sum(0), others])
 
     def predict(self, X):
@@ -70,12 +78,13 @@ class RelevanceProcess:
         return kernel @ torch.cholesky_solve(self.Y, factor)
 
     def relevance(self, n_cells=300):
-        """Relevance of each gene: mean squared gradient of the posterior mean with respect to the gene.
+        """Relevance of each gene: mean squared gradient of the posterior mean with respect to the
+        gene.
 
         Squared gradients are averaged over cells and summed over outputs.
         """
-        # Unlike the scale of a gene, this relevance does not overrate nonlinear effects (Paananen et al., AISTATS
-        # 2019).
+        # Unlike the scale of a gene, this relevance does not overrate nonlinear effects (Paananen
+        # et al., AISTATS 2019).
         scales, b = self.theta[:-3].exp(), self.theta[-2].exp()
         Z, radial, factor = self._factor()
         weights = torch.cholesky_solve(self.Y, factor)
@@ -105,5 +114,7 @@ class RelevanceProcess:
 
 
 def _radial(Z1, Z2, a):
-    squares = torch.addmm(Z2.square().sum(1)[None], Z1, Z2.t(), alpha=-2).add_(Z1.square().sum(1)[:, None])
+    squares = torch.addmm(Z2.square().sum(1)[None], Z1, Z2.t(), alpha=-2).add_(
+        Z1.square().sum(1)[:, None]
+    )
     return squares.clamp_(min=0).mul_(-0.5).exp_().mul_(a)

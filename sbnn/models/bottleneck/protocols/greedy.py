@@ -8,14 +8,16 @@ from sbnn.models.bottleneck.gene_prior import most_important
 
 def forward_selection(X, Y, n_genes, penalty=0.0, prior=None):
     """Positions of up to `n_genes` genes, chosen one by one to reduce the squared error of centred outputs the most."""
-    # Orthogonal least squares (Chen, Billings and Luo, International Journal of Control 50, 1873, 1989). Only one
-    # column of X'X is computed in each step, so the cost is n p (n_genes + q) and the memory p (n_genes + q). The
-    # penalty on squared coefficients lowers the gain of a gene that is largely a combination of genes chosen before it;
-    # a penalty of 3 n acts as if three quarters of the variance of every gene were noise. Fewer genes are returned if
-    # all other genes are combinations of the chosen genes.
+    # Orthogonal least squares (Chen, Billings and Luo, International Journal of Control 50, 1873,
+    # 1989). Only one column of X'X is computed in each step, so the cost is n p (n_genes + q) and
+    # the memory p (n_genes + q). The penalty on squared coefficients lowers the gain of a gene that
+    # is largely a combination of genes chosen before it; a penalty of 3 n acts as if three quarters
+    # of the variance of every gene were noise. Fewer genes are returned if all other genes are
+    # combinations of the chosen genes.
     n, p = X.shape
     squares = np.einsum("ij,ij->j", X, X, dtype=np.float64)
-    left = squares.copy()  # for each gene, squared length of the part orthogonal to the chosen genes
+    # for each gene, squared length of the part orthogonal to the chosen genes
+    left = squares.copy()
     cross = (X.T @ Y).astype(np.float64)  # inner products of this part with the outputs
     directions = np.zeros((min(n_genes, p) if penalty else min(n_genes, p, n), p))
     chosen = []
@@ -42,9 +44,9 @@ def forward_selection(X, Y, n_genes, penalty=0.0, prior=None):
 
 def cells_behind(x):
     """Effective number of cells that contribute to the variance of each centred gene."""
-    # A gene expressed in one or two cells can fit any outputs of these cells. The effective number is m for a gene that
-    # is expressed at the same level in m of many cells, n / 3 for a normally distributed gene and 0 for a constant
-    # gene.
+    # A gene expressed in one or two cells can fit any outputs of these cells. The effective number
+    # is m for a gene that is expressed at the same level in m of many cells, n / 3 for a normally
+    # distributed gene and 0 for a constant gene.
     squares = x.double().square()
     return (squares.sum(0).square() / squares.square().sum(0).clamp(min=1e-300)).cpu().numpy()
 
@@ -52,5 +54,7 @@ def cells_behind(x):
 def grow_forest(X, Y, n_trees, random, **options):
     """Extremely randomised trees (Geurts, Ernst and Wehenkel, Machine Learning 63, 3, 2006), seeded by `random`."""
     seed = int(random.randint(2**31 - 1))
-    forest = ExtraTreesRegressor(n_trees, min_samples_leaf=3, max_features=0.4, random_state=seed, **options)
+    forest = ExtraTreesRegressor(
+        n_trees, min_samples_leaf=3, max_features=0.4, random_state=seed, **options
+    )
     return forest.fit(X, Y if Y.shape[1] > 1 else Y[:, 0])

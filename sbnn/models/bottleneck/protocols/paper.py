@@ -1,7 +1,8 @@
-"""The published protocol: pretraining on clusters, frozen and unfrozen regression, pruning, fine-tuning.
+"""The published protocol: pretraining on clusters, frozen and unfrozen regression, pruning,
+fine-tuning.
 
-Bernaerts, Berens and Kobak (arXiv 2006.10411). A prior on genes is used only in the pruning, where it is mixed with
-the weight norms of the genes.
+Bernaerts, Berens and Kobak (arXiv 2006.10411). A prior on genes is used only in the pruning, where
+it is mixed with the weight norms of the genes.
 """
 
 import warnings
@@ -14,16 +15,27 @@ from sbnn.models.bottleneck.gene_prior import GenePrior, most_important
 from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.training import Stage, Trained, Trainer
 
-PARAMETERS = ("group_lasso", "pretraining", "epochs", "learning_rate", "batch_size", "weight_decay", "n_clusters")
+PARAMETERS = (
+    "group_lasso",
+    "pretraining",
+    "epochs",
+    "learning_rate",
+    "batch_size",
+    "weight_decay",
+    "n_clusters",
+)
 HIDDEN_LAYERS = (512, 128)
-TRAINING_FRACTION = 0.6  # fraction of the cells used for pretraining; the cross-entropy is monitored on the rest
+# fraction of the cells used for pretraining; the cross-entropy is monitored on the rest
+TRAINING_FRACTION = 0.6
 LEAST_CELLS = 10  # minimum number of cells in a cluster; smaller clusters are dropped
 
 
 def algorithm_version(model, n_cells):
     """Version of the algorithm; see `SparseBottleneckRegressor.algorithm_version`."""
-    # 1. The straight variant halved the learning rate, with a new optimiser, after the epochs of the frozen stage.
-    # 2. This variant trains all epochs before the pruning with one optimiser at the full rate, as published.
+    # 1. The straight variant halved the learning rate, with a new optimiser, after the epochs of
+    # the frozen stage.
+    # 2. This variant trains all epochs before the pruning with one optimiser at the full rate, as
+    # published.
     return 1 if model.pretraining else 2
 
 
@@ -39,11 +51,15 @@ def train(model, x, target, random, generator, eval_set=None, progress=None):
     labels = pretraining_labels(model, target, random) if model.pretraining else None
     n_first = target.shape[1] if labels is None else int(labels.max()) + 1
     hidden_layers = HIDDEN_LAYERS if model.hidden_layers is None else tuple(model.hidden_layers)
-    network = BottleneckNetwork(x.shape[1], n_first, model.n_components, hidden_layers, generator=generator)
+    network = BottleneckNetwork(
+        x.shape[1], n_first, model.n_components, hidden_layers, generator=generator
+    )
     network = network.to(x.device)
     trainer = Trainer(network, generator, model.batch_size, model.weight_decay, progress)
     support = np.ones(x.shape[1], dtype=bool)
-    *before, finetuning = paper_stages(model.group_lasso, labels is not None, model.epochs, model.learning_rate)
+    *before, finetuning = paper_stages(
+        model.group_lasso, labels is not None, model.epochs, model.learning_rate
+    )
     for stage in before:
         if stage.classify:
             cells, watched = pretraining_cells(labels, random)
@@ -57,7 +73,10 @@ def train(model, x, target, random, generator, eval_set=None, progress=None):
         kept = most_important(norms, model.n_genes, prior)
         support = np.isin(np.arange(x.shape[1]), kept)
         network.keep_inputs(torch.as_tensor(kept, device=x.device))
-        x, eval_set = x[:, kept].contiguous(), eval_set and (eval_set[0][:, kept].contiguous(), eval_set[1])
+        x, eval_set = (
+            x[:, kept].contiguous(),
+            eval_set and (eval_set[0][:, kept].contiguous(), eval_set[1]),
+        )
     trainer.run(finetuning, x, target, eval_set)
     return Trained(network, support, norms, trainer.history)
 
@@ -67,8 +86,11 @@ def paper_stages(group_lasso=0.1, pretraining=True, epochs=(50, 50, 50, 100), le
     n_pretraining, n_frozen, n_unfrozen, n_finetuning = epochs
     half = learning_rate / 2
     finetuning = Stage("fine-tuning", n_finetuning, half)
-    if not pretraining:  # the straight variant has no frozen stage, and one optimiser at the full rate until pruning
-        return Stage("unfrozen", n_frozen + n_unfrozen, learning_rate, group_lasso=group_lasso), finetuning
+    # the straight variant has no frozen stage, and one optimiser at the full rate until pruning
+    if not pretraining:
+        return Stage(
+            "unfrozen", n_frozen + n_unfrozen, learning_rate, group_lasso=group_lasso
+        ), finetuning
     return (
         Stage("pretraining", n_pretraining, learning_rate, group_lasso=group_lasso, classify=True),
         Stage("frozen", n_frozen, learning_rate, frozen=2),
@@ -81,7 +103,10 @@ def pretraining_labels(model, target, random):
     """Cluster labels of the training cells (-1: no cluster), or None if there are fewer than two clusters."""
     labels = cluster_outputs(target.cpu().numpy(), model.n_clusters, random)
     if labels.max() < 1:
-        warnings.warn(f"no pretraining: fewer than two clusters have {LEAST_CELLS} cells or more", stacklevel=5)
+        warnings.warn(
+            f"no pretraining: fewer than two clusters have {LEAST_CELLS} cells or more",
+            stacklevel=5,
+        )
         return None
     return labels
 
