@@ -1,8 +1,6 @@
 """A variational autoencoder for perturbation screens with sparse shifts of the latents."""
 
-import warnings
 from copy import copy
-from functools import partial
 from itertools import product
 from numbers import Integral, Real
 
@@ -17,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sbnn.data.checks import MOST, check_unmasked, some
 from sbnn.data.screens import as_screen, check_perturbation, check_screen_counts, codes_of
 from sbnn.determinism import reproducible
-from sbnn.errors import attempt, check_flag, check_number
+from sbnn.errors import check_flag, check_number, warn
 from sbnn.mechanism_shift import network
 from sbnn.mechanism_shift.direct import (
     class_sums,
@@ -32,10 +30,8 @@ from sbnn.mechanism_shift.training import DRAWS, Training, means_of
 
 METHODS = ("staged", "svae+", "svae", "ivae", "vae")
 STRENGTH = {"svae+": 10.0, "svae": 100.0}
-# shifts whose probability is between this value and 1 minus this value are doubtful
-DOUBTFUL = 0.05
-# share of doubtful shifts above which the latents of simulated screens were wrong
-MANY_DOUBTFUL = 0.05
+DOUBTFUL = 0.05  # a shift is doubtful if its probability is between this value and 1 minus it
+MANY_DOUBTFUL = 0.05  # share of doubtful shifts above which latents of simulated screens were wrong
 OF_BATCH = 0.5  # warn if a batch explains more than this share of the variance of a latent
 SHRUNK = 0.5  # warn if the slope of predicted on measured log fold changes is below this value
 
@@ -104,8 +100,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 
     References
     ----------
-    .. [1] Lopez et al., "Learning causal representations of single cells via sparse mechanism shift modeling", CLeaR
-       2023, arXiv 2211.03553.
+    .. [1] Lopez et al., "Learning causal representations of single cells via sparse mechanism shift
+       modeling", CLeaR 2023, arXiv 2211.03553.
 
     Examples
     --------
@@ -132,7 +128,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         self.random_state = random_state
 
     def algorithm_version(self, n_cells):
-        """Version for stored results; 2: "svae" has the published penalty, "staged" chooses its last shrinkage."""
+        """Version of the algorithm, which is part of the identity of stored results."""
+        # 2. "svae" has the published penalty, and "staged" chooses the shrinkage of its last stage.
         return 2 if self.method in ("svae", "staged") else 1
 
     def fit(self, counts, perturbation=None, control=None):
@@ -162,83 +159,95 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
             If counts are not numbers.
         """
         self._validate_params()
+        candidates = self._candidates()
         if perturbation is None:
             screen = as_screen(counts)
-            perturbation, control = (
-                screen.perturbation,
-                screen.control if control is None else control,
-            )
+            perturbation = screen.perturbation
+            if control is None:
+                control = screen.control
         self.control_ = None if control is None else str(control)
-        checked = check_perturbation(perturbation, counts, self.control_)
+        perturbation = check_perturbation(perturbation, counts, self.control_)
         labels = getattr(counts, "obs", pd.DataFrame())
         counts = self._checked(counts, reset=True)
-        genes = getattr(self, "feature_names_in_", np.arange(counts.shape[1]))
-        names, codes, _ = codes_of(checked, self.control_)
-        recipes = self.recipe or (Recipe() if self.method == "staged" else PUBLISHED)
-        recipes, self.perturbations_ = [recipes] if isinstance(recipes, Recipe) else recipes, names
-        sizes = [self.n_latent] if isinstance(self.n_latent, Integral) else self.n_latent
-        for size in sizes:
-            check_number("n_latent", size, int, 1, MOST)
-        tried, best = list(product(sizes, recipes)), -np.inf
-        if not tried or not all(isinstance(recipe, Recipe) for recipe in recipes):
-            raise TypeError(
-                f"n_latent, recipe: expected numbers and Recipe objects, got {sizes} and {recipes}"
-            )
-        for n_latent, recipe in tried:
-            fitted = copy(self)._fit_one(n_latent, recipe, counts, codes, genes)
-            aside = fitted.validation_ if len(tried) > 1 else ()
-            score = (
-                fitted._mean(network.iwelbo_of_cells, counts, aside, codes, DRAWS)
-                if len(aside)
-                else 0.0
-            )
+        self.perturbations_, codes, _ = codes_of(perturbation, self.control_)
+        best = -np.inf
+        for n_latent, recipe in candidates:
+            fitted = copy(self)._fit_one(n_latent, recipe, counts, codes)
+            score = 0.0
+            if len(candidates) > 1 and len(fitted.validation_):
+                held_out = fitted.validation_
+                score = fitted._mean(network.iwelbo_of_cells, counts, held_out, codes, DRAWS)
             if score > best:
-                best, chosen = score, fitted
+                best = score
+                chosen = fitted
         self.__dict__.update(vars(chosen))
         if self.method == "staged":
-            self._warn(counts, checked, labels)
+            self._warn(counts, perturbation, labels)
         return self
 
-    def _fit_one(self, n_latent, recipe, counts, codes, genes):
-        """Train with one number of latents and one recipe."""
-        names, self.n_latent_, self.recipe_ = self.perturbations_, n_latent, recipe
+    def _candidates(self):
+        """Pairs of a number of latents and a recipe; if there are several, held-out cells choose."""
+        sizes = [self.n_latent] if isinstance(self.n_latent, Integral) else self.n_latent
+        recipes = self.recipe
+        if recipes is None:
+            recipes = Recipe() if self.method == "staged" else PUBLISHED
+        if isinstance(recipes, Recipe):
+            recipes = [recipes]
+        for size in sizes:
+            check_number("n_latent", size, int, 1, MOST)
+        if not len(sizes):
+            raise ValueError("n_latent: expected at least one number")
+        if not len(recipes) or not all(isinstance(recipe, Recipe) for recipe in recipes):
+            raise TypeError(f"recipe: expected Recipe objects, got {recipes}")
+        return list(product(sizes, recipes))
+
+    def _fit_one(self, n_latent, recipe, counts, codes):
+        """Train with one number of latents and one recipe, on counts of shape (n, p)."""
+        names = self.perturbations_
+        self.n_latent_ = n_latent
+        self.recipe_ = recipe
         random = check_random_state(self.random_state)
         seed = random.randint(2**31 - 1)
-        train, self.validation_ = split = _split(codes, recipe.validation_share, random)
+        train, self.validation_ = _split(codes, recipe.validation_share, random)
         cells = network.Cells(counts)
         with reproducible(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # for initial weights and dropout
             self.network_ = network.ShiftNetwork(counts.shape[1], n_latent, recipe)
-            shares = torch.from_numpy(
-                np.asarray(counts[train].sum(axis=0) / counts[train].sum())
-            ).float()
-            self.network_.logits.bias.data.copy_(shares.clamp_min(1e-8).log())
+            shares = np.asarray(counts[train].sum(axis=0) / counts[train].sum())
+            log_shares = torch.from_numpy(shares).float().clamp_min(1e-8).log()
+            self.network_.logits.bias.data.copy_(log_shares)
             if recipe.standardize:
                 self.network_.input_mean, self.network_.input_sd = cells.log_moments(train)
-            if self.method in STRENGTH:
-                strength = self.strength or STRENGTH[self.method]
-                self.prior_ = network.MaskedMeans(
-                    len(names), n_latent, strength, summed=self.method == "svae+"
-                )
-            else:
-                open_mask = float(self.method != "vae")
-                self.prior_ = network.Prior(len(names), n_latent, self.method == "ivae", open_mask)
+            self.prior_ = self._new_prior(n_latent)
+            split = train, self.validation_
             training = Training(self.network_, self.prior_, cells, codes, split, recipe, seed)
             if self.method == "staged":
                 self.unmixing_ = training.run_staged(names, self.control_)
             else:
-                self.unmixing_ = training.run(training.epochs, recipe.warm_up)
-        self.history_, self.direct_ = pd.DataFrame(training.history), torch.zeros(len(names), 1)
+                self.unmixing_ = None
+                training.run(training.epochs, recipe.warm_up)
+        self.history_ = pd.DataFrame(training.history)
         self.weight_precision_ = training.weight_precision
+        self.direct_ = torch.zeros(len(names), 1)
         if self.method == "staged":
-            self._add_direct_effects(counts, codes, train, genes)
-        if self.unmixing_ is not None:
+            self._add_direct_effects(counts, codes, train)
             self.shift_graph_ = self.unmixing_.graph
         else:
-            moved, probabilities = names != self.control_, self.prior_.probabilities().detach()
+            moved = names != self.control_
             effects = self._effects(self.prior_.means().detach())
+            probabilities = self.prior_.probabilities().detach()
             self.shift_graph_ = graph_table(names[moved], effects[moved], probabilities[moved])
         return self
+
+    def _new_prior(self, n_latent):
+        """Prior of the latents before training, as the method defines it."""
+        n_perturbations = len(self.perturbations_)
+        if self.method in STRENGTH:
+            strength = self.strength or STRENGTH[self.method]
+            summed = self.method == "svae+"
+            return network.MaskedMeans(n_perturbations, n_latent, strength, summed)
+        mask = 0.0 if self.method == "vae" else 1.0
+        return network.Prior(n_perturbations, n_latent, trained=self.method == "ivae", mask=mask)
 
     def transform(self, counts):
         """Latents of cells: the means of the encoder.
@@ -254,8 +263,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return self._encoded(self._checked(counts)).double().numpy()
 
     def elbo(self, counts, perturbation, n_samples=10):
-        """Evidence lower bound of cells given their perturbations, in nats, computed in the same
-        way for all methods.
+        """Evidence lower bound of cells given their perturbations, in nats.
+
+        It is computed in the same way for all methods.
 
         Parameters
         ----------
@@ -273,25 +283,23 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return self._bound(network.elbo_of_cells, counts, perturbation, n_samples)
 
     def iwelbo(self, counts, perturbation, n_samples=1000):
-        """Importance-weighted bound (Burda et al. 2016), which is tighter with more draws; see `elbo`."""
+        """Importance-weighted bound (Burda et al. 2016); see `elbo`, than which it is tighter."""
         return self._bound(network.iwelbo_of_cells, counts, perturbation, n_samples)
 
     def predict_counts(self, total=10_000):
-        """DataFrame (perturbations by genes) of the expected counts in a cell with this `total` count."""
+        """Expected counts in a cell with this `total`, a DataFrame of perturbations by genes."""
         check_is_fitted(self)
         check_number("total", total, float, 0)
         with reproducible():
             shares = mean_shares(self.network_, self.prior_.means().detach(), self.direct_)
-        return pd.DataFrame(
-            total * shares, self.perturbations_, getattr(self, "feature_names_in_", None)
-        )
+        genes = getattr(self, "feature_names_in_", None)
+        return pd.DataFrame(total * shares, self.perturbations_, genes)
 
     def fit_new_perturbations(self, counts, perturbation, learn_shifts=True):
-        """Estimate the shifts of perturbations that were not among the training cells; the network
-        stays fixed.
+        """Estimate the shifts of perturbations that were not among the training cells.
 
-        The mask of a new perturbation is open, so that it may shift all latents. With the network
-        fixed, the prior mean m that maximises the evidence lower bound is the mean of the encoder
+        The network stays fixed, and the mask of a new perturbation is open, so that it may shift
+        all latents. With the network fixed, the prior mean m that maximises the evidence lower bound is the mean of the encoder
         over the cells of the perturbation, so no gradient steps are needed.
 
         Parameters
@@ -313,98 +321,93 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         ValueError
             If a perturbation was among the training cells, or if counts are invalid as in `fit`.
         """
-        given, counts = check_perturbation(perturbation, counts), self._checked(counts)
+        given = check_perturbation(perturbation, counts)
+        counts = self._checked(counts)
         known = sorted(set(given) & set(self.perturbations_))
         if known:
-            raise ValueError(
-                f"perturbation: the model was already fitted to {some(known)}; pass only new ones"
-            )
+            raise ValueError(f"perturbation: pass only new ones; the model knows {some(known)}")
         names, codes = np.unique(given, return_inverse=True)
         learned = float(check_flag("learn_shifts", learn_shifts) and self.method != "vae")
-        shifts = means_of(self._encoded(counts), torch.from_numpy(codes), len(names)) * learned
+        means = means_of(self._encoded(counts), torch.from_numpy(codes), len(names)) * learned
         other = copy(self)
         other.perturbations_ = np.concatenate([self.perturbations_, names])
         other.prior_ = network.Prior(len(other.perturbations_), self.n_latent_)
-        old = self.prior_.probabilities().detach()
-        other.prior_.mask = torch.cat([(old > 0.5).float(), torch.ones_like(shifts)])
-        other.prior_.set_means(torch.cat([self.prior_.means().detach(), shifts]))
-        other.direct_ = torch.cat([self.direct_, torch.zeros(len(names), self.direct_.shape[1])])
-        new = graph_table(names, self._effects(shifts) * learned, torch.full(shifts.shape, learned))
+        old_mask = (self.prior_.probabilities().detach() > 0.5).float()
+        other.prior_.mask = torch.cat([old_mask, torch.ones_like(means)])
+        other.prior_.set_means(torch.cat([self.prior_.means().detach(), means]))
+        no_direct = torch.zeros(len(names), self.direct_.shape[1])
+        other.direct_ = torch.cat([self.direct_, no_direct])
+        probabilities = torch.full(means.shape, learned)
+        new = graph_table(names, self._effects(means) * learned, probabilities)
         other.shift_graph_ = pd.concat([self.shift_graph_, new], ignore_index=True)
         return other
 
-    def _add_direct_effects(self, counts, codes, train, genes):
-        """Add effects on genes that the latents do not explain, if they improve the likelihood of held-out cells."""
-        names, aside = self.perturbations_, self.validation_
+    def _add_direct_effects(self, counts, codes, train):
+        """Add effects on genes that the latents do not explain, if held-out cells get likelier."""
+        names = self.perturbations_
         with reproducible():
-            *sums, squares, totals = class_sums(
-                self.network_, network.Cells(counts), train, codes, len(names)
-            )
-        ratios = direct_effects(*sums)
-        direct, _ = shrunken(*ratios)
-        before, self.direct_ = self.direct_, torch.from_numpy(direct).float()
-        if len(aside):
-            bound = partial(self._mean, network.elbo_of_cells, counts, aside, codes, 10)
-            if bound() <= bound(direct=before):
-                self.direct_ = torch.zeros_like(self.direct_)
-        tables = self.predict_counts(1.0).to_numpy(), self.direct_.double().numpy()
-        self.gene_effects_ = gene_effects(
-            sums[0], squares, totals, ratios, *tables, names, genes, self.control_
-        )
+            sums = class_sums(self.network_, network.Cells(counts), train, codes, len(names))
+        ratios, errors = direct_effects(sums)
+        direct, _ = shrunken(ratios, errors)
+        self.direct_ = torch.from_numpy(direct).float()
+        held_out = self.validation_
+        if len(held_out):
+            none = torch.zeros_like(self.direct_)
+            bound = self._mean(network.elbo_of_cells, counts, held_out, codes, 10)
+            before = self._mean(network.elbo_of_cells, counts, held_out, codes, 10, direct=none)
+            if bound <= before:
+                self.direct_ = none
+        shares = self.predict_counts(1.0).to_numpy()
+        direct = self.direct_.double().numpy()
+        table = gene_effects(sums, ratios, errors, shares, direct, names != self.control_)
+        genes = getattr(self, "feature_names_in_", np.arange(counts.shape[1]))
+        moved = names[names != self.control_]
+        pairs = pd.MultiIndex.from_product([moved, genes], names=["perturbation", "gene"])
+        self.gene_effects_ = table.set_index(pairs).reset_index()
 
     def _warn(self, counts, perturbation, labels):
-        """Warn about doubtful edges, latents that follow a batch, and fold changes that the model shrinks."""
+        """Warn about doubtful edges, latents that follow a batch, and shrunken fold changes."""
         doubtful = self.shift_graph_["probability"].between(DOUBTFUL, 1 - DOUBTFUL).mean()
         if doubtful > MANY_DOUBTFUL:
-            text = "perturbations may shift too many latents; try a larger n_latent"
-            warnings.warn(
-                f"{doubtful:.0%} of the shifts may or may not be edges; {text}", stacklevel=3
+            warn(
+                f"{doubtful:.0%} of the shifts may or may not be edges; perturbations may shift too "
+                "many latents; try a larger n_latent"
             )
         latents = self._encoded(counts).double().numpy()
-        latents = latents - latents.mean(axis=0)
         for column in labels:
             levels = labels[column].astype(str).to_numpy()
-            across = pd.Series(perturbation).groupby(levels).nunique()
-            if not 2 <= len(across) <= len(latents) // 20 or across.min() < 2:
-                continue  # not a batch, or nested in perturbations (such as guides)
-            between = pd.DataFrame(latents).groupby(levels).transform("mean").to_numpy()
-            share = (between**2).sum(axis=0) / np.maximum((latents**2).sum(axis=0), 1e-9)
+            if not _may_be_batch(levels, perturbation):
+                continue
+            share = _variance_between(latents, levels)
             for i in np.flatnonzero(share > OF_BATCH):
-                text = "edges to this latent may reflect batches if perturbations are confounded with them"
-                warnings.warn(
-                    f"{column} explains {share[i]:.0%} of the variance of latent_{i}; {text}",
-                    stacklevel=3,
+                warn(
+                    f"{column} explains {share[i]:.0%} of the variance of latent_{i}; edges to this "
+                    "latent may reflect batches if perturbations are confounded with them"
                 )
         table = self.gene_effects_[self.gene_effects_["significant"]]
         if len(table) > 1:
             slope = np.polyfit(table["log_fold_change"], table["model"], 1)[0]
             if slope < SHRUNK:
-                start = f"predict_counts shrinks {len(table)} significant log fold changes to {slope:.2f} of the"
-                text = f"{start} measured values on average; use gene_effects_, or train longer"
-                warnings.warn(text, stacklevel=3)
+                warn(
+                    f"predict_counts shrinks {len(table)} significant log fold changes to "
+                    f"{slope:.2f} of the measured values on average; use gene_effects_, or train "
+                    "longer"
+                )
 
     def _checked(self, counts, reset=False):
-        """Check counts and their genes (with `reset`, set the genes of the model); returns the counts in CSR format."""
+        """Counts in CSR format, after comparing (with `reset`, setting) the genes of the model."""
         if not reset:
             check_is_fitted(self)
         check_unmasked(counts, "counts")
         table = counts
         if hasattr(counts, "obs"):  # AnnData: scikit-learn compares only the names of a DataFrame
-            counts, table = counts.X, pd.DataFrame(columns=counts.var_names)
+            table = pd.DataFrame(columns=counts.var_names)
+            counts = counts.X
         checked = check_screen_counts(counts).astype(np.float32)
         empty = np.flatnonzero(np.asarray(checked.sum(axis=1)) == 0)
         if len(empty):
-            raise ValueError(
-                f"counts: leave out the cells without any counts, which are at positions {some(empty)}"
-            )
-        attempt(
-            "counts: expected the genes of the fit",
-            validate_data,
-            self,
-            table,
-            skip_check_array=True,
-            reset=reset,
-        )
+            raise ValueError(f"counts: leave out the cells without any, at positions {some(empty)}")
+        validate_data(self, table, skip_check_array=True, reset=reset)
         return checked
 
     def __sklearn_tags__(self):
@@ -415,33 +418,36 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return tags
 
     def _encoded(self, counts):
+        """Mean latents of cells, Tensor of shape (n, d)."""
         with reproducible():
-            return network.encoded(
-                self.network_, network.Cells(counts), np.arange(counts.shape[0])
-            )[0]
+            cells = network.Cells(counts)
+            mean, _ = network.encoded(self.network_, cells, np.arange(counts.shape[0]))
+        return mean
 
     def _bound(self, function, counts, perturbation, n_samples):
+        """Mean of a bound over cells that the user gives."""
         check_number("n_samples", n_samples, int, 1)
-        names, counts = check_perturbation(perturbation, counts), self._checked(counts)
+        names = check_perturbation(perturbation, counts)
+        counts = self._checked(counts)
         codes = pd.Index(self.perturbations_).get_indexer(names)
         if (codes < 0).any():
             unknown = some(np.unique(names[codes < 0]))
             raise ValueError(
-                f"perturbation: the model was not fitted to {unknown}; use fit_new_perturbations first"
+                f"perturbation: not among those of the fit: {unknown}; use fit_new_perturbations"
             )
         return self._mean(function, counts, np.arange(len(codes)), codes, n_samples)
 
     def _mean(self, function, counts, cells, codes, n_samples, direct=None):
-        """Mean of the bound over the cells at the positions `cells` in checked counts."""
-        tables = self.prior_.means().detach(), self.direct_ if direct is None else direct
+        """Mean of a bound over the cells at the positions `cells` in checked counts."""
+        means = self.prior_.means().detach()
+        direct = self.direct_ if direct is None else direct
+        source = network.Cells(counts)
         with reproducible():
-            bounds = function(
-                self.network_, network.Cells(counts), cells, codes[cells], *tables, n_samples
-            )
+            bounds = function(self.network_, source, cells, codes[cells], means, direct, n_samples)
         return float(bounds.double().mean())
 
     def _effects(self, means):
-        """Mean latents relative to the control, in SDs within a perturbation, Tensor of shape (m, d)."""
+        """Mean latents relative to the control, in SDs within a perturbation, of shape (m, d)."""
         if self.unmixing_ is not None:
             return torch.from_numpy(self.unmixing_.transform(means.double().numpy()))
         control = self.perturbations_ == self.control_
@@ -450,9 +456,25 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 
 
 def _split(codes, share, random):
-    """Sorted positions of training and of validation cells, which are a `share` of the cells of every perturbation."""
-    shuffled = [
-        random.permutation(np.flatnonzero(codes == code)) for code in range(codes.max() + 1)
-    ]
-    aside = np.sort(np.concatenate([cells[: int(share * len(cells))] for cells in shuffled]))
-    return np.setdiff1d(np.arange(len(codes)), aside), aside
+    """Sorted positions of training cells, and of a `share` of each perturbation for validation."""
+    held_out = []
+    for code in range(codes.max() + 1):
+        cells = random.permutation(np.flatnonzero(codes == code))
+        held_out.append(cells[: int(share * len(cells))])
+    held_out = np.sort(np.concatenate(held_out))
+    return np.setdiff1d(np.arange(len(codes)), held_out), held_out
+
+
+def _may_be_batch(levels, perturbation):
+    """Whether levels of a label are few, and each has several perturbations (unlike guides)."""
+    n_perturbations = pd.Series(perturbation).groupby(levels).nunique()
+    few = 2 <= len(n_perturbations) <= len(levels) // 20
+    return few and n_perturbations.min() >= 2
+
+
+def _variance_between(latents, levels):
+    """Share of the variance of each latent that lies between the levels of a label."""
+    centred = latents - latents.mean(axis=0)
+    between = pd.DataFrame(centred).groupby(levels).transform("mean").to_numpy()
+    total = np.maximum((centred**2).sum(axis=0), 1e-9)
+    return (between**2).sum(axis=0) / total

@@ -19,26 +19,30 @@ class Cells:
         self.shape = counts.shape
         self.totals = torch.from_numpy(np.asarray(counts.sum(axis=1), dtype=np.float32))[:, None]
         self._small = counts.shape[0] * counts.shape[1] <= DENSE_VALUES
-        self._counts = (
-            counts.toarray().astype(np.float32) if self._small else counts.astype(np.float32)
-        )
+        self._counts = counts.astype(np.float32)
+        if self._small:
+            self._counts = self._counts.toarray()
 
     def batch(self, positions):
         """Counts and totals of the cells at b `positions`, Tensors of shape (b, p) and (b, 1)."""
         rows = self._counts[positions]
-        return torch.from_numpy(rows if self._small else rows.toarray()), self.totals[
-            torch.from_numpy(positions)
-        ]
+        if not self._small:
+            rows = rows.toarray()
+        return torch.from_numpy(rows), self.totals[torch.from_numpy(positions)]
 
     def log_moments(self, positions):
         """Mean and standard deviation of log(1 + count) for each gene, Tensors of shape (p,)."""
-        sums = np.zeros((2, self.shape[1]))
+        total = np.zeros(self.shape[1])
+        squares = np.zeros(self.shape[1])
         for block in blocks(positions):
-            logs = self.batch(block)[0].log1p_().double().numpy()
-            sums += logs.sum(axis=0), (logs**2).sum(axis=0)
-        mean, square = sums / len(positions)
-        sd = np.sqrt(np.maximum(square - mean**2, 0))
-        return torch.from_numpy(mean).float(), torch.from_numpy(np.where(sd > 1e-6, sd, 1)).float()
+            counts, _ = self.batch(block)
+            logs = counts.log1p_().double().numpy()
+            total += logs.sum(axis=0)
+            squares += (logs**2).sum(axis=0)
+        mean = total / len(positions)
+        sd = np.sqrt(np.maximum(squares / len(positions) - mean**2, 0))
+        sd[sd <= 1e-6] = 1
+        return torch.from_numpy(mean).float(), torch.from_numpy(sd).float()
 
 
 def blocks(positions, size=2048):
@@ -61,23 +65,25 @@ class ShiftNetwork(nn.Module):
         self.register_buffer("input_sd", torch.ones(n_genes))
 
     def encode(self, counts):
-        """Mean and log variance of the latents, each of shape (b, n_latents), for counts of shape (b, n_genes)."""
+        """Mean and log variance of the latents of b cells, each of shape (b, n_latents)."""
         hidden = self.encoder((counts.log1p() - self.input_mean) / self.input_sd)
         return self.mean(hidden), self.log_variance(hidden).clamp(*LOG_VARIANCES)
 
     def decode(self, latents, direct=0.0):
-        """Log share of each gene in the counts of a cell, with `direct` effects on genes; of shape (..., n_genes)."""
+        """Log share of each gene in the counts of a cell, of shape (..., n_genes).
+
+        `direct` effects on genes are added to the logits.
+        """
         flat = latents.reshape(-1, latents.shape[-1])
-        return torch.log_softmax(
-            self.logits(self.decoder(flat)).reshape(*latents.shape[:-1], -1) + direct, dim=-1
-        )
+        logits = self.logits(self.decoder(flat)).reshape(*latents.shape[:-1], -1)
+        return torch.log_softmax(logits + direct, dim=-1)
 
     @torch.no_grad()
     def change_latents(self, matrix, origin):
-        """Replace the latents by ``(latents - origin) @ matrix``, and apply the inverse in the decoder."""
-        first, inverse = self.decoder[0], torch.linalg.inv(matrix)
-        # Variances of the new latents, assuming that each old latent has the same variance in all
-        # cells.
+        """Replace the latents by ``(latents - origin) @ matrix``; the decoder applies the inverse."""
+        first = self.decoder[0]
+        inverse = torch.linalg.inv(matrix)
+        # Variances of the new latents, if each old latent has the same variance in all cells.
         variance = self.log_variance.bias.exp() @ matrix**2
         self.mean.weight.copy_(matrix.T @ self.mean.weight)
         self.mean.bias.copy_((self.mean.bias - origin) @ matrix)
@@ -90,15 +96,20 @@ class ShiftNetwork(nn.Module):
 def _layers(n_inputs, recipe, dropout):
     layers = []
     for size in (n_inputs, recipe.hidden):
-        layers += [nn.Linear(size, recipe.hidden)]
-        layers += [nn.BatchNorm1d(recipe.hidden)] if recipe.batch_norm else []
-        layers += [nn.ReLU()]
-        layers += [nn.Dropout(dropout)] if dropout else []
+        layers.append(nn.Linear(size, recipe.hidden))
+        if recipe.batch_norm:
+            layers.append(nn.BatchNorm1d(recipe.hidden))
+        layers.append(nn.ReLU())
+        if dropout:
+            layers.append(nn.Dropout(dropout))
     return nn.Sequential(*layers)
 
 
 class Prior(nn.Module):
-    """Prior of the latents with variance 1; means of perturbations are trained (iVAE), set (staged) or 0 (VAE)."""
+    """Prior of the latents, N(mean of the perturbation, I).
+
+    Means are trained (iVAE), set (staged) or 0 (VAE).
+    """
 
     # Whether the loss is the sum over all cells rather than the mean. This matters because the
     # gradients of the mean are smaller than the published epsilon of Adam.
@@ -110,11 +121,11 @@ class Prior(nn.Module):
         self.register_buffer("mask", torch.full((n_perturbations, n_latents), mask))
 
     def set_means(self, means):
-        """Set the means to `means`, of shape (n_perturbations, d), but to 0 where the mask is 0."""
+        """Set the means, of shape (n_perturbations, d), but to 0 where the mask is 0."""
         self.table.data = means * self.mask
 
     def forward(self, codes, generator):
-        """Means of shape (b, d) for the b perturbations in `codes`; `generator` is for random draws in training."""
+        """Means of shape (b, d) for the b perturbations in `codes`; subclasses draw random numbers."""
         return self.means()[codes]
 
     def means(self):
@@ -122,26 +133,26 @@ class Prior(nn.Module):
         return self.table
 
     def probabilities(self):
-        """Probability that each perturbation shifts each latent, Tensor of shape (n_perturbations, d)."""
+        """Probability that each perturbation shifts each latent, of shape (n_perturbations, d)."""
         return self.mask
 
     def penalty(self):
-        """Term that is added to the loss, which is the sum over all cells if `summed`, and otherwise the mean."""
+        """Term of the loss, which is the sum over all cells if `summed`, and otherwise the mean."""
         return torch.zeros(())
 
 
 class MaskedMeans(Prior):
-    """Prior of the sparse VAE: means and a mask on them are trained together, with relaxed
-    Bernoulli draws.
+    """Prior of the sparse VAE: means and a mask on them are trained together.
 
-    If `summed` (SVAE+), the penalty is the negative log density of Beta(1, `strength`), summed over
+    The mask is drawn from relaxed Bernoulli distributions. If `summed` (SVAE+), the penalty is the negative log density of Beta(1, `strength`), summed over
     the probabilities. Otherwise (SVAE), it is `strength` times the mean of the probabilities.
     """
 
     def __init__(self, n_perturbations, n_latents, strength, summed):
         super().__init__(n_perturbations, n_latents, trained=True)
         self.logits = nn.Parameter(torch.full((n_perturbations, n_latents), FIRST_LOGIT))
-        self.strength, self.summed = float(strength), summed
+        self.strength = float(strength)
+        self.summed = summed
 
     def forward(self, codes, generator):
         """Means under a mask that is drawn for each cell."""
@@ -164,9 +175,8 @@ class MaskedMeans(Prior):
         if not self.summed:
             return self.strength * self.probabilities().mean()
         # log(1 - p) is computed from the logits, so that it stays finite if p rounds to 1
-        return -(
-            math.log(self.strength) + (self.strength - 1) * nn.functional.logsigmoid(-self.logits)
-        ).sum()
+        log_density = (self.strength - 1) * nn.functional.logsigmoid(-self.logits)
+        return -(math.log(self.strength) + log_density).sum()
 
 
 def log_likelihood(counts, totals, log_shares, dispersion):
@@ -176,32 +186,37 @@ def log_likelihood(counts, totals, log_shares, dispersion):
     times the total of the cell in `totals`, of shape (b, 1). `dispersion`, of shape (p,), is the
     logarithm of the inverse dispersion, which is infinite for a Poisson distribution.
     """
-    inverse, log_mean = dispersion.exp(), log_shares + totals.log()
+    inverse = dispersion.exp()
+    log_mean = log_shares + totals.log()
     log_sum = torch.logaddexp(log_mean, dispersion)
     combinations = torch.lgamma(counts + inverse) - torch.lgamma(inverse)
-    return (combinations + inverse * (dispersion - log_sum) + counts * (log_mean - log_sum)).sum(-1)
+    failures = inverse * (dispersion - log_sum)
+    successes = counts * (log_mean - log_sum)
+    return (combinations + failures + successes).sum(-1)
 
 
 def divergence(mean, log_variance, prior):
-    """Kullback-Leibler divergence of normal distributions from N(prior, I), Tensor of shape (b,)."""
+    """Kullback-Leibler divergence of normal distributions from N(prior, I), of shape (b,)."""
     return 0.5 * ((mean - prior) ** 2 + log_variance.exp() - log_variance - 1).sum(1)
 
 
 def log_normal(values, mean, log_variance):
     """Log density of independent normal distributions, summed over the last axis."""
-    return -0.5 * (
-        (values - mean) ** 2 / log_variance.exp() + log_variance + math.log(2 * math.pi)
-    ).sum(-1)
+    squares = (values - mean) ** 2 / log_variance.exp()
+    return -0.5 * (squares + log_variance + math.log(2 * math.pi)).sum(-1)
 
 
 @torch.no_grad()
 def encoded(network, cells, positions):
     """Mean and variance of the latents of cells, Tensors of shape (len(positions), d)."""
     network.eval()
-    parts = [network.encode(cells.batch(block)[0]) for block in blocks(positions)]
-    return torch.cat([mean for mean, _ in parts]), torch.cat(
-        [log_variance.exp() for _, log_variance in parts]
-    )
+    means, variances = [], []
+    for block in blocks(positions):
+        counts, _ = cells.batch(block)
+        mean, log_variance = network.encode(counts)
+        means.append(mean)
+        variances.append(log_variance.exp())
+    return torch.cat(means), torch.cat(variances)
 
 
 @torch.no_grad()
@@ -212,36 +227,37 @@ def elbo_of_cells(network, cells, positions, codes, centres, direct, n_samples=1
     effects on genes.
     """
     network.eval()
-    generator, values = torch.Generator().manual_seed(0), []
-    for block, of in zip(blocks(positions), blocks(codes), strict=True):
+    generator = torch.Generator().manual_seed(0)
+    bounds = []
+    for block, code in zip(blocks(positions), blocks(codes), strict=True):
         counts, totals = cells.batch(block)
         mean, log_variance = network.encode(counts)
         fit = torch.zeros(len(counts))
         for _ in range(n_samples):
             noise = torch.randn(mean.shape, generator=generator)
-            log_shares = network.decode(mean + noise * (0.5 * log_variance).exp(), direct[of])
+            log_shares = network.decode(mean + noise * (0.5 * log_variance).exp(), direct[code])
             fit += log_likelihood(counts, totals, log_shares, network.dispersion)
         fit = fit / n_samples - torch.lgamma(counts + 1).sum(-1)
-        values.append(fit - divergence(mean, log_variance, centres[of]))
-    return torch.cat(values)
+        bounds.append(fit - divergence(mean, log_variance, centres[code]))
+    return torch.cat(bounds)
 
 
 @torch.no_grad()
 def iwelbo_of_cells(network, cells, positions, codes, centres, direct, n_samples=1000):
-    """Importance-weighted bound of each cell (Burda et al. 2016), in nats; parameters are as in `elbo_of_cells`."""
+    """Importance-weighted bound of each cell (Burda et al. 2016); see `elbo_of_cells`."""
     network.eval()
-    generator, values = torch.Generator().manual_seed(0), []
+    generator = torch.Generator().manual_seed(0)
+    bounds = []
     size = max(DRAWS_AT_ONCE // (n_samples * cells.shape[1]), 1)
-    for block, of in zip(blocks(positions, size), blocks(codes, size), strict=True):
+    for block, code in zip(blocks(positions, size), blocks(codes, size), strict=True):
         counts, totals = cells.batch(block)
         mean, log_variance = network.encode(counts)
         noise = torch.randn((n_samples, *mean.shape), generator=generator)
         latents = mean + noise * (0.5 * log_variance).exp()
-        weights = log_likelihood(
-            counts, totals, network.decode(latents, direct[of]), network.dispersion
-        )
-        weights += log_normal(latents, centres[of], torch.zeros(())) - log_normal(
-            latents, mean, log_variance
-        )
-        values.append(weights.logsumexp(0) - math.log(n_samples) - torch.lgamma(counts + 1).sum(-1))
-    return torch.cat(values)
+        log_shares = network.decode(latents, direct[code])
+        weights = log_likelihood(counts, totals, log_shares, network.dispersion)
+        prior = log_normal(latents, centres[code], torch.zeros(()))
+        weights += prior - log_normal(latents, mean, log_variance)
+        bound = weights.logsumexp(0) - math.log(n_samples)
+        bounds.append(bound - torch.lgamma(counts + 1).sum(-1))
+    return torch.cat(bounds)

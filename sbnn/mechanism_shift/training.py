@@ -15,96 +15,117 @@ from sbnn.mechanism_shift.network import (
 )
 from sbnn.mechanism_shift.unmixing import describe, unmix
 
-# probability above which a shift stays free before the last stage; shifts held at 0 rarely recover
-IN_DOUBT = 0.05
-# the last stage is trained with each of these multiples of the weight precision
-FACTORS = (2.0, 0.5)
-# number of draws of the latents of each held-out cell when fits are compared by likelihood
-DRAWS = 50
+IN_DOUBT = (
+    0.05  # shifts that are more probable stay free before the last stage; others hardly recover
+)
+FACTORS = (2.0, 0.5)  # multiples of the weight precision that are tried in the last stage
+DRAWS = 50  # draws of the latents of each held-out cell when fits are compared by likelihood
 FEWEST_STEPS = 10  # minimum number of steps in a cycle of the learning rate
 
 
 class Training:
-    """A network, a prior and the cells that they are trained on; `history` has a dict for each epoch."""
+    """A network, a prior and their training cells; `history` has a dict for each epoch."""
 
     def __init__(self, network, prior, cells, codes, split, recipe, seed):
-        self.network, self.prior, self.cells, self.recipe, self.seed = (
-            network,
-            prior,
-            cells,
-            recipe,
-            seed,
-        )
+        self.network = network
+        self.prior = prior
         self.modules = torch.nn.ModuleList([network, prior])
-        self.codes, self.generator = torch.from_numpy(codes), torch.Generator().manual_seed(seed)
+        self.cells = cells
+        self.codes = torch.from_numpy(codes)  # perturbation of each cell, of shape (n,)
         self.train, self.validation = split  # positions
-        self.history, self.weight_precision = [], recipe.weight_precision
+        self.recipe = recipe
+        self.weight_precision = recipe.weight_precision
+        self.seed = seed
+        self.generator = torch.Generator().manual_seed(seed)
+        self.history = []
         self.n_batches = max(len(self.train) // recipe.batch_size, 1)
         self.epochs = recipe._epochs_for(self.n_batches, prior.table.shape[1])
 
     def run(self, epochs, warm_up=0, follow=False):
-        """Train for a number of epochs; the weight of the divergence rises over the first `warm_up`
-        epochs.
+        """Train; the weight of the divergence rises over the first `warm_up` epochs.
 
         With `follow`, the means of the prior are set to the means of the encoder before every epoch
         except the first.
         """
-        recipe, step, n_batches = self.recipe, 0, self.n_batches
-        rate, decay = (
-            recipe.learning_rate,
-            recipe.weight_decay + self.weight_precision / len(self.train),
-        )
-        parameters = self.modules.parameters()
-        optimizer = torch.optim.Adam(
-            parameters, rate, eps=recipe.epsilon, weight_decay=decay, fused=True
-        )
-        schedule, n_steps = None, epochs * n_batches
-        if recipe.one_cycle and n_steps >= FEWEST_STEPS:
-            schedule = torch.optim.lr_scheduler.OneCycleLR(
-                optimizer, rate, total_steps=n_steps, pct_start=0.2
-            )
-        best, weights, waited = -np.inf, None, 0
+        optimizer, schedule = self._optimizer(epochs)
+        best_score = -np.inf
+        best_weights = None
+        waited = 0
+        step = 0
         for epoch in range(epochs):
             if follow and epoch:
                 self.follow_encoder()
-            order = self.train[torch.randperm(len(self.train), generator=self.generator).numpy()]
             losses = []
-            for batch in np.array_split(order[: n_batches * recipe.batch_size], n_batches):
+            for batch in self._batches():
                 step += 1
+                weight = 1.0
+                if warm_up:
+                    weight = min(1.0, step / (warm_up * self.n_batches))
+                loss = self.loss(batch, weight)
                 optimizer.zero_grad(set_to_none=True)
-                loss = self.loss(batch, min(1.0, step / (warm_up * n_batches)) if warm_up else 1.0)
-                (loss * len(self.train) if self.prior.summed else loss).backward()
+                if self.prior.summed:
+                    (loss * len(self.train)).backward()
+                else:
+                    loss.backward()
                 optimizer.step()
                 if schedule is not None:
                     schedule.step()
                 losses.append(loss.item())
-            self.history.append({"epoch": len(self.history) + 1, "loss": float(np.mean(losses))})
-            if recipe.patience is not None and len(self.validation):
-                score = self.history[-1]["validation_elbo"] = self.held_out(elbo_of_cells, 1)
-                # The objective changes while the weight rises, so scores are only compared
-                # afterwards.
-                if score > best or epoch < warm_up:
-                    best, waited = score, 0
-                    weights = deepcopy(self.modules.state_dict())
-                else:
-                    waited += 1
-                if waited >= recipe.patience:
-                    break
-        if weights is not None:
-            self.modules.load_state_dict(weights)
+            row = {"epoch": len(self.history) + 1, "loss": float(np.mean(losses))}
+            self.history.append(row)
+            if self.recipe.patience is None or not len(self.validation):
+                continue
+            score = self.held_out(elbo_of_cells, 1)
+            row["validation_elbo"] = score
+            waited += 1
+            # The objective changes while the weight rises, so scores are only compared afterwards.
+            if score > best_score or epoch < warm_up:
+                best_score = score
+                best_weights = deepcopy(self.modules.state_dict())
+                waited = 0
+            if waited >= self.recipe.patience:
+                break
+        if best_weights is not None:
+            self.modules.load_state_dict(best_weights)
+
+    def _optimizer(self, epochs):
+        """Adam, and its one cycle of learning rates or None."""
+        recipe = self.recipe
+        optimizer = torch.optim.Adam(
+            self.modules.parameters(),
+            recipe.learning_rate,
+            eps=recipe.epsilon,
+            weight_decay=recipe.weight_decay + self.weight_precision / len(self.train),
+            fused=True,
+        )
+        n_steps = epochs * self.n_batches
+        if not recipe.one_cycle or n_steps < FEWEST_STEPS:
+            return optimizer, None
+        rate = recipe.learning_rate
+        cycle = torch.optim.lr_scheduler.OneCycleLR
+        return optimizer, cycle(optimizer, rate, total_steps=n_steps, pct_start=0.2)
+
+    def _batches(self):
+        """Positions of the training cells in random order, in batches of nearly the same size."""
+        order = self.train[torch.randperm(len(self.train), generator=self.generator).numpy()]
+        used = order[: self.n_batches * self.recipe.batch_size]
+        return np.array_split(used, self.n_batches)
 
     def held_out(self, bound, n_samples):
-        """Mean of a bound over the validation cells, computed with the same draws each time; 0 without such cells."""
+        """Mean of a bound over the validation cells, from the same draws each time; 0 without any."""
         if not len(self.validation):
             return 0.0
-        of, direct = self.codes[self.validation], torch.zeros(len(self.prior.table), 1)
+        codes = self.codes[self.validation]
         means = self.prior.means().detach()
-        return float(
-            bound(self.network, self.cells, self.validation, of, means, direct, n_samples).mean()
-        )
+        direct = torch.zeros(len(means), 1)
+        values = bound(self.network, self.cells, self.validation, codes, means, direct, n_samples)
+        return float(values.mean())
 
     def loss(self, batch, weight=1.0):
-        """Negative evidence lower bound averaged over a batch, plus the penalty of the prior (per cell if `summed`)."""
+        """Negative evidence lower bound averaged over a batch, plus the penalty of the prior.
+
+        The divergence has a `weight`, as has a penalty that is `summed` over all training cells.
+        """
         self.network.train()
         counts, totals = self.cells.batch(batch)
         mean, log_variance = self.network.encode(counts)
@@ -118,61 +139,60 @@ class Training:
         return (weight * kl - fit).mean() + penalty
 
     def follow_encoder(self):
-        """Set the means of the prior to the means of the encoder over the cells of each perturbation."""
+        """Set the means of the prior to the mean code of the training cells of each perturbation."""
         mean, _ = encoded(self.network, self.cells, self.train)
         self.prior.set_means(means_of(mean, self.codes[self.train], len(self.prior.table)))
 
     def run_staged(self, names, control):
-        """Train freely, then unmix repeatedly and train with improbable shifts held at zero; returns the `Unmixing`."""
+        """Train freely, then unmix and train with improbable shifts held at zero, several times.
+
+        Returns the `Unmixing` of the trained latents. Only likely edges stay free in the last
+        stage, in which held-out cells also choose the shrinkage.
+        """
         first = max(round(self.recipe.first_share * self.epochs), 1)
-        rest = np.diff(
-            np.linspace(0, self.epochs - first, self.recipe.unmixings + 1).round().astype(int)
-        )
         self.run(first, self.recipe.warm_up, follow=True)
-        for i, epochs in enumerate(rest):
+        n_stages = self.recipe.unmixings
+        ends = np.linspace(0, self.epochs - first, n_stages + 1).round().astype(int)
+        for stage, epochs in enumerate(np.diff(ends), 1):
             found = unmix(*self._latents(names, control), random_state=self.seed)
-            self.network.change_latents(
-                *(torch.from_numpy(part).float() for part in (found.matrix, found.origin))
-            )
-            least, train = (EVEN, self.run_best) if i == len(rest) - 1 else (IN_DOUBT, self.run)
-            # the control has no shifts
-            free = (found.probabilities > least).reindex(names, fill_value=False)
+            matrix = torch.from_numpy(found.matrix).float()
+            origin = torch.from_numpy(found.origin).float()
+            self.network.change_latents(matrix, origin)
+            last = stage == n_stages
+            free = found.probabilities > (EVEN if last else IN_DOUBT)
+            free = free.reindex(names, fill_value=False)  # the control has no shifts
             self.prior.mask = torch.from_numpy(free.to_numpy(dtype=np.float32))
             self.follow_encoder()
-            train(int(epochs), follow=True)
+            if last:
+                self.run_best(int(epochs), follow=True)
+            else:
+                self.run(int(epochs), follow=True)
         return describe(*self._latents(names, control))
 
     def run_best(self, epochs, follow):
-        """Run with strong and with weak shrinkage from the same state, and keep what validation cells prefer."""
-        start, state, before = (
-            deepcopy(self.modules.state_dict()),
-            self.generator.get_state(),
-            self.history,
-        )
-        chosen = None
+        """Run with strong and with weak shrinkage, and keep what validation cells prefer."""
+        weights = deepcopy(self.modules.state_dict())
+        random_state = self.generator.get_state()
+        history = self.history
+        best_score = None
         for factor in FACTORS:
-            self.modules.load_state_dict(start)
-            self.generator.set_state(state)
-            self.history, self.weight_precision = (
-                list(before),
-                factor * self.recipe.weight_precision,
-            )
+            self.modules.load_state_dict(weights)
+            self.generator.set_state(random_state)
+            self.history = list(history)
+            self.weight_precision = factor * self.recipe.weight_precision
             self.run(epochs, follow=follow)
             # On a real screen, the evidence lower bound prefers strong shrinkage, although the
             # likelihood is lower.
             score = self.held_out(iwelbo_of_cells, DRAWS)
-            if chosen is None or score > chosen[0]:
-                chosen = (
-                    score,
-                    deepcopy(self.modules.state_dict()),
-                    self.history,
-                    self.weight_precision,
-                )
-        _, weights, self.history, self.weight_precision = chosen
-        self.modules.load_state_dict(weights)
+            if best_score is None or score > best_score:
+                best_score = score
+                best_weights = deepcopy(self.modules.state_dict())
+                best_run = self.history, self.weight_precision
+        self.modules.load_state_dict(best_weights)
+        self.history, self.weight_precision = best_run
 
     def _latents(self, names, control):
-        """Arguments of `unmix` for the training cells: latents, perturbations, control and variances."""
+        """Arguments of `unmix`: latents, perturbations, control and variances of training cells."""
         mean, variance = encoded(self.network, self.cells, self.train)
         return mean.numpy(), names[self.codes[self.train]], control, variance.numpy()
 
