@@ -1,5 +1,4 @@
-"""Rotate the latents of any model such that each perturbation shifts few of them; torch is not
-needed.
+"""Rotate the latents of any model such that each perturbation shifts few of them.
 
 If latents have unit variance within a perturbation, a model determines the latents only up to a
 rotation. If each perturbation shifts only a few latents, one rotation makes the shifts sparse. This
@@ -19,7 +18,7 @@ from sklearn.utils import check_array
 
 from sbnn.data.screens import check_perturbation, codes_of
 from sbnn.determinism import reproducible
-from sbnn.errors import attempt, check_number, naming
+from sbnn.errors import check_number
 from sbnn.mechanism_shift.graph import EVEN, class_means, graph_table, latent_names
 
 # scales below which absolute shifts are smoothed, in decreasing order
@@ -45,9 +44,9 @@ MOST_DENSE = 0.5  # largest density of the slab; above it, unshifted latents are
 
 
 class SpikeSlab(NamedTuple):
-    """A density of shifts: ``(1 - density) Laplace(0, spike) + density (N(size, sd) + N(-size, sd))
-    / 2``.
+    """A density of shifts: a spike at 0, and a slab of shifts of about the same size.
 
+    With D for `density`, it is ``(1 - D) Laplace(0, spike) + D (N(size, sd) + N(-size, sd)) / 2``.
     The spike has long tails because the network is nonlinear, so shifts of some latents also move
     other latents slightly.
     """
@@ -66,60 +65,63 @@ class SpikeSlab(NamedTuple):
         spike, slab = self._parts(np.abs(shifts))
         return np.exp(slab - np.logaddexp(spike, slab))
 
-    def _parts(self, size):
-        spike = np.log1p(-self.density) - np.log(2 * self.spike) - size / self.spike
-        far, near = ((size + sign * self.size) / self.sd for sign in (1, -1))
-        slab = (
-            np.logaddexp(-(far**2) / 2, -(near**2) / 2)
-            - np.log(2 * self.sd)
-            - np.log(2 * np.pi) / 2
-        )
+    def _parts(self, sizes):
+        """Log densities of absolute shifts under the weighted spike and under the weighted slab."""
+        spike = np.log1p(-self.density) - np.log(2 * self.spike) - sizes / self.spike
+        same_sign = -(((sizes - self.size) / self.sd) ** 2) / 2
+        other_sign = -(((sizes + self.size) / self.sd) ** 2) / 2
+        slab = np.logaddexp(other_sign, same_sign) - np.log(2 * self.sd) - np.log(2 * np.pi) / 2
         return spike, np.log(self.density) + slab
 
 
 def fit_spike_slab(shifts, least_spike=LEAST_SCALE):
-    """Estimate the mixture by expectation maximisation from several starts, and keep the most
-    likely result.
+    """Estimate the mixture by expectation maximisation; the likeliest of several starts is kept.
 
     `least_spike` is the minimum width of the spike, for example the sampling error of the shifts.
     """
-    size = np.abs(shifts).ravel()
+    sizes = np.abs(shifts).ravel()
     least_spike = max(least_spike, LEAST_SCALE)
-    fits = [
-        _maximised(size, _start(size, quantile, least_spike), least_spike)
-        for quantile in (0.6, 0.8, 0.9, 0.97)
-    ]
-    return max(fits, key=lambda fit: fit.log_density(size).sum())
+    best = -np.inf
+    for quantile in (0.6, 0.8, 0.9, 0.97):
+        mixture = _maximised(sizes, _start(sizes, quantile, least_spike), least_spike)
+        likelihood = mixture.log_density(sizes).sum()
+        if likelihood > best:
+            best = likelihood
+            chosen = mixture
+    return chosen
 
 
-def _start(size, quantile, least_spike):
-    cut = np.quantile(size, quantile)
-    above, below = size[size >= cut], size[size < cut]
-    spike = max(below.mean() if below.size else 0.0, least_spike)
-    return SpikeSlab(
-        spike,
-        max(above.mean(), spike),
-        max(above.std(), spike),
-        min(max(above.size / size.size, 1e-3), MOST_DENSE),
-    )
+def _start(sizes, quantile, least_spike):
+    """Mixture whose slab consists of the absolute shifts above a quantile."""
+    cut = np.quantile(sizes, quantile)
+    above = sizes[sizes >= cut]
+    below = sizes[sizes < cut]
+    spike = least_spike
+    if below.size:
+        spike = max(below.mean(), least_spike)
+    density = np.clip(above.size / sizes.size, 1e-3, MOST_DENSE)
+    return SpikeSlab(spike, max(above.mean(), spike), max(above.std(), spike), density)
 
 
-def _maximised(size, mixture, least_spike):
+def _maximised(sizes, mixture, least_spike):
+    """Mixture after expectation maximisation on absolute shifts of shape (number of pairs,)."""
     before = -np.inf
     for _ in range(ROUNDS):
-        mean = mixture.log_density(size).mean()
+        mean = mixture.log_density(sizes).mean()
         if abs(mean - before) < TOLERANCE:
             break
-        before, slab = mean, mixture.probability(size)
-        # mean over both signs
-        positive = size * np.tanh(np.minimum(size * mixture.size / mixture.sd**2, 30.0))
+        before = mean
+        slab = mixture.probability(sizes)
+        # expected shift towards the centre of the slab, a mean over both signs
+        positive = sizes * np.tanh(np.minimum(sizes * mixture.size / mixture.sd**2, 30.0))
         weight = max(slab.sum(), 1e-9)
         centre = (slab * positive).sum() / weight
-        variance = (slab * (size**2 - 2 * positive * centre + centre**2)).sum() / weight
-        spike = max(((1 - slab) * size).sum() / max((1 - slab).sum(), 1e-9), least_spike)
+        variance = (slab * (sizes**2 - 2 * positive * centre + centre**2)).sum() / weight
+        spike = ((1 - slab) * sizes).sum() / max((1 - slab).sum(), 1e-9)
+        spike = max(spike, least_spike)
         # a slab narrower than the spike would lie within it
         sd = max(np.sqrt(max(variance, 0.0)), spike)
-        density = float(np.clip(slab.mean(), 1 / (10 * size.size), MOST_DENSE))
+        density = float(np.clip(slab.mean(), 1 / (10 * sizes.size), MOST_DENSE))
         mixture = SpikeSlab(spike, max(centre, LEAST_SCALE), sd, density)
     return mixture
 
@@ -187,29 +189,34 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
         latents do not vary within perturbations.
     """
     check_number("n_starts", n_starts, int, 1)
-    groups = codes_of(check_perturbation(perturbation, latents, control), control)
-    screen = _Moments(latents, groups, control, variances)
-    centres, origin = (
-        screen.centres @ screen.root,
-        None if control is None else screen.control @ screen.root,
-    )
-    rng = attempt("random_state: expected a whole number", np.random.default_rng, random_state)
-    zero = np.median(centres, axis=0) if origin is None else origin
+    check_number("random_state", random_state, int, 0)
+    screen = _Moments(latents, perturbation, control, variances)
+    centres = screen.centres @ screen.root
+    if control is None:
+        origin = None
+        zero = np.median(centres, axis=0)
+    else:
+        origin = screen.control @ screen.root
+        zero = origin
+    rng = np.random.default_rng(random_state)
     turns = [_sparse_in_sum(centres - zero, rng) for _ in range(n_starts)]
-    turns = sorted(turns, key=lambda turn: np.abs((centres - zero) @ turn).sum())[:FINALISTS]
-    found = [_turned(centres, origin, turn, screen.error) for turn in turns]
-    _, turn, zero, mixture = max(found, key=lambda one: one[0])
-    shifts = centres @ turn - zero
+    turns.sort(key=lambda turn: np.abs((centres - zero) @ turn).sum())
+    best = None
+    for turn in turns[:FINALISTS]:
+        refined = _refined(centres, origin, turn, screen.error)
+        if best is None or refined.likelihood > best.likelihood:
+            best = refined
+    shifts = centres @ best.turn - best.zero
     order = np.argsort(-np.abs(shifts).sum(axis=0), kind="stable")
     signs = np.where((shifts * np.abs(shifts)).sum(axis=0) < 0, -1.0, 1.0)[order]
-    return screen.described(screen.root @ turn[:, order] * signs, zero[order] * signs, mixture)
+    matrix = screen.root @ best.turn[:, order] * signs
+    return screen.described(matrix, best.zero[order] * signs, best.mixture)
 
 
 @reproducible()
 def describe(latents, perturbation, control=None, variances=None):
     """Like `unmix`, but without rotation: the matrix is diagonal."""
-    groups = codes_of(check_perturbation(perturbation, latents, control), control)
-    screen = _Moments(latents, groups, control, variances)
+    screen = _Moments(latents, perturbation, control, variances)
     scale = np.diag(1 / np.sqrt(np.diag(screen.within)))
     centres = screen.centres @ scale
     zero = _mode(centres) if control is None else screen.control @ scale
@@ -217,36 +224,35 @@ def describe(latents, perturbation, control=None, variances=None):
 
 
 class _Moments:
-    """Statistics of the cells for unmixing: means of the perturbations, and the covariance within perturbations."""
+    """Means of m perturbations in d latents, and the covariance within perturbations."""
 
-    def __init__(self, latents, groups, control, variances):
-        names, codes, sizes = groups
-        with naming("latents: expected finite numbers, cells x latents"):
-            latents = check_array(latents, dtype=float, input_name="latents")
-        control = None if control is None else str(control)
+    def __init__(self, latents, perturbation, control, variances):
+        latents = check_array(latents, dtype=float, input_name="latents")
+        names, codes, sizes = codes_of(check_perturbation(perturbation, latents, control), control)
         means = class_means(latents, codes, len(names))
         residuals = latents - means[codes]
         self.within = residuals.T @ residuals / len(residuals)
         if variances is not None:
-            with naming("variances: expected a number for each value in latents"):
-                self.within += np.diag(
-                    np.mean(np.reshape(variances, latents.shape), axis=0, dtype=float)
+            variances = check_array(variances, dtype=float, input_name="variances")
+            if variances.shape != latents.shape:
+                raise ValueError(
+                    f"variances: expected shape {latents.shape}, got {variances.shape}"
                 )
+            self.within += np.diag(variances.mean(axis=0))
         values, vectors = np.linalg.eigh(self.within)
         if values[0] <= 1e-9 * values[-1]:
             raise ValueError(
-                "latents: some do not vary within perturbations, repeat others or have negative variances"
+                "latents: some are constant within perturbations, repeat others, or have negative "
+                "variances"
             )
         # gives unit variance within perturbations
         self.root = vectors / np.sqrt(values) @ vectors.T
-        moved = names != control
+        moved = names != (None if control is None else str(control))
+        self.names = names[moved]
+        self.centres = means[moved]
+        self.control = means[~moved].sum(axis=0)
         # without a control the origin is too imprecise to test small shifts
         self.tested = not moved.all()
-        self.names, self.centres, self.control = (
-            names[moved],
-            means[moved],
-            means[~moved].sum(axis=0),
-        )
         # Standard errors of means relative to the origin, in SDs within a perturbation; a missing
         # control adds 0.
         self.errors = np.sqrt(1 / sizes[moved] + (1 / sizes[~moved]).sum())
@@ -254,37 +260,47 @@ class _Moments:
 
     def described(self, matrix, zero, mixture):
         """The `Unmixing` that transforms latents to ``latents @ matrix - zero``."""
-        shifts, latents = self.centres @ matrix - zero, latent_names(len(matrix))
+        latents = latent_names(len(matrix))
+        shifts = self.centres @ matrix - zero
         adjusted = _adjusted(2 * norm.sf(np.abs(shifts) / self.errors[:, None]))
         probabilities = mixture.probability(shifts) * (adjusted <= FALSE_EDGES)
         if self.tested:
             probabilities = _with_small_shifts(probabilities, adjusted, shifts, self.errors)
-        tables = (pd.DataFrame(values, self.names, latents) for values in (shifts, probabilities))
-        unmoved = [
-            name
-            for name, moved in zip(latents, (probabilities > EVEN).any(axis=0), strict=True)
-            if not moved
-        ]
-        origin = np.linalg.solve(matrix.T, zero)
+        moved = (probabilities > EVEN).any(axis=0)
         return Unmixing(
-            matrix, origin, *tables, mixture, _unseparated(shifts, mixture, latents), unmoved
+            matrix=matrix,
+            origin=np.linalg.solve(matrix.T, zero),
+            shifts=pd.DataFrame(shifts, self.names, latents),
+            probabilities=pd.DataFrame(probabilities, self.names, latents),
+            mixture=mixture,
+            unseparated=_unseparated(shifts, mixture, latents),
+            unmoved=np.array(latents)[~moved].tolist(),
         )
 
 
-def _turned(centres, origin, turn, error):
-    """Refine one start by large and small rotations; returns log likelihood, rotation, rotated origin and mixture."""
-    best = (-np.inf,)
+class _Rotation(NamedTuple):
+    """Rotated latents and their likelihood: shifts are ``centres @ turn - zero``."""
+
+    likelihood: float
+    turn: np.ndarray  # of shape (d, d)
+    zero: np.ndarray  # of shape (d,), the rotated origin
+    mixture: SpikeSlab
+
+
+def _refined(centres, origin, turn, error):
+    """Refine a start by large rotations of pairs of latents, and then by small ones."""
+    best = None
     for angles in (ANGLES, SMALL_ANGLES):
         for _ in range(MOST_SWEEPS):
             zero = _mode(centres @ turn) if origin is None else origin @ turn
             shifts = centres @ turn - zero
             mixture = fit_spike_slab(shifts, error)
-            objective = float(mixture.log_density(shifts).sum())
-            if objective < best[0] + ENOUGH:
+            likelihood = float(mixture.log_density(shifts).sum())
+            if best is not None and likelihood < best.likelihood + ENOUGH:
                 break
-            best = objective, turn, zero, mixture
+            best = _Rotation(likelihood, turn, zero, mixture)
             turn = _sweep(shifts, turn, mixture, angles)
-        turn = best[1]
+        turn = best.turn
     return best
 
 
@@ -300,21 +316,22 @@ def _sparse_in_sum(centred, rng):
     for smooth in SMOOTH:
         for _ in range(STEPS):
             shifts = centred @ turn
-            left, _, right = np.linalg.svd(
-                centred.T @ (shifts * (1 / smooth - 1 / np.sqrt(shifts**2 + smooth**2)))
-            )
+            slope = shifts * (1 / smooth - 1 / np.sqrt(shifts**2 + smooth**2))
+            left, _, right = np.linalg.svd(centred.T @ slope)
             turn = left @ right
     return turn
 
 
 def _sweep(shifts, turn, mixture, angles):
     """Rotate each pair of latents once, by the most likely of the given angles."""
-    shifts, turn = shifts.copy(), turn.copy()
+    shifts = shifts.copy()
+    turn = turn.copy()
     for i, j in np.argwhere(np.tri(shifts.shape[1], k=-1)):
-        angle = angles[_by_angle(shifts[:, j], shifts[:, i], mixture, angles).argmax()]
+        likelihoods = _by_angle(shifts[:, j], shifts[:, i], mixture, angles)
+        angle = angles[likelihoods.argmax()]
         if angle:
-            for values in (shifts, turn):
-                values[:, [j, i]] = np.stack(_rotated(values[:, j], values[:, i], angle), axis=1)
+            for table in (shifts, turn):
+                table[:, j], table[:, i] = _rotated(table[:, j], table[:, i], angle)
     return turn
 
 
@@ -323,12 +340,13 @@ def _rotated(x, y, angle):
 
 
 def _by_angle(x, y, mixture, angles):
-    """Log likelihood of the shifts of two latents when the latents are rotated by each of the given angles."""
-    return mixture.log_density(np.concatenate(_rotated(x, y, angles[:, None]), axis=1)).sum(axis=1)
+    """Log likelihood of the shifts of two latents that are rotated by each of the angles."""
+    pairs = np.concatenate(_rotated(x, y, angles[:, None]), axis=1)
+    return mixture.log_density(pairs).sum(axis=1)
 
 
 def _mode(shifts):
-    """Half-sample mode of each latent over perturbations: the mean after repeatedly taking the densest half."""
+    """Half-sample mode of each latent: the mean after repeatedly taking the densest half."""
     modes = []
     for values in np.sort(shifts, axis=0).T:
         while len(values) > 3:
@@ -340,13 +358,12 @@ def _mode(shifts):
 
 
 def _adjusted(p):
-    """Adjust the p-values of all pairs for the false discovery rate (Benjamini and Hochberg 1995)."""
+    """Adjust p-values for the false discovery rate over all pairs (Benjamini and Hochberg 1995)."""
     return false_discovery_control(p, axis=None).reshape(p.shape)
 
 
 def _with_small_shifts(probabilities, adjusted, shifts, errors):
-    """Raise the probabilities of shifts that are small relative to the slab but far beyond sampling
-    error.
+    """Raise the probabilities of shifts that are small but far beyond sampling error.
 
     Because the network is nonlinear, a perturbation that shifts some latents strongly also shifts
     other latents slightly. The size of these small shifts relative to the large ones is estimated
@@ -354,19 +371,19 @@ def _with_small_shifts(probabilities, adjusted, shifts, errors):
     """
     size = np.abs(shifts)
     # for each perturbation and latent, mask of the latents with larger shifts
-    larger = size[:, None] > size[..., None]
+    larger = size[:, None] > size[..., None]  # (m, d, d)
     others = np.sqrt((larger * size[:, None] ** 2).sum(axis=2))
     still = (probabilities <= EVEN) & (others > BENT * errors[:, None])
     if still.any():
         bend = (size[still] / others[still]).mean() * others
-        adjusted = np.maximum(adjusted, _adjusted(np.exp(-size / np.maximum(bend, LEAST_SCALE))))
+        p = np.exp(-size / np.maximum(bend, LEAST_SCALE))
+        adjusted = np.maximum(adjusted, _adjusted(p))
     enough = (adjusted <= FALSE_EDGES) & (errors[:, None] < FEW_CELLS)
     return np.where(enough, np.maximum(probabilities, 1 - adjusted), probabilities)
 
 
 def _unseparated(shifts, mixture, names):
-    """Pairs of latents for which a clearly different rotation is about as likely as the present
-    one.
+    """Pairs of latents for which a clearly different rotation is about as likely.
 
     The log density of a draw from a Laplace distribution has a standard deviation of 1, and each
     perturbation that shifts either of the latents adds two draws to the difference in log
