@@ -12,24 +12,23 @@ def latent_names(n_latents):
 
 
 def graph_table(names, effects, probabilities):
-    """DataFrame with a row for each perturbation and latent, from two tables of perturbations by latents."""
-    pairs = pd.MultiIndex.from_product(
-        [names, latent_names(np.shape(effects)[1])], names=["perturbation", "latent"]
-    )
-    values = {"probability": probabilities, "effect": effects}
-    return pd.DataFrame(
-        {name: np.asarray(v, float).ravel() for name, v in values.items()}, pairs
-    ).reset_index()
+    """DataFrame with a row for each perturbation and latent, from two tables of shape (m, d)."""
+    latents = latent_names(np.shape(effects)[1])
+    pairs = pd.MultiIndex.from_product([names, latents], names=["perturbation", "latent"])
+    probabilities = np.asarray(probabilities, float).ravel()
+    effects = np.asarray(effects, float).ravel()
+    table = pd.DataFrame({"probability": probabilities, "effect": effects}, pairs)
+    return table.reset_index()
 
 
 def wide(graph, column):
-    """Return a column of a shift graph as a DataFrame of perturbations by latents, in the order of the graph."""
+    """One column of a shift graph as a DataFrame of perturbations by latents, in its order."""
     table = graph.pivot(index="perturbation", columns="latent", values=column)
-    return table.loc[graph["perturbation"].drop_duplicates(), graph["latent"].drop_duplicates()]
+    return table.loc[graph["perturbation"].unique(), graph["latent"].unique()]
 
 
 def edges_of(graph):
-    """DataFrame of bool (perturbations by latents) that marks the edges: shifts that are more likely than not."""
+    """DataFrame of bool (perturbations by latents) with the shifts that are more likely than not."""
     return wide(graph, "probability") > EVEN
 
 
@@ -41,18 +40,21 @@ def class_means(values, codes, n_classes):
 
 
 def open_graph(latents, perturbation, control=None):
-    """Shift graph of a model without a mask: mean latents of each perturbation minus those of the
-    control or of all.
+    """Shift graph of a model without a mask: mean latents of each perturbation minus the control's.
 
-    Shifts are in standard deviations within a perturbation, and all probabilities are 1.
+    Without a control, the mean of all cells is subtracted. Shifts are in standard deviations within
+    a perturbation, and all probabilities are 1.
     """
     names, codes = np.unique(perturbation, return_inverse=True)
-    means, moved = class_means(latents, codes, len(names)), names != control
+    means = class_means(latents, codes, len(names))
     sd = np.sqrt(((latents - means[codes]) ** 2).mean(axis=0))
-    shifts = (means - (latents.mean(axis=0) if control is None else means[~moved][0])) / sd
-    return graph_table(names[moved], shifts[moved], np.ones_like(shifts[moved]))
+    origin = latents.mean(axis=0) if control is None else means[names == control][0]
+    moved = names != control
+    shifts = (means[moved] - origin) / sd
+    return graph_table(names[moved], shifts, np.ones_like(shifts))
 
 
 def largest_shifts(graph, n=2):
-    """DataFrame of bool that marks the `n` largest shifts of each perturbation, the edges of a model without a mask."""
-    return wide(graph, "effect").abs().rank(axis=1, method="first", ascending=False) <= n
+    """DataFrame of bool with the `n` largest shifts of each perturbation, for models without a mask."""
+    sizes = wide(graph, "effect").abs()
+    return sizes.rank(axis=1, method="first", ascending=False) <= n

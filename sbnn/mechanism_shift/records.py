@@ -36,30 +36,31 @@ def compute_once(
     -------
     sbnn.results.Record
     """
-    settings |= {"version": 1}
+    settings["version"] = 1
     if isinstance(data, dict):
-        name, sha256, seed, settings["configuration"] = (
-            "simulated_screen",
-            fingerprint_parameters(data),
-            None,
-            data,
-        )
+        settings["configuration"] = data
+        name = "simulated_screen"
+        sha256 = fingerprint_parameters(data)
+        seed = None
     else:
         screen = as_screen(data)
-        name, sha256, seed = screen.name, screen.sha256, 0
+        name = screen.name
+        sha256 = screen.sha256
+        seed = 0
     wanted = Record(f"mechanism-shift {kind}", name, sha256, [params or {}], seed, settings)
     return load_or_compute(wanted, compute, results, overwrite, estimator=model)
 
 
 def cells_and_genes(model, adata, cells):
-    """Latents of some cells, their perturbations, and the correlation of each gene with each latent."""
-    counts, latents = adata.X[cells].toarray(), model.transform(adata[cells]).astype(np.float32)
+    """Latents and perturbations of some cells, and the correlation of each gene with each latent."""
+    counts = adata.X[cells].toarray()
+    latents = model.transform(adata[cells]).astype(np.float32)
     logs = np.log1p(counts / counts.sum(axis=1, keepdims=True) * 1e3)
     with np.errstate(invalid="ignore"):  # raised by genes without counts
-        genes = np.nan_to_num(np.corrcoef(logs.T, latents.T)[: adata.n_vars, adata.n_vars :])
-    genes = pd.DataFrame(genes, adata.var_names, model.shift_graph_["latent"].unique())
+        correlation = np.corrcoef(logs.T, latents.T)[: adata.n_vars, adata.n_vars :]
+    names = model.shift_graph_["latent"].unique()
     return {
         "latents": latents,
         "perturbation": adata.obs["perturbation"].to_numpy(str)[cells],
-        "genes": genes,
+        "genes": pd.DataFrame(np.nan_to_num(correlation), adata.var_names, names),
     }
