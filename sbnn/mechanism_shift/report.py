@@ -45,6 +45,12 @@ OF_HELD_OUT = {
     "permuted": "permuted labels",
     "seconds": "CPU s",
 }
+OF_GUIDES = {
+    "staged": "staged: shifts",
+    "effects": "staged: gene_effects_",
+    "minus_z": "AUC minus z",
+    "auc": "AUC",
+}
 TITLE = (
     "{n_cells_per} cells × {n_perturbations} perturbations, {n_latents} latents, {n_genes} genes"
 )
@@ -73,11 +79,13 @@ ROWS = 40  # largest number of rows in tables of perturbations
 #: stimulus of the cells.
 PATHWAY = ("IFNGR1", "IFNGR2", "JAK2", "STAT1")
 NOTE = (
-    "Three simulated screens (seeds 0, 1, 2), trained on 80 of 100 perturbations. Settings were chosen on seeds 100 "
-    "to 107, but the reported screens were evaluated four times (small and script five times); after the first time, "
-    "the first stage was made longer. MCC: mean absolute correlation of matched latents over the training cells. ELBO: "
-    "nats per cell, of a held-out tenth of the cells. IWELBO: of cells of the other 20 perturbations. Intervals: 95 %, "
-    "over seeds. One thread. Unlike in the published code, means of perturbations and log dispersions start at 0."
+    "Three simulated screens (seeds 0, 1, 2), trained on 80 of 100 perturbations. Settings were "
+    "chosen on seeds 100 to 107, but the reported screens were evaluated four times (small and "
+    "script five times); after the first time, the first stage was made longer. MCC: mean absolute "
+    "correlation of matched latents over the training cells. ELBO: nats per cell, of a held-out "
+    "tenth of the cells. IWELBO: of cells of the other 20 perturbations. Intervals: 95 %, over "
+    "seeds. One thread. Unlike in the published code, means of perturbations and log dispersions "
+    "start at 0."
 )
 
 
@@ -87,20 +95,8 @@ read = partial(load_folder, prefix="shift_", data_of=lambda record: record.datas
 
 def of_configuration(records, configuration):
     """Records for one configuration: dict of method to record, in the order of `LABELS`."""
-    return {
-        name: records[f"{configuration}_{name}"]
-        for name in LABELS
-        if f"{configuration}_{name}" in records
-    }
-
-
-def _means(records, columns):
-    """Some `columns` of the scores, averaged over seeds, with a row for each record; ``sd`` is the SD of MCC."""
-    rows = {name: record.scores.mean() for name, record in records.items()}
-    table = pd.DataFrame(rows).T.assign(
-        sd=[record.scores["mcc"].std() for record in records.values()]
-    )
-    return table[[column for column in columns if column in table]].rename(columns=COLUMNS)
+    found = {name: records.get(f"{configuration}_{name}") for name in LABELS}
+    return {name: record for name, record in found.items() if record is not None}
 
 
 def methods_table(records):
@@ -108,19 +104,34 @@ def methods_table(records):
     return _means(records, COLUMNS).rename(index=LABELS).rename_axis("method")
 
 
+def _means(records, columns):
+    """Means over seeds of these scores, as far as there are any, with a row for each record."""
+    table = pd.DataFrame({name: record.scores.mean() for name, record in records.items()}).T
+    table["sd"] = [record.scores["mcc"].std() for record in records.values()]
+    shown = [column for column in columns if column in table]
+    return table[shown].rename(columns=COLUMNS)
+
+
 def differences_table(records):
-    """Differences in score between "staged" and each other method on the same screens, with 95 % intervals, as text."""
-    mine, rows = records["staged"].scores.set_index("seed"), {}
-    for name in [name for name in records if name != "staged"]:
-        less = (mine - records[name].scores.set_index("seed")).dropna(axis=1)
-        columns = [column for column in PAIRED if column in less]
-        rows[LABELS[name]] = {COLUMNS[c]: _difference(less[c]) for c in columns}
+    """Scores of "staged" minus those of each other method, with 95 % intervals, as text."""
+    mine = records["staged"].scores.set_index("seed")
+    rows = {}
+    for name, record in records.items():
+        if name == "staged":
+            continue
+        difference = (mine - record.scores.set_index("seed")).dropna(axis=1)
+        row = rows[LABELS[name]] = {}
+        for column in PAIRED:
+            if column in difference:
+                row[COLUMNS[column]] = _difference(difference[column])
     return _table(rows, "staged minus").fillna("")
 
 
-def _difference(less):
-    """Mean with its interval, as text; there is no interval if there is only one seed."""
-    return str(corrected_difference(less, 0)) if len(less) > 1 else f"{less.mean():+.3f}"
+def _difference(values):
+    """Mean over seeds with its interval, as text; there is no interval for a single seed."""
+    if len(values) == 1:
+        return f"{values.mean():+.3f}"
+    return str(corrected_difference(values, 0))
 
 
 def overview_table(records):
@@ -138,70 +149,62 @@ def overview_table(records):
 
 def overview(saved_models):
     """Tables that ``sbnn report all`` prints."""
-    return {
-        "MCC and edge F1 on simulated screens": overview_table(
-            read(Path(saved_models, "simulated_screen"))
-        )
-    }
+    records = read(Path(saved_models, "simulated_screen"))
+    return {"MCC and edge F1 on simulated screens": overview_table(records)}
 
 
 def ablation_table(records):
-    """Scores after each change to the published recipe: means over seeds in the small configuration."""
-    names = sorted(
-        (name for name in records if name.startswith("ablation_")), key=lambda name: int(name[9:])
-    )
-    return _means(
-        {records[n].params[0]["method"]: records[n] for n in names}, IN_ABLATION
-    ).rename_axis("recipe")
+    """Scores after each change to the published recipe, in the small configuration."""
+    names = [name for name in records if name.startswith("ablation_")]
+    names.sort(key=lambda name: int(name.removeprefix("ablation_")))
+    changed = {records[name].params[0]["method"]: records[name] for name in names}
+    return _means(changed, IN_ABLATION).rename_axis("recipe")
 
 
 def varied_table(records):
     """Accuracy of methods as one quantity varies, averaged over seeds."""
-    scores = {
-        name: records[f"varied_{name}"].scores for name in VARIED if f"varied_{name}" in records
-    }
-    means = {
-        name: of.groupby(["value", "method"], sort=False)[["mcc", "f1"]].mean()
-        for name, of in scores.items()
-    }
-    table = (
-        pd.concat(means, names=["varied"])
-        .rename(columns=COLUMNS)
-        .rename("{:g}".format, level="value")
-    )
-    return table.rename(LABELS, level="method")
+    means = {}
+    for quantity in VARIED:
+        record = records.get(f"varied_{quantity}")
+        if record is not None:
+            groups = record.scores.groupby(["value", "method"], sort=False)
+            means[quantity] = groups[["mcc", "f1"]].mean()
+    table = pd.concat(means, names=["varied"]).rename(columns=COLUMNS)
+    return table.rename("{:g}".format, level="value").rename(LABELS, level="method")
 
 
 def edges_table(records):
     """Edges of a screen by seed: the latents that each perturbation shifts, and by how much."""
-    found = records["fits"].graph[records["fits"].graph["probability"] > EVEN]
-    names, effects = (
-        found["latent"].str.removeprefix("latent_"),
-        found["effect"].map(" ({:+.2f})".format),
-    )
-    table = found.assign(text=names + effects).pivot_table(
-        "text", "perturbation", "seed", ", ".join, fill_value=""
-    )
+    graph = records["fits"].graph
+    found = graph[graph["probability"] > EVEN]
+    names = found["latent"].str.removeprefix("latent_")
+    found = found.assign(text=names + found["effect"].map(" ({:+.2f})".format))
+    table = found.pivot_table("text", "perturbation", "seed", ", ".join, fill_value="")
     return table.rename(columns="seed {}".format).rename_axis(columns=None)
 
 
 def trust_table(records, group=PATHWAY):
-    """For each seed, edges for true and permuted labels, and separation of a group of perturbations from the rest."""
-    rows, permuted = {}, records["permuted"]
+    """Edges of each seed for true and permuted labels, and how a known group separates.
+
+    The distances are between effects of the perturbations of the group, and to all others.
+    """
+    permuted = records["permuted"]
+    false_edges = permuted.edges.set_index("seed")["edges"]
+    group = [*group]
+    rows = {}
     for seed, graph in records["fits"].graph.groupby("seed"):
-        edges, effects, false = (
-            edges_of(graph),
-            wide(graph, "effect"),
-            permuted.edges.set_index("seed")["edges"],
-        )
-        row = {"edges": int(edges.to_numpy().sum()), "edges, permuted labels": false.get(seed)}
-        row["false discovery rate"] = false_discovery_rate(graph, permuted.null)
+        edges = edges_of(graph)
+        row = rows[f"seed {seed}"] = {
+            "edges": int(edges.to_numpy().sum()),
+            "edges, permuted labels": false_edges.get(seed),
+            "false discovery rate": false_discovery_rate(graph, permuted.null),
+        }
         if set(group) <= set(edges.index):
-            row["latents shifted by the whole pathway"] = int(edges.loc[[*group]].all().sum())
-            inside, outside = effects.loc[[*group]], effects.drop(index=[*group])
+            effects = wide(graph, "effect")
+            inside = effects.loc[group]
+            row["latents shifted by the whole pathway"] = int(edges.loc[group].all().sum())
             row["largest distance within"] = pdist(inside).max()
-            row["smallest to others"] = cdist(inside, outside).min()
-        rows[f"seed {seed}"] = row
+            row["smallest to others"] = cdist(inside, effects.drop(index=group)).min()
     return _table(rows, "fit")
 
 
@@ -212,13 +215,11 @@ def false_discovery_rate(graph, null):
     as the smallest edge count as false edges.
     """
     sizes = graph.loc[graph["probability"] > EVEN, "effect"].abs()
-    # The share of pairs with a false effect is expected to be the same for true and for permuted
-    # labels.
-    return (
-        min((null >= sizes.min()).mean() * len(graph) / len(sizes), 1.0)
-        if len(sizes)
-        else float("nan")
-    )
+    if not len(sizes):
+        return float("nan")
+    # The share of pairs with a false effect is expected to be the same for permuted labels.
+    expected = (null >= sizes.min()).mean() * len(graph)
+    return min(expected / len(sizes), 1.0)
 
 
 def held_out_tables(records):
@@ -226,75 +227,65 @@ def held_out_tables(records):
     splits = {name: record for name, record in records.items() if name.startswith("held_out_")}
     tables = {}
     if splits:
-        scores = pd.concat(
-            [record.scores.set_index("method") for record in splits.values()]
-        ).astype(float)
-        means = (
-            scores.groupby(level=0)
-            .mean()
-            .reindex([name for name in HELD_OUT if name in scores.index])
-        )
-        title = f"Held-out half of the cells, {f'means over {len(splits)} splits' if len(splits) > 1 else 'one split'}"
-        tables[title] = means[[*OF_HELD_OUT]].rename(columns=OF_HELD_OUT, index=HELD_OUT).round(3)
-        rows = {}
+        scores = pd.concat([record.scores for record in splits.values()]).set_index("method")
+        means = scores.astype(float).groupby(level=0).mean()
+        means = means.loc[[name for name in HELD_OUT if name in means.index], [*OF_HELD_OUT]]
+        over = f"means over {len(splits)} splits" if len(splits) > 1 else "one split"
+        title = f"Held-out half of the cells, {over}"
+        tables[title] = means.rename(columns=OF_HELD_OUT, index=HELD_OUT).round(3)
+        bounds = {}
         for name, record in splits.items():
-            bounds = record.bounds
-            less = bounds.drop(columns="staged").rsub(bounds["staged"], axis=0)
-            half = 1.96 * less.std() / len(less) ** 0.5
-            texts = [
-                f"{d:+.3f} [{d - h:+.3f}, {d + h:+.3f}]"
-                for d, h in zip(less.mean(), half, strict=True)
-            ]
-            rows[f"split {name[9:]}"] = dict(zip(less.columns.map(HELD_OUT), texts, strict=True))
-            rows[f"split {name[9:]}"]["staged"] = f"{bounds['staged'].mean():.3f}"
-        tables["IWELBO per held-out cell (nats), and staged minus the others, 95 % over cells"] = (
-            pd.DataFrame(rows)
-        )
+            bounds[name.replace("held_out_", "split ")] = _bounds_of_split(record.bounds)
+        title = "IWELBO per held-out cell (nats), and staged minus the others, 95 % over cells"
+        tables[title] = pd.DataFrame(bounds)
     if "guides" in records:
-        names = HELD_OUT | {
-            "staged": "staged: shifts",
-            "effects": "staged: gene_effects_",
-            "minus_z": "AUC minus z",
-        }
-        guides = (
-            records["guides"]
-            .guides.set_index("method")
-            .rename(index=names, columns=names | {"auc": "AUC"})
-        )
-        tables["Profiles of guides: those of the same target against others, 95 % over targets"] = (
-            guides.round(3)
-        )
+        labels = HELD_OUT | OF_GUIDES
+        guides = records["guides"].guides.set_index("method")
+        guides = guides.rename(index=labels, columns=labels)
+        title = "Profiles of guides: those of the same target against others, 95 % over targets"
+        tables[title] = guides.round(3)
     return tables
+
+
+def _bounds_of_split(bounds):
+    """Texts by method: "staged" minus the method, with an interval over cells, and "staged"."""
+    texts = {}
+    for method in bounds.columns.drop("staged"):
+        difference = bounds["staged"] - bounds[method]
+        mean = difference.mean()
+        half = 1.96 * difference.std() / len(difference) ** 0.5
+        texts[HELD_OUT[method]] = f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]"
+    return texts | {"staged": f"{bounds['staged'].mean():.3f}"}
 
 
 def all_tables(records):
     """All tables for which there are results; dict of title to DataFrame."""
     tables = {}
     for configuration in CONFIGURATIONS:
-        there = of_configuration(records, configuration)
-        if there:
-            title = TITLE.format(**next(iter(there.values())).settings["configuration"])
-            tables[f"Simulated screens, {title}"] = methods_table(there)
-        if "staged" in there:
-            tables[f"Staged minus the others, {title}"] = differences_table(there)
+        methods = of_configuration(records, configuration)
+        if methods:
+            sizes = next(iter(methods.values())).settings["configuration"]
+            title = TITLE.format(**sizes)
+            tables[f"Simulated screens, {title}"] = methods_table(methods)
+        if "staged" in methods:
+            tables[f"Staged minus the others, {title}"] = differences_table(methods)
     if any(name.startswith("ablation_") for name in records):
         tables["From the published recipe to the staged one"] = ablation_table(records)
     if any(name.startswith("varied_") for name in records):
         tables["Other screens, unchanged settings"] = varied_table(records)
     if "fits" in records:
-        moved = edges_table(records)
-        tables["Shifted latents"] = moved.head(ROWS)
-    if {"fits", "permuted"} <= records.keys():
-        known = f" ({', '.join(PATHWAY)})" if PATHWAY[0] in moved.index else ""
-        tables[f"Checks of the edges{known}"] = trust_table(records)
+        shifted = edges_table(records)
+        tables["Shifted latents"] = shifted.head(ROWS)
+        if "permuted" in records:
+            known = f" ({', '.join(PATHWAY)})" if PATHWAY[0] in shifted.index else ""
+            tables[f"Checks of the edges{known}"] = trust_table(records)
     if "sizes" in records:
         sizes = records["sizes"].sizes.set_index("n_latent")
-        # to 0.01 nat
-        tables["Number of latents"] = sizes.assign(elbo=sizes["elbo"].map("{:.2f}".format))
+        sizes["elbo"] = sizes["elbo"].map("{:.2f}".format)  # to 0.01 nat
+        tables["Number of latents"] = sizes
     if "bootstraps" in records:
-        tables["Edges found in bootstraps"] = (
-            records["bootstraps"].stability.set_index("perturbation").head(ROWS)
-        )
+        stability = records["bootstraps"].stability.set_index("perturbation")
+        tables["Edges found in bootstraps"] = stability.head(ROWS)
     return tables | held_out_tables(records)
 
 
