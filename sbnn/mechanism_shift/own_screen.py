@@ -1,4 +1,4 @@
-"""The command ``sbnn screen``: make tables, figures and a model from the counts and guides of a user's screen."""
+"""The command ``sbnn screen``: tables, figures and a model from a user's counts and guides."""
 
 import warnings
 from io import BytesIO
@@ -11,6 +11,7 @@ import pandas as pd
 
 from sbnn.data.preselection import preselect_genes
 from sbnn.data.readers.screens import read_screen
+from sbnn.errors import warn
 from sbnn.explorer.report import write_report
 from sbnn.mechanism_shift import SparseShiftVAE, plotting
 from sbnn.mechanism_shift.graph import EVEN, edges_of
@@ -19,66 +20,94 @@ from sbnn.plotting.common import save_figure
 from sbnn.results import write_atomically
 
 N_GENES = 1000  # number of selected genes, in addition to the perturbed ones
-SHOWN_CELLS, SHOWN_EDGES = 2000, 50
+SHOWN_CELLS = 2000
+SHOWN_EDGES = 50
+PICTURES = (
+    (plotting.graph_of_screen, "Shift graph"),
+    (plotting.latents_and_genes, "Latents"),
+)
 
 
 def run(options, recipe=None):
     """Read a screen, fit a model to it, and write tables, figures and the model to a folder."""
     out = Path(options.out)
     adata = read_screen(options.counts, options.guides, options.control, out.name)
-    all_genes = SimpleNamespace(counts=adata.X, n_cells=adata.n_obs, n_genes=adata.n_vars)
-    adata = adata[
-        :, preselect_genes(all_genes, N_GENES) | adata.var_names.isin(adata.obs["perturbation"])
-    ].copy()
-    print(
-        f"{adata.n_obs} cells x {adata.n_vars} genes, {adata.obs['perturbation'].nunique()} perturbations"
-    )
     left_out = adata.uns["sbnn"]["dropped"]
-    dropped = pd.DataFrame(
-        [(cell, why) for why, names in left_out.items() for cell in names], columns=["cell", "why"]
-    )
-    # before the slow fit
-    _write({"cells": adata.obs.rename_axis("cell").reset_index(), "left_out": dropped}, out)
+    adata = _with_selected_genes(adata)
+    size = f"{adata.n_obs} cells x {adata.n_vars} genes"
+    print(f"{size}, {adata.obs['perturbation'].nunique()} perturbations")
+    _write_tables(out, cells=_table_of_cells(adata), left_out=_table_of_left_out(left_out))
     with warnings.catch_warnings(record=True) as cautions:
         model = SparseShiftVAE(options.latents, recipe=recipe, random_state=0).fit(adata)
+    cautions = [caution.message for caution in cautions]
     for caution in cautions:
-        warnings.warn(caution.message, stacklevel=1)
-    joblib.dump(model, content := BytesIO())
+        warn(caution)
+    content = BytesIO()
+    joblib.dump(model, content)
     write_atomically(content.getvalue(), out / "model.joblib")
-    graph, effects = model.shift_graph_, model.gene_effects_
-    _write({"shift_graph": graph, "gene_effects": effects}, out)
+    graph = model.shift_graph_
+    effects = model.gene_effects_
+    _write_tables(out, shift_graph=graph, gene_effects=effects)
     cells = np.random.default_rng(0).permutation(adata.n_obs)[:SHOWN_CELLS]
-    shown = {"dataset": out.name, "seed": 0, "graph": graph.assign(seed=0), "effects": effects}
-    record = SimpleNamespace(**shown, **cells_and_genes(model, adata, cells))
+    record = SimpleNamespace(
+        dataset=out.name,
+        seed=0,
+        graph=graph.assign(seed=0),
+        effects=effects,
+        genes=cells_and_genes(model, adata, cells)["genes"],
+    )
     pictures = []
-    for draw, title in {
-        plotting.graph_of_screen: "Shift graph",
-        plotting.latents_and_genes: "Latents",
-    }.items():
+    for draw, title in PICTURES:
         save_figure(draw(record), out / draw.__name__)
         pictures.append((out / f"{draw.__name__}.png", title, draw.__doc__))
-    latents, genes = edges_of(graph).any(axis=1), effects.groupby("perturbation")["edge"].any()
-    found = f"{latents.sum()} of {len(latents)} targets shift a latent, {(latents | genes).sum()} a latent or a gene."
-    title = f"{out.name}: {adata.n_obs} cells x {adata.n_vars} genes"
-    edges = graph[graph["probability"] > EVEN].sort_values("effect", key=np.abs, ascending=False)
-    strongest = (
-        effects[effects["edge"]]
-        .sort_values("direct", key=np.abs, ascending=False)
-        .head(SHOWN_EDGES)
+    to_latents = edges_of(graph).any(axis=1)
+    to_any = to_latents | effects.groupby("perturbation")["edge"].any()
+    found = (
+        f"{to_latents.sum()} of {len(to_latents)} targets shift a latent, "
+        f"{to_any.sum()} a latent or a gene."
     )
-    tables = [("Edges to latents: shift in SD", edges.set_index("perturbation"))]
-    tables += [
-        ("Edges to genes: log fold change and its direct part", strongest.set_index("perturbation"))
+    edges = _strongest(graph[graph["probability"] > EVEN], "effect")
+    direct = _strongest(effects[effects["edge"]], "direct").head(SHOWN_EDGES)
+    tables = [
+        ("Edges to latents: shift in SD", edges),
+        ("Edges to genes: log fold change and its direct part", direct),
     ]
-    how = {
-        "cautions": [caution.message for caution in cautions],
-        "left_out": left_out,
-        "source": options.counts,
-    }
-    write_report(out / "screen.html", title, found, pictures, tables, **how)
+    write_report(
+        out / "screen.html",
+        f"{out.name}: {size}",
+        found,
+        pictures,
+        tables,
+        cautions=cautions,
+        left_out=left_out,
+        source=options.counts,
+    )
     print(f"{found}\n{out / 'screen.html'}")
 
 
-def _write(tables, folder):
+def _with_selected_genes(adata):
+    """The screen with the most informative genes and the perturbed ones."""
+    counts = SimpleNamespace(counts=adata.X, n_cells=adata.n_obs, n_genes=adata.n_vars)
+    perturbed = adata.var_names.isin(adata.obs["perturbation"])
+    return adata[:, preselect_genes(counts, N_GENES) | perturbed].copy()
+
+
+def _table_of_cells(adata):
+    return adata.obs.rename_axis("cell").reset_index()
+
+
+def _table_of_left_out(left_out):
+    """Table of the cells that were left out, from a dict of reason to names."""
+    table = pd.Series(left_out, dtype=object).explode().rename_axis("why").reset_index(name="cell")
+    return table[["cell", "why"]]
+
+
+def _strongest(edges, column):
+    """Edges from the strongest to the weakest, by perturbation."""
+    edges = edges.sort_values(column, key=np.abs, ascending=False)
+    return edges.set_index("perturbation")
+
+
+def _write_tables(folder, **tables):
     for name, table in tables.items():
         write_atomically(table.to_csv(index=False).encode(), folder / f"{name}.csv")

@@ -13,28 +13,25 @@ SHOWN = 40  # number of perturbations shown (those with the largest shifts)
 
 
 def _first_fit(record):
-    """Effects of the first fit (perturbations by latents), and absolute effects, set to 0 where there is no edge."""
+    """Effects and edges of the first fit, DataFrames of perturbations by latents."""
     graph = record.graph[record.graph["seed"] == record.seed]
-    effects = wide(graph, "effect")
-    return effects, np.abs(effects.to_numpy()) * edges_of(graph).to_numpy()
+    return wide(graph, "effect"), edges_of(graph)
 
 
 @styled
 def graph_of_screen(record):
-    """Shift graph of a real screen (first seed); perturbations with the largest shifts come first."""
-    effects, strength = _first_fit(record)
+    """Shift graph of a real screen (first seed), from the largest shift to the smallest."""
+    effects, edges = _first_fit(record)
+    # stable sort: perturbations without an edge keep the order of the tree
     order = leaves_list(linkage(effects.to_numpy(), "average", optimal_ordering=True))
-    # stable sort: the order of the tree breaks ties
-    order = sorted(order, key=lambda i: -strength[i].max())[:SHOWN]
+    largest = effects.abs().where(edges, 0).max(axis=1).to_numpy()
+    order = order[np.argsort(-largest[order], kind="stable")][:SHOWN]
     effects = effects.iloc[order]
     figure, ax = new_panels(0.8 + 0.16 * len(effects))
-    most = float(np.abs(effects.to_numpy()).max())
-    image = ax.imshow(effects, cmap=EFFECTS, vmin=-most, vmax=most, aspect="auto")
-    y, x = np.nonzero(strength[order])
-    ax.plot(x, y, "o", color="k", ms=3, label="edge")
-    ax.set_xticks(
-        range(effects.shape[1]), [name.removeprefix("latent_") for name in effects.columns]
-    )
+    image = _draw_effects(ax, effects)
+    _draw_edges(ax, edges.iloc[order])
+    latents = effects.columns.str.removeprefix("latent_")
+    ax.set_xticks(range(len(latents)), latents)
     ax.set_yticks(range(len(effects)), effects.index)
     ax.set(xlabel="latent", title=f"{record.dataset}: shifts against the control")
     figure.legend(loc="outside lower right")
@@ -44,47 +41,60 @@ def graph_of_screen(record):
 
 @styled
 def latents_and_genes(record):
-    """Shifts of the latents by perturbations, the genes that correlate most with each latent, and edges to genes."""
-    effects, strength = _first_fit(record)
-    of_latents = [
-        ", ".join(record.genes[name].abs().nlargest(NAMED_GENES).index) for name in effects.columns
-    ]
-    found = record.effects[record.effects["edge"]]
-    genes = (
-        found.assign(size=found["direct"].abs())
-        .groupby("gene")["size"]
-        .max()
-        .nlargest(DIRECT_GENES)
-        .index
-    )
-    direct = found.pivot(index="gene", columns="perturbation", values="direct")
-    direct = direct.reindex(index=genes, columns=effects.index).fillna(0.0)
-    most_shifted = np.argsort(-np.abs(effects).max(axis=1).to_numpy(), kind="stable")[:SHOWN]
-    order = [
-        i for i in np.lexsort((-strength.max(axis=1), strength.argmax(axis=1))) if i in most_shifted
-    ]
-    names = [
-        f"{name.removeprefix('latent_')}: {of}"
-        for name, of in zip(effects.columns, of_latents, strict=True)
-    ]
-    panels = [("latent: its genes", effects.to_numpy().T, names, "shift (SD)")]
-    panels += [("gene", direct.to_numpy(), genes, "direct effect\n(log fold change)")] * (
-        len(genes) > 0
-    )
-    sizes = [len(rows) for _, _, rows, _ in panels]
+    """Shifts of the latents, genes that correlate most with each latent, and edges to genes."""
+    effects, edges = _first_fit(record)
+    strength = effects.abs().where(edges, 0).to_numpy()
+    # the perturbations with the largest shifts, sorted by their strongest edge
+    shown = np.argsort(-effects.abs().max(axis=1).to_numpy(), kind="stable")[:SHOWN]
+    order = np.lexsort((-strength.max(axis=1), strength.argmax(axis=1)))
+    order = order[np.isin(order, shown)]
+    effects = effects.iloc[order]
+    names = []
+    for latent in effects.columns:
+        genes = record.genes[latent].abs().nlargest(NAMED_GENES).index
+        names.append(f"{latent.removeprefix('latent_')}: {', '.join(genes)}")
+    direct = _largest_direct(record.effects, effects.index)
+    heights = [len(names), len(direct)] if len(direct) else [len(names)]
     figure, axes = new_panels(
-        1.5 + 0.17 * sum(sizes), len(panels), 1, sharex=True, height_ratios=sizes, squeeze=False
+        1.5 + 0.17 * sum(heights),
+        len(heights),
+        sharex=True,
+        height_ratios=heights,
+        squeeze=False,
     )
-    axes = axes[:, 0]
-    for ax, (kind, table, rows, label) in zip(axes, panels, strict=True):
-        most = float(np.abs(table).max())
-        image = ax.imshow(table[:, order], cmap=EFFECTS, vmin=-most, vmax=most, aspect="auto")
-        ax.set_yticks(range(len(rows)), rows, fontsize="small")
-        ax.set_ylabel(kind)
-        figure.colorbar(image, ax=ax, label=label)
-    y, x = np.nonzero(strength[order].T)
-    axes[0].plot(x, y, "o", color="k", ms=3, label="edge")
-    axes[0].set_title(f"{record.dataset}: what each perturbation does")
-    axes[-1].set_xticks(range(len(order)), effects.index[order], rotation=90)
+    top = axes[0, 0]
+    bottom = axes[-1, 0]
+    image = _draw_effects(top, effects.T)
+    top.set_yticks(range(len(names)), names, fontsize="small")
+    top.set_ylabel("latent: its genes")
+    figure.colorbar(image, ax=top, label="shift (SD)")
+    if len(direct):
+        image = _draw_effects(bottom, direct)
+        bottom.set_yticks(range(len(direct)), direct.index, fontsize="small")
+        bottom.set_ylabel("gene")
+        figure.colorbar(image, ax=bottom, label="direct effect\n(log fold change)")
+    _draw_edges(top, edges.iloc[order].T)
+    top.set_title(f"{record.dataset}: what each perturbation does")
+    bottom.set_xticks(range(len(effects)), effects.index, rotation=90)
     figure.legend(loc="outside upper right")
     return figure
+
+
+def _largest_direct(effects, perturbations):
+    """Direct effects (genes by perturbations) on the genes with the largest; 0 without an edge."""
+    found = effects[effects["edge"]]
+    table = found.pivot(index="gene", columns="perturbation", values="direct")
+    genes = table.abs().max(axis=1).nlargest(DIRECT_GENES).index
+    return table.reindex(index=genes, columns=perturbations).fillna(0.0)
+
+
+def _draw_effects(ax, table):
+    """Draw a table of effects with a colour scale that is symmetric around 0; returns the image."""
+    most = float(table.abs().to_numpy().max())
+    return ax.imshow(table, cmap=EFFECTS, vmin=-most, vmax=most, aspect="auto")
+
+
+def _draw_edges(ax, edges):
+    """Mark the edges, DataFrame of bool, with dots."""
+    y, x = np.nonzero(edges.to_numpy())
+    ax.plot(x, y, "o", color="k", ms=3, label="edge")
