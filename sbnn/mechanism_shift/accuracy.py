@@ -94,7 +94,7 @@ def held_out_bounds(model, new, n_samples=100, n_cells=500):
 
 
 def aligned(screen, latents, graph, edges):
-    """Latents of some cells, effects and edges, in the order and with the signs of the true latents."""
+    """Latents of some cells, effects and edges, in the order and signs of the true latents."""
     cells = np.random.default_rng(0).permutation(len(latents))[:SHOWN_CELLS]
     true_latents = screen.truth["latents"]
     correlation, of_true, of_found = match_latents(true_latents, latents)

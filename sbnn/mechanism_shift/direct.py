@@ -56,7 +56,7 @@ class ClassSums(NamedTuple):
 
 @torch.no_grad()
 def class_sums(network, cells, positions, codes, n_classes):
-    """`ClassSums` over the cells at these positions; `codes` are the classes of these cells."""
+    """`ClassSums` over the cells at these positions; `codes` has the class of every cell."""
     network.eval()
     shape = n_classes, cells.shape[1]
     observed, expected, unexplained = np.zeros(shape), np.zeros(shape), np.zeros(shape)
@@ -79,7 +79,7 @@ def class_sums(network, cells, positions, codes, n_classes):
 
 
 def direct_effects(sums):
-    """Log ratios of observed to expected counts, and their standard errors, both of shape (m, p)."""
+    """Log ratios of observed to expected counts, and their standard errors, of shape (m, p)."""
     # one value per gene; 1 for Poisson counts
     dispersion = sums.unexplained.sum(axis=0) / sums.expected.sum(axis=0)
     dispersion = np.maximum(dispersion, 1.0)

@@ -28,7 +28,7 @@ def wide(graph, column):
 
 
 def edges_of(graph):
-    """DataFrame of bool (perturbations by latents) with the shifts that are more likely than not."""
+    """Shifts that are more likely than not: DataFrame of bool, perturbations by latents."""
     return wide(graph, "probability") > EVEN
 
 
@@ -55,6 +55,6 @@ def open_graph(latents, perturbation, control=None):
 
 
 def largest_shifts(graph, n=2):
-    """DataFrame of bool with the `n` largest shifts of each perturbation, for models without a mask."""
+    """The `n` largest shifts of each perturbation, as in `edges_of`, for models without a mask."""
     sizes = wide(graph, "effect").abs()
     return sizes.rank(axis=1, method="first", ascending=False) <= n

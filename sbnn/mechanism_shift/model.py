@@ -186,7 +186,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return self
 
     def _candidates(self):
-        """Pairs of a number of latents and a recipe; if there are several, held-out cells choose."""
+        """Pairs of a number of latents and a recipe, between which held-out cells choose."""
         sizes = [self.n_latent] if isinstance(self.n_latent, Integral) else self.n_latent
         recipes = self.recipe
         if recipes is None:
@@ -299,8 +299,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         """Estimate the shifts of perturbations that were not among the training cells.
 
         The network stays fixed, and the mask of a new perturbation is open, so that it may shift
-        all latents. With the network fixed, the prior mean m that maximises the evidence lower bound is the mean of the encoder
-        over the cells of the perturbation, so no gradient steps are needed.
+        all latents. With the network fixed, the prior mean m that maximises the evidence lower
+        bound is the mean of the encoder over the cells of the perturbation, so no gradient steps
+        are needed.
 
         Parameters
         ----------
@@ -370,8 +371,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         doubtful = self.shift_graph_["probability"].between(DOUBTFUL, 1 - DOUBTFUL).mean()
         if doubtful > MANY_DOUBTFUL:
             warn(
-                f"{doubtful:.0%} of the shifts may or may not be edges; perturbations may shift too "
-                "many latents; try a larger n_latent"
+                f"{doubtful:.0%} of the shifts may or may not be edges; perturbations may shift "
+                "too many latents; try a larger n_latent"
             )
         latents = self._encoded(counts).double().numpy()
         for column in labels:
@@ -381,8 +382,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
             share = _variance_between(latents, levels)
             for i in np.flatnonzero(share > OF_BATCH):
                 warn(
-                    f"{column} explains {share[i]:.0%} of the variance of latent_{i}; edges to this "
-                    "latent may reflect batches if perturbations are confounded with them"
+                    f"{column} explains {share[i]:.0%} of the variance of latent_{i}; edges to "
+                    "this latent may reflect batches if perturbations are confounded with them"
                 )
         table = self.gene_effects_[self.gene_effects_["significant"]]
         if len(table) > 1:

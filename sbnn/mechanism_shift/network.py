@@ -1,4 +1,4 @@
-"""Batches of counts, encoder and decoder, priors of the latents, and likelihoods of counts and cells."""
+"""Batches of counts, encoder and decoder, priors of latents, and likelihoods of cells."""
 
 import math
 
@@ -80,7 +80,7 @@ class ShiftNetwork(nn.Module):
 
     @torch.no_grad()
     def change_latents(self, matrix, origin):
-        """Replace the latents by ``(latents - origin) @ matrix``; the decoder applies the inverse."""
+        """Replace the latents by ``(latents - origin) @ matrix``, in encoder and decoder."""
         first = self.decoder[0]
         inverse = torch.linalg.inv(matrix)
         # Variances of the new latents, if each old latent has the same variance in all cells.
@@ -125,7 +125,7 @@ class Prior(nn.Module):
         self.table.data = means * self.mask
 
     def forward(self, codes, generator):
-        """Means of shape (b, d) for the b perturbations in `codes`; subclasses draw random numbers."""
+        """Means of shape (b, d) for the b perturbations in `codes`; a mask is drawn."""
         return self.means()[codes]
 
     def means(self):
@@ -144,8 +144,9 @@ class Prior(nn.Module):
 class MaskedMeans(Prior):
     """Prior of the sparse VAE: means and a mask on them are trained together.
 
-    The mask is drawn from relaxed Bernoulli distributions. If `summed` (SVAE+), the penalty is the negative log density of Beta(1, `strength`), summed over
-    the probabilities. Otherwise (SVAE), it is `strength` times the mean of the probabilities.
+    The mask is drawn from relaxed Bernoulli distributions. If `summed` (SVAE+), the penalty is the
+    negative log density of Beta(1, `strength`), summed over the probabilities. Otherwise (SVAE), it
+    is `strength` times the mean of the probabilities.
     """
 
     def __init__(self, n_perturbations, n_latents, strength, summed):

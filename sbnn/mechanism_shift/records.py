@@ -52,7 +52,7 @@ def compute_once(
 
 
 def cells_and_genes(model, adata, cells):
-    """Latents and perturbations of some cells, and the correlation of each gene with each latent."""
+    """Latents and perturbations of some cells, and how genes correlate with the latents."""
     counts = adata.X[cells].toarray()
     latents = model.transform(adata[cells]).astype(np.float32)
     logs = np.log1p(counts / counts.sum(axis=1, keepdims=True) * 1e3)

@@ -112,7 +112,7 @@ class Training:
         return np.array_split(used, self.n_batches)
 
     def held_out(self, bound, n_samples):
-        """Mean of a bound over the validation cells, from the same draws each time; 0 without any."""
+        """Mean of a bound over the validation cells (0 without any), with fixed draws."""
         if not len(self.validation):
             return 0.0
         codes = self.codes[self.validation]
@@ -139,7 +139,7 @@ class Training:
         return (weight * kl - fit).mean() + penalty
 
     def follow_encoder(self):
-        """Set the means of the prior to the mean code of the training cells of each perturbation."""
+        """Set the means of the prior to those of the encoder over each perturbation's cells."""
         mean, _ = encoded(self.network, self.cells, self.train)
         self.prior.set_means(means_of(mean, self.codes[self.train], len(self.prior.table)))
 

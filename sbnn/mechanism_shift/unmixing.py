@@ -227,8 +227,9 @@ class _Moments:
     """Means of m perturbations in d latents, and the covariance within perturbations."""
 
     def __init__(self, latents, perturbation, control, variances):
+        perturbation = check_perturbation(perturbation, latents, control)
+        names, codes, sizes = codes_of(perturbation, control)
         latents = check_array(latents, dtype=float, input_name="latents")
-        names, codes, sizes = codes_of(check_perturbation(perturbation, latents, control), control)
         means = class_means(latents, codes, len(names))
         residuals = latents - means[codes]
         self.within = residuals.T @ residuals / len(residuals)
