@@ -7,10 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from short_recipes import SHORT, TINY
 
 from sbnn.mechanism_shift import SparseShiftVAE
-from sbnn.mechanism_shift.direct import shrunken
+from sbnn.mechanism_shift.direct import (
+    SCALES,
+    SMALL,
+    ClassSums,
+    _significant,
+    direct_effects,
+    gene_effects,
+    shrunken,
+)
 
 
 def test_noise_is_shrunk_and_large_effects_are_not():
@@ -28,42 +37,43 @@ def test_noise_is_shrunk_and_large_effects_are_not():
 
 
 def test_an_effect_on_one_gene_is_direct_and_reported_as_the_cells_show_it(screen):
-    counts, name = screen.counts.toarray(), screen.targets[3]
-    of, gene = screen.perturbation == name, int(np.argmin(screen.counts.toarray().std(axis=0)))
-    counts[of, gene] = np.random.default_rng(0).binomial(counts[of, gene], 0.1)
-    model = SparseShiftVAE(5, recipe=SHORT, random_state=0).fit(
-        counts, screen.perturbation, screen.control
-    )
+    counts = screen.counts.toarray()
+    name = screen.targets[3]
+    cells = screen.perturbation == name
+    gene = int(np.argmin(counts.std(axis=0)))
+    counts[cells, gene] = np.random.default_rng(0).binomial(counts[cells, gene], 0.1)
+    model = SparseShiftVAE(5, recipe=SHORT, random_state=0)
+    model.fit(counts, screen.perturbation, screen.control)
     found = model.gene_effects_.set_index(["perturbation", "gene"]).loc[(name, gene)]
-    kept = np.setdiff1d(np.arange(len(counts)), model.validation_)
-    share = {
-        key: counts[kept][screen.perturbation[kept] == key].sum(0) for key in (name, screen.control)
-    }
-    own = np.log([share[key][gene] / share[key].sum() + 1e-4 for key in share])
-    assert (
-        found["significant"]
-        and found["direct"] < -0.1
-        and found["log_fold_change"] == pytest.approx(own[0] - own[1])
-    )
-    assert found["lower"] < found["log_fold_change"] < found["upper"] < 0 and found["edge"]
+    train = np.setdiff1d(np.arange(len(counts)), model.validation_)
+    totals = pd.DataFrame(counts[train]).groupby(screen.perturbation[train]).sum()
+    logs = np.log(totals[gene] / totals.sum(axis=1) + SMALL)
+    assert found["log_fold_change"] == pytest.approx(logs[name] - logs[screen.control])
+    assert found["lower"] < found["log_fold_change"] < found["upper"] < 0
+    assert found["significant"] and found["edge"]
+    assert found["direct"] < -0.1
     assert model.gene_effects_["edge"].sum() < 10
     predicted = model.predict_counts(1000)
     assert predicted.shape == (len(model.perturbations_), 60)
     np.testing.assert_allclose(predicted.sum(axis=1), 1000, rtol=1e-4)
     assert predicted.loc[name, gene] < 0.6 * predicted.loc[screen.control, gene]
-    new = model.fit_new_perturbations(screen.counts[of], np.full(of.sum(), "new"))
-    assert not new.direct_[-1].any() and new.elbo(counts[~of], screen.perturbation[~of]) < 0
+    new = model.fit_new_perturbations(screen.counts[cells], np.full(cells.sum(), "new"))
+    assert not new.direct_[-1].any()
+    assert new.elbo(counts[~cells], screen.perturbation[~cells]) < 0
 
 
 def test_effects_on_genes_count_if_held_out_cells_become_likelier(screen, staged, monkeypatch):
     codes = pd.Index(staged.perturbations_).get_indexer(screen.perturbation)
     train = np.setdiff1d(np.arange(len(codes)), staged.validation_)
+    counts = screen.counts.astype(np.float32)
     for gain in (0.0, 1.0):
         model = copy(staged)
-        monkeypatch.setattr(
-            model, "_mean", lambda *_, direct=None, gain=gain: gain if direct is None else 0.0
-        )
-        model._add_direct_effects(screen.counts.astype(np.float32), codes, train, np.arange(60))
+
+        def mean(*_, direct=None, gain=gain):
+            return gain if direct is None else 0.0
+
+        monkeypatch.setattr(model, "_mean", mean)
+        model._add_direct_effects(counts, codes, train)
         assert model.direct_.any() == (gain > 0)
 
 
@@ -71,43 +81,149 @@ def test_of_several_sizes_and_recipes_the_one_under_which_held_out_cells_are_lik
     screen,
 ):
     cells = screen.counts, screen.perturbation, screen.control
-    recipes = [TINY, replace(TINY, epochs=12, learning_rate=4e-3), TINY]
+    longer = replace(TINY, epochs=12, learning_rate=4e-3)
+    recipes = [TINY, longer, TINY]
     model = SparseShiftVAE((1, 3), recipe=recipes, random_state=0).fit(*cells)
-    alone = SparseShiftVAE(3, recipe=recipes[1], random_state=0).fit(*cells)
-    assert (model.n_latent_, model.recipe_) == (3, recipes[1]) and model.recipe == recipes
+    alone = SparseShiftVAE(3, recipe=longer, random_state=0).fit(*cells)
+    assert (model.n_latent_, model.recipe_) == (3, longer)
+    assert model.recipe == recipes
     assert np.array_equal(model.transform(cells[0]), alone.transform(cells[0]))
-    unheld = SparseShiftVAE(
-        (3, 1), recipe=replace(TINY, epochs=1, validation_share=0), random_state=0
-    ).fit(*cells)
-    assert unheld.n_latent_ == 3, "without held-out cells the first"
+    without = replace(TINY, epochs=1, validation_share=0)
+    first = SparseShiftVAE((3, 1), recipe=without, random_state=0).fit(*cells)
+    assert first.n_latent_ == 3, "without held-out cells the first"
 
 
-def warned(model, **changes):
-    """Messages of a fitted model after changes."""
+def warned(model, cells, **changes):
+    """Messages of a fitted model with other results."""
     model = copy(model)
-    vars(model).update(changes)
+    for name, value in changes.items():
+        setattr(model, name, value)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        model._warn(*changes.get("cells", ()))
+        model._warn(*cells)
     return [str(one.message) for one in caught]
 
 
 def test_doubtful_graphs_latents_of_a_batch_and_shrunken_effects_are_warned_of(screen, staged):
-    counts, names = screen.counts.astype(np.float32), screen.perturbation
+    counts = screen.counts.astype(np.float32)
+    names = screen.perturbation
     latent = staged.transform(counts)[:, 2]
-    batch = np.where(latent > 0, "late", "early")
-    labels = pd.DataFrame({"batch": batch, "replicate": np.arange(len(names)) % 3, "guide": names})
+    labels = pd.DataFrame({"replicate": np.arange(len(names)) % 3, "guide": names})
     labels["well"] = np.argsort(np.argsort(latent)) // 8  # of too few cells
-    cells = counts, names, labels.drop(columns="batch")
-    assert warned(staged, cells=cells) == []
-    [message] = warned(staged, cells=(counts, names, labels))
+    cells = counts, names, labels
+    assert warned(staged, cells) == []
+    batch = np.where(latent > 0, "late", "early")
+    [message] = warned(staged, (counts, names, labels.assign(batch=batch)))
     assert "batch explains" in message and "latent_2" in message
-    for probability, share in ((1.0, []), (0.5, ["100%"])):  # many edges, all clear, are no reason
-        graph = staged.shift_graph_.assign(probability=probability)
-        assert [
-            text.split()[0] for text in warned(staged, cells=cells, shift_graph_=graph)
-        ] == share
+    clear = staged.shift_graph_.assign(probability=1.0)
+    assert warned(staged, cells, shift_graph_=clear) == [], "many edges are no reason"
+    doubtful = staged.shift_graph_.assign(probability=0.5)
+    [message] = warned(staged, cells, shift_graph_=doubtful)
+    assert message.startswith("100% of the shifts")
     effects = staged.gene_effects_.assign(significant=True)
     effects["model"] = 0.3 * effects["log_fold_change"]
-    [message] = warned(staged, cells=cells, gene_effects_=effects)
+    [message] = warned(staged, cells, gene_effects_=effects)
     assert "to 0.30 of the measured values" in message
+
+
+def test_the_posterior_of_an_effect_is_that_of_its_prior(monkeypatch):
+    """Without a round of estimation, all scales are equally probable."""
+    monkeypatch.setattr("sbnn.mechanism_shift.direct.ROUNDS", 0)
+    estimate, error = 0.7, 0.3
+    mean, sd = shrunken(np.array([[estimate]]), np.array([[error]]))
+    effects = np.linspace(-8, 8, 200_001)
+    likelihood = stats.norm(effects, error).pdf(estimate)
+    step = effects[1] - effects[0]
+    at_zero = stats.norm(0, error).pdf(estimate)
+    mass, first, second = at_zero, 0.0, 0.0
+    for scale in SCALES[1:]:
+        weights = likelihood * stats.norm(0, scale).pdf(effects) * step
+        mass += weights.sum()
+        first += (weights * effects).sum()
+        second += (weights * effects**2).sum()
+    assert mean.item() == pytest.approx(first / mass, rel=1e-3)
+    assert sd.item() == pytest.approx(np.sqrt(second / mass - (first / mass) ** 2), rel=1e-3)
+
+
+def test_rows_share_a_prior_that_assumes_some_genes_without_an_effect():
+    estimates = np.array([[0.05, 0.1, 0.6], [2.0, -1.8, 0.6]])
+    mean, _ = shrunken(estimates, np.full((2, 3), 0.2))
+    assert mean[0, 2] < mean[1, 2] < 0.6
+    alone, _ = shrunken(estimates[:1], np.full((1, 3), 0.2))
+    np.testing.assert_array_equal(alone, mean[:1])
+
+
+SEEN = np.array([[700.0, 40, 500, 60, 9], [300, 200, 480, 30, 4], [320, 210, 500, 35, 0]])
+MOVED = np.array([True, True, False])
+
+
+def sums_of(squares):
+    totals = SEEN.sum(axis=1, keepdims=True)
+    return ClassSums(SEEN, SEEN / 2, SEEN * 3, squares, totals)
+
+
+def test_log_ratios_and_their_errors_follow_the_counts():
+    ratios, errors = direct_effects(sums_of(SEEN))
+    np.testing.assert_allclose(ratios, np.log((SEEN + 0.5) / (SEEN / 2 + 0.5)))
+    np.testing.assert_allclose(errors, np.sqrt(6 / (SEEN / 2 + 0.5)))
+    sparse = sums_of(SEEN)._replace(unexplained=SEEN / 100)
+    _, errors = direct_effects(sparse)
+    np.testing.assert_allclose(errors, np.sqrt(1 / (SEEN / 2 + 0.5)), err_msg="at least Poisson")
+
+
+def tables(moved=MOVED, squares=SEEN * 1.5):
+    """Effects of a model whose predictions are too small for the first gene of the first row."""
+    shares = SEEN / SEEN.sum(axis=1, keepdims=True)
+    predicted = shares * [0.8, 1.0, 1.0, 1.1, 1.0]
+    predicted[0, 0] /= 1.5
+    ratios = np.log([[2.0, 0.3, 1, 1, 2], [1.0, 1, 1, 1, 1], [1.0, 1.1, 1, 1, 1]])
+    direct = ratios * [1, 1, 0, 1, 0]
+    errors = np.full((3, 5), 0.12)
+    table = gene_effects(sums_of(squares), ratios, errors, predicted, direct, moved)
+    return shares, predicted, table
+
+
+def test_significant_changes_are_given_as_measured_and_others_near_the_scaled_model():
+    shares, predicted, table = tables()
+    logs = np.log(shares + SMALL)
+    measured = (logs[:2] - logs[2]).ravel()
+    model = np.log((predicted + SMALL)[:2] / (predicted + SMALL)[2]).ravel()
+    np.testing.assert_allclose(table["model"], model)
+    significant = table["significant"].to_numpy()
+    assert significant.tolist() == [True, True] + [False] * 8
+    np.testing.assert_allclose(table["log_fold_change"][:2], measured[:2])
+    own, known = measured[:2], model[:2]
+    scaled = model * (own @ known) / (known @ known)
+    np.testing.assert_allclose(table["log_fold_change"][2:], scaled[2:], atol=0.02)
+    assert table["edge"].to_numpy().nonzero()[0].tolist() == [0, 1], "with a direct effect only"
+
+
+def test_intervals_have_the_errors_of_both_shares():
+    shares, _, table = tables()
+    totals = SEEN.sum(axis=1, keepdims=True)
+    pooled = SEEN.sum(axis=0) / SEEN.sum()
+    errors = np.sqrt(np.maximum(SEEN * 1.5, pooled * totals)) / totals / (shares + SMALL)
+    half = 1.959964 * np.hypot(errors[0, 0], errors[2, 0])
+    first = table.iloc[0]
+    assert first["upper"] - first["log_fold_change"] == pytest.approx(half, rel=1e-6)
+    assert first["log_fold_change"] - first["lower"] == pytest.approx(half, rel=1e-6)
+
+
+def test_without_a_control_changes_are_against_the_mean_of_all():
+    shares, _, table = tables(moved=np.ones(3, dtype=bool))
+    logs = np.log(shares + SMALL)
+    measured = logs - logs.mean(axis=0)
+    assert len(table) == 15 and table["significant"][1]
+    assert table["log_fold_change"][1] == pytest.approx(measured[0, 1])
+
+
+def test_if_no_change_is_significant_the_model_is_not_scaled():
+    _, _, table = tables(squares=SEEN * 1e9)
+    assert not table["significant"].any()
+    np.testing.assert_allclose(table["log_fold_change"], table["model"], atol=1e-6)
+
+
+def test_significance_holds_a_false_discovery_rate_over_all_pairs():
+    effects = np.array([[3.0, -0.5], [0.0, -4.0]])
+    assert _significant(effects, np.ones((2, 2))).tolist() == [[True, False], [False, True]]
+    assert not _significant(np.array([[2.6] + [0.0] * 9]), np.ones((1, 10))).any()

@@ -1,10 +1,15 @@
 """Comparison with the truth, and results that are computed once."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 from short_recipes import TINY
 
 from sbnn.mechanism_shift import SparseShiftVAE, recovery
+from sbnn.mechanism_shift.accuracy import aligned, edge_scores, match_latents, mean_correlation
+from sbnn.mechanism_shift.graph import graph_table
 from sbnn.mechanism_shift.linear import LinearShift
 from sbnn.mechanism_shift.records import compute_once
 
@@ -13,13 +18,8 @@ MODEL = SparseShiftVAE(3, recipe=TINY, random_state=0)
 
 def test_edges_are_the_largest_shifts_or_those_of_unmixed_latents(adata):
     mixed, found = recovery(LinearShift(5, "none"), adata, "largest")
-    assert (found["edges"].sum(axis=1) == 2).all() and set(mixed) == {
-        "mcc",
-        "precision",
-        "recall",
-        "f1",
-        "seconds",
-    }
+    assert (found["edges"].sum(axis=1) == 2).all()
+    assert set(mixed) == {"mcc", "precision", "recall", "f1", "seconds"}
     unmixed, _ = recovery(LinearShift(5), adata, "unmixed")
     assert unmixed["mcc"] > mixed["mcc"] + 0.1 and unmixed["f1"] > 0.6
     with pytest.raises(ValueError, match="edges: "):
@@ -30,14 +30,16 @@ def test_shifts_of_new_perturbations_are_learned_from_other_cells_than_are_score
     adata, monkeypatch
 ):
     new = adata.obs["perturbation"].isin(adata.obs["perturbation"].cat.categories[-20:])
-    seen, learn = [], SparseShiftVAE.fit_new_perturbations
+    seen = []
+    learn = SparseShiftVAE.fit_new_perturbations
+
+    def cells(counts, names):
+        rows = [row.tobytes() for row in counts.toarray()]
+        return set(zip(rows, names, strict=True))
 
     def watched(model, counts, names, learned):
         seen.append((cells(counts, names), learned))
         return learn(model, counts, names, learned)
-
-    def cells(counts, names):
-        return {(row.tobytes(), name) for row, name in zip(counts.toarray(), names, strict=True)}
 
     def bound(model, counts, names, n_samples=10):
         seen.append((cells(counts, names), n_samples))
@@ -56,19 +58,53 @@ def test_shifts_of_new_perturbations_are_learned_from_other_cells_than_are_score
 
 
 def test_results_are_computed_once_and_answer_their_question(adata, tmp_path):
-    how = {"results": tmp_path / "shift_fits.pickle", "seeds": [0]}
-    record = compute_once("fits", adata, MODEL, lambda: {"elbo": np.ones(2)}, **how)
-    again = compute_once("fits", adata, MODEL, pytest.fail, **how)
-    assert (
-        again.elbo.tolist() == record.elbo.tolist()
-        and record.dataset == "simulated_screen"
-        and record.seed == 0
-    )
+    path = tmp_path / "shift_fits.pickle"
+    values = {"elbo": np.ones(2)}
+    record = compute_once("fits", adata, MODEL, values.copy, results=path, seeds=[0])
+    again = compute_once("fits", adata, MODEL, pytest.fail, results=path, seeds=[0])
+    assert again.elbo.tolist() == [1, 1]
+    assert (record.dataset, record.seed) == ("simulated_screen", 0)
     with pytest.raises(ValueError, match="differs in seeds"):
-        compute_once("fits", adata, MODEL, pytest.fail, **how | {"seeds": [1]})
+        compute_once("fits", adata, MODEL, pytest.fail, results=path, seeds=[1])
     sizes = compute_once("varied", {"n_genes": 40}, MODEL, dict, params={"of": "shift"})
-    assert (
-        sizes.settings["configuration"] == {"n_genes": 40}
-        and sizes.seed is None
-        and sizes.params == [{"of": "shift"}]
-    )
+    assert sizes.settings["configuration"] == {"n_genes": 40}
+    assert sizes.seed is None
+    assert sizes.params == [{"of": "shift"}]
+
+
+TRUE = np.array([[1.0, 0.0, 3.0], [2.0, 1.0, -1.0], [3.0, 0.5, 0.0], [5.0, -1.0, 1.0]])
+FOUND = np.column_stack([-2 * TRUE[:, 2] + [0.1, 0, 0, 0], TRUE[:, 0], np.ones(4)])
+
+
+def test_latents_are_matched_by_their_absolute_correlation():
+    correlation, of_true, of_found = match_latents(TRUE, FOUND)
+    assert of_true.tolist() == [0, 1, 2]
+    assert of_found.tolist() == [1, 2, 0]
+    third = np.corrcoef(TRUE[:, 2], FOUND[:, 0])[0, 1]
+    assert correlation == pytest.approx([1, 0, third])
+    assert third < -0.99
+    assert mean_correlation(TRUE, FOUND[:, :2]) == pytest.approx((1 - third) / 3)
+
+
+def test_precision_is_of_the_found_edges_and_recall_of_the_true_ones():
+    shifts = pd.DataFrame([[3.0, 0, 0], [0, 2, -1], [0, 0, 0]], ["a", "b", "c"])
+    edges = pd.DataFrame([[True, True, False], [False, True, True]], ["b", "a"])
+    of_true, of_found = np.array([0, 1, 2]), np.array([1, 2, 0])
+    scores = edge_scores(shifts, edges, of_true, of_found)
+    # found: latents 2 and 0 of b, 0 and 1 of a; true: latents 1 and 2 of b, 0 of a
+    assert scores == pytest.approx({"precision": 2 / 4, "recall": 2 / 3, "f1": 4 / 7})
+    none = pd.DataFrame(False, ["c"], range(3))
+    assert edge_scores(shifts, none, of_true, of_found)["f1"] == 0
+
+
+def test_results_are_shown_in_the_order_and_with_the_signs_of_the_true_latents():
+    shifts = pd.DataFrame([[3.0, 0, 0], [0, 2, -1]], ["a", "b"], ["x", "y", "z"])
+    graph = graph_table(["b", "a"], [[1.5, 0.1, 0.0], [-0.2, 2.5, 0.3]], np.eye(3)[:2])
+    edges = pd.DataFrame([[True, False, False], [False, True, True]], ["b", "a"])
+    screen = SimpleNamespace(truth={"latents": TRUE, "shifts": shifts})
+    shown = aligned(screen, FOUND, graph, edges)
+    assert shown["effects"].loc["b"].to_dict() == {"x": 0.1, "y": 0.0, "z": -1.5}
+    assert shown["edges"].loc["a"].to_dict() == {"x": True, "y": True, "z": False}
+    assert shown["true_shifts"].loc["b"].tolist() == [0, 2, -1]
+    x, y, z = (np.corrcoef(shown["latents"][:, i], shown["true_latents"][:, i]) for i in range(3))
+    assert x[0, 1] == pytest.approx(1) and z[0, 1] > 0.99

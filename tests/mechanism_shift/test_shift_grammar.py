@@ -1,4 +1,4 @@
-"""The model follows the grammar of scikit-learn, whose checks give it numbers that are made counts here."""
+"""The model follows the grammar of scikit-learn; numbers of its checks are made counts here."""
 
 import numpy as np
 import pandas as pd
@@ -11,20 +11,18 @@ from sbnn.mechanism_shift import SparseShiftVAE
 
 
 def as_counts(X):
-    """Whole positive numbers in the order of these; what is no table of finite numbers is left as it is."""
-    values = X.data if sparse.issparse(X) else np.asarray(X)
-    if (
-        values.dtype.kind not in "fiu"
-        or not np.isfinite(values).all()
-        or np.ndim(values) != 2 - sparse.issparse(X)
-    ):
-        return X
-    counts = np.rint(np.abs(values) * 10) + 1
+    """Whole positive numbers in the order of these; all but tables of numbers is unchanged."""
     if sparse.issparse(X):
         X = X.astype(float)
-        X.data = counts
+        X.data = np.rint(np.abs(X.data) * 10) + 1
         return X
-    return counts if not isinstance(X, pd.DataFrame) else pd.DataFrame(counts, columns=X.columns)
+    values = np.asarray(X)
+    if values.dtype.kind not in "fiu" or values.ndim != 2 or not np.isfinite(values).all():
+        return X
+    counts = np.rint(np.abs(values) * 10) + 1
+    if isinstance(X, pd.DataFrame):
+        return pd.DataFrame(counts, columns=X.columns)
+    return counts
 
 
 class CountedVAE(SparseShiftVAE):
@@ -39,8 +37,11 @@ NOT_COUNTS = (
     "counts are checked by ourselves, and the message speaks of counts, cells and perturbations"
 )
 SILENT = "cells without any count are refused, and this check draws some"
-OURS = "complex_data dtype_object estimators_empty_data_messages fit2d_1sample fit2d_1feature fit2d_predict1d"
-EXEMPT = {f"check_{name}": NOT_COUNTS for name in f"{OURS} requires_y_none".split()}
+OURS = (
+    "complex_data dtype_object estimators_empty_data_messages fit2d_1sample fit2d_1feature "
+    "fit2d_predict1d requires_y_none"
+)
+EXEMPT = {f"check_{name}": NOT_COUNTS for name in OURS.split()}
 EXEMPT |= {f"check_estimator_sparse_{kind}": SILENT for kind in ("tag", "array", "matrix")}
 EXEMPT["check_positive_only_tag_during_fit"] = "negative numbers were made counts before"
 

@@ -8,51 +8,28 @@ import torch
 from scipy import stats
 from short_recipes import SHORT_PUBLISHED, TINY
 
-from sbnn.mechanism_shift import Recipe, SparseShiftVAE
+from sbnn.mechanism_shift import PUBLISHED, Recipe, SparseShiftVAE
 from sbnn.mechanism_shift import training as training_module
+from sbnn.mechanism_shift.model import _split
 from sbnn.mechanism_shift.network import Cells, MaskedMeans, Prior, ShiftNetwork
 from sbnn.mechanism_shift.training import Training
-
-
-def test_bounds_are_exact_where_the_decoder_ignores_the_latents(screen):
-    model = SparseShiftVAE(
-        2, "vae", recipe=replace(SHORT_PUBLISHED, epochs=1, hidden=8), random_state=0
-    )
-    network = model.fit(screen.counts, screen.perturbation, screen.control).network_
-    with torch.no_grad():
-        for layer in (network.logits, network.mean, network.log_variance):
-            layer.weight.zero_()
-        network.mean.bias.zero_()
-        network.log_variance.bias.zero_()
-    # mean bounds of five cells
-    counts, names = screen.counts[:5].toarray(), screen.perturbation[:5]
-    inverse, shares = (
-        network.dispersion.exp().detach().numpy(),
-        network.logits.bias.softmax(0).detach().numpy(),
-    )
-    means = shares * counts.sum(axis=1, keepdims=True)
-    expected = stats.nbinom.logpmf(counts, inverse, inverse / (inverse + means)).sum(axis=1).mean()
-    assert [model.elbo(counts, names), model.iwelbo(counts, names, 3)] == pytest.approx(
-        [expected] * 2, rel=1e-4
-    )
-    with torch.no_grad():
-        network.mean.bias.fill_(2.0)
-    assert model.elbo(counts, names) == pytest.approx(expected - 2 * 2**2 / 2, rel=1e-4)
 
 
 def test_changed_latents_decode_to_the_same_counts_and_take_their_uncertainty_along():
     torch.manual_seed(0)
     network = ShiftNetwork(12, 4, Recipe(hidden=16))
-    matrix, origin, counts = torch.randn(4, 4), torch.randn(4), torch.rand(30, 12)
-    before, variance = network.encode(counts)[0], network.log_variance.bias.exp().detach()
+    matrix = torch.randn(4, 4)
+    origin = torch.randn(4)
+    counts = torch.rand(30, 12)
+    before, _ = network.encode(counts)
+    variance = network.log_variance.bias.exp().detach()
     decoded = network.decode(before)
     network.change_latents(matrix, origin)
     after, log_variance = network.encode(counts)
     torch.testing.assert_close(after, (before - origin) @ matrix, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(network.decode(after), decoded, rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(
-        log_variance, (variance @ matrix**2).log().clamp(-10, 4).expand(30, 4)
-    )
+    expected = (variance @ matrix**2).log().clamp(-10, 4)
+    torch.testing.assert_close(log_variance, expected.expand(30, 4))
 
 
 def test_the_penalties_are_the_published_ones():
@@ -62,13 +39,12 @@ def test_the_penalties_are_the_published_ones():
     p = prior.logits.sigmoid().detach().numpy()
     assert prior.penalty().item() == pytest.approx(-stats.beta.logpdf(p, 1, 10).sum(), rel=1e-5)
     lasso = MaskedMeans(2, 3, 100.0, summed=False)
-    assert lasso.penalty().item() == pytest.approx(
-        100 * torch.sigmoid(torch.tensor(5.0)).item(), rel=1e-5
-    )
+    assert lasso.penalty().item() == pytest.approx(100 / (1 + np.exp(-5)), rel=1e-5)
 
 
 def test_a_mask_is_drawn_hard_with_a_soft_gradient():
-    prior, codes = MaskedMeans(1, 2, 1.0, summed=True), torch.zeros(20000, dtype=torch.long)
+    prior = MaskedMeans(1, 2, 1.0, summed=True)
+    codes = torch.zeros(20000, dtype=torch.long)
     with torch.no_grad():
         prior.logits.copy_(torch.tensor([[1.0, -1.0]]))
         prior.table.fill_(2.0)
@@ -85,54 +61,59 @@ def small_training(screen, prior, recipe):
     counts = screen.counts[:200].astype(np.float32)
     codes = np.unique(screen.perturbation[:200], return_inverse=True)[1]
     network = ShiftNetwork(counts.shape[1], 2, recipe)
-    return Training(
-        network, prior, Cells(counts), codes, (np.arange(150), np.arange(150, 200)), recipe, 0
-    )
+    split = np.arange(150), np.arange(150, 200)
+    return Training(network, prior, Cells(counts), codes, split, recipe, 0)
 
 
 def test_the_penalty_is_spread_over_the_cells_and_warms_up_where_the_loss_is_a_sum(
     screen, monkeypatch
 ):
-    training, batch = small_training(screen, Prior(41, 2, trained=True), TINY), np.arange(40)
+    training = small_training(screen, Prior(41, 2, trained=True), TINY)
 
     def loss(weight):
         training.generator.manual_seed(0)
-        return training.loss(batch, weight).item()
+        return training.loss(np.arange(40), weight).item()
 
-    usual = {weight: loss(weight) for weight in (0.25, 1.0)}
+    whole = loss(1.0)
+    quarter = loss(0.25)
     monkeypatch.setattr(training.prior, "penalty", lambda: torch.tensor(3e4))
-    assert loss(1.0) - usual[1.0] == pytest.approx(3e4, rel=1e-3) == loss(0.25) - usual[0.25], (
-        "of a mean: sVAE"
-    )
+    assert loss(1.0) - whole == pytest.approx(3e4, rel=1e-3), "of a mean: sVAE"
+    assert loss(0.25) - quarter == pytest.approx(3e4, rel=1e-3)
     training.prior.summed = True
-    assert loss(1.0) - usual[1.0] == pytest.approx(3e4 / 150, rel=1e-3)
-    assert loss(0.25) - usual[0.25] == pytest.approx(0.25 * 3e4 / 150, rel=1e-3)
+    assert loss(1.0) - whole == pytest.approx(3e4 / 150, rel=1e-3)
+    assert loss(0.25) - quarter == pytest.approx(0.25 * 3e4 / 150, rel=1e-3)
 
 
 def test_latents_are_drawn_with_the_variance_of_the_encoder(screen, monkeypatch):
-    training, drawn = small_training(screen, Prior(41, 2, trained=True), TINY), []
-    network, decode = training.network, training.network.decode
-    monkeypatch.setattr(
-        network,
-        "encode",
-        lambda counts: (torch.ones(len(counts), 2), torch.full((1, 2), np.log(9.0))),
-    )
-    monkeypatch.setattr(network, "decode", lambda latents: drawn.append(latents) or decode(latents))
+    training = small_training(screen, Prior(41, 2, trained=True), TINY)
+    drawn = []
+
+    def encode(counts):
+        return torch.ones(len(counts), 2), torch.full((1, 2), np.log(9.0))
+
+    def decode(latents, decode=training.network.decode):
+        drawn.append(latents)
+        return decode(latents)
+
+    monkeypatch.setattr(training.network, "encode", encode)
+    monkeypatch.setattr(training.network, "decode", decode)
     training.loss(np.arange(150))
-    assert drawn[0].mean().item() == pytest.approx(1, abs=0.5) and drawn[
-        0
-    ].std().item() == pytest.approx(3, rel=0.15)
+    assert drawn[0].mean().item() == pytest.approx(1, abs=0.5)
+    assert drawn[0].std().item() == pytest.approx(3, rel=0.15)
 
 
 def test_the_loss_of_svae_plus_is_the_sum_over_the_training_cells(screen, monkeypatch):
-    gradients, decays = [], []
+    gradients = []
+    decays = []
+
+    def step(optimizer):
+        decays.append(optimizer.defaults["weight_decay"])
+
+    monkeypatch.setattr(torch.optim.Adam, "step", step)
     for summed in (True, False):
         prior = Prior(41, 2, trained=True)
         prior.summed = summed
         training = small_training(screen, prior, replace(TINY, batch_size=200))
-        monkeypatch.setattr(
-            torch.optim.Adam, "step", lambda self: decays.append(self.defaults["weight_decay"])
-        )
         training.run(1)
         gradients.append(training.network.logits.bias.grad)
     torch.testing.assert_close(gradients[0], 150 * gradients[1], rtol=1e-3, atol=1e-2)
@@ -140,11 +121,15 @@ def test_the_loss_of_svae_plus_is_the_sum_over_the_training_cells(screen, monkey
 
 
 def test_shifts_in_doubt_stay_free_until_the_last_unmixing(screen, monkeypatch):
-    masks, probabilities, unmix, run = [], [], training_module.unmix, Training.run
+    masks = []
+    probabilities = []
+    unmix = training_module.unmix
+    run = Training.run
 
     def unmixed(*arguments, **options):
         found = unmix(*arguments, **options)
-        found.probabilities[:] = np.random.default_rng(len(masks)).random(found.probabilities.shape)
+        random = np.random.default_rng(len(masks))
+        found.probabilities[:] = random.random(found.probabilities.shape)
         probabilities.append(found.probabilities)
         return found
 
@@ -154,38 +139,47 @@ def test_shifts_in_doubt_stay_free_until_the_last_unmixing(screen, monkeypatch):
 
     monkeypatch.setattr(training_module, "unmix", unmixed)
     monkeypatch.setattr(Training, "run", seen)
-    recipe = replace(TINY, epochs=4, unmixings=2)
-    model = SparseShiftVAE(3, recipe=recipe, random_state=0).fit(
-        screen.counts, screen.perturbation, screen.control
-    )
+    model = SparseShiftVAE(3, recipe=replace(TINY, epochs=4, unmixings=2), random_state=0)
+    model.fit(screen.counts, screen.perturbation, screen.control)
     others = model.perturbations_ != screen.control
-    assert len(masks) == 4 and masks[0].all() and not masks[1][~others].any()
-    assert np.array_equal(masks[1][others], probabilities[0] > 0.05)
-    assert all(np.array_equal(mask[others], probabilities[1] > 0.5) for mask in masks[2:])
+    free, in_doubt, *last = masks
+    assert free.all()
+    assert not in_doubt[~others].any()
+    np.testing.assert_array_equal(in_doubt[others], probabilities[0] > 0.05)
+    assert len(last) == 2, "with strong and with weak shrinkage"
+    for mask in last:
+        np.testing.assert_array_equal(mask[others], probabilities[1] > 0.5)
 
 
-def test_the_last_stage_keeps_the_shrinkage_that_validation_cells_prefer(screen, monkeypatch):
-    for scores, factor in (((1.0, 2.0), 0.5), ((2.0, 1.0), 2.0), ((np.nan, np.nan), 2.0)):
-        training, given, states = small_training(screen, Prior(41, 2), TINY), iter(scores), []
+@pytest.mark.parametrize(
+    ("given", "factor"), [((1.0, 2.0), 0.5), ((2.0, 1.0), 2.0), ((np.nan, np.nan), 2.0)]
+)
+def test_the_last_stage_keeps_the_shrinkage_that_validation_cells_prefer(
+    screen, monkeypatch, given, factor
+):
+    training = small_training(screen, Prior(41, 2), TINY)
+    bias = training.network.logits.bias
+    states = []
 
-        def run(*_, training=training, states=states, **__):
-            states.append(torch.cat([training.generator.get_state(), training.network.logits.bias]))
-            torch.rand(1, generator=training.generator)
-            training.network.logits.bias.data.fill_(training.weight_precision)
-            training.history.append(training.weight_precision)
+    def run(*_, **__):
+        states.append(torch.cat([training.generator.get_state(), bias]))
+        torch.rand(1, generator=training.generator)
+        bias.data.fill_(training.weight_precision)
+        training.history.append(training.weight_precision)
 
-        def held_out(bound, n_samples, given=given):
-            assert bound is training_module.iwelbo_of_cells and n_samples == 50
-            return next(given)
+    def held_out(bound, n_samples):
+        assert bound is training_module.iwelbo_of_cells and n_samples == 50
+        return next(scores)
 
-        monkeypatch.setattr(training, "held_out", held_out)
-        monkeypatch.setattr(training, "run", run)
-        training.run_best(1, follow=True)
-        expected = factor * TINY.weight_precision
-        assert training.history == [expected] == [training.weight_precision]
-        assert (training.network.logits.bias == expected).all() and torch.equal(*states), (
-            "the same start for both"
-        )
+    scores = iter(given)
+    monkeypatch.setattr(training, "held_out", held_out)
+    monkeypatch.setattr(training, "run", run)
+    training.run_best(1, follow=True)
+    expected = factor * TINY.weight_precision
+    assert training.history == [expected]
+    assert training.weight_precision == expected
+    assert (bias == expected).all()
+    assert torch.equal(*states), "the same start for both"
 
 
 def test_the_best_weights_are_kept_where_training_waits(screen):
@@ -194,11 +188,12 @@ def test_the_best_weights_are_kept_where_training_waits(screen):
     )
     model = SparseShiftVAE(3, "ivae", recipe=recipe, random_state=0)
     model.fit(screen.counts, screen.perturbation, screen.control)
-    history, aside = model.history_["validation_elbo"], model.validation_
-    assert len(history) < 30 and history.idxmax() == len(history) - 3
-    assert model.elbo(screen.counts[aside], screen.perturbation[aside], 1) == pytest.approx(
-        history.max(), rel=1e-5
-    )
+    history = model.history_["validation_elbo"]
+    assert len(history) < 30
+    assert history.idxmax() == len(history) - 3
+    held_out = model.validation_
+    bound = model.elbo(screen.counts[held_out], screen.perturbation[held_out], 1)
+    assert bound == pytest.approx(history.max(), rel=1e-5)
 
 
 CHANGES = {
@@ -243,10 +238,13 @@ def test_scores_are_compared_from_the_end_of_the_warm_up_on(screen, monkeypatch)
     scores = iter([5.0, 4.0, 1.0, 2.0, 0.5])
     monkeypatch.setattr(training_module, "elbo_of_cells", lambda *_: torch.tensor([next(scores)]))
     training = small_training(screen, Prior(41, 2), replace(TINY, patience=2, batch_size=64))
-    loss, weights = training.loss, []
-    monkeypatch.setattr(
-        training, "loss", lambda batch, weight: weights.append(weight) or loss(batch, weight)
-    )
+    weights = []
+
+    def loss(batch, weight, loss=training.loss):
+        weights.append(weight)
+        return loss(batch, weight)
+
+    monkeypatch.setattr(training, "loss", loss)
     training.run(5, warm_up=3)
     assert len(training.history) == 5
     np.testing.assert_allclose(weights, np.minimum(1, np.linspace(0, 5, len(weights) + 1)[1:] / 3))
@@ -254,14 +252,25 @@ def test_scores_are_compared_from_the_end_of_the_warm_up_on(screen, monkeypatch)
 
 
 def test_recipes_out_of_range_are_named():
-    wrong = {
-        "epochs": 0,
-        "validation_share": 2,
-        "first_share": 2,
-        "batch_norm": "False",
-        "patience": 0,
-        "hidden": 2.5,
-    }
+    wrong = {"epochs": 0, "validation_share": 2, "first_share": 2, "batch_norm": "False"}
+    wrong |= {"patience": 0, "hidden": 2.5, "dispersion": 51, "dropout": 1.0}
     for name, value in wrong.items():
         with pytest.raises((ValueError, TypeError), match=name):
             Recipe(**{name: value})
+    Recipe(least_updates=0, warm_up=0, unmixings=0, dispersion=-50, dropout=0.999, patience=1)
+
+
+def test_epochs_are_raised_to_the_least_number_of_updates():
+    recipe = Recipe(least_updates=50, updates_per_pair=32, epochs=2)
+    assert recipe._epochs_for(24, 2) == 3, "50 updates"
+    assert recipe._epochs_for(24, 3) == 4, "three pairs: 96 updates"
+    assert recipe._epochs_for(96, 3) == 2
+    assert PUBLISHED._epochs_for(1, 15) == 300
+
+
+def test_a_share_of_the_cells_of_every_perturbation_is_held_out():
+    codes = np.array([0, 1, 0, 1, 1, 0, 0, 2, 1])
+    train, held_out = _split(codes, 0.5, np.random.RandomState(0))
+    assert sorted([*train, *held_out]) == list(range(9))
+    assert (np.diff(train) > 0).all() and (np.diff(held_out) > 0).all()
+    assert np.bincount(codes[held_out], minlength=3).tolist() == [2, 2, 0]

@@ -3,14 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from sbnn.mechanism_shift import unmix
+from sbnn.mechanism_shift import graph, unmix, unmixing
 from sbnn.mechanism_shift.accuracy import edge_scores, match_latents
 from sbnn.mechanism_shift.unmixing import SpikeSlab, _unseparated, describe, fit_spike_slab
 
 
 def made(n_latents=6, n_perturbations=40, n_cells=60, size=4.0, targets=2, seed=0, control=False):
-    """Latents of cells that perturbations shift sparsely, mixed by a matrix; latents, mixed, names and shifts."""
+    """Cells that perturbations shift sparsely: latents, mixed latents, names and true shifts."""
     rng = np.random.default_rng(seed)
     shifts = np.zeros((n_perturbations, n_latents))
     for row in shifts:
@@ -38,11 +39,11 @@ def test_mixed_latents_and_their_graph_are_recovered(size, control):
     assert edge_scores(shifts, found.edges, of_true, of_found)["f1"] > 0.97
     assert found.unseparated == [] and found.unmoved == []
     effects = found.shifts.to_numpy()[:, of_found] * np.sign(correlation)
-    assert np.abs(effects - shifts.loc[found.shifts.index].to_numpy()[:, of_true]).max() < (
-        1.2 if control else 0.8
-    )
+    expected = shifts.loc[found.shifts.index].to_numpy()[:, of_true]
+    assert np.abs(effects - expected).max() < (1.2 if control else 0.8)
     assert "ctrl" not in found.shifts.index
-    assert np.abs(np.median(found.shifts.to_numpy()[~found.edges.to_numpy()])) < 0.1
+    still = found.shifts.to_numpy()[~found.edges.to_numpy()]
+    assert np.abs(np.median(still)) < 0.1
 
 
 def test_latents_that_another_turn_separates_as_well_are_named():
@@ -74,12 +75,13 @@ def test_size_spread_and_density_of_shifts_are_estimated(share):
     rng = np.random.default_rng(0)
     n = 4000
     moved = rng.random(n) < share
-    shifts = np.where(moved, rng.choice([-1, 1], n) * rng.normal(3, 0.6, n), rng.laplace(0, 0.2, n))
+    large = rng.choice([-1, 1], n) * rng.normal(3, 0.6, n)
+    shifts = np.where(moved, large, rng.laplace(0, 0.2, n))
     fit = fit_spike_slab(shifts)
-    assert fit.size == pytest.approx(3, abs=0.1) and fit.sd == pytest.approx(0.6, abs=0.1)
-    assert fit.density == pytest.approx(share, abs=0.02) and fit.spike == pytest.approx(
-        0.2, abs=0.03
-    )
+    assert fit.size == pytest.approx(3, abs=0.1)
+    assert fit.sd == pytest.approx(0.6, abs=0.1)
+    assert fit.density == pytest.approx(share, abs=0.02)
+    assert fit.spike == pytest.approx(0.2, abs=0.03)
     assert ((fit.probability(shifts) > 0.5) == moved).mean() > 0.99
 
 
@@ -89,23 +91,161 @@ def test_small_shifts_need_a_control():
     latents = rng.standard_normal((len(codes), 3))
     latents[codes < 6, 0] += 4.0
     latents[codes == 9, 1] += 0.45
-    edges = {
-        control: describe(latents, codes.astype(str), control).edges for control in ("29", None)
-    }
-    assert (
-        edges["29"].loc["9"].tolist() == [False, True, False] and edges["29"].to_numpy().sum() == 7
-    )
-    assert not edges[None].loc["9"].any()
+    names = codes.astype(str)
+    edges = describe(latents, names, "29").edges
+    assert edges.loc["9"].tolist() == [False, True, False]
+    assert edges.to_numpy().sum() == 7
+    assert not describe(latents, names).edges.loc["9"].any()
 
 
 def test_bad_latents_are_named():
     _, mixed, names, _ = made(n_cells=5)
     with pytest.raises(ValueError, match="latents: .* repeat others"):
         unmix(np.column_stack([mixed, mixed[:, 0]]), names)
+    holed = mixed.copy()
+    holed[0, 3] = np.nan
     with pytest.raises(ValueError, match="latents contains NaN"):
-        describe(np.where(np.arange(mixed.size).reshape(mixed.shape) == 3, np.nan, mixed), names)
-    cells = pd.Index([f"c{i}" for i in range(len(mixed))])
-    table, given = pd.DataFrame(mixed, cells), pd.Series(names, cells)
+        describe(holed, names)
+    cells = [f"c{i}" for i in range(len(mixed))]
+    table = pd.DataFrame(mixed, cells)
+    given = pd.Series(names, cells)
     assert unmix(table, given).edges.equals(unmix(mixed, names).edges)
     with pytest.raises(ValueError, match="perturbation: .* only the order"):
         unmix(table, given[::-1])
+
+
+def test_the_density_of_shifts_is_a_density_and_its_parts_give_the_probability():
+    mixture = SpikeSlab(spike=0.2, size=3.0, sd=0.5, density=0.1)
+    shifts = np.array([0.0, 1.2, -1.4, 3.0, -4.0])
+    spike = 0.9 * stats.laplace(0, 0.2).pdf(shifts)
+    slab = 0.05 * (stats.norm(3, 0.5).pdf(shifts) + stats.norm(-3, 0.5).pdf(shifts))
+    np.testing.assert_allclose(np.exp(mixture.log_density(shifts)), spike + slab)
+    np.testing.assert_allclose(mixture.probability(shifts), slab / (spike + slab))
+
+
+def test_a_fit_ends_where_the_likelihood_is_locally_highest():
+    rng = np.random.default_rng(1)
+    moved = rng.random(500) < 0.2
+    shifts = np.where(moved, rng.normal(3, 0.6, 500), rng.laplace(0, 0.2, 500))
+    fit = fit_spike_slab(shifts)
+    likelihood = fit.log_density(shifts).sum()
+    for name, value in fit._asdict().items():
+        for factor in (0.95, 1.05):
+            other = fit._replace(**{name: factor * value})
+            assert other.log_density(shifts).sum() < likelihood
+
+
+def test_the_spike_is_at_least_as_wide_as_the_sampling_error_and_the_slab_as_the_spike():
+    shifts = np.array([0.1, -2.0, 0.0, 0.2, 2.5, -0.1, 0.05, 0.3, 0.1, 3.1])
+    fit = fit_spike_slab(shifts, 0.3)
+    assert fit.spike == 0.3 <= fit.sd
+    still = fit_spike_slab(np.zeros(4))
+    assert still.spike == still.size == unmixing.LEAST_SCALE
+
+
+def test_the_mode_is_the_mean_of_the_densest_half_of_the_densest_half():
+    values = np.array([0.0, 5.0, 0.3, 0.1, 7.0, 9.0])  # densest: 0, .1, .3
+    other = np.array([9.0, 1.0, 1.3, 1.1, 4.0, -3.0])  # densest: 1, 1.1, 1.3
+    modes = unmixing._mode(np.stack([values, other], axis=1))
+    assert modes == pytest.approx([0.4 / 3, 3.4 / 3])
+
+
+def test_a_sweep_turns_pairs_back():
+    mixture = SpikeSlab(0.1, 3.0, 0.5, 0.3)
+    shifts = np.array([[0.1, -3.0, 0.0], [0.0, 3.2, 0.1], [0.0, 0.0, 3.0], [3.1, 0.0, 0.0]])
+    angle = 0.2
+    turned = shifts.copy()
+    turned[:, 1] = np.cos(angle) * shifts[:, 1] - np.sin(angle) * shifts[:, 2]
+    turned[:, 2] = np.cos(angle) * shifts[:, 2] + np.sin(angle) * shifts[:, 1]
+    turn = unmixing._sweep(turned, np.eye(3), mixture, np.array([0.0, angle, -angle]))
+    np.testing.assert_allclose(turned @ turn, shifts, atol=1e-12)
+
+
+def test_a_start_has_a_smaller_sum_of_absolute_shifts_than_the_mixed_latents():
+    rng = np.random.default_rng(0)
+    shifts = np.eye(3)[rng.integers(3, size=30)] * 3
+    mixed = shifts @ np.linalg.qr(rng.standard_normal((3, 3)))[0]
+    turn = unmixing._sparse_in_sum(mixed, np.random.default_rng(1))
+    np.testing.assert_allclose(turn.T @ turn, np.eye(3), atol=1e-12)
+    assert np.abs(mixed @ turn).sum() == pytest.approx(np.abs(shifts).sum(), rel=0.01)
+
+
+def test_standard_errors_of_shifts_are_those_of_repeated_screens():
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(4), [30, 60, 20, 40])
+    shifts = []
+    for _ in range(100):
+        latents = rng.standard_normal((len(codes), 2))
+        shifts.append(describe(latents, codes.astype(str), "0").shifts.to_numpy())
+    moments = unmixing._Moments(latents, codes.astype(str), "0", None)
+    np.testing.assert_allclose(np.std(shifts, axis=(0, 2)), moments.errors, rtol=0.2)
+    assert moments.tested
+    free = unmixing._Moments(latents, codes.astype(str), None, None)
+    assert not free.tested
+    np.testing.assert_allclose(free.errors, 1 / np.sqrt([30, 60, 20, 40]))
+
+
+def test_uncertain_latents_have_smaller_shifts_in_units_of_their_spread():
+    _, mixed, names, _ = made(n_latents=3, n_perturbations=9)
+    within = describe(mixed, names).shifts
+    variances = np.full(mixed.shape, mixed.var(axis=0))
+    uncertain = describe(mixed, names, variances=variances).shifts
+    assert (uncertain.abs() < within.abs()).to_numpy().mean() > 0.9
+    with pytest.raises(ValueError, match="variances"):
+        describe(mixed, names, variances=variances[:, :2])
+
+
+def test_latents_are_ordered_by_their_shifts_and_unmoved_ones_are_named():
+    rng = np.random.default_rng(0)
+    shifts = np.zeros((13, 4))  # nothing shifts the last latent
+    for row in range(1, 13):
+        shifts[row, row % 3] = rng.choice([-1, 1]) * rng.normal(4, 0.4)
+    shifts[[2, 5], 1] = 4.0, 3.5
+    codes = np.repeat(np.arange(13), 60)
+    latents = shifts[codes] + rng.standard_normal((len(codes), 4))
+    names = np.array(["none", *"abcdefghijkl"])[codes]
+    found = unmix(latents @ rng.normal(size=(4, 4)) + 5.0, names, "none", random_state=1)
+    sizes = found.shifts.abs().sum()
+    assert sizes.is_monotonic_decreasing
+    cubes = found.shifts * found.shifts.abs()
+    assert (cubes.sum() > 0).all()
+    assert found.unmoved == ["latent_3"]
+    assert found.edges.sum().sum() == (shifts != 0).sum()
+    origin = (found.origin - found.origin) @ found.matrix
+    np.testing.assert_allclose(found.transform(found.origin), origin, atol=1e-12)
+    assert found.graph["effect"].tolist() == found.shifts.to_numpy().ravel().tolist()
+
+
+def test_small_shifts_count_if_they_exceed_sampling_error_and_the_bend_of_the_network():
+    shifts = np.array([[4.0, 3.2, 0.1], [0.05, 3.0, 0.2], [0.0, 0.1, 0.9], [0.02, 0.0, 2.35]])
+    errors = np.array([0.05, 0.05, 0.05, 0.25])
+    adjusted = unmixing._adjusted(np.exp(-shifts / errors[:, None]))
+    before = np.where(shifts >= 3, 0.9, 0.0)
+    raised = unmixing._with_small_shifts(before, adjusted, shifts, errors)
+    assert raised[0] == pytest.approx([1, 1, 0], abs=0.01)
+    assert raised[2, 2] > 0.99
+    assert raised[3, 2] == 0, "the sampling error is too large for small shifts"
+
+
+def test_shifts_of_a_model_without_a_mask_are_in_standard_deviations():
+    latents = np.array([[0.0, 2], [2, 4], [5, 0], [7, 2], [1, 1], [1, 3]])
+    names = np.array(["b", "b", "a", "a", "none", "none"])
+    means = {"a": np.array([6.0, 1]), "b": np.array([1.0, 3]), "none": np.array([1.0, 2])}
+    sd = np.sqrt([(1 + 1 + 1 + 1 + 0 + 0) / 6, 1.0])
+    found = graph.wide(graph.open_graph(latents, names, "none"), "effect")
+    np.testing.assert_allclose(found.loc["a"], (means["a"] - means["none"]) / sd)
+    np.testing.assert_allclose(found.loc["b"], (means["b"] - means["none"]) / sd)
+    free = graph.wide(graph.open_graph(latents, names), "effect")
+    np.testing.assert_allclose(free.loc["a"], (means["a"] - latents.mean(axis=0)) / sd)
+    assert list(free.index) == ["a", "b", "none"]
+
+
+def test_edges_are_probable_or_large_shifts_in_the_order_of_the_graph():
+    effects = [[0.1, -3.0, 0.2], [1.0, 1.0, -1.0]]
+    table = graph.graph_table(["q", "p"], effects, [[0.5, 0.6, 0.0], [1.0, 0.2, 0.51]])
+    assert graph.wide(table, "effect").to_numpy().tolist() == effects
+    assert list(graph.wide(table, "effect").index) == ["q", "p"]
+    assert graph.edges_of(table).to_numpy().tolist() == [[False, True, False], [True, False, True]]
+    largest = graph.largest_shifts(table).to_numpy().tolist()
+    assert largest == [[False, True, True], [True, True, False]]
+    assert graph.largest_shifts(table, 1).sum(axis=1).tolist() == [1, 1]

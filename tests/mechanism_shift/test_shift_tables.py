@@ -1,0 +1,185 @@
+"""Tables and figures of screens, against the records that they are made from."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from sbnn.mechanism_shift import plotting, records, report, simulate_perturbations
+from sbnn.mechanism_shift.graph import graph_table
+from sbnn.results import Record
+
+PATHWAY = list(report.PATHWAY)
+CONFIGURATION = {"n_cells_per": 9, "n_perturbations": 8, "n_latents": 2, "n_genes": 3}
+
+
+def scored(recipe="", seeds=(0, 1, 2), **columns):
+    """Record with scores by seed."""
+    values = {"scores": pd.DataFrame({"seed": seeds} | columns)}
+    params = [{"method": recipe}]
+    return Record(
+        "recovery", "s", "x", params, None, {"configuration": CONFIGURATION}, values=values
+    )
+
+
+PCA = scored(mcc=[0.2, 0.4, 0.3], f1=[0.1, 0.1, 0.4], seconds=[1.0, 2.0, 6.0])
+STAGED = scored(
+    seeds=(2, 0, 1),
+    mcc=[0.9, 0.8, 1.0],
+    f1=[0.5, 0.7, 0.6],
+    seconds=[8.0, 9.0, 7.0],
+    elbo=[-3.0] * 3,
+)
+
+
+def test_scores_are_averaged_over_seeds():
+    table = report.methods_table({"pca": PCA, "staged": STAGED})
+    assert list(table.columns) == ["MCC", "SD", "edge F1", "CPU s", "ELBO"]
+    assert table.loc["PCA"].tolist()[:4] == pytest.approx([0.3, 0.1, 0.2, 3.0])
+    assert table.loc["staged", "ELBO"] == -3
+    overview = report.overview_table({"small_pca": PCA, "library_staged": STAGED})
+    assert overview.loc["PCA", "MCC, small"] == "0.300 ± 0.100"
+    assert overview.loc["staged", "CPU s, library"] == "8"
+    assert overview.loc["PCA", "CPU s, library"] == ""
+
+
+def test_differences_are_of_the_same_seeds_with_intervals_over_seeds():
+    table = report.differences_table({"pca": PCA, "staged": STAGED})
+    f1 = np.array([0.7, 0.6, 0.5]) - np.array([0.1, 0.1, 0.4])
+    half = stats.t.ppf(0.975, 2) * f1.std(ddof=1) / np.sqrt(3)
+    text = f"{f1.mean():+.3f} [{f1.mean() - half:+.3f}, {f1.mean() + half:+.3f}]"
+    assert table.loc["PCA", "edge F1"] == text
+    assert list(table.columns) == ["MCC", "edge F1"]
+    once = {"staged": scored(seeds=(0,), mcc=[0.5]), "pca": scored(seeds=(0,), mcc=[0.75])}
+    assert report.differences_table(once).loc["PCA", "MCC"] == "-0.250"
+
+
+def test_ablations_keep_their_order_and_varied_quantities_their_values():
+    ablations = {
+        "ablation_10": scored("last", mcc=[1.0] * 3, recall=[0.5] * 3),
+        "ablation_2": scored("first", mcc=[0.2] * 3, recall=[1.0] * 3),
+    }
+    table = report.ablation_table(ablations)
+    assert table["MCC"].to_dict() == pytest.approx({"first": 0.2, "last": 1.0})
+    assert table.loc["last", "recall"] == 0.5
+    scores = {"value": [2.0, 2.0, 0.5], "method": ["pca", "pca", "staged"], "mcc": [0.1, 0.2, 0.9]}
+    varied = report.varied_table({"varied_shift": scored(**scores, f1=[0.0, 1.0, 0.5])})
+    assert varied.loc[("shift", "2", "PCA")].tolist() == pytest.approx([0.15, 0.5])
+    assert varied.loc[("shift", "0.5", "staged"), "MCC"] == 0.9
+
+
+@pytest.fixture
+def real():
+    """Records of a real screen with two seeds."""
+    effects = np.array([[2.0, 0.1], [1.5, 0.9], [1.0, -0.6], [3.0, 0.2], [0.3, -1.2]])
+    probabilities = [[0.9, 0.1], [1.0, 0.6], [0.8, 0.51], [1.0, 0.0], [0.5, 0.7]]
+    first = graph_table([*PATHWAY, "z"], effects, probabilities)
+    second = first.assign(seed=4, probability=(np.arange(10) == 7).astype(float))
+    graph = pd.concat([first.assign(seed=0), second])
+    edges = pd.DataFrame({"seed": [4, 0], "edges": [3, 1]})
+    null = np.array([0.1, 0.7, 0.2, 0.6, 0.0])
+    return {
+        "fits": SimpleNamespace(graph=graph, seed=0, dataset="made up"),
+        "permuted": SimpleNamespace(edges=edges, null=null),
+    }
+
+
+def test_edges_are_listed_by_seed(real):
+    table = report.edges_table(real)
+    assert table.loc["IFNGR2", "seed 0"] == "0 (+1.50), 1 (+0.90)"
+    assert table.loc["z"].tolist() == ["1 (-1.20)", ""]
+
+
+def test_checks_count_edges_false_edges_and_distances_of_the_pathway(real):
+    first, second = report.trust_table(real).to_dict("records")
+    assert (first["edges"], first["edges, permuted labels"]) == (7, 1)
+    assert (second["edges"], second["edges, permuted labels"]) == (1, 3)
+    # two of five null effects reach .6, the smallest edge: 40 % of ten pairs, of seven edges
+    assert first["false discovery rate"] == pytest.approx(0.4 * 10 / 7)
+    assert second["false discovery rate"] == 1, "never above 1"
+    assert first["latents shifted by the whole pathway"] == 1
+    assert first["largest distance within"] == pytest.approx(np.hypot(2.0, 0.8))
+    assert first["smallest to others"] == pytest.approx(np.hypot(0.7, 0.6))
+    none = real["fits"].graph.assign(probability=0.0)
+    assert np.isnan(report.false_discovery_rate(none, np.ones(3)))
+
+
+def test_held_out_scores_are_averaged_and_bounds_compared_over_cells():
+    scores = pd.DataFrame({"method": ["staged", "means"]})
+    for name in report.OF_HELD_OUT:
+        scores[name] = [0.12345, 2.0]
+    bounds = pd.DataFrame({"z": [1.0, 2, 3, 4], "staged": [2.0, 2, 5, 4]})
+    splits = {
+        "held_out_0": SimpleNamespace(scores=scores, bounds=bounds),
+        "held_out_1": SimpleNamespace(scores=scores.replace(2, 5.5), bounds=bounds + [1, 3]),
+    }
+    means, likelihoods = report.held_out_tables(splits).values()
+    assert list(means.index) == [report.HELD_OUT["means"], report.HELD_OUT["staged"]]
+    assert means["slope"].tolist() == [3.75, 0.123]
+    half = 1.96 * np.std([1, 0, 2, 0], ddof=1) / 2
+    text = f"+0.750 [{0.75 - half:+.3f}, {0.75 + half:+.3f}]"
+    assert likelihoods["split 0"].to_dict() == {report.HELD_OUT["z"]: text, "staged": "3.250"}
+    assert likelihoods.loc["staged", "split 1"] == "6.250"
+
+
+def test_all_tables_are_those_for_which_there_are_records(real):
+    real["sizes"] = SimpleNamespace(sizes=pd.DataFrame({"n_latent": [5], "elbo": [-1234.567]}))
+    stability = pd.DataFrame({"perturbation": range(41), "share": 0.5})
+    real["bootstraps"] = SimpleNamespace(stability=stability)
+    guides = pd.DataFrame({"method": ["staged", "z"], "auc": [0.8765, 0.5]})
+    real["guides"] = SimpleNamespace(guides=guides)
+    tables = report.all_tables(real | {"small_pca": PCA, "small_staged": STAGED})
+    sizes = "9 cells × 8 perturbations, 2 latents, 3 genes"
+    assert {f"Simulated screens, {sizes}", f"Staged minus the others, {sizes}"} <= tables.keys()
+    assert tables["Number of latents"].loc[5, "elbo"] == "-1234.57"
+    assert len(tables["Edges found in bootstraps"]) == report.ROWS
+    assert len(tables["Shifted latents"]) == 5
+    profiles = next(table for title, table in tables.items() if "guides" in title)
+    assert profiles.loc["staged: shifts", "AUC"] == 0.876
+
+
+def test_the_graph_is_drawn_from_the_largest_edge_down(real, monkeypatch):
+    axes = plotting.graph_of_screen(real["fits"]).axes
+    names = [label.get_text() for label in axes[0].get_yticklabels()]
+    assert names == ["STAT1", "IFNGR1", "IFNGR2", "z", "JAK2"]
+    image = axes[0].images[0].get_array()
+    assert image[0].tolist() == [3.0, 0.2]
+    dots = {(int(x), names[int(y)]) for x, y in axes[0].lines[0].get_xydata()}
+    expected = {(0, name) for name in PATHWAY} | {(1, "IFNGR2"), (1, "JAK2"), (1, "z")}
+    assert dots == expected
+    monkeypatch.setattr(plotting, "SHOWN", 2)
+    assert len(plotting.graph_of_screen(real["fits"]).axes[0].get_yticks()) == 2
+
+
+def test_genes_of_latents_and_direct_effects_are_drawn_in_one_order(real):
+    genes = pd.DataFrame([[0.9, 0.1], [-0.95, 0.2], [0.1, -0.7]], list("uvw"))
+    genes.columns = ["latent_0", "latent_1"]
+    effects = pd.DataFrame({"perturbation": ["z", "JAK2", "z"], "gene": ["u", "u", "w"]})
+    effects["direct"] = [0.5, -1.5, 2.0]
+    effects["edge"] = [True, True, False]
+    record = SimpleNamespace(**vars(real["fits"]), genes=genes, effects=effects)
+    top, bottom = plotting.latents_and_genes(record).axes[:2]
+    names = [label.get_text() for label in bottom.get_xticklabels()]
+    assert names == ["STAT1", "IFNGR1", "IFNGR2", "JAK2", "z"], "by latent, then by size"
+    assert top.get_yticklabels()[0].get_text() == "0: v, u, w"
+    assert top.images[0].get_array()[1].tolist() == [0.2, 0.1, 0.9, -0.6, -1.2]
+    assert bottom.images[0].get_array().tolist() == [[0, 0, 0, -1.5, 0.5]]
+    assert len(top.lines[0].get_xdata()) == 7
+
+
+def test_latents_and_genes_of_some_cells_are_correlated_over_these_cells():
+    adata = simulate_perturbations(12, 5, 3, 40, n_control=30, random_state=0)[:, :4].copy()
+    adata.X.data[adata.X.indices == 3] = 0
+    graph = graph_table(["a"], [[0.0, 1.0]], [[1.0, 1.0]])
+    model = SimpleNamespace(transform=lambda cells: cells.X[:, :2].toarray(), shift_graph_=graph)
+    cells = np.array([3, 0, 7, 5, 80, 2])
+    found = records.cells_and_genes(model, adata, cells)
+    counts = adata.X[cells].toarray()
+    logs = np.log1p(1000 * counts / counts.sum(axis=1, keepdims=True))
+    expected = np.corrcoef(logs[:, 1], counts[:, 0])[0, 1]
+    assert found["genes"].loc["gene_1", "latent_0"] == pytest.approx(expected)
+    assert found["genes"].loc["gene_3"].tolist() == [0, 0], "a gene without counts"
+    assert found["perturbation"].tolist() == adata.obs["perturbation"].iloc[cells].tolist()
+    assert found["latents"].dtype == np.float32
