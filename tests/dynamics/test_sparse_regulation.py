@@ -7,9 +7,9 @@ from same import assert_same
 from sklearn.base import clone
 
 from sbnn.data.trajectories import as_trajectories, trajectories
-from sbnn.dynamics import SparseRegulationRegressor, sparse_regulation
+from sbnn.dynamics import SparseRegulationRegressor
 from sbnn.dynamics.paths import relaxation
-from sbnn.dynamics.sparse_regulation import _Search
+from sbnn.dynamics.search import Search
 
 TIMES = [0, 2, 3, 7, 9]
 
@@ -73,9 +73,9 @@ def test_numbers_stay_as_they_are(samples, prior):
 def test_rates_far_from_the_middle_one_start_from_it(many, prior, monkeypatch):
     rates = np.r_[0, np.exp([1.01, -1.01, 0.99, -0.99]), np.ones(25)]
     monkeypatch.setattr(
-        sparse_regulation, "relaxation", lambda values, clock: (None, rates.copy(), 0.02)
+        "sbnn.dynamics.search.relaxation", lambda values, clock: (None, rates.copy(), 0.02)
     )
-    search = _Search(as_trajectories(many), prior.to_numpy().astype(float))
+    search = Search(as_trajectories(many), prior.to_numpy().astype(float))
     np.testing.assert_allclose(search.rates, np.r_[0, 1, 1, rates[3:]])
 
 
@@ -87,7 +87,7 @@ def test_nothing_counts_after_the_end_of_a_sample(network, prior):
     ragged = trajectories(
         *([*getattr(parts[0], of), *getattr(parts[1], of)] for of in ("values", "times"))
     )
-    searches = [_Search(as_trajectories(ragged), prior.to_numpy().astype(float)) for _ in range(2)]
+    searches = [Search(as_trajectories(ragged), prior.to_numpy().astype(float)) for _ in range(2)]
     np.testing.assert_array_equal(searches[0].seen.sum(axis=1), [5] * 20 + [3] * 20)
     searches[1].values[20:, 3:] = 7.0
     found = [relaxation(search.values, search.clock) for search in searches]
@@ -98,7 +98,9 @@ def test_nothing_counts_after_the_end_of_a_sample(network, prior):
         np.testing.assert_allclose(search.means, np.concatenate(within).mean(axis=0))
         search.learn_levels()
         search.follow_model()
-        search.learn(0.1, at_first=False)
+        search.learn_beliefs()
+        search.learn_lag(at_first=False)
+        search.learn_rates(0.1)
     one, other = searches
     for a, b in [*zip(*found, strict=True), (one.rates, other.rates), (one.noise, other.noise)]:
         np.testing.assert_allclose(a, b)
@@ -136,7 +138,7 @@ def test_noise_around_a_mean_has_no_network_and_the_prior_is_kept(rng):
 
 
 def test_weak_new_edges_are_less_probable_if_residuals_persist(many, prior, monkeypatch):
-    search = _Search(as_trajectories(many), prior.to_numpy().astype(float))
+    search = Search(as_trajectories(many), prior.to_numpy().astype(float))
     search.find_regulators()
     effects = np.abs(search.scores())
     weak = (effects > 0) & (effects < 0.3 * effects.max(axis=0)) & (prior.to_numpy() == 0)
@@ -145,7 +147,7 @@ def test_weak_new_edges_are_less_probable_if_residuals_persist(many, prior, monk
     for rest in (0.01, -0.01):
         monkeypatch.setattr(search, "autocorrelation", lambda rest=rest: rest)
         np.testing.assert_allclose(
-            search.believed(True), search.probabilities * (share if rest > 0 else 1)
+            search.posterior_probabilities(), search.probabilities * (share if rest > 0 else 1)
         )
 
 
