@@ -14,25 +14,8 @@ RATES = np.geomspace(0.01, 10, 61)  # candidate decay rates, in units of 1 / (me
 PENALTIES = np.append(np.geomspace(1e-2, 1e4, 25), np.inf)
 
 
-class PriorAlone(BaseEstimator):
-    """Baseline without learning: it returns the prior as the network and predicts no change."""
-
-    def fit(self, trajectories, prior):
-        """Store the prior as the network."""
-        names = trajectories.var_names
-        edges = prior_matrix(prior, names)
-        self.edge_scores_ = pd.DataFrame(edges, names, names)
-        self.sparsity_ = float((edges == 0).mean())
-        return self
-
-    def predict(self, x0, times):
-        """Repeat the start at every time; returns an array of shape (samples, times, genes)."""
-        start = np.asarray(x0, dtype=float)
-        return np.repeat(start[:, None], np.shape(times)[-1], axis=1)
-
-
-class _WithoutEdges(BaseEstimator):
-    """Base class of baselines without regulation; subclasses define `_learn`, given `Samples`."""
+class _Baseline(BaseEstimator):
+    """Base class; subclasses define `_path`, and those without a network also `_learn`."""
 
     def fit(self, trajectories, prior=None):
         """Fit to all samples, ignoring the prior."""
@@ -43,8 +26,32 @@ class _WithoutEdges(BaseEstimator):
         self._learn(samples)
         return self
 
+    def predict(self, x0, times):
+        """Trajectories, of shape (samples, times, genes), from starts `x0` (samples, genes).
 
-class AutoRegression(_WithoutEdges):
+        Times have the shape (times,) or (samples, times).
+        """
+        start = np.asarray(x0, dtype=float)
+        times = np.broadcast_to(times, (len(start), np.shape(times)[-1]))
+        return np.stack(self._path(start, times), axis=1)
+
+
+class PriorAlone(_Baseline):
+    """Baseline without learning: it returns the prior as the network and predicts no change."""
+
+    def fit(self, trajectories, prior):
+        """Store the prior as the network."""
+        names = trajectories.var_names
+        edges = prior_matrix(prior, names)
+        self.edge_scores_ = pd.DataFrame(edges, names, names)
+        self.sparsity_ = float((edges == 0).mean())
+        return self
+
+    def _path(self, start, times):
+        return [start] * times.shape[1]
+
+
+class AutoRegression(_Baseline):
     """AR(1) in continuous time: each gene decays to its own level at its own rate."""
 
     def _learn(self, samples):
@@ -64,15 +71,16 @@ class AutoRegression(_WithoutEdges):
         self.rates_ = rates[best]
         self.levels_ = levels[best, np.arange(len(best))]
 
-    def predict(self, x0, times):
-        """Let each gene decay from its start towards its level; (samples, times, genes)."""
-        start = np.asarray(x0, dtype=float)[:, None]
-        times = np.atleast_2d(times)[..., None]
-        left = np.exp(-self.rates_ * (times - times[:, :1]))
-        return self.levels_ + left * (start - self.levels_)
+    def _path(self, start, times):
+        gap = start - self.levels_
+        path = []
+        for since in (times - times[:, :1]).T:
+            left = np.exp(-self.rates_ * since[:, None])
+            path.append(self.levels_ + left * gap)
+        return path
 
 
-class Linear(_WithoutEdges):
+class Linear(_Baseline):
     """Linear map from the deviations of genes from their means to those at the next time.
 
     All intervals count alike. ``kind`` is one of "mean", which predicts the gene means; "ar1", one
@@ -90,44 +98,36 @@ class Linear(_WithoutEdges):
         before = before - self.mean_
         after = after - self.mean_
         slopes = np.zeros(len(self.mean_))
-        if self.kind == "ar1":
-            slopes += common_slope(before, after)
-        if self.kind == "rest":
-            slopes += shrunk_slopes(before, after)
+        if self.kind in ("ar1", "rest"):
+            slopes += slopes_of(before, after, of_each_gene=self.kind == "rest")
         self.map_ = np.diag(slopes)
         if self.kind in ("ridge", "rest"):
             weights, self.penalty_ = held_out_ridge(before, after - slopes * before)
             self.map_ += weights
 
-    def predict(self, x0, times):
-        """Apply the map once for each interval; returns an array of shape (samples, times, genes)."""
-        path = [np.asarray(x0, dtype=float) - self.mean_]
-        for _ in range(np.shape(times)[-1] - 1):
-            path.append(path[-1] @ self.map_)
-        return self.mean_ + np.stack(path, axis=1)
+    def _path(self, start, times):
+        deviation = start - self.mean_
+        path = [self.mean_ + deviation]
+        for _ in range(times.shape[1] - 1):
+            deviation = deviation @ self.map_
+            path.append(self.mean_ + deviation)
+        return path
 
 
-def common_slope(before, after):
-    """Slope of least squares that all columns share."""
+def slopes_of(before, after, of_each_gene):
+    """Slope of least squares that all columns share, or slopes of each column, shrunk towards it."""
     along = (before * after).sum(axis=0)
-    return along.sum() / _sum_of_squares(before).sum()
-
-
-def shrunk_slopes(before, after):
-    """Slope of each column, shrunk towards the common slope by its standard error."""
-    squares = _sum_of_squares(before)
-    own = (before * after).sum(axis=0) / squares
-    common = common_slope(before, after)
+    squares = np.maximum((before**2).sum(axis=0), 1e-12)
+    common = along.sum() / squares.sum()
+    if not of_each_gene:
+        return common
+    own = along / squares
     variance = ((after - own * before) ** 2).mean(axis=0) / squares
     spread = max(np.median((own - common) ** 2 - variance), 1e-6)
     return common + spread / (spread + variance) * (own - common)
 
 
-def _sum_of_squares(values):
-    return np.maximum((values**2).sum(axis=0), 1e-12)
-
-
-class TrainingPath(_WithoutEdges):
+class TrainingPath(_Baseline):
     """Baseline that moves at the mean rate of nearby intervals of the training samples."""
 
     def _learn(self, samples):
@@ -136,16 +136,14 @@ class TrainingPath(_WithoutEdges):
         self.change_ = after - self.before_
         self.length_ = np.diff(spans, axis=1)[:, 0]
 
-    def predict(self, x0, times):
-        """Move at the weighted mean rate of nearby intervals; (samples, times, genes)."""
-        path = [np.asarray(x0, dtype=float)]
-        times = np.broadcast_to(times, (len(path[0]), np.shape(times)[-1]))
+    def _path(self, start, times):
+        path = [start]
         rates = self.change_ / self.length_[:, None]
         for span in np.diff(times, axis=1).T:
             weights = self._weights(path[-1])
             change = span[:, None] * (weights @ rates)
             path.append(path[-1] + change / weights.sum(axis=1, keepdims=True))
-        return np.stack(path, axis=1)
+        return path
 
     def _weights(self, x):
         """Weights of the intervals for values (samples, genes), of shape (samples, intervals)."""
@@ -163,7 +161,7 @@ class TrainingPath(_WithoutEdges):
         return self.length_ * np.exp((nearest - far) / width)
 
 
-class Replicate(_WithoutEdges):
+class Replicate(_Baseline):
     """Baseline that predicts the values of the first training sample, whatever the start."""
 
     def _learn(self, samples):
@@ -171,13 +169,11 @@ class Replicate(_WithoutEdges):
         self.values_ = samples.values[0]
         self.times_ = samples.times[0]
 
-    def predict(self, x0, times):
-        """Continue every start with interpolated values of the sample; (samples, times, genes)."""
-        start = np.asarray(x0, dtype=float)
-        path = np.empty((len(start), np.shape(times)[-1], start.shape[1]))
-        for gene, values in enumerate(self.values_.T):
-            path[:, :, gene] = np.interp(times, self.times_, values)
-        path[:, 0] = start
+    def _path(self, start, times):
+        path = [start]
+        for time in times.T[1:]:
+            values = [np.interp(time, self.times_, gene) for gene in self.values_.T]
+            path.append(np.stack(values, axis=1))
         return path
 
 

@@ -28,9 +28,7 @@ def followed(network, start, times):
     state = np.array(start)
     if network.lag:
         state = np.tile(start, (1, 2))
-    times = torch.from_numpy(np.array(times))
-    with torch.no_grad():
-        values = follow(network, torch.from_numpy(state), times)
+    values = follow(network, torch.from_numpy(state), torch.from_numpy(np.array(times)))
     return values[:, :, : start.shape[1]].numpy()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy.linalg import cho_factor, cho_solve
 
-from sbnn.dynamics.beliefs import MOST
+from sbnn.dynamics.beliefs import MOST, Beliefs
 
 N_TRIED = 6  # number of candidates that a search step tries to add
 N_SWAPPED = 2  # number of candidates that are also tried in place of a current regulator
@@ -80,6 +80,7 @@ class Fit:
         return np.diag(covariance)
 
 
+@dataclass
 class Target:
     """Evidence for sets of regulators in the values of one gene that changes.
 
@@ -91,26 +92,29 @@ class Target:
     remains of the first value; ``linear``, of shape (observations, genes), is the weighted past of
     the deviation of each gene; ``deviations`` has the shape (samples, points, genes); ``memory``,
     of shape (m, times - 1, points), is returned by `Clock.later_memory`; ``log_odds`` contains the
-    log odds of every edge to this gene, -inf for impossible edges; ``signs`` contains the sign of
-    each edge in the prior, 0 if the sign is free. Observations after the end of a sample are 0 in
+    log odds of every edge to this gene, -inf for impossible edges; ``signs``, floats, contains the
+    sign of each edge in the prior, 0 if the sign is free and found during the search. Observations after the end of a sample are 0 in
     ``values``, ``linear`` and ``memory``, and only add a constant to the evidence.
     """
 
-    def __init__(self, values, linear, deviations, memory, noise, beliefs, log_odds, signs):
-        self.values = values
-        self.linear = linear
-        self.deviations = deviations
-        self.memory = memory
-        self.noise = noise
-        self.beliefs = beliefs
-        self.log_odds = log_odds
-        self.signs = signs.astype(float)
-        self.free = signs == 0
+    values: np.ndarray
+    linear: np.ndarray
+    deviations: np.ndarray
+    memory: np.ndarray
+    noise: float
+    beliefs: Beliefs
+    log_odds: np.ndarray
+    signs: np.ndarray
+
+    def __post_init__(self):
+        """Note which signs are free, and the weighted past of 1."""
+        self.free = self.signs == 0
         self._open = self.free.copy()  # signs that are free and not yet chosen
         self._fits = {}
         self._products = {}
-        of_constant = np.broadcast_to(memory.sum(axis=2), (len(deviations), memory.shape[1]))
-        self._constant = of_constant.ravel()
+        of_constant = self.memory.sum(axis=2)
+        n_copies = len(self.deviations) // len(of_constant)
+        self._constant = np.tile(of_constant.ravel(), n_copies)
 
     def fit(self, regulators):
         """`Fit` for a frozenset of regulators; each set is fitted only once."""

@@ -129,21 +129,14 @@ class Intervals:
         self.after = values[:, 1:]
         self.length = torch.from_numpy(times[chosen]).diff(dim=1).float()[..., None]
         self.n = (self.length > 0).sum(dim=(1, 2))
-        self.ragged = bool((self.n != self.n[0]).any())
 
     def loss(self, network, n_steps, rows=slice(None)):
         """Mean squared error of predictions one interval ahead of each observed time."""
-        before = self.before[rows]
-        after = self.after[rows]
         length = self.length[rows]
-        if self.ragged:
-            real = length[..., 0] > 0
-            before = before[real]
-            after = after[real]
-            length = length[real]
-        factors = step_factors(network.decay(), length / n_steps)
-        predicted = advance(network.targets, before, factors, n_steps)
-        return mse_loss(predicted, after)
+        real = length[..., 0] > 0  # (samples, intervals)
+        factors = step_factors(network.decay(), length[real] / n_steps)
+        predicted = advance(network.targets, self.before[rows][real], factors, n_steps)
+        return mse_loss(predicted, self.after[rows][real])
 
 
 class Training:
