@@ -7,7 +7,7 @@ from sbnn.dynamics.solver import DivergenceError
 
 
 def edge_accuracy(scores, truth, prior, confidence=None):
-    """Compare edge scores, [regulator, target], with the true edges of the regulators in `truth`."""
+    """Compare edge scores, [regulator, target], with the true edges of regulators in `truth`."""
     # Simply repeating the prior gives a high balanced accuracy, so corrections of the prior are
     # scored as well.
     found = scores.loc[truth.index].to_numpy()
@@ -51,7 +51,7 @@ def path_errors(model, samples):
 
 
 def _squares(model, start, times, later):
-    """Squared errors, in one dimension, of predictions of later values (samples, times - 1, genes)."""
+    """Squared errors, flattened, of predictions of later values (samples, times - 1, genes)."""
     try:
         predicted = model.predict(start, times)
     except DivergenceError:

@@ -55,7 +55,7 @@ class AutoRegression(_Baseline):
     """AR(1) in continuous time: each gene decays to its own level at its own rate."""
 
     def _learn(self, samples):
-        """Choose the level and the rate of each gene with the least squared error of next values."""
+        """Choose levels and rates of genes with the least squared error of next values."""
         before, after, spans = samples.intervals()
         length = np.diff(spans, axis=1)  # (intervals, 1)
         rates = RATES / length.mean()
@@ -115,7 +115,7 @@ class Linear(_Baseline):
 
 
 def slopes_of(before, after, of_each_gene):
-    """Slope of least squares that all columns share, or slopes of each column, shrunk towards it."""
+    """Slope of least squares that all columns share, or their own slopes, shrunk towards it."""
     along = (before * after).sum(axis=0)
     squares = np.maximum((before**2).sum(axis=0), 1e-12)
     common = along.sum() / squares.sum()

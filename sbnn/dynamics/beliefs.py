@@ -1,4 +1,4 @@
-"""Prior distributions of effects and prior odds of edges, learned from all genes (empirical Bayes)."""
+"""Prior distributions of effects and odds of edges, learned from all genes (empirical Bayes)."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -92,7 +92,7 @@ def learned_beliefs(fits, probabilities, kinds, possible):
 
 
 def _shrunk(found, first):
-    """Means of the numbers found for each number of regulators, shrunk towards the first beliefs."""
+    """Means for each number of regulators, shrunk towards the first beliefs."""
     means = np.zeros(MOST + 1)
     n = np.zeros(MOST + 1)
     for k, numbers in found.items():

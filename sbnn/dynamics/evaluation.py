@@ -55,7 +55,6 @@ def evaluate(model, data, *, method, condition, details=False, results=None, ove
     ValueError
         The file contains an experiment with different data, seeds, parameters, method or condition.
     """
-
     wanted = _wanted("methods", data, {"method": method}, {"condition": condition})
     compute = partial(_scores_and_details, model, data, details)
     return load_or_compute(wanted, compute, results, overwrite, estimator=clone(model))

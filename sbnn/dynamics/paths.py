@@ -65,10 +65,11 @@ class Clock:
 
 
 def relaxation(values, clock):
-    """First estimates of the paths, the decay rates and the noise from values (samples, times, genes).
+    """First estimates of the paths, the decay rates and the noise.
 
-    It is assumed that every gene relaxes from one level to another in each sample. Rates are 0 for
-    genes that are constant within samples. The paths have the shape (samples, points, genes).
+    Values have the shape (samples, times, genes). It is assumed that every gene relaxes from one
+    level to another in each sample. Rates are 0 for genes that are constant within samples. The
+    paths have the shape (samples, points, genes).
     """
     n_samples, _, n_genes = values.shape
     seen = clock.seen[..., None]

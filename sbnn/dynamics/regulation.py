@@ -93,8 +93,9 @@ class Target:
     the deviation of each gene; ``deviations`` has the shape (samples, points, genes); ``memory``,
     of shape (m, times - 1, points), is returned by `Clock.later_memory`; ``log_odds`` contains the
     log odds of every edge to this gene, -inf for impossible edges; ``signs``, floats, contains the
-    sign of each edge in the prior, 0 if the sign is free and found during the search. Observations after the end of a sample are 0 in
-    ``values``, ``linear`` and ``memory``, and only add a constant to the evidence.
+    sign of each edge in the prior, 0 if the sign is free and found during the search. Observations
+    after the end of a sample are 0 in ``values``, ``linear`` and ``memory``, and only add a
+    constant to the evidence.
     """
 
     values: np.ndarray
@@ -188,7 +189,7 @@ class Target:
         return best[possible].tolist()
 
     def _gains(self, regulators):
-        """Gains in log probability from adding each gene with a linear effect, of shape (genes,)."""
+        """Gains in log probability from adding each gene with a linear effect, (genes,)."""
         fit = self.fit(regulators)
         features = fit.features
         square = features.T @ features + 1e-6 * np.eye(len(fit.weights))

@@ -116,10 +116,10 @@ class Recipe(CheckedSettings):
 
 
 class Intervals:
-    """Intervals between consecutive times of some samples; those of length 0 (padding) are ignored.
+    """Intervals between consecutive times of some samples, without those of length 0 (padding).
 
-    `before` and `after` have the shape (samples, intervals, genes), `length` (samples, intervals, 1)
-    and `n`, the number of intervals of each sample, (samples,).
+    `before` and `after` have the shape (samples, intervals, genes), `length` has (samples,
+    intervals, 1), and `n`, the number of intervals of each sample, (samples,).
     """
 
     def __init__(self, samples, chosen):
@@ -169,7 +169,7 @@ class Training:
         return mse_loss(self.network.targets(self.points), self.expected)
 
     def run(self, epochs, prunings=None):
-        """Train, prune as in `Schedule.prunings`, and keep the best epoch after the last pruning."""
+        """Train, prune as in `Schedule.prunings`, and keep the best epoch after that."""
         prunings = prunings or {}
         done = 0
         for epoch in sorted(prunings):

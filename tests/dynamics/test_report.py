@@ -204,7 +204,7 @@ def test_values_beyond_the_panel_are_counted_and_drawn_at_its_edge(paths):
 
 
 def test_genes_are_chosen_to_differ():
-    """Of twenty genes that move alike and five that move in ways of their own, the five are shown."""
+    """Of twenty genes that move alike, one is shown, and all five that move in other ways."""
     true = np.zeros((1, 6, 25))
     true[0, 1:, :20] = 1 + 1e-3 * np.arange(20)
     for i in range(5):

@@ -105,7 +105,7 @@ def test_a_network_that_explains_its_samples_predicts_alone(fitted, many, networ
 
 
 def test_noise_around_a_mean_has_no_network_and_the_prior_is_kept(rng):
-    """White noise: the best prediction is the mean, and no evidence is left for or against edges."""
+    """White noise: the best prediction is the mean, and nothing speaks for or against edges."""
     data = trajectories([0.5 + 0.1 * rng.standard_normal((40, 8))], [np.arange(40.0)])
     prior = np.zeros((8, 8))
     prior[0, 1:5] = 1
