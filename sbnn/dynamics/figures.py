@@ -36,6 +36,7 @@ COLORS = {
     "sparse": GREEN,
 }
 ROW = 0.2  # inches
+LEGEND = {"loc": "outside right upper", "fontsize": 6.5}
 PANELS = {
     "auroc": "AUROC of edges",
     "balanced_accuracy": "balanced accuracy of edges",
@@ -93,7 +94,7 @@ def predicted_paths(of_prior, records):
     for ax in axes[:, 0]:
         ax.set_ylabel("expression")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    top.legend(handles, labels, loc="outside right upper", fontsize=6.5)
+    top.legend(handles, labels, **LEGEND)
     squares = bottom.subplots(1, len(records), sharex=True, sharey=True, squeeze=False)[0]
     true = of_prior.test[:, 1:].ravel()
     for ax, (name, record) in zip(squares, records.items(), strict=True):
