@@ -72,13 +72,6 @@ def test_auto_regression_decays_at_times_of_each_sample(data):
         np.testing.assert_allclose(path[sample, 2], expected)
 
 
-def test_slower_times_divide_rates_of_auto_regression(data):
-    minutes = data.copy()
-    minutes.obs["time"] *= 60
-    slow = fitted("ar1", minutes)
-    np.testing.assert_allclose(60 * slow.rates_, fitted("ar1", data).rates_)
-
-
 def test_linear_maps_are_least_squares_around_the_mean(data, intervals):
     mean = data.X.mean(axis=0)
     before = intervals[0] - mean

@@ -99,17 +99,6 @@ def test_weights_are_pruned_once_after_training_or_never(samples, prior):
     assert quick("none", samples, prior).history_["sparsity"].max() < 0.2
 
 
-def test_only_methods_with_a_prior_follow_it(samples, prior):
-    """Edges outside the prior stay with the size of weights, and are cut with the prior."""
-    given = prior.to_numpy() != 0
-    share = {}
-    for pruning in ("imp", "dash", "biological"):
-        size = quick(pruning, samples, prior).edge_scores_.abs().to_numpy()
-        share[pruning] = size[given].sum() / size.sum()
-    assert share["imp"] < share["dash"]
-    assert share["imp"] < share["biological"]
-
-
 @pytest.mark.parametrize("pruning", PENALTIES)
 def test_a_penalty_closes_gates(samples, prior, pruning):
     history = {}

@@ -82,13 +82,6 @@ def test_scores_mix_size_and_prior_and_follow_those_before(network, prior, gener
         before = found[:2]
 
 
-def test_a_prior_may_have_an_influence_on_outputs_alone(network, prior, generator):
-    found = [*Pruner(network, (0.0, 1.0), prior, generator).next_scores().values()]
-    for i, size in enumerate(sizes(network)[:2]):
-        torch.testing.assert_close(found[i], size)
-        torch.testing.assert_close(found[2 + i], prior_of_outputs(size, prior))
-
-
 @pytest.mark.parametrize("rank", [3, 1])
 def test_scores_of_the_prior_are_the_shortest_least_squares(generator, rank):
     s = torch.rand((3, rank), generator=generator, dtype=torch.float64)

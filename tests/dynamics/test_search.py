@@ -118,21 +118,6 @@ def test_proteins_follow_their_genes_with_a_lag(search):
     np.testing.assert_allclose(search._deviations, expected - search.means)
 
 
-def test_levels_and_paths_come_nearer_to_those_without_noise(search, network):
-    """One pass of levels, rates and paths removes noise from the paths."""
-    true = as_trajectories(network.simulate(24, 0.0, 1)).padded()[0]
-    before = search.paths[:, search.clock.observed] - true
-    search.learn_beliefs()
-    search.learn_rates(0.2)
-    search.learn_levels()
-    search.follow_model()
-    after = search.paths[:, search.clock.observed] - true
-    still = ~search.changing
-    assert (after[:, :, still] ** 2).mean() < 0.95 * (before[:, :, still] ** 2).mean()
-    moving = search.changing
-    assert (after[:, :, moving] ** 2).mean() < 0.7 * (before[:, :, moving] ** 2).mean()
-
-
 def test_later_passes_predict_new_samples_better(samples, prior, network):
     values, times = as_trajectories(network.simulate(20, 0.0, 7)).padded()
     errors = []
