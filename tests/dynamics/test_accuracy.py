@@ -2,8 +2,9 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 from anndata import AnnData
+from numpy.testing import assert_array_equal
+from pytest import approx
 
 from sbnn.data.trajectories import as_trajectories, trajectories
 from sbnn.dynamics.accuracy import edge_accuracy, path_errors
@@ -24,12 +25,12 @@ FOUND = table([[0, 0.5, -0.2], [0.1, 0, 0], [0, -0.3, 0]])
 
 def test_edges_are_counted():
     scores = edge_accuracy(FOUND, TRUTH, PRIOR)
-    assert scores["balanced_accuracy"] == pytest.approx((2 / 3 + 4 / 6) / 2)
+    assert scores["balanced_accuracy"] == approx((2 / 3 + 4 / 6) / 2)
     assert scores["recall_missing"] == 1
     assert scores["kept_wrong"] == 0.5
     assert scores["n_edges"] == 4
     # Of absolute scores: the true .5, .2, 0 against the others .1, .3 and four of 0.
-    assert scores["auroc"] == pytest.approx((6 + 5 + 4 * 0.5) / 18)
+    assert scores["auroc"] == approx((6 + 5 + 4 * 0.5) / 18)
 
 
 def test_edges_are_ranked_by_confidence_if_given():
@@ -47,7 +48,7 @@ def test_a_correct_prior_has_nothing_to_correct():
 def test_only_regulators_with_a_known_truth_count():
     scores = edge_accuracy(FOUND, TRUTH.loc[["b"]], PRIOR)
     assert scores["n_edges"] == 1
-    assert scores["balanced_accuracy"] == pytest.approx((0 + 1 / 2) / 2)
+    assert scores["balanced_accuracy"] == approx((0 + 1 / 2) / 2)
 
 
 def test_the_strongest_edges_are_looked_up_by_regulator_and_target():
@@ -58,7 +59,7 @@ def test_the_strongest_edges_are_looked_up_by_regulator_and_target():
     assert (found.regulator + found.target).tolist() == ["ab", "cb", "ac", "ba"]
     assert found.score.tolist() == [0.5, -0.3, -0.2, 0.1]
     assert found.in_prior.tolist() == [True, True, False, False]
-    np.testing.assert_array_equal(found.true, [1, np.nan, 1, 0])
+    assert_array_equal(found.true, [1, np.nan, 1, 0])
     many = AnnData(np.zeros((1, 23)), varp={"prior": np.eye(23)})
     assert len(strongest(pd.DataFrame(np.ones((23, 23))), many)) == 500
 
@@ -69,13 +70,13 @@ VALUES = np.array([[0.0, 1.0], [0.5, 1.0], [1.5, 1.0]])
 def test_errors_of_samples_of_any_length():
     one = as_trajectories(trajectories([VALUES], [[0, 1, 2]]))
     errors = path_errors(PriorAlone(), one)
-    assert errors["mse_rollout"] == pytest.approx((0.25 + 2.25) / 4)  # the start is not counted
-    assert errors["mse_ahead"] == pytest.approx((0.25 + 1) / 4)
+    assert errors["mse_rollout"] == approx((0.25 + 2.25) / 4)  # the start is not counted
+    assert errors["mse_ahead"] == approx((0.25 + 1) / 4)
     short = [[2.0, 0.0], [2.0, 3.0]]
     ragged = as_trajectories(trajectories([VALUES, short], [[0, 1, 2], [0, 9]]))
     errors = path_errors(PriorAlone(), ragged)
-    assert errors["mse_rollout"] == pytest.approx((0.25 + 2.25 + 9) / 6)
-    assert errors["mse_ahead"] == pytest.approx((0.25 + 1 + 9) / 6)
+    assert errors["mse_rollout"] == approx((0.25 + 2.25 + 9) / 6)
+    assert errors["mse_ahead"] == approx((0.25 + 1 + 9) / 6)
 
 
 def test_predictions_that_diverge_have_no_error():
@@ -87,4 +88,4 @@ def test_predictions_that_diverge_have_no_error():
 
     errors = path_errors(LongPaths(), as_trajectories(trajectories([VALUES], [[0, 1, 2]])))
     assert np.isnan(errors["mse_rollout"])
-    assert errors["mse_ahead"] == pytest.approx((0.25 + 1) / 4)
+    assert errors["mse_ahead"] == approx((0.25 + 1) / 4)

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from pytest import approx
 
 from sbnn.dynamics.beliefs import MOST, first_beliefs, kinds_of_edges, learned_beliefs
 
@@ -36,10 +38,10 @@ def learned(fits):
 
 def test_effects_shrink_with_the_number_of_regulators():
     first = first_beliefs()
-    np.testing.assert_allclose(first.effect_mean[:4], [1, 1, 0.6, 0.36])
-    np.testing.assert_allclose(first.effect_sd**2, 0.16 * first.effect_mean**2 + 0.01)
-    np.testing.assert_array_equal(first.pair_sd, first.effect_sd)
-    np.testing.assert_array_equal(first.square_sd, first.effect_sd / 2)
+    assert_allclose(first.effect_mean[:4], [1, 1, 0.6, 0.36])
+    assert_allclose(first.effect_sd**2, 0.16 * first.effect_mean**2 + 0.01)
+    assert_array_equal(first.pair_sd, first.effect_sd)
+    assert_array_equal(first.square_sd, first.effect_sd / 2)
     assert len(first.effect_mean) == MOST + 1
 
 
@@ -54,7 +56,7 @@ def test_kinds_count_the_other_targets_of_a_regulator_that_change():
         for j in range(5):
             others = [k for k in range(4) if k != j and prior[i, k] != 0]
             expected[i, j] = min(len(others), 2) + 3 * (prior[i, j] != 0)
-    np.testing.assert_array_equal(kinds_of_edges(prior, changing), expected)
+    assert_array_equal(kinds_of_edges(prior, changing), expected)
 
 
 def test_moments_of_effects_are_learned_for_their_number_of_regulators(fits):
@@ -63,19 +65,19 @@ def test_moments_of_effects_are_learned_for_their_number_of_regulators(fits):
     weights = np.array([fit.weights for fit in fits])
     effects = weights[:, 1:3] * [1, -1]
     mean = (effects.sum() + 10 * first.effect_mean[2]) / 70
-    assert found.effect_mean[2] == pytest.approx(mean)
+    assert found.effect_mean[2] == approx(mean)
     squares = ((effects - mean) ** 2 + 0.04).sum()
     variance = (squares + 10 * first.effect_sd[2] ** 2) / 70
-    assert found.effect_sd[2] == pytest.approx(np.sqrt(variance))
+    assert found.effect_sd[2] == approx(np.sqrt(variance))
     pairs = (weights[:, 4] ** 2 + 0.04).sum()
     variance = (pairs + 10 * first.pair_sd[2] ** 2) / 40
-    assert found.pair_sd[2] == pytest.approx(np.sqrt(variance))
+    assert found.pair_sd[2] == approx(np.sqrt(variance))
     squares = (weights[:, [3, 5]] ** 2 + 0.04).sum()
     variance = (squares + 10 * first.square_sd[2] ** 2) / 70
-    assert found.square_sd[2] == pytest.approx(np.sqrt(variance))
+    assert found.square_sd[2] == approx(np.sqrt(variance))
     others = [0, 1, *range(3, MOST + 1)]
-    np.testing.assert_allclose(found.effect_mean[others], first.effect_mean[others])
-    np.testing.assert_allclose(found.effect_sd[others], first.effect_sd[others])
+    assert_allclose(found.effect_mean[others], first.effect_mean[others])
+    assert_allclose(found.effect_sd[others], first.effect_sd[others])
 
 
 def test_many_regulators_share_the_beliefs_of_the_largest_number(fits):
@@ -87,5 +89,5 @@ def test_many_regulators_share_the_beliefs_of_the_largest_number(fits):
 @pytest.mark.parametrize(("kind", "edges", "pairs"), [(0, 0.5, 5e4), (3, 1.6, 2.0)])
 def test_odds_are_shares_of_edges_of_each_kind(fits, kind, edges, pairs):
     share = (edges + 28 * 0.25) / (pairs + 28)
-    assert learned(fits).log_odds[kind] == pytest.approx(np.log(share / (1 - share)))
-    np.testing.assert_allclose(learned(fits).log_odds[1], np.log(0.5 / (5e4 - 0.5)))
+    assert learned(fits).log_odds[kind] == approx(np.log(share / (1 - share)))
+    assert_allclose(learned(fits).log_odds[1], np.log(0.5 / (5e4 - 0.5)))

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from pytest import approx
 
 from sbnn.data.gene_dynamics import simulate_network, truth_of
 from sbnn.dynamics import PhoenixRegressor, Recipe, Schedule, SparseRegulationRegressor, evaluate
@@ -31,21 +33,21 @@ def test_scores_of_the_prior_are_those_of_its_edges_and_of_no_change(data, of_pr
     assert scores["sparsity"] == (~given).mean()
     recall = given[true].mean()
     specificity = (~given[~true]).mean()
-    assert scores["balanced_accuracy"] == pytest.approx((recall + specificity) / 2)
+    assert scores["balanced_accuracy"] == approx((recall + specificity) / 2)
     values = np.stack(held_out(data[seed]).values)
     change = ((values[:, 1:] - values[:, :1]) ** 2).mean()
-    assert scores["mse_rollout"] == pytest.approx(change)
-    assert scores["mse_ahead"] == pytest.approx((np.diff(values, axis=1) ** 2).mean())
+    assert scores["mse_rollout"] == approx(change)
+    assert scores["mse_ahead"] == approx((np.diff(values, axis=1) ** 2).mean())
     assert scores["seconds"] >= 0
 
 
 def test_details_are_those_of_the_first_seed(data, of_prior):
     first = data[4]
     samples = held_out(first)
-    np.testing.assert_array_equal(of_prior.out_degree, (first.varp["prior"] != 0).sum(axis=1))
-    np.testing.assert_array_equal(of_prior.true_out_degree, (first.varp["truth"] != 0).sum(axis=1))
-    np.testing.assert_array_equal(of_prior.test, np.float32(samples.values))
-    np.testing.assert_array_equal(of_prior.times, samples.times)
+    assert_array_equal(of_prior.out_degree, (first.varp["prior"] != 0).sum(axis=1))
+    assert_array_equal(of_prior.true_out_degree, (first.varp["truth"] != 0).sum(axis=1))
+    assert_array_equal(of_prior.test, np.float32(samples.values))
+    assert_array_equal(of_prior.times, samples.times)
     assert of_prior.gene_names.tolist() == first.var_names.tolist()
     assert of_prior.settings == of_prior.settings | {"condition": "noise_5", "seeds": [4, 9]}
     assert of_prior.params == [{"method": "prior"}]
@@ -96,22 +98,17 @@ def test_a_network_has_predictions_and_edges_and_the_seed_of_its_data(data):
     model.fit(train, data[4].varp["prior"])
     samples = held_out(data[4])
     expected = model.predict(np.stack(samples.values)[:, 0], np.stack(samples.times))
-    np.testing.assert_array_equal(found.predicted, expected.astype(np.float32))
+    assert_array_equal(found.predicted, expected.astype(np.float32))
     assert len(found.edges) == found.out_degree.sum() == np.count_nonzero(model.edge_scores_)
 
 
 @pytest.mark.filterwarnings("ignore:sparsity")
 def test_pruning_is_scored_at_every_sparsity_for_every_seed(data):
     curve = sparsity_curve(QUICK, data, ["imp", "dash"], [0.6, 0.4])
-    columns = curve.scores[["method", "asked", "seed"]]
-    assert columns[::2].to_numpy().tolist() == [
-        ["imp", 0.6, 4],
-        ["imp", 0.4, 4],
-        ["dash", 0.6, 4],
-        ["dash", 0.4, 4],
-    ]
-    assert (curve.scores["seed"] == [4, 9] * 4).all()
-    np.testing.assert_allclose(curve.scores["sparsity"], curve.scores["asked"], atol=0.03)
+    assert curve.scores["method"].tolist() == ["imp"] * 4 + ["dash"] * 4
+    assert curve.scores["asked"].tolist() == [0.6, 0.6, 0.4, 0.4] * 2
+    assert curve.scores["seed"].tolist() == [4, 9] * 4
+    assert_allclose(curve.scores["sparsity"], curve.scores["asked"], atol=0.03)
     assert curve.settings["methods"] == ["imp", "dash"]
     assert curve.settings["sparsities"] == [0.6, 0.4]
     first = PhoenixRegressor(3, "imp", 0.6, recipe=QUICK.recipe, random_state=4)

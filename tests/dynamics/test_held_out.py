@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from pytest import approx
 from sklearn.base import clone
 
 from sbnn.data.trajectories import Samples
@@ -44,7 +46,7 @@ def test_the_weight_leaves_the_least_sum_of_squares(rng):
     tried = np.linspace(0, 1, 10_001)
     squares = [((simple - share * gap) ** 2).sum() for share in tried]
     assert 0 < weight < 1
-    assert weight == pytest.approx(tried[np.argmin(squares)], abs=1e-4)
+    assert weight == approx(tried[np.argmin(squares)], abs=1e-4)
     assert best_weight(simple, -gap) == 0
     assert best_weight(simple, simple / 2) == 1
     assert best_weight(simple, 0 * gap) == 0
@@ -63,16 +65,16 @@ def test_a_gain_is_certain_above_two_standard_errors_of_blocks(rng):
 def test_a_network_that_leaves_little_predicts_alone(rng):
     best, weight, errors = compared(residuals(rng, 0.1, 1.0))
     assert (best, weight) == ("ridge", 1)
-    assert errors["network"] == pytest.approx(0.01 / 4, rel=0.2)
+    assert errors["network"] == approx(0.01 / 4, rel=0.2)
     assert errors["no change"] == 1
 
 
 def test_two_models_of_independent_errors_are_averaged(rng):
     found = residuals(rng, 1.0, 1.0)
     _, weight, errors = compared(found)
-    assert weight == pytest.approx(0.5, abs=0.1)
+    assert weight == approx(0.5, abs=0.1)
     together = weight * found["network"] + (1 - weight) * found["ridge"]
-    assert errors["together"] == pytest.approx((together**2).mean() / 4)
+    assert errors["together"] == approx((together**2).mean() / 4)
 
 
 @pytest.mark.parametrize(("network", "shared"), [(9.0, 0.0), (0.0999, 1.0)])
@@ -103,13 +105,13 @@ def test_residuals_are_of_values_that_were_not_fitted(rng):
     times = np.array([0.0, 1, 3])
     samples = Samples(values, [times, times], np.array(["a", "b"]))
     found = held_out_residuals(samples, Still)
-    np.testing.assert_array_equal(Still.given, values[::-1])
+    assert_array_equal(Still.given, values[::-1])
     change = np.concatenate([np.diff(block, axis=0) for block in values])
-    np.testing.assert_allclose(found["no change"], -change)
-    np.testing.assert_allclose(found["network"], -change)
+    assert_allclose(found["no change"], -change)
+    assert_allclose(found["network"], -change)
     spans = [[0, 1], [1, 3]]
     for name, model in SIMPLE.items():
         model = clone(model).fit(samples.chosen([1]))
         expected = model.predict(values[0][:2], spans)[:, 1] - values[0][1:]
-        np.testing.assert_allclose(found[name][:2], expected)
+        assert_allclose(found[name][:2], expected)
     assert held_out_residuals(samples.chosen([0]), Still) is None

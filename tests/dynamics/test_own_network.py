@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose
+from pytest import approx
 
 from sbnn import cli
 from sbnn.data.preprocessing import log2p1, normalize_library_size
@@ -49,7 +51,7 @@ def test_a_course_becomes_a_network_with_a_page(network, samples, prior, tmp_pat
     measured = table.set_index(["sample", "time"]).loc[[15, 17]]
     assert predicted.index.equals(measured.index)
     errors = ((predicted - measured) ** 2).groupby("time").mean().mean(axis=1)
-    assert errors[0] == pytest.approx(0, abs=1e-12)
+    assert errors[0] == approx(0, abs=1e-12)
     assert errors.max() < 0.003
 
 
@@ -141,7 +143,7 @@ def test_counts_are_normalised_and_pseudotimes_binned(tmp_path, rng):
     with pytest.warns(UserWarning, match="counts"):
         data = read_course(tmp_path / "cells.tsv", tmp_path / "times.tsv")
     expected = log2p1(normalize_library_size(counts.to_numpy()))
-    np.testing.assert_allclose(data.X, expected)
+    assert_allclose(data.X, expected)
     assert data.obs["sample"].value_counts().to_dict() == {"x": 20, "y": 20}
     with pytest.warns(UserWarning, match="counts"):
         binned = read_course(tmp_path / "cells.tsv", tmp_path / "pseudo.tsv")

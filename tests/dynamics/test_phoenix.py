@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose
+from pytest import approx
 from scipy.integrate import quad
 from scipy.special import expit, logit
 
@@ -41,18 +43,18 @@ def test_targets_and_rates_are_those_of_the_paper(plain):
     products = products * np.exp(weights["product_bias"])
     expected = sums @ weights["sum_out"].T + products @ weights["product_out"].T
     found = plain.targets(torch.from_numpy(x).float()).detach()
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
     rates = np.maximum(weights["multiplier"], 0)
-    np.testing.assert_allclose(plain.decay().detach(), rates, rtol=1e-6)
+    assert_allclose(plain.decay().detach(), rates, rtol=1e-6)
 
 
 def test_weights_at_the_start(generator):
     network = Phoenix(400, 50, generator)
     for layer in (network.sum_in, network.product_in):
-        assert (layer != 0).float().mean().item() == pytest.approx(0.05, abs=0.01)
-        assert layer[layer != 0].std().item() == pytest.approx(0.05, rel=0.1)
+        assert (layer != 0).float().mean().item() == approx(0.05, abs=0.01)
+        assert layer[layer != 0].std().item() == approx(0.05, rel=0.1)
     for layer in (network.sum_out, network.product_out):
-        np.testing.assert_allclose((layer.T @ layer).detach(), np.eye(50), atol=1e-5)
+        assert_allclose((layer.T @ layer).detach(), np.eye(50), atol=1e-5)
     assert not torch.equal(network.sum_out, network.product_out)
     assert 0 <= network.multiplier.min() < network.multiplier.max() <= 1
 
@@ -73,7 +75,7 @@ def test_edges_are_paths_of_weights_and_zeros_are_counted(plain):
     assert edges[3, 7] == -0.5
     assert edges[4, 8] == 0.75
     assert edges.count_nonzero() == 2, "no path to a gene that does not change"
-    assert plain.sparsity() == pytest.approx(1 - 5 / (4 * 8 * 50)), "nor does a weight to it count"
+    assert plain.sparsity() == approx(1 - 5 / (4 * 8 * 50)), "nor does a weight to it count"
 
 
 @pytest.mark.parametrize("location", [-3.0, 2.0])
@@ -88,9 +90,9 @@ def test_gates_are_distributed_as_published(location):
     assert gates.min() == 0
     assert gates.max() == 1
     for t in (0, 0.2, 0.7, 1 - 1e-12):
-        assert (gates > t).mean() == pytest.approx(above(t), abs=0.005)
-    assert gates.mean() == pytest.approx(quad(above, 0, 1)[0], abs=0.005)
-    assert open_probability(torch.tensor(location)).item() == pytest.approx(above(0))
+        assert (gates > t).mean() == approx(above(t), abs=0.005)
+    assert gates.mean() == approx(quad(above, 0, 1)[0], abs=0.005)
+    assert open_probability(torch.tensor(location)).item() == approx(above(0))
     assert hard_concrete(torch.tensor([0.0, 1.0]), torch.zeros(2)).tolist() == [0, 1]
 
 
@@ -99,7 +101,7 @@ def test_settled_gates_are_closed_or_open_beyond_a_twelfth():
     settled = settled_gates(torch.tensor([end - 1e-3, end + 1e-3, 0, -end + 1e-3]))
     assert settled[0] == 0
     assert 0 < settled[1] < 1e-3
-    assert settled[2] == pytest.approx(0.5)
+    assert settled[2] == approx(0.5)
     assert settled[3] == 1
 
 
@@ -111,7 +113,7 @@ def test_gates_belong_to_genes_and_to_hidden_units(gated, generator):
         torch.testing.assert_close(gated.locations[name].detach(), expected, check_dtype=False)
         ratio = (drawn / layer)[:, (layer != 0).any(dim=0)]
         spread = np.nanmax(ratio.detach(), axis=0) - np.nanmin(ratio.detach(), axis=0)
-        np.testing.assert_allclose(spread, 0, atol=1e-5)
+        assert_allclose(spread, 0, atol=1e-5)
         assert ((ratio >= 0) | ratio.isnan()).all()
     before = gated.layers()
     assert gated.layers() is before, "all batches of a step share their gates"
@@ -131,7 +133,7 @@ def test_the_settled_network_has_no_gates(gated):
     torch.testing.assert_close(plain.product_in, gated.product_in)
     x = torch.rand((3, 6), generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(plain.targets(x), gated.targets(x))
-    assert plain.decay().tolist() == pytest.approx([0.3] * 6)
+    assert plain.decay().tolist() == approx([0.3] * 6)
 
 
 def test_penalties_are_those_of_counting_weights_and_paths(gated):
@@ -151,13 +153,14 @@ def test_penalties_are_those_of_counting_weights_and_paths(gated):
             paths += p["sum_in"][i] * p["sum_out"].sum()
             paths += p["product_in"][i] * p["product_out"].sum()
         for j in range(6):
-            sizes += (sum_in[:, i] * sum_out[j]).sum() + (product_in[:, i] * product_out[j]).sum()
+            sizes += (sum_in[:, i] * sum_out[j]).sum()
+            sizes += (product_in[:, i] * product_out[j]).sum()
     expected = {
         "l0": 1e-2 * n_open / (4 * 6 * 4),
         "c_node": 1e-3 * sizes / 36,
         "path_reg": 1e-4 * (paths + 10 * sizes) / 36,
     }
     for name, penalty in PENALTIES.items():
-        assert penalty(gated).item() == pytest.approx(expected[name], rel=1e-5)
+        assert penalty(gated).item() == approx(expected[name], rel=1e-5)
     twice = Penalty(PENALTIES["l0"].size, 2e-2)
-    assert twice(gated).item() == pytest.approx(2 * expected["l0"], rel=1e-5)
+    assert twice(gated).item() == approx(2 * expected["l0"], rel=1e-5)

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from pytest import approx
 from scipy.stats import linregress
 from sklearn.base import clone
 
@@ -42,7 +44,7 @@ def cut(samples):
 
 
 def test_it_learns_and_is_as_sparse_as_asked_for(fitted, samples, network, blocks):
-    assert fitted.sparsity_ == pytest.approx(0.8, abs=0.02) == fitted.network_.sparsity()
+    assert fitted.sparsity_ == approx(0.8, abs=0.02) == fitted.network_.sparsity()
     names = samples.var_names.tolist()
     assert fitted.edge_scores_.index.tolist() == names
     assert fitted.edge_scores_.columns.tolist() == names
@@ -65,7 +67,7 @@ def test_the_score_is_r2_of_later_times_of_samples_of_any_length(fitted, samples
         predicted = fitted.predict(values[:1], times)[0]
         errors += ((predicted - values)[1:] ** 2).sum()
         around += ((values[1:] - mean) ** 2).sum()
-    assert fitted.score(cut) == pytest.approx(1 - errors / around, rel=1e-6)
+    assert fitted.score(cut) == approx(1 - errors / around, rel=1e-6)
     with pytest.raises(ValueError, match="trajectories"):
         fitted.score(samples[:, ::-1])
 
@@ -73,7 +75,7 @@ def test_the_score_is_r2_of_later_times_of_samples_of_any_length(fitted, samples
 def test_the_same_seed_gives_the_same_bits_and_priors_are_matched_by_name(fitted, samples, prior):
     state = torch.get_rng_state()
     again = clone(fitted).fit(samples, prior.iloc[::-1, ::-1])
-    np.testing.assert_array_equal(again.edge_scores_, fitted.edge_scores_)
+    assert_array_equal(again.edge_scores_, fitted.edge_scores_)
     other = clone(fitted).set_params(random_state=1).fit(samples, prior)
     assert not np.array_equal(other.edge_scores_, fitted.edge_scores_)
     assert torch.equal(torch.get_rng_state(), state), "the global one is neither used nor changed"
@@ -89,8 +91,8 @@ def quick(pruning, samples, prior, **options):
 def test_weights_are_pruned_after_the_epochs_of_the_schedule(samples, prior, pruning):
     sparsity = quick(pruning, samples, prior).history_["sparsity"]
     assert sparsity[:2].max() < 0.25
-    assert sparsity[2] == pytest.approx(0.5, abs=0.06)
-    np.testing.assert_allclose(sparsity[3:], 0.6, atol=0.05)
+    assert sparsity[2] == approx(0.5, abs=0.06)
+    assert_allclose(sparsity[3:], 0.6, atol=0.05)
 
 
 def test_weights_are_pruned_once_after_training_or_never(samples, prior):
@@ -133,7 +135,7 @@ def test_the_loss_is_the_mean_square_of_exact_predictions(samples, blocks):
     with torch.no_grad():
         ends = follow(exact, torch.from_numpy(values[3, :-1]), spans)[:, 1]
     expected = ((ends.numpy() - values[3, 1:]) ** 2).mean()
-    assert loss == pytest.approx(expected, rel=1e-3)
+    assert loss == approx(expected, rel=1e-3)
 
 
 def test_the_prior_enters_the_loss_as_a_linear_target(samples, prior):
@@ -147,7 +149,7 @@ def test_the_prior_enters_the_loss_as_a_linear_target(samples, prior):
     assert z.max() > 0.49
     assert abs(z.mean()) < 0.01
     gap = training.network.targets(z).double() - z.double() @ edges
-    assert training.prior_loss().item() == pytest.approx((gap**2).mean().item(), rel=1e-5)
+    assert training.prior_loss().item() == approx((gap**2).mean().item(), rel=1e-5)
 
 
 def test_the_weight_of_the_prior_draws_targets_to_it(samples, prior):
@@ -184,7 +186,7 @@ def test_rates_of_learning_are_those_of_the_recipe(samples):
     training.run(1)
     for name, value in training.network.named_parameters():
         step = (value.detach() - before[name]).abs().max().item()
-        assert step == pytest.approx(7e-3 if name == "multiplier" else 1e-3, rel=0.01)
+        assert step == approx(7e-3 if name == "multiplier" else 1e-3, rel=0.01)
 
 
 def test_validation_samples_are_not_trained_on(samples):
@@ -196,7 +198,7 @@ def test_validation_samples_are_not_trained_on(samples):
     rows = changed.obs["sample"].isin(model.validation_.astype(str)).to_numpy()
     changed.X[rows] += 0.3
     other = model.fit(changed).history_
-    np.testing.assert_array_equal(one["loss"], other["loss"])
+    assert_array_equal(one["loss"], other["loss"])
     assert (one["validation_loss"] != other["validation_loss"]).all()
 
 
@@ -208,11 +210,11 @@ def test_the_same_intervals_in_samples_of_other_lengths_train_alike(samples, cut
         assert training.train.n.sum() == 96
         training.run(5)
         losses.append([entry["loss"] for entry in training.history])
-    np.testing.assert_allclose(*losses, rtol=1e-5)
+    assert_allclose(*losses, rtol=1e-5)
     in_batches = training_of(cut, Recipe(batch_size=5, learning_rate=0))
     in_batches.run(1)
     found = in_batches.history[0]["loss"]
-    assert found == pytest.approx(losses[0][0], rel=1e-5), "samples count by their intervals"
+    assert found == approx(losses[0][0], rel=1e-5), "samples count by their intervals"
 
 
 @pytest.mark.parametrize(
@@ -240,7 +242,7 @@ def test_a_single_sample_is_validated_by_its_own_loss():
 def test_what_goes_wrong_is_warned_of(samples, prior):
     with pytest.warns(UserWarning, match="epoch 15"):
         model = PhoenixRegressor(8, sparsity=0.8, recipe=FEW, random_state=0).fit(samples, prior)
-    assert model.sparsity_ == pytest.approx(0.8, abs=0.02)
+    assert model.sparsity_ == approx(0.8, abs=0.02)
     still = samples.copy()
     still.X[:, 2] = 0.5
     with pytest.warns(UserWarning, match="gene_02"):
@@ -301,13 +303,13 @@ def test_each_start_may_have_its_own_times(fitted, samples):
     path = fitted.predict(start, [[0, 1], [2, 5]])
     for i, span in enumerate((1, 3)):
         alone = fitted.predict(start[i : i + 1], [0, span])
-        np.testing.assert_allclose(path[i : i + 1], alone, atol=1e-5)
+        assert_allclose(path[i : i + 1], alone, atol=1e-5)
 
 
 def test_a_start_is_matched_by_name(samples, fitted):
     start = pd.DataFrame(samples.X[:2], columns=samples.var_names)
     expected = fitted.predict(start.to_numpy(), [0, 1])
-    np.testing.assert_array_equal(fitted.predict(start.iloc[:, ::-1], [0, 1]), expected)
+    assert_array_equal(fitted.predict(start.iloc[:, ::-1], [0, 1]), expected)
     with pytest.raises(KeyError, match="gene_03"):
         fitted.predict(start.rename(columns={"gene_03": "other"}), [0, 1])
 

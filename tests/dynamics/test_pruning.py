@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from pytest import approx
 
 from sbnn.dynamics.phoenix import Phoenix
 from sbnn.dynamics.pruning import INFLUENCE, Pruner, partners, prior_of_inputs, prior_of_outputs
@@ -47,7 +49,7 @@ def test_pruning_by_size_keeps_the_largest_of_each_layer(network):
         kept = new != 0
         assert kept.sum() == 30
         assert size[kept].min() > size[~kept].max()
-        np.testing.assert_array_equal(new[kept], old[kept])
+        assert_array_equal(new[kept], old[kept])
 
 
 def test_pruned_weights_stay_pruned(network):
@@ -57,7 +59,7 @@ def test_pruned_weights_stay_pruned(network):
     with torch.no_grad():
         network.sum_in.fill_(9)
     pruner.apply()
-    np.testing.assert_array_equal(network.sum_in == 0, pruned)
+    assert_array_equal(network.sum_in == 0, pruned)
     pruner.prune(0.2)
     assert (network.sum_in[pruned] == 0).all()
     assert (network.sum_in != 0).sum() == 20
@@ -92,20 +94,20 @@ def test_scores_of_the_prior_are_the_shortest_least_squares(generator, rank):
     edges = np.abs(prior.numpy())
     together = partners(prior)
     overlap = edges @ edges.T
-    np.testing.assert_allclose(together, overlap / overlap.sum())
+    assert_allclose(together, overlap / overlap.sum())
     inverse = np.linalg.pinv(s.numpy().T)
     expected = np.abs(inverse @ together.numpy())
-    np.testing.assert_allclose(prior_of_inputs(s, together), expected, rtol=1e-6, atol=1e-9)
+    assert_allclose(prior_of_inputs(s, together), expected, rtol=1e-6, atol=1e-9)
     # A = (S T)' (S S')^-1 makes A S the best approximation of T', regulators by their units.
     best = np.abs(inverse @ edges).T
-    np.testing.assert_allclose(prior_of_outputs(s, prior), best, rtol=1e-6, atol=1e-9)
+    assert_allclose(prior_of_outputs(s, prior), best, rtol=1e-6, atol=1e-9)
 
 
 def test_the_published_schedule():
     shares = Schedule().prunings(0.955)
     assert list(shares) == [3, *range(10, 191, 10)]
     expected = np.maximum(0.3 * 0.9 ** np.arange(20), 0.045)
-    np.testing.assert_allclose(list(shares.values()), expected)
+    assert_allclose(list(shares.values()), expected)
 
 
 @pytest.mark.parametrize(
@@ -118,4 +120,4 @@ def test_the_published_schedule():
     ],
 )
 def test_weights_are_removed_until_the_sparsity_is_reached(schedule, sparsity, shares):
-    assert schedule.prunings(sparsity) == pytest.approx(shares)
+    assert schedule.prunings(sparsity) == approx(shares)

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_array_equal
+from pytest import approx
 from scipy.stats import ttest_rel
 
 from sbnn.dynamics import figures, report
@@ -33,26 +35,27 @@ def records():
     return {"noise_5_dash": dash, "noise_5_imp": imp, "noise_0_dash": clean, "sizes": None}
 
 
-def test_numbers_have_digits_by_their_size():
-    spread = {
-        "": [np.nan, np.nan],
-        "0.000 ± 0.000": [0.0, 0.0],
-        "9.5e-03 ± 6e-04": [0.009, 0.0099],
-        "-5.0e-03": [-0.005, np.nan],
-        "0.010 ± 0.000": [0.01, 0.01],
-        "9.999": [9.999],
-        "11 ± 1": [10.0, 12.0],
-    }
-    for text, values in spread.items():
-        assert report._spread(pd.Series(values)) == text
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("", [np.nan, np.nan]),
+        ("0.000 ± 0.000", [0.0, 0.0]),
+        ("9.5e-03 ± 6e-04", [0.009, 0.0099]),
+        ("-5.0e-03", [-0.005, np.nan]),
+        ("0.010 ± 0.000", [0.01, 0.01]),
+        ("9.999", [9.999]),
+        ("11 ± 1", [10.0, 12.0]),
+    ],
+)
+def test_numbers_have_digits_by_their_size(text, values):
+    assert report._spread(pd.Series(values)) == text
 
 
 def test_methods_are_in_display_order_with_mean_and_sd(records):
     found = report.by_condition(records)
-    assert [(condition, list(of)) for condition, of in found.items()] == [
-        ("noise_0", ["dash"]),
-        ("noise_5", ["imp", "dash"]),
-    ]
+    assert list(found) == ["noise_0", "noise_5"]
+    assert list(found["noise_0"]) == ["dash"]
+    assert list(found["noise_5"]) == ["imp", "dash"]
     table = report.methods_table(records, "noise_5")
     assert table.index.tolist() == ["IMP", "DASH"]
     assert table["BA"].tolist() == ["0.667 ± 0.208", "0.733 ± 0.058"]
@@ -146,7 +149,7 @@ def test_scores_are_drawn_by_method_and_seed(records):
     dots, mean, *others = accuracy.lines
     assert dots.get_xdata().tolist() == [0.5, 0.6, 0.9]
     assert dots.get_ydata().tolist() == [0, 0, 0]
-    assert mean.get_xdata() == pytest.approx(2 / 3)
+    assert mean.get_xdata() == approx(2 / 3)
     assert others[0].get_color() == figures.COLORS["dash"]
     assert others[-1].get_xdata() == [0.5, 0.5], "chance"
     assert len(error.lines) == 2
@@ -177,8 +180,8 @@ def test_paths_are_drawn_with_predictions(paths):
         gene = int(ax.get_title()[-1])
         true, predicted = ax.lines
         assert true.get_xdata().tolist() == [0, 1, 3]
-        np.testing.assert_array_equal(true.get_ydata(), prior.test[0, :, gene])
-        np.testing.assert_array_equal(predicted.get_ydata(), sparse.predicted[0, :, gene])
+        assert_array_equal(true.get_ydata(), prior.test[0, :, gene])
+        assert_array_equal(predicted.get_ydata(), sparse.predicted[0, :, gene])
     assert square.get_xlabel() == "true, without noise"
 
 
@@ -191,8 +194,8 @@ def test_values_beyond_the_panel_are_counted_and_drawn_at_its_edge(paths):
     predicted = sparse.predicted[:, 1:].ravel()
     assert square.get_xlim() == square.get_ylim() == (true.min(), true.max())
     dots, above, below, diagonal = square.lines
-    np.testing.assert_array_equal(dots.get_xydata(), np.stack([true, predicted], axis=1))
-    np.testing.assert_array_equal(above.get_xdata(), true[predicted > true.max()])
+    assert_array_equal(dots.get_xydata(), np.stack([true, predicted], axis=1))
+    assert_array_equal(above.get_xdata(), true[predicted > true.max()])
     assert set(above.get_ydata()) == {true.max()}
     assert below.get_xydata().tolist() == [[prior.test[0, 1, 0], true.min()]]
     n_beyond = len(above.get_xdata()) + 1

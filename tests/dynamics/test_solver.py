@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose
+from pytest import approx
 
 from sbnn.dynamics import solver
 from sbnn.dynamics.solver import DivergenceError, advance, advance_exactly, follow, step_factors
@@ -41,9 +43,9 @@ def test_factors_are_integrals_of_the_decay(dtype):
     share = np.linspace(0, 1, 20_001)
     weights = np.exp(-c.double().numpy()[:, None] * (1 - share))
     of_change = c.numpy() * np.trapezoid(weights * share, share, axis=1)
-    np.testing.assert_allclose(change, of_change, rtol=2e-6)
-    np.testing.assert_allclose(keep, torch.exp(-c.double()), rtol=1e-6, atol=1e-7)
-    np.testing.assert_allclose(gone, -torch.expm1(-c.double()), rtol=1e-6)
+    assert_allclose(change, of_change, rtol=2e-6)
+    assert_allclose(keep, torch.exp(-c.double()), rtol=1e-6, atol=1e-7)
+    assert_allclose(gone, -torch.expm1(-c.double()), rtol=1e-6)
 
 
 def in_steps(n_steps):
@@ -58,8 +60,8 @@ def largest_error(values):
 
 def test_halving_the_steps_divides_the_error_by_four():
     errors = [largest_error(in_steps(n)) for n in (32, 64, 128)]
-    assert errors[0] / errors[1] == pytest.approx(4, rel=0.1)
-    assert errors[1] / errors[2] == pytest.approx(4, rel=0.05)
+    assert errors[0] / errors[1] == approx(4, rel=0.1)
+    assert errors[1] / errors[2] == approx(4, rel=0.05)
 
 
 def test_extrapolation_is_of_third_order(monkeypatch):
@@ -71,9 +73,9 @@ def test_extrapolation_is_of_third_order(monkeypatch):
         settled = (4 * in_steps(n_steps // 2) - in_steps(n_steps // 4)) / 3
         tolerance = 1.01 * abs(expected - settled).max().item()
         found = advance_exactly(Logistic(), START, lengths, tolerance)
-        np.testing.assert_allclose(found, expected, rtol=1e-14)
+        assert_allclose(found, expected, rtol=1e-14)
         errors.append(largest_error(found))
-    assert errors[1] / errors[2] == pytest.approx(64, rel=0.15)
+    assert errors[1] / errors[2] == approx(64, rel=0.15)
     assert largest_error(in_steps(256)) > 50 * errors[2]
     monkeypatch.setattr(solver, "MOST_STEPS", 16)
     assert advance_exactly(Logistic(), START, lengths, tolerance=1e-9).isnan().all()
@@ -84,7 +86,7 @@ def test_extrapolation_is_of_third_order(monkeypatch):
 def test_each_sample_has_an_interval_of_its_own(tolerance):
     lengths = torch.tensor([[0.5], [3.0], [1.0]], dtype=torch.float64)
     found = advance_exactly(Logistic(), START, lengths, tolerance)
-    np.testing.assert_allclose(found, logistic(lengths), atol=tolerance)
+    assert_allclose(found, logistic(lengths), atol=tolerance)
 
 
 def test_paths_have_values_at_the_times_of_each_sample():
@@ -93,7 +95,7 @@ def test_paths_have_values_at_the_times_of_each_sample():
     assert path.shape == (3, 3, 1)
     for i in range(3):
         expected = logistic((times[:, i] - times[:, 0])[:, None])
-        np.testing.assert_allclose(path[:, i], expected, atol=1e-5)
+        assert_allclose(path[:, i], expected, atol=1e-5)
 
 
 def test_a_path_that_diverges_is_an_error_that_names_sample_and_time():

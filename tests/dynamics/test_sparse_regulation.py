@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from pytest import approx
 from sklearn.base import clone
 
 from sbnn.data.trajectories import as_trajectories, trajectories
@@ -38,8 +40,9 @@ def small_samples(n, noise, lag=0.0):
     for i in range(1, 401):
         acting = proteins if lag else x
         change = np.zeros((n, 4))
-        change[:, 1] = 0.8 * (0.1 + 0.8 * acting[:, 0] - x[:, 1])
-        change[:, 2] = 0.5 * (0.9 - 0.7 * acting[:, 1] * acting[:, 3] - x[:, 2])
+        a, b, _, d = acting.T
+        change[:, 1] = 0.8 * (0.1 + 0.8 * a - x[:, 1])
+        change[:, 2] = 0.5 * (0.9 - 0.7 * b * d - x[:, 2])
         x = x + 0.01 * change
         if lag:
             proteins = proteins + 0.01 * (x - proteins) / lag
@@ -65,7 +68,7 @@ def test_the_network_is_more_accurate_than_the_prior(fitted, network, prior):
     assert found[true & given].mean() > 0.95
     assert (found & ~true).sum() <= 2
     signs = np.sign(fitted.edge_scores_.to_numpy())
-    np.testing.assert_array_equal(signs[true & found], truth[true & found])
+    assert_array_equal(signs[true & found], truth[true & found])
     assert fitted.sparsity_ == 1 - found.mean()
 
 
@@ -82,11 +85,11 @@ def test_rates_and_scores_are_in_the_unit_of_the_times(fitted, many, prior):
     minutes = many.copy()
     minutes.obs["time"] *= 60
     slow = clone(fitted).fit(minutes, prior.iloc[::-1])
-    np.testing.assert_allclose(slow.rates_ * 60, fitted.rates_)
-    np.testing.assert_allclose(slow.edge_scores_ * 60, fitted.edge_scores_, rtol=1e-8)
+    assert_allclose(slow.rates_ * 60, fitted.rates_)
+    assert_allclose(slow.edge_scores_ * 60, fitted.edge_scores_, rtol=1e-8)
     start = many.X[[0, 5]]
     expected = fitted.predict(start, [0, 1, 2])
-    np.testing.assert_allclose(slow.predict(start, [0, 60, 120]), expected, atol=1e-9)
+    assert_allclose(slow.predict(start, [0, 60, 120]), expected, atol=1e-9)
 
 
 def test_a_network_that_explains_its_samples_predicts_alone(fitted, many, network):
@@ -94,14 +97,14 @@ def test_a_network_that_explains_its_samples_predicts_alone(fitted, many, networ
     assert fitted.weights_["network"] == 1
     assert (fitted.lag_, fitted.scale_) == (0, 1)
     assert abs(fitted.autocorrelation_) < 0.15
-    assert fitted.noise_ == pytest.approx(0.025, rel=0.1)
+    assert fitted.noise_ == approx(0.025, rel=0.1)
     errors = fitted.held_out_errors_
     assert errors["network"] < 0.6 * errors["ar1"] < 0.6
     ratio = errors["together"] / errors[errors.index[1:6]].min()
     assert f"explains {1 - ratio:.0%} of what" in fitted.verdict_
     start = many.X[:3]
     expected = followed(fitted.network_, start, np.array([TIMES] * 3, dtype=float))
-    np.testing.assert_allclose(fitted.predict(start, TIMES), expected)
+    assert_allclose(fitted.predict(start, TIMES), expected)
 
 
 def test_noise_around_a_mean_has_no_network_and_the_prior_is_kept(rng):
@@ -116,7 +119,7 @@ def test_noise_around_a_mean_has_no_network_and_the_prior_is_kept(rng):
     assert "regulation explains nothing of the held-out intervals here" in model.verdict_
     p = model.edge_probabilities_.to_numpy()
     assert p[prior != 0].min() > 0.5 > p[prior == 0].max()
-    np.testing.assert_array_equal(np.sign(model.edge_scores_), prior)
+    assert_array_equal(np.sign(model.edge_scores_), prior)
     ahead = model.predict(data.X[:1], [0, 1, 2])[0, 1:]
     assert np.abs(ahead - data.X.mean(axis=0)).max() < 0.1, "to the mean"
     alone = SparseRegulationRegressor(1).fit(data)
@@ -135,7 +138,7 @@ def test_predictions_are_a_mean_with_the_best_simple_model(averaged):
         by_network = followed(averaged.network_, path[:, i], span)[:, 1]
         simple = averaged.simple_.predict(path[:, i], span)[:, 1]
         expected = weight * by_network + (1 - weight) * simple
-        np.testing.assert_allclose(path[:, i + 1], expected)
+        assert_allclose(path[:, i + 1], expected)
     assert averaged.held_out_errors_["together"] < averaged.held_out_errors_["network"]
 
 
@@ -145,7 +148,7 @@ def test_regulators_that_act_late_are_recognised():
     assert f"a lag of about {model.lag_:.3g}" in model.verdict_
     true = np.zeros((4, 4), dtype=bool)
     true[[0, 1, 3], [1, 2, 2]] = True
-    np.testing.assert_array_equal(edges(model), true)
+    assert_array_equal(edges(model), true)
     assert model.predict(np.full((2, 4), 0.5), TIMES).shape == (2, 5, 4)
 
 
@@ -177,11 +180,11 @@ def test_values_on_another_scale_are_scaled_and_come_back(samples, prior):
     assert model.scale_ == scale
     scaled = trajectories(large.X.reshape(24, 5, 30) / scale, TIMES)
     plain = SparseRegulationRegressor(1).fit(scaled, prior.to_numpy())
-    np.testing.assert_allclose(model.edge_scores_, plain.edge_scores_)
-    assert model.noise_ == pytest.approx(scale * plain.noise_)
-    assert model.score(large) == pytest.approx(plain.score(scaled))
+    assert_allclose(model.edge_scores_, plain.edge_scores_)
+    assert model.noise_ == approx(scale * plain.noise_)
+    assert model.score(large) == approx(plain.score(scaled))
     ahead = plain.predict(scaled.X[:2], [0, 1])
-    np.testing.assert_allclose(model.predict(large.X[:2], [0, 1]), scale * ahead)
+    assert_allclose(model.predict(large.X[:2], [0, 1]), scale * ahead)
 
 
 @pytest.mark.parametrize(("largest", "scale"), [(0.49, 0.49), (0.5, 1), (1.5, 1), (1.51, 1.51)])
