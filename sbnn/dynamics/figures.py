@@ -69,7 +69,7 @@ def scores_of_methods(records):
         ax.ticklabel_format(axis="x", scilimits=(-2, 3), useMathText=True)
         name_rows(ax, [METHODS[name] for name in records])
         grid(ax)
-    ax.set(xlim=(-0.05, 1.05), xticks=(0, 0.5, 1))
+    axes[0, -1].set(xlim=(-0.05, 1.05), xticks=(0, 0.5, 1))
     dataset = next(iter(records.values())).dataset
     title = f"{dataset}; dots: seeds, strokes: means"
     if known & set(CHANCE):
