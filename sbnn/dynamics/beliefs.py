@@ -1,5 +1,6 @@
-"""Prior distributions of effects, and prior odds of edges, learned from all genes (empirical Bayes)."""
+"""Prior distributions of effects and odds of edges, learned from all genes (empirical Bayes)."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +15,13 @@ _OBSERVATIONS = 10.0  # weight of the initial beliefs, as an equivalent number o
 N_KINDS = 6
 _FIRST_ODDS = np.array([-9.0, -8.0, -8.0, 1.0, 2.0, 3.0])
 # Weight of the initial odds of each kind, as an equivalent number of edges and of pairs of genes.
-_SEEN = np.array([[0.5, 5e4]] * 3 + [[1.6, 2.0]] * 3)
+_FIRST_EDGES = np.array([0.5, 0.5, 0.5, 1.6, 1.6, 1.6])
+_FIRST_PAIRS = np.array([5e4, 5e4, 5e4, 2.0, 2.0, 2.0])
 
 
 @dataclass(frozen=True)
 class Beliefs:
-    """Distributions of effects by number of regulators, arrays of shape (MOST + 1,), and odds of
-    each kind of edge.
+    """Distributions of effects by number of regulators, of shape (MOST + 1,), and odds of edges.
 
     An effect is the slope of a target with respect to a regulator, times the sign of the edge.
     Effects are smaller for genes with more regulators, whether the regulators are combined by AND
@@ -37,54 +38,77 @@ class Beliefs:
 
 
 def first_beliefs():
-    """Initial beliefs: the mean effect is 1 for a single regulator and decreases with the number of regulators."""
-    mean = 0.6 ** np.maximum(np.arange(MOST + 1) - 1.0, 0)
+    """Initial beliefs: a single regulator has a mean effect of 1, and several have smaller ones."""
+    others = np.maximum(np.arange(MOST + 1) - 1.0, 0)
+    mean = 0.6**others
     sd = np.hypot(0.4 * mean, _LEAST_SPREAD)
     return Beliefs(mean, sd, sd, sd / 2, _FIRST_ODDS)
 
 
 def kinds_of_edges(prior, changing):
-    """Kind of each edge: 3 if it is in the prior, plus the number (up to 2) of other prior targets of its regulator."""
+    """Kind of each edge, [regulator, target]: 3 if it is in the prior, else 0, plus up to 2.
+
+    What is added is the number of other prior targets of its regulator.
+    """
     # Targets that are constant within samples do not count: they have no regulators, even if the
     # prior lists some.
     given = prior != 0
-    others = given[:, changing].sum(axis=1)[:, None] - (given & changing)
+    counted = given & changing
+    others = counted.sum(axis=1)[:, None] - counted
     return np.minimum(others, 2) + 3 * given
 
 
 def learned_beliefs(fits, probabilities, kinds, possible):
-    """Learn `Beliefs` from the fits of all changing genes, the edge probabilities and a mask of possible edges."""
-    first = first_beliefs()
-    slopes, spread, pairs, squares = ([[] for _ in range(MOST + 1)] for _ in range(4))
+    """Learn `Beliefs` from the fits of all changing genes and the probabilities of possible edges.
+
+    `probabilities`, `kinds` and the mask `possible` have the shape (genes, genes).
+    """
+    # lists of numbers, by number of regulators
+    effects = defaultdict(list)
+    variances = defaultdict(list)
+    pairs = defaultdict(list)
+    squares = defaultdict(list)
     for fit in fits:
-        k, variances, (of_slopes, of_pairs, of_squares) = (
-            min(len(fit.regulators), MOST),
-            fit.variances(),
-            fit.parts(),
-        )
-        moments = fit.weights**2 + variances
-        slopes[k] += list(fit.weights[of_slopes] * fit.signs)
-        spread[k] += list(variances[of_slopes])
-        pairs[k] += list(moments[of_pairs])
-        squares[k] += list(moments[of_squares])
-    mean = _shrunk(slopes, first.effect_mean)
-    around = [
-        list((np.array(s) - m) ** 2 + v) for s, v, m in zip(slopes, spread, mean, strict=True)
-    ]
-    parts = ((around, first.effect_sd), (pairs, first.pair_sd), (squares, first.square_sd))
-    seen = [
-        (probabilities[chosen].sum(), chosen.sum())
-        for chosen in (possible & (kinds == k) for k in range(N_KINDS))
-    ]
-    edges, pairs_of_genes = (np.array(seen) + _SEEN).T
-    share = edges / pairs_of_genes
+        k = min(len(fit.regulators), MOST)
+        of_slopes, of_pairs, of_squares = fit.parts()
+        variance = fit.variances()
+        moments = fit.weights**2 + variance
+        effects[k].extend(fit.weights[of_slopes] * fit.signs)
+        variances[k].extend(variance[of_slopes])
+        pairs[k].extend(moments[of_pairs])
+        squares[k].extend(moments[of_squares])
+    first = first_beliefs()
+    effect_mean = _shrunk(effects, first.effect_mean)
+    around_mean = {}
+    for k in effects:
+        around_mean[k] = (effects[k] - effect_mean[k]) ** 2 + variances[k]
     return Beliefs(
-        mean, *(np.sqrt(_shrunk(found, sd**2)) for found, sd in parts), np.log(share / (1 - share))
+        effect_mean,
+        np.sqrt(_shrunk(around_mean, first.effect_sd**2)),
+        np.sqrt(_shrunk(pairs, first.pair_sd**2)),
+        np.sqrt(_shrunk(squares, first.square_sd**2)),
+        _log_odds(probabilities, kinds, possible),
     )
 
 
-def _shrunk(found, at_first):
-    """Mean of each list of numbers, shrunk towards the initial value given for the list."""
-    n = np.array([len(numbers) for numbers in found])
-    means = np.array([np.mean(numbers) if numbers else 0.0 for numbers in found])
-    return (n * means + _OBSERVATIONS * at_first) / (n + _OBSERVATIONS)
+def _shrunk(found, first):
+    """Means for each number of regulators, shrunk towards the first beliefs."""
+    means = np.zeros(MOST + 1)
+    n = np.zeros(MOST + 1)
+    for k, numbers in found.items():
+        n[k] = len(numbers)
+        if len(numbers):
+            means[k] = np.mean(numbers)
+    return (n * means + _OBSERVATIONS * first) / (n + _OBSERVATIONS)
+
+
+def _log_odds(probabilities, kinds, possible):
+    """Log odds of each kind of edge, of shape (N_KINDS,)."""
+    edges = _FIRST_EDGES.copy()
+    pairs = _FIRST_PAIRS.copy()
+    for kind in range(N_KINDS):
+        chosen = possible & (kinds == kind)
+        edges[kind] += probabilities[chosen].sum()
+        pairs[kind] += chosen.sum()
+    share = edges / pairs
+    return np.log(share / (1 - share))

@@ -1,6 +1,7 @@
-"""Scores of models of dynamics: accuracy of the inferred networks and of predictions for test samples."""
+"""Scores of models of dynamics: accuracy of inferred networks and of predicted test samples."""
 
 import time
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -12,7 +13,7 @@ from sbnn.data.gene_dynamics import prior_of, truth_of
 from sbnn.data.trajectories import as_trajectories
 from sbnn.determinism import reproducible
 from sbnn.dynamics.accuracy import edge_accuracy, path_errors
-from sbnn.errors import documented
+from sbnn.dynamics.model import DynamicsRegressor
 from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record
@@ -20,7 +21,6 @@ from sbnn.results import Record
 STRONGEST = 500  # largest number of edges that are stored
 
 
-@documented
 def evaluate(model, data, *, method, condition, details=False, results=None, overwrite=False):
     """Fit a model to several data sets, one per seed, and score its networks and predictions.
 
@@ -55,16 +55,8 @@ def evaluate(model, data, *, method, condition, details=False, results=None, ove
     ValueError
         The file contains an experiment with different data, seeds, parameters, method or condition.
     """
-
-    def compute():
-        rows, kept = [], {}
-        for seed, of_seed in data.items():
-            fitted = configured(model, {}, seed)
-            rows.append({"seed": seed} | fit_and_score(fitted, of_seed))
-            kept = kept or _kept(fitted, of_seed, details)
-        return {"scores": pd.DataFrame(rows)} | kept
-
-    wanted = _wanted("methods", data, {"method": method}, condition=condition)
+    wanted = _wanted("methods", data, {"method": method}, {"condition": condition})
+    compute = partial(_scores_and_details, model, data, details)
     return load_or_compute(wanted, compute, results, overwrite, estimator=clone(model))
 
 
@@ -88,22 +80,45 @@ def sparsity_curve(model, data, prunings, sparsities, *, results=None, overwrite
         ``scores`` has a row for each pruning method (``method``), requested sparsity (``asked``)
         and ``seed``.
     """
-    fits = [
-        {"method": m, "asked": asked, "seed": s}
-        for m, asked, s in product(prunings, sparsities, data)
-    ]
-
-    def compute():
-        points = [
-            ({"pruning": fit["method"], "sparsity": fit["asked"]}, fit["seed"]) for fit in fits
-        ]
-        scores = (
-            fit_and_score(configured(model, point, seed), data[seed]) for point, seed in points
-        )
-        return {"scores": pd.DataFrame([fit | row for fit, row in zip(fits, scores, strict=True)])}
-
-    wanted = _wanted("sparsities", data, {}, methods=list(prunings), sparsities=list(sparsities))
+    settings = {"methods": list(prunings), "sparsities": list(sparsities)}
+    wanted = _wanted("sparsities", data, {}, settings)
+    compute = partial(_scores_by_sparsity, model, data, prunings, sparsities)
     return load_or_compute(wanted, compute, results, overwrite, estimator=model)
+
+
+def _wanted(kind, data, params, settings):
+    """Record that describes an experiment, without values."""
+    if not isinstance(data, dict) or not data:
+        raise TypeError(f"data: expected a dict of seeds and AnnData objects, got {data!r}")
+    about = [of_seed.uns["sbnn"] for of_seed in data.values()]
+    sha256 = fingerprint_parameters({"data": [of_seed["sha256"] for of_seed in about]})
+    settings |= {"seeds": list(data), "version": 1}
+    return Record(f"dynamics {kind}", about[0]["name"], sha256, [params], settings=settings)
+
+
+def _scores_and_details(model, data, details):
+    """Scores of a model for each seed, and details of the first fit."""
+    rows = []
+    kept = {}
+    for seed, of_seed in data.items():
+        fitted = configured(model, {}, seed)
+        rows.append({"seed": seed} | fit_and_score(fitted, of_seed))
+        if not kept:
+            n_targets = np.count_nonzero(fitted.edge_scores_, axis=1)
+            kept["out_degree"] = n_targets.astype(np.int32)
+            if details:
+                kept |= _details(fitted, of_seed)
+    return {"scores": pd.DataFrame(rows)} | kept
+
+
+def _scores_by_sparsity(model, data, prunings, sparsities):
+    """Scores of every pruning method at every sparsity, for each seed."""
+    rows = []
+    for pruning, sparsity, seed in product(prunings, sparsities, data):
+        fitted = configured(model, {"pruning": pruning, "sparsity": sparsity}, seed)
+        row = fit_and_score(fitted, data[seed])
+        rows.append({"method": pruning, "asked": sparsity, "seed": seed} | row)
+    return {"scores": pd.DataFrame(rows)}
 
 
 def held_out(data):
@@ -112,66 +127,54 @@ def held_out(data):
 
 
 def fit_and_score(model, data):
-    """Fit a model and score it: `edge_accuracy` if the truth is known, `path_errors`, sparsity and CPU seconds."""
-    train, prior, truth = data[data.obs["split"] == "train"], prior_of(data), truth_of(data)
+    """Fit a model and score it.
+
+    The scores are `edge_accuracy`, if the truth is known, `path_errors`, sparsity and CPU seconds.
+    """
+    train = data[data.obs["split"] == "train"]
+    prior = prior_of(data)
+    truth = truth_of(data)
     started = time.process_time()
     model.fit(train, prior)
     row = {"seconds": time.process_time() - started, "sparsity": model.sparsity_}
     with reproducible():
         if truth is not None:
-            row |= edge_accuracy(
-                model.edge_scores_, truth, prior, getattr(model, "edge_probabilities_", None)
-            )
+            confidence = getattr(model, "edge_probabilities_", None)
+            row |= edge_accuracy(model.edge_scores_, truth, prior, confidence)
         return row | path_errors(model, held_out(data))
 
 
-def _wanted(kind, data, params, **settings):
-    """Record that describes an experiment, without values."""
-    seeds = data.values() if isinstance(data, dict) else ()
-    if not seeds or not all("split" in getattr(of_seed, "obs", ()) for of_seed in seeds):
-        raise TypeError(
-            f"data: expected a dict of seeds and AnnData objects with obs['split'], got {data!r}"
-        )
-    about = [of_seed.uns["sbnn"] for of_seed in seeds]
-    sha256 = fingerprint_parameters({"data": [of_seed["sha256"] for of_seed in about]})
-    settings |= {"seeds": list(data), "version": 1}
-    return Record(f"dynamics {kind}", about[0]["name"], sha256, [params], settings=settings)
-
-
-def _kept(model, data, details):
-    """Data from one fit that are needed for figures."""
-    samples, truth = held_out(data), truth_of(data)
-    kept = {"out_degree": np.count_nonzero(model.edge_scores_, axis=1).astype(np.int32)}
-    values, times = (
-        (np.stack(of) for of in (samples.values, samples.times)) if details else (None, None)
-    )
-    if details and hasattr(model, "gene_names_"):
+def _details(model, data):
+    """Data that figures need: edges and predictions or, for baselines, the test samples."""
+    samples = held_out(data)
+    values = np.stack(samples.values)
+    times = np.stack(samples.times)
+    if isinstance(model, DynamicsRegressor):
         predicted = model.predict(values[:, 0], times).astype(np.float32)
-        return kept | {"edges": strongest(model.edge_scores_, data), "predicted": predicted}
-    if details:
-        kept |= {
-            "test": values.astype(np.float32),
-            "times": times,
-            "gene_names": data.var_names.to_numpy(str),
-        }
-        if truth is not None and len(truth) == data.n_vars:
-            kept["true_out_degree"] = np.count_nonzero(truth, axis=1).astype(np.int32)
-    return kept
+        return {"edges": strongest(model.edge_scores_, data), "predicted": predicted}
+    details = {
+        "test": values.astype(np.float32),
+        "times": times,
+        "gene_names": data.var_names.to_numpy(str),
+    }
+    truth = truth_of(data)
+    if truth is not None and len(truth) == data.n_vars:
+        n_targets = np.count_nonzero(truth, axis=1)
+        details["true_out_degree"] = n_targets.astype(np.int32)
+    return details
 
 
 def strongest(edge_scores, data):
-    """DataFrame of the edges with the largest absolute scores, and whether each is in the prior and in the truth."""
-    table = (
-        edge_scores.rename_axis(index="regulator", columns="target")
-        .stack()
-        .rename("score")
-        .reset_index()
-    )
+    """DataFrame of the edges with the largest absolute scores.
+
+    It also contains whether each edge is in the prior and in the truth.
+    """
+    named = edge_scores.rename_axis(index="regulator", columns="target")
+    table = named.stack().rename("score").reset_index()
     table["in_prior"] = data.varp["prior"].ravel() != 0
     if "truth" in data.varp:
         truth = data.varp["truth"].ravel()  # NaN for genes without a known truth
         table["true"] = np.where(np.isnan(truth), np.nan, truth != 0)
     found = table[table["score"] != 0]
-    return found.sort_values("score", key=lambda score: -score.abs(), kind="stable")[
-        :STRONGEST
-    ].reset_index(drop=True)
+    order = np.argsort(-found["score"].abs(), kind="stable")
+    return found.iloc[order[:STRONGEST]].reset_index(drop=True)

@@ -44,94 +44,108 @@ PANELS = {
     "mse_ahead": COLUMNS["mse_ahead"],
     "sparsity": "sparsity",
 }
+CHANCE = {"auroc": 0.5, "balanced_accuracy": 0.5}  # scores that guessing achieves
 SHOWN_GENES = 6
 
 
 @styled
 def scores_of_methods(records):
-    """Scores of predictions, sparsity and, if known, edges, with a row for each method and a dot for each seed."""
-    scored = {name: record.scores.dropna(axis=1, how="all") for name, record in records.items()}
-    panels = {
-        column: name
-        for column, name in PANELS.items()
-        if any(column in of for of in scored.values())
-    }
-    figure, (axes,) = new_panels(1 + ROW * len(records), 1, len(panels), sharey=True, squeeze=False)
-    for ax, (column, title) in zip(axes, panels.items(), strict=True):
-        for y, (name, of) in enumerate(scored.items()):
-            if column in of:
-                draw_scores(ax, y, of[column], COLORS[name])
-        if column in ("auroc", "balanced_accuracy"):
-            ax.axvline(0.5, color="0.6", lw=0.8, ls="--")
-        ax.set_title(title.replace(" of ", "\nof "), fontsize=7)
+    """Scores of predictions, sparsity and, if known, edges, with a row for each method.
+
+    Dots are seeds.
+    """
+    scores = {name: record.scores.dropna(axis=1, how="all") for name, record in records.items()}
+    known = set().union(*scores.values())
+    panels = [column for column in PANELS if column in known]
+    figure, axes = new_panels(1 + ROW * len(records), 1, len(panels), sharey=True, squeeze=False)
+    for ax, column in zip(axes[0], panels, strict=True):
+        for y, (name, of_method) in enumerate(scores.items()):
+            if column in of_method:
+                draw_scores(ax, y, of_method[column], COLORS[name])
+        if column in CHANCE:
+            ax.axvline(CHANCE[column], color="0.6", lw=0.8, ls="--")
+        ax.set_title(PANELS[column].replace(" of ", "\nof "), fontsize=7)
         ax.xaxis.set_major_locator(MaxNLocator(3))
         ax.ticklabel_format(axis="x", scilimits=(-2, 3), useMathText=True)
         name_rows(ax, [METHODS[name] for name in records])
         grid(ax)
-    axes[-1].set(xlim=(-0.05, 1.05), xticks=(0, 0.5, 1))
-    note = "dots: seeds, strokes: means" + ", dashed: chance" * ("auroc" in panels)
-    figure.suptitle(f"{next(iter(records.values())).dataset}; {note}", fontsize=8)
+    axes[0, -1].set(xlim=(-0.05, 1.05), xticks=(0, 0.5, 1))
+    dataset = next(iter(records.values())).dataset
+    title = f"{dataset}; dots: seeds, strokes: means"
+    if known & set(CHANCE):
+        title += ", dashed: chance"
+    figure.suptitle(title, fontsize=8)
     return figure
 
 
 @styled
 def predicted_paths(of_prior, records):
-    """Test trajectories of some genes with their predictions, and predicted against true values of all genes."""
-    true, times, names = of_prior.test, of_prior.times, of_prior.gene_names
-    observed = "measured" if of_prior.settings["condition"] == "real" else "true, without noise"
+    """Test trajectories of some genes with their predictions, and all predicted and true values."""
+    observed = "true, without noise"
+    if of_prior.settings["condition"] == "real":
+        observed = "measured"
     figure = new_figure(4.6)
     top, bottom = figure.subfigures(2, 1, height_ratios=(1.15, 1))
     axes = top.subplots(2, SHOWN_GENES // 2, sharex=True)
-    for ax, gene in zip(axes.flat, _most_moving(true), strict=True):
-        ax.plot(times[0], true[0, :, gene], "o", color="k", ms=3.5, label=observed)
-        for name, record in records.items():
-            ax.plot(
-                times[0],
-                record.predicted[0, :, gene],
-                ".-",
-                color=COLORS[name],
-                lw=1,
-                ms=3,
-                label=METHODS[name],
-            )
-        ax.set_title(names[gene], fontsize=7, pad=2)
+    for ax, gene in zip(axes.flat, _most_moving(of_prior.test), strict=True):
+        _draw_gene(ax, gene, of_prior, observed, records)
     for ax in axes[-1]:
         ax.set_xlabel("time")
     for ax in axes[:, 0]:
         ax.set_ylabel("expression")
-    top.legend(*axes.flat[0].get_legend_handles_labels(), **LEGEND)
-    squares = np.atleast_1d(bottom.subplots(1, len(records), sharex=True, sharey=True))
-    low, high = np.quantile(true[:, 1:], [0, 1])
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    top.legend(handles, labels, **LEGEND)
+    squares = bottom.subplots(1, len(records), sharex=True, sharey=True, squeeze=False)[0]
+    true = of_prior.test[:, 1:].ravel()
     for ax, (name, record) in zip(squares, records.items(), strict=True):
-        t, p = true[:, 1:].ravel(), record.predicted[:, 1:].ravel()
-        ax.plot(t, p, ".", color=COLORS[name], ms=1.2, alpha=0.4, rasterized=True)
-        for marker, beyond, edge in (("^", p > high, high), ("v", p < low, low)):
-            if beyond.any():
-                ax.plot(
-                    t[beyond],
-                    0 * t[beyond] + edge,
-                    marker,
-                    color=COLORS[name],
-                    ms=3,
-                    mew=0,
-                    clip_on=False,
-                )
-        ax.plot([low, high], [low, high], color="k", lw=0.6)
-        outside = (
-            f"\n{n} of {len(p)} outside the panel" if (n := ((p < low) | (p > high)).sum()) else ""
-        )
-        ax.set_title(f"{METHODS[name]}: MSE {((t - p) ** 2).mean():.2g}{outside}", fontsize=7)
-        ax.set(xlabel=observed, aspect="equal", xlim=(low, high), ylim=(low, high))
+        predicted = record.predicted[:, 1:].ravel()
+        _draw_agreement(ax, true, predicted, COLORS[name])
+        n_beyond = ((predicted < true.min()) | (predicted > true.max())).sum()
+        title = f"{METHODS[name]}: MSE {((true - predicted) ** 2).mean():.2g}"
+        if n_beyond:
+            title += f"\n{n_beyond} of {len(true)} outside the panel"
+        ax.set_title(title, fontsize=7)
+        ax.set_xlabel(observed)
     squares[0].set_ylabel("predicted")
     return finish(figure, [[axes[0, 0]], [squares[0]]])
 
 
+def _draw_gene(ax, gene, of_prior, observed, records):
+    """Draw the path of a gene in the first test sample, and its predictions."""
+    times = of_prior.times[0]
+    ax.plot(times, of_prior.test[0, :, gene], "o", color="k", ms=3.5, label=observed)
+    for name, record in records.items():
+        path = record.predicted[0, :, gene]
+        ax.plot(times, path, ".-", color=COLORS[name], lw=1, ms=3, label=METHODS[name])
+    ax.set_title(of_prior.gene_names[gene], fontsize=7, pad=2)
+
+
+def _draw_agreement(ax, true, predicted, color):
+    """Draw predicted against true values, with triangles at the edges for values beyond them."""
+    low = true.min()
+    high = true.max()
+    ax.plot(true, predicted, ".", color=color, ms=1.2, alpha=0.4, rasterized=True)
+    above = true[predicted > high]
+    below = true[predicted < low]
+    for marker, beyond, edge in (("^", above, high), ("v", below, low)):
+        if len(beyond):
+            at_edge = np.full_like(beyond, edge)
+            ax.plot(beyond, at_edge, marker, color=color, ms=3, mew=0, clip_on=False)
+    ax.plot([low, high], [low, high], color="k", lw=0.6)
+    ax.set(aspect="equal", xlim=(low, high), ylim=(low, high))
+
+
 def _most_moving(true):
-    """Choose genes that change strongly, and as differently as possible, in the first sample."""
+    """Genes that change strongly, and as differently as possible, in the first sample.
+
+    `true` has the shape (samples, times, genes).
+    """
     path = true[0] - true[0, 0]
     order = np.argsort(-np.ptp(path, axis=0), kind="stable")[:60]
-    apart = np.abs(path[:, order, None] - path[:, None, order]).max(axis=0)
+    strong = path[:, order]
+    distance = np.abs(strong[:, :, None] - strong[:, None]).max(axis=0)
     chosen = [0]
     while len(chosen) < SHOWN_GENES:
-        chosen.append(int(apart[:, chosen].min(axis=1).argmax()))
+        nearest = distance[:, chosen].min(axis=1)
+        chosen.append(int(nearest.argmax()))
     return order[chosen]

@@ -1,7 +1,7 @@
-"""PHOENIX as a scikit-learn-style estimator that infers a sparse regulatory network from trajectories."""
+"""PHOENIX as a scikit-learn-style estimator of a sparse regulatory network."""
 
 import copy
-import warnings
+from dataclasses import replace
 from numbers import Real
 
 import numpy as np
@@ -19,7 +19,7 @@ from sbnn.dynamics.phoenix import PENALTIES, GatedPhoenix, Phoenix
 from sbnn.dynamics.pruning import INFLUENCE, Pruner
 from sbnn.dynamics.solver import follow
 from sbnn.dynamics.training import COUNT, Recipe, Training
-from sbnn.errors import check_number, naming
+from sbnn.errors import check_number, warn
 
 
 class DynamicsRegressor(BaseEstimator):
@@ -48,24 +48,21 @@ class DynamicsRegressor(BaseEstimator):
             The predictions diverge.
         """
         check_is_fitted(self)
-        with naming("x0: expected numbers of shape (samples, genes)"):
-            if isinstance(x0, pd.DataFrame):
-                x0 = x0.rename(columns=str)[list(self.gene_names_)].to_numpy()
-            start = validate_data(self, x0, reset=False, dtype=np.float64, copy=True)
-        with naming("times: expected numbers of shape (times,) or (samples, times)"):
-            times = np.array(
-                np.broadcast_to(times, (len(start), np.shape(times)[-1])), dtype=np.float64
-            )
-        if not (np.diff(times, axis=1) > 0).all() or not np.isfinite(times).all():
-            raise ValueError(f"times: must increase, got {times[0]}")
+        if isinstance(x0, pd.DataFrame):
+            x0 = x0.rename(columns=str)[list(self.gene_names_)].to_numpy()
+        start = validate_data(self, x0, reset=False, dtype=np.float64, copy=True)
+        times = np.atleast_2d(np.asarray(times, dtype=np.float64))
+        increasing = np.isfinite(times).all() and (np.diff(times, axis=1) > 0).all()
+        if not increasing or len(times) not in (1, len(start)):
+            raise ValueError("times: expected increasing numbers, (times,) or (samples, times)")
+        times = np.repeat(times, len(start) // len(times), axis=0)
         with reproducible(), torch.no_grad():
             return self._follow(start, times)
 
     def _follow(self, start, times):
         """Trajectories predicted by the network, an array of shape (samples, times, genes)."""
-        return follow(
-            copy.deepcopy(self.network_).double(), torch.from_numpy(start), torch.from_numpy(times)
-        ).numpy()
+        network = copy.deepcopy(self.network_).double()
+        return follow(network, torch.from_numpy(start), torch.from_numpy(times)).numpy()
 
     def score(self, trajectories):
         """R2 of trajectories predicted from their first values, over all later times and all genes.
@@ -83,39 +80,39 @@ class DynamicsRegressor(BaseEstimator):
         check_is_fitted(self)
         samples = as_trajectories(trajectories)
         if samples.gene_names.tolist() != self.gene_names_.tolist():
-            raise ValueError(
-                "trajectories: expected the same genes as in training, in the same order"
-            )
-        around = (
-            np.concatenate([values[1:] for values in samples.values]) - self._training_mean
-        ) ** 2
-        return 1 - path_errors(self, samples)["mse_rollout"] / float(around.mean())
+            raise ValueError("trajectories: expected the genes of training, in the same order")
+        later = np.concatenate([values[1:] for values in samples.values])
+        variance = ((later - self._training_mean) ** 2).mean()
+        return 1 - path_errors(self, samples)["mse_rollout"] / float(variance)
 
     def _check_samples(self, samples):
         """Store the genes of `Samples` and warn about genes that never change."""
-        still = samples.gene_names[np.ptp(np.concatenate(samples.values), axis=0) == 0]
-        if len(still):
-            same = (
-                f"some genes, such as {still[0]}, have the same value in all samples at all times"
+        self.gene_names_ = samples.gene_names
+        self.n_features_in_ = len(samples.gene_names)
+        still = np.ptp(np.concatenate(samples.values), axis=0) == 0
+        if still.any():
+            warn(
+                f"some genes, such as {samples.gene_names[still][0]}, have the same value in all "
+                "samples at all times; their regulators and targets cannot be inferred"
             )
-            warnings.warn(f"{same}; their regulators and targets cannot be inferred", stacklevel=3)
-        self.gene_names_, self.n_features_in_ = samples.gene_names, len(samples.gene_names)
 
 
 def split(n, share, random):
-    """Split n positions at random into training positions and a share to set aside, each in
-    ascending order.
+    """Split n positions at random into training positions and a share to set aside.
 
-    Neither part is empty if n > 1 and share > 0.
+    Both are in ascending order, and neither is empty if n > 1 and share > 0.
     """
-    aside = min(max(round(share * n), 1), n - 1) if share > 0 else 0
     order = random.permutation(n)
-    return np.sort(order[aside:]), np.sort(order[:aside])
+    n_aside = 0
+    if share > 0:
+        n_aside = min(max(round(share * n), 1), n - 1)
+    return np.sort(order[n_aside:]), np.sort(order[:n_aside])
 
 
 class PhoenixRegressor(DynamicsRegressor):
-    """Gene-regulatory dynamics modelled by PHOENIX, a neural ODE [1]_, pruned using data and prior
-    knowledge [2]_.
+    """Gene-regulatory dynamics modelled by PHOENIX, a neural ODE, pruned by data and a prior.
+
+    The model is that of [1]_, and pruning by data and prior knowledge is that of [2]_.
 
     Parameters
     ----------
@@ -163,9 +160,10 @@ class PhoenixRegressor(DynamicsRegressor):
 
     References
     ----------
-    .. [1] Hossain et al., "Biologically informed NeuralODEs for genome-wide regulatory dynamics", Genome Biology 2024.
-    .. [2] Hossain et al., "Pruning neural network models for gene regulatory dynamics using data and domain knowledge",
-       NeurIPS 2024, arXiv 2403.04805.
+    .. [1] Hossain et al., "Biologically informed NeuralODEs for genome-wide regulatory dynamics",
+       Genome Biology 2024.
+    .. [2] Hossain et al., "Pruning neural network models for gene regulatory dynamics using data
+       and domain knowledge", NeurIPS 2024, arXiv 2403.04805.
 
     Examples
     --------
@@ -205,7 +203,7 @@ class PhoenixRegressor(DynamicsRegressor):
         self.random_state = random_state
 
     def algorithm_version(self, n_cells):
-        """Version stored with results; it is 2 for methods whose penalty was changed to the published penalty."""
+        """Version stored with results; 2 for methods whose penalty became the published one."""
         return 2 if self.pruning in ("c_node", "path_reg") else 1
 
     def fit(self, trajectories, prior=None):
@@ -239,59 +237,76 @@ class PhoenixRegressor(DynamicsRegressor):
             is left.
         """
         self._validate_params()
-        recipe, samples = self.recipe or Recipe(), as_trajectories(trajectories)
+        recipe = self.recipe or Recipe()
+        samples = as_trajectories(trajectories)
         self._check_samples(samples)
-        influence = INFLUENCE.get(self.pruning, (0, 0)) or self.influence
-        with naming("influence: expected two numbers in [0, 1]"):
-            for part, _ in zip(influence, range(2), strict=True):
-                check_number("influence", part, float, 0, 1)
+        influence = self._influence()
         if prior is not None:
             prior = torch.from_numpy(prior_matrix(prior, samples.gene_names))
-        if (any(influence) or recipe.data_weight < 1) and (prior is None or not prior.any()):
+        needs_prior = any(influence) or recipe.data_weight < 1
+        if needs_prior and (prior is None or not prior.any()):
             raise ValueError(
-                f"prior: pruning={self.pruning!r} with this influence and recipe needs a prior with edges"
+                f"prior: pruning={self.pruning!r} with this influence and recipe needs a prior "
+                "with edges"
             )
         random = check_random_state(self.random_state)
         generator = torch.Generator().manual_seed(random.randint(2**31 - 1))
-        train, self.validation_ = split(len(samples.values), recipe.validation_share, random)
-        self._training_mean = np.concatenate([samples.values[i] for i in train]).mean(axis=0)
-        size_of, weight = PENALTIES.get(self.pruning, (None, None))
-        weight = weight if recipe.penalty is None else recipe.penalty
-        penalty = size_of and (lambda network: weight * size_of(network))
-        size = self.n_features_in_, self.n_hidden
+        parts = split(len(samples.values), recipe.validation_share, random)
+        train, self.validation_ = parts
+        training_values = np.concatenate([samples.values[i] for i in train])
+        self._training_mean = training_values.mean(axis=0)
+        penalty = self._penalty(recipe)
+        n_genes = self.n_features_in_
+        pruner = None
         with reproducible():
-            network = (
-                GatedPhoenix(*size, recipe.drop_rates, generator)
-                if size_of
-                else Phoenix(*size, generator)
-            )
-            pruner = (
-                Pruner(network, influence, prior, generator) if self.pruning in INFLUENCE else None
-            )
-            parts = train, self.validation_
+            if penalty is None:
+                network = Phoenix(n_genes, self.n_hidden, generator)
+            else:
+                network = GatedPhoenix(n_genes, self.n_hidden, recipe.drop_rates, generator)
+            if self.pruning in INFLUENCE:
+                pruner = Pruner(network, influence, prior, generator)
             training = Training(network, samples, parts, recipe, generator, prior, pruner, penalty)
             self._run(training, recipe)
             self.network_ = network.settled()
-            self.edge_scores_ = pd.DataFrame(
-                self.network_.edges().numpy(), self.gene_names_, self.gene_names_
-            )
-        if not self.edge_scores_.to_numpy().any():
-            lower = f"Recipe.penalty {weight:g}" if size_of else f"sparsity {self.sparsity}"
-            warnings.warn(f"no edge is left with {lower}; use a lower value", stacklevel=2)
+            edges = self.network_.edges().numpy()
+        if not edges.any():
+            warn("no edge is left; use a lower `sparsity` or a lower `Recipe.penalty`")
+        self.edge_scores_ = pd.DataFrame(edges, self.gene_names_, self.gene_names_)
         self.sparsity_ = self.network_.sparsity()
         self.history_ = pd.DataFrame(training.history)
         return self
 
+    def _influence(self):
+        """Influence of the prior on the scores of input weights and of output weights."""
+        if self.pruning != "dash":
+            return INFLUENCE.get(self.pruning, (0.0, 0.0))
+        check_number("the length of influence", len(self.influence), int, 2, 2)
+        for share in self.influence:
+            check_number("influence", share, float, 0, 1)
+        return self.influence
+
+    def _penalty(self, recipe):
+        """`Penalty` of a method that learns gates, or None."""
+        penalty = PENALTIES.get(self.pruning)
+        if penalty is not None and recipe.penalty is not None:
+            penalty = replace(penalty, weight=recipe.penalty)
+        return penalty
+
     def _run(self, training, recipe):
-        on_the_way = training.pruner is not None and self.pruning != "post_hoc"
-        prunings = recipe.schedule.prunings(self.sparsity) if on_the_way else {}
-        training.run(recipe.epochs, prunings)
+        """Train, and prune during training or afterwards."""
         if self.pruning == "post_hoc":
+            training.run(recipe.epochs)
             training.pruner.prune(1 - self.sparsity)
             training.run(recipe.fine_tuning)
-        elif (last := max(prunings, default=0)) >= recipe.epochs:
-            late = f"sparsity {self.sparsity} is scheduled for epoch {last}, but training ends in epoch {recipe.epochs}"
-            warnings.warn(
-                f"{late}; pruning is completed at the end, without further training", stacklevel=3
+            return
+        prunings = {}
+        if training.pruner is not None:
+            prunings = recipe.schedule.prunings(self.sparsity)
+        training.run(recipe.epochs, prunings)
+        last = max(prunings, default=-1)
+        if last >= recipe.epochs:
+            warn(
+                f"sparsity {self.sparsity} is scheduled for epoch {last}, but training ends in "
+                f"epoch {recipe.epochs}; pruning is completed at the end, without further training"
             )
             training.pruner.prune(1 - self.sparsity)

@@ -1,6 +1,5 @@
-"""The command ``sbnn network``: fit a network to a user's own time course and compare it with simple models."""
+"""The command ``sbnn network``: fit a network to a user's time course and compare simple models."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from sbnn.dynamics import figures, report
 from sbnn.dynamics.baselines import BASELINES
 from sbnn.dynamics.evaluation import evaluate
 from sbnn.dynamics.sparse_regulation import SparseRegulationRegressor
-from sbnn.errors import naming
+from sbnn.errors import warn
 from sbnn.explorer.report import write_report
 from sbnn.plotting.common import save_figure
 from sbnn.results import write_atomically
@@ -27,44 +26,45 @@ HELD_OUT = 0.2
 
 
 def read_course(expression, times=None):
-    """Read trajectories from a long table, or from a table of cells and a table of their times or pseudotimes."""
+    """Read trajectories from a long table, or from tables of cells and of their (pseudo)times."""
     if times is None:
-        table = _columns(expression, "course")
-    else:
-        table, times = (
-            as_numbers(read_table(expression, "course"), "course"),
-            read_table(times, "times"),
-        )
-        if lacking := [cell for cell in times.index if cell not in table.index]:
-            raise ValueError(
-                f"times: the expression has no row {some(lacking)}; its rows are {some(table.index)}"
-            )
-    genes = [column for column in table if column not in ("sample", "time")]
-    numbers = table[genes].dtypes.map(pd.api.types.is_numeric_dtype).all()
-    if numbers and kind_of_expression(table[genes].to_numpy())[0] == "counts":
-        warnings.warn(
-            "counts are scaled to the same total in each row, and log2(1 + x) is applied",
-            stacklevel=2,
-        )
-        table[genes] = log2p1(normalize_library_size(table[genes].to_numpy()))
-    if times is None:
-        return trajectories(table, name="own")
+        return trajectories(_log_values(_columns(expression, "course")), name="own")
+    times = read_table(times, "times")
+    table = as_numbers(read_table(expression, "course"), "course")
+    missing = times.index.difference(table.index, sort=False)
+    if len(missing):
+        raise ValueError(f"times: the expression has no row {some(missing)}")
+    table = _log_values(table)
     if "time" not in times:
         return read_pseudotime(table, as_numbers(times, "times"), name="own")
-    return trajectories(
-        times.assign(sample=times.get("sample", "0"))[["sample", "time"]].join(table), name="own"
-    )
+    if "sample" not in times:
+        times["sample"] = "0"
+    return trajectories(times[["sample", "time"]].join(table), name="own")
+
+
+def _log_values(table):
+    """Take logarithms if the values of a table look like counts."""
+    genes = table.columns.difference(["sample", "time"], sort=False)
+    values = table[genes]
+    numeric = values.dtypes.map(pd.api.types.is_numeric_dtype).all()
+    if numeric and kind_of_expression(values.to_numpy())[0] == "counts":
+        warn("counts are scaled to the same total in each row, and log2(1 + x) is applied")
+        table[genes] = log2p1(normalize_library_size(values.to_numpy()))
+    return table
 
 
 def read_prior(path, genes):
-    """Read signs, [regulator, target], from a genes-by-genes table or from a list of regulators, targets and signs."""
+    """Read signs, [regulator, target], from a genes-by-genes table or from a list of edges.
+
+    A list has the columns regulator, target and, optionally, sign.
+    """
     if path is None:
         return pd.DataFrame(0.0, genes, genes)
-    table = _columns(path, "prior")
-    if {"regulator", "target"} <= {*table}:
-        table = table.assign(sign=table.get("sign", 1)).pivot_table(
-            "sign", "regulator", "target", "mean", 0
-        )
+    edges = _columns(path, "prior")
+    if {"regulator", "target"} <= set(edges):
+        if "sign" not in edges:
+            edges["sign"] = 1
+        table = edges.pivot_table("sign", "regulator", "target", "mean", 0)
     else:
         table = as_numbers(read_table(path, "prior"), "prior")
     return pd.DataFrame(prior_matrix(table, genes), genes, genes)
@@ -72,58 +72,77 @@ def read_prior(path, genes):
 
 def _columns(path, what):
     """Read a table without row names, whose first column contains values."""
-    with naming(f"{what} ({Path(path).name}): expected a table"):
+    try:
         names, rows = read_file(Path(path), None, None, None)
+    except (ValueError, LookupError) as error:
+        raise ValueError(f"{what} ({Path(path).name}): {error}") from error
     return rows.set_axis(names, axis=1)
 
 
 def study(data, prior, out, n_passes=5):
-    """Fit `SparseRegulationRegressor` and write network.html, edges.csv, predictions.csv and two
-    figures to a folder.
+    """Fit `SparseRegulationRegressor`, compare it with simple models, and write the results.
 
-    To score predictions, every method is also fitted without the last fifth of the samples or, if
-    there is only one sample, without the last fifth of its times.
+    The folder gets network.html, edges.csv, predictions.csv and two figures. To score predictions,
+    every method is also fitted without the last fifth of the samples or, if there is only one
+    sample, without the last fifth of its times.
     """
-    lengths = np.array([len(times) for times in as_trajectories(data).times])
-    if len(lengths) > 1:
-        last = np.arange(len(lengths)) >= min(len(lengths) * (1 - HELD_OUT), len(lengths) - 1)
-        held = np.repeat(last & (lengths == lengths[-1]), lengths)
-    else:
-        held = np.arange(lengths[0]) >= min(lengths[0] * (1 - HELD_OUT), lengths[0] - 2)
-    split, records = gene_dynamics(data[~held], data[held], prior, name="own"), {}
-    for name, model in (BASELINES | {"sparse": SparseRegulationRegressor(n_passes)}).items():
-        if name != "replicate":
-            how = {"method": name, "condition": "real", "details": name in ("prior", "sparse")}
-            records[f"real_{name}"] = evaluate(model, {0: split}, **how)
-    model, of = (
-        SparseRegulationRegressor(n_passes).fit(data, prior),
-        report.by_condition(records)["real"],
-    )
-    edges = pd.DataFrame(
-        {"probability": model.edge_probabilities_.stack(), "score": model.edge_scores_.stack()}
-    )
-    edges = edges.rename_axis(["regulator", "target"]).assign(prior=prior.to_numpy().ravel())
-    edges = edges[(edges["probability"] >= LEAST) | (edges["prior"] != 0)]
-    edges = edges.sort_values(
-        ["probability", "score"], key=np.abs, ascending=False, kind="stable"
-    ).reset_index()
+    held = held_out_rows(data)
+    split = gene_dynamics(data[~held], data[held], prior, name="own")
+    sparse = SparseRegulationRegressor(n_passes)
+    models = BASELINES | {"sparse": sparse}
+    del models["replicate"]
+    records = {}
+    for name, model in models.items():
+        records[f"real_{name}"] = evaluate(
+            model, {0: split}, method=name, condition="real", details=True
+        )
+    of = report.by_condition(records)["real"]
+    sparse.fit(data, prior)
+    edges = edges_table(sparse, prior)
     predicted = pd.DataFrame(
         of["sparse"].predicted.reshape(-1, data.n_vars), columns=data.var_names
     )
     predicted = pd.concat([data.obs[held].reset_index(drop=True), predicted], axis=1)
-    drawn = {"scores": figures.scores_of_methods(of)}
-    drawn["paths"] = figures.predicted_paths(of["prior"], {"sparse": of["sparse"]})
-    for name, figure in drawn.items():
-        save_figure(figure, Path(out, name))
-    for name, content in {"edges.csv": edges, "predictions.csv": predicted}.items():
-        write_atomically(content.to_csv(index=False).encode(), Path(out, name))
-    title = f"{data.n_obs} times x {data.n_vars} genes"
-    pictures = [
-        ("scores", "Held-out samples", "Scores of each method"),
-        ("paths", "Paths", "Measured and predicted"),
-    ]
-    pictures = [(Path(out, f"{name}.png"), *words) for name, *words in pictures]
-    tables = [("Held-out samples, from their start", report.methods_table(records, "real"))]
-    tables += [("The most probable edges", edges.head(25).set_index("regulator"))]
-    write_report(Path(out, "network.html"), title, model.verdict_, pictures, tables)
-    return model.verdict_
+    save_figure(figures.scores_of_methods(of), Path(out, "scores"))
+    drawn = figures.predicted_paths(of["prior"], {"sparse": of["sparse"]})
+    save_figure(drawn, Path(out, "paths"))
+    write_atomically(edges.to_csv(index=False).encode(), Path(out, "edges.csv"))
+    write_atomically(predicted.to_csv(index=False).encode(), Path(out, "predictions.csv"))
+    write_report(
+        Path(out, "network.html"),
+        f"{data.n_obs} times x {data.n_vars} genes",
+        sparse.verdict_,
+        [
+            (Path(out, "scores.png"), "Held-out samples", "Scores of each method"),
+            (Path(out, "paths.png"), "Paths", "Measured and predicted"),
+        ],
+        [
+            ("Held-out samples, from their start", report.methods_table(records, "real")),
+            ("The most probable edges", edges.head(25).set_index("regulator")),
+        ],
+    )
+    return sparse.verdict_
+
+
+def held_out_rows(data):
+    """Mask of the last fifth of the samples (of the length of the last) or of a single sample."""
+    lengths = np.array([len(times) for times in as_trajectories(data).times])
+    n = len(lengths)
+    if n == 1:
+        n_times = lengths[0]
+        return np.arange(n_times) >= min(n_times * (1 - HELD_OUT), n_times - 2)
+    last = np.arange(n) >= min(n * (1 - HELD_OUT), n - 1)
+    return np.repeat(last & (lengths == lengths[-1]), lengths)
+
+
+def edges_table(model, prior):
+    """Edges of the prior and probable edges, with the most probable edges first."""
+    edges = pd.DataFrame(
+        {"probability": model.edge_probabilities_.stack(), "score": model.edge_scores_.stack()}
+    )
+    edges = edges.rename_axis(["regulator", "target"])
+    edges["prior"] = prior.to_numpy().ravel()
+    edges = edges[(edges["probability"] >= LEAST) | (edges["prior"] != 0)]
+    order = ["probability", "score"]
+    edges = edges.sort_values(order, key=np.abs, ascending=False, kind="stable")
+    return edges.reset_index()

@@ -1,4 +1,4 @@
-"""Interpolation of expression between the observed times, and exponentially weighted means of past expression."""
+"""Interpolation of expression between the observed times, and weighted means of past expression."""
 
 import numpy as np
 
@@ -11,8 +11,7 @@ LEAST_NOISE = 0.01
 
 
 class Clock:
-    """Observed times, of shape (samples, times), and a finer grid that divides every interval
-    between them.
+    """Observed times, of shape (samples, times), and a finer grid that divides every interval.
 
     For samples with fewer times, the last time is repeated; `seen`, of shape (samples, times), is 0
     for repeats and 1 elsewhere. `unit` is the mean interval. `grid`, of shape (m, points), contains
@@ -22,27 +21,35 @@ class Clock:
     """
 
     def __init__(self, times):
+        self.seen = np.ones(times.shape)
+        self.seen[:, 1:] = np.diff(times, axis=1) > 0
         since = times - times[:, :1]
         if (since == since[0]).all():
             since = since[:1]
-        self.seen = np.insert((np.diff(times, axis=1) > 0).astype(float), 0, 1.0, axis=1)
         steps = np.diff(since, axis=1)
         self.unit = float(steps[steps > 0].mean())
         since = since / self.unit
+        steps = np.diff(since, axis=1)
         parts = np.arange(N_BETWEEN) / N_BETWEEN
-        between = since[:, :-1, None] + np.diff(since, axis=1)[..., None] * parts
-        self.grid = np.concatenate([between.reshape(len(since), -1), since[:, -1:]], axis=1)
+        between = since[:, :-1, None] + steps[..., None] * parts
+        between = between.reshape(len(since), -1)
+        self.grid = np.concatenate([between, since[:, -1:]], axis=1)
         self.observed = np.arange(since.shape[1]) * N_BETWEEN
 
     def left(self, rate):
-        """Share of the first value that remains at each grid point, an array of shape (m, points)."""
+        """Share of the first value that remains at each grid point, of shape (m, points)."""
         return np.exp(-rate * self.grid)
 
     def memory(self, rate):
-        """Weights of past values in ``rate * integral of exp(-rate (t - s)) f(s) ds`` for piecewise linear f."""
+        """Weights of past values in ``rate * integral of exp(-rate (t - s)) f(s) ds``.
+
+        The array has the shape (m, points, points); f is piecewise linear.
+        """
         c = rate * np.diff(self.grid, axis=1)
         keep = np.exp(-c)
-        mean = np.where(c > 1e-6, -np.expm1(-c) / np.where(c > 1e-6, c, 1), 1 - c / 2)
+        small = c <= 1e-6
+        divisor = np.where(small, 1, c)
+        mean = np.where(small, 1 - c / 2, -np.expm1(-c) / divisor)
         m, n = self.grid.shape
         weights = np.zeros((m, n, n))
         for i in range(n - 1):
@@ -52,33 +59,40 @@ class Clock:
         return weights
 
     def later_memory(self, rate):
-        """Rows of `memory` for all observed times except the first; rows after the end of a sample are 0."""
-        return self.memory(rate)[:, self.observed[1:]] * self.seen[: len(self.grid), 1:, None]
+        """Rows of `memory` for the observed times except the first; 0 after the end of a sample."""
+        rows = self.memory(rate)[:, self.observed[1:]]
+        return rows * self.seen[: len(self.grid), 1:, None]
 
 
 def relaxation(values, clock):
-    """First estimates of the paths, the decay rates (0 for genes that are constant within samples)
-    and the noise.
+    """First estimates of the paths, the decay rates and the noise.
 
-    It is assumed that every gene relaxes from one level to another in each sample.
+    Values have the shape (samples, times, genes). It is assumed that every gene relaxes from one
+    level to another in each sample. Rates are 0 for genes that are constant within samples. The
+    paths have the shape (samples, points, genes).
     """
-    n, _, n_genes = values.shape
-    seen, n_times = clock.seen[..., None], clock.seen.sum(axis=1)
+    n_samples, _, n_genes = values.shape
+    seen = clock.seen[..., None]
+    n_times = clock.seen.sum(axis=1)
     values = values * seen
-    misfit, coefficients = np.empty((len(RATES), n_genes)), []
+    misfit = np.empty((len(RATES), n_genes))
+    coefficients = []
     for i, rate in enumerate(RATES):
-        basis = _basis(clock, rate)[:, clock.observed] * seen[: len(clock.grid)]
-        found = np.linalg.pinv(basis) @ values
-        misfit[i] = ((values - basis @ found) ** 2).sum(axis=(0, 1)) / np.maximum(
-            n_times - basis.shape[2], 1
-        ).sum()
+        basis = _basis(clock, rate)[:, clock.observed]
+        basis = basis * seen[: len(clock.grid)]
+        found = np.linalg.pinv(basis) @ values  # (samples, 1 or 2, genes)
+        squares = ((values - basis @ found) ** 2).sum(axis=(0, 1))
+        n_free = np.maximum(n_times - basis.shape[2], 1).sum()
+        misfit[i] = squares / n_free
         coefficients.append(found)
     best = 1 + misfit[1:].argmin(axis=0)
-    variance = max(float(np.median(misfit.min(axis=0))), LEAST_NOISE**2)
+    variance = float(np.median(misfit.min(axis=0)))
+    variance = max(variance, LEAST_NOISE**2)
     # four SDs of a mean squared error, divided by its expectation
     chance = 4 * np.sqrt(2 / (n_times - 1).sum())
-    best[misfit[0] < variance * (1 + chance)] = 0
-    paths = np.empty((n, clock.grid.shape[1], n_genes))
+    constant = misfit[0] < variance * (1 + chance)
+    best[constant] = 0
+    paths = np.empty((n_samples, clock.grid.shape[1], n_genes))
     for i in np.unique(best):
         genes = best == i
         paths[:, :, genes] = _basis(clock, RATES[i]) @ coefficients[i][:, :, genes]
@@ -86,6 +100,8 @@ def relaxation(values, clock):
 
 
 def _basis(clock, rate):
-    """Basis functions of the relaxation of a gene, an array of shape (m, points, 1 or 2)."""
+    """Basis functions of the relaxation of a gene, of shape (m, points, 1 or 2)."""
     left = clock.left(rate)[..., None]
-    return left if rate == 0 else np.concatenate([left, 1 - left], axis=2)
+    if rate == 0:
+        return left
+    return np.concatenate([left, 1 - left], axis=2)

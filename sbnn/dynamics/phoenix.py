@@ -1,5 +1,4 @@
-"""PHOENIX (Hossain et al., Genome Biology 2024), a network of sums and products, with gates and
-penalties.
+"""PHOENIX (Hossain et al., Genome Biology 2024), a network of sums and products, with gates.
 
 The gates and the L0 penalty are from Louizos, Welling, Kingma, "Learning sparse neural networks
 through L0 regularization", ICLR 2018, arXiv 1712.01312; the C-NODE penalty is from Aliee, Theis,
@@ -8,6 +7,8 @@ continuous-depth neural networks", NeurIPS 2022, arXiv 2210.14672.
 """
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -34,19 +35,19 @@ class Phoenix(nn.Module):
         super().__init__()
         into = torch.randn((2, n_hidden, n_genes), generator=generator) * WEIGHT_SD
         into *= torch.rand(into.shape, generator=generator) >= ZERO_SHARE
-        self.sum_in, self.product_in = nn.Parameter(into[0]), nn.Parameter(into[1])
+        self.sum_in = nn.Parameter(into[0])
+        self.product_in = nn.Parameter(into[1])
         self.sum_bias = nn.Parameter(torch.zeros(n_hidden))
         self.product_bias = nn.Parameter(torch.zeros(n_hidden))
-        out = [
-            nn.init.orthogonal_(torch.empty((n_genes, n_hidden)), generator=generator)
-            for _ in range(2)
-        ]
-        self.sum_out, self.product_out = nn.Parameter(out[0]), nn.Parameter(out[1])
+        self.sum_out = nn.Parameter(torch.empty((n_genes, n_hidden)))
+        self.product_out = nn.Parameter(torch.empty((n_genes, n_hidden)))
+        nn.init.orthogonal_(self.sum_out, generator=generator)
+        nn.init.orthogonal_(self.product_out, generator=generator)
         self.multiplier = nn.Parameter(torch.rand(n_genes, generator=generator))
 
     def layers(self):
         """Weights in the order of `LAYERS`, multiplied by their gates if there are any."""
-        return tuple(getattr(self, name) for name in self.LAYERS)
+        return self.sum_in, self.product_in, self.sum_out, self.product_out
 
     def draw(self, generator):
         """Draw the random numbers of a training step (this class needs none)."""
@@ -56,7 +57,7 @@ class Phoenix(nn.Module):
         return self
 
     def targets(self, x):
-        """Values J towards which the genes decay at expression x; both have the shape (..., genes)."""
+        """Values J towards which the genes decay at expression x, both of shape (..., genes)."""
         sum_in, product_in, sum_out, product_out = self.layers()
         centred = x - 0.5
         u = centred / (1 + centred.abs())
@@ -70,9 +71,13 @@ class Phoenix(nn.Module):
 
     @torch.no_grad()
     def edges(self):
-        """Effect of each regulator i on each target j: relu(m)_j (Ws' As' + Wp' Ap')_ij, 0 if no path connects them."""
-        weights = [layer.double() for layer in self.layers()]
-        return (weights[0].T @ weights[2].T + weights[1].T @ weights[3].T) * self.decay().double()
+        """Effect of each regulator i on each target j, 0 if no path connects them.
+
+        This is ``relu(m)_j (Ws' As' + Wp' Ap')_ij``.
+        """
+        sum_in, product_in, sum_out, product_out = [layer.double() for layer in self.layers()]
+        effects = sum_in.T @ sum_out.T + product_in.T @ product_out.T
+        return effects * self.decay().double()
 
     @torch.no_grad()
     def sparsity(self):
@@ -80,53 +85,64 @@ class Phoenix(nn.Module):
         alive = (self.multiplier > 0)[:, None]
         sum_in, product_in, sum_out, product_out = self.layers()
         layers = [sum_in, product_in, sum_out * alive, product_out * alive]
-        return 1 - sum(layer.count_nonzero().item() for layer in layers) / sum(
-            layer.numel() for layer in layers
-        )
+        nonzero = sum(layer.count_nonzero().item() for layer in layers)
+        return 1 - nonzero / sum(layer.numel() for layer in layers)
 
 
 class GatedPhoenix(Phoenix):
-    """PHOENIX with random gates on each gene (one for all sums, one for all products) and on each sum and product."""
+    """PHOENIX with random gates on genes (one for sums, one for products), sums and products."""
 
     def __init__(self, n_genes, n_hidden, drop_rates, generator):
         super().__init__(n_genes, n_hidden, generator)
-        starts = [math.log((1 - rate) / rate) for rate in drop_rates]
-        sizes = {name: getattr(self, name).shape[1:] for name in self.LAYERS}
-        locations = {
-            name: torch.full(size, starts[name.endswith("_out")]) for name, size in sizes.items()
-        }
-        self.locations = nn.ParameterDict(locations)
+        of_genes, of_hidden = [math.log((1 - rate) / rate) for rate in drop_rates]
+        self.locations = nn.ParameterDict(
+            {
+                "sum_in": torch.full((n_genes,), of_genes),
+                "product_in": torch.full((n_genes,), of_genes),
+                "sum_out": torch.full((n_hidden,), of_hidden),
+                "product_out": torch.full((n_hidden,), of_hidden),
+            }
+        )
         self.draw(generator)
 
     def layers(self):
         """Weights multiplied by their gates."""
-        return self._drawn if self.training else self._gated(settled_gates)
+        if self.training:
+            return self._drawn
+        return self._settled_layers()
 
     def draw(self, generator):
         """Draw all gates again; all samples in a batch share the same gates."""
-        self._drawn = self._gated(
-            lambda a: hard_concrete(torch.rand(len(a), generator=generator), a)
-        )
+        gates = {}
+        # Gates are drawn in the order of the ParameterDict, which sorts the names.
+        for name, location in self.locations.items():
+            uniform = torch.rand(len(location), generator=generator)
+            gates[name] = hard_concrete(uniform, location)
+        self._drawn = self._gated(gates)
 
     @torch.no_grad()
     def settled(self):
         """The same network without gates; columns of weights with closed gates are exactly 0."""
         plain = Phoenix(len(self.multiplier), len(self.sum_bias))
-        plain.load_state_dict(
-            {k: v for k, v in self.state_dict().items() if not k.startswith("locations.")}
-        )
-        for name, weights in zip(self.LAYERS, self._gated(settled_gates), strict=True):
-            getattr(plain, name).copy_(weights)
+        plain.load_state_dict(self.state_dict(), strict=False)
+        for layer, gated in zip(plain.layers(), self._settled_layers(), strict=True):
+            layer.copy_(gated)
         return plain
 
-    def _gated(self, gate):
-        # Gates are drawn in the order of the ParameterDict, which sorts the names.
-        gates = {name: gate(location) for name, location in self.locations.items()}
+    def _settled_layers(self):
+        gates = {name: settled_gates(location) for name, location in self.locations.items()}
+        return self._gated(gates)
+
+    def _gated(self, gates):
+        """Weights in the order of `LAYERS`, multiplied by gates, given by name."""
         return tuple(getattr(self, name) * gates[name] for name in self.LAYERS)
 
 
 def hard_concrete(uniform, location):
-    """Gates in [0, 1] with probability mass at both ends, from uniform numbers and log alpha (equations 10 and 11)."""
+    """Gates in [0, 1] with probability mass at both ends (equations 10 and 11).
+
+    They are made of uniform random numbers and of log alpha, the location.
+    """
     logit = torch.logit(uniform, eps=torch.finfo(torch.float32).eps)
     return _stretched(torch.sigmoid((logit + location) / TEMPERATURE))
 
@@ -147,37 +163,35 @@ def open_probability(location):
 
 def open_weights(network):
     """Expected share of the weights in a `GatedPhoenix` whose gate is open."""
-    layers = {name: getattr(network, name) for name in network.LAYERS}
-    expected = [
-        open_probability(network.locations[name]).sum() * len(layer)
-        for name, layer in layers.items()
-    ]
-    return sum(expected) / sum(layer.numel() for layer in layers.values())
+    n_open = 0
+    n_weights = 0
+    for name in network.LAYERS:
+        n_rows, n_gates = getattr(network, name).shape
+        n_open = n_open + open_probability(network.locations[name]).sum() * n_rows
+        n_weights += n_rows * n_gates
+    return n_open / n_weights
 
 
 def open_paths(network):
-    """Expected number of open paths in a `GatedPhoenix` from one gene to another, averaged over all pairs of genes."""
+    """Expected number of open paths in a `GatedPhoenix`, averaged over all pairs of genes."""
     share = {name: open_probability(location) for name, location in network.locations.items()}
     # A path is open if the independent gates of its gene and of its sum or product are both open.
-    return (
-        share["sum_in"].mean() * share["sum_out"].sum()
-        + share["product_in"].mean() * share["product_out"].sum()
-    )
+    sums = share["sum_in"].mean() * share["sum_out"].sum()
+    products = share["product_in"].mean() * share["product_out"].sum()
+    return sums + products
 
 
 def path_sizes(network):
-    """Total size of the paths between two genes, ``|Ws|' |As|' + |Wp|' |Ap|'``, averaged over all
-    pairs of genes.
+    """Total size of the paths between two genes, averaged over all pairs of genes.
 
-    Gates are ignored.
+    The total size is ``|Ws|' |As|' + |Wp|' |Ap|'``; gates are ignored.
     """
-    sum_in, product_in, sum_out, product_out = (
-        getattr(network, name).abs() for name in network.LAYERS
-    )
     # The sum over all pairs can be computed without a genes-by-genes matrix.
-    sums = sum_in.sum(dim=1) @ sum_out.sum(dim=0)
-    products = product_in.sum(dim=1) @ product_out.sum(dim=0)
-    return (sums + products) / sum_in.shape[1] ** 2
+    into = network.sum_in.abs().sum(dim=1)
+    sums = into @ network.sum_out.abs().sum(dim=0)
+    into = network.product_in.abs().sum(dim=1)
+    products = into @ network.product_out.abs().sum(dim=0)
+    return (sums + products) / network.sum_in.shape[1] ** 2
 
 
 def open_and_sizes(network):
@@ -185,12 +199,24 @@ def open_and_sizes(network):
     return open_paths(network) + 10 * path_sizes(network)
 
 
-#: Pruning method of a `GatedPhoenix` -> its penalty and the weight of the penalty. We chose the
-#: weight of the L0 penalty ourselves, because the code of the published comparison adds no L0
-#: penalty. That code also uses Kaiming initialisation, and it counts the open paths for sampled
-#: gates instead of computing their expected number.
+@dataclass(frozen=True)
+class Penalty:
+    """A penalty in the loss: `weight` times `size` of a `GatedPhoenix`."""
+
+    size: Callable
+    weight: float
+
+    def __call__(self, network):
+        """Value of the penalty."""
+        return self.weight * self.size(network)
+
+
+#: Pruning method of a `GatedPhoenix` -> its penalty. We chose the weight of the L0 penalty
+#: ourselves, because the code of the published comparison adds no L0 penalty. That code also uses
+#: Kaiming initialisation, and it counts the open paths for sampled gates instead of computing their
+#: expected number.
 PENALTIES = {
-    "l0": (open_weights, 1e-2),
-    "c_node": (path_sizes, 1e-3),
-    "path_reg": (open_and_sizes, 1e-4),
+    "l0": Penalty(open_weights, 1e-2),
+    "c_node": Penalty(path_sizes, 1e-3),
+    "path_reg": Penalty(open_and_sizes, 1e-4),
 }

@@ -1,5 +1,4 @@
-"""Pruning of PHOENIX: scores that combine size and prior, and masks that keep pruned weights at
-zero.
+"""Pruning of PHOENIX: scores of size and prior, and masks that keep pruned weights at zero.
 
 Hossain et al., "Pruning neural network models for gene regulatory dynamics using data and domain
 knowledge", NeurIPS 2024, arXiv 2403.04805, section 3. Scores are computed in float64, because the
@@ -16,27 +15,31 @@ INFLUENCE = {"imp": (0.0, 0.0), "post_hoc": (0.0, 0.0), "biological": (1.0, 1.0)
 
 
 class Pruner:
-    """Pruning masks and scores of the layers of a network; a prior is needed unless both influences are 0."""
+    """Pruning masks of the layers of a network, by scores of the weights.
+
+    `influence` is that of the prior on input weights and on output weights; a `prior`, [regulator,
+    target], is needed unless both are 0.
+    """
 
     def __init__(self, network, influence, prior=None, generator=None):
-        self.network, self.influence, self.prior = network, influence, prior
-        self.masks = {
-            name: torch.ones_like(getattr(network, name), dtype=torch.bool)
-            for name in network.LAYERS
-        }
+        self.network = network
+        self.influence = influence
+        self.prior = prior
+        self.masks = {}
+        for name in network.LAYERS:
+            self.masks[name] = torch.ones_like(getattr(network, name), dtype=torch.bool)
         if any(influence):
             self.together = partners(prior)
-            shape = network.sum_in.shape
-            self.scores = [
-                torch.rand(shape, generator=generator, dtype=torch.float64) for _ in range(2)
-            ]
+            shape = (2, *network.sum_in.shape)  # scores of the weights of sums and of products
+            self.scores = torch.rand(shape, generator=generator, dtype=torch.float64)
 
     @torch.no_grad()
     def prune(self, left):
-        """Keep a share `left`, in (0, 1], of the weights in each layer, choosing weights with the largest scores."""
+        """Keep a share `left`, in (0, 1], of the weights in each layer, those with large scores."""
         for name, scores in self.next_scores().items():
             mask = self.masks[name]
-            self.masks[name] = keep_largest(scores, mask, max(round(left * mask.numel()), 1))
+            n_kept = max(round(left * mask.numel()), 1)
+            self.masks[name] = keep_largest(scores, mask, n_kept)
         self.apply()
 
     @torch.no_grad()
@@ -48,22 +51,23 @@ class Pruner:
     @torch.no_grad()
     def next_scores(self):
         """Scores of the layers by name; scores of input weights are stored for the next call."""
-        network, (of_inputs, of_outputs) = self.network, self.influence
-        decay = network.decay().double()[:, None]
+        sum_in, product_in, sum_out, product_out = [
+            layer.double() for layer in self.network.layers()
+        ]
+        decay = self.network.decay().double()[:, None]
         # Input weights of products are scored by their exponential, so the most negative weights
         # are pruned first.
-        into = [shared(network.sum_in.double().abs()), shared(network.product_in.double().exp())]
-        out = [
-            shared(layer.double().abs() * decay) for layer in (network.sum_out, network.product_out)
-        ]
+        into = [shared(sum_in.abs()), shared(product_in.exp())]
+        out = [shared(sum_out.abs() * decay), shared(product_out.abs() * decay)]
         if any(self.influence):
-            by_prior = [prior_of_inputs(scores, self.together) for scores in self.scores]
-            self.scores = into = [
-                mixed(*both, of_inputs) for both in zip(by_prior, into, strict=True)
-            ]
-            by_prior = [prior_of_outputs(scores, self.prior) for scores in into]
-            out = [mixed(*both, of_outputs) for both in zip(by_prior, out, strict=True)]
-        return dict(zip(network.LAYERS, into + out, strict=True))
+            of_inputs, of_outputs = self.influence
+            for i in range(2):
+                by_prior = prior_of_inputs(self.scores[i], self.together)
+                into[i] = mixed(by_prior, into[i], of_inputs)
+                by_prior = prior_of_outputs(into[i], self.prior)
+                out[i] = mixed(by_prior, out[i], of_outputs)
+            self.scores = into
+        return dict(zip(self.network.LAYERS, into + out, strict=True))
 
 
 def partners(prior):
@@ -76,16 +80,24 @@ def partners(prior):
 
 
 def prior_of_inputs(scores, together):
-    """``|(S S')^-1 S C|`` for previous scores S: large for input weights that map `partners` C to the same units."""
+    """``|(S S')^-1 S C|`` for previous scores S, (hidden, genes), and `partners` C.
+
+    It is large for input weights that map partners to the same units.
+    """
     return _solved(scores @ scores.T, scores @ together).abs()
 
 
 def prior_of_outputs(scores, prior):
-    """``|(S T)' (S S')^-1|``: the output weights that best reproduce the prior T, given input weights S."""
+    """``|(S T)' (S S')^-1|``: the output weights that best reproduce the prior T.
+
+    S, of shape (hidden, genes), are the scores of input weights.
+    """
     return _solved(scores @ scores.T, scores @ prior.double().abs()).T.abs()
 
 
 def _solved(products, right):
-    """``products^-1 right``, or the minimum-norm least-squares solution if `products` is singular (few genes)."""
+    """``products^-1 right``, or the shortest least-squares solution if `products` is singular."""
     solution, failed = torch.linalg.solve_ex(products, right)
-    return torch.linalg.pinv(products, hermitian=True) @ right if failed else solution
+    if failed:
+        return torch.linalg.pinv(products, hermitian=True) @ right
+    return solution

@@ -1,13 +1,12 @@
-"""Evidence for a set of regulators of one gene, the search for the best set, and the resulting rates of change."""
+"""Evidence for sets of regulators of a gene, the search for the best set, and rates of change."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from scipy.linalg import cho_factor, cho_solve
-from torch import nn
 
-from sbnn.dynamics.beliefs import MOST
+from sbnn.dynamics.beliefs import MOST, Beliefs
 
 N_TRIED = 6  # number of candidates that a search step tries to add
 N_SWAPPED = 2  # number of candidates that are also tried in place of a current regulator
@@ -16,8 +15,16 @@ _CONSTANT_MEAN, _CONSTANT_SD = 0.5, 1.0
 
 
 def products_of(k):
-    """Pairs (i, j), i <= j, of k regulators whose products are in the model: all pairs, or none if k > `MOST`."""
-    return np.triu_indices(k if k <= MOST else 0)
+    """Pairs (i, j), i <= j, of k regulators whose products are in the model; none if k > `MOST`."""
+    if k > MOST:
+        k = 0
+    return np.triu_indices(k)
+
+
+def logistic(log_odds):
+    """Probability from log odds."""
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-log_odds))
 
 
 @dataclass(frozen=True)
@@ -39,30 +46,28 @@ class Fit:
     precision: tuple
 
     def parts(self):
-        """Positions in `weights` of the slopes, of the products of two regulators and of the squares."""
+        """Positions in `weights` of the slopes, of products of two regulators and of squares."""
         k = len(self.regulators)
         one, other = products_of(k)
-        return (
-            np.arange(1, k + 1),
-            1 + k + np.flatnonzero(one != other),
-            1 + k + np.flatnonzero(one == other),
-        )
+        pairs = 1 + k + np.flatnonzero(one != other)
+        squares = 1 + k + np.flatnonzero(one == other)
+        return np.arange(1, k + 1), pairs, squares
 
     def target(self, deviations):
-        """Target values, of shape (...), for deviations of the k regulators from their means, of shape (..., k)."""
-        one, other = products_of(len(self.regulators))
-        _, slopes, products = np.split(self.weights, [1, 1 + len(self.regulators)])
-        return (
-            self.weights[0]
-            + deviations @ slopes
-            + (deviations[..., one] * deviations[..., other]) @ products
-        )
+        """Target values, of shape (...), for deviations of the k regulators, of shape (..., k).
+
+        Deviations are those from the means of the regulators.
+        """
+        k = len(self.regulators)
+        one, other = products_of(k)
+        linear = deviations @ self.weights[1 : 1 + k]
+        products = deviations[..., one] * deviations[..., other]
+        return self.weights[0] + linear + products @ self.weights[1 + k :]
 
     def slopes(self, deviations):
-        """Derivatives of the target value with respect to the k regulators, at given deviations
-        from their means.
+        """Derivatives of the target value with respect to the k regulators, of shape (..., k).
 
-        The derivatives and the deviations have the shape (..., k).
+        The deviations of the regulators from their means have the same shape.
         """
         k = len(self.regulators)
         of_products = np.zeros((k, k))
@@ -71,9 +76,11 @@ class Fit:
 
     def variances(self):
         """Posterior variances of the weights."""
-        return np.diag(cho_solve(self.precision, np.eye(len(self.weights))))
+        covariance = cho_solve(self.precision, np.eye(len(self.weights)))
+        return np.diag(covariance)
 
 
+@dataclass
 class Target:
     """Evidence for sets of regulators in the values of one gene that changes.
 
@@ -85,53 +92,77 @@ class Target:
     remains of the first value; ``linear``, of shape (observations, genes), is the weighted past of
     the deviation of each gene; ``deviations`` has the shape (samples, points, genes); ``memory``,
     of shape (m, times - 1, points), is returned by `Clock.later_memory`; ``log_odds`` contains the
-    log odds of every edge to this gene, -inf for impossible edges; ``signs`` contains the sign of
-    each edge in the prior, 0 if the sign is free. Observations after the end of a sample are 0 in
-    ``values``, ``linear`` and ``memory``, and only add a constant to the evidence.
+    log odds of every edge to this gene, -inf for impossible edges; ``signs``, floats, contains the
+    sign of each edge in the prior, 0 if the sign is free and found during the search. Observations
+    after the end of a sample are 0 in ``values``, ``linear`` and ``memory``, and only add a
+    constant to the evidence.
     """
 
-    def __init__(self, values, linear, deviations, memory, noise, beliefs, log_odds, signs):
-        self.values, self.linear, self.deviations, self.memory = values, linear, deviations, memory
-        self.noise, self.beliefs, self.log_odds = noise, beliefs, log_odds
-        self.signs, self.free = signs.astype(float), signs == 0
+    values: np.ndarray
+    linear: np.ndarray
+    deviations: np.ndarray
+    memory: np.ndarray
+    noise: float
+    beliefs: Beliefs
+    log_odds: np.ndarray
+    signs: np.ndarray
+
+    def __post_init__(self):
+        """Note which signs are free, and the weighted past of 1."""
+        self.free = self.signs == 0
         self._open = self.free.copy()  # signs that are free and not yet chosen
-        self._fits, self._products = {}, {}
-        self._constant = np.broadcast_to(
-            memory.sum(axis=2), (len(deviations), memory.shape[1])
-        ).ravel()
+        self._fits = {}
+        self._products = {}
+        of_constant = self.memory.sum(axis=2)
+        n_copies = len(self.deviations) // len(of_constant)
+        self._constant = np.tile(of_constant.ravel(), n_copies)
 
     def fit(self, regulators):
         """`Fit` for a frozenset of regulators; each set is fitted only once."""
         if regulators not in self._fits:
-            self._fits[regulators] = self._regress(tuple(sorted(regulators)))
+            self._fits[regulators] = self._regress(sorted(regulators))
         return self._fits[regulators]
 
     def score(self, regulators):
         """Log probability of a set of regulators, up to a constant."""
         chosen = list(regulators)
+        log_odds = self.log_odds[chosen].sum()
         # A free sign was chosen from two equally probable signs.
-        return (
-            self.fit(regulators).log_evidence
-            + self.log_odds[chosen].sum()
-            - np.log(2) * self.free[chosen].sum()
-        )
+        of_signs = np.log(2) * self.free[chosen].sum()
+        return self.fit(regulators).log_evidence + log_odds - of_signs
 
     def search(self, start):
-        """Add, remove or exchange one regulator at a time while the set gets more probable; returns the last `Fit`."""
+        """Add, remove or exchange one regulator at a time while the set gets more probable.
+
+        Returns the `Fit` of the last set.
+        """
         best = frozenset(start)
-        score = self.score(best)
+        highest = self.score(best)
         while True:
-            candidates = self._candidates(best)
-            moves = [best | {new} for new in candidates] + [best - {old} for old in best]
-            moves += [(best - {old}) | {new} for new in candidates[:N_SWAPPED] for old in best]
-            scores = [self.score(move) for move in moves]
-            if not moves or max(scores) <= score + 1e-9:
+            moves = self._moves(best)
+            if not moves:
                 return self.fit(best)
-            score, best = max(scores), moves[int(np.argmax(scores))]
+            scores = [self.score(move) for move in moves]
+            if max(scores) <= highest + 1e-9:
+                return self.fit(best)
+            highest = max(scores)
+            best = moves[scores.index(highest)]
+
+    def _moves(self, regulators):
+        """Sets that differ from a set by one added, removed or exchanged regulator."""
+        candidates = self._candidates(regulators)
+        moves = [regulators | {new} for new in candidates]
+        without = [regulators - {old} for old in regulators]
+        moves += without
+        for new in candidates[:N_SWAPPED]:
+            moves += [others | {new} for others in without]
+        return moves
 
     def strongest(self, genes):
-        """The `MOST` most probable regulators among many genes, with each gene considered on its own."""
-        return genes[np.sort(np.argsort(-self._gains(frozenset())[genes], kind="stable")[:MOST])]
+        """The `MOST` most probable regulators among many genes, each considered on its own."""
+        gains = self._gains(frozenset())[genes]
+        first = np.argsort(-gains, kind="stable")[:MOST]
+        return genes[np.sort(first)]
 
     def probabilities(self, regulators):
         """Probability of each edge to this gene, given the other regulators in a set.
@@ -139,11 +170,11 @@ class Target:
         For edges that are neither in the set nor in the prior, the probability is approximated from
         the linear effect.
         """
-        with np.errstate(over="ignore"):
-            probabilities = 1 / (1 + np.exp(-self._gains(regulators)))
-            for gene in regulators | set(np.flatnonzero(~self.free & np.isfinite(self.log_odds))):
-                change = self.score(regulators | {gene}) - self.score(regulators - {gene})
-                probabilities[gene] = 1 / (1 + np.exp(-change))
+        probabilities = logistic(self._gains(regulators))
+        in_prior = np.flatnonzero(~self.free & np.isfinite(self.log_odds))
+        for gene in regulators.union(in_prior):
+            change = self.score(regulators | {gene}) - self.score(regulators - {gene})
+            probabilities[gene] = logistic(change)
         return probabilities
 
     def _candidates(self, regulators):
@@ -154,113 +185,124 @@ class Target:
         gains[list(regulators)] = -np.inf
         best = np.argsort(-gains, kind="stable")[:N_TRIED]
         self._open[best] = False
-        return [int(gene) for gene in best if np.isfinite(gains[gene])]
+        possible = np.isfinite(gains[best])
+        return best[possible].tolist()
 
     def _gains(self, regulators):
-        """Gains in log probability, of shape (genes,), from adding each gene as a regulator with a linear effect."""
+        """Gains in log probability from adding each gene with a linear effect, (genes,)."""
         fit = self.fit(regulators)
-        square = fit.features.T @ fit.features + 1e-6 * np.eye(len(fit.weights))
-        projection = np.linalg.solve(square, fit.features.T @ self.linear)
-        rest = self.linear - fit.features @ projection
-        along = rest.T @ (self.values - fit.features @ fit.weights)
+        features = fit.features
+        square = features.T @ features + 1e-6 * np.eye(len(fit.weights))
+        projection = np.linalg.solve(square, features.T @ self.linear)
+        rest = self.linear - features @ projection
+        along = rest.T @ (self.values - features @ fit.weights)
+        expected = np.where(along < 0, -1.0, 1.0)
+        self.signs[self._open] = expected[self._open]
         size = (rest**2).sum(axis=0) + (self.noise / _SCREENING_SD) ** 2
-        self.signs[self._open] = np.where(along[self._open] < 0, -1.0, 1.0)
         occam = np.log(size * (_SCREENING_SD / self.noise) ** 2) / 2
         return along**2 / size / (2 * self.noise**2) - occam + self.log_odds
 
     def _regress(self, regulators):
-        k, chosen = len(regulators), list(regulators)
-        signs, at = self.signs[chosen], min(k, MOST)
-        one, other = products_of(k)
-        columns = [self._constant, *self.linear[:, chosen].T]
-        columns += [self._product(chosen[i], chosen[j]) for i, j in zip(one, other, strict=True)]
-        features = np.stack(columns, axis=1)
-        of_products = np.where(one == other, self.beliefs.square_sd[at], self.beliefs.pair_sd[at])
-        sd = np.concatenate([[_CONSTANT_SD], np.full(k, self.beliefs.effect_sd[at]), of_products])
-        mean = np.concatenate(
-            [[_CONSTANT_MEAN], signs * self.beliefs.effect_mean[at], np.zeros(len(one))]
-        )
+        """`Fit` for a sorted list of regulators: regression with normal priors and normal noise."""
+        signs = self.signs[regulators]
+        mean, sd = self._expected(signs)
+        features = self._features(regulators)
         rest = self.values - features @ mean
-        precision = cho_factor(features.T @ features / self.noise**2 + np.diag(sd**-2), lower=True)
-        along = features.T @ rest / self.noise**2
-        change = cho_solve(precision, along)
-        log_evidence = (along @ change - rest @ rest / self.noise**2) / 2 - np.log(
-            np.diag(precision[0])
-        ).sum()
-        log_evidence = (
-            log_evidence - np.log(sd).sum() - len(rest) * np.log(2 * np.pi * self.noise**2) / 2
-        )
-        return Fit(regulators, signs, float(log_evidence), mean + change, features, precision)
+        variance = self.noise**2
+        precision = features.T @ features / variance + np.diag(sd**-2)
+        factor = cho_factor(precision, lower=True)
+        along = features.T @ rest / variance
+        change = cho_solve(factor, along)
+        log_evidence = (along @ change - rest @ rest / variance) / 2
+        log_evidence -= np.log(np.diag(factor[0])).sum()
+        log_evidence -= np.log(sd).sum()
+        log_evidence -= len(rest) * np.log(2 * np.pi * variance) / 2
+        weights = mean + change
+        return Fit(tuple(regulators), signs, float(log_evidence), weights, features, factor)
+
+    def _expected(self, signs):
+        """Prior mean and SD of the weights of regulators with these signs."""
+        k = len(signs)
+        at = min(k, MOST)
+        one, other = products_of(k)
+        of_squares = self.beliefs.square_sd[at]
+        of_products = np.where(one == other, of_squares, self.beliefs.pair_sd[at])
+        slope = self.beliefs.effect_mean[at]
+        slope_sd = np.full(k, self.beliefs.effect_sd[at])
+        mean = np.concatenate([[_CONSTANT_MEAN], signs * slope, np.zeros(len(one))])
+        sd = np.concatenate([[_CONSTANT_SD], slope_sd, of_products])
+        return mean, sd
+
+    def _features(self, regulators):
+        """Weighted past of 1, of the regulators and of their products, (observations, weights)."""
+        columns = [self._constant, *self.linear[:, regulators].T]
+        for i, j in zip(*products_of(len(regulators)), strict=True):
+            columns.append(self._product(regulators[i], regulators[j]))
+        return np.stack(columns, axis=1)
 
     def _product(self, one, other):
         """Weighted past of the product of two deviations, an array of shape (observations,)."""
         if (one, other) not in self._products:
             product = self.deviations[:, :, one] * self.deviations[:, :, other]
-            self._products[one, other] = (self.memory @ product[..., None])[..., 0].ravel()
+            past = self.memory @ product[..., None]
+            self._products[one, other] = past.ravel()
         return self._products[one, other]
 
 
-class RegulatedNetwork(nn.Module):
-    """``dx/dt = decay * (J(p) - x)``, where J is a constant plus linear terms and products of two
-    regulators.
+class RegulatedNetwork:
+    """``dx/dt = decay * (J(p) - x)``, where J is a constant plus linear terms and products.
 
     The regulators p are the genes themselves or, if there is a lag, their proteins, with ``dp/dt =
-    (x - p) / lag``.
+    (x - p) / lag``. J depends on the deviations of p from `means`; p is clipped to [`lowest`,
+    `highest`] to keep J bounded, as if effects saturated. `rate`, `means`, `lowest` and `highest`
+    have the shape (genes,); `fits` maps genes to `Fit`.
     """
 
-    # Regulators are clipped to [`lowest`, `highest`] to keep J bounded, as if their effects
-    # saturated.
-
-    def __init__(self, decay, means, lowest, highest, fits, lag=0.0):
-        super().__init__()
-        constant, places, weights = np.zeros(len(decay)), [], []
-        for gene, fit in fits.items():
-            constant[gene], k = fit.weights[0], len(fit.regulators)
-            # the last position stands for a factor of 1
-            chosen = np.array([*fit.regulators, len(decay)])
-            pairs = np.concatenate([[range(k), [k] * k], products_of(k)], axis=1).astype(int)
-            places += [(gene, chosen[one], chosen[other]) for one, other in pairs.T]
-            weights += [*fit.weights[1:]]
-        self.register_buffer(
-            "places", torch.tensor(np.reshape(places, (-1, 3)).T, dtype=torch.int64)
-        )
-        buffers = {
-            "rate": decay,
-            "means": means,
-            "lowest": lowest,
-            "highest": highest,
-            "constant": constant,
-        }
-        for name, value in (buffers | {"weights": weights}).items():
-            self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
-
+    def __init__(self, rate, means, lowest, highest, fits, lag=0.0):
+        self.rate = torch.tensor(rate)
+        self.means = torch.tensor(means)
+        self.lowest = torch.tensor(lowest)
+        self.highest = torch.tensor(highest)
         self.lag = float(lag)
+        none = len(rate)  # position of a factor of 1
+        constant = np.zeros(len(rate))
+        terms = []  # (gene, regulator, regulator or `none`)
+        weights = []
+        for gene, fit in fits.items():
+            constant[gene] = fit.weights[0]
+            weights.extend(fit.weights[1:])
+            terms += [(gene, regulator, none) for regulator in fit.regulators]
+            for i, j in zip(*products_of(len(fit.regulators)), strict=True):
+                terms.append((gene, fit.regulators[i], fit.regulators[j]))
+        self.constant = torch.tensor(constant)
+        self.terms = torch.tensor(terms, dtype=torch.int64).reshape(-1, 3).T
+        self.weights = torch.tensor(weights, dtype=torch.float64)
 
     def decay(self):
-        """Decay rates of the genes, of shape (genes,).
+        """Decay rates of the genes and, with a lag, of their proteins.
 
-        With a lag, the decay rates of the proteins follow, and the shape is (2 genes,).
+        The shape is (genes,) or, with a lag, (2 genes,).
         """
-        return (
-            torch.cat([self.rate, torch.full_like(self.rate, 1 / self.lag)])
-            if self.lag
-            else self.rate
-        )
+        if not self.lag:
+            return self.rate
+        of_proteins = torch.full_like(self.rate, 1 / self.lag)
+        return torch.cat([self.rate, of_proteins])
 
     def targets(self, state):
-        """Target values at a state.
+        """Target values at a state, both of shape (samples, genes).
 
-        State and target values have the shape (samples, genes) or, with a lag, (samples, 2 genes),
-        where the proteins follow the genes.
+        With a lag, the shape is (samples, 2 genes), where the proteins follow the genes.
         """
-        if self.lag:
-            genes, proteins = state.chunk(2, dim=1)
-            return torch.cat([self._drawn_to(proteins), genes], dim=1)
-        return self._drawn_to(state)
+        if not self.lag:
+            return self._drawn_to(state)
+        genes, proteins = state.chunk(2, dim=1)
+        return torch.cat([self._drawn_to(proteins), genes], dim=1)
 
-    def _drawn_to(self, x):
-        deviations = x.clamp(self.lowest, self.highest) - self.means
-        factors = torch.cat([deviations, torch.ones_like(x[:, :1])], dim=1)
-        gene, one, other = self.places
-        terms = factors[:, one] * factors[:, other] * self.weights
-        return self.constant.expand_as(x).index_add(1, gene, terms)
+    def _drawn_to(self, regulators):
+        """Values J towards which the genes decay, of shape (samples, genes)."""
+        deviations = regulators.clamp(self.lowest, self.highest) - self.means
+        none = torch.ones_like(regulators[:, :1])
+        factors = torch.cat([deviations, none], dim=1)
+        gene, one, other = self.terms
+        effects = factors[:, one] * factors[:, other] * self.weights
+        return self.constant.expand_as(regulators).index_add(1, gene, effects)

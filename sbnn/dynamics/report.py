@@ -1,6 +1,7 @@
 """Tables of the study of gene-regulatory dynamics, made from saved records only."""
 
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -68,11 +69,12 @@ PUBLISHED = {
     "dash": (0.946, 0.906),
 }
 NOTE = (
-    "Mean ± SD over three seeds, each with its own samples, prior and start; for real data over three starts on the "
-    "same data. BA: balanced accuracy of all pairs of genes; missing edges: true edges not in the prior; wrong "
-    "edges: edges of the prior that are not true. Errors are on test trajectories without noise. Settings were chosen "
-    "on other seeds (from 100 on); the reported ones were evaluated five times. Departures from the published "
-    "comparison: docs/dynamics.md."
+    "Mean ± SD over three seeds, each with its own samples, prior and start; for real data over "
+    "three starts on the same data. BA: balanced accuracy of all pairs of genes; missing edges: "
+    "true edges not in the prior; wrong edges: edges of the prior that are not true. Errors are on "
+    "test trajectories without noise. Settings were chosen on other seeds (from 100 on); the "
+    "reported ones were evaluated five times. Departures from the published comparison: "
+    "docs/dynamics.md."
 )
 
 
@@ -82,86 +84,86 @@ read = partial(load_folder, prefix="dynamics_", data_of=lambda record: record.da
 
 def by_condition(records):
     """Available records as a nested dict, condition -> method -> `Record`, in display order."""
-    of = {c: {m: records[f"{c}_{m}"] for m in METHODS if f"{c}_{m}" in records} for c in TITLES}
-    return {condition: methods for condition, methods in of.items() if methods}
+    found = {}
+    for condition, method in product(TITLES, METHODS):
+        record = records.get(f"{condition}_{method}")
+        if record is not None:
+            found.setdefault(condition, {})[method] = record
+    return found
 
 
 def methods_table(records, condition):
     """Scores of all methods under one condition, as text: mean ± SD over seeds."""
-    of, labels = by_condition(records)[condition], METHODS
-    scores = {name: record.scores for name, record in of.items()}
+    of = by_condition(records)[condition]
+    scores = pd.concat({name: record.scores for name, record in of.items()}, names=["method"])
+    labels = METHODS
     if condition == "real" and "prior" in of:
-        labels, still = (
-            METHODS | {"prior": "no change; edges of the prior"},
-            of["prior"].scores["mse_ahead"].mean(),
-        )
-        scores = {
-            name: rows.assign(relative=rows["mse_ahead"] / still) for name, rows in scores.items()
-        }
-    scores = {labels[name]: rows for name, rows in scores.items()}
-    scores = pd.concat(scores, names=["method"]).rename(columns=COLUMNS)
+        labels = METHODS | {"prior": "no change; edges of the prior"}
+        scores["relative"] = scores["mse_ahead"] / of["prior"].scores["mse_ahead"].mean()
+    scores = scores.rename(labels, level="method").rename(columns=COLUMNS)
     shown = [column for column in COLUMNS.values() if column in scores]
     return scores.groupby(level="method", sort=False)[shown].agg(_spread)
 
 
 def overview_table(records):
-    """Table in the README: balanced accuracy and corrections of the prior, by condition, as text."""
+    """Table in the README: balanced accuracy and corrections of the prior, by condition."""
     labels = {"BA": "BA", "missing edges found": "missing found", "wrong edges kept": "wrong kept"}
     parts = []
     for condition in by_condition(records):
         percent = condition.removeprefix("noise_")
-        parts.append(methods_table(records, condition)[list(labels)])
-        parts[-1].columns = [f"{label}, {percent} %" for label in labels.values()]
+        part = methods_table(records, condition)[list(labels)].rename(columns=labels)
+        parts.append(part.add_suffix(f", {percent} %"))
     table = pd.concat(parts, axis=1).fillna("").rename_axis("method")
     known = [name for name in METHODS.values() if name in table.index]
-    # drops empty columns: without noise, there is nothing to correct
-    return table.loc[known, (table != "").any()]
+    # Without noise, there is nothing to correct, so the columns are empty.
+    filled = (table != "").any()
+    return table.loc[known, filled]
 
 
 def overview(saved_models):
     """Tables that are part of ``sbnn report all``."""
-    return {
-        "Edges of simulated networks of 350 genes": overview_table(
-            read(Path(saved_models, "grn_350"))
-        )
-    }
+    records = read(Path(saved_models, "grn_350"))
+    return {"Edges of simulated networks of 350 genes": overview_table(records)}
 
 
 def differences_table(records, condition):
-    """Differences between methods on the same seeds, as text: mean and 95 % interval, or mean ± SD for real data."""
-    of, real = by_condition(records)[condition], condition == "real"
-    scores = {name: record.scores.set_index("seed") for name, record in of.items()}
+    """Differences between methods on the same seeds, as text.
+
+    These are the mean and its 95 % interval or, for real data, mean ± SD.
+    """
+    of = by_condition(records)[condition]
+    summary = _spread if condition == "real" else _interval
     compared = ["balanced_accuracy", "auroc", "recall_missing", "kept_wrong", "mse_ahead"]
     rows = {}
     for one, other in PAIRS:
-        if one in of and other in of:
-            differences = (scores[one] - scores[other]).reindex(columns=compared).dropna(axis=1)
-            if len(differences) > 1:
-                differences = differences.rename(columns=COLUMNS)
-                rows[f"{METHODS[one]} minus {METHODS[other]}"] = differences.agg(
-                    _spread if real else _interval
-                )
+        if one not in of or other not in of:
+            continue
+        differences = of[one].scores.set_index("seed") - of[other].scores.set_index("seed")
+        differences = differences.reindex(columns=compared).dropna(axis=1).rename(columns=COLUMNS)
+        if len(differences) > 1:
+            rows[f"{METHODS[one]} minus {METHODS[other]}"] = differences.agg(summary)
     return pd.DataFrame(rows).T.rename_axis("difference")
 
 
 def by_sparsity(records):
-    """Scores of pruning methods at all sparsities, including the sparsity of the comparison with other methods."""
+    """Scores of pruning methods at all sparsities, also that of the comparison of methods."""
     parts = [records["sparsities"].scores]
     for method in parts[0]["method"].unique():
-        if (record := records.get(f"noise_5_{method}")) is not None:
-            parts.append(record.scores.assign(method=method, asked=record.parameter(0, "sparsity")))
+        record = records.get(f"noise_5_{method}")
+        if record is not None:
+            asked = record.parameter(0, "sparsity")
+            parts.append(record.scores.assign(method=method, asked=asked))
     return pd.concat(parts).sort_values(["asked", "seed"], kind="stable")
 
 
 def sparsities_table(records):
-    """Balanced accuracy of pruning methods by requested sparsity, as text, and published values with their sparsity."""
-    cells = (
-        by_sparsity(records)
-        .groupby(["method", "asked"], sort=False)["balanced_accuracy"]
-        .agg(_spread)
-    )
-    table = cells.unstack().rename(columns="{:g}".format).rename_axis(columns=None)
-    table["published"] = ["{1:.3f} at {0:.3f}".format(*PUBLISHED[method]) for method in table.index]
+    """Balanced accuracy by pruning method and requested sparsity, and published values, as text."""
+    grouped = by_sparsity(records).groupby(["method", "asked"], sort=False)
+    table = grouped["balanced_accuracy"].agg(_spread).unstack()
+    table = table.rename(columns="{:g}".format).rename_axis(columns=None)
+    for method in table.index:
+        sparsity, accuracy = PUBLISHED[method]
+        table.loc[method, "published"] = f"{accuracy:.3f} at {sparsity:.3f}"
     return table.rename(index=METHODS)
 
 
@@ -188,18 +190,19 @@ def all_tables(records):
 
 
 def _spread(values):
-    """Mean ± SD as text, in scientific notation if the mean is small; empty if all values are missing."""
+    """Mean ± SD as text, in scientific notation if the mean is small; empty if all are missing."""
     if values.isna().all():
         return ""
-    mean, sd = values.mean(), values.std()
-    digits = (
-        (".1e", ".0e")
-        if 0 < abs(mean) < 0.01
-        else (".0f", ".0f")
-        if abs(mean) >= 10
-        else (".3f", ".3f")
-    )
-    return format(mean, digits[0]) + (f" ± {sd:{digits[1]}}" if values.count() > 1 else "")
+    mean = values.mean()
+    digits, digits_of_sd = ".3f", ".3f"
+    if abs(mean) >= 10:
+        digits, digits_of_sd = ".0f", ".0f"
+    elif 0 < abs(mean) < 0.01:
+        digits, digits_of_sd = ".1e", ".0e"
+    text = format(mean, digits)
+    if values.count() > 1:
+        text += f" ± {values.std():{digits_of_sd}}"
+    return text
 
 
 def _interval(differences):

@@ -11,23 +11,22 @@ class DivergenceError(RuntimeError):
 
 
 def step_factors(decay, step):
-    """``exp(-c)``, ``1 - exp(-c)`` and ``1 - (1 - exp(-c)) / c`` for ``c = decay * step``, as needed by `advance`."""
+    """``exp(-c)``, ``1 - exp(-c)`` and ``1 - (1 - exp(-c)) / c`` for ``c = decay * step``."""
     c = decay * step
     gone = -torch.expm1(-c)
-    # For small c, the difference loses digits by cancellation, so its Taylor series is used
-    # instead.
+    # For small c, the difference loses digits by cancellation, so its Taylor series is used.
     small = c < 0.1
     series = c * (1 / 2 - c * (1 / 6 - c * (1 / 24 - c / 120)))
-    change = torch.where(small, series, 1 - gone / torch.where(small, torch.ones_like(c), c))
-    return 1 - gone, gone, change
+    exact = 1 - gone / c.masked_fill(small, 1)
+    return 1 - gone, gone, torch.where(small, series, exact)
 
 
 def advance(targets, x, factors, n_steps):
-    """Integrate ``dx/dt = decay * (targets(x) - x)`` by exponential Runge-Kutta steps of second
-    order.
+    """Integrate ``dx/dt = decay * (targets(x) - x)`` by exponential Runge-Kutta steps of order 2.
 
     The decay is solved exactly, so steps only need to be short enough to follow changes in the
-    targets (Cox and Matthews, J. Comput. Phys. 2002, equations 20 to 22).
+    targets (Cox and Matthews, J. Comput. Phys. 2002, equations 20 to 22). `factors` are those of
+    `step_factors`; x has the shape (..., genes).
     """
     keep, gone, change = factors
     for _ in range(n_steps):
@@ -40,37 +39,40 @@ def advance(targets, x, factors, n_steps):
 def advance_exactly(model, x, length, tolerance):
     """Integrate each sample over its own interval, by step halving and Richardson extrapolation.
 
-    `length`, of shape (samples, 1), contains the lengths of the intervals.
+    `x` has the shape (samples, genes); `length`, of shape (samples, 1), contains the lengths of the
+    intervals.
     """
-    n_steps, coarse, last = 4, None, None
+    n_steps = 4
+    coarse = None
+    last = None
     while n_steps <= MOST_STEPS:
-        fine = advance(model.targets, x, step_factors(model.decay(), length / n_steps), n_steps)
+        factors = step_factors(model.decay(), length / n_steps)
+        fine = advance(model.targets, x, factors, n_steps)
         if coarse is not None:
+            # Halving the steps divides an error of second order by 4.
             best = fine + (fine - coarse) / 3
-            if last is not None and (
-                (best - last).abs().max() <= tolerance or not best.isfinite().all()
-            ):
-                return best
+            if last is not None:
+                change = (best - last).abs().max()
+                if change <= tolerance or not best.isfinite().all():
+                    return best
             last = best
-        coarse, n_steps = fine, 2 * n_steps
+        coarse = fine
+        n_steps *= 2
     return torch.full_like(x, torch.nan)
 
 
 def follow(model, start, times, tolerance=1e-6):
-    """Trajectories of a model from a start, of shape (samples, genes), at given times, of shape
-    (samples, times).
-
-    The trajectories have the shape (samples, times, genes).
-    """
+    """Trajectories, of shape (samples, times, genes), from a start, at times (samples, times)."""
     path = [start]
     for length in times.diff(dim=1).T:
-        path.append(advance_exactly(model, path[-1], length[:, None], tolerance))
+        end = advance_exactly(model, path[-1], length[:, None], tolerance)
+        path.append(end)
     values = torch.stack(path, dim=1)
     lost = ~values.isfinite().all(dim=2)
     if lost.any():
         sample, time = lost.nonzero()[0].tolist()
-        when = f"sample {sample} diverges before time {times[sample, time]:g}"
         raise DivergenceError(
-            f"the trajectory of {when}; its start may be too far from the training data"
+            f"the trajectory of sample {sample} diverges before time {times[sample, time]:g}; "
+            "its start may be too far from the training data"
         )
     return values

@@ -7,6 +7,7 @@ from numbers import Integral
 
 import torch
 from sklearn.utils._param_validation import Interval
+from torch.nn.functional import mse_loss
 
 from sbnn.data.checks import CheckedSettings
 from sbnn.dynamics.solver import DivergenceError, advance, step_factors
@@ -32,15 +33,21 @@ class Schedule(CheckedSettings):
     share: float = 0.1
 
     def prunings(self, sparsity):
-        """Map each epoch after which weights are pruned to the share of weights kept, until `sparsity` is reached."""
+        """Map each epoch after which weights are pruned to the share of weights that is kept.
+
+        The last share is ``1 - sparsity``.
+        """
         check_number("sparsity", sparsity, float, 0, 1)
-        shares, epoch, left = {}, self.first_epoch, 1 - self.first_share
+        shares = {}
+        epoch = self.first_epoch
+        left = 1 - self.first_share
         while left > 1 - sparsity:
             shares[epoch] = left
             epoch += self.every - epoch % self.every
             n = epoch // self.every - self.first_epoch // self.every
             left = (1 - self.first_share) * (1 - self.share) ** n
-        return shares | {epoch: 1 - sparsity}
+        shares[epoch] = 1 - sparsity
+        return shares
 
 
 @dataclass(frozen=True)
@@ -109,30 +116,31 @@ class Recipe(CheckedSettings):
 
 
 class Intervals:
-    """Intervals between consecutive times of some samples; intervals of length 0 (padding) are ignored."""
+    """Intervals between consecutive times of some samples, without those of length 0 (padding).
+
+    `before` and `after` have the shape (samples, intervals, genes), `length` has (samples,
+    intervals, 1), and `n`, the number of intervals of each sample, (samples,).
+    """
 
     def __init__(self, samples, chosen):
-        values, times = (torch.from_numpy(part[chosen]) for part in samples.padded())
-        values = values.float()
-        self.before, self.after = values[:, :-1], values[:, 1:]
-        self.length = times.diff(dim=1).float()[..., None]
-        self.n = (self.length > 0).sum(dim=(1, 2))  # number of intervals of each sample
-        self.ragged = bool((self.n != self.n[0]).any())
+        values, times = samples.padded()
+        values = torch.from_numpy(values[chosen]).float()
+        self.before = values[:, :-1]
+        self.after = values[:, 1:]
+        self.length = torch.from_numpy(times[chosen]).diff(dim=1).float()[..., None]
+        self.n = (self.length > 0).sum(dim=(1, 2))
 
     def loss(self, network, n_steps, rows=slice(None)):
         """Mean squared error of predictions one interval ahead of each observed time."""
-        before, after, length = self.before[rows], self.after[rows], self.length[rows]
-        if self.ragged:
-            real = length[..., 0] > 0
-            before, after, length = before[real], after[real], length[real]
-        factors = step_factors(network.decay(), length / n_steps)
-        return torch.nn.functional.mse_loss(
-            advance(network.targets, before, factors, n_steps), after
-        )
+        length = self.length[rows]
+        real = length[..., 0] > 0  # (samples, intervals)
+        factors = step_factors(network.decay(), length[real] / n_steps)
+        predicted = advance(network.targets, self.before[rows][real], factors, n_steps)
+        return mse_loss(predicted, self.after[rows][real])
 
 
 class Training:
-    """Training of a network on some samples and validation on others.
+    """Training of a network on some samples and validation on others, given by `parts`.
 
     If there are no validation samples, the training loss is monitored.
     """
@@ -140,92 +148,115 @@ class Training:
     def __init__(
         self, network, samples, parts, recipe, generator, prior=None, pruner=None, penalty=None
     ):
-        self.network, self.recipe, self.generator = network, recipe, generator
-        self.train, self.validation = (
-            Intervals(samples, part) if len(part) else None for part in parts
-        )
-        self.pruner, self.penalty, self.history = pruner, penalty, []
+        train, validation = parts
+        self.network = network
+        self.recipe = recipe
+        self.generator = generator
+        self.pruner = pruner
+        self.penalty = penalty
+        self.train = Intervals(samples, train)
+        self.validation = Intervals(samples, validation) if len(validation) else None
+        self.history = []
         if recipe.data_weight < 1:
             self.points = torch.rand((recipe.n_prior_points, len(prior)), generator=generator) - 0.5
             self.expected = self.points @ prior.float()
 
     def prior_loss(self):
-        """Distance of the targets J from the prior P: mean of ``(J(z) - z P)^2`` over uniform z in [-1/2, 1/2]."""
-        return torch.nn.functional.mse_loss(self.network.targets(self.points), self.expected)
+        """Distance of the targets J from the prior P: mean of ``(J(z) - z P)^2``.
+
+        The points z are uniform in [-1/2, 1/2].
+        """
+        return mse_loss(self.network.targets(self.points), self.expected)
 
     def run(self, epochs, prunings=None):
-        """Train, prune as in `Schedule.prunings`, and keep the network of the best epoch after the last pruning."""
-        done, prunings = 0, prunings or {}
+        """Train, prune as in `Schedule.prunings`, and keep the best epoch after that."""
+        prunings = prunings or {}
+        done = 0
         for epoch in sorted(prunings):
             if epoch <= epochs:
                 self._descend(epoch - done)
                 self.pruner.prune(prunings[epoch])
                 done = epoch
-        patience = self.recipe.patience if max(prunings, default=0) <= epochs else math.inf
-        self.network.load_state_dict(self._descend(epochs - done, patience))
+        patience = self.recipe.patience
+        if max(prunings, default=0) > epochs:
+            patience = math.inf
+        best = self._descend(epochs - done, patience)
+        self.network.load_state_dict(best)
 
     def _descend(self, n_epochs, patience=math.inf):
-        """Reset the learning rate and train; returns the weights of the epoch with the lowest monitored loss."""
-        recipe, network = self.recipe, self.network
-        others = [value for name, value in network.named_parameters() if name != "multiplier"]
-        fast = {
-            "params": [network.multiplier],
-            "lr": recipe.learning_rate * recipe.multiplier_speed,
-        }
-        optimizer = torch.optim.Adam(
-            [{"params": others}, fast], lr=recipe.learning_rate, fused=True
+        """Reset the learning rate and train; returns the weights with the lowest monitored loss."""
+        recipe = self.recipe
+        multiplier = self.network.multiplier
+        others = [value for value in self.network.parameters() if value is not multiplier]
+        rate = recipe.learning_rate
+        fast = {"params": [multiplier], "lr": rate * recipe.multiplier_speed}
+        optimizer = torch.optim.Adam([{"params": others}, fast], lr=rate, fused=True)
+        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer,
+            factor=recipe.rate_factor,
+            patience=recipe.rate_patience,
+            min_lr=recipe.lowest_rate,
         )
-        rates = {
-            "factor": recipe.rate_factor,
-            "patience": recipe.rate_patience,
-            "min_lr": recipe.lowest_rate,
-        }
-        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **rates)
-        lowest, waited, best = math.inf, 0, copy.deepcopy(network.state_dict())
+        lowest = math.inf
+        best = copy.deepcopy(self.network.state_dict())
+        waited = 0
         for _ in range(n_epochs):
-            watched = self._epoch(optimizer)
-            plateau.step(watched)
+            monitored = self._epoch(optimizer)
+            plateau.step(monitored)
             waited += 1
-            if watched < lowest:
-                lowest, waited, best = watched, 0, copy.deepcopy(network.state_dict())
+            if monitored < lowest:
+                lowest = monitored
+                best = copy.deepcopy(self.network.state_dict())
+                waited = 0
             elif waited >= patience:
                 break
         return best
 
     def _epoch(self, optimizer):
         """Train for one epoch; returns the monitored loss."""
-        network, recipe, train = self.network, self.recipe, self.train
+        network = self.network
         network.train()
-        losses, n_samples = [], len(train.n)
-        for batch in torch.randperm(n_samples, generator=self.generator).split(recipe.batch_size):
-            optimizer.zero_grad(set_to_none=True)
-            network.draw(self.generator)
-            loss = train.loss(network, recipe.n_steps, batch)
-            losses.append(loss.item() * (train.n[batch].sum() / (train.n.sum() / n_samples)).item())
-            if recipe.data_weight < 1:
-                loss = recipe.data_weight * loss + (1 - recipe.data_weight) * self.prior_loss()
+        loss = self._steps(optimizer)
+        network.eval()
+        entry = {"epoch": len(self.history) + 1, "loss": loss, "validation_loss": math.nan}
+        monitored = loss
+        with torch.no_grad():
+            if self.validation is not None:
+                monitored = self.validation.loss(network, self.recipe.n_steps).item()
+                entry["validation_loss"] = monitored
+            entry["sparsity"] = network.sparsity()
             if self.penalty is not None:
-                loss = loss + self.penalty(network)
+                entry["penalty"] = self.penalty(network).item()
+                monitored += entry["penalty"]
+        self.history.append(entry)
+        if not math.isfinite(loss + monitored):
+            raise DivergenceError(
+                f"training diverged in epoch {entry['epoch']}: the loss is {loss}; "
+                "lower Recipe.learning_rate, or scale the data to [0, 1]"
+            )
+        return monitored
+
+    def _steps(self, optimizer):
+        """One step for each batch of training samples; returns the mean loss of the data."""
+        recipe = self.recipe
+        n_intervals = self.train.n
+        n_samples = len(n_intervals)
+        mean_length = n_intervals.sum() / n_samples
+        order = torch.randperm(n_samples, generator=self.generator)
+        losses = []
+        for batch in order.split(recipe.batch_size):
+            optimizer.zero_grad(set_to_none=True)
+            self.network.draw(self.generator)
+            loss = self.train.loss(self.network, recipe.n_steps, batch)
+            share = n_intervals[batch].sum() / mean_length
+            losses.append(loss.item() * share.item())
+            if recipe.data_weight < 1:
+                of_prior = (1 - recipe.data_weight) * self.prior_loss()
+                loss = recipe.data_weight * loss + of_prior
+            if self.penalty is not None:
+                loss = loss + self.penalty(self.network)
             loss.backward()
             optimizer.step()
             if self.pruner is not None:
                 self.pruner.apply()
-        network.eval()
-        watched = loss = sum(losses) / n_samples
-        entry = {"epoch": len(self.history) + 1, "loss": loss, "validation_loss": math.nan}
-        with torch.no_grad():
-            if self.validation is not None:
-                watched = entry["validation_loss"] = self.validation.loss(
-                    network, recipe.n_steps
-                ).item()
-            entry["sparsity"] = network.sparsity()
-            if self.penalty is not None:
-                entry["penalty"] = self.penalty(network).item()
-                watched += entry["penalty"]
-        self.history.append(entry)
-        if not math.isfinite(loss + watched):
-            text = f"training diverged in epoch {entry['epoch']}: the loss is {loss}"
-            raise DivergenceError(
-                f"{text}; lower Recipe.learning_rate, or scale the data to [0, 1]"
-            )
-        return watched
+        return sum(losses) / n_samples

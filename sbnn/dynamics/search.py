@@ -1,0 +1,284 @@
+"""Search for the regulators of all genes: paths, regulators and beliefs are updated in turn."""
+
+import numpy as np
+
+from sbnn.dynamics.beliefs import MOST, first_beliefs, kinds_of_edges, learned_beliefs
+from sbnn.dynamics.paths import LEAST_NOISE, N_BETWEEN, Clock, relaxation
+from sbnn.dynamics.regulation import RegulatedNetwork, Target, logistic
+
+RATE_STEPS = (0.2, 0.1, 0.05)  # relative changes of decay rates to try in successive passes
+# widths of its observed range by which a regulator can leave this range before it is clipped
+BEYOND = 1.0
+LEAST_RATE_SPREAD = 0.1  # smallest SD of the logarithms of the decay rates
+LAGS = (0.0, 0.5, 1.0)  # lags that are tried at first, in mean intervals
+LAG_STEP = 1.4  # factor by which a lag is varied later
+# new edges become less probable if their effect is below this share of the largest effect on the
+# gene
+WEAK = 0.3
+# a rate is an outlier if the logarithm of its ratio to the median rate is at least this far from 0
+FAR_RATE = 1.0
+
+
+def near_median(rates):
+    """Decay rates with outliers, often of genes that hardly change, replaced by the median.
+
+    Genes that do not change keep a rate of 0.
+    """
+    rates = rates.copy()
+    changing = np.flatnonzero(rates)
+    if len(changing):
+        median = np.median(rates[changing])
+        far = np.abs(np.log(rates[changing] / median)) >= FAR_RATE
+        rates[changing[far]] = median
+    return rates
+
+
+class Search:
+    """State of a fit: paths, rates, noise and beliefs, and the regulators that follow from them.
+
+    `values` has the shape (samples, times, genes), `seen`, 0 after the end of a sample, the shape
+    (samples, times), and `paths` the shape (samples, points, genes). `prior`, `kinds`, `possible`
+    and `probabilities` are [regulator, target]. `rates`, `changing` and `means` have the shape
+    (genes,); rates and `lag` are in units of the mean interval. `fits` maps each gene that changes
+    to its `Fit`.
+    """
+
+    def __init__(self, samples, prior):
+        self.values, times = samples.padded()
+        self.prior = prior
+        self.clock = Clock(times)
+        self.seen = self.clock.seen
+        self.paths, rates, self.noise = relaxation(self.values, self.clock)
+        self.rates = near_median(rates)
+        self.changing = self.rates > 0
+        self.beliefs = first_beliefs()
+        self.kinds = kinds_of_edges(prior, self.changing)
+        self.possible = self.changing & ~np.eye(len(prior), dtype=bool)
+        self.fits = {}
+        self.probabilities = np.zeros(prior.shape)
+        self.lag = 0.0
+
+    def run(self, n_passes):
+        """Update paths, regulators and beliefs in turn; returns the `Search`."""
+        self.find_regulators()
+        for i in range(n_passes - 1):
+            if self.fits:
+                self.learn_beliefs()
+                self.learn_lag(at_first=i == 0)
+                self.learn_rates(RATE_STEPS[min(i, len(RATE_STEPS) - 1)])
+                self.learn_levels()
+                self.follow_model()
+            self.find_regulators()
+        return self
+
+    def find_regulators(self):
+        """Search for the regulators of every gene that changes, and estimate the noise."""
+        within = np.ones(self.paths.shape[:2], dtype=bool)
+        within[:, 1:] = np.repeat(self.seen[:, 1:], N_BETWEEN, axis=1)
+        self.means = self.paths[within].mean(axis=0)
+        self._set_lag(self.lag)
+        for gene in np.flatnonzero(self.changing):
+            signs = np.sign(self.prior[:, gene])
+            target = self._target(gene, self.rates[gene], slice(None), signs)
+            # Each search starts from the prior, because an edge that was removed while paths or
+            # beliefs were inaccurate would rarely be added again.
+            given = np.flatnonzero((signs != 0) & self.possible[:, gene])
+            if len(given) > MOST:
+                given = target.strongest(given)
+            fit = target.search(given.tolist())
+            self.fits[gene] = fit
+            self.probabilities[:, gene] = target.probabilities(frozenset(fit.regulators))
+        if self.fits:
+            squares = np.square(self._residuals()).sum(axis=1) / self.seen[:, 1:].sum()
+            noise = float(np.sqrt(np.median(squares)))
+            self.noise = max(noise, LEAST_NOISE)
+
+    def learn_beliefs(self):
+        """Learn the distribution of effects and the accuracy of the prior."""
+        fits = self.fits.values()
+        self.beliefs = learned_beliefs(fits, self.probabilities, self.kinds, self.possible)
+
+    def learn_lag(self, at_first):
+        """Estimate the lag with which regulators act, without changing the sets of regulators."""
+        if at_first:
+            tried = LAGS
+        elif self.lag:
+            tried = (self.lag / LAG_STEP, self.lag, self.lag * LAG_STEP)
+        else:
+            return
+        evidence = np.empty((len(tried), len(self.fits)))
+        for i, lag in enumerate(tried):
+            self._set_lag(lag)
+            evidence[i] = [
+                self._refitted(gene, self.rates[gene]).log_evidence for gene in self.fits
+            ]
+        best = int(evidence.sum(axis=1).argmax())
+        gains = evidence[best] - evidence[0]
+        # The first paths are inaccurate, so a first lag is accepted only if its mean gain over
+        # genes exceeds the standard error of this mean.
+        if at_first and gains.mean() <= gains.std() / np.sqrt(len(gains)):
+            best = 0
+        self._set_lag(tried[best])
+
+    def learn_rates(self, step):
+        """Change each decay rate by a relative step if this is more probable."""
+        logs = np.log(self.rates[self.changing])
+        middle = np.median(logs)
+        spread = max(logs.std(), LEAST_RATE_SPREAD)
+        for gene in self.fits:
+            tried = self.rates[gene] * np.exp([-step, 0, step])
+            fits = [self._refitted(gene, rate) for rate in tried]
+            evidence = np.array([fit.log_evidence for fit in fits])
+            unlikely = ((np.log(tried) - middle) / spread) ** 2 / 2
+            best = int(np.argmax(evidence - unlikely))
+            self.rates[gene] = tried[best]
+            self.fits[gene] = fits[best]
+
+    def learn_levels(self):
+        """Estimate the levels of genes that do not change, by a Gauss-Newton step.
+
+        The levels are estimated from the values of these genes and from their effects on other
+        genes.
+        """
+        # The targets of such a gene may determine its level better than its own values do. If the
+        # values of the targets were not used here, the targets would seem to regulate each other.
+        still = np.flatnonzero(~self.changing)
+        position = np.full(len(self.changing), -1)
+        position[still] = np.arange(len(still))
+        n_samples = len(self.values)
+        seen = self.seen[..., None]
+        square = seen.sum(axis=1)[:, None] * np.eye(len(still))  # (samples, still, still)
+        gaps = (self.values[:, :, still] - self.paths[:, :1, still]) * seen
+        along = gaps.sum(axis=1)  # (samples, still)
+        for gene, fit in self.fits.items():
+            regulators = list(fit.regulators)
+            places = position[regulators]
+            chosen = places >= 0
+            if not chosen.any():
+                continue
+            places = places[chosen]
+            slopes = fit.slopes(self._deviations[:, :, regulators])[:, :, chosen]
+            memory = self.clock.later_memory(self.rates[gene])
+            moved = memory @ slopes  # (samples, times - 1, chosen)
+            square[:, places[:, None], places] += moved.transpose(0, 2, 1) @ moved
+            errors = self._errors(gene).reshape(n_samples, -1, 1)
+            along[:, places] += (moved * errors).sum(axis=1)
+        change = np.linalg.solve(square, along[..., None])
+        self.paths[:, :, still] += change[:, None, :, 0]
+
+    def follow_model(self):
+        """Replace the paths by those of the model, from the starts that fit the values best."""
+        observed = self.clock.observed
+        paths = self.paths.copy()
+        self._set_lag(self.lag)
+        for gene, fit in self.fits.items():
+            drawn_to = fit.target(self._deviations[:, :, list(fit.regulators)])
+            memory = self.clock.memory(self.rates[gene])
+            come = (memory @ drawn_to[..., None])[..., 0]  # (samples, points)
+            left = self.clock.left(self.rates[gene])
+            rest = self.values[:, :, gene] - come[:, observed]
+            weight = left[:, observed] * self.seen
+            start = (rest * weight).sum(axis=1) / (weight**2).sum(axis=1)
+            paths[:, :, gene] = come + start[:, None] * left
+        self.paths = paths
+
+    def network(self):
+        """`RegulatedNetwork` with rates and lag in the time unit of the data."""
+        lowest = self.paths.min(axis=(0, 1))
+        highest = self.paths.max(axis=(0, 1))
+        beyond = BEYOND * (highest - lowest)
+        unit = self.clock.unit
+        return RegulatedNetwork(
+            self.rates / unit,
+            self.means,
+            lowest - beyond,
+            highest + beyond,
+            self.fits,
+            self.lag * unit,
+        )
+
+    def scores(self):
+        """Slopes of the rates of change at mean expression, [regulator, target]."""
+        scores = np.zeros(self.prior.shape)
+        for gene, fit in self.fits.items():
+            slopes, _, _ = fit.parts()
+            scores[list(fit.regulators), gene] = fit.weights[slopes] * self.rates[gene]
+        return scores / self.clock.unit
+
+    def prior_probabilities(self):
+        """Probabilities of edges if the network explains nothing: those of the initial beliefs."""
+        odds = first_beliefs().log_odds
+        return logistic(np.where(self.prior != 0, odds[3], odds[0]))
+
+    def posterior_probabilities(self):
+        """Probabilities of edges, lowered for new edges with a small effect if residuals persist.
+
+        Such edges may compensate for effects that linear terms and products cannot describe.
+        """
+        if self.autocorrelation() <= 0:
+            return self.probabilities
+        effects = np.abs(self.scores())
+        share = effects / np.maximum(WEAK * effects.max(axis=0), 1e-300)
+        weak = (self.prior == 0) & (effects > 0) & (share < 1)
+        return self.probabilities * np.where(weak, share, 1)
+
+    def autocorrelation(self):
+        """Autocorrelation of residuals at consecutive times, over all genes; about 0 for noise."""
+        seen = self.seen[:, 1:]
+        if not self.fits or seen.shape[1] < 2:
+            return 0.0
+        residuals = self._residuals().reshape(-1, *seen.shape) * seen
+        variance = (residuals**2).sum() / seen.sum()
+        products = residuals[..., :-1] * residuals[..., 1:]
+        n_pairs = (seen[:, :-1] * seen[:, 1:]).sum()
+        return float(products.sum() / n_pairs / max(variance, 1e-300))
+
+    def _set_lag(self, lag):
+        """Set the lag, and the deviations of the regulators, of the shape of the paths."""
+        self.lag = lag
+        acting = self.paths
+        if lag:  # proteins of the genes
+            memory = self.clock.memory(1 / lag)
+            left = self.clock.left(1 / lag)
+            acting = left[..., None] * self.paths[:, :1] + memory @ self.paths
+        self._deviations = acting - self.means
+
+    def _refitted(self, gene, rate):
+        """`Fit` of the same regulators of a gene, with another decay rate or lag."""
+        fit = self.fits[gene]
+        regulators = list(fit.regulators)
+        signs = np.zeros(len(self.prior))
+        signs[regulators] = fit.signs
+        return self._target(gene, rate, regulators, signs).fit(frozenset(regulators))
+
+    def _target(self, gene, rate, regulators, signs):
+        """`Target` of a gene, given the signs of all edges and the regulators that may be used."""
+        memory = self.clock.later_memory(rate)
+        values = self._acquired(gene, rate).ravel()
+        past = memory @ self._deviations[:, :, regulators]  # (samples, times - 1, regulators)
+        linear = np.zeros((len(values), len(self.prior)))
+        linear[:, regulators] = past.reshape(len(values), -1)
+        log_odds = self.beliefs.log_odds[self.kinds[:, gene]]
+        log_odds = np.where(self.possible[:, gene], log_odds, -np.inf)
+        return Target(
+            values, linear, self._deviations, memory, self.noise, self.beliefs, log_odds, signs
+        )
+
+    def _residuals(self):
+        """Residuals of the genes that change, of shape (genes, observations)."""
+        return np.array([self._errors(gene) for gene in self.fits])
+
+    def _errors(self, gene):
+        """Residuals of the values after the first time, an array of shape (observations,)."""
+        fit = self.fits[gene]
+        values = self._acquired(gene, self.rates[gene])
+        return values.ravel() - fit.features @ fit.weights
+
+    def _acquired(self, gene, rate):
+        """Values after the first time, minus what remains of the first, (samples, times - 1).
+
+        Values after the end of a sample are 0.
+        """
+        left = self.clock.left(rate)[:, self.clock.observed[1:]]
+        remaining = left * self.paths[:, :1, gene]
+        return (self.values[:, 1:, gene] - remaining) * self.seen[:, 1:]
