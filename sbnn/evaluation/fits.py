@@ -13,7 +13,7 @@ from sbnn.data.preprocessing import select_genes
 from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
 from sbnn.errors import attempt, check_number
-from sbnn.evaluation.crossval import cross_validate, scores_of
+from sbnn.evaluation.crossval import cross_validate, predicted_by, scores_of, selection_of
 from sbnn.evaluation.folds import source_arrays
 from sbnn.evaluation.identity import configured, described
 from sbnn.evaluation.runs import drop_details, fit_all, load_or_compute
@@ -183,9 +183,9 @@ def _fit_once(model, X, Y, place):
     with reproducible():
         started = time.process_time()
         model.fit(X, Y)
-        outcome = {"seconds": time.process_time() - started} | scores_of(
-            model, {"train": (X, Y)}, 0.0
-        )
+        outcome = {"seconds": time.process_time() - started}
+        outcome |= scores_of("train", Y, predicted_by(model, X, Y), 0.0)
+        outcome |= selection_of(model)
     return [(place, outcome)]
 
 
