@@ -168,7 +168,7 @@ def cross_validate(
 
 
 def _jobs_left(wanted, models, data, scaling, n_jobs, done):
-    """Calls that fit each path in each fold, unless its fits are done; genes are chosen first."""
+    """Calls that fit each path in each fold, unless its fits are done; chooses genes first."""
     folds = wanted.folds
     arrays = source_arrays(data, scaling)
     genes = [None] * len(folds)  # masks of shape (p,)
@@ -236,7 +236,7 @@ def predicted_by(model, X, Y):
 
 
 def scores_of(part, Y, predicted, mean):
-    """Pooled R2 and R2 of each output, relative to the training `mean`, as values named by `part`."""
+    """Pooled R2 and R2 of each output, relative to the training `mean`, named by `part`."""
     return {
         f"{part}_r2": pooled_r2(Y, predicted, mean),
         f"{part}_feature_r2": feature_r2(Y, predicted, mean),
@@ -299,70 +299,81 @@ def epoch_curves(record, **params):
     return pd.concat([table.assign(fold=f) for f, table in enumerate(tables)], ignore_index=True)
 
 
-def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None, pooled=True):
+def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None):
     """Table of test R2, mean R2 with permuted outputs and p-value for each grid point.
 
-    Unless `pooled`, the table has a row for each output of a single grid point.
-
-    Predictions stay fixed. The p-value is the share of permutations whose R2 is at least as high as
-    the measured R2; the measured outputs count as one permutation. The outputs of a fold were also
-    used to train the models of the other folds, so chance deviations are correlated between folds.
-    To account for this, the deviations of R2 with permuted outputs from their mean are scaled up;
-    see `_CORRELATED`.
+    Grid points whose predictions are not saved are left out. The p-value is that of
+    `compared_with_chance`.
     """
-    predictions = record.values.get("test_predictions", [])  # [grid point][fold], (cells, q)
-    held = []
-    for g, of_folds in enumerate(predictions):
-        if all(predicted is not None for predicted in of_folds):
-            held.append(g)
     if points is None:
-        points = held
-    points = [g for g in points if g in held]
+        points = range(len(record.params))
+    points = [point for point in points if has_predictions(record, point)]
+    r2 = np.empty((1 + n_permutations, len(points)))
+    for i, point in enumerate(points):
+        r2[:, [i]] = permuted_r2(record, Y, point, n_permutations, seed)
+    return compared_with_chance(r2, points, len(record.folds))
+
+
+def has_predictions(record, point):
+    """Whether the predictions of a grid point are saved for all folds."""
+    predictions = record.values.get("test_predictions")  # [grid point][fold], (cells, q)
+    return predictions is not None and all(fold is not None for fold in predictions[point])
+
+
+def permuted_r2(record, Y, point, n_permutations, seed=0, of_outputs=False):
+    """Test R2 of a grid point, then with permuted outputs: shape (1 + n_permutations, 1).
+
+    With `of_outputs`, there is a column for each output, of shape (1 + n_permutations, q).
+    Predictions stay fixed, and all grid points get the same permutations.
+    """
     scaling = record.settings.get("scaling", "fold")
     if scaling == "all":
         Y = z_scored(Y)
-    n_folds = len(record.folds)
-    # the first row is the measured R2
-    r2 = np.zeros((1 + n_permutations, len(points), 1 if pooled else Y.shape[1]))
+    r2 = 0
     for f, fold in enumerate(record.folds):
         Y_train, Y_test = split_outputs(Y, fold, scaling)
         mean = Y_train.mean(axis=0, dtype=np.float64)
         outputs = Y_test - mean
-        random = np.random.default_rng((seed, f))  # all grid points get the same permutations
-        orders = [slice(None)]
+        predicted = np.asarray(record.test_predictions[point][f], dtype=np.float64)
+        predicted = predicted.reshape(outputs.shape) - mean
+        products = [_products(predicted, outputs, of_outputs)]
+        random = np.random.default_rng((seed, f))
         for _ in range(n_permutations):
-            orders.append(random.permutation(len(outputs)))
-        for i, g in enumerate(points):
-            predicted = np.asarray(predictions[g][f], dtype=np.float64).reshape(outputs.shape)
-            r2[:, i] += _r2_of_orders(predicted - mean, outputs, orders, pooled) / n_folds
-    r2 = r2.reshape(len(r2), -1)
+            order = random.permutation(len(outputs))
+            products.append(_products(predicted, outputs[order], of_outputs))
+        axis = 0 if of_outputs else None
+        size = np.square(predicted).sum(axis)
+        total = np.square(outputs).sum(axis)
+        total = np.where(total > 0, total, np.nan)
+        r2 = r2 + (2 * np.array(products) - size) / total / len(record.folds)
+    return r2
+
+
+def _products(predicted, outputs, of_outputs):
+    """Sum of the products of predictions and outputs, over cells and, by default, outputs."""
+    if of_outputs:
+        return (predicted * outputs).sum(0)
+    return [np.vdot(predicted, outputs)]
+
+
+def compared_with_chance(r2, names, n_folds):
+    """Table of measured R2, mean R2 with permuted outputs and p-value, with one row per name.
+
+    `r2` of shape (1 + n_permutations, names) has the measured R2 in its first row. The p-value is
+    the share of permutations whose R2 is at least as high as the measured R2; the measured outputs
+    count as one permutation. The outputs of a fold were also used to train the models of the other
+    folds, so chance deviations are correlated between folds. To account for this, the deviations of
+    R2 with permuted outputs from their mean are scaled up; see `_CORRELATED`.
+    """
     measured = r2[0]
-    permuted = r2[1:].mean(0)
+    others = r2[1:]
+    permuted = others.mean(0)
     wider = _CORRELATED if n_folds > 1 else 1
-    chance = permuted + wider * (r2[1:] - permuted)
+    chance = permuted + wider * (others - permuted)
     # the measured outputs count as one permutation
     reached = 1 + (chance >= measured - 1e-12).sum(0)
     p = np.where(np.isfinite(measured), reached / len(r2), np.nan)
-    columns = {"test_r2": measured, "permuted_r2": permuted, "p": p}
-    return pd.DataFrame(columns, points if pooled else None)
-
-
-def _r2_of_orders(predicted, outputs, orders, pooled):
-    """R2 of predictions, shape (cells, q), for each order of the outputs: (orders, 1 or q).
-
-    Predictions and outputs are relative to the training means.
-    """
-    axis = None if pooled else 0
-    size = np.square(predicted).sum(axis)
-    total = np.square(outputs).sum(axis)
-    total = np.where(total > 0, total, np.nan)
-    shared = []
-    for order in orders:
-        if pooled:
-            shared.append([np.vdot(predicted, outputs[order])])
-        else:
-            shared.append((predicted * outputs[order]).sum(0))
-    return (2 * np.array(shared) - size) / total
+    return pd.DataFrame({"test_r2": measured, "permuted_r2": permuted, "p": p}, names)
 
 
 def least_p(record, n_permutations=N_PERMUTATIONS):
@@ -373,7 +384,7 @@ def least_p(record, n_permutations=N_PERMUTATIONS):
 
 
 def _warn_of_chance(record, Y):
-    """Warn if a grid point predicts held-out cells no better than permuted outputs would be."""
+    """Warn if a grid point predicts held-out cells no better than by chance."""
     table = chance_table(record, Y)
     chance = table[table.p > LEVEL]
     if chance.empty or least_p(record) > LEVEL:

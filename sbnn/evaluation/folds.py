@@ -122,7 +122,7 @@ def repeated_donor_folds(data, n_folds=5, seeds=SEEDS, *, target="type"):
 
 
 def deal_donors(cells, y, n_folds, seed):
-    """Stratified folds of `TypedCells` with classes `y`; donors are not split, as cells resemble."""
+    """Stratified folds of `TypedCells` with classes `y` that do not split donors."""
     # Whatever the seed, StratifiedGroupKFold first assigns the donors whose cells are spread most
     # unevenly over the classes. Sets of folds with different seeds therefore overlap more than by
     # chance: if two human cells of different donors are tested together with one seed, they are

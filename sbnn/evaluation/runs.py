@@ -261,7 +261,7 @@ def _outcome_at(record, g, f):
         if name in ABOUT:
             continue
         if name not in NESTED:
-            outcome[name] = value[f, g] if value.ndim > 2 else value[f, g].item()
+            outcome[name] = value[f, g]
         elif value[g][f] is not None:
             outcome[name] = value[g][f]
     return outcome

@@ -104,7 +104,7 @@ def test_cells_and_genes_are_matched_by_name(adata, data, model, cross_validated
     np.testing.assert_array_equal(
         again.obsm["sbnn_held_out"].loc[cell], whole.obsm["sbnn_held_out"].loc[cell]
     )
-    with pytest.raises(ValueError, match="data, point: expected the data"):
+    with pytest.raises(ValueError, match="data: expected"):
         sbnn.annotate(whole[:60].copy(), cross_validated)
     with pytest.raises(ValueError, match="expected the cells of the result .* got new1"):
         sbnn.annotate(other[-2:].copy(), cross_validated, data=data)

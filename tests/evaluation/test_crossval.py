@@ -202,7 +202,7 @@ def test_bad_folds_and_input(data, tmp_path):
     for folds, message in (
         ([([0, 1, 2], [])], "fold 0 has no test cell"),
         ([([0, 1], [2]), ([], [2])], "fold 1 has no training cell"),
-        ([([0, 1, 2], [2, 3])], "fold 0 has cells in both training and test .1 in all, such as 2"),
+        ([([0, 1, 2], [2, 3])], "fold 0 has cells in both training and test, such as 2"),
         ([([0, 1], [999])], "cells of fold 0 must be positions from 0 to 119"),
         ([], "there are none"),
     ):

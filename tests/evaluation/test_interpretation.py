@@ -96,7 +96,8 @@ def test_linear_models_have_closed_forms(halves):
     assert 0 < len(kept) < X.shape[1]
     shares = integrated_gradients(model, X_new)
     np.testing.assert_allclose(completeness_gap(model, X_new, shares, model.x_mean_), 0, atol=1e-10)
-    latent, outputs = finite_differences(model, X_new)
+    latent = finite_differences(model, "transform", X_new)
+    outputs = finite_differences(model, "predict", X_new)
     sd = X_new[:, kept].std(0)
     np.testing.assert_allclose(outputs[5], sd[:, None] * model.coef_.T[kept], atol=1e-10)
     np.testing.assert_allclose(latent[5], sd[:, None] * model.encoder_[kept], atol=1e-10)
@@ -111,7 +112,7 @@ def test_linear_models_have_closed_forms(halves):
     record = interpret(model, still, Y_new)
     assert (record.effects[0] == 0).all() and (record.effects[1:] != 0).any()
     assert record.kept_genes.tolist() == [f"x{gene}" for gene in kept]
-    with pytest.raises(ValueError, match="baseline: expected a number for each of 40 genes"):
+    with pytest.raises(ValueError, match="baseline"):
         integrated_gradients(model, X_new, baseline=[0.0])
     for names in ({"gene_names": ["a"]}, {"feature_names": ["a"]}):
         with pytest.raises(ValueError, match="gene_names, feature_names: expected 40 and 5"):
@@ -140,7 +141,8 @@ def test_a_model_of_all_genes_without_a_map(adata, data, halves):
 def test_differences_and_drops_are_those_of_predictions(network):
     model, X, Y = network
     X, gene = X.astype(float), kept_genes(model)[1]
-    latent, outputs = finite_differences(model, X)
+    latent = finite_differences(model, "transform", X)
+    outputs = finite_differences(model, "predict", X)
     raised, blind = X.copy(), X.copy()
     raised[:, gene] += X[:, gene].std()
     np.testing.assert_allclose(
@@ -166,10 +168,10 @@ def test_the_record_and_its_table(data):
     record = interpret(model, X, Y, stability=stability)
     assert record.kept_genes.tolist() == model.get_feature_names_out().tolist()
     assert record.feature_names.tolist() == data.feature_names.tolist()
-    shares, (latent, steps) = (
-        integrated_gradients(model, X),
-        finite_differences(model, data.X[80:].astype(float)),
-    )
+    shares = integrated_gradients(model, X)
+    held_out = data.X[80:].astype(float)
+    latent = finite_differences(model, "transform", held_out)
+    steps = finite_differences(model, "predict", held_out)
     for found, expected in (
         (record.share_absolute, np.abs(shares).mean(0)),
         (record.share_mean, shares.mean(0)),
