@@ -131,3 +131,36 @@ def test_a_mudata_is_written_to_where_its_genes_are(adata, data, model):
     known = data.labels["type"].where(np.arange(120) > 9, "unknown")
     assert told["type"] == sbnn.neighbour_accuracy(model.transform(mdata), known.to_numpy())
     assert sbnn.verdict(record, (mdata, "prot")).p == sbnn.verdict(record, mdata).p <= 0.05
+
+
+def test_a_grid_point_is_written_under_another_key(adata, data):
+    grid = sbnn.cross_validate(LINEAR, data, 4, {"alpha": [0.6, 0.2]}, verbose=False)
+    with pytest.raises(TypeError, match="point"):
+        sbnn.annotate(adata.copy(), grid)
+    told = adata.copy()
+    sbnn.annotate(told, grid, point=1, key="my")
+    np.testing.assert_array_equal(told.var["my_kept_in_folds"], grid.selected[:, 1].mean(0))
+    notes = told.uns["my"]["cross-validation"]
+    np.testing.assert_array_equal(notes["test_r2"], grid.test_r2[:, 1])
+    np.testing.assert_array_equal(notes["test_feature_r2"], grid.test_feature_r2[:, 1])
+    params = json.loads(notes["params"])
+    assert (params["point"], params["params"]["rank"]) == ({"alpha": 0.2}, 2)
+
+
+def test_genes_kept_by_seeds_are_written_as_shares(adata, data):
+    seeds = sbnn.results.Record(
+        "repeated fits",
+        data.name,
+        data.sha256,
+        [{"random_state": 1}, {"random_state": 2}],
+        settings={"estimator": {"params": {}}},
+        values={
+            "selected": np.array([[np.arange(40) < 2, np.arange(40) < 1]]),
+            "train_r2": np.array([[0.5, 0.25]]),
+            "gene_names": data.gene_names,
+        },
+    )
+    told = adata[:, ::-1].copy()
+    sbnn.annotate(told, seeds)
+    assert told.var["sbnn_kept_by_seeds"].iloc[-3:].tolist() == [0, 0.5, 1]
+    assert told.uns["sbnn"]["repeated fits"]["train_r2"].tolist() == [0.5, 0.25]

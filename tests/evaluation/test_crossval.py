@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from made_up import changed
+from made_up import Weigher, changed
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
 
 from sbnn import ExpressionStream, SparseBottleneckRegressor, cross_validate, epoch_curves, results
-from sbnn.evaluation.folds import grouped_folds, later_fold, paper_folds, split_and_scale
+from sbnn.evaluation.crossval import _paths, selection_of
+from sbnn.evaluation.folds import grouped_folds, later_fold, paper_folds
 from sbnn.models.sparse_linear import SparseReducedRankRegression
 from sbnn.plain import encode
 
@@ -199,15 +200,12 @@ def test_finished_folds_are_not_computed_again(data, tmp_path, monkeypatch):
 
 
 def test_bad_folds_and_input(data, tmp_path):
-    for folds, message in (
-        ([([0, 1, 2], [])], "fold 0 has no test cell"),
-        ([([0, 1], [2]), ([], [2])], "fold 1 has no training cell"),
-        ([([0, 1, 2], [2, 3])], "fold 0 has cells in both training and test, such as 2"),
-        ([([0, 1], [999])], "cells of fold 0 must be positions from 0 to 119"),
-        ([], "there are none"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            cross_validate(Ridge(), data, folds, verbose=False)
+    with pytest.raises(ValueError, match="fold 0 has no test cell"):
+        cross_validate(Ridge(), data, [([0, 1, 2], [])])
+    with pytest.raises(ValueError, match="fold 0 has no training cell"):
+        cross_validate(Ridge(), data, [([], [2])])
+    with pytest.raises(ValueError, match="keep: 'latent'"):
+        cross_validate(Ridge(), data, 2, keep=["latent"])
     with pytest.raises(ValueError, match="scaling: 'test' is unknown"):
         cross_validate(Ridge(), data, scaling="test", verbose=False)
     with pytest.raises(ValueError, match="has no outputs"):
@@ -218,17 +216,32 @@ def test_bad_folds_and_input(data, tmp_path):
         cross_validate(Ridge(), data, 2, results=other, verbose=False)
 
 
-@pytest.mark.parametrize("scaling", ["all", "fold", "none"])
-def test_training_and_test_cells_are_scaled_alike_and_about_the_training_mean(data, scaling):
-    fold = paper_folds(data.n_cells, 3)[0]
-    some = changed(data, counts=None)
-    X_train, Y_train, X_test, Y_test = split_and_scale(some, fold, scaling)
-    for values, train, test in ((some.X, X_train, X_test), (some.Y, Y_train, Y_test)):
-        before, after = np.vstack([values[cells] for cells in fold]), np.vstack([train, test])
-        known = train.std(0) > 0
-        alike = [
-            np.corrcoef(*columns)[0, 1]
-            for columns in zip(before.T[known], after.T[known], strict=True)
-        ]
-        np.testing.assert_allclose(alike, 1, atol=1e-6)
-        assert scaling == "none" or np.abs(train.mean(0)).max() < 1e-5
+def test_details_are_kept_if_they_are_asked_for(data):
+    model = SparseReducedRankRegression(rank=2, alpha=0.3)
+    whole = cross_validate(model, data, 3, verbose=False)
+    some = cross_validate(model, data, 3, keep=["test_latent"], verbose=False)
+    assert whole.values.keys() - some.values.keys() == {"test_predictions"}
+    assert some.test_latent[0][2].shape == (40, 2)
+    assert some.test_latent[0][2].dtype == whole.test_predictions[0][0].dtype == np.float32
+
+
+def test_points_that_differ_only_along_the_path_are_fitted_together():
+    points = [
+        {"alpha": 1, "rank": 1},
+        {"alpha": 1, "rank": 2},
+        {"rank": 1, "alpha": 2},
+    ]
+    assert _paths(SparseReducedRankRegression(), points) == [[0, 2], [1]]
+    assert _paths(Ridge(), points) == [[0], [1], [2]]
+
+
+def test_the_selection_is_placed_among_all_genes():
+    model = Weigher()
+    model.kept_ = np.array([False, True])
+    model.gene_norms_ = np.array([3.0, 4.0])
+    found = selection_of(model, np.array([True, False, True]))
+    assert found["selected"].tolist() == [False, False, True]
+    assert found["gene_norms"].tolist() == [3, 0, 4]
+    assert found["n_selected"] == 1
+    assert selection_of(model)["gene_norms"].tolist() == [3, 4]
+    assert selection_of(Ridge()) == {}

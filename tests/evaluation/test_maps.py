@@ -12,7 +12,7 @@ from sbnn.data.paired import as_paired
 from sbnn.data.preselection import preselect_genes
 from sbnn.data.simulate import simulate_patchseq
 from sbnn.evaluation.folds import split_and_scale
-from sbnn.evaluation.maps import map_trust, tsne_maps
+from sbnn.evaluation.maps import map_trust, principal_components, tsne_maps
 
 SAVED = Path(__file__).resolve().parents[2] / "saved_models" / "simulated"
 
@@ -84,3 +84,14 @@ def test_maps_keep_the_neighbours_and_number_their_components(data):
         kept = trustworthiness(z, record.values[name], n_neighbors=5)
         assert kept > trustworthiness(z, record.values[name][order], n_neighbors=5) + 0.15
     assert record.labels.equals(data.labels[["family", "type"]])
+
+
+def test_shares_of_variance_are_eigenvalues_of_correlations(data):
+    record = principal_components(data, preselect=30)
+    for name, matrix in (
+        ("transcriptome", data.X[:, preselect_genes(data, 30)]),
+        ("outputs", data.Y),
+    ):
+        eigenvalues = np.linalg.eigvalsh(np.corrcoef(matrix.T.astype(float)))[::-1]
+        np.testing.assert_allclose(record.values[name], eigenvalues / len(eigenvalues), atol=1e-6)
+    assert record.settings["preselect"]["n_genes"] == 30

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from joblib import delayed
 from made_up import changed
 from sklearn.linear_model import Ridge
 
@@ -165,3 +166,8 @@ def test_there_are_no_more_workers_than_calls_and_cores(monkeypatch):
     assert asked == [3, 4, 2, -1, 1]
     with pytest.raises(TypeError, match="n_jobs"):
         runs.in_workers([None], "2")
+
+
+def test_results_of_workers_come_in_order_if_asked():
+    calls = [delayed(abs)(number) for number in (-2, 3)]
+    assert list(runs.in_workers(calls, 1, "generator")) == [2, 3]

@@ -14,8 +14,11 @@ from sbnn.evaluation.stability import (
     concave_tail,
     expected_false,
     gene_counts,
+    genes_table,
+    kept_genes_table,
     selection_table,
     selection_threshold,
+    trust_sentence,
 )
 
 QUICK = {
@@ -173,3 +176,48 @@ def test_records_of_other_experiments_are_refused(data, repeats):
     with pytest.raises(ValueError, match="record: expected one grid point, got 2"):
         gene_counts(grid)
     assert gene_counts(cross_validate(Weigher(5), data, folds, verbose=False))["count"].sum() == 15
+
+
+def halves_that_keep(counts, n_halves, n_genes=30):
+    """Record of halves in which gene i is kept by the first `counts[i]` halves."""
+    selected = np.zeros((n_halves, 1, n_genes), bool)
+    for gene, count in enumerate(counts):
+        selected[:count, 0, gene] = True
+    values = {
+        "selected": selected,
+        "n_selected": selected.sum(2),
+        "gene_names": np.array([f"g{i}" for i in range(n_genes)]),
+    }
+    folds = complementary_pairs(40, n_halves // 2)
+    return saved.Record("cross-validation", "made up", "s", [{}], folds=folds, values=values)
+
+
+def test_trust_is_told_for_given_genes_and_said_if_there_is_none():
+    some = halves_that_keep([8, 7, 2], 8)
+    table = kept_genes_table(some, ["g2", "g0"])
+    assert table.trust.to_dict() == {"g2": "unstable", "g0": "trusted"}
+    assert table.frequency.tolist() == [0.25, 1]
+    assert trust_sentence(some) == ""
+    few = halves_that_keep([2] * 20, 2)
+    assert "2 halves of the cells are too few" in trust_sentence(few)
+    rare = halves_that_keep([6] + [5] * 20, 20)  # 5.3 of 30 genes in each half
+    assert "about 5 genes" in trust_sentence(rare)
+    assert "g0 (kept by 30% of 20 halves" in trust_sentence(rare)
+
+
+def test_the_table_of_numbers_of_genes(rng):
+    r2 = np.array([[0.1, 0.5, 0.6, 0.7], [0.2, 0.4, 0.7, 0.7], [0.3, 0.6, 0.62, 0.6]])
+    values = {
+        "test_r2": r2,
+        "n_selected": np.array([[5, 10, 25, 10], [5, 10, 25, 13]] + [[5, 10, 25, 10]]),
+    }
+    params = [{"n_genes": number} for number in (5, 10, 25, "auto")]
+    folds = [(np.arange(2), np.arange(2))] * 3
+    table = genes_table(saved.Record("", "made up", "s", params, folds=folds, values=values))
+    assert table.index.tolist() == [5, 10, 25, "auto"]
+    np.testing.assert_allclose(table.test_r2, r2.mean(0))
+    np.testing.assert_allclose(table.sd, r2.std(0, ddof=1))
+    np.testing.assert_allclose(table.behind, 0.64 - r2.mean(0))
+    assert table.genes.tolist() == [5, 10, 25, 11]
+    # 0.14 behind, with a standard error of 0.139 * sqrt(1 / 3 + 1)
+    assert table.suffices.tolist() == [False, True, False, False]

@@ -56,18 +56,6 @@ def test_the_measured_r2_is_that_of_the_record(data, scaling):
     assert chance_table(record, shifted.Y).index.tolist() == [1]
 
 
-def test_permuted_outputs_are_those_of_the_same_fold(data):
-    """The mean over all permutations is known: sums of outputs meet sums of predictions."""
-    record = scored(data, folds=2)
-    expected = []
-    for (train, test), P in zip(record.folds, record.test_predictions[0], strict=True):
-        Y = (data.Y[test] - data.Y[train].mean(0)) / data.Y[train].std(0)
-        expected.append((2 * (P.sum(0) * Y.sum(0)).sum() / len(test) - (P**2).sum()) / (Y**2).sum())
-    assert chance_table(record, data.Y, 2000).permuted_r2[0] == pytest.approx(
-        np.mean(expected), abs=5e-3
-    )
-
-
 def test_noise_is_better_than_chance_at_the_rate_of_the_level():
     """Of a linear smoother, whose folds chance moves together the most."""
     folds, n_sets, found, alone = paper_folds(60, 5), 200, [], []
@@ -270,3 +258,15 @@ def test_it_says_when_more_genes_help(record):
         best, nested = values["test_r2"].mean(0)[1:]
         told = f"More genes help: 10 have a test R2 of {best:.3f}, a number chosen inside the training cells {nested:.3f}"
         assert (told in verdict(sparse, curve=curve).sentence) == (gain > 0)
+
+
+def test_the_point_and_the_seed_are_those_that_are_asked_for(data):
+    record = scored(data, grid={"alpha": [1.0, 300.0]})
+    told = verdict(record, data, record, point=1, n_permutations=99, seed=3)
+    [row] = chance_table(record, data.Y, 99, 3, [1]).itertuples()
+    assert (told.permuted_r2, told.p) == (row.permuted_r2, row.p)
+    assert told.permuted_r2 != verdict(record, data, point=1, n_permutations=99).permuted_r2
+    assert told.test_r2 == record.test_r2[:, 1].mean()
+    assert told.difference.mean == pytest.approx(np.diff(record.test_r2).mean())
+    table = outputs_table(record, data, point=1)
+    np.testing.assert_allclose(table.test_r2, record.test_feature_r2[:, 1].mean(0), atol=1e-5)
