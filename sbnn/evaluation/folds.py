@@ -14,7 +14,7 @@ from sbnn.data.typed_cells import as_typed
 from sbnn.errors import check_among, check_number, warn
 
 SCALINGS = ("fold", "all", "none")
-ISO = re.compile(r"\d{4}([-/.]?\d\d){0,2}([ T].*)?")  # dates as text that sorts chronologically
+ISO = re.compile(r"\d{4}([-/.]\d\d){0,2}([ T].*)?")  # dates as text that sorts chronologically
 SEEDS = (0, 1, 2)  # each seed gives one set of folds of typed cells
 
 

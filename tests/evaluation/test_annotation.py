@@ -32,18 +32,16 @@ def read_back(adata, folder):
 
 def test_all_that_is_found_comes_back_from_a_file(adata, data, model, cross_validated, tmp_path):
     halves = sbnn.stability_selection(LINEAR, data, n_pairs=3, verbose=False)
-    effects, told = sbnn.interpret(model, adata), adata.copy()
+    effects = sbnn.interpret(model, adata)
+    told = adata.copy()
     sbnn.annotate(told, model, cross_validated, halves, effects)
     again = read_back(told, tmp_path)
-    assert (
-        again.obs_names.tolist() == data.cell_names.tolist()
-        and again.var_names.tolist() == data.gene_names.tolist()
-    )
-    predictions, table = again.obsm["sbnn_predictions"], sbnn.selection_table(halves)
-    assert (
-        predictions.columns.tolist() == data.feature_names.tolist()
-        and again.var["sbnn_trusted"].dtype == bool
-    )
+    assert again.obs_names.tolist() == data.cell_names.tolist()
+    assert again.var_names.tolist() == data.gene_names.tolist()
+    predictions = again.obsm["sbnn_predictions"]
+    table = sbnn.selection_table(halves)
+    assert predictions.columns.tolist() == data.feature_names.tolist()
+    assert again.var["sbnn_trusted"].dtype == bool
     for found, expected in (
         (again.obsm["X_sbnn"], model.transform(adata)),
         (predictions, model.predict(adata)),
@@ -94,9 +92,8 @@ def test_cells_and_genes_are_matched_by_name(adata, data, model, cross_validated
     other = anndata.concat([other[:50], new])
     sbnn.annotate(other, sbnn.fit_full(NETWORK, data), cross_validated, data=data)
     again = read_back(other, tmp_path)
-    assert (
-        np.isnan(again.obsm["X_sbnn"][-2:]).all() and np.isfinite(again.obsm["X_sbnn"][:-2]).all()
-    )
+    assert np.isnan(again.obsm["X_sbnn"][-2:]).all()
+    assert np.isfinite(again.obsm["X_sbnn"][:-2]).all()
     assert again.obs["sbnn_fold"].isna().tolist() == [False] * 50 + [True] * 2
     whole = adata.copy()
     sbnn.annotate(whole, cross_validated)

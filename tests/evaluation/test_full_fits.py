@@ -34,16 +34,16 @@ def test_network_record(data):
     ):
         np.testing.assert_allclose(found, expected, atol=1e-5)
     assert record.kept_genes.tolist() == data.gene_names[model.get_support()].tolist()
-    assert record.labels.index.tolist() == data.cell_names.tolist() and record.colors == dict(
-        data.colors
-    )
+    assert record.labels.index.tolist() == data.cell_names.tolist()
+    assert record.colors == dict(data.colors)
 
 
 def test_linear_record_predicts_expression_from_the_latent_space(data):
     record = fit_full(SparseReducedRankRegression(rank=2, alpha=0.2), data)
     expected = LinearRegression().fit(record.latent, record.expression).predict(record.latent)
     np.testing.assert_allclose(record.predicted_expression, expected, atol=1e-3)
-    assert "gene_norms" not in record.values and "history" not in record.values
+    assert "gene_norms" not in record.values
+    assert "history" not in record.values
 
 
 def test_embedding_of_flat_and_wide_latent_spaces(rng):

@@ -74,9 +74,11 @@ def test_shares_of_a_network_sum_to_the_prediction_minus_that_of_the_baseline(ne
 def test_shares_are_the_integral_of_slopes_by_differences(network):
     model, X, _ = network
     X = X[:4].astype(float)
-    kept, origin = kept_genes(model), model.x_mean_
+    kept = kept_genes(model)
+    origin = model.x_mean_
     shares = integrated_gradients(model, X, n_steps=64)
-    gene, places = kept[2], (np.arange(400) + 0.5) / 400
+    gene = kept[2]
+    places = (np.arange(400) + 0.5) / 400
     for cell, point in enumerate(X):
         line = origin + places[:, None] * (point - origin)
         step = 1e-4 * model.x_scale_[gene] * (np.arange(len(origin)) == gene)
@@ -89,34 +91,56 @@ def test_shares_are_the_integral_of_slopes_by_differences(network):
         )
 
 
-def test_linear_models_have_closed_forms(halves):
-    X, Y, X_new, Y_new = halves
-    model = SparseReducedRankRegression(rank=2, alpha=0.2).fit(X, Y)
-    kept = kept_genes(model)
+@pytest.fixture(scope="module")
+def linear(halves):
+    X, Y, _, _ = halves
+    return SparseReducedRankRegression(rank=2, alpha=0.2).fit(X, Y)
+
+
+def test_linear_models_have_closed_forms(halves, linear):
+    _, _, X, Y = halves
+    kept = kept_genes(linear)
     assert 0 < len(kept) < X.shape[1]
-    shares = integrated_gradients(model, X_new)
-    np.testing.assert_allclose(completeness_gap(model, X_new, shares, model.x_mean_), 0, atol=1e-10)
-    latent = finite_differences(model, "transform", X_new)
-    outputs = finite_differences(model, "predict", X_new)
-    sd = X_new[:, kept].std(0)
-    np.testing.assert_allclose(outputs[5], sd[:, None] * model.coef_.T[kept], atol=1e-10)
-    np.testing.assert_allclose(latent[5], sd[:, None] * model.encoder_[kept], atol=1e-10)
-    record = interpret(model, X_new, Y_new)
-    expected = sd[:, None] * model.coef_.T[kept] / Y_new.std(0)
-    way = X_new[:, kept] - model.x_mean_[kept]
-    np.testing.assert_allclose(record.steps / record.output_sd, expected, atol=1e-10)
-    np.testing.assert_allclose(record.effects, expected * (way.std(0) / sd)[:, None], atol=1e-10)
-    still = X_new.copy()
-    # a gene that no cell moves: its slope would be zero over zero
-    still[:, kept[0]] = model.x_mean_[kept[0]]
-    record = interpret(model, still, Y_new)
-    assert (record.effects[0] == 0).all() and (record.effects[1:] != 0).any()
+    way = X[:, kept] - linear.x_mean_[kept]
+    coef = linear.coef_.T[kept]  # (k, q)
+    sd = X[:, kept].std(0)[:, None]
+    shares = integrated_gradients(linear, X)
+    np.testing.assert_allclose(shares, way[:, :, None] * coef)
+    np.testing.assert_allclose(completeness_gap(linear, X, shares, linear.x_mean_), 0, atol=1e-10)
+    steps = finite_differences(linear, "predict", X)
+    np.testing.assert_allclose(steps[5], sd * coef, atol=1e-10)
+    moves = finite_differences(linear, "transform", X)
+    np.testing.assert_allclose(moves[5], sd * linear.encoder_[kept], atol=1e-10)
+    record = interpret(linear, X, Y, name="mine", random_state=3)
+    np.testing.assert_allclose(record.steps, sd * coef, atol=1e-10)
+    np.testing.assert_allclose(record.effects, sd * coef / Y.std(0), atol=1e-10)
+    np.testing.assert_allclose(record.latent_steps, sd * linear.encoder_[kept], atol=1e-10)
+    np.testing.assert_allclose(record.gene_sd, sd[:, 0])
     assert record.kept_genes.tolist() == [f"x{gene}" for gene in kept]
+    assert (record.dataset, record.seed, record.settings["n_cells"]) == ("mine", 3, len(X))
+
+
+def test_a_gene_and_an_output_that_do_not_vary_have_no_effect(halves, linear):
+    """Without care, both would divide zero by zero."""
+    _, _, X, Y = halves
+    still = X.copy()
+    gene = kept_genes(linear)[0]
+    still[:, gene] = linear.x_mean_[gene]
+    flat = Y * [1, 1, 1, 1, 0]
+    record = interpret(linear, still, flat)
+    assert (record.effects[0] == 0).all()
+    assert (record.effects[1:] != 0).any()
+    assert record.output_sd[4] == 1
+
+
+def test_baselines_and_names_of_another_size_are_rejected(halves, linear):
+    _, _, X, Y = halves
     with pytest.raises(ValueError, match="baseline"):
-        integrated_gradients(model, X_new, baseline=[0.0])
-    for names in ({"gene_names": ["a"]}, {"feature_names": ["a"]}):
-        with pytest.raises(ValueError, match="gene_names, feature_names: expected 40 and 5"):
-            interpret(model, X_new, Y_new, **names)
+        interpret(linear, X, Y, baseline=[0.0])
+    with pytest.raises(ValueError, match="gene_names"):
+        interpret(linear, X, Y, gene_names=["a"])
+    with pytest.raises(ValueError, match="feature_names"):
+        interpret(linear, X, Y, feature_names=["a"])
 
 
 def test_a_model_of_all_genes_without_a_map(adata, data, halves):
@@ -127,11 +151,10 @@ def test_a_model_of_all_genes_without_a_map(adata, data, halves):
         interpret(model, X_new, Y_new, baseline=X.mean(0)[1:])
     record = interpret(model, X_new, Y_new, baseline=X.mean(0))
     assert record.effects.shape == (40, 5)
-    assert "latent_steps" not in record.values and "shift" not in record.table
-    model, stream = (
-        LeaveOneOutRidge().fit(adata),
-        ExpressionStream(3 * data.counts[:40], data.gene_names, counts=True),
-    )
+    assert "latent_steps" not in record.values
+    assert "shift" not in record.table
+    model = LeaveOneOutRidge().fit(adata)
+    stream = ExpressionStream(3 * data.counts[:40], data.gene_names, counts=True)
     shares, expected = (
         integrated_gradients(model, cells, data.X.mean(0)) for cells in (stream, data.X[:40])
     )
@@ -143,7 +166,8 @@ def test_differences_and_drops_are_those_of_predictions(network):
     X, gene = X.astype(float), kept_genes(model)[1]
     latent = finite_differences(model, "transform", X)
     outputs = finite_differences(model, "predict", X)
-    raised, blind = X.copy(), X.copy()
+    raised = X.copy()
+    blind = X.copy()
     raised[:, gene] += X[:, gene].std()
     np.testing.assert_allclose(
         latent[:, 1], model.transform(raised) - model.transform(X), atol=1e-10
@@ -158,10 +182,8 @@ def test_differences_and_drops_are_those_of_predictions(network):
 
 def test_the_record_and_its_table(data):
     """Of tables, whose genes and outputs go by their names."""
-    X, Y = (
-        pd.DataFrame(data.X, columns=data.gene_names),
-        pd.DataFrame(data.Y, columns=data.feature_names),
-    )
+    X = pd.DataFrame(data.X, columns=data.gene_names)
+    Y = pd.DataFrame(data.Y, columns=data.feature_names)
     model = SparseBottleneckRegressor(**QUICK).fit(X[:80], Y[:80])
     stability = pd.Series(0.5, index=data.gene_names[kept_genes(model)[1:]])
     X, Y = X[80:], Y[80:]

@@ -8,7 +8,8 @@ from sbnn.evaluation.neighbours import neighbour_accuracy, vote
 
 
 def test_accuracy_is_the_majority_of_the_nearest_other_cells(rng):
-    points, labels = rng.normal(size=(60, 2)), rng.choice(["x", "y", "z"], 60)
+    points = rng.normal(size=(60, 2))
+    labels = rng.choice(["x", "y", "z"], 60)
     hits = []
     for i, row in enumerate(cdist(points, points) + np.diag([np.inf] * 60)):
         votes = pd.Series(labels[np.argsort(row)[:7]]).value_counts()
@@ -17,7 +18,8 @@ def test_accuracy_is_the_majority_of_the_nearest_other_cells(rng):
 
 
 def test_unknown_cells_neither_vote_nor_count_among_the_cells_themselves(rng):
-    points, labels = rng.normal(size=(60, 2)), rng.choice(["x", "y", "z"], 60).astype(object)
+    points = rng.normal(size=(60, 2))
+    labels = rng.choice(["x", "y", "z"], 60).astype(object)
     some = np.arange(60) % 3 == 0
     labels[some] = "unknown"
     assert neighbour_accuracy(points, labels, k=7) == neighbour_accuracy(

@@ -1,4 +1,4 @@
-"""Bounds against independent mathematics, runs that resume, and trust that is deserved on simulated data."""
+"""Bounds against independent mathematics, runs that resume, and trust on simulated data."""
 
 import numpy as np
 import pandas as pd
@@ -49,17 +49,20 @@ def test_no_concave_distribution_has_a_larger_tail(mean, n, r, rng):
             best = np.maximum(best, np.cumsum(f[::-1])[::-1])
     assert (best[1:] > 0).any(), "some of them have this mean"
     assert (best <= bound + 1e-9).all()
-    assert bound[0] == 1 and (np.diff(bound) <= 1e-12).all()
+    assert bound[0] == 1
+    assert (np.diff(bound) <= 1e-12).all()
 
 
 def test_r_concave_is_the_smaller_of_two_tails():
-    theta, j = 0.05, 70  # of 100 halves
+    theta = 0.05
+    j = 70
     tails = (
         concave_tail(theta**2, 50, -0.5)[2 * j - 100 - (j - 50)],
         concave_tail(theta, 100, -0.25)[j],
     )
     assert expected_false(j / 100, 1000, 50, 50) == pytest.approx(1000 * min(tails))
-    assert expected_false(0.0, 1000, 50) == 1000 and expected_false(0.02, 1000, 0) == 0
+    assert expected_false(0.0, 1000, 50) == 1000
+    assert expected_false(0.02, 1000, 0) == 0
     # Numerical optimisation (SLSQP) over all distributions of this kind reaches this tail within
     # 0.1 %.
     assert concave_tail(0.05, 8, -0.5)[6] == pytest.approx(0.012842, rel=1e-3)
@@ -71,7 +74,8 @@ def test_pairs_are_complementary():
     for (a, b), (c, d) in zip(folds[::2], folds[1::2], strict=True):
         np.testing.assert_array_equal(a, d)
         np.testing.assert_array_equal(b, c)
-        assert len(a) == len(b) == 5 and len({*a, *b}) == 10
+        assert len(a) == len(b) == 5
+        assert len({*a, *b}) == 10
     assert all(
         np.array_equal(x[0], y[0]) for x, y in zip(folds, complementary_pairs(11, 5), strict=False)
     )
@@ -85,9 +89,8 @@ def test_halves_have_whole_groups_and_no_more_pairs_than_there_are():
     # one of five is left out, three ways to halve the others
     assert (len(folds), len(halves)) == (30, 10)
     for one, other in folds:
-        assert len(set(groups[one])) == len(set(groups[other])) == 2 and not {*groups[one]} & {
-            *groups[other]
-        }
+        assert len(set(groups[one])) == len(set(groups[other])) == 2
+        assert not {*groups[one]} & {*groups[other]}
         assert len(one) + len(other) == np.isin(groups, [*groups[one], *groups[other]]).sum()
     assert len(complementary_pairs(17, 3, groups=groups)) == 6
     with pytest.raises(ValueError, match="groups: expected at least two"):
@@ -102,19 +105,19 @@ def halves(data):
 def test_trusted_genes_are_true_and_no_noise_is_trusted(data, halves):
     table = selection_table(halves)
     trusted = table.index[table["trusted"]]
-    assert len(trusted) >= 3 and set(trusted) <= set(data.truth["genes"])
+    assert len(trusted) >= 3
+    assert set(trusted) <= set(data.truth["genes"])
     shuffled = data.X[np.random.default_rng(0).permutation(data.n_cells)], data.Y
     noise = stability_selection(Weigher(5), shuffled, 10, seed=1, verbose=False)
-    assert selection_table(noise)["trusted"].sum() <= 1 and noise.seed == 1
+    assert selection_table(noise)["trusted"].sum() <= 1
+    assert noise.seed == 1
     np.testing.assert_equal(noise.folds, complementary_pairs(data.n_cells, 10, seed=1))
     expected = pd.Series(halves.selected[:, 0].mean(0), halves.gene_names)
     np.testing.assert_allclose(table["frequency"], expected[table.index])
     assert table["frequency"].is_monotonic_decreasing
     for max_false in (0.1, 1, 5):
-        table, threshold = (
-            selection_table(halves, max_false=max_false),
-            selection_threshold(halves, max_false),
-        )
+        table = selection_table(halves, max_false=max_false)
+        threshold = selection_threshold(halves, max_false)
         np.testing.assert_array_equal(table["trusted"], table["frequency"] >= threshold - 1e-9)
     assert selection_threshold(halves, 0.0) == np.inf
 
@@ -140,7 +143,8 @@ def repeats(data):
 def test_fits_are_of_all_cells_with_the_seeds(data, repeats):
     X, Y = ((a - a.mean(0, dtype=float)) / a.std(0, dtype=float) for a in (data.X, data.Y))
     assert [point["random_state"] for point in repeats.params] == [0, 1, 2, 3]
-    assert repeats.n_selected.tolist() == [[5] * 4] and len(repeats.to_frame()) == 4
+    assert repeats.n_selected.tolist() == [[5] * 4]
+    assert len(repeats.to_frame()) == 4
     for seed in range(4):
         model = SparseBottleneckRegressor(**QUICK, random_state=seed)
         model.fit(X.astype(np.float32), Y.astype(np.float32))
