@@ -163,22 +163,20 @@ def map_trust(
         **settings_of(preselect),
     }
     wanted = Record("map trust", data.name, data.sha256, [{}], estimator.random_state, settings)
+
+    def compute():
+        values = _compared_maps(estimator, data, fit.latent, seeds, preselect)
+        values["errors"] = held_out_errors(data, folds, point)
+        return values
+
     return load_or_compute(
-        wanted,
-        lambda: {
-            **_compared_maps(estimator, data, fit, seeds, preselect),
-            "errors": held_out_errors(data, folds, point),
-        },
-        results,
-        overwrite,
-        estimator=estimator,
-        n_cells=data.n_cells,
+        wanted, compute, results, overwrite, estimator=estimator, n_cells=data.n_cells
     )
 
 
-def _compared_maps(estimator, data, fit, seeds, preselect):
+def _compared_maps(estimator, data, of_fit, seeds, preselect):
     """Values of the record of `map_trust` that compare the map of the fit with other maps."""
-    latent = np.asarray(fit.latent, np.float64)  # (n, d)
+    latent = np.asarray(of_fit, np.float64)  # (n, d)
     chosen, _ = with_preselected(data, preselect)
     X, Y, *_ = split_and_scale(chosen, (np.arange(data.n_cells), np.arange(0)), "all")
     aligned = []
@@ -192,7 +190,7 @@ def _compared_maps(estimator, data, fit, seeds, preselect):
     distances = np.square(np.array(aligned) - latent).sum(2)  # (seeds, n)
     values = {
         "cell_names": data.cell_names,
-        "latent": fit.latent,
+        "latent": of_fit,
         "latents": np.array(aligned, np.float32),
         "agreement": np.array(agreement),
         "spread": np.sqrt(distances.mean(0)) / size,

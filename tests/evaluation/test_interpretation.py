@@ -180,47 +180,55 @@ def test_differences_and_drops_are_those_of_predictions(network):
     assert drops[1] == pytest.approx(model.score(X, Y) - model.score(blind, Y))
 
 
-def test_the_record_and_its_table(data):
-    """Of tables, whose genes and outputs go by their names."""
+@pytest.fixture(scope="module")
+def named(data):
+    """Network fitted to tables, whose genes and outputs go by their names, and held-out tables."""
     X = pd.DataFrame(data.X, columns=data.gene_names)
     Y = pd.DataFrame(data.Y, columns=data.feature_names)
     model = SparseBottleneckRegressor(**QUICK).fit(X[:80], Y[:80])
-    stability = pd.Series(0.5, index=data.gene_names[kept_genes(model)[1:]])
-    X, Y = X[80:], Y[80:]
-    record = interpret(model, X, Y, stability=stability)
-    assert record.kept_genes.tolist() == model.get_feature_names_out().tolist()
+    return model, X[80:], Y[80:]
+
+
+def test_the_record_holds_means_over_the_cells(data, named):
+    model, X, Y = named
+    kept = kept_genes(model)
+    record = interpret(model, X, Y)
+    assert record.kept_genes.tolist() == data.gene_names[kept].tolist()
     assert record.feature_names.tolist() == data.feature_names.tolist()
     shares = integrated_gradients(model, X)
-    held_out = data.X[80:].astype(float)
-    latent = finite_differences(model, "transform", held_out)
-    steps = finite_differences(model, "predict", held_out)
-    for found, expected in (
-        (record.share_absolute, np.abs(shares).mean(0)),
-        (record.share_mean, shares.mean(0)),
-        (record.steps, steps.mean(0)),
-        (record.latent_lengths, np.linalg.norm(latent, axis=2).mean(0)),
-        (record.gene_norms, model.gene_norms_[kept_genes(model)]),
-        (record.output_sd, data.Y[80:].std(0)),
-        (record.r2, model.score(X, Y)),
-    ):
-        np.testing.assert_allclose(found, expected, rtol=1e-5)
+    close = np.testing.assert_allclose
+    close(record.share_absolute, np.abs(shares).mean(0), rtol=1e-5)
+    close(record.share_mean, shares.mean(0), rtol=1e-5)
+    values = X.to_numpy(float)
+    close(record.steps, finite_differences(model, "predict", values).mean(0), rtol=1e-5)
+    latent = finite_differences(model, "transform", values)
+    close(record.latent_lengths, np.linalg.norm(latent, axis=2).mean(0), rtol=1e-5)
+    close(record.gene_norms, model.gene_norms_[kept])
+    close(record.output_sd, Y.std(ddof=0), rtol=1e-5)
+    assert record.r2 == pytest.approx(model.score(X, Y))
     assert 0 < record.gap < 0.01
+
+
+def test_the_table_names_the_output_with_the_largest_effect(data, named):
+    model, X, Y = named
+    stability = pd.Series(0.5, index=data.gene_names[kept_genes(model)[1:]])
+    record = interpret(model, X, Y, stability=stability)
     table = record.table
     assert table.columns.tolist() == ["norm", "stability", "output", "effect", "shift", "r2_drop"]
     assert table["r2_drop"].is_monotonic_decreasing
     for gene, effects in zip(record.kept_genes, record.effects, strict=True):
         largest = np.abs(effects).argmax()
-        assert table.loc[gene, ["effect", "output"]].tolist() == [
-            effects[largest],
-            record.feature_names[largest],
-        ]
-    assert table["stability"][record.kept_genes].tolist() == [0, *[0.5] * 5], (
-        "zero where the stability names no gene"
-    )
-    np.testing.assert_array_equal(
-        integrated_gradients(model, X[X.columns[::-1]].assign(Malat1=7)), shares
-    )
-    with pytest.raises(
-        ValueError, match=f"X: no values for 1 of the .* genes of the model: {record.kept_genes[0]}"
-    ):
-        integrated_gradients(model, X.drop(columns=record.kept_genes[0]))
+        assert table.loc[gene, "effect"] == effects[largest]
+        assert table.loc[gene, "output"] == record.feature_names[largest]
+    # 0 for a gene that the stability does not name
+    assert table["stability"][record.kept_genes].tolist() == [0, *[0.5] * 5]
+
+
+def test_genes_of_tables_are_matched_by_name(named):
+    model, X, _ = named
+    shuffled = X[X.columns[::-1]].assign(Malat1=7)
+    shares = integrated_gradients(model, shuffled)
+    np.testing.assert_array_equal(shares, integrated_gradients(model, X))
+    first = model.get_feature_names_out()[0]
+    with pytest.raises(ValueError, match=f"X: no values for 1 of .*{first}"):
+        integrated_gradients(model, X.drop(columns=first))

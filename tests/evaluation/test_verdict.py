@@ -40,7 +40,7 @@ def record(data):
 
 
 def moved(record, by):
-    """Record of a model whose R2 is higher by some value in each fold, with the same predictions."""
+    """Record of a model whose R2 is higher by a value for each fold; predictions are the same."""
     values = record.values | {"test_r2": record.test_r2 + np.reshape(by, (-1, 1))}
     return dataclasses.replace(record, values=values)
 
