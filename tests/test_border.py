@@ -62,8 +62,8 @@ CALLS = {
     "folds": lambda data, record: sbnn.cross_validate(MODEL, data, [np.arange(40)]),
     "point": lambda data, record: sbnn.verdict(record, data, point=7),
     "groups": lambda data, record: sbnn.verdict(record, data, groups=["a"] * 7),
-    "record: expected one from genes_curve": lambda data, record: sbnn.genes_table(record),
-    "complementary pairs": lambda data, record: sbnn.selection_table("halves.pickle"),
+    "record: .*n_genes": lambda data, record: sbnn.genes_table(record),
+    "record: .*selected": lambda data, record: sbnn.selection_table("halves.pickle"),
     "models": lambda data, record: plotting.accuracy_comparison({}),
     "X and y": lambda data, record: MODEL.fit([[1, 2], [3]], [1, 2]),
     "y: expected a type": lambda data, record: TREES.fit(np.eye(3), ["a", None, "b"]),
@@ -99,7 +99,7 @@ CALLS = {
     ),
     "titles : pair": lambda data, record: plotting.component_variance(PARTS, titles=3),
     "published : ": lambda data, record: plotting.training_curves(network_record(), published="a"),
-    "name, random_state: ": lambda data, record: sbnn.interpret(MODEL.fit(data), data, name=3),
+    "dataset: ": lambda data, record: sbnn.interpret(MODEL.fit(data), data, name=3),
     "dict of seeds and AnnData": lambda data, record: dynamics.evaluate(
         MODEL, data, method="m", condition="c"
     ),

@@ -1,4 +1,4 @@
-"""Write models and results into an AnnData or MuData, where scanpy and related packages expect them."""
+"""Write models and results into an AnnData or MuData, where scanpy and other packages read them."""
 
 import json
 
@@ -10,14 +10,13 @@ from sbnn.data.checks import some
 from sbnn.data.inputs import output_names
 from sbnn.data.objects import gene_modality
 from sbnn.data.paired import as_paired
-from sbnn.errors import check_number, documented
+from sbnn.errors import check_number
 from sbnn.evaluation.folds import held_out_means
 from sbnn.evaluation.stability import gene_counts, selection_table
 from sbnn.models.linear import kept_genes
-from sbnn.results import Record, library_versions
+from sbnn.results import Record, library_versions, require
 
 
-@documented
 def annotate(adata, *found, data=None, point=None, key="sbnn"):
     """Write models and results into an AnnData or MuData, with cells and genes matched by name.
 
@@ -27,28 +26,22 @@ def annotate(adata, *found, data=None, point=None, key="sbnn"):
         Modified in place; in a MuData, the modality ``"rna"`` is modified. The annotated object can
         still be saved with ``write_h5ad`` or ``write_h5mu``.
     *found : fitted model, Record or DataFrame, in any number
-        ============================
-        ================================================================================== a fitted
-        model                ``obsm["X_sbnn"]``, the latent space; ``obsm["sbnn_predictions"]``, in
-        the units
-                                      of the outputs; ``var["sbnn_kept"]``; ``var["sbnn_norm"]``,
-                                      weight norms of the genes
-        from `cross_validate`         ``obsm["sbnn_held_out"]``, predictions for every cell,
-        averaged over the models
-                                      fitted without the cell, in the units of the outputs;
-                                      ``obs["sbnn_fold"]``, the first fold in which the cell was
-                                      held out; ``var["sbnn_kept_in_folds"]``, share of folds in
-                                      which the gene was kept
-        from `stability_selection`    ``var["sbnn_frequency"]``, ``["sbnn_expected_false"]`` and
-        ``["sbnn_trusted"]`` from `selection_table` or     every column of the table, in ``var``,
-        with the prefix ``sbnn_`` `gene_counts` from `repeat_fits`
-        ``var["sbnn_kept_by_seeds"]``, share of seeds with which the gene was kept from `interpret`
-        ``varm["sbnn_effects"]``, effects on the outputs, in SDs of the output per SD
-                                      of the gene;
-                                      ``var["sbnn_r2_drop"]``
-        from `fit_full`               ``obsm["X_sbnn"]``, ``var["sbnn_kept"]``, ``var["sbnn_norm"]``
-        ============================
-        ==================================================================================
+        - A fitted model: ``obsm["X_sbnn"]``, the latent space; ``obsm["sbnn_predictions"]``, in the
+          units of the outputs; ``var["sbnn_kept"]``; ``var["sbnn_norm"]``, weight norms of the
+          genes.
+        - A record from `cross_validate`: ``obsm["sbnn_held_out"]``, predictions for every cell,
+          averaged over the models fitted without the cell, in the units of the outputs;
+          ``obs["sbnn_fold"]``, the first fold in which the cell was held out;
+          ``var["sbnn_kept_in_folds"]``, share of folds in which the gene was kept.
+        - From `stability_selection`: ``var["sbnn_frequency"]``, ``var["sbnn_expected_false"]`` and
+          ``var["sbnn_trusted"]``.
+        - From `selection_table` or `gene_counts`: every column of the table, in ``var``, with the
+          prefix ``sbnn_``.
+        - From `repeat_fits`: ``var["sbnn_kept_by_seeds"]``, share of seeds with which the gene was
+          kept.
+        - From `interpret`: ``varm["sbnn_effects"]``, effects on the outputs, in SDs of the output
+          per SD of the gene; ``var["sbnn_r2_drop"]``.
+        - From `fit_full`: ``obsm["X_sbnn"]``, ``var["sbnn_kept"]``, ``var["sbnn_norm"]``.
 
         The values of cells and genes that are missing from a result are NaN, False or NA.
         ``uns["sbnn"]`` holds the parameters (as JSON) and the library versions of each model and
@@ -74,121 +67,142 @@ def annotate(adata, *found, data=None, point=None, key="sbnn"):
     >>> sbnn.annotate(adata, model, record)  # doctest: +SKIP
     >>> scanpy.pl.embedding(adata, "X_sbnn", color="family")  # doctest: +SKIP
     """
-    notes = _Notes(gene_modality(adata), str(key))
+    notes = _Notes(gene_modality(adata), key)
     for result in found:
         if isinstance(result, pd.DataFrame):
             notes.of_genes(result)
-            continue
-        if isinstance(result, Record):
-            kind, about = _write_record(notes, result, adata if data is None else data, point)
-            about["params"] = result.settings["estimator"] | about.get("params", {})
-            about |= {
-                "dataset": result.dataset,
-                "sha256": result.sha256,
-                "versions": dict(result.versions),
-            }
+        elif isinstance(result, Record):
+            notes.of_record(result, adata if data is None else data, point)
         else:
-            kind, about = "model", _write_model(notes, result)
-        about["params"] = json.dumps(
-            about["params"], default=lambda v: v.tolist() if hasattr(v, "tolist") else repr(v)
-        )
-        notes.adata.uns[notes.key] = {**notes.adata.uns.get(notes.key, {}), kind: about}
+            notes.of_model(result)
 
 
 class _Notes:
-    """Writes values of cells and genes to an AnnData, matched by name, under keys that start with `key`."""
+    """Writes results to an AnnData, matched by name, under keys that start with `key`."""
 
     def __init__(self, adata, key):
-        self.adata, self.key = adata, key
+        self.adata = adata
+        self.key = key
 
     def of_cells(self, cells, values, columns=None):
         """Table of `values` with one row per cell of the AnnData, matched by cell name."""
-        table = pd.DataFrame(
-            np.asarray(values, dtype=np.float64), np.asarray(cells).astype(str), columns
-        )
+        table = pd.DataFrame(values, np.asarray(cells).astype(str), columns, dtype=np.float64)
         return self._aligned(table, self.adata.obs_names, "cells")
 
     def of_genes(self, table, genes=None):
         """Write the columns of a table to ``var``, matched by gene name."""
-        table = pd.DataFrame(table, None if genes is None else pd.Index(genes)).rename(index=str)
-        for name, column in self._aligned(table, self.adata.var_names, "genes").items():
-            truth = table[name].dtype == bool
-            column = column.eq(True).to_numpy() if truth else column.to_numpy(dtype=np.float64)
-            self.adata.var[f"{self.key}_{name}"] = column
+        table = pd.DataFrame(table, genes).rename(index=str)
+        aligned = self._aligned(table, self.adata.var_names, "genes")
+        for name, column in aligned.items():
+            if table[name].dtype == bool:
+                values = column.eq(True).to_numpy()  # False if missing
+            else:
+                values = column.to_numpy(dtype=np.float64)
+            self.adata.var[f"{self.key}_{name}"] = values
 
     def _aligned(self, table, names, kind):
         """Reindex the rows of a table to the given names; names that the table lacks get NaN."""
         if not table.index.isin(names).any():
+            expected = some(table.index, 3)
             raise ValueError(
-                f"adata: expected the {kind} of the result ({some(table.index, 3)}), got {some(names, 3)}"
+                f"adata: expected the {kind} of the result ({expected}), got {some(names, 3)}"
             )
         return table.reindex(names)
 
+    def about(self, kind, params, **entries):
+        """Write an entry to ``uns``; `params` are stored as JSON."""
+        entries["params"] = json.dumps(params, default=_as_json)
+        kinds = self.adata.uns.get(self.key, {})
+        self.adata.uns[self.key] = {**kinds, kind: entries}
 
-def _write_model(notes, model):
-    """Write the results of a fitted model to the AnnData, and return the entry for ``uns``."""
-    check_is_fitted(model)
-    adata, key = notes.adata, notes.key
-    predicted = np.asarray(model.predict(adata)).reshape(adata.n_obs, -1)
-    names = getattr(model, "output_names_", output_names(None, predicted.shape[1]))
-    norms = {"norm": model.gene_norms_} if hasattr(model, "gene_norms_") else {}
-    kept = np.isin(np.arange(model.n_features_in_), kept_genes(model))
-    notes.of_genes({"kept": kept} | norms, getattr(model, "feature_names_in_", adata.var_names))
-    adata.obsm[f"{key}_predictions"] = pd.DataFrame(
-        predicted, adata.obs_names, [str(name) for name in names]
-    )
-    if hasattr(model, "transform"):
-        adata.obsm[f"X_{key}"] = np.asarray(model.transform(adata))
-    about = {
-        "class": type(model).__name__,
-        "params": model.get_params(),
-        "versions": library_versions(),
-    }
-    size = getattr(model, "library_size_", None)
-    return about if size is None else about | {"library_size": float(size)}
+    def of_model(self, model):
+        """Write the results of a fitted model."""
+        check_is_fitted(model)
+        adata = self.adata
+        predicted = np.asarray(model.predict(adata)).reshape(adata.n_obs, -1)
+        names = getattr(model, "output_names_", output_names(None, predicted.shape[1]))
+        columns = [str(name) for name in names]
+        adata.obsm[f"{self.key}_predictions"] = pd.DataFrame(predicted, adata.obs_names, columns)
+        kept = np.isin(np.arange(model.n_features_in_), kept_genes(model))
+        of_genes = {"kept": kept}
+        if hasattr(model, "gene_norms_"):
+            of_genes["norm"] = model.gene_norms_
+        self.of_genes(of_genes, getattr(model, "feature_names_in_", adata.var_names))
+        if hasattr(model, "transform"):
+            adata.obsm[f"X_{self.key}"] = np.asarray(model.transform(adata))
+        about = {"class": type(model).__name__, "versions": library_versions()}
+        if getattr(model, "library_size_", None) is not None:
+            about["library_size"] = float(model.library_size_)
+        self.about("model", model.get_params(), **about)
 
+    def of_record(self, record, data, point):
+        """Write the contents of a record."""
+        kind = record.experiment
+        params = record.settings["estimator"]
+        about = {
+            "dataset": record.dataset,
+            "sha256": record.sha256,
+            "versions": dict(record.versions),
+        }
+        if kind == "interpretation":
+            about["r2"] = record.r2
+            self.of_interpretation(record)
+        elif kind == "fit":
+            about["train_r2"] = float(record.train_r2)
+            self.of_fit(record)
+        elif kind == "repeated fits":
+            about["train_r2"] = record.train_r2[0]
+            frequency = gene_counts(record)["frequency"]
+            self.of_genes({"kept_by_seeds": frequency})
+        elif "test_predictions" not in record.values:
+            kind = "stability selection"
+            about["test_r2"] = record.test_r2[:, 0]
+            self.of_genes(selection_table(record))
+        else:
+            if point is None and len(record.params) == 1:
+                point = 0
+            check_number("point", point, int, 0, len(record.params) - 1)
+            about["test_r2"] = record.test_r2[:, point]
+            about["test_feature_r2"] = record.test_feature_r2[:, point]
+            about["feature_names"] = record.feature_names.astype(object)
+            about["scaling"] = record.settings["scaling"]
+            params = params | {"point": record.params[point]}
+            self.of_cross_validation(record, data, point)
+        self.about(kind, params, **about)
 
-def _write_record(notes, record, data, point):
-    """Write the contents of a record to the AnnData; return the kind of the record and the entry for ``uns``."""
-    adata, key, values, kind = notes.adata, notes.key, record.values, record.experiment
-    if kind == "interpretation":
-        genes = pd.Index(record.kept_genes.astype(str))
-        notes.of_genes({"r2_drop": record.r2_drops}, genes)
+    def of_interpretation(self, record):
+        """Write the effects of the kept genes, and the loss of R2 without each of them."""
+        genes = record.kept_genes.astype(str)
+        self.of_genes({"r2_drop": record.r2_drops}, genes)
         effects = pd.DataFrame(record.effects, genes, record.feature_names.astype(str))
-        adata.varm[f"{key}_effects"] = effects.reindex(adata.var_names)
-        return kind, {"r2": record.r2}
-    if kind == "fit":
-        norms = {"norm": record.gene_norms} if "gene_norms" in values else {}
-        notes.of_genes({"kept": record.selected} | norms, record.gene_names)
-        adata.obsm[f"X_{key}"] = notes.of_cells(record.cell_names, record.latent).to_numpy()
-        return kind, {"train_r2": float(record.train_r2)}
-    if kind == "repeated fits":
-        notes.of_genes(gene_counts(record)[["frequency"]].set_axis(["kept_by_seeds"], axis=1))
-        return kind, {"train_r2": record.train_r2[0]}
-    if "test_predictions" not in values:
-        notes.of_genes(selection_table(record))
-        return "stability selection", {"test_r2": record.test_r2[:, 0]}
-    data = as_paired(data)
-    if data.sha256 != record.sha256 or (point is None and len(record.params) > 1):
-        held = f"{record.dataset!r}, and the position of one grid point (see record.find)"
-        raise ValueError(f"data, point: expected the data of the record, {held}")
-    check_number("point", point := point or 0, int, 0, len(record.params) - 1)
-    held_out = held_out_means(record, data.Y, point)
-    adata.obsm[f"{key}_held_out"] = notes.of_cells(
-        data.cell_names, held_out, record.feature_names.astype(str)
-    )
-    fold = pd.Series(pd.NA, data.cell_names, dtype="Int64")
-    for f, (_, test) in reversed(list(enumerate(record.folds))):
-        fold.iloc[test] = f
-    adata.obs[f"{key}_fold"] = fold.reindex(adata.obs_names)
-    if "selected" in values:
-        notes.of_genes({"kept_in_folds": record.selected[:, point].mean(axis=0)}, record.gene_names)
-    about = {
-        "test_r2": record.test_r2[:, point],
-        "test_feature_r2": record.test_feature_r2[:, point],
-    }
-    about |= {
-        "feature_names": record.feature_names.astype(object),
-        "params": {"point": record.params[point]},
-    }
-    return kind, about | {"scaling": record.settings["scaling"]}
+        self.adata.varm[f"{self.key}_effects"] = effects.reindex(self.adata.var_names)
+
+    def of_fit(self, record):
+        """Write the latent space and the kept genes of a fit."""
+        of_genes = {"kept": record.selected}
+        if "gene_norms" in record.values:
+            of_genes["norm"] = record.gene_norms
+        self.of_genes(of_genes, record.gene_names)
+        latent = self.of_cells(record.cell_names, record.latent)
+        self.adata.obsm[f"X_{self.key}"] = latent.to_numpy()
+
+    def of_cross_validation(self, record, data, point):
+        """Write the held-out predictions and folds of cells, and the genes kept in the folds."""
+        data = as_paired(data)
+        require(record, "data", [], data)
+        names = record.feature_names.astype(str)
+        held_out = held_out_means(record, data.Y, point)
+        self.adata.obsm[f"{self.key}_held_out"] = self.of_cells(data.cell_names, held_out, names)
+        fold = pd.Series(pd.NA, data.cell_names, dtype="Int64")
+        for f in reversed(range(len(record.folds))):  # the first fold that tests a cell counts
+            _, test = record.folds[f]
+            fold.iloc[test] = f
+        self.adata.obs[f"{self.key}_fold"] = fold.reindex(self.adata.obs_names)
+        if "selected" in record.values:
+            share = record.selected[:, point].mean(axis=0)
+            self.of_genes({"kept_in_folds": share}, record.gene_names)
+
+
+def _as_json(value):
+    """Arrays and numbers of numpy as plain data; anything else as text."""
+    return value.tolist() if hasattr(value, "tolist") else repr(value)

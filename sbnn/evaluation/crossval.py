@@ -1,21 +1,27 @@
-"""Parallel and resumable cross-validation of any scikit-learn-style estimator, by default without data leakage."""
+"""Parallel and resumable cross-validation of any scikit-learn-style estimator."""
 
 import inspect
 import math
 import time
-import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from joblib import delayed
 from sklearn.model_selection import ParameterGrid
-from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.paired import as_paired
 from sbnn.data.preselection import preselect_genes, settings_of
 from sbnn.determinism import reproducible
-from sbnn.errors import attempt, check_among
-from sbnn.evaluation.folds import SCALINGS, folds_of, source_arrays, split_fold
+from sbnn.errors import check_among, warn
+from sbnn.evaluation.folds import (
+    SCALINGS,
+    folds_of,
+    source_arrays,
+    split_fold,
+    split_outputs,
+    z_scored,
+)
 from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import NESTED, drop_details, fit_all, in_workers
 from sbnn.metrics import feature_r2, pooled_r2
@@ -125,123 +131,152 @@ def cross_validate(
     UserWarning
         If held-out cells are not predicted better than by chance; see `chance_table`.
     """
-    data, chosen = as_paired(data), settings_of(preselect)
+    data = as_paired(data)
     if not data.n_outputs:
         raise ValueError(f"data: {data.name!r} has no outputs to predict")
-    for name in attempt("keep: expected names", tuple, keep):
+    for name in keep:
         check_among("keep", name, NESTED)
     check_among("scaling", scaling, SCALINGS)
     folds = folds_of(folds, data.n_cells)
-    points = attempt(
-        "param_grid: expected a dict of lists", lambda: list(ParameterGrid(param_grid or {}))
-    )
+    points = list(ParameterGrid(param_grid or {}))
     models = [configured(estimator, point, seed, data.gene_names) for point in points]
-    points = [kept_params(point) for point in points]
+    chosen = settings_of(preselect)
     wanted = Record(
-        "cross-validation", data.name, data.sha256, points, seed, chosen, folds, data.names
+        "cross-validation",
+        data.name,
+        data.sha256,
+        params=[kept_params(point) for point in points],
+        seed=seed,
+        settings=chosen,
+        folds=folds,
+        values=data.names,
     )
-
-    def plan(done):
-        arrays, genes = source_arrays(data, scaling), [None] * len(folds)
-        if chosen:
-            how = {name: chosen["preselect"][name] for name in ("n_genes", "threshold")}
-            choices = [delayed(preselect_genes)(data, cells=train, **how) for train, _ in folds]
-            genes = list(in_workers(choices, n_jobs, "generator"))
-            wanted.values = wanted.values | {"preselected": np.array(genes)}
-        jobs, paths = (
-            [],
-            [
-                [(g, f) for g in path]
-                for path in _paths(estimator, points)
-                for f in range(len(folds))
-            ],
-        )
-        for path in (path for path in paths if not done.keys() >= set(path)):
-            shown, f = [models[g] for g, _ in path], path[0][1]
-            if genes[f] is not None and hasattr(estimator, "for_genes"):
-                shown = [model.for_genes(data.gene_names, genes[f]) for model in shown]
-            jobs.append(delayed(_fit_and_score)(shown, arrays, folds[f], scaling, genes[f], path))
-        return jobs
-
-    how = {"results": results, "overwrite": overwrite, "n_jobs": n_jobs, "verbose": verbose}
     record = fit_all(
-        wanted, [[model] * len(folds) for model in models], plan, estimator, scaling, chosen, **how
+        wanted,
+        [[model] * len(folds) for model in models],
+        partial(_jobs_left, wanted, models, data, scaling, n_jobs),
+        estimator,
+        scaling,
+        chosen,
+        results=results,
+        overwrite=overwrite,
+        n_jobs=n_jobs,
+        verbose=verbose,
     )
     _warn_of_chance(record, data.Y)
-    return drop_details(record, results, [name for name in NESTED if name not in keep])
+    return drop_details(record, results, set(NESTED) - set(keep))
 
 
-def _paths(estimator, points):
-    """Groups of grid points that differ only in the path parameter; the points of a group are fitted together."""
-    along, groups = getattr(estimator, "path_parameter", None), {}
+def _jobs_left(wanted, models, data, scaling, n_jobs, done):
+    """Calls that fit each path in each fold, unless its fits are done; chooses genes first."""
+    folds = wanted.folds
+    arrays = source_arrays(data, scaling)
+    genes = [None] * len(folds)  # masks of shape (p,)
+    if "preselect" in wanted.settings:
+        n_genes, threshold, _ = wanted.settings["preselect"].values()
+        choose = delayed(preselect_genes)
+        choices = [choose(data, n_genes, train, threshold=threshold) for train, _ in folds]
+        genes = list(in_workers(choices, n_jobs, "generator"))
+        wanted.values = wanted.values | {"preselected": np.array(genes)}
+    jobs = []
+    for path in _paths(models[0], wanted.params):
+        for f, fold in enumerate(folds):
+            places = [(g, f) for g in path]
+            if done.keys() >= set(places):
+                continue
+            of_path = [models[g] for g in path]
+            if genes[f] is not None and hasattr(models[0], "for_genes"):
+                of_path = [model.for_genes(data.gene_names, genes[f]) for model in of_path]
+            jobs.append(delayed(_fit_and_score)(of_path, arrays, fold, scaling, genes[f], places))
+    return jobs
+
+
+def _paths(model, points):
+    """Groups of grid points to fit together, which differ only in the path parameter."""
+    if not hasattr(model, "path_parameter"):
+        return [[g] for g in range(len(points))]
+    paths = {}
     for g, point in enumerate(points):
-        rest = (
-            g
-            if along is None
-            else repr(sorted((k, repr(v)) for k, v in point.items() if k != along))
-        )
-        groups.setdefault(rest, []).append(g)
-    return list(groups.values())
+        rest = sorted((name, repr(v)) for name, v in point.items() if name != model.path_parameter)
+        paths.setdefault(tuple(rest), []).append(g)
+    return list(paths.values())
 
 
 def _fit_and_score(models, arrays, fold, scaling, genes, places):
     """Fit the models of one path in a worker; return a list of ((grid point, fold), outcome)."""
     with reproducible():
         X_train, Y_train, X_test, Y_test = split_fold(arrays, fold, scaling, genes)
-        outcomes = []
+        mean = Y_train.mean(0, dtype=np.float64)
         started = time.process_time()
+        first = models[0]
         if len(models) > 1:
-            fitted = models[0].fit_path(
-                X_train, Y_train, [getattr(model, model.path_parameter) for model in models]
-            )
+            values = [getattr(model, model.path_parameter) for model in models]
+            fitted = first.fit_path(X_train, Y_train, values)
+        elif "eval_set" in inspect.signature(first.fit).parameters:
+            fitted = [first.fit(X_train, Y_train, eval_set=(X_test, Y_test))]
         else:
-            takes = inspect.signature(models[0].fit).parameters
-            fitted = [
-                models[0].fit(
-                    X_train,
-                    Y_train,
-                    **{"eval_set": (X_test, Y_test)} if "eval_set" in takes else {},
-                )
-            ]
+            fitted = [first.fit(X_train, Y_train)]
+        outcomes = []
         for model, place in zip(fitted, places, strict=True):
             outcome = {"seconds": time.process_time() - started}
-            parts = {"test": (X_test, Y_test), "train": (X_train, Y_train)}
-            outcomes.append(
-                (place, outcome | scores_of(model, parts, Y_train.mean(0, dtype=np.float64), genes))
-            )
+            predicted = predicted_by(model, X_test, Y_test)
+            outcome |= scores_of("test", Y_test, predicted, mean)
+            outcome["test_predictions"] = predicted.astype(np.float32)
+            outcome |= scores_of("train", Y_train, predicted_by(model, X_train, Y_train), mean)
+            outcome |= selection_of(model, genes)
+            outcome |= _details_of(model, X_test)
+            outcomes.append((place, outcome))
             started = time.process_time()
     return outcomes
 
 
-def scores_of(model, parts, mean, genes=None):
-    """Values to store for a model fitted to the genes in the mask `genes` (None: all); R2 is relative to `mean`."""
+def predicted_by(model, X, Y):
+    """Predictions of a model, in the shape of the outputs `Y`."""
+    return np.asarray(model.predict(X)).reshape(Y.shape)
 
-    def over_all(values):
-        spread = np.zeros(len(genes) if genes is not None else values.shape, values.dtype)
-        spread[slice(None) if genes is None else genes] = values
-        return spread
 
+def scores_of(part, Y, predicted, mean):
+    """Pooled R2 and R2 of each output, relative to the training `mean`, named by `part`."""
+    return {
+        f"{part}_r2": pooled_r2(Y, predicted, mean),
+        f"{part}_feature_r2": feature_r2(Y, predicted, mean),
+    }
+
+
+def selection_of(model, genes=None):
+    """Selected genes and gene norms of a model, if it has them, for all genes of the data.
+
+    `genes` is the mask, shape (p,), of the genes to which the model was fitted (None for all).
+    """
     outcome = {}
-    for part, (X, Y) in parts.items():
-        predicted = np.asarray(model.predict(X)).reshape(Y.shape)
-        outcome[f"{part}_r2"] = pooled_r2(Y, predicted, mean)
-        outcome[f"{part}_feature_r2"] = feature_r2(Y, predicted, mean)
-        if part == "test":
-            outcome["test_predictions"] = predicted.astype(np.float32)
     if hasattr(model, "get_support"):
-        outcome["selected"] = over_all(np.asarray(model.get_support()))
+        outcome["selected"] = _at_genes(genes, np.asarray(model.get_support()))
         outcome["n_selected"] = int(outcome["selected"].sum())
     if hasattr(model, "gene_norms_"):
-        outcome["gene_norms"] = over_all(model.gene_norms_.astype(np.float32))
-    if "test" in parts and hasattr(model, "transform"):
-        latent = np.asarray(model.transform(parts["test"][0]))
-        if latent.shape[1] <= WIDEST_KEPT:
-            outcome["test_latent"] = latent.astype(np.float32)
-    if "test" in parts and hasattr(model, "history_"):
-        outcome["history"] = model.history_.astype(
-            dict.fromkeys(model.history_.select_dtypes("float64"), "float32")
-        )
+        outcome["gene_norms"] = _at_genes(genes, model.gene_norms_.astype(np.float32))
     return outcome
+
+
+def _at_genes(genes, values):
+    """Values of the genes in a mask as values of all genes; the others are 0 or False."""
+    if genes is None:
+        return values
+    of_all = np.zeros(len(genes), values.dtype)
+    of_all[genes] = values
+    return of_all
+
+
+def _details_of(model, X_test):
+    """Latent space of the test cells, unless it is wide, and history of a model, if it has them."""
+    details = {}
+    if hasattr(model, "transform"):
+        latent = np.asarray(model.transform(X_test))
+        if latent.shape[1] <= WIDEST_KEPT:
+            details["test_latent"] = latent.astype(np.float32)
+    if hasattr(model, "history_"):
+        doubles = model.history_.select_dtypes("float64")
+        details["history"] = model.history_.astype(dict.fromkeys(doubles, "float32"))
+    return details
 
 
 def epoch_curves(record, **params):
@@ -264,77 +299,101 @@ def epoch_curves(record, **params):
     return pd.concat([table.assign(fold=f) for f, table in enumerate(tables)], ignore_index=True)
 
 
-def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None, pooled=True):
-    """Table of test R2, mean R2 with permuted outputs and p-value for each grid point or, unless
-    `pooled`, each output.
+def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None):
+    """Table of test R2, mean R2 with permuted outputs and p-value for each grid point.
 
-    Predictions stay fixed. The p-value is the share of permutations whose R2 is at least as high as
-    the measured R2; the measured outputs count as one permutation. The outputs of a fold were also
-    used to train the models of the other folds, so chance deviations are correlated between folds.
-    To account for this, the deviations of R2 with permuted outputs from their mean are scaled up;
-    see `_CORRELATED`.
+    Grid points whose predictions are not saved are left out. The p-value is that of
+    `compared_with_chance`.
     """
-    held = enumerate(record.values.get("test_predictions", []))
-    held = [g for g, of_folds in held if all(predicted is not None for predicted in of_folds)]
-    points = held if points is None else [g for g in points if g in held]
-    r2 = np.zeros((1 + n_permutations, len(points), 1 if pooled else Y.shape[1]))
-    for f, fold in enumerate(record.folds if points else ()):
-        outputs, middle = _held_out_outputs(Y, fold, record.settings.get("scaling", "fold"))
-        total = np.square(outputs).sum(None if pooled else 0)
+    if points is None:
+        points = range(len(record.params))
+    points = [point for point in points if has_predictions(record, point)]
+    r2 = np.empty((1 + n_permutations, len(points)))
+    for i, point in enumerate(points):
+        r2[:, [i]] = permuted_r2(record, Y, point, n_permutations, seed)
+    return compared_with_chance(r2, points, len(record.folds))
+
+
+def has_predictions(record, point):
+    """Whether the predictions of a grid point are saved for all folds."""
+    predictions = record.values.get("test_predictions")  # [grid point][fold], (cells, q)
+    return predictions is not None and all(fold is not None for fold in predictions[point])
+
+
+def permuted_r2(record, Y, point, n_permutations, seed=0, of_outputs=False):
+    """Test R2 of a grid point, then with permuted outputs: shape (1 + n_permutations, 1).
+
+    With `of_outputs`, there is a column for each output, of shape (1 + n_permutations, q).
+    Predictions stay fixed, and all grid points get the same permutations.
+    """
+    scaling = record.settings.get("scaling", "fold")
+    if scaling == "all":
+        Y = z_scored(Y)
+    r2 = 0
+    for f, fold in enumerate(record.folds):
+        Y_train, Y_test = split_outputs(Y, fold, scaling)
+        mean = Y_train.mean(axis=0, dtype=np.float64)
+        outputs = Y_test - mean
+        predicted = np.asarray(record.test_predictions[point][f], dtype=np.float64)
+        predicted = predicted.reshape(outputs.shape) - mean
+        products = [_products(predicted, outputs, of_outputs)]
+        random = np.random.default_rng((seed, f))
+        for _ in range(n_permutations):
+            order = random.permutation(len(outputs))
+            products.append(_products(predicted, outputs[order], of_outputs))
+        axis = 0 if of_outputs else None
+        size = np.square(predicted).sum(axis)
+        total = np.square(outputs).sum(axis)
         total = np.where(total > 0, total, np.nan)
-        random = np.random.default_rng((seed, f))  # all grid points get the same permutations
-        orders = [slice(None), *(random.permutation(len(outputs)) for _ in range(n_permutations))]
-        for i, g in enumerate(points):
-            predicted = (
-                np.asarray(record.test_predictions[g][f], dtype=np.float64).reshape(outputs.shape)
-                - middle
-            )
-            size = np.square(predicted).sum(None if pooled else 0)
-            for k, order in enumerate(orders):
-                shared = (
-                    np.vdot(predicted, outputs[order])
-                    if pooled
-                    else (predicted * outputs[order]).sum(0)
-                )
-                r2[k, i] += (2 * shared - size) / total / len(record.folds)
-    r2 = r2.reshape(len(r2), -1)
-    measured, permuted = r2[0], r2[1:].mean(0)
-    chance = permuted + (_CORRELATED if len(record.folds) > 1 else 1) * (r2[1:] - permuted)
+        r2 = r2 + (2 * np.array(products) - size) / total / len(record.folds)
+    return r2
+
+
+def _products(predicted, outputs, of_outputs):
+    """Sum of the products of predictions and outputs, over cells and, by default, outputs."""
+    if of_outputs:
+        return (predicted * outputs).sum(0)
+    return [np.vdot(predicted, outputs)]
+
+
+def compared_with_chance(r2, names, n_folds):
+    """Table of measured R2, mean R2 with permuted outputs and p-value, with one row per name.
+
+    `r2` of shape (1 + n_permutations, names) has the measured R2 in its first row. The p-value is
+    the share of permutations whose R2 is at least as high as the measured R2; the measured outputs
+    count as one permutation. The outputs of a fold were also used to train the models of the other
+    folds, so chance deviations are correlated between folds. To account for this, the deviations of
+    R2 with permuted outputs from their mean are scaled up; see `_CORRELATED`.
+    """
+    measured = r2[0]
+    others = r2[1:]
+    permuted = others.mean(0)
+    wider = _CORRELATED if n_folds > 1 else 1
+    chance = permuted + wider * (others - permuted)
     # the measured outputs count as one permutation
     reached = 1 + (chance >= measured - 1e-12).sum(0)
     p = np.where(np.isfinite(measured), reached / len(r2), np.nan)
-    return pd.DataFrame(
-        {"test_r2": measured, "permuted_r2": permuted, "p": p}, points if pooled else None
-    )
+    return pd.DataFrame({"test_r2": measured, "permuted_r2": permuted, "p": p}, names)
 
 
 def least_p(record, n_permutations=N_PERMUTATIONS):
-    """Smallest p-value that permutations of the test cells can give; the value is 1 if every fold tests one cell."""
+    """Smallest p-value that permutations of test cells can give; 1 if each fold tests one cell."""
     # logarithm of the number of orders
     orders = sum(math.lgamma(1 + len(test)) for _, test in record.folds)
     return max(1 / (1 + n_permutations), math.exp(-orders))
 
 
 def _warn_of_chance(record, Y):
-    """Warn if a grid point predicts held-out cells no better than by chance, as estimated by permuting the outputs."""
+    """Warn if a grid point predicts held-out cells no better than by chance."""
     table = chance_table(record, Y)
     chance = table[table.p > LEVEL]
-    if len(chance) and least_p(record) <= LEVEL:
-        best = chance.loc[chance.test_r2.idxmax()]
-        some = (
-            ""
-            if len(record.params) == 1
-            else f"{len(chance)} of {len(record.params)} grid points: "
-        )
-        found = f"test R2 {best.test_r2:.3f}, with permuted outputs {best.permuted_r2:.3f}, p = {best.p:.2f}"
-        text = f"{some}held-out cells of {record.dataset!r} are not predicted better than by chance ({found})"
-        warnings.warn(text, stacklevel=3)
-
-
-def _held_out_outputs(Y, fold, scaling):
-    """Return the scaled outputs of the test cells of a fold, centred on the training means, and these means."""
-    if scaling == "all":
-        Y = StandardScaler().fit_transform(Y.astype(np.float64)).astype(np.float32)
-    _, Y_train, _, Y_test = split_fold((np.zeros((len(Y), 1), np.float32), Y, None), fold, scaling)
-    middle = Y_train.mean(axis=0, dtype=np.float64)
-    return Y_test - middle, middle
+    if chance.empty or least_p(record) > LEVEL:
+        return
+    best = chance.loc[chance.test_r2.idxmax()]
+    n_points = len(record.params)
+    some = "" if n_points == 1 else f"{len(chance)} of {n_points} grid points: "
+    warn(
+        f"{some}held-out cells of {record.dataset!r} are not predicted better than by chance "
+        f"(test R2 {best.test_r2:.3f}, with permuted outputs {best.permuted_r2:.3f}, "
+        f"p = {best.p:.2f})"
+    )

@@ -1,6 +1,7 @@
-"""Fits to all cells for figures, and fits repeated with different seeds, halves of the cells or numbers of genes."""
+"""Fits to all cells for figures, and fits repeated with other seeds, cells or numbers of genes."""
 
 import time
+from functools import partial
 from math import comb
 from numbers import Integral
 
@@ -12,12 +13,11 @@ from sbnn.data.paired import as_paired, groups_of
 from sbnn.data.preprocessing import select_genes
 from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
-from sbnn.errors import attempt, check_number
-from sbnn.evaluation.crossval import cross_validate, scores_of
-from sbnn.evaluation.folds import source_arrays
+from sbnn.errors import check_number
+from sbnn.evaluation.crossval import cross_validate, predicted_by, scores_of, selection_of
+from sbnn.evaluation.folds import group_codes, source_arrays
 from sbnn.evaluation.identity import configured, described
 from sbnn.evaluation.runs import drop_details, fit_all, load_or_compute
-from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.models.bottleneck.estimator import AUTO, NUMBERS, SparseBottleneckRegressor, numbers_up_to
 from sbnn.models.bottleneck.scales import model_in_units
 from sbnn.models.maps import embed
@@ -27,8 +27,7 @@ from sbnn.results import Record, results_path
 def fit_full(
     estimator, data, *, preselect=None, results=None, model_file=None, overwrite=False, seed=0
 ):
-    """Fit an estimator to the z-scored data of all cells, and store everything that the figures
-    need.
+    """Fit an estimator to the z-scored data of all cells, and store what the figures need.
 
     Parameters
     ----------
@@ -69,15 +68,15 @@ def fit_full(
     """
     _require_selection(estimator)
     data = as_paired(data)
-    chosen, settings = with_preselected(data, preselect)
+    chosen, preselected = with_preselected(data, preselect)
     model = configured(estimator, {}, seed, chosen.gene_names)
     wanted = Record(
         "fit",
         data.name,
         data.sha256,
-        [described(model)["params"]],
-        seed,
-        {"scaling": "all"} | settings,
+        params=[described(model)["params"]],
+        seed=seed,
+        settings={"scaling": "all"} | preselected,
     )
 
     def compute():
@@ -89,33 +88,45 @@ def fit_full(
     if model_file is not None:
         overwrite = overwrite or not results_path(model_file, "model_file", [results]).exists()
     return load_or_compute(
-        wanted, compute, results, overwrite, estimator=model, n_cells=len(data.X)
+        wanted, compute, results, overwrite, estimator=model, n_cells=data.n_cells
     )
 
 
 def _fitted(model, data, seed):
     """Fit the model and return the values of the record."""
-    X, Y, _ = source_arrays(data, "all")
+    X, Y, _ = source_arrays(data, "all")  # z-scored: (n, p), (n, q)
     with reproducible():
         model.fit(X, Y)
-        latent, kept = np.asarray(model.transform(X)), np.asarray(model.get_support())
-        predictions = np.asarray(model.predict(X)).reshape(Y.shape)
-        if getattr(model, "reconstruct", False) and hasattr(model, "reconstruct_genes"):
-            # predicted by the reconstruction head of the model
-            expression = model.reconstruct_genes(X)
-        else:
-            expression = LinearRegression().fit(latent, X[:, kept]).predict(latent)
-        drawn = {"latent": latent, "embedding": embed(latent, seed), "predictions": predictions}
-        drawn = {name: values.astype(np.float32) for name, values in drawn.items()}
-        values = drawn | {"outputs": Y, "selected": kept, "kept_genes": data.gene_names[kept]}
-        values |= {"expression": X[:, kept], "predicted_expression": expression.astype(np.float32)}
-        values |= {
-            "train_r2": pooled_r2(Y, predictions, 0.0),
-            "train_feature_r2": feature_r2(Y, predictions, 0.0),
+        latent = np.asarray(model.transform(X))
+        kept = np.asarray(model.get_support())
+        predictions = predicted_by(model, X, Y)
+        expression = _expression_from_latent(model, X, latent, kept)
+        values = {
+            "latent": latent.astype(np.float32),
+            "embedding": embed(latent, seed).astype(np.float32),
+            "predictions": predictions.astype(np.float32),
+            "outputs": Y,
+            "selected": kept,
+            "kept_genes": data.gene_names[kept],
+            "expression": X[:, kept],
+            "predicted_expression": expression.astype(np.float32),
+            **scores_of("train", Y, predictions, 0.0),
+            **data.names,
+            "labels": data.labels[["family", "type"]],
+            "colors": dict(data.colors),
         }
-    values |= data.names | {"labels": data.labels[["family", "type"]], "colors": dict(data.colors)}
-    more = [name for name in ("gene_norms", "history") if hasattr(model, f"{name}_")]
-    return values | {name: getattr(model, f"{name}_") for name in more}
+    if hasattr(model, "gene_norms_"):
+        values["gene_norms"] = model.gene_norms_
+    if hasattr(model, "history_"):
+        values["history"] = model.history_
+    return values
+
+
+def _expression_from_latent(model, X, latent, kept):
+    """Expression of the kept genes, predicted by the model or by regression on the latent space."""
+    if getattr(model, "reconstruct", False):
+        return model.reconstruct_genes(X)
+    return LinearRegression().fit(latent, X[:, kept]).predict(latent)
 
 
 def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=False):
@@ -139,14 +150,15 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
         ``values`` contains ``gene_names`` and the fields of `GeneSelection`.
         `sbnn.plotting.gene_selection_curve` plots the selection.
     """
-    data, params = as_paired(data), {"n_genes": n_genes, "threshold": threshold}
+    data = as_paired(data)
+    params = {"n_genes": n_genes, "threshold": threshold}
 
     def compute():
-        return vars(select_genes(data.counts, **params)) | {"gene_names": data.gene_names}
+        selection = select_genes(data.counts, n_genes, threshold)
+        return {**vars(selection), "gene_names": data.gene_names}
 
-    return load_or_compute(
-        Record("gene-selection", data.name, data.sha256, [params]), compute, results, overwrite
-    )
+    wanted = Record("gene-selection", data.name, data.sha256, [params])
+    return load_or_compute(wanted, compute, results, overwrite)
 
 
 def repeat_fits(estimator, data, seeds=10, **options):
@@ -160,22 +172,27 @@ def repeat_fits(estimator, data, seeds=10, **options):
     """
     _require_selection(estimator)
     data = as_paired(data)
-    points = [
-        {"random_state": int(seed)}
-        for seed in (range(seeds) if isinstance(seeds, Integral) else seeds)
-    ]
+    if isinstance(seeds, Integral):
+        seeds = range(seeds)
+    points = [{"random_state": int(seed)} for seed in seeds]
     models = [configured(estimator, point, None, data.gene_names) for point in points]
     wanted = Record("repeated fits", data.name, data.sha256, points, values=data.names)
+    return fit_all(
+        wanted,
+        [[model] for model in models],
+        partial(_seeds_left, models, data),
+        estimator,
+        "all",
+        {},
+        **options,
+    )
 
-    def plan(done):
-        X, Y, _ = source_arrays(data, "all")
-        return [
-            delayed(_fit_once)(models[g], X, Y, (g, 0))
-            for g in range(len(models))
-            if (g, 0) not in done
-        ]
 
-    return fit_all(wanted, [[model] for model in models], plan, estimator, "all", {}, **options)
+def _seeds_left(models, data, done):
+    """Calls that fit the models whose places are not in `done`."""
+    X, Y, _ = source_arrays(data, "all")
+    fit = delayed(_fit_once)
+    return [fit(model, X, Y, (g, 0)) for g, model in enumerate(models) if (g, 0) not in done]
 
 
 def _fit_once(model, X, Y, place):
@@ -183,49 +200,51 @@ def _fit_once(model, X, Y, place):
     with reproducible():
         started = time.process_time()
         model.fit(X, Y)
-        outcome = {"seconds": time.process_time() - started} | scores_of(
-            model, {"train": (X, Y)}, 0.0
-        )
+        outcome = {"seconds": time.process_time() - started}
+        outcome |= scores_of("train", Y, predicted_by(model, X, Y), 0.0)
+        outcome |= selection_of(model)
     return [(place, outcome)]
 
 
 def _require_selection(estimator):
     """Reject an estimator that does not select genes."""
     if not hasattr(estimator, "get_support"):
-        raise TypeError(
-            f"estimator: {type(estimator).__name__} does not select genes: it has no method get_support"
-        )
+        name = type(estimator).__name__
+        raise TypeError(f"estimator: {name} does not select genes: it has no method get_support")
 
 
 def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
-    """Folds that train on one half of the cells and test on the other half; each random pair of
-    halves gives two folds.
+    """Folds that train on one half of the cells and test on the other half.
 
-    A larger `n_pairs` adds pairs and does not change the first pairs. `groups`, such as donors, are
-    never split between halves. If fewer than `n_pairs` different pairs are possible, all of them
-    are returned.
+    Each random pair of halves gives two folds. A larger `n_pairs` adds pairs and does not change
+    the first pairs. `groups`, such as donors, are never split between halves. If fewer than
+    `n_pairs` different pairs are possible, all of them are returned.
     """
     check_number("n_pairs", n_pairs, int, 1)
-    codes = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
-    n_groups, halves = codes.max() + 1, {}
-    rng = attempt("seed: expected a whole number", np.random.default_rng, seed)
+    codes = np.arange(n)
+    if groups is not None:
+        codes = group_codes(groups, "groups")
+    n_groups = codes.max() + 1
     if n_groups < 2:
         raise ValueError("groups: expected at least two groups, got one")
     size = n_groups // 2
-    n_pairs = min(n_pairs, comb(n_groups, 2 * size) * comb(2 * size, size) // 2)
-    while len(halves) < n_pairs:
+    n_possible = comb(n_groups, 2 * size) * comb(2 * size, size) // 2
+    rng = np.random.default_rng(seed)
+    halves = {}
+    while len(halves) < min(n_pairs, n_possible):
         pair = np.sort(rng.permutation(n_groups)[: 2 * size].reshape(2, -1))
-        halves[frozenset(map(tuple, pair.tolist()))] = [
-            np.flatnonzero(np.isin(codes, half)) for half in pair
-        ]
-    return [fold for one, other in halves.values() for fold in ((one, other), (other, one))]
+        cells = [np.flatnonzero(np.isin(codes, half)) for half in pair]
+        halves[frozenset(map(tuple, pair.tolist()))] = cells
+    folds = []
+    for one, other in halves.values():
+        folds += [(one, other), (other, one)]
+    return folds
 
 
 def stability_selection(
     estimator, data, n_pairs=50, *, groups=None, results=None, seed=0, **options
 ):
-    """Fit an estimator to complementary halves of the cells (complementary pairs stability
-    selection).
+    """Fit an estimator to halves of the cells (complementary pairs stability selection).
 
     Parameters
     ----------
@@ -254,12 +273,11 @@ def stability_selection(
     """
     _require_selection(estimator)
     data = as_paired(data)
-    halves = complementary_pairs(
-        data.n_cells, n_pairs, seed, None if groups is None else groups_of(data, groups)
-    )
-    return drop_details(
-        cross_validate(estimator, data, halves, results=results, seed=seed, **options), results
-    )
+    if groups is not None:
+        groups = groups_of(data, groups)
+    halves = complementary_pairs(data.n_cells, n_pairs, seed, groups)
+    record = cross_validate(estimator, data, halves, results=results, seed=seed, **options)
+    return drop_details(record, results)
 
 
 def genes_curve(
@@ -273,8 +291,7 @@ def genes_curve(
     preselect=None,
     **options,
 ):
-    """Cross-validate networks that keep different numbers of genes; the genes are chosen anew in
-    every fold.
+    """Cross-validate networks that keep different numbers of genes, chosen anew in every fold.
 
     Parameters
     ----------
@@ -302,15 +319,16 @@ def genes_curve(
         `sbnn.plotting.genes_curve` plots it.
     """
     data = as_paired(data)
-    shown = (
-        data.n_genes
-        if preselect is None
-        else min(data.n_genes, settings_of(preselect)["preselect"]["n_genes"])
+    n_genes = data.n_genes
+    if preselect is not None:
+        n_genes = min(n_genes, settings_of(preselect)["preselect"]["n_genes"])
+    points = list(numbers_up_to(n_genes, sorted(numbers)))
+    if nested:
+        points.append(AUTO)
+    if estimator is None:
+        estimator = SparseBottleneckRegressor()
+    grid = {"n_genes": points}
+    record = cross_validate(
+        estimator, data, folds, grid, results=results, preselect=preselect, **options
     )
-    numbers = attempt(
-        "numbers: expected numbers of genes", lambda: sorted(np.ravel(numbers).astype(int).tolist())
-    )
-    points = [*numbers_up_to(shown, numbers), *([AUTO] if nested else [])]
-    estimator = SparseBottleneckRegressor() if estimator is None else estimator
-    how = {"results": results, "preselect": preselect} | options
-    return drop_details(cross_validate(estimator, data, folds, {"n_genes": points}, **how), results)
+    return drop_details(record, results)

@@ -1,7 +1,6 @@
 """Cross-validation folds, and the scaled training and test arrays of a fold."""
 
 import re
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -12,10 +11,9 @@ from sklearn.preprocessing import StandardScaler
 from sbnn.data.checks import UNKNOWN, check_blanks
 from sbnn.data.preprocessing import Standardizer, expression_pipeline
 from sbnn.data.typed_cells import as_typed
-from sbnn.errors import attempt, check_among, check_number, documented, naming
+from sbnn.errors import check_among, check_number, warn
 
 SCALINGS = ("fold", "all", "none")
-KINDS = ("training", "test")
 ISO = re.compile(r"\d{4}([-/.]\d\d){0,2}([ T].*)?")  # dates as text that sorts chronologically
 SEEDS = (0, 1, 2)  # each seed gives one set of folds of typed cells
 
@@ -42,10 +40,12 @@ def paper_folds(n, n_folds=10, seed=42):
     check_number("n_folds", n_folds, int, 2, n)
     size = n // n_folds
     # the generator used for the published folds
-    random = attempt("seed: expected a whole number", np.random.RandomState, seed)
-    order = random.permutation(n)
-    blocks = [slice(i * size, (i + 1) * size) for i in range(n_folds)]
-    return [(np.delete(order, block), order[block]) for block in blocks]
+    order = np.random.RandomState(seed).permutation(n)
+    folds = []
+    for i in range(n_folds):
+        block = slice(i * size, (i + 1) * size)
+        folds.append((np.delete(order, block), order[block]))
+    return folds
 
 
 def grouped_folds(groups, n_folds=10, seed=42):
@@ -65,11 +65,11 @@ def grouped_folds(groups, n_folds=10, seed=42):
     """
     codes = group_codes(groups, "groups")
     check_blanks(groups, "groups")
-    with naming("n_folds, seed: expected whole numbers, and at most as many folds as groups"):
-        return list(GroupKFold(n_folds, shuffle=True, random_state=seed).split(codes, groups=codes))
+    check_number("n_folds", n_folds, int, 2, codes.max() + 1)
+    splitter = GroupKFold(n_folds, shuffle=True, random_state=seed)
+    return list(splitter.split(codes, groups=codes))
 
 
-@documented
 def later_fold(times, share=0.8):
     """One fold that trains on earlier cells and tests on later ones, for example by recording date.
 
@@ -87,76 +87,70 @@ def later_fold(times, share=0.8):
         between the two.
     """
     check_number("share", share, float, 0, 1)
-    text = [value for value in np.ravel(np.asarray(times, dtype=object)) if isinstance(value, str)]
-    lengths = {len(value) if value.isdecimal() else 0 for value in text}
-    if not all(map(ISO.fullmatch, text)) and (
-        len(text) < np.size(times) or len(lengths) > 1 or 0 in lengths
-    ):
-        raise ValueError(
-            f"times: expected numbers, datetime64 or dates such as 2018-09-17, got the text {text[0]!r}"
-        )
+    for time in np.ravel(np.asarray(times, dtype=object)):
+        if isinstance(time, str) and not ISO.fullmatch(time):
+            raise ValueError(
+                "times: expected numbers, datetime64 or dates such as 2018-09-17, "
+                f"got the text {time!r}"
+            )
     codes = group_codes(times, "times")
     n_train = min(max(round(share * (codes.max() + 1)), 1), codes.max())
-    return folds_of(
-        [(np.flatnonzero(codes < n_train), np.flatnonzero(codes >= n_train))], len(codes)
-    )
+    earlier = codes < n_train
+    return folds_of([(np.flatnonzero(earlier), np.flatnonzero(~earlier))], len(codes))
 
 
 def group_codes(labels, name, cells=None):
     """For each cell, the index of its label in the sorted array of distinct labels."""
     # converted to text, missing values would form a group
     missing = np.flatnonzero(pd.isna(np.asarray(labels, dtype=object)))
-    n_dims = attempt(f"{name}: expected one value for each cell", np.ndim, labels)
-    if n_dims != 1 or (cells is not None and len(labels) != len(cells)) or missing.size:
-        got = f"shape {np.shape(labels)}"
-        got += (
-            f" in which values are missing, the first at position {missing[0]}"
-            if missing.size
-            else ""
+    if missing.size:
+        raise ValueError(
+            f"{name}: expected one value for each cell, "
+            f"but values are missing, the first at position {missing[0]}"
         )
-        raise ValueError(f"{name}: expected one value for each cell, got {got}")
-    return np.unique(np.asarray(labels), return_inverse=True)[1]
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or (cells is not None and len(labels) != len(cells)):
+        raise ValueError(f"{name}: expected one value for each cell, got shape {labels.shape}")
+    return np.unique(labels, return_inverse=True)[1]
 
 
 def repeated_donor_folds(data, n_folds=5, seeds=SEEDS, *, target="type"):
-    """Stratified folds of typed cells that do not split donors, as a dict with one list of folds for each seed."""
+    """Stratified folds of typed cells that do not split donors, as a dict of seeds and folds."""
     cells = as_typed(data)
     y = labels_of(cells, target)
     return {int(seed): deal_donors(cells, y, n_folds, int(seed)) for seed in seeds}
 
 
 def deal_donors(cells, y, n_folds, seed):
-    """Stratified folds of `TypedCells` with classes `y`; donors, whose cells resemble each other, are not split."""
+    """Stratified folds of `TypedCells` with classes `y` that do not split donors."""
     # Whatever the seed, StratifiedGroupKFold first assigns the donors whose cells are spread most
     # unevenly over the classes. Sets of folds with different seeds therefore overlap more than by
     # chance: if two human cells of different donors are tested together with one seed, they are
     # tested together with another seed in 45 % of the cases (20 % by chance). Intervals must not
     # treat the sets as independent.
-    counts, donors, splitter = {"cells": pd.Series(y).value_counts()}, None, StratifiedKFold
+    counts = {"cells": pd.Series(y).value_counts()}
     if "donor" in cells.labels:
-        donors, splitter = labels_of(cells, "donor"), StratifiedGroupKFold
+        donors = labels_of(cells, "donor")
         counts["donors"] = pd.Series(donors).groupby(y).nunique()
+        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     else:
-        warnings.warn(
-            f"{cells.name}: without donors in the labels, folds may split the cells of a donor",
-            stacklevel=3,
-        )
-    few = [
-        f"{n} {kind} of {name}"
-        for kind, sizes in counts.items()
-        for name, n in sizes[sizes < n_folds].items()
-    ]
+        donors = None
+        splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+        warn(f"{cells.name}: without donors in the labels, folds may split the cells of a donor")
+    few = []
+    for kind, sizes in counts.items():
+        for name, size in sizes[sizes < n_folds].items():
+            few.append(f"{size} {kind} of {name}")
     if few:
         raise ValueError(
             f"n_folds: some classes have fewer than {n_folds} cells or donors: {', '.join(few)}"
         )
-    folds = list(splitter(n_folds, shuffle=True, random_state=seed).split(y, y, donors))
+    folds = list(splitter.split(y, y, donors))
     for i, (train, test) in enumerate(folds):
-        if absent := sorted(set(y) - (set(y[train]) & set(y[test]))):
-            warnings.warn(
-                f"{cells.name}: fold {i} has no training or test cells of {', '.join(absent)}",
-                stacklevel=3,
-            )
+        absent = set(y) - (set(y[train]) & set(y[test]))
+        if absent:
+            names = ", ".join(sorted(absent))
+            warn(f"{cells.name}: fold {i} has no training or test cells of {names}")
     return folds
 
 
@@ -166,101 +160,135 @@ def labels_of(data, target):
     values = data.labels[target]
     lacking = (values.isna() | (values == UNKNOWN)).sum()
     if lacking or values.nunique() < 2:
-        found = f"{values.nunique()} in {target!r}; number of cells without a label: {lacking}"
         raise ValueError(
-            f"{data.name}: expected a label for every cell and at least two different ones, got {found}"
+            f"{data.name}: expected a label for every cell and at least two different ones, "
+            f"got {values.nunique()} in {target!r}; number of cells without a label: {lacking}"
         )
     check_blanks(values, target)
     return values.to_numpy(dtype=str)
 
 
 def folds_of(folds, n):
-    """Convert pairs of positions, a splitter or the number of `paper_folds` (10 if None) to checked pairs of arrays."""
-    folds = 10 if folds is None else folds
+    """Checked pairs of positions from pairs, a splitter or a number of `paper_folds` (None: 10)."""
+    if folds is None:
+        folds = 10
     if isinstance(folds, Integral):
         folds = paper_folds(n, folds)
     elif hasattr(folds, "get_n_splits"):
         folds = folds.split(np.zeros(n))
-    with naming(
-        "folds: expected a number of folds, a splitter, or pairs of positions (training, test)"
-    ):
-        checked = [(np.asarray(train), np.asarray(test)) for train, test in folds]
-        together = [np.concatenate(fold) for fold in checked]
-    wrong = [] if checked else ["there are none"]
-    for i, (fold, cells) in enumerate(zip(checked, together, strict=True)):
-        wrong += [
-            f"fold {i} has no {name} cell"
-            for name, its in zip(KINDS, fold, strict=True)
-            if not its.size
-        ]
-        if cells.dtype.kind not in "iu" or (cells < 0).any() or (cells >= n).any():
-            wrong.append(f"the cells of fold {i} must be positions from 0 to {n - 1}")
-        if len(np.unique(fold[1])) < len(fold[1]):
-            wrong.append(f"fold {i} tests a cell twice")
-        if shared := np.intersect1d(*fold).tolist():
-            wrong.append(
-                f"fold {i} has cells in both training and test ({len(shared)} in all, such as {shared[0]})"
-            )
-    first = {}
-    for i, fold in enumerate(checked):
-        if (same := first.setdefault(tuple(np.sort(part).tobytes() for part in fold), i)) < i:
-            wrong.append(
-                f"fold {i} has the same cells as fold {same}, which would then count twice"
-            )
-    if wrong:
-        raise ValueError(f"folds: {'; '.join(wrong[:3])}")
+    folds = list(folds)
+    if not folds or any(len(fold) != 2 for fold in folds):
+        raise ValueError("folds: expected pairs of positions (training, test), and at least one")
+    checked = []
+    seen = {}
+    for i, (train, test) in enumerate(folds):
+        fold = np.asarray(train), np.asarray(test)
+        _check_fold(fold, i, n)
+        cells = tuple(np.sort(part).tobytes() for part in fold)
+        if cells in seen:
+            same = f"fold {i} has the same cells as fold {seen[cells]}"
+            raise ValueError(f"folds: {same}, which would then count twice")
+        seen[cells] = i
+        checked.append(fold)
     return checked
 
 
+def _check_fold(fold, i, n):
+    """Reject fold `i` unless it holds positions of `n` cells, each in one part and tested once."""
+    train, test = fold
+    wrong = ""
+    if not train.size:
+        wrong = f"fold {i} has no training cell"
+    elif not test.size:
+        wrong = f"fold {i} has no test cell"
+    elif not np.isin(np.concatenate(fold), np.arange(n)).all():
+        wrong = f"the cells of fold {i} must be positions from 0 to {n - 1}"
+    elif len(np.unique(test)) < len(test):
+        wrong = f"fold {i} tests a cell twice"
+    elif np.isin(test, train).any():
+        shared = test[np.isin(test, train)]
+        wrong = f"fold {i} has cells in both training and test, such as {shared[0]}"
+    if wrong:
+        raise ValueError(f"folds: {wrong}")
+
+
 def source_arrays(data, scaling):
-    """Arrays to split into folds: expression, outputs and counts (None if they cannot be normalised by fold)."""
-    if scaling == "all":  # z-scored over all cells in double precision, then stored as float32
-        scaled = (
-            StandardScaler().fit_transform(a.astype(np.float64)).astype(np.float32)
-            for a in (data.X, data.Y)
-        )
-        return *scaled, None
+    """Arrays to split into folds: expression, outputs, and counts if they can be normalised."""
+    if scaling == "all":
+        return z_scored(data.X), z_scored(data.Y), None
     return data.X, data.Y, data.counts_behind_x
 
 
-def split_fold(arrays, fold, scaling, genes=None):
-    """Training and test arrays of a fold; unless `scaling` is "all", test cells do not affect the
-    scaling.
+def z_scored(values):
+    """Values z-scored over all cells in double precision, then stored as float32."""
+    return StandardScaler().fit_transform(values.astype(np.float64)).astype(np.float32)
 
-    Only genes in the mask `genes` are returned, but library sizes are computed from all genes.
+
+def split_fold(arrays, fold, scaling, genes=None):
+    """Training and test arrays of a fold, float32: X_train, Y_train, X_test, Y_test.
+
+    Unless `scaling` is "all", test cells do not affect the scaling. Only genes in the mask `genes`
+    are returned, but library sizes are computed from all genes.
     """
     X, Y, counts = arrays
     train, test = fold
-    genes = slice(None) if genes is None else genes
     if scaling == "fold" and counts is not None:
         normalise = expression_pipeline(scale=False)
-        X_train, X_test = normalise.fit_transform(counts[train]), normalise.transform(counts[test])
+        X_train = normalise.fit_transform(counts[train])
+        X_test = normalise.transform(counts[test])
     else:
-        X_train, X_test = X[train], X[test]
-    X_train, X_test, Y_train, Y_test = X_train[:, genes], X_test[:, genes], Y[train], Y[test]
+        X_train = X[train]
+        X_test = X[test]
+    if genes is not None:
+        X_train = X_train[:, genes]
+        X_test = X_test[:, genes]
     if scaling == "fold":
         scaler = Standardizer()
-        X_train, X_test = scaler.fit_transform(X_train), scaler.transform(X_test)
-        scaler = StandardScaler().fit(Y_train.astype(np.float64))
-        Y_train, Y_test = (scaler.transform(a.astype(np.float64)) for a in (Y_train, Y_test))
+        X_train = scaler.fit_transform(X_train)
+        X_test = scaler.transform(X_test)
     if scaling == "all":
-        X_test, X_train = X_test - X_train.mean(0), X_train - X_train.mean(0)
-        Y_test, Y_train = Y_test - Y_train.mean(0), Y_train - Y_train.mean(0)
-    return tuple(
-        np.ascontiguousarray(a, dtype=np.float32) for a in (X_train, Y_train, X_test, Y_test)
-    )
+        X_train, X_test = _centred(X_train, X_test)
+    X_train, X_test = _contiguous(X_train, X_test)
+    Y_train, Y_test = split_outputs(Y, fold, scaling)
+    return X_train, Y_train, X_test, Y_test
+
+
+def split_outputs(Y, fold, scaling):
+    """Scaled outputs of the training and the test cells of a fold, float32."""
+    Y_train, Y_test = (Y[cells] for cells in fold)
+    if scaling == "fold":
+        scaler = StandardScaler()
+        Y_train = scaler.fit_transform(Y_train.astype(np.float64))
+        Y_test = scaler.transform(Y_test.astype(np.float64))
+    if scaling == "all":
+        Y_train, Y_test = _centred(Y_train, Y_test)
+    return _contiguous(Y_train, Y_test)
+
+
+def _centred(train, test):
+    """Both arrays relative to the means of the training cells."""
+    mean = train.mean(0)
+    return train - mean, test - mean
+
+
+def _contiguous(*arrays):
+    return [np.ascontiguousarray(array, dtype=np.float32) for array in arrays]
 
 
 def held_out_means(record, Y, point):
-    """Predictions, shape (n, q), in the units of `Y`, averaged over the folds that held a cell out; NaN if none did."""
-    Y, scaling = np.asarray(Y, dtype=np.float64), record.settings["scaling"]
-    total, times = np.zeros(Y.shape), np.zeros((len(Y), 1))
+    """Predictions, shape (n, q), in the units of `Y`, averaged over the folds that test a cell.
+
+    Cells that no fold tests get NaN.
+    """
+    Y = np.asarray(Y, dtype=np.float64)
+    scaling = record.settings["scaling"]
+    total = np.zeros(Y.shape)
+    times = np.zeros((len(Y), 1))
     for (train, test), predicted in zip(record.folds, record.test_predictions[point], strict=True):
         if scaling != "none":
             scaler = StandardScaler().fit(Y if scaling == "all" else Y[train])
-            predicted = scaler.inverse_transform(
-                predicted + scaler.transform(Y)[train].mean(axis=0)
-            )
+            mean = scaler.transform(Y)[train].mean(axis=0)
+            predicted = scaler.inverse_transform(predicted + mean)
         total[test] += predicted
         times[test] += 1
     return np.divide(total, times, out=np.full(total.shape, np.nan), where=times > 0)

@@ -1,12 +1,14 @@
 """Effect of each kept gene on every output and on the map, and the loss of R2 without the gene."""
 
 import copy
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import clone
 from sklearn.utils.validation import (
+    _check_feature_names_in,
     _check_n_features,
     check_array,
     check_consistent_length,
@@ -18,7 +20,6 @@ from sbnn.data.inputs import cells_of, new_cells, output_names, output_table, tw
 from sbnn.data.paired import as_paired, groups_of
 from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
-from sbnn.errors import attempt, documented, naming
 from sbnn.evaluation.folds import grouped_folds, paper_folds, split_and_scale
 from sbnn.evaluation.identity import described
 from sbnn.evaluation.runs import load_or_compute
@@ -29,7 +30,6 @@ from sbnn.results import Record, require
 ROWS_AT_ONCE = 16_384  # number of points on integration paths to evaluate at once
 
 
-@documented
 def interpret(
     model,
     X,
@@ -98,70 +98,76 @@ def interpret(
     """
     X, Y = two_tables(X, Y)
     table = output_table(X, Y)
-    values, outputs = (
-        expression_of(model, X),
-        check_array(table, dtype=np.float64, ensure_2d=False, input_name="Y"),
-    )
+    values = expression_of(model, X)
+    outputs = check_array(table, dtype=np.float64, ensure_2d=False, input_name="Y")
     check_consistent_length(values, outputs)
     outputs = outputs.reshape(len(outputs), -1)
-    kept = kept_genes(model)
     if gene_names is None:
-        gene_names = getattr(model, "feature_names_in_", [f"x{j}" for j in range(values.shape[1])])
+        gene_names = _check_feature_names_in(model)
+    if feature_names is None and not isinstance(table, pd.DataFrame):
+        feature_names = getattr(model, "output_names_", None)
     if feature_names is None:
-        known = None if isinstance(table, pd.DataFrame) else getattr(model, "output_names_", None)
-        feature_names = output_names(table, outputs.shape[1]) if known is None else known
-    if (np.shape(gene_names), np.shape(feature_names)) != (values.shape[1:], outputs.shape[1:]):
+        feature_names = output_names(table, outputs.shape[1])
+    gene_names = np.asarray(gene_names)
+    feature_names = np.asarray(feature_names)
+    if (gene_names.shape, feature_names.shape) != (values.shape[1:], outputs.shape[1:]):
         raise ValueError(
             f"gene_names, feature_names: expected {values.shape[1]} and {outputs.shape[1]} names"
         )
 
+    kept = kept_genes(model)
     baseline = baseline_of(model, values, baseline)
-    shares = integrated_gradients(model, values, baseline)
-    latent, steps = finite_differences(model, values)
+    shares = integrated_gradients(model, values, baseline)  # (n, k, q)
     output_sd = np.where(np.ptp(outputs, axis=0) == 0, 1, outputs.std(0))
-    norms = (
-        model.gene_norms_
-        if hasattr(model, "gene_norms_")
-        else np.linalg.norm(np.atleast_2d(model.coef_), axis=0)
-    )
     gap = np.abs(completeness_gap(model, values, shares, baseline)) / output_sd
-    found = {"kept_genes": np.asarray(gene_names)[kept], "feature_names": np.asarray(feature_names)}
-    found |= {
-        "share_mean": shares.mean(0),
-        "share_absolute": np.abs(shares).mean(0),
-        "steps": steps.mean(0),
-    }
-    way = values[:, kept] - baseline[kept]
+    way = values[:, kept] - baseline[kept]  # (n, k)
     squares = np.square(way).sum(0)[:, np.newaxis]
     slopes = np.einsum("nk,nkq->kq", way, shares) / np.where(squares == 0, 1, squares)
-    # in SDs of the outputs per SD of the genes
-    found["effects"] = slopes * way.std(0)[:, np.newaxis] / output_sd
-    found |= {"gene_sd": values[:, kept].std(0), "output_sd": output_sd, "gap": float(gap.max())}
-    found |= {"gene_norms": norms[kept], "r2_drops": r2_drops(model, values, table, baseline)}
-    found["r2"] = float(_asked(model, "score", values, table))
-    if (cells := cells_of(X)) is not None:
+    found = {
+        "kept_genes": gene_names[kept],
+        "feature_names": feature_names,
+        "share_mean": shares.mean(0),
+        "share_absolute": np.abs(shares).mean(0),
+        "steps": finite_differences(model, "predict", values).mean(0),
+        # in SDs of the outputs per SD of the genes
+        "effects": slopes * way.std(0)[:, np.newaxis] / output_sd,
+        "gene_sd": values[:, kept].std(0),
+        "output_sd": output_sd,
+        "gap": float(gap.max()),
+        "gene_norms": _norms(model)[kept],
+        "r2_drops": r2_drops(model, values, table, baseline),
+        "r2": float(model.score(_named(model, values), table)),
+    }
+    cells = cells_of(X)
+    if cells is not None:
         found["cell_names"] = np.asarray(cells).astype(str)
-    if latent is not None:
-        found |= {
-            "latent_steps": latent.mean(0),
-            "latent_lengths": np.linalg.norm(latent, axis=2).mean(0),
-        }
-    with naming(
-        "stability: expected a Series indexed by gene, or a DataFrame with the column frequency"
-    ):
-        found["table"] = _gene_table(found, stability)
-    settings = {"estimator": described(model), "n_cells": len(values)}
-    about = name, fingerprint_arrays(values, outputs), [{}], random_state, settings, [], found
-    return attempt(
-        "name, random_state: expected text and a whole number", Record, "interpretation", *about
+    if hasattr(model, "transform"):
+        latent = finite_differences(model, "transform", values)  # (n, k, d)
+        found["latent_steps"] = latent.mean(0)
+        found["latent_lengths"] = np.linalg.norm(latent, axis=2).mean(0)
+    found["table"] = _gene_table(found, stability)
+    return Record(
+        "interpretation",
+        name,
+        fingerprint_arrays(values, outputs),
+        params=[{}],
+        seed=random_state,
+        settings={"estimator": described(model), "n_cells": len(values)},
+        values=found,
     )
+
+
+def _norms(model):
+    """Norm of the weights of every gene, shape (p,)."""
+    if hasattr(model, "gene_norms_"):
+        return model.gene_norms_
+    return np.linalg.norm(np.atleast_2d(model.coef_), axis=0)
 
 
 def interpret_held_out(
     estimator, data, halves, *, groups=None, preselect=None, results=None, overwrite=False
 ):
-    """Fit an estimator to three quarters of the cells, and `interpret` the fitted model on the
-    other cells.
+    """Fit an estimator to three quarters of the cells, and `interpret` it on the other cells.
 
     Parameters
     ----------
@@ -187,57 +193,70 @@ def interpret_held_out(
     Record
         Record as returned by `interpret`; `sbnn.plotting.effect_map` plots it.
     """
-    data, stability = as_paired(data), selection_table(halves)
+    data = as_paired(data)
     require(halves, "halves", [], data)
+    stability = selection_table(halves)["frequency"]
     if groups is None:
-        fold, split = paper_folds(data.n_cells, 4)[0], "a quarter"
+        fold = paper_folds(data.n_cells, 4)[0]
+        split = "a quarter"
     else:
         of_cells = groups_of(data, groups)
         fold = grouped_folds(of_cells, min(4, len(np.unique(of_cells))))[0]
         split = f"groups, {len(fold[1])} cells: {fingerprint_arrays(fold[1])}"
-    frequencies = fingerprint_arrays(
-        stability.index.to_numpy(str), stability["frequency"].to_numpy()
-    )
-    settings = {"scaling": "fold", "held out": split, "stability": frequencies} | settings_of(
-        preselect
-    )
-
-    def compute():
-        chosen = with_preselected(data, preselect, fold[0])[0]
-        X_train, Y_train, X_test, Y_test = split_and_scale(chosen, fold)
-        names = {
-            "gene_names": chosen.gene_names,
-            "feature_names": data.feature_names,
-            "name": data.name,
-        }
-        model = clone(estimator).fit(X_train, Y_train)
-        return interpret(model, X_test, Y_test, stability=stability, **names).values
-
+    settings = {
+        "scaling": "fold",
+        "held out": split,
+        "stability": fingerprint_arrays(stability.index.to_numpy(str), stability.to_numpy()),
+    }
     wanted = Record(
-        "interpretation", data.name, data.sha256, [{}], estimator.random_state, settings
+        "interpretation",
+        data.name,
+        data.sha256,
+        params=[{}],
+        seed=estimator.random_state,
+        settings=settings | settings_of(preselect),
     )
     return load_or_compute(
-        wanted, compute, results, overwrite, estimator=estimator, n_cells=len(fold[0])
+        wanted,
+        partial(_interpret_fold, estimator, data, fold, preselect, stability),
+        results,
+        overwrite,
+        estimator=estimator,
+        n_cells=len(fold[0]),
     )
+
+
+def _interpret_fold(estimator, data, fold, preselect, stability):
+    """Fit an estimator to the training cells of a fold, and interpret it on the test cells."""
+    chosen, _ = with_preselected(data, preselect, fold[0])
+    X_train, Y_train, X_test, Y_test = split_and_scale(chosen, fold)
+    record = interpret(
+        clone(estimator).fit(X_train, Y_train),
+        X_test,
+        Y_test,
+        gene_names=chosen.gene_names,
+        feature_names=data.feature_names,
+        stability=stability,
+        name=data.name,
+    )
+    return record.values
 
 
 def _gene_table(found, stability):
     """Table of the weight norm, stability, effects and loss of R2 of each kept gene."""
+    genes = pd.Index(found["kept_genes"].astype(str), name="gene")
+    table = pd.DataFrame({"norm": found["gene_norms"]}, genes)
+    if stability is not None:
+        if isinstance(stability, pd.DataFrame):
+            stability = stability["frequency"]
+        table["stability"] = stability.reindex(genes).fillna(0.0)
     effects = found["effects"]
     strongest = np.abs(effects).argmax(1)
-    columns, index = (
-        {"norm": found["gene_norms"]},
-        pd.Index(found["kept_genes"].astype(str), name="gene"),
-    )
-    if stability is not None:
-        frequency = stability["frequency"] if isinstance(stability, pd.DataFrame) else stability
-        columns["stability"] = frequency.reindex(index).fillna(0.0).to_numpy()
-    columns |= {
-        "output": found["feature_names"][strongest],
-        "effect": effects[np.arange(len(effects)), strongest],
-    }
-    columns |= {"shift": found["latent_lengths"]} if "latent_lengths" in found else {}
-    table = pd.DataFrame(columns | {"r2_drop": found["r2_drops"]}, index)
+    table["output"] = found["feature_names"][strongest]
+    table["effect"] = effects[np.arange(len(effects)), strongest]
+    if "latent_lengths" in found:
+        table["shift"] = found["latent_lengths"]
+    table["r2_drop"] = found["r2_drops"]
     return table.sort_values("r2_drop", ascending=False, kind="stable")
 
 
@@ -254,60 +273,60 @@ def expression_of(model, X):
 
 
 def baseline_of(model, X, baseline=None):
-    """The given baseline, or the training means of the model."""
-    baseline = getattr(model, "x_mean_", None) if baseline is None else baseline
-    baseline = attempt("baseline: expected numbers", np.asarray, baseline, dtype=np.float64)
+    """The given baseline, or the training means of the model, shape (p,)."""
+    if baseline is None:
+        baseline = getattr(model, "x_mean_", None)
+    baseline = np.asarray(baseline, dtype=np.float64)
     if baseline.shape != X.shape[1:]:
-        raise ValueError(
-            f"baseline: expected a number for each of {X.shape[1]} genes, got shape {baseline.shape}"
-        )
+        raise ValueError(f"baseline: expected {X.shape[1]} numbers, got shape {baseline.shape}")
     return baseline
 
 
 def integrated_gradients(model, X, baseline, n_steps=32):
-    """Share of each kept gene in the prediction for each cell, shape (n, k, q), in the units of the
-    fitted outputs.
+    """Share of each kept gene in the prediction for each cell, shape (n, k, q).
 
-    The gradient of the prediction is averaged along the straight line from the baseline to the cell
-    by Gauss-Legendre quadrature, and multiplied by the difference between the cell and the baseline
-    (Sundararajan, Taly and Yan, ICML 2017). The sum of the shares of a cell equals the prediction
-    for the cell minus the prediction for the baseline, to within about 0.001 SD for a network and
-    exactly for a linear model.
+    Shares are in the units of the fitted outputs. The gradient of the prediction is averaged along
+    the straight line from the baseline to the cell by Gauss-Legendre quadrature, and multiplied by
+    the difference between the cell and the baseline (Sundararajan, Taly and Yan, ICML 2017). The
+    sum of the shares of a cell equals the prediction for the cell minus the prediction for the
+    baseline, to within about 0.001 SD for a network and exactly for a linear model.
     """
     kept = kept_genes(model)
-    if hasattr(model, "network_"):
-        mean, scale, limits = (
-            model.x_mean_[kept],
-            model.x_scale_[kept],
-            (model.x_min_[kept], model.x_max_[kept]),
-        )
-        # Inputs of the network, clipped to the range of the training cells.
-        start, end = (
-            (np.clip(values, *limits) - mean) / scale for values in (baseline[kept], X[:, kept])
-        )
-        with reproducible(model.n_threads):
-            return _along_lines(model.network_, start, end - start, n_steps) * model.y_scale_
-    return (X[:, kept] - baseline[kept])[:, :, np.newaxis] * np.atleast_2d(model.coef_).T[kept]
+    if not hasattr(model, "network_"):
+        way = X[:, kept] - baseline[kept]
+        return way[:, :, np.newaxis] * np.atleast_2d(model.coef_).T[kept]
+    start = _network_inputs(model, baseline, kept)
+    end = _network_inputs(model, X, kept)
+    with reproducible(model.n_threads):
+        return _along_lines(model.network_, start, end - start, n_steps) * model.y_scale_
+
+
+def _network_inputs(model, X, kept):
+    """Inputs of the network: the kept genes, clipped to the range of the training cells."""
+    clipped = np.clip(X[..., kept], model.x_min_[kept], model.x_max_[kept])
+    return (clipped - model.x_mean_[kept]) / model.x_scale_[kept]
 
 
 def _along_lines(network, start, way, n_steps):
-    """Integrated gradients along the lines from `start` to `start + way`, shape (n, k, q), in scaled units."""
+    """Integrated gradients from `start` to `start + way`, shape (n, k, q), in scaled units."""
     network = copy.deepcopy(network).double().requires_grad_(False)
     device = network.flat.device
     nodes, weights = np.polynomial.legendre.leggauss(n_steps)
-    nodes, weights = (torch.as_tensor(a / 2, device=device) for a in (nodes + 1, weights))
+    nodes = torch.as_tensor((nodes + 1) / 2, device=device)  # from -1 ... 1 to 0 ... 1
+    weights = torch.as_tensor(weights / 2, device=device)
     start = torch.as_tensor(start, device=device)
-    shares = np.empty((*way.shape, network.shapes[-1][1]))
-    at_once = max(1, ROWS_AT_ONCE // n_steps)
-    for first in range(0, len(way), at_once):
-        block = torch.as_tensor(way[first : first + at_once], device=device)
-        points = (start + nodes[:, None, None] * block).reshape(-1, len(start)).requires_grad_()
-        outputs = network(points)
-        for j in range(outputs.shape[1]):
-            [slopes] = torch.autograd.grad(outputs[:, j].sum(), points, retain_graph=True)
-            mean = torch.einsum("s,snk->nk", weights, slopes.view(n_steps, *block.shape))
-            shares[first : first + at_once, :, j] = (mean * block).cpu().numpy()
-    return shares
+    way = torch.as_tensor(way, device=device)
+    shares = []
+    for block in way.split(max(1, ROWS_AT_ONCE // n_steps)):
+        points = start + nodes[:, None, None] * block  # (n_steps, cells, k)
+        inputs = points.reshape(-1, len(start)).requires_grad_()
+        of_outputs = []
+        for output in network(inputs).T:
+            [slopes] = torch.autograd.grad(output.sum(), inputs, retain_graph=True)
+            mean = torch.einsum("s,snk->nk", weights, slopes.view(points.shape))
+            of_outputs.append(mean * block)
+        shares.append(torch.stack(of_outputs, 2))
+    return torch.cat(shares).cpu().numpy()
 
 
 def completeness_gap(model, X, shares, baseline):
@@ -316,36 +335,40 @@ def completeness_gap(model, X, shares, baseline):
     The error is the sum of the shares minus the difference between the predictions for the cell and
     for the baseline.
     """
-    return shares.sum(1) - (
-        _asked(model, "predict", X) - _asked(model, "predict", baseline[np.newaxis])
-    )
+    of_cells = _asked(model, "predict", X)
+    of_baseline = _asked(model, "predict", baseline[np.newaxis])
+    return shares.sum(1) - (of_cells - of_baseline)
 
 
-def finite_differences(model, X):
-    """Changes of the map, shape (n, k, d), and of predictions, shape (n, k, q), when a gene increases by one SD."""
-    changes, kept = {"transform": None}, kept_genes(model)
-    for method in (method for method in ("transform", "predict") if hasattr(model, method)):
-        raised = (X + np.where(np.arange(X.shape[1]) == gene, X[:, gene].std(), 0) for gene in kept)
-        after = [_asked(model, method, cells) for cells in raised]
-        changes[method] = np.stack(after, 1) - _asked(model, method, X)[:, np.newaxis]
-    return list(changes.values())
+def finite_differences(model, method, X):
+    """Changes of ``transform`` or ``predict``, shape (n, k, d), when a gene increases by one SD."""
+    before = _asked(model, method, X)
+    changes = []
+    for gene in kept_genes(model):
+        raised = X.copy()
+        raised[:, gene] += X[:, gene].std()
+        changes.append(_asked(model, method, raised) - before)
+    return np.stack(changes, 1)
 
 
 def r2_drops(model, X, Y, baseline):
-    """Loss of R2 for each kept gene when the gene is set to its baseline in every cell; the model is not refitted."""
-    blind = (np.where(np.arange(X.shape[1]) == gene, baseline, X) for gene in kept_genes(model))
-    return _asked(model, "score", X, Y) - np.array(
-        [_asked(model, "score", cells, Y) for cells in blind]
-    )
+    """Loss of R2 of the fitted model when a kept gene is set to its baseline in every cell."""
+    r2 = model.score(_named(model, X), Y)
+    drops = []
+    for gene in kept_genes(model):
+        blind = X.copy()
+        blind[:, gene] = baseline[gene]
+        drops.append(r2 - model.score(_named(model, blind), Y))
+    return np.array(drops)
 
 
-def _asked(model, method, X, *Y):
-    """Predictions or latent space of cells as a matrix, or the score of the model."""
-    # Pass the gene names that the model was fitted with, to avoid a warning about missing names.
-    named = (
-        pd.DataFrame(X, columns=model.feature_names_in_)
-        if hasattr(model, "feature_names_in_")
-        else X
-    )
-    found = getattr(model, method)(named, *Y)
-    return found if Y else np.asarray(found).reshape(len(X), -1)
+def _asked(model, method, X):
+    """Predictions or latent space of cells, as a matrix."""
+    return np.asarray(getattr(model, method)(_named(model, X))).reshape(len(X), -1)
+
+
+def _named(model, X):
+    """Cells with the gene names of the model, without which scikit-learn warns."""
+    if hasattr(model, "feature_names_in_"):
+        return pd.DataFrame(X, columns=model.feature_names_in_)
+    return X

@@ -1,4 +1,6 @@
-"""t-SNE maps and principal components of genes or outputs alone, and how far to trust the map of a model."""
+"""t-SNE maps and principal components of genes or outputs, and how far to trust a map."""
+
+from functools import partial
 
 import numpy as np
 from sklearn.base import clone
@@ -10,16 +12,14 @@ from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.paired import as_paired
 from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
-from sbnn.errors import attempt
-from sbnn.evaluation.folds import source_arrays, split_and_scale, split_fold
+from sbnn.evaluation.folds import source_arrays, split_and_scale, split_outputs
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
 from sbnn.results import Record, require
 
 
 def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=False, seed=42):
-    """Map cells by t-SNE twice: from the principal components of the genes and from those of the
-    outputs.
+    """Map cells by t-SNE from the principal components of the genes, and from those of the outputs.
 
     Parameters
     ----------
@@ -44,25 +44,31 @@ def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=Fal
         names, labels and colours of the cells. `sbnn.plotting.tsne_pair` plots the maps.
     """
     data = as_paired(data)
-
-    def compute():
-        values = {
-            "cell_names": data.cell_names,
-            "labels": data.labels[["family", "type"]],
-            "colors": dict(data.colors),
-        }
-        X = with_preselected(data, preselect)[0].X
-        for name, matrix in (("transcriptome", X), ("outputs", data.Y)):
-            with reproducible():
-                scaled, pca = _principal(matrix, variance)
-                values[name] = embed(pca.transform(scaled), seed).astype(np.float32)
-            values[f"n_{name}"] = int(pca.n_components_)
-        return values
-
-    wanted = Record(
-        "t-SNE", data.name, data.sha256, [{"variance": variance}], seed, settings_of(preselect)
-    )
+    params = {"variance": variance}
+    wanted = Record("t-SNE", data.name, data.sha256, [params], seed, settings_of(preselect))
+    compute = partial(_tsne_pair, data, variance, preselect, seed)
     return load_or_compute(wanted, compute, results, overwrite)
+
+
+def _tsne_pair(data, variance, preselect, seed):
+    """Values of the record of `tsne_maps`."""
+    values = {
+        "cell_names": data.cell_names,
+        "labels": data.labels[["family", "type"]],
+        "colors": dict(data.colors),
+    }
+    for name, matrix in _tables(data, preselect).items():
+        with reproducible():
+            scaled, pca = _principal(matrix, variance)
+            values[name] = embed(pca.transform(scaled), seed).astype(np.float32)
+        values[f"n_{name}"] = int(pca.n_components_)
+    return values
+
+
+def _tables(data, preselect):
+    """Expression of the (preselected) genes, and outputs."""
+    chosen, _ = with_preselected(data, preselect)
+    return {"transcriptome": chosen.X, "outputs": data.Y}
 
 
 def principal_components(data, *, preselect=None, results=None, overwrite=False):
@@ -82,20 +88,20 @@ def principal_components(data, *, preselect=None, results=None, overwrite=False)
     data = as_paired(data)
 
     def compute():
-        matrices = {"transcriptome": with_preselected(data, preselect)[0].X, "outputs": data.Y}
-        with reproducible():
-            return {
-                name: _principal(matrix)[1].explained_variance_ratio_
-                for name, matrix in matrices.items()
-            }
+        shares = {}
+        for name, matrix in _tables(data, preselect).items():
+            with reproducible():
+                _, pca = _principal(matrix)
+            shares[name] = pca.explained_variance_ratio_
+        return shares
 
-    wanted = Record(
-        "principal components", data.name, data.sha256, [{}], settings=settings_of(preselect)
-    )
+    settings = settings_of(preselect)
+    wanted = Record("principal components", data.name, data.sha256, [{}], settings=settings)
     return load_or_compute(wanted, compute, results, overwrite)
 
 
 def _principal(matrix, variance=None):
+    """Z-scored matrix and its principal components, which explain a share `variance`."""
     scaled = StandardScaler().fit_transform(np.asarray(matrix, np.float64))
     return scaled, PCA(variance, svd_solver="full").fit(scaled)
 
@@ -111,8 +117,7 @@ def map_trust(
     results=None,
     overwrite=False,
 ):
-    """Assess the map of a fit from the prediction errors of held-out cells and from fits with other
-    seeds.
+    """Assess the map of a fit from held-out cells and from fits with other seeds.
 
     Parameters
     ----------
@@ -148,61 +153,67 @@ def map_trust(
         `sbnn.plotting.map_trust` plots the record.
     """
     data = as_paired(data)
-    for name, record, values in (("fit", fit, ["latent"]), ("folds", folds, ["test_predictions"])):
-        require(record, name, values, data)
-    point = folds.find(
-        n_components=attempt("estimator: expected a network", getattr, estimator, "n_components")
-    )
-    judged = fingerprint_arrays(fit.latent, *folds.test_predictions[point])
+    require(fit, "fit", ["latent"], data)
+    require(folds, "folds", ["test_predictions"], data)
+    point = folds.find(n_components=estimator.n_components)
     settings = {
         "seeds": list(seeds),
-        "judged": judged,
+        "judged": fingerprint_arrays(fit.latent, *folds.test_predictions[point]),
         "scaling": folds.settings["scaling"],
-    } | settings_of(preselect)
+        **settings_of(preselect),
+    }
+    wanted = Record("map trust", data.name, data.sha256, [{}], estimator.random_state, settings)
 
     def compute():
-        chosen = with_preselected(data, preselect)[0]
-        latent = np.asarray(fit.latent, np.float64)
-        X, Y, *_ = split_and_scale(chosen, (np.arange(data.n_cells), np.arange(0)), "all")
-        fits = [
-            clone(estimator).set_params(random_state=seed).fit(X, Y).transform(X) for seed in seeds
-        ]
-        aligned, agreement = zip(*(_onto(other, latent) for other in fits), strict=True)
-        size = np.sqrt(np.square(latent - latent.mean(0)).sum(1).mean())
-        spread = np.sqrt(np.square(np.array(aligned) - latent).sum(2).mean(0)) / size
-        values = {
-            "cell_names": data.cell_names,
-            "latent": fit.latent,
-            "latents": np.array(aligned, np.float32),
-        }
-        values |= {
-            "agreement": np.array(agreement),
-            "spread": spread,
-            "errors": held_out_errors(data, folds, point),
-        }
-        truth = np.asarray(data.truth.get("latent", np.empty((data.n_cells, 0))))
-        if truth.shape[1] == 2:
-            values["true_latent"], values["truth_agreement"] = _onto(truth, latent)
+        values = _compared_maps(estimator, data, fit.latent, seeds, preselect)
+        values["errors"] = held_out_errors(data, folds, point)
         return values
 
-    wanted = Record("map trust", data.name, data.sha256, [{}], estimator.random_state, settings)
     return load_or_compute(
         wanted, compute, results, overwrite, estimator=estimator, n_cells=data.n_cells
     )
 
 
+def _compared_maps(estimator, data, of_fit, seeds, preselect):
+    """Values of the record of `map_trust` that compare the map of the fit with other maps."""
+    latent = np.asarray(of_fit, np.float64)  # (n, d)
+    chosen, _ = with_preselected(data, preselect)
+    X, Y, *_ = split_and_scale(chosen, (np.arange(data.n_cells), np.arange(0)), "all")
+    aligned = []
+    agreement = []
+    for seed in seeds:
+        model = clone(estimator).set_params(random_state=seed).fit(X, Y)
+        placed, r2 = _onto(model.transform(X), latent)
+        aligned.append(placed)
+        agreement.append(r2)
+    size = np.sqrt(np.square(latent - latent.mean(0)).sum(1).mean())
+    distances = np.square(np.array(aligned) - latent).sum(2)  # (seeds, n)
+    values = {
+        "cell_names": data.cell_names,
+        "latent": of_fit,
+        "latents": np.array(aligned, np.float32),
+        "agreement": np.array(agreement),
+        "spread": np.sqrt(distances.mean(0)) / size,
+    }
+    truth = data.truth.get("latent")
+    if truth is not None and truth.shape[1] == 2:
+        values["true_latent"], values["truth_agreement"] = _onto(truth, latent)
+    return values
+
+
 def held_out_errors(data, folds, point):
-    """Mean squared error of the scaled outputs of each held-out cell; NaN for cells that were never held out."""
-    errors, scaling = np.full(data.n_cells, np.nan), folds.settings["scaling"]
-    arrays = source_arrays(data, scaling)
+    """Mean squared error of the scaled outputs of each cell; NaN for cells that were not tested."""
+    scaling = folds.settings["scaling"]
+    _, Y, _ = source_arrays(data, scaling)
+    errors = np.full(data.n_cells, np.nan)
     for fold, predicted in zip(folds.folds, folds.test_predictions[point], strict=True):
-        errors[fold[1]] = np.square(
-            np.asarray(predicted) - split_fold(arrays, fold, scaling)[3]
-        ).mean(axis=1)
+        _, Y_test = split_outputs(Y, fold, scaling)
+        errors[fold[1]] = np.square(predicted - Y_test).mean(axis=1)
     return errors
 
 
 def _onto(other, latent):
-    """Align another map of the same cells with `latent` by an affine transformation; return the map and the R2."""
+    """Align another map of the same cells with `latent` by an affine transformation; map and R2."""
     placed = LinearRegression().fit(other, latent).predict(other)
-    return placed, 1 - np.square(placed - latent).sum() / np.square(latent - latent.mean(0)).sum()
+    residual = np.square(placed - latent).sum()
+    return placed, 1 - residual / np.square(latent - latent.mean(0)).sum()

@@ -1,13 +1,13 @@
-"""How well a map separates families and types of cells, measured by the labels of nearest neighbours."""
+"""How well a map separates families and types of cells, by the labels of nearest neighbours."""
 
 import numpy as np
 import pandas as pd
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils import check_array
+from sklearn.utils import check_array, check_consistent_length
 
 from sbnn.data.checks import UNKNOWN
 from sbnn.data.objects import AnnDataLike, MuDataLike, entry, gene_modality
-from sbnn.errors import check_number, naming
+from sbnn.errors import check_number
 from sbnn.results import Record, require
 
 NEIGHBOURS = 15
@@ -36,38 +36,47 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
     """
     check_number("k", k, int, 1)
     if isinstance(latent, Record):
-        require(latent, "latent", ["latent"] if labels is not None else ["latent", "labels"])
-        labels = latent.labels[list(LABELS)] if labels is None else labels
+        if labels is None:
+            require(latent, "latent", ["labels"])
+            labels = latent.labels[list(LABELS)]
+        require(latent, "latent", ["latent"])
         latent = latent.latent
     elif isinstance(latent, AnnDataLike | MuDataLike):
         adata = gene_modality(latent)
         latent = entry(adata.obsm, "X_sbnn", "adata.obsm")
-        labels = [kind for kind in LABELS if kind in adata.obs] if labels is None else labels
+        if labels is None:
+            labels = [kind for kind in LABELS if kind in adata.obs]
         if isinstance(labels, list):
             labels = adata.obs[labels].astype(object).fillna(UNKNOWN)
+    latent = check_array(latent, input_name="latent")
     if isinstance(labels, pd.DataFrame):
-        return pd.Series(
-            {kind: neighbour_accuracy(latent, labels[kind].to_numpy(), k) for kind in labels}
-        )
-    with naming(
-        "latent and labels: expected points of shape (cells, dimensions), and a label for each cell"
-    ):
-        return vote(check_array(latent), np.array([*map(str, labels)]), k)
+        shares = {kind: vote(latent, its.to_numpy(str), k) for kind, its in labels.items()}
+        return pd.Series(shares)
+    return vote(latent, np.asarray(labels, dtype=str), k)
 
 
 def vote(places, labels, k, new_places=None, new_labels=None):
-    """Share of new cells (by default, of the cells themselves) whose label is the most frequent among k neighbours."""
-    places, labels = places[labels != UNKNOWN], labels[labels != UNKNOWN]
-    truth = labels
-    if new_places is not None:
-        new_places, truth = new_places[new_labels != UNKNOWN], new_labels[new_labels != UNKNOWN]
-    if len(labels) < k + (new_places is None) or not len(truth):
+    """Share of new cells whose label is the most frequent one among the k nearest cells.
+
+    Without new cells, the cells themselves are judged by the other cells.
+    """
+    check_consistent_length(places, labels)
+    known = labels != UNKNOWN
+    places = places[known]
+    labels = labels[known]
+    if new_places is None:
+        truth = labels
+        n_others = len(labels) - 1
+    else:
+        known = new_labels != UNKNOWN
+        new_places = new_places[known]
+        truth = new_labels[known]
+        n_others = len(labels)
+    if n_others < k or not len(truth):
         return float("nan")
     classes, codes = np.unique(labels, return_inverse=True)
-    # Without new points, `kneighbors` excludes each cell from its own neighbours.
-    nearest = (
-        NearestNeighbors(n_neighbors=k).fit(places).kneighbors(new_places, return_distance=False)
-    )
-    votes = np.zeros((len(truth), len(classes)), dtype=np.int32)
-    np.add.at(votes, (np.arange(len(truth))[:, np.newaxis], codes[nearest]), 1)
+    # Without new places, `kneighbors` excludes each cell from its own neighbours.
+    neighbours = NearestNeighbors(n_neighbors=k).fit(places)
+    nearest = neighbours.kneighbors(new_places, return_distance=False)  # (cells, k)
+    votes = np.eye(len(classes), dtype=np.int32)[codes[nearest]].sum(1)  # (cells, classes)
     return float((classes[votes.argmax(1)] == truth).mean())

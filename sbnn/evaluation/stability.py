@@ -1,5 +1,4 @@
-"""Tables of the genes to trust, the number of genes needed and the effect of a prior, computed from
-saved records.
+"""Tables of the genes to trust, of the number of genes needed and of the effect of a prior.
 
 Genes are selected with different seeds and on halves of the cells. Their selection frequencies give
 a bound on the number of genes kept by chance (Meinshausen and Buehlmann, J. R. Stat. Soc. B 72,
@@ -13,28 +12,28 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 
-from sbnn.errors import check_number, naming
+from sbnn.errors import check_number
 from sbnn.metrics import share_tested, smallest_sufficient
-from sbnn.results import Record, require
+from sbnn.results import require
 
 SHAPES = 200  # number of shapes tried between the two extreme shapes
+WIDEST = 25.0  # log a of a practically uniform distribution
 
 
 def gene_counts(record):
-    """Table of the ``count`` and ``frequency`` of the fits that kept each gene, sorted by decreasing count."""
-    if len(record.params) > 1 and any(point.keys() != {"random_state"} for point in record.params):
-        raise ValueError(
-            f"record: expected one grid point, got {len(record.params)}: {record.params[:3]} ..."
-        )
-    selected = record.selected.reshape(-1, record.selected.shape[-1])
-    counts = {"count": selected.sum(0), "frequency": selected.sum(0) / len(selected)}
-    table = pd.DataFrame(counts, pd.Index(np.asarray(record.gene_names), name="gene"))
+    """Number and share of the fits that kept each gene: ``count`` and ``frequency``, most first."""
+    for point in record.params:
+        if len(record.params) > 1 and point.keys() != {"random_state"}:
+            raise ValueError(f"record: expected one grid point, got {len(record.params)}")
+    selected = record.selected.reshape(-1, record.selected.shape[-1])  # (fits, genes)
+    table = pd.DataFrame(index=pd.Index(np.asarray(record.gene_names), name="gene"))
+    table["count"] = selected.sum(0)
+    table["frequency"] = selected.sum(0) / len(selected)
     return table.sort_values("count", ascending=False, kind="stable")
 
 
 def selection_table(record, repeats=None, max_false=1.0):
-    """Table of how often each gene is kept by halves of the cells, and whether the gene can be
-    trusted.
+    """Table of how often each gene is kept by halves of the cells, and of the genes to trust.
 
     Parameters
     ----------
@@ -55,9 +54,9 @@ def selection_table(record, repeats=None, max_false=1.0):
         at most `max_false`.
     """
     check_number("max_false", max_false, float, 0)
-    bound = _bound_of(record)
+    _require_pairs(record)
     table = gene_counts(record).drop(columns="count")
-    table["expected_false"] = bound(table["frequency"].to_numpy())
+    table["expected_false"] = _bounds(record, table["frequency"].to_numpy())
     table["trusted"] = table["expected_false"] <= max_false
     if repeats is not None:
         require(repeats, "repeats", ["selected", "gene_names"], record)
@@ -66,35 +65,40 @@ def selection_table(record, repeats=None, max_false=1.0):
 
 
 def selection_threshold(record, max_false=1.0):
-    """Smallest frequency at which a gene is trusted; infinite if even a gene kept by every half is not trusted."""
+    """Smallest frequency at which a gene is trusted; infinite if no frequency is high enough."""
+    _require_pairs(record)
     n_halves = len(record.folds)
     thresholds = np.arange(1, n_halves + 1) / n_halves
-    enough = _bound_of(record)(thresholds) <= max_false
-    return float(thresholds[enough][0]) if enough.any() else np.inf
+    enough = _bounds(record, thresholds) <= max_false
+    return float(np.min(thresholds, where=enough, initial=np.inf))
 
 
-def _bound_of(record):
-    """Function of the threshold that returns `expected_false` for the halves in a record."""
-    folds = record.folds if isinstance(record, Record) and "selected" in record.values else []
-    pairs = list(zip(folds[::2], folds[1::2], strict=False))
-    swapped = all(np.array_equal(a, d) and np.array_equal(b, c) for (a, b), (c, d) in pairs)
-    if not pairs or len(folds) % 2 or not swapped:
-        raise ValueError(
-            f"record: expected complementary pairs, as from stability_selection, got {record!r}"
-        )
+def _bounds(record, thresholds):
+    """`expected_false` at several thresholds for the halves in a record."""
     # genes drawn at random would come from the preselected genes
     shown = record.values.get("preselected")
     n_genes = record.selected.shape[-1] if shown is None else round(shown.sum(1).mean())
     n_selected = float(np.mean(record.n_selected))
-    return lambda thresholds: expected_false(thresholds, n_genes, n_selected, len(pairs))
+    return expected_false(thresholds, n_genes, n_selected, len(record.folds) // 2)
+
+
+def _require_pairs(record):
+    """Reject a record unless its folds are complementary pairs."""
+    require(record, "record", ["selected"])
+    folds = record.folds
+    paired = len(folds) > 0 and len(folds) % 2 == 0
+    for (train, test), (other_train, other_test) in zip(folds[::2], folds[1::2], strict=False):
+        swapped = np.array_equal(train, other_test) and np.array_equal(test, other_train)
+        paired = paired and swapped
+    if not paired:
+        raise ValueError("record: expected complementary pairs, as from stability_selection")
 
 
 def kept_genes_table(record, genes):
-    """Table of the frequency of given genes over halves, the bound on false selections, and "trusted" or "unstable"."""
+    """Frequency of given genes, bound on false selections, and "trusted" or "unstable"."""
     table = selection_table(record).loc[list(genes)]
-    return table.assign(trust=np.where(table.trusted, "trusted", "unstable")).drop(
-        columns="trusted"
-    )
+    trusted = table.pop("trusted")
+    return table.assign(trust=np.where(trusted, "trusted", "unstable"))
 
 
 def trust_sentence(record):
@@ -102,19 +106,18 @@ def trust_sentence(record):
     table = selection_table(record)
     if table.trusted.any():
         return ""
-    halves, kept = len(record.folds), round(float(np.mean(record.n_selected)))
+    halves = len(record.folds)
     if np.isinf(selection_threshold(record)):
-        few = f"{halves} halves of the cells are too few, even for genes that all of them keep"
-        advice = (
-            "fit more halves (stability_selection with n_pairs=25), or use cells of more donors"
+        return (
+            f"No gene can be trusted yet: {halves} halves of the cells are too few, "
+            "even for genes that all of them keep; "
+            "fit more halves (stability_selection with n_pairs=25), or use cells of more donors."
         )
-        return f"No gene can be trusted yet: {few}; {advice}."
-    first = (
-        f"{table.index[0]} (kept by {table.frequency.iloc[0]:.0%} of {halves} halves of the cells)"
-    )
-    often = f"No gene can be trusted: each half keeps about {kept} genes, and the most frequent gene is {first}"
+    kept = round(float(np.mean(record.n_selected)))
     return (
-        f"{often}; other cells would give other genes. The map may still be stable; see map_trust."
+        f"No gene can be trusted: each half keeps about {kept} genes, and the most frequent gene "
+        f"is {table.index[0]} (kept by {table.frequency.iloc[0]:.0%} of {halves} halves of the "
+        "cells); other cells would give other genes. The map may still be stable; see map_trust."
     )
 
 
@@ -133,57 +136,56 @@ def expected_false(threshold, n_genes, n_selected, n_pairs=50):
     hits = np.ceil(np.asarray(threshold, dtype=float) * 2 * n_pairs - 1e-9).astype(int)
     # number of pairs in which both halves must keep the gene
     together = np.maximum(hits - n_pairs, 0)
-    tails = (
-        concave_tail(theta**2, n_pairs, -1 / 2)[together],
-        concave_tail(theta, 2 * n_pairs, -1 / 4)[hits],
-    )
-    return n_genes * np.minimum(*tails)
+    by_pairs = concave_tail(theta**2, n_pairs, -1 / 2)[together]
+    by_halves = concave_tail(theta, 2 * n_pairs, -1 / 4)[hits]
+    return n_genes * np.minimum(by_pairs, by_halves)
 
 
 @functools.lru_cache(maxsize=64)
 def concave_tail(mean, n, r):
-    """Largest probability that an r-concave variable with a given mean is at least t / n, for t =
-    0, ..., n.
+    """Largest probability that an r-concave variable with a given mean is at least t / n.
 
-    The extreme distributions on 0, 1/n, ..., 1 have probabilities proportional to ``(a + i) ** (1 /
-    r)`` for i = 0, ..., k. The probability at k + 1 lies between 0 and the value of this formula
-    and follows from the mean. For every k, values of a are tried from the value for which the
-    distribution ends exactly at k to the value for k + 1 (Shah and Samworth 2013, Appendix A.4).
-    The result is 1 for all t / n up to twice the mean.
+    The result has one entry for each t = 0, ..., n. The extreme distributions on 0, 1/n, ..., 1
+    have probabilities proportional to ``(a + i) ** (1 / r)`` for i = 0, ..., k. The probability at
+    k + 1 lies between 0 and the value of this formula and follows from the mean. For every k,
+    values of a are tried from the value for which the distribution ends exactly at k to the value
+    for k + 1 (Shah and Samworth 2013, Appendix A.4). The result is 1 for all t / n up to twice the
+    mean.
     """
-    target, power = mean * n, 1 / r
+    target = mean * n
     first = int(np.ceil(2 * target)) + 1
     tails = np.zeros(n + 1)
     tails[:first] = 1
     if target == 0:
         return tails
-
-    def shapes(logs, k):
-        """Unnormalised probabilities of 0 ... k for each shape, relative to the probability of 0 to avoid overflow."""
-        return (1 + np.arange(k + 1) * np.exp(-np.atleast_1d(logs))[:, np.newaxis]) ** power
-
-    def excess(log, k):
-        weights = shapes(log, k)[0]
-        return weights @ np.arange(k + 1) / weights.sum() - target
-
-    widest = 25.0  # practically uniform
-    ends = {
-        k: brentq(excess, -25.0, widest, (k,)) if excess(widest, k) > 0 else widest
-        for k in range(first, n + 1)
-    }
+    ends = {}
+    for k in range(first, n + 1):
+        ends[k] = WIDEST  # practically uniform
+        if _excess(WIDEST, k, r, target) > 0:
+            ends[k] = brentq(_excess, -WIDEST, WIDEST, (k, r, target))
     for k in range(first, n):
-        weights = shapes(np.linspace(ends[k + 1], ends[k], SHAPES), k)
-        last = weights @ (target - np.arange(k + 1)) / (k + 1 - target)
-        weights = np.column_stack([weights, np.maximum(last, 0)])
+        steps = np.arange(k + 1)
+        weights = _shapes(np.linspace(ends[k + 1], ends[k], SHAPES), k, r)
+        last = np.maximum(weights @ (target - steps) / (k + 1 - target), 0)
+        weights = np.column_stack([weights, last])
         reached = np.cumsum(weights[:, ::-1], axis=1)[:, ::-1] / weights.sum(1, keepdims=True)
         tails[first : k + 2] = np.maximum(tails[first : k + 2], reached.max(0)[first:])
     return tails
 
 
-@naming("record: expected one from genes_curve")
+def _shapes(logs, k, r):
+    """Unnormalised probabilities of 0 ... k, relative to that of 0, for each log a in `logs`."""
+    return (1 + np.arange(k + 1) * np.exp(-logs)[:, np.newaxis]) ** (1 / r)
+
+
+def _excess(log, k, r, target):
+    """Mean of the distribution that ends at k, minus the target."""
+    [weights] = _shapes(np.array([log]), k, r)
+    return weights @ np.arange(k + 1) / weights.sum() - target
+
+
 def genes_table(record):
-    """Test R2 for each number of genes (mean and SD over folds), and the number of genes that
-    suffices.
+    """Test R2 for each number of genes, and the number of genes that suffices.
 
     Parameters
     ----------
@@ -198,18 +200,20 @@ def genes_table(record):
         and ``suffices``, True for the smallest number of genes whose test R2 is within one standard
         error of the best. The standard error takes into account that folds share training cells.
     """
+    require(record, "record", ["n_genes", "n_selected"])
     numbers = pd.Index([point["n_genes"] for point in record.params], name="n_genes")
-    points = [g for g, number in enumerate(numbers) if isinstance(number, int)]
+    compared = [isinstance(number, int) for number in numbers]  # not "auto"
+    r2 = record.test_r2
     enough = smallest_sufficient(
-        record.test_r2[:, points], numbers[points].to_list(), share_tested(record.folds)
+        r2[:, compared], numbers[compared].to_list(), share_tested(record.folds)
     )
-    table = pd.DataFrame(
-        {"test_r2": record.test_r2.mean(0), "sd": record.test_r2.std(0, ddof=1)}, numbers
-    )
-    table["behind"] = table.test_r2.iloc[points].max() - table.test_r2
-    return table.assign(
-        genes=record.n_selected.mean(0), suffices=[number == enough for number in numbers]
-    )
+    table = pd.DataFrame(index=numbers)
+    table["test_r2"] = r2.mean(0)
+    table["sd"] = r2.std(0, ddof=1)
+    table["behind"] = table.test_r2[compared].max() - table.test_r2
+    table["genes"] = record.n_selected.mean(0)
+    table["suffices"] = numbers == enough
+    return table
 
 
 def priors_table(record):
@@ -218,26 +222,26 @@ def priors_table(record):
     ``change`` is the test R2 with the prior minus the test R2 without a prior. ``stability`` is the
     share of kept genes that two folds have in common, averaged over all pairs of folds.
     """
-    by = ["model", "list", "influence"]
-    table = record.table.assign(row=range(len(record.table)))
-    without = table[table.influence == 0].set_index(["model", "list", "fold"]).test_r2
-    table["change"] = table.test_r2 - table.set_index(["model", "list", "fold"]).index.map(without)
-    groups = table.groupby(by, sort=False)
-    means = groups[
-        [name for name in ("test_r2", "change", "listed", "true") if name in table]
-    ].mean()
+    fits = record.table.assign(row=range(len(record.table)))
+    same = ["model", "list", "fold"]
+    without = fits[fits.influence == 0].set_index(same).test_r2
+    fits["change"] = fits.test_r2 - fits.set_index(same).index.map(without)
+    groups = fits.groupby(["model", "list", "influence"], sort=False)
+    columns = [name for name in ("test_r2", "change", "listed", "true") if name in fits]
+    means = groups[columns].mean()
     means.insert(2, "SE", groups.change.sem())
     means["stability"] = groups.row.agg(lambda rows: _in_common(record.kept[rows]))
     return means
 
 
 def _in_common(kept):
-    """Share of kept genes that two folds have in common, averaged over all pairs; NaN for a single fold."""
-    return pd.Series([np.isin(*pair).mean() for pair in combinations(kept, 2)], dtype=float).mean()
+    """Share of kept genes that two folds have in common, over all pairs; NaN for a single fold."""
+    shares = [np.isin(one, other).mean() for one, other in combinations(kept, 2)]
+    return np.mean(shares) if shares else np.nan
 
 
 def folds_kept(record, model, title, influence):
-    """Number of folds that keep each gene, for all genes that are kept at least once."""
+    """Number of folds that keep each gene."""
     table = record.table
     rows = (table.model == model) & (table.list == title) & (table.influence == influence)
     counts = np.bincount(record.kept[rows.to_numpy()].ravel(), minlength=len(record.gene_names))

@@ -1,4 +1,4 @@
-"""Comparison of test R2 with permuted outputs, with ridge and with another model on the same folds."""
+"""Comparison of test R2 with permuted outputs, with ridge and with other models."""
 
 from typing import NamedTuple
 
@@ -7,8 +7,16 @@ import pandas as pd
 from scipy import stats
 
 from sbnn.data.paired import as_paired
-from sbnn.errors import check_number, naming
-from sbnn.evaluation.crossval import LEVEL, N_PERMUTATIONS, chance_table, least_p
+from sbnn.errors import check_number
+from sbnn.evaluation.crossval import (
+    LEVEL,
+    N_PERMUTATIONS,
+    chance_table,
+    compared_with_chance,
+    has_predictions,
+    least_p,
+    permuted_r2,
+)
 from sbnn.evaluation.folds import group_codes
 from sbnn.evaluation.stability import genes_table
 from sbnn.metrics import corrected_error, share_tested
@@ -22,7 +30,7 @@ N_PERMUTATIONS_OF_OUTPUTS = 999, 4999
 
 
 class PairedDifference(NamedTuple):
-    """Mean of paired differences over folds, its interval and corrected standard error, p-value and number of folds."""
+    """Mean of paired differences over folds, its 95 % interval, standard error, p and folds."""
 
     mean: float
     low: float
@@ -36,7 +44,7 @@ class PairedDifference(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Result of a cross-validation; p is NaN if chance cannot be estimated, and the sentence then gives the reason."""
+    """Result of a cross-validation; if p is NaN, the sentence says why chance is unknown."""
 
     test_r2: float
     sd: float
@@ -63,12 +71,12 @@ def outputs_table(record, data, ridge=None, point=0):
     """
     Y, names = outputs_of(record, data)
     n_permutations = int(np.clip(40 * Y.shape[1], *N_PERMUTATIONS_OF_OUTPUTS))
-    table = chance_table(record, Y, n_permutations, points=[point], pooled=False)
-    if table.empty or least_p(record, n_permutations) > LEVEL:
+    if not has_predictions(record, point) or least_p(record, n_permutations) > LEVEL:
         raise ValueError(
-            f"record: to estimate chance, grid point {point} needs saved predictions of more test cells"
+            f"record: to estimate chance, grid point {point} needs saved predictions of more cells"
         )
-    table.index = pd.Index(names, name="output")
+    r2 = permuted_r2(record, Y, point, n_permutations, of_outputs=True)
+    table = compared_with_chance(r2, pd.Index(names, name="output"), len(record.folds))
     p = table.p.dropna()
     table["adjusted_p"] = pd.Series(stats.false_discovery_control(p), p.index)
     if ridge is not None:
@@ -78,17 +86,19 @@ def outputs_table(record, data, ridge=None, point=0):
 
 
 def outputs_of(record, data):
-    """Outputs that a record predicts, and their names; `data` must be the data of the record or a fit to these data."""
-    fitted = isinstance(data, Record)
-    data = data if fitted else as_paired(data)
-    name = data.dataset if fitted else data.name
-    if (record.dataset, record.sha256) != (name, data.sha256) or (
-        fitted and record.settings["scaling"] == "none"
-    ):
-        raise ValueError(
-            f"record: expected a cross-validation of {name!r}, with the outputs z-scored as for a fit"
-        )
-    return (data.outputs if fitted else data.Y), np.asarray(data.feature_names).astype(str)
+    """Outputs that a record predicts, and their names; `data` may be the record of a fit."""
+    if isinstance(data, Record):
+        name = data.dataset
+        outputs = data.outputs
+        if record.settings["scaling"] == "none":
+            raise ValueError("record: expected the outputs z-scored, as they are in the fit")
+    else:
+        data = as_paired(data)
+        name = data.name
+        outputs = data.Y
+    if (record.dataset, record.sha256) != (name, data.sha256):
+        raise ValueError(f"record: expected a cross-validation of {name!r}, got {record!r}")
+    return outputs, np.asarray(data.feature_names).astype(str)
 
 
 def corrected_difference(differences, test_share):
@@ -111,27 +121,29 @@ def corrected_difference(differences, test_share):
 def paired_difference(a, b, metric="macro_f1", points=(0, 0)):
     """Difference in `metric` between grid points of the records `a` and `b` on the same folds."""
     require_same_folds(a, b)
-    return corrected_difference(
-        a.values[metric][:, points[0]] - b.values[metric][:, points[1]], share_tested(a.folds)
-    )
+    differences = a.values[metric][:, points[0]] - b.values[metric][:, points[1]]
+    return corrected_difference(differences, share_tested(a.folds))
 
 
 def require_same_folds(a, b):
     """Reject two records whose folds cannot be paired."""
-    differing = [part for part in ("dataset", "sha256") if getattr(a, part) != getattr(b, part)]
-    if "true" in a.values and not np.array_equal(a.values["true"], b.values.get("true")):
-        differing.append("labels")
-    if differing or not have_same_folds(a, b):
-        what = ", ".join(differing) or "folds"
+    same_data = (a.dataset, a.sha256) == (b.dataset, b.sha256)
+    same_labels = "true" not in a.values or np.array_equal(a.true, b.values.get("true"))
+    if not (same_data and same_labels and have_same_folds(a, b)):
         raise ValueError(
-            f"record, ridge: expected the same folds, got different {what} ({a.dataset!r}, {b.dataset!r})"
+            "record, ridge: expected the same data, labels and folds, "
+            f"got {a.dataset!r} and {b.dataset!r}"
         )
 
 
 def have_same_folds(a, b):
     """Whether two records have the same training and test cells in every fold."""
-    cells, others = (sum(map(list, record.folds), []) for record in (a, b))
-    return len(cells) == len(others) and all(map(np.array_equal, cells, others))
+    if len(a.folds) != len(b.folds):
+        return False
+    for one, other in zip(a.folds, b.folds, strict=True):
+        if not all(map(np.array_equal, one, other)):
+            return False
+    return True
 
 
 def verdict(
@@ -145,8 +157,7 @@ def verdict(
     n_permutations=N_PERMUTATIONS,
     seed=0,
 ):
-    """Compare the test R2 of a grid point with chance and with ridge, and summarise the result in a
-    sentence.
+    """Compare the test R2 of a grid point with chance and with ridge, in numbers and a sentence.
 
     Parameters
     ----------
@@ -180,61 +191,79 @@ def verdict(
     require(record, "record", ["test_r2"])
     check_number("seed", seed, int, 0)
     check_number("n_permutations", n_permutations, int, 1 / LEVEL - 1, 1e6)
-
-    def chance(record, point):  # R2 with permuted outputs, p, and the reason if both are NaN
-        if data is None:
-            return np.nan, np.nan, "the outputs are not available"
-        if least_p(record, n_permutations) > LEVEL:
-            return np.nan, np.nan, "the folds test too few cells to permute"
-        table = chance_table(record, outputs_of(record, data)[0], n_permutations, seed, [point])
-        if table.empty:
-            return np.nan, np.nan, "the record holds no predictions of single cells"
-        return table.permuted_r2.item(), table.p.item(), ""
-
-    with naming("point: expected the position of a grid point"):
-        r2 = record.test_r2[:, point]
-    mean, several = float(r2.mean()), len(r2) > 1
-    sd = float(r2.std(ddof=1)) if several else np.nan
-    permuted, p, unknown = chance(record, point)
-    found = Verdict(mean, sd, permuted, p, None, "")
-    sentence = (
-        f"Test R2 {mean:.3f} {f'± {sd:.3f} ({len(r2)} folds)' if several else '(one fold)'}, "
-    )
-    numbers = f"({permuted:.3f} with permuted outputs, p = {p:.3f})"
-    if unknown:
-        sentence += f"but whether it is better than chance is unknown: {unknown}"
-    elif found.better_than_chance:
-        sentence += f"better than chance {numbers}"
-    elif p <= LEVEL:  # but R2 is not above 0
-        sentence += f"no better than the mean of the training cells, though better than with permuted outputs {numbers}"
-    else:
-        sentence += f"not distinguishable from chance {numbers}"
+    check_number("point", point, int, 0, len(record.params) - 1)
+    r2 = record.test_r2[:, point]
+    chance = _chance(record, data, point, n_permutations, seed)
+    permuted, p, unknown = chance
+    found = Verdict(float(r2.mean()), np.nan, permuted, p, None, "")
+    folds = "(one fold)"
+    if len(r2) > 1:
+        found = found._replace(sd=float(r2.std(ddof=1)))
+        folds = f"± {found.sd:.3f} ({len(r2)} folds)"
+    clauses = [f"Test R2 {found.test_r2:.3f} {folds}, {_beside_chance(found, unknown)}"]
     if ridge is not None:
         require(ridge, "ridge", ["test_r2"])
         require_same_folds(record, ridge)
-        if several:
-            difference = corrected_difference(r2 - ridge.test_r2[:, 0], share_tested(record.folds))
+        ridge_r2 = ridge.test_r2[:, 0]
+        if len(r2) > 1:
+            difference = corrected_difference(r2 - ridge_r2, share_tested(record.folds))
             found = found._replace(difference=difference)
-        its_p = np.nan if unknown else chance(ridge, 0)[1]
-        sentence += f"; {_beside_ridge(found, float(ridge.test_r2[:, 0].mean()), its_p)}"
-    sentence += f".{_more_genes(record, point, curve, found.difference)}"
-    groups = (
-        None if groups is None else group_codes(groups, "groups", record.values.get("cell_names"))
+        ridge_p = np.nan
+        if not unknown:
+            _, ridge_p, _ = _chance(ridge, data, 0, n_permutations, seed)
+        clauses.append(_beside_ridge(found, float(ridge_r2.mean()), ridge_p))
+    sentences = ["; ".join(clauses) + "."]
+    uses_all_genes = np.all(record.values.get("selected", True))
+    if curve is not None:
+        sentences += _genes_of_curve(record, point, curve)
+    elif found.difference is not None and found.difference.high < 0 and not uses_all_genes:
+        sentences.append("More genes may help; see genes_curve.")
+    if groups is not None:
+        codes = group_codes(groups, "groups", record.values.get("cell_names"))
+        split = split_groups(record, codes)
+        if split:
+            sentences.append(
+                f"{len(split)} of {codes.max() + 1} groups have cells in both training and test, "
+                "so R2 may be too high, since cells of a group resemble each other; "
+                "hold out whole groups (see grouped_folds)."
+            )
+    return found._replace(sentence=" ".join(sentences))
+
+
+def _chance(record, data, point, n_permutations, seed):
+    """R2 with permuted outputs, p, and, if both are NaN, the reason."""
+    if data is None:
+        return np.nan, np.nan, "the outputs are not available"
+    if least_p(record, n_permutations) > LEVEL:
+        return np.nan, np.nan, "the folds test too few cells to permute"
+    Y, _ = outputs_of(record, data)
+    table = chance_table(record, Y, n_permutations, seed, [point])
+    if table.empty:
+        return np.nan, np.nan, "the record holds no predictions of single cells"
+    return table.permuted_r2.item(), table.p.item(), ""
+
+
+def _beside_chance(found, unknown):
+    """Clause that compares the model with chance."""
+    if unknown:
+        return f"but whether it is better than chance is unknown: {unknown}"
+    numbers = f"({found.permuted_r2:.3f} with permuted outputs, p = {found.p:.3f})"
+    if found.better_than_chance:
+        return f"better than chance {numbers}"
+    if found.p > LEVEL:
+        return f"not distinguishable from chance {numbers}"
+    return (  # R2 is not above 0
+        "no better than the mean of the training cells, though better than with permuted outputs "
+        f"{numbers}"
     )
-    if groups is not None and (split := split_groups(record, groups)):
-        sentence += f" {len(split)} of {len(np.unique(groups))} groups have cells in both training and test, "
-        sentence += "so R2 may be too high, since cells of a group resemble each other; "
-        sentence += "hold out whole groups (see grouped_folds)."
-    return found._replace(sentence=sentence)
 
 
 def _beside_ridge(found, its_r2, its_p):
-    """Clause that compares the model with ridge; if both are at chance level, they are not ranked."""
+    """Clause that compares the model with ridge; they are not ranked if both are at chance."""
     if found.better_than_chance is False and (its_p > LEVEL or its_r2 <= 0):
         return f"ridge ({its_r2:.3f}) is no better than chance either"
-    side = (
-        f"{abs(found.test_r2 - its_r2):.3f} {'above' if found.test_r2 >= its_r2 else 'below'} ridge"
-    )
+    direction = "above" if found.test_r2 >= its_r2 else "below"
+    side = f"{abs(found.test_r2 - its_r2):.3f} {direction} ridge"
     if found.difference is None:
         return f"{side} (one fold: no interval)"
     mean, low, high = found.difference[:3]
@@ -244,38 +273,32 @@ def _beside_ridge(found, its_r2, its_p):
         standing = "worse than ridge"
     elif max(-low, high) <= LEVEL_WITH:
         standing = "as good as ridge"
+    elif mean > 0:
+        standing = "not distinguishable from ridge on these folds"
     else:
-        standing = (
-            "not distinguishable from ridge on these folds" if mean > 0 else "no better than ridge"
-        )
-    at_chance = "; ridge itself is not distinguishable from chance" if its_p > LEVEL else ""
-    return f"{side} [{low:+.3f}, {high:+.3f}]: {standing}{at_chance}"
+        standing = "no better than ridge"
+    clause = f"{side} [{low:+.3f}, {high:+.3f}]: {standing}"
+    if its_p > LEVEL:
+        clause += "; ridge itself is not distinguishable from chance"
+    return clause
 
 
-def _more_genes(record, point, curve, difference):
-    """Sentence that recommends more genes, based on the curve if there is one; empty if more genes do not help."""
-    if curve is None:
-        behind = (
-            difference is not None
-            and difference.high < 0
-            and not np.all(record.values.get("selected", True))
-        )
-        return " More genes may help; see genes_curve." * behind
+def _genes_of_curve(record, point, curve):
+    """Sentence that recommends more genes, in a list; the list is empty if more do not help."""
     require(curve, "curve", [], record)
     table = genes_table(curve)
     [enough] = table.index[table.suffices]
-    nested = [
-        f", a number chosen inside the training cells {r2:.3f}"
-        for r2 in table.test_r2.get(["auto"], [])
-    ]
-    found = f" More genes help: {enough} have a test R2 of {table.test_r2[enough]:.3f}{''.join(nested)}."
-    return found * bool(enough > record.n_selected[:, point].mean())
+    if enough <= record.n_selected[:, point].mean():
+        return []
+    sentence = f"More genes help: {enough} have a test R2 of {table.test_r2[enough]:.3f}"
+    if "auto" in table.index:
+        sentence += f", a number chosen inside the training cells {table.test_r2['auto']:.3f}"
+    return [f"{sentence}."]
 
 
 def split_groups(record, groups):
     """Groups that have both training and test cells in at least one fold."""
-    return {
-        group
-        for train, test in record.folds
-        for group in np.intersect1d(groups[train], groups[test])
-    }
+    split = set()
+    for train, test in record.folds:
+        split.update(np.intersect1d(groups[train], groups[test]))
+    return split

@@ -33,10 +33,8 @@ def test_the_smallest_number_within_one_standard_error_of_the_best():
     numbers = (5, 10, 25, 50)
     # how hard a fold is does not matter
     tops = np.array([[0.1], [0.3], [0.2]]) + [0.0, 0.1, 0.15, 0.15]
-    assert (
-        smallest_sufficient(tops, numbers) == 25
-        and smallest_sufficient(tops[:, ::-1], numbers) == 5
-    )
+    assert smallest_sufficient(tops, numbers) == 25
+    assert smallest_sufficient(tops[:, ::-1], numbers) == 5
     uncertain = tops + np.outer([0.06, 0.0, -0.03], [0, 0, 1, 0])
     assert smallest_sufficient(uncertain, numbers) == 25, "10 genes are 0.06 ± 0.026 behind"
     assert smallest_sufficient(uncertain, numbers, 1.5) == 10, (
@@ -58,22 +56,23 @@ def test_auto_keeps_the_number_it_chose(cells, tmp_path):
     table = pd.DataFrame(cells.X, columns=cells.gene_names)
     model = quick(n_genes="auto").fit(table, cells.Y, (table[:9], cells.Y[:9]))
     curve = model.number_curve_
-    assert (
-        curve.index.tolist() == [5, 10, 15, 25]
-        and curve.shape == (4, 3)
-        and model.n_genes == "auto"
-    )
+    assert curve.index.tolist() == [5, 10, 15, 25]
+    assert curve.shape == (4, 3)
+    assert model.n_genes == "auto"
     number = smallest_sufficient(curve.to_numpy().T, curve.index)
     again = SparseBottleneckRegressor.load(model.save(tmp_path / "m.safetensors"))
     plain = quick(n_genes=number).fit(table, cells.Y)
     for other in (again, plain):
         np.testing.assert_array_equal(other.predict(table), model.predict(table))
     assert list(model.get_feature_names_out()) == list(plain.get_feature_names_out())
-    assert model.get_support().sum() == number and model.history_.eval_r2.notna().all()
+    assert model.get_support().sum() == number
+    assert model.history_.eval_r2.notna().all()
 
 
 def test_held_out_parts_are_not_seen(cells, monkeypatch):
-    seen, fit, score = [], SparseBottleneckRegressor.fit, SparseBottleneckRegressor.score
+    seen = []
+    fit = SparseBottleneckRegressor.fit
+    score = SparseBottleneckRegressor.score
 
     def rows(X):
         return {row.tobytes() for row in np.asarray(X)}

@@ -74,9 +74,11 @@ def test_shares_of_a_network_sum_to_the_prediction_minus_that_of_the_baseline(ne
 def test_shares_are_the_integral_of_slopes_by_differences(network):
     model, X, _ = network
     X = X[:4].astype(float)
-    kept, origin = kept_genes(model), model.x_mean_
+    kept = kept_genes(model)
+    origin = model.x_mean_
     shares = integrated_gradients(model, X, n_steps=64)
-    gene, places = kept[2], (np.arange(400) + 0.5) / 400
+    gene = kept[2]
+    places = (np.arange(400) + 0.5) / 400
     for cell, point in enumerate(X):
         line = origin + places[:, None] * (point - origin)
         step = 1e-4 * model.x_scale_[gene] * (np.arange(len(origin)) == gene)
@@ -89,33 +91,56 @@ def test_shares_are_the_integral_of_slopes_by_differences(network):
         )
 
 
-def test_linear_models_have_closed_forms(halves):
-    X, Y, X_new, Y_new = halves
-    model = SparseReducedRankRegression(rank=2, alpha=0.2).fit(X, Y)
-    kept = kept_genes(model)
+@pytest.fixture(scope="module")
+def linear(halves):
+    X, Y, _, _ = halves
+    return SparseReducedRankRegression(rank=2, alpha=0.2).fit(X, Y)
+
+
+def test_linear_models_have_closed_forms(halves, linear):
+    _, _, X, Y = halves
+    kept = kept_genes(linear)
     assert 0 < len(kept) < X.shape[1]
-    shares = integrated_gradients(model, X_new)
-    np.testing.assert_allclose(completeness_gap(model, X_new, shares, model.x_mean_), 0, atol=1e-10)
-    latent, outputs = finite_differences(model, X_new)
-    sd = X_new[:, kept].std(0)
-    np.testing.assert_allclose(outputs[5], sd[:, None] * model.coef_.T[kept], atol=1e-10)
-    np.testing.assert_allclose(latent[5], sd[:, None] * model.encoder_[kept], atol=1e-10)
-    record = interpret(model, X_new, Y_new)
-    expected = sd[:, None] * model.coef_.T[kept] / Y_new.std(0)
-    way = X_new[:, kept] - model.x_mean_[kept]
-    np.testing.assert_allclose(record.steps / record.output_sd, expected, atol=1e-10)
-    np.testing.assert_allclose(record.effects, expected * (way.std(0) / sd)[:, None], atol=1e-10)
-    still = X_new.copy()
-    # a gene that no cell moves: its slope would be zero over zero
-    still[:, kept[0]] = model.x_mean_[kept[0]]
-    record = interpret(model, still, Y_new)
-    assert (record.effects[0] == 0).all() and (record.effects[1:] != 0).any()
+    way = X[:, kept] - linear.x_mean_[kept]
+    coef = linear.coef_.T[kept]  # (k, q)
+    sd = X[:, kept].std(0)[:, None]
+    shares = integrated_gradients(linear, X)
+    np.testing.assert_allclose(shares, way[:, :, None] * coef)
+    np.testing.assert_allclose(completeness_gap(linear, X, shares, linear.x_mean_), 0, atol=1e-10)
+    steps = finite_differences(linear, "predict", X)
+    np.testing.assert_allclose(steps[5], sd * coef, atol=1e-10)
+    moves = finite_differences(linear, "transform", X)
+    np.testing.assert_allclose(moves[5], sd * linear.encoder_[kept], atol=1e-10)
+    record = interpret(linear, X, Y, name="mine", random_state=3)
+    np.testing.assert_allclose(record.steps, sd * coef, atol=1e-10)
+    np.testing.assert_allclose(record.effects, sd * coef / Y.std(0), atol=1e-10)
+    np.testing.assert_allclose(record.latent_steps, sd * linear.encoder_[kept], atol=1e-10)
+    np.testing.assert_allclose(record.gene_sd, sd[:, 0])
     assert record.kept_genes.tolist() == [f"x{gene}" for gene in kept]
-    with pytest.raises(ValueError, match="baseline: expected a number for each of 40 genes"):
-        integrated_gradients(model, X_new, baseline=[0.0])
-    for names in ({"gene_names": ["a"]}, {"feature_names": ["a"]}):
-        with pytest.raises(ValueError, match="gene_names, feature_names: expected 40 and 5"):
-            interpret(model, X_new, Y_new, **names)
+    assert (record.dataset, record.seed, record.settings["n_cells"]) == ("mine", 3, len(X))
+
+
+def test_a_gene_and_an_output_that_do_not_vary_have_no_effect(halves, linear):
+    """Without care, both would divide zero by zero."""
+    _, _, X, Y = halves
+    still = X.copy()
+    gene = kept_genes(linear)[0]
+    still[:, gene] = linear.x_mean_[gene]
+    flat = Y * [1, 1, 1, 1, 0]
+    record = interpret(linear, still, flat)
+    assert (record.effects[0] == 0).all()
+    assert (record.effects[1:] != 0).any()
+    assert record.output_sd[4] == 1
+
+
+def test_baselines_and_names_of_another_size_are_rejected(halves, linear):
+    _, _, X, Y = halves
+    with pytest.raises(ValueError, match="baseline"):
+        interpret(linear, X, Y, baseline=[0.0])
+    with pytest.raises(ValueError, match="gene_names"):
+        interpret(linear, X, Y, gene_names=["a"])
+    with pytest.raises(ValueError, match="feature_names"):
+        interpret(linear, X, Y, feature_names=["a"])
 
 
 def test_a_model_of_all_genes_without_a_map(adata, data, halves):
@@ -126,11 +151,10 @@ def test_a_model_of_all_genes_without_a_map(adata, data, halves):
         interpret(model, X_new, Y_new, baseline=X.mean(0)[1:])
     record = interpret(model, X_new, Y_new, baseline=X.mean(0))
     assert record.effects.shape == (40, 5)
-    assert "latent_steps" not in record.values and "shift" not in record.table
-    model, stream = (
-        LeaveOneOutRidge().fit(adata),
-        ExpressionStream(3 * data.counts[:40], data.gene_names, counts=True),
-    )
+    assert "latent_steps" not in record.values
+    assert "shift" not in record.table
+    model = LeaveOneOutRidge().fit(adata)
+    stream = ExpressionStream(3 * data.counts[:40], data.gene_names, counts=True)
     shares, expected = (
         integrated_gradients(model, cells, data.X.mean(0)) for cells in (stream, data.X[:40])
     )
@@ -140,8 +164,10 @@ def test_a_model_of_all_genes_without_a_map(adata, data, halves):
 def test_differences_and_drops_are_those_of_predictions(network):
     model, X, Y = network
     X, gene = X.astype(float), kept_genes(model)[1]
-    latent, outputs = finite_differences(model, X)
-    raised, blind = X.copy(), X.copy()
+    latent = finite_differences(model, "transform", X)
+    outputs = finite_differences(model, "predict", X)
+    raised = X.copy()
+    blind = X.copy()
     raised[:, gene] += X[:, gene].std()
     np.testing.assert_allclose(
         latent[:, 1], model.transform(raised) - model.transform(X), atol=1e-10
@@ -154,49 +180,55 @@ def test_differences_and_drops_are_those_of_predictions(network):
     assert drops[1] == pytest.approx(model.score(X, Y) - model.score(blind, Y))
 
 
-def test_the_record_and_its_table(data):
-    """Of tables, whose genes and outputs go by their names."""
-    X, Y = (
-        pd.DataFrame(data.X, columns=data.gene_names),
-        pd.DataFrame(data.Y, columns=data.feature_names),
-    )
+@pytest.fixture(scope="module")
+def named(data):
+    """Network fitted to tables, whose genes and outputs go by their names, and held-out tables."""
+    X = pd.DataFrame(data.X, columns=data.gene_names)
+    Y = pd.DataFrame(data.Y, columns=data.feature_names)
     model = SparseBottleneckRegressor(**QUICK).fit(X[:80], Y[:80])
-    stability = pd.Series(0.5, index=data.gene_names[kept_genes(model)[1:]])
-    X, Y = X[80:], Y[80:]
-    record = interpret(model, X, Y, stability=stability)
-    assert record.kept_genes.tolist() == model.get_feature_names_out().tolist()
+    return model, X[80:], Y[80:]
+
+
+def test_the_record_holds_means_over_the_cells(data, named):
+    model, X, Y = named
+    kept = kept_genes(model)
+    record = interpret(model, X, Y)
+    assert record.kept_genes.tolist() == data.gene_names[kept].tolist()
     assert record.feature_names.tolist() == data.feature_names.tolist()
-    shares, (latent, steps) = (
-        integrated_gradients(model, X),
-        finite_differences(model, data.X[80:].astype(float)),
-    )
-    for found, expected in (
-        (record.share_absolute, np.abs(shares).mean(0)),
-        (record.share_mean, shares.mean(0)),
-        (record.steps, steps.mean(0)),
-        (record.latent_lengths, np.linalg.norm(latent, axis=2).mean(0)),
-        (record.gene_norms, model.gene_norms_[kept_genes(model)]),
-        (record.output_sd, data.Y[80:].std(0)),
-        (record.r2, model.score(X, Y)),
-    ):
-        np.testing.assert_allclose(found, expected, rtol=1e-5)
+    shares = integrated_gradients(model, X)
+    close = np.testing.assert_allclose
+    close(record.share_absolute, np.abs(shares).mean(0), rtol=1e-5)
+    close(record.share_mean, shares.mean(0), rtol=1e-5)
+    values = X.to_numpy(float)
+    close(record.steps, finite_differences(model, "predict", values).mean(0), rtol=1e-5)
+    latent = finite_differences(model, "transform", values)
+    close(record.latent_lengths, np.linalg.norm(latent, axis=2).mean(0), rtol=1e-5)
+    close(record.gene_norms, model.gene_norms_[kept])
+    close(record.output_sd, Y.std(ddof=0), rtol=1e-5)
+    assert record.r2 == pytest.approx(model.score(X, Y))
     assert 0 < record.gap < 0.01
+
+
+def test_the_table_names_the_output_with_the_largest_effect(data, named):
+    model, X, Y = named
+    stability = pd.Series(0.5, index=data.gene_names[kept_genes(model)[1:]])
+    record = interpret(model, X, Y, stability=stability)
     table = record.table
     assert table.columns.tolist() == ["norm", "stability", "output", "effect", "shift", "r2_drop"]
     assert table["r2_drop"].is_monotonic_decreasing
     for gene, effects in zip(record.kept_genes, record.effects, strict=True):
         largest = np.abs(effects).argmax()
-        assert table.loc[gene, ["effect", "output"]].tolist() == [
-            effects[largest],
-            record.feature_names[largest],
-        ]
-    assert table["stability"][record.kept_genes].tolist() == [0, *[0.5] * 5], (
-        "zero where the stability names no gene"
-    )
-    np.testing.assert_array_equal(
-        integrated_gradients(model, X[X.columns[::-1]].assign(Malat1=7)), shares
-    )
-    with pytest.raises(
-        ValueError, match=f"X: no values for 1 of the .* genes of the model: {record.kept_genes[0]}"
-    ):
-        integrated_gradients(model, X.drop(columns=record.kept_genes[0]))
+        assert table.loc[gene, "effect"] == effects[largest]
+        assert table.loc[gene, "output"] == record.feature_names[largest]
+    # 0 for a gene that the stability does not name
+    assert table["stability"][record.kept_genes].tolist() == [0, *[0.5] * 5]
+
+
+def test_genes_of_tables_are_matched_by_name(named):
+    model, X, _ = named
+    shuffled = X[X.columns[::-1]].assign(Malat1=7)
+    shares = integrated_gradients(model, shuffled)
+    np.testing.assert_array_equal(shares, integrated_gradients(model, X))
+    first = model.get_feature_names_out()[0]
+    with pytest.raises(ValueError, match=f"X: no values for 1 of .*{first}"):
+        integrated_gradients(model, X.drop(columns=first))

@@ -1,10 +1,11 @@
-"""Results are loaded where they answer the question, computed where nothing does, and never lost or mixed."""
+"""Results are loaded if they match what is asked, computed otherwise, and never lost or mixed."""
 
 import dataclasses
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from joblib import delayed
 from made_up import changed
 from sklearn.linear_model import Ridge
 
@@ -60,7 +61,8 @@ def test_an_answer_to_another_question_is_kept_and_named(tmp_path):
 
 def test_the_estimator_and_its_version_belong_to_the_question(tmp_path, monkeypatch):
     monkeypatch.setattr(Ridge, "algorithm_version", lambda self, n_cells: 1, raising=False)
-    path, how = tmp_path / "fit.pickle", {"estimator": Ridge(), "n_cells": 50}
+    path = tmp_path / "fit.pickle"
+    how = {"estimator": Ridge(), "n_cells": 50}
     load_or_compute(question(), lambda: {"a": 1}, path, **how)
     assert load_or_compute(question(), never, path, **how).a == 1
     with pytest.raises(ValueError, match="differs in estimator"):
@@ -81,7 +83,8 @@ def test_new_data_do_not_get_old_results(data, tmp_path):
 
 
 def test_more_grid_points_join_a_record_without_details(data, tmp_path, monkeypatch):
-    path, fits = tmp_path / "cv.pickle", []
+    path = tmp_path / "cv.pickle"
+    fits = []
     monkeypatch.setattr(Ridge, "fit", lambda self, *a: fits.append(self.alpha) or FIT(self, *a))
 
     def run(*alphas, **more):
@@ -97,7 +100,8 @@ def test_more_grid_points_join_a_record_without_details(data, tmp_path, monkeypa
     assert all(predicted.shape == (40, 5) for predicted in both.test_predictions[1])
     three = run(1.0, 9.0, 5.0)
     np.testing.assert_array_equal(three.test_predictions[1][2], both.test_predictions[1][2])
-    assert run(1.0, 9.0, 5.0).params == three.params and fits == [1.0] * 3 + [9.0] * 3 + [5.0] * 3
+    assert run(1.0, 9.0, 5.0).params == three.params
+    assert fits == [1.0] * 3 + [9.0] * 3 + [5.0] * 3
     assert [predicted[0] is None for predicted in results.load(path).test_predictions] == [
         True,
         False,
@@ -109,13 +113,12 @@ def test_more_grid_points_join_a_record_without_details(data, tmp_path, monkeypa
 
 
 def test_paths_that_were_finished_before_a_kill_are_not_fitted_again(data, tmp_path, monkeypatch):
-    model, path, grid = (
-        SparseReducedRankRegression(rank=2),
-        tmp_path / "cv.pickle",
-        {"alpha": [0.8, 0.4, 0.2]},
-    )
+    model = SparseReducedRankRegression(rank=2)
+    path = tmp_path / "cv.pickle"
+    grid = {"alpha": [0.8, 0.4, 0.2]}
     whole = cross_validate(model, data, 3, grid, verbose=False)
-    solve, solved = SparseReducedRankRegression._alternate, []
+    solve = SparseReducedRankRegression._alternate
+    solved = []
 
     def interrupted(self, step, Y, encoder, start, alpha):
         if len(solved) == 5:
@@ -143,8 +146,9 @@ def test_paths_that_were_finished_before_a_kill_are_not_fitted_again(data, tmp_p
 
 
 def test_what_another_run_has_finished_meanwhile_is_taken(tmp_path, monkeypatch):
-    """A second look, once the file is held: nothing is computed again, and the file stays as it is."""
-    path, locked = tmp_path / "one.pickle", runs._locked
+    """Once the file is locked, it is read again, and stays as it is."""
+    path = tmp_path / "one.pickle"
+    locked = runs._locked
 
     @contextmanager
     def after_another(place):
@@ -165,3 +169,8 @@ def test_there_are_no_more_workers_than_calls_and_cores(monkeypatch):
     assert asked == [3, 4, 2, -1, 1]
     with pytest.raises(TypeError, match="n_jobs"):
         runs.in_workers([None], "2")
+
+
+def test_results_of_workers_come_in_order_if_asked():
+    calls = [delayed(abs)(number) for number in (-2, 3)]
+    assert list(runs.in_workers(calls, 1, "generator")) == [2, 3]
