@@ -78,9 +78,9 @@ def share_tested(folds):
 def corrected_error(differences, test_share):
     """Standard error of the mean over n folds (axis 0) that share training cells.
 
-    It is ``s * sqrt(1 / n + test_share)``, where ``s`` is the sample SD over folds, and `test_share` is the number of test cells per training
-    cell (Nadeau and Bengio, Machine Learning 52, 239, 2003, section 3.2); with 0, the folds are
-    treated as independent.
+    It is ``s * sqrt(1 / n + test_share)``, where ``s`` is the sample SD over folds, and
+    `test_share` is the number of test cells per training cell (Nadeau and Bengio, Machine Learning
+    52, 239, 2003, section 3.2); with 0, the folds are treated as independent.
     """
     variance = np.var(differences, axis=0, ddof=1)
     return np.sqrt((1 / len(differences) + test_share) * variance)

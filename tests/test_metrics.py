@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import r2_score
 
 from sbnn import metrics
@@ -16,11 +17,11 @@ def scored(rng):
 def test_about_their_own_means_they_are_those_of_scikit_learn(scored):
     y, predicted = scored
     expected = r2_score(y, predicted, multioutput="raw_values")
-    np.testing.assert_allclose(metrics.feature_r2(y, predicted, y.mean(0)), expected)
+    assert_allclose(metrics.feature_r2(y, predicted, y.mean(0)), expected)
     expected = r2_score(y, predicted, multioutput="variance_weighted")
     assert metrics.pooled_r2(y, predicted, y.mean(0)) == pytest.approx(expected)
-    expected = r2_score(y[:, 0], predicted[:, 0])
-    assert metrics.pooled_r2(y[:, 0], predicted[:, 0], y[:, 0].mean()) == pytest.approx(expected)
+    one, of_one = y[:, 0], predicted[:, 0]
+    assert metrics.pooled_r2(one, of_one, one.mean()) == pytest.approx(r2_score(one, of_one))
 
 
 def test_training_means_score_zero(scored):
@@ -32,7 +33,7 @@ def test_training_means_score_zero(scored):
 
 def test_without_variance(scored):
     ones = np.ones((3, 2))
-    np.testing.assert_array_equal(metrics.feature_r2(ones, ones * [1, 2], [1.0, 0.0]), [np.nan, 0])
+    assert_array_equal(metrics.feature_r2(ones, ones * [1, 2], [1.0, 0.0]), [np.nan, 0])
     assert metrics.pooled_r2(ones, ones, 1.0) == 1
     assert metrics.pooled_r2(ones, 2 * ones, 1.0) == 0
 
@@ -71,8 +72,8 @@ def test_the_error_of_a_mean_grows_with_shared_training_cells():
     assert metrics.share_tested(folds) == (2 / 8 + 3 / 6) / 2
     differences = np.array([[0.1, 0.3], [0.2, 0.1], [0.6, 0.2]])
     sd = differences.std(axis=0, ddof=1)
-    np.testing.assert_allclose(metrics.corrected_error(differences, 0), sd / 3**0.5)
-    np.testing.assert_allclose(metrics.corrected_error(differences, 0.5), sd * (1 / 3 + 0.5) ** 0.5)
+    assert_allclose(metrics.corrected_error(differences, 0), sd / 3**0.5)
+    assert_allclose(metrics.corrected_error(differences, 0.5), sd * (1 / 3 + 0.5) ** 0.5)
 
 
 @pytest.mark.parametrize(("share", "number"), [(0.0, 25), (1.5, 10)])

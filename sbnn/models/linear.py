@@ -60,7 +60,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return np.asfortranarray(X - self.x_mean_), (Y - self.y_mean_).reshape(len(Y), -1)
 
     def _store_coef(self, coef):
-        """Store the intercept and the coefficients of shape (q, p), or (p,) for a one-dimensional y."""
+        """Store the intercept and the coefficients, (q, p), or (p,) for a one-dimensional y."""
         self.coef_ = coef if np.ndim(self.y_mean_) else coef[0]
         self.intercept_ = self.y_mean_ - self.coef_ @ self.x_mean_
 
@@ -106,7 +106,7 @@ class LeaveOneOutRidge(LinearRegressor):
         self.alphas = alphas
 
     def fit(self, X, y=None):
-        """Choose the penalty and fit the model; X and y are as in `SparseBottleneckRegressor.fit`."""
+        """Choose the penalty and fit; X and y are as in `SparseBottleneckRegressor.fit`."""
         alphas = np.ravel(self.alphas)
         check_number("the length of alphas", len(alphas), int, 1)
         for alpha in alphas.tolist():
@@ -143,12 +143,12 @@ class LatentMixin:
         return tags
 
     def fit_transform(self, X, y=None, **options):
-        """Fit the model, then map the training cells to the latent space; the arguments are as in `fit`."""
+        """Fit the model and map the training cells to the latent space; see `fit`."""
         return self.fit(X, y, **options).transform(X)
 
 
 class LatentRegressor(LatentMixin, LinearRegressor):
-    """Reduced-rank model Y = X W V' with encoder W, (p, rank), and orthonormal decoder V, (q, rank).
+    """Reduced-rank model Y = X W V' with encoder W, (p, rank), and orthonormal V, (q, rank).
 
     A subclass has ``rank``, ``alpha`` and a generator ``_solve(X, Y, alphas)``, which is called
     with decreasing penalties and yields the arguments of ``_store`` for each penalty.

@@ -140,7 +140,7 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
         return super()._store(encoder, decoder)
 
     def _alternate(self, step, Y, encoder, decoder, alpha):
-        """Alternate until V hardly changes; return W, the V for which it is optimal, objectives."""
+        """Alternate until V hardly changes; return W, the V that it belongs to, and objectives."""
         objective = []
         for _ in range(self.max_iter):
             encoder = step(Y @ decoder, encoder, alpha)
@@ -159,7 +159,7 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
         return encoder, last, objective
 
     def _finished(self, X, Y, encoder, decoder, alpha):
-        """Refit the selected genes if `relaxed`; otherwise, rotate the solution to a unique form."""
+        """Refit the selected genes if `relaxed`, or else rotate the solution to a unique form."""
         selected = encoder.any(axis=1)
         some = X[:, selected]
         if self.relaxed and selected.any():
@@ -232,7 +232,7 @@ class _EncoderStep:
 
 
 class _RowPenalty:
-    """Sum of the 2-norms of the rows of W; each gene is selected for all latent variables or for none."""
+    """Sum of the 2-norms of the rows of W; a gene is selected for all latent variables."""
 
     def value(self, encoder):
         return np.linalg.norm(encoder, axis=1).sum()
@@ -344,7 +344,7 @@ def _damped_step(point, gradient, free, least):
 
 
 class _Point:
-    """Minimum of the objective over W for given row norms, (p,), and its derivatives by the norms."""
+    """Minimum of the objective over W for given row norms, (p,), and its derivatives by them."""
 
     def __init__(self, X, Z, sparse, ridge, norms):
         self.X = X
@@ -391,7 +391,7 @@ class _Point:
 
 
 def glmnet_elastic_net(X, y, sparse, ridge, tol):
-    """Minimise ``|y - X b|^2 / (2 n) + sparse |b|_1 + ridge / 2 |b|^2`` over b, without intercept."""
+    """Minimise ``|y - X b|^2 / (2 n) + sparse |b|_1 + ridge / 2 |b|^2`` over b."""
     size = np.sqrt(np.mean(y**2))
     if size == 0:
         return np.zeros(X.shape[1])

@@ -1,4 +1,4 @@
-"""The bottleneck network; in arXiv 2006.10411, genes -> 512 -> 128 -> d -> 128 -> 512 -> outputs."""
+"""The bottleneck network; in the paper, genes -> 512 -> 128 -> d -> 128 -> 512 -> outputs."""
 
 # The network is small, so on a CPU a general-purpose autograd spends much of its time on
 # bookkeeping. All weights are therefore stored in one flat vector, layer by layer, and `Gradient`

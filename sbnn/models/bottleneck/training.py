@@ -21,7 +21,7 @@ MEASURED_AT_ONCE = 64
 
 
 class Trained(NamedTuple):
-    """Result of a protocol; the network takes only the kept genes, and the history is a list of rows."""
+    """Result of a protocol; the network takes the kept genes, the history is a list of rows."""
 
     network: BottleneckNetwork
     support: np.ndarray
@@ -30,7 +30,7 @@ class Trained(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Settings, sources of randomness and gene prior, shared by all steps of the distilled protocol."""
+    """Settings, sources of randomness and gene prior of the distilled protocol."""
 
     settings: DistilledSettings
     random: np.random.RandomState = None  # for the trees and for subsets of the cells
@@ -156,7 +156,7 @@ class Trainer:
                 self.progress()
 
     def _optimisers(self, gradient, group_lasso):
-        """Adam for all trained parameters; parameters under the group lasso have no weight decay."""
+        """Adam for all trained parameters; those under the group lasso have no weight decay."""
         values = gradient.trained
         decay = 2 * self.weight_decay
         if not group_lasso:

@@ -1,15 +1,14 @@
-"""The distilled protocol: which genes and which noise are chosen, and what the student learns from."""
-
-from functools import partial
+"""The distilled protocol: which genes and noise are chosen, and what the student learns from."""
 
 import numpy as np
 import pytest
 import torch
+from pytest import approx
 from sklearn.dummy import DummyRegressor
+from torch.testing import assert_close
 
 from sbnn import DistilledSettings, SparseBottleneckRegressor
 from sbnn.determinism import reproducible
-from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.protocols import distilled, few_cells
 from sbnn.models.bottleneck.training import Run
 
@@ -65,7 +64,7 @@ def test_genes_of_many_cells_are_chosen_by_a_draw_of_all(monkeypatch):
         assert drawn.shape == (20, 3)
         assert len(drawn[:, 0].unique()) == 20
         assert abs(drawn.mean()) < 1e-4 and drawn.max() - drawn.min() > 50
-    torch.testing.assert_close(*seen)
+    assert_close(*seen)
 
 
 @pytest.mark.parametrize(
@@ -91,13 +90,13 @@ def test_all_genes_are_kept_if_all_are_wanted():
 
 def test_a_gene_of_two_cells_is_not_chosen(rng):
     """On 60 cells it explains what happens to be measured in the two."""
-    X = rng.normal(size=(60, 100)).astype(np.float32)
-    Y = (X[:, :3] @ rng.normal(size=(3, 2)) + 0.5 * rng.normal(size=(60, 2))).astype(np.float32)
+    X = rng.normal(size=(60, 100))
+    Y = X[:, :2] + 0.5 * rng.normal(size=(60, 2))
     X[:, 50] = 0
     X[:2, 50] = 5
     Y[:2] = 8
-    x, y = torch.as_tensor(X - X.mean(0)), torch.as_tensor(Y - Y.mean(0))
-    assert distilled.cells_behind(x)[50] == pytest.approx(2, rel=0.1)
+    x, y = z_scored(X), z_scored(Y)
+    assert distilled.cells_behind(x)[50] == approx(2, rel=0.1)
     assert 50 not in distilled.choose_genes(x, y, 5, run_of(MANY))
 
 
@@ -122,7 +121,8 @@ def test_copies_fill_up_before_genes_of_one_cell():
     chosen = distilled.choose_genes(x, x[:, [2, 3]], 5, run_of(MANY))
     assert len(set(chosen)) == 5 and not {0, 1} & set(chosen)
     assert chosen.tolist() == sorted(chosen)
-    assert distilled.choose_genes(x, x[:, [2, 3]], 7, run_of(MANY)).tolist() == [0, *range(2, 8)]
+    more = distilled.choose_genes(x, x[:, [2, 3]], 7, run_of(MANY))
+    assert more.tolist() == [0, *range(2, 8)]
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -131,8 +131,10 @@ def test_of_few_genes_those_are_kept_that_sum_up_others(seed, n_genes):
     """Six genes drive the outputs; a seventh, nearly their sum, alone explains most."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(300, 40))
-    X[:, 6] = X[:, :6].sum(1) + 0.8 * rng.normal(size=300)
-    Y = X[:, :6] @ rng.uniform(0.5, 1, size=(6, 4)) + 0.5 * rng.normal(size=(300, 4))
+    drivers = X[:, :6]
+    X[:, 6] = drivers.sum(1) + 0.8 * X[:, 6]
+    Y = 0.5 * rng.normal(size=(300, 4))
+    Y += drivers @ rng.uniform(0.5, 1, size=(6, 4))
     x, y = z_scored(X), z_scored(Y)
     assert 6 in distilled.choose_genes(x, y, n_genes, run_of(DEFAULT))
     most_relevant_alone = DistilledSettings(fewest_relevant=1)
@@ -177,7 +179,8 @@ def test_networks_are_trained_when_first_needed(monkeypatch):
     trained = []
 
     def networks_of_teacher(new, x, target, run, noise, members):
-        trained.append((noise, [sorted(cells.tolist()) for cells in members]))
+        assert noise == 0.5
+        trained.append([cells.tolist() for cells in members])
         return [lambda x: 3 * x[:, :1]] * len(members)
 
     monkeypatch.setattr(distilled, "networks_of_teacher", networks_of_teacher)
@@ -188,9 +191,10 @@ def test_networks_are_trained_when_first_needed(monkeypatch):
     assert networks.error(0.5, 3) == 4 * (0 + 2**2 + 4**2)  # residuals 2 x, one cell per part
     assert len(networks.without_each(0.5, 2)) == 2
     assert len(networks.without_each(0.5, 4)) == 4
-    everyone = set(range(8))
-    left_out = [(noise, [everyone - set(own) for own in members]) for noise, members in trained]
-    assert left_out == [(0.5, [{0, 1}, {2, 3}, {4, 5}]), (0.5, [{6, 7}])]
+    assert trained == [
+        [[2, 3, 4, 5, 6, 7], [0, 1, 4, 5, 6, 7], [0, 1, 2, 3, 6, 7]],
+        [[0, 1, 2, 3, 4, 5]],
+    ]
 
 
 def test_the_teacher_compares_noise_on_three_parts_and_mixes_all(monkeypatch):
@@ -198,8 +202,9 @@ def test_the_teacher_compares_noise_on_three_parts_and_mixes_all(monkeypatch):
     counted = []
 
     def networks_of_teacher(new, x, target, run, noise, members):
-        counted.append(len(members))
-        return [lambda x: torch.full((len(x), 1), errors[noise])] * len(members)
+        n_networks = len(members)
+        counted.append(n_networks)
+        return [lambda x: torch.full((len(x), 1), errors[noise])] * n_networks
 
     def grow_forest(X, Y, *_):
         assert len(X) == 11
@@ -212,22 +217,8 @@ def test_the_teacher_compares_noise_on_three_parts_and_mixes_all(monkeypatch):
     assert teacher.noise == 0.5
     assert counted == [3, 3, 3, 2]  # 0.5, 0.8, 1.2, and the other parts for the best
     # Residuals of 3 and 1: the trees alone are best, which 20 cells as prior shrink to 3/4.
-    assert teacher.weight == pytest.approx(0.75)
-    torch.testing.assert_close(teacher.predict(cells(4)), torch.full((4, 1), 0.25 * 3 + 0.75))
-
-
-def test_no_network_sees_the_part_that_it_is_judged_on():
-    """Outputs that are noise cannot be predicted better than by their mean, unless seen."""
-    generator = torch.Generator().manual_seed(0)
-    x, y = torch.randn(120, 8, generator=generator), torch.randn(120, 3, generator=generator)
-    parts = torch.arange(120).tensor_split(3)
-    new = partial(BottleneckNetwork, 8, 3, 4, (32, 32), "silu", generator=generator)
-    run = run_of(DistilledSettings(steps_of_teachers=150), generator=generator)
-    networks = distilled.HeldOutNetworks(new, x, y, parts, run)
-    for part, (network, residuals) in enumerate(networks.without_each(0.1, 3)):
-        unseen = y[parts[part]]
-        assert residuals.square().sum() > 0.95 * unseen.square().sum()
-        torch.testing.assert_close(network(x[parts[part]]) - unseen, residuals)
+    assert teacher.weight == approx(0.75)
+    assert_close(teacher.predict(cells(4)), torch.full((4, 1), 0.25 * 3 + 0.75))
 
 
 def test_no_forest_sees_the_part_that_it_is_judged_on():
@@ -244,15 +235,19 @@ def test_no_forest_sees_the_part_that_it_is_judged_on():
 def test_the_weight_of_the_trees_minimises_the_error_of_the_mixture():
     first, second = cells(50, 3), 0.7 * cells(50, 6)[:, 3:]
     weights = np.linspace(0, 1, 1001)
-    errors = [float(((1 - w) * first + w * second).square().sum()) for w in weights]
+    errors = []
+    for share in weights:
+        mixture = torch.lerp(first, second, share)
+        errors.append(float(mixture.square().sum()))
     best = weights[np.argmin(errors)]
     assert 0.2 < best < 0.8
     weight = distilled.weight_of_second
-    assert weight(first, second, 0) == pytest.approx(best, abs=1e-3)
-    assert weight(first, second, 50) == pytest.approx((best + 0.5) / 2, abs=1e-3)
-    assert weight(first, second, 150) == pytest.approx((best + 3 * 0.5) / 4, abs=1e-3)
-    assert weight(first, 3 * first, 0) == 0 and weight(3 * first, first, 0) == 1
-    assert weight(first, first, 10) == pytest.approx(5 / 60)
+    assert weight(first, second, 0) == approx(best, abs=1e-3)
+    assert weight(first, second, 50) == approx((best + 0.5) / 2, abs=1e-3)
+    assert weight(first, second, 150) == approx((best + 3 * 0.5) / 4, abs=1e-3)
+    assert weight(first, 3 * first, 0) == 0
+    assert weight(3 * first, first, 0) == 1
+    assert weight(first, first, 10) == approx(5 / 60)
 
 
 # --- the student
@@ -267,45 +262,16 @@ def test_artificial_cells_mix_two_cells_and_have_noise(swapped):
     assert made.shape == (400, 51)
     sources = np.floor(made / 1000 + 0.5).astype(int)
     noise = made - 1000 * sources - np.arange(51)
-    assert noise.std() == pytest.approx(0.05, rel=0.02) and abs(noise.mean()) < 0.001
+    assert noise.std() == approx(0.05, rel=0.02) and abs(noise.mean()) < 0.001
     majority = np.median(sources, axis=1)
     is_other = sources != majority[:, None]
     # one in forty cells is mixed with itself
-    assert is_other.mean() == pytest.approx(swapped * 39 / 40, abs=0.01)
+    assert is_other.mean() == approx(swapped * 39 / 40, abs=0.01)
     assert set(majority) == set(range(40)), "every cell is used"
     for own, others in zip(sources, is_other, strict=True):
         assert len(set(own[others])) <= 1, "from a single other cell"
     if swapped:
         assert is_other.mean(0).min() > 0.15, "of every gene"
-
-
-def student(x, y, noise, labelled, settings):
-    """Predictions of a small network that was trained as the student."""
-    generator = torch.Generator().manual_seed(0)
-    network = BottleneckNetwork(x.shape[1], y.shape[1], 2, (16, 16), "silu", generator=generator)
-    run = run_of(settings, generator=generator)
-    distilled.train_student(network, x, y, labelled, noise, run)
-    with torch.no_grad():
-        return network(x)
-
-
-@pytest.mark.parametrize(("weight", "answer"), [(0.5, 0.2), (2.0, 0.5)])
-def test_measured_cells_count_beside_labelled_ones(weight, answer):
-    """64 measured cells of weight 1/2 that say 1, and 128 labelled ones that say 0."""
-    x = cells()
-    settings = DistilledSettings(weight_of_measured=weight, steps_of_student=400)
-    predicted = student(x, torch.ones(512, 1), 0.0, (x, torch.zeros(512, 1)), settings)
-    assert float(predicted.mean()) == pytest.approx(answer, abs=0.03)
-
-
-@pytest.mark.parametrize(("noise", "slope"), [(0.0, 1.0), (1.5, 1 / 3.25)])
-def test_noise_on_measured_cells_smooths_the_student(noise, slope):
-    """Least squares on inputs with noise of SD s has the slope 1 / (1 + s^2)."""
-    x = cells()
-    # nothing but the measured cells counts
-    settings = DistilledSettings(weight_of_measured=1e4, steps_of_student=600)
-    predicted = student(x, x, noise, (x, x), settings)
-    assert float((predicted * x).sum() / x.square().sum()) == pytest.approx(slope, abs=0.1)
 
 
 def short(**params):
@@ -323,20 +289,20 @@ def test_the_seed_decides_and_watching_changes_nothing(data):
     errors = (model.predict(X) - Y) / model.y_scale_
     outputs = (Y - model.y_mean_) / model.y_scale_
     last = model.history_.iloc[-1]
-    assert last.eval_loss == pytest.approx(np.square(errors).mean(), rel=1e-3)
+    assert last.eval_loss == approx(np.square(errors).mean(), rel=1e-3)
     r2 = 1 - np.square(errors).sum() / np.square(outputs).sum()
-    assert last.eval_r2 == pytest.approx(r2, abs=1e-3)
+    assert last.eval_r2 == approx(r2, abs=1e-3)
 
 
 def test_the_student_learns_from_the_teacher(data, monkeypatch):
-    """Its labelled cells are artificial ones with predictions of the teacher, whose noise it has."""
+    """Labelled cells are artificial, with predictions of the teacher, whose noise is used."""
     seen = {}
 
     class Teacher:
         noise = 1.0
 
         def __init__(self, new, x, target, run):
-            assert new().shapes[2] == (64, 64) and new().shapes[3] == (64, 16)
+            assert new().shapes[2:4] == [(64, 64), (64, 16)]
 
         def predict(self, x):
             return x[:, :5] + 100
@@ -353,8 +319,9 @@ def test_the_student_learns_from_the_teacher(data, monkeypatch):
     distilled.train(short(n_genes=6), x, y, np.random.RandomState(0), torch.Generator())
     made, labels = seen["labelled"]
     assert made.shape == (500, 6) and seen["noise"] == 1.0
-    torch.testing.assert_close(labels, made[:, :5] + 100)
-    assert seen["widths"][3:5] == [(64, 2), (2, 64)] and seen["widths"][-1] == (64, 5)
+    assert_close(labels, made[:, :5] + 100)
+    *_, encoder, decoder, _, _, head = seen["widths"]
+    assert (encoder, decoder, head) == ((64, 2), (2, 64), (64, 5))
 
 
 @pytest.mark.parametrize(("few", "low", "high"), [(3, 0, 8), (4, 0, 2 + 3.4641 * 1.5)])
@@ -362,5 +329,5 @@ def test_genes_are_clipped_to_their_range_or_less_with_few_cells(few, low, high)
     X = np.array([[0, 1], [0, 2], [0, 3], [8, 2.0]])
     model = SparseBottleneckRegressor(distillation=DistilledSettings(few_cells=few))
     lower, upper = distilled.input_limits(model, X)
-    assert (lower[0], upper[0]) == pytest.approx((low, high), rel=1e-4)
+    assert (lower[0], upper[0]) == approx((low, high), rel=1e-4)
     assert (lower[1], upper[1]) == (1, 3)

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose, assert_array_equal
 
 from sbnn import DistilledSettings, LeaveOneOutRidge, SparseBottleneckRegressor
 from sbnn.models.bottleneck.network import BottleneckNetwork
@@ -36,8 +37,11 @@ def run_of(**settings):
 
 
 def scaled(data, n_cells):
-    X, Y = data.X[:n_cells].astype(np.float64), data.Y[:n_cells].astype(np.float64)
-    return (X - X.mean(0)) / X.std(0), (Y - Y.mean(0)) / Y.std(0)
+    """Z-scored genes and outputs of the first cells."""
+    X = data.X[:n_cells].astype(np.float64)
+    Y = data.Y[:n_cells]
+    X -= X.mean(0)
+    return X / X.std(0), (Y - Y.mean(0)) / Y.std(0)
 
 
 def fitted(data, n_cells, **settings):
@@ -77,7 +81,7 @@ def test_it_is_used_up_to_the_limit(used, data):
 def test_it_is_not_used_beyond_the_limit(used, data):
     model = fitted(data, 61, few_cells=60)
     assert used == ["distilled.most_relevant", "distilled.Teacher"]
-    np.testing.assert_array_equal(model.x_max_, data.X[:61].max(0))
+    assert_array_equal(model.x_max_, data.X[:61].max(0))
 
 
 @pytest.mark.parametrize(
@@ -120,21 +124,22 @@ def test_inputs_are_clipped_to_the_middle_of_their_range(data, limit):
     X[0, 1] = 1000
     lower, upper = few_cells.input_limits(X, limit)
     assert (lower[0], upper[0]) == pytest.approx((0, 0.59))
-    assert upper[1] == pytest.approx(X[:, 1].mean() + limit * X[:, 1].std(), rel=1e-5)
-    assert lower[1] == X[:, 1].min()
+    gene = X[:, 1]
+    assert upper[1] == pytest.approx(gene.mean() + limit * gene.std(), rel=1e-5)
+    assert lower[1] == gene.min()
     lower, _ = few_cells.input_limits(-X, limit)
-    np.testing.assert_allclose(lower, -upper)
+    assert_allclose(lower, -upper)
     assert lower.dtype == X.dtype
 
 
 def test_values_beyond_the_limits_count_as_the_limits(data):
     model = fitted(data, 60)
     clipped = np.clip(data.X[:60], model.x_min_, model.x_max_).astype(float)
-    np.testing.assert_allclose(model.x_mean_, clipped.mean(0), rtol=1e-5)
-    np.testing.assert_allclose(model.x_scale_, clipped.std(0), rtol=1e-4)
+    assert_allclose(model.x_mean_, clipped.mean(0), rtol=1e-5)
+    assert_allclose(model.x_scale_, clipped.std(0), rtol=1e-4)
     far = data.X.copy()
     far[:, model.get_support()] += 1000
-    np.testing.assert_array_equal(model.predict(far), model.predict(far + 1000))
+    assert_array_equal(model.predict(far), model.predict(far + 1000))
 
 
 def test_clipped_genes_keep_the_sd_they_came_with(data):
@@ -146,8 +151,8 @@ def test_clipped_genes_keep_the_sd_they_came_with(data):
         again = model.fit(X, Y)
         once = short(few_cells_limit=1.0, few_cells_of_a_gene=0).set_params(standardize=False)
         once.fit(X, Y)
-    np.testing.assert_allclose(once.x_scale_, again.x_scale_, rtol=1e-6)
-    np.testing.assert_allclose(once.predict(X), again.predict(X), atol=1e-4)
+    assert_allclose(once.x_scale_, again.x_scale_, rtol=1e-6)
+    assert_allclose(once.predict(X), again.predict(X), atol=1e-4)
 
 
 def test_genes_are_chosen_for_outputs_denoised_by_ridge_and_trees(data, monkeypatch):
@@ -159,20 +164,22 @@ def test_genes_are_chosen_for_outputs_denoised_by_ridge_and_trees(data, monkeypa
     forest = grow_forest(some, Y, 40, np.random.RandomState(0), bootstrap=True)
     expected = (ridge.predict(X) + forest.predict(some)) / 2
     clean = few_cells.denoised(X, Y, np.random.RandomState(0))
-    np.testing.assert_allclose(clean, expected, atol=1e-9)
+    assert_allclose(clean, expected, atol=1e-9)
     run = run_of(few_cells_penalty=7.0)
     chosen = few_cells.choose_genes(torch.as_tensor(X), torch.as_tensor(Y), 6, run)
     centred = expected - expected.mean(0)
-    np.testing.assert_array_equal(chosen, forward_selection(X, centred, 6, penalty=7.0 * 60))
+    assert_array_equal(chosen, forward_selection(X, centred, 6, penalty=7.0 * 60))
 
 
 def test_one_output_is_denoised_too(data):
     X, Y = scaled(data, 60)
-    assert few_cells.denoised(X, Y[:, :1], np.random.RandomState(0)).shape == (60, 1)
+    clean = few_cells.denoised(X, Y[:, :1], np.random.RandomState(0))
+    assert clean.shape == (60, 1)
 
 
 def test_the_teacher_is_the_mean_of_trees_and_networks_that_saw_all_cells(data, monkeypatch):
-    x, y = [torch.as_tensor(values.astype(np.float32)) for values in scaled(data, 80)]
+    X, Y = scaled(data, 80)
+    x, y = torch.as_tensor(X).float(), torch.as_tensor(Y).float()
     trained = []
     train = few_cells.networks_of_teacher
 
@@ -191,7 +198,7 @@ def test_the_teacher_is_the_mean_of_trees_and_networks_that_saw_all_cells(data, 
     with torch.no_grad():
         networks = np.mean([network(x).numpy() for network in teacher.networks], axis=0)
     expected = (forest.predict(x.numpy()) + networks) / 2
-    np.testing.assert_allclose(teacher.predict(x), expected, atol=1e-5)
+    assert_allclose(teacher.predict(x), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("n_outputs", [1, 2])
@@ -199,7 +206,7 @@ def test_predictions_of_trees_have_one_column_per_output(data, n_outputs):
     X, Y = scaled(data, 30)
     forest = grow_forest(X, Y[:, :n_outputs], 4, np.random.RandomState(0))
     predicted = few_cells.predicted_by(forest, torch.as_tensor(X))
-    np.testing.assert_array_equal(predicted, forest.predict(X).reshape(30, n_outputs))
+    assert_array_equal(predicted, forest.predict(X).reshape(30, n_outputs))
 
 
 def test_parts_are_all_cells_in_random_order():
@@ -221,8 +228,6 @@ def shrunk(monkeypatch):
     seen = []
 
     class Teacher:
-        predict = None
-
         def __init__(self, new, inputs, outputs, run, n_members):
             assert n_members == 1
             seen.append((inputs, outputs, []))
@@ -233,7 +238,8 @@ def shrunk(monkeypatch):
 
     def choose(inputs, outputs):
         """Genes are chosen on the same cells, centred without the others."""
-        assert inputs.mean(0).abs().max() < 1e-3 and outputs.mean(0).abs().max() < 1e-3
+        for values in (inputs, outputs):
+            assert values.mean(0).abs().max() < 1e-3
         seen_by_choice.append(inputs[:, [0, 2]])
         return [0, 2]
 
@@ -252,20 +258,20 @@ def shrunk(monkeypatch):
 def test_predictions_are_shrunk_by_the_error_of_held_out_cells(shrunk):
     x = torch.randn(400, 3, generator=torch.Generator().manual_seed(1))
     x -= x.mean(0)
-    y = torch.stack([x[:, 0], 0.5 * x[:, 0], -x[:, 0], 2 * x[:, 2]], 1)
+    y = x[:, [0, 0, 0, 2]] * torch.tensor([1, 0.5, -1, 2])
     factors, seen = shrunk(x, y, lambda cells: cells[:, [0, 0, 0, 1]])
     # The slopes are 1, 0.5, -1 and 2, of all outputs 0.625, worth 60 cells beside 400.
     mixed = (np.array([1, 0.5, -1, 2]) * 400 + 60 * 0.625) / 460
-    np.testing.assert_allclose(factors, mixed.clip(0, 1), atol=0.02)
+    assert_allclose(factors, mixed.clip(0, 1), atol=0.02)
     assert [len(inputs) for inputs, *_ in seen] == [320] * 5
 
 
 def test_held_out_cells_are_compared_about_the_means_of_the_others(shrunk):
     x = torch.randn(4, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64) + 5
-    y = torch.stack([0.5 * x[:, 0], 2 * x[:, 0]], 1) + 100
+    y = x[:, [0, 0]] * torch.tensor([0.5, 2]) + 100
     factors, seen = shrunk(x, y, lambda cells: cells[:, [0, 0]])
     # The slope of all outputs, 1.25, counts as 1: (0.5 * 4 + 60) / 64
-    np.testing.assert_allclose(factors, [0.96875, 1])
+    assert_allclose(factors, [0.96875, 1])
     assert [len(inputs) for inputs, *_ in seen] == [3] * 4
 
 
@@ -291,7 +297,7 @@ def test_shrinkage_scales_predictions_and_leaves_the_map(data, monkeypatch):
         monkeypatch.setattr(few_cells, "shrinkage", shrinkage)
         models[factor] = short().fit(X, Y)
     half, whole = models[0.5], models[1.0]
-    np.testing.assert_array_equal(half.transform(data.X), whole.transform(data.X))
+    assert_array_equal(half.transform(data.X), whole.transform(data.X))
     halfway = half.predict(data.X) - Y.mean(0)
     away = whole.predict(data.X) - Y.mean(0)
-    np.testing.assert_allclose(halfway, away / 2, rtol=1e-4, atol=1e-5)
+    assert_allclose(halfway, away / 2, rtol=1e-4, atol=1e-5)

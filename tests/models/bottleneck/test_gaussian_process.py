@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
 
@@ -16,7 +17,8 @@ def process_of(n=40, p=5, dtype=torch.float64):
     """Outputs depend on the first two genes."""
     generator = torch.Generator().manual_seed(0)
     X = torch.randn(n, p, generator=generator, dtype=dtype)
-    Y = torch.stack([torch.sin(2 * X[:, 0]), X[:, 1] + 0.5 * X[:, 0]], dim=1)
+    first, second = X[:, 0], X[:, 1]
+    Y = torch.stack([torch.sin(2 * first), second + 0.5 * first], dim=1)
     Y += 0.1 * torch.randn(n, 2, generator=generator, dtype=dtype)
     return RelevanceProcess(X, Y, SETTINGS)
 
@@ -26,7 +28,7 @@ def test_likelihood_and_prediction_are_those_of_scikit_learn():
     a, b, noise = process.theta[-3:].exp().tolist()
     assert (a, b, noise) == pytest.approx(SETTINGS.process_start)
     scales = process.theta[:-3].exp().numpy()
-    np.testing.assert_allclose(scales, 5**-0.5)
+    assert_allclose(scales, 5**-0.5)
     radial = ConstantKernel(a, "fixed") * RBF(1.0, "fixed")
     linear = ConstantKernel(b, "fixed") * DotProduct(0.0, "fixed")
     white = WhiteKernel(noise + SETTINGS.process_noise_floor, "fixed")
@@ -35,7 +37,7 @@ def test_likelihood_and_prediction_are_those_of_scikit_learn():
     constant = process.Y.numel() / 2 * np.log(2 * np.pi)
     assert -process.gradient()[0] - constant == pytest.approx(peer.log_marginal_likelihood_value_)
     new = torch.randn(7, 5, dtype=torch.float64)
-    np.testing.assert_allclose(process.predict(new), peer.predict(new.numpy() * scales), atol=1e-6)
+    assert_allclose(process.predict(new), peer.predict(new.numpy() * scales), atol=1e-6)
 
 
 def test_gradient_equals_finite_differences():
@@ -66,14 +68,14 @@ def test_relevance_is_the_mean_squared_gradient_of_the_posterior_mean(n_cells, s
     for shift in 1e-5 * torch.eye(5, dtype=torch.float64):
         slopes = (process.predict(X + shift) - process.predict(X - shift)) / 2e-5
         expected.append(slopes[::step].square().sum(1).mean())
-    np.testing.assert_allclose(process.relevance(n_cells), expected, rtol=1e-6)
+    assert_allclose(process.relevance(n_cells), expected, rtol=1e-6)
 
 
 def test_the_process_of_some_genes_is_that_of_all_with_the_others_switched_off():
     process = process_of().fit(n_steps=5)
     some = process.keep(torch.tensor([0, 1, 3]))
     process.theta[[2, 4]] = -30.0
-    np.testing.assert_allclose(some.predict(some.X), process.predict(process.X))
+    assert_allclose(some.predict(some.X), process.predict(process.X))
 
 
 def test_the_genes_that_matter_are_left(monkeypatch):

@@ -3,6 +3,7 @@ import copy
 import pytest
 import torch
 from torch.nn.functional import elu
+from torch.testing import assert_close
 
 from sbnn.models.bottleneck.network import BottleneckNetwork, Ensemble, Gradient
 
@@ -24,11 +25,11 @@ def test_elu_between_layers_linear_at_bottleneck_and_output(network):
     for layer, (weight, bias) in enumerate(layers):
         hidden = hidden @ weight + bias + 0
         if layer == 2:
-            torch.testing.assert_close(network.encode(x), hidden)
+            assert_close(network.encode(x), hidden)
         if layer not in (2, 5):
             hidden = elu(hidden)
-    torch.testing.assert_close(network(x), hidden)
-    torch.testing.assert_close(network(network(x, last=3), first=3), hidden)
+    assert_close(network(x), hidden)
+    assert_close(network(network(x, last=3), first=3), hidden)
 
 
 def test_weights_are_glorot_uniform_and_biases_zero():
@@ -47,13 +48,14 @@ def test_weights_are_glorot_uniform_and_biases_zero():
 def test_gradient_equals_autograd(first, activation):
     network = network_of(activation=activation)
     gradient = Gradient(network, first)
-    x, y = torch.randn(9, network.shapes[first][0]), torch.randn(9, 5)
+    n_inputs, _ = network.shapes[first]
+    x, y = torch.randn(9, n_inputs), torch.randn(9, 5)
     gradient.backward((gradient.forward(x) - y) * (2 / y.numel()))
     network.flat.requires_grad_()
     (network(x, first=first) - y).square().mean().backward()
     n_frozen = network.flat.numel() - gradient.flat.numel()
-    torch.testing.assert_close(gradient.flat, network.flat.grad[n_frozen:])
-    torch.testing.assert_close(gradient.trained, network.flat[n_frozen:])
+    assert_close(gradient.flat, network.flat.grad[n_frozen:])
+    assert_close(gradient.trained, network.flat[n_frozen:])
 
 
 def test_networks_that_run_together_are_those_that_run_alone():
@@ -65,37 +67,37 @@ def test_networks_that_run_together_are_those_that_run_alone():
     gradient.backward(torch.ones_like(outputs))
     for i, network in enumerate(networks):
         alone = Gradient(network)
-        torch.testing.assert_close(outputs[i], alone.forward(x[i]))
+        assert_close(outputs[i], alone.forward(x[i]))
         alone.backward(torch.ones(9, 5))
         for layer in range(6):
-            torch.testing.assert_close(gradient.weights[layer][i], alone.weights[layer])
-            torch.testing.assert_close(gradient.biases[layer][i], alone.biases[layer])
+            assert_close(gradient.weights[layer][i], alone.weights[layer])
+            assert_close(gradient.biases[layer][i], alone.biases[layer])
     together.flat += 1
     expected = [network.flat + 1 for network in networks]
     together.write_to(networks)
     for network, flat in zip(networks, expected, strict=True):
-        torch.testing.assert_close(network.flat, flat)
+        assert_close(network.flat, flat)
 
 
 def test_copies_predict_the_same(network):
     x = torch.randn(4, 7)
     double = copy.deepcopy(network).double()
-    torch.testing.assert_close(double(x.double()), network(x), check_dtype=False)
+    assert_close(double(x.double()), network(x), check_dtype=False)
 
 
 def test_a_new_head_leaves_the_latent_space(network):
     x = torch.randn(4, 7)
     latent = network.encode(x)
     network.replace_head(3, torch.Generator())
-    torch.testing.assert_close(network.encode(x), latent)
+    assert_close(network.encode(x), latent)
     assert network.shapes[-1] == (6, 3)
     assert network.weights[-1].any() and not network.biases[-1].any()
     network.start_outputs(torch.tensor([1.0, 2.0, 3.0]))
     before = network(x)
     assert network.biases[-1].tolist() == [[1, 2, 3]]
     network.scale_outputs(torch.tensor([1.0, 0.5, 0.0]))
-    torch.testing.assert_close(network(x), before * torch.tensor([1.0, 0.5, 0.0]))
-    torch.testing.assert_close(network.encode(x), latent)
+    assert_close(network(x), before * torch.tensor([1.0, 0.5, 0.0]))
+    assert_close(network.encode(x), latent)
 
 
 def test_cutting_genes_keeps_their_weights(network):
@@ -105,7 +107,7 @@ def test_cutting_genes_keeps_their_weights(network):
     alone[:, kept] = x[:, kept]
     expected = network(alone)
     norms = network.weights[0].square().sum(1).sqrt()
-    torch.testing.assert_close(network.input_norms(), norms)
+    assert_close(network.input_norms(), norms)
     network.keep_inputs(kept)
-    torch.testing.assert_close(network(x[:, kept]), expected)
-    torch.testing.assert_close(network.input_norms(), norms[kept])
+    assert_close(network(x[:, kept]), expected)
+    assert_close(network.input_norms(), norms[kept])

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.testing import assert_close
 
 from sbnn.models.bottleneck import products
 
@@ -31,7 +32,7 @@ def test_products_are_right_and_do_not_depend_on_the_library(shape, dtype, monke
     by_either = computed(*given)
     expected = x @ weight + bias, delta @ weight.mT, x.mT @ delta
     for one, other, right in zip(by_mkl, by_either, expected, strict=True):
-        torch.testing.assert_close(one, right, atol=1e-4, rtol=1e-5)
+        assert_close(one, right, atol=1e-4, rtol=1e-5)
         assert torch.equal(one, other)
 
 
@@ -41,7 +42,7 @@ def test_autograd_works_for_large_products(monkeypatch):
     weight.requires_grad_()
     products.affine(bias, x, weight).sum().backward()
     expected = x.sum(0)[:, None].expand(weight.shape)
-    torch.testing.assert_close(weight.grad, expected, atol=1e-4, rtol=1e-5)
+    assert_close(weight.grad, expected, atol=1e-4, rtol=1e-5)
 
 
 def test_many_networks_at_once_give_what_each_gives():
@@ -50,7 +51,7 @@ def test_many_networks_at_once_give_what_each_gives():
     for i in range(3):
         alone = computed(*[stacked[i] for stacked in together])
         for stacked, one in zip(results, alone, strict=True):
-            torch.testing.assert_close(stacked[i], one)
+            assert_close(stacked[i], one)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
+from pytest import approx
 from torch.nn.functional import cross_entropy, mse_loss
+from torch.testing import assert_close
 
 from sbnn import DistilledSettings, SparseBottleneckRegressor
 from sbnn.determinism import reproducible
@@ -97,29 +99,28 @@ def poisson_deviance(output, target):
     return 2 * (target * ratio.log() - target + output.exp()).mean()
 
 
-STAGES = {
-    "plain": (Stage("a", 3, 1e-2), mse_loss),
-    "lasso": (Stage("a", 3, 1e-2, group_lasso=0.1), mse_loss),
-    "two frozen": (Stage("a", 3, 1e-2, frozen=2), mse_loss),
-    "three frozen": (Stage("a", 3, 1e-2, frozen=3), mse_loss),
-    "classes": (Stage("a", 3, 1e-2, 0, 0.01, CrossEntropy()), cross_entropy),
-    "counts": (Stage("a", 3, 1e-2, 0, 0.01, Poisson()), poisson_deviance),
-}
-
-
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize(
+    ("stage", "value"),
+    [
+        (Stage("plain", 3, 1e-2), mse_loss),
+        (Stage("lasso", 3, 1e-2, group_lasso=0.1), mse_loss),
+        (Stage("two frozen", 3, 1e-2, frozen=2), mse_loss),
+        (Stage("three frozen", 3, 1e-2, frozen=3), mse_loss),
+        (Stage("classes", 3, 1e-2, 0, 0.01, CrossEntropy()), cross_entropy),
+        (Stage("counts", 3, 1e-2, 0, 0.01, Poisson()), poisson_deviance),
+    ],
+)
 @pytest.mark.parametrize("weight_decay", [1e-10, 0.05])
-def test_a_stage_equals_autograd(name, weight_decay):
-    stage, value = STAGES[name]
+def test_a_stage_equals_autograd(stage, value, weight_decay):
     x, y = measured()
-    if name == "classes":
+    if stage.name == "classes":
         y = (y[:, 0] > 0).long()
-    if name == "counts":
+    if stage.name == "counts":
         y = y.abs().round()
     network, other = new_network(), new_network()
     Trainer(network, seeded(), weight_decay=weight_decay).run(stage, x, y)
     expected = train_by_autograd(other, seeded(), x, y, stage, value, weight_decay)
-    torch.testing.assert_close(network.flat, expected, rtol=2e-4, atol=2e-5)
+    assert_close(network.flat, expected, rtol=2e-4, atol=2e-5)
 
 
 def constant_network(n_outputs):
@@ -145,7 +146,7 @@ def test_a_row_of_the_history_for_every_epoch():
     error = float((OUTPUTS - 0.5).square().sum())
     for row in trainer.history:
         assert row.pop("stage") == "one"
-        assert row == pytest.approx(
+        assert row == approx(
             {
                 "loss": error / 10,
                 "penalty": 0.1 * (5 + 0.5 + (0.3**2 + 0.42**2) ** 0.5),
@@ -160,14 +161,15 @@ def test_a_row_of_the_history_for_every_epoch():
 def test_rows_of_frozen_and_classifying_stages():
     trainer = Trainer(constant_network(2), seeded())
     classes = torch.tensor([0, 1, 1, 0, 1])
-    trainer.run(Stage("two", 1, 0.0, frozen=2), CELLS, OUTPUTS, (CELLS[:2], OUTPUTS[:2]))
+    watched = CELLS[:2], OUTPUTS[:2]
+    trainer.run(Stage("two", 1, 0.0, frozen=2), CELLS, OUTPUTS, watched)
     classify = Stage("three", 1, 0.0, loss=CrossEntropy())
     trainer.run(classify, CELLS, classes, (CELLS[:2], classes[:2]))
     trainer.run(Stage("four", 1, 0.0), CELLS, OUTPUTS)
     frozen, classified, plain = trainer.history
-    assert frozen["eval_r2"] == pytest.approx(0.4) and frozen["penalty"] == 0
+    assert frozen["eval_r2"] == approx(0.4) and frozen["penalty"] == 0
     for name in ("loss", "eval_loss"):
-        assert classified[name] == pytest.approx(np.log(2))
+        assert classified[name] == approx(np.log(2))
     assert np.isnan([classified["r2"], classified["eval_r2"]]).all()
     assert np.isnan([plain["eval_loss"], plain["eval_r2"]]).all()
 
@@ -177,23 +179,25 @@ def fitted_by_paper(labels, monkeypatch, **params):
     model = SparseBottleneckRegressor(hidden_layers=(8, 6), n_genes=4, **params)
     x, y = measured()
     random = np.random.RandomState(0)
-    return paper.train(model, x, y, random, seeded(), (x[:9], y[:9])), x, y
+    trained = paper.train(model, x, y, random, seeded(), (x[:9], y[:9]))
+    return trained, x, y
 
 
 def test_genes_are_pruned_by_their_norms_before_the_last_stage(monkeypatch):
     how = {"epochs": (1, 1, 1, 0), "learning_rate": 1e-2}
-    trained, x, y = fitted_by_paper(np.repeat([0, 1, -1], 20), monkeypatch, **how)
+    labels = np.repeat([0, 1, -1], 20)
+    trained, x, y = fitted_by_paper(labels, monkeypatch, **how)
     assert [row["stage"] for row in trained.history] == ["pretraining", "frozen", "unfrozen"]
-    assert np.flatnonzero(trained.support).tolist() == sorted(np.argsort(trained.gene_norms)[-4:])
-    kept = torch.as_tensor(trained.support)
-    torch.testing.assert_close(
-        trained.network.input_norms(), torch.as_tensor(trained.gene_norms)[kept]
-    )
-    error = (trained.network(x[:9][:, kept]) - y[:9]).square().mean()
+    kept = np.sort(np.argsort(trained.gene_norms)[-4:])
+    assert np.flatnonzero(trained.support).tolist() == kept.tolist()
+    norms = trained.network.input_norms()
+    assert_close(norms, torch.as_tensor(trained.gene_norms[kept]))
+    before = mse_loss(trained.network(x[:9, kept]), y[:9])
     how["epochs"] = (1, 1, 1, 1)
-    again, _, _ = fitted_by_paper(np.repeat([0, 1, -1], 20), monkeypatch, **how)
-    assert again.history[-1]["eval_loss"] == pytest.approx(float(error), rel=0.2)
-    assert again.history[-1]["genes_alive"] <= 4
+    again, _, _ = fitted_by_paper(labels, monkeypatch, **how)
+    last = again.history[-1]
+    assert last["eval_loss"] == approx(float(before), rel=0.2)
+    assert last["genes_alive"] <= 4
 
 
 def test_without_clusters_there_is_no_pretraining(monkeypatch):
@@ -206,11 +210,15 @@ def test_without_clusters_there_is_no_pretraining(monkeypatch):
 @pytest.mark.parametrize("n_clusters", [3, 20])
 def test_small_clusters_are_left_out(n_clusters):
     """At least 20 cells a cluster on average; one of 9 is too small, one of 10 is not."""
-    Y = np.repeat([0, 5, 9], [31, 19, 10])[:, None] + np.linspace(0, 0.1, 60)[:, None]
-    labels = paper.cluster_outputs(Y, n_clusters, 0)
+    Y = np.linspace(0, 0.1, 60)
+    Y[31:50] += 5
+    Y[50:] += 9
+    labels = paper.cluster_outputs(Y[:, None], n_clusters, 0)
     assert sorted(np.bincount(labels)) == [10, 19, 31]
-    labels = paper.cluster_outputs(np.append(Y[:-1], [[5]], axis=0), n_clusters, 0)
-    assert sorted(np.bincount(labels + 1)) == [9, 20, 31] and (labels[50:59] == -1).all()
+    Y[59] = 5
+    labels = paper.cluster_outputs(Y[:, None], n_clusters, 0)
+    assert sorted(np.bincount(labels + 1)) == [9, 20, 31]
+    assert (labels[50:59] == -1).all()
 
 
 @pytest.mark.filterwarnings("error")  # scikit-learn warns of more clusters than different cells
@@ -242,7 +250,7 @@ def test_adam_is_that_of_torch():
         peer.step()
         adam.step(0.1)
         gradient.mul_(-3)
-    torch.testing.assert_close(values, parameter.detach())
+    assert_close(values, parameter.detach())
 
 
 @pytest.mark.parametrize("n_steps", [14, 50])
@@ -256,18 +264,20 @@ def test_learning_rates_are_those_of_one_cycle(n_steps):
         rates.append(optimiser.param_groups[0]["lr"])
         optimiser.step()
         schedule.step()
-    assert one_cycle(n_steps, 0.01) == pytest.approx(rates, rel=1e-9)
+    assert one_cycle(n_steps, 0.01) == approx(rates, rel=1e-9)
 
 
 def test_learning_rates_of_one_and_two_steps():
     assert one_cycle(1, 0.5) == [0.5]
-    assert one_cycle(2, 0.5) == pytest.approx([0.5, 0.5e-4 / 25])
+    assert one_cycle(2, 0.5) == approx([0.5, 0.5e-4 / 25])
 
 
 @pytest.mark.parametrize(("n", "whole"), [(10, 10), (12, 10), (5, 5)])
 def test_every_cell_is_seen_once_before_any_is_seen_again(n, whole):
     batches = _batches(n, 5, seeded())
-    first, second = (torch.cat(list(islice(batches, whole // 5))) for _ in range(2))
+    n_batches = whole // 5
+    first = torch.cat(list(islice(batches, n_batches)))
+    second = torch.cat(list(islice(batches, n_batches)))
     assert len(first.unique()) == len(second.unique()) == whole
     assert not torch.equal(first, second), "in another order"
 
@@ -289,10 +299,11 @@ def test_networks_of_the_teacher_equal_autograd():
         for i, network in enumerate(others):
             optimisers[i].param_groups[0]["lr"] = rate
             optimisers[i].zero_grad()
-            mse_loss(network(x[rows[i]] + noise[i]), y[rows[i]]).backward()
+            output = network(x[rows[i]] + noise[i])
+            mse_loss(output, y[rows[i]]).backward()
             optimisers[i].step()
     for network, other in zip(networks, others, strict=True):
-        torch.testing.assert_close(network.flat, other.flat.detach(), rtol=1e-4, atol=1e-5)
+        assert_close(network.flat, other.flat.detach(), rtol=1e-4, atol=1e-5)
 
 
 SETTINGS = DistilledSettings(steps_of_student=4, rate_of_student=0.01, weight_of_measured=0.25)
@@ -314,13 +325,14 @@ def test_the_student_equals_autograd():
         if step % 2 == 0:
             more = torch.randperm(256, generator=generator).split(128)
         cells, given = own[step % 2], more[step % 2]
-        output = other(torch.cat([x[cells] + noise, labelled[0][given]]))
-        error = (output - torch.cat([y[cells], labelled[1][given]])).square()
+        inputs = torch.cat([x[cells] + noise, x[given % 128] + 1])
+        outputs = torch.cat([y[cells], y[given % 128] - 1])
+        error = (other(inputs) - outputs).square()
         optimiser.param_groups[0]["lr"] = rate
         optimiser.zero_grad()
         (error * weights / weights.mean()).mean().backward()
         optimiser.step()
-    torch.testing.assert_close(network.flat, other.flat.detach(), rtol=1e-4, atol=1e-5)
+    assert_close(network.flat, other.flat.detach(), rtol=1e-4, atol=1e-5)
 
 
 def test_rows_of_the_student():
@@ -329,17 +341,20 @@ def test_rows_of_the_student():
         steps_of_student=5, rate_of_student=0.0, recorded_every=2, watched_cells=3
     )
     ticks = []
-    labelled, watched = (CELLS, OUTPUTS * 2), (CELLS[:2], OUTPUTS[:2])
+    labelled = CELLS, OUTPUTS * 2
+    watched = CELLS[:2], OUTPUTS[:2]
     run = Run(settings, None, seeded())
     history = train_student(
         constant_network(2), CELLS, OUTPUTS, labelled, 0.1, run, watched, lambda: ticks.append(1)
     )
     assert len(history) == len(ticks) == 3
     errors = torch.cat([OUTPUTS - 0.5, OUTPUTS * 2 - 0.5]).square()
+    unexplained = errors[:3].sum() / OUTPUTS[:3].square().sum()
     for row in history:
-        assert row["loss"] == pytest.approx(float(errors.mean()))
-        assert row["r2"] == pytest.approx(1 - errors[:3].sum() / OUTPUTS[:3].square().sum())
-        assert (row["eval_loss"], row["eval_r2"]) == pytest.approx((0.75, 0.4))
+        assert row["loss"] == approx(float(errors.mean()))
+        assert row["r2"] == approx(1 - unexplained)
+        assert (row["eval_loss"], row["eval_r2"]) == approx((0.75, 0.4))
         assert (row["stage"], row["penalty"], row["genes_alive"]) == ("student", 0, 3)
     alone = train_student(constant_network(2), CELLS, OUTPUTS, labelled, 0.1, run)
-    assert np.isnan(alone[-1]["eval_loss"]) and np.isnan(alone[-1]["eval_r2"])
+    for name in ("eval_loss", "eval_r2"):
+        assert np.isnan(alone[-1][name])

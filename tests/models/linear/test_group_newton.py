@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
 from sbnn.models import sparse_linear
 from sbnn.models.sparse_linear import SparseReducedRankRegression, group_elastic_net
@@ -12,16 +13,19 @@ def problem(n_cells, n_genes, n_outputs):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n_cells, 6)) @ rng.normal(size=(6, n_genes))
     X += rng.normal(size=(n_cells, n_genes))
-    Z = X[:, :8] @ rng.normal(size=(8, n_outputs)) + rng.normal(size=(n_cells, n_outputs))
+    Z = rng.normal(size=(n_cells, n_outputs))
+    Z += X[:, :8] @ rng.normal(size=(8, n_outputs))
     return X - X.mean(axis=0), Z - Z.mean(axis=0)
 
 
 def largest_violation(X, Z, W, penalty, ridge):
     """Of the optimality conditions, relative to the penalty."""
-    slope = X.T @ (Z - X @ W) / len(X) - ridge * W
-    size = np.linalg.norm(W, axis=1)
-    used = size > 0
-    wrong = slope[used] - penalty * W[used] / size[used, None]
+    residual = Z - X @ W
+    slope = X.T @ residual / len(X) - ridge * W
+    size = np.linalg.norm(W, axis=1, keepdims=True)
+    used = W.any(axis=1)
+    direction = W[used] / size[used]
+    wrong = slope[used] - penalty * direction
     entering = np.linalg.norm(slope[~used], axis=1) - penalty
     return max(np.abs(wrong).max(initial=0), entering.max(initial=0)) / penalty
 
@@ -32,7 +36,8 @@ def largest_violation(X, Z, W, penalty, ridge):
 @pytest.mark.parametrize("is_warm", [False, True])
 def test_the_optimality_conditions_hold(shape, share, ridge, is_warm):
     X, Z = problem(*shape)
-    penalty = share * np.linalg.norm(X.T @ Z, axis=1).max() / len(X)
+    slopes = np.linalg.norm(X.T @ Z, axis=1) / len(X)
+    penalty = share * slopes.max()
     start = np.zeros((X.shape[1], Z.shape[1]))
     if is_warm:  # from elsewhere, with rows that have to leave
         start[::3] = np.random.default_rng(1).normal(size=start[::3].shape)
@@ -57,7 +62,7 @@ def test_derivatives_equal_finite_differences(ridge):
         below, gradient_below = point_at(norms - step)
         assert gradient[i] == pytest.approx((above.value - below.value) / 2e-5, abs=1e-7)
         slopes = (gradient_above - gradient_below) / 2e-5
-        np.testing.assert_allclose(hessian[i], slopes, atol=1e-7)
+        assert_allclose(hessian[i], slopes, atol=1e-7)
 
 
 def test_genes_that_are_alike_or_constant():
@@ -67,7 +72,7 @@ def test_genes_that_are_alike_or_constant():
     assert not W[60:].any()
     assert largest_violation(more, Z, W, 0.3, 0.0) < 1e-6
     single = group_elastic_net(X, Z, np.zeros((50, 4)), 0.3, 0.0, 1e-6)
-    np.testing.assert_allclose(more @ W, X @ single, atol=1e-5)
+    assert_allclose(more @ W, X @ single, atol=1e-5)
 
 
 def test_a_path_of_many_genes_leaves_nothing_to_coordinate_descent(monkeypatch):

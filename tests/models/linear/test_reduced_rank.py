@@ -2,6 +2,7 @@ import warnings
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import MultiTaskElasticNet, Ridge
@@ -13,10 +14,12 @@ from sbnn import ReducedRankRegression, SparseReducedRankRegression
 def pair():
     """Correlated genes X (80, 30) and outputs Y (80, 4) of rank 2 plus noise, neither centred."""
     rng = np.random.default_rng(1)
-    X = rng.normal(size=(80, 5)) @ rng.normal(size=(5, 30)) + 2 * rng.normal(size=(80, 30)) + 3
+    X = rng.normal(size=(80, 5)) @ rng.normal(size=(5, 30)) + 3
+    X += 2 * rng.normal(size=(80, 30))
     encoder = np.zeros((30, 2))
     encoder[:6] = rng.normal(size=(6, 2))
-    Y = X @ encoder @ rng.normal(size=(2, 4)) + rng.normal(size=(80, 4)) - 1
+    Y = X @ encoder @ rng.normal(size=(2, 4)) - 1
+    Y += rng.normal(size=(80, 4))
     return X, Y
 
 
@@ -34,7 +37,7 @@ def test_rrr_is_the_textbook_closed_form(pair, rank):
     _, vectors = np.linalg.eigh(Yc.T @ Xc @ ols)
     top = vectors[:, -rank:]
     model = ReducedRankRegression(rank).fit(*pair)
-    np.testing.assert_allclose(model.coef_.T, ols @ top @ top.T, atol=1e-10)
+    assert_allclose(model.coef_.T, ols @ top @ top.T, atol=1e-10)
 
 
 @pytest.mark.parametrize("n_cells", [80, 12])
@@ -42,16 +45,16 @@ def test_rrr_of_full_rank_with_a_penalty_is_ridge(pair, n_cells):
     X, Y = pair[0][:n_cells], pair[1][:n_cells]
     model = ReducedRankRegression(rank=4, alpha=0.3).fit(X, Y)
     reference = Ridge(alpha=0.3 * n_cells, solver="cholesky").fit(X, Y)
-    np.testing.assert_allclose(model.coef_, reference.coef_, atol=1e-10)
-    np.testing.assert_allclose(model.intercept_, reference.intercept_, atol=1e-10)
+    assert_allclose(model.coef_, reference.coef_, atol=1e-10)
+    assert_allclose(model.intercept_, reference.intercept_, atol=1e-10)
 
 
 def test_rrr_with_more_genes_than_cells_is_the_solution_of_least_norm(rng):
     X, Y = rng.normal(size=(20, 3000)), rng.normal(size=(20, 3))
     Xc, Yc = centred(X, Y)
     model = ReducedRankRegression(rank=3).fit(X, Y)
-    np.testing.assert_allclose(model.predict(X), Y, atol=1e-9)
-    np.testing.assert_allclose(model.coef_.T, np.linalg.pinv(Xc) @ Yc, atol=1e-10)
+    assert_allclose(model.predict(X), Y, atol=1e-9)
+    assert_allclose(model.coef_.T, np.linalg.pinv(Xc) @ Yc, atol=1e-10)
 
 
 # --- sparse reduced-rank regression
@@ -67,14 +70,16 @@ def kkt_violation(Xc, Yc, model):
     W, V = model.encoder_, model.decoder_
     sparse = model.alpha * model.l1_ratio
     ridge = model.alpha * (1 - model.l1_ratio)
-    slope = Xc.T @ (Yc @ V - Xc @ W) / len(Xc) - ridge * W
+    residual = Yc @ V - Xc @ W
+    slope = Xc.T @ residual / len(Xc) - ridge * W
     if model.penalty == "group":
         size = np.linalg.norm(W, axis=1, keepdims=True)
         inside = np.linalg.norm(slope, axis=1, keepdims=True) - sparse
     else:
         size = np.abs(W)
         inside = np.abs(slope) - sparse
-    outside = np.abs(slope - sparse * W / np.where(size > 0, size, 1))
+    direction = W / np.where(size > 0, size, 1)
+    outside = np.abs(slope - sparse * direction)
     return np.where(size > 0, outside, np.maximum(inside, 0)).max() / sparse
 
 
@@ -94,11 +99,12 @@ def test_solutions_are_stationary_and_the_objective_never_rises(
     # V is the polar factor of Y'X W exactly if V'Y'X W is symmetric with no negative eigenvalue.
     product = V.T @ Yc.T @ Xc @ W
     bound = 1e-4 * np.abs(product).max()
-    np.testing.assert_allclose(product, product.T, atol=bound)
+    assert_allclose(product, product.T, atol=bound)
     assert np.linalg.eigvalsh(product + product.T).min() > -bound
     assert len(model.objective_) == model.n_iter_
     assert np.diff(model.objective_).max(initial=0) <= 1e-10 * model.objective_[0]
-    error = ((Yc - Xc @ W @ V.T) ** 2).sum() / (2 * len(Xc))
+    residual = Yc - Xc @ W @ V.T
+    error = (residual**2).sum() / (2 * len(Xc))
     expected = error + alpha * penalty_of(W, penalty, l1_ratio)
     assert model.objective_[-1] == pytest.approx(expected, rel=1e-10)
 
@@ -108,8 +114,8 @@ def test_group_penalty_at_full_rank_is_the_multi_response_elastic_net(pair, l1_r
     how = {"alpha": 0.3, "l1_ratio": l1_ratio}
     model = SparseReducedRankRegression(rank=4, relaxed=False, **how).fit(*pair)
     reference = MultiTaskElasticNet(tol=1e-12, max_iter=100_000, **how).fit(*pair)
-    np.testing.assert_allclose(model.coef_, reference.coef_, atol=1e-5)
-    np.testing.assert_array_equal(model.get_support(), reference.coef_.any(axis=0))
+    assert_allclose(model.coef_, reference.coef_, atol=1e-5)
+    assert_array_equal(model.get_support(), reference.coef_.any(axis=0))
 
 
 @pytest.mark.parametrize(("penalty", "rank"), [("group", 1), ("group", 2), ("element", 2)])
@@ -117,12 +123,12 @@ def test_without_a_sparse_penalty_it_is_rrr(pair, penalty, rank):
     none = SparseReducedRankRegression(rank, alpha=0, penalty=penalty).fit(*pair)
     little = SparseReducedRankRegression(rank, 1e-6, relaxed=False, penalty=penalty).fit(*pair)
     reference = ReducedRankRegression(rank).fit(*pair)
-    np.testing.assert_allclose(none.coef_, reference.coef_, atol=1e-10)
-    np.testing.assert_allclose(little.coef_, reference.coef_, atol=2e-5)
+    assert_allclose(none.coef_, reference.coef_, atol=1e-10)
+    assert_allclose(little.coef_, reference.coef_, atol=2e-5)
     assert none.n_iter_ == 1
     ridge_alone = SparseReducedRankRegression(rank, 0.4, l1_ratio=0, penalty=penalty).fit(*pair)
     reference = ReducedRankRegression(rank, alpha=0.4).fit(*pair)
-    np.testing.assert_allclose(ridge_alone.coef_, reference.coef_, atol=1e-12)
+    assert_allclose(ridge_alone.coef_, reference.coef_, atol=1e-12)
 
 
 @pytest.mark.parametrize("penalty", ["group", "element"])
@@ -132,10 +138,10 @@ def test_relaxed_is_ridge_rrr_on_the_selected_genes(pair, penalty):
     plain = clone(relaxed).set_params(relaxed=False).fit(X, Y)
     genes = plain.get_support(indices=True)
     assert 2 < len(genes) < 30
-    np.testing.assert_array_equal(relaxed.get_support(indices=True), genes)
+    assert_array_equal(relaxed.get_support(indices=True), genes)
     refit = ReducedRankRegression(alpha=0.5).fit(X[:, genes], Y)
-    np.testing.assert_allclose(relaxed.encoder_[genes], refit.encoder_, atol=1e-12)
-    np.testing.assert_allclose(relaxed.predict(X), refit.predict(X[:, genes]), atol=1e-10)
+    assert_allclose(relaxed.encoder_[genes], refit.encoder_, atol=1e-12)
+    assert_allclose(relaxed.predict(X), refit.predict(X[:, genes]), atol=1e-10)
 
 
 @pytest.mark.parametrize("penalty", ["group", "element"])
@@ -147,8 +153,8 @@ def test_path_is_what_single_fits_give_in_the_order_asked(pair, penalty, relaxed
     assert not hasattr(template, "coef_")
     for model in models:
         single = clone(model).fit(*pair)
-        np.testing.assert_allclose(model.coef_, single.coef_, atol=2e-5)
-        np.testing.assert_array_equal(model.get_support(), single.get_support())
+        assert_allclose(model.coef_, single.coef_, atol=2e-5)
+        assert_array_equal(model.get_support(), single.get_support())
 
 
 @pytest.mark.parametrize(
@@ -158,12 +164,12 @@ def test_latent_space(pair, model):
     X, Y = pair
     model = clone(model).fit(X, Y)
     V = model.decoder_
-    np.testing.assert_allclose(V.T @ V, np.eye(2), atol=1e-12)
+    assert_allclose(V.T @ V, np.eye(2), atol=1e-12)
     assert (V[np.abs(V).argmax(axis=0), [0, 1]] > 0).all()
     latent = model.transform(X)
-    np.testing.assert_allclose(latent.mean(axis=0), 0, atol=1e-10)
-    np.testing.assert_allclose(latent @ V.T + Y.mean(axis=0), model.predict(X), atol=1e-10)
-    np.testing.assert_array_equal(clone(model).fit_transform(X, Y), latent)
+    assert_allclose(latent.mean(axis=0), 0, atol=1e-10)
+    assert_allclose(latent @ V.T + Y.mean(axis=0), model.predict(X), atol=1e-10)
+    assert_array_equal(clone(model).fit_transform(X, Y), latent)
 
 
 @pytest.mark.parametrize("penalty", ["group", "element"])
@@ -173,7 +179,7 @@ def test_latent_variables_are_sorted_by_variance(pair, penalty):
     variances = np.diag(covariance)
     assert (np.diff(variances) < 0).all()
     if penalty == "group":
-        np.testing.assert_allclose(covariance, np.diag(variances), atol=1e-8)
+        assert_allclose(covariance, np.diag(variances), atol=1e-8)
 
 
 @pytest.mark.parametrize("rank", [2, 4])
@@ -182,7 +188,7 @@ def test_fewer_genes_than_the_rank(pair, rank):
     few = [model for model in path if 0 < model.get_support().sum() < rank]
     assert few
     for model in few:
-        np.testing.assert_allclose(model.decoder_.T @ model.decoder_, np.eye(rank), atol=1e-12)
+        assert_allclose(model.decoder_.T @ model.decoder_, np.eye(rank), atol=1e-12)
         assert np.linalg.matrix_rank(model.coef_) <= model.get_support().sum()
         assert model.n_iter_ < 100
 
@@ -193,7 +199,9 @@ def test_a_warning_says_below_which_penalty_genes_are_selected(pair, penalty, l1
     template = SparseReducedRankRegression(2, 1000, l1_ratio, penalty=penalty)
     with pytest.warns(UserWarning, match="no gene is selected with alpha=1000") as warned:
         model = template.fit(*pair)
-    np.testing.assert_allclose(model.predict(pair[0]), np.tile(pair[1].mean(axis=0), (80, 1)))
+    X, Y = pair
+    means = np.broadcast_to(Y.mean(axis=0), Y.shape)
+    assert_allclose(model.predict(X), means)
     assert model.get_feature_names_out().size == 0
     bound = float(str(warned[0].message).split()[-1])
     with warnings.catch_warnings():

@@ -128,7 +128,7 @@ class RelevanceProcess:
         return process
 
     def _factor(self):
-        """Scaled genes, (n, p), radial part of the kernel matrix, and Cholesky factor of the whole."""
+        """Scaled genes, (n, p), radial part of the kernel, and Cholesky factor of all of it."""
         a, b, noise = self.variances
         Z = self.X * self.scales
         radial = _radial(Z, Z, a)

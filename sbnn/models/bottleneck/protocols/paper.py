@@ -108,7 +108,7 @@ def straight_stages(model, loss):
 
 
 def pretraining_labels(target, n_clusters, random):
-    """Cluster labels of the cells (-1: no cluster), or None if there are fewer than two clusters."""
+    """Cluster labels of the cells (-1: no cluster), or None if there are fewer than two."""
     labels = cluster_outputs(target.cpu().numpy(), n_clusters, random)
     if labels.max() < 1:
         warn(f"no pretraining: fewer than two clusters have {LEAST_CELLS} cells or more")
