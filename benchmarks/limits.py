@@ -127,8 +127,11 @@ def larger_models(X, Y, X_test):
     yield "ridge on the genes", LeaveOneOutRidge().fit(X, Y).predict(X_test)
     yield "Gaussian process", RelevanceProcess(x, y, run.settings).fit(40).predict(new).numpy()
     yield "gradient boosting", MultiOutputRegressor(boosted).fit(X, Y).predict(X_test)
-    teacher = few_cells.Teacher if len(X) <= run.settings.few_cells else Teacher
-    yield "teacher, no bottleneck", teacher(wide, x, y, run).predict(new).numpy()
+    if len(X) <= run.settings.few_cells:
+        teacher = few_cells.Teacher(wide, x, y, run, run.settings.n_teachers)
+    else:
+        teacher = Teacher(wide, x, y, run)
+    yield "teacher, no bottleneck", teacher.predict(new).numpy()
 
 
 def fold_scores(data, train, test):

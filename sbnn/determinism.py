@@ -9,8 +9,7 @@ _ONE_AT_A_TIME = threading.RLock()
 
 @contextmanager
 def reproducible(n_threads=1):
-    """Fix the number of threads, on which the order of sums depends, and flush denormal numbers to
-    zero.
+    """Fix the number of threads, on which the order of sums depends, and flush denormal numbers.
 
     The number of threads is a setting of the whole process, not of a single Python thread. Python
     threads that fit models at the same time therefore take turns, so that no fit can change the

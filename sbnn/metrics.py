@@ -1,31 +1,30 @@
-"""One definition of R2 for every model: relative to the *training* means, and pooled over the outputs."""
+"""One definition of R2 for every model: relative to *training* means, pooled over outputs."""
 
 import numpy as np
 
-from sbnn.errors import naming
+from sbnn.errors import check_number
 
 __all__ = ["feature_r2", "pooled_r2", "smallest_sufficient"]
 
 
-def _numbers(argument, values):
-    with naming(f"{argument}: expected an array of numbers"):
-        return np.asarray(values, dtype=np.float64)
-
-
 def _sums_of_squares(Y_true, Y_pred, Y_mean):
     """Residual and total sum of squares of every output, as two float64 arrays of shape (q,)."""
-    Y_true, Y_pred, Y_mean = map(_numbers, ("Y_true", "Y_pred", "Y_mean"), (Y_true, Y_pred, Y_mean))
+    Y_true = np.asarray(Y_true, dtype=np.float64)
+    Y_pred = np.asarray(Y_pred, dtype=np.float64)
+    Y_mean = np.asarray(Y_mean, dtype=np.float64)
     q = Y_true.shape[1] if Y_true.ndim == 2 else 1
-    fit = Y_true.ndim in (1, 2) and Y_pred.shape == Y_true.shape and Y_mean.shape in ((), (q,))
-    if not (fit and len(Y_true)) or not all(
-        np.isfinite(values).all() for values in (Y_true, Y_pred, Y_mean)
-    ):
+    is_table = Y_true.ndim in (1, 2) and len(Y_true) > 0
+    if not is_table or Y_pred.shape != Y_true.shape or Y_mean.shape not in ((), (q,)):
         got = f"{Y_true.shape}, {Y_pred.shape} and {Y_mean.shape}"
-        raise ValueError(
-            f"Y_true, Y_pred and Y_mean: expected finite values of shape (n, q), (n, q), (q,), got {got}"
-        )
-    Y_true, Y_pred = Y_true.reshape(-1, q), Y_pred.reshape(-1, q)
-    return ((Y_true - Y_pred) ** 2).sum(axis=0), ((Y_true - Y_mean) ** 2).sum(axis=0)
+        raise ValueError(f"Y_true, Y_pred, Y_mean: expected (n, q), (n, q) and (q,), got {got}")
+    for name, values in (("Y_true", Y_true), ("Y_pred", Y_pred), ("Y_mean", Y_mean)):
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name}: expected finite values")
+    Y_true = Y_true.reshape(-1, q)
+    Y_pred = Y_pred.reshape(-1, q)
+    residual = (Y_true - Y_pred) ** 2
+    total = (Y_true - Y_mean) ** 2
+    return residual.sum(axis=0), total.sum(axis=0)
 
 
 def pooled_r2(Y_true, Y_pred, Y_mean):
@@ -52,13 +51,13 @@ def pooled_r2(Y_true, Y_pred, Y_mean):
         predictions and 0 for others, as in scikit-learn.
     """
     residual, total = _sums_of_squares(Y_true, Y_pred, Y_mean)
-    residual, total = residual.sum(), total.sum()
-    return float(1 - residual / total) if total > 0 else float(residual == 0)
+    if total.sum() > 0:
+        return float(1 - residual.sum() / total.sum())
+    return float(residual.sum() == 0)
 
 
 def feature_r2(Y_true, Y_pred, Y_mean):
-    """Share of the variance of each output that the predictions explain; parameters are as for
-    `pooled_r2`.
+    """Share of the variance of each output that the predictions explain; see `pooled_r2`.
 
     Returns
     -------
@@ -66,7 +65,9 @@ def feature_r2(Y_true, Y_pred, Y_mean):
         NaN for an output whose ``Y_true`` equals its ``Y_mean`` in every cell.
     """
     residual, total = _sums_of_squares(Y_true, Y_pred, Y_mean)
-    return 1 - np.divide(residual, total, out=np.full_like(total, np.nan), where=total > 0)
+    unexplained = np.full_like(total, np.nan)
+    np.divide(residual, total, out=unexplained, where=total > 0)
+    return 1 - unexplained
 
 
 def share_tested(folds):
@@ -75,14 +76,14 @@ def share_tested(folds):
 
 
 def corrected_error(differences, test_share):
-    """Standard error of the mean over folds (axis 0) that share training cells: ``s * sqrt(1 / n +
-    test_share)``.
+    """Standard error of the mean over n folds (axis 0) that share training cells.
 
-    ``s`` is the sample SD over folds, and `test_share` is the number of test cells per training
-    cell (Nadeau and Bengio, Machine Learning 52, 239, 2003, section 3.2); with 0, the folds are
-    treated as independent.
+    It is ``s * sqrt(1 / n + test_share)``, where ``s`` is the sample SD over folds, and
+    `test_share` is the number of test cells per training cell (Nadeau and Bengio, Machine Learning
+    52, 239, 2003, section 3.2); with 0, the folds are treated as independent.
     """
-    return np.sqrt((1 / len(differences) + test_share) * np.var(differences, axis=0, ddof=1))
+    variance = np.var(differences, axis=0, ddof=1)
+    return np.sqrt((1 / len(differences) + test_share) * variance)
 
 
 def smallest_sufficient(r2, numbers, test_share=0.0):
@@ -105,20 +106,15 @@ def smallest_sufficient(r2, numbers, test_share=0.0):
     -------
     int
     """
-    r2, numbers = _numbers("r2", r2), _numbers("numbers", numbers)
-    fit = (
-        r2.ndim == 2
-        and len(r2) > 1
-        and r2.shape[1:] == numbers.shape
-        and (np.diff(numbers) > 0).all()
-    )
-    if not fit or np.isnan(r2).any():
-        raise ValueError(
-            f"r2: expected folds x ascending numbers of genes, got {r2.shape} for {numbers.tolist()}"
-        )
-    behind = r2[:, [r2.mean(0).argmax()]] - r2
-    return int(
-        numbers[
-            (behind.mean(0) <= corrected_error(behind, _numbers("test_share", test_share))).argmax()
-        ]
-    )
+    r2 = np.asarray(r2, dtype=np.float64)
+    for number in numbers:
+        check_number("numbers", number, float)
+    is_ascending = (np.diff(numbers) > 0).all()
+    if r2.ndim != 2 or len(r2) < 2 or r2.shape[1] != len(numbers) or not is_ascending:
+        raise ValueError(f"r2: expected folds x ascending numbers, got {r2.shape} for {numbers}")
+    if np.isnan(r2).any():
+        raise ValueError("r2: expected a value for every fold and number of genes, got NaN")
+    best = r2.mean(0).argmax()
+    behind = r2[:, [best]] - r2
+    is_sufficient = behind.mean(0) <= corrected_error(behind, test_share)
+    return int(numbers[is_sufficient.argmax()])

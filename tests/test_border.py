@@ -88,7 +88,7 @@ CALLS = {
     "length of drop_rates": lambda data, record: dynamics.Recipe(drop_rates=(0.2,)),
     "trajectories: ": lambda data, record: dynamics.PhoenixRegressor().fit(data),
     "rates: .* at .values": lambda data, record: dynamics.GeneNetwork.random(8).rates([0.5] * 7),
-    "with `indices`": lambda data, record: NETWORK.fit(data).get_support(np.ones(2)),
+    "indices: ": lambda data, record: NETWORK.fit(data).get_support(np.ones(2)),
     "rows: .*genes": lambda data, record: sbnn.ExpressionStream(data.X).rows([0], "a"),
     "'random_state' parameter": lambda data, record: ephys_types.SparsePCAForest(
         random_state=0.5

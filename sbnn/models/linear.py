@@ -13,28 +13,32 @@ from sklearn.utils import TransformerTags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sbnn.data.inputs import new_cells, output_table, to_be_fitted, two_tables
-from sbnn.errors import attempt, check_number, documented, naming
+from sbnn.errors import check_flag, check_number
+from sbnn.metrics import pooled_r2
 
 
 def kept_genes(model):
-    """Positions of the genes that a fitted model uses; all genes if the model does not select genes."""
+    """Positions of the genes that a fitted model uses, by default all genes."""
     check_is_fitted(model)
-    support = getattr(model, "get_support", None)
-    return np.arange(model.n_features_in_) if support is None else np.flatnonzero(support())
+    if hasattr(model, "get_support"):
+        return np.flatnonzero(model.get_support())
+    return np.arange(model.n_features_in_)
 
 
 class GeneSelectionMixin:
-    """Gives access to the genes that a fitted model uses, based on the mask returned by ``_support_mask()``."""
+    """Gives access to the genes that a fitted model uses; a model has ``_support_mask()``."""
 
-    @documented
     def get_support(self, indices=False):
-        """Genes that the model uses, as a boolean mask of shape (p,) or, with `indices`, as sorted positions."""
+        """Genes that the model uses: a boolean mask, (p,), or, with `indices`, sorted positions."""
         check_is_fitted(self)
         mask = self._support_mask()
-        return np.flatnonzero(mask) if indices else mask
+        return np.flatnonzero(mask) if check_flag("indices", indices) else mask
 
     def get_feature_names_out(self, input_features=None):
-        """Names of the genes that the model uses, in the order of X; if ``fit`` had no names, from `input_features`."""
+        """Names of the genes that the model uses, in the order of X.
+
+        If ``fit`` had no names, they are taken from `input_features`.
+        """
         return _check_feature_names_in(self, input_features)[self.get_support()]
 
 
@@ -47,14 +51,16 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return tags
 
     def _validate(self, X, y):
-        """Check X and y, store their means, and return both as centred two-dimensional arrays of float64."""
-        X, Y = to_be_fitted(self, *two_tables(X, y), np.float64)
-        self.x_mean_, self.y_mean_ = X.mean(axis=0), Y.mean(axis=0)
+        """Check X and y and store their means; return both centred, (n, p) and (n, q)."""
+        X, y = two_tables(X, y)
+        X, Y = to_be_fitted(self, X, y, np.float64)
+        self.x_mean_ = X.mean(axis=0)
+        self.y_mean_ = Y.mean(axis=0)
         # Column-major order, because the solvers read and select single genes.
         return np.asfortranarray(X - self.x_mean_), (Y - self.y_mean_).reshape(len(Y), -1)
 
     def _store_coef(self, coef):
-        """Store the intercept and the coefficients of shape (q, p), or (p,) for a one-dimensional y."""
+        """Store the intercept and the coefficients, (q, p), or (p,) for a one-dimensional y."""
         self.coef_ = coef if np.ndim(self.y_mean_) else coef[0]
         self.intercept_ = self.y_mean_ - self.coef_ @ self.x_mean_
 
@@ -67,18 +73,14 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return new_cells(self, X, needed=kept_genes(self)) @ self.coef_.T + self.intercept_
 
     def score(self, X, y=None):
-        """Pooled R2 relative to the training means (see `sbnn.metrics.pooled_r2`); X and y are as in `fit`."""
-        from sbnn.metrics import pooled_r2
-
+        """Pooled R2 relative to the training means, as `sbnn.metrics.pooled_r2`."""
         check_is_fitted(self)
         X, y = two_tables(X, y)
-        with naming("X and y: expected cells and their outputs"):
-            return pooled_r2(output_table(X, y), self.predict(X), self.y_mean_)
+        return pooled_r2(output_table(X, y), self.predict(X), self.y_mean_)
 
 
 class LeaveOneOutRidge(LinearRegressor):
-    """Ridge regression on all genes, with one penalty for all outputs, chosen by leave-one-out
-    cross-validation.
+    """Ridge regression on all genes; leave-one-out cross-validation chooses the penalty.
 
     This is scikit-learn's ``RidgeCV`` with a grid of penalties suited to z-scored expression.
 
@@ -104,18 +106,19 @@ class LeaveOneOutRidge(LinearRegressor):
         self.alphas = alphas
 
     def fit(self, X, y=None):
-        """Choose the penalty and fit the model; X and y are as in `SparseBottleneckRegressor.fit`."""
-        for alpha in attempt("alphas: expected numbers", np.ravel, self.alphas).tolist() or [()]:
+        """Choose the penalty and fit; X and y are as in `SparseBottleneckRegressor.fit`."""
+        alphas = np.ravel(self.alphas)
+        check_number("the length of alphas", len(alphas), int, 1)
+        for alpha in alphas.tolist():
             check_number("alphas", alpha, float, 0)
-        X, Y = to_be_fitted(self, *two_tables(X, y), np.float64)
+        X, y = two_tables(X, y)
+        X, Y = to_be_fitted(self, X, y, np.float64)
         # "auto" would choose "eigen", which is four times slower if there are about as many cells
         # as genes.
-        ridge = RidgeCV(np.ravel(self.alphas), gcv_mode="svd").fit(X, Y)
-        self.alpha_, self.best_score_, self.y_mean_ = (
-            ridge.alpha_,
-            ridge.best_score_,
-            Y.mean(axis=0),
-        )
+        ridge = RidgeCV(alphas, gcv_mode="svd").fit(X, Y)
+        self.alpha_ = ridge.alpha_
+        self.best_score_ = ridge.best_score_
+        self.y_mean_ = Y.mean(axis=0)
         # RidgeCV returns one dimension for a single column
         self.coef_ = ridge.coef_.reshape(*Y.shape[1:], -1)
         self.intercept_ = ridge.intercept_ if Y.ndim == 1 else np.atleast_1d(ridge.intercept_)
@@ -140,16 +143,15 @@ class LatentMixin:
         return tags
 
     def fit_transform(self, X, y=None, **options):
-        """Fit the model, then map the training cells to the latent space; the arguments are as in `fit`."""
+        """Fit the model and map the training cells to the latent space; see `fit`."""
         return self.fit(X, y, **options).transform(X)
 
 
 class LatentRegressor(LatentMixin, LinearRegressor):
-    """Reduced-rank model Y = X W V' with encoder W of shape (p, rank) and orthonormal decoder V of
-    shape (q, rank).
+    """Reduced-rank model Y = X W V' with encoder W, (p, rank), and orthonormal V, (q, rank).
 
     A subclass has ``rank``, ``alpha`` and a generator ``_solve(X, Y, alphas)``, which is called
-    with decreasing penalties and yields the learned attributes for each penalty.
+    with decreasing penalties and yields the arguments of ``_store`` for each penalty.
     """
 
     # The parameter that `fit_path` varies. Cross-validation uses `fit_path`, which costs much less
@@ -164,7 +166,9 @@ class LatentRegressor(LatentMixin, LinearRegressor):
 
     def fit(self, X, y=None):
         """Fit the model; X and y are as in `SparseBottleneckRegressor.fit`."""
-        return self._store(*self._solve(*self._validate(X, y), [self.alpha]))
+        X, Y = self._validate(X, y)
+        [solution] = self._solve(X, Y, [self.alpha])
+        return self._store(*solution)
 
     def fit_path(self, X, y, alphas):
         """Yield one fitted copy of the model for each penalty, in the order of `alphas`.
@@ -172,30 +176,31 @@ class LatentRegressor(LatentMixin, LinearRegressor):
         All fits together take little longer than the slowest fit. They are computed from the
         largest penalty to the smallest, and only when the iterator needs them.
         """
-        alphas = attempt("alphas: expected several penalties", list, alphas)
+        alphas = list(alphas)
         for alpha in alphas:
             check_number("alpha", alpha, float, 0)
         template = clone(self).set_params(alpha=alphas[0])
+        X, Y = template._validate(X, y)
+        return template._path(X, Y, alphas)
+
+    def _path(self, X, Y, alphas):
         # warm starts go from large to small penalties
-        falling = sorted(range(len(alphas)), key=lambda i: -alphas[i])
-        solutions = template._solve(*template._validate(X, y), [alphas[i] for i in falling])
+        falling = np.argsort(-np.asarray(alphas), kind="stable").tolist()
+        solutions = self._solve(X, Y, [alphas[i] for i in falling])
+        solved = {}
+        for i, alpha in enumerate(alphas):
+            while i not in solved:
+                solved[falling[len(solved)]] = next(solutions)
+            yield copy.copy(self).set_params(alpha=alpha)._store(*solved[i])
 
-        def in_order(solved, turn):
-            for i, solution in zip(falling, solutions, strict=True):
-                solved[i] = copy.copy(template).set_params(alpha=alphas[i])._store(solution)
-                while turn in solved:
-                    yield solved.pop(turn)
-                    turn += 1
-
-        return in_order({}, 0)
-
-    def _store(self, solution):
-        vars(self).update(solution)
-        self._store_coef(self.decoder_ @ self.encoder_.T)
+    def _store(self, encoder, decoder):
+        self.encoder_ = encoder
+        self.decoder_ = decoder
+        self._store_coef(decoder @ encoder.T)
         return self
 
     def transform(self, X):
-        """Map cells to latent coordinates of shape (n, rank); the mean of the training cells is at the origin."""
+        """Map cells to latent coordinates, (n, rank), with the training mean at the origin."""
         check_is_fitted(self)
         return (new_cells(self, X, needed=kept_genes(self)) - self.x_mean_) @ self.encoder_
 
@@ -240,12 +245,11 @@ class ReducedRankRegression(LatentRegressor):
         self.alpha = alpha
 
     def _solve(self, X, Y, alphas):
-        for encoder, decoder in ridge_reduced_rank(X, Y, self.rank, alphas):
-            yield {"encoder_": encoder, "decoder_": decoder}
+        return ridge_reduced_rank(X, Y, self.rank, alphas)
 
 
 def ridge_reduced_rank(X, Y, rank, alphas):
-    """Yield the closed-form (encoder, decoder) for each penalty, using one decomposition of the centred X."""
+    """Yield the closed-form encoder, (p, rank), and decoder, (q, rank), for each penalty."""
     # The penalty is equivalent to additional cells in a least-squares problem, which regresses [Y;
     # 0] on [X; sqrt(n alpha) 1]. In the solution of this problem, the decoder contains the first
     # right singular vectors of the outputs that ridge regression predicts for the measured and
@@ -253,19 +257,23 @@ def ridge_reduced_rank(X, Y, rank, alphas):
     n = len(X)
     left, spread, right = np.linalg.svd(X, full_matrices=False)
     kept = spread > spread[0] * max(X.shape) * np.finfo(np.float64).eps
-    left, spread, right = left[:, kept], spread[kept], right[kept]
-    projected = left.T @ Y
+    spread = spread[kept]  # shape (k,)
+    right = right[kept]
+    projected = left[:, kept].T @ Y  # shape (k, q)
     for alpha in alphas:
         penalised = spread**2 + n * alpha
         # Shape (k, q), with the same Gram matrix as the predicted outputs of all these cells.
         fitted = (spread / np.sqrt(penalised))[:, None] * projected
-        decoder = np.linalg.svd(fitted, full_matrices=len(fitted) < rank)[2][:rank].T
+        _, _, directions = np.linalg.svd(fitted, full_matrices=len(fitted) < rank)
+        decoder = directions[:rank].T
         encoder = right.T @ ((spread / penalised)[:, None] * (projected @ decoder))
         yield with_positive_peaks(encoder, decoder)
 
 
 def with_positive_peaks(encoder, decoder):
-    """Flip the signs of latent variables so that the entry of largest magnitude in each decoder column is positive."""
-    peaks = decoder[np.abs(decoder).argmax(axis=0), np.arange(decoder.shape[1])]
-    signs = np.where(peaks < 0, -1.0, 1.0)  # the sign of singular vectors is arbitrary
+    """Flip latent variables so that the largest entry of each decoder column is positive."""
+    # The sign of singular vectors is arbitrary.
+    largest = np.abs(decoder).argmax(axis=0)
+    peaks = decoder[largest, np.arange(decoder.shape[1])]
+    signs = np.where(peaks < 0, -1.0, 1.0)
     return encoder * signs, decoder * signs

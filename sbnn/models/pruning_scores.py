@@ -15,19 +15,20 @@ def shared(size):
 
 
 def mixed(from_prior, size, influence):
-    """Compute ``l * prior + (1 - l) * size`` for influence l; l = 0 ignores the prior, and l = 1 ignores the size."""
-    return influence * from_prior + (1 - influence) * size if influence else size
+    """Compute ``l * prior + (1 - l) * size`` for influence l; with l = 0, this is the size."""
+    if influence == 0:
+        return size
+    return influence * from_prior + (1 - influence) * size
 
 
 def keep_largest(scores, mask, n_kept, size=None):
-    """Mask of the `n_kept` largest scores among the entries in `mask`; ties go to the entry with the larger `size`."""
-    kept = torch.zeros(mask.numel(), dtype=torch.bool)
+    """Mask of the `n_kept` largest scores in `mask`; ties go to the larger `size`, if given."""
     scores = scores.masked_fill(~mask, -torch.inf).flatten()
-    ranked = (
-        torch.arange(mask.numel())
-        if size is None
-        else size.flatten().argsort(descending=True, stable=True)
-    )
+    ranked = torch.arange(mask.numel())
+    if size is not None:
+        ranked = size.flatten().argsort(descending=True, stable=True)
     ranked = ranked[scores[ranked].argsort(descending=True, stable=True)]
-    kept[ranked[: min(n_kept, int(mask.sum()))]] = True
+    n_kept = min(n_kept, int(mask.sum()))
+    kept = torch.zeros(mask.numel(), dtype=torch.bool)
+    kept[ranked[:n_kept]] = True
     return kept.reshape(mask.shape)

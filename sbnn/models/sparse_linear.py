@@ -9,8 +9,6 @@
 # from a solution found by Newton's method. With the element-wise penalty, each column of W is a
 # separate problem, which glmnet solves.
 
-import warnings
-
 import numpy as np
 from glmnet import ElasticNet
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr
@@ -18,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
 from sklearn.utils._param_validation import StrOptions
 
-from sbnn.errors import check_number
+from sbnn.errors import check_number, warn
 from sbnn.models.linear import (
     LatentRegressor,
     SparseCoefficients,
@@ -121,66 +119,65 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
         # The fit for every penalty starts from this decoder instead of the previous solution, since
         # the problem in (W, V) is not convex and a path could otherwise end in a different optimum
         # than a single fit. The W-step is convex and can start anywhere.
-        first = np.linalg.svd(X.T @ Y, full_matrices=False)[2][: self.rank].T
+        _, _, directions = np.linalg.svd(X.T @ Y, full_matrices=False)
+        first = directions[: self.rank].T
         step = _EncoderStep(X, _PENALTIES[self.penalty], self.l1_ratio, self.tol)
         encoder = np.zeros((X.shape[1], self.rank))
         for alpha in alphas:
             if alpha * self.l1_ratio == 0:
                 [(encoder, decoder)] = ridge_reduced_rank(X, Y, self.rank, [alpha])
-                objective = [step.objective(Y, encoder, decoder, alpha)]
-                W, V = encoder, decoder
-            else:
-                encoder, decoder, objective = self._alternate(step, Y, encoder, first, alpha)
-                W, V = self._finished(X, Y, encoder, decoder, alpha)
-            yield {
-                "encoder_": W,
-                "decoder_": V,
-                "objective_": np.array(objective),
-                "n_iter_": len(objective),
-            }
-        if alphas[-1] * self.l1_ratio > 0 and not encoder.any():
-            bound = step.slopes(Y @ first).max() / self.l1_ratio
-            warnings.warn(
-                f"no gene is selected with alpha={alphas[-1]:.4g}; use alpha below {bound:.4g}",
-                stacklevel=3,
-            )
+                yield encoder, decoder, [step.objective(Y, encoder, decoder, alpha)]
+                continue
+            encoder, decoder, objective = self._alternate(step, Y, encoder, first, alpha)
+            if alpha == alphas[-1] and not encoder.any():
+                bound = step.slopes(Y @ first).max() / self.l1_ratio
+                warn(f"no gene is selected with alpha={alpha:.4g}; use alpha below {bound:.4g}")
+            yield *self._finished(X, Y, encoder, decoder, alpha), objective
+
+    def _store(self, encoder, decoder, objective):
+        self.objective_ = np.array(objective)
+        self.n_iter_ = len(objective)
+        return super()._store(encoder, decoder)
 
     def _alternate(self, step, Y, encoder, decoder, alpha):
-        """Return the encoder, the decoder for which it is optimal, and the objective after every W-step."""
+        """Alternate until V hardly changes; return W, the V that it belongs to, and objectives."""
         objective = []
         for _ in range(self.max_iter):
             encoder = step(Y @ decoder, encoder, alpha)
             objective.append(step.objective(Y, encoder, decoder, alpha))
             if not encoder.any():
                 return encoder, decoder, objective
-            pull = Y.T @ step.latent(encoder)
-            left, _, right = np.linalg.svd(
-                pull + _INERTIA * np.linalg.norm(pull) * decoder, full_matrices=False
-            )
-            last, decoder = decoder, left @ right
+            last = decoder
+            pull = Y.T @ step.latent(encoder)  # shape (q, rank)
+            pull += _INERTIA * np.linalg.norm(pull) * last
+            left, _, right = np.linalg.svd(pull, full_matrices=False)
+            decoder = left @ right
             if np.linalg.norm(decoder - last) <= self.tol * np.sqrt(self.rank):
                 return encoder, last, objective
-        text = f"no convergence after max_iter={self.max_iter} alternations with alpha={alpha:.4g}; increase max_iter"
-        warnings.warn(text, ConvergenceWarning, stacklevel=4)
+        text = f"no convergence after max_iter={self.max_iter} alternations with alpha={alpha:.4g}"
+        warn(f"{text}; increase max_iter", ConvergenceWarning)
         return encoder, last, objective
 
     def _finished(self, X, Y, encoder, decoder, alpha):
-        """Refit the selected genes if `relaxed` is True; otherwise, rotate the solution to a unique form."""
+        """Refit the selected genes if `relaxed`, or else rotate the solution to a unique form."""
         selected = encoder.any(axis=1)
+        some = X[:, selected]
         if self.relaxed and selected.any():
-            refit, decoder = next(ridge_reduced_rank(X[:, selected], Y, self.rank, [alpha]))
+            [(refit, decoder)] = ridge_reduced_rank(some, Y, self.rank, [alpha])
             encoder = np.zeros_like(encoder)
             encoder[selected] = refit
             return encoder, decoder
         # The fit and the group penalty are invariant to rotations of the latent space, whereas the
         # element-wise penalty is invariant only to permutations and sign changes of the latent
         # variables.
-        latent = X[:, selected] @ encoder[selected]
+        latent = some @ encoder[selected]
         covariance = latent.T @ latent
         if self.penalty == "group":
-            rotation = np.linalg.eigh(covariance)[1][:, ::-1]
+            _, vectors = np.linalg.eigh(covariance)
+            rotation = vectors[:, ::-1]
         else:
-            rotation = np.eye(self.rank)[:, np.argsort(-np.diag(covariance), kind="stable")]
+            order = np.argsort(-np.diag(covariance), kind="stable")
+            rotation = np.eye(self.rank)[:, order]
         return with_positive_peaks(encoder @ rotation, decoder @ rotation)
 
 
@@ -188,14 +185,20 @@ class _EncoderStep:
     """Minimise ``|Z - X W|^2 / (2 n) + penalty(W)`` on a growing working set of genes."""
 
     def __init__(self, X, penalty, l1_ratio, tol):
-        self.X, self.penalty, self.l1_ratio, self.tol = X, penalty, l1_ratio, tol
-        self.genes = np.zeros(0, dtype=int)
+        self.X = X
+        self.penalty = penalty
+        self.l1_ratio = l1_ratio
+        self.tol = tol
+        self.genes = np.zeros(0, dtype=int)  # the working set
 
     def __call__(self, Z, encoder, alpha):
-        sparse, ridge = alpha * self.l1_ratio, alpha * (1 - self.l1_ratio)
+        """Minimise over W, (p, rank), for targets Z, (n, rank), starting from `encoder`."""
+        sparse = alpha * self.l1_ratio
+        ridge = alpha * (1 - self.l1_ratio)
         while True:
             if len(self.genes):
-                start, encoder = encoder[self.genes], np.zeros_like(encoder)
+                start = encoder[self.genes]
+                encoder = np.zeros_like(encoder)
                 encoder[self.genes] = self.penalty.solve(
                     self.problem, Z, start, sparse, ridge, self.tol
                 )
@@ -205,11 +208,12 @@ class _EncoderStep:
             if not len(missing):
                 return encoder
             steepest = missing[np.argsort(-slopes[missing], kind="stable")]
-            self.genes = np.sort(np.append(self.genes, steepest[: max(10, len(self.genes))]))
+            added = steepest[: max(10, len(self.genes))]
+            self.genes = np.sort(np.append(self.genes, added))
             self.problem = self.penalty.prepare(self.X[:, self.genes])
 
     def slopes(self, residual):
-        """Gradient norm of each gene, shape (p,); only genes whose norm exceeds the sparse penalty need to be added."""
+        """Gradient norm of each gene, (p,); genes above the sparse penalty need to be added."""
         return self.penalty.dual(self.X.T @ residual) / len(self.X)
 
     def latent(self, encoder):
@@ -219,13 +223,16 @@ class _EncoderStep:
 
     def objective(self, Y, encoder, decoder, alpha):
         """Value of the objective for an encoder and a decoder."""
-        error = ((Y - self.latent(encoder) @ decoder.T) ** 2).sum() / (2 * len(Y))
-        sparse, ridge = self.penalty.value(encoder), (encoder**2).sum() / 2
-        return error + alpha * (self.l1_ratio * sparse + (1 - self.l1_ratio) * ridge)
+        residual = Y - self.latent(encoder) @ decoder.T
+        error = (residual**2).sum() / (2 * len(Y))
+        sparse = self.penalty.value(encoder)
+        ridge = (encoder**2).sum() / 2
+        penalty = self.l1_ratio * sparse + (1 - self.l1_ratio) * ridge
+        return error + alpha * penalty
 
 
 class _RowPenalty:
-    """Sum of the 2-norms of the rows of W; each gene is selected for all latent variables or for none."""
+    """Sum of the 2-norms of the rows of W; a gene is selected for all latent variables."""
 
     def value(self, encoder):
         return np.linalg.norm(encoder, axis=1).sum()
@@ -244,14 +251,22 @@ class _RowPenalty:
     def solve(self, problem, Z, start, sparse, ridge, tol):
         orthogonal, triangular = problem
         Z = orthogonal.T @ Z
-        # with more genes than cells, enet_path only verifies this start
-        if triangular.shape[0] < triangular.shape[1]:
+        n, p = triangular.shape
+        if n < p:
+            # With more genes than cells, enet_path only verifies this start.
             start = group_elastic_net(triangular, Z, start, sparse, ridge, tol)
-        start, Z = np.asfortranarray(start.T), np.asfortranarray(Z)
-        # The tolerance applies to a duality gap, which is quadratic in the error of W.
-        options = {"coef_init": start, "tol": tol**2, "max_iter": 100_000, "check_input": False}
+        alpha = sparse + ridge
+        start = np.asfortranarray(start.T)
         _, coef, _ = enet_path(
-            triangular, Z, l1_ratio=sparse / (sparse + ridge), alphas=[sparse + ridge], **options
+            triangular,
+            np.asfortranarray(Z),
+            l1_ratio=sparse / alpha,
+            alphas=[alpha],
+            coef_init=start,
+            # The tolerance applies to a duality gap, which is quadratic in the error of W.
+            tol=tol**2,
+            max_iter=100_000,
+            check_input=False,
         )
         return coef[:, :, 0].T
 
@@ -271,7 +286,9 @@ class _EntryPenalty:
     def solve(self, problem, Z, start, sparse, ridge, tol):
         # glmnet compares the tolerance with a squared step, and steps become small long before the
         # gradient does.
-        return np.column_stack([glmnet_elastic_net(problem, z, sparse, ridge, tol**3) for z in Z.T])
+        tol = tol**3
+        columns = [glmnet_elastic_net(problem, z, sparse, ridge, tol) for z in Z.T]
+        return np.column_stack(columns)
 
 
 _PENALTIES = {"group": _RowPenalty(), "element": _EntryPenalty()}
@@ -304,43 +321,48 @@ def group_elastic_net(X, Z, start, sparse, ridge, tol):
 
 
 def _damped_step(point, gradient, free, least):
-    """Take a projected Newton step in the free norms, damped until the objective decreases; also return the damping."""
+    """Newton step in the free norms, damped until the objective decreases; also the damping."""
     # The Newton step can be too long if the Hessian is nearly singular, and can fail to descend if
     # the step is cut off at the bound. With more damping, the step becomes a short step along the
     # negative gradient, which always descends.
     hessian = point.hessian(free)
-    diagonal = np.diag_indices_from(hessian)
-    scale = hessian[diagonal] + _LEAST_DAMPING * np.trace(hessian)
+    scale = np.diag(hessian) + _LEAST_DAMPING * np.trace(hessian)
     rounding = 10 * np.finfo(float).eps * point.value
     for damping in least * 100.0 ** np.arange(12):
-        damped = hessian.copy()
-        damped[diagonal] += damping * scale
         try:
-            step = -cho_solve(cho_factor(damped, overwrite_a=True), gradient[free])
+            factor = cho_factor(hessian + np.diag(damping * scale), overwrite_a=True)
         except LinAlgError:
             continue
         norms = point.norms.copy()
-        norms[free] = np.maximum(norms[free] + step, 0)
+        step = cho_solve(factor, gradient[free])
+        norms[free] = np.maximum(norms[free] - step, 0)
         tried = _Point(point.X, point.Z, point.sparse, point.ridge, norms)
-        if tried.value <= point.value + 1e-4 * gradient @ (norms - point.norms) + rounding:
+        expected = 1e-4 * gradient @ (norms - point.norms)
+        if tried.value <= point.value + expected + rounding:
             return tried, damping
     return None, damping
 
 
 class _Point:
-    """The minimum of the objective over W for given row norms, and its derivatives with respect to the norms."""
+    """Minimum of the objective over W for given row norms, (p,), and its derivatives by them."""
 
     def __init__(self, X, Z, sparse, ridge, norms):
-        self.X, self.Z, self.sparse, self.ridge, self.norms = X, Z, sparse, ridge, norms
+        self.X = X
+        self.Z = Z
+        self.sparse = sparse
+        self.ridge = ridge
+        self.norms = norms
         n = len(X)
         # weights of the rows in the ridge regression
         self.weights = norms / (sparse + ridge * norms)
         used = np.flatnonzero(norms)
-        kernel = (X[:, used] * (self.weights[used] / n)) @ X[:, used].T
+        some = X[:, used]
+        kernel = (some * (self.weights[used] / n)) @ some.T
         kernel[np.diag_indices(n)] += 1
         self.factor = cho_factor(kernel, lower=True, overwrite_a=True)
-        self.residual = cho_solve(self.factor, Z)
-        self.value = np.vdot(Z, self.residual) / (2 * n) + sparse / 2 * norms.sum()
+        self.residual = cho_solve(self.factor, Z)  # shape (n, r)
+        error = np.vdot(Z, self.residual) / (2 * n)
+        self.value = error + sparse / 2 * norms.sum()
 
     def encoder(self):
         """Encoder W of shape (p, r)."""
@@ -350,43 +372,42 @@ class _Point:
         """Gradient with respect to the norms, shape (p,)."""
         self.slopes = self.X.T @ self.residual
         # derivatives of the weights with respect to the norms
-        self.rates = self.sparse / (self.sparse + self.ridge * self.norms) ** 2
-        self.pulls = (self.slopes**2).sum(axis=1) / (2 * len(self.X) ** 2)
+        self.totals = self.sparse + self.ridge * self.norms
+        self.rates = self.sparse / self.totals**2
+        squares = (self.slopes**2).sum(axis=1)
+        self.pulls = squares / (2 * len(self.X) ** 2)
         return self.sparse / 2 - self.rates * self.pulls
 
     def hessian(self, free):
-        """Hessian with respect to the norms of the rows `free`, shape (free, free); call `gradient` first."""
-        X, slopes, rates = self.X[:, free], self.slopes[free], self.rates[free]
-        hessian = (
-            (X.T @ cho_solve(self.factor, X))
-            * (slopes @ slopes.T)
-            * (np.outer(rates, rates) / len(X) ** 3)
-        )
-        bend = 2 * self.ridge / (self.sparse + self.ridge * self.norms[free])
-        hessian[np.diag_indices_from(hessian)] += bend * rates * self.pulls[free]
-        return hessian
+        """Hessian with respect to the norms of the rows `free`; call `gradient` first."""
+        X = self.X[:, free]
+        slopes = self.slopes[free]
+        rates = self.rates[free]
+        hessian = X.T @ cho_solve(self.factor, X)
+        hessian *= slopes @ slopes.T
+        hessian *= np.outer(rates, rates) / len(X) ** 3
+        bend = 2 * self.ridge / self.totals[free]
+        return hessian + np.diag(bend * rates * self.pulls[free])
 
 
 def glmnet_elastic_net(X, y, sparse, ridge, tol):
-    """Solve one elastic net without intercept: ``|y - X b|^2 / (2 n) + sparse |b|_1 + ridge / 2 |b|^2``."""
+    """Minimise ``|y - X b|^2 / (2 n) + sparse |b|_1 + ridge / 2 |b|^2`` over b."""
     size = np.sqrt(np.mean(y**2))
     if size == 0:
         return np.zeros(X.shape[1])
     # glmnet divides y by its root mean square before it applies the penalty. This leaves the lasso
     # penalty unchanged and divides the ridge penalty by the root mean square.
     strength = sparse + ridge * size
-    options = {
-        "standardize": False,
-        "fit_intercept": False,
-        "n_splits": 0,
-        "tol": tol,
-        "max_iter": 1_000_000,
-    }
     model = ElasticNet(
-        alpha=sparse / strength if strength else 1.0, lambda_path=[strength], **options
-    ).fit(X, y)
+        alpha=sparse / strength,
+        lambda_path=[strength],
+        standardize=False,
+        fit_intercept=False,
+        n_splits=0,
+        tol=tol,
+        max_iter=1_000_000,
+    )
+    model.fit(X, y)
     if model.n_lambda_ == 0:
-        raise RuntimeError(
-            f"glmnet did not converge with the penalties sparse={sparse:.3g}, ridge={ridge:.3g}"
-        )
+        raise RuntimeError(f"glmnet did not converge with penalties {sparse:.3g} and {ridge:.3g}")
     return model.coef_path_[:, 0]

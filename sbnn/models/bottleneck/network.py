@@ -1,13 +1,14 @@
-"""The bottleneck network; in Bernaerts et al. (arXiv 2006.10411), genes -> 512 -> 128 -> d -> 128 -> 512 -> outputs."""
+"""The bottleneck network; in the paper, genes -> 512 -> 128 -> d -> 128 -> 512 -> outputs."""
 
 # The network is small, so on a CPU a general-purpose autograd spends much of its time on
 # bookkeeping. All weights are therefore stored in one flat vector, layer by layer, and `Gradient`
 # writes the gradient in the same layout with a few matrix products. An optimiser step is then one
-# fused call, and if the first layers are frozen, the step updates only the end of the vector. The
-# weights are ordinary parameters, so `forward` also works with autograd.
+# fused call, and if the first layers are frozen, the step updates only the end of the vector.
+# `forward` also works with autograd.
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -30,83 +31,71 @@ def _apply_elu(x):
     return x, x
 
 
+def _backward_elu(delta, after):
+    return torch.ops.aten.elu_backward(delta, 1, 1, 1, True, after)
+
+
+def _apply_silu(x):
+    return F.silu(x), x
+
+
 ACTIVATIONS = {
-    "elu": Activation(
-        F.elu, _apply_elu, lambda d, after: torch.ops.aten.elu_backward(d, 1, 1, 1, True, after)
-    ),
-    "silu": Activation(F.silu, lambda x: (F.silu(x), x), torch.ops.aten.silu_backward),
+    "elu": Activation(F.elu, _apply_elu, _backward_elu),
+    "silu": Activation(F.silu, _apply_silu, torch.ops.aten.silu_backward),
 }
 
 
 class BottleneckNetwork(nn.Module):
-    """Multilayer perceptron with a linear bottleneck; the decoder mirrors the `hidden_layers` of the encoder."""
+    """Multilayer perceptron with a linear bottleneck; the decoder mirrors the encoder."""
 
     # Weights have shape (inputs, outputs), so that the outgoing weights of a gene are one
-    # contiguous row.
+    # contiguous row; biases have shape (1, outputs).
 
     def __init__(
-        self,
-        n_inputs,
-        n_outputs,
-        n_components=2,
-        hidden_layers=(512, 128),
-        activation="elu",
-        *,
-        generator,
+        self, n_inputs, n_outputs, n_components, hidden_layers, activation="elu", *, generator
     ):
         super().__init__()
         self.activation = activation
-        sizes = [n_inputs, *hidden_layers, n_components, *hidden_layers[::-1], n_outputs]
         self.bottleneck = len(hidden_layers)  # index of the layer whose output is the latent space
-        self._lay_out([torch.empty(a, b) for a, b in zip(sizes, sizes[1:], strict=False)])
-        for layer in range(len(self.weights)):
+        sizes = [n_inputs, *hidden_layers, n_components, *hidden_layers[::-1], n_outputs]
+        self.shapes = list(pairwise(sizes))  # numbers of inputs and outputs of every layer
+        self.register_buffer("flat", torch.zeros(sum(map(_n_values, self.shapes))))
+        for layer in range(len(self.shapes)):
             self.reset_layer(layer, generator)
 
-    def _lay_out(self, weights, biases=None):
-        """Put weights and biases into one flat vector; the parameters are views of this vector."""
-        biases = biases or [torch.zeros(w.shape[1]) for w in weights]
-        self.offsets = [0]
-        for w, b in zip(weights, biases, strict=True):
-            self.offsets.append(self.offsets[-1] + w.numel() + b.numel())
-        self.flat = torch.cat(
-            [t.detach().reshape(-1) for wb in zip(weights, biases, strict=True) for t in wb]
-        )
-        views = _views(self.flat, weights, biases)
-        self.weights = nn.ParameterList(nn.Parameter(w) for w, _ in views)
-        self.biases = nn.ParameterList(nn.Parameter(b) for _, b in views)
-
-    def _apply(self, fn, recurse=True):
-        """Move to another device or dtype, keeping the flat layout."""
-        super()._apply(fn, recurse)
-        self._lay_out(list(self.weights), list(self.biases))
-        return self
-
-    def __setstate__(self, state):
-        """Make the parameters views of the flat vector again, which they no longer are after copying or pickling."""
-        super().__setstate__(state)
-        self._lay_out(list(self.weights), list(self.biases))
+    @property
+    def weights(self):
+        """Weights of every layer, as views of the flat vector."""
+        return _views(self.flat, self.shapes)[0]
 
     @property
-    def shapes(self):
-        """Numbers of inputs and outputs of every layer, as a list of pairs."""
-        return [tuple(w.shape) for w in self.weights]
+    def biases(self):
+        """Biases of every layer, as views of the flat vector."""
+        return _views(self.flat, self.shapes)[1]
 
     @torch.no_grad()
     def reset_layer(self, layer, generator):
         """Reinitialise a layer with Glorot-uniform weights and zero biases."""
-        weight, bias = self.weights[layer], self.biases[layer]
+        weight = self.weights[layer]
         bound = math.sqrt(6 / sum(weight.shape))
-        weight.copy_(torch.rand(weight.shape, generator=generator) * (2 * bound) - bound)
-        bias.zero_()
+        uniform = torch.rand(weight.shape, generator=generator)
+        weight.copy_(uniform * (2 * bound) - bound)
+        self.biases[layer].zero_()
 
     @torch.no_grad()
     def replace_head(self, n_outputs, generator):
         """Replace the output layer by a new layer with `n_outputs` units."""
-        weights, biases = list(self.weights), list(self.biases)
-        weights[-1] = weights[-1].new_empty(weights[-1].shape[0], n_outputs)
-        biases[-1] = biases[-1].new_zeros(n_outputs)
-        self._lay_out(weights, biases)
+        n_units, _ = last = self.shapes.pop()
+        others = self.flat[: -_n_values(last)]
+        self.shapes.append((n_units, n_outputs))
+        head = others.new_zeros(_n_values(self.shapes[-1]))
+        self.flat = torch.cat([others, head])
         self.reset_layer(-1, generator)
+
+    @torch.no_grad()
+    def start_outputs(self, values):
+        """Set the biases of the output layer, shape (q,)."""
+        self.biases[-1].copy_(values)
 
     @torch.no_grad()
     def scale_outputs(self, factors):
@@ -117,24 +106,29 @@ class BottleneckNetwork(nn.Module):
     @torch.no_grad()
     def keep_inputs(self, index):
         """Reduce the first layer to the given genes; the rest of the network is unchanged."""
-        weights = list(self.weights)
-        self._lay_out([weights[0][index], *weights[1:]], list(self.biases))
+        weights = self.weights[0]
+        kept = weights[index]
+        others = self.flat[weights.numel() :]
+        self.flat = torch.cat([kept.reshape(-1), others])
+        self.shapes[0] = tuple(kept.shape)
 
     @torch.no_grad()
     def input_norms(self):
         """2-norm of the outgoing weights of every gene."""
-        return torch.linalg.vector_norm(self.weights[0], dim=-1)
+        return torch.linalg.vector_norm(self.weights[0], dim=1)
 
-    def _linear(self, layer):
+    def is_linear(self, layer):
         """Whether a layer has no activation function."""
-        return layer == self.bottleneck or layer == len(self.weights) - 1
+        return layer in (self.bottleneck, len(self.shapes) - 1)
 
     def forward(self, x, first=0, last=None):
-        """Apply the layers ``first`` ... ``last - 1``."""
-        for layer in range(first, len(self.weights) if last is None else last):
-            x = affine(self.biases[layer], x, self.weights[layer])
-            if not self._linear(layer):
-                x = ACTIVATIONS[self.activation].forward(x)
+        """Apply the layers ``first`` ... ``last - 1``, by default all."""
+        activation = ACTIVATIONS[self.activation]
+        weights, biases = _views(self.flat, self.shapes)
+        for layer in range(len(weights))[first:last]:
+            x = affine(biases[layer], x, weights[layer])
+            if not self.is_linear(layer):
+                x = activation.forward(x)
         return x
 
     def encode(self, x):
@@ -142,71 +136,82 @@ class BottleneckNetwork(nn.Module):
         return self(x, last=self.bottleneck + 1)
 
 
-def _views(flat, weights, biases):
-    """Pairs of views of a flat vector, shaped like the given weights and biases."""
-    views, end = [], 0
-    for w, b in zip(weights, biases, strict=True):
-        start, middle, end = end, end + w.numel(), end + w.numel() + b.numel()
-        views.append((flat[start:middle].view(w.shape), flat[middle:end].view(b.shape)))
-    return views
+def _n_values(shape):
+    """Number of weights and biases of a layer, or of the same layer of several networks."""
+    *networks, n_inputs, n_outputs = shape
+    return math.prod(networks) * (n_inputs + 1) * n_outputs
+
+
+def _views(flat, shapes):
+    """Weights and biases of layers, as views of a flat vector."""
+    weights = []
+    biases = []
+    for shape in shapes:
+        *networks, n_inputs, n_outputs = shape
+        n_weights = math.prod(shape)
+        n_values = _n_values(shape)
+        weights.append(flat[:n_weights].view(shape))
+        biases.append(flat[n_weights:n_values].view(*networks, 1, n_outputs))
+        flat = flat[n_values:]
+    return weights, biases
 
 
 class Ensemble(BottleneckNetwork):
-    """Networks of the same shape that run together; the first axis of every weight array indexes the networks."""
+    """Networks of one shape that run together; the first axis of every array is the network."""
 
     def __init__(self, networks):
         nn.Module.__init__(self)
-        self.activation, self.bottleneck = networks[0].activation, networks[0].bottleneck
-        weights = [torch.stack(own) for own in zip(*(n.weights for n in networks), strict=True)]
-        biases = [
-            torch.stack(own)[:, None] for own in zip(*(n.biases for n in networks), strict=True)
-        ]
-        self._lay_out(weights, biases)
+        self.activation = networks[0].activation
+        self.bottleneck = networks[0].bottleneck
+        self.shapes = [(len(networks), *shape) for shape in networks[0].shapes]
+        parts = []
+        for layer in range(len(self.shapes)):
+            parts += [network.weights[layer].reshape(-1) for network in networks]
+            parts += [network.biases[layer].reshape(-1) for network in networks]
+        self.flat = torch.cat(parts)
 
-    def member(self, i):
-        """A copy of one network, on the same device."""
-        network = BottleneckNetwork(
-            1, 1, 1, (1,) * self.bottleneck, self.activation, generator=torch.Generator()
-        )
-        network._lay_out([w[i] for w in self.weights], [b[i, 0] for b in self.biases])
-        return network
+    def write_to(self, networks):
+        """Copy the weights and biases to the separate networks."""
+        for i, network in enumerate(networks):
+            for own, stacked in zip(network.weights, self.weights, strict=True):
+                own.copy_(stacked[i])
+            for own, stacked in zip(network.biases, self.biases, strict=True):
+                own.copy_(stacked[i])
 
 
 class Gradient:
     """Forward pass and gradient of a network, starting at a given layer, without autograd."""
 
     def __init__(self, network, first=0):
-        self.first = first
-        self.start = network.offsets[first]
-        self.flat = torch.zeros_like(network.flat[self.start :])
-        self.network_weights = [w.detach() for w in network.weights][first:]
-        self.network_biases = [b.detach() for b in network.biases][first:]
-        self.linear = [network._linear(layer) for layer in range(first, len(network.weights))]
+        shapes = network.shapes[first:]
         self.activation = ACTIVATIONS[network.activation]
-        self.weights, self.biases = zip(
-            *_views(self.flat, self.network_weights, self.network_biases), strict=True
-        )
+        self.linear = [network.is_linear(first + layer) for layer in range(len(shapes))]
+        self.network_weights = network.weights[first:]
+        self.network_biases = network.biases[first:]
+        n_trained = sum(map(_n_values, shapes))
+        self.trained = network.flat[-n_trained:]  # the values that an optimiser changes
+        self.flat = torch.zeros_like(self.trained)
+        self.weights, self.biases = _views(self.flat, shapes)
 
     def forward(self, x):
         """Return the network output for a batch, and store the values that `backward` needs."""
-        self.inputs, self.saved = [], []
-        for weight, bias, linear in zip(
-            self.network_weights, self.network_biases, self.linear, strict=True
-        ):
+        self.inputs = []
+        self.saved = []
+        for layer, linear in enumerate(self.linear):
             self.inputs.append(x)
-            x, saved = affine(bias, x, weight), None
+            x = affine(self.network_biases[layer], x, self.network_weights[layer])
+            saved = None
             if not linear:
                 x, saved = self.activation.apply(x)
             self.saved.append(saved)
         return x
 
     def backward(self, delta):
-        """Compute the gradients of weights and biases for a batch, given the gradient of the loss at the output."""
-        many = delta.dim() == 3
-        for layer in range(len(self.weights) - 1, -1, -1):
+        """Compute all gradients, given the gradient of the loss at the output, (n, q)."""
+        for layer in reversed(range(len(self.weights))):
             if not self.linear[layer]:
                 delta = self.activation.backward(delta, self.saved[layer])
             write_gradient(self.inputs[layer], delta, self.weights[layer])
-            torch.sum(delta, -2, keepdim=many, out=self.biases[layer])
+            torch.sum(delta, -2, keepdim=True, out=self.biases[layer])
             if layer:
                 delta = product(delta, self.network_weights[layer].mT)

@@ -1,25 +1,27 @@
-"""The training loop of the network, and the batches of the paper and distilled protocols."""
+"""Penalty, optimiser and training loops: stages of epochs, and steps with noise on the inputs."""
 
 import math
 from dataclasses import dataclass
-from functools import partial
-from itertools import count
 from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from sbnn.models.bottleneck.gene_prior import GenePrior
+from sbnn.models.bottleneck.losses import CrossEntropy, OutputLoss, SquaredError
 from sbnn.models.bottleneck.network import BottleneckNetwork, Ensemble, Gradient
 from sbnn.models.bottleneck.settings import DistilledSettings
 
 ADAM_EPSILON = 1e-7  # as in Keras, which the published code used
 ALIVE = 0.1  # a gene counts as alive if its weight norm exceeds this fraction of the largest norm
+SQUARED_ERROR = SquaredError()
+TEACHERS_AT_ONCE = 128  # number of cells in a step of each network of the teacher
+# number of measured cells in a step of the student, which also uses twice as many labelled cells
+MEASURED_AT_ONCE = 64
 
 
 class Trained(NamedTuple):
-    """Result of a protocol; the network takes only the kept genes, and the history is a list of rows."""
+    """Result of a protocol; the network takes the kept genes, the history is a list of rows."""
 
     network: BottleneckNetwork
     support: np.ndarray
@@ -28,7 +30,7 @@ class Trained(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Settings, sources of randomness and gene prior, shared by all steps of the distilled protocol."""
+    """Settings, sources of randomness and gene prior of the distilled protocol."""
 
     settings: DistilledSettings
     random: np.random.RandomState = None  # for the trees and for subsets of the cells
@@ -37,63 +39,63 @@ class Run(NamedTuple):
     generator: torch.Generator = None
     prior: GenePrior | None = None
 
+    def among(self, genes):
+        """The same run with the prior of some genes, given by position."""
+        if self.prior is None:
+            return self
+        return self._replace(prior=self.prior.among(genes))
+
+
+class GroupLasso:
+    """Sum of the norms of the outgoing weights of every gene, (p, units), times a strength."""
+
+    def __init__(self, strength):
+        self.strength = strength
+
+    def value(self, weights):
+        """Value of the penalty."""
+        return self.strength * float(torch.linalg.vector_norm(weights, dim=1).sum())
+
+    def add_gradient(self, weights, gradient):
+        """Add the gradient of the penalty to `gradient`, (p, units)."""
+        norms = torch.linalg.vector_norm(weights, dim=1, keepdim=True).clamp_min_(1e-12)
+        gradient.addcdiv_(weights, norms, value=self.strength)
+
 
 class Adam:
-    """Adam (Kingma and Ba, arXiv 1412.6980) for a list of (values, gradient, weight decay) with flat tensors."""
+    """Adam (Kingma and Ba, arXiv 1412.6980) for a flat tensor of values and their gradient."""
 
     # The networks are so small that the bookkeeping of torch's optimisers takes as long as their
     # arithmetic.
-    def __init__(self, parts, epsilon=1e-8, betas=(0.9, 0.999)):
-        zeros = torch.zeros_like
-        self.parts = [
-            ([values], [slope], [zeros(values)], [zeros(values)], decay)
-            for values, slope, decay in parts
-        ]
-        self.epsilon, self.betas = epsilon, betas
-        self.count = parts[0][0].new_zeros(())
+    def __init__(self, values, gradient, weight_decay=0.0, epsilon=1e-8, betas=(0.9, 0.999)):
+        self.values = values
+        self.gradient = gradient
+        self.weight_decay = weight_decay
+        self.epsilon = epsilon
+        self.betas = betas
+        self.mean = torch.zeros_like(values)
+        self.square = torch.zeros_like(values)
+        self.count = values.new_zeros(())
 
     def step(self, learning_rate):
-        """Take one step along the current gradients."""
+        """Take one step along the current gradient."""
         self.count += 1
-        for values, gradient, mean, square, decay in self.parts:
-            # This is what torch.optim.Adam(fused=True) calls.
-            torch._fused_adam_(
-                values,
-                gradient,
-                mean,
-                square,
-                [],
-                [self.count],
-                lr=learning_rate,
-                beta1=self.betas[0],
-                beta2=self.betas[1],
-                weight_decay=decay,
-                eps=self.epsilon,
-                amsgrad=False,
-                maximize=False,
-            )
-
-
-@torch.inference_mode()  # slightly faster than no_grad, with bit-identical results
-def descend(network, batches, first=0, group_lasso=0.0, weight_decay=0.0, epsilon=1e-8):
-    """Take a step of Adam for each batch, given as (inputs, function for the gradient at the output, learning rate)."""
-    # Weight decay applies to all parameters not covered by the group lasso. The inputs enter layer
-    # `first`; earlier layers are frozen.
-    gradient = Gradient(network, first)
-    genes, slope_of_genes = gradient.network_weights[0], gradient.weights[0]
-    lasso = group_lasso if first == 0 else 0.0
-    flat, n_lasso = network.flat[gradient.start :], genes.numel() if lasso else 0
-    parts = ((slice(0, n_lasso), 0.0), (slice(n_lasso, None), 2 * weight_decay))
-    adam = Adam(
-        [(flat[part], gradient.flat[part], decay) for part, decay in parts if flat[part].numel()],
-        epsilon,
-    )
-    for inputs, slope, rate in batches:
-        gradient.backward(slope(gradient.forward(inputs)))
-        if lasso:
-            norms = torch.linalg.vector_norm(genes, dim=1, keepdim=True).clamp_min_(1e-12)
-            slope_of_genes.addcdiv_(genes, norms, value=lasso)
-        adam.step(rate)
+        # This is what torch.optim.Adam(fused=True) calls.
+        torch._fused_adam_(
+            [self.values],
+            [self.gradient],
+            [self.mean],
+            [self.square],
+            [],
+            [self.count],
+            lr=learning_rate,
+            beta1=self.betas[0],
+            beta2=self.betas[1],
+            weight_decay=self.weight_decay,
+            eps=self.epsilon,
+            amsgrad=False,
+            maximize=False,
+        )
 
 
 # -- the paper protocol: epochs over the cells -----------------------------------------------------
@@ -107,9 +109,8 @@ class Stage:
     epochs: int
     learning_rate: float
     frozen: int = 0
-    group_lasso: float = 0.0
-    # train on cluster labels (cross-entropy) instead of on the outputs (mean squared error)
-    classify: bool = False
+    group_lasso: float = 0.0  # on the first layer, which must not be frozen
+    loss: OutputLoss | CrossEntropy = SQUARED_ERROR
 
 
 class Trainer:
@@ -124,186 +125,178 @@ class Trainer:
         self.progress = progress  # called after every epoch
         self.history = []
 
-    def run(self, stage, X, target, eval_set=None):
-        """Train the network through one stage; the losses on `eval_set` are recorded but not used."""
+    @torch.inference_mode()  # slightly faster than no_grad, with bit-identical results
+    def run(self, stage, x, target, eval_set=None):
+        """Train on cells, (n, p), and targets, (n, q); losses on `eval_set` are only recorded."""
         if stage.frozen:
-            # Frozen layers do not change, so their activations are computed once and only the other
-            # layers are run.
-            with torch.no_grad():
-                X = self.network(X, last=stage.frozen)
-                eval_set = eval_set and (self.network(eval_set[0], last=stage.frozen), eval_set[1])
-        batches = self._epochs(stage, X, target, eval_set)
-        descend(
-            self.network, batches, stage.frozen, stage.group_lasso, self.weight_decay, ADAM_EPSILON
-        )
-
-    def _epochs(self, stage, X, target, eval_set):
-        """Batches of all epochs of a stage; a row of the history is written after the last batch of each epoch."""
-        slope_of = _slope_of_cross_entropy if stage.classify else _slope_of_squared_error
-        variance = None if stage.classify else float(target.square().sum())
+            # Frozen layers do not change, so their activations are computed once.
+            x = self.network(x, last=stage.frozen)
+            if eval_set is not None:
+                eval_set = self.network(eval_set[0], last=stage.frozen), eval_set[1]
+        loss = stage.loss
+        start = loss.start(target)
+        penalty = GroupLasso(stage.group_lasso)
+        gradient = Gradient(self.network, stage.frozen)
+        optimisers = self._optimisers(gradient, stage.group_lasso)
         for _ in range(stage.epochs):
-            order = torch.randperm(len(X), generator=self.generator).to(X.device)
-            Xs, ts, total = X[order], target[order], X.new_zeros(())
-            for start in range(0, len(X), self.batch_size):
-                batch = slice(start, start + self.batch_size)
-                yield Xs[batch], partial(slope_of, ts[batch], total), stage.learning_rate
-            self._record(stage, float(total / target.numel()), variance, target.numel(), eval_set)
+            order = torch.randperm(len(x), generator=self.generator).to(x.device)
+            inputs = x[order].split(self.batch_size)
+            targets = target[order].split(self.batch_size)
+            total = x.new_zeros(())
+            for cells, wanted in zip(inputs, targets, strict=True):
+                output = gradient.forward(cells)
+                total += loss.value(output, wanted)
+                gradient.backward(loss.gradient(output, wanted))
+                if stage.group_lasso:
+                    penalty.add_gradient(gradient.network_weights[0], gradient.weights[0])
+                for optimiser in optimisers:
+                    optimiser.step(stage.learning_rate)
+            self._record(stage, float(total / target.numel()), target, start, eval_set)
             if self.progress is not None:
                 self.progress()
 
-    @torch.no_grad()
-    def _record(self, stage, loss, variance, count, eval_set):
+    def _optimisers(self, gradient, group_lasso):
+        """Adam for all trained parameters; those under the group lasso have no weight decay."""
+        values = gradient.trained
+        decay = 2 * self.weight_decay
+        if not group_lasso:
+            return [Adam(values, gradient.flat, decay, ADAM_EPSILON)]
+        n_lasso = gradient.weights[0].numel()
+        genes = Adam(values[:n_lasso], gradient.flat[:n_lasso], 0.0, ADAM_EPSILON)
+        others = Adam(values[n_lasso:], gradient.flat[n_lasso:], decay, ADAM_EPSILON)
+        return [genes, others]
+
+    def _record(self, stage, loss, target, start, eval_set):
         norms = self.network.input_norms()
-        row = {"stage": stage.name, "loss": loss, "penalty": stage.group_lasso * float(norms.sum())}
-        row["r2"] = 1 - loss * count / variance if variance else np.nan
-        row |= {
+        row = {
+            "stage": stage.name,
+            "loss": loss,
+            "penalty": GroupLasso(stage.group_lasso).value(self.network.weights[0]),
+            "r2": stage.loss.r2(loss * target.numel(), target, start),
             "eval_loss": np.nan,
             "eval_r2": np.nan,
             "genes_alive": int((norms > ALIVE * norms.max()).sum()),
         }
         if eval_set is not None:
-            output, target = self.network(eval_set[0], first=stage.frozen), eval_set[1]
-            if stage.classify:
-                row["eval_loss"] = float(F.cross_entropy(output, target))
-            else:
-                error = float((output - target).square().sum())
-                row["eval_loss"] = error / target.numel()
-                row["eval_r2"] = 1 - error / float(target.square().sum())
+            inputs, wanted = eval_set
+            error = float(stage.loss.value(self.network(inputs, first=stage.frozen), wanted))
+            row["eval_loss"] = error / wanted.numel()
+            row["eval_r2"] = stage.loss.r2(error, wanted, start)
         self.history.append(row)
-
-
-def _slope_of_squared_error(target, total, output):
-    """Replace `output` by the gradient of the mean squared error, and add the sum of squared errors to `total`."""
-    residual = output.sub_(target)
-    total += residual.square().sum()
-    return residual.mul_(2 / target.numel())
-
-
-def _slope_of_cross_entropy(target, total, output):
-    log_p = F.log_softmax(output, 1)
-    total += F.nll_loss(log_p, target, reduction="sum")
-    delta = log_p.exp_()
-    delta[torch.arange(len(target), device=target.device), target] -= 1
-    return delta.div_(len(target))
 
 
 # -- the distilled protocol: steps with noise on the inputs ----------------------------------------
 
 
-def train_with_noise(
-    network,
-    x,
-    target,
-    noise,
-    generator,
-    *,
-    n_steps,
-    learning_rate,
-    batch_size=128,
-    members=None,
-    labelled=None,
-    settings=None,
-    eval_set=None,
-    progress=None,
-):
-    """Train on measured cells with input noise and, for a student, on twice as many cells labelled by a teacher."""
-    # For an `Ensemble`, `members` has the training cells of each network. Only a student has
-    # settings and a history.
+def networks_of_teacher(new, x, target, run, noise, members):
+    """Train networks at once with input noise; `members` has the training cells of each network."""
+    networks = [new().to(x.device) for _ in members]
+    together = Ensemble(networks)
+    size = min(TEACHERS_AT_ONCE, min(map(len, members)))
+    batches = [_batches(len(cells), size, run.generator) for cells in members]
+    with torch.inference_mode():
+        gradient = Gradient(together)
+        adam = Adam(gradient.trained, gradient.flat)
+        for rate in one_cycle(run.settings.steps_of_teachers, run.settings.rate_of_teachers):
+            drawn = [cells[next(own)] for cells, own in zip(members, batches, strict=True)]
+            rows = torch.stack(drawn).to(x.device)  # shape (members, size)
+            output = gradient.forward(_with_noise(x[rows], noise, run.generator))
+            gradient.backward(SQUARED_ERROR.gradient(output, target[rows]))
+            adam.step(rate)
+    together.write_to(networks)
+    return networks
+
+
+@torch.inference_mode()
+def train_student(network, x, target, labelled, noise, run, eval_set=None, progress=None):
+    """Train on measured cells with input noise and on cells that a teacher labelled.
+
+    Measured cells are x, (n, k), and target, (n, q); `labelled` is such a pair, too. Returns the
+    history.
+    """
+    settings = run.settings
+    n_measured = min(MEASURED_AT_ONCE, len(x))
+    n_labelled = min(2 * MEASURED_AT_ONCE, len(labelled[0]))
+    measured = _batches(len(x), n_measured, run.generator)
+    others = _batches(len(labelled[0]), n_labelled, run.generator)
+    weights = x.new_ones((n_measured + n_labelled, 1))
+    weights[:n_measured] = settings.weight_of_measured
+    weights /= weights.mean()
+    gradient = Gradient(network)
+    adam = Adam(gradient.trained, gradient.flat)
     history = []
-    size = min(batch_size, *map(len, [x] if members is None else members))
-    if members is None:
-        measured = _batches(len(x), size, generator)
-    else:
-        each = [_batches(len(cells), size, generator) for cells in members]
-        measured = (
-            torch.stack([cells[next(own)] for own, cells in zip(each, members, strict=True)])
-            for _ in count()
-        )
-    if labelled is not None:
-        n_labelled = min(2 * batch_size, len(labelled[0]))
-        others = _batches(len(labelled[0]), n_labelled, generator)
-        weights = torch.cat(
-            [x.new_full((size,), settings.weight_of_measured), x.new_ones(n_labelled)]
-        )
-        weights = (weights / weights.mean())[:, None]
-
-    def steps():
-        error, recorded = 0.0, 0
-
-        def slope(output):
-            nonlocal error
-            residual = output.sub_(outputs)
-            if labelled is not None:
-                error += residual.square().mean()
-                residual.mul_(weights)
-            return residual.mul_(2 / (residual.shape[-2] * residual.shape[-1]))
-
-        for step, rate in enumerate(one_cycle(n_steps, learning_rate), 1):
-            cells = next(measured).to(x.device)
-            inputs, outputs = x[cells], target[cells]
-            inputs.add_(torch.randn(inputs.shape, generator=generator).to(x.device), alpha=noise)
-            if labelled is not None:
-                cells = next(others).to(x.device)
-                inputs, outputs = (
-                    torch.cat([inputs, labelled[0][cells]]),
-                    torch.cat([outputs, labelled[1][cells]]),
-                )
-            yield inputs, slope, rate
-            if labelled is not None and (step % settings.recorded_every == 0 or step == n_steps):
-                watched = slice(0, settings.watched_cells)
-                loss = float(error) / (step - recorded)
-                history.append(
-                    _row_of_student(network, loss, x[watched], target[watched], eval_set)
-                )
-                error, recorded = 0.0, step
-                if progress is not None:
-                    progress()
-
-    descend(network, steps())
+    total = 0.0
+    first = 1  # the first step of a row
+    for step, rate in enumerate(one_cycle(settings.steps_of_student, settings.rate_of_student), 1):
+        cells = next(measured).to(x.device)
+        noisy = _with_noise(x[cells], noise, run.generator)
+        more = next(others).to(x.device)
+        inputs = torch.cat([noisy, labelled[0][more]])
+        outputs = torch.cat([target[cells], labelled[1][more]])
+        output = gradient.forward(inputs)
+        total += SQUARED_ERROR.value(output, outputs) / outputs.numel()
+        gradient.backward(SQUARED_ERROR.gradient(output, outputs, weights))
+        adam.step(rate)
+        if step % settings.recorded_every == 0 or step == settings.steps_of_student:
+            loss = float(total) / (step - first + 1)
+            watched = slice(0, settings.watched_cells)
+            history.append(_row_of_student(network, loss, x[watched], target[watched], eval_set))
+            total = 0.0
+            first = step + 1
+            if progress is not None:
+                progress()
     return history
 
 
-def networks_of_teacher(new, x, target, run, noise, members):
-    """Train several networks at once with input noise; each entry of `members` has the training cells of a network."""
-    together, settings = Ensemble([new().to(x.device) for _ in members]), run.settings
-    how = {
-        "n_steps": settings.steps_of_teachers,
-        "learning_rate": settings.rate_of_teachers,
-        "members": members,
-    }
-    train_with_noise(together, x, target, noise, run.generator, **how)
-    return [together.member(i) for i in range(len(members))]
-
-
-@torch.no_grad()
 def _row_of_student(network, loss, x, target, eval_set):
-    row = {"stage": "student", "loss": loss, "penalty": 0.0}
-    row["r2"] = 1 - float((network(x) - target).square().sum() / target.square().sum())
-    row |= {"eval_loss": np.nan, "eval_r2": np.nan, "genes_alive": x.shape[1]}
+    row = {
+        "stage": "student",
+        "loss": loss,
+        "penalty": 0.0,
+        "r2": 1 - _unexplained(network, x, target),
+        "eval_loss": np.nan,
+        "eval_r2": np.nan,
+        "genes_alive": x.shape[1],
+    }
     if eval_set is not None:
-        error = (network(eval_set[0]) - eval_set[1]).square()
-        row["eval_loss"] = float(error.mean())
-        row["eval_r2"] = 1 - float(error.sum() / eval_set[1].square().sum())
+        inputs, outputs = eval_set
+        row["eval_loss"] = float((network(inputs) - outputs).square().mean())
+        row["eval_r2"] = 1 - _unexplained(network, inputs, outputs)
     return row
 
 
+def _unexplained(network, x, target):
+    """Squared error relative to the sum of squares of centred outputs."""
+    error = SQUARED_ERROR.value(network(x), target)
+    return float(error / target.square().sum())
+
+
 def one_cycle(n_steps, peak, rising=0.15, start=1 / 25, end=1e-4 / 25):
-    """Learning rates that rise to a peak and then fall along half cosines (Smith and Topin, arXiv 1708.07120)."""
-    top, last = max(rising * n_steps - 1, 0), max(n_steps - 1, 1)
+    """Learning rates that rise to a peak and then fall (Smith and Topin, arXiv 1708.07120)."""
+    top = max(rising * n_steps - 1, 0)
+    falling = max(max(n_steps - 1, 1) - top, 1)
+    rates = []
+    for step in range(n_steps):
+        if step < top:
+            rates.append(peak * _half_cosine(start, 1, step / top))
+        else:
+            rates.append(peak * _half_cosine(1, end, (step - top) / falling))
+    return rates
 
-    def between(first, second, share):
-        return peak * (second + (first - second) * (1 + math.cos(math.pi * share)) / 2)
 
-    return [
-        between(start, 1, step / top)
-        if step < top
-        else between(1, end, (step - top) / max(last - top, 1))
-        for step in range(n_steps)
-    ]
+def _half_cosine(first, last, share):
+    """Value between `first` (share 0) and `last` (share 1)."""
+    return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
+
+
+def _with_noise(inputs, noise, generator):
+    """Add normal noise with the given SD to inputs, in place."""
+    drawn = torch.randn(inputs.shape, generator=generator).to(inputs.device)
+    return inputs.add_(drawn, alpha=noise)
 
 
 def _batches(n, size, generator):
-    """Yield full batches of positions endlessly; each pass over the cells uses every cell at most once."""
+    """Yield full batches of positions endlessly; a pass over the cells uses each at most once."""
     while True:
         order = torch.randperm(n, generator=generator)
         for start in range(0, n - size + 1, size):

@@ -1,4 +1,4 @@
-"""Fits of committed results, computed again, but for what last digits of another processor bring about."""
+"""Fits of committed results, computed again; another processor changes last digits."""
 
 from pathlib import Path
 

@@ -1,5 +1,9 @@
+"""The Gaussian process against scikit-learn's, and its derivatives against finite differences."""
+
 import numpy as np
+import pytest
 import torch
+from numpy.testing import assert_allclose
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
 
@@ -9,73 +13,86 @@ from sbnn.models.bottleneck.settings import DistilledSettings
 SETTINGS = DistilledSettings()
 
 
-def make(n=40, p=5, dtype=torch.float64):
+def process_of(n=40, p=5, dtype=torch.float64):
+    """Outputs depend on the first two genes."""
     generator = torch.Generator().manual_seed(0)
     X = torch.randn(n, p, generator=generator, dtype=dtype)
-    Y = torch.stack([torch.sin(2 * X[:, 0]), X[:, 1] + 0.5 * X[:, 0]], dim=1)
-    return X, Y + 0.1 * torch.randn(n, 2, generator=generator, dtype=dtype)
+    first, second = X[:, 0], X[:, 1]
+    Y = torch.stack([torch.sin(2 * first), second + 0.5 * first], dim=1)
+    Y += 0.1 * torch.randn(n, 2, generator=generator, dtype=dtype)
+    return RelevanceProcess(X, Y, SETTINGS)
 
 
 def test_likelihood_and_prediction_are_those_of_scikit_learn():
-    X, Y = make()
-    process = RelevanceProcess(X, Y, SETTINGS)
+    process = process_of()
     a, b, noise = process.theta[-3:].exp().tolist()
+    assert (a, b, noise) == pytest.approx(SETTINGS.process_start)
     scales = process.theta[:-3].exp().numpy()
-    kernel = (
-        ConstantKernel(a, "fixed") * RBF(1.0, "fixed")
-        + ConstantKernel(b, "fixed") * DotProduct(0.0, "fixed")
-        + WhiteKernel(noise + SETTINGS.process_noise_floor, "fixed")
-    )
-    peer = GaussianProcessRegressor(kernel, alpha=0, optimizer=None).fit(
-        X.numpy() * scales, Y.numpy()
-    )
-    constant = Y.numel() / 2 * np.log(2 * np.pi)
-    np.testing.assert_allclose(
-        -process.gradient()[0] - constant, peer.log_marginal_likelihood_value_
-    )
+    assert_allclose(scales, 5**-0.5)
+    radial = ConstantKernel(a, "fixed") * RBF(1.0, "fixed")
+    linear = ConstantKernel(b, "fixed") * DotProduct(0.0, "fixed")
+    white = WhiteKernel(noise + SETTINGS.process_noise_floor, "fixed")
+    peer = GaussianProcessRegressor(radial + linear + white, alpha=0, optimizer=None)
+    peer.fit(process.X.numpy() * scales, process.Y.numpy())
+    constant = process.Y.numel() / 2 * np.log(2 * np.pi)
+    assert -process.gradient()[0] - constant == pytest.approx(peer.log_marginal_likelihood_value_)
     new = torch.randn(7, 5, dtype=torch.float64)
-    np.testing.assert_allclose(process.predict(new), peer.predict(new.numpy() * scales), atol=1e-6)
+    assert_allclose(process.predict(new), peer.predict(new.numpy() * scales), atol=1e-6)
 
 
 def test_gradient_equals_finite_differences():
-    process = RelevanceProcess(*make(), SETTINGS)
+    process = process_of()
     gradient = process.gradient()[1]
-    for i in range(len(process.theta)):
-        values = []
-        for step in (1e-5, -1e-5):
-            process.theta[i] += step
-            values.append(process.gradient()[0])
-            process.theta[i] -= step
-        # The floor of the noise is a constant beside the noise itself.
-        assert abs(gradient[i] - (values[0] - values[1]) / 2e-5) < 1e-5 * max(1, abs(gradient[i]))
+    for i, slope in enumerate(gradient.tolist()):
+        process.theta[i] += 1e-5
+        above, _ = process.gradient()
+        process.theta[i] -= 2e-5
+        below, _ = process.gradient()
+        process.theta[i] += 1e-5
+        assert slope == pytest.approx((above - below) / 2e-5, rel=1e-5, abs=1e-5)
 
 
-def test_relevance_is_the_mean_squared_gradient_of_the_posterior_mean():
-    X, Y = make()
-    process = RelevanceProcess(X, Y, SETTINGS).fit(n_steps=5)
-    expected = torch.zeros(40, 5, dtype=torch.float64)
-    for gene in range(5):
-        step = 1e-5 * torch.eye(5, dtype=torch.float64)[gene]
-        slopes = (process.predict(X + step) - process.predict(X - step)) / 2e-5
-        expected[:, gene] = slopes.square().sum(1)
-    np.testing.assert_allclose(process.relevance(), expected.mean(0), rtol=1e-6)
-    np.testing.assert_allclose(process.relevance(n_cells=20), expected[::2].mean(0), rtol=1e-6)
+def test_fitting_raises_the_likelihood():
+    process = process_of()
+    before, _ = process.gradient()
+    few, _ = process.fit(5).gradient()
+    many, _ = process.fit(20).gradient()
+    assert many < few < before
+
+
+@pytest.mark.parametrize(("n_cells", "step"), [(300, 1), (20, 2)])
+def test_relevance_is_the_mean_squared_gradient_of_the_posterior_mean(n_cells, step):
+    process = process_of().fit(n_steps=5)
+    X = process.X
+    expected = []
+    for shift in 1e-5 * torch.eye(5, dtype=torch.float64):
+        slopes = (process.predict(X + shift) - process.predict(X - shift)) / 2e-5
+        expected.append(slopes[::step].square().sum(1).mean())
+    assert_allclose(process.relevance(n_cells), expected, rtol=1e-6)
 
 
 def test_the_process_of_some_genes_is_that_of_all_with_the_others_switched_off():
-    process = RelevanceProcess(*make(), SETTINGS).fit(n_steps=5)
+    process = process_of().fit(n_steps=5)
     some = process.keep(torch.tensor([0, 1, 3]))
     process.theta[[2, 4]] = -30.0
-    np.testing.assert_allclose(some.predict(some.X), process.predict(process.X))
+    assert_allclose(some.predict(some.X), process.predict(process.X))
 
 
 def test_the_genes_that_matter_are_left(monkeypatch):
-    X, Y = make(n=150, p=40, dtype=torch.float32)
-    left, keep = [], RelevanceProcess.keep
-    monkeypatch.setattr(
-        RelevanceProcess, "keep", lambda self, genes: left.append(len(genes)) or keep(self, genes)
-    )
-    assert most_relevant(RelevanceProcess(X, Y, SETTINGS), 2).tolist() == [0, 1]
-    assert left == [28, 19, 13, 9, 6, 4], "seven in ten are left each time"
-    for n_genes in (40, 50):
-        assert most_relevant(RelevanceProcess(X, Y, SETTINGS), n_genes).tolist() == list(range(40))
+    steps = []
+    fit = RelevanceProcess.fit
+
+    def watched(process, n_steps):
+        steps.append((process.X.shape[1], n_steps))
+        return fit(process, n_steps)
+
+    monkeypatch.setattr(RelevanceProcess, "fit", watched)
+    process = process_of(n=150, p=40, dtype=torch.float32)
+    assert most_relevant(process, 2).tolist() == [0, 1]
+    # seven in ten are left each time
+    assert steps == [(40, 12), (28, 4), (19, 4), (13, 4), (9, 4), (6, 4), (4, 4)]
+
+
+@pytest.mark.parametrize("n_genes", [5, 6])
+def test_all_genes_are_left_if_no_fewer_are_wanted(n_genes):
+    assert most_relevant(process_of(), n_genes).tolist() == list(range(5))

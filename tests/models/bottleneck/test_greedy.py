@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+import torch
+from numpy.testing import assert_array_equal
 
-from sbnn.models.bottleneck.protocols.greedy import forward_selection
+from sbnn.models.bottleneck.protocols.greedy import cells_behind, forward_selection, grow_forest
 
 
 def by_least_squares(X, Y, n_genes):
@@ -11,7 +13,8 @@ def by_least_squares(X, Y, n_genes):
         errors = {}
         for gene in set(range(X.shape[1])) - set(chosen):
             A = X[:, [*chosen, gene]]
-            errors[gene] = np.square(Y - A @ np.linalg.lstsq(A, Y)[0]).sum()
+            coef, *_ = np.linalg.lstsq(A, Y)
+            errors[gene] = np.square(Y - A @ coef).sum()
         chosen.append(min(errors, key=errors.get))
     return chosen
 
@@ -20,20 +23,48 @@ def by_least_squares(X, Y, n_genes):
 def test_it_follows_the_definition(n, penalty, rng):
     X = rng.normal(size=(n, 12)) @ rng.normal(size=(12, 12))
     Y = X @ rng.normal(size=(12, 3)) + rng.normal(size=(n, 3))
-    X, Y = X - X.mean(0), Y - Y.mean(0)
+    X -= X.mean(0)
+    Y -= Y.mean(0)
     # Ridge regression is least squares with a cell more for every gene.
-    cells = np.vstack([X, np.sqrt(penalty) * np.eye(12)]), np.vstack([Y, np.zeros((12, 3))])
+    more_X = np.vstack([X, np.sqrt(penalty) * np.eye(12)])
+    more_Y = np.vstack([Y, np.zeros((12, 3))])
     chosen = forward_selection(X, Y, 8, penalty=penalty).tolist()
-    assert chosen == by_least_squares(*cells, 8)
-    assert penalty == 0 or chosen != forward_selection(X, Y, 8).tolist()
+    assert chosen == by_least_squares(more_X, more_Y, 8)
+    if penalty:
+        assert chosen != forward_selection(X, Y, 8).tolist()
 
 
 def test_more_genes_than_cells(rng):
     X = rng.normal(size=(30, 200)).astype(np.float32)
-    Y = X[:, [3, 50]] @ rng.normal(size=(2, 4)).astype(np.float32)
+    X -= X.mean(0)
+    Y = X[:, [3, 50]]
     chosen = forward_selection(X, Y, 40)
-    assert set(chosen[:2]) == {3, 50} and len(set(chosen)) == len(chosen) <= 30
-    X, Y = X.astype(float) - X.mean(0), Y.astype(float)
-    assert len(set(forward_selection(X, Y, 45, penalty=30.0))) == 45, (
-        "with a penalty there may be more"
-    )
+    assert set(chosen[:2]) == {3, 50}
+    assert len(set(chosen)) == len(chosen) <= 30
+    with_penalty = forward_selection(X.astype(float), Y, 45, penalty=30.0)
+    assert len(set(with_penalty)) == 45
+
+
+def test_copies_of_a_chosen_gene_are_not_chosen(rng):
+    X = rng.normal(size=(20, 2))[:, [0, 0, 1, 1]] * 0.01
+    X -= X.mean(0)
+    assert forward_selection(X, X[:, :1], 4).tolist() == [0, 2]
+
+
+def test_cells_behind_a_gene(rng):
+    """About m for a gene at one level in m of many cells, n / 3 for a normal gene."""
+    x = np.zeros((10_000, 3))
+    x[:50, 0] = 7
+    x[:, 1] = rng.normal(size=10_000)
+    x -= x.mean(0)
+    assert cells_behind(torch.as_tensor(x)) == pytest.approx([50, 3333, 0], rel=0.1)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_trees_are_those_of_the_seed(n_outputs, rng):
+    X, Y = rng.normal(size=(30, 4)), rng.normal(size=(30, n_outputs))
+    forest = grow_forest(X, Y, 7, np.random.RandomState(0), bootstrap=True)
+    again = grow_forest(X, Y, 7, np.random.RandomState(0), bootstrap=True)
+    assert_array_equal(forest.predict(X), again.predict(X))
+    assert len(forest.estimators_) == 7 and forest.bootstrap
+    assert forest.min_samples_leaf == 3 and forest.max_features == 0.4

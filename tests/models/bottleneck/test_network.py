@@ -1,59 +1,103 @@
 import copy
 
-import numpy as np
 import pytest
 import torch
+from torch.nn.functional import elu
+from torch.testing import assert_close
 
-from sbnn.models.bottleneck.network import BottleneckNetwork, Gradient
+from sbnn.models.bottleneck.network import BottleneckNetwork, Ensemble, Gradient
+
+
+def network_of(seed=0, n_inputs=7, activation="elu"):
+    generator = torch.Generator().manual_seed(seed)
+    return BottleneckNetwork(n_inputs, 5, 2, (6, 4), activation, generator=generator)
 
 
 @pytest.fixture
 def network():
-    return BottleneckNetwork(7, 5, 2, (6, 4), generator=torch.Generator().manual_seed(0))
+    return network_of()
 
 
 def test_elu_between_layers_linear_at_bottleneck_and_output(network):
     x = torch.randn(50, 7)
-    linear = torch.addmm(network.biases[2], network(x, last=2), network.weights[2])
-    torch.testing.assert_close(network.encode(x), linear)
-    hidden = torch.nn.functional.elu(torch.addmm(network.biases[0], x, network.weights[0]))
-    torch.testing.assert_close(network(x, last=1), hidden)
+    layers = list(zip(network.weights, network.biases, strict=True))
+    hidden = x
+    for layer, (weight, bias) in enumerate(layers):
+        hidden = hidden @ weight + bias + 0
+        if layer == 2:
+            assert_close(network.encode(x), hidden)
+        if layer not in (2, 5):
+            hidden = elu(hidden)
+    assert_close(network(x), hidden)
+    assert_close(network(network(x, last=3), first=3), hidden)
+
+
+def test_weights_are_glorot_uniform_and_biases_zero():
+    network = network_of(n_inputs=1000)
+    for weight, bias in zip(network.weights, network.biases, strict=True):
+        bound = (6 / sum(weight.shape)) ** 0.5
+        assert 0.8 * bound < weight.abs().max() <= bound
+        assert not bias.any()
+    first = network.weights[0]
+    assert abs(first.mean()) < 0.03 * first.abs().max()
+    assert first.std() / first.abs().max() == pytest.approx(3**-0.5, rel=0.03)
 
 
 @pytest.mark.parametrize("activation", ["elu", "silu"])
 @pytest.mark.parametrize("first", [0, 2, 3])
-def test_gradient_equals_autograd(network, first, activation):
-    network.activation = activation
-    x, y = torch.randn(9, network.shapes[first][0]), torch.randn(9, 5)
-    (network(x, first=first) - y).square().mean().backward()
+def test_gradient_equals_autograd(first, activation):
+    network = network_of(activation=activation)
     gradient = Gradient(network, first)
+    n_inputs, _ = network.shapes[first]
+    x, y = torch.randn(9, n_inputs), torch.randn(9, 5)
     gradient.backward((gradient.forward(x) - y) * (2 / y.numel()))
-    layers = zip(network.weights[first:], network.biases[first:], strict=True)
-    expected = [t.grad.reshape(-1) for layer in layers for t in layer]
-    torch.testing.assert_close(gradient.flat, torch.cat(expected))
+    network.flat.requires_grad_()
+    (network(x, first=first) - y).square().mean().backward()
+    n_frozen = network.flat.numel() - gradient.flat.numel()
+    assert_close(gradient.flat, network.flat.grad[n_frozen:])
+    assert_close(gradient.trained, network.flat[n_frozen:])
 
 
-def assert_flat_is_shared(network):
-    network.flat += 1
-    start = 0
-    for weight, bias in zip(network.weights, network.biases, strict=True):
-        for part in (weight, bias):
-            np.testing.assert_array_equal(
-                part.detach().reshape(-1), network.flat[start : start + part.numel()]
-            )
-            start += part.numel()
-    assert start == network.flat.numel()
+def test_networks_that_run_together_are_those_that_run_alone():
+    networks = [network_of(seed=seed, activation="silu") for seed in range(3)]
+    together = Ensemble(networks)
+    x = torch.randn(3, 9, 7)
+    gradient = Gradient(together)
+    outputs = gradient.forward(x)
+    gradient.backward(torch.ones_like(outputs))
+    for i, network in enumerate(networks):
+        alone = Gradient(network)
+        assert_close(outputs[i], alone.forward(x[i]))
+        alone.backward(torch.ones(9, 5))
+        for layer in range(6):
+            assert_close(gradient.weights[layer][i], alone.weights[layer])
+            assert_close(gradient.biases[layer][i], alone.biases[layer])
+    together.flat += 1
+    expected = [network.flat + 1 for network in networks]
+    together.write_to(networks)
+    for network, flat in zip(networks, expected, strict=True):
+        assert_close(network.flat, flat)
 
 
-def test_parameters_stay_views_of_the_flat_vector(network):
+def test_copies_predict_the_same(network):
     x = torch.randn(4, 7)
-    before = network(x)
-    for again in (copy.deepcopy(network), copy.deepcopy(network).double()):
-        torch.testing.assert_close(again(x.to(again.flat.dtype)), before, check_dtype=False)
-        assert_flat_is_shared(again)
+    double = copy.deepcopy(network).double()
+    assert_close(double(x.double()), network(x), check_dtype=False)
+
+
+def test_a_new_head_leaves_the_latent_space(network):
+    x = torch.randn(4, 7)
+    latent = network.encode(x)
     network.replace_head(3, torch.Generator())
-    network.keep_inputs(torch.tensor([0, 3, 6]))
-    assert_flat_is_shared(network)
+    assert_close(network.encode(x), latent)
+    assert network.shapes[-1] == (6, 3)
+    assert network.weights[-1].any() and not network.biases[-1].any()
+    network.start_outputs(torch.tensor([1.0, 2.0, 3.0]))
+    before = network(x)
+    assert network.biases[-1].tolist() == [[1, 2, 3]]
+    network.scale_outputs(torch.tensor([1.0, 0.5, 0.0]))
+    assert_close(network(x), before * torch.tensor([1.0, 0.5, 0.0]))
+    assert_close(network.encode(x), latent)
 
 
 def test_cutting_genes_keeps_their_weights(network):
@@ -62,7 +106,8 @@ def test_cutting_genes_keeps_their_weights(network):
     alone = torch.zeros_like(x)
     alone[:, kept] = x[:, kept]
     expected = network(alone)
-    norms = network.input_norms()[kept]
+    norms = network.weights[0].square().sum(1).sqrt()
+    assert_close(network.input_norms(), norms)
     network.keep_inputs(kept)
-    torch.testing.assert_close(network(x[:, kept]), expected)
-    torch.testing.assert_close(network.input_norms(), norms)
+    assert_close(network(x[:, kept]), expected)
+    assert_close(network.input_norms(), norms[kept])

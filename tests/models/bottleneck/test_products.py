@@ -1,59 +1,66 @@
-"""Products of matrices of every shape, whichever library makes them."""
+"""Products of matrices of every shape, whichever library computes them."""
 
 import pytest
 import torch
+from torch.testing import assert_close
 
 from sbnn.models.bottleneck import products
 
+HAS_AVX512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
 
-def tensors(n, p, q):
+
+def tensors(n, p, q, dtype=torch.float32):
     generator = torch.Generator().manual_seed(0)
-    return (torch.randn(shape, generator=generator) for shape in ((n, p), (p, q), (q,), (n, q)))
+    shapes = (n, p), (p, q), (1, q), (n, q)
+    return [torch.randn(shape, generator=generator).to(dtype) for shape in shapes]
 
 
+def computed(x, weight, bias, delta):
+    """Output of a layer, gradient of its inputs, and gradient of its weights."""
+    out = torch.full_like(weight, torch.nan)
+    products.write_gradient(x, delta, out)
+    return products.affine(bias, x, weight), products.product(delta, weight.mT), out
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("shape", [(32, 1000, 512), (5, 7, 3), (512, 128, 200), (100, 128, 512)])
-def test_products_are_right(shape, monkeypatch):
-    """To the same bits whichever library makes them."""
-    tolerance, results = {"atol": 1e-4, "rtol": 1e-5}, []
-    for onednn in {False, torch.backends.cpu.get_cpu_capability() == "AVX512"}:
-        monkeypatch.setattr(products, "has_onednn", lambda onednn=onednn: onednn)
-        for dtype in (torch.float64, torch.float32):
-            x, weight, bias, delta = (t.to(dtype) for t in tensors(*shape))
-            out = torch.full_like(weight, torch.nan)
-            products.write_gradient(x, delta, out)
-            results.append(
-                (products.affine(bias, x, weight), products.product(delta, weight.mT), out)
-            )
-            expected = (x @ weight + bias, delta @ weight.mT, x.mT @ delta)
-            torch.testing.assert_close(results[-1], expected, **tolerance)
-    assert all(torch.equal(one, other) for one, other in zip(results[1], results[-1], strict=True))
+def test_products_are_right_and_do_not_depend_on_the_library(shape, dtype, monkeypatch):
+    given = x, weight, bias, delta = tensors(*shape, dtype)
+    monkeypatch.setattr(products, "has_onednn", lambda: False)
+    by_mkl = computed(*given)
+    monkeypatch.setattr(products, "has_onednn", lambda: HAS_AVX512)
+    by_either = computed(*given)
+    expected = x @ weight + bias, delta @ weight.mT, x.mT @ delta
+    for one, other, right in zip(by_mkl, by_either, expected, strict=True):
+        assert_close(one, right, atol=1e-4, rtol=1e-5)
+        assert torch.equal(one, other)
+
+
+def test_autograd_works_for_large_products(monkeypatch):
+    monkeypatch.setattr(products, "has_onednn", lambda: HAS_AVX512)
+    x, weight, bias, _ = tensors(512, 128, 200)
     weight.requires_grad_()
     products.affine(bias, x, weight).sum().backward()
-    torch.testing.assert_close(weight.grad, x.sum(0)[:, None].expand(weight.shape), **tolerance)
+    expected = x.sum(0)[:, None].expand(weight.shape)
+    assert_close(weight.grad, expected, atol=1e-4, rtol=1e-5)
 
 
 def test_many_networks_at_once_give_what_each_gives():
-    x, weight, bias, delta = (t.expand(3, *t.shape).clone() for t in tensors(8, 6, 4))
-    x[1] *= 2
+    together = [torch.stack([one, 2 * one, 3 * one]) for one in tensors(8, 6, 4)]
+    results = computed(*together)
     for i in range(3):
-        one = products.affine(bias[:, None], x, weight)[i]
-        torch.testing.assert_close(one, x[i] @ weight[i] + bias[i])
-        torch.testing.assert_close(products.product(delta, weight.mT)[i], delta[i] @ weight[i].mT)
+        alone = computed(*[stacked[i] for stacked in together])
+        for stacked, one in zip(results, alone, strict=True):
+            assert_close(stacked[i], one)
 
 
-def test_large_products_of_short_sums_are_those_of_onednn(monkeypatch):
+@pytest.mark.parametrize(
+    ("n", "p", "q", "is_for_it"),
+    [(384, 64, 64, True), (128, 64, 64, False), (32, 1000, 512, False), (64, 128, 512, True)],
+)
+def test_large_products_of_short_sums_are_those_of_onednn(n, p, q, is_for_it, monkeypatch):
     """Anything else would be slower, or change the numbers."""
     monkeypatch.setattr(products, "has_onednn", lambda: True)
-    shapes = {
-        (384, 64, 64): True,
-        (128, 64, 64): False,
-        (32, 1000, 512): False,
-        (64, 128, 512): True,
-    }
-    for (n, p, q), wanted in shapes.items():
-        assert (
-            products._is_for_onednn(torch.empty(n, p), torch.empty(p, q), products.LEAST_OF_LAYER)
-            is wanted
-        )
-    doubles = torch.empty(64, 128, dtype=torch.float64), torch.empty(128, 512, dtype=torch.float64)
-    assert not products._is_for_onednn(*doubles, products.LEAST_OF_LAYER)
+    x, weight, _, _ = tensors(n, p, q)
+    assert products._is_for_onednn(x, weight, products.LEAST_OF_LAYER) is is_for_it
+    assert not products._is_for_onednn(x.double(), weight.double(), products.LEAST_OF_LAYER)

@@ -1,103 +1,360 @@
-import warnings
+"""Training against autograd and torch.optim.Adam, the schedule of the paper, and the history."""
+
+from itertools import islice
 
 import numpy as np
 import pytest
 import torch
+from pytest import approx
+from torch.nn.functional import cross_entropy, mse_loss
+from torch.testing import assert_close
 
+from sbnn import DistilledSettings, SparseBottleneckRegressor
+from sbnn.determinism import reproducible
+from sbnn.models.bottleneck.losses import CrossEntropy, Poisson
 from sbnn.models.bottleneck.network import BottleneckNetwork
-from sbnn.models.bottleneck.protocols.paper import cluster_outputs, paper_stages
-from sbnn.models.bottleneck.training import Stage, Trainer, one_cycle
+from sbnn.models.bottleneck.protocols import paper
+from sbnn.models.bottleneck.training import (
+    SQUARED_ERROR,
+    Adam,
+    Run,
+    Stage,
+    Trainer,
+    _batches,
+    networks_of_teacher,
+    one_cycle,
+    train_student,
+)
 
 
-def make(seed=0, p=12, n=60, q=3):
-    generator = torch.Generator().manual_seed(seed)
-    network = BottleneckNetwork(p, q, 2, (8, 6), generator=generator)
-    x = torch.randn(n, p, generator=torch.Generator().manual_seed(9))
-    y = x[:, :2] @ torch.randn(2, q, generator=torch.Generator().manual_seed(8))
-    return network, Trainer(network, generator), x, y - y.mean(0)
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads cost more than they gain on such small matrices."""
+    with reproducible(1):
+        yield
 
 
-def test_paper_stages_follow_the_publication():
-    pretraining, frozen, unfrozen, finetuning = paper_stages(group_lasso=0.1)
-    stages = {stage.name: stage.epochs for stage in paper_stages()}
-    assert stages == {"pretraining": 50, "frozen": 50, "unfrozen": 50, "fine-tuning": 100}
-    assert pretraining.classify and pretraining.group_lasso == 0.1
-    assert frozen.frozen == 2 and frozen.learning_rate == 1e-4 and frozen.group_lasso == 0
-    assert unfrozen.frozen == 0 and unfrozen.learning_rate == 5e-5 and unfrozen.group_lasso == 0.1
-    assert finetuning.group_lasso == 0 and finetuning.learning_rate == 5e-5
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
 
 
-def test_the_straight_variant_follows_the_publication():
-    """One optimiser for 100 epochs at the full rate, under the lasso; the pruning, and 100 epochs at half of it."""
-    regression = Stage("unfrozen", 100, 1e-4, group_lasso=0.1)
-    assert paper_stages(pretraining=False) == (regression, Stage("fine-tuning", 100, 5e-5))
-    regression, finetuning = paper_stages(0.3, False, epochs=(1, 2, 3, 4), learning_rate=1e-2)
-    assert (regression.epochs, finetuning.epochs) == (5, 4)
-    assert (regression.group_lasso, regression.learning_rate) == (0.3, 1e-2)
+def new_network(seed=0, p=12, q=3, activation="elu"):
+    return BottleneckNetwork(p, q, 2, (8, 6), activation, generator=seeded(seed))
 
 
-def reference_training(network, generator, x, y, stage, batch_size=32, weight_decay=1e-10):
-    """The same stage with autograd, plain Adam and no caching."""
-    weights, biases = list(network.weights), list(network.biases)
-    trained = [t for t in weights[stage.frozen :] + biases[stage.frozen :]]
-    optimizer = torch.optim.Adam(trained, lr=stage.learning_rate, eps=1e-7)
+def measured(n=60, p=12, q=3):
+    """Cells and outputs that two genes determine."""
+    x = torch.randn(n, p, generator=seeded(9))
+    y = x[:, :2] @ torch.randn(2, q, generator=seeded(8))
+    return x, y - y.mean(0)
+
+
+# --- the paper protocol
+
+
+def test_published_stages():
+    pretraining, frozen, unfrozen, finetuning = paper.published_stages(
+        SparseBottleneckRegressor(), SQUARED_ERROR
+    )
+    assert pretraining == Stage("pretraining", 50, 1e-4, 0, 0.1, pretraining.loss)
+    assert isinstance(pretraining.loss, CrossEntropy)
+    assert frozen == Stage("frozen", 50, 1e-4, frozen=2)
+    assert unfrozen == Stage("unfrozen", 50, 5e-5, group_lasso=0.1)
+    assert finetuning == Stage("fine-tuning", 100, 5e-5)
+
+
+def test_straight_stages():
+    """One optimiser at the full rate, under the lasso; the pruning; and half of the rate."""
+    model = SparseBottleneckRegressor(group_lasso=0.3, epochs=(1, 2, 3, 4), learning_rate=1e-2)
+    loss = Poisson()
+    regression, finetuning = paper.straight_stages(model, loss)
+    assert regression == Stage("unfrozen", 5, 1e-2, group_lasso=0.3, loss=loss)
+    assert finetuning == Stage("fine-tuning", 4, 5e-3, loss=loss)
+    for stage in paper.published_stages(model, loss)[1:]:
+        assert stage.loss is loss
+
+
+def train_by_autograd(network, generator, x, y, stage, value, weight_decay):
+    """One stage with autograd, torch's Adam and nothing computed once for all epochs."""
+    flat = network.flat.requires_grad_()
+    n_frozen = sum(w.numel() for w in network.weights[: stage.frozen])
+    n_frozen += sum(b.numel() for b in network.biases[: stage.frozen])
+    n_without_decay = network.weights[0].numel() if stage.group_lasso else n_frozen
+    optimiser = torch.optim.Adam([flat], lr=stage.learning_rate, eps=1e-7)
     for _ in range(stage.epochs):
         order = torch.randperm(len(x), generator=generator)
-        for start in range(0, len(x), batch_size):
-            rows = order[start : start + batch_size]
-            output = network(x[rows])
-            if stage.classify:
-                loss = torch.nn.functional.cross_entropy(output, y[rows])
-            else:
-                loss = (output - y[rows]).square().mean()
-            if stage.frozen == 0:
-                loss = loss + stage.group_lasso * weights[0].norm(dim=1).sum()
-            free = (
-                trained if stage.group_lasso == 0 else [t for t in trained if t is not weights[0]]
-            )
-            loss = loss + weight_decay * sum(t.square().sum() for t in free)
-            optimizer.zero_grad()
+        for rows in order.split(32):
+            loss = value(network(x[rows]), y[rows])
+            loss = loss + stage.group_lasso * network.weights[0].norm(dim=1).sum()
+            loss = loss + weight_decay * flat[n_without_decay:].square().sum()
+            optimiser.zero_grad()
             loss.backward()
-            optimizer.step()
+            flat.grad[:n_frozen] = 0
+            optimiser.step()
+    return flat.detach()
 
 
-OPTIONS = [
-    {},
-    {"group_lasso": 0.1},
-    {"frozen": 2},
-    {"frozen": 3},
-    {"classify": True, "group_lasso": 0.01},
-]
+def poisson_deviance(output, target):
+    ratio = torch.where(target > 0, target, 1) / output.exp()
+    return 2 * (target * ratio.log() - target + output.exp()).mean()
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize(
+    ("stage", "value"),
+    [
+        (Stage("plain", 3, 1e-2), mse_loss),
+        (Stage("lasso", 3, 1e-2, group_lasso=0.1), mse_loss),
+        (Stage("two frozen", 3, 1e-2, frozen=2), mse_loss),
+        (Stage("three frozen", 3, 1e-2, frozen=3), mse_loss),
+        (Stage("classes", 3, 1e-2, 0, 0.01, CrossEntropy()), cross_entropy),
+        (Stage("counts", 3, 1e-2, 0, 0.01, Poisson()), poisson_deviance),
+    ],
+)
 @pytest.mark.parametrize("weight_decay", [1e-10, 0.05])
-def test_a_stage_equals_plain_autograd(options, weight_decay):
-    stage = Stage("a", 3, 1e-2, **options)
-    network, trainer, x, y = make()
-    other, other_trainer, _, _ = make()
-    trainer.weight_decay = weight_decay  # the usual one is too weak to be seen in so few steps
-    target = (y[:, 0] > 0).long() if stage.classify else y
-    trainer.run(stage, x, target)
-    reference_training(other, other_trainer.generator, x, target, stage, weight_decay=weight_decay)
-    torch.testing.assert_close(network.flat, other.flat, rtol=2e-4, atol=2e-5)
+def test_a_stage_equals_autograd(stage, value, weight_decay):
+    x, y = measured()
+    if stage.name == "classes":
+        y = (y[:, 0] > 0).long()
+    if stage.name == "counts":
+        y = y.abs().round()
+    network, other = new_network(), new_network()
+    Trainer(network, seeded(), weight_decay=weight_decay).run(stage, x, y)
+    expected = train_by_autograd(other, seeded(), x, y, stage, value, weight_decay)
+    assert_close(network.flat, expected, rtol=2e-4, atol=2e-5)
 
 
-def test_learning_rates_are_those_of_one_cycle(n_steps=50):
-    optimizer, rates = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0), []
-    how = {"pct_start": 0.15, "div_factor": 25, "cycle_momentum": False}
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, n_steps, **how)
+def constant_network(n_outputs):
+    """Gives 0.5 whatever the inputs; gene norms are 5, 0.5 and 0.516."""
+    network = BottleneckNetwork(3, n_outputs, 1, (2, 2), generator=seeded())
+    network.flat.zero_()
+    network.weights[0][:] = torch.tensor([[3.0, 4.0], [0.5, 0.0], [0.3, -0.42]])
+    network.biases[-1][:] = 0.5
+    return network
+
+
+CELLS = torch.ones(5, 3)
+OUTPUTS = torch.tensor([[1.0, 0.0], [2.0, 0], [0.5, 0], [0, 0], [-1, 1]])
+SUM_OF_SQUARES = 7.25
+
+
+def test_a_row_of_the_history_for_every_epoch():
+    ticks = []
+    trainer = Trainer(constant_network(2), seeded(), progress=lambda: ticks.append(1))
+    watched = CELLS[:2], OUTPUTS[:2]
+    trainer.run(Stage("one", 2, 0.0, group_lasso=0.1), CELLS, OUTPUTS, watched)
+    assert len(trainer.history) == len(ticks) == 2
+    error = float((OUTPUTS - 0.5).square().sum())
+    for row in trainer.history:
+        assert row.pop("stage") == "one"
+        assert row == approx(
+            {
+                "loss": error / 10,
+                "penalty": 0.1 * (5 + 0.5 + (0.3**2 + 0.42**2) ** 0.5),
+                "r2": 1 - error / SUM_OF_SQUARES,
+                "eval_loss": 3.0 / 4,
+                "eval_r2": 1 - 3.0 / 5,
+                "genes_alive": 2,
+            }
+        )
+
+
+def test_rows_of_frozen_and_classifying_stages():
+    trainer = Trainer(constant_network(2), seeded())
+    classes = torch.tensor([0, 1, 1, 0, 1])
+    watched = CELLS[:2], OUTPUTS[:2]
+    trainer.run(Stage("two", 1, 0.0, frozen=2), CELLS, OUTPUTS, watched)
+    classify = Stage("three", 1, 0.0, loss=CrossEntropy())
+    trainer.run(classify, CELLS, classes, (CELLS[:2], classes[:2]))
+    trainer.run(Stage("four", 1, 0.0), CELLS, OUTPUTS)
+    frozen, classified, plain = trainer.history
+    assert frozen["eval_r2"] == approx(0.4) and frozen["penalty"] == 0
+    for name in ("loss", "eval_loss"):
+        assert classified[name] == approx(np.log(2))
+    assert np.isnan([classified["r2"], classified["eval_r2"]]).all()
+    assert np.isnan([plain["eval_loss"], plain["eval_r2"]]).all()
+
+
+def fitted_by_paper(labels, monkeypatch, **params):
+    monkeypatch.setattr(paper, "cluster_outputs", lambda *_: labels)
+    model = SparseBottleneckRegressor(hidden_layers=(8, 6), n_genes=4, **params)
+    x, y = measured()
+    random = np.random.RandomState(0)
+    trained = paper.train(model, x, y, random, seeded(), (x[:9], y[:9]))
+    return trained, x, y
+
+
+def test_genes_are_pruned_by_their_norms_before_the_last_stage(monkeypatch):
+    how = {"epochs": (1, 1, 1, 0), "learning_rate": 1e-2}
+    labels = np.repeat([0, 1, -1], 20)
+    trained, x, y = fitted_by_paper(labels, monkeypatch, **how)
+    assert [row["stage"] for row in trained.history] == ["pretraining", "frozen", "unfrozen"]
+    kept = np.sort(np.argsort(trained.gene_norms)[-4:])
+    assert np.flatnonzero(trained.support).tolist() == kept.tolist()
+    norms = trained.network.input_norms()
+    assert_close(norms, torch.as_tensor(trained.gene_norms[kept]))
+    before = mse_loss(trained.network(x[:9, kept]), y[:9])
+    how["epochs"] = (1, 1, 1, 1)
+    again, _, _ = fitted_by_paper(labels, monkeypatch, **how)
+    last = again.history[-1]
+    assert last["eval_loss"] == approx(float(before), rel=0.2)
+    assert last["genes_alive"] <= 4
+
+
+def test_without_clusters_there_is_no_pretraining(monkeypatch):
+    with pytest.warns(UserWarning, match="no pretraining"):
+        trained, _, _ = fitted_by_paper(np.zeros(60, int), monkeypatch, epochs=(1, 1, 1, 1))
+    stages = [row["stage"] for row in trained.history]
+    assert stages == ["unfrozen", "unfrozen", "fine-tuning"]
+
+
+@pytest.mark.parametrize("n_clusters", [3, 20])
+def test_small_clusters_are_left_out(n_clusters):
+    """At least 20 cells a cluster on average; one of 9 is too small, one of 10 is not."""
+    Y = np.linspace(0, 0.1, 60)
+    Y[31:50] += 5
+    Y[50:] += 9
+    labels = paper.cluster_outputs(Y[:, None], n_clusters, 0)
+    assert sorted(np.bincount(labels)) == [10, 19, 31]
+    Y[59] = 5
+    labels = paper.cluster_outputs(Y[:, None], n_clusters, 0)
+    assert sorted(np.bincount(labels + 1)) == [9, 20, 31]
+    assert (labels[50:59] == -1).all()
+
+
+@pytest.mark.filterwarnings("error")  # scikit-learn warns of more clusters than different cells
+@pytest.mark.parametrize("values", [[[0.0, 1.0], [2.0, 3.0]], [[0.0], [1.0]]])
+def test_no_more_clusters_than_different_cells(values):
+    assert paper.cluster_outputs(np.repeat(values, 50, axis=0), 20, 0).max() == 1
+
+
+def test_sixty_percent_of_the_labelled_cells_are_for_pretraining():
+    labels = np.array([0, 1, -1, 1, 0, 0, 1, -1, 2, 2, 1, 1])
+    train, held_out = paper.pretraining_cells(labels, np.random.RandomState(0))
+    assert (len(train), len(held_out)) == (6, 4)
+    assert sorted([*train, *held_out]) == np.flatnonzero(labels >= 0).tolist()
+    assert train.tolist() != sorted(train)
+
+
+# --- the distilled protocol
+
+
+def test_adam_is_that_of_torch():
+    values = torch.tensor([1.0, 2.0, 3.0])
+    parameter = values.clone().requires_grad_()
+    how = {"weight_decay": 0.1, "betas": (0.8, 0.95), "eps": 0.01}
+    peer = torch.optim.Adam([parameter], lr=0.1, **how)
+    gradient = torch.tensor([0.5, -0.1, 0.0])
+    adam = Adam(values, gradient, 0.1, epsilon=0.01, betas=(0.8, 0.95))
+    for _ in range(3):
+        parameter.grad = gradient.clone()
+        peer.step()
+        adam.step(0.1)
+        gradient.mul_(-3)
+    assert_close(values, parameter.detach())
+
+
+@pytest.mark.parametrize("n_steps", [14, 50])
+def test_learning_rates_are_those_of_one_cycle(n_steps):
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, 0.01, n_steps, pct_start=0.15, div_factor=25, cycle_momentum=False
+    )
+    rates = []
     for _ in range(n_steps):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
+        rates.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
         schedule.step()
-    assert one_cycle(n_steps, 0.01) == pytest.approx(rates, rel=1e-9)
+    assert one_cycle(n_steps, 0.01) == approx(rates, rel=1e-9)
 
 
-def test_fewer_clusters_where_there_is_less():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # scikit-learn warns of more clusters than different cells
-        assert cluster_outputs(np.repeat([[0.0, 1.0], [2.0, 3.0]], 50, axis=0), 20, 0).max() == 1
-    assert cluster_outputs(np.repeat([[0.0], [1.0]], 50, axis=0), 20, 0).max() == 1
-    Y = np.random.default_rng(0).normal(size=(60, 2))
-    assert cluster_outputs(Y, 20, 0).max() <= 2, "at least 20 cells a cluster on average"
+def test_learning_rates_of_one_and_two_steps():
+    assert one_cycle(1, 0.5) == [0.5]
+    assert one_cycle(2, 0.5) == approx([0.5, 0.5e-4 / 25])
+
+
+@pytest.mark.parametrize(("n", "whole"), [(10, 10), (12, 10), (5, 5)])
+def test_every_cell_is_seen_once_before_any_is_seen_again(n, whole):
+    batches = _batches(n, 5, seeded())
+    n_batches = whole // 5
+    first = torch.cat(list(islice(batches, n_batches)))
+    second = torch.cat(list(islice(batches, n_batches)))
+    assert len(first.unique()) == len(second.unique()) == whole
+    assert not torch.equal(first, second), "in another order"
+
+
+def test_networks_of_the_teacher_equal_autograd():
+    """Two networks at once, each on its own cells with noise on the genes."""
+    x, y = measured(n=20)
+    members = [torch.arange(12), torch.arange(4, 20)]
+    settings = DistilledSettings(steps_of_teachers=2, rate_of_teachers=0.01)
+    new = iter([new_network(1), new_network(2)]).__next__
+    networks = networks_of_teacher(new, x, y, Run(settings, None, seeded()), 0.3, members)
+    generator = seeded()
+    others = [new_network(1), new_network(2)]
+    optimisers = [torch.optim.Adam([one.flat.requires_grad_()]) for one in others]
+    for rate in one_cycle(2, 0.01):
+        # the smaller set has 12 cells, so a pass is a single batch
+        rows = [own[torch.randperm(len(own), generator=generator)[:12]] for own in members]
+        noise = 0.3 * torch.randn(2, 12, 12, generator=generator)
+        for i, network in enumerate(others):
+            optimisers[i].param_groups[0]["lr"] = rate
+            optimisers[i].zero_grad()
+            output = network(x[rows[i]] + noise[i])
+            mse_loss(output, y[rows[i]]).backward()
+            optimisers[i].step()
+    for network, other in zip(networks, others, strict=True):
+        assert_close(network.flat, other.flat.detach(), rtol=1e-4, atol=1e-5)
+
+
+SETTINGS = DistilledSettings(steps_of_student=4, rate_of_student=0.01, weight_of_measured=0.25)
+
+
+def test_the_student_equals_autograd():
+    """64 measured cells with noise, of weight 1/4, and 128 labelled cells in every step."""
+    x, y = measured(n=128)
+    labelled = x.repeat(2, 1) + 1, y.repeat(2, 1) - 1
+    network, other = new_network(), new_network()
+    train_student(network, x, y, labelled, 0.3, Run(SETTINGS, None, seeded()))
+    generator = seeded()
+    optimiser = torch.optim.Adam([other.flat.requires_grad_()])
+    weights = torch.cat([torch.full((64, 1), 0.25), torch.ones(128, 1)])
+    for step, rate in enumerate(one_cycle(4, 0.01)):
+        if step % 2 == 0:
+            own = torch.randperm(128, generator=generator).split(64)
+        noise = 0.3 * torch.randn(64, 12, generator=generator)
+        if step % 2 == 0:
+            more = torch.randperm(256, generator=generator).split(128)
+        cells, given = own[step % 2], more[step % 2]
+        inputs = torch.cat([x[cells] + noise, x[given % 128] + 1])
+        outputs = torch.cat([y[cells], y[given % 128] - 1])
+        error = (other(inputs) - outputs).square()
+        optimiser.param_groups[0]["lr"] = rate
+        optimiser.zero_grad()
+        (error * weights / weights.mean()).mean().backward()
+        optimiser.step()
+    assert_close(network.flat, other.flat.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_rows_of_the_student():
+    """Every second step and the last; R2 is that of the first three cells."""
+    settings = DistilledSettings(
+        steps_of_student=5, rate_of_student=0.0, recorded_every=2, watched_cells=3
+    )
+    ticks = []
+    labelled = CELLS, OUTPUTS * 2
+    watched = CELLS[:2], OUTPUTS[:2]
+    run = Run(settings, None, seeded())
+    history = train_student(
+        constant_network(2), CELLS, OUTPUTS, labelled, 0.1, run, watched, lambda: ticks.append(1)
+    )
+    assert len(history) == len(ticks) == 3
+    errors = torch.cat([OUTPUTS - 0.5, OUTPUTS * 2 - 0.5]).square()
+    unexplained = errors[:3].sum() / OUTPUTS[:3].square().sum()
+    for row in history:
+        assert row["loss"] == approx(float(errors.mean()))
+        assert row["r2"] == approx(1 - unexplained)
+        assert (row["eval_loss"], row["eval_r2"]) == approx((0.75, 0.4))
+        assert (row["stage"], row["penalty"], row["genes_alive"]) == ("student", 0, 3)
+    alone = train_student(constant_network(2), CELLS, OUTPUTS, labelled, 0.1, run)
+    for name in ("eval_loss", "eval_r2"):
+        assert np.isnan(alone[-1][name])

@@ -1,9 +1,8 @@
-"""The distilled protocol for few cells: nothing is chosen on held-out cells, and more models are
-averaged.
+"""The distilled protocol for few cells: nothing is chosen on held-out cells.
 
 Inputs are clipped, genes are chosen to predict outputs that were denoised using all genes, and the
-teacher is trained on all cells. The student is the same as with many cells, but its predictions are
-shrunk according to held-out error.
+teacher averages more models, trained on all cells. The student is the same as with many cells, but
+its predictions are shrunk according to held-out error.
 """
 
 # If genes are chosen on all training cells, R2 on held-out training cells is far too high,
@@ -11,8 +10,6 @@ shrunk according to held-out error.
 # and weights of the teacher are therefore fixed. With few cells, ridge regression on all genes is
 # hard to beat, since it averages over hundreds of noisy genes. Its predictions are therefore used
 # to choose the genes, with a penalty that favours informative genes even if they are redundant.
-
-from functools import partial
 
 import numpy as np
 import torch
@@ -25,84 +22,112 @@ from sbnn.models.linear import LeaveOneOutRidge
 PARTS = 5
 # weight, as a number of cells, of the prior assumption that all outputs need the same shrinkage
 PRIOR_CELLS = 60
-# Number of trees, and number of genes that the trees use: the genes with the largest ridge
-# coefficients.
-DENOISING_TREES, DENOISING_GENES = 40, 1000
+DENOISING_TREES = 40
+DENOISING_GENES = 1000  # number of genes that the trees use: those with the largest coefficients
 
 
 def input_limits(X, limit):
     """Minimum and maximum of each gene, but at most `limit` SDs from the mean of the gene."""
-    mean, reach = X.mean(0, dtype=np.float64), limit * X.std(0, dtype=np.float64)
-    x_min, x_max = X.min(0), X.max(0)
-    return np.maximum(x_min, mean - reach).astype(X.dtype), np.minimum(x_max, mean + reach).astype(
-        X.dtype
-    )
+    mean = X.mean(0, dtype=np.float64)
+    reach = limit * X.std(0, dtype=np.float64)
+    lower = np.maximum(X.min(0), mean - reach)
+    upper = np.minimum(X.max(0), mean + reach)
+    return lower.astype(X.dtype), upper.astype(X.dtype)
 
 
-def choose_genes(X, Y, n_genes, run):
+def choose_genes(x, target, n_genes, run):
     """Positions of up to `n_genes` genes that best summarise the predictions from all genes."""
-    clean = denoised(X, Y, run.random)
+    X = x.cpu().numpy()
+    clean = denoised(X, target.cpu().numpy(), run.random)
     penalty = run.settings.few_cells_penalty * len(X)
     return forward_selection(X, clean - clean.mean(0), n_genes, penalty, run.prior)
 
 
 def denoised(X, Y, random):
-    """Outputs predicted from all genes, shape (n, q): the mean of the predictions of ridge regression and trees."""
+    """Outputs, (n, q), predicted from all genes: the mean of ridge regression and trees."""
     # The predictions are in-sample: when genes were chosen with held-out predictions, R2 was lower
     # by 0.01 to 0.1.
     ridge = LeaveOneOutRidge().fit(X, Y)
-    some = X[:, np.argsort(-np.square(ridge.coef_).sum(0), kind="stable")[:DENOISING_GENES]]
+    squares = np.square(ridge.coef_).sum(0)
+    largest_first = np.argsort(-squares, kind="stable")
+    some = X[:, largest_first[:DENOISING_GENES]]
     forest = grow_forest(some, Y, DENOISING_TREES, random, bootstrap=True)
-    return (ridge.predict(X) + forest.predict(some).reshape(Y.shape)) / 2
+    by_trees = forest.predict(some).reshape(Y.shape)
+    return (ridge.predict(X) + by_trees) / 2
+
+
+def shuffled_parts(x, n_parts, run):
+    """Positions of all cells in random order, in parts of about the same size."""
+    # The generator shuffles the cells, so that all randomness of a fit has one source on every
+    # device.
+    order = torch.randperm(len(x), generator=run.generator).to(x.device)
+    return order.tensor_split(min(n_parts, len(x)))
+
+
+def all_but(parts, left_out):
+    """Positions of the cells of all parts but one, which is given by its number."""
+    others = parts[:left_out] + parts[left_out + 1 :]
+    return torch.cat(others)
 
 
 class Teacher:
-    """Mean of extremely randomised trees and of networks with medium or strong input noise, trained on all cells."""
+    """Mean of trees and of networks with medium or strong input noise, trained on all cells.
 
-    def __init__(self, new, x, target, run, n_members=None):
+    There are `n_members` networks at each noise level, and as many sets of ``n_trees`` trees.
+    """
+
+    def __init__(self, new, x, target, run, n_members):
         settings = run.settings
-        # number of networks at each noise level, and of sets of `n_trees` trees
-        n_members = n_members or settings.n_teachers
-        self.noise, self.networks = max(settings.few_cells_noises), []
+        self.noise = max(settings.few_cells_noises)
+        self.networks = []
         members = [torch.arange(len(x), device=x.device)] * n_members
         for noise in settings.few_cells_noises:
             self.networks += networks_of_teacher(new, x, target, run, noise, members)
-        self.forest = grow_forest(
-            x.cpu().numpy(), target.cpu().numpy(), n_members * settings.n_trees, run.random
-        )
+        n_trees = n_members * settings.n_trees
+        self.forest = grow_forest(x.cpu().numpy(), target.cpu().numpy(), n_trees, run.random)
 
     @torch.no_grad()
     def predict(self, x):
-        """Predict outputs of shape (m, q) for cells given as a tensor of shape (m, k)."""
-        by_networks = sum(network(x) for network in self.networks) / len(self.networks)
-        by_trees = torch.as_tensor(self.forest.predict(x.cpu().numpy())).to(by_networks)
-        return (by_networks + by_trees.reshape(by_networks.shape)) / 2
+        """Predict outputs, (m, q), for cells x, (m, k)."""
+        by_networks = mean([network(x) for network in self.networks])
+        by_trees = predicted_by(self.forest, x).to(by_networks)
+        return (by_networks + by_trees) / 2
+
+
+def mean(predictions):
+    """Mean of a list of predictions."""
+    return sum(predictions) / len(predictions)
+
+
+def predicted_by(forest, x):
+    """Predictions of trees for cells x, (m, k), as a tensor of shape (m, q) in double precision."""
+    predicted = torch.as_tensor(forest.predict(x.cpu().numpy()))
+    return predicted.reshape(len(x), -1)
 
 
 def shrinkage(new, x, target, choose, run):
-    """Factors between 0 and 1, one per output; predictions are multiplied by them to reduce the error for new cells."""
+    """Factors of shape (q,) between 0 and 1 that reduce the error of predictions for new cells."""
     # With few cells, a model can fit anything, so its predictions vary as much for an output that
     # no gene explains as for any other output. Therefore, each part of the cells is held out in
     # turn, and genes are chosen and a small teacher is trained without this part. The factor is the
     # slope of the regression of held-out outputs on their predictions, shrunk towards the slope for
     # all outputs together.
-    parts = (
-        torch.randperm(len(x), generator=run.generator)
-        .to(x.device)
-        .tensor_split(min(PARTS, len(x)))
-    )
-    products, squares = torch.zeros_like(target[0]), torch.zeros_like(target[0])
+    products = torch.zeros_like(target[0])
+    squares = torch.zeros_like(target[0])
+    parts = shuffled_parts(x, PARTS, run)
     for i, left_out in enumerate(parts):
-        cells = torch.cat(parts[:i] + parts[i + 1 :])
-        x_mean, y_mean = x[cells].mean(0), target[cells].mean(0)
-        some, outputs = x[cells] - x_mean, target[cells] - y_mean
-        kept = choose(some, outputs)
-        teacher = Teacher(
-            partial(new, len(kept)), some[:, kept].contiguous(), outputs, run, n_members=1
-        )
-        predicted = teacher.predict((x[left_out] - x_mean)[:, kept].contiguous())
+        cells = all_but(parts, i)
+        x_mean = x[cells].mean(0)
+        y_mean = target[cells].mean(0)
+        inputs = x[cells] - x_mean
+        outputs = target[cells] - y_mean
+        kept = choose(inputs, outputs)
+        teacher = Teacher(new, inputs[:, kept].contiguous(), outputs, run, n_members=1)
+        new_inputs = x[left_out] - x_mean
+        predicted = teacher.predict(new_inputs[:, kept].contiguous())
         products += (predicted * (target[left_out] - y_mean)).sum(0)
         squares += predicted.square().sum(0)
     together = (products.sum() / squares.sum().clamp(min=1e-12)).clamp(0, 1)
     prior = PRIOR_CELLS / len(x) * squares.mean()
-    return ((products + prior * together) / (squares + prior).clamp(min=1e-12)).clamp(0, 1)
+    slopes = (products + prior * together) / (squares + prior).clamp(min=1e-12)
+    return slopes.clamp(0, 1)

@@ -7,7 +7,10 @@ from sbnn.models.bottleneck.gene_prior import most_important
 
 
 def forward_selection(X, Y, n_genes, penalty=0.0, prior=None):
-    """Positions of up to `n_genes` genes, chosen one by one to reduce the squared error of centred outputs the most."""
+    """Positions of up to `n_genes` genes, chosen one by one to reduce the squared error the most.
+
+    X, (n, p), and Y, (n, q), are centred.
+    """
     # Orthogonal least squares (Chen, Billings and Luo, International Journal of Control 50, 1873,
     # 1989). Only one column of X'X is computed in each step, so the cost is n p (n_genes + q) and
     # the memory p (n_genes + q). The penalty on squared coefficients lowers the gain of a gene that
@@ -15,25 +18,31 @@ def forward_selection(X, Y, n_genes, penalty=0.0, prior=None):
     # of the variance of every gene were noise. Fewer genes are returned if all other genes are
     # combinations of the chosen genes.
     n, p = X.shape
+    n_steps = min(n_genes, p)
+    if not penalty:
+        n_steps = min(n_steps, n)
     squares = np.einsum("ij,ij->j", X, X, dtype=np.float64)
     # for each gene, squared length of the part orthogonal to the chosen genes
     left = squares.copy()
     cross = (X.T @ Y).astype(np.float64)  # inner products of this part with the outputs
-    directions = np.zeros((min(n_genes, p) if penalty else min(n_genes, p, n), p))
+    directions = np.zeros((n_steps, p))
     chosen = []
-    for step in range(len(directions)):
+    for step in range(n_steps):
         # A gene with hardly any orthogonal part could be chosen because of rounding errors.
         usable = left > 1e-3 * squares
         usable[chosen] = False
         if not usable.any():
             break
-        gain = np.where(usable, np.square(cross).sum(1) / np.where(usable, left + penalty, 1), -1)
+        lengths = np.where(usable, left + penalty, 1)
+        explained = np.square(cross).sum(1) / lengths
+        gain = np.where(usable, explained, -1)
         if prior is None:
             gene = int(gain.argmax())
         else:
             [gene] = most_important(np.sqrt(gain.clip(0)), 1, prior, usable)
         chosen.append(gene)
-        direction = X.T @ X[:, gene] - directions[:step, gene] @ directions[:step]
+        earlier = directions[:step]
+        direction = X.T @ X[:, gene] - earlier[:, gene] @ earlier
         length = np.sqrt(left[gene] + penalty)
         direction /= length
         directions[step] = direction
@@ -43,18 +52,21 @@ def forward_selection(X, Y, n_genes, penalty=0.0, prior=None):
 
 
 def cells_behind(x):
-    """Effective number of cells that contribute to the variance of each centred gene."""
+    """Effective number of cells that contribute to the variance of each centred gene, (p,)."""
     # A gene expressed in one or two cells can fit any outputs of these cells. The effective number
     # is m for a gene that is expressed at the same level in m of many cells, n / 3 for a normally
     # distributed gene and 0 for a constant gene.
     squares = x.double().square()
-    return (squares.sum(0).square() / squares.square().sum(0).clamp(min=1e-300)).cpu().numpy()
+    fourth_powers = squares.square().sum(0).clamp(min=1e-300)
+    return (squares.sum(0).square() / fourth_powers).cpu().numpy()
 
 
 def grow_forest(X, Y, n_trees, random, **options):
-    """Extremely randomised trees (Geurts, Ernst and Wehenkel, Machine Learning 63, 3, 2006), seeded by `random`."""
+    """Extremely randomised trees (Geurts, Ernst and Wehenkel, Machine Learning 63, 3, 2006)."""
     seed = int(random.randint(2**31 - 1))
     forest = ExtraTreesRegressor(
         n_trees, min_samples_leaf=3, max_features=0.4, random_state=seed, **options
     )
-    return forest.fit(X, Y if Y.shape[1] > 1 else Y[:, 0])
+    if Y.shape[1] == 1:
+        Y = Y[:, 0]
+    return forest.fit(X, Y)

@@ -1,19 +1,18 @@
-"""The published protocol: pretraining on clusters, frozen and unfrozen regression, pruning,
-fine-tuning.
+"""The published protocol: pretraining on clusters, regression, pruning and fine-tuning.
 
 Bernaerts, Berens and Kobak (arXiv 2006.10411). A prior on genes is used only in the pruning, where
 it is mixed with the weight norms of the genes.
 """
 
-import warnings
-
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
 
+from sbnn.errors import warn
 from sbnn.models.bottleneck.gene_prior import GenePrior, most_important
+from sbnn.models.bottleneck.losses import CrossEntropy
 from sbnn.models.bottleneck.network import BottleneckNetwork
-from sbnn.models.bottleneck.training import Stage, Trained, Trainer
+from sbnn.models.bottleneck.training import SQUARED_ERROR, Stage, Trained, Trainer
 
 PARAMETERS = (
     "group_lasso",
@@ -45,75 +44,82 @@ def input_limits(model, X):
     return -infinite, infinite
 
 
-def train(model, x, target, random, generator, eval_set=None, progress=None):
-    """Train a network on scaled expression, shape (n, p), and outputs, shape (n, q); only pretraining uses `random`."""
-    prior = GenePrior.of(model, x.shape[1])
-    labels = pretraining_labels(model, target, random) if model.pretraining else None
-    n_first = target.shape[1] if labels is None else int(labels.max()) + 1
+def train(model, x, target, random, generator, eval_set=None, progress=None, loss=SQUARED_ERROR):
+    """Train a network on scaled expression, (n, p), and outputs, (n, q); see `Trained`.
+
+    Outputs are standardised if the loss says so. Only the pretraining uses `random`.
+    """
+    n_genes, n_outputs = x.shape[1], target.shape[1]
+    prior = GenePrior.of(model, n_genes)
+    labels = None
+    if model.pretraining:
+        labels = pretraining_labels(loss.comparable(target), model.n_clusters, random)
+    n_first = n_outputs if labels is None else int(labels.max()) + 1
     hidden_layers = HIDDEN_LAYERS if model.hidden_layers is None else tuple(model.hidden_layers)
     network = BottleneckNetwork(
-        x.shape[1], n_first, model.n_components, hidden_layers, generator=generator
+        n_genes, n_first, model.n_components, hidden_layers, generator=generator
     )
     network = network.to(x.device)
     trainer = Trainer(network, generator, model.batch_size, model.weight_decay, progress)
-    support = np.ones(x.shape[1], dtype=bool)
-    *before, finetuning = paper_stages(
-        model.group_lasso, labels is not None, model.epochs, model.learning_rate
-    )
-    for stage in before:
-        if stage.classify:
-            cells, watched = pretraining_cells(labels, random)
-            classes = torch.as_tensor(labels, device=x.device)
-            trainer.run(stage, x[cells], classes[cells], (x[watched], classes[watched]))
-            network.replace_head(target.shape[1], generator)
-        else:
-            trainer.run(stage, x, target, eval_set)
+    if labels is None:
+        *regression, finetuning = straight_stages(model, loss)
+    else:
+        pretraining, *regression, finetuning = published_stages(model, loss)
+        cells, watched = pretraining_cells(labels, random)
+        classes = torch.as_tensor(labels, device=x.device)
+        held_out = x[watched], classes[watched]
+        trainer.run(pretraining, x[cells], classes[cells], held_out)
+        network.replace_head(n_outputs, generator)
+    network.start_outputs(loss.start(target))
+    for stage in regression:
+        trainer.run(stage, x, target, eval_set)
     norms = network.input_norms().cpu().numpy()
+    support = np.ones(n_genes, dtype=bool)
     if model.n_genes is not None:
         kept = most_important(norms, model.n_genes, prior)
-        support = np.isin(np.arange(x.shape[1]), kept)
+        support = np.isin(np.arange(n_genes), kept)
         network.keep_inputs(torch.as_tensor(kept, device=x.device))
-        x, eval_set = (
-            x[:, kept].contiguous(),
-            eval_set and (eval_set[0][:, kept].contiguous(), eval_set[1]),
-        )
+        x = x[:, kept].contiguous()
+        if eval_set is not None:
+            eval_set = eval_set[0][:, kept].contiguous(), eval_set[1]
     trainer.run(finetuning, x, target, eval_set)
     return Trained(network, support, norms, trainer.history)
 
 
-def paper_stages(group_lasso=0.1, pretraining=True, epochs=(50, 50, 50, 100), learning_rate=1e-4):
+def published_stages(model, loss):
     """Stages of the published protocol; genes are pruned before the last stage."""
-    n_pretraining, n_frozen, n_unfrozen, n_finetuning = epochs
-    half = learning_rate / 2
-    finetuning = Stage("fine-tuning", n_finetuning, half)
-    # the straight variant has no frozen stage, and one optimiser at the full rate until pruning
-    if not pretraining:
-        return Stage(
-            "unfrozen", n_frozen + n_unfrozen, learning_rate, group_lasso=group_lasso
-        ), finetuning
-    return (
-        Stage("pretraining", n_pretraining, learning_rate, group_lasso=group_lasso, classify=True),
-        Stage("frozen", n_frozen, learning_rate, frozen=2),
-        Stage("unfrozen", n_unfrozen, half, group_lasso=group_lasso),
-        finetuning,
-    )
+    n_pretraining, n_frozen, n_unfrozen, n_finetuning = model.epochs
+    rate = model.learning_rate
+    lasso = model.group_lasso
+    pretraining = Stage("pretraining", n_pretraining, rate, 0, lasso, CrossEntropy())
+    frozen = Stage("frozen", n_frozen, rate, frozen=2, loss=loss)
+    unfrozen = Stage("unfrozen", n_unfrozen, rate / 2, 0, lasso, loss)
+    finetuning = Stage("fine-tuning", n_finetuning, rate / 2, loss=loss)
+    return pretraining, frozen, unfrozen, finetuning
 
 
-def pretraining_labels(model, target, random):
-    """Cluster labels of the training cells (-1: no cluster), or None if there are fewer than two clusters."""
-    labels = cluster_outputs(target.cpu().numpy(), model.n_clusters, random)
+def straight_stages(model, loss):
+    """Stages without pretraining: one optimiser at the full learning rate until the pruning."""
+    _, n_frozen, n_unfrozen, n_finetuning = model.epochs
+    rate = model.learning_rate
+    unfrozen = Stage("unfrozen", n_frozen + n_unfrozen, rate, 0, model.group_lasso, loss)
+    finetuning = Stage("fine-tuning", n_finetuning, rate / 2, loss=loss)
+    return unfrozen, finetuning
+
+
+def pretraining_labels(target, n_clusters, random):
+    """Cluster labels of the cells (-1: no cluster), or None if there are fewer than two."""
+    labels = cluster_outputs(target.cpu().numpy(), n_clusters, random)
     if labels.max() < 1:
-        warnings.warn(
-            f"no pretraining: fewer than two clusters have {LEAST_CELLS} cells or more",
-            stacklevel=5,
-        )
+        warn(f"no pretraining: fewer than two clusters have {LEAST_CELLS} cells or more")
         return None
     return labels
 
 
 def cluster_outputs(Y, n_clusters, random_state):
-    """K-means clusters of standardised outputs as labels 0, 1, ... of shape (n,); -1 for cells in small clusters."""
-    n_clusters = max(1, min(n_clusters, len(Y) // (2 * LEAST_CELLS), len(np.unique(Y, axis=0))))
+    """K-means clusters of outputs, (n, q), as labels 0, 1, ...; -1 for cells in small clusters."""
+    n_different = len(np.unique(Y, axis=0))
+    n_clusters = max(1, min(n_clusters, len(Y) // (2 * LEAST_CELLS), n_different))
     labels = KMeans(n_clusters, n_init=50, random_state=random_state).fit(Y).labels_
     large = np.flatnonzero(np.bincount(labels) >= LEAST_CELLS)
     new = np.full(labels.max() + 1, -1)
@@ -122,7 +128,7 @@ def cluster_outputs(Y, n_clusters, random_state):
 
 
 def pretraining_cells(labels, random):
-    """Positions of the 60 % of the labelled cells used for pretraining, and of the other 40 %, used for validation."""
+    """Positions of the 60 % of the labelled cells to pretrain on, and of the 40 % held out."""
     order = random.permutation(np.flatnonzero(labels >= 0))
     n_train = int(TRAINING_FRACTION * len(order))
     return order[:n_train], order[n_train:]

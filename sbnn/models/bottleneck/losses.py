@@ -1,0 +1,104 @@
+"""Losses that compare the raw outputs of the network with targets; each is an object without state.
+
+A new loss for outputs is one class with the methods of `OutputLoss`, and one entry in `LOSSES`.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+
+class OutputLoss:
+    """What a loss for measured outputs has, besides `value` and `gradient`."""
+
+    # The defaults are for outputs that were centred, and usually scaled, before the training.
+    standardised = True
+
+    def start(self, target):
+        """Raw outputs, shape (q,), that predict the mean of the training targets, shape (n, q)."""
+        return torch.zeros_like(target[0])
+
+    def prediction(self, output):
+        """Turn raw outputs into predictions, both tensors of shape (n, q)."""
+        return output
+
+    def comparable(self, target):
+        """Targets in units in which distances between cells are meaningful, for clustering."""
+        return target
+
+    def r2(self, value, target, start):
+        """Share explained by outputs with this value, compared with the raw outputs `start`."""
+        reference = float(self.value(start.expand_as(target), target))
+        if reference == 0:
+            return math.nan
+        return 1 - value / reference
+
+
+class SquaredError(OutputLoss):
+    """Squared error of outputs of shape (n, q), or of several networks, (m, n, q)."""
+
+    def value(self, output, target):
+        """Sum over cells and outputs."""
+        return (output - target).square().sum()
+
+    def gradient(self, output, target, weights=None):
+        """Gradient of the mean over cells and outputs, written to `output`; weights are (n, 1)."""
+        residual = output.sub_(target)
+        if weights is not None:
+            residual.mul_(weights)
+        return residual.mul_(2 / target.shape[-2:].numel())
+
+
+class Poisson(OutputLoss):
+    """Poisson deviance of counts of shape (n, q); a raw output is the logarithm of a rate."""
+
+    standardised = False
+
+    def value(self, output, target):
+        """Sum over cells and outputs."""
+        log_ratio = torch.xlogy(target, target) - target * output
+        return 2 * (log_ratio - target + output.exp()).sum()
+
+    def gradient(self, output, target):
+        """Gradient of the mean over cells and outputs, written to `output`."""
+        return output.exp_().sub_(target).mul_(2 / target.numel())
+
+    def start(self, target):
+        """Logarithms of the mean counts, shape (q,)."""
+        least = 1 / len(target)  # an output without counts would have a rate of 0
+        return target.mean(0).clamp(min=least).log()
+
+    def prediction(self, output):
+        """Rates, that is, expected counts."""
+        return output.exp()
+
+    def comparable(self, target):
+        """Standardised square roots, whose variance hardly depends on the rate."""
+        root = target.sqrt()
+        return (root - root.mean(0)) / root.std(0).clamp(min=1e-6)
+
+
+class CrossEntropy:
+    """Cross-entropy of class labels, shape (n,), given scores of shape (n, n_classes)."""
+
+    def value(self, output, target):
+        """Sum over cells."""
+        return F.cross_entropy(output, target, reduction="sum")
+
+    def gradient(self, output, target):
+        """Gradient of the mean over cells."""
+        slope = F.log_softmax(output, 1).exp_()
+        slope[torch.arange(len(target), device=target.device), target] -= 1
+        return slope.div_(len(target))
+
+    def start(self, target):
+        """Nothing to compare with; R2 is for outputs."""
+        return None
+
+    def r2(self, value, target, start):
+        """NaN."""
+        return math.nan
+
+
+LOSSES = {"squared_error": SquaredError(), "poisson": Poisson()}
