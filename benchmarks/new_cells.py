@@ -14,7 +14,7 @@ import copy
 import numpy as np
 import pandas as pd
 
-from sbnn import ExpressionStream, SparseBottleneckRegressor, load_dataset
+from sbnn import DistilledBottleneckRegressor, ExpressionStream, load_dataset
 from sbnn.metrics import pooled_r2
 from sbnn.tables import to_markdown
 
@@ -29,7 +29,7 @@ def main():
     train, new = data[np.sort(order[:half])], data[np.sort(order[half:])]
     varies = np.ptp(train.X, axis=0) > 0
     train, new = train[:, varies].copy(), new[:, varies].copy()
-    model = SparseBottleneckRegressor(random_state=0).fit(train)
+    model = DistilledBottleneckRegressor(random_state=0).fit(train)
     counts, measured = new.to_df("counts"), new.obsm["outputs"].to_numpy()
     kept = list(model.get_feature_names_out())
     others = np.setdiff1d(new.var_names, kept)

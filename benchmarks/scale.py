@@ -18,7 +18,7 @@ import numpy as np
 from measuring import measure
 from scipy.stats import linregress
 
-from sbnn import ExpressionStream, SparseBottleneckRegressor
+from sbnn import DistilledBottleneckRegressor, ExpressionStream
 
 N_GENES, N_OUTPUTS, N_TRUE = 1000, 16, 25
 VALUES_AT_ONCE = 2**23
@@ -59,7 +59,7 @@ def prepare(folder, n_cells, seed):
     """Fit to nine tenths of the cells and map all; gives the CPU seconds of both and test R2 of the others."""
     counts, outputs = read(folder, n_cells)
     n_train = n_cells * 9 // 10
-    model = SparseBottleneckRegressor(protocol="distilled", device="cpu", random_state=seed)
+    model = DistilledBottleneckRegressor(device="cpu", random_state=seed)
 
     def task():
         started = time.process_time()

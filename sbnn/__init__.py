@@ -24,8 +24,9 @@ _NAMES = {
     "evaluation.stability": ("genes_table", "selection_table"),
     "evaluation.verdict": ("verdict",),
     "explorer.explore": ("explore",),
-    "models.bottleneck.estimator": ("SparseBottleneckRegressor",),
+    "models.bottleneck.distilled": ("DistilledBottleneckRegressor",),
     "models.bottleneck.settings": ("DistilledSettings",),
+    "models.bottleneck.sparse": ("SparseBottleneckRegressor",),
     "models.linear": ("LeaveOneOutRidge", "ReducedRankRegression"),
     "models.sparse_linear": ("SparseReducedRankRegression",),
 }

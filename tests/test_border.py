@@ -13,7 +13,7 @@ from sbnn import dynamics, ephys_types, mechanism_shift, plotting
 
 MODEL = sbnn.LeaveOneOutRidge()
 TREES = ephys_types.SparsePCAForest(n_estimators=2)
-NETWORK = sbnn.SparseBottleneckRegressor(n_genes=2, protocol="paper", epochs=(1, 0, 0, 0))
+NETWORK = sbnn.SparseBottleneckRegressor(n_genes=2, epochs=(1, 0, 0, 0))
 TRANSFER = ephys_types.TransferAttentionClassifier(n_members=1, n_steps=1)
 SOURCE, SCREEN = (np.eye(6), ["a", "b"] * 3), mechanism_shift.simulate_perturbations(2, 3)
 PARTS = sbnn.results.Record(

@@ -27,14 +27,6 @@ class MuDataLike(Protocol):
     obsm: Any
 
 
-@runtime_checkable
-class StreamLike(Protocol):
-    """An `sbnn.data.streams.ExpressionStream`, recognised without importing it."""
-
-    rows: Any
-    as_fitted: Any
-
-
 def entry(mapping, key, where):
     """Get an entry by its key, or raise an error that lists the keys."""
     if key not in mapping:

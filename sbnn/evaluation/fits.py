@@ -18,8 +18,9 @@ from sbnn.evaluation.folds import source_arrays
 from sbnn.evaluation.identity import configured, described
 from sbnn.evaluation.runs import drop_details, fit_all, load_or_compute
 from sbnn.metrics import feature_r2, pooled_r2
-from sbnn.models.bottleneck.estimator import AUTO, NUMBERS, SparseBottleneckRegressor, numbers_up_to
+from sbnn.models.bottleneck.distilled import DistilledBottleneckRegressor
 from sbnn.models.bottleneck.scales import model_in_units
+from sbnn.models.gene_number import AUTO, NUMBERS, WithNumberChosen, numbers_up_to
 from sbnn.models.maps import embed
 from sbnn.results import Record, results_path
 
@@ -42,8 +43,7 @@ def fit_full(
         File in which the record is saved. A fit that the file already holds is loaded, not
         repeated.
     model_file : str or path-like, optional
-        File in which the fitted model is saved; `estimator` must be a `SparseBottleneckRegressor`.
-        The saved model takes cells in the units of `data` and matches genes by name (see `sbnn
+        File in which the fitted model is saved; `estimator` must be a network. The saved model takes cells in the units of `data` and matches genes by name (see `sbnn
         map`). If this file is missing, the model is fitted again, even if `results` contains the
         fit.
     overwrite : bool
@@ -154,7 +154,7 @@ def repeat_fits(estimator, data, seeds=10, **options):
 
     `seeds` is a list of seeds, or the number of seeds to use. In the record, every seed is a grid
     point, and there is a single fold. A method that chooses genes without randomness, such as
-    ``protocol="distilled"`` on up to 2000 cells, keeps the same genes every time; use
+    `DistilledBottleneckRegressor` on up to 2000 cells, keeps the same genes every time; use
     `stability_selection` instead. `options` are ``results``, ``overwrite``, ``n_jobs`` and
     ``verbose`` of `cross_validate`.
     """
@@ -279,16 +279,16 @@ def genes_curve(
     Parameters
     ----------
     data : AnnData, MuData or tuple (X, Y)
-    estimator : SparseBottleneckRegressor, optional
-        By default, a network with two bottleneck units that is trained by the distilled protocol.
+    estimator : SparseBottleneckRegressor or DistilledBottleneckRegressor, optional
+        By default, a `DistilledBottleneckRegressor` with two bottleneck units.
     numbers : sequence of int
         Numbers of genes to compare. Only numbers below the number of genes in the data (after
         preselection) are used.
     folds : int or list of (train, test)
     nested : bool
-        Also fit a network with ``n_genes="auto"``, which chooses the number of genes within the
-        training cells of each fold, so that its test R2 accounts for this choice. Every fold then
-        takes about four times as long.
+        Also fit a network whose number of genes is chosen within the training cells of each fold
+        (``n_genes="auto"``; see `sbnn.models.gene_number.choose_n_genes`), so that its test R2
+        accounts for this choice. Every fold then takes about four times as long.
     results, preselect
         See `cross_validate`.
     **options
@@ -311,6 +311,6 @@ def genes_curve(
         "numbers: expected numbers of genes", lambda: sorted(np.ravel(numbers).astype(int).tolist())
     )
     points = [*numbers_up_to(shown, numbers), *([AUTO] if nested else [])]
-    estimator = SparseBottleneckRegressor() if estimator is None else estimator
+    estimator = WithNumberChosen(DistilledBottleneckRegressor() if estimator is None else estimator)
     how = {"results": results, "preselect": preselect} | options
     return drop_details(cross_validate(estimator, data, folds, {"n_genes": points}, **how), results)

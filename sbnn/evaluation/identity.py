@@ -13,6 +13,22 @@ from sbnn.errors import check_number
 from sbnn.results import load
 
 NOT_DECISIVE = ("verbose", "n_jobs")  # parameters that do not change a result
+# Until version 1.0, one class had both protocols as a parameter. Records from then describe the
+# present classes by this name and with these parameters besides their own.
+FORMER_NAME = "SparseBottleneckRegressor"
+FORMER_PARAMS = {
+    "SparseBottleneckRegressor": {"protocol": "paper", "distillation": None},
+    "DistilledBottleneckRegressor": {
+        "protocol": "distilled",
+        "group_lasso": 0.1,
+        "pretraining": True,
+        "epochs": [50, 50, 50, 100],
+        "learning_rate": 1e-4,
+        "batch_size": 32,
+        "weight_decay": 1e-10,
+        "n_clusters": 20,
+    },
+}
 
 
 def configured(estimator, point, seed, genes=None):
@@ -34,26 +50,35 @@ def described(model, known=None):
     `known` is the description in an older record. If it is given, the class is named as in `known`,
     and parameters that `known` lacks are left out if they have their default values. An estimator
     can define ``decisive_params``, which returns its parameters with None replaced by the value
-    that None implies.
+    that None implies, and ``described_as``, another estimator that is described in its place.
     """
+    model = getattr(model, "described_as", model)
     values = model.decisive_params() if hasattr(model, "decisive_params") else model.get_params()
-    params = {
-        name: _plain(values[name])
-        for name in sorted(values)
-        if name.split("__")[-1] not in NOT_DECISIVE
-    }
+    params = {}
+    for name in sorted(values):
+        if name.split("__")[-1] not in NOT_DECISIVE:
+            params[name] = _plain(values[name])
     # The description must not depend on the module that defines the class, although older records
     # name it.
-    package, name = type(model).__module__.partition(".")[0], type(model).__qualname__
+    package = type(model).__module__.partition(".")[0]
+    name = type(model).__qualname__
     if not known:
         return {"class": f"{package}.{name}", "params": params}
-    same = known["class"].startswith(f"{package}.") and known["class"].endswith(f".{name}")
-    params = _as_known(params, _defaults(type(model), values), known["params"])
-    return {"class": known["class"] if same else f"{package}.{name}", "params": params}
+    defaults = _defaults(type(model), values)
+    if "protocol" in known["params"] and name in FORMER_PARAMS:
+        params = params | FORMER_PARAMS[name]
+        defaults = defaults | FORMER_PARAMS[name]
+        name = FORMER_NAME
+    is_same = known["class"].startswith(f"{package}.") and known["class"].endswith(f".{name}")
+    return {
+        "class": known["class"] if is_same else f"{package}.{name}",
+        "params": _as_known(params, defaults, known["params"]),
+    }
 
 
 def version_of(model, n_cells):
     """Version of the algorithm that an estimator uses for `n_cells` cells; 1 if the algorithm has never changed."""
+    model = getattr(model, "described_as", model)
     version = getattr(model, "algorithm_version", 1)
     return version(n_cells) if callable(version) else version
 

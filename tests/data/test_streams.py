@@ -10,7 +10,7 @@ import pytest
 import zarr
 from scipy import sparse
 
-from sbnn import DistilledSettings, ExpressionStream, SparseBottleneckRegressor
+from sbnn import DistilledBottleneckRegressor, DistilledSettings, ExpressionStream
 from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes
 
 # trains for a moment only
@@ -18,7 +18,7 @@ SHORT = DistilledSettings(n_trees=5, steps_of_teachers=5, steps_of_student=5)
 
 
 def short():
-    return SparseBottleneckRegressor(n_genes=8, random_state=0, distillation=SHORT)
+    return DistilledBottleneckRegressor(n_genes=8, random_state=0, distillation=SHORT)
 
 
 SOURCES = ["memmap", "npy", "csr", "csc", "backed csr", "backed dense", "h5py", "zarr", "array"]

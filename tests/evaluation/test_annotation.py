@@ -11,13 +11,13 @@ import pytest
 import sbnn
 
 SHORT = sbnn.DistilledSettings(steps_of_teachers=5, steps_of_student=5)
-NETWORK = sbnn.SparseBottleneckRegressor(n_genes=6, distillation=SHORT, random_state=0)
+NETWORK = sbnn.DistilledBottleneckRegressor(n_genes=6, distillation=SHORT, random_state=0)
 LINEAR = sbnn.SparseReducedRankRegression(rank=2, alpha=0.3)
 
 
 @pytest.fixture(scope="module")
 def model(adata):
-    return sbnn.SparseBottleneckRegressor(**NETWORK.get_params()).fit(adata)
+    return sbnn.DistilledBottleneckRegressor(**NETWORK.get_params()).fit(adata)
 
 
 @pytest.fixture(scope="module")

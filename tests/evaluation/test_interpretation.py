@@ -23,7 +23,6 @@ from sbnn.evaluation.interpretation import (
 )
 
 QUICK = {
-    "protocol": "paper",
     "hidden_layers": (16, 8),
     "epochs": (1, 20, 10, 10),
     "learning_rate": 3e-3,

@@ -138,7 +138,6 @@ def test_a_prior_follows_its_genes(cells):
     )
     weights = np.isin(np.arange(60), [wanted, hidden]).astype(float)
     quick = {
-        "protocol": "paper",
         "hidden_layers": (8, 4),
         "epochs": (1, 1, 1, 1),
         "n_genes": 1,
@@ -156,7 +155,6 @@ def test_a_prior_follows_its_genes(cells):
 
 def test_a_grid_of_priors_is_saved_and_recognised(cells, tmp_path):
     quick = {
-        "protocol": "paper",
         "hidden_layers": (8, 4),
         "epochs": (1, 1, 1, 1),
         "n_genes": 1,

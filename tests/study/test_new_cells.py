@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn import DistilledSettings, ExpressionStream, SparseBottleneckRegressor, read_tables
+from sbnn import DistilledBottleneckRegressor, DistilledSettings, ExpressionStream, read_tables
 from sbnn.cli import main
 from sbnn.study.new_cells import place, read_cells
 
@@ -18,7 +18,7 @@ def model(data, counts):
     outputs = pd.DataFrame(data.Y, data.cell_names, data.feature_names)[:60]
     short = DistilledSettings(steps_of_teachers=5, steps_of_student=5)
     training = read_tables(counts[:60], outputs, counts=True)
-    return SparseBottleneckRegressor(n_genes=6, distillation=short, random_state=0).fit(training)
+    return DistilledBottleneckRegressor(n_genes=6, distillation=short, random_state=0).fit(training)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import warnings
+from numbers import Integral
 
 import numpy as np
 import pandas as pd
@@ -15,13 +16,20 @@ from sbnn.models.bottleneck.network import ACTIVATIONS, BottleneckNetwork
 from sbnn.models.bottleneck.settings import DistilledSettings
 from sbnn.results import library_versions, results_path, write_atomically
 
-FORMAT = "sbnn-model-3"
+FORMAT = "sbnn-model-4"
+# Files of this format, from when one class had both protocols, are still read.
+FORMER_FORMAT = "sbnn-model-3"
+FORMER_CLASSES = {
+    "paper": "SparseBottleneckRegressor",
+    "distilled": "DistilledBottleneckRegressor",
+}
 OF_GENES = ("support_", "gene_norms_", "x_mean_", "x_scale_", "x_min_", "x_max_")
 OF_OUTPUTS = ("y_mean_", "y_scale_")
 OPTIONAL = {"gene_network", "count_share_"}  # only models fitted to counts have count_share_
 ENTRIES = {
     "format": (str,),
     "sha256": (str,),
+    "class": (str,),
     "params": (dict,),
     "versions": (dict,),
     "shapes": (list,),
@@ -37,31 +45,32 @@ UNSET = "0" * 64  # placeholder for the checksum in the header
 
 
 def save_model(model, path):
-    """Write a fitted `SparseBottleneckRegressor` to a file."""
+    """Write a fitted network to a file."""
     params = model.get_params()
-    if not (params["random_state"] is None or isinstance(params["random_state"], int | np.integer)):
+    if not isinstance(params["random_state"], Integral | None):
         params["random_state"] = None  # the state of a generator is not part of a trained model
     if params["gene_prior"] is not None:
         params["gene_prior"] = spelled_out(params["gene_prior"])
-    size, shares = (getattr(model, name, None) for name in ("library_size_", "count_share_"))
-    header = {"format": FORMAT, "sha256": UNSET, "params": params, "versions": library_versions()}
-    header |= {"shapes": model.network_.shapes, "activation": model.network_.activation}
-    header |= {
+    header = {
+        "format": FORMAT,
+        "sha256": UNSET,
+        "class": type(model).__name__,
+        "params": params,
+        "versions": library_versions(),
+        "shapes": model.network_.shapes,
+        "activation": model.network_.activation,
         "flat_output": model._flat_output,
-        "library_size": None if size is None else float(size),
-    }
-    names = list(model.output_names_), list(getattr(model, "feature_names_in_", []))
-    header |= {
-        "output_names": names[0],
-        "feature_names_in": names[1],
+        "library_size": model.library_size_,
+        "output_names": list(model.output_names_),
+        "feature_names_in": list(getattr(model, "feature_names_in_", [])),
         "history": model.history_.to_dict(orient="list"),
     }
     tensors = {name: torch.as_tensor(getattr(model, name)) for name in (*OF_GENES, *OF_OUTPUTS)}
     tensors["network"] = model.network_.flat
     if model._gene_network is not None:
         tensors["gene_network"] = model._gene_network.flat
-    if shares is not None:
-        tensors["count_share_"] = torch.as_tensor(shares)
+    if model.count_share_ is not None:
+        tensors["count_share_"] = torch.as_tensor(model.count_share_)
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     _check_tensors(tensors, header["shapes"])
     content = save(tensors, {"sbnn": json.dumps(header, default=_plain)})
@@ -75,12 +84,16 @@ def _plain(value):
     return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value.item()
 
 
-def load_model(cls, path):
-    """Read a fitted estimator of class `cls`; see its method `load`."""
+def load_model(path, classes):
+    """Read a fitted network of one of the given classes."""
     path = results_path(path)
     content = path.read_bytes()
+    by_name = {cls.__name__: cls for cls in classes}
     try:
-        return _model(cls, *_parts(content))
+        header, tensors = _parts(content)
+        name = header["class"]
+        _require(name in by_name, f"it holds a {name[:50]}; load it with sbnn.{name[:50]}.load")
+        return _model(by_name[name], header, tensors)
     # invalid files can raise nearly any error in safetensors, JSON, parameters or torch
     except Exception as error:
         raise ValueError(
@@ -94,8 +107,11 @@ def _parts(content):
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(json.loads(content[8:end])["__metadata__"]["sbnn"])
     _require(
-        isinstance(header, dict) and header.get("format") == FORMAT, f"expected the format {FORMAT}"
+        isinstance(header, dict) and header.get("format") in (FORMAT, FORMER_FORMAT),
+        f"expected the format {FORMAT}",
     )
+    if header["format"] == FORMER_FORMAT:
+        header = _as_now(header, tensors)
     wrong = header.keys() ^ ENTRIES.keys() or {
         name for name in ENTRIES if type(header[name]) not in ENTRIES[name]
     }
@@ -104,6 +120,21 @@ def _parts(content):
         content == _sealed(content, header["sha256"]), "its checksum does not match its contents"
     )
     return header, tensors
+
+
+def _as_now(header, tensors):
+    """Header of the present format for a file of the former format, whose parameters include the protocol."""
+    params = dict(header["params"])
+    protocol = params.pop("protocol")
+    unused = ["distillation"]
+    if protocol == "distilled":
+        unused = ["group_lasso", "pretraining", "epochs", "learning_rate", "batch_size"]
+        unused += ["weight_decay", "n_clusters"]
+    for name in unused:
+        params.pop(name, None)
+    if params["n_genes"] == "auto":
+        params["n_genes"] = int(tensors["support_"].sum())
+    return header | {"class": FORMER_CLASSES[protocol], "params": params}
 
 
 def _require(condition, message):
@@ -147,7 +178,7 @@ def _model(cls, header, tensors):
         name: tuple(value) if isinstance(value, list) else value
         for name, value in header["params"].items()
     }
-    if params["distillation"] is not None:
+    if params.get("distillation") is not None:
         params["distillation"] = DistilledSettings(**params["distillation"])
     model = cls(**params)
     for name in (*OF_GENES, *OF_OUTPUTS):

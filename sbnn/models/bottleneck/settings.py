@@ -1,4 +1,4 @@
-"""Settings of the distilled protocol, as one object that can be passed, compared and stored."""
+"""Settings of the distilled network, as one object that can be passed, compared and stored."""
 
 from dataclasses import dataclass, fields
 
@@ -7,7 +7,7 @@ from sbnn.data.checks import CheckedSettings
 
 @dataclass(frozen=True, repr=False)
 class DistilledSettings(CheckedSettings):
-    """Settings of ``SparseBottleneckRegressor(protocol="distilled")``.
+    """Settings of `DistilledBottleneckRegressor`.
 
     The defaults are used for all data sets and rarely need changes. Fewer steps, trees and
     artificial cells make a run faster. A stored fit is loaded only if it was computed with the same
@@ -15,9 +15,9 @@ class DistilledSettings(CheckedSettings):
 
     Examples
     --------
-    >>> from sbnn import DistilledSettings, SparseBottleneckRegressor
+    >>> from sbnn import DistilledBottleneckRegressor, DistilledSettings
     >>> quick = DistilledSettings(steps_of_teachers=100, steps_of_student=500)
-    >>> model = SparseBottleneckRegressor(distillation=quick)
+    >>> model = DistilledBottleneckRegressor(distillation=quick)
     """
 
     _LENGTHS = {"process_start": (3, 3), "process_steps": (2, 2)}

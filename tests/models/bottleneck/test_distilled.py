@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.dummy import DummyRegressor
 
-from sbnn import DistilledSettings, SparseBottleneckRegressor
+from sbnn import DistilledBottleneckRegressor, DistilledSettings
 from sbnn.determinism import reproducible
 from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.protocols import distilled
@@ -61,7 +61,7 @@ def test_more_genes_are_screened_than_are_kept(n, n_genes, screened, monkeypatch
 
 
 def short(**params):
-    return SparseBottleneckRegressor(
+    return DistilledBottleneckRegressor(
         **{"n_genes": 5, "random_state": 0, "distillation": SHORT} | params
     )
 

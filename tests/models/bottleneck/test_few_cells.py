@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sbnn import DistilledSettings, LeaveOneOutRidge, SparseBottleneckRegressor
+from sbnn import DistilledBottleneckRegressor, DistilledSettings, LeaveOneOutRidge
 from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.protocols import distilled, few_cells
 from sbnn.models.bottleneck.protocols.greedy import forward_selection, grow_forest
@@ -23,7 +23,7 @@ SHORT = {
 
 def short(**settings):
     distillation = DistilledSettings(**SHORT | settings)
-    return SparseBottleneckRegressor(n_genes=5, random_state=0, distillation=distillation)
+    return DistilledBottleneckRegressor(n_genes=5, random_state=0, distillation=distillation)
 
 
 def test_it_is_used_up_to_the_limit_and_not_beyond(monkeypatch, data):
