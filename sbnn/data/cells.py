@@ -21,6 +21,9 @@ class Cells:
     """
 
     block_size = None  # number of cells in a block; by default, a block has `VALUES_AT_ONCE` values
+    totals = (
+        None  # total counts of each cell over all genes, if the values are counts of some genes
+    )
 
     def __init__(self, matrix, gene_names=None, cell_names=None, adata=None):
         if sparse.issparse(matrix):

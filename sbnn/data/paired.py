@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from sbnn.data import checks
-from sbnn.data.checks import UNKNOWN, some
 from sbnn.data.cells import Cells
+from sbnn.data.checks import UNKNOWN, some
 from sbnn.data.containers import about_data, with_about
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.objects import AnnDataLike, MuDataLike, entry, parts_of

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from safetensors.torch import load, save
 
+from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.models.bottleneck.gene_prior import GenePrior, spelled_out
 from sbnn.models.bottleneck.network import ACTIVATIONS, BottleneckNetwork
 from sbnn.models.bottleneck.settings import DistilledSettings
@@ -44,8 +45,8 @@ DEVICES = ("cpu", "cuda", "mps", "xpu")  # torch supports other devices, some of
 UNSET = "0" * 64  # placeholder for the checksum in the header
 
 
-def save_model(model, path):
-    """Write a fitted network to a file."""
+def save_model(model, path, normalizer=None):
+    """Write a fitted network, and the normaliser of counts if there is one, to a file."""
     params = model.get_params()
     if not isinstance(params["random_state"], Integral | None):
         params["random_state"] = None  # the state of a generator is not part of a trained model
@@ -60,7 +61,7 @@ def save_model(model, path):
         "shapes": model.network_.shapes,
         "activation": model.network_.activation,
         "flat_output": model._flat_output,
-        "library_size": model.library_size_,
+        "library_size": None if normalizer is None else normalizer.library_size_,
         "output_names": list(model.output_names_),
         "feature_names_in": list(getattr(model, "feature_names_in_", [])),
         "history": model.history_.to_dict(orient="list"),
@@ -69,8 +70,8 @@ def save_model(model, path):
     tensors["network"] = model.network_.flat
     if model._gene_network is not None:
         tensors["gene_network"] = model._gene_network.flat
-    if model.count_share_ is not None:
-        tensors["count_share_"] = torch.as_tensor(model.count_share_)
+    if normalizer is not None:
+        tensors["count_share_"] = torch.as_tensor(normalizer.count_share_)
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     _check_tensors(tensors, header["shapes"])
     content = save(tensors, {"sbnn": json.dumps(header, default=_plain)})
@@ -191,8 +192,7 @@ def _model(cls, header, tensors):
         model._check_params(n_genes)
         GenePrior.of(model, n_genes)
     model.output_names_ = np.array(names, dtype=object)
-    model.library_size_ = size
-    model.count_share_ = tensors["count_share_"].numpy() if "count_share_" in tensors else None
+    model.normalizer_ = _normalizer(model, size, tensors)
     model._flat_output = header["flat_output"]
     fine = all(
         isinstance(value, float | int | str | None)
@@ -213,6 +213,19 @@ def _model(cls, header, tensors):
             shapes, header["activation"], tensors["gene_network"], device
         )
     return model
+
+
+def _normalizer(model, size, tensors):
+    """The normaliser of counts of new cells, with the genes of the model, if the file has one."""
+    if size is None or "count_share_" not in tensors:
+        return None
+    normalizer = CountNormalizer()
+    normalizer.library_size_ = size
+    normalizer.count_share_ = tensors["count_share_"].numpy()
+    normalizer.n_features_in_ = model.n_features_in_
+    if hasattr(model, "feature_names_in_"):
+        normalizer.feature_names_in_ = model.feature_names_in_
+    return normalizer
 
 
 def _check_layers(shapes):
