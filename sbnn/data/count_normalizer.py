@@ -5,7 +5,8 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sbnn.data.cells import Cells
+from sbnn.data.cells import Cells, some_columns
+from sbnn.data.checks import some
 from sbnn.data.inputs import as_cells, matched_cells, names_in
 from sbnn.data.objects import AnnDataLike, MuDataLike, entry, gene_modality
 from sbnn.data.preprocessing import log2p1, normalize_library_size
@@ -138,16 +139,20 @@ class NormalizedCells(Cells):
         """Yield slices of successive cells, each of which can be read at once."""
         return self.counts.blocks()
 
-    def _block(self, cells):
-        totals = self.counts.totals
-        if totals is not None:
-            totals = totals[cells]
-        names = self.cell_names
-        if names is None:
-            names = np.arange(len(self))
-        counts = self.counts._block(cells)
-        block = log2p1(normalize_library_size(counts, self.library_size, totals, names[cells]))
-        return block if self._genes is None else block[:, self._genes]
+    def _block(self, cells, genes):
+        counts = self.counts._block(cells, self.counts._genes)
+        counted = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
+        totals = counted if self.counts.totals is None else self.counts.totals[cells]
+        wrong = (totals < counted) | (totals == 0)
+        if wrong.any():
+            names = np.arange(len(self)) if self.cell_names is None else self.cell_names
+            raise ValueError(
+                f"X: no counts, or totals below the counts, in {wrong.sum()} cells: "
+                f"{some(names[cells][wrong])}; leave such cells out"
+            )
+        # only the genes that are needed are normalised
+        counts = some_columns(counts, genes)
+        return log2p1(normalize_library_size(counts, self.library_size, totals))
 
 
 def counts_of(X):

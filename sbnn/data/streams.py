@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sbnn.data.cells import Cells
+from sbnn.data.cells import Cells, some_columns
 from sbnn.data.checks import check_names, some
 from sbnn.data.objects import AnnDataLike, MuDataLike
 from sbnn.errors import check_number
@@ -103,7 +103,7 @@ class ExpressionStream(Cells):
             self._release()
         self._check_file()  # the file may have changed during the last block
 
-    def _block(self, cells):
+    def _block(self, cells, genes):
         block = self._stored(cells)
         values = block.data if sparse.issparse(block) else block
         if not np.isfinite(values).all():
@@ -112,7 +112,7 @@ class ExpressionStream(Cells):
             raise ValueError(
                 f"source: NaN or infinite values in {len(bad)} cells: {some(names[cells][bad])}"
             )
-        return block
+        return some_columns(block, genes)
 
     def _stored(self, cells):
         """Values of some cells as they are stored in the source, an array or a CSR matrix."""
@@ -126,14 +126,12 @@ class ExpressionStream(Cells):
                 raise OSError(
                     f"source: cannot read {name}; is its file open and complete? {error}"
                 ) from error
-            block = block.tocsr() if sparse.issparse(block) else np.asarray(block)
-        else:
-            parts = []
-            for start in range(0, len(cells), SCATTERED_CELLS_AT_ONCE):
-                parts.append(self.matrix[cells[start : start + SCATTERED_CELLS_AT_ONCE]])
-                self._release()
-            block = np.concatenate(parts)
-        return block if self._genes is None else block[:, self._genes]
+            return block.tocsr() if sparse.issparse(block) else np.asarray(block)
+        parts = []
+        for start in range(0, len(cells), SCATTERED_CELLS_AT_ONCE):
+            parts.append(self.matrix[cells[start : start + SCATTERED_CELLS_AT_ONCE]])
+            self._release()
+        return np.concatenate(parts)
 
     def _release(self):
         """Release the pages of a memory-mapped file, which otherwise stay in memory after reading."""

@@ -1,7 +1,6 @@
 """The same cells give the same bits, whatever holds them."""
 
 import warnings
-from pathlib import Path
 
 import anndata
 import h5py
@@ -21,8 +20,8 @@ from sbnn import (
     cross_validate,
     fit_full,
 )
-from sbnn.models.bottleneck.scales import Moments
 from sbnn.data.cells import Cells
+from sbnn.models.bottleneck.scales import Moments
 
 N_CELLS, N_GENES = 150, 30
 # genes are chosen on 100 of the 150 cells, so that not all values are read at once

@@ -185,7 +185,9 @@ def test_a_saved_model_is_in_the_units_of_the_data(adata, cells, tmp_path):
     loaded = DistilledBottleneckRegressor.load(how["model_file"])
     assert list(loaded.get_feature_names_out()) == list(record.kept_genes)
     assert (
-        loaded.n_features_in_ == cells.n_genes and loaded.library_size_ > 0 and loaded.standardize
+        loaded.n_features_in_ == cells.n_genes
+        and loaded.normalizer_.library_size_ > 0
+        and loaded.standardize
     )
     kept, X = loaded.get_support(), cells.X[:, loaded.get_support()]
     middle, reach = X.mean(0), FEW.few_cells_limit * X.std(0)
