@@ -54,13 +54,12 @@ def as_cells(X, min_cells=1, adata=None):
         return ExpressionStream(X, genes, cell_names=cells, adata=adata)
     if genes is not None and not all(isinstance(name, str) for name in genes):
         genes = None
-    matrix = check_array(
-        X,
-        accept_sparse=("csr", "csc"),
-        dtype="numeric",
-        ensure_min_samples=min_cells,
-        input_name="X",
-    )
+    try:
+        matrix = check_array(
+            X, accept_sparse=("csr", "csc"), dtype="numeric", ensure_min_samples=min_cells
+        )
+    except ValueError as error:
+        raise ValueError(f"X: {error}") from error
     return Cells(matrix, genes, cells, adata)
 
 
