@@ -101,7 +101,7 @@ class CountNormalizer(TransformerMixin, BaseEstimator):
         return values
 
     def _enough_counts(self, here):
-        """Share of the training counts in the genes that are present; warn or raise if it is too small."""
+        """Share of the training counts in the genes that are present, if it is large enough."""
         # The total of a cell is estimated by dividing its counts in the genes of the new data by
         # the share of these genes. If shares are learned from half of the cells, the log2 errors of
         # the totals of all other cells have an SD of 0.08 to 0.15 with a random half of the genes,

@@ -1,4 +1,4 @@
-"""Conversion of the input of estimators to `Cells`, or to matrices, with names of genes, cells and outputs."""
+"""Conversion of the input of estimators to `Cells` or arrays, with names of genes and outputs."""
 
 import numpy as np
 import pandas as pd
@@ -72,7 +72,7 @@ def two_tables(X, Y=None):
 
 
 def output_table(X, Y):
-    """Outputs for `X`: the given table, or the entry of ``X.obsm`` that `Y` names ("outputs" if `Y` is None)."""
+    """Outputs for `X`: the given table, or the entry of ``X.obsm`` that `Y` names."""
     adata = X.adata if isinstance(X, Cells) else X
     if isinstance(adata, AnnDataLike) and (Y is None or isinstance(Y, str)):
         return obsm_table(adata, "outputs" if Y is None else Y)
@@ -87,13 +87,13 @@ def output_table(X, Y):
 
 
 def output_names(Y, n_outputs):
-    """Names of the outputs as an object array: the columns of a table, otherwise ``output0``, ``output1``, ..."""
+    """Names of the outputs: the columns of a table, otherwise ``output0``, ``output1``, ..."""
     names = Y.columns if isinstance(Y, pd.DataFrame) else (f"output{i}" for i in range(n_outputs))
     return np.array([str(name) for name in names], dtype=object)
 
 
 def training_cells(model, X, y):
-    """Check X and y for a fit and return `Cells` and an array of float64; store their names in the model."""
+    """Check X and y for a fit; return `Cells` and float64 outputs, and store their names."""
     X, y = two_tables(X, y)
     outputs = output_table(X, y)
     cells = as_cells(X, min_cells=2)
@@ -116,7 +116,7 @@ def names_in(model, cells):
 
 
 def to_be_fitted(model, X, y, dtype):
-    """Like `training_cells`, but return the expression as an array of shape (n, p), and store its range and mean."""
+    """Like `training_cells`, with the expression as an array, (n, p), whose range is stored."""
     cells, targets = training_cells(model, X, y)
     genes = cells.rows(slice(0, len(cells))).astype(dtype, copy=False)
     _require_moderate(genes, "X")
@@ -134,7 +134,7 @@ def _require_moderate(values, argument):
 
 
 def matched_cells(model, X, needed=None):
-    """`Cells` of X with the genes of the fit that X has, in the order of the fit, and the positions of these genes.
+    """`Cells` of X with the genes of the fit that X has, and their positions in the fit.
 
     Genes are matched by name, so their order and additional genes do not matter; input without
     names must hold the genes of the fit in the same order. `needed` are the positions of the genes
@@ -150,7 +150,7 @@ def matched_cells(model, X, needed=None):
 
 
 def new_cells(model, X, genes=None, needed=None):
-    """Expression for a fitted model as float64 of shape (n, p), or (n, k) for k `genes`, given by position.
+    """Expression for a fitted model as float64, (n, p), or (n, k) for k `genes` given by position.
 
     Genes of the fit that are missing from X and not `needed` are 0 (see `matched_cells`).
     """
@@ -181,7 +181,7 @@ def _require_unique(names):
 
 
 def _require_n_features(model, X, cells):
-    """Reject input without names, or with other names, that does not have as many genes as the fit."""
+    """Reject input without names that does not have as many genes as the fit."""
     if not isinstance(X, Cells | AnnDataLike):
         validate_data(model, X, reset=False, skip_check_array=True)
     elif cells.shape[1] != model.n_features_in_:
@@ -189,7 +189,7 @@ def _require_n_features(model, X, cells):
 
 
 def _found(names, seen, needed):
-    """Position in `names` of each gene of the fit, -1 if it is missing; None if `names` need no matching."""
+    """Position in `names` of each gene of the fit, -1 if missing; None if they need no matching."""
     if names is None or seen is None or np.array_equal(names, seen):
         return None
     found = pd.Index(names).get_indexer(seen)

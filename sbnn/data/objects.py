@@ -22,7 +22,7 @@ class AnnDataLike(Protocol):
 
 @runtime_checkable
 class MuDataLike(Protocol):
-    """A MuData, recognised without importing mudata; its `mod` maps names of modalities to AnnData objects."""
+    """A MuData, recognised without importing mudata; its `mod` maps names to AnnData objects."""
 
     mod: Any
     obsm: Any
@@ -58,8 +58,7 @@ def obsm_table(adata, key, where="adata.obsm"):
 
 
 def with_outputs(data, outputs="outputs"):
-    """Split an AnnData or MuData into expression (an AnnData), outputs, and the names of the cells
-    that are left out.
+    """Split an AnnData or MuData into expression (an AnnData), outputs, and names of lost cells.
 
     `outputs` is a key of ``obsm``, a list of columns of ``obs``, the name of another modality (its
     cells are matched by name), or a table (used unchanged). If a MuData has no entry "outputs", its
@@ -84,7 +83,7 @@ def with_outputs(data, outputs="outputs"):
 
 
 def _with_modality(adata, second, name):
-    """Cells of both modalities: expression, outputs, and the names of the cells that are in only one of them."""
+    """Cells of both modalities: expression, outputs, and names of cells in only one of them."""
     names = adata.obs_names[adata.obs_names.isin(second.obs_names)]
     dropped = {}
     for modality, cells in (("rna", adata.obs_names), (name, second.obs_names)):
@@ -107,7 +106,7 @@ def dense(matrix):
 
 
 def parts_of(data, outputs):
-    """Convert an AnnData, MuData or `Cells`, and their outputs, to the arguments of `paired`; all values are loaded."""
+    """Convert an AnnData, MuData or `Cells` to the arguments of `paired`; all values are loaded."""
     if isinstance(data, Cells):
         expression = data.rows(slice(0, len(data)))
         named = {"gene_names": data.gene_names, "cell_names": data.cell_names}
@@ -152,7 +151,7 @@ def _labels_of(data, adata):
 
 
 def _colors_of(data):
-    """Colour of each type; a list of colours, as in scanpy, follows the order of the types of all cells."""
+    """Colour of each type; a list of colours, as in scanpy, follows the order of the types."""
     # a palette belongs to the types of all cells, including cells that are left out
     whole = gene_modality(data)
     palette = whole.uns.get("type_colors", data.uns.get("type_colors"))

@@ -27,7 +27,8 @@ class ExpressionStream(Cells):
     Parameters
     ----------
     source : array-like, shape (n, p), DataFrame or AnnData
-        Log expression or counts: any object with ``shape`` and sliceable rows: ``numpy.memmap``, an h5py or zarr data set, a
+        Log expression or counts: any object with ``shape`` and sliceable rows, such as a
+        ``numpy.memmap``, an h5py or zarr data set, a
         CSR matrix, an AnnData opened with ``backed="r"`` (not a view, which anndata would load) or
         its ``X``. Sliced rows may be sparse. Note that zarr reads missing chunks as zeros.
     gene_names, cell_names : sequence of str, optional
@@ -54,7 +55,8 @@ class ExpressionStream(Cells):
     --------
     >>> import numpy as np
     >>> from sbnn import ExpressionStream
-    >>> counts = np.memmap("counts.bin", dtype="uint16", mode="r", shape=(10**6, 1000))  # doctest: +SKIP
+    >>> shape = 10**6, 1000
+    >>> counts = np.memmap("counts.bin", "uint16", "r", shape=shape)  # doctest: +SKIP
     >>> cells = ExpressionStream(counts)  # doctest: +SKIP
     >>> make_pipeline(CountNormalizer(), model).fit(cells, Y)  # doctest: +SKIP
     """
@@ -134,20 +136,18 @@ class ExpressionStream(Cells):
         return np.concatenate(parts)
 
     def _release(self):
-        """Release the pages of a memory-mapped file, which otherwise stay in memory after reading."""
+        """Release the pages of a mapped file, which otherwise stay in memory after reading."""
         array = mapped(self.matrix)
         if array is not None and array.mode == "r" and hasattr(array._mmap, "madvise"):
             array._mmap.madvise(mmap.MADV_DONTNEED)
 
     def _check_file(self):
-        """Reject a replaced or changed file, since reading beyond the end of a mapped file kills the process."""
+        """Reject a changed file; reading beyond the end of a mapped file kills the process."""
         if self._file_state() != self._state:
-            raise OSError(
-                f"source: the file {self._path} was removed, replaced or modified since it was opened"
-            )
+            raise OSError(f"source: the file {self._path} was removed, replaced or modified")
 
     def _file_state(self):
-        """State of a file, which changes when the file is removed, replaced, truncated or modified."""
+        """State of a file, which changes with the file; None for sources that are no file."""
         if self._path is None or not os.path.exists(self._path):
             return None
         state = os.stat(self._path)
@@ -155,7 +155,7 @@ class ExpressionStream(Cells):
 
 
 def _check_source(matrix):
-    """Reject anything that is not a matrix of cells x genes; sparse files must be in CSR format."""
+    """Reject anything that is not a matrix of cells x genes; sparse files must be CSR."""
     shape = tuple(getattr(matrix, "shape", ()))
     is_column_major = not sparse.issparse(matrix) and getattr(matrix, "format", "csr") != "csr"
     if isinstance(matrix, MuDataLike) or len(shape) != 2 or min(shape) == 0 or is_column_major:
@@ -173,7 +173,7 @@ def mapped(array):
 
 
 def _path_behind(source):
-    """Path of the local file behind a source; None for arrays in memory, folders and remote sources."""
+    """Path of the local file behind a source; None for arrays in memory and other sources."""
     array = mapped(source)
     if array is not None:
         return None if array.filename is None else os.path.abspath(array.filename)

@@ -32,7 +32,7 @@ FORMER_PARAMS = {
 
 
 def configured(estimator, point, seed, genes=None):
-    """Clone an estimator; set the parameters of a grid point, the genes and every random state that is None."""
+    """Clone an estimator; set parameters of a grid point, genes and random states that are None."""
     if seed is not None:
         check_number("seed", seed, int, 0, 2**32 - 1)
     model = clone(estimator).set_params(**point)
@@ -77,7 +77,7 @@ def described(model, known=None):
 
 
 def version_of(model, n_cells):
-    """Version of the algorithm that an estimator uses for `n_cells` cells; 1 if the algorithm has never changed."""
+    """Version of the algorithm for `n_cells` cells; 1 if the algorithm has never changed."""
     model = getattr(model, "described_as", model)
     version = getattr(model, "algorithm_version", 1)
     return version(n_cells) if callable(version) else version
@@ -118,7 +118,7 @@ def _plain(value):
 
 
 def _defaults(cls, values):
-    """Default parameters of a class as plain data; parameters that are settings objects get the default settings."""
+    """Default parameters of a class as plain data; settings objects have their defaults."""
     defaults = {}
     for name, parameter in inspect.signature(cls).parameters.items():
         default = parameter.default
@@ -129,7 +129,7 @@ def _defaults(cls, values):
 
 
 def _as_known(params, defaults, known):
-    """Leave out parameters that are missing from an older description and have their default values."""
+    """Leave out parameters that an older description lacks and that have their defaults."""
     kept = {}
     for name, value in params.items():
         if isinstance(value, dict) and isinstance(known.get(name), dict):
@@ -140,7 +140,7 @@ def _as_known(params, defaults, known):
 
 
 def described_models(models, n_cells, results=None, overwrite=False):
-    """Description of each model and version of its algorithm for its training cells, to compare with a saved record."""
+    """Description of each model and version of its algorithm, to compare with a saved record."""
     known = {}  # may lack parameters that were added later
     if results is not None and not overwrite and Path(results).exists():
         known = load(results).settings

@@ -1,4 +1,6 @@
-"""How many genes does a network need? The number is chosen on held-out parts of the training cells."""
+"""The number of genes, chosen on held-out parts of the training cells."""
+
+import inspect
 
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
@@ -58,7 +60,7 @@ def choose_n_genes(estimator, X, Y, groups=None, numbers=None):
 
 
 class WithNumberChosen(BaseEstimator):
-    """An estimator that chooses its number of genes within the cells of a fit if `n_genes` is "auto".
+    """An estimator that chooses its number of genes in a fit if `n_genes` is "auto".
 
     Everything else is left to the given estimator, so that `genes_curve` can cross-validate numbers
     of genes and their choice side by side.
@@ -85,7 +87,10 @@ class WithNumberChosen(BaseEstimator):
         if number == AUTO:
             number, self.number_curve_ = choose_n_genes(self.estimator, X, Y)
         self.model_ = clone(self.estimator).set_params(n_genes=number)
-        self.model_.fit(X, Y, eval_set)
+        if eval_set is None or "eval_set" not in inspect.signature(self.model_.fit).parameters:
+            self.model_.fit(X, Y)
+        else:
+            self.model_.fit(X, Y, eval_set=eval_set)
         return self
 
     def __getattr__(self, name):

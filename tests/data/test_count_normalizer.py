@@ -1,4 +1,4 @@
-"""Counts of new cells get the units of the training cells, in every container and without some genes."""
+"""Counts of new cells get the units of the training cells, whatever holds them."""
 
 import anndata
 import mudata

@@ -1,4 +1,4 @@
-"""Cells that are read block by block from files: their values, and files that change while they are read."""
+"""Cells that are read block by block from files, and files that change meanwhile."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What networks with a bottleneck share: scales, genes, prediction, the latent space, and model files."""
+"""What both networks share: scales, genes, prediction, the latent space, and model files."""
 
 import copy
 from numbers import Integral, Real
@@ -66,7 +66,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return params
 
     def for_genes(self, names, kept=None):
-        """A clone for `cross_validate` whose prior has one weight for each gene of the fit, in the same order."""
+        """A clone for `cross_validate` whose prior has one weight for each gene of the fit."""
         if self.gene_prior is None:
             return self
         weights = prior_weights(self.gene_prior, len(names), names)
@@ -140,7 +140,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return x, scaled_outputs(self, Y.reshape(expected), device)
 
     def _train_gene_network(self, x, generator):
-        """Train a head that reconstructs the kept genes from the latent space; return its history."""
+        """Train a head that predicts the kept genes from the latent space; return its history."""
         # The encoder is frozen, so that the reconstruction does not change the latent space.
         genes = x.of_genes(np.flatnonzero(self.support_))
         self._gene_network = copy.deepcopy(self.network_)
@@ -167,8 +167,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
                 warn("gene_prior has no effect with n_genes=None, which keeps all genes")
 
     def predict(self, X):
-        """Predict outputs in the units of `Y`, as float64 of shape (n, q), or (n,) if `fit` was
-        given a vector.
+        """Predict outputs in the units of `Y`, float64 of shape (n, q) or, for a vector, (n,).
 
         Parameters
         ----------
@@ -182,12 +181,12 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return Y[:, 0] if self._flat_output else Y
 
     def transform(self, X):
-        """Map cells to latent coordinates, float64 of shape (n, n_components); X is as in `predict`."""
+        """Map cells to the latent space, float64 of shape (n, n_components); X as in `predict`."""
         check_is_fitted(self)
         return self._through(self.network_, X, last=self.network_.bottleneck + 1)
 
     def reconstruct_genes(self, X):
-        """Predict the kept genes from the latent space, in the units of X, shape (n, n_genes); X is as in `predict`."""
+        """Predict the kept genes from the latent space, in the units of X; shape (n, n_genes)."""
         check_is_fitted(self)
         if self._gene_network is None:
             raise AttributeError("reconstruct_genes needs a model fitted with reconstruct=True")
@@ -201,8 +200,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return through_network(self, network, last, cells, np.searchsorted(here, kept))
 
     def score(self, X, y=None, sample_weight=None):
-        """R2 pooled over the outputs, 1 - SSE/SST with SST relative to the training means; X and y
-        are as in `fit`.
+        """R2 pooled over the outputs, relative to the training means; X and y are as in `fit`.
 
         With ``standardize=True``, each output is in units of its training SD, so that all outputs
         have the same weight.
@@ -222,7 +220,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return pooled_r2(measured, (predicted.reshape(shape) - self.y_mean_) * scale, 0.0)
 
     def save(self, path, normalizer=None):
-        """Write the fitted model to one safetensors file (arrays and JSON, no code) and return its path.
+        """Write the model to one safetensors file (arrays and JSON, no code); return its path.
 
         `normalizer` is a fitted `CountNormalizer` for counts of new cells, which `load` gives back
         as the attribute ``normalizer_``; by default, that of the file from which the model was
@@ -235,7 +233,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
 
     @classmethod
     def load(cls, path):
-        """Read a model written by `save`; raise a ValueError if the file was altered or is of another kind.
+        """Read a model written by `save`; a ValueError is raised if the file was altered.
 
         The model has the attribute ``normalizer_``, a `CountNormalizer` for counts of new cells, or
         None if none was saved.

@@ -1,4 +1,4 @@
-"""The distilled network: genes chosen by a Gaussian process, and a network that learns from a better predictor."""
+"""The distilled network, which learns from a more accurate predictor."""
 
 import numpy as np
 from sklearn.base import clone
@@ -121,7 +121,7 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         self.verbose = verbose
 
     def algorithm_version(self, n_cells):
-        """Version of the algorithm, incremented when results for the same parameters and number of cells change."""
+        """Version of the algorithm, incremented when results change."""
         return distilled.algorithm_version(self, n_cells)
 
     def decisive_params(self):

@@ -1,4 +1,4 @@
-"""Prior weights of genes, which are mixed with their importance in the data when genes are chosen (DASH)."""
+"""Prior weights of genes, which are mixed with their importance in the data (DASH)."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -20,7 +20,7 @@ class GenePrior(NamedTuple):
 
     @classmethod
     def of(cls, model, n_genes):
-        """Prior of an estimator; None if its influence is 0, so that fits are bit-identical to fits without a prior."""
+        """Prior of an estimator; None if its influence is 0, as if there were no prior."""
         if model.gene_prior is None:
             return None
         names = getattr(model, "feature_names_in_", None)
@@ -34,13 +34,13 @@ class GenePrior(NamedTuple):
         return self._replace(weights=self.weights[genes])
 
     def scores(self, size, usable):
-        """Scores of genes, mixed from prior weights and sizes; the score is 0 for genes that are not usable."""
+        """Scores of genes, mixed from prior weights and sizes; 0 for genes that are not usable."""
         weights = torch.from_numpy(self.weights).where(usable, 0.0)
         return mixed(shared(weights), shared(size.where(usable, 0.0)), self.influence)
 
 
 def most_important(size, n_genes, prior=None, usable=None):
-    """Positions of the genes with the highest scores; ties go to the larger size, then to the first gene."""
+    """Positions of the genes with the highest scores; ties go to the larger, then first gene."""
     size = torch.as_tensor(size).detach().cpu().double()
     usable = torch.from_numpy(np.ones(len(size), dtype=bool) if usable is None else usable)
     scores = size if prior is None else prior.scores(size, usable)
@@ -48,7 +48,7 @@ def most_important(size, n_genes, prior=None, usable=None):
 
 
 def prior_weights(gene_prior, n_genes, names=None):
-    """Weight of every gene, which is 0 for genes not named in the prior; `names` are the names of all genes."""
+    """Weight of every gene, 0 if the prior does not name it; `names` are those of all genes."""
     given = spelled_out(gene_prior)
     if isinstance(given, dict):
         weights = _weights_by_name(given, n_genes, names)
@@ -80,7 +80,7 @@ def _weights_by_name(given, n_genes, names):
 
 
 def spelled_out(gene_prior):
-    """Convert a prior to built-in types: a dict of weights by name, or a list of weights in the order of the genes."""
+    """Convert a prior to a dict of weights by name, or a list of weights by position."""
     if isinstance(gene_prior, pd.Series):
         twice = gene_prior.index[gene_prior.index.duplicated()]
         if len(twice):

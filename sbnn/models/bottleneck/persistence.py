@@ -1,4 +1,4 @@
-"""Save fitted networks as safetensors files with a checksum; they hold arrays and JSON, so loading runs no code."""
+"""Fitted networks as safetensors files with a checksum; loading them runs no code."""
 
 import dataclasses
 import hashlib
@@ -126,7 +126,7 @@ def _parts(content):
 
 
 def _as_now(header, tensors):
-    """Header of the present format for a file of the former format, whose parameters include the protocol."""
+    """Header of the present format for a file of the former format, with its protocol."""
     params = dict(header["params"])
     protocol = params.pop("protocol")
     unused = ["distillation"]
@@ -146,7 +146,7 @@ def _require(condition, message):
 
 
 def _sealed(content, old=UNSET):
-    """Replace the checksum `old` by the SHA-256 of the file, computed with zeros in place of the checksum."""
+    """Replace the checksum `old` by the SHA-256 of the file with zeros in its place."""
     blank = content.replace(old.encode(), UNSET.encode(), 1)
     return content.replace(old.encode(), hashlib.sha256(blank).hexdigest().encode(), 1)
 
@@ -184,7 +184,7 @@ def _model(cls, header, tensors):
 
 
 def _check_header(header, n_genes):
-    """Reject entries that do not belong to a model of `n_genes` genes with the layers of the header."""
+    """Reject entries that do not belong to a model of `n_genes` genes with these layers."""
     outputs = header["output_names"]
     genes = header["feature_names_in"]
     n_outputs = header["shapes"][-1][1]
@@ -254,7 +254,7 @@ def _check_layers(shapes):
 
 
 def _head_for_genes(shapes):
-    """Layer shapes of the network that reconstructs genes, given the `shapes` of the network that predicts outputs."""
+    """Layer shapes of the network that reconstructs genes, given those of the predictor."""
     return [*shapes[:-1], (shapes[-1][0], shapes[0][0])]
 
 

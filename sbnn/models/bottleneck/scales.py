@@ -51,7 +51,7 @@ def _clipped_blocks(cells, limits):
 
 
 def _column_sums(block, total):
-    """Sums of the columns in double precision, continued from the sums `total` of earlier blocks."""
+    """Sums of the columns in double precision, continued from the sums of earlier blocks."""
     # NumPy adds row after row, so sums over blocks are equal to sums over all rows at once, bit for
     # bit.
     if total is not None:
@@ -110,7 +110,7 @@ def _names_of_genes(model):
 
 
 class ScaledCells:
-    """Expression of cells as float32 tensors on a device, clipped and scaled as for the training cells.
+    """Expression as float32 tensors on a device, clipped and scaled like the training cells.
 
     The cells are read again whenever values are needed; `x[cells]` has all genes of some cells.
     """
@@ -158,7 +158,7 @@ def scaled_outputs(model, Y, device):
 
 @torch.no_grad()
 def through_network(model, network, last, cells, columns):
-    """Apply the layers of a network up to `last` in double precision; the result has shape (n, width).
+    """Apply the layers of a network up to `last` in double precision; shape (n, width).
 
     `columns` are the positions of the kept genes in `cells`.
     """
@@ -178,7 +178,7 @@ def through_network(model, network, last, cells, columns):
 
 
 def model_in_units(model, data, genes):
-    """Convert a model fitted to z-scores of `genes` so that it takes all genes of `data` in their original units."""
+    """Convert a model of z-scores of `genes` to one of all genes of `data` in their own units."""
     columns = pd.Index(data.gene_names).get_indexer(genes)
     x = StandardScaler().fit(data.X[:, columns].astype(np.float64))
     y = StandardScaler().fit(data.Y.astype(np.float64))

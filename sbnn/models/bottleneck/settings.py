@@ -123,13 +123,17 @@ class DistilledSettings(CheckedSettings):
 
     def __post_init__(self):
         super().__post_init__()
-        if list(self.noises) != sorted(set(self.noises)) or self.usual_noise not in self.noises:
+        is_increasing = list(self.noises) == sorted(set(self.noises))
+        if not is_increasing or self.usual_noise not in self.noises:
             raise ValueError(
-                f"noises: expected increasing numbers that include {self.usual_noise}, got {self.noises}"
+                f"noises: expected increasing numbers that include {self.usual_noise}, "
+                f"got {self.noises}"
             )
 
     def __repr__(self):
-        changed = [one.name for one in fields(self) if getattr(self, one.name) != one.default]
-        return (
-            f"DistilledSettings({', '.join(f'{name}={getattr(self, name)!r}' for name in changed)})"
-        )
+        changed = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value != field.default:
+                changed.append(f"{field.name}={value!r}")
+        return f"DistilledSettings({', '.join(changed)})"

@@ -53,7 +53,7 @@ class SparseBottleneckRegressor(BottleneckRegressor):
     weight_decay : float, default=1e-10
         Strength of the squared penalty on all weights and biases not covered by the group lasso.
     n_clusters : int, default=20
-        Number of K-means clusters of the outputs; the network is pretrained to predict the clusters.
+        Number of K-means clusters of the outputs, which the network is pretrained to predict.
     gene_prior : dict, Series, list or array, optional
         Prior weights of the genes: a dict or Series of weights >= 0 by gene name (0 for all other
         genes), a list of gene names (each with weight 1), or one weight per gene in the order of
@@ -153,7 +153,7 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         self.verbose = verbose
 
     def algorithm_version(self, n_cells):
-        """Version of the algorithm, incremented when results for the same parameters change."""
+        """Version of the algorithm, incremented when results change."""
         return paper.algorithm_version(self, n_cells)
 
     def _check_params(self, n_genes):

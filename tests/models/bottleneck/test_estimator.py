@@ -1,4 +1,4 @@
-"""Both networks: what a fit stores, what predictions are made of, and parameters that are refused."""
+"""Both networks: what a fit stores, what predictions are made of, and wrong parameters."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A prior of the genes: what it may be, and that it counts where genes are compared, and nowhere else."""
+"""A prior of the genes counts where genes are compared, and nowhere else."""
 
 from dataclasses import asdict
 

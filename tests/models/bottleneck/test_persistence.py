@@ -250,7 +250,7 @@ def test_files_of_the_former_class_come_back(small, parts, tmp_path):
 
 
 def load_or_refuse(path, content):
-    """The only two outcomes: a model that predicts finite numbers, or a ValueError that names the file."""
+    """Either a model that predicts finite numbers, or a ValueError that names the file."""
     try:
         model = read(path, content)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Settings of the distilled network: checked, kept with a model, and what they stand for is what is done."""
+"""Settings of the distilled network are checked, kept with a model and used."""
 
 import json
 from dataclasses import FrozenInstanceError, asdict
@@ -80,5 +80,5 @@ def test_an_estimator_hands_its_settings_on(data, tmp_path):
     ],
 )
 def test_versions_of_the_algorithms(model, version):
-    """They stand for what was computed: raise one together with the numbers, and say so in the protocol."""
+    """They stand for what was computed: raise one together with the numbers."""
     assert version_of(model, 1000) == version_of(model, 250) == version
