@@ -34,6 +34,7 @@ from scipy.stats import t as student
 from sklearn.ensemble import RandomForestRegressor
 
 from sbnn import (
+    DistilledBottleneckRegressor,
     LeaveOneOutRidge,
     SparseBottleneckRegressor,
     cross_validate,
@@ -95,13 +96,9 @@ class Model:
     package: str | None = None
 
 
-def network(n_components, protocol, **params):
-    fixed = {"standardize": False, "device": "cpu", "random_state": SEED}
-    return SparseBottleneckRegressor(n_components, protocol=protocol, **fixed, **params)
-
-
+FIXED = {"standardize": False, "device": "cpu", "random_state": SEED}
 # spelled out, so that a change of the default does not orphan the records
-PAPER = {"hidden_layers": (512, 128)}
+PAPER = FIXED | {"hidden_layers": (512, 128)}
 RIDGE, KERNEL = LeaveOneOutRidge(), LeaveOneOutKernelRidge()
 FOREST = RandomForestRegressor(
     200, min_samples_leaf=3, max_features=0.4, n_jobs=1, random_state=SEED
@@ -110,13 +107,19 @@ _, _, _, PINK, AMBER, SKY = PALETTE  # the first three are those of kinds of mod
 
 # A model is one line: the name of its record, then the row. All models of ours begin with "sbnn".
 MODELS = {
-    "sbnn_distilled_d2": Model("sBNN distilled, d=2", network(2, "distilled"), KINDS["distilled"]),
-    "sbnn_distilled_d16": Model(
-        "sBNN distilled, d=16", network(16, "distilled"), KINDS["distilled"], "--"
+    "sbnn_distilled_d2": Model(
+        "sBNN distilled, d=2", DistilledBottleneckRegressor(2, **FIXED), KINDS["distilled"]
     ),
-    "sbnn_d2": Model("sBNN paper, d=2", network(2, "paper", **PAPER), KINDS["paper"]),
+    "sbnn_distilled_d16": Model(
+        "sBNN distilled, d=16", DistilledBottleneckRegressor(16, **FIXED), KINDS["distilled"], "--"
+    ),
+    "sbnn_d2": Model("sBNN paper, d=2", SparseBottleneckRegressor(2, **PAPER), KINDS["paper"]),
     "sbnn_d16": Model(
-        "sBNN paper, d=16", network(16, "paper", **PAPER), KINDS["paper"], "--", genes=(10, 25, 50)
+        "sBNN paper, d=16",
+        SparseBottleneckRegressor(16, **PAPER),
+        KINDS["paper"],
+        "--",
+        genes=(10, 25, 50),
     ),
     "srrr_2": Model("sRRR, rank 2", SparseReducedRankPath(2), KINDS["linear"]),
     "srrr_16": Model("sRRR, rank 16", SparseReducedRankPath(16), KINDS["linear"], "--"),

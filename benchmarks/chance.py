@@ -18,9 +18,9 @@ from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsRegressor
 
 from sbnn import (
+    DistilledBottleneckRegressor,
     LeaveOneOutRidge,
     ReducedRankRegression,
-    SparseBottleneckRegressor,
     SparseReducedRankRegression,
     cross_validate,
     load_dataset,
@@ -37,7 +37,7 @@ MODELS = {
     "sparse reduced-rank regression": SparseReducedRankRegression(rank=2, alpha=0.3),
     "forest": RandomForestRegressor(30, min_samples_leaf=3),
     "10 neighbours": KNeighborsRegressor(10),
-    "network": SparseBottleneckRegressor(n_genes=10, standardize=False, device="cpu", **FAST),
+    "network": DistilledBottleneckRegressor(n_genes=10, standardize=False, device="cpu", **FAST),
 }
 FEW = {"scala": (20, 30, 60), "citeseq_cd8": (20, 30, 60)}  # cells
 
@@ -55,7 +55,7 @@ def shares(p):
 
 def noise(model, n_sets):
     """P of data sets of noise."""
-    n_genes, n_folds = (30, 5) if isinstance(model, SparseBottleneckRegressor) else (50, 10)
+    n_genes, n_folds = (30, 5) if isinstance(model, DistilledBottleneckRegressor) else (50, 10)
     for seed in range(n_sets):
         random = np.random.default_rng(1000 + seed)
         X, Y = (random.normal(size=(60, columns)).astype(np.float32) for columns in (n_genes, 3))

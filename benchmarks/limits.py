@@ -24,7 +24,7 @@ from joblib import Memory, Parallel, delayed
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.multioutput import MultiOutputRegressor
 
-from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, load_dataset, paper_folds
+from sbnn import DistilledBottleneckRegressor, LeaveOneOutRidge, load_dataset, paper_folds
 from sbnn.data.paired import as_paired
 from sbnn.evaluation.verdict import corrected_difference
 from sbnn.models.bottleneck.network import BottleneckNetwork
@@ -59,7 +59,7 @@ TABLE, FIGURE = ROOT / "benchmarks" / "limits.csv", ROOT / "figures" / "benchmar
 
 
 def network(n_genes=None, d=2):
-    return SparseBottleneckRegressor(
+    return DistilledBottleneckRegressor(
         n_components=d, n_genes=n_genes, standardize=False, device="cpu", random_state=0
     )
 

@@ -22,6 +22,7 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 
 from sbnn import (
+    DistilledBottleneckRegressor,
     ReducedRankRegression,
     SparseBottleneckRegressor,
     SparseReducedRankRegression,
@@ -51,12 +52,8 @@ class Map:
 
 
 MAPS = {
-    "distilled": Map(
-        "sBNN distilled, d=2, 25 genes", SparseBottleneckRegressor(protocol="distilled", **NETWORK)
-    ),
-    "paper": Map(
-        "sBNN paper, d=2, 25 genes", SparseBottleneckRegressor(protocol="paper", **NETWORK)
-    ),
+    "distilled": Map("sBNN distilled, d=2, 25 genes", DistilledBottleneckRegressor(**NETWORK)),
+    "paper": Map("sBNN paper, d=2, 25 genes", SparseBottleneckRegressor(**NETWORK)),
     # The penalty that keeps 24 genes on average.
     "srrr": Map("sRRR, rank 2, 24 genes", SparseReducedRankRegression(rank=2, alpha=0.4)),
     # Of the penalties 0.3, 1, 2.75 and 10, the one that is best on these very folds.

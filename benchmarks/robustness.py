@@ -20,8 +20,8 @@ import pandas as pd
 from peers import ClippedInputs
 
 from sbnn import (
+    DistilledBottleneckRegressor,
     LeaveOneOutRidge,
-    SparseBottleneckRegressor,
     cross_validate,
     grouped_folds,
     later_fold,
@@ -128,7 +128,7 @@ def compare(split, seed, n_genes):
     if split is None:
         return {}
     data, fold = split
-    model = SparseBottleneckRegressor(
+    model = DistilledBottleneckRegressor(
         n_genes=min(n_genes, data.n_genes), device="cpu", random_state=seed
     )
     network = cross_validate(model, data, [fold], verbose=False)

@@ -15,7 +15,7 @@ import pandas as pd
 from accuracy import mean_sd, paired_difference
 from sklearn.base import clone
 
-from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, load_dataset, paper_folds
+from sbnn import DistilledBottleneckRegressor, LeaveOneOutRidge, load_dataset, paper_folds
 from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import select_genes
 from sbnn.determinism import reproducible
@@ -29,7 +29,7 @@ MODELS = {
     "ridge": ("ridge, all genes", LeaveOneOutRidge()),
     "distilled": (
         "sBNN distilled, d=2, 25 genes",
-        SparseBottleneckRegressor(standardize=False, device="cpu", random_state=SEED),
+        DistilledBottleneckRegressor(standardize=False, device="cpu", random_state=SEED),
     ),
 }
 

@@ -6,7 +6,7 @@ all cells.
 Changes of the protocol are compared here, never on the ten paper folds. Prints Markdown.
 """
 
-from sbnn import SparseBottleneckRegressor, cross_validate, load_dataset, paper_folds
+from sbnn import DistilledBottleneckRegressor, cross_validate, load_dataset, paper_folds
 from sbnn.tables import to_markdown
 
 GRID = [{"n_components": [2, 16], "n_genes": [25]}, {"n_components": [2], "n_genes": [10]}]
@@ -14,9 +14,7 @@ GRID = [{"n_components": [2, 16], "n_genes": [25]}, {"n_components": [2], "n_gen
 
 def main():
     data = load_dataset("scala")
-    model = SparseBottleneckRegressor(
-        protocol="distilled", standardize=False, device="cpu", random_state=0
-    )
+    model = DistilledBottleneckRegressor(standardize=False, device="cpu", random_state=0)
     record = cross_validate(model, data, paper_folds(data.n_obs, seed=7)[:5], GRID, scaling="all")
     rows = record.to_frame().groupby(["n_components", "n_genes"])
     table = rows.agg(R2=("test_r2", "mean"), SD=("test_r2", "std"), seconds=("seconds", "mean"))

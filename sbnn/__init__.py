@@ -6,6 +6,7 @@ __version__ = "1.0.0"
 
 # Public names by module.
 _NAMES = {
+    "data.count_normalizer": ("CountNormalizer",),
     "data.datasets": ("default_dataset", "load_dataset"),
     "data.ephys_features": ("to_shared_features",),
     "data.ephys_tables": ("read_ephys_table",),
@@ -24,8 +25,9 @@ _NAMES = {
     "evaluation.stability": ("genes_table", "selection_table"),
     "evaluation.verdict": ("verdict",),
     "explorer.explore": ("explore",),
-    "models.bottleneck.estimator": ("SparseBottleneckRegressor",),
+    "models.bottleneck.distilled": ("DistilledBottleneckRegressor",),
     "models.bottleneck.settings": ("DistilledSettings",),
+    "models.bottleneck.sparse": ("SparseBottleneckRegressor",),
     "models.linear": ("LeaveOneOutRidge", "ReducedRankRegression"),
     "models.sparse_linear": ("SparseReducedRankRegression",),
 }

@@ -98,7 +98,7 @@ ARGUMENTS = {
         "help": "name of a data set, name given to `sbnn fit`, folder with results, or file of a saved fit"
     },
     "model": {
-        "help": "model.safetensors of `sbnn fit`, or another file written by SparseBottleneckRegressor.save"
+        "help": "model.safetensors of `sbnn fit`, or another file written by the method save of a network"
     },
     "cells": {
         "help": "expression of the new cells (CSV, TSV, Excel or .h5ad), with all genes that the model keeps"
@@ -337,10 +337,10 @@ def _fit(options):
 
 def _map(options):
     require_files(model=options.model, cells=options.cells)
-    from sbnn.models.bottleneck.estimator import SparseBottleneckRegressor
+    from sbnn.models.saved import load_network
     from sbnn.study.new_cells import read_cells, write_map
 
-    model = SparseBottleneckRegressor.load(options.model)
+    model = load_network(options.model)
     how = {name: getattr(options, name) for name in ("counts", "genes_in_rows", "totals", "sheet")}
     inputs = options.model, options.cells
     n_cells = write_map(

@@ -13,7 +13,7 @@ from sbnn import dynamics, ephys_types, mechanism_shift, plotting
 
 MODEL = sbnn.LeaveOneOutRidge()
 TREES = ephys_types.SparsePCAForest(n_estimators=2)
-NETWORK = sbnn.SparseBottleneckRegressor(n_genes=2, protocol="paper", epochs=(1, 0, 0, 0))
+NETWORK = sbnn.SparseBottleneckRegressor(n_genes=2, epochs=(1, 0, 0, 0))
 TRANSFER = ephys_types.TransferAttentionClassifier(n_members=1, n_steps=1)
 SOURCE, SCREEN = (np.eye(6), ["a", "b"] * 3), mechanism_shift.simulate_perturbations(2, 3)
 PARTS = sbnn.results.Record(
@@ -65,7 +65,7 @@ CALLS = {
     "record: .*n_genes": lambda data, record: sbnn.genes_table(record),
     "record: .*selected": lambda data, record: sbnn.selection_table("halves.pickle"),
     "models": lambda data, record: plotting.accuracy_comparison({}),
-    "X and y": lambda data, record: MODEL.fit([[1, 2], [3]], [1, 2]),
+    "X: ": lambda data, record: MODEL.fit([[1, 2], [3]], [1, 2]),
     "y: expected a type": lambda data, record: TREES.fit(np.eye(3), ["a", None, "b"]),
     "values: expected columns": lambda data, record: dynamics.trajectories(
         pd.DataFrame({"gene": [1.0, 2.0]})
@@ -89,7 +89,6 @@ CALLS = {
     "trajectories: ": lambda data, record: dynamics.PhoenixRegressor().fit(data),
     "rates: .* at .values": lambda data, record: dynamics.GeneNetwork.random(8).rates([0.5] * 7),
     "indices: ": lambda data, record: NETWORK.fit(data).get_support(np.ones(2)),
-    "rows: .*genes": lambda data, record: sbnn.ExpressionStream(data.X).rows([0], "a"),
     "'random_state' parameter": lambda data, record: ephys_types.SparsePCAForest(
         random_state=0.5
     ).fit(*SOURCE),

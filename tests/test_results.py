@@ -322,7 +322,7 @@ def test_what_is_something_else_is_not_overwritten(record, tmp_path):
         simulate_patchseq(20, 6, 2, n_true_genes=3, random_state=0),
         Explorer("<!DOCTYPE html>"),
     )
-    model = SparseBottleneckRegressor(n_genes=2, protocol="paper", epochs=(1, 1, 1, 1)).fit(cells)
+    model = SparseBottleneckRegressor(n_genes=2, epochs=(1, 1, 1, 1)).fit(cells)
     written = [lambda path: save(record, path), model.save, page.save]
     paths = fit, tmp_path / "model.safetensors", tmp_path / "page.html"
     for write, path in zip(written, paths, strict=True):

@@ -5,60 +5,48 @@ model can therefore be fitted to a million cells in three passes over the file, 
 genes (25 by default) in memory.
 """
 
-import copy
 import mmap
 import os
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sbnn.data.checks import VALUES_LOOKED_AT, check_names, warn_of_log_values, warn_of_raw_counts
+from sbnn.data.cells import Cells, some_columns
+from sbnn.data.checks import check_names, some
 from sbnn.data.objects import AnnDataLike, MuDataLike
-from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes
-from sbnn.errors import attempt, check_flag, check_number, documented
+from sbnn.errors import check_number
 
-VALUES_AT_ONCE = 2**23  # number of values in a block; 64 MB in double precision
 # cells read at a time from a mapped file; each may load half a megabyte of neighbours
 SCATTERED_CELLS_AT_ONCE = 128
 
 
-class ExpressionStream:
-    """Expression in a file, read in dense blocks of single precision.
+class ExpressionStream(Cells):
+    """Expression in a file, read in dense blocks.
 
     Parameters
     ----------
     source : array-like, shape (n, p), DataFrame or AnnData
-        Any object with ``shape`` and sliceable rows: ``numpy.memmap``, an h5py or zarr data set, a
+        Log expression or counts: any object with ``shape`` and sliceable rows, such as a
+        ``numpy.memmap``, an h5py or zarr data set, a
         CSR matrix, an AnnData opened with ``backed="r"`` (not a view, which anndata would load) or
         its ``X``. Sliced rows may be sparse. Note that zarr reads missing chunks as zeros.
     gene_names, cell_names : sequence of str, optional
         By default, the names in the AnnData or DataFrame.
-    counts : bool
-        Whether `source` holds raw counts. If True, each block is normalised to `library_size` and
-        converted to log2(x + 1).
     block_size : int, optional
-        Number of cells to read at a time; by default, a block has about eight million values.
+        Number of cells to read at a time; by default, a block has about four million values.
     totals : array-like of shape (n,), optional
-        Total counts of each new cell over all genes of the fit, used if `source` lacks counts of
-        some of these genes.
-
-    Attributes
-    ----------
-    library_size : float or None
-        Total to which counts are normalised: the median total of the cells, computed in a separate
-        pass on first use. A model stores the library size of its training cells and normalises new
-        cells to it (see `as_fitted`).
-    adata : AnnData or None
-        The AnnData given as `source`, which holds other tables of the same cells.
+        Total counts of each cell over all genes, for `sbnn.CountNormalizer`, if `source` holds
+        counts of only some genes.
+    adata : AnnData, optional
+        AnnData that holds other tables of the same cells, such as their outputs; by default
+        `source` if it is an AnnData.
 
     Raises
     ------
     ValueError
         If `source` is not a matrix, there are no cells or genes, names do not match or repeat, or
-        if, during reading, a value is not finite or a cell has no counts. Counts that look like log
-        values give a warning, and vice versa.
+        if, during reading, a value is not finite.
     OSError
         If the file cannot be read, or was removed, replaced, truncated or modified since the stream
         was made.
@@ -67,186 +55,114 @@ class ExpressionStream:
     --------
     >>> import numpy as np
     >>> from sbnn import ExpressionStream
-    >>> counts = np.memmap("counts.bin", dtype="uint16", mode="r", shape=(10**6, 1000))  # doctest: +SKIP
-    >>> model.fit(ExpressionStream(counts, counts=True), Y)  # doctest: +SKIP
+    >>> shape = 10**6, 1000
+    >>> counts = np.memmap("counts.bin", "uint16", "r", shape=shape)  # doctest: +SKIP
+    >>> cells = ExpressionStream(counts)  # doctest: +SKIP
+    >>> make_pipeline(CountNormalizer(), model).fit(cells, Y)  # doctest: +SKIP
     """
 
     def __init__(
-        self, source, gene_names=None, counts=False, block_size=None, cell_names=None, totals=None
+        self,
+        source,
+        gene_names=None,
+        block_size=None,
+        cell_names=None,
+        totals=None,
+        adata=None,
     ):
-        self.adata = source if isinstance(source, AnnDataLike) else None
-        of_genes, of_cells = (
-            ("columns", "index") if self.adata is None else ("var_names", "obs_names")
-        )
-        gene_names = getattr(source, of_genes, None) if gene_names is None else gene_names
-        cell_names = getattr(source, of_cells, None) if cell_names is None else cell_names
-        if self.adata is not None:
-            source = source.X
+        matrix = source
+        names = None, None
+        if isinstance(source, AnnDataLike):
+            adata = source
+            matrix = source.X
+            names = source.var_names, source.obs_names
         elif isinstance(source, pd.DataFrame):
-            source = source.to_numpy()
-        source = source.tocsr() if sparse.issparse(source) else source
-        shape, layout = getattr(source, "shape", ()), getattr(source, "format", "csr")
-        if isinstance(source, MuDataLike) or len(shape) != 2 or min(shape) == 0 or layout != "csr":
-            got = f"{type(source).__name__} of shape {tuple(shape)}; load other layouts by adata.to_memory()"
-            raise ValueError(
-                f"source: expected an open matrix of cells x genes, CSR if it is sparse, got {got}"
-            )
-        for name, given in (("cell_names", cell_names), ("totals", totals)):
-            if given is not None and np.shape(given) != tuple(shape[:1]):
-                raise ValueError(
-                    f"{name}: expected one for each of {shape[0]} cells, got shape {np.shape(given)}"
-                )
-        self.source, self.counts, self.shape = (
-            source,
-            check_flag("counts", counts),
-            tuple(int(size) for size in shape),
-        )
-        check_number("block_size", 1 if block_size is None else block_size, int, 1)
-        self.block_size = block_size or max(1, VALUES_AT_ONCE // self.shape[1])
-        self.gene_names = None
+            matrix = source.to_numpy()
+            names = source.columns, source.index
+        gene_names = names[0] if gene_names is None else gene_names
+        cell_names = names[1] if cell_names is None else cell_names
+        _check_source(matrix)
+        n_cells, n_genes = matrix.shape
         if gene_names is not None:
-            self.gene_names = check_names(gene_names, "gene_names", "gene", self.shape[1]).astype(
-                object
-            )
-        self.cell_names = None if cell_names is None else pd.Index(cell_names)
-        self.totals = (
-            None
-            if totals is None
-            else attempt("totals: expected numbers", np.asarray, totals, np.float64)
-        )
-        self._genes = None
-        self._path = _path_behind(self.source)
+            gene_names = check_names(gene_names, "gene_names", "gene", n_genes)
+        if totals is not None:
+            totals = np.asarray(totals, dtype=np.float64)
+        for name, given in (("cell_names", cell_names), ("totals", totals)):
+            if given is not None and np.shape(given) != (n_cells,):
+                raise ValueError(f"{name}: expected {n_cells}, got shape {np.shape(given)}")
+        if block_size is not None:
+            check_number("block_size", block_size, int, 1)
+        super().__init__(matrix, gene_names, cell_names, adata)
+        self.totals = totals
+        self.block_size = block_size
+        self._path = _path_behind(self.matrix)
         self._state = self._file_state()
-        first = self._read(
-            slice(0, min(self.block_size, max(1, VALUES_LOOKED_AT // self.shape[1])))
-        )
-        if counts:
-            warn_of_log_values(first, "source")
-        else:
-            warn_of_raw_counts(first, "source", "normalise it, or set counts=True")
-        self._release()
 
-    def __len__(self):
-        return self.shape[0]
-
-    @cached_property
-    def library_size(self):
-        """Total to which the counts of each cell are normalised (see the class)."""
-        return self._counted[0] if self.counts else None
-
-    @cached_property
-    def count_share(self):
-        """Each gene's mean share of the counts of a cell, an array of shape (p,); None without counts."""
-        return self._counted[1] if self.counts else None
-
-    @cached_property
-    def _counted(self):
-        """Library size and shares, computed in one pass."""
-        sizes, shares = [], np.zeros(self.shape[1])
-        for cells in self._blocks():
-            block = self._read(cells)
-            sizes.append(np.asarray(block.sum(axis=1, dtype=np.float64)).ravel())
-            shares += shares_of_genes(block) * block.shape[0]
-        return float(np.median(np.concatenate(sizes))), shares / len(self)
-
-    @documented
-    def as_fitted(self, genes, library_size):
-        """Stream of the genes at these positions (all if None), with counts normalised to the given library size."""
-        if self.counts and library_size is None:
-            raise ValueError(
-                "X: got a stream of counts, but the model was not fitted to counts; pass log values"
-            )
-        other = copy.copy(self)
-        if genes is not None:
-            other._genes = genes if self._genes is None else self._genes[genes]
-            other.gene_names = None if self.gene_names is None else self.gene_names[genes]
-            other.shape = (self.shape[0], len(genes))
-        other.library_size = library_size
-        return other
-
-    @documented
-    def rows(self, cells, genes=None):
-        """Read some or all genes, given by position, of some cells, given by a slice or by sorted
-        positions.
-
-        The values are float32, of shape (cells, genes).
-        """
-        block = self._read(cells)
-        if self.counts:
-            totals = None if self.totals is None else self.totals[cells]
-            names = (np.arange(len(self)) if self.cell_names is None else self.cell_names)[cells]
-            block = log2p1(normalize_library_size(block, self.library_size, totals, names))
-        # values too large for single precision become infinite and are reported below
-        with np.errstate(over="ignore"):
-            block = (
-                block.astype(np.float32)
-                if sparse.issparse(block)
-                else np.asarray(block, dtype=np.float32)
-            )
-        if not np.isfinite(block.data if sparse.issparse(block) else block).all():
-            bad = np.flatnonzero(~np.isfinite(block.sum(axis=1)))
-            names = np.arange(self.shape[0])[cells][bad][:5]
-            raise ValueError(
-                f"source: NaN or infinite values in cells {names.tolist()} (positions; {len(bad)} in all)"
-            )
-        block = block if genes is None else block[:, genes]
-        # made dense only after genes are selected
-        return block.toarray() if sparse.issparse(block) else block
-
-    @documented
-    def columns(self, genes):
-        """Read the genes at these positions for all cells in one pass, as float32 of shape (n, len(genes))."""
-        values = np.empty((self.shape[0], len(genes)), dtype=np.float32)
-        for block in self._blocks():
-            values[block] = self.rows(block, genes)
-        return values
-
-    def _blocks(self):
-        for start in range(0, self.shape[0], self.block_size):
-            yield slice(start, min(start + self.block_size, self.shape[0]))
+    def blocks(self):
+        """Yield slices of successive cells, each of which can be read at once."""
+        for cells in super().blocks():
+            yield cells
             self._release()
         self._check_file()  # the file may have changed during the last block
 
-    def _read(self, cells):
-        """Read the values of some cells as they are stored in the source."""
+    def _block(self, cells, genes):
+        block = self._stored(cells)
+        values = block.data if sparse.issparse(block) else block
+        if not np.isfinite(values).all():
+            names = np.arange(len(self)) if self.cell_names is None else self.cell_names
+            bad = np.flatnonzero(~np.isfinite(block.sum(axis=1)))
+            raise ValueError(
+                f"source: NaN or infinite values in {len(bad)} cells: {some(names[cells][bad])}"
+            )
+        return some_columns(block, genes)
+
+    def _stored(self, cells):
+        """Values of some cells as they are stored in the source, an array or a CSR matrix."""
         self._check_file()
-        if isinstance(cells, slice) or mapped(self.source) is None:
+        if isinstance(cells, slice) or mapped(self.matrix) is None:
             try:
-                block = self.source[cells]
+                block = self.matrix[cells]
             # raised by h5py and zarr
             except (OSError, RuntimeError, ValueError, KeyError) as error:
-                name = self._path or f"a {type(self.source).__name__}"
+                name = self._path or f"a {type(self.matrix).__name__}"
                 raise OSError(
                     f"source: cannot read {name}; is its file open and complete? {error}"
                 ) from error
-            block = block.tocsr() if sparse.issparse(block) else np.asarray(block)
-        else:
-            parts = []
-            for start in range(0, len(cells), SCATTERED_CELLS_AT_ONCE):
-                parts.append(self.source[cells[start : start + SCATTERED_CELLS_AT_ONCE]])
-                self._release()
-            block = np.concatenate(parts)
-        return block if self._genes is None else block[:, self._genes]
+            return block.tocsr() if sparse.issparse(block) else np.asarray(block)
+        parts = []
+        for start in range(0, len(cells), SCATTERED_CELLS_AT_ONCE):
+            parts.append(self.matrix[cells[start : start + SCATTERED_CELLS_AT_ONCE]])
+            self._release()
+        return np.concatenate(parts)
 
     def _release(self):
-        """Release the pages of a memory-mapped file, which otherwise stay in memory after reading."""
-        array = mapped(self.source)
+        """Release the pages of a mapped file, which otherwise stay in memory after reading."""
+        array = mapped(self.matrix)
         if array is not None and array.mode == "r" and hasattr(array._mmap, "madvise"):
             array._mmap.madvise(mmap.MADV_DONTNEED)
 
     def _check_file(self):
-        """Reject a replaced or changed file, since reading beyond the end of a mapped file kills the process."""
+        """Reject a changed file; reading beyond the end of a mapped file kills the process."""
         if self._file_state() != self._state:
-            raise OSError(
-                f"source: the file {self._path} was removed, replaced or modified since it was opened"
-            )
+            raise OSError(f"source: the file {self._path} was removed, replaced or modified")
 
     def _file_state(self):
-        """State of a file, which changes when the file is removed, replaced, truncated or modified."""
+        """State of a file, which changes with the file; None for sources that are no file."""
         if self._path is None or not os.path.exists(self._path):
             return None
         state = os.stat(self._path)
         return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
+
+
+def _check_source(matrix):
+    """Reject anything that is not a matrix of cells x genes; sparse files must be CSR."""
+    shape = tuple(getattr(matrix, "shape", ()))
+    is_column_major = not sparse.issparse(matrix) and getattr(matrix, "format", "csr") != "csr"
+    if isinstance(matrix, MuDataLike) or len(shape) != 2 or min(shape) == 0 or is_column_major:
+        raise ValueError(
+            "source: expected an open matrix of cells x genes, CSR if it is sparse, got "
+            f"{type(matrix).__name__} of shape {shape}; load other layouts by adata.to_memory()"
+        )
 
 
 def mapped(array):
@@ -257,7 +173,7 @@ def mapped(array):
 
 
 def _path_behind(source):
-    """Path of the local file behind a source; None for arrays in memory, folders and remote sources."""
+    """Path of the local file behind a source; None for arrays in memory and other sources."""
     array = mapped(source)
     if array is not None:
         return None if array.filename is None else os.path.abspath(array.filename)

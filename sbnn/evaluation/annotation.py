@@ -131,8 +131,6 @@ class _Notes:
         if hasattr(model, "transform"):
             adata.obsm[f"X_{self.key}"] = np.asarray(model.transform(adata))
         about = {"class": type(model).__name__, "versions": library_versions()}
-        if getattr(model, "library_size_", None) is not None:
-            about["library_size"] = float(model.library_size_)
         self.about("model", model.get_params(), **about)
 
     def of_record(self, record, data, point):

@@ -9,8 +9,10 @@ import numpy as np
 from joblib import delayed
 from sklearn.linear_model import LinearRegression
 
+from sbnn.data.cells import Cells
+from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.data.paired import as_paired, groups_of
-from sbnn.data.preprocessing import select_genes
+from sbnn.data.preprocessing import select_genes, size_of_library
 from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
 from sbnn.errors import check_number
@@ -18,8 +20,9 @@ from sbnn.evaluation.crossval import cross_validate, predicted_by, scores_of, se
 from sbnn.evaluation.folds import group_codes, source_arrays
 from sbnn.evaluation.identity import configured, described
 from sbnn.evaluation.runs import drop_details, fit_all, load_or_compute
-from sbnn.models.bottleneck.estimator import AUTO, NUMBERS, SparseBottleneckRegressor, numbers_up_to
+from sbnn.models.bottleneck.distilled import DistilledBottleneckRegressor
 from sbnn.models.bottleneck.scales import model_in_units
+from sbnn.models.gene_number import AUTO, NUMBERS, WithNumberChosen, numbers_up_to
 from sbnn.models.maps import embed
 from sbnn.results import Record, results_path
 
@@ -41,8 +44,7 @@ def fit_full(
         File in which the record is saved. A fit that the file already holds is loaded, not
         repeated.
     model_file : str or path-like, optional
-        File in which the fitted model is saved; `estimator` must be a `SparseBottleneckRegressor`.
-        The saved model takes cells in the units of `data` and matches genes by name (see `sbnn
+        File in which the fitted model is saved; `estimator` must be a network. The saved model takes cells in the units of `data` and matches genes by name (see `sbnn
         map`). If this file is missing, the model is fitted again, even if `results` contains the
         fit.
     overwrite : bool
@@ -82,7 +84,8 @@ def fit_full(
     def compute():
         values = _fitted(model, chosen, seed)
         if model_file is not None:
-            model_in_units(model, data, chosen.gene_names).save(model_file)
+            fitted = model_in_units(model, data, chosen.gene_names)
+            fitted.save(model_file, _normalizer_of(data))
         return values
 
     if model_file is not None:
@@ -90,6 +93,15 @@ def fit_full(
     return load_or_compute(
         wanted, compute, results, overwrite, estimator=model, n_cells=data.n_cells
     )
+
+
+def _normalizer_of(data):
+    """Normaliser of counts of new cells; None unless the expression was computed from the counts."""
+    size = None if data.counts is None else size_of_library(data.X, data.counts)
+    if size is None:
+        return None
+    counts = Cells(data.counts, data.gene_names)
+    return CountNormalizer(size).fit(counts)
 
 
 def _fitted(model, data, seed):
@@ -166,7 +178,7 @@ def repeat_fits(estimator, data, seeds=10, **options):
 
     `seeds` is a list of seeds, or the number of seeds to use. In the record, every seed is a grid
     point, and there is a single fold. A method that chooses genes without randomness, such as
-    ``protocol="distilled"`` on up to 2000 cells, keeps the same genes every time; use
+    `DistilledBottleneckRegressor` on up to 2000 cells, keeps the same genes every time; use
     `stability_selection` instead. `options` are ``results``, ``overwrite``, ``n_jobs`` and
     ``verbose`` of `cross_validate`.
     """
@@ -296,16 +308,16 @@ def genes_curve(
     Parameters
     ----------
     data : AnnData, MuData or tuple (X, Y)
-    estimator : SparseBottleneckRegressor, optional
-        By default, a network with two bottleneck units that is trained by the distilled protocol.
+    estimator : SparseBottleneckRegressor or DistilledBottleneckRegressor, optional
+        By default, a `DistilledBottleneckRegressor` with two bottleneck units.
     numbers : sequence of int
         Numbers of genes to compare. Only numbers below the number of genes in the data (after
         preselection) are used.
     folds : int or list of (train, test)
     nested : bool
-        Also fit a network with ``n_genes="auto"``, which chooses the number of genes within the
-        training cells of each fold, so that its test R2 accounts for this choice. Every fold then
-        takes about four times as long.
+        Also fit a network whose number of genes is chosen within the training cells of each fold
+        (``n_genes="auto"``; see `sbnn.models.gene_number.choose_n_genes`), so that its test R2
+        accounts for this choice. Every fold then takes about four times as long.
     results, preselect
         See `cross_validate`.
     **options
@@ -326,9 +338,10 @@ def genes_curve(
     if nested:
         points.append(AUTO)
     if estimator is None:
-        estimator = SparseBottleneckRegressor()
+        estimator = DistilledBottleneckRegressor()
     grid = {"n_genes": points}
+    model = WithNumberChosen(estimator)
     record = cross_validate(
-        estimator, data, folds, grid, results=results, preselect=preselect, **options
+        model, data, folds, grid, results=results, preselect=preselect, **options
     )
     return drop_details(record, results)

@@ -46,7 +46,7 @@ def interpret(
 
     Parameters
     ----------
-    model : fitted SparseBottleneckRegressor or linear model with ``coef_``
+    model : fitted network or linear model with ``coef_``
     X : array-like, DataFrame, AnnData, MuData or ExpressionStream, shape (n, p)
     Y : array-like, shape (n, q) or (n,); or the name of a table in ``X.obsm`` or of a modality
         Measured outputs; required unless `X` contains them. Effects are averaged and R2 is computed
@@ -171,7 +171,7 @@ def interpret_held_out(
 
     Parameters
     ----------
-    estimator : SparseBottleneckRegressor
+    estimator : SparseBottleneckRegressor or DistilledBottleneckRegressor
         Estimator for z-scored data; all cells are scaled by the means and SDs of the fitted cells.
     data : AnnData, MuData or tuple (X, Y)
     halves : Record

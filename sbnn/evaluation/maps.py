@@ -121,7 +121,7 @@ def map_trust(
 
     Parameters
     ----------
-    estimator : SparseBottleneckRegressor
+    estimator : SparseBottleneckRegressor or DistilledBottleneckRegressor
         The estimator used for the fit; it takes z-scored data.
     data : AnnData, MuData or tuple (X, Y)
     fit : Record

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def embed(latent, seed=0):
-    """Two coordinates per cell, shape (n, 2): the latent space if it has one or two dimensions, otherwise its t-SNE."""
+    """Two coordinates per cell, (n, 2): the latent space itself or, if it is wider, its t-SNE."""
     n, d = latent.shape
     if d <= 2:
         return np.column_stack([latent, np.zeros((n, 2 - d))])

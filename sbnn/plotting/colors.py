@@ -35,10 +35,18 @@ def _mixed(color, other, share):
     return to_hex((1 - share) * np.array(to_rgb(color)) + share * np.array(to_rgb(other)))
 
 
+def protocol_of(record, point):
+    """How a network was trained, "distilled" or "paper"; records of former versions have a parameter for this."""
+    name = record.settings.get("estimator", {}).get("class", "")
+    if name.endswith("DistilledBottleneckRegressor"):
+        return "distilled"
+    return record.parameter(point, "protocol", "paper")
+
+
 def model_color(record, point):
     """Colour of the kind of model at a grid point of a cross-validation."""
     if record.parameter(point, "n_components") is not None:
-        return MODELS[record.parameter(point, "protocol", "paper")]
+        return MODELS[protocol_of(record, point)]
     return MODELS["linear" if "n_selected" in record.values else "all genes"]
 
 

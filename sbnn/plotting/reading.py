@@ -3,11 +3,16 @@
 import numpy as np
 
 from sbnn.errors import attempt
+from sbnn.plotting.colors import protocol_of
 from sbnn.plotting.labels import counted
 from sbnn.results import require, same_value
 
 SCALED = {"all": ", scaled over all cells", "fold": ", scaled per fold", "none": ", not scaled"}
-ABBREVIATIONS = {"SparseBottleneckRegressor": "sBNN", "SparseReducedRankRegression": "sRRR"}
+ABBREVIATIONS = {
+    "SparseBottleneckRegressor": "sBNN",
+    "DistilledBottleneckRegressor": "sBNN, distilled",
+    "SparseReducedRankRegression": "sRRR",
+}
 PROTOCOLS = {"paper": "paper protocol"}  # display name of a protocol whose own name is unclear
 # lower R2 values are drawn here, since a single failed fold would take up the whole scale
 WORST = -1.0
@@ -36,7 +41,7 @@ def model_title(record):
 
 def network_name(record, point):
     """Name of a network that gives its protocol and its width."""
-    protocol = record.parameter(point, "protocol", "paper")
+    protocol = protocol_of(record, point)
     return (
         f"sBNN, {PROTOCOLS.get(protocol, protocol)}, d = {record.parameter(point, 'n_components')}"
     )

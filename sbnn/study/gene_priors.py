@@ -46,7 +46,7 @@ def compare_priors(
 
     Parameters
     ----------
-    models : dict of str to SparseBottleneckRegressor
+    models : dict of str to network
     data : AnnData
     folds, influences : dict
         Folds of each model, as in `sbnn.cross_validate`, and influences of the prior for each

@@ -17,7 +17,7 @@ def find_known_genes(models, draws, params, *, results=None, overwrite=False):
 
     Parameters
     ----------
-    models : dict of str to SparseBottleneckRegressor
+    models : dict of str to network
         Models for z-scored data. For each data set, the number of genes that the models keep is set
         to the number of true genes.
     draws : sequence of AnnData

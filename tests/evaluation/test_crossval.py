@@ -15,7 +15,6 @@ from sbnn.models.sparse_linear import SparseReducedRankRegression
 from sbnn.plain import encode
 
 QUICK = {
-    "protocol": "paper",
     "hidden_layers": (16, 8),
     "epochs": (1, 2, 1, 2),
     "n_genes": 5,

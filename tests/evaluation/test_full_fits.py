@@ -10,7 +10,6 @@ from sbnn.models.maps import embed
 from sbnn.models.sparse_linear import SparseReducedRankRegression
 
 QUICK = {
-    "protocol": "paper",
     "hidden_layers": (16, 8),
     "epochs": (1, 2, 1, 2),
     "n_genes": 5,

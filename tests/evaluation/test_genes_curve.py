@@ -1,16 +1,12 @@
 """How many genes are needed: the rule, the nested choice, and the curve."""
 
 import numpy as np
-import pandas as pd
 import pytest
-from sklearn.model_selection import KFold
 
 import sbnn
-from sbnn import DistilledSettings, SparseBottleneckRegressor, genes_curve, genes_table, results
+from sbnn import DistilledBottleneckRegressor, DistilledSettings, genes_curve, genes_table, results
 from sbnn.data.paired import as_paired
 from sbnn.metrics import smallest_sufficient
-from sbnn.models.bottleneck import estimator
-from sbnn.models.bottleneck.estimator import numbers_up_to
 
 QUICK = DistilledSettings(
     steps_of_teachers=20, steps_of_student=60, n_teachers=2, n_trees=2, few_cells=0
@@ -24,7 +20,7 @@ def cells():
 
 
 def quick(**params):
-    return SparseBottleneckRegressor(
+    return DistilledBottleneckRegressor(
         distillation=QUICK, hidden_layers=(16, 16), random_state=0, **params
     )
 
@@ -49,55 +45,6 @@ def test_the_smallest_number_within_one_standard_error_of_the_best():
     ):
         with pytest.raises(ValueError, match="r2: expected"):
             smallest_sufficient(r2, wrong)
-    assert numbers_up_to(25) == (5, 10, 15) and numbers_up_to(4) == (4,), "below that of all genes"
-
-
-def test_auto_keeps_the_number_it_chose(cells, tmp_path):
-    table = pd.DataFrame(cells.X, columns=cells.gene_names)
-    model = quick(n_genes="auto").fit(table, cells.Y, (table[:9], cells.Y[:9]))
-    curve = model.number_curve_
-    assert curve.index.tolist() == [5, 10, 15, 25]
-    assert curve.shape == (4, 3)
-    assert model.n_genes == "auto"
-    number = smallest_sufficient(curve.to_numpy().T, curve.index)
-    again = SparseBottleneckRegressor.load(model.save(tmp_path / "m.safetensors"))
-    plain = quick(n_genes=number).fit(table, cells.Y)
-    for other in (again, plain):
-        np.testing.assert_array_equal(other.predict(table), model.predict(table))
-    assert list(model.get_feature_names_out()) == list(plain.get_feature_names_out())
-    assert model.get_support().sum() == number
-    assert model.history_.eval_r2.notna().all()
-
-
-def test_held_out_parts_are_not_seen(cells, monkeypatch):
-    seen = []
-    fit = SparseBottleneckRegressor.fit
-    score = SparseBottleneckRegressor.score
-
-    def rows(X):
-        return {row.tobytes() for row in np.asarray(X)}
-
-    def checked(self, X, y=None):
-        assert not seen[-1] & rows(X)
-        return score(self, X, y)
-
-    def noted(self, X, *given, **named):
-        seen.append(rows(X))
-        return fit(self, X, *given, **named)
-
-    monkeypatch.setattr(SparseBottleneckRegressor, "fit", noted)
-    monkeypatch.setattr(SparseBottleneckRegressor, "score", checked)
-    monkeypatch.setattr(estimator, "NUMBERS", (2, 5))
-    quick(n_genes="auto").fit(cells.X, cells.Y)
-    assert [len(part) for part in seen[1:-1]] == [100] * 6, (
-        "first the call itself, last the fit of all cells"
-    )
-    train = next(KFold(3, shuffle=True, random_state=0).split(cells.X))[0]
-    assert seen[1] == rows(cells.X[train]), "drawn, since cells may be sorted by type"
-    seen.clear()
-    quick(n_genes="auto").fit(cells.X, cells.Y, groups=(donors := np.arange(150) % 2))
-    of_donors = [rows(cells.X[donors == donor]) for donor in (0, 1)]
-    assert all(part in of_donors for part in seen[1:-1]), "a donor is in one part"
 
 
 def test_the_curve_and_its_table(cells, tmp_path):

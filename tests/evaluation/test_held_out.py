@@ -17,7 +17,6 @@ from sbnn.evaluation.interpretation import interpret_held_out
 from sbnn.study.known_genes import find_known_genes
 
 QUICK = {
-    "protocol": "paper",
     "hidden_layers": (32, 16),
     "epochs": (2, 3, 3, 4),
     "standardize": False,

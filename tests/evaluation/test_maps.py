@@ -7,7 +7,13 @@ import pytest
 from sklearn.base import clone
 from sklearn.manifold import trustworthiness
 
-from sbnn import DistilledSettings, SparseBottleneckRegressor, cross_validate, load_dataset, results
+from sbnn import (
+    DistilledBottleneckRegressor,
+    DistilledSettings,
+    cross_validate,
+    load_dataset,
+    results,
+)
 from sbnn.data.paired import as_paired
 from sbnn.data.preselection import preselect_genes
 from sbnn.data.simulate import simulate_patchseq
@@ -26,7 +32,9 @@ def test_another_map_is_another_verdict(simulated, data):
     folds, fit = (
         results.load(SAVED / f"{name}.pickle") for name in ("cv_default", "fit_default_2d")
     )
-    model = SparseBottleneckRegressor(n_genes=25, standardize=False, device="cpu", random_state=42)
+    model = DistilledBottleneckRegressor(
+        n_genes=25, standardize=False, device="cpu", random_state=42
+    )
     saved = {"results": SAVED / "map_trust.pickle"}
     assert map_trust(model, simulated, fit, folds, **saved).agreement.min() > 0.99
     fit.values["latent"] = fit.latent + 1
@@ -49,7 +57,7 @@ def test_values_are_those_of_their_definitions():
     quick = DistilledSettings(
         steps_of_teachers=5, steps_of_student=20, n_teachers=2, n_trees=2, few_cells=0
     )
-    model = SparseBottleneckRegressor(
+    model = DistilledBottleneckRegressor(
         n_genes=5, random_state=0, hidden_layers=(8, 8), distillation=quick
     )
     folds = cross_validate(model, data, 2, {"n_components": [3, 2]}, verbose=False)

@@ -138,7 +138,6 @@ def test_other_numbers_of_genes_are_added_to_saved_ones(cells, tmp_path):
 
 
 QUICK = {
-    "protocol": "paper",
     "hidden_layers": (8, 4),
     "epochs": (1, 1, 1, 1),
     "n_genes": 1,

@@ -22,7 +22,6 @@ from sbnn.evaluation.stability import (
 )
 
 QUICK = {
-    "protocol": "paper",
     "hidden_layers": (8, 4),
     "epochs": (1, 1, 1, 1),
     "n_genes": 5,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
 
-from sbnn import SparseBottleneckRegressor, cross_validate, paper_folds
+from sbnn import DistilledBottleneckRegressor, cross_validate, paper_folds
 from sbnn.evaluation.stability import folds_kept, priors_table
 from sbnn.results import load, save
 from sbnn.study import gene_priors
@@ -137,7 +137,7 @@ def test_committed_fits_come_back(real_scala):
     """But for last bits, and so a gene or two, which differ by processor."""
     name, n_cells = gene_priors.FEW
     record = load(ROOT / "saved_models" / "scala" / "gene_prior.pickle")
-    models = {name: SparseBottleneckRegressor(standardize=False, device="cpu", random_state=42)}
+    models = {name: DistilledBottleneckRegressor(standardize=False, device="cpu", random_state=42)}
     folds = {name: gene_priors.with_few_cells(paper_folds(real_scala.n_cells)[:1], n_cells)}
     lists = {"ion channels": record.lists["ion channels"]}
     again = gene_priors.compare_priors(

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from made_up import counts_of, outputs_of
 
-from sbnn import DistilledSettings, SparseBottleneckRegressor, cli, fit_full, results
+from sbnn import DistilledBottleneckRegressor, DistilledSettings, cli, fit_full, results
 from sbnn.data.paired import as_paired
 from sbnn.data.readers import tables as reader
 from sbnn.data.simulate import simulate_patchseq
@@ -126,7 +126,7 @@ def test_one_command_leaves_results_figures_model_and_page(
         assert not set(donors[train]) & set(donors[test])
     assert record.preselected.sum(1).tolist() == [40, 40] and record.n_selected.max() == 8
 
-    model = SparseBottleneckRegressor.load(saved / "model.safetensors")
+    model = DistilledBottleneckRegressor.load(saved / "model.safetensors")
     placed = model.transform(adata[list(fit.cell_names)].copy())
     assert np.abs(placed - fit.latent).max() < 1e-4 * np.abs(fit.latent).max()
 
@@ -173,7 +173,7 @@ def test_every_experiment_is_given_the_options_that_concern_it(cells, tmp_path, 
 
 
 def test_a_saved_model_is_in_the_units_of_the_data(adata, cells, tmp_path):
-    model = SparseBottleneckRegressor(
+    model = DistilledBottleneckRegressor(
         n_genes=8, distillation=FEW, standardize=False, device="cpu", random_state=42
     )
     how = {
@@ -182,10 +182,12 @@ def test_a_saved_model_is_in_the_units_of_the_data(adata, cells, tmp_path):
         "model_file": tmp_path / "model.safetensors",
     }
     record = fit_full(model, cells, **how)
-    loaded = SparseBottleneckRegressor.load(how["model_file"])
+    loaded = DistilledBottleneckRegressor.load(how["model_file"])
     assert list(loaded.get_feature_names_out()) == list(record.kept_genes)
     assert (
-        loaded.n_features_in_ == cells.n_genes and loaded.library_size_ > 0 and loaded.standardize
+        loaded.n_features_in_ == cells.n_genes
+        and loaded.normalizer_.library_size_ > 0
+        and loaded.standardize
     )
     kept, X = loaded.get_support(), cells.X[:, loaded.get_support()]
     middle, reach = X.mean(0), FEW.few_cells_limit * X.std(0)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from sbnn import (
-    SparseBottleneckRegressor,
+    DistilledBottleneckRegressor,
     cli,
     cross_validate,
     fit_full,
@@ -41,7 +41,7 @@ def mine(tmp_path_factory):
         simulate_patchseq(120, 40, 5, n_true_genes=8, n_families=3, n_types=6, random_state=0)
     )
     folder = tmp_path_factory.mktemp("saved_models") / "mine"
-    model = SparseBottleneckRegressor(n_genes=10, random_state=42, standardize=False, **FAST)
+    model = DistilledBottleneckRegressor(n_genes=10, random_state=42, standardize=False, **FAST)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         cross_validate(

@@ -1,7 +1,6 @@
-"""The sparse bottleneck network: `estimator` contains the public class, and `protocols` define how
-it is trained.
+"""Networks with a bottleneck: `sparse` has the published network, `distilled` the more accurate one.
 
-The other modules are `network` (weights and gradients), `products` (matrix products), `training`
-(the training loop), `scales` (scaling of inputs and outputs), `gene_prior`, `settings` and
-`persistence`.
+`base` has what both classes share, and `protocols` define how they are trained. The other modules
+are `network` (weights and gradients), `products` (matrix products), `training` (the training loop),
+`scales` (scaling of inputs and outputs), `gene_prior`, `settings` and `persistence`.
 """

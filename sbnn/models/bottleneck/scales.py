@@ -1,62 +1,154 @@
 """Scaling of genes and outputs for the network, based on the training cells."""
 
 import copy
-import warnings
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.checks import some
-from sbnn.data.inputs import library_of
+from sbnn.data.inputs import LARGEST
 from sbnn.determinism import reproducible
-from sbnn.models.bottleneck.protocols import PROTOCOLS
+from sbnn.errors import warn
 
-CELLS_AT_ONCE = 65_536  # number of cells passed through the network at once, which limits memory
-# number of values scaled at once, so that copies in double precision stay small
-SCALED_AT_ONCE = 2**22
+CELLS_AT_ONCE = 65_536  # largest number of cells passed through the network at once
+VALUES_AT_ONCE = 2**26  # largest number of values passed through the network at once
 
 
-def learn_scales(model, X, Y, cells="the training cells"):
-    """Set the means and SDs of genes and outputs, and the limits of genes, from the training cells of a model."""
-    model.x_min_, model.x_max_ = PROTOCOLS[model.protocol].input_limits(model, X)
-    as_measured = X
-    if (model.x_min_ > X.min(0)).any() or (model.x_max_ < X.max(0)).any():
-        X = np.clip(X, model.x_min_, model.x_max_)
-    model.x_mean_, model.y_mean_ = X.mean(0, dtype=np.float64), Y.mean(0)
-    x_scale, y_scale = _sds(X), Y.std(0)
-    # Because the mean is rounded, a constant float32 column may have a tiny SD instead of zero.
-    constant = (X == X[0]).all(0)
+class Moments(NamedTuple):
+    """Range, mean and SD of each gene over all cells, arrays of shape (p,)."""
+
+    low: np.ndarray
+    high: np.ndarray
+    mean: np.ndarray
+    sd: np.ndarray
+
+    @classmethod
+    def of(cls, cells, limits=(-np.inf, np.inf)):
+        """Read all cells twice, block by block; values are clipped to the limits of their gene."""
+        low = high = total = None
+        for block in _clipped_blocks(cells, limits):
+            total = _column_sums(block, total)
+            low = block.min(axis=0) if low is None else np.minimum(low, block.min(axis=0))
+            high = block.max(axis=0) if high is None else np.maximum(high, block.max(axis=0))
+        mean = total / len(cells)
+        squares = None
+        for block in _clipped_blocks(cells, limits):
+            deviations = block - mean
+            deviations *= deviations
+            squares = _column_sums(deviations, squares)
+        return cls(low, high, mean, np.sqrt(squares / len(cells)))
+
+
+def _clipped_blocks(cells, limits):
+    for rows in cells.blocks():
+        block = cells.rows(rows).astype(np.float32, copy=False)
+        if np.isfinite(limits).any():
+            block = np.clip(block, *limits)
+        yield block
+
+
+def _column_sums(block, total):
+    """Sums of the columns in double precision, continued from the sums of earlier blocks."""
+    # NumPy adds row after row, so sums over blocks are equal to sums over all rows at once, bit for
+    # bit.
+    if total is not None:
+        block = np.concatenate([total[np.newaxis], block])
+    return block.sum(axis=0, dtype=np.float64)
+
+
+def learn_scales(model, cells, Y):
+    """Set the means and SDs of genes and outputs, and the limits of genes, from the training cells.
+
+    `Y` has shape (n, q). Single cells or genes are not read again if the limits do not clip them.
+    """
+    measured = Moments.of(cells)
+    _require_moderate(model, measured)
+    low, high = model._input_limits(cells, measured)
+    clipped = measured
+    if (low > measured.low).any() or (high < measured.high).any():
+        clipped = Moments.of(cells, (low, high))
+    constant = clipped.low == clipped.high
     if constant.any():
-        names = getattr(model, "feature_names_in_", np.array([f"x{i}" for i in range(X.shape[1])]))[
-            constant
-        ]
-        text = f"genes that are constant over {cells} cannot predict anything: {some(names)}"
-        warnings.warn(text, stacklevel=3)
-    x_scale[constant] = 1
-    y_scale[(Y == Y[0]).all(0)] = 1
-    if not model.standardize:
+        warn(
+            "genes that are constant over the training cells cannot predict anything: "
+            f"{some(_names_of_genes(model)[constant])}"
+        )
+    model.x_min_ = low
+    model.x_max_ = high
+    model.x_mean_ = clipped.mean
+    model.y_mean_ = Y.mean(axis=0)
+    # Because the mean is rounded, a constant float32 column may have a tiny SD instead of zero.
+    sd = np.where(constant, 1, clipped.sd)
+    if model.standardize:
+        model.x_scale_ = sd
+        model.y_scale_ = np.where((Y == Y[0]).all(axis=0), 1, Y.std(axis=0))
+    else:
         # Clipping reduces the SD of genes; clipped genes are rescaled to the original SD, which is
         # the unit of the input noise.
-        x_scale = (
-            np.ones_like(x_scale)
-            if X is as_measured
-            else x_scale / np.where(constant, 1, _sds(as_measured))
+        model.x_scale_ = np.ones_like(sd)
+        if clipped is not measured:
+            model.x_scale_ = sd / np.where(constant, 1, measured.sd)
+        model.y_scale_ = np.ones(Y.shape[1])
+
+
+def _require_moderate(model, moments):
+    largest = np.maximum(moments.high, -moments.low)
+    wrong = largest > LARGEST
+    if wrong.any():
+        raise ValueError(
+            f"X: expected numbers within ±{LARGEST:g}, got {largest.max():g} "
+            f"in {some(_names_of_genes(model)[wrong])}"
         )
-    model.x_scale_ = x_scale
-    model.y_scale_ = y_scale if model.standardize else np.ones_like(y_scale)
 
 
-def scaled_inputs(model, X, device):
-    """Expression as a float32 tensor of shape (n, p), clipped and scaled as for the training cells."""
-    scaled = np.empty(X.shape, dtype=np.float32)
-    for rows in _slices(len(X), max(1, SCALED_AT_ONCE // X.shape[1])):
-        scaled[rows] = (
-            np.clip(X[rows], model.x_min_, model.x_max_) - model.x_mean_
-        ) / model.x_scale_
-    return torch.as_tensor(scaled).to(device)
+def _names_of_genes(model):
+    numbered = [f"x{i}" for i in range(model.n_features_in_)]
+    return getattr(model, "feature_names_in_", np.array(numbered, dtype=object))
+
+
+class ScaledCells:
+    """Expression as float32 tensors on a device, clipped and scaled like the training cells.
+
+    The cells are read again whenever values are needed; `x[cells]` has all genes of some cells.
+    """
+
+    def __init__(self, model, cells, device):
+        self.model = model
+        self.cells = cells
+        self.device = device
+        self.shape = cells.shape
+
+    def __len__(self):
+        return len(self.cells)
+
+    def __getitem__(self, rows):
+        block = self.cells.rows(rows).astype(np.float32, copy=False)
+        scaled = _scaled(self.model, block).astype(np.float32)
+        return torch.as_tensor(scaled).to(self.device)
+
+    def of_genes(self, genes):
+        """All cells with the genes at these positions, a tensor of shape (n, genes)."""
+        scaled = np.empty((len(self), len(genes)), dtype=np.float32)
+        for rows in self.cells.blocks():
+            block = self.cells.rows(rows, genes).astype(np.float32, copy=False)
+            scaled[rows] = _scaled(self.model, block, genes)
+        return torch.as_tensor(scaled).to(self.device)
+
+    def whole(self):
+        """All cells with all genes, a tensor of shape (n, p)."""
+        scaled = np.empty(self.shape, dtype=np.float32)
+        for rows in self.cells.blocks():
+            block = self.cells.rows(rows).astype(np.float32, copy=False)
+            scaled[rows] = _scaled(self.model, block)
+        return torch.as_tensor(scaled).to(self.device)
+
+
+def _scaled(model, X, genes=slice(None)):
+    limited = np.clip(X, model.x_min_[genes], model.x_max_[genes])
+    return (limited - model.x_mean_[genes]) / model.x_scale_[genes]
 
 
 def scaled_outputs(model, Y, device):
@@ -65,40 +157,31 @@ def scaled_outputs(model, Y, device):
 
 
 @torch.no_grad()
-def through_network(model, network, function, X):
-    """Apply ``function(network, cells)`` in double precision to X, the kept genes; return an array (n, ...)."""
+def through_network(model, network, last, cells, columns):
+    """Apply the layers of a network up to `last` in double precision; shape (n, width).
+
+    `columns` are the positions of the kept genes in `cells`.
+    """
     # In single precision, the prediction for a cell would depend on the number of cells, which
     # affects the order in which terms are added.
     kept = np.flatnonzero(model.support_)
     network = copy.deepcopy(network).double()
+    size = min(CELLS_AT_ONCE, max(1, VALUES_AT_ONCE // len(kept)))
     results = []
     with reproducible(model.n_threads):
-        for rows in _slices(len(X), CELLS_AT_ONCE):
-            limited = np.clip(X[rows], model.x_min_[kept], model.x_max_[kept])
-            scaled = (limited - model.x_mean_[kept]) / model.x_scale_[kept]
-            results.append(
-                function(network, torch.as_tensor(scaled).to(network.flat.device)).cpu().numpy()
-            )
+        for start in range(0, len(cells), size):
+            block = cells.rows(slice(start, min(start + size, len(cells))), columns)
+            scaled = _scaled(model, block.astype(np.float64, copy=False), kept)
+            inputs = torch.as_tensor(np.asfortranarray(scaled)).to(network.flat.device)
+            results.append(network(inputs, last=last).cpu().numpy())
     return np.concatenate(results)
 
 
-def _sds(X):
-    # The SDs are computed for a few genes at a time, since NumPy stores all deviations in double
-    # precision.
-    some = np.array_split(X, max(1, X.shape[1] // 64), axis=1)
-    return np.concatenate([part.std(0, dtype=np.float64) for part in some])
-
-
-def _slices(n, size):
-    return (slice(start, start + size) for start in range(0, n, size))
-
-
 def model_in_units(model, data, genes):
-    """Convert a model fitted to z-scores of `genes` so that it takes all genes of `data` in their original units."""
+    """Convert a model of z-scores of `genes` to one of all genes of `data` in their own units."""
     columns = pd.Index(data.gene_names).get_indexer(genes)
-    x, y = (
-        StandardScaler().fit(values.astype(np.float64)) for values in (data.X[:, columns], data.Y)
-    )
+    x = StandardScaler().fit(data.X[:, columns].astype(np.float64))
+    y = StandardScaler().fit(data.Y.astype(np.float64))
     n_genes = len(data.gene_names)
 
     def among_all(values, others):
@@ -106,14 +189,11 @@ def model_in_units(model, data, genes):
         spread[columns] = values
         return spread
 
-    turned = clone(model).set_params(standardize=True)
-    vars(turned).update(
-        {name: value for name, value in vars(model).items() if name not in model.get_params()}
-    )
+    turned = copy.copy(model).set_params(standardize=True)
     turned.support_ = among_all(model.support_, False)
     turned.gene_norms_ = among_all(model.gene_norms_, 0)
     turned.x_mean_ = among_all(x.mean_ + x.scale_ * model.x_mean_, 0)
-    # 0 marks genes without a scale, as in fits to streams
+    # 0 marks genes without a scale
     turned.x_scale_ = among_all(x.scale_ * model.x_scale_, 0)
     turned.x_min_ = among_all(x.mean_ + x.scale_ * model.x_min_, -np.inf)
     turned.x_max_ = among_all(x.mean_ + x.scale_ * model.x_max_, np.inf)
@@ -122,5 +202,4 @@ def model_in_units(model, data, genes):
     turned.n_features_in_ = n_genes
     turned.feature_names_in_ = np.asarray(data.gene_names, dtype=object)
     turned.output_names_ = np.asarray(data.feature_names, dtype=object)
-    turned.library_size_, turned.count_share_ = library_of(data.X, data.counts)
     return turned

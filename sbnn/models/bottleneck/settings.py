@@ -1,4 +1,4 @@
-"""Settings of the distilled protocol, as one object that can be passed, compared and stored."""
+"""Settings of the distilled network, as one object that can be passed, compared and stored."""
 
 from dataclasses import dataclass, fields
 
@@ -7,7 +7,7 @@ from sbnn.data.checks import CheckedSettings
 
 @dataclass(frozen=True, repr=False)
 class DistilledSettings(CheckedSettings):
-    """Settings of ``SparseBottleneckRegressor(protocol="distilled")``.
+    """Settings of `DistilledBottleneckRegressor`.
 
     The defaults are used for all data sets and rarely need changes. Fewer steps, trees and
     artificial cells make a run faster. A stored fit is loaded only if it was computed with the same
@@ -15,9 +15,9 @@ class DistilledSettings(CheckedSettings):
 
     Examples
     --------
-    >>> from sbnn import DistilledSettings, SparseBottleneckRegressor
+    >>> from sbnn import DistilledBottleneckRegressor, DistilledSettings
     >>> quick = DistilledSettings(steps_of_teachers=100, steps_of_student=500)
-    >>> model = SparseBottleneckRegressor(distillation=quick)
+    >>> model = DistilledBottleneckRegressor(distillation=quick)
     """
 
     _LENGTHS = {"process_start": (3, 3), "process_steps": (2, 2)}
@@ -123,13 +123,17 @@ class DistilledSettings(CheckedSettings):
 
     def __post_init__(self):
         super().__post_init__()
-        if list(self.noises) != sorted(set(self.noises)) or self.usual_noise not in self.noises:
+        is_increasing = list(self.noises) == sorted(set(self.noises))
+        if not is_increasing or self.usual_noise not in self.noises:
             raise ValueError(
-                f"noises: expected increasing numbers that include {self.usual_noise}, got {self.noises}"
+                f"noises: expected increasing numbers that include {self.usual_noise}, "
+                f"got {self.noises}"
             )
 
     def __repr__(self):
-        changed = [one.name for one in fields(self) if getattr(self, one.name) != one.default]
-        return (
-            f"DistilledSettings({', '.join(f'{name}={getattr(self, name)!r}' for name in changed)})"
-        )
+        changed = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value != field.default:
+                changed.append(f"{field.name}={value!r}")
+        return f"DistilledSettings({', '.join(changed)})"

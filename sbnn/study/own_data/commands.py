@@ -14,7 +14,7 @@ from sbnn.evaluation.folds import grouped_folds, paper_folds
 from sbnn.evaluation.interpretation import interpret_held_out
 from sbnn.evaluation.maps import map_trust, principal_components, tsne_maps
 from sbnn.explorer.explore import explore
-from sbnn.models.bottleneck.estimator import SparseBottleneckRegressor
+from sbnn.models.bottleneck.distilled import DistilledBottleneckRegressor
 from sbnn.models.bottleneck.settings import DistilledSettings
 from sbnn.models.linear import LeaveOneOutRidge
 from sbnn.results import results_folder, save
@@ -76,7 +76,7 @@ def compute(options, data, folder):
     fixed = {"standardize": False, "device": "cpu", "random_state": SEED} | (
         FAST if options.fast else {}
     )
-    model = SparseBottleneckRegressor(n_components=2, n_genes=kept, **fixed)
+    model = DistilledBottleneckRegressor(n_components=2, n_genes=kept, **fixed)
 
     def how(name):
         return {

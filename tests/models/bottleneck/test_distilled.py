@@ -7,7 +7,7 @@ from pytest import approx
 from sklearn.dummy import DummyRegressor
 from torch.testing import assert_close
 
-from sbnn import DistilledSettings, SparseBottleneckRegressor
+from sbnn import DistilledBottleneckRegressor, DistilledSettings
 from sbnn.determinism import reproducible
 from sbnn.models.bottleneck.protocols import distilled, few_cells
 from sbnn.models.bottleneck.training import Run
@@ -275,7 +275,7 @@ def test_artificial_cells_mix_two_cells_and_have_noise(swapped):
 
 
 def short(**params):
-    return SparseBottleneckRegressor(
+    return DistilledBottleneckRegressor(
         **{"n_genes": 5, "random_state": 0, "distillation": SHORT} | params
     )
 
@@ -327,7 +327,7 @@ def test_the_student_learns_from_the_teacher(data, monkeypatch):
 @pytest.mark.parametrize(("few", "low", "high"), [(3, 0, 8), (4, 0, 2 + 3.4641 * 1.5)])
 def test_genes_are_clipped_to_their_range_or_less_with_few_cells(few, low, high):
     X = np.array([[0, 1], [0, 2], [0, 3], [8, 2.0]])
-    model = SparseBottleneckRegressor(distillation=DistilledSettings(few_cells=few))
+    model = DistilledBottleneckRegressor(distillation=DistilledSettings(few_cells=few))
     lower, upper = distilled.input_limits(model, X)
     assert (lower[0], upper[0]) == approx((low, high), rel=1e-4)
     assert (lower[1], upper[1]) == (1, 3)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sbnn import DistilledSettings, LeaveOneOutRidge, SparseBottleneckRegressor
+from sbnn import DistilledBottleneckRegressor, DistilledSettings, LeaveOneOutRidge
 from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.protocols import distilled, few_cells
 from sbnn.models.bottleneck.protocols.greedy import forward_selection, grow_forest
@@ -27,9 +27,8 @@ def settings_of(**settings):
 
 
 def short(**settings):
-    return SparseBottleneckRegressor(
-        n_genes=5, random_state=0, distillation=settings_of(**settings)
-    )
+    distillation = settings_of(**settings)
+    return DistilledBottleneckRegressor(n_genes=5, random_state=0, distillation=distillation)
 
 
 def run_of(**settings):

@@ -1,0 +1,91 @@
+"""Expression of cells in any container, read as dense blocks, with the names of genes and cells.
+
+Estimators read all containers through `Cells`. Blocks have the same values and the same sizes for
+all containers, so that a container does not change a result.
+"""
+
+import copy
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+VALUES_AT_ONCE = 2**22  # number of values in a block; 32 MB in double precision
+
+
+class Cells:
+    """Expression of shape (n_cells, n_genes) in memory, a dense array or a sparse matrix.
+
+    `gene_names` and `cell_names` are None if there are no names. `adata` is the AnnData that holds
+    other tables of the same cells, if there is one.
+    """
+
+    block_size = None  # number of cells in a block; by default, a block has `VALUES_AT_ONCE` values
+    totals = (
+        None  # total counts of each cell over all genes, if the values are counts of some genes
+    )
+
+    def __init__(self, matrix, gene_names=None, cell_names=None, adata=None):
+        if sparse.issparse(matrix):
+            matrix = matrix.tocsr()
+        self.matrix = matrix
+        self.shape = tuple(int(size) for size in matrix.shape)
+        self.gene_names = None if gene_names is None else np.asarray(gene_names, dtype=object)
+        self.cell_names = None if cell_names is None else pd.Index(cell_names)
+        self.adata = adata
+        self._genes = None  # positions of the genes in the matrix; None if these are all genes
+
+    def __len__(self):
+        return self.shape[0]
+
+    def with_genes(self, genes):
+        """The same cells with only the genes at these positions, in this order."""
+        other = copy.copy(self)
+        other._genes = genes if self._genes is None else self._genes[genes]
+        other.gene_names = None if self.gene_names is None else self.gene_names[genes]
+        other.shape = (len(self), len(genes))
+        return other
+
+    def rows(self, cells, genes=None):
+        """Read some or all genes, given by position, of some cells, a slice or sorted positions.
+
+        The result has shape (cells, genes) and single precision if the values are stored so,
+        otherwise double precision. It may be a view of the stored values.
+        """
+        if genes is None:
+            genes = self._genes
+        elif self._genes is not None:
+            genes = self._genes[genes]
+        block = self._block(cells, genes)
+        if sparse.issparse(block):
+            block = block.toarray(order="C")
+        if block.dtype != np.float32:
+            block = block.astype(np.float64, copy=False)
+        return np.ascontiguousarray(block)
+
+    def columns(self, genes):
+        """Read the genes at these positions for all cells, in one pass; shape (n_cells, genes)."""
+        values = None
+        for cells in self.blocks():
+            block = self.rows(cells, genes)
+            if values is None:
+                values = np.empty((len(self), len(genes)), dtype=block.dtype)
+            values[cells] = block
+        return values
+
+    def blocks(self):
+        """Yield slices of successive cells, each of which can be read at once."""
+        size = self.block_size or max(1, VALUES_AT_ONCE // self.shape[1])
+        for start in range(0, len(self), size):
+            yield slice(start, min(start + size, len(self)))
+
+    def _block(self, cells, genes):
+        """Values of some cells and genes (all if None), dense or sparse, in any precision."""
+        return some_columns(self.matrix[cells], genes)
+
+
+def some_columns(block, genes):
+    """The columns at these positions, or all if `genes` is None."""
+    if genes is None:
+        return block
+    return block[:, genes] if sparse.issparse(block) else np.take(block, genes, axis=1)

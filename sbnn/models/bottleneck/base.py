@@ -1,0 +1,265 @@
+"""What both networks share: scales, genes, prediction, the latent space, and model files."""
+
+import copy
+from numbers import Integral, Real
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted
+from tqdm.auto import tqdm
+
+from sbnn.data import inputs
+from sbnn.determinism import reproducible
+from sbnn.errors import check_number, warn
+from sbnn.metrics import pooled_r2
+from sbnn.models.bottleneck.gene_prior import prior_weights, spelled_out
+from sbnn.models.bottleneck.persistence import load_model, save_model
+from sbnn.models.bottleneck.scales import (
+    ScaledCells,
+    learn_scales,
+    scaled_outputs,
+    through_network,
+)
+from sbnn.models.bottleneck.training import Stage, Trainer
+from sbnn.models.linear import GeneSelectionMixin, LatentMixin
+
+# also limits the units in a layer; larger numbers would exhaust the memory
+MOST_COMPONENTS = 10_000
+MOST_THREADS = 1024  # with many more threads, torch aborts the process
+COUNTED = Interval(Integral, 1, None, closed="left")
+
+
+class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseEstimator):
+    """Base class of networks that predict many outputs from few genes through a linear bottleneck.
+
+    A subclass has the method ``_train(x, target, random, generator, eval_set, progress)``, which
+    returns `Trained`, and ``_input_limits(cells, moments)``, the limits to which genes are clipped.
+    """
+
+    _parameter_constraints = {
+        "n_components": [Interval(Integral, 1, MOST_COMPONENTS, closed="both")],
+        "n_genes": [COUNTED, None],
+        "reconstruct": ["boolean"],
+        "standardize": ["boolean"],
+        "hidden_layers": ["array-like", None],
+        "prior_influence": [Interval(Real, 0, 1, closed="both")],
+        "n_threads": [Interval(Integral, 1, MOST_THREADS, closed="both")],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def decisive_params(self):
+        """Parameters that identify a stored result; those of the prior only if there is a prior."""
+        params = self.get_params()
+        if self.gene_prior is None:
+            del params["gene_prior"]
+            del params["prior_influence"]
+            return params
+        given = spelled_out(self.gene_prior)
+        if isinstance(given, dict):
+            given = [[name, given[name]] for name in sorted(given)]
+        params["gene_prior"] = given
+        return params
+
+    def for_genes(self, names, kept=None):
+        """A clone for `cross_validate` whose prior has one weight for each gene of the fit."""
+        if self.gene_prior is None:
+            return self
+        weights = prior_weights(self.gene_prior, len(names), names)
+        if kept is not None:
+            weights = weights[kept]
+        return clone(self).set_params(gene_prior=weights.tolist() if weights.any() else None)
+
+    def fit(self, X, y=None, eval_set=None):
+        """Train the network and choose its genes.
+
+        Parameters
+        ----------
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
+            Expression, usually log-transformed counts. In a MuData, the modality ``"rna"`` is used.
+            An AnnData open on disk and a stream are read block by block.
+        y : array-like, DataFrame or Series, shape (n, q) or (n,); or str
+            Outputs of the same cells in the same order. If `X` is an AnnData, `y` can be a key of
+            ``obsm`` (by default ``"outputs"``). If `X` is a MuData, `y` can be the name of another
+            modality (by default, the only other modality); cells that are not in both modalities
+            are left out.
+        eval_set : tuple (X, Y), optional
+            Cells on which R2 is recorded after every epoch (``history_.eval_r2``). These cells do
+            not affect the fit.
+
+        Returns
+        -------
+        self
+        """
+        cells, Y = inputs.training_cells(self, X, y)
+        self._flat_output = Y.ndim == 1
+        Y = Y.reshape(len(Y), -1)
+        self._check_params(cells.shape[1])
+        device = self._torch_device()
+        random = check_random_state(self.random_state)
+        generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
+        learn_scales(self, cells, Y)
+        x = ScaledCells(self, cells, device)
+        target = scaled_outputs(self, Y, device)
+        if eval_set is not None:
+            eval_set = self._scaled_eval_set(eval_set, device)
+        bar = tqdm(total=self._n_epochs(), desc="epochs", leave=False, disable=not self.verbose)
+        with reproducible(self.n_threads), bar:
+            trained = self._train(x, target, random, generator, eval_set, bar.update)
+            self.network_ = trained.network
+            self.support_ = trained.support
+            self.gene_norms_ = trained.gene_norms
+            history = trained.history
+            self._gene_network = None
+            if self.reconstruct:
+                history = history + self._train_gene_network(x, generator)
+        self.history_ = pd.DataFrame(history)
+        epochs = np.arange(1, len(history) + 1)
+        self.history_.insert(min(1, self.history_.shape[1]), "epoch", epochs)
+        self.normalizer_ = None  # expression, not counts; see `save`
+        return self
+
+    def _scaled_eval_set(self, eval_set, device):
+        """Scaled expression and outputs of the cells on which R2 is recorded."""
+        try:
+            X, Y = eval_set
+        except (TypeError, ValueError) as error:
+            raise ValueError("eval_set: expected a pair (X, Y)") from error
+        X, Y = inputs.two_tables(X, Y)
+        Y = inputs.output_table(X, Y)
+        Y = check_array(Y, dtype=np.float64, ensure_2d=False, input_name="eval_set")
+        cells, _ = inputs.matched_cells(self, X)
+        expected = len(cells), len(self.y_mean_)
+        if Y.size != np.prod(expected) or len(Y) != len(cells):
+            raise ValueError(f"eval_set: expected outputs of shape {expected}, got {Y.shape}")
+        x = ScaledCells(self, cells, device)
+        return x, scaled_outputs(self, Y.reshape(expected), device)
+
+    def _train_gene_network(self, x, generator):
+        """Train a head that predicts the kept genes from the latent space; return its history."""
+        # The encoder is frozen, so that the reconstruction does not change the latent space.
+        genes = x.of_genes(np.flatnonzero(self.support_))
+        self._gene_network = copy.deepcopy(self.network_)
+        self._gene_network.replace_head(genes.shape[1], generator)
+        n_epochs, learning_rate, batch_size, weight_decay = self._settings_of_head()
+        frozen = self.network_.bottleneck + 1
+        stage = Stage("reconstruction", n_epochs, learning_rate, frozen=frozen)
+        trainer = Trainer(self._gene_network, generator, batch_size, weight_decay)
+        trainer.run(stage, genes, genes)
+        return trainer.history
+
+    def _check_params(self, n_genes):
+        """Reject parameters that are out of range for `n_genes` genes."""
+        self._validate_params()
+        if self.n_genes is not None:
+            check_number("n_genes", self.n_genes, int, 1, n_genes)
+        if self.hidden_layers is not None:
+            check_number("the length of hidden_layers", len(self.hidden_layers), int, 2)
+            for width in self.hidden_layers:
+                check_number("hidden_layers", width, int, 1, MOST_COMPONENTS)
+        if self.gene_prior is not None:
+            spelled_out(self.gene_prior)
+            if self.n_genes is None:
+                warn("gene_prior has no effect with n_genes=None, which keeps all genes")
+
+    def predict(self, X):
+        """Predict outputs in the units of `Y`, float64 of shape (n, q) or, for a vector, (n,).
+
+        Parameters
+        ----------
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
+            If X has gene names, it must contain the kept genes, in any order. Otherwise, it must
+            contain all p genes seen in `fit`, in the same order.
+        """
+        check_is_fitted(self)
+        scaled = self._through(self.network_, X)
+        Y = scaled * self.y_scale_ + self.y_mean_
+        return Y[:, 0] if self._flat_output else Y
+
+    def transform(self, X):
+        """Map cells to the latent space, float64 of shape (n, n_components); X as in `predict`."""
+        check_is_fitted(self)
+        return self._through(self.network_, X, last=self.network_.bottleneck + 1)
+
+    def reconstruct_genes(self, X):
+        """Predict the kept genes from the latent space, in the units of X; shape (n, n_genes)."""
+        check_is_fitted(self)
+        if self._gene_network is None:
+            raise AttributeError("reconstruct_genes needs a model fitted with reconstruct=True")
+        scaled = self._through(self._gene_network, X)
+        return scaled * self.x_scale_[self.support_] + self.x_mean_[self.support_]
+
+    def _through(self, network, X, last=None):
+        """Outputs of the layers of a network up to `last`, for cells in any container."""
+        kept = np.flatnonzero(self.support_)
+        cells, here = inputs.matched_cells(self, X, kept)
+        return through_network(self, network, last, cells, np.searchsorted(here, kept))
+
+    def score(self, X, y=None, sample_weight=None):
+        """R2 pooled over the outputs, relative to the training means; X and y are as in `fit`.
+
+        With ``standardize=True``, each output is in units of its training SD, so that all outputs
+        have the same weight.
+        """
+        X, y = inputs.two_tables(X, y)
+        predicted = self.predict(X)
+        Y = np.asarray(inputs.output_table(X, y))
+        Y = check_array(Y, dtype=np.float64, ensure_2d=False, input_name="y")
+        check_consistent_length(predicted, Y, sample_weight)
+        if Y.size != predicted.size:
+            raise ValueError(f"y: expected outputs of shape {predicted.shape}, got {Y.shape}")
+        scale = 1 / self.y_scale_
+        if sample_weight is not None:
+            scale = np.sqrt(np.asarray(sample_weight, dtype=float))[:, None] * scale
+        shape = len(Y), len(self.y_mean_)
+        measured = (Y.reshape(shape) - self.y_mean_) * scale
+        return pooled_r2(measured, (predicted.reshape(shape) - self.y_mean_) * scale, 0.0)
+
+    def save(self, path, normalizer=None):
+        """Write the model to one safetensors file (arrays and JSON, no code); return its path.
+
+        `normalizer` is a fitted `CountNormalizer` for counts of new cells, which `load` gives back
+        as the attribute ``normalizer_``; by default, that of the file from which the model was
+        loaded.
+        """
+        check_is_fitted(self)
+        if normalizer is None:
+            normalizer = self.normalizer_
+        return save_model(self, path, normalizer)
+
+    @classmethod
+    def load(cls, path):
+        """Read a model written by `save`; a ValueError is raised if the file was altered.
+
+        The model has the attribute ``normalizer_``, a `CountNormalizer` for counts of new cells, or
+        None if none was saved.
+        """
+        return load_model(path, [cls])
+
+    def _support_mask(self):
+        return self.support_.copy()
+
+    def _torch_device(self):
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            device = torch.device(self.device)
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(f"device: expected auto or a torch device; {error}") from error
+        if device.type == "cuda" and not torch.cuda.is_available():
+            raise ValueError(f"device: {self.device!r}, but torch finds no CUDA device")
+        return device
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "network_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.target_tags.single_output = True
+        tags.target_tags.multi_output = True
+        return tags

@@ -1,0 +1,180 @@
+"""The published network: a group lasso, pretraining on clusters, pruning and fine-tuning."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.utils._param_validation import Interval
+
+from sbnn.errors import check_number
+from sbnn.models.bottleneck.base import COUNTED, BottleneckRegressor
+from sbnn.models.bottleneck.protocols import paper
+
+
+class SparseBottleneckRegressor(BottleneckRegressor):
+    """Sparse bottleneck neural network (sBNN), as published.
+
+    Predicts outputs (electrophysiology, proteins) from gene expression through a linear bottleneck
+    of `n_components` units. The network is pretrained on clusters of the outputs, trained as a
+    regression with the first two layers frozen and then with all layers, pruned to `n_genes` genes
+    and fine-tuned. `DistilledBottleneckRegressor` is more accurate.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Width of the bottleneck. 2 gives a map of the cells; 64 is the "no bottleneck" variant of
+        the paper.
+    n_genes : int or None, default=25
+        Number of genes to keep; None keeps all genes. `sbnn.genes_curve` shows R2 for each number
+        of genes, and `sbnn.models.gene_number.choose_n_genes` chooses one.
+    group_lasso : float, default=0.1
+        Strength of the penalty on the gene norms.
+    pretraining : bool, default=True
+        False gives the "straight" variant, which trains all layers on the outputs from the start,
+        with the full learning rate until the pruning.
+    reconstruct : bool, default=False
+        Also train a head that reconstructs the kept genes from the latent space; see
+        `reconstruct_genes`. This does not change the latent space or the predictions.
+    standardize : bool, default=True
+        Z-score genes and outputs with the mean and population SD of the training cells. If False,
+        genes and outputs are only centred; use this for data that are already z-scored. Predictions
+        are in the units of `Y` in both cases.
+    hidden_layers : tuple of int, optional
+        Widths of the hidden layers of the encoder, at least two; the decoder mirrors them. The
+        default is (512, 128).
+    epochs : tuple of 4 int, default=(50, 50, 50, 100)
+        Numbers of epochs of the pretraining, frozen, unfrozen and fine-tuning stages. Without
+        pretraining, no layers are frozen, and the frozen and unfrozen stages are run as one stage
+        (by default, 100 epochs before the pruning and 100 epochs after it). The head of
+        `reconstruct` is trained for as many epochs as the fine-tuning stage.
+    learning_rate : float, default=1e-4
+        Learning rate of Adam. It is halved after the frozen stage or, without pretraining, after
+        the pruning.
+    batch_size : int, default=32
+    weight_decay : float, default=1e-10
+        Strength of the squared penalty on all weights and biases not covered by the group lasso.
+    n_clusters : int, default=20
+        Number of K-means clusters of the outputs, which the network is pretrained to predict.
+    gene_prior : dict, Series, list or array, optional
+        Prior weights of the genes: a dict or Series of weights >= 0 by gene name (0 for all other
+        genes), a list of gene names (each with weight 1), or one weight per gene in the order of
+        `X`. Only the ratios of weights matter.
+    prior_influence : float, default=0.5
+        Influence of the prior on the pruning, from 0 (none) to 1 (full; the data decide only
+        between genes of equal weight). The score of a gene is ``(1 - prior_influence) * size +
+        prior_influence * weight``, where size is its weight norm, and size and weight are divided
+        by their sums over the genes.
+    n_threads : int, default=1
+        Number of threads of torch and BLAS. With 1, the result does not depend on the number of
+        cores.
+    random_state : int, RandomState or None, default=None
+        Seed of the initial weights, the clusters and the order of the cells.
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1", ...; "auto" uses a GPU if there is one. Results from different
+        devices differ in the last bits.
+    verbose : bool or int, default=0
+        Show a progress bar over the epochs.
+
+    Attributes
+    ----------
+    network_ : BottleneckNetwork
+        The trained, pruned network.
+    gene_norms_ : ndarray, shape (p,)
+        Weight norm of every gene just before the pruning.
+    history_ : DataFrame
+        One row per epoch with the columns ``stage``, ``epoch``, ``loss`` (mean squared error, or
+        cross-entropy in pretraining), ``penalty``, ``r2`` (on the training cells), ``eval_loss``
+        and ``eval_r2`` (on `eval_set` or, in pretraining, on 40 % of the cells, which are held out)
+        and ``genes_alive`` (number of genes whose weight norm is above a tenth of the largest).
+    n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
+    output_names_ : ndarray of str, shape (q,)
+
+    References
+    ----------
+    Bernaerts, Berens and Kobak, "Sparse bottleneck neural networks for exploratory non-linear
+    visualization of Patch-seq data", arXiv 2006.10411.
+
+    Examples
+    --------
+    >>> from sbnn import SparseBottleneckRegressor, load_dataset
+    >>> data = load_dataset("simulated", verbose=False)
+    >>> model = SparseBottleneckRegressor(random_state=0).fit(data.X, data.Y)  # doctest: +SKIP
+    >>> model.transform(data.X).shape  # doctest: +SKIP
+    (600, 2)
+    """
+
+    _parameter_constraints = BottleneckRegressor._parameter_constraints | {
+        "group_lasso": [Interval(Real, 0, 1e6, closed="both")],
+        "pretraining": ["boolean"],
+        "epochs": ["array-like"],
+        "learning_rate": [Interval(Real, 0, 1, closed="both")],
+        "batch_size": [COUNTED],
+        "weight_decay": [Interval(Real, 0, 1e6, closed="both")],
+        "n_clusters": [COUNTED],
+    }
+
+    def __init__(
+        self,
+        n_components=2,
+        n_genes=25,
+        group_lasso=0.1,
+        pretraining=True,
+        reconstruct=False,
+        standardize=True,
+        hidden_layers=None,
+        epochs=(50, 50, 50, 100),
+        learning_rate=1e-4,
+        batch_size=32,
+        weight_decay=1e-10,
+        n_clusters=20,
+        gene_prior=None,
+        prior_influence=0.5,
+        n_threads=1,
+        random_state=None,
+        device="auto",
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.n_genes = n_genes
+        self.group_lasso = group_lasso
+        self.pretraining = pretraining
+        self.reconstruct = reconstruct
+        self.standardize = standardize
+        self.hidden_layers = hidden_layers
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.weight_decay = weight_decay
+        self.n_clusters = n_clusters
+        self.gene_prior = gene_prior
+        self.prior_influence = prior_influence
+        self.n_threads = n_threads
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def algorithm_version(self, n_cells):
+        """Version of the algorithm, incremented when results change."""
+        return paper.algorithm_version(self, n_cells)
+
+    def _check_params(self, n_genes):
+        super()._check_params(n_genes)
+        for number in self.epochs:
+            check_number("epochs", number, int, 0)
+        if len(self.epochs) != 4 or not any(self.epochs):
+            raise ValueError(f"epochs: expected four numbers, not all 0, got {self.epochs}")
+
+    def _n_epochs(self):
+        return sum(self.epochs if self.pretraining else self.epochs[1:])
+
+    def _input_limits(self, cells, moments):
+        """Genes are not clipped."""
+        infinite = np.full(cells.shape[1], np.inf)
+        return -infinite, infinite
+
+    def _train(self, x, target, random, generator, eval_set, progress):
+        if eval_set is not None:
+            eval_set = eval_set[0].whole(), eval_set[1]
+        return paper.train(self, x.whole(), target, random, generator, eval_set, progress)
+
+    def _settings_of_head(self):
+        return self.epochs[3], self.learning_rate, self.batch_size, self.weight_decay

@@ -1,0 +1,100 @@
+"""The number of genes, chosen on held-out parts of the training cells."""
+
+import inspect
+
+import pandas as pd
+from sklearn.base import BaseEstimator, clone
+from sklearn.model_selection import GroupKFold, KFold
+from sklearn.utils import _safe_indexing
+
+from sbnn.metrics import smallest_sufficient
+
+AUTO = "auto"
+NUMBERS = (5, 10, 15, 25, 50, 100, 200)  # numbers of genes that are compared
+N_PARTS = 3  # number of held-out parts of the cells on which these numbers are compared
+
+
+def numbers_up_to(n_genes, numbers=NUMBERS):
+    """The `numbers` that are smaller than `n_genes`, or only `n_genes` if no number is smaller."""
+    smaller = tuple(number for number in numbers if number < n_genes)
+    return smaller or (n_genes,)
+
+
+def choose_n_genes(estimator, X, Y, groups=None, numbers=None):
+    """Choose the number of genes of a network by cross-validation.
+
+    Parameters
+    ----------
+    estimator : SparseBottleneckRegressor, DistilledBottleneckRegressor or another estimator
+        Estimator with the parameter ``n_genes``.
+    X : ndarray or DataFrame, shape (n, p)
+    Y : ndarray or DataFrame, shape (n, q) or (n,)
+    groups : array-like, shape (n,), optional
+        Donor, batch or date of each cell. Groups are not split between held-out parts.
+    numbers : sequence of int, optional
+        Numbers of genes to compare, in ascending order; by default 5, 10, 15, 25, 50, 100 and 200.
+        Only those below p are used.
+
+    Returns
+    -------
+    number : int
+        The smallest number whose R2 on held-out cells is within one standard error of the best (see
+        `sbnn.metrics.smallest_sufficient`).
+    r2 : DataFrame
+        R2 for each number of genes (rows) on each held-out part of the cells (columns).
+    """
+    if groups is None:
+        parts = KFold(N_PARTS, shuffle=True, random_state=0)
+    else:
+        n_parts = min(N_PARTS, len(set(groups)))
+        parts = GroupKFold(n_parts, shuffle=True, random_state=0)
+    numbers = numbers_up_to(X.shape[1], NUMBERS if numbers is None else numbers)
+    r2 = pd.DataFrame(index=pd.Index(numbers, name="n_genes"))
+    for part, (train, test) in enumerate(parts.split(X, groups=groups)):
+        for number in numbers:
+            model = clone(estimator).set_params(n_genes=number)
+            model.fit(_safe_indexing(X, train), _safe_indexing(Y, train))
+            r2.loc[number, part] = model.score(_safe_indexing(X, test), _safe_indexing(Y, test))
+    # not corrected for shared training cells, to agree with stored fits
+    return smallest_sufficient(r2.to_numpy().T, numbers), r2
+
+
+class WithNumberChosen(BaseEstimator):
+    """An estimator that chooses its number of genes in a fit if `n_genes` is "auto".
+
+    Everything else is left to the given estimator, so that `genes_curve` can cross-validate numbers
+    of genes and their choice side by side.
+    """
+
+    def __init__(self, estimator, n_genes=AUTO):
+        self.estimator = estimator
+        self.n_genes = n_genes
+
+    @property
+    def described_as(self):
+        """The estimator by which stored results are identified."""
+        return clone(self.estimator).set_params(n_genes=self.n_genes)
+
+    def for_genes(self, names, kept=None):
+        """A copy for `cross_validate` whose estimator is made for the genes of the fit."""
+        if not hasattr(self.estimator, "for_genes"):
+            return self
+        return type(self)(self.estimator.for_genes(names, kept), self.n_genes)
+
+    def fit(self, X, Y, eval_set=None):
+        """Choose the number of genes on parts of the cells; then fit all cells with this number."""
+        number = self.n_genes
+        if number == AUTO:
+            number, self.number_curve_ = choose_n_genes(self.estimator, X, Y)
+        self.model_ = clone(self.estimator).set_params(n_genes=number)
+        if eval_set is None or "eval_set" not in inspect.signature(self.model_.fit).parameters:
+            self.model_.fit(X, Y)
+        else:
+            self.model_.fit(X, Y, eval_set=eval_set)
+        return self
+
+    def __getattr__(self, name):
+        # reached only for names that this class does not have, such as predict or history_
+        if name.startswith("__") or "model_" not in vars(self):
+            raise AttributeError(f"{type(self).__name__} has no {name!r} before fit")
+        return getattr(self.model_, name)
