@@ -1,7 +1,6 @@
 """A user's own tables: right in every form, or refused with the table, row and column that is wrong."""
 
 import gzip
-import itertools
 import random
 import re
 import warnings
@@ -369,9 +368,11 @@ def test_decimal_commas_and_thousands_are_detected():
 
 
 def test_numbers_that_can_be_read_in_two_ways_are_refused():
-    for texts, decimal in itertools.product((["1,234", "7"], ["0,5", "12.5"]), (None, ";")):
-        with pytest.raises(ValueError, match="outputs: .*decimal=',' or decimal='.'"):
-            numbers_of(texts, decimal)
+    for texts in (["1,234", "7"], ["0,5", "12.5"]):
+        with pytest.raises(ValueError, match="outputs: .*decimal="):
+            numbers_of(texts)
+        with pytest.raises(ValueError, match="decimal"):
+            numbers_of(texts, ";")
         assert numbers_of(texts, ",")[0].iat[0, 0] == float(texts[0].replace(",", "."))
     for texts, decimal in ((["0,5", "12.5"], ","), (["1,234", "0,5"], ".")):
         assert numbers_of(texts, decimal)[1].ravel().tolist() == [False, True]
