@@ -184,7 +184,7 @@ def shared(value):
         (shared(b""), "BINGET"),
         (
             [{"__text__": ["a"], "codes": zeros(2_000_000, [2_000_000])} for _ in range(10)],
-            "more text than the file",
+            "more than the file can hold",
         ),
         (zeros(0, [0, 2**63 - 1, 2**63 - 1]), ""),
     ],

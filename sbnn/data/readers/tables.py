@@ -25,7 +25,7 @@ from sbnn.results import results_path
 __all__ = ["as_numbers", "read_table", "read_tables"]
 
 _TABLES = ("expression", "outputs", "labels")
-_HINT = "if names are wrong, set header (row of the column names, from 1) or cell_key (column of row names)"
+_HINT = "set header (row of the column names, from 1) or cell_key (column of row names)"
 
 
 @validate_params(
@@ -290,7 +290,7 @@ def read_table(
 
 
 def _with_valid_names(body, given, what, repeats, numbers=True):
-    """Number outputs that have the same name, for example from two protocols, and check all names."""
+    """Check names; outputs that have the same name, as from two protocols, are numbered."""
     names = pd.Series(body.columns)
     repeated = body.columns[names.duplicated() & (names != "")].unique()
     if what == "outputs" and len(repeated):

@@ -42,10 +42,10 @@ def test_the_layout_is_read_with_samples_of_any_length(tmp_path):
     )
     changes = {
         ("2,2,", "genes"): "line 1",
-        ("2,2,", "2,3,"): "7 lines",
-        ("7,8", "7,x"): "line 6",
-        ("7,8,\n", "7,,\n"): r"line 6 \(sample 2, its line 2\)",
-        ("0.1,0.2", "0.1,"): "line 2",
+        ("2,2,", "2,3,"): "6 lines for 3 samples",
+        ("7,8", "7,x"): "sample 2",
+        ("7,8,\n", "7,,\n"): "sample 2",
+        ("0.1,0.2", "0.1,"): "sample 1",
     }
     for change, place in changes.items():
         path.write_text(padded.replace(*change))
