@@ -89,7 +89,7 @@ def test_other_units_and_missing_columns_are_named(mouse):
     for units in (None, {"tau": "s"}):
         with pytest.raises(ValueError, match="custom: .*unit.* tau "):
             to_shared_features(typed_cells(table, units=units))
-    with pytest.raises(ValueError, match="'ri', 'fast_trough_v_ramp'"):
+    with pytest.raises(ValueError, match="data: .*ri, fast_trough_v_ramp"):
         to_shared_features(mouse[:, ~mouse.var_names.isin(["ri", "fast_trough_v_ramp"])].copy())
 
 
