@@ -9,7 +9,7 @@ from files import published, put
 from sbnn.data import datasets
 from sbnn.data.datasets import DATASETS, default_dataset, load_dataset
 from sbnn.data.fingerprint import fingerprint_files
-from sbnn.data.paired import as_paired
+from sbnn.data.paired import as_paired, paired
 from sbnn.data.registry import FILES, DataIntegrityError
 from sbnn.data.simulate_perturbations import simulate_perturbations
 
@@ -129,7 +129,66 @@ def test_default_dataset_is_simulated_elsewhere_with_the_reason(alone, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_data_sets_belong_to_a_study():
+    for study in datasets.STUDIES:
+        names = datasets.names_of(study)
+        assert names and {DATASETS[name].study for name in names} == {study}
+    datasets.require_study("scala")
+    datasets.require_study("mine")  # a name of a user's own
+    with pytest.raises(ValueError, match="'grn_350'.*scala"):
+        datasets.require_study("grn_350")
+    with pytest.raises(ValueError, match="dataset: 'simulated_ephys'"):
+        default_dataset("simulated_ephys")
+    assert default_dataset("simulated_ephys", study="ephys_types") == "simulated_ephys"
+
+
+@pytest.mark.parametrize("option", ["download", "verbose"])
+def test_flags_are_flags(option):
+    with pytest.raises((TypeError, ValueError), match=option):
+        load_dataset("simulated", **{option: "yes"})
+
+
+def test_a_summary_has_the_size_the_groups_and_the_notes():
+    labels = pd.DataFrame({"family": ["b", "a", "b"]}, ["cell_0", "cell_1", "cell_2"])
+    outputs = [[1, 2], [3, 4], [5, 7]]
+    data = paired(np.eye(3), outputs, labels=labels, notes=["logs", "two"], name="own", source="us")
+    lines = datasets.summary(data).splitlines()
+    assert lines[0] == "own: 3 cells x 3 genes -> 2 outputs; families: b 2, a 1"
+    assert lines[1:] == ["  source: us", "  note: logs", "  note: two"]
+
+
+@pytest.mark.parametrize(("n_families", "more"), [(12, ""), (13, " and 1 more")])
+def test_a_summary_lists_the_largest_groups(n_families, more):
+    families = [f"f{i:02}" for i in range(n_families)]
+    cells = [f"cell_{i}" for i in range(n_families)]
+    data = paired(np.eye(n_families), labels=pd.DataFrame({"family": families}, cells))
+    first = datasets.summary(data).splitlines()[0]
+    assert "-> no outputs" in first
+    assert first.endswith(f"f11 1{more}")
+
+
+def test_summaries_of_other_kinds_of_data():
+    network = datasets.summary(load_dataset("simulated_grn", n_genes=5, n_samples=2, n_test=1))
+    assert "15 times x 5 genes; split: train 10, test 5" in network
+    types = datasets.summary(load_dataset("simulated_ephys", n_cells=20, random_state=1))
+    assert "20 cells x 43 features; types: PVALB 11" in types
+
+
 # --- sbnn data
+
+
+def test_command_of_unknown_names(capsys):
+    assert datasets.main(["get", "nonsense"]) == 1
+    assert "nonsense" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        datasets.main(["get"])
+    assert ended.value.code == 2
+
+
+def test_command_that_cannot_get_a_file(alone, monkeypatch, capsys):
+    published(monkeypatch)
+    assert datasets.main(["get", "tiny.csv"]) == 1
+    assert "tiny.csv" in capsys.readouterr().err
 
 
 def test_command_gets_and_lists(small_scala, capsys):

@@ -5,7 +5,12 @@ import pandas as pd
 import pytest
 
 from sbnn.data import ephys_features
-from sbnn.data.ephys_features import feature_table, to_shared_features, unlikely_units
+from sbnn.data.ephys_features import (
+    feature_table,
+    known_features,
+    to_shared_features,
+    unlikely_units,
+)
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import typed_cells
 
@@ -98,3 +103,31 @@ def test_usual_units():
     table.loc["human_01", "tau"] = 1e6  # one cell does not make a unit
     table["sag"] *= 100
     assert len(unlikely_units(table, {})) == 1 and not unlikely_units(table, {"sag": "percent"})
+
+
+def test_features_are_those_of_the_release_with_more_of_the_names():
+    known = known_features(["ri", "tau", "upstroke_rheo", "v"])
+    assert known["unit"].to_dict() == {"tau": "s", "upstroke_rheo": "mV/ms"}
+    known = known_features(["tau", "ri"])
+    assert known["unit"].to_dict() == {"tau": "ms", "ri": "MOhm"}
+    both = set(feature_table("lee_2023").index) & set(feature_table("gouwens_2020").index)
+    assert known_features(both)["unit"]["tau"] == "s", "of ties, the human release"
+
+
+@pytest.mark.parametrize(
+    ("above", "units", "n"),
+    [(0, {}, 0), (-1, {}, 1), (-1, {"ri": "GOhm"}, 0), (-1, {"ri": "MOhm"}, 1)],
+)
+def test_the_smallest_usual_median(above, units, n):
+    low = feature_table("gouwens_2020").loc["ri", "low"]
+    table = pd.DataFrame({"ri": [low + above], "tau": [10.0]})
+    assert len(unlikely_units(table, units)) == n
+
+
+def test_shared_features_stay_as_they_are(mouse):
+    shared = to_shared_features(mouse)
+    assert to_shared_features(shared) is shared
+    human = simulate_ephys_types(40, 2)
+    shared = to_shared_features(human)
+    assert shared.uns["sbnn"]["name"] == "simulated_ephys_shared"
+    np.testing.assert_array_equal(shared.to_df(), human.to_df()[shared.var_names])

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sbnn.data.ephys_tables import read_ephys_table
@@ -87,3 +88,28 @@ def test_an_unlikely_unit_is_warned_of(simulated, table):
     with pytest.warns(UserWarning, match="the median of tau is .*, expected .* s;"):
         read_ephys_table(table, simulated.obs)
     assert quietly(table, simulated.obs, units={"tau": "ms"}).var["unit"]["tau"] == "ms"
+
+
+def test_labels_may_be_columns_of_the_features_or_a_series():
+    features = pd.DataFrame(
+        {
+            "vrest": [-70.0, -71, -72],
+            "ri": [200.0, 100, 150],
+            "mine": [1, 1, 1.5],
+            "type": ["a ", "b", None],
+            "depth": ["1", "2", "3"],
+        },
+        ["x", "y", "z"],
+    )
+    with pytest.warns(UserWarning, match="cells without a type"):
+        data = read_ephys_table(features, units={"mine": "mV"}, name="ours")
+    assert data.obs["type"].to_dict() == {"x": "a", "y": "b"}
+    assert data.var["unit"].to_dict() == {"vrest": "mV", "ri": "MOhm", "depth": ""}
+    assert data.var["family"].tolist() == ["passive", "passive", "other"]
+    assert data.uns["sbnn"]["source"] == "the user's tables"
+    assert data.uns["sbnn"]["name"] == "ours"
+    numbers = features.drop(columns="type")
+    types = pd.Series(["a", "b", "a"], features.index)
+    assert quietly(numbers, types).obs["type"].tolist() == ["a", "b", "a"]
+    with pytest.raises(ValueError, match="features: .*'mine'.*'high' for cell 'y'"):
+        read_ephys_table(numbers.assign(mine=["1", "high", "2"]), types)

@@ -6,7 +6,7 @@ from files import CONTENT, published, put, server
 
 from sbnn.data import registry
 from sbnn.data.datasets import DATASETS
-from sbnn.data.registry import FILES, DataIntegrityError, Search, find_file
+from sbnn.data.registry import FILES, DataFile, DataIntegrityError, Search, find_file
 
 # --- finding
 
@@ -49,6 +49,47 @@ def test_a_wrong_file_is_refused_and_not_passed_over(alone, monkeypatch, content
     put(alone / "cache" / "tiny" / "tiny.csv")  # the right one, later in the order
     with pytest.raises(DataIntegrityError, match=f"{wrong} is {state}"):
         find_file("tiny.csv")
+
+
+TEXT = DataFile(
+    "a.txt",
+    "sub",
+    "https://example.org",
+    6,
+    sha256="5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03",
+)
+
+
+def test_a_file_is_in_the_folder_of_its_data_set_or_beside(tmp_path):
+    places = {"path": tmp_path, "cache": None}
+    assert registry.locate_file(TEXT, places) is None
+    beside = put(tmp_path / "a.txt", b"hello\n")
+    assert registry.locate_file(TEXT, places) == (beside, "path")
+    inside = put(tmp_path / "sub" / "a.txt", b"hello\n")
+    assert registry.locate_file(TEXT, places) == (inside, "path")
+    renamed = put(tmp_path / "other", b"hello\n")
+    places = {"$SBNN_DATA": None, "path": renamed}
+    assert registry.locate_file(TEXT, places) == (renamed, "path")
+
+
+def test_a_file_without_sha256_is_verified_by_git(tmp_path):
+    # the name that `git hash-object` gives to this text
+    by_git = TEXT._replace(sha256=None, git_sha1="ce013625030ba8dba906f756967f9e9ca394464a")
+    right = put(tmp_path / "a.txt", b"hello\n")
+    wrong = put(tmp_path / "b.txt", b"hullo\n")
+    for file in (TEXT, by_git):
+        assert registry.check_file(file, right) == TEXT.sha256
+        with pytest.raises(DataIntegrityError, match="here is altered"):
+            registry.check_file(file, wrong, "here")
+        with pytest.raises(DataIntegrityError, match="b.txt is truncated"):
+            registry.check_file(file._replace(size=7), wrong)
+
+
+def test_the_given_folder_comes_first_and_the_cache_last():
+    assert [*registry.search_places("here")][0] == "path"
+    assert [*registry.search_places()][0] == "$SBNN_DATA"
+    assert [*registry.search_places()][-1] == "cache"
+    assert registry.search_places("~/x")["path"].is_absolute()
 
 
 # --- downloading
