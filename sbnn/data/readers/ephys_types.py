@@ -32,18 +32,21 @@ def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False)
     table = _read(features_path)
     metadata = _read(metadata_path)
     session = table["ID"].str.extract(r"ses-(\d+)", expand=False)
-    metadata = metadata.set_index(_texts(metadata["ephys_session_id"])).loc[session]
+    metadata = metadata.set_index(_texts(metadata["ephys_session_id"]))
+    metadata = metadata.loc[session]
     cells = _texts(metadata["cell_specimen_id"])
     labels = labels_of("gouwens_ephys", metadata).set_axis(cells, axis=0)
     labels["t_type"] = labels["t_type"].fillna("").str.strip()
     labels["met_type"] = labels["met_type"].replace("NULL", np.nan).fillna("")
-    labels.insert(0, "subclass", labels["t_type"].str.split(" ").str[0])
-    labels.insert(0, "type5", labels["subclass"].map(MOUSE_CLASSES | {"Sncg": "SNCG"}))
-    labels.insert(0, "type", labels["subclass"].map(MOUSE_CLASSES))
+    subclass = labels["t_type"].str.split(" ").str[0]
+    labels.insert(0, "subclass", subclass)
+    labels.insert(0, "type5", subclass.map(MOUSE_CLASSES | {"Sncg": "SNCG"}))
+    labels.insert(0, "type", subclass.map(MOUSE_CLASSES))
     area = metadata["structure"].str.extract(r"^(\D*)(\d.*)?$").set_axis(cells, axis=0)
     labels["area"] = area[0]
     labels["layer"] = area[1].fillna("")
-    labels["age_days"] = pd.to_numeric(metadata["age"].str.lstrip("P"), errors="coerce").to_numpy()
+    days = metadata["age"].str.lstrip("P")
+    labels["age_days"] = pd.to_numeric(days, errors="coerce").to_numpy()
     labels["cre"] = labels["genotype"].map(_driver_lines)
     reasons = {
         "no t-type": labels["subclass"] == "",
@@ -62,12 +65,14 @@ def read_lee_human(features_path, metadata_path, files=None):
     """
     table = _read(features_path)
     metadata = _read(metadata_path)
-    metadata = metadata.set_index(_texts(metadata["specimen_id"])).loc[_texts(table["specimen_id"])]
+    metadata = metadata.set_index(_texts(metadata["specimen_id"]))
+    metadata = metadata.loc[_texts(table["specimen_id"])]
     labels = labels_of("lee_human", metadata)
     labels["virus"] = labels["virus"].fillna("none")
     labels["layer"] = labels["layer"].fillna("").astype(str).str.replace("_", "/")
-    labels.insert(0, "subclass", metadata["Revised_subclass_label"].fillna("").str.strip())
-    labels.insert(0, "type", labels["subclass"].map(HUMAN_CLASSES))
+    subclass = metadata["Revised_subclass_label"].fillna("").str.strip()
+    labels.insert(0, "subclass", subclass)
+    labels.insert(0, "type", subclass.map(HUMAN_CLASSES))
     reasons = {"no subclass": labels["subclass"] == ""}
     return _chosen("lee_human", HUMAN_SOURCE, table, HUMAN, labels, reasons, files)
 

@@ -69,8 +69,9 @@ def read_trajectories(path, gene_names=None, *, name=None, source=None):
     """
     path = results_path(path)
     # the lines of shorter samples are padded with blanks
-    lines = [line.rstrip(", \t") for line in path.read_text(errors="replace").splitlines()]
-    header, *lines = [line.replace('"', "").split(",") for line in lines if line] or [[]]
+    lines = path.read_text(errors="replace").replace('"', "").splitlines()
+    lines = [line.rstrip(", \t") for line in lines]
+    header, *lines = [line.split(",") for line in lines if line] or [[]]
     try:
         n_genes, n_samples = map(int, header[:2])
     except ValueError as error:
@@ -82,7 +83,8 @@ def read_trajectories(path, gene_names=None, *, name=None, source=None):
     values, times = [], []
     for sample in range(n_samples):
         try:
-            numbers = np.array(lines[sample * size : (sample + 1) * size], dtype=np.float64)
+            block = lines[sample * size : (sample + 1) * size]
+            numbers = np.array(block, dtype=np.float64)
         except ValueError as error:
             raise ValueError(f"{path}, sample {sample + 1}: {_LAYOUT}; {error}") from error
         values.append(numbers[:-1].T)  # (n_times, n_genes)
@@ -153,7 +155,8 @@ def read_breast(train_path, test_path, names_path, prior_path, truth_path, *, fi
     genes = train.var_names
     edges = pd.read_csv(truth_path)
     covered = genes[genes.isin(edges["from"])]
-    edges = edges[edges["from"].isin(covered) & edges["to"].isin(genes)]
+    edges = edges[edges["from"].isin(covered)]
+    edges = edges[edges["to"].isin(genes)]
     truth = _network(covered, genes, edges["from"], edges["to"], 1)
     prior = _matrix(prior_path, genes)
     return gene_dynamics(
@@ -217,7 +220,8 @@ def _beeline_repeat(paths, model, repeat, dropout, n_bins):
     folder = f"{model}_2000_{repeat}"
     if dropout:
         folder += "_50"
-    files = {Path(path).name: path for path in paths if Path(path).parent.name == folder}
+    paths = [Path(path) for path in paths]
+    files = {path.name: path for path in paths if path.parent.name == folder}
     cells = pd.read_csv(files["ExpressionData.csv"], index_col=0).T
     times = files["PseudoTime.csv"]
     data = read_pseudotime(cells, times, n_bins, name=folder, source=BEELINE)

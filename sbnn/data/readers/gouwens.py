@@ -35,11 +35,13 @@ def read_gouwens(mat_path, names_path, files: dict[str, str]):
     content = loadmat(mat_path, squeeze_me=True)
     cells = _texts(content["sample_id"])
     short = json.loads(Path(names_path).read_text(encoding="utf-8"))
-    columns = _texts(content["pc_name"]) + _texts(content["feature_name"])
-    values = np.hstack([content["E_pc_scaled"], content["E_feature"]]).astype(np.float64)
-    outputs = pd.DataFrame(values, cells, [short[column] for column in columns])
+    long = _texts(content["pc_name"]) + _texts(content["feature_name"])
+    columns = [short[name] for name in long]
+    values = np.hstack([content["E_pc_scaled"], content["E_feature"]])  # (n_cells, 68)
+    outputs = pd.DataFrame(values.astype(np.float64), cells, columns)
     complete = outputs.notna().all(axis=1).to_numpy()
-    outputs = outputs.drop(columns=EXCLUDED_FEATURES)
+    incomplete = outputs.index[~complete]
+    outputs = outputs.drop(columns=EXCLUDED_FEATURES)[complete]
 
     types = _texts(content["cluster"])
     families = [name.split(" ")[0] for name in types]
@@ -47,22 +49,29 @@ def read_gouwens(mat_path, names_path, files: dict[str, str]):
     for field, label in (("map_conf", "type_confidence"), ("T_spec_id_label", "specimen")):
         if np.size(content.get(field)) == len(labels):
             labels[label] = np.ravel(content[field])
-    colors = dict(sorted(zip(types, _texts(content["cluster_color"]), strict=True)))
+    colors = zip(types, _texts(content["cluster_color"]), strict=True)
+    colors = dict(sorted(colors))
+    X = content["T_dat"][complete]  # (n_cells, n_genes)
+    genes = _texts(content["gene_id"])
     return paired(
-        content["T_dat"][complete],
-        outputs[complete].to_numpy(),
-        _texts(content["gene_id"]),
+        X,
+        outputs.to_numpy(),
+        genes,
         outputs.columns,
-        outputs.index[complete],
+        outputs.index,
         labels[complete],
         colors,
         name="gouwens",
         source=f"{SOURCE}; cells and features as selected in github.com/berenslab/sBNN",
         files=files,
-        dropped={"missing output": list(outputs.index[~complete])},
+        dropped={"missing output": list(incomplete)},
     )
 
 
 def _texts(values) -> list[str]:
     """Names from a Matlab cell array of strings or a padded array of characters."""
-    return [str(np.squeeze(value)).strip() if np.size(value) else "" for value in np.ravel(values)]
+    texts = []
+    for value in np.ravel(values):
+        text = str(np.squeeze(value)) if np.size(value) else ""
+        texts.append(text.strip())
+    return texts

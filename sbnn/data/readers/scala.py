@@ -53,7 +53,8 @@ def read_scala(counts_path, ephys_path, metadata_path, terms_path=None, *, files
     name = "scala"
     source = f"{_CITATION}; genes and features as selected in {_STUDY}"
     if terms_path is not None:
-        channels = genes.isin(ion_channel_genes(terms_path)) & (counts.sum(axis=0) >= _MIN_COUNTS)
+        channels = genes.isin(ion_channel_genes(terms_path))
+        channels &= counts.sum(axis=0) >= _MIN_COUNTS
         counts = counts[:, np.flatnonzero(channels)]
         genes = genes[channels]
         which = "complete counts"
@@ -65,10 +66,12 @@ def read_scala(counts_path, ephys_path, metadata_path, terms_path=None, *, files
             f"files of {_STUDY}"
         )
     ephys = pd.read_csv(ephys_path, index_col=0)
-    counts = counts[join_cell_names(cells).get_indexer(ephys.index)].toarray()
+    rows = join_cell_names(cells).get_indexer(ephys.index)
+    counts = counts[rows].toarray()  # (n_cells, n_genes)
     labels = _read_labels(metadata_path).loc[ephys.index]
+    X = log2p1(normalize_library_size(counts))
     return paired(
-        log2p1(normalize_library_size(counts)),
+        X,
         ephys.to_numpy(),
         genes,
         ephys.columns,
@@ -119,19 +122,22 @@ def type_colors(types) -> dict[str, str]:
 
 def join_cell_names(names) -> pd.Index:
     """``20180918sample1`` for ``20180918_sample_1``, with or without further parts."""
-    return pd.Index(["".join(str(name).split("_")[:3]) for name in names], dtype=object)
+    parts = [str(name).split("_")[:3] for name in names]
+    return pd.Index(["".join(part) for part in parts], dtype=object)
 
 
 def labels_of(data: str, metadata: pd.DataFrame) -> pd.DataFrame:
     """Select and rename those label columns that the published metadata have."""
     columns = pd.read_csv(_TABLES / "label_columns.csv")
-    columns = columns[(columns["data"] == data) & columns["column"].isin(metadata.columns)]
+    columns = columns[columns["data"] == data]
+    columns = columns[columns["column"].isin(metadata.columns)]
     return metadata[columns["column"]].set_axis(columns["label"].to_numpy(), axis=1)
 
 
 def cell_labels(metadata: pd.DataFrame) -> pd.DataFrame:
     """Labels in the metadata, by cell name; the type is empty for cells of low quality."""
-    labels = labels_of("scala", metadata).set_axis(join_cell_names(metadata["Cell"]), axis=0)
+    cells = join_cell_names(metadata["Cell"])
+    labels = labels_of("scala", metadata).set_axis(cells, axis=0)
     if _DEPTH in labels:
         # some depths are "Slice Lost"
         labels[_DEPTH] = pd.to_numeric(labels[_DEPTH], errors="coerce")
@@ -148,7 +154,8 @@ def ephys_from_raw(
     If there are several reasons to leave out a cell, only one of them is given.
     """
     parts = cell_features["name sample"].str.extract(_PATH_PATTERN)
-    names = parts["year"] + parts["month"] + parts["day"] + "sample" + parts["sample"]
+    days = parts["year"] + parts["month"] + parts["day"]
+    names = days + "sample" + parts["sample"]
     cells = pd.Index(names, dtype=object)
     features = cell_features[list(EPHYS_FEATURES)].rename(columns=EPHYS_FEATURES)
     features = features.set_axis(cells).astype(np.float64)
