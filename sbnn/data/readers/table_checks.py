@@ -14,7 +14,8 @@ from sbnn.errors import check_among, warn
 #: Texts that mark missing values in spreadsheets, R, Python or tables typed by hand; letter case is
 #: ignored.
 _TABLE = Path(__file__).parents[1] / "missing_marks.csv"
-MARKS = frozenset(pd.read_csv(_TABLE, keep_default_na=False, dtype=str)["mark"])
+_MARKS = pd.read_csv(_TABLE, keep_default_na=False, dtype=str)
+MARKS = frozenset(_MARKS["mark"])
 
 TEXT = (
     "if text marks missing values, add it to missing_marks; to leave out columns, set drop_columns"
@@ -59,8 +60,10 @@ def named(names: list[str], body: pd.DataFrame, key: str | None) -> pd.DataFrame
     columns = [j for j in range(len(names)) if j != of_rows]
     if of_rows and not names[0]:  # row numbers
         columns.remove(0)
-    table = body.iloc[:, columns].set_axis(texts(body.iloc[:, of_rows]), axis=0)
-    table = table.loc[:, (table.columns != "") | table.notna().any().to_numpy()]
+    rows = texts(body.iloc[:, of_rows])
+    table = body.iloc[:, columns].set_axis(rows, axis=0)
+    filled = table.notna().any().to_numpy()  # (n_columns,)
+    table = table.loc[:, filled | (table.columns != "")]
     keep = np.ones(len(table), dtype=bool)
     for i in np.flatnonzero(table.index == ""):
         keep[i] = any(map(_is_number, table.iloc[i]))
@@ -105,7 +108,8 @@ def check_names(table: pd.DataFrame, repeats: bool, numbers: bool = True) -> Non
 
 def has_decimal_commas(table: pd.DataFrame) -> bool:
     """Whether any text in a table is a number with a comma or with several points."""
-    for value in pd.unique(table.select_dtypes(object).to_numpy().ravel()):
+    values = table.select_dtypes(object).to_numpy()
+    for value in pd.unique(values.ravel()):
         text = str(value).strip()
         marked = "," in text or text.count(".") > 1
         if marked and _NUMBER[","].fullmatch(text):
@@ -159,7 +163,8 @@ def _is_plain(dtype) -> bool:
 def _number(string, decimal):
     """Number spelled with this decimal mark and with any mark between groups of digits."""
     others = r"[.'\s]" if decimal == "," else r"[,'\s]"
-    return float(re.sub(others, "", string).replace(",", "."))
+    digits = re.sub(others, "", string)
+    return float(digits.replace(",", "."))
 
 
 def _decimal_mark(given: str | None, strings: Iterable[str], what: str) -> str:
@@ -194,10 +199,11 @@ def require_none(
     """Reject `wrong` values; the error counts them by column and quotes the first."""
     if not wrong.any():
         return
-    counts = wrong.sum(axis=0)
-    columns = [f"{counts[j]} in column {table.columns[j]!r}" for j in np.flatnonzero(counts)]
+    counts = pd.Series(wrong.sum(axis=0), table.columns)
+    columns = [f"{n} in column {name!r}" for name, n in counts[counts > 0].items()]
     j, i = np.argwhere(wrong.T)[0]
-    first = f"the first is {str(table.iat[i, j])!r} for cell {table.index[i]!r}"
+    value = str(table.iat[i, j])
+    first = f"the first is {value!r} for cell {table.index[i]!r}"
     raise ValueError(f"{what}: {problem}: {some(columns)}; {first}; {advice}")
 
 
@@ -215,11 +221,13 @@ def kept(gaps: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:
     if missing == "outputs":
         cells = ~gaps.all(axis=1)  # a cell without any value would leave no output
         return cells, ~gaps[cells].any(axis=0)
-    best = _fewest_left_out(gaps)
-    for way in (kept(gaps, "cells"), kept(gaps, "outputs")):
-        if way[0].sum() * way[1].sum() > best[0].sum() * best[1].sum():
-            best = way
-    return best
+    ways = _fewest_left_out(gaps), kept(gaps, "cells"), kept(gaps, "outputs")
+    return max(ways, key=_n_kept)
+
+
+def _n_kept(way):
+    cells, outputs = way
+    return cells.sum() * outputs.sum()
 
 
 def _fewest_left_out(gaps):
@@ -264,7 +272,8 @@ def loosened(names: pd.Index) -> pd.Index:
     """Remove case, blanks, punctuation, R's X before a digit and 10x's -1 from names."""
     plain = []
     for name in names:
-        name = re.sub(r"[\W_]+", ".", name.lower()).strip(".")
+        name = re.sub(r"[\W_]+", ".", name.lower())
+        name = name.strip(".")
         name = re.sub(r"^x(?=\d)", "", name)
         plain.append(_BARCODE.sub(r"\1", name))
     return pd.Index(plain, dtype=object)
@@ -285,17 +294,19 @@ def same_cells(X: pd.DataFrame, Y: pd.DataFrame, genes_in_rows: bool | None, mat
     _require_single("outputs", y_names, y_keys, in_x)
     rows = np.flatnonzero(in_y)
     matching = y_keys.get_indexer_for(x_keys[rows])
-    X_shared = _taken(X, x_axis, rows)
-    Y_shared = _taken(Y, y_axis, matching).set_axis(x_names[rows], axis=0)
-    return X_shared, Y_shared, x_names[~in_y], y_names[~in_x]
+    X = _taken(X, x_axis, rows)
+    Y = _taken(Y, y_axis, matching).set_axis(x_names[rows], axis=0)
+    return X, Y, x_names[~in_y], y_names[~in_x]
 
 
 def _best_axes(X, Y, x_axes, alike):
     """Largest number of shared cells, and the axes of X and Y with the cells (rows, if tied)."""
     best = 0, x_axes[0], 0
     for x_axis in x_axes:
+        x_keys = alike(X.axes[x_axis])
         for y_axis in (0, 1):
-            n_shared = alike(X.axes[x_axis]).isin(alike(Y.axes[y_axis])).sum()
+            y_keys = alike(Y.axes[y_axis])
+            n_shared = x_keys.isin(y_keys).sum()
             if n_shared > best[0]:
                 best = n_shared, x_axis, y_axis
     return best
@@ -303,23 +314,23 @@ def _best_axes(X, Y, x_axes, alike):
 
 def _nothing_shared(X, Y, x_axes) -> str:
     """Message that shows the names of both tables."""
+    found = []
+    for what, table in (("expression", X), ("outputs", Y)):
+        rows = some(table.index, 3)
+        columns = some(table.columns, 3)
+        found.append(f"{what} (rows: {rows}; columns: {columns})")
     n_loose = _best_axes(X, Y, x_axes, loosened)[0]
     advice = "set cell_key to the column of cell names"
     if n_loose:
         advice = f"set match='loose', which matches {n_loose}"
-    return (
-        f"expression ({_names(X)}) and outputs ({_names(Y)}) share no cell name; "
-        f"{advice}, or cell_names to a table of matching names"
-    )
-
-
-def _names(table) -> str:
-    return f"rows: {some(table.index, 3)}; columns: {some(table.columns, 3)}"
+    advice = f"{advice}, or cell_names to a table of matching names"
+    return f"{' and '.join(found)} share no cell name; {advice}"
 
 
 def _require_single(what, names, keys, shared):
     """Reject names that repeat, and cells of both tables whose names differ too little."""
-    twice = names[names.duplicated() | (keys.duplicated(keep=False) & shared)]
+    alike = keys.duplicated() & shared
+    twice = names[names.duplicated() | alike]
     if len(twice):
         raise ValueError(f"{what}: cells appear more than once: {some(twice)}")
 

@@ -173,15 +173,15 @@ def read_tables(
     _require_keys(tables, cell_key)
     names_of_cells = {}
     if cell_names is not None:
-        names_of_cells = read_table(cell_names, "cell_names").iloc[:, 0].astype(str).to_dict()
+        table = read_table(cell_names, "cell_names")
+        names_of_cells = table.iloc[:, 0].astype(str).to_dict()
     tables = _edited(tables, drop_columns, rename or {}, names_of_cells)
 
     notes: list[str] = []
     dropped: dict[str, list[str]] = {}
     # X (n_cells, n_genes) and Y (n_cells, n_outputs) with the same cells
-    X, Y, only_X, only_Y = checks.same_cells(
-        tables["expression"], tables["outputs"], genes_in_rows, match
-    )
+    X, Y = tables["expression"], tables["outputs"]
+    X, Y, only_X, only_Y = checks.same_cells(X, Y, genes_in_rows, match)
     leave_out(dropped, "expression", "cells only in expression", only_X, len(only_X) + len(X))
     leave_out(dropped, "outputs", "cells only in outputs", only_Y, len(only_Y) + len(Y))
 
@@ -260,7 +260,8 @@ def _require_keys(tables, cell_key):
     """Reject a `cell_key` that tables lack; a single name may be absent from some."""
     keys = _by_table(cell_key)
     without = [what for what, table in tables.items() if table.index.name != keys.get(what)]
-    if without and (len(without) == len(tables) or isinstance(cell_key, Mapping)):
+    needed = isinstance(cell_key, Mapping) or len(without) == len(tables)
+    if without and needed:
         columns = {what: some(tables[what], 8) for what in without}
         raise ValueError(f"cell_key: no column {cell_key!r}; the columns are {columns}")
 
@@ -273,7 +274,8 @@ def read_table(
         body = table.set_axis(checks.texts(table.columns), axis=1)
         body = body.set_axis(checks.texts(table.index), axis=0)
         if key in body:
-            body = body.set_axis(checks.texts(body.pop(key)), axis=0).rename_axis(index=key)
+            names = checks.texts(body.pop(key)).rename(key)
+            body = body.set_axis(names, axis=0)
         return _with_valid_names(body, table, what, repeats)
     path, sheet = table if isinstance(table, tuple) else (table, None)
     path = results_path(path, what)
@@ -283,8 +285,8 @@ def read_table(
         body = checks.named(names, body, key)
     # zip, gzip, XML, pandas, openpyxl and xlrd raise errors of their own
     except Exception as error:
-        problem = f"{_called(table, what)}: no table can be read: {str(error).strip()}; {_HINT}"
-        raise ValueError(problem) from error
+        called = _called(table, what)
+        raise ValueError(f"{called}: no table can be read: {error}; {_HINT}") from error
     numbers = header is not None or what == "labels"
     return _with_valid_names(body, table, what, repeats, numbers)
 
@@ -410,16 +412,14 @@ def _labels_of(cells, table, family_key, type_key, match, dropped) -> pd.DataFra
     if len(without):
         warn(f"no labels for {len(without)} of {len(cells)} cells: {some(without)}")
     labels = table.astype(object).reindex(cells)
-    of_type = labels[type_key if type_key in table else present[0]]
-    of_family = labels[family_key if family_key in table else present[0]]
-    return labels.assign(type=of_type, family=of_family)
+    of_type = type_key if type_key in table else present[0]
+    of_family = family_key if family_key in table else present[0]
+    return labels.assign(type=labels[of_type], family=labels[of_family])
 
 
 def _renamed_alike(table, cells):
     """Give the rows of a table the names of those `cells` that differ from them only a little."""
-    ours = dict(zip(checks.loosened(cells), cells, strict=True))
-    names = [
-        ours.get(key, name)
-        for key, name in zip(checks.loosened(table.index), table.index, strict=True)
-    ]
+    ours = pd.Series(cells, checks.loosened(cells))
+    theirs = pd.Series(table.index, checks.loosened(table.index))
+    names = theirs.where(~theirs.index.isin(ours.index), theirs.index.map(ours))
     return read_table(table.set_axis(names, axis=0), "labels")
