@@ -47,7 +47,8 @@ def own_records(n_outputs, n_types, n_families=0, n_cells=150, n_genes=25):
     predictions = near @ rng.normal(size=(2, n_outputs)) / 3
     measured = predictions + rng.normal(size=predictions.shape)
     measured[1, 0] = 50 * measured[:, 0].std()
-    middle, scale = measured.mean(0), measured.std(0)
+    middle = measured.mean(0)
+    scale = measured.std(0)
     r2 = np.sort(rng.uniform(-0.1, 0.8, n_outputs))[::-1]
     selected = np.arange(len(genes)) < n_genes
     stable = (np.arange(len(genes)) < n_genes - 5) | (rng.uniform(size=(20, 1, len(genes))) < 0.1)

@@ -73,7 +73,8 @@ def folds_to_explore(fit, n_folds=4, seed=1):
 
 def with_all_genes(fit, seed=2):
     """The fit, now of data with 30 other genes; these data; halves of the cells, which trust the first gene; t-SNE."""
-    rng, n = np.random.default_rng(seed), len(fit.outputs)
+    rng = np.random.default_rng(seed)
+    n = len(fit.outputs)
     names = [*fit.kept_genes, *(f"Other{i}" for i in range(30))]
     X = np.log2(1 + rng.poisson(rng.uniform(0.5, 20, len(names)), (n, len(names))))
     tables = (
@@ -81,7 +82,8 @@ def with_all_genes(fit, seed=2):
         pd.DataFrame(fit.outputs, fit.cell_names, fit.feature_names),
     )
     data = as_paired(tables)
-    fit.sha256, pairs = data.sha256, [np.split(rng.permutation(n), 2) for _ in range(25)]
+    fit.sha256 = data.sha256
+    pairs = [np.split(rng.permutation(n), 2) for _ in range(25)]
     values = {
         "selected": np.tile(np.arange(len(names)) < 1, (50, 1, 1)),
         "n_selected": np.ones((50, 1), int),

@@ -264,7 +264,9 @@ def test_what_needs_no_arithmetic_loads_none(arguments, status):
     )
     loaded = {module.partition(".")[0] for module in ended.stderr.split()}
     slow = {"anndata", "matplotlib", "numpy", "pandas", "papermill", "scipy", "sklearn", "torch"}
-    assert ended.returncode == status and "sbnn" in loaded and not slow & loaded
+    assert ended.returncode == status
+    assert "sbnn" in loaded
+    assert not slow & loaded
     if arguments == "--version":
         found = subprocess.run(
             [sys.executable, "-m", "sbnn", arguments], capture_output=True, text=True
@@ -274,12 +276,11 @@ def test_what_needs_no_arithmetic_loads_none(arguments, status):
 
 def test_recordings_are_read_as_asked_for(monkeypatch, tmp_path, capsys):
     traces = pytest.importorskip("sbnn.ephys_types.traces")
-    given, out = [], tmp_path / "t.nwb"
+    given = []
+    out = tmp_path / "t.nwb"
     out.touch()
-    assert (
-        cli.main(["traces", str(out), "--out", str(out)]) == 1
-        and "overwritten" in capsys.readouterr().err
-    )
+    assert cli.main(["traces", str(out), "--out", str(out)]) == 1
+    assert "overwritten" in capsys.readouterr().err
     monkeypatch.setattr(
         traces,
         "read_traces",
@@ -289,10 +290,8 @@ def test_recordings_are_read_as_asked_for(monkeypatch, tmp_path, capsys):
     assert (
         cli.main(["traces", str(tmp_path), "--cache", "done", "--jobs", "3", "--out", "t.csv"]) == 0
     )
-    assert (
-        given == [([str(tmp_path)], {"n_jobs": 3, "cache": "done"})]
-        and "2 cells x 2 f" in capsys.readouterr().out
-    )
+    assert given == [([str(tmp_path)], {"n_jobs": 3, "cache": "done"})]
+    assert "2 cells x 2 f" in capsys.readouterr().out
 
 
 def test_notebooks_take_the_folders_of_the_command(tmp_path, monkeypatch, capsys):
@@ -324,11 +323,13 @@ def test_notebooks_take_the_folders_of_the_command(tmp_path, monkeypatch, capsys
     )
     assert ran[0][0] == reproduce.ROOT / "build" / "notebooks" / "simulated" / "01_preprocess.ipynb"
     ran.clear()
-    path, asked = reproduce.ROOT / "a.ipynb", []
+    path = reproduce.ROOT / "a.ipynb"
+    asked = []
     monkeypatch.setattr(
         reproduce, "_jobs", lambda *given: asked.append(given) or [(path, given[0])]
     )
-    assert cli.main(["reproduce", "--in-place"]) == 0 and ran == [(path, {})]
+    assert cli.main(["reproduce", "--in-place"]) == 0
+    assert ran == [(path, {})]
     assert cli.main(["reproduce", "--saved-models", "here"]) == 0
     assert asked == [("auto", reproduce.ROOT / "saved_models"), ("all", tmp_path / "here")], (
         "where results are"

@@ -143,7 +143,8 @@ def test_every_command_of_a_page_is_one(page):
 def parse_only(words):
     """Parse a command; what it lacks is told by the parser."""
     if words[0] == "data":
-        words, parse = [*words[1:], "--help"], datasets.main
+        words = [*words[1:], "--help"]
+        parse = datasets.main
     else:
         parse = _parser().parse_args
     try:

@@ -35,7 +35,9 @@ def test_the_wheel_alone_runs_the_quick_start_and_fits_tables(tmp_path):
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         copy(ROOT / name, tmp_path)
     copytree(ROOT / "sbnn", tmp_path / "sbnn", ignore=ignore_patterns("__pycache__"))
-    pip, dist, env = [sys.executable, "-m", "pip"], tmp_path / "dist", tmp_path / "env"
+    pip = [sys.executable, "-m", "pip"]
+    dist = tmp_path / "dist"
+    env = tmp_path / "env"
     run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", dist, tmp_path)
     [wheel] = dist.glob(f"sbnn-{sbnn.__version__}-*.whl")
     files = {
@@ -52,7 +54,8 @@ def test_the_wheel_alone_runs_the_quick_start_and_fits_tables(tmp_path):
     where, version = run(
         *python, "import sbnn; print(sbnn.__file__, sbnn.__version__)", cwd=env
     ).split()
-    assert Path(where).is_relative_to(site) and version == sbnn.__version__
+    assert Path(where).is_relative_to(site)
+    assert version == sbnn.__version__
     readme = (ROOT / "README.md").read_text()
     [code], [shown] = (
         re.findall(rf"^```{kind}\n(.*?)^```$", readme, re.M | re.S) for kind in ("python", "text")

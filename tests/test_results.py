@@ -66,9 +66,8 @@ def assert_same(a, b):
     elif isinstance(a, np.ndarray):
         np.testing.assert_array_equal(a, b)
         native = a.dtype.newbyteorder("=")
-        assert (
-            b.dtype == native or (native.kind == "U" and b.dtype == object)
-        ) and b.flags.writeable
+        assert b.dtype == native or (native.kind == "U" and b.dtype == object)
+        assert b.flags.writeable
     elif isinstance(a, dict | list | tuple):
         assert type(a) is type(b)
         for x, y in zip(
@@ -76,7 +75,8 @@ def assert_same(a, b):
         ):
             assert_same(x, y)
     else:
-        assert a == b and (type(a) is type(b) or isinstance(a, np.generic))
+        assert a == b
+        assert type(a) is type(b) or isinstance(a, np.generic)
 
 
 def test_round_trip_keeps_every_bit(record, tmp_path):
@@ -88,9 +88,8 @@ def test_round_trip_keeps_every_bit(record, tmp_path):
     outer = pickle.loads(path.read_bytes())  # by the pickle of everybody, too
     assert list(outer) == ["format", "schema", "sha256", "content"]
     inner = pickle.loads(outer["content"])
-    assert inner["dataset"] == "toy" and inner["params"][1] == {
-        "__dict__": [["alpha", 0.3], ["rank", 2]]
-    }
+    assert inner["dataset"] == "toy"
+    assert inner["params"][1] == {"__dict__": [["alpha", 0.3], ["rank", 2]]}
     blocked = "import sys\nfor m in ('torch', 'sklearn', 'scipy', 'anndata', 'matplotlib'): sys.modules[m] = None\n"
     code = blocked + f"from sbnn import results\nprint(results.load({str(path)!r}).test_r2.shape)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -162,7 +161,8 @@ def test_a_table_has_a_row_for_each_fold_and_point(grid):
 def test_values_are_attributes(grid):
     assert grid.test_r2 is grid.values["test_r2"]
     assert "test_r2" in dir(grid)
-    assert "3 parameter" in repr(grid) and "2 fold" in repr(grid)
+    assert "3 parameter" in repr(grid)
+    assert "2 fold" in repr(grid)
     with pytest.raises(AttributeError, match="no 'r2'"):
         _ = grid.r2
 
@@ -251,7 +251,8 @@ def test_codes_of_many_texts_are_right(n):
 
 def test_bytes_are_grouped_by_significance():
     stored = encode(np.arange(3, dtype=">i2"), "values")
-    assert stored["__array__"] == "<i2" and stored["shape"] == [3]
+    assert stored["__array__"] == "<i2"
+    assert stored["shape"] == [3]
     assert zlib.decompress(stored["planes"]) == b"\0\1\2\0\0\0"
 
 
@@ -496,12 +497,11 @@ def test_a_hostile_file_is_a_record_or_refused(tmp_path, times):
 
 
 def test_what_is_something_else_is_not_overwritten(record, tmp_path):
-    other, fit = tmp_path / "counts.csv", tmp_path / "fit.pickle"
+    other = tmp_path / "counts.csv"
+    fit = tmp_path / "fit.pickle"
     other.write_text("cell,a")
-    cells, page = (
-        simulate_patchseq(20, 6, 2, n_true_genes=3, random_state=0),
-        Explorer("<!DOCTYPE html>"),
-    )
+    cells = simulate_patchseq(20, 6, 2, n_true_genes=3, random_state=0)
+    page = Explorer("<!DOCTYPE html>")
     model = SparseBottleneckRegressor(n_genes=2, protocol="paper", epochs=(1, 1, 1, 1)).fit(cells)
     written = [lambda path: save(record, path), model.save, page.save]
     paths = fit, tmp_path / "model.safetensors", tmp_path / "page.html"
@@ -525,7 +525,8 @@ def test_a_failed_write_leaves_the_old_file(record, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     path = save(record, "~/r.pickle")
     before = path.read_bytes()
-    assert path == tmp_path / "home" / "r.pickle" and load("~/r.pickle").dataset == "toy"
+    assert path == tmp_path / "home" / "r.pickle"
+    assert load("~/r.pickle").dataset == "toy"
 
     def full(*_):
         raise OSError(28, "No space left on device")

@@ -56,16 +56,16 @@ def human_kind(raw):
 
 
 def test_mouse_columns_become_the_human_features(mouse):
-    shared, expected, human = (
-        to_shared_features(mouse),
-        human_kind(mouse.to_df()),
-        feature_table("lee_2023"),
-    )
-    assert set(shared.var_names) == set(expected) and shared.n_vars == 27
+    shared = to_shared_features(mouse)
+    expected = human_kind(mouse.to_df())
+    human = feature_table("lee_2023")
+    assert set(shared.var_names) == set(expected)
+    assert shared.n_vars == 27
     np.testing.assert_allclose(shared.X, expected[shared.var_names], rtol=1e-12, atol=1e-12)
     for column in ("family", "unit"):
         assert shared.var[column].tolist() == human.loc[shared.var_names, column].tolist()
-    assert shared.obs.equals(mouse.obs) and shared.uns["sbnn"]["name"] == "custom_shared"
+    assert shared.obs.equals(mouse.obs)
+    assert shared.uns["sbnn"]["name"] == "custom_shared"
     others = typed_cells(
         mouse.to_df() * 1.001, mouse.obs, mouse.var["family"], mouse.var["unit"].to_dict()
     )
@@ -75,13 +75,13 @@ def test_mouse_columns_become_the_human_features(mouse):
     )
     mouse.X[3, list(mouse.var_names).index("threshold_v_ramp")] = np.nan
     gaps = np.isnan(to_shared_features(mouse).X)
-    assert gaps.sum() == 4 and gaps[3].sum() == 4, (
-        "threshold, peak, fast trough and trough of the ramp"
-    )
+    assert gaps.sum() == 4
+    assert gaps[3].sum() == 4, "threshold, peak, fast trough and trough of the ramp"
 
 
 def test_parts_of_spikes_are_measured_from_their_threshold(mouse):
-    raw, found = mouse.to_df(), ephys_features.relative_to_threshold(mouse).to_df()
+    raw = mouse.to_df()
+    found = ephys_features.relative_to_threshold(mouse).to_df()
     for old, new in (("v", "deltav"), ("t", "lag")):
         expected = raw[f"peak_{old}_ramp"] - raw[f"threshold_{old}_ramp"]
         np.testing.assert_allclose(found[f"peak_{new}_ramp"], expected, rtol=1e-12)
@@ -102,7 +102,8 @@ def test_usual_units():
     table = simulate_ephys_types(60).to_df()
     table.loc["human_01", "tau"] = 1e6  # one cell does not make a unit
     table["sag"] *= 100
-    assert len(unlikely_units(table, {})) == 1 and not unlikely_units(table, {"sag": "percent"})
+    assert len(unlikely_units(table, {})) == 1
+    assert not unlikely_units(table, {"sag": "percent"})
 
 
 def test_features_are_those_of_the_release_with_more_of_the_names():

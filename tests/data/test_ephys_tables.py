@@ -31,10 +31,8 @@ def quietly(*args, **options):
 def test_tables_come_back_from_files_joined_by_name(simulated, table, tmp_path):
     table.to_csv(tmp_path / "features.csv")
     simulated.obs.iloc[::-1].to_csv(tmp_path / "labels.tsv", sep="\t")
-    data, given = (
-        as_typed(quietly(tmp_path / "features.csv", tmp_path / "labels.tsv")),
-        as_typed(simulated),
-    )
+    data = as_typed(quietly(tmp_path / "features.csv", tmp_path / "labels.tsv"))
+    given = as_typed(simulated)
     np.testing.assert_allclose(data.X, given.X, rtol=1e-9)
     for name in ("y", "cell_names", "families", "units"):
         np.testing.assert_array_equal(getattr(data, name), getattr(given, name))
@@ -58,11 +56,12 @@ def test_what_is_left_out_is_listed_and_warned_of(simulated, table):
         "cells without a single value": ["human_04"],
     }
     dropped["features without two different values"] = ["empty", "constant"]
-    assert data.uns["sbnn"]["dropped"] == dropped and data.shape == (55, simulated.n_vars)
-    assert str(warned[1].message).startswith("labels: 1 of 59 ") and set(data.obs["type"]) == set(
-        simulated.obs["type"]
-    )
-    assert len(warned) == len(dropped) and all(warning.filename == __file__ for warning in warned)
+    assert data.uns["sbnn"]["dropped"] == dropped
+    assert data.shape == (55, simulated.n_vars)
+    assert str(warned[1].message).startswith("labels: 1 of 59 ")
+    assert set(data.obs["type"]) == set(simulated.obs["type"])
+    assert len(warned) == len(dropped)
+    assert all(warning.filename == __file__ for warning in warned)
 
 
 def test_families_and_units_of_ones_own(simulated, table):
@@ -72,7 +71,8 @@ def test_families_and_units_of_ones_own(simulated, table):
     families = {"a": ["depth", "sag"], "b": ["flat", "tau", "v_baseline"]}
     with pytest.warns(UserWarning, match="flat"):
         own = read_ephys_table(table, simulated.obs, families, {"depth": "um"})
-    assert own.var["family"].tolist() == ["b", "a", "b", "a"] and own.var["unit"].tolist() == [
+    assert own.var["family"].tolist() == ["b", "a", "b", "a"]
+    assert own.var["unit"].tolist() == [
         "s",
         "",
         "mV",

@@ -99,7 +99,8 @@ def test_download_is_verified_and_kept(alone, monkeypatch, capsys):
     with server({"/tiny.csv": CONTENT}) as web:
         published(monkeypatch, url=web.url + "/tiny.csv")
         path = find_file("tiny.csv", verbose=False)
-        assert path == alone / "cache" / "tiny" / "tiny.csv" and path.read_bytes() == CONTENT
+        assert path == alone / "cache" / "tiny" / "tiny.csv"
+        assert path.read_bytes() == CONTENT
         assert find_file("tiny.csv") == path
         assert web.asked == ["/tiny.csv"]
         # else GitHub's blobs come as JSON
@@ -138,15 +139,19 @@ def test_every_file_can_be_verified_and_traced():
     readme = (Path(__file__).parents[2] / "data" / "README.md").read_text()
     version = r"https://(raw.githubusercontent.com|api.github.com/repos)/([\w-]+/[\w-]+)/(git/blobs/)?([0-9a-f]{40})"
     for name, file in FILES.items():
-        assert file.name == name and file.source.startswith("https://")
+        assert file.name == name
+        assert file.source.startswith("https://")
         digest, length = (file.sha256, 64) if file.sha256 else (file.git_sha1, 40)
-        assert len(digest) == length and set(digest) <= set("0123456789abcdef")
-        assert f"{file.folder}/{file.name}" in readme and digest in readme
+        assert len(digest) == length
+        assert set(digest) <= set("0123456789abcdef")
+        assert f"{file.folder}/{file.name}" in readme
+        assert digest in readme
         # a version that cannot change: at a commit, or the content by its git blob id
         if file.url is not None:
             host, repository, _, blob = re.match(version, file.url).groups()
             assert host.startswith("raw") or file.git_sha1 in (None, blob)
             assert f"https://github.com/{repository} " in file.source
     for name, dataset in DATASETS.items():
-        assert {*dataset.files, *dataset.instead.values()} <= FILES.keys() and f'"{name}"' in readme
+        assert {*dataset.files, *dataset.instead.values()} <= FILES.keys()
+        assert f'"{name}"' in readme
         assert dataset.instead.keys() <= {*dataset.files}

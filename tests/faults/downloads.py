@@ -47,7 +47,8 @@ def cut_off(folder, seed, times=3):
 
 def wrong_content(folder, seed):
     """A random byte is another one: an error that tells the checksums, and nothing is kept."""
-    rng, content = random.Random(seed), bytearray(CONTENT)
+    rng = random.Random(seed)
+    content = bytearray(CONTENT)
     content[rng.randrange(len(CONTENT))] ^= 1 << rng.randrange(8)
     with server({"/tiny.bin": bytes(content)}) as web:
         with pytest.raises(
@@ -61,7 +62,8 @@ def wrong_content(folder, seed):
 
 def killed(folder, seed, times=4):
     """The process that downloads is killed at random moments, and begun again."""
-    rng, target = random.Random(seed), Path(folder, "tiny.bin")
+    rng = random.Random(seed)
+    target = Path(folder, "tiny.bin")
     with server(SERVED, pause=0.01) as web:
         for _ in range(times):
             victim = Victim("download", about(web), str(target))

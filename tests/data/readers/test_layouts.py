@@ -52,16 +52,20 @@ def mouse_files(tmp_path):
 
 def test_mouse_cells_are_found_by_their_session(mouse_files):
     mouse = ephys_types.read_gouwens_ephys(*mouse_files, files={"a": "1"})
-    assert mouse.obs_names.tolist() == ["73", "70"] and mouse.n_vars == 45
+    assert mouse.obs_names.tolist() == ["73", "70"]
+    assert mouse.n_vars == 45
     labels = mouse.obs.astype(object).to_dict("list")
-    assert labels["type"] == ["SST", "VIP"] and labels["type5"] == ["SST", "SNCG"]
+    assert labels["type"] == ["SST", "VIP"]
+    assert labels["type5"] == ["SST", "SNCG"]
     assert labels["subclass"] == ["Sst", "Sncg"]
     assert labels["t_type"] == ["Sst Chodl", "Sncg Gpr50"]
     assert labels["met_type"] == ["Sst-1", ""]
-    assert labels["area"] == ["VISl", "VISp"] and labels["layer"] == ["", "2/3"]
+    assert labels["area"] == ["VISl", "VISp"]
+    assert labels["layer"] == ["", "2/3"]
     assert labels["cre"] == ["Vip;Flp", "Sst-IRES-Cre"]
     assert [str(donor) for donor in labels["donor"]] == ["3", "3"]
-    assert np.isnan(labels["age_days"][0]) and labels["age_days"][1] == 60
+    assert np.isnan(labels["age_days"][0])
+    assert labels["age_days"][1] == 60
     assert mouse.to_df().loc["73", "tau"] == 5
     assert mouse.uns["sbnn"]["files"] == {"a": "1"}
     assert mouse.uns["sbnn"]["dropped"] == {
@@ -107,7 +111,8 @@ def test_human_cells_are_found_by_their_number(tmp_path):
     paths = written(tmp_path, features=features, metadata=metadata)
     human = ephys_types.read_lee_human(*paths)
     labels = human.obs.astype(str)
-    assert labels.index.tolist() == ["6", "4"] and human.n_vars == 93
+    assert labels.index.tolist() == ["6", "4"]
+    assert human.n_vars == 93
     assert labels["type"].tolist() == ["LAMP5", "SST"]
     assert labels["subclass"].tolist() == ["LAMP5/PAX6/Other", "SST"]
     assert labels["virus"].tolist() == ["b", "none"]
@@ -147,7 +152,8 @@ def test_blood_cells_in_an_anndata(tmp_path, blood):
     adata = anndata.AnnData(counts.T.astype(float), obsm={"protein_expression": proteins.T})
     adata.write_h5ad(tmp_path / "a.h5ad")
     data = citeseq.read_pbmc(tmp_path / "a.h5ad", "small", n_genes=None, log_proteins=False)
-    assert data.shape == (39, 6) and data.uns["sbnn"]["name"] == "small"
+    assert data.shape == (39, 6)
+    assert data.uns["sbnn"]["name"] == "small"
     assert data.obsm["outputs"].columns.tolist() == ["CD3", "CD19"]
     np.testing.assert_array_equal(data.obsm["outputs"], proteins[data.obs_names].T)
 
@@ -174,14 +180,16 @@ def test_trajectories_with_a_prior(course):
     assert yeast.obs["split"].tolist() == ["train"] * 4 + ["test"] * 2
     assert yeast.var_names.tolist() == ["a", "b", "c"]
     np.testing.assert_array_equal(prior_of(yeast), [[0, 0.5, 0], [0, 0, -0.5], [0, 0, 0]])
-    assert truth_of(yeast) is None and yeast.uns["sbnn"]["gene_major"]
+    assert truth_of(yeast) is None
+    assert yeast.uns["sbnn"]["gene_major"]
 
 
 def test_true_edges_of_some_regulators(course, tmp_path):
     edges = tmp_path / "edges.csv"
     edges.write_text("from,to\nb,a\nb,x\nx,a\nc,c\n")
     truth = truth_of(gene_dynamics.read_breast(*course, edges))
-    assert truth.index.tolist() == ["b", "c"] and truth.columns.tolist() == ["a", "b", "c"]
+    assert truth.index.tolist() == ["b", "c"]
+    assert truth.columns.tolist() == ["a", "b", "c"]
     np.testing.assert_array_equal(truth, [[1, 0, 0], [0, 0, 1]])
 
 

@@ -54,7 +54,8 @@ def test_cells_without_one_clear_guide_are_left_out(counts, name):
         "with two guides of equal count": ["c5"],
         "with less than 80% of the guide counts on one guide": ["c2"],
     }
-    assert screen.uns["sbnn"]["control"] == "non" and screen.uns["sbnn"]["name"] == "mine"
+    assert screen.uns["sbnn"]["control"] == "non"
+    assert screen.uns["sbnn"]["name"] == "mine"
     assert "I (2), I_2 (1), M (1)" in str(warned[-1].message)
     assert all(warning.filename == __file__ for warning in warned)
 

@@ -68,7 +68,8 @@ def test_names_are_in_another_row_and_column(file):
     path = file("Title\n\nn\tid\tb\n1\tx\t5\n2\ty\t7\n", "utf-16")
     table = read_table(path, "labels", header=3, key="id")
     assert table.to_dict("list") == {"n": [1, 2], "b": [5, 7]}
-    assert table.index.tolist() == ["x", "y"] and table.index.name == "id"
+    assert table.index.tolist() == ["x", "y"]
+    assert table.index.name == "id"
 
 
 def test_a_title_and_units_are_left_out_with_warnings(file):
