@@ -31,7 +31,7 @@ def put(path: Path, content: bytes = CONTENT) -> Path:
 
 @contextmanager
 def server(bodies, cuts=(), pause=0):
-    """A web server on this machine: path -> what it sends, None for silence; answers are cut after so many bytes."""
+    """A local web server: path -> what it sends (None: nothing); `cuts` end answers early."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):

@@ -1,4 +1,4 @@
-"""Small made-up records for tests of figures, what their texts must be like, tables, and a model of a moment."""
+"""Small made-up records for tests of figures, checks of their texts, tables, and a model."""
 
 import itertools
 
@@ -221,7 +221,7 @@ def outputs_of(data):
 
 
 class Weigher(RegressorMixin, BaseEstimator):
-    """Ridge regression that keeps the `n_genes` columns of greedy forward selection, and says so."""
+    """Ridge regression that reports the `n_genes` columns of greedy forward selection."""
 
     def __init__(self, n_genes=2):
         self.n_genes = n_genes

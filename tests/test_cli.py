@@ -257,8 +257,11 @@ def test_notebooks_are_run_on_the_data_sets_of_their_study(tmp_path, monkeypatch
     ],
 )
 def test_what_needs_no_arithmetic_loads_none(arguments, status):
-    code = "import atexit, sys; from sbnn import cli; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); "
-    code += f"sys.exit(cli.main({arguments.split()}))"
+    code = (
+        "import atexit, sys\nfrom sbnn import cli\n"
+        "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+        f"sys.exit(cli.main({arguments.split()}))"
+    )
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=SAVED.parent
     )

@@ -15,7 +15,10 @@ import sbnn
 
 ROOT = Path(__file__).resolve().parents[1]
 SIMULATE = "from sbnn import simulate_tables\nsimulate_tables('raw', n_cells=120, n_genes=60)"
-FIT = "fit mine --expression raw/counts.csv --outputs raw/outputs.csv --labels raw/labels.csv --missing cells --fast"
+FIT = (
+    "fit mine --expression raw/counts.csv --outputs raw/outputs.csv --labels raw/labels.csv "
+    "--missing cells --fast"
+)
 
 
 def run(*command, cwd=None):
@@ -31,7 +34,7 @@ def run(*command, cwd=None):
 
 @pytest.mark.slow
 def test_the_wheel_alone_runs_the_quick_start_and_fits_tables(tmp_path):
-    """Where its dependencies are those of this environment, and nothing else of the checkout is there."""
+    """Dependencies are those of this environment, and the checkout is out of sight."""
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         copy(ROOT / name, tmp_path)
     copytree(ROOT / "sbnn", tmp_path / "sbnn", ignore=ignore_patterns("__pycache__"))

@@ -1,4 +1,4 @@
-"""README and the pages it leads to: links lead somewhere, tables are those of the committed results."""
+"""README and the pages it links: links hold, tables are those of the committed results."""
 
 import re
 import tomllib

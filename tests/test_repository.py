@@ -1,4 +1,4 @@
-"""The repository keeps what its README promises: pins, commands, notebooks with outputs, no data in git."""
+"""The repository keeps what its README promises: pins, versions, notebooks with outputs."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Records come back to the bit, are never half written, and reading one runs no code and takes little memory."""
+"""Records come back to the bit, are never half written, and reading one runs no code."""
 
 import os
 import pickle
@@ -90,7 +90,8 @@ def test_round_trip_keeps_every_bit(record, tmp_path):
     inner = pickle.loads(outer["content"])
     assert inner["dataset"] == "toy"
     assert inner["params"][1] == {"__dict__": [["alpha", 0.3], ["rank", 2]]}
-    blocked = "import sys\nfor m in ('torch', 'sklearn', 'scipy', 'anndata', 'matplotlib'): sys.modules[m] = None\n"
+    slow = ("torch", "sklearn", "scipy", "anndata", "matplotlib")
+    blocked = f"import sys\nfor name in {slow}: sys.modules[name] = None\n"
     code = blocked + f"from sbnn import results\nprint(results.load({str(path)!r}).test_r2.shape)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "(2, 2)", done.stderr

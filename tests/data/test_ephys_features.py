@@ -1,4 +1,4 @@
-"""Published features: shared by both species, measured from the threshold, and in the unit of the release."""
+"""Published features: shared by both species, measured from the threshold, in usual units."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Downloads that are cut off, or come twice at once; each function gives how often that was tried."""
+"""Downloads that are cut off or come twice at once; functions return the number of trials."""
 
 import hashlib
 import random
@@ -75,7 +75,7 @@ def killed(folder, seed, times=4):
 
 
 def two_at_once(folder, seed):
-    """Of two processes one downloads, the other takes what it has got; or begins anew, if the first was killed."""
+    """One process downloads and others take its file, or start again if it was killed."""
     rng = random.Random(seed)
     with server(SERVED, pause=0.005) as web:
         first, *others = [

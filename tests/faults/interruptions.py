@@ -1,4 +1,4 @@
-"""Processes that are killed, out of disk space or write one file at once; each function gives how often it tried."""
+"""Processes that are killed, lack disk space or share a file; each returns its trials."""
 
 import dataclasses
 import os
@@ -58,7 +58,7 @@ def _belongs_to(session, process):
 
 
 def same_experiment(folder, seed):
-    """The second waits, or goes on after the first was killed; nothing is fitted twice but what was under way."""
+    """The second waits, or goes on after the first was killed; no finished fit is repeated."""
     rng = random.Random(seed)
     path = Path(folder, "cv.pickle")
     runs = [Victim("validate", path) for _ in range(3)]
@@ -111,7 +111,7 @@ def another_experiment_after_a_kill(folder, seed):
 
 
 def full_disk(folder, seed, times=4):
-    """A small disk on which a random number of bytes is left; needs the right to mount one, else nothing is tried."""
+    """A small disk with a random number of free bytes; nothing is tried without mount rights."""
     rng = random.Random(seed)
     disk = Path(folder, "disk")
     disk.mkdir()
@@ -145,7 +145,7 @@ def full_disk(folder, seed, times=4):
 
 
 def damaged_part(folder, seed):
-    """A finished fit whose file is damaged is computed again, with a warning; the others are not."""
+    """A finished fit whose file is damaged is computed again with a warning; others are not."""
     rng = random.Random(seed)
     path = Path(folder, "cv.pickle")
     whole, _ = undisturbed()

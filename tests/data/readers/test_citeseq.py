@@ -15,7 +15,7 @@ PROTEINS = ["CD3", "CD4", "CD19"]
 
 @pytest.fixture
 def sample():
-    """RNA and proteins of 60 cells, genes and proteins in rows, with spike-ins, mouse genes and the clustering."""
+    """RNA (with spike-ins and mouse genes), proteins and clustering of 60 cells."""
     rng = np.random.default_rng(0)
     cells = [f"ACGT{i:02d}" for i in range(60)]
     genes = ["ERCC_ERCC-00104", *HUMAN, "MOUSE_Gapdh"]

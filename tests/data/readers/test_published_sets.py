@@ -1,13 +1,15 @@
 """Every published data set that is on this machine is read as it always was."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import sparse
 
-from sbnn import load_dataset
+from sbnn import load_dataset, results
 
+SAVED = Path(__file__).parents[3] / "saved_models"
 #: Shape, the largest group of cells or times, and projections of X, counts, outputs, prior and
 #: truth, as far as there are any.
 KNOWN = {
@@ -68,3 +70,13 @@ def test_published_data_are_read_as_they_were(name):
     assert (sizes.index[0], sizes.iloc[0]) == (group, size)
     found = [projection(table) for table in tables_of(adata)]
     assert found == pytest.approx(projections, rel=1e-5, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["scala", "citeseq_cd8", "lee_human", "papalexi"])
+def test_committed_records_are_of_the_same_data(name):
+    try:
+        adata = load_dataset(name, download=False, verbose=False)
+    except FileNotFoundError:
+        pytest.skip(f"the files of {name} are not on this machine")
+    records = map(results.load, sorted((SAVED / name).glob("*.pickle")))
+    assert any(record.sha256 == adata.uns["sbnn"]["sha256"] for record in records)

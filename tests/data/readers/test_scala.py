@@ -1,4 +1,4 @@
-"""The raw files of Scala et al., of which the published features follow, and counts in every published form."""
+"""Raw files of Scala et al., from which the features follow, and counts in every form."""
 
 import zipfile
 

@@ -1,4 +1,4 @@
-"""A user's own tables: right in every form, or refused with the table, row and column that is wrong."""
+"""A user's own tables: right in every form, or refused with the place that is wrong."""
 
 import gzip
 import random
