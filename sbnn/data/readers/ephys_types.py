@@ -103,13 +103,14 @@ def _chosen(name, source, table, release, labels, reasons, files):
 
 def _read(path):
     table = pd.read_csv(path, low_memory=False)
-    # one published column name ends in a space
-    return table.set_axis(table.columns.str.strip(), axis=1)
+    names = table.columns.str.strip()  # one published column name ends in a space
+    return table.set_axis(names, axis=1)
 
 
 def _texts(values):
     """Convert numbers used as names to text without a decimal point."""
-    return pd.to_numeric(values).astype("Int64").astype(str).to_numpy()
+    numbers = pd.to_numeric(values).astype("Int64")
+    return numbers.astype(str).to_numpy()
 
 
 def _driver_lines(genotype):
@@ -117,4 +118,5 @@ def _driver_lines(genotype):
     if pd.isna(genotype):
         return ""
     alleles = [allele.split("/")[0].strip() for allele in genotype.split(";")]
-    return ";".join(allele for allele in alleles if not allele.startswith("Ai"))
+    drivers = [allele for allele in alleles if not allele.startswith("Ai")]
+    return ";".join(drivers)

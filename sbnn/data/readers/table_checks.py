@@ -88,17 +88,16 @@ def texts(values: Iterable) -> pd.Index:
 def check_names(table: pd.DataFrame, repeats: bool, numbers: bool = True) -> None:
     """Reject missing names, dates and, unless allowed, repeated names and numbers as names."""
     if not table.size:
-        n_rows, n_columns = table.shape
-        raise ValueError(f"it holds no values ({n_rows} rows x {n_columns} columns)")
+        raise ValueError("it holds no values")
     for axis, names in (("column", table.columns), ("row", table.index)):
         dates = dates_among(names)
         missing = np.flatnonzero(names == "")
         if dates:
-            raise ValueError(
-                f"dates instead of {axis} names, such as {dates[0][:10]}; enter the names as text"
-            )
+            date = dates[0].removesuffix(" 00:00:00")
+            raise ValueError(f"dates instead of {axis} names, such as {date}; enter names as text")
         if len(missing):
-            raise ValueError(f"{axis} {missing[0] + 1} of {len(names)} has values but no name")
+            number = missing[0] + 1
+            raise ValueError(f"{axis} {number} of {len(names)} has values but no name")
         if names.has_duplicates and not repeats:
             twice = names[names.duplicated()].unique()
             raise ValueError(f"{axis} names appear more than once: {some(twice)}")
@@ -210,7 +209,8 @@ def require_none(
 def as_numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
     """Convert all columns to float64, with NaN for missing values; reject text."""
     numbers, text = to_numbers(table, what, None, (), [])
-    require_none(text, table, what, "values that are not numbers", "correct them or leave them out")
+    problem = "values that are not numbers"
+    require_none(text, table, what, problem, "correct them or leave them out")
     return numbers
 
 

@@ -186,11 +186,12 @@ def read_tables(
     leave_out(dropped, "outputs", "cells only in outputs", only_Y, len(only_Y) + len(Y))
 
     called = {what: _called(table, what) for what, table in given.items()}
-    Y = _numbers(Y, called["outputs"], "outputs", decimals.get("outputs"), marks, dropped, notes)
+    what = called["outputs"]
+    Y = _numbers(Y, what, "outputs", decimals.get("outputs"), marks, dropped, notes)
     gaps = Y.isna().to_numpy()
     if missing == "error":
         advice = "set missing='cells', 'outputs' or 'fewest'"
-        checks.require_none(gaps, Y, called["outputs"], "missing values", advice)
+        checks.require_none(gaps, Y, what, "missing values", advice)
     else:
         cells, columns = checks.kept(gaps, missing)
         leave_out(dropped, "outputs", "cells with missing outputs", Y.index[~cells], len(Y))
@@ -199,16 +200,15 @@ def read_tables(
         X = X[cells]
         Y = Y.loc[cells, columns]
 
-    X = _numbers(
-        X, called["expression"], "genes", decimals.get("expression"), marks, dropped, notes
-    )
+    what = called["expression"]
+    X = _numbers(X, what, "genes", decimals.get("expression"), marks, dropped, notes)
     if spike_ins == "leave out":
         others = checks.no_genes(X.columns)
         leave_out(dropped, "expression", "spike-ins and counters", X.columns[others], X.shape[1])
         X = X.loc[:, ~others]
     gaps = X.isna().to_numpy()
     advice = "set unobserved genes to 0"
-    checks.require_none(gaps, X, called["expression"], "missing values", advice)
+    checks.require_none(gaps, X, what, "missing values", advice)
     kind = "counts" if counts else "log"
     if counts is None:
         kind = _kind(X.to_numpy(), notes)
@@ -319,7 +319,8 @@ def _edited(tables: dict, drop: Iterable[str], rename: Mapping, cells: dict) -> 
         names = dict(rename)
         if what != "expression":
             names = cells | names
-        table = table.drop(columns=table.columns.intersection(drop))
+        unwanted = table.columns.intersection(drop)
+        table = table.drop(columns=unwanted)
         table = table.rename(index=names, columns=names)
         edited[what] = read_table(table, what, repeats=what == "expression")
     return edited
