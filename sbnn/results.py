@@ -365,7 +365,9 @@ def load_folder(folder, prefix="", data_of=lambda record: (record.dataset, recor
         if quick.is_dir():
             missing += f"; {quick} has results of a quick run"
         raise FileNotFoundError(missing)
-    names = {data_of(record): f"{name} of {record.dataset!r}" for name, record in records.items()}
+    names = {}
+    for name, record in records.items():
+        names[data_of(record)] = f"{name}.pickle of {record.dataset!r}"
     names.pop(None, None)
     if len(names) > 1:
         found = ", ".join(names.values())

@@ -64,7 +64,8 @@ def _warn_of_single_guides(obs, control):
     single = cells.size()[cells.nunique() == 1]
     if len(single):
         found = some(f"{target} ({n})" for target, n in single.items())
-        warn(f"guides: off-target effects are missed for targets (cells) with one guide: {found}")
+        text = "guides: off-target effects are missed for targets (cells) with only one guide"
+        warn(f"{text}: {found}")
 
 
 def _read_counts(path, cells):
