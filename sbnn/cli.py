@@ -1,5 +1,4 @@
-"""The command line ``sbnn``: run the notebooks, print tables of their results, and analyse a user's
-own cells.
+"""The command line ``sbnn``: notebooks, tables of their results, and a user's own cells.
 
 The exit status is 0 after success, 1 after invalid input (which the message explains), 2 after an
 invalid command and 130 after Ctrl-C. Finished results are saved, so the same command resumes a run
@@ -20,25 +19,25 @@ from sbnn.data import datasets
 from sbnn.data.datasets import DATASETS, SBNN, STUDIES
 from sbnn.study.own_data.options import OWN, as_options, at_least_one, check, path, require_files
 
-DESCRIPTION = """Finds the genes that predict a second measurement of the same cells, and draws the map between the two.
+DESCRIPTION = """Finds the genes that predict a second measurement of the same cells, and maps them.
 
 The notebooks and their results (saved results are loaded, missing ones are computed):
 
   sbnn data list                     list the data sets and show which are available
   sbnn reproduce                     run all notebooks on all available data sets
-  sbnn reproduce 02 citeseq_cd8      run one notebook on one data set (--fast: quick run, --fresh: recompute)
-  sbnn report scala                  print all tables of saved results (`sbnn report all`: an overview)
+  sbnn reproduce 02 citeseq_cd8      run one notebook on one data set (--fast: quick run)
+  sbnn report scala                  print all tables of saved results (or `all`: an overview)
 
-Your own cells, in tables with cell names (CSV, TSV, Excel or AnnData); `sbnn fit` saves a model, figures and a report:
+Your own cells, in tables with cell names (CSV, TSV, Excel or AnnData):
 
   sbnn fit mine --expression counts.csv --outputs ephys.xlsx --labels types.csv --groups donor
   sbnn map saved_models/mine/model.safetensors new_counts.csv      place new cells on the map
   sbnn explore mine                  write one HTML file to explore the map in a browser
-  sbnn traces *.nwb --out t.csv      write features of recordings, and metadata of the cells to t_cells.csv
-  sbnn network course.csv --prior prior.csv --out folder        infer who regulates whom from expression over time
-  sbnn ephys-types fit typed.csv --model m.pickle        learn types from electrophysiological features
+  sbnn traces *.nwb --out t.csv      write features of recordings, and metadata to t_cells.csv
+  sbnn network course.csv --prior prior.csv --out folder   infer who regulates whom over time
+  sbnn ephys-types fit typed.csv --model m.pickle        learn types from electrophysiology
   sbnn ephys-types predict t.csv --model m.pickle        predict the types of other cells
-  sbnn screen counts.h5ad --guides guides.csv --control NT     find what each perturbation of a screen shifts
+  sbnn screen counts.h5ad --guides guides.csv --control NT     find what each perturbation shifts
 """
 
 
@@ -49,7 +48,8 @@ def main(arguments=None):
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")
     usual, warnings.formatwarning = warnings.formatwarning, _plainly
-    status, command = 0, (arguments or [""])[0]
+    status = 0
+    command = arguments[0] if arguments else ""
     try:
         if command == "data":
             status = datasets.main(arguments[1:], prog="sbnn data")
@@ -77,7 +77,8 @@ def main(arguments=None):
 
 def _plainly(message, category, *_):
     """Format a warning without its line of code."""
-    return f"{'warning' if category is UserWarning else category.__name__}: {as_options(str(message))}\n"
+    kind = "warning" if category is UserWarning else category.__name__
+    return f"{kind}: {as_options(str(message))}\n"
 
 
 #: Arguments of the commands and their settings for argparse.
@@ -91,27 +92,25 @@ ARGUMENTS = {
     "dataset": {
         "nargs": "?",
         "help": f"one of {', '.join(DATASETS)}; or all (every available data set) or auto (the "
-        "main data set of each study); default: auto with one notebook or --in-place, otherwise all",
+        "main data set of each study); default: auto with one notebook or --in-place, else all",
     },
     "saved": {"help": "name of a data set, name given to `sbnn fit`, or all for an overview"},
     "results": {
-        "help": "name of a data set, name given to `sbnn fit`, folder with results, or file of a saved fit"
+        "help": "name of a data set, name given to `sbnn fit`, folder with results, or saved fit"
     },
-    "model": {
-        "help": "model.safetensors of `sbnn fit`, or another file written by the method save of a network"
-    },
+    "model": {"help": "model.safetensors of `sbnn fit`, or a file written by the method save of a network"},
     "cells": {
-        "help": "expression of the new cells (CSV, TSV, Excel or .h5ad), with all genes that the model keeps"
+        "help": "expression of the new cells (CSV, TSV, Excel, .h5ad), with the genes of the model"
     },
     "action": {
         "choices": ("fit", "predict"),
         "help": "fit writes --model; predict reads --model and writes --out",
     },
     "features": {
-        "help": "table of cells x features (CSV, TSV or Excel); fit also needs types and, if known, donors"
+        "help": "table of cells x features (CSV, TSV or Excel); fit also needs types and any donors"
     },
     "course": {
-        "help": "table with the columns sample, time and one per gene; with --times, one row per cell"
+        "help": "table with the columns sample, time and one per gene; with --times, rows are cells"
     },
     "paths": {"nargs": "+", "help": "NWB files, or folders that contain them"},
     "--saved-models": {
@@ -142,18 +141,16 @@ ARGUMENTS = {
         "help": "separate file for the predicted outputs; by default they go to --out"
     },
     "--totals": {
-        "help": "column with the total count of each cell over all genes that were given to the fit"
+        "help": "column with the total count of each cell over all genes given to the fit"
     },
     "--times": {
-        "help": "times of the cells: columns sample and time, or one column of pseudotimes per trajectory"
+        "help": "times of the cells: columns sample and time, or a pseudotime for each trajectory"
     },
     "--prior": {
-        "help": "known regulation: table of genes x genes (1, -1, 0), or columns regulator, target and sign"
+        "help": "known regulation: table of genes x genes (1, -1, 0), or regulator, target and sign"
     },
     "--sheet": {"help": "sheet of an Excel workbook"},
-    "--cache": {
-        "help": "folder that stores the features of recordings already read, so that they are not read again"
-    },
+    "--cache": {"help": "folder that stores the features of recordings that were read before"},
     "--model": {
         "required": True,
         "help": "file of the model of cell types; fit writes it, predict reads it",
@@ -171,7 +168,7 @@ ARGUMENTS = {
         "type": at_least_one,
         "nargs": "+",
         "default": 10,
-        "help": "number of latents (default: 10); of several numbers, the best one on held-out cells is used",
+        "help": "number of latents (default: 10); of several, the best on held-out cells is used",
     },
     "--abstain": {
         "type": float,
@@ -249,13 +246,10 @@ def _commands():
 
 
 def _parser():
+    version = f"sbnn {sys.modules['sbnn'].__version__}"
     as_written = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="sbnn", description=DESCRIPTION, formatter_class=as_written
-    )
-    parser.add_argument(
-        "--version", action="version", version=f"sbnn {sys.modules['sbnn'].__version__}"
-    )
+    parser = argparse.ArgumentParser("sbnn", description=DESCRIPTION, formatter_class=as_written)
+    parser.add_argument("--version", action="version", version=version)
     added = parser.add_subparsers(required=True, dest="step", metavar="command")
     # handled in `main`
     added.add_parser("data", help="list, download or check data sets; see `sbnn data --help`")
@@ -266,61 +260,65 @@ def _parser():
         tables = command.add_argument_group("your own tables, in which cells are matched by name")
         for option in own:
             tables.add_argument(option, **OWN[option])
-        # set per notebook
-        own_folders = {"saved_models": None, "figures": None} if name == "reproduce" else {}
-        command.set_defaults(run=run, out=OUT.get(name), **own_folders)
+        command.set_defaults(run=run, out=OUT.get(name))
+        if name == "reproduce":
+            command.set_defaults(saved_models=None, figures=None)  # set for each notebook
     return parser
 
 
 def _reproduce(options):
     from sbnn.study.reproduce import reproduce
 
-    folders = {"saved_models": options.saved_models, "figures": options.figures}
-    how = {
-        "fresh": options.fresh,
-        "fast": options.fast,
-        "in_place": options.in_place,
-        "jobs": options.jobs,
-    }
-    reproduce(options.notebook, options.dataset, **how, **folders)
+    reproduce(
+        options.notebook,
+        options.dataset,
+        saved_models=options.saved_models,
+        figures=options.figures,
+        fresh=options.fresh,
+        fast=options.fast,
+        in_place=options.in_place,
+        jobs=options.jobs,
+    )
 
 
 def _report(options):
+    from sbnn.results import results_folder
     from sbnn.tables import print_tables
 
-    room = DATASETS[options.saved].study if options.saved in DATASETS else SBNN
-    rooms = STUDIES if options.saved == "all" else (room,)
-    reports = [
-        importlib.import_module(f"sbnn.{'study' if room == SBNN else room}.report")
-        for room in rooms
-    ]
     if options.saved == "all":
-        tables = {}
-        for report in reports:
-            with contextlib.suppress(FileNotFoundError):  # some studies may have no results
-                tables |= report.overview(options.saved_models)
-        if not tables:
-            raise FileNotFoundError(
-                f"no results in {options.saved_models}; run the notebooks first"
-            )
-        print_tables(tables, options.json)
+        print_tables(_overview(options.saved_models), options.json)
         return
-    from sbnn.results import results_folder
-
-    [report] = reports
+    study = DATASETS[options.saved].study if options.saved in DATASETS else SBNN
+    report = _report_of(study)
     records = report.read(results_folder(options.saved_models, options.saved, options.fast))
     print_tables(report.all_tables(records), options.json, options.fast)
-    note = report.note(records) if room == SBNN else report.NOTE
+    note = report.note(records) if study == SBNN else report.NOTE
     if note and not options.json:
         print(f"\n{note}")
 
 
+def _report_of(study):
+    """The module that makes the tables of a study."""
+    room = "study" if study == SBNN else study
+    return importlib.import_module(f"sbnn.{room}.report")
+
+
+def _overview(saved_models):
+    """Tables of all studies that have results."""
+    tables = {}
+    for study in STUDIES:
+        with contextlib.suppress(FileNotFoundError):
+            tables |= _report_of(study).overview(saved_models)
+    if not tables:
+        raise FileNotFoundError(f"no results in {saved_models}; run the notebooks first")
+    return tables
+
+
 def _fit(options):
     name = options.name
-    if name in ("auto", *DATASETS) or not name or name.startswith(".") or set(name) & set("/\\"):
-        raise ValueError(
-            f"name: {name!r} is not allowed; give a name that is neither a path nor that of a data set"
-        )
+    is_path = not name or name.startswith(".") or "/" in name or "\\" in name
+    if is_path or name == "auto" or name in DATASETS:
+        raise ValueError(f"name: {name!r} is not allowed, it is a path or names a data set")
     check(options)
     from sbnn.data.datasets import summary
     from sbnn.data.paired import as_paired
@@ -330,9 +328,8 @@ def _fit(options):
 
     adata = load(options)
     print(summary(adata))
-    commands.fit(
-        options, as_paired(adata), results_folder(options.saved_models, name, options.fast)
-    )
+    folder = results_folder(options.saved_models, name, options.fast)
+    commands.fit(options, as_paired(adata), folder)
 
 
 def _map(options):
@@ -341,11 +338,16 @@ def _map(options):
     from sbnn.study.new_cells import read_cells, write_map
 
     model = load_network(options.model)
-    how = {name: getattr(options, name) for name in ("counts", "genes_in_rows", "totals", "sheet")}
-    inputs = options.model, options.cells
-    n_cells = write_map(
-        model, read_cells(options.cells, model, **how), options.out, options.predictions, inputs
+    cells = read_cells(
+        options.cells,
+        model,
+        counts=options.counts,
+        genes_in_rows=options.genes_in_rows,
+        totals=options.totals,
+        sheet=options.sheet,
     )
+    inputs = options.model, options.cells
+    n_cells = write_map(model, cells, options.out, options.predictions, inputs)
     print(f"positions of {n_cells} cells: {options.out}")
 
 
@@ -360,9 +362,8 @@ def _screen(options):
     require_files(counts=options.counts, **{"--guides": options.guides})
     from sbnn.mechanism_shift import Recipe, own_screen
 
-    own_screen.run(
-        options, Recipe(epochs=2, least_updates=0, updates_per_pair=0) if options.fast else None
-    )
+    quick = Recipe(epochs=2, least_updates=0, updates_per_pair=0)
+    own_screen.run(options, quick if options.fast else None)
 
 
 def _traces(options):
@@ -395,18 +396,21 @@ def _ephys_types(options):
     from sbnn.ephys_types.own_tables import fit_table, held_out_sentence, predict_table
     from sbnn.results import results_path, write_atomically
 
-    features = options.features if options.sheet is None else (options.features, options.sheet)
     out = results_path(options.out, "--out", (options.features, options.model))
     results_path(options.model, "--model", (options.features, options.types))
+    features = options.features
+    if options.sheet is not None:
+        features = features, options.sheet
     if options.action == "fit":
         model = fit_table(features, options.types, 20 if options.fast else "auto")
-        print(
-            f"types {', '.join(model.classes_)}; {held_out_sentence(model)}; model: {model.save(options.model)}"
-        )
-    else:
-        found = predict_table(EphysTypeClassifier.load(options.model), features, options.abstain)
-        write_atomically(found.to_csv().encode(), out, b"cell,type,probability,")
-        print(f"{len(found)} cells in {options.out}: {found['type'].value_counts().to_dict()}")
+        types = ", ".join(model.classes_)
+        saved = model.save(options.model)
+        print(f"types {types}; {held_out_sentence(model)}; model: {saved}")
+        return
+    model = EphysTypeClassifier.load(options.model)
+    found = predict_table(model, features, options.abstain)
+    write_atomically(found.to_csv().encode(), out, b"cell,type,probability,")
+    print(f"{len(found)} cells in {out}: {found['type'].value_counts().to_dict()}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
-"""Convert data to and from Python's built-in containers, numbers, text and bytes, and read pickles
-of these.
+"""Convert data to and from Python's own containers, numbers, text and bytes, and read pickles.
 
 Files are not trusted, and reading them never runs code. Arrays grow only to the size that their
 shape and the size of the file allow, and no container may appear twice, so the reading time is
@@ -19,95 +18,83 @@ import pandas as pd
 # zlib expands a byte to at most this many bytes; if a file yields more, some part is used twice
 ZLIB_RATIO = 1032
 MOST_AXES = 64  # largest number of axes that a numpy array can have
-DTYPES = {
-    name: np.dtype(name)
-    for name in ("|b1", "|i1", "|u1", *(f"<{k}{n}" for k in "iuf" for n in (2, 4, 8)))
-}
+_NAMES = "|b1 |i1 |u1 <i2 <i4 <i8 <u2 <u4 <u8 <f2 <f4 <f8"
+DTYPES = {name: np.dtype(name) for name in _NAMES.split()}
 SCALARS = (type(None), bool, int, float, str, bytes)
 # Pickle instructions that protocol 4 needs for these types; some other instructions run code or
 # take gigabytes of memory.
 TEXT = {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8"}
 GET = {"BINGET", "LONG_BINGET"}
-INSTRUCTIONS = {
-    *TEXT,
-    *GET,
-    "PROTO",
-    "FRAME",
-    "MARK",
-    "STOP",
-    "MEMOIZE",
-    "NONE",
-    "NEWTRUE",
-    "NEWFALSE",
-    "EMPTY_LIST",
-    "EMPTY_DICT",
-    "APPEND",
-    "APPENDS",
-    "SETITEM",
-    "SETITEMS",
-    "BININT",
-    "BININT1",
-    "BININT2",
-    "LONG1",
-    "LONG4",
-    "BINFLOAT",
-}
+_OTHERS = """
+    PROTO FRAME MARK STOP MEMOIZE NONE NEWTRUE NEWFALSE EMPTY_LIST EMPTY_DICT APPEND APPENDS SETITEM
+    SETITEMS BININT BININT1 BININT2 LONG1 LONG4 BINFLOAT
+"""
+INSTRUCTIONS = TEXT | GET | set(_OTHERS.split())
 
 
 def encode(value, where):
-    """Convert arrays, tables, numbers, text and containers to types that every version of numpy and pandas reads."""
+    """Convert arrays, tables, numbers, text and containers to types that every version reads."""
     if isinstance(value, np.generic):
         value = value.item()
     if type(value) in SCALARS:  # not isinstance: the pickle of a subclass would refer to its class
         return value
     if isinstance(value, pd.DataFrame):
-        names = [str(column) for column in value.columns]
-        if len(set(names)) < len(names):
-            raise ValueError(
-                f"{where}: expected a table whose columns have different names, got {names}"
-            )
-        arrays = {name: value.iloc[:, i].to_numpy() for i, name in enumerate(names)}
-        columns = {name: _encode_array(array, f"{where}.{name}") for name, array in arrays.items()}
-        return {
-            "__table__": columns,
-            "index": _encode_array(value.index.to_numpy(), f"{where} index"),
-        }
+        return _encode_table(value, where)
     if isinstance(value, np.ndarray):
         return _encode_array(value, where)
     if isinstance(value, dict):
-        pairs = [
-            [encode(key, where), encode(item, f"{where}.{key}")] for key, item in value.items()
-        ]
-        if not all(type(key) in SCALARS for key, _ in pairs):
-            raise TypeError(
-                f"{where}: expected keys that are text or numbers, got {list(value)[:5]}"
-            )
-        return {"__dict__": pairs}
+        return _encode_dict(value, where)
     if isinstance(value, tuple | list):
         items = [encode(item, where) for item in value]
         return {"__tuple__": items} if isinstance(value, tuple) else items
-    raise TypeError(
-        f"{where}: expected arrays, tables, numbers, text or containers, got {type(value).__name__}"
-    )
+    kind = type(value).__name__
+    raise TypeError(f"{where}: expected arrays, tables, numbers, text or containers, got {kind}")
+
+
+def _encode_dict(value, where):
+    pairs = []
+    for key, item in value.items():
+        key = encode(key, where)
+        if type(key) not in SCALARS:
+            raise TypeError(f"{where}: expected keys that are text or numbers, got {key!r}")
+        pairs.append([key, encode(item, f"{where}.{key}")])
+    return {"__dict__": pairs}
+
+
+def _encode_table(table, where):
+    columns = {}
+    for i, name in enumerate(map(str, table.columns)):
+        if name in columns:
+            raise ValueError(f"{where}: expected columns with different names, got {name!r} twice")
+        columns[name] = _encode_array(table.iloc[:, i].to_numpy(), f"{where}.{name}")
+    return {"__table__": columns, "index": _encode_array(table.index.to_numpy(), f"{where} index")}
 
 
 def _encode_array(array, where):
-    # text: a list of str is smaller than fixed-width Unicode and has no byte order
     if array.dtype.kind in "OU":
-        items, shape = [_text(item, where) for item in array.ravel()], list(array.shape)
-        codes, kinds = pd.factorize(np.array(items, dtype=object))
-        if 2 * len(kinds) > len(items):
-            return {"__text__": items, "shape": shape}
-        codes = codes.astype(np.uint16 if len(kinds) <= 2**16 else np.int64)
-        return {"__text__": kinds.tolist(), "codes": _encode_array(codes.reshape(shape), where)}
+        return _encode_text(array, where)
     little = array.dtype.newbyteorder("<")
     if little.str not in DTYPES:
         raise TypeError(f"{where}: arrays of dtype {array.dtype} cannot be saved")
-    shape, array = list(array.shape), np.ascontiguousarray(array, dtype=little)
     # Bytes are grouped by significance, which saves a sixth of the compressed size because high
     # bytes are similar.
-    planes = np.frombuffer(array.tobytes(), np.uint8).reshape(-1, little.itemsize).T.tobytes()
-    return {"__array__": little.str, "shape": shape, "planes": zlib.compress(planes, 9)}
+    content = np.frombuffer(array.astype(little).tobytes(), np.uint8)
+    planes = content.reshape(-1, little.itemsize).T.tobytes()
+    return {
+        "__array__": little.str,
+        "shape": list(array.shape),
+        "planes": zlib.compress(planes, 9),
+    }
+
+
+def _encode_text(array, where):
+    """Encode text as a list of str, which is smaller than fixed-width Unicode."""
+    items = [_text(item, where) for item in array.ravel()]
+    codes, kinds = pd.factorize(np.array(items, dtype=object))
+    if 2 * len(kinds) > len(items):
+        return {"__text__": items, "shape": list(array.shape)}
+    codes = codes.reshape(array.shape).astype(np.uint16 if len(kinds) <= 2**16 else np.int64)
+    return {"__text__": kinds.tolist(), "codes": _encode_array(codes, where)}
 
 
 def _text(value, where):
@@ -115,13 +102,12 @@ def _text(value, where):
         return str(value)
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return ""  # a missing label
-    raise TypeError(
-        f"{where}: an array of objects may hold text only, found {type(value).__name__}"
-    )
+    kind = type(value).__name__
+    raise TypeError(f"{where}: an array of objects may hold text only, found {kind}")
 
 
 def decode(value, size):
-    """Decode the output of `encode`; text arrays have dtype object. `size` is the size of the file in bytes."""
+    """Decode the output of `encode`; text has dtype object, and `size` is that of the file."""
     return _Decoder(size)(value)
 
 
@@ -138,41 +124,46 @@ class _Decoder:
             return {key: self(item) for key, item in value["__dict__"]}
         if "__tuple__" in value:
             return tuple(self(item) for item in value["__tuple__"])
-        return self.table(value) if "__table__" in value else self.decoded(value)
+        if "__table__" in value:
+            return self.table(value)
+        if "__text__" in value:
+            return self.text(value)
+        return self.array(value)
 
     def table(self, value):
-        index = self.decoded(value["index"])
-        columns = {name: self.decoded(column) for name, column in value["__table__"].items()}
+        index = self(value["index"])
+        columns = {name: self(column) for name, column in value["__table__"].items()}
         # pandas would repeat a single value
         if any(column.shape != (len(index),) for column in columns.values()):
             raise ValueError("it contains a table whose columns differ in length")
         return pd.DataFrame(columns, index=index)
 
-    def decoded(self, value):
-        if "codes" in value:
-            codes = self.decoded(value["codes"])
-            self.left -= 8 * codes.size
-            if self.left < 0:
-                raise ValueError("it contains more text than the file can hold")
-            return np.array([_text(item, "a text") for item in value["__text__"]], object)[codes]
-        if "__text__" in value:
-            return np.array([_text(item, "a text") for item in value["__text__"]], object).reshape(
-                value["shape"]
-            )
-        dtype, shape = DTYPES[value["__array__"]], value["shape"]
-        if (
-            len(shape) > MOST_AXES
-            or not 0 <= (size := dtype.itemsize * math.prod(shape)) <= self.left
-        ):
-            raise ValueError(
-                f"an array of shape {shape[:MOST_AXES]} is more than the file can hold"
-            )
+    def text(self, value):
+        items = [_text(item, "a text") for item in value["__text__"]]
+        items = np.array(items, dtype=object)
+        if "codes" not in value:
+            return items.reshape(value["shape"])
+        codes = self.array(value["codes"])
+        self.take(8 * codes.size)
+        return items[codes]
+
+    def take(self, size):
+        """Reject content that takes more memory than a file of this size can hold."""
+        if not 0 <= size <= self.left:
+            raise ValueError("it contains more than the file can hold")
         self.left -= size
+
+    def array(self, value):
+        dtype = DTYPES[value["__array__"]]
+        shape = value["shape"]
+        if len(shape) > MOST_AXES:
+            raise ValueError("it contains an array of too many axes")
+        size = dtype.itemsize * math.prod(shape)
+        self.take(size)
+        packed = value["planes" if "planes" in value else "zlib"]
         # One byte more than expected is allowed: a limit of 0 would mean no limit, and a longer
         # array must be detected.
-        data = zlib.decompressobj().decompress(
-            value["planes" if "planes" in value else "zlib"], size + 1
-        )
+        data = zlib.decompressobj().decompress(packed, size + 1)
         if "planes" in value:
             data = np.frombuffer(data, np.uint8).reshape(dtype.itemsize, -1).T.tobytes()
         stored = np.uint8 if dtype.kind == "b" else dtype  # any byte becomes True or False
@@ -185,8 +176,9 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def read_pickle(content):
-    """Read a pickle of dicts, lists, numbers, text and bytes; only text and bytes may occur more than once."""
-    memo, before = [], ""
+    """Read a pickle of dicts, lists, numbers, text and bytes; only the last two may repeat."""
+    memo = []
+    before = ""
     for instruction, argument, at in pickletools.genops(content):
         name = instruction.name
         if name not in INSTRUCTIONS or (name in GET and memo[argument] not in TEXT):

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sbnn.errors import attempt, documented, naming
+from sbnn.errors import check_flag, check_number
 from sbnn.plain import decode, encode, read_pickle
 
 __all__ = ["Record", "load", "load_folder", "results_folder", "save"]
@@ -35,7 +35,7 @@ BETWEEN, END = b"\x8c\x07content\x8e", b"u."
 
 
 def library_versions():
-    """Versions of Python and of the libraries that affect results and, if torch is loaded, its CPU instruction set."""
+    """Versions of libraries that affect results and, if torch is loaded, its instruction set."""
     versions = {"python": platform.python_version()}
     versions["sbnn"] = sys.modules["sbnn"].__version__
     for name in ("numpy", "pandas", "scipy", "scikit-learn", "torch"):
@@ -102,8 +102,9 @@ class Record:
         return [*super().__dir__(), *self.values]
 
     def __repr__(self):
+        about = f"{self.experiment!r} on {self.dataset!r}"
         size = f"{len(self.params)} parameter setting(s), {len(self.folds)} fold(s)"
-        return f"<Record {self.experiment!r} on {self.dataset!r}: {size}, values {sorted(self.values)}>"
+        return f"<Record {about}: {size}, values {sorted(self.values)}>"
 
     def to_frame(self):
         """Table with one row per fold and grid point.
@@ -111,44 +112,40 @@ class Record:
         The columns are ``fold``, the parameters, and every value that has one number per fold and
         grid point.
         """
-        n_folds, n_points = max(len(self.folds), 1), len(self.params)
-        rows = pd.DataFrame(
-            [{"fold": fold, **point} for point in self.params for fold in range(n_folds)]
-        )
+        n_folds = max(len(self.folds), 1)
+        n_points = len(self.params)
+        rows = [{"fold": fold, **point} for point in self.params for fold in range(n_folds)]
+        rows = pd.DataFrame(rows)
         for name, value in self.values.items():
             if isinstance(value, np.ndarray) and value.shape == (n_folds, n_points):
                 rows[name] = value.T.ravel()
         return rows
 
-    @naming("point, name: expected the position of a grid point and the name of a parameter")
     def parameter(self, point, name, default=None):
-        """Value of a parameter at a grid point, or in the estimator if the grid does not vary the parameter."""
-        return self.params[point].get(
-            name, self.settings.get("estimator", {}).get("params", {}).get(name, default)
-        )
+        """Value of a parameter at a grid point, or in the estimator if the grid has one value."""
+        n_points = len(self.params)
+        if point not in range(-n_points, n_points):
+            raise ValueError(f"point: expected a position among {n_points}, got {point!r}")
+        return self.params[point].get(name, self._of_estimator().get(name, default))
+
+    def _of_estimator(self):
+        return self.settings.get("estimator", {}).get("params", {})
 
     def points(self, **params):
         """Positions of all grid points with these parameters; numbers are compared to 9 digits."""
-        wanted, points = kept_params(params).items(), range(len(self.params))
-        with naming(f"{', '.join(params)}: expected values of parameters"):
-            return [
-                g
-                for g in points
-                if all(same_value(self.parameter(g, name), value) for name, value in wanted)
-            ]
+        points = list(range(len(self.params)))
+        for name, value in kept_params(params).items():
+            points = [point for point in points if same_value(self.parameter(point, name), value)]
+        return points
 
     def find(self, **params):
-        """Position of the only grid point with these parameters; raises KeyError if there are none or several."""
+        """Position of the only grid point with these parameters; KeyError if there is not one."""
         hits = self.points(**params)
         if len(hits) != 1:
-            raise KeyError(
-                f"expected one grid point, {params} match {len(hits)} of {len(self.params)}: {self.params}"
-            )
+            found = f"{len(hits)} of {len(self.params)}: {self.params}"
+            raise KeyError(f"expected one grid point, {params} match {found}")
         return hits[0]
 
-    @naming(
-        "n_genes, params: expected a number, and parameters of grid points in a record with n_selected"
-    )
     def best_with_at_most(self, n_genes, **params):
         """Position of the grid point with the most selected genes, but at most `n_genes`.
 
@@ -156,23 +153,27 @@ class Record:
         figures. If all grid points have more genes, the grid point with the fewest genes is taken.
         Ties go to the first grid point.
         """
+        check_number("n_genes", n_genes, float)
         hits = self.points(**params)
-        genes = self.n_selected[:, hits].mean(0)
+        genes = self.n_selected[:, hits].mean(0)  # (n_hits,)
         within = genes.round() <= n_genes
-        return hits[
-            np.argmax(np.where(within, genes, -np.inf)) if within.any() else np.argmin(genes)
-        ]
+        if within.any():
+            return hits[np.argmax(np.where(within, genes, -np.inf))]
+        return hits[np.argmin(genes)]
 
 
 def kept_params(point):
-    """Parameters of a grid point in the form that a record stores: a Series as a dict, an array or a set as a list."""
-    kinds = {
-        pd.Series: pd.Series.to_dict,
-        np.ndarray: np.ndarray.tolist,
-        set: sorted,
-        frozenset: sorted,
-    }
-    return {name: kinds.get(type(value), lambda same: same)(value) for name, value in point.items()}
+    """Parameters as a record stores them: a Series as a dict, an array or a set as a list."""
+    kept = {}
+    for name, value in point.items():
+        if isinstance(value, pd.Series):
+            value = value.to_dict()
+        elif isinstance(value, np.ndarray):
+            value = value.tolist()
+        elif isinstance(value, set | frozenset):
+            value = sorted(value)
+        kept[name] = value
+    return kept
 
 
 def same_value(a, b):
@@ -183,47 +184,39 @@ def same_value(a, b):
 
 
 def results_path(path, argument="path", inputs=()):
-    """Expand ``~`` in the path of a file; reject a path that cannot be a file, or that is one of the `inputs`."""
+    """Expand ``~`` in the path of a file; reject what cannot be a file, and the `inputs`."""
     text = os.path.expanduser(path) if isinstance(path, str | os.PathLike) else ""
-    other_kind = os.path.exists(text.replace("\0", "")) and not os.path.isfile(text)
-    if not text or "\0" in text or text.startswith("~") or text.endswith(os.sep) or other_kind:
-        what = ", which is a folder or a device" if other_kind else ""
-        raise ValueError(f"{argument}: expected the path of a file, got {str(path)!r}{what}")
-    for other in inputs:
-        if other is not None and os.path.realpath(text) == os.path.realpath(
-            os.path.expanduser(other)
-        ):
-            raise ValueError(
-                f"{argument}: {str(other)!r} is an input and would be overwritten; name another file"
-            )
+    if not text or "\0" in text or text.startswith("~") or text.endswith(os.sep):
+        raise ValueError(f"{argument}: expected the path of a file, got {path!r}")
+    if os.path.exists(text) and not os.path.isfile(text):
+        raise ValueError(
+            f"{argument}: expected the path of a file, {text!r} is a folder or a device"
+        )
+    places = [os.path.realpath(os.path.expanduser(other)) for other in inputs if other is not None]
+    if os.path.realpath(text) in places:
+        raise ValueError(f"{argument}: {text!r} is an input and would be overwritten")
     return Path(text)
 
 
 def require(record, argument, names, other=None):
-    """Check that a record has the values or parameters `names`, and the same data as `other` (a record or data)."""
-    known = set()
-    if isinstance(record, Record):
-        known.update(
-            record.values, record.settings.get("estimator", {}).get("params", {}), *record.params
-        )
-    if (missing := [name for name in names if name not in known]) or not isinstance(record, Record):
-        raise ValueError(
-            f"{argument}: expected a record{' with ' * bool(missing)}{', '.join(missing)}, got {record!r}"
-        )
+    """Check that a record has values or parameters `names`, and the same data as `other`."""
+    if not isinstance(record, Record):
+        raise ValueError(f"{argument}: expected a record, got {record!r}")
+    known = {*record.values, *record._of_estimator()}.union(*record.params)
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise ValueError(f"{argument}: expected a record with {', '.join(missing)}, got {record!r}")
     if other is not None and record.sha256 != other.sha256:
-        here, there = (
-            f"{getattr(of, 'dataset', None) or of.name!r} ({of.sha256[:12]})"
-            for of in (record, other)
-        )
+        name = other.dataset if isinstance(other, Record) else other.name
         raise ValueError(
-            f"{argument}: expected a record of the same data as the others, {there}, got {here}"
+            f"{argument}: expected a record of the same data as the others, "
+            f"{name!r} ({other.sha256[:12]}), got {record.dataset!r} ({record.sha256[:12]})"
         )
 
 
-@naming("saved_models, dataset, fast: expected a folder, the name of a data set, and True or False")
 def results_folder(saved_models, dataset, fast=False):
-    """Folder of the results of a data set; quick runs have their own folder, so they do not replace full results."""
-    return Path(saved_models) / (f"{dataset}-fast" if fast else dataset)
+    """Folder of the results of a data set; those of quick runs have a folder of their own."""
+    return Path(saved_models, f"{dataset}-fast" if check_flag("fast", fast) else dataset)
 
 
 def save(record, path):
@@ -256,13 +249,13 @@ def save(record, path):
     _check(record)
     path = results_path(path)
     content = {part.name: encode(getattr(record, part.name), part.name) for part in fields(Record)}
-    write_atomically(_seal(pickle.dumps(content, protocol=4)), path, re.escape(HEADER[:24]))
+    content = pickle.dumps(content, protocol=4)
+    write_atomically(_seal(content), path, re.escape(HEADER[:24]))
     return path
 
 
 def write_atomically(content, path, kind=b""):
-    """Write bytes to a `pathlib.Path` such that the file holds either its old content or all of the
-    new content.
+    """Write bytes to a `pathlib.Path` such that the file is either unchanged or complete.
 
     An existing file is replaced only if its beginning matches `kind`, a regular expression.
     """
@@ -295,7 +288,7 @@ def write_atomically(content, path, kind=b""):
 
 
 def drop_leftovers(path):
-    """Delete temporary files that an interrupted write left next to a file that no other process is writing."""
+    """Delete temporary files of interrupted writes of a file that no process is writing."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.????????.tmp"):
         leftover.unlink(missing_ok=True)
 
@@ -329,7 +322,8 @@ def load(path):
                 "it is truncated, altered, from another version, or another kind of file"
             )
         entries = read_pickle(content)
-        record = Record(**{name: decode(value, len(whole)) for name, value in entries.items()})
+        entries = {name: decode(value, len(whole)) for name, value in entries.items()}
+        record = Record(**entries)
     except Exception as error:  # any error that a damaged or hostile file causes
         raise ValueError(
             f"{path} is not a record of sbnn that can be read: {error or 'out of memory'}"
@@ -337,7 +331,6 @@ def load(path):
     return record
 
 
-@documented
 def load_folder(folder, prefix="", data_of=lambda record: (record.dataset, record.sha256)):
     """Read all records of a folder.
 
@@ -363,24 +356,23 @@ def load_folder(folder, prefix="", data_of=lambda record: (record.dataset, recor
     ValueError
         If records are of different data, which must not be compared, or if a record cannot be read.
     """
-    paths = sorted(
-        attempt("folder: expected the path of a folder", Path, folder).glob(prefix + "*.pickle")
-    )
+    folder = Path(folder)
+    paths = sorted(folder.glob(f"{prefix}*.pickle"))
     records = {path.stem.removeprefix(prefix): load(path) for path in paths}
     if not records:
-        trial = (
-            f"; {folder}-fast has results of a quick run" if Path(f"{folder}-fast").is_dir() else ""
-        )
-        raise FileNotFoundError(
-            f"no results in {Path(folder, prefix)}; run the notebooks or `sbnn fit` first{trial}"
-        )
-    of = {
-        data_of(record): f"{name}.pickle of {record.dataset!r}" for name, record in records.items()
-    }
-    of.pop(None, None)
-    if len(of) > 1:
+        missing = f"no results in {folder / prefix}; run the notebooks or `sbnn fit` first"
+        quick = Path(f"{folder}-fast")
+        if quick.is_dir():
+            missing += f"; {quick} has results of a quick run"
+        raise FileNotFoundError(missing)
+    names = {}
+    for name, record in records.items():
+        names[data_of(record)] = f"{name}.pickle of {record.dataset!r}"
+    names.pop(None, None)
+    if len(names) > 1:
+        found = ", ".join(names.values())
         raise ValueError(
-            f"{folder} has results of several data sets: {', '.join(of.values())}; keep only one data set"
+            f"{folder} has results of several data sets: {found}; keep only one of them"
         )
     return records
 
@@ -399,14 +391,15 @@ def _check(record):
         value = getattr(record, part.name)
         if not isinstance(value, part.type):
             raise TypeError(f"{part.name}: expected {part.type}, got {type(value).__name__}")
-    named = [record.settings, record.values, record.versions, *record.params]
-    if not all(
-        isinstance(one, dict) and all(isinstance(name, str) for name in one) for one in named
-    ):
-        raise TypeError("settings, values, versions and params: expected dicts whose keys are text")
-    pairs = all(isinstance(fold, tuple | list) and len(fold) == 2 for fold in record.folds)
-    cells = [cells for fold in record.folds for cells in fold] if pairs else [None]
-    if not all(
-        isinstance(one, np.ndarray) and one.ndim == 1 and one.dtype.kind in "iu" for one in cells
-    ):
-        raise TypeError("folds: expected pairs of positions, each a vector of whole numbers")
+    for named in (record.settings, record.values, record.versions, *record.params):
+        if not isinstance(named, dict) or not all(isinstance(name, str) for name in named):
+            raise TypeError(
+                "settings, values, versions and params: expected dicts whose keys are text"
+            )
+    for fold in record.folds:
+        if not isinstance(fold, tuple | list) or len(fold) != 2 or not all(map(_positions, fold)):
+            raise TypeError("folds: expected pairs of positions, each a vector of whole numbers")
+
+
+def _positions(cells):
+    return isinstance(cells, np.ndarray) and cells.ndim == 1 and cells.dtype.kind in "iu"

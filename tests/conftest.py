@@ -1,4 +1,4 @@
-"""Data that every test file shares: a tiny simulated set, and the real one where it can be found without network."""
+"""Data that every test file shares: a tiny simulated set, and real files if they are here."""
 
 import socket
 
@@ -48,7 +48,7 @@ def real_scala():
 
 @pytest.fixture(scope="session")
 def real_file():
-    """Path of a published file, given as ``real_file(name)`` or ``real_file(name, folder)``, or a skipped test."""
+    """Path of a published file by ``real_file(name)``; the test is skipped without it."""
 
     def find(name, folder=None):
         if folder is None:
@@ -89,7 +89,7 @@ def alone(monkeypatch, tmp_path):
 
 @pytest.fixture
 def small_scala(alone, monkeypatch):
-    """The three Scala files with the published layout, but of six cells, in the registry and in a folder."""
+    """The three Scala files in the published layout, but of six cells, in a folder."""
     rng = np.random.default_rng(0)
     cells = [f"20180918sample{i}" for i in range(6)]
     counts = pd.DataFrame(

@@ -1,4 +1,4 @@
-"""Made-up records such as `sbnn fit` leaves of data of one's own: any number of outputs and types, names, outliers."""
+"""Made-up records of `sbnn fit`: any number of outputs and types, long names, outliers."""
 
 import functools
 
@@ -12,7 +12,7 @@ LONG_TYPE = "Exc L5-6 FEZF2 of the primary motor cortex, subtype"
 
 
 def labelled_cells(n_cells, n_types, n_families):
-    """Number of the type of every cell, labels and colours; rare types have one cell, and a name in four is long."""
+    """Types, labels and colours of cells; rare types have one cell, and a name in four is long."""
     rng = np.random.default_rng(0)
     share = 1 / np.arange(1, n_types + 1)
     kind = np.sort(rng.choice(n_types, n_cells, p=share / share.sum()))
@@ -27,7 +27,7 @@ def labelled_cells(n_cells, n_types, n_families):
 
 @functools.cache
 def own_records(n_outputs, n_types, n_families=0, n_cells=150, n_genes=25):
-    """Records by name. One cell is far out on the map, one is 50 SD off in output 1, which also has a huge effect."""
+    """Records by name; one cell is far out on the map, another is 50 SD off in output 1."""
     rng = np.random.default_rng(1)
     outputs = [
         (f"Output {i}", f"{LONG}, {i}", f"Rheobase (pA), sweep {i}")[i % 3]
@@ -47,7 +47,8 @@ def own_records(n_outputs, n_types, n_families=0, n_cells=150, n_genes=25):
     predictions = near @ rng.normal(size=(2, n_outputs)) / 3
     measured = predictions + rng.normal(size=predictions.shape)
     measured[1, 0] = 50 * measured[:, 0].std()
-    middle, scale = measured.mean(0), measured.std(0)
+    middle = measured.mean(0)
+    scale = measured.std(0)
     r2 = np.sort(rng.uniform(-0.1, 0.8, n_outputs))[::-1]
     selected = np.arange(len(genes)) < n_genes
     stable = (np.arange(len(genes)) < n_genes - 5) | (rng.uniform(size=(20, 1, len(genes))) < 0.1)

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 
 def edits(likely):
-    """Strategy of changes of bytes: kind, place in 1/10 000 of the length, and a byte, often a `likely` one."""
+    """Changes of bytes: kind, place in 1/10 000 of the length, and a byte, often a `likely` one."""
     kinds = st.sampled_from(["flip", "set", "insert", "cut", "end", "repeat"])
     byte = st.integers(0, 255) | st.sampled_from(sorted(likely))
     return st.lists(st.tuples(kinds, st.integers(0, 9999), byte), min_size=1, max_size=3)

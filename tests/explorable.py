@@ -1,4 +1,4 @@
-"""Made-up records that the explorer can show: a fit with known places, folds of the same model, and more."""
+"""Made-up records that the explorer can show: a fit with known places, its folds, and more."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ COLORS = ("#AA0000", "#00AA00", "#0000CC", "#CC8800")
 def fit_to_explore(
     n=90, n_outputs=3, n_genes=4, width=2, n_types=3, names=None, types=None, seed=0
 ):
-    """A fit whose types lie in different places, in the order of `types`; the first output tells the first type."""
+    """A fit whose types lie in different places; the first output is high in the first type."""
     rng = np.random.default_rng(seed)
     types = [f"kind {i}" for i in range(n_types)] if types is None else types
     codes = np.arange(n) % len(types)
@@ -72,8 +72,9 @@ def folds_to_explore(fit, n_folds=4, seed=1):
 
 
 def with_all_genes(fit, seed=2):
-    """The fit, now of data with 30 other genes; these data; halves of the cells, which trust the first gene; t-SNE."""
-    rng, n = np.random.default_rng(seed), len(fit.outputs)
+    """Data of the fit with 30 other genes, halves in which the first gene is stable, and t-SNE."""
+    rng = np.random.default_rng(seed)
+    n = len(fit.outputs)
     names = [*fit.kept_genes, *(f"Other{i}" for i in range(30))]
     X = np.log2(1 + rng.poisson(rng.uniform(0.5, 20, len(names)), (n, len(names))))
     tables = (
@@ -81,7 +82,8 @@ def with_all_genes(fit, seed=2):
         pd.DataFrame(fit.outputs, fit.cell_names, fit.feature_names),
     )
     data = as_paired(tables)
-    fit.sha256, pairs = data.sha256, [np.split(rng.permutation(n), 2) for _ in range(25)]
+    fit.sha256 = data.sha256
+    pairs = [np.split(rng.permutation(n), 2) for _ in range(25)]
     values = {
         "selected": np.tile(np.arange(len(names)) < 1, (50, 1, 1)),
         "n_selected": np.ones((50, 1), int),

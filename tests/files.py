@@ -31,7 +31,7 @@ def put(path: Path, content: bytes = CONTENT) -> Path:
 
 @contextmanager
 def server(bodies, cuts=(), pause=0):
-    """A web server on this machine: path -> what it sends, None for silence; answers are cut after so many bytes."""
+    """A local web server: path -> what it sends (None: nothing); `cuts` end answers early."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -61,7 +61,10 @@ def server(bodies, cuts=(), pause=0):
 
     left = list(cuts)
     web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    web.daemon_threads, web.asked, web.sent, web.stop = True, [], 0, threading.Event()
+    web.daemon_threads = True
+    web.asked = []
+    web.sent = 0
+    web.stop = threading.Event()
     web.url = f"http://127.0.0.1:{web.server_port}"
     thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

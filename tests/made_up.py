@@ -1,4 +1,4 @@
-"""Small made-up records for tests of figures, what their texts must be like, tables, and a model of a moment."""
+"""Small made-up records for tests of figures, checks of their texts, tables, and a model."""
 
 import itertools
 
@@ -137,7 +137,8 @@ def fit_record(
 
 def selection_record(n=400, markers=("Pvalb", "Sst", "Vip", "Gad1", "Lamp5")):
     rng = np.random.default_rng(0)
-    x, y = rng.uniform(0, 8, n), rng.uniform(0, 1, n)
+    x = rng.uniform(0, 8, n)
+    y = rng.uniform(0, 1, n)
     x[:5], y[:5] = 6 + 0.02 * np.arange(5), 0.5  # five markers on top of each other
     x[-1] = np.nan
     names = np.array([*markers, *(f"g{i}" for i in range(n - len(markers)))])
@@ -177,8 +178,10 @@ def assert_tidy(figure):
     boxes = [text.get_window_extent() for text in texts]
     page = figure.bbox.padded(1)
     for text, box in zip(texts, boxes, strict=True):
-        assert page.containsx(box.x0) and page.containsx(box.x1), text.get_text()
-        assert page.containsy(box.y0) and page.containsy(box.y1), text.get_text()
+        assert page.containsx(box.x0)
+        assert page.containsx(box.x1), text.get_text()
+        assert page.containsy(box.y0)
+        assert page.containsy(box.y1), text.get_text()
     for (a, box_a), (b, box_b) in itertools.combinations(zip(texts, boxes, strict=True), 2):
         overlap = (
             min(box_a.x1, box_b.x1) - max(box_a.x0, box_b.x0),
@@ -218,7 +221,7 @@ def outputs_of(data):
 
 
 class Weigher(RegressorMixin, BaseEstimator):
-    """Ridge regression that keeps the `n_genes` columns of greedy forward selection, and says so."""
+    """Ridge regression that reports the `n_genes` columns of greedy forward selection."""
 
     def __init__(self, n_genes=2):
         self.n_genes = n_genes

@@ -25,7 +25,8 @@ def test_measuring_resumes_and_extends(data, tmp_path, monkeypatch):
     model = accuracy.Model("lasso", peer, genes=(6,), folds=2)
     record = accuracy.measure("lasso", model, data, tmp_path)
     more = accuracy.measure("lasso", replace(model, genes=(3, 6)), data, tmp_path, n_folds=3)
-    assert more.test_r2.shape == (3, 2) and "test_predictions" not in more.values
+    assert more.test_r2.shape == (3, 2)
+    assert "test_predictions" not in more.values
     np.testing.assert_array_equal(more.test_r2[:2, more.find(n_genes=6)], record.test_r2[:, 0])
     for method in ("fit", "fit_path"):
         monkeypatch.setattr(peers.SelectThenRegress, method, lambda *_: pytest.fail("fitted again"))
@@ -53,7 +54,8 @@ def test_pages_show_the_committed_numbers():
 
 
 def test_selection_inside_the_fold_sees_no_test_cell(data):
-    train, test = np.arange(20, data.n_cells), np.arange(20)
+    train = np.arange(20, data.n_cells)
+    test = np.arange(20)
     compared = selection_leak.compare(
         LeaveOneOutRidge(), data.counts, data.Y, [(train, test)], n_genes=12
     )

@@ -1,4 +1,4 @@
-"""The documentation: its examples run, it names all there is, and its site builds without a warning or a network."""
+"""The documentation: its examples run, and its site builds without warnings or a network."""
 
 import contextlib
 import importlib
@@ -34,8 +34,8 @@ QUICK = {
     "numbers=(5, 25, 100)": "numbers=(5, 25)",
     "n_pairs=25": "n_pairs=2",
     "EphysTypeClassifier(": "EphysTypeClassifier(n_steps=2, ",
-    "n_latent=10": "n_latent=3, recipe=sbnn.mechanism_shift.Recipe(hidden=8, epochs=2, least_updates=0, "
-    "updates_per_pair=0)",
+    "n_latent=10": "n_latent=3, recipe=sbnn.mechanism_shift.Recipe(hidden=8, epochs=2, "
+    "least_updates=0, updates_per_pair=0)",
     "random(350": "random(30",
     "simulate(150": "simulate(20",
     "sparsity=0.955": "sparsity=0.7",
@@ -56,7 +56,7 @@ def with_blocks(language):
 
 @pytest.fixture
 def files(adata, data, tmp_path, monkeypatch):
-    """Files that the pages speak of, in the current folder, and the names that they take as given, by page."""
+    """Files that the pages use, in the current folder, and the names that each page assumes."""
     tables = {
         "counts": pd.DataFrame(data.counts, data.cell_names, data.gene_names),
         "ephys": pd.DataFrame(data.Y, data.cell_names, data.feature_names),
@@ -143,7 +143,8 @@ def test_every_command_of_a_page_is_one(page):
 def parse_only(words):
     """Parse a command; what it lacks is told by the parser."""
     if words[0] == "data":
-        words, parse = [*words[1:], "--help"], datasets.main
+        words = [*words[1:], "--help"]
+        parse = datasets.main
     else:
         parse = _parser().parse_args
     try:

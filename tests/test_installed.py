@@ -15,7 +15,10 @@ import sbnn
 
 ROOT = Path(__file__).resolve().parents[1]
 SIMULATE = "from sbnn import simulate_tables\nsimulate_tables('raw', n_cells=120, n_genes=60)"
-FIT = "fit mine --expression raw/counts.csv --outputs raw/outputs.csv --labels raw/labels.csv --missing cells --fast"
+FIT = (
+    "fit mine --expression raw/counts.csv --outputs raw/outputs.csv --labels raw/labels.csv "
+    "--missing cells --fast"
+)
 
 
 def run(*command, cwd=None):
@@ -31,11 +34,13 @@ def run(*command, cwd=None):
 
 @pytest.mark.slow
 def test_the_wheel_alone_runs_the_quick_start_and_fits_tables(tmp_path):
-    """Where its dependencies are those of this environment, and nothing else of the checkout is there."""
+    """Dependencies are those of this environment, and the checkout is out of sight."""
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         copy(ROOT / name, tmp_path)
     copytree(ROOT / "sbnn", tmp_path / "sbnn", ignore=ignore_patterns("__pycache__"))
-    pip, dist, env = [sys.executable, "-m", "pip"], tmp_path / "dist", tmp_path / "env"
+    pip = [sys.executable, "-m", "pip"]
+    dist = tmp_path / "dist"
+    env = tmp_path / "env"
     run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", dist, tmp_path)
     [wheel] = dist.glob(f"sbnn-{sbnn.__version__}-*.whl")
     files = {
@@ -52,7 +57,8 @@ def test_the_wheel_alone_runs_the_quick_start_and_fits_tables(tmp_path):
     where, version = run(
         *python, "import sbnn; print(sbnn.__file__, sbnn.__version__)", cwd=env
     ).split()
-    assert Path(where).is_relative_to(site) and version == sbnn.__version__
+    assert Path(where).is_relative_to(site)
+    assert version == sbnn.__version__
     readme = (ROOT / "README.md").read_text()
     [code], [shown] = (
         re.findall(rf"^```{kind}\n(.*?)^```$", readme, re.M | re.S) for kind in ("python", "text")

@@ -1,4 +1,4 @@
-"""README and the pages it leads to: links lead somewhere, tables are those of the committed results."""
+"""README and the pages it links: links hold, tables are those of the committed results."""
 
 import re
 import tomllib
@@ -62,10 +62,8 @@ def test_the_tables_are_those_of_the_committed_results():
 @pytest.mark.parametrize("page", ["README.md", "docs/companions.md"])
 def test_numbers_of_the_companions_are_those_of_the_committed_results(page):
     text = " ".join((ROOT / page).read_text().split())
-    [classes], [yeast] = (
-        types.overview(SAVED).values(),
-        [dynamics.methods_table(dynamics.read(SAVED / "yeast_pramila"), "real")],
-    )
+    [classes] = types.overview(SAVED).values()
+    [yeast] = [dynamics.methods_table(dynamics.read(SAVED / "yeast_pramila"), "real")]
     assert f"macro-F1 of {classes.loc['human, 4 classes', 'EphysTypeClassifier']}" in text
     ahead = yeast["one-step MSE"].str.split().str[0]
     assert all(ahead[name] in text for name in ("DASH", "PHOENIX", "SparseRegulation"))
@@ -73,8 +71,10 @@ def test_numbers_of_the_companions_are_those_of_the_committed_results(page):
 
 def test_badges_hold():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["requires-python"] == ">=3.11,<3.14" and project["license"] == "BSD-3-Clause"
-    assert "python: 3.11 - 3.13" in README and "licence: BSD 3-Clause" in README
+    assert project["requires-python"] == ">=3.11,<3.14"
+    assert project["license"] == "BSD-3-Clause"
+    assert "python: 3.11 - 3.13" in README
+    assert "licence: BSD 3-Clause" in README
 
 
 def test_tables_of_the_page_of_dynamics_are_those_of_the_committed_results():

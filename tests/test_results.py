@@ -1,4 +1,4 @@
-"""Records come back to the bit, are never half written, and reading one runs no code and takes little memory."""
+"""Records come back to the bit, are never half written, and reading one runs no code."""
 
 import os
 import pickle
@@ -23,7 +23,7 @@ from sbnn import (
     stability_selection,
 )
 from sbnn.explorer.explore import Explorer
-from sbnn.plain import encode
+from sbnn.plain import MOST_AXES, ZLIB_RATIO, decode, encode
 from sbnn.results import Record, load, save
 
 REFUSED = "r.pickle is not a record of sbnn"
@@ -66,9 +66,8 @@ def assert_same(a, b):
     elif isinstance(a, np.ndarray):
         np.testing.assert_array_equal(a, b)
         native = a.dtype.newbyteorder("=")
-        assert (
-            b.dtype == native or (native.kind == "U" and b.dtype == object)
-        ) and b.flags.writeable
+        assert b.dtype == native or (native.kind == "U" and b.dtype == object)
+        assert b.flags.writeable
     elif isinstance(a, dict | list | tuple):
         assert type(a) is type(b)
         for x, y in zip(
@@ -76,7 +75,8 @@ def assert_same(a, b):
         ):
             assert_same(x, y)
     else:
-        assert a == b and (type(a) is type(b) or isinstance(a, np.generic))
+        assert a == b
+        assert type(a) is type(b) or isinstance(a, np.generic)
 
 
 def test_round_trip_keeps_every_bit(record, tmp_path):
@@ -88,13 +88,192 @@ def test_round_trip_keeps_every_bit(record, tmp_path):
     outer = pickle.loads(path.read_bytes())  # by the pickle of everybody, too
     assert list(outer) == ["format", "schema", "sha256", "content"]
     inner = pickle.loads(outer["content"])
-    assert inner["dataset"] == "toy" and inner["params"][1] == {
-        "__dict__": [["alpha", 0.3], ["rank", 2]]
-    }
-    blocked = "import sys\nfor m in ('torch', 'sklearn', 'scipy', 'anndata', 'matplotlib'): sys.modules[m] = None\n"
+    assert inner["dataset"] == "toy"
+    assert inner["params"][1] == {"__dict__": [["alpha", 0.3], ["rank", 2]]}
+    slow = ("torch", "sklearn", "scipy", "anndata", "matplotlib")
+    blocked = f"import sys\nfor name in {slow}: sys.modules[name] = None\n"
     code = blocked + f"from sbnn import results\nprint(results.load({str(path)!r}).test_r2.shape)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "(2, 2)", done.stderr
+
+
+# -- what a record answers -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def grid():
+    """A record of three grid points in two folds."""
+    points = [
+        {"rank": 1, "alpha": 0.1},
+        {"rank": 2, "alpha": 0.1},
+        {"rank": 2, "alpha": 0.3, "genes": ["a"]},
+    ]
+    values = {
+        "test_r2": np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]]),
+        "n_selected": np.array([[9, 5, 2], [8, 6, 3]]),
+        "turned": np.ones((3, 2)),
+    }
+    folds = [(np.array([0, 1]), np.array([2])), (np.array([2]), np.array([0, 1]))]
+    estimator = {"params": {"alpha": 9, "width": 4}}
+    return Record("cv", "toy", "ab" * 32, points, 3, {"estimator": estimator}, folds, values)
+
+
+def test_grid_points_are_found_by_their_parameters(grid):
+    assert grid.points(rank=2) == [1, 2]
+    assert grid.points(rank=2 + 1e-10) == [1, 2]
+    assert grid.points(rank=2 + 1e-8) == []
+    assert grid.points(rank="2") == []
+    assert grid.points(width=4, alpha=0.3) == [2], "width is the same for all points"
+    assert grid.points(genes=np.array(["a"])) == grid.points(genes={"a"}) == [2]
+    assert grid.find(rank=2, alpha=0.3) == 2
+    assert grid.parameter(2, "alpha") == 0.3
+    assert grid.parameter(2, "x", 7) == 7
+    with pytest.raises(KeyError, match="rank"):
+        grid.find(rank=2)
+    for point in (3, -4, "a"):
+        with pytest.raises(ValueError, match="point"):
+            grid.parameter(point, "rank")
+
+
+@pytest.mark.parametrize(
+    ("most", "point"), [(1, 2), (2, 2), (3, 2), (5, 2), (6, 1), (7, 1), (8, 0), (99, 0)]
+)
+def test_the_point_with_the_most_genes_that_are_allowed(grid, most, point):
+    """Means are 8.5, 5.5 and 2.5 genes, which round to 8, 6 and 2."""
+    assert grid.best_with_at_most(most) == point
+
+
+def test_the_point_with_the_most_genes_among_some(grid):
+    assert grid.best_with_at_most(2, rank=1) == 0
+    with pytest.raises(TypeError, match="n_genes"):
+        grid.best_with_at_most("many")
+
+
+def test_a_table_has_a_row_for_each_fold_and_point(grid):
+    table = grid.to_frame()
+    assert table["fold"].tolist() == [0, 1, 0, 1, 0, 1]
+    assert table["rank"].tolist() == [1, 1, 2, 2, 2, 2]
+    assert table["test_r2"].tolist() == [0.1, 0.4, 0.2, 0.5, 0.3, 0.6]
+    assert "turned" not in table, "it has another shape"
+    single = Record("fit", "toy", "ab", [{"a": 1}]).to_frame()
+    assert single.to_dict("list") == {"fold": [0], "a": [1]}
+
+
+def test_values_are_attributes(grid):
+    assert grid.test_r2 is grid.values["test_r2"]
+    assert "test_r2" in dir(grid)
+    assert "3 parameter" in repr(grid)
+    assert "2 fold" in repr(grid)
+    with pytest.raises(AttributeError, match="no 'r2'"):
+        _ = grid.r2
+
+
+def test_parameters_are_kept_as_plain_containers():
+    given = {"a": pd.Series([1, 2], ["x", "y"]), "b": {3, 1}, "c": frozenset("ab"), "d": (1, 2)}
+    kept = {"a": {"x": 1, "y": 2}, "b": [1, 3], "c": ["a", "b"], "d": (1, 2)}
+    assert results.kept_params(given) == kept
+
+
+def test_what_a_function_needs_of_a_record(grid):
+    results.require(grid, "record", ["test_r2", "rank", "width", "genes"], grid)
+    with pytest.raises(ValueError, match="record: .*x, y"):
+        results.require(grid, "record", ["x", "rank", "y"])
+    with pytest.raises(ValueError, match="record: .*3"):
+        results.require(3, "record", [])
+    other = Record("fit", "own", "cd" * 32, [{}])
+    with pytest.raises(ValueError, match="record: .*'toy'.*'own'"):
+        results.require(other, "record", [], grid)
+
+
+def test_records_of_a_folder_are_of_the_same_data(grid, tmp_path):
+    folder = results.results_folder(tmp_path, "toy")
+    assert folder == tmp_path / "toy"
+    quick = results.results_folder(tmp_path, "toy", fast=True)
+    with pytest.raises(FileNotFoundError, match="no results"):
+        results.load_folder(folder)
+    quick.mkdir()
+    with pytest.raises(FileNotFoundError, match="toy-fast"):
+        results.load_folder(folder)
+    save(grid, folder / "b-all.pickle")
+    save(grid, folder / "linear.pickle")
+    assert list(results.load_folder(folder)) == ["b-all", "linear"]
+    assert list(results.load_folder(folder, "b-")) == ["all"]
+    save(Record("fit", "own", "cd" * 32, [{}]), folder / "c.pickle")
+    with pytest.raises(ValueError, match="'toy'.*'own'"):
+        results.load_folder(folder)
+    seeds = results.load_folder(folder, data_of=lambda record: record.seed)
+    assert len(seeds) == 3, "a record without a seed goes with any"
+
+
+@pytest.mark.parametrize("path", ["", "x/", 3, "a\0b", "~no-such-user-here/x", "/dev/null", "/tmp"])
+def test_what_is_no_path_of_a_file_is_refused(path):
+    with pytest.raises(ValueError, match="file: expected the path of a file"):
+        results.results_path(path, "file")
+
+
+def test_an_input_is_not_overwritten(tmp_path):
+    path = tmp_path / "a.pickle"
+    assert results.results_path(path, inputs=[None, tmp_path / "b"]) == path
+    with pytest.raises(ValueError, match="out: .*overwritten"):
+        results.results_path(path, "out", [None, tmp_path / "." / "a.pickle"])
+
+
+def test_leftovers_are_those_of_one_file(tmp_path):
+    names = [".a.txt.12345678.tmp", ".a.txt.1234567.tmp", ".b.txt.12345678.tmp"]
+    for name in names:
+        (tmp_path / name).touch()
+    results.drop_leftovers(tmp_path / "a.txt")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])
+
+
+def test_only_a_file_of_the_same_kind_is_replaced(tmp_path):
+    path = tmp_path / "a.txt"
+    results.write_atomically(b"one", path)
+    results.write_atomically(b"two", path, b"o.")
+    with pytest.raises(ValueError, match="another kind"):
+        results.write_atomically(b"three", path, b"o")
+    assert path.read_bytes() == b"two"
+
+
+def test_text_that_repeats_is_stored_once():
+    repeated = encode(np.array(["a", "a", "a", "b"]), "names")
+    assert repeated["__text__"] == ["a", "b"]
+    assert encode(np.array(["a", "b"]), "names") == {"__text__": ["a", "b"], "shape": [2]}
+    missing = np.array(["a", "b", "a", None, np.nan], dtype=object)
+    assert encode(missing, "names")["__text__"] == ["a", "b", "a", "", ""]
+
+
+@pytest.mark.parametrize("n", [2**16, 2**16 + 1])
+def test_codes_of_many_texts_are_right(n):
+    texts = np.array([f"t{i}" for i in range(n)] * 2, dtype=object)
+    again = decode(encode(texts, "names"), 10**7)
+    np.testing.assert_array_equal(again, texts)
+
+
+def test_bytes_are_grouped_by_significance():
+    stored = encode(np.arange(3, dtype=">i2"), "values")
+    assert stored["__array__"] == "<i2"
+    assert stored["shape"] == [3]
+    assert zlib.decompress(stored["planes"]) == b"\0\1\2\0\0\0"
+
+
+def test_arrays_take_at_most_what_a_file_can_hold():
+    largest = encode(np.zeros(ZLIB_RATIO, np.uint8), "values")
+    assert decode(largest, 1).shape == (ZLIB_RATIO,)
+    for value, size in ((largest, 0), ([largest, largest], 1)):
+        with pytest.raises(ValueError, match="more than the file can hold"):
+            decode(value, size)
+    axes = [1] * (MOST_AXES - 1)
+    assert decode(largest | {"shape": [*axes, ZLIB_RATIO]}, 1).ndim == MOST_AXES
+    with pytest.raises(ValueError, match="axes"):
+        decode(largest | {"shape": [1, *axes, ZLIB_RATIO]}, 1)
+    for n in (ZLIB_RATIO - 1, ZLIB_RATIO + 1):
+        with pytest.raises(ValueError, match="reshape"):
+            decode(largest | {"shape": [n]}, 9)
+    text = {"__text__": ["a"], "codes": largest}
+    assert decode(text, 9).shape == (ZLIB_RATIO,)
+    with pytest.raises(ValueError, match="more than the file can hold"):
+        decode(text, 8)
 
 
 # -- files that are damaged or made to do harm -----------------------------------------------------
@@ -175,16 +354,19 @@ def shared(value):
     ("odd", "message"),
     [
         (zeros(90_000_000, [1]), ""),
-        (zeros(90_000_000, [-1]), "more than the file can hold"),
+        (zeros(90_000_000, [-1]), "more than the file can hold|axes"),
         (zeros(1000, [1001]), ""),
-        (zeros(1, [2**40]), "more than the file can hold"),
-        (zeros(1, [2**62] * 100_000), "more than the file can hold"),
+        (zeros(1, [2**40]), "more than the file can hold|axes"),
+        (zeros(1, [2**62] * 100_000), "more than the file can hold|axes"),
         ([zeros(30_000_000, [30_000_000])] * 100, "BINGET"),
-        ([{**PACKED, "shape": [10_000_000]} for _ in range(100)], "more than the file can hold"),
+        (
+            [{**PACKED, "shape": [10_000_000]} for _ in range(100)],
+            "more than the file can hold|axes",
+        ),
         (shared(b""), "BINGET"),
         (
             [{"__text__": ["a"], "codes": zeros(2_000_000, [2_000_000])} for _ in range(10)],
-            "more text than the file",
+            "more than the file can hold",
         ),
         (zeros(0, [0, 2**63 - 1, 2**63 - 1]), ""),
     ],
@@ -316,12 +498,11 @@ def test_a_hostile_file_is_a_record_or_refused(tmp_path, times):
 
 
 def test_what_is_something_else_is_not_overwritten(record, tmp_path):
-    other, fit = tmp_path / "counts.csv", tmp_path / "fit.pickle"
+    other = tmp_path / "counts.csv"
+    fit = tmp_path / "fit.pickle"
     other.write_text("cell,a")
-    cells, page = (
-        simulate_patchseq(20, 6, 2, n_true_genes=3, random_state=0),
-        Explorer("<!DOCTYPE html>"),
-    )
+    cells = simulate_patchseq(20, 6, 2, n_true_genes=3, random_state=0)
+    page = Explorer("<!DOCTYPE html>")
     model = SparseBottleneckRegressor(n_genes=2, epochs=(1, 1, 1, 1)).fit(cells)
     written = [lambda path: save(record, path), model.save, page.save]
     paths = fit, tmp_path / "model.safetensors", tmp_path / "page.html"
@@ -345,7 +526,8 @@ def test_a_failed_write_leaves_the_old_file(record, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     path = save(record, "~/r.pickle")
     before = path.read_bytes()
-    assert path == tmp_path / "home" / "r.pickle" and load("~/r.pickle").dataset == "toy"
+    assert path == tmp_path / "home" / "r.pickle"
+    assert load("~/r.pickle").dataset == "toy"
 
     def full(*_):
         raise OSError(28, "No space left on device")

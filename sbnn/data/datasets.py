@@ -1,10 +1,9 @@
-"""The named data sets, their files and how to load them; slow imports are deferred until a data set is loaded."""
+"""The named data sets, their files and how to load them; slow imports wait until then."""
 
 import argparse
 import csv
 import json
 import sys
-import warnings
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
@@ -18,29 +17,29 @@ from sbnn.data.registry import (
     locate_file,
     search_places,
 )
-from sbnn.errors import check_among, check_flag
+from sbnn.errors import check_among, check_flag, warn
 
 #: Uses of data sets: genes that predict a second measurement of the same cells, electrophysiology
 #: that predicts the type of a cell, perturbations that shift latents, or expression over time from
 #: which a gene network is learned.
-STUDIES = SBNN, EPHYS_TYPES, MECHANISM_SHIFT, DYNAMICS = (
-    "sbnn",
-    "ephys_types",
-    "mechanism_shift",
-    "dynamics",
-)
-#: Study -> its default real data set, and study -> the simulated data set to use if the real one is
-#: unavailable.
-_REAL = dict(zip(STUDIES, ("scala", "lee_human", "papalexi", "grn_350"), strict=True))
-_SIMULATED = dict(
-    zip(STUDIES, ("simulated", "simulated_ephys", "simulated_screen", "simulated_grn"), strict=True)
-)
+SBNN = "sbnn"
+EPHYS_TYPES = "ephys_types"
+MECHANISM_SHIFT = "mechanism_shift"
+DYNAMICS = "dynamics"
+STUDIES = (SBNN, EPHYS_TYPES, MECHANISM_SHIFT, DYNAMICS)
+#: Study -> its default real data set, and the simulated one to use if the real one is unavailable.
+_DEFAULTS = {
+    SBNN: ("scala", "simulated"),
+    EPHYS_TYPES: ("lee_human", "simulated_ephys"),
+    MECHANISM_SHIFT: ("papalexi", "simulated_screen"),
+    DYNAMICS: ("grn_350", "simulated_grn"),
+}
 #: Column of ``obs`` -> word for the groups in this column.
 _GROUPS = {"perturbation": "perturbations", "split": "split", "family": "families", "type": "types"}
 
 
 class Dataset(NamedTuple):
-    """A data set: `reader`, a function in `sbnn.data`, takes the paths of `files` (keys of `FILES`) in this order."""
+    """A data set; `reader`, a function in `sbnn.data`, takes the paths of `files` in this order."""
 
     study: str
     about: str
@@ -51,14 +50,20 @@ class Dataset(NamedTuple):
     instead: dict[str, str]  # file that may be missing -> file that replaces it
 
 
+def _dataset(row):
+    return Dataset(
+        study=row["study"],
+        about=row["about"],
+        reader=row["reader"],
+        files=tuple(row["files"].split()),
+        options=json.loads(row["options"] or "{}"),
+        instead=json.loads(row["instead"] or "{}"),
+    )
+
+
 with Path(__file__).with_name("datasets.csv").open(newline="") as _table:
-    _rows = {row.pop("name"): row for row in csv.DictReader(_table)}
-for _row in _rows.values():
-    _row |= {key: json.loads(_row[key] or "{}") for key in ("options", "instead")}
-#: Every data set that `load_dataset` can load.
-DATASETS = {
-    name: Dataset(**row | {"files": tuple(row["files"].split())}) for name, row in _rows.items()
-}
+    #: Every data set that `load_dataset` can load.
+    DATASETS = {row["name"]: _dataset(row) for row in csv.DictReader(_table)}
 
 
 def names_of(study: str = SBNN) -> tuple[str, ...]:
@@ -129,45 +134,51 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
         If a file is truncated or altered.
     """
     check_among("data set", name, DATASETS)
+    search = Search(path, check_flag("download", download), check_flag("verbose", verbose))
     dataset = DATASETS[name]
     module, function = dataset.reader.rsplit(".", 1)
-    read, options = (
-        getattr(import_module(f"sbnn.data.{module}"), function),
-        dataset.options | options,
-    )
-    found = find_dataset(
-        name, Search(path, check_flag("download", download), check_flag("verbose", verbose))
-    )
+    read = getattr(import_module(f"sbnn.data.{module}"), function)
+    options = dataset.options | options
+    found = find_dataset(name, search)
     if found:
-        options["files"] = {name: file.sha256 for name, file in found.items()}
-    data = read(*(file.path for file in found.values()), **options)
+        options["files"] = {file: at.sha256 for file, at in found.items()}
+    paths = [at.path for at in found.values()]
+    data = read(*paths, **options)
     if verbose:
-        places = ", ".join(dict.fromkeys(file.place for file in found.values()))
+        places = _places(found)
         print(summary(data) + (f" [{places}]" if places else ""))
     return data
 
 
+def _places(found: dict[str, FoundFile]) -> str:
+    """List the places of files, each once."""
+    return ", ".join(dict.fromkeys(at.place for at in found.values()))
+
+
 def summary(data) -> str:
     """Describe a data set for printing: name, shape, sizes of its groups, source and notes."""
-    about, obs = data.uns["sbnn"], data.obs
-    column, groups = next((c, g) for c, g in _GROUPS.items() if c in obs)
-    sizes = obs[column].value_counts()
-    shape = f"{data.n_obs} {'times' if column == 'split' else 'cells'} x {data.n_vars} "
-    shape += "features" if "unit" in data.var else "genes"
-    if column == "family":
-        shape += (
-            f" -> {data.obsm['outputs'].shape[1]} outputs"
-            if "outputs" in data.obsm
-            else " -> no outputs"
-        )
-    listed = ", ".join(f"{name} {size}" for name, size in sizes[sizes > 0][:12].items())
-    listed += f" and {len(sizes) - 12} more" if len(sizes) > 12 else ""
-    notes = "".join(f"\n  note: {note}" for note in about.get("notes", ()))
-    return f"{about['name']}: {shape}; {groups}: {listed}\n  source: {about['source']}{notes}"
+    about = data.uns["sbnn"]
+    column = next(column for column in _GROUPS if column in data.obs)
+    n_rows, n_columns = data.shape
+    rows = "times" if column == "split" else "cells"
+    columns = "features" if "unit" in data.var else "genes"
+    shape = f"{n_rows} {rows} x {n_columns} {columns}"
+    if "outputs" in data.obsm:
+        shape += f" -> {data.obsm['outputs'].shape[1]} outputs"
+    elif column == "family":
+        shape += " -> no outputs"
+    sizes = data.obs[column].value_counts()
+    sizes = sizes[sizes > 0]
+    groups = ", ".join(f"{name} {size}" for name, size in sizes[:12].items())
+    if len(sizes) > 12:
+        groups += f" and {len(sizes) - 12} more"
+    lines = [f"{about['name']}: {shape}; {_GROUPS[column]}: {groups}", f"source: {about['source']}"]
+    lines += [f"note: {note}" for note in about.get("notes", ())]
+    return "\n  ".join(lines)
 
 
 def find_dataset(name: str, search: Search) -> dict[str, FoundFile]:
-    """Find or download the files of a data set; warn if a missing file is replaced by another one."""
+    """Find or download the files of a data set; warn if a missing file is replaced."""
     dataset = DATASETS[name]
     found = search.find([file for file in dataset.files if file not in dataset.instead])
     files = list(dataset.files)
@@ -177,18 +188,14 @@ def find_dataset(name: str, search: Search) -> dict[str, FoundFile]:
         except FileNotFoundError:
             found |= search.find([other])
             files[files.index(file)] = other
-            warnings.warn(
-                f"{name}: {other} replaces the missing {file}; to get it: sbnn data get {file}",
-                stacklevel=3,
-            )
+            warn(f"{name}: {other} replaces the missing {file}; to get it: sbnn data get {file}")
     return {file: found[file] for file in files}
 
 
 def default_dataset(
     name: str = "auto", path=None, *, download: bool = True, verbose: bool = True, study: str = SBNN
 ) -> str:
-    """Name of the data set to use: the requested one if it can be found or downloaded, otherwise a
-    simulated one.
+    """Name of the requested data set or, if it is not available, of a simulated one.
 
     Parameters
     ----------
@@ -214,22 +221,21 @@ def default_dataset(
     """
     check_among("study", study, STUDIES)
     check_among("dataset", name, ("auto", *names_of(study)))
-    wanted = _REAL[study] if name == "auto" else name
+    real, simulated = _DEFAULTS[study]
+    wanted = real if name == "auto" else name
     try:
         found = find_dataset(wanted, Search(path, download, verbose))
+        why = f"its files are in {_places(found)}" if found else "it needs no files"
     except FileNotFoundError as error:
-        wanted, why = _SIMULATED[study], f"the real data cannot be found or downloaded: {error}"
-    else:
-        places = dict.fromkeys(file.place for file in found.values())
-        why = "its files are in " + ", ".join(places) if places else "it needs no files"
+        wanted = simulated
+        why = f"the real data cannot be found or downloaded: {error}"
     if verbose:
         print(f"data set: {wanted}, because {why}")
     return wanted
 
 
 def list_datasets(path=None) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """State and missing files of every data set; files are not read, so altered files are not
-    detected.
+    """State and missing files of every data set; altered files are not detected.
 
     The state is "available", "partly available", "downloadable", "manual download" or "available
     (simulated)".
@@ -240,22 +246,22 @@ def list_datasets(path=None) -> dict[str, tuple[str, tuple[str, ...]]]:
     for name, dataset in DATASETS.items():
         missing = tuple(file for file in dataset.files if file in absent)
         needed = {dataset.instead.get(file, file) for file in missing} & absent
-        if needed:
-            state = "downloadable" if all(FILES[file].url for file in needed) else "manual download"
+        if any(FILES[file].url is None for file in needed):
+            state = "manual download"
+        elif needed:
+            state = "downloadable"
+        elif missing:
+            state = "partly available"
+        elif dataset.files:
+            state = "available"
         else:
-            state = (
-                "partly available"
-                if missing
-                else "available"
-                if dataset.files
-                else "available (simulated)"
-            )
+            state = "available (simulated)"
         states[name] = state, missing
     return states
 
 
 def main(arguments: list[str] | None = None, prog="sbnn data") -> int:
-    """Run ``sbnn data``; the exit status is 1 if a name is unknown or a file is missing or corrupt."""
+    """Run ``sbnn data``; the exit status is 1 for unknown names and missing or corrupt files."""
     parser = argparse.ArgumentParser(prog=prog, description="List, fetch or check the data sets.")
     parser.add_argument(
         "command", choices=("list", "get", "check"), help="show, download or verify data sets"
@@ -270,11 +276,10 @@ def main(arguments: list[str] | None = None, prog="sbnn data") -> int:
     chosen = parser.parse_args(arguments)
     if chosen.command == "get" and not chosen.names:
         parser.error("get: name the data sets or files to download")
-    if unknown := [name for name in chosen.names if name not in DATASETS and name not in FILES]:
-        print(
-            f"unknown: {', '.join(unknown)}; the data sets are {', '.join(DATASETS)}",
-            file=sys.stderr,
-        )
+    unknown = [name for name in chosen.names if name not in DATASETS and name not in FILES]
+    if unknown:
+        known = ", ".join(DATASETS)
+        print(f"unknown: {', '.join(unknown)}; the data sets are {known}", file=sys.stderr)
         return 1
     if chosen.command == "check":
         return _check(chosen.names, search_places(chosen.path))
@@ -283,32 +288,40 @@ def main(arguments: list[str] | None = None, prog="sbnn data") -> int:
             lacks = f", lacks {', '.join(missing)}" if missing else ""
             print(f"{name}: {DATASETS[name].about} [{state}{lacks}]")
         return 0
-    search = Search(chosen.path)
     try:
-        for name in chosen.names:
-            found = find_dataset(name, search) if name in DATASETS else search.find([name])
-            for file in found.values():
-                print(f"{file.path}  sha256 {file.sha256}")
+        _get(chosen.names, Search(chosen.path))
     except (FileNotFoundError, DataIntegrityError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
+def _get(names, search):
+    """Find or download files and the files of data sets, and print their paths."""
+    for name in names:
+        found = find_dataset(name, search) if name in DATASETS else search.find([name])
+        for file in found.values():
+            print(f"{file.path}  sha256 {file.sha256}")
+
+
 def _check(names, places) -> int:
-    """Verify the copy of each file that would be used, and print the state of each file: ok, corrupt or absent."""
-    of_names = [
-        DATASETS[n].files + tuple(DATASETS[n].instead.values()) if n in DATASETS else (n,)
-        for n in names
-    ]
-    corrupt = 0
-    for name in dict.fromkeys(sum(of_names, ())) if names else FILES:
-        state, detail = "absent", ""
-        if located := locate_file(FILES[name], places):
-            try:
-                check_file(FILES[name], located[0])
-                state, detail = "ok", str(located[0])
-            except DataIntegrityError as error:
-                state, detail, corrupt = "corrupt", str(error), 1
-        print("  ".join(filter(None, (f"{state:7}", name, detail))))
-    return corrupt
+    """Print the state of each file: ok, corrupt or absent; the result is 1 if any is corrupt."""
+    files = []
+    for name in names or FILES:
+        if name in DATASETS:
+            files += [*DATASETS[name].files, *DATASETS[name].instead.values()]
+        else:
+            files.append(name)
+    status = 0
+    for name in dict.fromkeys(files):
+        located = locate_file(FILES[name], places)
+        if located is None:
+            print(f"absent   {name}")
+            continue
+        try:
+            check_file(FILES[name], located[0])
+            print(f"ok       {name}  {located[0]}")
+        except DataIntegrityError as error:
+            print(f"corrupt  {name}  {error}")
+            status = 1
+    return status

@@ -1,5 +1,4 @@
-"""Published electrophysiological features: families, units, usual values, and the features shared
-by mouse and human.
+"""Published electrophysiological features, and the features shared by mouse and human.
 
 `ephys_features.csv` lists the features of both releases with their unit, their median and robust SD
 in the release, and the range (narrower than a factor of 1000) in which the median of any data set
@@ -14,54 +13,55 @@ from pathlib import Path
 
 import pandas as pd
 
+from sbnn.data.checks import some
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.typed_cells import as_typed, typed_cells
-from sbnn.errors import documented, naming
 
 MOUSE, HUMAN = "gouwens_2020", "lee_2023"  # Gouwens et al. 2020; Lee, Dalley et al. 2023
 PARTS = ("peak", "trough", "fast_trough", "slow_trough")
 STIMULI = ("long_square", "ramp", "short_square")
+_FOLDER = Path(__file__).parent
 
 
 def feature_table(release):
-    """Table of the features in ``"gouwens_2020"`` or ``"lee_2023"``: family, unit, low, high, median and spread."""
-    table = Path(__file__).with_name("ephys_features.csv")
-    table = pd.read_csv(table, keep_default_na=False, na_values={"low": [""], "high": [""]})
+    """Family, unit, low, high, median and spread of the features of a release."""
+    numbers = {"low": [""], "high": [""]}  # other columns are texts, which may be empty
+    path = _FOLDER / "ephys_features.csv"
+    table = pd.read_csv(path, keep_default_na=False, na_values=numbers)
     return table[table["release"] == release].drop(columns="release").set_index("feature")
 
 
 def shared_feature_table():
-    """Table of the shared features: their mouse columns, and their median and spread in the mouse release."""
-    table = Path(__file__).with_name("shared_features.csv")
-    return pd.read_csv(
-        table, index_col="feature", keep_default_na=False, na_values={"r": [""], "n": [""]}
-    )
+    """Mouse columns of the shared features, with median and spread in the mouse release."""
+    numbers = {"r": [""], "n": [""]}
+    path = _FOLDER / "shared_features.csv"
+    return pd.read_csv(path, index_col="feature", keep_default_na=False, na_values=numbers)
 
 
 def known_features(names):
-    """Rows of `feature_table` for the given names, from the release that contains more of these names."""
-    releases = [feature_table(release) for release in (HUMAN, MOUSE)]
-    return max((table[table.index.isin(list(names))] for table in releases), key=len)
+    """Rows of `feature_table` for names, from the release that contains more of them."""
+    human = feature_table(HUMAN)
+    mouse = feature_table(MOUSE)
+    human = human[human.index.isin(names)]
+    mouse = mouse[mouse.index.isin(names)]
+    return human if len(human) >= len(mouse) else mouse
 
 
 def unlikely_units(table, units):
-    """Describe features whose median is outside the expected range; skip features that are declared in another unit."""
+    """List medians outside the expected range; features declared in another unit are skipped."""
     found = []
     for feature, about in known_features(table.columns).dropna(subset="low").iterrows():
+        unit = about["unit"]
         median = table[feature].median()
-        if (
-            units.get(feature, about["unit"]) == about["unit"]
-            and not about["low"] <= median <= about["high"]
-        ):
-            expected = f"{about['low']:g} to {about['high']:g} {about['unit']}".rstrip()
+        declared = units.get(feature, unit)
+        if declared == unit and not about["low"] <= median <= about["high"]:
+            expected = f"{about['low']:g} to {about['high']:g} {unit}".rstrip()
             found.append(f"the median of {feature} is {median:.3g}, expected {expected}")
     return found
 
 
-@documented
 def to_shared_features(data):
-    """Express cells of either species in the 27 shared features, with the names and units of the
-    human release.
+    """Express cells of either species in the 27 shared features of the human release.
 
     Parameters
     ----------
@@ -80,61 +80,67 @@ def to_shared_features(data):
         If columns are missing, or if values seem to be in another unit, since a wrong unit would
         look like a difference between species.
     """
-    cells, shared = as_typed(data), shared_feature_table()
+    cells = as_typed(data)
+    shared = shared_feature_table()
     if list(cells.feature_names) == list(shared.index):
         return data
     table = pd.DataFrame(cells.X, cells.cell_names, cells.feature_names)
-    doubts, usual = unlikely_units(table, {}), known_features(table.columns)["unit"]
-    units = dict(zip(cells.feature_names, cells.units, strict=True))
-    others = ((name, unit) for name, unit in usual.items() if units[name] not in ("", unit))
-    doubts += [f"{name} is in {units[name]}, not {unit}" for name, unit in others]
-    if doubts:
+    _require_usual_units(cells, table)
+    from_human = shared.index.isin(table.columns).sum()
+    from_mouse = shared["mouse"].isin(table.columns).sum()
+    columns = shared.index if from_human > from_mouse else shared["mouse"]
+    missing = columns[~columns.isin(table.columns)]
+    if len(missing):
         raise ValueError(
-            f"{cells.name}: convert these values to the units of the release: {'; '.join(doubts)}"
+            f"data: expected all electrophysiological features of the mouse or of the human "
+            f"release; missing are {some(missing)}"
         )
-    human = shared.index.isin(table.columns).sum() > shared["mouse"].isin(table.columns).sum()
-    with naming(
-        "data: expected all electrophysiological features of the mouse or of the human release"
-    ):
-        table = table.assign(**{"": 0.0})
-        values = table[list(shared.index if human else shared["mouse"])].set_axis(
-            shared.index, axis=1
-        )
-        if not human:
-            values = (values - table[list(shared["minus"])].to_numpy()) * shared[
-                "factor"
-            ].to_numpy()
-            values += shared["offset"].to_numpy()
+    values = table[list(columns)].set_axis(shared.index, axis=1)  # (n_cells, 27)
+    if from_human <= from_mouse:
+        table[""] = 0.0  # features from which nothing is subtracted
+        subtracted = table[list(shared["minus"])].to_numpy()
+        values = (values - subtracted) * shared["factor"].to_numpy() + shared["offset"].to_numpy()
     parameters = {"shared features of": cells.sha256, "features": list(shared.index)}
     return _derived(data, values, shared["family"], shared["unit"].to_dict(), "shared", parameters)
 
 
+def _require_usual_units(cells, table):
+    """Reject values that are, or seem to be, in other units than those of the releases."""
+    doubts = unlikely_units(table, {})
+    units = dict(zip(cells.feature_names, cells.units, strict=True))
+    for name, usual in known_features(table.columns)["unit"].items():
+        if units[name] not in ("", usual):
+            doubts.append(f"{name} is in {units[name]}, not {usual}")
+    if doubts:
+        raise ValueError(
+            f"{cells.name}: convert these values to the units of the release: {'; '.join(doubts)}"
+        )
+
+
 def relative_to_threshold(data):
-    """Convert times and voltages of peaks and troughs of mouse cells to values relative to the spike threshold."""
+    """Make times and voltages of peaks and troughs relative to the spike threshold."""
     # The release gives the times of peaks and troughs from the beginning of the sweep. Their lag
     # after the threshold is a thousand times smaller, so methods that use one feature at a time
     # cannot see it. Boosted trees gain 0.01 in macro-F1 from the relative times.
     cells = as_typed(data)
-    values, renamed = pd.DataFrame(cells.X.copy(), cells.cell_names, cells.feature_names), {}
-    for stimulus, part, (quantity, called) in itertools.product(
-        STIMULI, PARTS, (("v", "deltav"), ("t", "lag"))
-    ):
-        feature = f"{part}_{quantity}_{stimulus}"
-        if feature in values:
-            values[feature] -= values[f"threshold_{quantity}_{stimulus}"]
-            renamed[feature] = f"{part}_{called}_{stimulus}"
-    values = values.rename(columns=renamed)
+    values = pd.DataFrame(cells.X.copy(), cells.cell_names, cells.feature_names)
+    new_names = {}
+    for stimulus, part in itertools.product(STIMULI, PARTS):
+        for quantity, relative in (("v", "deltav"), ("t", "lag")):
+            feature = f"{part}_{quantity}_{stimulus}"
+            if feature in values:
+                values[feature] -= values[f"threshold_{quantity}_{stimulus}"]
+                new_names[feature] = f"{part}_{relative}_{stimulus}"
+    values = values.rename(columns=new_names)
     units = dict(zip(values.columns, cells.units, strict=True))
-    return _derived(
-        data, values, cells.families, units, "relative", {"relative to threshold": cells.sha256}
-    )
+    parameters = {"relative to threshold": cells.sha256}
+    return _derived(data, values, cells.families, units, "relative", parameters)
 
 
 def _derived(data, values, families, units, ending, parameters):
     """The same cells with derived features."""
-    about = {"name": "custom"} | data.uns.get("sbnn", {})
-    about = {
-        key: about[key] for key in ("name", "source", "files", "dropped", "notes") if key in about
-    }
-    about |= {"name": f"{about['name']}_{ending}", "sha256": fingerprint_parameters(parameters)}
-    return typed_cells(values, data.obs, families, units, **about)
+    about = dict(data.uns.get("sbnn", {}))
+    kept = {key: about[key] for key in ("source", "files", "dropped", "notes") if key in about}
+    name = f"{about.get('name', 'custom')}_{ending}"
+    sha256 = fingerprint_parameters(parameters)
+    return typed_cells(values, data.obs, families, units, name=name, sha256=sha256, **kept)

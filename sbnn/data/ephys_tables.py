@@ -1,6 +1,5 @@
-"""Typed neurons from a user's own tables: cells are matched by name, and a warning lists whatever is left out."""
+"""Typed neurons from a user's own tables, in which cells are matched by name."""
 
-import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +8,7 @@ from sbnn.data.checks import UNKNOWN, some
 from sbnn.data.ephys_features import known_features, unlikely_units
 from sbnn.data.readers.tables import as_numbers, leave_out, read_table
 from sbnn.data.typed_cells import families_of, typed_cells
-from sbnn.errors import attempt
+from sbnn.errors import warn
 
 OTHER = "other"  # family of features without a published name, if other features have one
 _LABELS = ("type", "donor", "condition")
@@ -54,69 +53,55 @@ def read_ephys_table(
     UserWarning
         If anything is left out, or if features seem to be in another unit.
     """
-    paths = [Path(given) for given in (features, labels) if isinstance(given, str | Path)]
-    source = (
-        "the user's tables" + "".join(f", {path.name}" for path in paths)
-        if source is None
-        else source
-    )
+    if source is None:
+        paths = [Path(given) for given in (features, labels) if isinstance(given, str | Path)]
+        source = ", ".join(["the user's tables", *(path.name for path in paths)])
     table = read_table(features, "features")
     if labels is None:
-        among = [column for column in _LABELS if column in table]
-        labels, table = table[among].astype(object), table.drop(columns=among)
+        columns = table.columns.intersection(_LABELS, sort=False)
+        labels = table[columns].astype(object)
+        table = table.drop(columns=columns)
     else:
-        labels = labels.to_frame("type") if isinstance(labels, pd.Series) else labels
+        if isinstance(labels, pd.Series):
+            labels = labels.to_frame("type")
         labels = read_table(labels, "labels").astype(object)
     dropped = {}
-    cells = table.index[table.index.isin(labels.index)]
-    leave_out(
-        dropped,
-        "features",
-        "cells without labels",
-        table.index.difference(cells, sort=False),
-        len(table),
-    )
-    unmatched = labels.index.difference(cells, sort=False)
-    leave_out(dropped, "labels", "labels of cells without features", unmatched, len(labels))
-    table, labels = table.loc[cells], labels.loc[cells]
+    in_both = table.index.isin(labels.index)
+    cells = table.index[in_both]
+    left_out = table.index[~in_both]
+    leave_out(dropped, "features", "cells without labels", left_out, len(table))
+    left_out = labels.index.difference(cells, sort=False)
+    leave_out(dropped, "labels", "labels of cells without features", left_out, len(labels))
+    table = table.loc[cells]
+    labels = labels.loc[cells]
     if "type" in labels:
-        labels["type"] = (
-            labels["type"].where(labels["type"].notna(), UNKNOWN).astype(str).str.strip()
-        )
-        typed = ~labels["type"].isin(["", UNKNOWN])
+        types = labels["type"].where(labels["type"].notna(), UNKNOWN).astype(str).str.strip()
+        labels["type"] = types
+        typed = ~types.isin(["", UNKNOWN])
         leave_out(dropped, "labels", "cells without a type", cells[~typed], len(cells))
-        table, labels = table[typed], labels[typed]
+        table = table[typed]
+        labels = labels[typed]
     known = known_features(table.columns)
     if families is None and len(known):
         families = known["family"].reindex(table.columns).fillna(OTHER)
-    family_of = pd.Series(families_of(families, table.columns), table.columns)
-    numbers = as_numbers(table, "features")
+    families = pd.Series(families_of(families, table.columns), table.columns)
+    numbers = as_numbers(table, "features")  # (n_cells, n_features)
     empty = numbers.isna().all(axis=1)
-    leave_out(
-        dropped, "features", "cells without a single value", numbers.index[empty], len(numbers)
-    )
+    left_out = numbers.index[empty]
+    leave_out(dropped, "features", "cells without a single value", left_out, len(numbers))
     numbers = numbers[~empty]
-    constant = numbers.columns[numbers.nunique() < 2]
-    leave_out(
-        dropped, "features", "features without two different values", constant, numbers.shape[1]
-    )
-    numbers, labels = numbers.drop(columns=constant), labels.loc[numbers.index]
-    units = known["unit"].to_dict() | attempt(
-        "units: expected a dict that maps features to units", dict, units or {}
-    )
-    units = {feature: unit for feature, unit in units.items() if feature not in constant}
+    labels = labels[~empty]
+    constant = numbers.nunique() < 2
+    left_out = numbers.columns[constant]
+    reason = "features without two different values"
+    leave_out(dropped, "features", reason, left_out, numbers.shape[1])
+    numbers = numbers.loc[:, ~constant]
+    units = known["unit"].to_dict() | dict(units or {})
+    units = {feature: unit for feature, unit in units.items() if feature not in left_out}
     doubts = unlikely_units(numbers, units)
     if doubts:
-        warnings.warn(
-            f"unusual values: {some(doubts)}; if units differ, pass units={{feature: unit}}",
-            stacklevel=2,
-        )
+        found = some(doubts)
+        warn(f"unusual values: {found}; if units differ, pass units={{feature: unit}}")
     return typed_cells(
-        numbers,
-        labels,
-        family_of[numbers.columns],
-        units,
-        name=name,
-        source=source,
-        dropped=dropped,
+        numbers, labels, families[~constant], units, name=name, source=source, dropped=dropped
     )

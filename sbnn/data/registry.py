@@ -1,4 +1,4 @@
-"""Published files: `sources.csv` has their checksums and addresses; each file is verified whenever it is used."""
+"""Published files, with checksums and addresses in `sources.csv`; each is verified when used."""
 
 import csv
 import hashlib
@@ -13,8 +13,6 @@ from urllib.parse import urlsplit
 import pooch
 from filelock import FileLock
 
-from sbnn.errors import attempt
-
 #: Seconds without a single byte (including name look-up and connection) after which a server counts
 #: as unreachable.
 TIMEOUT = 3.0
@@ -24,7 +22,7 @@ _HEADERS = {"Accept": "application/vnd.github.raw+json, */*"}
 
 
 class DataFile(NamedTuple):
-    """A published file; if its sha256 has not been published, the file is verified by its git blob id, `git_sha1`."""
+    """A published file; without a published sha256, it is verified by its git blob id."""
 
     name: str
     folder: str  # subfolder of each place that is searched
@@ -47,14 +45,20 @@ class DataIntegrityError(ValueError):
     """Error for a truncated or altered file: its checksum differs from the published checksum."""
 
 
+def _data_file(row):
+    entries = {key: value or None for key, value in row.items()}
+    if entries["size"]:
+        entries["size"] = int(entries["size"])
+    return DataFile(**entries)
+
+
 with Path(__file__).with_name("sources.csv").open(newline="") as _table:
-    _rows = [{key: value or None for key, value in row.items()} for row in csv.DictReader(_table)]
-#: Every file that can be found by name.
-FILES = {row["name"]: DataFile(**row | {"size": row["size"] and int(row["size"])}) for row in _rows}
+    #: Every file that can be found by name.
+    FILES = {row["name"]: _data_file(row) for row in csv.DictReader(_table)}
 
 
 def find_file(name: str, path=None, *, download: bool = True, verbose: bool = True) -> Path:
-    """Find or download one file of `FILES`; `path` is a folder to search first, or the file itself under any name."""
+    """Find or download one of `FILES`, first in the folder `path`, or at `path` itself."""
     return Search(path, download, verbose).find([name])[name].path
 
 
@@ -71,61 +75,71 @@ class Search(NamedTuple):
         A file with the right name but different content raises an error wherever it is found, since
         it was put there to be used.
         """
-        names, places = list(names), search_places(self.path)
-        located = {name: locate_file(FILES[name], places) for name in names}
-        found = {
-            name: FoundFile(at[0], check_file(FILES[name], at[0]), at[1])
-            for name, at in located.items()
-            if at
-        }
-        missing = [FILES[name] for name in names if name not in found]
-        without_address = [f"{file.folder}/{file.name}" for file in missing if file.url is None]
-        reason = "" if self.download else "downloading was switched off (download=False)"
-        if without_address:
-            reason = f"no download address is known for {', '.join(without_address)}"
-        elif missing and places["cache"] is None:
-            reason = "there is no folder to download to, since the home folder of the user is unknown; set HOME"
-        while missing and not reason:
-            file, target = missing[0], places["cache"] / missing[0].folder / missing[0].name
+        names = list(names)
+        places = search_places(self.path)
+        found = {}
+        missing = []
+        for name in names:
+            file = FILES[name]
+            located = locate_file(file, places)
+            if located is None:
+                missing.append(file)
+            else:
+                path, place = located
+                found[name] = FoundFile(path, check_file(file, path), place)
+        cache = places["cache"]
+        obstacle = self._obstacle(missing, cache)
+        while missing and not obstacle:
+            file = missing[0]
             try:
+                target = cache / file.folder / file.name
                 found[file.name] = download_file(file, target, verbose=self.verbose)
                 missing.pop(0)
             except OSError as error:
-                # requests wraps it
-                cause = getattr(error.args[0] if error.args else None, "reason", error)
-                text = (
-                    str(cause) or f"no response for {TIMEOUT:g} s; is there a network connection?"
-                )
-                reason = f"downloading {file.name} from {urlsplit(file.url).netloc} failed: {text}"
+                server = urlsplit(file.url).netloc
+                obstacle = f"downloading {file.name} from {server} failed: {error}"
         if missing:
-            looked = "\n".join(
-                f"  {place}: {folder or 'not set'}" for place, folder in places.items()
-            )
-            sources = "\n".join(dict.fromkeys(f"  {file.source}" for file in missing))
-            raise FileNotFoundError(
-                f"cannot find {', '.join(f'{file.folder}/{file.name}' for file in missing)}\n"
-                f"looked in (directly and in that subfolder):\n{looked}\nand {reason}\npublic source:\n{sources}\n"
-                f"{'' if without_address else 'to fetch: sbnn data get ' + ' '.join(names) + ', or '}"
-                "put the missing files into one of these places by hand (see data/README.md)"
-            )
+            raise FileNotFoundError(_not_found(missing, places, obstacle))
         return {name: found[name] for name in names}
+
+    def _obstacle(self, missing, cache) -> str:
+        """Reason for which the missing files cannot be downloaded, or an empty text."""
+        without_address = [file.name for file in missing if file.url is None]
+        if without_address:
+            return f"no download address is known for {', '.join(without_address)}"
+        if not self.download:
+            return "downloading was switched off (download=False)"
+        if cache is None:
+            return "there is no folder to download to; set HOME"
+        return ""
+
+
+def _not_found(missing, places, obstacle) -> str:
+    wanted = ", ".join(f"{file.folder}/{file.name}" for file in missing)
+    looked = "\n".join(f"  {place}: {folder or 'not set'}" for place, folder in places.items())
+    sources = "\n".join(dict.fromkeys(f"  {file.source}" for file in missing))
+    return (
+        f"cannot find {wanted}\n"
+        f"looked in (directly and in that subfolder):\n{looked}\n"
+        f"and {obstacle}\n"
+        f"public source:\n{sources}\n"
+        "put the missing files into one of these places by hand (see data/README.md)"
+    )
 
 
 def search_places(path=None) -> dict[str, Path | None]:
-    """Map the local places to their folders (``None`` if not set), in the order in which they are searched."""
-    own, checkout = os.environ.get("SBNN_DATA"), checkout_folder()
-    places = (
-        {}
-        if path is None
-        else {"path": attempt("path: expected a folder", Path, path).expanduser()}
-    )
+    """Map the local places to their folders (``None`` if not set), in the order of the search."""
+    places: dict[str, Path | None] = {}
+    if path is not None:
+        places["path"] = Path(path).expanduser()
+    own = os.environ.get("SBNN_DATA")
     places["$SBNN_DATA"] = Path(own).expanduser() if own else None
+    checkout = checkout_folder()
     if checkout is not None:
-        places |= {
-            "data/": checkout / "data",
-            "../shared/data": checkout.parent / "shared" / "data",
-        }
-    return places | {"cache": cache_folder()}
+        places["data/"] = checkout / "data"
+        places["../shared/data"] = checkout.parent / "shared" / "data"
+    places["cache"] = cache_folder()
+    return places
 
 
 def checkout_folder() -> Path | None:
@@ -143,43 +157,45 @@ def cache_folder() -> Path | None:
 
 
 def locate_file(file: DataFile, places: dict[str, Path | None]) -> tuple[Path, str] | None:
-    """Path and place of the copy of a file that would be used, or ``None`` if there is no copy.
-
-    The file is not read.
-    """
+    """Path and place of the copy of a file that would be used, or ``None``; it is not read."""
     for place, folder in places.items():
-        if folder is not None:
-            for path in (
-                [folder]
-                if folder.is_file()
-                else [folder / file.folder / file.name, folder / file.name]
-            ):
-                if path.is_file():
-                    return path, place
+        if folder is None:
+            continue
+        candidates = [folder / file.folder / file.name, folder / file.name]
+        if folder.is_file():
+            candidates = [folder]
+        for path in candidates:
+            if path.is_file():
+                return path, place
     return None
 
 
 def check_file(file: DataFile, path, where: str | None = None) -> str:
-    """Verify that `path` holds the published file and return its sha256; errors name `where`, by default the path."""
+    """Verify that `path` holds the published file and return its sha256; errors name `where`."""
     with open(path, "rb") as content:
-        sha256 = got = hashlib.file_digest(content, "sha256").hexdigest()
-        size, kind, expected = content.tell(), "sha256", file.sha256
-        if expected is None:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+        size = content.tell()
+        if file.sha256:
+            right = found == file.sha256
+        else:
             content.seek(0)
-            blob = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-            got, kind, expected = (
-                hashlib.file_digest(content, lambda: blob).hexdigest(),
-                "git blob sha1",
-                file.git_sha1,
-            )
-    if got != expected:
-        state = "truncated" if file.size is not None and size < file.size else "altered"
-        bytes_expected = "" if file.size is None else f"{file.size} bytes and "
+            right = _git_sha1(content, size) == file.git_sha1
+    if not right:
+        state = "altered"
+        if file.size is not None and size < file.size:
+            state = "truncated"
+        expected = f"sha256 {file.sha256}" if file.sha256 else f"git blob {file.git_sha1}"
         raise DataIntegrityError(
-            f"{where or path} is {state}: expected {bytes_expected}{kind} {expected}, found {size} bytes and {kind} "
-            f"{got}. {'Try again or' if where else 'Delete it and'} get the published file {file.name} ({file.source})"
+            f"{where or path} is {state}: expected {file.size} bytes and {expected}, found {size} "
+            f"bytes and sha256 {found}. Get the published file {file.name} ({file.source})"
         )
-    return sha256
+    return found
+
+
+def _git_sha1(content, size) -> str:
+    """Name under which git stores a file."""
+    blob = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    return hashlib.file_digest(content, lambda: blob).hexdigest()
 
 
 def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> FoundFile:
@@ -194,9 +210,8 @@ def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> Foun
         try:
             if not target.is_file():  # otherwise another process has downloaded the file meanwhile
                 if verbose:
-                    print(
-                        f"downloading {file.name} from {urlsplit(file.url).netloc} to {target.parent}"
-                    )
+                    server = urlsplit(file.url).netloc
+                    print(f"downloading {file.name} from {server} to {target.parent}")
                 _fetch(file.url, part, verbose)
                 check_file(file, part, where=f"the download from {file.url}")
                 part.replace(target)
@@ -215,21 +230,22 @@ def _fetch(url: str, output: Path, progressbar: bool) -> None:
     a network that drops packets a download could block for minutes. The download therefore runs in
     a thread that can be abandoned.
     """
+    download = pooch.HTTPDownloader(timeout=TIMEOUT, progressbar=progressbar, headers=_HEADERS)
     done: Future = Future()
     with open(output, "wb", buffering=0) as sink:
-
-        def work() -> None:
-            try:
-                pooch.HTTPDownloader(timeout=TIMEOUT, progressbar=progressbar, headers=_HEADERS)(
-                    url, sink, None
-                )
-                done.set_result(None)
-            except Exception as error:
-                done.set_exception(error)
-
-        Thread(target=work, daemon=True).start()
+        Thread(target=_run, args=(download, url, sink, done), daemon=True).start()
         written = -1
         while not done.done() and sink.tell() != written:
             written = sink.tell()
             wait([done], TIMEOUT)
-    done.result(timeout=0)
+    if not done.done():
+        raise TimeoutError(f"no response for {TIMEOUT:g} s; is there a network connection?")
+    done.result()
+
+
+def _run(download, url, sink, done):
+    """Download in a thread; errors are raised where the result of `done` is asked for."""
+    try:
+        done.set_result(download(url, sink, None))
+    except Exception as error:
+        done.set_exception(error)

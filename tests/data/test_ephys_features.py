@@ -1,11 +1,16 @@
-"""Published features: shared by both species, measured from the threshold, and in the unit of the release."""
+"""Published features: shared by both species, measured from the threshold, in usual units."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from sbnn.data import ephys_features
-from sbnn.data.ephys_features import feature_table, to_shared_features, unlikely_units
+from sbnn.data.ephys_features import (
+    feature_table,
+    known_features,
+    to_shared_features,
+    unlikely_units,
+)
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import typed_cells
 
@@ -51,16 +56,16 @@ def human_kind(raw):
 
 
 def test_mouse_columns_become_the_human_features(mouse):
-    shared, expected, human = (
-        to_shared_features(mouse),
-        human_kind(mouse.to_df()),
-        feature_table("lee_2023"),
-    )
-    assert set(shared.var_names) == set(expected) and shared.n_vars == 27
+    shared = to_shared_features(mouse)
+    expected = human_kind(mouse.to_df())
+    human = feature_table("lee_2023")
+    assert set(shared.var_names) == set(expected)
+    assert shared.n_vars == 27
     np.testing.assert_allclose(shared.X, expected[shared.var_names], rtol=1e-12, atol=1e-12)
     for column in ("family", "unit"):
         assert shared.var[column].tolist() == human.loc[shared.var_names, column].tolist()
-    assert shared.obs.equals(mouse.obs) and shared.uns["sbnn"]["name"] == "custom_shared"
+    assert shared.obs.equals(mouse.obs)
+    assert shared.uns["sbnn"]["name"] == "custom_shared"
     others = typed_cells(
         mouse.to_df() * 1.001, mouse.obs, mouse.var["family"], mouse.var["unit"].to_dict()
     )
@@ -70,13 +75,13 @@ def test_mouse_columns_become_the_human_features(mouse):
     )
     mouse.X[3, list(mouse.var_names).index("threshold_v_ramp")] = np.nan
     gaps = np.isnan(to_shared_features(mouse).X)
-    assert gaps.sum() == 4 and gaps[3].sum() == 4, (
-        "threshold, peak, fast trough and trough of the ramp"
-    )
+    assert gaps.sum() == 4
+    assert gaps[3].sum() == 4, "threshold, peak, fast trough and trough of the ramp"
 
 
 def test_parts_of_spikes_are_measured_from_their_threshold(mouse):
-    raw, found = mouse.to_df(), ephys_features.relative_to_threshold(mouse).to_df()
+    raw = mouse.to_df()
+    found = ephys_features.relative_to_threshold(mouse).to_df()
     for old, new in (("v", "deltav"), ("t", "lag")):
         expected = raw[f"peak_{old}_ramp"] - raw[f"threshold_{old}_ramp"]
         np.testing.assert_allclose(found[f"peak_{new}_ramp"], expected, rtol=1e-12)
@@ -89,7 +94,7 @@ def test_other_units_and_missing_columns_are_named(mouse):
     for units in (None, {"tau": "s"}):
         with pytest.raises(ValueError, match="custom: .*unit.* tau "):
             to_shared_features(typed_cells(table, units=units))
-    with pytest.raises(ValueError, match="'ri', 'fast_trough_v_ramp'"):
+    with pytest.raises(ValueError, match="data: .*ri, fast_trough_v_ramp"):
         to_shared_features(mouse[:, ~mouse.var_names.isin(["ri", "fast_trough_v_ramp"])].copy())
 
 
@@ -97,4 +102,33 @@ def test_usual_units():
     table = simulate_ephys_types(60).to_df()
     table.loc["human_01", "tau"] = 1e6  # one cell does not make a unit
     table["sag"] *= 100
-    assert len(unlikely_units(table, {})) == 1 and not unlikely_units(table, {"sag": "percent"})
+    assert len(unlikely_units(table, {})) == 1
+    assert not unlikely_units(table, {"sag": "percent"})
+
+
+def test_features_are_those_of_the_release_with_more_of_the_names():
+    known = known_features(["ri", "tau", "upstroke_rheo", "v"])
+    assert known["unit"].to_dict() == {"tau": "s", "upstroke_rheo": "mV/ms"}
+    known = known_features(["tau", "ri"])
+    assert known["unit"].to_dict() == {"tau": "ms", "ri": "MOhm"}
+    both = set(feature_table("lee_2023").index) & set(feature_table("gouwens_2020").index)
+    assert known_features(both)["unit"]["tau"] == "s", "of ties, the human release"
+
+
+@pytest.mark.parametrize(
+    ("above", "units", "n"),
+    [(0, {}, 0), (-1, {}, 1), (-1, {"ri": "GOhm"}, 0), (-1, {"ri": "MOhm"}, 1)],
+)
+def test_the_smallest_usual_median(above, units, n):
+    low = feature_table("gouwens_2020").loc["ri", "low"]
+    table = pd.DataFrame({"ri": [low + above], "tau": [10.0]})
+    assert len(unlikely_units(table, units)) == n
+
+
+def test_shared_features_stay_as_they_are(mouse):
+    shared = to_shared_features(mouse)
+    assert to_shared_features(shared) is shared
+    human = simulate_ephys_types(40, 2)
+    shared = to_shared_features(human)
+    assert shared.uns["sbnn"]["name"] == "simulated_ephys_shared"
+    np.testing.assert_array_equal(shared.to_df(), human.to_df()[shared.var_names])

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sbnn.data.ephys_tables import read_ephys_table
@@ -30,10 +31,8 @@ def quietly(*args, **options):
 def test_tables_come_back_from_files_joined_by_name(simulated, table, tmp_path):
     table.to_csv(tmp_path / "features.csv")
     simulated.obs.iloc[::-1].to_csv(tmp_path / "labels.tsv", sep="\t")
-    data, given = (
-        as_typed(quietly(tmp_path / "features.csv", tmp_path / "labels.tsv")),
-        as_typed(simulated),
-    )
+    data = as_typed(quietly(tmp_path / "features.csv", tmp_path / "labels.tsv"))
+    given = as_typed(simulated)
     np.testing.assert_allclose(data.X, given.X, rtol=1e-9)
     for name in ("y", "cell_names", "families", "units"):
         np.testing.assert_array_equal(getattr(data, name), getattr(given, name))
@@ -57,11 +56,12 @@ def test_what_is_left_out_is_listed_and_warned_of(simulated, table):
         "cells without a single value": ["human_04"],
     }
     dropped["features without two different values"] = ["empty", "constant"]
-    assert data.uns["sbnn"]["dropped"] == dropped and data.shape == (55, simulated.n_vars)
-    assert str(warned[1].message).startswith("labels: 1 of 59 ") and set(data.obs["type"]) == set(
-        simulated.obs["type"]
-    )
-    assert len(warned) == len(dropped) and all(warning.filename == __file__ for warning in warned)
+    assert data.uns["sbnn"]["dropped"] == dropped
+    assert data.shape == (55, simulated.n_vars)
+    assert str(warned[1].message).startswith("labels: 1 of 59 ")
+    assert set(data.obs["type"]) == set(simulated.obs["type"])
+    assert len(warned) == len(dropped)
+    assert all(warning.filename == __file__ for warning in warned)
 
 
 def test_families_and_units_of_ones_own(simulated, table):
@@ -71,7 +71,8 @@ def test_families_and_units_of_ones_own(simulated, table):
     families = {"a": ["depth", "sag"], "b": ["flat", "tau", "v_baseline"]}
     with pytest.warns(UserWarning, match="flat"):
         own = read_ephys_table(table, simulated.obs, families, {"depth": "um"})
-    assert own.var["family"].tolist() == ["b", "a", "b", "a"] and own.var["unit"].tolist() == [
+    assert own.var["family"].tolist() == ["b", "a", "b", "a"]
+    assert own.var["unit"].tolist() == [
         "s",
         "",
         "mV",
@@ -87,3 +88,28 @@ def test_an_unlikely_unit_is_warned_of(simulated, table):
     with pytest.warns(UserWarning, match="the median of tau is .*, expected .* s;"):
         read_ephys_table(table, simulated.obs)
     assert quietly(table, simulated.obs, units={"tau": "ms"}).var["unit"]["tau"] == "ms"
+
+
+def test_labels_may_be_columns_of_the_features_or_a_series():
+    features = pd.DataFrame(
+        {
+            "vrest": [-70.0, -71, -72],
+            "ri": [200.0, 100, 150],
+            "mine": [1, 1, 1.5],
+            "type": ["a ", "b", None],
+            "depth": ["1", "2", "3"],
+        },
+        ["x", "y", "z"],
+    )
+    with pytest.warns(UserWarning, match="cells without a type"):
+        data = read_ephys_table(features, units={"mine": "mV"}, name="ours")
+    assert data.obs["type"].to_dict() == {"x": "a", "y": "b"}
+    assert data.var["unit"].to_dict() == {"vrest": "mV", "ri": "MOhm", "depth": ""}
+    assert data.var["family"].tolist() == ["passive", "passive", "other"]
+    assert data.uns["sbnn"]["source"] == "the user's tables"
+    assert data.uns["sbnn"]["name"] == "ours"
+    numbers = features.drop(columns="type")
+    types = pd.Series(["a", "b", "a"], features.index)
+    assert quietly(numbers, types).obs["type"].tolist() == ["a", "b", "a"]
+    with pytest.raises(ValueError, match="features: .*'mine'.*'high' for cell 'y'"):
+        read_ephys_table(numbers.assign(mine=["1", "high", "2"]), types)

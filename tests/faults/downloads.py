@@ -1,4 +1,4 @@
-"""Downloads that are cut off, or come twice at once; each function gives how often that was tried."""
+"""Downloads that are cut off or come twice at once; functions return the number of trials."""
 
 import hashlib
 import random
@@ -47,7 +47,8 @@ def cut_off(folder, seed, times=3):
 
 def wrong_content(folder, seed):
     """A random byte is another one: an error that tells the checksums, and nothing is kept."""
-    rng, content = random.Random(seed), bytearray(CONTENT)
+    rng = random.Random(seed)
+    content = bytearray(CONTENT)
     content[rng.randrange(len(CONTENT))] ^= 1 << rng.randrange(8)
     with server({"/tiny.bin": bytes(content)}) as web:
         with pytest.raises(
@@ -61,7 +62,8 @@ def wrong_content(folder, seed):
 
 def killed(folder, seed, times=4):
     """The process that downloads is killed at random moments, and begun again."""
-    rng, target = random.Random(seed), Path(folder, "tiny.bin")
+    rng = random.Random(seed)
+    target = Path(folder, "tiny.bin")
     with server(SERVED, pause=0.01) as web:
         for _ in range(times):
             victim = Victim("download", about(web), str(target))
@@ -73,7 +75,7 @@ def killed(folder, seed, times=4):
 
 
 def two_at_once(folder, seed):
-    """Of two processes one downloads, the other takes what it has got; or begins anew, if the first was killed."""
+    """One process downloads and others take its file, or start again if it was killed."""
     rng = random.Random(seed)
     with server(SERVED, pause=0.005) as web:
         first, *others = [

@@ -1,4 +1,4 @@
-"""Processes that are killed, out of disk space or write one file at once; each function gives how often it tried."""
+"""Processes that are killed, lack disk space or share a file; each returns its trials."""
 
 import dataclasses
 import os
@@ -17,11 +17,13 @@ from sbnn.results import load, save
 
 def killed_again_and_again(folder, seed, n_jobs=1, kills=10, longest=0.3, how=signal.SIGKILL):
     """A cross-validation is killed at random moments, and begun again until it finishes."""
-    rng, path = random.Random(seed), Path(folder, "cv.pickle")
+    rng = random.Random(seed)
+    path = Path(folder, "cv.pickle")
     whole, which = undisturbed()
     tried, status = 0, None
     while status != 0:
-        before, n_fits = finished(path), len(fits_of(folder))
+        before = finished(path)
+        n_fits = len(fits_of(folder))
         victim = Victim("validate", path, n_jobs)
         if not victim.ends_within(rng.uniform(0, longest) if tried < kills else 120):
             os.kill(victim.process.pid, how)
@@ -29,9 +31,8 @@ def killed_again_and_again(folder, seed, n_jobs=1, kills=10, longest=0.3, how=si
         status = victim.end()
         wait_for_the_end_of(victim.process.pid)
         again = [which[fit[:2]] for fit in fits_of(folder)[n_fits:]]
-        assert len(set(again)) == len(again) and before.isdisjoint(again), (
-            "a finished fold was fitted again"
-        )
+        assert len(set(again)) == len(again)
+        assert before.isdisjoint(again), "a finished fold was fitted again"
         assert status in (0, -how, 1, 130), victim.error
     assert same(load(path), whole)
     assert left_in(folder) == ["cv.pickle"]
@@ -57,25 +58,29 @@ def _belongs_to(session, process):
 
 
 def same_experiment(folder, seed):
-    """The second waits, or goes on after the first was killed; nothing is fitted twice but what was under way."""
-    rng, path = random.Random(seed), Path(folder, "cv.pickle")
+    """The second waits, or goes on after the first was killed; no finished fit is repeated."""
+    rng = random.Random(seed)
+    path = Path(folder, "cv.pickle")
     runs = [Victim("validate", path) for _ in range(3)]
     runs[0].ends_within(rng.uniform(0, 0.3))
     runs[0].kill()
     assert [run.end() for run in runs[1:]] == [0, 0]
     whole, which = undisturbed()
-    assert same(load(path), whole) and left_in(folder) == ["cv.pickle"]
+    assert same(load(path), whole)
+    assert left_in(folder) == ["cv.pickle"]
     assert len(fits_of(folder)) <= len(which) + 1
     return 1
 
 
 def different_experiments(folder, seed):
     """One of them gets the file, the other an error that names it; nothing is mixed."""
-    grids, path = [{"alpha": [1.0]}, {"alpha": [3.0]}], Path(folder, "cv.pickle")
+    grids = [{"alpha": [1.0]}, {"alpha": [3.0]}]
+    path = Path(folder, "cv.pickle")
     runs = [Victim("validate", path, 1, grid) for grid in grids[:: 1 if seed % 2 else -1]]
     assert sorted(run.end() for run in runs) == [0, 1]
     kind, message = next(run.error for run in runs if run.error[0])
-    assert kind == "ValueError" and str(path) in message
+    assert kind == "ValueError"
+    assert str(path) in message
     record = load(path)
     assert same(
         record, validate(Path(folder, "again.pickle"), grid={"alpha": [record.params[0]["alpha"]]})
@@ -85,8 +90,10 @@ def different_experiments(folder, seed):
 
 def another_experiment_after_a_kill(folder, seed):
     """What a killed run has finished is not dropped by another experiment, unless it is told to."""
-    rng, path = random.Random(seed), Path(folder, "cv.pickle")
-    (whole, which), run = undisturbed(), Victim("validate", path)
+    rng = random.Random(seed)
+    path = Path(folder, "cv.pickle")
+    (whole, which) = undisturbed()
+    run = Victim("validate", path)
     while len(list(Path(folder).glob("cv.pickle.parts/*.pickle"))) < rng.randrange(1, 8):
         run.ends_within(0.002)
     run.kill()
@@ -94,7 +101,8 @@ def another_experiment_after_a_kill(folder, seed):
     run = Victim("validate", path, 1, {"alpha": [3.0]})
     assert run.end() == 1
     kind, message = run.error
-    assert kind == "ValueError" and f"{path}.parts holds fits of another run" in message
+    assert kind == "ValueError"
+    assert f"{path}.parts holds fits of another run" in message
     assert finished(path) == kept
     before = len(fits_of(folder))
     assert same(validate(path), whole)
@@ -103,8 +111,9 @@ def another_experiment_after_a_kill(folder, seed):
 
 
 def full_disk(folder, seed, times=4):
-    """A small disk on which a random number of bytes is left; needs the right to mount one, else nothing is tried."""
-    rng, disk = random.Random(seed), Path(folder, "disk")
+    """A small disk with a random number of free bytes; nothing is tried without mount rights."""
+    rng = random.Random(seed)
+    disk = Path(folder, "disk")
     disk.mkdir()
     mounted = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
     if (
@@ -118,14 +127,17 @@ def full_disk(folder, seed, times=4):
             with suppress(OSError):
                 (disk / "filler").write_bytes(bytes(4096 * rng.randrange(20, 62)))
             victim = Victim("validate", disk / "cv.pickle")
-            status, (kind, message) = victim.end(), victim.error
+            status = victim.end()
+            (kind, message) = victim.error
             assert not status or (
                 kind == "OSError" and "No space left" in message and str(disk) in message
             ), message
             (disk / "filler").unlink()
-        path, (whole, which) = disk / "cv.pickle", undisturbed()
+        path = disk / "cv.pickle"
+        (whole, which) = undisturbed()
         validate(path)
-        assert same(load(path), whole) and left_in(disk) == ["cv.pickle"]
+        assert same(load(path), whole)
+        assert left_in(disk) == ["cv.pickle"]
         assert {which[fit[:2]] for fit in fits_of(disk)} == set(which.values())
     finally:
         subprocess.run(["umount", str(disk)], check=True)
@@ -133,8 +145,9 @@ def full_disk(folder, seed, times=4):
 
 
 def damaged_part(folder, seed):
-    """A finished fit whose file is damaged is computed again, with a warning; the others are not."""
-    rng, path = random.Random(seed), Path(folder, "cv.pickle")
+    """A finished fit whose file is damaged is computed again with a warning; others are not."""
+    rng = random.Random(seed)
+    path = Path(folder, "cv.pickle")
     whole, _ = undisturbed()
     part = Path(f"{path}.parts", f"{rng.choice(rng.choice(whole.settings['keys']))}.pickle")
     content = bytearray(
@@ -144,5 +157,6 @@ def damaged_part(folder, seed):
     part.write_bytes(content)
     with pytest.warns(UserWarning, match="recomputing"):
         record = validate(path)
-    assert same(record, whole) and left_in(folder) == ["cv.pickle"]
+    assert same(record, whole)
+    assert left_in(folder) == ["cv.pickle"]
     return 1

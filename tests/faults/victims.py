@@ -1,4 +1,4 @@
-"""What the processes do to which faults happen: a cross-validation whose every fit leaves a line in a file."""
+"""What the processes do: a cross-validation whose every fit leaves a line in a file."""
 
 import multiprocessing
 import os
@@ -73,7 +73,7 @@ def _run(function, args, errors):
 
 @cache
 def _context():
-    """Processes are forked from one that has all imported, so that faults hit the work and not the imports."""
+    """Processes are forked after all imports, so that faults hit the work."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     with pytest.MonkeyPatch.context() as patch:
@@ -131,7 +131,7 @@ def left_in(folder):
 
 @cache
 def undisturbed():
-    """The record of the cross-validation, and which fit is which: (penalty, training cells) -> (penalty, test cell)."""
+    """The record, and which fit is which: (penalty, training cells) -> (penalty, test cell)."""
     with tempfile.TemporaryDirectory() as folder:
         record = validate(Path(folder, "cv.pickle"))
         tasks = [(point["alpha"], test[0]) for point in record.params for _, test in record.folds]

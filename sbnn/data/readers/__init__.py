@@ -1,1 +1,1 @@
-"""Readers: one module per kind of file (`tables`, `screens`, `counts`) or publication (`scala`, `gouwens`, ...)."""
+"""Readers: one module per kind of file (`tables`, `screens`) or publication (`scala`, ...)."""

@@ -1,5 +1,4 @@
-"""CITE-seq data: counts of RNA and surface proteins in the same cells, from published tables or an
-AnnData file.
+"""CITE-seq data: counts of RNA and surface proteins in the same cells.
 
 The data are from Stoeckius et al., Simultaneous epitope and transcriptome measurement in single
 cells, Nature Methods 14, 865 (2017), GEO GSE100866, and from 10x Genomics (two small data sets, as
@@ -27,7 +26,10 @@ _HUMAN = "HUMAN_"
 
 
 def read_cord_blood(rna_path, protein_path, clustering_path, **options):
-    """Read the human genes and 13 proteins of the 7652 typed cord blood cells, in the order of the clustering table."""
+    """Read the 7652 typed cord blood cells, in the order of the clustering table.
+
+    Genes are the human ones, and outputs are 13 proteins.
+    """
     clustering = pd.read_csv(clustering_path)
     clustering = clustering.set_index(clustering["cell_barcode"].astype(str))
     # not immune cells
@@ -35,39 +37,24 @@ def read_cord_blood(rna_path, protein_path, clustering_path, **options):
     labels = clustering[["type", "cluster"]].assign(family=clustering["type"])
     counts, cells, genes = read_count_table(rna_path)
     human = genes.str.startswith(_HUMAN)
-    counts = counts[pd.Series(range(len(cells)), cells).loc[labels.index].to_numpy()][
-        :, np.flatnonzero(human)
-    ]
-    genes, proteins = (
-        genes[human].str.removeprefix(_HUMAN),
-        pd.read_csv(protein_path, index_col=0).T,
-    )
-    about = {
-        "name": "stoeckius",
-        "source": f"{SOURCE}; cells as selected in github.com/berenslab/sBNN",
-    }
-    return pair_counts(
-        counts,
-        genes,
-        proteins.loc[labels.index],
-        labels,
-        **about | {"log_proteins": False} | options,
-    )
+    counts = counts[cells.get_indexer(labels.index)][:, np.flatnonzero(human)]
+    genes = genes[human].str.removeprefix(_HUMAN)
+    proteins = pd.read_csv(protein_path, index_col=0).T.loc[labels.index]
+    options.setdefault("log_proteins", False)
+    source = f"{SOURCE}; cells as selected in github.com/berenslab/sBNN"
+    return pair_counts(counts, genes, proteins, labels, name="stoeckius", source=source, **options)
 
 
 def read_cd8(rna_path, protein_path, **options):
-    """Read the blood cells sorted by CD8 protein; the sorting gate (part of the cell name) is the family and type."""
+    """Read the blood cells sorted by CD8; the gate, a part of the cell name, is the type."""
     counts, cells, genes = read_count_table(rna_path)
     gate = cells.str.rsplit("_", n=1).str[0].str.replace("_", " ")
-    labels, proteins = (
-        pd.DataFrame({"family": gate, "type": gate}, cells),
-        pd.read_csv(protein_path, index_col=0).T,
+    labels = pd.DataFrame({"family": gate, "type": gate}, cells)
+    proteins = pd.read_csv(protein_path, index_col=0).T.loc[cells]
+    source = f"{SOURCE}, CD8 sample; tables of github.com/databio/bds_hackathon"
+    return pair_counts(
+        counts, genes, proteins, labels, name="citeseq_cd8", source=source, **options
     )
-    options |= {
-        "name": "citeseq_cd8",
-        "source": f"{SOURCE}, CD8 sample; tables of github.com/databio/bds_hackathon",
-    }
-    return pair_counts(counts, genes, proteins.loc[cells], labels, **options)
 
 
 def read_pbmc(path, name, **options):
@@ -95,35 +82,42 @@ def pair_counts(
     log_proteins=True,
     files=None,
 ):
-    """Pair proteins with the expression of selected genes, normalised by the library size over
-    these genes.
+    """Pair proteins with expression, normalised by the library size over the selected genes.
 
     The `n_genes` genes are selected by their counts in all cells; if `n_genes` is None, all genes
     with counts are used.
     """
-    # options that determine what is taken from the files
-    options = {"n_genes": n_genes, "log_proteins": log_proteins}
-    kept = counts.sum(axis=0) > 0 if n_genes is None else select_genes(counts, n_genes).selected
-    columns = np.flatnonzero(kept)
-    chosen = pd.DataFrame(
-        counts[:, columns].toarray(), index=proteins.index, columns=gene_names[columns]
-    )
-    counted = (chosen.sum(axis=1) > 0).to_numpy()
-    chosen, outputs = chosen[counted], proteins[counted].astype(np.float64)
-    outputs = np.log2(1 + outputs) if log_proteins else outputs
-    sha256 = fingerprint_parameters(options | {"files": fingerprint_files(files)}) if files else ""
+    selected = counts.sum(axis=0) > 0
+    if n_genes is not None:
+        selected = select_genes(counts, n_genes).selected
+    columns = np.flatnonzero(selected)
+    chosen = counts[:, columns].toarray()  # (n_cells, n_genes)
+    counted = chosen.sum(axis=1) > 0
+    without_counts = proteins.index[~counted]
+    chosen = chosen[counted]
+    proteins = proteins[counted].astype(np.float64)
+    outputs = proteins.to_numpy()
+    if log_proteins:
+        outputs = np.log2(1 + outputs)
+    if labels is not None:
+        labels = labels[counted]
+    sha256 = ""
+    if files:
+        # options that determine what is taken from the files
+        taken = {"n_genes": n_genes, "log_proteins": log_proteins}
+        sha256 = fingerprint_parameters(taken | {"files": fingerprint_files(files)})
     return paired(
         log2p1(normalize_library_size(chosen)),
-        outputs.to_numpy(),
-        chosen.columns,
-        outputs.columns,
-        chosen.index,
-        None if labels is None else labels[counted],
+        outputs,
+        gene_names[columns],
+        proteins.columns,
+        proteins.index,
+        labels,
         None,
-        chosen.to_numpy(),
+        chosen,
         name=name,
         source=f"{source}; proteins as {'log2(1 + counts)' if log_proteins else 'counts'}",
         sha256=sha256,
         files=files,
-        dropped={"no counts in the selected genes": list(proteins.index[~counted])},
+        dropped={"no counts in the selected genes": list(without_counts)},
     )

@@ -1,4 +1,4 @@
-"""Electrophysiology and transcriptomic types of Patch-seq neurons from mouse visual cortex and from human cortex."""
+"""Electrophysiology and types of Patch-seq neurons from mouse visual and from human cortex."""
 
 import numpy as np
 import pandas as pd
@@ -7,8 +7,14 @@ from sbnn.data.ephys_features import HUMAN, MOUSE, feature_table, relative_to_th
 from sbnn.data.readers.scala import labels_of
 from sbnn.data.typed_cells import typed_cells
 
-MOUSE_SOURCE = "Gouwens et al., Cell 183, 935 (2020), DANDI 000020; IPFX features of github.com/daifengwanglab/scMNC"
-HUMAN_SOURCE = "Lee, Dalley et al., Science 382, eadf6484 (2023); github.com/AllenInstitute/human_patchseq_gaba"
+MOUSE_SOURCE = (
+    "Gouwens et al., Cell 183, 935 (2020), DANDI 000020; "
+    "IPFX features of github.com/daifengwanglab/scMNC"
+)
+HUMAN_SOURCE = (
+    "Lee, Dalley et al., Science 382, eadf6484 (2023); "
+    "github.com/AllenInstitute/human_patchseq_gaba"
+)
 #: First word of a mouse t-type -> class. Sncg cells are counted as VIP, since they are related to
 #: Vip cells and too rare in the human data for a class of their own.
 MOUSE_CLASSES = {"Lamp5": "LAMP5", "Pvalb": "PVALB", "Sst": "SST", "Vip": "VIP", "Sncg": "VIP"}
@@ -17,84 +23,100 @@ HUMAN_CLASSES = {"LAMP5/PAX6/Other": "LAMP5", "PVALB": "PVALB", "SST": "SST", "V
 
 
 def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False):
-    """Read 4215 of 4435 mouse cells, from 982 donors, with 45 features in 7 families (Gouwens et
-    al. 2020).
+    """Read 4215 of 4435 mouse cells, from 982 donors, with 45 features in 7 families.
 
     `tau` and `avg_isi` are in ms, other times in s. ``type5`` separates SNCG from VIP. The driver
     line (``cre``) was chosen to find cells of a type, so it is not used as a feature. If `relative`
     is True, times and voltages of spikes are relative to the spike threshold.
     """
-    table, metadata = _read(features_path), _read(metadata_path)
+    table = _read(features_path)
+    metadata = _read(metadata_path)
     session = table["ID"].str.extract(r"ses-(\d+)", expand=False)
-    metadata = metadata.set_index(_texts(metadata["ephys_session_id"])).loc[session]
+    metadata = metadata.set_index(_texts(metadata["ephys_session_id"]))
+    metadata = metadata.loc[session]
     cells = _texts(metadata["cell_specimen_id"])
     labels = labels_of("gouwens_ephys", metadata).set_axis(cells, axis=0)
     labels["t_type"] = labels["t_type"].fillna("").str.strip()
     labels["met_type"] = labels["met_type"].replace("NULL", np.nan).fillna("")
-    labels.insert(0, "subclass", labels["t_type"].str.split(" ").str[0])
-    labels.insert(0, "type5", labels["subclass"].map(MOUSE_CLASSES | {"Sncg": "SNCG"}))
-    labels.insert(0, "type", labels["subclass"].map(MOUSE_CLASSES))
+    subclass = labels["t_type"].str.split(" ").str[0]
+    labels.insert(0, "subclass", subclass)
+    labels.insert(0, "type5", subclass.map(MOUSE_CLASSES | {"Sncg": "SNCG"}))
+    labels.insert(0, "type", subclass.map(MOUSE_CLASSES))
     area = metadata["structure"].str.extract(r"^(\D*)(\d.*)?$").set_axis(cells, axis=0)
-    labels["area"], labels["layer"] = area[0], area[1].fillna("")
-    labels["age_days"] = pd.to_numeric(metadata["age"].str.lstrip("P"), errors="coerce").to_numpy()
+    labels["area"] = area[0]
+    labels["layer"] = area[1].fillna("")
+    days = metadata["age"].str.lstrip("P")
+    labels["age_days"] = pd.to_numeric(days, errors="coerce").to_numpy()
     labels["cre"] = labels["genotype"].map(_driver_lines)
-    reasons = {"no t-type": labels["subclass"] == ""}
-    reasons["subclass other than Lamp5, Pvalb, Sst, Vip and Sncg"] = labels["type"].isna()
+    reasons = {
+        "no t-type": labels["subclass"] == "",
+        "subclass other than Lamp5, Pvalb, Sst, Vip and Sncg": labels["type"].isna(),
+    }
     data = _chosen("gouwens_ephys", MOUSE_SOURCE, table, MOUSE, labels, reasons, files)
     return relative_to_threshold(data) if relative else data
 
 
 def read_lee_human(features_path, metadata_path, files=None):
-    """Read 702 human cells from 109 donors, with 93 features in 11 families (Lee, Dalley et al.
-    2023).
+    """Read 702 human cells from 109 donors, with 93 features in 11 families.
 
     All but 14 cells have missing values; the chirp was recorded in 44 % of the cells. ``type`` is
     the revised subclass. ``condition`` (acute or culture) and ``virus`` are unevenly distributed
     over the types.
     """
-    table, metadata = _read(features_path), _read(metadata_path)
-    metadata = metadata.set_index(_texts(metadata["specimen_id"])).loc[_texts(table["specimen_id"])]
+    table = _read(features_path)
+    metadata = _read(metadata_path)
+    metadata = metadata.set_index(_texts(metadata["specimen_id"]))
+    metadata = metadata.loc[_texts(table["specimen_id"])]
     labels = labels_of("lee_human", metadata)
     labels["virus"] = labels["virus"].fillna("none")
     labels["layer"] = labels["layer"].fillna("").astype(str).str.replace("_", "/")
-    labels.insert(0, "subclass", metadata["Revised_subclass_label"].fillna("").str.strip())
-    labels.insert(0, "type", labels["subclass"].map(HUMAN_CLASSES))
+    subclass = metadata["Revised_subclass_label"].fillna("").str.strip()
+    labels.insert(0, "subclass", subclass)
+    labels.insert(0, "type", subclass.map(HUMAN_CLASSES))
     reasons = {"no subclass": labels["subclass"] == ""}
     return _chosen("lee_human", HUMAN_SOURCE, table, HUMAN, labels, reasons, files)
 
 
 def _chosen(name, source, table, release, labels, reasons, files):
-    """Leave out cells to which any of the `reasons` applies, and cells without a measured feature."""
+    """Leave out cells to which a reason applies, and cells without a measured feature."""
     about = feature_table(release)
     values = table[about.index].set_axis(labels.index, axis=0).astype(np.float64)
-    kept, dropped = np.ones(len(values), dtype=bool), {}
-    for reason, applies in (reasons | {"no measured feature": values.isna().all(axis=1)}).items():
-        applies = applies.to_numpy() & kept
-        if applies.any():
-            dropped[reason] = list(values.index[applies])
+    reasons["no measured feature"] = values.isna().all(axis=1)
+    kept = pd.Series(True, values.index)
+    dropped = {}
+    for reason, applies in reasons.items():
+        left_out = values.index[kept & applies]
+        if len(left_out):
+            dropped[reason] = list(left_out)
         kept &= ~applies
-    facts = {"name": name, "source": source, "files": files, "dropped": dropped}
     return typed_cells(
-        values[kept], labels[kept], about["family"], about["unit"].to_dict(), **facts
+        values[kept],
+        labels[kept],
+        about["family"],
+        about["unit"].to_dict(),
+        name=name,
+        source=source,
+        files=files,
+        dropped=dropped,
     )
 
 
 def _read(path):
     table = pd.read_csv(path, low_memory=False)
-    # one published column name ends in a space
-    return table.set_axis(table.columns.str.strip(), axis=1)
+    names = table.columns.str.strip()  # one published column name ends in a space
+    return table.set_axis(names, axis=1)
 
 
 def _texts(values):
     """Convert numbers used as names to text without a decimal point."""
-    return pd.to_numeric(values).astype("Int64").astype(str).to_numpy()
+    numbers = pd.to_numeric(values).astype("Int64")
+    return numbers.astype(str).to_numpy()
 
 
 def _driver_lines(genotype):
-    """Driver lines, without the reporter (Ai...): ``Sst-IRES-Cre`` for ``Sst-IRES-Cre/wt;Ai14(RCL-tdT)/wt``."""
-    alleles = [
-        allele.split("/")[0].strip()
-        for allele in str(genotype).split(";")
-        if str(genotype) != "nan"
-    ]
-    return ";".join(allele for allele in alleles if not allele.startswith("Ai"))
+    """``Sst-IRES-Cre`` for ``Sst-IRES-Cre/wt;Ai14(RCL-tdT)/wt``: without the reporter (Ai...)."""
+    if pd.isna(genotype):
+        return ""
+    alleles = [allele.split("/")[0].strip() for allele in genotype.split(";")]
+    drivers = [allele for allele in alleles if not allele.startswith("Ai")]
+    return ";".join(drivers)

@@ -1,5 +1,4 @@
-"""Published trajectories with prior and true networks: simulated data, yeast, breast cancer,
-hematopoiesis, BEELINE.
+"""Published trajectories with prior and true networks.
 
 The files are from Hossain et al., Genome Biology (2024) and arXiv 2403.04805
 (github.com/QuackenbushLab, repositories phoenix and DASH), and from Pratapa et al., Nature Methods
@@ -14,14 +13,32 @@ import pandas as pd
 from sbnn.data.gene_dynamics import gene_dynamics
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import read_pseudotime, trajectories
-from sbnn.errors import check_number, naming
+from sbnn.errors import check_number
 from sbnn.results import results_path
 
-GRN = "Hossain et al., arXiv 2403.04805 (2024); rate equations corrected, samples to learn from simulated"
-YEAST = "Pramila et al., Genes & Development 20, 2266 (2006); files of Hossain et al., Genome Biology (2024)"
-HEMATOPOIESIS = "B cell lineage of human hematopoiesis along a pseudotime; files of Hossain et al., arXiv 2403.04805 (2024)"
+GRN = (
+    "Hossain et al., arXiv 2403.04805 (2024); "
+    "rate equations corrected, samples to learn from simulated"
+)
+YEAST = (
+    "Pramila et al., Genes & Development 20, 2266 (2006); "
+    "files of Hossain et al., Genome Biology (2024)"
+)
+HEMATOPOIESIS = (
+    "B cell lineage of human hematopoiesis along a pseudotime; "
+    "files of Hossain et al., arXiv 2403.04805 (2024)"
+)
 BEELINE = "Pratapa et al., Nature Methods 17, 147 (2020): Boolean models simulated with BoolODE"
-BREAST = "Desmedt et al., Clinical Cancer Research 13, 3207 (2007); files of Hossain et al., Genome Biology (2024)"
+BREAST = (
+    "Desmedt et al., Clinical Cancer Research 13, 3207 (2007); "
+    "files of Hossain et al., Genome Biology (2024)"
+)
+
+
+_LAYOUT = (
+    "expected the numbers of genes and samples in line 1, then for each sample a line per gene and "
+    "a line of times"
+)
 
 
 def read_trajectories(path, gene_names=None, *, name=None, source=None):
@@ -51,52 +68,36 @@ def read_trajectories(path, gene_names=None, *, name=None, source=None):
         If the file has another format, or `sbnn.dynamics.trajectories` rejects its content.
     """
     path = results_path(path)
-    wanted = "expected the numbers of genes and samples in line 1, then for each sample a line per gene and a line of times"
-    with naming(f"{path}, line 1: {wanted}"):
-        lines = [
-            (i, line)
-            for i, line in enumerate(path.read_text().splitlines(), 1)
-            if line.strip(", \t")
-        ]
-        n_genes, n_samples = (int(part) for part in lines[0][1].replace('"', "").split(",")[:2])
-    if len(lines) - 1 != n_samples * (n_genes + 1):
-        raise ValueError(
-            f"{path}: {wanted}; got {len(lines)} lines for {n_samples} samples of {n_genes} genes"
-        )
+    # the lines of shorter samples are padded with blanks
+    lines = path.read_text(errors="replace").replace('"', "").splitlines()
+    lines = [line.rstrip(", \t") for line in lines]
+    header, *lines = [line.split(",") for line in lines if line] or [[]]
+    try:
+        n_genes, n_samples = map(int, header[:2])
+    except ValueError as error:
+        raise ValueError(f"{path}, line 1: {_LAYOUT}") from error
+    size = n_genes + 1
+    if len(lines) != n_samples * size:
+        found = f"{len(lines)} lines for {n_samples} samples of {n_genes} genes"
+        raise ValueError(f"{path}: {_LAYOUT}; got {found}")
     values, times = [], []
     for sample in range(n_samples):
-        *of_genes, of_times = lines[1 + sample * (n_genes + 1) : 1 + (sample + 1) * (n_genes + 1)]
-        length = len(of_times[1].rstrip(", \t").split(","))
-        numbers = [
-            _numbers(path, sample, gene, *line, length)
-            for gene, line in enumerate([*of_genes, of_times])
-        ]
-        values.append(np.array(numbers[:-1]).T)
-        times.append(np.array(numbers[-1]))
-    with naming("gene_names: expected names, or a CSV table with names in its first column"):
-        genes = (
-            pd.read_csv(gene_names).iloc[:, 0] if isinstance(gene_names, str | Path) else gene_names
-        )
-        genes = None if genes is None else [str(gene).removesuffix("_input") for gene in genes]
-    data = trajectories(values, times, genes, name=name or path.stem, source=source or path.name)
+        try:
+            block = lines[sample * size : (sample + 1) * size]
+            numbers = np.array(block, dtype=np.float64)
+        except ValueError as error:
+            raise ValueError(f"{path}, sample {sample + 1}: {_LAYOUT}; {error}") from error
+        values.append(numbers[:-1].T)  # (n_times, n_genes)
+        times.append(numbers[-1])
+    if isinstance(gene_names, str | Path):
+        gene_names = pd.read_csv(gene_names).iloc[:, 0]
+    if gene_names is not None:
+        gene_names = [str(gene).removesuffix("_input") for gene in gene_names]
+    name = name or path.stem
+    data = trajectories(values, times, gene_names, name=name, source=source or path.name)
     # the layout of the file; in another layout, sums are rounded differently
     data.uns["sbnn"]["gene_major"] = True
     return data
-
-
-def _numbers(path, sample, gene, place, line, length):
-    """Numbers on one line of a sample, without the blanks that pad shorter samples to the length of the longest one."""
-    parts = line.rstrip(", \t").split(",")
-    try:
-        numbers = [float(part) for part in parts]
-    except ValueError:
-        numbers = []
-    if len(numbers) != length:
-        text = f"expected {length} numbers, as many as times, followed only by blanks; got {len(parts)} entries"
-        raise ValueError(
-            f"{path}, line {place} (sample {sample + 1}, its line {gene + 1}): {text}: {line[:40]}"
-        )
-    return numbers
 
 
 def read_grn(
@@ -122,43 +123,41 @@ def read_grn(
     network = GeneNetwork.from_tables(equations_path, names_path, name=name)
     test = read_trajectories(test_path, names_path, name=f"{name}_test", source=GRN)
     network = network.starting_like(test)
-    prior = (
-        _matrix(prior_path, network.gene_names)
-        if wrong is None
-        else network.misplaced_prior(wrong, random_state)
-    )
+    if wrong is None:
+        prior = _matrix(prior_path, network.gene_names)
+    else:
+        prior = network.misplaced_prior(wrong, random_state)
     train = network.simulate(n_samples, noise, random_state)
     return gene_dynamics(train, test, prior, network.graph, name=name, source=GRN, files=files)
 
 
 def read_yeast(train_path, test_path, names_path, prior_path, *, files=None):
-    """Read log ratios of 500 genes at 24 time points of the yeast cell cycle: one training sample
-    and its dye swap.
+    """Read log ratios of 500 genes at 24 time points of the yeast cell cycle.
 
-    The dye swap is the test sample. The prior network is based on motifs and has entries of +-0.5;
-    the true network is not known.
+    There is one training sample, and its dye swap to test. The prior network is based on motifs and
+    has entries of +-0.5; the true network is not known.
     """
-    train, test = (read_trajectories(path, names_path) for path in (train_path, test_path))
+    train = read_trajectories(train_path, names_path)
+    test = read_trajectories(test_path, names_path)
     prior = _matrix(prior_path, train.var_names)
     return gene_dynamics(train, test, prior, name="yeast_pramila", source=YEAST, files=files)
 
 
 def read_breast(train_path, test_path, names_path, prior_path, truth_path, *, files=None):
-    """Read 500 genes along a pseudotime of breast cancer: 178 time points to train, 8 from the
-    middle to test.
+    """Read 500 genes along a pseudotime of breast cancer.
 
-    The prior network is based on motifs. The true network is based on chromatin
-    immunoprecipitation, and is known only for the transcription factors that these experiments
-    covered.
+    There are 178 time points to train, and 8 from the middle to test. The prior network is based on
+    motifs. The true network is based on chromatin immunoprecipitation, and is known only for the
+    transcription factors that these experiments covered.
     """
-    train, test = (read_trajectories(path, names_path) for path in (train_path, test_path))
-    genes, edges = train.var_names, pd.read_csv(truth_path)
-    seen = genes[genes.isin(edges["from"])]
-    truth = pd.DataFrame(0, seen, genes, dtype=np.int8)
-    for regulator, target in edges.loc[
-        edges["from"].isin(seen) & edges["to"].isin(genes), ["from", "to"]
-    ].to_numpy():
-        truth.loc[regulator, target] = 1
+    train = read_trajectories(train_path, names_path)
+    test = read_trajectories(test_path, names_path)
+    genes = train.var_names
+    edges = pd.read_csv(truth_path)
+    covered = genes[genes.isin(edges["from"])]
+    edges = edges[edges["from"].isin(covered)]
+    edges = edges[edges["to"].isin(genes)]
+    truth = _network(covered, genes, edges["from"], edges["to"], 1)
     prior = _matrix(prior_path, genes)
     return gene_dynamics(
         train, test, prior, truth, name="breast_desmedt", source=BREAST, files=files
@@ -168,19 +167,22 @@ def read_breast(train_path, test_path, names_path, prior_path, truth_path, *, fi
 def read_hematopoiesis(
     train_path, test_path, names_path, prior_path, *, cells_per_bin=1, files=None
 ):
-    """Read 529 genes along a pseudotime of the B cell lineage, with two training samples and three
-    test samples.
+    """Read 529 genes along a pseudotime of the B cell lineage.
 
-    Most values are zero, and neighbouring cells vary independently. If `cells_per_bin` is above 1,
-    the data are smoothed by averaging this many neighbouring cells, and genes are divided by their
-    largest training value. The prior network is based on motifs; the true network is not known.
+    There are two training samples and three test samples. Most values are zero, and neighbouring
+    cells vary independently. If `cells_per_bin` is above 1, the data are smoothed by averaging this
+    many neighbouring cells, and genes are divided by their largest training value. The prior
+    network is based on motifs; the true network is not known.
     """
-    train, test = (read_trajectories(path, names_path) for path in (train_path, test_path))
+    train = read_trajectories(train_path, names_path)
+    test = read_trajectories(test_path, names_path)
     if cells_per_bin > 1:
-        train, test = (_averaged(data, cells_per_bin) for data in (train, test))
-        largest = train.X.max(axis=0)
-        for data in (train, test):
-            data.X /= np.where(largest > 0, largest, 1)
+        train = _averaged(train, cells_per_bin)
+        test = _averaged(test, cells_per_bin)
+        largest = train.X.max(axis=0)  # (n_genes,)
+        largest[largest <= 0] = 1
+        train.X /= largest
+        test.X /= largest
     prior = _matrix(prior_path, train.var_names)
     return gene_dynamics(
         train, test, prior, name="hematopoiesis", source=HEMATOPOIESIS, files=files
@@ -192,39 +194,47 @@ def _averaged(data, cells_per_bin):
     parts = []
     for sample, rows in data.obs.groupby("sample", sort=False):
         n_bins = max(len(rows) // cells_per_bin, 2)
-        part = read_pseudotime(data[rows.index].to_df(), rows["time"], n_bins, scaled=False)
+        cells = data[rows.index].to_df()
+        part = read_pseudotime(cells, rows["time"], n_bins, scaled=False)
         parts.append(part.to_df().assign(sample=sample, time=part.obs["time"].to_numpy()))
-    return trajectories(
-        pd.concat(parts), name=data.uns["sbnn"]["name"], source=data.uns["sbnn"]["source"]
-    )
+    about = data.uns["sbnn"]
+    return trajectories(pd.concat(parts), name=about["name"], source=about["source"])
 
 
 def read_beeline(*paths, model, repeat=0, dropout=False, n_bins=25, files=None):
-    """Read one of five repeats of a BEELINE data set, with or without `dropout` of half of the low
-    values.
+    """Read one of five repeats of a BEELINE data set, with or without `dropout` of low values.
 
     Each repeat has 2000 cells simulated with a curated Boolean model. The cells are averaged in
     bins along the pseudotime of each trajectory (see `read_pseudotime`). The next repeat is used as
     test data. The true network is the network of the model; the prior network has no edges.
     """
     check_number("repeat", repeat, int, 0, 4)
-    parts, truth = [], None
-    for number in (repeat, (repeat + 1) % 5):
-        folder = f"{model}_2000_{number}{'_50' * dropout}"
-        chosen = {path.name: path for path in map(Path, paths) if path.parent.name == folder}
-        cells = pd.read_csv(chosen["ExpressionData.csv"], index_col=0).T
-        parts.append(
-            read_pseudotime(cells, chosen["PseudoTime.csv"], n_bins, name=folder, source=BEELINE)
-        )
-        if truth is None:
-            truth = pd.DataFrame(0, cells.columns, cells.columns)
-            for regulator, target, sign in pd.read_csv(chosen["refNetwork.csv"])[
-                ["Gene1", "Gene2", "Type"]
-            ].to_numpy():
-                truth.loc[regulator, target] = 1 if sign == "+" else -1
-    return gene_dynamics(
-        *parts, 0 * truth, truth, name=f"beeline_{model.lower()}", source=BEELINE, files=files
-    )
+    train, truth = _beeline_repeat(paths, model, repeat, dropout, n_bins)
+    test, _ = _beeline_repeat(paths, model, (repeat + 1) % 5, dropout, n_bins)
+    name = f"beeline_{model.lower()}"
+    return gene_dynamics(train, test, 0 * truth, truth, name=name, source=BEELINE, files=files)
+
+
+def _beeline_repeat(paths, model, repeat, dropout, n_bins):
+    """Averaged cells of one repeat, and its true network."""
+    folder = f"{model}_2000_{repeat}"
+    if dropout:
+        folder += "_50"
+    paths = [Path(path) for path in paths]
+    files = {path.name: path for path in paths if path.parent.name == folder}
+    cells = pd.read_csv(files["ExpressionData.csv"], index_col=0).T
+    times = files["PseudoTime.csv"]
+    data = read_pseudotime(cells, times, n_bins, name=folder, source=BEELINE)
+    edges = pd.read_csv(files["refNetwork.csv"])
+    signs = np.where(edges["Type"] == "+", 1, -1)
+    return data, _network(cells.columns, cells.columns, edges["Gene1"], edges["Gene2"], signs)
+
+
+def _network(regulators, genes, sources, targets, signs):
+    """Table of regulators x genes with the signs of the edges, and 0 elsewhere."""
+    network = np.zeros((len(regulators), len(genes)), dtype=np.int8)
+    network[regulators.get_indexer(sources), genes.get_indexer(targets)] = signs
+    return pd.DataFrame(network, regulators, genes)
 
 
 def _matrix(path, genes):

@@ -1,5 +1,4 @@
-"""Patch-seq data of mouse visual cortex by Gouwens et al., as released with preprocessed expression
-(a `.mat` file).
+"""Patch-seq data of mouse visual cortex by Gouwens et al., as released in a `.mat` file.
 
 The data are from Gouwens et al., Integrated morphoelectric and transcriptomic classification of
 cortical GABAergic cells, Cell 183, 935 (2020), as released in
@@ -22,57 +21,57 @@ SOURCE = (
 
 #: Features that are left out because they have an extreme outlier or are nearly equal to another
 #: feature.
-EXCLUDED_FEATURES = pd.read_csv(Path(__file__).parents[1] / "gouwens_excluded.csv")[
-    "feature"
-].tolist()
+_EXCLUDED = pd.read_csv(Path(__file__).parents[1] / "gouwens_excluded.csv")
+EXCLUDED_FEATURES = _EXCLUDED["feature"].tolist()
 
 
 def read_gouwens(mat_path, names_path, files: dict[str, str]):
-    """Read the released log expression, with the principal components and the z-scored features as
-    outputs.
+    """Read released log expression, with principal components and z-scored features as outputs.
 
     The file holds ``T_dat`` (cells x genes), ``E_pc_scaled`` (44 sparse principal components of the
     responses) and ``E_feature`` (24 features, z-scored and clipped to +-6). All 1252 genes, 3395 of
     3411 cells and 55 of 68 outputs are kept.
     """
     content = loadmat(mat_path, squeeze_me=True)
-    cells, short = (
-        _texts(content["sample_id"]),
-        json.loads(Path(names_path).read_text(encoding="utf-8")),
-    )
-    outputs = pd.DataFrame(
-        np.hstack([content["E_pc_scaled"], content["E_feature"]]).astype(np.float64),
-        index=cells,
-        columns=[
-            short[name] for name in _texts(content["pc_name"]) + _texts(content["feature_name"])
-        ],
-    )
+    cells = _texts(content["sample_id"])
+    short = json.loads(Path(names_path).read_text(encoding="utf-8"))
+    long = _texts(content["pc_name"]) + _texts(content["feature_name"])
+    columns = [short[name] for name in long]
+    values = np.hstack([content["E_pc_scaled"], content["E_feature"]])  # (n_cells, 68)
+    outputs = pd.DataFrame(values.astype(np.float64), cells, columns)
     complete = outputs.notna().all(axis=1).to_numpy()
-    outputs = outputs.drop(columns=EXCLUDED_FEATURES)
+    incomplete = outputs.index[~complete]
+    outputs = outputs.drop(columns=EXCLUDED_FEATURES)[complete]
 
     types = _texts(content["cluster"])
-    labels = pd.DataFrame(
-        {"type": types, "family": [name.split(" ")[0] for name in types]}, index=cells
-    )
+    families = [name.split(" ")[0] for name in types]
+    labels = pd.DataFrame({"type": types, "family": families}, cells)
     for field, label in (("map_conf", "type_confidence"), ("T_spec_id_label", "specimen")):
         if np.size(content.get(field)) == len(labels):
             labels[label] = np.ravel(content[field])
-    colors = dict(sorted(zip(types, _texts(content["cluster_color"]), strict=True)))
+    colors = zip(types, _texts(content["cluster_color"]), strict=True)
+    colors = dict(sorted(colors))
+    X = content["T_dat"][complete]  # (n_cells, n_genes)
+    genes = _texts(content["gene_id"])
     return paired(
-        content["T_dat"][complete],
-        outputs[complete].to_numpy(),
-        _texts(content["gene_id"]),
+        X,
+        outputs.to_numpy(),
+        genes,
         outputs.columns,
-        outputs.index[complete],
+        outputs.index,
         labels[complete],
         colors,
         name="gouwens",
         source=f"{SOURCE}; cells and features as selected in github.com/berenslab/sBNN",
         files=files,
-        dropped={"missing output": list(outputs.index[~complete])},
+        dropped={"missing output": list(incomplete)},
     )
 
 
 def _texts(values) -> list[str]:
-    """Names from a Matlab cell array of strings or a padded array of characters, in any orientation."""
-    return [str(np.squeeze(value)).strip() if np.size(value) else "" for value in np.ravel(values)]
+    """Names from a Matlab cell array of strings or a padded array of characters."""
+    texts = []
+    for value in np.ravel(values):
+        text = str(np.squeeze(value)) if np.size(value) else ""
+        texts.append(text.strip())
+    return texts

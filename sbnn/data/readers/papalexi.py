@@ -1,4 +1,4 @@
-"""The ECCITE-seq screen of Papalexi et al.: knockouts of genes of the interferon response in THP-1 cells."""
+"""The ECCITE-seq screen of Papalexi et al.: knockouts in THP-1 cells."""
 
 from pathlib import Path
 
@@ -8,15 +8,17 @@ from scipy import sparse
 from sbnn.data.fingerprint import fingerprint_files, fingerprint_parameters
 from sbnn.data.screens import screen
 
-SOURCE = "Papalexi et al., Nature Genetics 53, 322 (2021), GEO GSE153056; 299 genes of Katsevich-Lab/sceptredata"
+SOURCE = (
+    "Papalexi et al., Nature Genetics 53, 322 (2021), GEO GSE153056; "
+    "299 genes of Katsevich-Lab/sceptredata"
+)
 # Labels of a cell: its guide (107 in all: up to four per target, and nine controls), the replicate,
 # the counts of the guide, their share of the counts of all guides, and whether the guide is clear.
 LABELS = ["guide", "bio_rep", "guide_umi", "guide_frac", "confident"]
 
 
 def read_papalexi(counts_path, genes_path, cells_path, *, confident_only=True, files=None):
-    """Read the screen, by default only the cells whose assigned guide has more than 80 % of their
-    guide counts.
+    """Read the screen, by default only cells with a clear guide (above 80 % of the guide counts).
 
     Cells are named by their row in the file, even if some cells are left out. The published files
     hold 299 genes and 20729 cells. The 16093 cells that are read by default consist of 1912 control
@@ -25,12 +27,13 @@ def read_papalexi(counts_path, genes_path, cells_path, *, confident_only=True, f
     cells = pd.read_csv(cells_path)
     cells.index = "cell_" + cells.index.astype(str)
     kept = cells["confident"].to_numpy() | (not confident_only)
-    # options that determine what is taken from the files
-    options = {"confident_only": confident_only}
-    counts, genes = (
-        sparse.csr_array(sparse.load_npz(counts_path))[kept],
-        Path(genes_path).read_text().splitlines(),
-    )
+    counts = sparse.csr_array(sparse.load_npz(counts_path))[kept]
+    genes = Path(genes_path).read_text().splitlines()
+    sha256 = ""
+    if files:
+        # options that determine what is taken from the files
+        taken = {"confident_only": confident_only}
+        sha256 = fingerprint_parameters(taken | {"files": fingerprint_files(files)})
     return screen(
         counts,
         cells["target"][kept],
@@ -40,8 +43,6 @@ def read_papalexi(counts_path, genes_path, cells_path, *, confident_only=True, f
         name="papalexi",
         source=SOURCE,
         files=files,
-        sha256=fingerprint_parameters(options | {"files": fingerprint_files(files)})
-        if files
-        else "",
+        sha256=sha256,
         dropped={"guide without 80 % of the guide counts": int((~kept).sum())},
     )

@@ -1,5 +1,4 @@
-"""Patch-seq data of mouse motor cortex by Scala et al., from the raw files: selection of cells,
-features and genes.
+"""Patch-seq data of mouse motor cortex by Scala et al., from the raw files.
 
 The data are from Scala et al., Phenotypic variation of transcriptomic cell types in mouse motor
 cortex, Nature 598, 144 (2021). Cells and features are chosen as in Bernaerts, Berens & Kobak (arXiv
@@ -19,20 +18,25 @@ _CITATION = "Scala et al., Nature 598, 144 (2021), GEO GSE163764"
 _STUDY = "github.com/berenslab/sBNN"
 #: Ion channel genes with fewer than this number of counts over all cells are left out.
 _MIN_COUNTS = 10
+_TABLES = Path(__file__).parents[1]
 
 #: Cells left out regardless of their measurements, with the reason.
-_MISMATCHED = "20180315sample6 20180321sample4 20181116sample10 20190325sample2 20190611sample1 20190611sample11"
-EXCLUDED_CELLS = dict.fromkeys(_MISMATCHED.split(), "RNA and firing disagree") | {
-    "20190704sample2": "outside of M1"
+EXCLUDED_CELLS = {
+    "20180315sample6": "RNA and firing disagree",
+    "20180321sample4": "RNA and firing disagree",
+    "20181116sample10": "RNA and firing disagree",
+    "20190325sample2": "RNA and firing disagree",
+    "20190611sample1": "RNA and firing disagree",
+    "20190611sample11": "RNA and firing disagree",
+    "20190704sample2": "outside of M1",
 }
 
+_NAMES = pd.read_csv(_TABLES / "scala_ephys.csv", index_col="column")["name"]
 #: Column of the raw ephys table -> short name, for the 16 features that are used as outputs, in
 #: this order.
-EPHYS_FEATURES = pd.read_csv(Path(__file__).parents[1] / "scala_ephys.csv", index_col="column")[
-    "name"
-].to_dict()
+EPHYS_FEATURES = _NAMES.to_dict()
 #: Features with a long right tail, which are log-transformed (natural logarithm).
-LOG_FEATURES = ("AP amp CV", "AI", "ISI CV")
+LOG_FEATURES = ["AP amp CV", "AI", "ISI CV"]
 
 _PATH_PATTERN = r"(?P<month>\d\d) (?P<day>\d\d) (?P<year>\d{4}) sample (?P<sample>\d+)\.mat$"
 _LOW_QUALITY = "low quality"
@@ -40,110 +44,126 @@ _DEPTH = "soma_depth_um"
 
 
 def read_scala(counts_path, ephys_path, metadata_path, terms_path=None, *, files):
-    """Read the features and genes (selected, or from a term list) of the cells recorded at room
-    temperature.
+    """Read features, and genes (selected, or from a term list), of cells at room temperature.
 
     Genes in a term list are kept if they have at least ten counts over all cells of the published
     table.
     """
     counts, cells, genes = read_count_table(counts_path)
-    name, source = "scala", f"{_CITATION}; genes and features as selected in {_STUDY}"
+    name = "scala"
+    source = f"{_CITATION}; genes and features as selected in {_STUDY}"
     if terms_path is not None:
-        channels = genes.isin(ion_channel_genes(terms_path)) & (counts.sum(axis=0) >= _MIN_COUNTS)
-        counts, genes = counts[:, np.flatnonzero(channels)], genes[channels]
-        selected_only = "gene_counts.csv" in files
-        which = (
-            "1000 selected genes only, for lack of the complete counts"
-            if selected_only
-            else "complete counts"
-        )
+        channels = genes.isin(ion_channel_genes(terms_path))
+        channels &= counts.sum(axis=0) >= _MIN_COUNTS
+        counts = counts[:, np.flatnonzero(channels)]
+        genes = genes[channels]
+        which = "complete counts"
+        if "gene_counts.csv" in files:
+            which = "1000 selected genes only, for lack of the complete counts"
         name = "scala_ion_channels"
-        source = f"{_CITATION}; ion channel genes of the Gene Ontology among the {which}, files of {_STUDY}"
+        source = (
+            f"{_CITATION}; ion channel genes of the Gene Ontology among the {which}, "
+            f"files of {_STUDY}"
+        )
     ephys = pd.read_csv(ephys_path, index_col=0)
-    counts = counts[join_cell_names(cells).get_indexer(ephys.index)].toarray()
-    labels = cell_labels(pd.read_csv(metadata_path, sep="\t", dtype={"Targeted layer": str})).loc[
-        ephys.index
-    ]
-    X, colors = log2p1(normalize_library_size(counts)), type_colors(labels["type"])
-    about = {"name": name, "source": source, "files": files}
+    rows = join_cell_names(cells).get_indexer(ephys.index)
+    counts = counts[rows].toarray()  # (n_cells, n_genes)
+    labels = _read_labels(metadata_path).loc[ephys.index]
+    X = log2p1(normalize_library_size(counts))
     return paired(
-        X, ephys.to_numpy(), genes, ephys.columns, ephys.index, labels, colors, counts, **about
+        X,
+        ephys.to_numpy(),
+        genes,
+        ephys.columns,
+        ephys.index,
+        labels,
+        type_colors(labels["type"]),
+        counts,
+        name=name,
+        source=source,
+        files=files,
     )
 
 
 def read_scala_34c_counts(counts_path, metadata_path, files):
-    """Read the complete raw counts of the cells recorded at physiological temperature, without outputs."""
+    """Read the complete raw counts of cells at physiological temperature, without outputs."""
     counts, names, genes = read_count_table(counts_path)
     cells = join_cell_names(names)
-    labels = cell_labels(pd.read_csv(metadata_path, sep="\t", dtype={"Targeted layer": str})).loc[
-        cells
-    ]
-    source = (
-        f"{_CITATION}; cells recorded at 33-34 C, exon counts of github.com/berenslab/mini-atlas"
-    )
-    about = {"name": "scala_34c_counts", "source": source, "files": files}
+    labels = _read_labels(metadata_path).loc[cells]
     return paired(
-        counts, None, genes, None, cells, labels, type_colors(labels["type"]), counts, **about
+        counts,
+        None,
+        genes,
+        None,
+        cells,
+        labels,
+        type_colors(labels["type"]),
+        counts,
+        name="scala_34c_counts",
+        source=(
+            f"{_CITATION}; cells recorded at 33-34 C, exon counts of "
+            "github.com/berenslab/mini-atlas"
+        ),
+        files=files,
     )
+
+
+def _read_labels(path):
+    return cell_labels(pd.read_csv(path, sep="\t", dtype={"Targeted layer": str}))
 
 
 def type_colors(types) -> dict[str, str]:
-    """Published colours of the given RNA types, in the order of the Allen taxonomy; L5 PT was later renamed L5 ET."""
-    colors = pd.read_csv(Path(__file__).parents[1] / "type_colors.csv", index_col="RNA type")[
-        "color"
-    ].to_dict()
-    colors |= {
-        name.replace(" PT_", " ET_"): color for name, color in colors.items() if " PT_" in name
-    }
-    return {name: color for name, color in colors.items() if name in set(types)}
+    """Published colours of RNA types, in the order of the Allen taxonomy; L5 PT is also L5 ET."""
+    colors = pd.read_csv(_TABLES / "type_colors.csv", index_col="RNA type")["color"]
+    renamed = colors.rename(lambda name: name.replace(" PT_", " ET_"))
+    colors = pd.concat([colors, renamed[~renamed.index.isin(colors.index)]])
+    return colors[colors.index.isin(types)].to_dict()
 
 
 def join_cell_names(names) -> pd.Index:
-    """Convert cell names to one form: ``20180918sample1`` for ``20180918_sample_1``, with or without further parts."""
-    return pd.Index(["".join(str(name).split("_")[:3]) for name in names], dtype=object)
+    """``20180918sample1`` for ``20180918_sample_1``, with or without further parts."""
+    parts = [str(name).split("_")[:3] for name in names]
+    return pd.Index(["".join(part) for part in parts], dtype=object)
 
 
 def labels_of(data: str, metadata: pd.DataFrame) -> pd.DataFrame:
     """Select and rename those label columns that the published metadata have."""
-    columns = pd.read_csv(Path(__file__).parents[1] / "label_columns.csv")
-    columns = columns[(columns["data"] == data) & columns["column"].isin(metadata.columns)]
+    columns = pd.read_csv(_TABLES / "label_columns.csv")
+    columns = columns[columns["data"] == data]
+    columns = columns[columns["column"].isin(metadata.columns)]
     return metadata[columns["column"]].set_axis(columns["label"].to_numpy(), axis=1)
 
 
 def cell_labels(metadata: pd.DataFrame) -> pd.DataFrame:
-    """Labels in the metadata table, indexed by cell name; the type is empty for cells of low quality."""
-    labels = labels_of("scala", metadata).set_axis(join_cell_names(metadata["Cell"]), axis=0)
+    """Labels in the metadata, by cell name; the type is empty for cells of low quality."""
+    cells = join_cell_names(metadata["Cell"])
+    labels = labels_of("scala", metadata).set_axis(cells, axis=0)
     if _DEPTH in labels:
         # some depths are "Slice Lost"
         labels[_DEPTH] = pd.to_numeric(labels[_DEPTH], errors="coerce")
-    labels[["family", "type"]] = (
-        labels[["family", "type"]].fillna("").replace({"type": {_LOW_QUALITY: ""}})
-    )
+    labels["family"] = labels["family"].fillna("")
+    labels["type"] = labels["type"].fillna("").replace(_LOW_QUALITY, "")
     return labels
 
 
 def ephys_from_raw(
     cell_features: pd.DataFrame, metadata: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.Series]:
-    """The 16 outputs of the kept cells, from the published raw features, and the reasons for
-    leaving out other cells.
+    """The 16 outputs of the kept cells, from the published raw features, and why others are not.
 
     If there are several reasons to leave out a cell, only one of them is given.
     """
     parts = cell_features["name sample"].str.extract(_PATH_PATTERN)
-    cells = pd.Index(
-        parts["year"] + parts["month"] + parts["day"] + "sample" + parts["sample"], dtype=object
-    )
-    features = (
-        cell_features[list(EPHYS_FEATURES)]
-        .rename(columns=EPHYS_FEATURES)
-        .set_axis(cells)
-        .astype(np.float64)
-    )
+    days = parts["year"] + parts["month"] + parts["day"]
+    names = days + "sample" + parts["sample"]
+    cells = pd.Index(names, dtype=object)
+    features = cell_features[list(EPHYS_FEATURES)].rename(columns=EPHYS_FEATURES)
+    features = features.set_axis(cells).astype(np.float64)
     labels = cell_labels(metadata)
+    typed = labels.index[labels["type"] != ""]
 
-    reason = pd.Series("", index=cells)
-    reason[~cells.isin(labels.index[labels["type"] != ""])] = "no RNA type (missing or low quality)"
+    reason = pd.Series("", cells)
+    reason[~cells.isin(typed)] = "no RNA type (missing or low quality)"
     reason[~cells.isin(labels.index)] = "not in the metadata"
     reason[features.isna().any(axis=1)] = "missing ephys value"
     for cell in cells.intersection(EXCLUDED_CELLS):
@@ -151,12 +171,12 @@ def ephys_from_raw(
 
     kept = reason == ""
     features = features[kept]
-    features[list(LOG_FEATURES)] = np.log(features[list(LOG_FEATURES)])
+    features[LOG_FEATURES] = np.log(features[LOG_FEATURES])
     return features, reason[~kept]
 
 
 def ion_channel_genes(path) -> list[str]:
-    """Read the symbols of the ion channel genes from a term list of the Gene Ontology, without duplicates."""
+    """Read the different symbols of genes from a term list of the Gene Ontology."""
     # Lines have one tab more than the header; without usecols and index_col, this tab would shift
     # the columns.
     table = pd.read_csv(

@@ -1,6 +1,5 @@
-"""A user's own perturbation screen: counts in a text, 10x ``.h5`` or ``.h5ad`` file, and guides or labels of cells."""
+"""A user's own perturbation screen: counts (text, ``.h5`` or ``.h5ad``), and guides of cells."""
 
-import warnings
 from pathlib import Path
 
 import anndata as ad
@@ -12,80 +11,87 @@ from sbnn.data.checks import some
 from sbnn.data.readers.table_checks import as_numbers, texts
 from sbnn.data.readers.tables import leave_out, read_table
 from sbnn.data.screens import check_screen_counts, screen
+from sbnn.errors import warn
 
 # minimum share of the most frequent guide in the guide counts of a cell, as in Papalexi et al. 2021
 CLEAR = 0.8
 
 
 def read_screen(counts, guides, control, name="custom"):
-    """Build a screen (see `sbnn.mechanism_shift.screen`) of the cells with a label or one clear
-    guide.
+    """Build a `sbnn.mechanism_shift.screen` of the cells with a label or one clear guide.
 
     All other cells are left out with a warning. `guides` has either one column with the
     perturbation of each cell or a column of counts for each guide; the column ``IRF1_2`` belongs to
     a guide for IRF1.
     """
-    table, dropped = read_table(guides, "guides"), {}
-    if Path(counts).suffix.lower() in (".h5", ".h5ad"):
-        adata = _read_hdf5(counts)
-    else:  # text, with the cells in rows or in columns
-        values = read_table(counts, "counts")
-        adata = ad.AnnData(
-            as_numbers(values if values.index.isin(table.index).any() else values.T, "counts")
-        )
-    there = adata.obs_names.isin(table.index)
-    table = table.reindex(adata.obs_names)
-    whys = {
+    table = read_table(guides, "guides")
+    adata = _read_counts(counts, table.index)
+    known = adata.obs_names.isin(table.index)
+    table = table.reindex(adata.obs_names)  # (n_cells, n_guides) or (n_cells, 1)
+    reasons = {
         "without a count of a gene": check_screen_counts(adata.X).sum(axis=1) == 0,
-        "not among the guides": ~there,
+        "not among the guides": ~known,
     }
-    if table.shape[1] > 1:
+    has_counts = table.shape[1] > 1
+    if has_counts:
         table = as_numbers(table, "guides").fillna(0)
         check_screen_counts(table, "guides")
-        guide, most = table.idxmax(axis=1), table.max(axis=1)
-        targets = guide.str.replace(r"_[^_]*$", "", regex=True)
-        whys["without a guide"] = most == 0
-        whys["with two guides of equal count"] = table.eq(most, axis=0).sum(axis=1) > 1
-        whys[f"with less than {CLEAR:.0%} of the guide counts on one guide"] = (
-            most < CLEAR * table.sum(axis=1)
-        )
+        guide = table.idxmax(axis=1)
+        most = table.max(axis=1)
+        share = f"with less than {CLEAR:.0%} of the guide counts on one guide"
+        reasons["without a guide"] = most == 0
+        reasons["with two guides of equal count"] = table.eq(most, axis=0).sum(axis=1) > 1
+        reasons[share] = most < CLEAR * table.sum(axis=1)
+        target = guide.str.replace(r"_[^_]*$", "", regex=True)
     else:
-        targets = guide = pd.Series(texts(table.iloc[:, 0]), table.index)
-        whys["without a label"] = targets == ""
+        guide = target = pd.Series(texts(table.iloc[:, 0]), table.index)
+        reasons["without a label"] = target == ""
+    dropped = {}
     kept = pd.Series(True, table.index)
-    for why, wrong in whys.items():
-        leave_out(dropped, "guides", why, table.index[kept & wrong], len(table))
-        kept &= ~wrong
+    for reason, applies in reasons.items():
+        leave_out(dropped, "guides", reason, table.index[kept & applies], len(table))
+        kept &= ~applies
     adata = adata[kept].copy()
-    adata.obs = adata.obs.assign(perturbation=targets[kept], guide=guide[kept])
-    guides_of, cells_of = (
-        adata.obs.groupby("perturbation")["guide"].nunique(),
-        adata.obs["perturbation"].value_counts(),
-    )
-    single = (
-        guides_of.index[(guides_of == 1) & (guides_of.index != control)]
-        if table.shape[1] > 1
-        else []
-    )
-    if len(single):
-        listed = some(f"{target} ({cells_of[target]})" for target in single)
-        warnings.warn(
-            f"guides: off-target effects are missed for targets (cells) with only one guide: {listed}",
-            stacklevel=2,
-        )
+    adata.obs = adata.obs.assign(perturbation=target[kept], guide=guide[kept])
+    if has_counts:
+        _warn_of_single_guides(adata.obs, control)
     return screen(adata, "perturbation", control, name=name, dropped=dropped)
 
 
-def _read_hdf5(path):
-    """Read an AnnData of gene counts from an ``.h5ad`` file, or from an ``.h5`` file of 10x Genomics."""
-    if Path(path).suffix.lower() == ".h5ad":
+def _warn_of_single_guides(obs, control):
+    """Warn of targets with one guide, whose off-target effects no other guide can reveal."""
+    cells = obs[obs["perturbation"] != control].groupby("perturbation")["guide"]
+    single = cells.size()[cells.nunique() == 1]
+    if len(single):
+        found = some(f"{target} ({n})" for target, n in single.items())
+        text = "guides: off-target effects are missed for targets (cells) with only one guide"
+        warn(f"{text}: {found}")
+
+
+def _read_counts(path, cells):
+    """Read counts from a file; `cells` show whether they are in the rows or columns of text."""
+    suffix = Path(path).suffix.lower()
+    if suffix == ".h5ad":
         return ad.read_h5ad(path)
+    if suffix == ".h5":
+        return _read_10x(path)
+    values = read_table(path, "counts")
+    if not values.index.isin(cells).any():
+        values = values.T
+    return ad.AnnData(as_numbers(values, "counts"))
+
+
+def _read_10x(path):
+    """Read an AnnData of gene counts from an ``.h5`` file of 10x Genomics."""
     with h5py.File(path) as file:
-        matrix, features = file["matrix"], file["matrix/features"]
-        parts = tuple(matrix[part][:] for part in ("data", "indices", "indptr"))
-        names = (matrix["barcodes"], features["name"], features["feature_type"])
-        cells, genes, kinds = (values.asstr()[:] for values in names)
-        counts = sparse.csr_array(parts, shape=tuple(matrix["shape"][:][::-1]))
+        matrix = file["matrix"]
+        features = matrix["features"]
+        parts = matrix["data"][:], matrix["indices"][:], matrix["indptr"][:]
+        n_features, n_cells = matrix["shape"][:]
+        counts = sparse.csr_array(parts, shape=(n_cells, n_features))
+        cells = matrix["barcodes"].asstr()[:]
+        genes = features["name"].asstr()[:]
+        kinds = features["feature_type"].asstr()[:]
     adata = ad.AnnData(counts, pd.DataFrame(index=cells), pd.DataFrame(index=genes))
     adata.var_names_make_unique()
     return adata[:, kinds == "Gene Expression"]

@@ -1,7 +1,6 @@
 """Checks of a user's table: names, numbers, cells and missing values."""
 
 import re
-import warnings
 from collections.abc import Iterable
 from numbers import Number
 from pathlib import Path
@@ -10,283 +9,332 @@ import numpy as np
 import pandas as pd
 
 from sbnn.data.checks import dates_among, some
+from sbnn.errors import check_among, warn
 
 #: Texts that mark missing values in spreadsheets, R, Python or tables typed by hand; letter case is
 #: ignored.
 _TABLE = Path(__file__).parents[1] / "missing_marks.csv"
-MARKS = frozenset(pd.read_csv(_TABLE, keep_default_na=False, dtype=str)["mark"])
+_MARKS = pd.read_csv(_TABLE, keep_default_na=False, dtype=str)
+MARKS = frozenset(_MARKS["mark"])
 
 TEXT = (
     "if text marks missing values, add it to missing_marks; to leave out columns, set drop_columns"
 )
 
-_MEASURED = re.compile(r"-?\d*[.,]\d+(e[+-]?\d+)?", re.I)
 _PLAIN = str.maketrans({"−": "-", "’": "'"})
-# Decimal mark -> pattern of a number, in which the other mark, a blank or an apostrophe may
-# separate groups of three digits.
-_NUMBER = {
-    mark: re.compile(
-        rf"[-+]?(\d*[{mark}]?\d+(e[-+]?\d+)?|\d+[{mark}]|[1-9]\d{{0,2}}([{other}'\s])\d{{3}}(\3\d{{3}})*([{mark}]\d*)?)",
-        re.I,
-    )
-    for mark, other in (".,", ",.")
-}
-# Names of spike-ins, such as ERCC-00002 (but ERCC1 to ERCC8, ERCC6L and ERCC6-PGBD3 are genes), and
-# names of the counters of HTSeq and STAR.
-_NO_GENE = re.compile(
-    r"(gspikein[-_. ]?)?ercc([-_. ]\d.*|\d{5})|gspikein.*|(rna[-_. ]?)?spike([-_. ]?ins?)?[-_. ]?\d+|rna[-_. ]spike.*"
-    r"|__\w+|N_(unmapped|multimapping|noFeature|ambiguous)|(no_feature|ambiguous|too_low_aQual|not_aligned"
-    r"|alignment_not_unique)",
-    re.I,
-)
+_FRACTION = re.compile(r"-?\d*[.,]\d+(e[+-]?\d+)?", re.I)
 _BARCODE = re.compile(r"([acgt]{12,})\.1$")  # a suffix that 10x adds to all barcodes of a sample
 
 
+def _number_pattern(mark, other):
+    """Numbers with this decimal mark; another mark or a blank may separate groups of 3 digits."""
+    usual = rf"\d*[{mark}]?\d+(e[-+]?\d+)?"
+    ending_in_mark = rf"\d+[{mark}]"
+    groups = rf"[1-9]\d{{0,2}}(?P<between>[{other}'\s])\d{{3}}((?P=between)\d{{3}})*([{mark}]\d*)?"
+    return re.compile(rf"[-+]?({usual}|{ending_in_mark}|{groups})", re.I)
+
+
+#: Decimal mark -> pattern of a number.
+_NUMBER = {".": _number_pattern(".", ","), ",": _number_pattern(",", ".")}
+
+# Spike-ins, such as ERCC-00002 (but ERCC1 to ERCC8, ERCC6L and ERCC6-PGBD3 are genes).
+_SPIKE_INS = (
+    r"(gspikein[-_. ]?)?ercc([-_. ]\d.*|\d{5})",
+    r"gspikein.*",
+    r"(rna[-_. ]?)?spike([-_. ]?ins?)?[-_. ]?\d+",
+    r"rna[-_. ]spike.*",
+)
+# Rows in which HTSeq and STAR count reads that belong to no gene.
+_COUNTERS = (
+    r"__\w+",
+    r"N_(unmapped|multimapping|noFeature|ambiguous)",
+    r"no_feature|ambiguous|too_low_aQual|not_aligned|alignment_not_unique",
+)
+_NO_GENE = re.compile("|".join(_SPIKE_INS + _COUNTERS), re.I)
+
+
 def named(names: list[str], body: pd.DataFrame, key: str | None) -> pd.DataFrame:
-    """Set the names of columns and rows; leave out unnamed columns without values and unnamed rows without numbers."""
+    """Set the names; leave out unnamed columns without values and unnamed rows without numbers."""
     body = body.set_axis(texts(names), axis=1)
-    at = names.index(key) if key in names else 0
-    # an unnamed first column has row numbers
-    columns = [j for j, name in enumerate(names) if j != at and (j or name)]
-    table = body.iloc[:, columns].set_axis(texts(body.iloc[:, at]), axis=0)
-    table = table.loc[:, (table.columns != "") | table.notna().any().to_numpy()]
-    rows = {
-        i: [str(value).strip() for value in table.iloc[i]]
-        for i in np.flatnonzero(table.index == "")
-    }
-    units = [
-        i
-        for i, row in rows.items()
-        if not any(mark.fullmatch(it) for mark in _NUMBER.values() for it in row)
-    ]
-    units_row = [str(value) for value in table.iloc[units].to_numpy().ravel() if not pd.isna(value)]
-    if units_row:
-        warnings.warn(
-            f"rows with neither a name nor a number are left out: {some(units_row)}", stacklevel=4
-        )
-    table = table.iloc[np.setdiff1d(np.arange(len(table)), units)]
-    return table.rename_axis(index=key if key in names else None)
+    of_rows = names.index(key) if key in names else 0
+    columns = [j for j in range(len(names)) if j != of_rows]
+    if of_rows and not names[0]:  # row numbers
+        columns.remove(0)
+    rows = texts(body.iloc[:, of_rows])
+    table = body.iloc[:, columns].set_axis(rows, axis=0)
+    filled = table.notna().any().to_numpy()  # (n_columns,)
+    table = table.loc[:, filled | (table.columns != "")]
+    keep = np.ones(len(table), dtype=bool)
+    for i in np.flatnonzero(table.index == ""):
+        keep[i] = any(map(_is_number, table.iloc[i]))
+    left_out = table[~keep].to_numpy().ravel()
+    left_out = left_out[pd.notna(left_out)]
+    if len(left_out):
+        warn(f"rows with neither a name nor a number are left out: {some(left_out)}")
+    return table[keep].rename_axis(index=key if key in names else None)
+
+
+def _is_number(value) -> bool:
+    text = str(value).strip()
+    return any(pattern.fullmatch(text) for pattern in _NUMBER.values())
 
 
 def texts(values: Iterable) -> pd.Index:
     """Convert names to text without surrounding blanks; missing names become ""."""
-    return pd.Index(
-        ["" if pd.isna(value) else str(value).strip() for value in values], dtype=object
-    )
+    names = ["" if pd.isna(value) else str(value).strip() for value in values]
+    return pd.Index(names, dtype=object)
 
 
-def problems_of_names(table: pd.DataFrame, repeats: bool, values: bool = True) -> list[str]:
-    """List problems with names; `repeats` permits repeated names, and `values` permits numbers as column names."""
+def check_names(table: pd.DataFrame, repeats: bool, numbers: bool = True) -> None:
+    """Reject missing names, dates and, unless allowed, repeated names and numbers as names."""
     if not table.size:
-        return [f"it holds no values ({table.shape[0]} rows x {table.shape[1]} columns)"]
-    problems = []
+        raise ValueError("it holds no values")
     for axis, names in (("column", table.columns), ("row", table.index)):
-        if dates := dates_among(names):
-            advice = "enter the names as text, or leave them out"
-            problems.append(f"dates instead of {axis} names, such as {dates[0][:10]}; {advice}")
-        if (names == "").any():
-            first = np.flatnonzero(names == "")[0] + 1
-            problems.append(f"{axis} {first} of {len(names)} has values but no name")
-        elif names.has_duplicates and not repeats:
-            problems.append(
-                f"{axis} names appear more than once: {some(names[names.duplicated()].unique())}"
-            )
-    if not values and all(map(_MEASURED.fullmatch, table.columns)):
-        problems.append(f"the first row has numbers instead of names: {some(table.columns, 3)}")
-    return problems
+        dates = dates_among(names)
+        missing = np.flatnonzero(names == "")
+        if dates:
+            date = dates[0].removesuffix(" 00:00:00")
+            raise ValueError(f"dates instead of {axis} names, such as {date}; enter names as text")
+        if len(missing):
+            number = missing[0] + 1
+            raise ValueError(f"{axis} {number} of {len(names)} has values but no name")
+        if names.has_duplicates and not repeats:
+            twice = names[names.duplicated()].unique()
+            raise ValueError(f"{axis} names appear more than once: {some(twice)}")
+    if not numbers and all(map(_FRACTION.fullmatch, table.columns)):
+        raise ValueError(f"the first row has numbers instead of names: {some(table.columns, 3)}")
 
 
 def has_decimal_commas(table: pd.DataFrame) -> bool:
     """Whether any text in a table is a number with a comma or with several points."""
-    distinct = pd.unique(table.select_dtypes(object).to_numpy().ravel())
-    texts = (value.strip() for value in distinct if isinstance(value, str))
-    return any(_NUMBER[","].fullmatch(text) for text in texts if "," in text or text.count(".") > 1)
+    values = table.select_dtypes(object).to_numpy()
+    for value in pd.unique(values.ravel()):
+        text = str(value).strip()
+        marked = "," in text or text.count(".") > 1
+        if marked and _NUMBER[","].fullmatch(text):
+            return True
+    return False
 
 
 def to_numbers(
     table: pd.DataFrame, what: str, decimal, marks, notes: list[str]
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Convert a table to float64 (NaN for all but numbers); also mask values that are neither numbers nor missing."""
-    marks = {
-        str(mark).strip().casefold()
-        for mark in ([marks] if isinstance(marks, str | int | float) else marks)
-    }
-    plain = np.array(
-        [isinstance(kind, np.dtype) and kind.kind in "biuf" for kind in table.dtypes], dtype=bool
-    )
-    values, text = np.empty(table.shape), np.zeros(table.shape, bool)
-    values[:, plain] = table.iloc[:, plain].to_numpy(np.float64)
-    given = table.iloc[:, ~plain].to_numpy(object)
-    codes, distinct = pd.factorize(given.ravel())
-    converted = np.array(
-        [value if isinstance(value, Number) else np.nan for value in distinct], dtype=np.float64
-    )
-    strings = {
-        i: str(v).strip().translate(_PLAIN)
-        for i, v in enumerate(distinct)
-        if not isinstance(v, Number)
-    }
+    """Convert a table to float64, and mask values that are neither numbers nor missing."""
+    if isinstance(marks, str | int | float):
+        marks = [marks]
+    marks = {str(mark).strip().casefold() for mark in marks}
+    values = np.empty(table.shape)
+    is_text = np.zeros(table.shape, dtype=bool)
+    plain = np.array([_is_plain(dtype) for dtype in table.dtypes], dtype=bool)
+    values[:, plain] = table.loc[:, plain].to_numpy(np.float64)
+    given = table.loc[:, ~plain].to_numpy(object)
+    codes, distinct = pd.factorize(given.ravel())  # missing values have the code -1, the last one
+    codes = codes.reshape(given.shape)
+    converted = np.full(len(distinct) + 1, np.nan)
+    wrong = np.zeros(len(distinct) + 1, dtype=bool)
+    strings = {}
+    for i, value in enumerate(distinct):
+        if isinstance(value, Number):
+            converted[i] = value
+        else:
+            strings[i] = str(value).strip().translate(_PLAIN)
     decimal = _decimal_mark(decimal, strings.values(), what)
-    is_text = np.zeros(len(distinct), bool)
     for i, string in strings.items():
         if _NUMBER[decimal].fullmatch(string):
-            grouping = r"[.'\s]" if decimal == "," else r"[,'\s]"
-            converted[i] = float(re.sub(grouping, "", string).replace(",", "."))
+            converted[i] = _number(string, decimal)
         else:
-            is_text[i] = string.casefold() not in MARKS | marks
+            wrong[i] = string.casefold() not in MARKS | marks
     if decimal == "," and any("," in string for string in strings.values()):
         notes.append(f"{what}: decimal commas are read as points")
-    codes = codes.reshape(given.shape)
-    values[:, ~plain] = np.append(converted, np.nan)[codes]  # missing values have the code -1
-    text[:, ~plain] = np.append(is_text, False)[codes]
-    # such as -999
-    values[np.isin(values, [float(mark) for mark in marks if _NUMBER["."].fullmatch(mark)])] = (
-        np.nan
-    )
-    return pd.DataFrame(values, table.index, table.columns), text | np.isinf(values)
+    values[:, ~plain] = converted[codes]
+    is_text[:, ~plain] = wrong[codes]
+    for mark in marks:  # such as -999
+        if _NUMBER["."].fullmatch(mark):
+            values[values == float(mark)] = np.nan
+    is_text |= np.isinf(values)
+    return pd.DataFrame(values, table.index, table.columns), is_text
+
+
+def _is_plain(dtype) -> bool:
+    return isinstance(dtype, np.dtype) and dtype.kind in "biuf"
+
+
+def _number(string, decimal):
+    """Number spelled with this decimal mark and with any mark between groups of digits."""
+    others = r"[.'\s]" if decimal == "," else r"[,'\s]"
+    digits = re.sub(others, "", string)
+    return float(digits.replace(",", "."))
 
 
 def _decimal_mark(given: str | None, strings: Iterable[str], what: str) -> str:
     """The given decimal mark or, if it is None, the mark with which all values can be read."""
-    spelled = [string for string in strings if "," in string or "." in string]
-    point, comma = (
-        [string for string in spelled if _NUMBER[mark].fullmatch(string)] for mark in ".,"
+    if given is not None:
+        check_among("decimal", given, (".", ","))
+        return given
+    only_point, only_comma, either = [], [], []
+    for string in strings:
+        point = _NUMBER["."].fullmatch(string)
+        comma = _NUMBER[","].fullmatch(string)
+        if point and comma and "," in string:
+            either.append(string)
+        elif point and not comma:
+            only_point.append(string)
+        elif comma and not point:
+            only_comma.append(string)
+    if only_point and only_comma:
+        unclear = f"{only_point[0]!r} and {only_comma[0]!r}"
+    elif either and not only_point and not only_comma:
+        unclear = repr(either[0])
+    else:
+        return "," if only_comma else "."
+    raise ValueError(
+        f"{what}: the decimal mark is unclear from {unclear}; set decimal=',' or decimal='.'"
     )
-    certain = (
-        [string for string in point if string not in comma][:1],
-        [s for s in comma if s not in point][:1],
-    )
-    doubtful = [string for string in point if "," in string][:1]
-    if (
-        given is None
-        and (all(certain) or (doubtful and not any(certain)))
-        or given not in (None, ".", ",")
-    ):
-        which = " and ".join(map(repr, sum(certain, []) or doubtful or [given]))
-        raise ValueError(
-            f"{what}: the decimal mark is unclear from {which}; set decimal=',' or decimal='.'"
-        )
-    return given or ("," if certain[1] else ".")
 
 
 def require_none(
     wrong: np.ndarray, table: pd.DataFrame, what: str, problem: str, advice: str
 ) -> None:
-    """Reject a table in which any value is `wrong`; the error counts these values by column and quotes the first."""
-    if wrong.any():
-        j, i = np.argwhere(wrong.T)[0]
-        listed = some(
-            f"{n} in column {name!r}"
-            for name, n in zip(table.columns, wrong.sum(axis=0), strict=True)
-            if n
-        )
-        place = f"the first is {str(table.iat[i, j])!r} for cell {table.index[i]!r}"
-        raise ValueError(f"{what}: {problem}: {listed}; {place}; {advice}")
+    """Reject `wrong` values; the error counts them by column and quotes the first."""
+    if not wrong.any():
+        return
+    counts = pd.Series(wrong.sum(axis=0), table.columns)
+    columns = [f"{n} in column {name!r}" for name, n in counts[counts > 0].items()]
+    j, i = np.argwhere(wrong.T)[0]
+    value = str(table.iat[i, j])
+    first = f"the first is {value!r} for cell {table.index[i]!r}"
+    raise ValueError(f"{what}: {problem}: {some(columns)}; {first}; {advice}")
 
 
 def as_numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
     """Convert all columns to float64, with NaN for missing values; reject text."""
     numbers, text = to_numbers(table, what, None, (), [])
-    require_none(text, table, what, "values that are not numbers", "correct them or leave them out")
+    problem = "values that are not numbers"
+    require_none(text, table, what, problem, "correct them or leave them out")
     return numbers
 
 
 def kept(gaps: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:
-    """Masks of the cells and outputs to keep such that no value is missing; `gaps` is a mask of the missing values."""
-    cells, outputs = (np.ones(size, bool) for size in gaps.shape)
+    """Masks of the cells and outputs to keep, from the mask of missing values."""
     if missing == "cells":
-        return ~gaps.any(axis=1), outputs
+        return ~gaps.any(axis=1), np.ones(gaps.shape[1], dtype=bool)
     if missing == "outputs":
         cells = ~gaps.all(axis=1)  # a cell without any value would leave no output
         return cells, ~gaps[cells].any(axis=0)
-    # drop the cell or output with the largest share
-    while (left := gaps & cells[:, np.newaxis] & outputs).any():
-        by_cell, by_output = left.sum(axis=1) / outputs.sum(), left.sum(axis=0) / cells.sum()
+    ways = _fewest_left_out(gaps), kept(gaps, "cells"), kept(gaps, "outputs")
+    return max(ways, key=_n_kept)
+
+
+def _n_kept(way):
+    cells, outputs = way
+    return cells.sum() * outputs.sum()
+
+
+def _fewest_left_out(gaps):
+    """Leave out the cell or output with the largest share of gaps until there is none."""
+    cells = np.ones(gaps.shape[0], dtype=bool)
+    outputs = np.ones(gaps.shape[1], dtype=bool)
+    left = gaps
+    while left.any():
+        by_cell = left.sum(axis=1) / outputs.sum()
+        by_output = left.sum(axis=0) / cells.sum()
         if by_cell.max() > by_output.max():
             cells[by_cell.argmax()] = False
         else:
             outputs[by_output.argmax()] = False
-    ways = (cells, outputs), kept(gaps, "cells"), kept(gaps, "outputs")
-    return max(ways, key=lambda way: way[0].sum() * way[1].sum())
+        left = gaps & cells[:, np.newaxis] & outputs
+    return cells, outputs
 
 
 def no_genes(names: pd.Index) -> np.ndarray:
-    """Boolean mask, of shape (n_genes,), of the columns that are spike-ins or counters of unassigned reads."""
+    """Mask, of shape (n_genes,), of the spike-ins and the counters of unassigned reads."""
     return np.array([_NO_GENE.fullmatch(name) is not None for name in names], dtype=bool)
 
 
 def unique_genes(X: pd.DataFrame, duplicates: str, is_log: bool, notes: list[str]) -> pd.DataFrame:
     """Merge genes that have the same name, in order of first occurrence."""
-    twice = X.columns[X.columns.duplicated()].unique()
-    if not len(twice):
+    repeated = X.columns.duplicated()
+    if not repeated.any():
         return X
-    repeated = f"expression: gene names that appear more than once ({len(twice)}): {some(twice)}"
+    twice = X.columns[repeated].unique()
+    found = f"expression: gene names that appear more than once ({len(twice)}): {some(twice)}"
     if duplicates == "error" or (duplicates == "sum" and is_log):
         raise ValueError(
-            f"{repeated}; set duplicates='first' to take the first of each or 'sum' to add up counts"
+            f"{found}; set duplicates='first' to take the first of each or 'sum' to add up counts"
         )
-    notes.append(f"{repeated}; duplicates={duplicates!r}")
-    return (
-        X.loc[:, ~X.columns.duplicated()]
-        if duplicates == "first"
-        else X.T.groupby(level=0, sort=False).sum().T
-    )
+    notes.append(f"{found}; duplicates={duplicates!r}")
+    if duplicates == "first":
+        return X.loc[:, ~repeated]
+    return X.T.groupby(level=0, sort=False).sum().T
 
 
 def loosened(names: pd.Index) -> pd.Index:
-    """Remove differences between programs from names: case, blanks, punctuation, R's X before a digit, 10x's -1."""
-    plain = [
-        re.sub(r"^x(?=\d)", "", re.sub(r"[\W_]+", ".", name.lower()).strip(".")) for name in names
-    ]
-    return pd.Index([_BARCODE.sub(r"\1", name) for name in plain], dtype=object)
+    """Remove case, blanks, punctuation, R's X before a digit and 10x's -1 from names."""
+    plain = []
+    for name in names:
+        name = re.sub(r"[\W_]+", ".", name.lower())
+        name = name.strip(".")
+        name = re.sub(r"^x(?=\d)", "", name)
+        plain.append(_BARCODE.sub(r"\1", name))
+    return pd.Index(plain, dtype=object)
 
 
 def same_cells(X: pd.DataFrame, Y: pd.DataFrame, genes_in_rows: bool | None, match: str) -> tuple:
-    """Orient both tables such that they share the most cells, in the order of X; also return the unmatched names."""
-    x_axes = (0, 1) if genes_in_rows is None else (int(genes_in_rows),)
-
-    def best(alike):
-        """Largest number of shared cells, and the axes of X and Y that hold the cells (the rows if there is a tie)."""
-        ways = (
-            (alike(X.axes[x]).isin(alike(Y.axes[y])).sum(), -x, -y) for x in x_axes for y in (0, 1)
-        )
-        return np.abs(max(ways))
-
+    """Orient both tables such that they share the most cells; also return unmatched names."""
     alike = loosened if match == "loose" else pd.Index
-    shared, x_axis, y_axis = best(alike)
+    x_axes = (0, 1) if genes_in_rows is None else (int(genes_in_rows),)
+    n_shared, x_axis, y_axis = _best_axes(X, Y, x_axes, alike)
+    if not n_shared:
+        raise ValueError(_nothing_shared(X, Y, x_axes))
     x_names, y_names = X.axes[x_axis], Y.axes[y_axis]
     x_keys, y_keys = alike(x_names), alike(y_names)
-    problems = []
-    if not shared:
-        places = [
-            f"rows: {some(table.index, 3)}; columns: {some(table.columns, 3)}" for table in (X, Y)
-        ]
-        loose = best(loosened)[0]
-        advice = (
-            f"set match='loose', which matches {loose}"
-            if loose
-            else "set cell_key to the column of cell names"
-        )
-        advice += ", or cell_names to a table of matching names"
-        problems.append(
-            f"expression ({places[0]}) and outputs ({places[1]}) share no cell name; {advice}"
-        )
-    for what, names, keys in (("expression", x_names, x_keys), ("outputs", y_names, y_keys)):
-        twice = names[
-            names.duplicated()
-            | (keys.duplicated(keep=False) & keys.isin(x_keys) & keys.isin(y_keys))
-        ]
-        if shared and len(twice):
-            problems.append(f"{what}: cells appear more than once: {some(twice)}")
-    if problems:
-        raise ValueError("; ".join(problems))
-    rows, others = np.flatnonzero(x_keys.isin(y_keys)), np.flatnonzero(y_keys.isin(x_keys))
-    Y = _taken(Y, y_axis, others[y_keys[others].get_indexer(x_keys[rows])]).set_axis(
-        x_names[rows], axis=0
-    )
-    return _taken(X, x_axis, rows), Y, x_names.delete(rows), y_names.delete(others)
+    in_y = x_keys.isin(y_keys)  # (n_cells of X,)
+    in_x = y_keys.isin(x_keys)  # (n_cells of Y,)
+    _require_single("expression", x_names, x_keys, in_y)
+    _require_single("outputs", y_names, y_keys, in_x)
+    rows = np.flatnonzero(in_y)
+    matching = y_keys.get_indexer_for(x_keys[rows])
+    X = _taken(X, x_axis, rows)
+    Y = _taken(Y, y_axis, matching).set_axis(x_names[rows], axis=0)
+    return X, Y, x_names[~in_y], y_names[~in_x]
+
+
+def _best_axes(X, Y, x_axes, alike):
+    """Largest number of shared cells, and the axes of X and Y with the cells (rows, if tied)."""
+    best = 0, x_axes[0], 0
+    for x_axis in x_axes:
+        x_keys = alike(X.axes[x_axis])
+        for y_axis in (0, 1):
+            y_keys = alike(Y.axes[y_axis])
+            n_shared = x_keys.isin(y_keys).sum()
+            if n_shared > best[0]:
+                best = n_shared, x_axis, y_axis
+    return best
+
+
+def _nothing_shared(X, Y, x_axes) -> str:
+    """Message that shows the names of both tables."""
+    found = []
+    for what, table in (("expression", X), ("outputs", Y)):
+        rows = some(table.index, 3)
+        columns = some(table.columns, 3)
+        found.append(f"{what} (rows: {rows}; columns: {columns})")
+    n_loose = _best_axes(X, Y, x_axes, loosened)[0]
+    advice = "set cell_key to the column of cell names"
+    if n_loose:
+        advice = f"set match='loose', which matches {n_loose}"
+    advice = f"{advice}, or cell_names to a table of matching names"
+    return f"{' and '.join(found)} share no cell name; {advice}"
+
+
+def _require_single(what, names, keys, shared):
+    """Reject names that repeat, and cells of both tables whose names differ too little."""
+    alike = keys.duplicated() & shared
+    twice = names[names.duplicated() | alike]
+    if len(twice):
+        raise ValueError(f"{what}: cells appear more than once: {some(twice)}")
 
 
 def _taken(table: pd.DataFrame, axis: int, cells: np.ndarray) -> pd.DataFrame:
-    """Select cells before transposing, since text in any other column would turn all values into text."""
+    """Select cells before transposing: text in another column would make all values text."""
     return table.iloc[cells] if axis == 0 else table.iloc[:, cells].T

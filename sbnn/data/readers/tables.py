@@ -1,6 +1,5 @@
 """Paired data from a user's own tables, which are read, matched by cell name and checked."""
 
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -20,17 +19,21 @@ from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers import table_checks as checks
 from sbnn.data.readers.table_checks import as_numbers
 from sbnn.data.readers.table_files import read_file
+from sbnn.errors import warn
 from sbnn.results import results_path
 
 __all__ = ["as_numbers", "read_table", "read_tables"]
 
 _TABLES = ("expression", "outputs", "labels")
+_HINT = "set header (row of the column names, from 1) or cell_key (column of row names)"
 
 
 @validate_params(
     {
-        **dict.fromkeys(("counts", "genes_in_rows"), ["boolean", None]),
-        **dict.fromkeys(("type_key", "family_key"), [str]),
+        "counts": ["boolean", None],
+        "genes_in_rows": ["boolean", None],
+        "type_key": [str],
+        "family_key": [str],
         "missing": [StrOptions({"error", "cells", "outputs", "fewest"})],
         "match": [StrOptions({"exact", "loose"})],
         "duplicates": [StrOptions({"error", "sum", "first"})],
@@ -147,197 +150,211 @@ def read_tables(
         missing, label columns are unknown, or counts are not whole numbers. Warnings are given for
         rows and columns that are left out, and for expression that does not look like `counts`.
     """
-    headers, keys, decimals = (
-        option if isinstance(option, Mapping) else dict.fromkeys(_TABLES, option)
-        for option in (header, cell_key, decimal)
-    )
-    if labels is None and (named := {type_key, family_key} - {"type", "family"}):
+    if labels is None and not {type_key, family_key} <= {"type", "family"}:
         raise ValueError(
-            f"labels: type_key and family_key need a table with the columns {sorted(named)}, got None"
+            f"labels: expected a table with the columns {type_key!r} (type_key) and "
+            f"{family_key!r} (family_key), got None"
         )
+    headers = _by_table(header)
+    keys = _by_table(cell_key)
+    decimals = _by_table(decimal)
     marks = [missing_marks] if isinstance(missing_marks, str) else missing_marks
     # Expression is read last, since it takes longest and errors are more frequent in the other
     # tables.
-    given = {
-        what: table
-        for what, table in {"outputs": outputs, "labels": labels, "expression": expression}.items()
-        if table is not None or what != "labels"
-    }
-    tables = {
-        what: read_table(
-            table, what, header=headers.get(what), key=keys.get(what), repeats=what == "expression"
+    given = {"outputs": outputs, "labels": labels, "expression": expression}
+    if labels is None:
+        del given["labels"]
+    tables = {}
+    for what, table in given.items():
+        repeats = what == "expression"
+        tables[what] = read_table(
+            table, what, header=headers.get(what), key=keys.get(what), repeats=repeats
         )
-        for what, table in given.items()
-    }
-    renamed = (
-        {}
-        if cell_names is None
-        else read_table(cell_names, "cell_names").iloc[:, 0].astype(str).to_dict()
-    )
-    tables = _edited(tables, drop_columns, rename or {}, renamed)
-    without = {
-        what: some(table, 8) for what, table in tables.items() if table.index.name != keys.get(what)
-    }
-    if without and (len(without) == len(tables) or isinstance(cell_key, Mapping)):
-        raise ValueError(f"cell_key: no column {cell_key!r}; the columns are {without}")
+    _require_keys(tables, cell_key)
+    names_of_cells = {}
+    if cell_names is not None:
+        table = read_table(cell_names, "cell_names")
+        names_of_cells = table.iloc[:, 0].astype(str).to_dict()
+    tables = _edited(tables, drop_columns, rename or {}, names_of_cells)
 
     notes: list[str] = []
     dropped: dict[str, list[str]] = {}
-    X, Y, only_X, only_Y = checks.same_cells(
-        tables["expression"], tables["outputs"], genes_in_rows, match
-    )
+    # X (n_cells, n_genes) and Y (n_cells, n_outputs) with the same cells
+    X, Y = tables["expression"], tables["outputs"]
+    X, Y, only_X, only_Y = checks.same_cells(X, Y, genes_in_rows, match)
     leave_out(dropped, "expression", "cells only in expression", only_X, len(only_X) + len(X))
     leave_out(dropped, "outputs", "cells only in outputs", only_Y, len(only_Y) + len(Y))
 
     called = {what: _called(table, what) for what, table in given.items()}
-    Y = _numbers(Y, called["outputs"], "outputs", decimals.get("outputs"), marks, dropped, notes)
+    what = called["outputs"]
+    Y = _numbers(Y, what, "outputs", decimals.get("outputs"), marks, dropped, notes)
     gaps = Y.isna().to_numpy()
     if missing == "error":
-        checks.require_none(
-            gaps,
-            Y,
-            called["outputs"],
-            "missing values",
-            "set missing='cells', 'outputs' or 'fewest'",
-        )
+        advice = "set missing='cells', 'outputs' or 'fewest'"
+        checks.require_none(gaps, Y, what, "missing values", advice)
     else:
-        cells, features = checks.kept(gaps, missing)
+        cells, columns = checks.kept(gaps, missing)
         leave_out(dropped, "outputs", "cells with missing outputs", Y.index[~cells], len(Y))
-        leave_out(
-            dropped, "outputs", "outputs with missing values", Y.columns[~features], Y.shape[1]
-        )
-        X, Y = X[cells], Y.loc[cells, features]
+        without = Y.columns[~columns]
+        leave_out(dropped, "outputs", "outputs with missing values", without, Y.shape[1])
+        X = X[cells]
+        Y = Y.loc[cells, columns]
 
-    X = _numbers(
-        X, called["expression"], "genes", decimals.get("expression"), marks, dropped, notes
-    )
-    if spike_ins != "keep":
+    what = called["expression"]
+    X = _numbers(X, what, "genes", decimals.get("expression"), marks, dropped, notes)
+    if spike_ins == "leave out":
         others = checks.no_genes(X.columns)
         leave_out(dropped, "expression", "spike-ins and counters", X.columns[others], X.shape[1])
         X = X.loc[:, ~others]
-    checks.require_none(
-        X.isna().to_numpy(), X, called["expression"], "missing values", "set unobserved genes to 0"
-    )
-    kind = {True: "counts", False: "log"}.get(counts) or _kind(X.to_numpy(), notes)
+    gaps = X.isna().to_numpy()
+    advice = "set unobserved genes to 0"
+    checks.require_none(gaps, X, what, "missing values", advice)
+    kind = "counts" if counts else "log"
+    if counts is None:
+        kind = _kind(X.to_numpy(), notes)
     X = checks.unique_genes(X, duplicates, kind == "log", notes)
     check_given_once(X.to_numpy(), Y.to_numpy())
     if kind != "log":
         seen = X.to_numpy().any(axis=1)
         leave_out(dropped, "expression", "cells without counts", X.index[~seen], len(X))
-        X, Y = X[seen], Y[seen]
+        X = X[seen]
+        Y = Y[seen]
     X = _varying(X, "expression", "genes", dropped)
     Y = _varying(Y, "outputs", "outputs", dropped)
-    raw = check_counts(X.to_numpy(), X.shape) if kind == "counts" else None
+    raw = None
+    values = X.to_numpy()
+    if kind == "counts":
+        raw = check_counts(values, values.shape)
+        values = log2p1(normalize_library_size(X))
+    elif kind == "normalised":
+        values = log2p1(X)
     if counts:
         warn_of_log_values(raw, "expression")
-    values = {
-        "counts": lambda: log2p1(normalize_library_size(X)),
-        "normalised": lambda: log2p1(X),
-        "log": X.to_numpy,
-    }
+    if labels is not None:
+        labels = _labels_of(X.index, tables["labels"], family_key, type_key, match, dropped)
+    if not source:
+        files = [called[what] for what in _TABLES if what in called]
+        source = f"the user's tables: {', '.join(files)}"
     return paired(
-        values[kind](),
+        values,
         Y.to_numpy(),
         X.columns,
         Y.columns,
         X.index,
-        None
-        if labels is None
-        else _labels_of(X.index, tables["labels"], family_key, type_key, match, dropped),
+        labels,
         colors,
         raw,
         name=name,
         dropped=dropped,
         notes=notes,
-        source=source
-        or "the user's tables: " + ", ".join(called[what] for what in _TABLES if what in called),
+        source=source,
     )
+
+
+def _by_table(option) -> Mapping:
+    """An option for each table; a single value applies to all of them."""
+    return option if isinstance(option, Mapping) else dict.fromkeys(_TABLES, option)
+
+
+def _require_keys(tables, cell_key):
+    """Reject a `cell_key` that tables lack; a single name may be absent from some."""
+    keys = _by_table(cell_key)
+    without = [what for what, table in tables.items() if table.index.name != keys.get(what)]
+    needed = isinstance(cell_key, Mapping) or len(without) == len(tables)
+    if without and needed:
+        columns = {what: some(tables[what], 8) for what in without}
+        raise ValueError(f"cell_key: no column {cell_key!r}; the columns are {columns}")
 
 
 def read_table(
     table, what: str, *, header: int | None = None, key: str | None = None, repeats=False
 ) -> pd.DataFrame:
-    """Read one table for `read_tables`: names become text, values are unchanged, and the index is named `key`."""
-    cause, in_memory = None, isinstance(table, pd.DataFrame)
-    if in_memory:
-        body = table.set_axis(checks.texts(table.columns), axis=1).set_axis(
-            checks.texts(table.index), axis=0
-        )
+    """Read one table for `read_tables`: names become text, and the index is named `key`."""
+    if isinstance(table, pd.DataFrame):
+        body = table.set_axis(checks.texts(table.columns), axis=1)
+        body = body.set_axis(checks.texts(table.index), axis=0)
         if key in body:
-            body = body.set_axis(checks.texts(body.pop(key)), axis=0).rename_axis(index=key)
-    else:
-        path, sheet = table if isinstance(table, tuple) else (table, None)
-        path = results_path(path, what)
-        path.stat()  # a missing file raises its own error
-        try:
-            body = checks.named(*read_file(path, sheet, header, key), key)
-        # zip, gzip, XML, pandas, openpyxl and xlrd raise errors of their own
-        except Exception as error:
-            problems, cause = [f"no table can be read: {str(error).strip()}"], error
-    if cause is None:
-        body = _numbered(body, what)
-        problems = checks.problems_of_names(
-            body, repeats, in_memory or header is not None or what == "labels"
-        )
-    if problems:
-        hint = "if names are wrong, set header (row of the column names, from 1) or cell_key (column of row names)"
-        raise ValueError(f"{_called(table, what)}: {'; '.join(problems)}; {hint}") from cause
+            names = checks.texts(body.pop(key)).rename(key)
+            body = body.set_axis(names, axis=0)
+        return _with_valid_names(body, table, what, repeats)
+    path, sheet = table if isinstance(table, tuple) else (table, None)
+    path = results_path(path, what)
+    path.stat()  # a missing file raises its own error
+    try:
+        names, body = read_file(path, sheet, header, key)
+        body = checks.named(names, body, key)
+    # zip, gzip, XML, pandas, openpyxl and xlrd raise errors of their own
+    except Exception as error:
+        called = _called(table, what)
+        raise ValueError(f"{called}: no table can be read: {error}; {_HINT}") from error
+    numbers = header is not None or what == "labels"
+    return _with_valid_names(body, table, what, repeats, numbers)
+
+
+def _with_valid_names(body, given, what, repeats, numbers=True):
+    """Check names; outputs that have the same name, as from two protocols, are numbered."""
+    names = pd.Series(body.columns)
+    repeated = body.columns[names.duplicated() & (names != "")].unique()
+    if what == "outputs" and len(repeated):
+        warn(f"outputs: names appear more than once and are numbered: {some(repeated)}")
+        times = names.groupby(names, sort=False).cumcount() + 1
+        numbered = names + " (" + times.astype(str) + ")"
+        body = body.set_axis(names.where(times == 1, numbered), axis=1)
+    try:
+        checks.check_names(body, repeats, numbers)
+    except ValueError as error:
+        raise ValueError(f"{_called(given, what)}: {error}; {_HINT}") from None
     return body
 
 
-def _numbered(table: pd.DataFrame, what: str) -> pd.DataFrame:
-    """Number the outputs that have the same name, for example from two protocols."""
-    twice = table.columns[table.columns.duplicated() & (table.columns != "")].unique()
-    if what != "outputs" or not len(twice):
-        return table
-    warnings.warn(
-        f"outputs: names appear more than once and are numbered: {some(twice)}", stacklevel=4
-    )
-    times = pd.Series(table.columns).groupby(table.columns, sort=False).cumcount() + 1
-    return table.set_axis(
-        [f"{name} ({n})" if n > 1 else name for name, n in zip(table, times, strict=True)], axis=1
-    )
-
-
 def _edited(tables: dict, drop: Iterable[str], rename: Mapping, cells: dict) -> dict:
-    """Drop columns of the tables, and rename columns and cells."""
-    drop = list(drop) if isinstance(drop, Iterable) and not isinstance(drop, str) else [drop]
-    for option, names in (("drop_columns", drop), ("rename", rename)):
-        absent = [name for name in names if not any(name in table for table in tables.values())]
-        if absent:
-            there = {what: some(table.columns, 8) for what, table in tables.items()}
-            raise ValueError(
-                f"{option}: not a column of any table: {some(absent)}; the columns are {there}"
-            )
+    """Drop and rename columns, and rename cells; the cells of expression keep their names."""
+    if isinstance(drop, str) or not isinstance(drop, Iterable):
+        drop = [drop]
+    drop = list(drop)
+    _require_columns(tables, "drop_columns", drop)
+    _require_columns(tables, "rename", rename)
     edited = {}
     for what, table in tables.items():
-        names = dict(rename) if what == "expression" else cells | dict(rename)
-        body = table.drop(columns=table.columns.intersection(drop)) if drop else table
-        body = body.rename(names, axis=0).rename(names, axis=1) if names else body
-        edited[what] = (
-            body if body is table else read_table(body, what, repeats=what == "expression")
-        )
+        names = dict(rename)
+        if what != "expression":
+            names = cells | names
+        unwanted = table.columns.intersection(drop)
+        table = table.drop(columns=unwanted)
+        table = table.rename(index=names, columns=names)
+        edited[what] = read_table(table, what, repeats=what == "expression")
     return edited
+
+
+def _require_columns(tables, option, names):
+    known = set().union(*tables.values())
+    absent = [name for name in names if name not in known]
+    if absent:
+        columns = {what: some(table.columns, 8) for what, table in tables.items()}
+        raise ValueError(
+            f"{option}: not a column of any table: {some(absent)}; the columns are {columns}"
+        )
 
 
 def leave_out(
     dropped: dict[str, list[str]], what: str, why: str, names: pd.Index, total: int
 ) -> None:
-    """Warn about the names that are left out, and store them in `dropped`; raise an error if nothing would be left."""
+    """Store names in `dropped`, and warn about them; raise an error if nothing is left."""
     if len(names) == total:
         raise ValueError(f"{what}: all {total} are left out ({why}): {some(names)}")
     if len(names):
         dropped[why] = list(names)
-        warnings.warn(
-            f"{what}: {len(names)} of {total} left out ({why}): {some(names)}", stacklevel=3
-        )
+        warn(f"{what}: {len(names)} of {total} left out ({why}): {some(names)}")
 
 
 def _called(table, what: str) -> str:
+    """Name of a table in messages: the argument, its file and its sheet."""
     if isinstance(table, pd.DataFrame):
         return what
-    path, sheet = table if isinstance(table, tuple) else (table, None)
-    return f"{what} ({Path(path).name}{'' if sheet is None else f', sheet {sheet}'})"
+    if isinstance(table, tuple):
+        path, sheet = table
+        return f"{what} ({Path(path).name}, sheet {sheet})"
+    return f"{what} ({Path(table).name})"
 
 
 def _numbers(
@@ -345,65 +362,65 @@ def _numbers(
 ) -> pd.DataFrame:
     """Convert the columns that hold numbers; raise an error if there is text among the numbers."""
     numbers, text = checks.to_numbers(table, what, decimal, marks, notes)
-    some_number = numbers.notna().any().to_numpy()
-    leave_out(
-        dropped, what, f"{kind} without a number", table.columns[~some_number], table.shape[1]
-    )
-    text, table = text[:, some_number], table.loc[:, some_number]
-    checks.require_none(text, table, what, "values that are not numbers", checks.TEXT)
-    return numbers.loc[:, some_number]
+    filled = numbers.notna().any().to_numpy()  # (n_columns,)
+    empty = table.columns[~filled]
+    leave_out(dropped, what, f"{kind} without a number", empty, table.shape[1])
+    problem = "values that are not numbers"
+    checks.require_none(text[:, filled], table.loc[:, filled], what, problem, checks.TEXT)
+    return numbers.loc[:, filled]
 
 
 def _kind(values: np.ndarray, notes: list[str]) -> str:
+    """Whether the values are "counts", "normalised" or "log"."""
     kind, span, doubt = kind_of_expression(values)
     taken = {
         "counts": "raw counts, and normalised to the size of the library before log2(x + 1)",
         "normalised": "normalised values that are not logarithms, and log2(x + 1) is taken of them",
         "log": "log values, and used unchanged",
-    }[kind]
-    span = f"expression is taken for {taken}: {span}"
+    }
+    found = f"expression is taken for {taken[kind]}: {span}"
     if doubt:
-        warnings.warn(f"{span}. But {doubt}; set counts=True or counts=False", stacklevel=3)
+        warn(f"{found}. But {doubt}; set counts=True or counts=False")
     else:
-        notes.append(f"{span}; counts=True or counts=False decides otherwise")
+        notes.append(f"{found}; counts=True or counts=False decides otherwise")
     return kind
 
 
 def _varying(table: pd.DataFrame, what: str, kind: str, dropped) -> pd.DataFrame:
     constant = np.ptp(table.to_numpy(), axis=0) == 0
-    leave_out(
-        dropped,
-        what,
-        f"{kind} with one value in all cells",
-        table.columns[constant],
-        table.shape[1],
-    )
+    names = table.columns[constant]
+    leave_out(dropped, what, f"{kind} with one value in all cells", names, table.shape[1])
     return table.loc[:, ~constant]
 
 
 def _labels_of(cells, table, family_key, type_key, match, dropped) -> pd.DataFrame:
-    """Labels of the cells, with the columns "family" and "type", which are equal if there is only one kind of label."""
+    """Labels of the cells; "family" and "type" are equal if there is only one kind of label."""
     if match == "loose":
-        ours = pd.Series(cells, checks.loosened(cells))
-        names = zip(checks.loosened(table.index), table.index, strict=True)
-        table = read_table(
-            table.set_axis([ours.get(key, name) for key, name in names], axis=0), "labels"
-        )
-    keys = {"type": type_key, "family": family_key}
-    there = [key for key in keys.values() if key in table] or list(table)
-    absent = [key for kind, key in keys.items() if key not in table and key != kind]
-    if absent or not (there[0] in keys.values() or len(there) == 1):
+        table = _renamed_alike(table, cells)
+    present = [key for key in (type_key, family_key) if key in table]
+    if not present and table.shape[1] == 1:
+        present = list(table)
+    chosen = {type_key, family_key} - {"type", "family"}
+    if not present or not chosen <= set(table):
         raise ValueError(
-            f"labels: expected type_key and family_key among the columns {list(table)}, got {keys}"
+            f"labels: expected type_key and family_key among the columns {list(table)}, "
+            f"got {type_key!r} and {family_key!r}"
         )
-    strangers = table.index.difference([*cells, *sum(dropped.values(), [])], sort=False)
-    leave_out(dropped, "labels", "labels of unknown cells", strangers, len(table))
+    left_out = [cell for cells_left_out in dropped.values() for cell in cells_left_out]
+    unknown = table.index.difference([*cells, *left_out], sort=False)
+    leave_out(dropped, "labels", "labels of unknown cells", unknown, len(table))
     without = cells.difference(table.index, sort=False)
     if len(without):
-        warnings.warn(
-            f"no labels for {len(without)} of {len(cells)} cells: {some(without)}", stacklevel=3
-        )
+        warn(f"no labels for {len(without)} of {len(cells)} cells: {some(without)}")
     labels = table.astype(object).reindex(cells)
-    return labels.assign(
-        **{kind: labels[key if key in table else there[0]] for kind, key in keys.items()}
-    )
+    of_type = type_key if type_key in table else present[0]
+    of_family = family_key if family_key in table else present[0]
+    return labels.assign(type=labels[of_type], family=labels[of_family])
+
+
+def _renamed_alike(table, cells):
+    """Give the rows of a table the names of those `cells` that differ from them only a little."""
+    ours = pd.Series(cells, checks.loosened(cells))
+    theirs = pd.Series(table.index, checks.loosened(table.index))
+    names = theirs.where(~theirs.index.isin(ours.index), theirs.index.map(ours))
+    return read_table(table.set_axis(names, axis=0), "labels")

@@ -15,7 +15,7 @@ PROTEINS = ["CD3", "CD4", "CD19"]
 
 @pytest.fixture
 def sample():
-    """RNA and proteins of 60 cells, genes and proteins in rows, with spike-ins, mouse genes and the clustering."""
+    """RNA (with spike-ins and mouse genes), proteins and clustering of 60 cells."""
     rng = np.random.default_rng(0)
     cells = [f"ACGT{i:02d}" for i in range(60)]
     genes = ["ERCC_ERCC-00104", *HUMAN, "MOUSE_Gapdh"]
@@ -67,7 +67,8 @@ def test_cord_blood_is_read_from_its_layout(tmp_path, sample):
         as_paired(read_cord_blood(*paths, **{"n_genes": 12, "files": files} | o)) for o in options
     ]
     np.testing.assert_allclose(read[1].Y, np.log2(1 + read[0].Y), rtol=1e-5)
-    assert len({data.sha256 for data in read}) == 3 and read[0].about["files"] == files
+    assert len({data.sha256 for data in read}) == 3
+    assert read[0].about["files"] == files
 
 
 def test_all_genes_are_those_with_counts(rng):

@@ -34,7 +34,8 @@ def test_the_layout_is_read_with_samples_of_any_length(tmp_path):
     np.testing.assert_array_equal(arrays.values[0], [[0.1, 1], [0.2, 2], [0.3, -3]])
     np.testing.assert_array_equal(arrays.values[1], [[4, 7], [5, 8]])
     assert [times.tolist() for times in arrays.times] == [[0, 2, 5], [0, 2]]
-    assert data.var_names.tolist() == ["A", "B"] and data.uns["sbnn"]["name"] == "two"
+    assert data.var_names.tolist() == ["A", "B"]
+    assert data.uns["sbnn"]["name"] == "two"
     padded = FILE.replace("4,5\n7,8\n0,2\n", "4,5,\n7,8,\n0,2,\n")
     path.write_text(padded)
     np.testing.assert_array_equal(
@@ -42,10 +43,10 @@ def test_the_layout_is_read_with_samples_of_any_length(tmp_path):
     )
     changes = {
         ("2,2,", "genes"): "line 1",
-        ("2,2,", "2,3,"): "7 lines",
-        ("7,8", "7,x"): "line 6",
-        ("7,8,\n", "7,,\n"): r"line 6 \(sample 2, its line 2\)",
-        ("0.1,0.2", "0.1,"): "line 2",
+        ("2,2,", "2,3,"): "6 lines for 3 samples",
+        ("7,8", "7,x"): "sample 2",
+        ("7,8,\n", "7,,\n"): "sample 2",
+        ("0.1,0.2", "0.1,"): "sample 1",
     }
     for change, place in changes.items():
         path.write_text(padded.replace(*change))
@@ -67,27 +68,24 @@ def test_simulated_samples_start_like_the_test_samples_and_know_no_more_of_them(
     values = 0.3 + 0.02 * rng.random((10, 4, 3))
     write_trajectories(paths[2], values, [0, 2, 3, 7])
     data = read_grn(*paths, n_samples=60, noise=0.01)
-    train, test = np.stack(part(data, "train").values), np.stack(part(data, "test").values)
-    assert (
-        train.shape == (60, 5, 3)
-        and truth_of(data).loc["A", "C"] == 1
-        and np.count_nonzero(truth_of(data)) == 1
-    )
+    train = np.stack(part(data, "train").values)
+    test = np.stack(part(data, "test").values)
+    assert train.shape == (60, 5, 3)
+    assert truth_of(data).loc["A", "C"] == 1
+    assert np.count_nonzero(truth_of(data)) == 1
     np.testing.assert_array_equal(test, values)
     np.testing.assert_allclose(
         train[:, 0, :2].mean(axis=0), values[:, 0, :2].mean(axis=0), atol=0.01
     )
-    assert prior_of(data).loc["B", "C"] == 1 and prior_of(data).loc["A", "C"] == 0, (
-        "the published one"
-    )
+    assert prior_of(data).loc["B", "C"] == 1
+    assert prior_of(data).loc["A", "C"] == 0, "the published one"
     moved = [
         prior_of(read_grn(*paths, wrong=1.0, random_state=seed)).to_numpy() for seed in range(6)
     ]
     assert len({prior.tobytes() for prior in moved}) > 1, "places follow the seed"
     own = read_grn(*paths, wrong=0.0)
-    assert (
-        prior_of(own).loc["A", "C"] == 1 and own.uns["sbnn"]["sha256"] != data.uns["sbnn"]["sha256"]
-    )
+    assert prior_of(own).loc["A", "C"] == 1
+    assert own.uns["sbnn"]["sha256"] != data.uns["sbnn"]["sha256"]
     values[:, 1:] = 0.9
     write_trajectories(paths[2], values, [0, 2, 3, 7])
     np.testing.assert_array_equal(
@@ -99,10 +97,15 @@ def test_made_data_have_a_prior_that_is_partly_wrong():
     def make(seed, **options):
         return simulate_network(40, 12, wrong=0.2, n_test=3, random_state=seed, **options)
 
-    data, network = make(4), GeneNetwork.random(40, random_state=4)
-    train, test = part(data, "train"), part(data, "test")
-    assert len(train.values) == 12 and len(test.values) == 3 and data.n_vars == 40
-    truth, prior = truth_of(data).to_numpy() != 0, prior_of(data).to_numpy() != 0
+    data = make(4)
+    network = GeneNetwork.random(40, random_state=4)
+    train = part(data, "train")
+    test = part(data, "test")
+    assert len(train.values) == 12
+    assert len(test.values) == 3
+    assert data.n_vars == 40
+    truth = truth_of(data).to_numpy() != 0
+    prior = prior_of(data).to_numpy() != 0
     np.testing.assert_array_equal(truth_of(data), network.graph)
     assert (truth & ~prior).sum() == int(0.2 * truth.sum())
     start = np.stack(test.values)[:, 0]
@@ -110,32 +113,26 @@ def test_made_data_have_a_prior_that_is_partly_wrong():
     apart = np.abs(np.stack(train.values)[:, None, 0] - start[None]).max(axis=2)
     assert apart.min() > 0.05, "no test sample is one to train on"
     shas = [made.uns["sbnn"]["sha256"] for made in (data, make(4), make(5), make(4, noise=0.1))]
-    assert shas[0] == shas[1] and len(set(shas)) == 3
+    assert shas[0] == shas[1]
+    assert len(set(shas)) == 3
 
 
 def test_beeline_and_hematopoiesis_are_as_published():
     options = {"download": False, "verbose": False}
     try:
-        blood, model = (
-            load_dataset("hematopoiesis", **options),
-            load_dataset("beeline_hsc", repeat=4, dropout=True, **options),
-        )
+        blood = load_dataset("hematopoiesis", **options)
+        model = load_dataset("beeline_hsc", repeat=4, dropout=True, **options)
     except FileNotFoundError:
         pytest.skip("the data are not here")
-    assert (
-        blood.obs.groupby("sample", sort=False).size().tolist() == [482, 168, 391, 1005, 48]
-        and blood.n_vars == 529
-    )
-    assert np.count_nonzero(prior_of(blood)) == 31030 and truth_of(blood) is None
+    assert blood.obs.groupby("sample", sort=False).size().tolist() == [482, 168, 391, 1005, 48]
+    assert blood.n_vars == 529
+    assert np.count_nonzero(prior_of(blood)) == 31030
+    assert truth_of(blood) is None
     coarse = load_dataset("hematopoiesis", cells_per_bin=12, **options)
-    assert (
-        coarse[coarse.obs["split"] == "train"].X.max() == 1
-        and coarse.n_obs == 40 + 14 + 32 + 83 + 4
-    )
+    assert coarse[coarse.obs["split"] == "train"].X.max() == 1
+    assert coarse.n_obs == 40 + 14 + 32 + 83 + 4
     truth = truth_of(model)
-    assert (
-        truth.shape == (11, 11)
-        and truth.loc["Gata1", "Pu1"] == -1
-        and not prior_of(model).to_numpy().any()
-    )
+    assert truth.shape == (11, 11)
+    assert truth.loc["Gata1", "Pu1"] == -1
+    assert not prior_of(model).to_numpy().any()
     assert not np.array_equal(part(model, "train").values[0], part(model, "test").values[0])

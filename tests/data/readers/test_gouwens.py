@@ -58,6 +58,7 @@ def test_the_release_is_read_from_its_layout(tmp_path):
     assert data.gene_names.tolist() == [f"Gene{i}" for i in range(GENES)]
     assert data.cell_names.tolist() == [f"PS0810_E1-50_S{i}" for i in complete]
     assert data.labels["type"].tolist() == [types[i % 3][0] for i in complete]
-    assert set(data.labels["family"]) == {"Sst", "Vip", "Pvalb"} and data.colors == dict(types)
+    assert set(data.labels["family"]) == {"Sst", "Vip", "Pvalb"}
+    assert data.colors == dict(types)
     np.testing.assert_allclose(data.labels["type_confidence"], fields["map_conf"].ravel()[complete])
     assert data.about["dropped"] == {"missing output": ["PS0810_E1-50_S3", "PS0810_E1-50_S11"]}

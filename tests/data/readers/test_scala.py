@@ -1,4 +1,4 @@
-"""The raw files of Scala et al., of which the published features follow, and counts in every published form."""
+"""Raw files of Scala et al., from which the features follow, and counts in every form."""
 
 import zipfile
 
@@ -56,5 +56,6 @@ def test_counts_are_read_from_every_published_form(data, layout, monkeypatch, tm
         monkeypatch.setattr("sbnn.data.readers.counts._GENES_AT_ONCE", 7)
     read, found, genes = read_count_table(path)
     np.testing.assert_array_equal(read.toarray(), counts.T)
-    assert read.dtype == np.int32 and list(genes) == list(counts.index)
+    assert read.dtype == np.int32
+    assert list(genes) == list(counts.index)
     assert list(join_cell_names(found)) == [cell.replace("_", "") for cell in cells]

@@ -1,7 +1,6 @@
-"""A user's own tables: right in every form, or refused with the table, row and column that is wrong."""
+"""A user's own tables: right in every form, or refused with the place that is wrong."""
 
 import gzip
-import itertools
 import random
 import re
 import warnings
@@ -128,7 +127,8 @@ def test_every_form_gives_the_same_data(tmp_path, counts, ephys, labels, form):
 @pytest.mark.parametrize("seed", range(40))
 def test_a_table_in_any_dialect_is_read_right_or_refused_by_name(tmp_path, counts, ephys, seed):
     """Spreadsheets, R and other countries write them; one gene looks like a missing value."""
-    pick, paths = random.Random(seed).choice, [tmp_path / "counts.csv", tmp_path / "ephys.csv"]
+    pick = random.Random(seed).choice
+    paths = [tmp_path / "counts.csv", tmp_path / "ephys.csv"]
     ephys = ephys.rename(columns={"Tau": "Tau (µs)"})
     for path, table in zip(
         paths, (counts * 1.25, ephys.sample(frac=1, random_state=seed)), strict=True
@@ -147,7 +147,8 @@ def test_a_table_in_any_dialect_is_read_right_or_refused_by_name(tmp_path, count
     except ValueError as error:
         assert re.search("expression|outputs", str(error))
     else:
-        assert {*data.X.index, *sum(data.dropped.values(), [])} >= set(CELLS) and len(data.X)
+        assert {*data.X.index, *sum(data.dropped.values(), [])} >= set(CELLS)
+        assert len(data.X)
         np.testing.assert_array_equal(data.X, 1.25 * counts.loc[data.X.index, data.X.columns])
         pd.testing.assert_frame_equal(
             data.Y, ephys.loc[data.Y.index].astype("f4"), check_names=False
@@ -241,7 +242,8 @@ def test_columns_and_cells_of_a_supplement_are_renamed_and_left_out(
     )
     data = read(counts, table, labels.rename(other), cell_names=names, **told)
     assert_read(data, counts, ephys)
-    assert "numbered: Tau" in data.warned and list(data.labels["type"]) == list(labels["type"])
+    assert "numbered: Tau" in data.warned
+    assert list(data.labels["type"]) == list(labels["type"])
     # names of the expression stay
     moved = dict(zip(ephys.index, np.roll(ephys.index, 1), strict=True))
     names = pd.DataFrame({"counts": moved.keys()}, moved.values())
@@ -296,11 +298,9 @@ CHANGES |= {"R": lambda n: f"X{n}".replace("-", "_"), "barcodes": "{}-1".format}
 def test_names_that_differ_a_little_match_if_asked_for(counts, ephys, labels, what):
     names = BARCODES if what == "barcodes" else [f"2020-{cell}" for cell in CELLS]
     changed = [CHANGES[what](name) for name in names]
-    counts, ephys, labels = (
-        counts.set_axis(names),
-        ephys.set_axis(changed),
-        labels.set_axis(changed),
-    )
+    counts = counts.set_axis(names)
+    ephys = ephys.set_axis(changed)
+    labels = labels.set_axis(changed)
     more = pd.concat([counts, counts[:2].set_axis(["zz 1", "zz.1"])])
     data = read(more, ephys.iloc[::-1], labels, match="loose")
     assert_read(data, counts, ephys.set_axis(names))
@@ -340,7 +340,8 @@ def test_cells_of_one_table_alone_are_listed(counts, ephys, labels):
 def test_marks_of_missing_values_are_gaps():
     for mark in [*MARKS - {""}, "NA", "N/A", "NaN", "Not measured"]:
         numbers, text = numbers_of(["1.5", f" {mark} ", 2, None])
-        assert numbers["a"].isna().tolist() == [False, True, False, True] and not text.any(), mark
+        assert numbers["a"].isna().tolist() == [False, True, False, True]
+        assert not text.any(), mark
     table = pd.DataFrame({"a": ["1", "Failed", "-999"], "b": [1, -999, 3]})
     numbers, text = numbers_of(table, marks=["failed", "-999"])
     np.testing.assert_array_equal(numbers, [[1, 1], [np.nan, np.nan], [np.nan, 3]])
@@ -364,14 +365,17 @@ def test_decimal_commas_and_thousands_are_detected():
     ):
         notes = []
         numbers, text = numbers_of(texts, notes=notes)
-        assert numbers["a"].tolist() == expected and not text.any()
+        assert numbers["a"].tolist() == expected
+        assert not text.any()
         assert notes == ["outputs: decimal commas are read as points"] * commas
 
 
 def test_numbers_that_can_be_read_in_two_ways_are_refused():
-    for texts, decimal in itertools.product((["1,234", "7"], ["0,5", "12.5"]), (None, ";")):
-        with pytest.raises(ValueError, match="outputs: .*decimal=',' or decimal='.'"):
-            numbers_of(texts, decimal)
+    for texts in (["1,234", "7"], ["0,5", "12.5"]):
+        with pytest.raises(ValueError, match="outputs: .*decimal="):
+            numbers_of(texts)
+        with pytest.raises(ValueError, match="decimal"):
+            numbers_of(texts, ";")
         assert numbers_of(texts, ",")[0].iat[0, 0] == float(texts[0].replace(",", "."))
     for texts, decimal in ((["0,5", "12.5"], ","), (["1,234", "0,5"], ".")):
         assert numbers_of(texts, decimal)[1].ravel().tolist() == [False, True]
@@ -388,10 +392,8 @@ def test_a_point_is_no_decimal_mark_in_a_file_with_commas(tmp_path, counts, ephy
     assert_read(read(counts, path), counts, ephys.round(2))
     data = read(counts.astype(str) + ",0", path, decimal={"outputs": "."})
     assert_read(data, counts, ephys[["Sag"]] / 1000)
-    assert (
-        data.dropped == {"outputs without a number": ["Tau", "AP width"]}
-        and "dtype" not in data.warned
-    )
+    assert data.dropped == {"outputs without a number": ["Tau", "AP width"]}
+    assert "dtype" not in data.warned
 
 
 @pytest.mark.parametrize(
@@ -446,17 +448,16 @@ def test_most_values_are_left_where_fewest_are_left_out():
     gaps = np.zeros((12, 3), bool)
     gaps[:4, 1:] = True
     cells, outputs = kept(gaps, "fewest")
-    assert cells.sum() == 8 and outputs.all(), "24 values, not 12 of one output"
+    assert cells.sum() == 8
+    assert outputs.all(), "24 values, not 12 of one output"
     gaps = np.zeros((12, 4), bool)
     gaps[2:, 3] = gaps[0, :2] = True
     cells, outputs = kept(gaps, "fewest")
-    assert np.flatnonzero(~cells).tolist() == [0] and np.flatnonzero(~outputs).tolist() == [3], (
-        "33 values of both"
-    )
+    assert np.flatnonzero(~cells).tolist() == [0]
+    assert np.flatnonzero(~outputs).tolist() == [3], "33 values of both"
     cells, outputs = kept(np.array([[True, True], [False, False], [False, True]]), "outputs")
-    assert cells.tolist() == [False, True, True] and outputs.tolist() == [True, False], (
-        "not for a cell that has none"
-    )
+    assert cells.tolist() == [False, True, True]
+    assert outputs.tolist() == [True, False], "not for a cell that has none"
 
 
 # --- expression
@@ -465,17 +466,20 @@ def test_most_values_are_left_where_fewest_are_left_out():
 def test_what_expression_is_taken_for_is_detected_and_noted(counts, ephys):
     data = read(counts, ephys)
     np.testing.assert_array_equal(data.X, log2p1(normalize_library_size(counts)))
-    assert "taken for raw counts" in data.notes and "counts=False" in data.notes
+    assert "taken for raw counts" in data.notes
+    assert "counts=False" in data.notes
     assert read(counts, ephys, counts=True).notes == ""
     tpm = counts.div(counts.sum(axis=1), axis=0) * 1e6
     data = read(tpm, ephys)
     np.testing.assert_array_equal(data.X, log2p1(tpm))
-    assert data.counts is None and "normalised values that are not logarithms" in data.notes
+    assert data.counts is None
+    assert "normalised values that are not logarithms" in data.notes
     assert read(tpm.mul(tpm.index != "c3", axis=0), ephys).dropped["cells without counts"] == ["c3"]
     for logs in (np.log1p(tpm), np.log2(counts + 1), counts - counts.mean()):
         data = read(logs, ephys)
         np.testing.assert_array_equal(data.X, logs.astype("f4"))
-        assert data.counts is None and "taken for log values" in data.notes
+        assert data.counts is None
+        assert "taken for log values" in data.notes
     for values, doubt in (
         ((0.1 * counts).round(), "small whole numbers may be counts"),
         (0.4 * counts, "large for"),
@@ -520,7 +524,8 @@ def test_spike_ins_and_counters_are_not_part_of_the_library(counts, ephys):
     raw = counts.assign(**{name: 1000 * i + np.arange(8) for i, name in enumerate(added, 1)})
     data = read(raw.T, ephys)
     assert_read(data, counts, ephys)
-    assert data.dropped == {"spike-ins and counters": added} and "7 of 12 left out" in data.warned
+    assert data.dropped == {"spike-ins and counters": added}
+    assert "7 of 12 left out" in data.warned
     np.testing.assert_array_equal(data.X, read(counts, ephys).X)
     assert_read(read(raw, ephys, spike_ins="keep"), raw, ephys)
     genes = [
@@ -561,9 +566,8 @@ def test_labels_may_have_other_names_or_be_of_one_kind(counts, ephys, labels):
     renamed = labels.rename(columns={"family": "subclass", "type": "t-type"}).assign(layer=5)
     keys, colors = {"family_key": "subclass", "type_key": "t-type"}, {"Sst 1": "#102030"}
     data = read(counts, ephys, renamed, **keys, colors=colors, source="our rig")
-    assert (
-        data.labels[["family", "type"]].equals(labels) and data.labels["layer"].tolist() == [5] * 8
-    )
+    assert data.labels[["family", "type"]].equals(labels)
+    assert data.labels["layer"].tolist() == [5] * 8
     assert data.colors["Sst 1"] == "#102030" and data.about["source"] == "our rig"
     for one in (labels[["family"]], renamed[["subclass"]]):
         data = read(counts, ephys, one)
