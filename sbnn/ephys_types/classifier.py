@@ -95,7 +95,7 @@ class EphysTypeClassifier(TypeClassifier):
 
     _parameter_constraints: dict = {
         "members": [list, tuple],
-        "power": [Interval(Real, 0, None, closed="neither"), StrOptions({"groups"})]
+        "power": [Interval(Real, 0, None, closed="neither"), StrOptions({"groups"})],
     }
 
     def __init__(self, n_steps="auto", members=MEMBERS, power="groups", random_state=None):
@@ -152,6 +152,8 @@ class EphysTypeClassifier(TypeClassifier):
 
     def _members(self, X, codes):
         """Dict of name to learner, fitted to cells."""
+        if not self.members:
+            raise ValueError("members: expected at least one")
         members = {}
         with warnings.catch_warnings():  # members would repeat the warnings of `fit`
             warnings.filterwarnings("ignore", LOST)

@@ -221,9 +221,7 @@ class FamilyAttentionClassifier(TypeClassifier):
         # Double precision is used so that the results for a cell do not depend on the other cells.
         network = deepcopy(self.network_).double()
         with reproducible():
-            logits, attention = network(
-                x.double().expand(members), known.double().expand(members)
-            )
+            logits, attention = network(x.double().expand(members), known.double().expand(members))
             return logits.softmax(-1).mean(0).numpy(), attention.mean(0).numpy()
 
     def predict_proba(self, X):
