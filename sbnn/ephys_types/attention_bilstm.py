@@ -321,7 +321,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         training.descend(self.network_, losses, rate, WEIGHT_DECAY, n_steps, CLIP)
 
     def _tokens(self, scaled):
-        """Values of shape (n, families, width), NaN where missing or padding, and families to read."""
+        """Values of shape (n, families, width), NaN in padding, and a mask of families to read."""
         values = np.where(self._columns >= 0, scaled[:, self._columns], np.nan)
         values = torch.from_numpy(values.astype(np.float32))
         present = ~values.isnan().all(2)
@@ -330,7 +330,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         return values, present
 
     def _losses(self, learned, watched, weights, generator):
-        """Yield the loss of each batch; with validation cells, restore the best weights at the end."""
+        """Yield the loss of each batch; validation cells choose the weights that are kept."""
         values, present, labels = learned
         history = []
         best_rank = (-np.inf, -np.inf)
@@ -377,7 +377,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
     @torch.no_grad()
     def _score(self, values, present, labels, weights):
-        """Scores on the validation cells, computed without dropout and without the ArcFace margin."""
+        """Scores on the validation cells, without dropout and without the ArcFace margin."""
         self.network_.eval()
         output = self.network_(values, present)
         loss = self._loss(output, labels, weights, margin=0.0)

@@ -1,4 +1,4 @@
-"""Base of all classifiers in this package: input checks, feature scaling and missing values (NaN)."""
+"""Base of all classifiers of this room: input checks, feature scaling and missing values."""
 
 import warnings
 from numbers import Integral
@@ -164,7 +164,7 @@ class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
 
 
 def seen_columns(families, seen):
-    """Positions of the columns of each family after unseen features are removed: dict of ndarray."""
+    """Positions of the columns of each family among the features that were seen."""
     place = np.cumsum(seen) - 1
     return {family: place[columns[seen[columns]]] for family, columns in families.items()}
 

@@ -166,7 +166,7 @@ def scores(true, predicted, probabilities, classes):
 
 
 def label_scores(true, predicted, classes):
-    """Scores of predicted labels; F1 is NaN for a class that is no cell's true or predicted label."""
+    """Scores of predicted labels; F1 is NaN for a class that is neither true nor predicted."""
     f1 = f1_score(true, predicted, labels=classes, average=None, zero_division=0)
     there = np.isin(classes, true)
     f1[~there & ~np.isin(classes, predicted)] = np.nan

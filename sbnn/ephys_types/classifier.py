@@ -1,4 +1,4 @@
-"""The default classifier: the geometric mean of trees, a kernel method and attention over families."""
+"""The default classifier: the geometric mean of trees, a kernel method and attention."""
 
 import warnings
 from numbers import Real
@@ -61,8 +61,9 @@ class EphysTypeClassifier(TypeClassifier):
     n_steps : int or "auto", default="auto"
         Number of training steps of the network (see `FamilyAttentionClassifier`); use a small
         number for a quick run.
-    members : sequence of {"trees", "kernel", "attention", "logistic"}, default=("trees", "kernel", "attention")
-        The learners; ``"logistic"`` is class-balanced logistic regression on normal scores.
+    members : sequence of str, default=("trees", "kernel", "attention")
+        The learners, among these three and ``"logistic"``, which is class-balanced logistic
+        regression on normal scores.
     power : float or "groups", default="groups"
         Power to which the mean of the probabilities is raised. The power does not affect the most
         probable type. ``"groups"`` calibrates the probabilities: the learners are fitted three more
@@ -187,7 +188,7 @@ class EphysTypeClassifier(TypeClassifier):
         self.held_out_probabilities_ = softmax(self.power_ * logs, axis=1)
 
     def predict_proba(self, X):
-        """Probabilities of the types, assuming equally frequent classes; ndarray of shape (n, n_classes)."""
+        """Probabilities of equally frequent types, ndarray of shape (n, n_classes)."""
         X = self._checked_cells(X)
         return softmax(self.power_ * _mean_log(self.members_, X), axis=1)
 
@@ -264,7 +265,7 @@ class EphysTypeClassifier(TypeClassifier):
         return self.members_["attention"].attention_weights(self._checked_cells(X))
 
     def save(self, path):
-        """Save training cells, types and settings to a file without code; see `sbnn.results.save`."""
+        """Save training cells, types and settings to a file that holds no code."""
         check_is_fitted(self)
         params = self.get_params()
         del params["random_state"]

@@ -34,7 +34,7 @@ class Surroundings:
         return _to_neighbours(scores, self.scores) > self.limit
 
     def too_many(self, far):
-        """Whether a table has more far cells than expected by chance of cells like the training cells."""
+        """Whether a table has more far cells than a table like the training cells has by chance."""
         # The limit is estimated from a sample, so the share of cells beyond the limit has a beta
         # distribution.
         n_within = len(self.scores) - self.n_beyond

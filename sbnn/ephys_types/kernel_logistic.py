@@ -1,4 +1,4 @@
-"""Logistic regression with a Gaussian kernel, a smooth classifier that is accurate with few cells."""
+"""Logistic regression with a Gaussian kernel, which is accurate with few cells."""
 
 import numpy as np
 from sklearn.impute import SimpleImputer

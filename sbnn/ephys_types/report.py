@@ -32,11 +32,11 @@ GROUPS = ("condition", "virus")  # groupings that are confounded with the classe
 FEWEST = 50  # smallest group that is scored separately; scores of smaller groups are mostly noise
 NOTE = """\
 Five folds, donors kept together, three times; mean ± SD over the three. `minus LightGBM` is the \
-mean difference over the same folds with its 95 % interval, corrected for the cells that folds share \
-(Nadeau and Bengio 2003). Published numbers are from recordings of other cells (arXiv 2603.11000), \
-donors not kept together. Networks as published have class weights and stop early on macro-F1, those \
-of mouse cells neither; ours with ArcFace has class weights in place of SMOTE, and no prior \
-correction."""
+mean difference over the same folds with its 95 % interval, corrected for the cells that folds \
+share (Nadeau and Bengio 2003). Published numbers are from recordings of other cells (arXiv \
+2603.11000), donors not kept together. Networks as published have class weights and stop early on \
+macro-F1, those of mouse cells neither; ours with ArcFace has class weights in place of SMOTE, and \
+no prior correction."""
 #: Models that are shown in the table of all data sets.
 OVERVIEW = (
     "logistic",
@@ -147,7 +147,7 @@ def families_tables(records):
 
 
 def overview(saved_models):
-    """Macro-F1 (mean ± SD over the repeats) of the main models on all data, beside the best published."""
+    """Macro-F1 (mean ± SD over the repeats) of the main models on all data, with published ones."""
     rows = {}
     for (dataset, title), kind in product(TITLES.items(), CLASSES_OF):
         row = {}

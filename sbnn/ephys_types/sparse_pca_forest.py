@@ -1,4 +1,4 @@
-"""The baseline of Gouwens et al.: a forest on sparse principal components of each family of features."""
+"""The baseline of Gouwens et al.: a forest on sparse principal components of each family."""
 
 import numpy as np
 import pandas as pd
@@ -208,7 +208,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         self._projection = np.hstack(projections)
 
     def _forest_input(self, X):
-        """Components, share of missing features in each family and, if not `published`, features."""
+        """Components, share of missing features by family and, if not `published`, features."""
         filled = self._scaled(X)
         missing = np.isnan(X)
         parts = [(filled - self._mean) @ self._projection]

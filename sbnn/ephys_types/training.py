@@ -49,8 +49,7 @@ def balanced_weights(counts):
 
 
 def effective_number_weights(counts, beta=EFFECTIVE_BETA):
-    """Class weights inversely proportional to the effective numbers of cells (Cui et al. 2019),
-    with a mean of 1.
+    """Class weights with a mean of 1, inverse to effective numbers of cells (Cui et al. 2019).
 
     A class with n_c cells has an effective number of (1 - beta^n_c) / (1 - beta) cells.
     """
@@ -74,9 +73,9 @@ def focal(logits, labels, weights, gamma=FOCAL_GAMMA):
 
 
 def add_angular_margin(cosines, labels, margin=ARCFACE_MARGIN):
-    """Logits of ArcFace (Deng et al. 2019): scaled cosines, with cos(angle + margin) for true classes.
+    """Logits of ArcFace (Deng et al. 2019): scaled cosines, of true classes with a margin.
 
-    Where angle + margin exceeds pi, the cosine would rise again and is replaced by a linear
+    The margin is added to the angle. Where their sum exceeds pi, the cosine would rise again and is replaced by a linear
     decrease. `cosines` has shape (n, n_classes).
     """
     own = cosines.gather(1, labels[:, None])

@@ -118,7 +118,7 @@ def align(source, codes, target, known):
 
 
 def _starts(n_classes):
-    """Initial shares of the types, ndarray of shape (starts, n_classes), with rows that sum to 1."""
+    """Initial shares of the types, of shape (starts, n_classes); rows sum to 1."""
     starts = np.array(list(product(STARTS, repeat=n_classes)))
     starts = starts[np.abs(starts.sum(axis=1) - 1) < 0.11]
     if not len(starts):  # with more than ten types no combination sums to 1
@@ -206,10 +206,7 @@ class ZeroShotClassifier(TypeClassifier):
         source. `families`, the family of each column, is passed to the classifier.
         """
         X, codes = self._checked_training(X, y, families)
-        if target is None:
-            target = X
-        else:
-            target = self._checked_cells(target, "target")
+        target = X if target is None else self._checked_cells(target, "target")
         self._seen = self._measured(X, target)
         X = X[:, self._seen]
         target = target[:, self._seen]
