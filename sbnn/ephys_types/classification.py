@@ -88,7 +88,7 @@ def cross_validate_classifier(
         "classes": np.unique(y),
         "true": y,
         "repeats": np.array(repeats),
-        "family_names": list(family_columns(data.families)),
+        "family_names": [str(name) for name in family_columns(data.families)],
     }
     settings = {"target": target}
     wanted = Record("classification", data.name, data.sha256, [{}], seed, settings, pairs, values)
@@ -317,7 +317,8 @@ def family_importance(
         outcomes = in_workers(jobs, n_jobs, "generator")
         title = f"{data.name}: families"
         outcomes = list(tqdm(outcomes, title, len(jobs), disable=not verbose))
-        values = {"family_names": list(family_columns(data.families)), "classes": np.unique(y)}
+        families = family_columns(data.families)
+        values = {"family_names": [str(name) for name in families], "classes": np.unique(y)}
         for name in outcomes[0][0]:
             values[name] = np.array([rises[name] for rises, _ in outcomes])
         if outcomes[0][1] is not None:
