@@ -75,8 +75,8 @@ def focal(logits, labels, weights, gamma=FOCAL_GAMMA):
 def add_angular_margin(cosines, labels, margin=ARCFACE_MARGIN):
     """Logits of ArcFace (Deng et al. 2019): scaled cosines, of true classes with a margin.
 
-    The margin is added to the angle. Where their sum exceeds pi, the cosine would rise again and is replaced by a linear
-    decrease. `cosines` has shape (n, n_classes).
+    The margin is added to the angle. Where their sum exceeds pi, the cosine would rise again and is
+    replaced by a linear decrease. `cosines` has shape (n, n_classes).
     """
     own = cosines.gather(1, labels[:, None])
     sine = (1 - own.square()).clamp_min(1e-9).sqrt()

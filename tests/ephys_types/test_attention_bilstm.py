@@ -1,4 +1,4 @@
-"""The BiLSTM over families: its parts by hand, what is missing is not read, validation cells teach nothing."""
+"""The BiLSTM over families: its parts by hand, missing values, and validation cells."""
 
 import math
 
@@ -148,7 +148,7 @@ def test_small_classes_are_weighted_unless_they_are_filled_up(cells, given):
 
 
 def test_validation_cells_are_not_learned_from_and_donors_stay_together(cells):
-    """Neither by the network nor by the scaling: other values there change nothing, as long as no epoch is chosen."""
+    """Other values of validation cells change neither network nor scaling without a chosen epoch."""
     settings, donors = {"validation_share": 0.25, "max_epochs": 1}, cells.labels["donor"].to_numpy()
     model = fitted(cells, donors, **settings)
     assert not set(donors[model.validation_]) & set(donors[~model.validation_])

@@ -16,7 +16,7 @@ from sbnn.ephys_types import (
 from sbnn.ephys_types.base import FeatureScaling, lightgbm, seen_columns
 from sbnn.ephys_types.distance import Surroundings
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
-from sbnn.evaluation.identity import configured, described
+from sbnn.evaluation.identity import described
 from sbnn.results import load
 
 SAVED = Path(__file__).resolve().parents[2] / "saved_models" / "simulated_ephys"

@@ -1,4 +1,4 @@
-"""Classifiers are scored on cells of donors they have not seen; results are kept, taken up again and never mixed."""
+"""Classifiers are scored on cells of unseen donors; results are kept, resumed and never mixed."""
 
 from types import SimpleNamespace
 
@@ -36,7 +36,7 @@ def folds(cells):
 
 
 class Watching(ClassifierMixin, BaseEstimator):
-    """A tree that is strict about what it is given, and attends to the first family of cells of the first class."""
+    """A strict tree that attends to the first family of cells of the first class."""
 
     def __init__(self, random_state=None, depth=3, n_jobs=1):
         self.random_state, self.depth, self.n_jobs = random_state, depth, n_jobs

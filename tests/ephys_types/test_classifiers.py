@@ -1,4 +1,4 @@
-"""What all classifiers share, and the simple ones: kernel logistic regression, the geometric mean, sparse PCA."""
+"""What all classifiers share, and kernel logistic regression, the default and sparse PCA."""
 
 import warnings
 
@@ -132,7 +132,7 @@ def test_attention_is_that_of_measured_families(cells, network):
 
 
 def test_same_seed_same_bits(cells, network):
-    """Whatever was drawn before, and however many threads there are; the caller's generator is left alone."""
+    """Whatever was drawn before, and on any number of threads; the global generator is kept."""
     threads = torch.get_num_threads()
     torch.manual_seed(5)
     before = torch.get_rng_state()

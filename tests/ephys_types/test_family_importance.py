@@ -1,4 +1,4 @@
-"""A family that decides is important by every measure; one that others repeat only when it is shuffled."""
+"""A family that decides is important by every measure; a copy only when it is shuffled."""
 
 import numpy as np
 import pandas as pd
@@ -78,7 +78,7 @@ def test_what_a_model_needs_is_found_by_shuffling_and_by_leaving_out(cells, tmp_
 
 
 class OfOnePiece(Attentive):
-    """Refuses cells whose first two features, of one family, are of different cells, and those it was fitted to."""
+    """Refuses cells it was fitted to, and cells whose first family is of two different cells."""
 
     def fit(self, X, y, families=None):
         self.fitted_ = X

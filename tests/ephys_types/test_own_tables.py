@@ -1,4 +1,4 @@
-"""Cells of elsewhere: who is warned of what, which cells stay untyped, and the way from tables to tables."""
+"""Cells of elsewhere: warnings, cells that stay untyped, and the way from tables to tables."""
 
 import warnings
 
@@ -31,7 +31,7 @@ def new():
 
 
 def test_far_cells_and_moved_features_are_as_rare_as_promised_among_like_cells():
-    """Of donors that were not trained on; a table is warned of in 5 % of the cases by each of the rules."""
+    """Of donors that were not trained on; each rule warns of a table in 5 % of the cases."""
     far, warned = [], []
     for seed in range(12):
         cells = as_typed(simulate_ephys_types(400, random_state=seed))

@@ -1,4 +1,4 @@
-"""Across species: shift and shares are recovered where they are known, and the source is a prior and no more."""
+"""Across species: shift and shares are recovered, and the source is a prior and no more."""
 
 import warnings
 
