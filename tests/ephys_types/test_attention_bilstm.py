@@ -148,7 +148,7 @@ def test_small_classes_are_weighted_unless_they_are_filled_up(cells, given):
 
 
 def test_validation_cells_are_not_learned_from_and_donors_stay_together(cells):
-    """Other values of validation cells change neither network nor scaling without a chosen epoch."""
+    """Other values of validation cells change neither network nor scaling if no epoch is chosen."""
     settings, donors = {"validation_share": 0.25, "max_epochs": 1}, cells.labels["donor"].to_numpy()
     model = fitted(cells, donors, **settings)
     assert not set(donors[model.validation_]) & set(donors[~model.validation_])
