@@ -1,17 +1,18 @@
-"""Predict transcriptomic types from families of electrophysiological features, within and across species."""
+"""Predict transcriptomic types from electrophysiology, within and across species."""
 
 import importlib
 
-# Public names by module.
-_NAMES = {
-    "ephys_types.attention_bilstm": ("AttentionBiLSTMClassifier",),
-    "ephys_types.classification": ("cross_validate_classifier", "family_importance"),
-    "ephys_types.classifier": ("EphysTypeClassifier",),
-    "ephys_types.family_attention": ("FamilyAttentionClassifier", "TransferAttentionClassifier"),
-    "ephys_types.sparse_pca_forest": ("SparsePCAForest",),
-    "ephys_types.transfer": ("ZeroShotClassifier",),
+# Module of each public name.
+_HOME = {
+    "AttentionBiLSTMClassifier": "attention_bilstm",
+    "cross_validate_classifier": "classification",
+    "family_importance": "classification",
+    "EphysTypeClassifier": "classifier",
+    "FamilyAttentionClassifier": "family_attention",
+    "TransferAttentionClassifier": "family_attention",
+    "SparsePCAForest": "sparse_pca_forest",
+    "ZeroShotClassifier": "transfer",
 }
-_HOME = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = list(_HOME)
 
@@ -19,6 +20,7 @@ __all__ = list(_HOME)
 def __getattr__(name):
     # Names are imported on first use, so that reading a record or a table does not have to load
     # torch.
-    if name in _HOME:
-        return getattr(importlib.import_module(f"sbnn.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'sbnn.ephys_types' has no attribute {name!r}")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_HOME[name]}")
+    return getattr(module, name)

@@ -1,6 +1,7 @@
 """Bidirectional LSTM with attention over families of features (Schwider and Ramezani)."""
 
 from copy import deepcopy
+from math import ceil
 
 import numpy as np
 import pandas as pd
@@ -18,11 +19,15 @@ from sbnn.determinism import reproducible
 from sbnn.ephys_types import training
 from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_columns
 
-TOKEN_SIZE, DROPOUT, BATCH_SIZE = 64, 0.2, 64
-CLIP, WEIGHT_DECAY = 2.0, 1e-4
+TOKEN_SIZE = 64
+DROPOUT = 0.2
+BATCH_SIZE = 64
+CLIP = 2.0  # largest norm of the gradient
+WEIGHT_DECAY = 1e-4
 PATIENCE = 7  # number of epochs without a better validation score after which training ends
 # SD of the noise: NOISE / sqrt(number of cells), but at most MOST_NOISE
-NOISE, MOST_NOISE = 10.0, 0.5
+NOISE = 10.0
+MOST_NOISE = 0.5
 # Settings of this package and of the published networks. We mask missing values. The published
 # networks replace missing values by zeros before scaling, and share input weights between families,
 # so that the padding of a narrow family is treated like the columns of a wide one. `hide` is the
@@ -63,7 +68,7 @@ FIXED = {
 
 
 class OwnWeights(nn.Module):
-    """Map each family to a token with separate weights, because the meaning of the columns depends on the family."""
+    """Map each family to a token with its own weights, as the meaning of columns depends on it."""
 
     def __init__(self, real, size):
         super().__init__()
@@ -78,15 +83,13 @@ class OwnWeights(nn.Module):
 
     def forward(self, values):
         """Tokens of shape (n, families, size)."""
-        entries = torch.cat(
-            [values.nan_to_num(), (self.real & values.isnan()).to(values.dtype)], dim=-1
-        )
+        missing = self.real & values.isnan()
+        entries = torch.cat([values.nan_to_num(), missing.to(values.dtype)], dim=-1)
         return torch.baddbmm(self.bias, entries.transpose(0, 1), self.weight).transpose(0, 1)
 
 
 class BiLSTM(nn.Module):
-    """Network with LayerNorm, bidirectional LSTM over families, attention, LayerNorm, dropout and a
-    linear head.
+    """LayerNorm, bidirectional LSTM over families, attention, LayerNorm, dropout and a linear head.
 
     `values`, of shape (n, families, width), are NaN where missing and in the padding. `real`, of
     shape (families, width), is False in the padding. `present`, of shape (n, families), marks the
@@ -99,8 +102,12 @@ class BiLSTM(nn.Module):
     def __init__(self, real, n_classes, hidden, attention=True, own_weights=True, cosine=False):
         super().__init__()
         self.cosine = cosine
-        self.tokens = OwnWeights(real, TOKEN_SIZE) if own_weights else torch.nan_to_num
-        size = TOKEN_SIZE if own_weights else real.shape[1]
+        if own_weights:
+            size = TOKEN_SIZE
+            self.tokens = OwnWeights(real, size)
+        else:
+            size = real.shape[1]
+            self.tokens = torch.nan_to_num
         self.norm_tokens = nn.LayerNorm(size)
         self.ahead = nn.LSTM(size, hidden, batch_first=True)
         self.back = nn.LSTM(size, hidden, batch_first=True)
@@ -114,12 +121,12 @@ class BiLSTM(nn.Module):
         self.head = nn.Linear(2 * hidden, n_classes, bias=not cosine)
 
     def encode(self, values, present):
-        """State of each cell, of shape (n, 2 * hidden), and weights of its families, of shape (n,
-        families).
+        """State of each cell, of shape (n, 2 * hidden), and weights of its families.
 
-        The weights sum to 1 over the present families and are 0 for absent families.
+        The weights, of shape (n, families), sum to 1 over the present families and are 0 for absent
+        families.
         """
-        x = self.norm_tokens(self.tokens(values))
+        x = self.norm_tokens(self.tokens(values))  # (n, families, size)
         # Present families come first, in their original order; absent families are computed too,
         # but ignored.
         order = torch.argsort(present, dim=1, descending=True, stable=True)
@@ -129,7 +136,7 @@ class BiLSTM(nn.Module):
         mirror = torch.where(inside, length - 1 - place, place)
         ahead, _ = self.ahead(_rows(x, order))
         back, _ = self.back(_rows(x, order.gather(1, mirror)))
-        states = torch.cat([ahead, _rows(back, mirror)], dim=-1)
+        states = torch.cat([ahead, _rows(back, mirror)], dim=-1)  # (n, families, 2 * hidden)
         if self.score is None:
             weights = (place == length - 1).to(x.dtype)
         else:
@@ -141,16 +148,15 @@ class BiLSTM(nn.Module):
 
     def forward(self, values, present):
         """Logits, or cosines, of shape (n, n_classes)."""
-        state = self.dropout(self.encode(values, present)[0])
-        return (
-            F.linear(F.normalize(state), F.normalize(self.head.weight))
-            if self.cosine
-            else self.head(state)
-        )
+        state, _ = self.encode(values, present)
+        state = self.dropout(state)
+        if self.cosine:
+            return F.linear(F.normalize(state), F.normalize(self.head.weight))
+        return self.head(state)
 
 
 def _rows(x, order):
-    """Reorder the families of each cell in `x`, of shape (n, families, size), by `order`, of shape (n, families)."""
+    """Families of each cell in `x`, of shape (n, families, size), sorted by `order`."""
     return x.gather(1, order[..., None].expand(-1, -1, x.shape[-1]))
 
 
@@ -234,13 +240,22 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
     def decisive_params(self):
         """Parameters that identify stored results."""
-        named = {name: value for name, value in self.get_params().items() if name != "published"}
-        return named | self._treatment() | FIXED
+        params = self.get_params()
+        del params["published"]
+        return params | self._treatment() | FIXED
 
     def _treatment(self):
-        how = OF_MOUSE if self.published == "mouse" else PUBLISHED if self.published else OURS
-        how = how | ({"class_weight": None} if self.smote else {})
-        return how | ({} if self.max_epochs is None else {"max_epochs": self.max_epochs})
+        if self.published == "mouse":
+            treatment = dict(OF_MOUSE)
+        elif self.published:
+            treatment = dict(PUBLISHED)
+        else:
+            treatment = dict(OURS)
+        if self.smote:
+            treatment["class_weight"] = None
+        if self.max_epochs is not None:
+            treatment["max_epochs"] = self.max_epochs
+        return treatment
 
     def fit(self, X, y, families=None, groups=None):
         """Train the network; `X`, `y` and `families` are as in `EphysTypeClassifier.fit`.
@@ -249,113 +264,132 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         used for training or all for validation.
         """
         X, labels = self._checked_training(X, y, families)
-        groups = self._groups_of_typed(groups)
-        random, self._how = check_random_state(self.random_state), self._treatment()
-        masked, arcface = self._how["missing"] == "masked", self.loss == "arcface"
-        self.validation_ = np.zeros(len(X), dtype=bool)
-        if share := self._how["validation_share"]:
-            keep = 2 if self.smote else 1
-            self.validation_ = training.validation_part(labels, share, groups, keep, random)
-        scaling = FeatureScaling(self._how["scaling"])
-        if not masked:
-            scaling = make_pipeline(FunctionTransformer(np.nan_to_num), scaling)
-        cells, trained = self._learn_scale(X[~self.validation_], scaling), labels[~self.validation_]
-        columns = list(seen_columns(self.families_, self._seen).values())
-        width = max(map(len, columns))
-        self._columns = np.array(
-            [np.pad(its, (0, width - len(its)), constant_values=-1) for its in columns]
-        )
-        counts = torch.from_numpy(np.bincount(trained, minlength=len(self.classes_)))
-        weights = (training.effective_number_weights if arcface else training.balanced_weights)(
-            counts
-        ).float()
-        weights = weights if self._how["class_weight"] else torch.ones(len(counts))
-        if self.smote:
-            cells, trained = training.oversample(cells, trained, random.randint(2**31 - 1))
+        if groups is not None:
+            groups = self._groups_of_typed(groups)
+        random = check_random_state(self.random_state)
+        self._how = self._treatment()
         if self._how["noise"] is None:
             self._how["noise"] = min(MOST_NOISE, NOISE / np.sqrt(len(X)))
-        seed = random.randint(2**31 - 1)
+        self.validation_ = np.zeros(len(X), dtype=bool)
+        share = self._how["validation_share"]
+        if share:
+            keep = 2 if self.smote else 1
+            self.validation_ = training.validation_part(labels, share, groups, keep, random)
+        trained = ~self.validation_
+        scaling = FeatureScaling(self._how["scaling"])
+        if self._how["missing"] == "zeros_as_data":
+            scaling = make_pipeline(FunctionTransformer(np.nan_to_num), scaling)
+        cells = self._learn_scale(X[trained], scaling)
+        self._columns = _padded(seen_columns(self.families_, self._seen).values())
+        codes = labels[trained]
+        weights = self._class_weights(codes)
+        if self.smote:
+            cells, codes = training.oversample(cells, codes, random.randint(2**31 - 1))
+        learned = (*self._tokens(cells), torch.from_numpy(codes))
+        held_out = self._scaled(X)[self.validation_]
+        watched = (*self._tokens(held_out), torch.from_numpy(labels[self.validation_]))
         with reproducible(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)  # for initial weights and dropout
-            real = torch.from_numpy(self._columns >= 0)
-            self.network_ = BiLSTM(
-                real, len(self.classes_), self.hidden, self.attention, masked, arcface
-            )
-            learned = *self._tokens(cells), torch.from_numpy(trained)
-            every = *self._tokens(self._scaled(X)), torch.from_numpy(labels)
-            watched = [part[torch.from_numpy(self.validation_)] for part in every]
-            losses = self._losses(learned, watched, weights, torch.Generator().manual_seed(seed))
-            n_steps = self._how["max_epochs"] * -(-len(trained) // BATCH_SIZE)
-            cycle = n_steps if self._how["schedule"] == "one_cycle" else None
-            training.descend(
-                self.network_, losses, self._how["learning_rate"], WEIGHT_DECAY, cycle, CLIP
-            )
+            self._train(learned, watched, weights, random.randint(2**31 - 1))
         return self
 
-    def _tokens(self, scaled):
-        """Values of shape (n, families, width), NaN where missing or padding, and a mask of the families to read."""
-        values = torch.from_numpy(
-            np.where(self._columns >= 0, scaled[:, self._columns], np.nan).astype(np.float32)
-        )
-        return values, ~values.isnan().all(2) | (self._how["missing"] == "zeros_as_data")
+    def _class_weights(self, codes):
+        """Weight of each class in the loss, Tensor of shape (n_classes,)."""
+        counts = torch.from_numpy(np.bincount(codes, minlength=len(self.classes_)))
+        if self._how["class_weight"] is None:
+            return torch.ones(len(counts))
+        if self.loss == "arcface":
+            return training.effective_number_weights(counts)
+        return training.balanced_weights(counts)
 
-    def _losses(self, cells, watched, weights, generator):
-        """Yield the loss of each batch; if there are validation cells, restore the best weights at the end."""
-        history, noise, hide = [], self._how["noise"], self._how["hide"]
+    def _train(self, learned, watched, weights, seed):
+        """Train a new network on tokens and codes of cells, with `watched` cells for validation."""
+        torch.manual_seed(seed)  # for initial weights and dropout
+        self.network_ = BiLSTM(
+            torch.from_numpy(self._columns >= 0),
+            len(self.classes_),
+            self.hidden,
+            self.attention,
+            own_weights=self._how["missing"] == "masked",
+            cosine=self.loss == "arcface",
+        )
+        generator = torch.Generator().manual_seed(seed)
+        losses = self._losses(learned, watched, weights, generator)
+        n_steps = None
+        if self._how["schedule"] == "one_cycle":
+            n_steps = self._how["max_epochs"] * ceil(len(learned[0]) / BATCH_SIZE)
+        rate = self._how["learning_rate"]
+        training.descend(self.network_, losses, rate, WEIGHT_DECAY, n_steps, CLIP)
+
+    def _tokens(self, scaled):
+        """Values of shape (n, families, width), NaN in padding, and a mask of families to read."""
+        values = np.where(self._columns >= 0, scaled[:, self._columns], np.nan)
+        values = torch.from_numpy(values.astype(np.float32))
+        present = ~values.isnan().all(2)
+        if self._how["missing"] == "zeros_as_data":
+            present[:] = True
+        return values, present
+
+    def _losses(self, learned, watched, weights, generator):
+        """Yield the loss of each batch; validation cells choose the weights that are kept."""
+        values, present, labels = learned
+        history = []
+        best_rank = (-np.inf, -np.inf)
         for epoch in range(self._how["max_epochs"]):
             self.network_.train()
-            order, total = torch.randperm(len(cells[2]), generator=generator), 0.0
+            total = 0.0
+            order = torch.randperm(len(labels), generator=generator)
             for drawn in order.split(BATCH_SIZE):
-                values, present, labels = (part[drawn] for part in cells)
-                if noise:
-                    values = values + noise * torch.randn(values.shape, generator=generator)
-                if hide:
-                    values = values.masked_fill(
-                        torch.rand(values.shape, generator=generator) < hide, torch.nan
-                    )
-                yield (
-                    loss := self._loss(
-                        self.network_(values, present), labels, weights, training.ARCFACE_MARGIN
-                    )
-                )
+                noisy = self._disturbed(values[drawn], generator)
+                output = self.network_(noisy, present[drawn])
+                loss = self._loss(output, labels[drawn], weights, training.ARCFACE_MARGIN)
+                yield loss
                 total += float(loss.detach()) * len(drawn)
             history.append({"loss": total / len(order)})
             if not self.validation_.any():
                 continue
-            history[-1] |= self._score(*watched, weights)
-            ranks = [
-                (row[f"validation_{self._how['stop_on']}"], -row["validation_loss"])
-                for row in history
-            ]
-            best = ranks.index(max(ranks))
-            if best == epoch:
+            scores = self._score(*watched, weights)
+            history[-1] |= scores
+            rank = (scores[f"validation_{self._how['stop_on']}"], -scores["validation_loss"])
+            if rank > best_rank:
+                best_rank = rank
+                best_epoch = epoch
                 best_weights = deepcopy(self.network_.state_dict())
-            elif epoch - best >= PATIENCE:
+            elif epoch - best_epoch >= PATIENCE:
                 break
         if self.validation_.any():
             self.network_.load_state_dict(best_weights)
         self.history_ = pd.DataFrame(history)
 
+    def _disturbed(self, values, generator):
+        """Values with noise, some of them hidden."""
+        if self._how["noise"]:
+            values = values + self._how["noise"] * torch.randn(values.shape, generator=generator)
+        if self._how["hide"]:
+            hidden = torch.rand(values.shape, generator=generator) < self._how["hide"]
+            values = values.masked_fill(hidden, torch.nan)
+        return values
+
     def _loss(self, output, labels, weights, margin):
         if self.loss == "arcface":
-            return training.focal(
-                training.add_angular_margin(output, labels, margin), labels, weights
-            )
+            logits = training.add_angular_margin(output, labels, margin)
+            return training.focal(logits, labels, weights)
         return F.cross_entropy(output, labels, weights)
 
     @torch.no_grad()
     def _score(self, values, present, labels, weights):
-        """Scores on the validation cells, computed without dropout and without the ArcFace margin."""
+        """Scores on the validation cells, without dropout and without the ArcFace margin."""
         self.network_.eval()
         output = self.network_(values, present)
-        predicted, loss = output.argmax(1), float(self._loss(output, labels, weights, margin=0.0))
+        loss = self._loss(output, labels, weights, margin=0.0)
+        predicted = output.argmax(1)
+        scores = {"validation_loss": float(loss)}
         if self._how["stop_on"] == "accuracy":
-            return {
-                "validation_loss": loss,
-                "validation_accuracy": accuracy_score(labels, predicted),
-            }
-        f1 = f1_score(labels, predicted, average="macro", labels=np.unique(labels), zero_division=0)
-        return {"validation_loss": loss, "validation_macro_f1": f1}
+            scores["validation_accuracy"] = accuracy_score(labels, predicted)
+        else:
+            scores["validation_macro_f1"] = f1_score(
+                labels, predicted, average="macro", labels=np.unique(labels), zero_division=0
+            )
+        return scores
 
     @torch.no_grad()
     def predict_proba(self, X):
@@ -366,11 +400,9 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         tokens = self._tokens(self._scaled(self._checked_cells(X)))
         with reproducible():
             logits = self.network_(*tokens).double()
-        return (
-            (training.ARCFACE_SCALE * logits if self.loss == "arcface" else logits)
-            .softmax(1)
-            .numpy()
-        )
+        if self.loss == "arcface":
+            logits = training.ARCFACE_SCALE * logits
+        return logits.softmax(1).numpy()
 
     @available_if(lambda self: self.attention)
     @torch.no_grad()
@@ -383,4 +415,14 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         """
         tokens = self._tokens(self._scaled(self._checked_cells(X)))
         with reproducible():
-            return self.network_.encode(*tokens)[1].double().numpy()
+            _, weights = self.network_.encode(*tokens)
+        return weights.double().numpy()
+
+
+def _padded(columns):
+    """Columns of all families, ndarray of shape (families, width), with -1 as padding."""
+    width = max(map(len, columns))
+    padded = np.full((len(columns), width), -1)
+    for row, its in zip(padded, columns, strict=True):
+        row[: len(its)] = its
+    return padded

@@ -1,26 +1,20 @@
-"""Base of all classifiers in this package: input checks, feature scaling and support for missing values (NaN)."""
+"""Base of all classifiers of this room: input checks, feature scaling and missing values."""
 
 import warnings
 from numbers import Integral
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import QuantileTransformer
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sbnn.data.checks import (
-    UNKNOWN,
-    check_in_order,
-    check_recorded,
-    check_unmasked,
-    some,
-    warn_of_marks,
-)
+from sbnn.data.checks import UNKNOWN, check_in_order, check_recorded, check_unmasked, some
 from sbnn.data.inputs import validate_data
 from sbnn.data.typed_cells import families_of, family_columns
-from sbnn.errors import attempt
+from sbnn.errors import warn
 
 COUNT = [Interval(Integral, 1, None, closed="left")]  # for `_parameter_constraints`
 N_QUANTILES = 100
@@ -49,66 +43,77 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         codes = self.predict_proba(X).argmax(axis=1)
         return self.classes_[codes]
 
-    def _checked_training(self, X, y, families=None, stacklevel=3):
-        """Check training data; returns cells (float64, NaN where missing) and types as positions in ``classes_``."""
-        seeded = {"random_state": ["random_state"]} | self._parameter_constraints
-        validate_parameter_constraints(seeded, self.get_params(deep=False), type(self).__name__)
-        columns, cells = getattr(X, "columns", None), getattr(X, "index", None)
+    def _checked_training(self, X, y, families=None):
+        """Training cells (float64, NaN where missing) and types as positions in ``classes_``."""
+        constraints = {"random_state": ["random_state"]} | self._parameter_constraints
+        params = self.get_params(deep=False)
+        validate_parameter_constraints(constraints, params, type(self).__name__)
+        columns = getattr(X, "columns", None)
+        cells = getattr(X, "index", None)
         check_in_order(X, y, "y")
         check_unmasked(X, "X")
         X, y = validate_data(self, X, y, dtype=np.float64, order="C", ensure_all_finite="allow-nan")
-        check_recorded(X, "X", cells, stacklevel=stacklevel + 1)
-        warn_of_marks(X, "X", columns)
-        attempt("y: expected a type for every cell", check_classification_targets, y)
+        check_recorded(X, "X", cells)
+        if pd.isna(y).any():
+            raise ValueError("y: expected a type for every cell")
+        check_classification_targets(y)
         self._typed = np.asarray(y).astype(str) != UNKNOWN
         if not self._typed.all():
-            n = (~self._typed).sum()
-            warnings.warn(
-                f"y: {n} of {len(y)} cells left out, as their type is {UNKNOWN!r}",
-                stacklevel=stacklevel,
-            )
-            X, y = X[self._typed], np.asarray(y)[self._typed]
-        self.classes_, codes = np.unique(y, return_inverse=True)
+            n_unknown = (~self._typed).sum()
+            warn(f"y: {n_unknown} of {len(y)} cells left out, as their type is {UNKNOWN!r}")
+        X = X[self._typed]
+        self.classes_, codes = np.unique(y[self._typed], return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y: expected more than one class, got {some(self.classes_) or None}")
-        self.families_ = family_columns(
-            families_of(families, range(X.shape[1]) if columns is None else columns)
-        )
+            raise ValueError(f"y: expected more than one class, got {self.classes_.tolist()}")
+        if columns is None:
+            columns = range(X.shape[1])
+        self.families_ = family_columns(families_of(families, columns))
         return X, codes
 
     def _groups_of_typed(self, groups):
         """Group of each training cell that has a type."""
-        attempt(
-            "groups: expected one group for each cell", check_consistent_length, self._typed, groups
-        )
-        return None if groups is None else np.asarray(groups)[self._typed]
+        groups = np.asarray(groups)
+        if groups.shape != self._typed.shape:
+            raise ValueError(f"groups: expected one for each cell, got shape {groups.shape}")
+        return groups[self._typed]
 
-    def _checked_cells(self, X):
-        """Check new cells, which must have the features that the model was fitted to."""
+    def _checked_cells(self, X, name="X"):
+        """Other cells, which must have the features that the model was fitted to."""
         check_is_fitted(self, "classes_")
-        check_unmasked(X, "X")
-        names = getattr(X, "index", None)
+        if name != "X" and np.shape(X)[1:] != (self.n_features_in_,):
+            raise ValueError(f"{name}: expected features as in X, got shape {np.shape(X)}")
+        check_unmasked(X, name)
+        cells = getattr(X, "index", None)
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
-        check_recorded(X, "X", names, stacklevel=4)
-        warn_of_marks(X, "X")
+        check_recorded(X, name, cells)
         return X
 
-    def _measured(self, *tables, stacklevel=3):
-        """Mask of the features that have a value in at least one cell of every table; warns about other features."""
-        seen = np.all([np.isfinite(X).any(axis=0) for X in tables], axis=0)
+    def _checked_source(self, source):
+        """Cells and types of another species, which has the features of the training cells."""
+        if not isinstance(source, tuple | list) or len(source) != 2:
+            raise TypeError(f"source: expected a pair of cells and types, got {type(source)}")
+        cells, types = source
+        check_consistent_length(cells, types)
+        return self._checked_cells(cells, "source"), np.asarray(types)
+
+    def _measured(self, X, source=None):
+        """Mask of the features with a value in `X` and in `source`; warns about the others."""
+        seen = np.isfinite(X).any(axis=0)
+        if source is not None:
+            seen &= np.isfinite(source).any(axis=0)
         if not seen.any():
-            raise ValueError(
-                "X has no value for any feature" + " that the source also has" * (len(tables) > 1)
-            )
+            raise ValueError("X has no value for any feature, or the source has none of these")
         if not seen.all():
-            names = getattr(self, "feature_names_in_", [f"feature_{j}" for j in range(len(seen))])
-            lost = some(names[j] for j in np.flatnonzero(~seen))
-            warnings.warn(f"{LOST} in training are left out: {lost}", stacklevel=stacklevel)
+            warn(f"{LOST} in training are left out: {some(self._feature_names()[~seen])}")
         return seen
 
+    def _feature_names(self):
+        numbered = np.array([f"feature_{j}" for j in range(self.n_features_in_)])
+        return getattr(self, "feature_names_in_", numbered)
+
     def _learn_scale(self, X, scaling):
-        """Choose the features that have a value, and learn their scale; returns the scaled cells."""
-        self._seen = self._measured(X, stacklevel=4)
+        """Choose the features that have a value, and learn their scale; returns scaled cells."""
+        self._seen = self._measured(X)
         self._scaling = scaling.fit(X[:, self._seen])
         return self._scaled(X)
 
@@ -117,11 +122,10 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
 
 
 class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
-    """Z-scores of features (``how="standard"``) or of their normal scores; NaN is ignored in `fit`
-    and remains NaN.
+    """Z-scores of features (``how="standard"``) or of their normal scores; NaN is ignored.
 
     Normal scores map each feature to a normal distribution by its quantiles, so that skewed
-    distributions and outliers do not dominate.
+    distributions and outliers do not dominate. Missing values remain NaN.
     """
 
     def __init__(self, how="normal_scores"):
@@ -130,17 +134,18 @@ class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
     def fit(self, X, y=None):
         """Learn the scale of each feature from cells `X`, of shape (n, p)."""
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
-        n, self.quantiles_ = min(N_QUANTILES, len(X)), None
+        n_quantiles = min(N_QUANTILES, len(X))
+        self.quantiles_ = None
         # a feature without values has no mean and no scale, and stays NaN
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             if self.how == "normal_scores":
-                scaling = QuantileTransformer(
-                    n_quantiles=n, output_distribution="normal", subsample=None
-                )
-                self.quantiles_ = scaling.fit(X)
+                self.quantiles_ = QuantileTransformer(
+                    n_quantiles=n_quantiles, output_distribution="normal", subsample=None
+                ).fit(X)
             scores = self._scores(X)
-            self.mean_, scale = np.nanmean(scores, axis=0), np.nanstd(scores, axis=0)
+            self.mean_ = np.nanmean(scores, axis=0)
+            scale = np.nanstd(scores, axis=0)
         # Because of rounding, the scale of a constant feature may not be exactly zero.
         constant = scale <= 1e-12 * np.maximum(1, np.abs(self.mean_))
         self.scale_ = np.where(constant, 1.0, scale)
@@ -153,15 +158,13 @@ class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
         return (self._scores(X) - self.mean_) / self.scale_
 
     def _scores(self, X):
-        return (
-            X
-            if self.quantiles_ is None
-            else np.clip(self.quantiles_.transform(X), -FARTHEST, FARTHEST)
-        )
+        if self.quantiles_ is None:
+            return X
+        return np.clip(self.quantiles_.transform(X), -FARTHEST, FARTHEST)
 
 
 def seen_columns(families, seen):
-    """For each family, positions of its columns after unseen features are removed: dict of family to ndarray of int."""
+    """Positions of the columns of each family among the features that were seen."""
     place = np.cumsum(seen) - 1
     return {family: place[columns[seen[columns]]] for family, columns in families.items()}
 

@@ -1,21 +1,22 @@
-"""Cross-validate any scikit-learn-style classifier of cell types, and measure the importance of feature families."""
+"""Cross-validate classifiers of cell types, and measure the importance of feature families."""
 
 import inspect
 import time
 import warnings
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from joblib import delayed
 from sklearn.base import clone
-from sklearn.metrics import confusion_matrix, f1_score
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 from tqdm.auto import tqdm
 
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.typed_cells import as_typed, family_columns
 from sbnn.determinism import reproducible
-from sbnn.errors import attempt, check_number
+from sbnn.errors import check_number
 from sbnn.evaluation.folds import SEEDS, deal_donors, folds_of, labels_of
 from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import fit_all, in_workers, load_or_compute
@@ -24,8 +25,8 @@ from sbnn.results import Record
 #: Lower bound for probabilities in the log loss of all models, needed because forests predict 0 for
 #: rare types.
 LEAST_PROBABILITY = 1e-3
-LOSSES = ("macro_f1", "log_loss")
 N_SHUFFLES = 10
+NO_NAMES = "X does not have valid feature names"  # scikit-learn's warning about arrays
 
 
 def cross_validate_classifier(
@@ -60,46 +61,44 @@ def cross_validate_classifier(
         ``test_probabilities[0][fold]`` holds the probabilities of all types. ``true`` holds the
         label of every cell, and ``repeats`` holds the seed of each fold.
     """
-    attempt(
-        "estimator: expected a classifier with predict_proba", getattr, estimator, "predict_proba"
-    )
+    if not hasattr(estimator, "predict_proba"):
+        raise TypeError(f"estimator: expected a classifier with predict_proba, got {estimator!r}")
     data = as_typed(data)
     y = labels_of(data, target)
-    classes = np.unique(y)
-    folds = {s: deal_donors(data, y, 5, s) for s in SEEDS} if folds is None else folds
-    folds = {
-        s: folds_of(its, len(y))
-        for s, its in (folds if isinstance(folds, dict) else {seed: folds}).items()
-    }
-    by_seed = {s: configured(estimator, {}, s) for s in folds}
-    repeats = [int(s) for s, its in folds.items() for _ in its]
-    folds = folds_of([fold for its in folds.values() for fold in its], len(y))
-    models = [by_seed[s] for s in repeats]
+    if folds is None:
+        folds = {s: deal_donors(data, y, 5, s) for s in SEEDS}
+    elif not isinstance(folds, dict):
+        folds = {seed: folds}
+    pairs = []
+    models = []
+    repeats = []
+    for s, of_seed in folds.items():
+        of_seed = folds_of(of_seed, len(y))
+        pairs += of_seed
+        models += [configured(estimator, {}, s)] * len(of_seed)
+        repeats += [int(s)] * len(of_seed)
+    pairs = folds_of(pairs, len(y))
     extra = extra_of(estimator, data)
-    besides = {
-        name: fingerprint_arrays(np.asarray(value, str))
-        for name, value in ({"labels": y} | extra).items()
-    }
-    besides["target"] = target
-    names = {
+    besides = {"target": target, "labels": fingerprint_arrays(y)}
+    for name, values in extra.items():
+        besides[name] = fingerprint_arrays(np.asarray(values, str))
+    values = {
         "feature_names": data.feature_names,
         "cell_names": data.cell_names,
-        "classes": classes,
+        "classes": np.unique(y),
         "true": y,
-    }
-    names |= {
         "repeats": np.array(repeats),
-        "family_names": [str(name) for name in dict.fromkeys(data.families)],
+        "family_names": [str(name) for name in family_columns(data.families)],
     }
-    wanted = Record(
-        "classification", data.name, data.sha256, [{}], seed, {"target": target}, folds, names
-    )
+    settings = {"target": target}
+    wanted = Record("classification", data.name, data.sha256, [{}], seed, settings, pairs, values)
 
     def plan(done):
-        left = [f for f in range(len(folds)) if (0, f) not in done]
-        return [
-            delayed(_fit_and_score)(f, models[f], data.X, y, classes, folds[f], extra) for f in left
-        ]
+        jobs = []
+        for f, (model, fold) in enumerate(zip(models, pairs, strict=True)):
+            if (0, f) not in done:
+                jobs.append(delayed(_fit_and_score)(f, model, data.X, y, fold, extra))
+        return jobs
 
     return fit_all(wanted, [models], plan, estimator, "none", besides, n_jobs=n_jobs, **options)
 
@@ -107,7 +106,9 @@ def cross_validate_classifier(
 def extra_of(estimator, data):
     """Arguments that `fit` takes in addition to X and y."""
     takes = inspect.signature(estimator.fit).parameters
-    extra = {"families": data.families} if "families" in takes else {}
+    extra = {}
+    if "families" in takes:
+        extra["families"] = data.families
     if "groups" in takes and getattr(estimator, "power", "groups") == "groups":
         extra["groups"] = np.asarray(data.labels.get("donor", data.cell_names), dtype=str)
     return extra
@@ -115,130 +116,143 @@ def extra_of(estimator, data):
 
 def fit_on(model, X, y, cells, extra):
     """Fit a model to some of the cells, and pass families and groups if its `fit` takes them."""
-    of_cells = {"groups": extra["groups"][cells]} if "groups" in extra else {}
-    return model.fit(X[cells], y[cells], **extra | of_cells)
+    if "groups" in extra:
+        extra = extra | {"groups": extra["groups"][cells]}
+    return model.fit(X[cells], y[cells], **extra)
 
 
-def _fit_and_score(f, model, X, y, classes, fold, extra):
-    """Fit and score one fold; returns the outcome with its position in the record. Runs in a worker."""
+def _fit_and_score(f, model, X, y, fold, extra):
+    """Outcome of a fold, with its position in the record; runs in a worker."""
     train, test = fold
+    classes = np.unique(y)
     with reproducible(), warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message="X does not have valid feature names|X is unlike the training cells"
-        )
+        warnings.filterwarnings("ignore", message=f"{NO_NAMES}|X is unlike the training cells")
         started = time.process_time()
         fit_on(model, X, y, train, extra)
         seconds = time.process_time() - started
-        probabilities = class_probabilities(model, X[test], classes)
-        predicted = np.asarray(model.predict(X[test]), dtype=str)
-        outcome = {"seconds": seconds, **scores(y[test], predicted, probabilities, classes)}
-        outcome["test_predictions"] = np.searchsorted(classes, predicted).astype(np.int16)
-        outcome["test_probabilities"] = probabilities.astype(np.float32)
+        predicted, probabilities = _predicted(model, X[test], classes)
+    outcome = scores(y[test], predicted, probabilities, classes)
+    outcome["seconds"] = seconds
+    outcome["test_predictions"] = np.searchsorted(classes, predicted).astype(np.int16)
+    outcome["test_probabilities"] = probabilities.astype(np.float32)
     return [((0, f), outcome)]
 
 
+def _predicted(model, X, classes):
+    """Predicted types of cells, and the probabilities of all types."""
+    predicted = np.asarray(model.predict(X), dtype=str)
+    return predicted, class_probabilities(model, X, classes)
+
+
 def class_probabilities(model, X, classes):
-    """Probabilities of shape (n, n_classes), in the order of `classes`; 0 for a class without training cells."""
+    """Probabilities, of shape (n, n_classes), in the order of `classes`.
+
+    They are 0 for a class without training cells.
+    """
+    known = np.searchsorted(classes, np.asarray(model.classes_, dtype=str))
     probabilities = np.zeros((len(X), len(classes)))
-    probabilities[:, np.searchsorted(classes, np.asarray(model.classes_, dtype=str))] = (
-        model.predict_proba(X)
-    )
+    probabilities[:, known] = model.predict_proba(X)
     return probabilities
 
 
 def scores(true, predicted, probabilities, classes):
-    """Scores of the predictions for some cells, as `cross_validate_classifier` stores them for each fold."""
+    """Scores of predictions for some cells, as `cross_validate_classifier` stores them."""
     clipped = np.clip(probabilities, LEAST_PROBABILITY, None)
     clipped /= clipped.sum(axis=1, keepdims=True)
     of_true = clipped[np.arange(len(true)), np.searchsorted(classes, true)]
-    return label_scores(true, predicted, classes) | {"log_loss": float(-np.log(of_true).mean())}
+    found = label_scores(true, predicted, classes)
+    found["log_loss"] = float(-np.log(of_true).mean())
+    return found
 
 
 def label_scores(true, predicted, classes):
-    """Scores of predicted labels; F1 is NaN for a class that is not the true or predicted label of any cell."""
+    """Scores of predicted labels; F1 is NaN for a class that is neither true nor predicted."""
     f1 = f1_score(true, predicted, labels=classes, average=None, zero_division=0)
     there = np.isin(classes, true)
     f1[~there & ~np.isin(classes, predicted)] = np.nan
-    hit = predicted == true
-    balanced = np.mean([hit[true == name].mean() for name in classes[there]])
-    found = {"macro_f1": np.nanmean(f1), "accuracy": hit.mean(), "balanced_accuracy": balanced}
-    return {name: float(score) for name, score in found.items()} | {"f1": f1}
+    recall = recall_score(true, predicted, labels=classes[there], average="macro")
+    return {
+        "macro_f1": float(np.nanmean(f1)),
+        "accuracy": accuracy_score(true, predicted),
+        "balanced_accuracy": float(recall),
+        "f1": f1,
+    }
+
+
+class Repeat(NamedTuple):
+    """Predictions for the test cells of all folds of one set of folds."""
+
+    cells: np.ndarray  # positions, of shape (n,)
+    true: np.ndarray  # labels
+    predicted: np.ndarray
+    probabilities: np.ndarray  # of shape (n, n_classes)
 
 
 def repeats_of(record):
-    """For each set of folds, a tuple: positions of the test cells, true and predicted labels, and probabilities."""
+    """A `Repeat` for each set of folds."""
     found = []
-    for seed in dict.fromkeys(record.repeats.tolist()):
+    for seed in pd.unique(record.repeats):
         folds = np.flatnonzero(record.repeats == seed)
-        parts = [
-            (record.folds[f][1], record.test_predictions[0][f], record.test_probabilities[0][f])
-            for f in folds
-        ]
-        cells, predicted, probabilities = map(np.concatenate, zip(*parts, strict=True))
-        found.append(
-            (cells, record.true[cells], record.classes[predicted], probabilities.astype(np.float64))
-        )
+        cells = np.concatenate([record.folds[f][1] for f in folds])
+        codes = np.concatenate([record.test_predictions[0][f] for f in folds])
+        probabilities = np.concatenate([record.test_probabilities[0][f] for f in folds])
+        predicted = record.classes[codes]
+        found.append(Repeat(cells, record.true[cells], predicted, probabilities.astype(np.float64)))
     return found
 
 
 def repeat_means(record, metric="macro_f1"):
     """Mean of a metric over the folds of each repeat, ndarray of shape (repeats,)."""
-    return (
-        pd.Series(record.values[metric][:, 0]).groupby(record.repeats, sort=False).mean().to_numpy()
-    )
+    of_folds = pd.Series(record.values[metric][:, 0])
+    return of_folds.groupby(record.repeats, sort=False).mean().to_numpy()
 
 
 def confusion_counts(record):
-    """Number of cells by true class (rows) and predicted class (columns), averaged over the repeats."""
-    repeats = repeats_of(record)
-    tables = [
-        confusion_matrix(true, predicted, labels=record.classes)
-        for _, true, predicted, _ in repeats
-    ]
+    """Number of cells by true class (rows) and predicted class, averaged over the repeats."""
+    tables = []
+    for repeat in repeats_of(record):
+        tables.append(confusion_matrix(repeat.true, repeat.predicted, labels=record.classes))
     return np.mean(tables, axis=0)
 
 
 def calibration(record, n_bins=10):
-    """Table of accuracy by confidence, and the expected calibration error (Guo et al., ICML 2017)."""
-    _, true, _, probabilities = map(np.concatenate, zip(*repeats_of(record), strict=True))
+    """Table of accuracy by confidence, and expected calibration error (Guo et al., ICML 2017)."""
+    repeats = repeats_of(record)
+    true = np.concatenate([repeat.true for repeat in repeats])
+    probabilities = np.concatenate([repeat.probabilities for repeat in repeats])
     confidence = probabilities.max(axis=1)
     hit = record.classes[probabilities.argmax(axis=1)] == true
+    cells = pd.DataFrame({"confidence": confidence, "accuracy": hit.astype(float)})
+    cells["share"] = 1 / len(cells)
     bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
-    by = pd.DataFrame(
-        {"confidence": confidence, "accuracy": hit.astype(float), "share": 1 / len(hit)}
-    ).groupby(bins)
-    table = by.agg({"confidence": "mean", "accuracy": "mean", "share": "sum"}).reset_index(
-        drop=True
-    )
-    return table, float((table["share"] * (table["accuracy"] - table["confidence"]).abs()).sum())
+    how = {"confidence": "mean", "accuracy": "mean", "share": "sum"}
+    table = cells.groupby(bins).agg(how).reset_index(drop=True)
+    gaps = (table["accuracy"] - table["confidence"]).abs()
+    return table, float((table["share"] * gaps).sum())
 
 
 def scores_within(record, groups):
-    """Mean and SD, over the repeats, of the scores within each group of cells; the largest group is
-    first.
+    """Mean and SD over the repeats of the scores within each group of cells; largest group first.
 
     Each score is computed from all test cells of a repeat that belong to the group. ``classes`` is
     the number of classes in a group, and ``smallest`` the number of cells in its smallest class.
     """
-    groups, rows = np.asarray(groups, dtype=str), []
-    for cells, true, predicted, _ in repeats_of(record):
-        for group in np.unique(groups[cells]):
-            inside = groups[cells] == group
-            found = label_scores(true[inside], predicted[inside], record.classes)
-            f1 = found["f1"][np.isin(record.classes, true[inside])].mean()
+    groups = np.asarray(groups, dtype=str)
+    rows = []
+    for repeat in repeats_of(record):
+        for group in np.unique(groups[repeat.cells]):
+            inside = groups[repeat.cells] == group
+            true = repeat.true[inside]
+            found = label_scores(true, repeat.predicted[inside], record.classes)
+            f1 = found["f1"][np.isin(record.classes, true)].mean()
             rows.append({"group": group, "macro_f1": f1, "accuracy": found["accuracy"]})
     of_repeats = pd.DataFrame(rows).groupby("group")
-    sizes = pd.Series(record.true).groupby(groups).value_counts()  # counts by group and class
-    table = of_repeats.mean().join(of_repeats.std().add_suffix("_sd"))
-    of_groups = sizes.groupby(level=0).agg(cells="sum", classes="count", smallest="min")
+    means = of_repeats.mean().join(of_repeats.std().add_suffix("_sd"))
+    counts = pd.Series(record.true).groupby(groups).value_counts()  # by group and class
+    table = counts.groupby(level=0).agg(cells="sum", classes="count", smallest="min").join(means)
+    table = table.reindex(pd.Index(pd.unique(groups), name="group"))  # in order of appearance
     columns = ["cells", "macro_f1", "macro_f1_sd", "accuracy", "accuracy_sd", "classes", "smallest"]
-    # keeps groups of equal size in order of appearance
-    order = pd.Index(pd.unique(groups), name="group")
-    return (
-        of_groups.join(table)
-        .reindex(order)[columns]
-        .sort_values("cells", ascending=False, kind="stable")
-    )
+    return table[columns].sort_values("cells", ascending=False, kind="stable")
 
 
 def family_importance(
@@ -285,81 +299,80 @@ def family_importance(
     check_number("n_shuffles", n_shuffles, int, 1)
     data = as_typed(data)
     y = labels_of(data, target)
-    classes = np.unique(y)
-    folds = folds_of(deal_donors(data, y, 5, seed) if folds is None else folds, data.n_cells)
+    if folds is None:
+        folds = deal_donors(data, y, 5, seed)
+    folds = folds_of(folds, data.n_cells)
     model = configured(estimator, {}, seed)
-    wanted = Record("family importance", data.name, data.sha256, [{}], seed, folds=folds)
-    wanted.settings = {
+    settings = {
         "target": target,
         "n_shuffles": n_shuffles,
-        "folds": [[int(i) for i in t] for _, t in folds],
+        "folds": [test.tolist() for _, test in folds],
     }
+    wanted = Record("family importance", data.name, data.sha256, [{}], seed, settings, folds=folds)
 
     def compute():
-        jobs = [
-            delayed(_of_fold)(model, data, y, classes, folds[f], [seed, f], n_shuffles)
-            for f in range(len(folds))
-        ]
+        jobs = []
+        for f, fold in enumerate(folds):
+            jobs.append(delayed(_importance)(model, data, y, fold, [seed, f], n_shuffles))
         outcomes = in_workers(jobs, n_jobs, "generator")
-        costs, weights = zip(
-            *tqdm(outcomes, f"{data.name}: families", len(jobs), disable=not verbose), strict=True
-        )
-        values = {
-            "family_names": [str(name) for name in dict.fromkeys(data.families)],
-            "classes": classes,
-        }
-        for i, loss in enumerate(LOSSES):
-            for j, way in enumerate(("shuffled", "left_out")):
-                values[f"{way}_{loss}"] = np.array([cost[j][:, i] for cost in costs])
-        if weights[0] is not None:
+        title = f"{data.name}: families"
+        outcomes = list(tqdm(outcomes, title, len(jobs), disable=not verbose))
+        families = family_columns(data.families)
+        values = {"family_names": [str(name) for name in families], "classes": np.unique(y)}
+        for name in outcomes[0][0]:
+            values[name] = np.array([rises[name] for rises, _ in outcomes])
+        if outcomes[0][1] is not None:
+            weights = np.concatenate([of_fold for _, of_fold in outcomes])
             labels = np.concatenate([y[test] for _, test in folds])
-            values["attention"] = attention_by_class(np.concatenate(weights), labels, classes)
+            values["attention"] = attention_by_class(weights, labels, values["classes"])
         return values
 
-    return load_or_compute(
-        wanted, compute, results, overwrite, estimator=model, n_cells=len(folds[0][0])
-    )
+    n_train = len(folds[0][0])
+    return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=n_train)
 
 
-def _of_fold(estimator, data, y, classes, fold, seeds, n_shuffles):
-    """Rise in each loss if a family is shuffled or left out, and attention of the test cells.
-
-    The rises are two arrays of shape (families, losses).
-    """
-    (train, test), rng = fold, np.random.default_rng(seeds)
-
-    def losses(model, X):
-        outcome = scores(
-            y[test],
-            np.asarray(model.predict(X), str),
-            class_probabilities(model, X, classes),
-            classes,
-        )
-        return np.array([-outcome["macro_f1"], outcome["log_loss"]])
-
+def _importance(estimator, data, y, fold, seeds, n_shuffles):
+    """Rise in each loss, of shape (families,), and attention of the test cells or None."""
+    train, test = fold
+    X = data.X[test]
+    rng = np.random.default_rng(seeds)
+    shuffled = []
+    left_out = []
     with reproducible(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="X does not have valid feature names")
-        model, X = (
-            fit_on(clone(estimator), data.X, y, train, extra_of(estimator, data)),
-            data.X[test],
-        )
-        usual, shuffled, left_out = losses(model, X), [], []
-        for columns in family_columns(data.families).values():
-            worse, moved = [], X.copy()
+        warnings.filterwarnings("ignore", message=NO_NAMES)
+        model = fit_on(clone(estimator), data.X, y, train, extra_of(estimator, data))
+        usual = _losses(model, X, y, test)
+        families = family_columns(data.families)
+        for columns in families.values():
+            worse = []
             for _ in range(n_shuffles):
+                moved = X.copy()
                 moved[:, columns] = X[rng.permutation(len(X))][:, columns]
-                worse.append(losses(model, moved))
+                worse.append(_losses(model, moved, y, test))
             shuffled.append(np.mean(worse, axis=0) - usual)
-        weights = model.attention_weights(X) if hasattr(model, "attention_weights") else None
+        weights = None
+        if hasattr(model, "attention_weights"):
+            weights = model.attention_weights(X)
         warnings.filterwarnings("ignore", message=".*without a value.*|.*missing in.*")
-        for family in dict.fromkeys(data.families):
+        for family in families:
             others = data.families != family
             kept = replace(data, X=data.X[:, others], families=data.families[others])
             # cells that have only this family cannot be used for training
             cells = ~np.isnan(kept.X[train]).all(axis=1)
             blind = fit_on(clone(estimator), kept.X, y, train[cells], extra_of(estimator, kept))
-            left_out.append(losses(blind, kept.X[test]) - usual)
-    return (np.array(shuffled), np.array(left_out)), weights
+            left_out.append(_losses(blind, kept.X[test], y, test) - usual)
+    rises = {}
+    for i, loss in enumerate(("macro_f1", "log_loss")):
+        rises[f"shuffled_{loss}"] = np.array(shuffled)[:, i]
+        rises[f"left_out_{loss}"] = np.array(left_out)[:, i]
+    return rises, weights
+
+
+def _losses(model, X, y, test):
+    """Negative macro-F1, and log loss, of the test cells, whose features are `X`."""
+    classes = np.unique(y)
+    outcome = scores(y[test], *_predicted(model, X, classes), classes)
+    return np.array([-outcome["macro_f1"], outcome["log_loss"]])
 
 
 def attention_by_class(weights, labels, classes):
@@ -372,7 +385,7 @@ def attention_by_class(weights, labels, classes):
 
 
 def importance_table(record):
-    """DataFrame of mean ``attention`` and of the mean rise in log loss if a family is ``shuffled`` or ``left out``."""
+    """Mean ``attention``, and rise in log loss if a family is ``shuffled`` or ``left out``."""
     table = pd.DataFrame(index=pd.Index(record.family_names, name="family"))
     if "attention" in record.values:
         table["attention"] = np.nanmean(record.attention, axis=0)

@@ -1,4 +1,4 @@
-"""The default classifier: the geometric mean of trees, a kernel method and attention over families."""
+"""The default classifier: the geometric mean of trees, a kernel method and attention."""
 
 import warnings
 from numbers import Real
@@ -21,22 +21,36 @@ from sbnn.ephys_types.base import LOST, FeatureScaling, TypeClassifier, lightgbm
 from sbnn.ephys_types.distance import Surroundings
 from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
-from sbnn.errors import attempt, check_among, check_number
+from sbnn.errors import check_among, check_number, warn
 from sbnn.results import Record, load, save
 
 # lower bound for each member, so that no member rules out a class on its own
 LEAST_PROBABILITY = 1e-6
 # the groups are split into this many parts, each of which is left out once for calibration
 N_PARTS = 3
-POWERS = 0.1, 2.0  # range that is searched for the power of the probabilities
+POWERS = (0.1, 2.0)  # range that is searched for the power of the probabilities
 MEMBERS = ("trees", "kernel", "attention")
-LOGISTIC = {"C": 0.01, "class_weight": "balanced", "max_iter": 2000}
 SAVED = "EphysTypeClassifier"  # kind of record in which a model is saved
 
 
+def _logistic(seed):
+    """Class-balanced logistic regression on normal scores; it draws no random numbers."""
+    filled = SimpleImputer(strategy="median", keep_empty_features=True)
+    regression = LogisticRegression(C=0.01, class_weight="balanced", max_iter=2000)
+    return make_pipeline(FeatureScaling(), filled, regression)
+
+
+#: Unfitted learners by name, as functions of the seed.
+LEARNERS = {
+    "trees": lightgbm,
+    "kernel": lambda seed: KernelLogistic(random_state=seed),
+    "logistic": _logistic,
+    "attention": lambda seed: FamilyAttentionClassifier(random_state=seed),
+}
+
+
 class EphysTypeClassifier(TypeClassifier):
-    """Classify cells by the geometric mean of the probabilities from learners that make different
-    errors.
+    """Classify cells by the geometric mean of probabilities from learners with different errors.
 
     By default, the learners are gradient-boosted trees (LightGBM), class-balanced kernel logistic
     regression, and a network with attention over families of features. Each learner gives all
@@ -47,8 +61,9 @@ class EphysTypeClassifier(TypeClassifier):
     n_steps : int or "auto", default="auto"
         Number of training steps of the network (see `FamilyAttentionClassifier`); use a small
         number for a quick run.
-    members : sequence of {"trees", "kernel", "attention", "logistic"}, default=("trees", "kernel", "attention")
-        The learners; ``"logistic"`` is class-balanced logistic regression on normal scores.
+    members : sequence of str, default=("trees", "kernel", "attention")
+        The learners, among these three and ``"logistic"``, which is class-balanced logistic
+        regression on normal scores.
     power : float or "groups", default="groups"
         Power to which the mean of the probabilities is raised. The power does not affect the most
         probable type. ``"groups"`` calibrates the probabilities: the learners are fitted three more
@@ -80,7 +95,8 @@ class EphysTypeClassifier(TypeClassifier):
     """
 
     _parameter_constraints: dict = {
-        "power": [Interval(Real, 0, None, closed="neither"), StrOptions({"groups"})]
+        "members": [list, tuple],
+        "power": [Interval(Real, 0, None, closed="neither"), StrOptions({"groups"})],
     }
 
     def __init__(self, n_steps="auto", members=MEMBERS, power="groups", random_state=None):
@@ -109,75 +125,70 @@ class EphysTypeClassifier(TypeClassifier):
         -------
         self
         """
-        seed = attempt(
-            "random_state: expected a seed", check_random_state, self.random_state
-        ).randint(2**31 - 1)
-        self._learn(X, y, families, groups, seed)
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        if groups is None:
+            groups = np.arange(len(X))
+        X, codes = self._learn(X, y, families, groups, seed)
         if self.power == "groups":
-            self._calibrate(*self._training, self._groups)
+            self._calibrate(X, codes)
+        else:
+            self.power_ = self.power
         return self
 
     def _learn(self, X, y, families, groups, seed):
-        """Fit everything except the power that calibrates the probabilities."""
+        """Fit everything except the power; returns the typed cells and their codes."""
         check_in_order(X, groups, "groups")
-        X, codes = self._checked_training(X, y, families, stacklevel=4)
-        groups = np.arange(len(self._typed)) if groups is None else groups
-        self._training, self._groups, self._seed = (X, codes), self._groups_of_typed(groups), seed
-        self._seen = self._measured(X, stacklevel=4)
+        X, codes = self._checked_training(X, y, families)
+        self._cells = X  # to save the model
+        self._codes = codes
+        self._groups = self._groups_of_typed(groups)
+        self._seed = seed
+        self.power_ = 1.0
+        self.held_out_probabilities_ = None
+        self._seen = self._measured(X)
         self.members_ = self._members(X, codes)
-        self.power_, self.held_out_probabilities_ = (
-            1.0 if self.power == "groups" else self.power,
-            None,
-        )
         self._place = FeatureScaling().fit(X[:, self._seen])
         self._surroundings = Surroundings(self._scores(X), self._groups)
+        return X, codes
 
     def _members(self, X, codes):
-        filled = SimpleImputer(strategy="median", keep_empty_features=True)
-        linear, seed = (FeatureScaling(), filled, LogisticRegression(**LOGISTIC)), self._seed
-        network = FamilyAttentionClassifier(n_steps=self.n_steps, random_state=seed)
-        made = {"trees": lightgbm(seed), "kernel": KernelLogistic(random_state=seed)}
-        made |= {"logistic": make_pipeline(*linear), "attention": network}
-        for member in attempt("members: expected their names", list, self.members) or [None]:
-            check_among("members", member, made)
+        """Dict of name to learner, fitted to cells."""
+        if not self.members:
+            raise ValueError("members: expected at least one")
+        members = {}
         with warnings.catch_warnings():  # members would repeat the warnings of `fit`
             warnings.filterwarnings("ignore", LOST)
-            families = {"attention": (self.families_,)}
-            return {
-                name: made[name].fit(X, codes, *families.get(name, ())) for name in self.members
-            }
+            for name in self.members:
+                check_among("members", name, LEARNERS)
+                member = LEARNERS[name](self._seed)
+                if name == "attention":
+                    member.set_params(n_steps=self.n_steps).fit(X, codes, self.families_)
+                else:
+                    member.fit(X, codes)
+                members[name] = member
+        return members
 
-    def _calibrate(self, X, codes, groups):
+    def _calibrate(self, X, codes):
         """Choose the power of the probabilities that best fits cells of left-out groups."""
-        n_groups, logs = len(set(groups)), np.full((len(X), len(self.classes_)), np.nan)
+        n_groups = len(np.unique(self._groups))
         if n_groups < 2:
-            warnings.warn(
-                "probabilities are not calibrated, because all cells belong to one group",
-                stacklevel=3,
-            )
+            warn("probabilities are not calibrated, because all cells belong to one group")
             return
         parts = StratifiedGroupKFold(min(N_PARTS, n_groups), shuffle=True, random_state=self._seed)
-        folds = attempt(
-            "y: expected several cells of each type", list, parts.split(X, codes, groups)
-        )
-        for train, test in folds:
-            if len(set(codes[train])) < len(self.classes_):
-                lacking = some(np.delete(self.classes_, codes[train]))
-                warnings.warn(
-                    f"probabilities are not calibrated: too few groups have cells of {lacking}",
-                    stacklevel=3,
-                )
+        logs = np.full((len(X), len(self.classes_)), np.nan)
+        for train, test in parts.split(X, codes, self._groups):
+            lacking = np.delete(self.classes_, codes[train])
+            if len(lacking):
+                warn(f"probabilities are not calibrated: too few groups have {some(lacking)}")
                 return
-            logs[test] = _mean_log(self._members(X[train], codes[train]), X[test])
-
-        def loss(power):
-            return -log_softmax(power * logs, axis=1)[np.arange(len(X)), codes].mean()
-
-        self.power_ = float(minimize_scalar(loss, bounds=POWERS, method="bounded").x)
+            members = self._members(X[train], codes[train])
+            logs[test] = _mean_log(members, X[test])
+        best = minimize_scalar(_log_loss, bounds=POWERS, method="bounded", args=(logs, codes))
+        self.power_ = float(best.x)
         self.held_out_probabilities_ = softmax(self.power_ * logs, axis=1)
 
     def predict_proba(self, X):
-        """Probabilities of the types, assuming equally frequent classes; ndarray of shape (n, n_classes)."""
+        """Probabilities of equally frequent types, ndarray of shape (n, n_classes)."""
         X = self._checked_cells(X)
         return softmax(self.power_ * _mean_log(self.members_, X), axis=1)
 
@@ -201,13 +212,16 @@ class EphysTypeClassifier(TypeClassifier):
             rules warns by chance for 5 % of tables whose donors are new but like the training
             donors.
         """
-        check_number("abstain", 0 if abstain is None else abstain, float, 0, np.nextafter(1, 0))
+        if abstain is not None:
+            check_number("abstain", abstain, float, 0, np.nextafter(1, 0))
         probabilities = self.predict_proba(X)
-        types, far = self.classes_[probabilities.argmax(axis=1)], self.far(X)
+        types = self.classes_[probabilities.argmax(axis=1)]
+        far = self.far(X)
         self._warn_of(X, far)
         if abstain is None:
             return types
-        return np.where(far | (probabilities.max(axis=1) < abstain), UNKNOWN, types.astype(object))
+        unsure = probabilities.max(axis=1) < abstain
+        return np.where(far | unsure, UNKNOWN, types.astype(object))
 
     def far(self, X):
         """Mask of the cells that are far from the training cells, ndarray of shape (n,).
@@ -221,55 +235,51 @@ class EphysTypeClassifier(TypeClassifier):
 
     def _warn_of(self, X, far):
         """Warn if a table of cells is unlike the training cells."""
-        moved, reasons = self._surroundings.moved(self._scores(self._checked_cells(X))), []
+        reasons = []
         if self._surroundings.too_many(far):
-            cells = X.index if isinstance(X, pd.DataFrame) else np.arange(len(far))
+            cells = getattr(X, "index", np.arange(len(far)))
             reasons.append(
                 f"{far.sum()} of {len(far)} cells far from all training cells ({some(cells[far])})"
             )
+        moved = self._surroundings.moved(self._scores(self._checked_cells(X)))
         if moved.any():
-            names = getattr(
-                self,
-                "feature_names_in_",
-                np.array([f"feature_{j}" for j in range(len(self._seen))]),
-            )
+            names = self._feature_names()[self._seen]
             reasons.append(
-                f"{moved.sum()} of {len(moved)} features shifted in mean ({some(names[self._seen][moved])})"
+                f"{moved.sum()} of {len(moved)} features shifted in mean ({some(names[moved])})"
             )
         if reasons:
-            why = "probabilities may be too high; check the units, preparation, species and mix of types"
-            warnings.warn(
-                f"X is unlike the training cells: {', '.join(reasons)}; {why}", stacklevel=3
+            warn(
+                f"X is unlike the training cells: {', '.join(reasons)}; probabilities may be too "
+                "high; check the units, preparation, species and mix of types"
             )
 
     def _scores(self, X):
         return self._place.transform(X[:, self._seen])
 
     def attention_weights(self, X):
-        """Weight of each family in each cell, from the attention network; ndarray of shape (n, n_families)."""
-        member = attempt(
-            "members: expected attention among them", self.members_.__getitem__, "attention"
-        )
-        return member.attention_weights(self._checked_cells(X))
+        """Weight of each family in each cell, from the attention network.
+
+        An ndarray of shape (n, n_families); ``"attention"`` must be among the members.
+        """
+        check_among("members", "attention", self.members_)
+        return self.members_["attention"].attention_weights(self._checked_cells(X))
 
     def save(self, path):
-        """Save the training cells, types and settings to a file that holds no code (see `sbnn.results.save`)."""
+        """Save training cells, types and settings to a file that holds no code."""
         check_is_fitted(self)
-        params = {
-            name: value for name, value in self.get_params().items() if name != "random_state"
-        }
-        (X, codes), names = self._training, getattr(self, "feature_names_in_", None)
+        params = self.get_params()
+        del params["random_state"]
         values = {
-            "X": X,
-            "y": self.classes_[codes],
+            "X": self._cells,
+            "y": self.classes_[self._codes],
             "groups": self._groups,
             "held_out": self.held_out_probabilities_,
+            "families": {name: list(columns) for name, columns in self.families_.items()},
+            "feature_names": getattr(self, "feature_names_in_", None),
+            "power": self.power_,
         }
-        values |= {"families": {name: list(columns) for name, columns in self.families_.items()}}
-        values |= {"feature_names": names, "power": self.power_}
-        record = Record(
-            SAVED, "training cells", fingerprint_arrays(X), [params], self._seed, values=values
-        )
+        sha256 = fingerprint_arrays(self._cells)
+        record = Record(SAVED, "training cells", sha256, [params], self._seed, values=values)
         return save(record, path)
 
     @classmethod
@@ -281,24 +291,29 @@ class EphysTypeClassifier(TypeClassifier):
         """
         record = load(path)
         if record.experiment != SAVED:
-            raise ValueError(
-                f"{path}: expected a saved EphysTypeClassifier, got {record.experiment!r} results"
-            )
-        model, X = cls(**record.params[0]), record.X
-        names = record.feature_names
-        X = X if names is None else pd.DataFrame(X, columns=names)
-        families = {
-            family: [j if names is None else names[j] for j in its]
-            for family, its in record.families.items()
-        }
-        model._learn(X, record.y, families, record.groups, record.seed)
-        model.power_, model.held_out_probabilities_ = record.power, record.held_out
+            raise ValueError(f"{path}: expected a saved {SAVED}, got {record.experiment!r}")
+        model = cls(**record.params[0])
+        X = record.X
+        if record.feature_names is not None:
+            X = pd.DataFrame(X, columns=record.feature_names)
+        family_of = np.empty(record.X.shape[1], dtype=object)
+        for family, columns in record.families.items():
+            family_of[columns] = family
+        model._learn(X, record.y, family_of, record.groups, record.seed)
+        model.power_ = record.power
+        model.held_out_probabilities_ = record.held_out
         return model
 
 
 def _mean_log(members, X):
     """Log probabilities averaged over all members, ndarray of shape (n, n_classes)."""
-    return np.mean(
-        [np.log(np.maximum(its.predict_proba(X), LEAST_PROBABILITY)) for its in members.values()],
-        axis=0,
-    )
+    logs = []
+    for member in members.values():
+        probabilities = member.predict_proba(X)
+        logs.append(np.log(np.maximum(probabilities, LEAST_PROBABILITY)))
+    return np.mean(logs, axis=0)
+
+
+def _log_loss(power, logs, codes):
+    """Mean negative log probability of the true types `codes`, after raising to `power`."""
+    return -log_softmax(power * logs, axis=1)[np.arange(len(codes)), codes].mean()

@@ -1,4 +1,4 @@
-"""Compare new cells with the training cells: single cells by their neighbours, whole tables by feature means."""
+"""Compare new cells with training cells: single cells by neighbours, tables by feature means."""
 
 import numpy as np
 from scipy import stats
@@ -13,63 +13,71 @@ N_TABLES = 400
 
 
 class Surroundings:
-    """Normal scores of the training cells, of shape (n, p), NaN where missing, and the group (donor) of each cell."""
+    """Training cells that new cells are compared with.
+
+    `scores`, of shape (n, p), are normal scores, NaN where missing; `groups`, of shape (n,), holds
+    the group (donor) of each cell.
+    """
 
     def __init__(self, scores, groups):
-        chosen = np.sort(np.random.default_rng(0).permutation(len(scores))[:MOST_REFERENCES])
+        chosen = np.random.default_rng(0).permutation(len(scores))[:MOST_REFERENCES]
+        chosen = np.sort(chosen)
         self.scores = scores[chosen]
         self.groups = np.unique(np.asarray(groups)[chosen], return_inverse=True)[1]
-        distances = _to_neighbours(self.scores, self.scores, self.groups[:, None] == self.groups)
+        of_one_group = self.groups[:, None] == self.groups
+        distances = _to_neighbours(self.scores, self.scores, of_one_group)
         self.limit = np.quantile(distances, 1 - CELL_LEVEL, method="higher")
         self.n_beyond = (distances > self.limit).sum()
 
     def far(self, scores):
-        """Mask of cells that are farther from training cells than 99 % of the training cells are from other groups."""
+        """Mask of cells that are farther than 99 % of the training cells are from other groups."""
         return _to_neighbours(scores, self.scores) > self.limit
 
     def too_many(self, far):
-        """Whether a table has more far cells than expected by chance if its cells are like the training cells."""
+        """Whether a table has more far cells than a table like the training cells has by chance."""
         # The limit is estimated from a sample, so the share of cells beyond the limit has a beta
         # distribution.
-        expected = stats.betabinom(len(far), self.n_beyond + 1, len(self.scores) - self.n_beyond)
-        return far.sum() > expected.ppf(1 - TABLE_LEVEL)
+        n_within = len(self.scores) - self.n_beyond
+        most = stats.betabinom.ppf(1 - TABLE_LEVEL, len(far), self.n_beyond + 1, n_within)
+        return far.sum() > most
 
     def moved(self, scores):
-        """Mask of features whose means differ between new and training cells by more than expected
-        by chance.
+        """Mask of features whose means differ from the training cells by more than by chance.
 
         Differences are measured in SDs over random tables, each of which has the size of the new
         table and consists of training groups that are drawn with replacement. The limit is the 95 %
         quantile of the largest difference in a random table.
         """
-        weights = np.array(
-            [np.bincount(table, minlength=len(self.scores)) for table in self._tables(len(scores))]
-        )
+        weights = np.zeros((N_TABLES, len(self.scores)), dtype=int)
+        for counts, table in zip(weights, self._tables(len(scores)), strict=True):
+            np.add.at(counts, table, 1)
         measured = weights @ np.isfinite(self.scores)
         means = weights @ np.nan_to_num(self.scores) / np.maximum(measured, 1)
+        centre = means.mean(axis=0)
         n = np.isfinite(scores).sum(axis=0)
         mean = np.nan_to_num(scores).sum(axis=0) / np.maximum(n, 1)
         spread = means.std(axis=0)
-        of_both = np.sqrt(1 + len(scores) / len(self.scores))  # the training cells are a sample too
-        spread = np.where((spread > 0) & (n > 0), spread, np.inf)
-        limit = np.quantile(
-            np.abs((means - means.mean(axis=0)) / spread).max(axis=1), 1 - TABLE_LEVEL
-        )
-        return np.abs(mean - means.mean(axis=0)) / spread > limit * of_both
+        spread[(spread == 0) | (n == 0)] = np.inf
+        largest = np.abs((means - centre) / spread).max(axis=1)
+        # the training cells are a sample too
+        limit = np.quantile(largest, 1 - TABLE_LEVEL) * np.sqrt(1 + len(scores) / len(self.scores))
+        return np.abs(mean - centre) / spread > limit
 
     def _tables(self, size):
+        """Yield the training cells of random tables, each of whole groups up to its last one."""
         rng = np.random.default_rng(0)
         members = [np.flatnonzero(self.groups == k) for k in range(self.groups.max() + 1)]
         size = min(size, len(self.scores))
         for _ in range(N_TABLES):
             table = np.empty(0, dtype=int)
             while len(table) < size:
-                table = np.append(table, rng.permutation(members[rng.integers(len(members))]))
+                group = members[rng.integers(len(members))]
+                table = np.append(table, rng.permutation(group))
             yield table[:size]
 
 
 def _to_neighbours(cells, references, apart=False):
-    """Distance from each cell to its fifth nearest reference cell, computed from the features that both cells have."""
+    """Distance from each cell to its fifth nearest reference, by the features that both have."""
     distances = nan_euclidean_distances(cells, references)
     distances[np.isnan(distances) | apart] = np.inf
     nearest = min(N_NEIGHBOURS, len(references)) - 1

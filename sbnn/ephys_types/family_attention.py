@@ -1,31 +1,34 @@
 """An ensemble of small networks with attention over families of features, trained with noise."""
 
+import math
 from copy import deepcopy
+from itertools import islice
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.validation import check_consistent_length
 from torch import nn
 from torch.nn import functional
 
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_columns
 from sbnn.ephys_types.training import descend
-from sbnn.errors import attempt, naming
 
 # numbers of training cells between which settings are interpolated, on a log scale
-FEW, MANY = 500, 5000
+FEW = 500
+MANY = 5000
 SETTINGS = {
     "noise": (0.7, 0.15),
     "dropout": (0.3, 0.1),
     "n_steps": (400, 1200),
     "batch_size": (128, 256),
 }
-WIDTH, HIDDEN = 16, 64  # size of a token, and number of units in the layer after the attention
+WIDTH = 16  # size of a token
+HIDDEN = 64  # number of units in the layer after the attention
 FEATURE_DROPOUT = 0.1  # share of the features that are randomly left out in each step
-LEARNING_RATE, WEIGHT_DECAY = 5e-3, 1e-2
+LEARNING_RATE = 5e-3
+WEIGHT_DECAY = 1e-2
 SOURCE_WEIGHT = 0.5  # weight of source cells in joint training, relative to 1 for target cells
 ABSENT = -1e4  # score of a family that was not measured, so low that its weight is exactly zero
 # Further parameters that are stored with results.
@@ -42,8 +45,7 @@ FIXED = {
 
 
 class FamilyAttentionNetwork(nn.Module):
-    """An ensemble of `n_members` networks, trained side by side, whose input is split into
-    families.
+    """An ensemble of `n_members` networks side by side, whose input is split into families.
 
     Each family becomes a token of `width` numbers. Attention gives every token a weight; the
     weights of a cell sum to 1 over the families that were measured in it. Weighted tokens are
@@ -52,8 +54,12 @@ class FamilyAttentionNetwork(nn.Module):
 
     def __init__(self, columns, n_classes, n_members, width, hidden, dropout, generator):
         super().__init__()
-        n_features, n_families = sum(map(len, columns)), len(columns)
-        self.dropout, self.n_families, self.width = dropout, n_families, width
+        n_features = sum(map(len, columns))
+        n_families = len(columns)
+        n_tokens = n_families * width
+        self.dropout = dropout
+        self.n_families = n_families
+        self.width = width
         belongs = torch.zeros(n_features, n_families)
         for family, of_family in enumerate(columns):
             belongs[torch.as_tensor(of_family), family] = 1
@@ -63,30 +69,30 @@ class FamilyAttentionNetwork(nn.Module):
         def normal(*shape, scale):
             return nn.Parameter(torch.randn(n_members, *shape, generator=generator) * scale)
 
-        n_tokens = n_families * width
+        def zeros(*shape):
+            return nn.Parameter(torch.zeros(n_members, 1, *shape))
+
         spread = belongs.sum(0).clamp(min=1).rsqrt().repeat_interleave(width)
         self.embedding = normal(n_features, n_tokens, scale=spread)
-        self.embedding_bias = nn.Parameter(torch.zeros(n_members, 1, n_tokens))
+        self.embedding_bias = zeros(n_tokens)
         self.score = normal(n_families, width, scale=0.1 / width**0.5)
-        self.score_bias = nn.Parameter(torch.zeros(n_members, 1, n_families))
+        self.score_bias = zeros(n_families)
         self.hidden = normal(n_tokens, hidden, scale=n_tokens**-0.5)
-        self.hidden_bias = nn.Parameter(torch.zeros(n_members, 1, hidden))
+        self.hidden_bias = zeros(hidden)
         self.head = normal(hidden, n_classes, scale=hidden**-0.5)
-        self.head_bias = nn.Parameter(torch.zeros(n_members, 1, n_classes))
+        self.head_bias = zeros(n_classes)
 
     def forward(self, x, measured):
-        """Logits of shape (n_members, n, n_classes) and attention of shape (n_members, n,
-        n_families).
+        """Logits of shape (n_members, n, n_classes), and attention.
 
         The cells `x` have shape (n_members, n, p). `measured` is 1 for values of `x` that were
-        measured, and 0 for fill values, which are ignored. Families without a measured feature get
-        attention 0, unless a cell has no measured feature at all.
+        measured, and 0 for fill values, which are ignored. Attention has shape (n_members, n,
+        n_families). Families without a measured feature get attention 0, unless a cell has no
+        measured feature at all.
         """
-        members, n = x.shape[:2]
-        tokens = functional.silu(
-            torch.baddbmm(self.embedding_bias, x * measured, self.embedding * self.own_family)
-        )
-        tokens = tokens.view(members, n, self.n_families, self.width)
+        embedding = self.embedding * self.own_family
+        tokens = functional.silu(torch.baddbmm(self.embedding_bias, x * measured, embedding))
+        tokens = tokens.view(*x.shape[:2], self.n_families, self.width)
         scores = (tokens * self.score[:, None]).sum(-1) + self.score_bias
         absent = (measured @ self.belongs) == 0
         attention = scores.masked_fill(absent, ABSENT).softmax(-1)
@@ -148,9 +154,8 @@ class FamilyAttentionClassifier(TypeClassifier):
         return self
 
     def _generator(self):
-        return torch.Generator().manual_seed(
-            check_random_state(self.random_state).randint(2**31 - 1)
-        )
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        return torch.Generator().manual_seed(seed)
 
     def _tensors(self, X, *codes):
         """Scaled features, a mask of the measured values and, for training cells, the types."""
@@ -159,62 +164,70 @@ class FamilyAttentionClassifier(TypeClassifier):
 
     def _build(self, n_outputs, n_cells, generator):
         """Create the network, with settings that suit this number of training cells."""
-        many = min(max(np.log(n_cells / FEW) / np.log(MANY / FEW), 0), 1)
+        many = np.clip(np.log(n_cells / FEW) / np.log(MANY / FEW), 0, 1)
         self._settings = {name: few + many * (most - few) for name, (few, most) in SETTINGS.items()}
         if self.n_steps != "auto":
             self._settings["n_steps"] = self.n_steps
-        columns = [its for its in seen_columns(self.families_, self._seen).values() if len(its)]
-        dropout = float(self._settings["dropout"])
+        columns = seen_columns(self.families_, self._seen).values()
         self.network_ = FamilyAttentionNetwork(
-            columns, n_outputs, self.n_members, WIDTH, HIDDEN, dropout, generator
+            [its for its in columns if len(its)],
+            n_outputs,
+            self.n_members,
+            WIDTH,
+            HIDDEN,
+            float(self._settings["dropout"]),
+            generator,
         )
 
     def _train(
         self, x, known, target, generator, chance=None, heads=None, learning_rate=LEARNING_RATE
     ):
-        """Train the network on randomly drawn cells; `heads` marks the outputs that are trained on each cell."""
-        chance = _chance(target) if chance is None else chance
-        n_steps, noise = int(self._settings["n_steps"]), float(self._settings["noise"])
-        shape = self.n_members, int(self._settings["batch_size"])
+        """Train the network on cells drawn with probabilities proportional to `chance`.
 
-        def losses():
-            for _ in range(n_steps):
-                drawn = torch.multinomial(
-                    chance, shape[0] * shape[1], replacement=True, generator=generator
-                )
-                drawn = drawn.view(shape)
-                disturbance = torch.randn(*shape, x.shape[1], generator=generator)
-                left_in = torch.rand(*shape, x.shape[1], generator=generator) >= FEATURE_DROPOUT
-                logits, _ = self.network_(
-                    x[drawn].add_(disturbance, alpha=noise), known[drawn] * left_in
-                )
-                if heads is not None:
-                    logits = logits.masked_fill(~heads[drawn], ABSENT)
-                loss = functional.cross_entropy(logits.flatten(0, 1), target[drawn].flatten())
-                # The members share no parameters, so the sum of their losses trains each member
-                # separately.
-                yield loss * self.n_members
-
+        `heads`, of shape (n, n_outputs), marks the outputs that are trained on each cell.
+        """
+        if chance is None:
+            chance = _chance(target)
+        n_steps = int(self._settings["n_steps"])
+        losses = self._losses(x, known, target, generator, chance, heads)
         # Dropout uses torch's global generator, which is seeded here.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(torch.randint(2**31 - 1, (1,), generator=generator)))
-            descend(self.network_, losses(), learning_rate, WEIGHT_DECAY, n_steps)
+            descend(self.network_, islice(losses, n_steps), learning_rate, WEIGHT_DECAY, n_steps)
+
+    def _losses(self, x, known, target, generator, chance, heads):
+        """Yield the loss of one batch after another, with noise and left-out features."""
+        noise = float(self._settings["noise"])
+        shape = (self.n_members, int(self._settings["batch_size"]))
+        while True:
+            drawn = torch.multinomial(chance, math.prod(shape), True, generator=generator)
+            drawn = drawn.view(shape)
+            disturbance = torch.randn(*shape, x.shape[1], generator=generator)
+            left_in = torch.rand(*shape, x.shape[1], generator=generator) >= FEATURE_DROPOUT
+            noisy = x[drawn].add_(disturbance, alpha=noise)
+            logits, _ = self.network_(noisy, known[drawn] * left_in)
+            if heads is not None:
+                logits = logits.masked_fill(~heads[drawn], ABSENT)
+            loss = functional.cross_entropy(logits.flatten(0, 1), target[drawn].flatten())
+            # The members share no parameters, so the sum of their losses trains each member
+            # separately.
+            yield loss * self.n_members
 
     @torch.no_grad()
     def _through(self, X):
         """Probabilities and attention for cells `X`, averaged over the members."""
-        # Double precision is used so that the results for a cell do not depend on the other cells.
-        x, known = (part.double() for part in self._tensors(self._checked_cells(X)))
+        x, known = self._tensors(self._checked_cells(X))
         members = (self.n_members, *x.shape)
+        # Double precision is used so that the results for a cell do not depend on the other cells.
+        network = deepcopy(self.network_).double()
         with reproducible():
-            logits, attention = deepcopy(self.network_).double()(
-                x.expand(members), known.expand(members)
-            )
+            logits, attention = network(x.double().expand(members), known.double().expand(members))
             return logits.softmax(-1).mean(0).numpy(), attention.mean(0).numpy()
 
     def predict_proba(self, X):
-        """Probabilities of the types, assuming equally frequent classes; ndarray of shape (n, n_classes)."""
-        return self._through(X)[0]
+        """Probabilities of equally frequent types, ndarray of shape (n, n_classes)."""
+        probabilities, _ = self._through(X)
+        return probabilities
 
     def attention_weights(self, X):
         """Weight of each family in each cell, ndarray of shape (n, n_families).
@@ -222,15 +235,15 @@ class FamilyAttentionClassifier(TypeClassifier):
         Families without a measured feature have weight 0. Rows sum to 1; in a cell without any
         value, all families seen in training have the same weight.
         """
-        weights = self._through(X)[1]
+        _, weights = self._through(X)
+        seen = [self._seen[columns].any() for columns in self.families_.values()]
         every = np.zeros((len(weights), len(self.families_)))
-        every[:, [self._seen[columns].any() for columns in self.families_.values()]] = weights
+        every[:, seen] = weights
         return every
 
 
 class TransferAttentionClassifier(FamilyAttentionClassifier):
-    """Classify cells of a target species by an attention network that is also trained on cells of a
-    source species.
+    """Classify cells of a target species by an attention network trained on a source species too.
 
     Both species have the same features, which are scaled separately in each species.
 
@@ -267,69 +280,65 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         features of the target.
         """
         X, codes = self._checked_training(X, y, families)
-        cells = (
-            X
-            if unlabelled is None
-            else np.vstack([X, attempt("unlabelled", self._checked_cells, unlabelled)])
-        )
-        k, tables = len(self.classes_), [X]
-        if source is not None:
-            with naming(
-                "source: expected a pair of cells with the same features as X, and their types"
-            ):
-                source_X, types = source
-                source_X, (types, source_codes) = (
-                    self._checked_cells(source_X),
-                    np.unique(types, return_inverse=True),
-                )
-                check_consistent_length(source_X, source_codes)
-            tables.append(source_X)
-        self._seen = self._measured(*tables)
+        cells = X
+        if unlabelled is not None:
+            cells = np.vstack([X, self._checked_cells(unlabelled, "unlabelled")])
         with reproducible():
             generator = self._generator()
-            if source is not None:
-                self._scaling = FeatureScaling().fit(source_X[:, self._seen])
-                of_source = self._tensors(source_X, source_codes)
-            self._scaling = FeatureScaling().fit(cells[:, self._seen])
-            of_target = self._tensors(X, codes)
             if source is None:
-                self._build(k, len(X), generator)
-                self._train(*of_target, generator)
-            elif self.way == "joint":
-                self._build(k + len(types), len(X), generator)
+                self._seen = self._measured(X)
+                self._scale_by(cells)
+                self._build(len(self.classes_), len(X), generator)
+                self._train(*self._tensors(X, codes), generator)
+                return self
+            source_X, types = self._checked_source(source)
+            types, source_codes = np.unique(types, return_inverse=True)
+            self._seen = self._measured(X, source_X)
+            self._scale_by(source_X)
+            of_source = self._tensors(source_X, source_codes)
+            self._scale_by(cells)
+            of_target = self._tensors(X, codes)
+            if self.way == "joint":
                 self._train_jointly(of_source, of_target, generator)
             else:
-                self._build(len(types), len(source_X), generator)
-                self._train(*of_source, generator)
-                learned = self.network_
-                self._build(k, len(X), generator)
-                head = () if np.array_equal(types, self.classes_) else ("head", "head_bias")
-                kept = {
-                    name: value for name, value in learned.state_dict().items() if name not in head
-                }
-                self.network_.load_state_dict(kept, strict=False)
-                self._train(*of_target, generator, learning_rate=LEARNING_RATE / 5)
+                self._train_in_turn(of_source, types, of_target, generator)
         return self
+
+    def _scale_by(self, cells):
+        self._scaling = FeatureScaling().fit(cells[:, self._seen])
+
+    def _train_in_turn(self, of_source, types, of_target, generator):
+        """Train on the source, and then, more slowly, on the target."""
+        self._build(len(types), len(of_source[0]), generator)
+        self._train(*of_source, generator)
+        learned = self.network_.state_dict()
+        if not np.array_equal(types, self.classes_):
+            del learned["head"], learned["head_bias"]
+        self._build(len(self.classes_), len(of_target[0]), generator)
+        self.network_.load_state_dict(learned, strict=False)
+        self._train(*of_target, generator, learning_rate=LEARNING_RATE / 5)
 
     def _train_jointly(self, of_source, of_target, generator):
         """Train on both species, each with its own head, and keep the head of the target."""
-        k, own = len(self.classes_), of_target[2]
-        x, known, _ = map(torch.cat, zip(of_target, of_source, strict=True))
-        target = torch.cat([own, of_source[2] + k])
-        chance = [
-            _chance(own) / k,
-            SOURCE_WEIGHT * _chance(of_source[2]) / (of_source[2].max() + 1),
-        ]
-        heads = (torch.arange(int(target.max()) + 1) < k) == (target < k)[:, None]
-        self._train(x, known, target, generator, torch.cat(chance), heads)
-        for name in ("head", "head_bias"):
-            setattr(
-                self.network_,
-                name,
-                nn.Parameter(getattr(self.network_, name)[..., :k].detach().clone()),
-            )
+        source_x, source_known, source_codes = of_source
+        x, known, codes = of_target
+        n_own = len(self.classes_)
+        n_foreign = int(source_codes.max()) + 1
+        self._build(n_own + n_foreign, len(x), generator)
+        target = torch.cat([codes, source_codes + n_own])
+        of_foreign = SOURCE_WEIGHT * _chance(source_codes) / n_foreign
+        chance = torch.cat([_chance(codes) / n_own, of_foreign])
+        own_outputs = torch.arange(n_own + n_foreign) < n_own
+        own_cells = target < n_own
+        heads = own_outputs == own_cells[:, None]
+        x = torch.cat([x, source_x])
+        known = torch.cat([known, source_known])
+        self._train(x, known, target, generator, chance, heads)
+        network = self.network_
+        network.head = nn.Parameter(network.head[..., :n_own].detach().clone())
+        network.head_bias = nn.Parameter(network.head_bias[..., :n_own].detach().clone())
 
 
 def _chance(target):
-    """Relative probability of drawing each cell, such that all classes are drawn equally often."""
+    """Relative probability of drawing each cell, such that classes are drawn equally often."""
     return (1 / torch.bincount(target).float())[target]

@@ -1,4 +1,4 @@
-"""Logistic regression with a Gaussian kernel on normal scores, a smooth classifier that is accurate with few cells."""
+"""Logistic regression with a Gaussian kernel, which is accurate with few cells."""
 
 import numpy as np
 from sklearn.impute import SimpleImputer
@@ -32,13 +32,15 @@ class KernelLogistic(TypeClassifier):
         self.random_state = random_state
 
     def fit(self, X, y):
-        """Fit to cells `X` of shape (n, p), with NaN for missing values, and types `y` of shape (n,)."""
+        """Fit to cells `X` of shape (n, p), NaN where missing, and types `y` of shape (n,)."""
         X, codes = self._checked_training(X, y)
-        x = self._learn_scale(X, make_pipeline(FeatureScaling(), SimpleImputer(strategy="median")))
+        filled = SimpleImputer(strategy="median")
+        x = self._learn_scale(X, make_pipeline(FeatureScaling(), filled))
         self._landmarks = x
         if len(x) > self.n_landmarks:
             random = check_random_state(self.random_state)
-            self._landmarks = x[np.sort(random.choice(len(x), self.n_landmarks, replace=False))]
+            chosen = random.choice(len(x), self.n_landmarks, replace=False)
+            self._landmarks = x[np.sort(chosen)]
         weight = len(x) / len(self.classes_) / np.bincount(codes)[codes]
         with reproducible():
             values, vectors = np.linalg.eigh(self._kernel(self._landmarks))
@@ -52,7 +54,7 @@ class KernelLogistic(TypeClassifier):
         return rbf_kernel(x, self._landmarks, gamma=self.gamma / x.shape[1])
 
     def predict_proba(self, X):
-        """Probabilities of the types, assuming equally frequent classes; ndarray of shape (n, n_classes)."""
+        """Probabilities of equally frequent types, ndarray of shape (n, n_classes)."""
         x = self._scaled(self._checked_cells(X))
         with reproducible():
             return self._regression.predict_proba(self._kernel(x) @ self._basis)

@@ -22,23 +22,21 @@ REFERENCE = "lightgbm"  # model that the others are compared with
 #: Models for which the importance of families is measured: two with attention, and trees.
 INTERPRETED = ("bilstm", "family_attention", "lightgbm")
 # Names of the records other than cross-validations.
-CELLS, FAMILIES, ZERO_SHOT, CURVES = (
-    "types_cells",
-    "types_families",
-    "transfer_zero_shot",
-    "transfer_curves",
-)
+CELLS = "types_cells"
+FAMILIES = "types_families"
+ZERO_SHOT = "transfer_zero_shot"
+CURVES = "transfer_curves"
 #: Kinds of types, which are prefixes of the record names, and their labels.
 CLASSES_OF = {"types": "4 classes", "types5": "5 classes"}
 GROUPS = ("condition", "virus")  # groupings that are confounded with the classes
 FEWEST = 50  # smallest group that is scored separately; scores of smaller groups are mostly noise
-NOTE = (
-    "Five folds, donors kept together, three times; mean ± SD over the three. `minus LightGBM` is the mean difference "
-    "over the same folds with its 95 % interval, corrected for the cells that folds share (Nadeau and Bengio 2003). "
-    "Published numbers are from recordings of other cells (arXiv 2603.11000), donors not kept together. Networks as "
-    "published have class weights and stop early on macro-F1, those of mouse cells neither; ours with ArcFace has "
-    "class weights in place of SMOTE, and no prior correction."
-)
+NOTE = """\
+Five folds, donors kept together, three times; mean ± SD over the three. `minus LightGBM` is the \
+mean difference over the same folds with its 95 % interval, corrected for the cells that folds \
+share (Nadeau and Bengio 2003). Published numbers are from recordings of other cells (arXiv \
+2603.11000), donors not kept together. Networks as published have class weights and stop early on \
+macro-F1, those of mouse cells neither; ours with ArcFace has class weights in place of SMOTE, and \
+no prior correction."""
 #: Models that are shown in the table of all data sets.
 OVERVIEW = (
     "logistic",
@@ -68,7 +66,7 @@ read = load_folder
 
 
 def of_kind(records, kind):
-    """Cross-validation records for one kind of types: dict of model to record, in the order of `MODELS`."""
+    """Cross-validations of one kind of types: dict of model to record, in the order of `MODELS`."""
     return {name: records[f"{kind}_{name}"] for name in LABELS if f"{kind}_{name}" in records}
 
 
@@ -78,9 +76,8 @@ def published(dataset, kind):
     Data sets with spikes measured from threshold (``_relative``) have the same cells and the same
     published results.
     """
-    rows = PUBLISHED[
-        (PUBLISHED["dataset"] == dataset.removesuffix("_relative")) & (PUBLISHED["kind"] == kind)
-    ]
+    of_cells = PUBLISHED["dataset"] == dataset.removesuffix("_relative")
+    rows = PUBLISHED[of_cells & (PUBLISHED["kind"] == kind)]
     return {row.model: (row.macro_f1, row.accuracy) for row in rows.itertuples()}
 
 
@@ -91,77 +88,83 @@ def accuracy_table(records, kind="types"):
     ``high``. ``seconds`` is the CPU time per fit, and ``SD`` is the standard deviation of macro-F1
     over the repeats.
     """
-    of_models, rows = of_kind(records, kind), {}
+    of_models = of_kind(records, kind)
+    rows = {}
     for name, record in of_models.items():
-        f1 = pd.Series(repeat_means(record))
-        row = {"macro-F1": f1.mean(), "SD": f1.std()}
-        for metric in ("accuracy", "balanced_accuracy", "log_loss"):
-            row[metric.replace("_", " ")] = record.values[metric].mean()
-        row |= {"calibration error": calibration(record)[1], "seconds": record.seconds.mean()}
+        f1 = repeat_means(record)
         known = published(record.dataset, kind).get(name, (np.nan, np.nan))
-        row["published macro-F1"], row["published accuracy"] = known
+        row = {
+            "macro-F1": f1.mean(),
+            "SD": f1.std(ddof=1),
+            "accuracy": record.accuracy.mean(),
+            "balanced accuracy": record.balanced_accuracy.mean(),
+            "log loss": record.log_loss.mean(),
+            "calibration error": calibration(record)[1],
+            "seconds": record.seconds.mean(),
+            "published macro-F1": known[0],
+            "published accuracy": known[1],
+        }
         if name != REFERENCE and REFERENCE in of_models:
             found = paired_difference(record, of_models[REFERENCE])
             row |= {"minus LightGBM": found.mean, "low": found.low, "high": found.high}
         rows[LABELS[name]] = row
-    return (
-        pd.DataFrame.from_dict(rows, orient="index").rename_axis("model").dropna(axis=1, how="all")
-    )
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.rename_axis("model").dropna(axis=1, how="all")
 
 
 def class_table(records, kind="types"):
-    """DataFrame of F1, averaged over the folds, with a row for each model and a column for each class."""
-    models = of_kind(records, kind)
-    rows = {
-        LABELS[name]: pd.Series(np.nanmean(r.f1[:, 0], axis=0), r.classes)
-        for name, r in models.items()
-    }
+    """F1, averaged over the folds, with a row for each model and a column for each class."""
+    rows = {}
+    for name, record in of_kind(records, kind).items():
+        rows[LABELS[name]] = pd.Series(np.nanmean(record.f1[:, 0], axis=0), record.classes)
     return pd.DataFrame(rows).T.rename_axis("model")
 
 
 def group_table(records, column):
-    """Scores of each model on ``all`` cells and within each group, where recognising the group does not help."""
-    labels = records[CELLS].labels
+    """Scores of each model on ``all`` cells and within groups, where the group does not help."""
+    groups = records[CELLS].labels[column]
     tables = {}
     for name, record in of_kind(records, "types").items():
-        whole, parts = (
-            scores_within(record, groups)
-            for groups in (np.full(len(labels), "all"), labels[column])
-        )
+        whole = scores_within(record, ["all"] * len(groups))
+        parts = scores_within(record, groups)
         tables[LABELS[name]] = pd.concat([whole, parts[parts["cells"] >= FEWEST]])
     return pd.concat(tables, names=["model"])
 
 
 def families_tables(records):
-    """DataFrames of the importance of families by model and measure, and of Spearman's rho between measures."""
-    importance, agreement = {}, {}
-    for name in (name for name in INTERPRETED if f"{FAMILIES}_{name}" in records):
-        table = importance[LABELS[name]] = importance_table(records[f"{FAMILIES}_{name}"])
-        rho = table.corr("spearman")
-        agreement[LABELS[name]] = {f"{a} and {b}": rho.loc[a, b] for a, b in combinations(rho, 2)}
+    """Importance of families by model and measure, and Spearman's rho between measures."""
+    importance = {}
+    agreement = {}
+    for name in INTERPRETED:
+        if f"{FAMILIES}_{name}" in records:
+            table = importance_table(records[f"{FAMILIES}_{name}"])
+            rho = table.corr("spearman")
+            importance[LABELS[name]] = table
+            agreement[LABELS[name]] = {
+                f"{a} and {b}": rho.loc[a, b] for a, b in combinations(rho, 2)
+            }
     return pd.concat(importance, axis=1), pd.DataFrame(agreement).T.rename_axis("model")
 
 
 def overview(saved_models):
-    """Table of macro-F1 (mean ± SD over the repeats) of the main models on all data, with the best published value."""
+    """Macro-F1 (mean ± SD over the repeats) of the main models on all data, with published ones."""
     rows = {}
     for (dataset, title), kind in product(TITLES.items(), CLASSES_OF):
-        paths = {name: Path(saved_models, dataset, f"{kind}_{name}.pickle") for name in OVERVIEW}
-        records = {name: load(path) for name, path in paths.items() if path.exists()}
-        if REFERENCE in records:
-            row = {"cells": str(len(records[REFERENCE].true))}
-            for name, record in records.items():
+        row = {}
+        for name in OVERVIEW:
+            path = Path(saved_models, dataset, f"{kind}_{name}.pickle")
+            if path.exists():
+                record = load(path)
+                row["cells"] = str(len(record.true))
                 f1 = repeat_means(record)
                 row[LABELS[name]] = f"{f1.mean():.3f} ± {f1.std(ddof=1):.3f}"
-            known = [
-                f"{macro_f1:.3f}"
-                for macro_f1, _ in published(records[REFERENCE].dataset, kind).values()
-            ]
-            rows[f"{title}, {CLASSES_OF[kind]}"] = row | {"best published": max(known, default="")}
+        if LABELS[REFERENCE] in row:
+            known = published(dataset, kind)
+            if known:
+                row["best published"] = f"{max(known.values())[0]:.3f}"
+            rows[f"{title}, {CLASSES_OF[kind]}"] = row
     if not rows:
-        raise FileNotFoundError(
-            f"no results in {saved_models}; run `sbnn reproduce 05` to compute them"
-        )
+        raise FileNotFoundError(f"no results in {saved_models}; `sbnn reproduce 05` computes them")
     return {"Macro-F1 on every data set": pd.DataFrame(rows).T.rename_axis("data").fillna("")}
 
 
@@ -173,32 +176,30 @@ def by_size(record):
     """
     scores = record.scores
     fixed = scores["n_cells"].isin([size for size in record.settings["sizes"] if size is not None])
-    cells = scores["n_cells"].astype(str).where(fixed, ALL)
-    keys = ["cells", "model", "method", "seed", "fold"]
-    return (
-        scores.assign(cells=cells)
-        .groupby(keys, sort=False)[["n_cells", "macro_f1", "accuracy"]]
-        .mean()
-    )
+    scores = scores.assign(cells=scores["n_cells"].astype(str).where(fixed, ALL))
+    of_folds = scores.groupby(["cells", "model", "method", "seed", "fold"], sort=False)
+    return of_folds[["n_cells", "macro_f1", "accuracy"]].mean()
 
 
 def gains(scores, over):
-    """DataFrame of the gain in macro-F1 of each method over the method `over`, with 95 % intervals.
+    """Gain in macro-F1 of each method over the method `over`, with 95 % intervals.
 
     Both methods are scored on the same folds and cells. The interval uses `TEST_SHARE` at every
     size, because the test cells are a fifth of all cells, no matter how few of the other cells are
     labelled.
     """
-    wide, keys = scores["macro_f1"].unstack("method"), ["cells", "model", "method"]
-    differences = wide.drop(columns=list({WITHOUT, over})).sub(wide[over], axis=0).stack().dropna()
-    rows = {
-        key: corrected_difference(its, TEST_SHARE)[:3] for key, its in differences.groupby(keys)
-    }
+    wide = scores["macro_f1"].unstack("method")
+    others = wide.columns.difference([WITHOUT, over], sort=False)
+    differences = wide[others].sub(wide[over], axis=0).stack().dropna()
+    keys = ["cells", "model", "method"]
+    rows = {}
+    for key, of_folds in differences.groupby(keys):
+        rows[key] = corrected_difference(of_folds, TEST_SHARE)[:3]
     return pd.DataFrame(rows, index=["gain", "low", "high"]).T.rename_axis(keys)
 
 
 def curves_table(record):
-    """Scores by number of labelled cells, model and method, with gains over the model alone and over two experts."""
+    """Scores by number of labelled cells, with gains over the model alone and over two experts."""
     scores = by_size(record)
     seeds = scores[["macro_f1", "accuracy"]].groupby(level=[0, 1, 2, 3], sort=False).mean()
     table = _with_sd(seeds.groupby(level=[0, 1, 2], sort=False))
@@ -214,20 +215,19 @@ def _with_sd(by):
 def all_tables(records):
     """All tables for which there are results; dict of title to DataFrame."""
     tables = {}
-    for kind in CLASSES_OF:
+    for kind, classes in CLASSES_OF.items():
         if of_kind(records, kind):
-            tables[f"Accuracy, {CLASSES_OF[kind]}"] = accuracy_table(records, kind)
-            tables[f"F1 of every class, {CLASSES_OF[kind]}"] = class_table(records, kind)
+            tables[f"Accuracy, {classes}"] = accuracy_table(records, kind)
+            tables[f"F1 of every class, {classes}"] = class_table(records, kind)
+    labels = records[CELLS].labels if CELLS in records else pd.DataFrame()
     for column in GROUPS:
-        labels = records[CELLS].labels if CELLS in records else {}
         if column in labels and of_kind(records, "types"):
+            f1 = group_table(records, column)["macro_f1"]
             tables[f"Cells by class and {column}"] = pd.crosstab(labels["type"], labels[column])
-            tables[f"Macro-F1 within {column}"] = group_table(records, column)["macro_f1"].unstack(
-                sort=False
-            )
+            tables[f"Macro-F1 within {column}"] = f1.unstack(sort=False)
     if any(name.startswith(FAMILIES) for name in records):
         importance, agreement = families_tables(records)
-        importance.columns = [f"{model}: {way}" for model, way in importance.columns]
+        importance.columns = importance.columns.map(": ".join)
         tables["Importance of the families: rise of the log loss, and attention"] = importance
         tables["Rank correlation between measures of importance"] = agreement
     if ZERO_SHOT in records:

@@ -1,6 +1,7 @@
-"""The baseline of Gouwens et al.: a forest on sparse principal components of each family of features."""
+"""The baseline of Gouwens et al.: a forest on sparse principal components of each family."""
 
 import numpy as np
+import pandas as pd
 from scipy.linalg import qr
 from sklearn.base import TransformerMixin
 from sklearn.decomposition import SparsePCA
@@ -20,8 +21,7 @@ from sbnn.results import Record
 # l1 penalty on the loadings, in units of correlation and thus independent of the number of cells
 ALPHA = 0.03
 LEAST_VARIANCE = 0.01  # each component must add at least this share of the variance of its family
-# ridge penalty of the projection on the loadings, which need not be orthogonal; scikit-learn's
-# default
+# ridge penalty of the projection on loadings that are not orthogonal; scikit-learn's default
 RIDGE = 0.01
 TOLERANCE = 1e-4  # relative change of the objective at which the search ends
 # with smaller penalties, coordinate descent does not converge, and no loading is zero anyway
@@ -52,49 +52,60 @@ LABELS = ("type", "type5", "donor", "condition", "virus")
 
 
 def sparse_components(X, n_components, alpha=ALPHA, least_variance=LEAST_VARIANCE, random_state=0):
-    """Sparse principal components of centred data `X` of shape (n, p); each component adds to the
-    explained variance.
+    """Sparse principal components of centred data; each adds to the explained variance.
 
-    If `n_components` is None, it is set to the number of ordinary principal components that explain
-    more than a share `least_variance` of the variance. A loading is zero if the covariance of its
-    feature with the component is below about `alpha`.
+    Parameters
+    ----------
+    X : ndarray, shape (n, p)
+    n_components : int or None
+        By default, the number of ordinary principal components that explain more than a share
+        `least_variance` of the variance.
+    alpha : float
+        A loading is zero if the covariance of its feature with the component is below about this.
+    least_variance : float
+    random_state : int
 
+    Returns
+    -------
+    tuple
+        Loadings, of shape (k, p), with rows of unit length; the projection from centred data to
+        z-scored components, of shape (p, k); and the adjusted shares of variance, of shape (k,).
+
+    Notes
+    -----
     Components that are not orthogonal explain some of the variance twice. Following Zou, Hastie and
     Tibshirani (Journal of Computational and Graphical Statistics 15, 2006, section 3.4), the
     adjusted variance of a component is the part of its variance that the components before it leave
     unexplained: R_jj^2 for scores Z = Q R. Sparse PCA does not order the components, so they are
     sorted by adjusted variance (QR with column pivoting).
-
-    Returns the loadings, of shape (k, p), with rows of unit length; the projection from centred
-    data to z-scored components, of shape (p, k); and the adjusted shares of variance, of shape
-    (k,).
     """
     n, p = X.shape
     total = float(np.square(X).sum())
     if total == 0:
         return np.zeros((0, p)), np.zeros((p, 0)), np.zeros(0)
+    least = max(least_variance, LEAST_SHARE)
+    if n_components is None:
+        shares = np.square(np.linalg.svd(X, compute_uv=False)) / total
+        n_components = int((shares > least).sum())
     # The objective is the same for X and for R = Q'X, which is much smaller if there are more cells
     # than features.
     small = np.linalg.qr(X, mode="r") if n > p else X
     # SparsePCA subtracts column means, which are zero in X but not in R. Appending -R to R makes
     # the column means zero.
     small = np.vstack([small, -small]) / np.sqrt(2)
-    if n_components is None:
-        shares = np.square(np.linalg.svd(X, compute_uv=False)) / total
-        n_components = int((shares > max(least_variance, LEAST_SHARE)).sum())
     # SparsePCA compares the penalty with sqrt(n) times the covariance of a feature with a component
     # of unit variance.
     penalty = max(alpha, LEAST_ALPHA) * np.sqrt(n)
     pca = SparsePCA(
         min(n_components, p), alpha=penalty, method="cd", tol=TOLERANCE, random_state=random_state
-    )
-    pca.fit(small)
+    ).fit(small)
     loadings = pca.components_[pca.components_.any(axis=1)]
-    projection = np.linalg.solve(loadings @ loadings.T + RIDGE * np.eye(len(loadings)), loadings).T
+    penalised = loadings @ loadings.T + RIDGE * np.eye(len(loadings))
+    projection = np.linalg.solve(penalised, loadings).T
     scores = X @ projection
     R, order = qr(scores, mode="r", pivoting=True)
     explained = np.square(np.diagonal(R)) / total
-    kept = order[: len(explained)][explained > max(least_variance, LEAST_SHARE)]
+    kept = order[: len(explained)][explained > least]
     return loadings[kept], projection[:, kept] / scores[:, kept].std(axis=0), explained[: len(kept)]
 
 
@@ -154,35 +165,42 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     def decisive_params(self):
         """Parameters that identify stored results."""
         named = {"n_estimators": self.n_estimators, "random_state": self.random_state}
-        return named | FIXED | (PUBLISHED if self.published else OURS)
+        pipeline = PUBLISHED if self.published else OURS
+        return named | FIXED | pipeline
 
     def fit(self, X, y, families=None):
-        """Fit the components of each family and the forest; the arguments are as in `EphysTypeClassifier.fit`."""
-        X, labels = self._checked_training(X, y, families)
+        """Fit components and forest; the arguments are as in `EphysTypeClassifier.fit`."""
+        X, codes = self._checked_training(X, y, families)
         seed, tree_seed = check_random_state(self.random_state).randint(2**31 - 1, size=2)
-        scaling = FeatureScaling("standard" if self.published else "normal_scores")
-        filled = self._learn_scale(X, make_pipeline(scaling, SimpleImputer(strategy="median")))
-        self._mean = filled.mean(axis=0)
-        self._fit_components(filled - self._mean, int(seed))
         if self.published:
+            scaling = FeatureScaling("standard")
             forest = RandomForestClassifier(class_weight="balanced_subsample")
         else:
+            scaling = FeatureScaling()
             forest = ExtraTreesClassifier(
                 class_weight="balanced", max_features=0.5, min_samples_leaf=2
             )
-        self.forest_ = forest.set_params(
-            n_estimators=self.n_estimators, random_state=int(tree_seed)
-        )
-        self.forest_.fit(self._forest_input(X), self.classes_[labels])
+        filled = self._learn_scale(X, make_pipeline(scaling, SimpleImputer(strategy="median")))
+        self._mean = filled.mean(axis=0)
+        self._fit_components(filled - self._mean, int(seed))
+        forest.set_params(n_estimators=self.n_estimators, random_state=int(tree_seed))
+        self.forest_ = forest.fit(self._forest_input(X), self.classes_[codes])
         return self
 
     def _fit_components(self, X, seed):
-        self.loadings_, self.explained_variance_ratio_, projections = {}, {}, []
+        """Components of scaled, centred cells of shape (n, n_seen), one family after another."""
+        self.loadings_ = {}
+        self.explained_variance_ratio_ = {}
+        projections = []
         for family, inside in seen_columns(self.families_, self._seen).items():
-            wanted, columns = PUBLISHED_COMPONENTS.get(family), self.families_[family]
-            loadings, part, explained = sparse_components(X[:, inside], wanted, random_state=seed)
-            self.loadings_[family] = np.zeros((len(loadings), len(columns)))
-            self.loadings_[family][:, self._seen[columns]] = loadings
+            n_components = PUBLISHED_COMPONENTS.get(family)
+            loadings, part, explained = sparse_components(
+                X[:, inside], n_components, random_state=seed
+            )
+            columns = self.families_[family]
+            whole = np.zeros((len(loadings), len(columns)))
+            whole[:, self._seen[columns]] = loadings
+            self.loadings_[family] = whole
             self.explained_variance_ratio_[family] = explained
             projection = np.zeros((X.shape[1], len(loadings)))
             projection[inside] = part
@@ -190,10 +208,15 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         self._projection = np.hstack(projections)
 
     def _forest_input(self, X):
-        filled, missing = self._scaled(X), np.isnan(X)
-        shares = [missing[:, columns].mean(axis=1) for columns in self.families_.values()]
-        parts = [(filled - self._mean) @ self._projection, np.column_stack(shares)]
-        return np.hstack(parts if self.published else [*parts, filled])
+        """Components, share of missing features by family and, if not `published`, features."""
+        filled = self._scaled(X)
+        missing = np.isnan(X)
+        parts = [(filled - self._mean) @ self._projection]
+        for columns in self.families_.values():
+            parts.append(missing[:, columns].mean(axis=1, keepdims=True))
+        if not self.published:
+            parts.append(filled)
+        return np.hstack(parts)
 
     def transform(self, X):
         """Z-scored sparse principal components of cells, ndarray of shape (n, n_components)."""
@@ -202,22 +225,19 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     def get_feature_names_out(self, input_features=None):
         """Names of the components: the family and a number, as in ``"AP ramp sPC1"``."""
         check_is_fitted(self)
-        names = [
-            f"{family} sPC{i + 1}"
-            for family, rows in self.loadings_.items()
-            for i in range(len(rows))
-        ]
+        names = []
+        for family, loadings in self.loadings_.items():
+            names += [f"{family} sPC{i + 1}" for i in range(len(loadings))]
         return np.array(names, dtype=object)
 
     def predict_proba(self, X):
-        """Probabilities of the types, assuming equally frequent types; ndarray of shape (n, n_classes)."""
+        """Probabilities of equally frequent types, ndarray of shape (n, n_classes)."""
         X = self._checked_cells(X)
         return self.forest_.predict_proba(self._forest_input(X))
 
 
 def map_cells(data, results=None, overwrite=False, *, seed=0):
-    """Map cells by sparse principal components of each family of features, and by a t-SNE of the
-    components.
+    """Map cells by sparse principal components of each family, and by a t-SNE of the components.
 
     The components are learned from all cells, without their types. The map is for display, not for
     evaluation.
@@ -243,23 +263,17 @@ def map_cells(data, results=None, overwrite=False, *, seed=0):
         with reproducible():
             components = model.fit(data.X, data.y, data.families).transform(data.X)
             tsne = embed(components, seed).astype(np.float32)
-        explained = np.concatenate(list(model.explained_variance_ratio_.values()))
-        names = {
-            "component_names": [str(name) for name in model.get_feature_names_out()],
-            "explained": explained,
-        }
-        labels = data.labels[[name for name in LABELS if name in data.labels]]
         return {
-            "labels": labels,
+            "labels": data.labels[[name for name in LABELS if name in data.labels]],
             "components": components.astype(np.float32),
-            **names,
+            "component_names": model.get_feature_names_out().tolist(),
+            "explained": np.concatenate(list(model.explained_variance_ratio_.values())),
             "tsne": tsne,
         }
 
     wanted = Record("typed cells", data.name, data.sha256, [{}], seed)
-    return load_or_compute(
-        wanted, compute, results, overwrite, estimator=model, n_cells=data.n_cells
-    )
+    n_cells = data.n_cells
+    return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=n_cells)
 
 
 def discriminating_components(components, types, names):
@@ -269,24 +283,18 @@ def discriminating_components(components, types, names):
     its correlation with the first is removed. `components` has shape (n, k), and each of the
     `names` consists of a family and a number.
     """
-    first = int(np.argmax(_between(components, types)))
-    families = [name.rpartition(" ")[0] for name in names]
-    others = [i for i, family in enumerate(families) if family != families[first]]
-    x = components[:, first] - components[:, first].mean()
-    rest = components - components.mean(axis=0)
-    left = rest - np.outer(x, x @ rest / (x @ x))
+    families = np.array([name.rpartition(" ")[0] for name in names])
+    centred = components - components.mean(axis=0)
+    first = int(np.argmax(_between(centred, types) / (centred**2).sum(axis=0)))
+    x = centred[:, first]
+    left = centred - np.outer(x, x @ centred / (x @ x))
     # The share is relative to the variance before removal, so that a component with a negligible
     # remainder is not chosen.
-    share = _between(left, types) * (left**2).sum(axis=0) / (rest**2).sum(axis=0)
-    return [first, others[int(np.argmax(share[others]))]]
+    share = _between(left, types) / (centred**2).sum(axis=0)
+    share[families == families[first]] = -np.inf
+    return [first, int(np.argmax(share))]
 
 
-def _between(values, types):
-    """For each column, the share of the variance that is between types."""
-    centred = values - values.mean(axis=0)
-    total = (centred**2).sum(axis=0)
-    between = sum(
-        (types == name).sum() * centred[types == name].mean(axis=0) ** 2
-        for name in np.unique(types)
-    )
-    return between / np.where(total == 0, 1, total)
+def _between(centred, types):
+    """For each column of centred values, the sum of squares between types."""
+    return (pd.DataFrame(centred).groupby(types).transform("mean") ** 2).sum().to_numpy()

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -23,9 +24,9 @@ def descend(network, losses, learning_rate, weight_decay, n_steps=None, clip=Non
     optimizer = torch.optim.AdamW(
         network.parameters(), learning_rate, weight_decay=weight_decay, fused=True
     )
-    schedule = n_steps and torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, learning_rate, max(n_steps, 2)
-    )
+    schedule = None
+    if n_steps is not None:
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, max(n_steps, 2))
     network.train()
     for loss in losses:
         optimizer.zero_grad()
@@ -33,7 +34,7 @@ def descend(network, losses, learning_rate, weight_decay, n_steps=None, clip=Non
         if clip is not None:
             nn.utils.clip_grad_norm_(network.parameters(), clip)
         optimizer.step()
-        if schedule:
+        if schedule is not None:
             schedule.step()
     network.eval()
 
@@ -48,34 +49,34 @@ def balanced_weights(counts):
 
 
 def effective_number_weights(counts, beta=EFFECTIVE_BETA):
-    """Class weights inversely proportional to the effective numbers of cells (Cui et al. 2019),
-    with a mean of 1.
+    """Class weights with a mean of 1, inverse to effective numbers of cells (Cui et al. 2019).
 
     A class with n_c cells has an effective number of (1 - beta^n_c) / (1 - beta) cells.
     """
-    weights = (1 - beta) / (1 - torch.as_tensor(beta, dtype=torch.float64) ** counts)
+    beta = torch.tensor(beta, dtype=torch.float64)
+    weights = (1 - beta) / (1 - beta**counts)
     return (weights / weights.mean()).float()
 
 
 def focal(logits, labels, weights, gamma=FOCAL_GAMMA):
-    """Cross-entropy in which a cell has weight (1 - p)^gamma if its true class has probability p
-    (Lin et al. 2017).
+    """Focal loss (Lin et al. 2017): cross-entropy in which confident cells have little weight.
 
-    The weighted sum of the losses is divided by the sum of the class `weights` of the cells, as in
+    A cell has weight (1 - p)^gamma if its true class has probability p. The weighted sum of the
+    losses is divided by the sum of the class `weights` of the cells, as in
     `torch.nn.functional.cross_entropy`.
     """
     log_p = F.log_softmax(logits, dim=1).gather(1, labels[:, None])[:, 0]
-    losses = -((-torch.expm1(log_p)) ** gamma) * log_p
+    others = -torch.expm1(log_p)  # 1 - p
+    losses = -(others**gamma) * log_p
     weights = weights[labels]
     return (weights * losses).sum() / weights.sum()
 
 
 def add_angular_margin(cosines, labels, margin=ARCFACE_MARGIN):
-    """Logits of ArcFace (Deng et al. 2019): scaled cos(angle + margin) for true classes, scaled
-    cosines for others.
+    """Logits of ArcFace (Deng et al. 2019): scaled cosines, of true classes with a margin.
 
-    Where angle + margin exceeds pi, the cosine would rise again and is replaced by a linear
-    decrease.
+    The margin is added to the angle. Where their sum exceeds pi, the cosine would rise again and is
+    replaced by a linear decrease. `cosines` has shape (n, n_classes).
     """
     own = cosines.gather(1, labels[:, None])
     sine = (1 - own.square()).clamp_min(1e-9).sqrt()
@@ -86,52 +87,52 @@ def add_angular_margin(cosines, labels, margin=ARCFACE_MARGIN):
 
 
 def validation_part(labels, share, groups, keep, random_state):
-    """Mask of validation cells, a fraction `share` of each class; at least `keep` cells of each
-    class stay in training.
+    """Mask of validation cells: a fraction `share` of each class, but not its last `keep` cells.
 
     Cells of a group stay together. Groups are visited in random order, and a group is taken if it
     reduces the distances between the class shares and `share`, summed over the classes.
     """
-    _, groups = np.unique(
-        np.arange(len(labels)) if groups is None else np.asarray(groups), return_inverse=True
-    )
-    content = np.zeros((groups.max() + 1, labels.max() + 1))
-    np.add.at(content, (groups, labels), 1)
+    if groups is None:
+        groups = np.arange(len(labels))
+    groups = np.unique(groups, return_inverse=True)[1]
+    content = pd.crosstab(groups, labels).to_numpy()  # cells by group and class
     sizes = content.sum(axis=0)
-    taken, chosen = np.zeros(len(sizes)), np.zeros(len(content), dtype=bool)
+    taken = np.zeros(len(sizes))
+    chosen = np.zeros(len(content), dtype=bool)
     for group in random_state.permutation(len(content)):
         with_it = taken + content[group]
-        gain = (np.abs(taken - share * sizes) - np.abs(with_it - share * sizes)) / sizes
-        if gain.sum() > 0 and (with_it <= sizes - keep).all():
-            taken, chosen[group] = with_it, True
+        closer = np.abs(taken - share * sizes) - np.abs(with_it - share * sizes)
+        enough_left = (with_it <= sizes - keep).all()
+        if enough_left and (closer / sizes).sum() > 0:
+            taken = with_it
+            chosen[group] = True
     if not chosen.any():
-        raise ValueError(
-            f"validation_share={share} leaves none of the {len(labels)} cells for validation; increase it"
-        )
+        raise ValueError(f"validation_share={share} leaves none of the {len(labels)} cells")
     return chosen[groups]
 
 
 def oversample(values, labels, random_state):
-    """Oversample every class to the size of the largest class, by interpolation between neighbours
-    (SMOTE).
+    """Oversample every class to the size of the largest one by SMOTE (Chawla et al. 2002).
 
-    `values`, of shape (n, p), are NaN where missing. A new cell lacks a value if the nearer of its
-    two parents lacks it; if only the other parent lacks it, the new cell takes the value of the
-    nearer parent. SMOTE uses five neighbours, or n_min - 1 if the smallest class has n_min <= 5
-    cells (Chawla et al. 2002). Returns values and labels; the given cells come first.
+    New cells lie between a cell and one of its neighbours. `values`, of shape (n, p), are NaN where
+    missing. A new cell lacks a value if the nearer of its two parents lacks it; if only the other
+    parent lacks it, the new cell takes the value of the nearer parent. SMOTE uses five neighbours,
+    or n_min - 1 if the smallest class has n_min <= 5 cells. Returns values and labels; the given
+    cells come first.
     """
     from imblearn.over_sampling import SMOTE  # slow to import
 
-    p, missing = values.shape[1], np.isnan(values)
+    missing = np.isnan(values)
     # Missing values are set to 0 for the interpolation, and an indicator of missing values is
     # interpolated, too. If only one parent has a value, the result is a fraction of this value, and
     # the indicator is 1 minus the fraction, so that the division below restores the value.
-    both = np.hstack([np.where(missing, 0, values), missing]).astype(np.float64)
-    fewest = np.bincount(labels).min()
-    sampler = SMOTE(k_neighbors=min(MOST_NEIGHBOURS, int(fewest) - 1), random_state=random_state)
-    made, labels = sampler.fit_resample(both, labels)
-    share, made = made[:, p:], made[:, :p]
-    missing = share > 0.5
-    made = np.where(missing, np.nan, made / np.where(missing, 1, 1 - share))
+    both = np.hstack([np.where(missing, 0, values), missing])
+    fewest = int(np.bincount(labels).min())
+    sampler = SMOTE(k_neighbors=min(MOST_NEIGHBOURS, fewest - 1), random_state=random_state)
+    both, labels = sampler.fit_resample(both.astype(np.float64), labels)
+    made, share_missing = np.hsplit(both, 2)
+    lost = share_missing > 0.5
+    made = made / np.where(lost, 1, 1 - share_missing)
+    made[lost] = np.nan
     made[: len(values)] = values
     return made, labels

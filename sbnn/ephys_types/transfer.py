@@ -6,6 +6,7 @@ maximisation in the discriminant space of the source.
 """
 
 from itertools import product
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,11 @@ from sbnn.data.typed_cells import families_of
 from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, lightgbm
 from sbnn.ephys_types.classifier import EphysTypeClassifier
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
-from sbnn.errors import attempt
 
 ALIGNMENTS = ("shift", "own", "source", "halfway")
 # learners and power for the alignment "halfway"
-SMOOTH, HALFWAY_POWER = ("kernel", "attention", "logistic"), 0.8
+SMOOTH = ("kernel", "attention", "logistic")
+HALFWAY_POWER = 0.8
 LEAST_PROBABILITY = 1e-6
 # half of the remaining shift of a type is applied if it has this many labelled cells
 TYPE_CELLS = 10.0
@@ -43,8 +44,7 @@ SCALES = pd.read_csv(
 
 
 def physiological_scale(X, feature_names):
-    """Shared features of shape (n, p), transformed such that a difference has the same meaning at
-    every value.
+    """Transform shared features, of shape (n, p), so that a difference always has the same meaning.
 
     Resistances, times, currents, ratios and the sag are replaced by their logarithms, the slope of
     the f-I curve by its square root, and adaptation and the slow trough by their cube roots. Other
@@ -59,81 +59,99 @@ def physiological_scale(X, feature_names):
 
 
 def own_scale(X, reference):
-    """Scale cells by the median and the spread of the `reference` cells; returns an ndarray of
-    shape (n, p).
+    """Scale cells, of shape (n, p), by the median and the spread of the `reference` cells.
 
     The spread is the interquartile range divided by 1.349, which estimates the SD of normally
     distributed values. Missing values become 0.
     """
     low, middle, high = np.nanpercentile(reference, (25, 50, 75), axis=0)
     spread = (high - low) / NORMAL_QUARTILES
-    return np.nan_to_num(
-        np.clip((X - middle) / np.where(spread > 0, spread, 1), -FARTHEST, FARTHEST), nan=0.0
-    )
+    spread = np.where(spread > 0, spread, 1)
+    return np.nan_to_num(np.clip((X - middle) / spread, -FARTHEST, FARTHEST))
 
 
 def align(source, codes, target, known):
-    """Estimate the shift of the target, the shares of its types, and the type memberships of its
-    cells.
+    """Estimate the shift of the target, the shares of its types, and memberships of its cells.
 
-    Returns ndarrays of shape (p,), (k,) and (m, k); the shift is to be subtracted from the target.
-    `source`, of shape (n, p), with types `codes`, and `target`, of shape (m, p), are scaled within
-    their species. `known`, of shape (m,), holds the types of the target cells, with -1 for unknown
-    types. Each type is assumed to be normally distributed in the space of the linear discriminants
-    of the source, and to have the same distribution in the target, up to a shift that all types
-    share. Because a whole type of the target may be mistaken for another type, the estimation
-    starts from many combinations of shares and keeps the most probable solution. Each type gets
-    pseudo-cells, `PSEUDO_SHARE` times the number of target cells, so that no share gets close to
-    zero.
+    Each type is assumed to be normally distributed in the space of the linear discriminants of the
+    source, and to have the same distribution in the target, up to a shift that all types share.
+    Because a whole type of the target may be mistaken for another type, the estimation starts from
+    many combinations of shares and keeps the most probable solution. Each type gets pseudo-cells,
+    `PSEUDO_SHARE` times the number of target cells, so that no share gets close to zero.
+
+    Parameters
+    ----------
+    source, target : ndarray, shape (n, p) and (m, p)
+        Cells, scaled within their species.
+    codes : ndarray, shape (n,)
+        Types of the source cells.
+    known : ndarray, shape (m,)
+        Types of the target cells, -1 if unknown.
+
+    Returns
+    -------
+    tuple of ndarray, of shapes (p,), (k,) and (m, k)
+        The shift, which is to be subtracted from the target, shares and memberships.
     """
     n_classes = codes.max() + 1
     if np.bincount(codes).min() < 2:
         raise ValueError("y: the alignment needs at least two source cells of each type")
-    priors = np.full(n_classes, 1 / n_classes)
-    discriminants = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto", priors=priors).fit(
-        source, codes
-    )
+    discriminants = LinearDiscriminantAnalysis(
+        solver="eigen", shrinkage="auto", priors=np.full(n_classes, 1 / n_classes)
+    ).fit(source, codes)
     n_axes = min(n_classes - 1, source.shape[1])
-    a, b = discriminants.transform(source)[:, :n_axes], discriminants.transform(target)[:, :n_axes]
-    types = [a[codes == k] for k in range(n_classes)]
-    means = np.stack([cells.mean(0) for cells in types])
-    covariances = np.stack(
-        [np.cov(cells.T).reshape(n_axes, n_axes) for cells in types]
-    ) + FLOOR * np.eye(n_axes)
-    # With more than ten types no combination sums to 1, so all shares start equal.
-    starts = [shares for shares in product(STARTS, repeat=n_classes) if abs(sum(shares) - 1) < 0.11]
-    starts = np.array(starts or [np.ones(n_classes)])
-    fits = [_maximise(b, means, covariances, start / start.sum(), known) for start in starts]
-    _, shares, memberships = max(fits, key=lambda fit: fit[0])
-    centres = np.stack([source[codes == k].mean(0) for k in range(n_classes)])
+    projected = discriminants.transform(source)[:, :n_axes]
+    means = np.empty((n_classes, n_axes))
+    covariances = np.empty((n_classes, n_axes, n_axes))
+    centres = np.empty((n_classes, source.shape[1]))
+    for k in range(n_classes):
+        of_type = projected[codes == k]
+        means[k] = of_type.mean(0)
+        covariances[k] = np.cov(of_type.T) + FLOOR * np.eye(n_axes)
+        centres[k] = source[codes == k].mean(0)
+    cells = discriminants.transform(target)[:, :n_axes]
+    fits = []
+    for shares in _starts(n_classes):
+        fits.append(_maximise(cells, means, covariances, shares, known))
+    _, shares, memberships = max(fits, key=itemgetter(0))
     return (target - memberships @ centres).mean(0), shares, memberships
 
 
+def _starts(n_classes):
+    """Initial shares of the types, of shape (starts, n_classes); rows sum to 1."""
+    starts = np.array(list(product(STARTS, repeat=n_classes)))
+    starts = starts[np.abs(starts.sum(axis=1) - 1) < 0.11]
+    if not len(starts):  # with more than ten types no combination sums to 1
+        starts = np.ones((1, n_classes))
+    return starts / starts.sum(axis=1, keepdims=True)
+
+
 def _maximise(cells, means, covariances, shares, known):
-    """Log posterior, shares and memberships after expectation maximisation that starts from the given shares."""
-    precisions, volumes = np.linalg.inv(covariances), np.linalg.slogdet(covariances)[1]
-    pseudo, is_known = PSEUDO_SHARE * len(cells), known >= 0
+    """Log posterior, shares and memberships by expectation maximisation from given shares.
+
+    `cells` has shape (m, axes), and the covariances of the types (k, axes, axes).
+    """
+    precisions = np.linalg.inv(covariances)
+    volumes = np.linalg.slogdet(covariances)[1]
+    n_pseudo = PSEUDO_SHARE * len(cells)
+    typed = np.flatnonzero(known >= 0)
     shift = cells.mean(0) - shares @ means
     for _ in range(STEPS):
-        apart = (cells - shift)[:, None] - means
-        joint = np.log(shares) - 0.5 * (
-            np.einsum("nkp,kpq,nkq->nk", apart, precisions, apart) + volumes
-        )
-        total = logsumexp(joint, axis=1, keepdims=True)
-        memberships = np.exp(joint - total)
-        memberships[is_known] = np.eye(len(means))[known[is_known]]
-        likelihoods = np.where(
-            is_known, joint[np.arange(len(cells)), np.maximum(known, 0)], total[:, 0]
-        )
-        posterior = likelihoods.sum() + pseudo * np.log(shares).sum()
-        shares = (memberships.sum(0) + pseudo) / (len(cells) + pseudo * len(means))
+        apart = (cells - shift)[:, None] - means  # (m, k, axes)
+        distances = np.einsum("nkp,kpq,nkq->nk", apart, precisions, apart)
+        joint = np.log(shares) - 0.5 * (distances + volumes)
+        likelihoods = logsumexp(joint, axis=1)
+        memberships = np.exp(joint - likelihoods[:, None])
+        memberships[typed] = np.eye(len(means))[known[typed]]
+        likelihoods[typed] = joint[typed, known[typed]]
+        posterior = likelihoods.sum() + n_pseudo * np.log(shares).sum()
+        shares = (memberships.sum(0) + n_pseudo) / (len(cells) + n_pseudo * len(means))
         shift = (cells - memberships @ means).mean(0)
     return posterior, shares, memberships
 
 
 class ZeroShotClassifier(TypeClassifier):
-    """Train on the cells of a source species to predict the types of a target species that has no
-    labels.
+    """Train on cells of a source species to predict types of a target species without labels.
 
     Parameters
     ----------
@@ -171,8 +189,8 @@ class ZeroShotClassifier(TypeClassifier):
     _parameter_constraints: dict = {
         "alignment": [StrOptions(set(ALIGNMENTS))],
         "keep_missing": ["boolean"],
+        "classifier": [HasMethods(["fit", "predict_proba"]), None],
     }
-    _parameter_constraints["classifier"] = [HasMethods(["fit", "predict_proba"]), None]
 
     def __init__(self, classifier=None, alignment="shift", keep_missing=False, random_state=None):
         self.classifier = classifier
@@ -188,53 +206,54 @@ class ZeroShotClassifier(TypeClassifier):
         source. `families`, the family of each column, is passed to the classifier.
         """
         X, codes = self._checked_training(X, y, families)
-        target = (
-            X
-            if target is None
-            else attempt("target: expected features as in X", self._checked_cells, target)
-        )
+        target = X if target is None else self._checked_cells(target, "target")
         self._seen = self._measured(X, target)
-        X, target = X[:, self._seen], target[:, self._seen]
-        halfway, self.shift_, self.shares_ = (
-            self.alignment == "halfway",
-            np.zeros(len(self._seen)),
-            None,
-        )
+        X = X[:, self._seen]
+        target = target[:, self._seen]
         self._reference = X if self.alignment == "source" else target
-        if halfway:
-            self._scales = [FeatureScaling().fit(cells) for cells in (X, target)]
-        scaled = self._scales[0].transform(X) if halfway else self._on_scale(X, X)
+        self.shift_ = np.zeros(len(self._seen))
+        self.shares_ = None
         if self.alignment == "shift":
-            scales = own_scale(X, X), codes, own_scale(target, target), np.full(len(target), -1)
-            self.shift_[self._seen], self.shares_, _ = align(*scales)
-        model = None if self.classifier is None else clone(self.classifier)
-        if model is None:
-            model = (
-                EphysTypeClassifier(members=SMOOTH, power=HALFWAY_POWER) if halfway else lightgbm()
-            )
-            model.set_params(random_state=self.random_state)
-        of_columns = (
-            ()
-            if families is None
-            else (families_of(self.families_, range(len(self._seen)))[self._seen],)
-        )
-        self.classifier_ = model.fit(scaled, codes, *of_columns)
+            unknown = np.full(len(target), -1)
+            scaled_target = own_scale(target, target)
+            shift, self.shares_, _ = align(own_scale(X, X), codes, scaled_target, unknown)
+            self.shift_[self._seen] = shift
+        if self.alignment == "halfway":
+            self._scales = [FeatureScaling().fit(X), FeatureScaling().fit(target)]
+            scaled = self._scales[0].transform(X)
+        else:
+            scaled = self._on_scale(X, X)
+        model = self._unfitted()
+        if families is None:
+            self.classifier_ = model.fit(scaled, codes)
+        else:
+            family_of = families_of(self.families_, range(len(self._seen)))
+            self.classifier_ = model.fit(scaled, codes, family_of[self._seen])
         return self
+
+    def _unfitted(self):
+        if self.classifier is not None:
+            return clone(self.classifier)
+        if self.alignment == "halfway":
+            return EphysTypeClassifier(
+                members=SMOOTH, power=HALFWAY_POWER, random_state=self.random_state
+            )
+        return lightgbm(self.random_state)
 
     def _on_scale(self, X, reference):
         scaled = own_scale(X, reference)
-        return np.where(np.isnan(X), np.nan, scaled) if self.keep_missing else scaled
+        if self.keep_missing:
+            scaled[np.isnan(X)] = np.nan
+        return scaled
 
     def predict_proba(self, X):
         """Probability of each type for cells of the target, ndarray of shape (n, n_classes)."""
         X = self._checked_cells(X)[:, self._seen]
         if self.alignment == "halfway":
-            return self.classifier_.predict_proba(
-                np.mean([scale.transform(X) for scale in self._scales], axis=0)
-            )
-        return self.classifier_.predict_proba(
-            self._on_scale(X, self._reference) - self.shift_[self._seen]
-        )
+            scaled = np.mean([scale.transform(X) for scale in self._scales], axis=0)
+        else:
+            scaled = self._on_scale(X, self._reference) - self.shift_[self._seen]
+        return self.classifier_.predict_proba(scaled)
 
 
 class SourcePriorClassifier(TypeClassifier):
@@ -257,41 +276,42 @@ class SourcePriorClassifier(TypeClassifier):
     """
 
     def fit(self, X, y, source, unlabelled=None):
-        """Fit both classifiers; `X`, of shape (n, p), and `y`, of shape (n,), are the labelled
-        target cells and types.
+        """Fit both classifiers to labelled target cells `X`, of shape (n, p), and types `y`.
 
         `source` is a pair: source cells of shape (m, p), with the features of `X`, and types of
         shape (m,). `unlabelled`, of shape (u, p), holds further target cells of unknown type.
         Missing values are NaN.
         """
         X, codes = self._checked_training(X, y)
-        source_X, source_y = self._checked_cells(source[0]), np.asarray(source[1])
+        source_X, source_y = self._checked_source(source)
         lacking = np.setdiff1d(self.classes_, source_y)
         if len(lacking):
             raise ValueError(f"source: no cell has the type {' or '.join(map(str, lacking))}")
+        cells = X
+        if unlabelled is not None:
+            cells = np.vstack([X, self._checked_cells(unlabelled, "unlabelled")])
         of_known = np.isin(source_y, self.classes_)
-        source_X, source_codes = (
-            source_X[of_known],
-            np.searchsorted(self.classes_, source_y[of_known]),
-        )
-        cells = X if unlabelled is None else np.vstack([X, self._checked_cells(unlabelled)])
+        source_X = source_X[of_known]
+        source_codes = np.searchsorted(self.classes_, source_y[of_known])
         self._seen = self._measured(cells, source_X)
         self.estimator_ = KernelLogistic().fit(X, codes)
         self.power_ = WEIGHT / len(X)
-        self._reference, source_X = cells[:, self._seen], source_X[:, self._seen]
+        self._reference = cells[:, self._seen]
+        source_X = source_X[:, self._seen]
         target = own_scale(self._reference, self._reference)
         moved = _moved(own_scale(source_X, source_X), source_codes, target, codes)
         self.prior_ = KernelLogistic(n_landmarks=200, random_state=0).fit(moved, source_codes)
         return self
 
     def prior_features(self, X):
-        """Input of the prior: features that are scaled like the target, ndarray of shape (n, n_seen)."""
+        """Input of the prior: features scaled like the target, ndarray of shape (n, n_seen)."""
         return own_scale(self._checked_cells(X)[:, self._seen], self._reference)
 
     def predict_proba(self, X):
         """Probability of each class, ndarray of shape (n, n_classes)."""
         own = self.estimator_.predict_proba(self._checked_cells(X))
-        return two_experts(own, self.prior_.predict_proba(self.prior_features(X)), self.power_)
+        prior = self.prior_.predict_proba(self.prior_features(X))
+        return two_experts(own, prior, self.power_)
 
 
 def two_experts(own, prior, power):
@@ -299,19 +319,19 @@ def two_experts(own, prior, power):
 
     The probabilities of the second expert are raised to `power`.
     """
-    own, prior = (np.log(np.maximum(p, LEAST_PROBABILITY)) for p in (own, prior))
-    return softmax(own + power * prior, axis=1)
+    log_own = np.log(np.maximum(own, LEAST_PROBABILITY))
+    log_prior = np.log(np.maximum(prior, LEAST_PROBABILITY))
+    return softmax(log_own + power * log_prior, axis=1)
 
 
 def _moved(source, source_codes, target, codes):
-    """Source cells that are moved onto the target; the first target cells have the types `codes`."""
-    shift, *_ = align(
-        source, source_codes, target, np.append(codes, np.full(len(target) - len(codes), -1))
-    )
+    """Source cells moved onto the target, whose first cells have the types `codes`."""
+    known = np.full(len(target), -1)
+    known[: len(codes)] = codes
+    shift, _, _ = align(source, source_codes, target, known)
     moved = source + shift
     for k, n in enumerate(np.bincount(codes)):
-        beyond = (
-            target[: len(codes)][codes == k].mean(0) - source[source_codes == k].mean(0) - shift
-        )
-        moved[source_codes == k] += n / (n + TYPE_CELLS) * beyond
+        of_type = source_codes == k
+        beyond = target[known == k].mean(0) - source[of_type].mean(0) - shift
+        moved[of_type] += n / (n + TYPE_CELLS) * beyond
     return moved

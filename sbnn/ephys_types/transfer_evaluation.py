@@ -23,8 +23,7 @@ VERSION = 2
 
 
 def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
-    """Predict the types of all cells of one species from another species, in both directions and
-    with three alignments.
+    """Predict types of one species from another, in both directions and with three alignments.
 
     Parameters
     ----------
@@ -46,53 +45,51 @@ def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
     The settings (scales, alignment, pseudo-cells) were chosen with knowledge of the scores from
     mouse to human, so these scores are optimistic; see ``benchmarks/ephys_types_tries.md``.
     """
-    both = [as_typed(data) for data in (source, target)]
+    cells = [as_typed(data) for data in (source, target)]
+    wanted = _unanswered("zero-shot", *cells, [{}], seeds)
 
     def compute():
-        shared = [as_typed(to_shared_features(data)) for data in (source, target)]
-        cells = [(transfer.physiological_scale(its.X, its.feature_names), its.y) for its in shared]
-        there, back = (" -> ".join(its.name for its in way) for way in (both, both[::-1]))
-        return _scores_of_alignments({there: cells, back: cells[::-1]}, seeds)
+        rows = []
+        kept = {}
+        for start, end in ((0, 1), (1, 0)):
+            X, y = _scaled_and_types((source, target)[start])
+            target_X, types = _scaled_and_types((source, target)[end])
+            classes = np.union1d(y, types).astype(str)
+            for alignment in ("shift", "own", "source"):
+                for seed in seeds:
+                    model = transfer.ZeroShotClassifier(alignment=alignment, random_state=seed)
+                    probabilities = model.fit(X, y, target_X).predict_proba(target_X)
+                    row = {"way": f"{cells[start].name} -> {cells[end].name}"}
+                    row |= {"method": alignment, "seed": seed}
+                    row |= _scores(types, model.classes_[probabilities.argmax(1)], classes)
+                    if model.shares_ is not None:
+                        names = [f"share {name}" for name in model.classes_]
+                        row |= dict(zip(names, model.shares_, strict=True))
+                    rows.append(row)
+                    if not kept:
+                        kept["test_probabilities"] = probabilities
+                        kept["classes"] = model.classes_.astype(str)
+                        kept["types"] = types
+        return {"scores": pd.DataFrame(rows), **kept}
 
-    return load_or_compute(_question("zero-shot", *both, [{}], seeds), compute, results, overwrite)
+    return load_or_compute(wanted, compute, results, overwrite)
 
 
-def _question(experiment, source, target, params, seeds, **settings):
-    of_source = {
+def _scaled_and_types(data):
+    """Shared features on scales on which differences have one meaning, and types."""
+    shared = as_typed(to_shared_features(data))
+    return transfer.physiological_scale(shared.X, shared.feature_names), shared.y
+
+
+def _unanswered(experiment, source, target, params, seeds, **settings):
+    """Record without values, which identifies an experiment."""
+    settings = {
         "source": source.name,
         "source_sha256": source.sha256,
         "seeds": list(seeds),
         "version": VERSION,
-    }
-    return Record(experiment, target.name, target.sha256, params, seeds[0], of_source | settings)
-
-
-def _scores_of_alignments(ways, seeds):
-    """Scores for each direction in `ways` (cells and types of both species); probabilities for the first direction."""
-    rows, kept = [], {}
-    for way, ((X, y), (target_X, types)) in ways.items():
-        classes = np.union1d(y, types).astype(str)
-        for alignment in ("shift", "own", "source"):
-            for seed in seeds:
-                model = transfer.ZeroShotClassifier(alignment=alignment, random_state=seed).fit(
-                    X, y, target_X
-                )
-                probabilities = model.predict_proba(target_X)
-                scores = _scores(types, model.classes_[probabilities.argmax(1)], classes)
-                row = {"way": way, "method": alignment, "seed": seed} | scores
-                if model.shares_ is not None:
-                    row |= {
-                        f"share {name}": share
-                        for name, share in zip(model.classes_, model.shares_, strict=True)
-                    }
-                rows.append(row)
-                if not kept and alignment == "shift":
-                    kept = {
-                        "test_probabilities": probabilities,
-                        "classes": model.classes_.astype(str),
-                        "types": types,
-                    }
-    return {"scores": pd.DataFrame(rows), **kept}
+    } | settings
+    return Record(experiment, target.name, target.sha256, params, seeds[0], settings)
 
 
 def _scores(types, predicted, classes):
@@ -112,8 +109,7 @@ def learning_curves(
     results=None,
     overwrite=False,
 ):
-    """Score classifiers fitted to a few labelled cells of one species, with and without the cells
-    of another species.
+    """Score classifiers of few labelled cells, with and without the cells of another species.
 
     Parameters
     ----------
@@ -149,50 +145,60 @@ def learning_curves(
     has the same settings and the same power but is fitted to the shared features of the labelled
     target cells.
     """
-    network = TransferAttentionClassifier() if network is None else network
-    of_models = {
-        "models": {name: described(model) for name, model in models.items()},
-        "network": described(network),
-    }
-    settings = {"sizes": list(sizes), "draws": draws} | of_models
-    of_source, cells = as_typed(source), as_typed(target)
-    wanted = _question(
-        "learning-curves", of_source, cells, [{"model": name} for name in models], seeds, **settings
+    if network is None:
+        network = TransferAttentionClassifier()
+    cells = as_typed(target)
+    params = [{"model": name} for name in models]
+    wanted = _unanswered(
+        "learning-curves",
+        as_typed(source),
+        cells,
+        params,
+        seeds,
+        sizes=list(sizes),
+        draws=draws,
+        models={name: described(model) for name, model in models.items()},
+        network=described(network),
     )
 
     def compute():
-        shared, rows = [as_typed(to_shared_features(data)) for data in (source, target)], []
+        shared_source = as_typed(to_shared_features(source))
+        shared = as_typed(to_shared_features(target))
         folds = repeated_donor_folds(cells, N_FOLDS, seeds)
-        for seed, fold, draw, *drawn in labelled_cells(folds, cells.y, sizes, draws):
-            predicted = _by_experts(models, cells, *shared, *drawn)
-            if draw == 0:
-                predicted |= _by_networks(
-                    clone(network).set_params(random_state=seed), *shared, *drawn
-                )
-            known, _, test = drawn
+        rows = []
+        for key, known, others, test in labelled_cells(folds, cells.y, sizes, draws):
+            drawn = known, others, test
+            predicted = _by_experts(models, cells, shared_source, shared, *drawn)
+            if key["draw"] == 0:
+                seeded = clone(network).set_params(random_state=key["seed"])
+                predicted |= _by_networks(seeded, shared_source, shared, *drawn)
             types = np.unique(cells.y[known])
-            key = {"n_cells": len(known), "seed": seed, "fold": fold, "draw": draw}
             for (name, method), probabilities in predicted.items():
-                scores = _scores(cells.y[test], types[probabilities.argmax(1)], np.unique(cells.y))
-                rows.append({"model": name, "method": method} | key | scores)
+                row = {"model": name, "method": method, "n_cells": len(known)} | key
+                found = types[probabilities.argmax(1)]
+                rows.append(row | _scores(cells.y[test], found, np.unique(cells.y)))
         return {"scores": pd.DataFrame(rows)}
 
     return load_or_compute(wanted, compute, results, overwrite)
 
 
 def _by_experts(models, cells, source, target, known, others, test):
-    """Probabilities from classifiers of target cells: alone, with a second target expert, and with a source expert."""
-    mouse, human = (
-        transfer.physiological_scale(its.X, its.feature_names) for its in (source, target)
-    )
-    types, unlabelled = target.y[known], human[others] if len(others) else None
-    helper = transfer.SourcePriorClassifier().fit(
-        human[known], types, (mouse, source.y), unlabelled
-    )
-    first, tested = helper.prior_features(human[known]), helper.prior_features(human[test])
+    """Probabilities by model and method, from classifiers of target cells and of source cells.
+
+    A classifier of all features of the target predicts alone, with a second expert that is trained
+    on the target, and with one that is trained on the source.
+    """
+    source_X = transfer.physiological_scale(source.X, source.feature_names)
+    target_X = transfer.physiological_scale(target.X, target.feature_names)
+    types = target.y[known]
+    unlabelled = target_X[others] if len(others) else None
+    helper = transfer.SourcePriorClassifier()
+    helper.fit(target_X[known], types, (source_X, source.y), unlabelled)
+    tested = helper.prior_features(target_X[test])
     prior = helper.prior_.predict_proba(tested)
     # A second expert with the settings of the prior, fitted to the labelled target cells.
-    second = clone(helper.prior_).fit(first, types).predict_proba(tested)
+    second = clone(helper.prior_).fit(helper.prior_features(target_X[known]), types)
+    second = second.predict_proba(tested)
     predicted = {("source", "transfer"): prior}
     for name, model in models.items():
         own = clone(model).fit(cells.X[known], types).predict_proba(cells.X[test])
@@ -203,30 +209,32 @@ def _by_experts(models, cells, source, target, known, others, test):
 
 
 def _by_networks(network, source, target, known, others, test):
-    """Probabilities from networks on the shared features: trained on the target, or on both species in two ways."""
-    predicted, unlabelled = {}, target.X[others] if len(others) else None
-    for method, way in ((WITHOUT, "joint"), ("pretrained", "pretrained"), ("joint", "joint")):
-        help = None if method == WITHOUT else (source.X, source.y)
+    """Probabilities of networks on the shared features: of the target alone, and in both ways."""
+    unlabelled = target.X[others] if len(others) else None
+    training = target.X[known], target.y[known], target.families
+    both = source.X, source.y
+    predicted = {}
+    for method, way, given in (
+        (WITHOUT, "joint", None),
+        ("pretrained", "pretrained", both),
+        ("joint", "joint", both),
+    ):
         model = clone(network).set_params(way=way)
-        model.fit(
-            target.X[known], target.y[known], target.families, source=help, unlabelled=unlabelled
-        )
+        model.fit(*training, source=given, unlabelled=unlabelled)
         predicted["attention, shared features", method] = model.predict_proba(target.X[test])
     return predicted
 
 
 def labelled_cells(folds, types, sizes, draws):
-    """Yield seed, fold and draw, followed by labelled training cells, other training cells, and
-    test cells.
-
-    Some cells of every type are labelled.
-    """
+    """Yield seed, fold and draw as a dict, labelled and other training cells, and test cells."""
     for seed, its in folds.items():
         for fold, (train, test) in enumerate(its):
             for size in sizes:
-                for draw in range(draws if size else 1):
+                n_draws = 1 if size is None else draws
+                for draw in range(n_draws):
                     random = np.random.default_rng([seed, fold, size or 0, draw])
-                    yield seed, fold, draw, *_drawn(train, types, size, random), test
+                    known, others = _drawn(train, types, size, random)
+                    yield {"seed": seed, "fold": fold, "draw": draw}, known, others, test
 
 
 def _drawn(train, types, size, random):
@@ -235,11 +243,9 @@ def _drawn(train, types, size, random):
         return train, train[:0]
     names, counts = np.unique(types[train], return_counts=True)
     if size < FEWEST_OF_A_TYPE * len(names) or counts.min() < FEWEST_OF_A_TYPE:
-        raise ValueError(
-            f"sizes: {size} cells cannot include {FEWEST_OF_A_TYPE} of each type ({', '.join(names)})"
-        )
+        raise ValueError(f"sizes: {size} cells cannot include {FEWEST_OF_A_TYPE} of each type")
     while True:
         order = random.permutation(train)
-        drawn = types[order[:size]]
-        if all((drawn == name).sum() >= FEWEST_OF_A_TYPE for name in names):
+        found, counts = np.unique(types[order[:size]], return_counts=True)
+        if len(found) == len(names) and counts.min() >= FEWEST_OF_A_TYPE:
             return order[:size], order[size:]

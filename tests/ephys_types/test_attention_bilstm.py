@@ -1,4 +1,4 @@
-"""The BiLSTM over families: its parts by hand, what is missing is not read, validation cells teach nothing."""
+"""The BiLSTM over families: its parts by hand, missing values, and validation cells."""
 
 import math
 
@@ -10,7 +10,7 @@ from torch import nn
 
 from sbnn.ephys_types import AttentionBiLSTMClassifier, attention_bilstm
 from sbnn.ephys_types.attention_bilstm import BiLSTM
-from sbnn.ephys_types.training import effective_number_weights, oversample, validation_part
+from sbnn.ephys_types.training import balanced_weights, effective_number_weights, focal
 
 QUICK = {"hidden": 8, "max_epochs": 3, "random_state": 0}
 COLUMNS = np.array([[0, 2, 4], [1, -1, -1], [3, 5, -1]])  # of three families
@@ -19,13 +19,15 @@ COLUMNS = np.array([[0, 2, 4], [1, -1, -1], [3, 5, -1]])  # of three families
 def fitted(cells, groups=None, X=None, **changes):
     """A quick model, with changes of its parameters or of its treatment."""
     model = AttentionBiLSTMClassifier(**QUICK)
-    named = {name: value for name, value in changes.items() if name in model.get_params()}
+    if X is None:
+        X = cells.X
     with pytest.MonkeyPatch.context() as changed:
-        for name in changes.keys() - named.keys():
-            changed.setitem(attention_bilstm.OURS, name, changes[name])
-        return model.set_params(**named).fit(
-            cells.X if X is None else X, cells.y, cells.families, groups
-        )
+        for name, value in changes.items():
+            if name in model.get_params():
+                model.set_params(**{name: value})
+            else:
+                changed.setitem(attention_bilstm.OURS, name, value)
+        return model.fit(X, cells.y, cells.families, groups)
 
 
 def weights_of(model):
@@ -91,37 +93,8 @@ def test_a_cell_is_what_a_network_of_its_families_alone_makes_of_it(X):
             net(values, present)[cell], net.head(state), rtol=1e-4, atol=1e-5
         )
     assert not attention[~present].any()
-    last = network(attention=False).encode(values, present)[1]
-    assert (
-        last[:2].tolist() == [[0, 0, 1]] * 2
-        and last[2].tolist() == [1, 0, 0]
-        and last[11].tolist() == [0, 0, 0]
-    )
-
-
-def test_classes_are_filled_up_with_cells_between_two_of_their_own(rng):
-    labels = np.repeat([0, 1], [20, 4])
-    values = rng.normal(size=(24, 3)) + 10 * labels[:, None]
-    made, new = oversample(values, labels, 0)
-    assert new.tolist() == labels.tolist() + [1] * 16
-    for cell in made[24:]:
-        # Distances to the two parents add up to the distance between them.
-        way = np.linalg.norm(cell - values[20:], axis=1)
-        gaps = way[:, None] + way - np.linalg.norm(values[20:, None] - values[20:], axis=2)
-        assert gaps[~np.eye(4, dtype=bool)].min() < 1e-9
-    assert not np.array_equal(made, oversample(values, labels, 4)[0])
-
-
-def test_validation_part_of_each_class():
-    labels = np.repeat([0, 1, 2], [100, 40, 1])
-    random = np.random.RandomState(0)  # noqa: NPY002
-    # A donor that has all cells of a class stays for training, however large the share.
-    donors = np.r_[np.arange(100) % 10, np.full(40, 11), 3]
-    part = validation_part(labels, 0.9, donors, 1, random)
-    assert set(donors[part]) and set(labels[~part]) == {0, 1, 2}
-    assert not set(donors[part]) & set(donors[~part])
-    with pytest.raises(ValueError, match="^validation_share="):
-        validation_part(labels, 1e-6, None, 1, random)
+    _, last = network(attention=False).encode(values, present)
+    assert last[[0, 2, 11]].tolist() == [[0, 0, 1], [1, 0, 0], [0, 0, 0]]
 
 
 def test_a_cell_without_any_value_has_probabilities_and_no_attention(cells):
@@ -130,37 +103,52 @@ def test_a_cell_without_any_value_has_probabilities_and_no_attention(cells):
     assert not model.attention_weights(nothing).any()
 
 
-def test_smote_makes_training_cells_only(cells, monkeypatch):
-    given, losses = {}, AttentionBiLSTMClassifier._losses
+@pytest.fixture
+def given(monkeypatch):
+    """What the training of a network is given: tokens and types, and weights of the classes."""
+    seen = {}
+    losses = AttentionBiLSTMClassifier._losses
 
     def look(self, learned, watched, weights, generator):
-        given.update(learned=learned, weights=weights, watched=watched)
+        seen.update(learned=learned, watched=watched, weights=weights)
         return losses(self, learned, watched, weights, generator)
 
     monkeypatch.setattr(AttentionBiLSTMClassifier, "_losses", look)
-    model = fitted(cells, loss="arcface", smote=True, validation_share=0.25, max_epochs=1)
+    return seen
+
+
+def test_smote_makes_training_cells_only(cells, given):
+    model = fitted(cells, smote=True, validation_share=0.25, max_epochs=1)
     aside = model.validation_
-    counts = np.unique(cells.y[~aside], return_counts=True)[1]  # before SMOTE
-    assert given["weights"].tolist() == [1] * len(counts), "SMOTE takes the place of weights"
+    n_given = (~aside).sum()
     *learned, labels = given["learned"]
-    assert (np.bincount(labels) == counts.max()).all() and len(labels) > (~aside).sum()
-    # The validation part is real cells, as they are.
     *watched, of_watched = given["watched"]
-    np.testing.assert_array_equal(of_watched, np.searchsorted(model.classes_, cells.y)[aside])
-    for part, seen, real in zip(
-        learned, watched, model._tokens(model._scaled(cells.X)), strict=True
-    ):
-        np.testing.assert_array_equal(seen, real[torch.from_numpy(aside)])
-        np.testing.assert_array_equal(part[: (~aside).sum()], real[torch.from_numpy(~aside)])
-    trained = cells.y[
-        ~fitted(cells, loss="arcface", validation_share=0.25, max_epochs=1).validation_
-    ]
-    counts = torch.from_numpy(np.unique(trained, return_counts=True)[1])
-    np.testing.assert_allclose(given["weights"], effective_number_weights(counts), rtol=1e-6)
+    _, counts = np.unique(cells.y[~aside], return_counts=True)
+    assert np.bincount(labels).tolist() == [counts.max()] * len(counts)
+    assert len(labels) > n_given
+    # The validation part is real cells, as they are.
+    codes = np.searchsorted(model.classes_, cells.y)
+    np.testing.assert_array_equal(of_watched, codes[aside])
+    real = model._tokens(model._scaled(cells.X))
+    for made, seen, part in zip(learned, watched, real, strict=True):
+        np.testing.assert_array_equal(seen, part[aside])
+        np.testing.assert_array_equal(made[:n_given], part[~aside])
+
+
+def test_small_classes_are_weighted_unless_they_are_filled_up(cells, given):
+    fitted(cells, max_epochs=1)
+    _, counts = np.unique(cells.y, return_counts=True)
+    np.testing.assert_allclose(given["weights"], balanced_weights(counts), rtol=1e-6)
+    fitted(cells, loss="arcface", max_epochs=1)
+    expected = effective_number_weights(torch.tensor(counts))
+    np.testing.assert_allclose(given["weights"], expected, rtol=1e-6)
+    for changes in ({"smote": True}, {"published": "mouse"}):
+        fitted(cells, max_epochs=1, **changes)
+        assert given["weights"].tolist() == [1] * len(counts)
 
 
 def test_validation_cells_are_not_learned_from_and_donors_stay_together(cells):
-    """Neither by the network nor by the scaling: other values there change nothing, as long as no epoch is chosen."""
+    """Other values of validation cells change neither network nor scaling if no epoch is chosen."""
     settings, donors = {"validation_share": 0.25, "max_epochs": 1}, cells.labels["donor"].to_numpy()
     model = fitted(cells, donors, **settings)
     assert not set(donors[model.validation_]) & set(donors[~model.validation_])
@@ -199,27 +187,63 @@ def test_best_epoch_is_restored_and_patience_ends_training(cells, monkeypatch):
     )
 
 
-def test_published_treatment_by_its_name(cells):
-    few = AttentionBiLSTMClassifier(**QUICK | {"max_epochs": 1}).fit(
-        np.tile(cells.X, (4, 1)), np.tile(cells.y, 4)
-    )
-    assert (
-        few._how["noise"] == pytest.approx(10 / math.sqrt(800))
-        and fitted(cells)._how["noise"] == 0.5
-    )
-    model = fitted(cells, published=True, smote=True)
-    assert 0 < model.validation_.mean() < 0.3 and len(model.history_) == 3
+def test_noise_falls_with_the_number_of_cells(cells):
+    model = AttentionBiLSTMClassifier(hidden=4, max_epochs=1)
+    model.fit(np.tile(cells.X, (4, 1)), np.tile(cells.y, 4))
+    assert model._how["noise"] == pytest.approx(10 / math.sqrt(800))
+    assert fitted(cells, max_epochs=1)._how["noise"] == 0.5
+
+
+def test_noise_is_added_and_features_are_hidden():
+    model = AttentionBiLSTMClassifier()
+    model._how = {"noise": 0.5, "hide": 0.2}
+    noisy = model._disturbed(torch.ones(200, 50), torch.Generator().manual_seed(0))
+    hidden = noisy.isnan()
+    assert hidden.float().mean() == pytest.approx(0.2, abs=0.02)
+    assert noisy[~hidden].mean() == pytest.approx(1, abs=0.02)
+    assert noisy[~hidden].std() == pytest.approx(0.5, abs=0.02)
+
+
+def test_published_networks_read_zeros_for_missing_values(cells):
     zeros = np.nan_to_num(cells.X)
+    model = fitted(cells, published=True)
     np.testing.assert_array_equal(model.predict_proba(zeros), model.predict_proba(cells.X))
-    mouse = fitted(cells, published="mouse", max_epochs=1)
-    p, [epoch] = (
-        mouse.predict_proba(cells.X)[aside := mouse.validation_],
-        mouse.history_.to_dict("records"),
-    )
-    true = np.searchsorted(mouse.classes_, cells.y[aside])
-    assert epoch["validation_accuracy"] == (p.argmax(1) == true).mean()
-    assert epoch["validation_loss"] == pytest.approx(
-        -np.log(p[np.arange(len(p)), true]).mean(), rel=1e-5
-    )
     masked = fitted(cells)
     assert not np.allclose(masked.predict_proba(zeros), masked.predict_proba(cells.X))
+    assert 0 < model.validation_.mean() < 0.3
+    assert not masked.validation_.any()
+    assert len(model.history_) == 3
+
+
+def test_networks_of_mouse_cells_stop_by_accuracy(cells):
+    model = fitted(cells, published="mouse", max_epochs=1)
+    X = cells.X[model.validation_]
+    true = np.searchsorted(model.classes_, cells.y[model.validation_])
+    p = model.predict_proba(X)
+    [epoch] = model.history_.to_dict("records")
+    assert epoch["validation_accuracy"] == (p.argmax(1) == true).mean()
+    loss = -np.log(p[np.arange(len(p)), true]).mean()
+    assert epoch["validation_loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_an_arcface_network_scales_its_cosines(cells):
+    model = fitted(cells, loss="arcface", validation_share=0.25)
+    tokens = model._tokens(model._scaled(cells.X))
+    with torch.no_grad():
+        cosines = model.network_(*tokens).double()
+    assert cosines.abs().max() <= 1 + 1e-6
+    state, _ = model.network_.encode(*tokens)
+    lengths = state.norm(dim=1)[:, None] * model.network_.head.weight.norm(dim=1)
+    torch.testing.assert_close(cosines.float(), state @ model.network_.head.weight.T / lengths)
+    np.testing.assert_allclose(model.predict_proba(cells.X), (30 * cosines).softmax(1))
+    true = torch.from_numpy(np.searchsorted(model.classes_, cells.y))[model.validation_]
+    counts = torch.from_numpy(np.unique(cells.y[~model.validation_], return_counts=True)[1])
+    weights = effective_number_weights(counts)
+    found = model._loss(cosines[model.validation_].float(), true, weights, margin=0.0)
+    assert found == focal(30 * cosines[model.validation_].float(), true, weights)
+
+
+def test_without_attention_there_are_no_weights(cells):
+    model = fitted(cells, attention=False, max_epochs=1)
+    assert not hasattr(model, "attention_weights")
+    assert model.network_.score is None

@@ -1,4 +1,6 @@
-"""Classifiers are scored on cells of donors they have not seen; results are kept, taken up again and never mixed."""
+"""Classifiers are scored on cells of unseen donors; results are kept, resumed and never mixed."""
+
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,15 @@ from sklearn.tree import DecisionTreeClassifier
 from sbnn import typed_cells
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import as_typed
-from sbnn.ephys_types.classification import cross_validate_classifier, scores
+from sbnn.ephys_types import EphysTypeClassifier
+from sbnn.ephys_types.base import FeatureScaling
+from sbnn.ephys_types.classification import (
+    class_probabilities,
+    cross_validate_classifier,
+    extra_of,
+    label_scores,
+    scores,
+)
 from sbnn.evaluation import folds as donors
 from sbnn.evaluation.folds import repeated_donor_folds
 
@@ -26,7 +36,7 @@ def folds(cells):
 
 
 class Watching(ClassifierMixin, BaseEstimator):
-    """A tree that is strict about what it is given, and attends to the first family of cells of the first class."""
+    """A strict tree that attends to the first family of cells of the first class."""
 
     def __init__(self, random_state=None, depth=3, n_jobs=1):
         self.random_state, self.depth, self.n_jobs = random_state, depth, n_jobs
@@ -70,8 +80,10 @@ def test_folds_keep_donors_together_and_every_class_in_every_fold(cells):
         assert not set(donor[train]) & set(donor[test])
         assert set(cells.y[train]) == set(cells.y[test]) == set(cells.y)
         assert len(train) + len(test) == cells.n_cells
-    same, other = ([test.tolist() for _, test in donor_folds(cells, 5, seed)] for seed in (3, 4))
-    assert same == [test.tolist() for _, test in folds] != other
+    same = donor_folds(cells, 5, 3)
+    other = donor_folds(cells, 5, 4)
+    np.testing.assert_array_equal(same[0][1], folds[0][1])
+    assert any(set(one[1]) != set(two[1]) for one, two in zip(other, folds, strict=True))
     assert list(repeated_donor_folds(cells)) == [0, 1, 2]
 
 
@@ -137,17 +149,14 @@ def test_saved_folds_are_loaded_and_others_added(cells, folds, tmp_path, monkeyp
 
     monkeypatch.setattr(Watching, "fit", count)
     more = folds | {2: donor_folds(cells, 3, 2)}
-    how = {"results": path, "verbose": False}
-    whole, record, stored = (
-        cross_validate_classifier(Watching(), cells, some, **how) for some in (folds, more, more)
-    )
+    whole = cross_validate_classifier(Watching(), cells, folds, results=path, verbose=False)
+    record = cross_validate_classifier(Watching(), cells, more, results=path, verbose=False)
+    stored = cross_validate_classifier(Watching(), cells, more, results=path, verbose=False)
     assert len(fits) == 9, "those of another seed are added to what is there"
     np.testing.assert_array_equal(record.macro_f1[:6], whole.macro_f1)
     np.testing.assert_array_equal(stored.macro_f1, record.macro_f1)
-    assert (
-        stored.repeats.tolist() == record.repeats.tolist()
-        and stored.family_names == whole.family_names
-    )
+    assert stored.repeats.tolist() == record.repeats.tolist()
+    assert stored.family_names == whole.family_names
 
 
 def test_all_that_decides_is_in_the_key(cells, folds, tmp_path):
@@ -169,3 +178,54 @@ def test_all_that_decides_is_in_the_key(cells, folds, tmp_path):
     for bad in ({"target": "other"}, {"seed": 1}):
         with pytest.raises(ValueError, match="overwrite=True"):
             key(results=path, **bad)
+
+
+def test_a_class_without_cells_counts_only_if_it_is_predicted():
+    classes = np.array(list("abcd"))
+    true = np.array(list("aabbbbca"))
+    predicted = np.array(list("abbbbbcd"))
+    found = label_scores(true, predicted, classes)
+    np.testing.assert_allclose(found["f1"], [0.5, 8 / 9, 1, 0])
+    assert found["macro_f1"] == pytest.approx(np.mean([0.5, 8 / 9, 1, 0]))
+    assert found["balanced_accuracy"] == pytest.approx(np.mean([1 / 3, 1, 1]))
+    few = label_scores(true[:4], predicted[:4], classes)
+    np.testing.assert_allclose(few["f1"], [2 / 3, 0.8, np.nan, np.nan])
+    assert few["macro_f1"] == pytest.approx(np.mean([2 / 3, 0.8]))
+
+
+def test_the_log_loss_is_that_of_clipped_probabilities():
+    p = np.array([[1.0, 0, 0], [0.2, 0.5, 0.3]])
+    classes = np.array(list("abc"))
+    found = scores(np.array(["b", "c"]), np.array(["a", "b"]), p, classes)
+    assert found["log_loss"] == pytest.approx(-(np.log(0.001 / 1.002) + np.log(0.3)) / 2)
+
+
+def test_probabilities_are_in_the_order_of_all_classes():
+    model = SimpleNamespace(classes_=["d", "a"], predict_proba=lambda X: X)
+    found = class_probabilities(model, np.array([[0.9, 0.1]]), np.array(list("abcd")))
+    assert found.tolist() == [[0.1, 0, 0, 0.9]]
+
+
+def test_what_fit_takes_besides_cells_and_types(cells):
+    donors = cells.labels["donor"].to_numpy(str)
+    extra = extra_of(Watching(), cells)
+    np.testing.assert_array_equal(extra["groups"], donors)
+    np.testing.assert_array_equal(extra["families"], cells.families)
+    assert extra_of(DecisionTreeClassifier(), cells) == {}
+    calibrated = EphysTypeClassifier()
+    assert list(extra_of(calibrated, cells)) == ["families", "groups"]
+    assert list(extra_of(calibrated.set_params(power=1.0), cells)) == ["families"]
+    without = as_typed(replaced(cells, labels=cells.labels[["type"]]))
+    np.testing.assert_array_equal(extra_of(Watching(), without)["groups"], cells.cell_names)
+
+
+def test_by_default_three_sets_of_five_folds():
+    cells = small(["x", "y", "y"] * 20, [i % 20 for i in range(60)])
+    tree = DecisionTreeClassifier(max_depth=1)
+    record = cross_validate_classifier(tree, cells, verbose=False)
+    assert record.repeats.tolist() == [0] * 5 + [1] * 5 + [2] * 5
+    assert record.family_names == ["all"]
+    one = cross_validate_classifier(tree, cells, record.folds[:5], seed=7, verbose=False)
+    assert one.repeats.tolist() == [7] * 5
+    with pytest.raises(TypeError, match="^estimator: .*predict_proba"):
+        cross_validate_classifier(FeatureScaling(), cells)

@@ -1,4 +1,4 @@
-"""What all classifiers share, and the simple ones: kernel logistic regression, the geometric mean, sparse PCA."""
+"""What all classifiers share, and kernel logistic regression, the default and sparse PCA."""
 
 import warnings
 
@@ -11,9 +11,11 @@ from sklearn.base import clone
 from sklearn.decomposition import SparsePCA
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sbnn.data.typed_cells import family_columns
+from sbnn.data.simulate_ephys import simulate_ephys_types
+from sbnn.data.typed_cells import as_typed, family_columns
 from sbnn.ephys_types import (
     AttentionBiLSTMClassifier,
     EphysTypeClassifier,
@@ -21,10 +23,11 @@ from sbnn.ephys_types import (
     SparsePCAForest,
     TransferAttentionClassifier,
     ZeroShotClassifier,
+    sparse_pca_forest,
 )
-from sbnn.ephys_types.base import FeatureScaling
+from sbnn.ephys_types.base import FeatureScaling, lightgbm
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
-from sbnn.ephys_types.sparse_pca_forest import sparse_components
+from sbnn.ephys_types.sparse_pca_forest import discriminating_components, sparse_components
 
 QUICK = {"n_estimators": 20, "random_state": 0}
 NETWORKS = {
@@ -107,10 +110,7 @@ def test_cells_without_values_and_values_beyond_arithmetic_are_named(cells):
     with pytest.warns(UserWarning, match="X: no values for 1 of 200 cells: 7;"):
         model.fit(X, cells.y)
     X[3] = 1e300
-    marked = np.where(np.arange(200)[:, None] % 9, cells.X, -9999.0)
     for ask in (model.predict, lambda X: model.fit(X, cells.y)):
-        with pytest.warns(UserWarning, match="X: .*: -9999 in 23 cells"):
-            ask(marked)
         with pytest.raises(ValueError, match="X: .* masked"):
             ask(np.ma.masked_invalid(cells.X))
         with pytest.raises(ValueError, match="X: the value of cell 3 .* is 1e.300"):
@@ -132,7 +132,7 @@ def test_attention_is_that_of_measured_families(cells, network):
 
 
 def test_same_seed_same_bits(cells, network):
-    """Whatever was drawn before, and however many threads there are; the caller's generator is left alone."""
+    """Whatever was drawn before, and on any number of threads; the global generator is kept."""
     threads = torch.get_num_threads()
     torch.manual_seed(5)
     before = torch.get_rng_state()
@@ -154,9 +154,8 @@ def test_a_family_without_values_is_left_out_with_a_warning(cells, network):
         model = clone(network).fit(X, cells.y, cells.families)
     assert told[0].filename == __file__
     weights = model.attention_weights(cells.X)
-    assert (
-        weights.shape == (200, 11) and not weights[:, list(model.families_).index("passive")].any()
-    )
+    assert weights.shape == (200, 11)
+    assert not weights[:, list(model.families_).index("passive")].any()
     np.testing.assert_array_equal(model.predict_proba(cells.X), model.predict_proba(X))
 
 
@@ -171,24 +170,79 @@ def test_it_is_balanced_logistic_regression_in_the_space_of_the_kernel(cells):
     )
 
 
-def test_the_best_default_is_the_geometric_mean_of_its_members(cells):
-    model = EphysTypeClassifier(n_steps=20, power=1.0, random_state=3).fit(
-        cells.X, cells.y, cells.families
-    )
-    assert list(model.members_) == ["trees", "kernel", "attention"]
-    said = [np.maximum(member.predict_proba(cells.X), 1e-6) for member in model.members_.values()]
-    np.testing.assert_allclose(
-        model.predict_proba(cells.X), softmax(np.mean(np.log(said), 0), 1), atol=1e-6
-    )
-    np.testing.assert_array_equal(
-        model.predict(cells.X), model.classes_[model.predict_proba(cells.X).argmax(1)]
-    )
+def test_landmarks_are_some_of_the_cells(cells):
+    model = KernelLogistic(n_landmarks=40, random_state=0).fit(cells.X, cells.y)
+    whole = model._scaled(cells.X)
+    inside = (whole[:, None] == model._landmarks).all(axis=2)
+    assert inside.any(axis=0).all()
+    assert model._landmarks.shape == (40, whole.shape[1])
+    kernel = rbf_kernel(whole, model._landmarks, gamma=0.3 / whole.shape[1])
+    inverse = np.linalg.pinv(rbf_kernel(model._landmarks, gamma=0.3 / whole.shape[1]))
+    features = model._kernel(whole) @ model._basis
+    np.testing.assert_allclose(features @ features.T, kernel @ inverse @ kernel.T, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def default(cells):
+    members = ["trees", "kernel", "attention", "logistic"]
+    model = EphysTypeClassifier(n_steps=20, members=members, power=1.0, random_state=3)
+    return model.fit(cells.X, cells.y, cells.families)
+
+
+def test_the_default_is_the_geometric_mean_of_its_members(cells, default):
+    logs = []
+    for member in default.members_.values():
+        logs.append(np.log(np.maximum(member.predict_proba(cells.X), 1e-6)))
+    p = default.predict_proba(cells.X)
+    np.testing.assert_allclose(p, softmax(np.mean(logs, axis=0), axis=1), atol=1e-6)
+    np.testing.assert_array_equal(default.predict(cells.X), default.classes_[p.argmax(1)])
+    assert default.held_out_probabilities_ is None
+
+
+def test_members_are_classifiers_of_their_own(cells, default):
+    codes = np.searchsorted(default.classes_, cells.y)
     seed = np.random.RandomState(3).randint(2**31 - 1)
+    x = FeatureScaling().fit_transform(cells.X)
+    x = np.where(np.isfinite(x), x, np.nanmedian(x, axis=0))
+    linear = LogisticRegression(C=0.01, class_weight="balanced", max_iter=2000).fit(x, codes)
     network = FamilyAttentionClassifier(n_steps=20, random_state=seed)
-    network.fit(cells.X, np.searchsorted(model.classes_, cells.y), cells.families)
-    np.testing.assert_array_equal(
-        model.attention_weights(cells.X), network.attention_weights(cells.X)
-    )
+    network.fit(cells.X, codes, cells.families)
+    members = {
+        "trees": lightgbm(seed).fit(cells.X, codes).predict_proba(cells.X),
+        "kernel": KernelLogistic().fit(cells.X, codes).predict_proba(cells.X),
+        "attention": network.predict_proba(cells.X),
+        "logistic": linear.predict_proba(x),
+    }
+    assert list(default.members_) == list(members)
+    for name, expected in members.items():
+        found = default.members_[name].predict_proba(cells.X)
+        np.testing.assert_allclose(found, expected, atol=1e-9)
+    weights = default.attention_weights(cells.X)
+    np.testing.assert_array_equal(weights, network.attention_weights(cells.X))
+
+
+def test_uncertain_and_far_cells_stay_untyped(cells, default):
+    p = default.predict_proba(cells.X).max(axis=1)
+    types = default.predict(cells.X)
+    limit = np.sort(p)[50]
+    found = default.predict(cells.X, abstain=limit)
+    expected = np.where((p < limit) | default.far(cells.X), "unknown", types)
+    np.testing.assert_array_equal(found, expected)
+    assert 45 < (found == "unknown").sum() < 60
+    with pytest.warns(UserWarning, match="200 of 200 cells far"):
+        beyond = default.predict(cells.X * 50, abstain=0)
+    assert (beyond == "unknown").all()
+
+
+def test_members_must_be_known(cells):
+    for members in ([], ["forest"], "trees", 5):
+        with pytest.raises(ValueError, match="members"):
+            EphysTypeClassifier(members=members).fit(cells.X, cells.y)
+    kernel = EphysTypeClassifier(members=["kernel"], power=1.0).fit(cells.X, cells.y)
+    with pytest.raises(ValueError, match="members"):
+        kernel.attention_weights(cells.X)
+    with pytest.raises(ValueError, match="^groups: "):
+        kernel.fit(cells.X, cells.y, groups=[1, 2])
 
 
 @pytest.fixture(scope="module")
@@ -250,3 +304,34 @@ def test_components_and_trees_of_each_family(model, cells):
     np.testing.assert_array_equal(model._forest_input(cells.X)[:, start], lacking)
     again = clone(model).fit(cells.X, cells.y, cells.families)
     np.testing.assert_array_equal(again.predict_proba(cells.X), model.predict_proba(cells.X))
+
+
+def test_two_components_discriminate_types(rng):
+    components = rng.normal(size=(120, 4))
+    types = np.repeat(["a", "b", "c"], 40)
+    components[:, 1] += 6 * (types == "a")
+    components[:, 3] += 3 * (types == "b")
+    names = ["f 1", "f 2", "g 1", "h 1"]
+    # repeats the best one, and next to nothing else
+    components[:, 2] = components[:, 1] + 0.01 * (types == "b")
+    assert discriminating_components(components, types, names) == [1, 3]
+    # the second one is of another family
+    components[:, 0] = components[:, 3]
+    assert discriminating_components(components, types, names) == [1, 3]
+
+
+def test_a_map_is_of_components_learned_without_types(monkeypatch):
+    data = simulate_ephys_types(60, random_state=0)
+    data.obs["other"] = "x"
+    monkeypatch.setattr(sparse_pca_forest, "embed", lambda components, seed: components[:, -2:])
+    record = sparse_pca_forest.map_cells(data, seed=3)
+    arrays = as_typed(data)
+    model = SparsePCAForest(n_estimators=1, random_state=3).fit(
+        arrays.X, arrays.y[::-1], arrays.families
+    )
+    np.testing.assert_allclose(record.components, model.transform(arrays.X), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(record.tsne, record.components[:, -2:])
+    assert record.component_names == list(model.get_feature_names_out())
+    assert len(record.explained) == record.components.shape[1]
+    assert "other" not in record.labels
+    assert list(record.labels["type"]) == list(arrays.y)

@@ -1,4 +1,4 @@
-"""Committed results are what the code gives: one fold of each is fitted again; figures stay as they are."""
+"""Committed results are what the code gives: one fold of each is fitted again."""
 
 from functools import cache
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A family that decides is important by every measure; one that others repeat only when it is shuffled."""
+"""A family that decides is important by every measure; a copy only when it is shuffled."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 
 from sbnn import typed_cells
-from sbnn.ephys_types.classification import family_importance
+from sbnn.ephys_types.classification import (
+    attention_by_class,
+    family_importance,
+    importance_table,
+)
 
 FAMILIES = ("decides", "repeated", "its copy", "noise")
 
@@ -74,7 +78,7 @@ def test_what_a_model_needs_is_found_by_shuffling_and_by_leaving_out(cells, tmp_
 
 
 class OfOnePiece(Attentive):
-    """Refuses cells whose first two features, of one family, are of different cells, and those it was fitted to."""
+    """Refuses cells it was fitted to, and cells whose first family is of two different cells."""
 
     def fit(self, X, y, families=None):
         self.fitted_ = X
@@ -117,3 +121,22 @@ def test_cells_with_some_value_of_a_family_that_is_left_are_trained_on(cells, mo
     assert sizes == [
         len(train) - (i == 1 and 0 in train) for train, _ in record.folds for i in range(5)
     ]
+
+
+def test_attention_is_averaged_over_the_cells_of_a_class():
+    weights = np.array([[1.0, 0], [0, 1], [0.5, 1.5], [1, 1]])
+    found = attention_by_class(weights, np.array(list("aaab")), np.array(list("abc")))
+    np.testing.assert_allclose(found, [[0.375, 0.625], [0.5, 0.5], [np.nan, np.nan]])
+
+
+def test_importance_is_the_mean_over_the_folds(cells):
+    record = family_importance(Attentive(), cells, n_shuffles=1, seed=3, verbose=False)
+    table = importance_table(record)
+    assert table.index.tolist() == list(FAMILIES)
+    np.testing.assert_allclose(table["shuffled"], record.shuffled_log_loss.mean(axis=0))
+    np.testing.assert_allclose(table["left out"], record.left_out_log_loss.mean(axis=0))
+    np.testing.assert_allclose(table["attention"], [0.4, 0.3, 0.2, 0.1])
+    assert record.seed == 3
+    assert len(record.settings["folds"]) == 5
+    with pytest.raises(ValueError, match="n_shuffles"):
+        family_importance(Attentive(), cells, n_shuffles=0)

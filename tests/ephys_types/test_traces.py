@@ -1,4 +1,4 @@
-"""Recordings of a simulated neuron come back as the families that they should give; faults are named."""
+"""Recordings of a simulated neuron give the families that they should; faults are named."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ TRAINS = [name for name in FAMILIES if name.startswith("spiking_")] + ["inst_fre
 
 @dataclass(frozen=True)
 class Neuron:
-    """A linear membrane with sag and adaptation; a spike is half a cosine up and half a cosine down."""
+    """A linear membrane with sag and adaptation; spikes are halves of cosines."""
 
     rest: float = -70.0
     threshold: float = -45.0
@@ -449,7 +449,7 @@ def test_names_of_stimuli():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Three recordings of some of the usual sweeps, a truncated one and one that is no HDF5 at all."""
+    """Three recordings of some of the usual sweeps, a truncated one and one that is no HDF5."""
     folder = tmp_path_factory.mktemp("recordings")
     for k in range(3):
         levels = (

@@ -1,17 +1,30 @@
-"""Across species: shift and shares are recovered where they are known, and the source is a prior and no more."""
+"""Across species: shift and shares are recovered, and the source is a prior and no more."""
 
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import multivariate_normal
 from sklearn.metrics import f1_score
 
-from sbnn.ephys_types import TransferAttentionClassifier, ZeroShotClassifier
+from sbnn.data.ephys_features import to_shared_features
+from sbnn.data.simulate_ephys import simulate_ephys_types
+from sbnn.data.typed_cells import as_typed
+from sbnn.ephys_types import TransferAttentionClassifier, ZeroShotClassifier, transfer
+from sbnn.ephys_types import transfer_evaluation as evaluation
 from sbnn.ephys_types.base import FeatureScaling
 from sbnn.ephys_types.family_attention import LEARNING_RATE
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
-from sbnn.ephys_types.transfer import SourcePriorClassifier, _moved, align, own_scale, two_experts
+from sbnn.ephys_types.transfer import (
+    SourcePriorClassifier,
+    _moved,
+    align,
+    own_scale,
+    physiological_scale,
+    two_experts,
+)
+from sbnn.evaluation.folds import repeated_donor_folds
 
 SHIFT = np.array([0.8, -1.0, 0.5, 0.0, 0.6])
 CENTRES = np.array([[3.0, 0, 0, 0, 0], [0, 3.0, 0, 1, 0], [0, 0, 3.0, 0, 1]])
@@ -153,7 +166,7 @@ def test_features_that_one_species_lacks_are_no_part_of_prior_and_network():
     np.testing.assert_allclose(
         model.prior_.predict_proba(prior), fewer.prior_.predict_proba(prior), atol=1e-12
     )
-    with pytest.raises(ValueError, match="no value for any feature that the source also has"):
+    with pytest.raises(ValueError, match="^X has no value for any feature"):
         SourcePriorClassifier().fit(target, types, source=(lacking(source, 0, 1, 2, 3, 4), codes))
     with pytest.warns(UserWarning, match="left out: feature_0, feature_2$"):
         network = TransferAttentionClassifier(n_steps=2, n_members=1)
@@ -240,3 +253,155 @@ def test_halfway_is_the_mean_of_both_scales_and_missing_values_can_be_kept():
         and smooth.classifier_.power_ == 0.8
     )
     assert list(smooth.classifier_.families_) == ["a", "b"] and smooth.classifier_.random_state == 0
+
+
+def test_scales_on_which_a_difference_has_one_meaning():
+    names = ["x", "sag", "fi_fit_slope", "adapt_hero"]
+    found = physiological_scale([[np.nan, 0.03, 0.09, -27], [3, 0.0, -1, 8]], names)
+    np.testing.assert_allclose(found[:, 0], [np.nan, 3])
+    np.testing.assert_allclose(found[:, 1], np.log([0.05, 0.025]))
+    np.testing.assert_allclose(found[:, 2], [0.3, 0])
+    np.testing.assert_allclose(found[:, 3], [-3, 2])
+
+
+def test_cells_in_spreads_from_the_median_of_their_species():
+    reference = np.array([[1.0, 4, 0], [2, 4, 1], [3, 4, np.nan], [6, 4, 2], [9, 4, 7]])
+    cells = np.array([[2.0, 9, 1], [60, 4, np.nan], [-9, 3, 2]])
+    spread = (6 - 2) / 1.349
+    found = own_scale(cells, reference)
+    np.testing.assert_allclose(found[:, 0], [-1 / spread, 4, -4])
+    np.testing.assert_allclose(found[:, 1], [4, 0, -1])  # all are alike
+    quarter = (0.75, 3.25)
+    spread = (quarter[1] - quarter[0]) / 1.349
+    np.testing.assert_allclose(found[:, 2], [-0.5 / spread, 0, 0.5 / spread])
+
+
+def test_a_step_of_the_estimation_by_brute_force(monkeypatch):
+    """Memberships, shares and posterior of the first step, with two known cells."""
+    monkeypatch.setattr(transfer, "STEPS", 1)
+    cells = np.array([[0.0, 1], [2, 0], [1, 1], [3, -1]])
+    means = np.array([[0.0, 0], [1, 2]])
+    covariances = np.stack([np.eye(2), [[2, 0.5], [0.5, 1]]])
+    shares = np.array([0.3, 0.7])
+    known = np.array([0, -1, 1, -1])
+    found, new_shares, memberships = transfer._maximise(cells, means, covariances, shares, known)
+    shift = cells.mean(axis=0) - shares @ means
+    joint = np.empty((4, 2))
+    for k in range(2):
+        gaussian = multivariate_normal(means[k] + shift, covariances[k])
+        joint[:, k] = shares[k] * gaussian.pdf(cells) * 2 * np.pi
+    expected = joint / joint.sum(axis=1, keepdims=True)
+    expected[[0, 2]] = np.eye(2)
+    np.testing.assert_allclose(memberships, expected)
+    likelihoods = [joint[0, 0], joint[1].sum(), joint[2, 1], joint[3].sum()]
+    assert found == pytest.approx(np.log(likelihoods).sum() + 0.4 * np.log(shares).sum())
+    np.testing.assert_allclose(new_shares, (expected.sum(axis=0) + 0.4) / (4 + 0.8))
+
+
+def test_searches_start_from_many_shares():
+    starts = transfer._starts(3)
+    assert len(starts) == len(np.unique(starts, axis=0)) > 10
+    np.testing.assert_allclose(starts.sum(axis=1), 1)
+    assert starts.min() < 0.12
+    assert transfer._starts(12).tolist() == [[1 / 12] * 12]
+
+
+TYPES = np.repeat(["a", "b", "c"], [6, 9, 15])
+
+
+def test_labelled_cells_hold_two_of_every_type():
+    folds = {7: [(np.arange(3, 30), np.arange(3))], 2: [(np.arange(27), np.arange(27, 30))] * 2}
+    drawn = list(evaluation.labelled_cells(folds, TYPES, (8, None), 2))
+    keys = [key for key, *_ in drawn]
+    assert [key["draw"] for key in keys] == [0, 1, 0] * 3
+    assert [key["fold"] for key in keys] == [0] * 6 + [1] * 3
+    assert [key["seed"] for key in keys] == [7] * 3 + [2] * 6
+    for key, known, others, test in drawn:
+        train, expected = folds[key["seed"]][key["fold"]]
+        np.testing.assert_array_equal(test, expected)
+        assert sorted([*known, *others]) == train.tolist()
+        assert len(known) in (8, 27)
+        _, counts = np.unique(TYPES[known], return_counts=True)
+        assert len(counts) == 3
+        assert counts.min() >= 2
+    assert set(drawn[0][1]) != set(drawn[1][1])
+    again = list(evaluation.labelled_cells(folds, TYPES, (8, None), 1))
+    np.testing.assert_array_equal(again[0][1], drawn[0][1])
+
+
+def test_sizes_below_two_of_each_type_are_refused():
+    for types in (TYPES, np.array(list("abbbbbbbb"))):
+        with pytest.raises(ValueError, match="^sizes: 5 "):
+            evaluation._drawn(np.arange(len(types)), types, 5, np.random.default_rng(0))
+
+
+@pytest.fixture(scope="module")
+def species():
+    mouse = simulate_ephys_types(80, species="mouse", random_state=0)
+    return mouse, simulate_ephys_types(80, species="human", random_state=1)
+
+
+def test_zero_shot_scores_are_those_of_its_predictions(species):
+    record = evaluation.zero_shot(*species, seeds=(3,))
+    scores = record.scores
+    assert scores["method"].tolist() == ["shift", "own", "source"] * 2
+    assert scores["way"].nunique() == 2
+    first = scores.iloc[0]
+    predicted = record.classes[record.test_probabilities.argmax(axis=1)]
+    np.testing.assert_array_equal(record.types, species[1].obs["type"])
+    assert first["accuracy"] == (predicted == record.types).mean()
+    assert first["macro_f1"] == pytest.approx(f1_score(record.types, predicted, average="macro"))
+    mouse, human = (as_typed(to_shared_features(data)) for data in species)
+    X = physiological_scale(human.X, human.feature_names)
+    source = physiological_scale(mouse.X, mouse.feature_names)
+    model = ZeroShotClassifier(random_state=3).fit(X, human.y, source)
+    back = scores.iloc[3]
+    assert back["accuracy"] == (model.predict(source) == mouse.y).mean()
+    shares = back[[f"share {name}" for name in model.classes_]].astype(float)
+    np.testing.assert_allclose(shares, model.shares_)
+    assert scores.filter(like="share").notna().all(axis=1).tolist() == [True, False, False] * 2
+    assert record.settings["seeds"] == [3]
+
+
+def test_learning_curves_compare_experts_on_the_same_cells(species, monkeypatch):
+    monkeypatch.setattr(evaluation, "N_FOLDS", 2)
+    network = TransferAttentionClassifier(n_members=1, n_steps=3)
+    models = {"kernel": KernelLogistic()}
+    record = evaluation.learning_curves(*species, models, network, sizes=(20,), seeds=(1,), draws=2)
+    scores = record.scores
+    assert scores["n_cells"].unique() == [20]
+    counts = scores.groupby(["model", "method"])["draw"].agg(list).to_dict()
+    for method in ("human only", "human only, two experts", "transfer"):
+        assert counts["kernel", method] == [0, 1, 0, 1]
+    for method in ("human only", "pretrained", "joint"):  # networks are slow
+        assert counts["attention, shared features", method] == [0, 0]
+    human = as_typed(species[1])
+    folds = repeated_donor_folds(human, 2, (1,))
+    _, known, _, test = next(evaluation.labelled_cells(folds, human.y, (20,), 1))
+    alone = KernelLogistic().fit(human.X[known], human.y[known])
+    expected = (alone.predict(human.X[test]) == human.y[test]).mean()
+    row = scores.query("model == 'kernel' and method == 'human only'").iloc[0]
+    assert row["accuracy"] == expected
+    assert record.settings["sizes"] == [20]
+
+
+def test_the_second_expert_is_trained_on_the_target_with_settings_of_the_prior(species):
+    mouse, human = (as_typed(to_shared_features(data)) for data in species)
+    known, others, test = np.arange(30), np.arange(30, 50), np.arange(50, 80)
+    cells = as_typed(species[1])
+    models = {"kernel": KernelLogistic()}
+    found = evaluation._by_experts(models, cells, mouse, human, known, others, test)
+    X = physiological_scale(human.X, human.feature_names)
+    source = physiological_scale(mouse.X, mouse.feature_names)
+    helper = SourcePriorClassifier()
+    helper.fit(X[known], human.y[known], (source, mouse.y), X[others])
+    scaled = own_scale(X, X[:50])
+    second = KernelLogistic(n_landmarks=200, random_state=0).fit(scaled[known], human.y[known])
+    prior = helper.prior_.predict_proba(scaled[test])
+    own = KernelLogistic().fit(cells.X[known], cells.y[known]).predict_proba(cells.X[test])
+    np.testing.assert_array_equal(found["source", "transfer"], prior)
+    np.testing.assert_array_equal(found["kernel", "human only"], own)
+    helped = two_experts(own, prior, 10 / 30)
+    np.testing.assert_array_equal(found["kernel", "transfer"], helped)
+    control = two_experts(own, second.predict_proba(scaled[test]), 10 / 30)
+    np.testing.assert_array_equal(found["kernel", "human only, two experts"], control)

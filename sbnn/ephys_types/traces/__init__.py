@@ -1,5 +1,4 @@
-"""Compute twelve families of feature vectors from voltage recordings (NWB files), for the
-prediction of cell types.
+"""Twelve families of feature vectors, for the prediction of types, from recordings (NWB files).
 
 This requires IPFX and pynwb, which the extra ``traces`` installs: ``pip install 'sbnn[traces]'``.
 """

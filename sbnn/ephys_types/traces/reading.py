@@ -36,13 +36,13 @@ SOURCE = "twelve families of IPFX feature vectors from NWB recordings"
 
 
 class CellVectors(NamedTuple):
-    """Result for one recording: values of shape (2607,), metadata, sha256 of the file, and notes on missing parts."""
+    """Result for one recording."""
 
-    values: np.ndarray
+    values: np.ndarray  # of shape (2607,)
     donor: str
     species: str
-    notes: tuple[str, ...]
-    sha256: str
+    notes: tuple[str, ...]  # on missing parts
+    sha256: str  # of the file
 
 
 def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
@@ -80,48 +80,53 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
         reasons.
     """
     files = find_recordings(paths)
-    if cache is None and (home := cache_folder()):
-        cache = home / "traces"
+    if cache is None:
+        home = cache_folder()
+        cache = home and home / "traces"
     settings = settings_fingerprint()
     jobs = [delayed(_vectors_or_reason)(path, cache or None, settings) for path in files.values()]
-    bar = tqdm(
-        in_workers(jobs, n_jobs, "generator"),
-        total=len(files),
-        desc="recordings",
-        disable=not verbose,
-    )
-    outcomes = dict(zip(files, bar, strict=True))
-    cells = {cell: its for cell, its in outcomes.items() if isinstance(its, CellVectors)}
+    outcomes = in_workers(jobs, n_jobs, "generator")
+    cells = {}
     dropped = {}
-    for cell in (cell for cell in files if cell not in cells):
-        dropped.setdefault(outcomes[cell], []).append(files[cell].name)
+    bar = tqdm(outcomes, "recordings", len(jobs), disable=not verbose)
+    for cell, its in zip(files, bar, strict=True):
+        if isinstance(its, CellVectors):
+            cells[cell] = its
+        else:
+            dropped.setdefault(its, []).append(files[cell].name)
     if not cells:
         reasons = "; ".join(f"{some(names)}: {reason}" for reason, names in dropped.items())
         raise ValueError(f"no file holds a cell whose features can be computed: {reasons}")
-    rows = [
-        (its.donor, its.species, files[cell].name, "; ".join(its.notes))
-        for cell, its in cells.items()
-    ]
+    names = pd.Index(list(cells), dtype=object)
     metadata = pd.DataFrame(
-        rows, pd.Index(list(cells), dtype=object), ["donor", "species", "file", "notes"]
+        {
+            "donor": [its.donor for its in cells.values()],
+            "species": [its.species for its in cells.values()],
+            "file": [files[cell].name for cell in cells],
+            "notes": ["; ".join(its.notes) for its in cells.values()],
+        },
+        names,
     )
-    checksums = {files[cell].name: its.sha256 for cell, its in cells.items()}
     units = trace_units()
-    sha256 = fingerprint_parameters({"files": fingerprint_files(checksums), "settings": settings})
-    facts = {
-        "name": "traces",
-        "source": SOURCE,
-        "sha256": sha256,
-        "files": checksums,
-        "dropped": dropped,
-    }
-    table = pd.DataFrame(np.stack([its.values for its in cells.values()]), list(cells), list(units))
-    return typed_cells(table, metadata, trace_families(), units, **facts)
+    table = pd.DataFrame(np.stack([its.values for its in cells.values()]), names, list(units))
+    checksums = {files[cell].name: its.sha256 for cell, its in cells.items()}
+    return typed_cells(
+        table,
+        metadata,
+        trace_families(),
+        units,
+        name="traces",
+        source=SOURCE,
+        sha256=fingerprint_parameters(
+            {"files": fingerprint_files(checksums), "settings": settings}
+        ),
+        files=checksums,
+        dropped=dropped,
+    )
 
 
 def write_traces(features, path):
-    """Write the features from `read_traces` to the CSV file `path`, and the metadata of the cells
-    to a second file.
+    """Write features from `read_traces` to a CSV file, and the metadata of cells to a second file.
 
     The second file has ``_cells`` added to its name. Returns the paths of both files. Once types
     are added to the second file, ``read_ephys_table(path, cells, families=trace_families())`` reads
@@ -129,31 +134,31 @@ def write_traces(features, path):
     """
     path = results_path(path)
     cells = path.with_name(f"{path.stem}_cells{path.suffix}")
-    for content, file in ((features.to_df(), path), (features.obs, cells)):
-        write_atomically(content.to_csv(index_label="cell").encode(), file, b"cell,")
+    for table, file in ((features.to_df(), path), (features.obs, cells)):
+        write_atomically(table.to_csv(index_label="cell").encode(), file, b"cell,")
     return path, cells
 
 
 def find_recordings(paths):
     """Dict of cell name to the path of its NWB file, in the order of the file names."""
+    if isinstance(paths, str | Path):
+        paths = [paths]
     found = []
-    for path in map(Path, [paths] if isinstance(paths, str | Path) else paths):
-        found += (
-            [file for file in path.rglob("*.nwb") if file.is_file()] if path.is_dir() else [path]
-        )
-    missing = [str(path) for path in found if not path.exists()]
-    if missing or not found:
-        raise FileNotFoundError(
-            f"paths: no such file {some(missing)}" if missing else f"paths: no .nwb in {paths}"
-        )
+    for path in map(Path, paths):
+        if path.is_dir():
+            found += path.rglob("*.nwb")
+        elif path.exists():
+            found.append(path)
+        else:
+            raise FileNotFoundError(f"paths: no such file {path}")
+    if not found:
+        raise FileNotFoundError(f"paths: no .nwb in {paths}")
     files = {}
     for path in sorted(found, key=lambda path: (path.name, str(path))):
         session = re.search(r"(?:^|_)ses-([^_.]+)", path.name)
         cell = session[1] if session else path.stem
         if cell in files:
-            raise ValueError(
-                f"two files of cell {cell!r}: {files[cell]} and {path}; pass only one of them"
-            )
+            raise ValueError(f"two files of cell {cell!r}: {files[cell]} and {path}")
         files[cell] = path
     return files
 
@@ -174,23 +179,24 @@ def cell_vectors(path, sha256, settings):
     """Vectors of one recording; they depend only on the content of the file and the settings."""
     with quiet(), NWBHDF5IO(str(path), mode="r", load_namespaces=True) as file:
         nwb = file.read()
-        donor, species = (
-            str(getattr(nwb.subject, name, "") or "") for name in ("subject_id", "species")
-        )
         sweeps, notes = sweeps_of(nwb)
-        unknown = {}, ["no sweep was recognised as a short square, long square or ramp"]
-        vectors, missing = vectors_of(sweeps) if any(sweeps.values()) else unknown
+        vectors = {}
+        missing = ["no sweep was recognised as a short square, long square or ramp"]
+        if any(sweeps.values()):
+            vectors, missing = vectors_of(sweeps)
+        notes += missing
         if not vectors:
-            raise ValueError(
-                f"no family of features can be computed ({'; '.join(notes + missing)})"
-            )
-    return CellVectors(joined(vectors), donor, species, tuple(notes + missing), sha256)
+            raise ValueError(f"no family of features can be computed ({'; '.join(notes)})")
+        donor = str(getattr(nwb.subject, "subject_id", "") or "")
+        species = str(getattr(nwb.subject, "species", "") or "")
+    return CellVectors(joined(vectors), donor, species, tuple(notes), sha256)
 
 
 @contextmanager
 def quiet():
-    """Suppress warnings and logs from IPFX and pynwb; relevant problems are in the notes of each cell."""
-    root, swallow = logging.getLogger(), logging.NullHandler()
+    """Suppress warnings and logs of IPFX and pynwb; what matters is in the notes of each cell."""
+    root = logging.getLogger()
+    swallow = logging.NullHandler()
     level = root.manager.disable
     # otherwise the first message of IPFX would set up logging to the terminal
     root.addHandler(swallow)

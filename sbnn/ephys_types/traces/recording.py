@@ -5,10 +5,11 @@ cell.
 """
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from fractions import Fraction
 from functools import cache
 from math import ceil
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -29,25 +30,29 @@ from sbnn.ephys_types.traces.vectors import (
 # If a sweep is stopped early, the rig writes zeros (or NaN) for the unrecorded part, which lasts 19
 # ms or more. Real voltages are zero only for single samples.
 _FILL = 0.005  # s
-_TEST_PULSE = (0.4, 0.1)  # latest end and longest duration, in s
+_TEST_PULSE_END = 0.4  # latest end of a test pulse, in s
+_TEST_PULSE = 0.1  # longest duration of a test pulse, in s
 _BASELINE = 0.005  # in s, length of the baseline at the start of a sweep, before any stimulus
-# in s; shorter gaps in a stimulus are bridged, and shorter pulses are ignored
-_GAP, _BLIP = 0.002, 0.0003
-#: Time required before the onset and after the end of each stimulus, and the longest time used, in
-#: seconds.
-_BEFORE = {
-    "short_square": (0.02, 0.02),
-    "long_square": (STEP_MARGIN, STEP_MARGIN),
-    "ramp": (0.02, 0.1),
-}
-_AFTER = {
-    "short_square": (0.06, 0.1),
-    "long_square": (STEP_MARGIN, STEP_MARGIN + 0.05),
-    "ramp": (None, None),
-}
-_SQUARES = {"short_square": SHORT_SQUARE, "long_square": LONG_SQUARE}
-_LENGTH = {"short_square": 0.003, "long_square": 1.0}
+_GAP = 0.002  # in s; shorter gaps in a stimulus are bridged
+_BLIP = 0.0003  # in s; shorter pulses are ignored
 _REST = 0.01  # in s; the median voltage over this time before the onset is the resting voltage
+
+
+class Window(NamedTuple):
+    """Recorded time, in seconds, that is needed and used around the stimuli of a protocol."""
+
+    needed_before: float
+    before: float
+    needed_after: float = 0.0
+    after: float | None = None  # None: up to the end of the sweep
+
+
+_WINDOWS = {
+    "short_square": Window(0.02, 0.02, 0.06, 0.1),
+    "long_square": Window(STEP_MARGIN, STEP_MARGIN, STEP_MARGIN, STEP_MARGIN + 0.05),
+    "ramp": Window(0.02, 0.1),
+}
+_LENGTH = {"short_square": 0.003, "long_square": 1.0}
 #: Plausible ranges of voltages before a stimulus, amplitudes of square currents, and sampling
 #: rates.
 PLAUSIBLE = {
@@ -68,87 +73,88 @@ class StoredSweep(NamedTuple):
 
     def current(self):
         """Read the stimulus (pA) up to the first NaN, ndarray of shape (n,)."""
-        current = _values(self.stimulus) * 1e12
+        current = _values(self.stimulus, self.stimulus.data[:]) * 1e12
         return current[: _end_of_recording(np.isnan(current), 1)]
 
     def voltage(self):
         """Read the response (mV) up to the point where recording stopped, ndarray of shape (n,)."""
         raw = np.asarray(self.response.data[:])
-        recorded = _end_of_recording((raw == 0) | np.isnan(raw), round(_FILL * self.rate))
-        return _values(self.response, raw[:recorded]) * 1e3
+        missing = (raw == 0) | np.isnan(raw)
+        end = _end_of_recording(missing, round(_FILL * self.rate))
+        return _values(self.response, raw[:end]) * 1e3
 
 
 class Stimulus(NamedTuple):
-    """The shape of a current; for a ramp, `onset` is where it leaves the baseline, and `amplitude` is its peak."""
+    """The shape of a current; the onset of a ramp is where it leaves the baseline."""
 
     kind: str  # "short_square", "long_square", "ramp", "square" (of another length) or "other"
     onset: int
     length: float  # s
-    amplitude: float  # relative to the current at the start of the sweep
+    amplitude: float  # of a ramp its peak, relative to the current at the start of the sweep
 
 
 class CutSweep(NamedTuple):
-    """A sweep cut around its stimulus, sampled at `RATE`: time from onset (s), voltage (mV), idealised current (pA)."""
+    """A sweep cut around its stimulus and sampled at `RATE`; arrays have shape (n,)."""
 
     number: int
     amplitude: float
-    t: np.ndarray
-    v: np.ndarray
-    i: np.ndarray
+    t: np.ndarray  # time from onset, s
+    v: np.ndarray  # voltage, mV
+    i: np.ndarray  # idealised current, pA
 
 
 def stored_sweeps(nwb):
-    """Current-clamp sweeps of an open file, in the order of the experiment, and notes on unusable sweeps."""
-    of_current = [
-        series for series in nwb.acquisition.values() if isinstance(series, CurrentClampSeries)
-    ]
-    responses = [series for series in of_current if not isinstance(series, IZeroClampSeries)]
+    """Current-clamp sweeps of an open file, in the order of the experiment, and notes on others."""
+    responses = []
+    for series in nwb.acquisition.values():
+        if isinstance(series, CurrentClampSeries) and not isinstance(series, IZeroClampSeries):
+            responses.append(series)
     if not responses:
         raise ValueError("the file contains no current-clamp sweep")
-    stimuli, sweeps, notes = _stimuli(nwb, responses), [], []
+    stimuli = _stimuli(nwb, responses)
+    sweeps = []
+    notes = []
     for place, response in enumerate(responses):
         stimulus = stimuli.get(response.object_id)
         if stimulus is None:
             notes.append(f"sweep {response.name} has no stimulus")
-        elif (
-            not response.rate
-            or not stimulus.rate
-            or not np.isclose(response.rate, stimulus.rate, rtol=1e-6)
-        ):
-            notes.append(
-                f"sweep {response.name} is sampled at {response.rate} Hz, its stimulus at {stimulus.rate} Hz"
-            )
-        else:
-            check_scale("sampling rate", response.rate)
-            number = place if response.sweep_number is None else int(response.sweep_number)
-            name = str(response.stimulus_description or stimulus.stimulus_description or "")
-            sweeps.append(StoredSweep(number, name, float(response.rate), response, stimulus))
-    return sorted(sweeps, key=lambda sweep: sweep.number), notes
+            continue
+        rates = np.array([response.rate, stimulus.rate], dtype=float)  # NaN if there is none
+        if not np.isclose(*rates, rtol=1e-6):
+            notes.append(f"sweep {response.name} and its stimulus are sampled at {rates} Hz")
+            continue
+        check_scale("sampling rate", rates[0])
+        number = place if response.sweep_number is None else int(response.sweep_number)
+        name = response.stimulus_description or stimulus.stimulus_description or ""
+        sweeps.append(StoredSweep(number, name, float(rates[0]), response, stimulus))
+    return sorted(sweeps, key=attrgetter("number")), notes
 
 
 def _stimuli(nwb, responses):
-    """Dict of response identifiers to stimuli, matched by sweep number and electrode or by the table of recordings."""
-    stimuli, by_number, table = {}, {}, nwb.intracellular_recordings
+    """Dict of response identifiers to stimuli.
+
+    They are matched by the table of recordings or by sweep number and electrode.
+    """
+    stimuli = {}
+    table = nwb.intracellular_recordings
     for row in range(0 if table is None else len(table)):
-        response, stimulus = table["responses"]["response"][row], table["stimuli"]["stimulus"][row]
+        response = table["responses"]["response"][row]
+        stimulus = table["stimuli"]["stimulus"][row]
         if min(response.idx_start, stimulus.idx_start) >= 0:  # -1 marks a missing series
             stimuli[response.timeseries.object_id] = stimulus.timeseries
+    by_number = defaultdict(list)
     for stimulus in nwb.stimulus.values():
         if isinstance(stimulus, CurrentClampStimulusSeries) and stimulus.sweep_number is not None:
-            by_number.setdefault((int(stimulus.sweep_number), stimulus.electrode.name), []).append(
-                stimulus
-            )
+            by_number[stimulus.sweep_number, stimulus.electrode.name].append(stimulus)
     for response in responses:
-        number = -1 if response.sweep_number is None else int(response.sweep_number)
-        found = by_number.get((number, response.electrode.name), [])
+        found = by_number[response.sweep_number, response.electrode.name]
         if len(found) == 1:
             stimuli[response.object_id] = found[0]
     return stimuli
 
 
-def _values(series, raw=None):
+def _values(series, raw):
     """Stored numbers, converted to volts or amperes."""
-    raw = series.data[:] if raw is None else raw
     # A factor of 0.001 in single precision has a relative error of 5e-8, which is less than the
     # last digit of the result.
     return np.asarray(raw, dtype=np.float64) * float(series.conversion) + float(series.offset)
@@ -160,79 +166,97 @@ def _stretches(mask):
 
 
 def _end_of_recording(missing, least):
-    """Start of the first run of missing values that has at least `least` samples or is at the end of the sweep."""
-    runs = _stretches(missing)
-    starts = runs[(np.ptp(runs, axis=1) >= least) | (runs[:, 1] == len(missing)), 0]
-    return int(starts[0]) if len(starts) else len(missing)
+    """Start of the first run of missing values of at least `least` samples, or at the very end."""
+    for start, end in _stretches(missing):
+        if end - start >= least or end == len(missing):
+            return int(start)
+    return len(missing)
 
 
 def check_scale(quantity, value):
-    """Reject a value that is implausible for a recording, for example because of a wrong unit or conversion."""
+    """Reject a value that is implausible for a recording, as if from a wrong unit or conversion."""
     low, high, unit = PLAUSIBLE[quantity]
     if not low <= value <= high:
         raise ValueError(
-            f"{quantity}: {value:.4g} {unit}, expected {low:g} to {high:g}; wrong unit or conversion?"
+            f"{quantity}: {value:.4g} {unit}, expected {low:g} to {high:g}; wrong unit?"
         )
 
 
 @cache
 def _protocols():
-    """Kind of each stimulus name in IPFX: one of the protocols, or "other" (such as a search, a chirp or noise)."""
-    ontology, known = StimulusOntology.default(), {}
-    kinds = {kind: getattr(ontology, f"{kind}_names") for kind in PROTOCOLS}
+    """Kind of each stimulus name in IPFX: one of the protocols, or "other" (such as a search)."""
+    ontology = StimulusOntology.default()
+    kinds = {}
     for stimulus in ontology.stimuli:
         names = stimulus.tags("name", flat=True)[1:]
-        if "Unknown" not in names:
-            kind = next(
-                (kind for kind, listed in kinds.items() if set(names) & set(listed)), "other"
-            )
-            known |= dict.fromkeys((*names, *stimulus.tags("code", flat=True)[1:]), kind)
-    return known
+        if "Unknown" in names:
+            continue
+        kind = "other"
+        for protocol in PROTOCOLS:
+            if set(names) & set(getattr(ontology, f"{protocol}_names")):
+                kind = protocol
+        kinds |= dict.fromkeys((*names, *stimulus.tags("code", flat=True)[1:]), kind)
+    return kinds
 
 
 def named_protocol(stimulus_name):
-    """Kind of stimulus for a name such as ``"X4PS_SupraThresh_DA_0"`` or ``"Long Square"``; None if unknown."""
+    """Kind of stimulus for a name such as ``"X4PS_SupraThresh_DA_0"``; None if unknown."""
     return _protocols().get(re.sub(r"_DA_\d+$", "", stimulus_name).split("[")[0])
 
 
 def stimulus_of(current, rate):
-    """Recognise the stimulus in a current of shape (n,), in any unit; a test pulse before the stimulus is ignored."""
+    """Recognise the stimulus in a current, of shape (n,), in any unit.
+
+    A test pulse before the stimulus is ignored.
+    """
     other = Stimulus("other", 0, 0.0, 0.0)
     if len(current) < 2:
         return other
-    size = current - np.median(current[: max(round(_BASELINE * rate), 1)])
+    baseline = np.median(current[: max(round(_BASELINE * rate), 1)])
+    size = current - baseline
     noise = 1.05 * np.median(np.abs(np.diff(size)))  # SD of the noise, if it is white
     if noise > 0:
         size = median_filter(size, 2 * round(0.00015 * rate) + 1, mode="nearest")
     peak = np.abs(size).max()
     if peak <= 6 * noise:
         return other
-    runs = _without_test_pulse(_runs(np.abs(size) > max(0.01 * peak, 4 * noise), rate), size, rate)
+    active = np.abs(size) > max(0.01 * peak, 4 * noise)
+    runs = _without_test_pulse(_runs(active, rate), size, rate)
     if len(runs) != 1:
         return other
     start, end = runs[0]
+    length = (end - start) / rate
     part = size[start:end]
-    inner = part[len(part) // 10 : len(part) - len(part) // 10]
-    level, length = float(np.median(inner)), (end - start) / rate
-    if np.ptp(np.percentile(inner, [5, 95])) <= 0.05 * abs(level) + 6 * noise:
-        kind = next(
-            (kind for kind, (least, most) in _SQUARES.items() if least <= length <= most), "square"
-        )
-        return Stimulus(kind, start, length, level)
-    slope, intercept = np.polyfit(np.arange(end - start), part, 1)
-    rest = part - intercept - slope * np.arange(end - start)
-    if length >= RAMP and slope > 0 and rest.std() <= 0.02 * np.ptp(part) + noise:
-        onset = max(start + round(-intercept / slope), 0)
-        return Stimulus("ramp", onset, (end - onset) / rate, float(part.max()))
-    return other
+    margin = len(part) // 10
+    inner = part[margin : len(part) - margin]
+    level = float(np.median(inner))
+    low, high = np.percentile(inner, [5, 95])
+    if high - low <= 0.05 * abs(level) + 6 * noise:
+        return Stimulus(_square_of(length), start, length, level)
+    place = np.arange(end - start)
+    slope, intercept = np.polyfit(place, part, 1)
+    rest = part - intercept - slope * place
+    if length < RAMP or slope <= 0 or rest.std() > 0.02 * np.ptp(part) + noise:
+        return other
+    onset = max(start + round(-intercept / slope), 0)
+    return Stimulus("ramp", onset, (end - onset) / rate, float(part.max()))
+
+
+def _square_of(length):
+    """Protocol of a square current by its length in seconds; "square" for any other length."""
+    if SHORT_SQUARE[0] <= length <= SHORT_SQUARE[1]:
+        return "short_square"
+    if LONG_SQUARE[0] <= length <= LONG_SQUARE[1]:
+        return "long_square"
+    return "square"
 
 
 def _runs(active, rate):
-    """Start and end of each period with a current; short gaps are bridged, and short pulses are ignored."""
+    """Start and end of each period with a current, without short gaps and short pulses."""
     runs = []
     for start, end in _stretches(active).tolist():
         if runs and start - runs[-1][1] < _GAP * rate:
-            start = runs.pop()[0]
+            start, _ = runs.pop()
         runs.append((start, end))
     return [(start, end) for start, end in runs if end - start >= _BLIP * rate]
 
@@ -242,17 +266,16 @@ def _without_test_pulse(runs, size, rate):
     if len(runs) < 2:
         return runs
     (start, end), (next_start, next_end) = runs[:2]
-    levels = [np.median(size[a:b]) for a, b in runs[:2]]
-    alike = np.isclose(*levels, rtol=0.05) and np.isclose(
-        end - start, next_end - next_start, rtol=0.1
-    )
-    early = end < _TEST_PULSE[0] * rate and end - start <= _TEST_PULSE[1] * rate
+    level = np.median(size[start:end])
+    next_level = np.median(size[next_start:next_end])
+    as_long = np.isclose(end - start, next_end - next_start, rtol=0.1)
+    alike = as_long and np.isclose(level, next_level, rtol=0.05)
+    early = end < _TEST_PULSE_END * rate and end - start <= _TEST_PULSE * rate
     return runs[1:] if early and not alike else runs
 
 
 def sweeps_of(nwb):
-    """Dict of protocol to cut sweeps, in the order of the experiment, and notes on sweeps that were
-    left out.
+    """Dict of protocol to cut sweeps, in the order of the experiment, and notes on other sweeps.
 
     A stimulus is recognised by the shape of its current. A sweep is left out if its stimulus has a
     known name that does not agree with this shape.
@@ -264,67 +287,80 @@ def sweeps_of(nwb):
         if named == "other":
             continue
         stimulus = stimulus_of(stored.current(), stored.rate)
-        if named is not None and named != stimulus.kind:
-            shape = f"{stimulus.kind} of {1000 * stimulus.length:.4g} ms"
+        if named not in (None, stimulus.kind):
             notes.append(
-                f"sweep {stored.number} is called {stored.stimulus_name!r}, but its current is: {shape}"
+                f"sweep {stored.number} is called {stored.stimulus_name!r}, but its current is: "
+                f"{stimulus.kind} of {1000 * stimulus.length:.4g} ms"
             )
         elif stimulus.kind in PROTOCOLS:
             found.append((stored, stimulus, stored.voltage()))
+    _check_scales(found)
+    sweeps = {kind: [] for kind in PROTOCOLS}
+    faults = Counter()
+    for stored, stimulus, voltage in found:
+        try:
+            sweeps[stimulus.kind].append(_cut(stored, stimulus, voltage))
+        except UnusableSweep as fault:
+            faults[f"{stimulus.kind.replace('_', ' ')} sweeps left out ({fault})"] += 1
+    return sweeps, notes + [f"{fault}: {count}" for fault, count in sorted(faults.items())]
+
+
+class UnusableSweep(ValueError):
+    """A sweep that cannot be cut around its stimulus."""
+
+
+def _check_scales(found):
+    """Reject recordings with implausible voltages or currents."""
     rest = [_at_rest(*sweep) for sweep in found]
     if not np.isnan(rest).all():
         check_scale("voltage before the stimuli", float(np.nanmedian(rest)))
     squares = [abs(stimulus.amplitude) for _, stimulus, _ in found if stimulus.kind != "ramp"]
     if squares:
         check_scale("largest square current", max(squares))
-    sweeps, faults = {kind: [] for kind in PROTOCOLS}, Counter()
-    for stored, stimulus, voltage in found:
-        cut = _cut(stored, stimulus, voltage)
-        if isinstance(cut, CutSweep):
-            sweeps[stimulus.kind].append(cut)
-        else:
-            faults[f"{stimulus.kind.replace('_', ' ')} sweeps left out ({cut})"] += 1
-    return sweeps, notes + [f"{fault}: {count}" for fault, count in sorted(faults.items())]
 
 
 def _at_rest(stored, stimulus, voltage):
     """Voltage just before a stimulus; NaN if nothing was recorded there."""
-    before = voltage[max(stimulus.onset - round(_REST * stored.rate), 0) : stimulus.onset]
+    start = max(stimulus.onset - round(_REST * stored.rate), 0)
+    before = voltage[start : stimulus.onset]
     return float(np.median(before)) if len(before) else np.nan
 
 
 def _cut(stored, stimulus, voltage):
-    """The sweep cut around its stimulus, or the reason why the sweep cannot be used."""
-    kind, rate, ratio = (
-        stimulus.kind,
-        stored.rate,
-        Fraction(RATE / stored.rate).limit_denominator(1000),
-    )
+    """The sweep cut around its stimulus and resampled."""
+    rate = stored.rate
+    onset = stimulus.onset
+    window = _WINDOWS[stimulus.kind]
+    ratio = Fraction(RATE / rate).limit_denominator(1000)
     if abs(float(ratio) * rate / RATE - 1) > 1e-6:
-        return f"the rate of {rate:g} Hz has no simple ratio to {RATE} Hz"
+        raise UnusableSweep(f"the rate of {rate:g} Hz has no simple ratio to {RATE} Hz")
     low, high, _ = PLAUSIBLE["voltage before the stimuli"]
     if not low <= _at_rest(stored, stimulus, voltage) <= high:
-        return "no resting voltage before the stimulus"
-    end = stimulus.onset + round(_LENGTH.get(kind, 0) * rate)
-    (least_before, before), (least_after, after) = _BEFORE[kind], _AFTER[kind]
+        raise UnusableSweep("no resting voltage before the stimulus")
     # The onset must be a sample at both rates: old sample k * denominator becomes new sample k *
     # numerator.
-    steps = min(ceil(before * rate / ratio.denominator - 1e-6), stimulus.onset // ratio.denominator)
-    if steps * ratio.numerator < least_before * RATE:
-        return f"less than {1000 * least_before:g} ms recorded before the stimulus"
-    if kind != "ramp" and len(voltage) - end < least_after * rate:
-        return f"less than {1000 * least_after:g} ms recorded after the stimulus"
-    v = voltage[
-        stimulus.onset - steps * ratio.denominator : None
-        if kind == "ramp"
-        else end + round(after * rate)
-    ]
-    v = v if ratio == 1 else resample_poly(v, ratio.numerator, ratio.denominator, padtype="line")
-    t = (np.arange(len(v)) - steps * ratio.numerator) / RATE
-    if kind == "ramp":
+    steps = min(ceil(window.before * rate / ratio.denominator - 1e-6), onset // ratio.denominator)
+    n_before = steps * ratio.numerator
+    if n_before < window.needed_before * RATE:
+        raise UnusableSweep(
+            f"less than {1000 * window.needed_before:g} ms recorded before the stimulus"
+        )
+    end = None
+    if window.after is not None:
+        stop = onset + round(_LENGTH[stimulus.kind] * rate)
+        end = stop + round(window.after * rate)
+        if len(voltage) - stop < window.needed_after * rate:
+            raise UnusableSweep(
+                f"less than {1000 * window.needed_after:g} ms recorded after the stimulus"
+            )
+    v = voltage[onset - steps * ratio.denominator : end]
+    if ratio != 1:
+        v = resample_poly(v, ratio.numerator, ratio.denominator, padtype="line")
+    t = (np.arange(len(v)) - n_before) / RATE
+    if stimulus.kind == "ramp":
         amplitude = stimulus.amplitude
         i = np.clip(t / stimulus.length, 0, None) * amplitude
     else:
         amplitude = float(np.rint(stimulus.amplitude))
-        i = np.where((t >= 0) & (t < _LENGTH[kind]), amplitude, 0.0)
+        i = np.where((t >= 0) & (t < _LENGTH[stimulus.kind]), amplitude, 0.0)
     return CutSweep(stored.number, amplitude, t, np.ascontiguousarray(v), i)

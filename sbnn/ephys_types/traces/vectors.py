@@ -1,8 +1,7 @@
-"""Compute the twelve families of vectors of a cell from its sweeps, with IPFX; missing families are
-NaN.
+"""Compute the twelve families of vectors of a cell from its sweeps, with IPFX.
 
-The vectors follow Gouwens et al., Cell 183, 935 (2020), with the sweeps, bins and tolerances of
-Schwider and Ramezani (arXiv 2603.11000).
+Missing families are NaN. The vectors follow Gouwens et al., Cell 183, 935 (2020), with the sweeps,
+bins and tolerances of Schwider and Ramezani (arXiv 2603.11000).
 """
 
 from functools import partial
@@ -72,17 +71,22 @@ def joined(vectors):
 
 
 def settings_fingerprint():
-    """Fingerprint of the settings that determine the vectors: constants of this module and the version of IPFX."""
-    settings = {"format": FORMAT, "ipfx": version("ipfx"), "vectors": VECTORS, "rate": RATE}
-    settings["stimuli"] = [SHORT_SQUARE, LONG_SQUARE, RAMP]
-    settings["levels"] = [LEVELS, LEVEL_TOLERANCE, STEPS, STEP_TOLERANCE, NORM_STEP]
-    settings["bins"] = [AP_WINDOW, BIN_MS, STEP_BIN, STEP_MARGIN, ISI_POINTS, MIN_PEAK]
-    return fingerprint_parameters(settings)
+    """Fingerprint of what determines the vectors: constants of this module and version of IPFX."""
+    return fingerprint_parameters(
+        {
+            "format": FORMAT,
+            "ipfx": version("ipfx"),
+            "vectors": VECTORS,
+            "rate": RATE,
+            "stimuli": [SHORT_SQUARE, LONG_SQUARE, RAMP],
+            "levels": [LEVELS, LEVEL_TOLERANCE, STEPS, STEP_TOLERANCE, NORM_STEP],
+            "bins": [AP_WINDOW, BIN_MS, STEP_BIN, STEP_MARGIN, ISI_POINTS, MIN_PEAK],
+        }
+    )
 
 
 class Analysed(NamedTuple):
-    """Sweeps of one protocol, their spikes, and a table with the rate and the amplitude of each
-    sweep.
+    """Sweeps of one protocol, their spikes, and a table with rate and amplitude of each sweep.
 
     For long squares, the table also has the peak deflection and the baseline voltage.
     """
@@ -93,79 +97,82 @@ class Analysed(NamedTuple):
 
 
 def vectors_of(sweeps):
-    """Vectors of a cell, computed from a dict of protocol to cut sweeps, and notes on missing or
-    filled-in values.
+    """Vectors of a cell from a dict of protocol to cut sweeps, and notes on missing values.
 
     A family that cannot be computed, is not finite or has the wrong size is left out. In
     ``first_ap_v`` and ``first_ap_dv``, the parts of protocols without a spike are NaN.
     """
     notes = []
     analysed = {kind: _analyse(kind, sweeps[kind], notes) for kind in PROTOCOLS}
-    vectors, ways = _first_spikes(analysed, notes), {}
-    if len(analysed["long_square"].sweeps):
-        ways = _of_spike_trains(analysed["long_square"], notes) | _of_steps(
-            analysed["long_square"], notes
-        )
+    vectors = _first_spikes(analysed, notes)
+    squares = analysed["long_square"]
+    ways = {}
+    if squares.sweeps:
+        ways = _of_spike_trains(squares, notes) | _of_steps(squares, notes)
     for family, size, _ in VECTORS:
-        if family in ways:
-            try:
-                vector = np.asarray(ways[family](), dtype=np.float64)
-            except _FAULTS as error:
-                notes.append(f"{family}: {_reason(error)}")
-                continue
-            if vector.shape == (size,) and np.isfinite(vector).all():
-                vectors[family] = vector
-            else:
-                notes.append(
-                    f"{family}: IPFX gives {np.isfinite(vector).sum()} finite values, expected {size}"
-                )
+        if family not in ways:
+            continue
+        try:
+            vector = np.asarray(ways[family](), dtype=np.float64)
+        except _FAULTS as error:
+            notes.append(f"{family}: {_reason(error)}")
+            continue
+        if vector.shape == (size,) and np.isfinite(vector).all():
+            vectors[family] = vector
+        else:
+            n_finite = np.isfinite(vector).sum()
+            notes.append(f"{family}: IPFX gives {n_finite} finite values, expected {size}")
     return vectors, notes
 
 
 def _analyse(kind, cut, notes):
     """Find the spikes of each sweep; a sweep on which IPFX fails is left out."""
-    sweeps, spikes, rows = [], [], []
     if not cut:
         notes.append(f"no {kind.replace('_', ' ')} sweep")
-        return Analysed(sweeps, spikes, pd.DataFrame(columns=["avg_rate", "stim_amp"]))
-    made = []
-    for sweep in cut:
-        last = len(sweep.t) - 1
-        onset = int(np.flatnonzero(sweep.t >= 0)[0])
-        epochs = {"test": None, "sweep": (0, last), "recording": (0, last), "experiment": (0, last)}
-        epochs["stim"] = (onset, int(np.flatnonzero(sweep.i)[-1]))
-        made.append(
-            Sweep(sweep.t, sweep.v, sweep.i, "CurrentClamp", float(RATE), sweep.number, epochs)
-        )
-    options = dsf.detection_parameters(StimulusType(kind)).copy() | {"start": 0.0}
+        return Analysed([], [], pd.DataFrame(columns=["avg_rate", "stim_amp"]))
+    options = dsf.detection_parameters(StimulusType(kind)).copy()
+    options["start"] = 0.0
+    extra = []
     if kind == "long_square":
         options |= {"end": _END, "min_peak": MIN_PEAK}
+        extra = ["peak_deflect", "v_baseline"]
     elif kind == "short_square":
-        options |= {
-            "end": _AFTER_SHORT,
-            "est_window": [0.0, 0.001],
-            "reject_at_stim_start_interval": 0.0002,
-        }
+        options |= {"end": _AFTER_SHORT, "est_window": [0.0, 0.001]}
+        options["reject_at_stim_start_interval"] = 0.0002
+    made = [_ipfx_sweep(sweep) for sweep in cut]
     finder, train = dsf.extractors_for_sweeps(SweepSet(made), **options)
-    extra = ["peak_deflect", "v_baseline"] if kind == "long_square" else []
+    without_clipped = kind == "short_square"
+    sweeps = []
+    spikes = []
+    rows = []
     for source, sweep in zip(cut, made, strict=True):
+        trace = sweep.t, sweep.v, sweep.i
         try:
-            of_sweep = finder.process(sweep.t, sweep.v, sweep.i)
-            row = train.process(
-                sweep.t, sweep.v, sweep.i, of_sweep, extra, exclude_clipped=kind == "short_square"
-            )
+            found = finder.process(*trace)
+            row = train.process(*trace, found, extra, exclude_clipped=without_clipped)
         except _FAULTS as error:
             notes.append(f"sweep {source.number}: IPFX cannot analyse it ({_reason(error)})")
             continue
         sweeps.append(sweep)
-        spikes.append(of_sweep)
+        spikes.append(found)
         rows.append(row | {"stim_amp": source.amplitude})
     return Analysed(sweeps, spikes, pd.DataFrame(rows))
 
 
+def _ipfx_sweep(cut):
+    """A cut sweep as IPFX takes it."""
+    whole = (0, len(cut.t) - 1)
+    onset = int(np.flatnonzero(cut.t >= 0)[0])
+    end = int(np.flatnonzero(cut.i)[-1])
+    epochs = {"test": None, "sweep": whole, "recording": whole, "experiment": whole}
+    epochs["stim"] = (onset, end)
+    return Sweep(cut.t, cut.v, cut.i, "CurrentClamp", float(RATE), cut.number, epochs)
+
+
 def _first_spikes(analysed, notes):
-    """Voltage of the first action potential in each protocol, and differences between successive samples."""
-    blocks = []
+    """Voltage of the first action potential in each protocol, and differences between samples."""
+    voltages = []
+    differences = []
     for kind in PROTOCOLS:
         sweeps, spikes, table = analysed[kind]
         chosen = []
@@ -173,15 +180,20 @@ def _first_spikes(analysed, notes):
             first = spikes[k].iloc[0]
             if first["threshold_index"] + _AP <= len(sweeps[k].v) and not first["clipped"]:
                 chosen.append(k)
-        blocks.append((np.full(_AP, np.nan), np.full(_AP - 1, np.nan)))
+        v = np.full(_AP, np.nan)
+        dv = np.full(_AP - 1, np.nan)
         if chosen:
-            blocks[-1] = fv.first_ap_vectors(
-                [sweeps[k] for k in chosen], [spikes[k] for k in chosen], RATE, AP_WINDOW
-            )
-        elif len(sweeps):
+            of_sweeps = [sweeps[k] for k in chosen]
+            of_spikes = [spikes[k] for k in chosen]
+            v, dv = fv.first_ap_vectors(of_sweeps, of_spikes, RATE, AP_WINDOW)
+        elif sweeps:
             notes.append(f"no complete spike in a {kind.replace('_', ' ')} sweep")
-    v, dv = map(np.concatenate, zip(*blocks, strict=True))
-    return {} if np.isnan(v).all() else {"first_ap_v": v, "first_ap_dv": dv}
+        voltages.append(v)
+        differences.append(dv)
+    v = np.concatenate(voltages)
+    if np.isnan(v).all():
+        return {}
+    return {"first_ap_v": v, "first_ap_dv": np.concatenate(differences)}
 
 
 def _sweeps_for_first_spike(kind, table):
@@ -190,24 +202,33 @@ def _sweeps_for_first_spike(kind, table):
     These are the long square at rheobase, the short squares at the amplitude with the most spiking
     sweeps, or all spiking ramps.
     """
-    spiking = table[(table["avg_rate"] > 0) & (table["stim_amp"] > 0)]
+    spiking = _spiking(table)
     if kind == "long_square" and len(spiking):
         return [int(spiking["stim_amp"].idxmin())]
     if kind == "short_square" and len(spiking):
         often = spiking.groupby("stim_amp").size().idxmax()  # ties go to the lowest amplitude
-        return spiking.index[spiking["stim_amp"] == often].tolist()
+        spiking = spiking[spiking["stim_amp"] == often]
     return spiking.index.tolist()
+
+
+def _spiking(table):
+    """Rows of the sweeps in which a depolarising current evokes a spike."""
+    return table[(table["avg_rate"] > 0) & (table["stim_amp"] > 0)]
 
 
 def _of_spike_trains(squares, notes):
     """Functions that compute the families for spike trains: a dict keyed by family."""
     table = squares.table
-    spiking = table[(table["avg_rate"] > 0) & (table["stim_amp"] > 0)]
+    spiking = _spiking(table)
     if spiking.empty:
         notes.append("no long square evokes a spike")
         return {}
-    features = {"sweeps": table, "spikes_set": squares.spikes, "spiking_sweeps": spiking}
-    features["rheobase_i"] = spiking["stim_amp"].min()
+    features = {
+        "sweeps": table,
+        "spikes_set": squares.spikes,
+        "spiking_sweeps": spiking,
+        "rheobase_i": spiking["stim_amp"].min(),
+    }
 
     def isi_shape():
         chosen = fv.identify_sweep_for_isi_shape(SweepSet(squares.sweeps), features, _END)
@@ -220,25 +241,23 @@ def _of_spike_trains(squares, notes):
         )
     except _FAULTS as error:
         listed = ", ".join(f"+{level}" for level in LEVELS)
-        notes.append(
-            f"spike features need sweeps at two of: rheobase {listed} pA ({_reason(error)})"
-        )
+        reason = _reason(error)
+        notes.append(f"spike features need sweeps at two of: rheobase {listed} pA ({reason})")
         return ways
-    missing = [
-        f"+{level} pA" for level, spikes in zip(LEVELS, levels, strict=True) if spikes is None
-    ]
+    missing = []
+    for level, spikes in zip(LEVELS, levels, strict=True):
+        if spikes is None:
+            missing.append(f"+{level} pA")
     if missing:
-        notes.append(
-            f"no sweep at rheobase {', '.join(missing)}; IPFX fills in values from neighbouring sweeps"
-        )
-    names = [family for family in TABLE["family"] if family.startswith("spiking_")]
-    computed = {
-        name: partial(fv.spike_feature_vector, name.removeprefix("spiking_")) for name in names
-    }
-    for family, compute in (
-        computed | {"inst_freq": fv.inst_freq_vector, "psth": fv.psth_vector}
-    ).items():
-        ways[family] = partial(compute, levels, 0.0, _END, width=BIN_MS)
+        listed = ", ".join(missing)
+        notes.append(f"no sweep at rheobase {listed}; IPFX fills in values of neighbouring sweeps")
+    functions = {"inst_freq": fv.inst_freq_vector, "psth": fv.psth_vector}
+    for family in TABLE["family"]:
+        if family.startswith("spiking_"):
+            feature = family.removeprefix("spiking_")
+            functions[family] = partial(fv.spike_feature_vector, feature)
+    for family, function in functions.items():
+        ways[family] = partial(function, levels, 0.0, _END, width=BIN_MS)
     return ways
 
 
@@ -252,18 +271,20 @@ def _of_steps(squares, notes):
     if not steps:
         notes.append("no hyperpolarising long square")
         return {}
-    missing = [
-        f"{step} pA" for step in STEPS if min(abs(amp - step) for amp in steps) > STEP_TOLERANCE
-    ]
+    missing = []
+    for step in STEPS:
+        if min(abs(amplitude - step) for amplitude in steps) > STEP_TOLERANCE:
+            missing.append(f"{step} pA")
     if missing:
-        notes.append(
-            f"no step at {', '.join(missing)}; IPFX scales the response to the nearest steps"
-        )
+        listed = ", ".join(missing)
+        notes.append(f"no step at {listed}; IPFX scales the response to the nearest steps")
+
     bins = {"extend_duration": STEP_MARGIN, "subsample_interval": STEP_BIN}
+    span = (0.0, _END)
     subthresh = partial(
-        fv.step_subthreshold, steps, STEPS, 0.0, _END, amp_tolerance=STEP_TOLERANCE, **bins
+        fv.step_subthreshold, steps, STEPS, *span, amp_tolerance=STEP_TOLERANCE, **bins
     )
-    norm = partial(fv.subthresh_norm, steps, deflections, 0.0, _END, target_amp=NORM_STEP, **bins)
+    norm = partial(fv.subthresh_norm, steps, deflections, *span, target_amp=NORM_STEP, **bins)
     return {"step_subthresh": subthresh, "subthresh_norm": norm}
 
 

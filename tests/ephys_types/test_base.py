@@ -1,0 +1,133 @@
+"""Scales of features, distances to training cells, and settings by which records are recognised."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import norm, rankdata
+
+from sbnn.ephys_types import (
+    AttentionBiLSTMClassifier,
+    EphysTypeClassifier,
+    FamilyAttentionClassifier,
+    SparsePCAForest,
+    TransferAttentionClassifier,
+)
+from sbnn.ephys_types.base import FeatureScaling, lightgbm, seen_columns
+from sbnn.ephys_types.distance import Surroundings
+from sbnn.ephys_types.kernel_logistic import KernelLogistic
+from sbnn.evaluation.identity import described
+from sbnn.results import load
+
+SAVED = Path(__file__).resolve().parents[2] / "saved_models" / "simulated_ephys"
+MODELS = {
+    "types_bilstm": AttentionBiLSTMClassifier(),
+    "types_bilstm_no_attention": AttentionBiLSTMClassifier(attention=False),
+    "types_bilstm_smote": AttentionBiLSTMClassifier(smote=True),
+    "types_bilstm_arcface": AttentionBiLSTMClassifier(loss="arcface"),
+    "types_bilstm_published": AttentionBiLSTMClassifier(published=True),
+    "types_ephys_type": EphysTypeClassifier(),
+    "types_family_attention": FamilyAttentionClassifier(),
+    "types_lightgbm": lightgbm(),
+    "types_sparse_pca_forest": SparsePCAForest(),
+    "types_sparse_pca_forest_published": SparsePCAForest(published=True),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_committed_records_are_recognised_by_their_settings(name):
+    stored = load(SAVED / f"{name}.pickle").settings["estimator"]
+    assert described(MODELS[name], stored) == stored
+
+
+def test_committed_transfer_is_recognised_by_its_settings():
+    stored = load(SAVED / "transfer_curves.pickle").settings
+    network = described(TransferAttentionClassifier(), stored["network"])
+    assert network == stored["network"]
+    kernel = described(KernelLogistic(C=10.0, gamma=0.1), stored["models"]["kernel"])
+    assert kernel == stored["models"]["kernel"]
+
+
+def test_mouse_networks_are_published_ones_without_class_weights():
+    mouse = AttentionBiLSTMClassifier(published="mouse").decisive_params()
+    human = AttentionBiLSTMClassifier(published=True).decisive_params()
+    assert mouse == human | {"class_weight": None, "stop_on": "accuracy"}
+    assert AttentionBiLSTMClassifier(published=True, max_epochs=4).decisive_params() == human | {
+        "max_epochs": 4
+    }
+
+
+def test_standard_scores_ignore_missing_values(rng):
+    X = rng.normal(5, 3, (50, 3))
+    X[::4, 1] = np.nan
+    X[:, 2] = 100000.1
+    found = FeatureScaling("standard").fit_transform(X)
+    mean = np.nanmean(X[:, :2], axis=0)
+    np.testing.assert_allclose(found[:, :2], (X[:, :2] - mean) / np.nanstd(X[:, :2], axis=0))
+    np.testing.assert_allclose(found[:, 2], 0, atol=1e-9)
+
+
+def test_normal_scores_follow_ranks_and_are_clipped(rng):
+    x = rng.lognormal(size=90)
+    scaling = FeatureScaling().fit(x[:, None])
+    scores = norm.ppf((rankdata(x) - 1) / 89).clip(-2.5, 2.5)
+    expected = (scores - scores.mean()) / scores.std()
+    np.testing.assert_allclose(scaling.transform(x[:, None])[:, 0], expected, atol=1e-6)
+    beyond = scaling.transform([[1e9], [-1e9], [np.nan]])[:, 0]
+    np.testing.assert_allclose(beyond[:2], [expected.max(), expected.min()])
+    assert np.isnan(beyond[2])
+
+
+def test_unseen_columns_are_skipped():
+    families = {"f": np.array([0, 3]), "g": np.array([1]), "h": np.array([2])}
+    found = seen_columns(families, np.array([True, False, True, True]))
+    assert [columns.tolist() for columns in found.values()] == [[0, 2], [], [1]]
+
+
+def test_distances_are_to_the_fifth_nearest_cell_of_other_groups(rng):
+    scores = rng.normal(size=(60, 3))
+    scores[::7, 1] = np.nan
+    groups = np.repeat(np.arange(12), 5)
+    around = Surroundings(scores, groups)
+
+    def distance(cell, others):
+        both = np.isfinite(cell) & np.isfinite(others)
+        squares = np.where(both, (cell - others) ** 2, 0).sum(axis=1)
+        return np.sort(np.sqrt(squares * 3 / both.sum(axis=1)))[4]
+
+    own = [distance(scores[i], scores[groups != groups[i]]) for i in range(60)]
+    assert around.limit == pytest.approx(max(own))
+    assert around.n_beyond == 0
+    new = 2 * rng.normal(size=(40, 3))
+    far = [distance(cell, scores) > max(own) for cell in new]
+    assert around.far(new).tolist() == far
+    assert around.far([[np.nan] * 3]).all()
+
+
+def test_large_tables_are_compared_with_a_thousand_cells(rng):
+    around = Surroundings(rng.normal(size=(1200, 2)), np.arange(1200) % 7)
+    assert around.scores.shape == (1000, 2)
+    assert around.n_beyond == 9
+    most = [next(k for k in range(n) if around.too_many(np.arange(n) < k)) for n in (20, 1000)]
+    assert most == [2, 19]
+    tables = list(around._tables(5))
+    assert len(tables) == 400
+    for table in tables:
+        assert len(set(table)) == 5
+        assert len(set(around.groups[table])) == 1
+    table = next(around._tables(300))
+    assert len(table) == 300
+    assert len(set(around.groups[table])) >= 2
+
+
+def test_a_mean_has_moved_if_random_tables_seldom_differ_as_much(rng):
+    around = Surroundings(rng.normal(size=(1000, 2)), np.arange(1000))
+    for n in (4, 25, 100):
+        # Tables of n cells: the larger of two deviations exceeds 2.24 SDs in 5 %.
+        least = 2.24 * np.sqrt(1 / n + 1 / 1000)
+        shifts = around.scores.mean(axis=0)[1] + least * np.array([0.8, 1.2, -1.2])
+        tables = [np.full((n, 2), [0, shift]) for shift in shifts]
+        assert [around.moved(table)[1] for table in tables] == [False, True, True]
+        assert not around.moved(tables[1])[0]
+    unmeasured = np.array([[np.nan, 9.0]] * 2)
+    assert around.moved(unmeasured).tolist() == [False, True]
