@@ -7,6 +7,7 @@ __version__ = "1.0.0"
 # Public names by module.
 _NAMES = {
     "data.datasets": ("default_dataset", "load_dataset"),
+    "data.diagnose": ("diagnose",),
     "data.ephys_features": ("to_shared_features",),
     "data.ephys_tables": ("read_ephys_table",),
     "data.paired": ("paired",),

@@ -8,13 +8,7 @@ from scipy import sparse
 from sklearn.utils import validation
 
 from sbnn.data import checks
-from sbnn.data.checks import (
-    check_given_once,
-    check_outliers,
-    check_same_cells,
-    some,
-    warn_of_raw_counts,
-)
+from sbnn.data.checks import check_same_cells, some
 from sbnn.data.objects import (
     AnnDataLike,
     MuDataLike,
@@ -40,7 +34,6 @@ FEWEST_GENES, FEWEST_CELLS, SDS_OF_RANGE = 6, 8, 5
 LEAST_SHARE, HALF = 0.05, 0.5
 # size of the largest sparse matrix that is made dense; 128 MiB in single precision
 MOST_DENSE_VALUES = 2**25
-WRAP_COUNTS = "log-transform it, or pass ExpressionStream(X, counts=True)"
 validate_data = naming("X and y: expected tables, and a type or outputs for each cell")(
     validation.validate_data
 )
@@ -119,15 +112,9 @@ def to_be_fitted(model, X, y, dtype):
     model.output_names_ = output_names(outputs, columns.shape[1])
     model.x_min_, model.x_max_, model.x_mean_ = genes.min(0), genes.max(0), genes.mean(0)
     for values, argument, given in ((genes, "X", table), (columns, "Y", outputs)):
-        check_outliers(
+        checks.check_finite(
             values, argument, getattr(table, "index", None), getattr(given, "columns", None)
         )
-    check_given_once(genes, columns)
-    checks.warn_of_mistaken_columns(
-        genes, columns, getattr(table, "columns", None), getattr(given, "columns", None)
-    )
-    if not isinstance(X, StreamLike):  # a stream checks its values itself
-        warn_of_raw_counts(genes, "X", WRAP_COUNTS)
     return genes, targets.astype(np.float64, copy=False)
 
 
@@ -232,8 +219,6 @@ def _values_of(model, X, counted, genes, needed):
         values = validate_data(
             model, X, accept_sparse=("csr", "csc"), dtype=np.float64, reset=False
         )
-        if size is not None:
-            warn_of_raw_counts(values, "X", WRAP_COUNTS)
         return np.ascontiguousarray(dense(values)) if genes is None else dense(values[:, genes])
     if found is None and X.shape[1] != n_fitted:
         raise ValueError(f"X: expected {n_fitted} genes, got {X.shape[1]}")
@@ -265,8 +250,6 @@ def _values_of(model, X, counted, genes, needed):
             from sbnn.data.preprocessing import log2p1, normalize_library_size
 
             matrix = log2p1(normalize_library_size(matrix, size, cells=X.obs_names))
-        elif size is not None:
-            warn_of_raw_counts(matrix, "X", WRAP_COUNTS)
         values = dense(matrix[:, wanted])
     values = values.astype(np.float64, copy=False)
     if genes is not None:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sbnn.data.checks import VALUES_LOOKED_AT, check_names, warn_of_log_values, warn_of_raw_counts
+from sbnn.data.checks import check_names
 from sbnn.data.objects import AnnDataLike, MuDataLike
 from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes
 from sbnn.errors import attempt, check_flag, check_number, documented
@@ -117,13 +117,6 @@ class ExpressionStream:
         self._genes = None
         self._path = _path_behind(self.source)
         self._state = self._file_state()
-        first = self._read(
-            slice(0, min(self.block_size, max(1, VALUES_LOOKED_AT // self.shape[1])))
-        )
-        if counts:
-            warn_of_log_values(first, "source")
-        else:
-            warn_of_raw_counts(first, "source", "normalise it, or set counts=True")
         self._release()
 
     def __len__(self):

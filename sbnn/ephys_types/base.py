@@ -16,7 +16,6 @@ from sbnn.data.checks import (
     check_recorded,
     check_unmasked,
     some,
-    warn_of_marks,
 )
 from sbnn.data.inputs import validate_data
 from sbnn.data.typed_cells import families_of, family_columns
@@ -57,8 +56,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         check_in_order(X, y, "y")
         check_unmasked(X, "X")
         X, y = validate_data(self, X, y, dtype=np.float64, order="C", ensure_all_finite="allow-nan")
-        check_recorded(X, "X", cells, stacklevel=stacklevel + 1)
-        warn_of_marks(X, "X", columns)
+        check_recorded(X, "X", cells)
         attempt("y: expected a type for every cell", check_classification_targets, y)
         self._typed = np.asarray(y).astype(str) != UNKNOWN
         if not self._typed.all():
@@ -89,8 +87,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         check_unmasked(X, "X")
         names = getattr(X, "index", None)
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
-        check_recorded(X, "X", names, stacklevel=4)
-        warn_of_marks(X, "X")
+        check_recorded(X, "X", names)
         return X
 
     def _measured(self, *tables, stacklevel=3):

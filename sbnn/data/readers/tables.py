@@ -10,10 +10,8 @@ from sklearn.utils._param_validation import StrOptions, validate_params
 
 from sbnn.data.checks import (
     check_counts,
-    check_given_once,
     kind_of_expression,
     some,
-    warn_of_log_values,
 )
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
@@ -220,7 +218,6 @@ def read_tables(
     )
     kind = {True: "counts", False: "log"}.get(counts) or _kind(X.to_numpy(), notes)
     X = checks.unique_genes(X, duplicates, kind == "log", notes)
-    check_given_once(X.to_numpy(), Y.to_numpy())
     if kind != "log":
         seen = X.to_numpy().any(axis=1)
         leave_out(dropped, "expression", "cells without counts", X.index[~seen], len(X))
@@ -228,8 +225,6 @@ def read_tables(
     X = _varying(X, "expression", "genes", dropped)
     Y = _varying(Y, "outputs", "outputs", dropped)
     raw = check_counts(X.to_numpy(), X.shape) if kind == "counts" else None
-    if counts:
-        warn_of_log_values(raw, "expression")
     values = {
         "counts": lambda: log2p1(normalize_library_size(X)),
         "normalised": lambda: log2p1(X),
