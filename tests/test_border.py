@@ -50,7 +50,7 @@ CALLS = {
     "x must": lambda data, record: sbnn.preprocessing.log2p1([-3.0, 1.0]),
     "drop_rates": lambda data, record: dynamics.Recipe(drop_rates=0.3),
     "sparsity": lambda data, record: dynamics.Schedule().prunings(2),
-    "wrong: .*share": lambda data, record: dynamics.simulate_network(8, 5, wrong=3),
+    "wrong must": lambda data, record: dynamics.simulate_network(8, 5, wrong=3),
     "kind: 'x'": lambda data, record: dynamics.GeneNetwork.random(8).solve(
         np.ones((1, 8)), [0, 1], "x"
     ),

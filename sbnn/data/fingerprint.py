@@ -19,9 +19,13 @@ def fingerprint_files(files: Mapping[str, str]) -> str:
 
 def fingerprint_parameters(parameters: Mapping[str, Any]) -> str:
     """Fingerprint data by the canonical JSON text of the parameters that made them."""
-    # arrays become lists
-    text = json.dumps(parameters, sort_keys=True, separators=(",", ":"), default=np.ndarray.tolist)
+    text = json.dumps(parameters, sort_keys=True, separators=(",", ":"), default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value):
+    """Arrays and numbers of numpy in Python's own types."""
+    return value.tolist()
 
 
 def fingerprint_arrays(*arrays: np.ndarray | sparse.sparray) -> str:

@@ -198,7 +198,7 @@ def _arrays(
     """Convert user input to `Paired`; a fingerprint in `about` is kept unless the data changed."""
     if isinstance(Y, pd.Series):
         Y = Y.to_frame(Y.name or "output_0")
-    elif np.ndim(Y) == 1:
+    elif isinstance(Y, np.ndarray | list) and np.ndim(Y) == 1:
         Y = np.reshape(Y, (-1, 1))
     indices = [table.index for table in (X, Y) if isinstance(table, pd.DataFrame)]
     if cell_names is None and indices:

@@ -169,14 +169,16 @@ def normalize_library_size(counts, target=None, totals=None, cells=None):
         cells = counts.index
     values = _checked(counts)
     counted = row_sums(values)
+    problem = "totals: smaller than the counts in"
     if totals is None:
         totals = counted
+        problem = "counts: no counts in"
     totals = np.asarray(totals, dtype=np.float64).reshape(counted.shape)
     wrong = np.flatnonzero(~((totals >= counted) & (totals > 0)))
     if len(wrong):
         names = some(wrong if cells is None else cells[wrong])
-        text = "counts, totals: no counts in these cells, or more counts than their total"
-        raise ValueError(f"{text}: {names}; leave them out")
+        of_cells = f"{len(wrong)} of {len(totals)} cells: {names}"
+        raise ValueError(f"{problem} {of_cells}; leave such cells out")
     if target is None:
         target = np.median(totals)
     check_number("target", target, float, 0)
