@@ -74,7 +74,9 @@ def typed_cells(X, labels=None, families=None, units=None, **about):
     """
     check_unmasked(X, "X")
     named = isinstance(X, pd.DataFrame)
-    values = check_array(X, dtype=np.float64, order="C", ensure_all_finite=False, input_name="X")
+    values = check_array(
+        np.asarray(X), dtype=np.float64, order="C", ensure_all_finite=False, input_name="X"
+    )
     cells = check_names(X.index if named else None, "X", "cell", values.shape[0])
     features = check_names(X.columns if named else None, "X", "feature", values.shape[1])
     check_recorded(values, "X", cells, features)
