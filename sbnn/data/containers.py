@@ -29,29 +29,34 @@ def about_data(
         sha256 = fingerprint_files(files)
     left_out = {}
     for why, what in (dropped or {}).items():
-        left_out[why] = int(what) if np.ndim(what) == 0 else [str(name) for name in what]
+        what = int(what) if np.ndim(what) == 0 else [str(name) for name in what]
+        if what:
+            left_out[why] = what
     return {
         "name": str(name),
         "source": str(source),
         "sha256": sha256,
         "files": dict(files or {}),
-        "dropped": {why: what for why, what in left_out.items() if what},
+        "dropped": left_out,
         "truth": dict(truth or {}),
         "notes": [str(note) for note in notes],
     }
 
 
 def with_about(adata, about, content):
-    """Store the description of the data and its fingerprint; true values of cells go to ``obsm``."""
+    """Store the description and fingerprint of the data; true values of cells go to ``obsm``."""
     truth = dict(about["truth"])
     for key in OF_CELLS.intersection(truth):
         adata.obsm[f"true_{key}"] = np.asarray(truth.pop(key))
-    sha256 = about["sha256"] or content
-    adata.uns["sbnn"] = {**about, "truth": truth, "sha256": sha256, "content_sha256": content}
+    stored = {**about, "truth": truth, "content_sha256": content}
+    stored["sha256"] = about["sha256"] or content
+    adata.uns["sbnn"] = stored
     return adata
 
 
 def name_and_sha256(about, content):
     """Name and fingerprint of the data; the stored fingerprint holds only for unchanged data."""
-    unchanged = about.get("content_sha256") == content
-    return about.get("name", "custom"), about["sha256"] if unchanged else content
+    name = about.get("name", "custom")
+    if about.get("content_sha256") == content:
+        return name, about["sha256"]
+    return name, content

@@ -38,24 +38,25 @@ class Starts:
     @classmethod
     def of(cls, is_input, mean, sd, offset):
         """Build the distributions, with NaN for the parameters that do not apply to a gene."""
-        return cls(
-            np.where(is_input, mean, np.nan),
-            np.where(is_input, sd, np.nan),
-            np.where(is_input, np.nan, offset),
-        )
+        mean = np.where(is_input, mean, np.nan)
+        sd = np.where(is_input, sd, np.nan)
+        return cls(mean, sd, np.where(is_input, np.nan, offset))
 
     @classmethod
     def random(cls, is_input, rng):
         """Draw a random distribution for each gene."""
         n = len(is_input)
         mean = rng.beta(10, 10, n)
-        sd = np.maximum(0.01, rng.beta(15, 15, n) * np.minimum(mean, 1 - mean) / 3)
-        return cls.of(is_input, mean, sd, rng.uniform(-_LARGEST_OFFSET, _LARGEST_OFFSET, n))
+        largest = np.minimum(mean, 1 - mean)
+        sd = np.maximum(0.01, rng.beta(15, 15, n) * largest / 3)
+        offset = rng.uniform(-_LARGEST_OFFSET, _LARGEST_OFFSET, n)
+        return cls.of(is_input, mean, sd, offset)
 
     def draw(self, n, rng):
         """Draw starting values of shape (n, genes), all in [0, 1]."""
         is_input = ~np.isnan(self.mean)
-        values = np.clip(rng.beta(2, 2, (n, len(is_input))) + self.offset, 0, 1)
+        values = rng.beta(2, 2, (n, len(is_input))) + self.offset
+        values = np.clip(values, 0, 1)
         mean = self.mean[is_input]
         sd = self.sd[is_input]
         inputs = rng.normal(mean, sd, (n, len(mean)))
@@ -166,7 +167,8 @@ class GeneNetwork:
             weights = np.where(regulators == target, 0.0, popularity)
             size = min(1 + rng.poisson(1.0), np.count_nonzero(weights))
             rule = None
-            for regulator in rng.choice(regulators, size, replace=False, p=weights / weights.sum()):
+            weights /= weights.sum()
+            for regulator in rng.choice(regulators, size, replace=False, p=weights):
                 activation = bool(rng.random() < 0.68)
                 ec50 = rng.uniform(0.4, 0.6)
                 edge = Regulation(names[regulator], activation, ec50, rng.uniform(1.01, 1.7))
@@ -198,14 +200,9 @@ class GeneNetwork:
     @property
     def sha256(self):
         """Fingerprint of the gene names, the logic and the distribution of starting values."""
+        logic = {gene: repr(rule) for gene, rule in self.logic.items()}
         return fingerprint_parameters(
-            {
-                "names": self.gene_names,
-                "logic": {gene: repr(rule) for gene, rule in self.logic.items()},
-                "mean": self.starts.mean,
-                "sd": self.starts.sd,
-                "offset": self.starts.offset,
-            }
+            {"names": self.gene_names, "logic": logic} | vars(self.starts)
         )
 
     def rates(self, values, kind="logic"):
@@ -243,10 +240,12 @@ class GeneNetwork:
         # Samples are solved one by one, since the stiff solver needs different steps for each
         # sample.
         for state in start:
+            if kind == "lag":
+                state = np.tile(state, 2)
             path = solve_ivp(
                 lambda _, x: self.rates(x, kind),
                 times[[0, -1]],
-                np.tile(state, 2) if kind == "lag" else state,
+                state,
                 method="LSODA",
                 t_eval=times,
                 rtol=_TOLERANCE,
@@ -342,19 +341,22 @@ class GeneNetwork:
         rng = np.random.default_rng(random_state)
         truth = self.graph.to_numpy()
         edges = np.argwhere(truth)
-        free = np.argwhere((truth == 0) & ~np.eye(len(truth), dtype=bool))
+        between_genes = ~np.eye(len(truth), dtype=bool)
+        free = np.argwhere((truth == 0) & between_genes)
         n_moved = int(share * len(edges) + 1e-9)
         moved = rng.permutation(edges)[:n_moved]
         places = rng.permutation(free)[:n_moved]
         prior = truth.copy()
         prior[*moved.T] = 0
-        prior[*places.T] = truth[*moved.T][: len(places)]
+        signs = truth[*moved.T]
+        prior[*places.T] = signs[: len(places)]
         return pd.DataFrame(prior, self.gene_names, self.gene_names)
 
 
 @lru_cache(maxsize=6)  # the same trajectories serve several noise levels
 def _solved(network, start, times, kind):
-    return network.solve(np.frombuffer(start).reshape(-1, len(network.gene_names)), times, kind)
+    start = np.frombuffer(start).reshape(-1, len(network.gene_names))
+    return network.solve(start, times, kind)
 
 
 class _Rules:
@@ -364,7 +366,8 @@ class _Rules:
     """
 
     def __init__(self, names, logic):
-        edges = [edge for rule in logic.values() for edge in regulations(rule)]
+        of_genes = [list(regulations(rule)) for rule in logic.values()]
+        edges = list(itertools.chain(*of_genes))
         self.regulator = pd.Index(names).get_indexer([edge.regulator for edge in edges])
         self.exponent = np.array([edge.exponent for edge in edges])
         self.half = np.array([edge.ec50 for edge in edges]) ** self.exponent
@@ -372,8 +375,7 @@ class _Rules:
         rng = np.random.default_rng(self.half.view(np.uint64))
         self.sizes = rng.uniform(0.5, 1.5, len(edges))
         self.offsets = rng.uniform(-0.5, 0.5, len(logic))
-        n_edges = [len([*regulations(rule)]) for rule in logic.values()]
-        self.rule = np.repeat(np.arange(len(logic)), n_edges)
+        self.rule = np.repeat(np.arange(len(logic)), list(map(len, of_genes)))
         positions = itertools.count()
         joins = []
         places = [_place(rule, positions, joins, len(edges)) for rule in logic.values()]
@@ -382,7 +384,8 @@ class _Rules:
         table = np.array(joins, dtype=int).reshape(-1, 5)
         self.levels = []
         for level in np.unique(table[:, 0]):
-            _, node, one, other, is_or = table[table[:, 0] == level].T.copy()
+            joined = table[table[:, 0] == level]
+            _, node, one, other, is_or = joined.T.copy()
             self.levels.append((node, one, other, is_or == 1))
 
     def __call__(self, values):
@@ -399,7 +402,8 @@ class _Rules:
             a = nodes[one]
             b = nodes[other]
             both = a * b
-            nodes[node] = np.where(is_or.reshape(wide), a + b - both, both)
+            either = a + b - both
+            nodes[node] = np.where(is_or.reshape(wide), either, both)
         return nodes[self.tops]
 
     def added(self, values, kind):

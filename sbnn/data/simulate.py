@@ -104,19 +104,15 @@ def simulate_patchseq(
         If a parameter is out of range.
     """
     made = {"generator": "simulate_patchseq", "format": _FORMAT} | locals()
+    check_number("n_genes", n_genes, int, 2, MOST)
+    check_number("n_true_genes", n_true_genes, int, 1, n_genes)
+    check_number("n_latent", n_latent, int, 1, n_true_genes)
+    check_number("n_types", n_types, int, 1, MOST)
+    check_number("n_families", n_families, int, 1, n_types)
+    check_number("n_outputs", n_outputs, int, 1, MOST)
     # with fewer cells, a linear map would fit exactly
-    limits = {
-        "n_genes": (2, MOST),
-        "n_true_genes": (1, n_genes),
-        "n_latent": (1, n_true_genes),
-        "n_types": (1, MOST),
-        "n_families": (1, n_types),
-        "n_outputs": (1, MOST),
-        "n_cells": (n_latent + 3, MOST),
-        "random_state": (0, np.inf),
-    }
-    for name, (low, high) in limits.items():
-        check_number(name, made[name], int, low, high)
+    check_number("n_cells", n_cells, int, n_latent + 3, MOST)
+    check_number("random_state", random_state, int, 0)
     check_number("noise", noise, float, 0, MOST)
     made["noise"] = float(noise)
     rng = np.random.default_rng(int(random_state))
@@ -135,7 +131,8 @@ def simulate_patchseq(
     for share, part in zip(_gene_shares(is_true, rng), parts, strict=True):
         activity = activity + np.sqrt(share) * part
 
-    latent = np.tanh(_standardize(activity[:, is_true] @ directions[:, is_true].T))
+    projections = activity[:, is_true] @ directions[:, is_true].T
+    latent = np.tanh(_standardize(projections))
     clean = _outputs(latent, n_outputs, rng)
     noisy = clean + noise * rng.standard_normal(clean.shape)
     r2 = 1 - np.mean((noisy - clean) ** 2 / noisy.var(axis=0))
@@ -146,10 +143,9 @@ def simulate_patchseq(
     genes = _numbered("gene", n_genes)
     cells = _numbered("cell", n_cells)
     colors = _type_colors(family_of_type)
-    families = _numbered("family ", n_families)[family_of_type]
-    labels = pd.DataFrame(
-        {"family": families[types], "type": np.array(list(colors))[types]}, index=cells
-    )
+    labels = pd.DataFrame(index=cells)
+    labels["family"] = _numbered("family ", n_families)[family_of_type[types]]
+    labels["type"] = np.array(list(colors))[types]
     truth = {
         "genes": genes[is_true].tolist(),
         "r2": float(r2),
@@ -242,7 +238,9 @@ def _gene_shares(is_true, rng):
     is_marker = rng.random(len(is_true)) < _FRACTION_MARKERS
     shares = np.where(is_marker[:, np.newaxis], _MARKER_SHARES, _OTHER_SHARES)
     loading = rng.uniform(*_TRUE_LOADING, is_true.sum())
-    shares[is_true] = np.column_stack([loading, 0 * loading, 0 * loading, 1 - loading])
+    shares[is_true] = 0
+    shares[is_true, 0] = loading
+    shares[is_true, 3] = 1 - loading
     return shares.T
 
 
@@ -252,7 +250,8 @@ def _outputs(latent, n_outputs, rng):
     linear = _standardize(latent @ rng.standard_normal((n_latent, n_outputs)))
     frequencies = rng.standard_normal((n_latent, _WAVES))
     frequencies = frequencies / (_WAVE_LENGTH * latent.std(axis=0)[:, np.newaxis])
-    waves = np.cos(latent @ frequencies + rng.uniform(0, 2 * np.pi, _WAVES))
+    phases = rng.uniform(0, 2 * np.pi, _WAVES)
+    waves = np.cos(latent @ frequencies + phases)
     smooth = waves @ rng.standard_normal((_WAVES, n_outputs))
     design = np.column_stack([np.ones(n_cells), latent])
     curved = _standardize(smooth - design @ np.linalg.lstsq(design, smooth)[0])
@@ -268,8 +267,8 @@ def _counts(activity, rng):
     mean = np.exp2(log2_mean)
     size = 1 / _DISPERSION
     counts = rng.negative_binomial(size, size / (size + mean))
-    lost = rng.random(counts.shape) < 1 / (1 + np.exp(_DROPOUT_SLOPE * (log2_mean - _LOG2_DROPOUT)))
-    counts[lost] = 0
+    dropout = 1 / (1 + np.exp(_DROPOUT_SLOPE * (log2_mean - _LOG2_DROPOUT)))
+    counts[rng.random(counts.shape) < dropout] = 0
     # genes without counts, then cells without counts, get their largest expected count
     expected = np.maximum(1, np.rint(mean)).astype(counts.dtype)
     genes = np.flatnonzero(~counts.any(axis=0))
@@ -286,7 +285,8 @@ def _type_colors(family_of_type):
     colors = {}
     for family, n_types in enumerate(np.bincount(family_of_type)):
         rounds, hue = divmod(family, len(_HUES))
-        darkest = np.array([*bytes.fromhex(_HUES[hue][1:])]) * 0.6**rounds
+        levels = bytes.fromhex(_HUES[hue].removeprefix("#"))
+        darkest = np.array(list(levels)) * 0.6**rounds
         for i in range(n_types):
             lighter = darkest + (255 - darkest) * 0.65 * i / n_types
             colors[f"type {family + 1}.{i + 1}"] = hex_color(lighter)
@@ -300,4 +300,5 @@ def _numbered(kind, size):
 
 def _standardize(x):
     """Z-scores of each column; zero in columns that do not vary, as with a single type."""
-    return (x - x.mean(axis=0)) / np.where(np.ptp(x, axis=0) == 0, 1, x.std(axis=0))
+    sd = np.where(np.ptp(x, axis=0) == 0, 1, x.std(axis=0))
+    return (x - x.mean(axis=0)) / sd

@@ -66,9 +66,11 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     check_number("random_state", random_state, int, 0)
     check_among("species", species, SPECIES)
     rng = np.random.default_rng([random_state, SPECIES.index(species)])
-    types = rng.permutation(_types(n_cells, _TYPES[species].dropna().sort_values(ascending=False)))
+    shares = _TYPES[species].dropna().sort_values(ascending=False)
+    types = rng.permutation(_types(n_cells, shares))
     n_donors = max(4, n_cells // _CELLS_PER_DONOR[species])
-    donors = rng.choice(n_donors, size=n_cells, p=rng.dirichlet(np.full(n_donors, 2.0)))
+    of_donors = rng.dirichlet(np.full(n_donors, 2.0))
+    donors = rng.choice(n_donors, size=n_cells, p=of_donors)
     digits = len(str(n_cells))
     cells = [f"{species}_{i:0{digits}d}" for i in range(1, n_cells + 1)]
     labels = pd.DataFrame({"type": np.where(types == "SNCG", "VIP", types)}, index=cells)
@@ -128,7 +130,8 @@ def _about(species):
 
 def _types(n_cells, shares):
     """Types of the cells, each at least a twentieth; the most frequent type gets the rest."""
-    sizes = (shares * n_cells).round().clip(lower=np.ceil(n_cells / 20)).astype(int)
+    least = np.ceil(n_cells / 20)
+    sizes = (shares * n_cells).round().clip(lower=least).astype(int)
     sizes[sizes.idxmax()] += n_cells - sizes.sum()
     return np.repeat(sizes.index.to_numpy(str), sizes)
 
@@ -146,7 +149,8 @@ def _biology(species, n_features):
         loadings = loadings + change
     loadings = np.hstack([loadings, rng.standard_normal((4, n_features - 27))])
     # Over all types, cells have about unit variance on each axis.
-    return centres, loadings * (np.sqrt(_LOADED) / np.linalg.norm(loadings, axis=0))
+    scale = np.sqrt(_LOADED) / np.linalg.norm(loadings, axis=0)
+    return centres, loadings * scale
 
 
 def _in_units(z, about):
@@ -155,7 +159,8 @@ def _in_units(z, about):
     spread = about["spread"].to_numpy()
     with np.errstate(divide="ignore"):
         skew = np.minimum(spread / np.abs(median), _MOST_SKEWED)
-    return np.where(about["low"].notna(), median * np.exp(skew * z), median + spread * z)
+    skewed = median * np.exp(skew * z)
+    return np.where(about["low"].notna(), skewed, median + spread * z)
 
 
 def _lost(species, about, n_cells, rng):

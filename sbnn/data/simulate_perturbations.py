@@ -78,17 +78,13 @@ def simulate_perturbations(
         If a parameter is out of range.
     """
     made = {"generator": "simulate_perturbations", "format": FORMAT} | locals()
-    limits = {
-        "n_latents": (1, HIDDEN[0]),
-        "n_genes": (HIDDEN[-1], MOST),
-        "n_cells_per": (1, MOST),
-        "n_perturbations": (1, MOST),
-        "most_targets": (1, n_latents if density is None else MOST),
-        "n_control": (0, MOST),
-        "random_state": (0, np.inf),
-    }
-    for name, (low, high) in limits.items():
-        check_number(name, made[name], int, low, high)
+    check_number("n_latents", n_latents, int, 1, HIDDEN[0])
+    check_number("n_genes", n_genes, int, HIDDEN[-1], MOST)
+    check_number("n_cells_per", n_cells_per, int, 1, MOST)
+    check_number("n_perturbations", n_perturbations, int, 1, MOST)
+    check_number("most_targets", most_targets, int, 1, n_latents if density is None else MOST)
+    check_number("n_control", n_control, int, 0, MOST)
+    check_number("random_state", random_state, int, 0)
     check_number("shift", shift, float, -MOST, MOST)
     check_number("shift_sd", shift_sd, float, 0, MOST)
     made["shift"] = float(shift)
@@ -110,7 +106,8 @@ def simulate_perturbations(
         signs = rng.choice([-1.0, 1.0], len(targets))
         row[targets] = signs * rng.normal(shift, shift_sd, len(targets))
     # the last perturbation is none
-    of_cell = np.append(np.repeat(np.arange(n_perturbations), n_cells_per), np.full(n_control, -1))
+    perturbed = np.repeat(np.arange(n_perturbations), n_cells_per)
+    of_cell = np.append(perturbed, np.full(n_control, -1))
     rng.shuffle(of_cell)
     means = np.vstack([shifts, np.zeros(n_latents)])
     latents = means[of_cell] + rng.standard_normal((len(of_cell), n_latents))

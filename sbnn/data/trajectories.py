@@ -28,17 +28,20 @@ class Samples:
 
     def intervals(self):
         """Values before and after intervals, (intervals, genes), and times, (intervals, 2)."""
-        before = np.concatenate([values[:-1] for values in self.values])
-        after = np.concatenate([values[1:] for values in self.values])
-        bounds = np.concatenate([sliding_window_view(times, 2) for times in self.times])
-        return before, after, bounds
+        before, after, times = [], [], []
+        for of_sample, at in zip(self.values, self.times, strict=True):
+            before.append(of_sample[:-1])
+            after.append(of_sample[1:])
+            times.append(sliding_window_view(at, 2))
+        return np.concatenate(before), np.concatenate(after), np.concatenate(times)
 
     def pieces(self, most):
         """Cut samples into pieces of at most `most` intervals; neighbours share a time point."""
         values, times, whole = [], [], []
         for i, of_sample in enumerate(self.times):
             last = len(of_sample) - 1
-            ends = np.linspace(0, last, math.ceil(last / most) + 1).round().astype(int)
+            n_pieces = math.ceil(last / most)
+            ends = np.linspace(0, last, n_pieces + 1).round().astype(int)
             for start, end in itertools.pairwise(ends):
                 values.append(self.values[i][start : end + 1])
                 times.append(of_sample[start : end + 1])
@@ -51,11 +54,10 @@ class Samples:
             return self
         values, times = [], []
         for sample in np.unique(self.whole):
-            pieces = np.flatnonzero(np.equal(self.whole, sample))
-            of_pieces = np.concatenate([self.times[i] for i in pieces])
-            of_sample, rows = np.unique(of_pieces, return_index=True)
+            pieces = self.chosen(np.flatnonzero(np.equal(self.whole, sample)))
+            of_sample, rows = np.unique(np.concatenate(pieces.times), return_index=True)
             times.append(of_sample)
-            values.append(np.concatenate([self.values[i] for i in pieces])[rows])
+            values.append(np.concatenate(pieces.values)[rows])
         return replace(self, values=values, times=times, whole=())
 
     def chosen(self, rows):
@@ -67,13 +69,16 @@ class Samples:
 
     def padded(self):
         """Values, (samples, times, genes), and times, (samples, times), padded at the end."""
-        most = max(len(times) for times in self.times)
-        rows = [np.minimum(np.arange(most), len(times) - 1) for times in self.times]
-        values = np.stack([values[i] for values, i in zip(self.values, rows, strict=True)])
-        times = np.stack([times[i] for times, i in zip(self.times, rows, strict=True)])
+        most = max(map(len, self.times))
+        values, times = [], []
+        for of_sample, at in zip(self.values, self.times, strict=True):
+            rows = np.minimum(np.arange(most), len(at) - 1)
+            values.append(of_sample[rows])
+            times.append(at[rows])
+        values = np.stack(values)
         if self.gene_major:
             values = values.transpose(0, 2, 1).copy().transpose(0, 2, 1)
-        return values, times
+        return values, np.stack(times)
 
 
 def trajectories(values, times=None, gene_names=None, **about):
@@ -112,19 +117,20 @@ def trajectories(values, times=None, gene_names=None, **about):
         labels, values, times = _of_long_table(values)
     values = _numbers(values, "values")
     times = _numbers(times, "times")
-    if not any(of_sample.ndim for of_sample in times):  # the same for all samples
+    if np.ndim(times[0]) == 0:  # the same for all samples
         times = [np.array(times)] * len(values)
-    shapes = [block.shape for block in values]
     lengths = [len(of_sample) for of_sample in times]
-    if not values or shapes != [(length, *shapes[0][-1:]) for length in lengths]:
+    shapes = [block.shape for block in values]
+    if shapes != [(length, *shapes[0][-1:]) for length in lengths]:
         got = f"{some(shapes)} for {some(lengths)} times"
         raise ValueError(f"values: expected (times, genes) for each sample, got {got}")
     names = check_names(gene_names, "gene_names", "gene", shapes[0][1])
     if labels is None:
         labels = range(len(values))
-    sample = np.repeat([str(label) for label in labels], lengths)
+    sample = np.repeat(np.array(labels).astype(str), lengths)
     obs = pd.DataFrame({"sample": sample, "time": np.concatenate(times)})
-    obs.index = obs["sample"] + "_" + obs.groupby("sample").cumcount().astype(str)
+    position = obs.groupby("sample").cumcount()
+    obs.index = obs["sample"] + "_" + position.astype(str)
     adata = ad.AnnData(np.concatenate(values), obs, pd.DataFrame(index=names))
     return with_about(adata, about_data(**about), _fingerprint(as_trajectories(adata)))
 
@@ -148,9 +154,12 @@ def _of_long_table(table):
 def _numbers(given, argument):
     """Convert a list of tables or numbers to a list of float64 arrays."""
     try:
-        return [np.asarray(block, dtype=np.float64) for block in given]
+        arrays = [np.asarray(block, dtype=np.float64) for block in given]
     except (TypeError, ValueError) as error:
         raise ValueError(f"{argument}: expected numbers; {error}") from error
+    if not arrays:
+        raise ValueError(f"{argument}: expected numbers, got none")
+    return arrays
 
 
 def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
@@ -200,17 +209,19 @@ def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
         means = [of_cells.to_numpy()[part].mean() for part in parts]
         of_bins, bins = np.unique(means, return_inverse=True)  # merges bins of the same mean time
         sums = np.zeros((len(of_bins), cells.shape[1]))
-        np.add.at(sums, bins, [cells[part].sum(axis=0) for part in parts])
-        sizes = np.bincount(bins, [len(part) for part in parts])
-        values.append(sums / sizes[:, None])
+        sizes = np.zeros((len(of_bins), 1))
+        for i, part in zip(bins, parts, strict=True):
+            sums[i] += cells[part].sum(axis=0)
+            sizes[i] += len(part)
+        values.append(sums / sizes)
         times.append(of_bins)
     if check_flag("scaled", scaled):
         largest = np.abs(np.concatenate(values)).max(axis=0)
         largest[largest == 0] = 1
         start = np.concatenate(times).min()
-        end = np.concatenate(times).max()
+        span = np.concatenate(times).max() - start
         values = [of_bins / largest for of_bins in values]
-        times = [9 * (of_bins - start) / (end - start) for of_bins in times]
+        times = [9 * (of_bins - start) / span for of_bins in times]
     return trajectories(values, times, expression.columns, **about)
 
 
@@ -230,35 +241,37 @@ def as_trajectories(data):
         return data
     known = isinstance(data, ad.AnnData) and {"sample", "time"} <= {*data.obs}
     if not known or not data.n_obs or data.X is None:
-        got = type(data).__name__
         expected = "an AnnData with X, and with sample, time in obs"
-        raise TypeError(f"trajectories: expected {expected}, got {got}")
+        raise TypeError(f"trajectories: expected {expected}, got {type(data).__name__}")
     X = dense(data.X).astype(np.float64, copy=False)
     names = check_names(data.var_names, "trajectories", "gene", data.n_vars)
     check_finite(X, "trajectories", data.obs_names, names)
     time = data.obs["time"].to_numpy(np.float64)
     codes, labels = pd.factorize(data.obs["sample"])
-    rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
+    sizes = np.bincount(codes)
+    rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(sizes)[:-1])
+    values, times = [], []
     sample_of = {}
     for label, of_sample in zip(labels, rows, strict=True):
-        times = time[of_sample]
-        if len(times) < 2 or not (np.diff(times) > 0).all():
-            expected = "two or more increasing times"
-            raise ValueError(
-                f"trajectories: expected {expected} in sample {label}, got {some(times)}"
-            )
-        other = sample_of.setdefault(X[of_sample].tobytes() + times.tobytes(), label)
-        if other is not label:
-            text = f"sample {label} is a copy of sample {other}"
+        at = time[of_sample]
+        if len(at) < 2 or not (np.diff(at) > 0).all():
+            text = f"increasing times in sample {label}"
+            raise ValueError(f"trajectories: expected two or more {text}, got {some(at)}")
+        values.append(X[of_sample])
+        times.append(at)
+        content = values[-1].tobytes() + at.tobytes()
+        if content in sample_of:
+            text = f"sample {label} is a copy of sample {sample_of[content]}"
             raise ValueError(f"trajectories: {text}, so test data could equal training data")
+        sample_of[content] = label
     gene_major = bool(data.uns.get("sbnn", {}).get("gene_major", False))
-    return Samples([X[i] for i in rows], [time[i] for i in rows], names, gene_major)
+    return Samples(values, times, names, gene_major)
 
 
 def _fingerprint(samples):
     values = samples.values
     times = samples.times
-    if len({len(of_sample) for of_sample in times}) == 1:
+    if len(set(map(len, times))) == 1:
         values = [np.stack(values)]
         times = [np.stack(times)]
     arrays = fingerprint_arrays(*values, *times)

@@ -129,7 +129,9 @@ def test_every_type_has_a_colour_of_its_own():
     assert colors["a"] == checks.OKABE_ITO[0] and colors["c"] == checks.OKABE_ITO[1]
     assert colors["unknown"] == checks.GREY
     assert checks.check_colors({"unknown": "k"}, ["unknown"]) == {"unknown": "#000000"}
-    for n_types in (7, 8, 60):
+    types = [f"type {i}" for i in range(7)]
+    assert [*checks.check_colors({}, types).values()] == [*checks.OKABE_ITO]
+    for n_types in (8, 60):
         types = [f"type {i}" for i in range(n_types)]
         assert len(set(checks.check_colors({}, types).values())) == n_types
     for wrong in ({"a": "rot"}, ["red"]):
