@@ -197,7 +197,8 @@ def check_groups(given: Any, cells: Any, argument: str, unknown: str = UNKNOWN) 
     expected = np.shape(cells)[:1]
     if groups.shape != expected:
         raise ValueError(f"{argument}: expected one for each cell, {expected}, got {groups.shape}")
-    lacking = np.flatnonzero(pd.isna(groups) | np.isin(groups.astype(str), ["", unknown]))
+    empty = pd.isna(groups) | np.isin(groups.astype(str), ["", unknown])
+    lacking = np.flatnonzero(empty)
     if len(lacking):
         raise ValueError(f"{argument}: unknown for cells at positions {some(lacking)}")
     check_blanks(groups, argument)
@@ -217,7 +218,8 @@ def check_whole(values: np.ndarray, argument: str) -> None:
     """Reject counts that are negative, fractional, too large for 32 bits or no numbers."""
     if values.dtype.kind not in "iuf":
         raise TypeError(f"{argument}: expected raw counts, got {values.dtype}")
-    wrong = values[~((values >= 0) & (values <= LARGEST_COUNT) & (values == np.rint(values)))]
+    right = (values >= 0) & (values <= LARGEST_COUNT) & (values == np.rint(values))
+    wrong = values[~right]
     if wrong.size:
         raise ValueError(f"{argument}: expected raw counts, whole and not negative, got {wrong[0]}")
 
@@ -268,7 +270,8 @@ def looked_at(values):
     numbers = block.toarray() if sparse.issparse(block) else np.asarray(block)
     expressed = numbers[numbers != 0]
     usual = float(np.median(expressed)) if expressed.size else 0.0
-    return numbers.min(), numbers.max(), np.mean(numbers == np.rint(numbers)), usual
+    whole = np.mean(numbers == np.rint(numbers))
+    return numbers.min(), numbers.max(), whole, usual
 
 
 def range_of(low, high, whole):

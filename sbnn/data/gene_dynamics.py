@@ -20,31 +20,30 @@ def gene_dynamics(
     """
     genes = train.var_names
     adata = ad.concat({"train": train, "test": test}, label="split", index_unique="_")
-    adata.obs["sample"] = adata.obs["split"].astype(str) + "_" + adata.obs["sample"].astype(str)
-    adata.varp["prior"] = prior_matrix(prior, genes)
-    known = {
-        "train": train.uns["sbnn"]["sha256"],
-        "test": test.uns["sbnn"]["sha256"],
-        "prior": fingerprint_arrays(adata.varp["prior"]),
-    }
+    split = adata.obs["split"].astype(str)
+    adata.obs["sample"] = split + "_" + adata.obs["sample"].astype(str)
+    prior = prior_matrix(prior, genes)
+    adata.varp["prior"] = prior
+    about = train.uns["sbnn"]
+    known = {"train": about["sha256"], "test": test.uns["sbnn"]["sha256"]}
+    known["prior"] = fingerprint_arrays(prior)
     if truth is not None:
         adata.var["truth_known"] = genes.isin(truth.index)
-        adata.varp["truth"] = truth.reindex(index=genes, columns=genes).to_numpy(float)
+        of_all = truth.reindex(index=genes, columns=genes)
+        adata.varp["truth"] = of_all.to_numpy(float)
         known["truth"] = fingerprint_arrays(truth.to_numpy(dtype=float))
         known["rows"] = list(truth.index)
-    adata.uns["sbnn"] = {
-        "name": name,
-        "source": source,
-        "sha256": fingerprint_parameters(known),
-        "files": files or {},
-        "gene_major": train.uns["sbnn"].get("gene_major", False),
-    }
+    gene_major = about.get("gene_major", False)
+    sha256 = fingerprint_parameters(known)
+    adata.uns["sbnn"] = {"name": name, "source": source, "sha256": sha256, "files": files or {}}
+    adata.uns["sbnn"]["gene_major"] = gene_major
     return adata
 
 
 def prior_of(data):
     """Prior network of a dynamics data set as a DataFrame, regulators by targets."""
-    return pd.DataFrame(data.varp["prior"], data.var_names, data.var_names)
+    genes = data.var_names
+    return pd.DataFrame(data.varp["prior"], genes, genes)
 
 
 def truth_of(data):
@@ -54,8 +53,10 @@ def truth_of(data):
     """
     if "truth" not in data.varp:
         return None
-    truth = pd.DataFrame(data.varp["truth"], data.var_names, data.var_names)
-    return truth[data.var["truth_known"].to_numpy()]
+    genes = data.var_names
+    truth = pd.DataFrame(data.varp["truth"], genes, genes)
+    known = data.var["truth_known"].to_numpy()
+    return truth[known]
 
 
 def simulate_network(

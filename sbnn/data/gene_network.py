@@ -104,7 +104,11 @@ class GeneNetwork:
         names = check_names(self.gene_names, "gene_names", "gene", len(self.gene_names))
         self._check_logic(names)
         self.gene_names = names
-        self.logic = {gene: self.logic[gene] for gene in names if gene in self.logic}
+        given = self.logic
+        self.logic = {}
+        for gene in names:
+            if gene in given:
+                self.logic[gene] = given[gene]
         self.is_input = ~np.isin(names, list(self.logic))
         if self.starts is None:
             self.starts = Starts.random(self.is_input, np.random.default_rng(0))
@@ -117,8 +121,11 @@ class GeneNetwork:
             acting[edge.regulator, gene] += 1
             if not (0 < edge.ec50 < 1 and 0 < edge.exponent < np.inf):
                 wrong.append(edge)
-        wrong += [f"{edge} twice" for edge, times in acting.items() if times > 1]
-        wrong += sorted({gene for edge in acting for gene in edge}.difference(names))
+        for edge, times in acting.items():
+            if times > 1:
+                wrong.append(f"{edge} twice")
+        mentioned = set(itertools.chain(*acting))
+        wrong += sorted(mentioned.difference(names))
         if wrong:
             text = "unknown genes, repeated edges, or EC50 or exponent out of range"
             raise ValueError(f"logic: {text}: {some(wrong)}")
@@ -130,7 +137,8 @@ class GeneNetwork:
         if not {"node", "eqn"} <= {*table}:
             raise ValueError(f"equations: expected columns node and eqn, got {some(table)}")
         texts = table.set_index("node", verify_integrity=True)["eqn"]
-        genes = pd.read_csv(names).iloc[:, 0].astype(str).str.removesuffix("_input")
+        genes = pd.read_csv(names).iloc[:, 0].astype(str)
+        genes = genes.str.removesuffix("_input")
         logic = {}
         for gene, text in texts[genes].items():
             rule = parse_rate_equation(text, gene)
@@ -181,7 +189,10 @@ class GeneNetwork:
     @property
     def edges(self):
         """List of edges: each regulation with the gene that it acts on."""
-        return [(edge, gene) for gene, rule in self.logic.items() for edge in regulations(rule)]
+        edges = []
+        for gene, rule in self.logic.items():
+            edges += [(edge, gene) for edge in regulations(rule)]
+        return edges
 
     @property
     def graph(self):
@@ -219,8 +230,9 @@ class GeneNetwork:
             decay = 1.4 * genes / (genes + 0.4)  # by a saturating enzyme
             rates = self._change(self._rules(proteins), decay)
             return np.concatenate([rates, (genes - proteins) / _LAG])
-        targets = self._rules(genes) if kind == "logic" else self._rules.added(genes, kind)
-        return self._change(targets, genes)
+        if kind == "logic":
+            return self._change(self._rules(genes), genes)
+        return self._change(self._rules.added(genes, kind), genes)
 
     def _change(self, targets, decay):
         """Rates of all genes from the levels that rules aim at, (targets, ...), and from decay."""
@@ -293,7 +305,8 @@ class GeneNetwork:
         start = self.starts.draw(n, np.random.default_rng(of_starts))
         times = np.asarray(times, dtype=float)
         values = _solved(self, start.tobytes(), tuple(times), kind)
-        values = values + noise * np.random.default_rng(of_noise).standard_normal(values.shape)
+        errors = np.random.default_rng(of_noise).standard_normal(values.shape)
+        values = values + noise * errors
         made = {
             "generator": "GeneNetwork.simulate",
             "format": _FORMAT,
@@ -314,11 +327,12 @@ class GeneNetwork:
         # The published training samples are not available, so starting values are estimated from
         # test samples.
         values = as_trajectories(data[:, self.gene_names]).values
-        first = np.stack([of_sample[0] for of_sample in values])
+        first = np.stack([of_sample[0] for of_sample in values])  # (samples, genes)
         mean = first.mean(axis=0)
         sd = np.maximum(first.std(axis=0, ddof=1), 0.01)
         offset = np.clip(mean - 0.5, -_LARGEST_OFFSET, _LARGEST_OFFSET)
-        return replace(self, starts=Starts.of(self.is_input, mean, sd, offset))
+        starts = Starts.of(self.is_input, mean, sd, offset)
+        return replace(self, starts=starts)
 
     def misplaced_prior(self, share, random_state=0):
         """Return a prior network in which a share of the edges is moved to random places.
@@ -370,16 +384,21 @@ class _Rules:
         edges = list(itertools.chain(*of_genes))
         self.regulator = pd.Index(names).get_indexer([edge.regulator for edge in edges])
         self.exponent = np.array([edge.exponent for edge in edges])
-        self.half = np.array([edge.ec50 for edge in edges]) ** self.exponent
+        ec50 = np.array([edge.ec50 for edge in edges])
+        self.half = ec50**self.exponent
         self.represses = np.array([not edge.activation for edge in edges], dtype=bool)
         rng = np.random.default_rng(self.half.view(np.uint64))
         self.sizes = rng.uniform(0.5, 1.5, len(edges))
         self.offsets = rng.uniform(-0.5, 0.5, len(logic))
-        self.rule = np.repeat(np.arange(len(logic)), list(map(len, of_genes)))
+        n_edges = list(map(len, of_genes))
+        self.rule = np.repeat(np.arange(len(logic)), n_edges)
         positions = itertools.count()
         joins = []
-        places = [_place(rule, positions, joins, len(edges)) for rule in logic.values()]
-        self.tops = np.array([node for node, _ in places], dtype=int)
+        tops = []
+        for rule in logic.values():
+            node, _ = _place(rule, positions, joins, len(edges))
+            tops.append(node)
+        self.tops = np.array(tops, dtype=int)
         self.n_nodes = len(edges) + len(joins)
         table = np.array(joins, dtype=int).reshape(-1, 5)
         self.levels = []
@@ -391,12 +410,14 @@ class _Rules:
     def __call__(self, values):
         """Evaluate the rules at values of shape (genes, ...); the result is (targets, ...)."""
         wide = (-1, *[1] * (values.ndim - 1))
-        powers = np.maximum(values[self.regulator], 0) ** self.exponent.reshape(wide)
+        levels = np.maximum(values[self.regulator], 0)
+        powers = levels ** self.exponent.reshape(wide)
         half = self.half.reshape(wide)
         nodes = np.empty((self.n_nodes, *values.shape[1:]))
         effects = nodes[: len(powers)]
         # the paper's B and K, without their pole
-        effects[:] = (1 - half) * powers / (half + (1 - 2 * half) * powers)
+        below = half + (1 - 2 * half) * powers
+        effects[:] = (1 - half) * powers / below
         effects[self.represses] = 1 - effects[self.represses]
         for node, one, other, is_or in self.levels:
             a = nodes[one]

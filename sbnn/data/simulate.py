@@ -118,7 +118,8 @@ def simulate_patchseq(
     rng = np.random.default_rng(int(random_state))
 
     family_of_type = np.sort(np.arange(n_types) % n_families)
-    types = rng.choice(n_types, size=n_cells, p=rng.dirichlet(np.full(n_types, 3.0)))
+    shares = rng.dirichlet(np.full(n_types, 3.0))
+    types = rng.choice(n_types, size=n_cells, p=shares)
     expected, programmes = _programmes(family_of_type, types, n_latent, rng)
     is_true = np.zeros(n_genes, dtype=bool)
     is_true[rng.permutation(n_genes)[:n_true_genes]] = True
@@ -135,7 +136,8 @@ def simulate_patchseq(
     latent = np.tanh(_standardize(projections))
     clean = _outputs(latent, n_outputs, rng)
     noisy = clean + noise * rng.standard_normal(clean.shape)
-    r2 = 1 - np.mean((noisy - clean) ** 2 / noisy.var(axis=0))
+    unexplained = (noisy - clean) ** 2 / noisy.var(axis=0)
+    r2 = 1 - np.mean(unexplained)
     offset = rng.uniform(-100, 100, n_outputs)
     unit = 10 ** rng.uniform(-1, 2, n_outputs)
     counts = _counts(activity, rng)
@@ -153,9 +155,11 @@ def simulate_patchseq(
         "outputs": offset + unit * clean,
     }
     drive = f"{n_true_genes} of {n_genes} genes drive the outputs"
+    X = log2p1(normalize_library_size(counts))
+    Y = offset + unit * noisy
     return paired(
-        log2p1(normalize_library_size(counts)),
-        offset + unit * noisy,
+        X,
+        Y,
         genes,
         _numbered("output", n_outputs),
         cells,
@@ -200,10 +204,12 @@ def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, *
     known = adata.obs_names[:n_cells]
     counts = adata.to_df("counts").T.rename_axis("gene")
     counts.loc["ERCC-00002"] = 500
-    outputs = adata.obsm["outputs"].loc[rng.permutation(known)].map("{:.4g}".format)
+    outputs = adata.obsm["outputs"].loc[rng.permutation(known)]
+    outputs = outputs.map("{:.4g}".format)
     outputs.iloc[0, 0] = ""
     labels = adata.obs.loc[known, ["family", "type"]]
-    labels["donor"] = [f"donor {i + 1}" for i in rng.integers(0, n_donors, n_cells)]
+    donors = rng.integers(0, n_donors, n_cells)
+    labels["donor"] = [f"donor {i + 1}" for i in donors]
     tables = {
         "counts": counts[known],
         "outputs": outputs.rename_axis("cell"),
@@ -249,20 +255,24 @@ def _outputs(latent, n_outputs, rng):
     n_cells, n_latent = latent.shape
     linear = _standardize(latent @ rng.standard_normal((n_latent, n_outputs)))
     frequencies = rng.standard_normal((n_latent, _WAVES))
-    frequencies = frequencies / (_WAVE_LENGTH * latent.std(axis=0)[:, np.newaxis])
+    lengths = _WAVE_LENGTH * latent.std(axis=0)
+    frequencies = frequencies / lengths[:, np.newaxis]
     phases = rng.uniform(0, 2 * np.pi, _WAVES)
     waves = np.cos(latent @ frequencies + phases)
     smooth = waves @ rng.standard_normal((_WAVES, n_outputs))
     design = np.column_stack([np.ones(n_cells), latent])
-    curved = _standardize(smooth - design @ np.linalg.lstsq(design, smooth)[0])
-    return np.sqrt(1 - _CURVATURE) * linear + np.sqrt(_CURVATURE) * curved
+    slopes = np.linalg.lstsq(design, smooth)[0]
+    curved = _standardize(smooth - design @ slopes)
+    straight = np.sqrt(1 - _CURVATURE) * linear
+    return straight + np.sqrt(_CURVATURE) * curved
 
 
 def _counts(activity, rng):
     """Int64 counts of shape (n_cells, n_genes), without empty rows or columns."""
     n_cells, n_genes = activity.shape
     log2_mean = _LOG2_LEAST + rng.gamma(2, _LOG2_TAIL, n_genes)
-    log2_mean = log2_mean + rng.uniform(*_LOG2_SD, n_genes) * activity
+    sd = rng.uniform(*_LOG2_SD, n_genes)
+    log2_mean = log2_mean + sd * activity
     log2_mean += rng.normal(0, _LOG2_LIBRARY_SD, (n_cells, 1))
     mean = np.exp2(log2_mean)
     size = 1 / _DISPERSION
@@ -289,16 +299,19 @@ def _type_colors(family_of_type):
         darkest = np.array(list(levels)) * 0.6**rounds
         for i in range(n_types):
             lighter = darkest + (255 - darkest) * 0.65 * i / n_types
-            colors[f"type {family + 1}.{i + 1}"] = hex_color(lighter)
+            name = f"type {family + 1}.{i + 1}"
+            colors[name] = hex_color(lighter)
     return colors
 
 
 def _numbered(kind, size):
     digits = len(str(size))
-    return np.array([f"{kind}{i:0{digits}d}" for i in range(1, size + 1)])
+    names = [f"{kind}{i:0{digits}d}" for i in range(1, size + 1)]
+    return np.array(names)
 
 
 def _standardize(x):
     """Z-scores of each column; zero in columns that do not vary, as with a single type."""
-    sd = np.where(np.ptp(x, axis=0) == 0, 1, x.std(axis=0))
+    sd = x.std(axis=0)
+    sd[np.ptp(x, axis=0) == 0] = 1
     return (x - x.mean(axis=0)) / sd

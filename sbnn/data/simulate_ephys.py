@@ -73,7 +73,8 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     donors = rng.choice(n_donors, size=n_cells, p=of_donors)
     digits = len(str(n_cells))
     cells = [f"{species}_{i:0{digits}d}" for i in range(1, n_cells + 1)]
-    labels = pd.DataFrame({"type": np.where(types == "SNCG", "VIP", types)}, index=cells)
+    four_types = np.where(types == "SNCG", "VIP", types)
+    labels = pd.DataFrame({"type": four_types}, index=cells)
     labels["donor"] = [f"{species[0].upper()}{i:03d}" for i in donors]
     about = _about(species)
     centres, loadings = _biology(species, len(about))
@@ -81,7 +82,8 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     place += _DONOR_SD * rng.standard_normal((n_donors, 4))[donors]
     place += _CELL_SD[species] * rng.standard_normal((n_cells, 4))
     if species == "human":
-        cultured = rng.random(n_cells) < _TYPES.loc[types, "cultured"].to_numpy()
+        chances = _TYPES.loc[types, "cultured"].to_numpy()
+        cultured = rng.random(n_cells) < chances
         place[cultured] += _CULTURE_SHIFT
         labels["condition"] = np.where(cultured, "culture", "acute")
         labels["days_in_culture"] = np.where(cultured, rng.integers(3, 10, n_cells), 0)
@@ -91,7 +93,8 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
         name = "simulated_ephys_mouse"
 
     family = pd.factorize(about["family"])[0]
-    in_common = rng.standard_normal((n_cells, family.max() + 1))[:, family]
+    of_families = rng.standard_normal((n_cells, family.max() + 1))
+    in_common = of_families[:, family]
     own = rng.standard_normal((n_cells, len(about)))
     z = place @ loadings
     z = z + np.sqrt(_FAMILY) * in_common
@@ -147,7 +150,8 @@ def _biology(species, n_features):
     if species == "mouse":
         centres = centres + shift
         loadings = loadings + change
-    loadings = np.hstack([loadings, rng.standard_normal((4, n_features - 27))])
+    others = rng.standard_normal((4, n_features - 27))
+    loadings = np.hstack([loadings, others])
     # Over all types, cells have about unit variance on each axis.
     scale = np.sqrt(_LOADED) / np.linalg.norm(loadings, axis=0)
     return centres, loadings * scale

@@ -82,7 +82,8 @@ def simulate_perturbations(
     check_number("n_genes", n_genes, int, HIDDEN[-1], MOST)
     check_number("n_cells_per", n_cells_per, int, 1, MOST)
     check_number("n_perturbations", n_perturbations, int, 1, MOST)
-    check_number("most_targets", most_targets, int, 1, n_latents if density is None else MOST)
+    if density is None:
+        check_number("most_targets", most_targets, int, 1, n_latents)
     check_number("n_control", n_control, int, 0, MOST)
     check_number("random_state", random_state, int, 0)
     check_number("shift", shift, float, -MOST, MOST)
@@ -110,14 +111,16 @@ def simulate_perturbations(
     of_cell = np.append(perturbed, np.full(n_control, -1))
     rng.shuffle(of_cell)
     means = np.vstack([shifts, np.zeros(n_latents)])
-    latents = means[of_cell] + rng.standard_normal((len(of_cell), n_latents))
+    scatter = rng.standard_normal((len(of_cell), n_latents))
+    latents = means[of_cell] + scatter
     logits = _decoded(latents, n_genes, rng)
     rates = np.exp(logits / logits.std())
     counts = rng.poisson(rates * (COUNTS_OF_A_GENE / rates.sum(axis=0)))
 
     digits = len(str(n_perturbations - 1))
     names = [f"perturbation_{i:0{digits}d}" for i in range(n_perturbations)]
-    shifts = pd.DataFrame(shifts, names, [f"latent_{i}" for i in range(n_latents)])
+    columns = [f"latent_{i}" for i in range(n_latents)]
+    shifts = pd.DataFrame(shifts, names, columns)
     return screen(
         sparse.csr_array(counts.astype(np.int32)),
         np.array([*names, "control"])[of_cell],

@@ -73,12 +73,13 @@ def typed_cells(X, labels=None, families=None, units=None, **about):
         If a cell has no values, or if values such as -999 may mark missing values.
     """
     check_unmasked(X, "X")
-    named = isinstance(X, pd.DataFrame)
     values = check_array(
         np.asarray(X), dtype=np.float64, order="C", ensure_all_finite=False, input_name="X"
     )
-    cells = check_names(X.index if named else None, "X", "cell", values.shape[0])
-    features = check_names(X.columns if named else None, "X", "feature", values.shape[1])
+    rows = getattr(X, "index", None)
+    columns = getattr(X, "columns", None)
+    cells = check_names(rows, "X", "cell", values.shape[0])
+    features = check_names(columns, "X", "feature", values.shape[1])
     check_recorded(values, "X", cells, features)
     for text in marks(values, "X", features):
         warn(text)
@@ -121,11 +122,14 @@ def families_of(families, names):
     if families is None:
         families = [ALL] * len(names)
     elif isinstance(families, Mapping):
-        pairs = [(str(name), family) for family in families for name in np.ravel(families[family])]
-        family_of = dict(pairs)
-        families = [family_of[name] for name in names if name in family_of]
-        if len(pairs) != len(names):
-            families = []
+        family_of = {}
+        n_given = 0
+        for family, its in families.items():
+            family_of.update(dict.fromkeys(map(str, np.ravel(its)), family))
+            n_given += np.size(its)
+        families = []
+        if n_given == len(names) and family_of.keys() == set(names):
+            families = [family_of[name] for name in names]
     if np.shape(families) != (len(names),):
         raise ValueError(f"families: expected one family for each of the columns {some(names)}")
     return np.array([str(family) for family in families], dtype=object)
@@ -138,6 +142,11 @@ def family_columns(family_of):
 
 def _fingerprint(X, cells, features, types):
     """Fingerprint of values, names and types."""
-    parts = {"cells": cells, "features": features, "types": types}
-    lists = {part: [str(value) for value in values] for part, values in parts.items()}
-    return fingerprint_parameters({"values": fingerprint_arrays(X)} | lists)
+    return fingerprint_parameters(
+        {
+            "values": fingerprint_arrays(X),
+            "cells": list(map(str, cells)),
+            "features": list(map(str, features)),
+            "types": list(map(str, types)),
+        }
+    )
