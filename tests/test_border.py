@@ -72,9 +72,7 @@ CALLS = {
     ),
     "numbers": lambda data, record: sbnn.metrics.smallest_sufficient(np.ones((3, 2)), ["a", "b"]),
     "'recipe' parameter": lambda data, record: dynamics.PhoenixRegressor(recipe="ALL").fit(data),
-    "equations: ": lambda data, record: dynamics.GeneNetwork.from_tables(
-        *[TABLE(data)] * 2
-    ),
+    "equations: ": lambda data, record: dynamics.GeneNetwork.from_tables(*[TABLE(data)] * 2),
     "pseudotime": lambda data, record: dynamics.read_pseudotime(data.to_df(), data.obs["type"]),
     "seed must": lambda data, record: sbnn.fit_full(
         sbnn.SparseBottleneckRegressor(random_state=0), data, seed="a"
