@@ -297,14 +297,18 @@ def check_recorded(values: np.ndarray, argument: str, rows=None, columns=None) -
     check_finite(np.where(missing, 0, values), argument, rows, columns)
     empty = np.flatnonzero(missing.all(axis=1))
     if len(empty):
-        names = some(empty if rows is None else np.asarray(rows)[empty])
+        if rows is not None:
+            empty = np.asarray(rows)[empty]
+        names = some(empty)
         text = f"{argument}: no values for {len(empty)} of {len(values)} cells: {names}"
         warn(f"{text}; leave such cells out")
 
 
 def value_at(values, i, j, argument, rows=None, columns=None):
     """Describe a value, its cell and its column, for a message."""
-    row = f"{i} (counting from 0)" if rows is None else repr(str(rows[i]))
+    row = f"{i} (counting from 0)"
+    if rows is not None:
+        row = repr(str(rows[i]))
     column = j if columns is None else columns[j]
     return f"{argument}: the value of cell {row} in column {str(column)!r} is {values[i, j]:g}"
 

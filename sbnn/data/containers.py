@@ -29,7 +29,7 @@ def about_data(
         sha256 = fingerprint_files(files)
     left_out = {}
     for why, what in (dropped or {}).items():
-        what = int(what) if np.ndim(what) == 0 else [str(name) for name in what]
+        what = int(what) if np.ndim(what) == 0 else list(map(str, what))
         if what:
             left_out[why] = what
     return {
@@ -39,7 +39,7 @@ def about_data(
         "files": dict(files or {}),
         "dropped": left_out,
         "truth": dict(truth or {}),
-        "notes": [str(note) for note in notes],
+        "notes": list(map(str, notes)),
     }
 
 

@@ -313,9 +313,9 @@ class GeneNetwork:
             "n": int(n),
             "noise": float(noise),
             "random_state": int(random_state),
-            "times": times,
-            "network": self.sha256,
         }
+        made["times"] = times
+        made["network"] = self.sha256
         if kind != "logic":
             made["kind"] = kind
         name = f"simulated_{self.name}"
@@ -435,13 +435,15 @@ class _Rules:
             slopes = np.where(self.represses, -4, 4) * self.sizes
             return expit(self.offsets + self._sums(slopes * (x - 0.5)))
         if kind == "hill":
-            effects = powers / (self.half + powers) * (1 + self.half)
+            bound = powers / (self.half + powers)
+            effects = bound * (1 + self.half)
             effects = np.where(self.represses, 1 - effects, effects)
             return self._sums(effects * self.sizes) / self._sums(self.sizes)
         bound = (powers / self.half) ** 1.5
         helps = np.where(self.represses, 0.05, 8 * self.sizes)
-        logs = np.log((1 + helps * bound) / (1 + bound))
-        return expit(self.offsets + np.log(0.5) + self._sums(logs))
+        ratios = (1 + helps * bound) / (1 + bound)
+        activity = self.offsets + np.log(0.5)
+        return expit(activity + self._sums(np.log(ratios)))
 
     def _sums(self, effects):
         """Sum the effects of all regulators of each target."""

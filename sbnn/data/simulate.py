@@ -132,7 +132,8 @@ def simulate_patchseq(
     for share, part in zip(_gene_shares(is_true, rng), parts, strict=True):
         activity = activity + np.sqrt(share) * part
 
-    projections = activity[:, is_true] @ directions[:, is_true].T
+    of_true_genes = activity[:, is_true]  # shape (n_cells, n_true_genes)
+    projections = of_true_genes @ directions[:, is_true].T
     latent = np.tanh(_standardize(projections))
     clean = _outputs(latent, n_outputs, rng)
     noisy = clean + noise * rng.standard_normal(clean.shape)
@@ -148,12 +149,8 @@ def simulate_patchseq(
     labels = pd.DataFrame(index=cells)
     labels["family"] = _numbered("family ", n_families)[family_of_type[types]]
     labels["type"] = np.array(list(colors))[types]
-    truth = {
-        "genes": genes[is_true].tolist(),
-        "r2": float(r2),
-        "latent": latent,
-        "outputs": offset + unit * clean,
-    }
+    truth = {"genes": genes[is_true].tolist(), "r2": float(r2), "latent": latent}
+    truth["outputs"] = offset + unit * clean
     drive = f"{n_true_genes} of {n_genes} genes drive the outputs"
     X = log2p1(normalize_library_size(counts))
     Y = offset + unit * noisy
@@ -228,11 +225,13 @@ def _programmes(family_of_type, types, n_latent, rng):
     between_families, between_types, between_cells = np.sqrt(_PROGRAMME_SHARES)
     # The draw whose two closest family centres are farthest apart is used, so that families are
     # distinct.
-    draws = rng.standard_normal((_DRAWS, family_of_type[-1] + 1, n_latent))
+    n_families = family_of_type[-1] + 1
+    draws = rng.standard_normal((_DRAWS, n_families, n_latent))
     lengths = np.linalg.norm(draws, axis=2, keepdims=True)
     draws *= np.sqrt(n_latent) / lengths.mean(axis=1, keepdims=True)
     closest = [pdist(centres).min(initial=np.inf) for centres in draws]
-    of_type = between_families * draws[np.argmax(closest)][family_of_type]
+    centres = draws[np.argmax(closest)]
+    of_type = between_families * centres[family_of_type]
     of_type += between_types * rng.standard_normal(of_type.shape)
     expected = of_type[types]
     actual = expected + between_cells * rng.standard_normal(expected.shape)
@@ -274,7 +273,7 @@ def _counts(activity, rng):
     sd = rng.uniform(*_LOG2_SD, n_genes)
     log2_mean = log2_mean + sd * activity
     log2_mean += rng.normal(0, _LOG2_LIBRARY_SD, (n_cells, 1))
-    mean = np.exp2(log2_mean)
+    mean = np.exp2(log2_mean)  # shape (n_cells, n_genes)
     size = 1 / _DISPERSION
     counts = rng.negative_binomial(size, size / (size + mean))
     dropout = 1 / (1 + np.exp(_DROPOUT_SLOPE * (log2_mean - _LOG2_DROPOUT)))
