@@ -218,10 +218,14 @@ def check_whole(values: np.ndarray, argument: str) -> None:
     """Reject counts that are negative, fractional, too large for 32 bits or no numbers."""
     if values.dtype.kind not in "iuf":
         raise TypeError(f"{argument}: expected raw counts, got {values.dtype}")
-    right = (values >= 0) & (values <= LARGEST_COUNT) & (values == np.rint(values))
-    wrong = values[~right]
+    wrong = values[~are_counts(values)]
     if wrong.size:
         raise ValueError(f"{argument}: expected raw counts, whole and not negative, got {wrong[0]}")
+
+
+def are_counts(values: np.ndarray) -> np.ndarray:
+    """Mask of the values that can be raw counts."""
+    return (values >= 0) & (values <= LARGEST_COUNT) & (values == np.rint(values))
 
 
 def some(names: Iterable[Any], limit: int = 5) -> str:

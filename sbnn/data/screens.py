@@ -8,11 +8,11 @@ from scipy import sparse
 from sklearn.utils.validation import check_array
 
 from sbnn.data.checks import (
+    are_counts,
     check_groups,
     check_labels,
     check_names,
     check_unmasked,
-    check_whole,
     some,
 )
 from sbnn.data.containers import about_data, name_and_sha256, with_about
@@ -145,7 +145,12 @@ def check_screen_counts(given, argument="counts"):
         counts = counts.copy()
         counts.sum_duplicates()
         counts.eliminate_zeros()
-    check_whole(counts.data, argument)
+    wrong = ~are_counts(counts.data)
+    if wrong.any():
+        value = counts.data[wrong][0]
+        text = f"{argument}: expected raw counts, got other values, the first {value}"
+        cells = np.unique(counts.tocoo().row[wrong])
+        raise ValueError(f"{text}, in cells (counting from 0): {some(cells)}")
     return counts
 
 
