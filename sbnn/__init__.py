@@ -8,6 +8,7 @@ __version__ = "1.0.0"
 _NAMES = {
     "data.count_normalizer": ("CountNormalizer",),
     "data.datasets": ("default_dataset", "load_dataset"),
+    "data.diagnose": ("diagnose",),
     "data.ephys_features": ("to_shared_features",),
     "data.ephys_tables": ("read_ephys_table",),
     "data.paired": ("paired",),

@@ -98,7 +98,9 @@ ARGUMENTS = {
     "results": {
         "help": "name of a data set, name given to `sbnn fit`, folder with results, or saved fit"
     },
-    "model": {"help": "model.safetensors of `sbnn fit`, or a file written by the method save of a network"},
+    "model": {
+        "help": "model.safetensors of `sbnn fit`, or a file written by the method save of a network"
+    },
     "cells": {
         "help": "expression of the new cells (CSV, TSV, Excel, .h5ad), with the genes of the model"
     },

@@ -50,7 +50,7 @@ CALLS = {
     "x must": lambda data, record: sbnn.preprocessing.log2p1([-3.0, 1.0]),
     "drop_rates": lambda data, record: dynamics.Recipe(drop_rates=0.3),
     "sparsity": lambda data, record: dynamics.Schedule().prunings(2),
-    "wrong: .*share": lambda data, record: dynamics.simulate_network(8, 5, wrong=3),
+    "wrong must": lambda data, record: dynamics.simulate_network(8, 5, wrong=3),
     "kind: 'x'": lambda data, record: dynamics.GeneNetwork.random(8).solve(
         np.ones((1, 8)), [0, 1], "x"
     ),
@@ -72,9 +72,7 @@ CALLS = {
     ),
     "numbers": lambda data, record: sbnn.metrics.smallest_sufficient(np.ones((3, 2)), ["a", "b"]),
     "'recipe' parameter": lambda data, record: dynamics.PhoenixRegressor(recipe="ALL").fit(data),
-    "equations: .* names: ": lambda data, record: dynamics.GeneNetwork.from_tables(
-        *[TABLE(data)] * 2
-    ),
+    "equations: ": lambda data, record: dynamics.GeneNetwork.from_tables(*[TABLE(data)] * 2),
     "pseudotime": lambda data, record: dynamics.read_pseudotime(data.to_df(), data.obs["type"]),
     "seed must": lambda data, record: sbnn.fit_full(
         sbnn.SparseBottleneckRegressor(random_state=0), data, seed="a"

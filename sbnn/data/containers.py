@@ -1,16 +1,14 @@
-"""Description of a data set in ``uns["sbnn"]`` of its AnnData, in the same format for all kinds of data."""
+"""Description of a data set in ``uns["sbnn"]`` of its AnnData, in one format for all data."""
+
+from collections.abc import Mapping
 
 import numpy as np
 
 from sbnn.data.fingerprint import fingerprint_files
-from sbnn.errors import naming
 
 OF_CELLS = {"latent", "latents", "outputs"}  # entries of the truth that have one row for each cell
 
 
-@naming(
-    "name, source, sha256, files, dropped, truth, notes: expected values as described in sbnn.paired"
-)
 def about_data(
     *,
     name="custom",
@@ -21,32 +19,44 @@ def about_data(
     truth=None,
     notes=(),
 ):
-    """Entries of ``uns["sbnn"]``, which are the same for all kinds of data and are described in `sbnn.paired`."""
-    sha256 = sha256 or (fingerprint_files(files) if files else "")
-    about = {"name": str(name), "source": str(source), "sha256": sha256, "files": dict(files or {})}
-    left_out = {
-        w: int(what) if np.ndim(what) == 0 else [str(n) for n in what]
-        for w, what in (dropped or {}).items()
+    """Entries of ``uns["sbnn"]``, which are described in `sbnn.paired`."""
+    for argument, given in {"files": files, "dropped": dropped, "truth": truth}.items():
+        if not isinstance(given, Mapping | None):
+            raise TypeError(f"{argument}: expected a dict, got {given!r}")
+    if not np.iterable(notes):
+        raise TypeError(f"notes: expected a list of sentences, got {notes!r}")
+    if files and not sha256:
+        sha256 = fingerprint_files(files)
+    left_out = {}
+    for why, what in (dropped or {}).items():
+        what = int(what) if np.ndim(what) == 0 else list(map(str, what))
+        if what:
+            left_out[why] = what
+    return {
+        "name": str(name),
+        "source": str(source),
+        "sha256": sha256,
+        "files": dict(files or {}),
+        "dropped": left_out,
+        "truth": dict(truth or {}),
+        "notes": list(map(str, notes)),
     }
-    about["dropped"] = {why: what for why, what in left_out.items() if what}
-    return about | {"truth": dict(truth or {}), "notes": [str(note) for note in notes]}
 
 
 def with_about(adata, about, content):
-    """Store the description of the data and the fingerprint of its content; true values of cells go to ``obsm``."""
+    """Store the description and fingerprint of the data; true values of cells go to ``obsm``."""
     truth = dict(about["truth"])
-    for key in truth.keys() & OF_CELLS:
+    for key in OF_CELLS.intersection(truth):
         adata.obsm[f"true_{key}"] = np.asarray(truth.pop(key))
-    adata.uns["sbnn"] = about | {
-        "truth": truth,
-        "sha256": about["sha256"] or content,
-        "content_sha256": content,
-    }
+    stored = {**about, "truth": truth, "content_sha256": content}
+    stored["sha256"] = about["sha256"] or content
+    adata.uns["sbnn"] = stored
     return adata
 
 
 def name_and_sha256(about, content):
-    """Name and fingerprint of the data: the stored fingerprint, or `content` if the data have changed."""
-    return about.get("name", "custom"), about["sha256"] if about.get(
-        "content_sha256"
-    ) == content else content
+    """Name and fingerprint of the data; the stored fingerprint holds only for unchanged data."""
+    name = about.get("name", "custom")
+    if about.get("content_sha256") == content:
+        return name, about["sha256"]
+    return name, content

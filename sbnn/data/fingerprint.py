@@ -1,4 +1,4 @@
-"""Hexadecimal sha256 fingerprints, which identify a data set by its files, its simulation parameters or its bytes."""
+"""Hexadecimal sha256 fingerprints of data sets, by their files, parameters or bytes."""
 
 import hashlib
 import json
@@ -10,30 +10,34 @@ from scipy import sparse
 
 
 def fingerprint_files(files: Mapping[str, str]) -> str:
-    """Fingerprint data by the checksums of its files (name -> sha256), independently of floating-point arithmetic."""
-    lines = (f"{name} {digest}\n" for name, digest in sorted(files.items()))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    """Fingerprint data by the checksums of its files (name -> sha256), not by their numbers."""
+    digest = hashlib.sha256()
+    for name, of_file in sorted(files.items()):
+        digest.update(f"{name} {of_file}\n".encode())
+    return digest.hexdigest()
 
 
 def fingerprint_parameters(parameters: Mapping[str, Any]) -> str:
-    """Fingerprint simulations and subsets by the canonical JSON text of the parameters that made them."""
-    text = json.dumps(
-        dict(parameters),
-        sort_keys=True,
-        separators=(",", ":"),
-        default=lambda array: array.tolist(),
-    )
+    """Fingerprint data by the canonical JSON text of the parameters that made them."""
+    text = json.dumps(parameters, sort_keys=True, separators=(",", ":"), default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _plain(value):
+    """Arrays and numbers of numpy in Python's own types."""
+    return value.tolist()
+
+
 def fingerprint_arrays(*arrays: np.ndarray | sparse.sparray) -> str:
-    """Fingerprint data by the bytes, dtypes and shapes of its arrays (for paired cells: X, Y and counts, if any)."""
+    """Fingerprint data by the bytes, dtypes and shapes of arrays, such as X, Y and counts."""
     digest = hashlib.sha256()
     parts = []
     for array in arrays:
-        sparse_parts = ("data", "indices", "indptr") if sparse.issparse(array) else ()
-        parts += [getattr(array, part) for part in sparse_parts] or [array]
-    for array in parts:
-        digest.update(f"{array.dtype.str} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
+        if sparse.issparse(array):
+            parts += [array.data, array.indices, array.indptr]
+        else:
+            parts.append(array)
+    for part in parts:
+        digest.update(f"{part.dtype.str} {part.shape}\n".encode())
+        digest.update(np.ascontiguousarray(part).tobytes())
     return digest.hexdigest()

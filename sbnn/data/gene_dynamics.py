@@ -1,4 +1,4 @@
-"""Dynamics data sets: training and test trajectories, a prior network and, if known, the true network."""
+"""Dynamics data sets: training and test trajectories, a prior and perhaps the true network."""
 
 import anndata as ad
 import pandas as pd
@@ -6,41 +6,44 @@ import pandas as pd
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import prior_matrix
-from sbnn.errors import attempt, check_number
+from sbnn.errors import check_number
 
 
 def gene_dynamics(
     train, test, prior, truth=None, *, name="custom", source="the user's trajectories", files=None
 ):
-    """Join all parts in an AnnData with ``obs["split"]``, ``varp["prior"]`` and, if known,
-    ``varp["truth"]``.
+    """Join all parts in an AnnData with "split" in obs, and "prior" and "truth" in varp.
 
     ``split`` is "train" or "test". `truth`, a DataFrame of regulators by genes, may have rows for
     some genes only; for the other genes, ``var["truth_known"]`` is False and the rows of
     ``varp["truth"]`` are NaN.
     """
-    genes, parts = train.var_names, {"train": train, "test": test}
-    adata = ad.concat(parts, label="split", index_unique="_")
-    adata.obs["sample"] = adata.obs["split"].astype(str) + "_" + adata.obs["sample"].astype(str)
-    adata.varp["prior"] = prior_matrix(prior, genes)
-    known = {split: part.uns["sbnn"]["sha256"] for split, part in parts.items()}
-    known["prior"] = fingerprint_arrays(adata.varp["prior"])
+    genes = train.var_names
+    adata = ad.concat({"train": train, "test": test}, label="split", index_unique="_")
+    split = adata.obs["split"].astype(str)
+    adata.obs["sample"] = split + "_" + adata.obs["sample"].astype(str)
+    prior = prior_matrix(prior, genes)
+    adata.varp["prior"] = prior
+    about = train.uns["sbnn"]
+    known = {"train": about["sha256"], "test": test.uns["sbnn"]["sha256"]}
+    known["prior"] = fingerprint_arrays(prior)
     if truth is not None:
         adata.var["truth_known"] = genes.isin(truth.index)
-        adata.varp["truth"] = truth.reindex(index=genes, columns=genes).to_numpy(float)
-        known |= {
-            "truth": fingerprint_arrays(truth.to_numpy(dtype=float)),
-            "rows": list(truth.index),
-        }
+        of_all = truth.reindex(index=genes, columns=genes)
+        adata.varp["truth"] = of_all.to_numpy(float)
+        known["truth"] = fingerprint_arrays(truth.to_numpy(dtype=float))
+        known["rows"] = list(truth.index)
+    gene_major = about.get("gene_major", False)
     sha256 = fingerprint_parameters(known)
     adata.uns["sbnn"] = {"name": name, "source": source, "sha256": sha256, "files": files or {}}
-    adata.uns["sbnn"]["gene_major"] = train.uns["sbnn"].get("gene_major", False)
+    adata.uns["sbnn"]["gene_major"] = gene_major
     return adata
 
 
 def prior_of(data):
-    """Prior network of a dynamics data set as a DataFrame, with regulators in rows and targets in columns."""
-    return pd.DataFrame(data.varp["prior"], data.var_names, data.var_names)
+    """Prior network of a dynamics data set as a DataFrame, regulators by targets."""
+    genes = data.var_names
+    return pd.DataFrame(data.varp["prior"], genes, genes)
 
 
 def truth_of(data):
@@ -50,16 +53,16 @@ def truth_of(data):
     """
     if "truth" not in data.varp:
         return None
-    return pd.DataFrame(data.varp["truth"], data.var_names, data.var_names)[
-        data.var["truth_known"].to_numpy()
-    ]
+    genes = data.var_names
+    truth = pd.DataFrame(data.varp["truth"], genes, genes)
+    known = data.var["truth_known"].to_numpy()
+    return truth[known]
 
 
 def simulate_network(
     n_genes=350, n_samples=150, noise=0.025, wrong=0.05, n_test=10, random_state=0, kind="logic"
 ):
-    """Simulate trajectories of a random network, with a prior network in which some edges are
-    misplaced.
+    """Simulate trajectories of a random network, with a partly wrong prior network.
 
     Parameters
     ----------
@@ -78,15 +81,13 @@ def simulate_network(
     AnnData
         With ``obs["split"]`` ("train" or "test"), ``varp["prior"]`` and ``varp["truth"]``.
     """
+    check_number("wrong", wrong, float, 0, 1)
+    check_number("n_samples", n_samples, int, 1)
+    check_number("n_test", n_test, int, 1)
     network = GeneNetwork.random(n_genes, random_state=random_state)
-    prior = attempt(
-        "wrong: expected a share of edges from 0 to 1", network.misplaced_prior, wrong, random_state
-    )
-    for name, number in {"n_samples": n_samples, "n_test": n_test}.items():
-        check_number(name, number, int, 1)
+    prior = network.misplaced_prior(wrong, random_state)
     train = network.simulate(n_samples, noise, random_state, kind=kind)
     # far from the seeds of training samples
     test = network.simulate(n_test, 0.0, random_state + 1_000_000, kind=kind)
-    return gene_dynamics(
-        train, test, prior, network.graph, name="simulated_grn", source=train.uns["sbnn"]["source"]
-    )
+    source = train.uns["sbnn"]["source"]
+    return gene_dynamics(train, test, prior, network.graph, name="simulated_grn", source=source)

@@ -1,9 +1,9 @@
-"""Gene networks with a known truth: regulators and logic of every gene, and simulated expression over time."""
+"""Gene networks with a known truth: regulators and logic of every gene, and their simulation."""
 
 import itertools
 from collections import Counter
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -14,14 +14,14 @@ from sbnn.data.checks import check_names, some
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.rate_equations import And, Or, Regulation, parse_rate_equation, regulations
 from sbnn.data.trajectories import as_trajectories, trajectories
-from sbnn.errors import attempt, check_among, check_number, documented, naming
+from sbnn.errors import check_among, check_number
 
 SOURCE = "simulated after Hossain et al., Genome Biology (2024), and arXiv 2403.04805"
 TIMES = (0.0, 2.0, 3.0, 7.0, 9.0)
 #: Laws of regulation that samples can follow.
 KINDS = ("logic", "sigmoid", "hill", "thermodynamic", "lag")
 
-_TOLERANCE = 1e-9  # relative tolerance of the solver
+_TOLERANCE = 1e-9  # tolerance of the solver
 _FORMAT = 1  # incremented whenever a change of the code alters the data for given parameters
 _LARGEST_OFFSET = 0.25
 _LAG = 1.5  # lag of proteins, in units of time
@@ -29,7 +29,7 @@ _LAG = 1.5  # lag of proteins, in units of time
 
 @dataclass(frozen=True)
 class Starts:
-    """Distribution of each gene's starting values, in [0, 1]: normal for inputs, shifted Beta(2, 2) for other genes."""
+    """Distribution of starting values: normal for inputs, shifted Beta(2, 2) for other genes."""
 
     mean: np.ndarray  # NaN unless the gene is an input
     sd: np.ndarray
@@ -38,37 +38,38 @@ class Starts:
     @classmethod
     def of(cls, is_input, mean, sd, offset):
         """Build the distributions, with NaN for the parameters that do not apply to a gene."""
-        return cls(
-            *(
-                np.where(of, v, np.nan)
-                for of, v in ((is_input, mean), (is_input, sd), (~is_input, offset))
-            )
-        )
+        mean = np.where(is_input, mean, np.nan)
+        sd = np.where(is_input, sd, np.nan)
+        return cls(mean, sd, np.where(is_input, np.nan, offset))
 
     @classmethod
     def random(cls, is_input, rng):
         """Draw a random distribution for each gene."""
         n = len(is_input)
         mean = rng.beta(10, 10, n)
-        sd = np.maximum(0.01, rng.beta(15, 15, n) * np.minimum(mean, 1 - mean) / 3)
-        return cls.of(is_input, mean, sd, rng.uniform(-_LARGEST_OFFSET, _LARGEST_OFFSET, n))
+        largest = np.minimum(mean, 1 - mean)
+        sd = np.maximum(0.01, rng.beta(15, 15, n) * largest / 3)
+        offset = rng.uniform(-_LARGEST_OFFSET, _LARGEST_OFFSET, n)
+        return cls.of(is_input, mean, sd, offset)
 
     def draw(self, n, rng):
-        """Draw the starting values of n samples, as an array of shape (n, genes) with values in [0, 1]."""
+        """Draw starting values of shape (n, genes), all in [0, 1]."""
         is_input = ~np.isnan(self.mean)
-        values = np.clip(rng.beta(2, 2, (n, len(is_input))) + self.offset, 0, 1)
-        mean, sd = self.mean[is_input], self.sd[is_input]
+        values = rng.beta(2, 2, (n, len(is_input))) + self.offset
+        values = np.clip(values, 0, 1)
+        mean = self.mean[is_input]
+        sd = self.sd[is_input]
         inputs = rng.normal(mean, sd, (n, len(mean)))
-        while (outside := (inputs < 0) | (inputs > 1)).any():
-            inputs = np.where(outside, rng.normal(mean, sd, inputs.shape), inputs)
+        while ((inputs < 0) | (inputs > 1)).any():
+            again = rng.normal(mean, sd, inputs.shape)
+            inputs = np.where((inputs < 0) | (inputs > 1), again, inputs)
         values[:, is_input] = inputs
         return values
 
 
 @dataclass(eq=False, repr=False)
 class GeneNetwork:
-    """A network of genes, in which ``dx/dt`` is ``logic(x) - x`` for a gene with regulators and 0
-    for an input gene.
+    """A network in which ``dx/dt`` is ``logic(x) - x`` for regulated genes and 0 for inputs.
 
     Parameters
     ----------
@@ -100,47 +101,54 @@ class GeneNetwork:
 
     def __post_init__(self):
         """Validate the network and convert its logic to arrays."""
-        with naming(
-            "gene_names, logic: expected names, and a Regulation, And or Or for every gene with regulators"
-        ):
-            names = check_names(self.gene_names, "gene_names", "gene", len(self.gene_names))
-            acting = [(edge.regulator, gene) for edge, gene in self.edges]
-        wrong = [
-            edge for edge, _ in self.edges if not (0 < edge.ec50 < 1 and 0 < edge.exponent < np.inf)
-        ]
-        wrong += [f"{edge} twice" for edge, times in Counter(acting).items() if times > 1]
-        wrong += sorted({gene for edge in acting for gene in edge} - {*names})
+        names = check_names(self.gene_names, "gene_names", "gene", len(self.gene_names))
+        self._check_logic(names)
+        self.gene_names = names
+        given = self.logic
+        self.logic = {}
+        for gene in names:
+            if gene in given:
+                self.logic[gene] = given[gene]
+        self.is_input = ~np.isin(names, list(self.logic))
+        if self.starts is None:
+            self.starts = Starts.random(self.is_input, np.random.default_rng(0))
+        self._rules = _Rules(names, self.logic)
+
+    def _check_logic(self, names):
+        wrong = []
+        acting = Counter()
+        for edge, gene in self.edges:
+            acting[edge.regulator, gene] += 1
+            if not (0 < edge.ec50 < 1 and 0 < edge.exponent < np.inf):
+                wrong.append(edge)
+        for edge, times in acting.items():
+            if times > 1:
+                wrong.append(f"{edge} twice")
+        mentioned = set(itertools.chain(*acting))
+        wrong += sorted(mentioned.difference(names))
         if wrong:
-            raise ValueError(
-                f"logic: unknown genes, repeated edges, or EC50 or exponent out of range: {some(wrong)}"
-            )
-        logic = {gene: self.logic[gene] for gene in names if gene in self.logic}
-        is_input = np.array([gene not in logic for gene in names])
-        starts = (
-            Starts.random(is_input, np.random.default_rng(0))
-            if self.starts is None
-            else self.starts
-        )
-        self.gene_names, self.logic, self.starts, self.is_input = names, logic, starts, is_input
-        self._rules = _Rules(names, logic)
+            text = "unknown genes, repeated edges, or EC50 or exponent out of range"
+            raise ValueError(f"logic: {text}: {some(wrong)}")
 
     @classmethod
     def from_tables(cls, equations, names, name="network"):
-        """Read a network from two CSV tables: its rate equations, and the names of its genes in their order."""
-        with naming(
-            "equations: expected a table with columns node and eqn; names: one with genes in its first column"
-        ):
-            genes = pd.read_csv(names).iloc[:, 0].astype(str).str.removesuffix("_input")
-            texts = pd.read_csv(equations).set_index("node", verify_integrity=True)["eqn"][genes]
-        rules = {gene: parse_rate_equation(text, gene) for gene, text in texts.items()}
-        return cls(
-            genes, {gene: rule for gene, rule in rules.items() if rule is not None}, name=name
-        )
+        """Read a network from CSV tables of its rate equations and of its genes, in their order."""
+        table = pd.read_csv(equations)
+        if not {"node", "eqn"} <= {*table}:
+            raise ValueError(f"equations: expected columns node and eqn, got {some(table)}")
+        texts = table.set_index("node", verify_integrity=True)["eqn"]
+        genes = pd.read_csv(names).iloc[:, 0].astype(str)
+        genes = genes.str.removesuffix("_input")
+        logic = {}
+        for gene, text in texts[genes].items():
+            rule = parse_rate_equation(text, gene)
+            if rule is not None:
+                logic[gene] = rule
+        return cls(genes, logic, name=name)
 
     @classmethod
     def random(cls, n_genes, random_state=0):
-        """Draw a random network of any size with the proportions of the published network of 350
-        genes.
+        """Draw a random network with the proportions of the published network of 350 genes.
 
         A fifth of the genes are inputs. Every other gene has one regulator plus a
         Poisson-distributed number of further regulators, with mean 1. The regulators are the inputs
@@ -158,7 +166,8 @@ class GeneNetwork:
         check_number("random_state", random_state, int, 0)
         rng = np.random.default_rng(random_state)
         n_inputs = max(round(0.2 * n_genes), 1)
-        names = np.array([f"gene_{i:0{len(str(n_genes - 1))}d}" for i in range(n_genes)])
+        digits = len(str(n_genes - 1))
+        names = [f"gene_{i:0{digits}d}" for i in range(n_genes)]
         regulators = np.append(np.arange(n_inputs), np.arange(n_inputs, n_genes, 12))
         popularity = rng.pareto(1.5, len(regulators)) + 0.3
         logic = {}
@@ -166,29 +175,28 @@ class GeneNetwork:
             weights = np.where(regulators == target, 0.0, popularity)
             size = min(1 + rng.poisson(1.0), np.count_nonzero(weights))
             rule = None
-            for regulator in rng.choice(regulators, size, replace=False, p=weights / weights.sum()):
+            weights /= weights.sum()
+            for regulator in rng.choice(regulators, size, replace=False, p=weights):
                 activation = bool(rng.random() < 0.68)
-                edge = Regulation(
-                    str(names[regulator]), activation, rng.uniform(0.4, 0.6), rng.uniform(1.01, 1.7)
-                )
+                ec50 = rng.uniform(0.4, 0.6)
+                edge = Regulation(names[regulator], activation, ec50, rng.uniform(1.01, 1.7))
                 join = And if rng.random() < 0.5 else Or
                 rule = edge if rule is None else join(rule, edge)
-            logic[str(names[target])] = rule
-        return cls(
-            names,
-            logic,
-            Starts.random(np.arange(n_genes) < n_inputs, rng),
-            name=f"random_{n_genes}",
-        )
+            logic[names[target]] = rule
+        starts = Starts.random(np.arange(n_genes) < n_inputs, rng)
+        return cls(names, logic, starts, name=f"random_{n_genes}")
 
     @property
     def edges(self):
         """List of edges: each regulation with the gene that it acts on."""
-        return [(edge, gene) for gene, rule in self.logic.items() for edge in regulations(rule)]
+        edges = []
+        for gene, rule in self.logic.items():
+            edges += [(edge, gene) for edge in regulations(rule)]
+        return edges
 
     @property
     def graph(self):
-        """DataFrame of int8, regulators by targets: 1 for activation, -1 for repression, 0 for no edge."""
+        """DataFrame of int8, regulators by targets: 1 for activation, -1 for repression, 0 else."""
         table = pd.DataFrame(0, self.gene_names, self.gene_names, dtype=np.int8)
         for edge, gene in self.edges:
             table.loc[edge.regulator, gene] = 1 if edge.activation else -1
@@ -203,47 +211,60 @@ class GeneNetwork:
     @property
     def sha256(self):
         """Fingerprint of the gene names, the logic and the distribution of starting values."""
-        starts = self.starts
-        parts = {
-            "names": self.gene_names,
-            "logic": {gene: repr(rule) for gene, rule in self.logic.items()},
-        }
+        logic = {gene: repr(rule) for gene, rule in self.logic.items()}
         return fingerprint_parameters(
-            parts | {"mean": starts.mean, "sd": starts.sd, "offset": starts.offset}
+            {"names": self.gene_names, "logic": logic} | vars(self.starts)
         )
 
-    @documented
     def rates(self, values, kind="logic"):
-        """Rates of change at `values`, both of shape (genes, ...); for the kind "lag", proteins follow the genes."""
+        """Rates of change at `values`, both (genes, ...); with "lag", proteins follow the genes."""
         check_among("kind", kind, KINDS)
-        genes, acting = np.split(values, 2) if kind == "lag" else (values, values)
-        targets = (
-            self._rules(acting) if kind in ("logic", "lag") else self._rules.added(acting, kind)
-        )
-        # degraded by a saturating enzyme
-        decay = 1.4 * genes / (genes + 0.4) if kind == "lag" else genes
-        rates = np.zeros_like(genes)
-        rates[~self.is_input] = targets - decay[~self.is_input]
-        return np.concatenate([rates, (genes - acting) / _LAG]) if kind == "lag" else rates
+        n_genes = len(self.gene_names)
+        n_values = 2 * n_genes if kind == "lag" else n_genes
+        values = np.asarray(values, dtype=float)
+        if len(values) != n_values:
+            raise ValueError(f"rates: expected {n_values} genes at `values`, got {len(values)}")
+        genes = values[:n_genes]
+        if kind == "lag":
+            proteins = values[n_genes:]
+            decay = 1.4 * genes / (genes + 0.4)  # by a saturating enzyme
+            rates = self._change(self._rules(proteins), decay)
+            return np.concatenate([rates, (genes - proteins) / _LAG])
+        if kind == "logic":
+            return self._change(self._rules(genes), genes)
+        return self._change(self._rules.added(genes, kind), genes)
 
-    @naming(
-        "start, times: expected starting values of shape (samples, genes), and two or more increasing times"
-    )
+    def _change(self, targets, decay):
+        """Rates of all genes from the levels that rules aim at, (targets, ...), and from decay."""
+        rates = np.zeros_like(decay)
+        rates[~self.is_input] = targets - decay[~self.is_input]
+        return rates
+
     def solve(self, start, times, kind="logic"):
         """Simulate noise-free samples from starting values of shape (samples, genes).
 
         The result has the shape (samples, times, genes).
         """
-        times, close = np.asarray(times, dtype=np.float64), {"rtol": _TOLERANCE, "atol": _TOLERANCE}
-        state = np.tile(start, (1, 2)) if kind == "lag" else start
+        check_among("kind", kind, KINDS)
+        times = np.asarray(times, dtype=np.float64)
+        n_genes = len(self.gene_names)
+        paths = []
         # Samples are solved one by one, since the stiff solver needs different steps for each
         # sample.
-        how = {"method": "LSODA", "t_eval": times, "args": (kind,)} | close
-        found = [
-            solve_ivp(lambda _, x, *args: self.rates(x, *args), times[[0, -1]], one, **how)
-            for one in state
-        ]
-        return np.stack([path.y[: len(self.gene_names)].T for path in found])
+        for state in start:
+            if kind == "lag":
+                state = np.tile(state, 2)
+            path = solve_ivp(
+                lambda _, x: self.rates(x, kind),
+                times[[0, -1]],
+                state,
+                method="LSODA",
+                t_eval=times,
+                rtol=_TOLERANCE,
+                atol=_TOLERANCE,
+            )
+            paths.append(path.y[:n_genes].T)
+        return np.stack(paths)
 
     def simulate(self, n, noise=0.0, random_state=0, times=TIMES, kind="logic"):
         """Draw samples and simulate them over time.
@@ -277,46 +298,44 @@ class GeneNetwork:
         AnnData
             As returned by `sbnn.dynamics.trajectories`. Noise makes some values negative.
         """
-        check_among("kind", kind, KINDS)
         check_number("n", n, int, 1)
         check_number("random_state", random_state, int, 0)
         check_number("noise", noise, float, 0)
-        rng, of_noise = (
-            np.random.default_rng(child) for child in np.random.SeedSequence(random_state).spawn(2)
-        )
-        times = attempt("times: expected numbers", np.asarray, times, float)
-        values = _solved(self, self.starts.draw(n, rng).tobytes(), tuple(times.ravel()), kind)
-        values = values + noise * of_noise.standard_normal(values.shape)
+        of_starts, of_noise = np.random.SeedSequence(random_state).spawn(2)
+        start = self.starts.draw(n, np.random.default_rng(of_starts))
+        times = np.asarray(times, dtype=float)
+        values = _solved(self, start.tobytes(), tuple(times), kind)
+        errors = np.random.default_rng(of_noise).standard_normal(values.shape)
+        values = values + noise * errors
         made = {
             "generator": "GeneNetwork.simulate",
             "format": _FORMAT,
             "n": int(n),
             "noise": float(noise),
+            "random_state": int(random_state),
         }
-        made |= {"random_state": int(random_state), "times": times, "network": self.sha256}
-        made |= {"kind": kind} if kind != "logic" else {}
-        about = {
-            "name": f"simulated_{self.name}",
-            "source": SOURCE,
-            "sha256": fingerprint_parameters(made),
-        }
-        return trajectories(values, times, self.gene_names, **about)
+        made["times"] = times
+        made["network"] = self.sha256
+        if kind != "logic":
+            made["kind"] = kind
+        name = f"simulated_{self.name}"
+        sha256 = fingerprint_parameters(made)
+        return trajectories(values, times, self.gene_names, name=name, source=SOURCE, sha256=sha256)
 
     def starting_like(self, data):
-        """Copy the network, with a distribution of starting values estimated from two or more samples of its genes."""
+        """Copy the network, with starting values like those of two or more samples of its genes."""
         # The published training samples are not available, so starting values are estimated from
         # test samples.
-        data = attempt(
-            "data: expected trajectories of the same genes", lambda: data[:, self.gene_names]
-        )
-        first = np.stack([of_sample[0] for of_sample in as_trajectories(data).values])
-        mean, sd = first.mean(axis=0), np.maximum(first.std(axis=0, ddof=1), 0.01)
+        values = as_trajectories(data[:, self.gene_names]).values
+        first = np.stack([of_sample[0] for of_sample in values])  # (samples, genes)
+        mean = first.mean(axis=0)
+        sd = np.maximum(first.std(axis=0, ddof=1), 0.01)
         offset = np.clip(mean - 0.5, -_LARGEST_OFFSET, _LARGEST_OFFSET)
-        return replace(self, starts=Starts.of(self.is_input, mean, sd, offset))
+        starts = Starts.of(self.is_input, mean, sd, offset)
+        return replace(self, starts=starts)
 
     def misplaced_prior(self, share, random_state=0):
-        """Return a partly wrong prior network, in which a share of the edges is moved to random
-        places.
+        """Return a prior network in which a share of the edges is moved to random places.
 
         Parameters
         ----------
@@ -336,91 +355,108 @@ class GeneNetwork:
         rng = np.random.default_rng(random_state)
         truth = self.graph.to_numpy()
         edges = np.argwhere(truth)
-        moved = tuple(edges[rng.permutation(len(edges))[: int(share * len(edges) + 1e-9)]].T)
-        free = np.argwhere((truth == 0) & ~np.eye(len(truth), dtype=bool))
-        places = tuple(free[rng.permutation(len(free))[: len(moved[0])]].T)
+        between_genes = ~np.eye(len(truth), dtype=bool)
+        free = np.argwhere((truth == 0) & between_genes)
+        n_moved = int(share * len(edges) + 1e-9)
+        moved = rng.permutation(edges)[:n_moved]
+        places = rng.permutation(free)[:n_moved]
         prior = truth.copy()
-        prior[moved] = 0
-        prior[places] = truth[moved][: len(places[0])]
+        prior[*moved.T] = 0
+        signs = truth[*moved.T]
+        prior[*places.T] = signs[: len(places)]
         return pd.DataFrame(prior, self.gene_names, self.gene_names)
 
 
 @lru_cache(maxsize=6)  # the same trajectories serve several noise levels
 def _solved(network, start, times, kind):
-    return network.solve(np.frombuffer(start).reshape(-1, len(network.gene_names)), times, kind)
+    start = np.frombuffer(start).reshape(-1, len(network.gene_names))
+    return network.solve(start, times, kind)
 
 
 class _Rules:
-    """The logic of all genes as arrays: regulations first, then nodes that join two earlier nodes, level by level."""
+    """The logic of all genes as arrays.
+
+    Nodes are the regulations, and after them the joins of two earlier nodes, level by level.
+    """
 
     def __init__(self, names, logic):
-        edges = [edge for rule in logic.values() for edge in regulations(rule)]
+        of_genes = [list(regulations(rule)) for rule in logic.values()]
+        edges = list(itertools.chain(*of_genes))
         self.regulator = pd.Index(names).get_indexer([edge.regulator for edge in edges])
         self.exponent = np.array([edge.exponent for edge in edges])
-        self.half = np.array([edge.ec50 for edge in edges]) ** self.exponent
+        ec50 = np.array([edge.ec50 for edge in edges])
+        self.half = ec50**self.exponent
         self.represses = np.array([not edge.activation for edge in edges], dtype=bool)
         rng = np.random.default_rng(self.half.view(np.uint64))
-        self.sizes, self.offsets = (
-            rng.uniform(0.5, 1.5, len(edges)),
-            rng.uniform(-0.5, 0.5, len(logic)),
-        )
-        self.rule = np.repeat(
-            range(len(logic)), [len([*regulations(rule)]) for rule in logic.values()]
-        )
-        position, joins = itertools.count(), []
-
-        def place(rule):
-            """Place a rule after the parts that it joins; return the node and level of the rule."""
-            if isinstance(rule, Regulation):
-                return next(position), 0
-            (one, level), (other, other_level) = place(rule.one), place(rule.other)
-            joins.append(
-                (
-                    len(edges) + len(joins),
-                    1 + max(level, other_level),
-                    one,
-                    other,
-                    isinstance(rule, Or),
-                )
-            )
-            return joins[-1][:2]
-
-        self.tops = np.array([place(rule)[0] for rule in logic.values()], dtype=int)
+        self.sizes = rng.uniform(0.5, 1.5, len(edges))
+        self.offsets = rng.uniform(-0.5, 0.5, len(logic))
+        n_edges = list(map(len, of_genes))
+        self.rule = np.repeat(np.arange(len(logic)), n_edges)
+        positions = itertools.count()
+        joins = []
+        tops = []
+        for rule in logic.values():
+            node, _ = _place(rule, positions, joins, len(edges))
+            tops.append(node)
+        self.tops = np.array(tops, dtype=int)
         self.n_nodes = len(edges) + len(joins)
-        table = pd.DataFrame(joins, columns=["node", "level", "one", "other", "is_or"])
-        parts = (part.drop(columns="level").items() for _, part in table.groupby("level"))
-        self.levels = [[column.to_numpy() for _, column in columns] for columns in parts]
+        table = np.array(joins, dtype=int).reshape(-1, 5)
+        self.levels = []
+        for level in np.unique(table[:, 0]):
+            joined = table[table[:, 0] == level]
+            _, node, one, other, is_or = joined.T.copy()
+            self.levels.append((node, one, other, is_or == 1))
 
     def __call__(self, values):
-        """Evaluate the rules of all targets at values of shape (genes, ...); the result is of shape (targets, ...)."""
-        wide = (slice(None), *(None,) * (values.ndim - 1))
-        powers = np.maximum(values[self.regulator], 0) ** self.exponent[wide]
+        """Evaluate the rules at values of shape (genes, ...); the result is (targets, ...)."""
+        wide = (-1, *[1] * (values.ndim - 1))
+        levels = np.maximum(values[self.regulator], 0)
+        powers = levels ** self.exponent.reshape(wide)
+        half = self.half.reshape(wide)
         nodes = np.empty((self.n_nodes, *values.shape[1:]))
-        first, half = nodes[: len(powers)], self.half[wide]
+        effects = nodes[: len(powers)]
         # the paper's B and K, without their pole
-        first[:] = (1 - half) * powers / (half + (1 - 2 * half) * powers)
-        first[self.represses] = 1 - first[self.represses]
+        below = half + (1 - 2 * half) * powers
+        effects[:] = (1 - half) * powers / below
+        effects[self.represses] = 1 - effects[self.represses]
         for node, one, other, is_or in self.levels:
-            a, b = nodes[one], nodes[other]
+            a = nodes[one]
+            b = nodes[other]
             both = a * b
-            nodes[node] = np.where(is_or[wide], a + b - both, both)
+            either = a + b - both
+            nodes[node] = np.where(is_or.reshape(wide), either, both)
         return nodes[self.tops]
 
     def added(self, values, kind):
-        """Evaluate a law that sums the effects of regulators.
-
-        `values` has the shape (genes,), and the result has the shape (targets,).
-        """
-        x, sizes, total = (
-            np.maximum(values[self.regulator], 0),
-            self.sizes,
-            partial(np.bincount, self.rule),
-        )
+        """Evaluate a law that sums effects of regulators, at values of shape (genes,)."""
+        x = np.maximum(values[self.regulator], 0)
+        powers = x**self.exponent
         if kind == "sigmoid":
-            return expit(self.offsets + total(np.where(self.represses, -4, 4) * sizes * (x - 0.5)))
+            slopes = np.where(self.represses, -4, 4) * self.sizes
+            return expit(self.offsets + self._sums(slopes * (x - 0.5)))
         if kind == "hill":
-            effects = x**self.exponent / (self.half + x**self.exponent) * (1 + self.half)
-            return total(np.where(self.represses, 1 - effects, effects) * sizes) / total(sizes)
-        bound = (x**self.exponent / self.half) ** 1.5
-        helps = np.where(self.represses, 0.05, 8 * sizes)
-        return expit(self.offsets + np.log(0.5) + total(np.log((1 + helps * bound) / (1 + bound))))
+            bound = powers / (self.half + powers)
+            effects = bound * (1 + self.half)
+            effects = np.where(self.represses, 1 - effects, effects)
+            return self._sums(effects * self.sizes) / self._sums(self.sizes)
+        bound = (powers / self.half) ** 1.5
+        helps = np.where(self.represses, 0.05, 8 * self.sizes)
+        ratios = (1 + helps * bound) / (1 + bound)
+        activity = self.offsets + np.log(0.5)
+        return expit(activity + self._sums(np.log(ratios)))
+
+    def _sums(self, effects):
+        """Sum the effects of all regulators of each target."""
+        return np.bincount(self.rule, effects)
+
+
+def _place(rule, positions, joins, n_edges):
+    """Append the joins of a rule as (level, node, one, other, is_or); return its node and level."""
+    if isinstance(rule, Regulation):
+        return next(positions), 0
+    one, one_level = _place(rule.one, positions, joins, n_edges)
+    other, other_level = _place(rule.other, positions, joins, n_edges)
+    node = n_edges + len(joins)
+    level = 1 + max(one_level, other_level)
+    joins.append((level, node, one, other, isinstance(rule, Or)))
+    return node, level

@@ -1,18 +1,18 @@
-"""Two measurements of the same cells: an AnnData for users, validated on input, and arrays for internal use."""
+"""Two measurements of the same cells: a validated AnnData for users, and arrays inside."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.validation import check_array
 
 from sbnn.data import checks
 from sbnn.data.cells import Cells
-from sbnn.data.checks import UNKNOWN, some
+from sbnn.data.checks import some
 from sbnn.data.containers import about_data, with_about
 from sbnn.data.fingerprint import fingerprint_arrays
-from sbnn.data.objects import AnnDataLike, MuDataLike, entry, parts_of
+from sbnn.data.objects import AnnDataLike, MuDataLike, dense, entry, parts_of
 from sbnn.data.preprocessing import size_of_library
-from sbnn.errors import attempt
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,11 @@ class Paired:
     @property
     def names(self):
         """Names of genes, outputs and cells, as stored in records."""
-        return {kind: getattr(self, kind) for kind in ("gene_names", "feature_names", "cell_names")}
+        return {
+            "gene_names": self.gene_names,
+            "feature_names": self.feature_names,
+            "cell_names": self.cell_names,
+        }
 
     @property
     def counts_behind_x(self):
@@ -58,10 +62,10 @@ class Paired:
 
         This is None, for example, if `X` holds only some of the genes over which it was normalised.
         """
-        usual = None if self.counts is None else np.median(np.asarray(self.counts.sum(axis=1)))
-        return (
-            None if usual is None or size_of_library(self.X, self.counts) != usual else self.counts
-        )
+        if self.counts is None:
+            return None
+        usual = np.median(np.asarray(self.counts.sum(axis=1)))
+        return self.counts if size_of_library(self.X, self.counts) == usual else None
 
     @property
     def truth(self):
@@ -122,16 +126,15 @@ def paired(
     Raises
     ------
     ValueError
-        If values are NaN, infinite or beyond 1e15, rows or names do not match, names repeat, or
-        counts are not whole numbers. With outputs, this error is also raised if genes or outputs
-        are constant, or if all outputs are columns of `X`.
-    TypeError
-        If the values are not numbers.
+        If values are not numbers, NaN, infinite or beyond 1e15, rows or names do not match, names
+        repeat, or counts are not whole numbers. With outputs, this error is also raised if genes
+        or outputs have the same value in all cells. `sbnn.diagnose` lists what else may be wrong.
     """
     import anndata  # slower to import than any other package
 
-    data = _checked(
-        X, Y, gene_names, feature_names, cell_names, labels, colors, counts, about_data(**about)
+    about = about_data(**about)
+    data = as_paired(
+        _arrays(X, Y, gene_names, feature_names, cell_names, labels, colors, counts, about)
     )
     obs = data.labels.assign(type=pd.Categorical(data.labels["type"], categories=list(data.colors)))
     adata = anndata.AnnData(data.X, obs, pd.DataFrame(index=data.gene_names))
@@ -144,24 +147,45 @@ def paired(
 
 
 def as_paired(data):
-    """Convert an AnnData, a MuData or a pair (X, Y) to `Paired`; Y may be the name of an entry of X."""
+    """Convert an AnnData, a MuData or a pair (X, Y) to `Paired`; Y may name an entry of X."""
+    data = read_paired(data)
+    problems = "; ".join(constants(data))
+    if problems:
+        raise ValueError(problems)
+    return data
+
+
+def read_paired(data):
+    """Convert like `as_paired`, but accept columns with the same value in all cells."""
     if isinstance(data, Paired):  # already converted by another public function
         return data
-    if isinstance(data, AnnDataLike | MuDataLike):
-        data = data, "outputs" if isinstance(data, MuDataLike) or "outputs" in data.obsm else None
-    if not (isinstance(data, tuple | list) and len(data) == 2):
-        raise TypeError(
-            f"data: expected an AnnData, a MuData or a pair (X, Y), got {type(data).__name__}"
-        )
-    parts = (
-        parts_of(*data)
-        if isinstance(data[0], AnnDataLike | MuDataLike | Cells)
-        else dict(zip("XY", data, strict=True))
-    )
-    return _checked(**parts)
+    if isinstance(data, MuDataLike):
+        data = data, "outputs"
+    elif isinstance(data, AnnDataLike):
+        data = data, "outputs" if "outputs" in data.obsm else None
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        got = type(data).__name__
+        raise TypeError(f"data: expected an AnnData, a MuData or a pair (X, Y), got {got}")
+    X, Y = data
+    if isinstance(X, AnnDataLike | MuDataLike | Cells):
+        return _arrays(**parts_of(X, Y))
+    return _arrays(X, Y)
 
 
-def _checked(
+def constants(data):
+    """Sentences about columns with the same value in all cells, if there are outputs."""
+    # raw counts without outputs may contain genes that no cell expresses
+    if not data.n_outputs:
+        return
+    tables = (("X", data.X, data.gene_names), ("Y", data.Y, data.feature_names))
+    for argument, values, names in tables:
+        constant = names[np.ptp(values, axis=0) == 0]
+        if len(constant):
+            text = f"columns of {argument} with the same value in all {len(values)} cells"
+            yield f"{text} ({len(constant)}): {some(constant)}; leave them out"
+
+
+def _arrays(
     X,
     Y=None,
     gene_names=None,
@@ -172,79 +196,69 @@ def _checked(
     counts=None,
     about=None,
 ):
-    """Convert user input to `Paired`; check it unless ``about["content_sha256"]`` shows that it was already checked."""
+    """Convert user input to `Paired`; a fingerprint in `about` is kept unless the data changed."""
     if isinstance(Y, pd.Series):
         Y = Y.to_frame(Y.name or "output_0")
     elif isinstance(Y, np.ndarray | list) and np.ndim(Y) == 1:
         Y = np.reshape(Y, (-1, 1))
-    rows = [table.index for table in (X, Y) if isinstance(table, pd.DataFrame)]
-    cell_names = rows[0] if cell_names is None and rows else cell_names
-    for index in rows:
-        checks.check_same_cells(pd.Index(cell_names), index, strict=len(rows) == 2)
-    gene_names = getattr(X, "columns", None) if gene_names is None else gene_names
-    feature_names = getattr(Y, "columns", None) if feature_names is None else feature_names
-    x = checks.check_matrix(X, "X")
-    y = np.zeros((len(x), 0), np.float32) if Y is None else checks.check_matrix(Y, "Y")
-    counts = checks.check_counts(counts, x.shape)
+    indices = [table.index for table in (X, Y) if isinstance(table, pd.DataFrame)]
+    if cell_names is None and indices:
+        cell_names = indices[0]
+    for index in indices:
+        checks.check_same_cells(pd.Index(cell_names), index, strict=len(indices) == 2)
+    if gene_names is None:
+        gene_names = getattr(X, "columns", None)
+    if feature_names is None:
+        feature_names = getattr(Y, "columns", None)
+    x = _matrix(X, "X")
+    y = np.zeros((len(x), 0), np.float32) if Y is None else _matrix(Y, "Y")
+    if not x.size or len(y) != len(x):
+        got = f"X {x.shape} and Y {y.shape}"
+        raise ValueError(f"X, Y: expected genes in X, and as many cells in X as in Y, got {got}")
     genes = checks.check_names(gene_names, "gene_names", "gene", x.shape[1])
     outputs = checks.check_names(feature_names, "feature_names", "output", y.shape[1])
     cells = checks.check_names(cell_names, "cell_names", "cell", len(x))
+    checks.check_finite(x, "X", cells, genes)
+    checks.check_finite(y, "Y", cells, outputs)
     labels = checks.check_labels(labels, cells, ("family", "type"))
-    content = fingerprint_arrays(x, y) if counts is None else fingerprint_arrays(x, y, counts)
-    about = about_data(source="the user's arrays") | (about or {})
-    problems = []
-    if not x.size or len(y) != len(x):
-        problems.append(
-            f"X has shape {x.shape} and Y {y.shape}; expected genes in X, and as many cells in X as in Y"
-        )
-    elif about.get("content_sha256") != content:
-        for values, argument, columns in ((x, "X", genes), (y, "Y", outputs)):
-            checks.check_outliers(values, argument, cells, columns)
-            constant = np.ptp(values, axis=0) == 0
-            # raw counts without outputs may contain genes that no cell expresses
-            if y.shape[1] and constant.any():
-                text = f"columns of {argument} with the same value in all {len(values)} cells ({constant.sum()})"
-                problems.append(f"{text}: {some(columns[constant])}; leave them out")
-        if y.shape[1]:
-            checks.check_given_once(x, y)
-            checks.warn_of_mistaken_columns(x, y, genes, outputs)
-            checks.warn_of_raw_counts(
-                x, "X", "log-transform it (raw counts belong in layers['counts'])"
-            )
-        if counts is not None:
-            size_of_library(x, counts)  # warns if the counts seem to belong to other cells or genes
-        given = "" if "content_sha256" in about else about["sha256"]
-        about |= {"sha256": given or content, "content_sha256": content}
-    if problems:
-        raise ValueError("; ".join(problems))
     colors = checks.check_colors({} if colors is None else colors, labels["type"])
-    return Paired(
-        x,
-        y,
-        genes,
-        outputs,
-        cells,
-        labels,
-        colors,
-        counts,
-        str(about["name"]),
-        str(about["sha256"]),
-        about,
-    )
+    arrays = [x, y]
+    if counts is not None:
+        counts = checks.check_counts(counts, x.shape)
+        arrays.append(counts)
+    content = fingerprint_arrays(*arrays)
+    about = about_data(source="the user's arrays") | (about or {})
+    changed = about.get("content_sha256", content) != content
+    if changed or not about["sha256"]:
+        about["sha256"] = content
+    about["content_sha256"] = content
+    name, sha256 = str(about["name"]), str(about["sha256"])
+    return Paired(x, y, genes, outputs, cells, labels, colors, counts, name, sha256, about)
+
+
+def _matrix(values, argument):
+    """Convert an array, a sparse matrix or a DataFrame to float32 of shape (cells, columns)."""
+    checks.check_unmasked(values, argument)
+    try:
+        # overflow becomes infinite, which `check_finite` rejects
+        with np.errstate(over="ignore"):
+            return check_array(
+                dense(values),
+                dtype=np.float32,
+                order="C",
+                ensure_all_finite=False,
+                ensure_min_samples=0,
+                ensure_min_features=0,
+            )
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{argument}: expected numbers, cells x columns; {error}") from error
 
 
 def groups_of(data, groups):
-    """Group of every cell, such as its donor, from a column of ``obs`` or an array; unknown groups are rejected."""
+    """Group of every cell, such as its donor, from a column of ``obs`` or an array."""
     labels = data.labels if isinstance(data, Paired) else data.obs
-    column = groups if isinstance(groups, str) else "groups"
-    checks.check_in_order(labels, groups, "groups")
-    given = np.asarray(entry(labels, column, "obs") if column is groups else groups, dtype=object)
-    values = attempt("groups: expected one group for each cell", pd.Series, given, labels.index)
-    lacking = values.isna() | values.isin([UNKNOWN, ""])
-    if lacking.any():
-        names = some(values.index[lacking])
-        raise ValueError(
-            f"{column!r} is unknown for some cells ({lacking.sum()}); leave them out: {names}"
-        )
-    checks.check_blanks(values, column)
-    return values.to_numpy(dtype=str)
+    argument = "groups"
+    if isinstance(groups, str):
+        argument = groups
+        groups = entry(labels, groups, "obs")
+    return checks.check_groups(groups, labels, argument)

@@ -1,10 +1,8 @@
-"""Preprocessing of raw counts: gene selection, library size, logarithm and scaling, all fitted
-without test cells.
+"""Preprocessing of raw counts: gene selection, library size, logarithm and scaling.
 
 Counts are cells x genes, as an array, a DataFrame, or a CSR or CSC matrix.
 """
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +15,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, check_non_neg
 
 from sbnn.data.checks import LARGEST_LOG, looked_at, some
 from sbnn.data.objects import dense
-from sbnn.errors import attempt, check_number, documented, naming
+from sbnn.errors import check_number, warn
 
 __all__ = [
     "Standardizer",
@@ -34,9 +32,7 @@ _SPARSE = ("csr", "csc")
 # Nearly equal positions on the selection curve differ only by rounding errors; positions that are
 # equal to this many decimals are ties.
 _DECIMALS = 9
-# Smallest plausible correlation between X and the normalised counts, which is tested only if there
-# are more than FEW_CELLS cells.
-LEAST_ALIKE, FEW_CELLS = 0.5, 8
+FEW_CELLS = 8  # up to this number, correlations between X and counts mean nothing
 _CELLS_LOOKED_AT = 1000  # number of cells used to detect how expression was normalised
 
 
@@ -95,65 +91,56 @@ def select_genes(counts, n_genes=1000, threshold=0, min_cells=10):
     Andrews & Hemberg, Bioinformatics 35, 2865 (2019); Kobak & Berens, Nature Communications 10,
     5416 (2019), Methods.
     """
-    for name, number in {
-        "n_genes": n_genes,
-        "threshold": threshold,
-        "min_cells": min_cells,
-    }.items():
-        check_number(name, number, float, 0)
+    check_number("n_genes", n_genes, int, 1)
+    check_number("threshold", threshold, float, 0)
+    check_number("min_cells", min_cells, float, 0)
     mean_log2, frequency, eligible, position = positions_of_curve(counts, threshold, min_cells)
     low, high, whole, _ = looked_at(counts)
     if whole < 1 and high <= LARGEST_LOG:
-        warnings.warn(
-            f"counts: values from {low:g} to {high:g} look like log values, not raw counts",
-            stacklevel=2,
-        )
+        warn(f"counts: values from {low:g} to {high:g} look like log values, not raw counts")
     n_candidates = np.isfinite(position).sum()
-    if not (isinstance(n_genes, int | np.integer) and 1 <= n_genes <= n_candidates):
-        limits = f"counts above {threshold} in at least {min_cells} cells and near zero in more than {OFFSET:.0%}"
-        raise ValueError(
-            f"n_genes: expected 1 to {n_candidates}, the number of genes with {limits}, got {n_genes}"
-        )
+    if n_genes > n_candidates:
+        text = f"above {threshold} in {min_cells} cells and near zero in more than {OFFSET:.0%}"
+        raise ValueError(f"n_genes: only {n_candidates} genes are {text}, got {n_genes}")
     order = np.argsort(-position, kind="stable")
     selected = np.zeros(len(position), bool)
     selected[order[:n_genes]] = True
+    # the curve lies between the last gene that is kept and the next one
     last_kept = position[order[n_genes - 1]]
-    first_left = (
-        position[order[n_genes]] if n_genes < n_candidates else last_kept - 2 * 10.0**-_DECIMALS
-    )
-    b = float((last_kept + first_left) / 2)
+    next_one = last_kept - 2 * 10.0**-_DECIMALS
+    if n_genes < n_candidates:
+        next_one = position[order[n_genes]]
+    b = float((last_kept + next_one) / 2)
     return GeneSelection(selected, mean_log2, frequency, eligible, b, SLOPE, OFFSET, threshold)
 
 
 def _checked(counts):
     """Convert counts to an array or sparse matrix of non-negative numbers."""
-    with naming("counts: expected non-negative numbers, cells x genes"):
-        counts = check_array(counts, accept_sparse=_SPARSE, input_name="counts")
-        check_non_negative(counts, "counts")
+    counts = check_array(counts, accept_sparse=_SPARSE, input_name="counts")
+    check_non_negative(counts, "counts")
     return counts
 
 
 def positions_of_curve(counts, threshold, min_cells):
-    """Means, frequencies and `eligible` of `GeneSelection`, and curve position of each gene (-inf if undefined)."""
-    counts = _checked(counts)
+    """Means, frequencies and `eligible` of `GeneSelection`, and curve positions (-inf: none)."""
+    counts = sparse.csr_array(_checked(counts))
     n_cells, n_genes = counts.shape
-    counts = sparse.csr_array(counts)
     above = counts.data > threshold
     genes = counts.indices[above]
     n_above = np.bincount(genes, minlength=n_genes)
     log_sum = np.bincount(genes, weights=np.log2(counts.data[above]), minlength=n_genes)
-    mean_log2, position = np.full(n_genes, np.nan), np.full(n_genes, -np.inf)
+    mean_log2 = np.full(n_genes, np.nan)
     np.divide(log_sum, n_above, out=mean_log2, where=n_above > 0)
     frequency = 1 - n_above / n_cells
     eligible = n_above >= min_cells
     on_curve = eligible & (frequency > OFFSET)
+    position = np.full(n_genes, -np.inf)
     position[on_curve] = mean_log2[on_curve] + np.log(frequency[on_curve] - OFFSET) / SLOPE
     return mean_log2, frequency, eligible, np.round(position, _DECIMALS)
 
 
 def normalize_library_size(counts, target=None, totals=None, cells=None):
-    """Scale every cell to the same total, so that sequencing depth is no longer the main difference
-    between cells.
+    """Scale every cell to the same total, so that cells no longer differ in sequencing depth.
 
     Parameters
     ----------
@@ -178,25 +165,22 @@ def normalize_library_size(counts, target=None, totals=None, cells=None):
         If a cell has no counts, counts are negative or not finite, or the total of a cell is
         smaller than the sum of its counts.
     """
-    cells = counts.index if isinstance(counts, pd.DataFrame) else cells
+    if isinstance(counts, pd.DataFrame):
+        cells = counts.index
     values = _checked(counts)
-    counted = np.asarray(values.sum(axis=1, dtype=np.float64)).ravel()
-    argument, text = (
-        ("counts", "no counts in") if totals is None else ("totals", "smaller than the counts in")
-    )
-    with naming("totals: expected a number for each cell"):
-        totals = (
-            counted
-            if totals is None
-            else np.asarray(totals, dtype=np.float64).reshape(counted.shape)
-        )
+    counted = row_sums(values)
+    problem = "totals: smaller than the counts in"
+    if totals is None:
+        totals = counted
+        problem = "counts: no counts in"
+    totals = np.asarray(totals, dtype=np.float64).reshape(counted.shape)
     wrong = np.flatnonzero(~((totals >= counted) & (totals > 0)))
     if len(wrong):
         names = some(wrong if cells is None else cells[wrong])
-        raise ValueError(
-            f"{argument}: {text} {len(wrong)} of {len(totals)} cells: {names}; leave such cells out"
-        )
-    target = np.median(totals) if target is None else target
+        of_cells = f"{len(wrong)} of {len(totals)} cells: {names}"
+        raise ValueError(f"{problem} {of_cells}; leave such cells out")
+    if target is None:
+        target = np.median(totals)
     check_number("target", target, float, 0)
     factors = (target / totals)[:, np.newaxis]
     if sparse.issparse(values):
@@ -204,37 +188,42 @@ def normalize_library_size(counts, target=None, totals=None, cells=None):
     return (values * factors).astype(np.float32)
 
 
+def row_sums(counts):
+    """Total of each cell in double precision, from an array or a sparse matrix."""
+    return np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
+
+
 def size_of_library(X, counts):
-    """Total to which cells were normalised if X is log2(x + 1) of their normalised counts; otherwise None."""
-    cells = np.unique(np.linspace(0, X.shape[0] - 1, _CELLS_LOOKED_AT).astype(int))
-    some, X = counts[cells], dense(X[cells])
-    totals = np.asarray(counts.sum(axis=1)).ravel()
+    """Total to which cells were normalised if X is log2(x + 1) of their counts; otherwise None."""
+    totals = row_sums(counts)
+    looked_at = _some_of(np.arange(len(totals)))
+    X = dense(X[looked_at])
     with np.errstate(over="ignore"):
         size = np.median((np.exp2(X, dtype=np.float64) - 1).sum(axis=1))
-    if not (np.isfinite(size) and size > 0 and totals.min() > 0):
+    if not (0 < size < np.inf and totals.min() > 0):
         return None
     if np.isclose(size, np.median(totals), rtol=1e-5, atol=0):
         size = np.median(totals)  # exact, without the rounding of X
-    expected = dense(log2p1(normalize_library_size(some, size)))
-    if np.allclose(X, expected, rtol=1e-4, atol=1e-4):
-        return float(size)
-    X, expected = X - X.mean(axis=0), expected - expected.mean(axis=0)
-    norms = np.linalg.norm(X, axis=0) * np.linalg.norm(expected, axis=0)
-    alike = (
-        np.median((X * expected).sum(axis=0)[norms > 0] / norms[norms > 0]) if norms.any() else 1
-    )
-    if alike < LEAST_ALIKE and len(cells) > FEW_CELLS:
-        warnings.warn(
-            f"counts: correlation with X is only {alike:.2f}; are cells or genes misaligned?",
-            stacklevel=4,
-        )
-    return None
+    expected = dense(log2p1(normalize_library_size(counts[looked_at], size)))
+    return float(size) if np.allclose(X, expected, rtol=1e-4, atol=1e-4) else None
 
 
-@naming("x: expected numbers")
+def correlation_with_counts(X, counts):
+    """Correlation of a typical gene in X with its normalised counts; NaN if it is not defined."""
+    counted = _some_of(np.flatnonzero(row_sums(counts)))
+    if len(counted) <= FEW_CELLS:
+        return np.nan
+    expected = dense(log2p1(normalize_library_size(counts[counted])))
+    return pd.DataFrame(dense(X[counted])).corrwith(pd.DataFrame(expected)).median()
+
+
+def _some_of(cells):
+    """At most `_CELLS_LOOKED_AT` evenly spaced cells."""
+    return cells[np.unique(np.linspace(0, len(cells) - 1, _CELLS_LOOKED_AT).astype(int))]
+
+
 def log2p1(x):
-    """Take log2(x + 1) of values above -1, so that zeros remain zero and fold changes become
-    differences.
+    """Take log2(x + 1) of values above -1; zeros remain zero, and ratios become differences.
 
     Parameters
     ----------
@@ -268,11 +257,9 @@ class LibrarySizeNormalizer(_Transformer):
 
     def fit(self, X, y=None):
         """Learn the median of the totals of cells, from counts of shape (n_cells, n_genes)."""
-        counts = attempt(
-            "X: expected counts, cells x genes", validate_data, self, X, accept_sparse=_SPARSE
-        )
+        counts = validate_data(self, X, accept_sparse=_SPARSE)
         check_non_negative(counts, "library-size normalisation (counts expected)")
-        self.target_ = float(np.median(np.asarray(counts.sum(axis=1, dtype=np.float64))))
+        self.target_ = float(np.median(row_sums(counts)))
         return self
 
     def transform(self, X):
@@ -288,8 +275,9 @@ class LibrarySizeNormalizer(_Transformer):
 
 
 class Standardizer(_Transformer):
-    """Z-score features with the mean and population SD (ddof 0) of the training cells; the result
-    is dense float32.
+    """Z-score features with the mean and population SD (ddof 0) of the training cells.
+
+    The result is a dense array of float32.
 
     A gene that does not vary in the training cells is set to 0 in all cells, even in new cells with
     other values.
@@ -302,7 +290,7 @@ class Standardizer(_Transformer):
     """
 
     def fit(self, X, y=None):
-        """Learn the mean and SD of each feature of `X`, of shape (n_cells, n_features); `y` is ignored."""
+        """Learn the mean and SD of each feature of `X`, of shape (n_cells, n_features)."""
         X = self._dense(X, reset=True)
         self.constant_ = np.ptp(X, axis=0) == 0
         self.scaler_ = StandardScaler().fit(X)
@@ -316,22 +304,14 @@ class Standardizer(_Transformer):
         return Z
 
     def _dense(self, X, reset):
-        X = attempt(
-            "X: expected numbers",
-            validate_data,
-            self,
-            X,
-            accept_sparse=_SPARSE,
-            reset=reset,
-            dtype=np.float64,
-        )
+        X = validate_data(self, X, accept_sparse=_SPARSE, reset=reset, dtype=np.float64)
         return dense(X)
 
 
-@documented
 def expression_pipeline(scale=True) -> Pipeline:
-    """Build a pipeline that normalises counts, takes log2(x + 1) and z-scores genes; fit it to
-    training cells only.
+    """Build a pipeline that normalises counts, takes log2(x + 1) and z-scores genes.
+
+    Fit it to training cells only.
 
     Parameters
     ----------
@@ -346,9 +326,13 @@ def expression_pipeline(scale=True) -> Pipeline:
         dense if `scale` is True, otherwise dense or sparse like the input.
     """
     log = FunctionTransformer(log2p1, accept_sparse=True, feature_names_out="one-to-one")
-    return make_pipeline(LibrarySizeNormalizer(), log, *([Standardizer()] if scale else []))
+    steps = [LibrarySizeNormalizer(), log]
+    if scale:
+        steps.append(Standardizer())
+    return make_pipeline(*steps)
 
 
 def shares_of_genes(counts):
-    """Each gene's mean share of the counts of a cell, used to estimate totals of cells in which genes are missing."""
+    """Mean share of each gene in the counts of a cell."""
+    # used to estimate totals of cells in which genes are missing
     return np.asarray(normalize_library_size(counts, 1).mean(axis=0, dtype=np.float64)).ravel()

@@ -9,7 +9,12 @@ from scipy import sparse
 from sbnn.data.checks import LARGEST_LOG
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.objects import dense
-from sbnn.data.preprocessing import log2p1, normalize_library_size, positions_of_curve
+from sbnn.data.preprocessing import (
+    log2p1,
+    normalize_library_size,
+    positions_of_curve,
+    row_sums,
+)
 from sbnn.errors import check_number
 
 # version of the criterion, incremented whenever a change makes given settings select other genes
@@ -24,8 +29,7 @@ LEAST_CELLS = 2
 
 
 def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
-    """Select genes of `Paired` data that have more zeros than their expression level explains;
-    return a mask.
+    """Mask of the genes of `Paired` data with more zeros than their expression explains.
 
     The criterion of `sbnn.data.preprocessing.select_genes`, which does not use the outputs, is
     applied to raw counts if there are any, otherwise to ``2 ** X - 1``, or to X itself if its
@@ -42,7 +46,7 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
     """
     if n_genes >= data.n_genes:
         return np.ones(data.n_genes, bool)
-    rows = np.arange(data.n_cells) if cells is None else cells
+    rows = slice(None) if cells is None else cells
     if data.counts is not None:
         counts = data.counts[rows]
         if threshold is None:
@@ -53,66 +57,71 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
     elif data.X.min() < 0:
         # Log values that can be negative have no zeros that could be counted.
         if np.allclose(data.X.std(axis=0, dtype=np.float64), 1, atol=0.01):
-            raise ValueError(
-                "preselect: every gene of X has an SD of 1; pass counts, or values that are not z-scored"
-            )
-        order = np.argsort(-data.X[rows].var(axis=0, dtype=np.float64), kind="stable")
+            raise ValueError("preselect: every gene of X is z-scored; pass counts or log values")
+        order = _by_variance(data.X[rows])
     else:
         counts = data.X[rows].astype(np.float64)
-        order = _best_first(
-            np.exp2(counts) - 1 if counts.max() <= LARGEST_LOG else counts, threshold or 0, n_genes
-        )
+        if counts.max() <= LARGEST_LOG:
+            counts = np.exp2(counts) - 1
+        order = _best_first(counts, threshold or 0, n_genes)
     return np.isin(np.arange(data.n_genes), order[:n_genes])
 
 
 def settings_of(preselect):
-    """Entry of a record for `preselect`: a number of genes, a dict of ``n_genes`` and ``threshold``, or None."""
+    """Entry of a record for `preselect`, a number of genes, a dict of settings or None."""
     if preselect is None:
         return {}
     settings = {"n_genes": 1000, "threshold": None}
-    settings |= preselect if isinstance(preselect, Mapping) else {"n_genes": preselect}
+    if not isinstance(preselect, Mapping):
+        preselect = {"n_genes": preselect}
+    settings |= preselect
     if len(settings) > 2:
         raise ValueError(f"preselect: expected only n_genes and threshold, got {list(preselect)}")
-    n_genes, threshold = settings.values()
-    check_number("preselect: n_genes", n_genes, int, 1)
-    if threshold is not None:
-        check_number("preselect: threshold", threshold, float, 0)
-    threshold = None if threshold is None else float(threshold)
-    return {"preselect": {"n_genes": int(n_genes), "threshold": threshold, "version": VERSION}}
+    check_number("preselect: n_genes", settings["n_genes"], int, 1)
+    settings["n_genes"] = int(settings["n_genes"])
+    if settings["threshold"] is not None:
+        check_number("preselect: threshold", settings["threshold"], float, 0)
+        settings["threshold"] = float(settings["threshold"])
+    return {"preselect": settings | {"version": VERSION}}
+
+
+def _by_variance(values):
+    """Positions of the genes, the most variable first."""
+    return np.argsort(-values.var(axis=0, dtype=np.float64), kind="stable")
 
 
 def _best_first(counts, threshold, n_genes):
-    """Positions of the eligible genes, best first; genes after the first `n_genes` may be missing."""
+    """Positions of the eligible genes, best first; genes after `n_genes` may be missing."""
     least = max(LEAST_CELLS, min(MIN_CELLS, counts.shape[0] // 10))
     _, _, eligible, position = positions_of_curve(counts, threshold, least)
-    order = np.argsort(-position, kind="stable")[: np.isfinite(position).sum()]
+    on_curve = np.isfinite(position)
+    order = np.argsort(-position, kind="stable")[: on_curve.sum()]
     if len(order) < n_genes:
-        counted = np.asarray(counts.sum(axis=1)).ravel() > 0
-        spread = dense(log2p1(normalize_library_size(counts[counted]))).var(
-            axis=0, dtype=np.float64
-        )
-        always = np.flatnonzero(eligible & ~np.isfinite(position) & (spread > 0))
-        order = np.concatenate([order, always[np.argsort(-spread[always], kind="stable")]])
+        counted = row_sums(counts) > 0
+        values = dense(log2p1(normalize_library_size(counts[counted])))
+        always = eligible & ~on_curve & (np.ptp(values, axis=0) > 0)
+        by_variance = _by_variance(values)
+        order = np.concatenate([order, by_variance[always[by_variance]]])
     if not len(order):
-        raise ValueError(
-            f"preselect: no gene varies and exceeds {threshold:g} in {least} of {counts.shape[0]} cells"
-        )
+        text = f"varies and exceeds {threshold:g} in {least} of {counts.shape[0]} cells"
+        raise ValueError(f"preselect: no gene {text}")
     return order
 
 
 def with_preselected(data, preselect, cells=None):
-    """The data with only the preselected genes, and ``{"preselect": settings}`` for the record (empty for None)."""
+    """The data with only the preselected genes, and the entry of `settings_of` for the record."""
     settings = settings_of(preselect)
     if not settings:
         return data, settings
-    n_genes, threshold, _ = settings["preselect"].values()
+    n_genes = settings["preselect"]["n_genes"]
+    threshold = settings["preselect"]["threshold"]
     genes = preselect_genes(data, n_genes, cells, threshold=threshold)
-    names = {"cells": data.cell_names, "genes": data.gene_names[genes]}
+    if genes.all():
+        return data, settings
+    gene_names = data.gene_names[genes]
     counts = None if data.counts is None else data.counts[:, genes]
-    sha256 = (
-        data.sha256 if genes.all() else fingerprint_parameters({"subset of": data.sha256, **names})
+    sha256 = fingerprint_parameters(
+        {"subset of": data.sha256, "cells": data.cell_names, "genes": gene_names}
     )
-    chosen = replace(
-        data, X=data.X[:, genes], gene_names=names["genes"], counts=counts, sha256=sha256
-    )
-    return chosen, settings
+    X = data.X[:, genes]
+    return replace(data, X=X, gene_names=gene_names, counts=counts, sha256=sha256), settings

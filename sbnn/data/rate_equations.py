@@ -9,11 +9,12 @@ and ``a + b - a * b`` (OR); ``1 * a`` is the same as ``a``. This is the format o
 import ast
 from dataclasses import dataclass, replace
 
+_SIGNS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+
 
 @dataclass(frozen=True)
 class Regulation:
-    """Effect of one regulator at level x: ``B x^n / (K + x^n)`` for activation, and 1 minus this
-    value for repression.
+    """Effect ``B x^n / (K + x^n)`` of a regulator at level x; 1 minus this value if it represses.
 
     B and K are chosen such that the levels 0, EC50 and 1 give 0, 1/2 and 1. The repr of a logic is
     part of the fingerprint of a network, so the fields must keep their names and order.
@@ -43,13 +44,15 @@ def regulations(logic):
     """Yield the regulations of a logic, from left to right."""
     if isinstance(logic, Regulation):
         yield logic
-    else:
+    elif isinstance(logic, _Join):
         yield from regulations(logic.one)
         yield from regulations(logic.other)
+    else:
+        raise TypeError(f"logic: expected a Regulation, And or Or, got {logic!r}")
 
 
 def parse_rate_equation(text, gene):
-    """Parse a rate equation to the logic of its gene, or None for an input gene; other forms raise a ValueError."""
+    """Parse a rate equation to the logic of its gene, or None for an input gene."""
     if text.strip() == "input gene":
         return None
     try:
@@ -58,13 +61,12 @@ def parse_rate_equation(text, gene):
                 return logic
     except SyntaxError:
         pass
-    raise ValueError(
-        f"rate equation of {gene}: expected 'input gene' or '(logic * 1 - 1 * {gene}) / 1': {text[:80]!r}"
-    )
+    expected = f"'input gene' or '(logic * 1 - 1 * {gene}) / 1'"
+    raise ValueError(f"rate equation of {gene}: expected {expected}, got {text[:80]!r}")
 
 
 def _tree(node):
-    """Convert arithmetic to nested tuples (sign, left, right) of names, floats and regulations; drop factors of 1."""
+    """Convert arithmetic to nested tuples (sign, left, right) without factors of 1."""
     match node:
         case ast.Name(name):
             return name
@@ -75,11 +77,7 @@ def _tree(node):
         ):
             return Regulation(name, True, float(ec50), float(exponent))
         case ast.BinOp(left, ast.Add() | ast.Sub() | ast.Mult() | ast.Div() as sign, right):
-            tree = (
-                {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}[type(sign)],
-                _tree(left),
-                _tree(right),
-            )
+            tree = _SIGNS[type(sign)], _tree(left), _tree(right)
             match tree:
                 case ("*", 1.0, part) | ("*" | "/", part, 1.0):
                     return part

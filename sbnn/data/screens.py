@@ -8,8 +8,8 @@ from scipy import sparse
 from sklearn.utils.validation import check_array
 
 from sbnn.data.checks import (
-    check_blanks,
-    check_in_order,
+    are_counts,
+    check_groups,
     check_labels,
     check_names,
     check_unmasked,
@@ -17,11 +17,9 @@ from sbnn.data.checks import (
 )
 from sbnn.data.containers import about_data, name_and_sha256, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
-from sbnn.data.objects import AnnDataLike
-from sbnn.errors import naming
+from sbnn.data.objects import AnnDataLike, entry
 
 KEY = "perturbation"
-LARGEST = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +41,7 @@ class Screen:
     def targets(self):
         """Sorted names of the perturbations, without the control."""
         names = np.unique(self.perturbation)
-        return names[names != self.control] if self.control is not None else names
+        return names[names != self.control]
 
 
 def screen(
@@ -88,102 +86,90 @@ def screen(
     from anndata import AnnData  # slower to import than any other package
 
     if isinstance(counts, AnnData):
-        gene_names, cell_names = counts.var_names, counts.obs_names
-        with naming("perturbation: expected the name of a column of obs"):
-            labels, perturbation = counts.obs.drop(columns=perturbation), counts.obs[perturbation]
+        gene_names = counts.var_names
+        cell_names = counts.obs_names
+        given = entry(counts.obs, perturbation, "obs")
+        labels = counts.obs.drop(columns=perturbation)
+        perturbation = given
         counts = counts.X
     elif isinstance(counts, pd.DataFrame):
         gene_names = counts.columns if gene_names is None else gene_names
         cell_names = counts.index if cell_names is None else cell_names
-    named = isinstance(perturbation, pd.Series) and not isinstance(
-        perturbation.index, pd.RangeIndex
-    )
-    if cell_names is None and named:
-        cell_names = perturbation.index
     check_unmasked(counts, "counts")
     counts = check_screen_counts(counts).astype(np.int32)
+    named = isinstance(perturbation, pd.Series)
+    if named and not isinstance(perturbation.index, pd.RangeIndex):
+        cell_names = perturbation.index if cell_names is None else cell_names
+        by_name = perturbation.set_axis(perturbation.index.astype(str))
+        perturbation = by_name.reindex(np.asarray(cell_names, dtype=str))
     genes = check_names(gene_names, "gene_names", "gene", counts.shape[1])
     cells = check_names(cell_names, "cell_names", "cell", counts.shape[0])
-    if named:
-        perturbation = perturbation.set_axis(perturbation.index.astype(str)).reindex(cells)
-    control = None if control is None else str(control)
+    about = about_data(**about)
+    if control is not None:
+        control = str(control)
+        about["control"] = control
     perturbation = check_perturbation(perturbation, counts, control)
     obs = check_labels(labels, cells, ()).assign(**{KEY: pd.Categorical(perturbation)})
-    about = about_data(**about) | ({} if control is None else {"control": control})
-    content = _fingerprint(counts, perturbation, control, genes, cells)
-    return with_about(AnnData(counts, obs, pd.DataFrame(index=genes)), about, content)
+    adata = AnnData(counts, obs, pd.DataFrame(index=genes))
+    return with_about(adata, about, _fingerprint(counts, perturbation, control, genes, cells))
 
 
 def as_screen(data):
-    """Convert an AnnData in the layout of `screen` to arrays; `control` is None if there are no control cells."""
+    """Convert an AnnData from `screen` to arrays; `control` is None without control cells."""
     if isinstance(data, Screen):  # already converted by another public function
         return data
     if not isinstance(data, AnnDataLike) or KEY not in data.obs:
-        raise TypeError(
-            f"counts, adata or new: expected an AnnData with obs[{KEY!r}], got {type(data).__name__}"
-        )
-    counts, about = check_screen_counts(data.X).astype(np.int32), data.uns.get("sbnn", {})
+        got = type(data).__name__
+        raise TypeError(f"counts, adata or new: expected an AnnData with obs[{KEY!r}], got {got}")
+    about = data.uns.get("sbnn", {})
+    counts = check_screen_counts(data.X).astype(np.int32)
     perturbation = check_perturbation(data.obs[KEY], data.X)
-    genes, cells = data.var_names.to_numpy(str), data.obs_names.to_numpy(str)
-    control = about["control"] if about.get("control") in perturbation else None
+    control = about.get("control")
+    if control not in perturbation:
+        control = None
+    genes = data.var_names.to_numpy(str)
+    cells = data.obs_names.to_numpy(str)
     name, sha256 = name_and_sha256(about, _fingerprint(counts, perturbation, control, genes, cells))
+    labels = data.obs.drop(columns=KEY)
     truth = dict(about.get("truth", {}))
     if "true_latents" in data.obsm:
         truth["latents"] = np.asarray(data.obsm["true_latents"])
-    return Screen(
-        counts, perturbation, control, genes, cells, data.obs.drop(columns=KEY), name, sha256, truth
-    )
+    return Screen(counts, perturbation, control, genes, cells, labels, name, sha256, truth)
 
 
 def check_screen_counts(given, argument="counts"):
-    """Convert counts to a canonical CSR matrix of the same dtype; an error lists the cells with invalid values."""
-    with naming(f"{argument}: expected a matrix of cells by genes"):
-        counts = sparse.csr_array(check_array(given, accept_sparse="csr", input_name=argument))
+    """Convert counts to a canonical CSR matrix of the same dtype."""
+    counts = sparse.csr_array(check_array(given, accept_sparse="csr", input_name=argument))
     if not counts.has_canonical_format or not counts.data.all():
         # the next steps work in place and must not change the data of the caller
         counts = counts.copy()
         counts.sum_duplicates()
         counts.eliminate_zeros()
-    values = counts.data
-    wrong = (values < 0) | (values % 1 != 0) | (values > LARGEST)
+    wrong = ~are_counts(counts.data)
     if wrong.any():
+        value = counts.data[wrong][0]
+        text = f"{argument}: expected raw counts, got other values, the first {value}"
         cells = np.unique(counts.tocoo().row[wrong])
-        text = f"got other values, the first {values[wrong.argmax()]}, in cells (counting from 0): {some(cells)}"
-        raise ValueError(
-            f"{argument}: expected raw counts, whole numbers from 0 to {LARGEST}, {text}"
-        )
+        raise ValueError(f"{text}, in cells (counting from 0): {some(cells)}")
     return counts
 
 
 def check_perturbation(given, cells, control=None):
-    """Convert perturbations, one for each row of `cells`, to an array of str, which must contain `control` if given."""
-    check_in_order(cells, given, "perturbation")
-    names, n_cells = np.asarray(given, dtype=object), (np.shape(cells) or (1,))[0]
-    empty = pd.isna(names) | (names.astype(str) == "")
-    if names.shape != (n_cells,) or empty.any():
-        text = f"shape {names.shape}" + (
-            f"; empty at positions: {some(np.flatnonzero(empty))}" if empty.any() else ""
-        )
-        raise ValueError(
-            f"perturbation: expected one for each of {n_cells} cells of counts or latents, got {text}"
-        )
-    names = names.astype(str)
-    check_blanks(names, "perturbation")
+    """Convert perturbations, one for each row of `cells`, to str; `control` must be among them."""
+    names = check_groups(given, cells, "perturbation", unknown="")
     if control is not None and str(control) not in names:
-        raise ValueError(
-            f"control: no cell is {control!r}; the perturbations are {some(np.unique(names))}"
-        )
+        text = f"the perturbations are {some(np.unique(names))}"
+        raise ValueError(f"control: no cell is {control!r}; {text}")
     return names
 
 
 def codes_of(perturbation, control):
-    """Sorted perturbations, the index of each cell's perturbation, and the number of cells of each perturbation."""
+    """Sorted perturbations, the index of the one of each cell, and their numbers of cells."""
     names, codes, sizes = np.unique(perturbation, return_inverse=True, return_counts=True)
     if sizes.min() < 2 or len(names) < 2 + (control is not None):
-        text = f"got {some(names)}; with only one cell: {some(names[sizes < 2]) or 'none'}"
-        raise ValueError(
-            f"perturbation: expected two or more besides the control, with two or more cells each, {text}"
-        )
+        expected = "two or more besides the control, with two or more cells each"
+        got = ", ".join(f"{name} ({size})" for name, size in zip(names, sizes, strict=True))
+        raise ValueError(f"perturbation: expected {expected}, got {got}")
     return names, codes, sizes
 
 

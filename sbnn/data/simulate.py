@@ -1,4 +1,4 @@
-"""Simulated Patch-seq data with a known truth: counts, cell types, and outputs driven by a known set of genes."""
+"""Simulated Patch-seq data: counts, cell types, and outputs driven by known genes."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import pdist
 
-from sbnn.data.checks import MOST, OKABE_ITO
+from sbnn.data.checks import MOST, OKABE_ITO, hex_color
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
-from sbnn.errors import attempt, check_number
+from sbnn.errors import check_number
 from sbnn.results import write_atomically
 
 # Shares of the variance of a gene programme: between families, between types of a family, between
@@ -53,8 +53,7 @@ def simulate_patchseq(
     n_types=12,
     random_state=0,
 ):
-    """Simulate paired counts and outputs with known relevant genes, latent space and attainable
-    accuracy.
+    """Simulate paired counts and outputs with known relevant genes, latent space and best R2.
 
     1. Cells belong to types of unequal size, and types belong to families. The activity of
        `n_latent` gene programmes varies between families, types and cells.
@@ -105,26 +104,22 @@ def simulate_patchseq(
         If a parameter is out of range.
     """
     made = {"generator": "simulate_patchseq", "format": _FORMAT} | locals()
-    least = dict.fromkeys(
-        ("n_genes", "n_true_genes", "n_latent", "n_types", "n_families", "n_outputs"), 1
-    )
-    least |= {"n_genes": 2, "random_state": 0}
-    most = {
-        "n_true_genes": n_genes,
-        "n_latent": n_true_genes,
-        "n_families": n_types,
-        "random_state": np.inf,
-    }
-    for name, low in least.items():
-        check_number(name, made[name], int, low, most.get(name, MOST))
+    check_number("n_genes", n_genes, int, 2, MOST)
+    check_number("n_true_genes", n_true_genes, int, 1, n_genes)
+    check_number("n_latent", n_latent, int, 1, n_true_genes)
+    check_number("n_types", n_types, int, 1, MOST)
+    check_number("n_families", n_families, int, 1, n_types)
+    check_number("n_outputs", n_outputs, int, 1, MOST)
     # with fewer cells, a linear map would fit exactly
     check_number("n_cells", n_cells, int, n_latent + 3, MOST)
+    check_number("random_state", random_state, int, 0)
     check_number("noise", noise, float, 0, MOST)
     made["noise"] = float(noise)
     rng = np.random.default_rng(int(random_state))
 
     family_of_type = np.sort(np.arange(n_types) % n_families)
-    types = rng.choice(n_types, size=n_cells, p=rng.dirichlet(np.full(n_types, 3.0)))
+    shares = rng.dirichlet(np.full(n_types, 3.0))
+    types = rng.choice(n_types, size=n_cells, p=shares)
     expected, programmes = _programmes(family_of_type, types, n_latent, rng)
     is_true = np.zeros(n_genes, dtype=bool)
     is_true[rng.permutation(n_genes)[:n_true_genes]] = True
@@ -132,45 +127,46 @@ def simulate_patchseq(
     directions /= np.linalg.norm(directions, axis=0)
     own_profile = rng.standard_normal((n_types, n_genes))[types]
     own = rng.standard_normal((n_cells, n_genes))
-    parts = (programmes @ directions, expected @ directions, own_profile, own)
-    activity = sum(
-        np.sqrt(share) * part for share, part in zip(_gene_shares(is_true, rng), parts, strict=True)
-    )
+    parts = [programmes @ directions, expected @ directions, own_profile, own]
+    activity = 0
+    for share, part in zip(_gene_shares(is_true, rng), parts, strict=True):
+        activity = activity + np.sqrt(share) * part
 
-    latent = np.tanh(_standardize(activity[:, is_true] @ directions[:, is_true].T))
+    of_true_genes = activity[:, is_true]  # shape (n_cells, n_true_genes)
+    projections = of_true_genes @ directions[:, is_true].T
+    latent = np.tanh(_standardize(projections))
     clean = _outputs(latent, n_outputs, rng)
     noisy = clean + noise * rng.standard_normal(clean.shape)
-    r2 = 1 - np.mean((noisy - clean) ** 2 / noisy.var(axis=0))
-    offset, unit = rng.uniform(-100, 100, n_outputs), 10 ** rng.uniform(-1, 2, n_outputs)
-
+    unexplained = (noisy - clean) ** 2 / noisy.var(axis=0)
+    r2 = 1 - np.mean(unexplained)
+    offset = rng.uniform(-100, 100, n_outputs)
+    unit = 10 ** rng.uniform(-1, 2, n_outputs)
     counts = _counts(activity, rng)
-    genes, cells, families = (
-        _numbered("gene", n_genes),
-        _numbered("cell", n_cells),
-        _numbered("family ", n_families),
-    )
+
+    genes = _numbered("gene", n_genes)
+    cells = _numbered("cell", n_cells)
     colors = _type_colors(family_of_type)
-    labels = {"family": families[family_of_type[types]], "type": np.array(list(colors))[types]}
-    truth = {
-        "genes": genes[is_true].tolist(),
-        "r2": float(r2),
-        "latent": latent,
-        "outputs": offset + unit * clean,
-    }
-    X, Y = log2p1(normalize_library_size(counts)), offset + unit * noisy
+    labels = pd.DataFrame(index=cells)
+    labels["family"] = _numbered("family ", n_families)[family_of_type[types]]
+    labels["type"] = np.array(list(colors))[types]
+    truth = {"genes": genes[is_true].tolist(), "r2": float(r2), "latent": latent}
+    truth["outputs"] = offset + unit * clean
+    drive = f"{n_true_genes} of {n_genes} genes drive the outputs"
+    X = log2p1(normalize_library_size(counts))
+    Y = offset + unit * noisy
     return paired(
         X,
         Y,
         genes,
         _numbered("output", n_outputs),
         cells,
-        pd.DataFrame(labels, index=cells),
+        labels,
         colors,
         counts,
         name="simulated",
         sha256=fingerprint_parameters(made),
         truth=truth,
-        source=f"simulated, {n_true_genes} of {n_genes} genes drive the outputs through {n_latent} latent dimensions",
+        source=f"simulated, {drive} through {n_latent} latent dimensions",
     )
 
 
@@ -197,51 +193,49 @@ def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, *
         cells in another order and one missing value; ``labels`` with family, type and donor;
         ``new_counts`` with the new cells.
     """
-    for name, number in {"n_cells": n_cells, "n_new": n_new, "n_donors": n_donors}.items():
-        check_number(name, number, int, 1)
+    check_number("n_cells", n_cells, int, 1)
+    check_number("n_new", n_new, int, 1)
+    check_number("n_donors", n_donors, int, 1)
     adata = simulate_patchseq(n_cells + n_new, random_state=random_state, **sizes)
     rng = np.random.default_rng(random_state)
-    counts = pd.DataFrame(adata.layers["counts"].T, adata.var_names, adata.obs_names).rename_axis(
-        "gene"
-    )
-    counts.loc["ERCC-00002"] = 500
     known = adata.obs_names[:n_cells]
-    outputs = (
-        adata.obsm["outputs"].loc[rng.permutation(known)].map("{:.4g}".format).rename_axis("cell")
-    )
+    counts = adata.to_df("counts").T.rename_axis("gene")
+    counts.loc["ERCC-00002"] = 500
+    outputs = adata.obsm["outputs"].loc[rng.permutation(known)]
+    outputs = outputs.map("{:.4g}".format)
     outputs.iloc[0, 0] = ""
-    donors = [f"donor {i + 1}" for i in rng.integers(0, n_donors, n_cells)]
-    labels = adata.obs.loc[known, ["family", "type"]].assign(donor=donors).rename_axis("cell")
+    labels = adata.obs.loc[known, ["family", "type"]]
+    donors = rng.integers(0, n_donors, n_cells)
+    labels["donor"] = [f"donor {i + 1}" for i in donors]
     tables = {
         "counts": counts[known],
-        "outputs": outputs,
-        "labels": labels,
+        "outputs": outputs.rename_axis("cell"),
+        "labels": labels.rename_axis("cell"),
         "new_counts": counts.drop(columns=known),
     }
-    paths = {
-        name: attempt("folder: expected its path", Path, folder) / f"{name}.csv" for name in tables
-    }
+    paths = {}
     for name, table in tables.items():
+        paths[name] = Path(folder) / f"{name}.csv"
         write_atomically(table.to_csv().encode(), paths[name])
     return paths
 
 
 def _programmes(family_of_type, types, n_latent, rng):
-    """Programme activity expected from the type of a cell, and actual activity, both of shape (n_cells, n_latent)."""
+    """Programme activity expected from the type, and actual activity, both (n_cells, n_latent)."""
     between_families, between_types, between_cells = np.sqrt(_PROGRAMME_SHARES)
     # The draw whose two closest family centres are farthest apart is used, so that families are
     # distinct.
-    draws = rng.standard_normal((_DRAWS, family_of_type[-1] + 1, n_latent))
-    draws *= np.sqrt(n_latent) / np.linalg.norm(draws, axis=2, keepdims=True).mean(
-        axis=1, keepdims=True
-    )
-    centres = max(draws, key=lambda points: pdist(points).min(initial=np.inf))
+    n_families = family_of_type[-1] + 1
+    draws = rng.standard_normal((_DRAWS, n_families, n_latent))
+    lengths = np.linalg.norm(draws, axis=2, keepdims=True)
+    draws *= np.sqrt(n_latent) / lengths.mean(axis=1, keepdims=True)
+    closest = [pdist(centres).min(initial=np.inf) for centres in draws]
+    centres = draws[np.argmax(closest)]
     of_type = between_families * centres[family_of_type]
     of_type += between_types * rng.standard_normal(of_type.shape)
     expected = of_type[types]
-    return _standardize(expected), _standardize(
-        expected + between_cells * rng.standard_normal(expected.shape)
-    )
+    actual = expected + between_cells * rng.standard_normal(expected.shape)
+    return _standardize(expected), _standardize(actual)
 
 
 def _gene_shares(is_true, rng):
@@ -249,65 +243,74 @@ def _gene_shares(is_true, rng):
     is_marker = rng.random(len(is_true)) < _FRACTION_MARKERS
     shares = np.where(is_marker[:, np.newaxis], _MARKER_SHARES, _OTHER_SHARES)
     loading = rng.uniform(*_TRUE_LOADING, is_true.sum())
-    shares[is_true] = np.column_stack([loading, 0 * loading, 0 * loading, 1 - loading])
+    shares[is_true] = 0
+    shares[is_true, 0] = loading
+    shares[is_true, 3] = 1 - loading
     return shares.T
 
 
 def _outputs(latent, n_outputs, rng):
-    """Noise-free outputs of about unit variance, shape (n_cells, n_outputs): a linear plus a smooth nonlinear part."""
+    """Noise-free outputs of about unit variance, (n_cells, n_outputs): linear plus smooth parts."""
     n_cells, n_latent = latent.shape
     linear = _standardize(latent @ rng.standard_normal((n_latent, n_outputs)))
-    frequencies = rng.standard_normal((n_latent, _WAVES)) / (
-        _WAVE_LENGTH * latent.std(axis=0)[:, np.newaxis]
-    )
-    waves = np.cos(latent @ frequencies + rng.uniform(0, 2 * np.pi, _WAVES))
+    frequencies = rng.standard_normal((n_latent, _WAVES))
+    lengths = _WAVE_LENGTH * latent.std(axis=0)
+    frequencies = frequencies / lengths[:, np.newaxis]
+    phases = rng.uniform(0, 2 * np.pi, _WAVES)
+    waves = np.cos(latent @ frequencies + phases)
     smooth = waves @ rng.standard_normal((_WAVES, n_outputs))
     design = np.column_stack([np.ones(n_cells), latent])
-    curved = _standardize(smooth - design @ np.linalg.lstsq(design, smooth)[0])
-    return np.sqrt(1 - _CURVATURE) * linear + np.sqrt(_CURVATURE) * curved
+    slopes = np.linalg.lstsq(design, smooth)[0]
+    curved = _standardize(smooth - design @ slopes)
+    straight = np.sqrt(1 - _CURVATURE) * linear
+    return straight + np.sqrt(_CURVATURE) * curved
 
 
 def _counts(activity, rng):
     """Int64 counts of shape (n_cells, n_genes), without empty rows or columns."""
     n_cells, n_genes = activity.shape
-    log2_mean = (
-        _LOG2_LEAST + rng.gamma(2, _LOG2_TAIL, n_genes) + rng.uniform(*_LOG2_SD, n_genes) * activity
-    )
+    log2_mean = _LOG2_LEAST + rng.gamma(2, _LOG2_TAIL, n_genes)
+    sd = rng.uniform(*_LOG2_SD, n_genes)
+    log2_mean = log2_mean + sd * activity
     log2_mean += rng.normal(0, _LOG2_LIBRARY_SD, (n_cells, 1))
-    mean, size = np.exp2(log2_mean), 1 / _DISPERSION
+    mean = np.exp2(log2_mean)  # shape (n_cells, n_genes)
+    size = 1 / _DISPERSION
     counts = rng.negative_binomial(size, size / (size + mean))
-    lost = rng.random(counts.shape) < 1 / (1 + np.exp(_DROPOUT_SLOPE * (log2_mean - _LOG2_DROPOUT)))
-    counts[lost] = 0
+    dropout = 1 / (1 + np.exp(_DROPOUT_SLOPE * (log2_mean - _LOG2_DROPOUT)))
+    counts[rng.random(counts.shape) < dropout] = 0
     # genes without counts, then cells without counts, get their largest expected count
-    for axis in (0, 1):
-        empty = np.flatnonzero(counts.sum(axis=axis) == 0)
-        at = (
-            (mean.argmax(axis=0)[empty], empty)
-            if axis == 0
-            else (empty, mean.argmax(axis=1)[empty])
-        )
-        counts[at] = np.maximum(1, np.rint(mean[at])).astype(counts.dtype)
+    expected = np.maximum(1, np.rint(mean)).astype(counts.dtype)
+    genes = np.flatnonzero(~counts.any(axis=0))
+    cells = mean.argmax(axis=0)[genes]
+    counts[cells, genes] = expected[cells, genes]
+    cells = np.flatnonzero(~counts.any(axis=1))
+    genes = mean.argmax(axis=1)[cells]
+    counts[cells, genes] = expected[cells, genes]
     return counts
 
 
 def _type_colors(family_of_type):
-    """Colours of types: one colour-blind-safe hue per family, lighter for each further type, darker if hues repeat."""
+    """One colour-blind-safe hue per family, lighter for further types, darker if hues repeat."""
     colors = {}
     for family, n_types in enumerate(np.bincount(family_of_type)):
         rounds, hue = divmod(family, len(_HUES))
-        darkest = np.array([int(_HUES[hue][j : j + 2], 16) for j in (1, 3, 5)]) * 0.6**rounds
+        levels = bytes.fromhex(_HUES[hue].removeprefix("#"))
+        darkest = np.array(list(levels)) * 0.6**rounds
         for i in range(n_types):
-            rgb = darkest + (255 - darkest) * 0.65 * i / n_types
-            colors[f"type {family + 1}.{i + 1}"] = "#" + "".join(
-                f"{round(level):02X}" for level in rgb
-            )
+            lighter = darkest + (255 - darkest) * 0.65 * i / n_types
+            name = f"type {family + 1}.{i + 1}"
+            colors[name] = hex_color(lighter)
     return colors
 
 
 def _numbered(kind, size):
-    return np.array([f"{kind}{i:0{len(str(size))}d}" for i in range(1, size + 1)])
+    digits = len(str(size))
+    names = [f"{kind}{i:0{digits}d}" for i in range(1, size + 1)]
+    return np.array(names)
 
 
 def _standardize(x):
-    """Z-scores of each column; zero in columns that do not vary, for example if there is a single type."""
-    return (x - x.mean(axis=0)) / np.where(np.ptp(x, axis=0) == 0, 1, x.std(axis=0))
+    """Z-scores of each column; zero in columns that do not vary, as with a single type."""
+    sd = x.std(axis=0)
+    sd[np.ptp(x, axis=0) == 0] = 1
+    return (x - x.mean(axis=0)) / sd

@@ -1,5 +1,4 @@
-"""Simulated electrophysiology of typed neurons of two species: a stand-in for tests, documentation
-and offline use.
+"""Simulated electrophysiology of typed neurons of two species, for tests and offline use.
 
 The features have the medians and spreads of the two releases, so units and the shift between
 species are as in real data. Differences between types are invented and carry no information about
@@ -14,18 +13,17 @@ import pandas as pd
 from sbnn.data.ephys_features import HUMAN, MOUSE, feature_table, shared_feature_table
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.typed_cells import typed_cells
-from sbnn.errors import check_number
+from sbnn.errors import check_among, check_number
 
 SPECIES = ("human", "mouse")
 
 # Features of each species in addition to the shared ones, under their published names.
-_OTHER_FEATURES = pd.read_csv(
-    Path(__file__).with_name("simulated_features.csv"), index_col="species"
-)["feature"]
+_TABLES = Path(__file__).parent
+_OTHER_FEATURES = pd.read_csv(_TABLES / "simulated_features.csv", index_col="species")["feature"]
 
 # For each type: its position on four axes, its share of the cells of each species, and the share of
 # its cells that are cultured. In labels with four types, SNCG cells count as VIP.
-_TYPES = pd.read_csv(Path(__file__).with_name("simulated_types.csv"), index_col="type")
+_TYPES = pd.read_csv(_TABLES / "simulated_types.csv", index_col="type")
 _CELLS_PER_DONOR = {"human": 6, "mouse": 4}
 _CELL_SD = {"human": 0.75, "mouse": 0.55}  # scatter of cells around their type on each axis
 _DONOR_SD = 0.25
@@ -40,22 +38,22 @@ _CULTURE_SHIFT = (-0.15, 0.25, 0.1, 0.0)
 
 # Share of cells for which a protocol is missing or unusable, such that all features of its families
 # are missing; single values are missing in addition.
-_LOST_PROTOCOLS = pd.read_csv(
-    Path(__file__).with_name("simulated_protocols.csv"), index_col="protocol"
-)
+_LOST_PROTOCOLS = pd.read_csv(_TABLES / "simulated_protocols.csv", index_col="protocol")
 _PROTOCOL_OF = {
     "AP ramp": "ramp",
     "AP short square": "short square",
     "chirp": "chirp",
-} | dict.fromkeys(("f-I train", "ISI statistics", "adaptation ratios"), "train")
+    "f-I train": "train",
+    "ISI statistics": "train",
+    "adaptation ratios": "train",
+}
 _LOST_VALUES = 0.01
 
 _FORMAT = 1  # incremented whenever a change of the code alters the data for given parameters
 
 
 def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
-    """Simulate an AnnData of typed cells with families of features, donors, imbalanced types and
-    missing families.
+    """Simulate typed cells with families of features, donors, unequal types and missing values.
 
     Types have different positions on four axes, and cells scatter around their types and donors.
     Each feature is a mixture of these axes, a component common to its family, and noise; it has the
@@ -66,69 +64,83 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     """
     check_number("n_cells", n_cells, int, 1)
     check_number("random_state", random_state, int, 0)
+    check_among("species", species, SPECIES)
     rng = np.random.default_rng([random_state, SPECIES.index(species)])
-    types = rng.permutation(_types(n_cells, _TYPES[species].dropna().sort_values(ascending=False)))
+    shares = _TYPES[species].dropna().sort_values(ascending=False)
+    types = rng.permutation(_types(n_cells, shares))
     n_donors = max(4, n_cells // _CELLS_PER_DONOR[species])
-    donors = rng.choice(n_donors, size=n_cells, p=rng.dirichlet(np.full(n_donors, 2.0)))
-    cells = [f"{species}_{i:0{len(str(n_cells))}d}" for i in range(1, n_cells + 1)]
-    labels = pd.DataFrame({"type": np.where(types == "SNCG", "VIP", types)}, index=cells)
+    of_donors = rng.dirichlet(np.full(n_donors, 2.0))
+    donors = rng.choice(n_donors, size=n_cells, p=of_donors)
+    digits = len(str(n_cells))
+    cells = [f"{species}_{i:0{digits}d}" for i in range(1, n_cells + 1)]
+    four_types = np.where(types == "SNCG", "VIP", types)
+    labels = pd.DataFrame({"type": four_types}, index=cells)
     labels["donor"] = [f"{species[0].upper()}{i:03d}" for i in donors]
     about = _about(species)
     centres, loadings = _biology(species, len(about))
-    place = centres.loc[types].to_numpy()
+    place = centres.loc[types].to_numpy()  # on the four axes, shape (n_cells, 4)
     place += _DONOR_SD * rng.standard_normal((n_donors, 4))[donors]
     place += _CELL_SD[species] * rng.standard_normal((n_cells, 4))
     if species == "human":
-        cultured = rng.random(n_cells) < _TYPES.loc[types, "cultured"].to_numpy()
+        chances = _TYPES.loc[types, "cultured"].to_numpy()
+        cultured = rng.random(n_cells) < chances
         place[cultured] += _CULTURE_SHIFT
         labels["condition"] = np.where(cultured, "culture", "acute")
         labels["days_in_culture"] = np.where(cultured, rng.integers(3, 10, n_cells), 0)
+        name = "simulated_ephys"
     else:
         labels["type5"] = types
+        name = "simulated_ephys_mouse"
 
     family = pd.factorize(about["family"])[0]
-    in_common = rng.standard_normal((n_cells, family.max() + 1))[:, family]
+    of_families = rng.standard_normal((n_cells, family.max() + 1))
+    in_common = of_families[:, family]
     own = rng.standard_normal((n_cells, len(about)))
-    z = place @ loadings + np.sqrt(_FAMILY) * in_common + np.sqrt(1 - _LOADED - _FAMILY) * own
-    values = _in_units(z, about)
-    values[_lost(species, about, n_cells, rng)] = np.nan
+    z = place @ loadings
+    z = z + np.sqrt(_FAMILY) * in_common
+    z = z + np.sqrt(1 - _LOADED - _FAMILY) * own
+    values = pd.DataFrame(_in_units(z, about), cells, about.index)
     made = {
         "generator": "simulate_ephys_types",
         "format": _FORMAT,
         "n_cells": n_cells,
         "species": species,
+        "random_state": random_state,
     }
+    neurons = f"simulated {species} neurons of four types"
     return typed_cells(
-        pd.DataFrame(values, cells, about.index),
+        values.mask(_lost(species, about, n_cells, rng)),
         labels,
         about["family"],
         about["unit"].to_dict(),
-        name="simulated_ephys" if species == "human" else "simulated_ephys_mouse",
-        source=f"simulated {species} neurons of four types, with medians and spreads of published features",
-        sha256=fingerprint_parameters(made | {"random_state": random_state}),
+        name=name,
+        source=f"{neurons}, with medians and spreads of published features",
+        sha256=fingerprint_parameters(made),
     )
 
 
 def _about(species):
-    """Family, unit, range, median and spread of each feature in this species; the shared features come first."""
-    human, shared, others = feature_table(HUMAN), shared_feature_table(), _OTHER_FEATURES[species]
+    """Family, unit, range, median and spread of each feature; the shared features come first."""
+    human = feature_table(HUMAN)
+    shared = shared_feature_table()
+    others = _OTHER_FEATURES[species]
     if species == "human":
         return human.loc[[*shared.index, *others]]
-    about = human.loc[shared.index].assign(
-        median=shared["mouse_median"], spread=shared["mouse_spread"]
-    )
+    about = human.loc[shared.index]
+    about = about.assign(median=shared["mouse_median"], spread=shared["mouse_spread"])
     return pd.concat([about, feature_table(MOUSE).loc[others]])
 
 
 def _types(n_cells, shares):
-    """Types of the cells: each type has at least a twentieth of the cells; the most frequent type gets the rest."""
-    sizes = {name: max(round(share * n_cells), -(-n_cells // 20)) for name, share in shares.items()}
-    sizes[max(sizes, key=sizes.get)] += n_cells - sum(sizes.values())
-    return np.repeat(list(sizes), list(sizes.values()))
+    """Types of the cells, each at least a twentieth; the most frequent type gets the rest."""
+    least = np.ceil(n_cells / 20)
+    sizes = (shares * n_cells).round().clip(lower=least).astype(int)
+    sizes[sizes.idxmax()] += n_cells - sizes.sum()
+    return np.repeat(sizes.index.to_numpy(str), sizes)
 
 
 def _biology(species, n_features):
-    """Centres of the types (a DataFrame), and loadings of the features on the axes (an array of shape (4, p))."""
+    """Centres of the types (a DataFrame), and loadings of the features, of shape (4, p)."""
     rng = np.random.default_rng(_BIOLOGY)
     centres = _TYPES.iloc[:, :4]
     shift = _SPECIES_SD * rng.standard_normal(centres.shape)
@@ -136,29 +148,34 @@ def _biology(species, n_features):
     loadings = rng.standard_normal((4, 27))
     change = _SPECIES_SD * rng.standard_normal((4, 27))
     if species == "mouse":
-        centres, loadings = centres + shift, loadings + change
-    loadings = np.hstack([loadings, rng.standard_normal((4, n_features - 27))])
+        centres = centres + shift
+        loadings = loadings + change
+    others = rng.standard_normal((4, n_features - 27))
+    loadings = np.hstack([loadings, others])
     # Over all types, cells have about unit variance on each axis.
-    return centres, loadings * (np.sqrt(_LOADED) / np.linalg.norm(loadings, axis=0))
+    scale = np.sqrt(_LOADED) / np.linalg.norm(loadings, axis=0)
+    return centres, loadings * scale
 
 
 def _in_units(z, about):
-    """Convert z-scores to values in the units of the features; features of fixed sign are skewed and keep the sign."""
-    median, spread = about["median"].to_numpy(), about["spread"].to_numpy()
+    """Convert z-scores to the units of the features; features of fixed sign are skewed."""
+    median = about["median"].to_numpy()
+    spread = about["spread"].to_numpy()
     with np.errstate(divide="ignore"):
         skew = np.minimum(spread / np.abs(median), _MOST_SKEWED)
-    return np.where(about["low"].notna(), median * np.exp(skew * z), median + spread * z)
+    skewed = median * np.exp(skew * z)
+    return np.where(about["low"].notna(), skewed, median + spread * z)
 
 
 def _lost(species, about, n_cells, rng):
     """Mask of missing values, of shape (n_cells, p); every cell has at least one value."""
     chances = _LOST_PROTOCOLS[species].dropna()
-    lost = pd.DataFrame(
-        rng.random((n_cells, len(chances))) < chances.to_numpy(), columns=chances.index
-    )
+    drawn = rng.random((n_cells, len(chances)))
+    lost = pd.DataFrame(drawn < chances.to_numpy(), columns=chances.index)
     lost.loc[lost.all(axis=1), "short square"] = False
     lost["train"] |= lost["long square"]  # spike trains are responses to long squares
-    mask = lost[about["family"].map(_PROTOCOL_OF).fillna("long square")].to_numpy()
+    protocols = about["family"].map(_PROTOCOL_OF).fillna("long square")
+    mask = lost[protocols].to_numpy()
     mask |= rng.random(mask.shape) < _LOST_VALUES
     mask[mask.all(axis=1), 0] = False
     return mask

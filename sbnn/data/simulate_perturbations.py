@@ -1,4 +1,4 @@
-"""Simulated perturbation screens with known latents and shifts, as in Lopez et al. on sparse mechanism shifts."""
+"""Simulated perturbation screens with known latents and shifts, as in Lopez et al. (2022)."""
 
 from itertools import pairwise
 
@@ -11,7 +11,10 @@ from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.screens import screen
 from sbnn.errors import check_number
 
-SOURCE = "simulated after Lopez et al., Learning causal representations of single cells, arXiv 2211.03553 (2022)"
+SOURCE = (
+    "simulated after Lopez et al., Learning causal representations of single cells, "
+    "arXiv 2211.03553 (2022)"
+)
 
 HIDDEN = (40, 40, 40)  # hidden units of the decoder
 LEAK = 0.2  # slope of the leaky rectifiers for negative values
@@ -75,28 +78,22 @@ def simulate_perturbations(
         If a parameter is out of range.
     """
     made = {"generator": "simulate_perturbations", "format": FORMAT} | locals()
-    least = {
-        "n_latents": 1,
-        "n_genes": HIDDEN[-1],
-        "n_cells_per": 1,
-        "n_perturbations": 1,
-        "most_targets": 1,
-    }
-    least |= {"n_control": 0, "random_state": 0}
-    most = {
-        "n_latents": HIDDEN[0],
-        "most_targets": n_latents if density is None else MOST,
-        "random_state": np.inf,
-    }
-    for name, low in least.items():
-        check_number(name, made[name], int, low, most.get(name, MOST))
-    for name, low, high in (("shift", -MOST, MOST), ("shift_sd", 0, MOST), ("density", 0, 1)):
-        check_number(name, 0.0 if made[name] is None else made[name], float, low, high)
-    made |= {
-        "shift": float(shift),
-        "shift_sd": float(shift_sd),
-        "density": density and float(density),
-    }
+    check_number("n_latents", n_latents, int, 1, HIDDEN[0])
+    check_number("n_genes", n_genes, int, HIDDEN[-1], MOST)
+    check_number("n_cells_per", n_cells_per, int, 1, MOST)
+    check_number("n_perturbations", n_perturbations, int, 1, MOST)
+    if density is None:
+        check_number("most_targets", most_targets, int, 1, n_latents)
+    check_number("n_control", n_control, int, 0, MOST)
+    check_number("random_state", random_state, int, 0)
+    check_number("shift", shift, float, -MOST, MOST)
+    check_number("shift_sd", shift_sd, float, 0, MOST)
+    made["shift"] = float(shift)
+    made["shift_sd"] = float(shift_sd)
+    if density is not None:
+        check_number("density", density, float, 0, 1)
+    if density:
+        made["density"] = float(density)
     rng = np.random.default_rng(random_state)
 
     shifts = np.zeros((n_perturbations, n_latents))
@@ -105,33 +102,44 @@ def simulate_perturbations(
             targets = np.unique(rng.integers(n_latents, size=rng.integers(1, most_targets + 1)))
         else:
             targets = np.flatnonzero(rng.random(n_latents) < density)
-            targets = targets if len(targets) else rng.integers(n_latents, size=1)
-        row[targets] = rng.choice([-1.0, 1.0], len(targets)) * rng.normal(
-            shift, shift_sd, len(targets)
-        )
-    of_cell = np.append(np.repeat(np.arange(n_perturbations), n_cells_per), np.full(n_control, -1))
+            if not len(targets):
+                targets = rng.integers(n_latents, size=1)
+        signs = rng.choice([-1.0, 1.0], len(targets))
+        row[targets] = signs * rng.normal(shift, shift_sd, len(targets))
+    # the last perturbation is none
+    perturbed = np.repeat(np.arange(n_perturbations), n_cells_per)
+    of_cell = np.append(perturbed, np.full(n_control, -1))
     rng.shuffle(of_cell)
     means = np.vstack([shifts, np.zeros(n_latents)])
-    latents = means[of_cell] + rng.standard_normal((len(of_cell), n_latents))
-    values = latents
-    # The scale of the maps in the paper is omitted. It has no effect, since rectifiers preserve
-    # positive factors and logits are divided by their SD.
-    for size_in, size_out in pairwise([n_latents, *HIDDEN, n_genes]):
-        values = values if values is latents else np.where(values > 0, values, LEAK * values)
-        q, r = np.linalg.qr(rng.standard_normal((size_out, size_in)))
-        values = values @ (q * np.sign(np.diag(r))).T  # the signs make all rotations equally likely
-    rates = np.exp(values / values.std())
-    counts = sparse.csr_array(
-        rng.poisson(rates * (COUNTS_OF_A_GENE / rates.sum(axis=0))).astype(np.int32)
-    )
+    scatter = rng.standard_normal((len(of_cell), n_latents))
+    latents = means[of_cell] + scatter
+    logits = _decoded(latents, n_genes, rng)
+    rates = np.exp(logits / logits.std())
+    counts = rng.poisson(rates * (COUNTS_OF_A_GENE / rates.sum(axis=0)))
 
     digits = len(str(n_perturbations - 1))
-    names = np.array([f"perturbation_{i:0{digits}d}" for i in range(n_perturbations)] + ["control"])
-    shifts = pd.DataFrame(shifts, names[:-1], [f"latent_{i}" for i in range(n_latents)])
-    about = {
-        "name": "simulated_screen",
-        "source": SOURCE,
-        "truth": {"latents": latents, "shifts": shifts},
-    }
-    control = "control" if n_control else None
-    return screen(counts, names[of_cell], control, sha256=fingerprint_parameters(made), **about)
+    names = [f"perturbation_{i:0{digits}d}" for i in range(n_perturbations)]
+    columns = [f"latent_{i}" for i in range(n_latents)]
+    shifts = pd.DataFrame(shifts, names, columns)
+    return screen(
+        sparse.csr_array(counts.astype(np.int32)),
+        np.array([*names, "control"])[of_cell],
+        "control" if n_control else None,
+        name="simulated_screen",
+        source=SOURCE,
+        sha256=fingerprint_parameters(made),
+        truth={"latents": latents, "shifts": shifts},
+    )
+
+
+def _decoded(latents, n_genes, rng):
+    """Logits of counts, shape (n_cells, n_genes), from latents of shape (n_cells, n_latents)."""
+    # The scale of the maps in the paper is omitted. It has no effect, since rectifiers preserve
+    # positive factors and logits are divided by their SD.
+    values = latents
+    for size_in, size_out in pairwise([latents.shape[1], *HIDDEN, n_genes]):
+        if values is not latents:
+            values = np.where(values > 0, values, LEAK * values)
+        q, r = np.linalg.qr(rng.standard_normal((size_out, size_in)))
+        values = values @ (q * np.sign(np.diag(r))).T  # the signs make all rotations equally likely
+    return values

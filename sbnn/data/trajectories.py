@@ -1,91 +1,84 @@
-"""Expression of genes over time: an AnnData with one row per sample and time point, and the arrays that models use."""
+"""Expression of genes over time: an AnnData with a row per sample and time, and arrays inside."""
 
 import itertools
+import math
 from dataclasses import dataclass, replace
 
 import anndata as ad
 import numpy as np
 import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
 
 from sbnn.data.checks import check_finite, check_names, some
 from sbnn.data.containers import about_data, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.objects import dense
-from sbnn.errors import check_flag, check_number, naming
+from sbnn.errors import check_flag, check_number
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Trajectories as float64 arrays: for each sample, values of shape (times, genes) and times of shape (times,)."""
+    """Trajectories as float64 arrays, one of values and one of times for each sample."""
 
-    values: list
-    times: list
+    values: list  # arrays of shape (times, genes)
+    times: list  # arrays of shape (times,)
     gene_names: np.ndarray
     gene_major: bool = False  # layout in memory
     whole: tuple = ()  # for each piece, the position of the sample that it was cut from
 
     def intervals(self):
-        """Values before and after each interval, both of shape (intervals, genes), and its start
-        and end times.
-
-        The start and end times are an array of shape (intervals, 2).
-        """
-        before, after = (
-            np.concatenate([v[part] for v in self.values]) for part in (slice(-1), slice(1, None))
-        )
-        return (
-            before,
-            after,
-            np.concatenate([np.stack([t[:-1], t[1:]], axis=1) for t in self.times]),
-        )
+        """Values before and after intervals, (intervals, genes), and times, (intervals, 2)."""
+        before, after, times = [], [], []
+        for of_sample, at in zip(self.values, self.times, strict=True):
+            before.append(of_sample[:-1])
+            after.append(of_sample[1:])
+            times.append(sliding_window_view(at, 2))
+        return np.concatenate(before), np.concatenate(after), np.concatenate(times)
 
     def pieces(self, most):
-        """Split samples into pieces of at most `most` intervals; each piece starts where the previous one ends."""
+        """Cut samples into pieces of at most `most` intervals; neighbours share a time point."""
         values, times, whole = [], [], []
-        for i, (v, t) in enumerate(zip(self.values, self.times, strict=True)):
-            n = -(-(len(t) - 1) // most)
-            whole += n * [i]
-            ends = np.linspace(0, len(t) - 1, n + 1).round().astype(int)
-            values += [v[a : b + 1] for a, b in itertools.pairwise(ends)]
-            times += [t[a : b + 1] for a, b in itertools.pairwise(ends)]
+        for i, of_sample in enumerate(self.times):
+            last = len(of_sample) - 1
+            n_pieces = math.ceil(last / most)
+            ends = np.linspace(0, last, n_pieces + 1).round().astype(int)
+            for start, end in itertools.pairwise(ends):
+                values.append(self.values[i][start : end + 1])
+                times.append(of_sample[start : end + 1])
+                whole.append(i)
         return replace(self, values=values, times=times, whole=tuple(whole))
 
     def joined(self):
         """Join the pieces of each sample again; a missing piece becomes one long interval."""
         if not self.whole:
             return self
-        keys = pd.DataFrame(
-            {
-                "whole": np.repeat(self.whole, [*map(len, self.times)]),
-                "time": np.concatenate(self.times),
-            }
-        )
-        # adjacent pieces share a time point
-        rows = [*keys.drop_duplicates().groupby("whole").groups.values()]
-        values, times = ([np.concatenate(of)[i] for i in rows] for of in (self.values, self.times))
+        values, times = [], []
+        for sample in np.unique(self.whole):
+            pieces = self.chosen(np.flatnonzero(np.equal(self.whole, sample)))
+            of_sample, rows = np.unique(np.concatenate(pieces.times), return_index=True)
+            times.append(of_sample)
+            values.append(np.concatenate(pieces.values)[rows])
         return replace(self, values=values, times=times, whole=())
 
     def chosen(self, rows):
         """Select samples by their positions."""
-        values, times = ([of[i] for i in rows] for of in (self.values, self.times))
-        return replace(
-            self, values=values, times=times, whole=tuple(self.whole[i] for i in rows if self.whole)
-        )
+        values = [self.values[i] for i in rows]
+        times = [self.times[i] for i in rows]
+        whole = tuple(np.array(self.whole)[rows]) if self.whole else ()
+        return replace(self, values=values, times=times, whole=whole)
 
     def padded(self):
-        """Values of shape (samples, times, genes) and times of shape (samples, times).
-
-        Shorter samples are padded with their last values and last time.
-        """
+        """Values, (samples, times, genes), and times, (samples, times), padded at the end."""
         most = max(map(len, self.times))
-        values = np.stack(
-            [np.pad(v, ((0, most - len(v)), (0, 0)), mode="edge") for v in self.values]
-        )
+        values, times = [], []
+        for of_sample, at in zip(self.values, self.times, strict=True):
+            rows = np.minimum(np.arange(most), len(at) - 1)
+            values.append(of_sample[rows])
+            times.append(at[rows])
+        values = np.stack(values)
         if self.gene_major:
             values = values.transpose(0, 2, 1).copy().transpose(0, 2, 1)
-        return values, np.stack(
-            [np.pad(times, (0, most - len(times)), mode="edge") for times in self.times]
-        )
+        return values, np.stack(times)
 
 
 def trajectories(values, times=None, gene_names=None, **about):
@@ -93,7 +86,7 @@ def trajectories(values, times=None, gene_names=None, **about):
 
     Parameters
     ----------
-    values : array-like of shape (samples, times, genes), list of arrays (times, genes), or DataFrame
+    values : array-like of shape (samples, times, genes), list of such samples, or DataFrame
         Arrays with different numbers of time points are given as a list. A DataFrame is a long
         table with the columns ``sample`` and ``time`` and one column per gene. The models expect
         values between 0 and about 1.
@@ -117,40 +110,60 @@ def trajectories(values, times=None, gene_names=None, **about):
         If the times of a sample do not fit its values, do not increase or are fewer than two,
         values are NaN or infinite, samples are identical, or names repeat.
     """
-    labels, values = None, _checked(values) if isinstance(values, pd.DataFrame) else values
-    with naming(
-        "values and times: expected numbers, of shape (samples, times, genes) and (times,), or a long table"
-    ):
-        if isinstance(values, pd.DataFrame):
-            parts = dict(iter(values.groupby("sample", sort=False)))
-            gene_names = (
-                values.columns.drop(["sample", "time"]) if gene_names is None else gene_names
-            )
-            labels, times = list(parts), [part["time"] for part in parts.values()]
-            values = [part.drop(columns=["sample", "time"]) for part in parts.values()]
-        values = [np.asarray(block, dtype=np.float64) for block in values]
-        times = [
-            np.asarray(of, np.float64)
-            for of in ([times] * len(values) if np.ndim(times[0]) == 0 else times)
-        ]
-        shapes, lengths = [block.shape for block in values], [len(of_sample) for of_sample in times]
-    if not values or shapes != [(length, *shapes[0][-1:]) for length in lengths]:
-        raise ValueError(
-            f"values: expected (times, genes) for each sample, got {shapes} for {lengths} times"
-        )
+    labels = None
+    if isinstance(values, pd.DataFrame):
+        if gene_names is None:
+            gene_names = values.columns.drop(["sample", "time"], errors="ignore")
+        labels, values, times = _of_long_table(values)
+    values = _numbers(values, "values")
+    times = _numbers(times, "times")
+    if np.ndim(times[0]) == 0:  # the same for all samples
+        times = [np.array(times)] * len(values)
+    lengths = [len(of_sample) for of_sample in times]
+    shapes = [block.shape for block in values]
+    if shapes != [(length, *shapes[0][-1:]) for length in lengths]:
+        got = f"{some(shapes)} for {some(lengths)} times"
+        raise ValueError(f"values: expected (times, genes) for each sample, got {got}")
     names = check_names(gene_names, "gene_names", "gene", shapes[0][1])
-    labels = list(map(str, range(len(values)) if labels is None else labels))
-    obs = pd.DataFrame(
-        {"sample": np.repeat(labels, lengths), "time": np.concatenate(times).astype(np.float64)}
-    )
-    obs.index = obs["sample"] + "_" + obs.groupby("sample").cumcount().astype(str)
+    if labels is None:
+        labels = range(len(values))
+    sample = np.repeat(np.array(labels).astype(str), lengths)
+    obs = pd.DataFrame({"sample": sample, "time": np.concatenate(times)})
+    position = obs.groupby("sample").cumcount()
+    obs.index = obs["sample"] + "_" + position.astype(str)
     adata = ad.AnnData(np.concatenate(values), obs, pd.DataFrame(index=names))
     return with_about(adata, about_data(**about), _fingerprint(as_trajectories(adata)))
 
 
+def _of_long_table(table):
+    """Split a table with the columns sample and time into labels, values and times of samples."""
+    missing = {"sample", "time"}.difference(table)
+    if missing:
+        text = f"no {some(missing)} among {some(table)}"
+        raise ValueError(f"values: expected columns sample, time and one per gene; {text}")
+    if table["sample"].isna().any():
+        raise ValueError("values: the column sample has missing values")
+    labels, values, times = [], [], []
+    for label, part in table.groupby("sample", sort=False):
+        labels.append(label)
+        values.append(part.drop(columns=["sample", "time"]))
+        times.append(part["time"])
+    return labels, values, times
+
+
+def _numbers(given, argument):
+    """Convert a list of tables or numbers to a list of float64 arrays."""
+    try:
+        arrays = [np.asarray(block, dtype=np.float64) for block in given]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{argument}: expected numbers; {error}") from error
+    if not arrays:
+        raise ValueError(f"{argument}: expected numbers, got none")
+    return arrays
+
+
 def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
-    """Turn cells with a pseudotime into trajectories by averaging cells in bins of equal size along
-    each trajectory.
+    """Average cells with a pseudotime in bins of equal size along each trajectory.
 
     Parameters
     ----------
@@ -180,127 +193,109 @@ def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
         `trajectories` rejects the result.
     """
     check_number("n_bins", n_bins, int, 2)
-    with naming("expression and pseudotime: expected tables of numbers"):
-        expression, pseudotime = (
-            given
-            if isinstance(given, pd.DataFrame | pd.Series)
-            else pd.read_csv(given, index_col=0)
-            for given in (expression, pseudotime)
-        )
-        expression, pseudotime = expression.astype(float), pd.DataFrame(pseudotime).astype(float)
-    if missing := [cell for cell in pseudotime.index if cell not in expression.index]:
+    expression = _read(expression, "expression")
+    pseudotime = _read(pseudotime, "pseudotime")
+    missing = pseudotime.index.difference(expression.index)
+    if len(missing):
         raise ValueError(f"expression: no row for these cells in pseudotime: {some(missing)}")
     values, times = [], []
     for name, of_cells in pseudotime.items():
         of_cells = of_cells.dropna().sort_values(kind="stable")
-        if of_cells.nunique() < 2:
-            raise ValueError(
-                f"pseudotime: trajectory {name!r} has fewer than two cells with different times"
-            )
-        parts = np.array_split(np.arange(len(of_cells)), min(n_bins, of_cells.nunique()))
+        n_times = of_cells.nunique()
+        if n_times < 2:
+            raise ValueError(f"pseudotime: fewer than two different times in trajectory {name!r}")
         cells = expression.loc[of_cells.index].to_numpy()
-        of_bins, bins = np.unique(
-            [of_cells.to_numpy()[part].mean() for part in parts], return_inverse=True
-        )
-        sums = np.zeros((len(of_bins), cells.shape[1]))  # bins whose mean times are tied are merged
-        np.add.at(sums, bins, [cells[part].sum(axis=0) for part in parts])
-        values.append(sums / np.bincount(bins, [len(part) for part in parts])[:, None])
+        parts = np.array_split(np.arange(len(of_cells)), min(n_bins, n_times))
+        means = [of_cells.to_numpy()[part].mean() for part in parts]
+        of_bins, bins = np.unique(means, return_inverse=True)  # merges bins of the same mean time
+        sums = np.zeros((len(of_bins), cells.shape[1]))
+        sizes = np.zeros((len(of_bins), 1))
+        for i, part in zip(bins, parts, strict=True):
+            sums[i] += cells[part].sum(axis=0)
+            sizes[i] += len(part)
+        values.append(sums / sizes)
         times.append(of_bins)
     if check_flag("scaled", scaled):
         largest = np.abs(np.concatenate(values)).max(axis=0)
-        start, end = min(t[0] for t in times), max(t[-1] for t in times)
-        values = [v / np.where(largest > 0, largest, 1) for v in values]
-        times = [9 * (t - start) / (end - start) for t in times]
+        largest[largest == 0] = 1
+        start = np.concatenate(times).min()
+        span = np.concatenate(times).max() - start
+        values = [of_bins / largest for of_bins in values]
+        times = [9 * (of_bins - start) / span for of_bins in times]
     return trajectories(values, times, expression.columns, **about)
 
 
+def _read(table, argument):
+    """Read a CSV file unless it is a table, and convert it to numbers."""
+    if not isinstance(table, pd.DataFrame | pd.Series):
+        table = pd.read_csv(table, index_col=0)
+    try:
+        return pd.DataFrame(table).astype(float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{argument}: expected a table of numbers; {error}") from error
+
+
 def as_trajectories(data):
-    """Check an AnnData as returned by `trajectories` and convert it to `Samples` in order of first appearance."""
+    """Check an AnnData from `trajectories` and convert it to `Samples`, in order of appearance."""
     if isinstance(data, Samples):
         return data
-    if (
-        not isinstance(data, ad.AnnData)
-        or not {"sample", "time"} <= {*data.obs}
-        or not data.n_obs
-        or data.X is None
-    ):
-        raise TypeError(
-            f"trajectories: expected an AnnData with X, and sample, time in obs, got {type(data).__name__}"
-        )
+    known = isinstance(data, ad.AnnData) and {"sample", "time"} <= {*data.obs}
+    if not known or not data.n_obs or data.X is None:
+        expected = "an AnnData with X, and with sample, time in obs"
+        raise TypeError(f"trajectories: expected {expected}, got {type(data).__name__}")
     X = dense(data.X).astype(np.float64, copy=False)
     names = check_names(data.var_names, "trajectories", "gene", data.n_vars)
     check_finite(X, "trajectories", data.obs_names, names)
-    codes, labels = pd.factorize(data.obs["sample"])
-    rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
     time = data.obs["time"].to_numpy(np.float64)
+    codes, labels = pd.factorize(data.obs["sample"])
+    sizes = np.bincount(codes)
+    rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(sizes)[:-1])
+    values, times = [], []
+    sample_of = {}
+    for label, of_sample in zip(labels, rows, strict=True):
+        at = time[of_sample]
+        if len(at) < 2 or not (np.diff(at) > 0).all():
+            text = f"increasing times in sample {label}"
+            raise ValueError(f"trajectories: expected two or more {text}, got {some(at)}")
+        values.append(X[of_sample])
+        times.append(at)
+        content = values[-1].tobytes() + at.tobytes()
+        if content in sample_of:
+            text = f"sample {label} is a copy of sample {sample_of[content]}"
+            raise ValueError(f"trajectories: {text}, so test data could equal training data")
+        sample_of[content] = label
     gene_major = bool(data.uns.get("sbnn", {}).get("gene_major", False))
-    samples = Samples([X[i] for i in rows], [time[i] for i in rows], names, gene_major)
-    seen = {}
-    for label, i, times in zip(labels, rows, samples.times, strict=True):
-        early = np.flatnonzero(~(np.diff(times) > 0))  # also true for NaN
-        if len(times) < 2 or len(early):
-            got = f"{times[early[0] + 1]:g} after {times[early[0]]:g}" if len(early) else "one time"
-            raise ValueError(
-                f"trajectories: sample {label} has {got}, expected two or more times that increase"
-            )
-        if (same := seen.setdefault(X[i].tobytes() + times.tobytes(), label)) is not label:
-            raise ValueError(
-                f"trajectories: sample {label} is a copy of sample {same}, so test data could equal training data"
-            )
-    return samples
-
-
-def _checked(table):
-    """Check and convert a long table; errors name the sample, the gene and the line (line 1 holds the names)."""
-    if lacking := [name for name in ("sample", "time") if name not in table]:
-        raise ValueError(
-            f"values: expected columns sample, time and one per gene; no {lacking[0]} in {some(table)}"
-        )
-    numbers = (
-        table.drop(columns="sample").apply(pd.to_numeric, errors="coerce").reset_index(drop=True)
-    )
-    samples = table["sample"].reset_index(drop=True)
-    wrong = np.argwhere(~np.isfinite(numbers.to_numpy(float)) | samples.isna().to_numpy()[:, None])
-    late = np.flatnonzero(numbers["time"].groupby(samples).diff() <= 0)
-    if len(wrong) or len(late):
-        row, name = (wrong[0][0], numbers.columns[wrong[0][1]]) if len(wrong) else (late[0], "time")
-        expected = "a number" if len(wrong) else "a later time than the one before"
-        place = f"line {row + 2}, sample {samples[row]}"
-        raise ValueError(f"values: {place}: {name} is {table[name].iloc[row]}, expected {expected}")
-    return numbers.assign(sample=samples)
+    return Samples(values, times, names, gene_major)
 
 
 def _fingerprint(samples):
-    values, times = samples.values, samples.times
-    if len({len(t) for t in times}) == 1:
-        values, times = [np.stack(values)], [np.stack(times)]
-    return fingerprint_parameters(
-        {"values": fingerprint_arrays(*values, *times), "genes": samples.gene_names}
-    )
+    values = samples.values
+    times = samples.times
+    if len(set(map(len, times))) == 1:
+        values = [np.stack(values)]
+        times = [np.stack(times)]
+    arrays = fingerprint_arrays(*values, *times)
+    return fingerprint_parameters({"values": arrays, "genes": samples.gene_names})
 
 
 def prior_matrix(given, gene_names):
-    """Prior network as an array, [regulator, target], in the order of the genes; a DataFrame is matched by names."""
-    p, names = len(gene_names), [*map(str, gene_names)]
+    """Prior network as an array, [regulator, target]; a DataFrame is matched by names."""
+    names = [str(name) for name in gene_names]
     if isinstance(given, pd.DataFrame):
         given = given.rename(index=str, columns=str)
         for axis in (given.index, given.columns):
-            if wrong := [*axis.difference(names), *axis[axis.duplicated()]]:
-                raise ValueError(
-                    f"prior: {some(wrong)} unknown or repeated; the trajectories have genes {some(names)}"
-                )
+            wrong = axis[axis.duplicated() | ~axis.isin(names)]
+            if len(wrong):
+                text = f"{some(wrong)} unknown or repeated; the trajectories have genes"
+                raise ValueError(f"prior: {text} {some(names)}")
         given = given.reindex(index=names, columns=names, fill_value=0)
-    with naming(
-        f"prior: expected signs, such as 1, -1 and 0, of shape ({p}, {p}), [regulator, target]"
-    ):
-        prior = np.array(given, dtype=np.float64)
-    if prior.shape != (p, p):
-        raise ValueError(
-            f"prior: expected shape ({p}, {p}), [regulator, target], got shape {prior.shape}"
-        )
-    size = np.abs(prior).max()
-    if len(odd := np.argwhere((prior != 0) & ~np.isclose(np.abs(prior), size))):
-        one, other = odd[0]
-        text = f"{names[one]} -> {names[other]} has {prior[one, other]:g} and others {size:g}"
-        raise ValueError(f"prior: expected signs, such as 1, -1 and 0, all of one size; {text}")
+    shape = (len(names), len(names))
+    if np.shape(given) != shape:
+        got = np.shape(given)
+        raise ValueError(f"prior: expected shape {shape}, [regulator, target], got {got}")
+    prior = np.stack(_numbers(np.asarray(given), "prior"))
+    sizes = np.abs(prior[prior != 0])
+    if not np.allclose(sizes, sizes.max(initial=0)):
+        text = f"signs, such as 1, -1 and 0, all of one size, got {some(np.unique(sizes))}"
+        raise ValueError(f"prior: expected {text}")
     return prior

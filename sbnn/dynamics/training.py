@@ -25,7 +25,7 @@ class Schedule(CheckedSettings):
     """
 
     _LEAST = {"first_epoch": 0, "share": 1e-9}
-    _MOST = {"first_share": 0.999}
+    _MOST = {"first_share": 0.999, "share": 1}
 
     first_epoch: int = 3
     first_share: float = 0.7
@@ -95,7 +95,14 @@ class Recipe(CheckedSettings):
 
     _LENGTHS = {"drop_rates": (2, 2)}
     _LEAST = {"rate_patience": 0, "patience": 0, "fine_tuning": 0, "data_weight": 1e-9}
-    _MOST = {"learning_rate": 1e6, "data_weight": 1, "validation_share": 0.999, "drop_rates": 1}
+    _MOST = {
+        "learning_rate": 1e6,
+        "lowest_rate": 1,
+        "rate_factor": 1,
+        "data_weight": 1,
+        "validation_share": 0.999,
+        "drop_rates": 1,
+    }
 
     epochs: int = 200
     batch_size: int = 4

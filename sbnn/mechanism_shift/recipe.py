@@ -18,7 +18,13 @@ class Recipe(CheckedSettings):
         "unmixings": 0,
         "dispersion": -50,
     }
-    _MOST = {"dropout": 0.999, "validation_share": 0.999, "dispersion": 50}
+    _MOST = {
+        "dropout": 0.999,
+        "learning_rate": 1,
+        "validation_share": 0.999,
+        "first_share": 1,
+        "dispersion": 50,
+    }
 
     hidden: int = 400  # units in each of the two hidden layers of the encoder and of the decoder
     batch_norm: bool = False  # whether batch normalisation follows each hidden layer

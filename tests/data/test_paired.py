@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from sbnn.data.fingerprint import fingerprint_arrays
+from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_files
 from sbnn.data.paired import as_paired, groups_of, paired
+from sbnn.data.preprocessing import expression_pipeline
 from sbnn.data.streams import ExpressionStream
 
 N, P, Q = 12, 5, 3
@@ -44,23 +45,58 @@ def adata():
 def test_arrays_are_single_precision_and_keep_names_labels_and_counts(adata):
     data, given = as_paired(adata), arguments()
     assert data.X.dtype == data.Y.dtype == np.float32
+    np.testing.assert_array_equal(data.X, given["X"].astype(np.float32))
+    assert data.names["cell_names"].tolist() == CELLS
+    assert (data.n_cells, data.n_genes, data.n_outputs) == (N, P, Q)
     np.testing.assert_array_equal(data.Y, given["Y"].astype(np.float32))
     np.testing.assert_array_equal(adata.layers["counts"], given["counts"])
     for names in ("gene_names", "feature_names", "cell_names"):
         assert getattr(data, names).tolist() == given[names]
     assert data.labels["type"].tolist() == given["labels"]["type"].tolist()
-    assert (
-        dict(zip(adata.obs["type"].cat.categories, adata.uns["type_colors"], strict=True))
-        == given["colors"]
-    )
-    bare = as_paired((np.arange(6.0).reshape(3, 2), np.arange(3.0)))
-    assert bare.gene_names.tolist() == ["gene_0", "gene_1"] and bare.feature_names.tolist() == [
-        "output_0"
-    ]
-    assert (bare.labels[["family", "type"]] == "unknown").all(axis=None) and bare.colors == {
-        "unknown": "#808080"
-    }
-    assert as_paired(paired(np.eye(3))).n_outputs == 0
+    types = adata.obs["type"].cat.categories
+    assert dict(zip(types, adata.uns["type_colors"], strict=True)) == given["colors"]
+
+
+def test_without_names_and_labels_there_are_usual_ones():
+    data = as_paired((np.arange(6.0).reshape(3, 2), np.arange(3.0)))
+    assert data.gene_names.tolist() == ["gene_0", "gene_1"]
+    assert data.feature_names.tolist() == ["output_0"]
+    assert data.cell_names.tolist() == ["cell_0", "cell_1", "cell_2"]
+    assert (data.labels[["family", "type"]] == "unknown").all(axis=None)
+    assert data.colors == {"unknown": "#808080"}
+    assert data.about["source"] == "the user's arrays"
+    assert as_paired(([[1, 2], [3, 4]], pd.Series([1, 2], name="Tau"))).feature_names == ["Tau"]
+    # constant genes are allowed without outputs
+    assert as_paired(paired(np.eye(3, 4))).n_outputs == 0
+    strings = paired(pd.DataFrame([["1.5", "2"], ["0", "1"]]))
+    assert strings.X.tolist() == [[1.5, 2], [0, 1]]
+
+
+def test_counts_lie_behind_x_only_if_they_give_it():
+    counts = arguments()["counts"]
+    X = expression_pipeline(scale=False).fit_transform(counts)
+    assert as_paired(paired(X, counts=counts)).counts_behind_x is not None
+    assert as_paired(paired(X + 0.1, counts=counts)).counts_behind_x is None
+    twice = np.log2(2 * (np.exp2(X) - 1) + 1)  # of another library size
+    assert as_paired(paired(twice, counts=counts)).counts_behind_x is None
+    assert as_paired(paired(X)).counts_behind_x is None
+
+
+def test_what_is_known_about_the_data_is_kept_as_text():
+    truth = {"latent": np.ones((N, 1)), "genes": ["Gene1"]}
+    dropped = {"why": ["x", 2], "none": [], "n": 3}
+    given = arguments(files={"a": "1"}, dropped=dropped, notes=(1,), truth=truth)
+    about = paired(**given).uns["sbnn"]
+    assert about["name"] == "tiny"
+    assert about["dropped"] == {"why": ["x", "2"], "n": 3}
+    assert about["notes"] == ["1"]
+    assert about["truth"] == {"genes": ["Gene1"]}
+    assert about["sha256"] == fingerprint_files({"a": "1"})
+    assert about["sha256"] != fingerprint_files({"b": "1"})
+    assert fingerprint_files({"a": "1", "b": "2"}) == fingerprint_files({"b": "2", "a": "1"})
+    for name in ("files", "dropped", "truth", "notes"):
+        with pytest.raises(TypeError, match=name):
+            paired(**arguments(**{name: 5}))
 
 
 def test_labels_go_by_cell_name_and_gaps_are_filled():
@@ -90,9 +126,8 @@ def test_bad_input_is_named():
         (changed("Y", (2, 1), np.nan), "Y: .* 'c2' in column 'Tau' is nan"),
         (changed("X", np.s_[:, 3], 1), "of X .*: Gene3"),
         (changed("Y", np.s_[:, 0], 1), "of Y .*: AP width"),
-        ({"Y": arguments()["X"], "feature_names": None}, "Y: all 5 outputs are columns of X"),
         ({"X": pd.DataFrame(arguments()["X"], CELLS[::-1])}, "expected the cells of X .* c0, c1"),
-        ({"Y": np.zeros((N - 1, Q))}, "Y \\(11, 3\\)"),
+        ({"Y": np.zeros((N - 1, Q))}, "Y .11, 3."),
         ({"gene_names": ["a", "b", "a", "c", "c"]}, "gene_names: .*: 'a', 'c'"),
         ({"gene_names": ["a", "b"]}, "gene_names: expected 5"),
         ({"gene_names": ["a", None, "b", "c", "d"]}, "gene_names"),
@@ -101,7 +136,7 @@ def test_bad_input_is_named():
         ({"colors": {"Vip Gpc3": "rot"}}, "rot"),
         ({"counts": np.ones((N, P + 1), int)}, "counts: "),
         ({"counts": np.full((N, P), 0.5)}, "counts: "),
-        ({"counts": np.full((N, P), -1)}, "counts: .* from -1 to -1"),
+        ({"counts": np.full((N, P), -1)}, "counts: .*-1"),
     ):
         with pytest.raises(ValueError, match=message):
             paired(**arguments(**changes))
@@ -151,15 +186,21 @@ def test_a_fingerprint_holds_for_the_arrays_it_was_given_for(adata, changed):
         (adata.X if changed == "X" else adata.layers["counts"])[0, 0] += 1
     data = as_paired(adata)
     assert data.sha256 == fingerprint_arrays(data.X, data.Y, data.counts)
-    assert (
-        len(
-            {
-                fingerprint_arrays(sparse.csr_array(at))
-                for at in ([[1, 0], [0, 0]], [[0, 0], [1, 0]])
-            }
-        )
-        == 2
-    )
+    assert data.sha256 != fingerprint_arrays(data.X, data.Y)
+
+
+def test_fingerprints_tell_places_types_and_shapes_apart():
+    arrays = [
+        sparse.csr_array([[1, 0], [0, 0]]),
+        sparse.csr_array([[0, 0], [1, 0]]),
+        sparse.csr_array([[0, 1], [0, 0]]),
+        np.eye(2),
+        np.eye(2, dtype=np.float32),
+        np.eye(2).ravel(),
+    ]
+    assert len({fingerprint_arrays(array) for array in arrays}) == 6
+    matrix = np.arange(6.0).reshape(2, 3)
+    assert fingerprint_arrays(matrix) == fingerprint_arrays(np.asfortranarray(matrix))
 
 
 def test_subsets_have_fingerprints_of_their_own_take_the_truth_along_and_are_checked(adata):
@@ -205,9 +246,8 @@ def test_a_file_keeps_everything(tmp_path, changes):
     one, other = as_paired(again), as_paired(adata)
     for name in ("X", "Y", "gene_names", "feature_names", "cell_names"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-    assert one.labels.equals(other.labels) and sparse.issparse(one.counts) == sparse.issparse(
-        other.counts
-    )
+    assert one.labels.equals(other.labels)
+    assert sparse.issparse(one.counts) == sparse.issparse(other.counts)
     assert (one.colors, one.name, one.sha256) == (other.colors, other.name, "cd" * 32)
     for key in ("files", "dropped", "notes"):
         np.testing.assert_equal(again.uns["sbnn"][key], adata.uns["sbnn"][key])
@@ -217,13 +257,14 @@ def test_a_file_keeps_everything(tmp_path, changes):
 
 def test_groups_are_labels_known_of_every_cell(adata):
     assert groups_of(adata, "mouse").tolist() == ["a", "b"] * 6
-    assert (
-        groups_of(adata[::-1], "mouse").tolist()
-        == groups_of(as_paired(adata), "mouse").tolist()[::-1]
-    )
+    assert groups_of(adata[::-1], "mouse").tolist() == ["b", "a"] * 6
+    assert groups_of(as_paired(adata), "mouse").tolist() == ["a", "b"] * 6
+    assert groups_of(adata, range(N)).tolist() == [str(i) for i in range(N)]
+    with pytest.raises(ValueError, match="groups"):
+        groups_of(adata, ["a"] * (N - 1))
     with pytest.raises(KeyError, match="'donor'"):
         groups_of(adata, "donor")
-    with pytest.raises(ValueError, match="'slice' .* .6."):
+    with pytest.raises(ValueError, match="slice: .*1, 3, 5"):
         groups_of(adata, "slice")
 
 

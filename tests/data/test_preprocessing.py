@@ -1,4 +1,4 @@
-"""Gene selection against a slow second implementation and published numbers; transformers fold by fold."""
+"""Gene selection against a slow second implementation; transformers fold by fold."""
 
 import math
 
@@ -12,7 +12,9 @@ from sbnn.data.objects import dense
 from sbnn.data.preprocessing import (
     LibrarySizeNormalizer,
     Standardizer,
+    correlation_with_counts,
     expression_pipeline,
+    log2p1,
     normalize_library_size,
     select_genes,
     shares_of_genes,
@@ -57,13 +59,32 @@ def test_selection_reports_the_curve_that_selects(rng):
     assert np.flatnonzero(~result.eligible).tolist() == [4, 7]
     np.testing.assert_allclose(result.near_zero_frequency, (counts <= 3).mean(axis=0))
     first = counts[:, 0]
-    assert result.mean_log2[0] == pytest.approx(np.log2(first[first > 3]).mean()) and np.isnan(
-        result.mean_log2[4]
-    )
+    assert result.mean_log2[0] == pytest.approx(np.log2(first[first > 3]).mean())
+    assert np.isnan(result.mean_log2[4])
     assert (result.slope, result.offset, result.threshold) == (1.5, 0.02, 3)
-    np.testing.assert_array_equal(
-        result.selected, kept_at(counts, result.b, threshold=3, min_cells=10)
-    )
+    kept = kept_at(counts, result.b, threshold=3, min_cells=10)
+    np.testing.assert_array_equal(result.selected, kept)
+    assert kept.sum() == 20
+    # the curve lies halfway between the last gene that is kept and the next
+    seen = result.near_zero_frequency
+    b = np.where(seen > 0.02, result.mean_log2 + np.log(np.maximum(seen - 0.02, 1e-9)) / 1.5, -9)
+    b = np.sort(b[result.eligible])[::-1]
+    assert result.b == pytest.approx(b[19:21].mean(), abs=1e-6)
+    n_most = int((b > -9).sum())
+    everything = select_genes(counts, n_most, threshold=3)
+    assert everything.selected.sum() == n_most and everything.b < b[n_most - 1]
+    for name, value in {"n_genes": n_most + 1, "threshold": -1, "min_cells": -1}.items():
+        with pytest.raises(ValueError, match=name):
+            select_genes(counts, **{"n_genes": 2, "threshold": 3, name: value})
+
+
+def test_log_values_instead_of_counts_give_a_warning(rng, recwarn):
+    counts = rng.poisson(3, (60, 8)) * 10
+    select_genes(counts, 2)
+    select_genes(counts + 0.5 * (counts > 20), 2)  # estimated counts
+    assert not recwarn
+    with pytest.warns(UserWarning, match="counts: "):
+        select_genes(np.log2(counts + 1), 2)
 
 
 def test_selection_of_the_physiological_counts_is_the_known_one(real_file, real_scala):
@@ -82,13 +103,11 @@ def test_selection_of_the_physiological_counts_is_the_known_one(real_file, real_
 def test_library_size_brings_every_cell_to_the_median_total(convert, rng):
     counts = rng.poisson(5, size=(11, 30))
     normalized = normalize_library_size(convert(counts))
-    assert normalized.dtype == np.float32 and sparse.issparse(normalized) == sparse.issparse(
-        convert(counts)
-    )
+    assert normalized.dtype == np.float32
+    assert sparse.issparse(normalized) == sparse.issparse(convert(counts))
     totals = counts.sum(axis=1)
-    np.testing.assert_allclose(
-        dense(normalized), counts / totals[:, None] * np.median(totals), rtol=1e-6
-    )
+    expected = counts / totals[:, None] * np.median(totals)
+    np.testing.assert_allclose(dense(normalized), expected, rtol=1e-6)
     known = normalize_library_size(convert(counts), 100, 2 * totals)
     np.testing.assert_allclose(dense(known).sum(axis=1), 50, rtol=1e-5)
 
@@ -115,8 +134,27 @@ def test_a_total_is_found_again_only_in_expression_that_was_made_with_it(data):
         (X, 0 * data.counts),
     ):
         assert size_of_library(other, counts) is None
+    assert size_of_library(X, np.vstack([0 * data.counts[:1], data.counts[1:]])) is None
     shares = (data.counts / data.counts.sum(1, keepdims=True)).mean(0)
     np.testing.assert_allclose(shares_of_genes(data.counts), shares, rtol=1e-6)
+
+
+def test_counts_of_other_cells_do_not_correlate_with_expression(data):
+    assert correlation_with_counts(data.X, data.counts) == pytest.approx(1)
+    assert correlation_with_counts(2 * data.X + 3, sparse.csr_array(data.counts)) > 0.99
+    assert correlation_with_counts(data.X, data.counts[::-1]) < 0.5
+    assert np.isnan(correlation_with_counts(data.X[:8], data.counts[:8]))
+    empty = np.vstack([0 * data.counts[:1], data.counts[1:]])
+    assert correlation_with_counts(data.X, empty) > 0.9
+
+
+def test_logarithms_keep_zeros():
+    np.testing.assert_allclose(log2p1([0, 1, 7, -0.5]), [0, 1, 3, -1])
+    logged = log2p1(sparse.csr_array([[0, 3.0]]))
+    assert logged.dtype == np.float32 and logged.toarray().tolist() == [[0, 2]]
+    for wrong in ([-1.0], [-3.0], [np.nan]):
+        with pytest.raises(ValueError, match="x must"):
+            log2p1(wrong)
 
 
 @pytest.mark.parametrize("convert", FORMATS)
@@ -124,12 +162,10 @@ def test_standardizer_is_the_population_z_score_of_the_training_cells(convert, r
     train, test = rng.normal(1000, 3, (50, 4)), rng.normal(1000, 3, (20, 4))
     train[:, 2] = 0.1
     Z = Standardizer().fit(convert(train)).transform(convert(test))
-    assert Z.dtype == np.float32 and not Z[:, 2].any(), (
-        "what is constant in training is 0 even where it varies later"
-    )
-    expected = (test - train.mean(axis=0)) / np.where(
-        np.arange(4) == 2, np.inf, train.std(axis=0, ddof=0)
-    )
+    assert Z.dtype == np.float32
+    sd = train.std(axis=0, ddof=0)
+    sd[2] = np.inf  # what is constant in training is 0 even where it varies later
+    expected = (test - train.mean(axis=0)) / sd
     np.testing.assert_allclose(Z, expected, atol=1e-6)
 
 
@@ -139,8 +175,10 @@ def test_pipeline_learns_from_training_cells_alone(convert, scale, data):
     train, test = data.counts[:80], data.counts[80:]
     got = dense(expression_pipeline(scale=scale).fit(convert(train)).transform(convert(test)))
     target = np.median(train.sum(axis=1))
-    logs = [np.log2(c / c.sum(axis=1, keepdims=True) * target + 1) for c in (train, test)]
-    expected = (logs[1] - logs[0].mean(axis=0)) / logs[0].std(axis=0) if scale else logs[1]
+    known = np.log2(train / train.sum(axis=1, keepdims=True) * target + 1)
+    expected = np.log2(test / test.sum(axis=1, keepdims=True) * target + 1)
+    if scale:
+        expected = (expected - known.mean(axis=0)) / known.std(axis=0)
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, expected, atol=2e-5)
 

@@ -1,4 +1,4 @@
-"""Genes chosen without a look at outputs or other cells: counts of reads and molecules, log values, few cells."""
+"""Genes chosen without outputs and other cells: reads, molecules, log values and few cells."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from scipy import sparse
 from sbnn import simulate_patchseq
 from sbnn.data.paired import as_paired, paired
 from sbnn.data.preprocessing import select_genes
-from sbnn.data.preselection import preselect_genes
+from sbnn.data.preselection import VERSION, preselect_genes, settings_of, with_preselected
 
 
 def make(*arrays, **named):
@@ -22,7 +22,7 @@ def reads():
 
 @pytest.fixture(scope="module")
 def molecules(reads):
-    """The same cells and genes, counted in molecules: half of the counts that are not zero are 1 or 2."""
+    """The same cells and genes in molecules: half of the counts above zero are 1 or 2."""
     counts = np.random.default_rng(0).poisson(reads.counts / 150)
     counts[0] += counts.max(0) == 0
     counts[:, 0] += 1
@@ -35,9 +35,8 @@ def logs_only(data):
 
 def test_counts_are_recognised_as_reads_or_molecules(reads, molecules):
     for data, usual, other in ((reads, 30, 0), (molecules, 0, 2)):
-        expected, unusual = (
-            select_genes(data.counts, 20, threshold).selected for threshold in (usual, other)
-        )
+        expected = select_genes(data.counts, 20, usual).selected
+        unusual = select_genes(data.counts, 20, other).selected
         assert (expected != unusual).any()
         np.testing.assert_array_equal(preselect_genes(data, 20), expected)
         np.testing.assert_array_equal(preselect_genes(data, 20, threshold=other), unusual)
@@ -80,7 +79,7 @@ def test_where_nothing_is_zero_the_variance_decides(rng):
     np.testing.assert_array_equal(
         preselect_genes(as_paired((wild, Y)), 5, cells=np.arange(200)), alone
     )
-    with pytest.raises(ValueError, match="preselect: every gene of X has an SD of 1"):
+    with pytest.raises(ValueError, match="preselect: "):
         preselect_genes(as_paired(((X - X.mean(0)) / X.std(0), Y)), 5, cells=np.arange(50))
 
 
@@ -96,16 +95,43 @@ def test_few_cells_give_the_genes_there_are(reads):
     X[0, :] += 1e-3  # no gene is constant
     data = make(X, reads.Y[:40], counts=counts)
     chosen = preselect_genes(data, 79)
-    assert chosen[:10].all() and not chosen[10:30].any() and chosen[30] and not chosen[31]
+    assert chosen[:10].all()
+    assert not chosen[10:30].any()
+    assert chosen[30] and not chosen[31]
     n_seldom = chosen[31:].sum() + 1
     fewer = preselect_genes(data, int(n_seldom) + 3)
-    assert fewer[30:].sum() == n_seldom and fewer[:10].sum() == 3, (
-        "what is in every cell comes last"
-    )
-    assert preselect_genes(data, 80).all() and preselect_genes(data, 1000).all(), (
-        "there are no more"
-    )
-    with pytest.raises(
-        ValueError, match="preselect: no gene varies and exceeds 1e\\+09 in 4 of 40"
-    ):
+    assert fewer[30:].sum() == n_seldom
+    always = np.flatnonzero(fewer[:10])  # genes in every cell come last, by their variance
+    variance = np.log2(counts / counts.sum(1, keepdims=True) * 1e5 + 1)[:, :10].var(axis=0)
+    assert set(always) == set(np.argsort(-variance)[:3])
+    assert preselect_genes(data, 80).all()
+    assert preselect_genes(data, 1000).all()
+    with pytest.raises(ValueError, match="preselect: .* 4 of 40"):
         preselect_genes(data, 5, threshold=1e9)
+
+
+def test_settings_are_recorded_with_the_version():
+    assert settings_of(None) == {}
+    assert settings_of(5) == {"preselect": {"n_genes": 5, "threshold": None, "version": VERSION}}
+    chosen = settings_of({"threshold": 3})["preselect"]
+    assert chosen["n_genes"] == 1000
+    assert chosen["threshold"] == 3 and type(chosen["threshold"]) is float
+    for wrong in (0, 2.5, {"n": 3}, {"threshold": -1}):
+        with pytest.raises((TypeError, ValueError), match="preselect: "):
+            settings_of(wrong)
+
+
+def test_the_data_keep_only_the_chosen_genes(reads):
+    cells = np.arange(60)
+    data, settings = with_preselected(reads, {"n_genes": 20, "threshold": 3}, cells)
+    genes = preselect_genes(reads, 20, cells, threshold=3)
+    assert settings == settings_of({"n_genes": 20, "threshold": 3})
+    np.testing.assert_array_equal(data.gene_names, reads.gene_names[genes])
+    np.testing.assert_array_equal(data.X, reads.X[:, genes])
+    np.testing.assert_array_equal(data.counts, reads.counts[:, genes])
+    other, _ = with_preselected(reads, 21)
+    without_counts, _ = with_preselected(logs_only(reads), 20)
+    assert without_counts.counts is None
+    assert len({made.sha256 for made in (reads, data, other, without_counts)}) == 4
+    assert with_preselected(reads, None) == (reads, {})
+    assert with_preselected(reads, 80)[0].sha256 == reads.sha256

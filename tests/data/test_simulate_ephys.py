@@ -1,33 +1,86 @@
-import hashlib
+"""Simulated neurons have the units, spreads, types and gaps of the releases."""
 
 import numpy as np
 import pytest
 
+from sbnn.data import simulate_ephys
+from sbnn.data.ephys_features import HUMAN, MOUSE, feature_table, shared_feature_table
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import as_typed
 
-# Fingerprint, sum of the values, number of the missing ones, and fingerprint of the labels, of
-# committed records.
-KNOWN = {
-    "human": ("99ac8519fd70db0f", 175137.520930415, 1229, "5db9b44a5d9b"),
-    "mouse": ("ac4d9d64d5cfa6c2", 207620.299178400, 395, "ae0de7411fc1"),
-}
+RELEASES = {"human": HUMAN, "mouse": MOUSE}
+SHAPES = {"human": (43, 11), "mouse": (31, 7)}
 
 
-@pytest.mark.parametrize("species", KNOWN)
-def test_bits_are_those_of_the_committed_records(species):
-    data, (sha256, total, n_missing, labels) = (
-        simulate_ephys_types(np.int64(300), 0, species),
-        KNOWN[species],
-    )
-    assert as_typed(data).sha256.startswith(sha256) and np.isnan(data.X).sum() == n_missing
-    assert np.nansum(data.X) == pytest.approx(total, rel=1e-9)
-    assert (
-        hashlib.sha256((data.obs.to_csv() + data.var.to_csv()).encode())
-        .hexdigest()
-        .startswith(labels)
-    )
-    other = simulate_ephys_types(300, 1, species)
-    assert as_typed(other).sha256 != as_typed(data).sha256 and not np.array_equal(
-        other.X, data.X, equal_nan=True
-    )
+@pytest.mark.parametrize("species", RELEASES)
+def test_features_have_the_medians_and_spreads_of_the_release(species):
+    data = simulate_ephys_types(3000, 1, species)
+    n_features, n_families = SHAPES[species]
+    assert data.n_vars == n_features and data.var["family"].nunique() == n_families
+    shared = shared_feature_table()
+    assert data.var_names[:27].tolist() == shared.index.tolist()
+    assert (data.var["unit"].iloc[:27] == feature_table(HUMAN).loc[shared.index, "unit"]).all()
+    release = feature_table(RELEASES[species]).loc[data.var_names[27:]]
+    values = data.to_df()[release.index]
+    distance = (values.median() - release["median"]).abs() / release["spread"]
+    assert distance.max() < 0.6
+    fixed = values.loc[:, release["low"].notna()]
+    assert (np.sign(fixed).nunique() == 1).all()
+
+
+@pytest.mark.parametrize("species", RELEASES)
+def test_types_and_donors_are_unequal_and_none_is_rare(species):
+    obs = simulate_ephys_types(300, 0, species).obs
+    column = "type" if species == "human" else "type5"
+    sizes = obs[column].value_counts()
+    assert sizes.min() >= 15 and sizes.sum() == 300
+    assert sizes.iloc[0] > 2 * sizes.iloc[-1]
+    assert set(obs["type"].astype(str)) == {"PVALB", "SST", "VIP", "LAMP5"}
+    assert obs["donor"].nunique() > 30
+    assert obs.index[[0, -1]].tolist() == [f"{species}_001", f"{species}_300"]
+
+
+def test_human_cells_in_culture_are_shifted():
+    obs = simulate_ephys_types(2000, 0).obs
+    cultured = obs["condition"] == "culture"
+    days = obs["days_in_culture"]
+    assert 0.1 < cultured.mean() < 0.9
+    assert (days[~cultured] == 0).all()
+    assert days[cultured].min() == 3 and days[cultured].max() == 9
+
+
+@pytest.mark.parametrize("species", RELEASES)
+def test_a_missing_protocol_empties_whole_families(species):
+    data = simulate_ephys_types(3000, 0, species)
+    missing = data.to_df().isna()
+    assert not missing.all(axis=1).any()
+    empty = missing.T.groupby(data.var["family"]).all().T
+    chances = simulate_ephys._LOST_PROTOCOLS[species]
+    # spike trains need long squares too
+    train = 1 - (1 - chances["train"]) * (1 - chances["long square"])
+    assert empty["f-I train"].mean() == pytest.approx(train, abs=0.02)
+    # single values are missing in addition
+    alone = missing.loc[~empty["f-I train"], data.var["family"] == "f-I train"]
+    assert alone.mean().mean() == pytest.approx(0.01, abs=0.005)
+
+
+@pytest.mark.parametrize(("chance", "n_lost"), [(0.02, 39), (0.0, 42)])
+def test_every_cell_keeps_a_value(chance, n_lost, monkeypatch):
+    class Rng:
+        def random(self, shape):
+            return np.full(shape, chance)
+
+    lost = simulate_ephys._lost("human", simulate_ephys._about("human"), 2, Rng())
+    assert lost.sum(axis=1).tolist() == [n_lost, n_lost]
+
+
+def test_seeds_and_species_give_other_cells():
+    made = [simulate_ephys_types(40, seed, name) for seed in (0, 1) for name in RELEASES]
+    assert len({as_typed(data).sha256 for data in made}) == 4
+    assert not np.array_equal(made[0].X, made[2].X, equal_nan=True)
+    again = simulate_ephys_types(np.int64(40), 0)
+    np.testing.assert_array_equal(again.X, made[0].X)
+    assert as_typed(again).sha256 == as_typed(made[0]).sha256
+    for name, value in {"n_cells": 0, "random_state": -1, "species": "rat"}.items():
+        with pytest.raises(ValueError, match=name):
+            simulate_ephys_types(**{name: value})

@@ -1,9 +1,10 @@
-import hashlib
+"""Simulated screens: sparse shifts of latents, and counts that carry them."""
 
 import numpy as np
 import pytest
+from scipy import sparse
+from sklearn.linear_model import LinearRegression
 
-from sbnn import load_dataset
 from sbnn.data.screens import as_screen
 from sbnn.data.simulate_perturbations import simulate_perturbations
 
@@ -12,27 +13,15 @@ def simulated(*sizes, **options):
     return as_screen(simulate_perturbations(*sizes, **options))
 
 
-def test_bits_are_those_of_the_committed_records():
-    screen = as_screen(load_dataset("simulated_screen", verbose=False))
-    assert screen.sha256 == "3b9a66dbbe76dbab1ae80d845551a2818faf9cdb410483524e73efa5b31b8d79"
-    assert hashlib.sha256(screen.counts.toarray().tobytes()).hexdigest()[:16] == "dcf1a2a7f9187aeb"
-    one, other = (
-        simulated(5, 6, 4, 40, shift=shift, random_state=3).sha256 for shift in (5, np.float32(5))
-    )
-    assert one == other
-    changes = ({"n_control": 3}, {"random_state": 4}, {"shift": 4}, {"density": 0.3})
-    assert (
-        len(
-            {
-                one,
-                *(
-                    simulated(5, 6, 4, 40, **{"random_state": 3} | change).sha256
-                    for change in changes
-                ),
-            }
-        )
-        == 5
-    )
+def test_parameters_that_differ_give_other_data():
+    sizes = {"n_cells_per": 5, "n_perturbations": 6, "n_latents": 4, "n_genes": 40}
+    one = simulated(**sizes)
+    assert one.sha256 == simulated(**sizes, shift=np.float32(5)).sha256
+    changes = [{"n_control": 3}, {"random_state": 4}, {"shift": 4}, {"density": 0.3}]
+    others = [simulated(**sizes, **change) for change in changes]
+    assert len({one.sha256, *[other.sha256 for other in others]}) == 5
+    for other in others:
+        assert (one.counts[:30] != other.counts[:30]).nnz > 100
 
 
 def test_shifts_are_sparse_of_either_sign_and_of_the_size_asked_for():
@@ -42,32 +31,65 @@ def test_shifts_are_sparse_of_either_sign_and_of_the_size_asked_for():
     expected = np.array([0, 1 + 1 / 20 + 1 / 400, 19 / 20 + 3 * 19 / 400, 18 * 19 / 400]) / 3
     np.testing.assert_allclose(share, expected, atol=0.04)
     size = np.abs(shifts[shifts != 0])
-    assert size.mean() == pytest.approx(5, abs=0.05) and size.std() == pytest.approx(0.5, abs=0.03)
-    assert (shifts[shifts != 0] > 0).mean() == pytest.approx(0.5, abs=0.03) and (shifts != 0).any(
-        axis=0
-    ).all()
+    assert size.mean() == pytest.approx(5, abs=0.05)
+    assert size.std() == pytest.approx(0.5, abs=0.03)
+    assert (shifts[shifts != 0] > 0).mean() == pytest.approx(0.5, abs=0.03)
+    assert (shifts != 0).any(axis=0).all()
+
+
+def test_a_density_sets_the_share_of_targets():
     dense = simulated(1, 500, 20, 40, density=0.3).truth["shifts"].to_numpy() != 0
-    assert dense.mean() == pytest.approx(0.3, abs=0.02) and dense.any(axis=1).all()
+    assert dense.mean() == pytest.approx(0.3, abs=0.02)
+    assert dense.any(axis=1).all()
+    single = simulated(1, 3, 40, 40, density=0).truth["shifts"].to_numpy() != 0
+    assert single.sum(axis=1).tolist() == [1, 1, 1]
+    simulated(1, 1, 40, 40, density=1, most_targets=50)  # which is ignored
 
 
-def test_control_cells_are_not_shifted():
-    screen = simulated(10, 20, 5, 40, n_control=400, random_state=2)
+def test_cells_lie_around_the_shift_of_their_perturbation():
+    screen = simulated(50, 20, 5, 40, n_control=400, random_state=2)
     control = screen.perturbation == "control"
-    assert screen.control == "control" and control.sum() == 400 and len(screen.targets) == 20
-    latents = screen.truth["latents"][control]
-    assert np.abs(latents.mean(axis=0)).max() < 0.2 and np.abs(latents).max() < 4.5
-    assert "control" not in screen.truth["shifts"].index
+    assert screen.control == "control" and control.sum() == 400
+    assert screen.targets[[0, -1]].tolist() == ["perturbation_00", "perturbation_19"]
+    shifts = screen.truth["shifts"]
+    assert shifts.index.tolist() == screen.targets.tolist()
+    rest = screen.truth["latents"].copy()
+    rest[~control] -= shifts.loc[screen.perturbation[~control]].to_numpy()
+    for cells in (control, ~control):
+        np.testing.assert_allclose(rest[cells].mean(axis=0), 0, atol=0.2)
+        np.testing.assert_allclose(rest[cells].std(axis=0), 1, atol=0.15)
+    assert not control[:400].all()  # in random order
 
 
-@pytest.mark.parametrize("options", [{"n_latents": 41}, {"n_latents": 0}, {"n_genes": 39}])
-def test_wrong_sizes_are_named(options):
-    with pytest.raises(ValueError, match=next(iter(options))):
-        simulate_perturbations(2, 3, **options)
-    for name, value in (
+def test_counts_have_a_known_mean_and_carry_the_latents():
+    screen = simulated(100, 20, 3, 60, random_state=2)
+    assert sparse.issparse(screen.counts)
+    totals = np.asarray(screen.counts.sum(axis=0)).ravel()
+    np.testing.assert_allclose(totals, 1e6, rtol=0.01)
+    logs = np.log(screen.counts.toarray() + 1)
+    assert logs.std() == pytest.approx(1, abs=0.25)  # logits are divided by their SD
+    latents = screen.truth["latents"]
+    assert LinearRegression().fit(logs, latents).score(logs, latents) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n_latents", 41),
+        ("n_latents", 0),
+        ("n_genes", 39),
+        ("n_cells_per", 0),
+        ("n_perturbations", 0),
+        ("n_control", -1),
         ("most_targets", 100),
         ("most_targets", 0),
+        ("shift_sd", -1),
+        ("shift", np.inf),
         ("density", 2.0),
         ("density", np.nan),
-    ):
-        with pytest.raises(ValueError, match=name):
-            simulate_perturbations(2, 3, **{name: value})
+        ("random_state", -1),
+    ],
+)
+def test_wrong_sizes_are_named(name, value):
+    with pytest.raises(ValueError, match=name):
+        simulate_perturbations(**{name: value})

@@ -1,4 +1,4 @@
-"""Trajectories as AnnData: what is given is kept, samples have any length, wrong input is refused."""
+"""Trajectories: what is given is kept, samples have any length, and wrong input is refused."""
 
 import anndata as ad
 import numpy as np
@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from sbnn.data.trajectories import as_trajectories, trajectories
+from sbnn.data.trajectories import Samples, as_trajectories, read_pseudotime, trajectories
 
 TIMES = [0.0, 1.0, 3.0]
 
@@ -16,50 +16,60 @@ def values(rng):
     return rng.random((4, 3, 2))
 
 
+@pytest.fixture
+def table(values):
+    table = pd.DataFrame(values[:2].reshape(6, 2), columns=["A", "B"])
+    return table.assign(sample=["y", "x"] * 3, time=np.repeat(TIMES, 2))
+
+
 def test_what_is_given_is_kept(values):
     data = trajectories(values.tolist(), TIMES, ["A", "B"], name="mine")
     arrays = as_trajectories(data)
     np.testing.assert_array_equal(arrays.values, values)
     np.testing.assert_array_equal(arrays.times, [TIMES] * 4)
-    assert (
-        data.shape == (12, 2)
-        and data.X.dtype == np.float64
-        and arrays.gene_names.tolist() == ["A", "B"]
-    )
-    assert data.obs["sample"].tolist() == ["0"] * 3 + ["1"] * 3 + ["2"] * 3 + ["3"] * 3
-    assert data.uns["sbnn"]["name"] == "mine" and data.obs_names.is_unique
+    assert arrays.gene_names.tolist() == ["A", "B"]
+    assert data.X.dtype == np.float64
+    assert data.obs["sample"].tolist() == [*"000111222333"]
+    assert data.obs_names.tolist()[2:5] == ["0_2", "1_0", "1_1"]
+    assert data.uns["sbnn"]["name"] == "mine"
+    assert as_trajectories(arrays) is arrays
+
+
+def test_samples_keep_the_order_in_which_they_appear(values):
     mixed = trajectories(values, TIMES)[[3, 0, 4, 1, 5, 2]].copy()
     mixed.X = sparse.csr_array(mixed.X)
-    np.testing.assert_array_equal(as_trajectories(mixed).values, values[[1, 0]])
-    assert as_trajectories(mixed).gene_names.tolist() == ["gene_0", "gene_1"]
+    mixed.uns["sbnn"]["gene_major"] = True
+    arrays = as_trajectories(mixed)
+    np.testing.assert_array_equal(arrays.values, values[[1, 0]])
+    assert arrays.gene_names.tolist() == ["gene_0", "gene_1"]
+    assert arrays.gene_major
 
 
-def test_a_long_table_is_read_in_the_order_of_its_samples(values):
-    table = pd.DataFrame(values[:2].reshape(6, 2), columns=["A", "B"])
-    table["sample"], table["time"] = ["y", "x"] * 3, np.repeat(TIMES, 2)
-    arrays = as_trajectories(trajectories(table.iloc[:5]))
-    assert [len(times) for times in arrays.times] == [3, 2] and arrays.gene_names.tolist() == [
-        "A",
-        "B",
-    ]
+def test_a_long_table_is_read_in_the_order_of_its_samples(table):
+    data = trajectories(table.iloc[:5])
+    arrays = as_trajectories(data)
+    assert data.obs["sample"].tolist() == ["y"] * 3 + ["x"] * 2
+    assert [times.tolist() for times in arrays.times] == [TIMES, TIMES[:2]]
     np.testing.assert_array_equal(arrays.values[0], table[["A", "B"]].iloc[[0, 2, 4]])
-    assert trajectories(table).obs["sample"].unique().tolist() == ["y", "x"]
+    assert arrays.gene_names.tolist() == ["A", "B"]
+    assert trajectories(table, None, ["C", "D"]).var_names.tolist() == ["C", "D"]
 
 
-def test_a_long_table_is_refused_with_its_line_sample_and_gene():
-    for row, column, value, problem in (
-        (4, "B", np.nan, "line 6, sample y: B is nan"),
-        (4, "B", "high", "line 6, sample y: B is high"),
-        (4, "time", 0, "line 6, sample y: time is 0, expected a later"),
-        (4, "sample", None, "line 6, sample None"),
-        (5, "sample", "z", "sample z has one time"),
-    ):
-        table = pd.DataFrame(
-            {"sample": [*"xxxyyy"], "time": TIMES * 2, "A": range(6), "B": range(6)}, dtype=object
-        )
-        table.loc[row, column] = value
-        with pytest.raises(ValueError, match=problem):
-            trajectories(table)
+@pytest.mark.parametrize(
+    ("row", "column", "value", "named"),
+    [
+        (4, "B", np.nan, "'y_2' in column 'B'"),
+        (4, "B", "high", "high"),
+        (4, "time", 0, "sample y"),
+        (4, "sample", None, "sample"),
+        (4, "sample", "z", "sample z"),
+    ],
+)
+def test_a_wrong_value_in_a_long_table_is_named(table, row, column, value, named):
+    table = table.astype(object)
+    table.loc[row, column] = value
+    with pytest.raises(ValueError, match=named):
+        trajectories(table)
 
 
 def test_the_fingerprint_is_of_values_times_and_names(values):
@@ -68,20 +78,31 @@ def test_the_fingerprint_is_of_values_times_and_names(values):
 
     known = sha256(values, TIMES, ["A", "B"])
     assert known == sha256(values, [TIMES] * 4, ["A", "B"], name="other")
+    ragged = [*values[:3], values[3, :2]]
+    their_times = [TIMES] * 3 + [TIMES[:2]]
     others = [
         sha256(values, TIMES),
         sha256(values, [0, 1, 4], ["A", "B"]),
         sha256(values + 0.1, TIMES, ["A", "B"]),
+        sha256(ragged, their_times),
+        sha256(ragged[::-1], their_times[::-1]),
     ]
-    ragged = [list(values[:3]) + [values[3, :2]], [TIMES] * 3 + [TIMES[:2]]]
-    others += [sha256(*ragged), sha256(ragged[0][::-1], ragged[1][::-1])]
     assert len({known, *others}) == 6
     given = trajectories(values, TIMES, ["A", "B"], sha256="12").uns["sbnn"]
     assert given["sha256"] == "12" and given["content_sha256"] == known
 
 
 @pytest.mark.parametrize(
-    "times", [[0, 2, 1], [[0, 1, 2]] * 3 + [[0, 2, 2]], [0, 1], [0, 1, np.nan], [[0, 1, 2]] * 3]
+    "times",
+    [
+        [0, 2, 1],
+        [[0, 1, 2]] * 3 + [[0, 2, 2]],
+        [0, 1],
+        [0, 1, np.nan],
+        [[0, 1, 2]] * 3,
+        None,
+        "abc",
+    ],
 )
 def test_times_must_fit_and_increase(values, times):
     with pytest.raises(ValueError, match="times"):
@@ -89,17 +110,125 @@ def test_times_must_fit_and_increase(values, times):
 
 
 def test_wrong_values_names_and_objects_are_refused(values):
-    for wrong in (values[:, :, 0], values[:0], [values[0], values[2, :, :1]]):
+    for wrong in (values[:, :, 0], values[:0], [values[0], values[2, :, :1]], [["a"]]):
         with pytest.raises(ValueError, match="values"):
             trajectories(wrong, TIMES)
     with pytest.raises(ValueError, match="sample 2 is a copy of sample 0"):
         trajectories(values[[0, 1, 0]], TIMES)
-    assert trajectories(values[[0, 0]], [[0, 1, 2], [0, 1, 3]]).n_obs == 6, "at other times"
+    assert trajectories(values[[0, 0]], [[0, 1, 2], [0, 1, 3]]).n_obs == 6  # at other times
+    with pytest.raises(ValueError, match="times"):
+        trajectories(values[:, :1], [0])
     with pytest.raises(ValueError, match="gene_names: .*A"):
         trajectories(values, TIMES, ["A", "A"])
-    for wrong in (values, ad.AnnData(values[0])):
+    empty = trajectories(values, TIMES)
+    empty.X = None
+    for wrong in (values, ad.AnnData(values[0]), empty, empty[:0]):
         with pytest.raises(TypeError, match="trajectories: .* sample, time"):
             as_trajectories(wrong)
-    values[1, 2, 0] = np.nan
-    with pytest.raises(ValueError, match="cell '1_2' in column 'A'"):
-        trajectories(values, TIMES, ["A", "B"])
+
+
+# --- the arrays that models use
+
+
+@pytest.fixture
+def samples(rng):
+    values = [rng.random((4, 2)), rng.random((2, 2))]
+    return Samples(values, [np.array([0.0, 1, 3, 4]), np.array([2.0, 5])], np.array(["a", "b"]))
+
+
+def test_intervals_lie_between_consecutive_times(samples):
+    before, after, times = samples.intervals()
+    long, short = samples.values
+    np.testing.assert_array_equal(before, [long[0], long[1], long[2], short[0]])
+    np.testing.assert_array_equal(after, [long[1], long[2], long[3], short[1]])
+    np.testing.assert_array_equal(times, [[0, 1], [1, 3], [3, 4], [2, 5]])
+
+
+def test_pieces_share_a_time_point_and_join_again(samples):
+    pieces = samples.pieces(2)
+    assert [times.tolist() for times in pieces.times] == [[0, 1, 3], [3, 4], [2, 5]]
+    np.testing.assert_array_equal(pieces.values[1], samples.values[0][2:])
+    assert pieces.whole == (0, 0, 1)
+    assert [len(times) for times in samples.pieces(3).times] == [4, 2]
+    joined = pieces.joined()
+    for name in ("values", "times"):
+        for one, other in zip(getattr(joined, name), getattr(samples, name), strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert joined.whole == ()
+    assert samples.joined() is samples
+
+
+def test_pieces_are_chosen_with_their_samples(samples):
+    chosen = samples.pieces(1).chosen([0, 2, 3])
+    assert chosen.whole == (0, 0, 1)
+    # the piece that is left out becomes one interval
+    assert [times.tolist() for times in chosen.joined().times] == [[0, 1, 3, 4], [2, 5]]
+    chosen = samples.chosen([1])
+    assert chosen.whole == () and chosen.times[0].tolist() == [2, 5]
+    np.testing.assert_array_equal(chosen.values[0], samples.values[1])
+
+
+def test_short_samples_are_padded_with_their_last_values(samples):
+    values, times = samples.padded()
+    np.testing.assert_array_equal(times, [[0, 1, 3, 4], [2, 5, 5, 5]])
+    np.testing.assert_array_equal(values[0], samples.values[0])
+    np.testing.assert_array_equal(values[1], samples.values[1][[0, 1, 1, 1]])
+    turned = Samples(samples.values, samples.times, samples.gene_names, gene_major=True)
+    np.testing.assert_array_equal(turned.padded()[0], values)
+    assert values.strides == (64, 16, 8)
+    assert turned.padded()[0].strides == (64, 8, 32)
+
+
+# --- cells with a pseudotime
+
+CELLS = pd.DataFrame(
+    {"a": np.arange(10.0) ** 2, "b": 0.0, "c": [-1.0, -4, 0, 2, 0, 1, 1, -9, 2, 3]},
+    list("qrstuvwxyz"),
+)
+PSEUDOTIME = pd.DataFrame(
+    {"one": [1.0, 2, 2, 2, 2, 2, 2, 2, 4, 3], "two": [np.nan] * 7 + [11, 5, 3]}, CELLS.index
+)
+
+
+def test_cells_are_averaged_in_bins_of_equal_size():
+    data = read_pseudotime(CELLS, PSEUDOTIME, 5, scaled=False, name="bins")
+    first = data[data.obs["sample"] == "0"]
+    # four different times give four bins, of which the second and third have the same mean time
+    for row, cells in enumerate((list("qrs"), list("tuvwx"), list("zy"))):
+        np.testing.assert_allclose(first.X[row], CELLS.loc[cells].mean())
+        assert first.obs["time"].iloc[row] == pytest.approx(PSEUDOTIME.loc[cells, "one"].mean())
+    second = data[data.obs["sample"] == "1"]
+    np.testing.assert_allclose(second.X, CELLS.loc[["z", "y", "x"]])
+    assert second.obs["time"].tolist() == [3, 5, 11]
+    assert first.n_obs == 3
+    assert data.var_names.tolist() == ["a", "b", "c"]
+
+
+def test_genes_and_times_are_scaled_over_all_trajectories(tmp_path):
+    plain = read_pseudotime(CELLS, PSEUDOTIME, scaled=False)
+    scaled = read_pseudotime(CELLS, PSEUDOTIME)
+    largest = np.abs(plain.X).max(axis=0)
+    np.testing.assert_allclose(scaled.X, plain.X / [largest[0], 1, largest[2]])
+    times = plain.obs["time"]
+    np.testing.assert_allclose(scaled.obs["time"], 9 * (times - times.min()) / np.ptp(times))
+    CELLS.to_csv(tmp_path / "cells.csv")
+    PSEUDOTIME.to_csv(tmp_path / "times.csv")
+    again = read_pseudotime(tmp_path / "cells.csv", tmp_path / "times.csv")
+    np.testing.assert_array_equal(again.X, scaled.X)
+    of_two = read_pseudotime(CELLS, PSEUDOTIME["two"], 2)
+    assert of_two.obs["time"].tolist() == [0, 9]
+
+
+@pytest.mark.parametrize(
+    ("cells", "times", "n_bins", "named"),
+    [
+        (CELLS[1:], PSEUDOTIME, 5, "expression: .* q"),
+        (CELLS, PSEUDOTIME.assign(one=5), 5, "pseudotime: .*'one'"),
+        (CELLS, PSEUDOTIME, 1, "n_bins"),
+        (CELLS.assign(a="x"), PSEUDOTIME, 5, "expression: .*x"),
+        (CELLS, PSEUDOTIME.assign(one="x"), 5, "pseudotime: .*x"),
+    ],
+)
+def test_wrong_pseudotimes_are_refused(cells, times, n_bins, named):
+    with pytest.raises(ValueError, match=named):
+        read_pseudotime(cells, times, n_bins)

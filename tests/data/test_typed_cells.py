@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
-from sbnn.data.typed_cells import as_typed, typed_cells
+from sbnn.data.typed_cells import as_typed, families_of, family_columns, typed_cells
 
 CELLS = ["c1", "c2", "c3", "c4"]
 TABLE = pd.DataFrame(
@@ -26,33 +26,76 @@ def adata():
 
 def test_labels_families_and_units_follow_cells_and_features(adata):
     cells = as_typed(adata)
-    assert cells.cell_names.tolist() == CELLS and cells.y.tolist() == [
-        "SST",
-        "SST",
-        "unknown",
-        "VIP",
-    ]
-    assert (
-        cells.labels["donor"].tolist() == ["1", "1", "2", "1"]
-        and cells.labels["depth"].tolist()[3] == 0.1
-    )
-    assert cells.families.tolist() == ["passive", "sag", "passive"] and cells.units.tolist() == [
-        "mV",
-        "",
-        "",
-    ]
-    assert cells.X.dtype == np.float64 and cells.name == "mine" and cells.n_cells == 4
+    assert cells.cell_names.tolist() == CELLS
+    assert cells.y.tolist() == ["SST", "SST", "unknown", "VIP"]
+    assert cells.labels["donor"].tolist() == ["1", "1", "2", "1"]
+    assert cells.labels["depth"].tolist() == [0.4, 0.3, 0.2, 0.1]
+    assert cells.feature_names.tolist() == ["vrest", "sag", "tau"]
+    assert cells.families.tolist() == ["passive", "sag", "passive"]
+    assert cells.units.tolist() == ["mV", "", ""]
+    assert cells.X.dtype == np.float64
+    assert cells.name == "mine"
+    assert cells.n_cells == 4
     np.testing.assert_array_equal(cells.X, TABLE)
-    assert LABELS["type"].isna().any(), "the table of the caller is left as it was"
+    assert as_typed(cells) is cells
     part = as_typed(adata[["c4", "c1"], ["tau", "sag"]].copy())
-    assert part.y.tolist() == ["VIP", "SST"] and part.families.tolist() == ["passive", "sag"]
+    assert part.y.tolist() == ["VIP", "SST"]
+    assert part.families.tolist() == ["passive", "sag"]
     np.testing.assert_array_equal(part.X, [[1, 0.3], [1, 0.1]])
-    bare = as_typed(typed_cells(np.eye(2)))
-    assert bare.cell_names.tolist() == ["cell_0", "cell_1"] and bare.y.tolist() == ["unknown"] * 2
-    assert (
-        bare.feature_names.tolist() == ["feature_0", "feature_1"]
-        and bare.families.tolist() == ["all"] * 2
-    )
+
+
+def test_without_names_labels_and_families_there_are_usual_ones():
+    cells = as_typed(typed_cells(np.eye(2)))
+    assert cells.cell_names.tolist() == ["cell_0", "cell_1"]
+    assert cells.feature_names.tolist() == ["feature_0", "feature_1"]
+    assert cells.y.tolist() == ["unknown"] * 2
+    assert cells.families.tolist() == ["all"] * 2
+
+
+def test_families_are_given_by_column_or_by_name():
+    assert families_of(["a", 2, "a"], "xyz").tolist() == ["a", "2", "a"]
+    assert families_of({"a": [0, 2], "b": 1}, range(3)).tolist() == ["a", "b", "a"]
+    columns = family_columns(np.array(["b", "a", "b"]))
+    assert list(columns) == ["b", "a"]
+    assert columns["b"].tolist() == [0, 2] and columns["a"].tolist() == [1]
+    for wrong in (
+        ["a"],
+        {"a": ["x", "x"]},
+        {"a": ["x"]},
+        {"a": ["x", "y"], "b": ["x"]},
+        {"a": "xy"},
+    ):
+        with pytest.raises(ValueError, match="families"):
+            families_of(wrong, "xy")
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"X": TABLE.replace(1, np.inf)}, "X: .*'c1' in column 'tau'"),
+        ({"X": TABLE.set_axis(["a", "b", "a", "c"], axis=0)}, "X: .*'a'"),
+        ({"X": TABLE.set_axis(["a", "b", "a"], axis=1)}, "X: .*'a'"),
+        ({"X": np.ma.masked_equal(np.eye(2), 0)}, "X: "),
+        ({"labels": LABELS[1:]}, "labels: .*c4"),
+        ({"units": {"r": "s"}}, "units: .*r"),
+        ({"families": {"a": ["tau"]}}, "families: "),
+    ],
+)
+def test_what_does_not_fit_is_named(changes, named):
+    with pytest.raises(ValueError, match=named):
+        typed_cells(**{"X": TABLE, "labels": LABELS} | changes)
+
+
+def test_labels_of_other_cells_are_ignored():
+    more = pd.concat([LABELS, LABELS.set_axis(["d1", "d2", "d3", "d4"])])
+    assert typed_cells(TABLE, more).obs.equals(typed_cells(TABLE, LABELS).obs)
+
+
+def test_empty_cells_and_marks_of_missing_values_give_a_warning():
+    with pytest.warns(UserWarning, match="X: .*c2, c3"):
+        typed_cells(TABLE.assign(tau=TABLE["sag"], vrest=TABLE["sag"]))
+    with pytest.warns(UserWarning, match="X: .*-999 .*'vrest'"):
+        typed_cells(TABLE.fillna({"vrest": -999}))
 
 
 def test_the_fingerprint_is_of_the_content_or_given_for_it(adata):
@@ -60,23 +103,22 @@ def test_the_fingerprint_is_of_the_content_or_given_for_it(adata):
     content = fingerprint_parameters({"values": fingerprint_arrays(TABLE.to_numpy(float)), **lists})
     assert as_typed(adata).sha256 == content
     given = typed_cells(TABLE, LABELS, sha256="of the files")
-    assert as_typed(given).sha256 == "of the files" == as_typed(given.copy()).sha256
-    assert as_typed(given[:2].copy()).sha256 not in ("of the files", content)
+    assert as_typed(given).sha256 == "of the files"
+    part = as_typed(given[:2].copy()).sha256
     given.obs["type"] = given.obs["type"].replace("SST", "VIP")
-    assert as_typed(given).sha256 not in ("of the files", content)
+    assert len({part, as_typed(given).sha256, content, "of the files"}) == 4
 
 
 def test_an_anndata_of_another_maker_and_one_from_a_file(adata, tmp_path):
-    assert as_typed(ad.AnnData(adata.X, adata.obs, adata.var)).sha256 == as_typed(adata).sha256
-    plain = ad.AnnData(adata.X, adata.obs, adata.var[["family"]], uns=adata.uns)  # without units
-    assert as_typed(plain).units.tolist() == [""] * 3
+    foreign = ad.AnnData(adata.X, adata.obs, adata.var)
+    assert as_typed(foreign).sha256 == as_typed(adata).sha256
+    without_units = ad.AnnData(adata.X, adata.obs, adata.var[["family"]], uns=adata.uns)
+    assert as_typed(without_units).units.tolist() == [""] * 3
+    without_families = ad.AnnData(adata.X, adata.obs, adata.var[["unit"]], uns=adata.uns)
+    assert as_typed(without_families).units.tolist() == ["mV", "", ""]
     adata.write_h5ad(tmp_path / "cells.h5ad")
     back = as_typed(ad.read_h5ad(tmp_path / "cells.h5ad"))
-    assert back.sha256 == as_typed(adata).sha256 and back.families.tolist() == [
-        "passive",
-        "sag",
-        "passive",
-    ]
-    assert as_typed(back) is back
+    assert back.sha256 == as_typed(adata).sha256
+    assert back.families.tolist() == ["passive", "sag", "passive"]
     with pytest.raises(TypeError, match="^data: .*DataFrame"):
         as_typed(TABLE)

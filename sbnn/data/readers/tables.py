@@ -9,10 +9,8 @@ from sklearn.utils._param_validation import StrOptions, validate_params
 
 from sbnn.data.checks import (
     check_counts,
-    check_given_once,
     kind_of_expression,
     some,
-    warn_of_log_values,
 )
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
@@ -213,7 +211,6 @@ def read_tables(
     if counts is None:
         kind = _kind(X.to_numpy(), notes)
     X = checks.unique_genes(X, duplicates, kind == "log", notes)
-    check_given_once(X.to_numpy(), Y.to_numpy())
     if kind != "log":
         seen = X.to_numpy().any(axis=1)
         leave_out(dropped, "expression", "cells without counts", X.index[~seen], len(X))
@@ -228,8 +225,6 @@ def read_tables(
         values = log2p1(normalize_library_size(X))
     elif kind == "normalised":
         values = log2p1(X)
-    if counts:
-        warn_of_log_values(raw, "expression")
     if labels is not None:
         labels = _labels_of(X.index, tables["labels"], family_key, type_key, match, dropped)
     if not source:

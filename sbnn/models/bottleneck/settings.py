@@ -27,7 +27,13 @@ class DistilledSettings(CheckedSettings):
         "most_cells": 2,
         "n_teachers": 2,
     }
-    _MOST = {"swapped": 1, "few_cells_swapped": 1, "share_kept": 0.99}
+    _MOST = {
+        "swapped": 1,
+        "few_cells_swapped": 1,
+        "share_kept": 0.99,
+        "rate_of_teachers": 1,
+        "rate_of_student": 1,
+    }
 
     #: Number of genes that forward selection passes to the Gaussian process, whose cost grows with
     #: this number. The number is raised to at least twice the requested number of genes, and then

@@ -1,0 +1,215 @@
+"""Sentences about values that are valid, but probably a mistake of the user."""
+
+import numpy as np
+import pandas as pd
+
+from sbnn.data import checks
+from sbnn.data.checks import LARGEST_LOG, some
+from sbnn.data.paired import constants, read_paired
+from sbnn.data.preprocessing import correlation_with_counts
+
+# least distance of an extreme outlier from the mean of the other cells, in SDs of these cells
+FAR_OUT = 1e6
+NINES = [sign * float("9" * n) for n in range(2, 7) for sign in (1, -1)]  # marks of missing values
+# a mark that occurs once must differ from the other values by more than this multiple of their
+# range
+ALONE = 3
+FEWEST_NUMBERED = 8  # minimum number of cells to recognise IDs
+LEAST_ALIKE = 0.5  # smallest plausible correlation between X and the normalised counts
+ROUNDING = 1e-3  # tolerance beyond the range of the training cells
+# A cell is reported if more than this share of the genes of the model is beyond the range of the
+# training cells. With few training cells, this range is narrow, and a tenth of the genes of a new
+# cell is usually beyond it.
+MANY = 0.5
+# Minimum numbers of genes and cells for a comparison with the training cells; if the model does
+# not store the range of a gene, the range is taken as the mean plus or minus this number of SDs.
+FEWEST_GENES, FEWEST_CELLS, SDS_OF_RANGE = 6, 8, 5
+
+
+def diagnose(data, model=None):
+    """List what is probably a mistake in paired cells.
+
+    Parameters
+    ----------
+    data : AnnData, MuData or pair (X, Y)
+        Cells as for `sbnn.paired` and `sbnn.cross_validate`; `Y` may be None.
+    model : estimator, optional
+        Fitted model, with whose training cells these cells are compared.
+
+    Returns
+    -------
+    list of str
+        One sentence for each suspicion, which names the argument, the columns or the cells, and
+        says what to do; empty if nothing is suspicious. Suspicions are: counts instead of log
+        values and the reverse, counts that do not belong to X, marks of missing values such as
+        -999, extreme outliers, columns with a single value, dates instead of gene names, outputs
+        that number the cells, swapped X and Y, and outputs that are copies of genes. With a
+        `model`: missing genes, cells beyond the range of the training cells, cells without
+        expression, and expression on another scale.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the data cannot be read, for example because names repeat; see `sbnn.paired`.
+    """
+    cells = read_paired(data)
+    X, Y = cells.X, cells.Y
+    genes, outputs = cells.gene_names, cells.feature_names
+    found = [*dates(genes), *raw_counts(X, "X")]
+    if cells.counts is not None:
+        found += log_values(cells.counts, "counts")
+        found += foreign_counts(X, cells.counts)
+    found += marks(X, "X", genes)
+    found += outliers(X, "X", cells.cell_names, genes)
+    if cells.n_outputs:
+        found += marks(Y, "Y", outputs)
+        found += outliers(Y, "Y", cells.cell_names, outputs)
+        found += constants(cells)
+        found += numbered_cells(Y, outputs)
+        found += swapped(X, Y)
+        found += copies(X, Y)
+    if model is not None:
+        found += unlike_training(model, X, genes, cells.cell_names)
+    return found
+
+
+def raw_counts(values, argument):
+    """Counts where log values are expected."""
+    low, high, whole, usual = checks.looked_at(values)
+    if whole == 1 and low >= 0 and checks.like_counts(high, usual):
+        span = checks.range_of(low, high, whole)
+        yield (
+            f"{argument} looks like raw counts ({span}) where log values are expected; "
+            "log-transform it, and pass raw counts as counts"
+        )
+
+
+def log_values(values, argument):
+    """Fractions, or whole numbers that may be logarithms, where counts are expected."""
+    low, high, whole, usual = checks.looked_at(values)
+    if whole < 1 or (high <= LARGEST_LOG and usual > 1):
+        span = checks.range_of(low, high, whole)
+        yield f"{argument} looks like log values ({span}) where raw counts are expected"
+
+
+def foreign_counts(X, counts):
+    """Counts of other cells or genes than those of X."""
+    correlation = correlation_with_counts(X, counts)
+    if correlation < LEAST_ALIKE:
+        text = f"counts: correlation with X is only {correlation:.2f}"
+        yield f"{text}; are cells or genes misaligned?"
+
+
+def dates(genes):
+    """Dates into which a spreadsheet turned names of genes."""
+    found = checks.dates_among(genes)
+    if found:
+        yield f"X: dates instead of gene names (SEPT2 became 2-Sep): {some(found)}; correct them"
+
+
+def marks(values, argument, columns):
+    """Values such as -999 that lie far from all others in their column; NaN is ignored."""
+    lowest = np.fmin.reduce(values).astype(np.float64)
+    highest = np.fmax.reduce(values).astype(np.float64)
+    found = []
+    for j in np.flatnonzero(np.isin(lowest, NINES) | np.isin(highest, NINES)):
+        column = values[:, j].astype(np.float64)
+        others = column[~np.isin(column, NINES) & ~np.isnan(column)]
+        if not len(others):
+            continue
+        for mark in np.intersect1d([lowest[j], highest[j]], NINES):
+            n = np.count_nonzero(column == mark)
+            least = np.ptp(others)
+            if n == 1:
+                least *= ALONE
+            if np.abs(others - mark).min() > least > 0:
+                found.append(f"{mark:g} ({n} times) in column {str(columns[j])!r}")
+    if found:
+        text = f"{argument}: values that may mark missing values: {some(found)}"
+        yield f"{text}; if they do, leave them out (in read_tables, set missing_marks)"
+
+
+def outliers(values, argument, cells, columns):
+    """Values, such as typing errors, next to which all other cells of their column are the same."""
+    for j in range(values.shape[1]):
+        column = values[:, j].astype(np.float64)
+        i = np.abs(column - column.mean()).argmax()
+        others = np.delete(column, i)
+        if len(others) and abs(column[i] - others.mean()) > FAR_OUT * others.std() > 0:
+            text = checks.value_at(values, i, j, argument, cells, columns)
+            text += f", more than {FAR_OUT:g} SD away from the others"
+            yield f"{text}; if it is a mistake, correct it or leave the cell out"
+
+
+def numbered_cells(Y, outputs):
+    """Outputs that number the cells, or are IDs in rising order."""
+    steps = np.diff(Y, axis=0)  # large IDs may be equal in single precision
+    rising = (steps >= 0).all(axis=0) & (np.count_nonzero(steps, axis=0) > len(Y) // 2)
+    names = outputs[rising & (Y % 1 == 0).all(axis=0)]
+    if len(names) and len(Y) >= FEWEST_NUMBERED:
+        text = f"Y: outputs that look like numbers or IDs of the cells: {some(names)}"
+        yield f"{text}; if they are, leave them out"
+
+
+def swapped(X, Y):
+    """Expression given as Y, and outputs as X."""
+    unlike_expression = X.min() < 0 or np.mean(Y == 0) > np.mean(X == 0) + 0.1
+    if Y.shape[1] > X.shape[1] and Y.min() >= 0 and unlike_expression:
+        text = f"Y ({Y.shape[1]} columns), unlike X ({X.shape[1]}), looks like expression"
+        yield f"{text}; are they swapped?"
+
+
+def copies(X, Y):
+    """Expression that was given twice, as X and as Y."""
+    genes = {gene.tobytes() for gene in X.T}
+    # the z-scores of two cells are always 1 and -1
+    outputs = [output.tobytes() for output in Y.T if len(np.unique(output)) > 2]
+    if len(outputs) > 1 and genes.issuperset(outputs):
+        text = f"Y: all {len(outputs)} outputs are columns of X"
+        yield f"{text}; was expression passed as outputs too?"
+
+
+def unlike_training(model, X, genes, cells):
+    """Cells that are unlike the training cells of a model, in the genes that it uses."""
+    names = getattr(model, "feature_names_in_", genes)
+    if len(names) != model.n_features_in_:
+        raise ValueError(f"X: expected {model.n_features_in_} genes, got {len(names)}")
+    used = np.arange(len(names))
+    if hasattr(model, "support_"):
+        used = used[model.support_]
+    places = pd.Index(genes).get_indexer(names[used])
+    known = places >= 0
+    if not known.all():
+        text = f"X: no values for {(~known).sum()} of the {len(used)} genes of the model"
+        yield f"{text}: {some(names[used[~known]])}; set genes without counts to 0"
+    used = used[known]
+    values = X[:, places[known]].astype(np.float64)
+    if len(used) < FEWEST_GENES or not hasattr(model, "x_min_"):
+        return
+    mean = model.x_mean_[used]
+    low = model.x_min_[used]
+    high = model.x_max_[used]
+    if np.isinf(low).any():  # no limits were stored
+        reach = SDS_OF_RANGE * model.x_scale_[used]
+        low = mean - reach
+        high = mean + reach
+    beyond = (values < low - ROUNDING) | (values > high + ROUNDING)
+    names = cells[beyond.mean(axis=1) > MANY]
+    of_cells = f"of {len(cells)} cells"
+    if len(names):
+        text = f"X: in {len(names)} {of_cells}, more than {MANY:.0%} of the genes of the model are"
+        yield f"{text} outside the range of the training cells: {some(names)}; use the same units"
+    if (mean < 0).any() or not mean.any():  # not log expression
+        return
+    names = cells[~values.any(axis=1)]
+    if len(names):
+        text = f"X: in {len(names)} {of_cells}, all genes of the model are 0: {some(names)}"
+        yield f"{text}; predictions mean little, so leave such cells out"
+    new = values.mean(axis=0)
+    times = new @ mean / (mean @ mean)
+    distance = np.linalg.norm(new - times * mean)
+    unlike = distance / max(np.linalg.norm(new), ROUNDING)
+    rescaled = unlike < 0.15 and not 0.8 < times < 1.25
+    if len(cells) >= FEWEST_CELLS and (rescaled or times < 0.1):
+        text = f"X: expression is on average {times:.2g} times that of the training cells"
+        yield f"{text}; is X on another scale?"
