@@ -30,6 +30,11 @@ def counted(n, noun):
     return f"{n} {noun}{'s' * (n != 1)}"
 
 
+def signed(value, digits=2):
+    """A number with a minus sign as long as a plus sign."""
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
 def fit_text(text, width, keep=""):
     """Fit a text into a width in inches: reduce its font size, but not below 5 points, then shorten the text."""
 
