@@ -340,9 +340,8 @@ def _draw_cross_entropy(ax, network, points, lines):
         for column, shade in (("loss", paler(color)), ("eval_loss", color)):
             loss, _ = draw_epochs(ax, reading.curve(tables, column), shade, line)
             tops.append(np.nanquantile(loss, 0.97))
-            if point == points[0]:
-                ax.set_xlim(0, len(loss))
-    ax.set(xlabel="epoch of the pretraining", ylabel="cross-entropy", ylim=(0, 1.08 * max(tops)))
+    ax.set(xlabel="epoch of the pretraining", ylabel="cross-entropy")
+    ax.set(xlim=(0, len(loss)), ylim=(0, 1.08 * max(tops)))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     _explain(ax, model_color(network, points[0]), lines, "validation", "training")
 

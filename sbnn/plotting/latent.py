@@ -7,11 +7,11 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from sbnn.data.checks import UNKNOWN
-from sbnn.errors import naming
+
 from sbnn.plotting import reading
-from sbnn.plotting.cells import MARGIN, draw_cells, draw_cloud, draw_legend
+from sbnn.plotting.cells import draw_cells, draw_cloud, draw_legend
 from sbnn.plotting.colors import Groups
-from sbnn.plotting.common import MANY, WIDTH, new_figure, styled
+from sbnn.plotting.common import MANY, MARGIN, WIDTH, new_figure, styled
 from sbnn.plotting.labels import fit_text, shortened
 from sbnn.plotting.maps import draw_colorbar, draw_map, map_coordinates, map_triangles, widened
 from sbnn.results import Record
@@ -103,9 +103,7 @@ def models_of(top, bottom, scores, colorblind=False, true_genes=None):
         if true_genes is not None:
             genes, heading = mark_true(genes, true_genes), f"{heading}, {TRUE} true"
         if score is not None:
-            [(folds, point)] = reading.choose_models(
-                {name: score}, len(fit.kept_genes), fit, "scores"
-            ).values()
+            folds, point = reading.choose_model(score, len(fit.kept_genes), fit, "scores")
             r2 = folds.test_feature_r2[:, point].mean(axis=0)
         models.append(Model(fit, Groups(fit, colorblind), genes, heading, r2))
     return models
@@ -129,7 +127,7 @@ def draw_models(figure, models, y, letters, inset=True):
     return ax
 
 
-@naming("true_genes: expected names of genes")
+
 def mark_true(genes, true_genes):
     """Names of genes, with a mark after those that are among `true_genes`."""
     true_genes = {true_genes} if isinstance(true_genes, str) else set(true_genes)
