@@ -100,7 +100,7 @@ def marker_of(n):
     return "." if n < 8 else None
 
 
-def draw_epochs(ax, curves, color, line="-", band=True):
+def draw_epochs(ax, curves, color, line="-", band=True, label=None):
     """Draw the mean over folds and a band of one SD of curves (folds x epochs); return both."""
     # each mean is over the folds that were trained in that epoch
     curves = np.ma.masked_invalid(curves)
@@ -109,7 +109,8 @@ def draw_epochs(ax, curves, color, line="-", band=True):
     if band and len(curves) > 1:
         spread = curves.std(0, ddof=1).filled(0)
     epochs = np.arange(1, len(mean) + 1)
-    ax.plot(epochs, mean, color=color, zorder=3, marker=marker_of(len(mean)), ls=line)
+    marker = marker_of(len(mean))
+    ax.plot(epochs, mean, color=color, zorder=3, marker=marker, ls=line, label=label)
     if spread.any():
         low, high = mean - spread, mean + spread
         ax.fill_between(epochs, low, high, color=color, alpha=0.11, lw=0, zorder=2)
@@ -144,10 +145,7 @@ def _draw_strengths(ax, network, colors, published, levels):
     """Draw a curve for each strength of the group lasso, and linear models as horizontal lines."""
     curves = []
     others = []
-    entries = []
     for point, color in colors.items():
-        r2 = reading.curve(reading.regression_epochs(network, point), "eval_r2")
-        curves.append(draw_epochs(ax, r2, color))
         strength = network.parameter(point, "group_lasso")
         last = reading.mean_text(*reading.mean_sd(network.test_r2[:, point]))
         label = f"λ = {reading.number(strength)}:  {last}"
@@ -159,7 +157,9 @@ def _draw_strengths(ax, network, colors, published, levels):
                 (dot,) = ax.plot(1, known, color=color, transform=at_edge, zorder=5, **PUBLISHED)
                 dot.set_clip_on(False)
                 others.append(known)
-        entries.append(Line2D([], [], color=color, label=label))
+        r2 = reading.curve(reading.regression_epochs(network, point), "eval_r2")
+        curves.append(draw_epochs(ax, r2, color, label=label))
+    entries, _ = ax.get_legend_handles_labels()
     if published:
         entries.append(Line2D([], [], color="0.3", label="published, last epoch", **PUBLISHED))
     for rank, r2, n_genes in levels:
@@ -316,7 +316,7 @@ def _draw_linear(ax, srrr, levels, published):
         points.sort(key=lambda point: mean_genes[point])
         n_genes = mean_genes[points]
         mean, spread = reading.mean_sd(srrr.test_r2[:, points])
-        ax.plot(n_genes, mean, color=color, ls=line, marker=marker_of(len(points)))
+        (path,) = ax.plot(n_genes, mean, color=color, ls=line, marker=marker_of(len(points)))
         ax.fill_between(n_genes, mean - spread, mean + spread, color=color, alpha=0.13, lw=0)
         label = f"sRRR, rank {rank}, {size:.0f} genes: {r2:.3f}"
         rows = reading.published_rows(published, "rank", rank)
@@ -326,7 +326,8 @@ def _draw_linear(ax, srrr, levels, published):
         near = min(known, key=lambda number: abs(number - size), default=np.inf)
         if abs(near - size) <= 2:
             label += f" (published {known[near]:.3f})"
-        entries.append(Line2D([], [], color=color, ls=line, label=label))
+        path.set_label(label)
+        entries.append(path)
     return entries
 
 

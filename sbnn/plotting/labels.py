@@ -61,7 +61,7 @@ def fit_text(text, width, keep=""):
 
 
 def name_line(ax, x, name, low=False):
-    """Draw a dashed vertical line, named at its top or bottom; `settle_labels` may move the name."""
+    """Draw a dashed vertical line and its name, which `settle_labels` may move."""
     ax.axvline(x, color="0.45", lw=0.7, ls=DASHES, zorder=1)
     across = ax.get_xaxis_transform()
     place = {"xycoords": across, "textcoords": "offset points", "gid": "line"}

@@ -120,7 +120,7 @@ def _circumradius(corners):
 
 
 def _small_parts(triangles, hidden, never=None):
-    """Mask of triangles in connected parts, hidden or not, of few triangles, none of them `never`."""
+    """Mask of triangles in connected parts of few triangles, none of which is `never`."""
     first, side = np.nonzero(triangles.neighbors >= 0)
     second = triangles.neighbors[first, side]
     same = hidden[first] == hidden[second]
@@ -203,7 +203,7 @@ class Islands:
         return self.centre - (self.low + self.high) / 2 - self.shifts
 
     def approach(self, i, length):
-        """Move an island by a length towards the centre, if needed aside, unless others are near."""
+        """Move an island by a length towards the centre, if needed past others, if there is room."""
         way = self.ways()[i]
         distance = np.linalg.norm(way)
         if distance < length:
