@@ -1,5 +1,7 @@
 """Appearance of cells: published colours, or colours and shapes safe for colour-blind readers."""
 
+from itertools import product
+
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
@@ -14,7 +16,7 @@ from sbnn.plotting.labels import HALO, place_names, shortened
 # side of the inset as a share of the side of the map, and magnification inside the inset
 INSET, ENLARGED = 0.3, 2.5
 # there is some space next to the panel
-CORNERS = np.array([(-0.1, 0), (-0.1, 1 - INSET), (1.1 - INSET, 0), (1.1 - INSET, 1 - INSET)])
+CORNERS = np.array(list(product((-0.1, 1.1 - INSET), (0, 1 - INSET))))
 # largest number of cells drawn as vectors in a PDF; more are drawn as an image to save space
 MOST_SHAPES = 5000
 # if one family has more than this share of the busiest part, an inset would show nothing new
@@ -27,7 +29,8 @@ NOTE = {"fontsize": 5, "color": "0.45"}  # small print
 def draw_cells(ax, xy, colors, markers, size):
     """Draw cells as small filled shapes in random order, so that no group lies on top."""
     order = np.random.default_rng(0).permutation(len(xy))
-    dots = ax.scatter(*xy[order].T, s=size, c=colors[order], lw=0, marker=markers[0])
+    x, y = xy[order].T
+    dots = ax.scatter(x, y, s=size, c=colors[order], lw=0, marker=markers[0])
     dots.set_rasterized(len(xy) > MOST_SHAPES)
     shapes = {}
     for marker in np.unique(markers):
@@ -60,10 +63,11 @@ def draw_crowd(ax, xy, groups):
     # The square root favours places where families meet.
     middle = xy[sample][np.sqrt(members @ close).sum(0).argmax()]
     near = (np.abs(xy - middle) <= half).all(1)
-    hidden = [((xy >= corner) & (xy <= corner + INSET)).all(1).sum() for corner in CORNERS]
+    beyond = xy - CORNERS[:, np.newaxis]  # (n_corners, n_cells, 2)
+    hidden = ((beyond >= 0) & (beyond <= INSET)).all(2).sum(1)
     most = np.unique(groups.families[near], return_counts=True)[1].max() / near.sum()
     # few cells, hidden cells, or a single colour
-    if near.sum() < 0.1 * n or min(hidden) > 0.005 * n or most > MIXED:
+    if near.sum() < 0.1 * n or hidden.min() > 0.005 * n or most > MIXED:
         return
     inset = ax.inset_axes((*CORNERS[np.argmin(hidden)], INSET, INSET))
     (left, low), (right, high) = middle - half, middle + half
@@ -103,8 +107,8 @@ def family_centre(xy, own):
     """
     cells = xy[own]
     k = min(int(len(cells) ** 0.5) + 1, len(cells))
-    distances, _ = cKDTree(cells).query(cells, k=np.arange(1, k + 1))
-    _, near = cKDTree(xy).query(cells, k=np.arange(1, min(2 * k, len(xy)) + 1))
+    distances, _ = cKDTree(cells).query(cells, k=range(1, k + 1))
+    _, near = cKDTree(xy).query(cells, k=range(1, min(2 * k, len(xy)) + 1))
     purity = own[near].mean(axis=1)
     return cells[np.argmax(purity**2 / np.maximum(distances.mean(axis=1), 1e-12))]
 

@@ -1,4 +1,4 @@
-"""All colours of the figures, for models, for families and types of cells, and for numbered items."""
+"""All colours of the figures: models, families and types of cells, and numbered items."""
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,8 @@ def paler(color):
 
 
 def _mixed(color, other, share):
-    return to_hex((1 - share) * np.array(to_rgb(color)) + share * np.array(to_rgb(other)))
+    color, other = np.array([to_rgb(color), to_rgb(other)])
+    return to_hex((1 - share) * color + share * other)
 
 
 def model_color(record, point):
@@ -116,7 +117,7 @@ def listed(table):
 
 
 def family_colors(record):
-    """Dict from family to the colour, "#RRGGBB", of its most frequent type; the largest is first."""
+    """Dict from family to the colour, "#RRGGBB", of its most frequent type; largest first."""
     require(record, "record", ["labels", "colors"])
     return Groups(record).table["color"].to_dict()
 

@@ -100,7 +100,7 @@ def in_few_colors(png):
 
 
 def new_figure(height, layout="constrained"):
-    """Make a figure of full width and a given height in inches; without pyplot, it needs no close."""
+    """Make a figure of full width and a given height in inches, which need not be closed."""
     figure = Figure(figsize=(WIDTH, height), layout=layout)
     FigureCanvasAgg(figure)  # needed to measure text
     return figure

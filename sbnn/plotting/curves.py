@@ -136,8 +136,9 @@ def limit_r2(ax, curves, others):
     """Set y limits that show curves and other values, but not every drop; names fit at the top."""
     low = min([np.nanquantile(mean, 0.02) for mean, _ in curves] + others)
     high = max([np.nanmax(mean + spread) for mean, spread in curves] + others)
-    margin = 0.05 * max(high - low, 0.01)
-    ax.set(ylim=(low - margin, max(high, low + 0.01) + 3 * margin), ylabel="test R²")
+    high = max(high, low + 0.01)
+    margin = 0.05 * (high - low)
+    ax.set(ylim=(low - margin, high + 3 * margin), ylabel="test R²")
     ax.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
 
 
@@ -182,7 +183,8 @@ def _draw_norms(ax, network, colors):
         norms = -np.sort(-network.gene_norms[:, point].astype(float), axis=1)  # (folds, genes)
         # geometric mean, as the axis is logarithmic
         mean = np.exp(np.log(np.maximum(norms, 1e-30)).mean(0))
-        ax.plot(np.arange(1, len(mean) + 1), mean, color=color, marker=marker_of(len(mean)))
+        rank = np.arange(1, len(mean) + 1)
+        ax.plot(rank, mean, color=color, marker=marker_of(len(mean)))
         means.append(mean)
     largest = np.max(means)
     lowest = max(np.min(means), 1e-6 * largest)

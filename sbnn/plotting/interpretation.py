@@ -55,8 +55,8 @@ def effect_map(record):
 
     row = min(ROW, HIGHEST / len(down))
     longest = max(map(len, across))
-    height = max(row * len(down), LEAST) + FRAME + LETTER * max(longest - LETTERS, 0)
-    figure, ax = new_panels(height)
+    further = LETTER * max(longest - LETTERS, 0)
+    figure, ax = new_panels(max(row * len(down), LEAST) + FRAME + further)
     strongest = np.abs(effects).max()
     limit = color_limit(effects)
     image = ax.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")

@@ -13,9 +13,8 @@ CROWDED = 40  # points: names at points that are closer compete for space
 # Possible positions of a name around its point: distances beyond the gap, and directions, the best
 # (right) first.
 FURTHER = (0, 3, 7, 12, 18, 25, 33, 42, 55)
-# as multiples of pi
-ANGLES = (0, 0.25, -0.25, 1, 0.75, -0.75, 0.5, -0.5, 0.125, -0.125, 0.875, -0.875)
-DIRECTIONS = np.array([[np.cos(np.pi * angle), np.sin(np.pi * angle)] for angle in ANGLES])
+ANGLES = np.pi / 8 * np.array([0, 2, -2, 8, 6, -6, 4, -4, 1, -1, 7, -7])
+DIRECTIONS = np.column_stack([np.cos(ANGLES), np.sin(ANGLES)])
 OUTWARDS = np.array([-1, -1, 1, 1])  # of the four sides of a box (x0, y0, x1, y1)
 DASHES = (0, (3, 2))
 
@@ -26,7 +25,8 @@ def shortened(name, most=LETTERS):
     if len(name) <= most:
         return name
     tail = max(most // 3, 1)
-    return f"{name[: most - 1 - tail].rstrip()}…{name[-tail:].lstrip()}"
+    start = name[: most - 1 - tail].rstrip()
+    return f"{start}…{name[-tail:].lstrip()}"
 
 
 def counted(n, noun):

@@ -112,10 +112,10 @@ def _spacing(xy):
 
 def _circumradius(corners):
     """Circumradius of each triangle; `corners` has shape (n_triangles, 3, 2)."""
-    a, b, c = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).T
-    u = corners[:, 1] - corners[:, 0]
-    v = corners[:, 2] - corners[:, 0]
-    double_area = np.abs(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0])
+    sides = corners - np.roll(corners, 1, axis=1)
+    a, b, c = np.linalg.norm(sides, axis=2).T
+    (ax, ay), (bx, by), _ = sides.transpose(1, 2, 0)
+    double_area = np.abs(ax * by - ay * bx)
     return a * b * c / np.maximum(2 * double_area, 1e-30)
 
 
@@ -123,8 +123,9 @@ def _small_parts(triangles, hidden, never=None):
     """Mask of triangles in connected parts of few triangles, none of which is `never`."""
     first, side = np.nonzero(triangles.neighbors >= 0)
     second = triangles.neighbors[first, side]
-    same = hidden[first] == hidden[second]
-    links = coo_array((np.ones(same.sum()), (first[same], second[same])), shape=(len(hidden),) * 2)
+    alike = np.flatnonzero(hidden[first] == hidden[second])
+    pairs = first[alike], second[alike]
+    links = coo_array((np.ones(len(alike)), pairs), shape=(len(hidden), len(hidden)))
     _, part = connected_components(links)
     small = np.bincount(part)[part] <= FEW
     if never is not None:
@@ -174,7 +175,8 @@ def packed(xy):
     n_islands, island = connected_components(close)
     if n_islands == 1 or strait == 0:
         return turned(xy), False
-    islands = Islands([xy[island == i] for i in range(n_islands)], xy.mean(0), strait)
+    cells = [xy[island == i] for i in range(n_islands)]
+    islands = Islands(cells, xy.mean(0), strait)
     for move in MOVES:
         for _ in range(ROUNDS):
             before = islands.shifts.copy()
@@ -203,7 +205,7 @@ class Islands:
         return self.centre - (self.low + self.high) / 2 - self.shifts
 
     def approach(self, i, length):
-        """Move an island by a length towards the centre, if needed past others, if there is room."""
+        """Move an island by a length towards the centre, if needed past others, if it is free."""
         way = self.ways()[i]
         distance = np.linalg.norm(way)
         if distance < length:
@@ -242,4 +244,6 @@ def turned(xy):
 
 
 def _rotation(angle):
-    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    cos = np.cos(angle)
+    sin = np.sin(angle)
+    return np.array([[cos, -sin], [sin, cos]])

@@ -61,9 +61,8 @@ def levels(record, name):
 
 def nearest(values, wanted):
     """The value that is nearest to `wanted` on a log scale."""
-    tiny = np.finfo(float).tiny
-    distances = np.abs(np.log(np.maximum(values, tiny)) - np.log(max(wanted, tiny)))
-    return values[np.argmin(distances)]
+    logs = np.log(np.maximum([wanted, *values], np.finfo(float).tiny))
+    return values[np.argmin(np.abs(logs[1:] - logs[0]))]
 
 
 def mean_sd(values):
@@ -183,9 +182,9 @@ def choose_model(model, n_genes, same_as, argument):
 def _rivals(record, point, best):
     """Whether two models with the same number of genes differ in more than their penalty."""
     n_genes = record.n_selected.mean(0)
+    path, path_of_best = (record.params[i] | {"alpha": None} for i in (point, best))
     # On one path of penalties the first is taken, as in the tables.
-    same_path = record.params[point] | {"alpha": None} == record.params[best] | {"alpha": None}
-    return n_genes[point] == n_genes[best] and not same_path
+    return n_genes[point] == n_genes[best] and path != path_of_best
 
 
 def published_rows(published, name, value, **others):
