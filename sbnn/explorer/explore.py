@@ -1,4 +1,4 @@
-"""The explorer of a fitted model: shown in a notebook, or written to one file that works offline."""
+"""The explorer of a fitted model: shown in a notebook, or written to one file."""
 
 import contextlib
 import re

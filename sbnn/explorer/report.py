@@ -1,4 +1,4 @@
-"""A report as one HTML page to print or share, with a verdict, cautions, facts, pictures and tables."""
+"""A report as one HTML page to print or share: verdict, cautions, facts, pictures and tables."""
 
 import base64
 from html import escape
