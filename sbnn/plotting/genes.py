@@ -13,8 +13,8 @@ from sbnn.plotting.labels import DASHES, counted, name_line, place_names
 RULE = ("slope", "b", "offset", "threshold")
 NEEDED = ("gene_names", "mean_log2", "near_zero_frequency", "selected", *RULE)
 # Markers of cortical cell classes, and one gene that all neurons express.
-MARKERS = """Snap25 Gad1 Slc17a7 Pvalb Sst Vip Lamp5 Sncg Cux2 Fezf2 Foxp2 Rorb Calb2 Npy Th Chodl
-Cck Tac1 Reln Penk""".split()
+MARKERS = ("Snap25", "Gad1", "Slc17a7", "Pvalb", "Sst", "Vip", "Lamp5", "Sncg", "Cux2", "Fezf2")
+MARKERS += ("Foxp2", "Rorb", "Calb2", "Npy", "Th", "Chodl", "Cck", "Tac1", "Reln", "Penk")
 DOT = {"ls": "", "marker": "o", "ms": 2.5}
 
 
