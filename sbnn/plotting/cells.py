@@ -16,7 +16,8 @@ from sbnn.plotting.labels import HALO, place_names, shortened
 # side of the inset as a share of the side of the map, and magnification inside the inset
 INSET, ENLARGED = 0.3, 2.5
 # there is some space next to the panel
-CORNERS = np.array(list(product((-0.1, 1.1 - INSET), (0, 1 - INSET))))
+SIDES = (-0.1, 1.1 - INSET)
+CORNERS = np.array(list(product(SIDES, (0, 1 - INSET))))
 # largest number of cells drawn as vectors in a PDF; more are drawn as an image to save space
 MOST_SHAPES = 5000
 # if one family has more than this share of the busiest part, an inset would show nothing new
@@ -65,7 +66,8 @@ def draw_crowd(ax, xy, groups):
     near = (np.abs(xy - middle) <= half).all(1)
     beyond = xy - CORNERS[:, np.newaxis]  # (n_corners, n_cells, 2)
     hidden = ((beyond >= 0) & (beyond <= INSET)).all(2).sum(1)
-    most = np.unique(groups.families[near], return_counts=True)[1].max() / near.sum()
+    _, counts = np.unique(groups.families[near], return_counts=True)
+    most = counts.max() / near.sum()
     # few cells, hidden cells, or a single colour
     if near.sum() < 0.1 * n or hidden.min() > 0.005 * n or most > MIXED:
         return
@@ -108,7 +110,8 @@ def family_centre(xy, own):
     cells = xy[own]
     k = min(int(len(cells) ** 0.5) + 1, len(cells))
     distances, _ = cKDTree(cells).query(cells, k=range(1, k + 1))
-    _, near = cKDTree(xy).query(cells, k=range(1, min(2 * k, len(xy)) + 1))
+    k_all = min(2 * k, len(xy))
+    _, near = cKDTree(xy).query(cells, k=range(1, k_all + 1))
     purity = own[near].mean(axis=1)
     return cells[np.argmax(purity**2 / np.maximum(distances.mean(axis=1), 1e-12))]
 

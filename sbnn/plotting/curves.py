@@ -51,7 +51,8 @@ def training_curves(network, srrr=None, n_components=(2,), published=None):
     reading.require(network, "network", [*HISTORY, "gene_norms", "n_components"])
     levels = srrr_levels(srrr, network)
     grid = points_by_width(network, n_components, pretraining=True)
-    figure, panels = new_panels(2.55 * len(grid), len(grid), 2, width_ratios=(2, 1), squeeze=False)
+    shape = (len(grid), 2)
+    figure, panels = new_panels(2.55 * len(grid), *shape, width_ratios=(2, 1), squeeze=False)
     for (left, right), (width, points) in zip(panels, grid.items(), strict=True):
         points.sort(key=lambda point: network.parameter(point, "group_lasso"))
         color = model_color(network, points[0])
@@ -134,9 +135,10 @@ def mark_stages(ax, tables):
 
 def limit_r2(ax, curves, others):
     """Set y limits that show curves and other values, but not every drop; names fit at the top."""
-    low = min([np.nanquantile(mean, 0.02) for mean, _ in curves] + others)
-    high = max([np.nanmax(mean + spread) for mean, spread in curves] + others)
-    high = max(high, low + 0.01)
+    lows = [np.nanquantile(mean, 0.02) for mean, _ in curves]
+    highs = [np.nanmax(mean + spread) for mean, spread in curves]
+    low = min(lows + others)
+    high = max([*highs, *others, low + 0.01])
     margin = 0.05 * (high - low)
     ax.set(ylim=(low - margin, high + 3 * margin), ylabel="test R²")
     ax.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
@@ -189,7 +191,7 @@ def _draw_norms(ax, network, colors):
     largest = np.max(means)
     lowest = max(np.min(means), 1e-6 * largest)
     ax.set(xlabel="genes, sorted", ylabel="weight norm of a gene", yscale="log")
-    ax.set(xlim=(0, network.gene_norms.shape[2]), ylim=(lowest / 1.6, largest * 3))
+    ax.set(xlim=(0, len(mean)), ylim=(lowest / 1.6, largest * 3))
     ax.set_title("first layer, before pruning", loc="left")
     name_line(ax, n_genes, f"{n_genes} genes")
 
@@ -247,7 +249,10 @@ def bottleneck_comparison(network, srrr, ridge, published=None, group_lasso=0.1,
 
     ax = panels[0]
     # If a width has networks with and without pretraining, the pretrained network represents it.
-    shown = [max(grid[width], key=lambda point: (point in asked, point)) for width in widths]
+    shown = []
+    for width in widths:
+        candidates = [point for point in grid[width] if point in asked]
+        shown.append((candidates or grid[width])[-1])
     entries = _draw_networks(ax, network, shown, lines, published)
     entries += _draw_linear(ax, srrr, levels, published)
     r2 = ridge.test_r2.mean()
@@ -270,13 +275,9 @@ def bottleneck_comparison(network, srrr, ridge, published=None, group_lasso=0.1,
     log_ticks(ax, [tick for tick in GENE_TICKS if low <= tick <= high])
     ax.set(xlim=(low / 1.2, high * 1.2), xlabel="selected genes", ylabel="test R²")
     ax.set_title("mean ± SD over folds", loc="left")
-    figure.legend(
-        entries,
-        names,
-        handler_map={tuple: HandlerTuple(ndivide=None)},
-        loc="outside upper center",
-        ncols=min(-(-len(entries) // 2), 3),
-    )
+    side_by_side = {tuple: HandlerTuple(ndivide=None)}
+    place = {"loc": "outside upper center", "ncols": min(-(-len(entries) // 2), 3)}
+    figure.legend(entries, names, handler_map=side_by_side, **place)
     return finish(figure, [panels])
 
 

@@ -55,8 +55,10 @@ def gene_selection_curve(record, title=None):
     curve = selection_curve(record, line)
     side = ax.fill_between(line, curve.clip(max=2), 2, color=ORANGE, alpha=0.12, lw=0)
     side.set_label("selected side")
-    for group, color in ((genes[~genes.selected], "0.6"), (genes[genes.selected], "0.15")):
-        ax.plot(group.x, group.y, ".", color=color, ms=2, mew=0, rasterized=True)
+    left_out = genes[~genes.selected]
+    selected = genes[genes.selected]
+    ax.plot(left_out.x, left_out.y, ".", color="0.6", ms=2, mew=0, rasterized=True)
+    ax.plot(selected.x, selected.y, ".", color="0.15", ms=2, mew=0, rasterized=True)
     rule = f"exp(−{record.slope:g} (x − {record.b:.2f})) + {record.offset:g}"
     (border,) = ax.plot(line, curve, color=ORANGE, lw=1.5, label=rule)
     named = genes.loc[names, ["x", "y"]].to_numpy()
@@ -69,11 +71,11 @@ def gene_selection_curve(record, title=None):
         ax.set_ylabel("fraction of cells without a count")
 
     chosen = f"{record.selected.sum()} selected of {len(record.selected)} genes"
-    left_out = "left out"
-    if (genes.y > selection_curve(record, genes.x))[~genes.selected].any():
-        left_out += " (below the curve, or in too few cells)"
+    others = "left out"
+    if (left_out.y > selection_curve(record, left_out.x)).any():
+        others += " (below the curve, or in too few cells)"
     dark = Line2D([], [], color="0.15", label=chosen, **DOT)
-    pale = Line2D([], [], color="0.6", label=left_out, **DOT)
+    pale = Line2D([], [], color="0.6", label=others, **DOT)
     legend_above(ax, [border, side, dark, pale], ncols=4)
     if title:
         figure.suptitle(title, fontsize=7.5)
@@ -135,13 +137,11 @@ def selection_frequencies(record):
     n_hidden = n_trusted - shown["trusted"].sum()
     if n_hidden:
         trusted += f", {n_hidden} of them not shown"
-    entries = [
-        Line2D([], [], marker="o", ms=3.5, color=TRUSTED, label=trusted),
-        Line2D([], [], marker="o", ms=3.5, color=OTHERS, label="other genes"),
-        Line2D([], [], color="0.2", lw=0.8, ls=DASHES, label=rule),
-    ]
+    green = Line2D([], [], marker="o", ms=3.5, color=TRUSTED, label=trusted)
+    grey = Line2D([], [], marker="o", ms=3.5, color=OTHERS, label="other genes")
+    dashes = Line2D([], [], color="0.2", lw=0.8, ls=DASHES, label=rule)
     title = f"{reading.model_title(record)}; fits to halves of the cells"
-    legend_above(ax, entries, ncols=3, title=title)
+    legend_above(ax, [green, grey, dashes], ncols=3, title=title)
     ax.set(xlim=(-0.8, len(shown) - 0.2), ylim=(0, 1.03))
     ax.set_ylabel(f"frequency over {len(record.folds)} halves")
     name_columns(ax, shown.index)

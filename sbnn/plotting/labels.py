@@ -89,8 +89,9 @@ def _settle_levels(ax, texts):
         return
     texts.sort(key=lambda text: text.get_position()[1])
     boxes = np.array([text.get_window_extent().extents for text in texts])  # (x0, y0, x1, y1)
-    heights = boxes[:, 3] - boxes[:, 1] + ax.figure.dpi / 72
-    levels = (boxes[:, 1] + boxes[:, 3]) / 2
+    _, bottoms, _, tops = boxes.T
+    heights = tops - bottoms + ax.figure.dpi / 72
+    levels = (bottoms + tops) / 2
     # Isotonic regression gives the smallest sum of squared shifts for which no two names overlap.
     steps = (heights[1:] + heights[:-1]) / 2
     offsets = np.append(0, np.cumsum(steps))
@@ -98,7 +99,8 @@ def _settle_levels(ax, texts):
     low = frame.y0 + heights[0] / 2
     high = frame.y1 - heights[-1] / 2 - offsets[-1]
     lowest = isotonic_regression(levels - offsets).x
-    places = lowest.clip(low, max(low, high)) + offsets
+    inside = lowest.clip(low, max(low, high))
+    places = inside + offsets
 
     def in_axes(pixels):
         return (pixels - frame.y0) / frame.height
@@ -171,14 +173,16 @@ def place_names(ax, points, names, background, leader=True, **style):
         misleading = _inside(boxes + 3 * unit * OUTWARDS, np.delete(pixels, i, 0))
         hidden = _inside(boxes, dots) / max(len(dots), 1) ** 0.5
         away = _distance(shifts, size) / unit
-        costs = 1e4 * covered / unit**2 + 1e3 * misleading + 5 * hidden + away
+        worst = 1e4 * covered / unit**2 + 1e3 * misleading
+        costs = worst + 5 * hidden + away
         best = np.argmin(costs)
         shift = shifts[best]
         note.set_position(shift / unit)
         taken.append(boxes[best] + 0.5 * unit * OUTWARDS)
         if leader and away[best] > GAP + 4:
             nearest = np.clip(0, shift - size / 2, shift + size / 2)  # point of the box
-            ends = ax.transData.inverted().transform([pixels[i], pixels[i] + nearest])
+            to_data = ax.transData.inverted()
+            ends = to_data.transform([pixels[i], pixels[i] + nearest])
             ax.plot(*ends.T, color="0.2", lw=0.4, zorder=4)
     return [notes[i] for i in range(len(notes))]
 
@@ -186,13 +190,16 @@ def place_names(ax, points, names, background, leader=True, **style):
 def _shifts(size, unit):
     """Possible centres of a box next to a point, relative to it: an array (n_places, 2)."""
     # The side or corner of the box that faces the point touches a circle around the point.
-    touching = np.sign(np.round(DIRECTIONS, 9)) * np.abs(DIRECTIONS) ** 0.5 * size / 2
-    return np.vstack([DIRECTIONS * (GAP * unit + further * unit) + touching for further in FURTHER])
+    facing = np.sign(np.round(DIRECTIONS, 9)) * np.abs(DIRECTIONS) ** 0.5
+    touching = facing * size / 2
+    rings = [GAP * unit + further * unit for further in FURTHER]
+    return np.vstack([DIRECTIONS * radius + touching for radius in rings])
 
 
 def _distance(shifts, size):
     """Distance from a point to boxes whose centres are shifted from the point by `shifts`."""
-    return np.linalg.norm(np.maximum(np.abs(shifts) - size / 2, 0), axis=-1)
+    beyond = np.maximum(np.abs(shifts) - size / 2, 0)
+    return np.linalg.norm(beyond, axis=-1)
 
 
 def _shared(boxes, other):

@@ -56,7 +56,8 @@ NEEDED = (
 # model, the colour bar.
 MAP, GAP, TITLE, BASE, HALF, BAR = 0.66, 0.06, 0.14, 0.06, 2.72, 1.5
 # three maps side by side, and the map of the cells
-BLOCK, SIDE = 3 * MAP + 2 * GAP, 3 * MAP + 2 * TITLE
+BLOCK = 3 * MAP + 2 * GAP
+SIDE = 3 * MAP + 2 * TITLE
 
 
 @styled
@@ -121,7 +122,8 @@ def models_of(top, bottom, scores, colorblind=False):
 def families_legend(figure, models):
     """Draw the legend of the families next to the colour bar; return it and the height of both."""
     groups = models[0].groups
-    legend, height = draw_legend(figure, groups.table, groups.title, WIDTH - BAR - 4 * MARGIN)
+    width = WIDTH - BAR - 4 * MARGIN
+    legend, height = draw_legend(figure, groups.table, groups.title, width)
     return legend, max(height + 0.1, 0.44)
 
 
@@ -142,7 +144,8 @@ def draw_models(figure, models, low, letters, true_genes=None, inset=False):
         _draw_genes(canvas, bottom, triangles, model.record, true_genes)
         _draw_features(canvas, bottom, triangles, model.record, model.r2)
         ax = place_panel(figure, (WIDTH - SIDE) / 2, bottom + BASE, SIDE, SIDE)
-        draw_cloud(ax, model.groups, xy, note, np.clip(6000 / len(xy), 1, 12), inset)
+        size = np.clip(6000 / len(xy), 1, 12)
+        draw_cloud(ax, model.groups, xy, note, size, inset)
         title = reading.model_title(model.record)
         y = bottom + SIDE + 0.3
         write(figure, WIDTH / 2, y, title, ha="center", fontweight="bold", fontsize=7.5)
@@ -179,7 +182,8 @@ def _draw_features(canvas, bottom, triangles, record, r2):
         end = "" if r2 is None else f" {signed(r2[i])}"
         if factors[i] > 1:
             end += f" ×{factors[i]:.0f}"
-        maps.append((str(record.feature_names[i]), end, record.predictions[:, i] * factors[i]))
+        values = record.predictions[:, i] * factors[i]
+        maps.append((str(record.feature_names[i]), end, values))
     _draw_block(canvas, left, bottom, heading, triangles, maps, "normal")
     if (factors[shown] > 1).any():
         text = "×: stretched, as outliers widen its SD"
@@ -288,7 +292,8 @@ def family_zoom(top, bottom=None, family=None, scores=None):
     draw_cells(ax, xy[own], groups.colors[own], groups.markers[own], size)
 
     gene = marker_gene(record, family, own)
-    maps = [(0, str(record.kept_genes[gene]), record.predicted_expression[:, gene])]
+    name = str(record.kept_genes[gene])
+    maps = [(0, name, record.predicted_expression[:, gene])]
     for i, output in zip((2, 3), zoomed_outputs(record, own), strict=False):
         name = str(record.feature_names[output])
         if r2 is not None:

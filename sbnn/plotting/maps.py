@@ -63,7 +63,8 @@ def panel_coordinates(xy, proportional):
         low = drawn.min(0)
         high = drawn.max(0)
     xy = _framed(xy, low, high, proportional)
-    n_outside = int(((xy < 0) | (xy > 1)).any(1).sum())
+    outside = (xy < 0) | (xy > 1)
+    n_outside = outside.any(1).sum()
     if n_outside:
         notes.append(f"{counted(n_outside, 'outlying cell')} drawn at the edge")
     return xy, "; ".join(notes)
@@ -79,8 +80,10 @@ def _framed(xy, low, high, proportional):
 
 def widened(record):
     """Factor by which outliers inflate the SD of each output; 1 if it is at most 2."""
-    bulk = np.ptp(np.quantile(record.outputs, [0.025, 0.975], axis=0), axis=0) / 3.92
-    return np.where((bulk > 0) & (bulk < NARROW), 1 / np.maximum(bulk, 1e-30), 1.0)
+    low, high = np.quantile(record.outputs, [0.025, 0.975], axis=0)
+    bulk = (high - low) / 3.92
+    narrow = (bulk > 0) & (bulk < NARROW)
+    return np.where(narrow, 1 / np.maximum(bulk, 1e-30), 1.0)
 
 
 def map_triangles(xy):
@@ -91,7 +94,8 @@ def map_triangles(xy):
     try:
         triangles = Triangulation(*xy.T)
         corners = triangles.triangles  # positions of cells, shape (n_triangles, 3)
-        hidden = _circumradius(xy[corners]) > STRETCH * np.median(spacing[corners], axis=1)
+        usual = np.median(spacing[corners], axis=1)
+        hidden = _circumradius(xy[corners]) > STRETCH * usual
         hidden ^= _small_parts(triangles, hidden) & ~hidden
         at_hull = (triangles.neighbors < 0).any(1)
         hidden ^= _small_parts(triangles, hidden, at_hull) & hidden
@@ -125,7 +129,8 @@ def _small_parts(triangles, hidden, never=None):
     second = triangles.neighbors[first, side]
     alike = np.flatnonzero(hidden[first] == hidden[second])
     pairs = first[alike], second[alike]
-    links = coo_array((np.ones(len(alike)), pairs), shape=(len(hidden), len(hidden)))
+    n = len(hidden)
+    links = coo_array((np.ones(len(alike)), pairs), shape=(n, n))
     _, part = connected_components(links)
     small = np.bincount(part)[part] <= FEW
     if never is not None:
@@ -151,9 +156,12 @@ def map_image(triangles, values, pixels, limits=LIMITS):
     covered = inside.reshape(blocks).sum((1, 3))
     total = np.where(inside, found.data, 0).reshape(blocks).sum((1, 3))
     shares = Normalize(*limits, clip=True)(total / np.maximum(covered, 1))
-    colors = colormaps[rcParams["image.cmap"]].resampled(STEPS)(shares)[..., :3]
-    opacity = np.ceil(EDGE * covered / FINER**2)[..., np.newaxis] / EDGE
-    return np.round(255 * (opacity * colors + 1 - opacity)).astype(np.uint8)
+    shades = colormaps[rcParams["image.cmap"]].resampled(STEPS)
+    colors = shades(shares)[..., :3]
+    opacity = np.ceil(EDGE * covered / FINER**2) / EDGE
+    opacity = opacity[..., np.newaxis]
+    shown = opacity * colors + 1 - opacity
+    return np.round(255 * shown).astype(np.uint8)
 
 
 def draw_colorbar(figure, x, y, width, label, limits=LIMITS, ticks=None):
@@ -240,7 +248,9 @@ def turned(xy):
     turns = [_rotation(-angle) for angle in np.radians(np.arange(0, 90, 3))]
     sides = np.array([np.ptp(hull @ turn, axis=0).max() for turn in turns])
     best = np.argmin(sides)
-    return xy @ turns[best] if sides[best] < WORTH * sides[0] else xy
+    if sides[best] >= WORTH * sides[0]:
+        return xy
+    return xy @ turns[best]
 
 
 def _rotation(angle):

@@ -94,7 +94,8 @@ def regression_stages(tables):
     for own, table in zip(positions, tables, strict=True):
         stages = table["stage"].to_numpy()
         begins = np.flatnonzero(_begins(stages))
-        found.append([(int(own[start]) + 1, stages[start]) for start in begins])
+        epochs = (own[begins] + 1).tolist()
+        found.append(list(zip(epochs, stages[begins], strict=True)))
 
     def n_stages(starts):
         return len(starts), starts[0][1] != "straight"
@@ -136,8 +137,10 @@ def _aligned(tables):
     shared = set(stages[0]).intersection(*stages[1:])
     # Each part but the first starts with a shared stage and ends before the next shared stage. The
     # first part contains the stages before all shared stages, and may be empty.
+    n_parts = len(shared) + 1
     parts = [np.cumsum(np.isin(own, list(shared)) & _begins(own)) for own in stages]
-    lengths = np.max([np.bincount(part, minlength=len(shared) + 1) for part in parts], axis=0)
+    sizes = [np.bincount(part, minlength=n_parts) for part in parts]
+    lengths = np.max(sizes, axis=0)
     starts = np.cumsum(lengths) - lengths
     positions = []
     for part in parts:
@@ -182,9 +185,9 @@ def choose_model(model, n_genes, same_as, argument):
 def _rivals(record, point, best):
     """Whether two models with the same number of genes differ in more than their penalty."""
     n_genes = record.n_selected.mean(0)
-    path, path_of_best = (record.params[i] | {"alpha": None} for i in (point, best))
     # On one path of penalties the first is taken, as in the tables.
-    return n_genes[point] == n_genes[best] and path != path_of_best
+    other_path = record.params[point] | {"alpha": None} != record.params[best] | {"alpha": None}
+    return n_genes[point] == n_genes[best] and other_path
 
 
 def published_rows(published, name, value, **others):

@@ -68,7 +68,8 @@ def overview(record, halves=None, folds=None, true_genes=None):
     canvas.text(WIDTH / 2, TOP - 0.13, n_cells, ha="center", va="center", **BELOW)
     ax = place_panel(figure, left, FLOOR, SIDE, SIDE)
     xy, note = map_coordinates(record)
-    draw_cloud(ax, Groups(record), xy, note, np.clip(5000 / len(xy), 1, 10))
+    size = np.clip(5000 / len(xy), 1, 10)
+    draw_cloud(ax, Groups(record), xy, note, size)
     return figure
 
 
@@ -88,7 +89,8 @@ def _draw_genes(canvas, record, halves, true_genes):
         n_true = np.isin(genes, true_genes).sum()
         meanings.append(f"{TRUE} true: {n_true} of {len(true_genes)}")
         names = mark_true(genes, true_genes)
-    canvas.text(x, TOP, f"{len(genes)} of {len(record.selected)} genes", ha="right", **HEAD)
+    title = f"{len(genes)} of {len(record.selected)} genes"
+    canvas.text(x, TOP, title, ha="right", **HEAD)
     explained = canvas.text(x, TOP - 0.13, ", ".join(meanings), va="center", **BELOW)
     if len(meanings) > 1:  # two texts need more space
         explained.set_x(MARGIN)
@@ -131,10 +133,12 @@ def _draw_wedge(canvas, foot, tip, name, text):
     """Draw an encoder or a decoder, from a column of names (`foot`) to the map (`tip`)."""
     high = MIDDLE + SIDE / 2
     low = MIDDLE - SIDE / 2
-    corners = [(foot, low), (foot, high), (tip, MIDDLE + 0.25), (tip, MIDDLE - 0.25)]
-    canvas.add_patch(Polygon(corners, closed=True, facecolor=SKY, alpha=0.3, lw=0))
+    wide = [(foot, low), (foot, high)]
+    narrow = [(tip, MIDDLE + 0.25), (tip, MIDDLE - 0.25)]
+    canvas.add_patch(Polygon(wide + narrow, closed=True, facecolor=SKY, alpha=0.3, lw=0))
     length = tip - foot
-    x = foot + np.sign(length) * max(abs(length) / 3, WORD / 2)
+    inwards = max(abs(length) / 3, WORD / 2)
+    x = foot + np.sign(length) * inwards
     canvas.text(x, MIDDLE, name, ha="center", va="bottom", fontsize=8)
     canvas.text(x, MIDDLE - 0.04, text, ha="center", va="top", **BELOW)
 
@@ -143,7 +147,8 @@ def _rows(names):
     """Names that fit into a column, heights of its rows, and the font size."""
     n_rows = min(max(len(names), FEWEST), MANY)
     shown = names if len(names) <= n_rows else names[: n_rows - 1]
-    heights = MIDDLE + SIDE / 2 - (np.arange(n_rows) + 0.5) * SIDE / n_rows
+    from_top = (np.arange(n_rows) + 0.5) * SIDE / n_rows
+    heights = MIDDLE + SIDE / 2 - from_top
     return shown, heights, min(7.0, 0.8 * 72 * SIDE / n_rows)
 
 

@@ -37,7 +37,8 @@ def map_trust(record, fit=None):
     left, right = panels[0]
     left.set_title(f"cells when held out: mean error {np.nanmean(record.errors):.2f}")
     r2 = record.agreement  # of each seed
-    right.set_title(f"maps of {len(r2)} other seeds: R² {r2.min():.2f} to {r2.max():.2f}")
+    agreement = f"R² {r2.min():.2f} to {r2.max():.2f}"
+    right.set_title(f"maps of {len(r2)} other seeds: {agreement}")
     xy, note = panel_coordinates(record.latent, proportional=False)
     _draw_values(left, xy, record.errors, note, "mean squared error of a cell (z-scores)")
     _draw_values(right, xy, record.spread, note, "distance moved / map size")
@@ -62,7 +63,8 @@ def _draw_values(ax, xy, values, note, label):
     shown = np.clip(xy, 0.01, 0.99)
     order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]
     size = np.clip(5000 / len(xy), 1, 9)
-    dots = ax.scatter(*shown[order].T, c=values[order], s=size, lw=0, cmap=SHADES)
+    x, y = shown[order].T
+    dots = ax.scatter(x, y, c=values[order], s=size, lw=0, cmap=SHADES)
     dots.set_clim(0, np.nanquantile(values, SHOWN))
     dots.set_rasterized(len(xy) > MOST_SHAPES)
     ax.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[], aspect="equal")
