@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from made_up import fit_record, words
 from matplotlib.colors import to_hex
+from scipy.cluster.vq import kmeans2
+from sklearn.metrics import calinski_harabasz_score
 
 from sbnn import plotting
 from sbnn.data.checks import GREY, OKABE_ITO
@@ -96,6 +98,16 @@ def test_the_number_of_clusters_is_found(n_clusters):
     for cluster in range(n_clusters):
         assert len(set(found[own == cluster])) == 1
     assert len(set(found)) == n_clusters
+
+
+def test_the_number_of_clusters_of_few_cells_follows_the_criterion_of_calinski_and_harabasz():
+    for seed in range(6):
+        Y = np.random.default_rng(seed).normal(size=(9, 2))
+        scores = {}
+        for k in range(2, 8):
+            _, labels = kmeans2(Y, k, minit="++", seed=0, iter=50)
+            scores[k] = calinski_harabasz_score(Y, labels)
+        assert len(set(colors.clusters(Y))) == max(scores, key=scores.get)
 
 
 def test_a_pair_of_t_snes_shows_clusters_of_a_fit():

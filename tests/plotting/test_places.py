@@ -36,9 +36,12 @@ def test_islands_keep_a_strait_between_them():
     xy, own = islands()
     new, _ = maps.packed(xy)
     strait = maps.STRAIT * np.quantile(maps._spacing(xy), 0.9)
+    nearest = np.inf
     for i, j in ((0, 1), (0, 2), (1, 2)):
         gaps = np.linalg.norm(new[own == i][:, np.newaxis] - new[own == j], axis=2)
         assert gaps.min() >= strait - 1e-9
+        nearest = min(nearest, gaps.min())
+    assert nearest < 2 * strait, "no further apart than needed"
 
 
 def test_one_island_stays():
