@@ -94,8 +94,8 @@ CALLS = {
     "groups: expected one": lambda data, record: sbnn.stability_selection(
         NETWORK, data, groups=["a"] * 7
     ),
-    "titles : pair": lambda data, record: plotting.component_variance(PARTS, titles=3),
-    "published : ": lambda data, record: plotting.training_curves(network_record(), published="a"),
+    "titles: ": lambda data, record: plotting.component_variance(PARTS, titles=3),
+    "published: ": lambda data, record: plotting.training_curves(network_record(), published="a"),
     "dataset: ": lambda data, record: sbnn.interpret(MODEL.fit(data), data, name=3),
     "dict of seeds and AnnData": lambda data, record: dynamics.evaluate(
         MODEL, data, method="m", condition="c"

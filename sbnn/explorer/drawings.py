@@ -1,4 +1,4 @@
-"""The two bokeh figures of the page, the map of the cells and a histogram; the scripts of the page fill in the data."""
+"""The two bokeh figures of the page, a map and a histogram; scripts fill in the data."""
 
 import numpy as np
 from bokeh import models
@@ -6,104 +6,65 @@ from bokeh.plotting import figure
 
 FEWEST, MOST = 3.5, 9.0  # diameter of a dot in pixels, for many and for few cells
 FONT = "Helvetica, Arial, sans-serif"
+BARE = {"toolbar_location": None, "tools": ""}
+COLUMNS = ("x", "y", "color", "cell", "type", "family", "value")  # of the cells
 
 
 def cell_map(xy, axes, equal):
-    """Map with a dot for each cell, a colour bar, and tools without a toolbar; scripts find its parts by name."""
-    map_ = figure(
-        name="map",
-        title=" ",
-        sizing_mode="stretch_both",
-        toolbar_location=None,
-        tools="",
-        lod_threshold=None,
-        match_aspect=equal,
-        x_axis_label=axes[0],
-        y_axis_label=axes[1],
-        x_range=models.DataRange1d(),
-        y_range=models.DataRange1d(),
-    )
+    """Map with a dot for each cell and a colour bar; scripts find its parts by name."""
+    map_ = figure(name="map", title=" ", sizing_mode="stretch_both", match_aspect=equal, **BARE)
+    map_.lod_threshold = None
+    map_.xaxis.axis_label, map_.yaxis.axis_label = axes
+    map_.x_range = models.DataRange1d()
+    map_.y_range = models.DataRange1d()
     # Invisible corners keep the view fixed while types are hidden.
-    (left, low), (right, high) = xy.min(0).tolist(), xy.max(0).tolist()
-    ends = models.ColumnDataSource({"x": [left, right], "y": [low, high]}, name="corners")
+    x, y = np.transpose([xy.min(0), xy.max(0)]).tolist()
+    ends = models.ColumnDataSource({"x": x, "y": y}, name="corners")
     corners = map_.scatter("x", "y", source=ends, alpha=0, size=0)
-    columns = ("x", "y", "color", "cell", "type", "family", "value")
-    source = models.ColumnDataSource({name: [] for name in columns}, name="cells")
-    size = float(np.clip(270 / np.sqrt(len(xy)), FEWEST, MOST))
-    dots = map_.scatter(
-        "x",
-        "y",
-        source=source,
-        name="dots",
-        size=size,
-        view=models.CDSView(filter=models.BooleanFilter(name="shown")),
-        fill_color="color",
-        fill_alpha=0.9,
-        line_width=0.5,
-        line_alpha=0.5,
-        nonselection_fill_alpha=0.08,
-        nonselection_line_alpha=0,
-    )
-    dots.selection_glyph = dots.glyph
-    map_.text(
-        "x",
-        "y",
-        "text",
-        source=models.ColumnDataSource({"x": [], "y": [], "text": []}, name="names"),
-        name="labels",
-        text_align="center",
-        text_baseline="middle",
-        text_font={"value": FONT},
-        text_font_size="12px",
-        background_fill_alpha=0.75,
-        padding=2,
-        border_radius=3,
-    )
     for range_ in (map_.x_range, map_.y_range):
         range_.renderers = [corners]
-    hover = models.HoverTool(
-        name="hover", renderers=[dots], tooltips=None, attachment="right", limit=1
-    )
+
+    source = models.ColumnDataSource({name: [] for name in COLUMNS}, name="cells")
+    size = float(np.clip(270 / np.sqrt(len(xy)), FEWEST, MOST))
+    dots = map_.scatter("x", "y", source=source, name="dots", size=size)
+    dots.view = models.CDSView(filter=models.BooleanFilter(name="shown"))
+    dots.glyph.update(fill_color="color", fill_alpha=0.9, line_width=0.5, line_alpha=0.5)
+    dots.nonselection_glyph = dots.glyph.clone(fill_alpha=0.08, line_alpha=0)
+    dots.selection_glyph = dots.glyph
+
+    names = models.ColumnDataSource({"x": [], "y": [], "text": []}, name="names")
+    labels = map_.text("x", "y", "text", source=names, name="labels")
+    labels.glyph.update(text_align="center", text_baseline="middle", text_font_size="12px")
+    labels.glyph.update(text_font={"value": FONT}, padding=2, border_radius=3)
+    labels.glyph.background_fill_alpha = 0.75
+    hover = models.HoverTool(name="hover", tooltips=None, attachment="right", limit=1)
     wheel = models.WheelZoomTool()
-    pan, box = models.PanTool(name="pan"), models.BoxSelectTool(name="box")
+    pan = models.PanTool(name="pan")
+    box = models.BoxSelectTool(name="box")
     lasso = models.LassoSelectTool(name="lasso", continuous=False)
-    for tool in (box, lasso):
+    for tool in (box, lasso, hover):
         tool.renderers = [dots]
     map_.add_tools(pan, box, lasso, wheel, hover, models.ResetTool())
-    map_.toolbar.active_drag, map_.toolbar.active_scroll = lasso, wheel
+    map_.toolbar.active_drag = lasso
+    map_.toolbar.active_scroll = wheel
     mapper = models.LinearColorMapper(name="mapper", palette=["#000000"], low=0, high=1)
-    bar = models.ColorBar(
-        name="bar", color_mapper=mapper, width=12, visible=False, background_fill_color=None
-    )
+    bar = models.ColorBar(name="bar", color_mapper=mapper, width=12, visible=False)
+    bar.background_fill_color = None
     map_.add_layout(bar, "right")
     _plain(map_)
     return map_
 
 
 def histogram():
-    """Histogram of one feature in selected and in other cells; its source is ``bins`` (left, right, inside, rest)."""
-    plot = figure(
-        name="histogram",
-        sizing_mode="stretch_width",
-        height=190,
-        toolbar_location=None,
-        tools="",
-        x_axis_label=" ",
-        y_axis_label="share of cells",
-    )
-    source = models.ColumnDataSource(
-        {"left": [0], "right": [1], "inside": [0], "rest": [0]}, name="bins"
-    )
+    """Histogram of one feature in selected and in other cells, of the source ``bins``."""
+    plot = figure(name="histogram", sizing_mode="stretch_width", height=190, **BARE)
+    plot.xaxis.axis_label = " "
+    plot.yaxis.axis_label = "share of cells"
+    bins = {"left": [0], "right": [1], "inside": [0], "rest": [0]}
+    source = models.ColumnDataSource(bins, name="bins")
     for part in ("rest", "inside"):
-        plot.quad(
-            left="left",
-            right="right",
-            top=part,
-            bottom=0,
-            source=source,
-            name=part,
-            fill_alpha=0.55,
-        )
+        bars = plot.quad("left", "right", part, 0, source=source, name=part)
+        bars.glyph.fill_alpha = 0.55
     plot.y_range.start = 0
     _plain(plot)
     return plot

@@ -1,4 +1,4 @@
-"""The explorer of a fitted model: shown in a notebook, or written to one file that works offline."""
+"""The explorer of a fitted model: shown in a notebook, or written to one file."""
 
 import contextlib
 import re
@@ -9,14 +9,16 @@ from pathlib import Path
 from sbnn.data.datasets import load_dataset, require_study
 from sbnn.results import load, results_folder, results_path, write_atomically
 
+TITLE = "Explorer of a fitted model"
 HEIGHT = 900  # height of the page in a notebook, in pixels
 FIRST_CHOICE = "fit_default_2d.pickle"  # preferred fit in a folder
+# names of other records in a folder, by argument of `explore`
+BESIDE = {"ridge": "cv_ridge", "halves": "halves_default", "tsne": "tsne"}
 
 
 @dataclass(frozen=True)
 class Explorer:
-    """HTML page to explore a fitted model; a notebook displays a page that is the last expression
-    of a cell.
+    """HTML page to explore a fitted model; a notebook displays it as the last line of a cell.
 
     Parameters
     ----------
@@ -33,15 +35,14 @@ class Explorer:
         return path
 
     def _repr_html_(self):
-        look = f'width="100%" height="{HEIGHT}" style="border: 0"'
-        return f'<iframe title="Explorer of a fitted model" srcdoc="{escape(self.html)}" {look}></iframe>'
+        look = f'title="{TITLE}" width="100%" height="{HEIGHT}" style="border: 0"'
+        return f'<iframe {look} srcdoc="{escape(self.html)}"></iframe>'
 
 
 def explore(
     fit_record, cv_record=None, path=None, *, data=None, ridge=None, halves=None, tsne=None
 ):
-    """Explore a fitted model: colour its map by family, gene, output or error, and compare selected
-    cells.
+    """Explore a fitted model: colour its map by any feature or error, and compare selected cells.
 
     Parameters
     ----------
@@ -89,14 +90,11 @@ def explore(
 def run(options):
     """Write the page of ``sbnn explore`` and print its path."""
     path = find_fit(options.results, options.saved_models)
-    fit, folds = load(path), None
-    name = re.match(r"fit_([^_.]+)", path.name)
-    beside = path.with_name(f"cv_{name[1]}.pickle") if name else None
-    if options.cv is not None:
-        folds = load(options.cv)
-    elif beside is not None and beside.is_file():
-        folds = load(beside)
-    more = {"data": _data_of(fit)} | _beside(path, fit, folds)
+    fit = load(path)
+    cv_path = options.cv or _cv_beside(path)
+    folds = None if cv_path is None else load(cv_path)
+    more = _beside(path, fit, folds)
+    more["data"] = _data_of(fit)
     out = results_path(options.out or f"{fit.dataset}_explorer.html", "--out")
     try:
         explorer = explore(fit, folds, **more)
@@ -104,46 +102,54 @@ def run(options):
         if folds is None or options.cv is not None:
             raise
         explorer = explore(fit, **more)
-        print(
-            f"the page shows no predictions of held-out cells, because {beside} cannot be used: {error}"
-        )
+        text = f"the page shows no predictions of held-out cells, because {cv_path} cannot be used"
+        print(f"{text}: {error}")
     saved = explorer.save(out)
-    print(
-        f"{saved}: {len(fit.cell_names)} cells of {path}, {saved.stat().st_size / 1e6:.1f} MB; open in a browser"
-    )
+    megabytes = saved.stat().st_size / 1e6
+    n_cells = f"{len(fit.cell_names)} cells of {path}"
+    print(f"{saved}: {n_cells}, {megabytes:.1f} MB; open in a browser")
+
+
+def _cv_beside(path):
+    """Path of the cross-validation of the same model in the folder of a fit, or None."""
+    name = re.match(r"fit_([^_.]+)", path.name)
+    if name is None:
+        return None
+    beside = path.with_name(f"cv_{name[1]}.pickle")
+    return beside if beside.is_file() else None
 
 
 def _beside(path, fit, folds):
-    """Load other records of the same data from the folder of a fit: ridge on the same folds, halves of cells, t-SNE."""
+    """Other records of the same data in the folder of a fit: ridge, halves of cells, t-SNE."""
     from sbnn.evaluation.verdict import have_same_folds
 
     found = {}
-    for argument, name in (("ridge", "cv_ridge"), ("halves", "halves_default"), ("tsne", "tsne")):
-        if (file := path.with_name(f"{name}.pickle")).is_file() and (
-            record := load(file)
-        ).sha256 == fit.sha256:
-            found[argument] = record
+    for argument, name in BESIDE.items():
+        file = path.with_name(f"{name}.pickle")
+        if file.is_file():
+            record = load(file)
+            if record.sha256 == fit.sha256:
+                found[argument] = record
     if "ridge" in found and (folds is None or not have_same_folds(folds, found["ridge"])):
         del found["ridge"]
     return found
 
 
 def _data_of(fit):
-    """Load the data of a fit if the files of its named data set are available; otherwise print a note."""
+    """Load the data of a fit if the files of its named data set are there; otherwise say so."""
     from sbnn.data.paired import as_paired
 
     with contextlib.suppress(FileNotFoundError, ValueError):  # missing files, or a user's own data
         data = load_dataset(fit.dataset, download=False, verbose=False)
         if as_paired(data).sha256 == fit.sha256:
             return data
-    print(
-        "only kept genes are shown, as the data were not found; in Python, explore(fit, data=data) shows all genes"
-    )
+    text = "only kept genes are shown, as the data were not found"
+    print(f"{text}; in Python, explore(fit, data=data) shows all genes")
     return None
 
 
 def find_fit(results, saved_models):
-    """Path of the record of a fit: `results` if it is a file, otherwise `FIRST_CHOICE` or the first fit in a folder."""
+    """Path of the record of a fit: `results`, or `FIRST_CHOICE` or the first fit in a folder."""
     path = Path(results).expanduser()
     if path.is_file():
         return path
@@ -151,7 +157,7 @@ def find_fit(results, saved_models):
     found = sorted(folder.glob("fit_*.pickle"))
     if not found:
         require_study(path.name)
-        raise FileNotFoundError(
-            f"results: no fit at {path} or in {folder}; run the notebooks or `sbnn fit` first"
-        )
-    return next((fit for fit in found if fit.name == FIRST_CHOICE), found[0])
+        advice = "run the notebooks or `sbnn fit` first"
+        raise FileNotFoundError(f"results: no fit at {path} or in {folder}; {advice}")
+    preferred = folder / FIRST_CHOICE
+    return preferred if preferred in found else found[0]

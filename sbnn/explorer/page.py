@@ -1,4 +1,4 @@
-"""The explorer page: template, style, scripts, drawings and data joined into one self-contained HTML text."""
+"""The explorer page: template, style, scripts, drawings and data in one HTML text."""
 
 import json
 from base64 import b64decode, b64encode
@@ -28,28 +28,37 @@ PALETTES = {
 
 
 def page(data):
-    """HTML of the page that shows `data`, as returned by `page_data`; only scripts of the page itself can run."""
+    """HTML of the page that shows `page_data`; only scripts of the page itself can run."""
     first = data["maps"][0]
     xy = np.column_stack([np.frombuffer(b64decode(first[axis]), "<f4") for axis in "xy"])
-    map_, bars = (
-        json_item(drawing) for drawing in (cell_map(xy, first["axes"], first["equal"]), histogram())
-    )
-    drawings = {"map": map_, "histogram": bars, "palettes": PALETTES}
-    library = "\n".join(Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw)
+    map_ = cell_map(xy, first["axes"], first["equal"])
+    drawings = {
+        "map": json_item(map_),
+        "histogram": json_item(histogram()),
+        "palettes": PALETTES,
+    }
+    resources = Resources(mode="inline", components=["bokeh"], log_level="warn")
+    library = "\n".join(resources.js_raw)
     scripts = "\n".join(_read(name) for name in SCRIPTS)
     own = f'"use strict";\n(() => {{\n{scripts}\n}})();'
-    checksums = (b64encode(sha256(script.encode()).digest()).decode() for script in (library, own))
-    shown = {
-        "title": f"{data['dataset']}: {data['model']}",
-        "dataset": data["dataset"],
-        "verdict": data["verdict"],
-    }
-    shown["about"] = f"{data['model']}, {len(data['cells'])} cells"
-    parts = {name: escape(text) for name, text in shown.items()}
-    parts |= {"style": _read("page.css"), "library": library, "scripts": own}
-    parts |= {"drawings": _json(drawings), "data": _json(data)}
-    parts["checksums"] = " ".join(f"'sha256-{checksum}'" for checksum in checksums)
-    return Template(_read("page.html")).substitute(parts)
+    return Template(_read("page.html")).substitute(
+        title=escape(f"{data['dataset']}: {data['model']}"),
+        dataset=escape(data["dataset"]),
+        verdict=escape(data["verdict"]),
+        about=escape(f"{data['model']}, {len(data['cells'])} cells"),
+        style=_read("page.css"),
+        library=library,
+        scripts=own,
+        drawings=_json(drawings),
+        data=_json(data),
+        checksums=f"{_checksum(library)} {_checksum(own)}",
+    )
+
+
+def _checksum(script):
+    """The checksum by which a browser allows a script to run."""
+    digest = sha256(script.encode()).digest()
+    return f"'sha256-{b64encode(digest).decode()}'"
 
 
 def _read(name):

@@ -1,4 +1,4 @@
-"""A report as one HTML page to print or share, with a verdict, cautions, facts, pictures and tables."""
+"""A report as one HTML page to print or share: verdict, cautions, facts, pictures and tables."""
 
 import base64
 from html import escape
@@ -16,54 +16,77 @@ NAMES_SHOWN = 3
 def write_report(
     path, title, verdict, pictures, tables, *, cautions=(), facts=None, left_out=None, source=""
 ):
-    """Write a report with a verdict, pictures (path, title, description) and tables (title, table,
-    note).
+    """Write a report with a verdict, pictures and tables.
 
-    The first picture comes right after the verdict. `facts` maps names to facts, and `left_out`
-    maps each reason to the names that were left out for it.
+    The first picture comes right after the verdict, and pictures without a file are left out.
+
+    Parameters
+    ----------
+    path : str or path-like
+    title, verdict : str
+    pictures : sequence of (path, title, description)
+    tables : sequence of (title, DataFrame, note)
+    cautions : sequence of str
+    facts : dict of str to str, optional
+        From names to facts.
+    left_out : dict of str to sequence of str, optional
+        From each reason to the names that were left out for it.
+    source : str
+        Where the results come from.
     """
-    first, *others = [_picture(*picture) if picture[0].exists() else "" for picture in pictures]
-    listed = "".join(f"<li>{escape(str(text))}</li>" for text in cautions)
-    page = Template(
-        (files("sbnn.explorer") / "report.html").read_text(encoding="utf-8")
-    ).substitute(
+    first, *others = [_picture(*picture) for picture in pictures]
+    template = Template((files("sbnn.explorer") / "report.html").read_text(encoding="utf-8"))
+    version = f"sbnn {library_versions()['sbnn']}"
+    page = template.substitute(
         title=escape(title),
         verdict=escape(verdict),
         map=first,
-        cautions=f'<ul class="cautions" aria-label="Cautions">{listed}</ul>' if listed else "",
-        facts="".join(
-            f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>"
-            for name, text in (facts or {}).items()
-        ),
-        left_out="".join(_left_out(why, names) for why, names in (left_out or {}).items()),
+        cautions=_cautions(cautions),
+        facts=_facts(facts or {}),
+        left_out=_left_out(left_out or {}),
         pictures="".join(others),
         tables="".join(_table(*table) for table in tables),
-        footer=escape("; ".join(filter(None, [f"sbnn {library_versions()['sbnn']}", source]))),
+        footer=escape(f"{version}; {source}" if source else version),
     )
     write_atomically(page.encode(), path)
 
 
-def _left_out(why, names):
-    """Write how many names were left out for one reason, and the first names; readers can expand the full list."""
-    first = escape(f"{len(names)} left out ({why}): {some(names, NAMES_SHOWN)}")
-    if len(names) <= NAMES_SHOWN:
-        return f"<p>{first}</p>"
-    return (
-        f"<details><summary>{first}</summary><p>{escape(', '.join(map(str, names)))}</p></details>"
-    )
+def _cautions(cautions):
+    if not cautions:
+        return ""
+    listed = "".join(f"<li>{escape(str(text))}</li>" for text in cautions)
+    return f'<ul class="cautions" aria-label="Cautions">{listed}</ul>'
+
+
+def _facts(facts):
+    rows = [f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.items()]
+    return "".join(rows)
+
+
+def _left_out(left_out):
+    """Number of names left out for each reason, and the first names; readers can expand all."""
+    parts = []
+    for why, names in left_out.items():
+        first = escape(f"{len(names)} left out ({why}): {some(names, NAMES_SHOWN)}")
+        if len(names) <= NAMES_SHOWN:
+            parts.append(f"<p>{first}</p>")
+        else:
+            everyone = escape(", ".join(map(str, names)))
+            parts.append(f"<details><summary>{first}</summary><p>{everyone}</p></details>")
+    return "".join(parts)
 
 
 def _picture(path, title, alternative):
+    if not path.exists():
+        return ""
     data = base64.b64encode(path.read_bytes()).decode()
     image = f'<img src="data:image/png;base64,{data}" alt="{escape(alternative)}">'
     return f"<h2>{escape(title)}</h2><figure>{image}</figure>"
 
 
 def _table(title, frame, note=""):
+    look = {"index": False, "border": 0, "na_rep": "", "float_format": "{:.3f}".format}
     with pd.option_context("display.max_colwidth", None):
-        rows = frame.reset_index().to_html(
-            index=False, border=0, na_rep="", float_format="{:.3f}".format
-        )
-    return (
-        f'<h2>{escape(title)}</h2><div class="wide">{rows}</div><p class="note">{escape(note)}</p>'
-    )
+        rows = frame.reset_index().to_html(**look)
+    heading = f"<h2>{escape(title)}</h2>"
+    return f'{heading}<div class="wide">{rows}</div><p class="note">{escape(note)}</p>'

@@ -1,21 +1,26 @@
-"""Figures drawn from saved records alone; each drawing function takes records and returns a matplotlib Figure."""
+"""Figures drawn from saved records alone; each function takes records and returns a Figure."""
 
 import importlib
 
-# Public names by module.
-_NAMES = {
-    "plotting.models": ("accuracy_comparison",),
-    "plotting.curves": ("bottleneck_comparison", "training_curves"),
-    "plotting.dimensions": ("component_variance", "tsne_pair"),
-    "plotting.interpretation": ("effect_map",),
-    "plotting.colors": ("family_colors",),
-    "plotting.latent": ("family_zoom", "latent_panels"),
-    "plotting.genes": ("gene_selection_curve", "genes_curve", "selection_frequencies"),
-    "plotting.trust": ("map_trust",),
-    "plotting.summary": ("overview",),
-    "plotting.common": ("save_figure", "style"),
+# Module of each public name.
+_HOME = {
+    "accuracy_comparison": "plotting.models",
+    "bottleneck_comparison": "plotting.curves",
+    "component_variance": "plotting.dimensions",
+    "effect_map": "plotting.interpretation",
+    "family_colors": "plotting.colors",
+    "family_zoom": "plotting.latent",
+    "gene_selection_curve": "plotting.genes",
+    "genes_curve": "plotting.genes",
+    "latent_panels": "plotting.latent",
+    "map_trust": "plotting.trust",
+    "overview": "plotting.summary",
+    "save_figure": "plotting.common",
+    "selection_frequencies": "plotting.genes",
+    "style": "plotting.common",
+    "training_curves": "plotting.curves",
+    "tsne_pair": "plotting.dimensions",
 }
-_HOME = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = list(_HOME)
 

@@ -1,4 +1,4 @@
-"""All colours of the figures, for models, for families and types of cells, and for numbered items."""
+"""All colours of the figures: models, families and types of cells, and numbered items."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 from scipy.cluster.vq import kmeans2
 
 from sbnn.data.checks import GREY, OKABE_ITO, UNKNOWN
-from sbnn.results import require
+from sbnn.plotting.reading import protocol, require
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, _ = OKABE_ITO
 PALETTE = (GREEN, VERMILLION, BLUE, PURPLE, ORANGE, SKY)  # for numbered items
@@ -20,10 +20,10 @@ MOST_GROUPS = 24  # largest number of groups in a legend
 
 def shades(color, n):
     """Shades of a colour, from dark to pale."""
-    ramp = LinearSegmentedColormap.from_list(
-        "", [_mixed(color, "black", 0.45), color, _mixed(color, "white", 0.6)]
-    )
-    return [to_hex(shade) for shade in ramp(np.linspace(0, 1, n) if n > 1 else [0.5])]
+    ends = [_mixed(color, "black", 0.45), color, _mixed(color, "white", 0.6)]
+    ramp = LinearSegmentedColormap.from_list("", ends)
+    places = np.linspace(0, 1, n) if n > 1 else [0.5]
+    return [to_hex(shade) for shade in ramp(places)]
 
 
 def paler(color):
@@ -32,107 +32,108 @@ def paler(color):
 
 
 def _mixed(color, other, share):
-    return to_hex((1 - share) * np.array(to_rgb(color)) + share * np.array(to_rgb(other)))
-
-
-def protocol_of(record, point):
-    """How a network was trained, "distilled" or "paper"; records of former versions have a parameter for this."""
-    name = record.settings.get("estimator", {}).get("class", "")
-    if name.endswith("DistilledBottleneckRegressor"):
-        return "distilled"
-    return record.parameter(point, "protocol", "paper")
+    color, other = np.array([to_rgb(color), to_rgb(other)])
+    return to_hex((1 - share) * color + share * other)
 
 
 def model_color(record, point):
     """Colour of the kind of model at a grid point of a cross-validation."""
     if record.parameter(point, "n_components") is not None:
-        return MODELS[protocol_of(record, point)]
+        return MODELS[protocol(record, point)]
     return MODELS["linear" if "n_selected" in record.values else "all genes"]
 
 
 class Groups:
-    """Families and types of the cells of a record, with type colours or with colours safe for
-    colour-blind readers.
+    """Families and types of the cells of a record, in the published colours or in safe ones.
 
     If no families are known, types replace them; if no types are known either, clusters of the
     outputs of a fit are used. Cells without a known group are "unknown". `table` has the count,
     colour and marker of each family (or of each type if types replace them), `colors` and `markers`
     have one entry for each cell, and `title` is the title of the legend.
+
+    Parameters
+    ----------
+    record : Record
+        With ``labels`` and ``colors`` of the cells.
+    colorblind : bool
+        Use colours and markers of families that are safe for colour-blind readers.
     """
 
     def __init__(self, record, colorblind=False):
-        kinds = (
-            record.labels[kind].replace("", UNKNOWN).to_numpy(dtype=object)
-            for kind in ("family", "type")
-        )
-        self.families, self.types = kinds
-        self.palette = {kind: color for kind, color in record.colors.items() if kind != UNKNOWN}
-        known, self.title = (self.families != UNKNOWN).any(), "types (cells)"
-        self.clustered = (
-            "predictions" in record.values and not known and (self.types == UNKNOWN).all()
-        )
-        if known:
-            self.title = "families (cells)" + (
-                "" if colorblind else ", in the colour of their most frequent type"
-            )
-        elif self.clustered:
-            self.title = "no types are known: clusters of the outputs (cells)"
-            self.types = clusters(np.asarray(record.outputs, float))
-            self.palette = {f"cluster {i}": color for i, color in enumerate(OKABE_ITO, 1)}
-        self.families = self.families if known else self.types
+        labels = record.labels.replace("", UNKNOWN)
+        self.families = labels["family"].to_numpy(object)
+        self.types = labels["type"].to_numpy(object)
+        self.palette = dict(record.colors)
+        self.title = "families (cells)"
+        self.clustered = False
+        if (self.families == UNKNOWN).all():
+            self.clustered = "predictions" in record.values and (self.types == UNKNOWN).all()
+            self.title = "types (cells)"
+            if self.clustered:
+                self.title = "no types are known: clusters of the outputs (cells)"
+                self.types = clusters(np.asarray(record.outputs, float))
+                self.palette = {f"cluster {i}": color for i, color in enumerate(OKABE_ITO, 1)}
+            self.families = self.types
+        elif not colorblind:
+            self.title += ", in the colour of their most frequent type"
+        self.palette[UNKNOWN] = GREY
         self.table = self.count("family")
         if colorblind:
-            # colour of unknown cells, and of groups missing from the legend
-            self.table["color"] = GREY
-            for i, group in enumerate(listed(self.table).index.drop(UNKNOWN, errors="ignore")):
-                self.table.loc[group, ["color", "marker"]] = (
-                    OKABE_ITO[i % len(OKABE_ITO)],
-                    SHAPES[i % len(SHAPES)],
-                )
-            looks = self.table.loc[self.families]
-            self.colors, self.markers = looks["color"].to_numpy(str), looks["marker"].to_numpy(str)
+            self._use_safe_colors()
         else:
             self.colors = np.array([self.palette.get(kind, GREY) for kind in self.types])
             self.markers = np.full(len(self.types), "o")
 
-    def count(self, by, cells=slice(None)):
-        """Count and colour of the families or types of some cells, with the most frequent first and
-        "unknown" last.
+    def _use_safe_colors(self):
+        """Give each listed family a colour and a marker; all other cells are grey dots."""
+        groups = listed(self.table).index.drop(UNKNOWN, errors="ignore")
+        self.table["color"] = GREY
+        self.table.loc[groups, "color"] = np.resize(OKABE_ITO, len(groups))
+        self.table.loc[groups, "marker"] = np.resize(list(SHAPES), len(groups))
+        of_cells = self.table.loc[self.families]
+        self.colors = of_cells["color"].to_numpy(str)
+        self.markers = of_cells["marker"].to_numpy(str)
 
-        A family has the colour of its most frequent type; ties go to the alphabetically first type.
+    def count(self, by, cells=slice(None)):
+        """Count and colour of the families or types of some cells, most frequent first.
+
+        The group "unknown" comes last. A family has the colour of its most frequent type; ties go
+        to the alphabetically first type.
         """
-        groups = (self.families if by == "family" else self.types)[cells]
-        table = pd.Series(self.types[cells]).groupby(groups)
-        table = table.agg(count="size", color=lambda own: self.palette.get(own.mode()[0], GREY))
+        groups = self.families if by == "family" else self.types
+        types = pd.Series(self.types[cells]).groupby(groups[cells])
+        table = pd.DataFrame({"count": types.size()}).rename_axis(by)
+        usual = types.agg(lambda own: own.mode()[0])
+        table["color"] = usual.map(self.palette).fillna(GREY)
         table.loc[table.index == UNKNOWN, "color"] = GREY
+        table["marker"] = "o"
         table = table.sort_values("count", ascending=False, kind="stable")
-        return (
-            table.sort_index(key=lambda names: names == UNKNOWN, kind="stable")
-            .rename_axis(by)
-            .assign(marker="o")
-        )
+        return table.sort_index(key=lambda names: names == UNKNOWN, kind="stable")
 
 
 def listed(table):
-    """Groups with their own legend entry: all groups, or only the most frequent groups if there are very many."""
+    """Groups with their own legend entry: all of them, or the most frequent if there are many."""
     return table if len(table) <= MOST_GROUPS else table.iloc[: MOST_GROUPS - 1]
 
 
 def family_colors(record):
-    """Dict from family to the colour, "#RRGGBB", of its most frequent type; the most frequent family comes first."""
+    """Dict from family to the colour, "#RRGGBB", of its most frequent type; largest first."""
     require(record, "record", ["labels", "colors"])
     return Groups(record).table["color"].to_dict()
 
 
 def clusters(Y):
-    """Cluster cells by their z-scored outputs, using k-means with the number of clusters that separates cells best."""
-    total, n = np.square(Y - Y.mean(0)).sum(), len(Y)
-    best, ratio = np.zeros(n, int), 0.0
+    """Cluster cells by their z-scored outputs with k-means; the best separated number is taken."""
+    total = np.square(Y - Y.mean(0)).sum()
+    n = len(Y)
+    best = np.zeros(n, int)
+    highest = 0.0
     for k in range(2, min(len(OKABE_ITO), n - 1) + 1):
         centres, labels = kmeans2(Y, k, minit="++", seed=0, iter=50, missing="warn")
         within = max(np.square(Y - centres[labels]).sum(), 1e-12)
-        # Calinski-Harabasz criterion
-        if (found := (total - within) / (k - 1) * (n - k) / within) > ratio:
-            best, ratio = labels, found
-    order = np.argsort(np.argsort(-np.bincount(best), kind="stable"))
-    return np.array([f"cluster {order[label] + 1}" for label in best], dtype=object)
+        ratio = (total - within) / (k - 1) * (n - k) / within  # Calinski-Harabasz criterion
+        if ratio > highest:
+            best = labels
+            highest = ratio
+    ranks = np.argsort(np.argsort(-np.bincount(best), kind="stable"))
+    return np.array([f"cluster {rank + 1}" for rank in ranks[best]], dtype=object)

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from string import ascii_lowercase
 
 import matplotlib.style
 import numpy as np
@@ -10,31 +11,31 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from sbnn.errors import attempt, documented
 from sbnn.plotting.labels import settle_labels, shortened
 from sbnn.results import results_path, write_atomically
 
 STYLE = Path(__file__).with_name("style.mplstyle")
 WIDTH = 7.2  # inches, the width of two columns of a journal page
-RASTER_DPI = 200  # resolution of the rasterised parts of a PDF
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
+MARGIN = 0.06  # inches, for figures whose panels are placed one by one
+RASTER_DPI = 200  # resolution of a PNG, and of the rasterised parts of a PDF
 MANY = 25  # largest number of names that figures list in full
+PAPER = 245  # colours in which red, green and blue exceed this are white
+LETTER = {"fontsize": 9, "fontweight": "bold"}  # of a panel
+UNDATED = {"CreationDate": None, "Creator": None, "Producer": None}
 
 
 def style():
-    """Context manager in which matplotlib uses the style of this package and ignores the user's settings."""
+    """Context manager and decorator: matplotlib uses the style of this package alone."""
     return matplotlib.style.context(STYLE, after_reset=True)
 
 
 def styled(function):
-    """Decorate a drawing function with `style` (which does not change the user's settings) and `documented`."""
-    return style()(documented(function))
+    """Decorate a drawing function with `style`; the user's settings stay as they are."""
+    return style()(function)
 
 
-@documented
 def save_figure(figure, path_stem, pdf=False):
-    """Write a figure as PNG and, if requested, as PDF with editable text; the same figure always
-    gives the same bytes.
+    """Write a figure as PNG, and as PDF with editable text if requested; bytes are reproducible.
 
     The PNG has a palette of 256 colours, or full colour if the figure has a colour bar.
 
@@ -52,29 +53,54 @@ def save_figure(figure, path_stem, pdf=False):
         Paths of the PNG and, if written, of the PDF.
     """
     path_stem = results_path(path_stem, "path_stem")
-    undated = dict.fromkeys(("CreationDate", "Creator", "Producer"))
-    written = {}
+    if not isinstance(figure, Figure):
+        raise TypeError(f"figure: expected a matplotlib figure, got {figure!r}")
     with style():
-        attempt("figure: expected a matplotlib figure", getattr, figure, "savefig")
         # fixes the layout, so that the PNG does not depend on the PDF
         figure.draw_without_rendering()
-        if pdf:
-            figure.savefig(content := io.BytesIO(), format="pdf", dpi=RASTER_DPI, metadata=undated)
-            written["pdf"] = content.getvalue()
-        figure.savefig(content := io.BytesIO(), format="png", metadata={"Software": None})
+        png = _rendered(figure, "png", {"Software": None})
         if any(ax.get_label() == "<colorbar>" for ax in figure.axes):
-            Image.open(content).convert("RGB").save(content := io.BytesIO(), "png", optimize=True)
-            written["png"] = content.getvalue()
+            with Image.open(io.BytesIO(png)) as image:
+                png = _as_png(image.convert("RGB"))
         else:
-            written["png"] = in_few_colors(content.getvalue())
-    paths = [Path(f"{path_stem}.{ending}") for ending in sorted(written, reverse=True)]
-    for path in paths:
-        write_atomically(written[path.suffix[1:]], path, rb"\x89PNG|%PDF")
+            png = in_few_colors(png)
+        contents = {"png": png}
+        if pdf:
+            contents["pdf"] = _rendered(figure, "pdf", UNDATED)
+    paths = []
+    for ending, content in contents.items():
+        path = Path(f"{path_stem}.{ending}")
+        write_atomically(content, path, rb"\x89PNG|%PDF")
+        paths.append(path)
     return paths
 
 
+def _rendered(figure, ending, metadata):
+    content = io.BytesIO()
+    figure.savefig(content, format=ending, dpi=RASTER_DPI, metadata=metadata)
+    return content.getvalue()
+
+
+def _as_png(image):
+    content = io.BytesIO()
+    image.save(content, "png", optimize=True)
+    return content.getvalue()
+
+
+def in_few_colors(png):
+    """Rewrite a PNG in a third of the space, with a palette of 256 colours."""
+    with Image.open(io.BytesIO(png)) as image:
+        image = image.convert("RGB")
+    every_other = image.resize((image.width // 2, image.height // 2), Image.Resampling.NEAREST)
+    palette = every_other.quantize(256, kmeans=2, dither=Image.Dither.NONE)
+    colors = np.reshape(palette.getpalette(), (-1, 3))
+    colors[colors.min(axis=1) > PAPER] = 255
+    palette.putpalette(colors.ravel().tolist())
+    return _as_png(image.quantize(palette=palette, dither=Image.Dither.NONE))
+
+
 def new_figure(height, layout="constrained"):
-    """Make a figure of full width and a given height in inches, without pyplot, so that it need not be closed."""
+    """Make a figure of full width and a given height in inches, which need not be closed."""
     figure = Figure(figsize=(WIDTH, height), layout=layout)
     FigureCanvasAgg(figure)  # needed to measure text
     return figure
@@ -86,15 +112,37 @@ def new_panels(height, *shape, **options):
     return figure, figure.subplots(*shape, **options)
 
 
+def place_axes(figure, x, y, width, height):
+    """Add axes at a position in inches from the lower left corner of the figure."""
+    across, up = figure.get_size_inches()
+    return figure.add_axes((x / across, y / up, width / across, height / up))
+
+
+def place_panel(figure, x, y, width, height, limits=((0, 1), (0, 1))):
+    """Add axes at a position in inches, without ticks or a frame."""
+    ax = place_axes(figure, x, y, width, height)
+    ax.set(xlim=limits[0], ylim=limits[1])
+    ax.set_axis_off()
+    return ax
+
+
+def write(figure, x, y, text, **look):
+    """Write a text at a position in inches from the lower left corner of the figure."""
+    across, up = figure.get_size_inches()
+    return figure.text(x / across, y / up, text, **look)
+
+
 def legend_above(ax, handles=None, **options):
     """Draw a legend above the axes, aligned with their left edge."""
+    if handles is None:
+        handles, _ = ax.get_legend_handles_labels()
     place = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "alignment": "left"}
-    return ax.legend(handles=handles or ax.get_legend_handles_labels()[0], **place, **options)
+    return ax.legend(handles=handles, **place, **options)
 
 
 def draw_scores(ax, y, values, color):
     """Draw the scores of repeats as dots in a row, and their mean as a vertical stroke."""
-    ax.plot(values, [y] * len(values), "o", color=color, ms=3.5, mew=0, alpha=0.6)
+    ax.plot(values, np.full(len(values), y), "o", color=color, ms=3.5, mew=0, alpha=0.6)
     ax.plot(np.mean(values), y, "|", color=color, ms=9, mew=1.4)
 
 
@@ -111,11 +159,10 @@ def grid(ax, axis="x"):
     ax.set_axisbelow(True)
 
 
-def name_columns(ax, names, **style):
+def name_columns(ax, names, fontstyle="italic", **look):
     """Name the columns of a chart, usually genes, with vertical text."""
-    ax.set_xticks(
-        range(len(names)), map(shortened, names), rotation=90, **{"fontstyle": "italic", **style}
-    )
+    texts = [shortened(name) for name in names]
+    ax.set_xticks(range(len(texts)), texts, rotation=90, fontstyle=fontstyle, **look)
     ax.tick_params(axis="x", length=0)
 
 
@@ -134,8 +181,8 @@ def log_ticks(ax, ticks):
     ax.set_xticks([], minor=True)
 
 
-def finish(figure, rows=(), letters=LETTERS):
-    """Fix the layout of the figure, place the labels of lines and levels, and add the letters of the panels."""
+def finish(figure, rows=(), letters=ascii_lowercase):
+    """Fix the layout, place the labels of lines and levels, and add the letters of the panels."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for ax in figure.axes:
@@ -153,22 +200,4 @@ def letter_panels(figure, rows, letters):
         top = max(box.y1 for box in row)
         for column in range(len(row)):
             left = min(other[column].x0 for other in boxes if column < len(other))
-            figure.text(
-                left, top, next(letters), fontsize=9, fontweight="bold", ha="left", va="top"
-            )
-
-
-def in_few_colors(png):
-    """Rewrite a PNG in a third of the space, with a palette of 256 colours computed from every other pixel."""
-    with Image.open(io.BytesIO(png)) as image:
-        image = image.convert("RGB")
-        every_other = image.resize((image.width // 2, image.height // 2), Image.Resampling.NEAREST)
-        palette = every_other.quantize(256, kmeans=2, dither=Image.Dither.NONE)
-        colors = np.reshape(palette.getpalette(), (-1, 3))
-        # paper
-        palette.putpalette(
-            np.where(colors.min(axis=1, keepdims=True) > 245, 255, colors).ravel().tolist()
-        )
-        few = image.quantize(palette=palette, dither=Image.Dither.NONE)
-    few.save(content := io.BytesIO(), "png", optimize=True)
-    return content.getvalue()
+            figure.text(left, top, next(letters), va="top", **LETTER)

@@ -1,49 +1,26 @@
-"""Genes selected before a fit, genes kept by fits to halves of the cells, and how many genes suffice."""
+"""Genes selected before a fit, genes kept by halves of the cells, and how many genes suffice."""
 
 import numpy as np
+import pandas as pd
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from sbnn.evaluation.stability import genes_table, selection_table, selection_threshold
 from sbnn.plotting import reading
 from sbnn.plotting.colors import BLUE, GREEN, ORANGE, model_color
 from sbnn.plotting.common import finish, legend_above, log_ticks, name_columns, new_panels, styled
-from sbnn.plotting.labels import counted, name_line, place_names
+from sbnn.plotting.labels import DASHES, counted, name_line, place_names
 
-CURVE = (
-    "gene_names",
-    "mean_log2",
-    "near_zero_frequency",
-    "selected",
-    "slope",
-    "b",
-    "offset",
-    "threshold",
-)
+RULE = ("slope", "b", "offset", "threshold")
+NEEDED = ("gene_names", "mean_log2", "near_zero_frequency", "selected", *RULE)
 # Markers of cortical cell classes, and one gene that all neurons express.
-MARKERS = (
-    *(
-        "Snap25",
-        "Gad1",
-        "Slc17a7",
-        "Pvalb",
-        "Sst",
-        "Vip",
-        "Lamp5",
-        "Sncg",
-        "Cux2",
-        "Fezf2",
-        "Foxp2",
-        "Rorb",
-    ),
-    *("Calb2", "Npy", "Th", "Chodl", "Cck", "Tac1", "Reln", "Penk"),
-)
+MARKERS = ("Snap25", "Gad1", "Slc17a7", "Pvalb", "Sst", "Vip", "Lamp5", "Sncg", "Cux2", "Fezf2")
+MARKERS += ("Foxp2", "Rorb", "Calb2", "Npy", "Th", "Chodl", "Cck", "Tac1", "Reln", "Penk")
+DOT = {"ls": "", "marker": "o", "ms": 2.5}
 
 
 @styled
 def gene_selection_curve(record, title=None):
-    """Frequency of near-zero counts against mean expression for every gene, with the selection
-    curve.
+    """Frequency of near-zero counts against mean expression of every gene, and the selection curve.
 
     Parameters
     ----------
@@ -56,62 +33,67 @@ def gene_selection_curve(record, title=None):
     -------
     matplotlib.figure.Figure
     """
-    reading.require(record, "record", CURVE)
-    x, y, selected = (
-        np.asarray(record.values[name]) for name in ("mean_log2", "near_zero_frequency", "selected")
-    )
-    drawn = np.isfinite(x)
-    place = {gene: i for i, gene in enumerate(record.gene_names)}
-    named = [place[gene] for gene in MARKERS if gene in place and drawn[place[gene]]]
+    reading.require(record, "record", NEEDED)
+    genes = pd.DataFrame({"selected": record.selected}, index=record.gene_names)
+    genes["x"] = record.mean_log2
+    genes["y"] = record.near_zero_frequency
+    genes = genes[np.isfinite(genes.x)]
+    names = [name for name in MARKERS if name in genes.index]
 
     figure, ax = new_panels(3.6)
-    low, high = x[drawn].min(), x[drawn].max()
+    low = genes.x.min()
+    high = genes.x.max()
     # a few genes would take up half of the panel
-    if (tail := low + 1.5 * (np.quantile(x[drawn], 0.999) - low)) < high:
-        high, further, named = tail, drawn & (x > tail), [i for i in named if x[i] <= tail]
-        ax.plot(np.full(further.sum(), tail), y[further], ">", color="0.15", ms=4, mew=0)
-        beyond = counted(int(further.sum()), "gene") + f" beyond {tail:.1f}"
-        ax.annotate(
-            beyond, (1, 0.25), xycoords="axes fraction", ha="right", fontsize=6, color="0.3"
-        )
+    tail = low + 1.5 * (genes.x.quantile(0.999) - low)
+    if tail < high:
+        _draw_beyond(ax, tail, genes.y[genes.x > tail])
+        names = [name for name in names if genes.x[name] <= tail]
+        high = tail
     margin = 0.02 * max(high - low, 1)
     ax.set(xlim=(low - margin, high + margin), ylim=(-0.02, 1.03))
     line = np.linspace(*ax.get_xlim(), 500)
-    curve = _curve(record, line)
-    ax.fill_between(line, curve.clip(max=2), 2, color=ORANGE, alpha=0.12, lw=0)
-    for chosen, color in ((~selected & drawn, "0.6"), (selected & drawn, "0.15")):
-        ax.plot(x[chosen], y[chosen], ".", color=color, ms=2, mew=0, rasterized=True)
-    ax.plot(line, curve, color=ORANGE, lw=1.5)
-    places = np.column_stack([x[named], y[named]])
-    ax.plot(*places.T, "o", ms=3.2, mfc=BLUE, mec="white", mew=0.4, zorder=5)
-    few = f"with at most {record.threshold:g} counts" if record.threshold else "without a count"
-    more = f"more than {record.threshold:g}" if record.threshold else "a count"
-    ax.set(xlabel=f"mean log₂ count in cells with {more}", ylabel=f"fraction of cells {few}")
+    curve = selection_curve(record, line)
+    side = ax.fill_between(line, curve.clip(max=2), 2, color=ORANGE, alpha=0.12, lw=0)
+    side.set_label("selected side")
+    left_out = genes[~genes.selected]
+    selected = genes[genes.selected]
+    ax.plot(left_out.x, left_out.y, ".", color="0.6", ms=2, mew=0, rasterized=True)
+    ax.plot(selected.x, selected.y, ".", color="0.15", ms=2, mew=0, rasterized=True)
     rule = f"exp(−{record.slope:g} (x − {record.b:.2f})) + {record.offset:g}"
-    # Some genes on the selected side may be left out because they were detected in too few cells.
-    scarce = (~selected & drawn & (y > _curve(record, x))).any()
-    left_out = "left out" + (" (below the curve, or in too few cells)" if scarce else "")
-    dot = {"ls": "", "marker": "o", "ms": 2.5}
-    entries = [
-        Line2D([], [], color=ORANGE, lw=1.5, label=rule),
-        Patch(color=ORANGE, alpha=0.12, lw=0, label="selected side"),
-        Line2D(
-            [], [], color="0.15", label=f"{selected.sum()} selected of {len(selected)} genes", **dot
-        ),
-        Line2D([], [], color="0.6", label=left_out, **dot),
-    ]
-    legend_above(ax, entries, ncols=4)
+    (border,) = ax.plot(line, curve, color=ORANGE, lw=1.5, label=rule)
+    named = genes.loc[names, ["x", "y"]].to_numpy()
+    ax.plot(*named.T, "o", ms=3.2, mfc=BLUE, mec="white", mew=0.4, zorder=5)
+    if record.threshold:
+        ax.set_xlabel(f"mean log₂ count in cells with more than {record.threshold:g}")
+        ax.set_ylabel(f"fraction of cells with at most {record.threshold:g} counts")
+    else:
+        ax.set_xlabel("mean log₂ count in cells with a count")
+        ax.set_ylabel("fraction of cells without a count")
+
+    chosen = f"{record.selected.sum()} selected of {len(record.selected)} genes"
+    others = "left out"
+    if (left_out.y > selection_curve(record, left_out.x)).any():
+        others += " (below the curve, or in too few cells)"
+    dark = Line2D([], [], color="0.15", label=chosen, **DOT)
+    pale = Line2D([], [], color="0.6", label=others, **DOT)
+    legend_above(ax, [border, side, dark, pale], ncols=4)
     if title:
         figure.suptitle(title, fontsize=7.5)
     finish(figure)
-    background = np.column_stack([x, y])[drawn]
-    place_names(
-        ax, places, np.asarray(record.gene_names)[named], background, fontsize=7, fontstyle="italic"
-    )
+    background = genes[["x", "y"]].to_numpy()
+    place_names(ax, named, names, background, fontsize=7, fontstyle="italic")
     return figure
 
 
-def _curve(record, mean_log2):
+def _draw_beyond(ax, tail, y):
+    """Draw the genes beyond the right end of the panel as triangles at the edge, and count them."""
+    ax.plot(np.full(len(y), tail), y, ">", color="0.15", ms=4, mew=0)
+    text = f"{counted(len(y), 'gene')} beyond {tail:.1f}"
+    ax.text(1, 0.25, text, transform=ax.transAxes, ha="right", fontsize=6, color="0.3")
+
+
+def selection_curve(record, mean_log2):
+    """Frequency of near-zero counts above which genes are selected."""
     return np.exp(-record.slope * (mean_log2 - record.b)) + record.offset
 
 
@@ -123,8 +105,7 @@ MAX_FALSE = 1.0  # expected number of false selections among the trusted genes
 
 @styled
 def selection_frequencies(record):
-    """Selection frequencies of genes over halves of the cells, with the threshold for trusted
-    genes.
+    """Selection frequencies of genes over halves of the cells, and the threshold of trusted genes.
 
     Parameters
     ----------
@@ -138,45 +119,31 @@ def selection_frequencies(record):
     reading.require(record, "record", ["selected", "gene_names", "n_selected"])
     table = selection_table(record)
     threshold = selection_threshold(record, MAX_FALSE)
-    shown = table[(table["frequency"] > 0) & ~table.index.str.startswith(SPIKE_INS)].iloc[
-        :MOST_GENES
-    ]
+    of_cells = ~table.index.str.startswith(SPIKE_INS)
+    shown = table[(table["frequency"] > 0) & of_cells].iloc[:MOST_GENES]
 
     figure, ax = new_panels(2.6)
-    x, colors = np.arange(len(shown)), np.where(shown["trusted"], TRUSTED, OTHERS)
+    x = np.arange(len(shown))
+    colors = np.where(shown["trusted"], TRUSTED, OTHERS)
     ax.vlines(x, 0, shown["frequency"], color=colors, lw=1.2)
     ax.scatter(x, shown["frequency"], c=colors, s=14, lw=0, zorder=3)
+    rule = "no threshold: more than"
     if np.isfinite(threshold):
-        ax.axhline(threshold, color="0.2", lw=0.8, ls=(0, (3, 2)))
-    hidden = int(table["trusted"].sum() - shown["trusted"].sum())
-    trusted = counted(int(table["trusted"].sum()), "trusted gene") + (
-        f", {hidden} of them not shown" if hidden else ""
-    )
-    rule = (
-        f"frequency ≥ {threshold:.2f}: at most"
-        if np.isfinite(threshold)
-        else "no threshold: more than"
-    )
-    entries = [
-        Line2D([], [], marker="o", ms=3.5, color=TRUSTED, label=trusted),
-        Line2D([], [], marker="o", ms=3.5, color=OTHERS, label="other genes"),
-        Line2D(
-            [],
-            [],
-            color="0.2",
-            lw=0.8,
-            ls=(0, (3, 2)),
-            label=f"{rule} {MAX_FALSE:g} false gene expected",
-        ),
-    ]
-    legend_above(
-        ax, entries, ncols=3, title=f"{reading.model_title(record)}; fits to halves of the cells"
-    )
-    ax.set(
-        xlim=(-0.8, len(shown) - 0.2),
-        ylim=(0, 1.03),
-        ylabel=f"frequency over {len(record.folds)} halves",
-    )
+        ax.axhline(threshold, color="0.2", lw=0.8, ls=DASHES)
+        rule = f"frequency ≥ {threshold:.2f}: at most"
+    rule += f" {MAX_FALSE:g} false gene expected"
+    n_trusted = int(table["trusted"].sum())
+    trusted = counted(n_trusted, "trusted gene")
+    n_hidden = n_trusted - shown["trusted"].sum()
+    if n_hidden:
+        trusted += f", {n_hidden} of them not shown"
+    green = Line2D([], [], marker="o", ms=3.5, color=TRUSTED, label=trusted)
+    grey = Line2D([], [], marker="o", ms=3.5, color=OTHERS, label="other genes")
+    dashes = Line2D([], [], color="0.2", lw=0.8, ls=DASHES, label=rule)
+    title = f"{reading.model_title(record)}; fits to halves of the cells"
+    legend_above(ax, [green, grey, dashes], ncols=3, title=title)
+    ax.set(xlim=(-0.8, len(shown) - 0.2), ylim=(0, 1.03))
+    ax.set_ylabel(f"frequency over {len(record.folds)} halves")
     name_columns(ax, shown.index)
     return figure
 
@@ -186,8 +153,7 @@ AUTO = "auto"  # value of n_genes at the grid point where the model chooses the 
 
 @styled
 def genes_curve(record):
-    """Test R2 against the number of genes, with the smallest number that suffices and the choice of
-    ``"auto"``.
+    """Test R2 against the number of genes, the number that suffices, and the choice of ``"auto"``.
 
     Parameters
     ----------
@@ -200,41 +166,29 @@ def genes_curve(record):
     matplotlib.figure.Figure
     """
     reading.require(record, "record", ["test_r2", "n_selected"])
-    table, color = genes_table(record), model_color(record, 0)
-    curve = table.drop(index=AUTO, errors="ignore")
-    numbers, points = (
-        curve.index.to_numpy(int),
-        [g for g, p in enumerate(record.params) if p["n_genes"] != AUTO],
-    )
+    table = genes_table(record)
+    color = model_color(record, 0)
+    numbers = [params["n_genes"] for params in record.params]
+    points = [point for point, number in enumerate(numbers) if number != AUTO]
+    numbers = np.array(numbers)[points].astype(int)
+    mean, spread = reading.mean_sd(record.test_r2[:, points])
     figure, ax = new_panels(2.6)
     ax.plot(numbers, record.test_r2[:, points].T, color=color, lw=0.5, alpha=0.35)
-    ax.fill_between(
-        numbers, curve.test_r2 - curve.sd, curve.test_r2 + curve.sd, color=color, alpha=0.12, lw=0
-    )
-    ax.plot(
-        numbers,
-        curve.test_r2,
-        color=color,
-        marker="o",
-        ms=3.5,
-        label=f"{reading.folds_text(record)} (thin lines)",
-    )
+    ax.fill_between(numbers, mean - spread, mean + spread, color=color, alpha=0.12, lw=0)
+    label = f"{reading.folds_text(record)} (thin lines)"
+    ax.plot(numbers, mean, color=color, marker="o", ms=3.5, label=label)
     enough = int(table.index[table.suffices][0])
-    inside = enough < numbers.max()  # at the end of the grid, more genes might be needed
-    name_line(
-        ax,
-        enough,
-        f"{enough} genes suffice" if inside else f"{enough} or more genes needed",
-        low=True,
-    )
+    # at the end of the grid, more genes might be needed
+    text = "genes suffice" if enough < numbers.max() else "or more genes needed"
+    name_line(ax, enough, f"{enough} {text}", low=True)
     if AUTO in table.index:
         row = table.loc[AUTO]
         label = f'n_genes="auto": {row.genes:.0f} genes, R² {row.test_r2:.3f}'
         look = {"fmt": "D", "color": "black", "ms": 4, "lw": 1, "capsize": 2, "zorder": 5}
         ax.errorbar(row.genes, row.test_r2, row.sd, label=label, **look)
     log_ticks(ax, np.unique(numbers))
-    low, high = numbers.min() / 1.15, numbers.max() * 1.15 * (1 if len(numbers) > 1 else 1.5)
-    ax.set(xlim=(low, high), xlabel="genes", ylabel="test R²")
+    high = numbers.max() * (1.15 if len(numbers) > 1 else 1.15 * 1.5)
+    ax.set(xlim=(numbers.min() / 1.15, high), xlabel="genes", ylabel="test R²")
     ax.legend(loc="upper left")
     ax.set_title(reading.network_name(record, 0), loc="left")
     return finish(figure)

@@ -20,8 +20,7 @@ TIMES = 3
 
 @styled
 def effect_map(record):
-    """Effect of every gene on every output as a heat map, with similar genes and similar outputs
-    side by side.
+    """Effect of every gene on every output as a heat map, with similar rows and columns together.
 
     Parameters
     ----------
@@ -38,51 +37,75 @@ def effect_map(record):
         the largest effect on an output, whichever is smaller.
     """
     reading.require(record, "record", ("effects", "kept_genes", "feature_names"))
-    names, outputs = (np.asarray(record.values[name]) for name in ("kept_genes", "feature_names"))
-    rows = np.sort(np.argsort(-np.abs(record.effects).max(1), kind="stable")[:MOST_GENES])
-    names, effects = names[rows], record.effects[rows]
-    columns = np.sort(np.argsort(-np.abs(effects).max(0), kind="stable")[:DOWN])
-    outputs, effects, left_out = outputs[columns], effects[:, columns], len(outputs) - len(columns)
-    rows, columns = similar_order(effects), similar_order(effects.T)
-    sides = [(names[rows], "italic"), (outputs[columns], "normal")]
-    image, of_outputs = effects[rows][:, columns], np.abs(effects).max(0)
-    # with one output: median over genes
-    usual = np.median(of_outputs if len(of_outputs) > 1 else np.abs(effects))
-    largest = of_outputs.max()
-    limit = min(largest, TIMES * usual if usual else np.inf) or 1.0
-    if len(outputs) > ACROSS:
-        sides, image = sides[::-1], image.T
-    (down, down_style), (across, across_style) = (
-        ([shortened(name) for name in side], style) for side, style in sides
-    )
+    genes = largest(record.effects, MOST_GENES)
+    outputs = largest(record.effects[genes].T, DOWN)
+    effects = record.effects[np.ix_(genes, outputs)]  # (n_genes, n_outputs)
+    by_gene = similar_order(effects)
+    by_output = similar_order(effects.T)
+    genes = genes[by_gene]
+    outputs = outputs[by_output]
+    image = effects[np.ix_(by_gene, by_output)]
+    down = [shortened(record.kept_genes[i]) for i in genes]
+    across = [shortened(record.feature_names[i]) for i in outputs]
+    styles = ["italic", "normal"]
+    if len(across) > ACROSS:
+        down, across = across, down
+        image = image.T
+        styles.reverse()
 
-    row, longest = min(ROW, HIGHEST / len(down)), max(map(len, across))
-    figure, ax = new_panels(
-        max(row * len(down), LEAST) + FRAME + LETTER * max(longest - LETTERS, 0)
-    )
+    row = min(ROW, HIGHEST / len(down))
+    longest = max(map(len, across))
+    further = LETTER * max(longest - LETTERS, 0)
+    height = max(row * len(down), LEAST)
+    figure, ax = new_panels(height + FRAME + further)
+    strongest = np.abs(effects).max()
+    limit = color_limit(effects)
     image = ax.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
-    ax.set_yticks(range(len(down)), down, fontstyle=down_style, fontsize=min(6.5, 60 * row))
-    ax.set_xticks(range(len(across)), across, rotation=90, fontstyle=across_style)
+    size = min(6.5, 60 * row)
+    ax.set_yticks(range(len(down)), down, fontstyle=styles[0], fontsize=size)
+    ax.set_xticks(range(len(across)), across, rotation=90, fontstyle=styles[1])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    ends, note = ("both", f", largest {largest:.2g}") if largest > limit else ("neither", "")
-    label, aspect = f"effect: SD of the output\nper SD of the gene{note}", min(30, 4 + len(down))
-    colorbar(figure, image, label, ax=ax, fraction=0.02, pad=0.015, aspect=aspect, extend=ends)
+    label = "effect: SD of the output\nper SD of the gene"
+    extend = "neither"
+    if strongest > limit:
+        label += f", largest {strongest:.2g}"
+        extend = "both"
+    shape = {"fraction": 0.02, "pad": 0.015, "aspect": min(30, 4 + len(down))}
+    colorbar(figure, image, label, ax=ax, extend=extend, **shape)
+
+    title = reading.model_title(record)
     share = record.settings.get("held out")
-    held = (
-        "; fit to all cells"
-        if share is None
-        else f"; fit without {share} of the cells, effects measured on it"
-    )
-    rest = f"; {left_out} outputs not shown" if left_out else ""
-    ax.set_title(reading.model_title(record) + held + rest, loc="left", fontsize=7.5)
+    if share is None:
+        title += "; fit to all cells"
+    else:
+        title += f"; fit without {share} of the cells, effects measured on it"
+    left_out = len(record.feature_names) - len(outputs)
+    if left_out:
+        title += f"; {left_out} outputs not shown"
+    ax.set_title(title, loc="left", fontsize=7.5)
     return figure
+
+
+def largest(effects, most):
+    """Positions of the rows with the largest effects, at most `most`, in their order."""
+    strength = np.abs(effects).max(1)
+    return np.sort(np.argsort(-strength, kind="stable")[:most])
+
+
+def color_limit(effects):
+    """End of the colour range, which one strong output does not take alone."""
+    strength = np.abs(effects)
+    if strength.shape[1] > 1:
+        strength = strength.max(0)  # with one output: median over genes
+    limit = TIMES * np.median(strength)
+    if limit > 0:
+        return min(limit, strength.max())
+    return strength.max() or 1.0
 
 
 def similar_order(rows):
     """Order that places similar rows of a matrix side by side."""
-    return (
-        np.arange(len(rows))
-        if len(rows) < 3
-        else leaves_list(linkage(rows, "average", optimal_ordering=True))
-    )
+    if len(rows) < 3:
+        return np.arange(len(rows))
+    return leaves_list(linkage(rows, "average", optimal_ordering=True))

@@ -7,12 +7,20 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from sbnn.data.checks import UNKNOWN
-from sbnn.errors import naming
 from sbnn.plotting import reading
-from sbnn.plotting.cells import MARGIN, draw_cells, draw_cloud, draw_legend
+from sbnn.plotting.cells import NOTE, draw_cells, draw_cloud, draw_legend
 from sbnn.plotting.colors import Groups
-from sbnn.plotting.common import MANY, WIDTH, new_figure, styled
-from sbnn.plotting.labels import fit_text, shortened
+from sbnn.plotting.common import (
+    LETTER,
+    MANY,
+    MARGIN,
+    WIDTH,
+    new_figure,
+    place_panel,
+    styled,
+    write,
+)
+from sbnn.plotting.labels import fit_text, shortened, signed
 from sbnn.plotting.maps import draw_colorbar, draw_map, map_coordinates, map_triangles, widened
 from sbnn.results import Record
 
@@ -30,30 +38,31 @@ FEATURES = (
 )
 N_MAPS = 9
 TRUE = "✓"  # mark next to genes that are known to drive the outputs
+# values of a record that a map needs
 NEEDED = (
-    *(
-        "embedding",
-        "latent",
-        "predictions",
-        "outputs",
-        "feature_names",
-        "train_feature_r2",
-        "labels",
-        "colors",
-    ),
-    *("kept_genes", "expression", "predicted_expression"),
+    "embedding",
+    "latent",
+    "predictions",
+    "outputs",
+    "feature_names",
+    "train_feature_r2",
+    "labels",
+    "colors",
+    "kept_genes",
+    "expression",
+    "predicted_expression",
 )
 # Sizes in inches: a map, the gap next to it, the title above it, the space below the maps, one
 # model, the colour bar.
 MAP, GAP, TITLE, BASE, HALF, BAR = 0.66, 0.06, 0.14, 0.06, 2.72, 1.5
 # three maps side by side, and the map of the cells
-BLOCK, SIDE = 3 * MAP + 2 * GAP, 3 * MAP + 2 * TITLE
+BLOCK = 3 * MAP + 2 * GAP
+SIDE = 3 * MAP + 2 * TITLE
 
 
 @styled
 def latent_panels(top, bottom=None, colorblind=False, scores=None, true_genes=None):
-    """Latent space of one or two models: cells by type, between maps of predicted genes and maps of
-    predicted features.
+    """Latent space of one or two models: cells by type, between predicted genes and features.
 
     Parameters
     ----------
@@ -77,62 +86,125 @@ def latent_panels(top, bottom=None, colorblind=False, scores=None, true_genes=No
         the outputs that are predicted best. An inset in an empty corner enlarges a crowded region.
         Outlying cells are drawn at the edge; gaps in a t-SNE are compressed.
     """
-    models = models_of(top, bottom, scores, colorblind, true_genes)
+    models = models_of(top, bottom, scores, colorblind)
     figure = new_figure(1, "none")
-    figure.set_size_inches(WIDTH, len(models) * HALF + families_legend(figure, models)[1])
-    draw_models(figure, models, 0, " " if bottom is None else "ab")
+    _, height = families_legend(figure, models)
+    figure.set_size_inches(WIDTH, len(models) * HALF + height)
+    letters = " " if bottom is None else "ab"
+    draw_models(figure, models, 0, letters, true_genes, inset=True)
     return figure
 
 
 class Model(NamedTuple):
-    """A fit to be drawn: its record, groups of cells, gene names, and the mean test R2 of its outputs if known."""
+    """A fit to be drawn: its record, groups of cells, and the test R2 of its outputs if known."""
 
     record: Record
     groups: Groups
-    genes: list
-    heading: str
-    r2: np.ndarray | None
+    r2: np.ndarray | None  # (n_outputs,)
 
 
-def models_of(top, bottom, scores, colorblind=False, true_genes=None):
+def models_of(top, bottom, scores, colorblind=False):
     """Check the records of one or two fits, and return a `Model` for each."""
-    fits, models = {"top": top} if bottom is None else {"top": top, "bottom": bottom}, []
+    fits = {"top": top}
+    if bottom is not None:
+        fits["bottom"] = bottom
+    models = []
     for (name, fit), score in zip(fits.items(), scores or [None] * len(fits), strict=True):
         reading.require(fit, name, NEEDED, top)
-        genes, heading, r2 = list(map(str, fit.kept_genes)), "predicted expression", None
-        if true_genes is not None:
-            genes, heading = mark_true(genes, true_genes), f"{heading}, {TRUE} true"
+        r2 = None
         if score is not None:
-            [(folds, point)] = reading.choose_models(
-                {name: score}, len(fit.kept_genes), fit, "scores"
-            ).values()
+            folds, point = reading.choose_model(score, len(fit.kept_genes), fit, "scores")
             r2 = folds.test_feature_r2[:, point].mean(axis=0)
-        models.append(Model(fit, Groups(fit, colorblind), genes, heading, r2))
+        models.append(Model(fit, Groups(fit, colorblind), r2))
     return models
 
 
 def families_legend(figure, models):
-    """Draw the legend of the families next to the colour bar; return the legend and the height of both in inches."""
+    """Draw the legend of the families next to the colour bar; return it and the height of both."""
     groups = models[0].groups
-    legend, height = draw_legend(figure, groups.table, groups.title, WIDTH - BAR - 4 * MARGIN)
+    width = WIDTH - BAR - 4 * MARGIN
+    legend, height = draw_legend(figure, groups.table, groups.title, width)
     return legend, max(height + 0.1, 0.44)
 
 
-def draw_models(figure, models, y, letters, inset=True):
-    """Draw the models one below another, and their colour bar above height `y`; return the axes of the last map."""
-    height = figure.get_figheight()
-    draw_colorbar(
-        figure, WIDTH - MARGIN - BAR, y + 0.3, BAR, "prediction (z-score)", ticks=[-2, -1, 0, 1, 2]
-    )
-    for i, (model, letter) in enumerate(zip(models, letters, strict=False), 1):
-        ax = _draw_half(figure, height - i * HALF, model, letter, inset)
+def draw_models(figure, models, low, letters, true_genes=None, inset=False):
+    """Draw models one below another, and their colour bar above a height in inches (`low`).
+
+    Returns the axes of the last map of cells.
+    """
+    ticks = [-2, -1, 0, 1, 2]
+    draw_colorbar(figure, WIDTH - MARGIN - BAR, low + 0.3, BAR, "prediction (z-score)", ticks=ticks)
+    bottom = figure.get_figheight()
+    for model, letter in zip(models, letters, strict=False):
+        bottom -= HALF
+        # All small maps are drawn in the same axes, which have inches as units.
+        canvas = place_panel(figure, 0, bottom, WIDTH, HALF, ((0, WIDTH), (0, HALF)))
+        xy, note = map_coordinates(model.record)
+        triangles = map_triangles(xy)
+        _draw_genes(canvas, bottom, triangles, model.record, true_genes)
+        _draw_features(canvas, bottom, triangles, model.record, model.r2)
+        ax = place_panel(figure, (WIDTH - SIDE) / 2, bottom + BASE, SIDE, SIDE)
+        size = np.clip(6000 / len(xy), 1, 12)
+        draw_cloud(ax, model.groups, xy, note, size, inset)
+        title = reading.model_title(model.record)
+        y = bottom + SIDE + 0.3
+        write(figure, WIDTH / 2, y, title, ha="center", fontweight="bold", fontsize=7.5)
+        write(figure, 0.03, y, letter, **LETTER)
     return ax
 
 
-@naming("true_genes: expected names of genes")
+def _draw_genes(canvas, bottom, triangles, record, true_genes):
+    """Draw maps of the predicted expression of the most important genes."""
+    heading = "predicted expression"
+    names = record.kept_genes
+    if true_genes is not None:
+        heading += f", {TRUE} true"
+        names = mark_true(names, true_genes)
+    maps = []
+    for i in rank_genes(record)[:N_MAPS]:
+        maps.append((str(names[i]), "", record.predicted_expression[:, i]))
+    _draw_block(canvas, MARGIN, bottom, heading, triangles, maps, "italic")
+
+
+def _draw_features(canvas, bottom, triangles, record, r2):
+    """Draw maps of the predicted outputs, with the test R2 next to their names if it is known."""
+    left = WIDTH - MARGIN - BLOCK
+    factors = widened(record)
+    shown = shown_features(record)
+    heading = "predicted features"
+    n_outputs = len(record.feature_names)
+    if n_outputs > MANY:
+        heading = f"{len(shown)} of {n_outputs} {heading}"
+    if r2 is not None:
+        heading += ", test R²"
+    maps = []
+    for i in shown:
+        end = "" if r2 is None else f" {signed(r2[i])}"
+        if factors[i] > 1:
+            end += f" ×{factors[i]:.0f}"
+        values = record.predictions[:, i] * factors[i]
+        maps.append((str(record.feature_names[i]), end, values))
+    _draw_block(canvas, left, bottom, heading, triangles, maps, "normal")
+    if (factors[shown] > 1).any():
+        text = "×: stretched, as outliers widen its SD"
+        write(canvas.figure, left + BLOCK / 2, bottom, text, ha="center", **NOTE)
+
+
+def _draw_block(canvas, left, bottom, heading, triangles, maps, slant):
+    """Draw a heading and, in rows of three, small maps given as (name, end of name, values)."""
+    figure = canvas.figure
+    write(figure, left + BLOCK / 2, bottom + SIDE + 0.3, heading, ha="center")
+    for i, (name, end, values) in enumerate(maps):
+        x = left + i % 3 * (MAP + GAP)
+        y = BASE + (2 - i // 3) * (MAP + TITLE)
+        draw_map(canvas, (x, y), MAP, triangles, values)
+        place = (x + MAP / 2, bottom + y + MAP + 0.03)
+        text = write(figure, *place, name + end, ha="center", fontstyle=slant, fontsize=6.5)
+        fit_text(text, MAP + GAP - 0.03, keep=end)
+
+
 def mark_true(genes, true_genes):
     """Names of genes, with a mark after those that are among `true_genes`."""
-    true_genes = {true_genes} if isinstance(true_genes, str) else set(true_genes)
     return [f"{gene} {TRUE}" if gene in true_genes else str(gene) for gene in genes]
 
 
@@ -145,76 +217,12 @@ def rank_genes(record):
     return np.argsort(-merit, kind="stable")
 
 
-def _features(record):
-    """Positions of the outputs that are shown."""
-    names = np.asarray(record.feature_names).tolist()
+def shown_features(record):
+    """Positions of the outputs that are shown: those of the published figure, then the best."""
+    names = list(record.feature_names)
     known = [names.index(name) for name in FEATURES if name in names]
     best = np.argsort(-record.train_feature_r2, kind="stable").tolist()
-    return [*known, *(i for i in best if i not in known)][:N_MAPS]
-
-
-def place_panel(figure, x, y, width, height, limits=((0, 1), (0, 1))):
-    """Add axes at a position in inches, without ticks or a frame."""
-    inches = figure.get_size_inches()
-    ax = figure.add_axes((x / inches[0], y / inches[1], width / inches[0], height / inches[1]))
-    ax.set(xlim=limits[0], ylim=limits[1])
-    ax.set_axis_off()
-    return ax
-
-
-def _draw_half(figure, bottom, model, letter, inset):
-    """Draw one model above a height in inches (`bottom`); return the axes of its map of cells."""
-
-    def write(x, y, text, **options):
-        place = np.array([x, bottom + y]) / figure.get_size_inches()
-        return figure.text(*place, text, **{"ha": "center", "va": "baseline", **options})
-
-    def draw_maps(left, heading, places, names, ends, values, slant):
-        write(left + BLOCK / 2, SIDE + 0.3, heading)
-        for i, column in enumerate(places):
-            x, y = left + i % 3 * (MAP + GAP), (2 - i // 3) * (MAP + TITLE) + BASE
-            draw_map(maps, (x, y), MAP, triangles, values[:, column])
-            name = write(
-                x + MAP / 2,
-                y + MAP + 0.03,
-                names[column] + ends[column],
-                fontstyle=slant,
-                fontsize=6.5,
-            )
-            fit_text(name, MAP + GAP - 0.03, keep=ends[column])
-
-    record, r2 = model.record, model.r2
-    xy, note = map_coordinates(record)
-    triangles = map_triangles(xy)
-    # All small maps are drawn in the same axes, which have inches as units.
-    maps = place_panel(figure, 0, bottom, WIDTH, HALF, ((0, WIDTH), (0, HALF)))
-    best, ends = rank_genes(record)[:N_MAPS], [""] * len(model.genes)
-    draw_maps(MARGIN, model.heading, best, model.genes, ends, record.predicted_expression, "italic")
-
-    outputs, features, wide = (
-        list(map(str, record.feature_names)),
-        _features(record),
-        widened(record),
-    )
-    heading = "predicted features" + ("" if r2 is None else ", test R²")
-    if len(outputs) > MANY:
-        heading = f"{len(features)} of {len(outputs)} {heading}"
-    ends = (
-        [""] * len(outputs) if r2 is None else [f" {value:.2f}".replace("-", "−") for value in r2]
-    )
-    ends = [end + (f" ×{by:.0f}" if by > 1 else "") for end, by in zip(ends, wide, strict=True)]
-    left = WIDTH - MARGIN - BLOCK
-    draw_maps(left, heading, features, outputs, ends, record.predictions * wide, "normal")
-    if (wide[features] > 1).any():
-        write(
-            left + BLOCK / 2, 0, "×: stretched, as outliers widen its SD", fontsize=5, color="0.45"
-        )
-
-    ax = place_panel(figure, (WIDTH - SIDE) / 2, bottom + BASE, SIDE, SIDE)
-    draw_cloud(ax, model.groups, xy, note, np.clip(6000 / len(xy), 1, 12), inset)
-    write(WIDTH / 2, SIDE + 0.3, reading.model_title(record), fontweight="bold", fontsize=7.5)
-    write(0.03, SIDE + 0.3, letter, fontweight="bold", fontsize=9, ha="left")
-    return ax
+    return list(dict.fromkeys(known + best))[:N_MAPS]
 
 
 OUTPUTS = ("Tau", "Rebound")  # outputs in the published figure
@@ -227,8 +235,7 @@ DASHED = {"fill": False, "lw": 0.7, "ls": (0, (3, 2)), "ec": "0.3", "zorder": 1.
 
 @styled
 def family_zoom(top, bottom=None, family=None, scores=None):
-    """Latent space of one or two models, and below it an enlarged view of one family of cells in
-    the lower model.
+    """Latent space of one or two models, and one family of cells of the lower model enlarged.
 
     The large panels show a marker gene of the family, the cells of the family by type, and two
     outputs. The marker gene is the kept gene with the name of the family or, if there is none, the
@@ -254,102 +261,94 @@ def family_zoom(top, bottom=None, family=None, scores=None):
         most extreme 2 % at either end.
     """
     models = models_of(top, bottom, scores)
-    record, groups, *_, r2 = models[-1]
-    of_types = {
-        family: set(groups.types[groups.families == family]) - {UNKNOWN}
-        for family in groups.table.index
-    }
-    known = [family for family, types in of_types.items() if family != UNKNOWN and len(types) > 1]
-    family = family or ("Vip" if "Vip" in known else next(iter(known), None))
-    if family not in known:
-        raise ValueError(
-            f"family: expected a family with several types, one of {known}, got {family!r}"
-        )
+    record, groups, r2 = models[-1]
+    family = _family_of_types(groups, family)
     own = groups.families == family
-    xy = map_coordinates(record)[0]
+    xy, _ = map_coordinates(record)
     low, high = np.quantile(xy[own], [0.025, 0.975], axis=0)
     side = max((high - low).max() * (1 + 2 * SPARE), 0.05)
     corner = (low + high) / 2 - side / 2
 
     figure = new_figure(1, "none")
     families, strip = families_legend(figure, models)
-    room = (
-        draw_legend(figure, groups.count("type", own), f"types in {shortened(family)} (cells)")[1]
-        + 0.1
-    )
-    row = HEADING + PANEL + BAR_ROOM
-    figure.set_size_inches(WIDTH, height := len(models) * HALF + strip + row + room)
-    families.set_bbox_to_anchor((MARGIN / WIDTH, (room + row) / height))
-    letters = "abc"
+    title = f"types in {shortened(family)} (cells)"
+    _, height = draw_legend(figure, groups.count("type", own), title)
+    y = height + 0.1 + BAR_ROOM
+    top_of_zoom = y + PANEL + HEADING
+    height = top_of_zoom + strip + len(models) * HALF
+    figure.set_size_inches(WIDTH, height)
+    families.set_bbox_to_anchor((MARGIN / WIDTH, top_of_zoom / height))
     # no inset: the panels below enlarge a part
-    centre = draw_models(figure, models, room + row, letters, inset=False)
+    centre = draw_models(figure, models, top_of_zoom, "ab")
     centre.add_patch(Rectangle(corner, side, side, clip_on=False, **DASHED))
-    y = room + BAR_ROOM
-    figure.text(
-        0.03 / WIDTH,
-        (y + PANEL + 0.06) / height,
-        letters[len(models)],
-        fontsize=9,
-        fontweight="bold",
-    )
+    write(figure, 0.03, y + PANEL + 0.06, "abc"[len(models)], **LETTER)
 
     xy = (xy - corner) / side  # in the square around the family, coordinates go from 0 to 1
-    triangles, inside = map_triangles(xy), ((xy > 0) & (xy < 1)).all(1)
-    ax = _panel(figure, 1, y, f"{shortened(family)}, {(own & inside).sum()} of {own.sum()} cells")
-    draw_cells(
-        ax, xy[own], groups.colors[own], groups.markers[own], size=np.clip(3000 / own.sum(), 4, 20)
-    )
-    for i, name, style, values, meaning in (
-        _marker(record, family, own),
-        *_outputs(record, own, r2),
-    ):
+    inside = ((xy > 0) & (xy < 1)).all(1)
+    triangles = map_triangles(xy)
+    heading = f"{shortened(family)}, {(own & inside).sum()} of {own.sum()} cells"
+    ax = _zoom_panel(figure, 1, y, heading)
+    size = np.clip(3000 / own.sum(), 4, 20)
+    draw_cells(ax, xy[own], groups.colors[own], groups.markers[own], size)
+
+    gene = marker_gene(record, family, own)
+    name = str(record.kept_genes[gene])
+    maps = [(0, name, record.predicted_expression[:, gene])]
+    for i, output in zip((2, 3), zoomed_outputs(record, own), strict=False):
+        name = str(record.feature_names[output])
+        if r2 is not None:
+            name += f", test R² {signed(r2[output])}"
+        maps.append((i, name, record.predictions[:, output]))
+    for i, name, values in maps:
         limits = np.quantile(values[inside], [0.02, 0.98])
-        limits = limits if np.ptp(limits) else limits + [-0.5, 0.5]
-        draw_map(_panel(figure, i, y, name, style, PANEL), (0, 0), PANEL, triangles, values, limits)
+        if limits[0] == limits[1]:
+            limits = limits + [-0.5, 0.5]
+        ax = _zoom_panel(figure, i, y, name, "normal" if i else "italic", PANEL)
+        draw_map(ax, (0, 0), PANEL, triangles, values, limits)
         x = MARGIN + i * (PANEL + ZOOM_GAP) + 0.1 * PANEL
+        meaning = "prediction (z-score)" if i else "predicted expression (z-score)"
         draw_colorbar(figure, x, y - 0.14, 0.8 * PANEL, meaning, limits, MaxNLocator(4))
     return figure
 
 
-def _panel(figure, i, y, heading, style="normal", size=1):
+def _family_of_types(groups, family):
+    """The family to enlarge, or by default "Vip" or the most frequent one with several types."""
+    known = []
+    for name in groups.table.index.drop(UNKNOWN, errors="ignore"):
+        types = set(groups.types[groups.families == name])
+        if len(types - {UNKNOWN}) > 1:
+            known.append(name)
+    if family is None and known:
+        family = "Vip" if "Vip" in known else known[0]
+    if family not in known:
+        wanted = f"a family with several types, one of {known}"
+        raise ValueError(f"family: expected {wanted}, got {family!r}")
+    return family
+
+
+def _zoom_panel(figure, i, y, heading, style="normal", size=1):
     """Axes of the panel at position `i` from the left, with a heading and a frame."""
     x = MARGIN + i * (PANEL + ZOOM_GAP)
     ax = place_panel(figure, x, y, PANEL, PANEL, ((0, size), (0, size)))
     ax.add_patch(Rectangle((0, 0), 1, 1, transform=ax.transAxes, **DASHED))
-    place = np.array([x + PANEL / 2, y + PANEL + 0.06]) / figure.get_size_inches()
-    fit_text(figure.text(*place, heading, ha="center", fontsize=7.5, fontstyle=style), PANEL)
+    place = (x + PANEL / 2, y + PANEL + 0.06)
+    text = write(figure, *place, heading, ha="center", fontsize=7.5, fontstyle=style)
+    fit_text(text, PANEL)
     return ax
 
 
-def _marker(record, family, own):
-    """Panel position, name, font style and predictions of the marker gene, and the label of its colour bar."""
-    kept = np.asarray(record.kept_genes).tolist()
+def marker_gene(record, family, own):
+    """Position of the kept gene that marks a family; `own` are its cells."""
+    genes = list(record.kept_genes)
+    if family in genes:
+        return genes.index(family)
     # Means over the family are compared, since the mean of every gene over all cells is zero.
-    best = (
-        kept.index(family)
-        if family in kept
-        else int(np.argmax(record.predicted_expression[own].mean(0)))
-    )
-    return (
-        0,
-        kept[best],
-        "italic",
-        record.predicted_expression[:, best],
-        "predicted expression (z-score)",
-    )
+    return int(np.argmax(record.predicted_expression[own].mean(0)))
 
 
-def _outputs(record, own, r2):
-    """For each of two outputs, a tuple with the same five entries as returned by `_marker`."""
-    names = np.asarray(record.feature_names).tolist()
-    varied = np.argsort(-record.predictions[own].std(0), kind="stable")[:2]
-    places = [names.index(name) for name in OUTPUTS] if set(OUTPUTS) <= set(names) else varied
-    titles = [
-        names[i] if r2 is None else f"{names[i]}, test R² {r2[i]:.2f}".replace("-", "−")
-        for i in places
-    ]
-    shown = zip((2, 3), titles, places, strict=False)
-    return [
-        (i, title, "normal", record.predictions[:, j], "prediction (z-score)")
-        for i, title, j in shown
-    ]
+def zoomed_outputs(record, own):
+    """Positions of the two outputs that are shown for the cells `own` of a family."""
+    names = list(record.feature_names)
+    if set(OUTPUTS) <= set(names):
+        return [names.index(name) for name in OUTPUTS]
+    return np.argsort(-record.predictions[own].std(0), kind="stable")[:2].tolist()

@@ -8,17 +8,20 @@ from matplotlib.tri import LinearTriInterpolator, Triangulation
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import ConvexHull, QhullError, cKDTree
+from scipy.stats.qmc import Halton
 
-from sbnn.plotting.common import RASTER_DPI, colorbar
+from sbnn.plotting.common import RASTER_DPI, colorbar, place_axes
 from sbnn.plotting.labels import counted
 
 FINER = 3  # points evaluated along each side of a pixel, for smooth outlines
 # number of colours: a PDF stores an image with few colours as a palette, in a third of the space
 STEPS = 64
 EDGE = 3  # steps of opacity along outlines; 64 colours at 3 opacities fit into a palette of 256
-LIMIT = 2.0  # z-scores: all maps have the same colour range, so that they can be compared
+LIMITS = (-2.0, 2.0)  # z-scores: all maps have the same colour range, so that they can be compared
 # outliers dominate an SD if the central 95 % of the z-scores span less than this fraction of 3.92
 NARROW = 0.5
+STRETCH = 0.85  # circumradius above which a triangle spans an empty region, in units of the spacing
+FEW = 8  # triangles: holes and islands of at most this number are noise
 # Gaps in a t-SNE are compressed, since distances between its islands mean little and the space
 # between them is empty. width of a gap, in units of the distance to the tenth neighbour where cells
 # are sparse
@@ -32,29 +35,38 @@ WORTH = 0.97
 
 
 def map_coordinates(record):
-    """Coordinates of the cells of a fit in units of the panel, and a note, as returned by `panel_coordinates`."""
+    """Coordinates of the cells of a fit in the panel, and a note, as `panel_coordinates`."""
     # The units of latent dimensions are arbitrary; the proportions of a t-SNE are not.
     return panel_coordinates(record.embedding, proportional=record.latent.shape[1] > 2)
 
 
 def panel_coordinates(xy, proportional):
-    """Coordinates in which the cloud of cells fills a square panel from 0 to 1, and a note to write below the panel."""
-    xy, moved = np.asarray(xy, float), False
+    """Coordinates in which the cloud of cells fills a square from 0 to 1, and a note on them."""
+    xy = np.asarray(xy, float)
+    notes = []
     if np.ptp(xy[:, 1]) == 0:
         # A van der Corput sequence spreads the cells evenly along the second axis.
-        order = np.argsort(np.argsort(xy[:, 0], kind="stable"))
-        xy = np.column_stack([xy[:, 0], [int(f"{i:032b}"[::-1], 2) / 2**32 for i in order]])
+        ranks = np.argsort(np.argsort(xy[:, 0], kind="stable"))
+        heights = Halton(1, scramble=False).random(len(xy))
+        xy = np.column_stack([xy[:, 0], heights[ranks]])
     if proportional:
         xy, moved = packed(xy)
+        if moved:
+            notes.append("gaps compressed")
     low, high = np.quantile(xy, [0.025, 0.975], axis=0)
     reach = 0.5 * (high - low)
-    low, high = np.maximum(xy.min(0), low - reach), np.minimum(xy.max(0), high + reach)
-    if (triangles := map_triangles(_framed(xy, low, high, proportional))) is not None:
-        inside = xy[np.unique(triangles.get_masked_triangles())]
-        low, high = inside.min(0), inside.max(0)
+    low = np.maximum(xy.min(0), low - reach)
+    high = np.minimum(xy.max(0), high + reach)
+    triangles = map_triangles(_framed(xy, low, high, proportional))
+    if triangles is not None:
+        drawn = xy[np.unique(triangles.get_masked_triangles())]
+        low = drawn.min(0)
+        high = drawn.max(0)
     xy = _framed(xy, low, high, proportional)
-    notes, beyond = ["gaps compressed"] * moved, int(((xy < 0) | (xy > 1)).any(1).sum())
-    notes += [f"{counted(beyond, 'outlying cell')} drawn at the edge"] if beyond else []
+    outside = (xy < 0) | (xy > 1)
+    n_outside = outside.any(1).sum()
+    if n_outside:
+        notes.append(f"{counted(n_outside, 'outlying cell')} drawn at the edge")
     return xy, "; ".join(notes)
 
 
@@ -67,23 +79,26 @@ def _framed(xy, low, high, proportional):
 
 
 def widened(record):
-    """Factor by which outliers inflate the SD of each output, in which predictions are drawn; 1 if it is at most 2."""
-    bulk = np.ptp(np.quantile(record.outputs, [0.025, 0.975], axis=0), axis=0) / 3.92
-    return np.where((bulk > 0) & (bulk < NARROW), 1 / np.maximum(bulk, 1e-30), 1.0)
+    """Factor by which outliers inflate the SD of each output; 1 if it is at most 2."""
+    low, high = np.quantile(record.outputs, [0.025, 0.975], axis=0)
+    bulk = (high - low) / 3.92
+    narrow = (bulk > 0) & (bulk < NARROW)
+    return np.where(narrow, 1 / np.maximum(bulk, 1e-30), 1.0)
 
 
-def map_triangles(xy, stretch=0.85):
-    """Delaunay triangles over the cells, without those that span empty regions; None if no triangle is left."""
-    spacing = cKDTree(xy).query(xy, k=min(11, len(xy)))[0][:, -1]
+def map_triangles(xy):
+    """Delaunay triangles over the cells except over empty regions; None if none is left."""
+    spacing = _spacing(xy)
     # outlying cells are far from all others
     spacing = np.minimum(spacing, np.quantile(spacing, 0.9))
     try:
         triangles = Triangulation(*xy.T)
-        hidden = _circumradius(xy[triangles.triangles]) > stretch * np.median(
-            spacing[triangles.triangles], axis=1
-        )
-        hidden = hidden ^ _small_parts(triangles, hidden, False, 8)
-        hidden = hidden ^ _small_parts(triangles, hidden, True, 8)
+        corners = triangles.triangles  # positions of cells, shape (n_triangles, 3)
+        usual = np.median(spacing[corners], axis=1)
+        hidden = _circumradius(xy[corners]) > STRETCH * usual
+        hidden ^= _small_parts(triangles, hidden) & ~hidden
+        at_hull = (triangles.neighbors < 0).any(1)
+        hidden ^= _small_parts(triangles, hidden, at_hull) & hidden
         if hidden.all():
             return None
         triangles.set_mask(hidden)
@@ -93,111 +108,135 @@ def map_triangles(xy, stretch=0.85):
     return triangles
 
 
+def _spacing(xy):
+    """Distance of each cell to its tenth neighbour, or to the farthest of fewer cells."""
+    distances, _ = cKDTree(xy).query(xy, k=min(11, len(xy)))
+    return distances[:, -1]
+
+
 def _circumradius(corners):
-    """Circumradius of each triangle; `corners` has shape (m, 3, 2)."""
-    a, b, c = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).T
-    u, v = (corners[:, 1:] - corners[:, :1]).swapaxes(0, 1)
-    return a * b * c / np.maximum(2 * np.abs(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]), 1e-30)
+    """Circumradius of each triangle; `corners` has shape (n_triangles, 3, 2)."""
+    sides = corners - np.roll(corners, 1, axis=1)
+    a, b, c = np.linalg.norm(sides, axis=2).T
+    (ax, ay), (bx, by), _ = sides.transpose(1, 2, 0)
+    double_area = np.abs(ax * by - ay * bx)
+    return a * b * c / np.maximum(2 * double_area, 1e-30)
 
 
-def _small_parts(triangles, hidden, state, size):
-    """Mask of the triangles in small connected parts.
-
-    A small part consists of at most `size` triangles, for all of which `hidden` equals `state`;
-    hidden parts at the hull do not count.
-    """
+def _small_parts(triangles, hidden, never=None):
+    """Mask of triangles in connected parts of few triangles, none of which is `never`."""
     first, side = np.nonzero(triangles.neighbors >= 0)
     second = triangles.neighbors[first, side]
-    same = hidden[first] == hidden[second]
+    alike = np.flatnonzero(hidden[first] == hidden[second])
+    pairs = first[alike], second[alike]
     n = len(hidden)
-    part = connected_components(
-        coo_array((np.ones(same.sum()), (first[same], second[same])), shape=(n, n))
-    )[1]
-    small = np.bincount(part)[part] <= size
-    if state:
-        small &= ~np.isin(part, part[(triangles.neighbors < 0).any(1)])
-    return small & (hidden == state)
+    links = coo_array((np.ones(len(alike)), pairs), shape=(n, n))
+    _, part = connected_components(links)
+    small = np.bincount(part)[part] <= FEW
+    if never is not None:
+        small &= ~np.isin(part, part[never])
+    return small
 
 
-def draw_map(ax, corner, side, triangles, values, limits=(-LIMIT, LIMIT)):
-    """Draw predicted values over a map, as a square image with the given corner and side in inches."""
+def draw_map(ax, corner, side, triangles, values, limits=LIMITS):
+    """Draw predicted values over a map, as a square with the given corner and side in inches."""
     if triangles is not None:
-        (left, low), image = corner, map_image(triangles, values, round(side * RASTER_DPI), limits)
-        ax.imshow(
-            image, extent=(left, left + side, low, low + side), aspect="auto", interpolation="none"
-        )
+        left, low = corner
+        image = map_image(triangles, values, round(side * RASTER_DPI), limits)
+        extent = (left, left + side, low, low + side)
+        ax.imshow(image, extent=extent, aspect="auto", interpolation="none")
 
 
-def map_image(triangles, values, pixels, limits=(-LIMIT, LIMIT)):
-    """Image (with few colours) of values that are linearly interpolated between the corners of the triangles."""
+def map_image(triangles, values, pixels, limits=LIMITS):
+    """Image (pixels, pixels, 3) of values that are interpolated linearly between the cells."""
     fine = (np.arange(pixels * FINER) + 0.5) / (pixels * FINER)
     found = LinearTriInterpolator(triangles, values)(*np.meshgrid(fine, fine[::-1]))
     inside = ~np.ma.getmaskarray(found)
     blocks = (pixels, FINER, pixels, FINER)
     covered = inside.reshape(blocks).sum((1, 3))
-    mean = np.where(inside, found.data, 0).reshape(blocks).sum((1, 3)) / np.maximum(covered, 1)
-    colors = colormaps[rcParams["image.cmap"]].resampled(STEPS)(
-        Normalize(*limits, clip=True)(mean)
-    )[..., :3]
-    opacity = np.ceil(EDGE * covered / FINER**2)[..., None] / EDGE
-    return np.round(255 * (opacity * colors + 1 - opacity)).astype(np.uint8)
+    total = np.where(inside, found.data, 0).reshape(blocks).sum((1, 3))
+    shares = Normalize(*limits, clip=True)(total / np.maximum(covered, 1))
+    shades = colormaps[rcParams["image.cmap"]].resampled(STEPS)
+    colors = shades(shares)[..., :3]
+    opacity = np.ceil(EDGE * covered / FINER**2) / EDGE
+    opacity = opacity[..., np.newaxis]
+    shown = opacity * colors + 1 - opacity
+    return np.round(255 * shown).astype(np.uint8)
 
 
-def draw_colorbar(figure, x, y, width, label, limits=(-LIMIT, LIMIT), ticks=None):
-    """Draw a horizontal colour bar at a position in inches from the lower left corner of the figure."""
-    across, height = figure.get_size_inches()
-    ax = figure.add_axes((x / across, y / height, width / across, 0.07 / height))
+def draw_colorbar(figure, x, y, width, label, limits=LIMITS, ticks=None):
+    """Draw a horizontal colour bar at a position in inches from the lower left of the figure."""
+    ax = place_axes(figure, x, y, width, 0.07)
     scale = {"orientation": "horizontal", "extend": "both", "ticks": ticks}
     colorbar(figure, ScalarMappable(Normalize(*limits)), label, 1, cax=ax, **scale)
 
 
 def packed(xy):
-    """Move islands of cells towards each other until gaps of equal width separate them, and rotate the whole map."""
+    """Move islands of cells together until equal gaps separate them, and rotate the whole map.
+
+    Returns the new positions, of shape (n_cells, 2), and whether any island moved.
+    """
     xy = np.asarray(xy, float)
+    strait = STRAIT * np.quantile(_spacing(xy), 0.9)
     tree = cKDTree(xy)
-    strait = STRAIT * np.quantile(tree.query(xy, k=min(11, len(xy)))[0][:, -1], 0.9)
     close = tree.sparse_distance_matrix(tree, strait, output_type="coo_matrix")
     n_islands, island = connected_components(close)
     if n_islands == 1 or strait == 0:
         return turned(xy), False
-    shifts = _shifts(xy, island, n_islands, strait)
-    return turned(xy + shifts[island]), bool(np.any(shifts))
-
-
-def _shifts(xy, island, n_islands, strait):
-    """Displacement of each island, an array of shape (n_islands, 2)."""
     cells = [xy[island == i] for i in range(n_islands)]
-    trees = [cKDTree(own) for own in cells]
-    boxes = np.array([[own.min(0), own.max(0)] for own in cells])
-    middles, centre = boxes.mean(1), xy.mean(0)
-    shifts = np.zeros((n_islands, 2))
-
-    def is_free(i, shift):
-        low, high = boxes[i] + shift
-        apart = np.maximum(boxes[:, 0] + shifts - high, low - boxes[:, 1] - shifts).max(1)
-        near = [j for j in np.flatnonzero(apart < strait) if j != i]
-        found = (
-            trees[j].query(cells[i] + shift - shifts[j], distance_upper_bound=strait)[0]
-            for j in near
-        )
-        return not any(np.isfinite(distances).any() for distances in found)
-
-    for length in MOVES:
+    islands = Islands(cells, xy.mean(0), strait)
+    for move in MOVES:
         for _ in range(ROUNDS):
-            before = shifts.copy()
-            for i in np.argsort(np.linalg.norm(middles + shifts - centre, axis=1), kind="stable"):
-                way = centre - middles[i] - shifts[i]
-                distance = np.linalg.norm(way)
-                if distance < length * strait:
-                    continue
-                for turn in TURNS:
-                    step = length * strait * _rotation(turn) @ way / distance
-                    if np.linalg.norm(way - step) < distance and is_free(i, shifts[i] + step):
-                        shifts[i] += step
-                        break
-            if np.array_equal(before, shifts):
+            before = islands.shifts.copy()
+            distances = np.linalg.norm(islands.ways(), axis=1)
+            for i in np.argsort(distances, kind="stable"):
+                islands.approach(i, move * strait)
+            if np.array_equal(before, islands.shifts):
                 break
-    return shifts
+    return turned(xy + islands.shifts[island]), bool(islands.shifts.any())
+
+
+class Islands:
+    """Islands of cells that move towards a centre; `shifts` has shape (n_islands, 2)."""
+
+    def __init__(self, cells, centre, strait):
+        self.cells = cells
+        self.centre = centre
+        self.strait = strait
+        self.trees = [cKDTree(own) for own in cells]
+        self.low = np.array([own.min(0) for own in cells])
+        self.high = np.array([own.max(0) for own in cells])
+        self.shifts = np.zeros_like(self.low)
+
+    def ways(self):
+        """Way of each island to the centre."""
+        return self.centre - (self.low + self.high) / 2 - self.shifts
+
+    def approach(self, i, length):
+        """Move an island by a length towards the centre, if needed past others, if it is free."""
+        way = self.ways()[i]
+        distance = np.linalg.norm(way)
+        if distance < length:
+            return
+        for turn in TURNS:
+            step = length * _rotation(turn) @ way / distance
+            nearer = np.linalg.norm(way - step) < distance
+            if nearer and self.is_free(i, self.shifts[i] + step):
+                self.shifts[i] += step
+                return
+
+    def is_free(self, i, shift):
+        """Whether an island with this shift would keep its distance from all others."""
+        after = self.low + self.shifts - (self.high[i] + shift)
+        before = self.low[i] + shift - (self.high + self.shifts)
+        gaps = np.maximum(before, after).max(1)  # between the boxes around the islands
+        gaps[i] = np.inf
+        for j in np.flatnonzero(gaps < self.strait):
+            moved = self.cells[i] + shift - self.shifts[j]
+            distances, _ = self.trees[j].query(moved, distance_upper_bound=self.strait)
+            if np.isfinite(distances).any():
+                return False
+        return True
 
 
 def turned(xy):
@@ -208,9 +247,13 @@ def turned(xy):
         return xy
     turns = [_rotation(-angle) for angle in np.radians(np.arange(0, 90, 3))]
     sides = np.array([np.ptp(hull @ turn, axis=0).max() for turn in turns])
-    best = int(np.argmin(sides))
-    return xy @ turns[best] if sides[best] < WORTH * sides[0] else xy
+    best = np.argmin(sides)
+    if sides[best] >= WORTH * sides[0]:
+        return xy
+    return xy @ turns[best]
 
 
 def _rotation(angle):
-    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    cos = np.cos(angle)
+    sin = np.sin(angle)
+    return np.array([[cos, -sin], [sin, cos]])

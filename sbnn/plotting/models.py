@@ -29,57 +29,60 @@ def accuracy_comparison(models, n_genes=25):
     matplotlib.figure.Figure
     """
     chosen = reading.choose_models(models, n_genes)
-    records = {name: record for name, (record, _) in chosen.items()}
+    records = [record for record, _ in chosen.values()]
+    scalings = [reading.scaling_text(record) for record in records]
+    differ = len(set(scalings)) > 1
+    names = []
+    for (name, (record, point)), scaling in zip(chosen.items(), scalings, strict=True):
+        n_genes_text = counted(_n_genes(record, point), "gene")
+        names.append(f"{name}, {n_genes_text}{scaling if differ else ''}")
+
     figure, ax = new_panels(0.85 + ROW * len(chosen))
     shown = [_draw_row(ax, y, *model) for y, model in enumerate(chosen.values())]
-    scaling, own = reading.scaling_texts(records)
-    name_rows(ax, [f"{name}, {_genes(*model)}{own[name]}" for name, model in chosen.items()])
+    name_rows(ax, names)
     ax.set_xlabel("test R²")
-    low, high = np.min(np.concatenate(shown)), np.max(np.concatenate(shown))
+    low, high = np.min(shown), np.max(shown)
     margin = 0.06 * max(high - low, 0.01)
     ax.set_xlim(low - margin, high + margin)
     if low < 0:  # left of zero, the mean of the training cells would be a better prediction
         ax.axvline(0, lw=0.7, color="0.5", zorder=1)
     grid(ax)
+
     dot = {"marker": "o", "ls": "", "color": "0.3"}
-    entries = [Line2D([], [], ms=2.5, alpha=0.5, label="one fold", **dot)]
-    entries += [Line2D([], [], ms=3.5, label=reading.folds_text(*records.values()), **dot)]
-    title = f"{shortened(next(iter(records.values())).dataset, 60)}{scaling}"
-    below = reading.far_below(*(record.test_r2[:, point] for record, point in chosen.values()))
-    legend_above(ax, entries, ncols=3, title=f"{title}; {below}" if below else title)
+    fold = Line2D([], [], ms=2.5, alpha=0.5, label="one fold", **dot)
+    mean = Line2D([], [], ms=3.5, label=reading.folds_text(*records), **dot)
+    title = shortened(records[0].dataset, 60)
+    if not differ:
+        title += scalings[0]
+    r2 = [record.test_r2[:, point] for record, point in chosen.values()]
+    below = reading.far_below(np.concatenate(r2))
+    legend_above(ax, [fold, mean], ncols=3, title=f"{title}; {below}" if below else title)
     return finish(figure)
 
 
-def _genes(record, point):
+def _n_genes(record, point):
+    """Number of genes that a model uses, as a mean over the folds."""
     if "n_selected" in record.values:
-        return counted(round(record.n_selected[:, point].mean()), "gene")
-    shown = (
-        record.preselected.sum(1).mean()
-        if "preselected" in record.values
-        else len(record.gene_names)
-    )
-    return counted(round(shown), "gene")
+        return round(record.n_selected[:, point].mean())
+    if "preselected" in record.values:
+        return round(record.preselected.sum(1).mean())
+    return len(record.gene_names)
 
 
 def _draw_row(ax, y, record, point):
-    """Draw one model, and return the values that must be visible."""
-    folds, color = record.test_r2[:, point].astype(float), model_color(record, point)
-    mean, spread = reading.mean_sd(folds)
+    """Draw one model, and return the lowest and the highest value that must be visible."""
+    r2 = record.test_r2[:, point].astype(float)  # shape (n_folds,)
+    color = model_color(record, point)
+    mean, spread = reading.mean_sd(r2)
     text = reading.mean_text(mean, spread)
-    folds, mean = folds.clip(min=reading.WORST), max(mean, reading.WORST)
+    r2 = r2.clip(min=reading.WORST)
+    mean = max(mean, reading.WORST)
     # Dots are in the order of the folds, so that a difficult fold can be recognised in every row.
-    ax.plot(
-        folds,
-        y + np.linspace(-0.28, 0.28, len(folds)),
-        "o",
-        color=color,
-        ms=2.5,
-        mew=0,
-        alpha=0.45,
-        zorder=2,
-    )
-    ax.errorbar(
-        mean, y, xerr=spread or None, fmt="o", color=color, ms=3.5, lw=1.2, capsize=2, zorder=6
-    )
-    ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", ha="left", color=color)
-    return np.clip([*folds, mean - spread, mean + spread], reading.WORST, 1)
+    heights = y + np.linspace(-0.28, 0.28, len(r2))
+    ax.plot(r2, heights, "o", color=color, ms=2.5, mew=0, alpha=0.45, zorder=2)
+    look = {"fmt": "o", "color": color, "ms": 3.5, "lw": 1.2, "capsize": 2, "zorder": 6}
+    ax.errorbar(mean, y, xerr=spread or None, **look)
+    ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", color=color)
+    low = min(r2.min(), mean - spread)
+    high = max(r2.max(), mean + spread)
+    return np.clip([low, high], reading.WORST, 1)

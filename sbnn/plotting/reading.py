@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from sbnn.errors import attempt
-from sbnn.plotting.colors import protocol_of
-from sbnn.plotting.labels import counted
+from sbnn.plotting.labels import counted, signed
 from sbnn.results import require, same_value
 
 SCALED = {"all": ", scaled over all cells", "fold": ", scaled per fold", "none": ", not scaled"}
@@ -21,36 +19,51 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def model_title(record):
-    """Name of the only model of a record, as in figures: kind, protocol (if it has one), width and number of genes."""
-    estimator = {"class": "model", "params": {}} | record.settings.get("estimator", {})
-    name, params = estimator["class"].split(".")[-1], estimator["params"]
+    """Name of the only model of a record: kind, protocol (if any), width and number of genes."""
+    estimator = record.settings.get("estimator", {})
+    name = estimator.get("class", "model").split(".")[-1]
+    params = estimator.get("params", {})
     parts = [ABBREVIATIONS.get(name, name)]
     if "protocol" in params:
         parts.append(PROTOCOLS.get(params["protocol"], params["protocol"]))
-    width = (
-        record.latent.shape[1]
-        if "latent" in record.values
-        else params.get("n_components", params.get("rank"))
-    )
+
+    width = params.get("n_components", params.get("rank"))
+    projection = ""
+    if "latent" in record.values:
+        width = record.latent.shape[1]
+        if width > 2:
+            projection = " + t-SNE"
     if width is not None:
-        tsne = " + t-SNE" if "latent" in record.values and width > 2 else ""
-        parts.append(f"{'rank' if 'rank' in params else 'd ='} {width}{tsne}")
-    n_genes = len(record.kept_genes) if "kept_genes" in record.values else params.get("n_genes")
-    return ", ".join([*parts, *([counted(n_genes, "gene")] if n_genes is not None else [])])
+        kind = "rank" if "rank" in params else "d ="
+        parts.append(f"{kind} {width}{projection}")
+
+    n_genes = params.get("n_genes")
+    if "kept_genes" in record.values:
+        n_genes = len(record.kept_genes)
+    if n_genes is not None:
+        parts.append(counted(n_genes, "gene"))
+    return ", ".join(parts)
+
+
+def protocol(record, point):
+    """How a network was trained, "distilled" or "paper", which former records hold as a parameter."""
+    name = record.settings.get("estimator", {}).get("class", "")
+    if name.endswith("DistilledBottleneckRegressor"):
+        return "distilled"
+    return record.parameter(point, "protocol", "paper")
 
 
 def network_name(record, point):
     """Name of a network that gives its protocol and its width."""
-    protocol = protocol_of(record, point)
-    return (
-        f"sBNN, {PROTOCOLS.get(protocol, protocol)}, d = {record.parameter(point, 'n_components')}"
-    )
+    own = protocol(record, point)
+    width = record.parameter(point, "n_components")
+    return f"sBNN, {PROTOCOLS.get(own, own)}, d = {width}"
 
 
-def levels(record, name, points=None):
+def levels(record, name):
     """Sorted values of a parameter in the grid; empty if the estimator has no such parameter."""
-    points = range(len(record.params)) if points is None else points
-    return sorted({record.parameter(point, name) for point in points} - {None})
+    values = {record.parameter(point, name) for point in range(len(record.params))}
+    return sorted(values - {None})
 
 
 def nearest(values, wanted):
@@ -62,53 +75,60 @@ def nearest(values, wanted):
 def mean_sd(values):
     """Mean and sample SD over the folds (first axis); the SD of a single fold is 0."""
     values = np.asarray(values, float)
-    spread = values.std(0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1:])
-    return values.mean(0), spread
+    mean = values.mean(0)
+    if len(values) == 1:
+        return mean, np.zeros_like(mean)
+    return mean, values.std(0, ddof=1)
 
 
 def mean_text(mean, spread):
     """Text with a mean and, unless it is zero, its SD."""
-    return f"{mean:.3f}".replace("-", "−") + (f" ± {spread:.3f}" if spread else "")
+    return f"{signed(mean, 3)} ± {spread:.3f}" if spread else signed(mean, 3)
 
 
-def far_below(*values):
-    """Note on the number of R2 values below `WORST`, with the lowest value; empty if no value is below `WORST`."""
-    values = np.concatenate([np.ravel(part) for part in values])
+def far_below(values):
+    """Note on the number of R2 values below `WORST`, with the lowest; empty if there are none."""
     low = values[values < WORST]
-    return (
-        f"{len(low)} R² below {WORST:g} (to {low.min():.3g})".replace("-", "−") if len(low) else ""
-    )
+    if not len(low):
+        return ""
+    return f"{len(low)} R² below {WORST:g} (to {low.min():.3g})".replace("-", "−")
 
 
 def regression_stages(tables):
-    """First epoch (counted from 1) and name of each stage of the regression, and the total number of epochs."""
-    places, n_epochs = _aligned(tables)
-    names = [table["stage"].to_numpy() for table in tables]
-    changes = [np.flatnonzero(_begins(stages)) for stages in names]
-    # The fold with the most stages is used, preferably a pretrained one: with few cells, some folds
-    # have no pretraining.
-    most = max(
-        range(len(tables)), key=lambda fold: (len(changes[fold]), "straight" not in names[fold])
-    )
-    return [(int(places[most][start]) + 1, names[most][start]) for start in changes[most]], n_epochs
+    """First epoch (from 1) and name of each regression stage, and the total number of epochs."""
+    positions, n_epochs = _aligned(tables)
+    found = []
+    for own, table in zip(positions, tables, strict=True):
+        stages = table["stage"].to_numpy()
+        begins = np.flatnonzero(_begins(stages))
+        epochs = (own[begins] + 1).tolist()
+        found.append(list(zip(epochs, stages[begins], strict=True)))
+
+    def n_stages(starts):
+        return len(starts), starts[0][1] != "straight"
+
+    # The fold with the most stages is used, preferably a pretrained one: with few cells, some
+    # folds have no pretraining.
+    return max(found, key=n_stages), n_epochs
 
 
 def curve(tables, column):
-    """Values of a column over the epochs, an array of shape (n_tables, n_epochs) that is NaN for missing epochs."""
-    places, n_epochs = _aligned(tables)
+    """Values of a column, an array of shape (n_tables, n_epochs) that is NaN for missing epochs."""
+    positions, n_epochs = _aligned(tables)
     curves = np.full((len(tables), n_epochs), np.nan)
-    for row, own, table in zip(curves, places, tables, strict=True):
+    for row, own, table in zip(curves, positions, tables, strict=True):
         row[own] = table[column]
     return curves
 
 
-def epochs(record, point, stage=None):
-    """History of a stage (by default, of the regression) at a grid point: one table for each fold with this stage."""
-    tables = record.history[point]
-    tables = [
-        t[~t["stage"].isin(NOT_REGRESSION) if stage is None else t["stage"] == stage]
-        for t in tables
-    ]
+def regression_epochs(record, point):
+    """History of the regression at a grid point: one table for each fold."""
+    return [table[~table["stage"].isin(NOT_REGRESSION)] for table in record.history[point]]
+
+
+def pretraining_epochs(record, point):
+    """History of the pretraining at a grid point: one table for each pretrained fold."""
+    tables = [table[table["stage"] == "pretraining"] for table in record.history[point]]
     return [table for table in tables if len(table)]
 
 
@@ -117,18 +137,23 @@ def _begins(stages):
 
 
 def _aligned(tables):
-    """Positions of table rows on a common axis, aligned at the start of every stage that all tables share."""
+    """Positions of table rows on a common axis, aligned at the start of all shared stages."""
     # A fold without pretraining has no frozen stage; its unfrozen stage is as long as both stages
     # of other folds.
-    names = [table["stage"].replace("frozen", "unfrozen").to_numpy() for table in tables]
-    shared = [stage for stage in dict.fromkeys(names[0]) if all(stage in other for other in names)]
+    stages = [table["stage"].replace("frozen", "unfrozen").to_numpy() for table in tables]
+    shared = set(stages[0]).intersection(*stages[1:])
     # Each part but the first starts with a shared stage and ends before the next shared stage. The
     # first part contains the stages before all shared stages, and may be empty.
-    parts = [np.cumsum(np.isin(stages, shared) & _begins(stages)) for stages in names]
-    lengths = np.max([np.bincount(part, minlength=len(shared) + 1) for part in parts], axis=0)
+    n_parts = len(shared) + 1
+    parts = [np.cumsum(np.isin(own, list(shared)) & _begins(own)) for own in stages]
+    sizes = [np.bincount(part, minlength=n_parts) for part in parts]
+    lengths = np.max(sizes, axis=0)
     starts = np.cumsum(lengths) - lengths
-    places = [starts[part] + np.arange(len(part)) - np.searchsorted(part, part) for part in parts]
-    return places, int(lengths.sum())
+    positions = []
+    for part in parts:
+        since_start = np.arange(len(part)) - np.searchsorted(part, part)
+        positions.append(starts[part] + since_start)
+    return positions, int(lengths.sum())
 
 
 def gene_target(record):
@@ -136,48 +161,53 @@ def gene_target(record):
     return int(np.median(record.n_selected))
 
 
-def choose_models(models, n_genes, same_as=None, argument="models"):
-    """Find the record and grid point of every model, and check that all records are of the same data."""
-    chosen = {}
+def choose_models(models, n_genes):
+    """Record and grid point of every model, by name; all records must be of the same data."""
     if not models or not isinstance(models, dict):
-        raise ValueError(
-            f"{argument}: expected a dict of name to record, or to (record, parameters), got {models!r}"
-        )
-    for name, entry in models.items():
-        record, params = entry if isinstance(entry, tuple) else (entry, {})
-        require(record, f"{argument}[{name!r}]", ["test_r2"], same_as)
-        params = attempt(f"{argument}[{name!r}]: expected (record, parameters)", dict, params)
-        points, same_as = record.points(**params), same_as or record
-        if len(points) > 1 and "n_selected" in record.values:
-            genes = record.n_selected.mean(0)
-            best = record.best_with_at_most(n_genes, **params)
-            # If penalties of the same path keep the same number of genes, the first penalty is
-            # taken, as in the tables.
-            path = record.params[best] | {"alpha": None}
-            others = (
-                g
-                for g in points
-                if genes[g] == genes[best] and record.params[g] | {"alpha": None} != path
-            )
-            points = [best, *others]
-        if len(points) != 1:
-            left = f"{params} match {len(points)} of {[record.params[g] for g in points] or record.params}"
-            raise ValueError(
-                f"{argument}[{name!r}]: expected the parameters of one grid point, {left}"
-            )
-        chosen[name] = record, points[0]
+        wanted = "a dict of name to record, or to (record, parameters)"
+        raise ValueError(f"models: expected {wanted}, got {models!r}")
+    chosen = {}
+    first = None
+    for name, model in models.items():
+        chosen[name] = choose_model(model, n_genes, first, f"models[{name!r}]")
+        first = first or chosen[name][0]
     return chosen
 
 
+def choose_model(model, n_genes, same_as, argument):
+    """Record and grid point of one model, given as a record or as (record, parameters)."""
+    record, params = model if isinstance(model, tuple) else (model, {})
+    require(record, argument, ["test_r2"], same_as)
+    points = record.points(**params)
+    if len(points) > 1 and "n_selected" in record.values:
+        best = record.best_with_at_most(n_genes, **params)
+        points = [best, *(point for point in points if _rivals(record, point, best))]
+    if len(points) != 1:
+        found = [record.params[point] for point in points] or record.params
+        text = f"{params} match {len(points)} of {found}"
+        raise ValueError(f"{argument}: expected the parameters of one grid point, {text}")
+    return record, points[0]
+
+
+def _rivals(record, point, best):
+    """Whether two models with the same number of genes differ in more than their penalty."""
+    n_genes = record.n_selected.mean(0)
+    # On one path of penalties the first is taken, as in the tables.
+    other_path = record.params[point] | {"alpha": None} != record.params[best] | {"alpha": None}
+    return n_genes[point] == n_genes[best] and other_path
+
+
 def published_rows(published, name, value, **others):
-    """Published results that agree with the given parameters."""
-
-    def agrees(row):
-        return all(
-            same_value(row.get(k, True if k == "pretraining" else v), v) for k, v in others.items()
-        )
-
-    return [row for row in published or [] if same_value(row.get(name), value) and agrees(row)]
+    """Published results that agree with the given parameters; they are pretrained by default."""
+    agreeing = []
+    for row in published or []:
+        if not isinstance(row, dict):
+            raise TypeError(f"published: expected a list of dicts, got {row!r}")
+        own = others | {"pretraining": True} | row
+        same = [same_value(own[key], wanted) for key, wanted in others.items()]
+        if same_value(row.get(name), value) and all(same):
+            agreeing.append(row)
+    return agreeing
 
 
 def number(value):
@@ -191,16 +221,11 @@ def number(value):
 def folds_text(*records):
     """Note on the number of folds behind the mean and the band."""
     counts = sorted({len(record.test_r2) for record in records})
-    return "one fold" if counts == [1] else f"mean ± SD over {' or '.join(map(str, counts))} folds"
+    if counts == [1]:
+        return "one fold"
+    return f"mean ± SD over {' or '.join(map(str, counts))} folds"
 
 
-def scaling_texts(records):
-    """Texts that describe the scaling of the data: one for all cross-validations, or one for each if they differ."""
-    texts = {
-        name: SCALED.get(record.settings.get("scaling"), "") for name, record in records.items()
-    }
-    return (
-        ("", texts)
-        if len(set(texts.values())) > 1
-        else (next(iter(texts.values())), dict.fromkeys(texts, ""))
-    )
+def scaling_text(record):
+    """How the data of a cross-validation were scaled."""
+    return SCALED.get(record.settings.get("scaling"), "")

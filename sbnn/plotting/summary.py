@@ -1,4 +1,4 @@
-"""Overview figure: a few genes predict many outputs through two units, which give a map of the cells."""
+"""Overview figure: a few genes predict many outputs through two units, which map the cells."""
 
 import numpy as np
 from matplotlib.patches import Polygon
@@ -7,9 +7,9 @@ from sbnn.evaluation.stability import selection_table
 from sbnn.plotting import reading
 from sbnn.plotting.cells import draw_cloud
 from sbnn.plotting.colors import GREEN, SKY, Groups
-from sbnn.plotting.common import MANY, WIDTH, new_figure, styled
-from sbnn.plotting.labels import counted, fit_text
-from sbnn.plotting.latent import NEEDED, TRUE, mark_true, place_panel, rank_genes
+from sbnn.plotting.common import MANY, MARGIN, WIDTH, new_figure, place_panel, styled
+from sbnn.plotting.labels import counted, fit_text, signed, text_width
+from sbnn.plotting.latent import NEEDED, TRUE, mark_true, rank_genes
 from sbnn.plotting.maps import map_coordinates
 
 # inches: height of the figure, space below the map, side of the map
@@ -19,14 +19,17 @@ MIDDLE, TOP = FLOOR + SIDE / 2, HEIGHT - 0.12
 WORD = 0.56  # inches: width of a word in a wedge
 # inches: bar length for an R2 of 1, and distance from the start of the bars to the right edge
 BAR, BARS = 0.4, 0.62
-# inches: width of a column of names, and the width that long names may take from the wedge
-NAMES, MORE = 0.94, 0.4
+# inches: width of a column of names, also next to bars, and the width that long names may take
+# from the wedge
+NAMES, NAMES_AT_BARS, MORE = 0.94, 0.73, 0.4
+FEWEST = 14  # rows in a column
+HEAD = {"va": "center", "fontweight": "bold"}
+BELOW = {"fontsize": 5.5, "color": "0.4"}
 
 
 @styled
 def overview(record, halves=None, folds=None, true_genes=None):
-    """Kept genes, the map of the cells and the outputs, in the order in which a prediction passes
-    through them.
+    """Kept genes, the map of the cells and the outputs, as a prediction passes through them.
 
     Parameters
     ----------
@@ -46,121 +49,142 @@ def overview(record, halves=None, folds=None, true_genes=None):
     matplotlib.figure.Figure
     """
     reading.require(record, "record", NEEDED)
-    trusted, r2, best = set(), None, np.argsort(-record.train_feature_r2, kind="stable")
-    if halves is not None:
-        reading.require(halves, "halves", ["selected", "gene_names"], record)
-        trusted = set(selection_table(halves).query("trusted").index)
-    if folds is not None:
-        reading.require(folds, "folds", ["test_r2", "test_feature_r2"], record)
-        point = folds.find(n_components=record.latent.shape[1]) if len(folds.params) > 1 else 0
-        r2, pooled = folds.test_feature_r2[:, point].mean(axis=0), folds.test_r2[:, point].mean()
-        best = np.argsort(-r2, kind="stable")
-    genes, outputs = (
-        np.asarray(record.kept_genes)[rank_genes(record)],
-        np.asarray(record.feature_names)[best],
-    )
-
     figure = new_figure(HEIGHT, "none")
     canvas = place_panel(figure, 0, 0, WIDTH, HEIGHT, ((0, WIDTH), (0, HEIGHT)))
-    heading, below = (
-        {"va": "center", "fontweight": "bold"},
-        {"va": "center", "fontsize": 5.5, "color": "0.4"},
-    )
-    x = 0.06 + NAMES + _more(canvas, genes, NAMES, fontstyle="italic")
-    encoder = x + 0.12
-    canvas.text(x, TOP, f"{len(genes)} of {len(record.selected)} genes", ha="right", **heading)
-    meanings = ["bold: trusted"] if trusted else []
-    if true_genes is not None:
-        meanings.append(f"{TRUE} true: {np.isin(genes, true_genes).sum()} of {np.size(true_genes)}")
-        genes, trusted = mark_true(genes, true_genes), mark_true(trusted, true_genes)
-    # two texts need more space
-    place = {"x": 0.06, "ha": "left"} if len(meanings) > 1 else {"x": x, "ha": "right"}
-    canvas.text(y=TOP - 0.13, s=", ".join(meanings), **place, **below)
-    _column(canvas, x, genes, "right", x - 0.06, fontstyle="italic", bold=trusted)
-    x, room = (WIDTH - 0.06 - NAMES, NAMES) if r2 is None else (WIDTH - 1.35, 1.35 - BARS)
-    more = _more(canvas, outputs, room)
-    x, room = x - more, room + more
-    canvas.text(x, TOP, counted(len(outputs), "output"), ha="left", **heading)
-    _column(canvas, x, outputs, "left", room, bars=None if r2 is None else r2[best])
-    if r2 is not None:
-        canvas.text(WIDTH - BARS, TOP, "test R²", ha="left", **heading)
-        canvas.text(WIDTH - BARS, TOP - 0.13, f"pooled {pooled:.2f}", ha="left", **below)
-    left, right = (WIDTH - SIDE) / 2, (WIDTH + SIDE) / 2
+    genes_end = _draw_genes(canvas, record, halves, true_genes)
+    outputs_start = _draw_outputs(canvas, record, folds)
+
+    left = (WIDTH - SIDE) / 2
     width = record.latent.shape[1]
-    kind = (
-        "linear"
-        if "rank" in record.settings.get("estimator", {}).get("params", {})
-        else "neural network"
-    )
-    encoding = left, encoder, "encoder", f"{len(genes)} genes → {width}"
-    decoding = right, x - 0.12, "decoder", f"{width} → {counted(len(outputs), 'output')}"
-    for tip, foot, name, sizes in (encoding, decoding):
-        corners = [
-            (foot, MIDDLE - SIDE / 2),
-            (foot, MIDDLE + SIDE / 2),
-            (tip, MIDDLE + 0.25),
-            (tip, MIDDLE - 0.25),
-        ]
-        canvas.add_patch(Polygon(corners, closed=True, facecolor=SKY, alpha=0.3, lw=0))
-        inwards = np.sign(tip - foot) * max(abs(tip - foot) / 3, WORD / 2)
-        canvas.text(foot + inwards, MIDDLE, name, ha="center", va="bottom", fontsize=8)
-        canvas.text(
-            foot + inwards, MIDDLE - 0.04, f"{kind}\n{sizes}", ha="center", **below | {"va": "top"}
-        )
-    canvas.text(WIDTH / 2, TOP, f"{width} linear units: the map", ha="center", **heading)
-    canvas.text(WIDTH / 2, TOP - 0.13, f"{len(record.latent)} cells", ha="center", **below)
+    params = record.settings.get("estimator", {}).get("params", {})
+    kind = "linear" if "rank" in params else "neural network"
+    n_outputs = counted(len(record.feature_names), "output")
+    encoding = f"{kind}\n{len(record.kept_genes)} genes → {width}"
+    _draw_wedge(canvas, genes_end + 0.12, left, "encoder", encoding)
+    decoding = f"{kind}\n{width} → {n_outputs}"
+    _draw_wedge(canvas, outputs_start - 0.12, left + SIDE, "decoder", decoding)
+    canvas.text(WIDTH / 2, TOP, f"{width} linear units: the map", ha="center", **HEAD)
+    n_cells = f"{len(record.latent)} cells"
+    canvas.text(WIDTH / 2, TOP - 0.13, n_cells, ha="center", va="center", **BELOW)
     ax = place_panel(figure, left, FLOOR, SIDE, SIDE)
     xy, note = map_coordinates(record)
-    draw_cloud(ax, Groups(record), xy, note, np.clip(5000 / len(xy), 1, 10))
+    size = np.clip(5000 / len(xy), 1, 10)
+    draw_cloud(ax, Groups(record), xy, note, size)
     return figure
 
 
+def _draw_genes(canvas, record, halves, true_genes):
+    """Write the kept genes, the most important first; return where their column ends."""
+    genes = np.asarray(record.kept_genes)[rank_genes(record)]
+    trusted = []
+    if halves is not None:
+        reading.require(halves, "halves", ["selected", "gene_names"], record)
+        trusted = selection_table(halves).query("trusted").index
+    x = MARGIN + NAMES + _excess(canvas, genes, NAMES, fontstyle="italic")
+    meanings = []
+    if len(trusted):
+        meanings.append("bold: trusted")
+    names = genes
+    if true_genes is not None:
+        n_true = np.isin(genes, true_genes).sum()
+        meanings.append(f"{TRUE} true: {n_true} of {len(true_genes)}")
+        names = mark_true(genes, true_genes)
+    title = f"{len(genes)} of {len(record.selected)} genes"
+    canvas.text(x, TOP, title, ha="right", **HEAD)
+    explained = canvas.text(x, TOP - 0.13, ", ".join(meanings), va="center", **BELOW)
+    if len(meanings) > 1:  # two texts need more space
+        explained.set_x(MARGIN)
+    else:
+        explained.set_ha("right")
+    weights = np.where(np.isin(genes, trusted), "bold", "normal")
+    _column(canvas, x, names, x - MARGIN, weights, ha="right", fontstyle="italic")
+    return x
+
+
+def _draw_outputs(canvas, record, folds):
+    """Write the outputs, the best first, with their test R2 if known; return where they start."""
+    outputs = np.asarray(record.feature_names)
+    room = NAMES
+    edge = WIDTH - MARGIN
+    r2 = record.train_feature_r2
+    if folds is not None:
+        reading.require(folds, "folds", ["test_r2", "test_feature_r2"], record)
+        point = 0
+        if len(folds.params) > 1:
+            point = folds.find(n_components=record.latent.shape[1])
+        r2 = folds.test_feature_r2[:, point].mean(axis=0)
+        room = NAMES_AT_BARS
+        edge = WIDTH - BARS
+    best = np.argsort(-r2, kind="stable")
+    outputs = outputs[best]
+    room += _excess(canvas, outputs, room)
+    x = edge - room
+    canvas.text(x, TOP, counted(len(outputs), "output"), **HEAD)
+    _column(canvas, x, outputs, room, np.full(len(outputs), "normal"))
+    if folds is not None:
+        _draw_bars(canvas, r2[best])
+        pooled = f"pooled {folds.test_r2[:, point].mean():.2f}"
+        canvas.text(edge, TOP, "test R²", **HEAD)
+        canvas.text(edge, TOP - 0.13, pooled, va="center", **BELOW)
+    return x
+
+
+def _draw_wedge(canvas, foot, tip, name, text):
+    """Draw an encoder or a decoder, from a column of names (`foot`) to the map (`tip`)."""
+    high = MIDDLE + SIDE / 2
+    low = MIDDLE - SIDE / 2
+    wide = [(foot, low), (foot, high)]
+    narrow = [(tip, MIDDLE + 0.25), (tip, MIDDLE - 0.25)]
+    canvas.add_patch(Polygon(wide + narrow, closed=True, facecolor=SKY, alpha=0.3, lw=0))
+    length = tip - foot
+    inwards = max(abs(length) / 3, WORD / 2)
+    x = foot + np.sign(length) * inwards
+    canvas.text(x, MIDDLE, name, ha="center", va="bottom", fontsize=8)
+    canvas.text(x, MIDDLE - 0.04, text, ha="center", va="top", **BELOW)
+
+
 def _rows(names):
-    """Number of rows in a column of names, the names to show, and their font size."""
-    n_rows = min(max(len(names), 14), MANY)
-    return (
-        n_rows,
-        list(names[: n_rows if len(names) <= n_rows else n_rows - 1]),
-        min(7.0, 0.8 * 72 * SIDE / n_rows),
-    )
+    """Names that fit into a column, heights of its rows, and the font size."""
+    n_rows = min(max(len(names), FEWEST), MANY)
+    shown = names if len(names) <= n_rows else names[: n_rows - 1]
+    from_top = (np.arange(n_rows) + 0.5) * SIDE / n_rows
+    heights = MIDDLE + SIDE / 2 - from_top
+    return shown, heights, min(7.0, 0.8 * 72 * SIDE / n_rows)
 
 
-def _more(canvas, names, room, **style):
+def _excess(canvas, names, room, **style):
     """Inches by which the longest name of a column exceeds `room`, at most `MORE`."""
-    _, shown, size = _rows(names)
+    shown, _, size = _rows(names)
     text = canvas.text(0, 0, max(shown, key=len), fontsize=size, **style)
-    width = text.get_window_extent().width / canvas.figure.dpi
+    excess = text_width(text) - room
     text.remove()
-    return float(np.clip(width - room, 0, MORE))
+    return float(np.clip(excess, 0, MORE))
 
 
-def _column(canvas, x, names, align, room, bold=(), bars=None, **style):
-    """Write names one below another, with optional bars; the number of names that do not fit is written at the end."""
-    n_rows, shown, size = _rows(names)
-    ys = MIDDLE + SIDE / 2 - (np.arange(n_rows) + 0.5) * SIDE / n_rows
+def _column(canvas, x, names, room, weights, ha="left", **style):
+    """Write names one below another in one font size, and how many do not fit at the end."""
+    shown, heights, size = _rows(names)
     texts = []
-    for i, (name, y) in enumerate(zip(shown, ys, strict=False)):
-        weight = "bold" if name in bold else "normal"
-        texts.append(
-            canvas.text(
-                x, y, name, ha=align, va="center", fontsize=size, fontweight=weight, **style
-            )
-        )
-        fit_text(texts[-1], room)
-        if bars is not None:
-            start, end = WIDTH - BARS, WIDTH - BARS + BAR * float(np.clip(bars[i], 0, 1))
-            canvas.barh(y, end - start, 0.55 * SIDE / n_rows, left=start, color=GREEN, alpha=0.75)
-            canvas.text(
-                end + 0.03,
-                y,
-                f"{bars[i]:.2f}".replace("-", "−"),
-                va="center",
-                fontsize=min(size, 5.5),
-            )
-    size = min(text.get_fontsize() for text in texts)
+    for name, y, weight in zip(shown, heights, weights, strict=False):
+        text = canvas.text(x, y, name, ha=ha, va="center", fontsize=size, fontweight=weight)
+        text.set(**style)
+        fit_text(text, room)
+        texts.append(text)
+    if len(shown) < len(names):
+        rest = f"and {len(names) - len(shown)} more"
+        texts.append(canvas.text(x, heights[-1], rest, ha=ha, va="center", color="0.4"))
+    smallest = min(text.get_fontsize() for text in texts)
     for text in texts:
-        text.set_fontsize(size)
-    if rest := len(names) - len(shown):
-        canvas.text(
-            x, ys[-1], f"and {rest} more", ha=align, va="center", fontsize=size, color="0.4"
-        )
+        text.set_fontsize(smallest)
+
+
+def _draw_bars(canvas, r2):
+    """Draw the test R2 of the outputs next to their names, as bars and as numbers."""
+    shown, heights, size = _rows(r2)
+    start = WIDTH - BARS
+    lengths = BAR * np.clip(shown, 0, 1)
+    thickness = 0.55 * SIDE / len(heights)
+    for y, length, value in zip(heights, lengths, shown, strict=False):
+        canvas.barh(y, length, thickness, left=start, color=GREEN, alpha=0.75)
+        text = signed(value)
+        canvas.text(start + length + 0.03, y, text, va="center", fontsize=min(size, 5.5))

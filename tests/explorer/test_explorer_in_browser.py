@@ -1,4 +1,4 @@
-"""The explorer at work in a browser: what the mouse and the controls do is what numpy says it should."""
+"""The explorer at work in a browser: mouse and controls do what numpy says they should."""
 
 import csv
 import json
@@ -23,7 +23,10 @@ HOSTILE = [
 ]
 TYPES = ["<b>first</b>", "second, type", "third"]
 # Where a model of the page is, by its name; the roots are bokeh's views.
-MODEL = "const model = (name) => Bokeh.documents.map((d) => d.get_model_by_name(name)).find((m) => m !== null);"
+MODEL = """
+    const model = (name) =>
+        Bokeh.documents.map((d) => d.get_model_by_name(name)).find((m) => m !== null);
+"""
 
 
 @pytest.fixture(scope="module")
@@ -161,8 +164,11 @@ def inside(points, box):
 
 
 def rows(page, table):
-    listed = "document.querySelectorAll(arguments[0]), (row) => Array.from(row.cells, (cell) => cell.innerText)"
-    return page.execute_script(f"return Array.from({listed})", f"#{table} tbody tr")
+    read = """
+        const rows = document.querySelectorAll(arguments[0]);
+        return Array.from(rows, (row) => Array.from(row.cells, (cell) => cell.innerText));
+    """
+    return page.execute_script(read, f"#{table} tbody tr")
 
 
 def downloaded(page, button, name):
@@ -211,7 +217,8 @@ def test_colours_are_of_types_and_then_of_numbers_on_one_robust_scale(page, reco
         const view = Bokeh.index.get_by_id(model("map").id);
         const dots = Array.from(view.renderer_views.values()).find((v) => v.model.name === "dots");
         const { low, high, palette } = model("mapper");
-        return [model("cells").data.color, Array.from(dots.glyph.fill_color), low, high, palette, model("bar").visible];
+        const drawn = Array.from(dots.glyph.fill_color);
+        return [model("cells").data.color, drawn, low, high, palette, model("bar").visible];
     """
     colors, drawn, *_, bar = page.execute_script(read)
     assert colors == [COLORS[i % 3] for i in range(90)] and not bar

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from same import assert_same
+from same import assert_looks_like, assert_same
 
 from sbnn import load_dataset, results
 from sbnn.evaluation import runs
@@ -50,6 +50,17 @@ def test_a_committed_fit_to_a_real_screen_comes_out_the_same():
     )
     aside = adata[model.validation_]
     assert_same(model.elbo(aside, aside.obs["perturbation"]), record.elbo[0], rtol=1e-3)
+
+
+def test_figures_of_committed_results_stay_as_they_are(monkeypatch):
+    fits = report.read(SAVED / "papalexi")["fits"]
+    folder = SAVED.parent / "figures" / "papalexi"
+    assert_looks_like(plotting.graph_of_screen(fits), folder / "shift_graph.png")
+    monkeypatch.setattr(plotting, "SHOWN", 4)
+    graph, latents = (
+        draw(fits).axes[0] for draw in (plotting.graph_of_screen, plotting.latents_and_genes)
+    )
+    assert len(graph.get_yticks()) == len(latents.get_xticks()) == 4
 
 
 def test_the_benchmark_takes_its_committed_results(monkeypatch):

@@ -1,102 +1,94 @@
-"""Every figure of committed results shows the same numbers, colours and words as before, by a fingerprint of each."""
+"""Figures of committed records look as the committed pictures."""
 
 import functools
 from pathlib import Path
 
 import pytest
-from made_up import assert_tidy, selection_record
+from made_up import assert_tidy
 from notebook import run_cells
-from same import numbers_shown
+from same import assert_looks_like
 
 from sbnn import plotting, results
-from sbnn.study import published
 
-SAVED = Path(__file__).resolve().parents[2] / "saved_models"
-PAPER = {"n_components": 2, "pretraining": True, "group_lasso": 0.1}
-MAPS = "fit_default_2d", "fit_srrr_rank16"
-POINTS = {"default": {"n_components": 2}, "network": PAPER}
+ROOT = Path(__file__).resolve().parents[2]
+PAPER = {"pretraining": True, "group_lasso": 0.1}
+TITLES = ("transcriptome", "outputs")
 
 
 @functools.cache
 def load(name, dataset="simulated"):
-    return results.load(SAVED / dataset / f"{name}.pickle")
+    return results.load(ROOT / "saved_models" / dataset / f"{name}.pickle")
 
 
-def models():
-    networks = {
-        f"sBNN {name}, d = 2": (load(f"cv_{name}"), point) for name, point in POINTS.items()
+def latent_panels():
+    fits = load("fit_srrr_rank2"), load("fit_srrr_rank16")
+    scores = [(load("cv_srrr"), {"rank": rank}) for rank in (2, 16)]
+    genes = load("gene_prior").lists["true genes"]
+    return plotting.latent_panels(*fits, scores=scores, true_genes=genes)
+
+
+def family_zoom():
+    fits = load("fit_network_64d"), load("fit_network_2d")
+    scores = [(load("cv_network"), {"n_components": width, **PAPER}) for width in (64, 2)]
+    return plotting.family_zoom(*fits, scores=scores)
+
+
+def overview():
+    genes = load("gene_prior").lists["true genes"]
+    fit = load("fit_default_2d")
+    return plotting.overview(fit, load("halves_default"), load("cv_default"), genes)
+
+
+def accuracy_comparison():
+    models = {
+        "sBNN distilled, d = 2": (load("cv_default"), {"n_components": 2}),
+        "sBNN paper, d = 2": (load("cv_network"), {"n_components": 2, **PAPER}),
+        "sRRR, rank 2": (load("cv_srrr"), {"rank": 2}),
+        "sRRR, rank 16": (load("cv_srrr"), {"rank": 16}),
+        "ridge": load("cv_ridge"),
     }
-    linear = {f"sRRR, rank {rank}": (load("cv_srrr"), {"rank": rank}) for rank in (2, 16)}
-    return networks | linear | {"ridge": load("cv_ridge")}
+    return plotting.accuracy_comparison(models)
 
 
-def leaky(name):
-    return load(f"cv_{name}_scaled_over_all_cells", "scala")
+def tsne_pair():
+    return plotting.tsne_pair(load("tsne"), TITLES, load("fit_default_2d"))
 
 
-def known(name):
-    return published.comparable(leaky(name))
-
-
-def true_genes():
-    return load("gene_prior").lists["true genes"]
-
-
-THREE = "network_three_folds"
-# Fingerprint of each, and what it is drawn of.
 FIGURES = {
-    "accuracy_comparison": ("957e1570bee1", lambda: [models()]),
-    "bottleneck_comparison": (
-        "e5275e9162ee",
-        lambda: [*map(leaky, ("network", "srrr", "ridge")), known("network")],
+    "simulated/figure3_latent_srrr": latent_panels,
+    "simulated/figure4_family_zoom": family_zoom,
+    "simulated/figure7_tsne": tsne_pair,
+    "simulated/overview": overview,
+    "simulated/accuracy": accuracy_comparison,
+    "simulated/component_variance": lambda: plotting.component_variance(load("components"), TITLES),
+    "simulated/effects": lambda: plotting.effect_map(load("interpretation")),
+    "simulated/map_trust": lambda: plotting.map_trust(load("map_trust"), load("fit_default_2d")),
+    "simulated/stability_selection": lambda: plotting.selection_frequencies(load("halves_default")),
+    "simulated/figure8_gene_selection": lambda: plotting.gene_selection_curve(
+        load("gene_selection")
     ),
-    "component_variance": ("ad2d311017a8", lambda: [load("components"), ("RNA", "outputs")]),
-    "effect_map": ("0e0861e5ab1f", lambda: [load("interpretation")]),
-    "family_zoom": (
-        "29704d1396d6",
-        lambda: [load("fit_network_2d"), None, None, [(load("cv_network"), PAPER)]],
-    ),
-    "gene_selection_curve": ("b39a8b8321a1", lambda: [selection_record(), "genes"]),
-    "genes_curve": ("32369cc799ec", lambda: [load("genes_curve", "citeseq_cd8")]),
-    "latent_panels": ("2aa9dc9e22ae", lambda: [*map(load, MAPS), True, None, true_genes()]),
-    "map_trust": ("8026d39743de", lambda: [load("map_trust"), load("fit_default_2d")]),
-    "overview": (
-        "fb7f2af8d2c4",
-        lambda: [*map(load, (MAPS[0], "halves_default", "cv_default")), true_genes()],
-    ),
-    "selection_frequencies": ("466cdb9d5d6c", lambda: [load("halves_default")]),
-    "training_curves": ("4db1eaca794b", lambda: [leaky(THREE), leaky("srrr"), (64,), known(THREE)]),
-    "tsne_pair": ("19dae2c5cd79", lambda: [load("tsne")]),
+    "citeseq_cd8/genes_curve": lambda: plotting.genes_curve(load("genes_curve", "citeseq_cd8")),
 }
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_figures_of_committed_results_stay_as_they_are(name):
-    shown, given = FIGURES[name]
-    figure = getattr(plotting, name)(*given())
+def test_figures_of_committed_records_look_as_the_committed_pictures(name):
+    figure = FIGURES[name]()
     assert_tidy(figure)
-    assert numbers_shown({name: figure}) == shown
-
-
-def test_all_figures_are_compared():
-    assert set(FIGURES) == set(plotting.__all__) - {"family_colors", "save_figure", "style"}
-
-
-# Drawn by a notebook alone.
-IN_NOTEBOOKS = {
-    "figure6_width_and_stability": ("84685fd60842", "04_figures"),
-    "gene_prior": ("96eebd0dbbe9", "08_gene_priors"),
-    "noise": ("e0c865529275", "03_model"),
-}
+    assert_looks_like(figure, ROOT / "figures" / f"{name}.png")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", IN_NOTEBOOKS)
-def test_figures_that_notebooks_draw_stay_as_they_are(name, monkeypatch):
-    drawn, (shown, notebook) = {}, IN_NOTEBOOKS[name]
-    monkeypatch.setattr(
-        plotting, "save_figure", lambda figure, path, **_: drawn.update({path.name: figure})
-    )
-    run_cells(notebook, dataset="simulated")
-    assert_tidy(drawn[name])
-    assert numbers_shown({name: drawn[name]}) == shown
+@pytest.mark.parametrize("dataset", ["simulated", "scala"])
+@pytest.mark.parametrize("notebook", ["03_model", "04_figures", "08_gene_priors"])
+def test_figures_of_notebooks_look_as_the_committed_pictures(notebook, dataset, monkeypatch):
+    drawn = {}
+
+    def keep(figure, path, **_):
+        drawn[path.name] = figure
+
+    monkeypatch.setattr(plotting, "save_figure", keep)
+    run_cells(notebook, dataset=dataset)
+    for name, figure in drawn.items():
+        assert_tidy(figure)
+        assert_looks_like(figure, ROOT / "figures" / dataset / f"{name}.png")

@@ -1,0 +1,80 @@
+"""Files of figures: the same bytes everywhere, text as text, few colours."""
+
+import io
+import re
+import zlib
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from made_up import fit_record
+from PIL import Image
+
+from sbnn import plotting
+from sbnn.plotting.common import draw_scores, in_few_colors, new_panels
+
+USER = {"font.size": 20, "axes.facecolor": "yellow", "savefig.dpi": 50, "pdf.fonttype": 3}
+
+
+def test_the_same_record_gives_the_same_bytes_whatever_the_users_style(tmp_path):
+    record = fit_record()
+    before = dict(mpl.rcParams)
+    saved = plotting.save_figure(plotting.latent_panels(record), tmp_path / "a" / "b.v2", pdf=True)
+    assert dict(mpl.rcParams) == before
+    with mpl.rc_context(USER):
+        again = plotting.save_figure(plotting.latent_panels(record), tmp_path / "c", pdf=True)
+    [alone] = plotting.save_figure(plotting.latent_panels(record), tmp_path / "d")
+    assert [path.name for path in saved] == ["b.v2.png", "b.v2.pdf"]
+    assert [path.read_bytes() for path in saved] == [path.read_bytes() for path in again]
+    assert alone.read_bytes() == saved[0].read_bytes()
+    with Image.open(saved[0]) as image:
+        assert image.mode == "P"
+        assert image.width == round(7.2 * 200)
+    assert_text_stays_text(saved[1].read_bytes())
+
+
+def assert_text_stays_text(pdf):
+    assert b"CreationDate" not in pdf
+    packed = re.findall(rb"/FlateDecode.*?stream\n(.*?)\nendstream", pdf, re.S)
+    # objects may be packed in streams
+    pdf += b"".join(zlib.decompressobj().decompress(part) for part in packed)
+    assert b"/FontFile2" in pdf, "a TrueType font"
+    assert b"/Type3" not in pdf
+
+
+def test_a_colour_bar_keeps_all_its_colours(tmp_path):
+    figure, ax = new_panels(1)
+    image = ax.imshow(np.linspace(0, 1, 1000)[np.newaxis], aspect="auto")
+    figure.colorbar(image)
+    [path] = plotting.save_figure(figure, tmp_path / "bar")
+    with Image.open(path) as image:
+        assert len(image.convert("RGB").getcolors(10_000)) > 256
+
+
+def test_only_figures_are_saved(tmp_path):
+    with pytest.raises(TypeError, match="figure"):
+        plotting.save_figure("a figure", tmp_path / "a")
+
+
+def test_an_image_in_few_colours_looks_as_before():
+    across, down = np.meshgrid(np.arange(400), np.arange(300))
+    before = np.stack((across * 255 // 400, down * 255 // 300, 120 + across // 8), 2)
+    before[:100] = 255
+    before[20:60, 20:60] = [1, 2, 3]  # a rare colour
+    before[70:90] = np.linspace(240, 255, 400)[:, np.newaxis]  # edges of letters, not paper
+    before = before[::2, ::2].repeat(2, axis=0).repeat(2, axis=1)
+    png = io.BytesIO()
+    Image.fromarray(before.astype(np.uint8)).save(png, "png")
+    with Image.open(io.BytesIO(in_few_colors(png.getvalue()))) as image:
+        after = np.asarray(image.convert("RGB"), int)
+    assert (after[:60] == before[:60]).all()
+    assert np.abs(after - before).mean() < 4
+    assert (after[::2, ::2] == after[1::2, 1::2]).all(), "no dots of other colours"
+
+
+def test_scores_are_dots_in_a_row_and_a_stroke_at_their_mean():
+    _, ax = new_panels(1)
+    draw_scores(ax, 7, [0.0, 0.0, 3.0], "k")
+    dots, mean = ax.lines
+    assert dots.get_xydata().tolist() == [[0, 7], [0, 7], [3, 7]]
+    assert mean.get_xydata().tolist() == [[1, 7]]
