@@ -23,8 +23,9 @@ from accuracy import AT, FIGURES, MODELS, RECORDS
 from measuring import measure
 from scale import read, write
 from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
 
-from sbnn import ExpressionStream
+from sbnn import CountNormalizer, ExpressionStream
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.plotting import save_figure
 from sbnn.plotting.colors import MODELS as KINDS
@@ -102,8 +103,11 @@ def prepare(key, folder, n_cells, n_genes):
         return estimator.set_params(n_genes=n_kept) if MODELS[row.name].genes else estimator
 
     if row.from_disk:
-        model(5).fit(ExpressionStream(counts[:200], counts=True), outputs[:200])
-        return lambda: model().fit(ExpressionStream(counts, counts=True), outputs), lambda _: None
+        make_pipeline(CountNormalizer(), model(5)).fit(
+            ExpressionStream(counts[:200]), outputs[:200]
+        )
+        pipeline = make_pipeline(CountNormalizer(), model())
+        return lambda: pipeline.fit(ExpressionStream(counts), outputs), lambda _: None
     X, Y = log2p1(normalize_library_size(counts)), np.array(outputs)
     for A in (X, Y):
         A -= A.mean(0)

@@ -13,8 +13,9 @@ import copy
 
 import numpy as np
 import pandas as pd
+from sklearn.pipeline import make_pipeline
 
-from sbnn import DistilledBottleneckRegressor, ExpressionStream, load_dataset
+from sbnn import CountNormalizer, DistilledBottleneckRegressor, ExpressionStream, load_dataset
 from sbnn.metrics import pooled_r2
 from sbnn.tables import to_markdown
 
@@ -29,9 +30,10 @@ def main():
     train, new = data[np.sort(order[:half])], data[np.sort(order[half:])]
     varies = np.ptp(train.X, axis=0) > 0
     train, new = train[:, varies].copy(), new[:, varies].copy()
-    model = DistilledBottleneckRegressor(random_state=0).fit(train)
+    network = DistilledBottleneckRegressor(random_state=0)
+    model = make_pipeline(CountNormalizer(), network).fit(train)
     counts, measured = new.to_df("counts"), new.obsm["outputs"].to_numpy()
-    kept = list(model.get_feature_names_out())
+    kept = list(network.get_feature_names_out())
     others = np.setdiff1d(new.var_names, kept)
     everywhere = model.transform(stream(counts))
     size = np.sqrt(everywhere.var(0).sum())
@@ -39,7 +41,9 @@ def main():
     def judged(fitted, genes, **totals):
         cells = stream(counts[genes], **totals)
         moved = np.sqrt(np.square(fitted.transform(cells) - everywhere).sum(1).mean()) / size
-        scaled = [(Y - fitted.y_mean_) / fitted.y_scale_ for Y in (measured, fitted.predict(cells))]
+        scaled = [
+            (Y - network.y_mean_) / network.y_scale_ for Y in (measured, fitted.predict(cells))
+        ]
         return pooled_r2(*scaled, 0.0), moved
 
     rows = {f"all {new.n_vars}": [*judged(model, list(new.var_names))] * 2}
@@ -61,7 +65,7 @@ def main():
             )
         )
     )
-    share = model.count_share_[np.isin(train.var_names, kept)].sum()
+    share = model[0].count_share_[np.isin(train.var_names, kept)].sum()
     print(f"\n{half} cells to fit, {new.n_obs} new; the kept genes have {share:.0%} of the counts")
 
 
@@ -73,10 +77,11 @@ def mean(judged, model, draws):
 
 def as_if_all(model, genes):
     """The model with the present genes as all of the counts."""
-    plain = copy.copy(model)
-    there = np.isin(model.feature_names_in_, genes)
-    plain.count_share_ = np.where(there, model.count_share_, 0) / model.count_share_[there].sum()
-    return plain
+    normalizer = copy.copy(model[0])
+    there = np.isin(normalizer.feature_names_in_, genes)
+    shares = np.where(there, normalizer.count_share_, 0)
+    normalizer.count_share_ = shares / shares.sum()
+    return make_pipeline(normalizer, model[-1])
 
 
 def drawn(genes, share, seed):
@@ -86,9 +91,7 @@ def drawn(genes, share, seed):
 
 def stream(counts, **totals):
     """Counts of new cells, named."""
-    return ExpressionStream(
-        counts.to_numpy(), counts=True, gene_names=list(counts.columns), **totals
-    )
+    return ExpressionStream(counts.to_numpy(), list(counts.columns), **totals)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ __version__ = "1.0.0"
 
 # Public names by module.
 _NAMES = {
+    "data.count_normalizer": ("CountNormalizer",),
     "data.datasets": ("default_dataset", "load_dataset"),
     "data.ephys_features": ("to_shared_features",),
     "data.ephys_tables": ("read_ephys_table",),

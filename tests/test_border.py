@@ -65,7 +65,7 @@ CALLS = {
     "record: expected one from genes_curve": lambda data, record: sbnn.genes_table(record),
     "complementary pairs": lambda data, record: sbnn.selection_table("halves.pickle"),
     "models": lambda data, record: plotting.accuracy_comparison({}),
-    "X and y": lambda data, record: MODEL.fit([[1, 2], [3]], [1, 2]),
+    "X: ": lambda data, record: MODEL.fit([[1, 2], [3]], [1, 2]),
     "y: expected a type": lambda data, record: TREES.fit(np.eye(3), ["a", None, "b"]),
     "values: expected columns": lambda data, record: dynamics.trajectories(
         pd.DataFrame({"gene": [1.0, 2.0]})
@@ -89,7 +89,6 @@ CALLS = {
     "trajectories: ": lambda data, record: dynamics.PhoenixRegressor().fit(data),
     "rates: .* at .values": lambda data, record: dynamics.GeneNetwork.random(8).rates([0.5] * 7),
     "with `indices`": lambda data, record: NETWORK.fit(data).get_support(np.ones(2)),
-    "rows: .*genes": lambda data, record: sbnn.ExpressionStream(data.X).rows([0], "a"),
     "'random_state' parameter": lambda data, record: ephys_types.SparsePCAForest(
         random_state=0.5
     ).fit(*SOURCE),

@@ -13,7 +13,7 @@ import sbnn
 
 PACKAGE = Path(sbnn.__file__).parent
 PUBLIC = {
-    "sbnn": """DistilledBottleneckRegressor DistilledSettings ExpressionStream LeaveOneOutRidge ReducedRankRegression
+    "sbnn": """CountNormalizer DistilledBottleneckRegressor DistilledSettings ExpressionStream LeaveOneOutRidge ReducedRankRegression
         SparseBottleneckRegressor SparseReducedRankRegression annotate cross_validate default_dataset epoch_curves
         explore fit_full genes_curve genes_table grouped_folds interpret later_fold load_dataset map_trust
         neighbour_accuracy paired paper_folds read_ephys_table read_tables selection_table simulate_patchseq

@@ -21,6 +21,9 @@ class Cells:
     """
 
     block_size = None  # number of cells in a block; by default, a block has `VALUES_AT_ONCE` values
+    totals = (
+        None  # total counts of each cell over all genes, if the values are counts of some genes
+    )
 
     def __init__(self, matrix, gene_names=None, cell_names=None, adata=None):
         if sparse.issparse(matrix):
@@ -49,12 +52,13 @@ class Cells:
         The result has shape (cells, genes) and single precision if the values are stored so,
         otherwise double precision. It may be a view of the stored values.
         """
-        block = self._block(cells)
-        # made dense only after genes are selected
+        if genes is None:
+            genes = self._genes
+        elif self._genes is not None:
+            genes = self._genes[genes]
+        block = self._block(cells, genes)
         if sparse.issparse(block):
-            block = (block if genes is None else block[:, genes]).toarray(order="C")
-        elif genes is not None:
-            block = np.take(block, genes, axis=1)
+            block = block.toarray(order="C")
         if block.dtype != np.float32:
             block = block.astype(np.float64, copy=False)
         return np.ascontiguousarray(block)
@@ -75,7 +79,13 @@ class Cells:
         for start in range(0, len(self), size):
             yield slice(start, min(start + size, len(self)))
 
-    def _block(self, cells):
-        """Values of some cells, dense or sparse, in any precision."""
-        block = self.matrix[cells]
-        return block if self._genes is None else block[:, self._genes]
+    def _block(self, cells, genes):
+        """Values of some cells and genes (all if None), dense or sparse, in any precision."""
+        return some_columns(self.matrix[cells], genes)
+
+
+def some_columns(block, genes):
+    """The columns at these positions, or all if `genes` is None."""
+    if genes is None:
+        return block
+    return block[:, genes] if sparse.issparse(block) else np.take(block, genes, axis=1)

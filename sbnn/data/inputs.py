@@ -19,47 +19,47 @@ from sbnn.data.objects import (
     obsm_table,
     with_outputs,
 )
-from sbnn.errors import warn
 
-COUNTS = "counts"  # layer of an AnnData
 ROUNDING = 1e-3  # tolerance beyond the range of the training cells
 LARGEST = 1e15  # beyond this value, sums of squares overflow in single precision
-# minimum shares of the training counts for any estimate of depth, and for a good one
-LEAST_SHARE, HALF = 0.05, 0.5
 
 
-def as_cells(X, min_cells=1):
-    """Convert expression in any container to `Cells`; values on disk are not loaded."""
+def as_cells(X, min_cells=1, adata=None):
+    """Convert expression in any container to `Cells`; values on disk are not loaded.
+
+    `adata` is the AnnData with the names of X, if X is one of its layers.
+    """
     if isinstance(X, Cells):
         return X
     checks.check_unmasked(X, "X")
     if isinstance(X, MuDataLike):
         X = gene_modality(X)
-    adata = genes = cells = None
     if isinstance(X, AnnDataLike):
         if X.X is None:
             raise ValueError(
                 "X: the AnnData has no X; set adata.X to log values "
                 f"(its layers are {sorted(X.layers)})"
             )
-        if X.isbacked:
-            from sbnn.data.streams import ExpressionStream  # rarely needed
-
-            return ExpressionStream(X)
-        adata, genes, cells = X, X.var_names, X.obs_names
-        X = X.X
+        adata = X
+        X = adata.X
+    genes = cells = None
+    if adata is not None:
+        genes, cells = adata.var_names, adata.obs_names
     elif isinstance(X, pd.DataFrame):
         genes, cells = X.columns, X.index
     _require_unique(genes)
+    if adata is not None and adata.isbacked:
+        from sbnn.data.streams import ExpressionStream  # rarely needed
+
+        return ExpressionStream(X, genes, cell_names=cells, adata=adata)
     if genes is not None and not all(isinstance(name, str) for name in genes):
         genes = None
-    matrix = check_array(
-        X,
-        accept_sparse=("csr", "csc"),
-        dtype="numeric",
-        ensure_min_samples=min_cells,
-        input_name="X",
-    )
+    try:
+        matrix = check_array(
+            X, accept_sparse=("csr", "csc"), dtype="numeric", ensure_min_samples=min_cells
+        )
+    except ValueError as error:
+        raise ValueError(f"X: {error}") from error
     return Cells(matrix, genes, cells, adata)
 
 
@@ -101,12 +101,18 @@ def training_cells(model, X, y):
     check_consistent_length(cells, targets)
     targets = np.ascontiguousarray(targets, dtype=np.float64)
     _require_moderate(targets, "Y")
+    names_in(model, cells)
+    model.output_names_ = output_names(outputs, targets.reshape(len(targets), -1).shape[1])
+    return cells, targets
+
+
+def names_in(model, cells):
+    """Store the number and the names of the genes of a fit in the model."""
     model.n_features_in_ = cells.shape[1]
     if cells.gene_names is not None:
         model.feature_names_in_ = cells.gene_names
-    model.output_names_ = output_names(outputs, targets.reshape(len(targets), -1).shape[1])
-    learn_library(model, X)
-    return cells, targets
+    elif hasattr(model, "feature_names_in_"):
+        del model.feature_names_in_  # left by an earlier fit
 
 
 def to_be_fitted(model, X, y, dtype):
@@ -127,71 +133,31 @@ def _require_moderate(values, argument):
         raise ValueError(f"{argument}: expected numbers within ±{LARGEST:g}, got {largest:g}")
 
 
-def learn_library(model, X):
-    """Store the library size to which counts were normalised and each gene's share of the counts, if there are any."""
-    model.library_size_ = model.count_share_ = None
-    if isinstance(X, Cells) and getattr(X, "counts", False):
-        if X.totals is not None:
-            raise ValueError(
-                "X: totals are only for predictions; to fit a model, pass counts of all genes, no totals"
-            )
-        model.library_size_ = X.library_size
-        model.count_share_ = X.count_share
-        return
-    adata = X.adata if isinstance(X, Cells) else X
-    if isinstance(adata, AnnDataLike) and COUNTS in adata.layers:
-        model.library_size_, model.count_share_ = library_of(adata.X, adata.layers[COUNTS])
-
-
-def library_of(X, counts):
-    """Library size of `X` and each gene's share of the counts; both are None unless `X` was computed from `counts`."""
-    from sbnn.data.preprocessing import shares_of_genes, size_of_library  # rarely needed
-
-    size = None if counts is None else size_of_library(X, counts)
-    return size, None if size is None else shares_of_genes(counts)
-
-
-def cells_to_predict(model, X, needed=None):
+def matched_cells(model, X, needed=None):
     """`Cells` of X with the genes of the fit that X has, in the order of the fit, and the positions of these genes.
 
     Genes are matched by name, so their order and additional genes do not matter; input without
     names must hold the genes of the fit in the same order. `needed` are the positions of the genes
     that must not be missing (default: all genes of the fit).
     """
-    size = getattr(model, "library_size_", None)
-    n_fitted = model.n_features_in_
-    if isinstance(X, MuDataLike):
-        X = gene_modality(X)
-    if size is not None and isinstance(X, AnnDataLike) and COUNTS in X.layers:
-        from sbnn.data.streams import ExpressionStream  # rarely needed
-
-        X = ExpressionStream(X.layers[COUNTS], X.var_names, True, cell_names=X.obs_names)
     cells = as_cells(X)
     places = _found(cells.gene_names, getattr(model, "feature_names_in_", None), needed)
     if places is None:
         _require_n_features(model, X, cells)
-        here = np.arange(n_fitted)
-    else:
-        here = np.flatnonzero(places >= 0)
-        cells = cells.with_genes(places[here])
-    if getattr(cells, "counts", False):
-        if size is not None and len(here) < n_fitted and cells.totals is None:
-            size *= _enough_counts(
-                model.count_share_[here].sum(), f"{n_fitted - len(here)} of the {n_fitted}"
-            )
-        cells = cells.as_fitted(None, size)
-    return cells, here
+        return cells, np.arange(model.n_features_in_)
+    here = np.flatnonzero(places >= 0)
+    return cells.with_genes(places[here]), here
 
 
 def new_cells(model, X, genes=None, needed=None):
     """Expression for a fitted model as float64 of shape (n, p), or (n, k) for k `genes`, given by position.
 
-    Genes of the fit that are missing from X and not `needed` are 0 (see `cells_to_predict`).
+    Genes of the fit that are missing from X and not `needed` are 0 (see `matched_cells`).
     """
     check_is_fitted(model)
     if genes is not None:
         needed = genes
-    cells, here = cells_to_predict(model, X, needed)
+    cells, here = matched_cells(model, X, needed)
     if genes is not None:
         return cells.columns(np.searchsorted(here, genes)).astype(np.float64, copy=False)
     values = np.zeros((len(cells), model.n_features_in_))
@@ -237,22 +203,3 @@ def _found(names, seen, needed):
             "if a gene was measured but has no counts, set it to 0"
         )
     return found
-
-
-def _enough_counts(share, lacking):
-    """Return the share of the training counts that belongs to genes of the new data; warn or raise if too small."""
-    # The total of a cell is estimated by dividing its counts in the genes of the new data by the
-    # share of these genes. If shares are learned from half of the cells, the log2 errors of the
-    # totals of all other cells have an SD of 0.08 to 0.15 with a random half of the genes, 0.1 to
-    # 0.4 with a tenth of the genes, and 1.1 with 25 of 30,000 genes; benchmarks/new_cells.py
-    # measures the effect of these errors.
-    text = (
-        f"X: counts of {lacking} genes of the fit are missing; sequencing depth is estimated from the others, which "
-        f"have {share:.1%} of the counts of the training cells; provide the counts of all genes, or the "
-        "total of each cell over all genes (ExpressionStream(..., totals=...) or --totals COLUMN)"
-    )
-    if share < LEAST_SHARE:
-        raise ValueError(f"{text}; this share is too small for an estimate")
-    if share < HALF:
-        warn(text)
-    return float(share)

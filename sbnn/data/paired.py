@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sbnn.data import checks
+from sbnn.data.cells import Cells
 from sbnn.data.checks import UNKNOWN, some
 from sbnn.data.containers import about_data, with_about
 from sbnn.data.fingerprint import fingerprint_arrays
@@ -154,7 +155,7 @@ def as_paired(data):
         )
     parts = (
         parts_of(*data)
-        if isinstance(data[0], AnnDataLike | MuDataLike)
+        if isinstance(data[0], AnnDataLike | MuDataLike | Cells)
         else dict(zip("XY", data, strict=True))
     )
     return _checked(**parts)

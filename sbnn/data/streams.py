@@ -7,17 +7,15 @@ genes (25 by default) in memory.
 
 import mmap
 import os
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sbnn.data.cells import Cells
+from sbnn.data.cells import Cells, some_columns
 from sbnn.data.checks import check_names, some
 from sbnn.data.objects import AnnDataLike, MuDataLike
-from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes
-from sbnn.errors import check_flag, check_number
+from sbnn.errors import check_number
 
 # cells read at a time from a mapped file; each may load half a megabyte of neighbours
 SCATTERED_CELLS_AT_ONCE = 128
@@ -29,34 +27,25 @@ class ExpressionStream(Cells):
     Parameters
     ----------
     source : array-like, shape (n, p), DataFrame or AnnData
-        Any object with ``shape`` and sliceable rows: ``numpy.memmap``, an h5py or zarr data set, a
+        Log expression or counts: any object with ``shape`` and sliceable rows: ``numpy.memmap``, an h5py or zarr data set, a
         CSR matrix, an AnnData opened with ``backed="r"`` (not a view, which anndata would load) or
         its ``X``. Sliced rows may be sparse. Note that zarr reads missing chunks as zeros.
     gene_names, cell_names : sequence of str, optional
         By default, the names in the AnnData or DataFrame.
-    counts : bool
-        Whether `source` holds raw counts. If True, each block is normalised to `library_size` and
-        converted to log2(x + 1).
     block_size : int, optional
         Number of cells to read at a time; by default, a block has about four million values.
     totals : array-like of shape (n,), optional
-        Total counts of each new cell over all genes of the fit, used if `source` lacks counts of
-        some of these genes.
-
-    Attributes
-    ----------
-    library_size : float or None
-        Total to which counts are normalised: the median total of the cells, computed in a separate
-        pass on first use. A model stores the library size of its training cells and normalises new
-        cells to it (see `as_fitted`).
-    adata : AnnData or None
-        The AnnData given as `source`, which holds other tables of the same cells.
+        Total counts of each cell over all genes, for `sbnn.CountNormalizer`, if `source` holds
+        counts of only some genes.
+    adata : AnnData, optional
+        AnnData that holds other tables of the same cells, such as their outputs; by default
+        `source` if it is an AnnData.
 
     Raises
     ------
     ValueError
         If `source` is not a matrix, there are no cells or genes, names do not match or repeat, or
-        if, during reading, a value is not finite or a cell has no counts.
+        if, during reading, a value is not finite.
     OSError
         If the file cannot be read, or was removed, replaced, truncated or modified since the stream
         was made.
@@ -66,14 +55,21 @@ class ExpressionStream(Cells):
     >>> import numpy as np
     >>> from sbnn import ExpressionStream
     >>> counts = np.memmap("counts.bin", dtype="uint16", mode="r", shape=(10**6, 1000))  # doctest: +SKIP
-    >>> model.fit(ExpressionStream(counts, counts=True), Y)  # doctest: +SKIP
+    >>> cells = ExpressionStream(counts)  # doctest: +SKIP
+    >>> make_pipeline(CountNormalizer(), model).fit(cells, Y)  # doctest: +SKIP
     """
 
     def __init__(
-        self, source, gene_names=None, counts=False, block_size=None, cell_names=None, totals=None
+        self,
+        source,
+        gene_names=None,
+        block_size=None,
+        cell_names=None,
+        totals=None,
+        adata=None,
     ):
-        adata = None
         matrix = source
+        names = None, None
         if isinstance(source, AnnDataLike):
             adata = source
             matrix = source.X
@@ -81,8 +77,6 @@ class ExpressionStream(Cells):
         elif isinstance(source, pd.DataFrame):
             matrix = source.to_numpy()
             names = source.columns, source.index
-        else:
-            names = None, None
         gene_names = names[0] if gene_names is None else gene_names
         cell_names = names[1] if cell_names is None else cell_names
         _check_source(matrix)
@@ -97,41 +91,10 @@ class ExpressionStream(Cells):
         if block_size is not None:
             check_number("block_size", block_size, int, 1)
         super().__init__(matrix, gene_names, cell_names, adata)
-        self.counts = check_flag("counts", counts)
         self.totals = totals
         self.block_size = block_size
         self._path = _path_behind(self.matrix)
         self._state = self._file_state()
-
-    @cached_property
-    def library_size(self):
-        """Total to which the counts of each cell are normalised (see the class)."""
-        return self._counted[0] if self.counts else None
-
-    @cached_property
-    def count_share(self):
-        """Each gene's mean share of the counts of a cell, an array of shape (p,); None without counts."""
-        return self._counted[1] if self.counts else None
-
-    @cached_property
-    def _counted(self):
-        """Library size and shares, computed in one pass."""
-        sizes, shares = [], np.zeros(self.shape[1])
-        for cells in self.blocks():
-            block = self._stored(cells)
-            sizes.append(np.asarray(block.sum(axis=1, dtype=np.float64)).ravel())
-            shares += shares_of_genes(block) * block.shape[0]
-        return float(np.median(np.concatenate(sizes))), shares / len(self)
-
-    def as_fitted(self, genes, library_size):
-        """Stream of the genes at these positions (all if None), with counts normalised to the given library size."""
-        if self.counts and library_size is None:
-            raise ValueError(
-                "X: got a stream of counts, but the model was not fitted to counts; pass log values"
-            )
-        other = self.with_genes(np.arange(self.shape[1]) if genes is None else genes)
-        other.library_size = library_size
-        return other
 
     def blocks(self):
         """Yield slices of successive cells, each of which can be read at once."""
@@ -140,21 +103,16 @@ class ExpressionStream(Cells):
             self._release()
         self._check_file()  # the file may have changed during the last block
 
-    def _block(self, cells):
+    def _block(self, cells, genes):
         block = self._stored(cells)
-        names = self.cell_names
-        if names is None:
-            names = np.arange(len(self))
-        if self.counts:
-            totals = None if self.totals is None else self.totals[cells]
-            block = log2p1(normalize_library_size(block, self.library_size, totals, names[cells]))
         values = block.data if sparse.issparse(block) else block
         if not np.isfinite(values).all():
+            names = np.arange(len(self)) if self.cell_names is None else self.cell_names
             bad = np.flatnonzero(~np.isfinite(block.sum(axis=1)))
             raise ValueError(
                 f"source: NaN or infinite values in {len(bad)} cells: {some(names[cells][bad])}"
             )
-        return block
+        return some_columns(block, genes)
 
     def _stored(self, cells):
         """Values of some cells as they are stored in the source, an array or a CSR matrix."""
@@ -168,14 +126,12 @@ class ExpressionStream(Cells):
                 raise OSError(
                     f"source: cannot read {name}; is its file open and complete? {error}"
                 ) from error
-            block = block.tocsr() if sparse.issparse(block) else np.asarray(block)
-        else:
-            parts = []
-            for start in range(0, len(cells), SCATTERED_CELLS_AT_ONCE):
-                parts.append(self.matrix[cells[start : start + SCATTERED_CELLS_AT_ONCE]])
-                self._release()
-            block = np.concatenate(parts)
-        return block if self._genes is None else block[:, self._genes]
+            return block.tocsr() if sparse.issparse(block) else np.asarray(block)
+        parts = []
+        for start in range(0, len(cells), SCATTERED_CELLS_AT_ONCE):
+            parts.append(self.matrix[cells[start : start + SCATTERED_CELLS_AT_ONCE]])
+            self._release()
+        return np.concatenate(parts)
 
     def _release(self):
         """Release the pages of a memory-mapped file, which otherwise stay in memory after reading."""

@@ -139,13 +139,11 @@ def _write_model(notes, model):
     )
     if hasattr(model, "transform"):
         adata.obsm[f"X_{key}"] = np.asarray(model.transform(adata))
-    about = {
+    return {
         "class": type(model).__name__,
         "params": model.get_params(),
         "versions": library_versions(),
     }
-    size = getattr(model, "library_size_", None)
-    return about if size is None else about | {"library_size": float(size)}
 
 
 def _write_record(notes, record, data, point):

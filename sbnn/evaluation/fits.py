@@ -8,8 +8,10 @@ import numpy as np
 from joblib import delayed
 from sklearn.linear_model import LinearRegression
 
+from sbnn.data.cells import Cells
+from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.data.paired import as_paired, groups_of
-from sbnn.data.preprocessing import select_genes
+from sbnn.data.preprocessing import select_genes, size_of_library
 from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
 from sbnn.errors import attempt, check_number
@@ -83,7 +85,8 @@ def fit_full(
     def compute():
         values = _fitted(model, chosen, seed)
         if model_file is not None:
-            model_in_units(model, data, chosen.gene_names).save(model_file)
+            fitted = model_in_units(model, data, chosen.gene_names)
+            fitted.save(model_file, _normalizer_of(data))
         return values
 
     if model_file is not None:
@@ -91,6 +94,15 @@ def fit_full(
     return load_or_compute(
         wanted, compute, results, overwrite, estimator=model, n_cells=len(data.X)
     )
+
+
+def _normalizer_of(data):
+    """Normaliser of counts of new cells; None unless the expression was computed from the counts."""
+    size = None if data.counts is None else size_of_library(data.X, data.counts)
+    if size is None:
+        return None
+    counts = Cells(data.counts, data.gene_names)
+    return CountNormalizer(size).fit(counts)
 
 
 def _fitted(model, data, seed):

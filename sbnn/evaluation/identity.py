@@ -33,15 +33,15 @@ FORMER_PARAMS = {
 
 def configured(estimator, point, seed, genes=None):
     """Clone an estimator; set the parameters of a grid point, the genes and every random state that is None."""
-    check_number("seed", 0 if seed is None else seed, int, 0, 2**32 - 1)
+    if seed is not None:
+        check_number("seed", seed, int, 0, 2**32 - 1)
     model = clone(estimator).set_params(**point)
-    unseeded = [
-        n
-        for n, value in model.get_params().items()
-        if n.split("__")[-1] == "random_state" and value is None
-    ]
-    model.set_params(**dict.fromkeys(unseeded, seed))
-    return model if genes is None or not hasattr(model, "for_genes") else model.for_genes(genes)
+    for name, value in model.get_params().items():
+        if value is None and name.split("__")[-1] == "random_state":
+            model.set_params(**{name: seed})
+    if genes is None or not hasattr(model, "for_genes"):
+        return model
+    return model.for_genes(genes)
 
 
 def described(model, known=None):
@@ -90,7 +90,8 @@ def fit_key(data, model, fold, scaling, known=None, **besides):
     other settings as plain data.
     """
     decisive = [*data, scaling, described(model, known)]
-    if (version := version_of(model, len(fold[0]))) > 1:
+    version = version_of(model, len(fold[0]))
+    if version > 1:
         decisive.append({"version": version})
     if besides:
         decisive.append({"besides": besides})
@@ -105,31 +106,33 @@ def _plain(value):
     if hasattr(value, "get_params"):
         return type(value).__name__  # the parameters of a nested estimator are listed separately
     if dataclasses.is_dataclass(value):
-        return {
-            field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)
-        }
+        names = [field.name for field in dataclasses.fields(value)]
+        return {name: _plain(getattr(value, name)) for name in names}
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if isinstance(value, tuple | list):
-        return [_plain(v) for v in value]
-    return value if value is None or isinstance(value, bool | int | float | str) else repr(value)
+        return [_plain(entry) for entry in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return repr(value)
 
 
 def _defaults(cls, values):
     """Default parameters of a class as plain data; parameters that are settings objects get the default settings."""
-    signature = inspect.signature(cls).parameters
-    defaults = {name: parameter.default for name, parameter in signature.items()}
-    settings = {
-        name: type(value)() for name, value in values.items() if dataclasses.is_dataclass(value)
-    }
-    return {name: _plain(value) for name, value in (defaults | settings).items()}
+    defaults = {}
+    for name, parameter in inspect.signature(cls).parameters.items():
+        default = parameter.default
+        if dataclasses.is_dataclass(values.get(name)):
+            default = type(values[name])()
+        defaults[name] = _plain(default)
+    return defaults
 
 
 def _as_known(params, defaults, known):
     """Leave out parameters that are missing from an older description and have their default values."""
     kept = {}
     for name, value in params.items():
-        if name in known and isinstance(value, dict) and isinstance(known[name], dict):
+        if isinstance(value, dict) and isinstance(known.get(name), dict):
             value = _as_known(value, defaults.get(name) or {}, known[name])
         if name in known or name not in defaults or defaults[name] != value:
             kept[name] = value
@@ -138,11 +141,11 @@ def _as_known(params, defaults, known):
 
 def described_models(models, n_cells, results=None, overwrite=False):
     """Description of each model and version of its algorithm for its training cells, to compare with a saved record."""
-    stored = results is not None and Path(results).exists() and not overwrite
-    known = load(results).settings if stored else {}  # may lack parameters that were added later
-    versions = {
-        name: {"version": version_of(model, n_cells[name])} for name, model in models.items()
-    }
-    return {
-        name: described(model, known.get(name)) | versions[name] for name, model in models.items()
-    }
+    known = {}  # may lack parameters that were added later
+    if results is not None and not overwrite and Path(results).exists():
+        known = load(results).settings
+    found = {}
+    for name, model in models.items():
+        version = {"version": version_of(model, n_cells[name])}
+        found[name] = described(model, known.get(name)) | version
+    return found

@@ -8,7 +8,8 @@ import pandas as pd
 from scipy import sparse
 
 from sbnn.data.checks import kind_of_expression, some
-from sbnn.data.inputs import COUNTS, ROUNDING, cells_of, new_cells
+from sbnn.data.count_normalizer import COUNTS
+from sbnn.data.inputs import ROUNDING, cells_of, new_cells
 from sbnn.data.objects import entry
 from sbnn.data.preprocessing import log2p1
 from sbnn.data.readers.tables import as_numbers, leave_out, read_table
@@ -26,9 +27,10 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
         raise ValueError(
             "model: it was fitted without gene names, so the genes of new cells cannot be matched"
         )
-    known = getattr(model, "library_size_", None) is not None
+    normalizer = getattr(model, "normalizer_", None)
+    known = normalizer is not None
     if Path(path).suffix == ".h5ad":
-        return _of_anndata(path, known, counts, totals)
+        return _of_anndata(path, normalizer, counts, totals)
     table = read_table(path if sheet is None else (path, sheet), "cells")
     if genes_in_rows is None:
         genes_in_rows = table.index.isin(genes).sum() > table.columns.isin(genes).sum()
@@ -65,22 +67,33 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
             len(there),
         )
         there = there[~empty]
-    return ExpressionStream(there, counts=counts, totals=of_cells)
+    cells = ExpressionStream(there, totals=of_cells)
+    return _normalized(cells, normalizer) if counts else cells
 
 
-def _of_anndata(path, known, counts, totals):
+def _normalized(cells, normalizer):
+    if normalizer is None:
+        raise ValueError(
+            "cells: got counts, but the model was not fitted to counts; pass log values"
+        )
+    return normalizer.transform(cells)
+
+
+def _of_anndata(path, normalizer, counts, totals):
     import anndata  # slower to import than all other packages
 
     adata = anndata.read_h5ad(path, backed="r")
     totals = None if totals is None else entry(adata.obs, totals, "adata.obs")
+    known = normalizer is not None
     if counts is not False and COUNTS in adata.layers and known:
-        if totals is None:
-            return adata
-        adata, counts = anndata.AnnData(adata.layers[COUNTS], adata.obs, adata.var), True
+        layer = adata.layers[COUNTS]
+        cells = ExpressionStream(layer, adata.var_names, cell_names=adata.obs_names, totals=totals)
+        return normalizer.transform(cells)
     if counts is None:
         first = adata.X[: min(100, adata.n_obs)]
         counts = known and _are_whole(first.toarray() if sparse.issparse(first) else first)
-    return ExpressionStream(adata, counts=counts, totals=totals)
+    cells = ExpressionStream(adata, totals=totals)
+    return _normalized(cells, normalizer) if counts else cells
 
 
 def _are_whole(values):

@@ -65,7 +65,6 @@ def test_all_that_is_found_comes_back_from_a_file(adata, data, model, cross_vali
         "interpretation",
     }
     assert json.loads(notes["model"]["params"])["n_genes"] == 6
-    assert notes["model"]["library_size"] == model.library_size_
     assert notes["cross-validation"]["sha256"] == data.sha256
 
 

@@ -3,15 +3,23 @@
 import dataclasses
 
 import numpy as np
+import pytest
 from made_up import changed
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, paper_folds
+from sbnn import (
+    DistilledBottleneckRegressor,
+    DistilledSettings,
+    LeaveOneOutRidge,
+    SparseBottleneckRegressor,
+    paper_folds,
+)
 from sbnn.evaluation.identity import configured, described, fit_key, version_of
+from sbnn.models.gene_number import WithNumberChosen
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +32,10 @@ class Model(BaseEstimator):
     version = 1
 
     def __init__(self, alpha=1.0, settings=None, verbose=0, random_state=None):
-        self.alpha, self.settings, self.verbose, self.random_state = (
-            alpha,
-            settings,
-            verbose,
-            random_state,
-        )
+        self.alpha = alpha
+        self.settings = settings
+        self.verbose = verbose
+        self.random_state = random_state
 
     def decisive_params(self):
         return self.get_params() | {"settings": self.settings or Settings()}
@@ -89,6 +95,59 @@ def test_older_descriptions_are_understood():
         "a setting that was added since has its default"
     )
     assert described(Model(settings=Settings(rates=(9.0,))), settings) != settings
+
+
+# as records describe the networks that were made when one class had both protocols
+FORMER = {
+    "n_components": 2,
+    "n_genes": 25,
+    "protocol": "paper",
+    "group_lasso": 0.1,
+    "pretraining": True,
+    "reconstruct": False,
+    "standardize": True,
+    "hidden_layers": None,
+    "epochs": [50, 50, 50, 100],
+    "learning_rate": 1e-4,
+    "batch_size": 32,
+    "weight_decay": 1e-10,
+    "n_clusters": 20,
+    "distillation": None,
+    "n_threads": 1,
+    "random_state": 0,
+    "device": "auto",
+}
+
+
+@pytest.mark.parametrize(
+    "name", ["sbnn.SparseBottleneckRegressor", "sbnn.old.SparseBottleneckRegressor"]
+)
+def test_records_of_the_former_class_are_recognised(name):
+    published = {"class": name, "params": FORMER}
+    assert described(SparseBottleneckRegressor(random_state=0), published) == published
+    settings = described(DistilledBottleneckRegressor())["params"]["distillation"]
+    changed = {"protocol": "distilled", "distillation": settings}
+    distilled = {"class": name, "params": FORMER | changed}
+    assert described(DistilledBottleneckRegressor(random_state=0), distilled) == distilled
+    for other in (
+        SparseBottleneckRegressor(random_state=0),
+        DistilledBottleneckRegressor(random_state=1),
+        DistilledBottleneckRegressor(random_state=0, distillation=DistilledSettings(n_trees=3)),
+    ):
+        assert described(other, distilled) != distilled
+    assert described(DistilledBottleneckRegressor(random_state=0), published) != published
+    # a grid varies a parameter of the described estimator
+    of_grid = {"class": name, "params": FORMER | {"group_lasso": 0.5}}
+    found = described(SparseBottleneckRegressor(random_state=0, group_lasso=0.5), published)
+    assert found == of_grid
+
+
+def test_a_wrapper_is_described_as_what_it_wraps():
+    inner = DistilledBottleneckRegressor(random_state=0)
+    wrapped = WithNumberChosen(inner, 10)
+    assert described(wrapped) == described(clone(inner).set_params(n_genes=10))
+    assert version_of(wrapped, 100) == version_of(inner, 100)
+    assert described(WithNumberChosen(inner))["params"]["n_genes"] == "auto"
 
 
 def test_a_seed_is_given_to_estimators_without_one():

@@ -306,6 +306,7 @@ def test_a_saved_model_is_in_the_units_of_the_data(adata, cells, tmp_path):
     assert list(loaded.get_feature_names_out()) == list(record.kept_genes)
     assert loaded.n_features_in_ == cells.n_genes
     assert loaded.standardize
+    assert loaded.normalizer_.library_size_ > 0
     kept = loaded.get_support()
     X = cells.X[:, kept]
     middle = X.mean(axis=0)

@@ -120,6 +120,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         self.history_ = pd.DataFrame(history)
         epochs = np.arange(1, len(history) + 1)
         self.history_.insert(min(1, self.history_.shape[1]), "epoch", epochs)
+        self.normalizer_ = None  # expression, not counts; see `save`
         return self
 
     def _scaled_eval_set(self, eval_set, device):
@@ -131,7 +132,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         X, Y = inputs.two_tables(X, Y)
         Y = inputs.output_table(X, Y)
         Y = check_array(Y, dtype=np.float64, ensure_2d=False, input_name="eval_set")
-        cells, _ = inputs.cells_to_predict(self, X)
+        cells, _ = inputs.matched_cells(self, X)
         expected = len(cells), len(self.y_mean_)
         if Y.size != np.prod(expected) or len(Y) != len(cells):
             raise ValueError(f"eval_set: expected outputs of shape {expected}, got {Y.shape}")
@@ -173,8 +174,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         ----------
         X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
             If X has gene names, it must contain the kept genes, in any order. Otherwise, it must
-            contain all p genes seen in `fit`, in the same order. If `fit` was given counts, counts
-            in a stream or ``layers["counts"]`` are normalised to `library_size_`.
+            contain all p genes seen in `fit`, in the same order.
         """
         check_is_fitted(self)
         scaled = self._through(self.network_, X)
@@ -197,7 +197,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
     def _through(self, network, X, last=None):
         """Outputs of the layers of a network up to `last`, for cells in any container."""
         kept = np.flatnonzero(self.support_)
-        cells, here = inputs.cells_to_predict(self, X, kept)
+        cells, here = inputs.matched_cells(self, X, kept)
         return through_network(self, network, last, cells, np.searchsorted(here, kept))
 
     def score(self, X, y=None, sample_weight=None):
@@ -221,14 +221,25 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         measured = (Y.reshape(shape) - self.y_mean_) * scale
         return pooled_r2(measured, (predicted.reshape(shape) - self.y_mean_) * scale, 0.0)
 
-    def save(self, path):
-        """Write the fitted model to one safetensors file (arrays and JSON, no code) and return its path."""
+    def save(self, path, normalizer=None):
+        """Write the fitted model to one safetensors file (arrays and JSON, no code) and return its path.
+
+        `normalizer` is a fitted `CountNormalizer` for counts of new cells, which `load` gives back
+        as the attribute ``normalizer_``; by default, that of the file from which the model was
+        loaded.
+        """
         check_is_fitted(self)
-        return save_model(self, path)
+        if normalizer is None:
+            normalizer = self.normalizer_
+        return save_model(self, path, normalizer)
 
     @classmethod
     def load(cls, path):
-        """Read a model written by `save`; raise a ValueError if the file was altered or is of another kind."""
+        """Read a model written by `save`; raise a ValueError if the file was altered or is of another kind.
+
+        The model has the attribute ``normalizer_``, a `CountNormalizer` for counts of new cells, or
+        None if none was saved.
+        """
         return load_model(path, [cls])
 
     def _support_mask(self):

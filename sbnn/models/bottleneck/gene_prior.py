@@ -1,7 +1,6 @@
 """Prior weights of genes, which are mixed with their importance in the data when genes are chosen (DASH)."""
 
-import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +8,7 @@ import pandas as pd
 import torch
 
 from sbnn.data.checks import some
-from sbnn.errors import attempt, naming
+from sbnn.errors import warn
 from sbnn.models.pruning_scores import keep_largest, mixed, shared
 
 
@@ -24,10 +23,11 @@ class GenePrior(NamedTuple):
         """Prior of an estimator; None if its influence is 0, so that fits are bit-identical to fits without a prior."""
         if model.gene_prior is None:
             return None
-        weights = prior_weights(
-            model.gene_prior, n_genes, getattr(model, "feature_names_in_", None)
-        )
-        return cls(weights, float(model.prior_influence)) if model.prior_influence else None
+        names = getattr(model, "feature_names_in_", None)
+        weights = prior_weights(model.gene_prior, n_genes, names)
+        if model.prior_influence == 0:
+            return None
+        return cls(weights, float(model.prior_influence))
 
     def among(self, genes):
         """The prior for a subset of the genes, given by position."""
@@ -35,14 +35,14 @@ class GenePrior(NamedTuple):
 
     def scores(self, size, usable):
         """Scores of genes, mixed from prior weights and sizes; the score is 0 for genes that are not usable."""
-        parts = (shared(part.where(usable, 0.0)) for part in (torch.from_numpy(self.weights), size))
-        return mixed(*parts, self.influence)
+        weights = torch.from_numpy(self.weights).where(usable, 0.0)
+        return mixed(shared(weights), shared(size.where(usable, 0.0)), self.influence)
 
 
 def most_important(size, n_genes, prior=None, usable=None):
     """Positions of the genes with the highest scores; ties go to the larger size, then to the first gene."""
     size = torch.as_tensor(size).detach().cpu().double()
-    usable = torch.ones(len(size), dtype=torch.bool) if usable is None else torch.from_numpy(usable)
+    usable = torch.from_numpy(np.ones(len(size), dtype=bool) if usable is None else usable)
     scores = size if prior is None else prior.scores(size, usable)
     return keep_largest(scores, usable, n_genes, size).numpy().nonzero()[0]
 
@@ -50,48 +50,63 @@ def most_important(size, n_genes, prior=None, usable=None):
 def prior_weights(gene_prior, n_genes, names=None):
     """Weight of every gene, which is 0 for genes not named in the prior; `names` are the names of all genes."""
     given = spelled_out(gene_prior)
-    if not isinstance(given, dict):
-        weights = np.array(given, dtype=float)
-        if (got := len(weights)) != n_genes:
-            raise ValueError(
-                f"gene_prior: expected one weight for each of the {n_genes} genes of X, got {got}"
-            )
+    if isinstance(given, dict):
+        weights = _weights_by_name(given, n_genes, names)
     else:
-        known = pd.Index([] if names is None else names)
-        weights, absent = np.zeros(n_genes), [name for name in given if name not in known]
-        if len(absent) == len(given):
-            raise ValueError(
-                f"gene_prior: X has none of the genes {some(absent)}; its genes are {some(list(known))}"
-            )
-        if absent:
-            warnings.warn(
-                f"gene_prior: genes that are not in X are ignored: {some(absent)}", stacklevel=2
-            )
-        present = {name: weight for name, weight in given.items() if name in known}
-        weights[known.get_indexer(list(present))] = list(present.values())
+        weights = np.array(given, dtype=float)
+    if len(weights) != n_genes:
+        raise ValueError(
+            f"gene_prior: expected one weight for each of the {n_genes} genes of X, "
+            f"got {len(weights)}"
+        )
     if not weights.any():
         raise ValueError("gene_prior: no gene of X has a weight above 0")
+    return weights
+
+
+def _weights_by_name(given, n_genes, names):
+    known = pd.Index([] if names is None else names)
+    places = known.get_indexer(list(given))
+    absent = [name for name, place in zip(given, places, strict=True) if place < 0]
+    if len(absent) == len(given):
+        raise ValueError(
+            f"gene_prior: X has none of the genes {some(absent)}; its genes are {some(known)}"
+        )
+    if absent:
+        warn(f"gene_prior: genes that are not in X are ignored: {some(absent)}")
+    weights = np.zeros(n_genes)
+    weights[places[places >= 0]] = np.array(list(given.values()))[places >= 0]
     return weights
 
 
 def spelled_out(gene_prior):
     """Convert a prior to built-in types: a dict of weights by name, or a list of weights in the order of the genes."""
     if isinstance(gene_prior, pd.Series):
-        if len(twice := gene_prior.index[gene_prior.index.duplicated()]):
+        twice = gene_prior.index[gene_prior.index.duplicated()]
+        if len(twice):
             raise ValueError(f"gene_prior: these genes have several weights: {some(twice)}")
         gene_prior = gene_prior.to_dict()
-    if not isinstance(gene_prior, Mapping):
-        ordered = sorted if isinstance(gene_prior, set | frozenset) else list
-        entries = attempt("gene_prior: expected names or weights of genes", ordered, gene_prior)
-        if not (entries and all(isinstance(name, str) for name in entries)):
-            return _checked(entries)
-        gene_prior = dict.fromkeys(entries, 1.0)
-    return dict(zip(map(str, gene_prior), _checked(gene_prior.values()), strict=True))
+    if isinstance(gene_prior, set | frozenset):
+        gene_prior = sorted(gene_prior)
+    if isinstance(gene_prior, str) or not isinstance(gene_prior, Iterable):
+        raise TypeError(f"gene_prior: expected names or weights of genes, got {gene_prior!r}")
+    if isinstance(gene_prior, Mapping):
+        names = [str(name) for name in gene_prior]
+        return dict(zip(names, _checked(gene_prior.values()), strict=True))
+    entries = list(gene_prior)
+    if entries and all(isinstance(name, str) for name in entries):
+        return dict.fromkeys(entries, 1.0)
+    return _checked(entries)
 
 
-@naming("gene_prior: expected names of genes, weights by name, or one weight for each gene")
 def _checked(weights):
-    weights = [float(weight) for weight in weights]
+    """Weights as finite numbers that are not negative."""
+    try:
+        weights = [float(weight) for weight in weights]
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            "gene_prior: expected names of genes, weights by name, or one weight for each gene"
+        ) from error
     if not all(0 <= weight < np.inf for weight in weights):
         raise ValueError(f"gene_prior: expected finite weights >= 0, got {some(weights)}")
     return weights

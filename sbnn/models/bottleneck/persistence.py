@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from safetensors.torch import load, save
 
+from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.models.bottleneck.gene_prior import GenePrior, spelled_out
 from sbnn.models.bottleneck.network import ACTIVATIONS, BottleneckNetwork
 from sbnn.models.bottleneck.settings import DistilledSettings
@@ -40,12 +41,14 @@ ENTRIES = {
     "feature_names_in": (list,),
     "history": (dict,),
 }
+# types of tensors other than single and double precision
+TYPES = {"support_": [torch.bool], "network": [torch.float32], "gene_network": [torch.float32]}
 DEVICES = ("cpu", "cuda", "mps", "xpu")  # torch supports other devices, some of which store no data
 UNSET = "0" * 64  # placeholder for the checksum in the header
 
 
-def save_model(model, path):
-    """Write a fitted network to a file."""
+def save_model(model, path, normalizer=None):
+    """Write a fitted network, and the normaliser of counts if there is one, to a file."""
     params = model.get_params()
     if not isinstance(params["random_state"], Integral | None):
         params["random_state"] = None  # the state of a generator is not part of a trained model
@@ -60,7 +63,7 @@ def save_model(model, path):
         "shapes": model.network_.shapes,
         "activation": model.network_.activation,
         "flat_output": model._flat_output,
-        "library_size": model.library_size_,
+        "library_size": None if normalizer is None else normalizer.library_size_,
         "output_names": list(model.output_names_),
         "feature_names_in": list(getattr(model, "feature_names_in_", [])),
         "history": model.history_.to_dict(orient="list"),
@@ -69,8 +72,8 @@ def save_model(model, path):
     tensors["network"] = model.network_.flat
     if model._gene_network is not None:
         tensors["gene_network"] = model._gene_network.flat
-    if model.count_share_ is not None:
-        tensors["count_share_"] = torch.as_tensor(model.count_share_)
+    if normalizer is not None:
+        tensors["count_share_"] = torch.as_tensor(normalizer.count_share_)
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     _check_tensors(tensors, header["shapes"])
     content = save(tensors, {"sbnn": json.dumps(header, default=_plain)})
@@ -112,10 +115,10 @@ def _parts(content):
     )
     if header["format"] == FORMER_FORMAT:
         header = _as_now(header, tensors)
-    wrong = header.keys() ^ ENTRIES.keys() or {
-        name for name in ENTRIES if type(header[name]) not in ENTRIES[name]
-    }
-    _require(not wrong, f"entries are missing, unknown or of the wrong type: {sorted(wrong)[:20]}")
+    wrong = header.keys() ^ ENTRIES.keys()
+    _require(not wrong, f"entries are missing or unknown: {sorted(wrong)[:20]}")
+    for name, types in ENTRIES.items():
+        _require(type(header[name]) in types, f"{name}: entry of the wrong type")
     _require(
         content == _sealed(content, header["sha256"]), "its checksum does not match its contents"
     )
@@ -150,91 +153,114 @@ def _sealed(content, old=UNSET):
 
 def _model(cls, header, tensors):
     """Build the estimator from the header and the tensors of a file."""
-    shapes, names, genes = header["shapes"], header["output_names"], header["feature_names_in"]
+    shapes = header["shapes"]
     _check_layers(shapes)
     _check_tensors(tensors, shapes)
-    n_genes, n_outputs, size = len(tensors["support_"]), shapes[-1][1], header["library_size"]
-    _require(
-        len(names) == n_outputs and len(genes) in (0, n_genes),
-        "names: expected one per gene and output",
-    )
-    _require(all(isinstance(name, str) for name in (*names, *genes)), "names: expected text")
-    _require(
-        size is None or 0 < size < np.inf, f"library_size: expected a positive number, got {size}"
-    )
-    _require(
-        "count_share_" not in tensors or size is not None,
-        "count_share_: expected only with a library_size",
-    )
-    _require(
-        header["activation"] in ACTIVATIONS, f"activation: expected one of {sorted(ACTIVATIONS)}"
-    )
-    _require(
-        not header["flat_output"] or n_outputs == 1,
-        f"flat_output: expected one output, got {n_outputs}",
-    )
-
-    params = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in header["params"].items()
-    }
-    if params.get("distillation") is not None:
-        params["distillation"] = DistilledSettings(**params["distillation"])
-    model = cls(**params)
+    n_genes = len(tensors["support_"])
+    _check_header(header, n_genes)
+    model = _with_params(cls, header["params"])
     for name in (*OF_GENES, *OF_OUTPUTS):
         setattr(model, name, tensors[name].numpy())
     model.n_features_in_ = n_genes
-    if genes:
-        model.feature_names_in_ = np.array(genes, dtype=object)
+    if header["feature_names_in"]:
+        model.feature_names_in_ = np.array(header["feature_names_in"], dtype=object)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # `fit` has already given these warnings
         model._check_params(n_genes)
         GenePrior.of(model, n_genes)
-    model.output_names_ = np.array(names, dtype=object)
-    model.library_size_ = size
-    model.count_share_ = tensors["count_share_"].numpy() if "count_share_" in tensors else None
+    model.output_names_ = np.array(header["output_names"], dtype=object)
+    model.normalizer_ = _normalizer(model, header["library_size"], tensors)
     model._flat_output = header["flat_output"]
-    fine = all(
-        isinstance(value, float | int | str | None)
-        for row in header["history"].values()
-        for value in row
-    )
-    _require(fine, "history: expected numbers and text")
     model.history_ = pd.DataFrame(header["history"])
     device = model._torch_device()
     _require(device.type in DEVICES, f"device: expected one of {DEVICES}, got {device.type!r}")
-    model.network_, model._gene_network = (
-        _network(shapes, header["activation"], tensors["network"], device),
-        None,
-    )
+    activation = header["activation"]
+    model.network_ = _network(shapes, activation, tensors["network"], device)
+    model._gene_network = None
     if "gene_network" in tensors:
         shapes = _head_for_genes(shapes)
-        model._gene_network = _network(
-            shapes, header["activation"], tensors["gene_network"], device
-        )
+        model._gene_network = _network(shapes, activation, tensors["gene_network"], device)
     return model
+
+
+def _check_header(header, n_genes):
+    """Reject entries that do not belong to a model of `n_genes` genes with the layers of the header."""
+    outputs = header["output_names"]
+    genes = header["feature_names_in"]
+    n_outputs = header["shapes"][-1][1]
+    _require(len(outputs) == n_outputs, f"names: expected one for each of {n_outputs} outputs")
+    _require(len(genes) in (0, n_genes), f"names: expected one for each of {n_genes} genes")
+    for name in (*outputs, *genes):
+        _require(isinstance(name, str), "names: expected text")
+    size = header["library_size"]
+    if size is not None:
+        _require(0 < size < np.inf, f"library_size: expected a positive number, got {size}")
+    activations = sorted(ACTIVATIONS)
+    _require(header["activation"] in activations, f"activation: expected one of {activations}")
+    if header["flat_output"]:
+        _require(n_outputs == 1, f"flat_output: expected one output, got {n_outputs}")
+    for column in header["history"].values():
+        for value in column:
+            is_plain = isinstance(value, float | int | str | None)
+            _require(is_plain, "history: expected numbers and text")
+
+
+def _with_params(cls, params):
+    """An estimator that is not fitted yet, with the parameters of a header."""
+    params = dict(params)
+    for name, value in params.items():
+        if isinstance(value, list):
+            params[name] = tuple(value)
+    if params.get("distillation") is not None:
+        params["distillation"] = DistilledSettings(**params["distillation"])
+    return cls(**params)
+
+
+def _normalizer(model, size, tensors):
+    """The normaliser of counts of new cells, with the genes of the model, if the file has one."""
+    _require(
+        "count_share_" not in tensors or size is not None,
+        "count_share_: expected only with a library_size",
+    )
+    if "count_share_" not in tensors:
+        return None
+    normalizer = CountNormalizer()
+    normalizer.library_size_ = size
+    normalizer.count_share_ = tensors["count_share_"].numpy()
+    normalizer.n_features_in_ = model.n_features_in_
+    if hasattr(model, "feature_names_in_"):
+        normalizer.feature_names_in_ = model.feature_names_in_
+    return normalizer
 
 
 def _check_layers(shapes):
     """Reject shapes that cannot be the layers of a network whose decoder mirrors its encoder."""
-    numbers = [n for layer in shapes for n in layer]
+    for inputs, outputs in shapes:
+        for number in (inputs, outputs):
+            is_width = type(number) is int and 0 < number < 2**31
+            _require(is_width, "shapes: expected positive whole numbers")
     _require(
-        all(type(n) is int and 0 < n < 2**31 for n in numbers),
-        "shapes: expected positive whole numbers",
+        len(shapes) >= 4 and len(shapes) % 2 == 0,
+        f"shapes: expected four layers or more, as many in the encoder, got {len(shapes)}",
     )
-    widths = [shapes[0][0], *(outputs for _, outputs in shapes)]
-    inner = widths[1:-1]
-    fits = len(shapes) >= 4 and len(shapes) % 2 == 0 and inner == inner[::-1]
-    fits = fits and [inputs for inputs, _ in shapes] == widths[:-1]
+    widths = [inputs for inputs, _ in shapes]
+    following = [outputs for _, outputs in shapes]
+    inner = widths[1:]
     _require(
-        fits,
-        f"shapes: expected layers that match, and a decoder that mirrors the encoder, got {widths[:20]}",
+        following[:-1] == inner and inner == inner[::-1],
+        "shapes: expected layers that match, and a decoder that mirrors the encoder, "
+        f"got {shapes[:20]}",
     )
 
 
 def _head_for_genes(shapes):
     """Layer shapes of the network that reconstructs genes, given the `shapes` of the network that predicts outputs."""
     return [*shapes[:-1], (shapes[-1][0], shapes[0][0])]
+
+
+def _n_weights(shapes):
+    """Number of weights and biases of layers of the given shapes."""
+    return sum((inputs + 1) * outputs for inputs, outputs in shapes)
 
 
 def _check_tensors(tensors, shapes):
@@ -246,47 +272,49 @@ def _check_tensors(tensors, shapes):
     )
     sizes = dict.fromkeys((*OF_GENES, "count_share_"), tensors["support_"].numel())
     sizes |= dict.fromkeys(OF_OUTPUTS, shapes[-1][1])
-    for name, layers in (("network", shapes), ("gene_network", _head_for_genes(shapes))):
-        sizes[name] = sum((inputs + 1) * outputs for inputs, outputs in layers)
-    types = {"support_": [torch.bool], "network": [torch.float32], "gene_network": [torch.float32]}
+    sizes["network"] = _n_weights(shapes)
+    sizes["gene_network"] = _n_weights(_head_for_genes(shapes))
     for name, tensor in tensors.items():
-        fits = tensor.shape == (sizes[name],) and tensor.dtype in types.get(
-            name, [torch.float32, torch.float64]
-        )
+        types = TYPES.get(name, [torch.float32, torch.float64])
         _require(
-            fits,
+            tensor.shape == (sizes[name],) and tensor.dtype in types,
             f"{name}: expected {sizes[name]} numbers, got {tuple(tensor.shape)} of {tensor.dtype}",
         )
         finite = ~tensor.isnan() if name in ("x_min_", "x_max_") else tensor.isfinite()
         _require(finite.all(), f"{name}: expected finite numbers")
-    support, x_scale, low, high = (
-        tensors[name] for name in ("support_", "x_scale_", "x_min_", "x_max_")
-    )
+    _check_values(tensors, shapes[0][0])
+
+
+def _check_values(tensors, n_kept):
+    """Reject values that no fit gives; `n_kept` is the number of genes that the network takes."""
+    support = tensors["support_"]
     _require((support.view(torch.uint8) <= 1).all(), "support_: expected boolean values")
-    _require(
-        support.sum() == shapes[0][0],
-        f"support_: expected {shapes[0][0]} genes, got {support.sum()}",
-    )
-    _require(
-        ((low <= high) & (low < np.inf) & (high > -np.inf)).all(),
-        "x_min_: expected limits below x_max_",
-    )
-    # A model fitted to a stream has scales only for the genes it uses; the scales of all other
-    # genes are 0.
-    _require(
-        (x_scale >= 0).all() and (x_scale[support] > 0).all(), "x_scale_: expected positive numbers"
-    )
+    _require(support.sum() == n_kept, f"support_: expected {n_kept} genes, got {support.sum()}")
+    low = tensors["x_min_"]
+    high = tensors["x_max_"]
+    _require((low <= high).all(), "x_min_: expected limits below x_max_")
+    _require((low < np.inf).all(), "x_min_: expected limits below infinity")
+    _require((high > -np.inf).all(), "x_max_: expected limits above minus infinity")
+    # A model may have scales only for the genes it uses; the scales of all other genes are 0.
+    scale = tensors["x_scale_"]
+    _require((scale >= 0).all(), "x_scale_: expected positive numbers")
+    _require((scale[support] > 0).all(), "x_scale_: expected positive numbers")
     _require((tensors["y_scale_"] > 0).all(), "y_scale_: expected positive numbers")
     _require((tensors["gene_norms_"] >= 0).all(), "gene_norms_: expected numbers >= 0")
     shares = tensors.get("count_share_")
-    fine = shares is None or ((shares >= 0).all() and abs(shares.sum() - 1) < 1e-3)
-    _require(fine, "count_share_: expected shares >= 0 that sum to 1")
+    if shares is not None:
+        is_whole = (shares >= 0).all() and abs(shares.sum() - 1) < 1e-3
+        _require(is_whole, "count_share_: expected shares >= 0 that sum to 1")
 
 
 def _network(shapes, activation, flat, device):
     """Build a network with the given layer shapes and weights."""
     *hidden_layers, width = (outputs for _, outputs in shapes[: len(shapes) // 2])
-    sizes = shapes[0][0], shapes[-1][1], width, tuple(hidden_layers)
-    network = BottleneckNetwork(*sizes, activation, generator=torch.Generator())
+    n_inputs = shapes[0][0]
+    n_outputs = shapes[-1][1]
+    generator = torch.Generator()
+    network = BottleneckNetwork(
+        n_inputs, n_outputs, width, tuple(hidden_layers), activation, generator=generator
+    )
     network.flat.copy_(flat)
     return network.to(device)

@@ -6,11 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.checks import some
-from sbnn.data.inputs import LARGEST, library_of
+from sbnn.data.inputs import LARGEST
 from sbnn.determinism import reproducible
 from sbnn.errors import warn
 
@@ -181,9 +180,8 @@ def through_network(model, network, last, cells, columns):
 def model_in_units(model, data, genes):
     """Convert a model fitted to z-scores of `genes` so that it takes all genes of `data` in their original units."""
     columns = pd.Index(data.gene_names).get_indexer(genes)
-    x, y = (
-        StandardScaler().fit(values.astype(np.float64)) for values in (data.X[:, columns], data.Y)
-    )
+    x = StandardScaler().fit(data.X[:, columns].astype(np.float64))
+    y = StandardScaler().fit(data.Y.astype(np.float64))
     n_genes = len(data.gene_names)
 
     def among_all(values, others):
@@ -191,14 +189,11 @@ def model_in_units(model, data, genes):
         spread[columns] = values
         return spread
 
-    turned = clone(model).set_params(standardize=True)
-    vars(turned).update(
-        {name: value for name, value in vars(model).items() if name not in model.get_params()}
-    )
+    turned = copy.copy(model).set_params(standardize=True)
     turned.support_ = among_all(model.support_, False)
     turned.gene_norms_ = among_all(model.gene_norms_, 0)
     turned.x_mean_ = among_all(x.mean_ + x.scale_ * model.x_mean_, 0)
-    # 0 marks genes without a scale, as in fits to streams
+    # 0 marks genes without a scale
     turned.x_scale_ = among_all(x.scale_ * model.x_scale_, 0)
     turned.x_min_ = among_all(x.mean_ + x.scale_ * model.x_min_, -np.inf)
     turned.x_max_ = among_all(x.mean_ + x.scale_ * model.x_max_, np.inf)
@@ -207,5 +202,4 @@ def model_in_units(model, data, genes):
     turned.n_features_in_ = n_genes
     turned.feature_names_in_ = np.asarray(data.gene_names, dtype=object)
     turned.output_names_ = np.asarray(data.feature_names, dtype=object)
-    turned.library_size_, turned.count_share_ = library_of(data.X, data.counts)
     return turned

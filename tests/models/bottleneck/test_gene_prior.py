@@ -6,8 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.base import clone
 
-from sbnn import DistilledSettings, ExpressionStream, SparseBottleneckRegressor, paper_folds
+from sbnn import (
+    DistilledBottleneckRegressor,
+    DistilledSettings,
+    ExpressionStream,
+    SparseBottleneckRegressor,
+    paper_folds,
+)
 from sbnn.evaluation.identity import described, fit_key
 from sbnn.models.bottleneck.gene_prior import GenePrior, most_important, prior_weights
 from sbnn.models.bottleneck.protocols.gaussian_process import RelevanceProcess, most_relevant
@@ -28,14 +35,16 @@ SHORT = DistilledSettings(
 FEW = DistilledSettings(
     **asdict(SHORT) | {"few_cells": 1000, "noises": (0.5,), "few_cells_noises": (1.0,)}
 )
-PAPER = {"protocol": "paper", "hidden_layers": (16, 8), "epochs": (2, 2, 3, 3)}
-MODELS = {"paper": PAPER, "distilled": {"distillation": SHORT}, "few cells": {"distillation": FEW}}
+COMMON = {"n_genes": 5, "random_state": 0, "device": "cpu"}
+MODELS = {
+    "paper": SparseBottleneckRegressor(hidden_layers=(16, 8), epochs=(2, 2, 3, 3), **COMMON),
+    "distilled": DistilledBottleneckRegressor(distillation=SHORT, **COMMON),
+    "few cells": DistilledBottleneckRegressor(distillation=FEW, **COMMON),
+}
 
 
 def model(kind, **params):
-    return SparseBottleneckRegressor(
-        **{"n_genes": 5, "random_state": 0, "device": "cpu"} | MODELS[kind] | params
-    )
+    return clone(MODELS[kind]).set_params(**params)
 
 
 @pytest.fixture(scope="module")
@@ -102,10 +111,7 @@ def test_no_influence_changes_no_bit_and_without_a_choice_it_is_warned_of(kind, 
 def test_full_influence_leaves_the_choice_to_the_prior(kind, data, table):
     """Genes go by name, not by place; a stream knows the prior, too."""
     unlikely = data.gene_names[~np.isin(data.gene_names, data.truth["genes"])][:5]
-    given = [table, table[table.columns[::-1]]]
-    if kind == "distilled":
-        given.append(ExpressionStream(data.counts, data.gene_names, counts=True))
-    for X in given:
+    for X in (table, table[table.columns[::-1]], ExpressionStream(table)):
         fitted = model(kind, gene_prior=list(unlikely), prior_influence=1).fit(X, data.Y)
         assert set(fitted.get_feature_names_out()) == set(unlikely)
 

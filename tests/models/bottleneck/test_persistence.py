@@ -12,12 +12,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from sbnn import SparseBottleneckRegressor
+from sbnn import (
+    CountNormalizer,
+    DistilledBottleneckRegressor,
+    DistilledSettings,
+    SparseBottleneckRegressor,
+)
 from sbnn.models.bottleneck import persistence
+from sbnn.models.saved import load_network
 
 REFUSED = "m.safetensors is not an sbnn model"
-PAPER = {"protocol": "paper", "hidden_layers": (4, 3), "epochs": (1, 1, 1, 1), "pretraining": False}
-QUICK = PAPER | {"n_genes": 4, "random_state": 0}
+QUICK = {
+    "hidden_layers": (4, 3),
+    "epochs": (1, 1, 1, 1),
+    "pretraining": False,
+    "n_genes": 4,
+    "random_state": 0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +88,7 @@ def test_names_and_vectors_come_back(data, tmp_path):
     model = SparseBottleneckRegressor(**QUICK | {"random_state": np.random.RandomState(0)}).fit(
         frame, data.Y[:40, 0]
     )
-    # as of the distilled protocol
+    # as of the distilled network
     model.x_min_, model.x_max_ = frame.to_numpy().min(0), frame.to_numpy().max(0) / 2
     again = SparseBottleneckRegressor.load(model.save(tmp_path / "m.safetensors"))
     np.testing.assert_array_equal(again.predict(frame), model.predict(frame))
@@ -123,6 +134,8 @@ def test_a_header_or_a_tensor_of_another_kind_is_refused(parts, tmp_path):
     for entry, value, message in (
         ("shapes", [[40_000, 40_000]] * 5 + [[40_000, 2]], "network: expected"),
         ("shapes", [[4, 4], [5, 3], [3, 2], [2, 3], [3, 4], [4, 2]], "shapes: expected layers"),
+        ("shapes", [[4, 4], [4, 3], [3, 2], [2, 4], [4, 3], [3, 2]], "shapes: expected layers"),
+        ("shapes", [[4, 2], [2, 2]], "shapes: expected four"),
         ("shapes", [], ""),
         ("shapes", [[4, -4], [-4, 3], [3, -4], [-4, 2]], "shapes: expected"),
         ("shapes", [[4.0, 4], [4, 3], [3, 2], [2, 3], [3, 4], [4, 2]], "shapes: expected"),
@@ -136,7 +149,7 @@ def test_a_header_or_a_tensor_of_another_kind_is_refused(parts, tmp_path):
         ("params", {"n_genes": 10}, "n_genes"),
         ("params", {"n_threads": 10**9}, "n_threads.* 1024"),
         ("params", {"device": "meta"}, "device: expected one of"),
-        ("flat_output", 0, "the wrong type: .'flat_output'"),
+        ("flat_output", 0, "flat_output: entry of the wrong type"),
         ("params", {"distillation": {"n_tree": 1}}, "n_tree"),
         ("more", 1, "more"),
     ):
@@ -175,21 +188,65 @@ def test_a_header_or_a_tensor_of_another_kind_is_refused(parts, tmp_path):
             )
 
 
-def test_shares_of_counts_come_back(parts, tmp_path):
-    header, tensors = parts[0] | {"library_size": 100.0}, parts[1]
+def test_a_normalizer_comes_back(small, parts, tmp_path):
+    path = tmp_path / "m.safetensors"
+    header = parts[0] | {"library_size": 100.0}
     shares = torch.arange(9) / 36
-    again = read(tmp_path / "m.safetensors", sealed(header, tensors | {"count_share_": shares}))
+    again = read(path, sealed(header, parts[1] | {"count_share_": shares}))
     rewritten = SparseBottleneckRegressor.load(again.save(tmp_path / "again.safetensors"))
-    np.testing.assert_array_equal(rewritten.count_share_, shares)
-    assert rewritten.library_size_ == 100
-    assert read(tmp_path / "m.safetensors", sealed(header, tensors)).count_share_ is None
+    for model in (again, rewritten):
+        np.testing.assert_array_equal(model.normalizer_.count_share_, shares)
+        assert model.normalizer_.library_size_ == 100
+        assert model.normalizer_.n_features_in_ == 9
+    counts = pd.DataFrame(np.arange(1, 28).reshape(3, 9))
+    normalizer = CountNormalizer().fit(counts)
+    saved = SparseBottleneckRegressor.load(small.save(path, normalizer))
+    expected = normalizer.transform(counts)
+    np.testing.assert_array_equal(saved.normalizer_.transform(counts), expected)
+    assert SparseBottleneckRegressor.load(small.save(path)).normalizer_ is None
     for wrong in (shares * 2, shares / 2, shares * 2 - shares.flip(0), shares[:-1]):
         with pytest.raises(ValueError, match=f"{REFUSED}.*count_share_: expected"):
-            read(tmp_path / "m.safetensors", sealed(header, tensors | {"count_share_": wrong}))
-    with pytest.raises(
-        ValueError, match=f"{REFUSED}.*count_share_: expected only with a library_size"
-    ):
-        read(tmp_path / "m.safetensors", sealed(parts[0], tensors | {"count_share_": shares}))
+            read(path, sealed(header, parts[1] | {"count_share_": wrong}))
+    with pytest.raises(ValueError, match=f"{REFUSED}.*count_share_: expected only with a lib"):
+        read(path, sealed(parts[0], parts[1] | {"count_share_": shares}))
+
+
+def former(header, protocol):
+    """Header of the format in which one class had both protocols."""
+    params = FORMER_DEFAULTS | {"protocol": protocol} | header["params"]
+    header = {name: value for name, value in header.items() if name != "class"}
+    return header | {"format": "sbnn-model-3", "params": params}
+
+
+FORMER_DEFAULTS = {
+    "group_lasso": 0.1,
+    "pretraining": True,
+    "epochs": [50, 50, 50, 100],
+    "learning_rate": 1e-4,
+    "batch_size": 32,
+    "weight_decay": 1e-10,
+    "n_clusters": 20,
+    "distillation": None,
+}
+
+
+def test_files_of_the_former_class_come_back(small, parts, tmp_path):
+    path = tmp_path / "m.safetensors"
+    content = sealed(former(parts[0], "paper"), parts[1])
+    assert_same_model(read(path, content), small)
+    assert_same_model(load_network(path), small)
+    X, Y = np.random.default_rng(2).normal(size=(2, 30, 9))
+    short = DistilledSettings(n_trees=2, n_augmented=9, steps_of_teachers=1, steps_of_student=1)
+    model = DistilledBottleneckRegressor(n_genes=4, random_state=0, distillation=short).fit(X, Y)
+    header, tensors = persistence._parts(model.save(path).read_bytes())
+    header = former(header, "distilled")
+    header["params"]["n_genes"] = "auto"  # which the former class chose in a fit
+    path.write_bytes(sealed(header, tensors))
+    for again in (load_network(path), DistilledBottleneckRegressor.load(path)):
+        assert again.get_params() == model.get_params()
+        np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    with pytest.raises(ValueError, match="load it with sbnn.DistilledBottleneckRegressor.load"):
+        SparseBottleneckRegressor.load(path)
 
 
 def load_or_refuse(path, content):

@@ -1,0 +1,164 @@
+"""Counts as log expression: new cells are normalised like the training cells."""
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from sbnn.data.cells import Cells, some_columns
+from sbnn.data.checks import some
+from sbnn.data.inputs import as_cells, matched_cells, names_in
+from sbnn.data.objects import AnnDataLike, MuDataLike, entry, gene_modality
+from sbnn.data.preprocessing import log2p1, normalize_library_size
+from sbnn.errors import check_number, warn
+
+COUNTS = "counts"  # layer of an AnnData
+# minimum shares of the training counts for any estimate of depth, and for a good one
+LEAST_SHARE, HALF = 0.05, 0.5
+
+
+class CountNormalizer(TransformerMixin, BaseEstimator):
+    """Normalise counts to ``log2(1 + counts / total * library size)``.
+
+    The library size is learned from the training cells, so that new cells get the same units. Put
+    this transformer before a model that takes log expression, in a `sklearn.pipeline.Pipeline`.
+
+    Parameters
+    ----------
+    library_size : float, optional
+        Total counts to which cells are normalised; by default the median total of the training
+        cells.
+
+    Attributes
+    ----------
+    library_size_ : float
+    count_share_ : ndarray, shape (p,)
+        Share of each gene in the counts of a training cell, averaged over the training cells. The
+        shares are used to estimate the totals of new cells in which genes are missing.
+    n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sbnn import CountNormalizer, DistilledBottleneckRegressor
+    >>> model = make_pipeline(CountNormalizer(), DistilledBottleneckRegressor())
+    """
+
+    def __init__(self, library_size=None):
+        self.library_size = library_size
+
+    def fit(self, X, y=None):
+        """Learn the library size and the shares of the genes.
+
+        Parameters
+        ----------
+        X : array-like, DataFrame, sparse matrix, ExpressionStream, AnnData or MuData, shape (n, p)
+            Counts. Those of an AnnData, or of the modality "rna" of a MuData, are in
+            ``layers["counts"]``.
+        y : ignored
+        """
+        cells = counts_of(X)
+        if cells.totals is not None:
+            raise ValueError("X: totals are only for new cells; fit to counts of all genes")
+        totals = []
+        shares = np.zeros(cells.shape[1])
+        for rows in cells.blocks():
+            block = cells.rows(rows)
+            totals.append(block.sum(axis=1, dtype=np.float64))
+            shares += normalize_library_size(block, 1).sum(axis=0, dtype=np.float64)
+        self.library_size_ = float(np.median(np.concatenate(totals)))
+        if self.library_size is not None:
+            check_number("library_size", self.library_size, float, 0)
+            self.library_size_ = float(self.library_size)
+        self.count_share_ = shares / len(cells)
+        names_in(self, cells)
+        return self
+
+    def transform(self, X):
+        """Log expression of counts, of shape (n, p), in single precision.
+
+        Genes are matched by name. If X has no names, it must contain the p genes of the fit. Genes
+        of the fit may be missing; then the total of each cell is taken from the ``totals`` of a
+        stream, or estimated from the genes that are present, which are also those of the result.
+
+        Returns
+        -------
+        ndarray, DataFrame or Cells
+            A DataFrame for a DataFrame; for a stream, an AnnData or a MuData, an object for the
+            ``fit`` and ``predict`` of all models, which normalises cells when they are read.
+        """
+        check_is_fitted(self)
+        counts, here = matched_cells(self, counts_of(X), needed=np.zeros(0, int))
+        size = self.library_size_
+        if len(here) < self.n_features_in_ and counts.totals is None:
+            size *= self._enough_counts(here)
+        cells = NormalizedCells(counts, size)
+        if isinstance(X, Cells | AnnDataLike | MuDataLike):
+            return cells
+        values = cells.rows(slice(0, len(cells)))
+        if isinstance(X, pd.DataFrame):
+            return pd.DataFrame(values, X.index, counts.gene_names)
+        return values
+
+    def _enough_counts(self, here):
+        """Share of the training counts in the genes that are present; warn or raise if it is too small."""
+        # The total of a cell is estimated by dividing its counts in the genes of the new data by
+        # the share of these genes. If shares are learned from half of the cells, the log2 errors of
+        # the totals of all other cells have an SD of 0.08 to 0.15 with a random half of the genes,
+        # 0.1 to 0.4 with a tenth of the genes, and 1.1 with 25 of 30,000 genes;
+        # benchmarks/new_cells.py measures the effect of these errors.
+        share = float(self.count_share_[here].sum())
+        n_missing = self.n_features_in_ - len(here)
+        text = (
+            f"X: counts of {n_missing} of the {self.n_features_in_} genes of the fit are missing; "
+            "sequencing depth is estimated from the others, which have "
+            f"{share:.1%} of the counts of the training cells; provide the counts of all genes, or "
+            "the total of each cell over all genes (ExpressionStream(..., totals=...) or "
+            "--totals COLUMN)"
+        )
+        if share < LEAST_SHARE:
+            raise ValueError(f"{text}; this share is too small for an estimate")
+        if share < HALF:
+            warn(text)
+        return share
+
+
+class NormalizedCells(Cells):
+    """Log expression of cells whose counts are normalised when they are read."""
+
+    def __init__(self, counts, library_size):
+        self.counts = counts
+        self.library_size = library_size
+        self.shape = counts.shape
+        self.gene_names = counts.gene_names
+        self.cell_names = counts.cell_names
+        self.adata = counts.adata
+        self._genes = None
+
+    def blocks(self):
+        """Yield slices of successive cells, each of which can be read at once."""
+        return self.counts.blocks()
+
+    def _block(self, cells, genes):
+        counts = self.counts._block(cells, self.counts._genes)
+        counted = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
+        totals = counted if self.counts.totals is None else self.counts.totals[cells]
+        wrong = (totals < counted) | (totals == 0)
+        if wrong.any():
+            names = np.arange(len(self)) if self.cell_names is None else self.cell_names
+            raise ValueError(
+                f"X: no counts, or totals below the counts, in {wrong.sum()} cells: "
+                f"{some(names[cells][wrong])}; leave such cells out"
+            )
+        # only the genes that are needed are normalised
+        counts = some_columns(counts, genes)
+        return log2p1(normalize_library_size(counts, self.library_size, totals))
+
+
+def counts_of(X):
+    """Counts in any container as `Cells`; those of an AnnData are in its layer "counts"."""
+    if isinstance(X, AnnDataLike | MuDataLike):
+        adata = gene_modality(X)
+        layer = entry(adata.layers, COUNTS, "adata.layers")
+        return as_cells(layer, adata=adata)
+    return as_cells(X)
