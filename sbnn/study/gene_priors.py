@@ -1,4 +1,4 @@
-"""Effect of a gene prior: lists of genes with increasing influence, compared with a list of random genes."""
+"""Effect of a gene prior: lists of genes with increasing influence, against random genes."""
 
 import numpy as np
 import pandas as pd
@@ -16,33 +16,30 @@ FEW = "distilled, 60 cells", 60  # a model in the saved results, and its number 
 
 
 def with_control(lists, gene_names, seed=0):
-    """Measured genes in every list, in the order of the data, and a list of random genes as long as the first list."""
+    """Measured genes of every list, in the order of the data, and as many random genes."""
     names = [str(gene) for gene in gene_names]
-    found = {
-        title: [gene for gene in names if gene in set(genes)] for title, genes in lists.items()
-    }
-    if empty := [title for title, genes in found.items() if not genes]:
+    found = {title: [gene for gene in names if gene in set(lists[title])] for title in lists}
+    empty = [title for title, genes in found.items() if not genes]
+    if empty:
         raise ValueError(f"lists: expected genes of the data in every list, found none in {empty}")
-    drawn = set(
-        np.random.default_rng(seed).choice(names, len(next(iter(found.values()))), replace=False)
-    )
+    n_genes = len(next(iter(found.values())))
+    drawn = set(np.random.default_rng(seed).choice(names, n_genes, replace=False))
     return found | {CONTROL: [gene for gene in names if gene in drawn]}
 
 
 def with_few_cells(folds, n_cells):
     """The same folds with only `n_cells` training cells each, drawn at random."""
-    drawn = [
-        np.random.default_rng(fold).permutation(train)[:n_cells]
-        for fold, (train, _) in enumerate(folds)
-    ]
-    return [(np.sort(few), test) for few, (_, test) in zip(drawn, folds, strict=True)]
+    smaller = []
+    for fold, (train, test) in enumerate(folds):
+        drawn = np.random.default_rng(fold).permutation(train)[:n_cells]
+        smaller.append((np.sort(drawn), test))
+    return smaller
 
 
 def compare_priors(
     models, data, folds, lists, influences, *, results=None, overwrite=False, n_jobs=1, seed=0
 ):
-    """Cross-validate networks with each list of genes as the prior, for several influences of the
-    prior.
+    """Cross-validate networks with each list of genes as the prior, for several influences.
 
     Parameters
     ----------
@@ -79,31 +76,22 @@ def compare_priors(
         wanted.settings[name] = settings | {"influences": list(influences[name])}
 
     def compute():
-        rows, kept = [], []
+        rows = []
+        kept = []
         for name, model in models.items():
-            some = [influence for influence in influences[name] if influence]
-            grid = [{"prior_influence": [0.0]}]
-            grid += [
-                {"gene_prior": [genes], "prior_influence": [one]}
-                for genes in lists.values()
-                for one in some
-            ]
+            grid = _grid(lists, influences[name])
             record = cross_validate(model, data, folds[name], grid, n_jobs, seed=seed)
-            points = {
-                (str(at.get("gene_prior")), at["prior_influence"]): g
-                for g, at in enumerate(record.params)
-            }
             for title, genes in lists.items():
                 for influence in influences[name]:
-                    g = points[str(genes if influence else None), influence]
+                    listed = {"gene_prior": genes} if influence else {}
+                    g = record.find(prior_influence=influence, **listed)
                     about = {"model": name, "list": title, "influence": influence}
                     rows += [about | row for row in _rows_of(record, g, genes, data)]
                     kept += [np.flatnonzero(selected) for selected in record.selected[:, g]]
         used, positions = np.unique(kept, return_inverse=True)
-        kept = positions.reshape(len(rows), -1).astype(np.int16)
         return {
             "table": pd.DataFrame(rows),
-            "kept": kept,
+            "kept": positions.reshape(len(rows), -1).astype(np.int16),
             "gene_names": data.gene_names[used],
             "lists": lists,
         }
@@ -111,25 +99,39 @@ def compare_priors(
     return load_or_compute(wanted, compute, results, overwrite)
 
 
+def _grid(lists, influences):
+    """Grid with one point without a prior, and one for each list and influence above 0."""
+    grid = [{"prior_influence": [0.0]}]
+    for genes in lists.values():
+        for influence in influences:
+            if influence:
+                grid.append({"gene_prior": [genes], "prior_influence": [influence]})
+    return grid
+
+
 def _rows_of(record, g, genes, data):
-    """Test R2 of a grid point in each fold, and the shares of listed genes and of true genes among the kept genes."""
-    shares = {"listed": np.isin(data.gene_names, genes)}
-    if "genes" in data.truth:
-        shares["true"] = np.isin(data.gene_names, data.truth["genes"])
+    """Rows of a grid point: test R2 and shares of listed and of true genes, for each fold."""
+    listed = np.isin(data.gene_names, genes)
+    rows = []
     for fold, selected in enumerate(record.selected[:, g]):
-        of_kept = {name: among[selected].mean() for name, among in shares.items()}
-        yield {"fold": fold, "test_r2": record.test_r2[fold, g]} | of_kept
+        r2 = record.test_r2[fold, g]
+        row = {"fold": fold, "test_r2": r2, "listed": listed[selected].mean()}
+        if "genes" in data.truth:
+            row["true"] = np.isin(data.gene_names[selected], data.truth["genes"]).mean()
+        rows.append(row)
+    return rows
 
 
 def _named(folds, n_cells):
-    """Describe folds in a record: by their number if they are the first folds of the paper, or by a fingerprint."""
+    """Description of folds in a record: that they are those of the paper, or a fingerprint."""
     n_folds = len(next(iter(folds.values())))
     usual = paper_folds(n_cells)[:n_folds]
-    saved = dict.fromkeys(folds, usual) | {FEW[0]: with_few_cells(usual, FEW[1])}
-    cells = [
-        [part for name in folds for fold in of_models[name] for part in fold]
-        for of_models in (folds, saved)
-    ]
-    if all(map(np.array_equal, *cells)) and len(cells[0]) == len(cells[1]):
-        return f"the first {n_folds} of ten"
-    return fingerprint_arrays(*cells[0])
+    expected = dict.fromkeys(folds, usual) | {FEW[0]: with_few_cells(usual, FEW[1])}
+    cells = []
+    same = True
+    for name in folds:
+        same = same and len(folds[name]) == n_folds
+        for fold, usual_fold in zip(folds[name], expected[name], strict=False):
+            cells += fold
+            same = same and all(map(np.array_equal, fold, usual_fold))
+    return f"the first {n_folds} of ten" if same else fingerprint_arrays(*cells)

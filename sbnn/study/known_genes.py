@@ -40,13 +40,14 @@ def find_known_genes(models, draws, params, *, results=None, overwrite=False):
     """
     draws = [as_paired(draw) for draw in draws]
     fingerprint = fingerprint_parameters({"draws": [data.sha256 for data in draws]})
-    settings = described_models(
-        models, dict.fromkeys(models, draws[0].n_cells * 4 // 5), results, overwrite
-    )
+    n_cells = dict.fromkeys(models, draws[0].n_cells * 4 // 5)
+    settings = described_models(models, n_cells, results, overwrite)
     wanted = Record("noise", draws[0].name, fingerprint, params, settings=settings)
-    return load_or_compute(
-        wanted, lambda: {"table": _found(models, draws, params)}, results, overwrite
-    )
+
+    def compute():
+        return {"table": _found(models, draws, params)}
+
+    return load_or_compute(wanted, compute, results, overwrite)
 
 
 def _found(models, draws, params):
@@ -57,10 +58,13 @@ def _found(models, draws, params):
         for name, model in models.items():
             fitted = clone(model).set_params(n_genes=int(true.sum())).fit(X_train, Y_train)
             kept = fitted.get_support()
-            row = {"model": name, "precision": true[kept].mean(), "recall": kept[true].mean()}
-            row |= {
+            row = {
+                "model": name,
+                "precision": true[kept].mean(),
+                "recall": kept[true].mean(),
                 "test_r2": fitted.score(X_test, Y_test),
                 "best_r2": 1 / (1 + point["noise"] ** 2),
+                "chance": true.mean(),
             }
-            rows.append(point | row | {"chance": true.mean()})
+            rows.append(point | row)
     return pd.DataFrame(rows)

@@ -16,7 +16,7 @@ from sbnn.plotting.common import in_few_colors
 
 
 class LocalKernelManager(AsyncKernelManager):
-    """Connects to the kernel through files instead of network ports if possible, so that other users cannot listen."""
+    """Connects to the kernel through files, to which other users cannot listen, if possible."""
 
     transport = CaselessStrEnum(
         ["tcp", "ipc"], default_value="ipc" if os.name == "posix" else "tcp", config=True
@@ -26,22 +26,23 @@ class LocalKernelManager(AsyncKernelManager):
     def _files_of_its_own(self):
         # The default name is the same for all kernels in a folder, so two kernels that start at the
         # same time would share a connection.
-        return (
-            f"{tempfile.gettempdir()}/kernel-{uuid4()}" if self.transport == "ipc" else "127.0.0.1"
-        )
+        if self.transport == "ipc":
+            return f"{tempfile.gettempdir()}/kernel-{uuid4()}"
+        return "127.0.0.1"
 
 
 def run_notebook(source, target, **parameters):
     """Execute a notebook in its own folder."""
-    source, target = Path(source), Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    Path(target).parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    how = {
-        "cwd": str(source.parent),
-        "progress_bar": False,
-        "kernel_manager_class": LocalKernelManager,
-    }
-    notebook = papermill.execute_notebook(str(source), str(target), parameters=parameters, **how)
+    notebook = papermill.execute_notebook(
+        str(source),
+        str(target),
+        parameters=parameters,
+        cwd=str(Path(source).parent),
+        progress_bar=False,
+        kernel_manager_class=LocalKernelManager,
+    )
     make_small(notebook)
     nbformat.write(notebook, str(target))
 
@@ -56,6 +57,5 @@ def make_small(notebook):
             data = output.get("data", {})
             data.pop("application/vnd.jupyter.widget-view+json", None)
             if "image/png" in data:
-                data["image/png"] = base64.b64encode(
-                    in_few_colors(base64.b64decode(data["image/png"]))
-                ).decode()
+                image = in_few_colors(base64.b64decode(data["image/png"]))
+                data["image/png"] = base64.b64encode(image).decode()

@@ -17,16 +17,16 @@ BEFORE_PRUNING = "before pruning"  # the last epoch with all genes
 
 def _read():
     """Published rows by data set, for networks and for sparse reduced-rank regression."""
-    table, rows = pd.read_csv(Path(__file__).with_name("published.csv"), dtype=object), {}
-    kinds = dict.fromkeys(("n_components", "rank", "n_genes", "folds", "from_genes"), int)
-    kinds |= {
-        "group_lasso": float,
-        "test_r2": float,
-        "sd": float,
-        "pretraining": lambda text: text == "True",
-    }
-    for row in table.to_dict("records"):
-        known = {name: kinds.get(name, str)(value) for name, value in row.items() if value == value}
+    numbers = dict.fromkeys(["n_components", "rank", "n_genes", "folds", "from_genes"], int)
+    numbers |= dict.fromkeys(["group_lasso", "test_r2", "sd"], float)
+    table = pd.read_csv(Path(__file__).with_name("published.csv"), dtype=object)
+    rows = {}
+    for _, row in table.iterrows():
+        known = dict(row.dropna())  # a network has no rank, for example
+        for name in known.keys() & numbers.keys():
+            known[name] = numbers[name](known[name])
+        if "pretraining" in known:
+            known["pretraining"] = known["pretraining"] == "True"
         rows.setdefault(known.pop("dataset"), []).append(known)
     return rows
 
@@ -35,23 +35,23 @@ R2 = _read()
 
 
 def rows(dataset, n_genes, **wanted):
-    """Published results for `n_genes` genes (or an unknown number of genes) whose entries equal `wanted`."""
-    found = [row for row in R2.get(dataset, []) if row.get("from_genes", n_genes) == n_genes]
-    return [row for row in found if all(row.get(key) == value for key, value in wanted.items())]
+    """Published results for (possibly) `n_genes` input genes whose entries equal `wanted`."""
+    found = []
+    for row in R2.get(dataset, []):
+        same_genes = row.get("from_genes", n_genes) == n_genes
+        if same_genes and wanted.items() <= row.items():
+            found.append(row)
+    return found
 
 
 def comparable(record):
-    """Published results at the last epoch, for the same numbers of folds and genes as in our cross-validation."""
-    return rows(
-        record.dataset,
-        len(record.values.get("gene_names", ())),
-        folds=len(record.folds),
-        stage=LAST,
-    )
+    """Published results at the last epoch, for the numbers of folds and genes of our record."""
+    n_genes = len(record.values.get("gene_names", ()))
+    return rows(record.dataset, n_genes, folds=len(record.folds), stage=LAST)
 
 
 def srrr_genes(dataset):
-    """Published numbers of genes in sparse reduced-rank regression, by rank; empty if none were published."""
+    """Published numbers of genes in sparse reduced-rank regression, by rank."""
     genes = {}
     for model in R2.get(dataset, []):
         if "rank" in model:

@@ -15,7 +15,10 @@ from sbnn.data.datasets import DATASETS, default_dataset, list_datasets, names_o
 from sbnn.errors import check_among
 
 ROOT = Path(__file__).resolve().parents[2]
-REDRAW, DYNAMICS, PRIORS, OWN = "04", "07", "08", "09"
+REDRAW = "04"
+DYNAMICS = "07"
+PRIORS = "08"
+OWN = "09"
 #: Study -> its notebooks, each after the notebooks whose results it needs.
 NOTEBOOKS = {
     "sbnn": ("01", "02", "03", PRIORS, REDRAW, OWN),
@@ -45,77 +48,79 @@ def reproduce(
     figures=None,
     jobs=1,
 ):
-    """Run notebooks on one data set, on all available data sets ("all") or on the default of each
-    study ("auto").
+    """Run notebooks on a data set, on all that are available, or on the default of each study.
 
-    `jobs` data sets are processed at the same time, each with all its notebooks.
+    `dataset` is a name, "all" or "auto". By default, all notebooks are run on all data sets, and
+    single notebooks on the defaults. `jobs` data sets are processed at the same time, each with all its notebooks.
     """
-    dataset = dataset or ("all" if notebook == "all" and not in_place else "auto")
+    if dataset is None:
+        dataset = "all" if notebook == "all" and not in_place else "auto"
     check_among("dataset", dataset, ("all", "auto", *DATASETS))
     if not (ROOT / "notebooks").is_dir() or importlib.util.find_spec("papermill") is None:
         raise FileNotFoundError(
             "notebooks need a clone of the repository and, in it, `pip install -e '.[notebooks]'`"
         )
+    parameters = {"fresh": fresh, "fast": fast}
+    for kind, folder in (("saved_models", saved_models), ("figures", figures)):
+        if folder is not None:
+            parameters[kind] = str(Path(folder).expanduser().resolve())
+    planned = _jobs(dataset, Path(parameters.get("saved_models", ROOT / "saved_models")))
+    if notebook != "all":
+        names = {path.stem: path for paths in planned.values() for path in paths}
+        check_among("notebook", notebook, ("all", *names, *{name[:2] for name in names}))
+        for name, paths in planned.items():
+            planned[name] = [path for path in paths if notebook in (path.stem, path.stem[:2])]
+    calls = []
+    for name, paths in planned.items():
+        given = {} if in_place else parameters | {"dataset": name}
+        calls.append(delayed(_run)(name, paths, given, in_place))
+    Parallel(jobs)(calls)
+
+
+def _run(name, paths, parameters, in_place):
+    """Run the notebooks of a data set one after the other."""
     from sbnn.study.notebooks import run_notebook  # needs packages that a plain installation lacks
 
-    folders = {"saved_models": saved_models, "figures": figures}
-    folders = {
-        kind: Path(folder).expanduser().resolve()
-        for kind, folder in folders.items()
-        if folder is not None
-    }
-    parameters = {"fresh": fresh, "fast": fast} | {
-        kind: str(folder) for kind, folder in folders.items()
-    }
-    planned = _jobs(dataset, folders.get("saved_models", ROOT / "saved_models"))
-    check_among(
-        "notebook",
-        notebook,
-        ("all", *{part: 0 for path, _ in planned for part in (path.stem, path.stem[:2])}),
-    )
-    wanted = {}
-    for path, name in planned:
-        if notebook in ("all", path.stem, path.stem[:2]):
-            wanted.setdefault(name, []).append(path)
-
-    def run(name, paths):
-        for path in paths:
-            started = time.monotonic()
-            target = path if in_place else ROOT / "build" / "notebooks" / name / path.name
-            run_notebook(path, target, **({} if in_place else parameters | {"dataset": name}))
-            took = f"{time.monotonic() - started:.0f} s -> {target.relative_to(ROOT)}"
-            print(f"{path.name} on {name}: {took}", flush=True)
-
-    Parallel(jobs)(delayed(run)(name, paths) for name, paths in wanted.items())
+    for path in paths:
+        started = time.monotonic()
+        target = path if in_place else ROOT / "build" / "notebooks" / name / path.name
+        run_notebook(path, target, **parameters)
+        took = f"{time.monotonic() - started:.0f} s -> {target.relative_to(ROOT)}"
+        print(f"{path.name} on {name}: {took}", flush=True)
 
 
 def _jobs(dataset, saved_models):
-    """Notebooks to run, each with its data set."""
+    """Notebooks to run, by data set."""
     if dataset not in ("all", "auto"):
-        return [(path, dataset) for path in _notebooks(dataset)]
+        return {dataset: _notebooks(dataset)}
     defaults = [default_dataset(study=study) for study in NOTEBOOKS]  # downloaded if possible
-    own = [(path, "simulated") for path in _notebooks("simulated") if path.stem.startswith(OWN)]
     if dataset == "auto":
-        jobs = [(path, name) for name in defaults for path in _notebooks(name)]
-        return jobs + [job for job in own if job not in jobs]
-    here = {name for name, (state, _) in list_datasets().items() if "available" in state} | set(
-        defaults
-    )
-    patterns = {
-        name: f"{name}/{result}.pickle"
-        for study, result in SAVED.items()
-        for name in names_of(study)
-    }
-    saved = [name for name, pattern in patterns.items() if any(saved_models.glob(pattern))]
-    return [
-        (p, name)
-        for name in saved
-        for p in _notebooks(name)
-        if name in here or p.stem.startswith(REDRAW)
-    ]
+        jobs = {name: _notebooks(name) for name in defaults}
+        if "simulated" not in jobs:
+            jobs["simulated"] = [path for path in _notebooks("simulated") if _number(path) == OWN]
+        return jobs
+    available = set(defaults)
+    for name, (state, _) in list_datasets().items():
+        if "available" in state:
+            available.add(name)
+    jobs = {}
+    for study, result in SAVED.items():
+        for name in names_of(study):
+            if any(saved_models.glob(f"{name}/{result}.pickle")):
+                jobs[name] = _notebooks(name)
+                if name not in available:
+                    jobs[name] = [path for path in jobs[name] if _number(path) == REDRAW]
+    return {name: paths for name, paths in jobs.items() if paths}
+
+
+def _number(path):
+    return path.stem[:2]
 
 
 def _notebooks(dataset):
     """Paths of the notebooks for a data set, in order."""
-    numbers = [n for n in NOTEBOOKS[DATASETS[dataset].study] if dataset in ONLY.get(n, (dataset,))]
-    return [path for n in numbers for path in sorted((ROOT / "notebooks").glob(f"{n}_*.ipynb"))]
+    paths = []
+    for number in NOTEBOOKS[DATASETS[dataset].study]:
+        if dataset in ONLY.get(number, [dataset]):
+            paths += sorted((ROOT / "notebooks").glob(f"{number}_*.ipynb"))
+    return paths

@@ -1,1 +1,1 @@
-"""Analysis of a user's own cells: one command computes results, a fitted model, figures and an HTML report."""
+"""Analysis of a user's own cells: one command for results, a model, figures and a report."""

@@ -1,13 +1,16 @@
-"""The command ``sbnn fit``: fit the default network and ridge regression to a user's own tables, as in notebook 09."""
+"""The command ``sbnn fit``: fit the default network and ridge regression to a user's own tables.
+
+Notebook 09 does the same step by step.
+"""
 
 import sys
 import time
-import warnings
 
 from sklearn.base import clone
 
 from sbnn import plotting
 from sbnn.data.paired import groups_of
+from sbnn.errors import warn
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.fits import fit_full, stability_selection
 from sbnn.evaluation.folds import grouped_folds, paper_folds
@@ -23,7 +26,10 @@ from sbnn.study.own_data.report import report
 
 MODEL = "model.safetensors"
 SHARE_OF_HALF = 0.7  # time of a fit to half of the cells, relative to a fit to all cells
-N_FOLDS, N_PAIRS, N_SEEDS, SEED = 10, 25, 5, 42  # N_PAIRS: pairs of halves of the cells
+N_FOLDS = 10
+N_PAIRS = 25  # pairs of halves of the cells
+N_SEEDS = 5  # other seeds for the map
+SEED = 42
 FAST = {
     "hidden_layers": (32, 16),
     "distillation": DistilledSettings(steps_of_teachers=50, steps_of_student=100),
@@ -33,19 +39,17 @@ FAST = {
 def fit(options, data, folder):
     """Compute all results, write the model, figures, explorer and report, and print the verdict."""
     records = compute(options, data, folder)
-    figures, page = results_folder(options.figures, data.name, options.fast), folder / "report.html"
+    figures = results_folder(options.figures, data.name, options.fast)
+    page = folder / "report.html"
     draw(records, figures)
-    more = {
-        "ridge": records["cv_ridge"],
-        "halves": records["halves_default"],
-        "tsne": records["tsne"],
-    }
     explore(
         records["fit_default_2d"],
         records["cv_default"],
         folder / "explorer.html",
         data=data,
-        **more,
+        ridge=records["cv_ridge"],
+        halves=records["halves_default"],
+        tsne=records["tsne"],
     )
     sentence, warned = report(options, data, records, figures, page)
     print(f"\n{sentence}", *warned, sep="\n- ")
@@ -54,108 +58,131 @@ def fit(options, data, folder):
 
 
 def folds_for(options, data):
-    """At most ten folds of the cells, which do not split groups; only the first two folds in a quick run."""
+    """At most ten folds of the cells, which do not split groups; only two in a quick run."""
     if options.groups is None:
         folds = paper_folds(data.n_cells, min(N_FOLDS, data.n_cells // 2))
     else:
-        of_cells = groups_of(data, options.groups)
-        folds = grouped_folds(of_cells, min(N_FOLDS, len(set(of_cells))))
-    return folds[: 2 if options.fast else None]
+        groups = groups_of(data, options.groups)
+        folds = grouped_folds(groups, min(N_FOLDS, len(set(groups))))
+    return folds[:2] if options.fast else folds
 
 
 def compute(options, data, folder):
-    """Compute or load all records of the report; the model fitted to all cells is saved as `MODEL` in the folder."""
-    n_genes, folds = preselected(options, data.n_genes), folds_for(options, data)
-    given = n_genes or data.n_genes
-    if (options.keep or 1) > given:
-        raise ValueError(
-            f"--keep: expected at most {given}, the number of input genes (--n-genes), got {options.keep}"
-        )
-    kept = min(options.keep or 25, given)
-    # The data are already z-scored, and a GPU would change the last digits of the results.
-    fixed = {"standardize": False, "device": "cpu", "random_state": SEED} | (
-        FAST if options.fast else {}
-    )
-    model = DistilledBottleneckRegressor(n_components=2, n_genes=kept, **fixed)
-
-    def how(name):
-        return {
-            "preselect": n_genes,
-            "results": folder / f"{name}.pickle",
-            "overwrite": options.fresh,
-        }
-
-    def repeated(name):
-        return how(name) | {"n_jobs": options.jobs, "seed": SEED}
-
-    n_pairs, seeds = 2 if options.fast else N_PAIRS, range(1, 2 if options.fast else 1 + N_SEEDS)
-    mapped, of_folds = clone(model).set_params(reconstruct=True), f"{len(folds)} folds"
-    steps = _steps(
+    """Compute or load all records of the report; a model of all cells is saved in the folder."""
+    n_genes = preselected(options, data.n_genes)
+    model = _model(options, n_genes or data.n_genes)
+    folds = folds_for(options, data)
+    n_pairs = 2 if options.fast else N_PAIRS
+    seeds = range(1, 2) if options.fast else range(1, 1 + N_SEEDS)
+    progress = Progress(
         {  # costs, in units of one fit of the network by one process
-            f"network, {of_folds}": len(folds) / options.jobs,
-            f"ridge, {of_folds}": 1,
-            f"genes to trust, {2 * n_pairs} halves of the cells": 2
-            * n_pairs
-            * SHARE_OF_HALF
-            / options.jobs,
+            f"network, {len(folds)} folds": len(folds) / options.jobs,
+            f"ridge, {len(folds)} folds": 1,
+            f"genes to trust, {2 * n_pairs} halves of the cells": (
+                2 * n_pairs * SHARE_OF_HALF / options.jobs
+            ),
             "network of all cells": 1,
             "effects of the genes": 1,
             "t-SNE of both measurements": 1,
             f"map, {len(seeds)} other seeds": len(seeds),
         }
     )
-    next(steps)
-    records = {
-        "cv_default": cross_validate(
-            model, data, folds, {"n_components": [2]}, **repeated("cv_default")
-        )
+
+    def kept(name):
+        """Where a record is kept, and what it is computed from."""
+        path = folder / f"{name}.pickle"
+        return {"preselect": n_genes, "results": path, "overwrite": options.fresh}
+
+    def repeated(name):
+        return kept(name) | {"n_jobs": options.jobs, "seed": SEED}
+
+    progress.next_step()
+    grid = {"n_components": [2]}
+    default = cross_validate(model, data, folds, grid, **repeated("cv_default"))
+    progress.next_step()
+    ridge = cross_validate(LeaveOneOutRidge(), data, folds, **repeated("cv_ridge"))
+    progress.next_step()
+    groups = options.groups
+    halves = stability_selection(model, data, n_pairs, groups=groups, **repeated("halves_default"))
+    progress.next_step()
+    with_genes = clone(model).set_params(reconstruct=True)
+    of_fit = kept("fit_default_2d")
+    fitted = fit_full(with_genes, data, model_file=folder / MODEL, seed=SEED, **of_fit)
+    progress.next_step()
+    effects = interpret_held_out(model, data, halves, groups=groups, **kept("interpretation"))
+    progress.next_step()
+    components = principal_components(data, **kept("components"))
+    tsne = tsne_maps(data, **kept("tsne"))
+    progress.next_step()
+    trust = map_trust(model, data, fitted, default, seeds, **kept("map_trust"))
+    progress.end()
+    _with_labels_of(data, fitted, of_fit["results"])
+    _with_labels_of(data, tsne, kept("tsne")["results"])
+    return {
+        "cv_default": default,
+        "cv_ridge": ridge,
+        "fit_default_2d": fitted,
+        "halves_default": halves,
+        "interpretation": effects,
+        "components": components,
+        "tsne": tsne,
+        "map_trust": trust,
     }
-    next(steps)
-    records["cv_ridge"] = cross_validate(LeaveOneOutRidge(), data, folds, **repeated("cv_ridge"))
-    next(steps)
-    halves = stability_selection(
-        model, data, n_pairs, groups=options.groups, **repeated("halves_default")
-    )
-    next(steps)
-    fitted = fit_full(mapped, data, model_file=folder / MODEL, seed=SEED, **how("fit_default_2d"))
-    next(steps)
-    effects = interpret_held_out(
-        model, data, halves, groups=options.groups, **how("interpretation")
-    )
-    records |= {"fit_default_2d": fitted, "halves_default": halves, "interpretation": effects}
-    next(steps)
-    records["components"] = principal_components(data, **how("components"))
-    records["tsne"] = tsne_maps(data, **how("tsne"))
-    next(steps)
-    records["map_trust"] = map_trust(
-        model, data, fitted, records["cv_default"], seeds, **how("map_trust")
-    )
-    for name in ("fit_default_2d", "tsne"):
-        _with_labels_of(data, records[name], folder / f"{name}.pickle")
-    return records
 
 
-def _steps(costs):
-    """At every call of ``next``, print the next step and the estimated remaining time."""
-    spent = done = to_go = 0
-    for i, (title, cost) in enumerate(costs.items(), 1):
-        print(
-            f"{i}/{len(costs)} {title}" + f"; about {to_go:.0f} s left" * (to_go > 0),
-            file=sys.stderr,
-            flush=True,
+def _model(options, n_genes):
+    """The default network with two units, which keeps some of `n_genes` genes."""
+    if options.keep is not None and options.keep > n_genes:
+        raise ValueError(
+            f"--keep: expected at most {n_genes}, the number of input genes (--n-genes), got "
+            f"{options.keep}"
         )
-        started = time.monotonic()
-        yield
-        if (took := time.monotonic() - started) > 1:  # otherwise the result was loaded
-            spent, done = spent + took, done + cost
-        to_go = spent / max(done, 1) * (sum(list(costs.values())[i:]))
+    n_kept = min(options.keep or 25, n_genes)
+    # The data are already z-scored, and a GPU would change the last digits of the results.
+    model = DistilledBottleneckRegressor(
+        n_components=2, n_genes=n_kept, standardize=False, device="cpu", random_state=SEED
+    )
+    if options.fast:
+        model.set_params(**FAST)
+    return model
+
+
+class Progress:
+    """Prints each step and the remaining time, which is estimated from the `costs` by title."""
+
+    def __init__(self, costs):
+        self.costs = costs
+        self.n_steps = 0  # that were started
+        self.seconds = 0.0  # of the steps that were not loaded
+        self.done = 0.0  # cost of these steps
+
+    def next_step(self):
+        """Print the title of the next step, and how long it and the others will take."""
+        self.end()
+        titles = list(self.costs)
+        line = f"{self.n_steps + 1}/{len(titles)} {titles[self.n_steps]}"
+        if self.seconds:
+            left = sum(self.costs[title] for title in titles[self.n_steps :])
+            line += f"; about {self.seconds / max(self.done, 1) * left:.0f} s left"
+        print(line, file=sys.stderr, flush=True)
+        self.n_steps += 1
+        self.started = time.monotonic()
+
+    def end(self):
+        """Take the time of the present step."""
+        if not self.n_steps:
+            return
+        took = time.monotonic() - self.started
+        if took > 1:  # otherwise the result was loaded
+            self.seconds += took
+            self.done += list(self.costs.values())[self.n_steps - 1]
 
 
 def draw(records, folder):
     """Draw and save the figures, with a warning for each figure that cannot be drawn."""
-    fitted, folds, halves = (
-        records[name] for name in ("fit_default_2d", "cv_default", "halves_default")
-    )
+    fitted = records["fit_default_2d"]
+    folds = records["cv_default"]
+    halves = records["halves_default"]
     models = {"sBNN distilled, d = 2": (folds, {}), "ridge": (records["cv_ridge"], {})}
     drawn = {
         "overview": (plotting.overview, fitted, halves, folds),
@@ -173,12 +200,13 @@ def draw(records, folder):
         except OSError:
             raise
         except Exception as error:  # the other figures do not depend on this one
-            warnings.warn(f"{name} could not be drawn: {error}", stacklevel=2)
+            warn(f"{name} could not be drawn: {error}")
 
 
 def _with_labels_of(data, record, path):
     """Replace the labels in a record by the labels of the data; no result depends on the labels."""
     labels = data.labels[["family", "type"]]
-    if not (record.labels.equals(labels) and record.colors == data.colors):
-        record.values |= {"labels": labels, "colors": dict(data.colors)}
+    colors = dict(data.colors)
+    if not record.labels.equals(labels) or record.colors != colors:
+        record.values |= {"labels": labels, "colors": colors}
         save(record, path)

@@ -2,11 +2,13 @@
 
 import argparse
 import os
-import re
 import warnings
 from pathlib import Path
 
-ANNDATA, WORKBOOKS = (".h5ad", ".h5mu"), (".xls", ".xlsx", ".xlsm")
+from sbnn.errors import warn
+
+ANNDATA = (".h5ad", ".h5mu")
+WORKBOOKS = (".xls", ".xlsx", ".xlsm")
 MANY_GENES = 2000  # with more genes than this, genes are preselected
 PRESELECTED = 1000
 TABLES = ("expression", "outputs", "labels")
@@ -31,7 +33,10 @@ def _number_or_all(text):
 
 def _of_table(text):
     """Split "outputs=3" or "3" into the name of the table (None for all tables) and the value."""
-    return re.fullmatch(rf"(?:({'|'.join(TABLES)})=)?(.*)", text, re.DOTALL).groups()
+    table, equals, value = text.partition("=")
+    if equals and table in TABLES:
+        return table, value
+    return None, text
 
 
 def _old_and_new(text):
@@ -84,7 +89,8 @@ READER = {
     "--missing": {
         "choices": ("error", "cells", "outputs", "fewest"),
         "default": "error",
-        "help": "if values are missing: stop, or leave out cells, outputs or whichever loses fewer values",
+        "help": "if values are missing: stop, or leave out cells, outputs or whichever loses fewer "
+        "values",
     },
     "--missing-marks": {
         "action": "append",
@@ -163,23 +169,21 @@ OWN = READER | {
         "help": "number of genes that the network keeps (default: 25)",
     },
 }
-_AS_OPTION = {"overwrite=True": "--fresh"} | {
-    f"{about.get('dest', option[2:].replace('-', '_'))}={about['const']}": option
-    for option, about in READER.items()
-    if "const" in about
-}
 
 
 def as_options(text):
-    """Rephrase a message of the reader for the command line: ``missing='cells'`` as ``--missing 'cells'``."""
-    for keyword, option in _AS_OPTION.items():
-        text = text.replace(keyword, option)
-    names = [option[2:].replace("-", "_") for option in READER]
-    return re.sub(
-        rf"\b({'|'.join(names)})=|\b({'|'.join(name for name in names if '_' in name)})\b",
-        lambda found: f"--{(found[1] or found[2]).replace('_', '-')}" + " " * bool(found[1]),
-        text,
-    )
+    """Rephrase a message of the reader for the command line, as in ``--missing 'cells'``."""
+    text = text.replace("overwrite=True", "--fresh")
+    for option, about in READER.items():
+        if "const" in about:
+            name = about.get("dest", option[2:].replace("-", "_"))
+            text = text.replace(f"{name}={about['const']}", option)
+    for option in READER:
+        name = option[2:].replace("-", "_")
+        text = text.replace(f"{name}=", f"{option} ")
+        if "_" in name:
+            text = text.replace(name, option)
+    return text
 
 
 def require_files(*paths, **named):
@@ -191,50 +195,67 @@ def require_files(*paths, **named):
 
 def check(options):
     """Raise an error if a required table is missing, before slow packages are imported."""
-    # such a file also contains outputs and labels
-    alone = Path(options.expression or "").suffix.lower() in ANNDATA
-    needed = (
-        {}
-        if options.groups is None
-        else {"labels": f"with the column {options.groups!r} (--groups)"}
-    )
-    needed = {} if alone else {"outputs": "of the outputs to predict"} | needed
-    for name, what in ({"expression": "with the gene expression of your cells"} | needed).items():
+    needed = {"expression": "with the gene expression of your cells"}
+    outputs = None
+    if not _is_anndata(options.expression or ""):  # which also contains outputs and labels
+        outputs = options.outputs
+        needed["outputs"] = "of the outputs to predict"
+        if options.groups is not None:
+            needed["labels"] = f"with the column {options.groups!r} (--groups)"
+    for name, what in needed.items():
         if getattr(options, name) is None:
             raise ValueError(f"--{name} is missing; give the table {what}")
-    outputs = None if alone else options.outputs  # for an AnnData file, --outputs may be a key
     files = {"--expression": options.expression, "--outputs": outputs, "--labels": options.labels}
     require_files(**files, **{"--cell-names": options.cell_names})
 
 
+def _is_anndata(path):
+    return Path(path).suffix.lower() in ANNDATA
+
+
 def load(options):
-    """Read the tables given by the options into an AnnData named ``options.name``, without cells of unknown group."""
+    """Read the user's tables into an AnnData, without cells of unknown group."""
     from sbnn.data.readers.tables import read_tables
 
-    keywords = {
-        name: value
-        for name, value in vars(options).items()
-        if f"--{name.replace('_', '-')}" in READER
-    }
-    files = {name: keywords[name] for name in TABLES if keywords[name]}
-    for name in ("decimal", "header", "cell_key"):  # one value for all tables, or table -> value
-        values = dict(keywords[name])
-        common = values.pop(None, None)
-        keywords[name] = {**dict.fromkeys(TABLES, common), **values} if values else common
+    keywords = {}
+    for name, value in vars(options).items():
+        if f"--{name.replace('_', '-')}" in READER:
+            keywords[name] = value
+    for name in ("decimal", "header", "cell_key"):
+        keywords[name] = _by_table(keywords[name])
     keywords["rename"] = dict(keywords["rename"])
-    sheets = dict(options.sheet)
+    files = {name: keywords[name] for name in TABLES if keywords[name]}
     for name, file in files.items():
-        sheet = sheets.get(
-            name, sheets.get(None) if file.lower().removesuffix(".gz").endswith(WORKBOOKS) else None
-        )
-        keywords[name] = file if sheet is None else (file, sheet)
-    if Path(options.expression).suffix.lower() in ANNDATA:
+        sheet = _sheet_of(name, file, dict(options.sheet))
+        if sheet is not None:
+            keywords[name] = file, sheet
+    if _is_anndata(options.expression):
         keywords |= _of_anndata(options)
     source = "the user's tables: " + ", ".join(Path(file).name for file in files.values())
     adata = read_tables(**keywords, name=options.name, source=source)
     about = adata.uns["sbnn"]
     about["notes"] = [as_options(note) for note in about["notes"]]
-    return adata if getattr(options, "groups", None) is None else with_groups(adata, options.groups)
+    if getattr(options, "groups", None) is None:
+        return adata
+    return with_groups(adata, options.groups)
+
+
+def _by_table(given):
+    """Value for all tables or dict of table to value, from pairs; None stands for all tables."""
+    values = dict(given)
+    common = values.pop(None, None)
+    if not values:
+        return common
+    return {table: values.get(table, common) for table in TABLES}
+
+
+def _sheet_of(table, file, sheets):
+    """Sheet of a table; a sheet that is given for all tables is for workbooks only."""
+    if table in sheets:
+        return sheets[table]
+    if file.lower().removesuffix(".gz").endswith(WORKBOOKS):
+        return sheets.get(None)
+    return None
 
 
 def preselected(options, n_genes):
@@ -258,8 +279,10 @@ def with_groups(adata, column):
     if unknown.all():
         raise ValueError(f"--groups: the column {column!r} is unknown or empty for all cells")
     names = list(adata.obs_names[unknown])
-    left_out = f"{len(names)} of {len(unknown)} cells left out, because their {column!r} is unknown: {some(names)}"
-    warnings.warn(left_out, stacklevel=3)
+    warn(
+        f"{len(names)} of {len(unknown)} cells left out, because their {column!r} is unknown: "
+        f"{some(names)}"
+    )
     kept = adata[~unknown]
     kept = kept[:, np.ptp(kept.X, axis=0) > 0].copy()
     kept.uns["sbnn"]["dropped"][f"cells without {column}"] = names
@@ -273,20 +296,20 @@ def _of_anndata(options):
     from sbnn.data.checks import UNKNOWN
     from sbnn.data.objects import gene_modality, with_outputs
 
-    path, outputs = options.expression, options.outputs
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # ignores warnings about files written by older versions
-        if path.endswith(".h5mu"):
+        if options.expression.endswith(".h5mu"):
             import mudata
 
-            data = mudata.read_h5mu(path)
+            data = mudata.read_h5mu(options.expression)
         else:
-            data = anndata.read_h5ad(path)
+            data = anndata.read_h5ad(options.expression)
     adata = gene_modality(data)
     tables = {"expression": adata.to_df("counts" if "counts" in adata.layers else None)}
-    if outputs is None or not Path(outputs).is_file():
-        tables["outputs"] = with_outputs(data, outputs or "outputs")[1]
+    if options.outputs is None or not Path(options.outputs).is_file():
+        _, tables["outputs"], _ = with_outputs(data, options.outputs or "outputs")
     if options.labels is None:
-        known = adata.obs.columns.isin([options.type_key, options.family_key]).any()
-        tables["labels"] = adata.obs if known else adata.obs.assign(type=UNKNOWN)
+        tables["labels"] = adata.obs
+        if not adata.obs.columns.isin([options.type_key, options.family_key]).any():
+            tables["labels"] = adata.obs.assign(type=UNKNOWN)
     return tables
