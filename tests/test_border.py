@@ -19,90 +19,283 @@ SOURCE, SCREEN = (np.eye(6), ["a", "b"] * 3), mechanism_shift.simulate_perturbat
 PARTS = sbnn.results.Record(
     "", "", "", [], values={"transcriptome": np.ones(3) / 3, "outputs": np.ones(3) / 3}
 )
-TABLE = lambda data: io.StringIO(data.to_df().to_csv())  # noqa: E731
-CALLS = {
-    "path": lambda data, record: sbnn.results.load(["a.pickle"]),
-    "outputs": lambda data, record: sbnn.read_tables(data.to_df(), 3),
-    "drop_columns": lambda data, record: sbnn.read_tables(
-        data.to_df(), data.obsm["outputs"], drop_columns=3
-    ),
-    "data set: 'scalla' .*simulated_grn": lambda data, record: sbnn.load_dataset("scalla"),
-    "study": lambda data, record: sbnn.default_dataset(study=["sbnn"]),
-    "target: .*'type'": lambda data, record: ephys_types.family_importance(
-        TREES, data, 3, target=["type"]
-    ),
-    "target: expected features": lambda data, record: ephys_types.ZeroShotClassifier().fit(
-        *SOURCE, target=5
-    ),
-    "source: .*features": lambda data, record: TRANSFER.fit(
-        *SOURCE, source=(np.eye(6)[:, :2], SOURCE[1])
-    ),
-    "'classifier' parameter": lambda data, record: ephys_types.ZeroShotClassifier(MODEL).fit(
-        *SOURCE
-    ),
-    "electrophysiological features": lambda data, record: sbnn.to_shared_features(data),
-    "params: ": lambda data, record: sbnn.results.Record("fit", "scala", "", 3),
-    "figure: ": lambda data, record: plotting.save_figure(record, "a"),
-    "recipe: ": lambda data, record: mechanism_shift.SparseShiftVAE(recipe=["a"]).fit(
-        np.eye(6) + 1, SOURCE[1]
-    ),
-    "control: ": lambda data, record: mechanism_shift.SparseShiftVAE().fit(SCREEN, control="none"),
-    "x must": lambda data, record: sbnn.preprocessing.log2p1([-3.0, 1.0]),
-    "drop_rates": lambda data, record: dynamics.Recipe(drop_rates=0.3),
-    "sparsity": lambda data, record: dynamics.Schedule().prunings(2),
-    "wrong: .*share": lambda data, record: dynamics.simulate_network(8, 5, wrong=3),
-    "kind: 'x'": lambda data, record: dynamics.GeneNetwork.random(8).solve(
-        np.ones((1, 8)), [0, 1], "x"
-    ),
-    "notes: ": lambda data, record: sbnn.paired(data.X, notes=5),
-    "ridge: ": lambda data, record: sbnn.verdict(record, data, ridge=5),
-    "eval_set: ": lambda data, record: NETWORK.fit(data, eval_set=(data.X, data.X[:, :1])),
-    "device: ": lambda data, record: sbnn.SparseBottleneckRegressor(device="gpu").fit(data),
-    "no 'size' in adata.obs": lambda data, record: sbnn.cross_validate(MODEL, (data, ["size"])),
-    "folds": lambda data, record: sbnn.cross_validate(MODEL, data, [np.arange(40)]),
-    "point": lambda data, record: sbnn.verdict(record, data, point=7),
-    "groups": lambda data, record: sbnn.verdict(record, data, groups=["a"] * 7),
-    "record: expected one from genes_curve": lambda data, record: sbnn.genes_table(record),
-    "complementary pairs": lambda data, record: sbnn.selection_table("halves.pickle"),
-    "models": lambda data, record: plotting.accuracy_comparison({}),
-    "X: ": lambda data, record: MODEL.fit([[1, 2], [3]], [1, 2]),
-    "y: expected a type": lambda data, record: TREES.fit(np.eye(3), ["a", None, "b"]),
-    "values: expected columns": lambda data, record: dynamics.trajectories(
-        pd.DataFrame({"gene": [1.0, 2.0]})
-    ),
-    "numbers": lambda data, record: sbnn.metrics.smallest_sufficient(np.ones((3, 2)), ["a", "b"]),
-    "'recipe' parameter": lambda data, record: dynamics.PhoenixRegressor(recipe="ALL").fit(data),
-    "equations: .* names: ": lambda data, record: dynamics.GeneNetwork.from_tables(
-        *[TABLE(data)] * 2
-    ),
-    "pseudotime": lambda data, record: dynamics.read_pseudotime(data.to_df(), data.obs["type"]),
-    "seed must": lambda data, record: sbnn.fit_full(
-        sbnn.SparseBottleneckRegressor(random_state=0), data, seed="a"
-    ),
-    "estimator": lambda data, record: sbnn.fit_full(MODEL, data),
-    "labels": lambda data, record: sbnn.paired(
-        data.X, data.obsm["outputs"], labels=["a"] * data.n_obs
-    ),
-    "alphas": lambda data, record: sbnn.LeaveOneOutRidge(alphas=()).fit(data),
-    "path_stem": lambda data, record: plotting.save_figure(None, None),
-    "length of drop_rates": lambda data, record: dynamics.Recipe(drop_rates=(0.2,)),
-    "trajectories: ": lambda data, record: dynamics.PhoenixRegressor().fit(data),
-    "rates: .* at .values": lambda data, record: dynamics.GeneNetwork.random(8).rates([0.5] * 7),
-    "with `indices`": lambda data, record: NETWORK.fit(data).get_support(np.ones(2)),
-    "'random_state' parameter": lambda data, record: ephys_types.SparsePCAForest(
-        random_state=0.5
-    ).fit(*SOURCE),
-    "curve: ": lambda data, record: sbnn.verdict(record, data, curve="a"),
-    "groups: expected one": lambda data, record: sbnn.stability_selection(
-        NETWORK, data, groups=["a"] * 7
-    ),
-    "titles : pair": lambda data, record: plotting.component_variance(PARTS, titles=3),
-    "published : ": lambda data, record: plotting.training_curves(network_record(), published="a"),
-    "name, random_state: ": lambda data, record: sbnn.interpret(MODEL.fit(data), data, name=3),
-    "dict of seeds and AnnData": lambda data, record: dynamics.evaluate(
-        MODEL, data, method="m", condition="c"
-    ),
-}
+CALLS = {}
+
+
+def names(pattern):
+    """Register a call whose error must match the pattern."""
+
+    def registered(call):
+        CALLS[pattern] = call
+        return call
+
+    return registered
+
+
+@names("path")
+def _(data, record):
+    sbnn.results.load(["a.pickle"])
+
+
+@names("outputs")
+def _(data, record):
+    sbnn.read_tables(data.to_df(), 3)
+
+
+@names("drop_columns")
+def _(data, record):
+    sbnn.read_tables(data.to_df(), data.obsm["outputs"], drop_columns=3)
+
+
+@names("data set: 'scalla' .*simulated_grn")
+def _(data, record):
+    sbnn.load_dataset("scalla")
+
+
+@names("study")
+def _(data, record):
+    sbnn.default_dataset(study=["sbnn"])
+
+
+@names("target: .*'type'")
+def _(data, record):
+    ephys_types.family_importance(TREES, data, 3, target=["type"])
+
+
+@names("target: expected features")
+def _(data, record):
+    ephys_types.ZeroShotClassifier().fit(*SOURCE, target=5)
+
+
+@names("source: .*features")
+def _(data, record):
+    TRANSFER.fit(*SOURCE, source=(np.eye(6)[:, :2], SOURCE[1]))
+
+
+@names("'classifier' parameter")
+def _(data, record):
+    ephys_types.ZeroShotClassifier(MODEL).fit(*SOURCE)
+
+
+@names("electrophysiological features")
+def _(data, record):
+    sbnn.to_shared_features(data)
+
+
+@names("params: ")
+def _(data, record):
+    sbnn.results.Record("fit", "scala", "", 3)
+
+
+@names("figure: ")
+def _(data, record):
+    plotting.save_figure(record, "a")
+
+
+@names("recipe: ")
+def _(data, record):
+    mechanism_shift.SparseShiftVAE(recipe=["a"]).fit(np.eye(6) + 1, SOURCE[1])
+
+
+@names("control: ")
+def _(data, record):
+    mechanism_shift.SparseShiftVAE().fit(SCREEN, control="none")
+
+
+@names("x must")
+def _(data, record):
+    sbnn.preprocessing.log2p1([-3.0, 1.0])
+
+
+@names("drop_rates")
+def _(data, record):
+    dynamics.Recipe(drop_rates=0.3)
+
+
+@names("sparsity")
+def _(data, record):
+    dynamics.Schedule().prunings(2)
+
+
+@names("wrong: .*share")
+def _(data, record):
+    dynamics.simulate_network(8, 5, wrong=3)
+
+
+@names("kind: 'x'")
+def _(data, record):
+    dynamics.GeneNetwork.random(8).solve(np.ones((1, 8)), [0, 1], "x")
+
+
+@names("notes: ")
+def _(data, record):
+    sbnn.paired(data.X, notes=5)
+
+
+@names("ridge: ")
+def _(data, record):
+    sbnn.verdict(record, data, ridge=5)
+
+
+@names("eval_set: ")
+def _(data, record):
+    NETWORK.fit(data, eval_set=(data.X, data.X[:, :1]))
+
+
+@names("device: ")
+def _(data, record):
+    sbnn.SparseBottleneckRegressor(device="gpu").fit(data)
+
+
+@names("no 'size' in adata.obs")
+def _(data, record):
+    sbnn.cross_validate(MODEL, (data, ["size"]))
+
+
+@names("folds")
+def _(data, record):
+    sbnn.cross_validate(MODEL, data, [np.arange(40)])
+
+
+@names("point")
+def _(data, record):
+    sbnn.verdict(record, data, point=7)
+
+
+@names("groups")
+def _(data, record):
+    sbnn.verdict(record, data, groups=["a"] * 7)
+
+
+@names("record: expected one from genes_curve")
+def _(data, record):
+    sbnn.genes_table(record)
+
+
+@names("complementary pairs")
+def _(data, record):
+    sbnn.selection_table("halves.pickle")
+
+
+@names("models")
+def _(data, record):
+    plotting.accuracy_comparison({})
+
+
+@names("X: ")
+def _(data, record):
+    MODEL.fit([[1, 2], [3]], [1, 2])
+
+
+@names("y: expected a type")
+def _(data, record):
+    TREES.fit(np.eye(3), ["a", None, "b"])
+
+
+@names("values: expected columns")
+def _(data, record):
+    dynamics.trajectories(pd.DataFrame({"gene": [1.0, 2.0]}))
+
+
+@names("numbers")
+def _(data, record):
+    sbnn.metrics.smallest_sufficient(np.ones((3, 2)), ["a", "b"])
+
+
+@names("'recipe' parameter")
+def _(data, record):
+    dynamics.PhoenixRegressor(recipe="ALL").fit(data)
+
+
+@names("equations: .* names: ")
+def _(data, record):
+    table = data.to_df().to_csv()
+    dynamics.GeneNetwork.from_tables(io.StringIO(table), io.StringIO(table))
+
+
+@names("pseudotime")
+def _(data, record):
+    dynamics.read_pseudotime(data.to_df(), data.obs["type"])
+
+
+@names("seed must")
+def _(data, record):
+    sbnn.fit_full(sbnn.SparseBottleneckRegressor(random_state=0), data, seed="a")
+
+
+@names("estimator")
+def _(data, record):
+    sbnn.fit_full(MODEL, data)
+
+
+@names("labels")
+def _(data, record):
+    sbnn.paired(data.X, data.obsm["outputs"], labels=["a"] * data.n_obs)
+
+
+@names("alphas")
+def _(data, record):
+    sbnn.LeaveOneOutRidge(alphas=()).fit(data)
+
+
+@names("path_stem")
+def _(data, record):
+    plotting.save_figure(None, None)
+
+
+@names("length of drop_rates")
+def _(data, record):
+    dynamics.Recipe(drop_rates=(0.2,))
+
+
+@names("trajectories: ")
+def _(data, record):
+    dynamics.PhoenixRegressor().fit(data)
+
+
+@names("rates: .* at .values")
+def _(data, record):
+    dynamics.GeneNetwork.random(8).rates([0.5] * 7)
+
+
+@names("with `indices`")
+def _(data, record):
+    NETWORK.fit(data).get_support(np.ones(2))
+
+
+@names("'random_state' parameter")
+def _(data, record):
+    ephys_types.SparsePCAForest(random_state=0.5).fit(*SOURCE)
+
+
+@names("curve: ")
+def _(data, record):
+    sbnn.verdict(record, data, curve="a")
+
+
+@names("groups: expected one")
+def _(data, record):
+    sbnn.stability_selection(NETWORK, data, groups=["a"] * 7)
+
+
+@names("titles : pair")
+def _(data, record):
+    plotting.component_variance(PARTS, titles=3)
+
+
+@names("published : ")
+def _(data, record):
+    plotting.training_curves(network_record(), published="a")
+
+
+@names("name, random_state: ")
+def _(data, record):
+    sbnn.interpret(MODEL.fit(data), data, name=3)
+
+
+@names("dict of seeds and AnnData")
+def _(data, record):
+    dynamics.evaluate(MODEL, data, method="m", condition="c")
 
 
 @pytest.fixture(scope="module")
