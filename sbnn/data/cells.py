@@ -75,7 +75,9 @@ class Cells:
 
     def blocks(self):
         """Yield slices of successive cells, each of which can be read at once."""
-        size = self.block_size or max(1, VALUES_AT_ONCE // self.shape[1])
+        size = self.block_size
+        if size is None:
+            size = max(1, VALUES_AT_ONCE // self.shape[1])
         for start in range(0, len(self), size):
             yield slice(start, min(start + size, len(self)))
 

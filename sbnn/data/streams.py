@@ -1,7 +1,7 @@
-"""Expression of more cells than fit into memory: read and normalised block by block.
+"""Expression of more cells than fit into memory, read block by block.
 
 Gene selection needs only some of the cells, and training needs only the kept genes of all cells. A
-model can therefore be fitted to a million cells in three passes over the file, with only the kept
+model can therefore be fitted to a million cells in a few passes over the file, with only the kept
 genes (25 by default) in memory.
 """
 

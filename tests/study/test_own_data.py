@@ -399,7 +399,9 @@ def test_every_option_of_the_reader_is_one_of_the_command_line(taken):
 
 
 def test_options_that_are_not_given_have_the_defaults_of_the_reader(taken):
-    options.load(parsed(*"--expression a.xlsx --outputs b.xls --counts --cells-in-rows".split()))
+    options.load(
+        parsed(*["--expression", "a.xlsx", "--outputs", "b.xls", "--counts", "--cells-in-rows"])
+    )
     assert taken["counts"] is True
     assert taken["genes_in_rows"] is False
     for name in ("missing", "match", "duplicates", "spike_ins", "type_key", "family_key"):

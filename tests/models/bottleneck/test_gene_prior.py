@@ -52,49 +52,81 @@ def table(data):
     return pd.DataFrame(data.X, data.cell_names, data.gene_names)
 
 
-def test_weights_by_name_or_by_position():
-    for given in (
+@pytest.mark.parametrize(
+    "given",
+    [
         {"Pvalb": 2, "Sst": 0.5},
         pd.Series({"Pvalb": 2.0, "Sst": 0.5, "Gad1": 0.0}),
         np.array([0.5, 0, 2, 0]),
-    ):
-        assert prior_weights(given, 4, NAMES).tolist() == [0.5, 0, 2, 0]
-    for given in (["Gad1", "Vip"], {"Vip", "Gad1"}):
-        assert prior_weights(given, 4, NAMES).tolist() == [0, 1, 0, 1]
+    ],
+)
+def test_weights_by_name_or_by_position(given):
+    assert prior_weights(given, 4, NAMES).tolist() == [0.5, 0, 2, 0]
+
+
+@pytest.mark.parametrize("given", [["Gad1", "Vip"], {"Vip", "Gad1"}])
+def test_genes_in_a_list_weigh_the_same(given):
+    assert prior_weights(given, 4, NAMES).tolist() == [0, 1, 0, 1]
+
+
+def test_other_genes_are_ignored():
     with pytest.warns(UserWarning, match="genes that are not in X are ignored: Kcnc1, Kcnc2"):
-        assert prior_weights(["Kcnc1", "Vip", "Kcnc2"], 4, NAMES).tolist() == [0, 1, 0, 0]
-    for given, message in (
+        weights = prior_weights({"Kcnc1": 5, "Vip": 3, "Kcnc2": 7, "Sst": 2}, 4, NAMES)
+    assert weights.tolist() == [2, 3, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
         ({"Sst": -1}, "finite weights >= 0, got -1"),
+        ({"Sst": np.inf}, "finite weights >= 0"),
         ([1.0, 2.0], "one weight for each of the 4 genes of X, got 2"),
         (["SST", "VIP"], "none of the genes SST, VIP; its genes are Sst, Vip, Pvalb, Gad1"),
         ({"Sst": 0}, "no gene of X has a weight above 0"),
         (pd.Series([1.0, 2.0], ["Sst", "Sst"]), "several weights: Sst"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            prior_weights(given, 4, NAMES)
+        ("Sst", "expected names or weights"),
+        (3, "expected names or weights"),
+        (["Sst", 1.0], "gene_prior"),
+    ],
+)
+def test_wrong_priors_are_named(given, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        prior_weights(given, 4, NAMES)
 
 
 def test_the_score_is_the_mix_of_both_shares():
-    size, weights = np.array([4.0, 3, 2, 1]), np.array([0.0, 0, 1, 3])
-    scores = GenePrior(weights, 0.2).scores(torch.from_numpy(size), torch.ones(4, dtype=torch.bool))
-    np.testing.assert_allclose(scores, 0.8 * size / 10 + 0.2 * weights / 4)  # .32, .24, .21, .23
-    for n, influence, kept in ((2, 0.2, [0, 1]), (3, 0.2, [0, 1, 3]), (2, 0.8, [2, 3])):
-        assert most_important(size, n, GenePrior(weights, influence)).tolist() == kept
-    size, weights, usable = (
-        np.array([8.0, 1, 2]),
-        np.array([5.0, 1, 0]),
-        np.array([False, True, True]),
-    )
-    scores = GenePrior(weights, 0.5).scores(torch.from_numpy(size), torch.from_numpy(usable))
-    # shares are of the genes that are compared
-    np.testing.assert_allclose(scores[1:], [0.5 / 3 + 0.5, 1 / 3])
-    assert most_important(size, 3, GenePrior(weights, 0.5), usable).tolist() == [1, 2]
+    size = torch.tensor([4.0, 3, 2, 1], dtype=float)
+    weights = np.array([0.0, 0, 1, 3])
+    usable = torch.ones(4, dtype=torch.bool)
+    scores = GenePrior(weights, 0.2).scores(size, usable)
+    np.testing.assert_allclose(scores, 0.8 * size / 10 + 0.2 * weights / 4)
+
+
+@pytest.mark.parametrize(
+    ("n_genes", "influence", "kept"), [(2, 0.2, [0, 1]), (3, 0.2, [0, 1, 3]), (2, 0.8, [2, 3])]
+)
+def test_the_largest_scores_are_kept(n_genes, influence, kept):
+    prior = GenePrior(np.array([0.0, 0, 1, 3]), influence)
+    assert most_important(np.array([4.0, 3, 2, 1]), n_genes, prior).tolist() == kept
+
+
+def test_shares_are_of_the_genes_that_are_compared():
+    size = np.array([8.0, 1, 2])
+    usable = np.array([False, True, True])
+    prior = GenePrior(np.array([5.0, 1, 0]), 0.5)
+    scores = prior.scores(torch.from_numpy(size), torch.from_numpy(usable))
+    np.testing.assert_allclose(scores, [0, 0.5 / 3 + 0.5, 1 / 3])
+    assert most_important(size, 3, prior, usable).tolist() == [1, 2]
+    assert prior.among([2, 0]).weights.tolist() == [0, 5]
+
+
+def test_without_a_say_of_the_prior_the_size_decides():
     spent = GenePrior(np.array([5.0, 0, 0]), 1.0)
-    assert most_important(size, 1, spent, usable).tolist() == [2], (
-        "where the prior says nothing, the size decides"
-    )
+    usable = np.array([False, True, True])
+    assert most_important(np.array([8.0, 1, 2]), 1, spent, usable).tolist() == [2]
     alone = GenePrior(np.array([1.0, 1, 1, 2, 0]), 1.0)  # leaves ties to the size
     assert most_important(np.array([1.0, 5, 3, 4, 9]), 2, alone).tolist() == [1, 3]
+    assert most_important(np.array([3.0, 1, 2, 2]), 2).tolist() == [0, 2]
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -169,14 +201,26 @@ def test_the_gaussian_process_drops_by_the_mix(rng):
 
 def test_results_without_a_prior_are_named_as_before(data):
     assert not {"gene_prior", "prior_influence"} & described(model("paper"))["params"].keys()
-    priors = (None, ["gene01"], {"gene01": 2.0}, ["gene02"])
-    models = [*(model("paper", gene_prior=prior) for prior in priors)]
+    priors = None, ["gene01"], {"gene01": 2.0}, ["gene02"]
+    models = [model("paper", gene_prior=prior) for prior in priors]
     models.append(model("paper", gene_prior=["gene01"], prior_influence=0.1))
-    about, fold = ["a", "b", [9, 9]], paper_folds(120)[0]
-    assert (
-        len({fit_key(about, one.for_genes(data.gene_names), fold, "fold") for one in models}) == 5
-    )
-    settings = described(model("paper", gene_prior=pd.Series({"b": 1, "a": np.float32(0.5)})))[
-        "params"
-    ]
-    assert settings["gene_prior"] == [["a", 0.5], ["b", 1.0]]
+    fold = paper_folds(120)[0]
+    keys = set()
+    for one in models:
+        of_genes = one.for_genes(data.gene_names)
+        keys.add(fit_key(["a", "b", [9, 9]], of_genes, fold, "fold"))
+    assert len(keys) == 5
+
+
+def test_a_prior_is_described_in_the_order_of_its_names():
+    prior = pd.Series({"b": 1, "a": np.float32(0.5)})
+    described_prior = described(model("paper", gene_prior=prior))["params"]["gene_prior"]
+    assert described_prior == [["a", 0.5], ["b", 1.0]]
+
+
+def test_a_prior_is_converted_to_the_genes_of_a_fit():
+    prior = model("paper", gene_prior={"f": 1, "a": 2})
+    assert prior.for_genes(list("abcdef")).gene_prior == [2, 0, 0, 0, 0, 1]
+    assert prior.for_genes(list("abcdef"), [5, 1]).gene_prior == [1, 0]
+    assert prior.for_genes(list("abcdef"), [1, 2]).gene_prior is None
+    assert model("paper").for_genes(["a"]).gene_prior is None
