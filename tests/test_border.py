@@ -63,7 +63,7 @@ CALLS = {
     "point": lambda data, record: sbnn.verdict(record, data, point=7),
     "groups": lambda data, record: sbnn.verdict(record, data, groups=["a"] * 7),
     "record: .*n_genes": lambda data, record: sbnn.genes_table(record),
-    "record: .*selected": lambda data, record: sbnn.selection_table("halves.pickle"),
+    "record: expected a record,": lambda data, record: sbnn.selection_table("halves.pickle"),
     "models": lambda data, record: plotting.accuracy_comparison({}),
     "X: ": lambda data, record: MODEL.fit([[1, 2], [3]], [1, 2]),
     "y: expected a type": lambda data, record: TREES.fit(np.eye(3), ["a", None, "b"]),

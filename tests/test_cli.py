@@ -213,37 +213,31 @@ def test_networks_of_a_quick_run_have_fewer_members(scores, tmp_path, monkeypatc
     assert own_tables.study.call_args.args[2:] == (out, members)
 
 
+def planned(dataset, saved_models):
+    """Numbers of the notebooks to run, with their data sets."""
+    jobs = reproduce._jobs(dataset, saved_models)
+    return [(path.stem[:2], name) for name, paths in jobs.items() for path in paths]
+
+
 def test_notebooks_are_run_on_the_data_sets_of_their_study(tmp_path, monkeypatch):
-    made = dict(
-        zip(
-            STUDIES,
-            ("simulated", "simulated_ephys", "simulated_screen", "simulated_grn"),
-            strict=True,
-        )
-    )
-    names = ("cv_network", "types_lightgbm", "shift_small_pca", "dynamics_noise_5_dash")
-    for dataset, name in [
-        *zip(made.values(), names, strict=True),
-        ("gouwens_ephys", "types_lightgbm"),
-    ]:
+    datasets = ["simulated", "simulated_ephys", "simulated_screen", "simulated_grn"]
+    names = ["cv_network", "types_lightgbm", "shift_small_pca", "dynamics_noise_5_dash"]
+    saved = dict(zip(datasets, names, strict=True))
+    saved |= {"gouwens_ephys": "types_lightgbm", "gouwens": "cv_network"}
+    for dataset, name in saved.items():
         (tmp_path / dataset).mkdir()
         (tmp_path / dataset / f"{name}.pickle").touch()
-    (tmp_path / "gouwens").mkdir()
-    (tmp_path / "gouwens" / "cv_network.pickle").touch()
+    default = dict(zip(STUDIES, datasets, strict=True))
     monkeypatch.setattr(reproduce, "list_datasets", dict)
-    monkeypatch.setattr(reproduce, "default_dataset", lambda study: made[study])
-    jobs = [(path.stem[:2], name) for path, name in reproduce._jobs("all", tmp_path)]
-    of_others = [("05", "simulated_ephys"), ("06", "simulated_screen"), ("07", "simulated_grn")]
+    monkeypatch.setattr(reproduce, "default_dataset", lambda study: default[study])
     simulated = [(number, "simulated") for number in ("01", "02", "03", "08", "04", *OWN)]
-    assert jobs == [("04", "gouwens"), *simulated, *of_others], "figures of what is not here"
-    assert [
-        (path.stem[:2], name) for path, name in reproduce._jobs("auto", tmp_path)
-    ] == simulated + of_others
-    assert [(path.stem[:2], name) for path, name in reproduce._jobs("lee_human", tmp_path)] == [
-        ("05", "lee_human")
-    ]
-    numbers = [path.stem[:2] for path, _ in reproduce._jobs("stoeckius", tmp_path)]
-    assert numbers == ["01", "02", "03", "04"], "no list of genes to believe in is known for it"
+    others = [("05", "simulated_ephys"), ("06", "simulated_screen"), ("07", "simulated_grn")]
+    everything = planned("all", tmp_path)
+    assert everything == [("04", "gouwens"), *simulated, *others], "figures of what is not here"
+    assert planned("auto", tmp_path) == simulated + others
+    assert planned("lee_human", tmp_path) == [("05", "lee_human")]
+    without_list = [number for number, _ in planned("stoeckius", tmp_path)]
+    assert without_list == ["01", "02", "03", "04"], "no list of genes to believe in is known"
 
 
 @pytest.mark.parametrize(
@@ -299,44 +293,31 @@ def test_recordings_are_read_as_asked_for(monkeypatch, tmp_path, capsys):
 
 def test_notebooks_take_the_folders_of_the_command(tmp_path, monkeypatch, capsys):
     ran = []
-    monkeypatch.setattr(
-        notebooks, "run_notebook", lambda source, target, **given: ran.append((target, given))
-    )
-    assert (
-        cli.main(
-            [
-                "reproduce",
-                "all",
-                "simulated",
-                "--saved-models",
-                "here",
-                "--figures",
-                "there",
-                "--fast",
-            ]
-        )
-        == 0
-    )
+    asked = []
+
+    def run_notebook(source, target, **given):
+        ran.append((target, given))
+
+    def jobs(*given):
+        asked.append(given)
+        return {given[0]: [reproduce.ROOT / "a.ipynb"]}
+
+    monkeypatch.setattr(notebooks, "run_notebook", run_notebook)
+    command = "reproduce all simulated --saved-models here --figures there --fast"
+    assert cli.main(command.split()) == 0
     assert [target.stem[:2] for target, _ in ran] == ["01", "02", "03", "08", "04", *OWN]
     # not relative to a notebook
-    folders = {"saved_models": str(tmp_path / "here"), "figures": str(tmp_path / "there")}
-    assert all(
-        given == folders | {"dataset": "simulated", "fresh": False, "fast": True}
-        for _, given in ran
-    )
+    expected = {"saved_models": str(tmp_path / "here"), "figures": str(tmp_path / "there")}
+    expected |= {"dataset": "simulated", "fresh": False, "fast": True}
+    assert all(given == expected for _, given in ran)
     assert ran[0][0] == reproduce.ROOT / "build" / "notebooks" / "simulated" / "01_preprocess.ipynb"
     ran.clear()
-    path = reproduce.ROOT / "a.ipynb"
-    asked = []
-    monkeypatch.setattr(
-        reproduce, "_jobs", lambda *given: asked.append(given) or [(path, given[0])]
-    )
+    monkeypatch.setattr(reproduce, "_jobs", jobs)
     assert cli.main(["reproduce", "--in-place"]) == 0
-    assert ran == [(path, {})]
+    assert ran == [(reproduce.ROOT / "a.ipynb", {})]
     assert cli.main(["reproduce", "--saved-models", "here"]) == 0
-    assert asked == [("auto", reproduce.ROOT / "saved_models"), ("all", tmp_path / "here")], (
-        "where results are"
-    )
+    folders = [reproduce.ROOT / "saved_models", tmp_path / "here"]
+    assert asked == [("auto", folders[0]), ("all", folders[1])], "where results are"
     # as in an installed copy: no notebooks beside the package
     monkeypatch.setattr(reproduce, "ROOT", tmp_path)
     assert cli.main(["reproduce"]) == 1

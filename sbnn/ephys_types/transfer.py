@@ -119,10 +119,11 @@ def align(source, codes, target, known):
 
 def _starts(n_classes):
     """Initial shares of the types, of shape (starts, n_classes); rows sum to 1."""
-    starts = np.array(list(product(STARTS, repeat=n_classes)))
-    starts = starts[np.abs(starts.sum(axis=1) - 1) < 0.11]
-    if not len(starts):  # with more than ten types no combination sums to 1
-        starts = np.ones((1, n_classes))
+    if n_classes * min(STARTS) > 1.1:  # no combination sums to about 1
+        return np.full((1, n_classes), 1 / n_classes)
+    starts = np.array(
+        [shares for shares in product(STARTS, repeat=n_classes) if abs(sum(shares) - 1) < 0.11]
+    )
     return starts / starts.sum(axis=1, keepdims=True)
 
 

@@ -506,7 +506,6 @@ def test_uninformative_cells_genes_and_outputs_are_left_out(counts, ephys):
     )
     refused("outputs: all 3 are left out", counts, ephys * 0)
     refused("expression: all 1 are left out", counts[["Vip"]], ephys)
-    refused("passed as outputs too", counts, counts)
     gaps = pd.DataFrame({"Tau": [1.0] + 7 * [np.nan], "AP width": [np.nan] + 7 * [1.0]}, CELLS)
     refused("outputs: all 8 are left out", counts, gaps, missing="cells")
 
