@@ -17,6 +17,7 @@ import warnings
 
 from sbnn.data import datasets
 from sbnn.data.datasets import DATASETS, SBNN, STUDIES
+from sbnn.errors import warn
 from sbnn.study.own_data.options import OWN, as_options, at_least_one, check, path, require_files
 
 DESCRIPTION = """Finds the genes that predict a second measurement of the same cells, and maps them.
@@ -323,6 +324,7 @@ def _fit(options):
         raise ValueError(f"name: {name!r} is not allowed, it is a path or names a data set")
     check(options)
     from sbnn.data.datasets import summary
+    from sbnn.data.diagnose import diagnose
     from sbnn.data.paired import as_paired
     from sbnn.results import results_folder
     from sbnn.study.own_data import commands
@@ -330,6 +332,8 @@ def _fit(options):
 
     adata = load(options)
     print(summary(adata))
+    for mistake in diagnose(adata):
+        warn(mistake)
     folder = results_folder(options.saved_models, name, options.fast)
     commands.fit(options, as_paired(adata), folder)
 

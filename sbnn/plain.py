@@ -132,6 +132,8 @@ class _Decoder:
 
     def table(self, value):
         index = self(value["index"])
+        if np.ndim(index) != 1 or any(np.ndim(label) for label in index):
+            raise ValueError("it contains a table whose index is not a list of labels")
         columns = {name: self(column) for name, column in value["__table__"].items()}
         # pandas would repeat a single value
         if any(column.shape != (len(index),) for column in columns.values()):

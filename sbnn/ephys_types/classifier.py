@@ -126,8 +126,6 @@ class EphysTypeClassifier(TypeClassifier):
         self
         """
         seed = check_random_state(self.random_state).randint(2**31 - 1)
-        if groups is None:
-            groups = np.arange(len(X))
         X, codes = self._learn(X, y, families, groups, seed)
         if self.power == "groups":
             self._calibrate(X, codes)
@@ -141,6 +139,8 @@ class EphysTypeClassifier(TypeClassifier):
         X, codes = self._checked_training(X, y, families)
         self._cells = X  # to save the model
         self._codes = codes
+        if groups is None:
+            groups = np.arange(len(self._typed))
         self._groups = self._groups_of_typed(groups)
         self._seed = seed
         self.power_ = 1.0

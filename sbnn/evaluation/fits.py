@@ -44,9 +44,9 @@ def fit_full(
         File in which the record is saved. A fit that the file already holds is loaded, not
         repeated.
     model_file : str or path-like, optional
-        File in which the fitted model is saved; `estimator` must be a network. The saved model takes cells in the units of `data` and matches genes by name (see `sbnn
-        map`). If this file is missing, the model is fitted again, even if `results` contains the
-        fit.
+        File in which the fitted model is saved; `estimator` must be a network. The saved model
+        takes cells in the units of `data` and matches genes by name (see ``sbnn map``). If this
+        file is missing, the model is fitted again, even if `results` contains the fit.
     overwrite : bool
         Fit again, even if `results` contains this fit.
     seed : int

@@ -87,16 +87,26 @@ def later_fold(times, share=0.8):
         between the two.
     """
     check_number("share", share, float, 0, 1)
-    for time in np.ravel(np.asarray(times, dtype=object)):
-        if isinstance(time, str) and not ISO.fullmatch(time):
-            raise ValueError(
-                "times: expected numbers, datetime64 or dates such as 2018-09-17, "
-                f"got the text {time!r}"
-            )
+    _check_order_of_text(times)
     codes = group_codes(times, "times")
     n_train = min(max(round(share * (codes.max() + 1)), 1), codes.max())
     earlier = codes < n_train
     return folds_of([(np.flatnonzero(earlier), np.flatnonzero(~earlier))], len(codes))
+
+
+def _check_order_of_text(times):
+    """Reject times in words, whose alphabetical order is not their order in time."""
+    times = np.ravel(np.asarray(times, dtype=object))
+    text = [time for time in times if isinstance(time, str)]
+    if all(ISO.fullmatch(time) for time in text):
+        return
+    # as in 20180917
+    digits = all(time.isdecimal() for time in text) and len({len(time) for time in text}) == 1
+    if not digits or len(text) < len(times):
+        raise ValueError(
+            "times: expected numbers, datetime64 or dates such as 2018-09-17, "
+            f"got the text {text[0]!r}"
+        )
 
 
 def group_codes(labels, name, cells=None):

@@ -8,7 +8,8 @@ from scipy import sparse
 
 from sbnn.data.checks import kind_of_expression, some
 from sbnn.data.count_normalizer import COUNTS
-from sbnn.data.inputs import ROUNDING, cells_of, new_cells
+from sbnn.data.diagnose import ROUNDING, unlike_training
+from sbnn.data.inputs import cells_of, new_cells
 from sbnn.data.objects import entry
 from sbnn.data.preprocessing import log2p1
 from sbnn.data.readers.tables import as_numbers, leave_out, read_table
@@ -97,6 +98,9 @@ def place(model, X):
     cells = pd.Index(names, name="cell")
     low = model.x_min_[kept] - ROUNDING
     high = model.x_max_[kept] + ROUNDING
+    if hasattr(model, "feature_names_in_"):
+        for mistake in unlike_training(model, values, model.get_feature_names_out(), cells):
+            warn(mistake)
     X = pd.DataFrame(values, cells, model.get_feature_names_out())
     latent = model.transform(X)
     places = pd.DataFrame(latent, cells, [f"sbnn_{i + 1}" for i in range(latent.shape[1])])

@@ -80,6 +80,14 @@ def test_missing_groups_and_times_are_rejected(missing):
         later_fold(np.array([missing, 2018, 2019, missing], dtype=object))
 
 
+def test_later_times_may_be_digits_of_one_length_but_not_words():
+    [(train, test)] = later_fold(["20180917", "20170101", "20181001"], 0.6)
+    assert (train.tolist(), test.tolist()) == ([0, 1], [2])
+    for wrong in (["2018", "20190101"], ["May", "June"], ["2018-01-01", "today"]):
+        with pytest.raises(ValueError, match="times: "):
+            later_fold(wrong)
+
+
 def test_folds_and_data_come_in_their_usual_forms(data, adata):
     by_number = cross_validate(Ridge(), data, 3, verbose=False)
     of_adata = cross_validate(Ridge(), adata, 3, verbose=False)

@@ -115,13 +115,15 @@ def test_unlike_cells_are_named_and_missing_genes_stop_the_command(
 ):
     new.loc["cell100", model.get_feature_names_out()] = 10**6
     new.to_csv(tmp_path / "new.csv")
-    main(["map", saved, str(tmp_path / "new.csv"), "--out", str(tmp_path / "map.csv")])
+    with pytest.warns(UserWarning, match="training cells: cell100"):
+        main(["map", saved, str(tmp_path / "new.csv"), "--out", str(tmp_path / "map.csv")])
     clipped = pd.read_csv(tmp_path / "map.csv", index_col="cell").clipped
     assert clipped.idxmax() == "cell100"
 
     kept = model.get_feature_names_out()
     limits = {"below": model.x_min_ - 1, "above": model.x_max_ + 1, "within": model.x_mean_}
-    places, _ = place(model, pd.DataFrame(limits, model.feature_names_in_).T)
+    with pytest.warns(UserWarning, match="training cells: below, above"):
+        places, _ = place(model, pd.DataFrame(limits, model.feature_names_in_).T)
     assert places.clipped.tolist() == [1, 1, 0]
     new.loc["cell70"] = 0
     new.to_csv(tmp_path / "new.csv")

@@ -92,7 +92,8 @@ def test_one_command_leaves_results_figures_model_and_page(
     check_records(cells, saved)
     fit = results.load(saved / "fit_default_2d.pickle")
     model = DistilledBottleneckRegressor.load(saved / "model.safetensors")
-    placed = model.transform(adata[list(fit.cell_names)].copy())
+    new = model.normalizer_.transform(adata[list(fit.cell_names)].copy())
+    placed = model.transform(new)
     np.testing.assert_allclose(placed, fit.latent, atol=1e-4 * np.abs(fit.latent).max())
     assert cli.main(["report", "mine", "--fast", "--json"]) == 0
     assert "Test R2, mean over the folds" in json.loads(capsys.readouterr().out)

@@ -17,10 +17,12 @@ from sbnn.determinism import reproducible
 from sbnn.errors import check_number, warn
 from sbnn.metrics import pooled_r2
 from sbnn.models.bottleneck.gene_prior import prior_weights, spelled_out
+from sbnn.models.bottleneck.losses import SquaredError
 from sbnn.models.bottleneck.persistence import load_model, save_model
 from sbnn.models.bottleneck.scales import (
     ScaledCells,
     learn_scales,
+    outputs_in_units,
     scaled_outputs,
     through_network,
 )
@@ -39,6 +41,8 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
     A subclass has the method ``_train(x, target, random, generator, eval_set, progress)``, which
     returns `Trained`, and ``_input_limits(cells, moments)``, the limits to which genes are clipped.
     """
+
+    _loss = SquaredError()
 
     _parameter_constraints = {
         "n_components": [Interval(Integral, 1, MOST_COMPONENTS, closed="both")],
@@ -99,6 +103,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         self._flat_output = Y.ndim == 1
         Y = Y.reshape(len(Y), -1)
         self._check_params(cells.shape[1])
+        self._loss.check(Y)
         device = self._torch_device()
         random = check_random_state(self.random_state)
         generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
@@ -176,8 +181,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
             contain all p genes seen in `fit`, in the same order.
         """
         check_is_fitted(self)
-        scaled = self._through(self.network_, X)
-        Y = scaled * self.y_scale_ + self.y_mean_
+        Y = outputs_in_units(self, self._through(self.network_, X))
         return Y[:, 0] if self._flat_output else Y
 
     def transform(self, X):

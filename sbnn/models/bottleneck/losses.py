@@ -15,6 +15,9 @@ class OutputLoss:
     # The defaults are for outputs that were centred, and usually scaled, before the training.
     standardised = True
 
+    def check(self, Y):
+        """Reject outputs for which the loss is undefined."""
+
     def start(self, target):
         """Raw outputs, shape (q,), that predict the mean of the training targets, shape (n, q)."""
         return torch.zeros_like(target[0])
@@ -54,6 +57,11 @@ class Poisson(OutputLoss):
     """Poisson deviance of counts of shape (n, q); a raw output is the logarithm of a rate."""
 
     standardised = False
+
+    def check(self, Y):
+        """Reject negative numbers."""
+        if Y.min() < 0:
+            raise ValueError(f"y: expected counts for the Poisson loss, got {Y.min():g}")
 
     def value(self, output, target):
         """Sum over cells and outputs."""

@@ -153,7 +153,17 @@ def _scaled(model, X, genes=slice(None)):
 
 def scaled_outputs(model, Y, device):
     """Outputs as a float32 tensor of shape (n, q), scaled as for the training cells."""
-    return torch.as_tensor(((Y - model.y_mean_) / model.y_scale_).astype(np.float32)).to(device)
+    if model._loss.standardised:
+        Y = (Y - model.y_mean_) / model.y_scale_
+    return torch.as_tensor(Y.astype(np.float32)).to(device)
+
+
+def outputs_in_units(model, output):
+    """Predictions in the units of the outputs, from raw outputs of the network, shape (n, q)."""
+    Y = model._loss.prediction(torch.from_numpy(output)).numpy()
+    if model._loss.standardised:
+        Y = Y * model.y_scale_ + model.y_mean_
+    return Y
 
 
 @torch.no_grad()

@@ -3,10 +3,11 @@
 from numbers import Real
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from sbnn.errors import check_number
 from sbnn.models.bottleneck.base import COUNTED, BottleneckRegressor
+from sbnn.models.bottleneck.losses import LOSSES
 from sbnn.models.bottleneck.protocols import paper
 
 
@@ -26,6 +27,9 @@ class SparseBottleneckRegressor(BottleneckRegressor):
     n_genes : int or None, default=25
         Number of genes to keep; None keeps all genes. `sbnn.genes_curve` shows R2 for each number
         of genes, and `sbnn.models.gene_number.choose_n_genes` chooses one.
+    loss : {"squared_error", "poisson"}, default="squared_error"
+        ``"poisson"`` is for outputs that are counts: the network predicts the logarithm of their
+        rate, and outputs are neither centred nor scaled.
     group_lasso : float, default=0.1
         Strength of the penalty on the gene norms.
     pretraining : bool, default=True
@@ -81,8 +85,8 @@ class SparseBottleneckRegressor(BottleneckRegressor):
     gene_norms_ : ndarray, shape (p,)
         Weight norm of every gene just before the pruning.
     history_ : DataFrame
-        One row per epoch with the columns ``stage``, ``epoch``, ``loss`` (mean squared error, or
-        cross-entropy in pretraining), ``penalty``, ``r2`` (on the training cells), ``eval_loss``
+        One row per epoch with the columns ``stage``, ``epoch``, ``loss`` (mean squared error or
+        deviance, or cross-entropy in pretraining), ``penalty``, ``r2`` (on the training cells), ``eval_loss``
         and ``eval_r2`` (on `eval_set` or, in pretraining, on 40 % of the cells, which are held out)
         and ``genes_alive`` (number of genes whose weight norm is above a tenth of the largest).
     n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
@@ -103,6 +107,7 @@ class SparseBottleneckRegressor(BottleneckRegressor):
     """
 
     _parameter_constraints = BottleneckRegressor._parameter_constraints | {
+        "loss": [StrOptions(set(LOSSES))],
         "group_lasso": [Interval(Real, 0, 1e6, closed="both")],
         "pretraining": ["boolean"],
         "epochs": ["array-like"],
@@ -132,6 +137,7 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         random_state=None,
         device="auto",
         verbose=0,
+        loss="squared_error",
     ):
         self.n_components = n_components
         self.n_genes = n_genes
@@ -151,6 +157,11 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         self.random_state = random_state
         self.device = device
         self.verbose = verbose
+        self.loss = loss
+
+    @property
+    def _loss(self):
+        return LOSSES[self.loss]
 
     def algorithm_version(self, n_cells):
         """Version of the algorithm, incremented when results change."""
@@ -174,7 +185,8 @@ class SparseBottleneckRegressor(BottleneckRegressor):
     def _train(self, x, target, random, generator, eval_set, progress):
         if eval_set is not None:
             eval_set = eval_set[0].whole(), eval_set[1]
-        return paper.train(self, x.whole(), target, random, generator, eval_set, progress)
+        x = x.whole()
+        return paper.train(self, x, target, random, generator, eval_set, progress, self._loss)
 
     def _settings_of_head(self):
         return self.epochs[3], self.learning_rate, self.batch_size, self.weight_decay

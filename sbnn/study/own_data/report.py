@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from sbnn.data.checks import some
+from sbnn.data.diagnose import diagnose
 from sbnn.data.paired import groups_of
 from sbnn.evaluation.stability import kept_genes_table, trust_sentence
 from sbnn.evaluation.verdict import outputs_table, verdict
@@ -40,7 +41,7 @@ def report(options, data, records, figures, path):
     halves = records["halves_default"]
     groups = None if options.groups is None else groups_of(data, options.groups)
     sentence = verdict(default, data, ridge, groups=groups).sentence
-    warned = cautions(data, default, groups)
+    warned = diagnose(data) + cautions(data, default, groups)
     if options.fast:
         warned.insert(0, TRIAL)
     if trust_sentence(halves):

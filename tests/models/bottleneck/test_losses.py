@@ -150,3 +150,19 @@ def test_a_fit_to_counts_beats_least_squares_and_the_mean(pretraining):
     assert by_poisson < 0.7 * deviance(y[test], predicted[SquaredError])
     assert by_poisson < 0.3 * deviance(y[test], mean.expand_as(y[test]))
     assert trained.network.flat.isfinite().all()
+
+
+def test_the_estimator_predicts_rates_of_counts():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 10))
+    rates = np.exp(0.8 * X[:, :1] * [1, -1, 0.5] + 0.5 * X[:, 1:2])
+    counts = rng.poisson(rates)
+    settings = {"epochs": (2, 20, 20, 40), "hidden_layers": (16, 8), "learning_rate": 1e-2}
+    model = SparseBottleneckRegressor(n_genes=4, loss="poisson", random_state=0, **settings)
+    predicted = model.fit(X[:200], counts[:200]).predict(X[200:])
+    assert predicted.min() > 0
+    new = counts[200:].ravel()
+    mean = np.broadcast_to(counts[:200].mean(axis=0), (100, 3)).ravel()
+    assert mean_poisson_deviance(new, predicted.ravel()) < 0.7 * mean_poisson_deviance(new, mean)
+    with pytest.raises(ValueError, match="y: expected counts"):
+        model.fit(X, counts - 1.0)

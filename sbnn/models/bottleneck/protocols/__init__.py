@@ -1,5 +1,5 @@
 """How networks choose their genes and are trained: the `paper` protocol and the `distilled` one.
 
-Each module has ``train``, ``algorithm_version`` and ``input_limits`` (limits to which genes are
-clipped); `distilled` also has ``choose_genes``.
+Both modules have ``train`` and ``algorithm_version``; `distilled` also has ``choose_genes`` and
+``input_limits``, the limits to which genes are clipped.
 """

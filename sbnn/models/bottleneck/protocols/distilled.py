@@ -24,7 +24,6 @@ from sbnn.models.bottleneck.protocols.greedy import cells_behind, forward_select
 from sbnn.models.bottleneck.settings import DistilledSettings
 from sbnn.models.bottleneck.training import Run, Trained, networks_of_teacher, train_student
 
-PARAMETERS = ("distillation",)
 HIDDEN_LAYERS = (64, 64, 64)
 COMPARED = 3  # number of held-out parts of the cells on which noise levels are compared
 

@@ -14,15 +14,6 @@ from sbnn.models.bottleneck.losses import CrossEntropy
 from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.training import SQUARED_ERROR, Stage, Trained, Trainer
 
-PARAMETERS = (
-    "group_lasso",
-    "pretraining",
-    "epochs",
-    "learning_rate",
-    "batch_size",
-    "weight_decay",
-    "n_clusters",
-)
 HIDDEN_LAYERS = (512, 128)
 # fraction of the cells used for pretraining; the cross-entropy is monitored on the rest
 TRAINING_FRACTION = 0.6
@@ -36,12 +27,6 @@ def algorithm_version(model, n_cells):
     # 2. This variant trains all epochs before the pruning with one optimiser at the full rate, as
     # published.
     return 1 if model.pretraining else 2
-
-
-def input_limits(model, X):
-    """Lower and upper limits of shape (p,), which are infinite, since genes are not clipped."""
-    infinite = np.full(X.shape[1], np.inf)
-    return -infinite, infinite
 
 
 def train(model, x, target, random, generator, eval_set=None, progress=None, loss=SQUARED_ERROR):
