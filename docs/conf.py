@@ -65,7 +65,7 @@ nitpick_ignore_regex = [("py:obj", ".*")]
 
 
 def setup(app):
-    """Document of classes what is ours, not what they inherit from scikit-learn and torch; formulas as MathML."""
+    """Document our methods of classes, not inherited ones; write formulas as MathML."""
 
     def is_of_others(app, what, name, obj, skip, options):
         home = getattr(getattr(obj, "fget", obj), "__module__", None)

@@ -1,4 +1,4 @@
-"""Sparse bottleneck neural networks and linear baselines, for two kinds of measurement of the same cells."""
+"""Sparse bottleneck neural networks and linear baselines for paired measurements of cells."""
 
 import importlib
 

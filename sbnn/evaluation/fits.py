@@ -96,7 +96,7 @@ def fit_full(
 
 
 def _normalizer_of(data):
-    """Normaliser of counts of new cells; None unless the expression was computed from the counts."""
+    """Normaliser of counts of new cells; None if the expression is not from these counts."""
     size = None if data.counts is None else size_of_library(data.X, data.counts)
     if size is None:
         return None

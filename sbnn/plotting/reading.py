@@ -46,7 +46,7 @@ def model_title(record):
 
 
 def protocol(record, point):
-    """How a network was trained, "distilled" or "paper", which former records hold as a parameter."""
+    """How a network was trained, "distilled" or "paper"; former records have a parameter."""
     name = record.settings.get("estimator", {}).get("class", "")
     if name.endswith("DistilledBottleneckRegressor"):
         return "distilled"

@@ -187,7 +187,7 @@ def _order_of_network(name):
 
 
 def _srrr_rows(record):
-    """Dict from name to (genes, R2 per fold) for sRRR with at most the published numbers of genes."""
+    """Dict from name to (genes, R2 per fold) for sRRR with the published numbers of genes."""
     rows = {}
     known = published.srrr_genes(record.dataset)
     ranks = sorted({point["rank"] for point in record.params})
@@ -261,7 +261,7 @@ def _overview_row(records):
 
 
 def feature_table(records):
-    """Mean test R2 of every output by model, scaled per fold; the best predicted output is first."""
+    """Mean test R2 of every output by model, scaled per fold; the best output is first."""
     columns = {}
     if "cv_default" in records:
         default = records["cv_default"]

@@ -51,7 +51,8 @@ def reproduce(
     """Run notebooks on a data set, on all that are available, or on the default of each study.
 
     `dataset` is a name, "all" or "auto". By default, all notebooks are run on all data sets, and
-    single notebooks on the defaults. `jobs` data sets are processed at the same time, each with all its notebooks.
+    single notebooks on the defaults. `jobs` data sets are processed at the same time, each with all
+    its notebooks.
     """
     if dataset is None:
         dataset = "all" if notebook == "all" and not in_place else "auto"

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Believer(RegressorMixin, BaseEstimator):
-    """Keeps four genes, the first of its prior before others; predicts too much, with a prior more."""
+    """Keeps four genes, those of its prior first; predicts too much, with a prior more."""
 
     def __init__(self, gene_prior=None, prior_influence=0.5):
         self.gene_prior, self.prior_influence = gene_prior, prior_influence

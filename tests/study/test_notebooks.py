@@ -1,4 +1,4 @@
-"""The notebooks take every committed result as it is, draw every committed figure, and compute all of it anew."""
+"""The notebooks load every committed result, draw every committed figure, and compute anew."""
 
 import base64
 import io

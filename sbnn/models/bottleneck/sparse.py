@@ -86,9 +86,10 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         Weight norm of every gene just before the pruning.
     history_ : DataFrame
         One row per epoch with the columns ``stage``, ``epoch``, ``loss`` (mean squared error or
-        deviance, or cross-entropy in pretraining), ``penalty``, ``r2`` (on the training cells), ``eval_loss``
-        and ``eval_r2`` (on `eval_set` or, in pretraining, on 40 % of the cells, which are held out)
-        and ``genes_alive`` (number of genes whose weight norm is above a tenth of the largest).
+        deviance, or cross-entropy in pretraining), ``penalty``, ``r2`` (on the training cells),
+        ``eval_loss`` and ``eval_r2`` (on `eval_set` or, in pretraining, on 40 % of the cells, which
+        are held out) and ``genes_alive`` (number of genes whose weight norm is above a tenth of the
+        largest).
     n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
     output_names_ : ndarray of str, shape (q,)
 

@@ -187,7 +187,7 @@ def as_options(text):
 
 
 def require_files(*paths, **named):
-    """Raise an error that names the argument if a file does not exist; paths of None are skipped."""
+    """Raise an error that names the argument of a missing file; paths of None are skipped."""
     for name, path in [*(("paths", path) for path in paths), *named.items()]:
         if path is not None and not os.path.exists(os.path.expanduser(path)):
             raise FileNotFoundError(f"{name}: there is no file {path!r}")
