@@ -29,7 +29,7 @@ def check_flag(name, value):
     try:
         return {False: False, True: True}[value]
     except (KeyError, TypeError):
-        raise TypeError(f"{name}: expected True or False, got {value!r}") from None
+        raise ValueError(f"{name}: expected True or False, got {value!r}") from None
 
 
 def warn(text, category=UserWarning):
