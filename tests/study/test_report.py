@@ -29,7 +29,7 @@ from sbnn.tables import TRIAL
 
 SAVED = Path(__file__).parents[2] / "saved_models"
 ACCURACY, EFFECTS = report.ACCURACY, report.EFFECTS
-PRINTED = sorted(Path(__file__).with_name("report").glob("*.md"))
+PRINTED = sorted(Path(__file__).with_name("printed").glob("*.txt"))
 OUTPUTS = "Test R2 of every output, scaled per fold"
 
 
@@ -170,7 +170,7 @@ def test_chance_is_unknown_without_outputs_and_ridge_of_other_folds_is_left_out(
 
 @pytest.mark.parametrize("path", PRINTED, ids=lambda path: path.stem)
 def test_tables_of_committed_results_stay_as_they_are(path, capsys):
-    """Written by ``sbnn report NAME > tests/study/report/NAME.md``."""
+    """Written by ``sbnn report NAME > tests/study/printed/NAME.txt``."""
     assert cli.main(["report", path.stem, "--saved-models", str(SAVED)]) == 0
     assert capsys.readouterr().out.splitlines() == path.read_text().splitlines()
 
