@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from sbnn.data.checks import check_names
+
 VALUES_AT_ONCE = 2**22  # number of values in a block; 32 MB in double precision
 
 
@@ -21,22 +23,28 @@ class Cells:
     """
 
     block_size = None  # number of cells in a block; by default, a block has `VALUES_AT_ONCE` values
-    totals = (
-        None  # total counts of each cell over all genes, if the values are counts of some genes
-    )
+    # total counts of each cell over all genes, if the values are counts of some genes
+    totals = None
 
     def __init__(self, matrix, gene_names=None, cell_names=None, adata=None):
         if sparse.issparse(matrix):
             matrix = matrix.tocsr()
         self.matrix = matrix
         self.shape = tuple(int(size) for size in matrix.shape)
-        self.gene_names = None if gene_names is None else np.asarray(gene_names, dtype=object)
+        if gene_names is not None:
+            gene_names = check_names(gene_names, "gene_names of X", "gene", self.shape[1])
+            gene_names = gene_names.astype(object)
+        self.gene_names = gene_names
         self.cell_names = None if cell_names is None else pd.Index(cell_names)
         self.adata = adata
         self._genes = None  # positions of the genes in the matrix; None if these are all genes
 
     def __len__(self):
         return self.shape[0]
+
+    def __array__(self, dtype=None, copy=None):
+        """All values, so that NumPy and scikit-learn take cells like an array."""
+        return np.asarray(self.rows(), dtype=dtype)
 
     def with_genes(self, genes):
         """The same cells with only the genes at these positions, in this order."""
@@ -46,7 +54,7 @@ class Cells:
         other.shape = (len(self), len(genes))
         return other
 
-    def rows(self, cells, genes=None):
+    def rows(self, cells=slice(None), genes=None):
         """Read some or all genes, given by position, of some cells, a slice or sorted positions.
 
         The result has shape (cells, genes) and single precision if the values are stored so,
@@ -80,6 +88,11 @@ class Cells:
             size = max(1, VALUES_AT_ONCE // self.shape[1])
         for start in range(0, len(self), size):
             yield slice(start, min(start + size, len(self)))
+
+    def names_of(self, cells):
+        """Names of some cells, or their positions if cells have no names."""
+        names = pd.RangeIndex(len(self)) if self.cell_names is None else self.cell_names
+        return names[cells]
 
     def _block(self, cells, genes):
         """Values of some cells and genes (all if None), dense or sparse, in any precision."""

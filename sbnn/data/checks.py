@@ -46,30 +46,26 @@ class CheckedSettings:
     def __post_init__(self):
         """Check the types and ranges of all fields."""
         for field in fields(self):
-            name, default = field.name, field.default
-            value = getattr(self, name)
-            if isinstance(default, tuple):
-                value = self._numbers(name, value, type(default[0]))
-            elif type(default) in (int, float):
-                value = self._number(name, value, type(default))
-            elif default is None and value is not None:
-                value = self._number(name, value, float)
-            elif not isinstance(value, type(default)):
-                raise TypeError(f"{name}: expected {type(default).__name__}, got {value!r}")
-            object.__setattr__(self, name, value)
+            value = self._checked(field.name, getattr(self, field.name), field.default)
+            object.__setattr__(self, field.name, value)
 
-    def _number(self, name, value, kind):
-        least = self._LEAST.get(name, int(kind is int))
-        check_number(name, value, kind, least, self._MOST.get(name, MOST))
-        return kind(value)  # a built-in Python number, so that equal settings are stored alike
-
-    def _numbers(self, name, values, kind):
-        if not np.iterable(values):
-            raise TypeError(f"{name}: expected several numbers, got {values!r}")
-        checked = tuple(self._number(name, value, kind) for value in values)
-        shortest, longest = self._LENGTHS.get(name, (1, MOST))
-        check_number(f"the length of {name}", len(checked), int, shortest, longest)
-        return checked
+    def _checked(self, name, value, default):
+        """The value in the type of the default, so that equal settings are stored alike."""
+        kind = float if default is None else type(default)
+        if kind is tuple:
+            if not np.iterable(value):
+                raise TypeError(f"{name}: expected several numbers, got {value!r}")
+            shortest, longest = self._LENGTHS.get(name, (1, MOST))
+            check_number(f"the length of {name}", len(value), int, shortest, longest)
+            return tuple(self._checked(name, number, default[0]) for number in value)
+        if default is None and value is None:
+            return None
+        if kind in (int, float):
+            least = self._LEAST.get(name, int(kind is int))
+            check_number(name, value, kind, least, self._MOST.get(name, MOST))
+        elif not isinstance(value, kind):
+            raise TypeError(f"{name}: expected {kind.__name__}, got {value!r}")
+        return kind(value)
 
 
 def check_unmasked(values: Any, argument: str) -> None:
@@ -79,16 +75,9 @@ def check_unmasked(values: Any, argument: str) -> None:
 
 
 def dates_among(names: Iterable[str]) -> list[str]:
-    """List the names that look like dates, or none if most names do and dates are intended.
-
-    If a date ends in 00:00:00, as after a conversion by a spreadsheet program, all dates are
-    listed.
-    """
+    """List the names that look like dates, or none if most names do and dates are intended."""
     found = [name for name in names if DATE.fullmatch(name)]
-    converted = any(name.endswith("00:00:00") for name in found)
-    if converted or 2 * len(found) < len(names):
-        return found
-    return []
+    return found if 2 * len(found) < len(names) else []
 
 
 def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
@@ -124,11 +113,9 @@ def check_labels(
         raise TypeError(f"labels: expected a DataFrame, got {type(given).__name__}")
     labels = given.set_axis(given.index.astype(str), axis=0)
     twice = labels.index[labels.index.duplicated()]
-    if len(twice):
-        raise ValueError(f"labels: expected one row for each cell; repeated names: {some(twice)}")
-    alone = labels.index.symmetric_difference(cells)
-    if len(alone):
-        raise ValueError(f"labels: expected one row for each cell; unmatched names: {some(alone)}")
+    wrong = twice.union(labels.index.symmetric_difference(cells))
+    if len(wrong):
+        raise ValueError(f"labels: expected one row for each cell; unmatched: {some(wrong)}")
     labels = labels.loc[cells]
     as_text = [*always, *labels.columns.intersection(if_given)]
     for column in as_text:
@@ -210,17 +197,14 @@ def check_counts(given: Any, shape: tuple[int, int]) -> np.ndarray | sparse.csr_
     counts = sparse.csr_array(given) if sparse.issparse(given) else np.asarray(given)
     if counts.shape != shape:
         raise ValueError(f"counts: expected the shape of X, {shape}, got {counts.shape}")
-    check_whole(counts.data if sparse.issparse(counts) else counts, "counts")
-    return counts if counts.dtype.kind in "iu" else counts.astype(np.int64)
-
-
-def check_whole(values: np.ndarray, argument: str) -> None:
-    """Reject counts that are negative, fractional, too large for 32 bits or no numbers."""
-    if values.dtype.kind not in "iuf":
-        raise TypeError(f"{argument}: expected raw counts, got {values.dtype}")
+    kind = counts.dtype.kind
+    if kind not in "iuf":
+        raise TypeError(f"counts: expected raw counts, got {counts.dtype}")
+    values = counts.data if sparse.issparse(counts) else counts
     wrong = values[~are_counts(values)]
     if wrong.size:
-        raise ValueError(f"{argument}: expected raw counts, whole and not negative, got {wrong[0]}")
+        raise ValueError(f"counts: expected raw counts, whole and not negative, got {wrong[0]}")
+    return counts.astype(np.int64) if kind == "f" else counts
 
 
 def are_counts(values: np.ndarray) -> np.ndarray:
@@ -291,54 +275,48 @@ def check_finite(values: np.ndarray, argument: str, rows=None, columns=None) -> 
         j = within.argmin()
         i = (np.abs(values[:, j]) <= LARGEST).argmin()
         text = value_at(values, i, j, argument, rows, columns)
-        advice = "correct it or leave the cell out"
-        raise ValueError(f"{text}, expected a number within ±{LARGEST:g}; {advice}")
+        raise ValueError(f"{text}, expected a number within ±{LARGEST:g}")
 
 
 def check_recorded(values: np.ndarray, argument: str, rows=None, columns=None) -> None:
     """Accept NaN as a value that was not recorded; warn about cells without any value."""
     missing = np.isnan(values)
     check_finite(np.where(missing, 0, values), argument, rows, columns)
-    empty = np.flatnonzero(missing.all(axis=1))
+    cells = np.arange(len(values)) if rows is None else np.asarray(rows)
+    empty = cells[missing.all(axis=1)]
     if len(empty):
-        if rows is not None:
-            empty = np.asarray(rows)[empty]
-        names = some(empty)
-        text = f"{argument}: no values for {len(empty)} of {len(values)} cells: {names}"
+        text = f"{argument}: no values for {len(empty)} of {len(values)} cells: {some(empty)}"
         warn(f"{text}; leave such cells out")
 
 
 def value_at(values, i, j, argument, rows=None, columns=None):
     """Describe a value, its cell and its column, for a message."""
-    row = f"{i} (counting from 0)"
-    if rows is not None:
-        row = repr(str(rows[i]))
+    row = f"{i} (counting from 0)" if rows is None else repr(str(rows[i]))
     column = j if columns is None else columns[j]
     return f"{argument}: the value of cell {row} in column {str(column)!r} is {values[i, j]:g}"
 
 
+def cells_of(X):
+    """Names of the cells of a DataFrame, an AnnData or a stream; None if they have no names."""
+    names = getattr(X, "obs_names", getattr(X, "cell_names", getattr(X, "index", None)))
+    return names if isinstance(names, pd.Index) else None
+
+
 def check_in_order(X, values, argument):
-    """Reject a Series or table whose cells are not those of X, a DataFrame or AnnData, in order."""
-    cells = getattr(X, "obs_names", getattr(X, "index", None))
-    rows = getattr(values, "index", None)
-    if isinstance(cells, pd.Index) and isinstance(rows, pd.Index):
-        check_same_cells(cells, rows, argument=argument)
+    """Reject a table whose cells are not those of X in the same order.
 
-
-def check_same_cells(cells, rows, strict=False, argument="Y"):
-    """Reject a Y that does not have the cells of X in the same order.
-
-    Unless `strict`, the default index (0, 1, ...) fits any names.
+    The default index (0, 1, ...) fits any names, and another number of cells is found elsewhere.
     """
+    cells = cells_of(X)
+    rows = cells_of(values)
+    if cells is None or rows is None or len(cells) != len(rows):
+        return
     cells = cells.astype(str)
     rows = rows.astype(str)
-    if len(cells) != len(rows) or cells.equals(rows):
-        return
     numbers = pd.RangeIndex(len(cells)).astype(str)
     unnamed = rows.equals(numbers) or cells.equals(numbers)
-    if strict or not unnamed or set(cells) == set(rows):
+    if not cells.equals(rows) and (not unnamed or set(cells) == set(rows)):
         raise ValueError(
-            f"{argument}: expected the cells of X in the same order; X has {some(cells, 2)}, and "
-            f"{argument} has {some(rows, 2)}; if only the order differs, sort the rows of "
-            f"{argument} like those of X"
+            f"{argument}: expected the cells {some(cells, 2)} in the same order, got "
+            f"{some(rows, 2)}; if only the order differs, sort the rows"
         )

@@ -6,10 +6,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.cells import Cells, some_columns
-from sbnn.data.checks import some
 from sbnn.data.inputs import as_cells, matched_cells, names_in
-from sbnn.data.objects import AnnDataLike, MuDataLike, entry, gene_modality
-from sbnn.data.preprocessing import log2p1, normalize_library_size
+from sbnn.data.objects import AnnDataLike, MuDataLike
+from sbnn.data.preprocessing import log2p1, normalize_library_size, row_sums
 from sbnn.errors import check_number, warn
 
 COUNTS = "counts"  # layer of an AnnData
@@ -57,7 +56,7 @@ class CountNormalizer(TransformerMixin, BaseEstimator):
             ``layers["counts"]``.
         y : ignored
         """
-        cells = counts_of(X)
+        cells = as_cells(X, layer=COUNTS)
         if cells.totals is not None:
             raise ValueError("X: totals are only for new cells; fit to counts of all genes")
         totals = []
@@ -88,14 +87,14 @@ class CountNormalizer(TransformerMixin, BaseEstimator):
             ``fit`` and ``predict`` of all models, which normalises cells when they are read.
         """
         check_is_fitted(self)
-        counts, here = matched_cells(self, counts_of(X), needed=np.zeros(0, int))
+        counts, here = matched_cells(self, as_cells(X, layer=COUNTS), needed=np.zeros(0, int))
         size = self.library_size_
         if len(here) < self.n_features_in_ and counts.totals is None:
             size *= self._enough_counts(here)
         cells = NormalizedCells(counts, size)
         if isinstance(X, Cells | AnnDataLike | MuDataLike):
             return cells
-        values = cells.rows(slice(0, len(cells)))
+        values = np.asarray(cells)
         if isinstance(X, pd.DataFrame):
             return pd.DataFrame(values, X.index, counts.gene_names)
         return values
@@ -110,10 +109,9 @@ class CountNormalizer(TransformerMixin, BaseEstimator):
         share = float(self.count_share_[here].sum())
         n_missing = self.n_features_in_ - len(here)
         text = (
-            f"X: counts of {n_missing} of the {self.n_features_in_} genes of the fit are missing; "
-            "sequencing depth is estimated from the others, which have "
-            f"{share:.1%} of the counts of the training cells; provide the counts of all genes, or "
-            "the total of each cell over all genes (ExpressionStream(..., totals=...) or "
+            f"X: counts of {n_missing} of the {self.n_features_in_} genes of the fit are missing, "
+            f"and the others have {share:.1%} of the counts of the training cells; provide the "
+            "counts of all genes, or the total of each cell (ExpressionStream(..., totals=...) or "
             "--totals COLUMN)"
         )
         if share < LEAST_SHARE:
@@ -127,38 +125,17 @@ class NormalizedCells(Cells):
     """Log expression of cells whose counts are normalised when they are read."""
 
     def __init__(self, counts, library_size):
-        self.counts = counts
+        super().__init__(counts, counts.gene_names, counts.cell_names, counts.adata)
+        self.totals = counts.totals
         self.library_size = library_size
-        self.shape = counts.shape
-        self.gene_names = counts.gene_names
-        self.cell_names = counts.cell_names
-        self.adata = counts.adata
-        self._genes = None
 
     def blocks(self):
         """Yield slices of successive cells, each of which can be read at once."""
-        return self.counts.blocks()
+        return self.matrix.blocks()
 
     def _block(self, cells, genes):
-        counts = self.counts._block(cells, self.counts._genes)
-        counted = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
-        totals = counted if self.counts.totals is None else self.counts.totals[cells]
-        wrong = (totals < counted) | (totals == 0)
-        if wrong.any():
-            names = np.arange(len(self)) if self.cell_names is None else self.cell_names
-            raise ValueError(
-                f"X: no counts, or totals below the counts, in {wrong.sum()} cells: "
-                f"{some(names[cells][wrong])}; leave such cells out"
-            )
-        # only the genes that are needed are normalised
-        counts = some_columns(counts, genes)
-        return log2p1(normalize_library_size(counts, self.library_size, totals))
-
-
-def counts_of(X):
-    """Counts in any container as `Cells`; those of an AnnData are in its layer "counts"."""
-    if isinstance(X, AnnDataLike | MuDataLike):
-        adata = gene_modality(X)
-        layer = entry(adata.layers, COUNTS, "adata.layers")
-        return as_cells(layer, adata=adata)
-    return as_cells(X)
+        counts = self.matrix._block(cells, self.matrix._genes)
+        totals = row_sums(counts) if self.totals is None else self.totals[cells]
+        needed = some_columns(counts, genes)
+        names = self.names_of(cells)
+        return log2p1(normalize_library_size(needed, self.library_size, totals, names))

@@ -9,81 +9,41 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sbnn.data import checks
 from sbnn.data.cells import Cells
-from sbnn.data.checks import check_same_cells, some
-from sbnn.data.objects import (
-    AnnDataLike,
-    MuDataLike,
-    gene_modality,
-    obsm_table,
-    with_outputs,
-)
-
-ROUNDING = 1e-3  # tolerance beyond the range of the training cells
-LARGEST = 1e15  # beyond this value, sums of squares overflow in single precision
+from sbnn.data.checks import check_finite, check_in_order, check_unmasked, some
+from sbnn.data.objects import opened, with_outputs
 
 
-def as_cells(X, min_cells=1, adata=None):
+def as_cells(X, min_cells=1, layer=None):
     """Convert expression in any container to `Cells`; values on disk are not loaded.
 
-    `adata` is the AnnData with the names of X, if X is one of its layers.
+    `layer` is the layer of an AnnData to read, by default its X.
     """
-    if isinstance(X, Cells):
-        return X
-    checks.check_unmasked(X, "X")
-    if isinstance(X, MuDataLike):
-        X = gene_modality(X)
-    if isinstance(X, AnnDataLike):
-        if X.X is None:
-            raise ValueError(
-                "X: the AnnData has no X; set adata.X to log values "
-                f"(its layers are {sorted(X.layers)})"
-            )
-        adata = X
-        X = adata.X
-    genes = cells = None
-    if adata is not None:
-        genes, cells = adata.var_names, adata.obs_names
-    elif isinstance(X, pd.DataFrame):
-        genes, cells = X.columns, X.index
-    _require_unique(genes)
+    matrix, genes, cells, adata = opened(X, layer)
+    if isinstance(matrix, Cells):
+        return matrix
     if adata is not None and adata.isbacked:
-        from sbnn.data.streams import ExpressionStream  # rarely needed
+        from sbnn.data.streams import FileCells  # rarely needed
 
-        return ExpressionStream(X, genes, cell_names=cells, adata=adata)
+        return FileCells(matrix, genes, cells, adata)
     if genes is not None and not all(isinstance(name, str) for name in genes):
         genes = None
+    check_unmasked(matrix, "X")
     try:
         matrix = check_array(
-            X, accept_sparse=("csr", "csc"), dtype="numeric", ensure_min_samples=min_cells
+            matrix, accept_sparse=("csr", "csc"), dtype="numeric", ensure_min_samples=min_cells
         )
     except ValueError as error:
         raise ValueError(f"X: {error}") from error
     return Cells(matrix, genes, cells, adata)
 
 
-def two_tables(X, Y=None):
-    """Split a MuData into expression and outputs; other input is returned as it is."""
-    checks.check_unmasked(Y, "Y")
-    if isinstance(X, MuDataLike):
-        X, Y, _ = with_outputs(X, "outputs" if Y is None else Y)
+def two_tables(X, Y):
+    """Expression, in any container, and outputs of the same cells, a table or the name of one."""
+    X, Y, _ = with_outputs(X, Y)
+    check_unmasked(Y, "Y")
+    check_in_order(X, Y, "Y")
     return X, Y
-
-
-def output_table(X, Y):
-    """Outputs for `X`: the given table, or the entry of ``X.obsm`` that `Y` names."""
-    adata = X.adata if isinstance(X, Cells) else X
-    if isinstance(adata, AnnDataLike) and (Y is None or isinstance(Y, str)):
-        return obsm_table(adata, "outputs" if Y is None else Y)
-    if isinstance(Y, str | AnnDataLike | MuDataLike | Cells):
-        raise TypeError(
-            f"Y: expected a table or, if X is an AnnData, a key of its obsm, got {type(Y).__name__}"
-        )
-    cells = cells_of(X)
-    if cells is not None and isinstance(Y, pd.DataFrame | pd.Series):
-        check_same_cells(cells, Y.index)
-    return Y
 
 
 def output_names(Y, n_outputs):
@@ -94,15 +54,15 @@ def output_names(Y, n_outputs):
 
 def training_cells(model, X, y):
     """Check X and y for a fit; return `Cells` and float64 outputs, and store their names."""
-    X, y = two_tables(X, y)
-    outputs = output_table(X, y)
+    X, outputs = two_tables(X, y)
     cells = as_cells(X, min_cells=2)
     targets = validate_data(model, y=outputs, multi_output=True, y_numeric=True)
     check_consistent_length(cells, targets)
     targets = np.ascontiguousarray(targets, dtype=np.float64)
-    _require_moderate(targets, "Y")
+    columns = targets.reshape(len(targets), -1)
+    check_finite(columns, "Y")
     names_in(model, cells)
-    model.output_names_ = output_names(outputs, targets.reshape(len(targets), -1).shape[1])
+    model.output_names_ = output_names(outputs, columns.shape[1])
     return cells, targets
 
 
@@ -118,19 +78,12 @@ def names_in(model, cells):
 def to_be_fitted(model, X, y, dtype):
     """Like `training_cells`, with the expression as an array, (n, p), whose range is stored."""
     cells, targets = training_cells(model, X, y)
-    genes = cells.rows(slice(0, len(cells))).astype(dtype, copy=False)
-    _require_moderate(genes, "X")
+    genes = np.asarray(cells, dtype)
+    check_finite(genes, "X", cells.cell_names, cells.gene_names)
     model.x_min_ = genes.min(axis=0)
     model.x_max_ = genes.max(axis=0)
     model.x_mean_ = genes.mean(axis=0)
     return genes, targets
-
-
-def _require_moderate(values, argument):
-    """Reject values whose squares would overflow in single precision."""
-    largest = max(values.max(), -values.min())
-    if largest > LARGEST:
-        raise ValueError(f"{argument}: expected numbers within ±{LARGEST:g}, got {largest:g}")
 
 
 def matched_cells(model, X, needed=None):
@@ -141,12 +94,22 @@ def matched_cells(model, X, needed=None):
     that must not be missing (default: all genes of the fit).
     """
     cells = as_cells(X)
-    places = _found(cells.gene_names, getattr(model, "feature_names_in_", None), needed)
-    if places is None:
-        _require_n_features(model, X, cells)
+    seen = getattr(model, "feature_names_in_", None)
+    if cells.gene_names is None or seen is None:
+        given = X if isinstance(X, pd.DataFrame) else cells
+        validate_data(model, given, reset=False, skip_check_array=True)
         return cells, np.arange(model.n_features_in_)
-    here = np.flatnonzero(places >= 0)
-    return cells.with_genes(places[here]), here
+    places = pd.Index(cells.gene_names).get_indexer(seen)
+    known = places >= 0
+    needed = np.arange(len(seen)) if needed is None else needed
+    missing = seen[needed[~known[needed]]]
+    if len(missing):
+        raise ValueError(
+            f"X: no values for {len(missing)} of the {len(needed)} genes of the model: "
+            f"{some(missing, 10)} (X has {some(cells.gene_names, 3)}); "
+            "if a gene was measured but has no counts, set it to 0"
+        )
+    return cells.with_genes(places[known]), np.flatnonzero(known)
 
 
 def new_cells(model, X, genes=None, needed=None):
@@ -156,50 +119,9 @@ def new_cells(model, X, genes=None, needed=None):
     """
     check_is_fitted(model)
     if genes is not None:
-        needed = genes
-    cells, here = matched_cells(model, X, needed)
-    if genes is not None:
+        cells, here = matched_cells(model, X, genes)
         return cells.columns(np.searchsorted(here, genes)).astype(np.float64, copy=False)
+    cells, here = matched_cells(model, X, needed)
     values = np.zeros((len(cells), model.n_features_in_))
     values[:, here] = cells.columns(np.arange(len(here)))
     return values
-
-
-def cells_of(X):
-    """Names of the cells of X, or None if the cells have no names."""
-    if isinstance(X, pd.DataFrame):
-        return X.index
-    names = getattr(X, "cell_names", getattr(X, "obs_names", None))
-    return None if names is None else pd.Index(names)
-
-
-def _require_unique(names):
-    names = pd.Index([] if names is None else names)
-    if names.has_duplicates:
-        repeated = some(names[names.duplicated()].unique())
-        raise ValueError(f"X: gene names must be unique, but some repeat: {repeated}")
-
-
-def _require_n_features(model, X, cells):
-    """Reject input without names that does not have as many genes as the fit."""
-    if not isinstance(X, Cells | AnnDataLike):
-        validate_data(model, X, reset=False, skip_check_array=True)
-    elif cells.shape[1] != model.n_features_in_:
-        raise ValueError(f"X: expected {model.n_features_in_} genes, got {cells.shape[1]}")
-
-
-def _found(names, seen, needed):
-    """Position in `names` of each gene of the fit, -1 if missing; None if they need no matching."""
-    if names is None or seen is None or np.array_equal(names, seen):
-        return None
-    found = pd.Index(names).get_indexer(seen)
-    needed = np.arange(len(seen)) if needed is None else needed
-    missing = seen[needed[found[needed] < 0]]
-    if len(missing):
-        which = "the fit" if len(needed) == len(seen) else "the model"
-        raise ValueError(
-            f"X: no values for {len(missing)} of the {len(needed)} genes of {which}: "
-            f"{some(missing, 10)} (X has {some(names, 3)}); "
-            "if a gene was measured but has no counts, set it to 0"
-        )
-    return found

@@ -1,4 +1,4 @@
-"""Access to the parts of AnnData and MuData objects by their conventional names."""
+"""What containers of cells hold: expression, names, outputs, labels and descriptions."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
@@ -40,13 +40,31 @@ def gene_modality(data):
     return entry(data.mod, "rna", "mod") if isinstance(data, MuDataLike) else data
 
 
-def obsm_table(adata, key, where="adata.obsm"):
+def opened(X, layer=None):
+    """Expression in a container, names of genes and cells, and its AnnData, or None without them.
+
+    `layer` is the layer of an AnnData to read, by default its X.
+    """
+    X = gene_modality(X)
+    if isinstance(X, Cells):
+        return X, X.gene_names, X.cell_names, X.adata
+    if isinstance(X, pd.DataFrame):
+        return X, X.columns, X.index, None
+    if not isinstance(X, AnnDataLike):
+        return X, None, None, None
+    if layer is None and X.X is None:
+        raise ValueError(f"X: the AnnData has no X; set adata.X (layers: {sorted(X.layers)})")
+    matrix = X.X if layer is None else entry(X.layers, layer, "adata.layers")
+    return matrix, X.var_names, X.obs_names, X
+
+
+def obsm_table(adata, key):
     """An entry of ``obsm`` as a DataFrame.
 
     The columns of an array are named by ``uns["<key>_names"]`` or, as in scvi-tools, ``uns["<first
     word>_names"]``.
     """
-    table = entry(adata.obsm, key, where)
+    table = entry(adata.obsm, key, "adata.obsm")
     if isinstance(table, pd.DataFrame):
         return table
     table = dense(table).reshape(adata.n_obs, -1)
@@ -57,29 +75,35 @@ def obsm_table(adata, key, where="adata.obsm"):
     return pd.DataFrame(table, index=adata.obs_names, columns=columns)
 
 
-def with_outputs(data, outputs="outputs"):
-    """Split an AnnData or MuData into expression (an AnnData), outputs, and names of lost cells.
+def with_outputs(data, outputs=None):
+    """Expression and outputs of the same cells, and names of the cells of a MuData that are lost.
 
-    `outputs` is a key of ``obsm``, a list of columns of ``obs``, the name of another modality (its
-    cells are matched by name), or a table (used unchanged). If a MuData has no entry "outputs", its
-    only modality besides "rna" is the default.
+    `outputs` is a table or, if the expression is in an AnnData, a MuData or a stream of one, a key
+    of ``obsm``, a list of columns of ``obs``, or the name of another modality, whose cells are
+    matched by name. The default is "outputs" or the only modality besides "rna", if there is one.
     """
-    adata = gene_modality(data)
-    modalities = data.mod if isinstance(data, MuDataLike) else {}
-    if isinstance(outputs, list):
-        columns = [entry(adata.obs, name, "adata.obs") for name in outputs]
-        return adata, pd.concat(columns, axis=1), {}
-    if not isinstance(outputs, str):
-        return adata, outputs, {}
-    others = [name for name in modalities if name != "rna"]
-    if outputs == "outputs" and outputs not in {*others, *adata.obsm} and len(others) == 1:
-        outputs = others[0]
-    if outputs in modalities:
-        return _with_modality(adata, modalities[outputs], outputs)
-    where = "adata.obsm"
-    if others:
-        where = f"adata.obsm (the modalities are {sorted(modalities)})"
-    return adata, obsm_table(adata, outputs, where), {}
+    X = gene_modality(data)
+    adata = X.adata if isinstance(X, Cells) else X
+    if isinstance(adata, AnnDataLike):
+        if isinstance(outputs, list) and all(isinstance(name, str) for name in outputs):
+            return X, adata.obs[outputs], {}
+        others = dict(data.mod) if isinstance(data, MuDataLike) else {}
+        others.pop("rna", None)
+        name = "outputs" if outputs is None else outputs
+        if isinstance(name, str):
+            known = {**adata.obsm, **others}
+            if name == "outputs" and name not in known and len(others) == 1:
+                [name] = others
+            if outputs is None and name not in known:
+                return X, None, {}
+            table = entry(known, name, "adata.obsm and other modalities")
+            if name in others:
+                return _with_modality(X, table, name)
+            return X, obsm_table(adata, name), {}
+    if isinstance(outputs, str | AnnDataLike | MuDataLike):
+        got = type(outputs).__name__
+        raise TypeError(f"Y: expected a table or, if X is an AnnData, a key of its obsm, got {got}")
+    return X, outputs, {}
 
 
 def _with_modality(adata, second, name):
@@ -90,10 +114,8 @@ def _with_modality(adata, second, name):
         alone = cells.difference(names, sort=False)
         if len(alone):
             dropped[f"cells only in {modality}"] = list(alone)
-            warn(
-                f"cells only in modality {modality!r} are left out "
-                f"({len(alone)} of {len(cells)}): {some(alone)}"
-            )
+            of_cells = f"{len(alone)} of {len(cells)}"
+            warn(f"{of_cells} cells only in modality {modality!r} are left out: {some(alone)}")
     if len(names) < adata.n_obs:
         adata = adata[names]  # a view, which does not load data from disk
     second = second[names].to_memory() if second.isbacked else second[names]
@@ -106,57 +128,62 @@ def dense(matrix):
 
 
 def parts_of(data, outputs):
-    """Convert an AnnData, MuData or `Cells` to the arguments of `paired`; all values are loaded."""
-    if isinstance(data, Cells):
-        expression = data.rows(slice(0, len(data)))
-        named = {"gene_names": data.gene_names, "cell_names": data.cell_names}
-        if data.adata is not None:
-            outputs = with_outputs(data.adata, outputs)[1]
-        return {"X": expression, "Y": outputs, **named}
-    adata, outputs_table, dropped = with_outputs(data, outputs)
-    if adata.X is None:
-        raise ValueError(f"X: set adata.X (layers: {sorted(adata.layers)})")
-    if adata.isbacked:
-        adata = adata.to_memory()
-    labels = _labels_of(data, adata)
-    if isinstance(outputs, list):
-        labels = labels.drop(columns=outputs)
-    about = {"source": "an AnnData object", **adata.uns.get("sbnn", {})}
-    return {
-        "X": adata.X,
-        "Y": outputs_table,
-        "gene_names": adata.var_names,
-        "cell_names": adata.obs_names,
-        "labels": labels,
-        "colors": _colors_of(data) if "type" in labels else {},
-        "counts": adata.layers.get("counts"),
-        "about": about
-        | {
-            "truth": _truth_of(adata, about.get("truth", {})),
-            "dropped": dict(about.get("dropped", {})) | dropped,
-        },
+    """Arguments of `paired` that a container holds; all values of an AnnData are loaded."""
+    X, Y, dropped = with_outputs(data, outputs)
+    if isinstance(Y, pd.Series):
+        Y = Y.to_frame(Y.name or "output_0")
+    elif np.ndim(Y) == 1:
+        Y = np.reshape(Y, (-1, 1))
+    is_adata = isinstance(X, AnnDataLike)
+    if is_adata and X.isbacked:
+        X = X.to_memory()
+    matrix, genes, cells, _ = opened(X)
+    parts = {
+        "X": matrix,
+        "Y": Y,
+        "gene_names": genes,
+        "feature_names": None,
+        "cell_names": cells,
+        "labels": None,
+        "colors": {},
+        "counts": None,
+        "about": {"source": "the user's arrays"},
     }
+    if isinstance(Y, pd.DataFrame):
+        parts["feature_names"] = Y.columns
+        if cells is None:
+            parts["cell_names"] = Y.index
+    if not is_adata:
+        return parts
+    labels = _labels_of(data, X)
+    parts["labels"] = labels.drop(columns=outputs) if isinstance(outputs, list) else labels
+    if "type" in labels:
+        parts["colors"] = _colors_of(data)
+    parts["counts"] = X.layers.get("counts")
+    about = {"source": "an AnnData object", "truth": {}, "dropped": {}, **X.uns.get("sbnn", {})}
+    about["truth"] = _truth_of(X, about["truth"])
+    about["dropped"] = {**about["dropped"], **dropped}
+    parts["about"] = about
+    return parts
 
 
 def _labels_of(data, adata):
     """Labels of the cells, with columns of a MuData that its modality `adata` lacks."""
-    labels = adata.obs.copy()
+    labels = adata.obs
     if isinstance(data, MuDataLike):
-        shared = data.obs.reindex(labels.index)
-        lacking = shared.columns.difference(labels.columns, sort=False)
-        labels = labels.join(shared[lacking])
-    for name in labels.select_dtypes("category"):
-        labels[name] = labels[name].astype(object)
-    return labels
+        lacking = data.obs.columns.difference(labels.columns, sort=False)
+        labels = labels.join(data.obs[lacking])
+    categories = labels.select_dtypes("category").columns
+    return labels.astype(dict.fromkeys(categories, object))
 
 
 def _colors_of(data):
     """Colour of each type; a list of colours, as in scanpy, follows the order of the types."""
     # a palette belongs to the types of all cells, including cells that are left out
     whole = gene_modality(data)
-    palette = whole.uns.get("type_colors", data.uns.get("type_colors"))
-    if palette is None or isinstance(palette, Mapping):
-        return palette or {}
+    palette = whole.uns.get("type_colors", data.uns.get("type_colors", {}))
+    if isinstance(palette, Mapping):
+        return palette
     holder = whole if "type" in whole.obs else data
     types = holder.obs["type"].astype("category").cat.categories
     if len(palette) < len(types):  # scanpy replaces a palette that is too short

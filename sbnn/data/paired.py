@@ -1,18 +1,18 @@
 """Two measurements of the same cells: a validated AnnData for users, and arrays inside."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_array
 
 from sbnn.data import checks
-from sbnn.data.cells import Cells
 from sbnn.data.checks import some
 from sbnn.data.containers import about_data, with_about
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.objects import AnnDataLike, MuDataLike, dense, entry, parts_of
-from sbnn.data.preprocessing import size_of_library
+from sbnn.data.preprocessing import row_sums, size_of_library
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +28,28 @@ class Paired:
     colors: dict  # type -> "#RRGGBB"
     # raw counts from which X was computed, an array or CSR matrix of the same shape, or None
     counts: object
-    name: str
-    sha256: str
     about: dict  # all of `uns["sbnn"]`, with the complete truth of a simulation
+
+    @property
+    def name(self):
+        """Short name of the data."""
+        return self.about["name"]
+
+    @cached_property
+    def content_sha256(self):
+        """Fingerprint of the arrays."""
+        arrays = [self.X, self.Y]
+        if self.counts is not None:
+            arrays.append(self.counts)
+        return fingerprint_arrays(*arrays)
+
+    @property
+    def sha256(self):
+        """Fingerprint of the data: the stored one, unless the arrays have changed since."""
+        unchanged = self.about.get("content_sha256") in (None, self.content_sha256)
+        if unchanged and self.about["sha256"]:
+            return self.about["sha256"]
+        return self.content_sha256
 
     @property
     def n_cells(self):
@@ -64,7 +83,7 @@ class Paired:
         """
         if self.counts is None:
             return None
-        usual = np.median(np.asarray(self.counts.sum(axis=1)))
+        usual = np.median(row_sums(self.counts))
         return self.counts if size_of_library(self.X, self.counts) == usual else None
 
     @property
@@ -132,10 +151,20 @@ def paired(
     """
     import anndata  # slower to import than any other package
 
-    about = about_data(**about)
-    data = as_paired(
-        _arrays(X, Y, gene_names, feature_names, cell_names, labels, colors, counts, about)
-    )
+    given = {
+        "gene_names": gene_names,
+        "feature_names": feature_names,
+        "cell_names": cell_names,
+        "labels": labels,
+        "colors": colors,
+        "counts": counts,
+    }
+    parts = parts_of(X, Y)
+    for name, value in given.items():
+        if value is not None:
+            parts[name] = value
+    parts["about"] = about_data(**{"source": "the user's arrays"} | about)
+    data = as_paired(_arrays(**parts))
     obs = data.labels.assign(type=pd.Categorical(data.labels["type"], categories=list(data.colors)))
     adata = anndata.AnnData(data.X, obs, pd.DataFrame(index=data.gene_names))
     if data.n_outputs:
@@ -143,7 +172,7 @@ def paired(
     if data.counts is not None:
         adata.layers["counts"] = data.counts
     adata.uns["type_colors"] = list(data.colors.values())
-    return with_about(adata, data.about, data.about["content_sha256"])
+    return with_about(adata, data.about, data.content_sha256)
 
 
 def as_paired(data):
@@ -159,17 +188,12 @@ def read_paired(data):
     """Convert like `as_paired`, but accept columns with the same value in all cells."""
     if isinstance(data, Paired):  # already converted by another public function
         return data
-    if isinstance(data, MuDataLike):
-        data = data, "outputs"
-    elif isinstance(data, AnnDataLike):
-        data = data, "outputs" if "outputs" in data.obsm else None
+    if isinstance(data, AnnDataLike | MuDataLike):
+        data = data, None
     if not isinstance(data, tuple | list) or len(data) != 2:
         got = type(data).__name__
         raise TypeError(f"data: expected an AnnData, a MuData or a pair (X, Y), got {got}")
-    X, Y = data
-    if isinstance(X, AnnDataLike | MuDataLike | Cells):
-        return _arrays(**parts_of(X, Y))
-    return _arrays(X, Y)
+    return _arrays(**parts_of(*data))
 
 
 def constants(data):
@@ -185,31 +209,8 @@ def constants(data):
             yield f"{text} ({len(constant)}): {some(constant)}; leave them out"
 
 
-def _arrays(
-    X,
-    Y=None,
-    gene_names=None,
-    feature_names=None,
-    cell_names=None,
-    labels=None,
-    colors=None,
-    counts=None,
-    about=None,
-):
-    """Convert user input to `Paired`; a fingerprint in `about` is kept unless the data changed."""
-    if isinstance(Y, pd.Series):
-        Y = Y.to_frame(Y.name or "output_0")
-    elif isinstance(Y, np.ndarray | list) and np.ndim(Y) == 1:
-        Y = np.reshape(Y, (-1, 1))
-    indices = [table.index for table in (X, Y) if isinstance(table, pd.DataFrame)]
-    if cell_names is None and indices:
-        cell_names = indices[0]
-    for index in indices:
-        checks.check_same_cells(pd.Index(cell_names), index, strict=len(indices) == 2)
-    if gene_names is None:
-        gene_names = getattr(X, "columns", None)
-    if feature_names is None:
-        feature_names = getattr(Y, "columns", None)
+def _arrays(X, Y, gene_names, feature_names, cell_names, labels, colors, counts, about):
+    """Convert the arguments of `paired` to arrays."""
     x = _matrix(X, "X")
     y = np.zeros((len(x), 0), np.float32) if Y is None else _matrix(Y, "Y")
     if not x.size or len(y) != len(x):
@@ -221,19 +222,12 @@ def _arrays(
     checks.check_finite(x, "X", cells, genes)
     checks.check_finite(y, "Y", cells, outputs)
     labels = checks.check_labels(labels, cells, ("family", "type"))
-    colors = checks.check_colors({} if colors is None else colors, labels["type"])
-    arrays = [x, y]
+    checks.check_in_order(labels, X, "X")
+    checks.check_in_order(labels, Y, "Y")
+    colors = checks.check_colors(colors, labels["type"])
     if counts is not None:
         counts = checks.check_counts(counts, x.shape)
-        arrays.append(counts)
-    content = fingerprint_arrays(*arrays)
-    about = about_data(source="the user's arrays") | (about or {})
-    changed = about.get("content_sha256", content) != content
-    if changed or not about["sha256"]:
-        about["sha256"] = content
-    about["content_sha256"] = content
-    name, sha256 = str(about["name"]), str(about["sha256"])
-    return Paired(x, y, genes, outputs, cells, labels, colors, counts, name, sha256, about)
+    return Paired(x, y, genes, outputs, cells, labels, colors, counts, about_data() | about)
 
 
 def _matrix(values, argument):

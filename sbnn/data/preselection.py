@@ -123,5 +123,6 @@ def with_preselected(data, preselect, cells=None):
     sha256 = fingerprint_parameters(
         {"subset of": data.sha256, "cells": data.cell_names, "genes": gene_names}
     )
+    about = {**data.about, "sha256": sha256, "content_sha256": None}
     X = data.X[:, genes]
-    return replace(data, X=X, gene_names=gene_names, counts=counts, sha256=sha256), settings
+    return replace(data, X=X, gene_names=gene_names, counts=counts, about=about), settings

@@ -13,88 +13,20 @@ import pandas as pd
 from scipy import sparse
 
 from sbnn.data.cells import Cells, some_columns
-from sbnn.data.checks import check_names, some
-from sbnn.data.objects import AnnDataLike, MuDataLike
+from sbnn.data.checks import some
+from sbnn.data.objects import opened
 from sbnn.errors import check_number
 
 # cells read at a time from a mapped file; each may load half a megabyte of neighbours
 SCATTERED_CELLS_AT_ONCE = 128
 
 
-class ExpressionStream(Cells):
-    """Expression in a file, read in dense blocks.
+class FileCells(Cells):
+    """Expression in a matrix that usually is in a file, read in blocks."""
 
-    Parameters
-    ----------
-    source : array-like, shape (n, p), DataFrame or AnnData
-        Log expression or counts: any object with ``shape`` and sliceable rows, such as a
-        ``numpy.memmap``, an h5py or zarr data set, a
-        CSR matrix, an AnnData opened with ``backed="r"`` (not a view, which anndata would load) or
-        its ``X``. Sliced rows may be sparse. Note that zarr reads missing chunks as zeros.
-    gene_names, cell_names : sequence of str, optional
-        By default, the names in the AnnData or DataFrame.
-    block_size : int, optional
-        Number of cells to read at a time; by default, a block has about four million values.
-    totals : array-like of shape (n,), optional
-        Total counts of each cell over all genes, for `sbnn.CountNormalizer`, if `source` holds
-        counts of only some genes.
-    adata : AnnData, optional
-        AnnData that holds other tables of the same cells, such as their outputs; by default
-        `source` if it is an AnnData.
-
-    Raises
-    ------
-    ValueError
-        If `source` is not a matrix, there are no cells or genes, names do not match or repeat, or
-        if, during reading, a value is not finite.
-    OSError
-        If the file cannot be read, or was removed, replaced, truncated or modified since the stream
-        was made.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sbnn import ExpressionStream
-    >>> shape = 10**6, 1000
-    >>> counts = np.memmap("counts.bin", "uint16", "r", shape=shape)  # doctest: +SKIP
-    >>> cells = ExpressionStream(counts)  # doctest: +SKIP
-    >>> make_pipeline(CountNormalizer(), model).fit(cells, Y)  # doctest: +SKIP
-    """
-
-    def __init__(
-        self,
-        source,
-        gene_names=None,
-        block_size=None,
-        cell_names=None,
-        totals=None,
-        adata=None,
-    ):
-        matrix = source
-        names = None, None
-        if isinstance(source, AnnDataLike):
-            adata = source
-            matrix = source.X
-            names = source.var_names, source.obs_names
-        elif isinstance(source, pd.DataFrame):
-            matrix = source.to_numpy()
-            names = source.columns, source.index
-        gene_names = names[0] if gene_names is None else gene_names
-        cell_names = names[1] if cell_names is None else cell_names
+    def __init__(self, matrix, gene_names=None, cell_names=None, adata=None):
         _check_source(matrix)
-        n_cells, n_genes = matrix.shape
-        if gene_names is not None:
-            gene_names = check_names(gene_names, "gene_names", "gene", n_genes)
-        if totals is not None:
-            totals = np.asarray(totals, dtype=np.float64)
-        for name, given in (("cell_names", cell_names), ("totals", totals)):
-            if given is not None and np.shape(given) != (n_cells,):
-                raise ValueError(f"{name}: expected {n_cells}, got shape {np.shape(given)}")
-        if block_size is not None:
-            check_number("block_size", block_size, int, 1)
         super().__init__(matrix, gene_names, cell_names, adata)
-        self.totals = totals
-        self.block_size = block_size
         self._path = _path_behind(self.matrix)
         self._state = self._file_state()
 
@@ -109,31 +41,26 @@ class ExpressionStream(Cells):
         block = self._stored(cells)
         values = block.data if sparse.issparse(block) else block
         if not np.isfinite(values).all():
-            names = np.arange(len(self)) if self.cell_names is None else self.cell_names
-            bad = np.flatnonzero(~np.isfinite(block.sum(axis=1)))
-            raise ValueError(
-                f"source: NaN or infinite values in {len(bad)} cells: {some(names[cells][bad])}"
-            )
+            bad = self.names_of(cells)[~np.isfinite(block.sum(axis=1))]
+            raise ValueError(f"source: NaN or infinite values in {len(bad)} cells: {some(bad)}")
         return some_columns(block, genes)
 
     def _stored(self, cells):
         """Values of some cells as they are stored in the source, an array or a CSR matrix."""
         self._check_file()
-        if isinstance(cells, slice) or mapped(self.matrix) is None:
-            try:
-                block = self.matrix[cells]
-            # raised by h5py and zarr
-            except (OSError, RuntimeError, ValueError, KeyError) as error:
-                name = self._path or f"a {type(self.matrix).__name__}"
-                raise OSError(
-                    f"source: cannot read {name}; is its file open and complete? {error}"
-                ) from error
-            return block.tocsr() if sparse.issparse(block) else np.asarray(block)
-        parts = []
-        for start in range(0, len(cells), SCATTERED_CELLS_AT_ONCE):
-            parts.append(self.matrix[cells[start : start + SCATTERED_CELLS_AT_ONCE]])
-            self._release()
-        return np.concatenate(parts)
+        if not isinstance(cells, slice) and mapped(self.matrix) is not None:
+            parts = []
+            for start in range(0, len(cells), SCATTERED_CELLS_AT_ONCE):
+                parts.append(self.matrix[cells[start : start + SCATTERED_CELLS_AT_ONCE]])
+                self._release()
+            return np.concatenate(parts)
+        try:
+            block = self.matrix[cells]
+        # raised by h5py and zarr
+        except (OSError, RuntimeError, ValueError, KeyError) as error:
+            text = "source: cannot read the values; is the file open and complete?"
+            raise OSError(f"{text} {error}") from error
+        return block.tocsr() if sparse.issparse(block) else np.asarray(block)
 
     def _release(self):
         """Release the pages of a mapped file, which otherwise stay in memory after reading."""
@@ -154,11 +81,65 @@ class ExpressionStream(Cells):
         return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
 
 
+class ExpressionStream(FileCells):
+    """Expression in a file, read in dense blocks.
+
+    Parameters
+    ----------
+    source : array-like, shape (n, p), DataFrame, AnnData or MuData
+        Log expression or counts: any object with ``shape`` and sliceable rows, such as a
+        ``numpy.memmap``, an h5py or zarr data set, a
+        CSR matrix, an AnnData opened with ``backed="r"`` (not a view, which anndata would load) or
+        its ``X``. Sliced rows may be sparse. Note that zarr reads missing chunks as zeros.
+    gene_names, cell_names : sequence of str, optional
+        By default, the names in the AnnData or DataFrame.
+    block_size : int, optional
+        Number of cells to read at a time; by default, a block has about four million values.
+    totals : array-like of shape (n,), optional
+        Total counts of each cell over all genes, for `sbnn.CountNormalizer`, if `source` holds
+        counts of only some genes.
+
+    Raises
+    ------
+    ValueError
+        If `source` is not a matrix, there are no cells or genes, names do not match or repeat, or
+        if, during reading, a value is not finite.
+    OSError
+        If the file cannot be read, or was removed, replaced, truncated or modified since the stream
+        was made.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sbnn import ExpressionStream
+    >>> shape = 10**6, 1000
+    >>> counts = np.memmap("counts.bin", "uint16", "r", shape=shape)  # doctest: +SKIP
+    >>> cells = ExpressionStream(counts)  # doctest: +SKIP
+    >>> make_pipeline(CountNormalizer(), model).fit(cells, Y)  # doctest: +SKIP
+    """
+
+    def __init__(self, source, gene_names=None, block_size=None, cell_names=None, totals=None):
+        matrix, genes, cells, adata = opened(source)
+        if isinstance(matrix, pd.DataFrame):
+            matrix = matrix.to_numpy()
+        gene_names = genes if gene_names is None else gene_names
+        cell_names = cells if cell_names is None else cell_names
+        super().__init__(matrix, gene_names, cell_names, adata)
+        if block_size is not None:
+            check_number("block_size", block_size, int, 1)
+            self.block_size = block_size
+        if totals is not None:
+            self.totals = np.asarray(totals, dtype=np.float64)
+        for name, given in (("cell_names", self.cell_names), ("totals", self.totals)):
+            if given is not None and len(given) != len(self):
+                raise ValueError(f"{name}: expected {len(self)}, got {len(given)}")
+
+
 def _check_source(matrix):
     """Reject anything that is not a matrix of cells x genes; sparse files must be CSR."""
     shape = tuple(getattr(matrix, "shape", ()))
     is_column_major = not sparse.issparse(matrix) and getattr(matrix, "format", "csr") != "csr"
-    if isinstance(matrix, MuDataLike) or len(shape) != 2 or min(shape) == 0 or is_column_major:
+    if len(shape) != 2 or min(shape) == 0 or is_column_major:
         raise ValueError(
             "source: expected an open matrix of cells x genes, CSR if it is sparse, got "
             f"{type(matrix).__name__} of shape {shape}; load other layouts by adata.to_memory()"

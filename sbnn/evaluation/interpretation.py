@@ -15,8 +15,9 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
+from sbnn.data.checks import cells_of
 from sbnn.data.fingerprint import fingerprint_arrays
-from sbnn.data.inputs import cells_of, new_cells, output_names, output_table, two_tables
+from sbnn.data.inputs import new_cells, output_names, two_tables
 from sbnn.data.paired import as_paired, groups_of
 from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
@@ -96,8 +97,7 @@ def interpret(
     ``share_mean`` does not measure the effect of a gene: if the baseline is the training mean, the
     shares of cells above and below the mean cancel.
     """
-    X, Y = two_tables(X, Y)
-    table = output_table(X, Y)
+    X, table = two_tables(X, Y)
     values = expression_of(model, X)
     outputs = check_array(table, dtype=np.float64, ensure_2d=False, input_name="Y")
     check_consistent_length(values, outputs)

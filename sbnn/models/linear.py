@@ -12,7 +12,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.utils import TransformerTags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from sbnn.data.inputs import new_cells, output_table, to_be_fitted, two_tables
+from sbnn.data.inputs import new_cells, to_be_fitted, two_tables
 from sbnn.errors import check_flag, check_number
 from sbnn.metrics import pooled_r2
 
@@ -52,7 +52,6 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _validate(self, X, y):
         """Check X and y and store their means; return both centred, (n, p) and (n, q)."""
-        X, y = two_tables(X, y)
         X, Y = to_be_fitted(self, X, y, np.float64)
         self.x_mean_ = X.mean(axis=0)
         self.y_mean_ = Y.mean(axis=0)
@@ -75,8 +74,8 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def score(self, X, y=None):
         """Pooled R2 relative to the training means, as `sbnn.metrics.pooled_r2`."""
         check_is_fitted(self)
-        X, y = two_tables(X, y)
-        return pooled_r2(output_table(X, y), self.predict(X), self.y_mean_)
+        X, Y = two_tables(X, y)
+        return pooled_r2(Y, self.predict(X), self.y_mean_)
 
 
 class LeaveOneOutRidge(LinearRegressor):
@@ -111,7 +110,6 @@ class LeaveOneOutRidge(LinearRegressor):
         check_number("the length of alphas", len(alphas), int, 1)
         for alpha in alphas.tolist():
             check_number("alphas", alpha, float, 0)
-        X, y = two_tables(X, y)
         X, Y = to_be_fitted(self, X, y, np.float64)
         # "auto" would choose "eigen", which is four times slower if there are about as many cells
         # as genes.

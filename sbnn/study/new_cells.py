@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sbnn.data.checks import kind_of_expression, some
+from sbnn.data.checks import cells_of, kind_of_expression, some
 from sbnn.data.count_normalizer import COUNTS
 from sbnn.data.diagnose import ROUNDING, unlike_training
-from sbnn.data.inputs import cells_of, new_cells
+from sbnn.data.inputs import new_cells
 from sbnn.data.objects import entry
 from sbnn.data.preprocessing import log2p1
 from sbnn.data.readers.tables import as_numbers, leave_out, read_table

@@ -135,7 +135,6 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         except (TypeError, ValueError) as error:
             raise ValueError("eval_set: expected a pair (X, Y)") from error
         X, Y = inputs.two_tables(X, Y)
-        Y = inputs.output_table(X, Y)
         Y = check_array(Y, dtype=np.float64, ensure_2d=False, input_name="eval_set")
         cells, _ = inputs.matched_cells(self, X)
         expected = len(cells), len(self.y_mean_)
@@ -209,9 +208,8 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         With ``standardize=True``, each output is in units of its training SD, so that all outputs
         have the same weight.
         """
-        X, y = inputs.two_tables(X, y)
+        X, Y = inputs.two_tables(X, y)
         predicted = self.predict(X)
-        Y = np.asarray(inputs.output_table(X, y))
         Y = check_array(Y, dtype=np.float64, ensure_2d=False, input_name="y")
         check_consistent_length(predicted, Y, sample_weight)
         if Y.size != predicted.size:

@@ -8,8 +8,7 @@ import pandas as pd
 import torch
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.checks import some
-from sbnn.data.inputs import LARGEST
+from sbnn.data.checks import LARGEST, some
 from sbnn.determinism import reproducible
 from sbnn.errors import warn
 
