@@ -24,7 +24,6 @@ OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "
 # log2 of a million molecules; log values are smaller, and the largest counts are larger
 LARGEST_LOG = 20
 BEYOND_LOG = 50  # no logarithm of a count is this large
-VALUES_LOOKED_AT = 2**20  # number of values to inspect, taken from the first cells
 LARGEST_COUNT = 2**31 - 1
 LARGEST = 1e15  # beyond this value, sums of squares overflow in single precision
 _MONTH = "(Jan|Feb|Ma[iry]|Mär|Mrz|Apr|Jun|Jul|Aug|Sept?|O[ck]t|Nov|De[cz])"
@@ -39,9 +38,9 @@ class CheckedSettings:
     """Base class for settings: each field has the type of its default, and numbers have bounds."""
 
     # smallest values of fields; by default 1 for whole numbers and 0 for other numbers
-    _LEAST: dict = {}
-    _MOST: dict = {}  # largest values of fields; by default 1e9
-    _LENGTHS: dict = {}  # smallest and largest length of a tuple
+    _LEAST = {}
+    _MOST = {}  # largest values of fields; by default 1e9
+    _LENGTHS = {}  # smallest and largest length of a tuple
 
     def __post_init__(self):
         """Check the types and ranges of all fields."""
@@ -107,11 +106,8 @@ def check_labels(
     """
     if given is None:
         given = pd.DataFrame(index=pd.Index(cells, dtype=object))
-    elif isinstance(given, pd.Series):
-        given = given.to_frame()
-    elif not isinstance(given, pd.DataFrame):
-        raise TypeError(f"labels: expected a DataFrame, got {type(given).__name__}")
-    labels = given.set_axis(given.index.astype(str), axis=0)
+    labels = pd.DataFrame(given)
+    labels.index = labels.index.astype(str)
     twice = labels.index[labels.index.duplicated()]
     wrong = twice.union(labels.index.symmetric_difference(cells))
     if len(wrong):
@@ -166,8 +162,7 @@ def _palette(size: int) -> list[str]:
         return list(OKABE_ITO[:size])
     colors = []
     for i in range(size):
-        lightness = 0.55 if i % 2 else 0.4
-        rgb = colorsys.hls_to_rgb(i / size, lightness, 0.65)
+        rgb = colorsys.hls_to_rgb(i / size, (0.4, 0.55)[i % 2], 0.65)
         colors.append(hex_color(255 * level for level in rgb))
     return colors
 
@@ -197,14 +192,13 @@ def check_counts(given: Any, shape: tuple[int, int]) -> np.ndarray | sparse.csr_
     counts = sparse.csr_array(given) if sparse.issparse(given) else np.asarray(given)
     if counts.shape != shape:
         raise ValueError(f"counts: expected the shape of X, {shape}, got {counts.shape}")
-    kind = counts.dtype.kind
-    if kind not in "iuf":
+    if counts.dtype.kind not in "iuf":
         raise TypeError(f"counts: expected raw counts, got {counts.dtype}")
     values = counts.data if sparse.issparse(counts) else counts
     wrong = values[~are_counts(values)]
     if wrong.size:
         raise ValueError(f"counts: expected raw counts, whole and not negative, got {wrong[0]}")
-    return counts.astype(np.int64) if kind == "f" else counts
+    return counts.astype(np.int64) if counts.dtype.kind == "f" else counts
 
 
 def are_counts(values: np.ndarray) -> np.ndarray:
@@ -221,7 +215,7 @@ def some(names: Iterable[Any], limit: int = 5) -> str:
     return text
 
 
-def kind_of_expression(values) -> tuple[str, str, str]:
+def kind_of_expression(values: np.ndarray) -> tuple[str, str, str]:
     """Classify values as "counts", "normalised" (CPM, TPM) or "log", with range and any doubt.
 
     Whole numbers are counts if some exceed `LARGEST_LOG`, or if some exceed 2 and the median
@@ -231,41 +225,20 @@ def kind_of_expression(values) -> tuple[str, str, str]:
     """
     low, high = values.min(), values.max()
     whole = np.mean(values == np.rint(values))
-    kind = "log"
-    doubt = ""
-    if low >= 0 and whole == 1:
-        if like_counts(high, looked_at(values)[3]):
-            kind = "counts"
-        else:
-            doubt = "small whole numbers may be counts too"
-    elif low >= 0 and high > BEYOND_LOG:
-        kind = "normalised"
-        if np.count_nonzero(values) > 2 * np.count_nonzero(values != np.rint(values)):
-            doubt = "they may be estimated counts, which need rounding"
-    elif low >= 0 and high > LARGEST_LOG:
-        doubt = "they are unusually large for log values"
-    return kind, range_of(low, high, whole), doubt
-
-
-def like_counts(high, usual):
-    """Whether whole numbers with this maximum and median nonzero value are probably counts."""
-    return high > LARGEST_LOG or (high > 2 and usual == 1)
-
-
-def looked_at(values):
-    """Minimum, maximum, share of whole numbers and median nonzero value of the first cells."""
-    block = values[: max(1, VALUES_LOOKED_AT // values.shape[1])]
-    numbers = block.toarray() if sparse.issparse(block) else np.asarray(block)
-    expressed = numbers[numbers != 0]
-    usual = float(np.median(expressed)) if expressed.size else 0.0
-    whole = np.mean(numbers == np.rint(numbers))
-    return numbers.min(), numbers.max(), whole, usual
-
-
-def range_of(low, high, whole):
-    """Describe the range of values and their share of whole numbers, for a message."""
     percent = np.floor(1000 * whole) / 10
-    return f"values from {low:g} to {high:g}, {percent:g} % of them whole numbers"
+    span = f"values from {low:g} to {high:g}, {percent:g} % of them whole numbers"
+    if low < 0:
+        return "log", span, ""
+    if whole == 1:
+        if high > LARGEST_LOG or (high > 2 and np.median(values[values > 0]) == 1):
+            return "counts", span, ""
+        return "log", span, "small whole numbers may be counts too"
+    if high <= BEYOND_LOG:
+        unusual = "they are unusually large for log values"
+        return "log", span, unusual if high > LARGEST_LOG else ""
+    if np.count_nonzero(values) > 2 * np.count_nonzero(values != np.rint(values)):
+        return "normalised", span, "they may be estimated counts, which need rounding"
+    return "normalised", span, ""
 
 
 def check_finite(values: np.ndarray, argument: str, rows=None, columns=None) -> None:
@@ -285,8 +258,7 @@ def check_recorded(values: np.ndarray, argument: str, rows=None, columns=None) -
     cells = np.arange(len(values)) if rows is None else np.asarray(rows)
     empty = cells[missing.all(axis=1)]
     if len(empty):
-        text = f"{argument}: no values for {len(empty)} of {len(values)} cells: {some(empty)}"
-        warn(f"{text}; leave such cells out")
+        warn(f"{argument}: leave out cells without values ({len(empty)}): {some(empty)}")
 
 
 def value_at(values, i, j, argument, rows=None, columns=None):

@@ -1,7 +1,5 @@
 """Description of a data set in ``uns["sbnn"]`` of its AnnData, in one format for all data."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from sbnn.data.fingerprint import fingerprint_files
@@ -20,11 +18,6 @@ def about_data(
     notes=(),
 ):
     """Entries of ``uns["sbnn"]``, which are described in `sbnn.paired`."""
-    for argument, given in {"files": files, "dropped": dropped, "truth": truth}.items():
-        if not isinstance(given, Mapping | None):
-            raise TypeError(f"{argument}: expected a dict, got {given!r}")
-    if not np.iterable(notes):
-        raise TypeError(f"notes: expected a list of sentences, got {notes!r}")
     if files and not sha256:
         sha256 = fingerprint_files(files)
     left_out = {}
@@ -56,7 +49,6 @@ def with_about(adata, about, content):
 
 def name_and_sha256(about, content):
     """Name and fingerprint of the data; the stored fingerprint holds only for unchanged data."""
-    name = about.get("name", "custom")
-    if about.get("content_sha256") == content:
-        return name, about["sha256"]
-    return name, content
+    unchanged = about.get("content_sha256", content) == content
+    stored = about.get("sha256") if unchanged else None
+    return about.get("name", "custom"), stored or content

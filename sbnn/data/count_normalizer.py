@@ -2,13 +2,13 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.cells import Cells, some_columns
+from sbnn.data.counts import log2p1, normalize_library_size, row_sums
 from sbnn.data.inputs import as_cells, matched_cells, names_in
 from sbnn.data.objects import AnnDataLike, MuDataLike
-from sbnn.data.preprocessing import log2p1, normalize_library_size, row_sums
 from sbnn.errors import check_number, warn
 
 COUNTS = "counts"  # layer of an AnnData
@@ -16,7 +16,7 @@ COUNTS = "counts"  # layer of an AnnData
 LEAST_SHARE, HALF = 0.05, 0.5
 
 
-class CountNormalizer(TransformerMixin, BaseEstimator):
+class CountNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Normalise counts to ``log2(1 + counts / total * library size)``.
 
     The library size is learned from the training cells, so that new cells get the same units. Put

@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 
 from sbnn.data import checks
-from sbnn.data.checks import LARGEST_LOG, some
+from sbnn.data.checks import some
+from sbnn.data.counts import correlation_with_counts
+from sbnn.data.objects import dense
 from sbnn.data.paired import constants, read_paired
-from sbnn.data.preprocessing import correlation_with_counts
 
+FIRST_CELLS = 1000  # number of cells in which counts and logarithms are told apart
 # least distance of an extreme outlier from the mean of the other cells, in SDs of these cells
 FAR_OUT = 1e6
 NINES = [sign * float("9" * n) for n in range(2, 7) for sign in (1, -1)]  # marks of missing values
@@ -55,19 +57,17 @@ def diagnose(data, model=None):
     cells = read_paired(data)
     X, Y = cells.X, cells.Y
     genes, outputs = cells.gene_names, cells.feature_names
-    found = [*dates(genes), *raw_counts(X, "X")]
+    found = [*dates(genes), *raw_counts(X[:FIRST_CELLS], "X")]
     if cells.counts is not None:
-        found += log_values(cells.counts, "counts")
+        found += log_values(dense(cells.counts[:FIRST_CELLS]), "counts")
         found += foreign_counts(X, cells.counts)
-    found += marks(X, "X", genes)
-    found += outliers(X, "X", cells.cell_names, genes)
-    if cells.n_outputs:
-        found += marks(Y, "Y", outputs)
-        found += outliers(Y, "Y", cells.cell_names, outputs)
-        found += constants(cells)
-        found += numbered_cells(Y, outputs)
-        found += swapped(X, Y)
-        found += copies(X, Y)
+    for argument, values, columns in (("X", X, genes), ("Y", Y, outputs)):
+        found += marks(values, argument, columns)
+        found += outliers(values, argument, cells.cell_names, columns)
+    found += constants(cells)
+    found += numbered_cells(Y, outputs)
+    found += swapped(X, Y)
+    found += copies(X, Y)
     if model is not None:
         found += unlike_training(model, X, genes, cells.cell_names)
     return found
@@ -75,29 +75,23 @@ def diagnose(data, model=None):
 
 def raw_counts(values, argument):
     """Counts where log values are expected."""
-    low, high, whole, usual = checks.looked_at(values)
-    if whole == 1 and low >= 0 and checks.like_counts(high, usual):
-        span = checks.range_of(low, high, whole)
-        yield (
-            f"{argument} looks like raw counts ({span}) where log values are expected; "
-            "log-transform it, and pass raw counts as counts"
-        )
+    kind, span, _ = checks.kind_of_expression(values)
+    if kind == "counts":
+        yield f"{argument} looks like raw counts ({span}); log-transform it"
 
 
 def log_values(values, argument):
     """Fractions, or whole numbers that may be logarithms, where counts are expected."""
-    low, high, whole, usual = checks.looked_at(values)
-    if whole < 1 or (high <= LARGEST_LOG and usual > 1):
-        span = checks.range_of(low, high, whole)
-        yield f"{argument} looks like log values ({span}) where raw counts are expected"
+    kind, span, _ = checks.kind_of_expression(values)
+    if kind != "counts":
+        yield f"{argument} looks like log values ({span}); expected raw counts"
 
 
 def foreign_counts(X, counts):
     """Counts of other cells or genes than those of X."""
     correlation = correlation_with_counts(X, counts)
     if correlation < LEAST_ALIKE:
-        text = f"counts: correlation with X is only {correlation:.2f}"
-        yield f"{text}; are cells or genes misaligned?"
+        yield f"counts: correlation with X is only {correlation:.2f}; is the order the same?"
 
 
 def dates(genes):
@@ -108,17 +102,13 @@ def dates(genes):
 
 
 def marks(values, argument, columns):
-    """Values such as -999 that lie far from all others in their column; NaN is ignored."""
-    lowest = np.fmin.reduce(values).astype(np.float64)
-    highest = np.fmax.reduce(values).astype(np.float64)
+    """Values such as -999 that lie far from all others in their column."""
+    is_mark = np.isin(values, NINES)
     found = []
-    for j in np.flatnonzero(np.isin(lowest, NINES) | np.isin(highest, NINES)):
+    for j in np.flatnonzero(is_mark.any(axis=0) & ~is_mark.all(axis=0)):
         column = values[:, j].astype(np.float64)
-        others = column[~np.isin(column, NINES) & ~np.isnan(column)]
-        if not len(others):
-            continue
-        for mark in np.intersect1d([lowest[j], highest[j]], NINES):
-            n = np.count_nonzero(column == mark)
+        others = column[~is_mark[:, j]]
+        for mark, n in zip(*np.unique(column[is_mark[:, j]], return_counts=True), strict=True):
             least = np.ptp(others)
             if n == 1:
                 least *= ALONE
@@ -135,10 +125,9 @@ def outliers(values, argument, cells, columns):
         column = values[:, j].astype(np.float64)
         i = np.abs(column - column.mean()).argmax()
         others = np.delete(column, i)
-        if len(others) and abs(column[i] - others.mean()) > FAR_OUT * others.std() > 0:
+        if abs(column[i] - others.mean()) > FAR_OUT * others.std() > 0:
             text = checks.value_at(values, i, j, argument, cells, columns)
-            text += f", more than {FAR_OUT:g} SD away from the others"
-            yield f"{text}; if it is a mistake, correct it or leave the cell out"
+            yield f"{text}, more than {FAR_OUT:g} SD away from the others; is it a mistake?"
 
 
 def numbered_cells(Y, outputs):
@@ -147,16 +136,15 @@ def numbered_cells(Y, outputs):
     rising = (steps >= 0).all(axis=0) & (np.count_nonzero(steps, axis=0) > len(Y) // 2)
     names = outputs[rising & (Y % 1 == 0).all(axis=0)]
     if len(names) and len(Y) >= FEWEST_NUMBERED:
-        text = f"Y: outputs that look like numbers or IDs of the cells: {some(names)}"
-        yield f"{text}; if they are, leave them out"
+        yield f"Y: outputs that may be numbers or IDs of the cells: {some(names)}; leave them out"
 
 
 def swapped(X, Y):
     """Expression given as Y, and outputs as X."""
-    unlike_expression = X.min() < 0 or np.mean(Y == 0) > np.mean(X == 0) + 0.1
-    if Y.shape[1] > X.shape[1] and Y.min() >= 0 and unlike_expression:
-        text = f"Y ({Y.shape[1]} columns), unlike X ({X.shape[1]}), looks like expression"
-        yield f"{text}; are they swapped?"
+    if Y.shape[1] <= X.shape[1] or Y.min() < 0:
+        return
+    if X.min() < 0 or np.mean(Y == 0) > np.mean(X == 0) + 0.1:
+        yield f"Y ({Y.shape[1]} columns, X {X.shape[1]}) looks like expression; are they swapped?"
 
 
 def copies(X, Y):
@@ -165,8 +153,7 @@ def copies(X, Y):
     # the z-scores of two cells are always 1 and -1
     outputs = [output.tobytes() for output in Y.T if len(np.unique(output)) > 2]
     if len(outputs) > 1 and genes.issuperset(outputs):
-        text = f"Y: all {len(outputs)} outputs are columns of X"
-        yield f"{text}; was expression passed as outputs too?"
+        yield "Y: all outputs are columns of X; was expression passed as outputs too?"
 
 
 def unlike_training(model, X, genes, cells):
@@ -174,18 +161,16 @@ def unlike_training(model, X, genes, cells):
     names = getattr(model, "feature_names_in_", genes)
     if len(names) != model.n_features_in_:
         raise ValueError(f"X: expected {model.n_features_in_} genes, got {len(names)}")
-    used = np.arange(len(names))
-    if hasattr(model, "support_"):
-        used = used[model.support_]
-    places = pd.Index(genes).get_indexer(names[used])
-    known = places >= 0
-    if not known.all():
-        text = f"X: no values for {(~known).sum()} of the {len(used)} genes of the model"
-        yield f"{text}: {some(names[used[~known]])}; set genes without counts to 0"
-    used = used[known]
-    values = X[:, places[known]].astype(np.float64)
+    used = getattr(model, "support_", np.ones(len(names), bool))
+    places = pd.Index(genes).get_indexer(names)
+    lacking = names[used & (places < 0)]
+    if len(lacking):
+        text = f"X: no values for {len(lacking)} genes of the model: {some(lacking)}"
+        yield f"{text}; set genes without counts to 0"
+    used = np.flatnonzero(used & (places >= 0))
     if len(used) < FEWEST_GENES or not hasattr(model, "x_min_"):
         return
+    values = X[:, places[used]].astype(np.float64)
     mean = model.x_mean_[used]
     low = model.x_min_[used]
     high = model.x_max_[used]
@@ -195,20 +180,18 @@ def unlike_training(model, X, genes, cells):
         high = mean + reach
     beyond = (values < low - ROUNDING) | (values > high + ROUNDING)
     names = cells[beyond.mean(axis=1) > MANY]
-    of_cells = f"of {len(cells)} cells"
     if len(names):
-        text = f"X: in {len(names)} {of_cells}, more than {MANY:.0%} of the genes of the model are"
-        yield f"{text} outside the range of the training cells: {some(names)}; use the same units"
+        text = f"X: in {len(names)} of {len(cells)} cells, most genes of the model are outside the"
+        yield f"{text} range of the training cells: {some(names)}; use the same units"
     if (mean < 0).any() or not mean.any():  # not log expression
         return
     names = cells[~values.any(axis=1)]
     if len(names):
-        text = f"X: in {len(names)} {of_cells}, all genes of the model are 0: {some(names)}"
-        yield f"{text}; predictions mean little, so leave such cells out"
+        text = f"X: in {len(names)} of {len(cells)} cells, all genes of the model are 0"
+        yield f"{text}: {some(names)}; leave such cells out"
     new = values.mean(axis=0)
     times = new @ mean / (mean @ mean)
-    distance = np.linalg.norm(new - times * mean)
-    unlike = distance / max(np.linalg.norm(new), ROUNDING)
+    unlike = np.linalg.norm(new - times * mean) / max(np.linalg.norm(new), ROUNDING)
     rescaled = unlike < 0.15 and not 0.8 < times < 1.25
     if len(cells) >= FEWEST_CELLS and (rescaled or times < 0.1):
         text = f"X: expression is on average {times:.2g} times that of the training cells"

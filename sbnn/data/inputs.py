@@ -75,10 +75,10 @@ def names_in(model, cells):
         del model.feature_names_in_  # left by an earlier fit
 
 
-def to_be_fitted(model, X, y, dtype):
-    """Like `training_cells`, with the expression as an array, (n, p), whose range is stored."""
+def to_be_fitted(model, X, y):
+    """Like `training_cells`, with expression as a float64 array, (n, p), whose range is stored."""
     cells, targets = training_cells(model, X, y)
-    genes = np.asarray(cells, dtype)
+    genes = np.asarray(cells, dtype=np.float64)
     check_finite(genes, "X", cells.cell_names, cells.gene_names)
     model.x_min_ = genes.min(axis=0)
     model.x_max_ = genes.max(axis=0)

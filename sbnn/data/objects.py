@@ -68,11 +68,10 @@ def obsm_table(adata, key):
     if isinstance(table, pd.DataFrame):
         return table
     table = dense(table).reshape(adata.n_obs, -1)
-    columns = [f"output_{i}" for i in range(table.shape[1])]
-    for name in (f"{key.split('_')[0]}_names", f"{key}_names"):
-        if name in adata.uns:
-            columns = list(np.ravel(adata.uns[name]))
-    return pd.DataFrame(table, index=adata.obs_names, columns=columns)
+    names = adata.uns.get(f"{key}_names", adata.uns.get(f"{key.split('_')[0]}_names"))
+    if names is None:
+        names = [f"output_{i}" for i in range(table.shape[1])]
+    return pd.DataFrame(table, adata.obs_names, np.ravel(names))
 
 
 def with_outputs(data, outputs=None):
@@ -84,22 +83,21 @@ def with_outputs(data, outputs=None):
     """
     X = gene_modality(data)
     adata = X.adata if isinstance(X, Cells) else X
-    if isinstance(adata, AnnDataLike):
-        if isinstance(outputs, list) and all(isinstance(name, str) for name in outputs):
-            return X, adata.obs[outputs], {}
+    if isinstance(adata, AnnDataLike) and (outputs is None or isinstance(outputs, str)):
         others = dict(data.mod) if isinstance(data, MuDataLike) else {}
         others.pop("rna", None)
-        name = "outputs" if outputs is None else outputs
-        if isinstance(name, str):
-            known = {**adata.obsm, **others}
-            if name == "outputs" and name not in known and len(others) == 1:
-                [name] = others
-            if outputs is None and name not in known:
-                return X, None, {}
-            table = entry(known, name, "adata.obsm and other modalities")
-            if name in others:
-                return _with_modality(X, table, name)
-            return X, obsm_table(adata, name), {}
+        tables = {**adata.obsm, **others}
+        name = outputs or "outputs"
+        if name == "outputs" and name not in tables and len(others) == 1:
+            [name] = others
+        if name in others:
+            return _with_modality(X, others[name], name)
+        if outputs is None and name not in tables:
+            return X, None, {}
+        return X, obsm_table(adata, name), {}
+    of_obs = isinstance(outputs, list) and all(isinstance(name, str) for name in outputs)
+    if isinstance(adata, AnnDataLike) and of_obs:
+        return X, adata.obs[outputs], {}
     if isinstance(outputs, str | AnnDataLike | MuDataLike):
         got = type(outputs).__name__
         raise TypeError(f"Y: expected a table or, if X is an AnnData, a key of its obsm, got {got}")
@@ -108,18 +106,16 @@ def with_outputs(data, outputs=None):
 
 def _with_modality(adata, second, name):
     """Cells of both modalities: expression, outputs, and names of cells in only one of them."""
-    names = adata.obs_names[adata.obs_names.isin(second.obs_names)]
+    names = adata.obs_names.intersection(second.obs_names, sort=False)
     dropped = {}
     for modality, cells in (("rna", adata.obs_names), (name, second.obs_names)):
         alone = cells.difference(names, sort=False)
         if len(alone):
             dropped[f"cells only in {modality}"] = list(alone)
-            of_cells = f"{len(alone)} of {len(cells)}"
-            warn(f"{of_cells} cells only in modality {modality!r} are left out: {some(alone)}")
+            warn(f"{len(alone)} cells only in modality {modality!r} are left out: {some(alone)}")
     if len(names) < adata.n_obs:
         adata = adata[names]  # a view, which does not load data from disk
-    second = second[names].to_memory() if second.isbacked else second[names]
-    return adata, pd.DataFrame(dense(second.X), names, second.var_names), dropped
+    return adata, second[names].to_memory().to_df(), dropped
 
 
 def dense(matrix):
@@ -130,35 +126,23 @@ def dense(matrix):
 def parts_of(data, outputs):
     """Arguments of `paired` that a container holds; all values of an AnnData are loaded."""
     X, Y, dropped = with_outputs(data, outputs)
+    if isinstance(X, AnnDataLike) and X.isbacked:
+        X = X.to_memory()
+    matrix, genes, cells, _ = opened(X)
     if isinstance(Y, pd.Series):
         Y = Y.to_frame(Y.name or "output_0")
     elif np.ndim(Y) == 1:
         Y = np.reshape(Y, (-1, 1))
-    is_adata = isinstance(X, AnnDataLike)
-    if is_adata and X.isbacked:
-        X = X.to_memory()
-    matrix, genes, cells, _ = opened(X)
-    parts = {
-        "X": matrix,
-        "Y": Y,
-        "gene_names": genes,
-        "feature_names": None,
-        "cell_names": cells,
-        "labels": None,
-        "colors": {},
-        "counts": None,
-        "about": {"source": "the user's arrays"},
-    }
+    parts = {"X": matrix, "Y": Y, "gene_names": genes, "cell_names": cells}
     if isinstance(Y, pd.DataFrame):
         parts["feature_names"] = Y.columns
         if cells is None:
             parts["cell_names"] = Y.index
-    if not is_adata:
+    if not isinstance(X, AnnDataLike):
         return parts
     labels = _labels_of(data, X)
     parts["labels"] = labels.drop(columns=outputs) if isinstance(outputs, list) else labels
-    if "type" in labels:
-        parts["colors"] = _colors_of(data)
+    parts["colors"] = _colors_of(data) if "type" in labels else None
     parts["counts"] = X.layers.get("counts")
     about = {"source": "an AnnData object", "truth": {}, "dropped": {}, **X.uns.get("sbnn", {})}
     about["truth"] = _truth_of(X, about["truth"])

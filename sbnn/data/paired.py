@@ -9,10 +9,10 @@ from sklearn.utils.validation import check_array
 
 from sbnn.data import checks
 from sbnn.data.checks import some
-from sbnn.data.containers import about_data, with_about
+from sbnn.data.containers import about_data, name_and_sha256, with_about
+from sbnn.data.counts import row_sums, size_of_library
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.objects import AnnDataLike, MuDataLike, dense, entry, parts_of
-from sbnn.data.preprocessing import row_sums, size_of_library
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +46,7 @@ class Paired:
     @property
     def sha256(self):
         """Fingerprint of the data: the stored one, unless the arrays have changed since."""
-        unchanged = self.about.get("content_sha256") in (None, self.content_sha256)
-        if unchanged and self.about["sha256"]:
-            return self.about["sha256"]
-        return self.content_sha256
+        return name_and_sha256(self.about, self.content_sha256)[1]
 
     @property
     def n_cells(self):
@@ -159,11 +156,9 @@ def paired(
         "colors": colors,
         "counts": counts,
     }
-    parts = parts_of(X, Y)
-    for name, value in given.items():
-        if value is not None:
-            parts[name] = value
-    parts["about"] = about_data(**{"source": "the user's arrays"} | about)
+    about = about_data(**{"source": "the user's arrays"} | about)
+    parts = parts_of(X, Y) | {"about": about}
+    parts |= {name: value for name, value in given.items() if value is not None}
     data = as_paired(_arrays(**parts))
     obs = data.labels.assign(type=pd.Categorical(data.labels["type"], categories=list(data.colors)))
     adata = anndata.AnnData(data.X, obs, pd.DataFrame(index=data.gene_names))
@@ -205,11 +200,21 @@ def constants(data):
     for argument, values, names in tables:
         constant = names[np.ptp(values, axis=0) == 0]
         if len(constant):
-            text = f"columns of {argument} with the same value in all {len(values)} cells"
-            yield f"{text} ({len(constant)}): {some(constant)}; leave them out"
+            columns = f"columns of {argument} with the same value in all cells"
+            yield f"{columns} ({len(constant)}): {some(constant)}; leave them out"
 
 
-def _arrays(X, Y, gene_names, feature_names, cell_names, labels, colors, counts, about):
+def _arrays(
+    X,
+    Y,
+    gene_names,
+    cell_names,
+    feature_names=None,
+    labels=None,
+    colors=None,
+    counts=None,
+    about=None,
+):
     """Convert the arguments of `paired` to arrays."""
     x = _matrix(X, "X")
     y = np.zeros((len(x), 0), np.float32) if Y is None else _matrix(Y, "Y")
@@ -224,10 +229,20 @@ def _arrays(X, Y, gene_names, feature_names, cell_names, labels, colors, counts,
     labels = checks.check_labels(labels, cells, ("family", "type"))
     checks.check_in_order(labels, X, "X")
     checks.check_in_order(labels, Y, "Y")
-    colors = checks.check_colors(colors, labels["type"])
+    colors = checks.check_colors({} if colors is None else colors, labels["type"])
     if counts is not None:
         counts = checks.check_counts(counts, x.shape)
-    return Paired(x, y, genes, outputs, cells, labels, colors, counts, about_data() | about)
+    return Paired(
+        x,
+        y,
+        genes,
+        outputs,
+        cells,
+        labels,
+        colors,
+        counts,
+        about_data() | (about or {"source": "the user's arrays"}),
+    )
 
 
 def _matrix(values, argument):
@@ -249,10 +264,7 @@ def _matrix(values, argument):
 
 
 def groups_of(data, groups):
-    """Group of every cell, such as its donor, from a column of ``obs`` or an array."""
-    labels = data.labels if isinstance(data, Paired) else data.obs
-    argument = "groups"
+    """Group of every cell of `Paired` data, such as its donor, from a label or an array."""
     if isinstance(groups, str):
-        argument = groups
-        groups = entry(labels, groups, "obs")
-    return checks.check_groups(groups, labels, argument)
+        return checks.check_groups(entry(data.labels, groups, "obs"), data.labels, groups)
+    return checks.check_groups(groups, data.labels, "groups")

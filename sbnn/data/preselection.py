@@ -1,21 +1,16 @@
 """Preselection of genes from the expression of the training cells alone."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from scipy import sparse
 
-from sbnn.data.checks import LARGEST_LOG
+from sbnn.data.checks import LARGEST_LOG, CheckedSettings
+from sbnn.data.counts import log2p1, normalize_library_size, row_sums
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.objects import dense
-from sbnn.data.preprocessing import (
-    log2p1,
-    normalize_library_size,
-    positions_of_curve,
-    row_sums,
-)
-from sbnn.errors import check_number
+from sbnn.data.preprocessing import positions_of_curve
 
 # version of the criterion, incremented whenever a change makes given settings select other genes
 VERSION = 1
@@ -28,7 +23,7 @@ MIN_CELLS = 10
 LEAST_CELLS = 2
 
 
-def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
+def preselect_genes(data, n_genes=1000, cells=slice(None), *, threshold=None):
     """Mask of the genes of `Paired` data with more zeros than their expression explains.
 
     The criterion of `sbnn.data.preprocessing.select_genes`, which does not use the outputs, is
@@ -46,9 +41,8 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
     """
     if n_genes >= data.n_genes:
         return np.ones(data.n_genes, bool)
-    rows = slice(None) if cells is None else cells
     if data.counts is not None:
-        counts = data.counts[rows]
+        counts = data.counts[cells]
         if threshold is None:
             seen = counts.data if sparse.issparse(counts) else counts
             seen = seen[seen > 0]
@@ -58,31 +52,30 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
         # Log values that can be negative have no zeros that could be counted.
         if np.allclose(data.X.std(axis=0, dtype=np.float64), 1, atol=0.01):
             raise ValueError("preselect: every gene of X is z-scored; pass counts or log values")
-        order = _by_variance(data.X[rows])
+        order = _by_variance(data.X[cells])
     else:
-        counts = data.X[rows].astype(np.float64)
+        counts = data.X[cells].astype(np.float64)
         if counts.max() <= LARGEST_LOG:
             counts = np.exp2(counts) - 1
         order = _best_first(counts, threshold or 0, n_genes)
     return np.isin(np.arange(data.n_genes), order[:n_genes])
 
 
+@dataclass(frozen=True)
+class Preselection(CheckedSettings):
+    """Settings of `preselect_genes`, as given to ``preselect``."""
+
+    n_genes: int = 1000
+    threshold: float | None = None
+
+
 def settings_of(preselect):
     """Entry of a record for `preselect`, a number of genes, a dict of settings or None."""
     if preselect is None:
         return {}
-    settings = {"n_genes": 1000, "threshold": None}
     if not isinstance(preselect, Mapping):
         preselect = {"n_genes": preselect}
-    settings |= preselect
-    if len(settings) > 2:
-        raise ValueError(f"preselect: expected only n_genes and threshold, got {list(preselect)}")
-    check_number("preselect: n_genes", settings["n_genes"], int, 1)
-    settings["n_genes"] = int(settings["n_genes"])
-    if settings["threshold"] is not None:
-        check_number("preselect: threshold", settings["threshold"], float, 0)
-        settings["threshold"] = float(settings["threshold"])
-    return {"preselect": settings | {"version": VERSION}}
+    return {"preselect": asdict(Preselection(**preselect)) | {"version": VERSION}}
 
 
 def _by_variance(values):
@@ -108,14 +101,13 @@ def _best_first(counts, threshold, n_genes):
     return order
 
 
-def with_preselected(data, preselect, cells=None):
+def with_preselected(data, preselect, cells=slice(None)):
     """The data with only the preselected genes, and the entry of `settings_of` for the record."""
     settings = settings_of(preselect)
     if not settings:
         return data, settings
-    n_genes = settings["preselect"]["n_genes"]
-    threshold = settings["preselect"]["threshold"]
-    genes = preselect_genes(data, n_genes, cells, threshold=threshold)
+    chosen = settings["preselect"]
+    genes = preselect_genes(data, chosen["n_genes"], cells, threshold=chosen["threshold"])
     if genes.all():
         return data, settings
     gene_names = data.gene_names[genes]
@@ -123,6 +115,7 @@ def with_preselected(data, preselect, cells=None):
     sha256 = fingerprint_parameters(
         {"subset of": data.sha256, "cells": data.cell_names, "genes": gene_names}
     )
-    about = {**data.about, "sha256": sha256, "content_sha256": None}
+    about = {**data.about, "sha256": sha256}
+    about.pop("content_sha256", None)
     X = data.X[:, genes]
     return replace(data, X=X, gene_names=gene_names, counts=counts, about=about), settings

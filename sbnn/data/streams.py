@@ -155,9 +155,9 @@ def mapped(array):
 
 def _path_behind(source):
     """Path of the local file behind a source; None for arrays in memory and other sources."""
-    array = mapped(source)
-    if array is not None:
-        return None if array.filename is None else os.path.abspath(array.filename)
-    # set by h5py, also for an AnnData's sparse matrix
-    file = getattr(getattr(source, "group", source), "file", None)
-    return os.path.abspath(file.filename) if getattr(file, "driver", None) == "sec2" else None
+    file = mapped(source)
+    if file is None:
+        # set by h5py, also for an AnnData's sparse matrix
+        file = getattr(getattr(source, "group", source), "file", None)
+    name = getattr(file, "filename", None)
+    return None if name is None else os.path.abspath(name)

@@ -11,8 +11,9 @@ from sklearn.linear_model import LinearRegression
 
 from sbnn.data.cells import Cells
 from sbnn.data.count_normalizer import CountNormalizer
+from sbnn.data.counts import size_of_library
 from sbnn.data.paired import as_paired, groups_of
-from sbnn.data.preprocessing import select_genes, size_of_library
+from sbnn.data.preprocessing import select_genes
 from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
 from sbnn.errors import check_number

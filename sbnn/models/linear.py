@@ -52,7 +52,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _validate(self, X, y):
         """Check X and y and store their means; return both centred, (n, p) and (n, q)."""
-        X, Y = to_be_fitted(self, X, y, np.float64)
+        X, Y = to_be_fitted(self, X, y)
         self.x_mean_ = X.mean(axis=0)
         self.y_mean_ = Y.mean(axis=0)
         # Column-major order, because the solvers read and select single genes.
@@ -110,7 +110,7 @@ class LeaveOneOutRidge(LinearRegressor):
         check_number("the length of alphas", len(alphas), int, 1)
         for alpha in alphas.tolist():
             check_number("alphas", alpha, float, 0)
-        X, Y = to_be_fitted(self, X, y, np.float64)
+        X, Y = to_be_fitted(self, X, y)
         # "auto" would choose "eigen", which is four times slower if there are about as many cells
         # as genes.
         ridge = RidgeCV(alphas, gcv_mode="svd").fit(X, Y)

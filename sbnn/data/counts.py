@@ -1,0 +1,125 @@
+"""Arithmetic of counts: library sizes, logarithms, and whether expression belongs to counts.
+
+Counts are cells x genes, as an array, a DataFrame, or a CSR or CSC matrix.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from sklearn.utils.validation import check_array, check_non_negative
+
+from sbnn.data.checks import some
+from sbnn.data.objects import dense
+from sbnn.errors import check_number
+
+FEW_CELLS = 8  # up to this number, correlations between X and counts mean nothing
+_CELLS_LOOKED_AT = 1000  # number of cells used to detect how expression was normalised
+
+
+def checked_counts(counts):
+    """Convert counts to an array or a CSR or CSC matrix of non-negative numbers."""
+    counts = check_array(counts, accept_sparse=("csr", "csc"), input_name="counts")
+    check_non_negative(counts, "counts")
+    return counts
+
+
+def normalize_library_size(counts, target=None, totals=None, cells=None):
+    """Scale every cell to the same total, so that cells no longer differ in sequencing depth.
+
+    Parameters
+    ----------
+    counts : array, DataFrame or CSR/CSC matrix of shape (n_cells, n_genes)
+        Non-negative counts.
+    target : float, optional
+        Total of every cell after scaling; by default the median total of the given cells.
+    totals : ndarray of shape (n_cells,), optional
+        Total counts of every cell over all genes, if `counts` holds only some of the genes; by
+        default, the row sums.
+    cells : array-like of shape (n_cells,), optional
+        Names of the cells for error messages; by default, the index of a DataFrame.
+
+    Returns
+    -------
+    ndarray or CSR matrix of float32, shape (n_cells, n_genes)
+        ``counts / total * target``, sparse for sparse input.
+
+    Raises
+    ------
+    ValueError
+        If a cell has no counts, counts are negative or not finite, or the total of a cell is
+        smaller than the sum of its counts.
+    """
+    if isinstance(counts, pd.DataFrame):
+        cells = counts.index
+    values = checked_counts(counts)
+    counted = row_sums(values)
+    totals = counted if totals is None else np.asarray(totals, dtype=np.float64)
+    wrong = np.flatnonzero(~((totals >= counted) & (totals > 0)))
+    if len(wrong):
+        names = some(wrong if cells is None else cells[wrong])
+        raise ValueError(
+            f"counts: none, or more than in totals, in {len(wrong)} of {len(totals)} cells: "
+            f"{names}; leave such cells out"
+        )
+    if target is None:
+        target = np.median(totals)
+    factors = (target / totals)[:, np.newaxis]
+    if sparse.issparse(values):
+        return values.multiply(factors).tocsr().astype(np.float32)
+    return (values * factors).astype(np.float32)
+
+
+def log2p1(x):
+    """Take log2(x + 1) of values above -1; zeros remain zero, and ratios become differences.
+
+    Parameters
+    ----------
+    x : array, DataFrame or CSR/CSC matrix
+        Normalised counts.
+
+    Returns
+    -------
+    ndarray or sparse matrix of float32
+        Array of the same shape as `x`, sparse for sparse input.
+    """
+    if sparse.issparse(x):
+        logged = x.astype(np.float32)  # always a copy
+        logged.data = log2p1(x.data)
+        return logged
+    x = np.asarray(x, dtype=np.float32)
+    check_number("x", float(x.min(initial=0)), float, -1 + 1e-6)
+    return np.log2(x + 1)
+
+
+def row_sums(counts):
+    """Total of each cell in double precision, from an array or a sparse matrix."""
+    return np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
+
+
+def size_of_library(X, counts):
+    """Total to which cells were normalised if X is log2(x + 1) of their counts; otherwise None."""
+    totals = row_sums(counts)
+    looked_at = _some_of(np.arange(len(totals)))
+    X = dense(X[looked_at])
+    with np.errstate(over="ignore"):
+        size = np.median((np.exp2(X, dtype=np.float64) - 1).sum(axis=1))
+    if not (0 < size < np.inf and totals.min() > 0):
+        return None
+    if np.isclose(size, np.median(totals), rtol=1e-5, atol=0):
+        size = np.median(totals)  # exact, without the rounding of X
+    expected = dense(log2p1(normalize_library_size(counts[looked_at], size)))
+    return float(size) if np.allclose(X, expected, rtol=1e-4, atol=1e-4) else None
+
+
+def correlation_with_counts(X, counts):
+    """Correlation of a typical gene in X with its normalised counts; NaN if it is not defined."""
+    counted = _some_of(np.flatnonzero(row_sums(counts)))
+    if len(counted) <= FEW_CELLS:
+        return np.nan
+    expected = dense(log2p1(normalize_library_size(counts[counted])))
+    return pd.DataFrame(dense(X[counted])).corrwith(pd.DataFrame(expected)).median()
+
+
+def _some_of(cells):
+    """At most `_CELLS_LOOKED_AT` evenly spaced cells."""
+    return cells[np.unique(np.linspace(0, len(cells) - 1, _CELLS_LOOKED_AT).astype(int))]
