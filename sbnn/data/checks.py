@@ -73,6 +73,18 @@ def check_unmasked(values: Any, argument: str) -> None:
         raise ValueError(f"{argument}: got masked values; fill them in or leave out their cells")
 
 
+def check_matrix(values: Any, argument: str, **options: Any):
+    """Convert values by scikit-learn's ``check_array``, with errors that name the argument."""
+    from sklearn.utils import check_array  # slow to import
+
+    check_unmasked(values, argument)
+    try:
+        with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
+            return check_array(values, **options)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{argument}: {error}") from error
+
+
 def dates_among(names: Iterable[str]) -> list[str]:
     """List the names that look like dates, or none if most names do and dates are intended."""
     found = [name for name in names if DATE.fullmatch(name)]

@@ -31,13 +31,11 @@ def _plain(value):
 def fingerprint_arrays(*arrays: np.ndarray | sparse.sparray) -> str:
     """Fingerprint data by the bytes, dtypes and shapes of arrays, such as X, Y and counts."""
     digest = hashlib.sha256()
-    parts = []
     for array in arrays:
+        parts = [array]
         if sparse.issparse(array):
-            parts += [array.data, array.indices, array.indptr]
-        else:
-            parts.append(array)
-    for part in parts:
-        digest.update(f"{part.dtype.str} {part.shape}\n".encode())
-        digest.update(np.ascontiguousarray(part).tobytes())
+            parts = [array.data, array.indices, array.indptr]
+        for part in parts:
+            digest.update(f"{part.dtype.str} {part.shape}\n".encode())
+            digest.update(np.ascontiguousarray(part).tobytes())
     return digest.hexdigest()

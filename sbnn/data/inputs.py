@@ -3,14 +3,13 @@
 import numpy as np
 import pandas as pd
 from sklearn.utils.validation import (
-    check_array,
     check_consistent_length,
     check_is_fitted,
     validate_data,
 )
 
 from sbnn.data.cells import Cells
-from sbnn.data.checks import check_finite, check_in_order, check_unmasked, some
+from sbnn.data.checks import check_finite, check_in_order, check_matrix, check_unmasked, some
 from sbnn.data.objects import opened, with_outputs
 
 
@@ -28,13 +27,9 @@ def as_cells(X, min_cells=1, layer=None):
         return FileCells(matrix, genes, cells, adata)
     if genes is not None and not all(isinstance(name, str) for name in genes):
         genes = None
-    check_unmasked(matrix, "X")
-    try:
-        matrix = check_array(
-            matrix, accept_sparse=("csr", "csc"), dtype="numeric", ensure_min_samples=min_cells
-        )
-    except ValueError as error:
-        raise ValueError(f"X: {error}") from error
+    matrix = check_matrix(
+        matrix, "X", accept_sparse=("csr", "csc"), dtype="numeric", ensure_min_samples=min_cells
+    )
     return Cells(matrix, genes, cells, adata)
 
 
@@ -106,8 +101,7 @@ def matched_cells(model, X, needed=None):
     if len(missing):
         raise ValueError(
             f"X: no values for {len(missing)} of the {len(needed)} genes of the model: "
-            f"{some(missing, 10)} (X has {some(cells.gene_names, 3)}); "
-            "if a gene was measured but has no counts, set it to 0"
+            f"{some(missing, 10)}; if a gene was measured but has no counts, set it to 0"
         )
     return cells.with_genes(places[known]), np.flatnonzero(known)
 

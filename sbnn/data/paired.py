@@ -5,7 +5,6 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_array
 
 from sbnn.data import checks
 from sbnn.data.checks import some
@@ -218,9 +217,8 @@ def _arrays(
     """Convert the arguments of `paired` to arrays."""
     x = _matrix(X, "X")
     y = np.zeros((len(x), 0), np.float32) if Y is None else _matrix(Y, "Y")
-    if not x.size or len(y) != len(x):
-        got = f"X {x.shape} and Y {y.shape}"
-        raise ValueError(f"X, Y: expected genes in X, and as many cells in X as in Y, got {got}")
+    if len(y) != len(x):
+        raise ValueError(f"Y: expected the {len(x)} cells of X, got {len(y)}")
     genes = checks.check_names(gene_names, "gene_names", "gene", x.shape[1])
     outputs = checks.check_names(feature_names, "feature_names", "output", y.shape[1])
     cells = checks.check_names(cell_names, "cell_names", "cell", len(x))
@@ -247,20 +245,16 @@ def _arrays(
 
 def _matrix(values, argument):
     """Convert an array, a sparse matrix or a DataFrame to float32 of shape (cells, columns)."""
-    checks.check_unmasked(values, argument)
-    try:
-        # overflow becomes infinite, which `check_finite` rejects
-        with np.errstate(over="ignore"):
-            return check_array(
-                dense(values),
-                dtype=np.float32,
-                order="C",
-                ensure_all_finite=False,
-                ensure_min_samples=0,
-                ensure_min_features=0,
-            )
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{argument}: expected numbers, cells x columns; {error}") from error
+    return dense(
+        checks.check_matrix(
+            values,
+            argument,
+            accept_sparse=True,
+            dtype=np.float32,
+            order="C",
+            ensure_all_finite=False,
+        )
+    )
 
 
 def groups_of(data, groups):

@@ -79,7 +79,7 @@ def test_genes_are_found_by_name(model, data):
     kept = table.columns[model.get_support()]
     assert model.get_feature_names_out().tolist() == kept.tolist()
     np.testing.assert_allclose(model.predict(table[kept]), expected, rtol=1e-10)
-    with pytest.raises(ValueError, match=f"X: no values for 1 of the {len(kept)} .*: {kept[1]} "):
+    with pytest.raises(ValueError, match=f"X: no values for 1 of the {len(kept)} .*: {kept[1]};"):
         model.predict(table.drop(columns=kept[1]))
 
 
