@@ -73,13 +73,7 @@ class Cells:
 
     def columns(self, genes):
         """Read the genes at these positions for all cells, in one pass; shape (n_cells, genes)."""
-        values = None
-        for cells in self.blocks():
-            block = self.rows(cells, genes)
-            if values is None:
-                values = np.empty((len(self), len(genes)), dtype=block.dtype)
-            values[cells] = block
-        return values
+        return np.concatenate([self.rows(cells, genes) for cells in self.blocks()])
 
     def blocks(self):
         """Yield slices of successive cells, each of which can be read at once."""

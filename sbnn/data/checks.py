@@ -95,7 +95,7 @@ def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
     """Convert names to an array of unique, non-empty str; ``None`` gives numbered names."""
     if given is None:
         return np.array([f"{kind}_{i}" for i in range(size)], dtype=str)
-    names = pd.Series(np.ravel(np.asarray(given, dtype=object)))
+    names = pd.Series([*given], dtype=object)
     text = names.astype(str)
     if len(text) != size:
         raise ValueError(f"{argument}: expected {size} {kind} names, got {len(text)}")
@@ -140,9 +140,7 @@ def check_blanks(labels, argument: str) -> None:
     labels = pd.Index(np.unique(np.asarray(labels).astype(str)))
     twice = labels[labels.str.strip().duplicated(keep=False)]
     if len(twice):
-        twice = some(map(repr, twice))
-        advice = "remove the blanks with .str.strip()"
-        raise ValueError(f"{argument}: labels differ only in blanks: {twice}; {advice}")
+        raise ValueError(f"{argument}: labels differ only in blanks: {some(map(repr, twice))}")
 
 
 def check_colors(given: Mapping[str, Any], types: Iterable[str]) -> dict[str, str]:
@@ -188,13 +186,11 @@ def check_groups(given: Any, cells: Any, argument: str, unknown: str = UNKNOWN) 
     """Convert the groups of cells to str; each row of `cells` must have one that is known."""
     check_in_order(cells, given, argument)
     groups = np.asarray(given, dtype=object)
-    expected = np.shape(cells)[:1]
-    if groups.shape != expected:
-        raise ValueError(f"{argument}: expected one for each cell, {expected}, got {groups.shape}")
-    empty = pd.isna(groups) | np.isin(groups.astype(str), ["", unknown])
-    lacking = np.flatnonzero(empty)
-    if len(lacking):
-        raise ValueError(f"{argument}: unknown for cells at positions {some(lacking)}")
+    if groups.shape != np.shape(cells)[:1]:
+        raise ValueError(f"{argument}: expected one for each cell, got shape {groups.shape}")
+    unknown_to = np.flatnonzero(pd.isna(groups) | np.isin(groups.astype(str), ["", unknown]))
+    if len(unknown_to):
+        raise ValueError(f"{argument}: unknown for cells at positions {some(unknown_to)}")
     check_blanks(groups, argument)
     return groups.astype(str)
 
@@ -245,12 +241,13 @@ def kind_of_expression(values: np.ndarray) -> tuple[str, str, str]:
         if high > LARGEST_LOG or (high > 2 and np.median(values[values > 0]) == 1):
             return "counts", span, ""
         return "log", span, "small whole numbers may be counts too"
-    if high <= BEYOND_LOG:
-        unusual = "they are unusually large for log values"
-        return "log", span, unusual if high > LARGEST_LOG else ""
-    if np.count_nonzero(values) > 2 * np.count_nonzero(values != np.rint(values)):
-        return "normalised", span, "they may be estimated counts, which need rounding"
-    return "normalised", span, ""
+    if high > BEYOND_LOG:
+        if np.mean(values % 1 == 0, where=values > 0) > 0.5:
+            return "normalised", span, "they may be counts that need rounding"
+        return "normalised", span, ""
+    if high > LARGEST_LOG:
+        return "log", span, "they are unusually large for log values"
+    return "log", span, ""
 
 
 def check_finite(values: np.ndarray, argument: str, rows=None, columns=None) -> None:
@@ -265,19 +262,18 @@ def check_finite(values: np.ndarray, argument: str, rows=None, columns=None) -> 
 
 def check_recorded(values: np.ndarray, argument: str, rows=None, columns=None) -> None:
     """Accept NaN as a value that was not recorded; warn about cells without any value."""
-    missing = np.isnan(values)
-    check_finite(np.where(missing, 0, values), argument, rows, columns)
-    cells = np.arange(len(values)) if rows is None else np.asarray(rows)
-    empty = cells[missing.all(axis=1)]
+    table = pd.DataFrame(values, rows)
+    check_finite(table.fillna(0).to_numpy(), argument, rows, columns)
+    empty = table.index[table.isna().all(axis=1)]
     if len(empty):
         warn(f"{argument}: leave out cells without values ({len(empty)}): {some(empty)}")
 
 
 def value_at(values, i, j, argument, rows=None, columns=None):
-    """Describe a value, its cell and its column, for a message."""
-    row = f"{i} (counting from 0)" if rows is None else repr(str(rows[i]))
-    column = j if columns is None else columns[j]
-    return f"{argument}: the value of cell {row} in column {str(column)!r} is {values[i, j]:g}"
+    """Describe a value, its cell and its column, which are counted from 0 without names."""
+    table = pd.DataFrame(values, rows, columns)
+    place = f"cell {str(table.index[i])!r} in column {str(table.columns[j])!r}"
+    return f"{argument}: the value of {place} is {values[i, j]:g}"
 
 
 def cells_of(X):

@@ -57,10 +57,20 @@ def diagnose(data, model=None):
     cells = read_paired(data)
     X, Y = cells.X, cells.Y
     genes, outputs = cells.gene_names, cells.feature_names
-    found = [*dates(genes), *raw_counts(X[:FIRST_CELLS], "X")]
+    found = []
+    dates = checks.dates_among(genes)
+    if dates:
+        found.append(f"X: dates instead of gene names (SEPT2 became 2-Sep): {some(dates)}")
+    kind, span, _ = checks.kind_of_expression(X[:FIRST_CELLS])
+    if kind == "counts":
+        found.append(f"X looks like raw counts ({span}); log-transform it")
     if cells.counts is not None:
-        found += log_values(dense(cells.counts[:FIRST_CELLS]), "counts")
-        found += foreign_counts(X, cells.counts)
+        kind, span, _ = checks.kind_of_expression(dense(cells.counts[:FIRST_CELLS]))
+        if kind != "counts":
+            found.append(f"counts looks like log values ({span}); expected raw counts")
+        correlation = correlation_with_counts(X, cells.counts)
+        if correlation < LEAST_ALIKE:
+            found.append(f"counts: correlation with X is only {correlation:.2f}; wrong order?")
     for argument, values, columns in (("X", X, genes), ("Y", Y, outputs)):
         found += marks(values, argument, columns)
         found += outliers(values, argument, cells.cell_names, columns)
@@ -71,34 +81,6 @@ def diagnose(data, model=None):
     if model is not None:
         found += unlike_training(model, X, genes, cells.cell_names)
     return found
-
-
-def raw_counts(values, argument):
-    """Counts where log values are expected."""
-    kind, span, _ = checks.kind_of_expression(values)
-    if kind == "counts":
-        yield f"{argument} looks like raw counts ({span}); log-transform it"
-
-
-def log_values(values, argument):
-    """Fractions, or whole numbers that may be logarithms, where counts are expected."""
-    kind, span, _ = checks.kind_of_expression(values)
-    if kind != "counts":
-        yield f"{argument} looks like log values ({span}); expected raw counts"
-
-
-def foreign_counts(X, counts):
-    """Counts of other cells or genes than those of X."""
-    correlation = correlation_with_counts(X, counts)
-    if correlation < LEAST_ALIKE:
-        yield f"counts: correlation with X is only {correlation:.2f}; is the order the same?"
-
-
-def dates(genes):
-    """Dates into which a spreadsheet turned names of genes."""
-    found = checks.dates_among(genes)
-    if found:
-        yield f"X: dates instead of gene names (SEPT2 became 2-Sep): {some(found)}; correct them"
 
 
 def marks(values, argument, columns):
@@ -181,14 +163,13 @@ def unlike_training(model, X, genes, cells):
     beyond = (values < low - ROUNDING) | (values > high + ROUNDING)
     names = cells[beyond.mean(axis=1) > MANY]
     if len(names):
-        text = f"X: in {len(names)} of {len(cells)} cells, most genes of the model are outside the"
-        yield f"{text} range of the training cells: {some(names)}; use the same units"
+        text = "X: most genes of the model are outside the range of the training cells in"
+        yield f"{text} {some(names)}; use the same units"
     if (mean < 0).any() or not mean.any():  # not log expression
         return
     names = cells[~values.any(axis=1)]
     if len(names):
-        text = f"X: in {len(names)} of {len(cells)} cells, all genes of the model are 0"
-        yield f"{text}: {some(names)}; leave such cells out"
+        yield f"X: all genes of the model are 0 in {some(names)}; leave such cells out"
     new = values.mean(axis=0)
     times = new @ mean / (mean @ mean)
     unlike = np.linalg.norm(new - times * mean) / max(np.linalg.norm(new), ROUNDING)

@@ -85,7 +85,7 @@ class Paired:
     @property
     def truth(self):
         """Truth of simulated data, for these cells and genes."""
-        return self.about.get("truth", {})
+        return self.about["truth"]
 
 
 def paired(

@@ -93,8 +93,7 @@ def select_genes(counts, n_genes=1000, threshold=0, min_cells=10):
     mean_log2, frequency, eligible, position = positions_of_curve(counts, threshold, min_cells)
     n_candidates = np.isfinite(position).sum()
     if n_genes > n_candidates:
-        text = f"above {threshold} in {min_cells} cells and near zero in more than {OFFSET:.0%}"
-        raise ValueError(f"n_genes: only {n_candidates} genes are {text}, got {n_genes}")
+        raise ValueError(f"n_genes: the curve can keep {n_candidates} genes, got {n_genes}")
     order = np.argsort(-position, kind="stable")
     selected = np.zeros(len(position), bool)
     selected[order[:n_genes]] = True

@@ -96,8 +96,7 @@ def _best_first(counts, threshold, n_genes):
         by_variance = _by_variance(values)
         order = np.concatenate([order, by_variance[always[by_variance]]])
     if not len(order):
-        text = f"varies and exceeds {threshold:g} in {least} of {counts.shape[0]} cells"
-        raise ValueError(f"preselect: no gene {text}")
+        raise ValueError(f"preselect: no gene varies and exceeds {threshold:g} in {least} cells")
     return order
 
 

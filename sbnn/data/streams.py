@@ -27,7 +27,8 @@ class FileCells(Cells):
     def __init__(self, matrix, gene_names=None, cell_names=None, adata=None):
         _check_source(matrix)
         super().__init__(matrix, gene_names, cell_names, adata)
-        self._path = _path_behind(self.matrix)
+        self._mapped = mapped(self.matrix)
+        self._path = self._path_behind()
         self._state = self._file_state()
 
     def blocks(self):
@@ -48,7 +49,7 @@ class FileCells(Cells):
     def _stored(self, cells):
         """Values of some cells as they are stored in the source, an array or a CSR matrix."""
         self._check_file()
-        if not isinstance(cells, slice) and mapped(self.matrix) is not None:
+        if not isinstance(cells, slice) and self._mapped is not None:
             parts = []
             for start in range(0, len(cells), SCATTERED_CELLS_AT_ONCE):
                 parts.append(self.matrix[cells[start : start + SCATTERED_CELLS_AT_ONCE]])
@@ -62,9 +63,18 @@ class FileCells(Cells):
             raise OSError(f"{text} {error}") from error
         return block.tocsr() if sparse.issparse(block) else np.asarray(block)
 
+    def _path_behind(self):
+        """Path of the local file; None for arrays in memory and other sources."""
+        file = self._mapped
+        if file is None:
+            # set by h5py, also for an AnnData's sparse matrix
+            file = getattr(getattr(self.matrix, "group", self.matrix), "file", None)
+        name = getattr(file, "filename", None)
+        return None if name is None else os.path.abspath(name)
+
     def _release(self):
         """Release the pages of a mapped file, which otherwise stay in memory after reading."""
-        array = mapped(self.matrix)
+        array = self._mapped
         if array is not None and array.mode == "r" and hasattr(array._mmap, "madvise"):
             array._mmap.madvise(mmap.MADV_DONTNEED)
 
@@ -151,13 +161,3 @@ def mapped(array):
     while isinstance(array, np.ndarray) and not isinstance(array, np.memmap):
         array = array.base
     return array if isinstance(array, np.memmap) else None
-
-
-def _path_behind(source):
-    """Path of the local file behind a source; None for arrays in memory and other sources."""
-    file = mapped(source)
-    if file is None:
-        # set by h5py, also for an AnnData's sparse matrix
-        file = getattr(getattr(source, "group", source), "file", None)
-    name = getattr(file, "filename", None)
-    return None if name is None else os.path.abspath(name)

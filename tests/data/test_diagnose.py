@@ -151,7 +151,7 @@ def test_cells_beyond_the_training_range_are_named():
         assert text.startswith("X: ")
     for odd in (2 * MEAN + [2, 2, 2, 2, 0, 0], MEAN - 8):
         (text,) = unlike([MEAN, odd])
-        assert "in 1 of 2 cells" in text and "c1" in text
+        assert text.count("in c1;") == 1
 
 
 def test_cells_without_expression_or_on_another_scale_are_found():
