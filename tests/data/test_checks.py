@@ -60,14 +60,11 @@ def test_names_are_unique_and_never_empty():
 def test_labels_are_in_the_order_of_the_cells():
     table = pd.DataFrame({"type": ["b", None, ""], "donor": [3, None, 2]}, ["c", "a", "b"])
     labels = checks.check_labels(table, CELLS, ("type", "family"), ("donor", "condition"))
-    assert labels.to_dict("list") == {
-        "type": ["unknown", "unknown", "b"],
-        "donor": ["unknown", "2", "3"],
-        "family": ["unknown"] * 3,
-    }
-    assert table.index.equals(CELLS[[2, 0, 1]]) and table["type"].isna().any()
-    assert list(checks.check_labels(table["type"], CELLS, ())) == ["type"]
-    assert list(checks.check_labels(None, CELLS, ("type",))["type"]) == ["unknown"] * 3
+    assert labels["type"].tolist() == ["unknown", "unknown", "b"]
+    assert labels["donor"].tolist() == ["unknown", "2", "3"]
+    assert labels["family"].tolist() == ["unknown"] * 3 and "condition" not in labels
+    assert table["type"].isna().any()
+    assert list(checks.check_labels(None, CELLS, ("type",))) == ["type"]
     for wrong in (table[1:], table.iloc[[0, 0, 1, 2]]):
         with pytest.raises(ValueError, match="labels: .*c"):
             checks.check_labels(wrong, CELLS, ())
@@ -87,13 +84,8 @@ def test_groups_are_known_for_every_cell():
 
 def test_every_type_has_a_colour_of_its_own():
     colors = checks.check_colors({"b": "red", 1: "#00ff0a"}, ["c", "a", "b", "unknown", "a"])
-    assert colors == {
-        "b": "#FF0000",
-        "1": "#00ff0a",
-        "unknown": checks.GREY,
-        "a": checks.OKABE_ITO[0],
-        "c": checks.OKABE_ITO[1],
-    }
+    known = {"b": "#FF0000", "1": "#00ff0a", "unknown": checks.GREY}
+    assert colors == known | dict(zip("ac", checks.OKABE_ITO, strict=False))
     assert [*checks.check_colors({}, "abcdefg").values()] == [*checks.OKABE_ITO]
     # light and dark hues at equal distances alternate, with a saturation of 0.65
     hues = checks.check_colors({}, "abcdefgh")
@@ -109,11 +101,9 @@ def test_counts_are_whole_numbers_in_the_shape_of_x(form):
     counts = checks.check_counts(form([[0.0, 2.0**31 - 1]]), (1, 2))
     assert counts.dtype == np.int64 and counts.sum() == 2**31 - 1
     assert checks.check_counts(form(np.uint8([[0, 2]])), (1, 2)).dtype == np.uint8
-    for wrong in (2.5, -1, np.nan, 2.0**31):
+    for wrong in ([2.5], [-1], [np.nan], [2.0**31], [1, 2]):
         with pytest.raises(ValueError, match="counts: "):
-            checks.check_counts(form([[1, wrong]]), (1, 2))
-    with pytest.raises(ValueError, match="counts: "):
-        checks.check_counts(form([[1, 2]]), (2, 1))
+            checks.check_counts(form([wrong]), (1, 1))
     with pytest.raises(TypeError, match="counts: "):
         checks.check_counts(np.array([["a"]]), (1, 1))
 
@@ -147,7 +137,7 @@ def test_values_that_are_not_finite_are_named_by_cell_and_column():
         good[1, 0] = value
         with pytest.raises(ValueError, match="X: .* 'd' in column 'a'"):
             checks.check_finite(good, "X", ["c", "d"], ["a", "b"])
-        with pytest.raises(ValueError, match="X: .* '1' .* column '0'"):
+        with pytest.raises(ValueError, match="X: .* '1' in column '0'"):
             checks.check_finite(good, "X")
 
 
@@ -156,12 +146,10 @@ def test_cells_without_values_give_a_warning(recwarn):
     checks.check_recorded(values, "X")
     assert not recwarn
     values[1, 1] = np.nan
-    for rows, name in ((["c", "d"], "d"), (None, "1")):
-        with pytest.warns(UserWarning, match=f"X: .*: {name}$"):
-            checks.check_recorded(values, "X", rows)
-    values[0, 0] = np.inf
+    with pytest.warns(UserWarning, match="X: .*: d$"):
+        checks.check_recorded(values, "X", ["c", "d"])
     with pytest.raises(ValueError, match="X: "):
-        checks.check_recorded(values, "X")
+        checks.check_recorded(np.inf * values, "X")
     with pytest.raises(ValueError, match="X: .*masked"):
         checks.check_unmasked(np.ma.masked_equal([1, 2], 2), "X")
 
