@@ -23,13 +23,13 @@ def test_each_mistake_is_one_sentence():
     genes.iloc[7, 5] = 1e10
     outputs = Y.assign(ID=range(2, 82, 2), same=1.0)
     outputs.iloc[:5, 1] = -999
-    outputs.iloc[3, 0] = -2e9
+    outputs.iloc[3, 0] = -5e6
     mistakes = {
         "X: .*2-Sep": (genes, outputs),
         "X: .*99 .*'g2'": (genes, outputs),
         "X: .*'c7' .*'g5'": (genes, outputs),
         "Y: .*-999 .*'Rin'": (genes, outputs),
-        r"Y: .*'c3' .*'Vrest' is -2e\+09": (genes, outputs),
+        r"Y: .*'c3' .*'Vrest' is -5e\+06": (genes, outputs),
         ".* of X .*g3": (genes, outputs),
         ".* of Y .*same": (genes, outputs),
         "Y: .*ID": (genes, outputs),
@@ -46,9 +46,8 @@ def test_each_mistake_is_one_sentence():
 
 def test_usual_cells_give_no_alarm(adata):
     assert sbnn.diagnose(adata, sbnn.LeaveOneOutRidge().fit(adata)) == []
-    percent = np.arange(40) * 3 % 80 + 20
-    assert sbnn.diagnose(sbnn.paired(X, Y.assign(percent=percent), counts=COUNTS)) == []
-    assert sbnn.diagnose((X, None)) == []
+    percent = Y.assign(percent=np.arange(40) * 3 % 80 + 20)
+    assert sbnn.diagnose(sbnn.paired(X, percent, counts=COUNTS)) == sbnn.diagnose((X, None)) == []
     with pytest.raises(ValueError, match="X: .*'g2'"):
         sbnn.diagnose((X.assign(g2=np.nan), Y))
 
@@ -56,7 +55,6 @@ def test_usual_cells_give_no_alarm(adata):
 @pytest.mark.parametrize(
     ("mark", "n", "scale", "found"),
     [
-        (999, 1, 1, True),
         (-99, 2, 1, True),
         (999, 1, 300, False),  # less than three times the range of 412 away
         (-9999, 1, 300, True),
@@ -79,29 +77,20 @@ def test_rare_genes_and_large_units_are_no_outliers(rng):
         assert not [*diagnose.outliers(values, "X", None, "ab")]
 
 
-@pytest.mark.parametrize(
-    ("digits", "found"),
-    [
-        ("01234567", True),
-        ("00123455", True),  # more than half of the cells
-        ("00123444", False),
-        ("76543210", False),
-        ("0123456", False),
-    ],
-)
-def test_rising_whole_numbers_look_like_ids(digits, found):
+@pytest.mark.parametrize("digits", ["01234567", "00123455"])  # more than half of the cells
+def test_rising_whole_numbers_look_like_ids(digits):
     values = np.array([*digits], dtype=float)[:, None]
-    assert bool([*diagnose.numbered_cells(values, np.array(["a"]))]) == found
-    assert not [*diagnose.numbered_cells(values / 2, np.array(["a"]))]
+    assert [*diagnose.numbered_cells(values, np.array(["a"]))]
+    for other in (values / 2, values[::-1], values[1:], np.fmin(values, 4)):
+        assert not [*diagnose.numbered_cells(other, np.array(["a"]))]
 
 
 def test_outputs_that_are_genes_are_copies(rng):
     genes = rng.normal(size=(9, 4))
-    constant = np.ones((9, 1))
-    assert [*diagnose.copies(genes, np.hstack([genes[:, [3, 0]], constant]))]
-    other = np.hstack([genes[:, :2], 2 * genes])
-    for X, Y in ((genes, genes[:, :1]), (genes, other), (np.sign(genes[:2]), np.sign(genes[:2]))):
-        assert not [*diagnose.copies(X, Y)]
+    assert [*diagnose.copies(genes, np.hstack([genes[:, [3, 0]], np.ones((9, 1))]))]
+    assert not [*diagnose.copies(genes, genes[:, :1])]
+    assert not [*diagnose.copies(genes, np.hstack([genes, 2 * genes]))]
+    assert not [*diagnose.copies(np.sign(genes[:2]), np.sign(genes[:2]))]
 
 
 def test_outputs_with_more_zeros_than_genes_are_swapped(rng):
@@ -109,22 +98,17 @@ def test_outputs_with_more_zeros_than_genes_are_swapped(rng):
     counts = rng.poisson(1, (9, 3)) + 0.0
     assert [*diagnose.swapped(outputs, counts)]
     assert [*diagnose.swapped(-outputs, counts + 1)]
-    for X, Y in ((outputs, counts + 1), (-outputs, counts - 1), (-outputs, counts[:, :2])):
-        assert not [*diagnose.swapped(X, Y)]
+    assert not [*diagnose.swapped(outputs, counts + 1)]
+    assert not [*diagnose.swapped(-outputs, counts - 1)]
+    assert not [*diagnose.swapped(-outputs, counts[:, :2])]
 
 
 # --- cells for a fitted model
 
 MEAN = np.array([1.0, 2, 3, 4, 5, 0])
 GENES = np.array(list("abcdef"))
-MODEL = {
-    "n_features_in_": 6,
-    "feature_names_in_": GENES,
-    "x_mean_": MEAN,
-    "x_scale_": np.ones(6),
-    "x_min_": np.zeros(6),
-    "x_max_": 2 * MEAN + 1,
-}
+MODEL = {"n_features_in_": 6, "feature_names_in_": GENES, "x_mean_": MEAN}
+MODEL |= {"x_min_": 0 * MEAN, "x_max_": 2 * MEAN + 1}
 
 
 def unlike(values, genes=GENES, n_cells=1, **changes):
@@ -146,28 +130,28 @@ def test_cells_like_the_training_cells_give_no_alarm():
 def test_cells_beyond_the_training_range_are_named():
     unlimited = {"x_min_": np.full(6, -np.inf), "x_scale_": np.full(6, 0.1)}
     assert unlike(MEAN + 0.4, **unlimited) == []
-    for odd in (MEAN + 0.6, MEAN - 0.6):
-        (text,) = unlike(odd, **unlimited)
-        assert text.startswith("X: ")
-    for odd in (2 * MEAN + [2, 2, 2, 2, 0, 0], MEAN - 8):
-        (text,) = unlike([MEAN, odd])
-        assert text.count("in c1;") == 1
+    for cells, limits in (
+        ([MEAN, MEAN + 0.6], unlimited),
+        ([MEAN, MEAN - 0.6], unlimited),
+        ([MEAN, 2 * MEAN + [2, 2, 2, 2, 0, 0]], {}),
+        ([MEAN, MEAN - 8], {}),
+    ):
+        (text,) = unlike(cells, **limits)
+        assert text.startswith("X: ") and " in c1;" in text
 
 
 def test_cells_without_expression_or_on_another_scale_are_found():
     (text,) = unlike([0 * MEAN, MEAN])
-    assert "c0" in text and "c1" not in text
+    assert " in c0;" in text
     for values in (1.3 * MEAN, 0.75 * MEAN, [2.0, 0, 1, 0, 0, 0]):
         (text,) = unlike(values, n_cells=8)
         assert "times" in text
 
 
 def test_genes_are_found_by_name_and_missing_ones_are_named():
-    reverse = slice(None, None, -1)
-    assert unlike(10 * MEAN[reverse], GENES[reverse], 8) == unlike(10 * MEAN, n_cells=8) != []
+    assert unlike(10 * MEAN[::-1], GENES[::-1], 8) == unlike(10 * MEAN, n_cells=8) != []
     (text,) = unlike(10 * MEAN[1:], GENES[1:], 8)  # five genes are too few for a comparison
-    assert "1 genes" in text and text.count("a;") == 1
-    support = GENES != "a"
-    assert unlike(10 * MEAN[1:], GENES[1:], 8, support_=support) == []
+    assert "1 genes of the model: a;" in text
+    assert unlike(10 * MEAN[1:], GENES[1:], 8, support_=GENES != "a") == []
     with pytest.raises(ValueError, match="X: "):
-        unlike(MEAN[1:], GENES[1:], n_features_in_=7)
+        unlike(MEAN, n_features_in_=7)
