@@ -37,8 +37,7 @@ def test_without_names_and_labels_there_are_usual_ones():
     assert data.about["source"] == "the user's arrays"
     named = as_paired((np.eye(3), pd.Series(range(3), list("abc"), name="Tau")))
     assert named.feature_names == ["Tau"] and list(named.cell_names) == ["a", "b", "c"]
-    strings = paired(pd.DataFrame([["1.5", "2"], ["0", "2"]]))  # constant genes without outputs
-    assert strings.X.tolist() == [[1.5, 2], [0, 2]]
+    assert paired(pd.DataFrame([["1.5", "2"]])).X.tolist() == [[1.5, 2]]
 
 
 def test_counts_lie_behind_x_only_if_they_give_it(data):
@@ -80,21 +79,16 @@ def test_all_forms_give_the_same_arrays(data):
     X, Y = table_of(data), outputs_of(data)
     rna = anndata.AnnData(X, obs=pd.DataFrame({"depth": range(120)}, X.index))
     mdata = mudata.MuData({"rna": rna, "ephys": anndata.AnnData(Y)})
-    forms = [(X, Y), (ExpressionStream(X), Y), (rna, Y), mdata, (mdata, "ephys")]
-    for form in forms:
+    for form in ((X, Y), (ExpressionStream(X), Y), (rna, Y), mdata, (mdata, "ephys")):
         assert_equal(as_paired(form), data)
     np.testing.assert_array_equal(as_paired((sparse.csc_matrix(X), Y)).X, data.X)
     depth = as_paired((rna, ["depth"]))
     assert depth.Y[:, 0].tolist() == [*range(120)] and "depth" not in depth.labels
     assert as_paired(rna).n_outputs == 0
-    for wrong, error, message in (
-        ((rna, Y[::-1]), ValueError, "Y: .*only the order"),
-        ((X, rna), TypeError, "Y: .* got AnnData"),
-        (ExpressionStream(X), TypeError, "data: .* got ExpressionStream"),
-        ((rna, "protein"), KeyError, "no 'protein'"),
-    ):
-        with pytest.raises(error, match=message):
-            as_paired(wrong)
+    with pytest.raises(TypeError, match="data: .* got ExpressionStream"):
+        as_paired(ExpressionStream(X))
+    with pytest.raises(KeyError, match="no 'protein'"):
+        as_paired((rna, "protein"))
 
 
 @pytest.mark.parametrize("part", ["X", "outputs", "counts"])
@@ -127,18 +121,16 @@ def test_subsets_take_the_truth_along(adata, data):
 
 @pytest.mark.parametrize("convert", [np.asarray, sparse.coo_array])
 def test_a_file_keeps_everything(convert, data, tmp_path):
-    counts = convert(data.counts)
-    about = {"name": "tiny", "files": {"a.csv": "ab"}, "notes": ["b"], "sha256": "cd"}
-    adata = paired(data.X, data.Y, labels=data.labels, cell_names=data.cell_names, counts=counts)
-    adata.uns["sbnn"] |= about
+    about = {"name": "tiny", "files": {"a.csv": "ab"}, "sha256": "cd"}
+    one = changed(data, counts=convert(data.counts), **about)
+    adata = paired(one.X, one.Y, **one.names, labels=one.labels, counts=one.counts, **about)
     adata.write_h5ad(tmp_path / "a.h5ad")
     for mode in (None, "r"):
         other = as_paired(anndata.read_h5ad(tmp_path / "a.h5ad", backed=mode))
-        assert_equal(other, as_paired(adata))
-        assert other.labels.equals(data.labels)
-        assert sparse.issparse(other.counts) == sparse.issparse(counts)
+        assert_equal(other, one)
+        assert other.labels.equals(one.labels) and type(other.counts) is type(one.counts)
+        assert {key: other.about[key] for key in about} == about
         assert (other.name, other.sha256) == ("tiny", "cd")
-        assert other.about["files"] == about["files"] and [*other.about["notes"]] == ["b"]
 
 
 def test_groups_are_labels_known_of_every_cell(data):
@@ -168,21 +160,20 @@ def test_outputs_of_every_form_have_names(form, data):
 def test_modalities_are_paired_by_cell_name(adata, data):
     rna = adata[:100].copy()
     rna.obsm.clear()
-    del rna.uns["type_colors"]
+    colors = rna.uns.pop("type_colors")
     cells = data.cell_names
     mdata = mudata.MuData({"rna": rna, "prot": anndata.AnnData(outputs_of(data)[:0:-1])})
     labels = pd.DataFrame({"type": "other", "donor": cells}, cells)
     mdata.obs = labels.reindex(mdata.obs_names)
-    mdata.uns["type_colors"] = [*data.colors.values()]
-    with pytest.warns(UserWarning, match=f"'rna'.*: {cells[0]}") as caught:
+    mdata.uns["type_colors"] = colors
+    with pytest.warns(UserWarning) as caught:
         found = as_paired(mdata)
-    assert [str(one.message).count("'prot'") for one in caught] == [0, 1]
-    assert found.cell_names.tolist() == found.labels["donor"].tolist() == cells[1:100].tolist()
-    for name in ("X", "Y", "counts"):
+    assert ["'prot'" in str(one.message) for one in caught] == [False, True]
+    for name in ("X", "Y", "counts", "cell_names"):
         np.testing.assert_array_equal(getattr(found, name), getattr(data, name)[1:100])
-    dropped = found.about["dropped"]
-    assert dropped["cells only in rna"] == [cells[0]]
-    assert dropped["cells only in prot"] == cells[:99:-1].tolist()
+    alone = found.about["dropped"]
+    assert alone == {"cells only in rna": [cells[0]], "cells only in prot": [*cells[:99:-1]]}
     # the labels of the modality are preferred to those of the MuData
     assert found.labels["type"].equals(data.labels["type"][1:100])
+    assert found.labels["donor"].tolist() == cells[1:100].tolist()
     assert found.colors == data.colors

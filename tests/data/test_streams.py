@@ -55,20 +55,18 @@ def test_every_source_gives_the_same_values(name, data, tmp_path):
 
 
 def test_names_come_from_the_source_or_the_arguments():
-    table = pd.DataFrame(np.eye(2, 3), ["x", "y"], ["a", "b", "c"])
+    table = pd.DataFrame(np.eye(2, 3), list("xy"), list("abc"))
     stream = ExpressionStream(table)
     assert stream.cell_names.tolist() == ["x", "y"]
     assert stream.with_genes(np.array([2, 0])).gene_names.tolist() == ["c", "a"]
-    stream = ExpressionStream(table, ["d", "e", "f"], cell_names=["v", "w"])
-    assert stream.gene_names.tolist() == ["d", "e", "f"]
-    assert stream.cell_names.tolist() == ["v", "w"]
+    stream = ExpressionStream(table, list("def"), cell_names=list("vw"))
+    assert [*stream.gene_names, *stream.cell_names] == [*"defvw"]
 
 
 def test_blocks_have_a_bounded_number_of_values():
-    wide = np.broadcast_to(np.float32(0), (3, 2**21))
-    assert [*ExpressionStream(wide).blocks()] == [slice(0, 2), slice(2, 3)]
-    wider = np.broadcast_to(np.float32(0), (2, 2**23))
-    assert len([*ExpressionStream(wider).blocks()]) == 2
+    for n_genes, size in ((2**21, 2), (2**23, 1)):
+        wide = np.broadcast_to(np.float32(0), (3, n_genes))
+        assert next(ExpressionStream(wide).blocks()) == slice(0, size)
 
 
 def test_what_is_no_stream_of_cells_is_refused(data, tmp_path):
