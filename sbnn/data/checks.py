@@ -62,9 +62,10 @@ class CheckedSettings:
         if kind in (int, float):
             least = self._LEAST.get(name, int(kind is int))
             check_number(name, value, kind, least, self._MOST.get(name, MOST))
-        elif not isinstance(value, kind):
+            return kind(value)
+        if not isinstance(value, kind):
             raise TypeError(f"{name}: expected {kind.__name__}, got {value!r}")
-        return kind(value)
+        return value
 
 
 def check_unmasked(values: Any, argument: str) -> None:
@@ -266,7 +267,8 @@ def check_recorded(values: np.ndarray, argument: str, rows=None, columns=None) -
     check_finite(table.fillna(0).to_numpy(), argument, rows, columns)
     empty = table.index[table.isna().all(axis=1)]
     if len(empty):
-        warn(f"{argument}: leave out cells without values ({len(empty)}): {some(empty)}")
+        text = f"{argument}: no values for {len(empty)} of {len(values)} cells: {some(empty)}"
+        warn(f"{text}; leave such cells out")
 
 
 def value_at(values, i, j, argument, rows=None, columns=None):

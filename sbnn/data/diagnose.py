@@ -163,13 +163,13 @@ def unlike_training(model, X, genes, cells):
     beyond = (values < low - ROUNDING) | (values > high + ROUNDING)
     names = cells[beyond.mean(axis=1) > MANY]
     if len(names):
-        text = "X: most genes of the model are outside the range of the training cells in"
-        yield f"{text} {some(names)}; use the same units"
+        text = "X: most genes of the model are outside the range of the training cells"
+        yield f"{text}: {some(names)}; use the same units"
     if (mean < 0).any() or not mean.any():  # not log expression
         return
     names = cells[~values.any(axis=1)]
     if len(names):
-        yield f"X: all genes of the model are 0 in {some(names)}; leave such cells out"
+        yield f"X: all genes of the model are 0: {some(names)}; leave such cells out"
     new = values.mean(axis=0)
     times = new @ mean / (mean @ mean)
     unlike = np.linalg.norm(new - times * mean) / max(np.linalg.norm(new), ROUNDING)

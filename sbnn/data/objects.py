@@ -97,7 +97,8 @@ def with_outputs(data, outputs=None):
         return X, obsm_table(adata, name), {}
     of_obs = isinstance(outputs, list) and all(isinstance(name, str) for name in outputs)
     if isinstance(adata, AnnDataLike) and of_obs:
-        return X, adata.obs[outputs], {}
+        columns = [entry(adata.obs, name, "adata.obs") for name in outputs]
+        return X, pd.concat(columns, axis=1), {}
     if isinstance(outputs, str | AnnDataLike | MuDataLike):
         got = type(outputs).__name__
         raise TypeError(f"Y: expected a table or, if X is an AnnData, a key of its obsm, got {got}")

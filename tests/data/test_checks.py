@@ -14,6 +14,11 @@ CELLS = pd.Index(["a", "b", "c"])
 
 
 @dataclass(frozen=True)
+class Inner(checks.CheckedSettings):
+    n: int = 1
+
+
+@dataclass(frozen=True)
 class Settings(checks.CheckedSettings):
     _LEAST = {"offset": -2}
     _MOST = {"offset": 5, "rate": 1}
@@ -25,6 +30,7 @@ class Settings(checks.CheckedSettings):
     pair: tuple = (0.5, 1.0)
     most: float | None = None
     flag: bool = False
+    inner: Inner = Inner()
 
 
 BAD_SETTINGS = {
@@ -34,6 +40,7 @@ BAD_SETTINGS = {
     "widths": [(2, 0), (), 3],
     "pair": [(1.0,), (1.0, 2.0, 3.0)],
     "flag": [1],
+    "inner": [1],
 }
 
 
@@ -146,7 +153,7 @@ def test_cells_without_values_give_a_warning(recwarn):
     checks.check_recorded(values, "X")
     assert not recwarn
     values[1, 1] = np.nan
-    with pytest.warns(UserWarning, match="X: .*: d$"):
+    with pytest.warns(UserWarning, match="X: .*: d;"):
         checks.check_recorded(values, "X", ["c", "d"])
     with pytest.raises(ValueError, match="X: "):
         checks.check_recorded(np.inf * values, "X")
