@@ -95,6 +95,7 @@ def test_outputs_that_are_genes_are_copies(rng):
 
 def test_outputs_with_more_zeros_than_genes_are_swapped(rng):
     outputs = rng.normal(50, 3, (9, 2))
+    outputs[0, 0] = 0
     counts = rng.poisson(1, (9, 3)) + 0.0
     assert [*diagnose.swapped(outputs, counts)]
     assert [*diagnose.swapped(-outputs, counts + 1)]
