@@ -83,7 +83,7 @@ def check_matrix(values: Any, argument: str, **options: Any):
         with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
             return check_array(values, **options)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{argument}: {error}") from error
+        raise type(error)(f"{argument}: {error}") from error
 
 
 def dates_among(names: Iterable[str]) -> list[str]:
@@ -274,7 +274,7 @@ def check_recorded(values: np.ndarray, argument: str, rows=None, columns=None) -
 def value_at(values, i, j, argument, rows=None, columns=None):
     """Describe a value, its cell and its column, which are counted from 0 without names."""
     table = pd.DataFrame(values, rows, columns)
-    place = f"cell {str(table.index[i])!r} in column {str(table.columns[j])!r}"
+    place = f"cell {table.index[i]!r} in column {str(table.columns[j])!r}"
     return f"{argument}: the value of {place} is {values[i, j]:g}"
 
 

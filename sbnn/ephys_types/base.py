@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, validate_parameter_constra
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sbnn.data.checks import UNKNOWN, check_in_order, check_recorded, check_unmasked, some
+from sbnn.data.checks import UNKNOWN, cells_of, check_in_order, check_recorded, check_unmasked, some
 from sbnn.data.inputs import validate_data
 from sbnn.data.typed_cells import families_of, family_columns
 from sbnn.errors import warn
@@ -49,7 +49,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         params = self.get_params(deep=False)
         validate_parameter_constraints(constraints, params, type(self).__name__)
         columns = getattr(X, "columns", None)
-        cells = getattr(X, "index", None)
+        cells = cells_of(X)
         check_in_order(X, y, "y")
         check_unmasked(X, "X")
         X, y = validate_data(self, X, y, dtype=np.float64, order="C", ensure_all_finite="allow-nan")
@@ -83,7 +83,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         if name != "X" and np.shape(X)[1:] != (self.n_features_in_,):
             raise ValueError(f"{name}: expected features as in X, got shape {np.shape(X)}")
         check_unmasked(X, name)
-        cells = getattr(X, "index", None)
+        cells = cells_of(X)
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
         check_recorded(X, name, cells)
         return X

@@ -144,7 +144,7 @@ def test_values_that_are_not_finite_are_named_by_cell_and_column():
         good[1, 0] = value
         with pytest.raises(ValueError, match="X: .* 'd' in column 'a'"):
             checks.check_finite(good, "X", ["c", "d"], ["a", "b"])
-        with pytest.raises(ValueError, match="X: .* '1' in column '0'"):
+        with pytest.raises(ValueError, match="X: .* 1 in column '0'"):
             checks.check_finite(good, "X")
 
 
