@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn import load_dataset
 from sbnn.data.gene_dynamics import prior_of, simulate_network, truth_of
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.readers import gene_dynamics
@@ -96,21 +95,19 @@ def test_the_next_repeat_of_a_boolean_model_is_for_tests(tmp_path):
 
 def test_simulated_samples_start_like_the_test_samples_and_know_no_more_of_them(tmp_path, rng):
     paths = [tmp_path / name for name in ("equations.csv", "names.csv", "test.csv", "prior.csv")]
-    rule = "((1 * fAct(A, 0.5, 1.5)) * 1 - 1 * C) / 1"
-    equations = {"node": ["A", "B", "C"], "eqn": ["input gene", "input gene", rule]}
-    pd.DataFrame(equations).to_csv(paths[0], index=False)
+    rule = '"((1 * fAct(A, 0.5, 1.5)) * 1 - 1 * C) / 1"'
+    paths[0].write_text(f"node,eqn\nA,input gene\nB,input gene\nC,{rule}\n")
     paths[1].write_text("x\nA_input\nB_input\nC\n")
     paths[3].write_text("0,0,0\n0,0,1\n0,0,0\n")
-    values = 0.3 + 0.02 * rng.random((10, 3, 4))
-    later = values.copy()
-    later[:, :, 1:] = 0.9
+    values = 0.3 + 0.02 * rng.random((10, 4, 4))  # (samples, genes and times, times)
+    values[:, 3] = [0, 2, 3, 7]
     trains = []
-    for test in (values, later):
-        blocks = [[*sample.tolist(), [0, 2, 3, 7]] for sample in test]
-        lines = [",".join(map(str, line)) for block in blocks for line in block]
-        paths[2].write_text("\n".join(["3,10", *lines]))
+    for later in (0, 0.5):
+        values[:, :3, 1:] += later
+        lines = "\n".join(",".join(map(str, line)) for line in values.reshape(-1, 4))
+        paths[2].write_text(f"3,10\n{lines}")
         data = gene_dynamics.read_grn(*paths, n_samples=60, noise=0.01)
-        np.testing.assert_array_equal(part(data, "test"), test.transpose(0, 2, 1))
+        np.testing.assert_array_equal(part(data, "test"), values[:, :3].transpose(0, 2, 1))
         trains.append(part(data, "train"))
     np.testing.assert_array_equal(*trains)
     start = trains[0][:, 0, :2].mean(axis=0)
@@ -119,11 +116,6 @@ def test_simulated_samples_start_like_the_test_samples_and_know_no_more_of_them(
     assert np.argwhere(prior_of(data)).tolist() == [[1, 2]], "the published one"
     right = gene_dynamics.read_grn(*paths, n_samples=2, wrong=0.0)
     assert prior_of(right).equals(truth_of(right))
-    priors = set()
-    for seed in range(6):
-        moved = gene_dynamics.read_grn(*paths, n_samples=2, wrong=1.0, random_state=seed)
-        priors.add(prior_of(moved).to_numpy().tobytes())
-    assert len(priors) > 1, "places follow the seed"
 
 
 def test_made_data_have_a_prior_that_is_partly_wrong():
@@ -144,17 +136,3 @@ def test_made_data_have_a_prior_that_is_partly_wrong():
     made = [simulate_network(**options, random_state=4, **more) for more in ({}, {"noise": 0.1})]
     same, other = (again.uns["sbnn"]["sha256"] for again in made)
     assert data.uns["sbnn"]["sha256"] == same != other
-
-
-def test_beeline_and_hematopoiesis_are_as_published():
-    options = {"download": False, "verbose": False}
-    try:
-        coarse = load_dataset("hematopoiesis", cells_per_bin=12, **options)
-        model = load_dataset("beeline_hsc", repeat=4, dropout=True, **options)
-    except FileNotFoundError:
-        pytest.skip("the data are not here")
-    assert coarse.shape == (40 + 14 + 32 + 83 + 4, 529)
-    assert np.count_nonzero(prior_of(coarse)) == 31030
-    truth = truth_of(model)
-    assert truth.shape == (11, 11)
-    assert truth.loc["Gata1", "Pu1"] == -1
