@@ -12,7 +12,7 @@ from scipy.io import savemat
 
 from sbnn.data.ephys_features import feature_table
 from sbnn.data.paired import as_paired
-from sbnn.data.preprocessing import select_genes
+from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
 from sbnn.data.readers import citeseq, ephys_types, gouwens, papalexi, scala
 from sbnn.data.readers.counts import read_count_table
 
@@ -94,18 +94,15 @@ def test_cord_blood_is_in_the_order_of_its_clustering(tmp_path, blood):
     typed = clusters[clusters["type"].isin(["NK", "B"])].set_index("cell_barcode")
     kept = typed.drop(counts.columns[3])
     assert data.cell_names.tolist() == kept.index.tolist()
-    assert (
-        data.labels[["type", "cluster"]].astype(str).equals(kept[["type", "cluster"]].astype(str))
-    )
-    assert data.labels["family"].tolist() == kept["type"].tolist()
+    for label, column in {"type": "type", "family": "type", "cluster": "cluster"}.items():
+        assert data.labels[label].tolist() == kept[column].tolist()
     np.testing.assert_array_equal(data.Y, proteins[kept.index].T)
     human = counts.iloc[:7].T
     genes = human.columns[select_genes(human.loc[typed.index], 3).selected]
     assert ["HUMAN_" + gene for gene in data.gene_names] == genes.tolist()
-    chosen = human.loc[kept.index, genes].to_numpy()
+    chosen = human.loc[kept.index, genes]
     np.testing.assert_array_equal(data.counts, chosen)
-    library = chosen.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(data.X, np.log2(chosen / library * np.median(library) + 1), 1e-5)
+    np.testing.assert_array_equal(data.X, log2p1(normalize_library_size(chosen)))
     fingerprints = {data.sha256}
     for more in ({}, {"n_genes": 4}):
         fingerprints.add(as_paired(citeseq.read_cord_blood(*paths, **options | more)).sha256)
@@ -213,36 +210,35 @@ def test_cells_with_a_clear_guide(tmp_path):
 
 
 def test_visual_cortex_is_read_from_a_matlab_file(tmp_path, rng):
-    excluded = gouwens.EXCLUDED_FEATURES
-    short = [*excluded, "tau", "v baseline", "rheobase i"]
-    long = [f"raw_{i}" for i in range(len(short))]
-    outputs = rng.normal(size=(6, len(short)))
-    outputs[3, 2] = outputs[4, 11] = np.nan  # also in an output that is left out
-    types = np.array(["Sst Calb2 Pdlim5", "Vip Chat Htr1f", "Pvalb Reln Tac1"] * 2, dtype=object)
-    fields = {
-        "T_dat": rng.gamma(1, 2, (6, 4)),
-        "E_pc_scaled": outputs[:, :9],
-        "E_feature": outputs[:, 9:],
-        "gene_id": np.array(list("abcd"), dtype=object),
-        "map_conf": np.linspace(0, 1, 6),
-        "T_spec_id_label": np.arange(6),
-        "pc_name": np.array(long[:9], dtype=object),
-        "feature_name": np.array(long[9:]),  # padded characters, all of the same length
-        "sample_id": np.array(list("uvwxyz"), dtype=object)[:, np.newaxis],
-        "cluster": types,
-        "cluster_color": np.array(["#AABBCC", "#00FF00", "#102030"] * 2),
+    n_excluded = len(gouwens.EXCLUDED_FEATURES)
+    short = [*gouwens.EXCLUDED_FEATURES, "tau", "rheobase i"]
+    names = {f"raw_{i}": name for i, name in enumerate(short)}
+    outputs = rng.normal(size=(4, len(short)))
+    outputs[2, 3] = np.nan  # in an output that is left out
+    texts = {
+        "gene_id": ["a", "b"],
+        "pc_name": list(names)[:9],
+        "sample_id": ["w", "x", "y", "z"],
+        "cluster": ["Vip Chat ", "Sst Calb2", "Sst Chodl", "Sst Calb2"],
     }
+    fields = {name: np.array(values, dtype=object) for name, values in texts.items()}
+    fields["T_dat"] = rng.gamma(1, 2, (4, 2))
+    fields["E_pc_scaled"] = outputs[:, :9]
+    fields["E_feature"] = outputs[:, 9:]
+    fields["feature_name"] = list(names)[9:]  # padded characters, all of the same length
+    fields["cluster_color"] = ["#00FF00", "#AABBCC", "#102030", "#AABBCC"]
+    fields["map_conf"] = fields["T_spec_id_label"] = np.arange(4)
     savemat(tmp_path / "release.mat", fields)
-    (tmp_path / "names.json").write_text(json.dumps(dict(zip(long, short, strict=True))))
+    (tmp_path / "names.json").write_text(json.dumps(names))
     data = as_paired(gouwens.read_gouwens(tmp_path / "release.mat", tmp_path / "names.json", {}))
-    kept = [0, 1, 2, 5]
+    kept = [0, 1, 3]
     np.testing.assert_array_equal(data.X, fields["T_dat"][kept].astype("f4"))
-    np.testing.assert_array_equal(data.Y, outputs[kept, len(excluded) :].astype("f4"))
-    assert data.feature_names.tolist() == short[len(excluded) :]
-    assert data.gene_names.tolist() == list("abcd")
-    assert data.cell_names.tolist() == list("uvwz")
-    assert data.labels["type"].tolist() == types[kept].tolist()
-    assert data.labels["family"].tolist() == ["Sst", "Vip", "Pvalb", "Pvalb"]
+    np.testing.assert_array_equal(data.Y, outputs[kept, n_excluded:].astype("f4"))
+    assert data.feature_names.tolist() == ["tau", "rheobase i"]
+    assert data.gene_names.tolist() == ["a", "b"]
+    assert data.cell_names.tolist() == ["w", "x", "z"]
+    assert data.labels["type"].tolist() == ["Vip Chat", "Sst Calb2", "Sst Calb2"]
+    assert data.labels["family"].tolist() == ["Vip", "Sst", "Sst"]
     assert data.labels["specimen"].tolist() == kept
-    assert data.colors == dict(zip(types, fields["cluster_color"].tolist(), strict=True))
-    assert data.about["dropped"] == {"missing output": ["x", "y"]}
+    assert data.colors["Sst Calb2"] == "#AABBCC"
+    assert data.about["dropped"] == {"missing output": ["y"]}
