@@ -95,8 +95,8 @@ def _decimal_mark(strings: Iterable[str], what: str) -> str:
     """The decimal mark with which all numbers can be read."""
     points = set(filter(_NUMBER["."].fullmatch, strings))
     commas = set(filter(_NUMBER[","].fullmatch, strings))
-    either = [string for string in points & commas if "," in string]
     clear = points ^ commas  # numbers that only one of the marks fits
+    either = [string for string in points if "," in string]
     if (points - commas and commas - points) or (either and not clear):
         unclear = some(sorted(clear) or either)
         advice = "set decimal=',' or decimal='.'"
