@@ -13,7 +13,6 @@ from sbnn.data.registry import (
     DataIntegrityError,
     FoundFile,
     Search,
-    check_file,
     locate_file,
     search_places,
 )
@@ -41,6 +40,7 @@ _GROUPS = {"perturbation": "perturbations", "split": "split", "family": "familie
 class Dataset(NamedTuple):
     """A data set; `reader`, a function in `sbnn.data`, takes the paths of `files` in this order."""
 
+    name: str
     study: str
     about: str
     reader: str
@@ -50,20 +50,19 @@ class Dataset(NamedTuple):
     instead: dict[str, str]  # file that may be missing -> file that replaces it
 
 
-def _dataset(row):
-    return Dataset(
-        study=row["study"],
-        about=row["about"],
-        reader=row["reader"],
-        files=tuple(row["files"].split()),
-        options=json.loads(row["options"] or "{}"),
-        instead=json.loads(row["instead"] or "{}"),
-    )
+def _read_datasets():
+    datasets = {}
+    with Path(__file__).with_name("datasets.csv").open(newline="") as table:
+        for row in csv.DictReader(table):
+            row["files"] = tuple(row["files"].split())
+            row["options"] = json.loads(row["options"])
+            row["instead"] = json.loads(row["instead"])
+            datasets[row["name"]] = Dataset(**row)
+    return datasets
 
 
-with Path(__file__).with_name("datasets.csv").open(newline="") as _table:
-    #: Every data set that `load_dataset` can load.
-    DATASETS = {row["name"]: _dataset(row) for row in csv.DictReader(_table)}
+#: Every data set that `load_dataset` can load.
+DATASETS = _read_datasets()
 
 
 def names_of(study: str = SBNN) -> tuple[str, ...]:
@@ -73,8 +72,8 @@ def names_of(study: str = SBNN) -> tuple[str, ...]:
 
 def require_study(name: str, study: str = SBNN) -> None:
     """Reject a data set of another study; names that are not in `DATASETS` are accepted."""
-    if name in DATASETS and DATASETS[name].study != study:
-        raise ValueError(f"data set {name!r}: expected one of {', '.join(names_of(study))}")
+    if name in DATASETS:
+        check_among("data set", name, names_of(study))
 
 
 def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool = True, **options):
@@ -157,21 +156,17 @@ def _places(found: dict[str, FoundFile]) -> str:
 
 def summary(data) -> str:
     """Describe a data set for printing: name, shape, sizes of its groups, source and notes."""
+    from sbnn.data.checks import some  # slow to import, and only needed here
+
     about = data.uns["sbnn"]
     column = next(column for column in _GROUPS if column in data.obs)
-    n_rows, n_columns = data.shape
     rows = "times" if column == "split" else "cells"
     columns = "features" if "unit" in data.var else "genes"
-    shape = f"{n_rows} {rows} x {n_columns} {columns}"
+    shape = f"{data.n_obs} {rows} x {data.n_vars} {columns}"
     if "outputs" in data.obsm:
         shape += f" -> {data.obsm['outputs'].shape[1]} outputs"
-    elif column == "family":
-        shape += " -> no outputs"
     sizes = data.obs[column].value_counts()
-    sizes = sizes[sizes > 0]
-    groups = ", ".join(f"{name} {size}" for name, size in sizes[:12].items())
-    if len(sizes) > 12:
-        groups += f" and {len(sizes) - 12} more"
+    groups = some([f"{name} {size}" for name, size in sizes[sizes > 0].items()], 12)
     lines = [f"{about['name']}: {shape}; {_GROUPS[column]}: {groups}", f"source: {about['source']}"]
     lines += [f"note: {note}" for note in about.get("notes", ())]
     return "\n  ".join(lines)
@@ -180,16 +175,14 @@ def summary(data) -> str:
 def find_dataset(name: str, search: Search) -> dict[str, FoundFile]:
     """Find or download the files of a data set; warn if a missing file is replaced."""
     dataset = DATASETS[name]
-    found = search.find([file for file in dataset.files if file not in dataset.instead])
     files = list(dataset.files)
     for file, other in dataset.instead.items():
         try:
-            found |= search.find([file])
+            search.find([file])
         except FileNotFoundError:
-            found |= search.find([other])
             files[files.index(file)] = other
             warn(f"{name}: {other} replaces the missing {file}; to get it: sbnn data get {file}")
-    return {file: found[file] for file in files}
+    return search.find(files)
 
 
 def default_dataset(
@@ -246,7 +239,7 @@ def list_datasets(path=None) -> dict[str, tuple[str, tuple[str, ...]]]:
     for name, dataset in DATASETS.items():
         missing = tuple(file for file in dataset.files if file in absent)
         needed = {dataset.instead.get(file, file) for file in missing} & absent
-        if any(FILES[file].url is None for file in needed):
+        if not all(FILES[file].url for file in needed):
             state = "manual download"
         elif needed:
             state = "downloadable"
@@ -261,7 +254,7 @@ def list_datasets(path=None) -> dict[str, tuple[str, tuple[str, ...]]]:
 
 
 def main(arguments: list[str] | None = None, prog="sbnn data") -> int:
-    """Run ``sbnn data``; the exit status is 1 for unknown names and missing or corrupt files."""
+    """Run ``sbnn data``; the exit status is 1 if files are missing or corrupt."""
     parser = argparse.ArgumentParser(prog=prog, description="List, fetch or check the data sets.")
     parser.add_argument(
         "command", choices=("list", "get", "check"), help="show, download or verify data sets"
@@ -274,37 +267,32 @@ def main(arguments: list[str] | None = None, prog="sbnn data") -> int:
     )
     parser.add_argument("--path", help="folder to search first for the files")
     chosen = parser.parse_args(arguments)
-    if chosen.command == "get" and not chosen.names:
-        parser.error("get: name the data sets or files to download")
-    unknown = [name for name in chosen.names if name not in DATASETS and name not in FILES]
-    if unknown:
-        known = ", ".join(DATASETS)
-        print(f"unknown: {', '.join(unknown)}; the data sets are {known}", file=sys.stderr)
-        return 1
+    unknown = set(chosen.names).difference(DATASETS, FILES)
+    if unknown or (chosen.command == "get" and not chosen.names):
+        parser.error(f"expected names of files or of data sets: {', '.join(DATASETS)}")
     if chosen.command == "check":
-        return _check(chosen.names, search_places(chosen.path))
+        return _check(chosen.names, Search(chosen.path, download=False))
     if chosen.command == "list":
         for name, (state, missing) in list_datasets(chosen.path).items():
-            lacks = f", lacks {', '.join(missing)}" if missing else ""
-            print(f"{name}: {DATASETS[name].about} [{state}{lacks}]")
+            print(f"{name}: {DATASETS[name].about} [{state}]", *missing)
         return 0
+    return _get(chosen.names, Search(chosen.path))
+
+
+def _get(names, search) -> int:
+    """Find or download files and the files of data sets, and print their paths."""
     try:
-        _get(chosen.names, Search(chosen.path))
+        for name in names:
+            found = find_dataset(name, search) if name in DATASETS else search.find([name])
+            for file in found.values():
+                print(f"{file.path}  sha256 {file.sha256}")
     except (FileNotFoundError, DataIntegrityError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
-def _get(names, search):
-    """Find or download files and the files of data sets, and print their paths."""
-    for name in names:
-        found = find_dataset(name, search) if name in DATASETS else search.find([name])
-        for file in found.values():
-            print(f"{file.path}  sha256 {file.sha256}")
-
-
-def _check(names, places) -> int:
+def _check(names, search) -> int:
     """Print the state of each file: ok, corrupt or absent; the result is 1 if any is corrupt."""
     files = []
     for name in names or FILES:
@@ -314,13 +302,10 @@ def _check(names, places) -> int:
             files.append(name)
     status = 0
     for name in dict.fromkeys(files):
-        located = locate_file(FILES[name], places)
-        if located is None:
-            print(f"absent   {name}")
-            continue
         try:
-            check_file(FILES[name], located[0])
-            print(f"ok       {name}  {located[0]}")
+            print(f"ok       {name}  {search.find([name])[name].path}")
+        except FileNotFoundError:
+            print(f"absent   {name}")
         except DataIntegrityError as error:
             print(f"corrupt  {name}  {error}")
             status = 1

@@ -17,6 +17,13 @@ def fingerprint_files(files: Mapping[str, str]) -> str:
     return digest.hexdigest()
 
 
+def fingerprint_of_files(files: Mapping[str, str] | None, **taken) -> str:
+    """Fingerprint files and the options that determine what is `taken` from them; "" if none."""
+    if not files:
+        return ""
+    return fingerprint_parameters(taken | {"files": fingerprint_files(files)})
+
+
 def fingerprint_parameters(parameters: Mapping[str, Any]) -> str:
     """Fingerprint data by the canonical JSON text of the parameters that made them."""
     text = json.dumps(parameters, sort_keys=True, separators=(",", ":"), default=_plain)

@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import pooch
 from filelock import FileLock
@@ -27,10 +26,10 @@ class DataFile(NamedTuple):
     name: str
     folder: str  # subfolder of each place that is searched
     source: str  # page from which it can be downloaded by hand
-    size: int | None = None
-    sha256: str | None = None
-    git_sha1: str | None = None
-    url: str | None = None  # stable address of exactly this version; None if there is none
+    size: int = 0  # 0 if it is not known
+    sha256: str = ""
+    git_sha1: str = ""
+    url: str = ""  # stable address of exactly this version; empty if there is none
 
 
 class FoundFile(NamedTuple):
@@ -45,16 +44,17 @@ class DataIntegrityError(ValueError):
     """Error for a truncated or altered file: its checksum differs from the published checksum."""
 
 
-def _data_file(row):
-    entries = {key: value or None for key, value in row.items()}
-    if entries["size"]:
-        entries["size"] = int(entries["size"])
-    return DataFile(**entries)
+def _read_files():
+    files = {}
+    with Path(__file__).with_name("sources.csv").open(newline="") as table:
+        for row in csv.DictReader(table):
+            row["size"] = int(row["size"] or 0)
+            files[row["name"]] = DataFile(**row)
+    return files
 
 
-with Path(__file__).with_name("sources.csv").open(newline="") as _table:
-    #: Every file that can be found by name.
-    FILES = {row["name"]: _data_file(row) for row in csv.DictReader(_table)}
+#: Every file that can be found by name.
+FILES = _read_files()
 
 
 def find_file(name: str, path=None, *, download: bool = True, verbose: bool = True) -> Path:
@@ -75,11 +75,10 @@ class Search(NamedTuple):
         A file with the right name but different content raises an error wherever it is found, since
         it was put there to be used.
         """
-        names = list(names)
         places = search_places(self.path)
-        found = {}
+        found = dict.fromkeys(names)
         missing = []
-        for name in names:
+        for name in found:
             file = FILES[name]
             located = locate_file(file, places)
             if located is None:
@@ -87,58 +86,53 @@ class Search(NamedTuple):
             else:
                 path, place = located
                 found[name] = FoundFile(path, check_file(file, path), place)
-        cache = places["cache"]
-        obstacle = self._obstacle(missing, cache)
-        while missing and not obstacle:
-            file = missing[0]
-            try:
-                target = cache / file.folder / file.name
+        try:
+            self._require_addresses(missing, places)
+            while missing:
+                file = missing[0]
+                target = places["cache"] / file.folder / file.name
                 found[file.name] = download_file(file, target, verbose=self.verbose)
                 missing.pop(0)
-            except OSError as error:
-                server = urlsplit(file.url).netloc
-                obstacle = f"downloading {file.name} from {server} failed: {error}"
-        if missing:
-            raise FileNotFoundError(_not_found(missing, places, obstacle))
-        return {name: found[name] for name in names}
+        except OSError as error:
+            raise FileNotFoundError(_not_found(missing, places, error)) from error
+        return found
 
-    def _obstacle(self, missing, cache) -> str:
-        """Reason for which the missing files cannot be downloaded, or an empty text."""
-        without_address = [file.name for file in missing if file.url is None]
-        if without_address:
-            return f"no download address is known for {', '.join(without_address)}"
-        if not self.download:
-            return "downloading was switched off (download=False)"
-        if cache is None:
-            return "there is no folder to download to; set HOME"
-        return ""
+    def _require_addresses(self, missing, places):
+        """Reject files that cannot be downloaded."""
+        unknown = [file.name for file in missing if not file.url]
+        if unknown:
+            raise FileNotFoundError(f"no download address is known for {', '.join(unknown)}")
+        if missing and not self.download:
+            raise FileNotFoundError("downloading was switched off (download=False)")
+        if missing and "cache" not in places:
+            raise FileNotFoundError("there is no folder to download to; set HOME")
 
 
-def _not_found(missing, places, obstacle) -> str:
-    wanted = ", ".join(f"{file.folder}/{file.name}" for file in missing)
-    looked = "\n".join(f"  {place}: {folder or 'not set'}" for place, folder in places.items())
-    sources = "\n".join(dict.fromkeys(f"  {file.source}" for file in missing))
+def _not_found(missing, places, error) -> str:
+    wanted = "\n".join(f"  {file.folder}/{file.name} from {file.source}" for file in missing)
+    looked = "\n".join(f"  {place}: {folder}" for place, folder in places.items())
     return (
-        f"cannot find {wanted}\n"
+        f"cannot find these files:\n{wanted}\n"
         f"looked in (directly and in that subfolder):\n{looked}\n"
-        f"and {obstacle}\n"
-        f"public source:\n{sources}\n"
+        f"and cannot download them: {error}\n"
         "put the missing files into one of these places by hand (see data/README.md)"
     )
 
 
-def search_places(path=None) -> dict[str, Path | None]:
-    """Map the local places to their folders (``None`` if not set), in the order of the search."""
-    places: dict[str, Path | None] = {}
+def search_places(path=None) -> dict[str, Path]:
+    """Map the local places to their folders, in the order of the search."""
+    places = {}
     if path is not None:
         places["path"] = Path(path).expanduser()
-    own = os.environ.get("SBNN_DATA")
-    places["$SBNN_DATA"] = Path(own).expanduser() if own else None
+    if os.environ.get("SBNN_DATA"):
+        places["$SBNN_DATA"] = Path(os.environ["SBNN_DATA"]).expanduser()
     checkout = checkout_folder()
     if checkout is not None:
         places["data/"] = checkout / "data"
         places["../shared/data"] = checkout.parent / "shared" / "data"
-    places["cache"] = cache_folder()
+    cache = cache_folder()
+    if cache is not None:
+        places["cache"] = cache
     return places
 
 
@@ -156,46 +150,31 @@ def cache_folder() -> Path | None:
         return None
 
 
-def locate_file(file: DataFile, places: dict[str, Path | None]) -> tuple[Path, str] | None:
+def locate_file(file: DataFile, places: dict[str, Path]) -> tuple[Path, str] | None:
     """Path and place of the copy of a file that would be used, or ``None``; it is not read."""
     for place, folder in places.items():
-        if folder is None:
-            continue
-        candidates = [folder / file.folder / file.name, folder / file.name]
-        if folder.is_file():
-            candidates = [folder]
-        for path in candidates:
+        for path in (folder, folder / file.folder / file.name, folder / file.name):
             if path.is_file():
                 return path, place
     return None
 
 
-def check_file(file: DataFile, path, where: str | None = None) -> str:
-    """Verify that `path` holds the published file and return its sha256; errors name `where`."""
+def check_file(file: DataFile, path) -> str:
+    """Verify that `path` holds the published file and return its sha256."""
     with open(path, "rb") as content:
         found = hashlib.file_digest(content, "sha256").hexdigest()
         size = content.tell()
-        if file.sha256:
-            right = found == file.sha256
-        else:
-            content.seek(0)
-            right = _git_sha1(content, size) == file.git_sha1
-    if not right:
-        state = "altered"
-        if file.size is not None and size < file.size:
-            state = "truncated"
-        expected = f"sha256 {file.sha256}" if file.sha256 else f"git blob {file.git_sha1}"
+        content.seek(0)
+        blob = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)  # as git names it
+        git_sha1 = hashlib.file_digest(content, lambda: blob).hexdigest()
+    expected = file.sha256 or file.git_sha1
+    if expected not in (found, git_sha1):
+        state = "truncated" if size < file.size else "altered"
         raise DataIntegrityError(
-            f"{where or path} is {state}: expected {file.size} bytes and {expected}, found {size} "
-            f"bytes and sha256 {found}. Get the published file {file.name} ({file.source})"
+            f"{path} is {state}: expected {file.size} bytes and checksum {expected}, "
+            f"found {size} bytes and sha256 {found}. Get the published file from {file.source}"
         )
     return found
-
-
-def _git_sha1(content, size) -> str:
-    """Name under which git stores a file."""
-    blob = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-    return hashlib.file_digest(content, lambda: blob).hexdigest()
 
 
 def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> FoundFile:
@@ -210,10 +189,9 @@ def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> Foun
         try:
             if not target.is_file():  # otherwise another process has downloaded the file meanwhile
                 if verbose:
-                    server = urlsplit(file.url).netloc
-                    print(f"downloading {file.name} from {server} to {target.parent}")
+                    print(f"downloading {file.url} to {target.parent}")
                 _fetch(file.url, part, verbose)
-                check_file(file, part, where=f"the download from {file.url}")
+                check_file(file, part)
                 part.replace(target)
         finally:
             part.unlink(missing_ok=True)
@@ -239,7 +217,7 @@ def _fetch(url: str, output: Path, progressbar: bool) -> None:
             written = sink.tell()
             wait([done], TIMEOUT)
     if not done.done():
-        raise TimeoutError(f"no response for {TIMEOUT:g} s; is there a network connection?")
+        raise TimeoutError(f"no response from {url} for {TIMEOUT:g} s; is there a connection?")
     done.result()
 
 

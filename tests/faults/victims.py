@@ -34,7 +34,7 @@ class Logged(Ridge):
 
     def fit(self, X, y):
         with open(os.environ["FITS"], "a") as log:
-            log.write(f"{self.alpha} {zlib.crc32(X.tobytes())} {os.getpid()}\n")
+            log.write(f"{self.alpha} {zlib.crc32(X.tobytes())}\n")
         time.sleep(self.seconds)
         return super().fit(X, y)
 
@@ -46,16 +46,16 @@ def made_up():
     )
 
 
-def validate(path, n_jobs=1, grid=None, **how):
+def validate(path, n_jobs=1, grid=None):
     """The cross-validation that is disturbed; its fits are logged beside the results."""
     os.environ["FITS"] = str(Path(path).parent / "fits")
     return cross_validate(
-        Logged(), made_up(), FOLDS, grid or GRID, n_jobs, results=path, verbose=False, **how
+        Logged(), made_up(), FOLDS, grid or GRID, n_jobs, results=path, verbose=False
     )
 
 
-def download(file, target):
-    download_file(DataFile(**file), Path(target), verbose=False)
+def download(about, target):
+    download_file(DataFile(*about), target, verbose=False)
 
 
 def _run(function, args, errors):
@@ -97,7 +97,9 @@ class Victim:
         self.process.join(seconds)
         return self.process.exitcode is not None
 
-    def kill(self):
+    def kill_within(self, seconds):
+        """Kill the process, unless it ends earlier."""
+        self.process.join(seconds)
         self.process.kill()
         self.process.join()
 
@@ -110,35 +112,33 @@ class Victim:
         return self.process.exitcode
 
 
-def same(a, b):
-    """Whether two records hold the same numbers, to the bit, but for the time they took."""
-    names = a.values.keys() - {"seconds"}
-    return a.values.keys() == b.values.keys() and all(
-        np.array_equal(a.values[name], b.values[name]) for name in names
-    )
-
-
 def fits_of(folder):
-    """Penalty, training cells and process of every fit that began."""
+    """Penalty and training cells of every fit that began."""
     log = Path(folder, "fits")
-    return [tuple(line.split()) for line in log.read_text().splitlines()] if log.exists() else []
-
-
-def left_in(folder):
-    """Names of all files and folders but the log."""
-    return sorted(path.name for path in Path(folder).iterdir() if path.name != "fits")
+    return log.read_text().splitlines() if log.exists() else []
 
 
 @cache
 def undisturbed():
-    """The record, and which fit is which: (penalty, training cells) -> (penalty, test cell)."""
+    """The record, and its fits, in the order of penalties and folds."""
     with tempfile.TemporaryDirectory() as folder:
-        record = validate(Path(folder, "cv.pickle"))
-        tasks = [(point["alpha"], test[0]) for point in record.params for _, test in record.folds]
-        return record, {fit[:2]: task for fit, task in zip(fits_of(folder), tasks, strict=True)}
+        return validate(Path(folder, "cv.pickle")), fits_of(folder)
+
+
+def assert_complete(path):
+    """The record holds the numbers of an undisturbed run, to the bit, and nothing is beside it."""
+    whole, _ = undisturbed()
+    record = load(path)
+    assert record.values.keys() == whole.values.keys()
+    for name in record.values.keys() - {"seconds"}:
+        np.testing.assert_array_equal(record.values[name], whole.values[name])
+    assert {left.name for left in path.parent.iterdir()} <= {"cv.pickle", "fits"}
 
 
 def finished(path):
-    """Which fits are on disk, as (penalty, test cell)."""
+    """Fits that are on disk, as in the log."""
+    whole, fits = undisturbed()
+    tasks = [(point["alpha"], test[0]) for point in whole.params for _, test in whole.folds]
+    fit_of = dict(zip(tasks, fits, strict=True))
     parts = [load(part) for part in Path(f"{path}.parts").glob("*.pickle")]
-    return {(part.params[0]["alpha"], part.folds[0][1][0]) for part in parts}
+    return {fit_of[part.params[0]["alpha"], part.folds[0][1][0]] for part in parts}

@@ -6,13 +6,11 @@ distributed with scvi-tools). The cord blood cells are selected as in Bernaerts,
 (arXiv 2006.10411).
 """
 
-import warnings
-
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sbnn.data.fingerprint import fingerprint_files, fingerprint_parameters
+from sbnn.data.fingerprint import fingerprint_of_files
 from sbnn.data.objects import obsm_table
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
@@ -40,7 +38,6 @@ def read_cord_blood(rna_path, protein_path, clustering_path, **options):
     counts = counts[cells.get_indexer(labels.index)][:, np.flatnonzero(human)]
     genes = genes[human].str.removeprefix(_HUMAN)
     proteins = pd.read_csv(protein_path, index_col=0).T.loc[labels.index]
-    options.setdefault("log_proteins", False)
     source = f"{SOURCE}; cells as selected in github.com/berenslab/sBNN"
     return pair_counts(counts, genes, proteins, labels, name="stoeckius", source=source, **options)
 
@@ -61,9 +58,7 @@ def read_pbmc(path, name, **options):
     """Read one of the two small data sets of 10x Genomics, stored as AnnData without labels."""
     import anndata  # slower to import than any other package
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PendingDeprecationWarning)  # the files have an older layout
-        adata = anndata.read_h5ad(path)
+    adata = anndata.read_h5ad(path)
     proteins = obsm_table(adata, "protein_expression")
     proteins.columns = proteins.columns.str.removesuffix("_TotalSeqB")
     counts = sparse.csr_array(adata.X)
@@ -95,29 +90,20 @@ def pair_counts(
     counted = chosen.sum(axis=1) > 0
     without_counts = proteins.index[~counted]
     chosen = chosen[counted]
-    proteins = proteins[counted].astype(np.float64)
-    outputs = proteins.to_numpy()
+    outputs = proteins[counted].astype(np.float64)
     if log_proteins:
         outputs = np.log2(1 + outputs)
     if labels is not None:
         labels = labels[counted]
-    sha256 = ""
-    if files:
-        # options that determine what is taken from the files
-        taken = {"n_genes": n_genes, "log_proteins": log_proteins}
-        sha256 = fingerprint_parameters(taken | {"files": fingerprint_files(files)})
     return paired(
         log2p1(normalize_library_size(chosen)),
         outputs,
         gene_names[columns],
-        proteins.columns,
-        proteins.index,
-        labels,
-        None,
-        chosen,
+        labels=labels,
+        counts=chosen,
         name=name,
         source=f"{source}; proteins as {'log2(1 + counts)' if log_proteins else 'counts'}",
-        sha256=sha256,
+        sha256=fingerprint_of_files(files, n_genes=n_genes, log_proteins=log_proteins),
         files=files,
         dropped={"no counts in the selected genes": list(without_counts)},
     )

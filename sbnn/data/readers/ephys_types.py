@@ -32,27 +32,28 @@ def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False)
     table = _read(features_path)
     metadata = _read(metadata_path)
     session = table["ID"].str.extract(r"ses-(\d+)", expand=False)
-    metadata = metadata.set_index(_texts(metadata["ephys_session_id"]))
-    metadata = metadata.loc[session]
-    cells = _texts(metadata["cell_specimen_id"])
-    labels = labels_of("gouwens_ephys", metadata).set_axis(cells, axis=0)
+    metadata = metadata.set_index(_texts(metadata["ephys_session_id"])).loc[session]
+    metadata = metadata.set_index(_texts(metadata["cell_specimen_id"]))
+    labels = labels_of("gouwens_ephys", metadata)
     labels["t_type"] = labels["t_type"].fillna("").str.strip()
-    labels["met_type"] = labels["met_type"].replace("NULL", np.nan).fillna("")
+    labels["met_type"] = labels["met_type"].fillna("").replace("NULL", "")
     subclass = labels["t_type"].str.split(" ").str[0]
     labels.insert(0, "subclass", subclass)
     labels.insert(0, "type5", subclass.map(MOUSE_CLASSES | {"Sncg": "SNCG"}))
     labels.insert(0, "type", subclass.map(MOUSE_CLASSES))
-    area = metadata["structure"].str.extract(r"^(\D*)(\d.*)?$").set_axis(cells, axis=0)
-    labels["area"] = area[0]
-    labels["layer"] = area[1].fillna("")
-    days = metadata["age"].str.lstrip("P")
-    labels["age_days"] = pd.to_numeric(days, errors="coerce").to_numpy()
-    labels["cre"] = labels["genotype"].map(_driver_lines)
+    area = metadata["structure"].str.extract(r"^(?P<area>\D*)(?P<layer>\d.*)?$")
+    labels = labels.join(area.fillna(""))
+    labels["age_days"] = pd.to_numeric(metadata["age"].str.lstrip("P"), errors="coerce")
+    # "Sst-IRES-Cre" of "Sst-IRES-Cre/wt;Ai14(RCL-tdT)/wt": without the reporter (Ai...)
+    drivers = labels["genotype"].fillna("").str.findall(r"(?:^|;)(?!\s*Ai)\s*([^/;]+)")
+    labels["cre"] = drivers.str.join(";")
     reasons = {
         "no t-type": labels["subclass"] == "",
         "subclass other than Lamp5, Pvalb, Sst, Vip and Sncg": labels["type"].isna(),
     }
-    data = _chosen("gouwens_ephys", MOUSE_SOURCE, table, MOUSE, labels, reasons, files)
+    data = _chosen(
+        table, MOUSE, labels, reasons, name="gouwens_ephys", source=MOUSE_SOURCE, files=files
+    )
     return relative_to_threshold(data) if relative else data
 
 
@@ -69,54 +70,39 @@ def read_lee_human(features_path, metadata_path, files=None):
     metadata = metadata.loc[_texts(table["specimen_id"])]
     labels = labels_of("lee_human", metadata)
     labels["virus"] = labels["virus"].fillna("none")
-    labels["layer"] = labels["layer"].fillna("").astype(str).str.replace("_", "/")
+    labels["layer"] = labels["layer"].fillna("").str.replace("_", "/")
     subclass = metadata["Revised_subclass_label"].fillna("").str.strip()
     labels.insert(0, "subclass", subclass)
     labels.insert(0, "type", subclass.map(HUMAN_CLASSES))
     reasons = {"no subclass": labels["subclass"] == ""}
-    return _chosen("lee_human", HUMAN_SOURCE, table, HUMAN, labels, reasons, files)
+    return _chosen(
+        table, HUMAN, labels, reasons, name="lee_human", source=HUMAN_SOURCE, files=files
+    )
 
 
-def _chosen(name, source, table, release, labels, reasons, files):
+def _chosen(table, release, labels, reasons, **about):
     """Leave out cells to which a reason applies, and cells without a measured feature."""
-    about = feature_table(release)
-    values = table[about.index].set_axis(labels.index, axis=0).astype(np.float64)
+    features = feature_table(release)
+    values = table[features.index].set_axis(labels.index, axis=0).astype(np.float64)
     reasons["no measured feature"] = values.isna().all(axis=1)
-    kept = pd.Series(True, values.index)
-    dropped = {}
-    for reason, applies in reasons.items():
-        left_out = values.index[kept & applies]
-        if len(left_out):
-            dropped[reason] = list(left_out)
-        kept &= ~applies
+    reason = np.select(list(reasons.values()), list(reasons), "")  # the first that applies
+    kept = reason == ""
     return typed_cells(
         values[kept],
         labels[kept],
-        about["family"],
-        about["unit"].to_dict(),
-        name=name,
-        source=source,
-        files=files,
-        dropped=dropped,
+        features["family"],
+        features["unit"].to_dict(),
+        dropped={why: values.index[reason == why] for why in reasons},
+        **about,
     )
 
 
 def _read(path):
     table = pd.read_csv(path, low_memory=False)
-    names = table.columns.str.strip()  # one published column name ends in a space
-    return table.set_axis(names, axis=1)
+    return table.rename(columns=str.strip)  # one published column name ends in a space
 
 
 def _texts(values):
     """Convert numbers used as names to text without a decimal point."""
     numbers = pd.to_numeric(values).astype("Int64")
     return numbers.astype(str).to_numpy()
-
-
-def _driver_lines(genotype):
-    """``Sst-IRES-Cre`` for ``Sst-IRES-Cre/wt;Ai14(RCL-tdT)/wt``: without the reporter (Ai...)."""
-    if pd.isna(genotype):
-        return ""
-    alleles = [allele.split("/")[0].strip() for allele in genotype.split(";")]
-    drivers = [allele for allele in alleles if not allele.startswith("Ai")]
-    return ";".join(drivers)

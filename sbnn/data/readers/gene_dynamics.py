@@ -68,33 +68,29 @@ def read_trajectories(path, gene_names=None, *, name=None, source=None):
         If the file has another format, or `sbnn.dynamics.trajectories` rejects its content.
     """
     path = results_path(path)
+    text = path.read_text(errors="replace").replace('"', "")
     # the lines of shorter samples are padded with blanks
-    lines = path.read_text(errors="replace").replace('"', "").splitlines()
-    lines = [line.rstrip(", \t") for line in lines]
-    header, *lines = [line.split(",") for line in lines if line] or [[]]
-    try:
-        n_genes, n_samples = map(int, header[:2])
-    except ValueError as error:
-        raise ValueError(f"{path}, line 1: {_LAYOUT}") from error
-    size = n_genes + 1
-    if len(lines) != n_samples * size:
-        found = f"{len(lines)} lines for {n_samples} samples of {n_genes} genes"
-        raise ValueError(f"{path}: {_LAYOUT}; got {found}")
+    lines = [line.rstrip(", \t") for line in text.splitlines()]
+    rows = [line.split(",") for line in lines if line]
     values, times = [], []
-    for sample in range(n_samples):
-        try:
-            block = lines[sample * size : (sample + 1) * size]
-            numbers = np.array(block, dtype=np.float64)
-        except ValueError as error:
-            raise ValueError(f"{path}, sample {sample + 1}: {_LAYOUT}; {error}") from error
-        values.append(numbers[:-1].T)  # (n_times, n_genes)
-        times.append(numbers[-1])
+    try:
+        n_genes, n_samples = map(int, rows[0][:2])
+        size = n_genes + 1
+        if len(rows) != 1 + n_samples * size:
+            raise ValueError(f"got {len(rows)} lines for {n_samples} samples of {n_genes} genes")
+        for start in range(1, len(rows), size):
+            numbers = np.array(rows[start : start + size], dtype=np.float64)
+            values.append(numbers[:-1].T)  # (n_times, n_genes)
+            times.append(numbers[-1])
+    except (ValueError, IndexError) as error:
+        raise ValueError(f"{path}: {_LAYOUT}; {error}") from error
     if isinstance(gene_names, str | Path):
         gene_names = pd.read_csv(gene_names).iloc[:, 0]
     if gene_names is not None:
         gene_names = [str(gene).removesuffix("_input") for gene in gene_names]
-    name = name or path.stem
-    data = trajectories(values, times, gene_names, name=name, source=source or path.name)
+    data = trajectories(
+        values, times, gene_names, name=name or path.stem, source=source or path.name
+    )
     # the layout of the file; in another layout, sums are rounded differently
     data.uns["sbnn"]["gene_major"] = True
     return data
@@ -120,9 +116,8 @@ def read_grn(
     The prior network is the published prior or, if `wrong` is given, the true network with this
     share of its edges misplaced. A `noise` of 0.025 corresponds to the published level of 5 %.
     """
-    network = GeneNetwork.from_tables(equations_path, names_path, name=name)
-    test = read_trajectories(test_path, names_path, name=f"{name}_test", source=GRN)
-    network = network.starting_like(test)
+    test = read_trajectories(test_path, names_path)
+    network = GeneNetwork.from_tables(equations_path, names_path).starting_like(test)
     if wrong is None:
         prior = _matrix(prior_path, network.gene_names)
     else:
@@ -137,9 +132,7 @@ def read_yeast(train_path, test_path, names_path, prior_path, *, files=None):
     There is one training sample, and its dye swap to test. The prior network is based on motifs and
     has entries of +-0.5; the true network is not known.
     """
-    train = read_trajectories(train_path, names_path)
-    test = read_trajectories(test_path, names_path)
-    prior = _matrix(prior_path, train.var_names)
+    train, test, prior = _read_course(train_path, test_path, names_path, prior_path)
     return gene_dynamics(train, test, prior, name="yeast_pramila", source=YEAST, files=files)
 
 
@@ -150,15 +143,12 @@ def read_breast(train_path, test_path, names_path, prior_path, truth_path, *, fi
     motifs. The true network is based on chromatin immunoprecipitation, and is known only for the
     transcription factors that these experiments covered.
     """
-    train = read_trajectories(train_path, names_path)
-    test = read_trajectories(test_path, names_path)
+    train, test, prior = _read_course(train_path, test_path, names_path, prior_path)
     genes = train.var_names
     edges = pd.read_csv(truth_path)
     covered = genes[genes.isin(edges["from"])]
-    edges = edges[edges["from"].isin(covered)]
-    edges = edges[edges["to"].isin(genes)]
+    edges = edges[edges["from"].isin(covered) & edges["to"].isin(genes)]
     truth = _network(covered, genes, edges["from"], edges["to"], 1)
-    prior = _matrix(prior_path, genes)
     return gene_dynamics(
         train, test, prior, truth, name="breast_desmedt", source=BREAST, files=files
     )
@@ -174,8 +164,7 @@ def read_hematopoiesis(
     many neighbouring cells, and genes are divided by their largest training value. The prior
     network is based on motifs; the true network is not known.
     """
-    train = read_trajectories(train_path, names_path)
-    test = read_trajectories(test_path, names_path)
+    train, test, prior = _read_course(train_path, test_path, names_path, prior_path)
     if cells_per_bin > 1:
         train = _averaged(train, cells_per_bin)
         test = _averaged(test, cells_per_bin)
@@ -183,22 +172,28 @@ def read_hematopoiesis(
         largest[largest <= 0] = 1
         train.X /= largest
         test.X /= largest
-    prior = _matrix(prior_path, train.var_names)
     return gene_dynamics(
         train, test, prior, name="hematopoiesis", source=HEMATOPOIESIS, files=files
     )
 
 
+def _read_course(train_path, test_path, names_path, prior_path):
+    """Trajectories to train and to test, and the prior network of their genes."""
+    train = read_trajectories(train_path, names_path)
+    test = read_trajectories(test_path, names_path)
+    return train, test, _matrix(prior_path, train.var_names)
+
+
 def _averaged(data, cells_per_bin):
     """Average each sample over bins of neighbouring cells."""
-    parts = []
-    for sample, rows in data.obs.groupby("sample", sort=False):
+    values, times = [], []
+    for _, rows in data.obs.groupby("sample", sort=False):
         n_bins = max(len(rows) // cells_per_bin, 2)
         cells = data[rows.index].to_df()
         part = read_pseudotime(cells, rows["time"], n_bins, scaled=False)
-        parts.append(part.to_df().assign(sample=sample, time=part.obs["time"].to_numpy()))
-    about = data.uns["sbnn"]
-    return trajectories(pd.concat(parts), name=about["name"], source=about["source"])
+        values.append(part.X)
+        times.append(part.obs["time"])
+    return trajectories(values, times, data.var_names)
 
 
 def read_beeline(*paths, model, repeat=0, dropout=False, n_bins=25, files=None):
@@ -220,11 +215,9 @@ def _beeline_repeat(paths, model, repeat, dropout, n_bins):
     folder = f"{model}_2000_{repeat}"
     if dropout:
         folder += "_50"
-    paths = [Path(path) for path in paths]
     files = {path.name: path for path in paths if path.parent.name == folder}
     cells = pd.read_csv(files["ExpressionData.csv"], index_col=0).T
-    times = files["PseudoTime.csv"]
-    data = read_pseudotime(cells, times, n_bins, name=folder, source=BEELINE)
+    data = read_pseudotime(cells, files["PseudoTime.csv"], n_bins)
     edges = pd.read_csv(files["refNetwork.csv"])
     signs = np.where(edges["Type"] == "+", 1, -1)
     return data, _network(cells.columns, cells.columns, edges["Gene1"], edges["Gene2"], signs)

@@ -46,21 +46,17 @@ def read_gouwens(mat_path, names_path, files: dict[str, str]):
     types = _texts(content["cluster"])
     families = [name.split(" ")[0] for name in types]
     labels = pd.DataFrame({"type": types, "family": families}, cells)
-    for field, label in (("map_conf", "type_confidence"), ("T_spec_id_label", "specimen")):
-        if np.size(content.get(field)) == len(labels):
-            labels[label] = np.ravel(content[field])
+    labels["type_confidence"] = content["map_conf"]
+    labels["specimen"] = content["T_spec_id_label"]
     colors = zip(types, _texts(content["cluster_color"]), strict=True)
     colors = dict(sorted(colors))
     X = content["T_dat"][complete]  # (n_cells, n_genes)
-    genes = _texts(content["gene_id"])
     return paired(
         X,
-        outputs.to_numpy(),
-        genes,
-        outputs.columns,
-        outputs.index,
-        labels[complete],
-        colors,
+        outputs,
+        _texts(content["gene_id"]),
+        labels=labels[complete],
+        colors=colors,
         name="gouwens",
         source=f"{SOURCE}; cells and features as selected in github.com/berenslab/sBNN",
         files=files,
@@ -70,8 +66,4 @@ def read_gouwens(mat_path, names_path, files: dict[str, str]):
 
 def _texts(values) -> list[str]:
     """Names from a Matlab cell array of strings or a padded array of characters."""
-    texts = []
-    for value in np.ravel(values):
-        text = str(np.squeeze(value)) if np.size(value) else ""
-        texts.append(text.strip())
-    return texts
+    return [str(value).strip() for value in values]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 from scipy import sparse
 
-from sbnn.data.fingerprint import fingerprint_files, fingerprint_parameters
+from sbnn.data.fingerprint import fingerprint_of_files
 from sbnn.data.screens import screen
 
 SOURCE = (
@@ -29,11 +29,6 @@ def read_papalexi(counts_path, genes_path, cells_path, *, confident_only=True, f
     kept = cells["confident"].to_numpy() | (not confident_only)
     counts = sparse.csr_array(sparse.load_npz(counts_path))[kept]
     genes = Path(genes_path).read_text().splitlines()
-    sha256 = ""
-    if files:
-        # options that determine what is taken from the files
-        taken = {"confident_only": confident_only}
-        sha256 = fingerprint_parameters(taken | {"files": fingerprint_files(files)})
     return screen(
         counts,
         cells["target"][kept],
@@ -43,6 +38,6 @@ def read_papalexi(counts_path, genes_path, cells_path, *, confident_only=True, f
         name="papalexi",
         source=SOURCE,
         files=files,
-        sha256=sha256,
+        sha256=fingerprint_of_files(files, confident_only=confident_only),
         dropped={"guide without 80 % of the guide counts": int((~kept).sum())},
     )

@@ -39,8 +39,6 @@ EPHYS_FEATURES = _NAMES.to_dict()
 LOG_FEATURES = ["AP amp CV", "AI", "ISI CV"]
 
 _PATH_PATTERN = r"(?P<month>\d\d) (?P<day>\d\d) (?P<year>\d{4}) sample (?P<sample>\d+)\.mat$"
-_LOW_QUALITY = "low quality"
-_DEPTH = "soma_depth_um"
 
 
 def read_scala(counts_path, ephys_path, metadata_path, terms_path=None, *, files):
@@ -68,20 +66,9 @@ def read_scala(counts_path, ephys_path, metadata_path, terms_path=None, *, files
     ephys = pd.read_csv(ephys_path, index_col=0)
     rows = join_cell_names(cells).get_indexer(ephys.index)
     counts = counts[rows].toarray()  # (n_cells, n_genes)
-    labels = _read_labels(metadata_path).loc[ephys.index]
     X = log2p1(normalize_library_size(counts))
-    return paired(
-        X,
-        ephys.to_numpy(),
-        genes,
-        ephys.columns,
-        ephys.index,
-        labels,
-        type_colors(labels["type"]),
-        counts,
-        name=name,
-        source=source,
-        files=files,
+    return _labelled(
+        X, ephys, genes, ephys.index, counts, metadata_path, name=name, source=source, files=files
     )
 
 
@@ -89,60 +76,57 @@ def read_scala_34c_counts(counts_path, metadata_path, files):
     """Read the complete raw counts of cells at physiological temperature, without outputs."""
     counts, names, genes = read_count_table(counts_path)
     cells = join_cell_names(names)
-    labels = _read_labels(metadata_path).loc[cells]
-    return paired(
+    source = (
+        f"{_CITATION}; cells recorded at 33-34 C, exon counts of github.com/berenslab/mini-atlas"
+    )
+    return _labelled(
         counts,
         None,
         genes,
-        None,
         cells,
-        labels,
-        type_colors(labels["type"]),
         counts,
+        metadata_path,
         name="scala_34c_counts",
-        source=(
-            f"{_CITATION}; cells recorded at 33-34 C, exon counts of "
-            "github.com/berenslab/mini-atlas"
-        ),
+        source=source,
         files=files,
     )
 
 
-def _read_labels(path):
-    return cell_labels(pd.read_csv(path, sep="\t", dtype={"Targeted layer": str}))
+def _labelled(X, Y, genes, cells, counts, metadata_path, **about):
+    """Paired data with the labels and colours of the published metadata."""
+    labels = cell_labels(pd.read_csv(metadata_path, sep="\t", dtype={"Targeted layer": str}))
+    labels = labels.loc[cells]
+    colors = type_colors(labels["type"])
+    return paired(X, Y, genes, None, cells, labels, colors, counts, **about)
 
 
 def type_colors(types) -> dict[str, str]:
     """Published colours of RNA types, in the order of the Allen taxonomy; L5 PT is also L5 ET."""
     colors = pd.read_csv(_TABLES / "type_colors.csv", index_col="RNA type")["color"]
-    renamed = colors.rename(lambda name: name.replace(" PT_", " ET_"))
-    colors = pd.concat([colors, renamed[~renamed.index.isin(colors.index)]])
     return colors[colors.index.isin(types)].to_dict()
 
 
 def join_cell_names(names) -> pd.Index:
     """``20180918sample1`` for ``20180918_sample_1``, with or without further parts."""
-    parts = [str(name).split("_")[:3] for name in names]
-    return pd.Index(["".join(part) for part in parts], dtype=object)
+    parts = pd.Index(names, dtype=object).str.split("_")
+    return parts.str[:3].str.join("")
 
 
 def labels_of(data: str, metadata: pd.DataFrame) -> pd.DataFrame:
     """Select and rename those label columns that the published metadata have."""
-    columns = pd.read_csv(_TABLES / "label_columns.csv")
-    columns = columns[columns["data"] == data]
-    columns = columns[columns["column"].isin(metadata.columns)]
-    return metadata[columns["column"]].set_axis(columns["label"].to_numpy(), axis=1)
+    labels = pd.read_csv(_TABLES / "label_columns.csv", index_col=["data", "column"])["label"]
+    labels = labels[data]  # column -> label
+    known = labels.index.intersection(metadata.columns, sort=False)
+    return metadata[known].rename(columns=labels)
 
 
 def cell_labels(metadata: pd.DataFrame) -> pd.DataFrame:
-    """Labels in the metadata, by cell name; the type is empty for cells of low quality."""
+    """Labels in the metadata, by cell name; the type is missing for cells of low quality."""
     cells = join_cell_names(metadata["Cell"])
     labels = labels_of("scala", metadata).set_axis(cells, axis=0)
-    if _DEPTH in labels:
-        # some depths are "Slice Lost"
-        labels[_DEPTH] = pd.to_numeric(labels[_DEPTH], errors="coerce")
-    labels["family"] = labels["family"].fillna("")
-    labels["type"] = labels["type"].fillna("").replace(_LOW_QUALITY, "")
+    # some depths are "Slice Lost"
+    labels["soma_depth_um"] = pd.to_numeric(labels["soma_depth_um"], errors="coerce")
+    labels["type"] = labels["type"].replace("low quality", np.nan)
     return labels
 
 
@@ -160,14 +144,13 @@ def ephys_from_raw(
     features = cell_features[list(EPHYS_FEATURES)].rename(columns=EPHYS_FEATURES)
     features = features.set_axis(cells).astype(np.float64)
     labels = cell_labels(metadata)
-    typed = labels.index[labels["type"] != ""]
+    typed = labels.index[labels["type"].notna()]
 
     reason = pd.Series("", cells)
     reason[~cells.isin(typed)] = "no RNA type (missing or low quality)"
     reason[~cells.isin(labels.index)] = "not in the metadata"
     reason[features.isna().any(axis=1)] = "missing ephys value"
-    for cell in cells.intersection(EXCLUDED_CELLS):
-        reason[cell] = EXCLUDED_CELLS[cell]
+    reason.update(pd.Series(EXCLUDED_CELLS))
 
     kept = reason == ""
     features = features[kept]
@@ -179,7 +162,5 @@ def ion_channel_genes(path) -> list[str]:
     """Read the different symbols of genes from a term list of the Gene Ontology."""
     # Lines have one tab more than the header; without usecols and index_col, this tab would shift
     # the columns.
-    table = pd.read_csv(
-        path, sep="\t", index_col=False, usecols=["Symbol"], dtype=str, keep_default_na=False
-    )
-    return [symbol for symbol in table["Symbol"].unique() if symbol]
+    table = pd.read_csv(path, sep="\t", index_col=False, usecols=["Symbol"])
+    return table["Symbol"].dropna().unique().tolist()

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import anndata as ad
 import h5py
+import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from sbnn.data.checks import some
-from sbnn.data.readers.table_checks import as_numbers, texts
-from sbnn.data.readers.tables import leave_out, read_table
+from sbnn.data.readers.table_names import texts
+from sbnn.data.readers.tables import as_numbers, leave_out, read_table
 from sbnn.data.screens import check_screen_counts, screen
 from sbnn.errors import warn
 
@@ -26,12 +27,11 @@ def read_screen(counts, guides, control, name="custom"):
     """
     table = read_table(guides, "guides")
     adata = _read_counts(counts, table.index)
-    known = adata.obs_names.isin(table.index)
-    table = table.reindex(adata.obs_names)  # (n_cells, n_guides) or (n_cells, 1)
     reasons = {
         "without a count of a gene": check_screen_counts(adata.X).sum(axis=1) == 0,
-        "not among the guides": ~known,
+        "not among the guides": ~adata.obs_names.isin(table.index),
     }
+    table = table.reindex(adata.obs_names)  # (n_cells, n_guides) or (n_cells, 1)
     has_counts = table.shape[1] > 1
     if has_counts:
         table = as_numbers(table, "guides").fillna(0)
@@ -40,32 +40,25 @@ def read_screen(counts, guides, control, name="custom"):
         most = table.max(axis=1)
         share = f"with less than {CLEAR:.0%} of the guide counts on one guide"
         reasons["without a guide"] = most == 0
-        reasons["with two guides of equal count"] = table.eq(most, axis=0).sum(axis=1) > 1
         reasons[share] = most < CLEAR * table.sum(axis=1)
         target = guide.str.replace(r"_[^_]*$", "", regex=True)
     else:
         guide = target = pd.Series(texts(table.iloc[:, 0]), table.index)
         reasons["without a label"] = target == ""
     dropped = {}
-    kept = pd.Series(True, table.index)
-    for reason, applies in reasons.items():
-        leave_out(dropped, "guides", reason, table.index[kept & applies], len(table))
-        kept &= ~applies
+    reason = np.select(list(reasons.values()), list(reasons), "")  # the first that applies
+    for why in reasons:
+        leave_out(dropped, "guides", why, table.index[reason == why], len(table))
+    kept = reason == ""
     adata = adata[kept].copy()
     adata.obs = adata.obs.assign(perturbation=target[kept], guide=guide[kept])
     if has_counts:
-        _warn_of_single_guides(adata.obs, control)
+        # off-target effects of a guide show only in comparison with another guide
+        n_guides = guide[kept].groupby(target[kept]).nunique().drop(control, errors="ignore")
+        single = n_guides.index[n_guides == 1]
+        if len(single):
+            warn(f"guides: targets with only one guide: {some(single)}")
     return screen(adata, "perturbation", control, name=name, dropped=dropped)
-
-
-def _warn_of_single_guides(obs, control):
-    """Warn of targets with one guide, whose off-target effects no other guide can reveal."""
-    cells = obs[obs["perturbation"] != control].groupby("perturbation")["guide"]
-    single = cells.size()[cells.nunique() == 1]
-    if len(single):
-        found = some(f"{target} ({n})" for target, n in single.items())
-        text = "guides: off-target effects are missed for targets (cells) with only one guide"
-        warn(f"{text}: {found}")
 
 
 def _read_counts(path, cells):
@@ -85,13 +78,11 @@ def _read_10x(path):
     """Read an AnnData of gene counts from an ``.h5`` file of 10x Genomics."""
     with h5py.File(path) as file:
         matrix = file["matrix"]
-        features = matrix["features"]
-        parts = matrix["data"][:], matrix["indices"][:], matrix["indptr"][:]
-        n_features, n_cells = matrix["shape"][:]
-        counts = sparse.csr_array(parts, shape=(n_cells, n_features))
+        parts = [matrix[part][:] for part in ("data", "indices", "indptr")]
+        counts = sparse.csr_array(tuple(parts), shape=matrix["shape"][:][::-1])
         cells = matrix["barcodes"].asstr()[:]
-        genes = features["name"].asstr()[:]
-        kinds = features["feature_type"].asstr()[:]
+        genes = matrix["features/name"].asstr()[:]
+        kinds = matrix["features/feature_type"].asstr()[:]
     adata = ad.AnnData(counts, pd.DataFrame(index=cells), pd.DataFrame(index=genes))
     adata.var_names_make_unique()
     return adata[:, kinds == "Gene Expression"]

@@ -2,32 +2,24 @@
 
 import csv
 import io
-import zipfile
-from collections import Counter
+import re
+from functools import partial
 from itertools import chain, islice
 
 import numpy as np
 import pandas as pd
 
 from sbnn.data.checks import some
-from sbnn.data.readers.counts import check_packed, check_unpacked, encoding_of, open_file
-from sbnn.data.readers.table_checks import has_decimal_commas, texts
+from sbnn.data.readers.counts import encoding_of, open_file
+from sbnn.data.readers.table_names import texts
+from sbnn.data.readers.table_numbers import has_decimal_commas
 from sbnn.errors import warn
 
-_SEPARATORS = ("\t", ",", ";")
-# default separators of R and of databases, which may also occur within names
-_RARE_SEPARATORS = (" ", "|")
-# first bytes of a workbook -> package that reads it
-_ENGINES = {
-    b"PK\3\4": "openpyxl",
-    b"\xd0\xcf\x11\xe0": "xlrd",
-    b"\t\0": "xlrd",
-    b"\t\2": "xlrd",
-    b"\t\4": "xlrd",
-}
-# number of cells that any sheet may have; minimum bytes per cell if it has more
-_FREE_CELLS, _LEAST_OF_CELL = 2**24, 8
+# in the order of preference: blanks, commas and bars may also occur within names or numbers
+_SEPARATORS = ("\t", ";", "|", ",", " ")
+_WORKBOOKS = b"PK\3\4", b"\xd0\xcf\x11\xe0"  # first bytes of .xlsx and of .xls
 _HEAD = 50  # rows used to find the separator and the names
+_FRACTION = re.compile(r"-?\d*[.,]\d+(e[+-]?\d+)?", re.I)
 
 
 def read_file(
@@ -38,152 +30,98 @@ def read_file(
     The names are in row number `header` or, by default, in the first row with more than half of the
     usual number of fields, since titles and notes have fewer fields.
     """
-    check_packed(path)
-    engine = _engine_of(path)
-    if engine:
-        content = _Sheet(path, sheet, engine)
-    elif sheet is None:  # many .xls files are text
-        content = _Text(path)
-    else:
-        raise ValueError(f"the file is text and has no sheet {sheet!r}")
-    if not header:
-        return content.below(_row_of_names(content.rows), key)
-    return content.below(range(len(content.rows))[header - 1], key)
-
-
-def _engine_of(path):
     with open_file(path) as handle:
-        start = handle.read(4)
-    for mark, engine in _ENGINES.items():
-        if start.startswith(mark):
-            return engine
-    return None
+        is_workbook = handle.read(4) in _WORKBOOKS  # many .xls files are text
+    if is_workbook:
+        table = _read_sheet(path, sheet)
+        rows = list(map(texts, table.iloc[:_HEAD].to_numpy()))
+        at = _row_of_names(rows, header)
+        return list(rows[at]), table.iloc[at + 1 :].reset_index(drop=True)
+    if sheet is not None:
+        raise ValueError(f"the file is text and has no sheet {sheet!r}")
+    return _read_text(path, header, key)
 
 
-def _row_of_names(rows):
-    """Position of the first row with more than half of the usual number of fields."""
-    filled = np.array([sum(map(bool, row)) for row in rows])
+def _row_of_names(rows, header):
+    """Position of the given row or of the first with more than half of the usual fields."""
+    if header:
+        return range(len(rows))[header - 1]
+    filled = np.array([np.count_nonzero(row) for row in rows])
     if not filled.any():
         raise ValueError("the file or the sheet is empty")
     usual = np.median(filled[filled > 0])
     least = usual / 2 if usual > 2 else 0
     at = int(np.argmax(filled > least))
-    if filled[:at].any():
-        titles = [" ".join(filter(None, row)) for row in rows[:at] if any(row)]
+    names = list(filter(None, rows[at][1:]))
+    if names and all(map(_FRACTION.fullmatch, names)):
+        raise ValueError(f"the first row has numbers instead of names: {some(names, 3)}")
+    titles = list(filter(None, chain(*rows[:at])))
+    if titles:
         warn(f"names are taken from row {at + 1}, below {some(titles)}; to change it, set header")
     return at
 
 
-class _Text:
-    """A text file: its first `rows`, as lists of fields, and the table below any of them."""
-
-    def __init__(self, path):
-        self.path = path
-        self.encoding = encoding_of(path)
-        with open_file(path, self.encoding) as handle:
-            lines = list(islice(iter(handle.readline, ""), _HEAD))
-            # pandas would truncate numbers at a NUL
-            if any("\0" in line for line in chain(lines, handle)):
-                raise ValueError("the file contains NUL characters and is probably damaged")
-        self.separator = _separator(lines)
-        reader = csv.reader(lines, delimiter=self.separator)
-        self.rows = [[field.strip() for field in row] for row in reader]
-
-    def below(self, at, key):
-        """Names in row `at`, one for each column, and the table below this row."""
-        names = self.rows[at]
-        others = [row for row in self.rows[at + 1 :] if any(row)]
-        # R leaves out the name above the row names
-        if others and min(map(len, others)) == len(names) + 1 and any(row[-1] for row in others):
-            names = ["", *names]
-        of_rows = names.index(key) if key in names else 0
-        table = self._read(at + 1, of_rows)
-        width = table.shape[1]
-        if has_decimal_commas(table):  # a point may separate thousands in such a table
-            of_values = [j for j in range(width) if j != of_rows]
-            table = self._read(at + 1, of_rows, dict.fromkeys(of_values, str))
-        surplus = [name for name in names[width:] if name]  # rejected later: they name no column
-        padding = [""] * (width - len(names))
-        return names[:width] + surplus + padding, table
-
-    def _read(self, n_above, of_rows, dtype=None):
-        """Table below the first rows; the column `of_rows` holds the names of the rows."""
-        with open_file(self.path, self.encoding) as handle:
-            rows = csv.reader(iter(handle.readline, ""), delimiter=self.separator)
-            for _ in islice(rows, n_above):
-                pass
-            return pd.read_csv(
-                handle,
-                sep=self.separator,
-                header=None,
-                low_memory=False,
-                dtype=dtype,
-                # keeps pandas from reading a gene called NA as a missing name
-                converters={of_rows: str},
-            )
+def _read_text(path, header, key):
+    """Read the names of all columns and the table below them from a text file."""
+    encoding = encoding_of(path)
+    with open_file(path, encoding) as handle:
+        lines = list(islice(handle, _HEAD))
+        # pandas would truncate numbers at a NUL
+        if any("\0" in line for line in chain(lines, handle)):
+            raise ValueError("the file contains NUL characters and is probably damaged")
+    separator = max(_SEPARATORS, key=partial(_agreement, lines))
+    rows = list(map(texts, csv.reader(lines, delimiter=separator)))
+    at = _row_of_names(rows, header)
+    names = list(rows[at])
+    others = list(filter(any, rows[at + 1 :]))
+    # R leaves out the name above the row names
+    if others and min(map(len, others)) == len(names) + 1 and any(row[-1] for row in others):
+        names = ["", *names]
+    of_rows = names.index(key) if key in names else 0
+    read = partial(_read_below, path, encoding, separator, at + 1, of_rows)
+    table = read()
+    width = table.shape[1]
+    if has_decimal_commas(table):  # a point may separate thousands in such a table
+        of_values = [j for j in range(width) if j != of_rows]
+        table = read(dict.fromkeys(of_values, str))
+    return names + [""] * (width - len(names)), table
 
 
-def _separator(lines: list[str]) -> str:
-    """The separator that splits most lines into the same number of fields."""
-    usual = {separator: _agreement(lines, separator) for separator in _SEPARATORS}
-    if any(share for share, _ in usual.values()):
-        return max(usual, key=usual.get)
-    return max(_RARE_SEPARATORS, key=lambda separator: _agreement(lines, separator))
+def _read_below(path, encoding, separator, n_above, of_rows, dtype=None):
+    """Table below the first rows; the column `of_rows` holds the names of the rows."""
+    with open_file(path, encoding) as handle:
+        return pd.read_csv(
+            handle,
+            sep=separator,
+            header=None,
+            skiprows=n_above,
+            low_memory=False,
+            dtype=dtype,
+            # keeps pandas from reading a gene called NA as a missing name
+            converters={of_rows: str},
+        )
 
 
-def _agreement(lines, separator) -> tuple[float, int]:
-    """Share of the lines with the most frequent number of fields, and this number."""
+def _agreement(lines: list[str], separator: str) -> int:
+    """Number of lines that a separator splits into the most frequent number of fields."""
     try:
-        sizes = Counter(len(row) for row in csv.reader(lines, delimiter=separator) if any(row))
+        sizes = [len(row) for row in csv.reader(lines, delimiter=separator) if any(row)]
     except csv.Error:  # an overlong field: this separator does not split the row
-        return 0, 0
-    n_lines = sizes.total()
-    del sizes[1]
-    if not sizes:
-        return 0, 0
-    size = max(sizes, key=lambda size: (sizes[size], size))
-    return sizes[size] / n_lines, size
+        return 0
+    return np.bincount(sizes)[2:].max(initial=0)
 
 
-class _Sheet:
-    """One sheet of a workbook, with the same methods as `_Text`."""
-
-    def __init__(self, path, sheet, engine):
-        with open_file(path) as handle:
-            content = io.BytesIO(handle.read())
-        if engine == "openpyxl":
-            with zipfile.ZipFile(content) as archive:
-                unpacked = sum(member.file_size for member in archive.infolist())
-            check_unpacked(unpacked, path)
-        with pd.ExcelFile(content, engine=engine) as book:
-            if engine == "openpyxl":
-                _check_sizes(book.book.worksheets, unpacked)
-            found = book.parse(
-                sheet, header=None, dtype=object, keep_default_na=False, na_values=[""]
-            )
-        if sheet is None:
-            found = [(name, table) for name, table in found.items() if table.size]
-            if len(found) != 1:
-                names = [name for name, _ in found]
-                raise ValueError(
-                    f"expected one sheet with values, got {names}; "
-                    "choose one by (path, sheet) or --sheet"
-                )
-            [(_, found)] = found
-        self.table = found
-        self.rows = [list(texts(row)) for row in found.iloc[:_HEAD].to_numpy()]
-
-    def below(self, at, key):
-        """Names in row `at`, one for each column, and the table below this row."""
-        return self.rows[at], self.table.iloc[at + 1 :].reset_index(drop=True)
-
-
-def _check_sizes(sheets, unpacked):
-    """Reject sheets with far more cells than their file can fill: empty cells take memory."""
-    for sheet in sheets:
-        rows = sheet.max_row or 0
-        columns = sheet.max_column or 0
-        if rows * columns > max(_FREE_CELLS, unpacked / _LEAST_OF_CELL):
-            raise ValueError(
-                f"delete the empty cells of sheet {sheet.title!r}, {rows} rows x {columns} columns"
-            )
+def _read_sheet(path, sheet):
+    """Read all rows of a sheet of a workbook, by default of the only sheet with values."""
+    with open_file(path) as handle:
+        content = io.BytesIO(handle.read())
+    with pd.ExcelFile(content) as book:
+        found = book.parse(sheet, header=None, dtype=object, keep_default_na=False, na_values=[""])
+    if sheet is not None:
+        return found
+    sheets = {name: table for name, table in found.items() if table.size}
+    if len(sheets) != 1:
+        text = f"expected one sheet with values, got {list(sheets)}"
+        raise ValueError(f"{text}; choose one by (path, sheet) or --sheet")
+    [found] = sheets.values()
+    return found

@@ -1,22 +1,19 @@
 """Paired data from a user's own tables, which are read, matched by cell name and checked."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import StrOptions, validate_params
 
-from sbnn.data.checks import (
-    check_counts,
-    kind_of_expression,
-    some,
-)
+from sbnn.data.checks import check_counts, kind_of_expression, some
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
-from sbnn.data.readers import table_checks as checks
-from sbnn.data.readers.table_checks import as_numbers
+from sbnn.data.readers.table_cells import kept, loosened, require_single, same_cells
 from sbnn.data.readers.table_files import read_file
+from sbnn.data.readers.table_names import check_names, named, no_genes, texts, unique_genes
+from sbnn.data.readers.table_numbers import TEXT, as_numbers, require_none, to_numbers
 from sbnn.errors import warn
 from sbnn.results import results_path
 
@@ -38,6 +35,7 @@ _HINT = "set header (row of the column names, from 1) or cell_key (column of row
         "spike_ins": [StrOptions({"leave out", "keep"})],
         "cell_key": [str, Mapping, None],
         "decimal": [str, Mapping, None],
+        "drop_columns": [str, "array-like"],
     },
     prefer_skip_nested_validation=True,
 )
@@ -148,69 +146,53 @@ def read_tables(
         missing, label columns are unknown, or counts are not whole numbers. Warnings are given for
         rows and columns that are left out, and for expression that does not look like `counts`.
     """
-    if labels is None and not {type_key, family_key} <= {"type", "family"}:
-        raise ValueError(
-            f"labels: expected a table with the columns {type_key!r} (type_key) and "
-            f"{family_key!r} (family_key), got None"
-        )
-    headers = _by_table(header)
-    keys = _by_table(cell_key)
-    decimals = _by_table(decimal)
-    marks = [missing_marks] if isinstance(missing_marks, str) else missing_marks
     # Expression is read last, since it takes longest and errors are more frequent in the other
     # tables.
     given = {"outputs": outputs, "labels": labels, "expression": expression}
     if labels is None:
         del given["labels"]
+    headers = _by_table(header)
+    keys = _by_table(cell_key)
+    decimals = _by_table(decimal)
     tables = {}
     for what, table in given.items():
-        repeats = what == "expression"
-        tables[what] = read_table(
-            table, what, header=headers.get(what), key=keys.get(what), repeats=repeats
-        )
-    _require_keys(tables, cell_key)
+        tables[what] = read_table(table, what, header=headers.get(what), key=keys.get(what))
     names_of_cells = {}
     if cell_names is not None:
         table = read_table(cell_names, "cell_names")
         names_of_cells = table.iloc[:, 0].astype(str).to_dict()
-    tables = _edited(tables, drop_columns, rename or {}, names_of_cells)
+    tables = _edited(tables, keys, drop_columns, dict(rename or {}), names_of_cells)
 
     notes: list[str] = []
     dropped: dict[str, list[str]] = {}
+    alike = loosened if match == "loose" else pd.Index
     # X (n_cells, n_genes) and Y (n_cells, n_outputs) with the same cells
-    X, Y = tables["expression"], tables["outputs"]
-    X, Y, only_X, only_Y = checks.same_cells(X, Y, genes_in_rows, match)
+    X, Y, only_X, only_Y = same_cells(tables["expression"], tables["outputs"], genes_in_rows, alike)
     leave_out(dropped, "expression", "cells only in expression", only_X, len(only_X) + len(X))
     leave_out(dropped, "outputs", "cells only in outputs", only_Y, len(only_Y) + len(Y))
 
-    called = {what: _called(table, what) for what, table in given.items()}
-    what = called["outputs"]
-    Y = _numbers(Y, what, "outputs", decimals.get("outputs"), marks, dropped, notes)
+    Y = _numbers(Y, "outputs", "outputs", decimals.get("outputs"), missing_marks, dropped, notes)
     gaps = Y.isna().to_numpy()
     if missing == "error":
         advice = "set missing='cells', 'outputs' or 'fewest'"
-        checks.require_none(gaps, Y, what, "missing values", advice)
+        require_none(gaps, Y, "outputs", "missing values", advice)
     else:
-        cells, columns = checks.kept(gaps, missing)
+        cells, columns = kept(gaps, missing)
         leave_out(dropped, "outputs", "cells with missing outputs", Y.index[~cells], len(Y))
-        without = Y.columns[~columns]
-        leave_out(dropped, "outputs", "outputs with missing values", without, Y.shape[1])
+        Y = _without(Y[cells], ~columns, "outputs", "outputs with missing values", dropped)
         X = X[cells]
-        Y = Y.loc[cells, columns]
 
-    what = called["expression"]
-    X = _numbers(X, what, "genes", decimals.get("expression"), marks, dropped, notes)
+    X = _numbers(
+        X, "expression", "genes", decimals.get("expression"), missing_marks, dropped, notes
+    )
     if spike_ins == "leave out":
-        others = checks.no_genes(X.columns)
-        leave_out(dropped, "expression", "spike-ins and counters", X.columns[others], X.shape[1])
-        X = X.loc[:, ~others]
+        X = _without(X, no_genes(X.columns), "expression", "spike-ins and counters", dropped)
     gaps = X.isna().to_numpy()
-    advice = "set unobserved genes to 0"
-    checks.require_none(gaps, X, what, "missing values", advice)
+    require_none(gaps, X, "expression", "missing values", "set unobserved genes to 0")
     kind = "counts" if counts else "log"
     if counts is None:
         kind = _kind(X.to_numpy(), notes)
-    X = checks.unique_genes(X, duplicates, kind == "log", notes)
+    X = unique_genes(X, duplicates, kind == "log", notes)
     if kind != "log":
         seen = X.to_numpy().any(axis=1)
         leave_out(dropped, "expression", "cells without counts", X.index[~seen], len(X))
@@ -226,19 +208,16 @@ def read_tables(
     elif kind == "normalised":
         values = log2p1(X)
     if labels is not None:
-        labels = _labels_of(X.index, tables["labels"], family_key, type_key, match, dropped)
-    if not source:
-        files = [called[what] for what in _TABLES if what in called]
-        source = f"the user's tables: {', '.join(files)}"
+        labels = _labels_of(X.index, tables["labels"], family_key, type_key, alike, dropped)
+    if source is None:
+        source = f"the user's tables: {', '.join(map(_called, given.values(), given))}"
     return paired(
         values,
-        Y.to_numpy(),
+        Y,
         X.columns,
-        Y.columns,
-        X.index,
-        labels,
-        colors,
-        raw,
+        labels=labels,
+        colors=colors,
+        counts=raw,
         name=name,
         dropped=dropped,
         notes=notes,
@@ -251,84 +230,56 @@ def _by_table(option) -> Mapping:
     return option if isinstance(option, Mapping) else dict.fromkeys(_TABLES, option)
 
 
-def _require_keys(tables, cell_key):
-    """Reject a `cell_key` that tables lack; a single name may be absent from some."""
-    keys = _by_table(cell_key)
-    without = [what for what, table in tables.items() if table.index.name != keys.get(what)]
-    needed = isinstance(cell_key, Mapping) or len(without) == len(tables)
-    if without and needed:
-        columns = {what: some(tables[what], 8) for what in without}
-        raise ValueError(f"cell_key: no column {cell_key!r}; the columns are {columns}")
-
-
 def read_table(
-    table, what: str, *, header: int | None = None, key: str | None = None, repeats=False
+    table, what: str, *, header: int | None = None, key: str | None = None
 ) -> pd.DataFrame:
-    """Read one table for `read_tables`: names become text, and the index is named `key`."""
-    if isinstance(table, pd.DataFrame):
-        body = table.set_axis(checks.texts(table.columns), axis=1)
-        body = body.set_axis(checks.texts(table.index), axis=0)
-        if key in body:
-            names = checks.texts(body.pop(key)).rename(key)
-            body = body.set_axis(names, axis=0)
-        return _with_valid_names(body, table, what, repeats)
-    path, sheet = table if isinstance(table, tuple) else (table, None)
-    path = results_path(path, what)
-    path.stat()  # a missing file raises its own error
+    """Read one table for `read_tables`: names become text, and the index is named `key`.
+
+    Names may repeat in a table of expression, and are numbered in one of outputs.
+    """
+    is_file = not isinstance(table, pd.DataFrame)
+    if is_file:
+        path, sheet = table if isinstance(table, tuple) else (table, None)
+        path = results_path(path, what)
+        path.stat()  # a missing file raises its own error
     try:
-        names, body = read_file(path, sheet, header, key)
-        body = checks.named(names, body, key)
+        if is_file:
+            names, body = read_file(path, sheet, header, key)
+        else:
+            names = ["", *texts(table.columns)]
+            body = table.reset_index(names="", allow_duplicates=True)
+        body = named(names, body, key)
+        if what == "outputs":
+            body = body.set_axis(_numbered(body.columns), axis=1)
+        check_names(body, repeats=what == "expression")
     # zip, gzip, XML, pandas, openpyxl and xlrd raise errors of their own
     except Exception as error:
-        called = _called(table, what)
-        raise ValueError(f"{called}: no table can be read: {error}; {_HINT}") from error
-    numbers = header is not None or what == "labels"
-    return _with_valid_names(body, table, what, repeats, numbers)
-
-
-def _with_valid_names(body, given, what, repeats, numbers=True):
-    """Check names; outputs that have the same name, as from two protocols, are numbered."""
-    names = pd.Series(body.columns)
-    repeated = body.columns[names.duplicated() & (names != "")].unique()
-    if what == "outputs" and len(repeated):
-        warn(f"outputs: names appear more than once and are numbered: {some(repeated)}")
-        times = names.groupby(names, sort=False).cumcount() + 1
-        numbered = names + " (" + times.astype(str) + ")"
-        body = body.set_axis(names.where(times == 1, numbered), axis=1)
-    try:
-        checks.check_names(body, repeats, numbers)
-    except ValueError as error:
-        raise ValueError(f"{_called(given, what)}: {error}; {_HINT}") from None
+        raise ValueError(f"{_called(table, what)}: {error}; {_HINT}") from error
     return body
 
 
-def _edited(tables: dict, drop: Iterable[str], rename: Mapping, cells: dict) -> dict:
+def _numbered(names):
+    """Number names that repeat, as of two protocols: "Tau" and "Tau (2)"."""
+    names = pd.Series(names)
+    times = names.groupby(names).cumcount() + 1
+    return names.where(times == 1, names + " (" + times.astype(str) + ")")
+
+
+def _edited(tables: dict, keys: Mapping, drop, rename: dict, cells: dict) -> dict:
     """Drop and rename columns, and rename cells; the cells of expression keep their names."""
-    if isinstance(drop, str) or not isinstance(drop, Iterable):
-        drop = [drop]
-    drop = list(drop)
-    _require_columns(tables, "drop_columns", drop)
-    _require_columns(tables, "rename", rename)
+    drop = [drop] if isinstance(drop, str) else list(drop)
+    known = {table.index.name for table in tables.values()}.union(*tables.values())
+    given = {"cell_key": keys.values(), "drop_columns": drop, "rename": rename}
+    for option, names in given.items():
+        absent = {*names} - known - {None}
+        if absent:
+            raise ValueError(f"{option}: not a column of any table: {some(absent)}")
     edited = {}
     for what, table in tables.items():
-        names = dict(rename)
-        if what != "expression":
-            names = cells | names
-        unwanted = table.columns.intersection(drop)
-        table = table.drop(columns=unwanted)
-        table = table.rename(index=names, columns=names)
-        edited[what] = read_table(table, what, repeats=what == "expression")
+        names = rename if what == "expression" else cells | rename
+        table = table.drop(columns=drop, errors="ignore")
+        edited[what] = read_table(table.rename(index=names, columns=names), what)
     return edited
-
-
-def _require_columns(tables, option, names):
-    known = set().union(*tables.values())
-    absent = [name for name in names if name not in known]
-    if absent:
-        columns = {what: some(table.columns, 8) for what, table in tables.items()}
-        raise ValueError(
-            f"{option}: not a column of any table: {some(absent)}; the columns are {columns}"
-        )
 
 
 def leave_out(
@@ -342,27 +293,32 @@ def leave_out(
         warn(f"{what}: {len(names)} of {total} left out ({why}): {some(names)}")
 
 
+def _without(table, unwanted, what, why, dropped):
+    """Leave out columns, given by a mask of shape (n_columns,), with a warning."""
+    leave_out(dropped, what, why, table.columns[unwanted], table.shape[1])
+    return table.loc[:, ~unwanted]
+
+
 def _called(table, what: str) -> str:
-    """Name of a table in messages: the argument, its file and its sheet."""
+    """Name of a table in messages: the argument and its file."""
     if isinstance(table, pd.DataFrame):
         return what
-    if isinstance(table, tuple):
-        path, sheet = table
-        return f"{what} ({Path(path).name}, sheet {sheet})"
-    return f"{what} ({Path(table).name})"
+    path = table[0] if isinstance(table, tuple) else table
+    return f"{what} ({Path(path).name})"
 
 
 def _numbers(
     table: pd.DataFrame, what: str, kind: str, decimal, marks, dropped, notes
 ) -> pd.DataFrame:
     """Convert the columns that hold numbers; raise an error if there is text among the numbers."""
-    numbers, text = checks.to_numbers(table, what, decimal, marks, notes)
-    filled = numbers.notna().any().to_numpy()  # (n_columns,)
-    empty = table.columns[~filled]
-    leave_out(dropped, what, f"{kind} without a number", empty, table.shape[1])
-    problem = "values that are not numbers"
-    checks.require_none(text[:, filled], table.loc[:, filled], what, problem, checks.TEXT)
-    return numbers.loc[:, filled]
+    numbers, text = to_numbers(table, what, decimal, marks, notes)
+    empty = numbers.isna().all().to_numpy()  # (n_columns,)
+    advice = (
+        "if text marks missing values, add it to missing_marks; to leave out columns, "
+        "set drop_columns"
+    )
+    require_none(text[:, ~empty], table.loc[:, ~empty], what, TEXT, advice)
+    return _without(numbers, empty, what, f"{kind} without a number", dropped)
 
 
 def _kind(values: np.ndarray, notes: list[str]) -> str:
@@ -373,49 +329,35 @@ def _kind(values: np.ndarray, notes: list[str]) -> str:
         "normalised": "normalised values that are not logarithms, and log2(x + 1) is taken of them",
         "log": "log values, and used unchanged",
     }
-    found = f"expression is taken for {taken[kind]}: {span}"
+    notes.append(f"expression is taken for {taken[kind]}: {span}")
     if doubt:
-        warn(f"{found}. But {doubt}; set counts=True or counts=False")
-    else:
-        notes.append(f"{found}; counts=True or counts=False decides otherwise")
+        warn(f"{notes[-1]}. But {doubt}; set counts=True or counts=False")
     return kind
 
 
 def _varying(table: pd.DataFrame, what: str, kind: str, dropped) -> pd.DataFrame:
     constant = np.ptp(table.to_numpy(), axis=0) == 0
-    names = table.columns[constant]
-    leave_out(dropped, what, f"{kind} with one value in all cells", names, table.shape[1])
-    return table.loc[:, ~constant]
+    return _without(table, constant, what, f"{kind} with one value in all cells", dropped)
 
 
-def _labels_of(cells, table, family_key, type_key, match, dropped) -> pd.DataFrame:
+def _labels_of(cells, table, family_key, type_key, alike, dropped) -> pd.DataFrame:
     """Labels of the cells; "family" and "type" are equal if there is only one kind of label."""
-    if match == "loose":
-        table = _renamed_alike(table, cells)
-    present = [key for key in (type_key, family_key) if key in table]
-    if not present and table.shape[1] == 1:
-        present = list(table)
-    chosen = {type_key, family_key} - {"type", "family"}
-    if not present or not chosen <= set(table):
+    if table.shape[1] == 1:
+        type_key = family_key = table.columns[0]
+    keys = {type_key, family_key}
+    if not keys & {*table} or not keys <= {"type", "family", *table}:
         raise ValueError(
             f"labels: expected type_key and family_key among the columns {list(table)}, "
             f"got {type_key!r} and {family_key!r}"
         )
-    left_out = [cell for cells_left_out in dropped.values() for cell in cells_left_out]
-    unknown = table.index.difference([*cells, *left_out], sort=False)
-    leave_out(dropped, "labels", "labels of unknown cells", unknown, len(table))
-    without = cells.difference(table.index, sort=False)
+    names = alike(table.index)
+    require_single("labels", table.index, names, True)
+    others = table.index[~names.isin(alike(cells))]
+    leave_out(dropped, "labels", "labels of other cells", others, len(table))
+    without = cells[~alike(cells).isin(names)]
     if len(without):
         warn(f"no labels for {len(without)} of {len(cells)} cells: {some(without)}")
-    labels = table.astype(object).reindex(cells)
-    of_type = type_key if type_key in table else present[0]
-    of_family = family_key if family_key in table else present[0]
-    return labels.assign(type=labels[of_type], family=labels[of_family])
-
-
-def _renamed_alike(table, cells):
-    """Give the rows of a table the names of those `cells` that differ from them only a little."""
-    ours = pd.Series(cells, checks.loosened(cells))
-    theirs = pd.Series(table.index, checks.loosened(table.index))
-    names = theirs.where(~theirs.index.isin(ours.index), theirs.index.map(ours))
-    return read_table(table.set_axis(names, axis=0), "labels")
+    labels = table.astype(object).set_axis(names, axis=0).reindex(alike(cells))
+    labels = labels.set_axis(cells, axis=0)
+    types = labels.get(type_key, labels.get(family_key))
+    return labels.assign(type=types, family=labels.get(family_key, types))

@@ -4,29 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn import load_dataset
-from sbnn.data.gene_dynamics import prior_of, simulate_network, truth_of
-from sbnn.data.gene_network import GeneNetwork
-from sbnn.data.readers.gene_dynamics import read_grn, read_trajectories
+from sbnn.data.gene_dynamics import prior_of, truth_of
+from sbnn.data.readers import gene_dynamics
+from sbnn.data.readers.gene_dynamics import read_trajectories
 from sbnn.data.trajectories import as_trajectories
 
-GENES = ["A", "B", "C"]
-FILE = "2,2,\n0.1,0.2,0.3\n1,2,-3\n0,2,5\n4,5\n7,8\n0,2\n"
+FILE = '"2","2",\n0.1,0.2,0.3\n1,2,-3\n0,2,5\n4,5,\n7,8,\n0,2,\n'
 
 
 def part(data, split):
-    return as_trajectories(data[data.obs["split"] == split])
+    """Values of the samples to train or to test, an array of shape (samples, times, genes)."""
+    return np.stack(as_trajectories(data[data.obs["split"] == split]).values)
 
 
-def write_trajectories(path, values, times):
-    lines = [f"{values.shape[2]},{values.shape[0]},"]
-    for sample in values:
-        lines += [",".join(map(str, row)) for row in sample.T] + [",".join(map(str, times))]
-    path.write_text("\n".join(lines))
-    return path
-
-
-def test_the_layout_is_read_with_samples_of_any_length(tmp_path):
+def test_samples_of_any_length_are_read(tmp_path):
     path = tmp_path / "two.csv"
     path.write_text(FILE)
     data = read_trajectories(path, ["A_input", "B"])
@@ -36,103 +27,91 @@ def test_the_layout_is_read_with_samples_of_any_length(tmp_path):
     assert [times.tolist() for times in arrays.times] == [[0, 2, 5], [0, 2]]
     assert data.var_names.tolist() == ["A", "B"]
     assert data.uns["sbnn"]["name"] == "two"
-    padded = FILE.replace("4,5\n7,8\n0,2\n", "4,5,\n7,8,\n0,2,\n")
-    path.write_text(padded)
-    np.testing.assert_array_equal(
-        as_trajectories(read_trajectories(path)).values[1], [[4, 7], [5, 8]]
-    )
-    changes = {
-        ("2,2,", "genes"): "line 1",
-        ("2,2,", "2,3,"): "6 lines for 3 samples",
-        ("7,8", "7,x"): "sample 2",
-        ("7,8,\n", "7,,\n"): "sample 2",
-        ("0.1,0.2", "0.1,"): "sample 1",
-    }
-    for change, place in changes.items():
-        path.write_text(padded.replace(*change))
-        with pytest.raises(ValueError, match=rf"two\.csv.*{place}"):
+    assert data.uns["sbnn"]["gene_major"]
+    for old, new in (('"2"', "genes"), ('"2",\n', "3\n"), ("8,", "x,"), ("2,0.3", ""), (FILE, "")):
+        path.write_text(FILE.replace(old, new))
+        with pytest.raises(ValueError, match=r"two\.csv: expected"):
             read_trajectories(path)
 
 
-def test_simulated_samples_start_like_the_test_samples_and_know_no_more_of_them(tmp_path, rng):
-    equations = pd.DataFrame(
-        {
-            "node": GENES,
-            "eqn": ["input gene", "input gene", "((1 * fAct(A, 0.5, 1.5)) * 1 - 1 * C) / 1"],
+@pytest.fixture
+def course(tmp_path):
+    """Paths of trajectories of three genes to train and to test, their names and a prior."""
+    texts = {
+        "train": "3,1\n1,2,0,4\n0,0,0,0\n5,-8,7,6\n0,1,2,3\n",
+        "test": "3,1\n4,2\n1,3\n1,1\n0,1\n",
+        "names": "gene\na_input\nb\nc\n",
+        "prior": "0,0.5,0\n0,0,-0.5\n0,0,0\n",
+        "edges": "from,to\nb,a\nb,x\nx,a\nc,c\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    return [tmp_path / name for name in texts]
+
+
+def test_trajectories_with_a_prior_and_true_edges_of_some_regulators(course):
+    yeast = gene_dynamics.read_yeast(*course[:4])
+    np.testing.assert_array_equal(part(yeast, "train")[0].T[[0, 2]], [[1, 2, 0, 4], [5, -8, 7, 6]])
+    np.testing.assert_array_equal(part(yeast, "test")[0].T, [[4, 2], [1, 3], [1, 1]])
+    np.testing.assert_array_equal(prior_of(yeast), [[0, 0.5, 0], [0, 0, -0.5], [0, 0, 0]])
+    assert truth_of(yeast) is None
+    breast = gene_dynamics.read_breast(*course)
+    assert breast.var_names.tolist() == ["a", "b", "c"]
+    assert prior_of(breast).equals(prior_of(yeast))
+    expected = pd.DataFrame([[1, 0, 0], [0, 0, 1]], ["b", "c"], list("abc"), dtype=float)
+    pd.testing.assert_frame_equal(truth_of(breast), expected)
+
+
+def test_averaged_cells_are_divided_by_the_largest_training_value(course):
+    assert gene_dynamics.read_hematopoiesis(*course[:4]).n_obs == 6
+    blood = gene_dynamics.read_hematopoiesis(*course[:4], cells_per_bin=2)
+    # means of two cells: (1.5, 0, -1.5) and (2, 0, 6.5) to train
+    expected = [[0.75, 0, -1.5 / 6.5], [1, 0, 1], [2, 1, 1 / 6.5], [1, 3, 1 / 6.5]]
+    np.testing.assert_allclose(blood.X, expected)
+    assert blood.obs["time"].tolist() == [0.5, 2.5, 0, 1]
+    assert np.count_nonzero(prior_of(blood)) == 2
+
+
+def test_the_next_repeat_of_a_boolean_model_is_for_tests(tmp_path):
+    for folder, value in (("M_2000_4_50", 4), ("M_2000_0_50", 0), ("M_2000_4", 9)):
+        (tmp_path / folder).mkdir()
+        texts = {
+            "ExpressionData": f"gene,u,v,w\nA,{value},1,2\nB,3,0,0\n",
+            "PseudoTime": "cell,T1\nw,2\nv,1\nu,0\n",
+            "refNetwork": "Gene1,Gene2,Type\nA,B,-\nB,B,+\n",
         }
-    )
+        for name, text in texts.items():
+            (tmp_path / folder / f"{name}.csv").write_text(text)
+    paths = sorted(tmp_path.glob("M_*/*"))
+    data = gene_dynamics.read_beeline(*paths, model="M", repeat=4, dropout=True, n_bins=3)
+    # cells u, v, w in the order of time, scaled by the range of each repeat
+    assert data.to_df()["A"].tolist() == [1, 0.25, 0.5, 0, 0.5, 1]
+    np.testing.assert_array_equal(truth_of(data), [[0, -1], [0, 1]])
+    assert not prior_of(data).to_numpy().any()
+    with pytest.raises(ValueError, match="repeat"):
+        gene_dynamics.read_beeline(model="M", repeat=5)
+
+
+def test_simulated_samples_start_like_the_test_samples_and_know_no_more_of_them(tmp_path, rng):
     paths = [tmp_path / name for name in ("equations.csv", "names.csv", "test.csv", "prior.csv")]
-    equations.to_csv(paths[0], index=False)
-    pd.DataFrame({"x": ["A_input", "B_input", "C"]}).to_csv(paths[1], index=False)
-    pd.DataFrame([[0, 0, 0], [0, 0, 1], [0, 0, 0]]).to_csv(paths[3], index=False, header=False)
-    values = 0.3 + 0.02 * rng.random((10, 4, 3))
-    write_trajectories(paths[2], values, [0, 2, 3, 7])
-    data = read_grn(*paths, n_samples=60, noise=0.01)
-    train = np.stack(part(data, "train").values)
-    test = np.stack(part(data, "test").values)
-    assert train.shape == (60, 5, 3)
-    assert truth_of(data).loc["A", "C"] == 1
-    assert np.count_nonzero(truth_of(data)) == 1
-    np.testing.assert_array_equal(test, values)
-    np.testing.assert_allclose(
-        train[:, 0, :2].mean(axis=0), values[:, 0, :2].mean(axis=0), atol=0.01
-    )
-    assert prior_of(data).loc["B", "C"] == 1
-    assert prior_of(data).loc["A", "C"] == 0, "the published one"
-    moved = [
-        prior_of(read_grn(*paths, wrong=1.0, random_state=seed)).to_numpy() for seed in range(6)
-    ]
-    assert len({prior.tobytes() for prior in moved}) > 1, "places follow the seed"
-    own = read_grn(*paths, wrong=0.0)
-    assert prior_of(own).loc["A", "C"] == 1
-    assert own.uns["sbnn"]["sha256"] != data.uns["sbnn"]["sha256"]
-    values[:, 1:] = 0.9
-    write_trajectories(paths[2], values, [0, 2, 3, 7])
-    np.testing.assert_array_equal(
-        part(read_grn(*paths, n_samples=60, noise=0.01), "train").values, train
-    )
-
-
-def test_made_data_have_a_prior_that_is_partly_wrong():
-    def make(seed, **options):
-        return simulate_network(40, 12, wrong=0.2, n_test=3, random_state=seed, **options)
-
-    data = make(4)
-    network = GeneNetwork.random(40, random_state=4)
-    train = part(data, "train")
-    test = part(data, "test")
-    assert len(train.values) == 12
-    assert len(test.values) == 3
-    assert data.n_vars == 40
-    truth = truth_of(data).to_numpy() != 0
-    prior = prior_of(data).to_numpy() != 0
-    np.testing.assert_array_equal(truth_of(data), network.graph)
-    assert (truth & ~prior).sum() == int(0.2 * truth.sum())
-    start = np.stack(test.values)[:, 0]
-    np.testing.assert_allclose(network.solve(start, test.times[0]), test.values)
-    apart = np.abs(np.stack(train.values)[:, None, 0] - start[None]).max(axis=2)
-    assert apart.min() > 0.05, "no test sample is one to train on"
-    shas = [made.uns["sbnn"]["sha256"] for made in (data, make(4), make(5), make(4, noise=0.1))]
-    assert shas[0] == shas[1]
-    assert len(set(shas)) == 3
-
-
-def test_beeline_and_hematopoiesis_are_as_published():
-    options = {"download": False, "verbose": False}
-    try:
-        blood = load_dataset("hematopoiesis", **options)
-        model = load_dataset("beeline_hsc", repeat=4, dropout=True, **options)
-    except FileNotFoundError:
-        pytest.skip("the data are not here")
-    assert blood.obs.groupby("sample", sort=False).size().tolist() == [482, 168, 391, 1005, 48]
-    assert blood.n_vars == 529
-    assert np.count_nonzero(prior_of(blood)) == 31030
-    assert truth_of(blood) is None
-    coarse = load_dataset("hematopoiesis", cells_per_bin=12, **options)
-    assert coarse[coarse.obs["split"] == "train"].X.max() == 1
-    assert coarse.n_obs == 40 + 14 + 32 + 83 + 4
-    truth = truth_of(model)
-    assert truth.shape == (11, 11)
-    assert truth.loc["Gata1", "Pu1"] == -1
-    assert not prior_of(model).to_numpy().any()
-    assert not np.array_equal(part(model, "train").values[0], part(model, "test").values[0])
+    rule = '"((1 * fAct(A, 0.5, 1.5)) * 1 - 1 * C) / 1"'
+    paths[0].write_text(f"node,eqn\nA,input gene\nB,input gene\nC,{rule}\n")
+    paths[1].write_text("x\nA_input\nB_input\nC\n")
+    paths[3].write_text("0,0,0\n0,0,1\n0,0,0\n")
+    values = 0.3 + 0.02 * rng.random((10, 4, 4))  # (samples, genes and times, times)
+    values[:, 3] = [0, 2, 3, 7]
+    trains = []
+    for later in (0, 0.5):
+        values[:, :3, 1:] += later
+        lines = "\n".join(",".join(map(str, line)) for line in values.reshape(-1, 4))
+        paths[2].write_text(f"3,10\n{lines}")
+        data = gene_dynamics.read_grn(*paths, n_samples=60, noise=0.01)
+        np.testing.assert_array_equal(part(data, "test"), values[:, :3].transpose(0, 2, 1))
+        trains.append(part(data, "train"))
+    np.testing.assert_array_equal(*trains)
+    start = trains[0][:, 0, :2].mean(axis=0)
+    np.testing.assert_allclose(start, values[:, :2, 0].mean(axis=0), atol=0.01)
+    assert np.argwhere(truth_of(data)).tolist() == [[0, 2]]
+    assert np.argwhere(prior_of(data)).tolist() == [[1, 2]], "the published one"
+    right = gene_dynamics.read_grn(*paths, n_samples=2, wrong=0.0)
+    assert prior_of(right).equals(truth_of(right))

@@ -1,0 +1,164 @@
+"""From text files, workbooks and DataFrames to tables with names."""
+
+import gzip
+import random
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sbnn.data.readers.tables import as_numbers, read_table
+
+
+@pytest.fixture
+def table(rng):
+    """Names as from spreadsheets, one of them like a missing value and one like a number."""
+    rows = ["NA", "001", "c-1", "cell 4", "a"]
+    return pd.DataFrame(rng.normal(0, 3000, (5, 3)).round(2), rows, ["Tau (µs)", "NA", "AP, width"])
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Write a text to a file and return its path."""
+
+    def write(text, encoding="utf-8", name="table.csv"):
+        path = tmp_path / name
+        content = text.encode(encoding)
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("table.csv", content)
+                archive.writestr("__MACOSX/._table.csv", b"\0\5")
+        else:
+            path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+        return path
+
+    return write
+
+
+def assert_read(path, expected, **options):
+    found = as_numbers(read_table(path, "features", **options), "features")
+    pd.testing.assert_frame_equal(found, expected, check_names=False)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_table_in_any_dialect_is_read(file, table, seed):
+    pick = random.Random(seed).choice
+    separator = pick("\t;|, ")
+    text = table.to_csv(
+        sep=separator,
+        decimal="." if separator in ", " else pick(".,"),
+        quoting=pick([0, 1]),
+        lineterminator=pick(["\n", "\r\n"]),
+    )
+    if pick([True, False]):  # R gives no name to the column of row names
+        text = text[text.index(separator) + 1 :]
+    encoding = pick(["utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-be"])
+    if encoding == "utf-16-be":
+        text = "\ufeff" + text
+    name = pick(["table.csv", "table.csv.gz", "table.zip", "text.xls"])
+    assert_read(file(text, encoding, name), table)
+
+
+def test_a_point_may_separate_thousands_in_a_file_with_decimal_commas(file, table):
+    table["NA"] = [1234.0, 2345, 3456, 4567, 5678]  # a column of numbers if read alone
+    spelled = table.map("{:,.2f}".format)
+    spelled["NA"] = table["NA"].map("{:,.0f}".format)
+    swapped = spelled.map(lambda text: text.translate(str.maketrans(",.", ".,")))
+    assert_read(file(swapped.to_csv(sep="\t")), table)
+
+
+def test_names_may_be_in_any_row_and_column(file, table):
+    keyed = table.reset_index(names="cell").rename_axis("number")
+    path = file("Table S2. Cells\n\n# by hand\n" + keyed.to_csv())
+    with pytest.warns(UserWarning, match="row 4, below Table S2. Cells, # by hand") as warned:
+        found = read_table(path, "features", key="cell")
+    assert warned[0].filename == __file__
+    assert found.index.name == "cell"
+    assert found.columns.tolist() == ["number", *table]
+    again = read_table(path, "features", header=4, key="cell")
+    pd.testing.assert_frame_equal(again, found)
+    unnamed = file(keyed.rename_axis(None).to_csv())
+    assert_read(unnamed, table, key="cell")
+    assert_read(keyed, table, key="cell")
+    with pytest.raises(ValueError, match=r"features \(table.csv\).*header"):
+        read_table(path, "features", header=99)
+    few = table[["NA"]]
+    assert_read(file("\n,NA\n" + few.to_csv(header=False)), few)
+
+
+def test_units_and_empty_rows_and_columns_are_no_data(file, table):
+    names, *rows = table.to_csv().splitlines()
+    lines = [f"{line},," for line in (names, ",(ms),,-", *rows, ",,,")]
+    with pytest.warns(UserWarning, match="left out: .ms., -$"):
+        found = read_table(file("\n".join(lines)), "features")
+    assert found.index.tolist() == table.index.tolist()
+    assert found.columns.tolist() == table.columns.tolist()
+    lines[1] = ",(ms),,7,,"
+    with pytest.raises(ValueError, match="row 1 has values but no name"):
+        read_table(file("\n".join(lines)), "features")
+
+
+def test_a_table_of_many_genes_has_lines_longer_than_csv_allows(file):
+    genes = [f"ENSG{i:011}" for i in range(9000)]
+    wide = pd.DataFrame(np.arange(18000.0).reshape(2, -1), ["a", "b"], genes)
+    assert_read(file(wide.to_csv(sep=" ")), wide)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "empty"),
+        ("a,1.5,-.5e3\nb,1,2\n", "numbers instead of names"),
+        (",2-Sep,b,c\nx,1,2,3\n", "column names, such as 2-Sep"),
+        (",b,c\n2-Sep,1,2\ny,1,2\nz,1,2\n", "row names, such as 2-Sep"),
+        (",a,,b\nx,1,2,3\n", "column 2"),
+        (",b,b\nx,1,2\n", "column names appear more than once: b"),
+        (",b,c\nx,1,2\nx,1,2\n", "row names appear more than once: x"),
+        (",b,c,d,e\nx,1,2\n", "5"),
+        (",b,c\nx,1,2\ny,1,2,3\n", "saw 4"),
+        (",b\n", "No columns"),
+        (",b,c\nx,1,2\ny,1\0,2\n", "NUL"),
+    ],
+)
+def test_what_is_no_table_is_refused(file, text, problem):
+    with pytest.raises(ValueError, match=rf"features \(table.csv\): .*{problem}"):
+        read_table(file(text), "features")
+
+
+def test_broken_and_missing_files_are_refused(tmp_path):
+    for name, content in (("a.csv.gz", gzip.compress(bytes(99))[:30]), ("a.zip", b"PK\3\4 no")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=rf"features \({name}\)"):
+            read_table(tmp_path / name, "features")
+    with pytest.raises(FileNotFoundError):
+        read_table(tmp_path / "nowhere.csv", "features")
+    with pytest.raises(ValueError, match="features: .*file"):
+        read_table(tmp_path, "features")
+    with pytest.raises(ValueError, match="features: .*no values"):
+        read_table(pd.DataFrame(columns=["a"]), "features")
+
+
+def test_names_of_genes_and_outputs_may_repeat(file):
+    path = file(",b,a,b,b\nx,1,2,3,4\n")
+    assert read_table(path, "expression").columns.tolist() == ["b", "a", "b", "b"]
+    assert read_table(path, "outputs").columns.tolist() == ["b", "a", "b (2)", "b (3)"]
+
+
+def test_workbooks(tmp_path, table):
+    path = tmp_path / "book.xlsx"
+    with pd.ExcelWriter(path) as book:
+        table.to_excel(book, sheet_name="one")
+        pd.DataFrame().to_excel(book, sheet_name="empty", index=False)
+    assert_read(path, table)
+    packed = tmp_path / "book.xlsx.gz"
+    with pd.ExcelWriter(path) as book:
+        table.to_excel(book, sheet_name="one")
+        table.T.to_excel(book, sheet_name="two")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert_read((packed, "two"), table.T)
+    with pytest.raises(ValueError, match=r"features \(book.xlsx\).*\['one', 'two'\]"):
+        read_table(path, "features")
+    table.to_csv(tmp_path / "a.csv")
+    with pytest.raises(ValueError, match=r"features \(a.csv\).*'two'"):
+        read_table((tmp_path / "a.csv", "two"), "features")

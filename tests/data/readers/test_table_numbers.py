@@ -1,0 +1,81 @@
+"""Numbers in tables: decimal marks, groups of digits, missing values, and text."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sbnn.data.readers.table_numbers import MARKS, as_numbers, is_number, to_numbers
+
+
+def numbers_of(values, decimal=None, marks=()):
+    """Numbers, which of the values are text, and the notes."""
+    notes = []
+    numbers, text = to_numbers(pd.DataFrame({"a": values}), "outputs", decimal, marks, notes)
+    return numbers["a"].tolist(), text[:, 0].tolist(), notes
+
+
+@pytest.mark.parametrize("decimal", [".", ","])
+def test_numbers_are_read_as_they_were_spelled(decimal, rng):
+    values = (rng.normal(size=200) * 10 ** rng.uniform(0, 7, 200)).round(2)
+    for form in ("{}", "{:+,.2f}", " {:.17e} "):
+        spelled = list(map(form.format, values))
+        if decimal == ",":
+            spelled = [text.translate(str.maketrans(",.", ".,")) for text in spelled]
+        numbers, text, notes = numbers_of(spelled)
+        assert numbers == values.tolist()
+        assert not any(text)
+        assert len(notes) == (decimal == ",")
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["0,5", "3", "1,234", 1.5], [0.5, 3, 1.234, 1.5]),
+        (["1.234.567", "2,"], [1234567, 2]),
+        (["12.5", "1,234", ".5", "5."], [12.5, 1234, 0.5, 5]),
+        (["1 234.5", "12'345", "12’345", "−7"], [1234.5, 12345, 12345, -7]),
+        (["1.234", "0.500", "1e3"], [1.234, 0.5, 1000]),
+    ],
+)
+def test_decimal_marks_are_detected(texts, expected):
+    numbers, text, _ = numbers_of(texts)
+    assert numbers == expected
+    assert not any(text)
+    assert all(map(is_number, texts[:2]))
+
+
+def test_numbers_that_can_be_read_in_two_ways_are_refused():
+    for texts in (["1,234", "7"], ["0,5", "12.5"]):
+        with pytest.raises(ValueError, match=rf"outputs: .*{texts[0]}.*decimal="):
+            numbers_of(texts)
+        with pytest.raises(ValueError, match="decimal"):
+            numbers_of(texts, ";")
+    assert numbers_of(["1,234", "0,5"], ".")[:2] == (
+        pytest.approx([1234, np.nan], nan_ok=True),
+        [False, True],
+    )
+    assert numbers_of(["1,234"], ",")[0] == [1.234]
+
+
+def test_marks_of_missing_values_are_gaps():
+    for mark in [*MARKS, "NA", "N/A", "Not measured"]:
+        numbers, text, _ = numbers_of(["1.5", f" {mark} ", 2, None])
+        assert np.isnan(numbers).tolist() == [False, True, False, True]
+        assert not any(text), mark
+    given = ["1", "FAILED", "-999", -999, 1.5]
+    numbers, text, _ = numbers_of(given, marks=["failed", -999])
+    np.testing.assert_array_equal(numbers, [1, np.nan, np.nan, np.nan, 1.5])
+    assert not any(text)
+    np.testing.assert_array_equal(numbers_of([1, -999], marks="-999")[0], [1, np.nan])
+
+
+@pytest.mark.parametrize(
+    "value", ["broken", np.inf, pd.Timestamp("2024-03-01"), "1.5 mV", "0x1", "1_0", "1,2,3", "2-1"]
+)
+def test_text_among_numbers_is_named(value):
+    table = pd.DataFrame({"b": [1, 2], "Tau": ["2", value], "c": [True, False]}, ["x", "y"])
+    assert not is_number(value)
+    with pytest.raises(ValueError, match=rf"outputs: .* columns Tau; .*{value} for cell y"):
+        as_numbers(table, "outputs")
+    whole = as_numbers(table[:1], "outputs")
+    assert whole.to_dict("records") == [{"b": 1, "Tau": 2, "c": 1}]
