@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.checks import some
 from sbnn.data.inputs import output_names
@@ -103,9 +102,9 @@ class _Notes:
     def _aligned(self, table, names, kind):
         """Reindex the rows of a table to the given names; names that the table lacks get NaN."""
         if not table.index.isin(names).any():
-            expected = some(table.index, 3)
             raise ValueError(
-                f"adata: expected the {kind} of the result ({expected}), got {some(names, 3)}"
+                f"adata: expected the {kind} of the result ({some(table.index, 3)}), "
+                f"got {some(names, 3)}"
             )
         return table.reindex(names)
 
@@ -113,45 +112,40 @@ class _Notes:
         """Write an entry to ``uns``; `params` are stored as JSON."""
         entries["params"] = json.dumps(params, default=_as_json)
         kinds = self.adata.uns.get(self.key, {})
-        self.adata.uns[self.key] = {**kinds, kind: entries}
+        self.adata.uns[self.key] = kinds | {kind: entries}
 
     def of_model(self, model):
         """Write the results of a fitted model."""
-        check_is_fitted(model)
         adata = self.adata
+        kept = np.zeros(model.n_features_in_, bool)
+        kept[kept_genes(model)] = True
         predicted = np.asarray(model.predict(adata)).reshape(adata.n_obs, -1)
         names = getattr(model, "output_names_", output_names(None, predicted.shape[1]))
-        columns = [str(name) for name in names]
-        adata.obsm[f"{self.key}_predictions"] = pd.DataFrame(predicted, adata.obs_names, columns)
-        kept = np.isin(np.arange(model.n_features_in_), kept_genes(model))
+        table = pd.DataFrame(predicted, adata.obs_names, names).rename(columns=str)
+        adata.obsm[f"{self.key}_predictions"] = table
         of_genes = {"kept": kept}
         if hasattr(model, "gene_norms_"):
             of_genes["norm"] = model.gene_norms_
         self.of_genes(of_genes, getattr(model, "feature_names_in_", adata.var_names))
         if hasattr(model, "transform"):
             adata.obsm[f"X_{self.key}"] = np.asarray(model.transform(adata))
-        about = {"class": type(model).__name__, "versions": library_versions()}
-        self.about("model", model.get_params(), **about)
+        name = type(model).__name__
+        self.about("model", model.get_params(), versions=library_versions(), **{"class": name})
 
     def of_record(self, record, data, point):
         """Write the contents of a record."""
         kind = record.experiment
         params = record.settings["estimator"]
-        about = {
-            "dataset": record.dataset,
-            "sha256": record.sha256,
-            "versions": dict(record.versions),
-        }
+        about = {"dataset": record.dataset, "sha256": record.sha256, "versions": record.versions}
         if kind == "interpretation":
             about["r2"] = record.r2
             self.of_interpretation(record)
         elif kind == "fit":
-            about["train_r2"] = float(record.train_r2)
+            about["train_r2"] = record.train_r2
             self.of_fit(record)
         elif kind == "repeated fits":
             about["train_r2"] = record.train_r2[0]
-            frequency = gene_counts(record)["frequency"]
-            self.of_genes({"kept_by_seeds": frequency})
+            self.of_genes({"kept_by_seeds": gene_counts(record)["frequency"]})
         elif "test_predictions" not in record.values:
             kind = "stability selection"
             about["test_r2"] = record.test_r2[:, 0]
@@ -161,9 +155,6 @@ class _Notes:
                 point = 0
             check_number("point", point, int, 0, len(record.params) - 1)
             about["test_r2"] = record.test_r2[:, point]
-            about["test_feature_r2"] = record.test_feature_r2[:, point]
-            about["feature_names"] = record.feature_names.astype(object)
-            about["scaling"] = record.settings["scaling"]
             params = params | {"point": record.params[point]}
             self.of_cross_validation(record, data, point)
         self.about(kind, params, **about)
@@ -192,8 +183,7 @@ class _Notes:
         held_out = held_out_means(record, data.Y, point)
         self.adata.obsm[f"{self.key}_held_out"] = self.of_cells(data.cell_names, held_out, names)
         fold = pd.Series(pd.NA, data.cell_names, dtype="Int64")
-        for f in reversed(range(len(record.folds))):  # the first fold that tests a cell counts
-            _, test = record.folds[f]
+        for f, (_, test) in reversed([*enumerate(record.folds)]):  # the first fold counts
             fold.iloc[test] = f
         self.adata.obs[f"{self.key}_fold"] = fold.reindex(self.adata.obs_names)
         if "selected" in record.values:

@@ -12,7 +12,7 @@ from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.paired import as_paired
 from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
-from sbnn.evaluation.folds import source_arrays, split_and_scale, split_outputs
+from sbnn.evaluation.folds import held_out, split_and_scale
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
 from sbnn.results import Record, require
@@ -203,12 +203,9 @@ def _compared_maps(estimator, data, of_fit, seeds, preselect):
 
 def held_out_errors(data, folds, point):
     """Mean squared error of the scaled outputs of each cell; NaN for cells that were not tested."""
-    scaling = folds.settings["scaling"]
-    _, Y, _ = source_arrays(data, scaling)
     errors = np.full(data.n_cells, np.nan)
-    for fold, predicted in zip(folds.folds, folds.test_predictions[point], strict=True):
-        _, Y_test = split_outputs(Y, fold, scaling)
-        errors[fold[1]] = np.square(predicted - Y_test).mean(axis=1)
+    for test, outputs, predicted, _ in held_out(folds, data.Y, point):
+        errors[test] = np.square(predicted - outputs).mean(axis=1)
     return errors
 
 

@@ -6,7 +6,7 @@ a bound on the number of genes kept by chance (Meinshausen and Buehlmann, J. R. 
 """
 
 import functools
-from itertools import combinations
+from itertools import chain, combinations, starmap
 
 import numpy as np
 import pandas as pd
@@ -26,10 +26,9 @@ def gene_counts(record):
         if len(record.params) > 1 and point.keys() != {"random_state"}:
             raise ValueError(f"record: expected one grid point, got {len(record.params)}")
     selected = record.selected.reshape(-1, record.selected.shape[-1])  # (fits, genes)
-    table = pd.DataFrame(index=pd.Index(np.asarray(record.gene_names), name="gene"))
-    table["count"] = selected.sum(0)
-    table["frequency"] = selected.sum(0) / len(selected)
-    return table.sort_values("count", ascending=False, kind="stable")
+    genes = pd.Index(record.gene_names, name="gene")
+    counts = {"count": selected.sum(0), "frequency": selected.mean(0)}
+    return pd.DataFrame(counts, genes).sort_values("count", ascending=False, kind="stable")
 
 
 def selection_table(record, repeats=None, max_false=1.0):
@@ -85,12 +84,10 @@ def _bounds(record, thresholds):
 def _require_pairs(record):
     """Reject a record unless its folds are complementary pairs."""
     require(record, "record", ["selected"])
-    folds = record.folds
-    paired = len(folds) > 0 and len(folds) % 2 == 0
-    for (train, test), (other_train, other_test) in zip(folds[::2], folds[1::2], strict=False):
-        swapped = np.array_equal(train, other_test) and np.array_equal(test, other_train)
-        paired = paired and swapped
-    if not paired:
+    swapped = [fold[::-1] for fold in record.folds[::2]]
+    pairs = zip(chain(*swapped), chain(*record.folds[1::2]), strict=False)
+    n_pairs = len(record.folds) / 2
+    if len(swapped) != n_pairs or not n_pairs or not all(starmap(np.array_equal, pairs)):
         raise ValueError("record: expected complementary pairs, as from stability_selection")
 
 
@@ -104,20 +101,19 @@ def kept_genes_table(record, genes):
 def trust_sentence(record):
     """Sentence that explains why no gene can be trusted; empty if some genes can be trusted."""
     table = selection_table(record)
+    n_halves = len(record.folds)
     if table.trusted.any():
         return ""
-    halves = len(record.folds)
     if np.isinf(selection_threshold(record)):
         return (
-            f"No gene can be trusted yet: {halves} halves of the cells are too few, "
+            f"No gene can be trusted yet: {n_halves} halves of the cells are too few, "
             "even for genes that all of them keep; "
             "fit more halves (stability_selection with n_pairs=25), or use cells of more donors."
         )
-    kept = round(float(np.mean(record.n_selected)))
     return (
-        f"No gene can be trusted: each half keeps about {kept} genes, and the most frequent gene "
-        f"is {table.index[0]} (kept by {table.frequency.iloc[0]:.0%} of {halves} halves of the "
-        "cells); other cells would give other genes. The map may still be stable; see map_trust."
+        f"No gene can be trusted: {table.index[0]} is kept most often, but only by "
+        f"{table.frequency.iloc[0]:.0%} of {n_halves} halves of the cells; other cells would give "
+        "other genes. The map may still be stable; see map_trust."
     )
 
 
@@ -164,12 +160,12 @@ def concave_tail(mean, n, r):
         if _excess(WIDEST, k, r, target) > 0:
             ends[k] = brentq(_excess, -WIDEST, WIDEST, (k, r, target))
     for k in range(first, n):
-        steps = np.arange(k + 1)
         weights = _shapes(np.linspace(ends[k + 1], ends[k], SHAPES), k, r)
-        last = np.maximum(weights @ (target - steps) / (k + 1 - target), 0)
+        last = np.maximum(weights @ (target - np.arange(k + 1)) / (k + 1 - target), 0)
         weights = np.column_stack([weights, last])
-        reached = np.cumsum(weights[:, ::-1], axis=1)[:, ::-1] / weights.sum(1, keepdims=True)
-        tails[first : k + 2] = np.maximum(tails[first : k + 2], reached.max(0)[first:])
+        from_above = np.cumsum(weights[:, ::-1], axis=1)[:, ::-1]
+        reached = (from_above / weights.sum(1, keepdims=True)).max(0)
+        tails[first : k + 2] = np.maximum(tails[first : k + 2], reached[first:])
     return tails
 
 
@@ -202,11 +198,10 @@ def genes_table(record):
     """
     require(record, "record", ["n_genes", "n_selected"])
     numbers = pd.Index([point["n_genes"] for point in record.params], name="n_genes")
-    compared = [isinstance(number, int) for number in numbers]  # not "auto"
+    compared = numbers != "auto"
     r2 = record.test_r2
-    enough = smallest_sufficient(
-        r2[:, compared], numbers[compared].to_list(), share_tested(record.folds)
-    )
+    share = share_tested(record.folds)
+    enough = smallest_sufficient(r2[:, compared], numbers[compared].to_list(), share)
     table = pd.DataFrame(index=numbers)
     table["test_r2"] = r2.mean(0)
     table["sd"] = r2.std(0, ddof=1)
@@ -242,7 +237,7 @@ def _in_common(kept):
 
 def folds_kept(record, model, title, influence):
     """Number of folds that keep each gene."""
-    table = record.table
-    rows = (table.model == model) & (table.list == title) & (table.influence == influence)
-    counts = np.bincount(record.kept[rows.to_numpy()].ravel(), minlength=len(record.gene_names))
+    same = {"model": model, "list": title, "influence": influence}
+    rows = (record.table[list(same)] == same).all(axis=1).to_numpy()
+    counts = np.bincount(record.kept[rows].ravel(), minlength=len(record.gene_names))
     return pd.Series(counts, pd.Index(record.gene_names.astype(str), name="gene"))

@@ -1,5 +1,6 @@
 """Comparison of test R2 with permuted outputs, with ridge and with other models."""
 
+from itertools import chain, starmap
 from typing import NamedTuple
 
 import numpy as np
@@ -98,7 +99,7 @@ def outputs_of(record, data):
         outputs = data.Y
     if (record.dataset, record.sha256) != (name, data.sha256):
         raise ValueError(f"record: expected a cross-validation of {name!r}, got {record!r}")
-    return outputs, np.asarray(data.feature_names).astype(str)
+    return outputs, data.feature_names.astype(str)
 
 
 def corrected_difference(differences, test_share):
@@ -138,12 +139,8 @@ def require_same_folds(a, b):
 
 def have_same_folds(a, b):
     """Whether two records have the same training and test cells in every fold."""
-    if len(a.folds) != len(b.folds):
-        return False
-    for one, other in zip(a.folds, b.folds, strict=True):
-        if not all(map(np.array_equal, one, other)):
-            return False
-    return True
+    pairs = zip(chain(*a.folds), chain(*b.folds), strict=False)
+    return len(a.folds) == len(b.folds) and all(starmap(np.array_equal, pairs))
 
 
 def verdict(
@@ -155,7 +152,6 @@ def verdict(
     curve=None,
     *,
     n_permutations=N_PERMUTATIONS,
-    seed=0,
 ):
     """Compare the test R2 of a grid point with chance and with ridge, in numbers and a sentence.
 
@@ -177,8 +173,8 @@ def verdict(
     curve : Record, optional
         Record returned by `sbnn.genes_curve` for the same data; the sentence then states whether
         more genes help. Without a curve, more genes are suggested if ridge on all genes is better.
-    n_permutations, seed : int
-        Number of permutations of the outputs (at least 19), and the seed of the permutations.
+    n_permutations : int
+        Number of permutations of the outputs, at least 19.
 
     Returns
     -------
@@ -189,18 +185,13 @@ def verdict(
         ``better_than_chance``.
     """
     require(record, "record", ["test_r2"])
-    check_number("seed", seed, int, 0)
     check_number("n_permutations", n_permutations, int, 1 / LEVEL - 1, 1e6)
     check_number("point", point, int, 0, len(record.params) - 1)
-    r2 = record.test_r2[:, point]
-    chance = _chance(record, data, point, n_permutations, seed)
-    permuted, p, unknown = chance
-    found = Verdict(float(r2.mean()), np.nan, permuted, p, None, "")
-    folds = "(one fold)"
-    if len(r2) > 1:
-        found = found._replace(sd=float(r2.std(ddof=1)))
-        folds = f"± {found.sd:.3f} ({len(r2)} folds)"
-    clauses = [f"Test R2 {found.test_r2:.3f} {folds}, {_beside_chance(found, unknown)}"]
+    r2 = pd.Series(record.test_r2[:, point])
+    permuted, p, unknown = _chance(record, data, point, n_permutations)
+    found = Verdict(r2.mean(), r2.std(), permuted, p, None, "")
+    folds = "(one fold)" if len(r2) == 1 else f"± {found.sd:.3f} ({len(r2)} folds)"
+    sentence = f"Test R2 {found.test_r2:.3f} {folds}, {_beside_chance(found, unknown)}"
     if ridge is not None:
         require(ridge, "ridge", ["test_r2"])
         require_same_folds(record, ridge)
@@ -208,36 +199,34 @@ def verdict(
         if len(r2) > 1:
             difference = corrected_difference(r2 - ridge_r2, share_tested(record.folds))
             found = found._replace(difference=difference)
-        ridge_p = np.nan
-        if not unknown:
-            _, ridge_p, _ = _chance(ridge, data, 0, n_permutations, seed)
-        clauses.append(_beside_ridge(found, float(ridge_r2.mean()), ridge_p))
-    sentences = ["; ".join(clauses) + "."]
+        _, ridge_p, _ = _chance(ridge, data, 0, n_permutations)
+        sentence += f"; {_beside_ridge(found, ridge_r2.mean(), ridge_p)}"
+    sentence += "."
     uses_all_genes = np.all(record.values.get("selected", True))
     if curve is not None:
-        sentences += _genes_of_curve(record, point, curve)
+        sentence += _genes_of_curve(record, point, curve)
     elif found.difference is not None and found.difference.high < 0 and not uses_all_genes:
-        sentences.append("More genes may help; see genes_curve.")
+        sentence += " More genes may help; see genes_curve."
     if groups is not None:
         codes = group_codes(groups, "groups", record.values.get("cell_names"))
         split = split_groups(record, codes)
         if split:
-            sentences.append(
-                f"{len(split)} of {codes.max() + 1} groups have cells in both training and test, "
+            sentence += (
+                f" {len(split)} of {codes.max() + 1} groups have cells in both training and test, "
                 "so R2 may be too high, since cells of a group resemble each other; "
                 "hold out whole groups (see grouped_folds)."
             )
-    return found._replace(sentence=" ".join(sentences))
+    return found._replace(sentence=sentence)
 
 
-def _chance(record, data, point, n_permutations, seed):
+def _chance(record, data, point, n_permutations):
     """R2 with permuted outputs, p, and, if both are NaN, the reason."""
     if data is None:
         return np.nan, np.nan, "the outputs are not available"
     if least_p(record, n_permutations) > LEVEL:
         return np.nan, np.nan, "the folds test too few cells to permute"
     Y, _ = outputs_of(record, data)
-    table = chance_table(record, Y, n_permutations, seed, [point])
+    table = chance_table(record, Y, n_permutations, [point])
     if table.empty:
         return np.nan, np.nan, "the record holds no predictions of single cells"
     return table.permuted_r2.item(), table.p.item(), ""
@@ -247,15 +236,13 @@ def _beside_chance(found, unknown):
     """Clause that compares the model with chance."""
     if unknown:
         return f"but whether it is better than chance is unknown: {unknown}"
-    numbers = f"({found.permuted_r2:.3f} with permuted outputs, p = {found.p:.3f})"
     if found.better_than_chance:
-        return f"better than chance {numbers}"
-    if found.p > LEVEL:
-        return f"not distinguishable from chance {numbers}"
-    return (  # R2 is not above 0
-        "no better than the mean of the training cells, though better than with permuted outputs "
-        f"{numbers}"
-    )
+        standing = "better than chance"
+    elif found.p > LEVEL:
+        standing = "not distinguishable from chance"
+    else:  # R2 is not above 0
+        standing = "no better than the mean of the training cells, though better than chance"
+    return f"{standing} ({found.permuted_r2:.3f} with permuted outputs, p = {found.p:.3f})"
 
 
 def _beside_ridge(found, its_r2, its_p):
@@ -266,17 +253,15 @@ def _beside_ridge(found, its_r2, its_p):
     side = f"{abs(found.test_r2 - its_r2):.3f} {direction} ridge"
     if found.difference is None:
         return f"{side} (one fold: no interval)"
-    mean, low, high = found.difference[:3]
+    _, low, high, *_ = found.difference
     if low > 0:
         standing = "better than ridge"
     elif high < 0:
         standing = "worse than ridge"
     elif max(-low, high) <= LEVEL_WITH:
         standing = "as good as ridge"
-    elif mean > 0:
-        standing = "not distinguishable from ridge on these folds"
     else:
-        standing = "no better than ridge"
+        standing = "not distinguishable from ridge on these folds"
     clause = f"{side} [{low:+.3f}, {high:+.3f}]: {standing}"
     if its_p > LEVEL:
         clause += "; ridge itself is not distinguishable from chance"
@@ -284,16 +269,16 @@ def _beside_ridge(found, its_r2, its_p):
 
 
 def _genes_of_curve(record, point, curve):
-    """Sentence that recommends more genes, in a list; the list is empty if more do not help."""
+    """Sentence that recommends more genes; empty if more do not help."""
     require(curve, "curve", [], record)
     table = genes_table(curve)
-    [enough] = table.index[table.suffices]
+    enough = table.suffices.idxmax()
     if enough <= record.n_selected[:, point].mean():
-        return []
-    sentence = f"More genes help: {enough} have a test R2 of {table.test_r2[enough]:.3f}"
+        return ""
+    sentence = f" More genes help: {enough} have a test R2 of {table.test_r2[enough]:.3f}"
     if "auto" in table.index:
         sentence += f", a number chosen inside the training cells {table.test_r2['auto']:.3f}"
-    return [f"{sentence}."]
+    return f"{sentence}."
 
 
 def split_groups(record, groups):
