@@ -85,7 +85,7 @@ class _Notes:
 
     def of_cells(self, cells, values, columns=None):
         """Table of `values` with one row per cell of the AnnData, matched by cell name."""
-        table = pd.DataFrame(values, np.asarray(cells).astype(str), columns, dtype=np.float64)
+        table = pd.DataFrame(values, cells.astype(str), columns, dtype=np.float64)
         return self._aligned(table, self.adata.obs_names, "cells")
 
     def of_genes(self, table, genes=None):
@@ -93,10 +93,8 @@ class _Notes:
         table = pd.DataFrame(table, genes).rename(index=str)
         aligned = self._aligned(table, self.adata.var_names, "genes")
         for name, column in aligned.items():
-            if table[name].dtype == bool:
-                values = column.eq(True).to_numpy()  # False if missing
-            else:
-                values = column.to_numpy(dtype=np.float64)
+            is_mask = table[name].dtype == bool  # False for missing genes
+            values = column.eq(True) if is_mask else column.astype(np.float64)
             self.adata.var[f"{self.key}_{name}"] = values
 
     def _aligned(self, table, names, kind):

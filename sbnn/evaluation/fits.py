@@ -90,7 +90,7 @@ def fit_full(
         return values
 
     if model_file is not None:
-        overwrite = overwrite or not results_path(model_file, "model_file", [results]).exists()
+        overwrite |= not results_path(model_file, "model_file", [results]).exists()
     return load_or_compute(
         wanted, compute, results, overwrite, estimator=model, n_cells=data.n_cells
     )

@@ -87,8 +87,7 @@ def later_fold(times, share=0.8):
     """
     check_number("share", share, float, 0, 1)
     codes = group_codes(_in_order(times), "times")
-    n_train = min(max(round(share * (codes.max() + 1)), 1), codes.max())
-    earlier = codes < n_train
+    earlier = codes < np.clip(round(share * (codes.max() + 1)), 1, codes.max())
     return folds_of([(np.flatnonzero(earlier), np.flatnonzero(~earlier))], len(codes))
 
 
@@ -107,8 +106,8 @@ def _in_order(times):
 def group_codes(labels, name, cells=None):
     """For each cell, the index of its label in the sorted array of distinct labels."""
     labels = np.asarray(labels, dtype=object)  # as text, missing values would form a group
-    missing = pd.isna(labels).any()
-    if missing or labels.ndim != 1 or (cells is not None and len(labels) != len(cells)):
+    n = len(labels) if cells is None else len(cells)
+    if labels.shape != (n,) or pd.isna(labels).any():
         raise ValueError(f"{name}: expected one value for each cell, none of them missing")
     return np.unique(labels, return_inverse=True)[1]
 
@@ -159,7 +158,7 @@ def labels_of(data, target):
             f"{data.name}: expected a label for every cell in {target!r}, and two different ones"
         )
     check_blanks(values, target)
-    return values.to_numpy(dtype=str)
+    return values.to_numpy(str)
 
 
 def folds_of(folds, n):
@@ -191,8 +190,8 @@ def _check_fold(fold, i, n):
     """Reject fold `i` unless it holds positions of `n` cells, each in one part and tested once."""
     train, test = fold
     known = np.isin(np.concatenate(fold), np.arange(n)).all()
-    apart = not np.isin(test, train).any() and len(np.unique(test)) == len(test)
-    if not (train.size and test.size and known and apart):
+    apart = len(np.setdiff1d(test, train)) == len(test)  # also if a cell is tested twice
+    if not (len(train) and len(test) and known and apart):
         raise ValueError(
             f"folds: fold {i} must have training cells and other test cells, "
             f"given by positions from 0 to {n - 1}, and test no cell twice"
@@ -218,13 +217,14 @@ def split_fold(arrays, fold, scaling, genes=None):
     are returned, but library sizes are computed from all genes.
     """
     X, Y, counts = arrays
+    train, test = fold
     if scaling == "fold" and counts is not None:
-        X_train, X_test = (counts[cells] for cells in fold)
         normalise = expression_pipeline(scale=False)
-        X_train = normalise.fit_transform(X_train)
-        X_test = normalise.transform(X_test)
+        X_train = normalise.fit_transform(counts[train])
+        X_test = normalise.transform(counts[test])
     else:
-        X_train, X_test = (X[cells] for cells in fold)
+        X_train = X[train]
+        X_test = X[test]
     if genes is not None:
         X_train = X_train[:, genes]
         X_test = X_test[:, genes]
@@ -235,8 +235,8 @@ def split_fold(arrays, fold, scaling, genes=None):
 
 def split_outputs(Y, fold, scaling):
     """Scaled outputs of the training and the test cells of a fold, float32."""
-    Y_train, Y_test = (Y[cells] for cells in fold)
-    return _scaled(Y_train, Y_test, scaling, StandardScaler())
+    train, test = fold
+    return _scaled(Y[train], Y[test], scaling, StandardScaler())
 
 
 def _scaled(train, test, scaling, scaler):
@@ -267,7 +267,7 @@ def held_out_means(record, Y, point):
 
     Cells that no fold tests get NaN.
     """
-    Y = np.asarray(Y, dtype=np.float64)
+    Y = Y.astype(np.float64)
     scaling = record.settings["scaling"]
     total = np.zeros(Y.shape)
     times = np.zeros((len(Y), 1))
@@ -277,7 +277,7 @@ def held_out_means(record, Y, point):
             predicted = predicted * scaler.scale_ + Y[train].mean(axis=0)
         total[test] += predicted
         times[test] += 1
-    return np.divide(total, times, out=np.full(total.shape, np.nan), where=times > 0)
+    return total / np.where(times, times, np.nan)
 
 
 def split_and_scale(data, fold, scaling="fold"):

@@ -120,7 +120,9 @@ def interpret(
     way = values[:, kept] - baseline[kept]  # (n, k)
     squares = np.square(way).sum(0)[:, np.newaxis]
     slopes = np.einsum("nk,nkq->kq", way, shares) / np.where(squares == 0, 1, squares)
-    r2 = float(model.score(_named(model, values), table))
+    norms = np.linalg.norm(np.atleast_2d(getattr(model, "coef_", 0)), axis=0)
+    norms = getattr(model, "gene_norms_", norms)
+    r2 = model.score(_named(model, values), table)
     found = {
         "kept_genes": gene_names[kept],
         "feature_names": feature_names,
@@ -132,7 +134,7 @@ def interpret(
         "gene_sd": values[:, kept].std(0),
         "output_sd": output_sd,
         "gap": float((np.abs(shares.sum(1) - change) / output_sd).max()),
-        "gene_norms": _norms(model)[kept],
+        "gene_norms": norms[kept],
         "r2_drops": r2 - r2_without(model, values, table, baseline),
         "r2": r2,
     }
@@ -149,13 +151,6 @@ def interpret(
         settings={"estimator": described(model), "n_cells": len(values)},
         values=found,
     )
-
-
-def _norms(model):
-    """Norm of the weights of every gene, shape (p,)."""
-    if hasattr(model, "gene_norms_"):
-        return model.gene_norms_
-    return np.linalg.norm(np.atleast_2d(model.coef_), axis=0)
 
 
 def interpret_held_out(
@@ -303,12 +298,10 @@ def _network_inputs(model, X, kept):
 def _along_lines(network, start, way, n_steps):
     """Integrated gradients from `start` to `start + way`, shape (n, k, q), in scaled units."""
     network = copy.deepcopy(network).double().requires_grad_(False)
-    device = network.flat.device
     nodes, weights = np.polynomial.legendre.leggauss(n_steps)
-    nodes = torch.as_tensor((nodes + 1) / 2, device=device)  # from -1 ... 1 to 0 ... 1
-    weights = torch.as_tensor(weights / 2, device=device)
-    start = torch.as_tensor(start, device=device)
-    way = torch.as_tensor(way, device=device)
+    # from -1 ... 1 to 0 ... 1
+    arrays = ((nodes + 1) / 2, weights / 2, start, way)
+    nodes, weights, start, way = (torch.as_tensor(a, device=network.flat.device) for a in arrays)
     shares = []
     for block in way.split(max(1, ROWS_AT_ONCE // n_steps)):
         points = start + nodes[:, None, None] * block  # (n_steps, cells, k)

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
+from sklearn.metrics import r2_score
 from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.fingerprint import fingerprint_arrays
@@ -52,11 +53,8 @@ def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=Fal
 
 def _tsne_pair(data, variance, preselect, seed):
     """Values of the record of `tsne_maps`."""
-    values = {
-        "cell_names": data.cell_names,
-        "labels": data.labels[["family", "type"]],
-        "colors": dict(data.colors),
-    }
+    labels = data.labels[["family", "type"]]
+    values = {"cell_names": data.cell_names, "labels": labels, "colors": dict(data.colors)}
     for name, matrix in _tables(data, preselect).items():
         with reproducible():
             scaled, pca = _principal(matrix, variance)
@@ -186,14 +184,13 @@ def _compared_maps(estimator, data, of_fit, seeds, preselect):
         placed, r2 = _onto(model.transform(X), latent)
         aligned.append(placed)
         agreement.append(r2)
-    size = np.sqrt(np.square(latent - latent.mean(0)).sum(1).mean())
     distances = np.square(np.array(aligned) - latent).sum(2)  # (seeds, n)
     values = {
         "cell_names": data.cell_names,
         "latent": of_fit,
         "latents": np.array(aligned, np.float32),
         "agreement": np.array(agreement),
-        "spread": np.sqrt(distances.mean(0)) / size,
+        "spread": np.sqrt(distances.mean(0)) / np.sqrt(latent.var(0).sum()),
     }
     truth = data.truth.get("latent")
     if truth is not None and truth.shape[1] == 2:
@@ -212,5 +209,4 @@ def held_out_errors(data, folds, point):
 def _onto(other, latent):
     """Align another map of the same cells with `latent` by an affine transformation; map and R2."""
     placed = LinearRegression().fit(other, latent).predict(other)
-    residual = np.square(placed - latent).sum()
-    return placed, 1 - residual / np.square(latent - latent.mean(0)).sum()
+    return placed, r2_score(latent, placed, multioutput="variance_weighted")

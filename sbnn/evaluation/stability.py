@@ -54,12 +54,12 @@ def selection_table(record, repeats=None, max_false=1.0):
     """
     check_number("max_false", max_false, float, 0)
     _require_pairs(record)
-    table = gene_counts(record).drop(columns="count")
-    table["expected_false"] = _bounds(record, table["frequency"].to_numpy())
-    table["trusted"] = table["expected_false"] <= max_false
+    table = gene_counts(record)[["frequency"]]
     if repeats is not None:
         require(repeats, "repeats", ["selected", "gene_names"], record)
-        table.insert(1, "count", gene_counts(repeats)["count"].loc[table.index])
+        table["count"] = gene_counts(repeats)["count"]
+    table["expected_false"] = _bounds(record, table.frequency)
+    table["trusted"] = table.expected_false <= max_false
     return table
 
 
@@ -75,27 +75,26 @@ def selection_threshold(record, max_false=1.0):
 def _bounds(record, thresholds):
     """`expected_false` at several thresholds for the halves in a record."""
     # genes drawn at random would come from the preselected genes
-    shown = record.values.get("preselected")
-    n_genes = record.selected.shape[-1] if shown is None else round(shown.sum(1).mean())
-    n_selected = float(np.mean(record.n_selected))
-    return expected_false(thresholds, n_genes, n_selected, len(record.folds) // 2)
+    shown = record.values.get("preselected", np.ones_like(record.selected[:, 0]))
+    n_genes = round(shown.sum(1).mean())
+    return expected_false(thresholds, n_genes, record.n_selected.mean(), len(record.folds) // 2)
 
 
 def _require_pairs(record):
     """Reject a record unless its folds are complementary pairs."""
     require(record, "record", ["selected"])
-    swapped = [fold[::-1] for fold in record.folds[::2]]
-    pairs = zip(chain(*swapped), chain(*record.folds[1::2]), strict=False)
-    n_pairs = len(record.folds) / 2
-    if len(swapped) != n_pairs or not n_pairs or not all(starmap(np.array_equal, pairs)):
+    one = [fold[::-1] for fold in record.folds[::2]]
+    other = record.folds[1::2]
+    halves = zip(chain(*one), chain(*other), strict=False)
+    if not one or len(one) != len(other) or not all(starmap(np.array_equal, halves)):
         raise ValueError("record: expected complementary pairs, as from stability_selection")
 
 
 def kept_genes_table(record, genes):
     """Frequency of given genes, bound on false selections, and "trusted" or "unstable"."""
     table = selection_table(record).loc[list(genes)]
-    trusted = table.pop("trusted")
-    return table.assign(trust=np.where(trusted, "trusted", "unstable"))
+    table["trust"] = np.where(table.pop("trusted"), "trusted", "unstable")
+    return table
 
 
 def trust_sentence(record):
@@ -128,8 +127,7 @@ def expected_false(threshold, n_genes, n_selected, n_pairs=50):
     selected genes have r-concave distributions, as the authors observe in practice.
     """
     theta = n_selected / n_genes
-    # number of halves
-    hits = np.ceil(np.asarray(threshold, dtype=float) * 2 * n_pairs - 1e-9).astype(int)
+    hits = np.ceil(2 * n_pairs * np.asarray(threshold) - 1e-9).astype(int)  # number of halves
     # number of pairs in which both halves must keep the gene
     together = np.maximum(hits - n_pairs, 0)
     by_pairs = concave_tail(theta**2, n_pairs, -1 / 2)[together]
@@ -231,8 +229,8 @@ def priors_table(record):
 
 def _in_common(kept):
     """Share of kept genes that two folds have in common, over all pairs; NaN for a single fold."""
-    shares = [np.isin(one, other).mean() for one, other in combinations(kept, 2)]
-    return np.mean(shares) if shares else np.nan
+    pairs = combinations(kept, 2)
+    return pd.Series([np.isin(one, other).mean() for one, other in pairs]).mean()
 
 
 def folds_kept(record, model, title, influence):

@@ -25,9 +25,6 @@ from sbnn.results import Record, require
 
 # two models are equally good if the interval for their difference lies within +- this value
 LEVEL_WITH = 0.05
-# Minimum and maximum; more permutations than usual are needed, as p is adjusted for the number of
-# outputs.
-N_PERMUTATIONS_OF_OUTPUTS = 999, 4999
 
 
 class PairedDifference(NamedTuple):
@@ -71,7 +68,7 @@ def outputs_table(record, data, ridge=None, point=0):
     outputs, more permutations are used.
     """
     Y, names = outputs_of(record, data)
-    n_permutations = int(np.clip(40 * Y.shape[1], *N_PERMUTATIONS_OF_OUTPUTS))
+    n_permutations = min(max(40 * len(names), 999), 4999)  # p is adjusted for the number of outputs
     if not has_predictions(record, point) or least_p(record, n_permutations) > LEVEL:
         raise ValueError(
             f"record: to estimate chance, grid point {point} needs saved predictions of more cells"
@@ -99,7 +96,7 @@ def outputs_of(record, data):
         outputs = data.Y
     if (record.dataset, record.sha256) != (name, data.sha256):
         raise ValueError(f"record: expected a cross-validation of {name!r}, got {record!r}")
-    return outputs, data.feature_names.astype(str)
+    return outputs, data.feature_names
 
 
 def corrected_difference(differences, test_share):
@@ -110,12 +107,11 @@ def corrected_difference(differences, test_share):
     interval is based on Student's t distribution with n - 1 degrees of freedom (Nadeau and Bengio
     2003; for repeated cross-validation, Bouckaert and Frank, PAKDD 2004).
     """
-    differences = np.asarray(differences, dtype=np.float64).ravel()
     n = len(differences)
-    mean = float(differences.mean())
-    se = float(corrected_error(differences, test_share))
-    half = float(stats.t.ppf(0.975, n - 1)) * se
-    p = float(2 * stats.t.sf(abs(mean) / se, n - 1)) if se else float(mean == 0)
+    mean = np.mean(differences)
+    se = corrected_error(differences, test_share)
+    half = stats.t.ppf(0.975, n - 1) * se
+    p = 2 * stats.t.sf(abs(mean) / se, n - 1) if se else float(mean == 0)
     return PairedDifference(mean, mean - half, mean + half, se, p, n)
 
 
@@ -190,7 +186,7 @@ def verdict(
     r2 = pd.Series(record.test_r2[:, point])
     permuted, p, unknown = _chance(record, data, point, n_permutations)
     found = Verdict(r2.mean(), r2.std(), permuted, p, None, "")
-    folds = "(one fold)" if len(r2) == 1 else f"± {found.sd:.3f} ({len(r2)} folds)"
+    folds = f"± {found.sd:.3f} ({len(r2)} folds)" if len(r2) > 1 else "(one fold)"
     sentence = f"Test R2 {found.test_r2:.3f} {folds}, {_beside_chance(found, unknown)}"
     if ridge is not None:
         require(ridge, "ridge", ["test_r2"])
@@ -202,10 +198,9 @@ def verdict(
         _, ridge_p, _ = _chance(ridge, data, 0, n_permutations)
         sentence += f"; {_beside_ridge(found, ridge_r2.mean(), ridge_p)}"
     sentence += "."
-    uses_all_genes = np.all(record.values.get("selected", True))
     if curve is not None:
         sentence += _genes_of_curve(record, point, curve)
-    elif found.difference is not None and found.difference.high < 0 and not uses_all_genes:
+    elif found.difference and found.difference.high < 0 and "selected" in record.values:
         sentence += " More genes may help; see genes_curve."
     if groups is not None:
         codes = group_codes(groups, "groups", record.values.get("cell_names"))
@@ -213,8 +208,7 @@ def verdict(
         if split:
             sentence += (
                 f" {len(split)} of {codes.max() + 1} groups have cells in both training and test, "
-                "so R2 may be too high, since cells of a group resemble each other; "
-                "hold out whole groups (see grouped_folds)."
+                "so R2 may be too high; hold out whole groups (see grouped_folds)."
             )
     return found._replace(sentence=sentence)
 
