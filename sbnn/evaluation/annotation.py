@@ -11,6 +11,7 @@ from sbnn.data.objects import gene_modality
 from sbnn.data.paired import as_paired
 from sbnn.errors import check_number
 from sbnn.evaluation.folds import held_out_means
+from sbnn.evaluation.identity import described
 from sbnn.evaluation.stability import gene_counts, selection_table
 from sbnn.models.linear import kept_genes
 from sbnn.results import Record, library_versions, require
@@ -108,9 +109,8 @@ class _Notes:
 
     def about(self, kind, params, **entries):
         """Write an entry to ``uns``; `params` are stored as JSON."""
-        entries["params"] = json.dumps(params, default=_as_json)
-        kinds = self.adata.uns.get(self.key, {})
-        self.adata.uns[self.key] = kinds | {kind: entries}
+        entries["params"] = json.dumps(params, default=str)
+        self.adata.uns[self.key] = self.adata.uns.get(self.key, {}) | {kind: entries}
 
     def of_model(self, model):
         """Write the results of a fitted model."""
@@ -119,16 +119,15 @@ class _Notes:
         kept[kept_genes(model)] = True
         predicted = np.asarray(model.predict(adata)).reshape(adata.n_obs, -1)
         names = getattr(model, "output_names_", output_names(None, predicted.shape[1]))
-        table = pd.DataFrame(predicted, adata.obs_names, names).rename(columns=str)
-        adata.obsm[f"{self.key}_predictions"] = table
-        of_genes = {"kept": kept}
+        columns = names.astype(str)
+        adata.obsm[f"{self.key}_predictions"] = pd.DataFrame(predicted, adata.obs_names, columns)
+        names = getattr(model, "feature_names_in_", adata.var_names)
+        self.of_genes({"kept": kept}, names)
         if hasattr(model, "gene_norms_"):
-            of_genes["norm"] = model.gene_norms_
-        self.of_genes(of_genes, getattr(model, "feature_names_in_", adata.var_names))
+            self.of_genes({"norm": model.gene_norms_}, names)
         if hasattr(model, "transform"):
             adata.obsm[f"X_{self.key}"] = np.asarray(model.transform(adata))
-        name = type(model).__name__
-        self.about("model", model.get_params(), versions=library_versions(), **{"class": name})
+        self.about("model", described(model), versions=library_versions())
 
     def of_record(self, record, data, point):
         """Write the contents of a record."""
@@ -166,10 +165,9 @@ class _Notes:
 
     def of_fit(self, record):
         """Write the latent space and the kept genes of a fit."""
-        of_genes = {"kept": record.selected}
+        self.of_genes({"kept": record.selected}, record.gene_names)
         if "gene_norms" in record.values:
-            of_genes["norm"] = record.gene_norms
-        self.of_genes(of_genes, record.gene_names)
+            self.of_genes({"norm": record.gene_norms}, record.gene_names)
         latent = self.of_cells(record.cell_names, record.latent)
         self.adata.obsm[f"X_{self.key}"] = latent.to_numpy()
 
@@ -185,10 +183,5 @@ class _Notes:
             fold.iloc[test] = f
         self.adata.obs[f"{self.key}_fold"] = fold.reindex(self.adata.obs_names)
         if "selected" in record.values:
-            share = record.selected[:, point].mean(axis=0)
+            share = record.selected[:, point].mean(0)
             self.of_genes({"kept_in_folds": share}, record.gene_names)
-
-
-def _as_json(value):
-    """Arrays and numbers of numpy as plain data; anything else as text."""
-    return value.tolist() if hasattr(value, "tolist") else repr(value)

@@ -181,8 +181,8 @@ def _jobs_left(wanted, models, data, scaling, n_jobs, done):
             places = [(g, f) for g in path]
             if not done.issuperset(places):
                 of_path = [made_for(models[g], data.gene_names, genes[f]) for g in path]
-                job = delayed(_fit_and_score)(of_path, arrays, fold, scaling, genes[f], places)
-                jobs.append(job)
+                how = (of_path, arrays, fold, scaling, genes[f], places)
+                jobs.append(delayed(_fit_and_score)(*how))
     return jobs
 
 
@@ -332,8 +332,8 @@ def permuted_r2(record, Y, point, n_permutations, of_outputs=False):
         products = [np.einsum(sums, predicted, outputs)]
         random = np.random.default_rng((0, f))
         for _ in range(n_permutations):
-            order = random.permutation(len(outputs))
-            products.append(np.einsum(sums, predicted, outputs[order]))
+            shuffled = outputs[random.permutation(len(outputs))]
+            products.append(np.einsum(sums, predicted, shuffled))
         size = np.einsum(sums, predicted, predicted)
         total = np.einsum(sums, outputs, outputs)
         total = np.where(total > 0, total, np.nan)

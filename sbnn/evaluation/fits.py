@@ -162,7 +162,7 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
 
     def compute():
         selection = select_genes(data.counts, n_genes, threshold)
-        return {**vars(selection), "gene_names": data.gene_names}
+        return vars(selection) | {"gene_names": data.gene_names}
 
     wanted = Record("gene-selection", data.name, data.sha256, [params])
     return load_or_compute(wanted, compute, results, overwrite)
@@ -222,8 +222,7 @@ def _fit_once(model, X, Y, place):
 def _require_selection(estimator):
     """Reject an estimator that does not select genes."""
     if not hasattr(estimator, "get_support"):
-        name = type(estimator).__name__
-        raise TypeError(f"estimator: {name} does not select genes: it has no method get_support")
+        raise TypeError(f"estimator: expected one with the method get_support, got {estimator!r}")
 
 
 def complementary_pairs(n, n_pairs=50, seed=0, groups=None):

@@ -37,7 +37,7 @@ def paper_folds(n, n_folds=10, seed=42):
     check_number("n_folds", n_folds, int, 2)
     size = n // n_folds
     if not size:
-        raise ValueError(f"n_folds: expected at most as many folds as cells, {n}, got {n_folds}")
+        raise ValueError(f"n_folds: expected at most as many as cells ({n}), got {n_folds}")
     # the generator used for the published folds
     order = np.random.RandomState(seed).permutation(n)
     folds = []
@@ -99,7 +99,7 @@ def _in_order(times):
         return pd.to_datetime(pd.Series(times), format="ISO8601")
     except ValueError as error:
         raise ValueError(
-            f"times: expected numbers, datetime64 or dates such as 2018-09-17; {error}"
+            f"times: expected numbers, datetime64 or dates such as 2018-09-17: {error}"
         ) from error
 
 
@@ -193,8 +193,7 @@ def _check_fold(fold, i, n):
     apart = len(np.setdiff1d(test, train)) == len(test)  # also if a cell is tested twice
     if not (len(train) and len(test) and known and apart):
         raise ValueError(
-            f"folds: fold {i} must have training cells and other test cells, "
-            f"given by positions from 0 to {n - 1}, and test no cell twice"
+            f"folds: fold {i} must train on some of {n} cells (by position) and test others once"
         )
 
 

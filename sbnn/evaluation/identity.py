@@ -148,6 +148,6 @@ def described_models(models, n_cells, results=None, overwrite=False):
         known = load(results).settings
     found = {}
     for name, model in models.items():
-        version = {"version": version_of(model, n_cells[name])}
-        found[name] = described(model, known.get(name)) | version
+        found[name] = described(model, known.get(name))
+        found[name]["version"] = version_of(model, n_cells[name])
     return found

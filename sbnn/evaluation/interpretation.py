@@ -219,16 +219,14 @@ def _interpret_fold(estimator, data, fold, preselect, stability):
     """Fit an estimator to the training cells of a fold, and interpret it on the test cells."""
     chosen, _ = with_preselected(data, preselect, fold[0])
     X_train, Y_train, X_test, Y_test = split_and_scale(chosen, fold)
-    record = interpret(
+    return interpret(
         clone(estimator).fit(X_train, Y_train),
         X_test,
         Y_test,
         gene_names=chosen.gene_names,
         feature_names=data.feature_names,
         stability=stability,
-        name=data.name,
-    )
-    return record.values
+    ).values
 
 
 def _gene_table(found, stability):
@@ -281,8 +279,7 @@ def integrated_gradients(model, X, baseline, n_steps=32):
     """
     kept = kept_genes(model)
     if not hasattr(model, "network_"):
-        way = X[:, kept] - baseline[kept]
-        return way[:, :, np.newaxis] * np.atleast_2d(model.coef_).T[kept]
+        return np.einsum("nk,qk->nkq", (X - baseline)[:, kept], np.atleast_2d(model.coef_)[:, kept])
     start = _network_inputs(model, baseline, kept)
     end = _network_inputs(model, X, kept)
     with reproducible(model.n_threads):

@@ -1,7 +1,5 @@
 """t-SNE maps and principal components of genes or outputs, and how far to trust a map."""
 
-from functools import partial
-
 import numpy as np
 from sklearn.base import clone
 from sklearn.decomposition import PCA
@@ -45,22 +43,20 @@ def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=Fal
         names, labels and colours of the cells. `sbnn.plotting.tsne_pair` plots the maps.
     """
     data = as_paired(data)
-    params = {"variance": variance}
-    wanted = Record("t-SNE", data.name, data.sha256, [params], seed, settings_of(preselect))
-    compute = partial(_tsne_pair, data, variance, preselect, seed)
+    params = [{"variance": variance}]
+    wanted = Record("t-SNE", data.name, data.sha256, params, seed, settings_of(preselect))
+
+    def compute():
+        labels = data.labels[["family", "type"]]
+        values = {"cell_names": data.cell_names, "labels": labels, "colors": dict(data.colors)}
+        for name, matrix in _tables(data, preselect).items():
+            with reproducible():
+                scaled, pca = _principal(matrix, variance)
+                values[name] = embed(pca.transform(scaled), seed).astype(np.float32)
+            values[f"n_{name}"] = int(pca.n_components_)
+        return values
+
     return load_or_compute(wanted, compute, results, overwrite)
-
-
-def _tsne_pair(data, variance, preselect, seed):
-    """Values of the record of `tsne_maps`."""
-    labels = data.labels[["family", "type"]]
-    values = {"cell_names": data.cell_names, "labels": labels, "colors": dict(data.colors)}
-    for name, matrix in _tables(data, preselect).items():
-        with reproducible():
-            scaled, pca = _principal(matrix, variance)
-            values[name] = embed(pca.transform(scaled), seed).astype(np.float32)
-        values[f"n_{name}"] = int(pca.n_components_)
-    return values
 
 
 def _tables(data, preselect):
@@ -93,9 +89,8 @@ def principal_components(data, *, preselect=None, results=None, overwrite=False)
             shares[name] = pca.explained_variance_ratio_
         return shares
 
-    settings = settings_of(preselect)
-    wanted = Record("principal components", data.name, data.sha256, [{}], settings=settings)
-    return load_or_compute(wanted, compute, results, overwrite)
+    about = (data.name, data.sha256, [{}], None, settings_of(preselect))
+    return load_or_compute(Record("principal components", *about), compute, results, overwrite)
 
 
 def _principal(matrix, variance=None):
@@ -180,8 +175,8 @@ def _compared_maps(estimator, data, of_fit, seeds, preselect):
     aligned = []
     agreement = []
     for seed in seeds:
-        model = clone(estimator).set_params(random_state=seed).fit(X, Y)
-        placed, r2 = _onto(model.transform(X), latent)
+        model = clone(estimator).set_params(random_state=seed)
+        placed, r2 = _onto(model.fit(X, Y).transform(X), latent)
         aligned.append(placed)
         agreement.append(r2)
     distances = np.square(np.array(aligned) - latent).sum(2)  # (seeds, n)

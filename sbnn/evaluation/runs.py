@@ -5,7 +5,7 @@ import os
 import tempfile
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -18,13 +18,13 @@ from tqdm.auto import tqdm
 
 from sbnn.errors import check_flag, check_number, warn
 from sbnn.evaluation.identity import described, fit_key, made_for, version_of
-from sbnn.results import drop_leftovers, library_versions, load, results_path, save
+from sbnn.results import Record, drop_leftovers, library_versions, load, results_path, save
 
 # Values whose shapes differ between folds or grid points.
 NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
 NAMES = ("gene_names", "feature_names", "cell_names")  # names in the data, if present
 # Values of a whole record, not of single fits.
-ABOUT = (*NAMES, "family_names", "classes", "true", "repeats", "preselected")
+ABOUT = {*NAMES, "family_names", "classes", "true", "repeats", "preselected"}
 OR_ELSE = "give another path, or pass overwrite=True"
 KEY = "[0-9a-f]" * 32  # pattern of the key of a fit
 
@@ -105,8 +105,8 @@ def fit_all(
         if path is not None:
             fits.take_finished(overwrite)
         jobs = plan(fits.places_done())
-        title = f"{wanted.dataset}: fits"
-        for outcomes in tqdm(in_workers(jobs, n_jobs), title, len(jobs), disable=not verbose):
+        finished = in_workers(jobs, n_jobs)
+        for outcomes in tqdm(finished, wanted.dataset, len(jobs), disable=not verbose):
             for place, outcome in outcomes:
                 fits.add(place, outcome)
         return fits.record()
@@ -117,37 +117,38 @@ def fit_all(
     return found
 
 
+@dataclass
 class _Fits:
     """Keys of all fits, by place (grid point, fold), and outcomes of the finished fits, by key."""
 
-    def __init__(self, wanted, models, estimator, scaling, besides, path):
-        self.wanted = wanted
-        self.models = models
-        self.estimator = estimator
-        self.scaling = scaling
-        self.besides = besides
-        self.path = path
-        self.parts = Path(f"{path}.parts")  # unused if nothing is saved
+    wanted: Record
+    models: list
+    estimator: object
+    scaling: str
+    besides: dict
+    path: Path
+
+    def __post_init__(self):
+        self.parts = Path(f"{self.path}.parts")  # unused if nothing is saved
         self.done = {}
         # the description that a later run reads from the record
-        self.identify(described(estimator))
+        self.identify(described(self.estimator))
 
     def identify(self, known):
         """Compute the key of every fit; `known` describes the estimator of a saved record."""
         wanted = self.wanted
-        genes = wanted.values.get("gene_names")  # a prior is identified by the weights of the genes
-        features = wanted.values["feature_names"] if genes is None else genes
+        # a prior is identified by the weights of the genes
+        genes = wanted.values.get("gene_names", wanted.values["feature_names"])
         n_cells = len(wanted.values["cell_names"])
-        data = [wanted.dataset, wanted.sha256, [n_cells, len(features)]]
+        data = [wanted.dataset, wanted.sha256, [n_cells, len(genes)]]
         # without folds, train on all cells
         folds = wanted.folds or [(np.arange(n_cells), np.zeros(0, int))]
         self.description = described(self.estimator, known)
         self.keys = {}
         for g, of_folds in enumerate(self.models):
             for f, model in enumerate(of_folds):
-                model = made_for(model, genes)
-                key = fit_key(data, model, folds[f], self.scaling, known, **self.besides)
-                self.keys[g, f] = key
+                about = (made_for(model, genes), folds[f], self.scaling, known)
+                self.keys[g, f] = fit_key(data, *about, **self.besides)
 
     def places_done(self):
         """Places of the fits whose outcomes are known."""
@@ -191,9 +192,9 @@ class _Fits:
         self.done[key] = outcome
         if self.path is not None:
             g, f = place
-            params = [self.wanted.params[g]]
-            folds = self.wanted.folds[f : f + 1]
-            part = replace(self.wanted, params=params, folds=folds, settings={}, values=outcome)
+            part = replace(self.wanted, settings={}, values=outcome)
+            part.params = [part.params[g]]
+            part.folds = part.folds[f : f + 1]
             save(part, self.parts / f"{key}.pickle")
 
     def record(self):
@@ -234,11 +235,11 @@ def _gathered(outcomes):
 def _outcomes(record):
     """Outcomes of the fits in a record, as a dict indexed by the key of the fit."""
     found = {}
-    values = {name: value for name, value in record.values.items() if name not in ABOUT}
     for g, row in enumerate(record.settings.get("keys", [])):
         for f, key in enumerate(row):
             found[key] = {}
-            for name, value in values.items():
+            for name in record.values.keys() - ABOUT:
+                value = record.values[name]
                 of_fit = value[g][f] if name in NESTED else value[f, g]
                 if of_fit is not None:
                     found[key][name] = of_fit

@@ -69,7 +69,7 @@ def selection_threshold(record, max_false=1.0):
     n_halves = len(record.folds)
     thresholds = np.arange(1, n_halves + 1) / n_halves
     enough = _bounds(record, thresholds) <= max_false
-    return float(np.min(thresholds, where=enough, initial=np.inf))
+    return np.min(thresholds, where=enough, initial=np.inf)
 
 
 def _bounds(record, thresholds):
@@ -199,12 +199,10 @@ def genes_table(record):
     compared = numbers != "auto"
     r2 = record.test_r2
     share = share_tested(record.folds)
-    enough = smallest_sufficient(r2[:, compared], numbers[compared].to_list(), share)
-    table = pd.DataFrame(index=numbers)
-    table["test_r2"] = r2.mean(0)
-    table["sd"] = r2.std(0, ddof=1)
+    table = pd.DataFrame({"test_r2": r2.mean(0), "sd": r2.std(0, ddof=1)}, numbers)
     table["behind"] = table.test_r2[compared].max() - table.test_r2
     table["genes"] = record.n_selected.mean(0)
+    enough = smallest_sufficient(r2[:, compared], numbers[compared].to_list(), share)
     table["suffices"] = numbers == enough
     return table
 
@@ -229,8 +227,7 @@ def priors_table(record):
 
 def _in_common(kept):
     """Share of kept genes that two folds have in common, over all pairs; NaN for a single fold."""
-    pairs = combinations(kept, 2)
-    return pd.Series([np.isin(one, other).mean() for one, other in pairs]).mean()
+    return pd.Series([np.isin(*pair).mean() for pair in combinations(kept, 2)]).mean()
 
 
 def folds_kept(record, model, title, influence):

@@ -195,8 +195,7 @@ def verdict(
         if len(r2) > 1:
             difference = corrected_difference(r2 - ridge_r2, share_tested(record.folds))
             found = found._replace(difference=difference)
-        _, ridge_p, _ = _chance(ridge, data, 0, n_permutations)
-        sentence += f"; {_beside_ridge(found, ridge_r2.mean(), ridge_p)}"
+        sentence += f"; {_beside_ridge(found, ridge_r2.mean())}"
     sentence += "."
     if curve is not None:
         sentence += _genes_of_curve(record, point, curve)
@@ -216,14 +215,16 @@ def verdict(
 def _chance(record, data, point, n_permutations):
     """R2 with permuted outputs, p, and, if both are NaN, the reason."""
     if data is None:
-        return np.nan, np.nan, "the outputs are not available"
-    if least_p(record, n_permutations) > LEVEL:
-        return np.nan, np.nan, "the folds test too few cells to permute"
-    Y, _ = outputs_of(record, data)
-    table = chance_table(record, Y, n_permutations, [point])
-    if table.empty:
-        return np.nan, np.nan, "the record holds no predictions of single cells"
-    return table.permuted_r2.item(), table.p.item(), ""
+        unknown = "the outputs are not available"
+    elif least_p(record, n_permutations) > LEVEL:
+        unknown = "the folds test too few cells to permute"
+    elif not has_predictions(record, point):
+        unknown = "the record holds no predictions of single cells"
+    else:
+        Y, _ = outputs_of(record, data)
+        [[_, permuted, p]] = chance_table(record, Y, n_permutations, [point]).to_numpy()
+        return permuted, p, ""
+    return np.nan, np.nan, unknown
 
 
 def _beside_chance(found, unknown):
@@ -239,10 +240,10 @@ def _beside_chance(found, unknown):
     return f"{standing} ({found.permuted_r2:.3f} with permuted outputs, p = {found.p:.3f})"
 
 
-def _beside_ridge(found, its_r2, its_p):
-    """Clause that compares the model with ridge; they are not ranked if both are at chance."""
-    if found.better_than_chance is False and (its_p > LEVEL or its_r2 <= 0):
-        return f"ridge ({its_r2:.3f}) is no better than chance either"
+def _beside_ridge(found, its_r2):
+    """Clause that compares the model with ridge; a model at chance is not ranked."""
+    if found.better_than_chance is False:
+        return f"ridge has {its_r2:.3f}"
     direction = "above" if found.test_r2 >= its_r2 else "below"
     side = f"{abs(found.test_r2 - its_r2):.3f} {direction} ridge"
     if found.difference is None:
@@ -256,10 +257,7 @@ def _beside_ridge(found, its_r2, its_p):
         standing = "as good as ridge"
     else:
         standing = "not distinguishable from ridge on these folds"
-    clause = f"{side} [{low:+.3f}, {high:+.3f}]: {standing}"
-    if its_p > LEVEL:
-        clause += "; ridge itself is not distinguishable from chance"
-    return clause
+    return f"{side} [{low:+.3f}, {high:+.3f}]: {standing}"
 
 
 def _genes_of_curve(record, point, curve):

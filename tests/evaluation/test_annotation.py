@@ -61,7 +61,7 @@ def test_all_that_is_found_comes_back_from_a_file(adata, data, model, halves, tm
     equal(written.notna().all(axis=1), model.get_support())
     equal(again.var["sbnn_r2_drop"][effects.kept_genes], effects.r2_drops)
     notes = again.uns["sbnn"]
-    assert json.loads(notes["model"]["params"])["n_genes"] == 6
+    assert json.loads(notes["model"]["params"])["params"]["n_genes"] == 6
     assert notes["interpretation"]["r2"] == effects.r2
     equal(notes["stability selection"]["test_r2"], halves.test_r2[:, 0])
     equal(notes["repeated fits"]["train_r2"], seeds.train_r2[0])
