@@ -116,7 +116,7 @@ def trust_sentence(record):
     )
 
 
-def expected_false(threshold, n_genes, n_selected, n_pairs=50):
+def expected_false(threshold, n_genes, n_selected, n_pairs):
     """Bound on the expected number of falsely selected genes, at one threshold or several.
 
     A gene is selected if at least a share `threshold` of the 2 B halves keeps it (B is `n_pairs`).

@@ -3,7 +3,6 @@
 import json
 
 import anndata
-import mudata
 import numpy as np
 import pandas as pd
 import pytest
@@ -90,19 +89,6 @@ def test_held_out_cells_and_genes_are_matched_by_name(adata, data, grid):
     equal(notes["test_r2"], grid.test_r2[:, 1])
     assert json.loads(notes["params"])["point"] == {"alpha": 0.2}
     assert told.uns["my"]["fit"]["train_r2"] == fit.train_r2
-
-
-def test_a_mudata_is_written_to_where_its_genes_are(adata, data, model):
-    rna = adata.copy()
-    rna.obs["type"] = rna.obs["type"].where(np.arange(120) > 9)
-    mdata = mudata.MuData({"rna": rna, "prot": anndata.AnnData(rna.obsm.pop("outputs"))})
-    record = sbnn.cross_validate(LINEAR, mdata, 3, verbose=False)
-    sbnn.annotate(mdata, model, record)
-    assert mdata["rna"].obsm["sbnn_held_out"].shape == mdata["rna"].obsm["sbnn_predictions"].shape
-    told = sbnn.neighbour_accuracy(mdata)
-    assert told.index.tolist() == ["family", "type"]
-    known = data.labels["type"].where(np.arange(120) > 9, "unknown").to_numpy()
-    assert told["type"] == sbnn.neighbour_accuracy(model.transform(mdata), known)
 
 
 def test_results_of_other_cells_genes_or_data_are_refused(adata, data, model, halves, grid):

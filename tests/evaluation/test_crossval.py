@@ -111,16 +111,6 @@ def test_the_record_holds_what_was_done(data, adata):
     assert (other.test_r2 != record.test_r2).all()
 
 
-def test_counts_that_do_not_make_x_are_not_used(data):
-    """Some of the genes have another sum than the library size of the cell; X knows better."""
-    genes = slice(10)
-    fields = {"X": data.X[:, genes], "counts": data.counts[:, genes], "truth": {}}
-    some = changed(data, **fields, gene_names=data.gene_names[genes])
-    found = cross_validate(Ridge(), some, 3, verbose=False)
-    expected = cross_validate(Ridge(), (some.X, some.Y), 3, verbose=False)
-    close(found.test_r2, expected.test_r2, atol=1e-6)
-
-
 def test_a_path_is_fitted_with_warm_starts_and_equals_single_fits(data):
     grid = {"alpha": [0.1, 0.6], "rank": [1, 2]}
     path = cross_validate(SparseReducedRankRegression(), data, 2, grid, verbose=False)

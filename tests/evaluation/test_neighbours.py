@@ -1,5 +1,6 @@
 """Neighbours on maps: against a count by hand, and no test cell votes."""
 
+import mudata
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,21 +22,23 @@ def by_hand(places, labels, k, new, truth):
     return np.mean(hits)
 
 
-@pytest.mark.parametrize("k", [1, 4])
-def test_accuracy_is_the_majority_of_the_nearest_cells(rng, k):
-    places = rng.normal(size=(60, 2))
-    labels = rng.choice(["x", "y", "z", "unknown"], 60)
+def test_accuracy_is_the_majority_of_the_nearest_cells(adata, rng):
+    places = rng.normal(size=(120, 2))
+    labels = rng.choice(["x", "y", "z", "unknown"], 120)
     new = rng.normal(size=(30, 2))
     truth = rng.choice(["x", "y", "unknown"], 30)
-    assert vote(places, labels, k, new, truth) == by_hand(places, labels, k, new, truth)
-    share = by_hand(places, labels, k, places, labels)
-    assert neighbour_accuracy(places, labels, k) == share
-    table = pd.DataFrame({"type": labels, "family": labels[::-1]})
-    found = neighbour_accuracy(places, table, k)
-    assert found.to_dict() == {"type": share, "family": vote(places, labels[::-1], k)}
-    values = {"latent": places, "labels": table.assign(other="x")}
-    found = neighbour_accuracy(Record("fit", "", "", [{}], values=values), k=k)
-    assert found.index.tolist() == ["family", "type"]
+    assert vote(places, labels, 4, new, truth) == by_hand(places, labels, 4, new, truth)
+    shares = [by_hand(places, its, 4, places, its) for its in (labels[::-1], labels)]
+    assert neighbour_accuracy(places, labels, 4) == shares[1]
+    table = pd.DataFrame({"family": labels[::-1], "type": labels, "other": "x"}, adata.obs_names)
+    record = Record("fit", "", "", [{}], values={"latent": places, "labels": table})
+    assert neighbour_accuracy(record, k=4).tolist() == shares
+    cells = adata.copy()
+    cells.obs = table.replace("unknown", None)
+    cells.obsm["X_sbnn"] = places
+    mdata = mudata.MuData({"rna": cells})
+    assert neighbour_accuracy(mdata, k=4).to_dict() == {"family": shares[0], "type": shares[1]}
+    assert neighbour_accuracy(cells, ["type"], k=4).tolist() == shares[1:]
 
 
 def test_there_must_be_enough_known_cells():
