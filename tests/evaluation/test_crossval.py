@@ -19,6 +19,7 @@ from sbnn import (
 from sbnn.data.paired import as_paired
 from sbnn.data.preselection import preselect_genes
 from sbnn.evaluation.folds import held_out_means
+from sbnn.metrics import feature_r2, pooled_r2
 
 pytestmark = pytest.mark.filterwarnings("ignore:held-out cells of")
 QUICK = {"hidden_layers": (8, 4), "epochs": (1, 1, 1, 1)}
@@ -58,12 +59,10 @@ def test_folds_equal_a_loop_by_hand(cells, scaling, preselect):
         Y = (Y - mean) / sd
         model = Weigher().fit(X[train], Y[train])
         close(in_units[test], model.predict(X[test]) * sd + mean, rtol=1e-3, atol=1e-3)
-        for name, of_part in (("train", train), ("test", test)):
-            residual = np.square(Y[of_part] - model.predict(X[of_part])).sum(0)
-            total = np.square(Y[of_part] - Y[train].mean(0)).sum(0)
-            close(record.values[f"{name}_feature_r2"][f, 0], 1 - residual / total, atol=1e-4)
-            r2 = 1 - residual.sum() / total.sum()
-            close(record.values[f"{name}_r2"][f, 0], r2, atol=1e-4)
+        for name, part in (("train", train), ("test", test)):
+            about = Y[part], model.predict(X[part]), Y[train].mean(0)
+            close(record.values[f"{name}_feature_r2"][f, 0], feature_r2(*about), atol=1e-4)
+            close(record.values[f"{name}_r2"][f, 0], pooled_r2(*about), atol=1e-4)
         norms = np.zeros(60)
         norms[genes] = model.gene_norms_
         close(record.gene_norms[f, 0], norms, rtol=1e-4)

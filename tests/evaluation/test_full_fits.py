@@ -54,8 +54,7 @@ def test_the_record_of_a_network(data, reconstruct):
         close(record.values[name], expected, atol=1e-4, err_msg=name)
     assert record.latent.dtype == record.predicted_expression.dtype == np.float32
     assert record.kept_genes.tolist() == data.gene_names[model.get_support()].tolist()
-    assert record.labels.index.tolist() == data.cell_names.tolist()
-    assert record.colors == dict(data.colors)
+    assert record.labels.equals(data.labels[["family", "type"]])
     assert record.history.equals(model.history_)
 
 

@@ -1,41 +1,17 @@
 """How far a map can be trusted: held-out errors, alignment of other maps, and what is refused."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.manifold import trustworthiness
 
-from sbnn import (
-    DistilledBottleneckRegressor,
-    SparseBottleneckRegressor,
-    cross_validate,
-    load_dataset,
-    results,
-)
+from sbnn import SparseBottleneckRegressor, cross_validate
 from sbnn.data.preselection import preselect_genes
 from sbnn.evaluation.folds import split_outputs
 from sbnn.evaluation.maps import map_trust, principal_components, tsne_maps
+from sbnn.results import Record
 
-SAVED = Path(__file__).resolve().parents[2] / "saved_models" / "simulated"
 close = np.testing.assert_allclose
-
-
-def test_a_committed_map_is_that_of_its_fit_and_data(data):
-    simulated = load_dataset("simulated", verbose=False)
-    folds = results.load(SAVED / "cv_default.pickle")
-    fit = results.load(SAVED / "fit_default_2d.pickle")
-    model = DistilledBottleneckRegressor(
-        n_genes=25, standardize=False, device="cpu", random_state=42
-    )
-    saved = {"results": SAVED / "map_trust.pickle"}
-    assert map_trust(model, simulated, fit, folds, **saved).agreement.min() > 0.99
-    with pytest.raises(ValueError, match="fit: expected a record of the same data"):
-        map_trust(model, data, fit, folds)
-    fit.values["latent"] = fit.latent + 1
-    with pytest.raises(ValueError, match="differs in judged"):
-        map_trust(model, simulated, fit, folds, **saved)
 
 
 def aligned(other, latent):
@@ -50,13 +26,14 @@ def z_scored(values):
     return (values - values.mean(0, dtype=float)) / values.std(0, dtype=float)
 
 
-def test_trust_is_that_of_the_definitions(data, rng):
+def test_trust_is_that_of_the_definitions(data, rng, tmp_path):
     model = SparseBottleneckRegressor(hidden_layers=(8, 4), epochs=(1, 1, 1, 1), n_genes=5)
     model.set_params(standardize=False, random_state=0)
     folds = cross_validate(model, data, 7, {"n_components": [3, 2]}, verbose=False)
     judged = rng.normal(3, [1, 2], size=(120, 2))
-    fit = results.Record("fit", data.name, data.sha256, [{}], values={"latent": judged})
-    record = map_trust(model, data, fit, folds, seeds=(1, 2), preselect=12)
+    fit = Record("fit", data.name, data.sha256, [{}], values={"latent": judged})
+    how = {"seeds": (1, 2), "preselect": 12, "results": tmp_path / "trust.pickle"}
+    record = map_trust(model, data, fit, folds, **how)
     X = z_scored(data.X[:, preselect_genes(data, 12)]).astype(np.float32)
     Y = z_scored(data.Y).astype(np.float32)
     others = [clone(model).set_params(random_state=seed).fit(X, Y).transform(X) for seed in (1, 2)]
@@ -76,6 +53,12 @@ def test_trust_is_that_of_the_definitions(data, rng):
         "errors": errors,
     }.items():
         close(record.values[name], expected, atol=1e-3, err_msg=name)
+    fit.values["latent"] = judged + 1
+    with pytest.raises(ValueError, match="differs in judged"):
+        map_trust(model, data, fit, folds, **how)
+    fit.sha256 = "other"
+    with pytest.raises(ValueError, match="fit: expected a record of the same data"):
+        map_trust(model, data, fit, folds)
 
 
 def test_maps_and_components_are_of_z_scored_tables(data):

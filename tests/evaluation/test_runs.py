@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from joblib import delayed
-from made_up import Weigher, changed
+from made_up import changed
 from sklearn.linear_model import Ridge
 
 from sbnn import SparseReducedRankRegression, cross_validate
@@ -182,15 +182,6 @@ def test_grid_points_folds_and_names_join_only_if_they_belong(data, tmp_path, mo
     with pytest.raises(ValueError, match="would be lost"):
         run(9.0)
     assert run(9.0, overwrite=True).test_r2.shape == load(path).test_r2.shape == (3, 1)
-
-
-def test_a_preselection_belongs_to_the_fits(data, tmp_path):
-    how = {"results": tmp_path / "cv.pickle", "verbose": False}
-    cross_validate(Weigher(), data, 2, preselect=30, **how)
-    cross_validate(Weigher(), data, 2, preselect={"n_genes": 30, "threshold": None}, **how)
-    for other in (None, 31, {"n_genes": 30, "threshold": 0}):
-        with pytest.raises(ValueError, match="would be lost"):
-            cross_validate(Weigher(), data, 2, preselect=other, **how)
 
 
 def test_there_are_no_more_workers_than_calls_and_cores(monkeypatch):
