@@ -37,25 +37,32 @@ class Model(BaseEstimator):
 
 
 def test_all_that_decides_a_result_is_in_its_key(monkeypatch):
-    def key(model, fold=([1, 2], [3]), scaling="fold", data=("x", "sha", [9, 9]), **besides):
-        return fit_key(data, model, fold, scaling, **besides)
+    def key(scaling="fold", data=("x", "sha", [9, 9]), fold=([1, 2], [3]), more=None, **params):
+        return fit_key(data, Model(**params), fold, scaling, **more or {})
 
-    usual = key(Model())
-    assert usual == key(Model(verbose=3)) == key(Model(settings=Settings()))
-    assert usual == key(Model(alpha=np.float64(1))) == key(Model(alpha=np.array(1.0)))
-    others = [key(Model(), scaling="all"), key(Model(), preselect=3), key(Ridge())]
-    others.append(key(Model(), data=("y", "sha", [9, 9])))
-    others += [key(Model(alpha=2.0)), key(Model(random_state=1))]
-    for settings in (Settings(steps=4), Settings(rates=(0.1, 0.3))):
-        others.append(key(Model(settings=settings)))
-    for fold in (([3], [1, 2]), ([1, 2], [4]), ([1], [2, 3])):
-        others.append(key(Model(), fold))
+    usual = key()
+    assert usual == key(verbose=3) == key(settings=Settings())
+    assert usual == key(alpha=np.float64(1)) == key(alpha=np.array(1.0))
+    others = []
+    for change in (
+        {"scaling": "all"},
+        {"data": ("y", "sha", [9, 9])},
+        {"more": {"preselect": 3}},
+        {"alpha": 2.0},
+        {"random_state": 1},
+        {"settings": Settings(steps=4)},
+        {"settings": Settings(rates=(0.1, 0.3))},
+        {"fold": ([3], [1, 2])},
+        {"fold": ([1, 2], [4])},
+        {"fold": ([1], [2, 3])},
+    ):
+        others.append(key(**change))
     monkeypatch.setattr(Model, "algorithm_version", lambda self, n: n, raising=False)
-    others.append(key(Model()))
+    others.append(key())
     assert len({usual, *others}) == 1 + len(others)
     assert [version_of(Ridge(), 90), version_of(Model(), 90)] == [1, 90]
     monkeypatch.setattr(Model, "__module__", "test_identity.of.another.file")
-    assert key(Model()) == others[-1]
+    assert key() == others[-1]
 
 
 def test_older_descriptions_are_understood():

@@ -139,18 +139,18 @@ def test_models_at_chance_are_called_so(data, record):
 def test_what_is_unknown_is_said(data, record):
     told = verdict(record)
     assert told.better_than_chance is None
-    assert "is unknown: the outputs are not available." in told.sentence
+    assert "is unknown: the outputs are not available." in str(told)
     one = scored(data, paper_folds(data.n_cells, 4)[:1])
     told = verdict(one, data, one)
     assert told.difference is None
-    assert told.sentence.startswith(f"Test R2 {told.test_r2:.3f} (one fold), better")
-    assert told.sentence.endswith("0.000 above ridge (one fold: no interval).")
-    assert "unknown: the record holds no predictions" in str(verdict(drop_details(one), data, one))
-    few = scored(data, [([0, 1, 2], [i]) for i in range(3, 9)])
+    assert str(told).startswith(f"Test R2 {told.test_r2:.3f} (one fold), better")
+    assert str(told).endswith("0.000 above ridge (one fold: no interval).")
+    assert "unknown: the record holds no predictions" in str(verdict(drop_details(one), data))
+    few = replace(record, folds=[(np.arange(9), np.arange(9, 10))])
     assert "unknown: the folds test too few cells" in str(verdict(few, data))
-    for wrong in ({"n_permutations": 18}, {"point": 1}, {"groups": [1, 2]}):
-        with pytest.raises(ValueError, match=next(iter(wrong))):
-            verdict(record, data, **wrong)
+    for named, wrong in {"n_permutations": 18, "point": 1, "groups": [1, 2]}.items():
+        with pytest.raises(ValueError, match=named):
+            verdict(record, data, **{named: wrong})
 
 
 def test_groups_in_training_and_test_are_counted(record):
