@@ -144,7 +144,8 @@ def deal_donors(cells, y, n_folds, seed):
     for i, (train, test) in enumerate(folds):
         absent = set(y) - (set(y[train]) & set(y[test]))
         if absent:
-            warn(f"{cells.name}: fold {i} has no training or test cells of {sorted(absent)}")
+            names = ", ".join(sorted(absent))
+            warn(f"{cells.name}: fold {i} has no training or test cells of {names}")
     return folds
 
 
@@ -155,7 +156,8 @@ def labels_of(data, target):
     lacking = values.isna() | (values == UNKNOWN)
     if lacking.any() or values.nunique() < 2:
         raise ValueError(
-            f"{data.name}: expected a label for every cell in {target!r}, and two different ones"
+            f"{data.name}: expected a label for every cell and at least two different ones, "
+            f"got {values.nunique()} in {target!r}"
         )
     check_blanks(values, target)
     return values.to_numpy(str)
