@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.checks import some
 from sbnn.data.inputs import output_names
@@ -12,6 +11,7 @@ from sbnn.data.objects import gene_modality
 from sbnn.data.paired import as_paired
 from sbnn.errors import check_number
 from sbnn.evaluation.folds import held_out_means
+from sbnn.evaluation.identity import described
 from sbnn.evaluation.stability import gene_counts, selection_table
 from sbnn.models.linear import kept_genes
 from sbnn.results import Record, library_versions, require
@@ -86,7 +86,7 @@ class _Notes:
 
     def of_cells(self, cells, values, columns=None):
         """Table of `values` with one row per cell of the AnnData, matched by cell name."""
-        table = pd.DataFrame(values, np.asarray(cells).astype(str), columns, dtype=np.float64)
+        table = pd.DataFrame(values, cells.astype(str), columns, dtype=np.float64)
         return self._aligned(table, self.adata.obs_names, "cells")
 
     def of_genes(self, table, genes=None):
@@ -94,64 +94,55 @@ class _Notes:
         table = pd.DataFrame(table, genes).rename(index=str)
         aligned = self._aligned(table, self.adata.var_names, "genes")
         for name, column in aligned.items():
-            if table[name].dtype == bool:
-                values = column.eq(True).to_numpy()  # False if missing
-            else:
-                values = column.to_numpy(dtype=np.float64)
+            is_mask = table[name].dtype == bool  # False for missing genes
+            values = column.eq(True) if is_mask else column.astype(np.float64)
             self.adata.var[f"{self.key}_{name}"] = values
 
     def _aligned(self, table, names, kind):
         """Reindex the rows of a table to the given names; names that the table lacks get NaN."""
         if not table.index.isin(names).any():
-            expected = some(table.index, 3)
             raise ValueError(
-                f"adata: expected the {kind} of the result ({expected}), got {some(names, 3)}"
+                f"adata: expected the {kind} of the result ({some(table.index, 3)}), "
+                f"got {some(names, 3)}"
             )
         return table.reindex(names)
 
     def about(self, kind, params, **entries):
         """Write an entry to ``uns``; `params` are stored as JSON."""
-        entries["params"] = json.dumps(params, default=_as_json)
-        kinds = self.adata.uns.get(self.key, {})
-        self.adata.uns[self.key] = {**kinds, kind: entries}
+        entries["params"] = json.dumps(params, default=str)
+        self.adata.uns[self.key] = self.adata.uns.get(self.key, {}) | {kind: entries}
 
     def of_model(self, model):
         """Write the results of a fitted model."""
-        check_is_fitted(model)
         adata = self.adata
+        kept = np.zeros(model.n_features_in_, bool)
+        kept[kept_genes(model)] = True
         predicted = np.asarray(model.predict(adata)).reshape(adata.n_obs, -1)
         names = getattr(model, "output_names_", output_names(None, predicted.shape[1]))
-        columns = [str(name) for name in names]
+        columns = names.astype(str)
         adata.obsm[f"{self.key}_predictions"] = pd.DataFrame(predicted, adata.obs_names, columns)
-        kept = np.isin(np.arange(model.n_features_in_), kept_genes(model))
-        of_genes = {"kept": kept}
+        names = getattr(model, "feature_names_in_", adata.var_names)
+        self.of_genes({"kept": kept}, names)
         if hasattr(model, "gene_norms_"):
-            of_genes["norm"] = model.gene_norms_
-        self.of_genes(of_genes, getattr(model, "feature_names_in_", adata.var_names))
+            self.of_genes({"norm": model.gene_norms_}, names)
         if hasattr(model, "transform"):
             adata.obsm[f"X_{self.key}"] = np.asarray(model.transform(adata))
-        about = {"class": type(model).__name__, "versions": library_versions()}
-        self.about("model", model.get_params(), **about)
+        self.about("model", described(model), versions=library_versions())
 
     def of_record(self, record, data, point):
         """Write the contents of a record."""
         kind = record.experiment
         params = record.settings["estimator"]
-        about = {
-            "dataset": record.dataset,
-            "sha256": record.sha256,
-            "versions": dict(record.versions),
-        }
+        about = {"dataset": record.dataset, "sha256": record.sha256, "versions": record.versions}
         if kind == "interpretation":
             about["r2"] = record.r2
             self.of_interpretation(record)
         elif kind == "fit":
-            about["train_r2"] = float(record.train_r2)
+            about["train_r2"] = record.train_r2
             self.of_fit(record)
         elif kind == "repeated fits":
             about["train_r2"] = record.train_r2[0]
-            frequency = gene_counts(record)["frequency"]
-            self.of_genes({"kept_by_seeds": frequency})
+            self.of_genes({"kept_by_seeds": gene_counts(record)["frequency"]})
         elif "test_predictions" not in record.values:
             kind = "stability selection"
             about["test_r2"] = record.test_r2[:, 0]
@@ -161,9 +152,6 @@ class _Notes:
                 point = 0
             check_number("point", point, int, 0, len(record.params) - 1)
             about["test_r2"] = record.test_r2[:, point]
-            about["test_feature_r2"] = record.test_feature_r2[:, point]
-            about["feature_names"] = record.feature_names.astype(object)
-            about["scaling"] = record.settings["scaling"]
             params = params | {"point": record.params[point]}
             self.of_cross_validation(record, data, point)
         self.about(kind, params, **about)
@@ -177,10 +165,9 @@ class _Notes:
 
     def of_fit(self, record):
         """Write the latent space and the kept genes of a fit."""
-        of_genes = {"kept": record.selected}
+        self.of_genes({"kept": record.selected}, record.gene_names)
         if "gene_norms" in record.values:
-            of_genes["norm"] = record.gene_norms
-        self.of_genes(of_genes, record.gene_names)
+            self.of_genes({"norm": record.gene_norms}, record.gene_names)
         latent = self.of_cells(record.cell_names, record.latent)
         self.adata.obsm[f"X_{self.key}"] = latent.to_numpy()
 
@@ -192,15 +179,9 @@ class _Notes:
         held_out = held_out_means(record, data.Y, point)
         self.adata.obsm[f"{self.key}_held_out"] = self.of_cells(data.cell_names, held_out, names)
         fold = pd.Series(pd.NA, data.cell_names, dtype="Int64")
-        for f in reversed(range(len(record.folds))):  # the first fold that tests a cell counts
-            _, test = record.folds[f]
+        for f, (_, test) in reversed([*enumerate(record.folds)]):  # the first fold counts
             fold.iloc[test] = f
         self.adata.obs[f"{self.key}_fold"] = fold.reindex(self.adata.obs_names)
         if "selected" in record.values:
-            share = record.selected[:, point].mean(axis=0)
+            share = record.selected[:, point].mean(0)
             self.of_genes({"kept_in_folds": share}, record.gene_names)
-
-
-def _as_json(value):
-    """Arrays and numbers of numpy as plain data; anything else as text."""
-    return value.tolist() if hasattr(value, "tolist") else repr(value)

@@ -17,12 +17,11 @@ from sbnn.errors import check_among, warn
 from sbnn.evaluation.folds import (
     SCALINGS,
     folds_of,
+    held_out,
     source_arrays,
     split_fold,
-    split_outputs,
-    z_scored,
 )
-from sbnn.evaluation.identity import configured
+from sbnn.evaluation.identity import configured, made_for
 from sbnn.evaluation.runs import NESTED, drop_details, fit_all, in_workers
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.results import Record, kept_params, require
@@ -137,9 +136,8 @@ def cross_validate(
     for name in keep:
         check_among("keep", name, NESTED)
     check_among("scaling", scaling, SCALINGS)
-    folds = folds_of(folds, data.n_cells)
     points = list(ParameterGrid(param_grid or {}))
-    models = [configured(estimator, point, seed, data.gene_names) for point in points]
+    models = [configured(estimator, point, seed) for point in points]
     chosen = settings_of(preselect)
     wanted = Record(
         "cross-validation",
@@ -148,12 +146,12 @@ def cross_validate(
         params=[kept_params(point) for point in points],
         seed=seed,
         settings=chosen,
-        folds=folds,
+        folds=folds_of(folds, data.n_cells),
         values=data.names,
     )
     record = fit_all(
         wanted,
-        [[model] * len(folds) for model in models],
+        [[model] * len(wanted.folds) for model in models],
         partial(_jobs_left, wanted, models, data, scaling, n_jobs),
         estimator,
         scaling,
@@ -169,25 +167,22 @@ def cross_validate(
 
 def _jobs_left(wanted, models, data, scaling, n_jobs, done):
     """Calls that fit each path in each fold, unless its fits are done; chooses genes first."""
-    folds = wanted.folds
     arrays = source_arrays(data, scaling)
-    genes = [None] * len(folds)  # masks of shape (p,)
+    genes = [None] * len(wanted.folds)  # masks of shape (p,)
     if "preselect" in wanted.settings:
         n_genes, threshold, _ = wanted.settings["preselect"].values()
         choose = delayed(preselect_genes)
-        choices = [choose(data, n_genes, train, threshold=threshold) for train, _ in folds]
+        choices = [choose(data, n_genes, train, threshold=threshold) for train, _ in wanted.folds]
         genes = list(in_workers(choices, n_jobs, "generator"))
         wanted.values = wanted.values | {"preselected": np.array(genes)}
     jobs = []
     for path in _paths(models[0], wanted.params):
-        for f, fold in enumerate(folds):
+        for f, fold in enumerate(wanted.folds):
             places = [(g, f) for g in path]
-            if done.keys() >= set(places):
-                continue
-            of_path = [models[g] for g in path]
-            if genes[f] is not None and hasattr(models[0], "for_genes"):
-                of_path = [model.for_genes(data.gene_names, genes[f]) for model in of_path]
-            jobs.append(delayed(_fit_and_score)(of_path, arrays, fold, scaling, genes[f], places))
+            if not done.issuperset(places):
+                of_path = [made_for(models[g], data.gene_names, genes[f]) for g in path]
+                how = (of_path, arrays, fold, scaling, genes[f], places)
+                jobs.append(delayed(_fit_and_score)(*how))
     return jobs
 
 
@@ -197,8 +192,8 @@ def _paths(model, points):
         return [[g] for g in range(len(points))]
     paths = {}
     for g, point in enumerate(points):
-        rest = sorted((name, repr(v)) for name, v in point.items() if name != model.path_parameter)
-        paths.setdefault(tuple(rest), []).append(g)
+        rest = point | {model.path_parameter: "any"}
+        paths.setdefault(repr(sorted(rest.items())), []).append(g)
     return list(paths.values())
 
 
@@ -218,13 +213,16 @@ def _fit_and_score(models, arrays, fold, scaling, genes, places):
             fitted = [first.fit(X_train, Y_train)]
         outcomes = []
         for model, place in zip(fitted, places, strict=True):
-            outcome = {"seconds": time.process_time() - started}
+            seconds = time.process_time() - started
             predicted = predicted_by(model, X_test, Y_test)
-            outcome |= scores_of("test", Y_test, predicted, mean)
-            outcome["test_predictions"] = predicted.astype(np.float32)
-            outcome |= scores_of("train", Y_train, predicted_by(model, X_train, Y_train), mean)
-            outcome |= selection_of(model, genes)
-            outcome |= _details_of(model, X_test)
+            outcome = {
+                "seconds": seconds,
+                "test_predictions": predicted.astype(np.float32),
+                **scores_of("test", Y_test, predicted, mean),
+                **scores_of("train", Y_train, predicted_by(model, X_train, Y_train), mean),
+                **selection_of(model, genes),
+                **_details_of(model, X_test),
+            }
             outcomes.append((place, outcome))
             started = time.process_time()
     return outcomes
@@ -250,8 +248,8 @@ def selection_of(model, genes=None):
     """
     outcome = {}
     if hasattr(model, "get_support"):
-        outcome["selected"] = _at_genes(genes, np.asarray(model.get_support()))
-        outcome["n_selected"] = int(outcome["selected"].sum())
+        selected = _at_genes(genes, np.asarray(model.get_support()))
+        outcome = {"selected": selected, "n_selected": int(selected.sum())}
     if hasattr(model, "gene_norms_"):
         outcome["gene_norms"] = _at_genes(genes, model.gene_norms_.astype(np.float32))
     return outcome
@@ -299,7 +297,7 @@ def epoch_curves(record, **params):
     return pd.concat([table.assign(fold=f) for f, table in enumerate(tables)], ignore_index=True)
 
 
-def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None):
+def chance_table(record, Y, n_permutations=N_PERMUTATIONS, points=None):
     """Table of test R2, mean R2 with permuted outputs and p-value for each grid point.
 
     Grid points whose predictions are not saved are left out. The p-value is that of
@@ -310,7 +308,7 @@ def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None):
     points = [point for point in points if has_predictions(record, point)]
     r2 = np.empty((1 + n_permutations, len(points)))
     for i, point in enumerate(points):
-        r2[:, [i]] = permuted_r2(record, Y, point, n_permutations, seed)
+        r2[:, i] = permuted_r2(record, Y, point, n_permutations)
     return compared_with_chance(r2, points, len(record.folds))
 
 
@@ -320,40 +318,27 @@ def has_predictions(record, point):
     return predictions is not None and all(fold is not None for fold in predictions[point])
 
 
-def permuted_r2(record, Y, point, n_permutations, seed=0, of_outputs=False):
-    """Test R2 of a grid point, then with permuted outputs: shape (1 + n_permutations, 1).
+def permuted_r2(record, Y, point, n_permutations, of_outputs=False):
+    """Test R2 of a grid point, then with permuted outputs: shape (1 + n_permutations,).
 
-    With `of_outputs`, there is a column for each output, of shape (1 + n_permutations, q).
+    With `of_outputs`, there is a column for each output: shape (1 + n_permutations, q).
     Predictions stay fixed, and all grid points get the same permutations.
     """
-    scaling = record.settings.get("scaling", "fold")
-    if scaling == "all":
-        Y = z_scored(Y)
+    sums = "nq,nq->q" if of_outputs else "nq,nq->"
     r2 = 0
-    for f, fold in enumerate(record.folds):
-        Y_train, Y_test = split_outputs(Y, fold, scaling)
-        mean = Y_train.mean(axis=0, dtype=np.float64)
-        outputs = Y_test - mean
-        predicted = np.asarray(record.test_predictions[point][f], dtype=np.float64)
-        predicted = predicted.reshape(outputs.shape) - mean
-        products = [_products(predicted, outputs, of_outputs)]
-        random = np.random.default_rng((seed, f))
+    for f, (_, outputs, predicted, mean) in enumerate(held_out(record, Y, point)):
+        outputs = outputs - mean
+        predicted = predicted - mean
+        products = [np.einsum(sums, predicted, outputs)]
+        random = np.random.default_rng((0, f))
         for _ in range(n_permutations):
-            order = random.permutation(len(outputs))
-            products.append(_products(predicted, outputs[order], of_outputs))
-        axis = 0 if of_outputs else None
-        size = np.square(predicted).sum(axis)
-        total = np.square(outputs).sum(axis)
+            shuffled = outputs[random.permutation(len(outputs))]
+            products.append(np.einsum(sums, predicted, shuffled))
+        size = np.einsum(sums, predicted, predicted)
+        total = np.einsum(sums, outputs, outputs)
         total = np.where(total > 0, total, np.nan)
         r2 = r2 + (2 * np.array(products) - size) / total / len(record.folds)
     return r2
-
-
-def _products(predicted, outputs, of_outputs):
-    """Sum of the products of predictions and outputs, over cells and, by default, outputs."""
-    if of_outputs:
-        return (predicted * outputs).sum(0)
-    return [np.vdot(predicted, outputs)]
 
 
 def compared_with_chance(r2, names, n_folds):
@@ -366,11 +351,9 @@ def compared_with_chance(r2, names, n_folds):
     R2 with permuted outputs from their mean are scaled up; see `_CORRELATED`.
     """
     measured = r2[0]
-    others = r2[1:]
-    permuted = others.mean(0)
+    permuted = r2[1:].mean(0)
     wider = _CORRELATED if n_folds > 1 else 1
-    chance = permuted + wider * (others - permuted)
-    # the measured outputs count as one permutation
+    chance = permuted + wider * (r2[1:] - permuted)
     reached = 1 + (chance >= measured - 1e-12).sum(0)
     p = np.where(np.isfinite(measured), reached / len(r2), np.nan)
     return pd.DataFrame({"test_r2": measured, "permuted_r2": permuted, "p": p}, names)
@@ -390,10 +373,8 @@ def _warn_of_chance(record, Y):
     if chance.empty or least_p(record) > LEVEL:
         return
     best = chance.loc[chance.test_r2.idxmax()]
-    n_points = len(record.params)
-    some = "" if n_points == 1 else f"{len(chance)} of {n_points} grid points: "
     warn(
-        f"{some}held-out cells of {record.dataset!r} are not predicted better than by chance "
-        f"(test R2 {best.test_r2:.3f}, with permuted outputs {best.permuted_r2:.3f}, "
-        f"p = {best.p:.2f})"
+        f"held-out cells of {record.dataset!r} are not predicted better than by chance "
+        f"by {len(chance)} of {len(record.params)} grid points (best test R2 {best.test_r2:.3f}, "
+        f"with permuted outputs {best.permuted_r2:.3f}, p = {best.p:.2f})"
     )

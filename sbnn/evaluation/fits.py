@@ -2,6 +2,7 @@
 
 import time
 from functools import partial
+from itertools import chain
 from math import comb
 from numbers import Integral
 
@@ -19,7 +20,7 @@ from sbnn.determinism import reproducible
 from sbnn.errors import check_number
 from sbnn.evaluation.crossval import cross_validate, predicted_by, scores_of, selection_of
 from sbnn.evaluation.folds import group_codes, source_arrays
-from sbnn.evaluation.identity import configured, described
+from sbnn.evaluation.identity import configured, described, made_for
 from sbnn.evaluation.runs import drop_details, fit_all, load_or_compute
 from sbnn.models.bottleneck.distilled import DistilledBottleneckRegressor
 from sbnn.models.bottleneck.scales import model_in_units
@@ -72,7 +73,7 @@ def fit_full(
     _require_selection(estimator)
     data = as_paired(data)
     chosen, preselected = with_preselected(data, preselect)
-    model = configured(estimator, {}, seed, chosen.gene_names)
+    model = made_for(configured(estimator, {}, seed), chosen.gene_names)
     wanted = Record(
         "fit",
         data.name,
@@ -90,7 +91,7 @@ def fit_full(
         return values
 
     if model_file is not None:
-        overwrite = overwrite or not results_path(model_file, "model_file", [results]).exists()
+        overwrite |= not results_path(model_file, "model_file", [results]).exists()
     return load_or_compute(
         wanted, compute, results, overwrite, estimator=model, n_cells=data.n_cells
     )
@@ -98,11 +99,10 @@ def fit_full(
 
 def _normalizer_of(data):
     """Normaliser of counts of new cells; None if the expression is not from these counts."""
-    size = None if data.counts is None else size_of_library(data.X, data.counts)
-    if size is None:
+    if data.counts is None:
         return None
-    counts = Cells(data.counts, data.gene_names)
-    return CountNormalizer(size).fit(counts)
+    size = size_of_library(data.X, data.counts)
+    return size and CountNormalizer(size).fit(Cells(data.counts, data.gene_names))
 
 
 def _fitted(model, data, seed):
@@ -113,7 +113,10 @@ def _fitted(model, data, seed):
         latent = np.asarray(model.transform(X))
         kept = np.asarray(model.get_support())
         predictions = predicted_by(model, X, Y)
-        expression = _expression_from_latent(model, X, latent, kept)
+        if getattr(model, "reconstruct", False):
+            expression = model.reconstruct_genes(X)
+        else:
+            expression = LinearRegression().fit(latent, X[:, kept]).predict(latent)
         values = {
             "latent": latent.astype(np.float32),
             "embedding": embed(latent, seed).astype(np.float32),
@@ -128,18 +131,10 @@ def _fitted(model, data, seed):
             "labels": data.labels[["family", "type"]],
             "colors": dict(data.colors),
         }
-    if hasattr(model, "gene_norms_"):
-        values["gene_norms"] = model.gene_norms_
-    if hasattr(model, "history_"):
-        values["history"] = model.history_
+    for name in ("gene_norms", "history"):
+        if hasattr(model, f"{name}_"):
+            values[name] = getattr(model, f"{name}_")
     return values
-
-
-def _expression_from_latent(model, X, latent, kept):
-    """Expression of the kept genes, predicted by the model or by regression on the latent space."""
-    if getattr(model, "reconstruct", False):
-        return model.reconstruct_genes(X)
-    return LinearRegression().fit(latent, X[:, kept]).predict(latent)
 
 
 def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=False):
@@ -168,7 +163,7 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
 
     def compute():
         selection = select_genes(data.counts, n_genes, threshold)
-        return {**vars(selection), "gene_names": data.gene_names}
+        return vars(selection) | {"gene_names": data.gene_names}
 
     wanted = Record("gene-selection", data.name, data.sha256, [params])
     return load_or_compute(wanted, compute, results, overwrite)
@@ -188,7 +183,7 @@ def repeat_fits(estimator, data, seeds=10, **options):
     if isinstance(seeds, Integral):
         seeds = range(seeds)
     points = [{"random_state": int(seed)} for seed in seeds]
-    models = [configured(estimator, point, None, data.gene_names) for point in points]
+    models = [configured(estimator, point, None) for point in points]
     wanted = Record("repeated fits", data.name, data.sha256, points, values=data.names)
     return fit_all(
         wanted,
@@ -204,8 +199,12 @@ def repeat_fits(estimator, data, seeds=10, **options):
 def _seeds_left(models, data, done):
     """Calls that fit the models whose places are not in `done`."""
     X, Y, _ = source_arrays(data, "all")
-    fit = delayed(_fit_once)
-    return [fit(model, X, Y, (g, 0)) for g, model in enumerate(models) if (g, 0) not in done]
+    jobs = []
+    for g, model in enumerate(models):
+        if (g, 0) not in done:
+            model = made_for(model, data.gene_names)
+            jobs.append(delayed(_fit_once)(model, X, Y, (g, 0)))
+    return jobs
 
 
 def _fit_once(model, X, Y, place):
@@ -213,17 +212,18 @@ def _fit_once(model, X, Y, place):
     with reproducible():
         started = time.process_time()
         model.fit(X, Y)
-        outcome = {"seconds": time.process_time() - started}
-        outcome |= scores_of("train", Y, predicted_by(model, X, Y), 0.0)
-        outcome |= selection_of(model)
+        outcome = {
+            "seconds": time.process_time() - started,
+            **scores_of("train", Y, predicted_by(model, X, Y), 0.0),
+            **selection_of(model),
+        }
     return [(place, outcome)]
 
 
 def _require_selection(estimator):
     """Reject an estimator that does not select genes."""
     if not hasattr(estimator, "get_support"):
-        name = type(estimator).__name__
-        raise TypeError(f"estimator: {name} does not select genes: it has no method get_support")
+        raise TypeError(f"estimator: expected one with the method get_support, got {estimator!r}")
 
 
 def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
@@ -234,24 +234,19 @@ def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
     `n_pairs` different pairs are possible, all of them are returned.
     """
     check_number("n_pairs", n_pairs, int, 1)
-    codes = np.arange(n)
-    if groups is not None:
-        codes = group_codes(groups, "groups")
+    codes = np.arange(n) if groups is None else group_codes(groups, "groups")
     n_groups = codes.max() + 1
-    if n_groups < 2:
-        raise ValueError("groups: expected at least two groups, got one")
     size = n_groups // 2
+    if not size:
+        raise ValueError("groups: expected at least two groups, got one")
     n_possible = comb(n_groups, 2 * size) * comb(2 * size, size) // 2
     rng = np.random.default_rng(seed)
-    halves = {}
-    while len(halves) < min(n_pairs, n_possible):
+    folds = {}
+    while len(folds) < min(n_pairs, n_possible):
         pair = np.sort(rng.permutation(n_groups)[: 2 * size].reshape(2, -1))
-        cells = [np.flatnonzero(np.isin(codes, half)) for half in pair]
-        halves[frozenset(map(tuple, pair.tolist()))] = cells
-    folds = []
-    for one, other in halves.values():
-        folds += [(one, other), (other, one)]
-    return folds
+        one, other = (np.flatnonzero(np.isin(codes, half)) for half in pair)
+        folds[frozenset(map(tuple, pair.tolist()))] = [(one, other), (other, one)]
+    return list(chain(*folds.values()))
 
 
 def stability_selection(
@@ -335,13 +330,11 @@ def genes_curve(
     n_genes = data.n_genes
     if preselect is not None:
         n_genes = min(n_genes, settings_of(preselect)["preselect"]["n_genes"])
-    points = list(numbers_up_to(n_genes, sorted(numbers)))
+    points = [*numbers_up_to(n_genes, sorted(numbers))]
     if nested:
         points.append(AUTO)
-    if estimator is None:
-        estimator = DistilledBottleneckRegressor()
+    model = WithNumberChosen(estimator or DistilledBottleneckRegressor())
     grid = {"n_genes": points}
-    model = WithNumberChosen(estimator)
     record = cross_validate(
         model, data, folds, grid, results=results, preselect=preselect, **options
     )

@@ -1,6 +1,5 @@
 """Cross-validation folds, and the scaled training and test arrays of a fold."""
 
-import re
 from numbers import Integral
 
 import numpy as np
@@ -14,7 +13,6 @@ from sbnn.data.typed_cells import as_typed
 from sbnn.errors import check_among, check_number, warn
 
 SCALINGS = ("fold", "all", "none")
-ISO = re.compile(r"\d{4}([-/.]\d\d){0,2}([ T].*)?")  # dates as text that sorts chronologically
 SEEDS = (0, 1, 2)  # each seed gives one set of folds of typed cells
 
 
@@ -36,9 +34,10 @@ def paper_folds(n, n_folds=10, seed=42):
     list of (ndarray, ndarray)
         Training and test positions of every fold, in the order of the permutation.
     """
-    check_number("n", n, int, 2)
-    check_number("n_folds", n_folds, int, 2, n)
+    check_number("n_folds", n_folds, int, 2)
     size = n // n_folds
+    if not size:
+        raise ValueError(f"n_folds: expected at most as many as cells ({n}), got {n_folds}")
     # the generator used for the published folds
     order = np.random.RandomState(seed).permutation(n)
     folds = []
@@ -87,40 +86,29 @@ def later_fold(times, share=0.8):
         between the two.
     """
     check_number("share", share, float, 0, 1)
-    _check_order_of_text(times)
-    codes = group_codes(times, "times")
-    n_train = min(max(round(share * (codes.max() + 1)), 1), codes.max())
-    earlier = codes < n_train
+    codes = group_codes(_in_order(times), "times")
+    earlier = codes < np.clip(round(share * (codes.max() + 1)), 1, codes.max())
     return folds_of([(np.flatnonzero(earlier), np.flatnonzero(~earlier))], len(codes))
 
 
-def _check_order_of_text(times):
-    """Reject times in words, whose alphabetical order is not their order in time."""
-    times = np.ravel(np.asarray(times, dtype=object))
-    text = [time for time in times if isinstance(time, str)]
-    if all(ISO.fullmatch(time) for time in text):
-        return
-    # as in 20180917
-    digits = all(time.isdecimal() for time in text) and len({len(time) for time in text}) == 1
-    if not digits or len(text) < len(times):
+def _in_order(times):
+    """Times that sort in their order: dates that are written as text are read."""
+    if not any(isinstance(time, str) for time in times):
+        return times
+    try:
+        return pd.to_datetime(pd.Series(times), format="ISO8601")
+    except ValueError as error:
         raise ValueError(
-            "times: expected numbers, datetime64 or dates such as 2018-09-17, "
-            f"got the text {text[0]!r}"
-        )
+            f"times: expected numbers, datetime64 or dates such as 2018-09-17: {error}"
+        ) from error
 
 
 def group_codes(labels, name, cells=None):
     """For each cell, the index of its label in the sorted array of distinct labels."""
-    # converted to text, missing values would form a group
-    missing = np.flatnonzero(pd.isna(np.asarray(labels, dtype=object)))
-    if missing.size:
-        raise ValueError(
-            f"{name}: expected one value for each cell, "
-            f"but values are missing, the first at position {missing[0]}"
-        )
-    labels = np.asarray(labels)
-    if labels.ndim != 1 or (cells is not None and len(labels) != len(cells)):
-        raise ValueError(f"{name}: expected one value for each cell, got shape {labels.shape}")
+    labels = np.asarray(labels, dtype=object)  # as text, missing values would form a group
+    n = len(labels) if cells is None else len(cells)
+    if labels.shape != (n,) or pd.isna(labels).any():
+        raise ValueError(f"{name}: expected one value for each cell, none of them missing")
     return np.unique(labels, return_inverse=True)[1]
 
 
@@ -138,22 +126,19 @@ def deal_donors(cells, y, n_folds, seed):
     # chance: if two human cells of different donors are tested together with one seed, they are
     # tested together with another seed in 45 % of the cases (20 % by chance). Intervals must not
     # treat the sets as independent.
-    counts = {"cells": pd.Series(y).value_counts()}
     if "donor" in cells.labels:
         donors = labels_of(cells, "donor")
-        counts["donors"] = pd.Series(donors).groupby(y).nunique()
         splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+        sizes = pd.Series(donors).groupby(y).nunique()
     else:
         donors = None
         splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+        sizes = pd.Series(y).value_counts()
         warn(f"{cells.name}: without donors in the labels, folds may split the cells of a donor")
-    few = []
-    for kind, sizes in counts.items():
-        for name, size in sizes[sizes < n_folds].items():
-            few.append(f"{size} {kind} of {name}")
-    if few:
+    few = sizes[sizes < n_folds]
+    if len(few):
         raise ValueError(
-            f"n_folds: some classes have fewer than {n_folds} cells or donors: {', '.join(few)}"
+            f"n_folds: classes with fewer than {n_folds} donors or cells: {few.to_dict()}"
         )
     folds = list(splitter.split(y, y, donors))
     for i, (train, test) in enumerate(folds):
@@ -168,14 +153,14 @@ def labels_of(data, target):
     """Labels of all cells, str of shape (n,); there must be at least two different labels."""
     check_among("target", target, data.labels)
     values = data.labels[target]
-    lacking = (values.isna() | (values == UNKNOWN)).sum()
-    if lacking or values.nunique() < 2:
+    lacking = values.isna() | (values == UNKNOWN)
+    if lacking.any() or values.nunique() < 2:
         raise ValueError(
             f"{data.name}: expected a label for every cell and at least two different ones, "
-            f"got {values.nunique()} in {target!r}; number of cells without a label: {lacking}"
+            f"got {values.nunique()} in {target!r}"
         )
     check_blanks(values, target)
-    return values.to_numpy(dtype=str)
+    return values.to_numpy(str)
 
 
 def folds_of(folds, n):
@@ -183,22 +168,22 @@ def folds_of(folds, n):
     if folds is None:
         folds = 10
     if isinstance(folds, Integral):
-        folds = paper_folds(n, folds)
+        pairs = paper_folds(n, folds)
     elif hasattr(folds, "get_n_splits"):
-        folds = folds.split(np.zeros(n))
-    folds = list(folds)
-    if not folds or any(len(fold) != 2 for fold in folds):
+        pairs = list(folds.split(np.zeros(n)))
+    else:
+        pairs = list(folds)
+    if not pairs or any(len(pair) != 2 for pair in pairs):
         raise ValueError("folds: expected pairs of positions (training, test), and at least one")
     checked = []
-    seen = {}
-    for i, (train, test) in enumerate(folds):
+    seen = set()
+    for i, (train, test) in enumerate(pairs):
         fold = np.asarray(train), np.asarray(test)
         _check_fold(fold, i, n)
         cells = tuple(np.sort(part).tobytes() for part in fold)
         if cells in seen:
-            same = f"fold {i} has the same cells as fold {seen[cells]}"
-            raise ValueError(f"folds: {same}, which would then count twice")
-        seen[cells] = i
+            raise ValueError(f"folds: fold {i} has the same cells as an earlier one")
+        seen.add(cells)
         checked.append(fold)
     return checked
 
@@ -206,20 +191,12 @@ def folds_of(folds, n):
 def _check_fold(fold, i, n):
     """Reject fold `i` unless it holds positions of `n` cells, each in one part and tested once."""
     train, test = fold
-    wrong = ""
-    if not train.size:
-        wrong = f"fold {i} has no training cell"
-    elif not test.size:
-        wrong = f"fold {i} has no test cell"
-    elif not np.isin(np.concatenate(fold), np.arange(n)).all():
-        wrong = f"the cells of fold {i} must be positions from 0 to {n - 1}"
-    elif len(np.unique(test)) < len(test):
-        wrong = f"fold {i} tests a cell twice"
-    elif np.isin(test, train).any():
-        shared = test[np.isin(test, train)]
-        wrong = f"fold {i} has cells in both training and test, such as {shared[0]}"
-    if wrong:
-        raise ValueError(f"folds: {wrong}")
+    known = np.isin(np.concatenate(fold), np.arange(n)).all()
+    apart = len(np.setdiff1d(test, train)) == len(test)  # also if a cell is tested twice
+    if not (len(train) and len(test) and known and apart):
+        raise ValueError(
+            f"folds: fold {i} must train on some of {n} cells (by position) and test others once"
+        )
 
 
 def source_arrays(data, scaling):
@@ -252,37 +229,38 @@ def split_fold(arrays, fold, scaling, genes=None):
     if genes is not None:
         X_train = X_train[:, genes]
         X_test = X_test[:, genes]
-    if scaling == "fold":
-        scaler = Standardizer()
-        X_train = scaler.fit_transform(X_train)
-        X_test = scaler.transform(X_test)
-    if scaling == "all":
-        X_train, X_test = _centred(X_train, X_test)
-    X_train, X_test = _contiguous(X_train, X_test)
+    X_train, X_test = _scaled(X_train, X_test, scaling, Standardizer())
     Y_train, Y_test = split_outputs(Y, fold, scaling)
     return X_train, Y_train, X_test, Y_test
 
 
 def split_outputs(Y, fold, scaling):
     """Scaled outputs of the training and the test cells of a fold, float32."""
-    Y_train, Y_test = (Y[cells] for cells in fold)
+    train, test = fold
+    return _scaled(Y[train], Y[test], scaling, StandardScaler())
+
+
+def _scaled(train, test, scaling, scaler):
+    """Both arrays scaled by means, and with "fold" by SDs, of the training cells."""
     if scaling == "fold":
-        scaler = StandardScaler()
-        Y_train = scaler.fit_transform(Y_train.astype(np.float64))
-        Y_test = scaler.transform(Y_test.astype(np.float64))
+        train = scaler.fit_transform(train.astype(np.float64))
+        test = scaler.transform(test.astype(np.float64))
     if scaling == "all":
-        Y_train, Y_test = _centred(Y_train, Y_test)
-    return _contiguous(Y_train, Y_test)
+        mean = train.mean(0)
+        train = train - mean
+        test = test - mean
+    return [np.ascontiguousarray(part, dtype=np.float32) for part in (train, test)]
 
 
-def _centred(train, test):
-    """Both arrays relative to the means of the training cells."""
-    mean = train.mean(0)
-    return train - mean, test - mean
-
-
-def _contiguous(*arrays):
-    return [np.ascontiguousarray(array, dtype=np.float32) for array in arrays]
+def held_out(record, Y, point):
+    """For each fold: test cells, their scaled outputs, the predictions, and the training mean."""
+    scaling = record.settings["scaling"]
+    if scaling == "all":
+        Y = z_scored(Y)
+    for fold, predicted in zip(record.folds, record.test_predictions[point], strict=True):
+        Y_train, Y_test = split_outputs(Y, fold, scaling)
+        mean = Y_train.mean(axis=0, dtype=np.float64)
+        yield fold[1], Y_test, predicted.reshape(Y_test.shape), mean
 
 
 def held_out_means(record, Y, point):
@@ -290,18 +268,17 @@ def held_out_means(record, Y, point):
 
     Cells that no fold tests get NaN.
     """
-    Y = np.asarray(Y, dtype=np.float64)
+    Y = Y.astype(np.float64)
     scaling = record.settings["scaling"]
     total = np.zeros(Y.shape)
     times = np.zeros((len(Y), 1))
     for (train, test), predicted in zip(record.folds, record.test_predictions[point], strict=True):
         if scaling != "none":
             scaler = StandardScaler().fit(Y if scaling == "all" else Y[train])
-            mean = scaler.transform(Y)[train].mean(axis=0)
-            predicted = scaler.inverse_transform(predicted + mean)
+            predicted = predicted * scaler.scale_ + Y[train].mean(axis=0)
         total[test] += predicted
         times[test] += 1
-    return np.divide(total, times, out=np.full(total.shape, np.nan), where=times > 0)
+    return total / np.where(times, times, np.nan)
 
 
 def split_and_scale(data, fold, scaling="fold"):

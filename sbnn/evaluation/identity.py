@@ -31,17 +31,20 @@ FORMER_PARAMS = {
 }
 
 
-def configured(estimator, point, seed, genes=None):
-    """Clone an estimator; set parameters of a grid point, genes and random states that are None."""
+def configured(estimator, point, seed):
+    """Clone an estimator; set the parameters of a grid point, and random states that are None."""
     if seed is not None:
         check_number("seed", seed, int, 0, 2**32 - 1)
     model = clone(estimator).set_params(**point)
     for name, value in model.get_params().items():
         if value is None and name.split("__")[-1] == "random_state":
             model.set_params(**{name: seed})
-    if genes is None or not hasattr(model, "for_genes"):
-        return model
-    return model.for_genes(genes)
+    return model
+
+
+def made_for(model, genes, kept=None):
+    """The model with its prior in the order of the genes, or of those in the mask `kept`."""
+    return model.for_genes(genes, kept) if hasattr(model, "for_genes") else model
 
 
 def described(model, known=None):
@@ -106,8 +109,7 @@ def _plain(value):
     if hasattr(value, "get_params"):
         return type(value).__name__  # the parameters of a nested estimator are listed separately
     if dataclasses.is_dataclass(value):
-        names = [field.name for field in dataclasses.fields(value)]
-        return {name: _plain(getattr(value, name)) for name in names}
+        return {name: _plain(entry) for name, entry in vars(value).items()}
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if isinstance(value, tuple | list):
@@ -146,6 +148,6 @@ def described_models(models, n_cells, results=None, overwrite=False):
         known = load(results).settings
     found = {}
     for name, model in models.items():
-        version = {"version": version_of(model, n_cells[name])}
-        found[name] = described(model, known.get(name)) | version
+        found[name] = described(model, known.get(name))
+        found[name]["version"] = version_of(model, n_cells[name])
     return found

@@ -41,7 +41,6 @@ def interpret(
     stability=None,
     baseline=None,
     name="custom",
-    random_state=0,
 ):
     """Interpret the kept genes of a fitted model, for tables and figures.
 
@@ -62,8 +61,6 @@ def interpret(
         stores them.
     name : str
         Name of the data.
-    random_state : int
-        Seed to store in the record; it does not affect the values.
 
     Returns
     -------
@@ -104,13 +101,13 @@ def interpret(
     outputs = outputs.reshape(len(outputs), -1)
     if gene_names is None:
         gene_names = _check_feature_names_in(model)
-    if feature_names is None and not isinstance(table, pd.DataFrame):
-        feature_names = getattr(model, "output_names_", None)
     if feature_names is None:
         feature_names = output_names(table, outputs.shape[1])
+        if not isinstance(table, pd.DataFrame):
+            feature_names = getattr(model, "output_names_", feature_names)
     gene_names = np.asarray(gene_names)
     feature_names = np.asarray(feature_names)
-    if (gene_names.shape, feature_names.shape) != (values.shape[1:], outputs.shape[1:]):
+    if (len(gene_names), len(feature_names)) != (values.shape[1], outputs.shape[1]):
         raise ValueError(
             f"gene_names, feature_names: expected {values.shape[1]} and {outputs.shape[1]} names"
         )
@@ -118,11 +115,14 @@ def interpret(
     kept = kept_genes(model)
     baseline = baseline_of(model, values, baseline)
     shares = integrated_gradients(model, values, baseline)  # (n, k, q)
+    change = _asked(model, "predict", values) - _asked(model, "predict", baseline[np.newaxis])
     output_sd = np.where(np.ptp(outputs, axis=0) == 0, 1, outputs.std(0))
-    gap = np.abs(completeness_gap(model, values, shares, baseline)) / output_sd
     way = values[:, kept] - baseline[kept]  # (n, k)
     squares = np.square(way).sum(0)[:, np.newaxis]
     slopes = np.einsum("nk,nkq->kq", way, shares) / np.where(squares == 0, 1, squares)
+    norms = np.linalg.norm(np.atleast_2d(getattr(model, "coef_", 0)), axis=0)
+    norms = getattr(model, "gene_norms_", norms)
+    r2 = model.score(_named(model, values), table)
     found = {
         "kept_genes": gene_names[kept],
         "feature_names": feature_names,
@@ -133,14 +133,11 @@ def interpret(
         "effects": slopes * way.std(0)[:, np.newaxis] / output_sd,
         "gene_sd": values[:, kept].std(0),
         "output_sd": output_sd,
-        "gap": float(gap.max()),
-        "gene_norms": _norms(model)[kept],
-        "r2_drops": r2_drops(model, values, table, baseline),
-        "r2": float(model.score(_named(model, values), table)),
+        "gap": float((np.abs(shares.sum(1) - change) / output_sd).max()),
+        "gene_norms": norms[kept],
+        "r2_drops": r2 - r2_without(model, values, table, baseline),
+        "r2": r2,
     }
-    cells = cells_of(X)
-    if cells is not None:
-        found["cell_names"] = np.asarray(cells).astype(str)
     if hasattr(model, "transform"):
         latent = finite_differences(model, "transform", values)  # (n, k, d)
         found["latent_steps"] = latent.mean(0)
@@ -151,17 +148,9 @@ def interpret(
         name,
         fingerprint_arrays(values, outputs),
         params=[{}],
-        seed=random_state,
         settings={"estimator": described(model), "n_cells": len(values)},
         values=found,
     )
-
-
-def _norms(model):
-    """Norm of the weights of every gene, shape (p,)."""
-    if hasattr(model, "gene_norms_"):
-        return model.gene_norms_
-    return np.linalg.norm(np.atleast_2d(model.coef_), axis=0)
 
 
 def interpret_held_out(
@@ -230,30 +219,27 @@ def _interpret_fold(estimator, data, fold, preselect, stability):
     """Fit an estimator to the training cells of a fold, and interpret it on the test cells."""
     chosen, _ = with_preselected(data, preselect, fold[0])
     X_train, Y_train, X_test, Y_test = split_and_scale(chosen, fold)
-    record = interpret(
+    return interpret(
         clone(estimator).fit(X_train, Y_train),
         X_test,
         Y_test,
         gene_names=chosen.gene_names,
         feature_names=data.feature_names,
         stability=stability,
-        name=data.name,
-    )
-    return record.values
+    ).values
 
 
 def _gene_table(found, stability):
     """Table of the weight norm, stability, effects and loss of R2 of each kept gene."""
     genes = pd.Index(found["kept_genes"].astype(str), name="gene")
     table = pd.DataFrame({"norm": found["gene_norms"]}, genes)
+    if isinstance(stability, pd.DataFrame):
+        stability = stability["frequency"]
     if stability is not None:
-        if isinstance(stability, pd.DataFrame):
-            stability = stability["frequency"]
-        table["stability"] = stability.reindex(genes).fillna(0.0)
-    effects = found["effects"]
-    strongest = np.abs(effects).argmax(1)
+        table["stability"] = stability.reindex(genes, fill_value=0.0)
+    strongest = np.abs(found["effects"]).argmax(1)
     table["output"] = found["feature_names"][strongest]
-    table["effect"] = effects[np.arange(len(effects)), strongest]
+    table["effect"] = found["effects"][np.arange(len(genes)), strongest]
     if "latent_lengths" in found:
         table["shift"] = found["latent_lengths"]
     table["r2_drop"] = found["r2_drops"]
@@ -293,8 +279,7 @@ def integrated_gradients(model, X, baseline, n_steps=32):
     """
     kept = kept_genes(model)
     if not hasattr(model, "network_"):
-        way = X[:, kept] - baseline[kept]
-        return way[:, :, np.newaxis] * np.atleast_2d(model.coef_).T[kept]
+        return np.einsum("nk,qk->nkq", (X - baseline)[:, kept], np.atleast_2d(model.coef_)[:, kept])
     start = _network_inputs(model, baseline, kept)
     end = _network_inputs(model, X, kept)
     with reproducible(model.n_threads):
@@ -310,12 +295,10 @@ def _network_inputs(model, X, kept):
 def _along_lines(network, start, way, n_steps):
     """Integrated gradients from `start` to `start + way`, shape (n, k, q), in scaled units."""
     network = copy.deepcopy(network).double().requires_grad_(False)
-    device = network.flat.device
     nodes, weights = np.polynomial.legendre.leggauss(n_steps)
-    nodes = torch.as_tensor((nodes + 1) / 2, device=device)  # from -1 ... 1 to 0 ... 1
-    weights = torch.as_tensor(weights / 2, device=device)
-    start = torch.as_tensor(start, device=device)
-    way = torch.as_tensor(way, device=device)
+    # from -1 ... 1 to 0 ... 1
+    arrays = ((nodes + 1) / 2, weights / 2, start, way)
+    nodes, weights, start, way = (torch.as_tensor(a, device=network.flat.device) for a in arrays)
     shares = []
     for block in way.split(max(1, ROWS_AT_ONCE // n_steps)):
         points = start + nodes[:, None, None] * block  # (n_steps, cells, k)
@@ -329,17 +312,6 @@ def _along_lines(network, start, way, n_steps):
     return torch.cat(shares).cpu().numpy()
 
 
-def completeness_gap(model, X, shares, baseline):
-    """Error of the integrated gradients for each cell and output, shape (n, q).
-
-    The error is the sum of the shares minus the difference between the predictions for the cell and
-    for the baseline.
-    """
-    of_cells = _asked(model, "predict", X)
-    of_baseline = _asked(model, "predict", baseline[np.newaxis])
-    return shares.sum(1) - (of_cells - of_baseline)
-
-
 def finite_differences(model, method, X):
     """Changes of ``transform`` or ``predict``, shape (n, k, d), when a gene increases by one SD."""
     before = _asked(model, method, X)
@@ -351,15 +323,14 @@ def finite_differences(model, method, X):
     return np.stack(changes, 1)
 
 
-def r2_drops(model, X, Y, baseline):
-    """Loss of R2 of the fitted model when a kept gene is set to its baseline in every cell."""
-    r2 = model.score(_named(model, X), Y)
-    drops = []
+def r2_without(model, X, Y, baseline):
+    """R2 of the fitted model, shape (k,), if a kept gene has its baseline in every cell."""
+    r2 = []
     for gene in kept_genes(model):
         blind = X.copy()
         blind[:, gene] = baseline[gene]
-        drops.append(r2 - model.score(_named(model, blind), Y))
-    return np.array(drops)
+        r2.append(model.score(_named(model, blind), Y))
+    return np.array(r2)
 
 
 def _asked(model, method, X):

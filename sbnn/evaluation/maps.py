@@ -1,18 +1,17 @@
 """t-SNE maps and principal components of genes or outputs, and how far to trust a map."""
 
-from functools import partial
-
 import numpy as np
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
+from sklearn.metrics import r2_score
 from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.paired import as_paired
 from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
-from sbnn.evaluation.folds import source_arrays, split_and_scale, split_outputs
+from sbnn.evaluation.folds import held_out, split_and_scale
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
 from sbnn.results import Record, require
@@ -44,25 +43,20 @@ def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=Fal
         names, labels and colours of the cells. `sbnn.plotting.tsne_pair` plots the maps.
     """
     data = as_paired(data)
-    params = {"variance": variance}
-    wanted = Record("t-SNE", data.name, data.sha256, [params], seed, settings_of(preselect))
-    compute = partial(_tsne_pair, data, variance, preselect, seed)
+    params = [{"variance": variance}]
+    wanted = Record("t-SNE", data.name, data.sha256, params, seed, settings_of(preselect))
+
+    def compute():
+        labels = data.labels[["family", "type"]]
+        values = {"cell_names": data.cell_names, "labels": labels, "colors": dict(data.colors)}
+        for name, matrix in _tables(data, preselect).items():
+            with reproducible():
+                scaled, pca = _principal(matrix, variance)
+                values[name] = embed(pca.transform(scaled), seed).astype(np.float32)
+            values[f"n_{name}"] = int(pca.n_components_)
+        return values
+
     return load_or_compute(wanted, compute, results, overwrite)
-
-
-def _tsne_pair(data, variance, preselect, seed):
-    """Values of the record of `tsne_maps`."""
-    values = {
-        "cell_names": data.cell_names,
-        "labels": data.labels[["family", "type"]],
-        "colors": dict(data.colors),
-    }
-    for name, matrix in _tables(data, preselect).items():
-        with reproducible():
-            scaled, pca = _principal(matrix, variance)
-            values[name] = embed(pca.transform(scaled), seed).astype(np.float32)
-        values[f"n_{name}"] = int(pca.n_components_)
-    return values
 
 
 def _tables(data, preselect):
@@ -95,9 +89,8 @@ def principal_components(data, *, preselect=None, results=None, overwrite=False)
             shares[name] = pca.explained_variance_ratio_
         return shares
 
-    settings = settings_of(preselect)
-    wanted = Record("principal components", data.name, data.sha256, [{}], settings=settings)
-    return load_or_compute(wanted, compute, results, overwrite)
+    about = (data.name, data.sha256, [{}], None, settings_of(preselect))
+    return load_or_compute(Record("principal components", *about), compute, results, overwrite)
 
 
 def _principal(matrix, variance=None):
@@ -182,18 +175,17 @@ def _compared_maps(estimator, data, of_fit, seeds, preselect):
     aligned = []
     agreement = []
     for seed in seeds:
-        model = clone(estimator).set_params(random_state=seed).fit(X, Y)
-        placed, r2 = _onto(model.transform(X), latent)
+        model = clone(estimator).set_params(random_state=seed)
+        placed, r2 = _onto(model.fit(X, Y).transform(X), latent)
         aligned.append(placed)
         agreement.append(r2)
-    size = np.sqrt(np.square(latent - latent.mean(0)).sum(1).mean())
     distances = np.square(np.array(aligned) - latent).sum(2)  # (seeds, n)
     values = {
         "cell_names": data.cell_names,
         "latent": of_fit,
         "latents": np.array(aligned, np.float32),
         "agreement": np.array(agreement),
-        "spread": np.sqrt(distances.mean(0)) / size,
+        "spread": np.sqrt(distances.mean(0)) / np.sqrt(latent.var(0).sum()),
     }
     truth = data.truth.get("latent")
     if truth is not None and truth.shape[1] == 2:
@@ -203,17 +195,13 @@ def _compared_maps(estimator, data, of_fit, seeds, preselect):
 
 def held_out_errors(data, folds, point):
     """Mean squared error of the scaled outputs of each cell; NaN for cells that were not tested."""
-    scaling = folds.settings["scaling"]
-    _, Y, _ = source_arrays(data, scaling)
     errors = np.full(data.n_cells, np.nan)
-    for fold, predicted in zip(folds.folds, folds.test_predictions[point], strict=True):
-        _, Y_test = split_outputs(Y, fold, scaling)
-        errors[fold[1]] = np.square(predicted - Y_test).mean(axis=1)
+    for test, outputs, predicted, _ in held_out(folds, data.Y, point):
+        errors[test] = np.square(predicted - outputs).mean(axis=1)
     return errors
 
 
 def _onto(other, latent):
     """Align another map of the same cells with `latent` by an affine transformation; map and R2."""
     placed = LinearRegression().fit(other, latent).predict(other)
-    residual = np.square(placed - latent).sum()
-    return placed, 1 - residual / np.square(latent - latent.mean(0)).sum()
+    return placed, r2_score(latent, placed, multioutput="variance_weighted")

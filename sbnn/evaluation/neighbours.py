@@ -36,10 +36,9 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
     """
     check_number("k", k, int, 1)
     if isinstance(latent, Record):
+        require(latent, "latent", ["latent", "labels"] if labels is None else ["latent"])
         if labels is None:
-            require(latent, "latent", ["labels"])
             labels = latent.labels[list(LABELS)]
-        require(latent, "latent", ["latent"])
         latent = latent.latent
     elif isinstance(latent, AnnDataLike | MuDataLike):
         adata = gene_modality(latent)
@@ -50,8 +49,7 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
             labels = adata.obs[labels].astype(object).fillna(UNKNOWN)
     latent = check_array(latent, input_name="latent")
     if isinstance(labels, pd.DataFrame):
-        shares = {kind: vote(latent, its.to_numpy(str), k) for kind, its in labels.items()}
-        return pd.Series(shares)
+        return labels.agg(lambda its: vote(latent, its.to_numpy(str), k))
     return vote(latent, np.asarray(labels, dtype=str), k)
 
 
@@ -64,14 +62,14 @@ def vote(places, labels, k, new_places=None, new_labels=None):
     known = labels != UNKNOWN
     places = places[known]
     labels = labels[known]
+    n_others = len(labels)
     if new_places is None:
         truth = labels
-        n_others = len(labels) - 1
+        n_others -= 1
     else:
         known = new_labels != UNKNOWN
         new_places = new_places[known]
         truth = new_labels[known]
-        n_others = len(labels)
     if n_others < k or not len(truth):
         return float("nan")
     classes, codes = np.unique(labels, return_inverse=True)

@@ -2,12 +2,13 @@
 
 import multiprocessing
 import os
-import re
 import tempfile
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
+from pathlib import Path
 from threading import Thread
 
 import numpy as np
@@ -16,18 +17,16 @@ from joblib import Parallel, cpu_count
 from tqdm.auto import tqdm
 
 from sbnn.errors import check_flag, check_number, warn
-from sbnn.evaluation.identity import described, fit_key, version_of
-from sbnn.results import drop_leftovers, library_versions, load, results_path, save
+from sbnn.evaluation.identity import described, fit_key, made_for, version_of
+from sbnn.results import Record, drop_leftovers, library_versions, load, results_path, save
 
 # Values whose shapes differ between folds or grid points.
 NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
 NAMES = ("gene_names", "feature_names", "cell_names")  # names in the data, if present
 # Values of a whole record, not of single fits.
-ABOUT = (*NAMES, "family_names", "classes", "true", "repeats", "preselected")
-OF_FITS = "data, folds, scaling, preselection or parameters"
+ABOUT = {*NAMES, "family_names", "classes", "true", "repeats", "preselected"}
 OR_ELSE = "give another path, or pass overwrite=True"
-# file of a finished fit, or of an interrupted write
-PART = re.compile(r"\.?([0-9a-f]{32})\.pickle(\..{8}\.tmp)?")
+KEY = "[0-9a-f]" * 32  # pattern of the key of a fit
 
 
 def load_or_compute(
@@ -61,8 +60,9 @@ def _checked_match(wanted, estimator, path, stored):
         asked["parameters"] = held["parameters"]  # already compared as part of the estimator
     differing = [name for name in asked | held if asked.get(name) != held.get(name)]
     if differing:
-        what = ", ".join(differing)
-        raise ValueError(f"results: {path} holds a result that differs in {what}; {OR_ELSE}")
+        raise ValueError(
+            f"results: {path} holds a result that differs in {', '.join(differing)}; {OR_ELSE}"
+        )
     return stored
 
 
@@ -104,9 +104,9 @@ def fit_all(
     def compute():
         if path is not None:
             fits.take_finished(overwrite)
-        jobs = plan(fits.done)
-        title = f"{wanted.dataset}: fits"
-        for outcomes in tqdm(in_workers(jobs, n_jobs), title, len(jobs), disable=not verbose):
+        jobs = plan(fits.places_done())
+        finished = in_workers(jobs, n_jobs)
+        for outcomes in tqdm(finished, wanted.dataset, len(jobs), disable=not verbose):
             for place, outcome in outcomes:
                 fits.add(place, outcome)
         return fits.record()
@@ -117,102 +117,93 @@ def fit_all(
     return found
 
 
+@dataclass
 class _Fits:
-    """Keys of all fits, and outcomes of the finished fits, by place (grid point, fold)."""
+    """Keys of all fits, by place (grid point, fold), and outcomes of the finished fits, by key."""
 
-    def __init__(self, wanted, models, estimator, scaling, besides, path):
-        self.wanted = wanted
-        self.models = models
-        self.estimator = estimator
-        self.scaling = scaling
-        self.besides = besides
-        self.path = path
-        self.parts = None if path is None else path.with_name(f"{path.name}.parts")
+    wanted: Record
+    models: list
+    estimator: object
+    scaling: str
+    besides: dict
+    path: Path
+
+    def __post_init__(self):
+        self.parts = Path(f"{self.path}.parts")  # unused if nothing is saved
         self.done = {}
         # the description that a later run reads from the record
-        self._identify(described(estimator))
+        self.identify(described(self.estimator))
 
-    def _identify(self, known):
+    def identify(self, known):
         """Compute the key of every fit; `known` describes the estimator of a saved record."""
         wanted = self.wanted
+        # a prior is identified by the weights of the genes
+        genes = wanted.values.get("gene_names", wanted.values["feature_names"])
         n_cells = len(wanted.values["cell_names"])
-        features = wanted.values.get("gene_names", wanted.values["feature_names"])
-        data = [wanted.dataset, wanted.sha256, [n_cells, len(features)]]
+        data = [wanted.dataset, wanted.sha256, [n_cells, len(genes)]]
         # without folds, train on all cells
         folds = wanted.folds or [(np.arange(n_cells), np.zeros(0, int))]
         self.description = described(self.estimator, known)
         self.keys = {}
         for g, of_folds in enumerate(self.models):
             for f, model in enumerate(of_folds):
-                self.keys[g, f] = fit_key(
-                    data, model, folds[f], self.scaling, known, **self.besides
-                )
+                about = (made_for(model, genes), folds[f], self.scaling, known)
+                self.keys[g, f] = fit_key(data, *about, **self.besides)
+
+    def places_done(self):
+        """Places of the fits whose outcomes are known."""
+        return {place for place, key in self.keys.items() if key in self.done}
 
     def accept(self, stored):
         """Take the fits of a stored record; return the record if it contains all fits."""
-        self._identify(stored.settings.get("estimator"))
-        old = _outcomes(stored)
-        differing = []
+        self.identify(stored.settings.get("estimator"))
+        self.done = _outcomes(stored)
+        wanted = set(self.keys.values())
+        matches = bool(self.done) and self.done.keys() <= wanted
         for kind in NAMES:
-            names = stored.values.get(kind)
-            if names is not None and not np.array_equal(
-                names.astype(str), self.wanted.values[kind]
-            ):
-                differing.append(kind)
-        if differing or not old or not old.keys() <= set(self.keys.values()):
-            other = ", ".join(differing) or OF_FITS
+            if matches and kind in stored.values:
+                matches = np.array_equal(stored.values[kind], self.wanted.values[kind])
+        if not matches:
             raise ValueError(
-                f"results: {self.path} holds results with different {other}, "
-                f"which would be lost; {OR_ELSE}"
+                f"results: {self.path} holds results with different data, names, folds, scaling, "
+                f"preselection or parameters, which would be lost; {OR_ELSE}"
             )
-        for place, key in self.keys.items():
-            if key in old:
-                self.done[place] = old[key]
-        return stored if len(self.done) == len(self.keys) else None
+        return stored if self.done.keys() == wanted else None
 
     def take_finished(self, overwrite):
         """Load the fits of an interrupted run; reject fits of another run, which would be lost."""
-        files = {
-            file.stem: file for file in self.parts.glob("*.pickle") if PART.fullmatch(file.name)
-        }
-        others = files.keys() - self.keys.values()
-        if others and not overwrite:
-            raise ValueError(
-                f"results: {self.parts} holds fits of another run, which would be lost; "
-                f"finish that run, {OR_ELSE}"
-            )
-        for key in others:
-            files[key].unlink()
-        for place, key in self.keys.items():
-            if key in files:
+        for file in self.parts.glob(f"{KEY}.pickle"):
+            if file.stem in self.keys.values():
                 try:
-                    self.done[place] = load(files[key]).values
+                    self.done[file.stem] = load(file).values
                 except ValueError as error:
                     warn(f"recomputing a fit, because {error}")
+            elif overwrite:
+                file.unlink()
+            else:
+                raise ValueError(
+                    f"results: {self.parts} holds fits of another run, which would be lost; "
+                    f"finish that run, {OR_ELSE}"
+                )
 
     def add(self, place, outcome):
         """Add the outcome of a fit, and save it until all fits are finished."""
-        self.done[place] = outcome
-        if self.parts is not None:
+        key = self.keys[place]
+        self.done[key] = outcome
+        if self.path is not None:
             g, f = place
-            part = replace(
-                self.wanted,
-                params=[self.wanted.params[g]],
-                folds=self.wanted.folds[f : f + 1],
-                settings={},
-                values=outcome,
-            )
-            save(part, self.parts / f"{self.keys[place]}.pickle")
+            part = replace(self.wanted, settings={}, values=outcome)
+            part.params = [part.params[g]]
+            part.folds = part.folds[f : f + 1]
+            save(part, self.parts / f"{key}.pickle")
 
     def record(self):
         """Record of all fits."""
         keys = []
-        outcomes = []
         for g, of_folds in enumerate(self.models):
-            places = [(g, f) for f in range(len(of_folds))]
-            keys.append([self.keys[place] for place in places])
-            outcomes.append([self.done[place] for place in places])
+            keys.append([self.keys[g, f] for f in range(len(of_folds))])
         settings = {"estimator": self.description, "scaling": self.scaling, "keys": keys}
+        outcomes = [[self.done[key] for key in row] for row in keys]
         return replace(
             self.wanted,
             settings=settings | self.wanted.settings,
@@ -225,21 +216,17 @@ class _Fits:
         if not self.parts.is_dir():
             return
         with suppress(Timeout, OSError), _locked(self.path, wait=False):
-            for part in self.parts.glob("*"):
-                name = PART.fullmatch(part.name)
-                if name and (name[2] or name[1] in self.keys.values()):
-                    part.unlink()
+            for interrupted in self.parts.glob(f".{KEY}.pickle.????????.tmp"):
+                interrupted.unlink()
+            for key in self.keys.values():
+                Path(self.parts, f"{key}.pickle").unlink(missing_ok=True)
             self.parts.rmdir()  # fails if the folder contains other files
 
 
 def _gathered(outcomes):
     """Values of all fits: arrays (folds, grid points, ...), or lists [grid point][fold]."""
-    names = {}
-    for row in outcomes:
-        for outcome in row:
-            names |= dict.fromkeys(outcome)
     values = {}
-    for name in names:
+    for name in dict.fromkeys(chain(*chain(*outcomes))):
         value = [[outcome.get(name) for outcome in row] for row in outcomes]
         values[name] = value if name in NESTED else np.array(value).swapaxes(0, 1)
     return values
@@ -250,21 +237,13 @@ def _outcomes(record):
     found = {}
     for g, row in enumerate(record.settings.get("keys", [])):
         for f, key in enumerate(row):
-            found[key] = _outcome_at(record, g, f)
+            found[key] = {}
+            for name in record.values.keys() - ABOUT:
+                value = record.values[name]
+                of_fit = value[g][f] if name in NESTED else value[f, g]
+                if of_fit is not None:
+                    found[key][name] = of_fit
     return found
-
-
-def _outcome_at(record, g, f):
-    """Values of the fit of grid point `g` in fold `f`."""
-    outcome = {}
-    for name, value in record.values.items():
-        if name in ABOUT:
-            continue
-        if name not in NESTED:
-            outcome[name] = value[f, g]
-        elif value[g][f] is not None:
-            outcome[name] = value[g][f]
-    return outcome
 
 
 def drop_details(record, path=None, names=NESTED):
@@ -285,14 +264,14 @@ def _load_or_save(path, overwrite, accept, compute):
     check_flag("overwrite", overwrite)
     if path is None:
         return compute()
-    found = None
-    if path.exists() and not overwrite:
-        found = accept(load(path))
+
+    def stored():
+        return accept(load(path)) if path.exists() and not overwrite else None
+
+    found = stored()
     if found is None:
         with _locked(path):
-            # another run may have computed the record in the meantime
-            if path.exists() and not overwrite:
-                found = accept(load(path))
+            found = stored()  # another run may have computed the record in the meantime
             if found is None:
                 found = compute()
                 save(found, path)

@@ -6,7 +6,7 @@ a bound on the number of genes kept by chance (Meinshausen and Buehlmann, J. R. 
 """
 
 import functools
-from itertools import combinations
+from itertools import chain, combinations, starmap
 
 import numpy as np
 import pandas as pd
@@ -26,10 +26,9 @@ def gene_counts(record):
         if len(record.params) > 1 and point.keys() != {"random_state"}:
             raise ValueError(f"record: expected one grid point, got {len(record.params)}")
     selected = record.selected.reshape(-1, record.selected.shape[-1])  # (fits, genes)
-    table = pd.DataFrame(index=pd.Index(np.asarray(record.gene_names), name="gene"))
-    table["count"] = selected.sum(0)
-    table["frequency"] = selected.sum(0) / len(selected)
-    return table.sort_values("count", ascending=False, kind="stable")
+    genes = pd.Index(record.gene_names, name="gene")
+    counts = {"count": selected.sum(0), "frequency": selected.mean(0)}
+    return pd.DataFrame(counts, genes).sort_values("count", ascending=False, kind="stable")
 
 
 def selection_table(record, repeats=None, max_false=1.0):
@@ -55,12 +54,12 @@ def selection_table(record, repeats=None, max_false=1.0):
     """
     check_number("max_false", max_false, float, 0)
     _require_pairs(record)
-    table = gene_counts(record).drop(columns="count")
-    table["expected_false"] = _bounds(record, table["frequency"].to_numpy())
-    table["trusted"] = table["expected_false"] <= max_false
+    table = gene_counts(record)[["frequency"]]
     if repeats is not None:
         require(repeats, "repeats", ["selected", "gene_names"], record)
-        table.insert(1, "count", gene_counts(repeats)["count"].loc[table.index])
+        table["count"] = gene_counts(repeats)["count"]
+    table["expected_false"] = _bounds(record, table.frequency)
+    table["trusted"] = table.expected_false <= max_false
     return table
 
 
@@ -70,58 +69,54 @@ def selection_threshold(record, max_false=1.0):
     n_halves = len(record.folds)
     thresholds = np.arange(1, n_halves + 1) / n_halves
     enough = _bounds(record, thresholds) <= max_false
-    return float(np.min(thresholds, where=enough, initial=np.inf))
+    return np.min(thresholds, where=enough, initial=np.inf)
 
 
 def _bounds(record, thresholds):
     """`expected_false` at several thresholds for the halves in a record."""
     # genes drawn at random would come from the preselected genes
-    shown = record.values.get("preselected")
-    n_genes = record.selected.shape[-1] if shown is None else round(shown.sum(1).mean())
-    n_selected = float(np.mean(record.n_selected))
-    return expected_false(thresholds, n_genes, n_selected, len(record.folds) // 2)
+    shown = record.values.get("preselected", np.ones_like(record.selected[:, 0]))
+    n_genes = round(shown.sum(1).mean())
+    return expected_false(thresholds, n_genes, record.n_selected.mean(), len(record.folds) // 2)
 
 
 def _require_pairs(record):
     """Reject a record unless its folds are complementary pairs."""
     require(record, "record", ["selected"])
-    folds = record.folds
-    paired = len(folds) > 0 and len(folds) % 2 == 0
-    for (train, test), (other_train, other_test) in zip(folds[::2], folds[1::2], strict=False):
-        swapped = np.array_equal(train, other_test) and np.array_equal(test, other_train)
-        paired = paired and swapped
-    if not paired:
+    one = [fold[::-1] for fold in record.folds[::2]]
+    other = record.folds[1::2]
+    halves = zip(chain(*one), chain(*other), strict=False)
+    if not one or len(one) != len(other) or not all(starmap(np.array_equal, halves)):
         raise ValueError("record: expected complementary pairs, as from stability_selection")
 
 
 def kept_genes_table(record, genes):
     """Frequency of given genes, bound on false selections, and "trusted" or "unstable"."""
     table = selection_table(record).loc[list(genes)]
-    trusted = table.pop("trusted")
-    return table.assign(trust=np.where(trusted, "trusted", "unstable"))
+    table["trust"] = np.where(table.pop("trusted"), "trusted", "unstable")
+    return table
 
 
 def trust_sentence(record):
     """Sentence that explains why no gene can be trusted; empty if some genes can be trusted."""
     table = selection_table(record)
+    n_halves = len(record.folds)
     if table.trusted.any():
         return ""
-    halves = len(record.folds)
     if np.isinf(selection_threshold(record)):
         return (
-            f"No gene can be trusted yet: {halves} halves of the cells are too few, "
+            f"No gene can be trusted yet: {n_halves} halves of the cells are too few, "
             "even for genes that all of them keep; "
             "fit more halves (stability_selection with n_pairs=25), or use cells of more donors."
         )
-    kept = round(float(np.mean(record.n_selected)))
     return (
-        f"No gene can be trusted: each half keeps about {kept} genes, and the most frequent gene "
-        f"is {table.index[0]} (kept by {table.frequency.iloc[0]:.0%} of {halves} halves of the "
-        "cells); other cells would give other genes. The map may still be stable; see map_trust."
+        f"No gene can be trusted: {table.index[0]} is kept most often, but only by "
+        f"{table.frequency.iloc[0]:.0%} of {n_halves} halves of the cells; other cells would give "
+        "other genes. The map may still be stable; see map_trust."
     )
 
 
-def expected_false(threshold, n_genes, n_selected, n_pairs=50):
+def expected_false(threshold, n_genes, n_selected, n_pairs):
     """Bound on the expected number of falsely selected genes, at one threshold or several.
 
     A gene is selected if at least a share `threshold` of the 2 B halves keeps it (B is `n_pairs`).
@@ -132,8 +127,7 @@ def expected_false(threshold, n_genes, n_selected, n_pairs=50):
     selected genes have r-concave distributions, as the authors observe in practice.
     """
     theta = n_selected / n_genes
-    # number of halves
-    hits = np.ceil(np.asarray(threshold, dtype=float) * 2 * n_pairs - 1e-9).astype(int)
+    hits = np.ceil(2 * n_pairs * np.asarray(threshold) - 1e-9).astype(int)  # number of halves
     # number of pairs in which both halves must keep the gene
     together = np.maximum(hits - n_pairs, 0)
     by_pairs = concave_tail(theta**2, n_pairs, -1 / 2)[together]
@@ -164,12 +158,12 @@ def concave_tail(mean, n, r):
         if _excess(WIDEST, k, r, target) > 0:
             ends[k] = brentq(_excess, -WIDEST, WIDEST, (k, r, target))
     for k in range(first, n):
-        steps = np.arange(k + 1)
         weights = _shapes(np.linspace(ends[k + 1], ends[k], SHAPES), k, r)
-        last = np.maximum(weights @ (target - steps) / (k + 1 - target), 0)
+        last = np.maximum(weights @ (target - np.arange(k + 1)) / (k + 1 - target), 0)
         weights = np.column_stack([weights, last])
-        reached = np.cumsum(weights[:, ::-1], axis=1)[:, ::-1] / weights.sum(1, keepdims=True)
-        tails[first : k + 2] = np.maximum(tails[first : k + 2], reached.max(0)[first:])
+        from_above = np.cumsum(weights[:, ::-1], axis=1)[:, ::-1]
+        reached = (from_above / weights.sum(1, keepdims=True)).max(0)
+        tails[first : k + 2] = np.maximum(tails[first : k + 2], reached[first:])
     return tails
 
 
@@ -202,16 +196,13 @@ def genes_table(record):
     """
     require(record, "record", ["n_genes", "n_selected"])
     numbers = pd.Index([point["n_genes"] for point in record.params], name="n_genes")
-    compared = [isinstance(number, int) for number in numbers]  # not "auto"
+    compared = numbers != "auto"
     r2 = record.test_r2
-    enough = smallest_sufficient(
-        r2[:, compared], numbers[compared].to_list(), share_tested(record.folds)
-    )
-    table = pd.DataFrame(index=numbers)
-    table["test_r2"] = r2.mean(0)
-    table["sd"] = r2.std(0, ddof=1)
+    share = share_tested(record.folds)
+    table = pd.DataFrame({"test_r2": r2.mean(0), "sd": r2.std(0, ddof=1)}, numbers)
     table["behind"] = table.test_r2[compared].max() - table.test_r2
     table["genes"] = record.n_selected.mean(0)
+    enough = smallest_sufficient(r2[:, compared], numbers[compared].to_list(), share)
     table["suffices"] = numbers == enough
     return table
 
@@ -236,13 +227,12 @@ def priors_table(record):
 
 def _in_common(kept):
     """Share of kept genes that two folds have in common, over all pairs; NaN for a single fold."""
-    shares = [np.isin(one, other).mean() for one, other in combinations(kept, 2)]
-    return np.mean(shares) if shares else np.nan
+    return pd.Series([np.isin(*pair).mean() for pair in combinations(kept, 2)]).mean()
 
 
 def folds_kept(record, model, title, influence):
     """Number of folds that keep each gene."""
-    table = record.table
-    rows = (table.model == model) & (table.list == title) & (table.influence == influence)
-    counts = np.bincount(record.kept[rows.to_numpy()].ravel(), minlength=len(record.gene_names))
+    same = {"model": model, "list": title, "influence": influence}
+    rows = (record.table[list(same)] == same).all(axis=1).to_numpy()
+    counts = np.bincount(record.kept[rows].ravel(), minlength=len(record.gene_names))
     return pd.Series(counts, pd.Index(record.gene_names.astype(str), name="gene"))

@@ -1,5 +1,6 @@
 """Comparison of test R2 with permuted outputs, with ridge and with other models."""
 
+from itertools import chain, starmap
 from typing import NamedTuple
 
 import numpy as np
@@ -24,9 +25,6 @@ from sbnn.results import Record, require
 
 # two models are equally good if the interval for their difference lies within +- this value
 LEVEL_WITH = 0.05
-# Minimum and maximum; more permutations than usual are needed, as p is adjusted for the number of
-# outputs.
-N_PERMUTATIONS_OF_OUTPUTS = 999, 4999
 
 
 class PairedDifference(NamedTuple):
@@ -70,7 +68,7 @@ def outputs_table(record, data, ridge=None, point=0):
     outputs, more permutations are used.
     """
     Y, names = outputs_of(record, data)
-    n_permutations = int(np.clip(40 * Y.shape[1], *N_PERMUTATIONS_OF_OUTPUTS))
+    n_permutations = min(max(40 * len(names), 999), 4999)  # p is adjusted for the number of outputs
     if not has_predictions(record, point) or least_p(record, n_permutations) > LEVEL:
         raise ValueError(
             f"record: to estimate chance, grid point {point} needs saved predictions of more cells"
@@ -98,7 +96,7 @@ def outputs_of(record, data):
         outputs = data.Y
     if (record.dataset, record.sha256) != (name, data.sha256):
         raise ValueError(f"record: expected a cross-validation of {name!r}, got {record!r}")
-    return outputs, np.asarray(data.feature_names).astype(str)
+    return outputs, data.feature_names
 
 
 def corrected_difference(differences, test_share):
@@ -109,12 +107,11 @@ def corrected_difference(differences, test_share):
     interval is based on Student's t distribution with n - 1 degrees of freedom (Nadeau and Bengio
     2003; for repeated cross-validation, Bouckaert and Frank, PAKDD 2004).
     """
-    differences = np.asarray(differences, dtype=np.float64).ravel()
     n = len(differences)
-    mean = float(differences.mean())
-    se = float(corrected_error(differences, test_share))
-    half = float(stats.t.ppf(0.975, n - 1)) * se
-    p = float(2 * stats.t.sf(abs(mean) / se, n - 1)) if se else float(mean == 0)
+    mean = np.mean(differences)
+    se = corrected_error(differences, test_share)
+    half = stats.t.ppf(0.975, n - 1) * se
+    p = 2 * stats.t.sf(abs(mean) / se, n - 1) if se else float(mean == 0)
     return PairedDifference(mean, mean - half, mean + half, se, p, n)
 
 
@@ -138,12 +135,8 @@ def require_same_folds(a, b):
 
 def have_same_folds(a, b):
     """Whether two records have the same training and test cells in every fold."""
-    if len(a.folds) != len(b.folds):
-        return False
-    for one, other in zip(a.folds, b.folds, strict=True):
-        if not all(map(np.array_equal, one, other)):
-            return False
-    return True
+    pairs = zip(chain(*a.folds), chain(*b.folds), strict=False)
+    return len(a.folds) == len(b.folds) and all(starmap(np.array_equal, pairs))
 
 
 def verdict(
@@ -155,7 +148,6 @@ def verdict(
     curve=None,
     *,
     n_permutations=N_PERMUTATIONS,
-    seed=0,
 ):
     """Compare the test R2 of a grid point with chance and with ridge, in numbers and a sentence.
 
@@ -177,8 +169,8 @@ def verdict(
     curve : Record, optional
         Record returned by `sbnn.genes_curve` for the same data; the sentence then states whether
         more genes help. Without a curve, more genes are suggested if ridge on all genes is better.
-    n_permutations, seed : int
-        Number of permutations of the outputs (at least 19), and the seed of the permutations.
+    n_permutations : int
+        Number of permutations of the outputs, at least 19.
 
     Returns
     -------
@@ -189,18 +181,13 @@ def verdict(
         ``better_than_chance``.
     """
     require(record, "record", ["test_r2"])
-    check_number("seed", seed, int, 0)
     check_number("n_permutations", n_permutations, int, 1 / LEVEL - 1, 1e6)
     check_number("point", point, int, 0, len(record.params) - 1)
-    r2 = record.test_r2[:, point]
-    chance = _chance(record, data, point, n_permutations, seed)
-    permuted, p, unknown = chance
-    found = Verdict(float(r2.mean()), np.nan, permuted, p, None, "")
-    folds = "(one fold)"
-    if len(r2) > 1:
-        found = found._replace(sd=float(r2.std(ddof=1)))
-        folds = f"± {found.sd:.3f} ({len(r2)} folds)"
-    clauses = [f"Test R2 {found.test_r2:.3f} {folds}, {_beside_chance(found, unknown)}"]
+    r2 = pd.Series(record.test_r2[:, point])
+    permuted, p, unknown = _chance(record, data, point, n_permutations)
+    found = Verdict(r2.mean(), r2.std(), permuted, p, None, "")
+    folds = f"± {found.sd:.3f} ({len(r2)} folds)" if len(r2) > 1 else "(one fold)"
+    sentence = f"Test R2 {found.test_r2:.3f} {folds}, {_beside_chance(found, unknown)}"
     if ridge is not None:
         require(ridge, "ridge", ["test_r2"])
         require_same_folds(record, ridge)
@@ -208,92 +195,82 @@ def verdict(
         if len(r2) > 1:
             difference = corrected_difference(r2 - ridge_r2, share_tested(record.folds))
             found = found._replace(difference=difference)
-        ridge_p = np.nan
-        if not unknown:
-            _, ridge_p, _ = _chance(ridge, data, 0, n_permutations, seed)
-        clauses.append(_beside_ridge(found, float(ridge_r2.mean()), ridge_p))
-    sentences = ["; ".join(clauses) + "."]
-    uses_all_genes = np.all(record.values.get("selected", True))
+        sentence += f"; {_beside_ridge(found, ridge_r2.mean())}"
+    sentence += "."
     if curve is not None:
-        sentences += _genes_of_curve(record, point, curve)
-    elif found.difference is not None and found.difference.high < 0 and not uses_all_genes:
-        sentences.append("More genes may help; see genes_curve.")
+        sentence += _genes_of_curve(record, point, curve)
+    elif found.difference and found.difference.high < 0 and "selected" in record.values:
+        sentence += " More genes may help; see genes_curve."
     if groups is not None:
         codes = group_codes(groups, "groups", record.values.get("cell_names"))
         split = split_groups(record, codes)
         if split:
-            sentences.append(
-                f"{len(split)} of {codes.max() + 1} groups have cells in both training and test, "
-                "so R2 may be too high, since cells of a group resemble each other; "
-                "hold out whole groups (see grouped_folds)."
+            sentence += (
+                f" {len(split)} of {codes.max() + 1} groups have cells in both training and test, "
+                "so R2 may be too high; hold out whole groups (see grouped_folds)."
             )
-    return found._replace(sentence=" ".join(sentences))
+    return found._replace(sentence=sentence)
 
 
-def _chance(record, data, point, n_permutations, seed):
+def _chance(record, data, point, n_permutations):
     """R2 with permuted outputs, p, and, if both are NaN, the reason."""
     if data is None:
-        return np.nan, np.nan, "the outputs are not available"
-    if least_p(record, n_permutations) > LEVEL:
-        return np.nan, np.nan, "the folds test too few cells to permute"
-    Y, _ = outputs_of(record, data)
-    table = chance_table(record, Y, n_permutations, seed, [point])
-    if table.empty:
-        return np.nan, np.nan, "the record holds no predictions of single cells"
-    return table.permuted_r2.item(), table.p.item(), ""
+        unknown = "the outputs are not available"
+    elif least_p(record, n_permutations) > LEVEL:
+        unknown = "the folds test too few cells to permute"
+    elif not has_predictions(record, point):
+        unknown = "the record holds no predictions of single cells"
+    else:
+        Y, _ = outputs_of(record, data)
+        [[_, permuted, p]] = chance_table(record, Y, n_permutations, [point]).to_numpy()
+        return permuted, p, ""
+    return np.nan, np.nan, unknown
 
 
 def _beside_chance(found, unknown):
     """Clause that compares the model with chance."""
     if unknown:
         return f"but whether it is better than chance is unknown: {unknown}"
-    numbers = f"({found.permuted_r2:.3f} with permuted outputs, p = {found.p:.3f})"
     if found.better_than_chance:
-        return f"better than chance {numbers}"
-    if found.p > LEVEL:
-        return f"not distinguishable from chance {numbers}"
-    return (  # R2 is not above 0
-        "no better than the mean of the training cells, though better than with permuted outputs "
-        f"{numbers}"
-    )
+        standing = "better than chance"
+    elif found.p > LEVEL:
+        standing = "not distinguishable from chance"
+    else:  # R2 is not above 0
+        standing = "no better than the mean of the training cells, though better than chance"
+    return f"{standing} ({found.permuted_r2:.3f} with permuted outputs, p = {found.p:.3f})"
 
 
-def _beside_ridge(found, its_r2, its_p):
-    """Clause that compares the model with ridge; they are not ranked if both are at chance."""
-    if found.better_than_chance is False and (its_p > LEVEL or its_r2 <= 0):
-        return f"ridge ({its_r2:.3f}) is no better than chance either"
+def _beside_ridge(found, its_r2):
+    """Clause that compares the model with ridge; a model at chance is not ranked."""
+    if found.better_than_chance is False:
+        return f"ridge has {its_r2:.3f}"
     direction = "above" if found.test_r2 >= its_r2 else "below"
     side = f"{abs(found.test_r2 - its_r2):.3f} {direction} ridge"
     if found.difference is None:
         return f"{side} (one fold: no interval)"
-    mean, low, high = found.difference[:3]
+    _, low, high, *_ = found.difference
     if low > 0:
         standing = "better than ridge"
     elif high < 0:
         standing = "worse than ridge"
     elif max(-low, high) <= LEVEL_WITH:
         standing = "as good as ridge"
-    elif mean > 0:
-        standing = "not distinguishable from ridge on these folds"
     else:
-        standing = "no better than ridge"
-    clause = f"{side} [{low:+.3f}, {high:+.3f}]: {standing}"
-    if its_p > LEVEL:
-        clause += "; ridge itself is not distinguishable from chance"
-    return clause
+        standing = "not distinguishable from ridge on these folds"
+    return f"{side} [{low:+.3f}, {high:+.3f}]: {standing}"
 
 
 def _genes_of_curve(record, point, curve):
-    """Sentence that recommends more genes, in a list; the list is empty if more do not help."""
+    """Sentence that recommends more genes; empty if more do not help."""
     require(curve, "curve", [], record)
     table = genes_table(curve)
-    [enough] = table.index[table.suffices]
+    enough = table.suffices.idxmax()
     if enough <= record.n_selected[:, point].mean():
-        return []
-    sentence = f"More genes help: {enough} have a test R2 of {table.test_r2[enough]:.3f}"
+        return ""
+    sentence = f" More genes help: {enough} have a test R2 of {table.test_r2[enough]:.3f}"
     if "auto" in table.index:
         sentence += f", a number chosen inside the training cells {table.test_r2['auto']:.3f}"
-    return [f"{sentence}."]
+    return f"{sentence}."
 
 
 def split_groups(record, groups):

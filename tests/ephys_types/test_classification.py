@@ -90,8 +90,8 @@ def test_folds_keep_donors_together_and_every_class_in_every_fold(cells):
 def test_cells_that_cannot_be_folded_are_refused_with_the_reason(cells):
     for types, donor, said in (
         (["a", "b"] * 6, ["one"] * 12, "got 1 in 'donor'"),
-        (["a"] * 10 + ["b"] * 3, range(13), "n_folds: .* 3 cells of b, 3 donors of b"),
-        (["a"] * 8 + ["b"] * 8, [*range(8), *[1, 2, 3, 1] * 2], "n_folds: .*: 3 donors of b"),
+        (["a"] * 10 + ["b"] * 3, range(13), "n_folds: .*'b': 3"),
+        (["a"] * 8 + ["b"] * 8, [*range(8), *[1, 2, 3, 1] * 2], "n_folds: .*'b': 3"),
         (["a"] * 8, range(8), "got 1 in 'type'"),
     ):
         with pytest.raises(ValueError, match=said):

@@ -1,81 +1,87 @@
+"""Records of fits to all cells, of selected genes, and of how many genes are needed."""
+
 import numpy as np
 import pytest
+from made_up import Weigher
 from sklearn.linear_model import LinearRegression
-from sklearn.metrics import r2_score
 
-from sbnn import SparseBottleneckRegressor, fit_full, neighbour_accuracy
+from sbnn import (
+    SparseBottleneckRegressor,
+    SparseReducedRankRegression,
+    fit_full,
+    genes_curve,
+    genes_table,
+)
 from sbnn.data.preprocessing import select_genes
+from sbnn.data.preselection import preselect_genes
 from sbnn.evaluation.fits import gene_selection
+from sbnn.metrics import smallest_sufficient
 from sbnn.models.maps import embed
-from sbnn.models.sparse_linear import SparseReducedRankRegression
+from sbnn.results import load
 
-QUICK = {
-    "hidden_layers": (16, 8),
-    "epochs": (1, 2, 1, 2),
-    "n_genes": 5,
-    "standardize": False,
-}
+QUICK = {"hidden_layers": (16, 8), "epochs": (1, 2, 1, 2), "n_genes": 5, "standardize": False}
+close = np.testing.assert_allclose
 
 
-def test_network_record(data):
-    model = SparseBottleneckRegressor(**QUICK, reconstruct=True)
+def z_scored(values):
+    return (values - values.mean(0, dtype=float)) / values.std(0, dtype=float)
+
+
+@pytest.mark.parametrize("reconstruct", [True, False])
+def test_the_record_of_a_network(data, reconstruct):
+    model = SparseBottleneckRegressor(**QUICK, reconstruct=reconstruct)
     record = fit_full(model, data, seed=3)
-    X, Y = ((a - a.mean(0)) / a.std(0) for a in (data.X.astype(float), data.Y.astype(float)))
-    model.set_params(random_state=3).fit(X.astype(np.float32), Y.astype(np.float32))
-    for found, expected in (
-        (record.latent, model.transform(X)),
-        (record.embedding, model.transform(X)),
-        (record.predictions, model.predict(X)),
-        (record.predicted_expression, model.reconstruct_genes(X)),
-        (record.expression, X[:, model.get_support()]),
-        (record.train_r2, model.score(X, Y)),
-        (record.train_feature_r2, r2_score(Y, model.predict(X), multioutput="raw_values")),
-    ):
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+    X = z_scored(data.X).astype(np.float32)
+    Y = z_scored(data.Y).astype(np.float32)
+    model.set_params(random_state=3).fit(X, Y)
+    kept = X[:, model.get_support()]
+    latent = model.transform(X)
+    reconstructed = LinearRegression().fit(latent, kept).predict(latent)
+    if reconstruct:
+        reconstructed = model.reconstruct_genes(X)
+    for name, expected in {
+        "latent": latent,
+        "embedding": latent,
+        "predictions": model.predict(X),
+        "outputs": Y,
+        "predicted_expression": reconstructed,
+        "expression": kept,
+        "train_r2": model.score(X, Y),
+        "train_feature_r2": 1 - np.square(Y - model.predict(X)).mean(0),
+        "gene_norms": model.gene_norms_,
+        "selected": model.get_support(),
+    }.items():
+        close(record.values[name], expected, atol=1e-4, err_msg=name)
+    assert record.latent.dtype == record.predicted_expression.dtype == np.float32
     assert record.kept_genes.tolist() == data.gene_names[model.get_support()].tolist()
-    assert record.labels.index.tolist() == data.cell_names.tolist()
-    assert record.colors == dict(data.colors)
+    assert record.labels.equals(data.labels[["family", "type"]])
+    assert record.history.equals(model.history_)
 
 
-def test_linear_record_predicts_expression_from_the_latent_space(data):
-    record = fit_full(SparseReducedRankRegression(rank=2, alpha=0.2), data)
-    expected = LinearRegression().fit(record.latent, record.expression).predict(record.latent)
-    np.testing.assert_allclose(record.predicted_expression, expected, atol=1e-3)
-    assert "gene_norms" not in record.values
+def test_a_wide_latent_space_of_preselected_genes_is_drawn_with_the_seed(data):
+    model = SparseReducedRankRegression(rank=3, alpha=0.2)
+    record = fit_full(model, data, preselect=30, seed=4)
+    close(record.embedding, embed(record.latent, 4), atol=0.3)
+    assert np.abs(record.embedding - embed(record.latent, 5)).max() > 1
+    genes = preselect_genes(data, 30)
+    assert record.gene_names.tolist() == data.gene_names[genes].tolist()
     assert "history" not in record.values
 
 
-def test_embedding_of_flat_and_wide_latent_spaces(rng):
-    flat = rng.normal(size=(30, 2))
-    np.testing.assert_array_equal(embed(flat), flat)
-    labels = np.repeat([0, 1, 2], 40)
-    found = embed(rng.normal(size=(120, 8)) + 20 * rng.normal(size=(3, 8))[labels], seed=1)
-    assert neighbour_accuracy(found, labels.astype(str), k=1) > 0.99, "t-SNE keeps the groups apart"
-
-
-def test_a_wide_latent_space_is_drawn_with_the_seed(data):
-    model = SparseReducedRankRegression(rank=3, alpha=0.2)
-    record = fit_full(model, data, preselect=30, seed=4)
-    np.testing.assert_allclose(record.embedding, embed(record.latent, 4), atol=0.3)
-    assert np.abs(record.embedding - embed(record.latent, 5)).max() > 1
-    assert record.selected.shape == record.gene_names.shape == (30,)
-    np.testing.assert_allclose(record.outputs.mean(0), 0, atol=1e-6)
-    np.testing.assert_allclose(record.outputs.std(0), 1, atol=1e-6)
-    kinds = {
-        record.values[name].dtype for name in ("latent", "embedding", "predictions", "outputs")
-    }
-    assert kinds == {np.dtype(np.float32)}
-
-
-def test_a_saved_fit_is_repeated_if_its_model_is_missing(data, tmp_path):
-    how = {"results": tmp_path / "fit.pickle", "model_file": tmp_path / "model.safetensors"}
+def test_a_saved_fit_is_repeated_if_its_model_is_missing(data, tmp_path, monkeypatch):
+    """The saved model takes cells in their own units, and counts."""
+    file = tmp_path / "model.safetensors"
+    how = {"results": tmp_path / "fit.pickle", "model_file": file, "seed": 1}
     network = SparseBottleneckRegressor(**QUICK)
-    first = fit_full(network, data, seed=1, **how)
-    how["model_file"].unlink()
-    again = fit_full(network, data, seed=1, **how)
-    saved = SparseBottleneckRegressor.load(how["model_file"])
+    first = fit_full(network, data, **how)
+    file.unlink()
+    again = fit_full(network, data, **how)
     np.testing.assert_array_equal(again.latent, first.latent)
-    np.testing.assert_allclose(saved.transform(data.X), first.latent, atol=1e-4)
+    saved = SparseBottleneckRegressor.load(file)
+    close(saved.transform(data.X), first.latent, atol=1e-4)
+    close(saved.normalizer_.transform(data.counts), data.X, atol=1e-4)
+    monkeypatch.setattr(SparseBottleneckRegressor, "fit", lambda *_: pytest.fail("fitted again"))
+    fit_full(network, data, **how)
 
 
 def test_genes_are_selected_from_counts(adata, tmp_path):
@@ -86,3 +92,16 @@ def test_genes_are_selected_from_counts(adata, tmp_path):
     assert record.gene_names.tolist() == adata.var_names.tolist()
     with pytest.raises(ValueError, match="differs in parameters"):
         gene_selection(adata, 11, 2, results=path)
+
+
+def test_numbers_of_genes_are_compared_and_chosen_in_each_fold(data, tmp_path):
+    """As many genes as there are after preselection, or more, are left out."""
+    how = {"folds": 3, "preselect": 12, "results": tmp_path / "curve.pickle", "verbose": False}
+    genes_curve(data, Weigher(), (1, 4), nested=False, **how)
+    record = genes_curve(data, Weigher(), (4, 1, 12, 20), **how)
+    assert [point["n_genes"] for point in record.params] == [1, 4, "auto"]
+    assert record.n_selected[:, :2].tolist() == [[1, 4]] * 3
+    assert np.isin(record.n_selected[:, 2], [1, 4, 5, 10]).all()
+    assert "test_predictions" not in load(how["results"]).values
+    [enough] = genes_table(record).query("suffices").index
+    assert enough == smallest_sufficient(record.test_r2[:, :2], (1, 4), 0.5)

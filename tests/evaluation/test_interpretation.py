@@ -1,8 +1,10 @@
-"""Effects of genes: against closed forms, against the definition, and complete."""
+"""Effects of genes: against closed forms and the definition, of cells that were not fitted."""
 
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import Weigher, changed
+from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
 from sbnn import (
@@ -10,223 +12,171 @@ from sbnn import (
     LeaveOneOutRidge,
     SparseBottleneckRegressor,
     SparseReducedRankRegression,
+    grouped_folds,
+    paper_folds,
+    selection_table,
+    stability_selection,
 )
+from sbnn.data.preselection import preselect_genes
 from sbnn.evaluation import interpretation
+from sbnn.evaluation.folds import source_arrays, split_fold
 from sbnn.evaluation.interpretation import (
-    baseline_of,
-    completeness_gap,
-    expression_of,
-    finite_differences,
+    integrated_gradients,
     interpret,
+    interpret_held_out,
     kept_genes,
-    r2_drops,
 )
 
-QUICK = {
-    "hidden_layers": (16, 8),
-    "epochs": (1, 20, 10, 10),
-    "learning_rate": 3e-3,
-}
+QUICK = {"hidden_layers": (16, 8), "epochs": (1, 20, 10, 10), "learning_rate": 3e-3}
 QUICK |= {"n_genes": 6, "random_state": 0}
-
-
-def integrated_gradients(model, X, baseline=None, n_steps=32):
-    X = expression_of(model, X)
-    return interpretation.integrated_gradients(model, X, baseline_of(model, X, baseline), n_steps)
+close = np.testing.assert_allclose
+equal = np.testing.assert_array_equal
 
 
 @pytest.fixture(scope="module")
-def halves(data):
-    X, Y = (StandardScaler().fit_transform(a.astype(np.float64)) for a in (data.X, data.Y))
-    return X[:80], Y[:80], X[80:], Y[80:]
+def tables(data):
+    """Genes and outputs, z-scored, of named cells."""
+    scale = StandardScaler().set_output(transform="pandas")
+    X = scale.fit_transform(pd.DataFrame(data.X.astype(float), columns=data.gene_names))
+    Y = scale.fit_transform(pd.DataFrame(data.Y.astype(float), columns=data.feature_names))
+    return X, Y
 
 
-@pytest.fixture(scope="module", params=["standardized elu", "plain silu", "one output"])
-def network(request, data, halves):
-    if request.param == "standardized elu":
-        return (
-            SparseBottleneckRegressor(**QUICK).fit(data.X[:80], data.Y[:80]),
-            data.X[80:],
-            data.Y[80:],
-        )
-    X, Y, X_new, Y_new = halves
-    if request.param == "one output":
-        return SparseBottleneckRegressor(**QUICK).fit(X, Y[:, 0]), X_new, Y_new[:, 0]
-    model = SparseBottleneckRegressor(**QUICK, standardize=False).fit(X, Y)
-    model.network_.activation = "silu"  # covered without a slow protocol
-    return model, X_new, Y_new
+@pytest.fixture(scope="module")
+def network(tables):
+    """Fitted network, new cells, and their outputs."""
+    X, Y = (table.to_numpy() for table in tables)
+    model = SparseBottleneckRegressor(**QUICK).fit(5 * X[:80], Y[:80])
+    model.network_.activation = "silu"
+    return model, 5 * X[80:], Y[80:]
 
 
-def test_shares_of_a_network_sum_to_the_prediction_minus_that_of_the_baseline(network):
-    model, X, Y = network
-    shares = integrated_gradients(model, X, n_steps=64)
-    outputs = 1 if np.ndim(Y) == 1 else Y.shape[1]
-    assert shares.shape == (len(X), 6, outputs)
-    spread = np.asarray(model.predict(X)).std()
-    assert np.abs(completeness_gap(model, X, shares, model.x_mean_)).max() < 2e-3 * spread
-    other = X[3].astype(float)
-    shares = integrated_gradients(model, X, baseline=other, n_steps=64)
-    np.testing.assert_array_equal(shares[3], 0)
-    assert np.abs(completeness_gap(model, X, shares, other)).max() < 5e-3 * spread
-
-
-def test_shares_are_the_integral_of_slopes_by_differences(network):
+def test_shares_are_the_integral_of_slopes_and_sum_to_the_difference(network, monkeypatch):
+    """Slopes by differences; the cells are split into blocks."""
+    monkeypatch.setattr(interpretation, "ROWS_AT_ONCE", 700)
     model, X, _ = network
-    X = X[:4].astype(float)
-    kept = kept_genes(model)
-    origin = model.x_mean_
-    shares = integrated_gradients(model, X, n_steps=64)
-    gene = kept[2]
-    places = (np.arange(400) + 0.5) / 400
-    for cell, point in enumerate(X):
-        line = origin + places[:, None] * (point - origin)
-        step = 1e-4 * model.x_scale_[gene] * (np.arange(len(origin)) == gene)
-        slopes = (model.predict(line + step) - model.predict(line - step)).reshape(400, -1) / (
-            2 * step[gene]
-        )
-        expected = slopes.mean(0) * (point - origin)[gene]
-        np.testing.assert_allclose(
-            shares[cell, 2], expected, atol=5e-3 * np.asarray(model.predict(X)).std()
-        )
+    start = X[3]
+    shares = integrated_gradients(model, X, start, n_steps=64)
+    predicted = model.predict(X)
+    tolerance = 5e-3 * predicted.std()
+    close(shares.sum(1), predicted - predicted[3], atol=tolerance)
+    equal(shares[3], 0)
+    gene = kept_genes(model)[2]
+    step = 1e-4 * model.x_scale_[gene] * (np.arange(X.shape[1]) == gene)
+    for cell in (0, 5):
+        line = start + (np.arange(400)[:, None] + 0.5) / 400 * (X[cell] - start)
+        slopes = (model.predict(line + step) - model.predict(line - step)) / (2 * step[gene])
+        close(shares[cell, 2], slopes.mean(0) * (X[cell] - start)[gene], atol=tolerance)
 
 
-@pytest.fixture(scope="module")
-def linear(halves):
-    X, Y, _, _ = halves
-    return SparseReducedRankRegression(rank=2, alpha=0.2).fit(X, Y)
-
-
-def test_linear_models_have_closed_forms(halves, linear):
-    _, _, X, Y = halves
-    kept = kept_genes(linear)
-    assert 0 < len(kept) < X.shape[1]
-    way = X[:, kept] - linear.x_mean_[kept]
-    coef = linear.coef_.T[kept]  # (k, q)
-    sd = X[:, kept].std(0)[:, None]
-    shares = integrated_gradients(linear, X)
-    np.testing.assert_allclose(shares, way[:, :, None] * coef)
-    np.testing.assert_allclose(completeness_gap(linear, X, shares, linear.x_mean_), 0, atol=1e-10)
-    steps = finite_differences(linear, "predict", X)
-    np.testing.assert_allclose(steps[5], sd * coef, atol=1e-10)
-    moves = finite_differences(linear, "transform", X)
-    np.testing.assert_allclose(moves[5], sd * linear.encoder_[kept], atol=1e-10)
-    record = interpret(linear, X, Y, name="mine", random_state=3)
-    np.testing.assert_allclose(record.steps, sd * coef, atol=1e-10)
-    np.testing.assert_allclose(record.effects, sd * coef / Y.std(0), atol=1e-10)
-    np.testing.assert_allclose(record.latent_steps, sd * linear.encoder_[kept], atol=1e-10)
-    np.testing.assert_allclose(record.gene_sd, sd[:, 0])
-    assert record.kept_genes.tolist() == [f"x{gene}" for gene in kept]
-    assert (record.dataset, record.seed, record.settings["n_cells"]) == ("mine", 3, len(X))
-
-
-def test_a_gene_and_an_output_that_do_not_vary_have_no_effect(halves, linear):
-    """Without care, both would divide zero by zero."""
-    _, _, X, Y = halves
-    still = X.copy()
-    gene = kept_genes(linear)[0]
-    still[:, gene] = linear.x_mean_[gene]
-    flat = Y * [1, 1, 1, 1, 0]
-    record = interpret(linear, still, flat)
-    assert (record.effects[0] == 0).all()
-    assert (record.effects[1:] != 0).any()
-    assert record.output_sd[4] == 1
-
-
-def test_baselines_and_names_of_another_size_are_rejected(halves, linear):
-    _, _, X, Y = halves
-    with pytest.raises(ValueError, match="baseline"):
-        interpret(linear, X, Y, baseline=[0.0])
-    with pytest.raises(ValueError, match="gene_names"):
-        interpret(linear, X, Y, gene_names=["a"])
-    with pytest.raises(ValueError, match="feature_names"):
-        interpret(linear, X, Y, feature_names=["a"])
-
-
-def test_a_model_of_all_genes_without_a_map(adata, data, halves):
-    """Cells of a stream are those of an array."""
-    X, Y, X_new, Y_new = halves
-    model = LeaveOneOutRidge().fit(X, Y)
-    with pytest.raises(ValueError, match="baseline: "):
-        interpret(model, X_new, Y_new, baseline=X.mean(0)[1:])
-    record = interpret(model, X_new, Y_new, baseline=X.mean(0))
-    assert record.effects.shape == (40, 5)
-    assert "latent_steps" not in record.values
-    assert "shift" not in record.table
-    model = LeaveOneOutRidge().fit(adata)
-    stream = ExpressionStream(data.X[:40], data.gene_names)
-    shares = integrated_gradients(model, stream, data.X.mean(0))
-    expected = integrated_gradients(model, data.X[:40], data.X.mean(0))
-    np.testing.assert_allclose(shares, expected, rtol=1e-4, atol=1e-4)
-
-
-def test_differences_and_drops_are_those_of_predictions(network):
+def test_the_record_holds_what_changes_if_genes_are_raised_or_removed(network):
     model, X, Y = network
-    X, gene = X.astype(float), kept_genes(model)[1]
-    latent = finite_differences(model, "transform", X)
-    outputs = finite_differences(model, "predict", X)
-    raised = X.copy()
-    blind = X.copy()
-    raised[:, gene] += X[:, gene].std()
-    np.testing.assert_allclose(
-        latent[:, 1], model.transform(raised) - model.transform(X), atol=1e-10
-    )
-    np.testing.assert_allclose(
-        outputs[:, 1], (model.predict(raised) - model.predict(X)).reshape(len(X), -1), atol=1e-8
-    )
-    blind[:, gene] = model.x_mean_[gene]
-    drops = r2_drops(model, X, Y, model.x_mean_)
-    assert drops[1] == pytest.approx(model.score(X, Y) - model.score(blind, Y))
-
-
-@pytest.fixture(scope="module")
-def named(data):
-    """Network fitted to tables, whose genes and outputs go by their names, and held-out tables."""
-    X = pd.DataFrame(data.X, columns=data.gene_names)
-    Y = pd.DataFrame(data.Y, columns=data.feature_names)
-    model = SparseBottleneckRegressor(**QUICK).fit(X[:80], Y[:80])
-    return model, X[80:], Y[80:]
-
-
-def test_the_record_holds_means_over_the_cells(data, named):
-    model, X, Y = named
-    kept = kept_genes(model)
     record = interpret(model, X, Y)
-    assert record.kept_genes.tolist() == data.gene_names[kept].tolist()
-    assert record.feature_names.tolist() == data.feature_names.tolist()
-    shares = integrated_gradients(model, X)
-    close = np.testing.assert_allclose
-    close(record.share_absolute, np.abs(shares).mean(0), rtol=1e-5)
-    close(record.share_mean, shares.mean(0), rtol=1e-5)
-    values = X.to_numpy(float)
-    close(record.steps, finite_differences(model, "predict", values).mean(0), rtol=1e-5)
-    latent = finite_differences(model, "transform", values)
-    close(record.latent_lengths, np.linalg.norm(latent, axis=2).mean(0), rtol=1e-5)
-    close(record.gene_norms, model.gene_norms_[kept])
-    close(record.output_sd, Y.std(ddof=0), rtol=1e-5)
-    assert record.r2 == pytest.approx(model.score(X, Y))
-    assert 0 < record.gap < 0.01
+    kept = kept_genes(model)
+    shares = integrated_gradients(model, X, model.x_mean_)
+    r2 = model.score(X, Y)
+    change = model.predict(X) - model.predict(model.x_mean_[None])
+    gap = np.abs(shares.sum(1) - change) / Y.std(0)
+    for name, expected in {
+        "share_absolute": np.abs(shares).mean(0),
+        "share_mean": shares.mean(0),
+        "gene_norms": model.gene_norms_[kept],
+        "gap": gap.max(),
+        "r2": r2,
+    }.items():
+        close(record.values[name], expected)
+    for k, gene in enumerate(kept):
+        raised = X.copy()
+        blind = X.copy()
+        raised[:, gene] += X[:, gene].std()
+        blind[:, gene] = model.x_mean_[gene]
+        moves = model.transform(raised) - model.transform(X)
+        for name, expected in {
+            "steps": (model.predict(raised) - model.predict(X)).mean(0),
+            "latent_steps": moves.mean(0),
+            "latent_lengths": np.linalg.norm(moves, axis=1).mean(),
+            "r2_drops": r2 - model.score(blind, Y),
+        }.items():
+            close(record.values[name][k], expected, atol=1e-8)
 
 
-def test_the_table_names_the_output_with_the_largest_effect(data, named):
-    model, X, Y = named
-    stability = pd.Series(0.5, index=data.gene_names[kept_genes(model)[1:]])
-    record = interpret(model, X, Y, stability=stability)
-    table = record.table
-    assert table.columns.tolist() == ["norm", "stability", "output", "effect", "shift", "r2_drop"]
-    assert table["r2_drop"].is_monotonic_decreasing
-    for gene, effects in zip(record.kept_genes, record.effects, strict=True):
-        largest = np.abs(effects).argmax()
-        assert table.loc[gene, "effect"] == effects[largest]
-        assert table.loc[gene, "output"] == record.feature_names[largest]
-    # 0 for a gene that the stability does not name
-    assert table["stability"][record.kept_genes].tolist() == [0, *[0.5] * 5]
+def test_linear_models_have_closed_forms(tables):
+    """Effects and steps are coefficients; a gene and an output that do not vary have none."""
+    X, Y = (table.to_numpy() for table in tables)
+    model = SparseReducedRankRegression(rank=2, alpha=0.2).fit(X[:80], Y[:80])
+    X = X[80:].copy()
+    Y = Y[80:] * [1, 1, 1, 1, 0]
+    kept = kept_genes(model)
+    assert 0 < len(kept) < 40
+    X[:, kept[0]] = model.x_mean_[kept[0]]
+    record = interpret(model, X, Y)
+    gene_sd = X[:, kept].std(0)
+    output_sd = np.append(Y[:, :4].std(0), 1)
+    coef = gene_sd[:, None] * model.coef_.T[kept]
+    norms = np.linalg.norm(model.coef_, axis=0)[kept]
+    expected = {"gene_sd": gene_sd, "output_sd": output_sd, "steps": coef, "gene_norms": norms}
+    for name, values in (expected | {"effects": coef / output_sd, "gap": 0}).items():
+        close(record.values[name], values, atol=1e-10)
+    equal(record.kept_genes, [f"x{gene}" for gene in kept])
+    equal(record.feature_names, [f"output{i}" for i in range(5)])
+    for named, wrong in {"baseline": [0.0], "gene_names": "a", "feature_names": "a"}.items():
+        with pytest.raises(ValueError, match=named):
+            interpret(model, X, Y, **{named: [wrong]})
 
 
-def test_genes_of_tables_are_matched_by_name(named):
-    model, X, _ = named
-    shuffled = X[X.columns[::-1]].assign(Malat1=7)
-    shares = integrated_gradients(model, shuffled)
-    np.testing.assert_array_equal(shares, integrated_gradients(model, X))
-    first = model.get_feature_names_out()[0]
+def test_genes_are_matched_by_name_and_listed_by_their_loss(tables):
+    X, Y = tables
+    model = LeaveOneOutRidge().fit(X[:80], Y[:80])
+    first = X.columns[0]
     with pytest.raises(ValueError, match=f"X: no values for 1 of .*{first}"):
-        integrated_gradients(model, X.drop(columns=first))
+        interpret(model, X.drop(columns=first), Y)
+    stability = pd.DataFrame({"frequency": 0.5}, X.columns.drop(first))
+    how = {"stability": stability, "baseline": X.to_numpy()[0], "name": "mine"}
+    record = interpret(model, X[X.columns[::-1]].assign(Malat1=7), Y, **how)
+    stream = ExpressionStream(X.to_numpy(), X.columns)
+    close(interpret(model, stream, Y.to_numpy(), **how).effects, record.effects, rtol=1e-4)
+    assert (record.dataset, record.settings["n_cells"]) == ("mine", len(X))
+    effects = pd.DataFrame(record.effects, X.columns, Y.columns)
+    equal(record.kept_genes, X.columns)
+    table = record.table
+    assert table.columns.tolist() == ["norm", "stability", "output", "effect", "r2_drop"]
+    assert table.r2_drop.is_monotonic_decreasing
+    equal(table.r2_drop[X.columns], record.r2_drops)
+    for gene, row in table.iterrows():
+        assert row.output == effects.loc[gene].abs().idxmax()
+        assert row.effect == effects.loc[gene, row.output]
+        assert row.stability == 0.5 * (gene != first)
+
+
+def test_an_interpretation_is_of_cells_that_were_not_fitted(data, tmp_path):
+    """Genes are chosen on the fitted cells, and donors are not split."""
+    halves = stability_selection(Weigher(9), data, 2, verbose=False)
+    model = SparseReducedRankRegression(alpha=0.2)
+    model.random_state = 0
+    donors = np.arange(data.n_cells) % 5
+    path = tmp_path / "interpretation.pickle"
+    for groups, fold in (
+        (donors, grouped_folds(donors, 4)[0]),
+        (None, paper_folds(data.n_cells, 4)[0]),
+    ):
+        how = {"preselect": 30, "groups": groups, "results": path, "overwrite": True}
+        record = interpret_held_out(model, data, halves, **how)
+        genes = preselect_genes(data, 30, fold[0])
+        X, Y, X_test, Y_test = split_fold(source_arrays(data, "fold"), fold, "fold", genes)
+        fitted = clone(model).fit(X, Y)
+        close(record.r2, fitted.score(X_test, Y_test), atol=1e-3)
+        equal(record.kept_genes, data.gene_names[genes][fitted.get_support()])
+    equal(record.table.stability, selection_table(halves).frequency[record.table.index])
+    how = {"preselect": 30, "results": path}
+    others = stability_selection(Weigher(9), data, 3, verbose=False)
+    for named, asked in (
+        ("estimator", {"estimator": SparseBottleneckRegressor()}),
+        ("stability", {"halves": others}),
+        ("held out", {"groups": donors}),
+        ("preselect", {"preselect": 20}),
+    ):
+        with pytest.raises(ValueError, match=f"differs in .*{named}"):
+            asked = {"estimator": model, "halves": halves, "data": data} | how | asked
+            interpret_held_out(**asked)
+    with pytest.raises(ValueError, match="halves: "):
+        interpret_held_out(model, changed(data, Y=data.Y + 1), halves)

@@ -21,7 +21,7 @@ class Believer(RegressorMixin, BaseEstimator):
     def __init__(self, gene_prior=None, prior_influence=0.5):
         self.gene_prior, self.prior_influence = gene_prior, prior_influence
 
-    def for_genes(self, names):
+    def for_genes(self, names, kept=None):
         if self.gene_prior is None:
             return self
         return Believer(
