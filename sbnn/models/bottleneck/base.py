@@ -39,7 +39,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
     """Base class of networks that predict many outputs from few genes through a linear bottleneck.
 
     A subclass has the method ``_train(x, target, random, generator, eval_set, progress)``, which
-    returns `Trained`, and ``_input_limits(cells, moments)``, the limits to which genes are clipped.
+    returns `Trained`, and ``_input_limits(n_cells, moments)``, the limits to which genes are clipped.
     """
 
     _loss = SquaredError()

@@ -16,57 +16,34 @@ from functools import partial
 import numpy as np
 import torch
 
-from sbnn.models.bottleneck.gene_prior import GenePrior
 from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.protocols import few_cells
 from sbnn.models.bottleneck.protocols.gaussian_process import RelevanceProcess, most_relevant
 from sbnn.models.bottleneck.protocols.greedy import cells_behind, forward_selection, grow_forest
-from sbnn.models.bottleneck.settings import DistilledSettings
-from sbnn.models.bottleneck.training import Run, Trained, networks_of_teacher, train_student
+from sbnn.models.bottleneck.training import Trained, networks_of_teacher, train_student
 
 HIDDEN_LAYERS = (64, 64, 64)
 COMPARED = 3  # number of held-out parts of the cells on which noise levels are compared
 
 
-def algorithm_version(model, n_cells):
-    """Version of the algorithm; see `SparseBottleneckRegressor.algorithm_version`."""
-    # 2. With few cells, nothing is chosen on held-out cells from this version on.
-    # 3. With few cells, clipped genes are rescaled to their original SD. With over 100 cells, genes
-    # are mixed less.
-    # 4. With few cells, predictions are shrunk according to held-out error.
-    # 5. Noise levels are compared on fewer parts of the cells, and a step of the student uses half
-    # as many cells.
-    return 5
+def train(model, cells, target, run, eval_set=None, progress=None):
+    """Train a network on `ScaledCells`, (n, p), and scaled outputs, (n, q); see `Trained`.
 
-
-def input_limits(model, X):
-    """Limits to which genes are clipped: their range or, with few cells, a narrower range."""
-    settings = settings_of(model)
-    if len(X) <= settings.few_cells:
-        return few_cells.input_limits(X, settings.few_cells_limit)
-    return X.min(0), X.max(0)
-
-
-def settings_of(model):
-    """Settings of an estimator, by default those of `DistilledSettings`."""
-    return DistilledSettings() if model.distillation is None else model.distillation
-
-
-def train(model, x, target, random, generator, eval_set=None, progress=None):
-    """Train a network on scaled expression, (n, p), and scaled outputs, (n, q); see `Trained`.
-
-    The history describes the training of the student.
+    Genes are chosen on at most `most_cells` cells; then only these genes are read of all cells. The
+    history describes the training of the student.
     """
-    settings = settings_of(model)
-    run = Run(settings, random, generator, GenePrior.of(model, x.shape[1]))
+    settings = run.settings
+    n_genes = cells.shape[1]
     hidden_layers = HIDDEN_LAYERS if model.hidden_layers is None else tuple(model.hidden_layers)
     choose = partial(choose_genes, n_genes=model.n_genes, run=run)
-    kept = choose(x, target)
-    all_genes = x
-    x = x[:, kept].contiguous()  # shape (n, n_kept)
+    all_genes = cells
+    if len(cells) <= max(settings.most_cells, settings.few_cells):
+        all_genes = cells.whole()
+    kept = choose(all_genes, target)
+    x = cells.of_genes(kept)  # shape (n, n_kept)
     if eval_set is not None:
-        eval_set = eval_set[0][:, kept].contiguous(), eval_set[1]
-    new = partial(BottleneckNetwork, len(kept), target.shape[1], generator=generator)
+        eval_set = eval_set[0].of_genes(kept), eval_set[1]
+    new = partial(BottleneckNetwork, len(kept), target.shape[1], generator=run.generator)
     new_teacher = partial(new, settings.teacher_width, hidden_layers, "silu")
     is_few = len(x) <= settings.few_cells
     if is_few:
@@ -82,14 +59,17 @@ def train(model, x, target, random, generator, eval_set=None, progress=None):
     history = train_student(student, x, target, labelled, teacher.noise, run, eval_set, progress)
     if is_few:
         student.scale_outputs(few_cells.shrinkage(new_teacher, all_genes, target, choose, run))
-    norms = np.zeros(all_genes.shape[1])
+    norms = np.zeros(n_genes)
     norms[kept] = student.input_norms().cpu().numpy()
-    support = np.isin(np.arange(len(norms)), kept)
+    support = np.isin(np.arange(n_genes), kept)
     return Trained(student, support, norms, history)
 
 
 def choose_genes(x, target, n_genes, run):
-    """Sorted positions of the genes on which the outputs depend most (all if n_genes is None)."""
+    """Sorted positions of the genes on which the outputs depend most (all if n_genes is None).
+
+    Expression x is a tensor or, if there are many cells, `ScaledCells`.
+    """
     settings = run.settings
     n, p = x.shape
     if n_genes is None or n_genes == p:

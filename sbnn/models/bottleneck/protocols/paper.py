@@ -20,15 +20,6 @@ TRAINING_FRACTION = 0.6
 LEAST_CELLS = 10  # minimum number of cells in a cluster; smaller clusters are dropped
 
 
-def algorithm_version(model, n_cells):
-    """Version of the algorithm; see `SparseBottleneckRegressor.algorithm_version`."""
-    # 1. The straight variant halved the learning rate, with a new optimiser, after the epochs of
-    # the frozen stage.
-    # 2. This variant trains all epochs before the pruning with one optimiser at the full rate, as
-    # published.
-    return 1 if model.pretraining else 2
-
-
 def train(model, x, target, random, generator, eval_set=None, progress=None, loss=SQUARED_ERROR):
     """Train a network on scaled expression, (n, p), and outputs, (n, q); see `Trained`.
 
