@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.linear_model import RidgeCV
 from sklearn.utils import TransformerTags
+from sklearn.utils.extmath import svd_flip
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sbnn.data.inputs import new_cells, output_table, to_be_fitted, two_tables
@@ -107,15 +108,13 @@ class LeaveOneOutRidge(LinearRegressor):
 
     def fit(self, X, y=None):
         """Choose the penalty and fit; X and y are as in `SparseBottleneckRegressor.fit`."""
-        alphas = np.ravel(self.alphas)
-        check_number("the length of alphas", len(alphas), int, 1)
-        for alpha in alphas.tolist():
+        for alpha in self.alphas:
             check_number("alphas", alpha, float, 0)
         X, y = two_tables(X, y)
         X, Y = to_be_fitted(self, X, y, np.float64)
         # "auto" would choose "eigen", which is four times slower if there are about as many cells
         # as genes.
-        ridge = RidgeCV(alphas, gcv_mode="svd").fit(X, Y)
+        ridge = RidgeCV(self.alphas, gcv_mode="svd").fit(X, Y)
         self.alpha_ = ridge.alpha_
         self.best_score_ = ridge.best_score_
         self.y_mean_ = Y.mean(axis=0)
@@ -173,25 +172,15 @@ class LatentRegressor(LatentMixin, LinearRegressor):
     def fit_path(self, X, y, alphas):
         """Yield one fitted copy of the model for each penalty, in the order of `alphas`.
 
-        All fits together take little longer than the slowest fit. They are computed from the
-        largest penalty to the smallest, and only when the iterator needs them.
+        Each fit starts from the one before and is computed only when the iterator needs it. If the
+        penalties decrease, all fits together take little longer than the slowest fit.
         """
-        alphas = list(alphas)
         for alpha in alphas:
             check_number("alpha", alpha, float, 0)
-        template = clone(self).set_params(alpha=alphas[0])
+        template = clone(self)
         X, Y = template._validate(X, y)
-        return template._path(X, Y, alphas)
-
-    def _path(self, X, Y, alphas):
-        # warm starts go from large to small penalties
-        falling = np.argsort(-np.asarray(alphas), kind="stable").tolist()
-        solutions = self._solve(X, Y, [alphas[i] for i in falling])
-        solved = {}
-        for i, alpha in enumerate(alphas):
-            while i not in solved:
-                solved[falling[len(solved)]] = next(solutions)
-            yield copy.copy(self).set_params(alpha=alpha)._store(*solved[i])
+        for alpha, solution in zip(alphas, self._solve(X, Y, alphas), strict=True):
+            yield copy.copy(template).set_params(alpha=alpha)._store(*solution)
 
     def _store(self, encoder, decoder):
         self.encoder_ = encoder
@@ -273,7 +262,5 @@ def ridge_reduced_rank(X, Y, rank, alphas):
 def with_positive_peaks(encoder, decoder):
     """Flip latent variables so that the largest entry of each decoder column is positive."""
     # The sign of singular vectors is arbitrary.
-    largest = np.abs(decoder).argmax(axis=0)
-    peaks = decoder[largest, np.arange(decoder.shape[1])]
-    signs = np.where(peaks < 0, -1.0, 1.0)
-    return encoder * signs, decoder * signs
+    decoder, flipped = svd_flip(decoder, encoder.T)
+    return flipped.T, decoder

@@ -1,16 +1,14 @@
 """Sparse reduced-rank regression, a linear model that selects genes."""
 
-# For fixed V, the W-step of sparse reduced-rank regression is a convex elastic net. With the group
-# penalty, this problem is solved by scikit-learn's coordinate descent
-# (``benchmarks/linear_solvers.py`` compares it with skglm and adelie). This is fast because the
-# problems are small: they contain only a working set of genes, whose expression matrix is replaced
-# by its triangular factor, with one row per gene instead of one per cell. If the working set has
-# more genes than there are cells, coordinate descent would need thousands of passes, so it starts
-# from a solution found by Newton's method. With the element-wise penalty, each column of W is a
-# separate problem, which glmnet solves.
+# For fixed V, the W-step of sparse reduced-rank regression is a convex elastic net, which is solved
+# by scikit-learn's coordinate descent (``benchmarks/linear_solvers.py`` compares it with skglm and
+# adelie). This is fast because the problems are small: they contain only a working set of genes,
+# whose expression matrix is replaced by its triangular factor, with one row per gene instead of one
+# per cell. If the working set has more genes than there are cells, coordinate descent would need
+# thousands of passes, so with the group penalty it starts from a solution found by Newton's method.
+# With the element-wise penalty, each column of W is a separate problem.
 
 import numpy as np
-from glmnet import ElasticNet
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
@@ -129,7 +127,7 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
                 yield encoder, decoder, [step.objective(Y, encoder, decoder, alpha)]
                 continue
             encoder, decoder, objective = self._alternate(step, Y, encoder, first, alpha)
-            if alpha == alphas[-1] and not encoder.any():
+            if alpha == min(alphas) and not encoder.any():
                 bound = step.slopes(Y @ first).max() / self.l1_ratio
                 warn(f"no gene is selected with alpha={alpha:.4g}; use alpha below {bound:.4g}")
             yield *self._finished(X, Y, encoder, decoder, alpha), objective
@@ -172,12 +170,10 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
         # variables.
         latent = some @ encoder[selected]
         covariance = latent.T @ latent
-        if self.penalty == "group":
-            _, vectors = np.linalg.eigh(covariance)
-            rotation = vectors[:, ::-1]
-        else:
-            order = np.argsort(-np.diag(covariance), kind="stable")
-            rotation = np.eye(self.rank)[:, order]
+        if self.penalty == "element":
+            covariance = np.diag(np.diag(covariance))  # its eigenvectors only permute
+        _, vectors = np.linalg.eigh(covariance)
+        rotation = vectors[:, ::-1]
         return with_positive_peaks(encoder @ rotation, decoder @ rotation)
 
 
@@ -200,17 +196,25 @@ class _EncoderStep:
                 start = encoder[self.genes]
                 encoder = np.zeros_like(encoder)
                 encoder[self.genes] = self.penalty.solve(
-                    self.problem, Z, start, sparse, ridge, self.tol
+                    self.triangular, self.orthogonal.T @ Z, start, sparse, ridge, self.tol
                 )
             slopes = self.slopes(Z - self.latent(encoder))
             slopes[self.genes] = 0
-            missing = np.flatnonzero(slopes > sparse)
-            if not len(missing):
+            steepest = np.argsort(-slopes, kind="stable")[: max(10, len(self.genes))]
+            added = steepest[slopes[steepest] > sparse]
+            if not len(added):
                 return encoder
-            steepest = missing[np.argsort(-slopes[missing], kind="stable")]
-            added = steepest[: max(10, len(self.genes))]
             self.genes = np.sort(np.append(self.genes, added))
-            self.problem = self.penalty.prepare(self.X[:, self.genes])
+            self._factorise()
+
+    def _factorise(self):
+        # Rotating X and Z in the space of cells preserves squared errors and leaves only the first
+        # rows of X nonzero. The scale is needed because the objective of the solver is a mean over
+        # cells.
+        orthogonal, triangular = qr(self.X[:, self.genes], mode="economic")
+        scale = np.sqrt(len(triangular) / len(self.X))
+        self.orthogonal = scale * orthogonal
+        self.triangular = np.asfortranarray(scale * triangular)
 
     def slopes(self, residual):
         """Gradient norm of each gene, (p,); genes above the sparse penalty need to be added."""
@@ -240,35 +244,12 @@ class _RowPenalty:
     def dual(self, gradient):
         return np.linalg.norm(gradient, axis=1)
 
-    def prepare(self, X):
-        # Rotating X and Z in the space of cells preserves squared errors and leaves only the first
-        # rows of X nonzero. The scale is needed because the objective of the solver is a mean over
-        # cells.
-        orthogonal, triangular = qr(X, mode="economic")
-        scale = np.sqrt(len(triangular) / len(X))
-        return scale * orthogonal, np.asfortranarray(scale * triangular)
-
-    def solve(self, problem, Z, start, sparse, ridge, tol):
-        orthogonal, triangular = problem
-        Z = orthogonal.T @ Z
-        n, p = triangular.shape
+    def solve(self, X, Z, start, sparse, ridge, tol):
+        n, p = X.shape
         if n < p:
-            # With more genes than cells, enet_path only verifies this start.
-            start = group_elastic_net(triangular, Z, start, sparse, ridge, tol)
-        alpha = sparse + ridge
-        start = np.asfortranarray(start.T)
-        _, coef, _ = enet_path(
-            triangular,
-            np.asfortranarray(Z),
-            l1_ratio=sparse / alpha,
-            alphas=[alpha],
-            coef_init=start,
-            # The tolerance applies to a duality gap, which is quadratic in the error of W.
-            tol=tol**2,
-            max_iter=100_000,
-            check_input=False,
-        )
-        return coef[:, :, 0].T
+            # With more genes than cells, coordinate descent only verifies this start.
+            start = group_elastic_net(X, Z, start, sparse, ridge, tol)
+        return _coordinate_descent(X, Z, start, sparse, ridge, tol)
 
 
 class _EntryPenalty:
@@ -280,18 +261,31 @@ class _EntryPenalty:
     def dual(self, gradient):
         return np.abs(gradient).max(axis=1)
 
-    def prepare(self, X):
-        return X
-
-    def solve(self, problem, Z, start, sparse, ridge, tol):
-        # glmnet compares the tolerance with a squared step, and steps become small long before the
-        # gradient does.
-        tol = tol**3
-        columns = [glmnet_elastic_net(problem, z, sparse, ridge, tol) for z in Z.T]
+    def solve(self, X, Z, start, sparse, ridge, tol):
+        columns = []
+        for z, column in zip(Z.T, start.T, strict=True):
+            columns.append(_coordinate_descent(X, z, column, sparse, ridge, tol))
         return np.column_stack(columns)
 
 
 _PENALTIES = {"group": _RowPenalty(), "element": _EntryPenalty()}
+
+
+def _coordinate_descent(X, Z, start, sparse, ridge, tol):
+    """Elastic net for one target, (n,), or group elastic net for several, (n, r)."""
+    alpha = sparse + ridge
+    _, coef, _ = enet_path(
+        X,
+        np.asfortranarray(Z),
+        l1_ratio=sparse / alpha,
+        alphas=[alpha],
+        coef_init=np.asfortranarray(start.T),
+        # The tolerance applies to a duality gap, which is quadratic in the error of W.
+        tol=tol**2,
+        max_iter=100_000,
+        check_input=False,
+    )
+    return coef[..., 0].T
 
 
 def group_elastic_net(X, Z, start, sparse, ridge, tol):
@@ -388,26 +382,3 @@ class _Point:
         hessian *= np.outer(rates, rates) / len(X) ** 3
         bend = 2 * self.ridge / self.totals[free]
         return hessian + np.diag(bend * rates * self.pulls[free])
-
-
-def glmnet_elastic_net(X, y, sparse, ridge, tol):
-    """Minimise ``|y - X b|^2 / (2 n) + sparse |b|_1 + ridge / 2 |b|^2`` over b."""
-    size = np.sqrt(np.mean(y**2))
-    if size == 0:
-        return np.zeros(X.shape[1])
-    # glmnet divides y by its root mean square before it applies the penalty. This leaves the lasso
-    # penalty unchanged and divides the ridge penalty by the root mean square.
-    strength = sparse + ridge * size
-    model = ElasticNet(
-        alpha=sparse / strength,
-        lambda_path=[strength],
-        standardize=False,
-        fit_intercept=False,
-        n_splits=0,
-        tol=tol,
-        max_iter=1_000_000,
-    )
-    model.fit(X, y)
-    if model.n_lambda_ == 0:
-        raise RuntimeError(f"glmnet did not converge with penalties {sparse:.3g} and {ridge:.3g}")
-    return model.coef_path_[:, 0]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin, clone
-from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
@@ -39,7 +39,8 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
     """Base class of networks that predict many outputs from few genes through a linear bottleneck.
 
     A subclass has the method ``_train(x, target, random, generator, eval_set, progress)``, which
-    returns `Trained`, and ``_input_limits(n_cells, moments)``, the limits to which genes are clipped.
+    returns `Trained`, and ``_input_limits(n_cells, moments)``, the limits to which genes are
+    clipped.
     """
 
     _loss = SquaredError()
@@ -130,19 +131,21 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
 
     def _scaled_eval_set(self, eval_set, device):
         """Scaled expression and outputs of the cells on which R2 is recorded."""
-        try:
-            X, Y = eval_set
-        except (TypeError, ValueError) as error:
-            raise ValueError("eval_set: expected a pair (X, Y)") from error
-        X, Y = inputs.two_tables(X, Y)
-        Y = inputs.output_table(X, Y)
-        Y = check_array(Y, dtype=np.float64, ensure_2d=False, input_name="eval_set")
+        if len(eval_set) != 2:
+            raise ValueError(f"eval_set: expected a pair (X, Y), got {len(eval_set)} entries")
+        X, Y = inputs.two_tables(*eval_set)
         cells, _ = inputs.matched_cells(self, X)
-        expected = len(cells), len(self.y_mean_)
-        if Y.size != np.prod(expected) or len(Y) != len(cells):
-            raise ValueError(f"eval_set: expected outputs of shape {expected}, got {Y.shape}")
-        x = ScaledCells(self, cells, device)
-        return x, scaled_outputs(self, Y.reshape(expected), device)
+        Y = self._measured(X, Y, len(cells), "eval_set")
+        return ScaledCells(self, cells, device), scaled_outputs(self, Y, device)
+
+    def _measured(self, X, y, n_cells, argument):
+        """Outputs for the cells of X, (n, q), checked like those of `fit`."""
+        y = np.asarray(inputs.output_table(X, y))
+        Y = check_array(y, dtype=np.float64, ensure_2d=False, input_name=argument)
+        expected = n_cells, len(self.y_mean_)
+        if len(Y) != n_cells or Y.size != np.prod(expected):
+            raise ValueError(f"{argument}: expected outputs of shape {expected}, got {Y.shape}")
+        return Y.reshape(expected)
 
     def _train_gene_network(self, x, generator):
         """Train a head that predicts the kept genes from the latent space; return its history."""
@@ -203,7 +206,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         cells, here = inputs.matched_cells(self, X, kept)
         return through_network(self, network, last, cells, np.searchsorted(here, kept))
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X, y=None):
         """R2 pooled over the outputs, relative to the training means; X and y are as in `fit`.
 
         With ``standardize=True``, each output is in units of its training SD, so that all outputs
@@ -211,17 +214,10 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         """
         X, y = inputs.two_tables(X, y)
         predicted = self.predict(X)
-        Y = np.asarray(inputs.output_table(X, y))
-        Y = check_array(Y, dtype=np.float64, ensure_2d=False, input_name="y")
-        check_consistent_length(predicted, Y, sample_weight)
-        if Y.size != predicted.size:
-            raise ValueError(f"y: expected outputs of shape {predicted.shape}, got {Y.shape}")
+        Y = self._measured(X, y, len(predicted), "y")
         scale = 1 / self.y_scale_
-        if sample_weight is not None:
-            scale = np.sqrt(np.asarray(sample_weight, dtype=float))[:, None] * scale
-        shape = len(Y), len(self.y_mean_)
-        measured = (Y.reshape(shape) - self.y_mean_) * scale
-        return pooled_r2(measured, (predicted.reshape(shape) - self.y_mean_) * scale, 0.0)
+        predicted = (predicted.reshape(Y.shape) - self.y_mean_) * scale
+        return pooled_r2((Y - self.y_mean_) * scale, predicted, 0.0)
 
     def save(self, path, normalizer=None):
         """Write the model to one safetensors file (arrays and JSON, no code); return its path.

@@ -50,7 +50,6 @@ def save_model(model, path, normalizer=None):
     if normalizer is not None:
         tensors["count_share_"] = torch.as_tensor(normalizer.count_share_)
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    _require_finite(tensors)
     content = save(tensors, {"sbnn": json.dumps(header, default=_plain)})
     path = results_path(path)
     write_atomically(_sealed(content), path, rb".{8}\{")
@@ -101,21 +100,14 @@ def _require(condition, message):
         raise ValueError(message)
 
 
-def _require_finite(tensors):
-    for name, tensor in tensors.items():
-        finite = ~tensor.isnan() if name in ("x_min_", "x_max_") else tensor.isfinite()
-        _require(finite.all(), f"{name}: expected finite numbers")
-
-
 def _model(cls, header, tensors):
     """Build the estimator from the header and the tensors of a file."""
-    _require_finite(tensors)
     params = header["params"]
     for name, value in params.items():
         if isinstance(value, list):
             params[name] = tuple(value)
-    if params.get("distillation") is not None:
-        params["distillation"] = DistilledSettings(**params["distillation"])
+        elif name == "distillation" and value is not None:
+            params[name] = DistilledSettings(**value)
     model = cls(**params)
     shapes = [tuple(shape) for shape in header["shapes"]]
     n_kept = shapes[0][0]

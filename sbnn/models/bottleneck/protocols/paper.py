@@ -50,14 +50,12 @@ def train(model, x, target, random, generator, eval_set=None, progress=None, los
     for stage in regression:
         trainer.run(stage, x, target, eval_set)
     norms = network.input_norms().cpu().numpy()
-    support = np.ones(n_genes, dtype=bool)
-    if model.n_genes is not None:
-        kept = most_important(norms, model.n_genes, prior)
-        support = np.isin(np.arange(n_genes), kept)
-        network.keep_inputs(torch.as_tensor(kept, device=x.device))
-        x = x[:, kept].contiguous()
-        if eval_set is not None:
-            eval_set = eval_set[0][:, kept].contiguous(), eval_set[1]
+    kept = most_important(norms, model.n_genes or n_genes, prior)
+    support = np.isin(np.arange(n_genes), kept)
+    network.keep_inputs(torch.as_tensor(kept, device=x.device))
+    x = x[:, kept].contiguous()
+    if eval_set is not None:
+        eval_set = eval_set[0][:, kept].contiguous(), eval_set[1]
     trainer.run(finetuning, x, target, eval_set)
     return Trained(network, support, norms, trainer.history)
 
