@@ -66,7 +66,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
             return params
         given = spelled_out(self.gene_prior)
         if isinstance(given, dict):
-            given = [[name, given[name]] for name in sorted(given)]
+            given = sorted(map(list, given.items()))
         params["gene_prior"] = given
         return params
 

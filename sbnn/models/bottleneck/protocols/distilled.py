@@ -14,6 +14,7 @@ cells.
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import torch
 
 from sbnn.models.bottleneck.network import BottleneckNetwork
@@ -88,10 +89,8 @@ def choose_genes(x, target, n_genes, run):
     chosen = usable[best]
     # If many genes are requested, the remaining genes may all be copies of chosen genes; it does
     # not matter which of them are added.
-    unusable = np.setdiff1d(np.arange(p), usable)
-    left = np.append(np.setdiff1d(usable, chosen), unusable)
-    added = left[: n_genes - len(chosen)]
-    return np.sort(np.append(chosen, added))
+    ranked = pd.unique(np.concatenate([chosen, usable, np.arange(p)]))
+    return np.sort(ranked[:n_genes])
 
 
 def choose_of_many(x, target, n_genes, run):
@@ -106,7 +105,7 @@ def choose_of_many(x, target, n_genes, run):
     screened = np.sort(forward_selection(X, Y, n_screened, prior=run.prior))
     process = RelevanceProcess(x[:, screened].contiguous(), target, settings)
     n_relevant = max(n_genes, settings.fewest_relevant)
-    chosen = screened[most_relevant(process, n_relevant, run.among(screened).prior)]
+    chosen = screened[most_relevant(process, n_relevant, run.among(screened))]
     if len(chosen) <= n_genes:
         return chosen
     some = x[:, chosen].contiguous()
@@ -127,14 +126,13 @@ class Teacher:
 
     def __init__(self, new, x, target, run):
         settings = run.settings
-        parts = few_cells.shuffled_parts(x, settings.n_teachers, run)
-        networks = HeldOutNetworks(new, x, target, parts, run)
-        n_compared = min(COMPARED, len(parts))
-        self.noise = best_noise(networks, settings.noises, settings.usual_noise, n_compared)
-        fitted = networks.without_each(self.noise, len(parts))
-        self.networks, of_networks = zip(*fitted, strict=True)
-        fitted = [_forest_without(parts, x, target, run, part) for part in range(len(parts))]
-        self.forests, of_forests = zip(*fitted, strict=True)
+        held_out = HeldOut(new, x, target, run)
+        n_compared = min(COMPARED, len(held_out.parts))
+        self.noise = best_noise(held_out, settings.noises, settings.usual_noise, n_compared)
+        networks = held_out.networks(self.noise, len(held_out.parts))
+        forests = [held_out.forest(part) for part in range(len(held_out.parts))]
+        self.networks, of_networks = zip(*networks, strict=True)
+        self.forests, of_forests = zip(*forests, strict=True)
         residuals = torch.cat(of_networks), torch.cat(of_forests)
         self.weight = weight_of_second(*residuals, settings.prior_cells)
 
@@ -146,49 +144,62 @@ class Teacher:
         return torch.lerp(by_networks, by_forests.to(by_networks), self.weight)
 
 
-class HeldOutNetworks:
-    """Networks that are each trained on all parts of the cells but one, when first needed."""
+class HeldOut:
+    """Models that are each trained on all parts of the cells but one, with their residuals on it.
 
-    def __init__(self, new, x, target, parts, run):
-        self.new = new  # builds a network
+    `new` builds a network. Cells are x, (n, k), and target, (n, q).
+    """
+
+    def __init__(self, new, x, target, run):
+        self.new = new
         self.x = x
         self.target = target
-        self.parts = parts
         self.run = run
+        self.parts = few_cells.shuffled_parts(x, run.settings.n_teachers, run)
+        self.others = [few_cells.all_but(self.parts, part) for part in range(len(self.parts))]
         self.fitted = {}  # noise level: pairs of a network and its residuals, in order of the parts
 
-    def without_each(self, noise, n_parts):
-        """Pairs of a network and its residuals, (m, q), on each of the first `n_parts` parts."""
+    def networks(self, noise, n_parts):
+        """Pairs of a network and its residuals for the first `n_parts` parts.
+
+        Networks are trained when first needed.
+        """
         fitted = self.fitted.setdefault(noise, [])
-        if len(fitted) < n_parts:
-            fitted += self._train(noise, range(len(fitted), n_parts))
+        members = self.others[len(fitted) : n_parts]
+        if members:
+            networks = networks_of_teacher(self.new, self.x, self.target, self.run, noise, members)
+            for network in networks:
+                fitted.append((network, self._residuals(network, len(fitted))))
         return fitted[:n_parts]
 
+    def forest(self, part):
+        """Extremely randomised trees and their residuals."""
+        settings = self.run.settings
+        cells = self.others[part][: settings.most_cells_of_trees]
+        X = self.x[cells].cpu().numpy()
+        Y = self.target[cells].cpu().numpy()
+        forest = grow_forest(X, Y, settings.n_trees, self.run.random)
+        predict = partial(few_cells.predicted_by, forest)
+        return forest, self._residuals(predict, part)
+
+    @torch.no_grad()
+    def _residuals(self, predict, part):
+        """Residuals, (m, q), on at most `watched_cells` cells of the part that was left out."""
+        cells = self.parts[part][: self.run.settings.watched_cells]
+        return predict(self.x[cells]).to(self.target) - self.target[cells]
+
     def error(self, noise, n_parts):
-        """Sum of squared residuals on the first `n_parts` parts."""
+        """Sum of squared residuals of the networks on the first `n_parts` parts."""
         total = 0.0
-        for _, residuals in self.without_each(noise, n_parts):
+        for _, residuals in self.networks(noise, n_parts):
             total += float(residuals.square().sum())
         return total
 
-    def _train(self, noise, left_out):
-        x, target, run = self.x, self.target, self.run
-        members = [few_cells.all_but(self.parts, part) for part in left_out]
-        networks = networks_of_teacher(self.new, x, target, run, noise, members)
-        fitted = []
-        for network, part in zip(networks, left_out, strict=True):
-            cells = self.parts[part][: run.settings.watched_cells]
-            with torch.no_grad():
-                residuals = network(x[cells]) - target[cells]
-            fitted.append((network, residuals))
-        return fitted
 
-
-def best_noise(networks, noises, usual, n_parts):
+def best_noise(held_out, noises, usual, n_parts):
     """Noise level found by walking from the usual level as long as the held-out error falls.
 
-    Weaker levels are tried first, and then stronger ones; `networks` has an ``error`` as
-    `HeldOutNetworks`.
+    Weaker levels are tried first, and then stronger ones; `held_out` has an ``error`` as `HeldOut`.
     """
     position = noises.index(usual)
     weaker = reversed(noises[:position])
@@ -196,22 +207,10 @@ def best_noise(networks, noises, usual, n_parts):
     best = usual
     for direction in (weaker, stronger):
         for noise in direction:
-            if networks.error(noise, n_parts) >= networks.error(best, n_parts):
+            if held_out.error(noise, n_parts) >= held_out.error(best, n_parts):
                 break
             best = noise
     return best
-
-
-def _forest_without(parts, x, target, run, part):
-    """Trees grown on all parts of the cells but one, and their residuals on the left-out part."""
-    settings = run.settings
-    cells = few_cells.all_but(parts, part)[: settings.most_cells_of_trees]
-    X = x[cells].cpu().numpy()
-    Y = target[cells].cpu().numpy()
-    forest = grow_forest(X, Y, settings.n_trees, run.random)
-    left_out = parts[part][: settings.watched_cells]
-    predicted = few_cells.predicted_by(forest, x[left_out]).to(target)
-    return forest, predicted - target[left_out]
 
 
 def weight_of_second(first, second, prior_cells):

@@ -13,19 +13,17 @@ from sbnn.models.bottleneck.gene_prior import most_important
 from sbnn.models.bottleneck.training import Adam
 
 
-def most_relevant(process, n_genes, prior=None):
+def most_relevant(process, n_genes, run):
     """Positions of genes, found by repeatedly dropping those on which predictions depend least."""
-    settings = process.settings
-    n_steps, n_later_steps = settings.process_steps
+    n_steps, n_later_steps = run.settings.process_steps
     kept = np.arange(process.X.shape[1])
     if len(kept) <= n_genes:
         return kept
     process.fit(n_steps)
     while True:
-        n_kept = max(n_genes, int(settings.share_kept * len(kept)))
+        n_kept = max(n_genes, int(run.settings.share_kept * len(kept)))
         slopes = process.relevance().double().sqrt()
-        own_prior = None if prior is None else prior.among(kept)
-        best = most_important(slopes, n_kept, own_prior)
+        best = most_important(slopes, n_kept, run.among(kept).prior)
         kept = kept[best]
         if n_kept == n_genes:
             return kept

@@ -95,9 +95,8 @@ def cluster_outputs(Y, n_clusters, random_state):
     n_different = len(np.unique(Y, axis=0))
     n_clusters = max(1, min(n_clusters, len(Y) // (2 * LEAST_CELLS), n_different))
     labels = KMeans(n_clusters, n_init=50, random_state=random_state).fit(Y).labels_
-    large = np.flatnonzero(np.bincount(labels) >= LEAST_CELLS)
-    new = np.full(labels.max() + 1, -1)
-    new[large] = np.arange(len(large))
+    is_large = np.bincount(labels) >= LEAST_CELLS
+    new = np.where(is_large, np.cumsum(is_large) - 1, -1)
     return new[labels]
 
 
