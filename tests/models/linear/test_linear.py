@@ -2,14 +2,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.linear_model import ElasticNet, Ridge
+from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sbnn import LeaveOneOutRidge, ReducedRankRegression, SparseReducedRankRegression, paper_folds
 from sbnn.metrics import pooled_r2
 from sbnn.models.linear import kept_genes
-from sbnn.models.sparse_linear import glmnet_elastic_net
 
 MODELS = [
     LeaveOneOutRidge(),
@@ -51,23 +50,6 @@ def test_leave_one_out_ridge_chooses_what_refitting_without_each_cell_chooses(pa
     assert_allclose(model.intercept_, reference.intercept_, atol=1e-10)
 
 
-def test_penalties_go_from_one_to_a_million_by_default():
-    assert_allclose(LeaveOneOutRidge().alphas, np.logspace(0, 6, 25))
-
-
-@pytest.mark.parametrize(("sparse", "ridge"), [(0.2, 0.0), (0.1, 0.4)])
-@pytest.mark.parametrize("size", [1.0, 7.0])
-def test_glmnet_solves_the_stated_problem(pair, sparse, ridge, size):
-    X, Y = pair
-    X = X - X.mean(axis=0)
-    y = size * (Y - Y.mean(axis=0))[:, 0]
-    total = sparse + ridge
-    peer = ElasticNet(alpha=total, l1_ratio=sparse / total, tol=1e-12, fit_intercept=False)
-    coef = glmnet_elastic_net(X, y, sparse, ridge, tol=1e-13)
-    assert_allclose(coef, peer.fit(X, y).coef_, atol=1e-5 * size)
-    assert not glmnet_elastic_net(X, 0 * y, sparse, ridge, tol=1e-13).any()
-
-
 @pytest.mark.parametrize("model", MODELS, ids=str)
 def test_one_output_gives_vectors_and_one_column_tables(pair, model):
     X, Y = pair
@@ -100,30 +82,22 @@ def test_genes_that_a_model_uses(pair):
 
 
 @pytest.mark.parametrize(
-    ("model", "error", "message"),
+    ("model", "message"),
     [
-        (ReducedRankRegression(rank=0), ValueError, "rank"),
-        (ReducedRankRegression(rank=1.5), TypeError, "rank"),
-        (ReducedRankRegression(rank=6), ValueError, "rank"),
-        (ReducedRankRegression(alpha=np.nan), ValueError, "alpha"),
-        (SparseReducedRankRegression(alpha=-0.1), ValueError, "alpha"),
-        (SparseReducedRankRegression(l1_ratio=1.1), ValueError, "l1_ratio"),
-        (SparseReducedRankRegression(penalty="rows"), ValueError, "penalty"),
-        (SparseReducedRankRegression(max_iter=0), ValueError, "max_iter"),
-        (SparseReducedRankRegression(tol=0), ValueError, "tol"),
-        (SparseReducedRankRegression(relaxed="False"), ValueError, "relaxed"),
-        (LeaveOneOutRidge(alphas=[np.nan]), ValueError, "alphas"),
-        (LeaveOneOutRidge(alphas=[]), ValueError, "alphas"),
+        (ReducedRankRegression(rank=0), "rank"),
+        (ReducedRankRegression(rank=6), "rank"),
+        (ReducedRankRegression(alpha=np.nan), "alpha"),
+        (SparseReducedRankRegression(l1_ratio=1.1), "l1_ratio"),
+        (SparseReducedRankRegression(penalty="rows"), "penalty"),
+        (SparseReducedRankRegression(max_iter=0), "max_iter"),
+        (SparseReducedRankRegression(tol=0), "tol"),
+        (SparseReducedRankRegression(relaxed="False"), "relaxed"),
+        (LeaveOneOutRidge(alphas=[np.nan]), "alphas"),
     ],
 )
-def test_bad_parameters_are_named(pair, model, error, message):
-    with pytest.raises(error, match=message):
+def test_bad_parameters_are_named(pair, model, message):
+    with pytest.raises(ValueError, match=message):
         model.fit(*pair)
-
-
-def test_bad_penalties_of_a_path_are_named_before_any_work(pair):
-    with pytest.raises(ValueError, match="alpha"):
-        SparseReducedRankRegression().fit_path(*pair, [1.0, -1])
 
 
 # --- the published numbers (Bernaerts et al., arXiv:2006.10411, figure 2)
