@@ -153,58 +153,43 @@ def test_parts_are_all_cells_in_random_order():
 # --- shrinkage
 
 
-def shrunk(x, y, rule, monkeypatch):
-    """Factors with a made-up teacher, and the cells on which each teacher was trained and asked."""
-    seen = []
+@pytest.mark.parametrize("n", [100, 4])
+def test_predictions_are_shrunk_by_the_slope_on_held_out_cells(n, monkeypatch):
+    x = torch.randn(n, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64) + 5
+    y = x[:, [0, 0, 0, 2]] * torch.tensor([1, 0.5, -1, 2]) + x[:, [1]]
 
     class Teacher:
+        """Predicts from two genes, whatever the cells on which it was trained."""
+
         def __init__(self, new, inputs, outputs, run, n_members):
             assert n_members == 1
-            self.inputs = inputs
-            assert torch.equal(inputs, chosen_on.pop()[:, [0, 2]])
 
         def predict(self, cells):
-            seen.append((self.inputs, cells))
-            return rule(cells)
+            return cells[:, [0, 0, 0, 1]]
 
-    chosen_on = []
+    parts = [part.tolist() for part in few_cells.shuffled_parts(x, 5, run_of())]
+    products = squares = 0
+    others_of_parts = []
+    for part in parts:
+        others = [i for i in range(n) if i not in part]
+        others_of_parts.append(x[others] - x[others].mean(0))
+        predicted = (x[part] - x[others].mean(0))[:, [0, 0, 0, 2]]
+        products += (predicted * (y[part] - y[others].mean(0))).sum(0)
+        squares += (predicted**2).sum(0)
+    together = (products.sum() / squares.sum()).clip(0, 1)
+    prior = 60 / n * squares.mean()
+    expected = ((products + prior * together) / (squares + prior)).clip(0, 1)
 
     def choose(inputs, outputs):
         """Genes are chosen on the same cells, centred without the others."""
-        for values in (inputs, outputs):
-            assert values.mean(0).abs().max() < 1e-3
-        chosen_on.append(inputs)
+        assert abs(outputs.mean(0)).max() < 1e-9
+        assert_allclose(inputs.sort(0)[0], others_of_parts.pop(0).sort(0)[0])
         return [0, 2]
 
     monkeypatch.setattr(few_cells, "Teacher", Teacher)
-    return few_cells.shrinkage(None, x, y, choose, run_of()), seen
-
-
-def test_predictions_are_shrunk_by_the_error_of_held_out_cells(monkeypatch):
-    x = torch.randn(400, 3, generator=torch.Generator().manual_seed(1))
-    x -= x.mean(0)
-    y = x[:, [0, 0, 0, 2]] * torch.tensor([1, 0.5, -1, 2])
-    factors, seen = shrunk(x, y, lambda cells: cells[:, [0, 0, 0, 1]], monkeypatch)
-    # The slopes are 1, 0.5, -1 and 2, of all outputs 0.625, worth 60 cells beside 400.
-    mixed = (np.array([1, 0.5, -1, 2]) * 400 + 60 * 0.625) / 460
-    assert_allclose(factors, mixed.clip(0, 1), atol=0.02)
-    assert len(seen) == 5
-    for inputs, held_out in seen:
-        assert (len(inputs), len(held_out)) == (320, 80)
-        # each cell is told apart by the difference of its genes, whatever the centring
-        known, asked = ((some[:, 0] - some[:, 1]) for some in (inputs, held_out))
-        shift = (x[:, 0] - x[:, 2]).sum() - known.sum() - asked.sum()
-        together = torch.cat([known, asked]) + shift / 400
-        assert_allclose(together.sort()[0], (x[:, 0] - x[:, 2]).sort()[0], atol=1e-4)
-
-
-def test_held_out_cells_are_compared_about_the_means_of_the_others(monkeypatch):
-    x = torch.randn(4, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64) + 5
-    y = x[:, [0, 0]] * torch.tensor([0.5, 2]) + 100
-    factors, seen = shrunk(x, y, lambda cells: cells[:, [0, 0]], monkeypatch)
-    # The slope of all outputs, 1.25, counts as 1: (0.5 * 4 + 60) / 64
-    assert_allclose(factors, [0.96875, 1])
-    assert len(seen) == 4
+    factors = few_cells.shrinkage(None, x, y, choose, run_of())
+    assert_allclose(factors, expected)
+    assert not others_of_parts
 
 
 def test_shrinkage_scales_predictions_and_leaves_the_map(data, monkeypatch):

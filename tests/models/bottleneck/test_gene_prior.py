@@ -18,9 +18,6 @@ from sbnn import (
 )
 from sbnn.evaluation.identity import described, fit_key
 from sbnn.models.bottleneck.gene_prior import GenePrior, most_important, prior_weights
-from sbnn.models.bottleneck.protocols.gaussian_process import RelevanceProcess, most_relevant
-from sbnn.models.bottleneck.protocols.greedy import forward_selection
-from sbnn.models.bottleneck.training import Run
 
 NAMES = np.array(["Sst", "Vip", "Pvalb", "Gad1"], dtype=object)
 SHORT = DistilledSettings(
@@ -132,37 +129,6 @@ def test_the_published_protocol_prunes_by_the_mix_and_by_nothing_before(data, rn
     assert set(expected) != set(np.flatnonzero(plain.get_support()))
     with pytest.warns(UserWarning, match="gene_prior has no effect with n_genes=None"):
         fitted.set_params(n_genes=None).fit(data.X, data.Y)
-
-
-def test_forward_selection_takes_the_best_mix_at_every_step(rng):
-    X = rng.normal(size=(60, 12)) @ rng.normal(size=(12, 12))
-    Y = X @ rng.normal(size=(12, 3)) + rng.normal(size=(60, 3))
-    X, Y = X - X.mean(0), Y - Y.mean(0)
-
-    def error(genes):
-        return np.square(Y - X[:, genes] @ np.linalg.lstsq(X[:, genes], Y)[0]).sum()
-
-    weights, chosen = np.r_[np.zeros(8), 1.0, 2, 3, 1], []
-    for _ in range(6):
-        left = [gene for gene in range(12) if gene not in chosen]
-        explained = np.array([error(chosen) - error([*chosen, gene]) for gene in left]) ** 0.5
-        known = weights[left] / max(weights[left].sum(), 1e-300)
-        chosen.append(left[int(np.argmax(0.25 * known + 0.75 * explained / explained.sum()))])
-    assert forward_selection(X, Y, 6, prior=GenePrior(weights, 0.25)).tolist() == chosen
-
-
-def test_the_gaussian_process_drops_by_the_mix(rng):
-    X = torch.from_numpy(rng.normal(size=(80, 10))).float()
-    Y = torch.tanh(X[:, :3] @ torch.from_numpy(rng.normal(size=(3, 2))).float())
-    settings = DistilledSettings(share_kept=0.5)
-    weights = np.r_[np.zeros(6), np.ones(4)]
-    slope = RelevanceProcess(X, Y, settings).fit(12).relevance().double().sqrt().numpy()
-    for influence in (0.05, 0.3, 1.0):
-        scores = (1 - influence) * slope / slope.sum() + influence * weights / 4
-        expected = np.sort(np.lexsort((-slope, -scores))[:5])  # in one round
-        run = Run(settings, prior=GenePrior(weights, influence))
-        found = most_relevant(RelevanceProcess(X, Y, settings), 5, run)
-        np.testing.assert_array_equal(found, expected)
 
 
 def test_priors_identify_results(data):

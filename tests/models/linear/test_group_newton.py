@@ -37,25 +37,6 @@ def test_the_optimality_conditions_hold(shape, share, ridge, n_copies):
     assert np.linalg.norm(slope[~used], axis=1).max() < penalty + bound
 
 
-@pytest.mark.parametrize("ridge", [0.0, 0.2])
-def test_derivatives_equal_finite_differences(ridge):
-    X, Z = problem(10, 15, 2)
-    norms = np.random.default_rng(0).uniform(0.5, 1.5, 15)
-
-    def point_at(norms):
-        point = sparse_linear._Point(X, Z, 0.3, ridge, norms)
-        return point, point.gradient()
-
-    point, gradient = point_at(norms)
-    hessian = point.hessian(np.arange(15))
-    for i, step in enumerate(1e-5 * np.eye(15)):
-        above, gradient_above = point_at(norms + step)
-        below, gradient_below = point_at(norms - step)
-        assert gradient[i] == pytest.approx((above.value - below.value) / 2e-5, abs=1e-7)
-        slopes = (gradient_above - gradient_below) / 2e-5
-        assert_allclose(hessian[i], slopes, atol=1e-7)
-
-
 def test_a_path_of_many_genes_leaves_nothing_to_coordinate_descent(monkeypatch):
     """Which takes thousands of passes there: it returns the start that it is given."""
     X, Y = problem(40, 600, 20)

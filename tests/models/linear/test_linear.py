@@ -15,7 +15,6 @@ MODELS = [
     ReducedRankRegression(rank=1),
     SparseReducedRankRegression(rank=1, alpha=0.01),
 ]
-LATENT = [ReducedRankRegression(alpha=0.1), SparseReducedRankRegression(alpha=0.1)]
 
 
 # Rank 1, since the checks use one output, where no other rank is possible.
@@ -60,25 +59,19 @@ def test_one_output_gives_vectors_and_one_column_tables(pair, model):
     assert_allclose(vector.predict(X), table.predict(X)[:, 0])
 
 
-@pytest.mark.parametrize("model", [MODELS[0], *LATENT], ids=str)
-def test_score_is_pooled_and_about_the_training_mean(pair, model):
+@pytest.mark.parametrize("model", [MODELS[0], SparseReducedRankRegression(alpha=1.0)], ids=str)
+def test_genes_and_score_of_a_model(pair, model):
     X, Y = pair
     model = clone(model).fit(X[:90], Y[:90])
-    prediction = model.predict(X[90:])
-    assert prediction.dtype == np.float64
-    score = pooled_r2(Y[90:], prediction, Y[:90].mean(axis=0))
-    assert model.score(X[90:], Y[90:]) == score > 0.3
-
-
-def test_genes_that_a_model_uses(pair):
-    model = SparseReducedRankRegression(alpha=2.0).fit(*pair)
-    genes = np.flatnonzero(model.encoder_.any(axis=1))
-    assert 0 < len(genes) < 40
-    assert_array_equal(model.get_support(indices=True), genes)
-    assert_array_equal(np.flatnonzero(model.get_support()), genes)
+    genes = np.flatnonzero(model.coef_.any(axis=0))
     assert_array_equal(kept_genes(model), genes)
-    assert model.get_feature_names_out().tolist() == [f"x{gene}" for gene in genes]
-    assert_array_equal(kept_genes(clone(MODELS[0]).fit(*pair)), np.arange(40))
+    predicted = model.predict(X[90:])
+    score = pooled_r2(Y[90:], predicted, Y[:90].mean(axis=0))
+    assert model.score(X[90:], Y[90:]) == score > 0.2
+    if isinstance(model, SparseReducedRankRegression):
+        assert 0 < len(genes) < 40
+        assert_array_equal(model.get_support(indices=True), genes)
+        assert model.get_feature_names_out().tolist() == [f"x{gene}" for gene in genes]
 
 
 @pytest.mark.parametrize(
