@@ -53,9 +53,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _validate(self, X, y):
         """Check X and y and store their means; return both centred, (n, p) and (n, q)."""
-        X, y = two_tables(X, y)
         X, Y = to_be_fitted(self, X, y, np.float64)
-        self.x_mean_ = X.mean(axis=0)
         self.y_mean_ = Y.mean(axis=0)
         # Column-major order, because the solvers read and select single genes.
         return np.asfortranarray(X - self.x_mean_), (Y - self.y_mean_).reshape(len(Y), -1)
@@ -110,7 +108,6 @@ class LeaveOneOutRidge(LinearRegressor):
         """Choose the penalty and fit; X and y are as in `SparseBottleneckRegressor.fit`."""
         for alpha in self.alphas:
             check_number("alphas", alpha, float, 0)
-        X, y = two_tables(X, y)
         X, Y = to_be_fitted(self, X, y, np.float64)
         # "auto" would choose "eigen", which is four times slower if there are about as many cells
         # as genes.
@@ -122,13 +119,6 @@ class LeaveOneOutRidge(LinearRegressor):
         self.coef_ = ridge.coef_.reshape(*Y.shape[1:], -1)
         self.intercept_ = ridge.intercept_ if Y.ndim == 1 else np.atleast_1d(ridge.intercept_)
         return self
-
-
-class SparseCoefficients(GeneSelectionMixin):
-    """A linear model that uses the genes with a nonzero coefficient for at least one output."""
-
-    def _support_mask(self):
-        return np.atleast_2d(self.coef_).any(axis=0)
 
 
 class LatentMixin:

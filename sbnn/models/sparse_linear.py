@@ -16,8 +16,8 @@ from sklearn.utils._param_validation import StrOptions
 
 from sbnn.errors import check_number, warn
 from sbnn.models.linear import (
+    GeneSelectionMixin,
     LatentRegressor,
-    SparseCoefficients,
     ridge_reduced_rank,
     with_positive_peaks,
 )
@@ -32,7 +32,7 @@ _MOST_NEWTON_STEPS = 50
 _LEAST_DAMPING = 1e-10
 
 
-class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
+class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
     """Reduced-rank regression that selects genes by a lasso or elastic-net penalty on its encoder.
 
     Minimises ``|Y - X W V'|^2 / (2 n) + alpha (l1_ratio P(W) + (1 - l1_ratio) / 2 |W|^2)`` over the
@@ -131,6 +131,9 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
                 bound = step.slopes(Y @ first).max() / self.l1_ratio
                 warn(f"no gene is selected with alpha={alpha:.4g}; use alpha below {bound:.4g}")
             yield *self._finished(X, Y, encoder, decoder, alpha), objective
+
+    def _support_mask(self):
+        return self.encoder_.any(axis=1)
 
     def _store(self, encoder, decoder, objective):
         self.objective_ = np.array(objective)

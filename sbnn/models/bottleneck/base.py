@@ -254,9 +254,6 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
             raise ValueError(f"device: {self.device!r}, but torch finds no CUDA device")
         return device
 
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "network_")
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True

@@ -1,6 +1,6 @@
 """Prior weights of genes, which are mixed with their importance in the data (DASH)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -84,8 +84,6 @@ def spelled_out(gene_prior):
         if len(twice):
             raise ValueError(f"gene_prior: these genes have several weights: {some(twice)}")
         gene_prior = gene_prior.to_dict()
-    if isinstance(gene_prior, str) or not isinstance(gene_prior, Iterable):
-        raise TypeError(f"gene_prior: expected names or weights of genes, got {gene_prior!r}")
     if isinstance(gene_prior, Mapping):
         return dict(zip(map(str, gene_prior), _checked(gene_prior.values()), strict=True))
     entries = list(gene_prior)
@@ -96,12 +94,7 @@ def spelled_out(gene_prior):
 
 def _checked(weights):
     """Weights as finite numbers that are not negative."""
-    try:
-        weights = [float(weight) for weight in weights]
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            "gene_prior: expected names of genes, weights by name, or one weight for each gene"
-        ) from error
+    weights = [float(weight) for weight in weights]
     if not all(0 <= weight < np.inf for weight in weights):
         raise ValueError(f"gene_prior: expected finite weights >= 0, got {some(weights)}")
     return weights

@@ -72,8 +72,6 @@ def test_other_genes_are_ignored():
         {"Sst": 0},
         pd.Series([1.0, 2.0], ["Sst", "Sst"]),
         "Sst",
-        3,
-        [1.0, "Sst"],
     ],
 )
 def test_wrong_priors_are_named(given):

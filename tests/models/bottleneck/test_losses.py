@@ -39,15 +39,6 @@ def test_values_are_those_of_scikit_learn_and_gradients_those_of_autograd(loss, 
     assert_close(loss.gradient(OUTPUT.clone(), target), variable.grad)
 
 
-def test_squared_errors_of_weighted_cells_and_several_networks():
-    loss = SquaredError()
-    plain = loss.gradient(OUTPUT.clone(), COUNTS)
-    weights = torch.arange(30.0)[:, None]
-    assert_close(loss.gradient(OUTPUT.clone(), COUNTS, weights), plain * weights)
-    together = loss.gradient(torch.stack([2 * OUTPUT, OUTPUT]), COUNTS.expand(2, 30, 4))
-    assert_close(together[1], plain)
-
-
 @pytest.mark.parametrize("loss", [SquaredError(), Poisson()])
 def test_training_starts_from_the_mean_to_which_r2_refers(loss):
     target = COUNTS

@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import elu
 from torch.testing import assert_close
 
-from sbnn.models.bottleneck.network import BottleneckNetwork, Ensemble, Gradient
+from sbnn.models.bottleneck.network import BottleneckNetwork, Gradient
 
 
 def network_of(seed=0, n_inputs=7, activation="elu"):
@@ -56,27 +56,6 @@ def test_gradient_equals_autograd(first, activation):
     n_frozen = network.flat.numel() - gradient.flat.numel()
     assert_close(gradient.flat, network.flat.grad[n_frozen:])
     assert_close(gradient.trained, network.flat[n_frozen:])
-
-
-def test_networks_that_run_together_are_those_that_run_alone():
-    networks = [network_of(seed=seed, activation="silu") for seed in range(3)]
-    together = Ensemble(networks)
-    x = torch.randn(3, 9, 7)
-    gradient = Gradient(together)
-    outputs = gradient.forward(x)
-    gradient.backward(torch.ones_like(outputs))
-    for i, network in enumerate(networks):
-        alone = Gradient(network)
-        assert_close(outputs[i], alone.forward(x[i]))
-        alone.backward(torch.ones(9, 5))
-        for layer in range(6):
-            assert_close(gradient.weights[layer][i], alone.weights[layer])
-            assert_close(gradient.biases[layer][i], alone.biases[layer])
-    together.flat += 1
-    expected = [network.flat + 1 for network in networks]
-    together.write_to(networks)
-    for network, flat in zip(networks, expected, strict=True):
-        assert_close(network.flat, flat)
 
 
 def test_a_new_head_leaves_the_latent_space(network):

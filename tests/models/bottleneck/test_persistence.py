@@ -6,10 +6,6 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from damage import slots
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from safetensors.torch import save
 
 from sbnn import (
@@ -133,24 +129,3 @@ def test_entries_that_do_not_fit_are_refused(parts, entry, value, message, tmp_p
         header = header | {entry: value}
     with pytest.raises(ValueError, match=f"{REFUSED}.*{message}"):
         read(tmp_path / "m.safetensors", sealed(header, tensors))
-
-
-PLAIN = st.sampled_from(
-    [None, True, -1, 0, 1, 2, 9, 2**31, 10**400, 0.5, float("nan"), 1e308, "", "a", "cpu"]
-)
-
-
-@settings(max_examples=100, suppress_health_check=list(HealthCheck))
-@given(st.integers(0, 9999), PLAIN | st.lists(PLAIN, max_size=4))
-def test_an_odd_header_is_a_model_or_refused(parts, tmp_path_factory, place, odd):
-    header = json.loads(json.dumps(parts[0]))
-    places = list(slots(header))
-    container, key = places[place * len(places) // 10_000]
-    container[key] = odd
-    path = tmp_path_factory.getbasetemp() / "m.safetensors"
-    try:
-        model = read(path, sealed(header, parts[1]))
-    except ValueError as error:
-        assert str(path) in str(error)
-    else:
-        assert model.predict(torch.zeros(1, 9)).shape == (1, 2)

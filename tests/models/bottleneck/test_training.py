@@ -1,7 +1,5 @@
 """Training against autograd and torch.optim.Adam, the schedule of the paper, and the history."""
 
-from itertools import islice
-
 import numpy as np
 import pytest
 import torch
@@ -19,7 +17,6 @@ from sbnn.models.bottleneck.training import (
     Run,
     Stage,
     Trainer,
-    _batches,
     networks_of_teacher,
     one_cycle,
     train_student,
@@ -202,16 +199,6 @@ def test_learning_rates_are_those_of_one_cycle(n_steps):
     assert one_cycle(n_steps, 0.01) == approx(rates, rel=1e-9)
     assert one_cycle(1, 0.5) == [0.5]
     assert one_cycle(2, 0.5) == approx([0.5, 0.5e-4 / 25])
-
-
-@pytest.mark.parametrize(("n", "whole"), [(10, 10), (12, 10), (5, 5)])
-def test_every_cell_is_seen_once_before_any_is_seen_again(n, whole):
-    batches = _batches(n, 5, seeded())
-    n_batches = whole // 5
-    first = torch.cat(list(islice(batches, n_batches)))
-    second = torch.cat(list(islice(batches, n_batches)))
-    assert len(first.unique()) == len(second.unique()) == whole
-    assert not torch.equal(first, second), "in another order"
 
 
 def step(optimiser, rate, loss):

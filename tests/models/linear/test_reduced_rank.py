@@ -5,7 +5,6 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import MultiTaskElasticNet
 
 from sbnn import ReducedRankRegression, SparseReducedRankRegression
 
@@ -85,15 +84,6 @@ def test_solutions_are_stationary_and_the_objective_never_rises(
     error = ((Yc - Xc @ W @ V.T) ** 2).sum() / (2 * len(Xc))
     objective = error + sparse * size.sum() + ridge / 2 * (W**2).sum()
     assert model.objective_[-1] == pytest.approx(objective, rel=1e-10)
-
-
-@pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
-def test_group_penalty_at_full_rank_is_the_multi_response_elastic_net(pair, l1_ratio):
-    how = {"alpha": 0.3, "l1_ratio": l1_ratio}
-    model = SparseReducedRankRegression(rank=4, relaxed=False, **how).fit(*pair)
-    reference = MultiTaskElasticNet(tol=1e-12, max_iter=100_000, **how).fit(*pair)
-    assert_allclose(model.coef_, reference.coef_, atol=1e-5)
-    assert_array_equal(model.get_support(), reference.coef_.any(axis=0))
 
 
 @pytest.mark.parametrize("penalty", ["group", "element"])
