@@ -106,12 +106,14 @@ class LeaveOneOutRidge(LinearRegressor):
 
     def fit(self, X, y=None):
         """Choose the penalty and fit; X and y are as in `SparseBottleneckRegressor.fit`."""
-        for alpha in self.alphas:
+        alphas = np.ravel(self.alphas)
+        check_number("the length of alphas", len(alphas), int, 1)
+        for alpha in alphas.tolist():
             check_number("alphas", alpha, float, 0)
         X, Y = to_be_fitted(self, X, y, np.float64)
         # "auto" would choose "eigen", which is four times slower if there are about as many cells
         # as genes.
-        ridge = RidgeCV(self.alphas, gcv_mode="svd").fit(X, Y)
+        ridge = RidgeCV(alphas, gcv_mode="svd").fit(X, Y)
         self.alpha_ = ridge.alpha_
         self.best_score_ = ridge.best_score_
         self.y_mean_ = Y.mean(axis=0)

@@ -87,9 +87,7 @@ def learn_scales(model, cells, Y):
     else:
         # Clipping reduces the SD of genes; clipped genes are rescaled to the original SD, which is
         # the unit of the input noise.
-        model.x_scale_ = np.ones_like(sd)
-        if clipped is not measured:
-            model.x_scale_ = sd / np.where(constant, 1, measured.sd)
+        model.x_scale_ = sd / np.where(constant, 1, measured.sd)
         model.y_scale_ = np.ones(Y.shape[1])
 
 
