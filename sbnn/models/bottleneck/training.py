@@ -129,11 +129,8 @@ class Trainer:
     @torch.inference_mode()  # slightly faster than no_grad, with bit-identical results
     def run(self, stage, x, target, eval_set=None):
         """Train on cells, (n, p), and targets, (n, q); losses on `eval_set` are only recorded."""
-        if stage.frozen:
-            # Frozen layers do not change, so their activations are computed once.
-            x = self.network(x, last=stage.frozen)
-            if eval_set is not None:
-                eval_set = self.network(eval_set[0], last=stage.frozen), eval_set[1]
+        # Frozen layers do not change, so their activations are computed once.
+        x = self.network(x, last=stage.frozen)
         loss = stage.loss
         start = loss.start(target)
         penalty = GroupLasso(stage.group_lasso)
@@ -175,7 +172,7 @@ class Trainer:
         evaluated = NOT_EVALUATED
         if eval_set is not None:
             inputs, wanted = eval_set
-            error = float(stage.loss.value(self.network(inputs, first=stage.frozen), wanted))
+            error = float(stage.loss.value(self.network(inputs), wanted))
             evaluated = error / wanted.numel(), stage.loss.r2(error, wanted, start)
         self.history.append(_row(stage.name, loss, penalty, r2, evaluated, n_alive))
 

@@ -57,13 +57,13 @@ class RelevanceProcess:
         """Variances a, b and of the noise."""
         return self.theta[-3:].exp()
 
-    def fit(self, n_steps, learning_rate=0.1):
+    def fit(self, n_steps):
         """Maximise the marginal likelihood by a few steps, stopped early to avoid overfitting."""
         gradient = torch.empty_like(self.theta)
         adam = Adam(self.theta, gradient, betas=(0.9, 0.95))
         for _ in range(n_steps):
             gradient.copy_(self.gradient()[1])
-            adam.step(learning_rate)
+            adam.step(0.1)
         return self
 
     def gradient(self):
