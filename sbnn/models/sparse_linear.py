@@ -1,14 +1,16 @@
 """Sparse reduced-rank regression, a linear model that selects genes."""
 
-# For fixed V, the W-step of sparse reduced-rank regression is a convex elastic net, which is solved
-# by scikit-learn's coordinate descent (``benchmarks/linear_solvers.py`` compares it with skglm and
-# adelie). This is fast because the problems are small: they contain only a working set of genes,
-# whose expression matrix is replaced by its triangular factor, with one row per gene instead of one
-# per cell. If the working set has more genes than there are cells, coordinate descent would need
-# thousands of passes, so with the group penalty it starts from a solution found by Newton's method.
-# With the element-wise penalty, each column of W is a separate problem.
+# For fixed V, the W-step of sparse reduced-rank regression is a convex elastic net. With the group
+# penalty, this problem is solved by scikit-learn's coordinate descent
+# (``benchmarks/linear_solvers.py`` compares it with skglm and adelie). This is fast because the
+# problems are small: they contain only a working set of genes, whose expression matrix is replaced
+# by its triangular factor, with one row per gene instead of one per cell. If the working set has
+# more genes than there are cells, coordinate descent would need thousands of passes, so it starts
+# from a solution found by Newton's method. With the element-wise penalty, each column of W is a
+# separate problem, which glmnet solves.
 
 import numpy as np
+from glmnet import ElasticNet
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
@@ -199,7 +201,7 @@ class _EncoderStep:
                 start = encoder[self.genes]
                 encoder = np.zeros_like(encoder)
                 encoder[self.genes] = self.penalty.solve(
-                    self.triangular, self.orthogonal.T @ Z, start, sparse, ridge, self.tol
+                    self.problem, Z, start, sparse, ridge, self.tol
                 )
             slopes = self.slopes(Z - self.latent(encoder))
             slopes[self.genes] = 0
@@ -208,16 +210,7 @@ class _EncoderStep:
             if not len(added):
                 return encoder
             self.genes = np.sort(np.append(self.genes, added))
-            self._factorise()
-
-    def _factorise(self):
-        # Rotating X and Z in the space of cells preserves squared errors and leaves only the first
-        # rows of X nonzero. The scale is needed because the objective of the solver is a mean over
-        # cells.
-        orthogonal, triangular = qr(self.X[:, self.genes], mode="economic")
-        scale = np.sqrt(len(triangular) / len(self.X))
-        self.orthogonal = scale * orthogonal
-        self.triangular = np.asfortranarray(scale * triangular)
+            self.problem = self.penalty.prepare(self.X[:, self.genes])
 
     def slopes(self, residual):
         """Gradient norm of each gene, (p,); genes above the sparse penalty need to be added."""
@@ -247,12 +240,35 @@ class _RowPenalty:
     def dual(self, gradient):
         return np.linalg.norm(gradient, axis=1)
 
-    def solve(self, X, Z, start, sparse, ridge, tol):
-        n, p = X.shape
+    def prepare(self, X):
+        # Rotating X and Z in the space of cells preserves squared errors and leaves only the first
+        # rows of X nonzero. The scale is needed because the objective of the solver is a mean over
+        # cells.
+        orthogonal, triangular = qr(X, mode="economic")
+        scale = np.sqrt(len(triangular) / len(X))
+        return scale * orthogonal, np.asfortranarray(scale * triangular)
+
+    def solve(self, problem, Z, start, sparse, ridge, tol):
+        orthogonal, triangular = problem
+        Z = orthogonal.T @ Z
+        n, p = triangular.shape
         if n < p:
-            # With more genes than cells, coordinate descent only verifies this start.
-            start = group_elastic_net(X, Z, start, sparse, ridge, tol)
-        return _coordinate_descent(X, Z, start, sparse, ridge, tol)
+            # With more genes than cells, enet_path only verifies this start.
+            start = group_elastic_net(triangular, Z, start, sparse, ridge, tol)
+        alpha = sparse + ridge
+        start = np.asfortranarray(start.T)
+        _, coef, _ = enet_path(
+            triangular,
+            np.asfortranarray(Z),
+            l1_ratio=sparse / alpha,
+            alphas=[alpha],
+            coef_init=start,
+            # The tolerance applies to a duality gap, which is quadratic in the error of W.
+            tol=tol**2,
+            max_iter=100_000,
+            check_input=False,
+        )
+        return coef[:, :, 0].T
 
 
 class _EntryPenalty:
@@ -264,31 +280,18 @@ class _EntryPenalty:
     def dual(self, gradient):
         return np.abs(gradient).max(axis=1)
 
-    def solve(self, X, Z, start, sparse, ridge, tol):
-        columns = []
-        for z, column in zip(Z.T, start.T, strict=True):
-            columns.append(_coordinate_descent(X, z, column, sparse, ridge, tol))
+    def prepare(self, X):
+        return X
+
+    def solve(self, problem, Z, start, sparse, ridge, tol):
+        # glmnet compares the tolerance with a squared step, and steps become small long before the
+        # gradient does.
+        tol = tol**3
+        columns = [glmnet_elastic_net(problem, z, sparse, ridge, tol) for z in Z.T]
         return np.column_stack(columns)
 
 
 _PENALTIES = {"group": _RowPenalty(), "element": _EntryPenalty()}
-
-
-def _coordinate_descent(X, Z, start, sparse, ridge, tol):
-    """Elastic net for one target, (n,), or group elastic net for several, (n, r)."""
-    alpha = sparse + ridge
-    _, coef, _ = enet_path(
-        X,
-        np.asfortranarray(Z),
-        l1_ratio=sparse / alpha,
-        alphas=[alpha],
-        coef_init=np.asfortranarray(start.T),
-        # The tolerance applies to a duality gap, which is quadratic in the error of W.
-        tol=tol**2,
-        max_iter=100_000,
-        check_input=False,
-    )
-    return coef[..., 0].T
 
 
 def group_elastic_net(X, Z, start, sparse, ridge, tol):
@@ -385,3 +388,26 @@ class _Point:
         hessian *= np.outer(rates, rates) / len(X) ** 3
         bend = 2 * self.ridge / self.totals[free]
         return hessian + np.diag(bend * rates * self.pulls[free])
+
+
+def glmnet_elastic_net(X, y, sparse, ridge, tol):
+    """Minimise ``|y - X b|^2 / (2 n) + sparse |b|_1 + ridge / 2 |b|^2`` over b."""
+    size = np.sqrt(np.mean(y**2))
+    if size == 0:
+        return np.zeros(X.shape[1])
+    # glmnet divides y by its root mean square before it applies the penalty. This leaves the lasso
+    # penalty unchanged and divides the ridge penalty by the root mean square.
+    strength = sparse + ridge * size
+    model = ElasticNet(
+        alpha=sparse / strength,
+        lambda_path=[strength],
+        standardize=False,
+        fit_intercept=False,
+        n_splits=0,
+        tol=tol,
+        max_iter=1_000_000,
+    )
+    model.fit(X, y)
+    if model.n_lambda_ == 0:
+        raise RuntimeError(f"glmnet did not converge with penalties {sparse:.3g} and {ridge:.3g}")
+    return model.coef_path_[:, 0]

@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import ElasticNet, Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sbnn import LeaveOneOutRidge, ReducedRankRegression, SparseReducedRankRegression, paper_folds
 from sbnn.metrics import pooled_r2
 from sbnn.models.linear import kept_genes
+from sbnn.models.sparse_linear import glmnet_elastic_net
 
 MODELS = [
     LeaveOneOutRidge(),
@@ -47,6 +48,18 @@ def test_leave_one_out_ridge_chooses_what_refitting_without_each_cell_chooses(pa
     reference = Ridge(model.alpha_).fit(X, Y)
     assert_allclose(model.coef_, reference.coef_, atol=1e-10)
     assert_allclose(model.intercept_, reference.intercept_, atol=1e-10)
+
+
+@pytest.mark.parametrize(("sparse", "ridge"), [(0.2, 0.0), (0.1, 0.4)])
+def test_glmnet_solves_the_stated_problem(pair, sparse, ridge):
+    X, Y = pair
+    X = X - X.mean(axis=0)
+    y = 7 * (Y - Y.mean(axis=0))[:, 0]
+    total = sparse + ridge
+    peer = ElasticNet(alpha=total, l1_ratio=sparse / total, tol=1e-12, fit_intercept=False)
+    coef = glmnet_elastic_net(X, y, sparse, ridge, tol=1e-13)
+    assert_allclose(coef, peer.fit(X, y).coef_, atol=1e-5)
+    assert not glmnet_elastic_net(X, 0 * y, sparse, ridge, tol=1e-13).any()
 
 
 @pytest.mark.parametrize("model", MODELS, ids=str)
