@@ -119,7 +119,7 @@ class LeaveOneOutRidge(LinearRegressor):
         self.y_mean_ = Y.mean(axis=0)
         # RidgeCV returns one dimension for a single column
         self.coef_ = ridge.coef_.reshape(*Y.shape[1:], -1)
-        self.intercept_ = ridge.intercept_ if Y.ndim == 1 else np.atleast_1d(ridge.intercept_)
+        self.intercept_ = ridge.intercept_
         return self
 
 
