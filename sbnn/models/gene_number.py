@@ -87,10 +87,10 @@ class WithNumberChosen(BaseEstimator):
         if number == AUTO:
             number, self.number_curve_ = choose_n_genes(self.estimator, X, Y)
         self.model_ = clone(self.estimator).set_params(n_genes=number)
-        if eval_set is None or "eval_set" not in inspect.signature(self.model_.fit).parameters:
-            self.model_.fit(X, Y)
-        else:
+        if "eval_set" in inspect.signature(self.model_.fit).parameters:
             self.model_.fit(X, Y, eval_set=eval_set)
+        else:
+            self.model_.fit(X, Y)
         return self
 
     def __getattr__(self, name):

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.linear_model import RidgeCV
 from sklearn.utils import TransformerTags
+from sklearn.utils.extmath import svd_flip
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sbnn.data.inputs import new_cells, to_be_fitted, two_tables
@@ -53,7 +54,6 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _validate(self, X, y):
         """Check X and y and store their means; return both centred, (n, p) and (n, q)."""
         X, Y = to_be_fitted(self, X, y)
-        self.x_mean_ = X.mean(axis=0)
         self.y_mean_ = Y.mean(axis=0)
         # Column-major order, because the solvers read and select single genes.
         return np.asfortranarray(X - self.x_mean_), (Y - self.y_mean_).reshape(len(Y), -1)
@@ -119,15 +119,8 @@ class LeaveOneOutRidge(LinearRegressor):
         self.y_mean_ = Y.mean(axis=0)
         # RidgeCV returns one dimension for a single column
         self.coef_ = ridge.coef_.reshape(*Y.shape[1:], -1)
-        self.intercept_ = ridge.intercept_ if Y.ndim == 1 else np.atleast_1d(ridge.intercept_)
+        self.intercept_ = ridge.intercept_
         return self
-
-
-class SparseCoefficients(GeneSelectionMixin):
-    """A linear model that uses the genes with a nonzero coefficient for at least one output."""
-
-    def _support_mask(self):
-        return np.atleast_2d(self.coef_).any(axis=0)
 
 
 class LatentMixin:
@@ -171,25 +164,15 @@ class LatentRegressor(LatentMixin, LinearRegressor):
     def fit_path(self, X, y, alphas):
         """Yield one fitted copy of the model for each penalty, in the order of `alphas`.
 
-        All fits together take little longer than the slowest fit. They are computed from the
-        largest penalty to the smallest, and only when the iterator needs them.
+        Each fit starts from the one before and is computed only when the iterator needs it. If the
+        penalties decrease, all fits together take little longer than the slowest fit.
         """
-        alphas = list(alphas)
         for alpha in alphas:
             check_number("alpha", alpha, float, 0)
-        template = clone(self).set_params(alpha=alphas[0])
+        template = clone(self)
         X, Y = template._validate(X, y)
-        return template._path(X, Y, alphas)
-
-    def _path(self, X, Y, alphas):
-        # warm starts go from large to small penalties
-        falling = np.argsort(-np.asarray(alphas), kind="stable").tolist()
-        solutions = self._solve(X, Y, [alphas[i] for i in falling])
-        solved = {}
-        for i, alpha in enumerate(alphas):
-            while i not in solved:
-                solved[falling[len(solved)]] = next(solutions)
-            yield copy.copy(self).set_params(alpha=alpha)._store(*solved[i])
+        for alpha, solution in zip(alphas, self._solve(X, Y, alphas), strict=True):
+            yield copy.copy(template).set_params(alpha=alpha)._store(*solution)
 
     def _store(self, encoder, decoder):
         self.encoder_ = encoder
@@ -271,7 +254,5 @@ def ridge_reduced_rank(X, Y, rank, alphas):
 def with_positive_peaks(encoder, decoder):
     """Flip latent variables so that the largest entry of each decoder column is positive."""
     # The sign of singular vectors is arbitrary.
-    largest = np.abs(decoder).argmax(axis=0)
-    peaks = decoder[largest, np.arange(decoder.shape[1])]
-    signs = np.where(peaks < 0, -1.0, 1.0)
-    return encoder * signs, decoder * signs
+    decoder, flipped = svd_flip(decoder, encoder.T)
+    return flipped.T, decoder

@@ -16,8 +16,6 @@ def shared(size):
 
 def mixed(from_prior, size, influence):
     """Compute ``l * prior + (1 - l) * size`` for influence l; with l = 0, this is the size."""
-    if influence == 0:
-        return size
     return influence * from_prior + (1 - influence) * size
 
 

@@ -18,8 +18,8 @@ from sklearn.utils._param_validation import StrOptions
 
 from sbnn.errors import check_number, warn
 from sbnn.models.linear import (
+    GeneSelectionMixin,
     LatentRegressor,
-    SparseCoefficients,
     ridge_reduced_rank,
     with_positive_peaks,
 )
@@ -34,7 +34,7 @@ _MOST_NEWTON_STEPS = 50
 _LEAST_DAMPING = 1e-10
 
 
-class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
+class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
     """Reduced-rank regression that selects genes by a lasso or elastic-net penalty on its encoder.
 
     Minimises ``|Y - X W V'|^2 / (2 n) + alpha (l1_ratio P(W) + (1 - l1_ratio) / 2 |W|^2)`` over the
@@ -129,10 +129,13 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
                 yield encoder, decoder, [step.objective(Y, encoder, decoder, alpha)]
                 continue
             encoder, decoder, objective = self._alternate(step, Y, encoder, first, alpha)
-            if alpha == alphas[-1] and not encoder.any():
+            if alpha == min(alphas) and not encoder.any():
                 bound = step.slopes(Y @ first).max() / self.l1_ratio
                 warn(f"no gene is selected with alpha={alpha:.4g}; use alpha below {bound:.4g}")
             yield *self._finished(X, Y, encoder, decoder, alpha), objective
+
+    def _support_mask(self):
+        return self.encoder_.any(axis=1)
 
     def _store(self, encoder, decoder, objective):
         self.objective_ = np.array(objective)
@@ -172,12 +175,10 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
         # variables.
         latent = some @ encoder[selected]
         covariance = latent.T @ latent
-        if self.penalty == "group":
-            _, vectors = np.linalg.eigh(covariance)
-            rotation = vectors[:, ::-1]
-        else:
-            order = np.argsort(-np.diag(covariance), kind="stable")
-            rotation = np.eye(self.rank)[:, order]
+        if self.penalty == "element":
+            covariance = np.diag(np.diag(covariance))  # its eigenvectors only permute
+        _, vectors = np.linalg.eigh(covariance)
+        rotation = vectors[:, ::-1]
         return with_positive_peaks(encoder @ rotation, decoder @ rotation)
 
 
@@ -204,11 +205,10 @@ class _EncoderStep:
                 )
             slopes = self.slopes(Z - self.latent(encoder))
             slopes[self.genes] = 0
-            missing = np.flatnonzero(slopes > sparse)
-            if not len(missing):
+            steepest = np.argsort(-slopes, kind="stable")[: max(10, len(self.genes))]
+            added = steepest[slopes[steepest] > sparse]
+            if not len(added):
                 return encoder
-            steepest = missing[np.argsort(-slopes[missing], kind="stable")]
-            added = steepest[: max(10, len(self.genes))]
             self.genes = np.sort(np.append(self.genes, added))
             self.problem = self.penalty.prepare(self.X[:, self.genes])
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin, clone
-from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
@@ -39,7 +39,8 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
     """Base class of networks that predict many outputs from few genes through a linear bottleneck.
 
     A subclass has the method ``_train(x, target, random, generator, eval_set, progress)``, which
-    returns `Trained`, and ``_input_limits(cells, moments)``, the limits to which genes are clipped.
+    returns `Trained`, and ``_input_limits(n_cells, moments)``, the limits to which genes are
+    clipped.
     """
 
     _loss = SquaredError()
@@ -65,7 +66,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
             return params
         given = spelled_out(self.gene_prior)
         if isinstance(given, dict):
-            given = [[name, given[name]] for name in sorted(given)]
+            given = sorted(map(list, given.items()))
         params["gene_prior"] = given
         return params
 
@@ -135,13 +136,17 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         except (TypeError, ValueError) as error:
             raise ValueError("eval_set: expected a pair (X, Y)") from error
         X, Y = inputs.two_tables(X, Y)
-        Y = check_array(Y, dtype=np.float64, ensure_2d=False, input_name="eval_set")
         cells, _ = inputs.matched_cells(self, X)
-        expected = len(cells), len(self.y_mean_)
-        if Y.size != np.prod(expected) or len(Y) != len(cells):
-            raise ValueError(f"eval_set: expected outputs of shape {expected}, got {Y.shape}")
-        x = ScaledCells(self, cells, device)
-        return x, scaled_outputs(self, Y.reshape(expected), device)
+        Y = self._measured(Y, len(cells), "eval_set")
+        return ScaledCells(self, cells, device), scaled_outputs(self, Y, device)
+
+    def _measured(self, Y, n_cells, argument):
+        """Outputs of `n_cells` cells as an array, (n, q), checked like those of `fit`."""
+        Y = check_array(Y, dtype=np.float64, ensure_2d=False, input_name=argument)
+        expected = n_cells, len(self.y_mean_)
+        if len(Y) != n_cells or Y.size != np.prod(expected):
+            raise ValueError(f"{argument}: expected outputs of shape {expected}, got {Y.shape}")
+        return Y.reshape(expected)
 
     def _train_gene_network(self, x, generator):
         """Train a head that predicts the kept genes from the latent space; return its history."""
@@ -202,7 +207,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         cells, here = inputs.matched_cells(self, X, kept)
         return through_network(self, network, last, cells, np.searchsorted(here, kept))
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X, y=None):
         """R2 pooled over the outputs, relative to the training means; X and y are as in `fit`.
 
         With ``standardize=True``, each output is in units of its training SD, so that all outputs
@@ -210,16 +215,10 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         """
         X, Y = inputs.two_tables(X, y)
         predicted = self.predict(X)
-        Y = check_array(Y, dtype=np.float64, ensure_2d=False, input_name="y")
-        check_consistent_length(predicted, Y, sample_weight)
-        if Y.size != predicted.size:
-            raise ValueError(f"y: expected outputs of shape {predicted.shape}, got {Y.shape}")
+        Y = self._measured(Y, len(predicted), "y")
         scale = 1 / self.y_scale_
-        if sample_weight is not None:
-            scale = np.sqrt(np.asarray(sample_weight, dtype=float))[:, None] * scale
-        shape = len(Y), len(self.y_mean_)
-        measured = (Y.reshape(shape) - self.y_mean_) * scale
-        return pooled_r2(measured, (predicted.reshape(shape) - self.y_mean_) * scale, 0.0)
+        predicted = (predicted.reshape(Y.shape) - self.y_mean_) * scale
+        return pooled_r2((Y - self.y_mean_) * scale, predicted, 0.0)
 
     def save(self, path, normalizer=None):
         """Write the model to one safetensors file (arrays and JSON, no code); return its path.
@@ -255,9 +254,6 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         if device.type == "cuda" and not torch.cuda.is_available():
             raise ValueError(f"device: {self.device!r}, but torch finds no CUDA device")
         return device
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "network_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,13 +1,10 @@
 """The distilled network, which learns from a more accurate predictor."""
 
-import numpy as np
-from sklearn.base import clone
-
 from sbnn.models.bottleneck.base import BottleneckRegressor
 from sbnn.models.bottleneck.gene_prior import GenePrior
-from sbnn.models.bottleneck.protocols import distilled
+from sbnn.models.bottleneck.protocols import distilled, few_cells
 from sbnn.models.bottleneck.settings import DistilledSettings
-from sbnn.models.bottleneck.training import Run, Trained
+from sbnn.models.bottleneck.training import Run
 
 # The head of `reconstruct`: epochs, learning rate, cells in a batch, and weight decay.
 HEAD = 100, 1e-4, 32, 1e-10
@@ -122,7 +119,13 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
 
     def algorithm_version(self, n_cells):
         """Version of the algorithm, incremented when results change."""
-        return distilled.algorithm_version(self, n_cells)
+        # 2. With few cells, nothing is chosen on held-out cells from this version on.
+        # 3. With few cells, clipped genes are rescaled to their original SD. With over 100 cells,
+        # genes are mixed less.
+        # 4. With few cells, predictions are shrunk according to held-out error.
+        # 5. Noise levels are compared on fewer parts of the cells, and a step of the student uses
+        # half as many cells.
+        return 5
 
     def decisive_params(self):
         """Parameters that identify a stored result, with the default settings in place of None."""
@@ -134,33 +137,16 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
     def _n_epochs(self):
         return None
 
-    def _input_limits(self, cells, moments):
+    def _input_limits(self, n_cells, moments):
         """The range of the training cells or, with few cells, a narrower range."""
-        if len(cells) > self._settings().few_cells:
+        settings = self._settings()
+        if n_cells > settings.few_cells:
             return moments.low, moments.high
-        X = cells.rows(slice(0, len(cells))).astype(np.float32, copy=False)
-        return distilled.input_limits(self, X)
+        return few_cells.input_limits(moments, settings.few_cells_limit)
 
     def _train(self, x, target, random, generator, eval_set, progress):
-        """Choose genes on at most `most_cells` cells; then read only these genes of all cells."""
-        settings = self._settings()
-        n_cells, n_genes = x.shape
-        enough = max(settings.most_cells, settings.few_cells)
-        if n_cells <= enough or self.n_genes in (None, n_genes):
-            if eval_set is not None:
-                eval_set = eval_set[0].whole(), eval_set[1]
-            return distilled.train(self, x.whole(), target, random, generator, eval_set, progress)
-        run = Run(settings, random, generator, GenePrior.of(self, n_genes))
-        kept = distilled.choose_genes(x, target, self.n_genes, run)
-        if eval_set is not None:
-            eval_set = eval_set[0].of_genes(kept), eval_set[1]
-        of_kept = clone(self).set_params(n_genes=None, gene_prior=None)
-        x = x.of_genes(kept)
-        trained = distilled.train(of_kept, x, target, random, generator, eval_set, progress)
-        support = np.isin(np.arange(n_genes), kept)
-        norms = np.zeros(n_genes)
-        norms[kept] = trained.gene_norms
-        return Trained(trained.network, support, norms, trained.history)
+        run = Run(self._settings(), random, generator, GenePrior.of(self, x.shape[1]))
+        return distilled.train(self, x, target, run, eval_set, progress)
 
     def _settings_of_head(self):
         return HEAD

@@ -1,6 +1,6 @@
 """Prior weights of genes, which are mixed with their importance in the data (DASH)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -51,7 +51,7 @@ def prior_weights(gene_prior, n_genes, names=None):
     """Weight of every gene, 0 if the prior does not name it; `names` are those of all genes."""
     given = spelled_out(gene_prior)
     if isinstance(given, dict):
-        weights = _weights_by_name(given, n_genes, names)
+        weights = _weights_by_name(given, names)
     else:
         weights = np.array(given, dtype=float)
     if len(weights) != n_genes:
@@ -64,19 +64,17 @@ def prior_weights(gene_prior, n_genes, names=None):
     return weights
 
 
-def _weights_by_name(given, n_genes, names):
+def _weights_by_name(given, names):
     known = pd.Index([] if names is None else names)
-    places = known.get_indexer(list(given))
-    absent = [name for name, place in zip(given, places, strict=True) if place < 0]
+    given = pd.Series(given, dtype=float)
+    absent = given.index.difference(known, sort=False)
     if len(absent) == len(given):
         raise ValueError(
             f"gene_prior: X has none of the genes {some(absent)}; its genes are {some(known)}"
         )
-    if absent:
+    if len(absent):
         warn(f"gene_prior: genes that are not in X are ignored: {some(absent)}")
-    weights = np.zeros(n_genes)
-    weights[places[places >= 0]] = np.array(list(given.values()))[places >= 0]
-    return weights
+    return given.reindex(known, fill_value=0.0).to_numpy()
 
 
 def spelled_out(gene_prior):
@@ -86,27 +84,17 @@ def spelled_out(gene_prior):
         if len(twice):
             raise ValueError(f"gene_prior: these genes have several weights: {some(twice)}")
         gene_prior = gene_prior.to_dict()
-    if isinstance(gene_prior, set | frozenset):
-        gene_prior = sorted(gene_prior)
-    if isinstance(gene_prior, str) or not isinstance(gene_prior, Iterable):
-        raise TypeError(f"gene_prior: expected names or weights of genes, got {gene_prior!r}")
     if isinstance(gene_prior, Mapping):
-        names = [str(name) for name in gene_prior]
-        return dict(zip(names, _checked(gene_prior.values()), strict=True))
+        return dict(zip(map(str, gene_prior), _checked(gene_prior.values()), strict=True))
     entries = list(gene_prior)
-    if entries and all(isinstance(name, str) for name in entries):
-        return dict.fromkeys(entries, 1.0)
+    if entries and isinstance(entries[0], str):
+        return dict.fromkeys(map(str, entries), 1.0)
     return _checked(entries)
 
 
 def _checked(weights):
     """Weights as finite numbers that are not negative."""
-    try:
-        weights = [float(weight) for weight in weights]
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            "gene_prior: expected names of genes, weights by name, or one weight for each gene"
-        ) from error
+    weights = [float(weight) for weight in weights]
     if not all(0 <= weight < np.inf for weight in weights):
         raise ValueError(f"gene_prior: expected finite weights >= 0, got {some(weights)}")
     return weights

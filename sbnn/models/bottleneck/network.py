@@ -19,9 +19,8 @@ from sbnn.models.bottleneck.products import affine, product, write_gradient
 
 
 class Activation(NamedTuple):
-    """A nonlinearity; `backward` computes the gradient from the values that `apply` saves."""
+    """A nonlinearity; `apply` returns its values and what `backward` needs for the gradient."""
 
-    forward: Callable
     apply: Callable
     backward: Callable
 
@@ -40,8 +39,8 @@ def _apply_silu(x):
 
 
 ACTIVATIONS = {
-    "elu": Activation(F.elu, _apply_elu, _backward_elu),
-    "silu": Activation(F.silu, _apply_silu, torch.ops.aten.silu_backward),
+    "elu": Activation(_apply_elu, _backward_elu),
+    "silu": Activation(_apply_silu, torch.ops.aten.silu_backward),
 }
 
 
@@ -59,7 +58,7 @@ class BottleneckNetwork(nn.Module):
         self.bottleneck = len(hidden_layers)  # index of the layer whose output is the latent space
         sizes = [n_inputs, *hidden_layers, n_components, *hidden_layers[::-1], n_outputs]
         self.shapes = list(pairwise(sizes))  # numbers of inputs and outputs of every layer
-        self.register_buffer("flat", torch.zeros(sum(map(_n_values, self.shapes))))
+        self.register_buffer("flat", torch.zeros(sum(map(n_values, self.shapes))))
         for layer in range(len(self.shapes)):
             self.reset_layer(layer, generator)
 
@@ -86,9 +85,9 @@ class BottleneckNetwork(nn.Module):
     def replace_head(self, n_outputs, generator):
         """Replace the output layer by a new layer with `n_outputs` units."""
         n_units, _ = last = self.shapes.pop()
-        others = self.flat[: -_n_values(last)]
+        others = self.flat[: -n_values(last)]
         self.shapes.append((n_units, n_outputs))
-        head = others.new_zeros(_n_values(self.shapes[-1]))
+        head = others.new_zeros(n_values(self.shapes[-1]))
         self.flat = torch.cat([others, head])
         self.reset_layer(-1, generator)
 
@@ -109,7 +108,7 @@ class BottleneckNetwork(nn.Module):
         weights = self.weights[0]
         kept = weights[index]
         others = self.flat[weights.numel() :]
-        self.flat = torch.cat([kept.reshape(-1), others])
+        self.flat = torch.cat([kept.flatten(), others])
         self.shapes[0] = tuple(kept.shape)
 
     @torch.no_grad()
@@ -128,15 +127,11 @@ class BottleneckNetwork(nn.Module):
         for layer in range(len(weights))[first:last]:
             x = affine(biases[layer], x, weights[layer])
             if not self.is_linear(layer):
-                x = activation.forward(x)
+                x, _ = activation.apply(x)
         return x
 
-    def encode(self, x):
-        """Map inputs of shape (n, n_inputs) to latent coordinates of shape (n, n_components)."""
-        return self(x, last=self.bottleneck + 1)
 
-
-def _n_values(shape):
+def n_values(shape):
     """Number of weights and biases of a layer, or of the same layer of several networks."""
     *networks, n_inputs, n_outputs = shape
     return math.prod(networks) * (n_inputs + 1) * n_outputs
@@ -149,10 +144,10 @@ def _views(flat, shapes):
     for shape in shapes:
         *networks, n_inputs, n_outputs = shape
         n_weights = math.prod(shape)
-        n_values = _n_values(shape)
+        end = n_values(shape)
         weights.append(flat[:n_weights].view(shape))
-        biases.append(flat[n_weights:n_values].view(*networks, 1, n_outputs))
-        flat = flat[n_values:]
+        biases.append(flat[n_weights:end].view(*networks, 1, n_outputs))
+        flat = flat[end:]
     return weights, biases
 
 
@@ -164,19 +159,21 @@ class Ensemble(BottleneckNetwork):
         self.activation = networks[0].activation
         self.bottleneck = networks[0].bottleneck
         self.shapes = [(len(networks), *shape) for shape in networks[0].shapes]
-        parts = []
-        for layer in range(len(self.shapes)):
-            parts += [network.weights[layer].reshape(-1) for network in networks]
-            parts += [network.biases[layer].reshape(-1) for network in networks]
-        self.flat = torch.cat(parts)
+        self.flat = torch.zeros(sum(map(n_values, self.shapes))).to(networks[0].flat)
+        for own, separate in self._pairs(networks):
+            own.copy_(separate)
 
     def write_to(self, networks):
         """Copy the weights and biases to the separate networks."""
+        for own, separate in self._pairs(networks):
+            separate.copy_(own)
+
+    def _pairs(self, networks):
+        """Views of each weight matrix and bias, here and in the separate networks."""
         for i, network in enumerate(networks):
-            for own, stacked in zip(network.weights, self.weights, strict=True):
-                own.copy_(stacked[i])
-            for own, stacked in zip(network.biases, self.biases, strict=True):
-                own.copy_(stacked[i])
+            stacked = self.weights + self.biases
+            for own, separate in zip(stacked, network.weights + network.biases, strict=True):
+                yield own[i], separate
 
 
 class Gradient:
@@ -188,7 +185,7 @@ class Gradient:
         self.linear = [network.is_linear(first + layer) for layer in range(len(shapes))]
         self.network_weights = network.weights[first:]
         self.network_biases = network.biases[first:]
-        n_trained = sum(map(_n_values, shapes))
+        n_trained = sum(map(n_values, shapes))
         self.trained = network.flat[-n_trained:]  # the values that an optimiser changes
         self.flat = torch.zeros_like(self.trained)
         self.weights, self.biases = _views(self.flat, shapes)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import _check_feature_names_in
 
 from sbnn.data.checks import LARGEST, some
 from sbnn.determinism import reproducible
@@ -27,13 +28,15 @@ class Moments(NamedTuple):
     @classmethod
     def of(cls, cells, limits=(-np.inf, np.inf)):
         """Read all cells twice, block by block; values are clipped to the limits of their gene."""
-        low = high = total = None
+        low = np.full(cells.shape[1], np.inf, dtype=np.float32)
+        high = -low
+        total = np.zeros(cells.shape[1])
         for block in _clipped_blocks(cells, limits):
             total = _column_sums(block, total)
-            low = block.min(axis=0) if low is None else np.minimum(low, block.min(axis=0))
-            high = block.max(axis=0) if high is None else np.maximum(high, block.max(axis=0))
+            low = np.minimum(low, block.min(axis=0))
+            high = np.maximum(high, block.max(axis=0))
         mean = total / len(cells)
-        squares = None
+        squares = np.zeros_like(mean)
         for block in _clipped_blocks(cells, limits):
             deviations = block - mean
             deviations *= deviations
@@ -53,9 +56,7 @@ def _column_sums(block, total):
     """Sums of the columns in double precision, continued from the sums of earlier blocks."""
     # NumPy adds row after row, so sums over blocks are equal to sums over all rows at once, bit for
     # bit.
-    if total is not None:
-        block = np.concatenate([total[np.newaxis], block])
-    return block.sum(axis=0, dtype=np.float64)
+    return np.concatenate([total[np.newaxis], block]).sum(axis=0)
 
 
 def learn_scales(model, cells, Y):
@@ -65,16 +66,14 @@ def learn_scales(model, cells, Y):
     """
     measured = Moments.of(cells)
     _require_moderate(model, measured)
-    low, high = model._input_limits(cells, measured)
+    low, high = model._input_limits(len(cells), measured)
     clipped = measured
     if (low > measured.low).any() or (high < measured.high).any():
         clipped = Moments.of(cells, (low, high))
     constant = clipped.low == clipped.high
     if constant.any():
-        warn(
-            "genes that are constant over the training cells cannot predict anything: "
-            f"{some(_names_of_genes(model)[constant])}"
-        )
+        names = some(_check_feature_names_in(model)[constant])
+        warn(f"genes that are constant over the training cells cannot predict anything: {names}")
     model.x_min_ = low
     model.x_max_ = high
     model.x_mean_ = clipped.mean
@@ -87,25 +86,18 @@ def learn_scales(model, cells, Y):
     else:
         # Clipping reduces the SD of genes; clipped genes are rescaled to the original SD, which is
         # the unit of the input noise.
-        model.x_scale_ = np.ones_like(sd)
-        if clipped is not measured:
-            model.x_scale_ = sd / np.where(constant, 1, measured.sd)
+        model.x_scale_ = sd / np.where(constant, 1, measured.sd)
         model.y_scale_ = np.ones(Y.shape[1])
 
 
 def _require_moderate(model, moments):
     largest = np.maximum(moments.high, -moments.low)
-    wrong = largest > LARGEST
-    if wrong.any():
+    gene = largest.argmax()
+    if largest[gene] > LARGEST:
+        name = _check_feature_names_in(model)[gene]
         raise ValueError(
-            f"X: expected numbers within ±{LARGEST:g}, got {largest.max():g} "
-            f"in {some(_names_of_genes(model)[wrong])}"
+            f"X: expected numbers within ±{LARGEST:g}, got {largest[gene]:g} in {name}"
         )
-
-
-def _names_of_genes(model):
-    numbered = [f"x{i}" for i in range(model.n_features_in_)]
-    return getattr(model, "feature_names_in_", np.array(numbered, dtype=object))
 
 
 class ScaledCells:
@@ -119,33 +111,31 @@ class ScaledCells:
         self.cells = cells
         self.device = device
         self.shape = cells.shape
+        self.all_genes = np.arange(cells.shape[1])
 
     def __len__(self):
         return len(self.cells)
 
     def __getitem__(self, rows):
-        block = self.cells.rows(rows).astype(np.float32, copy=False)
-        scaled = _scaled(self.model, block).astype(np.float32)
-        return torch.as_tensor(scaled).to(self.device)
+        return torch.as_tensor(self._block(rows, self.all_genes)).to(self.device)
 
     def of_genes(self, genes):
         """All cells with the genes at these positions, a tensor of shape (n, genes)."""
         scaled = np.empty((len(self), len(genes)), dtype=np.float32)
         for rows in self.cells.blocks():
-            block = self.cells.rows(rows, genes).astype(np.float32, copy=False)
-            scaled[rows] = _scaled(self.model, block, genes)
+            scaled[rows] = self._block(rows, genes)
         return torch.as_tensor(scaled).to(self.device)
 
     def whole(self):
         """All cells with all genes, a tensor of shape (n, p)."""
-        scaled = np.empty(self.shape, dtype=np.float32)
-        for rows in self.cells.blocks():
-            block = self.cells.rows(rows).astype(np.float32, copy=False)
-            scaled[rows] = _scaled(self.model, block)
-        return torch.as_tensor(scaled).to(self.device)
+        return self.of_genes(self.all_genes)
+
+    def _block(self, rows, genes):
+        block = self.cells.rows(rows, genes).astype(np.float32, copy=False)
+        return _scaled(self.model, block, genes).astype(np.float32)
 
 
-def _scaled(model, X, genes=slice(None)):
+def _scaled(model, X, genes):
     limited = np.clip(X, model.x_min_[genes], model.x_max_[genes])
     return (limited - model.x_mean_[genes]) / model.x_scale_[genes]
 

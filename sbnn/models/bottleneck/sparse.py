@@ -166,7 +166,11 @@ class SparseBottleneckRegressor(BottleneckRegressor):
 
     def algorithm_version(self, n_cells):
         """Version of the algorithm, incremented when results change."""
-        return paper.algorithm_version(self, n_cells)
+        # 1. Without pretraining, the learning rate was halved, with a new optimiser, after the
+        # epochs of the frozen stage.
+        # 2. Without pretraining, all epochs before the pruning are trained with one optimiser at
+        # the full rate, as published.
+        return 1 if self.pretraining else 2
 
     def _check_params(self, n_genes):
         super()._check_params(n_genes)
@@ -178,9 +182,9 @@ class SparseBottleneckRegressor(BottleneckRegressor):
     def _n_epochs(self):
         return sum(self.epochs if self.pretraining else self.epochs[1:])
 
-    def _input_limits(self, cells, moments):
+    def _input_limits(self, n_cells, moments):
         """Genes are not clipped."""
-        infinite = np.full(cells.shape[1], np.inf)
+        infinite = np.full_like(moments.mean, np.inf)
         return -infinite, infinite
 
     def _train(self, x, target, random, generator, eval_set, progress):

@@ -14,6 +14,7 @@ from sbnn.models.bottleneck.settings import DistilledSettings
 
 ADAM_EPSILON = 1e-7  # as in Keras, which the published code used
 ALIVE = 0.1  # a gene counts as alive if its weight norm exceeds this fraction of the largest norm
+NOT_EVALUATED = np.nan, np.nan
 SQUARED_ERROR = SquaredError()
 TEACHERS_AT_ONCE = 128  # number of cells in a step of each network of the teacher
 # number of measured cells in a step of the student, which also uses twice as many labelled cells
@@ -128,11 +129,8 @@ class Trainer:
     @torch.inference_mode()  # slightly faster than no_grad, with bit-identical results
     def run(self, stage, x, target, eval_set=None):
         """Train on cells, (n, p), and targets, (n, q); losses on `eval_set` are only recorded."""
-        if stage.frozen:
-            # Frozen layers do not change, so their activations are computed once.
-            x = self.network(x, last=stage.frozen)
-            if eval_set is not None:
-                eval_set = self.network(eval_set[0], last=stage.frozen), eval_set[1]
+        # Frozen layers do not change, so their activations are computed once.
+        x = self.network(x, last=stage.frozen)
         loss = stage.loss
         start = loss.start(target)
         penalty = GroupLasso(stage.group_lasso)
@@ -168,21 +166,29 @@ class Trainer:
 
     def _record(self, stage, loss, target, start, eval_set):
         norms = self.network.input_norms()
-        row = {
-            "stage": stage.name,
-            "loss": loss,
-            "penalty": GroupLasso(stage.group_lasso).value(self.network.weights[0]),
-            "r2": stage.loss.r2(loss * target.numel(), target, start),
-            "eval_loss": np.nan,
-            "eval_r2": np.nan,
-            "genes_alive": int((norms > ALIVE * norms.max()).sum()),
-        }
+        n_alive = int((norms > ALIVE * norms.max()).sum())
+        penalty = GroupLasso(stage.group_lasso).value(self.network.weights[0])
+        r2 = stage.loss.r2(loss * target.numel(), target, start)
+        evaluated = NOT_EVALUATED
         if eval_set is not None:
             inputs, wanted = eval_set
-            error = float(stage.loss.value(self.network(inputs, first=stage.frozen), wanted))
-            row["eval_loss"] = error / wanted.numel()
-            row["eval_r2"] = stage.loss.r2(error, wanted, start)
-        self.history.append(row)
+            error = float(stage.loss.value(self.network(inputs), wanted))
+            evaluated = error / wanted.numel(), stage.loss.r2(error, wanted, start)
+        self.history.append(_row(stage.name, loss, penalty, r2, evaluated, n_alive))
+
+
+def _row(stage, loss, penalty, r2, evaluated, genes_alive):
+    """A row of the history; `evaluated` are the loss and R2 on the cells that are only watched."""
+    eval_loss, eval_r2 = evaluated
+    return {
+        "stage": stage,
+        "loss": loss,
+        "penalty": penalty,
+        "r2": r2,
+        "eval_loss": eval_loss,
+        "eval_r2": eval_r2,
+        "genes_alive": genes_alive,
+    }
 
 
 # -- the distilled protocol: steps with noise on the inputs ----------------------------------------
@@ -249,20 +255,13 @@ def train_student(network, x, target, labelled, noise, run, eval_set=None, progr
 
 
 def _row_of_student(network, loss, x, target, eval_set):
-    row = {
-        "stage": "student",
-        "loss": loss,
-        "penalty": 0.0,
-        "r2": 1 - _unexplained(network, x, target),
-        "eval_loss": np.nan,
-        "eval_r2": np.nan,
-        "genes_alive": x.shape[1],
-    }
+    evaluated = NOT_EVALUATED
     if eval_set is not None:
         inputs, outputs = eval_set
-        row["eval_loss"] = float((network(inputs) - outputs).square().mean())
-        row["eval_r2"] = 1 - _unexplained(network, inputs, outputs)
-    return row
+        error = float((network(inputs) - outputs).square().mean())
+        evaluated = error, 1 - _unexplained(network, inputs, outputs)
+    r2 = 1 - _unexplained(network, x, target)
+    return _row("student", loss, 0.0, r2, evaluated, x.shape[1])
 
 
 def _unexplained(network, x, target):

@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import elu
 from torch.testing import assert_close
 
-from sbnn.models.bottleneck.network import BottleneckNetwork, Ensemble, Gradient
+from sbnn.models.bottleneck.network import BottleneckNetwork, Gradient
 
 
 def network_of(seed=0, n_inputs=7, activation="elu"):
@@ -20,16 +20,16 @@ def network():
 
 def test_elu_between_layers_linear_at_bottleneck_and_output(network):
     x = torch.randn(50, 7)
-    layers = list(zip(network.weights, network.biases, strict=True))
     hidden = x
-    for layer, (weight, bias) in enumerate(layers):
-        hidden = hidden @ weight + bias + 0
+    for layer, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
+        hidden = hidden @ weight + bias
         if layer == 2:
-            assert_close(network.encode(x), hidden)
+            assert_close(network(x, last=3), hidden)
         if layer not in (2, 5):
             hidden = elu(hidden)
     assert_close(network(x), hidden)
-    assert_close(network(network(x, last=3), first=3), hidden)
+    double = copy.deepcopy(network).double()
+    assert_close(double(x.double()), hidden, check_dtype=False)
 
 
 def test_weights_are_glorot_uniform_and_biases_zero():
@@ -58,38 +58,10 @@ def test_gradient_equals_autograd(first, activation):
     assert_close(gradient.trained, network.flat[n_frozen:])
 
 
-def test_networks_that_run_together_are_those_that_run_alone():
-    networks = [network_of(seed=seed, activation="silu") for seed in range(3)]
-    together = Ensemble(networks)
-    x = torch.randn(3, 9, 7)
-    gradient = Gradient(together)
-    outputs = gradient.forward(x)
-    gradient.backward(torch.ones_like(outputs))
-    for i, network in enumerate(networks):
-        alone = Gradient(network)
-        assert_close(outputs[i], alone.forward(x[i]))
-        alone.backward(torch.ones(9, 5))
-        for layer in range(6):
-            assert_close(gradient.weights[layer][i], alone.weights[layer])
-            assert_close(gradient.biases[layer][i], alone.biases[layer])
-    together.flat += 1
-    expected = [network.flat + 1 for network in networks]
-    together.write_to(networks)
-    for network, flat in zip(networks, expected, strict=True):
-        assert_close(network.flat, flat)
-
-
-def test_copies_predict_the_same(network):
-    x = torch.randn(4, 7)
-    double = copy.deepcopy(network).double()
-    assert_close(double(x.double()), network(x), check_dtype=False)
-
-
 def test_a_new_head_leaves_the_latent_space(network):
     x = torch.randn(4, 7)
-    latent = network.encode(x)
+    latent = network(x, last=3)
     network.replace_head(3, torch.Generator())
-    assert_close(network.encode(x), latent)
     assert network.shapes[-1] == (6, 3)
     assert network.weights[-1].any() and not network.biases[-1].any()
     network.start_outputs(torch.tensor([1.0, 2.0, 3.0]))
@@ -97,7 +69,7 @@ def test_a_new_head_leaves_the_latent_space(network):
     assert network.biases[-1].tolist() == [[1, 2, 3]]
     network.scale_outputs(torch.tensor([1.0, 0.5, 0.0]))
     assert_close(network(x), before * torch.tensor([1.0, 0.5, 0.0]))
-    assert_close(network.encode(x), latent)
+    assert_close(network(x, last=3), latent)
 
 
 def test_cutting_genes_keeps_their_weights(network):
@@ -107,7 +79,6 @@ def test_cutting_genes_keeps_their_weights(network):
     alone[:, kept] = x[:, kept]
     expected = network(alone)
     norms = network.weights[0].square().sum(1).sqrt()
-    assert_close(network.input_norms(), norms)
     network.keep_inputs(kept)
     assert_close(network(x[:, kept]), expected)
     assert_close(network.input_norms(), norms[kept])

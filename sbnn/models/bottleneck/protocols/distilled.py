@@ -14,59 +14,37 @@ cells.
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import torch
 
-from sbnn.models.bottleneck.gene_prior import GenePrior
 from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.protocols import few_cells
 from sbnn.models.bottleneck.protocols.gaussian_process import RelevanceProcess, most_relevant
 from sbnn.models.bottleneck.protocols.greedy import cells_behind, forward_selection, grow_forest
-from sbnn.models.bottleneck.settings import DistilledSettings
-from sbnn.models.bottleneck.training import Run, Trained, networks_of_teacher, train_student
+from sbnn.models.bottleneck.training import Trained, networks_of_teacher, train_student
 
 HIDDEN_LAYERS = (64, 64, 64)
 COMPARED = 3  # number of held-out parts of the cells on which noise levels are compared
 
 
-def algorithm_version(model, n_cells):
-    """Version of the algorithm; see `SparseBottleneckRegressor.algorithm_version`."""
-    # 2. With few cells, nothing is chosen on held-out cells from this version on.
-    # 3. With few cells, clipped genes are rescaled to their original SD. With over 100 cells, genes
-    # are mixed less.
-    # 4. With few cells, predictions are shrunk according to held-out error.
-    # 5. Noise levels are compared on fewer parts of the cells, and a step of the student uses half
-    # as many cells.
-    return 5
+def train(model, cells, target, run, eval_set=None, progress=None):
+    """Train a network on `ScaledCells`, (n, p), and scaled outputs, (n, q); see `Trained`.
 
-
-def input_limits(model, X):
-    """Limits to which genes are clipped: their range or, with few cells, a narrower range."""
-    settings = settings_of(model)
-    if len(X) <= settings.few_cells:
-        return few_cells.input_limits(X, settings.few_cells_limit)
-    return X.min(0), X.max(0)
-
-
-def settings_of(model):
-    """Settings of an estimator, by default those of `DistilledSettings`."""
-    return DistilledSettings() if model.distillation is None else model.distillation
-
-
-def train(model, x, target, random, generator, eval_set=None, progress=None):
-    """Train a network on scaled expression, (n, p), and scaled outputs, (n, q); see `Trained`.
-
-    The history describes the training of the student.
+    Genes are chosen on at most `most_cells` cells; then only these genes are read of all cells. The
+    history describes the training of the student.
     """
-    settings = settings_of(model)
-    run = Run(settings, random, generator, GenePrior.of(model, x.shape[1]))
+    settings = run.settings
+    n_genes = cells.shape[1]
     hidden_layers = HIDDEN_LAYERS if model.hidden_layers is None else tuple(model.hidden_layers)
     choose = partial(choose_genes, n_genes=model.n_genes, run=run)
-    kept = choose(x, target)
-    all_genes = x
-    x = x[:, kept].contiguous()  # shape (n, n_kept)
+    all_genes = cells
+    if len(cells) <= max(settings.most_cells, settings.few_cells):
+        all_genes = cells.whole()
+    kept = choose(all_genes, target)
+    x = cells.of_genes(kept)  # shape (n, n_kept)
     if eval_set is not None:
-        eval_set = eval_set[0][:, kept].contiguous(), eval_set[1]
-    new = partial(BottleneckNetwork, len(kept), target.shape[1], generator=generator)
+        eval_set = eval_set[0].of_genes(kept), eval_set[1]
+    new = partial(BottleneckNetwork, len(kept), target.shape[1], generator=run.generator)
     new_teacher = partial(new, settings.teacher_width, hidden_layers, "silu")
     is_few = len(x) <= settings.few_cells
     if is_few:
@@ -82,14 +60,17 @@ def train(model, x, target, random, generator, eval_set=None, progress=None):
     history = train_student(student, x, target, labelled, teacher.noise, run, eval_set, progress)
     if is_few:
         student.scale_outputs(few_cells.shrinkage(new_teacher, all_genes, target, choose, run))
-    norms = np.zeros(all_genes.shape[1])
+    norms = np.zeros(n_genes)
     norms[kept] = student.input_norms().cpu().numpy()
-    support = np.isin(np.arange(len(norms)), kept)
+    support = np.isin(np.arange(n_genes), kept)
     return Trained(student, support, norms, history)
 
 
 def choose_genes(x, target, n_genes, run):
-    """Sorted positions of the genes on which the outputs depend most (all if n_genes is None)."""
+    """Sorted positions of the genes on which the outputs depend most (all if n_genes is None).
+
+    Expression x is a tensor or, if there are many cells, `ScaledCells`.
+    """
     settings = run.settings
     n, p = x.shape
     if n_genes is None or n_genes == p:
@@ -108,10 +89,8 @@ def choose_genes(x, target, n_genes, run):
     chosen = usable[best]
     # If many genes are requested, the remaining genes may all be copies of chosen genes; it does
     # not matter which of them are added.
-    unusable = np.setdiff1d(np.arange(p), usable)
-    left = np.append(np.setdiff1d(usable, chosen), unusable)
-    added = left[: n_genes - len(chosen)]
-    return np.sort(np.append(chosen, added))
+    ranked = pd.unique(np.concatenate([chosen, usable, np.arange(p)]))
+    return np.sort(ranked[:n_genes])
 
 
 def choose_of_many(x, target, n_genes, run):
@@ -126,7 +105,7 @@ def choose_of_many(x, target, n_genes, run):
     screened = np.sort(forward_selection(X, Y, n_screened, prior=run.prior))
     process = RelevanceProcess(x[:, screened].contiguous(), target, settings)
     n_relevant = max(n_genes, settings.fewest_relevant)
-    chosen = screened[most_relevant(process, n_relevant, run.among(screened).prior)]
+    chosen = screened[most_relevant(process, n_relevant, run.among(screened))]
     if len(chosen) <= n_genes:
         return chosen
     some = x[:, chosen].contiguous()
@@ -147,14 +126,13 @@ class Teacher:
 
     def __init__(self, new, x, target, run):
         settings = run.settings
-        parts = few_cells.shuffled_parts(x, settings.n_teachers, run)
-        networks = HeldOutNetworks(new, x, target, parts, run)
-        n_compared = min(COMPARED, len(parts))
-        self.noise = best_noise(networks, settings.noises, settings.usual_noise, n_compared)
-        fitted = networks.without_each(self.noise, len(parts))
-        self.networks, of_networks = zip(*fitted, strict=True)
-        fitted = [_forest_without(parts, x, target, run, part) for part in range(len(parts))]
-        self.forests, of_forests = zip(*fitted, strict=True)
+        held_out = HeldOut(new, x, target, run)
+        n_compared = min(COMPARED, len(held_out.parts))
+        self.noise = best_noise(held_out, settings.noises, settings.usual_noise, n_compared)
+        networks = held_out.networks(self.noise, len(held_out.parts))
+        forests = [held_out.forest(part) for part in range(len(held_out.parts))]
+        self.networks, of_networks = zip(*networks, strict=True)
+        self.forests, of_forests = zip(*forests, strict=True)
         residuals = torch.cat(of_networks), torch.cat(of_forests)
         self.weight = weight_of_second(*residuals, settings.prior_cells)
 
@@ -166,49 +144,62 @@ class Teacher:
         return torch.lerp(by_networks, by_forests.to(by_networks), self.weight)
 
 
-class HeldOutNetworks:
-    """Networks that are each trained on all parts of the cells but one, when first needed."""
+class HeldOut:
+    """Models that are each trained on all parts of the cells but one, with their residuals on it.
 
-    def __init__(self, new, x, target, parts, run):
-        self.new = new  # builds a network
+    `new` builds a network. Cells are x, (n, k), and target, (n, q).
+    """
+
+    def __init__(self, new, x, target, run):
+        self.new = new
         self.x = x
         self.target = target
-        self.parts = parts
         self.run = run
+        self.parts = few_cells.shuffled_parts(x, run.settings.n_teachers, run)
+        self.others = [few_cells.all_but(self.parts, part) for part in range(len(self.parts))]
         self.fitted = {}  # noise level: pairs of a network and its residuals, in order of the parts
 
-    def without_each(self, noise, n_parts):
-        """Pairs of a network and its residuals, (m, q), on each of the first `n_parts` parts."""
+    def networks(self, noise, n_parts):
+        """Pairs of a network and its residuals for the first `n_parts` parts.
+
+        Networks are trained when first needed.
+        """
         fitted = self.fitted.setdefault(noise, [])
-        if len(fitted) < n_parts:
-            fitted += self._train(noise, range(len(fitted), n_parts))
+        members = self.others[len(fitted) : n_parts]
+        if members:
+            networks = networks_of_teacher(self.new, self.x, self.target, self.run, noise, members)
+            for network in networks:
+                fitted.append((network, self._residuals(network, len(fitted))))
         return fitted[:n_parts]
 
+    def forest(self, part):
+        """Extremely randomised trees and their residuals."""
+        settings = self.run.settings
+        cells = self.others[part][: settings.most_cells_of_trees]
+        X = self.x[cells].cpu().numpy()
+        Y = self.target[cells].cpu().numpy()
+        forest = grow_forest(X, Y, settings.n_trees, self.run.random)
+        predict = partial(few_cells.predicted_by, forest)
+        return forest, self._residuals(predict, part)
+
+    @torch.no_grad()
+    def _residuals(self, predict, part):
+        """Residuals, (m, q), on at most `watched_cells` cells of the part that was left out."""
+        cells = self.parts[part][: self.run.settings.watched_cells]
+        return predict(self.x[cells]).to(self.target) - self.target[cells]
+
     def error(self, noise, n_parts):
-        """Sum of squared residuals on the first `n_parts` parts."""
+        """Sum of squared residuals of the networks on the first `n_parts` parts."""
         total = 0.0
-        for _, residuals in self.without_each(noise, n_parts):
+        for _, residuals in self.networks(noise, n_parts):
             total += float(residuals.square().sum())
         return total
 
-    def _train(self, noise, left_out):
-        x, target, run = self.x, self.target, self.run
-        members = [few_cells.all_but(self.parts, part) for part in left_out]
-        networks = networks_of_teacher(self.new, x, target, run, noise, members)
-        fitted = []
-        for network, part in zip(networks, left_out, strict=True):
-            cells = self.parts[part][: run.settings.watched_cells]
-            with torch.no_grad():
-                residuals = network(x[cells]) - target[cells]
-            fitted.append((network, residuals))
-        return fitted
 
-
-def best_noise(networks, noises, usual, n_parts):
+def best_noise(held_out, noises, usual, n_parts):
     """Noise level found by walking from the usual level as long as the held-out error falls.
 
-    Weaker levels are tried first, and then stronger ones; `networks` has an ``error`` as
-    `HeldOutNetworks`.
+    Weaker levels are tried first, and then stronger ones; `held_out` has an ``error`` as `HeldOut`.
     """
     position = noises.index(usual)
     weaker = reversed(noises[:position])
@@ -216,22 +207,10 @@ def best_noise(networks, noises, usual, n_parts):
     best = usual
     for direction in (weaker, stronger):
         for noise in direction:
-            if networks.error(noise, n_parts) >= networks.error(best, n_parts):
+            if held_out.error(noise, n_parts) >= held_out.error(best, n_parts):
                 break
             best = noise
     return best
-
-
-def _forest_without(parts, x, target, run, part):
-    """Trees grown on all parts of the cells but one, and their residuals on the left-out part."""
-    settings = run.settings
-    cells = few_cells.all_but(parts, part)[: settings.most_cells_of_trees]
-    X = x[cells].cpu().numpy()
-    Y = target[cells].cpu().numpy()
-    forest = grow_forest(X, Y, settings.n_trees, run.random)
-    left_out = parts[part][: settings.watched_cells]
-    predicted = few_cells.predicted_by(forest, x[left_out]).to(target)
-    return forest, predicted - target[left_out]
 
 
 def weight_of_second(first, second, prior_cells):

@@ -26,13 +26,12 @@ DENOISING_TREES = 40
 DENOISING_GENES = 1000  # number of genes that the trees use: those with the largest coefficients
 
 
-def input_limits(X, limit):
+def input_limits(moments, limit):
     """Minimum and maximum of each gene, but at most `limit` SDs from the mean of the gene."""
-    mean = X.mean(0, dtype=np.float64)
-    reach = limit * X.std(0, dtype=np.float64)
-    lower = np.maximum(X.min(0), mean - reach)
-    upper = np.minimum(X.max(0), mean + reach)
-    return lower.astype(X.dtype), upper.astype(X.dtype)
+    reach = limit * moments.sd
+    lower = np.maximum(moments.low, moments.mean - reach)
+    upper = np.minimum(moments.high, moments.mean + reach)
+    return lower.astype(np.float32), upper.astype(np.float32)
 
 
 def choose_genes(x, target, n_genes, run):

@@ -13,19 +13,17 @@ from sbnn.models.bottleneck.gene_prior import most_important
 from sbnn.models.bottleneck.training import Adam
 
 
-def most_relevant(process, n_genes, prior=None):
+def most_relevant(process, n_genes, run):
     """Positions of genes, found by repeatedly dropping those on which predictions depend least."""
-    settings = process.settings
-    n_steps, n_later_steps = settings.process_steps
+    n_steps, n_later_steps = run.settings.process_steps
     kept = np.arange(process.X.shape[1])
     if len(kept) <= n_genes:
         return kept
     process.fit(n_steps)
     while True:
-        n_kept = max(n_genes, int(settings.share_kept * len(kept)))
+        n_kept = max(n_genes, int(run.settings.share_kept * len(kept)))
         slopes = process.relevance().double().sqrt()
-        own_prior = None if prior is None else prior.among(kept)
-        best = most_important(slopes, n_kept, own_prior)
+        best = most_important(slopes, n_kept, run.among(kept).prior)
         kept = kept[best]
         if n_kept == n_genes:
             return kept
@@ -59,13 +57,13 @@ class RelevanceProcess:
         """Variances a, b and of the noise."""
         return self.theta[-3:].exp()
 
-    def fit(self, n_steps, learning_rate=0.1):
+    def fit(self, n_steps):
         """Maximise the marginal likelihood by a few steps, stopped early to avoid overfitting."""
         gradient = torch.empty_like(self.theta)
         adam = Adam(self.theta, gradient, betas=(0.9, 0.95))
         for _ in range(n_steps):
             gradient.copy_(self.gradient()[1])
-            adam.step(learning_rate)
+            adam.step(0.1)
         return self
 
     def gradient(self):

@@ -20,15 +20,6 @@ TRAINING_FRACTION = 0.6
 LEAST_CELLS = 10  # minimum number of cells in a cluster; smaller clusters are dropped
 
 
-def algorithm_version(model, n_cells):
-    """Version of the algorithm; see `SparseBottleneckRegressor.algorithm_version`."""
-    # 1. The straight variant halved the learning rate, with a new optimiser, after the epochs of
-    # the frozen stage.
-    # 2. This variant trains all epochs before the pruning with one optimiser at the full rate, as
-    # published.
-    return 1 if model.pretraining else 2
-
-
 def train(model, x, target, random, generator, eval_set=None, progress=None, loss=SQUARED_ERROR):
     """Train a network on scaled expression, (n, p), and outputs, (n, q); see `Trained`.
 
@@ -59,14 +50,12 @@ def train(model, x, target, random, generator, eval_set=None, progress=None, los
     for stage in regression:
         trainer.run(stage, x, target, eval_set)
     norms = network.input_norms().cpu().numpy()
-    support = np.ones(n_genes, dtype=bool)
-    if model.n_genes is not None:
-        kept = most_important(norms, model.n_genes, prior)
-        support = np.isin(np.arange(n_genes), kept)
-        network.keep_inputs(torch.as_tensor(kept, device=x.device))
-        x = x[:, kept].contiguous()
-        if eval_set is not None:
-            eval_set = eval_set[0][:, kept].contiguous(), eval_set[1]
+    kept = most_important(norms, model.n_genes or n_genes, prior)
+    support = np.isin(np.arange(n_genes), kept)
+    network.keep_inputs(torch.as_tensor(kept, device=x.device))
+    x = x[:, kept].contiguous()
+    if eval_set is not None:
+        eval_set = eval_set[0][:, kept].contiguous(), eval_set[1]
     trainer.run(finetuning, x, target, eval_set)
     return Trained(network, support, norms, trainer.history)
 
@@ -106,9 +95,8 @@ def cluster_outputs(Y, n_clusters, random_state):
     n_different = len(np.unique(Y, axis=0))
     n_clusters = max(1, min(n_clusters, len(Y) // (2 * LEAST_CELLS), n_different))
     labels = KMeans(n_clusters, n_init=50, random_state=random_state).fit(Y).labels_
-    large = np.flatnonzero(np.bincount(labels) >= LEAST_CELLS)
-    new = np.full(labels.max() + 1, -1)
-    new[large] = np.arange(len(large))
+    is_large = np.bincount(labels) >= LEAST_CELLS
+    new = np.where(is_large, np.cumsum(is_large) - 1, -1)
     return new[labels]
 
 
