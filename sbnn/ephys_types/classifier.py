@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sbnn.data.checks import UNKNOWN, check_in_order, some
 from sbnn.data.fingerprint import fingerprint_arrays
@@ -139,8 +139,6 @@ class EphysTypeClassifier(TypeClassifier):
         X, codes = self._checked_training(X, y, families)
         self._cells = X  # to save the model
         self._codes = codes
-        if groups is None:
-            groups = np.arange(len(self._typed))
         self._groups = self._groups_of_typed(groups)
         self._seed = seed
         self.power_ = 1.0
@@ -243,7 +241,7 @@ class EphysTypeClassifier(TypeClassifier):
             )
         moved = self._surroundings.moved(self._scores(self._checked_cells(X)))
         if moved.any():
-            names = self._feature_names()[self._seen]
+            names = _check_feature_names_in(self)[self._seen]
             reasons.append(
                 f"{moved.sum()} of {len(moved)} features shifted in mean ({some(names[moved])})"
             )

@@ -288,9 +288,7 @@ class SourcePriorClassifier(TypeClassifier):
         lacking = np.setdiff1d(self.classes_, source_y)
         if len(lacking):
             raise ValueError(f"source: no cell has the type {' or '.join(map(str, lacking))}")
-        cells = X
-        if unlabelled is not None:
-            cells = np.vstack([X, self._checked_cells(unlabelled, "unlabelled")])
+        cells = self._with_unlabelled(X, unlabelled)
         of_known = np.isin(source_y, self.classes_)
         source_X = source_X[of_known]
         source_codes = np.searchsorted(self.classes_, source_y[of_known])

@@ -191,9 +191,8 @@ def _by_experts(models, cells, source, target, known, others, test):
     source_X = transfer.physiological_scale(source.X, source.feature_names)
     target_X = transfer.physiological_scale(target.X, target.feature_names)
     types = target.y[known]
-    unlabelled = target_X[others] if len(others) else None
     helper = transfer.SourcePriorClassifier()
-    helper.fit(target_X[known], types, (source_X, source.y), unlabelled)
+    helper.fit(target_X[known], types, (source_X, source.y), target_X[others])
     tested = helper.prior_features(target_X[test])
     prior = helper.prior_.predict_proba(tested)
     # A second expert with the settings of the prior, fitted to the labelled target cells.
@@ -210,17 +209,14 @@ def _by_experts(models, cells, source, target, known, others, test):
 
 def _by_networks(network, source, target, known, others, test):
     """Probabilities of networks on the shared features: of the target alone, and in both ways."""
-    unlabelled = target.X[others] if len(others) else None
     training = target.X[known], target.y[known], target.families
     both = source.X, source.y
     predicted = {}
-    for method, way, given in (
-        (WITHOUT, "joint", None),
-        ("pretrained", "pretrained", both),
-        ("joint", "joint", both),
-    ):
-        model = clone(network).set_params(way=way)
-        model.fit(*training, source=given, unlabelled=unlabelled)
+    for method, given in ((WITHOUT, None), ("pretrained", both), ("joint", both)):
+        model = clone(network)
+        if given is not None:
+            model.set_params(way=method)
+        model.fit(*training, given, target.X[others])
         predicted["attention, shared features", method] = model.predict_proba(target.X[test])
     return predicted
 
