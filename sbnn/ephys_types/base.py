@@ -68,7 +68,8 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         if len(self.classes_) < 2:
             raise ValueError(f"y: expected more than one class, got {self.classes_.tolist()}")
         columns = getattr(self, "feature_names_in_", range(X.shape[1]))
-        self.families_ = family_columns(families_of(families, columns))
+        self._family_of = families_of(families, columns)
+        self.families_ = family_columns(self._family_of)
         return X, codes
 
     def _groups_of_typed(self, groups):
