@@ -277,14 +277,14 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         columns = seen_columns(self.families_, self._seen).values()
         self._columns = np.array(list(zip_longest(*columns, fillvalue=-1))).T
         codes = labels[~self.validation_]
-        weights = self._class_weights(codes)
+        self._weights = self._class_weights(codes)
         if self.smote:
             cells, codes = training.oversample(cells, codes, random.randint(2**31 - 1))
         learned = (*self._tokens(cells), torch.from_numpy(codes))
         held_out = self._scaled(X)[self.validation_]
         watched = (*self._tokens(held_out), torch.from_numpy(labels[self.validation_]))
         with reproducible(), torch.random.fork_rng(devices=[]):
-            self._train(learned, watched, weights, random.randint(2**31 - 1))
+            self._train(learned, watched, random.randint(2**31 - 1))
         return self
 
     def _class_weights(self, codes):
@@ -296,7 +296,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             return training.effective_number_weights(counts)
         return training.balanced_weights(counts)
 
-    def _train(self, learned, watched, weights, seed):
+    def _train(self, learned, watched, seed):
         """Train a new network on tokens and codes of cells, with `watched` cells for validation."""
         torch.manual_seed(seed)  # for initial weights and dropout
         self.network_ = BiLSTM(
@@ -308,7 +308,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             cosine=self.loss == "arcface",
         )
         generator = torch.Generator().manual_seed(seed)
-        losses = self._losses(learned, watched, weights, generator)
+        losses = self._losses(learned, watched, generator)
         n_steps = None
         if self._how["schedule"] == "one_cycle":
             n_steps = self._how["max_epochs"] * ceil(len(learned[0]) / BATCH_SIZE)
@@ -322,7 +322,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         zeros_count = self._how["missing"] == "zeros_as_data"
         return values, ~values.isnan().all(2) | zeros_count
 
-    def _losses(self, learned, watched, weights, generator):
+    def _losses(self, learned, watched, generator):
         """Yield the loss of each batch; validation cells choose the weights that are kept."""
         values, present, labels = learned
         history = []
@@ -334,23 +334,23 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             for drawn in order.split(BATCH_SIZE):
                 noisy = self._disturbed(values[drawn], generator)
                 output = self.network_(noisy, present[drawn])
-                loss = self._loss(output, labels[drawn], weights, training.ARCFACE_MARGIN)
+                loss = self._loss(output, labels[drawn], training.ARCFACE_MARGIN)
                 yield loss
                 total += float(loss.detach()) * len(drawn)
             history.append({"loss": total / len(order)})
             if not self.validation_.any():
                 continue
-            scores = self._score(*watched, weights)
+            scores = self._score(*watched)
             history[-1] |= scores
             rank = (scores[f"validation_{self._how['stop_on']}"], -scores["validation_loss"])
             if rank > best_rank:
                 best_rank = rank
                 best_epoch = epoch
-                best_weights = deepcopy(self.network_.state_dict())
+                best = deepcopy(self.network_)
             elif epoch - best_epoch >= PATIENCE:
                 break
         if self.validation_.any():
-            self.network_.load_state_dict(best_weights)
+            self.network_.load_state_dict(best.state_dict())
         self.history_ = pd.DataFrame(history)
 
     def _disturbed(self, values, generator):
@@ -362,20 +362,20 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             values = values.masked_fill(hidden, torch.nan)
         return values
 
-    def _loss(self, output, labels, weights, margin):
+    def _loss(self, output, labels, margin=0.0):
         if self.loss == "arcface":
             logits = training.add_angular_margin(output, labels, margin)
-            return training.focal(logits, labels, weights)
-        return F.cross_entropy(output, labels, weights)
+            return training.focal(logits, labels, self._weights)
+        return F.cross_entropy(output, labels, self._weights)
 
     @torch.no_grad()
-    def _score(self, values, present, labels, weights):
+    def _score(self, values, present, labels):
         """Scores on the validation cells, without dropout and without the ArcFace margin."""
         self.network_.eval()
         output = self.network_(values, present)
         predicted = output.argmax(1)
         return {
-            "validation_loss": float(self._loss(output, labels, weights, margin=0.0)),
+            "validation_loss": float(self._loss(output, labels)),
             "validation_accuracy": accuracy_score(labels, predicted),
             "validation_macro_f1": f1_score(
                 labels, predicted, average="macro", labels=np.unique(labels), zero_division=0

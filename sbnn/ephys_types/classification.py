@@ -211,8 +211,8 @@ def calibration(record):
 def scores_within(record, groups):
     """Mean and SD over the repeats of the scores within each group of cells; largest group first.
 
-    Each score is computed from all test cells of a repeat that belong to the group. ``classes`` is
-    the number of classes in a group, and ``smallest`` the number of cells in its smallest class.
+    Each score is computed from all test cells of a repeat that belong to the group; macro-F1 is the
+    mean over the classes in the group.
     """
     groups = np.asarray(groups, dtype=str)
     cells = test_cells(record)
@@ -221,13 +221,11 @@ def scores_within(record, groups):
         found = label_scores(its["true"], its["predicted"], record.classes)
         f1 = found["f1"][np.isin(record.classes, its["true"])].mean()
         rows[key] = {"macro_f1": f1, "accuracy": found["accuracy"]}
-    of_repeats = pd.DataFrame(rows).T.groupby(level=0)
-    means = of_repeats.mean().join(of_repeats.std().add_suffix("_sd"))
-    counts = pd.Series(record.true).groupby(groups).value_counts()  # by group and class
-    table = counts.groupby(level=0).agg(cells="sum", classes="count", smallest="min").join(means)
-    table = table.reindex(pd.Index(pd.unique(groups), name="group"))  # in order of appearance
-    columns = ["cells", "macro_f1", "macro_f1_sd", "accuracy", "accuracy_sd", "classes", "smallest"]
-    return table[columns].sort_values("cells", ascending=False, kind="stable")
+    of_repeats = pd.DataFrame(rows).T.rename_axis(["group", "repeat"]).groupby("group")
+    table = of_repeats.mean().join(of_repeats.std().add_suffix("_sd"))
+    table.insert(0, "cells", pd.Series(groups).value_counts())
+    # groups of the same size in order of appearance
+    return table.loc[pd.unique(groups)].sort_values("cells", ascending=False, kind="stable")
 
 
 def family_importance(

@@ -16,7 +16,6 @@ from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
-
 from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, lightgbm
 from sbnn.ephys_types.classifier import EphysTypeClassifier
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
