@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from pytest import approx
 from sklearn.metrics import f1_score
 from torch import nn
 
@@ -62,9 +64,9 @@ def test_tokens(X):
     values, present = tokens_of(X)
     there = np.isfinite(X)
     measured = np.column_stack([there[:, [0, 2, 4]].any(1), there[:, 1], there[:, [3, 5]].any(1)])
-    np.testing.assert_array_equal(present, measured)
+    assert_array_equal(present, measured)
     expected = [[X[7, 0], np.nan, X[7, 4]], [X[7, 1], np.nan, np.nan], [X[7, 3], X[7, 5], np.nan]]
-    np.testing.assert_allclose(values[7], expected, rtol=1e-6)
+    assert_allclose(values[7], expected, rtol=1e-6)
     assert tokens_of(X, "zeros_as_data")[1].all()
     # A family has weights of its own, which are given its values and whether they are missing.
     tokens = network().tokens
@@ -72,7 +74,7 @@ def test_tokens(X):
     torch.testing.assert_close(tokens(values)[7, 0], entries @ tokens.weight[0] + tokens.bias[0, 0])
     entries = torch.tensor([X[7, 1], 0, 0, 0, 0, 0], dtype=torch.float32)
     torch.testing.assert_close(tokens(values)[7, 1], entries @ tokens.weight[1] + tokens.bias[1, 0])
-    np.testing.assert_array_equal(network(own_weights=False).tokens(values), values.nan_to_num())
+    assert_array_equal(network(own_weights=False).tokens(values), values.nan_to_num())
 
 
 def test_a_cell_is_what_a_network_of_its_families_alone_makes_of_it(X):
@@ -99,7 +101,7 @@ def test_a_cell_is_what_a_network_of_its_families_alone_makes_of_it(X):
 
 def test_a_cell_without_any_value_has_probabilities_and_no_attention(cells):
     nothing, model = np.full((2, cells.X.shape[1]), np.nan), fitted(cells, max_epochs=1)
-    np.testing.assert_allclose(model.predict_proba(nothing).sum(1), 1)
+    assert_allclose(model.predict_proba(nothing).sum(1), 1)
     assert not model.attention_weights(nothing).any()
 
 
@@ -128,20 +130,20 @@ def test_smote_makes_training_cells_only(cells, given):
     assert len(labels) > n_given
     # The validation part is real cells, as they are.
     codes = np.searchsorted(model.classes_, cells.y)
-    np.testing.assert_array_equal(of_watched, codes[aside])
+    assert_array_equal(of_watched, codes[aside])
     real = model._tokens(model._scaled(cells.X))
     for made, seen, part in zip(learned, watched, real, strict=True):
-        np.testing.assert_array_equal(seen, part[aside])
-        np.testing.assert_array_equal(made[:n_given], part[~aside])
+        assert_array_equal(seen, part[aside])
+        assert_array_equal(made[:n_given], part[~aside])
 
 
 def test_small_classes_are_weighted_unless_they_are_filled_up(cells, given):
     fitted(cells, max_epochs=1)
     _, counts = np.unique(cells.y, return_counts=True)
-    np.testing.assert_allclose(given["weights"], balanced_weights(counts), rtol=1e-6)
+    assert_allclose(given["weights"], balanced_weights(counts), rtol=1e-6)
     fitted(cells, loss="arcface", max_epochs=1)
     expected = effective_number_weights(torch.tensor(counts))
-    np.testing.assert_allclose(given["weights"], expected, rtol=1e-6)
+    assert_allclose(given["weights"], expected, rtol=1e-6)
     for changes in ({"smote": True}, {"published": "mouse"}):
         fitted(cells, max_epochs=1, **changes)
         assert given["weights"].tolist() == [1] * len(counts)
@@ -155,7 +157,7 @@ def test_validation_cells_are_not_learned_from_and_donors_stay_together(cells):
     changed = cells.X.copy()
     changed[model.validation_] = 100.0
     other = fitted(cells, donors, changed, **settings)
-    np.testing.assert_array_equal(other.validation_, model.validation_)
+    assert_array_equal(other.validation_, model.validation_)
     assert torch.equal(weights_of(other), weights_of(model))
 
 
@@ -169,11 +171,11 @@ def test_best_epoch_is_restored_and_patience_ends_training(cells, monkeypatch):
     assert len(score) == best + 1 + 2 < 30
     X, y = cells.X[model.validation_], cells.y[model.validation_]
     expected = f1_score(y, model.predict(X), average="macro", labels=np.unique(y))
-    assert expected == pytest.approx(score[best])
+    assert expected == approx(score[best])
     p = model.predict_proba(X)[np.arange(len(y)), np.searchsorted(model.classes_, y)]
     trained = cells.y[~model.validation_]
     weights = np.array([1 / (trained == name).sum() for name in y])
-    assert -(weights * np.log(p)).sum() / weights.sum() == pytest.approx(loss[best], rel=1e-5)
+    assert -(weights * np.log(p)).sum() / weights.sum() == approx(loss[best], rel=1e-5)
     scores = iter([(0.5, 3), (0.5, 2), (0.5, 4), *[(0.1, 1)] * 9])
 
     def scored(*_):
@@ -190,7 +192,7 @@ def test_best_epoch_is_restored_and_patience_ends_training(cells, monkeypatch):
 def test_noise_falls_with_the_number_of_cells(cells):
     model = AttentionBiLSTMClassifier(hidden=4, max_epochs=1)
     model.fit(np.tile(cells.X, (4, 1)), np.tile(cells.y, 4))
-    assert model._how["noise"] == pytest.approx(10 / math.sqrt(800))
+    assert model._how["noise"] == approx(10 / math.sqrt(800))
     assert fitted(cells, max_epochs=1)._how["noise"] == 0.5
 
 
@@ -199,15 +201,15 @@ def test_noise_is_added_and_features_are_hidden():
     model._how = {"noise": 0.5, "hide": 0.2}
     noisy = model._disturbed(torch.ones(200, 50), torch.Generator().manual_seed(0))
     hidden = noisy.isnan()
-    assert hidden.float().mean() == pytest.approx(0.2, abs=0.02)
-    assert noisy[~hidden].mean() == pytest.approx(1, abs=0.02)
-    assert noisy[~hidden].std() == pytest.approx(0.5, abs=0.02)
+    assert hidden.float().mean() == approx(0.2, abs=0.02)
+    assert noisy[~hidden].mean() == approx(1, abs=0.02)
+    assert noisy[~hidden].std() == approx(0.5, abs=0.02)
 
 
 def test_published_networks_read_zeros_for_missing_values(cells):
     zeros = np.nan_to_num(cells.X)
     model = fitted(cells, published=True)
-    np.testing.assert_array_equal(model.predict_proba(zeros), model.predict_proba(cells.X))
+    assert_array_equal(model.predict_proba(zeros), model.predict_proba(cells.X))
     masked = fitted(cells)
     assert not np.allclose(masked.predict_proba(zeros), masked.predict_proba(cells.X))
     assert 0 < model.validation_.mean() < 0.3
@@ -223,7 +225,7 @@ def test_networks_of_mouse_cells_stop_by_accuracy(cells):
     [epoch] = model.history_.to_dict("records")
     assert epoch["validation_accuracy"] == (p.argmax(1) == true).mean()
     loss = -np.log(p[np.arange(len(p)), true]).mean()
-    assert epoch["validation_loss"] == pytest.approx(loss, rel=1e-5)
+    assert epoch["validation_loss"] == approx(loss, rel=1e-5)
 
 
 def test_an_arcface_network_scales_its_cosines(cells):
@@ -235,7 +237,7 @@ def test_an_arcface_network_scales_its_cosines(cells):
     state, _ = model.network_.encode(*tokens)
     lengths = state.norm(dim=1)[:, None] * model.network_.head.weight.norm(dim=1)
     torch.testing.assert_close(cosines.float(), state @ model.network_.head.weight.T / lengths)
-    np.testing.assert_allclose(model.predict_proba(cells.X), (30 * cosines).softmax(1))
+    assert_allclose(model.predict_proba(cells.X), (30 * cosines).softmax(1))
     true = torch.from_numpy(np.searchsorted(model.classes_, cells.y))[model.validation_]
     counts = torch.from_numpy(np.unique(cells.y[~model.validation_], return_counts=True)[1])
     weights = effective_number_weights(counts)

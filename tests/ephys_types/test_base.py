@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from scipy.stats import norm, rankdata
 
 from sbnn.ephys_types import (
@@ -63,8 +64,8 @@ def test_standard_scores_ignore_missing_values(rng):
     X[:, 2] = 100000.1
     found = FeatureScaling("standard").fit_transform(X)
     mean = np.nanmean(X[:, :2], axis=0)
-    np.testing.assert_allclose(found[:, :2], (X[:, :2] - mean) / np.nanstd(X[:, :2], axis=0))
-    np.testing.assert_allclose(found[:, 2], 0, atol=1e-9)
+    assert_allclose(found[:, :2], (X[:, :2] - mean) / np.nanstd(X[:, :2], axis=0))
+    assert_allclose(found[:, 2], 0, atol=1e-9)
 
 
 def test_normal_scores_follow_ranks_and_are_clipped(rng):
@@ -72,9 +73,9 @@ def test_normal_scores_follow_ranks_and_are_clipped(rng):
     scaling = FeatureScaling().fit(x[:, None])
     scores = norm.ppf((rankdata(x) - 1) / 89).clip(-2.5, 2.5)
     expected = (scores - scores.mean()) / scores.std()
-    np.testing.assert_allclose(scaling.transform(x[:, None])[:, 0], expected, atol=1e-6)
+    assert_allclose(scaling.transform(x[:, None])[:, 0], expected, atol=1e-6)
     beyond = scaling.transform([[1e9], [-1e9], [np.nan]])[:, 0]
-    np.testing.assert_allclose(beyond[:2], [expected.max(), expected.min()])
+    assert_allclose(beyond[:2], [expected.max(), expected.min()])
     assert np.isnan(beyond[2])
 
 

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from pytest import approx
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 from sklearn.tree import DecisionTreeClassifier
@@ -82,7 +84,7 @@ def test_folds_keep_donors_together_and_every_class_in_every_fold(cells):
         assert len(train) + len(test) == cells.n_cells
     same = donor_folds(cells, 5, 3)
     other = donor_folds(cells, 5, 4)
-    np.testing.assert_array_equal(same[0][1], folds[0][1])
+    assert_array_equal(same[0][1], folds[0][1])
     assert any(set(one[1]) != set(two[1]) for one, two in zip(other, folds, strict=True))
     assert list(repeated_donor_folds(cells)) == [0, 1, 2]
 
@@ -117,9 +119,9 @@ def test_scores_are_those_of_scikit_learn(rng):
     classes = np.array(["a", "b", "c"])
     true, predicted = rng.choice(classes, 60), rng.choice(classes, 60)
     ours = scores(true, predicted, rng.dirichlet(np.ones(3), 60), classes)
-    assert ours["accuracy"] == pytest.approx(accuracy_score(true, predicted))
-    assert ours["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(true, predicted))
-    np.testing.assert_allclose(ours["f1"], f1_score(true, predicted, average=None))
+    assert ours["accuracy"] == approx(accuracy_score(true, predicted))
+    assert ours["balanced_accuracy"] == approx(balanced_accuracy_score(true, predicted))
+    assert_allclose(ours["f1"], f1_score(true, predicted, average=None))
 
 
 def test_every_value_is_of_the_test_cells_of_its_fold(cells, folds):
@@ -130,13 +132,13 @@ def test_every_value_is_of_the_test_cells_of_its_fold(cells, folds):
     for f, (train, test) in enumerate(flat):
         model = Watching(random_state=int(record.repeats[f]))
         model.fit(cells.X[train], cells.y[train], cells.families, donor[train])
-        np.testing.assert_allclose(
+        assert_allclose(
             record.test_probabilities[0][f], model.predict_proba(cells.X[test]), rtol=1e-6
         )
         predicted = model.predict(cells.X[test])
         assert list(record.classes[record.test_predictions[0][f]]) == list(predicted)
         assert record.accuracy[f, 0] == np.mean(predicted == cells.y[test])
-        np.testing.assert_array_equal(record.folds[f][1], test)
+        assert_array_equal(record.folds[f][1], test)
     assert record.f1.shape == (6, 1, 4) and list(record.true) == list(cells.y)
 
 
@@ -153,8 +155,8 @@ def test_saved_folds_are_loaded_and_others_added(cells, folds, tmp_path, monkeyp
     record = cross_validate_classifier(Watching(), cells, more, results=path, verbose=False)
     stored = cross_validate_classifier(Watching(), cells, more, results=path, verbose=False)
     assert len(fits) == 9, "those of another seed are added to what is there"
-    np.testing.assert_array_equal(record.macro_f1[:6], whole.macro_f1)
-    np.testing.assert_array_equal(stored.macro_f1, record.macro_f1)
+    assert_array_equal(record.macro_f1[:6], whole.macro_f1)
+    assert_array_equal(stored.macro_f1, record.macro_f1)
     assert stored.repeats.tolist() == record.repeats.tolist()
     assert stored.family_names == whole.family_names
 
@@ -185,19 +187,19 @@ def test_a_class_without_cells_counts_only_if_it_is_predicted():
     true = np.array(list("aabbbbca"))
     predicted = np.array(list("abbbbbcd"))
     found = label_scores(true, predicted, classes)
-    np.testing.assert_allclose(found["f1"], [0.5, 8 / 9, 1, 0])
-    assert found["macro_f1"] == pytest.approx(np.mean([0.5, 8 / 9, 1, 0]))
-    assert found["balanced_accuracy"] == pytest.approx(np.mean([1 / 3, 1, 1]))
+    assert_allclose(found["f1"], [0.5, 8 / 9, 1, 0])
+    assert found["macro_f1"] == approx(np.mean([0.5, 8 / 9, 1, 0]))
+    assert found["balanced_accuracy"] == approx(np.mean([1 / 3, 1, 1]))
     few = label_scores(true[:4], predicted[:4], classes)
-    np.testing.assert_allclose(few["f1"], [2 / 3, 0.8, np.nan, np.nan])
-    assert few["macro_f1"] == pytest.approx(np.mean([2 / 3, 0.8]))
+    assert_allclose(few["f1"], [2 / 3, 0.8, np.nan, np.nan])
+    assert few["macro_f1"] == approx(np.mean([2 / 3, 0.8]))
 
 
 def test_the_log_loss_is_that_of_clipped_probabilities():
     p = np.array([[1.0, 0, 0], [0.2, 0.5, 0.3]])
     classes = np.array(list("abc"))
     found = scores(np.array(["b", "c"]), np.array(["a", "b"]), p, classes)
-    assert found["log_loss"] == pytest.approx(-(np.log(0.001 / 1.002) + np.log(0.3)) / 2)
+    assert found["log_loss"] == approx(-(np.log(0.001 / 1.002) + np.log(0.3)) / 2)
 
 
 def test_probabilities_are_in_the_order_of_all_classes():
@@ -209,14 +211,14 @@ def test_probabilities_are_in_the_order_of_all_classes():
 def test_what_fit_takes_besides_cells_and_types(cells):
     donors = cells.labels["donor"].to_numpy(str)
     extra = extra_of(Watching(), cells)
-    np.testing.assert_array_equal(extra["groups"], donors)
-    np.testing.assert_array_equal(extra["families"], cells.families)
+    assert_array_equal(extra["groups"], donors)
+    assert_array_equal(extra["families"], cells.families)
     assert extra_of(DecisionTreeClassifier(), cells) == {}
     calibrated = EphysTypeClassifier()
     assert list(extra_of(calibrated, cells)) == ["families", "groups"]
     assert list(extra_of(calibrated.set_params(power=1.0), cells)) == ["families"]
     without = as_typed(replaced(cells, labels=cells.labels[["type"]]))
-    np.testing.assert_array_equal(extra_of(Watching(), without)["groups"], cells.cell_names)
+    assert_array_equal(extra_of(Watching(), without)["groups"], cells.cell_names)
 
 
 def test_by_default_three_sets_of_five_folds():

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.decomposition import SparsePCA
@@ -124,9 +125,9 @@ def network(request, cells):
 
 def test_attention_is_that_of_measured_families(cells, network):
     weights = network.attention_weights(cells.X)
-    np.testing.assert_allclose(weights.sum(1), 1, atol=1e-6)
+    assert_allclose(weights.sum(1), 1, atol=1e-6)
     assert (weights[~present(cells)] == 0).all() and (weights[present(cells)] > 0).all()
-    np.testing.assert_allclose(
+    assert_allclose(
         network.predict_proba(cells.X[:1]), network.predict_proba(cells.X)[:1], atol=1e-6
     )
 
@@ -142,7 +143,7 @@ def test_same_seed_same_bits(cells, network):
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(torch.get_rng_state(), before)
-    np.testing.assert_array_equal(again.predict_proba(cells.X), network.predict_proba(cells.X))
+    assert_array_equal(again.predict_proba(cells.X), network.predict_proba(cells.X))
     other = clone(network).set_params(random_state=1).fit(cells.X, cells.y, cells.families)
     assert not np.array_equal(other.predict_proba(cells.X), network.predict_proba(cells.X))
 
@@ -156,7 +157,7 @@ def test_a_family_without_values_is_left_out_with_a_warning(cells, network):
     weights = model.attention_weights(cells.X)
     assert weights.shape == (200, 11)
     assert not weights[:, list(model.families_).index("passive")].any()
-    np.testing.assert_array_equal(model.predict_proba(cells.X), model.predict_proba(X))
+    assert_array_equal(model.predict_proba(cells.X), model.predict_proba(X))
 
 
 def test_it_is_balanced_logistic_regression_in_the_space_of_the_kernel(cells):
@@ -165,9 +166,7 @@ def test_it_is_balanced_logistic_regression_in_the_space_of_the_kernel(cells):
     inside = Nystroem(gamma=0.3 / x.shape[1], n_components=len(x), random_state=0).fit_transform(x)
     wanted = LogisticRegression(C=3.0, class_weight="balanced", max_iter=3000).fit(inside, cells.y)
     model = KernelLogistic().fit(cells.X, cells.y)
-    np.testing.assert_allclose(
-        model.predict_proba(cells.X), wanted.predict_proba(inside), atol=2e-3
-    )
+    assert_allclose(model.predict_proba(cells.X), wanted.predict_proba(inside), atol=2e-3)
 
 
 def test_landmarks_are_some_of_the_cells(cells):
@@ -179,7 +178,7 @@ def test_landmarks_are_some_of_the_cells(cells):
     kernel = rbf_kernel(whole, model._landmarks, gamma=0.3 / whole.shape[1])
     inverse = np.linalg.pinv(rbf_kernel(model._landmarks, gamma=0.3 / whole.shape[1]))
     features = model._kernel(whole) @ model._basis
-    np.testing.assert_allclose(features @ features.T, kernel @ inverse @ kernel.T, atol=1e-4)
+    assert_allclose(features @ features.T, kernel @ inverse @ kernel.T, atol=1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -194,8 +193,8 @@ def test_the_default_is_the_geometric_mean_of_its_members(cells, default):
     for member in default.members_.values():
         logs.append(np.log(np.maximum(member.predict_proba(cells.X), 1e-6)))
     p = default.predict_proba(cells.X)
-    np.testing.assert_allclose(p, softmax(np.mean(logs, axis=0), axis=1), atol=1e-6)
-    np.testing.assert_array_equal(default.predict(cells.X), default.classes_[p.argmax(1)])
+    assert_allclose(p, softmax(np.mean(logs, axis=0), axis=1), atol=1e-6)
+    assert_array_equal(default.predict(cells.X), default.classes_[p.argmax(1)])
     assert default.held_out_probabilities_ is None
 
 
@@ -216,9 +215,9 @@ def test_members_are_classifiers_of_their_own(cells, default):
     assert list(default.members_) == list(members)
     for name, expected in members.items():
         found = default.members_[name].predict_proba(cells.X)
-        np.testing.assert_allclose(found, expected, atol=1e-9)
+        assert_allclose(found, expected, atol=1e-9)
     weights = default.attention_weights(cells.X)
-    np.testing.assert_array_equal(weights, network.attention_weights(cells.X))
+    assert_array_equal(weights, network.attention_weights(cells.X))
 
 
 def test_uncertain_and_far_cells_stay_untyped(cells, default):
@@ -227,7 +226,7 @@ def test_uncertain_and_far_cells_stay_untyped(cells, default):
     limit = np.sort(p)[50]
     found = default.predict(cells.X, abstain=limit)
     expected = np.where((p < limit) | default.far(cells.X), "unknown", types)
-    np.testing.assert_array_equal(found, expected)
+    assert_array_equal(found, expected)
     assert 45 < (found == "unknown").sum() < 60
     with pytest.warns(UserWarning, match="200 of 200 cells far"):
         beyond = default.predict(cells.X * 50, abstain=0)
@@ -257,7 +256,7 @@ def test_components_are_those_of_scikit_learn_with_the_variance_that_each_adds(r
     loadings, projection, _ = sparse_components(X, 3, alpha=0.1, least_variance=0.0)
     peer = SparsePCA(3, alpha=0.1 * np.sqrt(300), tol=1e-8, max_iter=2000, random_state=0).fit(X)
     agreement = np.abs(np.corrcoef(peer.transform(X).T, (X @ projection).T)[:3, 3:])
-    np.testing.assert_allclose(np.sort(agreement.max(0)), 1, atol=1e-3)
+    assert_allclose(np.sort(agreement.max(0)), 1, atol=1e-3)
     assert (loadings == 0).any()
     # What is left of the scores once the components before have explained what they can.
     L, _, explained = sparse_components(X, 3, alpha=0.2, least_variance=0.0)
@@ -283,12 +282,12 @@ def test_components_below_the_least_variance_are_left_out(rng):
 
 def test_components_and_trees_of_each_family(model, cells):
     scores, start, names = model.transform(cells.X), 0, model.get_feature_names_out()
-    np.testing.assert_allclose([scores.mean(0), scores.std(0) - 1], 0, atol=1e-9)
+    assert_allclose([scores.mean(0), scores.std(0) - 1], 0, atol=1e-9)
     assert scores.shape == (200, len(names)) and len(set(names)) == len(names)
     for family, columns in family_columns(cells.families).items():
         loadings = model.loadings_[family]
         assert loadings.shape == (len(model.explained_variance_ratio_[family]), len(columns))
-        np.testing.assert_allclose(np.linalg.norm(loadings, axis=1), 1, atol=1e-6)
+        assert_allclose(np.linalg.norm(loadings, axis=1), 1, atol=1e-6)
         assert names[start] == f"{family} sPC1"
         changed = cells.X.copy()
         changed[:, columns] += 1
@@ -301,9 +300,9 @@ def test_components_and_trees_of_each_family(model, cells):
     assert published.forest_.n_features_in_ == published.transform(cells.X).shape[1] + 11
     assert model.forest_.n_features_in_ == scores.shape[1] + 11 + cells.X.shape[1]
     lacking = np.isnan(cells.X[:, model.families_[cells.families[0]]]).mean(1)
-    np.testing.assert_array_equal(model._forest_input(cells.X)[:, start], lacking)
+    assert_array_equal(model._forest_input(cells.X)[:, start], lacking)
     again = clone(model).fit(cells.X, cells.y, cells.families)
-    np.testing.assert_array_equal(again.predict_proba(cells.X), model.predict_proba(cells.X))
+    assert_array_equal(again.predict_proba(cells.X), model.predict_proba(cells.X))
 
 
 def test_two_components_discriminate_types(rng):
@@ -329,8 +328,8 @@ def test_a_map_is_of_components_learned_without_types(monkeypatch):
     model = SparsePCAForest(n_estimators=1, random_state=3).fit(
         arrays.X, arrays.y[::-1], arrays.families
     )
-    np.testing.assert_allclose(record.components, model.transform(arrays.X), rtol=1e-5, atol=1e-6)
-    np.testing.assert_array_equal(record.tsne, record.components[:, -2:])
+    assert_allclose(record.components, model.transform(arrays.X), rtol=1e-5, atol=1e-6)
+    assert_array_equal(record.tsne, record.components[:, -2:])
     assert record.component_names == list(model.get_feature_names_out())
     assert len(record.explained) == record.components.shape[1]
     assert "other" not in record.labels

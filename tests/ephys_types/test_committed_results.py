@@ -3,10 +3,10 @@
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from notebook import run_cells
+from numpy.testing import assert_array_equal
 from same import assert_looks_like, assert_same
 
 from sbnn import plotting, results
@@ -48,7 +48,7 @@ def test_a_fold_that_is_fitted_again_gives_the_same_numbers(name, kind, model):
     assert again.settings["keys"][0][0] == record.settings["keys"][0][f], (
         "settings or data are others"
     )
-    np.testing.assert_array_equal(again.test_predictions[0][0], record.test_predictions[0][f])
+    assert_array_equal(again.test_predictions[0][0], record.test_predictions[0][f])
     assert_same(again.test_probabilities[0][0], record.test_probabilities[0][f])
     for metric in ("macro_f1", "accuracy", "balanced_accuracy", "log_loss"):
         assert_same(again.values[metric][0, 0], record.values[metric][f, 0])
@@ -90,7 +90,7 @@ def test_the_notebook_shows_committed_numbers_of_folds_that_keep_donors_apart():
         for (train, test), (_, reference) in zip(
             record.folds, records["types_majority"].folds, strict=True
         ):
-            np.testing.assert_array_equal(test, reference)
+            assert_array_equal(test, reference)
             assert not set(donor[train]) & set(donor[test])
     assert len(drawn) == 13
     for name in ("types_cells", "types_accuracy", "transfer_curves"):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose
 
 from sbnn.ephys_types.family_attention import (
     SETTINGS,
@@ -33,10 +34,8 @@ def test_a_network_written_out():
     weights = np.exp(scores) / np.exp(scores).sum()
     said = silu((tokens * weights[:, None] * 2).ravel() @ p["hidden"] + p["hidden_bias"][0])
     logits, attention = net(torch.tensor(x)[None, None], torch.ones(1, 1, 3).double())
-    np.testing.assert_allclose(attention[0, 0].detach(), weights, atol=1e-12)
-    np.testing.assert_allclose(
-        logits[0, 0].detach(), said @ p["head"] + p["head_bias"][0], atol=1e-12
-    )
+    assert_allclose(attention[0, 0].detach(), weights, atol=1e-12)
+    assert_allclose(logits[0, 0].detach(), said @ p["head"] + p["head_bias"][0], atol=1e-12)
 
 
 def test_fillers_of_missing_values_are_not_read():

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 
@@ -65,13 +66,13 @@ def test_what_a_model_needs_is_found_by_shuffling_and_by_leaving_out(cells, tmp_
         family_importance(Attentive(), cells, verbose=False, results=to) for to in (path, None)
     )
     for name in ("shuffled_log_loss", "left_out_log_loss", "attention"):
-        np.testing.assert_array_equal(record.values[name], again.values[name])
+        assert_array_equal(record.values[name], again.values[name])
     for loss in ("log_loss", "macro_f1"):
         decides, repeated, copy, noise = record.values[f"shuffled_{loss}"].mean(0)
         assert decides > repeated > noise and copy > noise and decides > 0.2 and abs(noise) < 0.03
         decides, repeated, copy, noise = record.values[f"left_out_{loss}"].mean(0)
         assert decides > 0.1 and max(abs(repeated), abs(copy), abs(noise)) < 0.05
-    np.testing.assert_allclose(record.attention, np.tile([0.4, 0.3, 0.2, 0.1], (3, 1)))
+    assert_allclose(record.attention, np.tile([0.4, 0.3, 0.2, 0.1], (3, 1)))
     monkeypatch.setattr(Attentive, "fit", lambda *_: pytest.fail("fitted again"))
     with pytest.raises(ValueError, match="differs in n_shuffles"):
         family_importance(Attentive(), cells, n_shuffles=3, verbose=False, results=path)
@@ -87,7 +88,7 @@ class OfOnePiece(Attentive):
     def predict_proba(self, X):
         assert not np.isin(X[:, -1], self.fitted_[:, -1]).any()
         if X.shape[1] == 5:
-            np.testing.assert_array_equal(X[:, 0], X[:, 1])
+            assert_array_equal(X[:, 0], X[:, 1])
         return super().predict_proba(X)
 
 
@@ -126,16 +127,16 @@ def test_cells_with_some_value_of_a_family_that_is_left_are_trained_on(cells, mo
 def test_attention_is_averaged_over_the_cells_of_a_class():
     weights = np.array([[1.0, 0], [0, 1], [0.5, 1.5], [1, 1]])
     found = attention_by_class(weights, np.array(list("aaab")), np.array(list("abc")))
-    np.testing.assert_allclose(found, [[0.375, 0.625], [0.5, 0.5], [np.nan, np.nan]])
+    assert_allclose(found, [[0.375, 0.625], [0.5, 0.5], [np.nan, np.nan]])
 
 
 def test_importance_is_the_mean_over_the_folds(cells):
     record = family_importance(Attentive(), cells, n_shuffles=1, seed=3, verbose=False)
     table = importance_table(record)
     assert table.index.tolist() == list(FAMILIES)
-    np.testing.assert_allclose(table["shuffled"], record.shuffled_log_loss.mean(axis=0))
-    np.testing.assert_allclose(table["left out"], record.left_out_log_loss.mean(axis=0))
-    np.testing.assert_allclose(table["attention"], [0.4, 0.3, 0.2, 0.1])
+    assert_allclose(table["shuffled"], record.shuffled_log_loss.mean(axis=0))
+    assert_allclose(table["left out"], record.left_out_log_loss.mean(axis=0))
+    assert_allclose(table["attention"], [0.4, 0.3, 0.2, 0.1])
     assert record.seed == 3
     assert len(record.settings["folds"]) == 5
     with pytest.raises(ValueError, match="n_shuffles"):

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import f1_score
 
 from sbnn import cli
@@ -81,7 +82,7 @@ def test_unknown_is_no_type(told):
     with pytest.warns(UserWarning, match="20 of 240 cells left out, .* 'unknown'") as said:
         model.fit(data.X, types, groups=data.obs["donor"])
     assert said[0].filename == __file__ and "unknown" not in model.classes_
-    np.testing.assert_array_equal(model.predict_proba(data.X), alone)
+    assert_array_equal(model.predict_proba(data.X), alone)
     with (
         pytest.raises(ValueError, match="more than one class"),
         pytest.warns(UserWarning, match="240 of 240"),
@@ -104,7 +105,7 @@ def test_the_power_is_that_of_left_out_donors(told):
     plain.fit(data.to_df(), data.obs["type"], data.var["family"])
     assert plain.power_ == 1 != model.power_
     p = plain.predict_proba(data.to_df()) ** model.power_
-    np.testing.assert_allclose(model.predict_proba(data.to_df()), p / p.sum(axis=1, keepdims=True))
+    assert_allclose(model.predict_proba(data.to_df()), p / p.sum(axis=1, keepdims=True))
     assert (
         model.held_out_probabilities_.max(axis=1).mean()
         < plain.predict_proba(data.to_df()).max(axis=1).mean()
@@ -131,10 +132,10 @@ def test_features_are_matched_by_name(told, new):
         found = predict_table(model, new.drop(columns="tau").iloc[:, ::-1].assign(other=1.0))
     cells = new.assign(tau=np.nan)
     p = model.predict_proba(cells)
-    np.testing.assert_array_equal(found["type"], model.predict(cells))
-    np.testing.assert_allclose(found["probability"].astype(float), p.max(axis=1))
-    np.testing.assert_allclose(found.filter(like="p(").astype(float), p)
-    np.testing.assert_array_equal(found["far"].astype(bool), model.far(cells))
+    assert_array_equal(found["type"], model.predict(cells))
+    assert_allclose(found["probability"].astype(float), p.max(axis=1))
+    assert_allclose(found.filter(like="p(").astype(float), p)
+    assert_array_equal(found["far"].astype(bool), model.far(cells))
     assert found.index.name == "cell"
 
 
@@ -165,8 +166,8 @@ def test_the_accuracy_on_held_out_donors_is_told(told):
 def test_a_saved_model_predicts_the_same(told, new, tmp_path):
     _, model = told
     again = EphysTypeClassifier.load(model.save(tmp_path / "model.pickle"))
-    np.testing.assert_array_equal(again.predict_proba(new), model.predict_proba(new))
-    np.testing.assert_array_equal(again.far(new), model.far(new))
+    assert_array_equal(again.predict_proba(new), model.predict_proba(new))
+    assert_array_equal(again.far(new), model.far(new))
     with pytest.raises(ValueError, match="expected a saved EphysTypeClassifier"):
         EphysTypeClassifier.load(save(Record("other", "x", "y", [{}]), tmp_path / "other.pickle"))
 
@@ -212,7 +213,7 @@ def test_from_tables_to_types(tables, capsys, recwarn):
     )
     sure = found["type"] != "unknown"
     assert (found["type"] == tables)[sure].mean() > 0.6
-    np.testing.assert_allclose(found.filter(like="p(").max(axis=1), found["probability"])
+    assert_allclose(found.filter(like="p(").max(axis=1), found["probability"])
 
 
 def test_wrong_input_is_one_sentence(tables, told, capsys):

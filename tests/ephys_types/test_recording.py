@@ -5,6 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from pytest import approx
 
 pytest.importorskip("ipfx", reason="reading recordings needs the extra 'traces'")
 
@@ -27,8 +29,8 @@ def test_stored_numbers_are_converted_up_to_where_recording_stopped():
     data = np.array([1, 0, 2, np.nan, 4, 0, 0, 0, 0, 0, 6])
     series = SimpleNamespace(data=data, conversion=0.01, offset=-0.03)
     sweep = StoredSweep(0, "", 1000.0, series, series)
-    np.testing.assert_allclose(sweep.voltage(), [-20, -30, -10, np.nan, 10])
-    np.testing.assert_allclose(sweep.current(), [-2e10, -3e10, -1e10])
+    assert_allclose(sweep.voltage(), [-20, -30, -10, np.nan, 10])
+    assert_allclose(sweep.current(), [-2e10, -3e10, -1e10])
 
 
 def test_gaps_are_bridged_and_blips_are_ignored():
@@ -83,7 +85,7 @@ def test_squares_are_told_by_their_length(kind, rate, unit):
         for level in (-10.0, 1500.0):
             parts = (0.02, -2), (0.01, -50), (0.27, -2), (length, level - 2), (0.1, -2)
             found = stimulus_of(current(*parts, rate=rate) * unit, rate)
-            expected = pytest.approx(length), pytest.approx(level * unit)
+            expected = approx(length), approx(level * unit)
             assert found == (kind, round(0.3 * rate), *expected)
 
 
@@ -91,12 +93,12 @@ def test_measured_currents_are_noisy(rng):
     for length, level, kind in ((1.0, -30.0, "long_square"), (0.003, 800.0, "short_square")):
         given = current((0.3, -12), (length, level - 12), (0.3, -12), rate=50_000)
         found = stimulus_of(given + rng.normal(size=len(given)), 50_000)
-        assert found == (kind, pytest.approx(15_000, abs=5), *found[2:])
-        assert found.amplitude == pytest.approx(level, abs=1)
+        assert found == (kind, approx(15_000, abs=5), *found[2:])
+        assert found.amplitude == approx(level, abs=1)
     ramp = np.concatenate([np.zeros(20_000), np.arange(200_000) / 2000, np.zeros(10_000)])
     found = stimulus_of(ramp + rng.normal(0, 0.5, len(ramp)), 50_000)
-    expected = pytest.approx(4, abs=0.02), pytest.approx(100, abs=3)
-    assert found == ("ramp", pytest.approx(20_000, abs=1000), *expected)
+    expected = approx(4, abs=0.02), approx(100, abs=3)
+    assert found == ("ramp", approx(20_000, abs=1000), *expected)
 
 
 LINE = np.concatenate([np.zeros(1000), np.arange(1500) / 10, np.zeros(50)])
@@ -104,7 +106,7 @@ LINE = np.concatenate([np.zeros(1000), np.arange(1500) / 10, np.zeros(50)])
 
 def test_a_line_of_a_tenth_of_a_second_is_a_ramp():
     found = stimulus_of(LINE, 10_000)
-    assert found == ("ramp", 1000, pytest.approx(0.15), pytest.approx(149.8, abs=0.2))
+    assert found == ("ramp", 1000, approx(0.15), approx(149.8, abs=0.2))
     short = np.concatenate([LINE[:1990], np.zeros(9)])
     stairs = current((0.1, 0), (0.2, 5), (0.2, 9), (0.1, 0))
     train = current((0.1, 0), *[(0.003, 500), (0.4, 0)] * 3)
@@ -197,18 +199,18 @@ def test_a_square_is_cut_around_its_stimulus(kind, length, before, after, rate):
     assert found.number == 4
     assert found.amplitude == -51
     n = round((before + length + after) * 50_000)
-    np.testing.assert_allclose(found.t, np.arange(n) / 50_000 - before, atol=1e-9)
+    assert_allclose(found.t, np.arange(n) / 50_000 - before, atol=1e-9)
     expected = np.interp(found.t, (np.arange(len(voltage)) - onset) / rate, voltage)
-    np.testing.assert_allclose(found.v[50:-50], expected[50:-50], atol=0.1)  # of the filter
+    assert_allclose(found.v[50:-50], expected[50:-50], atol=0.1)  # of the filter
     during = (found.t > -1e-9) & (found.t < length - 1e-9)
-    np.testing.assert_array_equal(found.i, np.where(during, -51, 0))
+    assert_array_equal(found.i, np.where(during, -51, 0))
 
 
 def test_a_ramp_is_cut_from_a_tenth_of_a_second_before_it():
     found, voltage = cut("ramp", 20_000, 0.5, 30.3)
-    np.testing.assert_allclose(found.t, np.arange(-5000, 80_000) / 50_000)
-    np.testing.assert_array_equal(found.v, voltage[15_000:])
-    np.testing.assert_allclose(found.i, np.maximum(found.t, 0) / 0.5 * 30.3)
+    assert_allclose(found.t, np.arange(-5000, 80_000) / 50_000)
+    assert_array_equal(found.v, voltage[15_000:])
+    assert_allclose(found.i, np.maximum(found.t, 0) / 0.5 * 30.3)
     assert found.amplitude == 30.3
 
 
@@ -261,8 +263,8 @@ def first_spike(*spikes):
 
 def test_a_first_spike_is_complete():
     found, notes = first_spike((250, False), (390, True))
-    np.testing.assert_array_equal(found["first_ap_v"][300:], np.arange(250, 400))
-    np.testing.assert_array_equal(found["first_ap_dv"][298:], np.ones(149))
+    assert_array_equal(found["first_ap_v"][300:], np.arange(250, 400))
+    assert_array_equal(found["first_ap_dv"][298:], np.ones(149))
     assert np.isnan(found["first_ap_v"][:300]).all()
     assert notes == []
     for spikes in ([(251, False), (20, False)], [(20, True), (30, False)]):

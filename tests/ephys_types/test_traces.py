@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal, assert_equal
 
 pytest.importorskip("ipfx", reason="reading recordings needs the extra 'traces'")
 
@@ -139,42 +140,42 @@ def test_families_are_those_of_the_simulation(whole, sweeps):
         "spiking_upstroke_downstroke_ratio": 2 * 65 / 80,
     }
     for name, value in typical.items():
-        np.testing.assert_allclose(whole[name], value, rtol=0.05)
+        assert_allclose(whole[name], value, rtol=0.05)
     for name in ("first_ap_v", "first_ap_dv"):
         assert np.isfinite(whole[name]).all()
     for v, dv in zip(np.split(whole["first_ap_v"], 3), np.split(whole["first_ap_dv"], 3)):  # noqa: B905
         shift = v.argmax() - spike().argmax()  # threshold is at 5 % of the steepest slope
         assert abs(shift) <= 2
-        np.testing.assert_allclose(v[5:40], spike()[5 - shift : 40 - shift], atol=0.1)
-        np.testing.assert_allclose(dv, np.diff(v), atol=1e-12)
+        assert_allclose(v[5:40], spike()[5 - shift : 40 - shift], atol=0.1)
+        assert_allclose(dv, np.diff(v), atol=1e-12)
     for k in range(3):
         _, spikes = respond(sweeps[5 + k][1])  # rheobase, 40 and 80 pA more
         in_bins, _ = np.histogram(spikes, ONSET + np.arange(51) * RATE // 50)
-        np.testing.assert_array_equal(whole["psth"][50 * k : 50 * k + 50], 50 * in_bins)
+        assert_array_equal(whole["psth"][50 * k : 50 * k + 50], 50 * in_bins)
         frequency = whole["inst_freq"][50 * k + 25]
         assert frequency == pytest.approx(RATE / np.diff(spikes).mean(), rel=0.02)
     rising = whole["isi_shape"]
     assert (np.diff(rising) > 0).all()
-    np.testing.assert_allclose(rising[[0, -1]], [TROUGH - THRESHOLD, 0], atol=1)
+    assert_allclose(rising[[0, -1]], [TROUGH - THRESHOLD, 0], atol=1)
     # in bins of 10 ms, from 200 ms before the onset
     steps = whole["step_subthresh"].reshape(3, 140)
-    np.testing.assert_allclose(steps[:, :20], REST, atol=0.05)
+    assert_allclose(steps[:, :20], REST, atol=0.05)
     steady = REST + RESISTANCE * np.array([-30, -50, -90])
-    np.testing.assert_allclose(steps[:, 110:119], np.outer(steady, np.ones(9)), rtol=1e-3)
-    np.testing.assert_allclose(whole["subthresh_norm"][110:119], -1, atol=0.01)
+    assert_allclose(steps[:, 110:119], np.outer(steady, np.ones(9)), rtol=1e-3)
+    assert_allclose(whole["subthresh_norm"][110:119], -1, atol=0.01)
 
 
 def test_rates_names_and_tables_of_pairs_make_no_difference(whole, sweeps, tmp_path):
     rate = 48_828.125
     families, notes = families_of(tmp_path, record(PROTOCOLS, rate), rate=rate)
     assert notes == ""
-    np.testing.assert_allclose(families["step_subthresh"], whole["step_subthresh"], atol=0.05)
-    np.testing.assert_allclose(families["subthresh_norm"], whole["subthresh_norm"], atol=0.01)
+    assert_allclose(families["step_subthresh"], whole["step_subthresh"], atol=0.05)
+    assert_allclose(families["subthresh_norm"], whole["subthresh_norm"], atol=0.01)
     assert families["spiking_peak_v"].mean() == pytest.approx(PEAK, abs=1)
     nameless = [("", *traces) for _, *traces in sweeps]
     families, notes = families_of(tmp_path, nameless, by_number=False)
     assert notes == ""
-    np.testing.assert_equal(families, whole)
+    assert_equal(families, whole)
 
 
 def test_what_a_cell_lacks_is_missing_and_noted(whole, sweeps, tmp_path):
@@ -183,7 +184,7 @@ def test_what_a_cell_lacks_is_missing_and_noted(whole, sweeps, tmp_path):
     assert "no ramp sweep" in notes
     lacking = np.isnan(np.split(found["first_ap_v"], 3))
     assert lacking.all(axis=1).tolist() == [True, False, True]
-    np.testing.assert_array_equal(found["first_ap_dv"][149:298], whole["first_ap_dv"][149:298])
+    assert_array_equal(found["first_ap_dv"][149:298], whole["first_ap_dv"][149:298])
     only = {  # kept sweeps: a note, families that are missing, and one that is not
         (4, 5, 6, 7): ("no hyperpolarising long square", ["step_subthresh"], "psth"),
         (0, 1, 2, 3): ("no long square evokes", [*TRAINS, "isi_shape", "first_ap_v"], "step_"),
@@ -197,7 +198,7 @@ def test_what_a_cell_lacks_is_missing_and_noted(whole, sweeps, tmp_path):
         assert all(np.isnan(found[name]).all() for name in missing)
         assert all(np.isfinite(found[name]).all() for name in FAMILIES if name.startswith(there))
     levels = np.split(families_of(tmp_path, [sweeps[k] for k in (5, 7)])[0]["psth"], 3)
-    np.testing.assert_allclose(levels[1], (levels[0] + levels[2]) / 2)
+    assert_allclose(levels[1], (levels[0] + levels[2]) / 2)
 
 
 def test_sweeps_with_faults_are_left_out_and_noted(whole, sweeps, tmp_path):
@@ -213,7 +214,7 @@ def test_sweeps_with_faults_are_left_out_and_noted(whole, sweeps, tmp_path):
     assert "long square sweeps left out (less than 0.2 s recorded after the stimulus): 1" in notes
     assert "long square sweeps left out (no resting voltage before the stimulus): 2" in notes
     assert "X2LP" not in notes
-    np.testing.assert_equal(families, whole)
+    assert_equal(families, whole)
 
 
 @pytest.fixture(scope="module")
@@ -260,12 +261,12 @@ def test_finished_recordings_are_not_computed_again(folder, features, tmp_path, 
 
     monkeypatch.setattr(reading, "vectors_of", counted)
     first, again = (read(folder, tmp_path / "cache") for _ in range(2))
-    np.testing.assert_array_equal(first.X, features.X)
-    np.testing.assert_array_equal(again.X, first.X)
+    assert_array_equal(first.X, features.X)
+    assert_array_equal(again.X, first.X)
     assert len(computed) == 2
     renamed = tmp_path / "ses-0.nwb"
     renamed.write_bytes(next(folder.rglob("*ses-6_*")).read_bytes())
-    np.testing.assert_array_equal(read(renamed, tmp_path / "cache").X[0], features.X[1])
+    assert_array_equal(read(renamed, tmp_path / "cache").X[0], features.X[1])
     assert len(computed) == 2
     monkeypatch.setattr(vectors, "version", lambda _: "another")  # of IPFX
     other = read(folder, tmp_path / "cache")
@@ -283,7 +284,7 @@ def test_tables_are_read_back_with_types_filled_in(features, tmp_path):
     back = read_ephys_table(table, cells, families=FAMILIES)
     same = features[:, back.var_names]
     assert back.var["family"].equals(same.var["family"])
-    np.testing.assert_allclose(back.X, same.X, rtol=1e-12, atol=1e-13)
+    assert_allclose(back.X, same.X, rtol=1e-12, atol=1e-13)
 
 
 def test_paths_and_recordings_that_hold_nothing(sweeps, tmp_path):

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from pytest import approx
 from sklearn.metrics import confusion_matrix, f1_score
 
 from sbnn.ephys_types import classification, report
@@ -60,16 +62,16 @@ def test_repeats_hold_every_cell_once():
     assert first.cells.tolist() == [0, 1, 2, 6, 5, 4, 3]
     assert second.cells.tolist() == [4, 3, 1, 6, 0, 5, 2]
     for repeat in (first, second):
-        np.testing.assert_array_equal(repeat.true, TRUE[repeat.cells])
-        np.testing.assert_array_equal(repeat.probabilities, P[repeat.cells])
-        np.testing.assert_array_equal(repeat.predicted, CLASSES[P[repeat.cells].argmax(axis=1)])
+        assert_array_equal(repeat.true, TRUE[repeat.cells])
+        assert_array_equal(repeat.probabilities, P[repeat.cells])
+        assert_array_equal(repeat.predicted, CLASSES[P[repeat.cells].argmax(axis=1)])
 
 
 def test_means_and_confusions_of_repeats():
-    np.testing.assert_allclose(classification.repeat_means(ONE), [0.6, 0.7])
-    np.testing.assert_allclose(classification.repeat_means(ONE, "accuracy"), [0.55, 0.8])
+    assert_allclose(classification.repeat_means(ONE), [0.6, 0.7])
+    assert_allclose(classification.repeat_means(ONE, "accuracy"), [0.55, 0.8])
     expected = confusion_matrix(TRUE, CLASSES[P.argmax(axis=1)])
-    np.testing.assert_array_equal(classification.confusion_counts(ONE), expected)
+    assert_array_equal(classification.confusion_counts(ONE), expected)
 
 
 def test_calibration_compares_confidence_with_accuracy():
@@ -77,14 +79,14 @@ def test_calibration_compares_confidence_with_accuracy():
     hit = CLASSES[P.argmax(axis=1)] == TRUE
     confidence = P.max(axis=1)
     assert len(table) == 4  # 0.5; 0.6 and 0.7 in single precision; 0.9; 1
-    assert table["share"].sum() == pytest.approx(1)
+    assert table["share"].sum() == approx(1)
     weighted = table["share"] * (table["accuracy"] - table["confidence"]).abs()
-    assert error == pytest.approx(weighted.sum())
-    assert (table["share"] * table["accuracy"]).sum() == pytest.approx(hit.mean())
-    assert (table["share"] * table["confidence"]).sum() == pytest.approx(confidence.mean())
+    assert error == approx(weighted.sum())
+    assert (table["share"] * table["accuracy"]).sum() == approx(hit.mean())
+    assert (table["share"] * table["confidence"]).sum() == approx(confidence.mean())
     whole, gap = classification.calibration(ONE, 1)
     assert len(whole) == 1
-    assert gap == pytest.approx(abs(hit.mean() - confidence.mean()), rel=1e-5)
+    assert gap == approx(abs(hit.mean() - confidence.mean()), rel=1e-5)
 
 
 def test_scores_within_groups_are_those_of_their_cells():
@@ -99,25 +101,25 @@ def test_scores_within_groups_are_those_of_their_cells():
         inside = groups == group
         labels = np.unique(TRUE[inside])
         f1 = f1_score(TRUE[inside], predicted[inside], labels=labels, average="macro")
-        assert row["macro_f1"] == pytest.approx(f1)
-        assert row["accuracy"] == pytest.approx((TRUE == predicted)[inside].mean())
-        assert row["macro_f1_sd"] == pytest.approx(0)
+        assert row["macro_f1"] == approx(f1)
+        assert row["accuracy"] == approx((TRUE == predicted)[inside].mean())
+        assert row["macro_f1_sd"] == approx(0)
 
 
 def test_accuracy_beside_published_numbers_and_the_reference(records):
     table = report.accuracy_table(records)
     assert table.index.tolist() == ["LightGBM", "BiLSTM + attention, published"]
     row = table.loc["BiLSTM + attention, published"]
-    assert row["macro-F1"] == pytest.approx(0.65)
-    assert row["SD"] == pytest.approx(np.std([0.6, 0.7], ddof=1))
-    assert row["accuracy"] == pytest.approx(0.675)
-    assert row["balanced accuracy"] == pytest.approx(0.3375)
-    assert row["log loss"] == pytest.approx(1.35)
-    assert row["seconds"] == pytest.approx(3)
+    assert row["macro-F1"] == approx(0.65)
+    assert row["SD"] == approx(np.std([0.6, 0.7], ddof=1))
+    assert row["accuracy"] == approx(0.675)
+    assert row["balanced accuracy"] == approx(0.3375)
+    assert row["log loss"] == approx(1.35)
+    assert row["seconds"] == approx(3)
     assert row["calibration error"] == classification.calibration(ONE)[1]
     known = report.published("lee_human", "types")["bilstm_published"]
     assert (row["published macro-F1"], row["published accuracy"]) == known
-    assert row["minus LightGBM"] == pytest.approx(0.125)
+    assert row["minus LightGBM"] == approx(0.125)
     assert row["low"] < 0.125 < row["high"]
     assert table.loc["LightGBM", ["minus LightGBM", "published accuracy"]].isna().all()
 
@@ -130,7 +132,7 @@ def test_published_numbers_hold_for_the_same_cells():
 
 def test_f1_of_classes_leaves_out_folds_without_the_class(records):
     table = report.class_table(records, "types5")
-    np.testing.assert_allclose(table.loc["balanced forest"], np.nanmean(ONE.f1[:, 0], axis=0))
+    assert_allclose(table.loc["balanced forest"], np.nanmean(ONE.f1[:, 0], axis=0))
     assert table.columns.tolist() == ["a", "b", "c"]
 
 
@@ -158,11 +160,11 @@ def importance():
 def test_measures_of_importance_and_their_agreement():
     table, agreement = report.families_tables({f"{report.FAMILIES}_bilstm": importance()})
     measures = table["BiLSTM + attention"]
-    np.testing.assert_allclose(measures["attention"], [0.3, 0.55, 0.15])
-    np.testing.assert_allclose(measures["shuffled"], [3, 1, 1.5])
-    np.testing.assert_allclose(measures["left out"], [0.1, 0.2, 0.3])
+    assert_allclose(measures["attention"], [0.3, 0.55, 0.15])
+    assert_allclose(measures["shuffled"], [3, 1, 1.5])
+    assert_allclose(measures["left out"], [0.1, 0.2, 0.3])
     assert agreement.columns[0] == "attention and shuffled"
-    np.testing.assert_allclose(agreement, [[-0.5, -0.5, -0.5]])
+    assert_allclose(agreement, [[-0.5, -0.5, -0.5]])
 
 
 def learning_curves():
@@ -182,13 +184,13 @@ def test_gains_are_paired_by_fold():
     table = report.curves_table(learning_curves())
     assert table.index.unique("cells").tolist() == ["25", "all"]
     alone = table.loc[("25", "m", report.WITHOUT)]
-    assert alone["macro_f1"] == pytest.approx(0.26)
-    assert alone["sd"] == pytest.approx(np.std([0.16, 0.36], ddof=1))
+    assert alone["macro_f1"] == approx(0.26)
+    assert alone["sd"] == approx(np.std([0.16, 0.36], ddof=1))
     helped = table.loc[("all", "m", "transfer")]
     expected = corrected_difference(np.array([0.1, 0.2, 0.3, 0.4]), 0.25)
-    np.testing.assert_allclose(helped[["gain", "low", "high"]].astype(float), expected[:3])
+    assert_allclose(helped[["gain", "low", "high"]].astype(float), expected[:3])
     over_two = helped[["gain over two", "low over two", "high over two"]].astype(float)
-    np.testing.assert_allclose(over_two, [-expected[0], -expected[2], -expected[1]])
+    assert_allclose(over_two, [-expected[0], -expected[2], -expected[1]])
     assert np.isnan(alone["gain"])
     sizes = report.by_size(learning_curves())["n_cells"].groupby("cells").mean()
     assert sizes.to_dict() == {"25": 25, "all": 30.5}
@@ -206,8 +208,8 @@ def test_tables_are_those_of_the_records_that_exist(records):
     assert len(tables) == 10
     assert tables["Cells by class and virus"].to_numpy().tolist() == [[2, 0], [1, 3], [1, 0]]
     ways = tables["Types of one species predicted from the other, without labels"]
-    assert ways.loc[("s", "own"), "macro_f1"] == pytest.approx(0.3)
-    assert ways.loc[("s", "own"), "sd"] == pytest.approx(np.std([0.2, 0.4], ddof=1))
+    assert ways.loc[("s", "own"), "macro_f1"] == approx(0.3)
+    assert ways.loc[("s", "own"), "sd"] == approx(np.std([0.2, 0.4], ddof=1))
     within = tables["Macro-F1 within virus"]
     assert within.columns.tolist() == ["all"]
 

@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from pytest import approx
 
 from sbnn.ephys_types import training
 from sbnn.ephys_types.training import oversample, validation_part
@@ -21,7 +23,7 @@ def test_a_focal_loss_is_cross_entropy_with_a_factor_for_each_cell(rng):
     for gamma in (0.0, 0.5, 2.0):
         losses = -((1 - of_true) ** gamma) * np.log(of_true)
         found = training.focal(torch.tensor(logits), LABELS, torch.tensor(weights), gamma)
-        assert found.item() == pytest.approx((of_cells * losses).sum() / of_cells.sum())
+        assert found.item() == approx((of_cells * losses).sum() / of_cells.sum())
     usual = training.focal(torch.tensor(logits), LABELS, torch.tensor(weights))
     assert usual == found
 
@@ -38,19 +40,19 @@ def test_the_margin_is_added_to_the_angle_of_the_true_class():
         else:  # the line that goes on falling
             expected[2, 1] = math.cos(3.0) - margin * math.sin(margin)
         found = training.add_angular_margin(cosines, LABELS, margin)
-        np.testing.assert_allclose(found, 30 * expected, atol=1e-9)
+        assert_allclose(found, 30 * expected, atol=1e-9)
     torch.testing.assert_close(training.add_angular_margin(cosines, LABELS), found)
 
 
 def test_weights_of_classes():
     counts = torch.tensor([1, 4, 10])
     weights = training.balanced_weights(counts)
-    np.testing.assert_allclose(weights, [5, 1.25, 0.5])
+    assert_allclose(weights, [5, 1.25, 0.5])
     for beta in (0.5, 0.999):
         effective = (1 - beta ** counts.numpy().astype(float)) / (1 - beta)
         expected = (1 / effective) / np.mean(1 / effective)
         found = training.effective_number_weights(counts, beta)
-        np.testing.assert_allclose(found, expected, rtol=1e-5)
+        assert_allclose(found, expected, rtol=1e-5)
     assert torch.equal(training.effective_number_weights(counts), found)
 
 
@@ -80,11 +82,11 @@ def adamw(gradient_of, rates, weight=1.0, decay=0.5):
 
 def test_steps_are_those_of_adamw():
     constant, gradients, _ = descended()
-    assert constant == pytest.approx(adamw(lambda w: 6 * w, [0.1] * 3), rel=1e-5)
+    assert constant == approx(adamw(lambda w: 6 * w, [0.1] * 3), rel=1e-5)
     assert gradients[:1] == [6.0]
     clipped, _, last = descended(clip=0.1)
-    assert abs(last) == pytest.approx(0.1, rel=1e-4)
-    assert clipped == pytest.approx(adamw(lambda w: min(6 * w, 0.1), [0.1] * 3), rel=1e-5)
+    assert abs(last) == approx(0.1, rel=1e-4)
+    assert clipped == approx(adamw(lambda w: min(6 * w, 0.1), [0.1] * 3), rel=1e-5)
 
 
 def test_the_learning_rate_rises_and_falls_within_the_steps(monkeypatch):
@@ -101,7 +103,7 @@ def test_the_learning_rate_rises_and_falls_within_the_steps(monkeypatch):
     training.descend(layer, losses, 0.1, 0.5, n_steps=20)
     peak = int(np.argmax(rates))
     assert len(rates) == 20
-    assert rates[peak] == pytest.approx(0.1)
+    assert rates[peak] == approx(0.1)
     assert (np.diff(rates[: peak + 1]) > 0).all()
     assert (np.diff(rates[peak:]) < 0).all()
     assert rates[-1] < 1e-4
@@ -112,7 +114,7 @@ def test_new_cells_lie_between_two_of_their_class(rng):
     values = rng.normal(size=(24, 3)) + 10 * labels[:, None]
     made, new = oversample(values, labels, 0)
     assert new.tolist() == labels.tolist() + [1] * 16
-    np.testing.assert_array_equal(made[:24], values)
+    assert_array_equal(made[:24], values)
     for cell in made[24:]:
         # Distances to the two parents add up to the distance between them.
         way = np.linalg.norm(cell - values[20:], axis=1)
@@ -130,9 +132,9 @@ def test_new_cells_lack_what_their_nearer_parent_lacks():
     assert ((new[:, 0] > 8) & (new[:, 0] < 9)).all()
     nearer_to_whole = new[:, 0] > 8.5
     assert nearer_to_whole.any() and not nearer_to_whole.all()
-    np.testing.assert_allclose(new[nearer_to_whole, 1], 7)
+    assert_allclose(new[nearer_to_whole, 1], 7)
     assert np.isnan(new[~nearer_to_whole, 1]).all()
-    np.testing.assert_array_equal(made[:7], values)
+    assert_array_equal(made[:7], values)
 
 
 def test_a_share_of_each_class_is_set_aside():
