@@ -66,19 +66,6 @@ def test_transfer_that_is_measured_again_gives_the_same_numbers():
     kept = [stored[0].query("seed == 0"), stored[1].query("n_cells == 50")]
     for again, committed in zip((alignments, curves), kept, strict=True):
         pd.testing.assert_frame_equal(again, committed.reset_index(drop=True), rtol=1e-6)
-    with pytest.raises(
-        ValueError, match="transfer_zero_shot.pickle holds a result that differs in source_sha256"
-    ):
-        zero_shot(
-            species[0][:100].copy(),
-            species[1],
-            results=SAVED / "simulated_ephys" / "transfer_zero_shot.pickle",
-        )
-
-
-def test_a_folder_without_results_names_the_command():
-    with pytest.raises(FileNotFoundError, match="sbnn reproduce 05"):
-        report.overview(SAVED / "lee_human")
 
 
 def test_the_notebook_shows_committed_numbers_of_folds_that_keep_donors_apart():
