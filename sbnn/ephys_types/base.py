@@ -40,6 +40,11 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
     """Base class of cell-type classifiers; subclasses define `fit` and `predict_proba`."""
 
     _parameter_constraints: dict = {}
+    _fixed: dict = {}  # further parameters that are stored with results
+
+    def decisive_params(self):
+        """Parameters that identify stored results."""
+        return self.get_params() | self._fixed
 
     def predict(self, X):
         """Most probable type of each cell, ndarray of shape (n,)."""

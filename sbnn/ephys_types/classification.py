@@ -298,8 +298,8 @@ def family_importance(
             values["attention"] = attention_by_class(weights, labels, values["classes"])
         return values
 
-    n_train = len(folds[0][0])
-    return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=n_train)
+    n_cells = len(folds[0][0])
+    return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=n_cells)
 
 
 def _importance(estimator, data, y, fold, seeds, n_shuffles):

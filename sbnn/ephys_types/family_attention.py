@@ -132,15 +132,12 @@ class FamilyAttentionClassifier(TypeClassifier):
     """
 
     _parameter_constraints: dict = {"n_members": COUNT, "n_steps": [*COUNT, StrOptions({"auto"})]}
+    _fixed: dict = FIXED
 
     def __init__(self, n_members=4, n_steps="auto", random_state=None):
         self.n_members = n_members
         self.n_steps = n_steps
         self.random_state = random_state
-
-    def decisive_params(self):
-        """Parameters that identify stored results."""
-        return self.get_params() | FIXED
 
     def fit(self, X, y, families=None):
         """Train the networks; the arguments are as in `EphysTypeClassifier.fit`."""
@@ -270,14 +267,11 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         **FamilyAttentionClassifier._parameter_constraints,
         "way": [StrOptions({"pretrained", "joint"})],
     }
+    _fixed: dict = FIXED | {"source_weight": SOURCE_WEIGHT}
 
     def __init__(self, way="pretrained", n_members=4, n_steps="auto", random_state=None):
         super().__init__(n_members, n_steps, random_state)
         self.way = way
-
-    def decisive_params(self):
-        """Parameters that identify stored results."""
-        return super().decisive_params() | {"source_weight": SOURCE_WEIGHT}
 
     def fit(self, X, y, families=None, source=None, unlabelled=None):
         """Train the networks; `X`, `y` and `families` are as in `EphysTypeClassifier.fit`.

@@ -179,12 +179,10 @@ def test_probabilities_are_in_the_order_of_all_classes():
 
 
 def test_what_fit_takes_besides_cells_and_types(cells):
-    extra = extra_of(Watching(), cells)
-    assert_array_equal(extra["groups"], cells.labels["donor"])
-    assert_array_equal(extra["families"], cells.families)
     assert extra_of(DecisionTreeClassifier(), cells) == {}
-    assert list(extra_of(EphysTypeClassifier(), cells)) == ["families", "groups"]
     assert list(extra_of(EphysTypeClassifier(power=1.0), cells)) == ["families"]
+    extra = extra_of(EphysTypeClassifier(), cells)
+    assert_array_equal(extra["groups"], cells.labels["donor"])
     without = as_typed(replaced(cells, labels=cells.labels[["type"]]))
     assert_array_equal(extra_of(Watching(), without)["groups"], cells.cell_names)
 
