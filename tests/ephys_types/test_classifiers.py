@@ -109,6 +109,9 @@ def test_cells_that_cannot_be_used_are_named(cells):
     for bad, message in ((masked, "X: .* masked"), (large, "X: the value of cell 3 ")):
         with pytest.raises(ValueError, match=message):
             model.predict(bad)
+    alone = EphysTypeClassifier(members=["kernel"], power=1.0).fit(cells.X, cells.y)
+    with pytest.raises(ValueError, match="members"):
+        alone.attention_weights(cells.X)
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
@@ -206,12 +209,6 @@ def test_the_default_is_the_geometric_mean_of_its_members(cells):
     assert_array_equal(found, np.where(left, "unknown", types))
     with pytest.warns(UserWarning, match="200 of 200 cells far"):
         assert (model.predict(cells.X * 50, abstain=0) == "unknown").all()
-
-
-def test_only_a_network_has_attention(cells):
-    model = EphysTypeClassifier(members=["kernel"], power=1.0).fit(cells.X, cells.y)
-    with pytest.raises(ValueError, match="members"):
-        model.attention_weights(cells.X)
 
 
 def test_components_are_those_of_scikit_learn_with_the_variance_that_each_adds(rng, monkeypatch):
