@@ -1,6 +1,7 @@
 """Bidirectional LSTM with attention over families of features (Schwider and Ramezani)."""
 
 from copy import deepcopy
+from itertools import zip_longest
 from math import ceil
 
 import numpy as np
@@ -57,6 +58,7 @@ PUBLISHED = BALANCED | {
     "validation_share": 0.25,
 }
 OF_MOUSE = PUBLISHED | {"class_weight": None, "stop_on": "accuracy"}
+TREATMENTS = {False: OURS, True: PUBLISHED, "mouse": OF_MOUSE}  # by the parameter `published`
 # Further parameters that are stored with results.
 FIXED = {
     "batch_size": BATCH_SIZE,
@@ -113,9 +115,8 @@ class BiLSTM(nn.Module):
         self.back = nn.LSTM(size, hidden, batch_first=True)
         self.score = None
         if attention:
-            self.score = nn.Sequential(
-                nn.Linear(2 * hidden, hidden), nn.Tanh(), nn.Linear(hidden, 1)
-            )
+            layers = nn.Linear(2 * hidden, hidden), nn.Tanh(), nn.Linear(hidden, 1)
+            self.score = nn.Sequential(*layers)
         self.norm_state = nn.LayerNorm(2 * hidden)
         self.dropout = nn.Dropout(DROPOUT)
         self.head = nn.Linear(2 * hidden, n_classes, bias=not cosine)
@@ -196,8 +197,8 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     Attributes
     ----------
     history_ : DataFrame
-        One row per epoch, with ``loss`` and, if there are validation cells, ``validation_loss`` and
-        ``validation_macro_f1`` or ``validation_accuracy``.
+        One row per epoch, with ``loss`` and, if there are validation cells, ``validation_loss``,
+        ``validation_accuracy`` and ``validation_macro_f1``.
     validation_ : ndarray of bool, shape (n,)
         Mask of the training cells that were set aside for validation.
     network_ : BiLSTM
@@ -245,12 +246,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         return params | self._treatment() | FIXED
 
     def _treatment(self):
-        if self.published == "mouse":
-            treatment = dict(OF_MOUSE)
-        elif self.published:
-            treatment = dict(PUBLISHED)
-        else:
-            treatment = dict(OURS)
+        treatment = TREATMENTS[self.published].copy()
         if self.smote:
             treatment["class_weight"] = None
         if self.max_epochs is not None:
@@ -264,8 +260,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         used for training or all for validation.
         """
         X, labels = self._checked_training(X, y, families)
-        if groups is not None:
-            groups = self._groups_of_typed(groups)
+        groups = self._groups_of_typed(groups)
         random = check_random_state(self.random_state)
         self._how = self._treatment()
         if self._how["noise"] is None:
@@ -275,33 +270,33 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         if share:
             keep = 2 if self.smote else 1
             self.validation_ = training.validation_part(labels, share, groups, keep, random)
-        trained = ~self.validation_
         scaling = FeatureScaling(self._how["scaling"])
         if self._how["missing"] == "zeros_as_data":
             scaling = make_pipeline(FunctionTransformer(np.nan_to_num), scaling)
-        cells = self._learn_scale(X[trained], scaling)
-        self._columns = _padded(seen_columns(self.families_, self._seen).values())
-        codes = labels[trained]
-        weights = self._class_weights(codes)
+        cells = self._learn_scale(X[~self.validation_], scaling)
+        columns = seen_columns(self.families_, self._seen).values()
+        self._columns = np.array(list(zip_longest(*columns, fillvalue=-1))).T
+        codes = labels[~self.validation_]
+        self._weights = self._class_weights(codes)
         if self.smote:
             cells, codes = training.oversample(cells, codes, random.randint(2**31 - 1))
         learned = (*self._tokens(cells), torch.from_numpy(codes))
         held_out = self._scaled(X)[self.validation_]
         watched = (*self._tokens(held_out), torch.from_numpy(labels[self.validation_]))
         with reproducible(), torch.random.fork_rng(devices=[]):
-            self._train(learned, watched, weights, random.randint(2**31 - 1))
+            self._train(learned, watched, random.randint(2**31 - 1))
         return self
 
     def _class_weights(self, codes):
         """Weight of each class in the loss, Tensor of shape (n_classes,)."""
-        counts = torch.from_numpy(np.bincount(codes, minlength=len(self.classes_)))
+        counts = torch.bincount(torch.from_numpy(codes))
         if self._how["class_weight"] is None:
             return torch.ones(len(counts))
         if self.loss == "arcface":
             return training.effective_number_weights(counts)
         return training.balanced_weights(counts)
 
-    def _train(self, learned, watched, weights, seed):
+    def _train(self, learned, watched, seed):
         """Train a new network on tokens and codes of cells, with `watched` cells for validation."""
         torch.manual_seed(seed)  # for initial weights and dropout
         self.network_ = BiLSTM(
@@ -313,7 +308,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             cosine=self.loss == "arcface",
         )
         generator = torch.Generator().manual_seed(seed)
-        losses = self._losses(learned, watched, weights, generator)
+        losses = self._losses(learned, watched, generator)
         n_steps = None
         if self._how["schedule"] == "one_cycle":
             n_steps = self._how["max_epochs"] * ceil(len(learned[0]) / BATCH_SIZE)
@@ -324,12 +319,10 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         """Values of shape (n, families, width), NaN in padding, and a mask of families to read."""
         values = np.where(self._columns >= 0, scaled[:, self._columns], np.nan)
         values = torch.from_numpy(values.astype(np.float32))
-        present = ~values.isnan().all(2)
-        if self._how["missing"] == "zeros_as_data":
-            present[:] = True
-        return values, present
+        zeros_count = self._how["missing"] == "zeros_as_data"
+        return values, ~values.isnan().all(2) | zeros_count
 
-    def _losses(self, learned, watched, weights, generator):
+    def _losses(self, learned, watched, generator):
         """Yield the loss of each batch; validation cells choose the weights that are kept."""
         values, present, labels = learned
         history = []
@@ -341,23 +334,23 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             for drawn in order.split(BATCH_SIZE):
                 noisy = self._disturbed(values[drawn], generator)
                 output = self.network_(noisy, present[drawn])
-                loss = self._loss(output, labels[drawn], weights, training.ARCFACE_MARGIN)
+                loss = self._loss(output, labels[drawn], training.ARCFACE_MARGIN)
                 yield loss
                 total += float(loss.detach()) * len(drawn)
             history.append({"loss": total / len(order)})
             if not self.validation_.any():
                 continue
-            scores = self._score(*watched, weights)
+            scores = self._score(*watched)
             history[-1] |= scores
             rank = (scores[f"validation_{self._how['stop_on']}"], -scores["validation_loss"])
             if rank > best_rank:
                 best_rank = rank
                 best_epoch = epoch
-                best_weights = deepcopy(self.network_.state_dict())
+                best = deepcopy(self.network_)
             elif epoch - best_epoch >= PATIENCE:
                 break
         if self.validation_.any():
-            self.network_.load_state_dict(best_weights)
+            self.network_.load_state_dict(best.state_dict())
         self.history_ = pd.DataFrame(history)
 
     def _disturbed(self, values, generator):
@@ -369,27 +362,25 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             values = values.masked_fill(hidden, torch.nan)
         return values
 
-    def _loss(self, output, labels, weights, margin):
+    def _loss(self, output, labels, margin=0.0):
         if self.loss == "arcface":
             logits = training.add_angular_margin(output, labels, margin)
-            return training.focal(logits, labels, weights)
-        return F.cross_entropy(output, labels, weights)
+            return training.focal(logits, labels, self._weights)
+        return F.cross_entropy(output, labels, self._weights)
 
     @torch.no_grad()
-    def _score(self, values, present, labels, weights):
+    def _score(self, values, present, labels):
         """Scores on the validation cells, without dropout and without the ArcFace margin."""
         self.network_.eval()
         output = self.network_(values, present)
-        loss = self._loss(output, labels, weights, margin=0.0)
         predicted = output.argmax(1)
-        scores = {"validation_loss": float(loss)}
-        if self._how["stop_on"] == "accuracy":
-            scores["validation_accuracy"] = accuracy_score(labels, predicted)
-        else:
-            scores["validation_macro_f1"] = f1_score(
+        return {
+            "validation_loss": float(self._loss(output, labels)),
+            "validation_accuracy": accuracy_score(labels, predicted),
+            "validation_macro_f1": f1_score(
                 labels, predicted, average="macro", labels=np.unique(labels), zero_division=0
-            )
-        return scores
+            ),
+        }
 
     @torch.no_grad()
     def predict_proba(self, X):
@@ -417,12 +408,3 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         with reproducible():
             _, weights = self.network_.encode(*tokens)
         return weights.double().numpy()
-
-
-def _padded(columns):
-    """Columns of all families, ndarray of shape (families, width), with -1 as padding."""
-    width = max(map(len, columns))
-    padded = np.full((len(columns), width), -1)
-    for row, its in zip(padded, columns, strict=True):
-        row[: len(its)] = its
-    return padded

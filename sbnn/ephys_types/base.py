@@ -9,7 +9,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin, OneToOneFeatureMixin, T
 from sklearn.preprocessing import QuantileTransformer
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import (
+    _check_feature_names_in,
+    check_consistent_length,
+    check_is_fitted,
+)
 
 from sbnn.data.checks import UNKNOWN, cells_of, check_in_order, check_recorded, check_unmasked, some
 from sbnn.data.inputs import validate_data
@@ -36,6 +40,11 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
     """Base class of cell-type classifiers; subclasses define `fit` and `predict_proba`."""
 
     _parameter_constraints: dict = {}
+    _fixed: dict = {}  # further parameters that are stored with results
+
+    def decisive_params(self):
+        """Parameters that identify stored results."""
+        return self.get_params() | self._fixed
 
     def predict(self, X):
         """Most probable type of each cell, ndarray of shape (n,)."""
@@ -46,9 +55,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
     def _checked_training(self, X, y, families=None):
         """Training cells (float64, NaN where missing) and types as positions in ``classes_``."""
         constraints = {"random_state": ["random_state"]} | self._parameter_constraints
-        params = self.get_params(deep=False)
-        validate_parameter_constraints(constraints, params, type(self).__name__)
-        columns = getattr(X, "columns", None)
+        validate_parameter_constraints(constraints, self.get_params(False), type(self).__name__)
         cells = cells_of(X)
         check_in_order(X, y, "y")
         check_unmasked(X, "X")
@@ -58,22 +65,23 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
             raise ValueError("y: expected a type for every cell")
         check_classification_targets(y)
         self._typed = np.asarray(y).astype(str) != UNKNOWN
-        if not self._typed.all():
-            n_unknown = (~self._typed).sum()
+        n_unknown = (~self._typed).sum()
+        if n_unknown:
             warn(f"y: {n_unknown} of {len(y)} cells left out, as their type is {UNKNOWN!r}")
         X = X[self._typed]
         self.classes_, codes = np.unique(y[self._typed], return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y: expected more than one class, got {self.classes_.tolist()}")
-        if columns is None:
-            columns = range(X.shape[1])
-        self.families_ = family_columns(families_of(families, columns))
+        columns = getattr(self, "feature_names_in_", range(X.shape[1]))
+        self._family_of = families_of(families, columns)
+        self.families_ = family_columns(self._family_of)
         return X, codes
 
     def _groups_of_typed(self, groups):
-        """Group of each training cell that has a type."""
-        groups = np.asarray(groups)
-        if groups.shape != self._typed.shape:
+        """Group of each training cell that has a type; by default every cell is its own group."""
+        n = len(self._typed)
+        groups = np.arange(n) if groups is None else np.asarray(groups)
+        if groups.shape != (n,):
             raise ValueError(f"groups: expected one for each cell, got shape {groups.shape}")
         return groups[self._typed]
 
@@ -96,6 +104,12 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         check_consistent_length(cells, types)
         return self._checked_cells(cells, "source"), np.asarray(types)
 
+    def _with_unlabelled(self, X, unlabelled):
+        """Training cells and, below them, further cells of unknown type, if there are any."""
+        if unlabelled is None or not len(unlabelled):
+            return X
+        return np.vstack([X, self._checked_cells(unlabelled, "unlabelled")])
+
     def _measured(self, X, source=None):
         """Mask of the features with a value in `X` and in `source`; warns about the others."""
         seen = np.isfinite(X).any(axis=0)
@@ -104,12 +118,8 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         if not seen.any():
             raise ValueError("X has no value for any feature, or the source has none of these")
         if not seen.all():
-            warn(f"{LOST} in training are left out: {some(self._feature_names()[~seen])}")
+            warn(f"{LOST} in training are left out: {some(_check_feature_names_in(self)[~seen])}")
         return seen
-
-    def _feature_names(self):
-        numbered = np.array([f"feature_{j}" for j in range(self.n_features_in_)])
-        return getattr(self, "feature_names_in_", numbered)
 
     def _learn_scale(self, X, scaling):
         """Choose the features that have a value, and learn their scale; returns scaled cells."""
@@ -134,15 +144,13 @@ class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
     def fit(self, X, y=None):
         """Learn the scale of each feature from cells `X`, of shape (n, p)."""
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
-        n_quantiles = min(N_QUANTILES, len(X))
-        self.quantiles_ = None
+        self.quantiles_ = QuantileTransformer(
+            n_quantiles=min(N_QUANTILES, len(X)), output_distribution="normal", subsample=None
+        )
         # a feature without values has no mean and no scale, and stays NaN
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
-            if self.how == "normal_scores":
-                self.quantiles_ = QuantileTransformer(
-                    n_quantiles=n_quantiles, output_distribution="normal", subsample=None
-                ).fit(X)
+            self.quantiles_.fit(X)
             scores = self._scores(X)
             self.mean_ = np.nanmean(scores, axis=0)
             scale = np.nanstd(scores, axis=0)
@@ -158,7 +166,7 @@ class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
         return (self._scores(X) - self.mean_) / self.scale_
 
     def _scores(self, X):
-        if self.quantiles_ is None:
+        if self.how == "standard":
             return X
         return np.clip(self.quantiles_.transform(X), -FARTHEST, FARTHEST)
 

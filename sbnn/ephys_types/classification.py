@@ -4,7 +4,7 @@ import inspect
 import time
 import warnings
 from dataclasses import replace
-from typing import NamedTuple
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.typed_cells import as_typed, family_columns
 from sbnn.determinism import reproducible
+from sbnn.ephys_types.base import LOST
 from sbnn.errors import check_number
 from sbnn.evaluation.folds import SEEDS, deal_donors, folds_of, labels_of
 from sbnn.evaluation.identity import configured
@@ -25,7 +26,10 @@ from sbnn.results import Record
 #: Lower bound for probabilities in the log loss of all models, needed because forests predict 0 for
 #: rare types.
 LEAST_PROBABILITY = 1e-3
+N_BINS = 10  # of confidence, for the calibration error
 N_SHUFFLES = 10
+# arrays of `family_importance`
+RISES = ("shuffled_macro_f1", "shuffled_log_loss", "left_out_macro_f1", "left_out_log_loss")
 NO_NAMES = "X does not have valid feature names"  # scikit-learn's warning about arrays
 
 
@@ -69,15 +73,9 @@ def cross_validate_classifier(
         folds = {s: deal_donors(data, y, 5, s) for s in SEEDS}
     elif not isinstance(folds, dict):
         folds = {seed: folds}
-    pairs = []
-    models = []
-    repeats = []
-    for s, of_seed in folds.items():
-        of_seed = folds_of(of_seed, len(y))
-        pairs += of_seed
-        models += [configured(estimator, {}, s)] * len(of_seed)
-        repeats += [int(s)] * len(of_seed)
-    pairs = folds_of(pairs, len(y))
+    repeats = np.repeat(list(folds), [len(of_seed) for of_seed in folds.values()])
+    pairs = folds_of(chain.from_iterable(folds.values()), len(y))
+    models = [configured(estimator, {}, int(s)) for s in repeats]
     extra = extra_of(estimator, data)
     besides = {"target": target, "labels": fingerprint_arrays(y)}
     for name, values in extra.items():
@@ -87,20 +85,21 @@ def cross_validate_classifier(
         "cell_names": data.cell_names,
         "classes": np.unique(y),
         "true": y,
-        "repeats": np.array(repeats),
-        "family_names": [str(name) for name in family_columns(data.families)],
+        "repeats": repeats,
+        "family_names": _family_names(data),
     }
     settings = {"target": target}
     wanted = Record("classification", data.name, data.sha256, [{}], seed, settings, pairs, values)
 
     def plan(done):
-        jobs = []
-        for f, (model, fold) in enumerate(zip(models, pairs, strict=True)):
-            if (0, f) not in done:
-                jobs.append(delayed(_fit_and_score)(f, model, data.X, y, fold, extra))
-        return jobs
+        missing = [f for f in range(len(pairs)) if (0, f) not in done]
+        return [delayed(_fit_and_score)(f, models[f], data.X, y, pairs[f], extra) for f in missing]
 
     return fit_all(wanted, [models], plan, estimator, "none", besides, n_jobs=n_jobs, **options)
+
+
+def _family_names(data):
+    return [str(name) for name in family_columns(data.families)]
 
 
 def extra_of(estimator, data):
@@ -124,35 +123,28 @@ def fit_on(model, X, y, cells, extra):
 def _fit_and_score(f, model, X, y, fold, extra):
     """Outcome of a fold, with its position in the record; runs in a worker."""
     train, test = fold
-    classes = np.unique(y)
     with reproducible(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=f"{NO_NAMES}|X is unlike the training cells")
         started = time.process_time()
         fit_on(model, X, y, train, extra)
         seconds = time.process_time() - started
-        predicted, probabilities = _predicted(model, X[test], classes)
-    outcome = scores(y[test], predicted, probabilities, classes)
-    outcome["seconds"] = seconds
+        outcome = outcome_of(model, X[test], y[test], np.unique(y))
+    return [((0, f), outcome | {"seconds": seconds})]
+
+
+def outcome_of(model, X, true, classes):
+    """Scores and predictions of a model for cells `X`, of shape (n, p), with types `true`.
+
+    The probabilities, of shape (n, n_classes), are 0 for a class without training cells.
+    """
+    predicted = np.asarray(model.predict(X), dtype=str)
+    probabilities = np.zeros((len(X), len(classes)))
+    known = np.searchsorted(classes, np.asarray(model.classes_, dtype=str))
+    probabilities[:, known] = model.predict_proba(X)
+    outcome = scores(true, predicted, probabilities, classes)
     outcome["test_predictions"] = np.searchsorted(classes, predicted).astype(np.int16)
     outcome["test_probabilities"] = probabilities.astype(np.float32)
-    return [((0, f), outcome)]
-
-
-def _predicted(model, X, classes):
-    """Predicted types of cells, and the probabilities of all types."""
-    predicted = np.asarray(model.predict(X), dtype=str)
-    return predicted, class_probabilities(model, X, classes)
-
-
-def class_probabilities(model, X, classes):
-    """Probabilities, of shape (n, n_classes), in the order of `classes`.
-
-    They are 0 for a class without training cells.
-    """
-    known = np.searchsorted(classes, np.asarray(model.classes_, dtype=str))
-    probabilities = np.zeros((len(X), len(classes)))
-    probabilities[:, known] = model.predict_proba(X)
-    return probabilities
+    return outcome
 
 
 def scores(true, predicted, probabilities, classes):
@@ -179,26 +171,14 @@ def label_scores(true, predicted, classes):
     }
 
 
-class Repeat(NamedTuple):
-    """Predictions for the test cells of all folds of one set of folds."""
-
-    cells: np.ndarray  # positions, of shape (n,)
-    true: np.ndarray  # labels
-    predicted: np.ndarray
-    probabilities: np.ndarray  # of shape (n, n_classes)
-
-
-def repeats_of(record):
-    """A `Repeat` for each set of folds."""
-    found = []
-    for seed in pd.unique(record.repeats):
-        folds = np.flatnonzero(record.repeats == seed)
-        cells = np.concatenate([record.folds[f][1] for f in folds])
-        codes = np.concatenate([record.test_predictions[0][f] for f in folds])
-        probabilities = np.concatenate([record.test_probabilities[0][f] for f in folds])
-        predicted = record.classes[codes]
-        found.append(Repeat(cells, record.true[cells], predicted, probabilities.astype(np.float64)))
-    return found
+def test_cells(record):
+    """Table of the test cells of all folds: repeat, position, true and predicted type."""
+    tested = [test for _, test in record.folds]
+    table = pd.DataFrame({"cell": np.concatenate(tested)})
+    table["repeat"] = np.repeat(record.repeats, [len(test) for test in tested])
+    table["true"] = record.true[table["cell"]]
+    table["predicted"] = record.classes[np.concatenate(record.test_predictions[0])]
+    return table
 
 
 def repeat_means(record, metric="macro_f1"):
@@ -209,24 +189,21 @@ def repeat_means(record, metric="macro_f1"):
 
 def confusion_counts(record):
     """Number of cells by true class (rows) and predicted class, averaged over the repeats."""
-    tables = []
-    for repeat in repeats_of(record):
-        tables.append(confusion_matrix(repeat.true, repeat.predicted, labels=record.classes))
-    return np.mean(tables, axis=0)
+    cells = test_cells(record)
+    counts = confusion_matrix(cells["true"], cells["predicted"], labels=record.classes)
+    return counts / cells["repeat"].nunique()
 
 
-def calibration(record, n_bins=10):
+def calibration(record):
     """Table of accuracy by confidence, and expected calibration error (Guo et al., ICML 2017)."""
-    repeats = repeats_of(record)
-    true = np.concatenate([repeat.true for repeat in repeats])
-    probabilities = np.concatenate([repeat.probabilities for repeat in repeats])
-    confidence = probabilities.max(axis=1)
-    hit = record.classes[probabilities.argmax(axis=1)] == true
-    cells = pd.DataFrame({"confidence": confidence, "accuracy": hit.astype(float)})
+    cells = test_cells(record)
+    probabilities = np.concatenate(record.test_probabilities[0]).astype(np.float64)
+    cells["confidence"] = probabilities.max(axis=1)
+    cells["accuracy"] = record.classes[probabilities.argmax(axis=1)] == cells["true"]
     cells["share"] = 1 / len(cells)
-    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
+    bins = np.minimum((cells["confidence"] * N_BINS).astype(int), N_BINS - 1)
     how = {"confidence": "mean", "accuracy": "mean", "share": "sum"}
-    table = cells.groupby(bins).agg(how).reset_index(drop=True)
+    table = cells.groupby(bins.to_numpy()).agg(how).reset_index(drop=True)
     gaps = (table["accuracy"] - table["confidence"]).abs()
     return table, float((table["share"] * gaps).sum())
 
@@ -234,25 +211,21 @@ def calibration(record, n_bins=10):
 def scores_within(record, groups):
     """Mean and SD over the repeats of the scores within each group of cells; largest group first.
 
-    Each score is computed from all test cells of a repeat that belong to the group. ``classes`` is
-    the number of classes in a group, and ``smallest`` the number of cells in its smallest class.
+    Each score is computed from all test cells of a repeat that belong to the group; macro-F1 is the
+    mean over the classes in the group.
     """
     groups = np.asarray(groups, dtype=str)
-    rows = []
-    for repeat in repeats_of(record):
-        for group in np.unique(groups[repeat.cells]):
-            inside = groups[repeat.cells] == group
-            true = repeat.true[inside]
-            found = label_scores(true, repeat.predicted[inside], record.classes)
-            f1 = found["f1"][np.isin(record.classes, true)].mean()
-            rows.append({"group": group, "macro_f1": f1, "accuracy": found["accuracy"]})
-    of_repeats = pd.DataFrame(rows).groupby("group")
-    means = of_repeats.mean().join(of_repeats.std().add_suffix("_sd"))
-    counts = pd.Series(record.true).groupby(groups).value_counts()  # by group and class
-    table = counts.groupby(level=0).agg(cells="sum", classes="count", smallest="min").join(means)
-    table = table.reindex(pd.Index(pd.unique(groups), name="group"))  # in order of appearance
-    columns = ["cells", "macro_f1", "macro_f1_sd", "accuracy", "accuracy_sd", "classes", "smallest"]
-    return table[columns].sort_values("cells", ascending=False, kind="stable")
+    cells = test_cells(record)
+    rows = {}
+    for key, its in cells.groupby([groups[cells["cell"]], "repeat"]):
+        found = label_scores(its["true"], its["predicted"], record.classes)
+        f1 = found["f1"][np.isin(record.classes, its["true"])].mean()
+        rows[key] = {"macro_f1": f1, "accuracy": found["accuracy"]}
+    of_repeats = pd.DataFrame(rows).T.rename_axis(["group", "repeat"]).groupby("group")
+    table = of_repeats.mean().join(of_repeats.std().add_suffix("_sd"))
+    table.insert(0, "cells", pd.Series(groups).value_counts())
+    # groups of the same size in order of appearance
+    return table.loc[pd.unique(groups)].sort_values("cells", ascending=False, kind="stable")
 
 
 def family_importance(
@@ -314,64 +287,54 @@ def family_importance(
         jobs = []
         for f, fold in enumerate(folds):
             jobs.append(delayed(_importance)(model, data, y, fold, [seed, f], n_shuffles))
-        outcomes = in_workers(jobs, n_jobs, "generator")
-        title = f"{data.name}: families"
-        outcomes = list(tqdm(outcomes, title, len(jobs), disable=not verbose))
-        families = family_columns(data.families)
-        values = {"family_names": [str(name) for name in families], "classes": np.unique(y)}
-        for name in outcomes[0][0]:
-            values[name] = np.array([rises[name] for rises, _ in outcomes])
-        if outcomes[0][1] is not None:
-            weights = np.concatenate([of_fold for _, of_fold in outcomes])
+        running = in_workers(jobs, n_jobs, "generator")
+        outcomes = list(tqdm(running, f"{data.name}: families", len(jobs), disable=not verbose))
+        values = {"family_names": _family_names(data), "classes": np.unique(y)}
+        for name in RISES:
+            values[name] = np.array([outcome[name] for outcome in outcomes])
+        if "attention" in outcomes[0]:
+            weights = np.concatenate([outcome["attention"] for outcome in outcomes])
             labels = np.concatenate([y[test] for _, test in folds])
             values["attention"] = attention_by_class(weights, labels, values["classes"])
         return values
 
-    n_train = len(folds[0][0])
-    return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=n_train)
+    n_cells = len(folds[0][0])
+    return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=n_cells)
 
 
 def _importance(estimator, data, y, fold, seeds, n_shuffles):
-    """Rise in each loss, of shape (families,), and attention of the test cells or None."""
+    """Rise in each loss, of shape (families,), and attention of the test cells, if there is any."""
     train, test = fold
     X = data.X[test]
     rng = np.random.default_rng(seeds)
-    shuffled = []
-    left_out = []
+    rises = []
     with reproducible(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=NO_NAMES)
         model = fit_on(clone(estimator), data.X, y, train, extra_of(estimator, data))
+        warnings.filterwarnings("ignore", message=LOST)
         usual = _losses(model, X, y, test)
-        families = family_columns(data.families)
-        for columns in families.values():
-            worse = []
+        for family, columns in family_columns(data.families).items():
+            shuffled = []
             for _ in range(n_shuffles):
                 moved = X.copy()
                 moved[:, columns] = X[rng.permutation(len(X))][:, columns]
-                worse.append(_losses(model, moved, y, test))
-            shuffled.append(np.mean(worse, axis=0) - usual)
-        weights = None
-        if hasattr(model, "attention_weights"):
-            weights = model.attention_weights(X)
-        warnings.filterwarnings("ignore", message=".*without a value.*|.*missing in.*")
-        for family in families:
+                shuffled.append(_losses(model, moved, y, test))
             others = data.families != family
             kept = replace(data, X=data.X[:, others], families=data.families[others])
             # cells that have only this family cannot be used for training
             cells = ~np.isnan(kept.X[train]).all(axis=1)
             blind = fit_on(clone(estimator), kept.X, y, train[cells], extra_of(estimator, kept))
-            left_out.append(_losses(blind, kept.X[test], y, test) - usual)
-    rises = {}
-    for i, loss in enumerate(("macro_f1", "log_loss")):
-        rises[f"shuffled_{loss}"] = np.array(shuffled)[:, i]
-        rises[f"left_out_{loss}"] = np.array(left_out)[:, i]
-    return rises, weights
+            left_out = _losses(blind, kept.X[test], y, test)
+            rises.append([*(np.mean(shuffled, axis=0) - usual), *(left_out - usual)])
+    outcome = dict(zip(RISES, np.transpose(rises), strict=True))
+    if hasattr(model, "attention_weights"):
+        outcome["attention"] = model.attention_weights(X)
+    return outcome
 
 
 def _losses(model, X, y, test):
     """Negative macro-F1, and log loss, of the test cells, whose features are `X`."""
-    classes = np.unique(y)
-    outcome = scores(y[test], *_predicted(model, X, classes), classes)
+    outcome = outcome_of(model, X, y[test], np.unique(y))
     return np.array([-outcome["macro_f1"], outcome["log_loss"]])
 
 

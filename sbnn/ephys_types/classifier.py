@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sbnn.data.checks import UNKNOWN, check_in_order, some
 from sbnn.data.fingerprint import fingerprint_arrays
@@ -126,21 +126,19 @@ class EphysTypeClassifier(TypeClassifier):
         self
         """
         seed = check_random_state(self.random_state).randint(2**31 - 1)
-        X, codes = self._learn(X, y, families, groups, seed)
+        self._learn(X, y, families, groups, seed)
         if self.power == "groups":
-            self._calibrate(X, codes)
+            self._calibrate(self._cells, self._codes)
         else:
             self.power_ = self.power
         return self
 
     def _learn(self, X, y, families, groups, seed):
-        """Fit everything except the power; returns the typed cells and their codes."""
+        """Fit everything except the power, and keep what is needed to save the model."""
         check_in_order(X, groups, "groups")
         X, codes = self._checked_training(X, y, families)
-        self._cells = X  # to save the model
+        self._cells = X
         self._codes = codes
-        if groups is None:
-            groups = np.arange(len(self._typed))
         self._groups = self._groups_of_typed(groups)
         self._seed = seed
         self.power_ = 1.0
@@ -149,7 +147,6 @@ class EphysTypeClassifier(TypeClassifier):
         self.members_ = self._members(X, codes)
         self._place = FeatureScaling().fit(X[:, self._seen])
         self._surroundings = Surroundings(self._scores(X), self._groups)
-        return X, codes
 
     def _members(self, X, codes):
         """Dict of name to learner, fitted to cells."""
@@ -160,12 +157,11 @@ class EphysTypeClassifier(TypeClassifier):
             warnings.filterwarnings("ignore", LOST)
             for name in self.members:
                 check_among("members", name, LEARNERS)
-                member = LEARNERS[name](self._seed)
+                members[name] = LEARNERS[name](self._seed)
                 if name == "attention":
-                    member.set_params(n_steps=self.n_steps).fit(X, codes, self.families_)
+                    members[name].set_params(n_steps=self.n_steps).fit(X, codes, self.families_)
                 else:
-                    member.fit(X, codes)
-                members[name] = member
+                    members[name].fit(X, codes)
         return members
 
     def _calibrate(self, X, codes):
@@ -235,22 +231,15 @@ class EphysTypeClassifier(TypeClassifier):
 
     def _warn_of(self, X, far):
         """Warn if a table of cells is unlike the training cells."""
-        reasons = []
-        if self._surroundings.too_many(far):
-            cells = getattr(X, "index", np.arange(len(far)))
-            reasons.append(
-                f"{far.sum()} of {len(far)} cells far from all training cells ({some(cells[far])})"
-            )
         moved = self._surroundings.moved(self._scores(self._checked_cells(X)))
-        if moved.any():
-            names = self._feature_names()[self._seen]
-            reasons.append(
-                f"{moved.sum()} of {len(moved)} features shifted in mean ({some(names[moved])})"
-            )
-        if reasons:
+        if moved.any() or self._surroundings.too_many(far):
+            cells = getattr(X, "index", np.arange(len(far)))[far]
+            names = _check_feature_names_in(self)[self._seen][moved]
             warn(
-                f"X is unlike the training cells: {', '.join(reasons)}; probabilities may be too "
-                "high; check the units, preparation, species and mix of types"
+                f"X is unlike the training cells: {len(cells)} of {len(far)} cells far from all "
+                f"training cells ({some(cells)}), {len(names)} of {len(moved)} features shifted in "
+                f"mean ({some(names)}); probabilities may be too high; check the units, "
+                "preparation, species and mix of types"
             )
 
     def _scores(self, X):

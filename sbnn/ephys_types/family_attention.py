@@ -132,35 +132,41 @@ class FamilyAttentionClassifier(TypeClassifier):
     """
 
     _parameter_constraints: dict = {"n_members": COUNT, "n_steps": [*COUNT, StrOptions({"auto"})]}
+    _fixed: dict = FIXED
 
     def __init__(self, n_members=4, n_steps="auto", random_state=None):
         self.n_members = n_members
         self.n_steps = n_steps
         self.random_state = random_state
 
-    def decisive_params(self):
-        """Parameters that identify stored results."""
-        return self.get_params() | FIXED
-
     def fit(self, X, y, families=None):
         """Train the networks; the arguments are as in `EphysTypeClassifier.fit`."""
         X, codes = self._checked_training(X, y, families)
-        self._learn_scale(X, FeatureScaling())
+        self._seen = self._measured(X)
+        return self._fit_alone(X, codes, X)
+
+    def _fit_alone(self, X, codes, cells):
+        """Train on cells of one species, whose features are scaled by `cells`."""
         with reproducible():
             generator = self._generator()
-            cells = self._tensors(X, codes)
+            training = self._scaled_by(cells, X, codes)
             self._build(len(self.classes_), len(X), generator)
-            self._train(*cells, generator)
+            self._train(training, generator)
         return self
 
     def _generator(self):
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         return torch.Generator().manual_seed(seed)
 
-    def _tensors(self, X, *codes):
-        """Scaled features, a mask of the measured values and, for training cells, the types."""
+    def _scaled_by(self, cells, X, codes):
+        """Learn the scale from `cells`; returns scaled features of `X`, mask and types."""
+        self._scaling = FeatureScaling().fit(cells[:, self._seen])
+        return *self._tensors(X), torch.from_numpy(codes)
+
+    def _tensors(self, X):
+        """Scaled features, 0 where missing, and a mask of the measured values, as numbers."""
         scaled = torch.from_numpy(self._scaled(X).astype(np.float32))
-        return scaled.nan_to_num(), (~scaled.isnan()).float(), *map(torch.as_tensor, codes)
+        return scaled.nan_to_num(), (~scaled.isnan()).float()
 
     def _build(self, n_outputs, n_cells, generator):
         """Create the network, with settings that suit this number of training cells."""
@@ -179,17 +185,14 @@ class FamilyAttentionClassifier(TypeClassifier):
             generator,
         )
 
-    def _train(
-        self, x, known, target, generator, chance=None, heads=None, learning_rate=LEARNING_RATE
-    ):
-        """Train the network on cells drawn with probabilities proportional to `chance`.
+    def _train(self, cells, generator, chance=None, heads=None, learning_rate=LEARNING_RATE):
+        """Train the network on `cells`: scaled features, mask and types.
 
-        `heads`, of shape (n, n_outputs), marks the outputs that are trained on each cell.
+        Cells are drawn with probabilities proportional to `chance`. `heads`, of shape (n,
+        n_outputs), marks the outputs that are trained on each cell.
         """
-        if chance is None:
-            chance = _chance(target)
         n_steps = int(self._settings["n_steps"])
-        losses = self._losses(x, known, target, generator, chance, heads)
+        losses = self._losses(*cells, generator, chance, heads)
         # Dropout uses torch's global generator, which is seeded here.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(torch.randint(2**31 - 1, (1,), generator=generator)))
@@ -197,6 +200,8 @@ class FamilyAttentionClassifier(TypeClassifier):
 
     def _losses(self, x, known, target, generator, chance, heads):
         """Yield the loss of one batch after another, with noise and left-out features."""
+        if chance is None:
+            chance = _chance(target)
         noise = float(self._settings["noise"])
         shape = (self.n_members, int(self._settings["batch_size"]))
         while True:
@@ -262,14 +267,11 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         **FamilyAttentionClassifier._parameter_constraints,
         "way": [StrOptions({"pretrained", "joint"})],
     }
+    _fixed: dict = FIXED | {"source_weight": SOURCE_WEIGHT}
 
     def __init__(self, way="pretrained", n_members=4, n_steps="auto", random_state=None):
         super().__init__(n_members, n_steps, random_state)
         self.way = way
-
-    def decisive_params(self):
-        """Parameters that identify stored results."""
-        return super().decisive_params() | {"source_weight": SOURCE_WEIGHT}
 
     def fit(self, X, y, families=None, source=None, unlabelled=None):
         """Train the networks; `X`, `y` and `families` are as in `EphysTypeClassifier.fit`.
@@ -280,60 +282,50 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         features of the target.
         """
         X, codes = self._checked_training(X, y, families)
-        cells = X
-        if unlabelled is not None:
-            cells = np.vstack([X, self._checked_cells(unlabelled, "unlabelled")])
+        cells = self._with_unlabelled(X, unlabelled)
+        if source is None:
+            self._seen = self._measured(X)
+            return self._fit_alone(X, codes, cells)
+        source_X, types = self._checked_source(source)
+        types, source_codes = np.unique(types, return_inverse=True)
+        self._seen = self._measured(X, source_X)
         with reproducible():
-            generator = self._generator()
-            if source is None:
-                self._seen = self._measured(X)
-                self._scale_by(cells)
-                self._build(len(self.classes_), len(X), generator)
-                self._train(*self._tensors(X, codes), generator)
-                return self
-            source_X, types = self._checked_source(source)
-            types, source_codes = np.unique(types, return_inverse=True)
-            self._seen = self._measured(X, source_X)
-            self._scale_by(source_X)
-            of_source = self._tensors(source_X, source_codes)
-            self._scale_by(cells)
-            of_target = self._tensors(X, codes)
+            of_source = self._scaled_by(source_X, source_X, source_codes)
+            of_target = self._scaled_by(cells, X, codes)
             if self.way == "joint":
-                self._train_jointly(of_source, of_target, generator)
+                self._train_jointly(of_source, of_target)
             else:
-                self._train_in_turn(of_source, types, of_target, generator)
+                self._train_in_turn(of_source, types, of_target)
         return self
 
-    def _scale_by(self, cells):
-        self._scaling = FeatureScaling().fit(cells[:, self._seen])
-
-    def _train_in_turn(self, of_source, types, of_target, generator):
+    def _train_in_turn(self, of_source, types, of_target):
         """Train on the source, and then, more slowly, on the target."""
+        generator = self._generator()
         self._build(len(types), len(of_source[0]), generator)
-        self._train(*of_source, generator)
+        self._train(of_source, generator)
         learned = self.network_.state_dict()
         if not np.array_equal(types, self.classes_):
             del learned["head"], learned["head_bias"]
         self._build(len(self.classes_), len(of_target[0]), generator)
         self.network_.load_state_dict(learned, strict=False)
-        self._train(*of_target, generator, learning_rate=LEARNING_RATE / 5)
+        self._train(of_target, generator, learning_rate=LEARNING_RATE / 5)
 
-    def _train_jointly(self, of_source, of_target, generator):
+    def _train_jointly(self, of_source, of_target):
         """Train on both species, each with its own head, and keep the head of the target."""
-        source_x, source_known, source_codes = of_source
-        x, known, codes = of_target
+        generator = self._generator()
+        *_, source_codes = of_source
+        *_, codes = of_target
         n_own = len(self.classes_)
-        n_foreign = int(source_codes.max()) + 1
-        self._build(n_own + n_foreign, len(x), generator)
-        target = torch.cat([codes, source_codes + n_own])
-        of_foreign = SOURCE_WEIGHT * _chance(source_codes) / n_foreign
+        n_outputs = n_own + int(source_codes.max()) + 1
+        self._build(n_outputs, len(codes), generator)
+        x, known, target = map(torch.cat, zip(of_target, of_source, strict=True))
+        target[len(codes) :] += n_own
+        of_foreign = SOURCE_WEIGHT * _chance(source_codes) / (n_outputs - n_own)
         chance = torch.cat([_chance(codes) / n_own, of_foreign])
-        own_outputs = torch.arange(n_own + n_foreign) < n_own
+        own_outputs = torch.arange(n_outputs) < n_own
         own_cells = target < n_own
         heads = own_outputs == own_cells[:, None]
-        x = torch.cat([x, source_x])
-        known = torch.cat([known, source_known])
-        self._train(x, known, target, generator, chance, heads)
+        self._train((x, known, target), generator, chance, heads)
         network = self.network_
         network.head = nn.Parameter(network.head[..., :n_own].detach().clone())
         network.head_bias = nn.Parameter(network.head_bias[..., :n_own].detach().clone())

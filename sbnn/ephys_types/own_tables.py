@@ -50,17 +50,13 @@ def predict_table(model, features, abstain=None):
     if empty.any():
         warn(f"cells without any value, which stay untyped: {some(cells.index[empty])}")
     measured = cells[~empty]
-    probabilities = model.predict_proba(measured)
-    found = pd.DataFrame({"type": UNKNOWN, "probability": np.nan, "far": True}, cells.index)
-    found[[f"p({name})" for name in model.classes_]] = np.nan
-    found[~empty] = np.column_stack(
-        [
-            model.predict(measured, abstain).astype(object),
-            probabilities.max(axis=1),
-            model.far(measured),
-            probabilities,
-        ]
-    )
+    probabilities = pd.DataFrame(model.predict_proba(measured), measured.index, model.classes_)
+    found = probabilities.add_prefix("p(").add_suffix(")")
+    found.insert(0, "type", model.predict(measured, abstain))
+    found.insert(1, "probability", probabilities.max(axis=1))
+    found.insert(2, "far", model.far(measured))
+    found = found.reindex(cells.index)
+    found.loc[empty, ["type", "far"]] = UNKNOWN, True
     return found.rename_axis("cell")
 
 

@@ -52,7 +52,7 @@ TITLES = {"lee_human": "human", "gouwens_ephys": "mouse", "simulated_ephys": "si
 WITHOUT = "human only"
 # the second expert is trained on labelled target cells, not on the source
 CONTROL = "human only, two experts"
-ALL = "all"
+
 TEST_SHARE = 0.25  # number of test cells per training cell, labelled or not, with five folds
 
 
@@ -76,9 +76,8 @@ def published(dataset, kind):
     Data sets with spikes measured from threshold (``_relative``) have the same cells and the same
     published results.
     """
-    of_cells = PUBLISHED["dataset"] == dataset.removesuffix("_relative")
-    rows = PUBLISHED[of_cells & (PUBLISHED["kind"] == kind)]
-    return {row.model: (row.macro_f1, row.accuracy) for row in rows.itertuples()}
+    known = PUBLISHED.query("dataset == @dataset.removesuffix('_relative') and kind == @kind")
+    return known.set_index("model")[["macro_f1", "accuracy"]].T.to_dict("list")
 
 
 def accuracy_table(records, kind="types"):
@@ -126,8 +125,8 @@ def group_table(records, column):
     tables = {}
     for name, record in of_kind(records, "types").items():
         whole = scores_within(record, ["all"] * len(groups))
-        parts = scores_within(record, groups)
-        tables[LABELS[name]] = pd.concat([whole, parts[parts["cells"] >= FEWEST]])
+        parts = scores_within(record, groups).query("cells >= @FEWEST")
+        tables[LABELS[name]] = pd.concat([whole, parts])
     return pd.concat(tables, names=["model"])
 
 
@@ -135,34 +134,32 @@ def families_tables(records):
     """Importance of families by model and measure, and Spearman's rho between measures."""
     importance = {}
     agreement = {}
-    for name in INTERPRETED:
-        if f"{FAMILIES}_{name}" in records:
-            table = importance_table(records[f"{FAMILIES}_{name}"])
-            rho = table.corr("spearman")
-            importance[LABELS[name]] = table
-            agreement[LABELS[name]] = {
-                f"{a} and {b}": rho.loc[a, b] for a, b in combinations(rho, 2)
-            }
+    shown = of_kind(records, FAMILIES)
+    for name in [name for name in INTERPRETED if name in shown]:
+        table = importance_table(shown[name])
+        rho = table.corr("spearman")
+        importance[LABELS[name]] = table
+        agreement[LABELS[name]] = {f"{a} and {b}": rho.loc[a, b] for a, b in combinations(rho, 2)}
     return pd.concat(importance, axis=1), pd.DataFrame(agreement).T.rename_axis("model")
 
 
 def overview(saved_models):
     """Macro-F1 (mean ± SD over the repeats) of the main models on all data, with published ones."""
     rows = {}
-    for (dataset, title), kind in product(TITLES.items(), CLASSES_OF):
+    for (dataset, title), (kind, classes) in product(TITLES.items(), CLASSES_OF.items()):
         row = {}
         for name in OVERVIEW:
             path = Path(saved_models, dataset, f"{kind}_{name}.pickle")
             if path.exists():
                 record = load(path)
-                row["cells"] = str(len(record.true))
                 f1 = repeat_means(record)
+                row["cells"] = str(len(record.true))
                 row[LABELS[name]] = f"{f1.mean():.3f} ± {f1.std(ddof=1):.3f}"
-        if LABELS[REFERENCE] in row:
-            known = published(dataset, kind)
-            if known:
-                row["best published"] = f"{max(known.values())[0]:.3f}"
-            rows[f"{title}, {CLASSES_OF[kind]}"] = row
+        known = published(dataset, kind)
+        if row and known:
+            row["best published"] = f"{max(known.values())[0]:.3f}"
+        if row:
+            rows[f"{title}, {classes}"] = row
     if not rows:
         raise FileNotFoundError(f"no results in {saved_models}; `sbnn reproduce 05` computes them")
     return {"Macro-F1 on every data set": pd.DataFrame(rows).T.rename_axis("data").fillna("")}
@@ -175,8 +172,8 @@ def by_size(record):
     ``"all"``, because folds differ in size.
     """
     scores = record.scores
-    fixed = scores["n_cells"].isin([size for size in record.settings["sizes"] if size is not None])
-    scores = scores.assign(cells=scores["n_cells"].astype(str).where(fixed, ALL))
+    fixed = scores["n_cells"].isin(record.settings["sizes"])
+    scores = scores.assign(cells=scores["n_cells"].astype(str).where(fixed, "all"))
     of_folds = scores.groupby(["cells", "model", "method", "seed", "fold"], sort=False)
     return of_folds[["n_cells", "macro_f1", "accuracy"]].mean()
 
@@ -192,9 +189,9 @@ def gains(scores, over):
     others = wide.columns.difference([WITHOUT, over], sort=False)
     differences = wide[others].sub(wide[over], axis=0).stack().dropna()
     keys = ["cells", "model", "method"]
-    rows = {}
-    for key, of_folds in differences.groupby(keys):
-        rows[key] = corrected_difference(of_folds, TEST_SHARE)[:3]
+    rows = {
+        key: corrected_difference(its, TEST_SHARE)[:3] for key, its in differences.groupby(keys)
+    }
     return pd.DataFrame(rows, index=["gain", "low", "high"]).T.rename_axis(keys)
 
 
@@ -219,13 +216,13 @@ def all_tables(records):
         if of_kind(records, kind):
             tables[f"Accuracy, {classes}"] = accuracy_table(records, kind)
             tables[f"F1 of every class, {classes}"] = class_table(records, kind)
-    labels = records[CELLS].labels if CELLS in records else pd.DataFrame()
-    for column in GROUPS:
-        if column in labels and of_kind(records, "types"):
+    if CELLS in records and of_kind(records, "types"):
+        labels = records[CELLS].labels
+        for column in labels.columns.intersection(GROUPS):
             f1 = group_table(records, column)["macro_f1"]
             tables[f"Cells by class and {column}"] = pd.crosstab(labels["type"], labels[column])
             tables[f"Macro-F1 within {column}"] = f1.unstack(sort=False)
-    if any(name.startswith(FAMILIES) for name in records):
+    if of_kind(records, FAMILIES):
         importance, agreement = families_tables(records)
         importance.columns = importance.columns.map(": ".join)
         tables["Importance of the families: rise of the log loss, and attention"] = importance

@@ -18,15 +18,14 @@ from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
 from sbnn.results import Record
 
-# l1 penalty on the loadings, in units of correlation and thus independent of the number of cells
+# l1 penalty on the loadings, in units of correlation and thus independent of the number of cells:
+# a loading is zero if the covariance of its feature with the component is below about this
 ALPHA = 0.03
 LEAST_VARIANCE = 0.01  # each component must add at least this share of the variance of its family
 # ridge penalty of the projection on loadings that are not orthogonal; scikit-learn's default
 RIDGE = 0.01
 TOLERANCE = 1e-4  # relative change of the objective at which the search ends
-# with smaller penalties, coordinate descent does not converge, and no loading is zero anyway
-LEAST_ALPHA = 1e-6
-LEAST_SHARE = 1e-10  # share of the variance below which components are rounding errors
+
 #: Number of components for each family of time series, as published (Gouwens et al. 2020, Schwider
 #: and Ramezani 2026).
 PUBLISHED_COMPONENTS = {
@@ -51,18 +50,15 @@ FIXED = {"alpha": ALPHA, "balanced": True, "least_variance": LEAST_VARIANCE, "n_
 LABELS = ("type", "type5", "donor", "condition", "virus")
 
 
-def sparse_components(X, n_components, alpha=ALPHA, least_variance=LEAST_VARIANCE, random_state=0):
+def sparse_components(X, n_components, random_state):
     """Sparse principal components of centred data; each adds to the explained variance.
 
     Parameters
     ----------
     X : ndarray, shape (n, p)
     n_components : int or None
-        By default, the number of ordinary principal components that explain more than a share
-        `least_variance` of the variance.
-    alpha : float
-        A loading is zero if the covariance of its feature with the component is below about this.
-    least_variance : float
+        None takes the number of ordinary principal components that explain more than 1 % of the
+        variance.
     random_state : int
 
     Returns
@@ -83,10 +79,9 @@ def sparse_components(X, n_components, alpha=ALPHA, least_variance=LEAST_VARIANC
     total = float(np.square(X).sum())
     if total == 0:
         return np.zeros((0, p)), np.zeros((p, 0)), np.zeros(0)
-    least = max(least_variance, LEAST_SHARE)
     if n_components is None:
         shares = np.square(np.linalg.svd(X, compute_uv=False)) / total
-        n_components = int((shares > least).sum())
+        n_components = int((shares > LEAST_VARIANCE).sum())
     # The objective is the same for X and for R = Q'X, which is much smaller if there are more cells
     # than features.
     small = np.linalg.qr(X, mode="r") if n > p else X
@@ -95,9 +90,12 @@ def sparse_components(X, n_components, alpha=ALPHA, least_variance=LEAST_VARIANC
     small = np.vstack([small, -small]) / np.sqrt(2)
     # SparsePCA compares the penalty with sqrt(n) times the covariance of a feature with a component
     # of unit variance.
-    penalty = max(alpha, LEAST_ALPHA) * np.sqrt(n)
     pca = SparsePCA(
-        min(n_components, p), alpha=penalty, method="cd", tol=TOLERANCE, random_state=random_state
+        min(n_components, p),
+        alpha=ALPHA * np.sqrt(n),
+        method="cd",
+        tol=TOLERANCE,
+        random_state=random_state,
     ).fit(small)
     loadings = pca.components_[pca.components_.any(axis=1)]
     penalised = loadings @ loadings.T + RIDGE * np.eye(len(loadings))
@@ -105,7 +103,7 @@ def sparse_components(X, n_components, alpha=ALPHA, least_variance=LEAST_VARIANC
     scores = X @ projection
     R, order = qr(scores, mode="r", pivoting=True)
     explained = np.square(np.diagonal(R)) / total
-    kept = order[: len(explained)][explained > least]
+    kept = order[: len(explained)][explained > LEAST_VARIANCE]
     return loadings[kept], projection[:, kept] / scores[:, kept].std(axis=0), explained[: len(kept)]
 
 
@@ -191,12 +189,10 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         """Components of scaled, centred cells of shape (n, n_seen), one family after another."""
         self.loadings_ = {}
         self.explained_variance_ratio_ = {}
-        projections = []
+        self._projection = np.zeros((X.shape[1], 0))
         for family, inside in seen_columns(self.families_, self._seen).items():
             n_components = PUBLISHED_COMPONENTS.get(family)
-            loadings, part, explained = sparse_components(
-                X[:, inside], n_components, random_state=seed
-            )
+            loadings, part, explained = sparse_components(X[:, inside], n_components, seed)
             columns = self.families_[family]
             whole = np.zeros((len(loadings), len(columns)))
             whole[:, self._seen[columns]] = loadings
@@ -204,8 +200,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
             self.explained_variance_ratio_[family] = explained
             projection = np.zeros((X.shape[1], len(loadings)))
             projection[inside] = part
-            projections.append(projection)
-        self._projection = np.hstack(projections)
+            self._projection = np.hstack([self._projection, projection])
 
     def _forest_input(self, X):
         """Components, share of missing features by family and, if not `published`, features."""

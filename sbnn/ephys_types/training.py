@@ -48,31 +48,31 @@ def balanced_weights(counts):
     return counts.sum() / (len(counts) * counts)
 
 
-def effective_number_weights(counts, beta=EFFECTIVE_BETA):
+def effective_number_weights(counts):
     """Class weights with a mean of 1, inverse to effective numbers of cells (Cui et al. 2019).
 
     A class with n_c cells has an effective number of (1 - beta^n_c) / (1 - beta) cells.
     """
-    beta = torch.tensor(beta, dtype=torch.float64)
+    beta = torch.tensor(EFFECTIVE_BETA, dtype=torch.float64)
     weights = (1 - beta) / (1 - beta**counts)
     return (weights / weights.mean()).float()
 
 
-def focal(logits, labels, weights, gamma=FOCAL_GAMMA):
+def focal(logits, labels, weights):
     """Focal loss (Lin et al. 2017): cross-entropy in which confident cells have little weight.
 
-    A cell has weight (1 - p)^gamma if its true class has probability p. The weighted sum of the
+    A cell has weight (1 - p)^2 if its true class has probability p. The weighted sum of the
     losses is divided by the sum of the class `weights` of the cells, as in
     `torch.nn.functional.cross_entropy`.
     """
     log_p = F.log_softmax(logits, dim=1).gather(1, labels[:, None])[:, 0]
     others = -torch.expm1(log_p)  # 1 - p
-    losses = -(others**gamma) * log_p
+    losses = -(others**FOCAL_GAMMA) * log_p
     weights = weights[labels]
     return (weights * losses).sum() / weights.sum()
 
 
-def add_angular_margin(cosines, labels, margin=ARCFACE_MARGIN):
+def add_angular_margin(cosines, labels, margin):
     """Logits of ArcFace (Deng et al. 2019): scaled cosines, of true classes with a margin.
 
     The margin is added to the angle. Where their sum exceeds pi, the cosine would rise again and is
@@ -92,8 +92,6 @@ def validation_part(labels, share, groups, keep, random_state):
     Cells of a group stay together. Groups are visited in random order, and a group is taken if it
     reduces the distances between the class shares and `share`, summed over the classes.
     """
-    if groups is None:
-        groups = np.arange(len(labels))
     groups = np.unique(groups, return_inverse=True)[1]
     content = pd.crosstab(groups, labels).to_numpy()  # cells by group and class
     sizes = content.sum(axis=0)

@@ -16,7 +16,6 @@ from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
-from sbnn.data.typed_cells import families_of
 from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, lightgbm
 from sbnn.ephys_types.classifier import EphysTypeClassifier
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
@@ -224,12 +223,8 @@ class ZeroShotClassifier(TypeClassifier):
             scaled = self._scales[0].transform(X)
         else:
             scaled = self._on_scale(X, X)
-        model = self._unfitted()
-        if families is None:
-            self.classifier_ = model.fit(scaled, codes)
-        else:
-            family_of = families_of(self.families_, range(len(self._seen)))
-            self.classifier_ = model.fit(scaled, codes, family_of[self._seen])
+        of_families = [] if families is None else [self._family_of[self._seen]]
+        self.classifier_ = self._unfitted().fit(scaled, codes, *of_families)
         return self
 
     def _unfitted(self):
@@ -288,9 +283,7 @@ class SourcePriorClassifier(TypeClassifier):
         lacking = np.setdiff1d(self.classes_, source_y)
         if len(lacking):
             raise ValueError(f"source: no cell has the type {' or '.join(map(str, lacking))}")
-        cells = X
-        if unlabelled is not None:
-            cells = np.vstack([X, self._checked_cells(unlabelled, "unlabelled")])
+        cells = self._with_unlabelled(X, unlabelled)
         of_known = np.isin(source_y, self.classes_)
         source_X = source_X[of_known]
         source_codes = np.searchsorted(self.classes_, source_y[of_known])

@@ -1,5 +1,7 @@
 """Accuracy of transfer from one species to another, with few or no labels in the target."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
@@ -8,7 +10,6 @@ from sbnn.data.ephys_features import to_shared_features
 from sbnn.data.typed_cells import as_typed
 from sbnn.ephys_types import transfer
 from sbnn.ephys_types.classification import label_scores
-from sbnn.ephys_types.family_attention import TransferAttentionClassifier
 from sbnn.ephys_types.report import CONTROL, WITHOUT
 from sbnn.evaluation.folds import SEEDS, repeated_donor_folds
 from sbnn.evaluation.identity import described
@@ -45,50 +46,49 @@ def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
     The settings (scales, alignment, pseudo-cells) were chosen with knowledge of the scores from
     mouse to human, so these scores are optimistic; see ``benchmarks/ephys_types_tries.md``.
     """
-    cells = [as_typed(data) for data in (source, target)]
-    wanted = _unanswered("zero-shot", *cells, [{}], seeds)
+    species = as_typed(source), as_typed(target)
+    wanted = _unanswered("zero-shot", *species, [{}], seeds)
 
     def compute():
-        rows = []
+        shared = [as_typed(to_shared_features(data)) for data in (source, target)]
+        scores = []
         kept = {}
-        for start, end in ((0, 1), (1, 0)):
-            X, y = _scaled_and_types((source, target)[start])
-            target_X, types = _scaled_and_types((source, target)[end])
-            classes = np.union1d(y, types).astype(str)
-            for alignment in ("shift", "own", "source"):
-                for seed in seeds:
-                    model = transfer.ZeroShotClassifier(alignment=alignment, random_state=seed)
-                    probabilities = model.fit(X, y, target_X).predict_proba(target_X)
-                    row = {"way": f"{cells[start].name} -> {cells[end].name}"}
-                    row |= {"method": alignment, "seed": seed}
-                    row |= _scores(types, model.classes_[probabilities.argmax(1)], classes)
-                    if model.shares_ is not None:
-                        names = [f"share {name}" for name in model.classes_]
-                        row |= dict(zip(names, model.shares_, strict=True))
-                    rows.append(row)
-                    if not kept:
-                        kept["test_probabilities"] = probabilities
-                        kept["classes"] = model.classes_.astype(str)
-                        kept["types"] = types
-        return {"scores": pd.DataFrame(rows), **kept}
+        for i, j in ((0, 1), (1, 0)):
+            start = shared[i]
+            end = shared[j]
+            way = f"{species[i].name} -> {species[j].name}"
+            X = _scaled(start)
+            target_X = _scaled(end)
+            classes = np.union1d(start.y, end.y).astype(str)
+            for alignment, seed in product(("shift", "own", "source"), seeds):
+                model = transfer.ZeroShotClassifier(alignment=alignment, random_state=seed)
+                probabilities = model.fit(X, start.y, target_X).predict_proba(target_X)
+                row = {"way": way, "method": alignment, "seed": seed}
+                row |= _scores(end.y, model.classes_[probabilities.argmax(1)], classes)
+                if model.shares_ is not None:
+                    names = [f"share {name}" for name in model.classes_]
+                    row |= dict(zip(names, model.shares_, strict=True))
+                scores.append(row)
+                kept.setdefault("test_probabilities", probabilities)
+                kept.setdefault("classes", model.classes_.astype(str))
+        return {"scores": pd.DataFrame(scores), "types": shared[1].y} | kept
 
     return load_or_compute(wanted, compute, results, overwrite)
 
 
-def _scaled_and_types(data):
-    """Shared features on scales on which differences have one meaning, and types."""
-    shared = as_typed(to_shared_features(data))
-    return transfer.physiological_scale(shared.X, shared.feature_names), shared.y
+def _scaled(shared):
+    """Shared features on scales on which differences have one meaning."""
+    return transfer.physiological_scale(shared.X, shared.feature_names)
 
 
 def _unanswered(experiment, source, target, params, seeds, **settings):
     """Record without values, which identifies an experiment."""
-    settings = {
+    settings |= {
         "source": source.name,
         "source_sha256": source.sha256,
         "seeds": list(seeds),
         "version": VERSION,
-    } | settings
+    }
     return Record(experiment, target.name, target.sha256, params, seeds[0], settings)
 
 
@@ -101,7 +101,7 @@ def learning_curves(
     source,
     target,
     models,
-    network=None,
+    network,
     *,
     sizes=SIZES,
     seeds=SEEDS,
@@ -119,7 +119,7 @@ def learning_curves(
     models : dict of str to classifier
         Each model is fitted to all features of the labelled target cells. It is scored alone and in
         combination with a classifier of the source.
-    network : TransferAttentionClassifier, optional
+    network : TransferAttentionClassifier
         Network that is fitted to the shared features.
     sizes : sequence of int or None
         Numbers of labelled cells, which are drawn from the training cells of a fold and are the
@@ -145,8 +145,6 @@ def learning_curves(
     has the same settings and the same power but is fitted to the shared features of the labelled
     target cells.
     """
-    if network is None:
-        network = TransferAttentionClassifier()
     cells = as_typed(target)
     params = [{"model": name} for name in models]
     wanted = _unanswered(
@@ -188,12 +186,10 @@ def _by_experts(models, cells, source, target, known, others, test):
     A classifier of all features of the target predicts alone, with a second expert that is trained
     on the target, and with one that is trained on the source.
     """
-    source_X = transfer.physiological_scale(source.X, source.feature_names)
-    target_X = transfer.physiological_scale(target.X, target.feature_names)
+    target_X = _scaled(target)
     types = target.y[known]
-    unlabelled = target_X[others] if len(others) else None
     helper = transfer.SourcePriorClassifier()
-    helper.fit(target_X[known], types, (source_X, source.y), unlabelled)
+    helper.fit(target_X[known], types, (_scaled(source), source.y), target_X[others])
     tested = helper.prior_features(target_X[test])
     prior = helper.prior_.predict_proba(tested)
     # A second expert with the settings of the prior, fitted to the labelled target cells.
@@ -210,17 +206,14 @@ def _by_experts(models, cells, source, target, known, others, test):
 
 def _by_networks(network, source, target, known, others, test):
     """Probabilities of networks on the shared features: of the target alone, and in both ways."""
-    unlabelled = target.X[others] if len(others) else None
     training = target.X[known], target.y[known], target.families
     both = source.X, source.y
     predicted = {}
-    for method, way, given in (
-        (WITHOUT, "joint", None),
-        ("pretrained", "pretrained", both),
-        ("joint", "joint", both),
-    ):
-        model = clone(network).set_params(way=way)
-        model.fit(*training, source=given, unlabelled=unlabelled)
+    for method, given in ((WITHOUT, None), ("pretrained", both), ("joint", both)):
+        model = clone(network)
+        if given is not None:
+            model.set_params(way=method)
+        model.fit(*training, given, target.X[others])
         predicted["attention, shared features", method] = model.predict_proba(target.X[test])
     return predicted
 

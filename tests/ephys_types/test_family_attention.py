@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose
+from pytest import approx
 
 from sbnn.ephys_types.family_attention import (
     SETTINGS,
@@ -13,74 +15,77 @@ from sbnn.ephys_types.family_attention import (
 
 def network(n_members=1, dropout=0.0):
     generator = torch.Generator().manual_seed(0)
-    return FamilyAttentionNetwork(
-        [np.array([0, 2]), np.array([1])], 3, n_members, 4, 5, dropout, generator
-    ).double()
+    columns = [np.array([0, 2]), np.array([1])]
+    return FamilyAttentionNetwork(columns, 3, n_members, 4, 5, dropout, generator).double()
 
 
-def test_a_network_written_out():
-    """One member and one cell, by the formulas and numpy alone."""
-    net, x = network(), np.array([0.5, -1.0, 2.0])
-    p = {name: value.detach().numpy()[0] for name, value in net.named_parameters()}
-
-    def silu(z):
-        return z / (1 + np.exp(-z))
-
-    embedding = p["embedding"].copy()
-    embedding[1, :4] = embedding[[0, 2], 4:] = 0  # a family reads its own columns
-    tokens = silu(x @ embedding + p["embedding_bias"][0]).reshape(2, 4)
-    scores = (tokens * p["score"]).sum(1) + p["score_bias"][0]
-    weights = np.exp(scores) / np.exp(scores).sum()
-    said = silu((tokens * weights[:, None] * 2).ravel() @ p["hidden"] + p["hidden_bias"][0])
-    logits, attention = net(torch.tensor(x)[None, None], torch.ones(1, 1, 3).double())
-    np.testing.assert_allclose(attention[0, 0].detach(), weights, atol=1e-12)
-    np.testing.assert_allclose(
-        logits[0, 0].detach(), said @ p["head"] + p["head_bias"][0], atol=1e-12
-    )
+def silu(z):
+    return z / (1 + np.exp(-z))
 
 
-def test_fillers_of_missing_values_are_not_read():
-    net, x = network(), torch.randn(1, 6, 3).double()
-    measured = torch.ones(1, 6, 3).double()
-    measured[0, :, 2] = 0  # one of a family's two features
-    measured[0, 3:, 1] = 0  # all of a family's
-    other = torch.where(measured == 1, x, torch.full_like(x, 77.0))
-    for one, again in zip(net(x, measured), net(other, measured), strict=True):
-        torch.testing.assert_close(one, again, rtol=0, atol=0)
-    attention = net(x, measured)[1][0]
-    assert (attention[3:, 1] == 0).all()
-    torch.testing.assert_close(attention.sum(1), torch.ones(6).double())
+def test_a_network_written_out(rng):
+    """Two members and five cells, by the formulas and numpy alone."""
+    net = network(n_members=2)
+    x = rng.normal(size=(2, 5, 3))
+    measured = np.ones((2, 5, 3))
+    measured[:, 1, 2] = 0  # one of a family's two features
+    measured[:, 3:, 1] = 0  # all of a family's
+    with torch.no_grad():
+        for bias in net.parameters():
+            bias += 0.1 * torch.randn(bias.shape, generator=torch.Generator().manual_seed(1))
+        found, attention = net(torch.tensor(x), torch.tensor(measured))
+    for member in range(2):
+        p = {name: value.detach().numpy()[member] for name, value in net.named_parameters()}
+        p["embedding"][1, :4] = p["embedding"][[0, 2], 4:] = 0  # a family reads its own columns
+        for cell in range(5):
+            read = x[member, cell] * measured[member, cell]
+            tokens = silu(read @ p["embedding"] + p["embedding_bias"][0]).reshape(2, 4)
+            weights = np.exp((tokens * p["score"]).sum(1) + p["score_bias"][0])
+            weights *= [1, cell < 3]
+            weights /= weights.sum()
+            hidden = silu(
+                (tokens * weights[:, None] * 2).ravel() @ p["hidden"] + p["hidden_bias"][0]
+            )
+            assert_allclose(attention[member, cell], weights, atol=1e-12)
+            expected = hidden @ p["head"] + p["head_bias"][0]
+            assert_allclose(found[member, cell], expected, atol=1e-12)
 
 
 def test_members_share_nothing_and_drop_out():
-    net, x = network(n_members=2), torch.randn(2, 4, 3).double()
-    logits, _ = net(x, torch.ones_like(x))
-    logits[0].sum().backward()
+    net, x = network(n_members=2, dropout=0.5), torch.randn(2, 4, 3).double()
+    first, second = (net(x, torch.ones_like(x))[0] for _ in range(2))
+    assert not torch.equal(first, second)
+    first, second = (net.eval()(x, torch.ones_like(x))[0] for _ in range(2))
+    assert torch.equal(first, second)
+    first[0].sum().backward()
     for parameter in net.parameters():
-        assert (parameter.grad[1] == 0).all()
+        assert not parameter.grad[1].any()
         assert not torch.equal(parameter[0], parameter[1]) or not parameter[0].any()
-    dropping = network(dropout=0.5)
-    assert not torch.equal(*(dropping(x[:1], torch.ones_like(x[:1]))[0] for _ in range(2)))
-    assert torch.equal(*(dropping.eval()(x[:1], torch.ones_like(x[:1]))[0] for _ in range(2)))
 
 
-def test_a_tenth_of_the_features_is_left_out_at_each_step(rng, monkeypatch):
-    seen, forward = [], FamilyAttentionNetwork.forward
-    watched = lambda self, x, known: seen.append(known.mean().item()) or forward(self, x, known)  # noqa: E731
-    monkeypatch.setattr(FamilyAttentionNetwork, "forward", watched)
-    FamilyAttentionClassifier(n_steps=9, n_members=1).fit(
-        rng.normal(size=(60, 8)), np.arange(60) % 2
+def test_noise_is_added_and_a_tenth_of_the_features_is_left_out(monkeypatch):
+    model = FamilyAttentionClassifier(n_members=3)
+    model._settings = {"noise": 0.5, "batch_size": 200}
+    seen = []
+    model.network_ = lambda x, known: seen.append((x, known)) or (torch.zeros(3, 200, 2), None)
+    x = torch.arange(100.0).repeat(40, 1).T
+    target = (torch.arange(100) > 9).long()
+    losses = model._losses(
+        x, torch.ones(100, 40), target, torch.Generator().manual_seed(0), None, None
     )
-    assert np.mean(seen) == pytest.approx(0.9, abs=0.02)
+    assert next(losses) == approx(3 * np.log(2))
+    [(noisy, known)] = seen
+    assert known.mean() == approx(0.9, abs=0.01)
+    cells = noisy.mean(2).round()
+    assert (noisy - cells[..., None]).std() == approx(0.5, abs=0.01)
+    assert (cells > 9).float().mean() == approx(0.5, abs=0.06)  # classes are equally frequent
 
 
-@pytest.mark.parametrize(
-    ("n_cells", "share"), [(50, 0), (500, 0), (500 * 10**0.25, 0.25), (5000, 1), (9000, 1)]
-)
+@pytest.mark.parametrize(("n_cells", "share"), [(50, 0), (500 * 10**0.25, 0.25), (9000, 1)])
 def test_settings_change_with_the_logarithm_of_the_number_of_cells(n_cells, share):
     model = FamilyAttentionClassifier(n_members=1)
-    model.families_, model._seen = {"one": np.arange(2)}, np.ones(2, bool)
+    model.families_ = {"one": np.arange(2)}
+    model._seen = np.ones(2, bool)
     model._build(2, n_cells, torch.Generator())
-    assert model._settings == pytest.approx(
-        {name: few + share * (many - few) for name, (few, many) in SETTINGS.items()}
-    )
+    expected = {name: few + share * (many - few) for name, (few, many) in SETTINGS.items()}
+    assert model._settings == approx(expected)

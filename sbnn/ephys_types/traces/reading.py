@@ -8,6 +8,7 @@ import logging
 import re
 import warnings
 from contextlib import contextmanager
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,7 +39,7 @@ SOURCE = "twelve families of IPFX feature vectors from NWB recordings"
 class CellVectors(NamedTuple):
     """Result for one recording."""
 
-    values: np.ndarray  # of shape (2607,)
+    features: np.ndarray  # of shape (2607,)
     donor: str
     species: str
     notes: tuple[str, ...]  # on missing parts
@@ -97,29 +98,20 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
     if not cells:
         reasons = "; ".join(f"{some(names)}: {reason}" for reason, names in dropped.items())
         raise ValueError(f"no file holds a cell whose features can be computed: {reasons}")
-    names = pd.Index(list(cells), dtype=object)
-    metadata = pd.DataFrame(
-        {
-            "donor": [its.donor for its in cells.values()],
-            "species": [its.species for its in cells.values()],
-            "file": [files[cell].name for cell in cells],
-            "notes": ["; ".join(its.notes) for its in cells.values()],
-        },
-        names,
-    )
+    found = pd.DataFrame(list(cells.values()), pd.Index(list(cells), dtype=object))
+    found["file"] = [files[cell].name for cell in cells]
+    found["notes"] = found["notes"].str.join("; ")
     units = trace_units()
-    table = pd.DataFrame(np.stack([its.values for its in cells.values()]), names, list(units))
-    checksums = {files[cell].name: its.sha256 for cell, its in cells.items()}
+    checksums = dict(zip(found["file"], found["sha256"], strict=True))
+    content = {"files": fingerprint_files(checksums), "settings": settings}
     return typed_cells(
-        table,
-        metadata,
+        pd.DataFrame(np.stack(found["features"]), found.index, list(units)),
+        found[["donor", "species", "file", "notes"]],
         trace_families(),
         units,
         name="traces",
         source=SOURCE,
-        sha256=fingerprint_parameters(
-            {"files": fingerprint_files(checksums), "settings": settings}
-        ),
+        sha256=fingerprint_parameters(content),
         files=checksums,
         dropped=dropped,
     )
@@ -133,10 +125,10 @@ def write_traces(features, path):
     both files.
     """
     path = results_path(path)
-    cells = path.with_name(f"{path.stem}_cells{path.suffix}")
-    for table, file in ((features.to_df(), path), (features.obs, cells)):
+    tables = {path: features.to_df(), path.with_stem(f"{path.stem}_cells"): features.obs}
+    for file, table in tables.items():
         write_atomically(table.to_csv(index_label="cell").encode(), file, b"cell,")
-    return path, cells
+    return tuple(tables)
 
 
 def find_recordings(paths):
@@ -154,7 +146,7 @@ def find_recordings(paths):
     if not found:
         raise FileNotFoundError(f"paths: no .nwb in {paths}")
     files = {}
-    for path in sorted(found, key=lambda path: (path.name, str(path))):
+    for path in sorted(found, key=attrgetter("name", "parts")):
         session = re.search(r"(?:^|_)ses-([^_.]+)", path.name)
         cell = session[1] if session else path.stem
         if cell in files:
@@ -180,15 +172,12 @@ def cell_vectors(path, sha256, settings):
     with quiet(), NWBHDF5IO(str(path), mode="r", load_namespaces=True) as file:
         nwb = file.read()
         sweeps, notes = sweeps_of(nwb)
-        vectors = {}
-        missing = ["no sweep was recognised as a short square, long square or ramp"]
-        if any(sweeps.values()):
-            vectors, missing = vectors_of(sweeps)
+        vectors, missing = vectors_of(sweeps)
         notes += missing
         if not vectors:
             raise ValueError(f"no family of features can be computed ({'; '.join(notes)})")
-        donor = str(getattr(nwb.subject, "subject_id", "") or "")
-        species = str(getattr(nwb.subject, "species", "") or "")
+        donor = getattr(nwb.subject, "subject_id", None) or ""
+        species = getattr(nwb.subject, "species", None) or ""
     return CellVectors(joined(vectors), donor, species, tuple(notes), sha256)
 
 
@@ -202,8 +191,7 @@ def quiet():
     root.addHandler(swallow)
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             yield
     finally:
         logging.disable(level)

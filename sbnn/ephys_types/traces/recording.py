@@ -18,14 +18,7 @@ from pynwb.icephys import CurrentClampSeries, CurrentClampStimulusSeries, IZeroC
 from scipy.ndimage import median_filter
 from scipy.signal import resample_poly
 
-from sbnn.ephys_types.traces.vectors import (
-    LONG_SQUARE,
-    PROTOCOLS,
-    RAMP,
-    RATE,
-    SHORT_SQUARE,
-    STEP_MARGIN,
-)
+from sbnn.ephys_types.traces.vectors import PROTOCOLS, RAMP, RATE, SQUARES, STEP_MARGIN
 
 # If a sweep is stopped early, the rig writes zeros (or NaN) for the unrecorded part, which lasts 19
 # ms or more. Real voltages are zero only for single samples.
@@ -41,24 +34,22 @@ _REST = 0.01  # in s; the median voltage over this time before the onset is the 
 class Window(NamedTuple):
     """Recorded time, in seconds, that is needed and used around the stimuli of a protocol."""
 
+    length: float  # of the stimulus
     needed_before: float
     before: float
-    needed_after: float = 0.0
-    after: float | None = None  # None: up to the end of the sweep
+    needed_after: float
+    after: float
 
 
 _WINDOWS = {
-    "short_square": Window(0.02, 0.02, 0.06, 0.1),
-    "long_square": Window(STEP_MARGIN, STEP_MARGIN, STEP_MARGIN, STEP_MARGIN + 0.05),
-    "ramp": Window(0.02, 0.1),
+    "short_square": Window(0.003, 0.02, 0.02, 0.06, 0.1),
+    "long_square": Window(1.0, STEP_MARGIN, STEP_MARGIN, STEP_MARGIN, STEP_MARGIN + 0.05),
+    "ramp": Window(0.0, 0.02, 0.1, 0.0, np.inf),  # used up to the end of the sweep
 }
-_LENGTH = {"short_square": 0.003, "long_square": 1.0}
-#: Plausible ranges of voltages before a stimulus, amplitudes of square currents, and sampling
-#: rates.
+#: Plausible ranges of voltages before a stimulus and of amplitudes of square currents.
 PLAUSIBLE = {
     "voltage before the stimuli": (-120.0, -10.0, "mV"),
     "largest square current": (3.0, 20_000.0, "pA"),
-    "sampling rate": (10_000.0, 1_000_000.0, "Hz"),
 }
 
 
@@ -123,7 +114,6 @@ def stored_sweeps(nwb):
         if not np.isclose(*rates, rtol=1e-6):
             notes.append(f"sweep {response.name} and its stimulus are sampled at {rates} Hz")
             continue
-        check_scale("sampling rate", rates[0])
         number = place if response.sweep_number is None else int(response.sweep_number)
         name = response.stimulus_description or stimulus.stimulus_description or ""
         sweeps.append(StoredSweep(number, name, float(rates[0]), response, stimulus))
@@ -176,32 +166,28 @@ def _end_of_recording(missing, least):
 def check_scale(quantity, value):
     """Reject a value that is implausible for a recording, as if from a wrong unit or conversion."""
     low, high, unit = PLAUSIBLE[quantity]
-    if not low <= value <= high:
+    if value < low or value > high:
         raise ValueError(
             f"{quantity}: {value:.4g} {unit}, expected {low:g} to {high:g}; wrong unit?"
         )
 
 
 @cache
-def _protocols():
-    """Kind of each stimulus name in IPFX: one of the protocols, or "other" (such as a search)."""
-    ontology = StimulusOntology.default()
-    kinds = {}
-    for stimulus in ontology.stimuli:
-        names = stimulus.tags("name", flat=True)[1:]
-        if "Unknown" in names:
-            continue
-        kind = "other"
-        for protocol in PROTOCOLS:
-            if set(names) & set(getattr(ontology, f"{protocol}_names")):
-                kind = protocol
-        kinds |= dict.fromkeys((*names, *stimulus.tags("code", flat=True)[1:]), kind)
-    return kinds
-
-
 def named_protocol(stimulus_name):
-    """Kind of stimulus for a name such as ``"X4PS_SupraThresh_DA_0"``; None if unknown."""
-    return _protocols().get(re.sub(r"_DA_\d+$", "", stimulus_name).split("[")[0])
+    """Protocol that a name such as ``"X4PS_SupraThresh_DA_0"`` has in IPFX.
+
+    It is "other" if the name is known, but of another protocol (such as a search), and None if the
+    name is unknown.
+    """
+    name = re.sub(r"_DA_\d+$", "", stimulus_name).split("[")[0]
+    ontology = StimulusOntology.default()
+    for stimulus in ontology.stimuli:
+        if stimulus.has_tag(name) and not stimulus.has_tag("Unknown"):
+            for protocol in PROTOCOLS:
+                if any(map(stimulus.has_tag, getattr(ontology, f"{protocol}_names"))):
+                    return protocol
+            return "other"
+    return None
 
 
 def stimulus_of(current, rate):
@@ -212,7 +198,7 @@ def stimulus_of(current, rate):
     other = Stimulus("other", 0, 0.0, 0.0)
     if len(current) < 2:
         return other
-    baseline = np.median(current[: max(round(_BASELINE * rate), 1)])
+    baseline = np.median(current[: round(_BASELINE * rate)])
     size = current - baseline
     noise = 1.05 * np.median(np.abs(np.diff(size)))  # SD of the noise, if it is white
     if noise > 0:
@@ -244,10 +230,9 @@ def stimulus_of(current, rate):
 
 def _square_of(length):
     """Protocol of a square current by its length in seconds; "square" for any other length."""
-    if SHORT_SQUARE[0] <= length <= SHORT_SQUARE[1]:
-        return "short_square"
-    if LONG_SQUARE[0] <= length <= LONG_SQUARE[1]:
-        return "long_square"
+    for kind, (shortest, longest) in SQUARES.items():
+        if shortest <= length <= longest:
+            return kind
     return "square"
 
 
@@ -312,18 +297,15 @@ class UnusableSweep(ValueError):
 def _check_scales(found):
     """Reject recordings with implausible voltages or currents."""
     rest = [_at_rest(*sweep) for sweep in found]
-    if not np.isnan(rest).all():
-        check_scale("voltage before the stimuli", float(np.nanmedian(rest)))
+    check_scale("voltage before the stimuli", np.nanmedian(rest))
     squares = [abs(stimulus.amplitude) for _, stimulus, _ in found if stimulus.kind != "ramp"]
-    if squares:
-        check_scale("largest square current", max(squares))
+    check_scale("largest square current", max(squares, default=np.nan))
 
 
 def _at_rest(stored, stimulus, voltage):
     """Voltage just before a stimulus; NaN if nothing was recorded there."""
     start = max(stimulus.onset - round(_REST * stored.rate), 0)
-    before = voltage[start : stimulus.onset]
-    return float(np.median(before)) if len(before) else np.nan
+    return np.median(voltage[start : stimulus.onset])
 
 
 def _cut(stored, stimulus, voltage):
@@ -342,25 +324,19 @@ def _cut(stored, stimulus, voltage):
     steps = min(ceil(window.before * rate / ratio.denominator - 1e-6), onset // ratio.denominator)
     n_before = steps * ratio.numerator
     if n_before < window.needed_before * RATE:
-        raise UnusableSweep(
-            f"less than {1000 * window.needed_before:g} ms recorded before the stimulus"
-        )
-    end = None
-    if window.after is not None:
-        stop = onset + round(_LENGTH[stimulus.kind] * rate)
-        end = stop + round(window.after * rate)
-        if len(voltage) - stop < window.needed_after * rate:
-            raise UnusableSweep(
-                f"less than {1000 * window.needed_after:g} ms recorded after the stimulus"
-            )
-    v = voltage[onset - steps * ratio.denominator : end]
+        raise UnusableSweep(f"less than {window.needed_before:g} s recorded before the stimulus")
+    stop = onset + round(window.length * rate)
+    if len(voltage) - stop < window.needed_after * rate:
+        raise UnusableSweep(f"less than {window.needed_after:g} s recorded after the stimulus")
+    end = min(stop + window.after * rate, len(voltage))
+    v = voltage[onset - steps * ratio.denominator : round(end)]
     if ratio != 1:
         v = resample_poly(v, ratio.numerator, ratio.denominator, padtype="line")
     t = (np.arange(len(v)) - n_before) / RATE
+    amplitude = stimulus.amplitude
     if stimulus.kind == "ramp":
-        amplitude = stimulus.amplitude
         i = np.clip(t / stimulus.length, 0, None) * amplitude
     else:
-        amplitude = float(np.rint(stimulus.amplitude))
-        i = np.where((t >= 0) & (t < _LENGTH[stimulus.kind]), amplitude, 0.0)
+        amplitude = float(np.rint(amplitude))
+        i = np.where((t >= 0) & (t < window.length), amplitude, 0.0)
     return CutSweep(stored.number, amplitude, t, np.ascontiguousarray(v), i)

@@ -22,7 +22,7 @@ from sbnn.data.fingerprint import fingerprint_parameters
 #: Samples per second of all analysed traces; recordings with another rate are resampled.
 RATE = 50_000
 #: Ranges of length, in seconds, by which square stimuli are recognised.
-SHORT_SQUARE, LONG_SQUARE = (0.0025, 0.0035), (0.995, 1.005)
+SQUARES = {"short_square": (0.0025, 0.0035), "long_square": (0.995, 1.005)}
 #: Minimum length of a ramp in seconds.
 RAMP = 0.1
 
@@ -43,8 +43,18 @@ _AP = round(AP_WINDOW * RATE)
 #: Name, number of values and unit of each family, in the order of the columns.
 TABLE = pd.read_csv(Path(__file__).with_name("vectors.csv"), keep_default_na=False)
 VECTORS = tuple(map(tuple, TABLE.to_numpy().tolist()))
+SIZES = dict(zip(TABLE["family"], TABLE["size"], strict=True))
 _END = 1.0  # in s, end of a long square; all stimuli begin at 0
-_AFTER_SHORT = 0.053  # in s, end of the search for the spike of a short square
+# Options of the detection of spikes, besides those of IPFX; `end` is the end of the search, in s.
+OPTIONS = {
+    "short_square": {
+        "end": 0.053,
+        "est_window": [0.0, 0.001],
+        "reject_at_stim_start_interval": 0.0002,
+    },
+    "long_square": {"end": _END, "min_peak": MIN_PEAK},
+    "ramp": {},
+}
 #: Errors that IPFX raises for sweeps that it cannot analyse.
 _FAULTS = (ArithmeticError, AssertionError, FeatureError, LookupError, TypeError, ValueError)
 
@@ -57,7 +67,7 @@ def trace_families():
     ``psth`` have parts for the sweeps at rheobase and at 40 and 80 pA above rheobase.
     ``step_subthresh`` has parts for the steps of -30, -50 and -90 pA.
     """
-    return {name: [f"{name}_{i}" for i in range(size)] for name, size, _ in VECTORS}
+    return {name: [f"{name}_{i}" for i in range(size)] for name, size in SIZES.items()}
 
 
 def trace_units():
@@ -67,7 +77,7 @@ def trace_units():
 
 def joined(vectors):
     """Concatenated vectors of a cell, ndarray of shape (2607,); NaN for missing families."""
-    return np.concatenate([vectors.get(name, np.full(size, np.nan)) for name, size, _ in VECTORS])
+    return np.concatenate([vectors.get(name, np.full(n, np.nan)) for name, n in SIZES.items()])
 
 
 def settings_fingerprint():
@@ -78,7 +88,7 @@ def settings_fingerprint():
             "ipfx": version("ipfx"),
             "vectors": VECTORS,
             "rate": RATE,
-            "stimuli": [SHORT_SQUARE, LONG_SQUARE, RAMP],
+            "stimuli": [*SQUARES.values(), RAMP],
             "levels": [LEVELS, LEVEL_TOLERANCE, STEPS, STEP_TOLERANCE, NORM_STEP],
             "bins": [AP_WINDOW, BIN_MS, STEP_BIN, STEP_MARGIN, ISI_POINTS, MIN_PEAK],
         }
@@ -109,19 +119,16 @@ def vectors_of(sweeps):
     ways = {}
     if squares.sweeps:
         ways = _of_spike_trains(squares, notes) | _of_steps(squares, notes)
-    for family, size, _ in VECTORS:
-        if family not in ways:
-            continue
+    for family, function in ways.items():
         try:
-            vector = np.asarray(ways[family](), dtype=np.float64)
+            vector = np.asarray(function(), dtype=np.float64)
         except _FAULTS as error:
             notes.append(f"{family}: {_reason(error)}")
             continue
-        if vector.shape == (size,) and np.isfinite(vector).all():
+        if vector.shape == (SIZES[family],) and np.isfinite(vector).all():
             vectors[family] = vector
         else:
-            n_finite = np.isfinite(vector).sum()
-            notes.append(f"{family}: IPFX gives {n_finite} finite values, expected {size}")
+            notes.append(f"{family}: IPFX does not give {SIZES[family]} finite values")
     return vectors, notes
 
 
@@ -130,18 +137,10 @@ def _analyse(kind, cut, notes):
     if not cut:
         notes.append(f"no {kind.replace('_', ' ')} sweep")
         return Analysed([], [], pd.DataFrame(columns=["avg_rate", "stim_amp"]))
-    options = dsf.detection_parameters(StimulusType(kind)).copy()
-    options["start"] = 0.0
-    extra = []
-    if kind == "long_square":
-        options |= {"end": _END, "min_peak": MIN_PEAK}
-        extra = ["peak_deflect", "v_baseline"]
-    elif kind == "short_square":
-        options |= {"end": _AFTER_SHORT, "est_window": [0.0, 0.001]}
-        options["reject_at_stim_start_interval"] = 0.0002
+    options = dsf.detection_parameters(StimulusType(kind)) | OPTIONS[kind]
+    extra = ["peak_deflect", "v_baseline"] if kind == "long_square" else []
     made = [_ipfx_sweep(sweep) for sweep in cut]
-    finder, train = dsf.extractors_for_sweeps(SweepSet(made), **options)
-    without_clipped = kind == "short_square"
+    finder, train = dsf.extractors_for_sweeps(SweepSet(made), start=0.0, **options)
     sweeps = []
     spikes = []
     rows = []
@@ -149,7 +148,7 @@ def _analyse(kind, cut, notes):
         trace = sweep.t, sweep.v, sweep.i
         try:
             found = finder.process(*trace)
-            row = train.process(*trace, found, extra, exclude_clipped=without_clipped)
+            row = train.process(*trace, found, extra, exclude_clipped=kind == "short_square")
         except _FAULTS as error:
             notes.append(f"sweep {source.number}: IPFX cannot analyse it ({_reason(error)})")
             continue
@@ -164,8 +163,8 @@ def _ipfx_sweep(cut):
     whole = (0, len(cut.t) - 1)
     onset = int(np.flatnonzero(cut.t >= 0)[0])
     end = int(np.flatnonzero(cut.i)[-1])
-    epochs = {"test": None, "sweep": whole, "recording": whole, "experiment": whole}
-    epochs["stim"] = (onset, end)
+    epochs = dict.fromkeys(("sweep", "recording", "experiment"), whole)
+    epochs |= {"test": None, "stim": (onset, end)}
     return Sweep(cut.t, cut.v, cut.i, "CurrentClamp", float(RATE), cut.number, epochs)
 
 
@@ -240,24 +239,19 @@ def _of_spike_trains(squares, notes):
             features, np.array(LEVELS), amp_tolerance=LEVEL_TOLERANCE
         )
     except _FAULTS as error:
-        listed = ", ".join(f"+{level}" for level in LEVELS)
         reason = _reason(error)
-        notes.append(f"spike features need sweeps at two of: rheobase {listed} pA ({reason})")
+        notes.append(f"spike features need sweeps at two of rheobase + {LEVELS} pA ({reason})")
         return ways
-    missing = []
     for level, spikes in zip(LEVELS, levels, strict=True):
         if spikes is None:
-            missing.append(f"+{level} pA")
-    if missing:
-        listed = ", ".join(missing)
-        notes.append(f"no sweep at rheobase {listed}; IPFX fills in values of neighbouring sweeps")
-    functions = {"inst_freq": fv.inst_freq_vector, "psth": fv.psth_vector}
-    for family in TABLE["family"]:
+            notes.append(f"no sweep at rheobase +{level} pA; IPFX fills in neighbouring sweeps")
+    span = levels, 0.0, _END, BIN_MS
+    ways["inst_freq"] = partial(fv.inst_freq_vector, *span)
+    ways["psth"] = partial(fv.psth_vector, *span)
+    for family in SIZES:
         if family.startswith("spiking_"):
             feature = family.removeprefix("spiking_")
-            functions[family] = partial(fv.spike_feature_vector, feature)
-    for family, function in functions.items():
-        ways[family] = partial(function, levels, 0.0, _END, width=BIN_MS)
+            ways[family] = partial(fv.spike_feature_vector, feature, *span)
     return ways
 
 
@@ -271,14 +265,9 @@ def _of_steps(squares, notes):
     if not steps:
         notes.append("no hyperpolarising long square")
         return {}
-    missing = []
     for step in STEPS:
-        if min(abs(amplitude - step) for amplitude in steps) > STEP_TOLERANCE:
-            missing.append(f"{step} pA")
-    if missing:
-        listed = ", ".join(missing)
-        notes.append(f"no step at {listed}; IPFX scales the response to the nearest steps")
-
+        if np.abs(np.array(list(steps)) - step).min() > STEP_TOLERANCE:
+            notes.append(f"no step at {step} pA; IPFX scales the responses to other steps")
     bins = {"extend_duration": STEP_MARGIN, "subsample_interval": STEP_BIN}
     span = (0.0, _END)
     subthresh = partial(
