@@ -23,21 +23,17 @@ from sbnn.results import Record
 
 @pytest.mark.parametrize(
     ("options", "n_panels", "places"),
-    [
-        ({"n_folds": 1}, 3, [-1, 1]),
-        ({"variants": (False,)}, 2, [-1, 1]),
-        ({"widths": (2, 4, 6, 8)}, 3, [-6, -2, 2, 6]),
-    ],
+    [({"n_folds": 1, "variants": (False,)}, 2, [-1, 1]), ({"widths": (2, 4, 6)}, 3, [-4, 0, 4])],
 )
-def test_bottleneck_comparison_of_any_grid(options, n_panels, places):
+def test_networks_of_as_many_genes_are_drawn_side_by_side(options, n_panels, places):
     network = network_record(**options)
-    n_folds = len(network.test_r2)
-    figure = plotting.bottleneck_comparison(network, linear_record(n_folds=n_folds), ridge_record())
+    linear = linear_record(n_folds=len(network.test_r2))
+    figure = plotting.bottleneck_comparison(network, linear, ridge_record())
     assert_tidy(figure)
     assert len(figure.axes) == n_panels
     lines = figure.axes[0].lines
-    dots = [line.get_xdata()[0] for line in lines if line.get_marker() in ("o", "s", "^", "v")]
-    assert dots == pytest.approx([5 * 1.045**place for place in places]), "side by side"
+    dots = [line.get_xdata()[0] for line in lines if line.get_marker() in ("o", "s", "^")]
+    assert dots == pytest.approx([5 * 1.045**place for place in places])
 
 
 def test_published_values_stand_next_to_their_models():
@@ -55,14 +51,10 @@ def test_published_values_stand_next_to_their_models():
 
 
 def test_linear_models_of_the_smallest_and_largest_rank_have_at_most_as_many_genes():
-    network = network_record()
     srrr = linear_record(ranks=(2, 8, 16))
-    assert curves.srrr_levels(None, network) == []
-    levels = curves.srrr_levels(srrr, network)
-    assert [rank for rank, *_ in levels] == [2, 16]
-    for (_, r2, n_genes), point in zip(levels, (5, 19), strict=True):
-        assert n_genes == 3
-        assert r2 == pytest.approx(srrr.test_r2[:, point].sum() / 3)
+    levels = curves.srrr_levels(srrr, network_record())
+    expected = [(rank, srrr.test_r2[:, point].mean(), 3) for rank, point in ((2, 5), (16, 19))]
+    np.testing.assert_allclose(levels, expected)
 
 
 def test_widths_that_a_record_lacks_are_left_out():
@@ -72,30 +64,23 @@ def test_widths_that_a_record_lacks_are_left_out():
     assert curves.points_by_width(network, None, group_lasso=0.1) == every
 
 
-def test_norms_are_sorted_and_averaged_on_the_log_scale():
-    network = network_record(widths=(2,), variants=(True,))
-    _, panel = plotting.training_curves(network).axes
-    for point, line in enumerate(panel.lines[:4]):
-        own = [sorted(norms, reverse=True) for norms in network.gene_norms[:, point].tolist()]
-        mean = np.prod(own, axis=0) ** (1 / 3)
-        np.testing.assert_allclose(line.get_ydata(), mean)
-        np.testing.assert_array_equal(line.get_xdata(), range(1, 41))
-
-
-def test_curves_are_means_with_bands_of_one_sample_sd():
+def test_curves_have_bands_of_one_sample_sd_and_norms_are_averaged_on_the_log_scale():
     network = network_record(widths=(2,), lassos=(0.1,), variants=(True,))
-    panel, _ = plotting.training_curves(network, linear_record()).axes
+    panel, right = plotting.training_curves(network, linear_record()).axes
     r2 = np.array([table.eval_r2.to_numpy()[5:] for table in network.history[0]])
-    mean = r2.mean(0)
+    mean, spread = r2.mean(0), r2.std(0, ddof=1)
     np.testing.assert_allclose(panel.lines[0].get_ydata(), mean)
     band = panel.collections[0].get_paths()[0].vertices
-    for epoch, spread in enumerate(r2.std(0, ddof=1), 1):
-        heights = band[band[:, 0] == epoch, 1]
-        ends = mean[epoch - 1] - spread, mean[epoch - 1] + spread
+    for epoch in range(15):
+        heights = band[band[:, 0] == epoch + 1, 1]
+        ends = mean[epoch] - spread[epoch], mean[epoch] + spread[epoch]
         assert (heights.min(), heights.max()) == pytest.approx(ends)
     low, high = panel.get_ylim()
     assert low < mean.min()
-    assert high > (mean + r2.std(0, ddof=1)).max()
+    assert high > (mean + spread).max()
+    norms = np.sort(network.gene_norms[:, 0].astype(float))[:, ::-1]
+    np.testing.assert_allclose(right.lines[0].get_ydata(), norms.prod(0) ** (1 / 3))
+    np.testing.assert_array_equal(right.lines[0].get_xdata(), range(1, 41))
 
 
 @pytest.mark.parametrize("straight", [(0,), (0, 1, 2)])
@@ -103,16 +88,14 @@ def test_figures_of_folds_without_pretraining(straight):
     network = network_record()
     rng = np.random.default_rng(1)
     for params, tables in zip(network.params, network.history, strict=True):
-        wide = params["n_components"] > 2  # pretrained in all folds, unless no network is
-        if params["pretraining"] and not (wide and len(straight) == 1):
-            for fold in straight:
-                tables[fold] = history(rng, (5,) * 4, False, 0.3)
+        for fold in straight if params["pretraining"] else ():
+            tables[fold] = history(rng, (5,) * 4, False, 0.3)
     srrr = linear_record()
     assert_tidy(plotting.training_curves(network, srrr, (2, 64)))
     figure = plotting.bottleneck_comparison(network, srrr, ridge_record())
     assert_tidy(figure)
     assert ("cross-entropy" in words(figure)) == (len(straight) < 3)
-    assert f"pretrained in {3 - len(straight)} of 3 folds" in words(figure)
+    assert ("no pretraining" in words(figure)) == (len(straight) < 3)
 
 
 def test_accuracy_comparison_draws_folds_and_names_genes_and_scaling():
@@ -140,49 +123,36 @@ def test_components_that_reach_a_share_of_the_variance_are_counted():
     figure = plotting.component_variance(components(0.5, 0.25, 0.15, 0.1))
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts == ["50%: 1", "75%: 2", "90%: 3", "99%: 4"]
-    total, shares = figure.axes[0].lines[:2]
+    total, shares, _, corner = figure.axes[0].lines[:4]
     np.testing.assert_allclose(total.get_ydata(), [0.5, 0.75, 0.9, 1])
     np.testing.assert_allclose(shares.get_ydata(), [0.5, 0.25, 0.15, 0.1])
-    corners = [line.get_xydata().tolist() for line in figure.axes[0].lines[2:]]
-    assert corners[1] == [[1, 0.75], [2, 0.75], [2, 0]]
+    assert corner.get_xydata().tolist() == [[1, 0.75], [2, 0.75], [2, 0]]
     # Rounding does not add a component.
     tenths = plotting.component_variance(components(*[0.1] * 10))
     assert tenths.axes[0].texts[0].get_text() == "50%: 5"
-    with pytest.raises(ValueError, match="titles"):
-        plotting.component_variance(components(1.0), titles=3)
 
 
-def map_trust_record(**more):
+def test_maps_of_trust_show_their_own_values_the_largest_on_top_and_true_positions():
     rng = np.random.default_rng(0)
     values = {"latent": rng.normal(size=(50, 2)), "agreement": np.array([0.8, 0.9])}
     values |= {"spread": np.arange(50.0), "errors": np.arange(50.0)[::-1].copy()}
-    return Record("map trust", "made up", "s", [{}], values=values | more)
-
-
-def test_each_map_of_trust_shows_its_own_values_the_largest_on_top():
-    record = map_trust_record()
+    values |= {"true_latent": rng.normal(size=(50, 2)), "truth_agreement": 0.5}
+    record = Record("map trust", "made up", "s", [{}], values=values)
     record.errors[7] = np.nan
-    figure = plotting.map_trust(record)
-    errors, spread = (ax.collections[0] for ax in figure.axes[:2])
-    assert figure.axes[0].get_title() == "cells when held out: mean error 24.14"
-    assert figure.axes[1].get_title() == "maps of 2 other seeds: R² 0.80 to 0.90"
+    left, right, *below = plotting.map_trust(record).axes[:4]
+    assert left.get_title() == "cells when held out: mean error 24.14"
+    assert right.get_title() == "maps of 2 other seeds: R² 0.80 to 0.90"
+    errors, spread = left.collections[0], right.collections[0]
     np.testing.assert_array_equal(spread.get_array(), range(50))
     assert len(errors.get_array()) == 49
     assert (np.diff(errors.get_array()) > 0).all()
     np.testing.assert_array_equal(errors.get_offsets()[:7], spread.get_offsets()[:-8:-1])
     assert spread.get_clim() == pytest.approx((0, np.quantile(np.arange(50), 0.95)))
-    assert len(figure.axes) == 4
-
-
-def test_true_and_recovered_positions_are_compared():
-    true = np.random.default_rng(1).normal(size=(50, 2))
-    record = map_trust_record(true_latent=true, truth_agreement=0.5)
-    panels = plotting.map_trust(record).axes[2:4]
-    for i, ax in enumerate(panels):
-        places = np.column_stack([true[:, i], record.latent[:, i]])
+    for i, ax in enumerate(below):
+        places = np.column_stack([record.true_latent[:, i], record.latent[:, i]])
         np.testing.assert_allclose(ax.collections[0].get_offsets(), places)
-        ends = [true[:, i].min()] * 2, [true[:, i].max()] * 2
-        np.testing.assert_allclose(ax.lines[0].get_xydata(), ends)
+        low, high = places[:, 0].min(), places[:, 0].max()
+        assert ax.lines[0].get_xydata().tolist() == [[low, low], [high, high]]
 
 
 def test_a_curve_of_genes_has_a_thin_line_for_each_fold():
@@ -193,20 +163,26 @@ def test_a_curve_of_genes_has_a_thin_line_for_each_fold():
     values = {"test_r2": r2, "n_selected": n_selected}
     record = replace(ridge_record(), params=params, folds=folds, values=values)
     figure = plotting.genes_curve(record)
-    lines = figure.axes[0].lines
-    for line, own in zip(lines, [*r2, r2.mean(0)], strict=False):
+    for line, own in zip(figure.axes[0].lines, [*r2, r2.mean(0)], strict=False):
         np.testing.assert_array_equal(line.get_xdata(), [5, 10, 25])
         np.testing.assert_allclose(line.get_ydata(), own[[0, 2, 3]])
     assert "25 or more genes needed" in words(figure)
     assert 'n_genes="auto": 13 genes, R² 0.525' in words(figure)
 
 
-def test_a_few_genes_far_away_do_not_take_half_of_the_panel():
+def test_the_selection_curve_is_drawn_and_a_few_genes_far_away_do_not_take_half_of_the_panel():
     record = selection_record(n=4000)
     record.values["mean_log2"][2] = np.nan
-    text = words(plotting.gene_selection_curve(record))
-    assert "beyond" not in text
-    assert "Vip" not in text, "it has no place"
+    figure = plotting.gene_selection_curve(record)
+    assert "beyond" not in words(figure)
+    assert "Vip" not in words(figure), "it has no place"
+    left_out, selected, curve = figure.axes[0].lines[:3]
+    drawn = np.isfinite(record.mean_log2)
+    assert len(selected.get_xdata()) == (record.selected & drawn).sum()
+    assert len(left_out.get_xdata()) == (~record.selected & drawn).sum()
+    x, y = curve.get_data()
+    np.testing.assert_allclose(np.log(y - 0.02), -1.5 * (x - 2.5), atol=1e-9)
+
     record.values["mean_log2"][:2] = 40
     record.values["selected"][np.flatnonzero(record.selected)[9]] = False
     figure = plotting.gene_selection_curve(record)
@@ -219,20 +195,9 @@ def test_a_few_genes_far_away_do_not_take_half_of_the_panel():
     assert_tidy(figure)
 
 
-def test_the_selection_curve_is_drawn():
-    record = selection_record()
-    lines = plotting.gene_selection_curve(record).axes[0].lines
-    left_out, selected, curve = lines[:3]
-    assert len(selected.get_xdata()) == record.selected[:-1].sum()
-    assert len(left_out.get_xdata()) == (~record.selected[:-1]).sum()
-    x, y = curve.get_data()
-    np.testing.assert_allclose(np.log(y - 0.02), -1.5 * (x - 2.5), atol=1e-9)
-
-
 def test_similar_rows_stand_side_by_side():
     order = similar_order(np.array([[0.0], [5], [1], [6], [2]])).tolist()
     assert order in ([3, 1, 4, 2, 0], [0, 2, 4, 1, 3])
-    assert similar_order(np.ones((2, 2))).tolist() == [0, 1]
 
 
 def test_genes_are_ranked_by_norm_or_else_by_how_well_they_are_predicted():
@@ -243,7 +208,6 @@ def test_genes_are_ranked_by_norm_or_else_by_how_well_they_are_predicted():
 
 
 def test_features_of_the_published_figure_come_first_and_then_the_best():
-    assert latent.shown_features(fit_record()) == [0, 1, 3, 2]
     assert latent.shown_features(fit_record(features=("p", "Tau", "AI", "q"))) == [2, 1, 3, 0]
 
 
@@ -270,39 +234,29 @@ def test_a_family_of_one_type_is_not_shown_from_near():
         plotting.family_zoom(record)
 
 
-def texts_of_overview(fit, **more):
-    return [text.get_text() for text in plotting.overview(fit, **more).axes[0].texts]
-
-
-def test_an_overview_lists_genes_by_norm_and_outputs_by_their_fit():
+def test_an_overview_lists_genes_by_norm_and_outputs_by_their_r2_with_bars():
     fit = fit_record(n_genes=30, features=("a", "b", "c"))
     fit.values["train_feature_r2"] = np.array([0.3, 0.1, 0.5])
-    texts = texts_of_overview(fit, true_genes=["Gene1", "Gene29", "none"])
-    for text in ("30 of 34 genes", "✓ true: 2 of 3", "3 outputs", "90 cells", "and 6 more"):
-        assert text in texts
-    genes = [text for text in texts if text.startswith("Gene")]
-    assert genes == ["Gene29 ✓", *(f"Gene{i}" for i in range(28, 5, -1))]
-    assert [text for text in texts if text in ("a", "b", "c")] == ["c", "a", "b"]
-
-
-def test_an_overview_shows_the_test_r2_of_its_width_as_bars():
-    fit = fit_record(n_genes=30, features=("a", "b", "c"))
     wide = np.full((2, 1, 3), 0.9)
     narrow = np.array([[[0.1, -0.25, 1.5]], [[0.3, -0.25, 1.3]]])
     r2 = np.concatenate([wide, narrow], axis=1)  # (n_folds, n_points, n_outputs)
     values = {"test_r2": np.array([[0.9, 0.25], [0.9, 0.35]]), "test_feature_r2": r2}
     params = [{"n_components": 64}, {"n_components": 2}]
     folds = replace(ridge_record(), params=params, values=values)
-    texts = texts_of_overview(fit, folds=folds)
-    assert "pooled 0.30" in texts
-    assert [text for text in texts if text in ("a", "b", "c")] == ["c", "a", "b"]
-    assert [text for text in texts if text in ("1.40", "0.20", "−0.25")] == [
-        "1.40",
-        "0.20",
-        "−0.25",
-    ]
-    bars = plotting.overview(fit, folds=folds).axes[0].patches[:3]
-    lengths = [bar.get_width() / summary.BAR for bar in bars]
+    true_genes = ["Gene1", "Gene29", "none"]
+    alone = plotting.overview(fit, true_genes=true_genes).axes[0]
+    ax = plotting.overview(fit, folds=folds, true_genes=true_genes).axes[0]
+    texts = [text.get_text() for text in ax.texts]
+    for text in ("30 of 34 genes", "✓ true: 2 of 3", "3 outputs", "and 6 more", "pooled 0.30"):
+        assert text in texts
+    genes = [text for text in texts if text.startswith("Gene")]
+    assert genes == ["Gene29 ✓", *(f"Gene{i}" for i in range(28, 5, -1))]
+    for panel in (alone, ax):
+        shown = [text.get_text() for text in panel.texts]
+        assert [text for text in shown if text in ("a", "b", "c")] == ["c", "a", "b"]
+    numbers = ["1.40", "0.20", "−0.25"]
+    assert [text for text in texts if text in numbers] == numbers
+    lengths = [bar.get_width() / summary.BAR for bar in ax.patches[:3]]
     assert lengths == pytest.approx([1, 0.2, 0])
 
 
@@ -315,7 +269,6 @@ def test_an_overview_shows_the_test_r2_of_its_width_as_bars():
         ("bottom", lambda other: plotting.latent_panels(fit_record(), other)),
         ("scores", lambda other: plotting.latent_panels(fit_record(), scores=[other])),
         ("halves", lambda other: plotting.overview(fit_record(), other)),
-        ("record", lambda other: plotting.gene_selection_curve({"not": "a record"})),
         ("n_components", lambda other: plotting.training_curves(network_record(), None, (3,))),
     ],
 )
