@@ -18,7 +18,7 @@ from made_up import (
 from sbnn import plotting
 from sbnn.plotting import curves, latent, summary
 from sbnn.plotting.interpretation import similar_order
-from sbnn.results import Record
+from sbnn.plotting.maps import panel_coordinates
 
 
 @pytest.mark.parametrize(
@@ -108,15 +108,25 @@ def test_accuracy_comparison_draws_folds_and_names_genes_and_scaling():
     np.testing.assert_array_equal(figure.axes[0].lines[0].get_xdata(), srrr.test_r2[:, 1])
     ridge.settings = {"scaling": "fold"}
     ridge.values["preselected"] = np.arange(40) < [[9], [12], [12]]
-    text = words(plotting.accuracy_comparison(models))
+    ridge.values["test_r2"] = np.array([[-1.5], [-7.5], [0.5]])
+    figure = plotting.accuracy_comparison(models)
+    text = words(figure)
     assert "ridge, 11 genes, scaled per fold" in text
     assert "sRRR, 25 genes, scaled over all cells" in text
     assert "made up, scaled" not in text
+    assert "2 R² below −1 (to −7.5)" in text
+    low, high = figure.axes[0].get_xlim()
+    assert -1.3 < low < -1
+    assert high < 1.2
+    drawn = [list(line.get_xdata()) for line in figure.axes[0].lines]
+    assert [-1, -1, 0.5] in drawn
+    assert [-1] in drawn
+    assert_tidy(figure)
 
 
 def components(*shares):
     values = {"transcriptome": np.array(shares), "outputs": np.full(60, 1 / 60)}
-    return Record("principal components", "m", "s", [{}], values=values)
+    return replace(ridge_record(), values=values)
 
 
 def test_components_that_reach_a_share_of_the_variance_are_counted():
@@ -134,24 +144,26 @@ def test_components_that_reach_a_share_of_the_variance_are_counted():
 
 def test_maps_of_trust_show_their_own_values_the_largest_on_top_and_true_positions():
     rng = np.random.default_rng(0)
-    values = {"latent": rng.normal(size=(50, 2)), "agreement": np.array([0.8, 0.9])}
-    values |= {"spread": np.arange(50.0), "errors": np.arange(50.0)[::-1].copy()}
-    values |= {"true_latent": rng.normal(size=(50, 2)), "truth_agreement": 0.5}
-    record = Record("map trust", "made up", "s", [{}], values=values)
-    record.errors[7] = np.nan
+    latent, true = rng.normal(size=(2, 50, 2))
+    spread, errors = rng.uniform(size=(2, 50))
+    errors[7] = np.nan
+    values = {"latent": latent, "spread": spread, "errors": errors, "true_latent": true}
+    values |= {"agreement": np.array([0.8, 0.9]), "truth_agreement": 0.5}
+    record = replace(ridge_record(), values=values)
     left, right, *below = plotting.map_trust(record).axes[:4]
-    assert left.get_title() == "cells when held out: mean error 24.14"
+    assert left.get_title() == f"cells when held out: mean error {np.nanmean(errors):.2f}"
     assert right.get_title() == "maps of 2 other seeds: R² 0.80 to 0.90"
-    errors, spread = left.collections[0], right.collections[0]
-    np.testing.assert_array_equal(spread.get_array(), range(50))
-    assert len(errors.get_array()) == 49
-    assert (np.diff(errors.get_array()) > 0).all()
-    np.testing.assert_array_equal(errors.get_offsets()[:7], spread.get_offsets()[:-8:-1])
-    assert spread.get_clim() == pytest.approx((0, np.quantile(np.arange(50), 0.95)))
+    xy, _ = panel_coordinates(latent, proportional=False)
+    for ax, shown in ((left, errors), (right, spread)):
+        order = [i for i in np.argsort(shown) if i != 7 or ax is right]
+        [dots] = ax.collections
+        np.testing.assert_array_equal(dots.get_array(), shown[order])
+        np.testing.assert_allclose(dots.get_offsets(), xy[order].clip(0.01, 0.99))
+        assert dots.get_clim() == pytest.approx((0, np.nanquantile(shown, 0.95)))
     for i, ax in enumerate(below):
-        places = np.column_stack([record.true_latent[:, i], record.latent[:, i]])
+        places = np.column_stack([true[:, i], latent[:, i]])
         np.testing.assert_allclose(ax.collections[0].get_offsets(), places)
-        low, high = places[:, 0].min(), places[:, 0].max()
+        low, high = true[:, i].min(), true[:, i].max()
         assert ax.lines[0].get_xydata().tolist() == [[low, low], [high, high]]
 
 
@@ -235,35 +247,30 @@ def test_a_family_of_one_type_is_not_shown_from_near():
 
 
 def test_an_overview_lists_genes_by_norm_and_outputs_by_their_r2_with_bars():
-    fit = fit_record(n_genes=30, features=("a", "b", "c"))
-    fit.values["train_feature_r2"] = np.array([0.3, 0.1, 0.5])
-    wide = np.full((2, 1, 3), 0.9)
-    narrow = np.array([[[0.1, -0.25, 1.5]], [[0.3, -0.25, 1.3]]])
-    r2 = np.concatenate([wide, narrow], axis=1)  # (n_folds, n_points, n_outputs)
-    values = {"test_r2": np.array([[0.9, 0.25], [0.9, 0.35]]), "test_feature_r2": r2}
+    outputs = ("a", "b", "c")
+    fit = fit_record(n_genes=30, features=outputs)
+    r2 = np.array([[[0.9] * 3, [0.1, -0.25, 1.5]], [[0.9] * 3, [0.3, -0.25, 1.3]]])
+    values = {"test_r2": r2.mean(2), "test_feature_r2": r2}  # (n_folds, n_points, n_outputs)
     params = [{"n_components": 64}, {"n_components": 2}]
     folds = replace(ridge_record(), params=params, values=values)
-    true_genes = ["Gene1", "Gene29", "none"]
-    alone = plotting.overview(fit, true_genes=true_genes).axes[0]
-    ax = plotting.overview(fit, folds=folds, true_genes=true_genes).axes[0]
+    ax = plotting.overview(fit, folds=folds, true_genes=["Gene1", "Gene29", "none"]).axes[0]
     texts = [text.get_text() for text in ax.texts]
-    for text in ("30 of 34 genes", "✓ true: 2 of 3", "3 outputs", "and 6 more", "pooled 0.30"):
+    for text in ("30 of 34 genes", "✓ true: 2 of 3", "3 outputs", "and 6 more", "pooled 0.45"):
         assert text in texts
     genes = [text for text in texts if text.startswith("Gene")]
     assert genes == ["Gene29 ✓", *(f"Gene{i}" for i in range(28, 5, -1))]
-    for panel in (alone, ax):
-        shown = [text.get_text() for text in panel.texts]
-        assert [text for text in shown if text in ("a", "b", "c")] == ["c", "a", "b"]
+    assert [text for text in texts if text in outputs] == ["c", "a", "b"]
     numbers = ["1.40", "0.20", "−0.25"]
     assert [text for text in texts if text in numbers] == numbers
     lengths = [bar.get_width() / summary.BAR for bar in ax.patches[:3]]
     assert lengths == pytest.approx([1, 0.2, 0])
+    alone = plotting.overview(fit).axes[0].texts
+    assert [text.get_text() for text in alone if text.get_text() in outputs] == ["c", "b", "a"]
 
 
 @pytest.mark.parametrize(
     ("name", "draw"),
     [
-        ("network", lambda other: plotting.training_curves(ridge_record())),
         ("srrr", lambda other: plotting.training_curves(network_record(), other)),
         ("ridge", lambda other: plotting.bottleneck_comparison(network_record(), None, other)),
         ("bottom", lambda other: plotting.latent_panels(fit_record(), other)),

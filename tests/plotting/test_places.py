@@ -89,13 +89,6 @@ def test_two_components_fill_their_panel_and_a_tsne_keeps_its_proportions(monkey
     assert two == pytest.approx(2.5, rel=0.05)
 
 
-def test_the_circle_through_the_corners_of_a_triangle():
-    right = [[0.0, 0], [3, 0], [0, 4]]
-    equilateral = [[0, 0], [1, 0], [0.5, 3**0.5 / 2]]
-    radius = maps._circumradius(np.array([right, equilateral]))
-    np.testing.assert_allclose(radius, [2.5, 3**-0.5])
-
-
 def test_a_map_has_the_outline_of_the_cloud():
     rng = np.random.default_rng(0)
     angle = rng.uniform(0, 2 * np.pi, 800)
