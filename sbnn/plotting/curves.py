@@ -6,12 +6,27 @@ import numpy as np
 import pandas as pd
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, MultipleLocator
+from matplotlib.ticker import MaxNLocator
 
-from sbnn.plotting import reading
 from sbnn.plotting.colors import MODELS, model_color, paler, shades
 from sbnn.plotting.common import finish, legend_above, log_ticks, new_panels, styled
 from sbnn.plotting.labels import name_level, name_line
+from sbnn.plotting.reading import (
+    curve,
+    folds_text,
+    gene_target,
+    levels_of,
+    mean_sd,
+    mean_text,
+    nearest,
+    network_name,
+    number,
+    pretraining_epochs,
+    published_rows,
+    regression_epochs,
+    regression_stages,
+)
+from sbnn.results import require
 
 TRANSITIONS = {"unfrozen": "unfreezing", "fine-tuning": "pruning"}
 PUBLISHED = {
@@ -48,7 +63,7 @@ def training_curves(network, srrr=None, n_components=(2,), published=None):
     -------
     matplotlib.figure.Figure
     """
-    reading.require(network, "network", [*HISTORY, "gene_norms", "n_components"])
+    require(network, "network", [*HISTORY, "gene_norms", "n_components"])
     levels = srrr_levels(srrr, network)
     grid = points_by_width(network, n_components, pretraining=True)
     shape = (len(grid), 2)
@@ -63,7 +78,7 @@ def training_curves(network, srrr=None, n_components=(2,), published=None):
 
 def points_by_width(network, n_components, **params):
     """Grid points with parameters `params`, by bottleneck width (None: all widths)."""
-    known = reading.levels(network, "n_components")
+    known = levels_of(network, "n_components")
     found = {}
     for width in n_components or known:
         points = network.points(n_components=width, **params)
@@ -83,11 +98,11 @@ def srrr_levels(srrr, network):
     """
     if srrr is None:
         return []
-    reading.require(srrr, "srrr", ["test_r2", "n_selected", "rank"], network)
-    ranks = reading.levels(srrr, "rank")
+    require(srrr, "srrr", ["test_r2", "n_selected", "rank"], network)
+    ranks = levels_of(srrr, "rank")
     levels = []
     for rank in sorted({ranks[0], ranks[-1]}):
-        point = srrr.best_with_at_most(reading.gene_target(network), rank=rank)
+        point = srrr.best_with_at_most(gene_target(network), rank=rank)
         levels.append((rank, srrr.test_r2[:, point].mean(), srrr.n_selected[:, point].mean()))
     return levels
 
@@ -113,15 +128,12 @@ def draw_epochs(ax, curves, color, line="-", band=True, label=None):
 
 def mark_stages(ax, tables):
     """Name the epochs where the training changes, at dashed vertical lines."""
-    starts, n_epochs = reading.regression_stages(tables)
+    starts, n_epochs = regression_stages(tables)
     for (_, previous), (start, stage) in pairwise(starts):
         name = "rate halved" if previous == "straight" else TRANSITIONS.get(stage, stage)
         name_line(ax, start - 0.5, name)
     ax.set(xlim=(0, n_epochs), xlabel="epoch of the regression")
-    if 100 <= n_epochs <= 250:
-        ax.xaxis.set_major_locator(MultipleLocator(25))
-    else:
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
 
 
 def limit_r2(ax, curves, others):
@@ -141,13 +153,13 @@ def _draw_strengths(ax, network, points, colors, published, levels):
     at_edge = {"transform": ax.get_yaxis_transform(), "zorder": 5, "clip_on": False}
     for point, color in zip(points, colors, strict=True):
         strength = network.parameter(point, "group_lasso")
-        label = f"λ = {reading.number(strength)}:  {reading.mean_text(network.test_r2[:, point])}"
+        label = f"λ = {number(strength)}:  {mean_text(network.test_r2[:, point])}"
         own = {"group_lasso": strength, "pretraining": True}
-        for row in reading.published_rows(published, n_components=width, **own):
+        for row in published_rows(published, n_components=width, **own):
             label += f"  (published {row['test_r2']:.3f})"
             ax.plot(1, row["test_r2"], color=color, **at_edge, **PUBLISHED)
             others.append(row["test_r2"])
-        r2 = reading.curve(reading.regression_epochs(network, point), "eval_r2")
+        r2 = curve(regression_epochs(network, point), "eval_r2")
         curves.append(draw_epochs(ax, r2, color, label=label))
     if len(others) > len(levels):
         ax.plot([], [], color="0.3", label="published, last epoch", **PUBLISHED)
@@ -155,16 +167,16 @@ def _draw_strengths(ax, network, points, colors, published, levels):
     for rank, r2, n_genes in levels:
         ax.axhline(r2, color=MODELS["linear"], lw=0.7, zorder=1.5)
         name_level(ax, r2, f"sRRR, rank {rank}\n{n_genes:.0f} genes: {r2:.3f}")
-    mark_stages(ax, reading.regression_epochs(network, points[0]))
+    mark_stages(ax, regression_epochs(network, points[0]))
     limit_r2(ax, curves, others)
-    model = f"{reading.network_name(network, points[0])}, {reading.gene_target(network)} genes"
-    title = f"{model}, group lasso λ; last test R², {reading.folds_text(network)}"
+    model = f"{network_name(network, points[0])}, {gene_target(network)} genes"
+    title = f"{model}, group lasso λ; last test R², {folds_text(network)}"
     legend_above(ax, entries, ncols=2, title=title)
 
 
 def _draw_norms(ax, network, points, colors):
     """Draw the sorted weight norms of the genes for each strength of the group lasso."""
-    n_genes = reading.gene_target(network)
+    n_genes = gene_target(network)
     norms = network.gene_norms[:, points].astype(float)  # (folds, strengths, genes)
     norms = np.maximum(-np.sort(-norms), 1e-30)
     # geometric means, as the axis is logarithmic
@@ -211,16 +223,16 @@ def bottleneck_comparison(network, srrr, ridge, published=None, group_lasso=0.1,
         Bands and bars show the sample SD over folds. The middle panel is left out if no network was
         pretrained.
     """
-    reading.require(network, "network", [*HISTORY, "n_components"])
+    require(network, "network", [*HISTORY, "n_components"])
     levels = srrr_levels(srrr, network)
-    reading.require(ridge, "ridge", ["test_r2"], network)
-    strength = reading.nearest(reading.levels(network, "group_lasso"), group_lasso)
+    require(ridge, "ridge", ["test_r2"], network)
+    strength = nearest(levels_of(network, "group_lasso"), group_lasso)
     grid = points_by_width(network, n_components, group_lasso=strength)
     grid = {width: grid[width] for width in sorted(grid)}
     lines = dict(zip(grid, cycle(LINES), strict=False))
     points = sum(grid.values(), [])
     # Few cells may not form enough clusters for pretraining.
-    pretrained = [point for point in points if reading.pretraining_epochs(network, point)]
+    pretrained = [point for point in points if pretraining_epochs(network, point)]
 
     if pretrained:
         figure, panels = new_panels(2.6, 1, 3, width_ratios=(1.1, 0.8, 1.1))
@@ -231,7 +243,7 @@ def bottleneck_comparison(network, srrr, ridge, published=None, group_lasso=0.1,
 
     ax = panels[0]
     # If a width has networks with and without pretraining, the pretrained network represents it.
-    shown = [sorted(own, key=pretrained.__contains__)[-1] for own in grid.values()]
+    shown = [max(own, key=lambda point: (point in pretrained, point)) for own in grid.values()]
     entries = _draw_networks(ax, network, shown, lines, published)
     paths = _draw_linear(ax, srrr, levels, published)
     r2 = ridge.test_r2.mean()
@@ -240,15 +252,14 @@ def bottleneck_comparison(network, srrr, ridge, published=None, group_lasso=0.1,
     entries += [*paths, line]
     names = [entry.get_label() for entry in entries]
     if published:
-        diamond = Line2D([], [], color="0.3", **PUBLISHED)
-        circle = Line2D([], [], color="0.3", **PUBLISHED_LINEAR)
-        entries.append((diamond, circle))
+        both = PUBLISHED, PUBLISHED_LINEAR
+        entries.append(tuple(Line2D([], [], color="0.3", **look) for look in both))
         names.append("published: sBNN, sRRR")
 
     linear_genes = [path.get_xdata() for path in paths]
     n_genes = np.hstack([network.n_selected[:, shown].mean(0), *linear_genes])
     low, high = n_genes.min(), n_genes.max()
-    target = reading.gene_target(network)
+    target = gene_target(network)
     name_line(ax, target, f"{target} genes", low=True)
     log_ticks(ax, [tick for tick in GENE_TICKS if low <= tick <= high])
     ax.set(xlim=(low / 1.2, high * 1.2), xlabel="selected genes", ylabel="test R²")
@@ -272,12 +283,12 @@ def _draw_networks(ax, network, points, lines, published):
         strength = network.parameter(point, "group_lasso")
         color = model_color(network, point)
         r2 = network.test_r2[:, point]
-        mean, spread = reading.mean_sd(r2)
+        mean, spread = mean_sd(r2)
         n_genes = network.n_selected[:, point].mean()
         ax.errorbar(n_genes * DODGE**place, mean, spread or None, fmt=marker, color=color, **look)
-        label = f"sBNN, d = {width}, λ = {reading.number(strength)}: {reading.mean_text(r2)}"
+        label = f"sBNN, d = {width}, λ = {number(strength)}: {mean_text(r2)}"
         own = {"group_lasso": strength, "pretraining": True}
-        for row in reading.published_rows(published, n_components=width, **own):
+        for row in published_rows(published, n_components=width, **own):
             further = place + 2 if place > 0 else place - 2
             x = row.get("n_genes", n_genes) * DODGE**further
             ax.plot(x, row["test_r2"], color=color, zorder=4, **PUBLISHED)
@@ -296,12 +307,12 @@ def _draw_linear(ax, srrr, levels, published):
         points = [point for point in srrr.points(rank=rank) if mean_genes[point] >= 1]
         points.sort(key=lambda point: mean_genes[point])
         n_genes = mean_genes[points]
-        mean, spread = reading.mean_sd(srrr.test_r2[:, points])
+        mean, spread = mean_sd(srrr.test_r2[:, points])
         (path,) = ax.plot(n_genes, mean, color=color, ls=line, marker=marker_of(len(points)))
         ax.fill_between(n_genes, mean - spread, mean + spread, color=color, alpha=0.13, lw=0)
         label = f"sRRR, rank {rank}, {size:.0f} genes: {r2:.3f}"
         known = {}
-        for row in reading.published_rows(published, rank=rank):
+        for row in published_rows(published, rank=rank):
             known[abs(row["n_genes"] - size)] = row["test_r2"]
             ax.plot(row["n_genes"], row["test_r2"], color=color, zorder=4, **PUBLISHED_LINEAR)
         if min(known, default=np.inf) <= 2:
@@ -317,9 +328,9 @@ def _draw_cross_entropy(ax, network, points, lines):
     for point in points:
         color = model_color(network, point)
         line = lines[network.parameter(point, "n_components")]
-        tables = reading.pretraining_epochs(network, point)
+        tables = pretraining_epochs(network, point)
         for column, shade in (("loss", paler(color)), ("eval_loss", color)):
-            loss, _ = draw_epochs(ax, reading.curve(tables, column), shade, line)
+            loss, _ = draw_epochs(ax, curve(tables, column), shade, line)
             tops.append(np.nanquantile(loss, 0.97))
     ax.set(xlabel="epoch of the pretraining", ylabel="cross-entropy")
     ax.set(xlim=(0, len(loss)), ylim=(0, 1.08 * max(tops)))
@@ -337,12 +348,12 @@ def _draw_training(ax, network, points, pretrained, lines, levels):
         pale = both and point not in pretrained
         shade = paler(color) if pale else color
         line = lines[network.parameter(point, "n_components")]
-        r2 = reading.curve(reading.regression_epochs(network, point), "eval_r2")
+        r2 = curve(regression_epochs(network, point), "eval_r2")
         curves.append(draw_epochs(ax, r2, shade, line, band=not pale))
     for (rank, r2, _), line in zip(levels, LINES, strict=False):
         ax.axhline(r2, color=MODELS["linear"], ls=line, lw=0.9, zorder=1.5)
         name_level(ax, r2, f"sRRR\nrank {rank}", MODELS["linear"])
-    mark_stages(ax, reading.regression_epochs(network, points[0]))
+    mark_stages(ax, regression_epochs(network, points[0]))
     limit_r2(ax, curves, [r2 for _, r2, _ in levels])
     if both:
         _explain(ax, color, lines, "pretrained (± SD)", "no pretraining")

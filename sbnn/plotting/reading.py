@@ -58,7 +58,7 @@ def network_name(record, point):
     return f"sBNN, {PROTOCOLS.get(own, own)}, d = {width}"
 
 
-def levels(record, name):
+def levels_of(record, name):
     """Sorted values of a parameter in the grid; empty if the estimator has no such parameter."""
     values = {record.parameter(point, name) for point in range(len(record.params))}
     return sorted(values - {None})

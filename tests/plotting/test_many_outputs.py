@@ -15,13 +15,10 @@ from sbnn.plotting.maps import widened
 
 CASES = {"one of each": (1, 1, 0), "many": (100, 40, 24)}  # outputs, types, families
 FIGURES = {
-    "overview": (plotting.overview, "fit_default_2d", "halves_default", "cv_default"),
-    "maps": (plotting.latent_panels, "fit_default_2d", "fit_default_2d"),
-    "effects": (plotting.effect_map, "interpretation"),
-    "selection": (plotting.selection_frequencies, "halves_default"),
-    "trust": (plotting.map_trust, "map_trust", "fit_default_2d"),
-    "t-SNE": (plotting.tsne_pair, "tsne"),
-    "components": (plotting.component_variance, "components"),
+    "overview": (plotting.overview, "fit", "halves", "folds"),
+    "maps": (plotting.latent_panels, "fit", "fit"),
+    "effects": (plotting.effect_map, "effects"),
+    "selection": (plotting.selection_frequencies, "halves"),
 }
 
 
@@ -44,18 +41,18 @@ def test_every_figure_of_any_number_of_outputs_and_types_is_readable(case, name)
 
 def test_scores_and_an_enlarged_family_of_many_are_readable():
     records = own_records(*CASES["many"])
-    fit = records["fit_default_2d"]
-    scores = [records["cv_default"]]
+    fit = records["fit"]
+    scores = [records["folds"]]
     assert_readable(plotting.latent_panels(fit, colorblind=True, scores=scores))
     assert_readable(plotting.family_zoom(fit, scores=scores))
 
 
 def test_figures_count_what_they_leave_out():
     records = own_records(*CASES["many"], n_genes=80)
-    fit = records["fit_default_2d"]
+    fit = records["fit"]
     assert "9 of 100 predicted features" in words(plotting.latent_panels(fit))
     assert "and 76 more" in words(plotting.overview(fit))
-    kept = records["halves_default"]
+    kept = records["halves"]
     names = kept.gene_names.copy()
     names[0] = "ERCC-00009"
     kept = replace(kept, values=kept.values | {"gene_names": names})
@@ -100,7 +97,7 @@ def test_one_output_or_gene_does_not_take_the_colours_of_all_effects():
 
 
 def test_an_output_with_an_outlier_is_stretched_and_marked():
-    fit = own_records(16, 30, 5)["fit_default_2d"]
+    fit = own_records(16, 30, 5)["fit"]
     wide = widened(fit)
     assert wide[0] > 2
     assert (wide[1:] == 1).all()

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from made_up import fit_record
 from matplotlib import colormaps
 from matplotlib.tri import Triangulation
 from scipy.spatial.distance import cdist, pdist
@@ -51,12 +50,17 @@ def test_one_coordinate_is_spread_over_the_panel():
     np.testing.assert_allclose(xy[:, 1], 0.035 + 0.93 * np.array([3, 2, 1, 0]) / 3)
 
 
-def test_a_long_cloud_is_turned_along_the_diagonal():
+def test_a_long_cloud_is_turned_along_the_diagonal_and_a_tsne_keeps_its_proportions():
     corners = np.array([[0.0, 0], [4, 0], [4, 1], [0, 1]])
     diagonal = [[0, 0], [2.83, 2.83], [2.12, 3.54], [-0.71, 0.71]]
     np.testing.assert_allclose(maps.turned(corners), diagonal, atol=0.005)
     square = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]])
     np.testing.assert_array_equal(maps.turned(square), square)
+    xy = CLOUD * [1, 0.4]
+    for proportional, stretch in ((True, 1), (False, 2.5)):
+        places, _ = maps.panel_coordinates(xy, proportional)
+        linear, *_ = np.linalg.lstsq(xy - xy.mean(0), places - places.mean(0))
+        assert np.linalg.cond(linear) == pytest.approx(stretch, rel=0.2)
 
 
 def test_outlying_cells_leave_the_panel_to_the_cloud_and_are_counted():
@@ -67,26 +71,6 @@ def test_outlying_cells_leave_the_panel_to_the_cloud_and_are_counted():
     assert np.abs(xy[:500] - alone).max() < 0.05
     assert xy[500, 0] > 1
     assert xy[501, 1] < 0
-
-
-def test_two_components_fill_their_panel_and_a_tsne_keeps_its_proportions(monkeypatch):
-    drawn = []
-
-    def keep(ax, groups, places, *_):
-        drawn.append(places)
-
-    monkeypatch.setattr("sbnn.plotting.dimensions.draw_cloud", keep)
-    xy = CLOUD[:300] * [1, 0.4]
-    record = fit_record(n=300)
-    record.values |= {"transcriptome": xy, "n_transcriptome": 3, "outputs": xy, "n_outputs": 2}
-    plotting.tsne_pair(record)
-    stretches = []
-    for places in drawn:
-        linear, *_ = np.linalg.lstsq(xy - xy.mean(0), places - places.mean(0))
-        stretches.append(np.linalg.cond(linear))
-    tsne, two = stretches
-    assert tsne < 1.25
-    assert two == pytest.approx(2.5, rel=0.05)
 
 
 def test_a_map_has_the_outline_of_the_cloud():

@@ -59,7 +59,7 @@ def test_notes_on_folds_and_scaling():
     one = replace(ridge_record(), values={"test_r2": np.ones((1, 1))})
     assert reading.folds_text(network_record(), five) == "mean ± SD over 3 or 5 folds"
     assert reading.folds_text(one) == "one fold"
-    assert reading.levels(network_record(), "rank") == []
+    assert reading.levels_of(network_record(), "rank") == []
 
 
 def test_published_results_of_the_same_parameters():
@@ -92,12 +92,10 @@ def test_stages_that_all_folds_share_begin_together():
     record.history[0][1] = history(rng, (5, 5, 2, 5), True, 0.3)  # unfrozen for 2 epochs
     tables = reading.regression_epochs(record, 0)
     curves = reading.curve(tables, "eval_r2")
-    missing = np.zeros((3, 15), bool)
-    missing[0, 8:10] = True
-    missing[1, 7:10] = True
-    np.testing.assert_array_equal(np.isnan(curves), missing)
-    for own, table in zip(curves, tables, strict=True):
-        np.testing.assert_array_equal(own[~np.isnan(own)], table.eval_r2)
+    trained = np.ones((3, 15), bool)
+    trained[0, 8:10] = trained[1, 7:10] = False
+    np.testing.assert_array_equal(np.isfinite(curves), trained)
+    np.testing.assert_array_equal(curves[trained], pd.concat(tables).eval_r2)
     stages = [(1, "frozen"), (6, "unfrozen"), (11, "fine-tuning")]
     assert reading.regression_stages(tables) == (stages, 15)
 
@@ -109,9 +107,8 @@ def test_stages_that_all_folds_share_begin_together():
 
 
 def test_stages_of_one_fold_only():
-    straight = pd.DataFrame({"stage": ["straight", "straight", "unfrozen", "fine-tuning"]})
-    frozen = pd.DataFrame({"stage": ["frozen", "unfrozen", "fine-tuning", "fine-tuning"]})
-    later = [(3, "frozen"), (4, "unfrozen"), (5, "fine-tuning")]
-    assert reading.regression_stages([straight, frozen]) == (later, 6)
-    alone = [(1, "straight"), (3, "unfrozen"), (4, "fine-tuning")]
-    assert reading.regression_stages([straight]) == (alone, 4)
+    straight = pd.DataFrame({"stage": ["straight", "straight", "unfrozen"]})
+    frozen = pd.DataFrame({"stage": ["frozen", "unfrozen", "fine-tuning"]})
+    stages = [(3, "frozen"), (4, "unfrozen"), (5, "fine-tuning")]
+    assert reading.regression_stages([straight, frozen]) == (stages, 5)
+    assert reading.regression_stages([straight]) == ([(1, "straight"), (3, "unfrozen")], 3)
