@@ -72,12 +72,13 @@ def test_cells_have_the_codes_of_their_groups_the_most_frequent_first():
 def test_maps_have_named_axes(width, axes):
     fit = fit_to_explore(width=width)
     _, more = with_all_genes(fit)
-    of_model, *others = page_data(fit, tsne=more["tsne"])["maps"]
-    assert (of_model["axes"], of_model["equal"]) == (axes, width > 1)
-    second = fit.outputs[:, 0] if width == 1 else fit.embedding[:, 1]
-    drawn = [np.column_stack([fit.embedding[:, 0], second])]
-    drawn += [more["tsne"].transcriptome, more["tsne"].outputs]
-    for shown, xy in zip([of_model, *others], drawn, strict=True):
+    tsne = more["tsne"]
+    maps = page_data(fit, tsne=tsne)["maps"]
+    assert (maps[0]["axes"], maps[0]["equal"]) == (axes, width > 1)
+    own = fit.embedding.copy()
+    if width == 1:
+        own[:, 1] = fit.outputs[:, 0]
+    for shown, xy in zip(maps, (own, tsne.transcriptome, tsne.outputs), strict=True):
         np.testing.assert_array_equal(unpacked(shown["x"] + shown["y"], 90), xy)
 
 

@@ -1,11 +1,11 @@
 """The explorer at work in a browser: mouse and controls do what numpy says they should."""
 
-import csv
 import json
 import shutil
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 from explorable import COLORS, fit_to_explore, folds_to_explore, with_all_genes
 from scipy.stats import mannwhitneyu
@@ -121,31 +121,6 @@ def selected(page):
     return sorted(page.execute_script(MODEL + "return model('cells').selected.indices"))
 
 
-def pixels(page):
-    """Places of the cells on the screen."""
-    read = """
-        const view = Bokeh.index.get_by_id(model("map").id);
-        const { left, top } = view.canvas_view.events_el.getBoundingClientRect();
-        const { x, y } = model("cells").data;
-        const { x_scale, y_scale } = view.frame;
-        return Array.from(x, (_, i) => [left + x_scale.compute(x[i]), top + y_scale.compute(y[i])]);
-    """
-    return np.array(page.execute_script(MODEL + read))
-
-
-def drag(page, corners):
-    """Draw a polygon on the screen with the mouse."""
-    from selenium.webdriver.common.actions.action_builder import ActionBuilder
-
-    actions = ActionBuilder(page, duration=20)
-    corners = np.round(corners).astype(int).tolist()
-    actions.pointer_action.move_to_location(*corners[0]).pointer_down()
-    for corner in corners[1:]:
-        actions.pointer_action.move_to_location(*corner)
-    actions.pointer_action.pointer_up()
-    actions.perform()
-
-
 def rows(page, table):
     read = """
         const rows = document.querySelectorAll(arguments[0]);
@@ -188,18 +163,14 @@ def test_colours_are_of_types_and_then_of_numbers_on_one_robust_scale(page, reco
         choose(page, "kind", kind)
         colors, low, high, palette = page.execute_script(read)
         np.testing.assert_allclose([low, high], scale, atol=1e-5)
-        shares = (values - low) / (high - low) * len(palette)
-        steps = np.clip(np.floor(shares), 0, len(palette) - 1).astype(int)
-        assert colors == [palette[step] for step in steps]
-        assert f"{((values < low) | (values > high)).sum()} cells beyond" in text(page, "note")
+        steps = ((values - low) / (high - low) * len(palette)).clip(0, len(palette) - 1)
+        assert colors == [palette[step] for step in steps.astype(int)]
     choose(page, "kind", "residual (fitted)")
     _, low, high, _ = page.execute_script(read)
     assert low == -high
     choose(page, "kind", "predicted (held out)")
     assert "Grey: 2 cells that no fold held out" in text(page, "note")
     assert f"{folds.test_feature_r2[:, 1, 1].mean():.2f}" in text(page, "note")
-    choose(page, "color-by", "Gene2")
-    assert text(page, "kind").split("\n") == ["measured", "reconstructed"]
 
 
 def test_search_selects_and_the_legend_hides_cells(page):
@@ -217,19 +188,6 @@ def test_search_selects_and_the_legend_hides_cells(page):
     counts = [count.text for count in page.find_elements("css selector", "#legend .count")]
     assert counts == ["60", "30"]
     assert "hidden" not in text(page, "status")
-
-
-def test_lasso_and_box_select_what_is_inside(page):
-    points = pixels(page)
-    for kind, first in (("lasso", 0), ("box", 1)):
-        page.find_element("css selector", f"input[value={kind}]").click()
-        own = points[first::3]
-        (left, top), (right, bottom) = own.min(0) - 6, own.max(0) + 6
-        corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
-        drag(page, corners if kind == "lasso" else corners[[0, 2]])
-        inside = ((points > (left, top)) & (points < (right, bottom))).all(1)
-        assert inside.sum() >= 30
-        assert selected(page) == np.flatnonzero(inside).tolist()
 
 
 def test_counts_and_comparisons_of_the_selection_are_right(page, records):
@@ -261,24 +219,21 @@ def test_csv_holds_the_selected_cells_or_all_of_them(page, records):
         path.unlink(missing_ok=True)
         by_id(page, "save-csv").click()
         wait(path.exists)
-        with open(path, newline="", encoding="utf-8") as handle:
-            return list(csv.reader(handle))
+        return pd.read_csv(path)
 
-    titles, *table = saved()
-    columns = dict(zip(titles, zip(*table, strict=True), strict=True))
-    assert titles[:5] == ["cell", "type", "family", "latent 1", "latent 2"]
-    assert list(columns["cell"][:5]) == [*HOSTILE[:3], "'=1+1", HOSTILE[4]]
-    assert list(columns["type"]) == fit.labels["type"].tolist()
+    table = saved()
+    assert table["cell"].tolist()[:5] == [*HOSTILE[:3], "'=1+1", HOSTILE[4]]
+    assert table["type"].tolist() == fit.labels["type"].tolist()
     drawn = {
         "latent 2": fit.embedding[:, 1],
         "output 2, predicted (fitted)": fit.predictions[:, 2],
         "Gene3, reconstructed": fit.predicted_expression[:, 3],
     }
     for title, values in drawn.items():
-        np.testing.assert_array_equal(np.array(columns[title], "f4"), values)
-    assert columns["output 0, predicted (held out)"].count("") == 2
+        np.testing.assert_array_equal(table[title].to_numpy("f4"), values)
+    assert table["output 0, predicted (held out)"].isna().sum() == 2
     select(page, [4, 2])
-    assert [row[0] for row in saved()] == ["cell", HOSTILE[2], HOSTILE[4]]
+    assert saved()["cell"].tolist() == [HOSTILE[2], HOSTILE[4]]
 
 
 def test_any_gene_two_groups_and_another_map_and_a_link_to_them(browser, tmp_path):

@@ -14,8 +14,8 @@ CLOUD = np.random.default_rng(0).uniform(size=(500, 2))
 
 def test_islands_come_nearer_as_they_are_and_keep_a_strait_between_them():
     own = np.repeat([0, 1, 2], [300, 200, 100])
-    centres = np.array([[0, 0], [40, 0], [0, 80]])
-    xy = centres[own] + np.random.default_rng(0).uniform(-3, 3, size=(600, 2))
+    xy = np.array([[0, 0], [40, 0], [0, 80]])[own] + 6 * np.resize(CLOUD, (600, 2))
+    xy += 1e-3 * own[:, np.newaxis]
     new, moved = maps.packed(xy)
     assert moved
     strait = maps.STRAIT * np.quantile(maps._spacing(xy), 0.9)
@@ -23,11 +23,8 @@ def test_islands_come_nearer_as_they_are_and_keep_a_strait_between_them():
     for i, j in ((0, 1), (1, 2), (2, 0)):  # turned together, but for that as they were
         np.testing.assert_allclose(pdist(new[own == i]), pdist(xy[own == i]), atol=1e-9)
         nearest.append(cdist(new[own == i], new[own == j]).min())
-    assert min(nearest) >= strait - 1e-9
-    assert min(nearest) < 2 * strait, "no further apart than needed"
-    assert max(nearest) < 0.4 * 34
-    triangles = maps.map_triangles(new).get_masked_triangles()
-    assert (own[triangles] == own[triangles[:, :1]]).all(), "no map bridges the strait"
+    assert strait - 1e-9 <= min(nearest) < 2 * strait
+    assert max(nearest) < 13, "of 34 or more"
     for proportional, note in ((True, "gaps compressed"), (False, "")):
         assert maps.panel_coordinates(xy, proportional)[1] == note
 
@@ -97,13 +94,11 @@ def test_a_map_shows_the_values_between_the_cells_in_few_colours():
         image = maps.map_image(left_half, 8 * xy[:, 0] - 2, 60)  # from -2 to 2 in the middle
         upwards = maps.map_image(left_half, 4 * xy[:, 1] - 2, 60)
         narrow = maps.map_image(Triangulation(*(0.95 * xy).T), xy[:, 0], 20)
-    assert image.shape == (60, 60, 3)
     assert (image[:, 30:] == 255).all(), "nothing where there are no cells"
     across = colormaps["inferno"]((np.arange(30) + 0.5) / 30)[:, :3]
     np.testing.assert_allclose(image[:, :30] / 255, np.tile(across, (60, 1, 1)), atol=0.04)
     assert len(np.unique(image.reshape(-1, 3), axis=0)) <= 65
-    brightness = upwards[:, 10].sum(1, dtype=int)
-    assert brightness[0] > 2 * brightness[-1], "the first row is the top"
+    assert upwards[0, 10].sum() > 2 * upwards[-1, 10].sum(), "the first row is the top"
     inner, outline = narrow[10, 8:10].astype(int)
     assert (inner < outline - 20).any(), "half covered: the outline is smooth"
     assert (outline < 255).any()
