@@ -39,17 +39,17 @@ def cell_map(xy, axes, equal):
 
     source = models.ColumnDataSource({name: [] for name in COLUMNS}, name="cells")
     size = float(np.clip(270 / np.sqrt(len(xy)), FEWEST, MOST))
-    dots = map_.scatter("x", "y", source=source, name="dots", size=size)
+    look = {"fill_color": "color", "fill_alpha": 0.9, "line_width": 0.5, "line_alpha": 0.5}
+    look |= {"nonselection_fill_alpha": 0.08, "nonselection_line_alpha": 0}
+    dots = map_.scatter("x", "y", source=source, name="dots", size=size, **look)
+    dots.selection_glyph = dots.glyph  # scripts change its colours
     dots.view = models.CDSView(filter=models.BooleanFilter(name="shown"))
-    dots.glyph.update(fill_color="color", fill_alpha=0.9, line_width=0.5, line_alpha=0.5)
-    dots.nonselection_glyph = dots.glyph.clone(fill_alpha=0.08, line_alpha=0)
-    dots.selection_glyph = dots.glyph
 
     names = models.ColumnDataSource({"x": [], "y": [], "text": []}, name="names")
-    labels = map_.text("x", "y", "text", source=names, name="labels")
-    labels.glyph.update(text_align="center", text_baseline="middle", text_font_size="12px")
-    labels.glyph.update(text_font={"value": FONT}, padding=2, border_radius=3)
-    labels.glyph.background_fill_alpha = 0.75
+    look = {"text_align": "center", "text_baseline": "middle", "text_font_size": "12px"}
+    look |= {"text_font": {"value": FONT}, "padding": 2, "border_radius": 3}
+    look["background_fill_alpha"] = 0.75
+    map_.text("x", "y", "text", source=names, name="labels", **look)
     hover = models.HoverTool(name="hover", tooltips=None, attachment="right", limit=1)
     wheel = models.WheelZoomTool()
     pan = models.PanTool(name="pan")
@@ -75,7 +75,6 @@ def histogram():
     bins = {"left": [0], "right": [1], "inside": [0], "rest": [0]}
     source = models.ColumnDataSource(bins, name="bins")
     for part in ("rest", "inside"):
-        bars = plot.quad("left", "right", part, 0, source=source, name=part)
-        bars.glyph.fill_alpha = 0.55
+        plot.quad("left", "right", part, 0, source=source, name=part, fill_alpha=0.55)
     plot.y_range.start = 0
     return plot

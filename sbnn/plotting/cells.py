@@ -86,14 +86,13 @@ def name_families(ax, groups, xy):
     peaks = np.array([family_centre(xy, families == family) for family in known])
     names = [shortened(family, LETTERS) for family in known]
     notes = place_names(ax, peaks, names, xy, leader=False, fontsize=6.5)
-    to_data = ax.transData.inverted()
-    boxes = [note.get_window_extent().transformed(to_data) for note in notes]
-    tree = cKDTree(ax.transData.transform(xy))
-    for family, peak, box in zip(known, peaks, boxes, strict=True):
-        middle = ax.transData.transform((box.min + box.max) / 2)
-        _, near = tree.query(middle, k=min(AROUND, len(xy)))
+    pixels = cKDTree(ax.transData.transform(xy))
+    for family, peak, note in zip(known, peaks, notes, strict=True):
+        box = note.get_window_extent()
+        _, near = pixels.query((box.min + box.max) / 2, k=min(AROUND, len(xy)))
         # the name would seem to belong to its neighbours
         if (families[near] == family).mean() < 0.5:
+            box = box.transformed(ax.transData.inverted())
             line = np.array([peak, np.clip(peak, box.min, box.max)])
             # below the names
             ax.plot(*line.T, color="0.15", lw=0.6, zorder=2.5, path_effects=HALO)

@@ -76,8 +76,7 @@ def _draw_shares(ax, shares):
     ax.plot(places, total, color="black", marker=marker, label="cumulative")
     ax.plot(places, shares, color=BLUE, marker=marker, label="per component")
     for level in LEVELS:
-        reached = places[total >= level - 1e-9]
-        for needed in reached[:1]:
+        for needed in places[total >= level - 1e-9][:1]:
             corner = ([1, needed, needed], [level, level, 0])
             ax.plot(*corner, color="0.5", lw=0.6, ls="--", zorder=1)
             ax.annotate(f"{level:.0%}: {needed}", (needed, level), (3, -7), **LEVEL)

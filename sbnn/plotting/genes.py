@@ -65,12 +65,11 @@ def gene_selection_curve(record, title=None):
     named = genes.loc[[name for name in MARKERS if name in genes.index], ["x", "y"]]
     named = named[named.x <= high]
     ax.plot(*named.to_numpy().T, "o", ms=3.2, mfc=BLUE, mec="white", mew=0.4, zorder=5)
+    more, fewer = "a count", "without a count"
     if record.threshold:
-        ax.set_xlabel(f"mean log₂ count in cells with more than {record.threshold:g}")
-        ax.set_ylabel(f"fraction of cells with at most {record.threshold:g} counts")
-    else:
-        ax.set_xlabel("mean log₂ count in cells with a count")
-        ax.set_ylabel("fraction of cells without a count")
+        more = f"more than {record.threshold:g}"
+        fewer = f"with at most {record.threshold:g} counts"
+    ax.set(xlabel=f"mean log₂ count in cells with {more}", ylabel=f"fraction of cells {fewer}")
 
     chosen = f"{record.selected.sum()} selected of {len(record.selected)} genes"
     others = "left out"

@@ -14,7 +14,7 @@ CROWDED = 40  # points: names at points that are closer compete for space
 # (right) first.
 FURTHER = (0, 3, 7, 12, 18, 25, 33, 42, 55)
 ANGLES = np.pi / 8 * np.array([0, 2, -2, 8, 6, -6, 4, -4, 1, -1, 7, -7])
-DIRECTIONS = np.column_stack([np.cos(ANGLES), np.sin(ANGLES)]).round(9)
+DIRECTIONS = np.column_stack([np.cos(ANGLES), np.sin(ANGLES)])
 OUTWARDS = np.array([-1, -1, 1, 1])  # of the four sides of a box (x0, y0, x1, y1)
 DASHES = (0, (3, 2))
 NAME = {"textcoords": "offset points", "ha": "center", "va": "center"}
@@ -88,8 +88,7 @@ def _settle_levels(ax, texts):
     to_axes = ax.transAxes.inverted()
     ends = [text.get_window_extent().transformed(to_axes).intervaly for text in texts]
     levels = np.mean(ends, axis=1)
-    gap = ax.figure.dpi / 72 / ax.get_window_extent().height
-    heights = np.ptp(ends, axis=1) + gap
+    heights = np.ptp(ends, axis=1) + ax.figure.dpi / 72 / ax.get_window_extent().height
     stacked = np.cumsum(heights) - heights / 2  # middles of names without further gaps
     # Isotonic regression gives the smallest sum of squared shifts for which no two names overlap.
     below = isotonic_regression(levels - stacked).x.clip(0, max(0, 1 - heights.sum()))
@@ -171,8 +170,9 @@ def place_names(ax, points, names, background, leader=True, **style):
 def _shifts(size, unit):
     """Possible centres of a box next to a point, relative to it: an array (n_places, 2)."""
     # The side or corner of the box that faces the point touches a circle around the point.
-    touching = np.sign(DIRECTIONS) * np.abs(DIRECTIONS) ** 0.5 * size / 2
-    rings = [(GAP + further) * unit for further in FURTHER]
+    facing = np.sign(DIRECTIONS.round(9)) * np.abs(DIRECTIONS) ** 0.5
+    touching = facing * size / 2
+    rings = [GAP * unit + further * unit for further in FURTHER]
     return np.vstack([DIRECTIONS * radius + touching for radius in rings])
 
 
