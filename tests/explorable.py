@@ -2,97 +2,70 @@
 
 import numpy as np
 import pandas as pd
+from made_up import fit_record
 
 from sbnn.data.paired import as_paired
 from sbnn.evaluation.folds import paper_folds
 from sbnn.results import Record
 
-PARAMS = {"protocol": "distilled", "n_components": 2}
-ESTIMATOR = {"class": "sbnn.SparseBottleneckRegressor", "params": {}}
 COLORS = ("#AA0000", "#00AA00", "#0000CC", "#CC8800")
+TYPES = ("kind 0", "kind 1", "kind 2")
 
 
-def fit_to_explore(
-    n=90, n_outputs=3, n_genes=4, width=2, n_types=3, names=None, types=None, seed=0
-):
+def fit_to_explore(n=90, n_outputs=3, n_genes=4, width=2, names=None, types=TYPES):
     """A fit whose types lie in different places; the first output is high in the first type."""
-    rng = np.random.default_rng(seed)
-    types = [f"kind {i}" for i in range(n_types)] if types is None else types
+    rng = np.random.default_rng(0)
     codes = np.arange(n) % len(types)
-    around = np.exp(2j * np.pi * codes / len(types))
-    places = (5 * np.column_stack([around.real, around.imag]) + rng.normal(size=(n, 2))).astype(
-        "f4"
-    )
-    latent = np.zeros((n, width), "f4")
-    latent[:, :2] = places[:, :width]
-    outputs = rng.normal(size=(n, n_outputs)) + 3.0 * (codes == 0)[:, np.newaxis] * (
-        np.arange(n_outputs) == 0
-    )
-    outputs = ((outputs - outputs.mean(0)) / outputs.std(0)).astype("f4")
-    labels = {
-        "family": np.array(["even", "odd"], object)[codes % 2],
-        "type": np.array(types)[codes],
-    }
-    values = {
-        "latent": latent,
-        "embedding": places,
-        "outputs": outputs,
-        "labels": pd.DataFrame(labels),
+    angle = 2 * np.pi * codes / len(types)
+    places = 5 * np.column_stack([np.cos(angle), np.sin(angle)]) + rng.normal(size=(n, 2))
+    outputs = rng.normal(size=(n, n_outputs))
+    outputs[codes == 0, 0] += 3
+    outputs = (outputs - outputs.mean(0)) / outputs.std(0)
+    fit = fit_record(width, n, n_genes, [f"output {i}" for i in range(n_outputs)])
+    fit.params = [{"protocol": "distilled", "n_components": 2}]
+    labels = {"family": np.array(["even", "odd"])[codes % 2], "type": np.array(types)[codes]}
+    fit.values |= {
+        "embedding": places.astype("f4"),
+        "outputs": outputs.astype("f4"),
         "predictions": (0.5 * outputs + 0.1 * rng.normal(size=outputs.shape)).astype("f4"),
-        "train_feature_r2": np.linspace(0.2, 0.8, n_outputs),
-        "feature_names": np.array([f"output {i}" for i in range(n_outputs)], object),
-        "kept_genes": np.array([f"Gene{i}" for i in range(n_genes)], object),
         # most genes are off in many cells
         "expression": np.maximum(rng.normal(size=(n, n_genes)), 0).astype("f4"),
         "predicted_expression": rng.normal(size=(n, n_genes)).astype("f4"),
-        "cell_names": np.array([f"cell{i}" for i in range(n)] if names is None else names, object),
-        "colors": {name: COLORS[i % len(COLORS)] for i, name in enumerate(types)},
+        "labels": pd.DataFrame(labels, dtype=object),
+        "colors": dict(zip(types, np.resize(COLORS, len(types)).tolist(), strict=True)),
+        "cell_names": np.array(names or [f"cell{i}" for i in range(n)]),
     }
-    return Record("fit", "made up", "s", [dict(PARAMS)], 0, {"estimator": ESTIMATOR}, [], values)
+    return fit
 
 
-def folds_to_explore(fit, n_folds=4, seed=1):
+def folds_to_explore(fit, n_folds=4):
     """A cross-validation in the units of its folds, that held out all cells but the last few."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(1)
+    n_outputs = fit.outputs.shape[1]
     folds = paper_folds(len(fit.outputs), n_folds)
-    predicted = [
-        rng.normal(size=(len(test), fit.outputs.shape[1])).astype("f4") for _, test in folds
-    ]
-    values = {
-        "test_predictions": [[None] * n_folds, predicted],
-        "test_r2": rng.uniform(size=(n_folds, 2)),
-    }
-    values["test_feature_r2"] = rng.uniform(size=(n_folds, 2, fit.outputs.shape[1]))
+    predicted = [rng.normal(size=(len(test), n_outputs)).astype("f4") for _, test in folds]
+    values = {"test_predictions": [[None] * n_folds, predicted]}
+    values["test_r2"] = rng.uniform(size=(n_folds, 2))
+    values["test_feature_r2"] = rng.uniform(size=(n_folds, 2, n_outputs))
     params = [{"n_components": 1}, {"n_components": 2}]
-    settings = {
-        "scaling": "fold",
-        "estimator": {"class": ESTIMATOR["class"], "params": {"protocol": "distilled"}},
-    }
+    settings = {"scaling": "fold", "estimator": {"params": {"protocol": "distilled"}}}
     return Record("cross-validation", "made up", fit.sha256, params, 0, settings, folds, values)
 
 
-def with_all_genes(fit, seed=2):
+def with_all_genes(fit):
     """Data of the fit with 30 other genes, halves in which the first gene is stable, and t-SNE."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(2)
     n = len(fit.outputs)
     names = [*fit.kept_genes, *(f"Other{i}" for i in range(30))]
     X = np.log2(1 + rng.poisson(rng.uniform(0.5, 20, len(names)), (n, len(names))))
-    tables = (
-        pd.DataFrame(X, fit.cell_names, names),
-        pd.DataFrame(fit.outputs, fit.cell_names, fit.feature_names),
-    )
-    data = as_paired(tables)
+    genes = pd.DataFrame(X, fit.cell_names, names)
+    data = as_paired((genes, pd.DataFrame(fit.outputs, fit.cell_names, fit.feature_names)))
     fit.sha256 = data.sha256
     pairs = [np.split(rng.permutation(n), 2) for _ in range(25)]
-    values = {
-        "selected": np.tile(np.arange(len(names)) < 1, (50, 1, 1)),
-        "n_selected": np.ones((50, 1), int),
-    }
-    values["gene_names"] = np.array(names, object)
     folds = [fold for one, other in pairs for fold in ((one, other), (other, one))]
+    kept = np.tile(np.arange(len(names)) < 1, (50, 1, 1))
+    values = {"selected": kept, "n_selected": kept.sum(-1), "gene_names": np.array(names)}
     halves = Record("cross-validation", "made up", fit.sha256, [{}], folds=folds, values=values)
     places = {name: rng.normal(size=(n, 2)).astype("f4") for name in ("transcriptome", "outputs")}
-    return data, {
-        "halves": halves,
-        "tsne": Record("t-SNE", "made up", fit.sha256, [{}], values=places),
-    }
+    tsne = Record("t-SNE", "made up", fit.sha256, [{}], values=places)
+    return data, {"halves": halves, "tsne": tsne}

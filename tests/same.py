@@ -17,9 +17,8 @@ DIFFERENT = 20  # of 255 shades, in the mean of a block; palettes of 256 colours
 
 def assert_same(again, stored, rtol=1e-3, atol=1e-5):
     """Refuse numbers that differ by more than rounding."""
-    np.testing.assert_allclose(
-        np.asarray(again, float), np.asarray(stored, float), rtol=rtol, atol=atol
-    )
+    again, stored = np.asarray(again, float), np.asarray(stored, float)
+    np.testing.assert_allclose(again, stored, rtol=rtol, atol=atol)
 
 
 def assert_looks_like(figure, path):
@@ -27,18 +26,16 @@ def assert_looks_like(figure, path):
     picture = io.BytesIO()
     with style():  # whatever the settings of matplotlib are
         figure.savefig(picture, format="png")
-    drawn, stored = (_blocks(source) for source in (picture, path))
+    drawn, stored = _blocks(picture), _blocks(path)
     assert drawn.shape == stored.shape, f"{path.name} has another size"
-    rows, columns = np.nonzero(np.abs(drawn - stored).max(2) > DIFFERENT)
-    down = np.unique(rows * BLOCK / 200)
-    across = np.unique(columns * BLOCK / 200)
-    assert not len(rows), f"{path.name} differs {across} inches from the left, {down} from the top"
+    places = np.argwhere(np.abs(drawn - stored).max(2) > DIFFERENT) * BLOCK / 200
+    assert not len(places), f"{path.name} differs at inches {places[:9].tolist()} down and across"
 
 
 def _blocks(source):
     """Mean colours of the blocks of a picture, an array of shape (n_rows, n_columns, 3)."""
     with Image.open(source) as image:
-        pixels = np.asarray(image.convert("RGB"), float)
-    height, width = (size // BLOCK for size in pixels.shape[:2])
-    whole = pixels[: height * BLOCK, : width * BLOCK]
+        whole = np.asarray(image.convert("RGB"), float)
+    height, width = np.array(whole.shape[:2]) // BLOCK
+    whole = whole[: height * BLOCK, : width * BLOCK]
     return whole.reshape(height, BLOCK, width, BLOCK, 3).mean((1, 3))

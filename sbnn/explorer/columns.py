@@ -6,6 +6,7 @@ import zlib
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from sbnn.data.paired import as_paired
 from sbnn.evaluation.folds import held_out_means
@@ -27,54 +28,44 @@ TSNE_AXES = ["t-SNE 1", "t-SNE 2"]
 def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
     """Everything that the page shows, ready for JSON: names, groups, positions, and z-scores."""
     require(fit, "fit_record", [*NEEDED, "cell_names"])
-    outputs = _outputs(fit)
-    values = {
+    page = {
+        "dataset": fit.dataset,
+        "model": model_title(fit),
+        "cells": fit.cell_names.tolist(),
+        "verdict": "",
+        "maps": _maps(fit, tsne),
+        "groups": _groups(Groups(fit)),
+    }
+    outputs = pd.DataFrame({"name": fit.feature_names, "group": "output"})
+    outputs["r2"] = fit.train_feature_r2
+    page["values"] = {
         "measured": _packed(np.hstack([fit.outputs, fit.expression])),
         "predicted": _packed(np.hstack([fit.predictions, fit.predicted_expression])),
     }
-    sentence = ""
     if folds is not None:
         require(folds, "cv_record", ("test_feature_r2",), fit)
         point = _point_of(fit, folds)
         # NaN for cells never held out
-        values["held_out"] = _packed(held_out_means(folds, fit.outputs, point))
-        for output, r2 in zip(outputs, folds.test_feature_r2[:, point].mean(0), strict=True):
-            output["test_r2"] = _or_none(r2)
-        sentence = verdict(folds, replace(fit, dataset=folds.dataset), ridge, point).sentence
-    page = {
-        "dataset": fit.dataset,
-        "model": model_title(fit),
-        "cells": [str(name) for name in fit.cell_names],
-        "verdict": sentence,
-        "maps": _maps(fit, tsne),
-        "groups": _groups(Groups(fit)),
-        "features": outputs + _kept_genes(fit, halves),
-        "values": values,
-    }
+        page["values"]["held_out"] = _packed(held_out_means(folds, fit.outputs, point))
+        outputs["test_r2"] = folds.test_feature_r2[:, point].mean(0)
+        found = verdict(folds, replace(fit, dataset=folds.dataset), ridge, point)
+        page["verdict"] = found.sentence
+    genes = pd.DataFrame({"name": fit.kept_genes, "group": "gene"})
+    if halves is not None:
+        require(halves, "halves", ["selected"], fit)
+        table = kept_genes_table(halves, fit.kept_genes)
+        genes["trust"] = table["trust"].to_numpy()
+        genes["frequency"] = table["frequency"].to_numpy()
+    page["features"] = _rows(outputs) + _rows(genes)
     if data is not None:
         room = MOST_BYTES - len(json.dumps(page))
         page["genes"] = _other_genes(as_paired(data), fit, room)
     return page
 
 
-def _outputs(fit):
-    """Name and R2 of each output in the fit."""
-    outputs = []
-    for name, r2 in zip(fit.feature_names, fit.train_feature_r2, strict=True):
-        outputs.append({"name": str(name), "group": "output", "r2": _or_none(r2)})
-    return outputs
-
-
-def _kept_genes(fit, halves):
-    """Name of each kept gene and, if halves of the cells are given, how far to trust it."""
-    genes = [{"name": str(name), "group": "gene"} for name in fit.kept_genes]
-    if halves is not None:
-        require(halves, "halves", ["selected"], fit)
-        table = kept_genes_table(halves, fit.kept_genes)
-        for gene, frequency, trust in zip(genes, table.frequency, table.trust, strict=True):
-            gene["trust"] = trust
-            gene["frequency"] = float(frequency)
-    return genes
+def _rows(table):
+    """Rows of a table as dicts, with None for missing numbers, because JSON has no NaN."""
+    return table.astype(object).where(table.notna(), None).to_dict("records")
 
 
 def _point_of(fit, folds):
@@ -83,13 +74,11 @@ def _point_of(fit, folds):
     points = folds.points(**params)
     if not points:
         raise ValueError(f"cv_record: it has no model with the parameters of the fit, {params}")
-    point = points[0]
-    found = folds.values.get("test_predictions")
-    missing = found is None or any(fold is None for fold in found[point])
-    if missing or folds.settings["scaling"] == "none":
+    found = folds.values.get("test_predictions", [[None]] * len(folds.params))[points[0]]
+    if any(fold is None for fold in found) or folds.settings["scaling"] == "none":
         text = "it has no predictions of scaled outputs for the model of the fit"
         raise ValueError(f"cv_record: {text}")
-    return point
+    return points[0]
 
 
 def _other_genes(data, fit, room):
@@ -106,7 +95,7 @@ def _other_genes(data, fit, room):
     packed = zlib.compress(codes.tobytes(order="F"))
     sd = np.maximum(X.std(0), 1e-12)
     return {
-        "names": [str(name) for name in data.gene_names[chosen]],
+        "names": data.gene_names[chosen].tolist(),
         "low": ((low - X.mean(0)) / sd).round(4).tolist(),
         "width": (width / sd).round(4).tolist(),
         "codes": base64.b64encode(packed).decode("ascii"),
@@ -117,7 +106,6 @@ def _other_genes(data, fit, room):
 def _maps(fit, tsne):
     """The model's map (for one latent, the latent and the first output), then t-SNEs if given."""
     width = fit.latent.shape[1]
-    equal = width > 1  # a unit is as long along both axes
     places = np.array(fit.embedding, np.float32)
     axes = ["latent 1", "latent 2"]
     if width == 1:
@@ -125,15 +113,16 @@ def _maps(fit, tsne):
         axes[1] = f"{fit.feature_names[0]} (measured, z-score)"
     elif width > 2:
         axes = TSNE_AXES
-    maps = [_map("map of the model", places, axes, equal)]
+    maps = [_map("map of the model", places, axes, width > 1)]
     if tsne is not None:
         require(tsne, "tsne", ["transcriptome"], fit)
-        maps.append(_map("t-SNE of all genes", tsne.transcriptome, TSNE_AXES, equal))
-        maps.append(_map("t-SNE of the outputs", tsne.outputs, TSNE_AXES, equal))
+        maps.append(_map("t-SNE of all genes", tsne.transcriptome, TSNE_AXES))
+        maps.append(_map("t-SNE of the outputs", tsne.outputs, TSNE_AXES))
     return maps
 
 
-def _map(title, xy, axes, equal):
+def _map(title, xy, axes, equal=True):
+    """One map; a unit is as long along both axes if they are `equal`."""
     x, y = np.transpose(xy)
     return {"title": title, "x": _packed(x), "y": _packed(y), "axes": axes, "equal": equal}
 
@@ -150,15 +139,10 @@ def _groups(groups):
 def _coded(title, names, table):
     return {
         "title": title,
-        "names": [str(name) for name in table.index],
+        "names": table.index.tolist(),
         "colors": table["color"].tolist(),
         "codes": table.index.get_indexer(names).tolist(),
     }
-
-
-def _or_none(number):
-    """Convert a number to a float, or to None if it is not finite, because JSON has no NaN."""
-    return float(number) if np.isfinite(number) else None
 
 
 def _packed(numbers):

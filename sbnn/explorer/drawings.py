@@ -7,6 +7,21 @@ from bokeh.plotting import figure
 FEWEST, MOST = 3.5, 9.0  # diameter of a dot in pixels, for many and for few cells
 FONT = "Helvetica, Arial, sans-serif"
 BARE = {"toolbar_location": None, "tools": ""}
+AXIS = {
+    "axis_label_text_font": FONT,
+    "axis_label_text_font_style": "normal",
+    "major_label_text_font": FONT,
+    "minor_tick_line_color": None,
+}
+# the page shows through
+PLOT = {
+    "outline_line_color": None,
+    "border_fill_color": None,
+    "background_fill_color": None,
+    "min_border": 4,
+}
+GRID = {"grid_line_width": 0.5}
+LOOK = {"Plot": PLOT, "Axis": AXIS, "Title": {"text_font": FONT}, "Grid": GRID}
 COLUMNS = ("x", "y", "color", "cell", "type", "family", "value")  # of the cells
 
 
@@ -15,8 +30,6 @@ def cell_map(xy, axes, equal):
     map_ = figure(name="map", title=" ", sizing_mode="stretch_both", match_aspect=equal, **BARE)
     map_.lod_threshold = None
     map_.xaxis.axis_label, map_.yaxis.axis_label = axes
-    map_.x_range = models.DataRange1d()
-    map_.y_range = models.DataRange1d()
     # Invisible corners keep the view fixed while types are hidden.
     x, y = np.transpose([xy.min(0), xy.max(0)]).tolist()
     ends = models.ColumnDataSource({"x": x, "y": y}, name="corners")
@@ -26,17 +39,17 @@ def cell_map(xy, axes, equal):
 
     source = models.ColumnDataSource({name: [] for name in COLUMNS}, name="cells")
     size = float(np.clip(270 / np.sqrt(len(xy)), FEWEST, MOST))
-    dots = map_.scatter("x", "y", source=source, name="dots", size=size)
+    look = {"fill_color": "color", "fill_alpha": 0.9, "line_width": 0.5, "line_alpha": 0.5}
+    look |= {"nonselection_fill_alpha": 0.08, "nonselection_line_alpha": 0}
+    dots = map_.scatter("x", "y", source=source, name="dots", size=size, **look)
+    dots.selection_glyph = dots.glyph  # scripts change its colours
     dots.view = models.CDSView(filter=models.BooleanFilter(name="shown"))
-    dots.glyph.update(fill_color="color", fill_alpha=0.9, line_width=0.5, line_alpha=0.5)
-    dots.nonselection_glyph = dots.glyph.clone(fill_alpha=0.08, line_alpha=0)
-    dots.selection_glyph = dots.glyph
 
     names = models.ColumnDataSource({"x": [], "y": [], "text": []}, name="names")
-    labels = map_.text("x", "y", "text", source=names, name="labels")
-    labels.glyph.update(text_align="center", text_baseline="middle", text_font_size="12px")
-    labels.glyph.update(text_font={"value": FONT}, padding=2, border_radius=3)
-    labels.glyph.background_fill_alpha = 0.75
+    look = {"text_align": "center", "text_baseline": "middle", "text_font_size": "12px"}
+    look |= {"text_font": {"value": FONT}, "padding": 2, "border_radius": 3}
+    look["background_fill_alpha"] = 0.75
+    map_.text("x", "y", "text", source=names, name="labels", **look)
     hover = models.HoverTool(name="hover", tooltips=None, attachment="right", limit=1)
     wheel = models.WheelZoomTool()
     pan = models.PanTool(name="pan")
@@ -51,7 +64,6 @@ def cell_map(xy, axes, equal):
     bar = models.ColorBar(name="bar", color_mapper=mapper, width=12, visible=False)
     bar.background_fill_color = None
     map_.add_layout(bar, "right")
-    _plain(map_)
     return map_
 
 
@@ -63,21 +75,6 @@ def histogram():
     bins = {"left": [0], "right": [1], "inside": [0], "rest": [0]}
     source = models.ColumnDataSource(bins, name="bins")
     for part in ("rest", "inside"):
-        bars = plot.quad("left", "right", part, 0, source=source, name=part)
-        bars.glyph.fill_alpha = 0.55
+        plot.quad("left", "right", part, 0, source=source, name=part, fill_alpha=0.55)
     plot.y_range.start = 0
-    _plain(plot)
     return plot
-
-
-def _plain(plot):
-    """Remove the frame and background of a plot, and set its fonts."""
-    # the page shows through
-    plot.outline_line_color = plot.border_fill_color = plot.background_fill_color = None
-    plot.min_border = 4
-    plot.title.text_font = FONT
-    for axis in plot.axis:
-        axis.axis_label_text_font = axis.major_label_text_font = FONT
-        axis.axis_label_text_font_style = "normal"
-        axis.minor_tick_line_color = None
-    plot.grid.grid_line_width = 0.5

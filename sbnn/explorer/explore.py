@@ -91,46 +91,39 @@ def run(options):
     """Write the page of ``sbnn explore`` and print its path."""
     path = find_fit(options.results, options.saved_models)
     fit = load(path)
-    cv_path = options.cv or _cv_beside(path)
-    folds = None if cv_path is None else load(cv_path)
-    more = _beside(path, fit, folds)
+    more = _beside(path, fit)
     more["data"] = _data_of(fit)
+    if options.cv is not None:
+        more["cv_record"] = load(options.cv)
     out = results_path(options.out or f"{fit.dataset}_explorer.html", "--out")
     try:
-        explorer = explore(fit, folds, **more)
-    except ValueError as error:
-        if folds is None or options.cv is not None:
-            raise
         explorer = explore(fit, **more)
-        text = f"the page shows no predictions of held-out cells, because {cv_path} cannot be used"
-        print(f"{text}: {error}")
+    except ValueError as error:
+        if options.cv is not None or "cv_record" not in more:
+            raise
+        del more["cv_record"]
+        explorer = explore(fit, **more)
+        print(f"the page shows no predictions of held-out cells: {error}")
     saved = explorer.save(out)
     megabytes = saved.stat().st_size / 1e6
     n_cells = f"{len(fit.cell_names)} cells of {path}"
     print(f"{saved}: {n_cells}, {megabytes:.1f} MB; open in a browser")
 
 
-def _cv_beside(path):
-    """Path of the cross-validation of the same model in the folder of a fit, or None."""
-    name = re.match(r"fit_([^_.]+)", path.name)
-    if name is None:
-        return None
-    beside = path.with_name(f"cv_{name[1]}.pickle")
-    return beside if beside.is_file() else None
-
-
-def _beside(path, fit, folds):
-    """Other records of the same data in the folder of a fit: ridge, halves of cells, t-SNE."""
+def _beside(path, fit):
+    """Other records of the same data in the folder of a fit, as arguments of `explore`."""
     from sbnn.evaluation.verdict import have_same_folds
 
+    model = re.match("(fit_)?([^_.]+)", path.name)[2]
     found = {}
-    for argument, name in BESIDE.items():
+    for argument, name in (BESIDE | {"cv_record": f"cv_{model}"}).items():
         file = path.with_name(f"{name}.pickle")
         if file.is_file():
             record = load(file)
-            if record.sha256 == fit.sha256:
+            if argument == "cv_record" or record.sha256 == fit.sha256:
                 found[argument] = record
-    if "ridge" in found and (folds is None or not have_same_folds(folds, found["ridge"])):
+    both = {"cv_record", "ridge"} <= found.keys()
+    if both and not have_same_folds(found["cv_record"], found["ridge"]):
         del found["ridge"]
     return found
 

@@ -11,8 +11,9 @@ import numpy as np
 from bokeh.embed import json_item
 from bokeh.palettes import RdBu, Viridis256, interp_palette
 from bokeh.resources import Resources
+from bokeh.themes import Theme
 
-from sbnn.explorer.drawings import cell_map, histogram
+from sbnn.explorer.drawings import LOOK, cell_map, histogram
 
 # The order matters: each script may use the scripts before it.
 SCRIPTS = (
@@ -32,9 +33,10 @@ def page(data):
     first = data["maps"][0]
     xy = np.column_stack([np.frombuffer(b64decode(first[axis]), "<f4") for axis in "xy"])
     map_ = cell_map(xy, first["axes"], first["equal"])
+    theme = Theme(json={"attrs": LOOK})
     drawings = {
-        "map": json_item(map_),
-        "histogram": json_item(histogram()),
+        "map": json_item(map_, theme=theme),
+        "histogram": json_item(histogram(), theme=theme),
         "palettes": PALETTES,
     }
     resources = Resources(mode="inline", components=["bokeh"], log_level="warn")

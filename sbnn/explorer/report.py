@@ -36,26 +36,18 @@ def write_report(
     """
     first, *others = [_picture(*picture) for picture in pictures]
     template = Template((files("sbnn.explorer") / "report.html").read_text(encoding="utf-8"))
-    version = f"sbnn {library_versions()['sbnn']}"
     page = template.substitute(
         title=escape(title),
         verdict=escape(verdict),
         map=first,
-        cautions=_cautions(cautions),
+        cautions="".join(f"<li>{escape(str(text))}</li>" for text in cautions),
         facts=_facts(facts or {}),
         left_out=_left_out(left_out or {}),
         pictures="".join(others),
         tables="".join(_table(*table) for table in tables),
-        footer=escape(f"{version}; {source}" if source else version),
+        footer=escape(f"sbnn {library_versions()['sbnn']}; {source}"),
     )
     write_atomically(page.encode(), path)
-
-
-def _cautions(cautions):
-    if not cautions:
-        return ""
-    listed = "".join(f"<li>{escape(str(text))}</li>" for text in cautions)
-    return f'<ul class="cautions" aria-label="Cautions">{listed}</ul>'
 
 
 def _facts(facts):
@@ -68,11 +60,8 @@ def _left_out(left_out):
     parts = []
     for why, names in left_out.items():
         first = escape(f"{len(names)} left out ({why}): {some(names, NAMES_SHOWN)}")
-        if len(names) <= NAMES_SHOWN:
-            parts.append(f"<p>{first}</p>")
-        else:
-            everyone = escape(", ".join(map(str, names)))
-            parts.append(f"<details><summary>{first}</summary><p>{everyone}</p></details>")
+        everyone = escape(", ".join(map(str, names)))
+        parts.append(f"<details><summary>{first}</summary><p>{everyone}</p></details>")
     return "".join(parts)
 
 

@@ -3,6 +3,7 @@
 from itertools import product
 
 import numpy as np
+import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
 from scipy.spatial import cKDTree
@@ -30,18 +31,16 @@ NOTE = {"fontsize": 5, "color": "0.45"}  # small print
 def draw_cells(ax, xy, colors, markers, size):
     """Draw cells as small filled shapes in random order, so that no group lies on top."""
     order = np.random.default_rng(0).permutation(len(xy))
-    x, y = xy[order].T
-    dots = ax.scatter(x, y, s=size, c=colors[order], lw=0, marker=markers[0])
-    dots.set_rasterized(len(xy) > MOST_SHAPES)
-    shapes = {}
-    for marker in np.unique(markers):
-        own = MarkerStyle(marker)
-        shapes[marker] = own.get_path().transformed(own.get_transform())
-    if len(shapes) > 1:
+    dots = ax.scatter(*xy[order].T, s=size, c=colors[order], lw=0, marker=markers[0])
+    kinds, codes = np.unique(markers[order], return_inverse=True)
+    if len(kinds) > 1:
         # Each cell is a separate path, since a collection for each shape would put one group on top
         # of another.
-        dots.set_paths([shapes[marker] for marker in markers[order]])
-        dots.set_rasterized(True)  # as vectors, each path would be defined separately in a PDF
+        own = [MarkerStyle(kind) for kind in kinds]
+        shapes = [marker.get_path().transformed(marker.get_transform()) for marker in own]
+        dots.set_paths([shapes[code] for code in codes])
+    # as vectors, each path would be defined separately in a PDF
+    dots.set_rasterized(len(xy) > MOST_SHAPES or len(kinds) > 1)
 
 
 def draw_cloud(ax, groups, xy, note, size, inset=False):
@@ -58,22 +57,20 @@ def draw_crowd(ax, xy, groups):
     half = INSET / ENLARGED / 2
     n = len(xy)
     sample = slice(None, None, max(n // 1500, 1))
-    families = groups.families[sample]
-    members = (np.unique(groups.families)[:, np.newaxis] == families).astype(float)
+    families = pd.get_dummies(groups.families).to_numpy(float)  # (n_cells, n_families)
     close = cdist(xy[sample], xy[sample], "chebyshev") <= half
     # The square root favours places where families meet.
-    middle = xy[sample][np.sqrt(members @ close).sum(0).argmax()]
+    middle = xy[sample][np.sqrt(close @ families[sample]).sum(1).argmax()]
     near = (np.abs(xy - middle) <= half).all(1)
     beyond = xy - CORNERS[:, np.newaxis]  # (n_corners, n_cells, 2)
     hidden = ((beyond >= 0) & (beyond <= INSET)).all(2).sum(1)
-    _, counts = np.unique(groups.families[near], return_counts=True)
-    most = counts.max() / near.sum()
     # few cells, hidden cells, or a single colour
-    if near.sum() < 0.1 * n or hidden.min() > 0.005 * n or most > MIXED:
+    few = near.sum() < 0.1 * n
+    if few or hidden.min() > 0.005 * n or families[near].mean(0).max() > MIXED:
         return
     inset = ax.inset_axes((*CORNERS[np.argmin(hidden)], INSET, INSET))
-    (left, low), (right, high) = middle - half, middle + half
-    inset.set(xlim=(left, right), ylim=(low, high), xticks=[], yticks=[])
+    inset.set(xticks=[], yticks=[])
+    inset.axis(np.repeat(middle, 2) + [-half, half, -half, half])
     inset.spines[:].set(visible=True, linewidth=0.5, edgecolor="0.5")
     size = np.clip(1500 / near.sum(), 1, 6)
     draw_cells(inset, xy[near], groups.colors[near], groups.markers[near], size)
@@ -89,15 +86,14 @@ def name_families(ax, groups, xy):
     peaks = np.array([family_centre(xy, families == family) for family in known])
     names = [shortened(family, LETTERS) for family in known]
     notes = place_names(ax, peaks, names, xy, leader=False, fontsize=6.5)
-    tree = cKDTree(ax.transData.transform(xy))
-    for note, family, peak in zip(notes, known, peaks, strict=True):
+    pixels = cKDTree(ax.transData.transform(xy))
+    for family, peak, note in zip(known, peaks, notes, strict=True):
         box = note.get_window_extent()
-        middle = (box.min + box.max) / 2
-        _, near = tree.query(middle, k=min(AROUND, len(xy)))
+        _, near = pixels.query((box.min + box.max) / 2, k=min(AROUND, len(xy)))
         # the name would seem to belong to its neighbours
         if (families[near] == family).mean() < 0.5:
-            corner = np.clip(ax.transData.transform(peak), box.min, box.max)
-            line = np.array([peak, ax.transData.inverted().transform(corner)])
+            box = box.transformed(ax.transData.inverted())
+            line = np.array([peak, np.clip(peak, box.min, box.max)])
             # below the names
             ax.plot(*line.T, color="0.15", lw=0.6, zorder=2.5, path_effects=HALO)
 
@@ -119,16 +115,17 @@ def family_centre(xy, own):
 def legend_entries(table):
     """Legend entries such as "Pvalb (286)" of `Groups.table`; the rarest of many share one."""
     shown = listed(table)
-    entries = []
-    for group, count, color, marker in shown[["count", "color", "marker"]].itertuples():
-        label = f"{shortened(group)} ({count})"
-        entries.append(Line2D([], [], marker=marker, ms=4, ls="", color=color, label=label))
+    names = [shortened(group) for group in shown.index]
+    looks = list(shown[["count", "color", "marker"]].itertuples(index=False))
     others = table.iloc[len(shown) :]
     if len(others):
-        colors = others["color"].unique()
-        color = colors[0] if len(colors) == 1 else "none"
-        label = f"{len(others)} others ({others['count'].sum()})"
-        entries.append(Line2D([], [], marker="o", ms=4, ls="", color=color, label=label))
+        names.append(f"{len(others)} others")
+        color = others["color"].iloc[0] if others["color"].nunique() == 1 else "none"
+        looks.append((others["count"].sum(), color, "o"))
+    entries = []
+    for name, (count, color, marker) in zip(names, looks, strict=True):
+        label = f"{name} ({count})"
+        entries.append(Line2D([], [], marker=marker, ms=4, ls="", color=color, label=label))
     return entries
 
 
@@ -139,12 +136,11 @@ def draw_legend(figure, table, title, width=WIDTH - 2 * MARGIN):
     """
     entries = legend_entries(table)
     place = {"loc": "lower left", "bbox_to_anchor": (MARGIN / WIDTH, 0), "alignment": "left"}
-    place |= {"handletextpad": 0.1, "handlelength": 1.2}
-    narrow = figure.legend(handles=entries, **place)
+    place |= {"handletextpad": 0.1, "handlelength": 1.2, "handles": entries}
+    narrow = figure.legend(**place)
     widest = narrow.get_window_extent().width / figure.dpi
     narrow.remove()
     columns = max(int(width / (widest + 0.12)), 1)
     n_rows = -(-len(entries) // columns)
-    columns = -(-len(entries) // n_rows)
-    legend = figure.legend(handles=entries, ncols=columns, title=title, **place)
+    legend = figure.legend(ncols=-(-len(entries) // n_rows), title=title, **place)
     return legend, legend.get_window_extent().height / figure.dpi

@@ -21,9 +21,8 @@ MOST_GROUPS = 24  # largest number of groups in a legend
 def shades(color, n):
     """Shades of a colour, from dark to pale."""
     ends = [_mixed(color, "black", 0.45), color, _mixed(color, "white", 0.6)]
-    ramp = LinearSegmentedColormap.from_list("", ends)
     places = np.linspace(0, 1, n) if n > 1 else [0.5]
-    return [to_hex(shade) for shade in ramp(places)]
+    return [to_hex(shade) for shade in LinearSegmentedColormap.from_list("", ends)(places)]
 
 
 def paler(color):
@@ -32,8 +31,7 @@ def paler(color):
 
 
 def _mixed(color, other, share):
-    color, other = np.array([to_rgb(color), to_rgb(other)])
-    return to_hex((1 - share) * color + share * other)
+    return to_hex((1 - share) * np.array(to_rgb(color)) + share * np.array(to_rgb(other)))
 
 
 def model_color(record, point):
@@ -78,11 +76,10 @@ class Groups:
             self.title += ", in the colour of their most frequent type"
         self.palette[UNKNOWN] = GREY
         self.table = self.count("family")
+        self.colors = pd.Series(self.types).map(self.palette).fillna(GREY).to_numpy(str)
+        self.markers = np.full(len(self.types), "o")
         if colorblind:
             self._use_safe_colors()
-        else:
-            self.colors = np.array([self.palette.get(kind, GREY) for kind in self.types])
-            self.markers = np.full(len(self.types), "o")
 
     def _use_safe_colors(self):
         """Give each listed family a colour and a marker; all other cells are grey dots."""
@@ -102,13 +99,13 @@ class Groups:
         """
         groups = self.families if by == "family" else self.types
         types = pd.Series(self.types[cells]).groupby(groups[cells])
-        table = pd.DataFrame({"count": types.size()}).rename_axis(by)
-        usual = types.agg(lambda own: own.mode()[0])
-        table["color"] = usual.map(self.palette).fillna(GREY)
+        table = types.agg(["size", lambda own: own.mode()[0]]).rename_axis(by)
+        table.columns = ["count", "color"]
+        table["color"] = table["color"].map(self.palette).fillna(GREY)
         table.loc[table.index == UNKNOWN, "color"] = GREY
         table["marker"] = "o"
-        table = table.sort_values("count", ascending=False, kind="stable")
-        return table.sort_index(key=lambda names: names == UNKNOWN, kind="stable")
+        unknown = table.index == UNKNOWN
+        return table.iloc[np.lexsort([-table["count"], unknown])]
 
 
 def listed(table):
@@ -124,16 +121,14 @@ def family_colors(record):
 
 def clusters(Y):
     """Cluster cells by their z-scored outputs with k-means; the best separated number is taken."""
-    total = np.square(Y - Y.mean(0)).sum()
     n = len(Y)
-    best = np.zeros(n, int)
-    highest = 0.0
+    total = np.square(Y - Y.mean(0)).sum()
+    best, highest = np.zeros(n, int), 0.0
     for k in range(2, min(len(OKABE_ITO), n - 1) + 1):
         centres, labels = kmeans2(Y, k, minit="++", seed=0, iter=50, missing="warn")
         within = max(np.square(Y - centres[labels]).sum(), 1e-12)
-        ratio = (total - within) / (k - 1) * (n - k) / within  # Calinski-Harabasz criterion
+        ratio = (total / within - 1) * (n - k) / (k - 1)  # Calinski-Harabasz criterion
         if ratio > highest:
-            best = labels
-            highest = ratio
+            best, highest = labels, ratio
     ranks = np.argsort(np.argsort(-np.bincount(best), kind="stable"))
     return np.array([f"cluster {rank + 1}" for rank in ranks[best]], dtype=object)

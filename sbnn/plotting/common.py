@@ -134,8 +134,6 @@ def write(figure, x, y, text, **look):
 
 def legend_above(ax, handles=None, **options):
     """Draw a legend above the axes, aligned with their left edge."""
-    if handles is None:
-        handles, _ = ax.get_legend_handles_labels()
     place = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "alignment": "left"}
     return ax.legend(handles=handles, **place, **options)
 

@@ -1,17 +1,32 @@
 """Accuracy and sparsity of the networks during training, with linear models for comparison."""
 
-from itertools import cycle
+from itertools import cycle, pairwise
 
 import numpy as np
+import pandas as pd
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, MultipleLocator
+from matplotlib.ticker import MaxNLocator
 
-from sbnn.plotting import reading
 from sbnn.plotting.colors import MODELS, model_color, paler, shades
 from sbnn.plotting.common import finish, legend_above, log_ticks, new_panels, styled
 from sbnn.plotting.labels import name_level, name_line
-from sbnn.results import same_value
+from sbnn.plotting.reading import (
+    curve,
+    folds_text,
+    gene_target,
+    levels_of,
+    mean_sd,
+    mean_text,
+    nearest,
+    network_name,
+    number,
+    pretraining_epochs,
+    published_rows,
+    regression_epochs,
+    regression_stages,
+)
+from sbnn.results import require
 
 TRANSITIONS = {"unfrozen": "unfreezing", "fine-tuning": "pruning"}
 PUBLISHED = {
@@ -48,32 +63,29 @@ def training_curves(network, srrr=None, n_components=(2,), published=None):
     -------
     matplotlib.figure.Figure
     """
-    reading.require(network, "network", [*HISTORY, "gene_norms", "n_components"])
+    require(network, "network", [*HISTORY, "gene_norms", "n_components"])
     levels = srrr_levels(srrr, network)
     grid = points_by_width(network, n_components, pretraining=True)
     shape = (len(grid), 2)
     figure, panels = new_panels(2.55 * len(grid), *shape, width_ratios=(2, 1), squeeze=False)
-    for (left, right), (width, points) in zip(panels, grid.items(), strict=True):
+    for (left, right), points in zip(panels, grid.values(), strict=True):
         points.sort(key=lambda point: network.parameter(point, "group_lasso"))
-        color = model_color(network, points[0])
-        colors = dict(zip(points, shades(color, len(points)), strict=True))
-        known = reading.published_rows(published, "n_components", width, pretraining=True)
-        _draw_strengths(left, network, colors, known, levels)
-        _draw_norms(right, network, colors)
+        colors = shades(model_color(network, points[0]), len(points))
+        _draw_strengths(left, network, points, colors, published, levels)
+        _draw_norms(right, network, points, colors)
     return finish(figure, panels)
 
 
 def points_by_width(network, n_components, **params):
     """Grid points with parameters `params`, by bottleneck width (None: all widths)."""
-    known = reading.levels(network, "n_components")
-    wanted = known if n_components is None else n_components
+    known = levels_of(network, "n_components")
     found = {}
-    for width in wanted:
+    for width in n_components or known:
         points = network.points(n_components=width, **params)
         if points:
             found[width] = points
     if not found:
-        text = f"no model has {wanted} and {params}; the record has the values {known}"
+        text = f"no model has {n_components} and {params}; the record has the values {known}"
         raise ValueError(f"n_components: {text}")
     return found
 
@@ -86,13 +98,12 @@ def srrr_levels(srrr, network):
     """
     if srrr is None:
         return []
-    reading.require(srrr, "srrr", ["test_r2", "n_selected", "rank"], network)
-    ranks = reading.levels(srrr, "rank")
+    require(srrr, "srrr", ["test_r2", "n_selected", "rank"], network)
+    ranks = levels_of(srrr, "rank")
     levels = []
     for rank in sorted({ranks[0], ranks[-1]}):
-        point = srrr.best_with_at_most(reading.gene_target(network), rank=rank)
-        r2 = srrr.test_r2[:, point].mean()
-        levels.append((rank, r2, srrr.n_selected[:, point].mean()))
+        point = srrr.best_with_at_most(gene_target(network), rank=rank)
+        levels.append((rank, srrr.test_r2[:, point].mean(), srrr.n_selected[:, point].mean()))
     return levels
 
 
@@ -103,12 +114,9 @@ def marker_of(n):
 
 def draw_epochs(ax, curves, color, line="-", band=True, label=None):
     """Draw the mean over folds and a band of one SD of curves (folds x epochs); return both."""
-    # each mean is over the folds that were trained in that epoch
-    curves = np.ma.masked_invalid(curves)
-    mean = curves.mean(0).filled(np.nan)
-    spread = np.zeros(len(mean))
-    if band and len(curves) > 1:
-        spread = curves.std(0, ddof=1).filled(0)
+    curves = pd.DataFrame(curves)  # each mean is over the folds that were trained in that epoch
+    mean = curves.mean().to_numpy()
+    spread = curves.std().fillna(0).to_numpy() * band
     epochs = np.arange(1, len(mean) + 1)
     marker = marker_of(len(mean))
     ax.plot(epochs, mean, color=color, zorder=3, marker=marker, ls=line, label=label)
@@ -120,78 +128,65 @@ def draw_epochs(ax, curves, color, line="-", band=True, label=None):
 
 def mark_stages(ax, tables):
     """Name the epochs where the training changes, at dashed vertical lines."""
-    starts, n_epochs = reading.regression_stages(tables)
-    previous = starts[0][1]
-    for start, stage in starts[1:]:
+    starts, n_epochs = regression_stages(tables)
+    for (_, previous), (start, stage) in pairwise(starts):
         name = "rate halved" if previous == "straight" else TRANSITIONS.get(stage, stage)
         name_line(ax, start - 0.5, name)
-        previous = stage
     ax.set(xlim=(0, n_epochs), xlabel="epoch of the regression")
-    if 100 <= n_epochs <= 250:
-        ax.xaxis.set_major_locator(MultipleLocator(25))
-    else:
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
 
 
 def limit_r2(ax, curves, others):
     """Set y limits that show curves and other values, but not every drop; names fit at the top."""
-    lows = [np.nanquantile(mean, 0.02) for mean, _ in curves]
-    highs = [np.nanmax(mean + spread) for mean, spread in curves]
-    low = min(lows + others)
-    high = max([*highs, *others, low + 0.01])
-    margin = 0.05 * (high - low)
+    low = min([np.nanquantile(mean, 0.02) for mean, _ in curves] + others)
+    high = max([np.nanmax(mean + spread) for mean, spread in curves] + others)
+    margin = 0.05 * max(high - low, 0.01)
     ax.set(ylim=(low - margin, high + 3 * margin), ylabel="test R²")
     ax.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
 
 
-def _draw_strengths(ax, network, colors, published, levels):
+def _draw_strengths(ax, network, points, colors, published, levels):
     """Draw a curve for each strength of the group lasso, and linear models as horizontal lines."""
     curves = []
-    others = []
-    for point, color in colors.items():
+    others = [r2 for _, r2, _ in levels]
+    width = network.parameter(points[0], "n_components")
+    at_edge = {"transform": ax.get_yaxis_transform(), "zorder": 5, "clip_on": False}
+    for point, color in zip(points, colors, strict=True):
         strength = network.parameter(point, "group_lasso")
-        last = reading.mean_text(*reading.mean_sd(network.test_r2[:, point]))
-        label = f"λ = {reading.number(strength)}:  {last}"
-        for row in published:
-            if same_value(row.get("group_lasso", strength), strength):
-                known = row["test_r2"]
-                label += f"  (published {known:.3f})"
-                at_edge = ax.get_yaxis_transform()
-                (dot,) = ax.plot(1, known, color=color, transform=at_edge, zorder=5, **PUBLISHED)
-                dot.set_clip_on(False)
-                others.append(known)
-        r2 = reading.curve(reading.regression_epochs(network, point), "eval_r2")
+        label = f"λ = {number(strength)}:  {mean_text(network.test_r2[:, point])}"
+        own = {"group_lasso": strength, "pretraining": True}
+        for row in published_rows(published, n_components=width, **own):
+            label += f"  (published {row['test_r2']:.3f})"
+            ax.plot(1, row["test_r2"], color=color, **at_edge, **PUBLISHED)
+            others.append(row["test_r2"])
+        r2 = curve(regression_epochs(network, point), "eval_r2")
         curves.append(draw_epochs(ax, r2, color, label=label))
+    if len(others) > len(levels):
+        ax.plot([], [], color="0.3", label="published, last epoch", **PUBLISHED)
     entries, _ = ax.get_legend_handles_labels()
-    if published:
-        entries.append(Line2D([], [], color="0.3", label="published, last epoch", **PUBLISHED))
     for rank, r2, n_genes in levels:
         ax.axhline(r2, color=MODELS["linear"], lw=0.7, zorder=1.5)
         name_level(ax, r2, f"sRRR, rank {rank}\n{n_genes:.0f} genes: {r2:.3f}")
-        others.append(r2)
-    first = next(iter(colors))
-    mark_stages(ax, reading.regression_epochs(network, first))
+    mark_stages(ax, regression_epochs(network, points[0]))
     limit_r2(ax, curves, others)
-    model = f"{reading.network_name(network, first)}, {reading.gene_target(network)} genes"
-    title = f"{model}, group lasso λ; last test R², {reading.folds_text(network)}"
+    model = f"{network_name(network, points[0])}, {gene_target(network)} genes"
+    title = f"{model}, group lasso λ; last test R², {folds_text(network)}"
     legend_above(ax, entries, ncols=2, title=title)
 
 
-def _draw_norms(ax, network, colors):
+def _draw_norms(ax, network, points, colors):
     """Draw the sorted weight norms of the genes for each strength of the group lasso."""
-    n_genes = reading.gene_target(network)
-    means = []
-    for point, color in colors.items():
-        norms = -np.sort(-network.gene_norms[:, point].astype(float), axis=1)  # (folds, genes)
-        # geometric mean, as the axis is logarithmic
-        mean = np.exp(np.log(np.maximum(norms, 1e-30)).mean(0))
-        rank = np.arange(1, len(mean) + 1)
-        ax.plot(rank, mean, color=color, marker=marker_of(len(mean)))
-        means.append(mean)
-    largest = np.max(means)
-    lowest = max(np.min(means), 1e-6 * largest)
+    n_genes = gene_target(network)
+    norms = network.gene_norms[:, points].astype(float)  # (folds, strengths, genes)
+    norms = np.maximum(-np.sort(-norms), 1e-30)
+    # geometric means, as the axis is logarithmic
+    means = np.exp(np.log(norms).mean(0))
+    rank = np.arange(1, means.shape[1] + 1)
+    for mean, color in zip(means, colors, strict=True):
+        ax.plot(rank, mean, color=color, marker=marker_of(len(rank)))
+    lowest = max(means.min(), 1e-6 * means.max())
     ax.set(xlabel="genes, sorted", ylabel="weight norm of a gene", yscale="log")
-    ax.set(xlim=(0, len(mean)), ylim=(lowest / 1.6, largest * 3))
+    ax.set(xlim=(0, len(rank)), ylim=(lowest / 1.6, means.max() * 3))
     ax.set_title("first layer, before pruning", loc="left")
     name_line(ax, n_genes, f"{n_genes} genes")
 
@@ -228,49 +223,43 @@ def bottleneck_comparison(network, srrr, ridge, published=None, group_lasso=0.1,
         Bands and bars show the sample SD over folds. The middle panel is left out if no network was
         pretrained.
     """
-    reading.require(network, "network", [*HISTORY, "n_components"])
+    require(network, "network", [*HISTORY, "n_components"])
     levels = srrr_levels(srrr, network)
-    reading.require(ridge, "ridge", ["test_r2"], network)
-    strength = reading.nearest(reading.levels(network, "group_lasso"), group_lasso)
+    require(ridge, "ridge", ["test_r2"], network)
+    strength = nearest(levels_of(network, "group_lasso"), group_lasso)
     grid = points_by_width(network, n_components, group_lasso=strength)
-    widths = sorted(grid)
-    lines = dict(zip(widths, cycle(LINES), strict=False))
-    points = [point for width in widths for point in grid[width]]
-    asked = [point for point in points if network.parameter(point, "pretraining")]
+    grid = {width: grid[width] for width in sorted(grid)}
+    lines = dict(zip(grid, cycle(LINES), strict=False))
+    points = sum(grid.values(), [])
     # Few cells may not form enough clusters for pretraining.
-    pretrained = [point for point in asked if reading.pretraining_epochs(network, point)]
+    pretrained = [point for point in points if pretraining_epochs(network, point)]
 
     if pretrained:
         figure, panels = new_panels(2.6, 1, 3, width_ratios=(1.1, 0.8, 1.1))
         _draw_cross_entropy(panels[1], network, pretrained, lines)
     else:
         figure, panels = new_panels(2.6, 1, 2)
-    _draw_training(panels[-1], network, points, asked, lines, levels)
+    _draw_training(panels[-1], network, points, pretrained, lines, levels)
 
     ax = panels[0]
     # If a width has networks with and without pretraining, the pretrained network represents it.
-    shown = []
-    for width in widths:
-        candidates = [point for point in grid[width] if point in asked]
-        shown.append((candidates or grid[width])[-1])
+    shown = [max(own, key=lambda point: (point in pretrained, point)) for own in grid.values()]
     entries = _draw_networks(ax, network, shown, lines, published)
-    entries += _draw_linear(ax, srrr, levels, published)
+    paths = _draw_linear(ax, srrr, levels, published)
     r2 = ridge.test_r2.mean()
     label = f"ridge, {len(ridge.gene_names)} genes: {r2:.3f}"
-    entries.append(ax.axhline(r2, color=MODELS["all genes"], lw=1, ls=":", label=label))
+    line = ax.axhline(r2, color=MODELS["all genes"], lw=1, ls=":", label=label)
+    entries += [*paths, line]
     names = [entry.get_label() for entry in entries]
     if published:
-        diamond = Line2D([], [], color="0.3", **PUBLISHED)
-        circle = Line2D([], [], color="0.3", **PUBLISHED_LINEAR)
-        entries.append((diamond, circle))
+        both = PUBLISHED, PUBLISHED_LINEAR
+        entries.append(tuple(Line2D([], [], color="0.3", **look) for look in both))
         names.append("published: sBNN, sRRR")
 
-    n_genes = network.n_selected[:, shown].mean(0)
-    of_ranks = [srrr.points(rank=rank) for rank, *_ in levels]
-    linear_genes = srrr.n_selected[:, np.concatenate(of_ranks)].mean(0)
-    n_genes = np.append(n_genes, linear_genes[linear_genes >= 1])
+    linear_genes = [path.get_xdata() for path in paths]
+    n_genes = np.hstack([network.n_selected[:, shown].mean(0), *linear_genes])
     low, high = n_genes.min(), n_genes.max()
-    target = reading.gene_target(network)
+    target = gene_target(network)
     name_line(ax, target, f"{target} genes", low=True)
     log_ticks(ax, [tick for tick in GENE_TICKS if low <= tick <= high])
     ax.set(xlim=(low / 1.2, high * 1.2), xlabel="selected genes", ylabel="test R²")
@@ -284,23 +273,23 @@ def bottleneck_comparison(network, srrr, ridge, published=None, group_lasso=0.1,
 def _draw_networks(ax, network, points, lines, published):
     """Draw one network of each width as a dot with its SD; return the entries of the legend."""
     entries = []
+    # Networks with equal numbers of genes are drawn side by side, and published results further
+    # out, so that no markers overlap.
     spacing = 2 if len(points) < 3 else 4
-    for i, (point, marker) in enumerate(zip(points, cycle(MARKERS), strict=False)):
+    places = spacing * (np.arange(len(points)) - (len(points) - 1) / 2)
+    look = {"ms": 3.5, "lw": 1, "capsize": 1.5, "zorder": 5}
+    for point, place, marker in zip(points, places, cycle(MARKERS), strict=False):
         width = network.parameter(point, "n_components")
         strength = network.parameter(point, "group_lasso")
         color = model_color(network, point)
-        mean, spread = reading.mean_sd(network.test_r2[:, point])
-        n_genes = float(network.n_selected[:, point].mean())
-        # Networks with equal numbers of genes are drawn side by side, and published results further
-        # out, so that no markers overlap.
-        place = (i - (len(points) - 1) / 2) * spacing
-        further = place + 2 if place > 0 else place - 2
-        look = {"fmt": marker, "color": color, "ms": 3.5, "lw": 1, "capsize": 1.5, "zorder": 5}
-        ax.errorbar(n_genes * DODGE**place, mean, spread or None, **look)
-        score = reading.mean_text(mean, spread)
-        label = f"sBNN, d = {width}, λ = {reading.number(strength)}: {score}"
-        known = {"pretraining": True, "group_lasso": strength}
-        for row in reading.published_rows(published, "n_components", width, **known):
+        r2 = network.test_r2[:, point]
+        mean, spread = mean_sd(r2)
+        n_genes = network.n_selected[:, point].mean()
+        ax.errorbar(n_genes * DODGE**place, mean, spread or None, fmt=marker, color=color, **look)
+        label = f"sBNN, d = {width}, λ = {number(strength)}: {mean_text(r2)}"
+        own = {"group_lasso": strength, "pretraining": True}
+        for row in published_rows(published, n_components=width, **own):
+            further = place + 2 if place > 0 else place - 2
             x = row.get("n_genes", n_genes) * DODGE**further
             ax.plot(x, row["test_r2"], color=color, zorder=4, **PUBLISHED)
             label += f" (published {row['test_r2']:.3f})"
@@ -311,27 +300,26 @@ def _draw_networks(ax, network, points, lines, published):
 
 def _draw_linear(ax, srrr, levels, published):
     """Draw the paths of sparse reduced-rank regression; return the entries of the legend."""
-    entries = []
+    paths = []
     color = MODELS["linear"]
-    mean_genes = None if srrr is None else srrr.n_selected.mean(0)
+    mean_genes = srrr.n_selected.mean(0)
     for (rank, r2, size), line in zip(levels, LINES, strict=False):
         points = [point for point in srrr.points(rank=rank) if mean_genes[point] >= 1]
         points.sort(key=lambda point: mean_genes[point])
         n_genes = mean_genes[points]
-        mean, spread = reading.mean_sd(srrr.test_r2[:, points])
+        mean, spread = mean_sd(srrr.test_r2[:, points])
         (path,) = ax.plot(n_genes, mean, color=color, ls=line, marker=marker_of(len(points)))
         ax.fill_between(n_genes, mean - spread, mean + spread, color=color, alpha=0.13, lw=0)
         label = f"sRRR, rank {rank}, {size:.0f} genes: {r2:.3f}"
-        rows = reading.published_rows(published, "rank", rank)
-        known = {row["n_genes"]: row["test_r2"] for row in rows if "n_genes" in row}
-        for number, published_r2 in known.items():
-            ax.plot(number, published_r2, color=color, zorder=4, **PUBLISHED_LINEAR)
-        near = min(known, key=lambda number: abs(number - size), default=np.inf)
-        if abs(near - size) <= 2:
-            label += f" (published {known[near]:.3f})"
+        known = {}
+        for row in published_rows(published, rank=rank):
+            known[abs(row["n_genes"] - size)] = row["test_r2"]
+            ax.plot(row["n_genes"], row["test_r2"], color=color, zorder=4, **PUBLISHED_LINEAR)
+        if min(known, default=np.inf) <= 2:
+            label += f" (published {known[min(known)]:.3f})"
         path.set_label(label)
-        entries.append(path)
-    return entries
+        paths.append(path)
+    return paths
 
 
 def _draw_cross_entropy(ax, network, points, lines):
@@ -340,14 +328,14 @@ def _draw_cross_entropy(ax, network, points, lines):
     for point in points:
         color = model_color(network, point)
         line = lines[network.parameter(point, "n_components")]
-        tables = reading.pretraining_epochs(network, point)
+        tables = pretraining_epochs(network, point)
         for column, shade in (("loss", paler(color)), ("eval_loss", color)):
-            loss, _ = draw_epochs(ax, reading.curve(tables, column), shade, line)
+            loss, _ = draw_epochs(ax, curve(tables, column), shade, line)
             tops.append(np.nanquantile(loss, 0.97))
     ax.set(xlabel="epoch of the pretraining", ylabel="cross-entropy")
     ax.set(xlim=(0, len(loss)), ylim=(0, 1.08 * max(tops)))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-    _explain(ax, model_color(network, points[0]), lines, "validation", "training")
+    _explain(ax, color, lines, "validation", "training")
 
 
 def _draw_training(ax, network, points, pretrained, lines, levels):
@@ -360,18 +348,15 @@ def _draw_training(ax, network, points, pretrained, lines, levels):
         pale = both and point not in pretrained
         shade = paler(color) if pale else color
         line = lines[network.parameter(point, "n_components")]
-        r2 = reading.curve(reading.regression_epochs(network, point), "eval_r2")
+        r2 = curve(regression_epochs(network, point), "eval_r2")
         curves.append(draw_epochs(ax, r2, shade, line, band=not pale))
     for (rank, r2, _), line in zip(levels, LINES, strict=False):
         ax.axhline(r2, color=MODELS["linear"], ls=line, lw=0.9, zorder=1.5)
         name_level(ax, r2, f"sRRR\nrank {rank}", MODELS["linear"])
-    mark_stages(ax, reading.regression_epochs(network, points[0]))
+    mark_stages(ax, regression_epochs(network, points[0]))
     limit_r2(ax, curves, [r2 for _, r2, _ in levels])
     if both:
-        n_pretrained = min(len(reading.pretraining_epochs(network, point)) for point in pretrained)
-        n_folds = len(network.test_r2)
-        some = f" in {n_pretrained} of {n_folds} folds" if n_pretrained < n_folds else ""
-        _explain(ax, color, lines, f"pretrained{some} (± SD)", "no pretraining")
+        _explain(ax, color, lines, "pretrained (± SD)", "no pretraining")
 
 
 def _explain(ax, color, lines, strong, pale):

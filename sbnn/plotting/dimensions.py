@@ -3,7 +3,6 @@
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from sbnn.plotting import reading
 from sbnn.plotting.cells import draw_cloud, draw_legend
 from sbnn.plotting.colors import BLUE, Groups
 from sbnn.plotting.common import (
@@ -20,10 +19,16 @@ from sbnn.plotting.common import (
 )
 from sbnn.plotting.labels import counted
 from sbnn.plotting.maps import panel_coordinates
+from sbnn.results import require
 
 PARTS = ("transcriptome", "outputs")
 LEVELS = (0.5, 0.75, 0.9, 0.99)
-LEVEL = {"fontsize": 6, "color": "0.3", "bbox": {"facecolor": "white", "lw": 0, "pad": 0.5}}
+LEVEL = {
+    "fontsize": 6,
+    "color": "0.3",
+    "textcoords": "offset points",
+    "bbox": {"facecolor": "white", "lw": 0, "pad": 0.5},
+}
 DECADES = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
 FEW = 50  # components that are drawn on a linear axis
 
@@ -42,18 +47,17 @@ def component_variance(record, titles=PARTS):
     -------
     matplotlib.figure.Figure
     """
-    reading.require(record, "record", PARTS)
+    require(record, "record", PARTS)
     _check_titles(titles)
     figure, panels = new_panels(2.3, 1, 2)
     for ax, name, title in zip(panels, PARTS, titles, strict=True):
-        shares = np.asarray(record.values[name])
+        shares = record.values[name]
         _draw_shares(ax, shares)
         ax.set_title(f"{title}: {counted(len(shares), 'component')}", loc="left")
     # If few components hold most of the variance, the right of the panel is free of curves and
     # numbers.
     first = shares[: int(0.4 * len(shares))].sum()
-    free = 5 <= len(shares) <= FEW and first >= 0.5
-    place = "center right" if free else "best"
+    place = "center right" if 5 <= len(shares) <= FEW and first >= 0.5 else "best"
     panels[1].legend(loc=place, frameon=True, framealpha=1, edgecolor="white")
     return finish(figure, [panels])
 
@@ -72,12 +76,10 @@ def _draw_shares(ax, shares):
     ax.plot(places, total, color="black", marker=marker, label="cumulative")
     ax.plot(places, shares, color=BLUE, marker=marker, label="per component")
     for level in LEVELS:
-        needed = int(np.searchsorted(total, level - 1e-9)) + 1
-        if needed <= n:
+        for needed in places[total >= level - 1e-9][:1]:
             corner = ([1, needed, needed], [level, level, 0])
             ax.plot(*corner, color="0.5", lw=0.6, ls="--", zorder=1)
-            text = f"{level:.0%}: {needed}"
-            ax.annotate(text, (needed, level), (3, -7), textcoords="offset points", **LEVEL)
+            ax.annotate(f"{level:.0%}: {needed}", (needed, level), (3, -7), **LEVEL)
     ax.set(xlabel="principal component", ylabel="share of the variance", ylim=(0, 1.03))
     if n < 8:
         ax.set(xlim=(0.5, n + 0.5), xticks=places)
@@ -110,23 +112,23 @@ def tsne_pair(record, titles=PARTS, fit=None):
     matplotlib.figure.Figure
     """
     sizes = [f"n_{name}" for name in PARTS]
-    reading.require(record, "record", [*PARTS, *sizes, "labels", "colors"])
+    require(record, "record", [*PARTS, *sizes, "labels", "colors"])
     _check_titles(titles)
     if fit is not None:
-        reading.require(fit, "fit", ["labels", "colors"], record)
+        require(fit, "fit", ["labels", "colors"], record)
     groups = Groups(fit or record)
     figure = new_figure(1, "none")
     _, height = draw_legend(figure, groups.table, groups.title)
     low = height + 0.2
-    top = low + SIDE + 0.1
     figure.set_size_inches(WIDTH, low + SIDE + HEADING)
     for i, (name, title) in enumerate(zip(PARTS, titles, strict=True)):
         left = MARGIN + i * (SIDE + GAP)
         ax = place_panel(figure, left, low, SIDE, SIDE)
-        n_components = record.values[f"n_{name}"]
+        n_components = record.values[sizes[i]]
         xy, note = panel_coordinates(record.values[name], proportional=n_components > 2)
         draw_cloud(ax, groups, xy, note, np.clip(9000 / len(xy), 1, 14))
         method = METHODS.get(n_components, f"t-SNE of {n_components} principal components")
-        write(figure, left, top, "ab"[i], **LETTER)
-        write(figure, left + SIDE / 2, top, f"{title}: {method}", fontsize=7.5, ha="center")
+        write(figure, left, low + SIDE + 0.1, "ab"[i], **LETTER)
+        text = f"{title}: {method}"
+        write(figure, left + SIDE / 2, low + SIDE + 0.1, text, fontsize=7.5, ha="center")
     return figure

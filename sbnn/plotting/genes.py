@@ -5,10 +5,11 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from sbnn.evaluation.stability import genes_table, selection_table, selection_threshold
-from sbnn.plotting import reading
 from sbnn.plotting.colors import BLUE, GREEN, ORANGE, model_color
 from sbnn.plotting.common import finish, legend_above, log_ticks, name_columns, new_panels, styled
 from sbnn.plotting.labels import DASHES, counted, name_line, place_names
+from sbnn.plotting.reading import folds_text, model_title, network_name
+from sbnn.results import require
 
 RULE = ("slope", "b", "offset", "threshold")
 NEEDED = ("gene_names", "mean_log2", "near_zero_frequency", "selected", *RULE)
@@ -33,42 +34,42 @@ def gene_selection_curve(record, title=None):
     -------
     matplotlib.figure.Figure
     """
-    reading.require(record, "record", NEEDED)
+    require(record, "record", NEEDED)
     genes = pd.DataFrame({"selected": record.selected}, index=record.gene_names)
     genes["x"] = record.mean_log2
     genes["y"] = record.near_zero_frequency
     genes = genes[np.isfinite(genes.x)]
-    names = [name for name in MARKERS if name in genes.index]
-
+    low, high = genes.x.min(), genes.x.max()
     figure, ax = new_panels(3.6)
-    low = genes.x.min()
-    high = genes.x.max()
     # a few genes would take up half of the panel
     tail = low + 1.5 * (genes.x.quantile(0.999) - low)
     if tail < high:
-        _draw_beyond(ax, tail, genes.y[genes.x > tail])
-        names = [name for name in names if genes.x[name] <= tail]
         high = tail
+        beyond = genes.y[genes.x > tail]
+        ax.plot(np.full(len(beyond), tail), beyond, ">", color="0.15", ms=4, mew=0)
+        text = f"{counted(len(beyond), 'gene')} beyond {tail:.1f}"
+        ax.text(1, 0.25, text, transform=ax.transAxes, ha="right", fontsize=6, color="0.3")
     margin = 0.02 * max(high - low, 1)
     ax.set(xlim=(low - margin, high + margin), ylim=(-0.02, 1.03))
+
     line = np.linspace(*ax.get_xlim(), 500)
     curve = selection_curve(record, line)
-    side = ax.fill_between(line, curve.clip(max=2), 2, color=ORANGE, alpha=0.12, lw=0)
-    side.set_label("selected side")
+    look = {"color": ORANGE, "alpha": 0.12, "lw": 0, "label": "selected side"}
+    side = ax.fill_between(line, curve.clip(max=2), 2, **look)
     left_out = genes[~genes.selected]
     selected = genes[genes.selected]
     ax.plot(left_out.x, left_out.y, ".", color="0.6", ms=2, mew=0, rasterized=True)
     ax.plot(selected.x, selected.y, ".", color="0.15", ms=2, mew=0, rasterized=True)
     rule = f"exp(−{record.slope:g} (x − {record.b:.2f})) + {record.offset:g}"
     (border,) = ax.plot(line, curve, color=ORANGE, lw=1.5, label=rule)
-    named = genes.loc[names, ["x", "y"]].to_numpy()
-    ax.plot(*named.T, "o", ms=3.2, mfc=BLUE, mec="white", mew=0.4, zorder=5)
+    named = genes.loc[[name for name in MARKERS if name in genes.index], ["x", "y"]]
+    named = named[named.x <= high]
+    ax.plot(*named.to_numpy().T, "o", ms=3.2, mfc=BLUE, mec="white", mew=0.4, zorder=5)
+    more, fewer = "a count", "without a count"
     if record.threshold:
-        ax.set_xlabel(f"mean log₂ count in cells with more than {record.threshold:g}")
-        ax.set_ylabel(f"fraction of cells with at most {record.threshold:g} counts")
-    else:
-        ax.set_xlabel("mean log₂ count in cells with a count")
-        ax.set_ylabel("fraction of cells without a count")
+        more = f"more than {record.threshold:g}"
+        fewer = f"with at most {record.threshold:g} counts"
+    ax.set(xlabel=f"mean log₂ count in cells with {more}", ylabel=f"fraction of cells {fewer}")
 
     chosen = f"{record.selected.sum()} selected of {len(record.selected)} genes"
     others = "left out"
@@ -80,16 +81,9 @@ def gene_selection_curve(record, title=None):
     if title:
         figure.suptitle(title, fontsize=7.5)
     finish(figure)
-    background = genes[["x", "y"]].to_numpy()
-    place_names(ax, named, names, background, fontsize=7, fontstyle="italic")
+    look = {"fontsize": 7, "fontstyle": "italic"}
+    place_names(ax, named.to_numpy(), named.index, genes[["x", "y"]], **look)
     return figure
-
-
-def _draw_beyond(ax, tail, y):
-    """Draw the genes beyond the right end of the panel as triangles at the edge, and count them."""
-    ax.plot(np.full(len(y), tail), y, ">", color="0.15", ms=4, mew=0)
-    text = f"{counted(len(y), 'gene')} beyond {tail:.1f}"
-    ax.text(1, 0.25, text, transform=ax.transAxes, ha="right", fontsize=6, color="0.3")
 
 
 def selection_curve(record, mean_log2):
@@ -116,9 +110,8 @@ def selection_frequencies(record):
     -------
     matplotlib.figure.Figure
     """
-    reading.require(record, "record", ["selected", "gene_names", "n_selected"])
+    require(record, "record", ["selected", "gene_names", "n_selected"])
     table = selection_table(record)
-    threshold = selection_threshold(record, MAX_FALSE)
     of_cells = ~table.index.str.startswith(SPIKE_INS)
     shown = table[(table["frequency"] > 0) & of_cells].iloc[:MOST_GENES]
 
@@ -127,20 +120,20 @@ def selection_frequencies(record):
     colors = np.where(shown["trusted"], TRUSTED, OTHERS)
     ax.vlines(x, 0, shown["frequency"], color=colors, lw=1.2)
     ax.scatter(x, shown["frequency"], c=colors, s=14, lw=0, zorder=3)
+    dashed = {"color": "0.2", "lw": 0.8, "ls": DASHES}
+    threshold = selection_threshold(record, MAX_FALSE)
     rule = "no threshold: more than"
     if np.isfinite(threshold):
-        ax.axhline(threshold, color="0.2", lw=0.8, ls=DASHES)
+        ax.axhline(threshold, **dashed)
         rule = f"frequency ≥ {threshold:.2f}: at most"
-    rule += f" {MAX_FALSE:g} false gene expected"
-    n_trusted = int(table["trusted"].sum())
-    trusted = counted(n_trusted, "trusted gene")
-    n_hidden = n_trusted - shown["trusted"].sum()
+    trusted = counted(table["trusted"].sum(), "trusted gene")
+    n_hidden = table["trusted"].sum() - shown["trusted"].sum()
     if n_hidden:
         trusted += f", {n_hidden} of them not shown"
     green = Line2D([], [], marker="o", ms=3.5, color=TRUSTED, label=trusted)
     grey = Line2D([], [], marker="o", ms=3.5, color=OTHERS, label="other genes")
-    dashes = Line2D([], [], color="0.2", lw=0.8, ls=DASHES, label=rule)
-    title = f"{reading.model_title(record)}; fits to halves of the cells"
+    dashes = Line2D([], [], label=f"{rule} {MAX_FALSE:g} false gene expected", **dashed)
+    title = f"{model_title(record)}; fits to halves of the cells"
     legend_above(ax, [green, grey, dashes], ncols=3, title=title)
     ax.set(xlim=(-0.8, len(shown) - 0.2), ylim=(0, 1.03))
     ax.set_ylabel(f"frequency over {len(record.folds)} halves")
@@ -165,19 +158,19 @@ def genes_curve(record):
     -------
     matplotlib.figure.Figure
     """
-    reading.require(record, "record", ["test_r2", "n_selected"])
+    require(record, "record", ["test_r2", "n_selected"])
     table = genes_table(record)
+    curve = table.drop(AUTO, errors="ignore")
+    numbers = curve.index.to_numpy(int)
     color = model_color(record, 0)
-    numbers = [params["n_genes"] for params in record.params]
-    points = [point for point, number in enumerate(numbers) if number != AUTO]
-    numbers = np.array(numbers)[points].astype(int)
-    mean, spread = reading.mean_sd(record.test_r2[:, points])
     figure, ax = new_panels(2.6)
-    ax.plot(numbers, record.test_r2[:, points].T, color=color, lw=0.5, alpha=0.35)
-    ax.fill_between(numbers, mean - spread, mean + spread, color=color, alpha=0.12, lw=0)
-    label = f"{reading.folds_text(record)} (thin lines)"
-    ax.plot(numbers, mean, color=color, marker="o", ms=3.5, label=label)
-    enough = int(table.index[table.suffices][0])
+    r2 = record.test_r2[:, table.index != AUTO]
+    ax.plot(numbers, r2.T, color=color, lw=0.5, alpha=0.35)
+    low, high = curve.test_r2 - curve.sd, curve.test_r2 + curve.sd
+    ax.fill_between(numbers, low, high, color=color, alpha=0.12, lw=0)
+    label = f"{folds_text(record)} (thin lines)"
+    ax.plot(numbers, curve.test_r2, color=color, marker="o", ms=3.5, label=label)
+    enough = curve.index[curve.suffices][0]
     # at the end of the grid, more genes might be needed
     text = "genes suffice" if enough < numbers.max() else "or more genes needed"
     name_line(ax, enough, f"{enough} {text}", low=True)
@@ -187,8 +180,8 @@ def genes_curve(record):
         look = {"fmt": "D", "color": "black", "ms": 4, "lw": 1, "capsize": 2, "zorder": 5}
         ax.errorbar(row.genes, row.test_r2, row.sd, label=label, **look)
     log_ticks(ax, np.unique(numbers))
-    high = numbers.max() * (1.15 if len(numbers) > 1 else 1.15 * 1.5)
-    ax.set(xlim=(numbers.min() / 1.15, high), xlabel="genes", ylabel="test R²")
+    ends = numbers.min() / 1.15, numbers.max() * 1.15
+    ax.set(xlim=ends, xlabel="genes", ylabel="test R²")
     ax.legend(loc="upper left")
-    ax.set_title(reading.network_name(record, 0), loc="left")
+    ax.set_title(network_name(record, 0), loc="left")
     return finish(figure)

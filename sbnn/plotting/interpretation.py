@@ -3,9 +3,10 @@
 import numpy as np
 from scipy.cluster.hierarchy import leaves_list, linkage
 
-from sbnn.plotting import reading
 from sbnn.plotting.common import colorbar, new_panels, styled
 from sbnn.plotting.labels import shortened
+from sbnn.plotting.reading import model_title
+from sbnn.results import require
 
 MOST_GENES = 60
 ACROSS, DOWN = 60, 100  # largest numbers of outputs that are drawn as columns and as rows
@@ -36,28 +37,23 @@ def effect_map(record):
         The colour range ends at the largest effect or at three times the median (over outputs) of
         the largest effect on an output, whichever is smaller.
     """
-    reading.require(record, "record", ("effects", "kept_genes", "feature_names"))
+    require(record, "record", ("effects", "kept_genes", "feature_names"))
     genes = largest(record.effects, MOST_GENES)
     outputs = largest(record.effects[genes].T, DOWN)
+    n_hidden = len(record.feature_names) - len(outputs)
     effects = record.effects[np.ix_(genes, outputs)]  # (n_genes, n_outputs)
-    by_gene = similar_order(effects)
-    by_output = similar_order(effects.T)
-    genes = genes[by_gene]
-    outputs = outputs[by_output]
+    by_gene, by_output = similar_order(effects), similar_order(effects.T)
     image = effects[np.ix_(by_gene, by_output)]
-    down = [shortened(record.kept_genes[i]) for i in genes]
-    across = [shortened(record.feature_names[i]) for i in outputs]
+    down = [shortened(name) for name in record.kept_genes[genes[by_gene]]]
+    across = [shortened(name) for name in record.feature_names[outputs[by_output]]]
     styles = ["italic", "normal"]
     if len(across) > ACROSS:
-        down, across = across, down
-        image = image.T
+        down, across, image = across, down, image.T
         styles.reverse()
 
     row = min(ROW, HIGHEST / len(down))
-    longest = max(map(len, across))
-    further = LETTER * max(longest - LETTERS, 0)
-    height = max(row * len(down), LEAST)
-    figure, ax = new_panels(height + FRAME + further)
+    further = LETTER * max(len(max(across, key=len)) - LETTERS, 0)
+    figure, ax = new_panels(max(row * len(down), LEAST) + FRAME + further)
     strongest = np.abs(effects).max()
     limit = color_limit(effects)
     image = ax.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
@@ -67,22 +63,20 @@ def effect_map(record):
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     label = "effect: SD of the output\nper SD of the gene"
-    extend = "neither"
+    shape = {"fraction": 0.02, "pad": 0.015, "aspect": min(30, 4 + len(down))}
     if strongest > limit:
         label += f", largest {strongest:.2g}"
-        extend = "both"
-    shape = {"fraction": 0.02, "pad": 0.015, "aspect": min(30, 4 + len(down))}
-    colorbar(figure, image, label, ax=ax, extend=extend, **shape)
+        shape["extend"] = "both"
+    colorbar(figure, image, label, ax=ax, **shape)
 
-    title = reading.model_title(record)
+    title = model_title(record)
     share = record.settings.get("held out")
     if share is None:
         title += "; fit to all cells"
     else:
         title += f"; fit without {share} of the cells, effects measured on it"
-    left_out = len(record.feature_names) - len(outputs)
-    if left_out:
-        title += f"; {left_out} outputs not shown"
+    if n_hidden:
+        title += f"; {n_hidden} outputs not shown"
     ax.set_title(title, loc="left", fontsize=7.5)
     return figure
 
@@ -96,12 +90,10 @@ def largest(effects, most):
 def color_limit(effects):
     """End of the colour range, which one strong output does not take alone."""
     strength = np.abs(effects)
-    if strength.shape[1] > 1:
-        strength = strength.max(0)  # with one output: median over genes
-    limit = TIMES * np.median(strength)
-    if limit > 0:
-        return min(limit, strength.max())
-    return strength.max() or 1.0
+    # with one output: median over genes
+    largest_effects = strength.max(0) if strength.shape[1] > 1 else strength
+    limit = TIMES * np.median(largest_effects) or np.inf
+    return min(limit, strength.max()) or 1.0
 
 
 def similar_order(rows):

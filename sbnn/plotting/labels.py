@@ -17,6 +17,8 @@ ANGLES = np.pi / 8 * np.array([0, 2, -2, 8, 6, -6, 4, -4, 1, -1, 7, -7])
 DIRECTIONS = np.column_stack([np.cos(ANGLES), np.sin(ANGLES)])
 OUTWARDS = np.array([-1, -1, 1, 1])  # of the four sides of a box (x0, y0, x1, y1)
 DASHES = (0, (3, 2))
+NAME = {"textcoords": "offset points", "ha": "center", "va": "center"}
+NAME |= {"path_effects": HALO, "in_layout": False, "annotation_clip": False}
 
 
 def shortened(name, most=LETTERS):
@@ -48,33 +50,28 @@ def fit_text(text, width, keep=""):
     """Fit a text into a width in inches: reduce its font to 5 points at least, then shorten it."""
     while text_width(text) > width and text.get_fontsize() > SMALLEST:
         text.set_fontsize(max(text.get_fontsize() - 0.25, SMALLEST))
-    share = width / text_width(text)
-    if share >= 1:
+    if text_width(text) <= width:
         return
     name = text.get_text().removesuffix(keep)
-    most = min(len(name) - 1, int(len(name) * share) + 2)
-    text.set_text(shortened(name, most) + keep)
     # letters are slightly wider at other resolutions
-    while text_width(text) > 0.95 * width and most > 3:
-        most -= 1
+    for most in range(len(name) - 1, 2, -1):
         text.set_text(shortened(name, most) + keep)
+        if text_width(text) <= 0.95 * width:
+            return
 
 
 def name_line(ax, x, name, low=False):
     """Draw a dashed vertical line and its name, which `settle_labels` may move."""
     ax.axvline(x, color="0.45", lw=0.7, ls=DASHES, zorder=1)
-    across = ax.get_xaxis_transform()
-    place = {"xycoords": across, "textcoords": "offset points", "gid": "line"}
-    if low:
-        ax.annotate(name, (x, 0), (2, 1), va="bottom", fontsize=6, color="0.3", **place)
-    else:
-        ax.annotate(name, (x, 1), (2, -1), va="top", fontsize=6, color="0.3", **place)
+    place = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points", "gid": "line"}
+    end, shift, va = (0, 1, "bottom") if low else (1, -1, "top")
+    ax.annotate(name, (x, end), (2, shift), va=va, fontsize=6, color="0.3", **place)
 
 
 def name_level(ax, y, name, color="black"):
     """Write a name right of the axes at height `y` in data units; `settle_labels` may move it."""
-    text = ax.text(1.03, y, name, transform=ax.get_yaxis_transform(), gid="level")
-    text.set(color=color, va="center", fontsize=6.5)
+    look = {"color": color, "va": "center", "fontsize": 6.5, "gid": "level"}
+    ax.text(1.03, y, name, transform=ax.get_yaxis_transform(), **look)
 
 
 def settle_labels(ax):
@@ -88,24 +85,14 @@ def _settle_levels(ax, texts):
     if not texts:
         return
     texts.sort(key=lambda text: text.get_position()[1])
-    boxes = np.array([text.get_window_extent().extents for text in texts])  # (x0, y0, x1, y1)
-    _, bottoms, _, tops = boxes.T
-    heights = tops - bottoms + ax.figure.dpi / 72
-    levels = (bottoms + tops) / 2
+    to_axes = ax.transAxes.inverted()
+    ends = [text.get_window_extent().transformed(to_axes).intervaly for text in texts]
+    levels = np.mean(ends, axis=1)
+    heights = np.ptp(ends, axis=1) + ax.figure.dpi / 72 / ax.get_window_extent().height
+    stacked = np.cumsum(heights) - heights / 2  # middles of names without further gaps
     # Isotonic regression gives the smallest sum of squared shifts for which no two names overlap.
-    steps = (heights[1:] + heights[:-1]) / 2
-    offsets = np.append(0, np.cumsum(steps))
-    frame = ax.get_window_extent()
-    low = frame.y0 + heights[0] / 2
-    high = frame.y1 - heights[-1] / 2 - offsets[-1]
-    lowest = isotonic_regression(levels - offsets).x
-    inside = lowest.clip(low, max(low, high))
-    places = inside + offsets
-
-    def in_axes(pixels):
-        return (pixels - frame.y0) / frame.height
-
-    for text, level, place in zip(texts, in_axes(levels), in_axes(places), strict=True):
+    below = isotonic_regression(levels - stacked).x.clip(0, max(0, 1 - heights.sum()))
+    for text, level, place in zip(texts, levels, below + stacked, strict=True):
         x, _ = text.get_position()
         text.set(transform=ax.transAxes, position=(x, place))
         leader = {"color": text.get_color(), "lw": 0.5, "clip_on": False}
@@ -151,46 +138,39 @@ def place_names(ax, points, names, background, leader=True, **style):
     """
     pixels = ax.transData.transform(np.asarray(points, float))
     dots = ax.transData.transform(np.asarray(background, float))
-    frame = ax.get_window_extent().extents
     unit = ax.figure.dpi / 72  # pixels
+    notes = []
+    for name, point in zip(names, points, strict=True):
+        notes.append(ax.annotate(name, point, (0, 0), **NAME, **style))
     taken = [inset.get_window_extent().extents for inset in ax.child_axes]
-    notes = {}
     # Crowded points come first, since they have the fewest free positions.
     crowding = (cdist(pixels, pixels) < CROWDED * unit).sum(1)
     for i in np.argsort(-crowding, kind="stable"):
-        note = ax.annotate(names[i], points[i], (0, 0), textcoords="offset points")
-        note.set(ha="center", va="center", path_effects=HALO, in_layout=False, **style)
-        note.set_annotation_clip(False)
-        notes[i] = note
-        size = np.array(note.get_window_extent().size)
+        size = np.array(notes[i].get_window_extent().size)
         shifts = _shifts(size, unit)  # (n_places, 2)
         centres = pixels[i] + shifts
         boxes = np.hstack([centres - size / 2, centres + size / 2])
-        covered = size.prod() - _shared(boxes, frame)  # area outside the axes
-        for other in taken:
-            covered = covered + _shared(boxes, other)
+        outside = size.prod() - _shared(boxes, [ax.get_window_extent().extents])
+        covered = outside + _shared(boxes, taken)
         # a name beside another point would seem to name it
         misleading = _inside(boxes + 3 * unit * OUTWARDS, np.delete(pixels, i, 0))
         hidden = _inside(boxes, dots) / max(len(dots), 1) ** 0.5
         away = _distance(shifts, size) / unit
-        worst = 1e4 * covered / unit**2 + 1e3 * misleading
-        costs = worst + 5 * hidden + away
+        costs = 1e4 * covered / unit**2 + 1e3 * misleading + 5 * hidden + away
         best = np.argmin(costs)
-        shift = shifts[best]
-        note.set_position(shift / unit)
+        notes[i].set_position(shifts[best] / unit)
         taken.append(boxes[best] + 0.5 * unit * OUTWARDS)
         if leader and away[best] > GAP + 4:
-            nearest = np.clip(0, shift - size / 2, shift + size / 2)  # point of the box
-            to_data = ax.transData.inverted()
-            ends = to_data.transform([pixels[i], pixels[i] + nearest])
+            nearest = np.clip(pixels[i], boxes[best, :2], boxes[best, 2:])  # point of the box
+            ends = ax.transData.inverted().transform([pixels[i], nearest])
             ax.plot(*ends.T, color="0.2", lw=0.4, zorder=4)
-    return [notes[i] for i in range(len(notes))]
+    return notes
 
 
 def _shifts(size, unit):
     """Possible centres of a box next to a point, relative to it: an array (n_places, 2)."""
     # The side or corner of the box that faces the point touches a circle around the point.
-    facing = np.sign(np.round(DIRECTIONS, 9)) * np.abs(DIRECTIONS) ** 0.5
+    facing = np.sign(DIRECTIONS.round(9)) * np.abs(DIRECTIONS) ** 0.5
     touching = facing * size / 2
     rings = [GAP * unit + further * unit for further in FURTHER]
     return np.vstack([DIRECTIONS * radius + touching for radius in rings])
@@ -202,11 +182,12 @@ def _distance(shifts, size):
     return np.linalg.norm(beyond, axis=-1)
 
 
-def _shared(boxes, other):
-    """Area that each box (x0, y0, x1, y1) shares with another box."""
-    low = np.maximum(boxes[:, :2], other[:2])
-    high = np.minimum(boxes[:, 2:], other[2:])
-    return np.maximum(high - low, 0).prod(axis=1)
+def _shared(boxes, others):
+    """Area that each box (x0, y0, x1, y1) shares with other boxes, in total."""
+    others = np.reshape(others, (-1, 4))
+    low = np.maximum(boxes[:, np.newaxis, :2], others[:, :2])
+    high = np.minimum(boxes[:, np.newaxis, 2:], others[:, 2:])
+    return np.maximum(high - low, 0).prod(axis=2).sum(axis=1)
 
 
 def _inside(boxes, points):

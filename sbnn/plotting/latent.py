@@ -3,11 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from sbnn.data.checks import UNKNOWN
-from sbnn.plotting import reading
 from sbnn.plotting.cells import NOTE, draw_cells, draw_cloud, draw_legend
 from sbnn.plotting.colors import Groups
 from sbnn.plotting.common import (
@@ -22,7 +22,8 @@ from sbnn.plotting.common import (
 )
 from sbnn.plotting.labels import fit_text, shortened, signed
 from sbnn.plotting.maps import draw_colorbar, draw_map, map_coordinates, map_triangles, widened
-from sbnn.results import Record
+from sbnn.plotting.reading import choose_model, model_title
+from sbnn.results import Record, require
 
 # Features in the order of the published figure; features that a data set contains are shown first.
 FEATURES = (
@@ -105,15 +106,13 @@ class Model(NamedTuple):
 
 def models_of(top, bottom, scores, colorblind=False):
     """Check the records of one or two fits, and return a `Model` for each."""
-    fits = {"top": top}
-    if bottom is not None:
-        fits["bottom"] = bottom
+    fits = {"top": top} if bottom is None else {"top": top, "bottom": bottom}
     models = []
     for (name, fit), score in zip(fits.items(), scores or [None] * len(fits), strict=True):
-        reading.require(fit, name, NEEDED, top)
+        require(fit, name, NEEDED, top)
         r2 = None
         if score is not None:
-            folds, point = reading.choose_model(score, len(fit.kept_genes), fit, "scores")
+            folds, point = choose_model(score, len(fit.kept_genes), fit, "scores")
             r2 = folds.test_feature_r2[:, point].mean(axis=0)
         models.append(Model(fit, Groups(fit, colorblind), r2))
     return models
@@ -135,44 +134,43 @@ def draw_models(figure, models, low, letters, true_genes=None, inset=False):
     ticks = [-2, -1, 0, 1, 2]
     draw_colorbar(figure, WIDTH - MARGIN - BAR, low + 0.3, BAR, "prediction (z-score)", ticks=ticks)
     bottom = figure.get_figheight()
-    for model, letter in zip(models, letters, strict=False):
+    for (record, groups, r2), letter in zip(models, letters, strict=False):
         bottom -= HALF
         # All small maps are drawn in the same axes, which have inches as units.
         canvas = place_panel(figure, 0, bottom, WIDTH, HALF, ((0, WIDTH), (0, HALF)))
-        xy, note = map_coordinates(model.record)
+        xy, note = map_coordinates(record)
         triangles = map_triangles(xy)
-        _draw_genes(canvas, bottom, triangles, model.record, true_genes)
-        _draw_features(canvas, bottom, triangles, model.record, model.r2)
+        _draw_block(canvas, MARGIN, bottom, triangles, *gene_maps(record, true_genes), "italic")
+        left = WIDTH - MARGIN - BLOCK
+        _draw_block(canvas, left, bottom, triangles, *feature_maps(record, r2), "normal")
+        if (widened(record)[shown_features(record)] > 1).any():
+            text = "×: stretched, as outliers widen its SD"
+            write(figure, left + BLOCK / 2, bottom, text, ha="center", **NOTE)
         ax = place_panel(figure, (WIDTH - SIDE) / 2, bottom + BASE, SIDE, SIDE)
-        size = np.clip(6000 / len(xy), 1, 12)
-        draw_cloud(ax, model.groups, xy, note, size, inset)
-        title = reading.model_title(model.record)
+        draw_cloud(ax, groups, xy, note, np.clip(6000 / len(xy), 1, 12), inset)
         y = bottom + SIDE + 0.3
-        write(figure, WIDTH / 2, y, title, ha="center", fontweight="bold", fontsize=7.5)
+        title = {"ha": "center", "fontweight": "bold", "fontsize": 7.5}
+        write(figure, WIDTH / 2, y, model_title(record), **title)
         write(figure, 0.03, y, letter, **LETTER)
     return ax
 
 
-def _draw_genes(canvas, bottom, triangles, record, true_genes):
-    """Draw maps of the predicted expression of the most important genes."""
+def gene_maps(record, true_genes=None):
+    """Heading and maps (name, end of name, values) of the most important genes."""
+    names = mark_true(record.kept_genes, true_genes or [])
+    shown = rank_genes(record)[:N_MAPS]
     heading = "predicted expression"
-    names = record.kept_genes
     if true_genes is not None:
         heading += f", {TRUE} true"
-        names = mark_true(names, true_genes)
-    maps = []
-    for i in rank_genes(record)[:N_MAPS]:
-        maps.append((str(names[i]), "", record.predicted_expression[:, i]))
-    _draw_block(canvas, MARGIN, bottom, heading, triangles, maps, "italic")
+    return heading, [(names[i], "", record.predicted_expression[:, i]) for i in shown]
 
 
-def _draw_features(canvas, bottom, triangles, record, r2):
-    """Draw maps of the predicted outputs, with the test R2 next to their names if it is known."""
-    left = WIDTH - MARGIN - BLOCK
+def feature_maps(record, r2):
+    """Heading and maps (name, end of name, values) of outputs, with the test R2 if it is known."""
     factors = widened(record)
     shown = shown_features(record)
-    heading = "predicted features"
     n_outputs = len(record.feature_names)
+    heading = "predicted features"
     if n_outputs > MANY:
         heading = f"{len(shown)} of {n_outputs} {heading}"
     if r2 is not None:
@@ -182,24 +180,19 @@ def _draw_features(canvas, bottom, triangles, record, r2):
         end = "" if r2 is None else f" {signed(r2[i])}"
         if factors[i] > 1:
             end += f" ×{factors[i]:.0f}"
-        values = record.predictions[:, i] * factors[i]
-        maps.append((str(record.feature_names[i]), end, values))
-    _draw_block(canvas, left, bottom, heading, triangles, maps, "normal")
-    if (factors[shown] > 1).any():
-        text = "×: stretched, as outliers widen its SD"
-        write(canvas.figure, left + BLOCK / 2, bottom, text, ha="center", **NOTE)
+        maps.append((str(record.feature_names[i]), end, record.predictions[:, i] * factors[i]))
+    return heading, maps
 
 
-def _draw_block(canvas, left, bottom, heading, triangles, maps, slant):
+def _draw_block(canvas, left, bottom, triangles, heading, maps, slant):
     """Draw a heading and, in rows of three, small maps given as (name, end of name, values)."""
-    figure = canvas.figure
-    write(figure, left + BLOCK / 2, bottom + SIDE + 0.3, heading, ha="center")
+    write(canvas.figure, left + BLOCK / 2, bottom + SIDE + 0.3, heading, ha="center")
+    look = {"ha": "center", "fontstyle": slant, "fontsize": 6.5}
     for i, (name, end, values) in enumerate(maps):
         x = left + i % 3 * (MAP + GAP)
         y = BASE + (2 - i // 3) * (MAP + TITLE)
         draw_map(canvas, (x, y), MAP, triangles, values)
-        place = (x + MAP / 2, bottom + y + MAP + 0.03)
-        text = write(figure, *place, name + end, ha="center", fontstyle=slant, fontsize=6.5)
+        text = write(canvas.figure, x + MAP / 2, bottom + y + MAP + 0.03, name + end, **look)
         fit_text(text, MAP + GAP - 0.03, keep=end)
 
 
@@ -213,7 +206,7 @@ def rank_genes(record):
     if "gene_norms" in record.values:
         merit = record.gene_norms[record.selected]
     else:
-        merit = 1 - ((record.expression - record.predicted_expression) ** 2).mean(0)  # z-scores: R2
+        merit = -((record.expression - record.predicted_expression) ** 2).mean(0)
     return np.argsort(-merit, kind="stable")
 
 
@@ -292,17 +285,14 @@ def family_zoom(top, bottom=None, family=None, scores=None):
     draw_cells(ax, xy[own], groups.colors[own], groups.markers[own], size)
 
     gene = marker_gene(record, family, own)
-    name = str(record.kept_genes[gene])
-    maps = [(0, name, record.predicted_expression[:, gene])]
-    for i, output in zip((2, 3), zoomed_outputs(record, own), strict=False):
+    maps = [(str(record.kept_genes[gene]), record.predicted_expression[:, gene])]
+    for output in zoomed_outputs(record, own):
         name = str(record.feature_names[output])
         if r2 is not None:
             name += f", test R² {signed(r2[output])}"
-        maps.append((i, name, record.predictions[:, output]))
-    for i, name, values in maps:
+        maps.append((name, record.predictions[:, output]))
+    for i, (name, values) in zip((0, 2, 3), maps, strict=False):
         limits = np.quantile(values[inside], [0.02, 0.98])
-        if limits[0] == limits[1]:
-            limits = limits + [-0.5, 0.5]
         ax = _zoom_panel(figure, i, y, name, "normal" if i else "italic", PANEL)
         draw_map(ax, (0, 0), PANEL, triangles, values, limits)
         x = MARGIN + i * (PANEL + ZOOM_GAP) + 0.1 * PANEL
@@ -313,11 +303,10 @@ def family_zoom(top, bottom=None, family=None, scores=None):
 
 def _family_of_types(groups, family):
     """The family to enlarge, or by default "Vip" or the most frequent one with several types."""
-    known = []
-    for name in groups.table.index.drop(UNKNOWN, errors="ignore"):
-        types = set(groups.types[groups.families == name])
-        if len(types - {UNKNOWN}) > 1:
-            known.append(name)
+    types = pd.Series(groups.types)
+    known_types = types.mask(types == UNKNOWN)
+    n_types = known_types.groupby(groups.families).nunique().drop(UNKNOWN, errors="ignore")
+    known = [name for name in groups.table.index if n_types.get(name, 0) > 1]
     if family is None and known:
         family = "Vip" if "Vip" in known else known[0]
     if family not in known:
@@ -331,9 +320,8 @@ def _zoom_panel(figure, i, y, heading, style="normal", size=1):
     x = MARGIN + i * (PANEL + ZOOM_GAP)
     ax = place_panel(figure, x, y, PANEL, PANEL, ((0, size), (0, size)))
     ax.add_patch(Rectangle((0, 0), 1, 1, transform=ax.transAxes, **DASHED))
-    place = (x + PANEL / 2, y + PANEL + 0.06)
-    text = write(figure, *place, heading, ha="center", fontsize=7.5, fontstyle=style)
-    fit_text(text, PANEL)
+    look = {"ha": "center", "fontsize": 7.5, "fontstyle": style}
+    fit_text(write(figure, x + PANEL / 2, y + PANEL + 0.06, heading, **look), PANEL)
     return ax
 
 

@@ -8,6 +8,7 @@ from matplotlib.tri import LinearTriInterpolator, Triangulation
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import ConvexHull, QhullError, cKDTree
+from scipy.spatial.distance import cdist
 from scipy.stats.qmc import Halton
 
 from sbnn.plotting.common import RASTER_DPI, colorbar, place_axes
@@ -42,13 +43,12 @@ def map_coordinates(record):
 
 def panel_coordinates(xy, proportional):
     """Coordinates in which the cloud of cells fills a square from 0 to 1, and a note on them."""
-    xy = np.asarray(xy, float)
+    xy = np.array(xy, float)
     notes = []
     if np.ptp(xy[:, 1]) == 0:
         # A van der Corput sequence spreads the cells evenly along the second axis.
-        ranks = np.argsort(np.argsort(xy[:, 0], kind="stable"))
-        heights = Halton(1, scramble=False).random(len(xy))
-        xy = np.column_stack([xy[:, 0], heights[ranks]])
+        order = np.argsort(xy[:, 0], kind="stable")
+        xy[order, 1] = Halton(1, scramble=False).random(len(xy))[:, 0]
     if proportional:
         xy, moved = packed(xy)
         if moved:
@@ -60,11 +60,9 @@ def panel_coordinates(xy, proportional):
     triangles = map_triangles(_framed(xy, low, high, proportional))
     if triangles is not None:
         drawn = xy[np.unique(triangles.get_masked_triangles())]
-        low = drawn.min(0)
-        high = drawn.max(0)
+        low, high = drawn.min(0), drawn.max(0)
     xy = _framed(xy, low, high, proportional)
-    outside = (xy < 0) | (xy > 1)
-    n_outside = outside.any(1).sum()
+    n_outside = (np.abs(xy - 0.5) > 0.5).any(1).sum()
     if n_outside:
         notes.append(f"{counted(n_outside, 'outlying cell')} drawn at the edge")
     return xy, "; ".join(notes)
@@ -83,7 +81,7 @@ def widened(record):
     low, high = np.quantile(record.outputs, [0.025, 0.975], axis=0)
     bulk = (high - low) / 3.92
     narrow = (bulk > 0) & (bulk < NARROW)
-    return np.where(narrow, 1 / np.maximum(bulk, 1e-30), 1.0)
+    return 1 / np.where(narrow, bulk, 1)
 
 
 def map_triangles(xy):
@@ -96,9 +94,9 @@ def map_triangles(xy):
         corners = triangles.triangles  # positions of cells, shape (n_triangles, 3)
         usual = np.median(spacing[corners], axis=1)
         hidden = _circumradius(xy[corners]) > STRETCH * usual
-        hidden ^= _small_parts(triangles, hidden) & ~hidden
-        at_hull = (triangles.neighbors < 0).any(1)
-        hidden ^= _small_parts(triangles, hidden, at_hull) & hidden
+        hidden |= _in_small_parts(triangles, ~hidden)
+        outer = (triangles.neighbors < 0).any(1)
+        hidden &= ~_in_small_parts(triangles, hidden, outer)
         if hidden.all():
             return None
         triangles.set_mask(hidden)
@@ -117,25 +115,20 @@ def _spacing(xy):
 def _circumradius(corners):
     """Circumradius of each triangle; `corners` has shape (n_triangles, 3, 2)."""
     sides = corners - np.roll(corners, 1, axis=1)
-    a, b, c = np.linalg.norm(sides, axis=2).T
-    (ax, ay), (bx, by), _ = sides.transpose(1, 2, 0)
-    double_area = np.abs(ax * by - ay * bx)
-    return a * b * c / np.maximum(2 * double_area, 1e-30)
+    double_area = np.abs(np.linalg.det(sides[:, :2]))
+    return np.linalg.norm(sides, axis=2).prod(1) / np.maximum(2 * double_area, 1e-30)
 
 
-def _small_parts(triangles, hidden, never=None):
-    """Mask of triangles in connected parts of few triangles, none of which is `never`."""
-    first, side = np.nonzero(triangles.neighbors >= 0)
-    second = triangles.neighbors[first, side]
-    alike = np.flatnonzero(hidden[first] == hidden[second])
-    pairs = first[alike], second[alike]
-    n = len(hidden)
-    links = coo_array((np.ones(len(alike)), pairs), shape=(n, n))
+def _in_small_parts(triangles, own, never=False):
+    """Mask of the triangles `own` in connected parts of few triangles, none of which is `never`."""
+    neighbors = triangles.neighbors  # shape (n_triangles, 3), -1 at the hull
+    first, side = np.nonzero((neighbors >= 0) & own[:, np.newaxis] & own[neighbors])
+    pairs = first, neighbors[first, side]
+    links = coo_array((np.ones(len(first)), pairs), shape=(len(own), len(own)))
     _, part = connected_components(links)
-    small = np.bincount(part)[part] <= FEW
-    if never is not None:
-        small &= ~np.isin(part, part[never])
-    return small
+    small = np.bincount(part) <= FEW
+    small[part[own & never]] = False
+    return own & small[part]
 
 
 def draw_map(ax, corner, side, triangles, values, limits=LIMITS):
@@ -151,15 +144,12 @@ def map_image(triangles, values, pixels, limits=LIMITS):
     """Image (pixels, pixels, 3) of values that are interpolated linearly between the cells."""
     fine = (np.arange(pixels * FINER) + 0.5) / (pixels * FINER)
     found = LinearTriInterpolator(triangles, values)(*np.meshgrid(fine, fine[::-1]))
-    inside = ~np.ma.getmaskarray(found)
-    blocks = (pixels, FINER, pixels, FINER)
-    covered = inside.reshape(blocks).sum((1, 3))
-    total = np.where(inside, found.data, 0).reshape(blocks).sum((1, 3))
-    shares = Normalize(*limits, clip=True)(total / np.maximum(covered, 1))
+    blocks = found.reshape(pixels, FINER, pixels, FINER)
+    means = blocks.mean((1, 3)).filled(0)
+    covered = blocks.count((1, 3)) / FINER**2
     shades = colormaps[rcParams["image.cmap"]].resampled(STEPS)
-    colors = shades(shares)[..., :3]
-    opacity = np.ceil(EDGE * covered / FINER**2) / EDGE
-    opacity = opacity[..., np.newaxis]
+    colors = shades(Normalize(*limits, clip=True)(means))[..., :3]
+    opacity = np.ceil(EDGE * covered)[..., np.newaxis] / EDGE
     shown = opacity * colors + 1 - opacity
     return np.round(255 * shown).astype(np.uint8)
 
@@ -176,67 +166,43 @@ def packed(xy):
 
     Returns the new positions, of shape (n_cells, 2), and whether any island moved.
     """
-    xy = np.asarray(xy, float)
     strait = STRAIT * np.quantile(_spacing(xy), 0.9)
     tree = cKDTree(xy)
     close = tree.sparse_distance_matrix(tree, strait, output_type="coo_matrix")
     n_islands, island = connected_components(close)
     if n_islands == 1 or strait == 0:
         return turned(xy), False
-    cells = [xy[island == i] for i in range(n_islands)]
-    islands = Islands(cells, xy.mean(0), strait)
+    placed = xy.copy()
+    islands = [island == i for i in range(n_islands)]
     for move in MOVES:
         for _ in range(ROUNDS):
-            before = islands.shifts.copy()
-            distances = np.linalg.norm(islands.ways(), axis=1)
+            before = placed.copy()
+            ends = np.array([(placed[own].min(0), placed[own].max(0)) for own in islands])
+            ways = xy.mean(0) - ends.mean(1)  # of each island to the centre
+            distances = np.linalg.norm(ways, axis=1)
             for i in np.argsort(distances, kind="stable"):
-                islands.approach(i, move * strait)
-            if np.array_equal(before, islands.shifts):
+                placed[islands[i]] += approach(placed, islands[i], ways[i], move * strait, strait)
+            if np.array_equal(before, placed):
                 break
-    return turned(xy + islands.shifts[island]), bool(islands.shifts.any())
+    return turned(placed), not np.array_equal(xy, placed)
 
 
-class Islands:
-    """Islands of cells that move towards a centre; `shifts` has shape (n_islands, 2)."""
+def approach(xy, own, way, length, strait):
+    """Step of an island `own` of cells along its `way`, if needed past others; 0 if none is free.
 
-    def __init__(self, cells, centre, strait):
-        self.cells = cells
-        self.centre = centre
-        self.strait = strait
-        self.trees = [cKDTree(own) for own in cells]
-        self.low = np.array([own.min(0) for own in cells])
-        self.high = np.array([own.max(0) for own in cells])
-        self.shifts = np.zeros_like(self.low)
-
-    def ways(self):
-        """Way of each island to the centre."""
-        return self.centre - (self.low + self.high) / 2 - self.shifts
-
-    def approach(self, i, length):
-        """Move an island by a length towards the centre, if needed past others, if it is free."""
-        way = self.ways()[i]
-        distance = np.linalg.norm(way)
-        if distance < length:
-            return
-        for turn in TURNS:
-            step = length * _rotation(turn) @ way / distance
-            nearer = np.linalg.norm(way - step) < distance
-            if nearer and self.is_free(i, self.shifts[i] + step):
-                self.shifts[i] += step
-                return
-
-    def is_free(self, i, shift):
-        """Whether an island with this shift would keep its distance from all others."""
-        after = self.low + self.shifts - (self.high[i] + shift)
-        before = self.low[i] + shift - (self.high + self.shifts)
-        gaps = np.maximum(before, after).max(1)  # between the boxes around the islands
-        gaps[i] = np.inf
-        for j in np.flatnonzero(gaps < self.strait):
-            moved = self.cells[i] + shift - self.shifts[j]
-            distances, _ = self.trees[j].query(moved, distance_upper_bound=self.strait)
-            if np.isfinite(distances).any():
-                return False
-        return True
+    After the step, the island keeps the distance `strait` from all other cells.
+    """
+    distance = np.linalg.norm(way)
+    if distance < length:
+        return 0
+    for turn in TURNS:
+        step = length * _rotation(turn) @ way / distance
+        if np.linalg.norm(way - step) < distance:
+            moved = xy[own] + step
+            near = (np.abs(xy - moved.mean(0)) < np.ptp(moved, axis=0) + strait).all(1) & ~own
+            if not (cdist(moved, xy[near]) < strait).any():
+                return step
+    return 0
 
 
 def turned(xy):
@@ -248,12 +214,9 @@ def turned(xy):
     turns = [_rotation(-angle) for angle in np.radians(np.arange(0, 90, 3))]
     sides = np.array([np.ptp(hull @ turn, axis=0).max() for turn in turns])
     best = np.argmin(sides)
-    if sides[best] >= WORTH * sides[0]:
-        return xy
-    return xy @ turns[best]
+    return xy @ turns[best] if sides[best] < WORTH * sides[0] else xy
 
 
 def _rotation(angle):
-    cos = np.cos(angle)
-    sin = np.sin(angle)
+    cos, sin = np.cos(angle), np.sin(angle)
     return np.array([[cos, -sin], [sin, cos]])

@@ -3,10 +3,18 @@
 import numpy as np
 from matplotlib.lines import Line2D
 
-from sbnn.plotting import reading
 from sbnn.plotting.colors import model_color
 from sbnn.plotting.common import finish, grid, legend_above, name_rows, new_panels, styled
 from sbnn.plotting.labels import counted, shortened
+from sbnn.plotting.reading import (
+    WORST,
+    choose_models,
+    far_below,
+    folds_text,
+    mean_sd,
+    mean_text,
+    scaling_text,
+)
 
 ROW = 0.25  # inches
 
@@ -28,17 +36,19 @@ def accuracy_comparison(models, n_genes=25):
     -------
     matplotlib.figure.Figure
     """
-    chosen = reading.choose_models(models, n_genes)
+    chosen = choose_models(models, n_genes)
     records = [record for record, _ in chosen.values()]
-    scalings = [reading.scaling_text(record) for record in records]
+    scalings = [scaling_text(record) for record in records]
     differ = len(set(scalings)) > 1
-    names = []
-    for (name, (record, point)), scaling in zip(chosen.items(), scalings, strict=True):
-        n_genes_text = counted(_n_genes(record, point), "gene")
-        names.append(f"{name}, {n_genes_text}{scaling if differ else ''}")
-
     figure, ax = new_panels(0.85 + ROW * len(chosen))
-    shown = [_draw_row(ax, y, *model) for y, model in enumerate(chosen.values())]
+    names = []
+    shown = []
+    r2 = []
+    for (name, (record, point)), scaling in zip(chosen.items(), scalings, strict=True):
+        size = counted(_n_genes(record, point), "gene")
+        names.append(f"{name}, {size}{scaling}" if differ else f"{name}, {size}")
+        r2.append(record.test_r2[:, point])
+        shown.append(_draw_row(ax, len(shown), r2[-1], model_color(record, point)))
     name_rows(ax, names)
     ax.set_xlabel("test R²")
     low, high = np.min(shown), np.max(shown)
@@ -50,12 +60,11 @@ def accuracy_comparison(models, n_genes=25):
 
     dot = {"marker": "o", "ls": "", "color": "0.3"}
     fold = Line2D([], [], ms=2.5, alpha=0.5, label="one fold", **dot)
-    mean = Line2D([], [], ms=3.5, label=reading.folds_text(*records), **dot)
+    mean = Line2D([], [], ms=3.5, label=folds_text(*records), **dot)
     title = shortened(records[0].dataset, 60)
     if not differ:
         title += scalings[0]
-    r2 = [record.test_r2[:, point] for record, point in chosen.values()]
-    below = reading.far_below(np.concatenate(r2))
+    below = far_below(np.concatenate(r2))
     legend_above(ax, [fold, mean], ncols=3, title=f"{title}; {below}" if below else title)
     return finish(figure)
 
@@ -69,20 +78,17 @@ def _n_genes(record, point):
     return len(record.gene_names)
 
 
-def _draw_row(ax, y, record, point):
+def _draw_row(ax, y, r2, color):
     """Draw one model, and return the lowest and the highest value that must be visible."""
-    r2 = record.test_r2[:, point].astype(float)  # shape (n_folds,)
-    color = model_color(record, point)
-    mean, spread = reading.mean_sd(r2)
-    text = reading.mean_text(mean, spread)
-    r2 = r2.clip(min=reading.WORST)
-    mean = max(mean, reading.WORST)
+    text = mean_text(r2)
+    ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", color=color)
+    mean, spread = mean_sd(r2)
+    r2 = r2.clip(min=WORST)
+    mean = max(mean, WORST)
     # Dots are in the order of the folds, so that a difficult fold can be recognised in every row.
     heights = y + np.linspace(-0.28, 0.28, len(r2))
     ax.plot(r2, heights, "o", color=color, ms=2.5, mew=0, alpha=0.45, zorder=2)
     look = {"fmt": "o", "color": color, "ms": 3.5, "lw": 1.2, "capsize": 2, "zorder": 6}
     ax.errorbar(mean, y, xerr=spread or None, **look)
-    ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", color=color)
-    low = min(r2.min(), mean - spread)
-    high = max(r2.max(), mean + spread)
-    return np.clip([low, high], reading.WORST, 1)
+    values = [*r2, mean - spread, mean + spread]
+    return np.clip([min(values), max(values)], WORST, 1)

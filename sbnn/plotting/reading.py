@@ -1,6 +1,7 @@
 """Read the numbers that a figure shows from a record with any parameter grid."""
 
 import numpy as np
+import pandas as pd
 
 from sbnn.plotting.labels import counted, signed
 from sbnn.results import require, same_value
@@ -21,22 +22,19 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 def model_title(record):
     """Name of the only model of a record: kind, protocol (if any), width and number of genes."""
     estimator = record.settings.get("estimator", {})
-    name = estimator.get("class", "model").split(".")[-1]
     params = estimator.get("params", {})
+    name = estimator.get("class", "model").split(".")[-1]
     parts = [ABBREVIATIONS.get(name, name)]
     if "protocol" in params:
         parts.append(PROTOCOLS.get(params["protocol"], params["protocol"]))
-
     width = params.get("n_components", params.get("rank"))
-    projection = ""
+    drawn = ""
     if "latent" in record.values:
         width = record.latent.shape[1]
-        if width > 2:
-            projection = " + t-SNE"
+        drawn = " + t-SNE" if width > 2 else ""
     if width is not None:
         kind = "rank" if "rank" in params else "d ="
-        parts.append(f"{kind} {width}{projection}")
-
+        parts.append(f"{kind} {width}{drawn}")
     n_genes = params.get("n_genes")
     if "kept_genes" in record.values:
         n_genes = len(record.kept_genes)
@@ -60,7 +58,7 @@ def network_name(record, point):
     return f"sBNN, {PROTOCOLS.get(own, own)}, d = {width}"
 
 
-def levels(record, name):
+def levels_of(record, name):
     """Sorted values of a parameter in the grid; empty if the estimator has no such parameter."""
     values = {record.parameter(point, name) for point in range(len(record.params))}
     return sorted(values - {None})
@@ -68,21 +66,19 @@ def levels(record, name):
 
 def nearest(values, wanted):
     """The value that is nearest to `wanted` on a log scale."""
-    logs = np.log(np.maximum([wanted, *values], np.finfo(float).tiny))
-    return values[np.argmin(np.abs(logs[1:] - logs[0]))]
+    wanted, *logs = np.log(np.maximum([wanted, *values], 1e-300))
+    return values[np.argmin(np.abs(logs - wanted))]
 
 
 def mean_sd(values):
     """Mean and sample SD over the folds (first axis); the SD of a single fold is 0."""
     values = np.asarray(values, float)
-    mean = values.mean(0)
-    if len(values) == 1:
-        return mean, np.zeros_like(mean)
-    return mean, values.std(0, ddof=1)
+    return values.mean(0), values.std(0, ddof=min(len(values) - 1, 1))
 
 
-def mean_text(mean, spread):
-    """Text with a mean and, unless it is zero, its SD."""
+def mean_text(values):
+    """Text with the mean over the folds and, unless it is zero, their SD."""
+    mean, spread = mean_sd(values)
     return f"{signed(mean, 3)} ± {spread:.3f}" if spread else signed(mean, 3)
 
 
@@ -96,29 +92,37 @@ def far_below(values):
 
 def regression_stages(tables):
     """First epoch (from 1) and name of each regression stage, and the total number of epochs."""
-    positions, n_epochs = _aligned(tables)
+    stages = curve(tables, "stage")
     found = []
-    for own, table in zip(positions, tables, strict=True):
-        stages = table["stage"].to_numpy()
-        begins = np.flatnonzero(_begins(stages))
-        epochs = (own[begins] + 1).tolist()
-        found.append(list(zip(epochs, stages[begins], strict=True)))
+    for own in stages:
+        own = pd.Series(own, np.arange(1, len(own) + 1)).dropna()
+        starts = own[own != own.shift()]
+        found.append(list(starts.items()))
 
     def n_stages(starts):
         return len(starts), starts[0][1] != "straight"
 
     # The fold with the most stages is used, preferably a pretrained one: with few cells, some
     # folds have no pretraining.
-    return max(found, key=n_stages), n_epochs
+    return max(found, key=n_stages), stages.shape[1]
 
 
 def curve(tables, column):
-    """Values of a column, an array of shape (n_tables, n_epochs) that is NaN for missing epochs."""
-    positions, n_epochs = _aligned(tables)
-    curves = np.full((len(tables), n_epochs), np.nan)
-    for row, own, table in zip(curves, positions, tables, strict=True):
-        row[own] = table[column]
-    return curves
+    """Values of a column, an array of shape (n_tables, n_epochs) that is NaN for missing epochs.
+
+    Epochs are aligned at the start of all stages that the tables share.
+    """
+    # A fold without pretraining has no frozen stage; its unfrozen stage is as long as both stages
+    # of other folds.
+    stages = [table["stage"].replace("frozen", "unfrozen") for table in tables]
+    shared = set(stages[0]).intersection(*stages[1:])
+    aligned = []
+    for own, table in zip(stages, tables, strict=True):
+        # The first part contains the stages before all shared stages, and may be empty.
+        part = (own.isin(shared) & (own != own.shift())).cumsum()
+        epoch = part.groupby(part).cumcount()
+        aligned.append(pd.Series(table[column].to_numpy(), [part, epoch]))
+    return pd.concat(aligned, axis=1).sort_index().to_numpy().T
 
 
 def regression_epochs(record, point):
@@ -130,30 +134,6 @@ def pretraining_epochs(record, point):
     """History of the pretraining at a grid point: one table for each pretrained fold."""
     tables = [table[table["stage"] == "pretraining"] for table in record.history[point]]
     return [table for table in tables if len(table)]
-
-
-def _begins(stages):
-    return np.r_[True, stages[1:] != stages[:-1]]
-
-
-def _aligned(tables):
-    """Positions of table rows on a common axis, aligned at the start of all shared stages."""
-    # A fold without pretraining has no frozen stage; its unfrozen stage is as long as both stages
-    # of other folds.
-    stages = [table["stage"].replace("frozen", "unfrozen").to_numpy() for table in tables]
-    shared = set(stages[0]).intersection(*stages[1:])
-    # Each part but the first starts with a shared stage and ends before the next shared stage. The
-    # first part contains the stages before all shared stages, and may be empty.
-    n_parts = len(shared) + 1
-    parts = [np.cumsum(np.isin(own, list(shared)) & _begins(own)) for own in stages]
-    sizes = [np.bincount(part, minlength=n_parts) for part in parts]
-    lengths = np.max(sizes, axis=0)
-    starts = np.cumsum(lengths) - lengths
-    positions = []
-    for part in parts:
-        since_start = np.arange(len(part)) - np.searchsorted(part, part)
-        positions.append(starts[part] + since_start)
-    return positions, int(lengths.sum())
 
 
 def gene_target(record):
@@ -181,7 +161,11 @@ def choose_model(model, n_genes, same_as, argument):
     points = record.points(**params)
     if len(points) > 1 and "n_selected" in record.values:
         best = record.best_with_at_most(n_genes, **params)
-        points = [best, *(point for point in points if _rivals(record, point, best))]
+        genes = record.n_selected.mean(0)
+        # On one path of penalties the first is taken, as in the tables.
+        rivals = [point for point in points if genes[point] == genes[best]]
+        paths = [record.params[point] | {"alpha": None} for point in rivals]
+        points = [best] if all(path == paths[0] for path in paths) else points
     if len(points) != 1:
         found = [record.params[point] for point in points] or record.params
         text = f"{params} match {len(points)} of {found}"
@@ -189,23 +173,19 @@ def choose_model(model, n_genes, same_as, argument):
     return record, points[0]
 
 
-def _rivals(record, point, best):
-    """Whether two models with the same number of genes differ in more than their penalty."""
-    n_genes = record.n_selected.mean(0)
-    # On one path of penalties the first is taken, as in the tables.
-    other_path = record.params[point] | {"alpha": None} != record.params[best] | {"alpha": None}
-    return n_genes[point] == n_genes[best] and other_path
+def published_rows(published, **params):
+    """Published results that have the first of some parameters and differ from none of them.
 
-
-def published_rows(published, name, value, **others):
-    """Published results that agree with the given parameters; they are pretrained by default."""
+    Published networks are pretrained by default.
+    """
+    first = next(iter(params))
     agreeing = []
     for row in published or []:
         if not isinstance(row, dict):
             raise TypeError(f"published: expected a list of dicts, got {row!r}")
-        own = others | {"pretraining": True} | row
-        same = [same_value(own[key], wanted) for key, wanted in others.items()]
-        if same_value(row.get(name), value) and all(same):
+        own = params | {"pretraining": True} | row
+        same = [same_value(own[name], value) for name, value in params.items()]
+        if first in row and all(same):
             agreeing.append(row)
     return agreeing
 
@@ -220,10 +200,10 @@ def number(value):
 
 def folds_text(*records):
     """Note on the number of folds behind the mean and the band."""
-    counts = sorted({len(record.test_r2) for record in records})
-    if counts == [1]:
+    counts = {len(record.test_r2) for record in records}
+    if counts == {1}:
         return "one fold"
-    return f"mean ± SD over {' or '.join(map(str, counts))} folds"
+    return f"mean ± SD over {' or '.join(map(str, sorted(counts)))} folds"
 
 
 def scaling_text(record):

@@ -4,13 +4,13 @@ import numpy as np
 from matplotlib.patches import Polygon
 
 from sbnn.evaluation.stability import selection_table
-from sbnn.plotting import reading
 from sbnn.plotting.cells import draw_cloud
 from sbnn.plotting.colors import GREEN, SKY, Groups
 from sbnn.plotting.common import MANY, MARGIN, WIDTH, new_figure, place_panel, styled
-from sbnn.plotting.labels import counted, fit_text, signed, text_width
+from sbnn.plotting.labels import counted, fit_text, signed
 from sbnn.plotting.latent import NEEDED, TRUE, mark_true, rank_genes
 from sbnn.plotting.maps import map_coordinates
+from sbnn.results import require
 
 # inches: height of the figure, space below the map, side of the map
 HEIGHT, FLOOR, SIDE = 2.75, 0.12, 2.25
@@ -19,9 +19,8 @@ MIDDLE, TOP = FLOOR + SIDE / 2, HEIGHT - 0.12
 WORD = 0.56  # inches: width of a word in a wedge
 # inches: bar length for an R2 of 1, and distance from the start of the bars to the right edge
 BAR, BARS = 0.4, 0.62
-# inches: width of a column of names, also next to bars, and the width that long names may take
-# from the wedge
-NAMES, NAMES_AT_BARS, MORE = 0.94, 0.73, 0.4
+NAMES, NAMES_AT_BARS = 0.94, 0.73  # inches: width of a column of names, also next to bars
+GENES_END = MARGIN + NAMES
 FEWEST = 14  # rows in a column
 HEAD = {"va": "center", "fontweight": "bold"}
 BELOW = {"fontsize": 5.5, "color": "0.4"}
@@ -48,10 +47,10 @@ def overview(record, halves=None, folds=None, true_genes=None):
     -------
     matplotlib.figure.Figure
     """
-    reading.require(record, "record", NEEDED)
+    require(record, "record", NEEDED)
     figure = new_figure(HEIGHT, "none")
     canvas = place_panel(figure, 0, 0, WIDTH, HEIGHT, ((0, WIDTH), (0, HEIGHT)))
-    genes_end = _draw_genes(canvas, record, halves, true_genes)
+    _draw_genes(canvas, record, halves, true_genes)
     outputs_start = _draw_outputs(canvas, record, folds)
 
     left = (WIDTH - SIDE) / 2
@@ -60,7 +59,7 @@ def overview(record, halves=None, folds=None, true_genes=None):
     kind = "linear" if "rank" in params else "neural network"
     n_outputs = counted(len(record.feature_names), "output")
     encoding = f"{kind}\n{len(record.kept_genes)} genes → {width}"
-    _draw_wedge(canvas, genes_end + 0.12, left, "encoder", encoding)
+    _draw_wedge(canvas, GENES_END + 0.12, left, "encoder", encoding)
     decoding = f"{kind}\n{width} → {n_outputs}"
     _draw_wedge(canvas, outputs_start - 0.12, left + SIDE, "decoder", decoding)
     canvas.text(WIDTH / 2, TOP, f"{width} linear units: the map", ha="center", **HEAD)
@@ -68,77 +67,62 @@ def overview(record, halves=None, folds=None, true_genes=None):
     canvas.text(WIDTH / 2, TOP - 0.13, n_cells, ha="center", va="center", **BELOW)
     ax = place_panel(figure, left, FLOOR, SIDE, SIDE)
     xy, note = map_coordinates(record)
-    size = np.clip(5000 / len(xy), 1, 10)
-    draw_cloud(ax, Groups(record), xy, note, size)
+    draw_cloud(ax, Groups(record), xy, note, np.clip(5000 / len(xy), 1, 10))
     return figure
 
 
 def _draw_genes(canvas, record, halves, true_genes):
-    """Write the kept genes, the most important first; return where their column ends."""
+    """Write the kept genes, the most important first."""
     genes = np.asarray(record.kept_genes)[rank_genes(record)]
-    trusted = []
-    if halves is not None:
-        reading.require(halves, "halves", ["selected", "gene_names"], record)
-        trusted = selection_table(halves).query("trusted").index
-    x = MARGIN + NAMES + _excess(canvas, genes, NAMES, fontstyle="italic")
+    weights = np.full(len(genes), "normal")
     meanings = []
-    if len(trusted):
+    if halves is not None:
+        require(halves, "halves", ["selected", "gene_names"], record)
+        trusted = selection_table(halves).query("trusted").index
+        weights = np.where(np.isin(genes, trusted), "bold", "normal")
         meanings.append("bold: trusted")
-    names = genes
     if true_genes is not None:
         n_true = np.isin(genes, true_genes).sum()
         meanings.append(f"{TRUE} true: {n_true} of {len(true_genes)}")
-        names = mark_true(genes, true_genes)
     title = f"{len(genes)} of {len(record.selected)} genes"
-    canvas.text(x, TOP, title, ha="right", **HEAD)
-    explained = canvas.text(x, TOP - 0.13, ", ".join(meanings), va="center", **BELOW)
-    if len(meanings) > 1:  # two texts need more space
-        explained.set_x(MARGIN)
-    else:
-        explained.set_ha("right")
-    weights = np.where(np.isin(genes, trusted), "bold", "normal")
-    _column(canvas, x, names, x - MARGIN, weights, ha="right", fontstyle="italic")
-    return x
+    canvas.text(GENES_END, TOP, title, ha="right", **HEAD)
+    # two texts need more space
+    x, ha = (MARGIN, "left") if len(meanings) > 1 else (GENES_END, "right")
+    canvas.text(x, TOP - 0.13, ", ".join(meanings), ha=ha, va="center", **BELOW)
+    names = mark_true(genes, true_genes or [])
+    _column(canvas, GENES_END, names, NAMES, weights, ha="right", fontstyle="italic")
 
 
 def _draw_outputs(canvas, record, folds):
     """Write the outputs, the best first, with their test R2 if known; return where they start."""
-    outputs = np.asarray(record.feature_names)
-    room = NAMES
-    edge = WIDTH - MARGIN
     r2 = record.train_feature_r2
+    x = WIDTH - MARGIN - NAMES
+    room = NAMES
     if folds is not None:
-        reading.require(folds, "folds", ["test_r2", "test_feature_r2"], record)
+        require(folds, "folds", ["test_r2", "test_feature_r2"], record)
         point = 0
         if len(folds.params) > 1:
             point = folds.find(n_components=record.latent.shape[1])
         r2 = folds.test_feature_r2[:, point].mean(axis=0)
-        room = NAMES_AT_BARS
+        _draw_bars(canvas, -np.sort(-r2))
         edge = WIDTH - BARS
-    best = np.argsort(-r2, kind="stable")
-    outputs = outputs[best]
-    room += _excess(canvas, outputs, room)
-    x = edge - room
+        canvas.text(edge, TOP, "test R²", **HEAD)
+        pooled = f"pooled {folds.test_r2[:, point].mean():.2f}"
+        canvas.text(edge, TOP - 0.13, pooled, va="center", **BELOW)
+        room = NAMES_AT_BARS
+        x = edge - room
+    outputs = np.asarray(record.feature_names)[np.argsort(-r2, kind="stable")]
     canvas.text(x, TOP, counted(len(outputs), "output"), **HEAD)
     _column(canvas, x, outputs, room, np.full(len(outputs), "normal"))
-    if folds is not None:
-        _draw_bars(canvas, r2[best])
-        pooled = f"pooled {folds.test_r2[:, point].mean():.2f}"
-        canvas.text(edge, TOP, "test R²", **HEAD)
-        canvas.text(edge, TOP - 0.13, pooled, va="center", **BELOW)
     return x
 
 
 def _draw_wedge(canvas, foot, tip, name, text):
     """Draw an encoder or a decoder, from a column of names (`foot`) to the map (`tip`)."""
-    high = MIDDLE + SIDE / 2
-    low = MIDDLE - SIDE / 2
-    wide = [(foot, low), (foot, high)]
-    narrow = [(tip, MIDDLE + 0.25), (tip, MIDDLE - 0.25)]
-    canvas.add_patch(Polygon(wide + narrow, closed=True, facecolor=SKY, alpha=0.3, lw=0))
-    length = tip - foot
-    inwards = max(abs(length) / 3, WORD / 2)
-    x = foot + np.sign(length) * inwards
+    high, low = MIDDLE + SIDE / 2, MIDDLE - SIDE / 2
+    corners = [(foot, low), (foot, high), (tip, MIDDLE + 0.25), (tip, MIDDLE - 0.25)]
+    canvas.add_patch(Polygon(corners, closed=True, facecolor=SKY, alpha=0.3, lw=0))
+    x = foot + max((tip - foot) / 3, WORD / 2, key=abs)
     canvas.text(x, MIDDLE, name, ha="center", va="bottom", fontsize=8)
     canvas.text(x, MIDDLE - 0.04, text, ha="center", va="top", **BELOW)
 
@@ -147,32 +131,22 @@ def _rows(names):
     """Names that fit into a column, heights of its rows, and the font size."""
     n_rows = min(max(len(names), FEWEST), MANY)
     shown = names if len(names) <= n_rows else names[: n_rows - 1]
-    from_top = (np.arange(n_rows) + 0.5) * SIDE / n_rows
-    heights = MIDDLE + SIDE / 2 - from_top
+    heights = MIDDLE + SIDE * (0.5 - (np.arange(n_rows) + 0.5) / n_rows)
     return shown, heights, min(7.0, 0.8 * 72 * SIDE / n_rows)
 
 
-def _excess(canvas, names, room, **style):
-    """Inches by which the longest name of a column exceeds `room`, at most `MORE`."""
-    shown, _, size = _rows(names)
-    text = canvas.text(0, 0, max(shown, key=len), fontsize=size, **style)
-    excess = text_width(text) - room
-    text.remove()
-    return float(np.clip(excess, 0, MORE))
-
-
-def _column(canvas, x, names, room, weights, ha="left", **style):
+def _column(canvas, x, names, room, weights, **style):
     """Write names one below another in one font size, and how many do not fit at the end."""
     shown, heights, size = _rows(names)
     texts = []
     for name, y, weight in zip(shown, heights, weights, strict=False):
-        text = canvas.text(x, y, name, ha=ha, va="center", fontsize=size, fontweight=weight)
-        text.set(**style)
+        text = canvas.text(x, y, name, va="center", fontsize=size, fontweight=weight, **style)
         fit_text(text, room)
         texts.append(text)
     if len(shown) < len(names):
         rest = f"and {len(names) - len(shown)} more"
-        texts.append(canvas.text(x, heights[-1], rest, ha=ha, va="center", color="0.4"))
+        style["fontstyle"] = "normal"
+        texts.append(canvas.text(x, heights[-1], rest, va="center", color="0.4", **style))
     smallest = min(text.get_fontsize() for text in texts)
     for text in texts:
         text.set_fontsize(smallest)
@@ -183,8 +157,8 @@ def _draw_bars(canvas, r2):
     shown, heights, size = _rows(r2)
     start = WIDTH - BARS
     lengths = BAR * np.clip(shown, 0, 1)
-    thickness = 0.55 * SIDE / len(heights)
+    thickness = 0.55 * (heights[0] - heights[1])
+    canvas.barh(heights[: len(shown)], lengths, thickness, left=start, color=GREEN, alpha=0.75)
     for y, length, value in zip(heights, lengths, shown, strict=False):
-        canvas.barh(y, length, thickness, left=start, color=GREEN, alpha=0.75)
-        text = signed(value)
-        canvas.text(start + length + 0.03, y, text, va="center", fontsize=min(size, 5.5))
+        x = start + length + 0.03
+        canvas.text(x, y, signed(value), va="center", fontsize=min(size, 5.5))

@@ -5,36 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from crowded import own_records
-from made_up import assert_tidy, drawn_texts, words
-from matplotlib.colors import to_hex
+from made_up import assert_tidy, drawn_texts, ridge_record, words
 
 from sbnn import plotting
-from sbnn.data.checks import GREY
-from sbnn.plotting.cells import legend_entries
-from sbnn.plotting.colors import MOST_GROUPS, Groups
+from sbnn.plotting.interpretation import color_limit
 from sbnn.plotting.labels import SMALLEST
+from sbnn.plotting.latent import feature_maps
 from sbnn.plotting.maps import widened
 
 CASES = {"one of each": (1, 1, 0), "many": (100, 40, 24)}  # outputs, types, families
 FIGURES = {
-    "overview": (plotting.overview, "fit_default_2d", "halves_default", "cv_default"),
-    "maps": (plotting.latent_panels, "fit_default_2d"),
-    "two maps": (plotting.latent_panels, "fit_default_2d", "fit_default_2d"),
-    "effects": (plotting.effect_map, "interpretation"),
-    "selection": (plotting.selection_frequencies, "halves_default"),
-    "trust": (plotting.map_trust, "map_trust", "fit_default_2d"),
-    "t-SNE": (plotting.tsne_pair, "tsne"),
-    "components": (plotting.component_variance, "components"),
+    "overview": (plotting.overview, "fit", "halves", "folds"),
+    "maps": (plotting.latent_panels, "fit", "fit"),
+    "effects": (plotting.effect_map, "effects"),
+    "selection": (plotting.selection_frequencies, "halves"),
 }
-
-
-def drawn(name, records):
-    draw, *needed = FIGURES[name]
-    return draw(*(records[record] for record in needed))
-
-
-def with_values(record, **values):
-    return replace(record, values=record.values | values)
 
 
 def assert_readable(figure):
@@ -49,120 +34,76 @@ def assert_readable(figure):
 @pytest.mark.parametrize("name", FIGURES)
 @pytest.mark.parametrize("case", CASES)
 def test_every_figure_of_any_number_of_outputs_and_types_is_readable(case, name):
-    assert_readable(drawn(name, own_records(*CASES[case])))
+    records = own_records(*CASES[case])
+    draw, *needed = FIGURES[name]
+    assert_readable(draw(*(records[record] for record in needed)))
 
 
 def test_scores_and_an_enlarged_family_of_many_are_readable():
     records = own_records(*CASES["many"])
-    fit = records["fit_default_2d"]
-    scores = [records["cv_default"]]
+    fit = records["fit"]
+    scores = [(records["folds"], {"n_components": 2})]
     assert_readable(plotting.latent_panels(fit, colorblind=True, scores=scores))
     assert_readable(plotting.family_zoom(fit, scores=scores))
-    models = {"sBNN distilled, d = 2": records["cv_default"], "ridge": records["cv_ridge"]}
-    assert_readable(plotting.accuracy_comparison(models))
 
 
 def test_figures_count_what_they_leave_out():
-    records = own_records(80, 30, 24)
-    assert "9 of 80 predicted features" in words(drawn("maps", records))
-    assert "of 16" not in words(drawn("maps", own_records(16, 30, 5)))
-    overview = words(drawn("overview", records))
-    assert "80 outputs" in overview
-    assert "and 56 more" in overview
-    kept = own_records(16, 30, 5, n_genes=80)["halves_default"]
-    assert "75 trusted genes, 15 of them not shown" in words(plotting.selection_frequencies(kept))
-
-
-def test_spike_ins_are_no_genes_of_the_cells():
-    kept = own_records(16, 30, 5)["halves_default"]
+    records = own_records(*CASES["many"], n_genes=80)
+    fit = records["fit"]
+    assert "9 of 100 predicted features" in words(plotting.latent_panels(fit))
+    assert "and 76 more" in words(plotting.overview(fit))
+    kept = records["halves"]
     names = kept.gene_names.copy()
     names[0] = "ERCC-00009"
-    shown = words(plotting.selection_frequencies(with_values(kept, gene_names=names)))
+    kept = replace(kept, values=kept.values | {"gene_names": names})
+    shown = words(plotting.selection_frequencies(kept))
+    assert "75 trusted genes, 15 of them not shown" in shown
     assert "ERCC" not in shown
     assert names[1] in shown
 
 
+def effect_record(effects):
+    genes, outputs = [np.array([f"o{i}" for i in range(n)]) for n in effects.shape]
+    values = {"effects": effects, "kept_genes": genes, "feature_names": outputs}
+    return replace(ridge_record(), values=values)
+
+
 def test_the_outputs_with_the_largest_effects_are_drawn():
-    record = own_records(16, 30, 5)["interpretation"]
-    effects = np.tile(np.arange(120.0), (len(record.kept_genes), 1))
-    effects[0, 0] = -200
-    names = np.array([f"o{i}" for i in range(120)])
-    figure = plotting.effect_map(with_values(record, effects=effects, feature_names=names))
+    effects = np.tile(np.arange(120.0), (25, 1))
+    effects[3, 0] = -200
+    figure = plotting.effect_map(effect_record(effects))
     ax = figure.axes[0]
     outputs = [label.get_text() for label in ax.get_yticklabels()]
+    genes = [label.get_text() for label in ax.get_xticklabels()]
     assert set(outputs) == {"o0", *(f"o{i}" for i in range(21, 120))}
     assert "20 outputs not shown" in words(figure)
     image = ax.images[0].get_array()
-    genes = [label.get_text() for label in ax.get_xticklabels()]
-    place = outputs.index("o0"), genes.index(str(record.kept_genes[0]))
-    assert image[place] == -200
-    assert (np.ptp(image, axis=1) == 0).sum() == 99
+    rows = [int(name[1:]) for name in outputs]
+    columns = [int(name[1:]) for name in genes]
+    np.testing.assert_array_equal(image, effects.T[np.ix_(rows, columns)])
+
+
+def test_one_output_or_gene_does_not_take_the_colours_of_all_effects():
+    effects = np.clip(np.random.default_rng(0).normal(size=(9, 6)), -2, 2)
+    _, bar = plotting.effect_map(effect_record(effects)).axes
+    assert "largest" not in bar.get_ylabel()
+    assert color_limit(effects) == 2
+    effects[2, 3] = -50
+    image, bar = plotting.effect_map(effect_record(effects)).axes
+    usual = np.median(np.abs(effects).max(0))
+    assert image.images[0].get_clim() == pytest.approx((-3 * usual, 3 * usual))
+    assert "largest 50" in bar.get_ylabel()
+    assert color_limit(effects[:, [3]]) == pytest.approx(3 * np.median(np.abs(effects[:, 3])))
 
 
 def test_an_output_with_an_outlier_is_stretched_and_marked():
-    fit = own_records(16, 30, 5)["fit_default_2d"]
+    fit = own_records(16, 30, 5)["fit"]
     wide = widened(fit)
     assert wide[0] > 2
     assert (wide[1:] == 1).all()
     bulk = np.ptp(np.quantile(fit.outputs[:, 0] * wide[0], [0.025, 0.975]))
     assert bulk == pytest.approx(2 * 1.96), "as of a normal distribution"
-    figure = plotting.latent_panels(fit)
-    assert words(figure).count("×") == 2
-    assert f"×{wide[0]:.0f}" in words(figure)
-    tame = plotting.latent_panels(with_values(fit, outputs=fit.outputs[:, np.r_[1, 1:16]]))
-    assert "×" not in words(tame)
-    first = np.argsort(-fit.train_feature_r2).tolist().index(0)
-    n_shades = []
-    for maps in (figure, tame):
-        images = [image for ax in maps.axes for image in ax.images]
-        pixels = images[9 + first].get_array().reshape(-1, 3)
-        n_shades.append(len(np.unique(pixels, axis=0)))
-    assert n_shades[0] > 1.5 * n_shades[1]
-
-
-def test_one_output_does_not_take_the_colours_of_all_effects():
-    record = own_records(16, 30, 5)["interpretation"]
-    image, bar = plotting.effect_map(record).axes
-    usual = np.median(np.abs(record.effects).max(0))
-    assert image.images[0].get_clim() == pytest.approx((-3 * usual, 3 * usual))
-    assert "largest 5" in bar.get_ylabel()
-
-    effects = np.clip(record.effects, -0.2, 0.2)
-    image, bar = plotting.effect_map(with_values(record, effects=effects)).axes
-    assert image.images[0].get_clim()[1] == np.abs(effects).max()
-    assert "largest" not in bar.get_ylabel()
-
-    alone = own_records(1, 30, 5)["interpretation"]
-    effects = np.full((len(alone.effects), 1), 0.1)
-    effects[0] = 9
-    image, _ = plotting.effect_map(with_values(alone, effects=effects)).axes
-    assert image.images[0].get_clim()[1] == pytest.approx(0.3), "one gene either"
-
-
-def test_one_fold_that_goes_wrong_does_not_take_the_scale():
-    records = own_records(16, 30, 5)
-    bad = with_values(records["cv_ridge"], test_r2=np.array([[-1.5], [-7.5], [0.5]]))
-    models = {"sBNN distilled, d = 2": records["cv_default"], "ridge": bad}
-    figure = plotting.accuracy_comparison(models)
-    low, high = figure.axes[0].get_xlim()
-    assert -1.3 < low < -1
-    assert high < 1.2
-    assert "2 R² below −1 (to −7.5)" in words(figure)
-    drawn = [list(line.get_xdata()) for line in figure.axes[0].lines]
-    assert [-1, -1, 0.5] in drawn
-    assert [-1] in drawn
-    assert_tidy(figure)
-
-
-def test_colours_for_any_vision_are_of_listed_groups_only():
-    fit = own_records(100, 100)["fit_default_2d"]
-    groups = Groups(fit, colorblind=True)
-    listed = groups.table.index[: MOST_GROUPS - 1]
-    own = fit.labels["type"].isin(listed).to_numpy()
-    assert set(groups.colors[~own]) == {GREY}
-    assert GREY not in groups.colors[own]
-    looks = set(zip(groups.colors[own], groups.markers[own], strict=True))
-    assert len(looks) == len(listed)
-    rest = legend_entries(groups.table)[-1]
-    assert rest.get_label() == f"{len(groups.table) - len(listed)} others ({(~own).sum()})"
-    assert to_hex(rest.get_color()) == GREY
+    assert f"×{wide[0]:.0f}" in words(plotting.latent_panels(fit))
+    [(_, end, values)] = [one for one in feature_maps(fit, None)[1] if one[0] == "Output 0"]
+    assert end == f" ×{wide[0]:.0f}"
+    np.testing.assert_allclose(values, fit.predictions[:, 0] * wide[0])
