@@ -221,23 +221,23 @@ def test_notebooks_are_run_on_the_data_sets_of_their_study(here, monkeypatch):
 
 
 def test_notebooks_take_the_folders_of_the_command(here, monkeypatch, capsys):
-    run = Mock()
-    monkeypatch.setattr(notebooks, "run_notebook", run)
+    executed = Mock()
+    monkeypatch.setattr(notebooks, "run_notebook", executed)
     command = "reproduce all simulated --saved-models here --figures there --fast"
     assert run(command) == 0
     build = reproduce.ROOT / "build" / "notebooks" / "simulated"
-    targets = [call.args[1].relative_to(build).name[:2] for call in run.call_args_list]
+    targets = [call.args[1].relative_to(build).name[:2] for call in executed.call_args_list]
     assert targets == ["01", "02", "03", "08", "04", "09"]
     # not relative to a notebook
     expected = {"saved_models": str(here / "here"), "figures": str(here / "there")}
     expected |= {"dataset": "simulated", "fresh": False, "fast": True}
-    assert all(call.kwargs == expected for call in run.call_args_list)
+    assert all(call.kwargs == expected for call in executed.call_args_list)
     path = reproduce.ROOT / "02_a.ipynb"
     jobs = Mock(return_value={"simulated": [path, reproduce.ROOT / "03_b.ipynb"]})
     monkeypatch.setattr(reproduce, "_jobs", jobs)
-    run.reset_mock()
+    executed.reset_mock()
     assert run("reproduce 02 --in-place") == 0
-    run.assert_called_once_with(path, path)
+    executed.assert_called_once_with(path, path)
     jobs.assert_called_with("auto", reproduce.ROOT / "saved_models")
     assert run("reproduce --saved-models here") == 0
     jobs.assert_called_with("all", here / "here")

@@ -51,8 +51,9 @@ APART = {
 APART_MODELS = ["distilled, d=2", "paper, d=2", "ridge, all genes"]
 # numbers of genes of sRRR if none were published; lower ranks use only the first number
 SRRR_GENES = (25, 33, 83)
+CITESEQ = ("stoeckius", "citeseq_cd8", "pbmc_5k_protein", "pbmc_10k_protein")
 # data sets whose genes were selected by counts in all cells, including test cells
-SELECTED = ("scala", "stoeckius", "citeseq_cd8", "pbmc_5k_protein", "pbmc_10k_protein")
+SELECTED = ("scala", *CITESEQ)
 SELECTION_NOTE = (
     "The genes of mouse M1 and of CITE-seq were selected by their counts in all cells, test cells "
     "included, but not by the outputs; benchmarks/README.md measures the effect."
