@@ -243,14 +243,13 @@ def _ephys_types(options):
         features = features, options.sheet
     if options.action == "fit":
         model = fit_table(features, options.types, 20 if options.fast else "auto")
-        types = ", ".join(model.classes_)
         saved = model.save(options.model)
-        print(f"types {types}; {held_out_sentence(model)}; model: {saved}")
-        return
-    model = EphysTypeClassifier.load(options.model)
-    found = predict_table(model, features, options.abstain)
-    write_atomically(found.to_csv().encode(), out, b"cell,type,probability,")
-    print(f"{len(found)} cells in {out}: {found['type'].value_counts().to_dict()}")
+        print(f"types {', '.join(model.classes_)}; {held_out_sentence(model)}; model: {saved}")
+    else:
+        model = EphysTypeClassifier.load(options.model)
+        found = predict_table(model, features, options.abstain)
+        write_atomically(found.to_csv().encode(), out, b"cell,type,probability,")
+        print(f"{len(found)} cells in {out}: {found['type'].value_counts().to_dict()}")
 
 
 RUN = {

@@ -96,9 +96,6 @@ class Record:
         kind = self.__dict__.get("experiment")
         raise AttributeError(f"this {kind!r} record has no {name!r}; it holds {sorted(values)}")
 
-    def __dir__(self):
-        return [*super().__dir__(), *self.values]
-
     def __repr__(self):
         size = f"{len(self.params)} parameter setting(s), {len(self.folds)} fold(s)"
         values = f"values {sorted(self.values)}"

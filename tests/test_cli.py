@@ -42,7 +42,6 @@ def run(command):
         ("report all", "sbnn report: no results in"),
         ("fit mine --expression lost", "--expression: there is no file 'lost'"),
         ("fit mine --expression x --outputs lost", "--outputs: there is no file 'lost'"),
-        ("fit mine --expression x --outputs x --groups donor", "--labels is missing"),
         ("fit mine --expression x --cell-names lost", "--cell-names: there is no file"),
         ("fit mine --expression x", "--outputs is missing"),
         ("fit simulated --expression x", "name: 'simulated' is not allowed"),

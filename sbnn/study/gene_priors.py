@@ -79,7 +79,7 @@ def compare_priors(
         wanted.settings[name] = settings | {"influences": list(influences[name])}
 
     def compute():
-        rows = []
+        rows = {}
         kept = []
         for name, model in models.items():
             grid = _grid(lists, influences[name])
@@ -88,13 +88,13 @@ def compare_priors(
                 for influence in influences[name]:
                     listed = {"gene_prior": genes} if influence else {}
                     g = record.find(prior_influence=influence, **listed)
-                    about = {"model": name, "list": title, "influence": influence}
-                    rows += [about | row for row in _rows_of(record, g, genes, data)]
+                    rows[name, title, influence] = _rows_of(record, g, genes, data)
                     kept += [np.flatnonzero(selected) for selected in record.selected[:, g]]
+        table = pd.concat(rows, names=["model", "list", "influence", "fold"]).reset_index()
         used, positions = np.unique(kept, return_inverse=True)
         return {
-            "table": pd.DataFrame(rows),
-            "kept": positions.reshape(len(rows), -1).astype(np.int16),
+            "table": table,
+            "kept": positions.reshape(len(table), -1).astype(np.int16),
             "gene_names": data.gene_names[used],
             "lists": lists,
         }
@@ -113,15 +113,12 @@ def _grid(lists, influences):
 
 
 def _rows_of(record, g, genes, data):
-    """Rows of a grid point: test R2 and shares of listed and of true genes, for each fold."""
-    listed = np.isin(data.gene_names, genes)
-    rows = []
-    for fold, selected in enumerate(record.selected[:, g]):
-        r2 = record.test_r2[fold, g]
-        row = {"fold": fold, "test_r2": r2, "listed": listed[selected].mean()}
-        if "genes" in data.truth:
-            row["true"] = np.isin(data.gene_names[selected], data.truth["genes"]).mean()
-        rows.append(row)
+    """Table of a grid point: test R2 and shares of listed and of true genes, for each fold."""
+    kept = [data.gene_names[selected] for selected in record.selected[:, g]]
+    rows = pd.DataFrame({"test_r2": record.test_r2[:, g]})
+    rows["listed"] = [np.isin(names, genes).mean() for names in kept]
+    if "genes" in data.truth:
+        rows["true"] = [np.isin(names, data.truth["genes"]).mean() for names in kept]
     return rows
 
 

@@ -259,9 +259,8 @@ def test_values_of_options():
 
 
 def test_messages_of_the_reader_name_options_of_the_command_line():
-    text = "x: type_key names it, or missing='cells', counts=False, overwrite=True"
-    expected = "x: --type-key names it, or --missing 'cells', --log, --fresh"
-    assert options.as_options(text) == expected
+    text = "x: missing='cells', counts=False, overwrite=True, type_key='a'"
+    assert options.as_options(text) == "x: --missing 'cells', --log, --fresh, --type-key 'a'"
 
 
 @pytest.mark.parametrize(

@@ -78,16 +78,21 @@ KEYWORDS = {name: about.get("dest", name[2:].replace("-", "_")) for name, about 
 OWN = READER | _OPTIONS["own"]
 
 
+#: Arguments in messages of Python -> options that do the same.
+PHRASES = {
+    "overwrite=True": "--fresh",
+    "counts=True": "--counts",
+    "counts=False": "--log",
+    "genes_in_rows=True": "--genes-in-rows",
+    "genes_in_rows=False": "--cells-in-rows",
+}
+PHRASES |= {f"{keyword}=": f"{option} " for option, keyword in KEYWORDS.items()}
+
+
 def as_options(text):
     """Rephrase a message of the reader for the command line, as in ``--missing 'cells'``."""
-    text = text.replace("overwrite=True", "--fresh")
-    for option, about in READER.items():
-        if "const" in about:
-            text = text.replace(f"{KEYWORDS[option]}={about['const']}", option)
-    for option, keyword in KEYWORDS.items():
-        text = text.replace(f"{keyword}=", f"{option} ")
-        if "_" in keyword:
-            text = text.replace(keyword, option)
+    for phrase, option in PHRASES.items():
+        text = text.replace(phrase, option)
     return text
 
 
@@ -99,11 +104,9 @@ def require_file(name, path):
 
 def check(options):
     """Raise an error if a table is missing, before slow packages are imported."""
-    if not _is_anndata(options.expression):  # which also contains outputs and labels
+    if not _is_anndata(options.expression):  # which also contains outputs
         if options.outputs is None:
             raise ValueError("--outputs is missing; give the table of the outputs to predict")
-        if options.groups is not None and options.labels is None:
-            raise ValueError("--labels is missing; give the table with the column of --groups")
         require_file("--outputs", options.outputs)
 
 
