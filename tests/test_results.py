@@ -175,14 +175,6 @@ def test_paths_of_files(tmp_path, monkeypatch):
         results.results_path(path, "out", [None, "~/./a.pickle"])
 
 
-def test_leftovers_are_those_of_one_file(tmp_path):
-    names = [".a.txt.12345678.tmp", ".a.txt.1234567.tmp", ".b.txt.12345678.tmp"]
-    for name in names:
-        (tmp_path / name).touch()
-    results.drop_leftovers(tmp_path / "a.txt")
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])
-
-
 def test_what_is_something_else_is_not_overwritten(record, tmp_path):
     path = save(record, tmp_path / "r.pickle")
     save(record, path)
@@ -391,20 +383,6 @@ def test_a_small_file_takes_little_memory(record, refused, odd, message):
 )
 def test_odd_instructions_are_refused(refused, content):
     refused(sealed(content), "EXT1" if b"\x82" in content else "")
-
-
-@pytest.mark.parametrize(
-    ("part", "value"),
-    [
-        ("params", [1]),
-        ("dataset", None),
-        ("settings", {"__dict__": [[1, 2]]}),
-        ("folds", [{"__tuple__": [zeros(16, [2], "<f8"), zeros(8, [1], "<f8")]}]),
-        ("more", 1),
-    ],
-)
-def test_entries_of_another_kind_are_refused(record, refused, part, value):
-    refused(sealed(spelled_out(record, **{part: value})), part)
 
 
 INSTRUCTIONS = b"}]()(.aesu\x94h\x8cCKJG2012R\x82\x95"

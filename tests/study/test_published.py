@@ -73,7 +73,6 @@ def test_whole_mice_and_the_last_dates_are_held_out(real_scala):
     for name in ("default", "network", "ridge"):
         folds = results.load(FOLDER / f"apart_mouse_{name}.pickle").folds
         assert len(folds) == 10
-        for train, test in folds:
-            assert set(mice[train]).isdisjoint(mice[test])
+        assert all(set(mice[train]).isdisjoint(mice[test]) for train, test in folds)
         [(train, test)] = results.load(FOLDER / f"apart_date_{name}.pickle").folds
         assert max(dates[train]) < min(dates[test])
