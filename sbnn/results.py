@@ -18,6 +18,7 @@ import secrets
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -372,7 +373,6 @@ def _check(record):
             raise TypeError(
                 "settings, values, versions and params: expected dicts whose keys are text"
             )
-    for fold in record.folds:
-        kinds = [getattr(cells, "dtype", np.dtype(object)).kind for cells in fold]
-        if kinds not in (["i", "i"], ["u", "u"]) or fold[0].ndim != 1 or fold[1].ndim != 1:
+    for cells in chain.from_iterable(record.folds):
+        if not isinstance(cells, np.ndarray) or cells.ndim != 1 or cells.dtype.kind not in "iu":
             raise TypeError("folds: expected pairs of positions, each a vector of whole numbers")
