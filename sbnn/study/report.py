@@ -280,8 +280,8 @@ def all_tables(records):
         table = stability.priors_table(records["gene_prior"])
         tables[PRIORS] = table.reset_index(["list", "influence"])
     if "noise" in records:
-        groups = records["noise"].table.groupby(["model", "noise"])
-        means = groups[["precision", "recall", "test_r2", "best_r2"]].mean()
+        columns = ["model", "noise", "precision", "recall", "test_r2", "best_r2"]
+        means = records["noise"].table[columns].groupby(["model", "noise"]).mean()
         tables["Known genes found, by noise"] = means.reset_index("noise")
     return tables
 
@@ -348,7 +348,7 @@ def summarise(records):
     """Summarise R2, outputs, genes and map of the default network with two units, a sentence each.
 
     Sentences that need missing records are omitted. The comparison with chance needs a record of a
-    fit to the same data that contains the outputs.
+    fit to the same data.
     """
     found = {}
     default = records.get("cv_default")

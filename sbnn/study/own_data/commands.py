@@ -72,16 +72,15 @@ def compute(options, data, folder):
     folds = folds_for(options, data)
     n_pairs = 2 if options.fast else N_PAIRS
     seeds = range(1, 2 if options.fast else 1 + N_SEEDS)
-    costs = {  # in units of one fit of the network by one process
-        f"network, {len(folds)} folds": len(folds) / options.jobs,
-        f"ridge, {len(folds)} folds": 1,
-        f"genes to trust, {n_pairs} pairs of halves of the cells": (
-            2 * n_pairs * SHARE_OF_HALF / options.jobs
-        ),
+    # costs in units of one fit of the network by one process
+    costs = {
+        "network in folds": len(folds) / options.jobs,
+        "ridge in folds": 1,
+        "network on halves of the cells": 2 * n_pairs * SHARE_OF_HALF / options.jobs,
         "network of all cells": 1,
         "effects of the genes": 1,
         "t-SNE of both measurements": 1,
-        f"map, {len(seeds)} other seeds": len(seeds),
+        "maps of other seeds": len(seeds),
     }
     steps = progress(costs)
     groups = options.groups
