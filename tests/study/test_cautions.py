@@ -148,7 +148,7 @@ def found(column=None, **labels):
     table = pd.DataFrame({name: np.resize(given, 100) for name, given in labels.items()}, cells)
     Y = NORMAL if column is None else np.column_stack([NORMAL, column])
     X = np.random.default_rng(1).normal(size=(100, 6))
-    data = as_paired(paired(X, Y, None, list("pqrs")[: Y.shape[1]], cells, table))
+    data = as_paired(paired(X, Y + 50, None, list("pqrs")[: Y.shape[1]], cells, table))
     return [caution.partition(";")[0] for caution in cautions(data)]
 
 
