@@ -35,8 +35,10 @@ _NAMES = {
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 # Public modules by the name that `from sbnn import ...` takes.
 _MODULES = {
-    path.rpartition(".")[2]: path
-    for path in ("metrics", "plotting", "data.preprocessing", "results")
+    "metrics": "metrics",
+    "plotting": "plotting",
+    "preprocessing": "data.preprocessing",
+    "results": "results",
 }
 
 __all__ = [*_HOME, *_MODULES]

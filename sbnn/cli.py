@@ -14,11 +14,12 @@ import importlib
 import os
 import sys
 import warnings
+from pathlib import Path
 
 from sbnn.data import datasets
 from sbnn.data.datasets import DATASETS, SBNN, STUDIES
 from sbnn.errors import warn
-from sbnn.study.own_data.options import OWN, as_options, at_least_one, check, path, require_files
+from sbnn.study.own_data.options import OWN, as_options, check, declared, require_file
 
 DESCRIPTION = """Finds the genes that predict a second measurement of the same cells, and maps them.
 
@@ -56,7 +57,9 @@ def main(arguments=None):
             status = datasets.main(arguments[1:], prog="sbnn data")
         else:
             options = _parser().parse_args(arguments)
-            options.run(options)
+            for name in options.inputs:
+                require_file(name, vars(options)[name.strip("-").replace("-", "_")])
+            RUN[command](options)
         sys.stdout.flush()
     except KeyboardInterrupt:
         print(
@@ -68,7 +71,7 @@ def main(arguments=None):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ImportError, OSError, ValueError, KeyError) as error:
         # str() adds quotation marks
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        text = error.args[0] if isinstance(error, KeyError) else error
         print(f"sbnn {command}: {as_options(str(text))}", file=sys.stderr)
         return 1
     finally:
@@ -82,172 +85,6 @@ def _plainly(message, category, *_):
     return f"{kind}: {as_options(str(message))}\n"
 
 
-#: Arguments of the commands and their settings for argparse.
-ARGUMENTS = {
-    "name": {"help": "name for your tables; their results go to folders of this name"},
-    "notebook": {
-        "nargs": "?",
-        "default": "all",
-        "help": "number of a notebook, such as 02, or all (the default)",
-    },
-    "dataset": {
-        "nargs": "?",
-        "help": f"one of {', '.join(DATASETS)}; or all (every available data set) or auto (the "
-        "main data set of each study); default: auto with one notebook or --in-place, else all",
-    },
-    "saved": {"help": "name of a data set, name given to `sbnn fit`, or all for an overview"},
-    "results": {
-        "help": "name of a data set, name given to `sbnn fit`, folder with results, or saved fit"
-    },
-    "model": {
-        "help": "model.safetensors of `sbnn fit`, or a file written by the method save of a network"
-    },
-    "cells": {
-        "help": "expression of the new cells (CSV, TSV, Excel, .h5ad), with the genes of the model"
-    },
-    "action": {
-        "choices": ("fit", "predict"),
-        "help": "fit writes --model; predict reads --model and writes --out",
-    },
-    "features": {
-        "help": "table of cells x features (CSV, TSV or Excel); fit also needs types and any donors"
-    },
-    "course": {
-        "help": "table with the columns sample, time and one per gene; with --times, rows are cells"
-    },
-    "paths": {"nargs": "+", "help": "NWB files, or folders that contain them"},
-    "--saved-models": {
-        "default": "saved_models",
-        "help": "folder of the results (default: saved_models)",
-    },
-    "--figures": {"default": "figures", "help": "folder of the figures (default: figures)"},
-    "--fast": {
-        "action": "store_true",
-        "help": "quick run with small models, few steps and few folds",
-    },
-    "--fresh": {"action": "store_true", "help": "recompute saved results"},
-    "--jobs": {
-        "type": at_least_one,
-        "default": 1,
-        "help": "number of worker processes (the results do not change)",
-    },
-    "--in-place": {"action": "store_true", "help": "overwrite the notebooks in notebooks/"},
-    "--json": {"action": "store_true", "help": "print JSON instead of Markdown"},
-    "--cv": {
-        "help": "file with the saved cross-validation (default: the one in the folder of the fit)"
-    },
-    "--out": {
-        "type": path,
-        "help": "file to write; for `sbnn network` and `sbnn screen`, the folder",
-    },
-    "--predictions": {
-        "help": "separate file for the predicted outputs; by default they go to --out"
-    },
-    "--totals": {
-        "help": "column with the total count of each cell over all genes given to the fit"
-    },
-    "--times": {
-        "help": "times of the cells: columns sample and time, or a pseudotime for each trajectory"
-    },
-    "--prior": {
-        "help": "known regulation: table of genes x genes (1, -1, 0), or regulator, target and sign"
-    },
-    "--sheet": {"help": "sheet of an Excel workbook"},
-    "--cache": {"help": "folder that stores the features of recordings that were read before"},
-    "--model": {
-        "required": True,
-        "help": "file of the model of cell types; fit writes it, predict reads it",
-    },
-    "--types": {
-        "help": "table with the columns type and donor, if the table of features lacks them"
-    },
-    "counts": {"help": "raw counts of your screen: cells x genes (CSV, TSV), 10x .h5 or .h5ad"},
-    "--guides": {
-        "required": True,
-        "help": "perturbation of each cell, or its counts of guides (named TARGET_1, ...)",
-    },
-    "--control": {"required": True, "help": "label of the unperturbed cells in --guides"},
-    "--latents": {
-        "type": at_least_one,
-        "nargs": "+",
-        "default": 10,
-        "help": "number of latents (default: 10); of several, the best on held-out cells is used",
-    },
-    "--abstain": {
-        "type": float,
-        "help": "minimum probability; cells below it, and outliers, are labelled unknown",
-    },
-}
-OUT = {
-    "map": "map.csv",
-    "ephys-types": "types.csv",
-    "traces": "traces.csv",
-    "network": "network",
-    "screen": "screen",
-}
-_EXPRESSION = ("--counts", "--log", "--genes-in-rows", "--cells-in-rows")
-
-
-def _commands():
-    """Map each command to its function, help, arguments and options for the user's tables."""
-    return {
-        "reproduce": (
-            _reproduce,
-            "run the notebooks from top to bottom",
-            "notebook dataset --saved-models --figures --fast --fresh --in-place --jobs",
-            (),
-        ),
-        "report": (
-            _report,
-            "print all tables of saved results",
-            "saved --saved-models --fast --json",
-            (),
-        ),
-        "fit": (
-            _fit,
-            "cross-validate and fit your own cells, and write a report with a verdict",
-            "name --saved-models --figures --fast --fresh --jobs",
-            tuple(OWN),
-        ),
-        "explore": (
-            _explore,
-            "write one HTML file to explore a fitted model and compare cells",
-            "results --out --cv --saved-models",
-            (),
-        ),
-        "map": (
-            _map,
-            "place new cells on the map of a saved model, and predict their outputs",
-            "model cells --out --predictions --totals --sheet",
-            _EXPRESSION,
-        ),
-        "ephys-types": (
-            _ephys_types,
-            "learn types of cells from electrophysiological features, or predict them",
-            "action features --model --types --out --abstain --sheet --fast",
-            (),
-        ),
-        "network": (
-            _network,
-            "infer who regulates whom from your own time course, and compare with simple models",
-            "course --times --prior --out --fast",
-            (),
-        ),
-        "screen": (
-            _screen,
-            "find which latents and genes each perturbation of your own screen shifts",
-            "counts --guides --control --latents --out --fast",
-            (),
-        ),
-        "traces": (
-            _traces,
-            "write features of recordings (NWB) to a table",
-            "paths --out --cache --jobs",
-            (),
-        ),
-    }
-
-
 def _parser():
     version = f"sbnn {sys.modules['sbnn'].__version__}"
     as_written = argparse.RawDescriptionHelpFormatter
@@ -256,16 +93,16 @@ def _parser():
     added = parser.add_subparsers(required=True, dest="step", metavar="command")
     # handled in `main`
     added.add_parser("data", help="list, download or check data sets; see `sbnn data --help`")
-    for name, (run, about, arguments, own) in _commands().items():
-        command = added.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
-        for argument in arguments.split():
-            command.add_argument(argument, **ARGUMENTS[argument])
+    sections = declared(Path(__file__).with_name("commands.toml"))
+    for name, about in sections["commands"].items():
+        text = about["help"]
+        command = added.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        for argument in about["arguments"].split():
+            command.add_argument(argument, **sections["arguments"][argument])
         tables = command.add_argument_group("your own tables, in which cells are matched by name")
-        for option in own:
+        for option in about["tables"].split():
             tables.add_argument(option, **OWN[option])
-        command.set_defaults(run=run, out=OUT.get(name))
-        if name == "reproduce":
-            command.set_defaults(saved_models=None, figures=None)  # set for each notebook
+        command.set_defaults(**about["defaults"])
     return parser
 
 
@@ -319,8 +156,8 @@ def _overview(saved_models):
 
 def _fit(options):
     name = options.name
-    is_path = not name or name.startswith(".") or "/" in name or "\\" in name
-    if is_path or name == "auto" or name in DATASETS:
+    is_path = name.startswith(".") or Path(name).name != name
+    if is_path or name in ("", "auto", *DATASETS):
         raise ValueError(f"name: {name!r} is not allowed, it is a path or names a data set")
     check(options)
     from sbnn.data.datasets import summary
@@ -339,7 +176,6 @@ def _fit(options):
 
 
 def _map(options):
-    require_files(model=options.model, cells=options.cells)
     from sbnn.models.saved import load_network
     from sbnn.study.new_cells import read_cells, write_map
 
@@ -358,14 +194,12 @@ def _map(options):
 
 
 def _explore(options):
-    require_files(**{"--cv": options.cv})
     from sbnn.explorer.explore import run
 
     run(options)
 
 
 def _screen(options):
-    require_files(counts=options.counts, **{"--guides": options.guides})
     from sbnn.mechanism_shift import Recipe, own_screen
 
     quick = Recipe(epochs=2, least_updates=0, updates_per_pair=0)
@@ -373,7 +207,8 @@ def _screen(options):
 
 
 def _traces(options):
-    require_files(*options.paths)
+    for path in options.paths:
+        require_file("paths", path)
     from sbnn.ephys_types.traces import read_traces, write_traces  # needs optional packages
     from sbnn.results import results_path
 
@@ -384,7 +219,6 @@ def _traces(options):
 
 
 def _network(options):
-    require_files(course=options.course, **{"--times": options.times, "--prior": options.prior})
     from sbnn.dynamics import own_tables
 
     data = own_tables.read_course(options.course, options.times)
@@ -396,8 +230,8 @@ def _network(options):
 
 
 def _ephys_types(options):
-    model = options.model if options.action == "predict" else None
-    require_files(**{"features": options.features, "--types": options.types, "--model": model})
+    if options.action == "predict":
+        require_file("--model", options.model)
     from sbnn.ephys_types import EphysTypeClassifier
     from sbnn.ephys_types.own_tables import fit_table, held_out_sentence, predict_table
     from sbnn.results import results_path, write_atomically
@@ -409,15 +243,26 @@ def _ephys_types(options):
         features = features, options.sheet
     if options.action == "fit":
         model = fit_table(features, options.types, 20 if options.fast else "auto")
-        types = ", ".join(model.classes_)
         saved = model.save(options.model)
-        print(f"types {types}; {held_out_sentence(model)}; model: {saved}")
-        return
-    model = EphysTypeClassifier.load(options.model)
-    found = predict_table(model, features, options.abstain)
-    write_atomically(found.to_csv().encode(), out, b"cell,type,probability,")
-    print(f"{len(found)} cells in {out}: {found['type'].value_counts().to_dict()}")
+        print(f"types {', '.join(model.classes_)}; {held_out_sentence(model)}; model: {saved}")
+    else:
+        model = EphysTypeClassifier.load(options.model)
+        found = predict_table(model, features, options.abstain)
+        write_atomically(found.to_csv().encode(), out, b"cell,type,probability,")
+        print(f"{len(found)} cells in {out}: {found['type'].value_counts().to_dict()}")
 
+
+RUN = {
+    "reproduce": _reproduce,
+    "report": _report,
+    "fit": _fit,
+    "map": _map,
+    "explore": _explore,
+    "screen": _screen,
+    "traces": _traces,
+    "network": _network,
+    "ephys-types": _ephys_types,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

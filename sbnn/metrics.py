@@ -9,21 +9,18 @@ __all__ = ["feature_r2", "pooled_r2", "smallest_sufficient"]
 
 def _sums_of_squares(Y_true, Y_pred, Y_mean):
     """Residual and total sum of squares of every output, as two float64 arrays of shape (q,)."""
-    Y_true = np.asarray(Y_true, dtype=np.float64)
-    Y_pred = np.asarray(Y_pred, dtype=np.float64)
-    Y_mean = np.asarray(Y_mean, dtype=np.float64)
+    given = {"Y_true": Y_true, "Y_pred": Y_pred, "Y_mean": Y_mean}
+    for name, values in given.items():
+        given[name] = np.asarray(values, dtype=np.float64)
+        if not np.isfinite(given[name]).all():
+            raise ValueError(f"{name}: expected finite values")
+    Y_true, Y_pred, Y_mean = given.values()
     q = Y_true.shape[1] if Y_true.ndim == 2 else 1
-    is_table = Y_true.ndim in (1, 2) and len(Y_true) > 0
-    if not is_table or Y_pred.shape != Y_true.shape or Y_mean.shape not in ((), (q,)):
+    if Y_true.size == 0 or Y_pred.shape != Y_true.shape or Y_mean.shape not in ((), (q,)):
         got = f"{Y_true.shape}, {Y_pred.shape} and {Y_mean.shape}"
         raise ValueError(f"Y_true, Y_pred, Y_mean: expected (n, q), (n, q) and (q,), got {got}")
-    for name, values in (("Y_true", Y_true), ("Y_pred", Y_pred), ("Y_mean", Y_mean)):
-        if not np.isfinite(values).all():
-            raise ValueError(f"{name}: expected finite values")
-    Y_true = Y_true.reshape(-1, q)
-    Y_pred = Y_pred.reshape(-1, q)
-    residual = (Y_true - Y_pred) ** 2
-    total = (Y_true - Y_mean) ** 2
+    residual = np.square(Y_true - Y_pred).reshape(-1, q)
+    total = np.square(Y_true.reshape(-1, q) - Y_mean)
     return residual.sum(axis=0), total.sum(axis=0)
 
 
@@ -109,11 +106,11 @@ def smallest_sufficient(r2, numbers, test_share=0.0):
     r2 = np.asarray(r2, dtype=np.float64)
     for number in numbers:
         check_number("numbers", number, float)
-    is_ascending = (np.diff(numbers) > 0).all()
-    if r2.ndim != 2 or len(r2) < 2 or r2.shape[1] != len(numbers) or not is_ascending:
-        raise ValueError(f"r2: expected folds x ascending numbers, got {r2.shape} for {numbers}")
-    if np.isnan(r2).any():
-        raise ValueError("r2: expected a value for every fold and number of genes, got NaN")
+    in_order = (np.diff(numbers) > 0).all()
+    if not in_order or len(r2) < 2 or r2.shape[1:] != (len(numbers),) or np.isnan(r2).any():
+        raise ValueError(
+            f"r2: expected folds x ascending numbers without gaps, got {r2} for {numbers}"
+        )
     best = r2.mean(0).argmax()
     behind = r2[:, [best]] - r2
     is_sufficient = behind.mean(0) <= corrected_error(behind, test_share)

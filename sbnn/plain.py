@@ -47,8 +47,7 @@ def encode(value, where):
     if isinstance(value, tuple | list):
         items = [encode(item, where) for item in value]
         return {"__tuple__": items} if isinstance(value, tuple) else items
-    kind = type(value).__name__
-    raise TypeError(f"{where}: expected arrays, tables, numbers, text or containers, got {kind}")
+    raise TypeError(f"{where}: expected arrays, tables, numbers, text or containers, got {value!r}")
 
 
 def _encode_dict(value, where):
@@ -102,8 +101,7 @@ def _text(value, where):
         return str(value)
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return ""  # a missing label
-    kind = type(value).__name__
-    raise TypeError(f"{where}: an array of objects may hold text only, found {kind}")
+    raise TypeError(f"{where}: an array of objects may hold text only, found {value!r}")
 
 
 def decode(value, size):
@@ -162,12 +160,10 @@ class _Decoder:
             raise ValueError("it contains an array of too many axes")
         size = dtype.itemsize * math.prod(shape)
         self.take(size)
-        packed = value["planes" if "planes" in value else "zlib"]
         # One byte more than expected is allowed: a limit of 0 would mean no limit, and a longer
         # array must be detected.
-        data = zlib.decompressobj().decompress(packed, size + 1)
-        if "planes" in value:
-            data = np.frombuffer(data, np.uint8).reshape(dtype.itemsize, -1).T.tobytes()
+        data = zlib.decompressobj().decompress(value["planes"], size + 1)
+        data = np.frombuffer(data, np.uint8).reshape(dtype.itemsize, -1).T.tobytes()
         stored = np.uint8 if dtype.kind == "b" else dtype  # any byte becomes True or False
         return np.frombuffer(data, stored).reshape(shape).astype(dtype)
 

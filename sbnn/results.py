@@ -14,9 +14,11 @@ import os
 import pickle
 import platform
 import re
+import secrets
 import sys
-import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -39,10 +41,7 @@ def library_versions():
     versions = {"python": platform.python_version()}
     versions["sbnn"] = sys.modules["sbnn"].__version__
     for name in ("numpy", "pandas", "scipy", "scikit-learn", "torch"):
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = "not installed"
+        versions[name] = importlib.metadata.version(name)
     if "torch" in sys.modules:  # slow to import, and not needed to read records or draw figures
         versions["instructions"] = sys.modules["torch"].backends.cpu.get_cpu_capability()
     return versions
@@ -98,13 +97,10 @@ class Record:
         kind = self.__dict__.get("experiment")
         raise AttributeError(f"this {kind!r} record has no {name!r}; it holds {sorted(values)}")
 
-    def __dir__(self):
-        return [*super().__dir__(), *self.values]
-
     def __repr__(self):
-        about = f"{self.experiment!r} on {self.dataset!r}"
         size = f"{len(self.params)} parameter setting(s), {len(self.folds)} fold(s)"
-        return f"<Record {about}: {size}, values {sorted(self.values)}>"
+        values = f"values {sorted(self.values)}"
+        return f"<Record {self.experiment!r} on {self.dataset!r}: {size}, {values}>"
 
     def to_frame(self):
         """Table with one row per fold and grid point.
@@ -133,17 +129,16 @@ class Record:
 
     def points(self, **params):
         """Positions of all grid points with these parameters; numbers are compared to 9 digits."""
-        points = list(range(len(self.params)))
+        points = range(len(self.params))
         for name, value in kept_params(params).items():
             points = [point for point in points if same_value(self.parameter(point, name), value)]
-        return points
+        return list(points)
 
     def find(self, **params):
         """Position of the only grid point with these parameters; KeyError if there is not one."""
         hits = self.points(**params)
         if len(hits) != 1:
-            found = f"{len(hits)} of {len(self.params)}: {self.params}"
-            raise KeyError(f"expected one grid point, {params} match {found}")
+            raise KeyError(f"{params} match {len(hits)} grid points, expected one of {self.params}")
         return hits[0]
 
     def best_with_at_most(self, n_genes, **params):
@@ -156,10 +151,9 @@ class Record:
         check_number("n_genes", n_genes, float)
         hits = self.points(**params)
         genes = self.n_selected[:, hits].mean(0)  # (n_hits,)
-        within = genes.round() <= n_genes
-        if within.any():
-            return hits[np.argmax(np.where(within, genes, -np.inf))]
-        return hits[np.argmin(genes)]
+        # numbers above `n_genes` come after all others, the smallest first
+        order = np.where(genes.round() <= n_genes, genes, -genes)
+        return hits[np.argmax(order)]
 
 
 def kept_params(point):
@@ -186,15 +180,14 @@ def same_value(a, b):
 def results_path(path, argument="path", inputs=()):
     """Expand ``~`` in the path of a file; reject what cannot be a file, and the `inputs`."""
     text = os.path.expanduser(path) if isinstance(path, str | os.PathLike) else ""
-    if not text or "\0" in text or text.startswith("~") or text.endswith(os.sep):
+    other = os.path.exists(text) and not os.path.isfile(text)  # a folder or a device
+    if not text or text.endswith(os.sep) or other:
         raise ValueError(f"{argument}: expected the path of a file, got {path!r}")
-    if os.path.exists(text) and not os.path.isfile(text):
-        raise ValueError(
-            f"{argument}: expected the path of a file, {text!r} is a folder or a device"
-        )
-    places = [os.path.realpath(os.path.expanduser(other)) for other in inputs if other is not None]
-    if os.path.realpath(text) in places:
-        raise ValueError(f"{argument}: {text!r} is an input and would be overwritten")
+    for given in inputs:
+        if given is not None and os.path.realpath(os.path.expanduser(given)) == os.path.realpath(
+            text
+        ):
+            raise ValueError(f"{argument}: {text!r} is an input and would be overwritten")
     return Path(text)
 
 
@@ -207,10 +200,9 @@ def require(record, argument, names, other=None):
     if missing:
         raise ValueError(f"{argument}: expected a record with {', '.join(missing)}, got {record!r}")
     if other is not None and record.sha256 != other.sha256:
-        name = other.dataset if isinstance(other, Record) else other.name
         raise ValueError(
-            f"{argument}: expected a record of the same data as the others, "
-            f"{name!r} ({other.sha256[:12]}), got {record.dataset!r} ({record.sha256[:12]})"
+            f"{argument}: expected a record of the same data as the others, got {record!r} of "
+            f"{record.sha256[:12]}, not of {other.sha256[:12]}"
         )
 
 
@@ -265,26 +257,20 @@ def write_atomically(content, path, kind=b""):
                 raise ValueError(
                     f"{path} exists and is another kind of file; choose another path, or delete it"
                 )
-    temporary = None
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"
-        )
-        with os.fdopen(descriptor, "wb") as handle:
+        with temporary.open("xb") as handle:
             handle.write(content)
             handle.flush()
             os.fsync(handle.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp creates private files
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
         why = f"cannot write {path}: {error.strerror or error}; an existing file is left unchanged"
         raise type(error)(error.errno, why) from error
     finally:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
+        with suppress(OSError):  # it is not there after success
+            temporary.unlink()
 
 
 def drop_leftovers(path):
@@ -322,13 +308,9 @@ def load(path):
                 "it is truncated, altered, from another version, or another kind of file"
             )
         entries = read_pickle(content)
-        entries = {name: decode(value, len(whole)) for name, value in entries.items()}
-        record = Record(**entries)
+        return Record(**{name: decode(value, len(whole)) for name, value in entries.items()})
     except Exception as error:  # any error that a damaged or hostile file causes
-        raise ValueError(
-            f"{path} is not a record of sbnn that can be read: {error or 'out of memory'}"
-        ) from error
-    return record
+        raise ValueError(f"{path} is not a record of sbnn that can be read: {error!r}") from error
 
 
 def load_folder(folder, prefix="", data_of=lambda record: (record.dataset, record.sha256)):
@@ -360,20 +342,15 @@ def load_folder(folder, prefix="", data_of=lambda record: (record.dataset, recor
     paths = sorted(folder.glob(f"{prefix}*.pickle"))
     records = {path.stem.removeprefix(prefix): load(path) for path in paths}
     if not records:
-        missing = f"no results in {folder / prefix}; run the notebooks or `sbnn fit` first"
-        quick = Path(f"{folder}-fast")
-        if quick.is_dir():
-            missing += f"; {quick} has results of a quick run"
-        raise FileNotFoundError(missing)
-    names = {}
-    for name, record in records.items():
-        names[data_of(record)] = f"{name}.pickle of {record.dataset!r}"
+        raise FileNotFoundError(
+            f"no results in {folder / prefix}; run the notebooks or `sbnn fit` first (results of "
+            "quick runs need --fast)"
+        )
+    names = {data_of(record): name for name, record in records.items()}
     names.pop(None, None)
     if len(names) > 1:
-        found = ", ".join(names.values())
-        raise ValueError(
-            f"{folder} has results of several data sets: {found}; keep only one of them"
-        )
+        found = ", ".join(f"{name} of {records[name].dataset!r}" for name in names.values())
+        raise ValueError(f"{folder} has results of several data sets: {found}; keep one of them")
     return records
 
 
@@ -396,10 +373,6 @@ def _check(record):
             raise TypeError(
                 "settings, values, versions and params: expected dicts whose keys are text"
             )
-    for fold in record.folds:
-        if not isinstance(fold, tuple | list) or len(fold) != 2 or not all(map(_positions, fold)):
+    for cells in chain.from_iterable(record.folds):
+        if not isinstance(cells, np.ndarray) or cells.ndim != 1 or cells.dtype.kind not in "iu":
             raise TypeError("folds: expected pairs of positions, each a vector of whole numbers")
-
-
-def _positions(cells):
-    return isinstance(cells, np.ndarray) and cells.ndim == 1 and cells.dtype.kind in "iu"

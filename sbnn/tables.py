@@ -47,13 +47,13 @@ def print_table(table):
 
     If an empty table has a note, only the note is printed.
     """
-    note = table.attrs.get("note", "")
+    parts = []
+    note = table.attrs.get("note")
     if len(table) or not note:
-        print(to_columns(table) if sys.stdout.isatty() else to_markdown(table))
-    if len(table) and note:
-        print()
+        parts.append(to_columns(table) if sys.stdout.isatty() else to_markdown(table))
     if note:
-        print(note)
+        parts.append(note)
+    print("\n\n".join(parts))
 
 
 def print_tables(tables, as_json=False, trial=False):

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pandas as pd
+from matplotlib.transforms import Bbox
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Ridge
 
@@ -14,26 +15,16 @@ from sbnn.results import Record
 
 def history(rng, epochs, pretraining, level):
     """Table as `SparseBottleneckRegressor.history_`."""
-    names = (
-        ["pretraining", "frozen", "unfrozen", "fine-tuning"]
-        if pretraining
-        else ["unfrozen", "fine-tuning"]
-    )
-    counts = epochs if pretraining else (epochs[1] + epochs[2], epochs[3])
-    stages = np.repeat(names, counts)
+    if not pretraining:
+        epochs = 0, 0, epochs[1] + epochs[2], epochs[3]
+    stages = np.repeat(["pretraining", "frozen", "unfrozen", "fine-tuning"], epochs)
     n = len(stages)
-    classify = stages == "pretraining"
     r2 = level * (1 - np.exp(-np.arange(1, n + 1) / 3)) + 0.01 * rng.normal(size=n)
-    table = {
-        "stage": stages.astype(object),
-        "epoch": np.arange(1, n + 1),
-        "loss": 2 * np.exp(-np.arange(n) / 9),
-    }
-    table |= {
-        "eval_loss": 2.1 * np.exp(-np.arange(n) / 20),
-        "eval_r2": np.where(classify, np.nan, r2),
-    }
-    return pd.DataFrame(table)
+    table = pd.DataFrame({"stage": stages.astype(object), "epoch": np.arange(1, n + 1)})
+    table["loss"] = 2 * np.exp(-np.arange(n) / 9)
+    table["eval_loss"] = 2.1 * np.exp(-np.arange(n) / 20)
+    table["eval_r2"] = np.where(stages == "pretraining", np.nan, r2)
+    return table
 
 
 def network_record(
@@ -44,44 +35,31 @@ def network_record(
     epochs=(5,) * 4,
 ):
     rng = np.random.default_rng(0)
-    names = "n_components", "group_lasso", "pretraining"
-    points = [
-        dict(zip(names, point, strict=True))
-        for point in itertools.product(widths, lassos, variants)
-    ]
-    level = [
-        0.3 + 0.03 * (p["n_components"] > 2) + 0.02 * lassos.index(p["group_lasso"]) for p in points
-    ]
-    heights = zip(points, level, strict=True)
-    tables = [
-        [history(rng, epochs, point["pretraining"], top) for _ in range(n_folds)]
-        for point, top in heights
-    ]
+    points, level, tables = [], [], []
+    for width, lasso, pretraining in itertools.product(widths, lassos, variants):
+        top = 0.3 + 0.03 * (width > 2) + 0.02 * lassos.index(lasso)
+        points.append({"n_components": width, "group_lasso": lasso, "pretraining": pretraining})
+        level.append(top)
+        tables.append([history(rng, epochs, pretraining, top) for _ in range(n_folds)])
+    shape = n_folds, len(points)
     values = {
-        "test_r2": np.array(level) + 0.01 * rng.normal(size=(n_folds, len(points))),
+        "test_r2": np.array(level) + 0.01 * rng.normal(size=shape),
         "history": tables,
+        "n_selected": np.full(shape, 5),
+        "gene_norms": rng.exponential(size=(*shape, 40)).astype("f4"),
     }
-    values["n_selected"] = np.full((n_folds, len(points)), 5)
-    values["gene_norms"] = rng.exponential(size=(n_folds, len(points), 40)).astype("f4")
-    return Record(
-        "cross-validation", "made up", "s", points, 0, {"estimator": {"params": {}}}, [], values
-    )
+    settings = {"estimator": {"params": {}}}
+    return Record("cross-validation", "made up", "s", points, 0, settings, [], values)
 
 
 def linear_record(ranks=(2, 16), n_folds=3):
     alphas = np.linspace(0.1, 1, 7)
     points = [{"rank": rank, "alpha": alpha} for rank in ranks for alpha in alphas]
     genes = np.tile([38, 25, 14, 9, 6, 3, 0], (n_folds, len(ranks)))
-    rng = np.random.default_rng(1)
-    r2 = (
-        0.2
-        + 0.004 * genes
-        + 0.05 * np.array([p["rank"] > 2 for p in points])
-        + 0.01 * rng.normal(size=genes.shape)
-    )
-    return Record(
-        "cross-validation", "made up", "s", points, values={"test_r2": r2, "n_selected": genes}
-    )
+    noise = 0.01 * np.random.default_rng(1).normal(size=genes.shape)
+    r2 = 0.2 + 0.004 * genes + 0.05 * np.repeat(np.array(ranks) > 2, 7) + noise
+    values = {"test_r2": r2, "n_selected": genes}
+    return Record("cross-validation", "made up", "s", points, values=values)
 
 
 def ridge_record():
@@ -96,20 +74,12 @@ def fit_record(
     width=2, n=90, n_genes=12, features=("AP width", "Tau", "x", "y"), norms=True, seed=0
 ):
     rng = np.random.default_rng(seed)
-    family = np.array(["A", "B", "C"])[np.arange(n) % 3]
-    kind = np.array([f"{name}{1 + i % 2}" for i, name in enumerate(family)])
-    embedding = np.array([[0, 0], [6, 1], [2, 7]])[np.arange(n) % 3] + rng.normal(size=(n, 2))
+    family = np.resize(list("ABC"), n)
+    kind = np.resize(["A1", "B2", "C1", "A2", "B1", "C2"], n)
+    embedding = np.resize([[0, 0], [6, 1], [2, 7]], (n, 2)) + rng.normal(size=(n, 2))
     if width == 1:
         embedding[:, 1] = 0
-    names = np.array([f"Gene{i}" for i in range(n_genes)])
-    colors = {
-        "A1": "#AA0000",
-        "A2": "#BB3300",
-        "B1": "#00AA00",
-        "B2": "#11BB11",
-        "C1": "#0000AA",
-        "C2": "#3333CC",
-    }
+    colors = ["#AA0000", "#BB3300", "#00AA00", "#11BB11", "#0000AA", "#3333CC"]
     values = {
         "latent": np.zeros((n, width)),
         "embedding": embedding.astype("f4"),
@@ -117,21 +87,17 @@ def fit_record(
         "predictions": rng.normal(size=(n, len(features))),
         "train_feature_r2": np.linspace(0.1, 0.9, len(features)),
         "outputs": np.random.default_rng(seed + 1).normal(size=(n, len(features))),
-        "kept_genes": names,
+        "kept_genes": np.array([f"Gene{i}" for i in range(n_genes)]),
         "expression": np.zeros((n, n_genes)),
         "selected": np.r_[np.zeros(4, bool), np.ones(n_genes, bool)],
         "predicted_expression": np.linspace(0.1, 2, n_genes) * np.ones((n, 1)),
-        "colors": colors,
+        "colors": dict(zip(["A1", "A2", "B1", "B2", "C1", "C2"], colors, strict=True)),
         "labels": pd.DataFrame({"family": family, "type": kind}),
     }
     if norms:
         values["gene_norms"] = np.r_[np.full(4, 99.0), np.arange(n_genes, dtype=float)]
-    settings = {
-        "estimator": {
-            "class": "sbnn.models.bottleneck.estimator.SparseBottleneckRegressor",
-            "params": {},
-        }
-    }
+    network = "sbnn.models.bottleneck.estimator.SparseBottleneckRegressor"
+    settings = {"estimator": {"class": network, "params": {}}}
     return Record("fit", "made up", "s", [{}], 0, settings, [], values)
 
 
@@ -142,15 +108,10 @@ def selection_record(n=400, markers=("Pvalb", "Sst", "Vip", "Gad1", "Lamp5")):
     x[:5], y[:5] = 6 + 0.02 * np.arange(5), 0.5  # five markers on top of each other
     x[-1] = np.nan
     names = np.array([*markers, *(f"g{i}" for i in range(n - len(markers)))])
-    selected = y > np.exp(-1.5 * (x - 2.5)) + 0.02
-    values = {"gene_names": names, "mean_log2": x, "near_zero_frequency": y, "selected": selected}
-    return Record(
-        "gene-selection",
-        "m",
-        "c",
-        [{}],
-        values=values | dict(slope=1.5, b=2.5, offset=0.02, threshold=30),
-    )
+    values = {"gene_names": names, "mean_log2": x, "near_zero_frequency": y}
+    values["selected"] = y > np.exp(-1.5 * (x - 2.5)) + 0.02
+    values |= {"slope": 1.5, "b": 2.5, "offset": 0.02, "threshold": 30}
+    return Record("gene-selection", "m", "c", [{}], values=values)
 
 
 def drawn_texts(figure):
@@ -175,19 +136,14 @@ def assert_tidy(figure):
     """No two texts overlap, and none leaves the figure."""
     figure.draw_without_rendering()
     texts = drawn_texts(figure)
-    boxes = [text.get_window_extent() for text in texts]
+    boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
     page = figure.bbox.padded(1)
-    for text, box in zip(texts, boxes, strict=True):
-        assert page.containsx(box.x0)
-        assert page.containsx(box.x1), text.get_text()
-        assert page.containsy(box.y0)
-        assert page.containsy(box.y1), text.get_text()
-    for (a, box_a), (b, box_b) in itertools.combinations(zip(texts, boxes, strict=True), 2):
-        overlap = (
-            min(box_a.x1, box_b.x1) - max(box_a.x0, box_b.x0),
-            min(box_a.y1, box_b.y1) - max(box_a.y0, box_b.y0),
-        )
-        assert min(overlap) < 1, f"{a.get_text()!r} and {b.get_text()!r} overlap"
+    for text, box in boxes:
+        assert page.contains(box.x0, box.y0), text
+        assert page.contains(box.x1, box.y1), text
+    for (a, box_a), (b, box_b) in itertools.combinations(boxes, 2):
+        both = Bbox.intersection(box_a, box_b)
+        assert both is None or min(both.size) < 1, f"{a!r} and {b!r} overlap"
 
 
 def words(figure):
@@ -196,16 +152,10 @@ def words(figure):
 
 def changed(data, **fields):
     """The same paired cells with other arrays, names or labels, as `as_paired` gives them."""
-    about = {"name": data.name} | {
-        key: data.about[key] for key in ("source", "truth") if key in data.about
-    }
-    now = {
-        name: getattr(data, name)
-        for name in ("X", "Y", "gene_names", "feature_names", "cell_names", "labels")
-    }
-    return as_paired(
-        paired(**now | {"colors": data.colors, "counts": data.counts} | about | fields)
-    )
+    now = {name: data.about[name] for name in ("source", "truth") if name in data.about}
+    for name in ("name", "X", "Y", "gene_names", "feature_names", "cell_names", "labels"):
+        now[name] = getattr(data, name)
+    return as_paired(paired(**now | {"colors": data.colors, "counts": data.counts} | fields))
 
 
 def table_of(data):
@@ -228,9 +178,8 @@ class Weigher(RegressorMixin, BaseEstimator):
 
     def fit(self, X, y):
         self.gene_norms_ = np.abs(X.T @ y[:, 0]) + 1
-        self.kept_ = np.isin(
-            np.arange(X.shape[1]), forward_selection(X - X.mean(0), y - y.mean(0), self.n_genes)
-        )
+        chosen = forward_selection(X - X.mean(0), y - y.mean(0), self.n_genes)
+        self.kept_ = np.isin(np.arange(X.shape[1]), chosen)
         self.ridge_ = Ridge(10.0).fit(X, y)
         return self
 

@@ -22,11 +22,7 @@ FIT = (
 
 
 def run(*command, cwd=None):
-    around = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("PYTHONPATH", "PYTHONHOME")
-    }
+    around = {name: value for name, value in os.environ.items() if "PYTHON" not in name}
     ended = subprocess.run(command, cwd=cwd, env=around, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
@@ -43,11 +39,7 @@ def test_the_wheel_alone_runs_the_quick_start_and_fits_tables(tmp_path):
     env = tmp_path / "env"
     run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", dist, tmp_path)
     [wheel] = dist.glob(f"sbnn-{sbnn.__version__}-*.whl")
-    files = {
-        path.relative_to(tmp_path).as_posix()
-        for path in (tmp_path / "sbnn").rglob("*")
-        if path.is_file()
-    }
+    files = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "sbnn").rglob("*.*")}
     assert files - {"sbnn/README.md"} <= set(zipfile.ZipFile(wheel).namelist())
     venv.create(env, symlinks=True)
     run(*pip, "--python", env / "bin" / "python", "install", "--no-deps", "--no-index", wheel)
@@ -60,9 +52,8 @@ def test_the_wheel_alone_runs_the_quick_start_and_fits_tables(tmp_path):
     assert Path(where).is_relative_to(site)
     assert version == sbnn.__version__
     readme = (ROOT / "README.md").read_text()
-    [code], [shown] = (
-        re.findall(rf"^```{kind}\n(.*?)^```$", readme, re.M | re.S) for kind in ("python", "text")
-    )
+    [code] = re.findall(r"^```python\n(.*?)^```$", readme, re.M | re.S)
+    [shown] = re.findall(r"^```text\n(.*?)^```$", readme, re.M | re.S)
     assert run(*python, code, cwd=env) == shown
     run(*python, SIMULATE, cwd=env)
     assert "Test R2" in run(env / "bin" / "sbnn", *FIT.split(), cwd=env)

@@ -1,5 +1,7 @@
 """Effect of a gene prior: lists of genes with increasing influence, against random genes."""
 
+from itertools import chain
+
 import numpy as np
 import pandas as pd
 
@@ -17,14 +19,15 @@ FEW = "distilled, 60 cells", 60  # a model in the saved results, and its number 
 
 def with_control(lists, gene_names, seed=0):
     """Measured genes of every list, in the order of the data, and as many random genes."""
-    names = [str(gene) for gene in gene_names]
-    found = {title: [gene for gene in names if gene in set(lists[title])] for title in lists}
-    empty = [title for title, genes in found.items() if not genes]
-    if empty:
-        raise ValueError(f"lists: expected genes of the data in every list, found none in {empty}")
+    names = np.asarray(gene_names, dtype=str)
+    found = {}
+    for title, genes in lists.items():
+        found[title] = names[np.isin(names, list(genes))].tolist()
+        if not found[title]:
+            raise ValueError(f"lists: expected genes of the data in every list, not so {title!r}")
     n_genes = len(next(iter(found.values())))
-    drawn = set(np.random.default_rng(seed).choice(names, n_genes, replace=False))
-    return found | {CONTROL: [gene for gene in names if gene in drawn]}
+    drawn = np.random.default_rng(seed).choice(names, n_genes, replace=False)
+    return found | {CONTROL: names[np.isin(names, drawn)].tolist()}
 
 
 def with_few_cells(folds, n_cells):
@@ -76,7 +79,7 @@ def compare_priors(
         wanted.settings[name] = settings | {"influences": list(influences[name])}
 
     def compute():
-        rows = []
+        rows = {}
         kept = []
         for name, model in models.items():
             grid = _grid(lists, influences[name])
@@ -85,13 +88,13 @@ def compare_priors(
                 for influence in influences[name]:
                     listed = {"gene_prior": genes} if influence else {}
                     g = record.find(prior_influence=influence, **listed)
-                    about = {"model": name, "list": title, "influence": influence}
-                    rows += [about | row for row in _rows_of(record, g, genes, data)]
+                    rows[name, title, influence] = _rows_of(record, g, genes, data)
                     kept += [np.flatnonzero(selected) for selected in record.selected[:, g]]
+        table = pd.concat(rows, names=["model", "list", "influence", "fold"]).reset_index()
         used, positions = np.unique(kept, return_inverse=True)
         return {
-            "table": pd.DataFrame(rows),
-            "kept": positions.reshape(len(rows), -1).astype(np.int16),
+            "table": table,
+            "kept": positions.reshape(len(table), -1).astype(np.int16),
             "gene_names": data.gene_names[used],
             "lists": lists,
         }
@@ -110,28 +113,27 @@ def _grid(lists, influences):
 
 
 def _rows_of(record, g, genes, data):
-    """Rows of a grid point: test R2 and shares of listed and of true genes, for each fold."""
-    listed = np.isin(data.gene_names, genes)
-    rows = []
-    for fold, selected in enumerate(record.selected[:, g]):
-        r2 = record.test_r2[fold, g]
-        row = {"fold": fold, "test_r2": r2, "listed": listed[selected].mean()}
-        if "genes" in data.truth:
-            row["true"] = np.isin(data.gene_names[selected], data.truth["genes"]).mean()
-        rows.append(row)
+    """Table of a grid point: test R2 and shares of listed and of true genes, for each fold."""
+    kept = [data.gene_names[selected] for selected in record.selected[:, g]]
+    rows = pd.DataFrame({"test_r2": record.test_r2[:, g]})
+    rows["listed"] = [np.isin(names, genes).mean() for names in kept]
+    if "genes" in data.truth:
+        rows["true"] = [np.isin(names, data.truth["genes"]).mean() for names in kept]
     return rows
 
 
 def _named(folds, n_cells):
     """Description of folds in a record: that they are those of the paper, or a fingerprint."""
     n_folds = len(next(iter(folds.values())))
-    usual = paper_folds(n_cells)[:n_folds]
-    expected = dict.fromkeys(folds, usual) | {FEW[0]: with_few_cells(usual, FEW[1])}
-    cells = []
-    same = True
-    for name in folds:
-        same = same and len(folds[name]) == n_folds
-        for fold, usual_fold in zip(folds[name], expected[name], strict=False):
-            cells += fold
-            same = same and all(map(np.array_equal, fold, usual_fold))
-    return f"the first {n_folds} of ten" if same else fingerprint_arrays(*cells)
+    expected = dict.fromkeys(folds, paper_folds(n_cells)[:n_folds])
+    few, n_training = FEW
+    if few in folds:
+        expected[few] = with_few_cells(expected[few], n_training)
+    found = _fingerprint(folds)
+    return f"the first {n_folds} of ten" if found == _fingerprint(expected) else found
+
+
+def _fingerprint(folds):
+    """Fingerprint of the folds of all models."""
+    parts = chain.from_iterable(folds.values())
+    return fingerprint_arrays(*chain.from_iterable(parts))

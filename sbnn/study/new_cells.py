@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from sbnn.data.checks import cells_of, kind_of_expression, some
 from sbnn.data.count_normalizer import COUNTS
@@ -55,14 +54,7 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
         why = "cells without counts of the genes of the model"
         leave_out({}, "cells", why, known.index[empty], len(known))
         known = known[~empty]
-    cells = ExpressionStream(known, totals=totals)
-    return _normalized(cells, normalizer) if counts else cells
-
-
-def _normalized(cells, normalizer):
-    if normalizer is None:
-        raise ValueError("cells: got counts, but the model was fitted to log values; pass those")
-    return normalizer.transform(cells)
+    return _normalized(ExpressionStream(known, totals=totals), counts, normalizer)
 
 
 def _of_anndata(path, normalizer, counts, totals):
@@ -70,55 +62,56 @@ def _of_anndata(path, normalizer, counts, totals):
     import anndata  # slower to import than all other packages
 
     adata = anndata.read_h5ad(path, backed="r")
+    source = adata.X
     if totals is not None:
         totals = entry(adata.obs, totals, "adata.obs")
     if normalizer is not None and counts is not False and COUNTS in adata.layers:
-        layer = adata.layers[COUNTS]
-        cells = ExpressionStream(layer, adata.var_names, cell_names=adata.obs_names, totals=totals)
-        return normalizer.transform(cells)
+        source = adata.layers[COUNTS]
+        counts = True
+    cells = ExpressionStream(source, adata.var_names, cell_names=adata.obs_names, totals=totals)
     if counts is None and normalizer is not None:
-        first = adata.X[: min(100, adata.n_obs)]
-        counts = _are_whole(first.toarray() if sparse.issparse(first) else first)
-    cells = ExpressionStream(adata, totals=totals)
-    return _normalized(cells, normalizer) if counts else cells
+        counts = _are_whole(cells.rows(slice(0, 100)))
+    return _normalized(cells, counts, normalizer)
+
+
+def _normalized(cells, counts, normalizer):
+    if not counts:
+        return cells
+    if normalizer is None:
+        raise ValueError("cells: got counts, but the model was fitted to log values; pass those")
+    return normalizer.transform(cells)
 
 
 def _are_whole(values):
-    values = np.asarray(values)
     return bool((values >= 0).all() and (values % 1 == 0).all())
 
 
 def place(model, X):
     """Positions of cells on the map, with the share of clipped genes, and predicted outputs."""
     kept = model.get_support(indices=True)
+    genes = model.get_feature_names_out()
+    cells = pd.Index(cells_of(X), name="cell")
     values = new_cells(model, X, kept)
-    names = cells_of(X)
-    if names is None:
-        names = range(len(values))
-    cells = pd.Index(names, name="cell")
-    low = model.x_min_[kept] - ROUNDING
-    high = model.x_max_[kept] + ROUNDING
-    if hasattr(model, "feature_names_in_"):
-        for mistake in unlike_training(model, values, model.get_feature_names_out(), cells):
-            warn(mistake)
-    X = pd.DataFrame(values, cells, model.get_feature_names_out())
+    for mistake in unlike_training(model, values, genes, cells):
+        warn(mistake)
+    X = pd.DataFrame(values, cells, genes)
     latent = model.transform(X)
-    places = pd.DataFrame(latent, cells, [f"sbnn_{i + 1}" for i in range(latent.shape[1])])
-    places["clipped"] = ((values < low) | (values > high)).mean(axis=1)
+    places = pd.DataFrame(latent, cells).rename(columns=lambda unit: f"sbnn_{unit + 1}")
+    beyond = (values < model.x_min_[kept] - ROUNDING) | (values > model.x_max_[kept] + ROUNDING)
+    places["clipped"] = beyond.mean(axis=1)
     predicted = np.asarray(model.predict(X)).reshape(len(cells), -1)
-    outputs = [str(name) for name in model.output_names_]
-    return places, pd.DataFrame(predicted, cells, outputs)
+    return places, pd.DataFrame(predicted, cells, model.output_names_)
 
 
 def write_map(model, X, out, predictions=None, inputs=()):
     """Write the positions of cells on the map of a model as CSV, without overwriting `inputs`."""
     out = results_path(out, "--out", (*inputs, predictions))
-    if predictions is not None:
-        predictions = results_path(predictions, "--predictions", inputs)
     places, predicted = place(model, X)
     if predictions is None:
-        places = pd.concat([places.drop(columns="clipped"), predicted, places["clipped"]], axis=1)
+        clipped = places.pop("clipped")
+        places = places.join(predicted).assign(clipped=clipped)
     else:
+        predictions = results_path(predictions, "--predictions", inputs)
         content = predicted.rename_axis(PREDICTED).to_csv().encode()
         write_atomically(content, predictions, PREDICTED.encode())
     write_atomically(places.to_csv().encode(), out, b"cell,sbnn_1,")

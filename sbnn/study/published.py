@@ -13,34 +13,17 @@ import pandas as pd
 
 LAST = "last epoch"  # after pruning and fine-tuning, with 25 genes
 BEFORE_PRUNING = "before pruning"  # the last epoch with all genes
-
-
-def _read():
-    """Published rows by data set, for networks and for sparse reduced-rank regression."""
-    numbers = dict.fromkeys(["n_components", "rank", "n_genes", "folds", "from_genes"], int)
-    numbers |= dict.fromkeys(["group_lasso", "test_r2", "sd"], float)
-    table = pd.read_csv(Path(__file__).with_name("published.csv"), dtype=object)
-    rows = {}
-    for _, row in table.iterrows():
-        known = dict(row.dropna())  # a network has no rank, for example
-        for name in known.keys() & numbers.keys():
-            known[name] = numbers[name](known[name])
-        if "pretraining" in known:
-            known["pretraining"] = known["pretraining"] == "True"
-        rows.setdefault(known.pop("dataset"), []).append(known)
-    return rows
-
-
-R2 = _read()
+#: Results of networks, and of sparse reduced-rank regression, which has a rank.
+R2 = pd.read_csv(Path(__file__).with_name("published.csv")).convert_dtypes()
 
 
 def rows(dataset, n_genes, **wanted):
     """Published results for (possibly) `n_genes` input genes whose entries equal `wanted`."""
     found = []
-    for row in R2.get(dataset, []):
-        same_genes = row.get("from_genes", n_genes) == n_genes
-        if same_genes and wanted.items() <= row.items():
-            found.append(row)
+    for _, row in R2[R2["dataset"] == dataset].iterrows():
+        known = row.dropna().to_dict()  # a network has no rank, for example
+        if known.get("from_genes", n_genes) == n_genes and wanted.items() <= known.items():
+            found.append(known)
     return found
 
 
@@ -52,8 +35,4 @@ def comparable(record):
 
 def srrr_genes(dataset):
     """Published numbers of genes in sparse reduced-rank regression, by rank."""
-    genes = {}
-    for model in R2.get(dataset, []):
-        if "rank" in model:
-            genes.setdefault(model["rank"], []).append(model["n_genes"])
-    return genes
+    return R2[R2["dataset"] == dataset].groupby("rank")["n_genes"].agg(list).to_dict()

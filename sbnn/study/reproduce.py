@@ -63,16 +63,16 @@ def reproduce(
         )
     parameters = {"fresh": fresh, "fast": fast}
     for kind, folder in (("saved_models", saved_models), ("figures", figures)):
-        if folder is not None:
+        if folder:
             parameters[kind] = str(Path(folder).expanduser().resolve())
     planned = _jobs(dataset, Path(parameters.get("saved_models", ROOT / "saved_models")))
-    if notebook != "all":
-        names = {path.stem: path for paths in planned.values() for path in paths}
-        check_among("notebook", notebook, ("all", *names, *{name[:2] for name in names}))
-        for name, paths in planned.items():
-            planned[name] = [path for path in paths if notebook in (path.stem, path.stem[:2])]
+    names = {path.stem for paths in planned.values() for path in paths}
+    wanted = {name for name in names if notebook in ("all", name, name[:2])}
+    if not wanted:
+        raise ValueError(f"notebook: {notebook!r} is unknown, expected one of {sorted(names)}")
     calls = []
     for name, paths in planned.items():
+        paths = [path for path in paths if path.stem in wanted]
         given = {} if in_place else parameters | {"dataset": name}
         calls.append(delayed(_run)(name, paths, given, in_place))
     Parallel(jobs)(calls)
@@ -96,32 +96,22 @@ def _jobs(dataset, saved_models):
         return {dataset: _notebooks(dataset)}
     defaults = [default_dataset(study=study) for study in NOTEBOOKS]  # downloaded if possible
     if dataset == "auto":
-        jobs = {name: _notebooks(name) for name in defaults}
-        if "simulated" not in jobs:
-            jobs["simulated"] = [path for path in _notebooks("simulated") if _number(path) == OWN]
-        return jobs
-    available = set(defaults)
-    for name, (state, _) in list_datasets().items():
-        if "available" in state:
-            available.add(name)
+        jobs = {"simulated": _notebooks("simulated", OWN)}
+        return jobs | {name: _notebooks(name) for name in defaults}
     jobs = {}
+    states = list_datasets()
     for study, result in SAVED.items():
         for name in names_of(study):
             if any(saved_models.glob(f"{name}/{result}.pickle")):
-                jobs[name] = _notebooks(name)
-                if name not in available:
-                    jobs[name] = [path for path in jobs[name] if _number(path) == REDRAW]
-    return {name: paths for name, paths in jobs.items() if paths}
+                state, _ = states[name]
+                jobs[name] = _notebooks(name, "" if "available" in state else REDRAW)
+    return jobs
 
 
-def _number(path):
-    return path.stem[:2]
-
-
-def _notebooks(dataset):
-    """Paths of the notebooks for a data set, in order."""
+def _notebooks(dataset, start=""):
+    """Paths of the notebooks for a data set, in order, whose names start so."""
     paths = []
     for number in NOTEBOOKS[DATASETS[dataset].study]:
         if dataset in ONLY.get(number, [dataset]):
             paths += sorted((ROOT / "notebooks").glob(f"{number}_*.ipynb"))
-    return paths
+    return [path for path in paths if path.name.startswith(start)]

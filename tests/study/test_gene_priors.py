@@ -1,6 +1,5 @@
 """What a prior does is measured on held-out cells, by the right lists, and as it is committed."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,35 +7,30 @@ import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from sbnn import DistilledBottleneckRegressor, cross_validate, paper_folds
-from sbnn.evaluation.stability import folds_kept, priors_table
-from sbnn.results import load, save
+from sbnn.results import load
 from sbnn.study import gene_priors
 
-ROOT = Path(__file__).parents[2]
+SAVED = Path(__file__).parents[2] / "saved_models"
 
 
 class Believer(RegressorMixin, BaseEstimator):
-    """Keeps four genes, those of its prior first; predicts too much, with a prior more."""
+    """Keeps the first four genes of its prior and then of all; predicts too much, by its prior."""
 
     def __init__(self, gene_prior=None, prior_influence=0.5):
-        self.gene_prior, self.prior_influence = gene_prior, prior_influence
+        self.gene_prior = gene_prior
+        self.prior_influence = prior_influence
 
     def for_genes(self, names, kept=None):
-        if self.gene_prior is None:
-            return self
-        return Believer(
-            np.isin(names, self.gene_prior).astype(float).tolist(), self.prior_influence
-        )
+        listed = np.isin(names, self.gene_prior or []).astype(float)
+        return Believer(listed.tolist(), self.prior_influence)
 
     def fit(self, X, y):
-        weights = np.ones(X.shape[1]) if self.gene_prior is None else np.array(self.gene_prior)
         self.kept_ = np.zeros(X.shape[1], bool)
-        self.kept_[np.argsort(-weights, kind="stable")[:4]] = True
-        self.better_ = 0.05 if self.gene_prior is None else self.prior_influence
+        self.kept_[np.argsort(-np.array(self.gene_prior), kind="stable")[:4]] = True
         return self
 
     def predict(self, X):
-        return np.zeros((len(X), 5)) + 10 * self.better_
+        return np.full((len(X), 5), 0.5 + 10 * self.prior_influence)
 
     def get_support(self):
         return self.kept_
@@ -44,7 +38,7 @@ class Believer(RegressorMixin, BaseEstimator):
 
 @pytest.fixture(scope="module")
 def asked(data):
-    names = [str(name) for name in data.gene_names]
+    names = data.gene_names.tolist()
     lists = {"late": names[-6:], "early": names[:3] + names[-1:]}
     folds = {"one": paper_folds(120)[:3], "other": paper_folds(120)[3:6]}
     influences = {"one": (0.0, 0.25, 0.5), "other": (0.0, 0.25)}
@@ -52,21 +46,21 @@ def asked(data):
 
 
 @pytest.fixture(scope="module")
-def known(asked, tmp_path_factory):
-    return gene_priors.compare_priors(
-        *asked, results=tmp_path_factory.mktemp("prior") / "gene_prior.pickle"
-    )
+def path(asked, tmp_path_factory):
+    path = tmp_path_factory.mktemp("prior") / "gene_prior.pickle"
+    gene_priors.compare_priors(*asked, results=path)
+    return path
 
 
-def test_a_comparison_is_loaded_again_and_another_question_refused(
-    asked, known, tmp_path, monkeypatch
-):
-    path = save(known, tmp_path / "gene_prior.pickle")
-    monkeypatch.setattr(
-        gene_priors, "cross_validate", lambda *_, **__: pytest.fail("computed again")
-    )
-    assert (gene_priors.compare_priors(*asked, results=path).table == known.table).all(axis=None)
+@pytest.fixture
+def known(path):
+    return load(path)
+
+
+def test_a_comparison_is_loaded_again_and_another_question_refused(asked, path, monkeypatch):
+    monkeypatch.setattr(gene_priors, "cross_validate", lambda *_, **__: pytest.fail("again"))
     models, data, folds, lists, influences = asked
+    gene_priors.compare_priors(*asked, results=path)
     for other in (
         (models, data, folds | {"one": folds["other"]}, lists, influences),
         (models, data, folds, lists | {"early": lists["late"]}, influences),
@@ -77,75 +71,65 @@ def test_a_comparison_is_loaded_again_and_another_question_refused(
             gene_priors.compare_priors(*other, results=path)
 
 
-def test_every_list_is_compared_with_no_prior_in_the_same_folds(known, data):
-    table = known.table.set_index(["model", "list", "influence", "fold"]).test_r2.sort_index()
+def test_every_list_is_compared_with_no_prior_in_the_same_folds(asked, known):
+    _, data, folds, lists, _ = asked
+    table = known.table.set_index(["model", "list", "influence", "fold"])
     assert len(table) == len(known.kept) == 2 * 3 * (3 + 2)
-    believer = Believer(list(data.gene_names[-6:]), 0.25)
-    alone = cross_validate(believer, data, paper_folds(120)[3:6], verbose=False)
-    assert table["other", "late", 0.25, 1] == alone.test_r2[1, 0]
-    assert (table["one", "late", 0] == table["one", "early", 0]).all()
-    means = priors_table(known)
-    differences = table["one", "late", 0.5] - table["one", "late", 0]
-    change, error = means.loc[("one", "late", 0.5), ["change", "SE"]]
-    assert change == pytest.approx(differences.mean()) and error == pytest.approx(
-        differences.std(ddof=1) / 3**0.5
-    )
-    assert change < means.loc[("one", "late", 0.25), "change"] < 0
+    for influence in (0.0, 0.25):
+        believer = Believer(lists["late"] if influence else None, influence)
+        alone = cross_validate(believer, data, folds["other"], verbose=False)
+        rows = table.loc["other", "late", influence]
+        np.testing.assert_array_equal(rows["test_r2"], alone.test_r2[:, 0])
+        for selected, row in zip(alone.selected[:, 0], rows.itertuples(), strict=True):
+            kept = data.gene_names[selected]
+            assert row.listed == np.isin(kept, lists["late"]).mean()
+            assert row.true == np.isin(kept, data.truth["genes"]).mean()
+        position = known.table.query(f"model == 'other' and influence == {influence}").index[0]
+        assert known.gene_names[known.kept[position]].tolist() == kept.tolist()
+    assert (table["test_r2"].loc["one", "late", 0] == table["test_r2"].loc["one", "early", 0]).all()
 
 
-def test_shares_are_of_the_kept_genes(known, data):
-    record = replace(known, values=known.values | {"kept": known.kept.copy()})
-    means = priors_table(record)
-    assert means.listed["one", "late"].tolist() == [0, 1, 1]
-    assert means.listed["one", "early"].tolist() == [0.75, 1, 1]
-    true = set(data.truth["genes"])
-    assert means.true["one", "late", 0.25] == pytest.approx(
-        len(true & set(data.gene_names[-6:-2])) / 4
-    )
-    assert (means.stability == 1).all()
-    kept = folds_kept(record, "one", "late", 0.25)
-    assert kept[kept > 0].to_dict() == {gene: 3 for gene in data.gene_names[-6:-2]}
-    record.kept[:3] = [[0, 1, 2, 3], [0, 1, 2, 4], [0, 5, 6, 7]]
-    assert priors_table(record).stability.iloc[0] == pytest.approx((0.75 + 0.25 + 0.25) / 3), (
-        "what two folds share"
-    )
-
-
-def test_lists_are_of_measured_genes_and_few_cells_of_the_training_cells(data):
-    names = [str(name) for name in data.gene_names]
-    lists = gene_priors.with_control(
-        {"mine": [names[5], "nobody", names[2]], "more": names[:9]}, data.gene_names
-    )
-    assert lists["mine"] == [names[2], names[5]] and lists["more"] == names[:9]
-    assert list(lists)[-1] == gene_priors.CONTROL and len(lists[gene_priors.CONTROL]) == 2
+def test_lists_are_of_measured_genes_with_as_many_random_genes():
+    names = np.array([f"g{i}" for i in range(300)])
+    lists = {"mine": ["g5", "nobody", "g2"], "more": names[:9]}
+    found = gene_priors.with_control(lists, names)
+    assert (found["mine"], found["more"]) == (["g2", "g5"], names[:9].tolist())
+    assert list(found)[-1] == gene_priors.CONTROL
+    first = found[gene_priors.CONTROL]
+    assert len(first) == len(set(first) & set(names)) == 2
+    assert gene_priors.with_control(lists, names, seed=1)[gene_priors.CONTROL] != first
     with pytest.raises(ValueError, match="wrong"):
-        gene_priors.with_control({"wrong": ["Sst"]}, data.gene_names)
-    folds, (model, n_cells) = paper_folds(data.n_cells)[:3], gene_priors.FEW
-    named = {"usual": folds, model: gene_priors.with_few_cells(folds, n_cells)}
-    assert gene_priors._named(named, data.n_cells) == "the first 3 of ten"
-    for (few, test), (train, its) in zip(gene_priors.with_few_cells(folds, 60), folds, strict=True):
-        assert (
-            len(few) == 60
-            and set(few) < set(train)
-            and (test == its).all()
-            and set(few) != set(train[:60])
-        )
+        gene_priors.with_control({"wrong": ["Sst"]}, names)
+
+
+def test_few_cells_are_drawn_from_the_training_cells(data):
+    folds = paper_folds(data.n_cells)[:3]
+    name, n_cells = gene_priors.FEW
+    few = gene_priors.with_few_cells(folds, n_cells)
+    assert gene_priors._named({"usual": folds, name: few}, data.n_cells) == "the first 3 of ten"
+    others = [gene_priors._named({name: other}, data.n_cells) for other in (folds, few[::-1])]
+    assert len({*others, "the first 3 of ten"}) == 3
+    for (drawn, test), (train, same_test) in zip(few, folds, strict=True):
+        assert len(drawn) == 60
+        assert set(drawn) < set(train)
+        assert set(drawn) != set(train[:60])
+        np.testing.assert_array_equal(test, same_test)
 
 
 @pytest.mark.slow
 def test_committed_fits_come_back(real_scala):
     """But for last bits, and so a gene or two, which differ by processor."""
     name, n_cells = gene_priors.FEW
-    record = load(ROOT / "saved_models" / "scala" / "gene_prior.pickle")
+    record = load(SAVED / "scala" / "gene_prior.pickle")
     models = {name: DistilledBottleneckRegressor(standardize=False, device="cpu", random_state=42)}
     folds = {name: gene_priors.with_few_cells(paper_folds(real_scala.n_cells)[:1], n_cells)}
     lists = {"ion channels": record.lists["ion channels"]}
-    again = gene_priors.compare_priors(
-        models, real_scala, folds, lists, {name: (0.0, 0.25)}, seed=42
-    )
+    influences = {name: (0.0, 0.25)}
+    again = gene_priors.compare_priors(models, real_scala, folds, lists, influences, seed=42)
     rows = record.table.query(
         f"model == {name!r} and list == 'ion channels' and influence in (0, 0.25) and fold == 0"
     )
-    assert again.table.test_r2.to_numpy() == pytest.approx(rows.test_r2.to_numpy(), abs=0.02)
-    for kept, its in zip(again.kept, record.kept[rows.index], strict=True):
-        assert len(np.intersect1d(again.gene_names[kept], record.gene_names[its])) >= 0.8 * len(its)
+    np.testing.assert_allclose(again.table["test_r2"], rows["test_r2"], atol=0.02)
+    for kept, stored in zip(again.kept, record.kept[rows.index], strict=True):
+        common = np.intersect1d(again.gene_names[kept], record.gene_names[stored])
+        assert len(common) >= 0.8 * len(stored)

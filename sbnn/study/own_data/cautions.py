@@ -61,158 +61,133 @@ def cautions(data, record=None, groups=None):
     `record`, only batches that its folds split are considered.
     """
     data = as_paired(data)
+    batches = _labels_of_batches(data, groups)
     if record is not None:
         outputs_of(record, data)  # rejects other data
+        batches = {name: of for name, of in batches.items() if split_groups(record, of)}
     found = []
     if data.n_cells < FEW_CELLS:
         found.append(f"{data.n_cells} cells are few: {WORTH_OF_CELLS}")
-    found += _types(data)
-    found += _outputs(data)
-    found += _counts(data)
-    batches = _labels_of_batches(data, groups)
-    if record is not None:
-        for name in list(batches):
-            if not split_groups(record, batches[name]):
-                del batches[name]
-    return found + _batches(data, batches)
+    return [*found, *_types(data), *_outputs(data), *_counts(data), *_batches(data, batches)]
 
 
 def _labels_of_batches(data, groups):
-    """Labels of the cells by name of a batch; `groups` are named like the equal label, if any."""
+    """Labels of the cells by name of a batch, with "groups" unless they are one of the labels."""
     batches = {}
     for name in data.labels:
         if BATCHES.search(str(name).lower()):
             batches[name] = data.labels[name].astype(object).fillna(UNKNOWN).to_numpy(str)
     if groups is not None:
         groups = np.asarray(groups).astype(str)
-        same = [name for name in data.labels if (data.labels[name].astype(str) == groups).all()]
-        name = same[0] if same else "groups"
-        batches[name] = groups
+        if not any(np.array_equal(groups, labels) for labels in batches.values()):
+            batches["groups"] = groups
     return batches
 
 
-def batch_index(X, batches, types=None, seed=0):
+def batch_index(X, batches, types, seed=0):
     """Excess over chance of nearest neighbours of the same batch; chance is estimated within types.
 
     The excess is returned as a share of its maximum, and in SDs of the values expected by chance.
     """
-    n = len(batches)
-    batches = np.unique(np.asarray(batches).astype(str), return_inverse=True)[1]
-    if types is None:
-        types = np.zeros(n)
-    else:
-        types = np.unique(np.asarray(types).astype(str), return_inverse=True)[1]
+    n = len(X)
+    batches, _ = pd.factorize(batches)
     k = min(NEIGHBOURS, n - 1)
     components = PCA(min(N_COMPONENTS, n - 1, X.shape[1]), random_state=0)
     places = components.fit_transform(scale(X.astype(np.float64)))
     nearest = NearestNeighbors(n_neighbors=k).fit(places).kneighbors(return_distance=False)
-    measured = _shared(batches, nearest)
+
+    def shared(labels):
+        """Share of the neighbours, of shape (n, k), with the label of the cell."""
+        return (labels[nearest] == labels[:, np.newaxis]).mean()
+
     random = np.random.default_rng(seed)
-    of_types = np.argsort(types, kind="stable")
+    by_type = np.argsort(types, kind="stable")
     permuted = np.zeros(N_PERMUTATIONS)
     for i in range(N_PERMUTATIONS):
         labels = np.empty_like(batches)
-        labels[of_types] = batches[np.lexsort((random.random(n), types))]
-        permuted[i] = _shared(labels, nearest)
+        labels[by_type] = batches[np.lexsort((random.random(n), types))]
+        permuted[i] = shared(labels)
     others = np.bincount(batches)[batches] - 1  # other cells of the batch of each cell
-    most = np.minimum(others, k).mean() / k - permuted.mean()
-    excess = measured - permuted.mean()
-    index = excess / most if most > 0 else 0.0
-    deviations = excess / permuted.std() if permuted.std() > 0 else 0.0
-    return float(index), float(deviations)
-
-
-def _shared(labels, nearest):
-    """Share of the neighbours, of shape (n, k), with the label of the cell."""
-    return (labels[nearest] == labels[:, np.newaxis]).mean()
+    most = np.minimum(others, k).mean() / k
+    excess = shared(batches) - permuted.mean()
+    with np.errstate(invalid="ignore"):  # 0 / 0 if all permutations are the same
+        return excess / (most - permuted.mean()), excess / permuted.std()
 
 
 def _types(data):
     """Cautions about types that contain most of the cells or very few cells."""
-    found = []
+    known = {}
     for kind in ("type", "family"):
-        known = data.labels[kind][data.labels[kind] != UNKNOWN]
-        sizes = known.value_counts()
-        if len(sizes) > 1 and sizes.iloc[0] > MOST_OF_ONE_TYPE * len(known):
-            found.append(
-                f"{sizes.iloc[0] / len(known):.0%} of the cells are of one {kind}, "
-                f"{sizes.index[0]!r}: R2 and genes mostly reflect this {kind}; analyse it "
-                "separately from the others (adata[cells])."
+        known[kind] = data.labels[kind][data.labels[kind] != UNKNOWN]
+        shares = known[kind].value_counts(normalize=True)
+        if len(shares) > 1 and shares.iloc[0] > MOST_OF_ONE_TYPE:
+            yield (
+                f"{shares.iloc[0]:.0%} of the cells are of one {kind}, {shares.index[0]!r}: R2 and "
+                f"genes mostly reflect this {kind}; analyse it separately from the others "
+                "(adata[cells])."
             )
             break  # the family of a large type is large too
-    types = data.labels["type"][data.labels["type"] != UNKNOWN].value_counts()
-    rare = types.index[types < FEW_CELLS_OF_TYPE]
-    if len(types) > 1 and len(rare):
-        found.append(
-            f"types with fewer than {FEW_CELLS_OF_TYPE} cells: {len(rare)} of {len(types)} "
+    sizes = known["type"].value_counts()
+    rare = sizes.index[sizes < FEW_CELLS_OF_TYPE]
+    if len(sizes) > 1 and len(rare):
+        yield (
+            f"types with fewer than {FEW_CELLS_OF_TYPE} cells: {len(rare)} of {len(sizes)} "
             f"({some(rare, 3)}); these are too few for conclusions about single types; use the "
             "families, or merge types."
         )
-    return found
 
 
 def _outputs(data):
     """Cautions about uninformative or duplicate outputs, and outputs dominated by one cell."""
-    found = []
-    Y = data.Y.astype(np.float64)
-    names = data.feature_names.astype(object)
-    values = pd.DataFrame(data.Y)
-    few = values.nunique().to_numpy() <= FEW_VALUES
-    most_frequent = np.array([values[j].value_counts().max() for j in values])
+    Y = pd.DataFrame(data.Y.astype(np.float64), data.cell_names, data.feature_names)
+    few = Y.nunique() <= FEW_VALUES
+    most_frequent = Y.apply(lambda values: values.value_counts().max())
     constant = (most_frequent > NEARLY_ALL * len(Y)) & ~few
-    if few.any():
-        found.append(
-            f"outputs with at most {FEW_VALUES} different values: {some(names[few], 3)}; R2 is a "
-            "poor measure for these outputs; pass them as labels if they are categories."
-        )
-    if constant.any():
-        found.append(
-            f"outputs with the same value in more than {NEARLY_ALL:.0%} of the cells: "
-            f"{some(names[constant], 3)}; the few other cells dominate their R2; check these "
-            "cells, or leave out such outputs."
-        )
-    correlation = np.atleast_2d(np.corrcoef(Y.T))
-    copies = np.argwhere(np.triu(np.abs(correlation), 1) > SAME)
-    if len(copies):
-        pairs = [f"{names[i]} and {names[j]}" for i, j in copies]
-        found.append(
-            f"outputs that are copies of each other (|r| > {SAME}): {some(pairs, 3)}; they count "
-            "twice in R2; leave out one of each pair."
-        )
-    dominated = _dominated(data, Y)
-    if dominated:
-        found.append(
-            f"outputs with an R2 dominated by one cell: {some(dominated)}; check these values, or "
-            "leave out the cell."
-        )
-    return found
+    copies = np.argwhere(np.triu(np.abs(Y.corr()), 1) > SAME)
+    squares = np.square(Y - Y.mean())
+    distance = np.abs(Y - Y.median())
+    dominant = squares > OF_ONE_CELL * squares.sum()
+    dominant &= distance > FAR * 1.4826 * distance.median()
+    found = (
+        (
+            f"with at most {FEW_VALUES} different values",
+            Y.columns[few],
+            "R2 is a poor measure for these outputs; pass them as labels if they are categories",
+        ),
+        (
+            f"with the same value in more than {NEARLY_ALL:.0%} of the cells",
+            Y.columns[constant],
+            "the few other cells dominate their R2; check these cells, or leave out such outputs",
+        ),
+        (
+            f"that are copies of each other (|r| > {SAME})",
+            [f"{Y.columns[i]} and {Y.columns[j]}" for i, j in copies],
+            "they count twice in R2; leave out one of each pair",
+        ),
+        (
+            f"of which one cell has more than {OF_ONE_CELL:.0%} of the variance",
+            [f"{output} ({cell})" for output, cell in _places(dominant)],
+            "check these values, or leave out the cell",
+        ),
+    )
+    for what, outputs, advice in found:
+        if len(outputs):
+            yield f"outputs {what}: {some(outputs, 3)}; {advice}."
 
 
-def _dominated(data, Y):
-    """Outputs with a large share of their variance, of shape (n, q), in one cell, described."""
-    squares = np.square(Y - Y.mean(axis=0))
-    shares = squares / squares.sum(axis=0)
-    median = np.median(Y, axis=0)
-    distance = np.abs(Y - median)
-    far = distance > FAR * 1.4826 * np.median(distance, axis=0)
-    described = []
-    for j in np.flatnonzero(((shares > OF_ONE_CELL) & far).any(axis=0)):
-        i = shares[:, j].argmax()
-        described.append(
-            f"{str(data.feature_names[j])!r} (cell {str(data.cell_names[i])!r}: {shares[i, j]:.0%} "
-            f"of the variance, value {Y[i, j]:.4g}, median {median[j]:.4g})"
-        )
-    return described
+def _places(marked):
+    """Pairs of column and row that are true in a table."""
+    marked = marked.T.stack()
+    return marked.index[marked]
 
 
 def _counts(data):
     """Cautions about low counts, and about expression that correlates with the library size."""
     if data.counts is None:
-        return []
-    found = []
+        return
     library = np.asarray(data.counts.sum(axis=1), dtype=np.float64).ravel()
     if np.median(library) < FEW_COUNTS:
-        found.append(
+        yield (
             f"the median cell has {np.median(library):.0f} counts in these genes: counting noise "
             "dominates; use genes with more counts, or sequence more deeply."
         )
@@ -220,18 +195,15 @@ def _counts(data):
     correlation = scale(data.X.astype(np.float64)).T @ size / len(size)
     share = (np.abs(correlation) > FOLLOWS).mean()
     if share > MANY_GENES:
-        found.append(
+        yield (
             f"{share:.0%} of the genes correlate with the library size of the cells (|r| > "
             f"{FOLLOWS}): they reflect sequencing depth; pass raw counts, which are then "
             "normalised (counts=True, --counts)."
         )
-    return found
 
 
 def _batches(data, batches):
-    """Cautions about batches, at most one of each kind; `batches` maps names to labels of cells."""
-    similar = {}
-    explained = {}
+    """Cautions about batches; `batches` maps names to labels of cells."""
     kind = "type" if data.labels["type"].nunique() > 1 else "family"
     all_types = data.labels[kind].to_numpy(dtype=str)
     for name, labels in batches.items():
@@ -239,57 +211,38 @@ def _batches(data, batches):
         if len(cells) > MOST_CELLS:
             cells = np.sort(np.random.default_rng(0).choice(cells, MOST_CELLS, replace=False))
         labels = labels[cells]
+        types = all_types[cells]
         if len(cells) < LEAST_CELLS or len(np.unique(labels)) < 2:
             continue
-        types = all_types[cells]
         unsure = ""
         if len(np.unique(types)) == 1:
             unsure = ", although unknown types may be the reason"
+        advice = (
+            f"{unsure}; hold out whole groups (grouped_folds, --groups) to measure R2 on new ones."
+        )
         index, deviations = batch_index(data.X[cells], labels, types)
         if index > BATCH_INDEX and deviations > BATCH_DEVIATIONS:
-            above = f"batch index {index:.2f} of 1, {deviations:.0f} SD above chance"
-            similar[name] = above + unsure
-        shares = _explained(data.Y[cells].astype(np.float64), labels, types)
-        shares = pd.Series(shares, data.feature_names)
+            yield (
+                f"cells of the same {name!r} are more similar than their types explain (batch "
+                f"index {index:.2f} of 1, {deviations:.0f} SD above chance), which inflates R2 if "
+                f"folds split these cells{advice}"
+            )
+        Y = pd.DataFrame(data.Y[cells].astype(np.float64), columns=data.feature_names)
+        shares = _explained(Y, labels, types)
         high = shares[shares > SHARE_OF_BATCH].sort_values(ascending=False)
         if len(high):
             outputs = [f"{output} {share:.0%}" for output, share in high.items()]
-            explained[name] = some(outputs, 3) + unsure
-    found = []
-    if similar:
-        found.append(
-            f"cells of the same {_listed(similar)} are more similar than their types explain, "
-            f"which inflates R2 if folds split these cells; {_advice(similar)}"
-        )
-    if explained:
-        found.append(
-            f"most of the variance of some outputs within types is explained by "
-            f"{_listed(explained)} and genes may predict the batch instead of the cell; "
-            f"{_advice(explained)}"
-        )
-    return found
-
-
-def _listed(found):
-    """Batches by name, each with what was found."""
-    return ", ".join(f"{name!r} ({what})" for name, what in found.items())
-
-
-def _advice(found):
-    options = "".join(f", `--groups {name}`" for name in found if name != "groups")
-    return f"hold out whole groups (grouped_folds{options}) to measure R2 on new groups."
+            yield (
+                f"most of the variance of some outputs within types is explained by {name!r} "
+                f"({some(outputs, 3)}), and genes may predict it instead of the cell{advice}"
+            )
 
 
 def _explained(Y, batches, types):
     """Adjusted R2, of shape (q,), of batch means as predictions of outputs minus type means."""
     freedom = len(Y) - len(np.unique(types))
     left = freedom - len(np.unique(batches)) + 1
-    if left < 10:
-        return np.full(Y.shape[1], np.nan)
-    Y = pd.DataFrame(Y)
     residual = Y - Y.groupby(types).transform("mean")
     rest = residual - residual.groupby(batches).transform("mean")
-    total = np.square(residual).sum(axis=0).to_numpy()
-    unexplained = np.square(rest).sum(axis=0).to_numpy()
-    share = np.divide(unexplained, total, out=np.ones_like(total), where=total > 0)
-    return 1 - share * freedom / left
+    share = np.square(rest).sum() / np.square(residual).sum()
+    return 1 - share * freedom / left if left >= 10 else share * np.nan

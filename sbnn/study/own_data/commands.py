@@ -3,10 +3,8 @@
 Notebook 09 does the same step by step.
 """
 
-import sys
-import time
-
 from sklearn.base import clone
+from tqdm.auto import tqdm
 
 from sbnn import plotting
 from sbnn.data.paired import groups_of
@@ -73,20 +71,19 @@ def compute(options, data, folder):
     model = _model(options, n_genes or data.n_genes)
     folds = folds_for(options, data)
     n_pairs = 2 if options.fast else N_PAIRS
-    seeds = range(1, 2) if options.fast else range(1, 1 + N_SEEDS)
-    progress = Progress(
-        {  # costs, in units of one fit of the network by one process
-            f"network, {len(folds)} folds": len(folds) / options.jobs,
-            f"ridge, {len(folds)} folds": 1,
-            f"genes to trust, {2 * n_pairs} halves of the cells": (
-                2 * n_pairs * SHARE_OF_HALF / options.jobs
-            ),
-            "network of all cells": 1,
-            "effects of the genes": 1,
-            "t-SNE of both measurements": 1,
-            f"map, {len(seeds)} other seeds": len(seeds),
-        }
-    )
+    seeds = range(1, 2 if options.fast else 1 + N_SEEDS)
+    # costs in units of one fit of the network by one process
+    costs = {
+        "network in folds": len(folds) / options.jobs,
+        "ridge in folds": 1,
+        "network on halves of the cells": 2 * n_pairs * SHARE_OF_HALF / options.jobs,
+        "network of all cells": 1,
+        "effects of the genes": 1,
+        "t-SNE of both measurements": 1,
+        "maps of other seeds": len(seeds),
+    }
+    steps = progress(costs)
+    groups = options.groups
 
     def kept(name):
         """Where a record is kept, and what it is computed from."""
@@ -96,28 +93,26 @@ def compute(options, data, folder):
     def repeated(name):
         return kept(name) | {"n_jobs": options.jobs, "seed": SEED}
 
-    progress.next_step()
+    next(steps)
     grid = {"n_components": [2]}
     default = cross_validate(model, data, folds, grid, **repeated("cv_default"))
-    progress.next_step()
+    next(steps)
     ridge = cross_validate(LeaveOneOutRidge(), data, folds, **repeated("cv_ridge"))
-    progress.next_step()
-    groups = options.groups
+    next(steps)
     halves = stability_selection(model, data, n_pairs, groups=groups, **repeated("halves_default"))
-    progress.next_step()
+    next(steps)
     with_genes = clone(model).set_params(reconstruct=True)
-    of_fit = kept("fit_default_2d")
-    fitted = fit_full(with_genes, data, model_file=folder / MODEL, seed=SEED, **of_fit)
-    progress.next_step()
+    file = folder / MODEL
+    fitted = fit_full(with_genes, data, model_file=file, seed=SEED, **kept("fit_default_2d"))
+    next(steps)
     effects = interpret_held_out(model, data, halves, groups=groups, **kept("interpretation"))
-    progress.next_step()
+    next(steps)
     components = principal_components(data, **kept("components"))
     tsne = tsne_maps(data, **kept("tsne"))
-    progress.next_step()
+    next(steps)
     trust = map_trust(model, data, fitted, default, seeds, **kept("map_trust"))
-    progress.end()
-    _with_labels_of(data, fitted, of_fit["results"])
-    _with_labels_of(data, tsne, kept("tsne")["results"])
+    for name, record in (("fit_default_2d", fitted), ("tsne", tsne)):
+        _with_labels_of(data, record, folder / f"{name}.pickle")
     return {
         "cv_default": default,
         "cv_ridge": ridge,
@@ -132,12 +127,7 @@ def compute(options, data, folder):
 
 def _model(options, n_genes):
     """The default network with two units, which keeps some of `n_genes` genes."""
-    if options.keep is not None and options.keep > n_genes:
-        raise ValueError(
-            f"--keep: expected at most {n_genes}, the number of input genes (--n-genes), got "
-            f"{options.keep}"
-        )
-    n_kept = min(options.keep or 25, n_genes)
+    n_kept = options.keep or min(25, n_genes)
     # The data are already z-scored, and a GPU would change the last digits of the results.
     model = DistilledBottleneckRegressor(
         n_components=2, n_genes=n_kept, standardize=False, device="cpu", random_state=SEED
@@ -147,35 +137,13 @@ def _model(options, n_genes):
     return model
 
 
-class Progress:
-    """Prints each step and the remaining time, which is estimated from the `costs` by title."""
-
-    def __init__(self, costs):
-        self.costs = costs
-        self.n_steps = 0  # that were started
-        self.seconds = 0.0  # of the steps that were not loaded
-        self.done = 0.0  # cost of these steps
-
-    def next_step(self):
-        """Print the title of the next step, and how long it and the others will take."""
-        self.end()
-        titles = list(self.costs)
-        line = f"{self.n_steps + 1}/{len(titles)} {titles[self.n_steps]}"
-        if self.seconds:
-            left = sum(self.costs[title] for title in titles[self.n_steps :])
-            line += f"; about {self.seconds / max(self.done, 1) * left:.0f} s left"
-        print(line, file=sys.stderr, flush=True)
-        self.n_steps += 1
-        self.started = time.monotonic()
-
-    def end(self):
-        """Take the time of the present step."""
-        if not self.n_steps:
-            return
-        took = time.monotonic() - self.started
-        if took > 1:  # otherwise the result was loaded
-            self.seconds += took
-            self.done += list(self.costs.values())[self.n_steps - 1]
+def progress(costs):
+    """Show the present step and the remaining time, estimated from costs by title."""
+    with tqdm(total=sum(costs.values()), bar_format="{desc}; about {remaining} left") as bar:
+        for title, cost in costs.items():
+            bar.set_description_str(title)
+            yield
+            bar.update(cost)
 
 
 def draw(records, folder):
@@ -196,11 +164,11 @@ def draw(records, folder):
     }
     for name, (function, *given) in drawn.items():
         try:
-            plotting.save_figure(function(*given), folder / name, pdf=True)
-        except OSError:
-            raise
+            figure = function(*given)
         except Exception as error:  # the other figures do not depend on this one
             warn(f"{name} could not be drawn: {error}")
+        else:
+            plotting.save_figure(figure, folder / name, pdf=True)
 
 
 def _with_labels_of(data, record, path):

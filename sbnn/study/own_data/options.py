@@ -2,7 +2,7 @@
 
 import argparse
 import os
-import warnings
+import tomllib
 from pathlib import Path
 
 from sbnn.errors import warn
@@ -27,11 +27,12 @@ def path(text):
     return text
 
 
-def _number_or_all(text):
+def number_or_all(text):
+    """Parse a whole number of at least 1, or "all"."""
     return text if text == "all" else at_least_one(text)
 
 
-def _of_table(text):
+def of_table(text):
     """Split "outputs=3" or "3" into the name of the table (None for all tables) and the value."""
     table, equals, value = text.partition("=")
     if equals and table in TABLES:
@@ -39,174 +40,74 @@ def _of_table(text):
     return None, text
 
 
-def _old_and_new(text):
+def row_of_table(text):
+    """Like `of_table`, with a whole number as the value."""
+    table, row = of_table(text)
+    return table, at_least_one(row)
+
+
+def old_and_new(text):
     """Split "old=new" into the two names."""
-    old, equals, new = text.partition("=")
+    old, _, new = text.partition("=")
     if not (old and new):
         raise argparse.ArgumentTypeError(f"expected OLD=NEW, got {text!r}")
     return old, new
 
 
-def _row_of_table(text):
-    table, row = _of_table(text)
-    return table, at_least_one(row)
+_TYPES = {"float": float}
+_TYPES |= {
+    parse.__name__: parse
+    for parse in (at_least_one, path, number_or_all, of_table, row_of_table, old_and_new)
+}
 
 
-_EACH = {"action": "append", "default": [], "type": _of_table}
-#: Options for the keywords of `read_tables`, with their settings for argparse.
-READER = {
-    "--expression": {
-        "metavar": "FILE",
-        "help": "expression of the cells: CSV, TSV, Excel, .h5ad or .h5mu",
-    },
-    "--outputs": {
-        "metavar": "FILE",
-        "help": "second measurement: a file, or a key of obsm (.h5ad) or mod (.h5mu)",
-    },
-    "--labels": {"metavar": "FILE", "help": "table with the type, family, donor, ... of each cell"},
-    "--counts": {
-        "action": "store_const",
-        "const": True,
-        "help": "expression values are raw counts",
-    },
-    "--log": {
-        "dest": "counts",
-        "action": "store_const",
-        "const": False,
-        "help": "expression values are logarithms",
-    },
-    "--genes-in-rows": {
-        "action": "store_const",
-        "const": True,
-        "help": "each row is a gene (detected by default)",
-    },
-    "--cells-in-rows": {
-        "dest": "genes_in_rows",
-        "action": "store_const",
-        "const": False,
-        "help": "each row is a cell",
-    },
-    "--missing": {
-        "choices": ("error", "cells", "outputs", "fewest"),
-        "default": "error",
-        "help": "if values are missing: stop, or leave out cells, outputs or whichever loses fewer "
-        "values",
-    },
-    "--missing-marks": {
-        "action": "append",
-        "default": [],
-        "metavar": "TEXT",
-        "help": "a text that means missing",
-    },
-    "--decimal": {
-        **_EACH,
-        "metavar": "[TABLE=]MARK",
-        "help": "decimal mark, '.' or ',' (detected by default)",
-    },
-    "--header": {
-        **_EACH,
-        "type": _row_of_table,
-        "metavar": "[TABLE=]ROW",
-        "help": "number of the header row, from 1",
-    },
-    "--cell-key": {
-        **_EACH,
-        "metavar": "[TABLE=]COLUMN",
-        "help": "column with the cell names (default: first)",
-    },
-    "--match": {
-        "choices": ("exact", "loose"),
-        "default": "exact",
-        "help": "loose: ignore case, blanks, '-' and '.' in cell names",
-    },
-    "--duplicates": {
-        "choices": ("error", "sum", "first"),
-        "default": "error",
-        "help": "how to handle repeated genes",
-    },
-    "--spike-ins": {
-        "choices": ("leave out", "keep"),
-        "default": "leave out",
-        "help": "spike-ins such as ERCC",
-    },
-    "--drop-columns": {
-        "action": "append",
-        "default": [],
-        "metavar": "COLUMN",
-        "help": "column to leave out",
-    },
-    "--rename": {**_EACH, "type": _old_and_new, "metavar": "OLD=NEW", "help": "rename a column"},
-    "--cell-names": {
-        "metavar": "FILE",
-        "help": "table that pairs cell names in the outputs and in the expression",
-    },
-    "--type-key": {
-        "default": "type",
-        "metavar": "COLUMN",
-        "help": "column of --labels with the type of the cell",
-    },
-    "--family-key": {
-        "default": "family",
-        "metavar": "COLUMN",
-        "help": "column of --labels with the coarser type",
-    },
+def declared(file):
+    """Settings for argparse by section and argument, from a TOML file."""
+    sections = tomllib.loads(file.read_text("utf-8"))
+    for arguments in sections.values():
+        for about in arguments.values():
+            if "type" in about:
+                about["type"] = _TYPES[about["type"]]
+    return sections
+
+
+_OPTIONS = declared(Path(__file__).with_name("options.toml"))
+#: Options for the keywords of `read_tables`, and these keywords.
+READER = _OPTIONS["reader"]
+KEYWORDS = {name: about.get("dest", name[2:].replace("-", "_")) for name, about in READER.items()}
+OWN = READER | _OPTIONS["own"]
+
+
+#: Arguments in messages of Python -> options that do the same.
+PHRASES = {
+    "overwrite=True": "--fresh",
+    "counts=True": "--counts",
+    "counts=False": "--log",
+    "genes_in_rows=True": "--genes-in-rows",
+    "genes_in_rows=False": "--cells-in-rows",
 }
-OWN = READER | {
-    "--sheet": {**_EACH, "metavar": "[TABLE=]NAME", "help": "sheet of a workbook"},
-    "--groups": {
-        "metavar": "COLUMN",
-        "help": "column of --labels with the donor, ...; folds hold out whole groups",
-    },
-    "--n-genes": {
-        "type": _number_or_all,
-        "metavar": "N",
-        "help": f"number of genes to preselect in each fold, or all "
-        f"(default: {PRESELECTED} if there are more than {MANY_GENES} genes, otherwise all)",
-    },
-    "--keep": {
-        "type": at_least_one,
-        "metavar": "N",
-        "help": "number of genes that the network keeps (default: 25)",
-    },
-}
+PHRASES |= {f"{keyword}=": f"{option} " for option, keyword in KEYWORDS.items()}
 
 
 def as_options(text):
     """Rephrase a message of the reader for the command line, as in ``--missing 'cells'``."""
-    text = text.replace("overwrite=True", "--fresh")
-    for option, about in READER.items():
-        if "const" in about:
-            name = about.get("dest", option[2:].replace("-", "_"))
-            text = text.replace(f"{name}={about['const']}", option)
-    for option in READER:
-        name = option[2:].replace("-", "_")
-        text = text.replace(f"{name}=", f"{option} ")
-        if "_" in name:
-            text = text.replace(name, option)
+    for phrase, option in PHRASES.items():
+        text = text.replace(phrase, option)
     return text
 
 
-def require_files(*paths, **named):
-    """Raise an error that names the argument of a missing file; paths of None are skipped."""
-    for name, path in [*(("paths", path) for path in paths), *named.items()]:
-        if path is not None and not os.path.exists(os.path.expanduser(path)):
-            raise FileNotFoundError(f"{name}: there is no file {path!r}")
+def require_file(name, path):
+    """Raise an error that names the argument of a missing file; None is no file."""
+    if path is not None and not os.path.exists(os.path.expanduser(path)):
+        raise FileNotFoundError(f"{name}: there is no file {path!r}")
 
 
 def check(options):
-    """Raise an error if a required table is missing, before slow packages are imported."""
-    needed = {"expression": "with the gene expression of your cells"}
-    outputs = None
-    if not _is_anndata(options.expression or ""):  # which also contains outputs and labels
-        outputs = options.outputs
-        needed["outputs"] = "of the outputs to predict"
-        if options.groups is not None:
-            needed["labels"] = f"with the column {options.groups!r} (--groups)"
-    for name, what in needed.items():
-        if getattr(options, name) is None:
-            raise ValueError(f"--{name} is missing; give the table {what}")
-    files = {"--expression": options.expression, "--outputs": outputs, "--labels": options.labels}
-    require_files(**files, **{"--cell-names": options.cell_names})
+    """Raise an error if a table is missing, before slow packages are imported."""
+    if not _is_anndata(options.expression):  # which also contains outputs
+        if options.outputs is None:
+            raise ValueError("--outputs is missing; give the table of the outputs to predict")
+        require_file("--outputs", options.outputs)
 
 
 def _is_anndata(path):
@@ -217,16 +118,16 @@ def load(options):
     """Read the user's tables into an AnnData, without cells of unknown group."""
     from sbnn.data.readers.tables import read_tables
 
-    keywords = {}
-    for name, value in vars(options).items():
-        if f"--{name.replace('_', '-')}" in READER:
-            keywords[name] = value
+    keywords = {name: vars(options)[name] for name in KEYWORDS.values()}
     for name in ("decimal", "header", "cell_key"):
         keywords[name] = _by_table(keywords[name])
     keywords["rename"] = dict(keywords["rename"])
+    sheets = dict(options.sheet)
     files = {name: keywords[name] for name in TABLES if keywords[name]}
     for name, file in files.items():
-        sheet = _sheet_of(name, file, dict(options.sheet))
+        # a sheet that is given for all tables is for workbooks only
+        is_workbook = file.lower().removesuffix(".gz").endswith(WORKBOOKS)
+        sheet = sheets.get(name, sheets.get(None) if is_workbook else None)
         if sheet is not None:
             keywords[name] = file, sheet
     if _is_anndata(options.expression):
@@ -235,27 +136,14 @@ def load(options):
     adata = read_tables(**keywords, name=options.name, source=source)
     about = adata.uns["sbnn"]
     about["notes"] = [as_options(note) for note in about["notes"]]
-    if getattr(options, "groups", None) is None:
-        return adata
-    return with_groups(adata, options.groups)
+    return adata if options.groups is None else with_groups(adata, options.groups)
 
 
 def _by_table(given):
     """Value for all tables or dict of table to value, from pairs; None stands for all tables."""
     values = dict(given)
     common = values.pop(None, None)
-    if not values:
-        return common
-    return {table: values.get(table, common) for table in TABLES}
-
-
-def _sheet_of(table, file, sheets):
-    """Sheet of a table; a sheet that is given for all tables is for workbooks only."""
-    if table in sheets:
-        return sheets[table]
-    if file.lower().removesuffix(".gz").endswith(WORKBOOKS):
-        return sheets.get(None)
-    return None
+    return dict.fromkeys(TABLES, common) | values if values else common
 
 
 def preselected(options, n_genes):
@@ -279,10 +167,8 @@ def with_groups(adata, column):
     if unknown.all():
         raise ValueError(f"--groups: the column {column!r} is unknown or empty for all cells")
     names = list(adata.obs_names[unknown])
-    warn(
-        f"{len(names)} of {len(unknown)} cells left out, because their {column!r} is unknown: "
-        f"{some(names)}"
-    )
+    left_out = f"{len(names)} of {len(unknown)} cells left out"
+    warn(f"{left_out}, because their {column!r} is unknown: {some(names)}")
     kept = adata[~unknown]
     kept = kept[:, np.ptp(kept.X, axis=0) > 0].copy()
     kept.uns["sbnn"]["dropped"][f"cells without {column}"] = names
@@ -296,14 +182,12 @@ def _of_anndata(options):
     from sbnn.data.checks import UNKNOWN
     from sbnn.data.objects import gene_modality, with_outputs
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # ignores warnings about files written by older versions
-        if options.expression.endswith(".h5mu"):
-            import mudata
+    if options.expression.lower().endswith(".h5mu"):
+        import mudata
 
-            data = mudata.read_h5mu(options.expression)
-        else:
-            data = anndata.read_h5ad(options.expression)
+        data = mudata.read_h5mu(options.expression)
+    else:
+        data = anndata.read_h5ad(options.expression)
     adata = gene_modality(data)
     tables = {"expression": adata.to_df("counts" if "counts" in adata.layers else None)}
     if options.outputs is None or not Path(options.outputs).is_file():

@@ -38,35 +38,33 @@ def report(options, data, records, figures, path):
     """Write the report, with figures from a folder; returns the verdict and the cautions."""
     default = records["cv_default"]
     ridge = records["cv_ridge"]
-    halves = records["halves_default"]
     groups = None if options.groups is None else groups_of(data, options.groups)
     sentence = verdict(default, data, ridge, groups=groups).sentence
     warned = diagnose(data) + cautions(data, default, groups)
     if options.fast:
         warned.insert(0, TRIAL)
-    if trust_sentence(halves):
-        warned.append(trust_sentence(halves))
-    n_kept = len(records["fit_default_2d"].kept_genes)
+    untrusted = trust_sentence(records["halves_default"])
+    if untrusted:
+        warned.append(untrusted)
+    found = summarise(records)["sentence"]
+    of_outputs = outputs_table(default, data, ridge)
+    of_genes = kept_genes_table(records["halves_default"], records["fit_default_2d"].kept_genes)
+    facts = {name: found[f"its {name}"] for name in ("outputs", "genes", "map")}
     write_report(
         path,
-        f"{data.name}: {data.n_outputs} outputs from {n_kept} of {data.n_genes} genes",
+        f"{data.name}: {data.n_outputs} outputs from {len(of_genes)} of {data.n_genes} genes",
         sentence,
         [(Path(figures, f"{name}.png"), *words) for name, words in SHOWN.items()],
-        [_outputs(default, data, ridge), _genes(records)],
+        [
+            ("How well each output is predicted in held-out cells", _outputs(of_outputs)),
+            ("Genes that the network keeps", _genes(of_genes, records["interpretation"]), GAPS),
+        ],
         cautions=warned,
-        facts=_findings(records) | _facts(options, data, default),
+        facts=facts | _facts(options, data, default),
         left_out=data.about["dropped"],
         source=f"{data.about['source']}; fingerprint {data.sha256[:12]}",
     )
     return sentence, warned
-
-
-def _findings(records):
-    """Sentences on the outputs, the genes and the map."""
-    records = {name: record for name, record in records.items() if name != "cv_ridge"}
-    found = summarise(records)["sentence"]
-    found = found[found.index.str.startswith("its ")]
-    return found.rename(lambda about: about.removeprefix("its ")).to_dict()
 
 
 def _facts(options, data, record):
@@ -79,33 +77,27 @@ def _facts(options, data, record):
     genes = f"all {data.n_genes}"
     if n_genes:
         genes = f"{n_genes}, chosen on the training cells of every fold"
-    facts = {
+    return {
         "cells": f"{data.n_cells}",
         "types": some([f"{name} ({size})" for name, size in sizes.items()], 8),
         "folds": f"{len(record.folds)}, {drawn}",
         "genes given to the models": genes,
+        "as read": " ".join(data.about["notes"]),
     }
-    if data.about["notes"]:
-        facts["as read"] = " ".join(data.about["notes"])
-    return facts
 
 
-def _outputs(record, data, ridge):
-    table = outputs_table(record, data, ridge)
+def _outputs(table):
+    """The table of outputs as shown, the best first."""
     table["better_than_chance"] = table["better_than_chance"].map({True: "yes", False: "no"})
     table = table.drop(columns="p").sort_values("test_r2", ascending=False, kind="stable")
-    table.columns = ["test R2", "permuted", "p, adjusted", "ridge", "better than chance"]
-    return "How well each output is predicted in held-out cells", table
+    columns = ["test R2", "permuted", "p, adjusted", "ridge", "better than chance"]
+    return table.set_axis(columns, axis=1)
 
 
-def _genes(records):
-    halves = records["halves_default"]
-    table = kept_genes_table(halves, records["fit_default_2d"].kept_genes)
+def _genes(table, interpretation):
+    """The table of kept genes as shown, the most frequent first, with their effects."""
     table = table.drop(columns="expected_false")
-    table = table.sort_values("frequency", ascending=False, kind="stable")
-    table = table.join(records["interpretation"].table[["output", "effect", "r2_drop"]])
-    table.columns = ["share of halves", "trust", "main output", "effect (SD)", "R2 lost without it"]
-    n = (table["trust"] == "trusted").sum()
-    trusted = f"{n} of {len(table)} are trusted, with at most one false selection expected."
-    note = f"{trust_sentence(halves) or trusted} {GAPS}"
-    return "Genes that the network keeps", table.rename_axis("gene"), note
+    table = table.sort_values("frequency", ascending=False, kind="stable").rename_axis("gene")
+    table = table.join(interpretation.table[["output", "effect", "r2_drop"]])
+    columns = ["share of halves", "trust", "main output", "effect (SD)", "R2 lost without it"]
+    return table.set_axis(columns, axis=1)
