@@ -1,7 +1,6 @@
 """Gene networks with a known truth: regulators and logic of every gene, and their simulation."""
 
 import itertools
-from collections import Counter
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -55,14 +54,14 @@ class Starts:
     def draw(self, n, rng):
         """Draw starting values of shape (n, genes), all in [0, 1]."""
         is_input = ~np.isnan(self.mean)
-        values = rng.beta(2, 2, (n, len(is_input))) + self.offset
-        values = np.clip(values, 0, 1)
+        values = np.clip(rng.beta(2, 2, (n, len(is_input))) + self.offset, 0, 1)
         mean = self.mean[is_input]
         sd = self.sd[is_input]
-        inputs = rng.normal(mean, sd, (n, len(mean)))
-        while ((inputs < 0) | (inputs > 1)).any():
-            again = rng.normal(mean, sd, inputs.shape)
-            inputs = np.where((inputs < 0) | (inputs > 1), again, inputs)
+        outside = np.ones((n, len(mean)), dtype=bool)
+        inputs = np.zeros(outside.shape)
+        while outside.any():
+            inputs = np.where(outside, rng.normal(mean, sd, outside.shape), inputs)
+            outside = (inputs < 0) | (inputs > 1)
         values[:, is_input] = inputs
         return values
 
@@ -104,11 +103,7 @@ class GeneNetwork:
         names = check_names(self.gene_names, "gene_names", "gene", len(self.gene_names))
         self._check_logic(names)
         self.gene_names = names
-        given = self.logic
-        self.logic = {}
-        for gene in names:
-            if gene in given:
-                self.logic[gene] = given[gene]
+        self.logic = {gene: self.logic[gene] for gene in names if gene in self.logic}
         self.is_input = ~np.isin(names, list(self.logic))
         if self.starts is None:
             self.starts = Starts.random(self.is_input, np.random.default_rng(0))
@@ -116,16 +111,14 @@ class GeneNetwork:
 
     def _check_logic(self, names):
         wrong = []
-        acting = Counter()
+        acting = set()
         for edge, gene in self.edges:
-            acting[edge.regulator, gene] += 1
             if not (0 < edge.ec50 < 1 and 0 < edge.exponent < np.inf):
                 wrong.append(edge)
-        for edge, times in acting.items():
-            if times > 1:
+            if (edge.regulator, gene) in acting:
                 wrong.append(f"{edge} twice")
-        mentioned = set(itertools.chain(*acting))
-        wrong += sorted(mentioned.difference(names))
+            acting.add((edge.regulator, gene))
+        wrong += sorted(set(itertools.chain(*acting)).difference(names))
         if wrong:
             text = "unknown genes, repeated edges, or EC50 or exponent out of range"
             raise ValueError(f"logic: {text}: {some(wrong)}")
@@ -313,9 +306,9 @@ class GeneNetwork:
             "n": int(n),
             "noise": float(noise),
             "random_state": int(random_state),
+            "times": times,
+            "network": self.sha256,
         }
-        made["times"] = times
-        made["network"] = self.sha256
         if kind != "logic":
             made["kind"] = kind
         name = f"simulated_{self.name}"
@@ -353,18 +346,16 @@ class GeneNetwork:
         check_number("share", share, float, 0, 1)
         check_number("random_state", random_state, int, 0)
         rng = np.random.default_rng(random_state)
-        truth = self.graph.to_numpy()
+        truth = self.graph.to_numpy(copy=True)
         edges = np.argwhere(truth)
-        between_genes = ~np.eye(len(truth), dtype=bool)
-        free = np.argwhere((truth == 0) & between_genes)
+        free = np.argwhere((truth == 0) & ~np.eye(len(truth), dtype=bool))
         n_moved = int(share * len(edges) + 1e-9)
         moved = rng.permutation(edges)[:n_moved]
         places = rng.permutation(free)[:n_moved]
-        prior = truth.copy()
-        prior[*moved.T] = 0
         signs = truth[*moved.T]
-        prior[*places.T] = signs[: len(places)]
-        return pd.DataFrame(prior, self.gene_names, self.gene_names)
+        truth[*moved.T] = 0
+        truth[*places.T] = signs[: len(places)]
+        return pd.DataFrame(truth, self.gene_names, self.gene_names)
 
 
 @lru_cache(maxsize=6)  # the same trajectories serve several noise levels
@@ -390,14 +381,10 @@ class _Rules:
         rng = np.random.default_rng(self.half.view(np.uint64))
         self.sizes = rng.uniform(0.5, 1.5, len(edges))
         self.offsets = rng.uniform(-0.5, 0.5, len(logic))
-        n_edges = list(map(len, of_genes))
-        self.rule = np.repeat(np.arange(len(logic)), n_edges)
+        self.rule = np.repeat(np.arange(len(logic)), list(map(len, of_genes)))
         positions = itertools.count()
         joins = []
-        tops = []
-        for rule in logic.values():
-            node, _ = _place(rule, positions, joins, len(edges))
-            tops.append(node)
+        tops = [_place(rule, positions, joins, len(edges))[0] for rule in logic.values()]
         self.tops = np.array(tops, dtype=int)
         self.n_nodes = len(edges) + len(joins)
         table = np.array(joins, dtype=int).reshape(-1, 5)

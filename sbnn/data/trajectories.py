@@ -77,7 +77,7 @@ class Samples:
             times.append(at[rows])
         values = np.stack(values)
         if self.gene_major:
-            values = values.transpose(0, 2, 1).copy().transpose(0, 2, 1)
+            values = values.swapaxes(1, 2).copy().swapaxes(1, 2)
         return values, np.stack(times)
 
 
@@ -119,7 +119,7 @@ def trajectories(values, times=None, gene_names=None, **about):
     times = _numbers(times, "times")
     if np.ndim(times[0]) == 0:  # the same for all samples
         times = [np.array(times)] * len(values)
-    lengths = [len(of_sample) for of_sample in times]
+    lengths = list(map(len, times))
     shapes = [block.shape for block in values]
     if shapes != [(length, *shapes[0][-1:]) for length in lengths]:
         got = f"{some(shapes)} for {some(lengths)} times"
@@ -137,10 +137,9 @@ def trajectories(values, times=None, gene_names=None, **about):
 
 def _of_long_table(table):
     """Split a table with the columns sample and time into labels, values and times of samples."""
-    missing = {"sample", "time"}.difference(table)
-    if missing:
-        text = f"no {some(missing)} among {some(table)}"
-        raise ValueError(f"values: expected columns sample, time and one per gene; {text}")
+    if not {"sample", "time"} <= {*table}:
+        expected = "columns sample, time and one per gene"
+        raise ValueError(f"values: expected {expected}, got {some(table)}")
     if table["sample"].isna().any():
         raise ValueError("values: the column sample has missing values")
     labels, values, times = [], [], []
@@ -218,8 +217,8 @@ def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
     if check_flag("scaled", scaled):
         largest = np.abs(np.concatenate(values)).max(axis=0)
         largest[largest == 0] = 1
-        start = np.concatenate(times).min()
-        span = np.concatenate(times).max() - start
+        start = min(map(np.min, times))
+        span = max(map(np.max, times)) - start
         values = [of_bins / largest for of_bins in values]
         times = [9 * (of_bins - start) / span for of_bins in times]
     return trajectories(values, times, expression.columns, **about)

@@ -60,232 +60,6 @@ def test_the_published_test_files_are_reproduced(real_file, n_genes, n_edges, n_
     assert network.is_input.sum() == n_inputs
 
 
-def test_edges_and_signs_are_those_of_the_logic():
-    assert SMALL.is_input.tolist() == [True, True, False, False]
-    edges = [(edge.regulator, gene) for edge, gene in SMALL.edges]
-    assert edges == [("A", "C"), ("B", "C"), ("A", "D"), ("C", "D")]
-    graph = [[0, 0, 1, 1], [0, 0, -1, 0], [0, 0, 0, 1], [0, 0, 0, 0]]
-    np.testing.assert_array_equal(SMALL.graph, graph)
-    assert SMALL.graph.index.tolist() == SMALL.graph.columns.tolist() == list("ABCD")
-
-
-@pytest.mark.parametrize("n_genes", [4, 25])
-def test_rates_follow_the_logic(n_genes):
-    network = SMALL if n_genes == 4 else GeneNetwork.random(n_genes, random_state=3)
-    states = np.random.default_rng(0).uniform(-0.3, 1.3, (n_genes, 3, 2))
-    rates = network.rates(states)
-    for place in np.ndindex(3, 2):
-        x = pd.Series(states[:, *place], network.gene_names)
-        expected = pd.Series(0.0, x.index)
-        for gene, rule in network.logic.items():
-            expected[gene] = level(rule, x) - x[gene]
-        np.testing.assert_allclose(rates[:, *place], expected, atol=1e-12)
-    one = network.rates(states[:, 0, 0])
-    np.testing.assert_array_equal(one, rates[:, 0, 0])
-
-
-def test_proteins_follow_their_genes_with_a_lag(network):
-    genes, proteins = np.random.default_rng(0).random((2, 60))
-    rates = network.rates(np.concatenate([genes, proteins]), "lag")
-    targets = network.rates(proteins) + proteins  # what the logic aims at
-    expected = targets - 1.4 * genes / (genes + 0.4)
-    regulated = ~network.is_input
-    np.testing.assert_allclose(rates[:60][regulated], expected[regulated])
-    assert not rates[:60][network.is_input].any()
-    np.testing.assert_allclose(rates[60:], (genes - proteins) / 1.5)
-
-
-def expit(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def test_laws_that_add_effects_follow_their_formulas():
-    network = GeneNetwork.random(25, random_state=3)
-    x = pd.Series(np.random.default_rng(0).uniform(-0.2, 1.2, 25), network.gene_names)
-    numbers = network._rules
-    offset_of = dict(zip(network.logic, numbers.offsets, strict=True))
-    sums = {kind: pd.Series(0.0, list(network.logic)) for kind in ("s", "h", "t", "size")}
-    for (edge, gene), size in zip(network.edges, numbers.sizes, strict=True):
-        here = max(x[edge.regulator], 0)
-        half = edge.ec50**edge.exponent
-        hill = here**edge.exponent / (half + here**edge.exponent) * (1 + half)
-        bound = (here / edge.ec50) ** (1.5 * edge.exponent)
-        helps = 8 * size if edge.activation else 0.05
-        sums["s"][gene] += (4 if edge.activation else -4) * size * (here - 0.5)
-        sums["h"][gene] += size * (hill if edge.activation else 1 - hill)
-        sums["t"][gene] += np.log((1 + helps * bound) / (1 + bound))
-        sums["size"][gene] += size
-    offsets = pd.Series(offset_of)
-    expected = {
-        "sigmoid": expit(offsets + sums["s"]),
-        "hill": sums["h"] / sums["size"],
-        "thermodynamic": 1 / (1 + 2 * np.exp(-offsets - sums["t"])),
-    }
-    for kind, targets in expected.items():
-        rates = network.rates(x.to_numpy(), kind)[~network.is_input]
-        np.testing.assert_allclose(rates, targets - x[targets.index])
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_regulators_and_signs_are_the_same_under_every_law(kind):
-    network = GeneNetwork.random(25, random_state=3)
-    n_values = 50 if kind == "lag" else 25
-    state = np.random.default_rng(0).uniform(0.2, 0.8, n_values)
-    slopes = []
-    for step in 1e-5 * np.eye(n_values):
-        change = network.rates(state + step, kind) - network.rates(state - step, kind)
-        slopes.append(change / 2e-5)
-    slopes = np.array(slopes)[-25:, :25]
-    if kind != "lag":
-        slopes += np.diag(~network.is_input)  # decay
-    slopes[np.abs(slopes) < 1e-6] = 0
-    np.testing.assert_array_equal(np.sign(slopes), network.graph)
-    data = network.simulate(5, 0.0, 1, kind=kind)
-    logic = network.simulate(5, 0.0, 1)
-    assert data.X.min() > -1e-6 and data.X.max() < 1.5
-    same = data.uns["sbnn"]["sha256"] == logic.uns["sbnn"]["sha256"]
-    assert same == (kind == "logic")
-
-
-def test_unknown_laws_and_states_are_refused(network):
-    for call in (network.rates, network.simulate):
-        with pytest.raises(ValueError, match="kind"):
-            call(2, kind="linear")
-    for kind in ("logic", "lag"):
-        with pytest.raises(ValueError, match="rates"):
-            network.rates([0.5] * 61, kind)
-
-
-@pytest.mark.parametrize("kind", ["logic", "lag"])
-def test_the_solution_is_that_of_another_solver(network, kind):
-    starts = np.random.default_rng(0).random((2, 60))
-    solved = network.solve(starts, TIMES, kind)
-    assert solved.shape == (2, 5, 60)
-    for start, path in zip(starts, solved, strict=True):
-        state = np.concatenate([start, start]) if kind == "lag" else start
-        other = solve_ivp(
-            lambda _, x: network.rates(x, kind),
-            (0, 9),
-            state,
-            "DOP853",
-            TIMES,
-            rtol=1e-11,
-            atol=1e-12,
-        )
-        np.testing.assert_allclose(path, other.y[:60].T, atol=1e-7)
-
-
-def test_starting_values_have_the_distribution_of_their_gene():
-    starts = Starts.of(np.array([True, False]), [0.9, 0.5], [0.3, 0.1], [0.0, 0.25])
-    np.testing.assert_array_equal(starts.mean, [0.9, np.nan])
-    np.testing.assert_array_equal(starts.sd, [0.3, np.nan])
-    np.testing.assert_array_equal(starts.offset, [np.nan, 0.25])
-    inputs, others = starts.draw(4000, np.random.default_rng(0)).T
-    assert inputs.min() > 0 and inputs.max() < 1
-    # normal, truncated to [0, 1], and Beta(2, 2) + 0.25, whose excess over 1 is cut off
-    assert inputs.mean() == pytest.approx(0.713, abs=0.02)
-    assert others.min() > 0.25 and others.max() == 1
-    assert others.mean() == pytest.approx(0.741, abs=0.01)
-
-
-def test_random_starting_values_fit_into_the_unit_interval():
-    is_input = np.arange(4000) < 2000
-    starts = Starts.random(is_input, np.random.default_rng(0))
-    mean = starts.mean[is_input]
-    sd = starts.sd[is_input]
-    offset = starts.offset[~is_input]
-    assert mean.mean() == pytest.approx(0.5, abs=0.01)
-    assert sd.min() >= 0.01 and (sd * 3 <= np.minimum(mean, 1 - mean)).all()
-    assert sd.mean() == pytest.approx(0.5 * 0.41 / 3, abs=0.005)
-    assert offset.min() == pytest.approx(-0.25, abs=0.005)
-    assert offset.max() == pytest.approx(0.25, abs=0.005)
-
-
-def test_noise_is_added_to_all_values_and_seeds_matter(network):
-    clean = network.simulate(30, 0, 5)
-    noisy = network.simulate(30, 0.05, 5)
-    other = network.simulate(30, 0, 6)
-    early = network.simulate(30, 0, 5, (0, 1))
-    assert early.obs["time"].unique().tolist() == [0, 1]
-    fingerprints = {made.uns["sbnn"]["sha256"] for made in (clean, noisy, other, early)}
-    assert len(fingerprints) == 4
-    np.testing.assert_array_equal(clean.X, network.simulate(30, 0, 5).X)
-    noise = values_of(noisy) - values_of(clean)
-    assert noise.shape == (30, 5, 60)
-    assert noise.std() == pytest.approx(0.05, rel=0.03)
-    assert noise[:, :, network.is_input].std() == pytest.approx(0.05, rel=0.05)
-    assert abs(noise.mean()) < 0.002
-    assert not np.allclose(noise[:, 0], noise[:, 1])
-    first = values_of(clean)[:, 0]
-    assert first.min() >= 0 and first.max() <= 1
-    assert np.abs(values_of(other)[:, 0] - first).max() > 0.1
-    assert clean.uns["sbnn"]["name"] == "simulated_random_60"
-
-
-def test_samples_start_like_others(network):
-    plain = GeneNetwork(network.gene_names, network.logic)
-    samples = network.simulate(60, 0, 1)
-    like = plain.starting_like(samples)
-    first = values_of(samples)[:, 0]
-    inputs = network.is_input
-    sd = np.maximum(first.std(axis=0, ddof=1), 0.01)
-    offset = (first.mean(axis=0) - 0.5).clip(-0.25, 0.25)
-    np.testing.assert_allclose(like.starts.mean[inputs], first.mean(axis=0)[inputs])
-    np.testing.assert_allclose(like.starts.sd[inputs], sd[inputs])
-    np.testing.assert_allclose(like.starts.offset[~inputs], offset[~inputs])
-    assert plain.starting_like(samples[:, ::-1]) == like  # genes go by name
-    with pytest.raises(KeyError):
-        plain.starting_like(samples[:, 1:])
-
-
-def test_networks_are_equal_if_names_logic_and_starts_are(network):
-    plain = GeneNetwork(network.gene_names, network.logic)
-    again = GeneNetwork(network.gene_names, network.logic, name="again")
-    assert plain == again and hash(plain) == hash(again)
-    assert plain != network  # with starting values of its own
-    assert plain != GeneNetwork([*network.gene_names, "one more"], network.logic)
-    assert plain != 3
-
-
-def test_random_networks_have_the_published_proportions():
-    network = GeneNetwork.random(1000, random_state=1)
-    assert network.gene_names[[0, 999]].tolist() == ["gene_000", "gene_999"]
-    assert network.is_input.tolist() == [True] * 200 + [False] * 800
-    edges = [edge for edge, _ in network.edges]
-    regulators = {int(edge.regulator[5:]) for edge in edges}
-    allowed = {*range(200), *range(200, 1000, 12)}
-    assert regulators <= allowed and max(regulators) > 200
-    assert not np.diag(network.graph).any()
-    assert len(edges) == pytest.approx(1600, rel=0.05)
-    assert np.mean([edge.activation for edge in edges]) == pytest.approx(0.68, abs=0.03)
-    ec50 = [edge.ec50 for edge in edges]
-    exponent = [edge.exponent for edge in edges]
-    assert min(ec50) >= 0.4 and max(ec50) <= 0.6 and np.ptp(ec50) > 0.19
-    assert min(exponent) >= 1.01 and max(exponent) <= 1.7 and np.ptp(exponent) > 0.6
-    joins = [type(rule) for rule in network.logic.values() if not isinstance(rule, Regulation)]
-    assert joins.count(And) == pytest.approx(len(joins) / 2, rel=0.15)
-    assert GeneNetwork.random(3).is_input.sum() == 1
-    assert GeneNetwork.random(60, 1) == GeneNetwork.random(60, 1) != GeneNetwork.random(60, 2)
-    with pytest.raises(ValueError, match="n_genes"):
-        GeneNetwork.random(2)
-
-
-def test_a_misplaced_prior_moves_edges_and_keeps_signs(network):
-    truth = network.graph.to_numpy()
-    # of 105 edges, less than 27 when rounded
-    prior = network.misplaced_prior(27 / 105, 2).to_numpy()
-    new = (prior != 0) & (truth == 0)
-    assert new.sum() == 27
-    assert np.count_nonzero(prior) == np.count_nonzero(truth)
-    assert (prior * truth >= 0).all()
-    assert (prior == -1).sum() == (truth == -1).sum()
-    assert not np.diag(prior).any()
-    assert not np.array_equal(prior, network.misplaced_prior(27 / 105, 3))
-    np.testing.assert_array_equal(network.misplaced_prior(0), truth)
-    n_wrong = [(SMALL.misplaced_prior(share) != SMALL.graph).sum().sum() for share in (0.24, 0.25)]
-    assert n_wrong == [0, 2]
-
-
 # --- text and tables
 
 TEXT_A = "1 * fAct(A, 0.5, 2)"
@@ -307,52 +81,39 @@ def test_rate_equations_are_parsed():
     assert parsed(nested) == And(Or(NOT_B, A), C)
 
 
-@pytest.mark.parametrize(
-    "logic",
-    [
+# --- priors and data sets
+
+
+def test_other_equations_are_refused():
+    logics = [
         f"2 * {TEXT_A}",
         f"{TEXT_A} / 2",
-        f"1 - {TEXT_A} * {TEXT_C}",
         f"1 - {TEXT_B}",
         f"2 - {TEXT_A}",
-        f"{TEXT_A} ** {TEXT_B}",
-        f"{TEXT_A} + {TEXT_B}",
-        f"{TEXT_A} + {TEXT_B} - {TEXT_A} * {TEXT_C}",
         "A",
-        "fAct(A, 0.5)",
-        "fAct(A, 0.5, -1.0)",
-        "f(A, 1, 2)",
+        "fAct(A, 1)",
         ")",
-    ],
-)
-def test_other_equations_are_refused(logic):
-    with pytest.raises(ValueError, match="rate equation of G"):
-        parsed(logic)
-
-
-def test_an_equation_of_another_gene_is_refused():
+    ]
+    logics += [f"{TEXT_A} + {TEXT_B}", f"{TEXT_A} + {TEXT_B} - {TEXT_A} * {TEXT_C}"]
+    for logic in logics:
+        with pytest.raises(ValueError, match="rate equation of G"):
+            parsed(logic)
     with pytest.raises(ValueError, match="rate equation of H"):
         parse_rate_equation(f"(({TEXT_A}) * 1 - 1 * G) / 1", "H")
 
 
-def test_tables_that_do_not_go_together_are_refused(tmp_path):
+def test_networks_are_read_from_tables(tmp_path):
     equations = tmp_path / "equations.csv"
     names = tmp_path / "names.csv"
     names.write_text("x\nA_input\nB\n")
-    equations.write_text('node,eqn\nB,"((fAct(A, 0.5, 2)) * 1 - 1 * B) / 1"\nA,input gene\n')
+    equations.write_text(f'node,eqn\nB,"(({TEXT_A}) * 1 - 1 * B) / 1"\nA,input gene\n')
     network = GeneNetwork.from_tables(equations, names, "mine")
     assert network.gene_names.tolist() == ["A", "B"]
     assert network.logic == {"B": A}
     assert network.name == "mine"
-    wrong = {
-        "'A'": "node,eqn\nC,input gene\nB,input gene\n",
-        "rate equation of B": "node,eqn\nA,input gene\nB,A + B\n",
-        "duplicate": "node,eqn\nA,input gene\nB,input gene\nB,input gene\n",
-        "equations: ": "node,equation\nA,input gene\n",
-    }
-    for message, text in wrong.items():
+    for text in ("node,eqn\nC,input gene\nB,input gene\n", "node,equation\nA,input gene\n"):
         equations.write_text(text)
-        with pytest.raises((KeyError, ValueError), match=message):
+        with pytest.raises((KeyError, ValueError), match="'A'|equations: "):
             GeneNetwork.from_tables(equations, names)
 
 
@@ -360,12 +121,10 @@ def test_tables_that_do_not_go_together_are_refused(tmp_path):
     ("rule", "named"),
     [
         (C, "C"),
-        (And(A, NOT_B), "B"),
         (And(A, Regulation("A", False, 0.4, 1.2)), "twice"),
         (Regulation("A", True, 1.0, 1.5), "ec50=1"),
         (Regulation("A", True, 0.0, 1.5), "ec50=0"),
         (Regulation("A", True, 0.5, 0.0), "exponent=0"),
-        (Regulation("A", True, 0.5, np.inf), "exponent=inf"),
         ("A", "A"),
     ],
 )
@@ -374,14 +133,174 @@ def test_wrong_logic_is_refused(rule, named):
         GeneNetwork(["A", "G"], {"G": rule})
 
 
-def test_repeated_names_are_refused():
-    with pytest.raises(ValueError, match="gene_names: .*'B'"):
-        GeneNetwork(["A", "B", "B"], {"B": A})
-    with pytest.raises(ValueError, match="logic: .*G"):
-        GeneNetwork(["A"], {"G": A})
+# --- rates and solutions
+
+
+def test_rates_follow_the_logic():
+    assert SMALL.is_input.tolist() == [True, True, False, False]
+    graph = [[0, 0, 1, 1], [0, 0, -1, 0], [0, 0, 0, 1], [0, 0, 0, 0]]
+    np.testing.assert_array_equal(SMALL.graph, graph)
+    for network in (SMALL, GeneNetwork.random(25, random_state=3)):
+        n_genes = len(network.gene_names)
+        states = np.random.default_rng(0).uniform(-0.3, 1.3, (n_genes, 2))
+        rates = network.rates(states)
+        for state, found in zip(states.T, rates.T, strict=True):
+            x = pd.Series(state, network.gene_names)
+            expected = pd.Series(0.0, x.index)
+            for gene, rule in network.logic.items():
+                expected[gene] = level(rule, x) - x[gene]
+            np.testing.assert_allclose(found, expected, atol=1e-12)
+            np.testing.assert_array_equal(network.rates(state), found)
+    for kind in ("logic", "lag", "linear"):
+        with pytest.raises(ValueError, match="kind|rates"):
+            network.rates([0.5] * 26, kind)
+
+
+def test_proteins_follow_their_genes_with_a_lag(network):
+    genes, proteins = np.random.default_rng(0).random((2, 60))
+    rates = network.rates(np.concatenate([genes, proteins]), "lag")
+    targets = network.rates(proteins) + proteins  # what the logic aims at
+    expected = np.where(network.is_input, 0, targets - 1.4 * genes / (genes + 0.4))
+    np.testing.assert_allclose(rates, np.concatenate([expected, (genes - proteins) / 1.5]))
+
+
+def expit(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def test_laws_that_add_effects_follow_their_formulas():
+    network = GeneNetwork.random(25, random_state=3)
+    x = pd.Series(np.random.default_rng(0).uniform(-0.2, 1.2, 25), network.gene_names)
+    sums = pd.DataFrame(0.0, list(network.logic), ["sigmoid", "hill", "binding", "size"])
+    for (edge, gene), size in zip(network.edges, network._rules.sizes, strict=True):
+        here = max(x[edge.regulator], 0)
+        half = edge.ec50**edge.exponent
+        hill = here**edge.exponent / (half + here**edge.exponent) * (1 + half)
+        bound = (here / edge.ec50) ** (1.5 * edge.exponent)
+        slope, helps = -4 * size, 0.05
+        if edge.activation:
+            slope, helps = 4 * size, 8 * size
+        else:
+            hill = 1 - hill
+        binding = np.log((1 + helps * bound) / (1 + bound))
+        sums.loc[gene] += [slope * (here - 0.5), size * hill, binding, size]
+    offsets = network._rules.offsets
+    expected = {
+        "sigmoid": expit(offsets + sums["sigmoid"]),
+        "hill": sums["hill"] / sums["size"],
+        "thermodynamic": expit(offsets + np.log(0.5) + sums["binding"]),
+    }
+    for kind, targets in expected.items():
+        rates = network.rates(x.to_numpy(), kind)[~network.is_input]
+        np.testing.assert_allclose(rates, targets - x[targets.index])
+
+
+@pytest.mark.parametrize("kind", ["logic", "lag"])
+def test_the_solution_is_that_of_another_solver(network, kind):
+    starts = np.random.default_rng(0).random((2, 60))
+    solved = network.solve(starts, TIMES, kind)
+    assert solved.shape == (2, 5, 60)
+    for start, path in zip(starts, solved, strict=True):
+        state = np.tile(start, 2 if kind == "lag" else 1)
+        precise = {"method": "DOP853", "rtol": 1e-11, "atol": 1e-12}
+        other = solve_ivp(
+            lambda _, x: network.rates(x, kind), (0, 9), state, t_eval=TIMES, **precise
+        )
+        np.testing.assert_allclose(path, other.y[:60].T, atol=1e-7)
+
+
+# --- what is drawn at random
+
+
+def test_starting_values_have_the_distribution_of_their_gene():
+    is_input = np.arange(4000) < 2000
+    random = Starts.random(is_input, np.random.default_rng(0))
+    mean, sd = random.mean[is_input], random.sd[is_input]
+    offset = random.offset[~is_input]
+    assert mean.mean() == pytest.approx(0.5, abs=0.01)
+    assert sd.min() >= 0.01 and (sd * 3 <= np.minimum(mean, 1 - mean)).all()
+    assert sd.mean() == pytest.approx(0.5 * 0.41 / 3, abs=0.005)
+    np.testing.assert_allclose([offset.min(), offset.max()], [-0.25, 0.25], atol=0.005)
+    starts = Starts.of(np.array([True, False]), [0.9, 0.5], [0.3, 0.1], [0.0, 0.25])
+    np.testing.assert_array_equal(starts.mean, [0.9, np.nan])
+    inputs, others = starts.draw(4000, np.random.default_rng(0)).T
+    assert inputs.min() > 0 and inputs.max() < 1
+    # normal, truncated to [0, 1], and Beta(2, 2) + 0.25, whose excess over 1 is cut off
+    assert inputs.mean() == pytest.approx(0.713, abs=0.02)
+    assert others.min() > 0.25 and others.max() == 1
+    assert others.mean() == pytest.approx(0.741, abs=0.01)
+
+
+def test_simulations_depend_on_all_parameters_and_noise_on_no_other(network):
+    clean = network.simulate(30, 0, 5)
+    np.testing.assert_array_equal(clean.X, network.simulate(30, 0, 5).X)
+    noisy = network.simulate(30, 0.05, 5)
+    others = [network.simulate(30, 0, 6), network.simulate(30, 0, 5, (0, 1))]
+    others += [network.simulate(30, 0, 5, kind=kind) for kind in KINDS[1:]]
+    assert others[1].obs["time"].unique().tolist() == [0, 1]
+    assert len({made.uns["sbnn"]["sha256"] for made in (clean, noisy, *others)}) == 8
+    noise = values_of(noisy) - values_of(clean)
+    assert noise.shape == (30, 5, 60)
+    assert noise.std() == pytest.approx(0.05, rel=0.03)
+    assert noise[:, :, network.is_input].std() == pytest.approx(0.05, rel=0.05)
+    assert not np.allclose(noise[:, 0], noise[:, 1])
+    first = values_of(clean)[:, 0]
+    assert np.abs(values_of(others[0])[:, 0] - first).max() > 0.1
+    assert clean.uns["sbnn"]["name"] == "simulated_random_60"
+
+
+def test_samples_start_like_others(network):
+    plain = GeneNetwork(network.gene_names, network.logic, name="again")
+    samples = network.simulate(60, 0, 1)
+    like = plain.starting_like(samples)
+    first = values_of(samples)[:, 0]
+    mean = first.mean(axis=0)
+    sd = np.maximum(first.std(axis=0, ddof=1), 0.01)
+    expected = Starts.of(network.is_input, mean, sd, (mean - 0.5).clip(-0.25, 0.25))
+    for name, values in vars(expected).items():
+        np.testing.assert_allclose(getattr(like.starts, name), values)
+    assert plain.starting_like(samples[:, ::-1]) == like  # genes go by name
+    assert hash(plain) == hash(GeneNetwork(network.gene_names, network.logic))
+    assert plain != network  # with starting values of its own
+    assert plain != GeneNetwork([*network.gene_names, "one more"], network.logic)
+
+
+def test_random_networks_have_the_published_proportions():
+    network = GeneNetwork.random(1000, random_state=1)
+    assert network.gene_names[[0, 999]].tolist() == ["gene_000", "gene_999"]
+    assert network.is_input.tolist() == [True] * 200 + [False] * 800
+    edges = [edge for edge, _ in network.edges]
+    table = pd.DataFrame(edges)
+    regulators = set(table["regulator"].str[5:].astype(int))
+    assert regulators <= {*range(200), *range(200, 1000, 12)} and max(regulators) > 200
+    assert not np.diag(network.graph).any()
+    assert len(edges) == pytest.approx(1600, rel=0.05)
+    assert table["activation"].mean() == pytest.approx(0.68, abs=0.03)
+    for name, low, high in (("ec50", 0.4, 0.6), ("exponent", 1.01, 1.7)):
+        np.testing.assert_allclose([table[name].min(), table[name].max()], [low, high], atol=0.01)
+    joins = [type(rule) for rule in network.logic.values() if not isinstance(rule, Regulation)]
+    assert joins.count(And) == pytest.approx(len(joins) / 2, rel=0.15)
+    assert GeneNetwork.random(3).is_input.sum() == 1
+    assert GeneNetwork.random(60, 1) == GeneNetwork.random(60, 1) != GeneNetwork.random(60, 2)
+    with pytest.raises(ValueError, match="n_genes"):
+        GeneNetwork.random(2)
 
 
 # --- priors and data sets
+
+
+def test_a_misplaced_prior_moves_edges_and_keeps_signs(network):
+    truth = network.graph.to_numpy()
+    # of 105 edges, less than 27 when rounded
+    prior = network.misplaced_prior(27 / 105, 2).to_numpy()
+    assert ((prior != 0) & (truth == 0)).sum() == 27
+    assert (prior * truth >= 0).all()
+    for sign in (-1, 1):
+        assert (prior == sign).sum() == (truth == sign).sum()
+    assert not np.diag(prior).any()
+    assert not np.array_equal(prior, network.misplaced_prior(27 / 105, 3))
+    n_wrong = [(SMALL.misplaced_prior(share) != SMALL.graph).sum().sum() for share in (0.24, 0.25)]
+    assert n_wrong == [0, 2]
 
 
 def test_priors_are_matched_by_name():
@@ -389,19 +308,11 @@ def test_priors_are_matched_by_name():
     np.testing.assert_array_equal(prior_matrix(prior, ["1", "b"]), [[-2, 0], [0, 2]])
     part = prior.loc[["b"], ["b"]]
     np.testing.assert_array_equal(prior_matrix(part, ["1", "b"]), [[0, 0], [0, 2]])
-    np.testing.assert_array_equal(prior_matrix([[1]], [3]), [[1]])
-    for wrong in (
-        np.zeros((3, 2)),
-        [["x", 0], [0, 0]],
-        prior.rename(index={"b": "z"}),
-        prior.rename(columns={"b": "z"}),
-        prior.rename(index={"b": 1}),
-        [[0, 0.3], [0, -1]],
-        [[0, np.nan], [0, 1]],
-        "prior",
-    ):
+    wrong = [np.zeros((3, 2)), [["x", 0], [0, 0]], [[0, 0.3], [0, -1]], [[0, np.nan], [0, 1]]]
+    wrong += [prior.rename(index={"b": "z"}), prior.rename(columns={"b": 1})]
+    for given in wrong:
         with pytest.raises(ValueError, match="prior: "):
-            prior_matrix(wrong, ["1", "b"])
+            prior_matrix(given, ["1", "b"])
 
 
 def test_a_data_set_keeps_its_parts():
@@ -413,11 +324,9 @@ def test_a_data_set_keeps_its_parts():
     data = gene_dynamics(train, test, prior, truth, name="mine")
     assert data.obs["sample"].tolist() == ["train_0"] * 2 + ["train_1"] * 2 + ["test_0"] * 2
     assert data.obs["split"].tolist() == ["train"] * 4 + ["test"] * 2
-    assert data.obs_names.is_unique
     np.testing.assert_array_equal(data.X[:4], train.X)
     np.testing.assert_array_equal(prior_of(data).loc["a"], [-2, 0])
-    assert truth_of(data).index.tolist() == ["b"]
-    np.testing.assert_array_equal(truth_of(data), [[0, 1]])
+    pd.testing.assert_frame_equal(truth_of(data), truth, check_dtype=False, check_names=False)
     without = gene_dynamics(train, test, prior)
     assert truth_of(without) is None
     others = [
@@ -426,19 +335,17 @@ def test_a_data_set_keeps_its_parts():
         gene_dynamics(train, test, prior, 1 - truth),
         gene_dynamics(train, test, prior, truth.rename(index={"b": "a"})),
     ]
-    fingerprints = {made.uns["sbnn"]["sha256"] for made in (data, without, *others)}
-    assert len(fingerprints) == 6
+    assert len({made.uns["sbnn"]["sha256"] for made in (data, without, *others)}) == 6
 
 
 def test_simulated_data_sets_have_noise_in_the_training_samples_only():
     network = GeneNetwork.random(31, random_state=1)
     data = simulate_network(31, 4, 0.2, n_test=2, random_state=1)
-    assert data.obs["split"].value_counts().to_dict() == {"train": 20, "test": 10}
+    assert data.obs["split"].tolist() == ["train"] * 20 + ["test"] * 10
     np.testing.assert_array_equal(truth_of(data), network.graph)
     assert (prior_of(data) != network.graph).sum().sum() == 2 * int(0.05 * len(network.edges))
     inputs = values_of(data)[:, :, network.is_input]
     assert (inputs[4:] == inputs[4:, :1]).all()
-    assert (inputs[:4] - inputs[:4, :1]).std() > 0.1
     np.testing.assert_array_equal(data.X[:20], network.simulate(4, 0.2, 1).X)
     for name, value in {"wrong": 2, "n_samples": 0, "n_test": 0}.items():
         with pytest.raises(ValueError, match=name):

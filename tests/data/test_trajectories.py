@@ -32,7 +32,6 @@ def test_what_is_given_is_kept(values):
     assert data.obs["sample"].tolist() == [*"000111222333"]
     assert data.obs_names.tolist()[2:5] == ["0_2", "1_0", "1_1"]
     assert data.uns["sbnn"]["name"] == "mine"
-    assert as_trajectories(arrays) is arrays
 
 
 def test_samples_keep_the_order_in_which_they_appear(values):
@@ -41,69 +40,55 @@ def test_samples_keep_the_order_in_which_they_appear(values):
     mixed.uns["sbnn"]["gene_major"] = True
     arrays = as_trajectories(mixed)
     np.testing.assert_array_equal(arrays.values, values[[1, 0]])
-    assert arrays.gene_names.tolist() == ["gene_0", "gene_1"]
     assert arrays.gene_major
 
 
 def test_a_long_table_is_read_in_the_order_of_its_samples(table):
-    data = trajectories(table.iloc[:5])
-    arrays = as_trajectories(data)
-    assert data.obs["sample"].tolist() == ["y"] * 3 + ["x"] * 2
+    arrays = as_trajectories(trajectories(table.iloc[:5]))
     assert [times.tolist() for times in arrays.times] == [TIMES, TIMES[:2]]
     np.testing.assert_array_equal(arrays.values[0], table[["A", "B"]].iloc[[0, 2, 4]])
     assert arrays.gene_names.tolist() == ["A", "B"]
-    assert trajectories(table, None, ["C", "D"]).var_names.tolist() == ["C", "D"]
+    renamed = trajectories(table, None, ["C", "D"])
+    assert renamed.obs["sample"].tolist() == ["y"] * 3 + ["x"] * 3
+    assert renamed.var_names.tolist() == ["C", "D"]
 
 
 @pytest.mark.parametrize(
-    ("row", "column", "value", "named"),
+    ("column", "value", "named"),
     [
-        (4, "B", np.nan, "'y_2' in column 'B'"),
-        (4, "B", "high", "high"),
-        (4, "time", 0, "sample y"),
-        (4, "sample", None, "sample"),
-        (4, "sample", "z", "sample z"),
+        ("B", np.nan, "'y_2' in column 'B'"),
+        ("B", "high", "high"),
+        ("time", 0, "sample y"),
+        ("sample", None, "sample"),
+        ("sample", "z", "sample z"),
     ],
 )
-def test_a_wrong_value_in_a_long_table_is_named(table, row, column, value, named):
+def test_a_wrong_value_in_a_long_table_is_named(table, column, value, named):
     table = table.astype(object)
-    table.loc[row, column] = value
+    table.loc[4, column] = value
     with pytest.raises(ValueError, match=named):
         trajectories(table)
 
 
 def test_the_fingerprint_is_of_values_times_and_names(values):
-    def sha256(*given, **about):
-        return trajectories(*given, **about).uns["sbnn"]["sha256"]
+    def about(*given, **named):
+        return trajectories(*given, **named).uns["sbnn"]
 
-    known = sha256(values, TIMES, ["A", "B"])
-    assert known == sha256(values, [TIMES] * 4, ["A", "B"], name="other")
-    ragged = [*values[:3], values[3, :2]]
-    their_times = [TIMES] * 3 + [TIMES[:2]]
+    known = about(values, [TIMES] * 4, ["A", "B"], name="other")["sha256"]
+    ragged = [*values[:3], values[3, :2]], [TIMES] * 3 + [TIMES[:2]]
     others = [
-        sha256(values, TIMES),
-        sha256(values, [0, 1, 4], ["A", "B"]),
-        sha256(values + 0.1, TIMES, ["A", "B"]),
-        sha256(ragged, their_times),
-        sha256(ragged[::-1], their_times[::-1]),
+        about(values, TIMES),
+        about(values, [0, 1, 4], ["A", "B"]),
+        about(values + 0.1, TIMES, ["A", "B"]),
+        about(*ragged),
+        about(ragged[0][::-1], ragged[1][::-1]),
     ]
-    assert len({known, *others}) == 6
-    given = trajectories(values, TIMES, ["A", "B"], sha256="12").uns["sbnn"]
+    assert len({known, *[other["sha256"] for other in others]}) == 6
+    given = about(values, TIMES, ["A", "B"], sha256="12")
     assert given["sha256"] == "12" and given["content_sha256"] == known
 
 
-@pytest.mark.parametrize(
-    "times",
-    [
-        [0, 2, 1],
-        [[0, 1, 2]] * 3 + [[0, 2, 2]],
-        [0, 1],
-        [0, 1, np.nan],
-        [[0, 1, 2]] * 3,
-        None,
-        "abc",
-    ],
-)
+@pytest.mark.parametrize("times", [[0, 2, 1], [0, 1], [0, 1, np.nan], [[0, 1, 2]] * 3, None])
 def test_times_must_fit_and_increase(values, times):
     with pytest.raises(ValueError, match="times"):
         trajectories(values, times)
@@ -120,9 +105,8 @@ def test_wrong_values_names_and_objects_are_refused(values):
         trajectories(values[:, :1], [0])
     with pytest.raises(ValueError, match="gene_names: .*A"):
         trajectories(values, TIMES, ["A", "A"])
-    empty = trajectories(values, TIMES)
-    empty.X = None
-    for wrong in (values, ad.AnnData(values[0]), empty, empty[:0]):
+    empty = trajectories(values, TIMES)[:0]
+    for wrong in (values, ad.AnnData(values[0]), empty):
         with pytest.raises(TypeError, match="trajectories: .* sample, time"):
             as_trajectories(wrong)
 
@@ -151,9 +135,9 @@ def test_pieces_share_a_time_point_and_join_again(samples):
     assert pieces.whole == (0, 0, 1)
     assert [len(times) for times in samples.pieces(3).times] == [4, 2]
     joined = pieces.joined()
-    for name in ("values", "times"):
-        for one, other in zip(getattr(joined, name), getattr(samples, name), strict=True):
-            np.testing.assert_array_equal(one, other)
+    for sample in (0, 1):
+        np.testing.assert_array_equal(joined.values[sample], samples.values[sample])
+        np.testing.assert_array_equal(joined.times[sample], samples.times[sample])
     assert joined.whole == ()
     assert samples.joined() is samples
 
@@ -226,7 +210,6 @@ def test_genes_and_times_are_scaled_over_all_trajectories(tmp_path):
         (CELLS, PSEUDOTIME.assign(one=5), 5, "pseudotime: .*'one'"),
         (CELLS, PSEUDOTIME, 1, "n_bins"),
         (CELLS.assign(a="x"), PSEUDOTIME, 5, "expression: .*x"),
-        (CELLS, PSEUDOTIME.assign(one="x"), 5, "pseudotime: .*x"),
     ],
 )
 def test_wrong_pseudotimes_are_refused(cells, times, n_bins, named):
