@@ -83,7 +83,7 @@ class DynamicsRegressor(BaseEstimator):
             raise ValueError("trajectories: expected the genes of training, in the same order")
         later = np.concatenate([values[1:] for values in samples.values])
         variance = ((later - self._training_mean) ** 2).mean()
-        return 1 - path_errors(self, samples)["mse_rollout"] / float(variance)
+        return float(1 - path_errors(self, samples)["mse_rollout"] / variance)
 
     def _check_samples(self, samples):
         """Store the genes of `Samples` and warn about genes that never change."""

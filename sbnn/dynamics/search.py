@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sbnn.dynamics.beliefs import MOST, first_beliefs, kinds_of_edges, learned_beliefs
+from sbnn.dynamics.beliefs import MOST, SLOPE, first_beliefs, kinds_of_edges, learned_beliefs
 from sbnn.dynamics.paths import LEAST_NOISE, N_BETWEEN, Clock, relaxation
 from sbnn.dynamics.regulation import RegulatedNetwork, Target, logistic
 
@@ -201,8 +201,8 @@ class Search:
         """Slopes of the rates of change at mean expression, [regulator, target]."""
         scores = np.zeros(self.prior.shape)
         for gene, fit in self.fits.items():
-            slopes, _, _ = fit.parts()
-            scores[list(fit.regulators), gene] = fit.weights[slopes] * self.rates[gene]
+            slopes = fit.weights[fit.kinds == SLOPE]
+            scores[list(fit.regulators), gene] = slopes * self.rates[gene]
         return scores / self.clock.unit
 
     def prior_probabilities(self):
