@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-import torch
+
 from sklearn.base import clone
 
 from sbnn.dynamics.baselines import BASELINES
@@ -26,8 +26,7 @@ def followed(network, start, times):
     Proteins start at the values of their genes.
     """
     n_copies = 2 if network.lag else 1
-    values = follow(network, torch.tensor(np.tile(start, n_copies)), torch.tensor(times))
-    return values[:, :, : start.shape[1]].numpy()
+    return follow(network, np.tile(start, n_copies), times)[:, :, : start.shape[1]]
 
 
 def folds_of(n):

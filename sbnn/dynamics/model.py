@@ -1,7 +1,6 @@
 """PHOENIX as a scikit-learn-style estimator of a sparse regulatory network."""
 
 import copy
-from dataclasses import replace
 from numbers import Real
 
 import numpy as np
@@ -61,8 +60,7 @@ class DynamicsRegressor(BaseEstimator):
 
     def _follow(self, start, times):
         """Trajectories predicted by the network, an array of shape (samples, times, genes)."""
-        network = copy.deepcopy(self.network_).double()
-        return follow(network, torch.from_numpy(start), torch.from_numpy(times)).numpy()
+        return follow(copy.deepcopy(self.network_).double(), start, times)
 
     def score(self, trajectories):
         """R2 of trajectories predicted from their first values, over all later times and all genes.
@@ -270,8 +268,6 @@ class PhoenixRegressor(DynamicsRegressor):
                 network = Phoenix(*shape, generator)
             else:
                 network = GatedPhoenix(*shape, recipe.drop_rates, generator)
-                if recipe.penalty is not None:
-                    penalty = replace(penalty, weight=recipe.penalty)
             if self.pruning in INFLUENCE:
                 pruner = Pruner(network, influence, prior, generator)
             training = Training(network, samples, parts, recipe, generator, prior, pruner, penalty)

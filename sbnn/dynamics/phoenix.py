@@ -7,8 +7,7 @@ continuous-depth neural networks", NeurIPS 2022, arXiv 2210.14672.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+
 
 import torch
 from torch import nn
@@ -107,9 +106,7 @@ class GatedPhoenix(Phoenix):
 
     def layers(self):
         """Weights multiplied by their gates."""
-        if self.training:
-            return self._drawn
-        return self._settled_layers()
+        return self._drawn if self.training else self._settled_layers()
 
     def draw(self, generator):
         """Draw all gates again; all samples in a batch share the same gates."""
@@ -199,24 +196,12 @@ def open_and_sizes(network):
     return open_paths(network) + 10 * path_sizes(network)
 
 
-@dataclass(frozen=True)
-class Penalty:
-    """A penalty in the loss: `weight` times `size` of a `GatedPhoenix`."""
-
-    size: Callable
-    weight: float
-
-    def __call__(self, network):
-        """Value of the penalty."""
-        return self.weight * self.size(network)
-
-
-#: Pruning method of a `GatedPhoenix` -> its penalty. We chose the weight of the L0 penalty
-#: ourselves, because the code of the published comparison adds no L0 penalty. That code also uses
-#: Kaiming initialisation, and it counts the open paths for sampled gates instead of computing their
-#: expected number.
+#: Pruning method of a `GatedPhoenix` -> what its penalty grows with, and the weight of the penalty.
+#: We chose the weight of the L0 penalty ourselves, because the code of the published comparison
+#: adds no L0 penalty. That code also uses Kaiming initialisation, and it counts the open paths for
+#: sampled gates instead of computing their expected number.
 PENALTIES = {
-    "l0": Penalty(open_weights, 1e-2),
-    "c_node": Penalty(path_sizes, 1e-3),
-    "path_reg": Penalty(open_and_sizes, 1e-4),
+    "l0": (open_weights, 1e-2),
+    "c_node": (path_sizes, 1e-3),
+    "path_reg": (open_and_sizes, 1e-4),
 }

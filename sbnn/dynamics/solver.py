@@ -59,17 +59,19 @@ def advance_exactly(model, x, length, tolerance):
 
 
 def follow(model, start, times, tolerance=1e-6):
-    """Trajectories, of shape (samples, times, genes), from a start, at times (samples, times)."""
-    path = [start]
-    for length in times.diff(dim=1).T:
-        end = advance_exactly(model, path[-1], length[:, None], tolerance)
-        path.append(end)
+    """Trajectories (samples, times, genes) from a start (samples, genes); times (samples, times).
+
+    All are arrays of numpy.
+    """
+    path = [torch.tensor(start)]
+    for length in torch.tensor(times).diff(dim=1).T:
+        path.append(advance_exactly(model, path[-1], length[:, None], tolerance))
     values = torch.stack(path, dim=1)
-    lost = ~values.isfinite().all(dim=2)
-    if lost.any():
-        sample, time = lost.nonzero()[0].tolist()
+    lost = (~values.isfinite()).nonzero().tolist()
+    if lost:
+        sample, time, _ = lost[0]
         raise DivergenceError(
             f"the trajectory of sample {sample} diverges before time {times[sample, time]:g}; "
             "its start may be too far from the training data"
         )
-    return values
+    return values.numpy()

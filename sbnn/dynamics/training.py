@@ -149,7 +149,8 @@ class Intervals:
 class Training:
     """Training of a network on some samples and validation on others, given by `parts`.
 
-    If there are no validation samples, the training loss is monitored.
+    If there are no validation samples, the training loss is monitored. `penalty` is one of
+    `PENALTIES` of `sbnn.dynamics.phoenix`: a function of the network, and its usual weight.
     """
 
     def __init__(
@@ -159,12 +160,20 @@ class Training:
         self.recipe = recipe
         self.generator = generator
         self.pruner = pruner
-        self.penalty = penalty
+        self.gated = penalty is not None
+        if self.gated:
+            self.size, self.weight = penalty
+            if recipe.penalty is not None:
+                self.weight = recipe.penalty
         self.train, self.validation = [Intervals(samples, part) for part in parts]
         self.history = []
         if recipe.data_weight < 1:
             self.points = torch.rand((recipe.n_prior_points, len(prior)), generator=generator) - 0.5
             self.expected = self.points @ prior.float()
+
+    def penalty(self):
+        """Penalty on the weights and gates of a `GatedPhoenix`."""
+        return self.weight * self.size(self.network)
 
     def prior_loss(self):
         """Distance of the targets J from the prior P: mean of ``(J(z) - z P)^2``.
@@ -232,8 +241,8 @@ class Training:
                 monitored = self.validation.loss(network, self.recipe.n_steps).item()
                 entry["validation_loss"] = monitored
             entry["sparsity"] = network.sparsity()
-            if self.penalty is not None:
-                entry["penalty"] = self.penalty(network).item()
+            if self.gated:
+                entry["penalty"] = self.penalty().item()
                 monitored += entry["penalty"]
         self.history.append(entry)
         if not math.isfinite(loss + monitored):
@@ -259,8 +268,8 @@ class Training:
             losses.append(loss.item() * share.item())
             if weight < 1:
                 loss = weight * loss + (1 - weight) * self.prior_loss()
-            if self.penalty is not None:
-                loss = loss + self.penalty(self.network)
+            if self.gated:
+                loss = loss + self.penalty()
             loss.backward()
             optimizer.step()
             if self.pruner is not None:
