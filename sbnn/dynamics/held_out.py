@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-
 from sklearn.base import clone
 
 from sbnn.dynamics.baselines import BASELINES

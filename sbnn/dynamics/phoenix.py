@@ -8,7 +8,6 @@ continuous-depth neural networks", NeurIPS 2022, arXiv 2210.14672.
 
 import math
 
-
 import torch
 from torch import nn
 

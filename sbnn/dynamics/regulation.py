@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-
 import numpy as np
 import torch
 from scipy.linalg import cho_factor, cho_solve

@@ -176,9 +176,7 @@ class Search:
         beyond = BEYOND * (highest - lowest)
         unit = self.clock.unit
         bounds = lowest - beyond, highest + beyond
-        return RegulatedNetwork(
-            self.rates / unit, self.means, *bounds, self.fits, self.lag * unit
-        )
+        return RegulatedNetwork(self.rates / unit, self.means, *bounds, self.fits, self.lag * unit)
 
     def scores(self):
         """Slopes of the rates of change at mean expression, [regulator, target]."""

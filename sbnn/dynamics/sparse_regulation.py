@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from sbnn.data.trajectories import as_trajectories, prior_matrix
+from sbnn.data.trajectories import as_trajectories
 from sbnn.determinism import reproducible
 from sbnn.dynamics.held_out import PIECE, SIMPLE, compared, followed, held_out_residuals
 from sbnn.dynamics.model import DynamicsRegressor

@@ -59,7 +59,9 @@ def test_moments_of_effects_are_learned_for_their_number_of_regulators(rng):
     assert many.effect_mean[MOST] != approx(first.effect_mean[MOST])
 
 
-@pytest.mark.parametrize(("kind", "edges", "pairs"), [(0, 7.5, 5e4 + 28), (3, 8.6, 30), (1, 0.5, 5e4)])
+@pytest.mark.parametrize(
+    ("kind", "edges", "pairs"), [(0, 7.5, 5e4 + 28), (3, 8.6, 30), (1, 0.5, 5e4)]
+)
 def test_odds_are_shares_of_edges_of_each_kind(rng, kind, edges, pairs):
     _, found = learned(rng)
     assert found.log_odds[kind] == approx(np.log(edges / (pairs - edges)))
