@@ -170,12 +170,11 @@ def strongest(edge_scores, data):
 
     It also contains whether each edge is in the prior and in the truth.
     """
-    named = edge_scores.rename_axis(index="regulator", columns="target")
-    table = named.stack().rename("score").reset_index()
+    table = edge_scores.stack().rename_axis(["regulator", "target"]).reset_index(name="score")
     table["in_prior"] = data.varp["prior"].ravel() != 0
     if "truth" in data.varp:
         truth = data.varp["truth"].ravel()  # NaN for genes without a known truth
         table["true"] = np.where(np.isnan(truth), np.nan, truth != 0)
-    found = table[table["score"] != 0]
-    found = found.sort_values("score", key=np.abs, ascending=False, kind="stable")
-    return found[:STRONGEST].reset_index(drop=True)
+    table = table[table["score"] != 0]
+    order = {"key": np.abs, "ascending": False, "kind": "stable"}
+    return table.sort_values("score", ignore_index=True, **order)[:STRONGEST]

@@ -10,7 +10,7 @@ from sbnn.data.gene_dynamics import gene_dynamics
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.table_files import read_file
 from sbnn.data.readers.tables import as_numbers, read_table
-from sbnn.data.trajectories import as_trajectories, prior_matrix, read_pseudotime, trajectories
+from sbnn.data.trajectories import prior_matrix, read_pseudotime, trajectories
 from sbnn.dynamics import figures, report
 from sbnn.dynamics.baselines import BASELINES
 from sbnn.dynamics.evaluation import evaluate
@@ -124,7 +124,7 @@ def study(data, prior, out, n_passes=5):
 
 def held_out_rows(data):
     """Mask of the last fifth of the samples (of the length of the last) or of a single sample."""
-    lengths = np.array([len(times) for times in as_trajectories(data).times])
+    lengths = data.obs.groupby("sample", sort=False).size().to_numpy()
     n = len(lengths)
     if n == 1:
         return np.arange(data.n_obs) >= min(data.n_obs * (1 - HELD_OUT), data.n_obs - 2)
@@ -142,5 +142,4 @@ def edges_table(model, prior):
     edges = pd.DataFrame(columns).rename_axis(["regulator", "target"])
     edges = edges[(edges["probability"] >= LEAST) | (edges["prior"] != 0)]
     order = ["probability", "score"]
-    edges = edges.sort_values(order, key=np.abs, ascending=False, kind="stable")
-    return edges.reset_index()
+    return edges.sort_values(order, key=np.abs, ascending=False, kind="stable").reset_index()

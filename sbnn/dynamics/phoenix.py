@@ -83,8 +83,8 @@ class Phoenix(nn.Module):
         alive = (self.multiplier > 0)[:, None]
         sum_in, product_in, sum_out, product_out = self.layers()
         layers = [sum_in, product_in, sum_out * alive, product_out * alive]
-        nonzero = sum(layer.count_nonzero().item() for layer in layers)
-        return 1 - nonzero / sum(layer.numel() for layer in layers)
+        nonzero = torch.cat([layer.ravel() != 0 for layer in layers])
+        return 1 - nonzero.double().mean().item()
 
 
 class GatedPhoenix(Phoenix):
@@ -105,32 +105,27 @@ class GatedPhoenix(Phoenix):
 
     def layers(self):
         """Weights multiplied by their gates."""
-        return self._drawn if self.training else self._settled_layers()
+        return self._drawn if self.training else self._gated(settled_gates)
 
     def draw(self, generator):
         """Draw all gates again; all samples in a batch share the same gates."""
-        gates = {}
         # Gates are drawn in the order of the ParameterDict, which sorts the names.
-        for name, location in self.locations.items():
-            uniform = torch.rand(len(location), generator=generator)
-            gates[name] = hard_concrete(uniform, location)
-        self._drawn = self._gated(gates)
+        self._drawn = self._gated(
+            lambda location: hard_concrete(torch.rand(len(location), generator=generator), location)
+        )
 
     @torch.no_grad()
     def settled(self):
         """The same network without gates; columns of weights with closed gates are exactly 0."""
         plain = Phoenix(len(self.multiplier), len(self.sum_bias))
         plain.load_state_dict(self.state_dict(), strict=False)
-        for layer, gated in zip(plain.layers(), self._settled_layers(), strict=True):
+        for layer, gated in zip(plain.layers(), self._gated(settled_gates), strict=True):
             layer.copy_(gated)
         return plain
 
-    def _settled_layers(self):
-        gates = {name: settled_gates(location) for name, location in self.locations.items()}
-        return self._gated(gates)
-
-    def _gated(self, gates):
-        """Weights in the order of `LAYERS`, multiplied by gates, given by name."""
+    def _gated(self, gates_of):
+        """Weights in the order of `LAYERS`, multiplied by gates, a function of locations."""
+        gates = {name: gates_of(location) for name, location in self.locations.items()}
         return tuple(getattr(self, name) * gates[name] for name in self.LAYERS)
 
 

@@ -40,8 +40,8 @@ class Fit:
     ``signs`` are the expected signs of the effects, 1 or -1; ``log_evidence`` is the log evidence
     after integration over all weights; ``weights`` are the constant, the slopes, and the
     coefficients of products in the order of `products_of`; ``features`` has the shape
-    (observations, weights); ``precision`` is the Cholesky factor of the precision matrix of the
-    weights.
+    (observations, weights); ``residuals`` has the shape (observations,); ``precision`` is the
+    Cholesky factor of the precision matrix of the weights.
     """
 
     regulators: tuple
@@ -49,6 +49,7 @@ class Fit:
     log_evidence: float
     weights: np.ndarray
     features: np.ndarray
+    residuals: np.ndarray
     precision: tuple
 
     @property
@@ -190,7 +191,7 @@ class Target:
         square = features.T @ features + 1e-6 * np.eye(len(fit.weights))
         projection = np.linalg.solve(square, features.T @ self.linear)
         rest = self.linear - features @ projection
-        along = rest.T @ (self.values - features @ fit.weights)
+        along = rest.T @ fit.residuals
         expected = np.where(along < 0, -1.0, 1.0)
         self.signs[self._open] = expected[self._open]
         size = (rest**2).sum(axis=0) + (self.noise / _SCREENING_SD) ** 2
@@ -213,7 +214,8 @@ class Target:
         log_evidence -= np.log(sd).sum()
         log_evidence -= len(rest) * np.log(2 * np.pi * variance) / 2
         weights = mean + change
-        return Fit(tuple(regulators), signs, float(log_evidence), weights, features, factor)
+        residuals = self.values - features @ weights
+        return Fit(tuple(regulators), signs, log_evidence, weights, features, residuals, factor)
 
     def _expected(self, signs):
         """Prior mean and SD of the weights of regulators with these signs."""

@@ -142,7 +142,7 @@ class Search:
         along = gaps.sum(axis=1)  # (samples, still)
         for gene, fit in self.fits.items():
             regulators = list(fit.regulators)
-            chosen = np.isin(regulators, still)
+            chosen = ~self.changing[regulators]
             if not chosen.any():
                 continue
             places = np.searchsorted(still, np.compress(chosen, regulators))
@@ -150,7 +150,7 @@ class Search:
             # (samples, times - 1, chosen)
             moved = self.clock.later_memory(self.rates[gene]) @ slopes
             square[:, places[:, None], places] += moved.transpose(0, 2, 1) @ moved
-            errors = self._errors(gene).reshape(*moved.shape[:2], 1)
+            errors = fit.residuals.reshape(*moved.shape[:2], 1)
             along[:, places] += (moved * errors).sum(axis=1)
         change = np.linalg.solve(square, along[..., None])
         self.paths[:, :, still] += change[:, None, :, 0]
@@ -232,7 +232,9 @@ class Search:
     def _target(self, gene, rate, regulators, signs):
         """`Target` of a gene, given the signs of all edges and the regulators that may be used."""
         memory = self.clock.later_memory(rate)
-        values = self._acquired(gene, rate).ravel()
+        remaining = self.clock.left(rate)[:, self.clock.observed[1:]] * self.paths[:, :1, gene]
+        acquired = (self.values[:, 1:, gene] - remaining) * self.seen[:, 1:]
+        values = acquired.ravel()
         past = memory @ self._deviations[:, :, regulators]  # (samples, times - 1, regulators)
         linear = np.zeros((len(values), len(self.prior)))
         linear[:, regulators] = past.reshape(len(values), -1)
@@ -244,19 +246,4 @@ class Search:
 
     def _residuals(self):
         """Residuals of the genes that change, of shape (genes, observations)."""
-        return np.array([self._errors(gene) for gene in self.fits])
-
-    def _errors(self, gene):
-        """Residuals of the values after the first time, an array of shape (observations,)."""
-        fit = self.fits[gene]
-        values = self._acquired(gene, self.rates[gene])
-        return values.ravel() - fit.features @ fit.weights
-
-    def _acquired(self, gene, rate):
-        """Values after the first time, minus what remains of the first, (samples, times - 1).
-
-        Values after the end of a sample are 0.
-        """
-        left = self.clock.left(rate)[:, self.clock.observed[1:]]
-        remaining = left * self.paths[:, :1, gene]
-        return (self.values[:, 1:, gene] - remaining) * self.seen[:, 1:]
+        return np.array([fit.residuals for fit in self.fits.values()])

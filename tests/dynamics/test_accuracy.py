@@ -2,8 +2,6 @@
 
 import numpy as np
 import pandas as pd
-import pytest
-from numpy.testing import assert_array_equal
 from pytest import approx
 
 from sbnn.data.trajectories import as_trajectories, trajectories

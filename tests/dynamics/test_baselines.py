@@ -79,7 +79,9 @@ def test_linear_maps_are_least_squares_around_the_mean(fitted, centred):
     assert_allclose(path[:, 2], mean + (START - mean) @ weights @ weights)
 
 
-def test_slopes_of_genes_are_shrunk_to_the_common_one_and_ridge_takes_the_rest(rng, fitted, centred):
+def test_slopes_of_genes_are_shrunk_to_the_common_one_and_ridge_takes_the_rest(
+    rng, fitted, centred
+):
     before = rng.standard_normal((40, 3))
     after = before * [0.1, 0.5, 0.9] + rng.standard_normal((40, 3))
     squares = (before**2).sum(axis=0)

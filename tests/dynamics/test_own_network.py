@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
-from pytest import approx
 
 from sbnn import cli
 from sbnn.data.preprocessing import log2p1, normalize_library_size

@@ -125,7 +125,8 @@ def test_levels_have_the_least_squares_of_own_values_and_those_of_targets(search
         for gene, fit in search.fits.items():
             drawn_to = fit.target(search._deviations[0][:, list(fit.regulators)])
             past = search.clock.later_memory(search.rates[gene])[0] @ drawn_to
-            errors.append(search._acquired(gene, search.rates[gene])[0] - past)
+            left = search.clock.left(search.rates[gene])[0, search.clock.observed[1:]]
+            errors.append(search.values[0, 1:, gene] - left * search.paths[0, 0, gene] - past)
         return np.concatenate(errors)
 
     start = search.paths[0, 0, still]
