@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 from pytest import approx
 
 from sbnn.data.gene_dynamics import simulate_network, truth_of
-from sbnn.dynamics import PhoenixRegressor, Recipe, Schedule, SparseRegulationRegressor, evaluate
+from sbnn.dynamics import PhoenixRegressor, Recipe, Schedule, evaluate
 from sbnn.dynamics.baselines import PriorAlone
 from sbnn.dynamics.evaluation import fit_and_score, held_out, sparsity_curve, strongest
 
@@ -84,18 +84,6 @@ def test_the_strongest_edges_are_looked_up_by_regulator_and_target(rng):
     assert_array_equal(found["true"], truth[rows])
     assert found["score"].abs().is_monotonic_decreasing
     assert len(found) == 500
-
-
-@pytest.mark.filterwarnings("ignore:residuals")
-def test_a_network_has_predictions_and_edges(data):
-    model = SparseRegulationRegressor(1)
-    found = scored(data, model, details=True)
-    assert set(found.values) == {"scores", "out_degree", "edges", "predicted"}
-    model.fit(data[4][data[4].obs["split"] == "train"], data[4].varp["prior"])
-    samples = held_out(data[4])
-    expected = model.predict(np.stack(samples.values)[:, 0], np.stack(samples.times))
-    assert_array_equal(found.predicted, expected.astype(np.float32))
-    assert len(found.edges) == np.count_nonzero(model.edge_scores_)
 
 
 @pytest.mark.filterwarnings("ignore:sparsity")
