@@ -165,11 +165,12 @@ def open_weights(network):
 
 def open_paths(network):
     """Expected number of open paths in a `GatedPhoenix`, averaged over all pairs of genes."""
-    share = {name: open_probability(location) for name, location in network.locations.items()}
     # A path is open if the independent gates of its gene and of its sum or product are both open.
-    sums = share["sum_in"].mean() * share["sum_out"].sum()
-    products = share["product_in"].mean() * share["product_out"].sum()
-    return sums + products
+    n_paths = 0
+    for into, out in (("sum_in", "sum_out"), ("product_in", "product_out")):
+        of_gene = open_probability(network.locations[into]).mean()
+        n_paths = n_paths + of_gene * open_probability(network.locations[out]).sum()
+    return n_paths
 
 
 def path_sizes(network):

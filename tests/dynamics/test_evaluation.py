@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 from numpy.testing import assert_array_equal
-from pytest import approx
 
-from sbnn.data.gene_dynamics import simulate_network, truth_of
+from sbnn.data.gene_dynamics import prior_of, simulate_network, truth_of
 from sbnn.dynamics import PhoenixRegressor, Recipe, Schedule, evaluate
+from sbnn.dynamics.accuracy import edge_accuracy, path_errors
 from sbnn.dynamics.baselines import PriorAlone
 from sbnn.dynamics.evaluation import fit_and_score, held_out, sparsity_curve, strongest
 
@@ -29,20 +29,18 @@ def test_the_prior_has_scores_of_all_seeds_and_details_of_the_first(data):
     found = scored(data, details=True)
     first = data[4]
     samples = held_out(first)
-    values = np.stack(samples.values)
     assert found.scores["seed"].tolist() == [4, 9]
     assert (found.scores["seconds"] >= 0).all()
-    row = found.scores.iloc[0]
-    assert row["mse_rollout"] == approx(((values[:, 1:] - values[:, :1]) ** 2).mean())
-    assert row["sparsity"] == (first.varp["prior"] == 0).mean()
-    assert row["n_edges"] == found.out_degree.sum()
+    fitted = PriorAlone().fit(first, first.varp["prior"])
+    row = found.scores.iloc[0].to_dict()
+    expected = edge_accuracy(prior_of(first), truth_of(first), prior_of(first))
+    expected |= path_errors(fitted, samples) | {"sparsity": fitted.sparsity_}
+    assert row == row | expected
     assert_array_equal(found.out_degree, (first.varp["prior"] != 0).sum(axis=1))
     assert_array_equal(found.true_out_degree, (first.varp["truth"] != 0).sum(axis=1))
-    assert_array_equal(found.test, np.float32(values))
+    assert_array_equal(found.test, np.float32(samples.values))
     assert_array_equal(found.times, samples.times)
     assert found.gene_names.tolist() == first.var_names.tolist()
-    assert found.settings["condition"] == "real"
-    assert found.params == [{"method": "prior"}]
     other = scored({4: data[4], 9: data[4]})
     assert set(other.values) == {"scores", "out_degree"}
     assert other.sha256 != found.sha256
