@@ -39,7 +39,8 @@ def path_errors(model, samples):
         alike = samples.chosen(np.flatnonzero(lengths == length))
         values = np.stack(alike.values)
         errors.append(_squares(model, values[:, 0], np.stack(alike.times), values[:, 1:]))
-    return {"mse_rollout": np.concatenate(errors).mean(), "mse_ahead": ahead.mean()}
+    rollout = np.concatenate(errors)
+    return {"mse_rollout": rollout.mean(), "mse_ahead": ahead.mean()}
 
 
 def _squares(model, start, times, later):

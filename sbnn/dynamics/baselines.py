@@ -164,7 +164,8 @@ class Replicate(_Baseline):
         self.times_ = samples.times[0]
 
     def _path(self, start, times):
-        path = np.array([np.interp(times, self.times_, gene) for gene in self.values_.T]).T
+        values = [np.interp(times, self.times_, gene) for gene in self.values_.T]
+        path = np.array(values).T
         path[0] = start  # (times, samples, genes)
         return path
 

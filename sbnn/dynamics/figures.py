@@ -125,7 +125,8 @@ def _draw_agreement(ax, true, predicted, method):
         if beyond.any():
             ax.plot(true[beyond], shown[beyond], marker, color=color, ms=3, mew=0, clip_on=False)
     ax.plot(range_, range_, color="k", lw=0.6)
-    title = f"{METHODS[method]}: MSE {((true - predicted) ** 2).mean():.2g}"
+    mse = ((true - predicted) ** 2).mean()
+    title = f"{METHODS[method]}: MSE {mse:.2g}"
     n_beyond = (predicted != shown).sum()
     if n_beyond:
         title += f"\n{n_beyond} of {len(true)} outside the panel"

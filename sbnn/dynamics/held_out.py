@@ -69,8 +69,9 @@ def compared(residuals):
     gap = residuals[best] - residuals["network"]
     weight = best_weight(residuals[best], gap)
     everything = residuals | {"together": residuals[best] - weight * gap}
-    # intervals by models
-    squares = pd.DataFrame({name: (rest**2).mean(axis=1) for name, rest in everything.items()})
+    squares = pd.DataFrame()  # intervals by models
+    for name, rest in everything.items():
+        squares[name] = (rest**2).mean(axis=1)
     errors = squares.mean()
     gain = errors[best] - errors["together"]
     certain = is_certain(squares[best] - squares["together"])
@@ -96,5 +97,8 @@ def is_certain(gains):
     Errors of neighbouring intervals are correlated, so means over blocks of intervals are compared.
     """
     n_blocks = min(N_BLOCKS, len(gains))
-    means = np.array([block.mean() for block in np.array_split(gains.to_numpy(), n_blocks)])
-    return n_blocks > 1 and means.mean() > 2 * means.std(ddof=1) / np.sqrt(n_blocks)
+    blocks = np.array_split(gains.to_numpy(), n_blocks)
+    means = np.array([block.mean() for block in blocks])
+    if n_blocks == 1:
+        return False
+    return means.mean() > 2 * means.std(ddof=1) / np.sqrt(n_blocks)

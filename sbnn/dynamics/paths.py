@@ -30,8 +30,10 @@ class Clock:
         self.unit = float(steps[steps > 0].mean())
         since = since / self.unit
         parts = np.arange(N_BETWEEN) / N_BETWEEN
-        between = since[:, :-1, None] + np.diff(since, axis=1)[..., None] * parts
-        self.grid = np.append(between.reshape(len(since), -1), since[:, -1:], axis=1)
+        steps = np.diff(since, axis=1)
+        between = since[:, :-1, None] + steps[..., None] * parts
+        between = between.reshape(len(since), -1)
+        self.grid = np.append(between, since[:, -1:], axis=1)
         self.observed = np.arange(since.shape[1]) * N_BETWEEN
 
     def left(self, rate):
@@ -46,13 +48,18 @@ class Clock:
         c = rate * np.diff(self.grid, axis=1)
         keep = np.exp(-c)
         small = c <= 1e-6
-        mean = np.where(small, 1 - c / 2, -np.expm1(-c) / np.where(small, 1, c))
+        divisor = np.where(small, 1, c)
+        mean = np.where(small, 1 - c / 2, -np.expm1(-c) / divisor)
+        of_first = mean - keep
+        of_last = 1 - mean
         m, n = self.grid.shape
         weights = np.zeros((m, n, n))
-        for i in range(1, n):
-            weights[:, i] = keep[:, i - 1, None] * weights[:, i - 1]
-            weights[:, i, i - 1] += (mean - keep)[:, i - 1]
-            weights[:, i, i] = (1 - mean)[:, i - 1]
+        for i in range(n - 1):
+            before = weights[:, i]
+            after = weights[:, i + 1]
+            after += keep[:, i, None] * before
+            after[:, i] += of_first[:, i]
+            after[:, i + 1] = of_last[:, i]
         return weights
 
     def later_memory(self, rate):
@@ -74,10 +81,12 @@ def relaxation(values, clock):
     misfit = np.empty((len(RATES), values.shape[2]))
     coefficients = []
     for i, rate in enumerate(RATES):
-        basis = _basis(clock, rate)[:, clock.observed] * seen[: len(clock.grid)]
+        basis = _basis(clock, rate)[:, clock.observed]
+        basis = basis * seen[: len(clock.grid)]
         found = np.linalg.pinv(basis) @ values  # (samples, 1 or 2, genes)
-        squares = ((values - basis @ found) ** 2).sum(axis=(0, 1))
-        misfit[i] = squares / np.maximum(n_times - basis.shape[2], 1).sum()
+        rest = values - basis @ found
+        n_free = np.maximum(n_times - basis.shape[2], 1)
+        misfit[i] = (rest**2).sum(axis=(0, 1)) / n_free.sum()
         coefficients.append(found)
     variance = max(np.median(misfit.min(axis=0)), LEAST_NOISE**2)
     # four SDs of a mean squared error, divided by its expectation
@@ -87,7 +96,8 @@ def relaxation(values, clock):
     paths = np.empty((len(values), clock.grid.shape[1], len(best)))
     for i in np.unique(best):
         genes = best == i
-        paths[:, :, genes] = _basis(clock, RATES[i]) @ coefficients[i][:, :, genes]
+        of_genes = coefficients[i][:, :, genes]
+        paths[:, :, genes] = _basis(clock, RATES[i]) @ of_genes
     return paths, RATES[best], np.sqrt(variance)
 
 

@@ -87,7 +87,8 @@ class Search:
             self.probabilities[:, gene] = target.probabilities(frozenset(fit.regulators))
         if self.fits:
             squares = np.square(self._residuals()).sum(axis=1) / self.seen[:, 1:].sum()
-            self.noise = max(float(np.sqrt(np.median(squares))), LEAST_NOISE)
+            noise = np.sqrt(np.median(squares))
+            self.noise = max(float(noise), LEAST_NOISE)
 
     def learn_beliefs(self):
         """Learn the distribution of effects and the accuracy of the prior."""
@@ -147,8 +148,8 @@ class Search:
                 continue
             places = np.searchsorted(still, np.compress(chosen, regulators))
             slopes = fit.slopes(self._deviations[:, :, regulators])[:, :, chosen]
-            # (samples, times - 1, chosen)
-            moved = self.clock.later_memory(self.rates[gene]) @ slopes
+            memory = self.clock.later_memory(self.rates[gene])
+            moved = memory @ slopes  # (samples, times - 1, chosen)
             square[:, places[:, None], places] += moved.transpose(0, 2, 1) @ moved
             errors = fit.residuals.reshape(*moved.shape[:2], 1)
             along[:, places] += (moved * errors).sum(axis=1)
@@ -163,7 +164,8 @@ class Search:
             rate = self.rates[gene]
             left = self.clock.left(rate)
             drawn_to = fit.target(self._deviations[:, :, list(fit.regulators)])
-            come = (self.clock.memory(rate) @ drawn_to[..., None])[..., 0]  # (samples, points)
+            memory = self.clock.memory(rate)
+            come = (memory @ drawn_to[..., None])[..., 0]  # (samples, points)
             rest = self.values[:, :, gene] - come[:, observed]
             weight = left[:, observed] * self.seen
             start = (rest * weight).sum(axis=1) / (weight**2).sum(axis=1)
@@ -217,8 +219,9 @@ class Search:
         self.lag = lag
         acting = self.paths
         if lag:  # proteins of the genes
+            memory = self.clock.memory(1 / lag)
             left = self.clock.left(1 / lag)[..., None]
-            acting = left * self.paths[:, :1] + self.clock.memory(1 / lag) @ self.paths
+            acting = left * self.paths[:, :1] + memory @ self.paths
         self._deviations = acting - self.means
 
     def _refitted(self, gene, rate):
@@ -232,9 +235,11 @@ class Search:
     def _target(self, gene, rate, regulators, signs):
         """`Target` of a gene, given the signs of all edges and the regulators that may be used."""
         memory = self.clock.later_memory(rate)
-        remaining = self.clock.left(rate)[:, self.clock.observed[1:]] * self.paths[:, :1, gene]
-        acquired = (self.values[:, 1:, gene] - remaining) * self.seen[:, 1:]
-        values = acquired.ravel()
+        # values minus what remains of the first; 0 after the end of a sample
+        left = self.clock.left(rate)[:, self.clock.observed[1:]]
+        values = self.values[:, 1:, gene] - left * self.paths[:, :1, gene]
+        values = values * self.seen[:, 1:]
+        values = values.ravel()
         past = memory @ self._deviations[:, :, regulators]  # (samples, times - 1, regulators)
         linear = np.zeros((len(values), len(self.prior)))
         linear[:, regulators] = past.reshape(len(values), -1)
