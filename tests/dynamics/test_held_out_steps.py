@@ -51,7 +51,6 @@ def test_a_gain_is_certain_above_two_standard_errors_of_blocks(rng):
         (0.1, 1.0, 0.0, 1),  # leaves little, and predicts alone
         (1.0, 1.0, 0.0, 0.5),
         (9.0, 0.1, 0.0, 0),
-        (0.0999, 0.1, 1.0, 0),  # a gain below a hundredth
     ],
 )
 def test_a_network_has_the_weight_of_its_gain(rng, network, simple, shared, expected):
@@ -70,6 +69,13 @@ def test_a_network_has_the_weight_of_its_gain(rng, network, simple, shared, expe
         assert errors["together"] == approx((together**2).mean() / 4)
     else:
         assert weight == expected
+
+
+@pytest.mark.parametrize(("n", "share"), [(100, 0.997), (1, 0.5)])
+def test_a_gain_that_is_small_or_uncertain_gives_no_weight(rng, n, share):
+    rest = rng.standard_normal((n, 3))
+    found = dict.fromkeys([*SIMPLE, "no change"], rest) | {"network": share * rest}
+    assert compared(found)[1] == 0
 
 
 class Still:

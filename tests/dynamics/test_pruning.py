@@ -51,18 +51,22 @@ def test_pruning_by_size_keeps_the_largest_of_each_layer_for_good(network):
     assert (network.sum_in != 0).sum() == 1, "one weight is always left"
 
 
-def test_scores_mix_size_and_prior_and_follow_those_before(network, generator):
+@pytest.mark.parametrize(
+    ("influence", "share"), [((0.3, 0.6), (0.3, 0.6)), (INFLUENCE["biological"], (1, 1))]
+)
+def test_scores_mix_size_and_prior_and_follow_those_before(network, generator, influence, share):
     prior = torch.randint(-1, 2, (20, 20), generator=generator)
-    pruner = Pruner(network, (0.3, 0.6), prior, generator)
+    pruner = Pruner(network, influence, prior, generator)
     before = pruner.scores
     of_size = sizes(network)
+    a, b = share
     for _ in range(2):
         found = [*pruner.next_scores().values()]
         for i in range(2):
             by_prior = prior_of_inputs(before[i], partners(prior))
-            torch.testing.assert_close(found[i], 0.3 * by_prior + 0.7 * of_size[i])
+            torch.testing.assert_close(found[i], a * by_prior + (1 - a) * of_size[i])
             by_prior = prior_of_outputs(found[i], prior)
-            torch.testing.assert_close(found[2 + i], 0.6 * by_prior + 0.4 * of_size[2 + i])
+            torch.testing.assert_close(found[2 + i], b * by_prior + (1 - b) * of_size[2 + i])
         before = found[:2]
 
 
