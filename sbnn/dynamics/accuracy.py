@@ -1,7 +1,8 @@
 """Accuracy of inferred networks, compared with a known truth, and of predicted trajectories."""
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
+import pandas as pd
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from sbnn.dynamics.solver import DivergenceError
 
@@ -10,26 +11,19 @@ def edge_accuracy(scores, truth, prior, confidence=None):
     """Compare edge scores, [regulator, target], with the true edges of regulators in `truth`."""
     # Simply repeating the prior gives a high balanced accuracy, so corrections of the prior are
     # scored as well.
-    found = scores.loc[truth.index].to_numpy()
-    edge = found != 0
-    true = truth.to_numpy() != 0
-    given = prior.loc[truth.index].to_numpy() != 0
-    ranked = np.abs(found)
-    if confidence is not None:
-        ranked = confidence.loc[truth.index].to_numpy()
+    if confidence is None:
+        confidence = scores.abs()
+    known = truth.index
+    edge = pd.Series(scores.loc[known].to_numpy().ravel() != 0)
+    true = truth.to_numpy().ravel() != 0
+    given = prior.loc[known].to_numpy().ravel() != 0
     return {
-        "balanced_accuracy": (edge[true].mean() + (~edge[~true]).mean()) / 2,
-        "auroc": roc_auc_score(true.ravel(), ranked.ravel()),
-        "recall_missing": _share(edge[true & ~given]),
-        "kept_wrong": _share(edge[given & ~true]),
+        "balanced_accuracy": balanced_accuracy_score(true, edge),
+        "auroc": roc_auc_score(true, confidence.loc[known].to_numpy().ravel()),
+        "recall_missing": edge[true & ~given].mean(),
+        "kept_wrong": edge[given & ~true].mean(),
         "n_edges": int(edge.sum()),
     }
-
-
-def _share(edge):
-    if not edge.size:
-        return np.nan
-    return float(edge.mean())
 
 
 def path_errors(model, samples):
@@ -42,12 +36,11 @@ def path_errors(model, samples):
     lengths = np.array([len(times) for times in samples.times])
     errors = []
     for length in np.unique(lengths):  # samples of equal length are predicted together
-        rows = np.flatnonzero(lengths == length)
-        values = np.stack([samples.values[i] for i in rows])
-        times = np.stack([samples.times[i] for i in rows])
-        errors.append(_squares(model, values[:, 0], times, values[:, 1:]))
+        alike = samples.chosen(np.flatnonzero(lengths == length))
+        values = np.stack(alike.values)
+        errors.append(_squares(model, values[:, 0], np.stack(alike.times), values[:, 1:]))
     rollout = np.concatenate(errors)
-    return {"mse_rollout": float(rollout.mean()), "mse_ahead": float(ahead.mean())}
+    return {"mse_rollout": rollout.mean(), "mse_ahead": ahead.mean()}
 
 
 def _squares(model, start, times, later):

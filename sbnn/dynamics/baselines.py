@@ -20,11 +20,13 @@ class _Baseline(BaseEstimator):
     def fit(self, trajectories, prior=None):
         """Fit to all samples, ignoring the prior."""
         samples = as_trajectories(trajectories)
-        names = samples.gene_names
-        self.edge_scores_ = pd.DataFrame(0.0, names, names)
-        self.sparsity_ = 1.0
+        self._set_edges(0.0, samples.gene_names)
         self._learn(samples)
         return self
+
+    def _set_edges(self, edges, names):
+        self.edge_scores_ = pd.DataFrame(edges, names, names)
+        self.sparsity_ = float((self.edge_scores_ == 0).to_numpy().mean())
 
     def predict(self, x0, times):
         """Trajectories, of shape (samples, times, genes), from starts `x0` (samples, genes).
@@ -42,9 +44,7 @@ class PriorAlone(_Baseline):
     def fit(self, trajectories, prior):
         """Store the prior as the network."""
         names = trajectories.var_names
-        edges = prior_matrix(prior, names)
-        self.edge_scores_ = pd.DataFrame(edges, names, names)
-        self.sparsity_ = float((edges == 0).mean())
+        self._set_edges(prior_matrix(prior, names), names)
         return self
 
     def _path(self, start, times):
@@ -59,25 +59,22 @@ class AutoRegression(_Baseline):
         before, after, spans = samples.intervals()
         length = np.diff(spans, axis=1)  # (intervals, 1)
         rates = RATES / length.mean()
-        levels = np.empty((len(rates), before.shape[1]))
-        errors = np.empty_like(levels)
-        for i, rate in enumerate(rates):
+        levels = []
+        errors = []
+        for rate in rates:
             left = np.exp(-rate * length)
             gone = 1 - left
             rest = after - left * before
-            levels[i] = (gone * rest).sum(axis=0) / (gone**2).sum()
-            errors[i] = ((rest - gone * levels[i]) ** 2).sum(axis=0)
+            level = (gone * rest).sum(axis=0) / (gone**2).sum()
+            levels.append(level)
+            errors.append(((rest - gone * level) ** 2).sum(axis=0))
         best = np.argmin(errors, axis=0)
         self.rates_ = rates[best]
-        self.levels_ = levels[best, np.arange(len(best))]
+        self.levels_ = np.stack(levels)[best, np.arange(len(best))]
 
     def _path(self, start, times):
-        gap = start - self.levels_
-        path = []
-        for since in (times - times[:, :1]).T:
-            left = np.exp(-self.rates_ * since[:, None])
-            path.append(self.levels_ + left * gap)
-        return path
+        since = (times - times[:, :1]).T[..., None]  # (times, samples, 1)
+        return self.levels_ + np.exp(-self.rates_ * since) * (start - self.levels_)
 
 
 class Linear(_Baseline):
@@ -99,32 +96,29 @@ class Linear(_Baseline):
         after = after - self.mean_
         slopes = np.zeros(len(self.mean_))
         if self.kind in ("ar1", "rest"):
-            slopes += slopes_of(before, after, of_each_gene=self.kind == "rest")
+            common, of_genes = slopes_of(before, after)
+            slopes += common if self.kind == "ar1" else of_genes
         self.map_ = np.diag(slopes)
         if self.kind in ("ridge", "rest"):
             weights, self.penalty_ = held_out_ridge(before, after - slopes * before)
             self.map_ += weights
 
     def _path(self, start, times):
-        deviation = start - self.mean_
-        path = [self.mean_ + deviation]
+        path = [start - self.mean_]
         for _ in range(times.shape[1] - 1):
-            deviation = deviation @ self.map_
-            path.append(self.mean_ + deviation)
-        return path
+            path.append(path[-1] @ self.map_)
+        return self.mean_ + np.stack(path)
 
 
-def slopes_of(before, after, of_each_gene):
-    """Slope of least squares that all columns share, or their own slopes, shrunk towards it."""
+def slopes_of(before, after):
+    """Slope of least squares that all columns share, and their own slopes, shrunk towards it."""
     along = (before * after).sum(axis=0)
     squares = np.maximum((before**2).sum(axis=0), 1e-12)
     common = along.sum() / squares.sum()
-    if not of_each_gene:
-        return common
     own = along / squares
     variance = ((after - own * before) ** 2).mean(axis=0) / squares
     spread = max(np.median((own - common) ** 2 - variance), 1e-6)
-    return common + spread / (spread + variance) * (own - common)
+    return common, common + spread / (spread + variance) * (own - common)
 
 
 class TrainingPath(_Baseline):
@@ -170,10 +164,9 @@ class Replicate(_Baseline):
         self.times_ = samples.times[0]
 
     def _path(self, start, times):
-        path = [start]
-        for time in times.T[1:]:
-            values = [np.interp(time, self.times_, gene) for gene in self.values_.T]
-            path.append(np.stack(values, axis=1))
+        values = [np.interp(times, self.times_, gene) for gene in self.values_.T]
+        path = np.array(values).T
+        path[0] = start  # (times, samples, genes)
         return path
 
 
@@ -191,32 +184,30 @@ BASELINES = {
 }
 
 
-def held_out_ridge(X, Y, n_folds=5):
+def held_out_ridge(X, Y):
     """Ridge weights, (columns of X, columns of Y), and the penalty, chosen on held-out rows.
 
-    Blocks of rows are held out in turn.
+    Five blocks of rows are held out in turn.
     """
     rows = np.arange(len(X))
     errors = np.zeros(len(PENALTIES))
-    for held in np.array_split(rows, min(n_folds, len(X))):
+    for held in np.array_split(rows, min(5, len(X))):
         kept = np.setdiff1d(rows, held)
-        known, sizes, axes = _turned(X[kept], Y[kept])
+        axes, of_penalty = _ridge(X[kept], Y[kept])
         new = X[held] @ axes
         for i, penalty in enumerate(PENALTIES):
-            rest = Y[held] - new @ _coefficients(known, sizes, penalty)
-            errors[i] += (rest**2).sum()
+            errors[i] += ((Y[held] - new @ of_penalty(penalty)) ** 2).sum()
     penalty = PENALTIES[np.argmin(errors)]
-    known, sizes, axes = _turned(X, Y)
-    return axes @ _coefficients(known, sizes, penalty), float(penalty)
+    axes, of_penalty = _ridge(X, Y)
+    return axes @ of_penalty(penalty), float(penalty)
 
 
-def _turned(X, Y):
-    """Y along the left singular vectors of X, singular values, and right singular vectors."""
+def _ridge(X, Y):
+    """Right singular vectors of X, and a function from penalties to coefficients along them."""
     left, sizes, right = np.linalg.svd(X, full_matrices=False)
-    return left.T @ Y, sizes, right.T
+    along = left.T @ Y
 
+    def of_penalty(penalty):
+        return (sizes / (sizes**2 + penalty))[:, None] * along
 
-def _coefficients(known, sizes, penalty):
-    """Ridge coefficients along the right singular vectors."""
-    shrunk = sizes / (sizes**2 + penalty)
-    return shrunk[:, None] * known
+    return right.T, of_penalty

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# kinds of weights of a regression on regulators, besides the constant
+SLOPE, PAIR, SQUARE = 1, 2, 3
 # largest number of regulators found by a search; larger sets share the beliefs for this number
 MOST = 15
 # smallest initial SD of effects, since a few of many regulators may account for the whole effect
@@ -39,8 +41,7 @@ class Beliefs:
 
 def first_beliefs():
     """Initial beliefs: a single regulator has a mean effect of 1, and several have smaller ones."""
-    others = np.maximum(np.arange(MOST + 1) - 1.0, 0)
-    mean = 0.6**others
+    mean = 0.6 ** np.maximum(np.arange(MOST + 1) - 1, 0)
     sd = np.hypot(0.4 * mean, _LEAST_SPREAD)
     return Beliefs(mean, sd, sd, sd / 2, _FIRST_ODDS)
 
@@ -70,20 +71,17 @@ def learned_beliefs(fits, probabilities, kinds, possible):
     squares = defaultdict(list)
     for fit in fits:
         k = min(len(fit.regulators), MOST)
-        of_slopes, of_pairs, of_squares = fit.parts()
         variance = fit.variances()
         moments = fit.weights**2 + variance
-        effects[k].extend(fit.weights[of_slopes] * fit.signs)
-        variances[k].extend(variance[of_slopes])
-        pairs[k].extend(moments[of_pairs])
-        squares[k].extend(moments[of_squares])
+        effects[k].extend(fit.weights[fit.kinds == SLOPE] * fit.signs)
+        variances[k].extend(variance[fit.kinds == SLOPE])
+        pairs[k].extend(moments[fit.kinds == PAIR])
+        squares[k].extend(moments[fit.kinds == SQUARE])
     first = first_beliefs()
-    effect_mean = _shrunk(effects, first.effect_mean)
-    around_mean = {}
-    for k in effects:
-        around_mean[k] = (effects[k] - effect_mean[k]) ** 2 + variances[k]
+    mean = _shrunk(effects, first.effect_mean)
+    around_mean = {k: (effects[k] - mean[k]) ** 2 + variances[k] for k in effects}
     return Beliefs(
-        effect_mean,
+        mean,
         np.sqrt(_shrunk(around_mean, first.effect_sd**2)),
         np.sqrt(_shrunk(pairs, first.pair_sd**2)),
         np.sqrt(_shrunk(squares, first.square_sd**2)),
@@ -93,22 +91,20 @@ def learned_beliefs(fits, probabilities, kinds, possible):
 
 def _shrunk(found, first):
     """Means for each number of regulators, shrunk towards the first beliefs."""
-    means = np.zeros(MOST + 1)
-    n = np.zeros(MOST + 1)
+    sums = _OBSERVATIONS * first
+    n = np.full(MOST + 1, _OBSERVATIONS)
     for k, numbers in found.items():
-        n[k] = len(numbers)
         if len(numbers):
-            means[k] = np.mean(numbers)
-    return (n * means + _OBSERVATIONS * first) / (n + _OBSERVATIONS)
+            sums[k] += len(numbers) * np.mean(numbers)
+        n[k] += len(numbers)
+    return sums / n
 
 
 def _log_odds(probabilities, kinds, possible):
     """Log odds of each kind of edge, of shape (N_KINDS,)."""
-    edges = _FIRST_EDGES.copy()
-    pairs = _FIRST_PAIRS.copy()
+    share = np.empty(N_KINDS)
     for kind in range(N_KINDS):
-        chosen = possible & (kinds == kind)
-        edges[kind] += probabilities[chosen].sum()
-        pairs[kind] += chosen.sum()
-    share = edges / pairs
+        chosen = probabilities[possible & (kinds == kind)]
+        n_edges = _FIRST_EDGES[kind] + chosen.sum()
+        share[kind] = n_edges / (_FIRST_PAIRS[kind] + len(chosen))
     return np.log(share / (1 - share))

@@ -55,7 +55,7 @@ def evaluate(model, data, *, method, condition, details=False, results=None, ove
     ValueError
         The file contains an experiment with different data, seeds, parameters, method or condition.
     """
-    wanted = _wanted("methods", data, {"method": method}, {"condition": condition})
+    wanted = _wanted("methods", data, {"method": method}, condition=condition)
     compute = partial(_scores_and_details, model, data, details)
     return load_or_compute(wanted, compute, results, overwrite, estimator=clone(model))
 
@@ -80,13 +80,13 @@ def sparsity_curve(model, data, prunings, sparsities, *, results=None, overwrite
         ``scores`` has a row for each pruning method (``method``), requested sparsity (``asked``)
         and ``seed``.
     """
-    settings = {"methods": list(prunings), "sparsities": list(sparsities)}
-    wanted = _wanted("sparsities", data, {}, settings)
+    grid = {"methods": list(prunings), "sparsities": list(sparsities)}
+    wanted = _wanted("sparsities", data, {}, **grid)
     compute = partial(_scores_by_sparsity, model, data, prunings, sparsities)
     return load_or_compute(wanted, compute, results, overwrite, estimator=model)
 
 
-def _wanted(kind, data, params, settings):
+def _wanted(kind, data, params, **settings):
     """Record that describes an experiment, without values."""
     if not isinstance(data, dict) or not data:
         raise TypeError(f"data: expected a dict of seeds and AnnData objects, got {data!r}")
@@ -99,13 +99,11 @@ def _wanted(kind, data, params, settings):
 def _scores_and_details(model, data, details):
     """Scores of a model for each seed, and details of the first fit."""
     rows = []
-    kept = {}
     for seed, of_seed in data.items():
         fitted = configured(model, {}, seed)
         rows.append({"seed": seed} | fit_and_score(fitted, of_seed))
-        if not kept:
-            n_targets = np.count_nonzero(fitted.edge_scores_, axis=1)
-            kept["out_degree"] = n_targets.astype(np.int32)
+        if len(rows) == 1:
+            kept = {"out_degree": _n_targets(fitted.edge_scores_)}
             if details:
                 kept |= _details(fitted, of_seed)
     return {"scores": pd.DataFrame(rows)} | kept
@@ -124,6 +122,10 @@ def _scores_by_sparsity(model, data, prunings, sparsities):
 def held_out(data):
     """Test data as `Samples`."""
     return as_trajectories(data[data.obs["split"] == "test"])
+
+
+def _n_targets(edges):
+    return np.count_nonzero(edges, axis=1).astype(np.int32)
 
 
 def fit_and_score(model, data):
@@ -159,8 +161,7 @@ def _details(model, data):
     }
     truth = truth_of(data)
     if truth is not None and len(truth) == data.n_vars:
-        n_targets = np.count_nonzero(truth, axis=1)
-        details["true_out_degree"] = n_targets.astype(np.int32)
+        details["true_out_degree"] = _n_targets(truth)
     return details
 
 
@@ -169,12 +170,11 @@ def strongest(edge_scores, data):
 
     It also contains whether each edge is in the prior and in the truth.
     """
-    named = edge_scores.rename_axis(index="regulator", columns="target")
-    table = named.stack().rename("score").reset_index()
+    table = edge_scores.stack().rename_axis(["regulator", "target"]).reset_index(name="score")
     table["in_prior"] = data.varp["prior"].ravel() != 0
     if "truth" in data.varp:
         truth = data.varp["truth"].ravel()  # NaN for genes without a known truth
         table["true"] = np.where(np.isnan(truth), np.nan, truth != 0)
-    found = table[table["score"] != 0]
-    order = np.argsort(-found["score"].abs(), kind="stable")
-    return found.iloc[order[:STRONGEST]].reset_index(drop=True)
+    table = table[table["score"] != 0]
+    order = {"key": np.abs, "ascending": False, "kind": "stable"}
+    return table.sort_values("score", ignore_index=True, **order)[:STRONGEST]

@@ -1,7 +1,9 @@
 """Figures of the study of gene-regulatory dynamics, drawn from saved records only."""
 
 import numpy as np
+import pandas as pd
 from matplotlib.ticker import MaxNLocator
+from scipy.spatial.distance import cdist
 
 from sbnn.dynamics.report import COLUMNS, METHODS
 from sbnn.plotting.colors import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
@@ -44,7 +46,7 @@ PANELS = {
     "mse_ahead": COLUMNS["mse_ahead"],
     "sparsity": "sparsity",
 }
-CHANCE = {"auroc": 0.5, "balanced_accuracy": 0.5}  # scores that guessing achieves
+CHANCE = {"auroc", "balanced_accuracy"}  # scores of which guessing achieves 0.5
 SHOWN_GENES = 6
 
 
@@ -54,25 +56,25 @@ def scores_of_methods(records):
 
     Dots are seeds.
     """
-    scores = {name: record.scores.dropna(axis=1, how="all") for name, record in records.items()}
-    known = set().union(*scores.values())
-    panels = [column for column in PANELS if column in known]
-    figure, axes = new_panels(1 + ROW * len(records), 1, len(panels), sharey=True, squeeze=False)
-    for ax, column in zip(axes[0], panels, strict=True):
-        for y, (name, of_method) in enumerate(scores.items()):
-            if column in of_method:
-                draw_scores(ax, y, of_method[column], COLORS[name])
+    scores = pd.concat({name: record.scores for name, record in records.items()})
+    scores = scores.reindex(columns=PANELS).dropna(axis=1, how="all")
+    figure, [axes] = new_panels(
+        1 + ROW * len(records), 1, scores.shape[1], sharey=True, squeeze=False
+    )
+    for ax, column in zip(axes, scores, strict=True):
+        for y, name in enumerate(records):
+            draw_scores(ax, y, scores.loc[name, column].dropna(), COLORS[name])
         if column in CHANCE:
-            ax.axvline(CHANCE[column], color="0.6", lw=0.8, ls="--")
+            ax.axvline(0.5, color="0.6", lw=0.8, ls="--")
         ax.set_title(PANELS[column].replace(" of ", "\nof "), fontsize=7)
         ax.xaxis.set_major_locator(MaxNLocator(3))
         ax.ticklabel_format(axis="x", scilimits=(-2, 3), useMathText=True)
         name_rows(ax, [METHODS[name] for name in records])
         grid(ax)
-    axes[0, -1].set(xlim=(-0.05, 1.05), xticks=(0, 0.5, 1))
+    axes[-1].set(xlim=(-0.05, 1.05), xticks=(0, 0.5, 1))
     dataset = next(iter(records.values())).dataset
     title = f"{dataset}; dots: seeds, strokes: means"
-    if known & set(CHANCE):
+    if CHANCE & set(scores):
         title += ", dashed: chance"
     figure.suptitle(title, fontsize=8)
     return figure
@@ -93,18 +95,11 @@ def predicted_paths(of_prior, records):
         ax.set_xlabel("time")
     for ax in axes[:, 0]:
         ax.set_ylabel("expression")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    top.legend(handles, labels, **LEGEND)
-    squares = bottom.subplots(1, len(records), sharex=True, sharey=True, squeeze=False)[0]
+    top.legend(*axes[0, 0].get_legend_handles_labels(), **LEGEND)
+    [squares] = bottom.subplots(1, len(records), sharex=True, sharey=True, squeeze=False)
     true = of_prior.test[:, 1:].ravel()
     for ax, (name, record) in zip(squares, records.items(), strict=True):
-        predicted = record.predicted[:, 1:].ravel()
-        _draw_agreement(ax, true, predicted, COLORS[name])
-        n_beyond = ((predicted < true.min()) | (predicted > true.max())).sum()
-        title = f"{METHODS[name]}: MSE {((true - predicted) ** 2).mean():.2g}"
-        if n_beyond:
-            title += f"\n{n_beyond} of {len(true)} outside the panel"
-        ax.set_title(title, fontsize=7)
+        _draw_agreement(ax, true, record.predicted[:, 1:].ravel(), name)
         ax.set_xlabel(observed)
     squares[0].set_ylabel("predicted")
     return finish(figure, [[axes[0, 0]], [squares[0]]])
@@ -120,19 +115,23 @@ def _draw_gene(ax, gene, of_prior, observed, records):
     ax.set_title(of_prior.gene_names[gene], fontsize=7, pad=2)
 
 
-def _draw_agreement(ax, true, predicted, color):
+def _draw_agreement(ax, true, predicted, method):
     """Draw predicted against true values, with triangles at the edges for values beyond them."""
-    low = true.min()
-    high = true.max()
+    color = COLORS[method]
+    range_ = true.min(), true.max()
+    shown = predicted.clip(*range_)
     ax.plot(true, predicted, ".", color=color, ms=1.2, alpha=0.4, rasterized=True)
-    above = true[predicted > high]
-    below = true[predicted < low]
-    for marker, beyond, edge in (("^", above, high), ("v", below, low)):
-        if len(beyond):
-            at_edge = np.full_like(beyond, edge)
-            ax.plot(beyond, at_edge, marker, color=color, ms=3, mew=0, clip_on=False)
-    ax.plot([low, high], [low, high], color="k", lw=0.6)
-    ax.set(aspect="equal", xlim=(low, high), ylim=(low, high))
+    for marker, beyond in (("^", predicted > shown), ("v", predicted < shown)):
+        if beyond.any():
+            ax.plot(true[beyond], shown[beyond], marker, color=color, ms=3, mew=0, clip_on=False)
+    ax.plot(range_, range_, color="k", lw=0.6)
+    mse = ((true - predicted) ** 2).mean()
+    title = f"{METHODS[method]}: MSE {mse:.2g}"
+    n_beyond = (predicted != shown).sum()
+    if n_beyond:
+        title += f"\n{n_beyond} of {len(true)} outside the panel"
+    ax.set_title(title, fontsize=7)
+    ax.set(aspect="equal", xlim=range_, ylim=range_)
 
 
 def _most_moving(true):
@@ -142,10 +141,9 @@ def _most_moving(true):
     """
     path = true[0] - true[0, 0]
     order = np.argsort(-np.ptp(path, axis=0), kind="stable")[:60]
-    strong = path[:, order]
-    distance = np.abs(strong[:, :, None] - strong[:, None]).max(axis=0)
+    strong = path[:, order].T
+    distance = cdist(strong, strong, "chebyshev")
     chosen = [0]
     while len(chosen) < SHOWN_GENES:
-        nearest = distance[:, chosen].min(axis=1)
-        chosen.append(int(nearest.argmax()))
+        chosen.append(distance[chosen].min(axis=0).argmax())
     return order[chosen]

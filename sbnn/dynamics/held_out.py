@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.base import clone
 
 from sbnn.dynamics.baselines import BASELINES
@@ -25,21 +24,15 @@ def followed(network, start, times):
 
     Proteins start at the values of their genes.
     """
-    state = np.array(start)
-    if network.lag:
-        state = np.tile(start, (1, 2))
-    values = follow(network, torch.from_numpy(state), torch.from_numpy(np.array(times)))
-    return values[:, :, : start.shape[1]].numpy()
+    n_copies = 2 if network.lag else 1
+    return follow(network, np.tile(start, n_copies), times)[:, :, : start.shape[1]]
 
 
 def folds_of(n):
     """Positions of the pieces, out of n, that are held out in turn."""
-    rows = np.arange(n)
-    if n < 2:
-        return []
     if n >= MANY:
-        return [rows[::N_FOLDS]]
-    return np.array_split(rows, min(N_FOLDS, n))
+        return [np.arange(0, n, N_FOLDS)]
+    return np.array_split(np.arange(n), min(N_FOLDS, n))
 
 
 def held_out_residuals(samples, fit_network):
@@ -54,17 +47,16 @@ def held_out_residuals(samples, fit_network):
     n = len(pieces.times)
     if n < 2:
         return None
-    residuals = {name: [] for name in ("network", *SIMPLE, "no change")}
+    parts = []
     for fold in folds_of(n):
         kept = pieces.chosen(np.setdiff1d(np.arange(n), fold))
         before, after, spans = pieces.chosen(fold).intervals()
-        predicted = followed(fit_network(kept), before, spans)
-        residuals["network"].append(predicted[:, 1] - after)
+        predicted = {"network": followed(fit_network(kept), before, spans)[:, 1]}
         for name, model in SIMPLE.items():
-            predicted = clone(model).fit(kept).predict(before, spans)
-            residuals[name].append(predicted[:, 1] - after)
-        residuals["no change"].append(before - after)
-    return {name: np.concatenate(parts) for name, parts in residuals.items()}
+            predicted[name] = clone(model).fit(kept).predict(before, spans)[:, 1]
+        predicted["no change"] = before
+        parts.append({name: values - after for name, values in predicted.items()})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def compared(residuals):
@@ -76,9 +68,9 @@ def compared(residuals):
     best = min(SIMPLE, key=lambda name: (residuals[name] ** 2).mean())
     gap = residuals[best] - residuals["network"]
     weight = best_weight(residuals[best], gap)
-    together = residuals[best] - weight * gap
+    everything = residuals | {"together": residuals[best] - weight * gap}
     squares = pd.DataFrame()  # intervals by models
-    for name, rest in (residuals | {"together": together}).items():
+    for name, rest in everything.items():
         squares[name] = (rest**2).mean(axis=1)
     errors = squares.mean()
     gain = errors[best] - errors["together"]
@@ -107,4 +99,6 @@ def is_certain(gains):
     n_blocks = min(N_BLOCKS, len(gains))
     blocks = np.array_split(gains.to_numpy(), n_blocks)
     means = np.array([block.mean() for block in blocks])
-    return n_blocks > 1 and means.mean() > 2 * means.std(ddof=1) / np.sqrt(n_blocks)
+    if n_blocks == 1:
+        return False
+    return means.mean() > 2 * means.std(ddof=1) / np.sqrt(n_blocks)

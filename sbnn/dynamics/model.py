@@ -1,7 +1,6 @@
 """PHOENIX as a scikit-learn-style estimator of a sparse regulatory network."""
 
 import copy
-from dataclasses import replace
 from numbers import Real
 
 import numpy as np
@@ -52,7 +51,7 @@ class DynamicsRegressor(BaseEstimator):
             x0 = x0.rename(columns=str)[list(self.gene_names_)].to_numpy()
         start = validate_data(self, x0, reset=False, dtype=np.float64, copy=True)
         times = np.atleast_2d(np.asarray(times, dtype=np.float64))
-        increasing = np.isfinite(times).all() and (np.diff(times, axis=1) > 0).all()
+        increasing = (np.diff(times, axis=1) > 0).all()
         if not increasing or len(times) not in (1, len(start)):
             raise ValueError("times: expected increasing numbers, (times,) or (samples, times)")
         times = np.repeat(times, len(start) // len(times), axis=0)
@@ -61,8 +60,7 @@ class DynamicsRegressor(BaseEstimator):
 
     def _follow(self, start, times):
         """Trajectories predicted by the network, an array of shape (samples, times, genes)."""
-        network = copy.deepcopy(self.network_).double()
-        return follow(network, torch.from_numpy(start), torch.from_numpy(times)).numpy()
+        return follow(copy.deepcopy(self.network_).double(), start, times)
 
     def score(self, trajectories):
         """R2 of trajectories predicted from their first values, over all later times and all genes.
@@ -83,7 +81,13 @@ class DynamicsRegressor(BaseEstimator):
             raise ValueError("trajectories: expected the genes of training, in the same order")
         later = np.concatenate([values[1:] for values in samples.values])
         variance = ((later - self._training_mean) ** 2).mean()
-        return 1 - path_errors(self, samples)["mse_rollout"] / float(variance)
+        return float(1 - path_errors(self, samples)["mse_rollout"] / variance)
+
+    def _known_edges(self, prior):
+        """Prior as an array, [regulator, target], without edges if it is None."""
+        if prior is None:
+            prior = pd.DataFrame()
+        return prior_matrix(prior, self.gene_names_)
 
     def _check_samples(self, samples):
         """Store the genes of `Samples` and warn about genes that never change."""
@@ -240,11 +244,13 @@ class PhoenixRegressor(DynamicsRegressor):
         recipe = self.recipe or Recipe()
         samples = as_trajectories(trajectories)
         self._check_samples(samples)
-        influence = self._influence()
-        if prior is not None:
-            prior = torch.from_numpy(prior_matrix(prior, samples.gene_names))
+        check_number("the length of influence", len(self.influence), int, 2, 2)
+        for share in self.influence:
+            check_number("influence", share, float, 0, 1)
+        influence = (INFLUENCE | {"dash": self.influence}).get(self.pruning, (0.0, 0.0))
+        prior = torch.from_numpy(self._known_edges(prior))
         needs_prior = any(influence) or recipe.data_weight < 1
-        if needs_prior and (prior is None or not prior.any()):
+        if needs_prior and not prior.any():
             raise ValueError(
                 f"prior: pruning={self.pruning!r} with this influence and recipe needs a prior "
                 "with edges"
@@ -253,16 +259,15 @@ class PhoenixRegressor(DynamicsRegressor):
         generator = torch.Generator().manual_seed(random.randint(2**31 - 1))
         parts = split(len(samples.values), recipe.validation_share, random)
         train, self.validation_ = parts
-        training_values = np.concatenate([samples.values[i] for i in train])
-        self._training_mean = training_values.mean(axis=0)
-        penalty = self._penalty(recipe)
-        n_genes = self.n_features_in_
+        self._training_mean = np.concatenate(samples.chosen(train).values).mean(axis=0)
+        shape = self.n_features_in_, self.n_hidden
+        penalty = PENALTIES.get(self.pruning)
         pruner = None
         with reproducible():
             if penalty is None:
-                network = Phoenix(n_genes, self.n_hidden, generator)
+                network = Phoenix(*shape, generator)
             else:
-                network = GatedPhoenix(n_genes, self.n_hidden, recipe.drop_rates, generator)
+                network = GatedPhoenix(*shape, recipe.drop_rates, generator)
             if self.pruning in INFLUENCE:
                 pruner = Pruner(network, influence, prior, generator)
             training = Training(network, samples, parts, recipe, generator, prior, pruner, penalty)
@@ -275,22 +280,6 @@ class PhoenixRegressor(DynamicsRegressor):
         self.sparsity_ = self.network_.sparsity()
         self.history_ = pd.DataFrame(training.history)
         return self
-
-    def _influence(self):
-        """Influence of the prior on the scores of input weights and of output weights."""
-        if self.pruning != "dash":
-            return INFLUENCE.get(self.pruning, (0.0, 0.0))
-        check_number("the length of influence", len(self.influence), int, 2, 2)
-        for share in self.influence:
-            check_number("influence", share, float, 0, 1)
-        return self.influence
-
-    def _penalty(self, recipe):
-        """`Penalty` of a method that learns gates, or None."""
-        penalty = PENALTIES.get(self.pruning)
-        if penalty is not None and recipe.penalty is not None:
-            penalty = replace(penalty, weight=recipe.penalty)
-        return penalty
 
     def _run(self, training, recipe):
         """Train, and prune during training or afterwards."""

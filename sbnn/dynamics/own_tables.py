@@ -10,7 +10,7 @@ from sbnn.data.gene_dynamics import gene_dynamics
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.table_files import read_file
 from sbnn.data.readers.tables import as_numbers, read_table
-from sbnn.data.trajectories import as_trajectories, prior_matrix, read_pseudotime, trajectories
+from sbnn.data.trajectories import prior_matrix, read_pseudotime, trajectories
 from sbnn.dynamics import figures, report
 from sbnn.dynamics.baselines import BASELINES
 from sbnn.dynamics.evaluation import evaluate
@@ -30,16 +30,15 @@ def read_course(expression, times=None):
     if times is None:
         return trajectories(_log_values(_columns(expression, "course")), name="own")
     times = read_table(times, "times")
-    table = as_numbers(read_table(expression, "course"), "course")
+    table = _log_values(as_numbers(read_table(expression, "course"), "course"))
+    if "time" not in times:
+        return read_pseudotime(table, as_numbers(times, "times"), name="own")
     missing = times.index.difference(table.index, sort=False)
     if len(missing):
         raise ValueError(f"times: the expression has no row {some(missing)}")
-    table = _log_values(table)
-    if "time" not in times:
-        return read_pseudotime(table, as_numbers(times, "times"), name="own")
-    if "sample" not in times:
-        times["sample"] = "0"
-    return trajectories(times[["sample", "time"]].join(table), name="own")
+    course = pd.DataFrame({"sample": "0", "time": times["time"]}, times.index)
+    course.update(times)
+    return trajectories(course.join(table), name="own")
 
 
 def _log_values(table):
@@ -93,28 +92,27 @@ def study(data, prior, out, n_passes=5):
     del models["replicate"]
     records = {}
     for name, model in models.items():
-        records[f"real_{name}"] = evaluate(
-            model, {0: split}, method=name, condition="real", details=True
-        )
+        record = evaluate(model, {0: split}, method=name, condition="real", details=True)
+        records[f"real_{name}"] = record
     of = report.by_condition(records)["real"]
     sparse.fit(data, prior)
     edges = edges_table(sparse, prior)
-    predicted = pd.DataFrame(
-        of["sparse"].predicted.reshape(-1, data.n_vars), columns=data.var_names
-    )
-    predicted = pd.concat([data.obs[held].reset_index(drop=True), predicted], axis=1)
-    save_figure(figures.scores_of_methods(of), Path(out, "scores"))
+    predicted = data[held].copy()
+    predicted.X = of["sparse"].predicted.reshape(predicted.shape)
+    predicted = predicted.obs.join(predicted.to_df())
+    out = Path(out)
+    [scores, *_] = save_figure(figures.scores_of_methods(of), out / "scores")
     drawn = figures.predicted_paths(of["prior"], {"sparse": of["sparse"]})
-    save_figure(drawn, Path(out, "paths"))
-    write_atomically(edges.to_csv(index=False).encode(), Path(out, "edges.csv"))
-    write_atomically(predicted.to_csv(index=False).encode(), Path(out, "predictions.csv"))
+    [paths, *_] = save_figure(drawn, out / "paths")
+    write_atomically(edges.to_csv(index=False).encode(), out / "edges.csv")
+    write_atomically(predicted.to_csv(index=False).encode(), out / "predictions.csv")
     write_report(
-        Path(out, "network.html"),
+        out / "network.html",
         f"{data.n_obs} times x {data.n_vars} genes",
         sparse.verdict_,
         [
-            (Path(out, "scores.png"), "Held-out samples", "Scores of each method"),
-            (Path(out, "paths.png"), "Paths", "Measured and predicted"),
+            (scores, "Held-out samples", "Scores of each method"),
+            (paths, "Paths", "Measured and predicted"),
         ],
         [
             ("Held-out samples, from their start", report.methods_table(records, "real")),
@@ -126,23 +124,22 @@ def study(data, prior, out, n_passes=5):
 
 def held_out_rows(data):
     """Mask of the last fifth of the samples (of the length of the last) or of a single sample."""
-    lengths = np.array([len(times) for times in as_trajectories(data).times])
+    lengths = data.obs.groupby("sample", sort=False).size().to_numpy()
     n = len(lengths)
     if n == 1:
-        n_times = lengths[0]
-        return np.arange(n_times) >= min(n_times * (1 - HELD_OUT), n_times - 2)
+        return np.arange(data.n_obs) >= min(data.n_obs * (1 - HELD_OUT), data.n_obs - 2)
     last = np.arange(n) >= min(n * (1 - HELD_OUT), n - 1)
     return np.repeat(last & (lengths == lengths[-1]), lengths)
 
 
 def edges_table(model, prior):
     """Edges of the prior and probable edges, with the most probable edges first."""
-    edges = pd.DataFrame(
-        {"probability": model.edge_probabilities_.stack(), "score": model.edge_scores_.stack()}
-    )
-    edges = edges.rename_axis(["regulator", "target"])
-    edges["prior"] = prior.to_numpy().ravel()
+    columns = {
+        "probability": model.edge_probabilities_.stack(),
+        "score": model.edge_scores_.stack(),
+        "prior": prior.stack(),
+    }
+    edges = pd.DataFrame(columns).rename_axis(["regulator", "target"])
     edges = edges[(edges["probability"] >= LEAST) | (edges["prior"] != 0)]
     order = ["probability", "score"]
-    edges = edges.sort_values(order, key=np.abs, ascending=False, kind="stable")
-    return edges.reset_index()
+    return edges.sort_values(order, key=np.abs, ascending=False, kind="stable").reset_index()

@@ -29,11 +29,11 @@ class Clock:
         steps = np.diff(since, axis=1)
         self.unit = float(steps[steps > 0].mean())
         since = since / self.unit
-        steps = np.diff(since, axis=1)
         parts = np.arange(N_BETWEEN) / N_BETWEEN
+        steps = np.diff(since, axis=1)
         between = since[:, :-1, None] + steps[..., None] * parts
         between = between.reshape(len(since), -1)
-        self.grid = np.concatenate([between, since[:, -1:]], axis=1)
+        self.grid = np.append(between, since[:, -1:], axis=1)
         self.observed = np.arange(since.shape[1]) * N_BETWEEN
 
     def left(self, rate):
@@ -50,12 +50,16 @@ class Clock:
         small = c <= 1e-6
         divisor = np.where(small, 1, c)
         mean = np.where(small, 1 - c / 2, -np.expm1(-c) / divisor)
+        of_first = mean - keep
+        of_last = 1 - mean
         m, n = self.grid.shape
         weights = np.zeros((m, n, n))
         for i in range(n - 1):
-            weights[:, i + 1] = keep[:, i, None] * weights[:, i]
-            weights[:, i + 1, i] += mean[:, i] - keep[:, i]
-            weights[:, i + 1, i + 1] += 1 - mean[:, i]
+            before = weights[:, i]
+            after = weights[:, i + 1]
+            after += keep[:, i, None] * before
+            after[:, i] += of_first[:, i]
+            after[:, i + 1] = of_last[:, i]
         return weights
 
     def later_memory(self, rate):
@@ -71,31 +75,29 @@ def relaxation(values, clock):
     level to another in each sample. Rates are 0 for genes that are constant within samples. The
     paths have the shape (samples, points, genes).
     """
-    n_samples, _, n_genes = values.shape
     seen = clock.seen[..., None]
     n_times = clock.seen.sum(axis=1)
     values = values * seen
-    misfit = np.empty((len(RATES), n_genes))
+    misfit = np.empty((len(RATES), values.shape[2]))
     coefficients = []
     for i, rate in enumerate(RATES):
         basis = _basis(clock, rate)[:, clock.observed]
         basis = basis * seen[: len(clock.grid)]
         found = np.linalg.pinv(basis) @ values  # (samples, 1 or 2, genes)
-        squares = ((values - basis @ found) ** 2).sum(axis=(0, 1))
-        n_free = np.maximum(n_times - basis.shape[2], 1).sum()
-        misfit[i] = squares / n_free
+        rest = values - basis @ found
+        n_free = np.maximum(n_times - basis.shape[2], 1)
+        misfit[i] = (rest**2).sum(axis=(0, 1)) / n_free.sum()
         coefficients.append(found)
-    best = 1 + misfit[1:].argmin(axis=0)
-    variance = float(np.median(misfit.min(axis=0)))
-    variance = max(variance, LEAST_NOISE**2)
+    variance = max(np.median(misfit.min(axis=0)), LEAST_NOISE**2)
     # four SDs of a mean squared error, divided by its expectation
     chance = 4 * np.sqrt(2 / (n_times - 1).sum())
     constant = misfit[0] < variance * (1 + chance)
-    best[constant] = 0
-    paths = np.empty((n_samples, clock.grid.shape[1], n_genes))
+    best = np.where(constant, 0, 1 + misfit[1:].argmin(axis=0))
+    paths = np.empty((len(values), clock.grid.shape[1], len(best)))
     for i in np.unique(best):
         genes = best == i
-        paths[:, :, genes] = _basis(clock, RATES[i]) @ coefficients[i][:, :, genes]
+        of_genes = coefficients[i][:, :, genes]
+        paths[:, :, genes] = _basis(clock, RATES[i]) @ of_genes
     return paths, RATES[best], np.sqrt(variance)
 
 

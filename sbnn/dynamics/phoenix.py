@@ -7,8 +7,6 @@ continuous-depth neural networks", NeurIPS 2022, arXiv 2210.14672.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -85,8 +83,8 @@ class Phoenix(nn.Module):
         alive = (self.multiplier > 0)[:, None]
         sum_in, product_in, sum_out, product_out = self.layers()
         layers = [sum_in, product_in, sum_out * alive, product_out * alive]
-        nonzero = sum(layer.count_nonzero().item() for layer in layers)
-        return 1 - nonzero / sum(layer.numel() for layer in layers)
+        nonzero = torch.cat([layer.ravel() != 0 for layer in layers])
+        return 1 - nonzero.double().mean().item()
 
 
 class GatedPhoenix(Phoenix):
@@ -107,34 +105,27 @@ class GatedPhoenix(Phoenix):
 
     def layers(self):
         """Weights multiplied by their gates."""
-        if self.training:
-            return self._drawn
-        return self._settled_layers()
+        return self._drawn if self.training else self._gated(settled_gates)
 
     def draw(self, generator):
         """Draw all gates again; all samples in a batch share the same gates."""
-        gates = {}
         # Gates are drawn in the order of the ParameterDict, which sorts the names.
-        for name, location in self.locations.items():
-            uniform = torch.rand(len(location), generator=generator)
-            gates[name] = hard_concrete(uniform, location)
-        self._drawn = self._gated(gates)
+        self._drawn = self._gated(
+            lambda location: hard_concrete(torch.rand(len(location), generator=generator), location)
+        )
 
     @torch.no_grad()
     def settled(self):
         """The same network without gates; columns of weights with closed gates are exactly 0."""
         plain = Phoenix(len(self.multiplier), len(self.sum_bias))
         plain.load_state_dict(self.state_dict(), strict=False)
-        for layer, gated in zip(plain.layers(), self._settled_layers(), strict=True):
+        for layer, gated in zip(plain.layers(), self._gated(settled_gates), strict=True):
             layer.copy_(gated)
         return plain
 
-    def _settled_layers(self):
-        gates = {name: settled_gates(location) for name, location in self.locations.items()}
-        return self._gated(gates)
-
-    def _gated(self, gates):
-        """Weights in the order of `LAYERS`, multiplied by gates, given by name."""
+    def _gated(self, gates_of):
+        """Weights in the order of `LAYERS`, multiplied by gates, a function of locations."""
+        gates = {name: gates_of(location) for name, location in self.locations.items()}
         return tuple(getattr(self, name) * gates[name] for name in self.LAYERS)
 
 
@@ -174,11 +165,12 @@ def open_weights(network):
 
 def open_paths(network):
     """Expected number of open paths in a `GatedPhoenix`, averaged over all pairs of genes."""
-    share = {name: open_probability(location) for name, location in network.locations.items()}
     # A path is open if the independent gates of its gene and of its sum or product are both open.
-    sums = share["sum_in"].mean() * share["sum_out"].sum()
-    products = share["product_in"].mean() * share["product_out"].sum()
-    return sums + products
+    n_paths = 0
+    for into, out in (("sum_in", "sum_out"), ("product_in", "product_out")):
+        of_gene = open_probability(network.locations[into]).mean()
+        n_paths = n_paths + of_gene * open_probability(network.locations[out]).sum()
+    return n_paths
 
 
 def path_sizes(network):
@@ -199,24 +191,12 @@ def open_and_sizes(network):
     return open_paths(network) + 10 * path_sizes(network)
 
 
-@dataclass(frozen=True)
-class Penalty:
-    """A penalty in the loss: `weight` times `size` of a `GatedPhoenix`."""
-
-    size: Callable
-    weight: float
-
-    def __call__(self, network):
-        """Value of the penalty."""
-        return self.weight * self.size(network)
-
-
-#: Pruning method of a `GatedPhoenix` -> its penalty. We chose the weight of the L0 penalty
-#: ourselves, because the code of the published comparison adds no L0 penalty. That code also uses
-#: Kaiming initialisation, and it counts the open paths for sampled gates instead of computing their
-#: expected number.
+#: Pruning method of a `GatedPhoenix` -> what its penalty grows with, and the weight of the penalty.
+#: We chose the weight of the L0 penalty ourselves, because the code of the published comparison
+#: adds no L0 penalty. That code also uses Kaiming initialisation, and it counts the open paths for
+#: sampled gates instead of computing their expected number.
 PENALTIES = {
-    "l0": Penalty(open_weights, 1e-2),
-    "c_node": Penalty(path_sizes, 1e-3),
-    "path_reg": Penalty(open_and_sizes, 1e-4),
+    "l0": (open_weights, 1e-2),
+    "c_node": (path_sizes, 1e-3),
+    "path_reg": (open_and_sizes, 1e-4),
 }

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy.linalg import cho_factor, cho_solve
 
-from sbnn.dynamics.beliefs import MOST, Beliefs
+from sbnn.dynamics.beliefs import MOST, PAIR, SLOPE, SQUARE, Beliefs
 
 N_TRIED = 6  # number of candidates that a search step tries to add
 N_SWAPPED = 2  # number of candidates that are also tried in place of a current regulator
@@ -19,6 +19,12 @@ def products_of(k):
     if k > MOST:
         k = 0
     return np.triu_indices(k)
+
+
+def kinds_of_weights(k):
+    """Kinds of the weights of k regulators: 0 for the constant, then `SLOPE`, `PAIR`, `SQUARE`."""
+    one, other = products_of(k)
+    return np.r_[0, np.full(k, SLOPE), np.where(one == other, SQUARE, PAIR)]
 
 
 def logistic(log_odds):
@@ -34,8 +40,8 @@ class Fit:
     ``signs`` are the expected signs of the effects, 1 or -1; ``log_evidence`` is the log evidence
     after integration over all weights; ``weights`` are the constant, the slopes, and the
     coefficients of products in the order of `products_of`; ``features`` has the shape
-    (observations, weights); ``precision`` is the Cholesky factor of the precision matrix of the
-    weights.
+    (observations, weights); ``residuals`` has the shape (observations,); ``precision`` is the
+    Cholesky factor of the precision matrix of the weights.
     """
 
     regulators: tuple
@@ -43,15 +49,13 @@ class Fit:
     log_evidence: float
     weights: np.ndarray
     features: np.ndarray
+    residuals: np.ndarray
     precision: tuple
 
-    def parts(self):
-        """Positions in `weights` of the slopes, of products of two regulators and of squares."""
-        k = len(self.regulators)
-        one, other = products_of(k)
-        pairs = 1 + k + np.flatnonzero(one != other)
-        squares = 1 + k + np.flatnonzero(one == other)
-        return np.arange(1, k + 1), pairs, squares
+    @property
+    def kinds(self):
+        """Kind of each weight, as in `kinds_of_weights`."""
+        return kinds_of_weights(len(self.regulators))
 
     def target(self, deviations):
         """Target values, of shape (...), for deviations of the k regulators, of shape (..., k).
@@ -60,9 +64,9 @@ class Fit:
         """
         k = len(self.regulators)
         one, other = products_of(k)
-        linear = deviations @ self.weights[1 : 1 + k]
         products = deviations[..., one] * deviations[..., other]
-        return self.weights[0] + linear + products @ self.weights[1 + k :]
+        linear = self.weights[0] + deviations @ self.weights[1 : 1 + k]
+        return linear + products @ self.weights[1 + k :]
 
     def slopes(self, deviations):
         """Derivatives of the target value with respect to the k regulators, of shape (..., k).
@@ -111,11 +115,9 @@ class Target:
         """Note which signs are free, and the weighted past of 1."""
         self.free = self.signs == 0
         self._open = self.free.copy()  # signs that are free and not yet chosen
+        self._constant = np.resize(self.memory.sum(axis=2), len(self.values))
         self._fits = {}
         self._products = {}
-        of_constant = self.memory.sum(axis=2)
-        n_copies = len(self.deviations) // len(of_constant)
-        self._constant = np.tile(of_constant.ravel(), n_copies)
 
     def fit(self, regulators):
         """`Fit` for a frozenset of regulators; each set is fitted only once."""
@@ -137,16 +139,11 @@ class Target:
         Returns the `Fit` of the last set.
         """
         best = frozenset(start)
-        highest = self.score(best)
         while True:
-            moves = self._moves(best)
-            if not moves:
+            following = max([best, *self._moves(best)], key=self.score)
+            if self.score(following) <= self.score(best) + 1e-9:
                 return self.fit(best)
-            scores = [self.score(move) for move in moves]
-            if max(scores) <= highest + 1e-9:
-                return self.fit(best)
-            highest = max(scores)
-            best = moves[scores.index(highest)]
+            best = following
 
     def _moves(self, regulators):
         """Sets that differ from a set by one added, removed or exchanged regulator."""
@@ -185,8 +182,7 @@ class Target:
         gains[list(regulators)] = -np.inf
         best = np.argsort(-gains, kind="stable")[:N_TRIED]
         self._open[best] = False
-        possible = np.isfinite(gains[best])
-        return best[possible].tolist()
+        return best[np.isfinite(gains[best])].tolist()
 
     def _gains(self, regulators):
         """Gains in log probability from adding each gene with a linear effect, (genes,)."""
@@ -195,7 +191,7 @@ class Target:
         square = features.T @ features + 1e-6 * np.eye(len(fit.weights))
         projection = np.linalg.solve(square, features.T @ self.linear)
         rest = self.linear - features @ projection
-        along = rest.T @ (self.values - features @ fit.weights)
+        along = rest.T @ fit.residuals
         expected = np.where(along < 0, -1.0, 1.0)
         self.signs[self._open] = expected[self._open]
         size = (rest**2).sum(axis=0) + (self.noise / _SCREENING_SD) ** 2
@@ -218,25 +214,24 @@ class Target:
         log_evidence -= np.log(sd).sum()
         log_evidence -= len(rest) * np.log(2 * np.pi * variance) / 2
         weights = mean + change
-        return Fit(tuple(regulators), signs, float(log_evidence), weights, features, factor)
+        residuals = self.values - features @ weights
+        return Fit(tuple(regulators), signs, log_evidence, weights, features, residuals, factor)
 
     def _expected(self, signs):
         """Prior mean and SD of the weights of regulators with these signs."""
-        k = len(signs)
-        at = min(k, MOST)
-        one, other = products_of(k)
-        of_squares = self.beliefs.square_sd[at]
-        of_products = np.where(one == other, of_squares, self.beliefs.pair_sd[at])
-        slope = self.beliefs.effect_mean[at]
-        slope_sd = np.full(k, self.beliefs.effect_sd[at])
-        mean = np.concatenate([[_CONSTANT_MEAN], signs * slope, np.zeros(len(one))])
-        sd = np.concatenate([[_CONSTANT_SD], slope_sd, of_products])
-        return mean, sd
+        k = min(len(signs), MOST)
+        beliefs = self.beliefs
+        kinds = kinds_of_weights(len(signs))
+        mean = np.zeros(len(kinds))
+        mean[0] = _CONSTANT_MEAN
+        mean[kinds == SLOPE] = signs * beliefs.effect_mean[k]
+        sd = [_CONSTANT_SD, beliefs.effect_sd[k], beliefs.pair_sd[k], beliefs.square_sd[k]]
+        return mean, np.take(sd, kinds)
 
     def _features(self, regulators):
         """Weighted past of 1, of the regulators and of their products, (observations, weights)."""
         columns = [self._constant, *self.linear[:, regulators].T]
-        for i, j in zip(*products_of(len(regulators)), strict=True):
+        for i, j in np.transpose(products_of(len(regulators))):
             columns.append(self._product(regulators[i], regulators[j]))
         return np.stack(columns, axis=1)
 
@@ -244,8 +239,7 @@ class Target:
         """Weighted past of the product of two deviations, an array of shape (observations,)."""
         if (one, other) not in self._products:
             product = self.deviations[:, :, one] * self.deviations[:, :, other]
-            past = self.memory @ product[..., None]
-            self._products[one, other] = past.ravel()
+            self._products[one, other] = (self.memory @ product[..., None]).ravel()
         return self._products[one, other]
 
 
@@ -265,18 +259,19 @@ class RegulatedNetwork:
         self.highest = torch.tensor(highest)
         self.lag = float(lag)
         none = len(rate)  # position of a factor of 1
-        constant = np.zeros(len(rate))
-        terms = []  # (gene, regulator, regulator or `none`)
-        weights = []
+        self.constant = torch.zeros_like(self.rate)
+        terms = [np.zeros((0, 3), dtype=int)]  # gene, regulator, regulator or `none`
+        weights = [np.zeros(0)]
         for gene, fit in fits.items():
-            constant[gene] = fit.weights[0]
-            weights.extend(fit.weights[1:])
-            terms += [(gene, regulator, none) for regulator in fit.regulators]
-            for i, j in zip(*products_of(len(fit.regulators)), strict=True):
-                terms.append((gene, fit.regulators[i], fit.regulators[j]))
-        self.constant = torch.tensor(constant)
-        self.terms = torch.tensor(terms, dtype=torch.int64).reshape(-1, 3).T
-        self.weights = torch.tensor(weights, dtype=torch.float64)
+            self.constant[gene] = fit.weights[0]
+            weights.append(fit.weights[1:])
+            regulators = np.array(fit.regulators, dtype=int)
+            one, other = products_of(len(regulators))
+            first = np.append(regulators, regulators[one])
+            second = np.append(np.full_like(regulators, none), regulators[other])
+            terms.append(np.stack([np.full_like(first, gene), first, second], axis=1))
+        self.terms = torch.tensor(np.concatenate(terms)).T
+        self.weights = torch.tensor(np.concatenate(weights))
 
     def decay(self):
         """Decay rates of the genes and, with a lag, of their proteins.

@@ -1,5 +1,6 @@
 """Tables of the study of gene-regulatory dynamics, made from saved records only."""
 
+from collections import defaultdict
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -84,11 +85,10 @@ read = partial(load_folder, prefix="dynamics_", data_of=lambda record: record.da
 
 def by_condition(records):
     """Available records as a nested dict, condition -> method -> `Record`, in display order."""
-    found = {}
+    found = defaultdict(dict)
     for condition, method in product(TITLES, METHODS):
-        record = records.get(f"{condition}_{method}")
-        if record is not None:
-            found.setdefault(condition, {})[method] = record
+        if f"{condition}_{method}" in records:
+            found[condition][method] = records[f"{condition}_{method}"]
     return found
 
 
@@ -110,9 +110,8 @@ def overview_table(records):
     labels = {"BA": "BA", "missing edges found": "missing found", "wrong edges kept": "wrong kept"}
     parts = []
     for condition in by_condition(records):
-        percent = condition.removeprefix("noise_")
         part = methods_table(records, condition)[list(labels)].rename(columns=labels)
-        parts.append(part.add_suffix(f", {percent} %"))
+        parts.append(part.add_suffix(f", {condition.removeprefix('noise_')} %"))
     table = pd.concat(parts, axis=1).fillna("").rename_axis("method")
     known = [name for name in METHODS.values() if name in table.index]
     # Without noise, there is nothing to correct, so the columns are empty.
@@ -132,25 +131,24 @@ def differences_table(records, condition):
     These are the mean and its 95 % interval or, for real data, mean ± SD.
     """
     of = by_condition(records)[condition]
+    scores = {name: record.scores.set_index("seed") for name, record in of.items()}
     summary = _spread if condition == "real" else _interval
     compared = ["balanced_accuracy", "auroc", "recall_missing", "kept_wrong", "mse_ahead"]
     rows = {}
     for one, other in PAIRS:
-        if one not in of or other not in of:
-            continue
-        differences = of[one].scores.set_index("seed") - of[other].scores.set_index("seed")
-        differences = differences.reindex(columns=compared).dropna(axis=1).rename(columns=COLUMNS)
-        if len(differences) > 1:
+        if {one, other} <= set(of) and len(scores[one]) > 1:
+            differences = (scores[one] - scores[other]).reindex(columns=compared)
+            differences = differences.dropna(axis=1).rename(columns=COLUMNS)
             rows[f"{METHODS[one]} minus {METHODS[other]}"] = differences.agg(summary)
     return pd.DataFrame(rows).T.rename_axis("difference")
 
 
 def by_sparsity(records):
     """Scores of pruning methods at all sparsities, also that of the comparison of methods."""
-    parts = [records["sparsities"].scores]
-    for method in parts[0]["method"].unique():
-        record = records.get(f"noise_5_{method}")
-        if record is not None:
+    curve = records["sparsities"].scores
+    parts = [curve]
+    for method, record in by_condition(records)["noise_5"].items():
+        if method in set(curve["method"]):
             asked = record.parameter(0, "sparsity")
             parts.append(record.scores.assign(method=method, asked=asked))
     return pd.concat(parts).sort_values(["asked", "seed"], kind="stable")
@@ -194,15 +192,12 @@ def _spread(values):
     if values.isna().all():
         return ""
     mean = values.mean()
-    digits, digits_of_sd = ".3f", ".3f"
+    text = "{:.3f} ± {:.3f}"
     if abs(mean) >= 10:
-        digits, digits_of_sd = ".0f", ".0f"
+        text = "{:.0f} ± {:.0f}"
     elif 0 < abs(mean) < 0.01:
-        digits, digits_of_sd = ".1e", ".0e"
-    text = format(mean, digits)
-    if values.count() > 1:
-        text += f" ± {values.std():{digits_of_sd}}"
-    return text
+        text = "{:.1e} ± {:.0e}"
+    return text.format(mean, values.std()).removesuffix(" ± nan")
 
 
 def _interval(differences):

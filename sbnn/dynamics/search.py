@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sbnn.dynamics.beliefs import MOST, first_beliefs, kinds_of_edges, learned_beliefs
+from sbnn.dynamics.beliefs import MOST, SLOPE, first_beliefs, kinds_of_edges, learned_beliefs
 from sbnn.dynamics.paths import LEAST_NOISE, N_BETWEEN, Clock, relaxation
 from sbnn.dynamics.regulation import RegulatedNetwork, Target, logistic
 
@@ -24,13 +24,11 @@ def near_median(rates):
 
     Genes that do not change keep a rate of 0.
     """
-    rates = rates.copy()
-    changing = np.flatnonzero(rates)
-    if len(changing):
-        median = np.median(rates[changing])
-        far = np.abs(np.log(rates[changing] / median)) >= FAR_RATE
-        rates[changing[far]] = median
-    return rates
+    if not rates.any():
+        return rates
+    median = np.median(rates[rates > 0])
+    ratios = np.where(rates > 0, rates / median, 1)
+    return np.where(np.abs(np.log(ratios)) >= FAR_RATE, median, rates)
 
 
 class Search:
@@ -73,8 +71,7 @@ class Search:
 
     def find_regulators(self):
         """Search for the regulators of every gene that changes, and estimate the noise."""
-        within = np.ones(self.paths.shape[:2], dtype=bool)
-        within[:, 1:] = np.repeat(self.seen[:, 1:], N_BETWEEN, axis=1)
+        within = np.repeat(self.seen > 0, N_BETWEEN, axis=1)[:, N_BETWEEN - 1 :]
         self.means = self.paths[within].mean(axis=0)
         self._set_lag(self.lag)
         for gene in np.flatnonzero(self.changing):
@@ -90,8 +87,8 @@ class Search:
             self.probabilities[:, gene] = target.probabilities(frozenset(fit.regulators))
         if self.fits:
             squares = np.square(self._residuals()).sum(axis=1) / self.seen[:, 1:].sum()
-            noise = float(np.sqrt(np.median(squares)))
-            self.noise = max(noise, LEAST_NOISE)
+            noise = np.sqrt(np.median(squares))
+            self.noise = max(float(noise), LEAST_NOISE)
 
     def learn_beliefs(self):
         """Learn the distribution of effects and the accuracy of the prior."""
@@ -100,18 +97,16 @@ class Search:
 
     def learn_lag(self, at_first):
         """Estimate the lag with which regulators act, without changing the sets of regulators."""
+        tried = (self.lag / LAG_STEP, self.lag, self.lag * LAG_STEP)
         if at_first:
             tried = LAGS
-        elif self.lag:
-            tried = (self.lag / LAG_STEP, self.lag, self.lag * LAG_STEP)
-        else:
+        elif not self.lag:
             return
         evidence = np.empty((len(tried), len(self.fits)))
         for i, lag in enumerate(tried):
             self._set_lag(lag)
-            evidence[i] = [
-                self._refitted(gene, self.rates[gene]).log_evidence for gene in self.fits
-            ]
+            fits = [self._refitted(gene, self.rates[gene]) for gene in self.fits]
+            evidence[i] = [fit.log_evidence for fit in fits]
         best = int(evidence.sum(axis=1).argmax())
         gains = evidence[best] - evidence[0]
         # The first paths are inaccurate, so a first lag is accepted only if its mean gain over
@@ -128,9 +123,8 @@ class Search:
         for gene in self.fits:
             tried = self.rates[gene] * np.exp([-step, 0, step])
             fits = [self._refitted(gene, rate) for rate in tried]
-            evidence = np.array([fit.log_evidence for fit in fits])
             unlikely = ((np.log(tried) - middle) / spread) ** 2 / 2
-            best = int(np.argmax(evidence - unlikely))
+            best = np.argmax([fit.log_evidence for fit in fits] - unlikely)
             self.rates[gene] = tried[best]
             self.fits[gene] = fits[best]
 
@@ -143,25 +137,21 @@ class Search:
         # The targets of such a gene may determine its level better than its own values do. If the
         # values of the targets were not used here, the targets would seem to regulate each other.
         still = np.flatnonzero(~self.changing)
-        position = np.full(len(self.changing), -1)
-        position[still] = np.arange(len(still))
-        n_samples = len(self.values)
         seen = self.seen[..., None]
         square = seen.sum(axis=1)[:, None] * np.eye(len(still))  # (samples, still, still)
         gaps = (self.values[:, :, still] - self.paths[:, :1, still]) * seen
         along = gaps.sum(axis=1)  # (samples, still)
         for gene, fit in self.fits.items():
             regulators = list(fit.regulators)
-            places = position[regulators]
-            chosen = places >= 0
+            chosen = ~self.changing[regulators]
             if not chosen.any():
                 continue
-            places = places[chosen]
+            places = np.searchsorted(still, np.compress(chosen, regulators))
             slopes = fit.slopes(self._deviations[:, :, regulators])[:, :, chosen]
             memory = self.clock.later_memory(self.rates[gene])
             moved = memory @ slopes  # (samples, times - 1, chosen)
             square[:, places[:, None], places] += moved.transpose(0, 2, 1) @ moved
-            errors = self._errors(gene).reshape(n_samples, -1, 1)
+            errors = fit.residuals.reshape(*moved.shape[:2], 1)
             along[:, places] += (moved * errors).sum(axis=1)
         change = np.linalg.solve(square, along[..., None])
         self.paths[:, :, still] += change[:, None, :, 0]
@@ -169,18 +159,17 @@ class Search:
     def follow_model(self):
         """Replace the paths by those of the model, from the starts that fit the values best."""
         observed = self.clock.observed
-        paths = self.paths.copy()
         self._set_lag(self.lag)
         for gene, fit in self.fits.items():
+            rate = self.rates[gene]
+            left = self.clock.left(rate)
             drawn_to = fit.target(self._deviations[:, :, list(fit.regulators)])
-            memory = self.clock.memory(self.rates[gene])
+            memory = self.clock.memory(rate)
             come = (memory @ drawn_to[..., None])[..., 0]  # (samples, points)
-            left = self.clock.left(self.rates[gene])
             rest = self.values[:, :, gene] - come[:, observed]
             weight = left[:, observed] * self.seen
             start = (rest * weight).sum(axis=1) / (weight**2).sum(axis=1)
-            paths[:, :, gene] = come + start[:, None] * left
-        self.paths = paths
+            self.paths[:, :, gene] = come + start[:, None] * left
 
     def network(self):
         """`RegulatedNetwork` with rates and lag in the time unit of the data."""
@@ -188,21 +177,15 @@ class Search:
         highest = self.paths.max(axis=(0, 1))
         beyond = BEYOND * (highest - lowest)
         unit = self.clock.unit
-        return RegulatedNetwork(
-            self.rates / unit,
-            self.means,
-            lowest - beyond,
-            highest + beyond,
-            self.fits,
-            self.lag * unit,
-        )
+        bounds = lowest - beyond, highest + beyond
+        return RegulatedNetwork(self.rates / unit, self.means, *bounds, self.fits, self.lag * unit)
 
     def scores(self):
         """Slopes of the rates of change at mean expression, [regulator, target]."""
         scores = np.zeros(self.prior.shape)
         for gene, fit in self.fits.items():
-            slopes, _, _ = fit.parts()
-            scores[list(fit.regulators), gene] = fit.weights[slopes] * self.rates[gene]
+            slopes = fit.weights[fit.kinds == SLOPE]
+            scores[list(fit.regulators), gene] = slopes * self.rates[gene]
         return scores / self.clock.unit
 
     def prior_probabilities(self):
@@ -225,12 +208,10 @@ class Search:
     def autocorrelation(self):
         """Autocorrelation of residuals at consecutive times, over all genes; about 0 for noise."""
         seen = self.seen[:, 1:]
-        if not self.fits or seen.shape[1] < 2:
-            return 0.0
         residuals = self._residuals().reshape(-1, *seen.shape) * seen
         variance = (residuals**2).sum() / seen.sum()
         products = residuals[..., :-1] * residuals[..., 1:]
-        n_pairs = (seen[:, :-1] * seen[:, 1:]).sum()
+        n_pairs = max(seen[:, 1:].sum(), 1)
         return float(products.sum() / n_pairs / max(variance, 1e-300))
 
     def _set_lag(self, lag):
@@ -239,8 +220,8 @@ class Search:
         acting = self.paths
         if lag:  # proteins of the genes
             memory = self.clock.memory(1 / lag)
-            left = self.clock.left(1 / lag)
-            acting = left[..., None] * self.paths[:, :1] + memory @ self.paths
+            left = self.clock.left(1 / lag)[..., None]
+            acting = left * self.paths[:, :1] + memory @ self.paths
         self._deviations = acting - self.means
 
     def _refitted(self, gene, rate):
@@ -254,31 +235,20 @@ class Search:
     def _target(self, gene, rate, regulators, signs):
         """`Target` of a gene, given the signs of all edges and the regulators that may be used."""
         memory = self.clock.later_memory(rate)
-        values = self._acquired(gene, rate).ravel()
+        # values minus what remains of the first; 0 after the end of a sample
+        left = self.clock.left(rate)[:, self.clock.observed[1:]]
+        values = self.values[:, 1:, gene] - left * self.paths[:, :1, gene]
+        values = values * self.seen[:, 1:]
+        values = values.ravel()
         past = memory @ self._deviations[:, :, regulators]  # (samples, times - 1, regulators)
         linear = np.zeros((len(values), len(self.prior)))
         linear[:, regulators] = past.reshape(len(values), -1)
         log_odds = self.beliefs.log_odds[self.kinds[:, gene]]
-        log_odds = np.where(self.possible[:, gene], log_odds, -np.inf)
+        log_odds[~self.possible[:, gene]] = -np.inf
         return Target(
             values, linear, self._deviations, memory, self.noise, self.beliefs, log_odds, signs
         )
 
     def _residuals(self):
         """Residuals of the genes that change, of shape (genes, observations)."""
-        return np.array([self._errors(gene) for gene in self.fits])
-
-    def _errors(self, gene):
-        """Residuals of the values after the first time, an array of shape (observations,)."""
-        fit = self.fits[gene]
-        values = self._acquired(gene, self.rates[gene])
-        return values.ravel() - fit.features @ fit.weights
-
-    def _acquired(self, gene, rate):
-        """Values after the first time, minus what remains of the first, (samples, times - 1).
-
-        Values after the end of a sample are 0.
-        """
-        left = self.clock.left(rate)[:, self.clock.observed[1:]]
-        remaining = left * self.paths[:, :1, gene]
-        return (self.values[:, 1:, gene] - remaining) * self.seen[:, 1:]
+        return np.array([fit.residuals for fit in self.fits.values()])

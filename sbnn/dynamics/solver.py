@@ -2,8 +2,8 @@
 
 import torch
 
-# maximum number of steps per interval; a solution that needs more steps counts as divergent
-MOST_STEPS = 2**15
+# numbers of steps per interval; a solution that needs more steps counts as divergent
+STEPS = [2**i for i in range(2, 16)]
 
 
 class DivergenceError(RuntimeError):
@@ -42,37 +42,36 @@ def advance_exactly(model, x, length, tolerance):
     `x` has the shape (samples, genes); `length`, of shape (samples, 1), contains the lengths of the
     intervals.
     """
-    n_steps = 4
-    coarse = None
-    last = None
-    while n_steps <= MOST_STEPS:
+    coarse = torch.full_like(x, torch.nan)
+    last = coarse
+    for n_steps in STEPS:
         factors = step_factors(model.decay(), length / n_steps)
         fine = advance(model.targets, x, factors, n_steps)
-        if coarse is not None:
-            # Halving the steps divides an error of second order by 4.
-            best = fine + (fine - coarse) / 3
-            if last is not None:
-                change = (best - last).abs().max()
-                if change <= tolerance or not best.isfinite().all():
-                    return best
-            last = best
+        # Halving the steps divides an error of second order by 4.
+        best = fine + (fine - coarse) / 3
+        if (best - last).abs().max() <= tolerance:
+            return best
+        if n_steps > STEPS[1] and not best.isfinite().all():
+            return best
         coarse = fine
-        n_steps *= 2
-    return torch.full_like(x, torch.nan)
+        last = best
+    return x * torch.nan
 
 
 def follow(model, start, times, tolerance=1e-6):
-    """Trajectories, of shape (samples, times, genes), from a start, at times (samples, times)."""
-    path = [start]
-    for length in times.diff(dim=1).T:
-        end = advance_exactly(model, path[-1], length[:, None], tolerance)
-        path.append(end)
+    """Trajectories (samples, times, genes) from a start (samples, genes); times (samples, times).
+
+    All are arrays of numpy.
+    """
+    path = [torch.tensor(start)]
+    for length in torch.tensor(times).diff(dim=1).T:
+        path.append(advance_exactly(model, path[-1], length[:, None], tolerance))
     values = torch.stack(path, dim=1)
-    lost = ~values.isfinite().all(dim=2)
-    if lost.any():
-        sample, time = lost.nonzero()[0].tolist()
+    lost = (~values.isfinite()).nonzero().tolist()
+    if lost:
+        sample, time, _ = lost[0]
         raise DivergenceError(
             f"the trajectory of sample {sample} diverges before time {times[sample, time]:g}; "
             "its start may be too far from the training data"
         )
-    return values
+    return values.numpy()

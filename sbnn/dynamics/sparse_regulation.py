@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from sbnn.data.trajectories import as_trajectories, prior_matrix
+from sbnn.data.trajectories import as_trajectories
 from sbnn.determinism import reproducible
 from sbnn.dynamics.held_out import PIECE, SIMPLE, compared, followed, held_out_residuals
 from sbnn.dynamics.model import DynamicsRegressor
@@ -140,13 +140,11 @@ class SparseRegulationRegressor(DynamicsRegressor):
         self._validate_params()
         samples = as_trajectories(trajectories)
         self._check_samples(samples)
-        names = self.gene_names_
-        if prior is None:
-            prior = np.zeros((len(names), len(names)))
-        prior = prior_matrix(prior, names)
+        prior = self._known_edges(prior)
         samples = self._scaled(samples)
-        longest = max(len(times) for times in samples.times)
-        whole = samples.pieces(PIECE) if longest > LONG else samples
+        whole = samples
+        if max(map(len, samples.times)) > LONG:
+            whole = samples.pieces(PIECE)
         with reproducible():
             self._weigh(samples, prior)
             search = Search(whole, prior).run(self.n_passes)
@@ -160,6 +158,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
             least = np.abs(scores).min(where=scores != 0, initial=1)
             scores = np.where(scores == 0, np.sign(prior) * least, scores)
         scores = np.where(probabilities >= 0.5, scores, 0.0)
+        names = self.gene_names_
         self.edge_probabilities_ = pd.DataFrame(probabilities, names, names)
         self.edge_scores_ = pd.DataFrame(scores, names, names)
         self.sparsity_ = 1 - np.count_nonzero(scores) / scores.size
@@ -192,8 +191,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
 
     def _weigh(self, samples, prior):
         """Weigh the network against the best model without a network, using held-out parts."""
-        self.weights_ = pd.Series(0.0, ["network", *SIMPLE])
-        self.weights_["network"] = 1.0
+        self.weights_ = pd.Series({"network": 1.0} | dict.fromkeys(SIMPLE, 0.0))
         self.simple_ = None
         self.held_out_errors_ = None
         self.explains_ = False
@@ -203,11 +201,9 @@ class SparseRegulationRegressor(DynamicsRegressor):
         )
         if residuals is None:
             return
-        best, weight, errors = compared(residuals)
+        best, weight, self.held_out_errors_ = compared(residuals)
         self.explains_ = weight > 0
-        self.held_out_errors_ = errors
-        self.weights_["network"] = weight
-        self.weights_[best] = 1 - weight
+        self.weights_[["network", best]] = weight, 1 - weight
         if weight < 1:
             self.simple_ = clone(SIMPLE[best]).fit(samples)
 
@@ -220,16 +216,16 @@ class SparseRegulationRegressor(DynamicsRegressor):
                 "network explains"
             )
         best = errors[list(SIMPLE)].idxmin()
+        alone, simple, together = errors[["network", best, "together"]]
         found = "nothing of the held-out intervals here"
         if self.explains_:
-            share = 1 - errors["together"] / errors[best]
-            found = f"{share:.0%} of what the best simple model leaves unexplained"
+            found = f"{1 - together / simple:.0%} of what the best simple model leaves unexplained"
         text = (
             f"regulation explains {found}: the held-out error, relative to no change, is "
-            f"{errors['network']:.3f} for the network alone, {errors[best]:.3f} for {best}, the "
-            f"best simple model, and {errors['together']:.3f} for their mean"
+            f"{alone:.3f} for the network alone, {simple:.3f} for {best}, the best simple model, "
+            f"and {together:.3f} for their mean"
         )
-        if self.explains_ and self.lag_ > 0:
+        if self.explains_ and self.lag_:
             text += f"; regulators act with a lag of about {self.lag_:.3g} units of time"
         return text
 

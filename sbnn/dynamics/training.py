@@ -4,6 +4,7 @@ import copy
 import math
 from dataclasses import dataclass
 from numbers import Integral
+from types import MappingProxyType
 
 import torch
 from sklearn.utils._param_validation import Interval
@@ -44,8 +45,7 @@ class Schedule(CheckedSettings):
         while left > 1 - sparsity:
             shares[epoch] = left
             epoch += self.every - epoch % self.every
-            n = epoch // self.every - self.first_epoch // self.every
-            left = (1 - self.first_share) * (1 - self.share) ** n
+            left = (1 - self.first_share) * (1 - self.share) ** len(shares)
         shares[epoch] = 1 - sparsity
         return shares
 
@@ -130,11 +130,11 @@ class Intervals:
     """
 
     def __init__(self, samples, chosen):
-        values, times = samples.padded()
-        values = torch.from_numpy(values[chosen]).float()
+        values, times = map(torch.from_numpy, samples.padded())
+        values = values[chosen].float()
         self.before = values[:, :-1]
         self.after = values[:, 1:]
-        self.length = torch.from_numpy(times[chosen]).diff(dim=1).float()[..., None]
+        self.length = times[chosen].diff(dim=1).float()[..., None]
         self.n = (self.length > 0).sum(dim=(1, 2))
 
     def loss(self, network, n_steps, rows=slice(None)):
@@ -149,24 +149,31 @@ class Intervals:
 class Training:
     """Training of a network on some samples and validation on others, given by `parts`.
 
-    If there are no validation samples, the training loss is monitored.
+    If there are no validation samples, the training loss is monitored. `penalty` is one of
+    `PENALTIES` of `sbnn.dynamics.phoenix`: a function of the network, and its usual weight.
     """
 
     def __init__(
         self, network, samples, parts, recipe, generator, prior=None, pruner=None, penalty=None
     ):
-        train, validation = parts
         self.network = network
         self.recipe = recipe
         self.generator = generator
         self.pruner = pruner
-        self.penalty = penalty
-        self.train = Intervals(samples, train)
-        self.validation = Intervals(samples, validation) if len(validation) else None
+        self.gated = penalty is not None
+        if self.gated:
+            self.size, self.weight = penalty
+            if recipe.penalty is not None:
+                self.weight = recipe.penalty
+        self.train, self.validation = [Intervals(samples, part) for part in parts]
         self.history = []
         if recipe.data_weight < 1:
             self.points = torch.rand((recipe.n_prior_points, len(prior)), generator=generator) - 0.5
             self.expected = self.points @ prior.float()
+
+    def penalty(self):
+        """Penalty on the weights and gates of a `GatedPhoenix`."""
+        return self.weight * self.size(self.network)
 
     def prior_loss(self):
         """Distance of the targets J from the prior P: mean of ``(J(z) - z P)^2``.
@@ -175,18 +182,20 @@ class Training:
         """
         return mse_loss(self.network.targets(self.points), self.expected)
 
-    def run(self, epochs, prunings=None):
-        """Train, prune as in `Schedule.prunings`, and keep the best epoch after that."""
-        prunings = prunings or {}
+    def run(self, epochs, prunings=MappingProxyType({})):
+        """Train, prune as in `Schedule.prunings`, and keep the best epoch after that.
+
+        Training does not end early if a pruning would come after the last epoch.
+        """
         done = 0
-        for epoch in sorted(prunings):
-            if epoch <= epochs:
-                self._descend(epoch - done)
-                self.pruner.prune(prunings[epoch])
-                done = epoch
         patience = self.recipe.patience
-        if max(prunings, default=0) > epochs:
-            patience = math.inf
+        for epoch, left in prunings.items():
+            if epoch > epochs:
+                patience = math.inf
+                break
+            self._descend(epoch - done)
+            self.pruner.prune(left)
+            done = epoch
         best = self._descend(epochs - done, patience)
         self.network.load_state_dict(best)
 
@@ -228,12 +237,12 @@ class Training:
         entry = {"epoch": len(self.history) + 1, "loss": loss, "validation_loss": math.nan}
         monitored = loss
         with torch.no_grad():
-            if self.validation is not None:
+            if len(self.validation.n):
                 monitored = self.validation.loss(network, self.recipe.n_steps).item()
                 entry["validation_loss"] = monitored
             entry["sparsity"] = network.sparsity()
-            if self.penalty is not None:
-                entry["penalty"] = self.penalty(network).item()
+            if self.gated:
+                entry["penalty"] = self.penalty().item()
                 monitored += entry["penalty"]
         self.history.append(entry)
         if not math.isfinite(loss + monitored):
@@ -245,23 +254,22 @@ class Training:
 
     def _steps(self, optimizer):
         """One step for each batch of training samples; returns the mean loss of the data."""
-        recipe = self.recipe
+        weight = self.recipe.data_weight
         n_intervals = self.train.n
         n_samples = len(n_intervals)
         mean_length = n_intervals.sum() / n_samples
         order = torch.randperm(n_samples, generator=self.generator)
         losses = []
-        for batch in order.split(recipe.batch_size):
-            optimizer.zero_grad(set_to_none=True)
+        for batch in order.split(self.recipe.batch_size):
+            optimizer.zero_grad()
             self.network.draw(self.generator)
-            loss = self.train.loss(self.network, recipe.n_steps, batch)
+            loss = self.train.loss(self.network, self.recipe.n_steps, batch)
             share = n_intervals[batch].sum() / mean_length
             losses.append(loss.item() * share.item())
-            if recipe.data_weight < 1:
-                of_prior = (1 - recipe.data_weight) * self.prior_loss()
-                loss = recipe.data_weight * loss + of_prior
-            if self.penalty is not None:
-                loss = loss + self.penalty(self.network)
+            if weight < 1:
+                loss = weight * loss + (1 - weight) * self.prior_loss()
+            if self.gated:
+                loss = loss + self.penalty()
             loss.backward()
             optimizer.step()
             if self.pruner is not None:

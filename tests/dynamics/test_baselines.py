@@ -3,169 +3,141 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from pytest import approx
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, KFold
 
 from sbnn.data.trajectories import as_trajectories, trajectories
-from sbnn.dynamics.baselines import BASELINES, PENALTIES, RATES, held_out_ridge
+from sbnn.dynamics.baselines import BASELINES, PENALTIES, RATES, held_out_ridge, slopes_of
 
-
-@pytest.fixture(scope="module")
-def data():
-    """Two genes that rise and fall and one that drifts, in samples of 5, 4 and 3 times."""
-    times = [np.array([0.0, 1, 2, 4, 5]), np.array([1.0, 2, 4, 6]), np.array([0.0, 3, 4])]
-    values = []
-    for t, start in zip(times, (0.9, 0.1, 0.5), strict=True):
-        wave = start * np.cos(t)
-        late = 0.3 + start * np.sin(t + start)
-        drift = 0.2 + 0.1 * t + 0.05 * start * t**2
-        values.append(np.stack([wave, late, drift], axis=1))
-    return trajectories(values, times, ["a", "b", "c"])
-
-
-@pytest.fixture(scope="module")
-def intervals(data):
-    return as_trajectories(data).intervals()
-
-
-def fitted(name, data):
-    return clone(BASELINES[name]).fit(data, np.diag([0.0, 0, -1]))
-
-
+TIMES = [np.array([0.0, 1, 2, 4, 5]), np.array([1.0, 2, 4, 6]), np.array([0.0, 3, 4])]
 START = np.array([[0.6, 0.4, 0.3], [0.1, -0.2, 0.8]])
+PRIOR = np.diag([0.0, 0, -1])
+
+
+@pytest.fixture
+def samples(rng):
+    """Samples (5, 4 and 3 times) of a random linear system of three genes."""
+    values = [0.5 + 0.2 * rng.standard_normal((len(times), 3)).cumsum(axis=0) for times in TIMES]
+    return as_trajectories(trajectories(values, TIMES))
+
+
+@pytest.fixture
+def fitted(samples):
+    """Fit a baseline by its name."""
+    data = trajectories(samples.values, samples.times)
+    return lambda name: clone(BASELINES[name]).fit(data, PRIOR)
+
+
+@pytest.fixture
+def centred(samples):
+    """Values before and after intervals, minus the means of genes, and these means."""
+    mean = np.concatenate(samples.values).mean(axis=0)
+    before, after, _ = samples.intervals()
+    return before - mean, after - mean, mean
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_paths_begin_at_their_starts_and_edges_are_those_of_the_prior_or_none(name, data):
-    model = fitted(name, data)
+def test_paths_begin_at_their_starts_and_edges_are_those_of_the_prior_or_none(name, fitted):
+    model = fitted(name)
     path = model.predict(START, [0, 1, 3])
     assert path.shape == (2, 3, 3)
-    assert_allclose(path[:, 0], START, atol=1e-12)
-    expected = np.zeros((3, 3))
+    assert_allclose(path[:, 0], START)
+    edges = PRIOR if name == "prior" else 0 * PRIOR
+    assert_array_equal(model.edge_scores_, edges)
+    assert model.sparsity_ == (edges == 0).mean()
     if name == "prior":
-        expected[2, 2] = -1
-        assert_array_equal(path, np.repeat(START[:, None], 3, axis=1))
-    assert_array_equal(model.edge_scores_, expected)
-    assert model.edge_scores_.index.tolist() == ["a", "b", "c"]
-    assert model.sparsity_ == approx((expected == 0).mean())
+        assert_array_equal(path[:, 2], START)
 
 
-def test_auto_regression_has_the_least_squares_of_every_rate(data, intervals):
-    before, after, spans = intervals
+def test_auto_regression_decays_at_the_rates_and_to_the_levels_of_least_squares(fitted, samples):
+    before, after, spans = samples.intervals()
     length = np.diff(spans, axis=1)
-    model = fitted("ar1", data)
-    squares = np.empty((len(RATES), 3))
-    levels = np.empty((len(RATES), 3))
-    for i, rate in enumerate(RATES / length.mean()):
+    model = fitted("ar1")
+    rates = RATES / length.mean()
+    fits = []
+    for rate in rates:
         left = np.exp(-rate * length)
-        rest = after - left * before
-        levels[i], squares[i], *_ = np.linalg.lstsq(1 - left, rest)
-    best = squares.argmin(axis=0)
-    assert_allclose(model.rates_, RATES[best] / length.mean())
-    assert_allclose(model.levels_, levels[best, range(3)])
-
-
-def test_auto_regression_decays_at_times_of_each_sample(data):
-    model = fitted("ar1", data)
+        fits.append(np.linalg.lstsq(1 - left, after - left * before)[:2])
+    best = np.argmin([squares for _, squares in fits], axis=0)
+    assert_allclose(model.rates_, rates[best])
+    assert_allclose(model.levels_, [fits[i][0][0, gene] for gene, i in enumerate(best)])
     path = model.predict(START, [[0, 0.5, 4], [2, 4, 5]])
-    for sample, since in ((0, 4), (1, 3)):
-        left = np.exp(-model.rates_ * since)
-        expected = left * START[sample] + (1 - left) * model.levels_
-        assert_allclose(path[sample, 2], expected)
+    left = np.exp(-model.rates_ * [[4], [3]])
+    assert_allclose(path[:, 2], left * START + (1 - left) * model.levels_)
 
 
-def test_linear_maps_are_least_squares_around_the_mean(data, intervals):
-    mean = data.X.mean(axis=0)
-    before = intervals[0] - mean
-    after = intervals[1] - mean
-    assert_array_equal(fitted("mean", data).map_, np.zeros((3, 3)))
-    common = np.linalg.lstsq(before.reshape(-1, 1), after.ravel(), rcond=None)[0]
-    assert_allclose(fitted("ar1_mean", data).map_, common * np.eye(3))
-    ridge = fitted("ridge", data)
-    expected = Ridge(ridge.penalty_, fit_intercept=False).fit(before, after).coef_.T
-    assert_allclose(ridge.map_, expected)
+def test_linear_maps_are_least_squares_around_the_mean(fitted, centred):
+    before, after, mean = centred
+    common = np.linalg.lstsq(before.reshape(-1, 1), after.ravel())[0]
+    assert_allclose(fitted("ar1_mean").map_, common * np.eye(3))
+    assert not fitted("mean").map_.any()
+    ridge = fitted("ridge")
+    weights, _ = held_out_ridge(before, after)
+    assert_allclose(ridge.map_, weights)
     path = ridge.predict(START, [0, 1, 2])
-    twice = mean + (START - mean) @ expected @ expected
-    assert_allclose(path[:, 2], twice)
+    assert_allclose(path[:, 2], mean + (START - mean) @ weights @ weights)
 
 
-def test_slopes_of_genes_are_shrunk_to_the_common_one_and_ridge_takes_the_rest(data, intervals):
-    mean = data.X.mean(axis=0)
-    before = intervals[0] - mean
-    after = intervals[1] - mean
-    common = (before * after).sum() / (before**2).sum()
-    own = (before * after).sum(axis=0) / (before**2).sum(axis=0)
-    residuals = after - own * before
-    variance = (residuals**2).mean(axis=0) / (before**2).sum(axis=0)
-    spread = max(np.median((own - common) ** 2 - variance), 1e-6)
-    slopes = (variance * common + spread * own) / (variance + spread)
-    weights, penalty = held_out_ridge(before, after - slopes * before)
-    model = fitted("ar1_ridge", data)
-    assert model.penalty_ == penalty
-    assert_allclose(model.map_, np.diag(slopes) + weights)
+def test_slopes_of_genes_are_shrunk_to_the_common_one_and_ridge_takes_the_rest(
+    rng, fitted, centred
+):
+    before = rng.standard_normal((40, 3))
+    after = before * [0.1, 0.5, 0.9] + rng.standard_normal((40, 3))
+    squares = (before**2).sum(axis=0)
+    own = (before * after).sum(axis=0) / squares
+    common = own @ squares / squares.sum()
+    variance = ((after - own * before) ** 2).mean(axis=0) / squares
+    spread = np.median((own - common) ** 2 - variance)
+    assert spread > 1e-3
+    found = slopes_of(before, after)
+    assert_allclose(found[0], common)
+    assert_allclose(found[1], (variance * common + spread * own) / (variance + spread))
+    before, after, _ = centred
+    slopes = slopes_of(before, after)[1]
+    weights, _ = held_out_ridge(before, after - slopes * before)
+    assert_allclose(fitted("ar1_ridge").map_, np.diag(slopes) + weights)
 
 
-@pytest.mark.parametrize("n_folds", [2, 5, 99])
-def test_the_ridge_penalty_has_the_least_error_on_held_out_blocks(rng, n_folds):
-    X = rng.standard_normal((8, 3))
-    Y = X @ rng.standard_normal((3, 2)) + rng.standard_normal((8, 2))
-    rows = np.arange(8)
-    errors = np.zeros(len(PENALTIES))
-    for held in np.array_split(rows, min(n_folds, 8)):
-        kept = np.delete(rows, held)
-        for i, penalty in enumerate(PENALTIES[:-1]):
-            model = Ridge(penalty, fit_intercept=False).fit(X[kept], Y[kept])
-            errors[i] += ((Y[held] - model.predict(X[held])) ** 2).sum()
-        errors[-1] += (Y[held] ** 2).sum()
-    weights, penalty = held_out_ridge(X, Y, n_folds)
-    assert penalty == PENALTIES[errors.argmin()]
-    expected = Ridge(penalty, fit_intercept=False).fit(X, Y).coef_.T
-    assert_allclose(weights, expected)
+def test_the_ridge_penalty_has_the_least_error_on_held_out_blocks(rng):
+    penalties = {"alpha": PENALTIES[:-1]}
+    errors = "neg_mean_squared_error"
+    search = GridSearchCV(Ridge(fit_intercept=False), penalties, cv=KFold(5), scoring=errors)
+    for _ in range(4):
+        X = rng.standard_normal((10, 3))
+        Y = X @ rng.standard_normal((3, 2)) + rng.standard_normal((10, 2))
+        search.fit(X, Y)
+        weights, penalty = held_out_ridge(X, Y)
+        assert penalty == search.best_params_["alpha"]
+        assert_allclose(weights, search.best_estimator_.coef_.T)
+    _, penalty = held_out_ridge(np.ones((5, 1)), np.array([[4.0], [-1], [-1], [-1], [-1]]))
+    assert penalty == np.inf, "each row speaks against the others"
 
 
-def test_without_anything_to_learn_the_penalty_is_infinite():
-    X = np.sin(np.arange(24.0).reshape(8, 3) ** 1.3)
-    noise = np.random.default_rng(3).standard_normal((8, 1))
-    weights, penalty = held_out_ridge(X, noise)
-    assert penalty == np.inf
-    assert not weights.any()
-
-
-def test_the_training_path_moves_along_near_intervals(data, intervals):
-    """Distances to lines by a fine grid of their points."""
-    before, after, spans = intervals
-    length = spans[:, 1] - spans[:, 0]
+def test_the_training_path_moves_along_near_intervals(fitted, samples):
+    """Distances to lines by a fine grid of their points; on a line, paths stay finite."""
+    before, after, spans = samples.intervals()
+    length = np.diff(spans, axis=1)[:, 0]
     points = before + np.linspace(0, 1, 5001)[:, None, None] * (after - before)
-    far = np.empty((2, len(before)))
-    for sample in range(2):
-        squares = ((points - START[sample]) ** 2).sum(axis=2)
-        far[sample] = squares.min(axis=0)
-    width = 0.1 * np.median(far.min(axis=1))
-    kernel = np.exp(-(far - far.min(axis=1, keepdims=True)) / width)
-    weights = kernel * length / (kernel * length).sum(axis=1, keepdims=True)
-    rate = weights @ ((after - before) / length[:, None])
-    spans = np.array([[2.0], [0.5]])
-    path = fitted("path", data).predict(START, [[0, 2], [3, 3.5]])
-    assert_allclose(path[:, 1], START + spans * rate, rtol=1e-3, atol=1e-4)
+    far = ((points[:, None] - START[:, None]) ** 2).sum(axis=3).min(axis=0)  # starts, intervals
+    nearest = far.min(axis=1, keepdims=True)
+    weights = length * np.exp(-(far - nearest) / (0.1 * np.median(nearest)))
+    rate = weights @ ((after - before) / length[:, None]) / weights.sum(axis=1, keepdims=True)
+    model = fitted("path")
+    path = model.predict(START, [[0, 2], [3, 3.5]])
+    assert_allclose(path[:, 1], START + [[2.0], [0.5]] * rate, rtol=1e-3, atol=1e-4)
+    assert np.isfinite(model.predict(before[:1], [0, 1])).all()
 
 
-def test_the_training_path_takes_a_gap_as_one_interval(data):
-    samples = as_trajectories(data)
+def test_the_training_path_takes_a_gap_as_one_interval(samples):
     kept = samples.pieces(1).chosen([0, 3])  # without two intervals of the first sample
     model = clone(BASELINES["path"]).fit(kept)
     assert_array_equal(model.length_, [1, 3, 1])
-    after = model.before_ + model.change_
-    assert_allclose(after, samples.values[0][[1, 3, 4]])
+    assert_allclose(model.before_ + model.change_, samples.values[0][[1, 3, 4]])
 
 
-def test_on_a_training_state_the_training_path_stays_finite(data, intervals):
-    path = fitted("path", data).predict(intervals[0][:1], [0, 1])
-    assert np.isfinite(path).all()
-
-
-def test_a_replicate_is_the_first_sample_whatever_the_start(data):
-    path = fitted("replicate", data).predict(START, [[0, 1, 3], [2, 4, 5]])
-    values = as_trajectories(data).values[0]
+def test_a_replicate_is_the_first_sample_whatever_the_start(fitted, samples):
+    path = fitted("replicate").predict(START, [[0, 1, 3], [2, 4, 5]])
+    values = samples.values[0]
     assert_allclose(path[0, 1:], [values[1], (values[2] + values[3]) / 2])
     assert_allclose(path[1, 1:], values[3:])

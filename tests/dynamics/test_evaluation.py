@@ -1,16 +1,18 @@
 """Records of scores: what is in them, and which of them differ."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
-from pytest import approx
+from anndata import AnnData
+from numpy.testing import assert_array_equal
 
-from sbnn.data.gene_dynamics import simulate_network, truth_of
-from sbnn.dynamics import PhoenixRegressor, Recipe, Schedule, SparseRegulationRegressor, evaluate
+from sbnn.data.gene_dynamics import prior_of, simulate_network, truth_of
+from sbnn.dynamics import PhoenixRegressor, Recipe, Schedule, evaluate
+from sbnn.dynamics.accuracy import edge_accuracy, path_errors
 from sbnn.dynamics.baselines import PriorAlone
-from sbnn.dynamics.evaluation import fit_and_score, held_out, sparsity_curve
+from sbnn.dynamics.evaluation import fit_and_score, held_out, sparsity_curve, strongest
 
-QUICK = PhoenixRegressor(3, recipe=Recipe(epochs=2, schedule=Schedule(1, 0.2, 1, 0.2)))
+QUICK = Recipe(epochs=2, schedule=Schedule(1, 0.2, 1, 0.2))
 
 
 @pytest.fixture(scope="module")
@@ -19,98 +21,76 @@ def data():
     return {seed: simulate_network(8, 6, 0.01, 0.3, n_test=2, random_state=seed) for seed in (4, 9)}
 
 
-@pytest.fixture(scope="module")
-def of_prior(data):
-    return evaluate(PriorAlone(), data, method="prior", condition="noise_5", details=True)
+def scored(data, model=None, **options):
+    return evaluate(model or PriorAlone(), data, method="prior", condition="real", **options)
 
 
-@pytest.mark.parametrize("seed", [4, 9])
-def test_scores_of_the_prior_are_those_of_its_edges_and_of_no_change(data, of_prior, seed):
-    scores = of_prior.scores.set_index("seed").loc[seed]
-    given = data[seed].varp["prior"] != 0
-    true = data[seed].varp["truth"] != 0
-    assert scores["n_edges"] == given.sum()
-    assert scores["sparsity"] == (~given).mean()
-    recall = given[true].mean()
-    specificity = (~given[~true]).mean()
-    assert scores["balanced_accuracy"] == approx((recall + specificity) / 2)
-    values = np.stack(held_out(data[seed]).values)
-    change = ((values[:, 1:] - values[:, :1]) ** 2).mean()
-    assert scores["mse_rollout"] == approx(change)
-    assert scores["mse_ahead"] == approx((np.diff(values, axis=1) ** 2).mean())
-    assert scores["seconds"] >= 0
-
-
-def test_details_are_those_of_the_first_seed(data, of_prior):
+def test_the_prior_has_scores_of_all_seeds_and_details_of_the_first(data):
+    found = scored(data, details=True)
     first = data[4]
     samples = held_out(first)
-    assert_array_equal(of_prior.out_degree, (first.varp["prior"] != 0).sum(axis=1))
-    assert_array_equal(of_prior.true_out_degree, (first.varp["truth"] != 0).sum(axis=1))
-    assert_array_equal(of_prior.test, np.float32(samples.values))
-    assert_array_equal(of_prior.times, samples.times)
-    assert of_prior.gene_names.tolist() == first.var_names.tolist()
-    assert of_prior.settings == of_prior.settings | {"condition": "noise_5", "seeds": [4, 9]}
-    assert of_prior.params == [{"method": "prior"}]
-
-
-def test_a_record_depends_on_its_data_and_keeps_details_if_asked_to(data, of_prior):
-    other = evaluate(PriorAlone(), {4: data[4], 9: data[4]}, method="prior", condition="noise_5")
+    assert found.scores["seed"].tolist() == [4, 9]
+    assert (found.scores["seconds"] >= 0).all()
+    fitted = PriorAlone().fit(first, first.varp["prior"])
+    row = found.scores.iloc[0].to_dict()
+    expected = edge_accuracy(prior_of(first), truth_of(first), prior_of(first))
+    expected |= path_errors(fitted, samples) | {"sparsity": fitted.sparsity_}
+    assert row == row | expected
+    assert_array_equal(found.out_degree, (first.varp["prior"] != 0).sum(axis=1))
+    assert_array_equal(found.true_out_degree, (first.varp["truth"] != 0).sum(axis=1))
+    assert_array_equal(found.test, np.float32(samples.values))
+    assert_array_equal(found.times, samples.times)
+    assert found.gene_names.tolist() == first.var_names.tolist()
+    other = scored({4: data[4], 9: data[4]})
     assert set(other.values) == {"scores", "out_degree"}
-    assert other.sha256 != of_prior.sha256
-    assert other.scores["mse_ahead"].nunique() == 1
+    assert other.sha256 != found.sha256
 
 
 def test_a_record_is_computed_once(data, tmp_path, monkeypatch):
     path = tmp_path / "prior.pickle"
-    first = evaluate(PriorAlone(), data, method="prior", condition="real", results=path)
+    first = scored(data, results=path)
     monkeypatch.setattr(PriorAlone, "fit", None)
-    again = evaluate(PriorAlone(), data, method="prior", condition="real", results=path)
-    assert again.scores.equals(first.scores)
+    assert scored(data, results=path).scores.equals(first.scores)
     with pytest.raises(ValueError, match="results"):
         evaluate(PriorAlone(), data, method="prior", condition="noise_5", results=path)
-    with pytest.raises(TypeError, match="data: "):
-        evaluate(PriorAlone(), data[4], method="prior", condition="real")
+    for wrong in (data[4], {}):
+        with pytest.raises(TypeError, match="data: "):
+            scored(wrong)
 
 
-def test_a_truth_of_some_genes_is_scored_but_its_degrees_are_not_kept(data):
+def test_a_truth_of_some_genes_or_none_is_scored_as_far_as_known(data):
     partly = data[4].copy()
     partly.var["truth_known"] = np.arange(8) > 0
-    found = evaluate(PriorAlone(), {4: partly}, method="prior", condition="real", details=True)
+    found = scored({4: partly}, details=True)
     assert found.scores["n_edges"].tolist() == [(partly.varp["prior"][1:] != 0).sum()]
     assert "true_out_degree" not in found.values
-    unknown = data[4].copy()
-    del unknown.varp["truth"]
-    assert "auroc" not in fit_and_score(PriorAlone(), unknown)
-
-
-def test_edges_are_ranked_by_probability_if_there_is_one(data):
     sure = PriorAlone()
     sure.edge_probabilities_ = truth_of(data[4]).abs()
-    assert fit_and_score(sure, data[4])["auroc"] == 1
+    assert fit_and_score(sure, data[4])["auroc"] == 1, "edges are ranked by probability"
+    del partly.varp["truth"]
+    assert "auroc" not in fit_and_score(PriorAlone(), partly)
 
 
-@pytest.mark.filterwarnings("ignore:residuals")
-def test_a_network_has_predictions_and_edges_and_the_seed_of_its_data(data):
-    model = SparseRegulationRegressor(1)
-    found = evaluate(model, data, method="sparse", condition="noise_5", details=True)
-    assert set(found.values) == {"scores", "out_degree", "edges", "predicted"}
-    train = data[4][data[4].obs["split"] == "train"]
-    model.fit(train, data[4].varp["prior"])
-    samples = held_out(data[4])
-    expected = model.predict(np.stack(samples.values)[:, 0], np.stack(samples.times))
-    assert_array_equal(found.predicted, expected.astype(np.float32))
-    assert len(found.edges) == found.out_degree.sum() == np.count_nonzero(model.edge_scores_)
+def test_the_strongest_edges_are_looked_up_by_regulator_and_target(rng):
+    scores = pd.DataFrame(rng.integers(-9, 9, (30, 30)) / 10)
+    prior, truth = rng.integers(0, 2, (2, 30, 30))
+    truth = np.where(np.arange(30)[:, None] == 3, np.nan, truth)
+    found = strongest(scores, AnnData(np.zeros((1, 30)), varp={"prior": prior, "truth": truth}))
+    rows = found["regulator"], found["target"]
+    assert_array_equal(found["score"], scores.to_numpy()[rows])
+    assert_array_equal(found["in_prior"], prior[rows] != 0)
+    assert_array_equal(found["true"], truth[rows])
+    assert found["score"].abs().is_monotonic_decreasing
+    assert len(found) == 500
 
 
 @pytest.mark.filterwarnings("ignore:sparsity")
 def test_pruning_is_scored_at_every_sparsity_for_every_seed(data):
-    curve = sparsity_curve(QUICK, data, ["imp", "dash"], [0.6, 0.4])
-    assert curve.scores["method"].tolist() == ["imp"] * 4 + ["dash"] * 4
-    assert curve.scores["asked"].tolist() == [0.6, 0.6, 0.4, 0.4] * 2
-    assert curve.scores["seed"].tolist() == [4, 9] * 4
-    assert_allclose(curve.scores["sparsity"], curve.scores["asked"], atol=0.03)
+    curve = sparsity_curve(PhoenixRegressor(3, recipe=QUICK), data, ["imp", "dash"], [0.6, 0.4])
+    keys = ["method", "asked", "seed"]
+    expected = pd.MultiIndex.from_product([["imp", "dash"], [0.6, 0.4], [4, 9]])
+    assert curve.scores[keys].to_records(index=False).tolist() == expected.tolist()
     assert curve.settings["methods"] == ["imp", "dash"]
     assert curve.settings["sparsities"] == [0.6, 0.4]
-    first = PhoenixRegressor(3, "imp", 0.6, recipe=QUICK.recipe, random_state=4)
-    expected = fit_and_score(first, data[4])
-    assert curve.scores["mse_ahead"][0] == expected["mse_ahead"]
+    last = PhoenixRegressor(3, sparsity=0.4, recipe=QUICK, random_state=9)
+    assert curve.scores["mse_ahead"].iloc[-1] == fit_and_score(last, data[9])["mse_ahead"]

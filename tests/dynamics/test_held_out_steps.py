@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 from pytest import approx
 from sklearn.base import clone
 
@@ -19,19 +19,7 @@ from sbnn.dynamics.held_out import (
 )
 
 
-def residuals(rng, network, simple, shared=0.0):
-    """Residuals of 100 intervals and 3 genes, with these SDs, of which `shared` is common."""
-    common = shared * rng.standard_normal((100, 3))
-    found = {"network": common + network * rng.standard_normal((100, 3))}
-    for name in SIMPLE:
-        found[name] = 9 + rng.standard_normal((100, 3))
-    found["ridge"] = common + simple * rng.standard_normal((100, 3))
-    found["no change"] = 2 * np.ones((100, 3))
-    return found
-
-
 def test_pieces_are_held_out_in_turn_or_a_fifth_of_many():
-    assert folds_of(1) == []
     assert [fold.tolist() for fold in folds_of(3)] == [[0], [1], [2]]
     assert [len(fold) for fold in folds_of(24)] == [5, 5, 5, 5, 4]
     [fold] = folds_of(25)
@@ -40,16 +28,12 @@ def test_pieces_are_held_out_in_turn_or_a_fifth_of_many():
 
 def test_the_weight_leaves_the_least_sum_of_squares(rng):
     simple = rng.standard_normal((50, 2))
-    network = 0.5 * simple + rng.standard_normal((50, 2))
-    gap = simple - network
+    gap = 0.5 * simple + rng.standard_normal((50, 2))
     weight = best_weight(simple, gap)
-    tried = np.linspace(0, 1, 10_001)
-    squares = [((simple - share * gap) ** 2).sum() for share in tried]
     assert 0 < weight < 1
-    assert weight == approx(tried[np.argmin(squares)], abs=1e-4)
-    assert best_weight(simple, -gap) == 0
-    assert best_weight(simple, simple / 2) == 1
-    assert best_weight(simple, 0 * gap) == 0
+    assert ((simple - weight * gap) * gap).sum() == approx(0, abs=1e-9)
+    for times, limit in ((-1, 0), (0.1, 1), (0, 0)):
+        assert best_weight(simple, times * gap) == limit
 
 
 def test_a_gain_is_certain_above_two_standard_errors_of_blocks(rng):
@@ -57,61 +41,71 @@ def test_a_gain_is_certain_above_two_standard_errors_of_blocks(rng):
     means -= means.mean()
     error = means.std(ddof=1) / np.sqrt(10)
     for factor, certain in ((1.9, False), (2.1, True)):
-        gains = pd.Series(np.repeat(means + factor * error, 7))
-        assert is_certain(gains) == certain
+        assert is_certain(pd.Series(np.repeat(means + factor * error, 7))) == certain
     assert not is_certain(pd.Series([1.0]))
 
 
-def test_a_network_that_leaves_little_predicts_alone(rng):
-    best, weight, errors = compared(residuals(rng, 0.1, 1.0))
-    assert (best, weight) == ("ridge", 1)
-    assert errors["network"] == approx(0.01 / 4, rel=0.2)
-    assert errors["no change"] == 1
+@pytest.mark.parametrize(
+    ("network", "simple", "shared", "expected"),
+    [
+        (0.1, 1.0, 0.0, 1),  # leaves little, and predicts alone
+        (1.0, 1.0, 0.0, 0.5),
+        (9.0, 0.1, 0.0, 0),
+    ],
+)
+def test_a_network_has_the_weight_of_its_gain(rng, network, simple, shared, expected):
+    """Errors of 100 intervals and 3 genes with these SDs, of which one is `shared`."""
+    common, of_network, of_simple = rng.standard_normal((3, 100, 3))
+    found = {"network": shared * common + network * of_network}
+    found |= dict.fromkeys(SIMPLE, 9 + common) | {"no change": 2 + 0 * common}
+    found["ridge"] = shared * common + simple * of_simple
+    best, weight, errors = compared(found)
+    assert best == "ridge"
+    assert weight == approx(expected, abs=0.1)
+    for name, rest in found.items():
+        assert errors[name] == approx((rest**2).mean() / 4)
+    if expected == 0.5:
+        together = weight * found["network"] + (1 - weight) * found["ridge"]
+        assert errors["together"] == approx((together**2).mean() / 4)
+    else:
+        assert weight == expected
 
 
-def test_two_models_of_independent_errors_are_averaged(rng):
-    found = residuals(rng, 1.0, 1.0)
-    _, weight, errors = compared(found)
-    assert weight == approx(0.5, abs=0.1)
-    together = weight * found["network"] + (1 - weight) * found["ridge"]
-    assert errors["together"] == approx((together**2).mean() / 4)
-
-
-@pytest.mark.parametrize(("network", "shared"), [(9.0, 0.0), (0.0999, 1.0)])
-def test_a_network_without_a_clear_gain_of_a_hundredth_has_no_weight(rng, network, shared):
-    _, weight, errors = compared(residuals(rng, network, 0.1, shared))
-    assert weight == 0
-    assert errors["together"] <= errors["ridge"]
+@pytest.mark.parametrize(("n", "share"), [(100, 0.997), (1, 0.5)])
+def test_a_gain_that_is_small_or_uncertain_gives_no_weight(rng, n, share):
+    rest = rng.standard_normal((n, 3))
+    found = dict.fromkeys([*SIMPLE, "no change"], rest) | {"network": share * rest}
+    assert compared(found)[1] == 0
 
 
 class Still:
-    """A network without change, which keeps the values that it was given."""
+    """A network whose genes are drawn to the mean of the values that it was fitted to."""
 
     lag = 0.0
-    given = []
 
     def __init__(self, kept):
-        self.given.append(np.concatenate(kept.values))
+        self.mean = torch.tensor(np.concatenate(kept.values).mean(axis=0))
 
     def decay(self):
-        return torch.zeros(2, dtype=torch.float64)
+        return torch.ones(2, dtype=torch.float64)
 
     def targets(self, x):
-        return x
+        return self.mean.expand_as(x)
 
 
 def test_residuals_are_of_values_that_were_not_fitted(rng):
-    values = [rng.random((3, 2)), rng.random((3, 2))]
+    values = rng.random((2, 3, 2))
     times = np.array([0.0, 1, 3])
-    samples = Samples(values, [times, times], np.array(["a", "b"]))
+    samples = Samples([*values], [times, times], np.array(["a", "b"]))
     found = held_out_residuals(samples, Still)
-    assert_array_equal(Still.given, values[::-1])
-    change = np.concatenate([np.diff(block, axis=0) for block in values])
-    assert_allclose(found["no change"], -change)
-    assert_allclose(found["network"], -change)
-    spans = [[0, 1], [1, 3]]
+    before = values[:, :-1].reshape(4, 2)
+    after = values[:, 1:].reshape(4, 2)
+    assert_allclose(found["no change"], before - after)
+    other = values[::-1].mean(axis=1).repeat(2, axis=0)  # mean of the sample that was kept
+    left = np.exp(-np.array([[1], [2], [1], [2]]))
+    assert_allclose(found["network"], left * before + (1 - left) * other - after)
     for name, model in SIMPLE.items():
         model = clone(model).fit(samples.chosen([1]))
-        expected = model.predict(values[0][:2], spans)[:, 1] - values[0][1:]
+        expected = model.predict(before[:2], [[0, 1], [1, 3]])[:, 1] - after[:2]
         assert_allclose(found[name][:2], expected)
     assert held_out_residuals(samples.chosen([0]), Still) is None

@@ -8,112 +8,37 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from pytest import approx
-from scipy.stats import linregress
 from sklearn.base import clone
 
 from sbnn.data.trajectories import as_trajectories, trajectories
 from sbnn.dynamics import PhoenixRegressor, Recipe, Schedule
+from sbnn.dynamics.accuracy import path_errors
 from sbnn.dynamics.model import split
-from sbnn.dynamics.phoenix import PENALTIES, GatedPhoenix, Phoenix
+from sbnn.dynamics.phoenix import PENALTIES, Phoenix
 from sbnn.dynamics.solver import DivergenceError, follow
 from sbnn.dynamics.training import Training
 
-SHORT = Recipe(epochs=40, schedule=Schedule(every=3), learning_rate=1e-2)
-FEW = replace(SHORT, epochs=6)
+SHORT = Recipe(12, schedule=Schedule(2, 0.5, 3, 0.2), learning_rate=1e-2, fine_tuning=3)
+
+
+def fit(samples, prior=None, pruning="dash", **options):
+    """Fit a small network with changes of the recipe."""
+    model = PhoenixRegressor(8, pruning, 0.6, recipe=replace(SHORT, **options), random_state=0)
+    return model.fit(samples, prior)
 
 
 @pytest.fixture(scope="module")
 def fitted(samples, prior):
-    return PhoenixRegressor(8, sparsity=0.8, recipe=SHORT, random_state=0).fit(samples, prior)
+    return fit(samples, prior)
 
 
 @pytest.fixture(scope="module")
 def cut(samples):
-    """The same intervals in samples of other lengths: every second sample is cut in two."""
+    """The same intervals in samples of other lengths: the first twelve are cut in two."""
     arrays = as_trajectories(samples)
-    values = []
-    times = []
-    for i, (v, t) in enumerate(zip(arrays.values, arrays.times, strict=True)):
-        if i % 2:
-            values += [v[:3], v[2:]]
-            times += [t[:3], t[2:]]
-        else:
-            values.append(v)
-            times.append(t)
-    return trajectories(values, times, samples.var_names)
-
-
-def test_it_learns_and_is_as_sparse_as_asked_for(fitted, samples, network, blocks):
-    assert fitted.sparsity_ == approx(0.8, abs=0.02) == fitted.network_.sparsity()
-    names = samples.var_names.tolist()
-    assert fitted.edge_scores_.index.tolist() == names
-    assert fitted.edge_scores_.columns.tolist() == names
-    new, times = blocks(network.simulate(20, 0, 7))
-    still = ((new[:, 1:] - new[:, :1]) ** 2).mean()
-    errors = (fitted.predict(new[:, 0], times) - new)[:, 1:]
-    assert (errors**2).mean() < still / 3
-    assert fitted.history_["sparsity"].is_monotonic_increasing
-    assert fitted.history_["epoch"].tolist() == [*range(1, 41)]
-    assert len(fitted.validation_) == 2
-
-
-def test_the_score_is_r2_of_later_times_of_samples_of_any_length(fitted, samples, cut, blocks):
-    train = np.setdiff1d(np.arange(24), fitted.validation_)
-    mean = blocks(samples)[0][train].mean(axis=(0, 1))
-    arrays = as_trajectories(cut)
-    errors = 0
-    around = 0
-    for values, times in zip(arrays.values, arrays.times, strict=True):
-        predicted = fitted.predict(values[:1], times)[0]
-        errors += ((predicted - values)[1:] ** 2).sum()
-        around += ((values[1:] - mean) ** 2).sum()
-    assert fitted.score(cut) == approx(1 - errors / around, rel=1e-6)
-    with pytest.raises(ValueError, match="trajectories"):
-        fitted.score(samples[:, ::-1])
-
-
-def test_the_same_seed_gives_the_same_bits_and_priors_are_matched_by_name(fitted, samples, prior):
-    state = torch.get_rng_state()
-    again = clone(fitted).fit(samples, prior.iloc[::-1, ::-1])
-    assert_array_equal(again.edge_scores_, fitted.edge_scores_)
-    other = clone(fitted).set_params(random_state=1).fit(samples, prior)
-    assert not np.array_equal(other.edge_scores_, fitted.edge_scores_)
-    assert torch.equal(torch.get_rng_state(), state), "the global one is neither used nor changed"
-
-
-def quick(pruning, samples, prior, **options):
-    recipe = replace(SHORT, epochs=12, schedule=Schedule(2, 0.5, 3, 0.2), fine_tuning=3)
-    model = PhoenixRegressor(8, pruning, 0.6, recipe=replace(recipe, **options), random_state=0)
-    return model.fit(samples, prior)
-
-
-@pytest.mark.parametrize("pruning", ["imp", "biological", "dash"])
-def test_weights_are_pruned_after_the_epochs_of_the_schedule(samples, prior, pruning):
-    sparsity = quick(pruning, samples, prior).history_["sparsity"]
-    assert sparsity[:2].max() < 0.25
-    assert sparsity[2] == approx(0.5, abs=0.06)
-    assert_allclose(sparsity[3:], 0.6, atol=0.05)
-
-
-def test_weights_are_pruned_once_after_training_or_never(samples, prior):
-    sparsity = quick("post_hoc", samples, prior).history_["sparsity"]
-    assert (sparsity > 0.58).tolist() == [False] * 12 + [True] * 3
-    assert quick("none", samples, prior).history_["sparsity"].max() < 0.2
-
-
-@pytest.mark.parametrize("pruning", PENALTIES)
-def test_a_penalty_closes_gates(samples, prior, pruning):
-    history = {}
-    for weight in (0.0, 1.0):
-        model = quick(pruning, samples, prior, penalty=weight)
-        history[weight] = model.history_
-        assert type(model.network_) is Phoenix
-    assert (history[0.0]["penalty"] == 0).all()
-    network = GatedPhoenix(30, 8, (0.2, 0.5), torch.Generator().manual_seed(0))
-    first = PENALTIES[pruning].size(network).item()
-    assert history[1.0]["penalty"].iloc[-1] < first
-    default = quick(pruning, samples, prior).history_
-    assert 0 < default["penalty"].iloc[0] < 0.1 * first
+    first = arrays.chosen(range(12)).pieces(2)
+    last = arrays.chosen(range(12, 24))
+    return trajectories(first.values + last.values, first.times + last.times, samples.var_names)
 
 
 def training_of(data, recipe, **options):
@@ -124,55 +49,109 @@ def training_of(data, recipe, **options):
     return Training(network, arrays, parts, recipe, torch.Generator().manual_seed(0), **options)
 
 
-def test_the_loss_is_the_mean_square_of_exact_predictions(samples, blocks):
-    values, times = blocks(samples)
-    training = training_of(samples, replace(SHORT, n_steps=64))
-    network = training.network
-    loss = training.train.loss(network, 64, torch.tensor([3])).item()
-    exact = Phoenix(30, 4).double()
-    exact.load_state_dict(network.state_dict())
-    spans = torch.from_numpy(np.stack([times[3, :-1], times[3, 1:]], axis=1))
-    with torch.no_grad():
-        ends = follow(exact, torch.from_numpy(values[3, :-1]), spans)[:, 1]
-    expected = ((ends.numpy() - values[3, 1:]) ** 2).mean()
-    assert loss == approx(expected, rel=1e-3)
+def test_the_score_is_r2_of_later_times_of_samples_of_any_length(fitted, samples, cut):
+    train = np.setdiff1d(np.arange(24), fitted.validation_)
+    assert len(train) == 22
+    mean = np.concatenate(as_trajectories(samples).chosen(train).values).mean(axis=0)
+    arrays = as_trajectories(cut)
+    later = np.concatenate([values[1:] for values in arrays.values])
+    mse = path_errors(fitted, arrays)["mse_rollout"]
+    assert fitted.score(cut) == approx(1 - mse / ((later - mean) ** 2).mean())
+    with pytest.raises(ValueError, match="trajectories"):
+        fitted.score(samples[:, ::-1])
 
 
-def test_the_prior_enters_the_loss_as_a_linear_target(samples, prior):
-    """Targets at points within a half of 0 are compared with those of the prior."""
+def test_the_same_seed_gives_the_same_bits_and_priors_are_matched_by_name(fitted, samples, prior):
+    state = torch.get_rng_state()
+    again = clone(fitted).fit(samples, prior.iloc[::-1, ::-1])
+    pd.testing.assert_frame_equal(again.edge_scores_, fitted.edge_scores_, check_exact=True)
+    assert fitted.edge_scores_.index.tolist() == samples.var_names.tolist()
+    other = clone(fitted).set_params(random_state=1).fit(samples, prior)
+    assert not np.array_equal(other.edge_scores_, fitted.edge_scores_)
+    assert torch.equal(torch.get_rng_state(), state), "the global one is neither used nor changed"
+
+
+@pytest.mark.parametrize(
+    ("pruning", "expected"),
+    [
+        ("imp", [0, 0, 0.5] + [0.6] * 9),
+        ("biological", [0, 0, 0.5] + [0.6] * 9),
+        ("dash", [0, 0, 0.5] + [0.6] * 9),
+        ("post_hoc", [0] * 12 + [0.6] * 3),
+        ("none", [0] * 12),
+    ],
+)
+def test_weights_are_pruned_by_the_schedule_or_once_after_training(
+    samples, prior, pruning, expected
+):
+    """Before, less than a quarter of the weights is zero."""
+    model = fit(samples, prior, pruning)
+    sparsity = model.history_["sparsity"]
+    assert_allclose(sparsity, expected, atol=0.25)
+    pruned = np.greater(expected, 0)
+    assert_allclose(sparsity[pruned], np.array(expected)[pruned], atol=0.06)
+    assert model.sparsity_ == sparsity.iloc[-1]
+    assert model.history_["epoch"].tolist() == [*range(1, len(expected) + 1)]
+
+
+@pytest.mark.parametrize("pruning", PENALTIES)
+def test_a_penalty_has_the_published_weight_or_that_of_the_recipe(samples, pruning):
+    first = {}
+    for weight in (None, 1.0):
+        model = fit(samples, None, pruning, penalty=weight, learning_rate=0)
+        assert type(model.network_) is Phoenix
+        first[weight] = model.history_["penalty"][0]
+    assert first[None] == approx(PENALTIES[pruning][1] * first[1.0])
+    assert fit(samples, None, pruning, penalty=1.0).history_["penalty"].iloc[-1] < first[1.0]
+
+
+def test_losses_are_mean_squares_of_values_and_of_the_prior(samples, prior):
+    """Exact predictions of the next value, and targets at points within a half of 0."""
     recipe = replace(SHORT, data_weight=0.9, n_prior_points=500)
     edges = torch.from_numpy(prior.to_numpy(dtype=float))
     training = training_of(samples, recipe, prior=edges)
+    network = training.network.double()
+    before, after, spans = as_trajectories(samples).chosen([3]).intervals()
+    with torch.no_grad():
+        errors = follow(network, before, spans)[:, 1] - after
+    loss = training_of(samples, recipe, prior=edges).train.loss(network.float(), 64, [3])
+    assert loss.item() == approx((errors**2).mean(), rel=1e-3)
     z = training.points
     assert z.shape == (500, 30)
-    assert z.min() < -0.49
-    assert z.max() > 0.49
-    assert abs(z.mean()) < 0.01
-    gap = training.network.targets(z).double() - z.double() @ edges
+    assert [z.min(), z.max()] == approx([-0.5, 0.5], abs=0.01)
+    gap = network.targets(z).double() - z.double() @ edges
     assert training.prior_loss().item() == approx((gap**2).mean().item(), rel=1e-5)
 
 
-def test_the_weight_of_the_prior_draws_targets_to_it(samples, prior):
-    distances = []
+def test_data_prior_and_penalty_have_their_weights_in_each_step(samples, prior):
+    """Gradients add up; the best epoch is the one with the least monitored loss."""
     edges = torch.from_numpy(prior.to_numpy(dtype=float))
-    for weight in (0.99, 0.1):
-        recipe = replace(SHORT, data_weight=weight, n_prior_points=50)
-        training = training_of(samples, recipe, prior=edges)
-        training.run(3)
-        distances.append(training.prior_loss().item())
-    assert distances[1] < 0.9 * distances[0]
+    recipe = Recipe(batch_size=99, data_weight=0.25, n_prior_points=9, learning_rate=0)
+    penalty = (lambda network: network.sum_bias.sum() + network.product_in.square().sum(), 0.7)
+    training = training_of(samples, recipe, prior=edges, penalty=penalty)
+    training.run(1)
+    network = training.network
+    found = {name: value.grad.clone() for name, value in network.named_parameters()}
+    network.zero_grad()
+    size = penalty[0](network)
+    data = training.train.loss(network, 3)
+    (0.25 * data + 0.75 * training.prior_loss() + 0.7 * size).backward()
+    for name, value in network.named_parameters():
+        assert_allclose(found[name], value.grad, rtol=1e-4, atol=1e-7)
+    entry = training.history[0]
+    assert entry["loss"] == approx(data.item(), rel=1e-5)
+    assert entry["penalty"] == approx(0.7 * size.item(), rel=1e-5)
 
 
-def test_the_penalty_is_part_of_the_monitored_loss_and_patience_ends_training(samples):
-    """A penalty that grows with the epochs leaves the first epoch the best."""
+def test_the_best_epoch_is_kept_and_patience_ends_training(samples):
     seen = []
 
-    def penalty(network):
+    def growing(network):
         if not torch.is_grad_enabled():  # once an epoch
             seen.append(network.sum_in.detach().clone())
         return torch.tensor(float(len(seen)))
 
-    training = training_of(samples, replace(SHORT, patience=3), penalty=penalty)
+    training = training_of(samples, replace(SHORT, patience=3), penalty=(growing, 1.0))
     training.run(40)
     assert len(seen) == 1 + 3
     assert torch.equal(training.network.sum_in, seen[0])
@@ -191,15 +170,12 @@ def test_rates_of_learning_are_those_of_the_recipe(samples):
 
 def test_validation_samples_are_not_trained_on(samples):
     """Other values of them change what is monitored, but not the training."""
-    recipe = replace(SHORT, epochs=5, rate_patience=100)
-    model = PhoenixRegressor(4, "none", recipe=recipe, random_state=0)
-    one = model.fit(samples).history_
+    model = fit(samples, pruning="none", rate_patience=100)
     changed = samples.copy()
-    rows = changed.obs["sample"].isin(model.validation_.astype(str)).to_numpy()
-    changed.X[rows] += 0.3
-    other = model.fit(changed).history_
-    assert_array_equal(one["loss"], other["loss"])
-    assert (one["validation_loss"] != other["validation_loss"]).all()
+    changed.X[changed.obs["sample"].isin(model.validation_.astype(str))] += 0.3
+    other = fit(changed, pruning="none", rate_patience=100).history_
+    assert_array_equal(other["loss"], model.history_["loss"])
+    assert (other["validation_loss"] != model.history_["validation_loss"]).all()
 
 
 def test_the_same_intervals_in_samples_of_other_lengths_train_alike(samples, cut):
@@ -207,14 +183,12 @@ def test_the_same_intervals_in_samples_of_other_lengths_train_alike(samples, cut
     losses = []
     for data in (samples, cut):
         training = training_of(data, recipe)
-        assert training.train.n.sum() == 96
-        training.run(5)
+        training.run(3)
         losses.append([entry["loss"] for entry in training.history])
     assert_allclose(*losses, rtol=1e-5)
     in_batches = training_of(cut, Recipe(batch_size=5, learning_rate=0))
     in_batches.run(1)
-    found = in_batches.history[0]["loss"]
-    assert found == approx(losses[0][0], rel=1e-5), "samples count by their intervals"
+    assert in_batches.history[0]["loss"] == approx(losses[0][0], rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -224,97 +198,65 @@ def test_a_share_of_samples_is_set_aside_but_never_all(n, share, n_aside):
     train, validation = split(n, share, np.random.RandomState(0))
     assert len(validation) == n_aside
     assert sorted([*train, *validation]) == list(range(n))
-    assert train.tolist() == sorted(train)
-    assert validation.tolist() == sorted(validation)
-
-
-def test_a_single_sample_is_validated_by_its_own_loss():
-    times = np.array([0, 0.5, 2, 2.5, 4, 5])
-    values = 0.5 + 0.3 * np.sin(times[:, None] + np.arange(6))
-    model = PhoenixRegressor(3, "none", recipe=SHORT, random_state=0)
-    model.fit(trajectories([values], times))
-    assert len(model.validation_) == 0
-    assert model.history_["validation_loss"].isna().all()
-    assert linregress(model.history_["epoch"], model.history_["loss"]).slope < 0
-    assert model.predict(values[:1], times).shape == (1, 6, 6)
+    assert all(np.diff(train) > 0)
+    assert all(np.diff(validation) > 0)
 
 
 def test_what_goes_wrong_is_warned_of(samples, prior):
-    with pytest.warns(UserWarning, match="epoch 15"):
-        model = PhoenixRegressor(8, sparsity=0.8, recipe=FEW, random_state=0).fit(samples, prior)
-    assert model.sparsity_ == approx(0.8, abs=0.02)
-    still = samples.copy()
+    with pytest.warns(UserWarning, match="epoch 3"):
+        model = fit(samples, prior, epochs=3)
+    assert model.sparsity_ == approx(0.6, abs=0.05)
+    still = samples[samples.obs["sample"] == "0"].copy()
     still.X[:, 2] = 0.5
     with pytest.warns(UserWarning, match="gene_02"):
-        PhoenixRegressor(4, "none", recipe=FEW, random_state=0).fit(still)
-    closed = PhoenixRegressor(4, "l0", recipe=replace(FEW, drop_rates=(0.99, 0.99)), random_state=0)
+        alone = fit(still, pruning="none")
+    assert alone.history_["validation_loss"].isna().all()
     with pytest.warns(UserWarning, match="no edge"):
-        closed.fit(samples)
+        fit(samples, pruning="l0", drop_rates=(0.99, 0.99))
     with pytest.raises(DivergenceError, match="epoch"):
-        fast = replace(FEW, learning_rate=1e4)
-        PhoenixRegressor(4, "none", recipe=fast, random_state=0).fit(samples)
+        fit(samples, pruning="none", learning_rate=1e4)
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("sparsity", 1.0), ("influence", (0.5, 2)), ("influence", (0.5,))]
-)
-def test_a_wrong_parameter_is_named(samples, prior, name, value):
-    with pytest.raises(ValueError, match=name):
-        PhoenixRegressor(**{name: value}).fit(samples, prior)
-
-
-@pytest.mark.parametrize(
-    ("settings", "name", "value"),
+    ("wrong", "name", "value"),
     [
+        (PhoenixRegressor, "sparsity", 1.0),
+        (PhoenixRegressor, "influence", (0.5, 2)),
+        (PhoenixRegressor, "influence", (0.5,)),
         (Recipe, "data_weight", 0),
-        (Recipe, "epochs", 0),
         (Recipe, "validation_share", 1.5),
         (Recipe, "drop_rates", (2, 2)),
         (Recipe, "patience", -1),
-        (Recipe, "schedule", 10),
-        (Schedule, "every", 0),
         (Schedule, "share", 0),
         (Schedule, "first_share", 1.5),
         (Schedule, "first_epoch", -1),
     ],
 )
-def test_a_wrong_setting_is_named(settings, name, value):
-    with pytest.raises((ValueError, TypeError), match=name):
-        settings(**{name: value})
+def test_a_wrong_parameter_is_named(samples, prior, wrong, name, value):
+    with pytest.raises(ValueError, match=name):
+        wrong(**{name: value}).fit(samples, prior)
 
 
 def test_a_wrong_prior_is_named(samples, prior):
-    renamed = prior.rename(columns={"gene_03": "other"})
-    for wrong in (None, prior * 0, prior.to_numpy()[1:], renamed):
+    for wrong in (None, prior * 0, prior.to_numpy()[1:]):
         with pytest.raises(ValueError, match="prior"):
-            PhoenixRegressor(4, recipe=SHORT).fit(samples, wrong)
+            fit(samples, wrong)
     with pytest.raises(ValueError, match="prior"):
-        PhoenixRegressor(4, "none", recipe=replace(SHORT, data_weight=0.5)).fit(samples)
+        fit(samples, pruning="none", data_weight=0.5)
 
 
-@pytest.mark.parametrize("times", [[0, 0], [0, np.nan], [[0, 1]] * 2, [[0, 1], [1, 0], [0, 1]]])
-def test_wrong_times_are_named(fitted, times):
-    with pytest.raises(ValueError, match="times"):
-        fitted.predict(np.zeros((3, 30)), times)
-
-
-def test_each_start_may_have_its_own_times(fitted, samples):
-    start = samples.X[:2]
-    path = fitted.predict(start, [[0, 1], [2, 5]])
-    for i, span in enumerate((1, 3)):
-        alone = fitted.predict(start[i : i + 1], [0, span])
-        assert_allclose(path[i : i + 1], alone, atol=1e-5)
-
-
-def test_a_start_is_matched_by_name(samples, fitted):
+def test_starts_are_matched_by_name_and_have_times_of_their_own(samples, fitted):
     start = pd.DataFrame(samples.X[:2], columns=samples.var_names)
-    expected = fitted.predict(start.to_numpy(), [0, 1])
-    assert_array_equal(fitted.predict(start.iloc[:, ::-1], [0, 1]), expected)
-    with pytest.raises(KeyError, match="gene_03"):
-        fitted.predict(start.rename(columns={"gene_03": "other"}), [0, 1])
+    path = fitted.predict(start.iloc[:, ::-1], [[0, 1], [2, 5]])
+    for i, span in enumerate((1, 3)):
+        alone = fitted.predict(start.to_numpy()[i : i + 1], [0, span])
+        assert_allclose(path[i], alone[0], atol=1e-5)
+    for times in ([0, 0], [0, np.nan], [[0, 1]] * 3):
+        with pytest.raises(ValueError, match="times"):
+            fitted.predict(start, times)
 
 
 def test_results_of_the_published_penalties_have_another_version():
-    for pruning in ("dash", "l0", "c_node", "path_reg", "none"):
+    for pruning in ("dash", "l0", "c_node", "path_reg"):
         expected = 2 if pruning in ("c_node", "path_reg") else 1
         assert PhoenixRegressor(pruning=pruning).algorithm_version(9) == expected
