@@ -15,7 +15,6 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
-from sbnn.data.checks import cells_of
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.inputs import new_cells, output_names, two_tables
 from sbnn.data.paired import as_paired, groups_of
