@@ -97,6 +97,9 @@ class Record:
         kind = self.__dict__.get("experiment")
         raise AttributeError(f"this {kind!r} record has no {name!r}; it holds {sorted(values)}")
 
+    def __dir__(self):
+        return [*super().__dir__(), *self.values]
+
     def __repr__(self):
         size = f"{len(self.params)} parameter setting(s), {len(self.folds)} fold(s)"
         values = f"values {sorted(self.values)}"
@@ -181,7 +184,7 @@ def results_path(path, argument="path", inputs=()):
     """Expand ``~`` in the path of a file; reject what cannot be a file, and the `inputs`."""
     text = os.path.expanduser(path) if isinstance(path, str | os.PathLike) else ""
     other = os.path.exists(text) and not os.path.isfile(text)  # a folder or a device
-    if not text or text.endswith(os.sep) or other:
+    if not text or text.startswith("~") or text.endswith(os.sep) or other:
         raise ValueError(f"{argument}: expected the path of a file, got {path!r}")
     for given in inputs:
         if given is not None and os.path.realpath(os.path.expanduser(given)) == os.path.realpath(

@@ -100,9 +100,9 @@ def kept_genes_table(record, genes):
 def trust_sentence(record):
     """Sentence that explains why no gene can be trusted; empty if some genes can be trusted."""
     table = selection_table(record)
-    n_halves = len(record.folds)
     if table.trusted.any():
         return ""
+    n_halves = len(record.folds)
     if np.isinf(selection_threshold(record)):
         return (
             f"No gene can be trusted yet: {n_halves} halves of the cells are too few, "

@@ -108,10 +108,10 @@ def corrected_difference(differences, test_share):
     2003; for repeated cross-validation, Bouckaert and Frank, PAKDD 2004).
     """
     n = len(differences)
-    mean = np.mean(differences)
-    se = corrected_error(differences, test_share)
-    half = stats.t.ppf(0.975, n - 1) * se
-    p = 2 * stats.t.sf(abs(mean) / se, n - 1) if se else float(mean == 0)
+    mean = float(np.mean(differences))
+    se = float(corrected_error(differences, test_share))
+    half = float(stats.t.ppf(0.975, n - 1)) * se
+    p = float(2 * stats.t.sf(abs(mean) / se, n - 1)) if se else float(mean == 0)
     return PairedDifference(mean, mean - half, mean + half, se, p, n)
 
 
@@ -185,7 +185,7 @@ def verdict(
     check_number("point", point, int, 0, len(record.params) - 1)
     r2 = pd.Series(record.test_r2[:, point])
     permuted, p, unknown = _chance(record, data, point, n_permutations)
-    found = Verdict(r2.mean(), r2.std(), permuted, p, None, "")
+    found = Verdict(float(r2.mean()), float(r2.std()), permuted, p, None, "")
     folds = f"± {found.sd:.3f} ({len(r2)} folds)" if len(r2) > 1 else "(one fold)"
     sentence = f"Test R2 {found.test_r2:.3f} {folds}, {_beside_chance(found, unknown)}"
     if ridge is not None:
@@ -195,11 +195,15 @@ def verdict(
         if len(r2) > 1:
             difference = corrected_difference(r2 - ridge_r2, share_tested(record.folds))
             found = found._replace(difference=difference)
-        sentence += f"; {_beside_ridge(found, ridge_r2.mean())}"
+        ridge_p = np.nan
+        if not unknown:
+            _, ridge_p, _ = _chance(ridge, data, 0, n_permutations)
+        sentence += f"; {_beside_ridge(found, ridge_r2.mean(), ridge_p)}"
     sentence += "."
+    selected = record.values.get("selected", True)
     if curve is not None:
         sentence += _genes_of_curve(record, point, curve)
-    elif found.difference and found.difference.high < 0 and "selected" in record.values:
+    elif found.difference and found.difference.high < 0 and not np.all(selected):
         sentence += " More genes may help; see genes_curve."
     if groups is not None:
         codes = group_codes(groups, "groups", record.values.get("cell_names"))
@@ -223,7 +227,7 @@ def _chance(record, data, point, n_permutations):
     else:
         Y, _ = outputs_of(record, data)
         [[_, permuted, p]] = chance_table(record, Y, n_permutations, [point]).to_numpy()
-        return permuted, p, ""
+        return float(permuted), float(p), ""
     return np.nan, np.nan, unknown
 
 
@@ -240,10 +244,10 @@ def _beside_chance(found, unknown):
     return f"{standing} ({found.permuted_r2:.3f} with permuted outputs, p = {found.p:.3f})"
 
 
-def _beside_ridge(found, its_r2):
-    """Clause that compares the model with ridge; a model at chance is not ranked."""
-    if found.better_than_chance is False:
-        return f"ridge has {its_r2:.3f}"
+def _beside_ridge(found, its_r2, its_p):
+    """Clause that compares the model with ridge; they are not ranked if both are at chance."""
+    if found.better_than_chance is False and (its_p > LEVEL or its_r2 <= 0):
+        return f"ridge ({its_r2:.3f}) is no better than chance either"
     direction = "above" if found.test_r2 >= its_r2 else "below"
     side = f"{abs(found.test_r2 - its_r2):.3f} {direction} ridge"
     if found.difference is None:
@@ -257,7 +261,10 @@ def _beside_ridge(found, its_r2):
         standing = "as good as ridge"
     else:
         standing = "not distinguishable from ridge on these folds"
-    return f"{side} [{low:+.3f}, {high:+.3f}]: {standing}"
+    clause = f"{side} [{low:+.3f}, {high:+.3f}]: {standing}"
+    if its_p > LEVEL:
+        clause += "; ridge itself is not distinguishable from chance"
+    return clause
 
 
 def _genes_of_curve(record, point, curve):

@@ -131,9 +131,11 @@ def test_models_at_chance_are_called_so(data, record):
         told = verdict(one, data, ridge)
         assert told.better_than_chance is False
         assert words in told.sentence
-        assert told.sentence.endswith(f"; ridge has {record.test_r2.mean():.3f}.")
+        assert told.sentence.endswith(": worse than ridge.")
+        assert "no better than chance either." in str(verdict(one, data, one))
     assert told.p <= 0.05
-    assert str(verdict(record, data, noise)).endswith(": better than ridge.")
+    better = str(verdict(record, data, noise))
+    assert better.endswith(": better than ridge; ridge itself is not distinguishable from chance.")
 
 
 def test_what_is_unknown_is_said(data, record):
@@ -169,9 +171,11 @@ def test_a_fit_of_the_same_data_stands_in_for_them(data, record):
 
 
 def test_more_genes_are_recommended_if_they_help(record):
-    genes = {"n_selected": np.full((5, 1), 5), "selected": np.array([])}
+    genes = {"n_selected": np.full((5, 1), 5), "selected": np.zeros((5, 1, 9), dtype=bool)}
     sparse = with_values(record, **genes)
-    for one, by, more in ((sparse, -0.1, True), (sparse, 0.1, False), (record, -0.1, False)):
+    whole = with_values(record, selected=np.ones((5, 1, 9), dtype=bool))
+    below = [(sparse, -0.1, True), (record, -0.1, False), (whole, -0.1, False)]
+    for one, by, more in [*below, (sparse, 0.1, False)]:
         told = str(verdict(moved(one, np.arange(5) / 500 + by), ridge=record))
         assert ("More genes may help" in told) == more
     assert "genes" not in str(verdict(moved(sparse, [-0.1, 0.05, -0.04, 0.03, 0.02]), ridge=record))

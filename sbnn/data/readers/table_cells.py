@@ -61,13 +61,26 @@ def _taken(table: pd.DataFrame, axis: int, cells: np.ndarray) -> pd.DataFrame:
 
 def kept(gaps: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:
     """Masks of the cells and outputs to keep, from the mask of missing values."""
-    outputs = np.ones(gaps.shape[1], dtype=bool)
+    if missing == "cells":
+        return ~gaps.any(axis=1), np.ones(gaps.shape[1], dtype=bool)
     if missing == "outputs":
-        recorded = ~gaps.all(axis=1)  # a cell without any value would leave no output
-        outputs = ~gaps[recorded].any(axis=0)
-    elif missing == "fewest":
-        order = gaps.sum(axis=0).argsort(kind="stable")  # outputs with the fewest gaps first
-        complete = ~np.logical_or.accumulate(gaps[:, order], axis=1)  # in the first 1, 2, ...
-        n_values = complete.sum(axis=0) * np.arange(1, len(order) + 1)
-        outputs[order[n_values.argmax() + 1 :]] = False
-    return ~gaps[:, outputs].any(axis=1), outputs
+        cells = ~gaps.all(axis=1)  # a cell without any value would leave no output
+        return cells, ~gaps[cells].any(axis=0)
+    ways = _fewest_left_out(gaps), kept(gaps, "cells"), kept(gaps, "outputs")
+    return max(ways, key=lambda way: way[0].sum() * way[1].sum())
+
+
+def _fewest_left_out(gaps):
+    """Leave out the cell or output with the largest share of gaps until there is none."""
+    cells = np.ones(gaps.shape[0], dtype=bool)
+    outputs = np.ones(gaps.shape[1], dtype=bool)
+    left = gaps
+    while left.any():
+        by_cell = left.sum(axis=1) / outputs.sum()
+        by_output = left.sum(axis=0) / cells.sum()
+        if by_cell.max() > by_output.max():
+            cells[by_cell.argmax()] = False
+        else:
+            outputs[by_output.argmax()] = False
+        left = gaps & cells[:, np.newaxis] & outputs
+    return cells, outputs

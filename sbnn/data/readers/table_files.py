@@ -5,6 +5,7 @@ import io
 import re
 from functools import partial
 from itertools import chain, islice
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,10 @@ from sbnn.errors import warn
 _SEPARATORS = ("\t", ";", "|", ",", " ")
 _WORKBOOKS = b"PK\3\4", b"\xd0\xcf\x11\xe0"  # first bytes of .xlsx and of .xls
 _HEAD = 50  # rows used to find the separator and the names
+# A small file may unpack to more than fits into memory. Tables are packed to about a tenth of their
+# size, and very sparse tables to about a hundredth.
+_USUAL_BYTES, _MOST_RATIO = 2**30, 200
+_USUAL_CELLS = 2**24  # number of cells that any sheet may have, although most are empty
 _FRACTION = re.compile(r"-?\d*[.,]\d+(e[+-]?\d+)?", re.I)
 
 
@@ -30,6 +35,7 @@ def read_file(
     The names are in row number `header` or, by default, in the first row with more than half of the
     usual number of fields, since titles and notes have fewer fields.
     """
+    _require_moderate(path)
     with open_file(path) as handle:
         is_workbook = handle.read(4) in _WORKBOOKS  # many .xls files are text
     if is_workbook:
@@ -40,6 +46,20 @@ def read_file(
     if sheet is not None:
         raise ValueError(f"the file is text and has no sheet {sheet!r}")
     return _read_text(path, header, key)
+
+
+def _require_moderate(path):
+    """Reject a packed file that unpacks to far more than a table could."""
+    packed = Path(path).stat().st_size
+    most = max(_USUAL_BYTES, _MOST_RATIO * packed)
+    unpacked = 0
+    with open_file(path) as handle:
+        while Path(path).suffix.lower() in (".gz", ".zip") and (block := handle.read(2**20)):
+            unpacked += len(block)
+            if unpacked > most:
+                raise ValueError(
+                    f"{packed} bytes unpack to more than {most}; unpack the file first"
+                )
 
 
 def _row_of_names(rows, header):
@@ -116,6 +136,11 @@ def _read_sheet(path, sheet):
     with open_file(path) as handle:
         content = io.BytesIO(handle.read())
     with pd.ExcelFile(content) as book:
+        for worksheet in getattr(book.book, "worksheets", []):  # of openpyxl
+            rows, columns = worksheet.max_row or 0, worksheet.max_column or 0
+            if rows * columns > max(_USUAL_CELLS, content.getbuffer().nbytes):
+                size = f"{rows} rows x {columns} columns"
+                raise ValueError(f"delete the empty cells of sheet {worksheet.title!r}, {size}")
         found = book.parse(sheet, header=None, dtype=object, keep_default_na=False, na_values=[""])
     if sheet is not None:
         return found

@@ -146,6 +146,8 @@ def read_tables(
         missing, label columns are unknown, or counts are not whole numbers. Warnings are given for
         rows and columns that are left out, and for expression that does not look like `counts`.
     """
+    if labels is None and not {type_key, family_key} <= {"type", "family"}:
+        raise ValueError(f"labels: needed for type_key={type_key!r}, family_key={family_key!r}")
     # Expression is read last, since it takes longest and errors are more frequent in the other
     # tables.
     given = {"outputs": outputs, "labels": labels, "expression": expression}
@@ -262,6 +264,9 @@ def _numbered(names):
     """Number names that repeat, as of two protocols: "Tau" and "Tau (2)"."""
     names = pd.Series(names)
     times = names.groupby(names).cumcount() + 1
+    repeated = names[(times == 2) & (names != "")]
+    if len(repeated):
+        warn(f"outputs: names appear more than once and are numbered: {some(repeated)}")
     return names.where(times == 1, names + " (" + times.astype(str) + ")")
 
 

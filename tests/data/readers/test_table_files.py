@@ -5,6 +5,7 @@ import random
 import zipfile
 
 import numpy as np
+import openpyxl
 import pandas as pd
 import pytest
 
@@ -142,7 +143,9 @@ def test_broken_and_missing_files_are_refused(tmp_path):
 def test_names_of_genes_and_outputs_may_repeat(file):
     path = file(",b,a,b,b\nx,1,2,3,4\n")
     assert read_table(path, "expression").columns.tolist() == ["b", "a", "b", "b"]
-    assert read_table(path, "outputs").columns.tolist() == ["b", "a", "b (2)", "b (3)"]
+    with pytest.warns(UserWarning, match="more than once and are numbered: b$"):
+        numbered = read_table(path, "outputs")
+    assert numbered.columns.tolist() == ["b", "a", "b (2)", "b (3)"]
 
 
 def test_workbooks(tmp_path, table):
@@ -162,3 +165,16 @@ def test_workbooks(tmp_path, table):
     table.to_csv(tmp_path / "a.csv")
     with pytest.raises(ValueError, match=r"features \(a.csv\).*'two'"):
         read_table((tmp_path / "a.csv", "two"), "features")
+
+
+def test_what_unpacks_to_far_more_than_a_table_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("sbnn.data.readers.table_files._USUAL_BYTES", 2**20)
+    text = b"cell,Gad1\nc0,1\n" + b"0," * 2**21
+    (tmp_path / "x.csv.gz").write_bytes(gzip.compress(text))
+    with pytest.raises(ValueError, match=r"labels \(x.csv.gz\): .* unpack to more than"):
+        read_table(tmp_path / "x.csv.gz", "labels")
+    book = openpyxl.Workbook()
+    book.active["XFD1048576"] = 1
+    book.save(tmp_path / "x.xlsx")
+    with pytest.raises(ValueError, match="sheet 'Sheet', 1048576 rows x 16384 columns"):
+        read_table(tmp_path / "x.xlsx", "labels")

@@ -228,3 +228,7 @@ def test_labels_may_have_other_names_or_be_of_one_kind(counts, ephys, labels):
     refused("labels: .*'cluster'", counts, ephys, labels, type_key="cluster")
     refused("labels: .*'type'", counts, ephys, renamed)
     refused("labels: all 8 are left out", counts, ephys, labels.add_prefix("x", axis=0))
+
+
+def test_columns_of_labels_need_labels(counts, ephys):
+    refused("labels: needed for type_key='kind'", counts, ephys, type_key="kind")
