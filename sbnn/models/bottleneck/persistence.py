@@ -83,7 +83,8 @@ def _parts(content):
     tensors = load(content)
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(json.loads(content[8:end])["__metadata__"]["sbnn"])
-    _require(header["format"] == FORMAT, f"expected the format {FORMAT}")
+    again = "fit the model and save it again with this version"
+    _require(header["format"] == FORMAT, f"expected the format {FORMAT}; {again}")
     is_intact = content == _sealed(content, header["sha256"])
     _require(is_intact, "its checksum does not match its contents")
     return header, tensors

@@ -106,7 +106,7 @@ def test_damaged_and_foreign_files_are_refused(small, tmp_path):
 @pytest.mark.parametrize(
     ("entry", "value", "message"),
     [
-        ("format", "sbnn-model-0", "format"),
+        ("format", "sbnn-model-3", "format .* save it again"),
         ("shapes", [[4, 40_000], *[[40_000, 40_000]] * 4, [40_000, 2]], "weights"),
         ("shapes", [[4, 4], [4, 3], [3, 2], [2, 4], [4, 3], [3, 2]], "mirrors"),
         ("activation", "relu", "activation"),
