@@ -268,7 +268,7 @@ def held_out_means(record, Y, point):
 
     Cells that no fold tests get NaN.
     """
-    Y = Y.astype(np.float64)
+    Y = np.asarray(Y, dtype=np.float64)
     scaling = record.settings["scaling"]
     total = np.zeros(Y.shape)
     times = np.zeros((len(Y), 1))
