@@ -20,7 +20,8 @@ import pandas as pd
 from scipy.special import softmax
 from sklearn.dummy import DummyClassifier
 
-from sbnn import load_dataset, to_shared_features
+from sbnn import load_dataset
+from sbnn.data.ephys_features import to_shared_features
 from sbnn.data.typed_cells import as_typed
 from sbnn.ephys_types import EphysTypeClassifier, ZeroShotClassifier
 from sbnn.ephys_types.base import FeatureScaling, lightgbm

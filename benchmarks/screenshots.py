@@ -17,7 +17,8 @@ from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.support.ui import WebDriverWait
 
-from sbnn import cli, simulate_tables
+from sbnn import cli
+from sbnn.data.simulate import simulate_tables
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 # of the window; pictures are smaller by a quarter

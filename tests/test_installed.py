@@ -14,7 +14,10 @@ import pytest
 import sbnn
 
 ROOT = Path(__file__).resolve().parents[1]
-SIMULATE = "from sbnn import simulate_tables\nsimulate_tables('raw', n_cells=120, n_genes=60)"
+SIMULATE = """
+from sbnn.data.simulate import simulate_tables
+simulate_tables('raw', n_cells=120, n_genes=60)
+"""
 FIT = (
     "fit mine --expression raw/counts.csv --outputs raw/outputs.csv --labels raw/labels.csv "
     "--missing cells --fast"

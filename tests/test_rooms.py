@@ -17,10 +17,9 @@ PUBLIC = {
         LeaveOneOutRidge ReducedRankRegression SparseBottleneckRegressor
         SparseReducedRankRegression annotate cross_validate default_dataset diagnose
         epoch_curves explore fit_full genes_curve genes_table grouped_folds interpret
-        later_fold load_dataset map_trust neighbour_accuracy paired paper_folds
-        read_ephys_table read_tables selection_table simulate_patchseq simulate_tables
-        stability_selection to_shared_features typed_cells verdict metrics plotting
-        preprocessing results""",
+        later_fold load_dataset map_trust paired paper_folds
+        read_ephys_table read_tables selection_table simulate_patchseq
+        stability_selection typed_cells verdict metrics plotting preprocessing results""",
     "sbnn.ephys_types": """AttentionBiLSTMClassifier EphysTypeClassifier FamilyAttentionClassifier
         SparsePCAForest TransferAttentionClassifier ZeroShotClassifier
         cross_validate_classifier family_importance""",
