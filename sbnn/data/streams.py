@@ -33,9 +33,7 @@ class FileCells(Cells):
 
     def blocks(self):
         """Yield slices of successive cells, each of which can be read at once."""
-        for cells in super().blocks():
-            yield cells
-            self._release()
+        yield from super().blocks()
         self._check_file()  # the file may have changed during the last block
 
     def _block(self, cells, genes):
@@ -49,6 +47,7 @@ class FileCells(Cells):
     def _stored(self, cells):
         """Values of some cells as they are stored in the source, an array or a CSR matrix."""
         self._check_file()
+        self._release()  # what was read before
         if not isinstance(cells, slice) and self._mapped is not None:
             parts = []
             for start in range(0, len(cells), SCATTERED_CELLS_AT_ONCE):
