@@ -334,9 +334,11 @@ def _kind(values: np.ndarray, notes: list[str]) -> str:
         "normalised": "normalised values that are not logarithms, and log2(x + 1) is taken of them",
         "log": "log values, and used unchanged",
     }
-    notes.append(f"expression is taken for {taken[kind]}: {span}")
+    found = f"expression is taken for {taken[kind]}: {span}"
     if doubt:
-        warn(f"{notes[-1]}. But {doubt}; set counts=True or counts=False")
+        warn(f"{found}. But {doubt}; set counts=True or counts=False")
+    else:
+        notes.append(f"{found}; counts=True or counts=False decides otherwise")
     return kind
 
 
