@@ -32,7 +32,7 @@ def tables(rng):
     return X.add_prefix("gene"), Y.add_prefix("output")
 
 
-@pytest.mark.parametrize("turned", itertools.product([False, True], repeat=2))
+@pytest.mark.parametrize("turned", list(itertools.product([False, True], repeat=2)))
 def test_cells_are_found_on_either_axis(tables, turned):
     X, Y = tables
     given = [table.T if turn else table for table, turn in zip(tables, turned, strict=True)]
