@@ -3,10 +3,9 @@
 from itertools import cycle, pairwise
 
 import numpy as np
-import pandas as pd
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from sbnn.plotting.colors import MODELS, model_color, paler, shades
 from sbnn.plotting.common import finish, legend_above, log_ticks, new_panels, styled
@@ -114,9 +113,12 @@ def marker_of(n):
 
 def draw_epochs(ax, curves, color, line="-", band=True, label=None):
     """Draw the mean over folds and a band of one SD of curves (folds x epochs); return both."""
-    curves = pd.DataFrame(curves)  # each mean is over the folds that were trained in that epoch
-    mean = curves.mean().to_numpy()
-    spread = curves.std().fillna(0).to_numpy() * band
+    # each mean is over the folds that were trained in that epoch
+    curves = np.ma.masked_invalid(curves)
+    mean = curves.mean(0).filled(np.nan)
+    spread = np.zeros(len(mean))
+    if band and len(curves) > 1:
+        spread = curves.std(0, ddof=1).filled(0)
     epochs = np.arange(1, len(mean) + 1)
     marker = marker_of(len(mean))
     ax.plot(epochs, mean, color=color, zorder=3, marker=marker, ls=line, label=label)
@@ -133,7 +135,10 @@ def mark_stages(ax, tables):
         name = "rate halved" if previous == "straight" else TRANSITIONS.get(stage, stage)
         name_line(ax, start - 0.5, name)
     ax.set(xlim=(0, n_epochs), xlabel="epoch of the regression")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    if 100 <= n_epochs <= 250:
+        ax.xaxis.set_major_locator(MultipleLocator(25))
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
 
 
 def limit_r2(ax, curves, others):
