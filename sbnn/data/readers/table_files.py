@@ -50,16 +50,17 @@ def read_file(
 
 def _require_moderate(path):
     """Reject a packed file that unpacks to far more than a table could."""
+    if Path(path).suffix.lower() not in (".gz", ".zip"):
+        return
     packed = Path(path).stat().st_size
     most = max(_USUAL_BYTES, _MOST_RATIO * packed)
     unpacked = 0
     with open_file(path) as handle:
-        while Path(path).suffix.lower() in (".gz", ".zip") and (block := handle.read(2**20)):
+        while block := handle.read(2**20):
             unpacked += len(block)
             if unpacked > most:
-                raise ValueError(
-                    f"{packed} bytes unpack to more than {most}; unpack the file first"
-                )
+                text = f"{packed} bytes unpack to more than {most}"
+                raise ValueError(f"{text}; unpack the file first")
 
 
 def _row_of_names(rows, header):
