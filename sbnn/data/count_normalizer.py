@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 from sbnn.data.cells import Cells, some_columns
 from sbnn.data.counts import log2p1, normalize_library_size, row_sums
 from sbnn.data.inputs import as_cells, matched_cells, names_in
-from sbnn.data.objects import AnnDataLike, MuDataLike
+from sbnn.data.objects import AnnDataLike, MuDataLike, dense
 from sbnn.errors import check_number, warn
 
 COUNTS = "counts"  # layer of an AnnData
@@ -62,9 +62,10 @@ class CountNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         totals = []
         shares = np.zeros(cells.shape[1])
         for rows in cells.blocks():
-            block = cells.rows(rows)
-            totals.append(block.sum(axis=1, dtype=np.float64))
-            shares += normalize_library_size(block, 1).sum(axis=0, dtype=np.float64)
+            # their own precision, unlike `rows`, which takes a third of the time
+            counts = dense(cells._block(rows, cells._genes))
+            totals.append(row_sums(counts))
+            shares += normalize_library_size(counts, 1).sum(axis=0, dtype=np.float64)
         self.library_size_ = float(np.median(np.concatenate(totals)))
         if self.library_size is not None:
             check_number("library_size", self.library_size, float, 0)

@@ -66,7 +66,9 @@ def normalize_library_size(counts, target=None, totals=None, cells=None):
     factors = (target / totals)[:, np.newaxis]
     if sparse.issparse(values):
         return values.multiply(factors).tocsr().astype(np.float32)
-    return (values * factors).astype(np.float32)
+    scaled = np.empty(values.shape, dtype=np.float32)
+    # rounded once, without an array of double precision
+    return np.multiply(values, factors, out=scaled, casting="same_kind")
 
 
 def log2p1(x):

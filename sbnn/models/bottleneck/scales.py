@@ -32,7 +32,7 @@ class Moments(NamedTuple):
         high = -low
         total = np.zeros(cells.shape[1])
         for block in _clipped_blocks(cells, limits):
-            total = _column_sums(block, total)
+            total = _add_rows(block.astype(np.float64), total)
             low = np.minimum(low, block.min(axis=0))
             high = np.maximum(high, block.max(axis=0))
         mean = total / len(cells)
@@ -40,7 +40,7 @@ class Moments(NamedTuple):
         for block in _clipped_blocks(cells, limits):
             deviations = block - mean
             deviations *= deviations
-            squares = _column_sums(deviations, squares)
+            squares = _add_rows(deviations, squares)
         return cls(low, high, mean, np.sqrt(squares / len(cells)))
 
 
@@ -52,11 +52,12 @@ def _clipped_blocks(cells, limits):
         yield block
 
 
-def _column_sums(block, total):
-    """Sums of the columns in double precision, continued from the sums of earlier blocks."""
+def _add_rows(block, total):
+    """Add all rows, of double precision, to the total of the rows before; overwrites the block."""
     # NumPy adds row after row, so sums over blocks are equal to sums over all rows at once, bit for
     # bit.
-    return np.concatenate([total[np.newaxis], block]).sum(axis=0)
+    block[0] += total
+    return block.sum(axis=0)
 
 
 def learn_scales(model, cells, Y):
