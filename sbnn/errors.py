@@ -3,9 +3,33 @@
 import math
 import sys
 import warnings
+from importlib.util import find_spec
 from numbers import Integral, Real
 
 INSIDE = "sbnn.", "sklearn.", "joblib.", "contextlib"  # modules between a user's line and a warning
+
+# optional packages by their names in imports, and the extra that installs each
+EXTRAS = {
+    "bokeh": "explorer",
+    "glmnet": "glmnet",
+    "imblearn": "types",
+    "ipfx": "traces",
+    "lightgbm": "types",
+    "mudata": "mudata",
+    "openTSNE": "maps",
+    "pynwb": "traces",
+}
+
+
+def require(*packages):
+    """Reject a call that needs optional packages, given by their names in imports."""
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        extras = ",".join(sorted({EXTRAS[name] for name in missing}))
+        note = "; there is no glmnet for Python 3.14 or later" if "glmnet" in missing else ""
+        raise ImportError(
+            f"not installed: {', '.join(missing)}; pip install 'sbnn[{extras}]' installs it{note}"
+        )
 
 
 def check_number(name, value, kind, low=-math.inf, high=math.inf):

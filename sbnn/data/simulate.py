@@ -260,7 +260,7 @@ def _outputs(latent, n_outputs, rng):
     waves = np.cos(latent @ frequencies + phases)
     smooth = waves @ rng.standard_normal((_WAVES, n_outputs))
     design = np.column_stack([np.ones(n_cells), latent])
-    slopes = np.linalg.lstsq(design, smooth)[0]
+    slopes = np.linalg.lstsq(design, smooth, rcond=None)[0]
     curved = _standardize(smooth - design @ slopes)
     straight = np.sqrt(1 - _CURVATURE) * linear
     return straight + np.sqrt(_CURVATURE) * curved

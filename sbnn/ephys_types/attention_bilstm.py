@@ -373,9 +373,11 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         """Scores on the validation cells, without dropout and without the ArcFace margin."""
         self.network_.eval()
         output = self.network_(values, present)
-        predicted = output.argmax(1)
+        loss = float(self._loss(output, labels))
+        labels = labels.numpy()
+        predicted = output.argmax(1).numpy()
         return {
-            "validation_loss": float(self._loss(output, labels)),
+            "validation_loss": loss,
             "validation_accuracy": accuracy_score(labels, predicted),
             "validation_macro_f1": f1_score(
                 labels, predicted, average="macro", labels=np.unique(labels), zero_division=0

@@ -18,7 +18,7 @@ from sklearn.utils.validation import (
 from sbnn.data.checks import UNKNOWN, cells_of, check_in_order, check_recorded, check_unmasked, some
 from sbnn.data.inputs import validate_data
 from sbnn.data.typed_cells import families_of, family_columns
-from sbnn.errors import warn
+from sbnn.errors import require, warn
 
 COUNT = [Interval(Integral, 1, None, closed="left")]  # for `_parameter_constraints`
 N_QUANTILES = 100
@@ -179,6 +179,7 @@ def seen_columns(families, seen):
 
 def lightgbm(random_state=None):
     """Class-balanced boosted trees, which handle NaN themselves."""
+    require("lightgbm")
     from lightgbm import LGBMClassifier  # slow to import
 
     return LGBMClassifier(

@@ -140,7 +140,8 @@ def families_tables(records):
         rho = table.corr("spearman")
         importance[LABELS[name]] = table
         agreement[LABELS[name]] = {f"{a} and {b}": rho.loc[a, b] for a, b in combinations(rho, 2)}
-    return pd.concat(importance, axis=1), pd.DataFrame(agreement).T.rename_axis("model")
+    agreement = pd.DataFrame.from_dict(agreement, orient="index").rename_axis("model")
+    return pd.concat(importance, axis=1), agreement
 
 
 def overview(saved_models):

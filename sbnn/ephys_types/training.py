@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from sbnn.errors import require
+
 ARCFACE_SCALE = 30.0
 ARCFACE_MARGIN = 0.35  # radians
 FOCAL_GAMMA = 2.0
@@ -118,6 +120,7 @@ def oversample(values, labels, random_state):
     or n_min - 1 if the smallest class has n_min <= 5 cells. Returns values and labels; the given
     cells come first.
     """
+    require("imblearn")
     from imblearn.over_sampling import SMOTE  # slow to import
 
     missing = np.isnan(values)

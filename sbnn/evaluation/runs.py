@@ -6,14 +6,14 @@ import tempfile
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 from threading import Thread
 
 import numpy as np
 from filelock import FileLock, Timeout
-from joblib import Parallel, cpu_count
+from joblib import Parallel, cpu_count, delayed
 from tqdm.auto import tqdm
 
 from sbnn.errors import check_flag, check_number, warn
@@ -313,15 +313,23 @@ def in_workers(jobs, n_jobs, return_as="generator_unordered"):
     """
     check_number("n_jobs", n_jobs, int)
     n_workers = min(n_jobs, max(len(jobs), 1), cpu_count())
-    parallel = Parallel(n_jobs=n_workers, return_as=return_as, initializer=_end_with_parent)
-    return parallel(jobs)
+    guarded = [delayed(_run_guarded)(os.getpid(), *job) for job in jobs]
+    return Parallel(n_jobs=n_workers, return_as=return_as)(guarded)
 
 
-def _end_with_parent():
-    """End a worker with the process that started it; joblib does not do this if a run is killed."""
+def _run_guarded(starter, function, args, kwargs):
+    """Call a function in a worker, which ends with the process `starter` that started it."""
+    # recorded when the worker began: its starter may have ended since
     parent = multiprocessing.parent_process()
-    if parent is not None:
-        Thread(target=_wait_for_end_of, args=(parent.pid,), daemon=True).start()
+    if parent is not None and parent.pid == starter:
+        _end_with(starter)
+    return function(*args, **kwargs)
+
+
+@cache  # once in each worker
+def _end_with(parent):
+    """End this process when its parent ends; joblib does not do this if a run is killed."""
+    Thread(target=_wait_for_end_of, args=(parent,), daemon=True).start()
 
 
 def _wait_for_end_of(parent):

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 
 from sbnn.data.datasets import load_dataset, require_study
+from sbnn.errors import require
 from sbnn.results import load, results_folder, results_path, write_atomically
 
 TITLE = "Explorer of a fitted model"
@@ -79,6 +80,8 @@ def explore(
     """
     # so that `run` reports missing records before bokeh is loaded
     from sbnn.explorer.columns import page_data
+
+    require("bokeh")
     from sbnn.explorer.page import page
 
     explorer = Explorer(page(page_data(fit_record, cv_record, data, ridge, halves, tsne)))

@@ -2,12 +2,15 @@
 
 import numpy as np
 
+from sbnn.errors import require
+
 
 def embed(latent, seed=0):
     """Two coordinates per cell, (n, 2): the latent space itself or, if it is wider, its t-SNE."""
     n, d = latent.shape
     if d <= 2:
         return np.column_stack([latent, np.zeros((n, 2 - d))])
+    require("openTSNE")
     from openTSNE import TSNE  # slower to import than all other packages
 
     perplexity = min(30, (n - 1) / 3)

@@ -10,13 +10,12 @@
 # separate problem, which glmnet solves.
 
 import numpy as np
-from glmnet import ElasticNet
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
 from sklearn.utils._param_validation import StrOptions
 
-from sbnn.errors import check_number, warn
+from sbnn.errors import check_number, require, warn
 from sbnn.models.linear import (
     GeneSelectionMixin,
     LatentRegressor,
@@ -398,6 +397,9 @@ def glmnet_elastic_net(X, y, sparse, ridge, tol):
     # glmnet divides y by its root mean square before it applies the penalty. This leaves the lasso
     # penalty unchanged and divides the ridge penalty by the root mean square.
     strength = sparse + ridge * size
+    require("glmnet")
+    from glmnet import ElasticNet
+
     model = ElasticNet(
         alpha=sparse / strength,
         lambda_path=[strength],

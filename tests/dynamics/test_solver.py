@@ -5,6 +5,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 from pytest import approx
+from scipy.integrate import trapezoid
 
 from sbnn.dynamics import solver
 from sbnn.dynamics.solver import DivergenceError, advance, advance_exactly, follow, step_factors
@@ -41,7 +42,7 @@ def test_factors_are_integrals_of_the_decay(dtype):
     keep, gone, change = step_factors(c / 2, 2.0)
     share = np.linspace(0, 1, 20_001)
     weights = np.exp(-c.double().numpy()[:, None] * (1 - share))
-    of_change = c.numpy() * np.trapezoid(weights * share, share, axis=1)
+    of_change = c.numpy() * trapezoid(weights * share, share, axis=1)
     assert_allclose(change, of_change, rtol=2e-6)
     assert_allclose(keep, torch.exp(-c.double()), rtol=1e-6, atol=1e-7)
     assert_allclose(gone, -torch.expm1(-c.double()), rtol=1e-6)

@@ -191,5 +191,5 @@ def test_there_are_no_more_workers_than_calls_and_cores(monkeypatch):
     monkeypatch.setattr(runs, "Parallel", lambda n_jobs, **_: asked.append(n_jobs) or list)
     monkeypatch.setattr(runs, "cpu_count", lambda: 4)
     for n_calls, n_jobs in ((3, 10_000), (9, 10_000), (9, 2), (9, -1), (0, 2)):
-        runs.in_workers([None] * n_calls, n_jobs)
+        runs.in_workers(calls[:1] * n_calls, n_jobs)
     assert asked == [3, 4, 2, -1, 1]

@@ -80,7 +80,7 @@ def another_experiment_after_a_kill(folder, seed):
     path = Path(folder, "cv.pickle")
     run = Victim("validate", path)
     while len(list(Path(folder).glob("cv.pickle.parts/*.pickle"))) < rng.randrange(1, 8):
-        run.ends_within(0.002)
+        assert not run.ends_within(0.002), run.error
     run.kill_within(0)
     kept = finished(path)
     run = Victim("validate", path, 1, {"alpha": [3.0]})

@@ -3,7 +3,11 @@
 This requires IPFX and pynwb, which the extra ``traces`` installs: ``pip install 'sbnn[traces]'``.
 """
 
-from sbnn.ephys_types.traces.reading import read_traces, write_traces
-from sbnn.ephys_types.traces.vectors import trace_families, trace_units
+from sbnn.errors import require
+
+require("ipfx", "pynwb")
+
+from sbnn.ephys_types.traces.reading import read_traces, write_traces  # noqa: E402
+from sbnn.ephys_types.traces.vectors import trace_families, trace_units  # noqa: E402
 
 __all__ = ["read_traces", "trace_families", "trace_units", "write_traces"]

@@ -22,7 +22,8 @@ def has_onednn():
     """Whether large products are computed by oneDNN on this machine."""
     if not torch.backends.mkldnn.is_available():
         return False
-    name = torch.cpu.get_capabilities().get("cpu_name", "")
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # from torch 2.10 on
+    name = capabilities.get("cpu_name", "")
     return torch.backends.cpu.get_cpu_capability() == "AVX512" and "Intel" not in name
 
 

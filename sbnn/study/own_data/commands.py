@@ -8,7 +8,7 @@ from tqdm.auto import tqdm
 
 from sbnn import plotting
 from sbnn.data.paired import groups_of
-from sbnn.errors import warn
+from sbnn.errors import require, warn
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.fits import fit_full, stability_selection
 from sbnn.evaluation.folds import grouped_folds, paper_folds
@@ -36,6 +36,7 @@ FAST = {
 
 def fit(options, data, folder):
     """Compute all results, write the model, figures, explorer and report, and print the verdict."""
+    require("bokeh", "openTSNE")  # before the fits, which take minutes
     records = compute(options, data, folder)
     figures = results_folder(options.figures, data.name, options.fast)
     page = folder / "report.html"

@@ -5,7 +5,7 @@ import os
 import tomllib
 from pathlib import Path
 
-from sbnn.errors import warn
+from sbnn.errors import require, warn
 
 ANNDATA = (".h5ad", ".h5mu")
 WORKBOOKS = (".xls", ".xlsx", ".xlsm")
@@ -183,6 +183,7 @@ def _of_anndata(options):
     from sbnn.data.objects import gene_modality, with_outputs
 
     if options.expression.lower().endswith(".h5mu"):
+        require("mudata")
         import mudata
 
         data = mudata.read_h5mu(options.expression)

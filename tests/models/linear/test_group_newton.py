@@ -54,7 +54,8 @@ def test_a_path_of_many_genes_leaves_nothing_to_coordinate_descent(monkeypatch):
     monkeypatch.setattr(sparse_linear, "enet_path", watched)
     model = SparseReducedRankRegression(rank=20, relaxed=False)
     *_, last = model.fit_path(X, Y, [0.8, 0.4, 0.2, 0.1])
-    assert len(moved) >= 3 and not any(moved)
+    assert len(moved) >= 3
+    assert max(moved) < 1e-12
     slope = X.T @ (Y - X @ last.coef_.T) / len(X)
     assert np.linalg.norm(slope, axis=1).max() == pytest.approx(0.1, rel=1e-6)
     assert 40 < last.get_support().sum() < 600

@@ -1,0 +1,42 @@
+"""What needs a package that is not installed says which extra installs it; the rest works."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from sbnn.errors import EXTRAS, require
+from sbnn.models.maps import embed
+from sbnn.models.sparse_linear import SparseReducedRankRegression
+
+CORE = """
+import sys
+sys.modules.update(dict.fromkeys(sys.argv[1:]))  # as if they were not installed
+from sbnn import *
+from sbnn.dynamics import *
+from sbnn.ephys_types import *
+from sbnn.mechanism_shift import *
+data = simulate_patchseq(n_cells=60, n_genes=30, random_state=0)
+SparseReducedRankRegression(rank=2, alpha=0.1).fit(data.X, data.obsm["outputs"])
+model = SparseBottleneckRegressor(epochs=(0, 0, 1, 1), random_state=0)
+print(cross_validate(model, data, folds=2, verbose=False).test_r2.shape)
+"""
+
+
+def test_models_of_two_measurements_need_no_optional_package():
+    command = [sys.executable, "-W", "ignore", "-c", CORE, *EXTRAS]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.stdout == "(1, 2)\n", ended.stderr
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch):
+    for name in ("bokeh", "glmnet", "openTSNE"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match=r"bokeh, openTSNE; pip install 'sbnn\[explorer,maps\]'"):
+        require("bokeh", "numpy", "openTSNE")
+    with pytest.raises(ImportError, match=r"openTSNE.*sbnn\[maps\]"):
+        embed(np.eye(5))
+    elementwise = SparseReducedRankRegression(rank=1, alpha=0.1, penalty="element")
+    with pytest.raises(ImportError, match=r"glmnet.*sbnn\[glmnet\].*3\.14"):
+        elementwise.fit(np.random.default_rng(0).normal(size=(20, 4)), np.arange(40).reshape(20, 2))
