@@ -185,11 +185,9 @@ def test_laws_that_add_effects_follow_their_formulas():
         binding = np.log((1 + helps * bound) / (1 + bound))
         sums.loc[gene] += [slope * (here - 0.5), size * hill, binding, size]
     offsets = network._rules.offsets
-    expected = {
-        "sigmoid": expit(offsets + sums["sigmoid"]),
-        "hill": sums["hill"] / sums["size"],
-        "thermodynamic": expit(offsets + np.log(0.5) + sums["binding"]),
-    }
+    expected = {"sigmoid": expit(offsets + sums["sigmoid"])}
+    expected["hill"] = sums["hill"] / sums["size"]
+    expected["thermodynamic"] = expit(offsets + np.log(0.5) + sums["binding"])
     for kind, targets in expected.items():
         rates = network.rates(x.to_numpy(), kind)[~network.is_input]
         np.testing.assert_allclose(rates, targets - x[targets.index])
@@ -308,8 +306,10 @@ def test_priors_are_matched_by_name():
     np.testing.assert_array_equal(prior_matrix(prior, ["1", "b"]), [[-2, 0], [0, 2]])
     part = prior.loc[["b"], ["b"]]
     np.testing.assert_array_equal(prior_matrix(part, ["1", "b"]), [[0, 0], [0, 2]])
-    wrong = [np.zeros((3, 2)), [["x", 0], [0, 0]], [[0, 0.3], [0, -1]], [[0, np.nan], [0, 1]]]
-    wrong += [prior.rename(index={"b": "z"}), prior.rename(columns={"b": 1})]
+    wrong = [np.zeros((3, 2)), [["x", 0], [0, 0]]]
+    wrong += [[[0, 0.3], [0, -1]], [[0, np.nan], [0, 1]]]
+    wrong.append(prior.rename(index={"b": "z"}))
+    wrong.append(prior.rename(columns={"b": 1}))
     for given in wrong:
         with pytest.raises(ValueError, match="prior: "):
             prior_matrix(given, ["1", "b"])
@@ -329,12 +329,11 @@ def test_a_data_set_keeps_its_parts():
     pd.testing.assert_frame_equal(truth_of(data), truth, check_dtype=False, check_names=False)
     without = gene_dynamics(train, test, prior)
     assert truth_of(without) is None
-    others = [
-        gene_dynamics(test, train, prior, truth),
-        gene_dynamics(train, test, -prior, truth),
-        gene_dynamics(train, test, prior, 1 - truth),
-        gene_dynamics(train, test, prior, truth.rename(index={"b": "a"})),
-    ]
+    others = [gene_dynamics(test, train, prior, truth)]
+    others.append(gene_dynamics(train, test, -prior, truth))
+    others.append(gene_dynamics(train, test, prior, 1 - truth))
+    renamed = truth.rename(index={"b": "a"})
+    others.append(gene_dynamics(train, test, prior, renamed))
     assert len({made.uns["sbnn"]["sha256"] for made in (data, without, *others)}) == 6
 
 

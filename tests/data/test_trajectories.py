@@ -75,14 +75,13 @@ def test_the_fingerprint_is_of_values_times_and_names(values):
         return trajectories(*given, **named).uns["sbnn"]
 
     known = about(values, [TIMES] * 4, ["A", "B"], name="other")["sha256"]
-    ragged = [*values[:3], values[3, :2]], [TIMES] * 3 + [TIMES[:2]]
-    others = [
-        about(values, TIMES),
-        about(values, [0, 1, 4], ["A", "B"]),
-        about(values + 0.1, TIMES, ["A", "B"]),
-        about(*ragged),
-        about(ragged[0][::-1], ragged[1][::-1]),
-    ]
+    ragged = [*values[:3], values[3, :2]]  # the last sample has two times
+    its_times = [TIMES] * 3 + [TIMES[:2]]
+    others = [about(values, TIMES)]
+    others.append(about(values, [0, 1, 4], ["A", "B"]))
+    others.append(about(values + 0.1, TIMES, ["A", "B"]))
+    others.append(about(ragged, its_times))
+    others.append(about(ragged[::-1], its_times[::-1]))
     assert len({known, *[other["sha256"] for other in others]}) == 6
     given = about(values, TIMES, ["A", "B"], sha256="12")
     assert given["sha256"] == "12" and given["content_sha256"] == known

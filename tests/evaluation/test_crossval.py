@@ -49,7 +49,8 @@ def test_folds_equal_a_loop_by_hand(cells, scaling, preselect):
         sd = 1
         if scaling == "fold":
             genes = preselect_genes(cells, N, train)
-            X = np.log2(cells.counts / sizes * np.median(sizes[train]) + 1)[:, genes]
+            normalised = cells.counts / sizes * np.median(sizes[train])
+            X = np.log2(normalised + 1)[:, genes]
             equal(record.preselected[f], genes)
         if scaling != "none":
             part = train if scaling == "fold" else slice(None)
