@@ -275,7 +275,8 @@ def test_random_networks_have_the_published_proportions():
     assert len(edges) == pytest.approx(1600, rel=0.05)
     assert table["activation"].mean() == pytest.approx(0.68, abs=0.03)
     for name, low, high in (("ec50", 0.4, 0.6), ("exponent", 1.01, 1.7)):
-        np.testing.assert_allclose([table[name].min(), table[name].max()], [low, high], atol=0.01)
+        assert table[name].min() == pytest.approx(low, abs=0.01)
+        assert table[name].max() == pytest.approx(high, abs=0.01)
     joins = [type(rule) for rule in network.logic.values() if not isinstance(rule, Regulation)]
     assert joins.count(And) == pytest.approx(len(joins) / 2, rel=0.15)
     assert GeneNetwork.random(3).is_input.sum() == 1
@@ -342,7 +343,9 @@ def test_simulated_data_sets_have_noise_in_the_training_samples_only():
     data = simulate_network(31, 4, 0.2, n_test=2, random_state=1)
     assert data.obs["split"].tolist() == ["train"] * 20 + ["test"] * 10
     np.testing.assert_array_equal(truth_of(data), network.graph)
-    assert (prior_of(data) != network.graph).sum().sum() == 2 * int(0.05 * len(network.edges))
+    n_wrong = (prior_of(data) != network.graph).sum().sum()
+    n_moved = int(0.05 * len(network.edges))  # an edge that is moved is wrong in two places
+    assert n_wrong == 2 * n_moved
     inputs = values_of(data)[:, :, network.is_input]
     assert (inputs[4:] == inputs[4:, :1]).all()
     np.testing.assert_array_equal(data.X[:20], network.simulate(4, 0.2, 1).X)
