@@ -349,10 +349,11 @@ def load_folder(folder, prefix="", data_of=lambda record: (record.dataset, recor
             f"no results in {folder / prefix}; run the notebooks or `sbnn fit` first (results of "
             "quick runs need --fast)"
         )
-    names = {data_of(record): name for name, record in records.items()}
-    names.pop(None, None)
-    if len(names) > 1:
-        found = ", ".join(f"{name} of {records[name].dataset!r}" for name in names.values())
+    name_with_data = {data_of(record): name for name, record in records.items()}
+    name_with_data.pop(None, None)  # fits any other data
+    if len(name_with_data) > 1:
+        examples = name_with_data.values()
+        found = ", ".join(f"{name} of {records[name].dataset!r}" for name in examples)
         raise ValueError(f"{folder} has results of several data sets: {found}; keep one of them")
     return records
 

@@ -19,8 +19,10 @@ def history(rng, epochs, pretraining, level):
         epochs = 0, 0, epochs[1] + epochs[2], epochs[3]
     stages = np.repeat(["pretraining", "frozen", "unfrozen", "fine-tuning"], epochs)
     n = len(stages)
-    r2 = level * (1 - np.exp(-np.arange(1, n + 1) / 3)) + 0.01 * rng.normal(size=n)
-    table = pd.DataFrame({"stage": stages.astype(object), "epoch": np.arange(1, n + 1)})
+    epoch = np.arange(1, n + 1)
+    rise = 1 - np.exp(-epoch / 3)
+    r2 = level * rise + 0.01 * rng.normal(size=n)
+    table = pd.DataFrame({"stage": stages.astype(object), "epoch": epoch})
     table["loss"] = 2 * np.exp(-np.arange(n) / 9)
     table["eval_loss"] = 2.1 * np.exp(-np.arange(n) / 20)
     table["eval_r2"] = np.where(stages == "pretraining", np.nan, r2)
@@ -42,12 +44,9 @@ def network_record(
         level.append(top)
         tables.append([history(rng, epochs, pretraining, top) for _ in range(n_folds)])
     shape = n_folds, len(points)
-    values = {
-        "test_r2": np.array(level) + 0.01 * rng.normal(size=shape),
-        "history": tables,
-        "n_selected": np.full(shape, 5),
-        "gene_norms": rng.exponential(size=(*shape, 40)).astype("f4"),
-    }
+    values = {"history": tables, "n_selected": np.full(shape, 5)}
+    values["test_r2"] = np.array(level) + 0.01 * rng.normal(size=shape)
+    values["gene_norms"] = rng.exponential(size=(*shape, 40)).astype("f4")
     settings = {"estimator": {"params": {}}}
     return Record("cross-validation", "made up", "s", points, 0, settings, [], values)
 
@@ -76,24 +75,23 @@ def fit_record(
     rng = np.random.default_rng(seed)
     family = np.resize(list("ABC"), n)
     kind = np.resize(["A1", "B2", "C1", "A2", "B1", "C2"], n)
-    embedding = np.resize([[0, 0], [6, 1], [2, 7]], (n, 2)) + rng.normal(size=(n, 2))
+    centres = [[0, 0], [6, 1], [2, 7]]
+    embedding = np.resize(centres, (n, 2)) + rng.normal(size=(n, 2))
     if width == 1:
         embedding[:, 1] = 0
     colors = ["#AA0000", "#BB3300", "#00AA00", "#11BB11", "#0000AA", "#3333CC"]
-    values = {
-        "latent": np.zeros((n, width)),
-        "embedding": embedding.astype("f4"),
-        "feature_names": np.array(features),
-        "predictions": rng.normal(size=(n, len(features))),
-        "train_feature_r2": np.linspace(0.1, 0.9, len(features)),
-        "outputs": np.random.default_rng(seed + 1).normal(size=(n, len(features))),
-        "kept_genes": np.array([f"Gene{i}" for i in range(n_genes)]),
-        "expression": np.zeros((n, n_genes)),
-        "selected": np.r_[np.zeros(4, bool), np.ones(n_genes, bool)],
-        "predicted_expression": np.linspace(0.1, 2, n_genes) * np.ones((n, 1)),
-        "colors": dict(zip(["A1", "A2", "B1", "B2", "C1", "C2"], colors, strict=True)),
-        "labels": pd.DataFrame({"family": family, "type": kind}),
-    }
+    n_outputs = len(features)
+    values = {"latent": np.zeros((n, width)), "embedding": embedding.astype("f4")}
+    values["feature_names"] = np.array(features)
+    values["predictions"] = rng.normal(size=(n, n_outputs))
+    values["train_feature_r2"] = np.linspace(0.1, 0.9, n_outputs)
+    values["outputs"] = np.random.default_rng(seed + 1).normal(size=(n, n_outputs))
+    values["kept_genes"] = np.array([f"Gene{i}" for i in range(n_genes)])
+    values["expression"] = np.zeros((n, n_genes))
+    values["selected"] = np.arange(4 + n_genes) >= 4
+    values["predicted_expression"] = np.tile(np.linspace(0.1, 2, n_genes), (n, 1))
+    values["colors"] = dict(zip(["A1", "A2", "B1", "B2", "C1", "C2"], colors, strict=True))
+    values["labels"] = pd.DataFrame({"family": family, "type": kind})
     if norms:
         values["gene_norms"] = np.r_[np.full(4, 99.0), np.arange(n_genes, dtype=float)]
     network = "sbnn.models.bottleneck.estimator.SparseBottleneckRegressor"

@@ -100,11 +100,12 @@ def row_sums(counts):
 
 def size_of_library(X, counts):
     """Total to which cells were normalised if X is log2(x + 1) of their counts; otherwise None."""
-    totals = row_sums(counts)
+    totals = row_sums(counts)  # (n_cells,)
     looked_at = _some_of(np.arange(len(totals)))
     X = dense(X[looked_at])
-    with np.errstate(over="ignore"):
-        size = np.median((np.exp2(X, dtype=np.float64) - 1).sum(axis=1))
+    with np.errstate(over="ignore"):  # X that is not a logarithm
+        normalised = np.exp2(X, dtype=np.float64) - 1
+        size = np.median(normalised.sum(axis=1))
     if not (0 < size < np.inf and totals.min() > 0):
         return None
     if np.isclose(size, np.median(totals), rtol=1e-5, atol=0):

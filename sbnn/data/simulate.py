@@ -221,17 +221,21 @@ def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, *
 
 
 def _programmes(family_of_type, types, n_latent, rng):
-    """Programme activity expected from the type, and actual activity, both (n_cells, n_latent)."""
-    between_families, between_types, between_cells = np.sqrt(_PROGRAMME_SHARES)
+    """Programme activity expected from the type, and actual activity, both (n_cells, n_latent).
+
+    `family_of_type` of shape (n_types,) is sorted; `types` is the type of each cell, (n_cells,).
+    """
+    between_families, between_types, between_cells = np.sqrt(_PROGRAMME_SHARES)  # SDs
     # The draw whose two closest family centres are farthest apart is used, so that families are
     # distinct.
     n_families = family_of_type[-1] + 1
     draws = rng.standard_normal((_DRAWS, n_families, n_latent))
     lengths = np.linalg.norm(draws, axis=2, keepdims=True)
     draws *= np.sqrt(n_latent) / lengths.mean(axis=1, keepdims=True)
+    # a single family has no distances
     closest = [pdist(centres).min(initial=np.inf) for centres in draws]
-    centres = draws[np.argmax(closest)]
-    of_type = between_families * centres[family_of_type]
+    centres = draws[np.argmax(closest)]  # (n_families, n_latent)
+    of_type = between_families * centres[family_of_type]  # (n_types, n_latent)
     of_type += between_types * rng.standard_normal(of_type.shape)
     expected = of_type[types]
     actual = expected + between_cells * rng.standard_normal(expected.shape)

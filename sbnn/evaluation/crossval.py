@@ -324,20 +324,22 @@ def permuted_r2(record, Y, point, n_permutations, of_outputs=False):
     With `of_outputs`, there is a column for each output: shape (1 + n_permutations, q).
     Predictions stay fixed, and all grid points get the same permutations.
     """
-    sums = "nq,nq->q" if of_outputs else "nq,nq->"
+    dot = "nq,nq->q" if of_outputs else "nq,nq->"  # sum over cells, or over cells and outputs
     r2 = 0
     for f, (_, outputs, predicted, mean) in enumerate(held_out(record, Y, point)):
         outputs = outputs - mean
         predicted = predicted - mean
-        products = [np.einsum(sums, predicted, outputs)]
+        products = [np.einsum(dot, predicted, outputs)]
         random = np.random.default_rng((0, f))
         for _ in range(n_permutations):
             shuffled = outputs[random.permutation(len(outputs))]
-            products.append(np.einsum(sums, predicted, shuffled))
-        size = np.einsum(sums, predicted, predicted)
-        total = np.einsum(sums, outputs, outputs)
+            products.append(np.einsum(dot, predicted, shuffled))
+        size = np.einsum(dot, predicted, predicted)
+        total = np.einsum(dot, outputs, outputs)
         total = np.where(total > 0, total, np.nan)
-        r2 = r2 + (2 * np.array(products) - size) / total / len(record.folds)
+        # R2 is 1 - |y - f|^2 / |y|^2 = (2 f.y - |f|^2) / |y|^2; permutations change only f.y
+        r2_of_fold = (2 * np.array(products) - size) / total
+        r2 = r2 + r2_of_fold / len(record.folds)
     return r2
 
 

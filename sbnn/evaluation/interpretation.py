@@ -248,10 +248,13 @@ def _gene_table(found, stability):
 def expression_of(model, X):
     """Expression of the genes that the model was fitted to, as float64."""
     check_is_fitted(model)
-    named = not isinstance(X, np.ndarray | list | pd.DataFrame)
-    if named or (isinstance(X, pd.DataFrame) and hasattr(model, "feature_names_in_")):
+    if isinstance(X, pd.DataFrame):
+        match_by_name = hasattr(model, "feature_names_in_")
+    else:
+        match_by_name = not isinstance(X, np.ndarray | list)  # AnnData and other containers
+    if match_by_name:
         return new_cells(model, X, needed=kept_genes(model))
-    # avoids a warning that the model or X has no names
+    # scikit-learn's own check would warn that the model or X has no names
     X = check_array(X, dtype=np.float64, input_name="X")
     _check_n_features(model, X, reset=False)
     return X

@@ -184,57 +184,68 @@ def verdict(
     check_number("n_permutations", n_permutations, int, 1 / LEVEL - 1, 1e6)
     check_number("point", point, int, 0, len(record.params) - 1)
     r2 = pd.Series(record.test_r2[:, point])
-    permuted, p, unknown = _chance(record, data, point, n_permutations)
+    permuted, p, why_unknown = _chance(record, data, point, n_permutations)
     found = Verdict(float(r2.mean()), float(r2.std()), permuted, p, None, "")
     folds = f"± {found.sd:.3f} ({len(r2)} folds)" if len(r2) > 1 else "(one fold)"
-    sentence = f"Test R2 {found.test_r2:.3f} {folds}, {_beside_chance(found, unknown)}"
+    sentence = f"Test R2 {found.test_r2:.3f} {folds}, {_beside_chance(found, why_unknown)}"
     if ridge is not None:
-        require(ridge, "ridge", ["test_r2"])
-        require_same_folds(record, ridge)
-        ridge_r2 = ridge.test_r2[:, 0]
-        if len(r2) > 1:
-            difference = corrected_difference(r2 - ridge_r2, share_tested(record.folds))
-            found = found._replace(difference=difference)
+        found = found._replace(difference=_difference_from_ridge(record, ridge, point))
         ridge_p = np.nan
-        if not unknown:
+        if not why_unknown:
             _, ridge_p, _ = _chance(ridge, data, 0, n_permutations)
-        sentence += f"; {_beside_ridge(found, ridge_r2.mean(), ridge_p)}"
+        ridge_r2 = ridge.test_r2[:, 0].mean()
+        sentence += f"; {_beside_ridge(found, ridge_r2, ridge_p)}"
     sentence += "."
-    selected = record.values.get("selected", True)
     if curve is not None:
         sentence += _genes_of_curve(record, point, curve)
-    elif found.difference and found.difference.high < 0 and not np.all(selected):
-        sentence += " More genes may help; see genes_curve."
+    elif found.difference and found.difference.high < 0:
+        all_genes_used = np.all(record.values.get("selected", True))
+        if not all_genes_used:
+            sentence += " More genes may help; see genes_curve."
     if groups is not None:
-        codes = group_codes(groups, "groups", record.values.get("cell_names"))
-        split = split_groups(record, codes)
-        if split:
-            sentence += (
-                f" {len(split)} of {codes.max() + 1} groups have cells in both training and test, "
-                "so R2 may be too high; hold out whole groups (see grouped_folds)."
-            )
+        sentence += _warning_about_groups(record, groups)
     return found._replace(sentence=sentence)
 
 
+def _difference_from_ridge(record, ridge, point):
+    """Difference in test R2 from ridge; None for a single fold, which has no interval."""
+    require(ridge, "ridge", ["test_r2"])
+    require_same_folds(record, ridge)
+    differences = pd.Series(record.test_r2[:, point]) - ridge.test_r2[:, 0]  # (n_folds,)
+    if len(differences) == 1:
+        return None
+    return corrected_difference(differences, share_tested(record.folds))
+
+
+def _warning_about_groups(record, groups):
+    """Sentence on the groups of cells that the folds split; empty if there are none."""
+    codes = group_codes(groups, "groups", record.values.get("cell_names"))
+    split = split_groups(record, codes)
+    if not split:
+        return ""
+    return (
+        f" {len(split)} of {codes.max() + 1} groups have cells in both training and test, "
+        "so R2 may be too high; hold out whole groups (see grouped_folds)."
+    )
+
+
 def _chance(record, data, point, n_permutations):
-    """R2 with permuted outputs, p, and, if both are NaN, the reason."""
+    """Mean R2 with permuted outputs, its p, and ""; or NaN, NaN and why they are unknown."""
     if data is None:
-        unknown = "the outputs are not available"
-    elif least_p(record, n_permutations) > LEVEL:
-        unknown = "the folds test too few cells to permute"
-    elif not has_predictions(record, point):
-        unknown = "the record holds no predictions of single cells"
-    else:
-        Y, _ = outputs_of(record, data)
-        [[_, permuted, p]] = chance_table(record, Y, n_permutations, [point]).to_numpy()
-        return float(permuted), float(p), ""
-    return np.nan, np.nan, unknown
+        return np.nan, np.nan, "the outputs are not available"
+    if least_p(record, n_permutations) > LEVEL:
+        return np.nan, np.nan, "the folds test too few cells to permute"
+    if not has_predictions(record, point):
+        return np.nan, np.nan, "the record holds no predictions of single cells"
+    Y, _ = outputs_of(record, data)
+    chance = chance_table(record, Y, n_permutations, [point]).iloc[0]
+    return float(chance["permuted_r2"]), float(chance["p"]), ""
 
 
-def _beside_chance(found, unknown):
+def _beside_chance(found, why_unknown):
     """Clause that compares the model with chance."""
-    if unknown:
-        return f"but whether it is better than chance is unknown: {unknown}"
+    if why_unknown:
+        return f"but whether it is better than chance is unknown: {why_unknown}"
     if found.better_than_chance:
         standing = "better than chance"
     elif found.p > LEVEL:
@@ -244,12 +255,12 @@ def _beside_chance(found, unknown):
     return f"{standing} ({found.permuted_r2:.3f} with permuted outputs, p = {found.p:.3f})"
 
 
-def _beside_ridge(found, its_r2, its_p):
+def _beside_ridge(found, ridge_r2, ridge_p):
     """Clause that compares the model with ridge; they are not ranked if both are at chance."""
-    if found.better_than_chance is False and (its_p > LEVEL or its_r2 <= 0):
-        return f"ridge ({its_r2:.3f}) is no better than chance either"
-    direction = "above" if found.test_r2 >= its_r2 else "below"
-    side = f"{abs(found.test_r2 - its_r2):.3f} {direction} ridge"
+    if found.better_than_chance is False and (ridge_p > LEVEL or ridge_r2 <= 0):
+        return f"ridge ({ridge_r2:.3f}) is no better than chance either"
+    direction = "above" if found.test_r2 >= ridge_r2 else "below"
+    side = f"{abs(found.test_r2 - ridge_r2):.3f} {direction} ridge"
     if found.difference is None:
         return f"{side} (one fold: no interval)"
     _, low, high, *_ = found.difference
@@ -262,7 +273,7 @@ def _beside_ridge(found, its_r2, its_p):
     else:
         standing = "not distinguishable from ridge on these folds"
     clause = f"{side} [{low:+.3f}, {high:+.3f}]: {standing}"
-    if its_p > LEVEL:
+    if ridge_p > LEVEL:
         clause += "; ridge itself is not distinguishable from chance"
     return clause
 

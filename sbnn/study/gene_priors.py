@@ -123,14 +123,16 @@ def _rows_of(record, g, genes, data):
 
 
 def _named(folds, n_cells):
-    """Description of folds in a record: that they are those of the paper, or a fingerprint."""
+    """Description of the folds of each model: they are those of the paper, or a fingerprint."""
     n_folds = len(next(iter(folds.values())))
-    expected = dict.fromkeys(folds, paper_folds(n_cells)[:n_folds])
+    of_paper = dict.fromkeys(folds, paper_folds(n_cells)[:n_folds])
     few, n_training = FEW
     if few in folds:
-        expected[few] = with_few_cells(expected[few], n_training)
-    found = _fingerprint(folds)
-    return f"the first {n_folds} of ten" if found == _fingerprint(expected) else found
+        of_paper[few] = with_few_cells(of_paper[few], n_training)
+    fingerprint = _fingerprint(folds)
+    if fingerprint == _fingerprint(of_paper):
+        return f"the first {n_folds} of ten"
+    return fingerprint
 
 
 def _fingerprint(folds):

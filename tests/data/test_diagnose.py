@@ -24,24 +24,31 @@ def test_each_mistake_is_one_sentence():
     outputs = Y.assign(ID=range(2, 82, 2), same=1.0)
     outputs.iloc[:5, 1] = -999
     outputs.iloc[3, 0] = -5e6
-    mistakes = {
-        "X: .*2-Sep": (genes, outputs),
-        "X: .*99 .*'g2'": (genes, outputs),
-        "X: .*'c7' .*'g5'": (genes, outputs),
-        "Y: .*-999 .*'Rin'": (genes, outputs),
-        r"Y: .*'c3' .*'Vrest' is -5e\+06": (genes, outputs),
-        ".* of X .*g3": (genes, outputs),
-        ".* of Y .*same": (genes, outputs),
-        "Y: .*ID": (genes, outputs),
-        "X looks like raw counts": (COUNTS, Y),
-        r"Y \(6 columns": (Y, X),
-        "Y: .*columns of X": (X, X[["g4", "g1"]]),
-        "counts: correlation": sbnn.paired(X, Y, counts=COUNTS[::-1]),
-        "counts looks like log values": sbnn.paired(X, Y, counts=COUNTS % 3 + 2),
-    }
-    for words, data in mistakes.items():
-        assert pd.Series(sbnn.diagnose(data)).str.match(words).sum() == 1, words
-    assert len(sbnn.diagnose((genes, outputs))) == 8
+    mistakes = (genes, outputs)
+    assert_one_sentence("X: .*2-Sep", mistakes)
+    assert_one_sentence("X: .*99 .*'g2'", mistakes)
+    assert_one_sentence("X: .*'c7' .*'g5'", mistakes)
+    assert_one_sentence("Y: .*-999 .*'Rin'", mistakes)
+    assert_one_sentence(r"Y: .*'c3' .*'Vrest' is -5e\+06", mistakes)
+    assert_one_sentence(".* of X .*g3", mistakes)
+    assert_one_sentence(".* of Y .*same", mistakes)
+    assert_one_sentence("Y: .*ID", mistakes)
+    assert len(sbnn.diagnose(mistakes)) == 8
+
+
+def test_tables_that_are_not_what_they_should_be_are_one_sentence():
+    assert_one_sentence("X looks like raw counts", (COUNTS, Y))
+    assert_one_sentence(r"Y \(6 columns", (Y, X))
+    assert_one_sentence("Y: .*columns of X", (X, X[["g4", "g1"]]))
+    of_other_cells = sbnn.paired(X, Y, counts=COUNTS[::-1])
+    assert_one_sentence("counts: correlation", of_other_cells)
+    small = sbnn.paired(X, Y, counts=COUNTS % 3 + 2)
+    assert_one_sentence("counts looks like log values", small)
+
+
+def assert_one_sentence(pattern, data):
+    sentences = pd.Series(sbnn.diagnose(data))
+    assert sentences.str.match(pattern).sum() == 1
 
 
 def test_usual_cells_give_no_alarm(adata):
@@ -87,7 +94,8 @@ def test_rising_whole_numbers_look_like_ids(digits):
 
 def test_outputs_that_are_genes_are_copies(rng):
     genes = rng.normal(size=(9, 4))
-    assert [*diagnose.copies(genes, np.hstack([genes[:, [3, 0]], np.ones((9, 1))]))]
+    two_genes = np.hstack([genes[:, [3, 0]], np.ones((9, 1))])
+    assert [*diagnose.copies(genes, two_genes)]
     assert not [*diagnose.copies(genes, genes[:, :1])]
     assert not [*diagnose.copies(genes, np.hstack([genes, 2 * genes]))]
     assert not [*diagnose.copies(np.sign(genes[:2]), np.sign(genes[:2]))]
@@ -150,7 +158,9 @@ def test_cells_without_expression_or_on_another_scale_are_found():
 
 
 def test_genes_are_found_by_name_and_missing_ones_are_named():
-    assert unlike(10 * MEAN[::-1], GENES[::-1], 8) == unlike(10 * MEAN, n_cells=8) != []
+    in_order = unlike(10 * MEAN, n_cells=8)
+    assert in_order != []
+    assert unlike(10 * MEAN[::-1], GENES[::-1], 8) == in_order
     (text,) = unlike(10 * MEAN[1:], GENES[1:], 8)  # five genes are too few for a comparison
     assert "1 genes of the model: a;" in text
     assert unlike(10 * MEAN[1:], GENES[1:], 8, support_=GENES != "a") == []

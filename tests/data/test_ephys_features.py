@@ -66,9 +66,8 @@ def test_mouse_columns_become_the_human_features(mouse):
         assert shared.var[column].tolist() == human.loc[shared.var_names, column].tolist()
     assert shared.obs.equals(mouse.obs)
     assert shared.uns["sbnn"]["name"] == "custom_shared"
-    others = typed_cells(
-        mouse.to_df() * 1.001, mouse.obs, mouse.var["family"], mouse.var["unit"].to_dict()
-    )
+    units = mouse.var["unit"].to_dict()
+    others = typed_cells(mouse.to_df() * 1.001, mouse.obs, mouse.var["family"], units)
     assert (
         len({each.uns["sbnn"]["sha256"] for each in (mouse, shared, to_shared_features(others))})
         == 3

@@ -78,9 +78,8 @@ def test_families_and_units_of_ones_own(simulated, table):
         "mV",
         "um",
     ]
-    assert set(
-        quietly(table[["depth"]].assign(x=-table["depth"]), simulated.obs).var["family"]
-    ) == {"all"}
+    unknown = table[["depth"]].assign(x=-table["depth"])
+    assert set(quietly(unknown, simulated.obs).var["family"]) == {"all"}
 
 
 def test_an_unlikely_unit_is_warned_of(simulated, table):

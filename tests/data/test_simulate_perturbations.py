@@ -28,7 +28,10 @@ def test_shifts_are_sparse_of_either_sign_and_of_the_size_asked_for():
     shifts = simulated(1, 2000, 20, 40, random_state=1).truth["shifts"].to_numpy()
     share = np.bincount((shifts != 0).sum(axis=1), minlength=4) / 2000
     # Drawn with replacement, which makes two of some of the threes.
-    expected = np.array([0, 1 + 1 / 20 + 1 / 400, 19 / 20 + 3 * 19 / 400, 18 * 19 / 400]) / 3
+    of_one = np.array([0, 1, 0, 0])
+    of_two = np.array([0, 1, 19, 0]) / 20
+    of_three = np.array([0, 1, 3 * 19, 18 * 19]) / 400
+    expected = (of_one + of_two + of_three) / 3
     np.testing.assert_allclose(share, expected, atol=0.04)
     size = np.abs(shifts[shifts != 0])
     assert size.mean() == pytest.approx(5, abs=0.05)

@@ -75,14 +75,13 @@ def test_the_fingerprint_is_of_values_times_and_names(values):
         return trajectories(*given, **named).uns["sbnn"]
 
     known = about(values, [TIMES] * 4, ["A", "B"], name="other")["sha256"]
-    ragged = [*values[:3], values[3, :2]], [TIMES] * 3 + [TIMES[:2]]
-    others = [
-        about(values, TIMES),
-        about(values, [0, 1, 4], ["A", "B"]),
-        about(values + 0.1, TIMES, ["A", "B"]),
-        about(*ragged),
-        about(ragged[0][::-1], ragged[1][::-1]),
-    ]
+    ragged = [*values[:3], values[3, :2]]  # the last sample has two times
+    its_times = [TIMES] * 3 + [TIMES[:2]]
+    others = [about(values, TIMES)]
+    others.append(about(values, [0, 1, 4], ["A", "B"]))
+    others.append(about(values + 0.1, TIMES, ["A", "B"]))
+    others.append(about(ragged, its_times))
+    others.append(about(ragged[::-1], its_times[::-1]))
     assert len({known, *[other["sha256"] for other in others]}) == 6
     given = about(values, TIMES, ["A", "B"], sha256="12")
     assert given["sha256"] == "12" and given["content_sha256"] == known
@@ -117,7 +116,8 @@ def test_wrong_values_names_and_objects_are_refused(values):
 @pytest.fixture
 def samples(rng):
     values = [rng.random((4, 2)), rng.random((2, 2))]
-    return Samples(values, [np.array([0.0, 1, 3, 4]), np.array([2.0, 5])], np.array(["a", "b"]))
+    times = [np.array([0.0, 1, 3, 4]), np.array([2.0, 5])]
+    return Samples(values, times, np.array(["a", "b"]))
 
 
 def test_intervals_lie_between_consecutive_times(samples):
@@ -180,7 +180,8 @@ def test_cells_are_averaged_in_bins_of_equal_size():
     # four different times give four bins, of which the second and third have the same mean time
     for row, cells in enumerate((list("qrs"), list("tuvwx"), list("zy"))):
         np.testing.assert_allclose(first.X[row], CELLS.loc[cells].mean())
-        assert first.obs["time"].iloc[row] == pytest.approx(PSEUDOTIME.loc[cells, "one"].mean())
+        mean_time = PSEUDOTIME.loc[cells, "one"].mean()
+        assert first.obs["time"].iloc[row] == pytest.approx(mean_time)
     second = data[data.obs["sample"] == "1"]
     np.testing.assert_allclose(second.X, CELLS.loc[["z", "y", "x"]])
     assert second.obs["time"].tolist() == [3, 5, 11]
@@ -194,7 +195,8 @@ def test_genes_and_times_are_scaled_over_all_trajectories(tmp_path):
     largest = np.abs(plain.X).max(axis=0)
     np.testing.assert_allclose(scaled.X, plain.X / [largest[0], 1, largest[2]])
     times = plain.obs["time"]
-    np.testing.assert_allclose(scaled.obs["time"], 9 * (times - times.min()) / np.ptp(times))
+    share_of_range = (times - times.min()) / np.ptp(times)
+    np.testing.assert_allclose(scaled.obs["time"], 9 * share_of_range)
     CELLS.to_csv(tmp_path / "cells.csv")
     PSEUDOTIME.to_csv(tmp_path / "times.csv")
     again = read_pseudotime(tmp_path / "cells.csv", tmp_path / "times.csv")

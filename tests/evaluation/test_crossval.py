@@ -49,7 +49,8 @@ def test_folds_equal_a_loop_by_hand(cells, scaling, preselect):
         sd = 1
         if scaling == "fold":
             genes = preselect_genes(cells, N, train)
-            X = np.log2(cells.counts / sizes * np.median(sizes[train]) + 1)[:, genes]
+            normalised = cells.counts / sizes * np.median(sizes[train])
+            X = np.log2(normalised + 1)[:, genes]
             equal(record.preselected[f], genes)
         if scaling != "none":
             part = train if scaling == "fold" else slice(None)
@@ -77,10 +78,9 @@ def test_nothing_of_the_test_cells_reaches_the_training(cells):
     sizes = counts.sum(1, keepdims=True)
     X = np.log2(counts / sizes * np.median(sizes) + 1)
     other = changed(cells, X=X, counts=sparse.csr_array(counts), truth={})
-    one, two = (
-        cross_validate(Weigher(), data, FOLDS[:1], preselect=N, verbose=False)
-        for data in (cells, other)
-    )
+    how = {"folds": FOLDS[:1], "preselect": N, "verbose": False}
+    one = cross_validate(Weigher(), cells, **how)
+    two = cross_validate(Weigher(), other, **how)
     for name in ("train_r2", "gene_norms", "preselected"):
         equal(one.values[name], two.values[name])
     assert one.test_r2 != two.test_r2

@@ -43,7 +43,8 @@ def test_folds_part_the_cells_the_groups_or_the_times(groups, n_folds, share):
     for train, test in [*grouped, later]:
         assert sorted([*train, *test]) == list(range(len(groups)))
         assert not set(groups[train]) & set(groups[test])
-    equal(np.sort(np.concatenate([test for _, test in grouped])), np.arange(len(groups)))
+    tested = np.concatenate([test for _, test in grouped])
+    equal(np.sort(tested), np.arange(len(groups)))
     earlier = set(groups[later[0]])
     assert max(earlier) < groups[later[1]].min()
     assert len(earlier) == min(max(round(share * n_groups), 1), n_groups - 1)

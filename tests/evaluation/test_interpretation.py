@@ -64,9 +64,12 @@ def test_shares_are_the_integral_of_slopes_and_sum_to_the_difference(network, mo
     gene = kept_genes(model)[2]
     step = 1e-4 * model.x_scale_[gene] * (np.arange(X.shape[1]) == gene)
     for cell in (0, 5):
-        line = start + (np.arange(400)[:, None] + 0.5) / 400 * (X[cell] - start)
-        slopes = (model.predict(line + step) - model.predict(line - step)) / (2 * step[gene])
-        close(shares[cell, 2], slopes.mean(0) * (X[cell] - start)[gene], atol=tolerance)
+        way = X[cell] - start
+        parts = (np.arange(400)[:, None] + 0.5) / 400
+        line = start + parts * way  # (400, n_genes)
+        rise = model.predict(line + step) - model.predict(line - step)
+        slopes = rise / (2 * step[gene])
+        close(shares[cell, 2], slopes.mean(0) * way[gene], atol=tolerance)
 
 
 def test_the_record_holds_what_changes_if_genes_are_raised_or_removed(network):

@@ -111,11 +111,11 @@ def test_a_model_is_compared_with_chance_and_ridge(data, record, by, standing):
     close(told.difference, difference, atol=1e-12)
     assert told.better_than_chance
     side = "above" if np.mean(by) >= 0 else "below"
-    assert str(told) == (
-        f"Test R2 {r2.mean():.3f} ± {r2.std(ddof=1):.3f} (5 folds), better than chance "
-        f"({permuted:.3f} with permuted outputs, p = 0.005); {abs(np.mean(by)):.3f} {side} ridge "
-        f"[{difference.low:+.3f}, {difference.high:+.3f}]: {standing}"
-    )
+    of_model = f"Test R2 {r2.mean():.3f} ± {r2.std(ddof=1):.3f} (5 folds)"
+    chance = f"better than chance ({permuted:.3f} with permuted outputs, p = 0.005)"
+    interval = f"[{difference.low:+.3f}, {difference.high:+.3f}]"
+    ridge = f"{abs(np.mean(by)):.3f} {side} ridge {interval}: {standing}"
+    assert str(told) == f"{of_model}, {chance}; {ridge}"
 
 
 def test_models_at_chance_are_called_so(data, record):

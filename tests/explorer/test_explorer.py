@@ -86,12 +86,11 @@ def test_maps_have_named_axes(width, axes):
 def test_held_out_cells_need_a_cross_validation_of_the_same_model_and_data():
     fit = fit_to_explore()
     folds = folds_to_explore(fit)
-    wrong = {
-        "no model": (replace(fit, params=[{"n_components": 3}]), folds),
-        "no predictions": (replace(fit, params=[{"n_components": 1}]), folds),
-        "same data": (replace(fit, sha256="other"), folds),
-        "of scaled outputs": (fit, replace(folds, settings=folds.settings | {"scaling": "none"})),
-    }
+    in_units = replace(folds, settings=folds.settings | {"scaling": "none"})
+    wrong = {"of scaled outputs": (fit, in_units)}
+    wrong["no model"] = replace(fit, params=[{"n_components": 3}]), folds
+    wrong["no predictions"] = replace(fit, params=[{"n_components": 1}]), folds
+    wrong["same data"] = replace(fit, sha256="other"), folds
     for message, records in wrong.items():
         with pytest.raises(ValueError, match=f"cv_record: .*{message}"):
             page_data(*records)

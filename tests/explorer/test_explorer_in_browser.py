@@ -109,8 +109,10 @@ def numbers(cells):
 
 def compared(a, b):
     """Means, difference in SD and AUC."""
-    difference = (a.mean() - b.mean()) / np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)
-    return [a.mean(), b.mean(), difference, mannwhitneyu(a, b).statistic / (len(a) * len(b))]
+    pooled_sd = np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)
+    difference = (a.mean() - b.mean()) / pooled_sd
+    auc = mannwhitneyu(a, b).statistic / (len(a) * len(b))
+    return [a.mean(), b.mean(), difference, auc]
 
 
 def select(page, cells):

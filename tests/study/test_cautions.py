@@ -119,7 +119,10 @@ def test_the_share_explained_by_batches_is_an_adjusted_r2(rng):
     Y = pd.DataFrame({"y": rng.normal(size=60) + 2 * (plate == 1)})
     within = Y - Y.groupby(types).transform("mean")
     rest = within - within.groupby(plate).transform("mean")
-    expected = 1 - (rest**2).sum() / (60 - 2 - 2) / ((within**2).sum() / (60 - 2))
+    # degrees of freedom: 60 cells, two types, and two more means of three plates
+    variance = (within**2).sum() / (60 - 2)
+    unexplained = (rest**2).sum() / (60 - 2 - 2)
+    expected = 1 - unexplained / variance
     assert _explained(Y, plate, types).to_numpy() == pytest.approx(expected.to_numpy())
     for n, known in ((13, True), (12, False)):
         share = _explained(Y[:n], np.arange(n) % 3, np.zeros(n))
@@ -173,7 +176,8 @@ def test_outputs_that_R2_judges_badly(column, caution):
 
 
 def test_types_that_are_rare_or_most_of_the_cells():
-    large, rare = found(type=["a"] * 61 + ["b"] * 35 + ["c"] * 4, family=["f", "g"])
+    types = ["a"] * 61 + ["b"] * 35 + ["c"] * 4
+    large, rare = found(type=types, family=["f", "g"])
     assert large.startswith("61% of the cells are of one type, 'a':")
     assert rare == "types with fewer than 5 cells: 1 of 3 (c)"
     assert found(type=["a"] * 60 + ["b"] * 35 + ["c"] * 5) == []

@@ -153,17 +153,11 @@ def read_tables(
     given = {"outputs": outputs, "labels": labels, "expression": expression}
     if labels is None:
         del given["labels"]
-    headers = _by_table(header)
     keys = _by_table(cell_key)
     decimals = _by_table(decimal)
-    tables = {}
-    for what, table in given.items():
-        tables[what] = read_table(table, what, header=headers.get(what), key=keys.get(what))
-    names_of_cells = {}
-    if cell_names is not None:
-        table = read_table(cell_names, "cell_names")
-        names_of_cells = table.iloc[:, 0].astype(str).to_dict()
-    tables = _edited(tables, keys, drop_columns, dict(rename or {}), names_of_cells)
+    tables = _read_all(given, _by_table(header), keys)
+    in_expression = {} if cell_names is None else _names_in_expression(cell_names)
+    tables = _edited(tables, keys, drop_columns, dict(rename or {}), in_expression)
 
     notes: list[str] = []
     dropped: dict[str, list[str]] = {}
@@ -174,15 +168,7 @@ def read_tables(
     leave_out(dropped, "outputs", "cells only in outputs", only_Y, len(only_Y) + len(Y))
 
     Y = _numbers(Y, "outputs", "outputs", decimals.get("outputs"), missing_marks, dropped, notes)
-    gaps = Y.isna().to_numpy()
-    if missing == "error":
-        advice = "set missing='cells', 'outputs' or 'fewest'"
-        require_none(gaps, Y, "outputs", "missing values", advice)
-    else:
-        cells, columns = kept(gaps, missing)
-        leave_out(dropped, "outputs", "cells with missing outputs", Y.index[~cells], len(Y))
-        Y = _without(Y[cells], ~columns, "outputs", "outputs with missing values", dropped)
-        X = X[cells]
+    X, Y = _without_gaps(X, Y, missing, dropped)
 
     X = _numbers(
         X, "expression", "genes", decimals.get("expression"), missing_marks, dropped, notes
@@ -203,18 +189,14 @@ def read_tables(
     X = _varying(X, "expression", "genes", dropped)
     Y = _varying(Y, "outputs", "outputs", dropped)
     raw = None
-    values = X.to_numpy()
     if kind == "counts":
-        raw = check_counts(values, values.shape)
-        values = log2p1(normalize_library_size(X))
-    elif kind == "normalised":
-        values = log2p1(X)
+        raw = check_counts(X.to_numpy(), X.shape)
     if labels is not None:
         labels = _labels_of(X.index, tables["labels"], family_key, type_key, alike, dropped)
     if source is None:
         source = f"the user's tables: {', '.join(map(_called, given.values(), given))}"
     return paired(
-        values,
+        _log_expression(X, kind),
         Y,
         X.columns,
         labels=labels,
@@ -230,6 +212,42 @@ def read_tables(
 def _by_table(option) -> Mapping:
     """An option for each table; a single value applies to all of them."""
     return option if isinstance(option, Mapping) else dict.fromkeys(_TABLES, option)
+
+
+def _read_all(given: dict, headers: Mapping, keys: Mapping) -> dict[str, pd.DataFrame]:
+    """Read each table with its own header and cell key."""
+    tables = {}
+    for what, table in given.items():
+        tables[what] = read_table(table, what, header=headers.get(what), key=keys.get(what))
+    return tables
+
+
+def _names_in_expression(cell_names) -> dict[str, str]:
+    """Names of cells in outputs and labels -> their names in expression."""
+    table = read_table(cell_names, "cell_names")
+    return table.iloc[:, 0].astype(str).to_dict()
+
+
+def _without_gaps(X, Y, missing, dropped):
+    """Leave out cells or outputs as `missing` says, so that no output is missing."""
+    gaps = Y.isna().to_numpy()  # (n_cells, n_outputs)
+    if missing == "error":
+        advice = "set missing='cells', 'outputs' or 'fewest'"
+        require_none(gaps, Y, "outputs", "missing values", advice)
+        return X, Y
+    cells, columns = kept(gaps, missing)
+    leave_out(dropped, "outputs", "cells with missing outputs", Y.index[~cells], len(Y))
+    Y = _without(Y[cells], ~columns, "outputs", "outputs with missing values", dropped)
+    return X[cells], Y
+
+
+def _log_expression(X: pd.DataFrame, kind: str):
+    """Log expression from a table of the kind "counts", "normalised" or "log"."""
+    if kind == "counts":
+        return log2p1(normalize_library_size(X))
+    if kind == "normalised":
+        return log2p1(X)
+    return X.to_numpy()
 
 
 def read_table(
@@ -271,7 +289,10 @@ def _numbered(names):
 
 
 def _edited(tables: dict, keys: Mapping, drop, rename: dict, cells: dict) -> dict:
-    """Drop and rename columns, and rename cells; the cells of expression keep their names."""
+    """Drop and rename columns, and rename cells; the cells of expression keep their names.
+
+    Names in `cells` and `rename` are replaced in rows and columns, since either may be the cells.
+    """
     drop = [drop] if isinstance(drop, str) else list(drop)
     known = {table.index.name for table in tables.values()}.union(*tables.values())
     given = {"cell_key": keys.values(), "drop_columns": drop, "rename": rename}
