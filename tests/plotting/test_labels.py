@@ -27,6 +27,8 @@ def test_a_text_is_made_smaller_and_then_shorter():
     assert text.get_text().endswith("7 0.43")
     assert 0.5 < labels.text_width(text) <= 0.7
     assert text.get_fontsize() == labels.SMALLEST
+    labels.fit_text(text, 0.01, keep=" 0.43")
+    assert text.get_text() == "A…7 0.43", "at least three letters are left"
     short = figure.text(0, 0, "short", fontsize=7)
     width = labels.text_width(short)
     labels.fit_text(short, 0.9 * width)
