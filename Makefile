@@ -23,12 +23,12 @@ test: $(READY) lint
 check: test
 	$(PYTEST) --dist worksteal -m slow
 
-# The fast tests with the lowest and with the newest versions of pyproject.toml, without constraints.txt.
+# The fast tests with the lowest and with the newest versions of pyproject.toml, the latter beside scanpy and others.
 test-lowest: $(READY)
 	$(call TEST_WITH,lowest,--resolution lowest-direct)
 
 test-newest: $(READY)
-	$(call TEST_WITH,newest,--upgrade)
+	$(call TEST_WITH,newest,tests/beside.txt --upgrade)
 
 define TEST_WITH
 	mkdir -p build

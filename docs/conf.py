@@ -26,6 +26,7 @@ language = "en"
 root_doc = "docs/index"
 include_patterns = [
     "docs/**",
+    "C*.md",
     "notebooks/*.ipynb",
     "benchmarks/*.md",
     "data/README.md",

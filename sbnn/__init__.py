@@ -2,7 +2,7 @@
 
 import importlib
 
-__version__ = "1.0.0"
+__version__ = "1.1.0"
 
 # Public names by module.
 _NAMES = {

@@ -27,7 +27,7 @@ from sbnn.mechanism_shift import simulate_perturbations
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.M | re.S)
 DEFAULT = re.compile(r"^(\w+(?:, \w+)*) : .*default=(\S+)$", re.M)
 # What is smaller, or shorter, when an example runs as a test.

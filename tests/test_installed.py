@@ -7,7 +7,7 @@ import sys
 import venv
 import zipfile
 from pathlib import Path
-from shutil import copy, copytree, ignore_patterns
+from shutil import copy, copytree, ignore_patterns, which
 
 import pytest
 
@@ -24,40 +24,72 @@ FIT = (
 )
 
 
-def run(*command, cwd=None):
-    around = {name: value for name, value in os.environ.items() if "PYTHON" not in name}
+# Without these rights, root may not write where it took write permission away either.
+POWERLESS = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+
+
+def run(*command, cwd=None, **variables):
+    hidden = "PYTHON", "DISPLAY"
+    around = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    around |= variables
     ended = subprocess.run(command, cwd=cwd, env=around, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
 
+def unwritable(folder):
+    """Take write permission of a folder and of all folders in it."""
+    for path in (folder, *folder.rglob("*")):
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o555)
+
+
 @pytest.mark.slow
 def test_the_wheel_alone_runs_the_quick_start_and_fits_tables(tmp_path):
-    """Dependencies are those of this environment, and the checkout is out of sight."""
+    """From the source archive, for a user who may write only where they work.
+
+    Dependencies are those of this environment, and the checkout is out of sight.
+    """
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         copy(ROOT / name, tmp_path)
     copytree(ROOT / "sbnn", tmp_path / "sbnn", ignore=ignore_patterns("__pycache__"))
+    build = "from setuptools.build_meta import *; print(build_sdist('dist'))"
+    archive = run(sys.executable, "-c", build, cwd=tmp_path).split()[-1]
     pip = [sys.executable, "-m", "pip"]
     dist = tmp_path / "dist"
-    env = tmp_path / "env"
-    run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", dist, tmp_path)
+    options = ["--no-deps", "--no-build-isolation", "--wheel-dir", dist]
+    run(*pip, "wheel", *options, dist / archive)
     [wheel] = dist.glob(f"sbnn-{sbnn.__version__}-*.whl")
     files = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "sbnn").rglob("*.*")}
     assert files - {"sbnn/README.md"} <= set(zipfile.ZipFile(wheel).namelist())
+    env = tmp_path / "Büro 2" / "env"
+    work = tmp_path / "Zellen äöü"
+    home = tmp_path / "home"
+    for folder in (work, home):
+        folder.mkdir()
     venv.create(env, symlinks=True)
     run(*pip, "--python", env / "bin" / "python", "install", "--no-deps", "--no-index", wheel)
     [site] = env.glob("lib/python*/site-packages")
     (site / "dependencies.pth").write_text(f"{Path(pytest.__file__).parents[1]}\n")
-    python = [env / "bin" / "python", "-W", "ignore", "-c"]
-    where, version = run(
-        *python, "import sbnn; print(sbnn.__file__, sbnn.__version__)", cwd=env
-    ).split()
+    unwritable(env)
+    unwritable(home)
+
+    def as_user(*command):
+        powerless = POWERLESS if which("setpriv") and os.getuid() == 0 else []
+        return run(*powerless, env / "bin" / command[0], *command[1:], cwd=work, HOME=str(home))
+
+    python = ["python", "-W", "ignore", "-c"]
+    where, version = as_user(*python, "import sbnn; print(sbnn.__file__, sbnn.__version__)").rsplit(
+        maxsplit=1
+    )
     assert Path(where).is_relative_to(site)
     assert version == sbnn.__version__
     readme = (ROOT / "README.md").read_text()
     [code] = re.findall(r"^```python\n(.*?)^```$", readme, re.M | re.S)
     [shown] = re.findall(r"^```text\n(.*?)^```$", readme, re.M | re.S)
-    assert run(*python, code, cwd=env) == shown
-    run(*python, SIMULATE, cwd=env)
-    assert "Test R2" in run(env / "bin" / "sbnn", *FIT.split(), cwd=env)
-    assert (env / "saved_models" / "mine-fast" / "report.html").exists()
+    assert as_user(*python, code) == shown
+    as_user(*python, SIMULATE)
+    assert "usage: sbnn" in as_user("sbnn", "--help")
+    assert "Test R2" in as_user("sbnn", *FIT.split())
+    assert (work / "saved_models" / "mine-fast" / "report.html").exists()
+    assert not list(home.iterdir())

@@ -31,7 +31,7 @@ def test_the_version_is_the_same_everywhere():
     version = PROJECT["version"]
     assert version == sbnn.__version__ == sbnn.results.library_versions()["sbnn"]
     assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
-    assert f"\n## {version}" in (ROOT / "docs" / "changelog.md").read_text()
+    assert f"\n## {version}" in (ROOT / "CHANGELOG.md").read_text()
 
 
 def test_no_data_is_committed():

@@ -159,9 +159,8 @@ def sparsities_table(records):
     grouped = by_sparsity(records).groupby(["method", "asked"], sort=False)
     table = grouped["balanced_accuracy"].agg(_spread).unstack()
     table = table.rename(columns="{:g}".format).rename_axis(columns=None)
-    for method in table.index:
-        sparsity, accuracy = PUBLISHED[method]
-        table.loc[method, "published"] = f"{accuracy:.3f} at {sparsity:.3f}"
+    published = [PUBLISHED[method] for method in table.index]
+    table["published"] = [f"{accuracy:.3f} at {sparsity:.3f}" for sparsity, accuracy in published]
     return table.rename(index=METHODS)
 
 

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import tempfile
 import time
 import zlib
@@ -60,6 +61,8 @@ def download(about, target):
 
 def _run(function, args, errors):
     os.setsid()  # a number that its workers have too
+    # `nohup make test &` and some runners ignore Ctrl-C, which processes inherit
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         globals()[function](*args)
     except KeyboardInterrupt:
