@@ -1,8 +1,10 @@
 """The documentation: its examples run, and its site builds without warnings or a network."""
 
+import ast
 import contextlib
 import importlib
 import importlib.util
+import inspect
 import io
 import re
 import shlex
@@ -27,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.M | re.S)
+DEFAULT = re.compile(r"^(\w+(?:, \w+)*) : .*default=(\S+)$", re.M)
 # What is smaller, or shorter, when an example runs as a test.
 QUICK = {
     'load_dataset("simulated")': "sbnn.simulate_patchseq(120, 40)",
@@ -124,6 +127,19 @@ def test_every_command_of_a_page_is_one(page):
             assert words[1] in ("list", "get", "check")
         elif command == "sbnn" and words != ["--help"]:
             _parser().parse_args(words)  # otherwise ends with SystemExit
+
+
+def test_defaults_are_those_of_the_docstrings():
+    companions = ["ephys_types", "mechanism_shift", "dynamics", "plotting"]
+    checked = 0
+    for module in (sbnn, *(importlib.import_module(f"sbnn.{name}") for name in companions)):
+        for public in filter(callable, (getattr(module, name) for name in module.__all__)):
+            parameters = inspect.signature(public).parameters
+            for names, documented in DEFAULT.findall(inspect.getdoc(public)):
+                for name in names.split(", "):
+                    assert parameters[name].default == ast.literal_eval(documented), public
+                    checked += 1
+    assert checked > 50
 
 
 @pytest.mark.slow

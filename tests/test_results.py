@@ -81,6 +81,11 @@ def test_scalars_and_text_of_numpy_are_stored_as_those_of_python():
     assert Record("fit", "toy", "ab", [{}]).versions["numpy"] == np.__version__
 
 
+def test_a_table_without_rows_is_kept():
+    empty = pd.DataFrame({"loss": np.zeros(0)}, index=np.zeros(0, int))
+    pd.testing.assert_frame_equal(decode(encode(empty, "x"), 1), empty)
+
+
 # -- what a record answers -------------------------------------------------------------------------
 
 

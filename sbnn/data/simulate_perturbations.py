@@ -47,11 +47,14 @@ def simulate_perturbations(
 
     Parameters
     ----------
-    n_cells_per : int
+    n_cells_per : int, default=500
         Number of cells of each perturbation.
-    n_perturbations, n_latents, n_genes : int
-        Numbers of perturbations, latents (at most 40) and genes (at least 40). The limits ensure
-        that the linear maps do not lose a dimension.
+    n_perturbations : int, default=100
+    n_latents : int, default=30
+        At most 40. This limit and that of `n_genes` ensure that the linear maps do not lose a
+        dimension.
+    n_genes : int, default=100
+        At least 40.
     shift, shift_sd : float
         Mean and standard deviation of the size of a shift, in standard deviations of a latent
         within a perturbation.

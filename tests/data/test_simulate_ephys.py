@@ -35,6 +35,8 @@ def test_types_and_donors_are_unequal_and_none_is_rare(species):
     sizes = obs[column].value_counts()
     assert sizes.min() >= 15 and sizes.sum() == 300
     assert sizes.iloc[0] > 2 * sizes.iloc[-1]
+    few = simulate_ephys_types(41, 0, species).obs[column]
+    assert few.value_counts().min() >= 41 / 20
     assert set(obs["type"].astype(str)) == {"PVALB", "SST", "VIP", "LAMP5"}
     assert obs["donor"].nunique() > 30
     assert obs.index[[0, -1]].tolist() == [f"{species}_001", f"{species}_300"]

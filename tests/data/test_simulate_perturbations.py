@@ -54,6 +54,8 @@ def test_cells_lie_around_the_shift_of_their_perturbation():
     control = screen.perturbation == "control"
     assert screen.control == "control" and control.sum() == 400
     assert screen.targets[[0, -1]].tolist() == ["perturbation_00", "perturbation_19"]
+    names = simulated(1, 11, 5, 40).targets
+    assert names.tolist() == sorted(f"perturbation_{i:02}" for i in range(11))
     shifts = screen.truth["shifts"]
     assert shifts.index.tolist() == screen.targets.tolist()
     rest = screen.truth["latents"].copy()

@@ -223,6 +223,7 @@ def test_what_goes_wrong_is_warned_of(samples, prior):
         (PhoenixRegressor, "sparsity", 1.0),
         (PhoenixRegressor, "influence", (0.5, 2)),
         (PhoenixRegressor, "influence", (0.5,)),
+        (PhoenixRegressor, "influence", (0.5, 0.5, 0.5)),
         (Recipe, "data_weight", 0),
         (Recipe, "validation_share", 1.5),
         (Recipe, "drop_rates", (2, 2)),

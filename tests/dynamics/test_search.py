@@ -1,5 +1,7 @@
 """Steps of the search for regulators of all genes."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from scipy.special import expit
 from sbnn.data.trajectories import Samples, as_trajectories
 from sbnn.dynamics.held_out import followed
 from sbnn.dynamics.paths import relaxation
-from sbnn.dynamics.search import Search, near_median
+from sbnn.dynamics.search import LAG_STEP, LAGS, Search, near_median
 
 
 @pytest.fixture
@@ -85,6 +87,22 @@ def test_rates_and_lags_are_changed_if_this_raises_the_evidence(search):
         search._set_lag(start)
         search.learn_lag(at_first=start == 0.3)
         assert search.lag == tried[np.argmax(by_lag)]
+
+
+@pytest.mark.parametrize("gains", [(1.0, 1.2), (5.0, -4.0)])
+def test_only_a_first_lag_needs_a_gain_beyond_its_standard_error(search, monkeypatch, gains):
+    """The higher of three lags has the most evidence; the second pair of genes disagrees."""
+    search.fits = dict(enumerate(gains))
+
+    def refitted(gene, rate):
+        return SimpleNamespace(log_evidence=gains[gene] * search.lag)
+
+    monkeypatch.setattr(search, "_refitted", refitted)
+    search._set_lag(0.5)
+    search.learn_lag(at_first=False)
+    assert search.lag == 0.5 * LAG_STEP
+    search.learn_lag(at_first=True)
+    assert search.lag == (max(LAGS) if gains == (1.0, 1.2) else 0)
 
 
 def test_far_rates_are_less_probable(search):

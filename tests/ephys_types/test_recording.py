@@ -97,6 +97,17 @@ def test_measured_currents_are_noisy(rng):
         assert found.amplitude == approx(level, abs=1)
 
 
+@pytest.mark.parametrize(
+    ("high", "low", "kind"),
+    [(5.7, 5.7, "other"), (6.5, 6.5, "long_square"), (20, 14, "long_square"), (20, 13, "other")],
+)
+def test_six_sds_of_the_noise_tell_a_step_from_it(high, low, kind):
+    """Noise of 1 between any two values, so its SD is 1.05; the second half is lower."""
+    given = current((0.3, 0), (0.5, high), (0.5, low), (0.3, 0), rate=2000)
+    noisy = given + np.resize([-0.5, 0.5], len(given))
+    assert stimulus_of(noisy, 2000).kind == kind
+
+
 LINE = np.concatenate([np.zeros(1000), np.arange(1500) / 10, np.zeros(50)])
 
 

@@ -33,6 +33,8 @@ def test_accuracy_is_the_majority_of_the_nearest_cells(adata, rng):
     table = pd.DataFrame({"family": labels[::-1], "type": labels, "other": "x"}, adata.obs_names)
     record = Record("fit", "", "", [{}], values={"latent": places, "labels": table})
     assert neighbour_accuracy(record, k=4).tolist() == shares
+    del record.values["labels"]
+    assert neighbour_accuracy(record, labels, 4) == shares[1]
     cells = adata.copy()
     cells.obs = table.replace("unknown", None)
     cells.obsm["X_sbnn"] = places

@@ -1,11 +1,12 @@
 """Results are loaded if they match what is asked, computed otherwise, and never lost or mixed."""
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import Timeout
 from joblib import delayed
 from made_up import changed
 from sklearn.linear_model import Ridge
@@ -82,6 +83,22 @@ def test_what_another_run_has_finished_meanwhile_is_taken(tmp_path, monkeypatch)
 
     monkeypatch.setattr(runs, "_locked", after_another)
     assert load_or_compute(QUESTION, never, tmp_path / "one.pickle").a == 1
+
+
+def test_a_second_run_waits_until_the_first_is_done(tmp_path, monkeypatch):
+    path = tmp_path / "one.pickle"
+    first = ExitStack()
+    first.enter_context(runs._locked(path))
+    with pytest.raises(Timeout), runs._locked(path, wait=False):
+        pass
+
+    def finish(message):
+        assert "another run" in message
+        save(replace(QUESTION, values={"a": 1}), path)
+        first.close()
+
+    monkeypatch.setattr(runs, "warn", finish)
+    assert load_or_compute(QUESTION, never, path).a == 1
 
 
 def same(a, b):

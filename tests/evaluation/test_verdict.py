@@ -147,6 +147,9 @@ def test_what_is_unknown_is_said(data, record):
     assert told.difference is None
     assert str(told).startswith(f"Test R2 {told.test_r2:.3f} (one fold), better")
     assert str(told).endswith("0.000 above ridge (one fold: no interval).")
+    two = scored(data, paper_folds(data.n_cells, 4)[:2])
+    assert verdict(two, data, moved(two, [0.1, 0.3])).difference.mean == pytest.approx(-0.2)
+    assert "(2 folds)" in verdict(two).sentence
     assert "unknown: the record holds no predictions" in str(verdict(drop_details(one), data))
     few = replace(record, folds=[(np.arange(9), np.arange(9, 10))])
     assert "unknown: the folds test too few cells" in str(verdict(few, data))

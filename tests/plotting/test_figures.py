@@ -165,6 +165,8 @@ def test_a_curve_of_genes_has_a_thin_line_for_each_fold():
     r2 = record.test_r2[:, [0, 2, 3]]
     for line, own in zip(figure.axes[0].lines, [*r2, r2.mean(0)], strict=False):
         np.testing.assert_allclose(line.get_xydata(), np.column_stack([(5, 10, 25), own]))
+    left, right = figure.axes[0].get_xlim()
+    assert left < 5 and right > 25
     assert "25 or more genes needed" in words(figure)
     assert 'n_genes="auto": 13 genes, R² 0.525' in words(figure)
 
@@ -216,6 +218,10 @@ def test_gene_and_outputs_of_an_enlarged_family():
     fit.feature_names[0] = "c"
     fit.predictions[:] = np.outer(np.arange(90), [1, 0.1, 5, 2])
     assert latent.zoomed_outputs(fit, own) == [2, 3]
+    axes = plotting.family_zoom(fit, family="B").axes
+    maps = [ax for ax in axes if ax.images][-3:]
+    for ax in maps:  # each map fills its panel
+        assert ax.images[0].get_extent() == pytest.approx([*ax.get_xlim(), *ax.get_ylim()])
 
 
 def test_a_family_of_one_type_is_not_shown_from_near():

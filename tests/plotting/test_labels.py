@@ -27,6 +27,8 @@ def test_a_text_is_made_smaller_and_then_shorter():
     assert text.get_text().endswith("7 0.43")
     assert 0.5 < labels.text_width(text) <= 0.7
     assert text.get_fontsize() == labels.SMALLEST
+    labels.fit_text(text, 0.01, keep=" 0.43")
+    assert text.get_text() == "A…7 0.43", "at least three letters are left"
     short = figure.text(0, 0, "short", fontsize=7)
     width = labels.text_width(short)
     labels.fit_text(short, 0.9 * width)
@@ -73,6 +75,45 @@ def test_names_of_levels_are_moved_apart_as_little_as_possible(panel):
     assert places[0] == pytest.approx(0.2), "a name that stands alone is at its level"
     ends = sorted(tuple(line.get_ydata()) for line in panel.lines[4:])
     np.testing.assert_allclose(ends, np.column_stack([(0.2, 0.97, 0.98, 1.0), places]))
+
+
+@pytest.fixture
+def placed():
+    """Function that places names at points, in points of a wide panel; returns boxes in points."""
+    figure, ax = common.new_panels(4)
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    common.finish(figure)
+    unit = figure.dpi / 72
+
+    def place(points, names):
+        inside = ax.transData.inverted().transform(np.multiply(points, unit))
+        notes = labels.place_names(ax, inside, names, inside)
+        return np.array([note.get_window_extent().extents / unit for note in notes])
+
+    return place
+
+
+@pytest.mark.parametrize("side", range(4))
+def test_a_name_keeps_three_points_from_other_points(placed, side):
+    """The other point lies next to one side of the best position; "" takes no space."""
+    point = np.array([140.0, 140.0])
+    [box] = placed([point], ["name"])
+    assert box[0] > point[0]
+    beside = np.array([box[[0, 2]].mean(), box[[1, 3]].mean()])
+    for gap, stays in ((3.2, True), (2.8, False)):
+        beside[side % 2] = box[side] + gap * (1 if side > 1 else -1)
+        first, _ = placed([point, beside], ["name", ""])
+        assert np.allclose(first, box) == stays
+
+
+def test_names_keep_half_a_point_from_each_other(placed):
+    point = np.array([140.0, 140.0])
+    [box] = placed([point], ["name"])
+    for gap, stays in ((0.6, True), (0.4, False)):
+        shift = np.array([-5, box[3] - box[1] + gap])  # the point is not close to the first name
+        first, second = placed([point, point + shift], ["name", "name"])
+        assert np.allclose(first, box)
+        assert np.allclose(second, box + np.tile(shift, 2)) == stays
 
 
 def test_names_at_points_hide_neither_each_other_nor_points():

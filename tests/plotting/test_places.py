@@ -29,6 +29,25 @@ def test_islands_come_nearer_as_they_are_and_keep_a_strait_between_them():
         assert maps.panel_coordinates(xy, proportional)[1] == note
 
 
+def test_islands_gather_around_the_centre_of_all_cells():
+    """The middle of a box around each island moves; the island at the centre stays."""
+    square = np.vstack([[[0, 0], [6, 0], [0, 6], [6, 6]], 6 * CLOUD[:200]])
+    square = np.vstack([square, 6 - square])  # its mean is its middle
+    middles = np.array([[60, 60], [100, 60], [20, 60], [60, 130], [60, -10]])
+    xy = np.vstack([square - 3 + middle for middle in middles])
+    new, moved = maps.packed(xy)
+    assert moved
+    own = np.repeat(np.arange(5), len(square))
+    # the whole map may be turned around the origin
+    before = np.linalg.norm(xy, axis=1)
+    after = np.linalg.norm(new, axis=1)
+    np.testing.assert_allclose(after[own == 0], before[own == 0])
+    centre, *others = [new[own == i].mean(0) for i in range(5)]
+    distances = np.linalg.norm(others - centre, axis=1)
+    assert distances.min() > 6
+    assert (distances < 0.3 * np.array([40, 40, 70, 70])).all()
+
+
 @pytest.mark.parametrize("xy", [np.zeros((5, 2)), np.arange(10.0).reshape(5, 2), CLOUD])
 def test_one_island_and_few_places_are_left_alone(xy):
     new, moved = maps.packed(xy)

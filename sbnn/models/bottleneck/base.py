@@ -258,6 +258,5 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        tags.target_tags.single_output = True
         tags.target_tags.multi_output = True
         return tags

@@ -84,8 +84,27 @@ def test_names_may_be_in_any_row_and_column(file, table):
     assert_read(keyed, table, key="cell")
     with pytest.raises(ValueError, match=r"features \(table.csv\).*header"):
         read_table(path, "features", header=99)
+    two = table.iloc[:, :2]
+    with pytest.warns(UserWarning, match="row 2, below Title"):
+        assert_read(file("Title\n" + two.to_csv()), two)
     few = table[["NA"]]
     assert_read(file("\n,NA\n" + few.to_csv(header=False)), few)
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "values"),
+    [
+        ("b\nx,1\ny,2\n", ["b"], [[1], [2]]),
+        ("b\tc\nx\t1\t2\ny\t3\t\n", ["b", "c"], [[1, 2], [3, np.nan]]),
+        ("b,c\nx,,2\ny,3,\n", ["b", "c"], [[np.nan, 2], [3, np.nan]]),
+        ("id,b,c\nx,1,2,\ny,3,4,\n", ["b", "c"], [[1, 2], [3, 4]]),
+    ],
+    ids=["one column", "a missing value", "one in each row", "commas at the end"],
+)
+def test_fields_are_counted_to_find_the_names(file, text, columns, values):
+    found = as_numbers(read_table(file(text), "features"), "features")
+    assert found.columns.tolist() == columns
+    np.testing.assert_array_equal(found, values)
 
 
 def test_units_and_empty_rows_and_columns_are_no_data(file, table):

@@ -100,6 +100,7 @@ def test_the_size_decides_between_genes_of_equal_scores():
     spent = GenePrior(np.array([5.0, 0, 0]), 1.0)
     usable = np.array([False, True, True])
     assert most_important(np.array([8.0, 1, 2]), 1, spent, usable).tolist() == [2]
+    assert not spent.scores(torch.ones(3), torch.from_numpy(usable)).any()
 
 
 @pytest.mark.parametrize("model", MODELS)
