@@ -1,8 +1,18 @@
 """One definition of R2 for every model: relative to *training* means, pooled over outputs."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from sbnn.errors import check_number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
 
 __all__ = ["feature_r2", "pooled_r2", "smallest_sufficient"]
 
@@ -24,7 +34,7 @@ def _sums_of_squares(Y_true, Y_pred, Y_mean):
     return residual.sum(axis=0), total.sum(axis=0)
 
 
-def pooled_r2(Y_true, Y_pred, Y_mean):
+def pooled_r2(Y_true: ArrayLike, Y_pred: ArrayLike, Y_mean: ArrayLike) -> float:
     """Share of the total variance of all outputs that the predictions explain, 1 - SSE / SST.
 
     Both sums run over all cells and all outputs, so each output is weighted by its variance. SST is
@@ -53,7 +63,7 @@ def pooled_r2(Y_true, Y_pred, Y_mean):
     return float(residual.sum() == 0)
 
 
-def feature_r2(Y_true, Y_pred, Y_mean):
+def feature_r2(Y_true: ArrayLike, Y_pred: ArrayLike, Y_mean: ArrayLike) -> np.ndarray:
     """Share of the variance of each output that the predictions explain; see `pooled_r2`.
 
     Returns
@@ -83,7 +93,7 @@ def corrected_error(differences, test_share):
     return np.sqrt((1 / len(differences) + test_share) * variance)
 
 
-def smallest_sufficient(r2, numbers, test_share=0.0):
+def smallest_sufficient(r2: np.ndarray, numbers: Sequence[int], test_share: float = 0.0) -> int:
     """Smallest number of genes whose mean R2 is within one standard error of the highest mean R2.
 
     The standard error is computed from differences in R2 on the same folds, because a difficult

@@ -20,12 +20,20 @@ from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from sbnn.errors import check_flag, check_number
 from sbnn.plain import decode, encode, read_pickle
+
+if TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Callable
+
+    from sbnn.typing import PathLike
+
 
 __all__ = ["Record", "load", "load_folder", "results_folder", "save"]
 
@@ -105,7 +113,7 @@ class Record:
         values = f"values {sorted(self.values)}"
         return f"<Record {self.experiment!r} on {self.dataset!r}: {size}, {values}>"
 
-    def to_frame(self):
+    def to_frame(self) -> pd.DataFrame:
         """Table with one row per fold and grid point.
 
         The columns are ``fold``, the parameters, and every value that has one number per fold and
@@ -120,7 +128,7 @@ class Record:
                 rows[name] = value.T.ravel()
         return rows
 
-    def parameter(self, point, name, default=None):
+    def parameter(self, point: int, name: str, default: object = None) -> object:
         """Value of a parameter at a grid point, or in the estimator if the grid has one value."""
         n_points = len(self.params)
         if point not in range(-n_points, n_points):
@@ -130,21 +138,21 @@ class Record:
     def _of_estimator(self):
         return self.settings.get("estimator", {}).get("params", {})
 
-    def points(self, **params):
+    def points(self, **params: object) -> list[int]:
         """Positions of all grid points with these parameters; numbers are compared to 9 digits."""
         points = range(len(self.params))
         for name, value in kept_params(params).items():
             points = [point for point in points if same_value(self.parameter(point, name), value)]
         return list(points)
 
-    def find(self, **params):
+    def find(self, **params: object) -> int:
         """Position of the only grid point with these parameters; KeyError if there is not one."""
         hits = self.points(**params)
         if len(hits) != 1:
             raise KeyError(f"{params} match {len(hits)} grid points, expected one of {self.params}")
         return hits[0]
 
-    def best_with_at_most(self, n_genes, **params):
+    def best_with_at_most(self, n_genes: int, **params: object) -> int:
         """Position of the grid point with the most selected genes, but at most `n_genes`.
 
         Numbers of genes are means over the folds, rounded for this comparison as in tables and
@@ -209,12 +217,12 @@ def require(record, argument, names, other=None):
         )
 
 
-def results_folder(saved_models, dataset, fast=False):
+def results_folder(saved_models: "PathLike", dataset: str, fast: bool = False) -> "pathlib.Path":
     """Folder of the results of a data set; those of quick runs have a folder of their own."""
     return Path(saved_models, f"{dataset}-fast" if check_flag("fast", fast) else dataset)
 
 
-def save(record, path):
+def save(record: Record, path: "PathLike") -> "pathlib.Path":
     """Write a record to a file atomically.
 
     The record is written to a temporary file in the same folder, which then replaces `path` in one
@@ -282,7 +290,7 @@ def drop_leftovers(path):
         leftover.unlink(missing_ok=True)
 
 
-def load(path):
+def load(path: "PathLike") -> Record:
     """Read a record; this needs only numpy and pandas, and never runs code from the file.
 
     Parameters
@@ -316,7 +324,11 @@ def load(path):
         raise ValueError(f"{path} is not a record of sbnn that can be read: {error!r}") from error
 
 
-def load_folder(folder, prefix="", data_of=lambda record: (record.dataset, record.sha256)):
+def load_folder(
+    folder: "PathLike",
+    prefix: str = "",
+    data_of: "Callable[[Record], object]" = lambda record: (record.dataset, record.sha256),
+) -> dict[str, Record]:
     """Read all records of a folder.
 
     Parameters

@@ -4,13 +4,25 @@ Estimators read all containers through `Cells`. Blocks have the same values and 
 all containers, so that a container does not change a result.
 """
 
+from __future__ import annotations
+
 import copy
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from sbnn.data.checks import check_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from anndata import AnnData
+    from numpy.typing import ArrayLike
+
+    from sbnn.typing import Sparse
+
 
 VALUES_AT_ONCE = 2**22  # number of values in a block; 32 MB in double precision
 
@@ -26,7 +38,13 @@ class Cells:
     # total counts of each cell over all genes, if the values are counts of some genes
     totals = None
 
-    def __init__(self, matrix, gene_names=None, cell_names=None, adata=None):
+    def __init__(
+        self,
+        matrix: ArrayLike | Sparse,
+        gene_names: Sequence[str] | None = None,
+        cell_names: Sequence[str] | None = None,
+        adata: AnnData | None = None,
+    ) -> None:
         if sparse.issparse(matrix):
             matrix = matrix.tocsr()
         self.matrix = matrix
@@ -46,7 +64,7 @@ class Cells:
         """All values, so that NumPy and scikit-learn take cells like an array."""
         return np.asarray(self.rows(), dtype=dtype)
 
-    def with_genes(self, genes):
+    def with_genes(self, genes: ArrayLike) -> Cells:
         """The same cells with only the genes at these positions, in this order."""
         if np.array_equal(genes, np.arange(self.shape[1])):
             return self
@@ -56,7 +74,9 @@ class Cells:
         other.shape = (len(self), len(genes))
         return other
 
-    def rows(self, cells=slice(None), genes=None):
+    def rows(
+        self, cells: ArrayLike | slice = slice(None), genes: ArrayLike | None = None
+    ) -> np.ndarray:
         """Read some or all genes, given by position, of some cells, a slice or sorted positions.
 
         The result has shape (cells, genes) and single precision if the values are stored so,
@@ -73,11 +93,11 @@ class Cells:
             block = block.astype(np.float64, copy=False)
         return np.ascontiguousarray(block)
 
-    def columns(self, genes):
+    def columns(self, genes: ArrayLike) -> np.ndarray:
         """Read the genes at these positions for all cells, in one pass; shape (n_cells, genes)."""
         return np.concatenate([self.rows(cells, genes) for cells in self.blocks()])
 
-    def blocks(self):
+    def blocks(self) -> Iterator[slice]:
         """Yield slices of successive cells, each of which can be read at once."""
         size = self.block_size
         if size is None:
@@ -85,7 +105,7 @@ class Cells:
         for start in range(0, len(self), size):
             yield slice(start, min(start + size, len(self)))
 
-    def names_of(self, cells):
+    def names_of(self, cells: ArrayLike | slice) -> pd.Index:
         """Names of some cells, or their positions if cells have no names."""
         names = pd.RangeIndex(len(self)) if self.cell_names is None else self.cell_names
         return names[cells]

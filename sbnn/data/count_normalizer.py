@@ -1,5 +1,9 @@
 """Counts as log expression: new cells are normalised like the training cells."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
@@ -10,6 +14,12 @@ from sbnn.data.counts import log2p1, normalize_library_size, row_sums
 from sbnn.data.inputs import as_cells, matched_cells, names_in
 from sbnn.data.objects import AnnDataLike, MuDataLike, dense
 from sbnn.errors import check_number, warn
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from sbnn.typing import Expression
+
 
 COUNTS = "counts"  # layer of an AnnData
 # minimum shares of the training counts for any estimate of depth, and for a good one
@@ -43,10 +53,10 @@ class CountNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     >>> model = make_pipeline(CountNormalizer(), DistilledBottleneckRegressor())
     """
 
-    def __init__(self, library_size=None):
+    def __init__(self, library_size: float | None = None) -> None:
         self.library_size = library_size
 
-    def fit(self, X, y=None):
+    def fit(self, X: Expression, y: object = None) -> Self:
         """Learn the library size and the shares of the genes.
 
         Parameters
@@ -74,7 +84,7 @@ class CountNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         names_in(self, cells)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Expression) -> np.ndarray | pd.DataFrame | Cells:
         """Log expression of counts, of shape (n, p), in single precision.
 
         Genes are matched by name. If X has no names, it must contain the p genes of the fit. Genes

@@ -3,6 +3,10 @@
 Counts are cells x genes, as an array, a DataFrame, or a CSR or CSC matrix.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from scipy import sparse
@@ -11,6 +15,12 @@ from sklearn.utils.validation import check_array, check_non_negative
 from sbnn.data.checks import some
 from sbnn.data.objects import dense
 from sbnn.errors import check_number
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from sbnn.typing import Sparse
+
 
 FEW_CELLS = 8  # up to this number, correlations between X and counts mean nothing
 _CELLS_LOOKED_AT = 1000  # number of cells used to detect how expression was normalised
@@ -23,7 +33,12 @@ def checked_counts(counts):
     return counts
 
 
-def normalize_library_size(counts, target=None, totals=None, cells=None):
+def normalize_library_size(
+    counts: np.ndarray | pd.DataFrame | Sparse,
+    target: float | None = None,
+    totals: np.ndarray | None = None,
+    cells: ArrayLike | None = None,
+) -> np.ndarray | Sparse:
     """Scale every cell to the same total, so that cells no longer differ in sequencing depth.
 
     Parameters
@@ -71,7 +86,7 @@ def normalize_library_size(counts, target=None, totals=None, cells=None):
     return np.multiply(values, factors, out=scaled, casting="same_kind")
 
 
-def log2p1(x):
+def log2p1(x: np.ndarray | pd.DataFrame | Sparse) -> np.ndarray | Sparse:
     """Take log2(x + 1) of values above -1; zeros remain zero, and ratios become differences.
 
     Parameters

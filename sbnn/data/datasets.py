@@ -1,12 +1,14 @@
 """The named data sets, their files and how to load them; slow imports wait until then."""
 
+from __future__ import annotations
+
 import argparse
 import csv
 import json
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sbnn.data.registry import (
     FILES,
@@ -17,6 +19,12 @@ from sbnn.data.registry import (
     search_places,
 )
 from sbnn.errors import check_among, check_flag, warn
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from sbnn.typing import PathLike
+
 
 #: Uses of data sets: genes that predict a second measurement of the same cells, electrophysiology
 #: that predicts the type of a cell, perturbations that shift latents, or expression over time from
@@ -76,7 +84,14 @@ def require_study(name: str, study: str = SBNN) -> None:
         check_among("data set", name, names_of(study))
 
 
-def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool = True, **options):
+def load_dataset(
+    name: str,
+    path: PathLike | None = None,
+    *,
+    download: bool = True,
+    verbose: bool = True,
+    **options: object,
+) -> AnnData:
     """Load a data set by name.
 
     Parameters
@@ -186,7 +201,12 @@ def find_dataset(name: str, search: Search) -> dict[str, FoundFile]:
 
 
 def default_dataset(
-    name: str = "auto", path=None, *, download: bool = True, verbose: bool = True, study: str = SBNN
+    name: str = "auto",
+    path: PathLike | None = None,
+    *,
+    download: bool = True,
+    verbose: bool = True,
+    study: str = SBNN,
 ) -> str:
     """Name of the requested data set or, if it is not available, of a simulated one.
 

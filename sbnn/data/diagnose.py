@@ -1,5 +1,9 @@
 """Sentences about values that are valid, but probably a mistake of the user."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
@@ -8,6 +12,12 @@ from sbnn.data.checks import some
 from sbnn.data.counts import correlation_with_counts
 from sbnn.data.objects import dense
 from sbnn.data.paired import constants, read_paired
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+    from sbnn.typing import PairedData
+
 
 FIRST_CELLS = 1000  # number of cells in which counts and logarithms are told apart
 # least distance of an extreme outlier from the mean of the other cells, in SDs of these cells
@@ -28,7 +38,7 @@ MANY = 0.5
 FEWEST_GENES, FEWEST_CELLS, SDS_OF_RANGE = 6, 8, 5
 
 
-def diagnose(data, model=None):
+def diagnose(data: PairedData, model: BaseEstimator | None = None) -> list[str]:
     """List what is probably a mistake in paired cells.
 
     Parameters

@@ -1,6 +1,9 @@
 """Typed neurons from a user's own tables, in which cells are matched by name."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -10,13 +13,27 @@ from sbnn.data.readers.tables import as_numbers, leave_out, read_table
 from sbnn.data.typed_cells import families_of, typed_cells
 from sbnn.errors import warn
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from anndata import AnnData
+
+    from sbnn.typing import Families, TableLike
+
+
 OTHER = "other"  # family of features without a published name, if other features have one
 _LABELS = ("type", "donor", "condition")
 
 
 def read_ephys_table(
-    features, labels=None, families=None, units=None, *, name="custom", source=None
-):
+    features: TableLike,
+    labels: TableLike | pd.Series | None = None,
+    families: Families | None = None,
+    units: Mapping[str, str] | None = None,
+    *,
+    name: str = "custom",
+    source: str | None = None,
+) -> AnnData:
     """Read a table of electrophysiological features and a table of cell types.
 
     Parameters

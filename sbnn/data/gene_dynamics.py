@@ -1,5 +1,9 @@
 """Dynamics data sets: training and test trajectories, a prior and perhaps the true network."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import anndata as ad
 import pandas as pd
 
@@ -7,6 +11,9 @@ from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import prior_matrix
 from sbnn.errors import check_number
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 
 def gene_dynamics(
@@ -60,8 +67,14 @@ def truth_of(data):
 
 
 def simulate_network(
-    n_genes=350, n_samples=150, noise=0.025, wrong=0.05, n_test=10, random_state=0, kind="logic"
-):
+    n_genes: int = 350,
+    n_samples: int = 150,
+    noise: float = 0.025,
+    wrong: float = 0.05,
+    n_test: int = 10,
+    random_state: int = 0,
+    kind: str = "logic",
+) -> AnnData:
     """Simulate trajectories of a random network, with a partly wrong prior network.
 
     Parameters

@@ -1,8 +1,11 @@
 """Gene networks with a known truth: regulators and logic of every gene, and their simulation."""
 
+from __future__ import annotations
+
 import itertools
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,6 +17,14 @@ from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.rate_equations import And, Or, Regulation, parse_rate_equation, regulations
 from sbnn.data.trajectories import as_trajectories, trajectories
 from sbnn.errors import check_among, check_number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
+    from anndata import AnnData
+    from numpy.typing import ArrayLike
+
 
 SOURCE = "simulated after Hossain et al., Genome Biology (2024), and arXiv 2403.04805"
 TIMES = (0.0, 2.0, 3.0, 7.0, 9.0)
@@ -124,7 +135,9 @@ class GeneNetwork:
             raise ValueError(f"logic: {text}: {some(wrong)}")
 
     @classmethod
-    def from_tables(cls, equations, names, name="network"):
+    def from_tables(
+        cls, equations: pd.DataFrame, names: Sequence[str], name: str = "network"
+    ) -> Self:
         """Read a network from CSV tables of its rate equations and of its genes, in their order."""
         table = pd.read_csv(equations)
         if not {"node", "eqn"} <= {*table}:
@@ -140,7 +153,7 @@ class GeneNetwork:
         return cls(genes, logic, name=name)
 
     @classmethod
-    def random(cls, n_genes, random_state=0):
+    def random(cls, n_genes: int, random_state: int = 0) -> Self:
         """Draw a random network with the proportions of the published network of 350 genes.
 
         A fifth of the genes are inputs. Every other gene has one regulator plus a
@@ -180,7 +193,7 @@ class GeneNetwork:
         return cls(names, logic, starts, name=f"random_{n_genes}")
 
     @property
-    def edges(self):
+    def edges(self) -> np.ndarray:
         """List of edges: each regulation with the gene that it acts on."""
         edges = []
         for gene, rule in self.logic.items():
@@ -188,7 +201,7 @@ class GeneNetwork:
         return edges
 
     @property
-    def graph(self):
+    def graph(self) -> pd.DataFrame:
         """DataFrame of int8, regulators by targets: 1 for activation, -1 for repression, 0 else."""
         table = pd.DataFrame(0, self.gene_names, self.gene_names, dtype=np.int8)
         for edge, gene in self.edges:
@@ -202,14 +215,14 @@ class GeneNetwork:
         return hash(self.sha256)
 
     @property
-    def sha256(self):
+    def sha256(self) -> str:
         """Fingerprint of the gene names, the logic and the distribution of starting values."""
         logic = {gene: repr(rule) for gene, rule in self.logic.items()}
         return fingerprint_parameters(
             {"names": self.gene_names, "logic": logic} | vars(self.starts)
         )
 
-    def rates(self, values, kind="logic"):
+    def rates(self, values: ArrayLike, kind: str = "logic") -> np.ndarray:
         """Rates of change at `values`, both (genes, ...); with "lag", proteins follow the genes."""
         check_among("kind", kind, KINDS)
         n_genes = len(self.gene_names)
@@ -233,7 +246,7 @@ class GeneNetwork:
         rates[~self.is_input] = targets - decay[~self.is_input]
         return rates
 
-    def solve(self, start, times, kind="logic"):
+    def solve(self, start: ArrayLike, times: ArrayLike, kind: str = "logic") -> np.ndarray:
         """Simulate noise-free samples from starting values of shape (samples, genes).
 
         The result has the shape (samples, times, genes).
@@ -259,7 +272,14 @@ class GeneNetwork:
             paths.append(path.y[:n_genes].T)
         return np.stack(paths)
 
-    def simulate(self, n, noise=0.0, random_state=0, times=TIMES, kind="logic"):
+    def simulate(
+        self,
+        n: int,
+        noise: float = 0.0,
+        random_state: int = 0,
+        times: ArrayLike = TIMES,
+        kind: str = "logic",
+    ) -> AnnData:
         """Draw samples and simulate them over time.
 
         Parameters
@@ -315,7 +335,7 @@ class GeneNetwork:
         sha256 = fingerprint_parameters(made)
         return trajectories(values, times, self.gene_names, name=name, source=SOURCE, sha256=sha256)
 
-    def starting_like(self, data):
+    def starting_like(self, data: AnnData) -> GeneNetwork:
         """Copy the network, with starting values like those of two or more samples of its genes."""
         # The published training samples are not available, so starting values are estimated from
         # test samples.
@@ -327,7 +347,7 @@ class GeneNetwork:
         starts = Starts.of(self.is_input, mean, sd, offset)
         return replace(self, starts=starts)
 
-    def misplaced_prior(self, share, random_state=0):
+    def misplaced_prior(self, share: float, random_state: int = 0) -> pd.DataFrame:
         """Return a prior network in which a share of the edges is moved to random places.
 
         Parameters

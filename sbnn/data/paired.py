@@ -1,7 +1,10 @@
 """Two measurements of the same cells: a validated AnnData for users, and arrays inside."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,6 +15,14 @@ from sbnn.data.containers import about_data, name_and_sha256, with_about
 from sbnn.data.counts import row_sums, size_of_library
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.objects import AnnDataLike, MuDataLike, dense, entry, parts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from anndata import AnnData
+    from numpy.typing import ArrayLike
+
+    from sbnn.typing import Sparse
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,16 +100,16 @@ class Paired:
 
 
 def paired(
-    X,
-    Y=None,
-    gene_names=None,
-    feature_names=None,
-    cell_names=None,
-    labels=None,
-    colors=None,
-    counts=None,
-    **about,
-):
+    X: np.ndarray | pd.DataFrame | Sparse,
+    Y: ArrayLike | pd.DataFrame | None = None,
+    gene_names: Sequence[str] | None = None,
+    feature_names: Sequence[str] | None = None,
+    cell_names: Sequence[str] | None = None,
+    labels: pd.DataFrame | None = None,
+    colors: Mapping[str, str] | None = None,
+    counts: np.ndarray | Sparse | None = None,
+    **about: object,
+) -> AnnData:
     """Build a validated AnnData of paired cells.
 
     Parameters

@@ -3,7 +3,10 @@
 Counts are cells x genes, as an array, a DataFrame, or a CSR or CSC matrix.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
@@ -16,6 +19,15 @@ from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.data.counts import checked_counts, log2p1, normalize_library_size
 from sbnn.data.objects import dense
 from sbnn.errors import check_number
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    import pandas as pd
+    from numpy.typing import ArrayLike
+
+    from sbnn.typing import Sparse
+
 
 __all__ = [
     "Standardizer",
@@ -48,7 +60,12 @@ class GeneSelection:
     threshold: float
 
 
-def select_genes(counts, n_genes=1000, threshold=0, min_cells=10):
+def select_genes(
+    counts: np.ndarray | pd.DataFrame | Sparse,
+    n_genes: int = 1000,
+    threshold: float = 0,
+    min_cells: int = 10,
+) -> GeneSelection:
     """Choose the genes with more near-zero counts than their expression level explains.
 
     A gene with mean log2 expression m (over the cells above the threshold) is kept if its near-zero
@@ -139,14 +156,14 @@ class Standardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Whether a feature is constant in the training cells.
     """
 
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn the mean and SD of each feature of `X`, of shape (n_cells, n_features)."""
         X = self._dense(X, reset=True)
         self.constant_ = np.ptp(X, axis=0) == 0
         self.scaler_ = StandardScaler().fit(X)
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> np.ndarray:
         """Z-scores of `X`, a float32 array of shape (n_cells, n_features)."""
         check_is_fitted(self)
         Z = self.scaler_.transform(self._dense(X, reset=False)).astype(np.float32)
@@ -165,7 +182,7 @@ class Standardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
-def expression_pipeline(scale=True) -> Pipeline:
+def expression_pipeline(scale: bool = True) -> Pipeline:
     """Build a pipeline that normalises counts, takes log2(x + 1) and z-scores genes.
 
     Fit it to training cells only.

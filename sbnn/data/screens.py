@@ -1,6 +1,9 @@
 """Perturbation screens: an AnnData for users, validated on input, and arrays for internal use."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,6 +21,15 @@ from sbnn.data.checks import (
 from sbnn.data.containers import about_data, name_and_sha256, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.objects import AnnDataLike, entry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from numpy.typing import ArrayLike
+
+    from sbnn.typing import Sparse
+
 
 KEY = "perturbation"
 
@@ -45,8 +57,14 @@ class Screen:
 
 
 def screen(
-    counts, perturbation, control=None, gene_names=None, cell_names=None, labels=None, **about
-):
+    counts: AnnData | ArrayLike | pd.DataFrame | Sparse,
+    perturbation: str | Sequence[str],
+    control: str | None = None,
+    gene_names: Sequence[str] | None = None,
+    cell_names: Sequence[str] | None = None,
+    labels: pd.DataFrame | None = None,
+    **about: object,
+) -> AnnData:
     """Build a validated AnnData of a perturbation screen.
 
     Parameters

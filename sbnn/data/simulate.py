@@ -1,6 +1,9 @@
 """Simulated Patch-seq data: counts, cell types, and outputs driven by known genes."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,6 +15,10 @@ from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.errors import check_number
 from sbnn.results import write_atomically
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
 
 # Shares of the variance of a gene programme: between families, between types of a family, between
 # cells of a type.
@@ -43,16 +50,16 @@ _FORMAT = 1  # incremented whenever a change of the code alters the data for giv
 
 
 def simulate_patchseq(
-    n_cells=600,
-    n_genes=300,
-    n_outputs=16,
-    n_latent=2,
-    n_true_genes=25,
-    noise=0.5,
-    n_families=4,
-    n_types=12,
-    random_state=0,
-):
+    n_cells: int = 600,
+    n_genes: int = 300,
+    n_outputs: int = 16,
+    n_latent: int = 2,
+    n_true_genes: int = 25,
+    noise: float = 0.5,
+    n_families: int = 4,
+    n_types: int = 12,
+    random_state: int = 0,
+) -> AnnData:
     """Simulate paired counts and outputs with known relevant genes, latent space and best R2.
 
     1. Cells belong to types of unequal size, and types belong to families. The activity of

@@ -1,6 +1,9 @@
 """Simulated perturbation screens with known latents and shifts, as in Lopez et al. (2022)."""
 
+from __future__ import annotations
+
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,6 +13,10 @@ from sbnn.data.checks import MOST
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.screens import screen
 from sbnn.errors import check_number
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
 
 SOURCE = (
     "simulated after Lopez et al., Learning causal representations of single cells, "
@@ -23,17 +30,17 @@ FORMAT = 1  # incremented whenever a change of the code alters the data for give
 
 
 def simulate_perturbations(
-    n_cells_per=500,
-    n_perturbations=100,
-    n_latents=30,
-    n_genes=100,
-    shift=5.0,
-    shift_sd=0.5,
-    most_targets=3,
-    density=None,
-    n_control=0,
-    random_state=0,
-):
+    n_cells_per: int = 500,
+    n_perturbations: int = 100,
+    n_latents: int = 30,
+    n_genes: int = 100,
+    shift: float = 5.0,
+    shift_sd: float = 0.5,
+    most_targets: int = 3,
+    density: float | None = None,
+    n_control: int = 0,
+    random_state: int = 0,
+) -> AnnData:
     """Simulate a screen in which each perturbation shifts a few latents of the cells.
 
     1. A perturbation has 1 to `most_targets` target latents, drawn with replacement. The latents of

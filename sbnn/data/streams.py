@@ -5,8 +5,11 @@ model can therefore be fitted to a million cells in a few passes over the file, 
 genes (25 by default) in memory.
 """
 
+from __future__ import annotations
+
 import mmap
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,6 +20,15 @@ from sbnn.data.checks import some
 from sbnn.data.objects import opened
 from sbnn.errors import check_number
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from anndata import AnnData
+    from numpy.typing import ArrayLike
+
+    from sbnn.typing import Expression, Sparse
+
+
 # cells read at a time from a mapped file; each may load half a megabyte of neighbours
 SCATTERED_CELLS_AT_ONCE = 128
 
@@ -24,14 +36,20 @@ SCATTERED_CELLS_AT_ONCE = 128
 class FileCells(Cells):
     """Expression in a matrix that usually is in a file, read in blocks."""
 
-    def __init__(self, matrix, gene_names=None, cell_names=None, adata=None):
+    def __init__(
+        self,
+        matrix: ArrayLike | Sparse,
+        gene_names: Sequence[str] | None = None,
+        cell_names: Sequence[str] | None = None,
+        adata: AnnData | None = None,
+    ) -> None:
         _check_source(matrix)
         super().__init__(matrix, gene_names, cell_names, adata)
         self._mapped = mapped(self.matrix)
         self._path = self._path_behind()
         self._state = self._file_state()
 
-    def blocks(self):
+    def blocks(self) -> Iterator[slice]:
         """Yield slices of successive cells, each of which can be read at once."""
         yield from super().blocks()
         self._check_file()  # the file may have changed during the last block
@@ -127,7 +145,14 @@ class ExpressionStream(FileCells):
     >>> make_pipeline(CountNormalizer(), model).fit(cells, Y)  # doctest: +SKIP
     """
 
-    def __init__(self, source, gene_names=None, block_size=None, cell_names=None, totals=None):
+    def __init__(
+        self,
+        source: Expression,
+        gene_names: Sequence[str] | None = None,
+        block_size: int | None = None,
+        cell_names: Sequence[str] | None = None,
+        totals: ArrayLike | None = None,
+    ) -> None:
         matrix, genes, cells, adata = opened(source)
         if isinstance(matrix, pd.DataFrame):
             matrix = matrix.to_numpy()

@@ -1,8 +1,11 @@
 """Expression of genes over time: an AnnData with a row per sample and time, and arrays inside."""
 
+from __future__ import annotations
+
 import itertools
 import math
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import anndata as ad
 import numpy as np
@@ -14,6 +17,14 @@ from sbnn.data.containers import about_data, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.objects import dense
 from sbnn.errors import check_flag, check_number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+    from numpy.typing import ArrayLike
+
+    from sbnn.typing import PathLike
 
 
 @dataclass(frozen=True)
@@ -81,7 +92,12 @@ class Samples:
         return values, np.stack(times)
 
 
-def trajectories(values, times=None, gene_names=None, **about):
+def trajectories(
+    values: ArrayLike | pd.DataFrame | Sequence[ArrayLike],
+    times: ArrayLike | Sequence[ArrayLike] | None = None,
+    gene_names: Sequence[str] | None = None,
+    **about: object,
+) -> AnnData:
     """Build an AnnData of expression over time; samples may have different numbers of time points.
 
     Parameters
@@ -161,7 +177,14 @@ def _numbers(given, argument):
     return arrays
 
 
-def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
+def read_pseudotime(
+    expression: pd.DataFrame | PathLike,
+    pseudotime: pd.DataFrame | pd.Series | PathLike,
+    n_bins: int = 25,
+    *,
+    scaled: bool = True,
+    **about: object,
+) -> AnnData:
     """Average cells with a pseudotime in bins of equal size along each trajectory.
 
     Parameters

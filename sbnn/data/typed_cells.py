@@ -1,7 +1,10 @@
 """Typed neurons: an AnnData of electrophysiological features in families, and arrays inside."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import anndata as ad
 import numpy as np
@@ -13,6 +16,13 @@ from sbnn.data.containers import about_data, name_and_sha256, with_about
 from sbnn.data.diagnose import marks
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.errors import warn
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import ArrayLike
+
+    from sbnn.typing import Families
+
 
 ALL = "all"  # name of the only family if no families are given
 
@@ -37,7 +47,13 @@ class TypedCells:
         return len(self.X)
 
 
-def typed_cells(X, labels=None, families=None, units=None, **about):
+def typed_cells(
+    X: pd.DataFrame | ArrayLike,
+    labels: pd.DataFrame | None = None,
+    families: Families | None = None,
+    units: Mapping[str, str] | None = None,
+    **about: object,
+) -> AnnData:
     """Build a validated AnnData of typed neurons from a table of features and labels of the cells.
 
     Parameters

@@ -1,8 +1,11 @@
 """Scores of models of dynamics: accuracy of inferred networks and of predicted test samples."""
 
+from __future__ import annotations
+
 import time
 from functools import partial
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,10 +21,28 @@ from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from anndata import AnnData
+    from sklearn.base import BaseEstimator
+
+    from sbnn.typing import PathLike
+
+
 STRONGEST = 500  # largest number of edges that are stored
 
 
-def evaluate(model, data, *, method, condition, details=False, results=None, overwrite=False):
+def evaluate(
+    model: BaseEstimator,
+    data: Mapping[int, AnnData],
+    *,
+    method: str,
+    condition: str,
+    details: bool = False,
+    results: PathLike | None = None,
+    overwrite: bool = False,
+) -> Record:
     """Fit a model to several data sets, one per seed, and score its networks and predictions.
 
     Parameters

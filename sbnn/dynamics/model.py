@@ -1,7 +1,10 @@
 """PHOENIX as a scikit-learn-style estimator of a sparse regulatory network."""
 
+from __future__ import annotations
+
 import copy
 from numbers import Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,11 +23,17 @@ from sbnn.dynamics.solver import follow
 from sbnn.dynamics.training import COUNT, Recipe, Training
 from sbnn.errors import check_number, warn
 
+if TYPE_CHECKING:
+    from typing import Self
+
+    from anndata import AnnData
+    from numpy.typing import ArrayLike
+
 
 class DynamicsRegressor(BaseEstimator):
     """Base class of models of dynamics, with `predict` and `score`."""
 
-    def predict(self, x0, times):
+    def predict(self, x0: ArrayLike | pd.DataFrame, times: ArrayLike) -> np.ndarray:
         """Predict the trajectories of samples from their first values.
 
         Parameters
@@ -62,7 +71,7 @@ class DynamicsRegressor(BaseEstimator):
         """Trajectories predicted by the network, an array of shape (samples, times, genes)."""
         return follow(copy.deepcopy(self.network_).double(), start, times)
 
-    def score(self, trajectories):
+    def score(self, trajectories: AnnData) -> float:
         """R2 of trajectories predicted from their first values, over all later times and all genes.
 
         Parameters
@@ -192,13 +201,13 @@ class PhoenixRegressor(DynamicsRegressor):
 
     def __init__(
         self,
-        n_hidden=40,
-        pruning="dash",
-        sparsity=0.955,
-        influence=(0.5, 0.05),
-        recipe=None,
-        random_state=None,
-    ):
+        n_hidden: int = 40,
+        pruning: str = "dash",
+        sparsity: float = 0.955,
+        influence: tuple[float, float] = (0.5, 0.05),
+        recipe: Recipe | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_hidden = n_hidden
         self.pruning = pruning
         self.sparsity = sparsity
@@ -206,11 +215,11 @@ class PhoenixRegressor(DynamicsRegressor):
         self.recipe = recipe
         self.random_state = random_state
 
-    def algorithm_version(self, n_cells):
+    def algorithm_version(self, n_cells: int) -> int:
         """Version stored with results; 2 for methods whose penalty became the published one."""
         return 2 if self.pruning in ("c_node", "path_reg") else 1
 
-    def fit(self, trajectories, prior=None):
+    def fit(self, trajectories: AnnData, prior: ArrayLike | pd.DataFrame | None = None) -> Self:
         """Train and prune the network.
 
         Parameters

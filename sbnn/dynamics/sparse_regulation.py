@@ -1,6 +1,9 @@
 """Bayesian selection of the regulators of every gene, from trajectories and a prior network."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,6 +16,13 @@ from sbnn.dynamics.model import DynamicsRegressor
 from sbnn.dynamics.search import Search
 from sbnn.dynamics.training import COUNT
 from sbnn.errors import warn
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from anndata import AnnData
+    from numpy.typing import ArrayLike
+
 
 HELD_OUT_PASSES = 2  # number of passes in fits that are evaluated on held-out parts
 LONG = 30  # largest number of times in a sample that is fitted as a whole
@@ -107,10 +117,10 @@ class SparseRegulationRegressor(DynamicsRegressor):
 
     _parameter_constraints = {"n_passes": COUNT}
 
-    def __init__(self, n_passes=5):
+    def __init__(self, n_passes: int = 5) -> None:
         self.n_passes = n_passes
 
-    def fit(self, trajectories, prior=None):
+    def fit(self, trajectories: AnnData, prior: ArrayLike | pd.DataFrame | None = None) -> Self:
         """Find the regulators of every gene.
 
         Parameters

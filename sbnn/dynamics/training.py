@@ -33,7 +33,7 @@ class Schedule(CheckedSettings):
     every: int = 10
     share: float = 0.1
 
-    def prunings(self, sparsity):
+    def prunings(self, sparsity: float) -> list:
         """Map each epoch after which weights are pruned to the share of weights that is kept.
 
         The last share is ``1 - sparsity``.

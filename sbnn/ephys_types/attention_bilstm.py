@@ -1,8 +1,11 @@
 """Bidirectional LSTM with attention over families of features (Schwider and Ramezani)."""
 
+from __future__ import annotations
+
 from copy import deepcopy
 from itertools import zip_longest
 from math import ceil
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,6 +22,14 @@ from torch import nn
 from sbnn.determinism import reproducible
 from sbnn.ephys_types import training
 from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_columns
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from numpy.typing import ArrayLike
+
+    from sbnn.typing import Families, Features
+
 
 TOKEN_SIZE = 64
 DROPOUT = 0.2
@@ -223,14 +234,14 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
     def __init__(
         self,
-        attention=True,
-        hidden=128,
-        loss="cross_entropy",
-        smote=False,
-        published=False,
-        max_epochs=None,
-        random_state=None,
-    ):
+        attention: bool = True,
+        hidden: int = 128,
+        loss: str = "cross_entropy",
+        smote: bool = False,
+        published: bool | str = False,
+        max_epochs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.attention = attention
         self.hidden = hidden
         self.loss = loss
@@ -239,7 +250,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         self.max_epochs = max_epochs
         self.random_state = random_state
 
-    def decisive_params(self):
+    def decisive_params(self) -> dict[str, object]:
         """Parameters that identify stored results."""
         params = self.get_params()
         del params["published"]
@@ -253,7 +264,13 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             treatment["max_epochs"] = self.max_epochs
         return treatment
 
-    def fit(self, X, y, families=None, groups=None):
+    def fit(
+        self,
+        X: Features,
+        y: ArrayLike,
+        families: Families | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Train the network; `X`, `y` and `families` are as in `EphysTypeClassifier.fit`.
 
         `groups`, of shape (n,), holds the donor of each cell. The cells of a donor are either all
@@ -385,7 +402,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         }
 
     @torch.no_grad()
-    def predict_proba(self, X):
+    def predict_proba(self, X: Features) -> np.ndarray:
         """Probabilities of the types, ndarray of shape (n, n_classes).
 
         All types are treated as equally frequent, except with ``published="mouse"``.
@@ -399,7 +416,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
     @available_if(lambda self: self.attention)
     @torch.no_grad()
-    def attention_weights(self, X):
+    def attention_weights(self, X: Features) -> np.ndarray:
         """Weight of each family in each cell, ndarray of shape (n, n_families).
 
         Rows sum to 1. Families that were not measured have weight 0, and a cell without any value

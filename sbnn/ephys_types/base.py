@@ -1,7 +1,10 @@
 """Base of all classifiers of this room: input checks, feature scaling and missing values."""
 
+from __future__ import annotations
+
 import warnings
 from numbers import Integral
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,6 +22,10 @@ from sbnn.data.checks import UNKNOWN, cells_of, check_in_order, check_recorded, 
 from sbnn.data.inputs import validate_data
 from sbnn.data.typed_cells import families_of, family_columns
 from sbnn.errors import require, warn
+
+if TYPE_CHECKING:
+    from sbnn.typing import Features
+
 
 COUNT = [Interval(Integral, 1, None, closed="left")]  # for `_parameter_constraints`
 N_QUANTILES = 100
@@ -42,11 +49,11 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
     _parameter_constraints: dict = {}
     _fixed: dict = {}  # further parameters that are stored with results
 
-    def decisive_params(self):
+    def decisive_params(self) -> dict[str, object]:
         """Parameters that identify stored results."""
         return self.get_params() | self._fixed
 
-    def predict(self, X):
+    def predict(self, X: Features) -> np.ndarray:
         """Most probable type of each cell, ndarray of shape (n,)."""
         # before `classes_`: an error if it is not fitted
         codes = self.predict_proba(X).argmax(axis=1)

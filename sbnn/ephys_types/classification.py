@@ -1,10 +1,13 @@
 """Cross-validate classifiers of cell types, and measure the importance of feature families."""
 
+from __future__ import annotations
+
 import inspect
 import time
 import warnings
 from dataclasses import replace
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -23,6 +26,15 @@ from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import fit_all, in_workers, load_or_compute
 from sbnn.results import Record
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from anndata import AnnData
+    from sklearn.base import BaseEstimator
+
+    from sbnn.typing import Folds, PathLike
+
+
 #: Lower bound for probabilities in the log loss of all models, needed because forests predict 0 for
 #: rare types.
 LEAST_PROBABILITY = 1e-3
@@ -34,8 +46,15 @@ NO_NAMES = "X does not have valid feature names"  # scikit-learn's warning about
 
 
 def cross_validate_classifier(
-    estimator, data, folds=None, n_jobs=1, *, target="type", seed=0, **options
-):
+    estimator: BaseEstimator,
+    data: AnnData,
+    folds: Folds | Mapping[int, Folds] | None = None,
+    n_jobs: int = 1,
+    *,
+    target: str = "type",
+    seed: int = 0,
+    **options: object,
+) -> Record:
     """Fit and score a classifier of typed cells on every fold of every repeat.
 
     Parameters
@@ -229,18 +248,18 @@ def scores_within(record, groups):
 
 
 def family_importance(
-    estimator,
-    data,
-    folds=None,
-    n_jobs=1,
+    estimator: BaseEstimator,
+    data: AnnData,
+    folds: Folds | None = None,
+    n_jobs: int = 1,
     *,
-    target="type",
-    n_shuffles=N_SHUFFLES,
-    results=None,
-    overwrite=False,
-    seed=0,
-    verbose=True,
-):
+    target: str = "type",
+    n_shuffles: int = N_SHUFFLES,
+    results: PathLike | None = None,
+    overwrite: bool = False,
+    seed: int = 0,
+    verbose: bool = True,
+) -> Record:
     """Importance of each family of features for a classifier, measured on held-out cells.
 
     Parameters

@@ -1,7 +1,10 @@
 """The default classifier: the geometric mean of trees, a kernel method and attention."""
 
+from __future__ import annotations
+
 import warnings
 from numbers import Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -23,6 +26,15 @@ from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
 from sbnn.errors import check_among, check_number, warn
 from sbnn.results import Record, load, save
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
+    from numpy.typing import ArrayLike
+
+    from sbnn.typing import Families, Features, PathLike
+
 
 # lower bound for each member, so that no member rules out a class on its own
 LEAST_PROBABILITY = 1e-6
@@ -99,13 +111,25 @@ class EphysTypeClassifier(TypeClassifier):
         "power": [Interval(Real, 0, None, closed="neither"), StrOptions({"groups"})],
     }
 
-    def __init__(self, n_steps="auto", members=MEMBERS, power="groups", random_state=None):
+    def __init__(
+        self,
+        n_steps: int | str = "auto",
+        members: Sequence[str] = MEMBERS,
+        power: float | str = "groups",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_steps = n_steps
         self.members = members
         self.power = power
         self.random_state = random_state
 
-    def fit(self, X, y, families=None, groups=None):
+    def fit(
+        self,
+        X: Features,
+        y: ArrayLike,
+        families: Families | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Fit all members.
 
         Parameters
@@ -183,12 +207,12 @@ class EphysTypeClassifier(TypeClassifier):
         self.power_ = float(best.x)
         self.held_out_probabilities_ = softmax(self.power_ * logs, axis=1)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Features) -> np.ndarray:
         """Probabilities of equally frequent types, ndarray of shape (n, n_classes)."""
         X = self._checked_cells(X)
         return softmax(self.power_ * _mean_log(self.members_, X), axis=1)
 
-    def predict(self, X, abstain=None):
+    def predict(self, X: Features, abstain: float | None = None) -> np.ndarray:
         """Most probable type of each cell, ndarray of shape (n,).
 
         Parameters
@@ -219,7 +243,7 @@ class EphysTypeClassifier(TypeClassifier):
         unsure = probabilities.max(axis=1) < abstain
         return np.where(far | unsure, UNKNOWN, types.astype(object))
 
-    def far(self, X):
+    def far(self, X: Features) -> pd.DataFrame:
         """Mask of the cells that are far from the training cells, ndarray of shape (n,).
 
         The distance of a cell is measured to its fifth nearest training cell, in normal scores of
@@ -245,7 +269,7 @@ class EphysTypeClassifier(TypeClassifier):
     def _scores(self, X):
         return self._place.transform(X[:, self._seen])
 
-    def attention_weights(self, X):
+    def attention_weights(self, X: Features) -> np.ndarray:
         """Weight of each family in each cell, from the attention network.
 
         An ndarray of shape (n, n_families); ``"attention"`` must be among the members.
@@ -253,7 +277,7 @@ class EphysTypeClassifier(TypeClassifier):
         check_among("members", "attention", self.members_)
         return self.members_["attention"].attention_weights(self._checked_cells(X))
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Save training cells, types and settings to a file that holds no code."""
         check_is_fitted(self)
         params = self.get_params()
@@ -272,7 +296,7 @@ class EphysTypeClassifier(TypeClassifier):
         return save(record, path)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: PathLike) -> Self:
         """Read a model written by `save` and refit its members.
 
         With the same versions of the libraries, the result is bit-identical to the saved model. No

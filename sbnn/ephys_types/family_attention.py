@@ -1,8 +1,11 @@
 """An ensemble of small networks with attention over families of features, trained with noise."""
 
+from __future__ import annotations
+
 import math
 from copy import deepcopy
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,6 +17,15 @@ from torch.nn import functional
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_columns
 from sbnn.ephys_types.training import descend
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+    from numpy.typing import ArrayLike
+
+    from sbnn.typing import Families, Features
+
 
 # numbers of training cells between which settings are interpolated, on a log scale
 FEW = 500
@@ -134,12 +146,17 @@ class FamilyAttentionClassifier(TypeClassifier):
     _parameter_constraints: dict = {"n_members": COUNT, "n_steps": [*COUNT, StrOptions({"auto"})]}
     _fixed: dict = FIXED
 
-    def __init__(self, n_members=4, n_steps="auto", random_state=None):
+    def __init__(
+        self,
+        n_members: int = 4,
+        n_steps: int | str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_members = n_members
         self.n_steps = n_steps
         self.random_state = random_state
 
-    def fit(self, X, y, families=None):
+    def fit(self, X: Features, y: ArrayLike, families: Families | None = None) -> Self:
         """Train the networks; the arguments are as in `EphysTypeClassifier.fit`."""
         X, codes = self._checked_training(X, y, families)
         self._seen = self._measured(X)
@@ -229,12 +246,12 @@ class FamilyAttentionClassifier(TypeClassifier):
             logits, attention = network(x.double().expand(members), known.double().expand(members))
             return logits.softmax(-1).mean(0).numpy(), attention.mean(0).numpy()
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Features) -> np.ndarray:
         """Probabilities of equally frequent types, ndarray of shape (n, n_classes)."""
         probabilities, _ = self._through(X)
         return probabilities
 
-    def attention_weights(self, X):
+    def attention_weights(self, X: Features) -> np.ndarray:
         """Weight of each family in each cell, ndarray of shape (n, n_families).
 
         Families without a measured feature have weight 0. Rows sum to 1; in a cell without any
@@ -269,11 +286,24 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
     }
     _fixed: dict = FIXED | {"source_weight": SOURCE_WEIGHT}
 
-    def __init__(self, way="pretrained", n_members=4, n_steps="auto", random_state=None):
+    def __init__(
+        self,
+        way: str = "pretrained",
+        n_members: int = 4,
+        n_steps: int | str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         super().__init__(n_members, n_steps, random_state)
         self.way = way
 
-    def fit(self, X, y, families=None, source=None, unlabelled=None):
+    def fit(
+        self,
+        X: Features,
+        y: ArrayLike,
+        families: Families | None = None,
+        source: Mapping[str, object] | None = None,
+        unlabelled: Features | None = None,
+    ) -> Self:
         """Train the networks; `X`, `y` and `families` are as in `EphysTypeClassifier.fit`.
 
         `source` is a pair: source cells of shape (m, p), with the features of `X`, and types of

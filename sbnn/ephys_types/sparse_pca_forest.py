@@ -1,5 +1,9 @@
 """The baseline of Gouwens et al.: a forest on sparse principal components of each family."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from scipy.linalg import qr
@@ -17,6 +21,14 @@ from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_co
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
 from sbnn.results import Record
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from numpy.typing import ArrayLike
+
+    from sbnn.typing import Families, Features
+
 
 # l1 penalty on the loadings, in units of correlation and thus independent of the number of cells:
 # a loading is zero if the covariance of its feature with the component is below about this
@@ -150,7 +162,12 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
 
     _parameter_constraints: dict = {"published": ["boolean"], "n_estimators": COUNT}
 
-    def __init__(self, published=False, n_estimators=300, random_state=None):
+    def __init__(
+        self,
+        published: bool = False,
+        n_estimators: int = 300,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.published = published
         self.n_estimators = n_estimators
         self.random_state = random_state
@@ -160,13 +177,13 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         tags.transformer_tags.preserves_dtype = []  # always float64
         return tags
 
-    def decisive_params(self):
+    def decisive_params(self) -> dict[str, object]:
         """Parameters that identify stored results."""
         named = {"n_estimators": self.n_estimators, "random_state": self.random_state}
         pipeline = PUBLISHED if self.published else OURS
         return named | FIXED | pipeline
 
-    def fit(self, X, y, families=None):
+    def fit(self, X: Features, y: ArrayLike, families: Families | None = None) -> Self:
         """Fit components and forest; the arguments are as in `EphysTypeClassifier.fit`."""
         X, codes = self._checked_training(X, y, families)
         seed, tree_seed = check_random_state(self.random_state).randint(2**31 - 1, size=2)
@@ -213,11 +230,11 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
             parts.append(filled)
         return np.hstack(parts)
 
-    def transform(self, X):
+    def transform(self, X: Features) -> np.ndarray:
         """Z-scored sparse principal components of cells, ndarray of shape (n, n_components)."""
         return (self._scaled(self._checked_cells(X)) - self._mean) @ self._projection
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Names of the components: the family and a number, as in ``"AP ramp sPC1"``."""
         check_is_fitted(self)
         names = []
@@ -225,7 +242,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
             names += [f"{family} sPC{i + 1}" for i in range(len(loadings))]
         return np.array(names, dtype=object)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Features) -> np.ndarray:
         """Probabilities of equally frequent types, ndarray of shape (n, n_classes)."""
         X = self._checked_cells(X)
         return self.forest_.predict_proba(self._forest_input(X))

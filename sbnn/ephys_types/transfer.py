@@ -5,9 +5,12 @@ shift remains. This shift and the shares of the types are estimated jointly by e
 maximisation in the discriminant space of the source.
 """
 
+from __future__ import annotations
+
 from itertools import product
 from operator import itemgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,6 +22,15 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, lightgbm
 from sbnn.ephys_types.classifier import EphysTypeClassifier
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from numpy.typing import ArrayLike
+    from sklearn.base import BaseEstimator
+
+    from sbnn.typing import Families, Features
+
 
 ALIGNMENTS = ("shift", "own", "source", "halfway")
 # learners and power for the alignment "halfway"
@@ -192,13 +204,25 @@ class ZeroShotClassifier(TypeClassifier):
         "classifier": [HasMethods(["fit", "predict_proba"]), None],
     }
 
-    def __init__(self, classifier=None, alignment="shift", keep_missing=False, random_state=None):
+    def __init__(
+        self,
+        classifier: BaseEstimator | None = None,
+        alignment: str = "shift",
+        keep_missing: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.classifier = classifier
         self.alignment = alignment
         self.keep_missing = keep_missing
         self.random_state = random_state
 
-    def fit(self, X, y, target=None, families=None):
+    def fit(
+        self,
+        X: Features,
+        y: ArrayLike,
+        target: Features | None = None,
+        families: Families | None = None,
+    ) -> Self:
         """Fit to source cells `X` with types `y`, aligned with the cells of a `target`.
 
         `X`, of shape (n, p), and `target`, of shape (m, p), have the same features, NaN where
@@ -242,7 +266,7 @@ class ZeroShotClassifier(TypeClassifier):
             scaled[np.isnan(X)] = np.nan
         return scaled
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Features) -> np.ndarray:
         """Probability of each type for cells of the target, ndarray of shape (n, n_classes)."""
         X = self._checked_cells(X)[:, self._seen]
         if self.alignment == "halfway":

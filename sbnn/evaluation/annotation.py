@@ -1,6 +1,9 @@
 """Write models and results into an AnnData or MuData, where scanpy and other packages read them."""
 
+from __future__ import annotations
+
 import json
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,8 +19,21 @@ from sbnn.evaluation.stability import gene_counts, selection_table
 from sbnn.models.linear import kept_genes
 from sbnn.results import Record, library_versions, require
 
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+    from sklearn.base import BaseEstimator
 
-def annotate(adata, *found, data=None, point=None, key="sbnn"):
+    from sbnn.typing import PairedData
+
+
+def annotate(
+    adata: AnnData | MuData,
+    *found: BaseEstimator | Record | pd.DataFrame,
+    data: PairedData | None = None,
+    point: int | None = None,
+    key: str = "sbnn",
+) -> None:
     """Write models and results into an AnnData or MuData, with cells and genes matched by name.
 
     Parameters

@@ -1,9 +1,12 @@
 """Parallel and resumable cross-validation of any scikit-learn-style estimator."""
 
+from __future__ import annotations
+
 import inspect
 import math
 import time
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -26,6 +29,15 @@ from sbnn.evaluation.runs import NESTED, drop_details, fit_all, in_workers
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.results import Record, kept_params, require
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sklearn.base import BaseEstimator
+    from sklearn.model_selection import BaseCrossValidator
+
+    from sbnn.typing import Folds, PairedData, PathLike
+
+
 # wider latent spaces are not stored, as they would fill most of a record and are not plotted
 WIDEST_KEPT = 16
 LEVEL = 0.05
@@ -39,20 +51,20 @@ _CORRELATED = np.sqrt(2)
 
 
 def cross_validate(
-    estimator,
-    data,
-    folds=None,
-    param_grid=None,
-    n_jobs=1,
+    estimator: BaseEstimator,
+    data: PairedData,
+    folds: Folds | int | BaseCrossValidator | None = None,
+    param_grid: Mapping[str, Sequence] | Sequence[Mapping[str, Sequence]] | None = None,
+    n_jobs: int = 1,
     *,
-    scaling="fold",
-    results=None,
-    overwrite=False,
-    seed=0,
-    preselect=None,
-    keep=NESTED,
-    verbose=True,
-):
+    scaling: str = "fold",
+    results: PathLike | None = None,
+    overwrite: bool = False,
+    seed: int = 0,
+    preselect: int | Mapping[str, object] | None = None,
+    keep: Sequence[str] = NESTED,
+    verbose: bool = True,
+) -> Record:
     """Fit and score an estimator on every fold, for every point of a parameter grid.
 
     Parameters
@@ -277,7 +289,7 @@ def _details_of(model, X_test):
     return details
 
 
-def epoch_curves(record, **params):
+def epoch_curves(record: Record, **params: object) -> pd.DataFrame:
     """Curves over epochs for one grid point, with all folds in one tidy table.
 
     Parameters

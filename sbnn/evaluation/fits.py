@@ -1,10 +1,13 @@
 """Fits to all cells for figures, and fits repeated with other seeds, cells or numbers of genes."""
 
+from __future__ import annotations
+
 import time
 from functools import partial
 from itertools import chain
 from math import comb
 from numbers import Integral
+from typing import TYPE_CHECKING
 
 import numpy as np
 from joblib import delayed
@@ -28,10 +31,25 @@ from sbnn.models.gene_number import AUTO, NUMBERS, WithNumberChosen, numbers_up_
 from sbnn.models.maps import embed
 from sbnn.results import Record, results_path
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import ArrayLike
+    from sklearn.base import BaseEstimator
+
+    from sbnn.typing import Folds, PairedData, PathLike
+
 
 def fit_full(
-    estimator, data, *, preselect=None, results=None, model_file=None, overwrite=False, seed=0
-):
+    estimator: BaseEstimator,
+    data: PairedData,
+    *,
+    preselect: int | Mapping[str, object] | None = None,
+    results: PathLike | None = None,
+    model_file: PathLike | None = None,
+    overwrite: bool = False,
+    seed: int = 0,
+) -> Record:
     """Fit an estimator to the z-scored data of all cells, and store what the figures need.
 
     Parameters
@@ -250,8 +268,15 @@ def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
 
 
 def stability_selection(
-    estimator, data, n_pairs=50, *, groups=None, results=None, seed=0, **options
-):
+    estimator: BaseEstimator,
+    data: PairedData,
+    n_pairs: int = 50,
+    *,
+    groups: str | ArrayLike | None = None,
+    results: PathLike | None = None,
+    seed: int = 0,
+    **options: object,
+) -> Record:
     """Fit an estimator to halves of the cells (complementary pairs stability selection).
 
     Parameters
@@ -289,16 +314,16 @@ def stability_selection(
 
 
 def genes_curve(
-    data,
-    estimator=None,
-    numbers=NUMBERS,
-    folds=5,
+    data: PairedData,
+    estimator: BaseEstimator | None = None,
+    numbers: Sequence[int] = NUMBERS,
+    folds: Folds | int = 5,
     *,
-    nested=True,
-    results=None,
-    preselect=None,
-    **options,
-):
+    nested: bool = True,
+    results: PathLike | None = None,
+    preselect: int | Mapping[str, object] | None = None,
+    **options: object,
+) -> Record:
     """Cross-validate networks that keep different numbers of genes, chosen anew in every fold.
 
     Parameters

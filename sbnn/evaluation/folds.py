@@ -1,6 +1,9 @@
 """Cross-validation folds, and the scaled training and test arrays of a fold."""
 
+from __future__ import annotations
+
 from numbers import Integral
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,11 +15,17 @@ from sbnn.data.preprocessing import Standardizer, expression_pipeline
 from sbnn.data.typed_cells import as_typed
 from sbnn.errors import check_among, check_number, warn
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from sbnn.typing import Folds
+
+
 SCALINGS = ("fold", "all", "none")
 SEEDS = (0, 1, 2)  # each seed gives one set of folds of typed cells
 
 
-def paper_folds(n, n_folds=10, seed=42):
+def paper_folds(n: int, n_folds: int = 10, seed: int = 42) -> Folds:
     """Folds of the published cross-validation (Bernaerts, Berens and Kobak, arXiv 2006.10411).
 
     A permutation of the cells, drawn with NumPy's legacy generator, is cut into blocks of ``n //
@@ -47,7 +56,7 @@ def paper_folds(n, n_folds=10, seed=42):
     return folds
 
 
-def grouped_folds(groups, n_folds=10, seed=42):
+def grouped_folds(groups: ArrayLike, n_folds: int = 10, seed: int = 42) -> Folds:
     """Folds that do not split a donor, batch or other group between training and test cells.
 
     Parameters
@@ -69,7 +78,7 @@ def grouped_folds(groups, n_folds=10, seed=42):
     return list(splitter.split(codes, groups=codes))
 
 
-def later_fold(times, share=0.8):
+def later_fold(times: ArrayLike, share: float = 0.8) -> Folds:
     """One fold that trains on earlier cells and tests on later ones, for example by recording date.
 
     Parameters

@@ -1,7 +1,10 @@
 """Effect of each kept gene on every output and on the map, and the loss of R2 without the gene."""
 
+from __future__ import annotations
+
 import copy
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -27,20 +30,29 @@ from sbnn.evaluation.stability import selection_table
 from sbnn.models.linear import kept_genes
 from sbnn.results import Record, require
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+    from sklearn.base import BaseEstimator
+
+    from sbnn.typing import Expression, Outputs
+
+
 ROWS_AT_ONCE = 16_384  # number of points on integration paths to evaluate at once
 
 
 def interpret(
-    model,
-    X,
-    Y=None,
+    model: BaseEstimator,
+    X: Expression,
+    Y: Outputs | None = None,
     *,
-    gene_names=None,
-    feature_names=None,
-    stability=None,
-    baseline=None,
-    name="custom",
-):
+    gene_names: Sequence[str] | None = None,
+    feature_names: Sequence[str] | None = None,
+    stability: pd.Series | pd.DataFrame | None = None,
+    baseline: ArrayLike | None = None,
+    name: str = "custom",
+) -> Record:
     """Interpret the kept genes of a fitted model, for tables and figures.
 
     Parameters

@@ -1,5 +1,9 @@
 """t-SNE maps and principal components of genes or outputs, and how far to trust a map."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.decomposition import PCA
@@ -15,6 +19,13 @@ from sbnn.evaluation.folds import held_out, split_and_scale
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
 from sbnn.results import Record, require
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sklearn.base import BaseEstimator
+
+    from sbnn.typing import PairedData, PathLike
 
 
 def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=False, seed=42):
@@ -100,16 +111,16 @@ def _principal(matrix, variance=None):
 
 
 def map_trust(
-    estimator,
-    data,
-    fit,
-    folds,
-    seeds=(1, 2, 3, 4, 5),
+    estimator: BaseEstimator,
+    data: PairedData,
+    fit: Record,
+    folds: Record,
+    seeds: Sequence[int] = (1, 2, 3, 4, 5),
     *,
-    preselect=None,
-    results=None,
-    overwrite=False,
-):
+    preselect: int | Mapping[str, object] | None = None,
+    results: PathLike | None = None,
+    overwrite: bool = False,
+) -> Record:
     """Assess the map of a fit from held-out cells and from fits with other seeds.
 
     Parameters

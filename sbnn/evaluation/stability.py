@@ -5,8 +5,11 @@ a bound on the number of genes kept by chance (Meinshausen and Buehlmann, J. R. 
 2010; Shah and Samworth, J. R. Stat. Soc. B 75, 2013).
 """
 
+from __future__ import annotations
+
 import functools
 from itertools import chain, combinations, starmap
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,6 +18,10 @@ from scipy.optimize import brentq
 from sbnn.errors import check_number
 from sbnn.metrics import share_tested, smallest_sufficient
 from sbnn.results import require
+
+if TYPE_CHECKING:
+    from sbnn.results import Record
+
 
 SHAPES = 200  # number of shapes tried between the two extreme shapes
 WIDEST = 25.0  # log a of a practically uniform distribution
@@ -31,7 +38,9 @@ def gene_counts(record):
     return pd.DataFrame(counts, genes).sort_values("count", ascending=False, kind="stable")
 
 
-def selection_table(record, repeats=None, max_false=1.0):
+def selection_table(
+    record: Record, repeats: Record | None = None, max_false: float = 1.0
+) -> pd.DataFrame:
     """Table of how often each gene is kept by halves of the cells, and of the genes to trust.
 
     Parameters
@@ -178,7 +187,7 @@ def _excess(log, k, r, target):
     return weights @ np.arange(k + 1) / weights.sum() - target
 
 
-def genes_table(record):
+def genes_table(record: Record) -> pd.DataFrame:
     """Test R2 for each number of genes, and the number of genes that suffices.
 
     Parameters

@@ -1,7 +1,9 @@
 """Comparison of test R2 with permuted outputs, with ridge and with other models."""
 
+from __future__ import annotations
+
 from itertools import chain, starmap
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,6 +24,12 @@ from sbnn.evaluation.folds import group_codes
 from sbnn.evaluation.stability import genes_table
 from sbnn.metrics import corrected_error, share_tested
 from sbnn.results import Record, require
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from sbnn.typing import PairedData
+
 
 # two models are equally good if the interval for their difference lies within +- this value
 LEVEL_WITH = 0.05
@@ -140,15 +148,15 @@ def have_same_folds(a, b):
 
 
 def verdict(
-    record,
-    data=None,
-    ridge=None,
-    point=0,
-    groups=None,
-    curve=None,
+    record: Record,
+    data: PairedData | Record | None = None,
+    ridge: Record | None = None,
+    point: int = 0,
+    groups: ArrayLike | None = None,
+    curve: Record | None = None,
     *,
-    n_permutations=N_PERMUTATIONS,
-):
+    n_permutations: int = N_PERMUTATIONS,
+) -> Verdict:
     """Compare the test R2 of a grid point with chance and with ridge, in numbers and a sentence.
 
     Parameters

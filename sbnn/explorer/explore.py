@@ -1,14 +1,22 @@
 """The explorer of a fitted model: shown in a notebook, or written to one file."""
 
+from __future__ import annotations
+
 import contextlib
 import re
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sbnn.data.datasets import load_dataset, require_study
 from sbnn.errors import require
 from sbnn.results import load, results_folder, results_path, write_atomically
+
+if TYPE_CHECKING:
+    from sbnn.results import Record
+    from sbnn.typing import PairedData, PathLike
+
 
 TITLE = "Explorer of a fitted model"
 HEIGHT = 900  # height of the page in a notebook, in pixels
@@ -41,8 +49,15 @@ class Explorer:
 
 
 def explore(
-    fit_record, cv_record=None, path=None, *, data=None, ridge=None, halves=None, tsne=None
-):
+    fit_record: Record,
+    cv_record: Record | None = None,
+    path: PathLike | None = None,
+    *,
+    data: PairedData | None = None,
+    ridge: Record | None = None,
+    halves: Record | None = None,
+    tsne: Record | None = None,
+) -> Explorer:
     """Explore a fitted model: colour its map by any feature or error, and compare selected cells.
 
     Parameters

@@ -1,6 +1,9 @@
 """Accuracy of the latents and the shift graph of a model."""
 
+from __future__ import annotations
+
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -12,11 +15,18 @@ from sbnn.errors import check_among
 from sbnn.mechanism_shift.graph import edges_of, largest_shifts, wide
 from sbnn.mechanism_shift.unmixing import unmix
 
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from sklearn.base import BaseEstimator
+
+
 SHOWN_CELLS = 500
 EDGES = ("probable", "largest", "unmixed")
 
 
-def recovery(model, adata, edges="probable", new=None):
+def recovery(
+    model: BaseEstimator, adata: AnnData, edges: str = "probable", new: AnnData | None = None
+) -> tuple[dict, dict]:
     """Fit a model to a simulated screen, and compare its latents and shifts with the true ones.
 
     Parameters

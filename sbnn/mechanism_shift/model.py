@@ -1,8 +1,11 @@
 """A variational autoencoder for perturbation screens with sparse shifts of the latents."""
 
+from __future__ import annotations
+
 from copy import copy
 from itertools import product
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -27,6 +30,15 @@ from sbnn.mechanism_shift.direct import (
 from sbnn.mechanism_shift.graph import graph_table
 from sbnn.mechanism_shift.recipe import PUBLISHED, Recipe
 from sbnn.mechanism_shift.training import DRAWS, Training, means_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
+    from numpy.typing import ArrayLike
+
+    from sbnn.typing import Expression
+
 
 METHODS = ("staged", "svae+", "svae", "ivae", "vae")
 STRENGTH = {"svae+": 10.0, "svae": 100.0}
@@ -120,19 +132,28 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         "random_state": ["random_state"],
     }
 
-    def __init__(self, n_latent=15, method="staged", strength=None, recipe=None, random_state=None):
+    def __init__(
+        self,
+        n_latent: int | Sequence[int] = 15,
+        method: str = "staged",
+        strength: float | None = None,
+        recipe: Recipe | Sequence[Recipe] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_latent = n_latent
         self.method = method
         self.strength = strength
         self.recipe = recipe
         self.random_state = random_state
 
-    def algorithm_version(self, n_cells):
+    def algorithm_version(self, n_cells: int) -> int:
         """Version of the algorithm, which is part of the identity of stored results."""
         # 2. "svae" has the published penalty, and "staged" chooses the shrinkage of its last stage.
         return 2 if self.method in ("svae", "staged") else 1
 
-    def fit(self, counts, perturbation=None, control=None):
+    def fit(
+        self, counts: Expression, perturbation: ArrayLike | None = None, control: str | None = None
+    ) -> Self:
         """Train the network, and estimate which latents each perturbation shifts.
 
         Parameters
@@ -249,7 +270,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         mask = 0.0 if self.method == "vae" else 1.0
         return network.Prior(n_perturbations, n_latent, trained=self.method == "ivae", mask=mask)
 
-    def transform(self, counts):
+    def transform(self, counts: Expression) -> np.ndarray:
         """Latents of cells: the means of the encoder.
 
         Parameters
@@ -262,7 +283,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         """
         return self._encoded(self._checked(counts)).double().numpy()
 
-    def elbo(self, counts, perturbation, n_samples=10):
+    def elbo(self, counts: Expression, perturbation: ArrayLike, n_samples: int = 10) -> float:
         """Evidence lower bound of cells given their perturbations, in nats.
 
         It is computed in the same way for all methods.
@@ -282,11 +303,11 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         """
         return self._bound(network.elbo_of_cells, counts, perturbation, n_samples)
 
-    def iwelbo(self, counts, perturbation, n_samples=1000):
+    def iwelbo(self, counts: Expression, perturbation: ArrayLike, n_samples: int = 1000) -> float:
         """Importance-weighted bound (Burda et al. 2016); see `elbo`, than which it is tighter."""
         return self._bound(network.iwelbo_of_cells, counts, perturbation, n_samples)
 
-    def predict_counts(self, total=10_000):
+    def predict_counts(self, total: float = 10_000) -> pd.DataFrame:
         """Expected counts in a cell with this `total`, a DataFrame of perturbations by genes."""
         check_is_fitted(self)
         check_number("total", total, float, 0)
@@ -295,7 +316,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         genes = getattr(self, "feature_names_in_", None)
         return pd.DataFrame(total * shares, self.perturbations_, genes)
 
-    def fit_new_perturbations(self, counts, perturbation, learn_shifts=True):
+    def fit_new_perturbations(
+        self, counts: Expression, perturbation: ArrayLike, learn_shifts: bool = True
+    ) -> Self:
         """Estimate the shifts of perturbations that were not among the training cells.
 
         The network stays fixed, and the mask of a new perturbation is open, so that it may shift

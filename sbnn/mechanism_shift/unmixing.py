@@ -8,8 +8,10 @@ of latents by the angle with the highest likelihood under a mixture of shifted a
 latents, whose parameters are estimated.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,10 @@ from sbnn.data.screens import check_perturbation, codes_of
 from sbnn.determinism import reproducible
 from sbnn.errors import check_number
 from sbnn.mechanism_shift.graph import EVEN, class_means, graph_table, latent_names
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 # scales below which absolute shifts are smoothed, in decreasing order
 SMOOTH = np.geomspace(4.0, 0.05, 25)
@@ -154,7 +160,14 @@ class Unmixing:
 
 
 @reproducible()  # because projections with two threads differ in the last bits
-def unmix(latents, perturbation, control=None, variances=None, n_starts=10, random_state=0):
+def unmix(
+    latents: ArrayLike,
+    perturbation: ArrayLike,
+    control: str | None = None,
+    variances: ArrayLike | None = None,
+    n_starts: int = 10,
+    random_state: int = 0,
+) -> Unmixing:
     """Rotate latents such that each perturbation shifts few of them.
 
     Parameters

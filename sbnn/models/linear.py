@@ -4,7 +4,10 @@ The models centre X and Y and work in float64. They do not scale their input, so
 outputs beforehand.
 """
 
+from __future__ import annotations
+
 import copy
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
@@ -16,6 +19,13 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from sbnn.data.inputs import new_cells, to_be_fitted, two_tables
 from sbnn.errors import check_flag, check_number
 from sbnn.metrics import pooled_r2
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from numpy.typing import ArrayLike
+
+    from sbnn.typing import Expression, Outputs
 
 
 def kept_genes(model):
@@ -29,13 +39,13 @@ def kept_genes(model):
 class GeneSelectionMixin:
     """Gives access to the genes that a fitted model uses; a model has ``_support_mask()``."""
 
-    def get_support(self, indices=False):
+    def get_support(self, indices: bool = False) -> np.ndarray:
         """Genes that the model uses: a boolean mask, (p,), or, with `indices`, sorted positions."""
         check_is_fitted(self)
         mask = self._support_mask()
         return np.flatnonzero(mask) if check_flag("indices", indices) else mask
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Names of the genes that the model uses, in the order of X.
 
         If ``fit`` had no names, they are taken from `input_features`.
@@ -63,7 +73,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.coef_ = coef if np.ndim(self.y_mean_) else coef[0]
         self.intercept_ = self.y_mean_ - self.coef_ @ self.x_mean_
 
-    def predict(self, X):
+    def predict(self, X: Expression) -> np.ndarray:
         """Predict outputs of shape (n, q), or (n,) for a one-dimensional y.
 
         X is as in `SparseBottleneckRegressor.predict`.
@@ -71,7 +81,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         return new_cells(self, X, needed=kept_genes(self)) @ self.coef_.T + self.intercept_
 
-    def score(self, X, y=None):
+    def score(self, X: Expression, y: Outputs | None = None) -> float:
         """Pooled R2 relative to the training means, as `sbnn.metrics.pooled_r2`."""
         check_is_fitted(self)
         X, Y = two_tables(X, y)
@@ -101,10 +111,10 @@ class LeaveOneOutRidge(LinearRegressor):
         Training mean of each output.
     """
 
-    def __init__(self, alphas=tuple(10.0 ** (k / 4) for k in range(25))):
+    def __init__(self, alphas: ArrayLike = tuple(10.0 ** (k / 4) for k in range(25))) -> None:
         self.alphas = alphas
 
-    def fit(self, X, y=None):
+    def fit(self, X: Expression, y: Outputs | None = None) -> Self:
         """Choose the penalty and fit; X and y are as in `SparseBottleneckRegressor.fit`."""
         alphas = np.ravel(self.alphas)
         check_number("the length of alphas", len(alphas), int, 1)
@@ -133,7 +143,9 @@ class LatentMixin:
         tags.transformer_tags = TransformerTags(preserves_dtype=[])
         return tags
 
-    def fit_transform(self, X, y=None, **options):
+    def fit_transform(
+        self, X: Expression, y: Outputs | None = None, **options: object
+    ) -> np.ndarray:
         """Fit the model and map the training cells to the latent space; see `fit`."""
         return self.fit(X, y, **options).transform(X)
 
@@ -155,13 +167,13 @@ class LatentRegressor(LatentMixin, LinearRegressor):
         check_number("rank", self.rank, int, 1, min(X.shape[1], Y.shape[1]))
         return X, Y
 
-    def fit(self, X, y=None):
+    def fit(self, X: Expression, y: Outputs | None = None) -> Self:
         """Fit the model; X and y are as in `SparseBottleneckRegressor.fit`."""
         X, Y = self._validate(X, y)
         [solution] = self._solve(X, Y, [self.alpha])
         return self._store(*solution)
 
-    def fit_path(self, X, y, alphas):
+    def fit_path(self, X: Expression, y: Outputs, alphas: ArrayLike) -> list[Self]:
         """Yield one fitted copy of the model for each penalty, in the order of `alphas`.
 
         Each fit starts from the one before and is computed only when the iterator needs it. If the
@@ -180,7 +192,7 @@ class LatentRegressor(LatentMixin, LinearRegressor):
         self._store_coef(decoder @ encoder.T)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Expression) -> np.ndarray:
         """Map cells to latent coordinates, (n, rank), with the training mean at the origin."""
         check_is_fitted(self)
         return (new_cells(self, X, needed=kept_genes(self)) - self.x_mean_) @ self.encoder_
@@ -221,7 +233,7 @@ class ReducedRankRegression(LatentRegressor):
     Anal. Data Min. 4, 2011.
     """
 
-    def __init__(self, rank=2, alpha=0.0):
+    def __init__(self, rank: int = 2, alpha: float = 0.0) -> None:
         self.rank = rank
         self.alpha = alpha
 

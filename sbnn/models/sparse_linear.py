@@ -1,5 +1,7 @@
 """Sparse reduced-rank regression, a linear model that selects genes."""
 
+from __future__ import annotations
+
 # For fixed V, the W-step of sparse reduced-rank regression is a convex elastic net. With the group
 # penalty, this problem is solved by scikit-learn's coordinate descent
 # (``benchmarks/linear_solvers.py`` compares it with skglm and adelie). This is fast because the
@@ -8,7 +10,6 @@
 # more genes than there are cells, coordinate descent would need thousands of passes, so it starts
 # from a solution found by Newton's method. With the element-wise penalty, each column of W is a
 # separate problem, which glmnet solves.
-
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr
 from sklearn.exceptions import ConvergenceWarning
@@ -91,14 +92,14 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
 
     def __init__(
         self,
-        rank=2,
-        alpha=1.0,
-        l1_ratio=1.0,
-        relaxed=True,
-        penalty="group",
-        max_iter=1000,
-        tol=1e-6,
-    ):
+        rank: int = 2,
+        alpha: float = 1.0,
+        l1_ratio: float = 1.0,
+        relaxed: bool = True,
+        penalty: str = "group",
+        max_iter: int = 1000,
+        tol: float = 1e-6,
+    ) -> None:
         self.rank = rank
         self.alpha = alpha
         self.l1_ratio = l1_ratio

@@ -1,5 +1,9 @@
 """All colours of the figures: models, families and types of cells, and numbered items."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
@@ -7,6 +11,10 @@ from scipy.cluster.vq import kmeans2
 
 from sbnn.data.checks import GREY, OKABE_ITO, UNKNOWN
 from sbnn.plotting.reading import protocol, require
+
+if TYPE_CHECKING:
+    from sbnn.results import Record
+
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, _ = OKABE_ITO
 PALETTE = (GREEN, VERMILLION, BLUE, PURPLE, ORANGE, SKY)  # for numbered items
@@ -113,7 +121,7 @@ def listed(table):
     return table if len(table) <= MOST_GROUPS else table.iloc[: MOST_GROUPS - 1]
 
 
-def family_colors(record):
+def family_colors(record: Record) -> dict[str, str]:
     """Dict from family to the colour, "#RRGGBB", of its most frequent type; largest first."""
     require(record, "record", ["labels", "colors"])
     return Groups(record).table["color"].to_dict()

@@ -1,8 +1,11 @@
 """Parts shared by all figures: style, size, panel letters, and saving."""
 
+from __future__ import annotations
+
 import io
 from pathlib import Path
 from string import ascii_lowercase
+from typing import TYPE_CHECKING
 
 import matplotlib.style
 import numpy as np
@@ -14,6 +17,13 @@ from PIL import Image
 from sbnn.plotting.labels import settle_labels, shortened
 from sbnn.results import results_path, write_atomically
 
+if TYPE_CHECKING:
+    import pathlib
+    from contextlib import AbstractContextManager
+
+    from sbnn.typing import PathLike
+
+
 STYLE = Path(__file__).with_name("style.mplstyle")
 WIDTH = 7.2  # inches, the width of two columns of a journal page
 MARGIN = 0.06  # inches, for figures whose panels are placed one by one
@@ -24,7 +34,7 @@ LETTER = {"fontsize": 9, "fontweight": "bold"}  # of a panel
 UNDATED = {"CreationDate": None, "Creator": None, "Producer": None}
 
 
-def style():
+def style() -> AbstractContextManager:
     """Context manager and decorator: matplotlib uses the style of this package alone."""
     return matplotlib.style.context(STYLE, after_reset=True)
 
@@ -34,7 +44,7 @@ def styled(function):
     return style()(function)
 
 
-def save_figure(figure, path_stem, pdf=False):
+def save_figure(figure: Figure, path_stem: PathLike, pdf: bool = False) -> list[pathlib.Path]:
     """Write a figure as PNG, and as PDF with editable text if requested; bytes are reproducible.
 
     The PNG has a palette of 256 colours, or full colour if the figure has a colour bar.

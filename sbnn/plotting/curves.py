@@ -1,6 +1,9 @@
 """Accuracy and sparsity of the networks during training, with linear models for comparison."""
 
+from __future__ import annotations
+
 from itertools import cycle, pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.legend_handler import HandlerTuple
@@ -27,6 +30,14 @@ from sbnn.plotting.reading import (
 )
 from sbnn.results import require
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.figure import Figure
+
+    from sbnn.results import Record
+
+
 TRANSITIONS = {"unfrozen": "unfreezing", "fine-tuning": "pruning"}
 PUBLISHED = {
     "marker": "D",
@@ -40,7 +51,12 @@ HISTORY = ("history", "test_r2", "n_selected")
 
 
 @styled
-def training_curves(network, srrr=None, n_components=(2,), published=None):
+def training_curves(
+    network: Record,
+    srrr: Record | None = None,
+    n_components: Sequence[int] = (2,),
+    published: list[dict] | None = None,
+) -> Figure:
     """Test R2 over the epochs, and gene norms before pruning, for each strength of the group lasso.
 
     Parameters
@@ -204,7 +220,14 @@ MARKERS = "os^v"
 
 
 @styled
-def bottleneck_comparison(network, srrr, ridge, published=None, group_lasso=0.1, n_components=None):
+def bottleneck_comparison(
+    network: Record,
+    srrr: Record,
+    ridge: Record,
+    published: list[dict] | None = None,
+    group_lasso: float = 0.1,
+    n_components: Sequence[int] | None = None,
+) -> Figure:
     """Test R2 against the number of genes, cross-entropy in pretraining, and R2 over the epochs.
 
     Parameters

@@ -1,5 +1,9 @@
 """The two measurements without a model: variance of their principal components, and maps."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
@@ -21,6 +25,12 @@ from sbnn.plotting.labels import counted
 from sbnn.plotting.maps import panel_coordinates
 from sbnn.results import require
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from sbnn.results import Record
+
+
 PARTS = ("transcriptome", "outputs")
 LEVELS = (0.5, 0.75, 0.9, 0.99)
 LEVEL = {
@@ -34,7 +44,7 @@ FEW = 50  # components that are drawn on a linear axis
 
 
 @styled
-def component_variance(record, titles=PARTS):
+def component_variance(record: Record, titles: tuple[str, str] = PARTS) -> Figure:
     """Share of the variance in each principal component, and its cumulative sum, for both parts.
 
     Parameters
@@ -95,7 +105,7 @@ SIDE = (WIDTH - 2 * MARGIN - GAP) / 2
 
 
 @styled
-def tsne_pair(record, titles=PARTS, fit=None):
+def tsne_pair(record: Record, titles: tuple[str, str] = PARTS, fit: Record | None = None) -> Figure:
     """t-SNE of the genes and t-SNE of the outputs, with cells in the colours of their types.
 
     Parameters

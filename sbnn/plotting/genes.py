@@ -1,5 +1,9 @@
 """Genes selected before a fit, genes kept by halves of the cells, and how many genes suffice."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
@@ -11,6 +15,12 @@ from sbnn.plotting.labels import DASHES, counted, name_line, place_names
 from sbnn.plotting.reading import folds_text, model_title, network_name
 from sbnn.results import require
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from sbnn.results import Record
+
+
 RULE = ("slope", "b", "offset", "threshold")
 NEEDED = ("gene_names", "mean_log2", "near_zero_frequency", "selected", *RULE)
 # Markers of cortical cell classes, and one gene that all neurons express.
@@ -20,7 +30,7 @@ DOT = {"ls": "", "marker": "o", "ms": 2.5}
 
 
 @styled
-def gene_selection_curve(record, title=None):
+def gene_selection_curve(record: Record, title: str | None = None) -> Figure:
     """Frequency of near-zero counts against mean expression of every gene, and the selection curve.
 
     Parameters
@@ -98,7 +108,7 @@ MAX_FALSE = 1.0  # expected number of false selections among the trusted genes
 
 
 @styled
-def selection_frequencies(record):
+def selection_frequencies(record: Record) -> Figure:
     """Selection frequencies of genes over halves of the cells, and the threshold of trusted genes.
 
     Parameters
@@ -145,7 +155,7 @@ AUTO = "auto"  # value of n_genes at the grid point where the model chooses the 
 
 
 @styled
-def genes_curve(record):
+def genes_curve(record: Record) -> Figure:
     """Test R2 against the number of genes, the number that suffices, and the choice of ``"auto"``.
 
     Parameters

@@ -1,5 +1,9 @@
 """Effect of each kept gene on each output."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.cluster.hierarchy import leaves_list, linkage
 
@@ -7,6 +11,12 @@ from sbnn.plotting.common import colorbar, new_panels, styled
 from sbnn.plotting.labels import shortened
 from sbnn.plotting.reading import model_title
 from sbnn.results import require
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from sbnn.results import Record
+
 
 MOST_GENES = 60
 ACROSS, DOWN = 60, 100  # largest numbers of outputs that are drawn as columns and as rows
@@ -20,7 +30,7 @@ TIMES = 3
 
 
 @styled
-def effect_map(record):
+def effect_map(record: Record) -> Figure:
     """Effect of every gene on every output as a heat map, with similar rows and columns together.
 
     Parameters

@@ -1,6 +1,8 @@
 """Latent maps of the cells with the prediction at each position, and one family enlarged."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,6 +26,12 @@ from sbnn.plotting.labels import fit_text, shortened, signed
 from sbnn.plotting.maps import draw_colorbar, draw_map, map_coordinates, map_triangles, widened
 from sbnn.plotting.reading import choose_model, model_title
 from sbnn.results import Record, require
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.figure import Figure
+
 
 # Features in the order of the published figure; features that a data set contains are shown first.
 FEATURES = (
@@ -62,7 +70,13 @@ SIDE = 3 * MAP + 2 * TITLE
 
 
 @styled
-def latent_panels(top, bottom=None, colorblind=False, scores=None, true_genes=None):
+def latent_panels(
+    top: Record,
+    bottom: Record | None = None,
+    colorblind: bool = False,
+    scores: Sequence | None = None,
+    true_genes: Sequence[str] | None = None,
+) -> Figure:
     """Latent space of one or two models: cells by type, between predicted genes and features.
 
     Parameters
@@ -227,7 +241,12 @@ DASHED = {"fill": False, "lw": 0.7, "ls": (0, (3, 2)), "ec": "0.3", "zorder": 1.
 
 
 @styled
-def family_zoom(top, bottom=None, family=None, scores=None):
+def family_zoom(
+    top: Record,
+    bottom: Record | None = None,
+    family: str | None = None,
+    scores: Sequence | None = None,
+) -> Figure:
     """Latent space of one or two models, and one family of cells of the lower model enlarged.
 
     The large panels show a marker gene of the family, the cells of the family by type, and two

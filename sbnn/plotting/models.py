@@ -1,5 +1,9 @@
 """Accuracy of several models side by side."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from matplotlib.lines import Line2D
 
@@ -16,11 +20,21 @@ from sbnn.plotting.reading import (
     scaling_text,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.figure import Figure
+
+    from sbnn.results import Record
+
+
 ROW = 0.25  # inches
 
 
 @styled
-def accuracy_comparison(models, n_genes=25):
+def accuracy_comparison(
+    models: Mapping[str, Record | tuple[Record, dict]], n_genes: int = 25
+) -> Figure:
     """Test R2 of several models on one data set: every fold, and the mean with its SD.
 
     Parameters

@@ -1,5 +1,9 @@
 """Overview figure: a few genes predict many outputs through two units, which map the cells."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from matplotlib.patches import Polygon
 
@@ -11,6 +15,14 @@ from sbnn.plotting.labels import counted, fit_text, signed
 from sbnn.plotting.latent import NEEDED, TRUE, mark_true, rank_genes
 from sbnn.plotting.maps import map_coordinates
 from sbnn.results import require
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.figure import Figure
+
+    from sbnn.results import Record
+
 
 # inches: height of the figure, space below the map, side of the map
 HEIGHT, FLOOR, SIDE = 2.75, 0.12, 2.25
@@ -27,7 +39,12 @@ BELOW = {"fontsize": 5.5, "color": "0.4"}
 
 
 @styled
-def overview(record, halves=None, folds=None, true_genes=None):
+def overview(
+    record: Record,
+    halves: Record | None = None,
+    folds: Record | None = None,
+    true_genes: Sequence[str] | None = None,
+) -> Figure:
     """Kept genes, the map of the cells and the outputs, as a prediction passes through them.
 
     Parameters

@@ -1,5 +1,9 @@
 """Reliability of a map: held-out cells, other seeds and, if known, the true positions."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from matplotlib import colormaps
 
@@ -10,13 +14,19 @@ from sbnn.plotting.maps import panel_coordinates
 from sbnn.plotting.reading import model_title
 from sbnn.results import require
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from sbnn.results import Record
+
+
 # few shades, because cells of equal shade take less space in a PDF
 SHADES = colormaps["viridis"].resampled(32)
 SHOWN = 0.95  # fraction of the cells within the colour range
 
 
 @styled
-def map_trust(record, fit=None):
+def map_trust(record: Record, fit: Record | None = None) -> Figure:
     """Maps coloured by held-out error and by variation over seeds, and recovered true positions.
 
     Parameters

@@ -5,7 +5,10 @@ The files are from Hossain et al., Genome Biology (2024) and arXiv 2403.04805
 (2020; github.com/Murali-group/Beeline).
 """
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,6 +18,14 @@ from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import read_pseudotime, trajectories
 from sbnn.errors import check_number
 from sbnn.results import results_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+
+    from sbnn.typing import PathLike
+
 
 GRN = (
     "Hossain et al., arXiv 2403.04805 (2024); "
@@ -41,7 +52,13 @@ _LAYOUT = (
 )
 
 
-def read_trajectories(path, gene_names=None, *, name=None, source=None):
+def read_trajectories(
+    path: PathLike,
+    gene_names: Sequence[str] | PathLike | None = None,
+    *,
+    name: str | None = None,
+    source: str | None = None,
+) -> AnnData:
     """Read a file of trajectories in the format of Hossain et al.
 
     The first line holds the numbers of genes and samples. For each sample, one line of values per

@@ -1,7 +1,10 @@
 """Paired data from a user's own tables, which are read, matched by cell name and checked."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,6 +19,14 @@ from sbnn.data.readers.table_names import check_names, named, no_genes, texts, u
 from sbnn.data.readers.table_numbers import TEXT, as_numbers, require_none, to_numbers
 from sbnn.errors import warn
 from sbnn.results import results_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from anndata import AnnData
+
+    from sbnn.typing import TableLike
+
 
 __all__ = ["as_numbers", "read_table", "read_tables"]
 
@@ -40,29 +51,29 @@ _HINT = "set header (row of the column names, from 1) or cell_key (column of row
     prefer_skip_nested_validation=True,
 )
 def read_tables(
-    expression,
-    outputs,
-    labels=None,
+    expression: TableLike,
+    outputs: TableLike,
+    labels: TableLike | None = None,
     *,
-    counts=None,
-    genes_in_rows=None,
-    missing="error",
-    missing_marks=(),
-    decimal=None,
-    header=None,
-    cell_key=None,
-    match="exact",
-    duplicates="error",
-    spike_ins="leave out",
-    family_key="family",
-    type_key="type",
-    drop_columns=(),
-    rename=None,
-    cell_names=None,
-    colors=None,
-    name="custom",
-    source=None,
-):
+    counts: bool | None = None,
+    genes_in_rows: bool | None = None,
+    missing: str = "error",
+    missing_marks: Iterable[str] = (),
+    decimal: str | Mapping[str, str] | None = None,
+    header: int | Mapping[str, int] | None = None,
+    cell_key: str | Mapping[str, str] | None = None,
+    match: str = "exact",
+    duplicates: str = "error",
+    spike_ins: str = "leave out",
+    family_key: str = "family",
+    type_key: str = "type",
+    drop_columns: Iterable[str] = (),
+    rename: Mapping[str, str] | None = None,
+    cell_names: TableLike | None = None,
+    colors: Mapping[str, str] | None = None,
+    name: str = "custom",
+    source: str | None = None,
+) -> AnnData:
     """Build paired data from a table of expression and a table of outputs.
 
     Every table has the names of its columns in one row and the names of its rows in one column.

@@ -1,7 +1,10 @@
 """What both networks share: scales, genes, prediction, the latent space, and model files."""
 
+from __future__ import annotations
+
 import copy
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -28,6 +31,15 @@ from sbnn.models.bottleneck.scales import (
 )
 from sbnn.models.bottleneck.training import Stage, Trainer
 from sbnn.models.linear import GeneSelectionMixin, LatentMixin
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from numpy.typing import ArrayLike
+
+    from sbnn.data.count_normalizer import CountNormalizer
+    from sbnn.typing import Expression, Outputs, PathLike
+
 
 # also limits the units in a layer; larger numbers would exhaust the memory
 MOST_COMPONENTS = 10_000
@@ -57,7 +69,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         "verbose": ["verbose"],
     }
 
-    def decisive_params(self):
+    def decisive_params(self) -> dict[str, object]:
         """Parameters that identify a stored result; those of the prior only if there is a prior."""
         params = self.get_params()
         if self.gene_prior is None:
@@ -70,7 +82,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         params["gene_prior"] = given
         return params
 
-    def for_genes(self, names, kept=None):
+    def for_genes(self, names: ArrayLike, kept: ArrayLike | None = None) -> Self:
         """A clone for `cross_validate` whose prior has one weight for each gene of the fit."""
         if self.gene_prior is None:
             return self
@@ -79,7 +91,12 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
             weights = weights[kept]
         return clone(self).set_params(gene_prior=weights.tolist() if weights.any() else None)
 
-    def fit(self, X, y=None, eval_set=None):
+    def fit(
+        self,
+        X: Expression,
+        y: Outputs | None = None,
+        eval_set: tuple[Expression, Outputs] | None = None,
+    ) -> Self:
         """Train the network and choose its genes.
 
         Parameters
@@ -175,7 +192,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
             if self.n_genes is None:
                 warn("gene_prior has no effect with n_genes=None, which keeps all genes")
 
-    def predict(self, X):
+    def predict(self, X: Expression) -> np.ndarray:
         """Predict outputs in the units of `Y`, float64 of shape (n, q) or, for a vector, (n,).
 
         Parameters
@@ -188,12 +205,12 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         Y = outputs_in_units(self, self._through(self.network_, X))
         return Y[:, 0] if self._flat_output else Y
 
-    def transform(self, X):
+    def transform(self, X: Expression) -> np.ndarray:
         """Map cells to the latent space, float64 of shape (n, n_components); X as in `predict`."""
         check_is_fitted(self)
         return self._through(self.network_, X, last=self.network_.bottleneck + 1)
 
-    def reconstruct_genes(self, X):
+    def reconstruct_genes(self, X: Expression) -> np.ndarray:
         """Predict the kept genes from the latent space, in the units of X; shape (n, n_genes)."""
         check_is_fitted(self)
         if self._gene_network is None:
@@ -207,7 +224,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         cells, here = inputs.matched_cells(self, X, kept)
         return through_network(self, network, last, cells, np.searchsorted(here, kept))
 
-    def score(self, X, y=None):
+    def score(self, X: Expression, y: Outputs | None = None) -> float:
         """R2 pooled over the outputs, relative to the training means; X and y are as in `fit`.
 
         With ``standardize=True``, each output is in units of its training SD, so that all outputs
@@ -220,7 +237,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         predicted = (predicted.reshape(Y.shape) - self.y_mean_) * scale
         return pooled_r2((Y - self.y_mean_) * scale, predicted, 0.0)
 
-    def save(self, path, normalizer=None):
+    def save(self, path: PathLike, normalizer: CountNormalizer | None = None) -> None:
         """Write the model to one safetensors file (arrays and JSON, no code); return its path.
 
         `normalizer` is a fitted `CountNormalizer` for counts of new cells, which `load` gives back
@@ -233,7 +250,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return save_model(self, path, normalizer)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: PathLike) -> Self:
         """Read a model written by `save`; a ValueError is raised if the file was altered.
 
         The model has the attribute ``normalizer_``, a `CountNormalizer` for counts of new cells, or

@@ -1,10 +1,18 @@
 """The distilled network, which learns from a more accurate predictor."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from sbnn.models.bottleneck.base import BottleneckRegressor
 from sbnn.models.bottleneck.gene_prior import GenePrior
 from sbnn.models.bottleneck.protocols import distilled, few_cells
 from sbnn.models.bottleneck.settings import DistilledSettings
 from sbnn.models.bottleneck.training import Run
+
+if TYPE_CHECKING:
+    import numpy as np
+
 
 # The head of `reconstruct`: epochs, learning rate, cells in a batch, and weight decay.
 HEAD = 100, 1e-4, 32, 1e-10
@@ -91,19 +99,19 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
 
     def __init__(
         self,
-        n_components=2,
-        n_genes=25,
-        reconstruct=False,
-        standardize=True,
-        hidden_layers=None,
-        distillation=None,
-        gene_prior=None,
-        prior_influence=0.5,
-        n_threads=1,
-        random_state=None,
-        device="auto",
-        verbose=0,
-    ):
+        n_components: int = 2,
+        n_genes: int | None = 25,
+        reconstruct: bool = False,
+        standardize: bool = True,
+        hidden_layers: tuple[int, ...] | None = None,
+        distillation: DistilledSettings | None = None,
+        gene_prior: GenePrior | None = None,
+        prior_influence: float = 0.5,
+        n_threads: int = 1,
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "auto",
+        verbose: bool | int = 0,
+    ) -> None:
         self.n_components = n_components
         self.n_genes = n_genes
         self.reconstruct = reconstruct
@@ -117,7 +125,7 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         self.device = device
         self.verbose = verbose
 
-    def algorithm_version(self, n_cells):
+    def algorithm_version(self, n_cells: int) -> int:
         """Version of the algorithm, incremented when results change."""
         # 2. With few cells, nothing is chosen on held-out cells from this version on.
         # 3. With few cells, clipped genes are rescaled to their original SD. With over 100 cells,
@@ -127,7 +135,7 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         # half as many cells.
         return 5
 
-    def decisive_params(self):
+    def decisive_params(self) -> dict[str, object]:
         """Parameters that identify a stored result, with the default settings in place of None."""
         return super().decisive_params() | {"distillation": self._settings()}
 

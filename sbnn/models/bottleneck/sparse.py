@@ -1,6 +1,9 @@
 """The published network: a group lasso, pretraining on clusters, pruning and fine-tuning."""
 
+from __future__ import annotations
+
 from numbers import Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -9,6 +12,9 @@ from sbnn.errors import check_number
 from sbnn.models.bottleneck.base import COUNTED, BottleneckRegressor
 from sbnn.models.bottleneck.losses import LOSSES
 from sbnn.models.bottleneck.protocols import paper
+
+if TYPE_CHECKING:
+    from sbnn.typing import GenePrior
 
 
 class SparseBottleneckRegressor(BottleneckRegressor):
@@ -120,26 +126,26 @@ class SparseBottleneckRegressor(BottleneckRegressor):
 
     def __init__(
         self,
-        n_components=2,
-        n_genes=25,
-        group_lasso=0.1,
-        pretraining=True,
-        reconstruct=False,
-        standardize=True,
-        hidden_layers=None,
-        epochs=(50, 50, 50, 100),
-        learning_rate=1e-4,
-        batch_size=32,
-        weight_decay=1e-10,
-        n_clusters=20,
-        gene_prior=None,
-        prior_influence=0.5,
-        n_threads=1,
-        random_state=None,
-        device="auto",
-        verbose=0,
-        loss="squared_error",
-    ):
+        n_components: int = 2,
+        n_genes: int | None = 25,
+        group_lasso: float = 0.1,
+        pretraining: bool = True,
+        reconstruct: bool = False,
+        standardize: bool = True,
+        hidden_layers: tuple[int, ...] | None = None,
+        epochs: tuple[int, int, int, int] = (50, 50, 50, 100),
+        learning_rate: float = 1e-4,
+        batch_size: int = 32,
+        weight_decay: float = 1e-10,
+        n_clusters: int = 20,
+        gene_prior: GenePrior | None = None,
+        prior_influence: float = 0.5,
+        n_threads: int = 1,
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "auto",
+        verbose: bool | int = 0,
+        loss: str = "squared_error",
+    ) -> None:
         self.n_components = n_components
         self.n_genes = n_genes
         self.group_lasso = group_lasso
@@ -164,7 +170,7 @@ class SparseBottleneckRegressor(BottleneckRegressor):
     def _loss(self):
         return LOSSES[self.loss]
 
-    def algorithm_version(self, n_cells):
+    def algorithm_version(self, n_cells: int) -> int:
         """Version of the algorithm, incremented when results change."""
         # 1. Without pretraining, the learning rate was halved, with a new optimiser, after the
         # epochs of the frozen stage.
