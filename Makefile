@@ -24,19 +24,17 @@ check: test
 	$(PYTEST) --dist worksteal -m slow
 
 # The fast tests with the lowest and with the newest versions of pyproject.toml, the latter beside scanpy and others.
-test-lowest: $(READY)
-	$(call TEST_WITH,lowest,--resolution lowest-direct)
+test-lowest test-newest: test-%: .venv-%/ready
+	.venv-$*/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not slow"
 
-test-newest: $(READY)
-	$(call TEST_WITH,newest,tests/beside.txt --upgrade)
-
-define TEST_WITH
+.venv-lowest/ready: CHOICE := --resolution lowest-direct --upgrade
+.venv-newest/ready: CHOICE := --upgrade tests/beside.txt
+.venv-%/ready: $(READY) pyproject.toml
 	mkdir -p build
-	$(UV) pip compile $(PINS) --extra test $(2) -o build/$(1).txt
-	$(UV) venv --quiet --clear --python $(BIN)/python .venv-$(1)
-	$(UV) pip install --quiet --python .venv-$(1)/bin/python --requirements build/$(1).txt --editable . --no-deps
-	.venv-$(1)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not slow"
-endef
+	$(UV) pip compile $(PINS) --extra test $(CHOICE) -o build/$*.txt
+	$(UV) venv --quiet --clear --python $(BIN)/python .venv-$*
+	$(UV) pip install --quiet --python .venv-$*/bin/python --requirements build/$*.txt --editable . --no-deps
+	touch $@
 
 # Versions of all packages, by which committed numbers can be computed again; UPGRADE=1 takes the newest.
 lock: $(READY)
@@ -61,7 +59,7 @@ dist: $(READY)
 	$(BIN)/python -m build
 
 clean:
-	rm -rf .venv build dist
+	rm -rf .venv .venv-lowest .venv-newest build dist
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c '$(CHECK)'
