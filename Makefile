@@ -19,9 +19,11 @@ reproduce: $(READY)
 test: $(READY) lint
 	$(PYTEST) --dist loadfile -m "not slow"
 
-# Everything: then also refits of committed results, notebooks, pipelines, a browser and fault loops.
+# Everything: then also refits of committed results, notebooks, pipelines, a browser and fault loops; models also
+# with the arithmetic of another processor, which rounds sums in another order.
 check: test
 	$(PYTEST) --dist worksteal -m slow
+	ATEN_CPU_CAPABILITY=default OPENBLAS_CORETYPE=Prescott $(PYTEST) -m "not slow" tests/models tests/mechanism_shift
 
 # The fast tests with the lowest and with the newest versions of pyproject.toml, the latter beside scanpy and others.
 test-lowest test-newest: test-%: .venv-%/ready

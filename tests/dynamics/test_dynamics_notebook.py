@@ -3,6 +3,7 @@
 import runpy
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from notebook import run_cells
 from same import assert_same
@@ -74,11 +75,13 @@ def test_a_committed_fit_comes_out_the_same(committed, models, data, record):
     model = configured(committed[models][method["method"]], {}, 0)
     row = evaluation.fit_and_score(model, data)
     compared = [column for column in row if column != "seconds"]
-    # Pruning in steps by the size of weights passes on the last digits: another processor keeps
-    # some other edges.
-    steps = method["method"] == "dash"
-    assert_same(
-        [row[column] for column in compared],
-        first[compared].to_numpy(float),
-        rtol=0.15 if steps else 1e-3,
-    )
+    found = pd.Series(row)
+    if method["method"] == "dash":
+        # Pruning in steps by the size of weights passes on the last digits: another processor keeps
+        # some other edges, as another seed does.
+        accuracies = ["sparsity", "balanced_accuracy", "auroc"]
+        errors = ["mse_rollout", "mse_ahead"]
+        assert_same(found[accuracies], first[accuracies], rtol=0.02)
+        assert_same(found[errors], first[errors], rtol=0.3)
+    else:
+        assert_same(found[compared], first[compared], rtol=1e-3)
