@@ -148,9 +148,8 @@ class TrainingPath(_Baseline):
         start = self.before_  # (intervals, genes)
         change = self.change_
         squared_length = np.maximum((change**2).sum(axis=1), 1e-300)
-        # product of x - start and change, and so the position of the nearest point along the segment
-        along = x @ change.T - (start * change).sum(axis=1)
-        share = np.clip(along / squared_length, 0, 1)
+        along = x @ change.T - (start * change).sum(axis=1)  # product of x - start and change
+        share = np.clip(along / squared_length, 0, 1)  # of the change, up to the nearest point
         to_start = (x**2).sum(axis=1)[:, None] + (start**2).sum(axis=1) - 2 * x @ start.T
         # |x - (start + share * change)|^2, multiplied out
         to_segment = to_start + (share**2 * squared_length - 2 * share * along)

@@ -123,23 +123,29 @@ def stored_sweeps(nwb):
 def _stimuli(nwb, responses):
     """Dict of response identifiers to stimuli.
 
-    They are matched by the table of recordings or by sweep number and electrode.
+    A response and its stimulus share a sweep number and an electrode, as in the DANDI files, or a
+    row of the table of recordings, which is read for responses without such a partner.
     """
-    stimuli = {}
-    table = nwb.intracellular_recordings
-    for row in range(0 if table is None else len(table)):
-        response = table["responses"]["response"][row]
-        stimulus = table["stimuli"]["stimulus"][row]
-        if min(response.idx_start, stimulus.idx_start) >= 0:  # -1 marks a missing series
-            stimuli[response.timeseries.object_id] = stimulus.timeseries
     by_number = defaultdict(list)
     for stimulus in nwb.stimulus.values():
         if isinstance(stimulus, CurrentClampStimulusSeries) and stimulus.sweep_number is not None:
             by_number[stimulus.sweep_number, stimulus.electrode.name].append(stimulus)
+    stimuli = _stimuli_in_table(nwb.intracellular_recordings)
     for response in responses:
         found = by_number[response.sweep_number, response.electrode.name]
-        if len(found) == 1:
+        if len(found) == 1:  # otherwise the number is ambiguous
             stimuli[response.object_id] = found[0]
+    return stimuli
+
+
+def _stimuli_in_table(recordings):
+    """Dict of response identifiers to stimuli, from the table of recordings or None."""
+    stimuli = {}
+    for row in range(0 if recordings is None else len(recordings)):
+        response = recordings["responses"]["response"][row]
+        stimulus = recordings["stimuli"]["stimulus"][row]
+        if min(response.idx_start, stimulus.idx_start) >= 0:  # -1 marks a missing series
+            stimuli[response.timeseries.object_id] = stimulus.timeseries
     return stimuli
 
 
