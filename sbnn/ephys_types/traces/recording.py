@@ -345,4 +345,6 @@ def _cut(stored, stimulus, voltage):
     else:
         amplitude = float(np.rint(amplitude))
         i = np.where((t >= 0) & (t < window.length), amplitude, 0.0)
+    if not i.any():  # a square of less than half a pA, or a voltage that ends where a ramp begins
+        raise UnusableSweep("no current while the voltage was recorded")
     return CutSweep(stored.number, amplitude, t, np.ascontiguousarray(v), i)
