@@ -148,7 +148,11 @@ def mark_stages(ax, tables):
     """Name the epochs where the training changes, at dashed vertical lines."""
     starts, n_epochs = regression_stages(tables)
     for (_, previous), (start, stage) in pairwise(starts):
-        name = "rate halved" if previous == "straight" else TRANSITIONS.get(stage, stage)
+        name = TRANSITIONS.get(stage, stage)
+        # Earlier versions called training without pretraining "straight", and halved the learning
+        # rate afterwards; their records can still be drawn.
+        if previous == "straight":
+            name = "rate halved"
         name_line(ax, start - 0.5, name)
     ax.set(xlim=(0, n_epochs), xlabel="epoch of the regression")
     if 100 <= n_epochs <= 250:
