@@ -139,24 +139,30 @@ class BiLSTM(nn.Module):
         families.
         """
         x = self.norm_tokens(self.tokens(values))  # (n, families, size)
-        # Present families come first, in their original order; absent families are computed too,
-        # but ignored.
+        # Every cell has its own sequence: its present families in their original order, then the
+        # absent ones, which are computed too, but ignored. `order` contains the families.
         order = torch.argsort(present, dim=1, descending=True, stable=True)
-        length = present.sum(1, keepdim=True)
+        n_present = present.sum(1, keepdim=True)
         place = torch.arange(present.shape[1]).expand_as(order)
-        inside = place < length
-        mirror = torch.where(inside, length - 1 - place, place)
+        # places if the present families are read backwards; doing this twice restores the order
+        mirror = torch.where(place < n_present, n_present - 1 - place, place)
         ahead, _ = self.ahead(_rows(x, order))
         back, _ = self.back(_rows(x, order.gather(1, mirror)))
         states = torch.cat([ahead, _rows(back, mirror)], dim=-1)  # (n, families, 2 * hidden)
         if self.score is None:
-            weights = (place == length - 1).to(x.dtype)
+            weights = (place == n_present - 1).to(x.dtype)
         else:
-            scores = self.score(states)[..., 0].masked_fill(~inside, -torch.inf)
-            # a softmax of only -inf is NaN
-            weights = torch.where(length > 0, scores, 0.0).softmax(1) * inside
+            weights = self._attention(states, place < n_present)
         state = self.norm_state(torch.bmm(weights[:, None], states)[:, 0])
-        return state, torch.zeros_like(weights).scatter(1, order, weights)
+        of_families = torch.zeros_like(weights).scatter(1, order, weights)
+        return state, of_families
+
+    def _attention(self, states, inside):
+        """Weights of the states, shape (n, families); 0 for those that are not `inside`."""
+        scores = self.score(states)[..., 0].masked_fill(~inside, -torch.inf)
+        # A softmax of only -inf is NaN, so cells without any family get other scores.
+        is_empty = ~inside.any(1, keepdim=True)
+        return scores.masked_fill(is_empty, 0.0).softmax(1) * inside
 
     def forward(self, values, present):
         """Logits, or cosines, of shape (n, n_classes)."""

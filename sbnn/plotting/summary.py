@@ -118,7 +118,7 @@ def _draw_genes(canvas, record, halves, true_genes):
 
 
 def _draw_test_r2(canvas, folds, width):
-    """Draw the test R2 of the outputs for a bottleneck width, the best first; return it unsorted."""
+    """Draw the test R2 of outputs for a bottleneck width, the best first; return it unsorted."""
     point = 0
     if len(folds.params) > 1:
         point = folds.find(n_components=width)

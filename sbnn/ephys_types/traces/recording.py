@@ -84,6 +84,9 @@ class Stimulus(NamedTuple):
     amplitude: float  # of a ramp its peak, relative to the current at the start of the sweep
 
 
+_OTHER = Stimulus("other", 0, 0.0, 0.0)
+
+
 class CutSweep(NamedTuple):
     """A sweep cut around its stimulus and sampled at `RATE`; arrays have shape (n,)."""
 
@@ -201,9 +204,8 @@ def stimulus_of(current, rate):
 
     A test pulse before the stimulus is ignored.
     """
-    other = Stimulus("other", 0, 0.0, 0.0)
     if len(current) < 2:
-        return other
+        return _OTHER
     baseline = np.median(current[: round(_BASELINE * rate)])
     size = current - baseline
     noise = 1.05 * np.median(np.abs(np.diff(size)))  # SD of the noise, if it is white
@@ -211,26 +213,39 @@ def stimulus_of(current, rate):
         size = median_filter(size, 2 * round(0.00015 * rate) + 1, mode="nearest")
     peak = np.abs(size).max()
     if peak <= 6 * noise:
-        return other
+        return _OTHER
     active = np.abs(size) > max(0.01 * peak, 4 * noise)
     runs = _without_test_pulse(_runs(active, rate), size, rate)
     if len(runs) != 1:
-        return other
+        return _OTHER
     start, end = runs[0]
-    length = (end - start) / rate
     part = size[start:end]
+    level = _constant_level(part, noise)
+    if level is None:
+        return _ramp_or_other(part, start, noise, rate)
+    length = len(part) / rate
+    return Stimulus(_square_of(length), start, length, level)
+
+
+def _constant_level(part, noise):
+    """Level of a current that is constant except at its ends; None if it is not constant."""
     margin = len(part) // 10
     inner = part[margin : len(part) - margin]
     level = float(np.median(inner))
     low, high = np.percentile(inner, [5, 95])
-    if high - low <= 0.05 * abs(level) + 6 * noise:
-        return Stimulus(_square_of(length), start, length, level)
-    place = np.arange(end - start)
+    return level if high - low <= 0.05 * abs(level) + 6 * noise else None
+
+
+def _ramp_or_other(part, start, noise, rate):
+    """The stimulus of a current that begins at the sample `start` and is not constant."""
+    place = np.arange(len(part))
     slope, intercept = np.polyfit(place, part, 1)
     rest = part - intercept - slope * place
-    if length < RAMP or slope <= 0 or rest.std() > 0.02 * np.ptp(part) + noise:
-        return other
+    if len(part) / rate < RAMP or slope <= 0 or rest.std() > 0.02 * np.ptp(part) + noise:
+        return _OTHER
+    # The line is 0 at the onset, before the current exceeds the threshold.
     onset = max(start + round(-intercept / slope), 0)
+    end = start + len(part)
     return Stimulus("ramp", onset, (end - onset) / rate, float(part.max()))
 
 
@@ -319,32 +334,41 @@ def _cut(stored, stimulus, voltage):
     rate = stored.rate
     onset = stimulus.onset
     window = _WINDOWS[stimulus.kind]
-    ratio = Fraction(RATE / rate).limit_denominator(1000)
-    if abs(float(ratio) * rate / RATE - 1) > 1e-6:
-        raise UnusableSweep(f"the rate of {rate:g} Hz has no simple ratio to {RATE} Hz")
+    ratio = _resampling_ratio(rate)
     low, high, _ = PLAUSIBLE["voltage before the stimuli"]
     if not low <= _at_rest(stored, stimulus, voltage) <= high:
         raise UnusableSweep("no resting voltage before the stimulus")
-    # The onset must be a sample at both rates: old sample k * denominator becomes new sample k *
-    # numerator.
-    steps = min(ceil(window.before * rate / ratio.denominator - 1e-6), onset // ratio.denominator)
-    n_before = steps * ratio.numerator
+    # The onset must be a sample at both rates: `n_old` stored samples become `n_new` samples, so
+    # the cut starts a whole number of `n_old` samples before the onset.
+    n_old = ratio.denominator
+    n_new = ratio.numerator
+    steps = min(ceil(window.before * rate / n_old - 1e-6), onset // n_old)
+    n_before = steps * n_new
     if n_before < window.needed_before * RATE:
         raise UnusableSweep(f"less than {window.needed_before:g} s recorded before the stimulus")
     stop = onset + round(window.length * rate)
     if len(voltage) - stop < window.needed_after * rate:
         raise UnusableSweep(f"less than {window.needed_after:g} s recorded after the stimulus")
     end = min(stop + window.after * rate, len(voltage))
-    v = voltage[onset - steps * ratio.denominator : round(end)]
+    v = voltage[onset - steps * n_old : round(end)]
     if ratio != 1:
-        v = resample_poly(v, ratio.numerator, ratio.denominator, padtype="line")
+        v = resample_poly(v, n_new, n_old, padtype="line")
     t = (np.arange(len(v)) - n_before) / RATE
     amplitude = stimulus.amplitude
     if stimulus.kind == "ramp":
         i = np.clip(t / stimulus.length, 0, None) * amplitude
     else:
+        # Sweeps of one step are grouped by amplitude, so noise must not make it differ.
         amplitude = float(np.rint(amplitude))
         i = np.where((t >= 0) & (t < window.length), amplitude, 0.0)
     if not i.any():  # a square of less than half a pA, or a voltage that ends where a ramp begins
         raise UnusableSweep("no current while the voltage was recorded")
     return CutSweep(stored.number, amplitude, t, np.ascontiguousarray(v), i)
+
+
+def _resampling_ratio(rate):
+    """`RATE` divided by the stored rate, as a fraction of small numbers."""
+    ratio = Fraction(RATE / rate).limit_denominator(1000)
+    if abs(float(ratio) * rate / RATE - 1) > 1e-6:
+        raise UnusableSweep(f"the rate of {rate:g} Hz has no simple ratio to {RATE} Hz")
+    return ratio
