@@ -291,12 +291,14 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         self.validation_ = np.zeros(len(X), dtype=bool)
         share = self._how["validation_share"]
         if share:
-            keep = 2 if self.smote else 1
-            self.validation_ = training.validation_part(labels, share, groups, keep, random)
+            # training cells of each class; SMOTE interpolates between two
+            least = 2 if self.smote else 1
+            self.validation_ = training.validation_part(labels, share, groups, least, random)
         scaling = FeatureScaling(self._how["scaling"])
         if self._how["missing"] == "zeros_as_data":
             scaling = make_pipeline(FunctionTransformer(np.nan_to_num), scaling)
         cells = self._learn_scale(X[~self.validation_], scaling)
+        # columns of each family, of shape (families, width), with -1 as padding
         columns = seen_columns(self.families_, self._seen).values()
         self._columns = np.array(list(zip_longest(*columns, fillvalue=-1))).T
         codes = labels[~self.validation_]
@@ -342,8 +344,9 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         """Values of shape (n, families, width), NaN in padding, and a mask of families to read."""
         values = np.where(self._columns >= 0, scaled[:, self._columns], np.nan)
         values = torch.from_numpy(values.astype(np.float32))
-        zeros_count = self._how["missing"] == "zeros_as_data"
-        return values, ~values.isnan().all(2) | zeros_count
+        # With zeros as data, no family counts as missing.
+        reads_all = self._how["missing"] == "zeros_as_data"
+        return values, ~values.isnan().all(2) | reads_all
 
     def _losses(self, learned, watched, generator):
         """Yield the loss of each batch; validation cells choose the weights that are kept."""
@@ -365,15 +368,16 @@ class AttentionBiLSTMClassifier(TypeClassifier):
                 continue
             scores = self._score(*watched)
             history[-1] |= scores
+            # among epochs with the same score, that with the lowest loss is the best
             rank = (scores[f"validation_{self._how['stop_on']}"], -scores["validation_loss"])
             if rank > best_rank:
                 best_rank = rank
                 best_epoch = epoch
-                best = deepcopy(self.network_)
+                best_weights = deepcopy(self.network_.state_dict())
             elif epoch - best_epoch >= PATIENCE:
                 break
         if self.validation_.any():
-            self.network_.load_state_dict(best.state_dict())
+            self.network_.load_state_dict(best_weights)
         self.history_ = pd.DataFrame(history)
 
     def _disturbed(self, values, generator):

@@ -286,6 +286,21 @@ def sweeps_of(nwb):
     A stimulus is recognised by the shape of its current. A sweep is left out if its stimulus has a
     known name that does not agree with this shape.
     """
+    found, notes = _recognised(nwb)
+    # Wrong units are an error of the whole file, so they are looked for before single sweeps.
+    _check_scales(found)
+    sweeps = {kind: [] for kind in PROTOCOLS}
+    faults = Counter()
+    for stored, stimulus, voltage in found:
+        try:
+            sweeps[stimulus.kind].append(_cut(stored, stimulus, voltage))
+        except UnusableSweep as fault:
+            faults[f"{stimulus.kind.replace('_', ' ')} sweeps left out ({fault})"] += 1
+    return sweeps, notes + [f"{fault}: {count}" for fault, count in sorted(faults.items())]
+
+
+def _recognised(nwb):
+    """Stored sweep, stimulus and voltage of each sweep of a protocol, and notes on other sweeps."""
     recorded, notes = stored_sweeps(nwb)
     found = []
     for stored in recorded:
@@ -300,15 +315,7 @@ def sweeps_of(nwb):
             )
         elif stimulus.kind in PROTOCOLS:
             found.append((stored, stimulus, stored.voltage()))
-    _check_scales(found)
-    sweeps = {kind: [] for kind in PROTOCOLS}
-    faults = Counter()
-    for stored, stimulus, voltage in found:
-        try:
-            sweeps[stimulus.kind].append(_cut(stored, stimulus, voltage))
-        except UnusableSweep as fault:
-            faults[f"{stimulus.kind.replace('_', ' ')} sweeps left out ({fault})"] += 1
-    return sweeps, notes + [f"{fault}: {count}" for fault, count in sorted(faults.items())]
+    return found, notes
 
 
 class UnusableSweep(ValueError):
