@@ -140,19 +140,23 @@ class TrainingPath(_Baseline):
         return path
 
     def _weights(self, x):
-        """Weights of the intervals for values (samples, genes), of shape (samples, intervals)."""
-        before = self.before_
+        """Weights of the intervals for values (samples, genes), of shape (samples, intervals).
+
+        An interval is a segment in the space of genes. Its weight is its length in time times a
+        kernel of the squared distance from the values to the nearest point of the segment.
+        """
+        start = self.before_  # (intervals, genes)
         change = self.change_
-        sizes = np.maximum((change**2).sum(axis=1), 1e-300)
-        along = x @ change.T - (before * change).sum(axis=1)
-        share = np.clip(along / sizes, 0, 1)
-        far = (x**2).sum(axis=1)[:, None] + (before**2).sum(axis=1) - 2 * x @ before.T
-        # squared distance to the nearest point of each line
-        far += share**2 * sizes - 2 * share * along
-        nearest = far.min(axis=1, keepdims=True)
+        squared_length = np.maximum((change**2).sum(axis=1), 1e-300)
+        along = x @ change.T - (start * change).sum(axis=1)  # product of x - start and change
+        share = np.clip(along / squared_length, 0, 1)  # of the change, up to the nearest point
+        to_start = (x**2).sum(axis=1)[:, None] + (start**2).sum(axis=1) - 2 * x @ start.T
+        # |x - (start + share * change)|^2, multiplied out
+        to_segment = to_start + (share**2 * squared_length - 2 * share * along)
+        to_nearest = to_segment.min(axis=1, keepdims=True)
         # positive even if x lies on a path
-        width = max(NEAR * np.median(nearest), 1e-6 * sizes.mean())
-        return self.length_ * np.exp((nearest - far) / width)
+        squared_width = max(NEAR * np.median(to_nearest), 1e-6 * squared_length.mean())
+        return self.length_ * np.exp((to_nearest - to_segment) / squared_width)
 
 
 class Replicate(_Baseline):

@@ -20,12 +20,13 @@ SIMPLE = {name: BASELINES[name] for name in ("ar1_mean", "ar1", "ridge", "ar1_ri
 
 
 def followed(network, start, times):
-    """Trajectories of a `RegulatedNetwork`, an array of shape (samples, times, genes).
-
-    Proteins start at the values of their genes.
-    """
-    n_copies = 2 if network.lag else 1
-    return follow(network, np.tile(start, n_copies), times)[:, :, : start.shape[1]]
+    """Trajectories of a `RegulatedNetwork`, (samples, times, genes), from (samples, genes)."""
+    if not network.lag:
+        return follow(network, start, times)
+    # With a lag, the network also follows the proteins, which start at the values of their genes.
+    genes_and_proteins = np.tile(start, 2)
+    n_genes = start.shape[1]
+    return follow(network, genes_and_proteins, times)[:, :, :n_genes]
 
 
 def folds_of(n):

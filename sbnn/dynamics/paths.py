@@ -16,8 +16,9 @@ class Clock:
     For samples with fewer times, the last time is repeated; `seen`, of shape (samples, times), is 0
     for repeats and 1 elsewhere. `unit` is the mean interval. `grid`, of shape (m, points), contains
     the time since the start of the sample, divided by `unit`; m is 1 if all samples have the same
-    grid, and the number of samples otherwise. `observed` contains the positions of the observed
-    times in the grid.
+    grid, and the number of samples otherwise. `seen_on_grid`, of shape (m, times), contains the
+    rows of `seen` that belong to the rows of `grid`. `observed` contains the positions of the
+    observed times in the grid.
     """
 
     def __init__(self, times):
@@ -35,6 +36,8 @@ class Clock:
         between = between.reshape(len(since), -1)
         self.grid = np.append(between, since[:, -1:], axis=1)
         self.observed = np.arange(since.shape[1]) * N_BETWEEN
+        # Samples that share one grid also have the same repeats, so the first row stands for all.
+        self.seen_on_grid = self.seen[: len(self.grid)]
 
     def left(self, rate):
         """Share of the first value that remains at each grid point, of shape (m, points)."""
@@ -65,7 +68,7 @@ class Clock:
     def later_memory(self, rate):
         """Rows of `memory` for the observed times except the first; 0 after the end of a sample."""
         rows = self.memory(rate)[:, self.observed[1:]]
-        return rows * self.seen[: len(self.grid), 1:, None]
+        return rows * self.seen_on_grid[:, 1:, None]
 
 
 def relaxation(values, clock):
@@ -75,30 +78,43 @@ def relaxation(values, clock):
     level to another in each sample. Rates are 0 for genes that are constant within samples. The
     paths have the shape (samples, points, genes).
     """
-    seen = clock.seen[..., None]
-    n_times = clock.seen.sum(axis=1)
-    values = values * seen
-    misfit = np.empty((len(RATES), values.shape[2]))
+    values = values * clock.seen[..., None]
     coefficients = []
-    for i, rate in enumerate(RATES):
-        basis = _basis(clock, rate)[:, clock.observed]
-        basis = basis * seen[: len(clock.grid)]
-        found = np.linalg.pinv(basis) @ values  # (samples, 1 or 2, genes)
-        rest = values - basis @ found
-        n_free = np.maximum(n_times - basis.shape[2], 1)
-        misfit[i] = (rest**2).sum(axis=(0, 1)) / n_free.sum()
-        coefficients.append(found)
-    variance = max(np.median(misfit.min(axis=0)), LEAST_NOISE**2)
-    # four SDs of a mean squared error, divided by its expectation
-    chance = 4 * np.sqrt(2 / (n_times - 1).sum())
-    constant = misfit[0] < variance * (1 + chance)
-    best = np.where(constant, 0, 1 + misfit[1:].argmin(axis=0))
+    errors = []
+    for rate in RATES:
+        of_rate, mean_squares = _fitted(values, clock, rate)
+        coefficients.append(of_rate)
+        errors.append(mean_squares)
+    errors = np.array(errors)  # (rates, genes)
+    variance = max(np.median(errors.min(axis=0)), LEAST_NOISE**2)
+    best = _best_rates(errors, variance, clock)
     paths = np.empty((len(values), clock.grid.shape[1], len(best)))
     for i in np.unique(best):
         genes = best == i
         of_genes = coefficients[i][:, :, genes]
         paths[:, :, genes] = _basis(clock, RATES[i]) @ of_genes
     return paths, RATES[best], np.sqrt(variance)
+
+
+def _fitted(values, clock, rate):
+    """Least squares at one decay rate: coefficients of `_basis`, and the mean square by gene.
+
+    The coefficients have the shape (samples, 1 or 2, genes). Values must be 0 after the end of a
+    sample.
+    """
+    basis = _basis(clock, rate)[:, clock.observed] * clock.seen_on_grid[..., None]
+    coefficients = np.linalg.pinv(basis) @ values
+    residuals = values - basis @ coefficients
+    n_free = np.maximum(clock.seen.sum(axis=1) - basis.shape[2], 1)
+    return coefficients, (residuals**2).sum(axis=(0, 1)) / n_free.sum()
+
+
+def _best_rates(errors, variance, clock):
+    """Position in `RATES` of the best rate of each gene; 0 if a constant fits the gene as well."""
+    # four SDs of a mean squared error, divided by its expectation
+    chance = 4 * np.sqrt(2 / (clock.seen.sum(axis=1) - 1).sum())
+    constant = errors[0] < variance * (1 + chance)
+    return np.where(constant, 0, 1 + errors[1:].argmin(axis=0))
 
 
 def _basis(clock, rate):

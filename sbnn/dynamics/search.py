@@ -123,8 +123,9 @@ class Search:
         for gene in self.fits:
             tried = self.rates[gene] * np.exp([-step, 0, step])
             fits = [self._refitted(gene, rate) for rate in tried]
-            unlikely = ((np.log(tried) - middle) / spread) ** 2 / 2
-            best = np.argmax([fit.log_evidence for fit in fits] - unlikely)
+            # of a log-normal distribution over genes, up to a constant
+            log_prior = -(((np.log(tried) - middle) / spread) ** 2) / 2
+            best = np.argmax([fit.log_evidence for fit in fits] + log_prior)
             self.rates[gene] = tried[best]
             self.fits[gene] = fits[best]
 

@@ -17,6 +17,8 @@ def step_factors(decay, step):
     # For small c, the difference loses digits by cancellation, so its Taylor series is used.
     small = c < 0.1
     series = c * (1 / 2 - c * (1 / 6 - c * (1 / 24 - c / 120)))
+    # A decay rate may be 0. `where` drops the NaN of 0 / 0 but not its gradient, which would reach
+    # the rates in training, so small c are replaced by 1.
     exact = 1 - gone / c.masked_fill(small, 1)
     return 1 - gone, gone, torch.where(small, series, exact)
 

@@ -139,24 +139,30 @@ class BiLSTM(nn.Module):
         families.
         """
         x = self.norm_tokens(self.tokens(values))  # (n, families, size)
-        # Present families come first, in their original order; absent families are computed too,
-        # but ignored.
+        # Every cell has its own sequence: its present families in their original order, then the
+        # absent ones, which are computed too, but ignored. `order` contains the families.
         order = torch.argsort(present, dim=1, descending=True, stable=True)
-        length = present.sum(1, keepdim=True)
+        n_present = present.sum(1, keepdim=True)
         place = torch.arange(present.shape[1]).expand_as(order)
-        inside = place < length
-        mirror = torch.where(inside, length - 1 - place, place)
+        # places if the present families are read backwards; doing this twice restores the order
+        mirror = torch.where(place < n_present, n_present - 1 - place, place)
         ahead, _ = self.ahead(_rows(x, order))
         back, _ = self.back(_rows(x, order.gather(1, mirror)))
         states = torch.cat([ahead, _rows(back, mirror)], dim=-1)  # (n, families, 2 * hidden)
         if self.score is None:
-            weights = (place == length - 1).to(x.dtype)
+            weights = (place == n_present - 1).to(x.dtype)
         else:
-            scores = self.score(states)[..., 0].masked_fill(~inside, -torch.inf)
-            # a softmax of only -inf is NaN
-            weights = torch.where(length > 0, scores, 0.0).softmax(1) * inside
+            weights = self._attention(states, place < n_present)
         state = self.norm_state(torch.bmm(weights[:, None], states)[:, 0])
-        return state, torch.zeros_like(weights).scatter(1, order, weights)
+        of_families = torch.zeros_like(weights).scatter(1, order, weights)
+        return state, of_families
+
+    def _attention(self, states, inside):
+        """Weights of the states, shape (n, families); 0 for those that are not `inside`."""
+        scores = self.score(states)[..., 0].masked_fill(~inside, -torch.inf)
+        # A softmax of only -inf is NaN, so cells without any family get other scores.
+        is_empty = ~inside.any(1, keepdim=True)
+        return scores.masked_fill(is_empty, 0.0).softmax(1) * inside
 
     def forward(self, values, present):
         """Logits, or cosines, of shape (n, n_classes)."""
@@ -285,12 +291,14 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         self.validation_ = np.zeros(len(X), dtype=bool)
         share = self._how["validation_share"]
         if share:
-            keep = 2 if self.smote else 1
-            self.validation_ = training.validation_part(labels, share, groups, keep, random)
+            # training cells of each class; SMOTE interpolates between two
+            least = 2 if self.smote else 1
+            self.validation_ = training.validation_part(labels, share, groups, least, random)
         scaling = FeatureScaling(self._how["scaling"])
         if self._how["missing"] == "zeros_as_data":
             scaling = make_pipeline(FunctionTransformer(np.nan_to_num), scaling)
         cells = self._learn_scale(X[~self.validation_], scaling)
+        # columns of each family, of shape (families, width), with -1 as padding
         columns = seen_columns(self.families_, self._seen).values()
         self._columns = np.array(list(zip_longest(*columns, fillvalue=-1))).T
         codes = labels[~self.validation_]
@@ -336,8 +344,9 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         """Values of shape (n, families, width), NaN in padding, and a mask of families to read."""
         values = np.where(self._columns >= 0, scaled[:, self._columns], np.nan)
         values = torch.from_numpy(values.astype(np.float32))
-        zeros_count = self._how["missing"] == "zeros_as_data"
-        return values, ~values.isnan().all(2) | zeros_count
+        # With zeros as data, no family counts as missing.
+        reads_all = self._how["missing"] == "zeros_as_data"
+        return values, ~values.isnan().all(2) | reads_all
 
     def _losses(self, learned, watched, generator):
         """Yield the loss of each batch; validation cells choose the weights that are kept."""
@@ -359,15 +368,16 @@ class AttentionBiLSTMClassifier(TypeClassifier):
                 continue
             scores = self._score(*watched)
             history[-1] |= scores
+            # among epochs with the same score, that with the lowest loss is the best
             rank = (scores[f"validation_{self._how['stop_on']}"], -scores["validation_loss"])
             if rank > best_rank:
                 best_rank = rank
                 best_epoch = epoch
-                best = deepcopy(self.network_)
+                best_weights = deepcopy(self.network_.state_dict())
             elif epoch - best_epoch >= PATIENCE:
                 break
         if self.validation_.any():
-            self.network_.load_state_dict(best.state_dict())
+            self.network_.load_state_dict(best_weights)
         self.history_ = pd.DataFrame(history)
 
     def _disturbed(self, values, generator):

@@ -17,6 +17,8 @@ from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record
 
 SIZES = (25, 50, 100, 200, None)
+# of `ZeroShotClassifier`; the predictions of the first one are stored
+ALIGNMENTS = ("shift", "own", "source")
 N_FOLDS = 5
 FEWEST_OF_A_TYPE = 2  # minimum number of labelled cells of each type; draws with fewer are repeated
 # version of both experiments; incremented whenever the same settings give different numbers
@@ -52,7 +54,7 @@ def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
     def compute():
         shared = [as_typed(to_shared_features(data)) for data in (source, target)]
         scores = []
-        kept = {}
+        predictions = []
         for i, j in ((0, 1), (1, 0)):
             start = shared[i]
             end = shared[j]
@@ -60,7 +62,7 @@ def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
             X = _scaled(start)
             target_X = _scaled(end)
             classes = np.union1d(start.y, end.y).astype(str)
-            for alignment, seed in product(("shift", "own", "source"), seeds):
+            for alignment, seed in product(ALIGNMENTS, seeds):
                 model = transfer.ZeroShotClassifier(alignment=alignment, random_state=seed)
                 probabilities = model.fit(X, start.y, target_X).predict_proba(target_X)
                 row = {"way": way, "method": alignment, "seed": seed}
@@ -69,9 +71,15 @@ def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
                     names = [f"share {name}" for name in model.classes_]
                     row |= dict(zip(names, model.shares_, strict=True))
                 scores.append(row)
-                kept.setdefault("test_probabilities", probabilities)
-                kept.setdefault("classes", model.classes_.astype(str))
-        return {"scores": pd.DataFrame(scores), "types": shared[1].y} | kept
+                predictions.append((probabilities, model.classes_.astype(str)))
+        # from source to target, with the first alignment and the first seed
+        first_probabilities, first_classes = predictions[0]
+        return {
+            "scores": pd.DataFrame(scores),
+            "types": shared[1].y,
+            "test_probabilities": first_probabilities,
+            "classes": first_classes,
+        }
 
     return load_or_compute(wanted, compute, results, overwrite)
 
@@ -219,20 +227,26 @@ def _by_networks(network, source, target, known, others, test):
 
 
 def labelled_cells(folds, types, sizes, draws):
-    """Yield seed, fold and draw as a dict, labelled and other training cells, and test cells."""
-    for seed, its in folds.items():
-        for fold, (train, test) in enumerate(its):
+    """Yield seed, fold and draw as a dict, labelled and other training cells, and test cells.
+
+    `folds` maps a seed to its folds. Cells are positions. With None among the `sizes`, all training
+    cells are labelled, so there is only one draw, draw 0.
+    """
+    for seed, splits in folds.items():
+        for fold, (train, test) in enumerate(splits):
             for size in sizes:
-                n_draws = 1 if size is None else draws
-                for draw in range(n_draws):
-                    random = np.random.default_rng([seed, fold, size or 0, draw])
+                if size is None:
+                    yield {"seed": seed, "fold": fold, "draw": 0}, train, train[:0], test
+                    continue
+                for draw in range(draws):
+                    random = np.random.default_rng([seed, fold, size, draw])
                     known, others = _drawn(train, types, size, random)
                     yield {"seed": seed, "fold": fold, "draw": draw}, known, others, test
 
 
 def _drawn(train, types, size, random):
     """Labelled and other training cells; the labelled ones include cells of every type."""
-    if size is None or size >= len(train):
+    if size >= len(train):
         return train, train[:0]
     names, counts = np.unique(types[train], return_counts=True)
     if size < FEWEST_OF_A_TYPE * len(names) or counts.min() < FEWEST_OF_A_TYPE:

@@ -90,16 +90,20 @@ def recovery(
 
 
 def held_out_bounds(model, new, n_samples=100, n_cells=500):
-    """Bounds on the likelihood of new perturbations, before and after their shifts are learned."""
+    """Bounds on the likelihood of new perturbations, before and after their shifts are learned.
+
+    Shifts are learned from one half of the cells, and at most `n_cells` of the other are scored.
+    """
     order = np.random.default_rng(model.random_state).permutation(len(new.perturbation))
-    learn = order[::2]
+    training = order[::2]
     test = order[1::2][:n_cells]
+    training_cells = new.counts[training], new.perturbation[training]
+    test_cells = new.counts[test], new.perturbation[test]
     bounds = {}
-    for name, learned in (("", True), ("_before", False)):
-        fitted = model.fit_new_perturbations(new.counts[learn], new.perturbation[learn], learned)
-        cells = new.counts[test], new.perturbation[test]
-        bounds[f"new_elbo{name}"] = fitted.elbo(*cells)
-        bounds[f"new_iwelbo{name}"] = fitted.iwelbo(*cells, n_samples)
+    for suffix, learn_shifts in (("", True), ("_before", False)):
+        fitted = model.fit_new_perturbations(*training_cells, learn_shifts=learn_shifts)
+        bounds[f"new_elbo{suffix}"] = fitted.elbo(*test_cells)
+        bounds[f"new_iwelbo{suffix}"] = fitted.iwelbo(*test_cells, n_samples)
     return bounds
 
 

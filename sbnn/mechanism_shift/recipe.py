@@ -55,7 +55,7 @@ class Recipe(CheckedSettings):
     first_share: float = 0.5  # share of the epochs before the first unmixing; "staged" only
     unmixings: int = 3  # number of times that latents are unmixed; "staged" only
 
-    def _epochs_for(self, n_batches, n_latents):
+    def epochs_for(self, n_batches: int, n_latents: int) -> int:
         """Number of epochs, each of `n_batches` batches."""
         least = max(self.least_updates, self.updates_per_pair * comb(n_latents, 2))
         return max(self.epochs, -(-least // n_batches))

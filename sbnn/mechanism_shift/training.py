@@ -39,7 +39,8 @@ class Training:
         self.generator = torch.Generator().manual_seed(seed)
         self.history = []
         self.n_batches = max(len(self.train) // recipe.batch_size, 1)
-        self.epochs = recipe._epochs_for(self.n_batches, prior.table.shape[1])
+        _, n_latents = prior.table.shape
+        self.epochs = recipe.epochs_for(self.n_batches, n_latents)
 
     def run(self, epochs, warm_up=0, follow=False):
         """Train; the weight of the divergence rises over the first `warm_up` epochs.

@@ -204,21 +204,20 @@ def unmix(
     check_number("n_starts", n_starts, int, 1)
     check_number("random_state", random_state, int, 0)
     screen = _Moments(latents, perturbation, control, variances)
-    centres = screen.centres @ screen.root
+    centres = screen.centres @ screen.root  # (perturbations, d)
     if control is None:
+        # Each rotation is refined with an origin of its own; the starts need a common one.
         origin = None
-        zero = np.median(centres, axis=0)
+        first_origin = np.median(centres, axis=0)
     else:
         origin = screen.control @ screen.root
-        zero = origin
+        first_origin = origin
+    first_shifts = centres - first_origin
     rng = np.random.default_rng(random_state)
-    turns = [_sparse_in_sum(centres - zero, rng) for _ in range(n_starts)]
-    turns.sort(key=lambda turn: np.abs((centres - zero) @ turn).sum())
-    best = None
-    for turn in turns[:FINALISTS]:
-        refined = _refined(centres, origin, turn, screen.error)
-        if best is None or refined.likelihood > best.likelihood:
-            best = refined
+    turns = [_sparse_in_sum(first_shifts, rng) for _ in range(n_starts)]
+    turns.sort(key=lambda turn: np.abs(first_shifts @ turn).sum())
+    finalists = [_refined(centres, origin, turn, screen.error) for turn in turns[:FINALISTS]]
+    best = max(finalists, key=lambda rotation: rotation.likelihood)
     shifts = centres @ best.turn - best.zero
     order = np.argsort(-np.abs(shifts).sum(axis=0), kind="stable")
     signs = np.where((shifts * np.abs(shifts)).sum(axis=0) < 0, -1.0, 1.0)[order]
@@ -302,7 +301,10 @@ class _Rotation(NamedTuple):
 
 
 def _refined(centres, origin, turn, error):
-    """Refine a start by large rotations of pairs of latents, and then by small ones."""
+    """Refine a start by large rotations of pairs of latents, and then by small ones.
+
+    If `origin` is None, it is estimated after each rotation, as the mode of each latent.
+    """
     best = None
     for angles in (ANGLES, SMALL_ANGLES):
         for _ in range(MOST_SWEEPS):

@@ -148,7 +148,11 @@ def mark_stages(ax, tables):
     """Name the epochs where the training changes, at dashed vertical lines."""
     starts, n_epochs = regression_stages(tables)
     for (_, previous), (start, stage) in pairwise(starts):
-        name = "rate halved" if previous == "straight" else TRANSITIONS.get(stage, stage)
+        name = TRANSITIONS.get(stage, stage)
+        # Earlier versions called training without pretraining "straight", and halved the learning
+        # rate afterwards; their records can still be drawn.
+        if previous == "straight":
+            name = "rate halved"
         name_line(ax, start - 0.5, name)
     ax.set(xlim=(0, n_epochs), xlabel="epoch of the regression")
     if 100 <= n_epochs <= 250:
@@ -169,27 +173,28 @@ def limit_r2(ax, curves, others):
 def _draw_strengths(ax, network, points, colors, published, levels):
     """Draw a curve for each strength of the group lasso, and linear models as horizontal lines."""
     curves = []
-    others = [r2 for _, r2, _ in levels]
+    published_r2 = []
     width = network.parameter(points[0], "n_components")
+    # x = 1 is the right edge of the panel, at any number of epochs
     at_edge = {"transform": ax.get_yaxis_transform(), "zorder": 5, "clip_on": False}
     for point, color in zip(points, colors, strict=True):
         strength = network.parameter(point, "group_lasso")
         label = f"λ = {number(strength)}:  {mean_text(network.test_r2[:, point])}"
-        own = {"group_lasso": strength, "pretraining": True}
-        for row in published_rows(published, n_components=width, **own):
+        params = {"n_components": width, "group_lasso": strength, "pretraining": True}
+        for row in published_rows(published, **params):
             label += f"  (published {row['test_r2']:.3f})"
             ax.plot(1, row["test_r2"], color=color, **at_edge, **PUBLISHED)
-            others.append(row["test_r2"])
+            published_r2.append(row["test_r2"])
         r2 = curve(regression_epochs(network, point), "eval_r2")
         curves.append(draw_epochs(ax, r2, color, label=label))
-    if len(others) > len(levels):
+    if published_r2:
         ax.plot([], [], color="0.3", label="published, last epoch", **PUBLISHED)
     entries, _ = ax.get_legend_handles_labels()
     for rank, r2, n_genes in levels:
         ax.axhline(r2, color=MODELS["linear"], lw=0.7, zorder=1.5)
         name_level(ax, r2, f"sRRR, rank {rank}\n{n_genes:.0f} genes: {r2:.3f}")
     mark_stages(ax, regression_epochs(network, points[0]))
-    limit_r2(ax, curves, others)
+    limit_r2(ax, curves, [r2 for _, r2, _ in levels] + published_r2)
     model = f"{network_name(network, points[0])}, {gene_target(network)} genes"
     title = f"{model}, group lasso λ; last test R², {folds_text(network)}"
     legend_above(ax, entries, ncols=2, title=title)
@@ -213,7 +218,7 @@ def _draw_norms(ax, network, points, colors):
 
 
 GENE_TICKS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
-DODGE = 1.045
+DODGE = 1.045  # factor between neighbouring places of markers with equal numbers of genes
 # Line styles and markers for widths and ranks in ascending order.
 LINES = ("-", (0, (3, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 MARKERS = "os^v"
@@ -270,39 +275,50 @@ def bottleneck_comparison(
     _draw_training(panels[-1], network, points, pretrained, lines, levels)
 
     ax = panels[0]
-    # If a width has networks with and without pretraining, the pretrained network represents it.
-    shown = [max(own, key=lambda point: (point in pretrained, point)) for own in grid.values()]
+    shown = []
+    for of_width in grid.values():
+        # If some of these networks are pretrained, one of them represents the width.
+        candidates = [point for point in of_width if point in pretrained] or of_width
+        shown.append(max(candidates))
     entries = _draw_networks(ax, network, shown, lines, published)
     paths = _draw_linear(ax, srrr, levels, published)
     r2 = ridge.test_r2.mean()
     label = f"ridge, {len(ridge.gene_names)} genes: {r2:.3f}"
     line = ax.axhline(r2, color=MODELS["all genes"], lw=1, ls=":", label=label)
-    entries += [*paths, line]
+    linear_genes = [path.get_xdata() for path in paths]
+    n_genes = np.hstack([network.n_selected[:, shown].mean(0), *linear_genes])
+    _set_genes_axis(ax, n_genes, gene_target(network))
+    ax.set_ylabel("test R²")
+    ax.set_title("mean ± SD over folds", loc="left")
+    _name_models(figure, [*entries, *paths, line], published)
+    return finish(figure, [panels])
+
+
+def _set_genes_axis(ax, n_genes, target):
+    """Set a logarithmic axis that shows numbers of genes, and mark the number `target`."""
+    low, high = n_genes.min(), n_genes.max()
+    name_line(ax, target, f"{target} genes", low=True)
+    log_ticks(ax, [tick for tick in GENE_TICKS if low <= tick <= high])
+    ax.set(xlim=(low / 1.2, high * 1.2), xlabel="selected genes")
+
+
+def _name_models(figure, entries, published):
+    """Draw the legend of the figure, with both markers of published results in one entry."""
     names = [entry.get_label() for entry in entries]
     if published:
         both = PUBLISHED, PUBLISHED_LINEAR
         entries.append(tuple(Line2D([], [], color="0.3", **look) for look in both))
         names.append("published: sBNN, sRRR")
-
-    linear_genes = [path.get_xdata() for path in paths]
-    n_genes = np.hstack([network.n_selected[:, shown].mean(0), *linear_genes])
-    low, high = n_genes.min(), n_genes.max()
-    target = gene_target(network)
-    name_line(ax, target, f"{target} genes", low=True)
-    log_ticks(ax, [tick for tick in GENE_TICKS if low <= tick <= high])
-    ax.set(xlim=(low / 1.2, high * 1.2), xlabel="selected genes", ylabel="test R²")
-    ax.set_title("mean ± SD over folds", loc="left")
     side_by_side = {tuple: HandlerTuple(ndivide=None)}
     place = {"loc": "outside upper center", "ncols": min(-(-len(entries) // 2), 3)}
     figure.legend(entries, names, handler_map=side_by_side, **place)
-    return finish(figure, [panels])
 
 
 def _draw_networks(ax, network, points, lines, published):
     """Draw one network of each width as a dot with its SD; return the entries of the legend."""
     entries = []
     # Networks with equal numbers of genes are drawn side by side, and published results further
-    # out, so that no markers overlap.
+    # out, so that no markers overlap. A place is a power of `DODGE`, 0 in the middle.
     spacing = 2 if len(points) < 3 else 4
     places = spacing * (np.arange(len(points)) - (len(points) - 1) / 2)
     look = {"ms": 3.5, "lw": 1, "capsize": 1.5, "zorder": 5}
@@ -315,8 +331,8 @@ def _draw_networks(ax, network, points, lines, published):
         n_genes = network.n_selected[:, point].mean()
         ax.errorbar(n_genes * DODGE**place, mean, spread or None, fmt=marker, color=color, **look)
         label = f"sBNN, d = {width}, λ = {number(strength)}: {mean_text(r2)}"
-        own = {"group_lasso": strength, "pretraining": True}
-        for row in published_rows(published, n_components=width, **own):
+        params = {"n_components": width, "group_lasso": strength, "pretraining": True}
+        for row in published_rows(published, **params):
             further = place + 2 if place > 0 else place - 2
             x = row.get("n_genes", n_genes) * DODGE**further
             ax.plot(x, row["test_r2"], color=color, zorder=4, **PUBLISHED)
@@ -339,12 +355,13 @@ def _draw_linear(ax, srrr, levels, published):
         (path,) = ax.plot(n_genes, mean, color=color, ls=line, marker=marker_of(len(points)))
         ax.fill_between(n_genes, mean - spread, mean + spread, color=color, alpha=0.13, lw=0)
         label = f"sRRR, rank {rank}, {size:.0f} genes: {r2:.3f}"
-        known = {}
+        published_r2 = {}  # by the difference in the number of genes
         for row in published_rows(published, rank=rank):
-            known[abs(row["n_genes"] - size)] = row["test_r2"]
+            published_r2[abs(row["n_genes"] - size)] = row["test_r2"]
             ax.plot(row["n_genes"], row["test_r2"], color=color, zorder=4, **PUBLISHED_LINEAR)
-        if min(known, default=np.inf) <= 2:
-            label += f" (published {known[min(known)]:.3f})"
+        nearest_size = min(published_r2, default=np.inf)
+        if nearest_size <= 2:
+            label += f" (published {published_r2[nearest_size]:.3f})"
         path.set_label(label)
         paths.append(path)
     return paths

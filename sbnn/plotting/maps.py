@@ -173,36 +173,43 @@ def packed(xy):
     if n_islands == 1 or strait == 0:
         return turned(xy), False
     placed = xy.copy()
-    islands = [island == i for i in range(n_islands)]
+    islands = [island == i for i in range(n_islands)]  # masks of cells
     for move in MOVES:
         for _ in range(ROUNDS):
             before = placed.copy()
-            ends = np.array([(placed[own].min(0), placed[own].max(0)) for own in islands])
-            ways = xy.mean(0) - ends.mean(1)  # of each island to the centre
-            distances = np.linalg.norm(ways, axis=1)
+            boxes = np.array([(placed[cells].min(0), placed[cells].max(0)) for cells in islands])
+            to_centre = xy.mean(0) - boxes.mean(1)  # shape (n_islands, 2)
+            distances = np.linalg.norm(to_centre, axis=1)
             for i in np.argsort(distances, kind="stable"):
-                placed[islands[i]] += approach(placed, islands[i], ways[i], move * strait, strait)
+                cells = islands[i]
+                placed[cells] += approach(placed, cells, to_centre[i], move * strait, strait)
             if np.array_equal(before, placed):
                 break
     return turned(placed), not np.array_equal(xy, placed)
 
 
-def approach(xy, own, way, length, strait):
-    """Step of an island `own` of cells along its `way`, if needed past others; 0 if none is free.
+def approach(xy, island, to_centre, length, strait):
+    """Step of an island of cells towards the centre, shape (2,); zeros if it cannot move.
 
-    After the step, the island keeps the distance `strait` from all other cells.
+    `island` is a mask of the cells `xy`, and `to_centre` the vector from the island to the centre.
+    The step has the given length, in the first direction of `TURNS` in which the island comes
+    nearer to the centre and keeps the distance `strait` from all other cells.
     """
-    distance = np.linalg.norm(way)
+    distance = np.linalg.norm(to_centre)
     if distance < length:
-        return 0
-    for turn in TURNS:
-        step = length * _rotation(turn) @ way / distance
-        if np.linalg.norm(way - step) < distance:
-            moved = xy[own] + step
-            near = (np.abs(xy - moved.mean(0)) < np.ptp(moved, axis=0) + strait).all(1) & ~own
-            if not (cdist(moved, xy[near]) < strait).any():
-                return step
-    return 0
+        return np.zeros(2)
+    others = xy[~island]
+    for angle in TURNS:
+        step = length * _rotation(angle) @ to_centre / distance
+        if np.linalg.norm(to_centre - step) >= distance:
+            continue
+        moved = xy[island] + step
+        # Only cells in a box around the island can be too close; the others need no distances.
+        reach = np.ptp(moved, axis=0) + strait
+        near = (np.abs(others - moved.mean(0)) < reach).all(1)
+        if not (cdist(moved, others[near]) < strait).any():
+            return step
+    return np.zeros(2)
 
 
 def turned(xy):

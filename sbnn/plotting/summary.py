@@ -68,7 +68,14 @@ def overview(
     figure = new_figure(HEIGHT, "none")
     canvas = place_panel(figure, 0, 0, WIDTH, HEIGHT, ((0, WIDTH), (0, HEIGHT)))
     _draw_genes(canvas, record, halves, true_genes)
-    outputs_start = _draw_outputs(canvas, record, folds)
+    if folds is None:
+        outputs_start = WIDTH - MARGIN - NAMES
+        _draw_outputs(canvas, record, record.train_feature_r2, outputs_start, NAMES)
+    else:
+        require(folds, "folds", ["test_r2", "test_feature_r2"], record)
+        outputs_start = WIDTH - BARS - NAMES_AT_BARS
+        r2 = _draw_test_r2(canvas, folds, record.latent.shape[1])
+        _draw_outputs(canvas, record, r2, outputs_start, NAMES_AT_BARS)
 
     left = (WIDTH - SIDE) / 2
     width = record.latent.shape[1]
@@ -110,28 +117,25 @@ def _draw_genes(canvas, record, halves, true_genes):
     _column(canvas, GENES_END, names, NAMES, weights, ha="right", fontstyle="italic")
 
 
-def _draw_outputs(canvas, record, folds):
-    """Write the outputs, the best first, with their test R2 if known; return where they start."""
-    r2 = record.train_feature_r2
-    x = WIDTH - MARGIN - NAMES
-    room = NAMES
-    if folds is not None:
-        require(folds, "folds", ["test_r2", "test_feature_r2"], record)
-        point = 0
-        if len(folds.params) > 1:
-            point = folds.find(n_components=record.latent.shape[1])
-        r2 = folds.test_feature_r2[:, point].mean(axis=0)
-        _draw_bars(canvas, -np.sort(-r2))
-        edge = WIDTH - BARS
-        canvas.text(edge, TOP, "test R²", **HEAD)
-        pooled = f"pooled {folds.test_r2[:, point].mean():.2f}"
-        canvas.text(edge, TOP - 0.13, pooled, va="center", **BELOW)
-        room = NAMES_AT_BARS
-        x = edge - room
+def _draw_test_r2(canvas, folds, width):
+    """Draw the test R2 of outputs for a bottleneck width, the best first; return it unsorted."""
+    point = 0
+    if len(folds.params) > 1:
+        point = folds.find(n_components=width)
+    r2 = folds.test_feature_r2[:, point].mean(axis=0)
+    _draw_bars(canvas, -np.sort(-r2))
+    start = WIDTH - BARS
+    canvas.text(start, TOP, "test R²", **HEAD)
+    pooled = f"pooled {folds.test_r2[:, point].mean():.2f}"
+    canvas.text(start, TOP - 0.13, pooled, va="center", **BELOW)
+    return r2
+
+
+def _draw_outputs(canvas, record, r2, start, room):
+    """Write the outputs in a column of the width `room`, in descending order of their R2."""
     outputs = np.asarray(record.feature_names)[np.argsort(-r2, kind="stable")]
-    canvas.text(x, TOP, counted(len(outputs), "output"), **HEAD)
-    _column(canvas, x, outputs, room, np.full(len(outputs), "normal"))
-    return x
+    canvas.text(start, TOP, counted(len(outputs), "output"), **HEAD)
+    _column(canvas, start, outputs, room, np.full(len(outputs), "normal"))
 
 
 def _draw_wedge(canvas, foot, tip, name, text):

@@ -226,6 +226,9 @@ def test_a_ramp_is_cut_from_a_tenth_of_a_second_before_it():
         ("recorded after", ("long_square", 40_001, 1.0, 5.0)),
         ("recorded after", ("short_square", 96_851, 0.003, 5.0)),
         ("no simple ratio", ("ramp", 2_000, 0.5, 5.0, 50_025.0)),
+        ("no current", ("long_square", 20_000, 1.0, 0.4)),
+        ("no current", ("ramp", 99_999, 0.5, 5.0)),
+        ("no current", ("ramp", 100_000, 0.5, 5.0)),
         ("no resting voltage", ("ramp", 30, 0.5, 5.0, 50_000.0, 100_000, -121.0)),
     ],
 )

@@ -37,9 +37,9 @@ def test_shifts_of_new_perturbations_are_learned_from_other_cells_than_are_score
         rows = [row.tobytes() for row in counts.toarray()]
         return set(zip(rows, names, strict=True))
 
-    def watched(model, counts, names, learned):
-        seen.append((cells(counts, names), learned))
-        return learn(model, counts, names, learned)
+    def watched(model, counts, names, learn_shifts):
+        seen.append((cells(counts, names), learn_shifts))
+        return learn(model, counts, names, learn_shifts)
 
     def bound(model, counts, names, n_samples=10):
         seen.append((cells(counts, names), n_samples))

@@ -84,6 +84,9 @@ class Stimulus(NamedTuple):
     amplitude: float  # of a ramp its peak, relative to the current at the start of the sweep
 
 
+_OTHER = Stimulus("other", 0, 0.0, 0.0)
+
+
 class CutSweep(NamedTuple):
     """A sweep cut around its stimulus and sampled at `RATE`; arrays have shape (n,)."""
 
@@ -123,23 +126,29 @@ def stored_sweeps(nwb):
 def _stimuli(nwb, responses):
     """Dict of response identifiers to stimuli.
 
-    They are matched by the table of recordings or by sweep number and electrode.
+    A response and its stimulus share a sweep number and an electrode, as in the DANDI files, or a
+    row of the table of recordings, which is read for responses without such a partner.
     """
-    stimuli = {}
-    table = nwb.intracellular_recordings
-    for row in range(0 if table is None else len(table)):
-        response = table["responses"]["response"][row]
-        stimulus = table["stimuli"]["stimulus"][row]
-        if min(response.idx_start, stimulus.idx_start) >= 0:  # -1 marks a missing series
-            stimuli[response.timeseries.object_id] = stimulus.timeseries
     by_number = defaultdict(list)
     for stimulus in nwb.stimulus.values():
         if isinstance(stimulus, CurrentClampStimulusSeries) and stimulus.sweep_number is not None:
             by_number[stimulus.sweep_number, stimulus.electrode.name].append(stimulus)
+    stimuli = _stimuli_in_table(nwb.intracellular_recordings)
     for response in responses:
         found = by_number[response.sweep_number, response.electrode.name]
-        if len(found) == 1:
+        if len(found) == 1:  # otherwise the number is ambiguous
             stimuli[response.object_id] = found[0]
+    return stimuli
+
+
+def _stimuli_in_table(recordings):
+    """Dict of response identifiers to stimuli, from the table of recordings or None."""
+    stimuli = {}
+    for row in range(0 if recordings is None else len(recordings)):
+        response = recordings["responses"]["response"][row]
+        stimulus = recordings["stimuli"]["stimulus"][row]
+        if min(response.idx_start, stimulus.idx_start) >= 0:  # -1 marks a missing series
+            stimuli[response.timeseries.object_id] = stimulus.timeseries
     return stimuli
 
 
@@ -195,9 +204,8 @@ def stimulus_of(current, rate):
 
     A test pulse before the stimulus is ignored.
     """
-    other = Stimulus("other", 0, 0.0, 0.0)
     if len(current) < 2:
-        return other
+        return _OTHER
     baseline = np.median(current[: round(_BASELINE * rate)])
     size = current - baseline
     noise = 1.05 * np.median(np.abs(np.diff(size)))  # SD of the noise, if it is white
@@ -205,26 +213,39 @@ def stimulus_of(current, rate):
         size = median_filter(size, 2 * round(0.00015 * rate) + 1, mode="nearest")
     peak = np.abs(size).max()
     if peak <= 6 * noise:
-        return other
+        return _OTHER
     active = np.abs(size) > max(0.01 * peak, 4 * noise)
     runs = _without_test_pulse(_runs(active, rate), size, rate)
     if len(runs) != 1:
-        return other
+        return _OTHER
     start, end = runs[0]
-    length = (end - start) / rate
     part = size[start:end]
+    level = _constant_level(part, noise)
+    if level is None:
+        return _ramp_or_other(part, start, noise, rate)
+    length = len(part) / rate
+    return Stimulus(_square_of(length), start, length, level)
+
+
+def _constant_level(part, noise):
+    """Level of a current that is constant except at its ends; None if it is not constant."""
     margin = len(part) // 10
     inner = part[margin : len(part) - margin]
     level = float(np.median(inner))
     low, high = np.percentile(inner, [5, 95])
-    if high - low <= 0.05 * abs(level) + 6 * noise:
-        return Stimulus(_square_of(length), start, length, level)
-    place = np.arange(end - start)
+    return level if high - low <= 0.05 * abs(level) + 6 * noise else None
+
+
+def _ramp_or_other(part, start, noise, rate):
+    """The stimulus of a current that begins at the sample `start` and is not constant."""
+    place = np.arange(len(part))
     slope, intercept = np.polyfit(place, part, 1)
     rest = part - intercept - slope * place
-    if length < RAMP or slope <= 0 or rest.std() > 0.02 * np.ptp(part) + noise:
-        return other
+    if len(part) / rate < RAMP or slope <= 0 or rest.std() > 0.02 * np.ptp(part) + noise:
+        return _OTHER
+    # The line is 0 at the onset, before the current exceeds the threshold.
     onset = max(start + round(-intercept / slope), 0)
+    end = start + len(part)
     return Stimulus("ramp", onset, (end - onset) / rate, float(part.max()))
 
 
@@ -265,6 +286,21 @@ def sweeps_of(nwb):
     A stimulus is recognised by the shape of its current. A sweep is left out if its stimulus has a
     known name that does not agree with this shape.
     """
+    found, notes = _recognised(nwb)
+    # Wrong units are an error of the whole file, so they are looked for before single sweeps.
+    _check_scales(found)
+    sweeps = {kind: [] for kind in PROTOCOLS}
+    faults = Counter()
+    for stored, stimulus, voltage in found:
+        try:
+            sweeps[stimulus.kind].append(_cut(stored, stimulus, voltage))
+        except UnusableSweep as fault:
+            faults[f"{stimulus.kind.replace('_', ' ')} sweeps left out ({fault})"] += 1
+    return sweeps, notes + [f"{fault}: {count}" for fault, count in sorted(faults.items())]
+
+
+def _recognised(nwb):
+    """Stored sweep, stimulus and voltage of each sweep of a protocol, and notes on other sweeps."""
     recorded, notes = stored_sweeps(nwb)
     found = []
     for stored in recorded:
@@ -279,15 +315,7 @@ def sweeps_of(nwb):
             )
         elif stimulus.kind in PROTOCOLS:
             found.append((stored, stimulus, stored.voltage()))
-    _check_scales(found)
-    sweeps = {kind: [] for kind in PROTOCOLS}
-    faults = Counter()
-    for stored, stimulus, voltage in found:
-        try:
-            sweeps[stimulus.kind].append(_cut(stored, stimulus, voltage))
-        except UnusableSweep as fault:
-            faults[f"{stimulus.kind.replace('_', ' ')} sweeps left out ({fault})"] += 1
-    return sweeps, notes + [f"{fault}: {count}" for fault, count in sorted(faults.items())]
+    return found, notes
 
 
 class UnusableSweep(ValueError):
@@ -313,30 +341,41 @@ def _cut(stored, stimulus, voltage):
     rate = stored.rate
     onset = stimulus.onset
     window = _WINDOWS[stimulus.kind]
-    ratio = Fraction(RATE / rate).limit_denominator(1000)
-    if abs(float(ratio) * rate / RATE - 1) > 1e-6:
-        raise UnusableSweep(f"the rate of {rate:g} Hz has no simple ratio to {RATE} Hz")
+    ratio = _resampling_ratio(rate)
     low, high, _ = PLAUSIBLE["voltage before the stimuli"]
     if not low <= _at_rest(stored, stimulus, voltage) <= high:
         raise UnusableSweep("no resting voltage before the stimulus")
-    # The onset must be a sample at both rates: old sample k * denominator becomes new sample k *
-    # numerator.
-    steps = min(ceil(window.before * rate / ratio.denominator - 1e-6), onset // ratio.denominator)
-    n_before = steps * ratio.numerator
+    # The onset must be a sample at both rates: `n_old` stored samples become `n_new` samples, so
+    # the cut starts a whole number of `n_old` samples before the onset.
+    n_old = ratio.denominator
+    n_new = ratio.numerator
+    steps = min(ceil(window.before * rate / n_old - 1e-6), onset // n_old)
+    n_before = steps * n_new
     if n_before < window.needed_before * RATE:
         raise UnusableSweep(f"less than {window.needed_before:g} s recorded before the stimulus")
     stop = onset + round(window.length * rate)
     if len(voltage) - stop < window.needed_after * rate:
         raise UnusableSweep(f"less than {window.needed_after:g} s recorded after the stimulus")
     end = min(stop + window.after * rate, len(voltage))
-    v = voltage[onset - steps * ratio.denominator : round(end)]
+    v = voltage[onset - steps * n_old : round(end)]
     if ratio != 1:
-        v = resample_poly(v, ratio.numerator, ratio.denominator, padtype="line")
+        v = resample_poly(v, n_new, n_old, padtype="line")
     t = (np.arange(len(v)) - n_before) / RATE
     amplitude = stimulus.amplitude
     if stimulus.kind == "ramp":
         i = np.clip(t / stimulus.length, 0, None) * amplitude
     else:
+        # Sweeps of one step are grouped by amplitude, so noise must not make it differ.
         amplitude = float(np.rint(amplitude))
         i = np.where((t >= 0) & (t < window.length), amplitude, 0.0)
+    if not i.any():  # a square of less than half a pA, or a voltage that ends where a ramp begins
+        raise UnusableSweep("no current while the voltage was recorded")
     return CutSweep(stored.number, amplitude, t, np.ascontiguousarray(v), i)
+
+
+def _resampling_ratio(rate):
+    """`RATE` divided by the stored rate, as a fraction of small numbers."""
+    ratio = Fraction(RATE / rate).limit_denominator(1000)
+    if abs(float(ratio) * rate / RATE - 1) > 1e-6:
+        raise UnusableSweep(f"the rate of {rate:g} Hz has no simple ratio to {RATE} Hz")
+    return ratio

@@ -103,29 +103,14 @@ def _require(condition, message):
 
 def _model(cls, header, tensors):
     """Build the estimator from the header and the tensors of a file."""
-    params = header["params"]
-    for name, value in params.items():
-        if isinstance(value, list):
-            params[name] = tuple(value)
-        elif name == "distillation" and value is not None:
-            params[name] = DistilledSettings(**value)
-    model = cls(**params)
-    shapes = [tuple(shape) for shape in header["shapes"]]
-    n_kept = shapes[0][0]
-    n_outputs = shapes[-1][1]
+    model = cls(**_params(header))
+    shapes = [tuple(shape) for shape in header["shapes"]]  # (inputs, outputs) of every layer
+    n_kept, _ = shapes[0]
+    n_last_units, n_outputs = shapes[-1]
     n_genes = len(tensors["support_"])
     model._check_params(n_genes)
-    for name in OF_GENES:
-        setattr(model, name, _vector(tensors, name, n_genes))
-    for name in OF_OUTPUTS:
-        setattr(model, name, _vector(tensors, name, n_outputs))
+    _set_genes_and_outputs(model, header, tensors, n_genes, n_outputs)
     _require(model.support_.sum() == n_kept, f"support_: expected {n_kept} genes")
-    model.n_features_in_ = n_genes
-    if header["feature_names_in"]:
-        model.feature_names_in_ = _names(header, "feature_names_in", n_genes)
-    model.output_names_ = _names(header, "output_names", n_outputs)
-    model._flat_output = header["flat_output"]
-    _require(n_outputs == 1 or not model._flat_output, "flat_output: expected one output")
     model.history_ = pd.DataFrame(header["history"])
     model.normalizer_ = None
     if "count_share_" in tensors:
@@ -136,9 +121,37 @@ def _model(cls, header, tensors):
     model.network_ = _network(shapes, activation, tensors["network"]).to(device)
     model._gene_network = None
     if "gene_network" in tensors:
-        shapes[-1] = (shapes[-1][0], n_kept)  # its head predicts the kept genes
-        model._gene_network = _network(shapes, activation, tensors["gene_network"]).to(device)
+        # It differs from the network in its last layer, which predicts the kept genes.
+        gene_shapes = [*shapes[:-1], (n_last_units, n_kept)]
+        gene_network = _network(gene_shapes, activation, tensors["gene_network"])
+        model._gene_network = gene_network.to(device)
     return model
+
+
+def _params(header):
+    """Parameters of the estimator, with the types that JSON lacks."""
+    params = {}
+    for name, value in header["params"].items():
+        if isinstance(value, list):
+            value = tuple(value)
+        elif name == "distillation" and value is not None:
+            value = DistilledSettings(**value)
+        params[name] = value
+    return params
+
+
+def _set_genes_and_outputs(model, header, tensors, n_genes, n_outputs):
+    """Set the learned values and the names of genes and outputs, checking their numbers."""
+    for name in OF_GENES:
+        setattr(model, name, _vector(tensors, name, n_genes))
+    for name in OF_OUTPUTS:
+        setattr(model, name, _vector(tensors, name, n_outputs))
+    model.n_features_in_ = n_genes
+    if header["feature_names_in"]:
+        model.feature_names_in_ = _names(header, "feature_names_in", n_genes)
+    model.output_names_ = _names(header, "output_names", n_outputs)
+    model._flat_output = header["flat_output"]
+    _require(n_outputs == 1 or not model._flat_output, "flat_output: expected one output")
 
 
 def _vector(tensors, name, size):
