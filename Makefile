@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/ready
 CHECK := import sys; v = sys.version_info; sys.exit(v < (3, 11) and \
 	f"sbnn needs Python 3.11 or later, $(PYTHON) is {v[0]}.{v[1]}; name another: make PYTHON=python3.13")
-UV := $(BIN)/python -m uv
+UV := build/uv/bin/uv
 PINS := --quiet --no-header --no-annotate pyproject.toml
 
 .PHONY: reproduce test check test-lowest test-newest lock lint notebooks docs dist clean
@@ -31,16 +31,19 @@ test-lowest test-newest: test-%: .venv-%/ready
 
 .venv-lowest/ready: CHOICE := --resolution lowest-direct --upgrade
 .venv-newest/ready: CHOICE := --upgrade tests/beside.txt
-.venv-%/ready: $(READY) pyproject.toml
-	mkdir -p build
+.venv-%/ready: $(UV) pyproject.toml
 	$(UV) pip compile $(PINS) --extra test $(CHOICE) -o build/$*.txt
-	$(UV) venv --quiet --clear --python $(BIN)/python .venv-$*
+	$(UV) venv --quiet --clear --python $(PYTHON) .venv-$*
 	$(UV) pip install --quiet --python .venv-$*/bin/python --requirements build/$*.txt --editable . --no-deps
 	touch $@
 
 # Versions of all packages, by which committed numbers can be computed again; UPGRADE=1 takes the newest.
-lock: $(READY)
-	$(UV) pip compile $(PINS) --universal --all-extras $(if $(UPGRADE),--upgrade) -o constraints.txt
+lock: $(UV)
+	$(UV) pip compile $(PINS) --universal --python-version 3.11 --all-extras $(if $(UPGRADE),--upgrade) -o constraints.txt
+
+$(UV):
+	$(PYTHON) -m venv build/uv
+	build/uv/bin/python -m pip install --quiet uv
 
 lint: $(READY)
 	$(BIN)/ruff check .

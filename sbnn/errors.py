@@ -17,7 +17,9 @@ EXTRAS = {
     "lightgbm": "types",
     "mudata": "mudata",
     "openTSNE": "maps",
+    "openpyxl": "excel",
     "pynwb": "traces",
+    "xlrd": "excel",
 }
 
 

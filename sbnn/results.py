@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pathlib
     from collections.abc import Callable
 
-    from sbnn.typing import PathLike
+    from sbnn.typehints import PathLike
 
 
 __all__ = ["Record", "load", "load_folder", "results_folder", "save"]

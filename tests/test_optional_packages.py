@@ -2,14 +2,18 @@
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
 
 from sbnn.errors import EXTRAS, require
 from sbnn.models.maps import embed
 from sbnn.models.sparse_linear import SparseReducedRankRegression
 
+ROOT = Path(__file__).resolve().parents[1]
 CORE = """
 import sys
 sys.modules.update(dict.fromkeys(sys.argv[1:]))  # as if they were not installed
@@ -28,6 +32,17 @@ def test_models_of_two_measurements_need_no_optional_package():
     command = [sys.executable, "-W", "ignore", "-c", CORE, *EXTRAS]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.stdout == "(2, 1)\n", ended.stderr
+
+
+def test_every_optional_package_is_in_the_extra_that_is_named():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = {"glmnet": "python-glmnet", "imblearn": "imbalanced-learn"}
+    extras = project["optional-dependencies"]
+    for package, extra in EXTRAS.items():
+        name = names.get(package, package.lower())
+        assert name in [Requirement(text).name for text in extras[extra]]
+    users = set(extras) - {"all", "docs", "notebooks", "test", "cluster"}
+    assert users == set(EXTRAS.values())
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import ArrayLike
 
-    from sbnn.typing import Sparse
+    from sbnn.typehints import Sparse
 
 
 VALUES_AT_ONCE = 2**22  # number of values in a block; 32 MB in double precision

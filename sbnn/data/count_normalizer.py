@@ -18,7 +18,7 @@ from sbnn.errors import check_number, warn
 if TYPE_CHECKING:
     from typing import Self
 
-    from sbnn.typing import Expression
+    from sbnn.typehints import Expression
 
 
 COUNTS = "counts"  # layer of an AnnData

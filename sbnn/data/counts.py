@@ -19,7 +19,7 @@ from sbnn.errors import check_number
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from sbnn.typing import Sparse
+    from sbnn.typehints import Sparse
 
 
 FEW_CELLS = 8  # up to this number, correlations between X and counts mean nothing

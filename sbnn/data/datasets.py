@@ -23,7 +23,7 @@ from sbnn.errors import check_among, check_flag, warn
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from sbnn.typing import PathLike
+    from sbnn.typehints import PathLike
 
 
 #: Uses of data sets: genes that predict a second measurement of the same cells, electrophysiology

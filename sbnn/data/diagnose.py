@@ -16,7 +16,7 @@ from sbnn.data.paired import constants, read_paired
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
-    from sbnn.typing import PairedData
+    from sbnn.typehints import PairedData
 
 
 FIRST_CELLS = 1000  # number of cells in which counts and logarithms are told apart

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-    from sbnn.typing import Families, TableLike
+    from sbnn.typehints import Families, TableLike
 
 
 OTHER = "other"  # family of features without a published name, if other features have one

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import ArrayLike
 
-    from sbnn.typing import Sparse
+    from sbnn.typehints import Sparse
 
 
 @dataclass(frozen=True, eq=False)

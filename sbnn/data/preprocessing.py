@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike
 
-    from sbnn.typing import Sparse
+    from sbnn.typehints import Sparse
 
 
 __all__ = [

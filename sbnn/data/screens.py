@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import ArrayLike
 
-    from sbnn.typing import Sparse
+    from sbnn.typehints import Sparse
 
 
 KEY = "perturbation"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import ArrayLike
 
-    from sbnn.typing import Expression, Sparse
+    from sbnn.typehints import Expression, Sparse
 
 
 # cells read at a time from a mapped file; each may load half a megabyte of neighbours

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import ArrayLike
 
-    from sbnn.typing import PathLike
+    from sbnn.typehints import PathLike
 
 
 @dataclass(frozen=True)

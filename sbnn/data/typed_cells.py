@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import ArrayLike
 
-    from sbnn.typing import Families
+    from sbnn.typehints import Families
 
 
 ALL = "all"  # name of the only family if no families are given

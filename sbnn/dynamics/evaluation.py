@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from sklearn.base import BaseEstimator
 
-    from sbnn.typing import PathLike
+    from sbnn.typehints import PathLike
 
 
 STRONGEST = 500  # largest number of edges that are stored

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from sbnn.typing import Families, Features
+    from sbnn.typehints import Families, Features
 
 
 TOKEN_SIZE = 64

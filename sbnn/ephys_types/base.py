@@ -24,7 +24,7 @@ from sbnn.data.typed_cells import families_of, family_columns
 from sbnn.errors import require, warn
 
 if TYPE_CHECKING:
-    from sbnn.typing import Features
+    from sbnn.typehints import Features
 
 
 COUNT = [Interval(Integral, 1, None, closed="left")]  # for `_parameter_constraints`

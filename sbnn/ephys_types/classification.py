@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from sklearn.base import BaseEstimator
 
-    from sbnn.typing import Folds, PathLike
+    from sbnn.typehints import Folds, PathLike
 
 
 #: Lower bound for probabilities in the log loss of all models, needed because forests predict 0 for

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from sbnn.typing import Families, Features, PathLike
+    from sbnn.typehints import Families, Features, PathLike
 
 
 # lower bound for each member, so that no member rules out a class on its own

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from sbnn.typing import Families, Features
+    from sbnn.typehints import Families, Features
 
 
 # numbers of training cells between which settings are interpolated, on a log scale

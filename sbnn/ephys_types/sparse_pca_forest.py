@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from sbnn.typing import Families, Features
+    from sbnn.typehints import Families, Features
 
 
 # l1 penalty on the loadings, in units of correlation and thus independent of the number of cells:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from sklearn.base import BaseEstimator
 
-    from sbnn.typing import Families, Features
+    from sbnn.typehints import Families, Features
 
 
 ALIGNMENTS = ("shift", "own", "source", "halfway")

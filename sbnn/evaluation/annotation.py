@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mudata import MuData
     from sklearn.base import BaseEstimator
 
-    from sbnn.typing import PairedData
+    from sbnn.typehints import PairedData
 
 
 def annotate(

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
     from sklearn.model_selection import BaseCrossValidator
 
-    from sbnn.typing import Folds, PairedData, PathLike
+    from sbnn.typehints import Folds, PairedData, PathLike
 
 
 # wider latent spaces are not stored, as they would fill most of a record and are not plotted

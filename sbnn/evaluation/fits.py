@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from sklearn.base import BaseEstimator
 
-    from sbnn.typing import Folds, PairedData, PathLike
+    from sbnn.typehints import Folds, PairedData, PathLike
 
 
 def fit_full(

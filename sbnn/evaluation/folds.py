@@ -18,7 +18,7 @@ from sbnn.errors import check_among, check_number, warn
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from sbnn.typing import Folds
+    from sbnn.typehints import Folds
 
 
 SCALINGS = ("fold", "all", "none")

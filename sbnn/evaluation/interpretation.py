@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from sklearn.base import BaseEstimator
 
-    from sbnn.typing import Expression, Outputs
+    from sbnn.typehints import Expression, Outputs
 
 
 ROWS_AT_ONCE = 16_384  # number of points on integration paths to evaluate at once

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sklearn.base import BaseEstimator
 
-    from sbnn.typing import PairedData, PathLike
+    from sbnn.typehints import PairedData, PathLike
 
 
 def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=False, seed=42):

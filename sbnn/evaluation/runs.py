@@ -319,11 +319,21 @@ def in_workers(jobs, n_jobs, return_as="generator_unordered"):
 
 def _run_guarded(starter, function, args, kwargs):
     """Call a function in a worker, which ends with the process `starter` that started it."""
-    # recorded when the worker began: its starter may have ended since
+    # The parent was recorded when the worker began; it may have ended since. Workers that a fork
+    # server made are no children of their starter, and end by themselves.
     parent = multiprocessing.parent_process()
-    if parent is not None and parent.pid == starter:
+    is_worker = parent is not None and parent.pid == starter
+    if is_worker and (os.getppid() == starter or not _is_running(starter)):
         _end_with(starter)
     return function(*args, **kwargs)
+
+
+def _is_running(process):
+    try:
+        os.kill(process, 0)  # only asks
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @cache  # once in each worker

@@ -28,7 +28,7 @@ from sbnn.results import Record, require
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from sbnn.typing import PairedData
+    from sbnn.typehints import PairedData
 
 
 # two models are equally good if the interval for their difference lies within +- this value

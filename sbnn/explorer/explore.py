@@ -15,7 +15,7 @@ from sbnn.results import load, results_folder, results_path, write_atomically
 
 if TYPE_CHECKING:
     from sbnn.results import Record
-    from sbnn.typing import PairedData, PathLike
+    from sbnn.typehints import PairedData, PathLike
 
 
 TITLE = "Explorer of a fitted model"

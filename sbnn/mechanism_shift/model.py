@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from sbnn.typing import Expression
+    from sbnn.typehints import Expression
 
 
 METHODS = ("staged", "svae+", "svae", "ivae", "vae")

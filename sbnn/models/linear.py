@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from sbnn.typing import Expression, Outputs
+    from sbnn.typehints import Expression, Outputs
 
 
 def kept_genes(model):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pathlib
     from contextlib import AbstractContextManager
 
-    from sbnn.typing import PathLike
+    from sbnn.typehints import PathLike
 
 
 STYLE = Path(__file__).with_name("style.mplstyle")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-    from sbnn.typing import PathLike
+    from sbnn.typehints import PathLike
 
 
 GRN = (

@@ -14,7 +14,7 @@ from sbnn.data.checks import some
 from sbnn.data.readers.counts import encoding_of, open_file
 from sbnn.data.readers.table_names import texts
 from sbnn.data.readers.table_numbers import has_decimal_commas
-from sbnn.errors import warn
+from sbnn.errors import require, warn
 
 # in the order of preference: blanks, commas and bars may also occur within names or numbers
 _SEPARATORS = ("\t", ";", "|", ",", " ")
@@ -136,6 +136,7 @@ def _read_sheet(path, sheet):
     """Read all rows of a sheet of a workbook, by default of the only sheet with values."""
     with open_file(path) as handle:
         content = io.BytesIO(handle.read())
+    require("openpyxl" if content.getvalue().startswith(b"PK") else "xlrd")
     with pd.ExcelFile(content) as book:
         for worksheet in getattr(book.book, "worksheets", []):  # of openpyxl
             rows, columns = worksheet.max_row or 0, worksheet.max_column or 0

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-    from sbnn.typing import TableLike
+    from sbnn.typehints import TableLike
 
 
 __all__ = ["as_numbers", "read_table", "read_tables"]
@@ -283,6 +283,8 @@ def read_table(
         if what == "outputs":
             body = body.set_axis(_numbered(body.columns), axis=1)
         check_names(body, repeats=what == "expression")
+    except ImportError:
+        raise  # it names the extra
     # zip, gzip, XML, pandas, openpyxl and xlrd raise errors of their own
     except Exception as error:
         raise ValueError(f"{_called(table, what)}: {error}; {_HINT}") from error

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from sbnn.data.count_normalizer import CountNormalizer
-    from sbnn.typing import Expression, Outputs, PathLike
+    from sbnn.typehints import Expression, Outputs, PathLike
 
 
 # also limits the units in a layer; larger numbers would exhaust the memory

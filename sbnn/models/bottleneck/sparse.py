@@ -14,7 +14,7 @@ from sbnn.models.bottleneck.losses import LOSSES
 from sbnn.models.bottleneck.protocols import paper
 
 if TYPE_CHECKING:
-    from sbnn.typing import GenePrior
+    from sbnn.typehints import GenePrior
 
 
 class SparseBottleneckRegressor(BottleneckRegressor):
