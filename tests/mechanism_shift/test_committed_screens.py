@@ -27,9 +27,10 @@ def test_a_committed_fit_to_a_simulated_screen_comes_out_the_same(name):
     row, _ = recovery(benchmark.seeded(model, 15, int(stored["seed"])), known, edges, new)
     compared = [column for column in row if column != "seconds"]
     # Training drifts apart from the first different bit of a processor: bounds of new cells, about
-    # -530 nats, differ by 1.2 between an Intel Xeon and an AMD EPYC.
-    rtol = 5e-3 if name == "staged" else 1e-6
-    assert_same([row[column] for column in compared], stored[compared].to_numpy(float), rtol=rtol)
+    # -530 nats, differ by 1.2 between an Intel Xeon and an AMD EPYC, and one of 145 edges is
+    # another one with AVX2.
+    tolerance = {"rtol": 5e-3, "atol": 0.01} if name == "staged" else {"rtol": 1e-6}
+    assert_same([row[column] for column in compared], stored[compared].to_numpy(float), **tolerance)
 
 
 @pytest.mark.slow
