@@ -79,9 +79,10 @@ def save(browser, name):
     """Save what the browser shows as a truecolour PNG."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     picture = Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB")
-    # a palette takes a third of the bytes; this one keeps rare colours, such as those of dots
-    palette = {"method": Image.Quantize.MAXCOVERAGE, "dither": Image.Dither.NONE}
-    picture = picture.quantize(256, **palette)
+    if name == "explorer":  # it has no gradients, which a palette would show as bands
+        # this palette keeps rare colours, such as those of dots, in a third of the bytes
+        palette = {"method": Image.Quantize.MAXCOVERAGE, "dither": Image.Dither.NONE}
+        picture = picture.quantize(256, **palette)
     picture.save(IMAGES / f"{name}.png", optimize=True)
 
 
