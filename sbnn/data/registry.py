@@ -206,9 +206,9 @@ def _fetch(url: str, output: Path, progressbar: bool) -> None:
 
     Socket timeouts do not cover name look-up and apply to each address of a host separately, so on
     a network that drops packets a download could block for minutes. The download therefore runs in
-    a thread that can be abandoned.
+    a thread that can be abandoned; the socket's own, longer timeout only ends such a thread.
     """
-    download = pooch.HTTPDownloader(timeout=TIMEOUT, progressbar=progressbar, headers=_HEADERS)
+    download = pooch.HTTPDownloader(timeout=2 * TIMEOUT, progressbar=progressbar, headers=_HEADERS)
     done: Future = Future()
     with open(output, "wb", buffering=0) as sink:
         Thread(target=_run, args=(download, url, sink, done), daemon=True).start()
