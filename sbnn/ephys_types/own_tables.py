@@ -5,7 +5,8 @@ import pandas as pd
 
 from sbnn.data.checks import UNKNOWN, some
 from sbnn.data.ephys_tables import read_ephys_table
-from sbnn.data.readers.tables import as_numbers, read_table
+from sbnn.data.readers.table import read_table
+from sbnn.data.readers.table_numbers import as_numbers
 from sbnn.ephys_types.classification import scores
 from sbnn.ephys_types.classifier import EphysTypeClassifier
 from sbnn.errors import warn
