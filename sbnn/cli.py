@@ -232,23 +232,27 @@ def _network(options):
 def _ephys_types(options):
     if options.action == "predict":
         require_file("--model", options.model)
-    from sbnn.ephys_types import EphysTypeClassifier
-    from sbnn.ephys_types.own_tables import fit_table, held_out_sentence, predict_table
-    from sbnn.results import results_path, write_atomically
+    from sbnn.data.ephys_tables import read_ephys_table
+    from sbnn.ephys_types import EphysTypeClassifier, own_tables
+    from sbnn.results import results_path
+    from sbnn.tables import print_table
 
     out = results_path(options.out, "--out", (options.features, options.model))
-    results_path(options.model, "--model", (options.features, options.types))
+    saved = results_path(options.model, "--model", (options.features, options.types))
     features = options.features
     if options.sheet is not None:
         features = features, options.sheet
     if options.action == "fit":
-        model = fit_table(features, options.types, 20 if options.fast else "auto")
-        saved = model.save(options.model)
-        print(f"types {', '.join(model.classes_)}; {held_out_sentence(model)}; model: {saved}")
+        data = read_ephys_table(features, options.types)
+        steps = 20 if options.fast else "auto"
+        found, scores = own_tables.study(data, saved, steps)
+        print(found)
+        if len(scores):
+            print_table(scores)
+        print(f"{saved}\n{saved.with_name(own_tables.PAGE)}")
     else:
         model = EphysTypeClassifier.load(options.model)
-        found = predict_table(model, features, options.abstain)
-        write_atomically(found.to_csv().encode(), out, b"cell,type,probability,")
+        found = own_tables.predict(model, features, out, options.abstain, options.features)
         print(f"{len(found)} cells in {out}: {found['type'].value_counts().to_dict()}")
 
 
