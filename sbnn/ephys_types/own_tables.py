@@ -101,6 +101,7 @@ def predict(model, table, out, abstain=None, source=""):
 def _with_cautions(function, *arguments):
     """Result of a function, and the warnings that it gave, which are given again."""
     with warnings.catch_warnings(record=True) as cautions:
+        warnings.simplefilter("always", UserWarning)
         result = function(*arguments)
     cautions = [caution.message for caution in cautions]
     for caution in cautions:
