@@ -19,7 +19,14 @@ from pathlib import Path
 from sbnn.data import datasets
 from sbnn.data.datasets import DATASETS, SBNN, STUDIES
 from sbnn.errors import warn
-from sbnn.study.own_data.options import OPTIONS, READERS, as_options, declared, require_file
+from sbnn.study.own_data.options import (
+    OPTIONS,
+    READERS,
+    as_arguments,
+    as_options,
+    declared,
+    require_file,
+)
 
 DESCRIPTION = """Finds the genes that predict a second measurement of the same cells, and maps them.
 
@@ -74,6 +81,8 @@ def main(arguments=None):
     except (ImportError, OSError, ValueError, KeyError) as error:
         # str() adds quotation marks
         text = error.args[0] if isinstance(error, KeyError) else error
+        if hasattr(error, "reading"):
+            text = error.reading.text_of_problems(as_arguments)
         print(f"sbnn {command}: {as_options(str(text))}", file=sys.stderr)
         return 1
     finally:
@@ -268,23 +277,34 @@ def _network(options):
 def _ephys_types(options):
     if options.action == "predict":
         require_file("--model", options.model)
-    from sbnn.ephys_types import EphysTypeClassifier
-    from sbnn.ephys_types.own_tables import fit_table, held_out_sentence, predict_table
-    from sbnn.results import results_path, write_atomically
+    from sbnn.ephys_types import EphysTypeClassifier, own_tables
+    from sbnn.results import results_path
+    from sbnn.study.own_data.options import keywords_of, read, require_enough
+    from sbnn.tables import print_table
 
-    out = results_path(options.out, "--out", (options.features, options.model))
-    results_path(options.model, "--model", (options.features, options.types))
-    features = options.features
-    if options.sheet is not None:
-        features = features, options.sheet
+    given = {} if options.table is None else {"features": options.table}
+    keywords = keywords_of("types", options) | given
+    inputs = [keywords.get(name) for name in ("features", "labels")]
+    out = results_path(options.out, "--out", (*inputs, options.model))
+    saved = results_path(options.model, "--model", inputs)
     if options.action == "fit":
-        model = fit_table(features, options.types, 20 if options.fast else "auto")
-        saved = model.save(options.model)
-        print(f"types {', '.join(model.classes_)}; {held_out_sentence(model)}; model: {saved}")
+        data = read("types", options, saved.stem, **given)
+        require_enough(data, "features")
+        steps = 20 if options.fast else "auto"
+        found, scores = own_tables.study(data, saved, steps)
+        print(found)
+        if len(scores):
+            print_table(scores)
+        print(f"{saved}\n{saved.with_name(own_tables.PAGE)}")
     else:
         model = EphysTypeClassifier.load(options.model)
-        found = predict_table(model, features, options.abstain)
-        write_atomically(found.to_csv().encode(), out, b"cell,type,probability,")
+        if "features" not in keywords:
+            raise ValueError("--features is missing; give the table")
+        of_labels = {"labels", "type_key", "donor_key"} & keywords.keys()
+        if of_labels:
+            raise ValueError(f"predict takes no {', '.join(sorted(of_labels))}")
+        table = keywords.pop("features")
+        found = own_tables.predict(model, table, out, options.abstain, table, **keywords)
         print(f"{len(found)} cells in {out}: {found['type'].value_counts().to_dict()}")
 
 

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
-from types import SimpleNamespace
 from unittest.mock import Mock
 
 import numpy as np
@@ -143,23 +142,27 @@ def test_reports_are_of_the_results_that_exist(here, capsys, monkeypatch):
 
 
 def test_types_are_learned_and_predicted(monkeypatch, capsys):
-    model = SimpleNamespace(classes_=["a", "b"], save=lambda path: path)
-    found = pd.DataFrame({"type": ["b", "a", "b"]}, pd.Index(["c1", "c2", "c3"], name="cell"))
+    scores = pd.DataFrame({"accuracy": [0.75]}, pd.Index(["majority"], name="method"))
+    found = pd.DataFrame({"type": ["b", "a", "b"]})
     given = Mock()
-    given.fit_table.return_value = model
-    given.predict_table.return_value = found
-    given.held_out_sentence.return_value = "fine"
-    for name in ("fit_table", "predict_table", "held_out_sentence"):
+    given.study.return_value = "fine", scores
+    given.predict.return_value = found
+    for name in ("study", "predict"):
         monkeypatch.setattr(ephys_tables, name, getattr(given, name))
-    monkeypatch.setattr("sbnn.ephys_types.EphysTypeClassifier.load", Mock(return_value=model))
+    monkeypatch.setattr("sbnn.data.ephys_tables.read_ephys_table", given.read)
+    load = Mock()
+    monkeypatch.setattr("sbnn.ephys_types.EphysTypeClassifier.load", load)
     assert run("ephys-types fit x --model m --fast") == 0
-    given.fit_table.assert_called_with("x", None, 20)
+    given.read.assert_called_with("x", None)
+    given.study.assert_called_with(given.read.return_value, Path("m"), 20)
     assert run("ephys-types fit x --types y --model m --sheet S") == 0
-    given.fit_table.assert_called_with(("x", "S"), "y", "auto")
-    assert "types a, b; fine" in capsys.readouterr().out
+    given.read.assert_called_with(("x", "S"), "y")
+    given.study.assert_called_with(given.read.return_value, Path("m"), "auto")
+    printed = capsys.readouterr().out
+    assert "fine\n" in printed
+    assert "| majority | 0.750 |" in printed
     assert run("ephys-types predict x --model m --abstain 0.5") == 0
-    given.predict_table.assert_called_with(model, "x", 0.5)
-    assert Path("types.csv").read_text() == "cell,type\nc1,b\nc2,a\nc3,b\n"
+    given.predict.assert_called_with(load.return_value, "x", Path("types.csv"), 0.5, "x")
     assert "{'b': 2, 'a': 1}" in capsys.readouterr().out
 
 

@@ -37,7 +37,6 @@ def read_ephys_table(
     type_key: str = "type",
     donor_key: str = "donor",
     condition_key: str = "condition",
-    typed: bool = True,
     name: str = "custom",
     source: str | None = None,
     **how: object,
@@ -59,8 +58,6 @@ def read_ephys_table(
         the family ``"other"``.
     type_key, donor_key, condition_key : str
         Names of the columns of types, donors and conditions.
-    typed : bool
-        Whether a column of types is needed.
     name, source : str, optional
         By default, `source` lists the names of the files.
     **how
@@ -99,7 +96,7 @@ def read_ephys_table(
         labels = table[table.columns.intersection(keys.values(), sort=False)]
     reading.require_known_columns()
     labels = _named_labels(reading, labels.astype(object), keys)
-    if typed and "type" not in labels:
+    if "type" not in labels:
         labels["type"] = _likely_types(reading, table if tables.keys() == {"features"} else labels)
     table = table.drop(columns=[column for column in keys.values() if column in table])
     if "type" in labels:
@@ -130,6 +127,21 @@ def read_ephys_table(
     source = source or reading.source()
     about = {"name": name, "source": source, "dropped": reading.dropped, "notes": reading.notes}
     return reading.attach(typed_cells(numbers, labels, families, units, **about))
+
+
+def read_features(features: TableLike, names, **how: object) -> tuple[pd.DataFrame, pd.Index]:
+    """Read those of the features `names` that a table has, and the names of all its columns.
+
+    See `read_ephys_table` for the other arguments.
+    """
+    reading = Reading("types", how, {})
+    table = alone(reading, reading.open({"features": features})["features"], names)
+    reading.require_known_columns()
+    known = table.loc[:, table.columns.isin(names)]
+    if known.shape[1]:
+        known = reading.numbers(known, "features", "features")
+    reading.require_no_problem()
+    return known, table.columns
 
 
 def _named_labels(reading, labels, keys):
