@@ -297,13 +297,13 @@ def _ephys_types(options):
             print_table(scores)
         print(f"{saved}\n{saved.with_name(own_tables.PAGE)}")
     else:
-        model = EphysTypeClassifier.load(options.model)
         if "features" not in keywords:
             raise ValueError("--features is missing; give the table")
         of_labels = {"labels", "type_key", "donor_key"} & keywords.keys()
         if of_labels:
             raise ValueError(f"predict takes no {', '.join(sorted(of_labels))}")
         table = keywords.pop("features")
+        model = EphysTypeClassifier.load(options.model)
         found = own_tables.predict(model, table, out, options.abstain, table, **keywords)
         print(f"{len(found)} cells in {out}: {found['type'].value_counts().to_dict()}")
 

@@ -161,7 +161,8 @@ class Reading:
         other_names = {}
         if self.how.cell_names is not None:
             table = self.attempt("cell_names", read_table, self.how.cell_names, "cell_names")
-            other_names = table.iloc[:, 0].astype(str).to_dict()
+            if table is not None:
+                other_names = table.iloc[:, 0].astype(str).to_dict()
         tables = {}
         for what, table in given.items():
             if table is None:

@@ -215,8 +215,6 @@ def _labels(reading, labels):
             )
         elif key is not None or kind in labels:
             keys[kind] = labels[key or kind]
-    if not keys and labels.shape[1] == 1:
-        keys["type"] = labels.iloc[:, 0]
     if not keys:
         there_are = some(labels, 12)
         reading.notes.append(f"labels: no column type or family among {there_are}; see type_key")

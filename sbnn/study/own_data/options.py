@@ -10,7 +10,6 @@ from importlib import import_module
 from pathlib import Path
 
 from sbnn.errors import warn
-from sbnn.results import results_path
 
 MANY_GENES = 2000  # with more genes than this, genes are preselected
 PRESELECTED = 1000
@@ -225,6 +224,8 @@ def show(table, notes):
 
 def write(adata, path):
     """Write what was read as ``.h5ad``, which gets its name once it is complete."""
+    from sbnn.results import results_path
+
     path = results_path(path, "--out")
     labels = adata.obs.select_dtypes(object)
     adata.obs = adata.obs.assign(**labels.where(labels.notna(), "").astype(str))

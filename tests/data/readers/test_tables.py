@@ -228,8 +228,8 @@ def test_labels_may_have_other_names_or_be_of_one_kind(counts, ephys, labels):
     data, _, _ = read(counts, ephys, renamed, family_key="subclass", type_key="t-type")
     assert data.labels[["family", "type"]].equals(labels)
     assert data.labels["layer"].tolist() == [5] * 8
-    for one in (renamed[["subclass"]], labels[["family"]].assign(layer=5)):
-        data, _, _ = read(counts, ephys, one)
+    for one, key in ((renamed[["subclass"]], "subclass"), (labels[["family"]], None)):
+        data, _, _ = read(counts, ephys, one, type_key=key)
         assert data.labels["type"].tolist() == labels["family"].tolist()
         assert data.labels["family"].tolist() == labels["family"].tolist()
     refused(
