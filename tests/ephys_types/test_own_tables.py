@@ -283,7 +283,7 @@ def test_wrong_input_is_one_sentence(tables, model, capsys):
         ("predict nowhere.csv --model m.pickle", "nowhere.csv"),
         ("predict other.csv --model m.pickle", "no cell has a value for any feature of the model"),
         ("predict new.xlsx --model m.pickle --out typed.csv", "typed.csv exists and is another"),
-        ("predict other.csv --model m.pickle --sheet a", "no sheet 'a'"),
+        ("predict other.csv --model m.pickle --sheet a", "with a sheet 'a'"),
     ):
         assert run(command) == 1
         last = capsys.readouterr().err.strip().splitlines()[-1]
