@@ -56,7 +56,7 @@ class Match(NamedTuple):
     @property
     def by_number(self) -> bool:
         """Whether the names of both tables number their rows."""
-        return are_row_numbers(self.first.names) and are_row_numbers(self.second.names)
+        return self.first.by_number and self.second.by_number
 
 
 def best_match(firsts: Iterable[Way], seconds: Iterable[Way], spellings) -> Match:

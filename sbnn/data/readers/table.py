@@ -22,6 +22,8 @@ _HINT = "set header (row of the column names, from 1) or cell_key (column of row
 WORKBOOKS = (".xls", ".xlsx", ".xlsm")
 _FEW_COLUMNS = 200  # only in tables with fewer columns, numbers may be the names of cells
 _MOST_KEYS = 50
+#: Names of a first column that programs write above row numbers.
+_OF_ROW_NUMBERS = ("", "x", "index", "row", "no", "no.", "nr", "#", "unnamed: 0", "v1")
 
 
 class Way(NamedTuple):
@@ -31,6 +33,7 @@ class Way(NamedTuple):
     axis: int  # 0 if cells are in rows, 1 if they are in columns
     key: str | None  # column with the row names; None for the first one
     names: pd.Index
+    by_number: bool = False  # whether these names only number the rows
 
     def __str__(self):
         if self.axis:
@@ -57,6 +60,7 @@ class Table:
         self.renamed = renamed or {}
         self.file = ""
         self.key = key
+        self.named = False  # whether the index of a DataFrame has a name
         self.adata = None
         self.sheets = {}
         if isinstance(given, tuple):
@@ -64,6 +68,7 @@ class Table:
         if isinstance(given, pd.DataFrame):
             body = given.reset_index(names="", allow_duplicates=True)
             self.sheets = {None: Sheet(["", *texts(given.columns)], body, 0)}
+            self.named = given.index.name is not None
         elif isinstance(given, AnnDataLike):
             self._take(given)
         else:
@@ -106,13 +111,17 @@ class Table:
             if self.key in self.adata.obs:
                 cells = texts(self.adata.obs[self.key])
             key = self.key if self.key in self.adata.obs else None
-            return [Way(None, 0, key, cells), Way(None, 1, None, self.adata.var_names)]
+            by_number = key is None and are_row_numbers(cells)
+            return [Way(None, 0, key, cells, by_number), Way(None, 1, None, self.adata.var_names)]
         found = []
         for sheet, (names, body, _) in self.sheets.items():
             key = self.key if self.key in names else None
             j = 0 if key is None else names.index(key)
             columns = self._cells([name for name in np.delete(names, j) if name])
-            found += [Way(sheet, 0, key, self._cells(body.iloc[:, j])), Way(sheet, 1, key, columns)]
+            cells = self._cells(body.iloc[:, j])
+            unnamed = key is None and not self.named and names[0].lower() in _OF_ROW_NUMBERS
+            by_number = unnamed and are_row_numbers(cells)
+            found += [Way(sheet, 0, key, cells, by_number), Way(sheet, 1, key, columns)]
         return found
 
     def _cells(self, values) -> pd.Index:

@@ -111,6 +111,10 @@ def test_names_that_only_number_rows_are_no_names(tables):
     _, y, reading = join(X, shuffled, by_row=True)
     assert not reading.problems
     np.testing.assert_array_equal(y, shuffled, "row by row")
+    numbers_are_names = [table.rename_axis("cell") for table in (X, shuffled)]
+    _, y, reading = join(*numbers_are_names)
+    assert not reading.problems
+    np.testing.assert_array_equal(y, Y)
     with pytest.raises(ReadingError, match="by_row: expression has 20 rows, outputs 19"):
         join(X, Y[1:], by_row=True)
     named = Y.assign(cell=tables[0].index[:20])
