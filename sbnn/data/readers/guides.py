@@ -72,7 +72,7 @@ def targets_of(guides, genes=(), control=None, given=None):
     names = list(dict.fromkeys(map(str, guides)))
     if given is not None:
         return pd.DataFrame({"guide": names, "target": _given_targets(names, given)})
-    genes = set(genes)
+    genes = _without_numbered(set(genes))
     if control is not None:
         control = str(control)
     of_control = {name for name in names if _is_control(name, control, genes)}
@@ -103,6 +103,12 @@ def show_targets(table):
     if len(single):
         lines.append(f"targets of one guide with this name: {some(single)}")
     return "\n".join(lines)
+
+
+def _without_numbered(genes):
+    """Genes without repeated symbols, which AnnData numbers like guides: MATR3-1 beside MATR3."""
+    matches = filter(None, map(_UNCLEAR.fullmatch, genes))
+    return genes - {match[0] for match in matches if match["stem"] in genes}
 
 
 def _given_targets(names, given):

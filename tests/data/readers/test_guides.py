@@ -90,6 +90,12 @@ def test_one_guide_can_be_the_control_and_a_gene_cannot():
     assert targets_of(["WT1", "WT"], control="WT")["target"].tolist() == ["WT1", "WT"]
 
 
+def test_a_repeated_symbol_that_is_numbered_is_no_gene():
+    guides = ["MATR3-1", "MATR3-2", "MYC-1", "MYC-2"]
+    table = targets_of(guides, ["MATR3", "MATR3-1", "MYC"])
+    assert table["target"].tolist() == ["MATR3", "MATR3", "MYC", "MYC"]
+
+
 def test_given_targets_replace_the_names():
     given = pd.DataFrame({"guide": ["A_1", "A_2", "B"], "target": ["x", "y", "x"]})
     assert targets_of(["A_2", "A_1", "A_2"], given=given)["target"].tolist() == ["y", "x"]

@@ -37,13 +37,13 @@ def test_cells_without_one_clear_guide_are_left_out(counts, tmp_path, turn):
         screen = read_screen(tmp_path / "genes.csv", guides, "non", "mine")
     kept = ["c0", "c1", "c3", "c4", "c6"]
     assert screen.obs_names.tolist() == kept
-    assert screen.obs["perturbation"].tolist() == ["I", "I_2", "I", "M", "non"]
+    assert screen.obs["perturbation"].tolist() == ["I", "I_2_b", "I", "M", "non"]
     assert screen.obs["guide"].tolist() == ["I_1", "I_2_b", "I_1", "M_1", "non_1"]
     np.testing.assert_array_equal(screen.X.toarray(), counts.loc[kept])
     about = screen.uns["sbnn"]
     assert list(about["dropped"].values()) == [["c8"], ["c7"], ["c9"], ["c2"]]
     assert (about["control"], about["name"]) == ("non", "mine")
-    assert str(warned[-1].message).endswith("only one guide: I, I_2, M")
+    assert str(warned[-1].message).endswith("only one guide: I, I_2_b, M")
     assert all(warning.filename == __file__ for warning in warned)
 
 
