@@ -6,22 +6,20 @@ import pandas as pd
 
 from sbnn.data.checks import some
 
-# Ends of the names of guides of one target. Gene symbols have no underscore, so what follows one
-# numbers a guide: GATA1_2, GATA1_A, GATA1_sg2, GATA1_guideA, GATA1_ACGTACGTACGTACGTACGT, and
-# GATA1_+_48786562.23-P1P2 of CRISPRi libraries.
+# Ends of the names of guides of one target that no gene symbol has, as symbols have no underscore
+# and no small "g" after a capital: GATA1_2, GATA1_A, GATA1_sg2, GATA1-sg2, GATA1g2, GATA1_guideA,
+# GATA1_ACGTACGTACGTACGTACGT, and GATA1_+_48786562.23-P1P2 of CRISPRi libraries.
 _SEQUENCE = "_[ACGT]{15,}"
 _CLEAR_ENDS = (
     r"_[+-]_\d+(\.\d+)?-\S+",
-    rf"_(sg|g)?\d+({_SEQUENCE})?",
-    rf"_[A-Z]({_SEQUENCE})?",
-    rf"_(sg|g|guide)(RNA)?[-_.]?(\d+|[A-Z])({_SEQUENCE})?",
+    rf"_(\d+|[A-Z])({_SEQUENCE})?",
+    rf"[-._](sg|g|guide)(RNA)?[-_.]?(\d+|[A-Z])({_SEQUENCE})?",
+    r"(?<=[A-Z0-9])s?g(RNA)?\d+",
     _SEQUENCE,
 )
 _CLEAR = re.compile(rf"(?P<stem>.+?)({'|'.join(_CLEAR_ENDS)})")
 # Gene symbols may end like these: NKX2-1, HLA-A, AC012345.1.
-_UNCLEAR = re.compile(
-    r"(?P<stem>.+?)(?P<form>[-.]((sg|g)(RNA)?|guide)?|(?<=[A-Z0-9])s?g(RNA)?)(?P<number>\d+|[A-Z])"
-)
+_UNCLEAR = re.compile(r"(?P<stem>.+)(?P<form>[-.])(?P<number>\d+|[A-Z])")
 _NUMBER = re.compile(r"(?P<stem>.*\D)(0\d+|\d{3,})")  # CTRL00698, but not WT1
 
 # Names of controls, the most specific first. Genes such as NT5E, SAFB and NEGR1 are none.
@@ -41,11 +39,11 @@ _CONTROLS = (
 def targets_of(guides, genes=(), control=None, given=None):
     """Target of each guide.
 
-    The end of a name that numbers the guides of a target is removed: ``IRF1_2``, ``IRF1_sg2`` and
-    ``IRF1_guideB`` are guides of IRF1. ``IRF1-2``, ``IRF1.2`` and ``IRF1g2`` are, too, if all
-    guides have such an end and the guides of each target are numbered without gaps, since genes
-    such as NKX2-1 and HLA-A also have such names. The end is kept if nothing else distinguishes
-    the guides, as in ``cluster_1`` and ``cluster_2``.
+    The end of a name that numbers the guides of a target is removed: ``IRF1_2``, ``IRF1_sg2``,
+    ``IRF1_guideB`` and ``IRF1g2`` are guides of IRF1. ``IRF1-2``, ``IRF1.2`` and ``IRF1-B`` are,
+    too, if all guides have such an end and the guides of each target are numbered without gaps,
+    since genes such as NKX2-1 and HLA-A also have such names. The end is kept if nothing else
+    distinguishes the guides, as in ``cluster_1`` and ``cluster_2``.
 
     Parameters
     ----------
@@ -163,7 +161,7 @@ def _clear_stem(name):
 def _unclear_stems(names, genes):
     """Targets of guides that all end like a gene symbol may end, or None."""
     ends = {name: _UNCLEAR.fullmatch(name) for name in names}
-    if genes & set(names) or not all(ends.values()):
+    if not ends or genes & set(names) or not all(ends.values()):
         return None
     table = pd.DataFrame([end.groupdict() for end in ends.values()], ends)
     is_letter = table["number"].str.isalpha()
