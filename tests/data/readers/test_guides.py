@@ -52,6 +52,7 @@ LIBRARIES = {
     "mitochondrial genes": ("MT-ND1 MT-ND2 MT-CO1 MT-ATP6", "= = = ="),
     "clones": ("AC012345.1 AC012345.2 GATA1", "= = ="),
     "guides of clones": ("AC012345.1_1 AC012345.1_2 MYC_1", "AC012345.1 AC012345.1 MYC"),
+    "measured genes with underscores": ("T_1 T_2 MYC_1 MYC_2", "= T MYC MYC"),
     "genes and numbers": ("STAT1 STAT2 WT1 IL2 CD86", "= = = = ="),
     "small letters before g": ("Atg5 Atg7 Lag3 Tcrg1", "= = = ="),
     "combinations": ("KLF1+BAK1 KLF1+ctrl AHR_NegCtrl0", "= = ="),
@@ -59,7 +60,7 @@ LIBRARIES = {
     "case of the control": ("nt Nt_2 GATA1_1 MYC_1", "NT NT GATA1 MYC"),
     "numbers that start at 2": ("GATA1-2 GATA1-3 MYC-1 MYC-2", "= = = ="),
 }
-GENES = ["STAT1", "MYC", "HLA-A", "HLA-B", "HLA-C", "GATA1"]
+GENES = ["STAT1", "MYC", "HLA-A", "HLA-B", "HLA-C", "GATA1", "T_1"]
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
