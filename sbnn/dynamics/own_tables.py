@@ -8,8 +8,9 @@ import pandas as pd
 from sbnn.data.checks import kind_of_expression, some
 from sbnn.data.gene_dynamics import gene_dynamics
 from sbnn.data.preprocessing import log2p1, normalize_library_size
+from sbnn.data.readers.table import read_table
 from sbnn.data.readers.table_files import read_file
-from sbnn.data.readers.tables import as_numbers, read_table
+from sbnn.data.readers.table_numbers import as_numbers
 from sbnn.data.trajectories import prior_matrix, read_pseudotime, trajectories
 from sbnn.dynamics import figures, report
 from sbnn.dynamics.baselines import BASELINES
@@ -72,7 +73,7 @@ def read_prior(path, genes):
 def _columns(path, what):
     """Read a table without row names, whose first column contains values."""
     try:
-        names, rows = read_file(Path(path), None, None, None)
+        names, rows, _ = read_file(Path(path))[None]
     except (ValueError, LookupError) as error:
         raise ValueError(f"{what} ({Path(path).name}): {error}") from error
     return rows.set_axis(names, axis=1)

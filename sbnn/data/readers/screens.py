@@ -11,8 +11,10 @@ from scipy import io, sparse
 
 from sbnn.data.checks import some
 from sbnn.data.readers.guides import likely_control, targets_of
+from sbnn.data.readers.reading import leave_out
+from sbnn.data.readers.table import read_table
 from sbnn.data.readers.table_names import texts
-from sbnn.data.readers.tables import as_numbers, leave_out, read_table
+from sbnn.data.readers.table_numbers import as_numbers
 from sbnn.data.screens import check_screen_counts, screen
 from sbnn.errors import warn
 
