@@ -246,9 +246,13 @@ def _explore(options):
 
 def _screen(options):
     from sbnn.mechanism_shift import Recipe, own_screen
+    from sbnn.study.own_data.options import read, require_enough
 
+    given = {} if options.table is None else {"expression": options.table}
+    adata = read("screen", options, Path(options.out).name, **given)
+    require_enough(adata)
     quick = Recipe(epochs=2, least_updates=0, updates_per_pair=0)
-    own_screen.run(options, quick if options.fast else None)
+    own_screen.study(adata, options.out, options.latents, quick if options.fast else None)
 
 
 def _traces(options):

@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 
 from sbnn.data.preselection import preselect_genes
-from sbnn.data.readers.guides import show_targets
-from sbnn.data.readers.screens import read_screen
 from sbnn.errors import warn
 from sbnn.explorer.report import write_report
 from sbnn.mechanism_shift import SparseShiftVAE, plotting
@@ -25,15 +23,6 @@ PICTURES = (
     (plotting.graph_of_screen, "Shift graph"),
     (plotting.latents_and_genes, "Latents"),
 )
-
-
-def run(options, recipe=None):
-    """Read a screen, and write what `study` finds in it to a folder."""
-    out = Path(options.out)
-    targets = getattr(options, "targets", None)
-    adata = read_screen(options.counts, options.guides, options.control, out.name, targets)
-    print(show_targets(adata.uns["sbnn"]["guides"]))
-    study(adata, out, options.latents, recipe)
 
 
 def study(adata, out, latents=10, recipe=None):

@@ -157,7 +157,7 @@ def require_single(reading: Reading, table: Table, names, keys, shared) -> None:
 def joined(reading: Reading, first: Table, second: Table) -> tuple:
     """Both tables with the same cells in the same order, in their rows; other cells are left out.
 
-    The names are those of the first table, which is a DataFrame or, if it is one, an AnnData.
+    The names are those of the first table. An AnnData stays one.
     """
     firsts = first.ways()
     axis = reading.choices.get("genes_in_rows")
@@ -181,10 +181,12 @@ def joined(reading: Reading, first: Table, second: Table) -> tuple:
     chosen = np.flatnonzero(shared[0])
     X = taken(tables[0], axes[0], chosen)
     Y = taken(tables[1], axes[1], keys[1].get_indexer(keys[0][chosen]))
-    Y = Y.set_axis(names[0][chosen], axis=0)
-    if not isinstance(X, AnnDataLike):
-        X = reading.edited(X, first.what)
-    return X, reading.edited(Y, second.what)
+    if isinstance(Y, AnnDataLike):
+        Y = Y.copy()
+        Y.obs_names = names[0][chosen]
+    else:
+        Y = Y.set_axis(names[0][chosen], axis=0)
+    return reading.edited(X, first.what), reading.edited(Y, second.what)
 
 
 def alone(reading: Reading, table: Table, columns) -> pd.DataFrame:

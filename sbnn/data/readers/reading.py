@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from sbnn.data.checks import some
+from sbnn.data.objects import AnnDataLike
 from sbnn.data.readers.table import Table, is_workbook, numbered, read_table
 from sbnn.data.readers.table_numbers import text_among, to_numbers
 from sbnn.errors import check_among, check_flag, check_number, warn
@@ -246,6 +247,9 @@ class Reading:
 
     def edited(self, table: pd.DataFrame, what: str) -> pd.DataFrame:
         """Number columns that repeat (but not genes), and drop and rename columns."""
+        if isinstance(table, AnnDataLike):
+            self.columns |= {*table.var_names}
+            return table[:, ~table.var_names.isin(self.how.drop_columns)]
         if what != "expression":
             table = table.set_axis(numbered(table.columns, what), axis=1)
         self.columns |= {*table.columns}

@@ -1,121 +1,204 @@
 """A user's own perturbation screen: counts of genes, and guides or labels of cells."""
 
+from __future__ import annotations
+
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anndata as ad
-import h5py
 import numpy as np
 import pandas as pd
-from scipy import io, sparse
 
-from sbnn.data.checks import some
+from sbnn.data.checks import are_counts, some
+from sbnn.data.objects import AnnDataLike
+from sbnn.data.readers.containers import opened_container
 from sbnn.data.readers.guides import likely_control, targets_of
-from sbnn.data.readers.reading import leave_out
+from sbnn.data.readers.matching import joined
+from sbnn.data.readers.reading import Reading
 from sbnn.data.readers.table import read_table
 from sbnn.data.readers.table_names import texts
-from sbnn.data.readers.table_numbers import as_numbers
+from sbnn.data.readers.table_numbers import to_numbers
 from sbnn.data.screens import check_screen_counts, screen
 from sbnn.errors import warn
 
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from sbnn.typehints import TableLike
+
 # minimum share of the most frequent guide in the guide counts of a cell, as in Papalexi et al. 2021
 CLEAR = 0.8
-GENES = "Gene Expression"  # kind of features in the files of 10x Genomics
 
 
-def read_screen(counts, guides, control, name="custom", targets=None):
-    """Build a `sbnn.mechanism_shift.screen` of the cells with a label or one clear guide.
+def read_screen(
+    expression: TableLike | AnnData,
+    guides: TableLike | str | None = None,
+    control: str | None = None,
+    name: str = "custom",
+    *,
+    targets: TableLike | None = None,
+    guide_key: str | None = None,
+    **how: object,
+) -> AnnData:
+    """Read the user's perturbation screen: the cells with a label or one clear guide.
 
-    All other cells are left out with a warning. The targets of the guides, from `targets_of`, are
-    stored in ``uns["sbnn"]["guides"]``.
+    All other cells are left out with a warning.
 
     Parameters
     ----------
-    counts : path-like or DataFrame
+    expression : path-like, DataFrame or AnnData
         Raw counts of genes: ``.h5ad``, ``.h5`` of 10x Genomics, a folder with a MatrixMarket file
         and its names (or this file, if there are several), or a table of cells x genes or
         genes x cells.
-    guides : path-like or DataFrame
-        ``.h5ad`` or a table. It has either one column with the guide or perturbation of each cell
-        or a column of counts for each guide.
+    guides : path-like, DataFrame or str, optional
+        ``.h5ad`` or a table, with a column that holds the guide or perturbation of each cell, or
+        with a column of counts for each guide. If `expression` is an AnnData, also a column of its
+        ``obs``, which is the table of guides by default.
     control : str
         Guide, or target of the guides, of the cells in which nothing was perturbed.
     name : str
     targets : path-like or DataFrame, optional
         Target of each guide: a table with the columns ``guide`` and ``target``, or with these in
-        its first two columns. By default, targets follow from the names of the guides.
+        its first two columns. By default, targets follow from the names of the guides (see
+        `sbnn.data.readers.guides.targets_of`).
+    guide_key : str, optional
+        Column of `guides` with the label of the cell, if there are several columns.
+    **how
+        Options of all readers, see `sbnn.data.readers.reading.TableOptions`.
+
+    Returns
+    -------
+    AnnData
+        As returned by `sbnn.mechanism_shift.screen`. ``uns["sbnn"]["guides"]`` holds the target of
+        each guide, and ``uns["sbnn"]["read"]["table"]`` what was understood of each table.
+
+    Raises
+    ------
+    sbnn.data.readers.reading.ReadingError
+        A ValueError with all problems, such as a control that no cell has.
     """
-    found = _read_guides(guides)
-    adata = _read_counts(counts, found.obs_names)
-    reasons = {
-        "without a count of a gene": check_screen_counts(adata.X).sum(axis=1) == 0,
-        "not among the guides": ~adata.obs_names.isin(found.obs_names),
-    }
-    # Cells that are not among the guides have those of any other cell here.
-    found = found[np.maximum(found.obs_names.get_indexer(adata.obs_names), 0)]
-    has_counts = found.n_vars > 0
-    if has_counts:
-        guide, unclear = _clear_guides(found)
-        of_library = found.var_names
-    else:
-        guide, unclear = _labels(found)
-        of_library = None
-    reasons |= unclear
-    dropped = {}
+    given = {"control": control, "guide_key": guide_key}
+    reading = Reading("screen", how, given)
+    data = opened_container(reading, expression)
+    if isinstance(data, AnnDataLike):
+        expression = data
+        if isinstance(guides, str) and guides in data.obs:
+            guides = data.obs[[guides]]
+        guides = data.obs if guides is None else guides
+    elif guides is None:
+        reading.problem("guides: missing; give the guide of each cell")
+    tables = reading.open({"expression": expression, "guides": guides})
+    of_targets = None
+    if targets is not None:
+        of_targets = reading.attempt("targets", _read_targets, targets)
+    counts, found = joined(reading, tables["expression"], tables["guides"])
+    counts = _counts(reading, counts)
+    guide, library, reasons = _guides(reading, found)
+    reasons = {"without a count of a gene": counts.X.sum(axis=1) == 0} | reasons
     reason = np.select(list(reasons.values()), list(reasons), "")  # the first that applies
     for why in reasons:
-        leave_out(dropped, "guides", why, adata.obs_names[reason == why], adata.n_obs)
+        reading.leave_out("guides", why, counts.obs_names[reason == why], counts.n_obs)
     kept = reason == ""
     guide = guide[kept]
-    if of_library is None:
-        of_library = np.unique(guide)
-    given = None if targets is None else _read_targets(targets)
-    table = targets_of(of_library, adata.var_names, control, given)
+    if library is None:
+        library = np.unique(guide)
+    control = reading.choices.get("control")
+    table = targets_of(library, counts.var_names, control, of_targets)
     target = table.set_index("guide")["target"][guide].to_numpy()
-    _require_control(control, target, of_library)
-    if has_counts or (table["guide"] != table["target"]).any():
-        _warn_of_single_guides(guide, target, control)
-    adata = adata[kept].copy()
-    adata.obs = adata.obs.assign(perturbation=target, guide=guide)
-    about = {"name": name, "dropped": dropped}
-    if not isinstance(counts, pd.DataFrame):
-        about["source"] = str(counts)
-    made = screen(adata, "perturbation", control, **about)
+    _require_control(reading, control, target, library)
+    _warn_of_single_guides(table, guide, target, control)
+    reading.describe("expression", used=f"{kept.sum()} cells, {counts.n_vars} genes")
+    reading.describe("guides", used=f"{len(table)} guides of {len(np.unique(target))} targets")
+    reading.require_no_problem()
+    counts = counts[kept].copy()
+    counts.obs = counts.obs.assign(perturbation=target, guide=guide)
+    about = {"name": name, "dropped": reading.dropped, "notes": reading.notes}
+    made = screen(counts, "perturbation", control, source=reading.source(), **about)
     made.uns["sbnn"]["guides"] = table
-    return made
+    return reading.attach(made)
 
 
-def _clear_guides(found):
-    """Most frequent guide of each cell, and masks of the cells in which it is not clear."""
-    most = found.X.max(axis=1).toarray().ravel()  # (n_cells,)
-    total = found.X.sum(axis=1)
-    guide = found.var_names.to_numpy(str)[found.X.argmax(axis=1)]
+def _counts(reading, X):
+    """AnnData of raw counts of genes."""
+    if isinstance(X, AnnDataLike):
+        matrix = X.layers.get("counts", X.X)
+        counts = ad.AnnData(matrix, X.obs, X.var[[]])
+    else:
+        counts = ad.AnnData(reading.numbers(X, "expression", "genes").fillna(0))
+    values = counts.X.data if hasattr(counts.X, "indptr") else counts.X
+    if not are_counts(values).all():
+        reading.problem("expression: expected raw counts, got fractions or negative values")
+        raise reading.error()
+    counts.X = check_screen_counts(counts.X)
+    reading.describe("expression", values="counts")
+    return counts
+
+
+def _guides(reading, found):
+    """Guide of each cell, all guides if they were counted, and masks of unclear cells."""
+    if not isinstance(found, AnnDataLike):
+        key = reading.choices.get("guide_key")
+        labels = _label_column(reading, found, key)
+        if labels is not None:
+            return _labels(texts(labels).to_numpy(str))
+        found = ad.AnnData(reading.numbers(found, "guides", "guides").fillna(0))
+    counts = check_screen_counts(found.X, "guides")
+    names = found.var_names.to_numpy(str)
+    reading.describe("guides", values="counts of guides")
+    most = counts.max(axis=1).toarray().ravel()  # (n_cells,)
+    unclear = most < CLEAR * counts.sum(axis=1)
     share = f"with less than {CLEAR:.0%} of the guide counts on one guide"
-    return guide, {"without a guide": most == 0, share: most < CLEAR * total}
+    guide = names[np.asarray(counts.argmax(axis=1)).ravel()]
+    return guide, names, {"without a guide": most == 0, share: unclear}
 
 
-def _labels(found):
+def _label_column(reading, table, key):
+    """Column with the label of each cell; None if all columns hold counts of guides."""
+    reading.describe("guides", values="labels")
+    if key is not None and key not in table:
+        reading.problem(f"guide_key: no column {key!r} in guides; it has {some(table, 12)}")
+        raise reading.error()
+    if key is not None or table.shape[1] == 1:
+        return table.iloc[:, 0] if key is None else table[key]
+    of_text = to_numbers(table).wrong.mean(axis=0) > 0.5
+    if not of_text.any():
+        return None
+    likely = [column for column in table.columns[of_text] if likely_control(set(table[column]))]
+    control = reading.choices.get("control")
+    having = [column for column in table if control in set(table[column].astype(str))]
+    text = f"guides: several columns, of which one has the labels: {some(table, 12)}"
+    for column in [*having, *likely]:
+        reading.problem(text, guide_key=column)
+        return table[column]
+    reading.problem(f"{text}; name it by guide_key=...")
+    raise reading.error()
+
+
+def _labels(label):
     """Label of each cell, and masks of the cells with none, or with the labels of several."""
-    label = found.obs["guide"].to_numpy(str)
     known = set(label) - {""}
     several = []
     for one in known:
         parts = re.split("[|;,]", one)
         if len(parts) > 1 and known.issuperset(map(str.strip, parts)):
             several.append(one)
-    return label, {"without a label": label == "", "with several guides": np.isin(label, several)}
+    masks = {"without a label": label == "", "with several guides": np.isin(label, several)}
+    return label, None, masks
 
 
-def _require_control(control, target, guides):
-    """Reject a control that no cell has, and suggest another."""
-    if str(control) in target:
+def _require_control(reading, control, target, guides):
+    """Ask for a control that cells have."""
+    if control is not None and str(control) in target:
         return
     advice = likely_control(guides)
     text = f"control: no cell is {control!r}; the perturbations are {some(np.unique(target))}"
-    raise ValueError(text if advice is None else f"{text}; did you mean {advice!r}?")
+    solved_by = {} if advice is None else {"control": advice}
+    reading.problem(text, **solved_by)
 
 
-def _warn_of_single_guides(guide, target, control):
+def _warn_of_single_guides(table, guide, target, control):
+    if (table["guide"] == table["target"]).all():
+        return
     # off-target effects of a guide show only in comparison with another guide
     n_guides = pd.Series(guide).groupby(target).nunique().drop(str(control), errors="ignore")
     single = n_guides.index[n_guides == 1]
@@ -128,107 +211,3 @@ def _read_targets(targets):
     table = read_table(targets, "targets", key="guide")
     target = table["target"] if "target" in table else table.iloc[:, 0]
     return pd.DataFrame({"guide": table.index, "target": texts(target)})
-
-
-def _read_guides(guides):
-    """AnnData of cells with counts of guides, or with a label in ``obs["guide"]``."""
-    if _suffix(guides) == ".h5ad":
-        found = ad.read_h5ad(guides)
-        twice = found.obs_names[found.obs_names.duplicated()]
-        if len(twice):
-            raise ValueError(f"guides: cells appear more than once: {some(twice)}")
-        if found.n_vars:
-            return ad.AnnData(check_screen_counts(found.X, "guides"), found.obs[[]], found.var[[]])
-        table = found.obs
-        if table.shape[1] != 1:
-            text = "expected counts of guides in X, or one column in obs"
-            raise ValueError(f"guides: {text}, got {some(table) or 'none'}")
-    else:
-        table = read_table(guides, "guides")
-    if table.shape[1] == 1:
-        labels = pd.DataFrame({"guide": texts(table.iloc[:, 0])}, table.index)
-        return ad.AnnData(obs=labels)
-    table = as_numbers(table, "guides").fillna(0)
-    names = pd.DataFrame(index=table.columns)
-    return ad.AnnData(check_screen_counts(table, "guides"), table[[]], names)
-
-
-def _read_counts(path, cells):
-    """Read counts of genes; `cells` show whether they are in the rows or columns of text."""
-    suffix = _suffix(path)
-    if suffix == ".h5ad":
-        adata = ad.read_h5ad(path)
-        return _genes(adata, adata.var.get("feature_types"))
-    if suffix == ".h5":
-        return _read_10x(path)
-    if suffix == ".mtx" or (suffix is not None and Path(path).is_dir()):
-        return _read_matrix_market(Path(path))
-    values = read_table(path, "counts")
-    if not values.index.isin(cells).any():
-        values = values.T
-    return ad.AnnData(as_numbers(values, "counts"))
-
-
-def _suffix(path):
-    """Ending of the name of a file without ``.gz``; None for a table."""
-    if isinstance(path, pd.DataFrame):
-        return None
-    return Path(str(path).lower().removesuffix(".gz")).suffix
-
-
-def _genes(adata, kinds):
-    """The features that are genes, by the kind of each feature if it is known."""
-    if kinds is None or GENES not in set(kinds):
-        return adata
-    return adata[:, np.asarray(kinds) == GENES]
-
-
-def _read_10x(path):
-    """Read an AnnData of gene counts from an ``.h5`` file of 10x Genomics."""
-    with h5py.File(path) as file:
-        matrix = file["matrix"]
-        parts = [matrix[part][:] for part in ("data", "indices", "indptr")]
-        counts = sparse.csr_array(tuple(parts), shape=matrix["shape"][:][::-1])
-        cells = matrix["barcodes"].asstr()[:]
-        genes = matrix["features/name"].asstr()[:]
-        kinds = matrix["features/feature_type"].asstr()[:]
-    adata = ad.AnnData(counts, pd.DataFrame(index=cells), pd.DataFrame(index=genes))
-    adata.var_names_make_unique()
-    return _genes(adata, kinds)
-
-
-def _read_matrix_market(path):
-    """Read an AnnData of gene counts from ``matrix.mtx`` and the names of genes and cells."""
-    if path.is_dir():
-        found = [*path.glob("*matrix.mtx"), *path.glob("*matrix.mtx.gz")]
-        if len(found) != 1:
-            got = some(sorted(file.name for file in found)) or "none"
-            raise ValueError(f"counts: expected one matrix.mtx in {path}, got {got}; choose a file")
-        [path] = found
-    before, _, _ = path.name.rpartition("matrix.mtx")
-    cells = _names_beside(path, before, "barcodes.tsv")
-    features = _names_beside(path, before, "features.tsv", "genes.tsv")
-    try:
-        counts = sparse.csr_array(io.mmread(path)).T.tocsr()
-    except Exception as error:  # damaged files raise many kinds
-        raise ValueError(f"counts ({path.name}): {error}") from error
-    if counts.shape != (len(cells), len(features)):
-        expected = f"{len(features)} genes x {len(cells)} cells"
-        raise ValueError(f"counts: expected {expected} in {path.name}, got {counts.shape[::-1]}")
-    # the columns are identifier, symbol and kind; other programs write fewer
-    symbols = features.iloc[:, :2].iloc[:, -1]
-    adata = ad.AnnData(counts)
-    adata.obs_names = cells[0].to_list()
-    adata.var_names = symbols.to_list()
-    adata.var_names_make_unique()
-    return _genes(adata, features.get(2))
-
-
-def _names_beside(path, before, *names):
-    """Table of names from a text file that may be gzipped, in the folder of the counts."""
-    for name in names:
-        for end in ("", ".gz"):
-            file = path.with_name(f"{before}{name}{end}")
-            if file.exists():
-                return pd.read_csv(file, sep="\t", header=None, dtype=str, na_filter=False)
-    raise ValueError(f"counts: {' or '.join(names)} is missing beside {path}")

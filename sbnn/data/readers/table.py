@@ -87,8 +87,8 @@ class Table:
                 raise ValueError(f"{self}: {error}; {_HINT}") from error
 
     def _take(self, adata):
-        """Keep an AnnData as it is if it is expression; other tables are small."""
-        if self.what == "expression":
+        """Keep the matrix of expression and of counts of guides; other tables are small."""
+        if self.what == "expression" or (self.what == "guides" and adata.n_vars):
             self.adata = adata
             return
         of_cells = self.what == "labels" or not adata.n_vars

@@ -13,7 +13,7 @@ from sbnn.data.checks import are_counts, check_counts, kind_of_expression, some
 from sbnn.data.objects import AnnDataLike, gene_modality, with_outputs
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
-from sbnn.data.readers.containers import is_container, read_container
+from sbnn.data.readers.containers import opened_container
 from sbnn.data.readers.matching import joined, kept, labels_of
 from sbnn.data.readers.reading import Reading
 from sbnn.data.readers.table_names import no_genes
@@ -134,8 +134,9 @@ def read_tables(
         choices["spike_ins"] = spike_ins
     reading = Reading("paired", how, choices)
     given = {"expression": expression, "outputs": outputs, "labels": labels}
-    if _is_container(expression):
-        given |= _of_container(reading, expression, outputs, labels)
+    data = opened_container(reading, expression)
+    if data is not None:
+        given |= _of_container(reading, data, outputs, labels)
     elif outputs is None:
         reading.problem("outputs: missing; give the table of the outputs to predict")
     for key in ("type_key", "family_key"):
@@ -182,18 +183,8 @@ def read_tables(
     return reading.attach(adata)
 
 
-def _is_container(given) -> bool:
-    """Whether expression comes with other tables of the same cells."""
-    if isinstance(given, str | os.PathLike):
-        return os.path.exists(given) and is_container(given)
-    return hasattr(given, "obs")
-
-
-def _of_container(reading, expression, outputs, labels) -> dict:
+def _of_container(reading, data, outputs, labels) -> dict:
     """Tables that an AnnData or a MuData holds, besides those that are given."""
-    data = expression
-    if not hasattr(data, "obs"):
-        data = read_container(expression)
     adata = gene_modality(data)
     found = {"expression": adata}
     if outputs is None or (isinstance(outputs, str) and not os.path.isfile(outputs)):

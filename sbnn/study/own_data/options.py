@@ -170,6 +170,10 @@ def read(kind, options, name, **given):
         raise ValueError(text) from error
     about = adata.uns["sbnn"]
     show(about["read"]["table"], about["notes"])
+    if "guides" in about:
+        from sbnn.data.readers.guides import show_targets
+
+        print(show_targets(about["guides"]))
     choices = as_arguments(json.loads(about["read"]["choices"]))
     print(f"every choice in words: {command} {choices}")
     return adata
