@@ -123,8 +123,10 @@ def test_the_status_of_errors(monkeypatch, capsys, error, status, message):
 
 
 def test_warnings_are_in_the_words_of_the_command_line():
-    assert cli._plainly(UserWarning("counts=True"), UserWarning) == "warning: --counts\n"
-    assert cli._plainly("old", FutureWarning, "file", 3) == "FutureWarning: old\n"
+    plainly = cli._Plainly()
+    assert plainly(UserWarning("counts=True"), UserWarning) == "warning: --counts\n"
+    assert plainly("old", FutureWarning, "file", 3) == "FutureWarning: old\n"
+    assert plainly("old", FutureWarning, "file", 4) == "", "once per command"
 
 
 def test_reports_are_of_the_results_that_exist(here, capsys, monkeypatch):

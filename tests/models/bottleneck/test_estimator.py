@@ -178,8 +178,7 @@ def test_scales_are_those_of_clipped_genes(standardize):
     Y = np.array([[1.0, 4], [2, 4], [6, 4]])
     model = Clipped(standardize=standardize)
     model.n_features_in_ = 3
-    with pytest.warns(UserWarning, match=r"genes that are constant.*: x2"):
-        learn_scales(model, Cells(X), Y)
+    learn_scales(model, Cells(X), Y)
     clipped = X.clip(1, 3).astype(float)
     mean, y_mean = clipped.mean(axis=0), Y.mean(axis=0)
     # genes that are not scaled keep the ratio of the SDs before and after clipping
