@@ -100,8 +100,9 @@ class CountNormalizer(
         Returns
         -------
         ndarray, DataFrame or Cells
-            A DataFrame for a DataFrame, or if ``set_output`` asks for one; for a stream, an AnnData or a MuData, an object for the
-            ``fit`` and ``predict`` of all models, which normalises cells when they are read.
+            A DataFrame for a DataFrame, or if ``set_output`` asks for one; for a stream, an AnnData
+            or a MuData, an object for the ``fit`` and ``predict`` of all models, which normalises
+            cells when they are read.
         """
         check_is_fitted(self)
         counts, here = matched_cells(self, as_cells(X, layer=COUNTS), needed=np.zeros(0, int))

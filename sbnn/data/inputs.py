@@ -98,9 +98,10 @@ def training_cells(model, X, y):
     check_consistent_length(cells, targets)
     targets = np.ascontiguousarray(targets, dtype=np.float64)
     columns = targets.reshape(len(targets), -1)
-    check_finite(columns, "Y")
+    names = output_names(outputs, columns.shape[1])
+    check_finite(columns, "Y", cells.cell_names, names)
     names_in(model, cells)
-    model.output_names_ = output_names(outputs, columns.shape[1])
+    model.output_names_ = names
     return cells, targets
 
 

@@ -170,7 +170,8 @@ def test_counts_normalised_values_and_logarithms_are_told_apart(counts, ephys):
         data, dropped, _ = read(logs, ephys, **options)
         np.testing.assert_array_equal(data.X, logs.astype("f4"))
         assert dropped == {}
-    assert "may be counts" in read((0.1 * counts).round(), ephys)[2]
+    assert read((0.1 * counts).round(), ephys)[0].counts is not None
+    assert "neither counts nor" in read(counts - 60, ephys)[2]
     refused("counts", counts + 0.5, ephys, counts=True)
 
 
@@ -188,7 +189,7 @@ def test_what_does_not_vary_or_holds_no_number_is_left_out(counts, ephys):
         "outputs with one value in all cells": ["Rin"],
     }
     refused("outputs: all 3 are left out", counts, ephys * 0)
-    refused("expression: all 1 are left out", counts[["Vip"]], ephys)
+    refused("expression: all 1 are left out", counts[["Vip"]] + 1, ephys)
 
 
 def test_spike_ins_and_counters_are_not_part_of_the_library(counts, ephys):

@@ -1,5 +1,6 @@
 """Both networks: what a fit stores, what predictions are made of, and wrong parameters."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -157,6 +158,17 @@ def test_bad_parameters(name, value, data):
     estimator = DISTILLED if name == "distillation" else PUBLISHED
     with pytest.raises((ValueError, TypeError), match=name):
         clone(estimator).set_params(**{name: value}).fit(data.X, data.Y)
+
+
+def test_set_output_names_cells_and_units(model, adata):
+    latent = model.transform(adata.X)
+    framed = copy.copy(model).set_output(transform="pandas")
+    for X in (adata, adata.to_df(), (adata, "outputs")):
+        frame = framed.transform(X)
+        np.testing.assert_array_equal(frame, latent)
+        assert [*frame.columns] == ["sbnn_1", "sbnn_2"] and frame.index.equals(adata.obs_names)
+    unnamed = clone(framed).set_output().fit_transform(adata.X, adata.obsm["outputs"])
+    assert unnamed.index.equals(pd.RangeIndex(len(latent)))
 
 
 def test_wrong_cells_to_watch(data):
