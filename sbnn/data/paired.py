@@ -154,8 +154,8 @@ def paired(
     ValueError
         If values are not numbers, NaN, infinite or beyond 1e15, rows or names do not match, names
         repeat, or counts are not whole numbers. With outputs, this error is also raised if genes
-        or outputs have the same value in all cells, or if X holds whole numbers above 20, which are
-        raw counts. `sbnn.diagnose` lists what else may be wrong.
+        or outputs have the same value in all cells, or if X looks like raw counts (whole numbers,
+        some above 20) and there are no `notes`. `sbnn.diagnose` lists what else may be wrong.
     """
     import anndata  # slower to import than any other package
 
