@@ -58,7 +58,7 @@ def main(arguments=None):
     # a terminal that cannot show "±" still shows the numbers
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")
-    usual, warnings.formatwarning = warnings.formatwarning, _plainly
+    usual, warnings.formatwarning = warnings.formatwarning, _Plainly()
     status = 0
     command = arguments[0] if arguments else ""
     try:
@@ -90,10 +90,19 @@ def main(arguments=None):
     return status
 
 
-def _plainly(message, category, *_):
-    """Format a warning without its line of code."""
-    kind = "warning" if category is UserWarning else category.__name__
-    return f"{kind}: {as_options(str(message))}\n"
+class _Plainly:
+    """Formats a warning without its line of code, and a repeated one as nothing."""
+
+    def __init__(self):
+        self.shown = set()
+
+    def __call__(self, message, category, *_):
+        kind = "warning" if category is UserWarning else category.__name__
+        text = f"{kind}: {as_options(str(message))}\n"
+        if text in self.shown:
+            return ""
+        self.shown.add(text)
+        return text
 
 
 def _parser():

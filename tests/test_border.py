@@ -4,9 +4,12 @@ import re
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 import sbnn
 from sbnn import plotting
+from sbnn.evaluation.neighbours import neighbour_accuracy
+from sbnn.evaluation.verdict import outputs_table
 
 MODEL = sbnn.LeaveOneOutRidge()
 NETWORK = sbnn.SparseBottleneckRegressor(n_genes=2, epochs=(1, 0, 0, 0))
@@ -30,6 +33,20 @@ def test_wrong_data_are_named(adata):
     assert_named("study", sbnn.default_dataset, study=["sbnn"])
     assert_named("x must", sbnn.preprocessing.log2p1, [-3.0, 1.0])
     assert_named("notes", sbnn.paired, adata.X, notes=5)
+    outputs = adata.obsm["outputs"]
+    for counts in (adata.layers["counts"], sparse.csr_array(adata.layers["counts"])):
+        assert_named("X: looks like raw counts", sbnn.paired, counts, outputs)
+        assert_named("X: looks like raw counts", sbnn.cross_validate, MODEL, (counts, outputs))
+        with pytest.warns(UserWarning, match="X: looks like raw counts"):
+            MODEL.fit(counts, outputs)
+    assert sbnn.read_tables(adata.to_df("counts"), outputs, counts=False).X.max() > 20
+    times = outputs.astype("m8[s]")
+    assert_named("Y: expected numbers", sbnn.paired, adata.X, times)
+    assert_named("Y: expected numbers", MODEL.fit, adata.X, times)
+    tiny = outputs.astype("f8") * 1e-300
+    assert_named("Y: .*'output1'", MODEL.fit, adata.X, tiny)
+    assert_named("X: .*column '0'", MODEL.fit, tiny.to_numpy(), outputs)
+    assert_named("Y .*output1", sbnn.paired, adata.X, tiny)
 
 
 def test_wrong_records_are_named(adata, record):
@@ -39,6 +56,9 @@ def test_wrong_records_are_named(adata, record):
     assert_named("record", sbnn.selection_table, "halves.pickle")
     assert_named("ridge", sbnn.verdict, record, adata, ridge=5)
     assert_named("point", sbnn.verdict, record, adata, point=7)
+    assert_named("point", outputs_table, record, adata, point=-1)
+    assert_named("found", sbnn.annotate, adata)
+    assert_named("k must", neighbour_accuracy, np.eye(5), list("ababa"), 5)
     assert_named("curve", sbnn.verdict, record, adata, curve="a")
 
 
@@ -54,4 +74,6 @@ def test_wrong_arguments_of_fits_are_named(adata):
     assert_named("folds", sbnn.cross_validate, MODEL, adata, [np.arange(40)])
     assert_named("X: ", MODEL.fit, [[1, 2], [3]], [1, 2])
     assert_named("estimator", sbnn.fit_full, MODEL, adata)
+    assert_named("numbers", sbnn.genes_curve, adata, NETWORK, "5")
+    assert_named("transform", NETWORK.set_output, transform="csv")
     assert_named("groups", sbnn.stability_selection, NETWORK, adata, groups=["a"] * 7)

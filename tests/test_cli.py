@@ -44,6 +44,7 @@ def run(command):
         ("fit mine --expression x --cell-names lost", "cell_names: there is no file"),
         ("fit mine --expression x", "outputs: missing"),
         ("fit mine", "--expression is missing"),
+        ("screen x --control NT", "guides: missing"),
         ("read types --out y", "--features is missing"),
         ("fit simulated --expression x", "name: 'simulated' is not allowed"),
         ("fit a/x --expression x", "name: 'a/x' is not allowed"),
@@ -88,8 +89,6 @@ def test_what_a_command_takes_by_default(command, expected):
 @pytest.mark.parametrize(
     ("command", "named"),
     [
-        ("screen c --control NT", "--guides"),
-        ("screen c --guides g", "--control"),
         ("ephys-types fit f", "--model"),
         ("ephys-types learn f --model m", "'learn'"),
         ("read", "kind"),
@@ -126,8 +125,10 @@ def test_the_status_of_errors(monkeypatch, capsys, error, status, message):
 
 
 def test_warnings_are_in_the_words_of_the_command_line():
-    assert cli._plainly(UserWarning("counts=True"), UserWarning) == "warning: --counts\n"
-    assert cli._plainly("old", FutureWarning, "file", 3) == "FutureWarning: old\n"
+    plainly = cli._Plainly()
+    assert plainly(UserWarning("counts=True"), UserWarning) == "warning: --counts\n"
+    assert plainly("old", FutureWarning, "file", 3) == "FutureWarning: old\n"
+    assert plainly("old", FutureWarning, "file", 4) == "", "once per command"
 
 
 def test_reports_are_of_the_results_that_exist(here, capsys, monkeypatch):
@@ -179,14 +180,19 @@ def test_networks_and_screens_of_a_quick_run_are_smaller(monkeypatch, fast):
     tables = Mock()
     for name in ("read_course", "read_prior", "study"):
         monkeypatch.setattr(own_tables, name, getattr(tables, name))
-    monkeypatch.setattr(own_screen, "run", tables.screen)
+    tables.read.return_value = AnnData(np.ones((20, 2)))
+    monkeypatch.setattr("sbnn.study.own_data.options.read", tables.read)
+    monkeypatch.setattr(own_screen, "study", tables.screen)
     assert run("network x --out out" + " --fast" * fast) == 0
     tables.read_course.assert_called_with("x", None)
     assert tables.study.call_args.args[2:] == ("out", 2 if fast else 5)
     assert Path("out").is_dir()
     assert run("screen x --guides y --control NT" + " --fast" * fast) == 0
-    options, recipe = tables.screen.call_args.args
-    assert options.control == "NT"
+    kind, options, name = tables.read.call_args.args
+    assert (kind, options.control, name) == ("screen", "NT", "screen")
+    assert tables.read.call_args.kwargs == {"expression": "x"}
+    adata, folder, latents, recipe = tables.screen.call_args.args
+    assert (adata, folder, latents) == (tables.read.return_value, "screen", 10)
     assert (recipe is not None and recipe.epochs == 2) == fast
 
 

@@ -6,7 +6,7 @@ Valid numbers that are probably a mistake, such as counts passed as log values, 
 
 import colorsys
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -25,7 +25,9 @@ OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "
 LARGEST_LOG = 20
 BEYOND_LOG = 50  # no logarithm of a count is this large
 LARGEST_COUNT = 2**31 - 1
+FIRST_CELLS = 1000  # number of cells in which counts and logarithms are told apart
 LARGEST = 1e15  # beyond this value, sums of squares overflow in single precision
+SMALLEST = 1e-150  # the squares of smaller values vanish
 _MONTH = "(Jan|Feb|Ma[iry]|Mär|Mrz|Apr|Jun|Jul|Aug|Sept?|O[ck]t|Nov|De[cz])"
 DATE = re.compile(  # dates into which spreadsheets turn gene names such as SEPT2 and MARCH1
     r"\d{4}-\d\d-\d\d( 00:00:00)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}"
@@ -69,9 +71,13 @@ class CheckedSettings:
 
 
 def check_unmasked(values: Any, argument: str) -> None:
-    """Reject an array with masked values, since numpy and scikit-learn would ignore the mask."""
+    """Reject masked values and times, which numpy and scikit-learn would take for numbers."""
     if np.ma.is_masked(values):
         raise ValueError(f"{argument}: got masked values; fill them in or leave out their cells")
+    dtypes = getattr(values, "dtypes", getattr(values, "dtype", None))
+    for dtype in np.ravel(dtypes):
+        if getattr(dtype, "kind", "") in {"m", "M"}:
+            raise TypeError(f"{argument}: expected numbers, got {dtype}; convert times to numbers")
 
 
 def check_matrix(values: Any, argument: str, **options: Any):
@@ -227,21 +233,19 @@ def some(names: Iterable[Any], limit: int = 5) -> str:
 def kind_of_expression(values: np.ndarray) -> tuple[str, str, str]:
     """Classify values as "counts", "normalised" (CPM, TPM) or "log", with range and any doubt.
 
-    Whole numbers are counts if some exceed `LARGEST_LOG`, or if some exceed 2 and the median
-    nonzero value is 1. Values are normalised if some are fractions and some exceed `BEYOND_LOG`.
-    All other values, and all values in a table with negative numbers, are logarithms; the base is
-    not detected.
+    Whole numbers are counts unless some are negative. Values are normalised if some are fractions
+    and some exceed `BEYOND_LOG`. All other values, and all values in a table with negative numbers,
+    are logarithms; the base is not detected.
     """
     low, high = values.min(), values.max()
     whole = np.mean(values == np.rint(values))
     percent = np.floor(1000 * whole) / 10
     span = f"values from {low:g} to {high:g}, {percent:g} % of them whole numbers"
     if low < 0:
-        return "log", span, ""
+        doubt = "negative whole numbers are neither counts nor usual logarithms"
+        return "log", span, doubt if whole == 1 else ""
     if whole == 1:
-        if high > LARGEST_LOG or (high > 2 and np.median(values[values > 0]) == 1):
-            return "counts", span, ""
-        return "log", span, "small whole numbers may be counts too"
+        return "counts", span, ""
     if high > BEYOND_LOG:
         if np.mean(values % 1 == 0, where=values > 0) > 0.5:
             return "normalised", span, "they may be counts that need rounding"
@@ -251,14 +255,34 @@ def kind_of_expression(values: np.ndarray) -> tuple[str, str, str]:
     return "log", span, ""
 
 
+def raw_counts(X: np.ndarray) -> Iterator[str]:
+    """Sentence about raw counts in place of log expression; small whole numbers are accepted."""
+    kind, span, _ = kind_of_expression(X[:FIRST_CELLS])
+    if kind == "counts" and X.max() > LARGEST_LOG:
+        advice = "pass log2p1(normalize_library_size(X)) of sbnn.preprocessing, as read_tables does"
+        yield f"X: looks like raw counts ({span}); {advice}"
+
+
 def check_finite(values: np.ndarray, argument: str, rows=None, columns=None) -> None:
-    """Reject NaN and absolute values above 1e15; the error shows one of them."""
-    within = (values.min(axis=0) >= -LARGEST) & (values.max(axis=0) <= LARGEST)  # not NaN
+    """Reject NaN, absolute values above 1e15, and columns of nonzero values below 1e-150.
+
+    The error shows one of these values.
+    """
+    low = values.min(axis=0)
+    high = values.max(axis=0)
+    within = (low >= -LARGEST) & (high <= LARGEST)  # not NaN
     if not within.all():
         j = within.argmin()
         i = (np.abs(values[:, j]) <= LARGEST).argmin()
         text = value_at(values, i, j, argument, rows, columns)
         raise ValueError(f"{text}, expected a number within ±{LARGEST:g}")
+    size = np.maximum(high, -low)
+    tiny = (size > 0) & (size < SMALLEST)
+    if tiny.any():
+        j = tiny.argmax()
+        i = np.abs(values[:, j]).argmax()
+        text = value_at(values, i, j, argument, rows, columns)
+        raise ValueError(f"{text}, and others are smaller still; use larger units")
 
 
 def check_recorded(values: np.ndarray, argument: str, rows=None, columns=None) -> None:

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.cells import Cells, some_columns
 from sbnn.data.counts import log2p1, normalize_library_size, row_sums
-from sbnn.data.inputs import as_cells, matched_cells, names_in
+from sbnn.data.inputs import SetOutputMixin, as_cells, matched_cells, names_in
 from sbnn.data.objects import AnnDataLike, MuDataLike, dense
 from sbnn.errors import check_number, warn
 
@@ -26,7 +26,13 @@ COUNTS = "counts"  # layer of an AnnData
 LEAST_SHARE, HALF = 0.05, 0.5
 
 
-class CountNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class CountNormalizer(
+    SetOutputMixin,
+    OneToOneFeatureMixin,
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # the genes of the result may be some of those of the fit
+):
     """Normalise counts to ``log2(1 + counts / total * library size)``.
 
     The library size is learned from the training cells, so that new cells get the same units. Put
@@ -94,8 +100,9 @@ class CountNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray, DataFrame or Cells
-            A DataFrame for a DataFrame; for a stream, an AnnData or a MuData, an object for the
-            ``fit`` and ``predict`` of all models, which normalises cells when they are read.
+            A DataFrame for a DataFrame, or if ``set_output`` asks for one; for a stream, an AnnData
+            or a MuData, an object for the ``fit`` and ``predict`` of all models, which normalises
+            cells when they are read.
         """
         check_is_fitted(self)
         counts, here = matched_cells(self, as_cells(X, layer=COUNTS), needed=np.zeros(0, int))
@@ -103,12 +110,12 @@ class CountNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if len(here) < self.n_features_in_ and counts.totals is None:
             size *= self._enough_counts(here)
         cells = NormalizedCells(counts, size)
+        if isinstance(X, pd.DataFrame) or self._gives_frames():
+            genes = self.get_feature_names_out()[here]
+            return pd.DataFrame(np.asarray(cells), counts.cell_names, genes)
         if isinstance(X, Cells | AnnDataLike | MuDataLike):
             return cells
-        values = np.asarray(cells)
-        if isinstance(X, pd.DataFrame):
-            return pd.DataFrame(values, X.index, counts.gene_names)
-        return values
+        return np.asarray(cells)
 
     def _enough_counts(self, here):
         """Share of the training counts in the genes that are present, if it is large enough."""

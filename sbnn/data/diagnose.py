@@ -10,7 +10,6 @@ import pandas as pd
 from sbnn.data import checks
 from sbnn.data.checks import some
 from sbnn.data.counts import correlation_with_counts
-from sbnn.data.objects import dense
 from sbnn.data.paired import constants, read_paired
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from sbnn.typehints import PairedData
 
 
-FIRST_CELLS = 1000  # number of cells in which counts and logarithms are told apart
 # least distance of an extreme outlier from the mean of the other cells, in SDs of these cells
 FAR_OUT = 1e6
 NINES = [sign * float("9" * n) for n in range(2, 7) for sign in (1, -1)]  # marks of missing values
@@ -71,13 +69,12 @@ def diagnose(data: PairedData, model: BaseEstimator | None = None) -> list[str]:
     dates = checks.dates_among(genes)
     if dates:
         found.append(f"X: dates instead of gene names (SEPT2 became 2-Sep): {some(dates)}")
-    kind, span, _ = checks.kind_of_expression(X[:FIRST_CELLS])
+    kind, span, doubt = checks.kind_of_expression(X[: checks.FIRST_CELLS])
     if kind == "counts":
-        found.append(f"X looks like raw counts ({span}); log-transform it")
+        found.append(f"X looks like raw counts ({span}); normalise and log-transform it")
+    elif doubt:
+        found.append(f"X: {span}; {doubt}")
     if cells.counts is not None:
-        kind, span, _ = checks.kind_of_expression(dense(cells.counts[:FIRST_CELLS]))
-        if kind != "counts":
-            found.append(f"counts looks like log values ({span}); expected raw counts")
         correlation = correlation_with_counts(X, cells.counts)
         if correlation < LEAST_ALIKE:
             found.append(f"counts: correlation with X is only {correlation:.2f}; wrong order?")
@@ -175,7 +172,7 @@ def unlike_training(model, X, genes, cells):
     if len(names):
         text = "X: most genes of the model are outside the range of the training cells"
         yield f"{text}: {some(names)}; use the same units"
-    if (mean < 0).any() or not mean.any():  # not log expression
+    if mean.min() < 0 or mean.max() < ROUNDING:  # not log expression
         return
     names = cells[~values.any(axis=1)]
     if len(names):
@@ -185,5 +182,6 @@ def unlike_training(model, X, genes, cells):
     unlike = np.linalg.norm(new - times * mean) / max(np.linalg.norm(new), ROUNDING)
     rescaled = unlike < 0.15 and not 0.8 < times < 1.25
     if len(cells) >= FEWEST_CELLS and (rescaled or times < 0.1):
-        text = f"X: expression is on average {times:.2g} times that of the training cells"
+        ratio = f"{times:.2g} times" if times > ROUNDING else "0 or less, unlike"
+        text = f"X: expression is on average {ratio} that of the training cells"
         yield f"{text}; is X on another scale?"

@@ -1,7 +1,12 @@
 """Conversion of the input of estimators to `Cells` or arrays, with names of genes and outputs."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
@@ -9,8 +14,41 @@ from sklearn.utils.validation import (
 )
 
 from sbnn.data.cells import Cells
-from sbnn.data.checks import check_finite, check_in_order, check_matrix, check_unmasked, some
+from sbnn.data.checks import (
+    check_finite,
+    check_in_order,
+    check_matrix,
+    check_unmasked,
+    raw_counts,
+    some,
+)
 from sbnn.data.objects import opened, with_outputs
+from sbnn.errors import check_among, warn
+
+if TYPE_CHECKING:
+    from typing import Self
+
+
+class SetOutputMixin:
+    """A transformer whose ``transform`` returns an array or a DataFrame, as in scikit-learn."""
+
+    # scikit-learn's own mixin names the columns by `get_feature_names_out`
+
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Choose what ``transform`` returns; see scikit-learn.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas"}, optional
+            With ``"pandas"``, a DataFrame with the names of the cells of X, if they have names.
+        """
+        if transform is not None:
+            check_among("transform", transform, ("default", "pandas"))
+            self._sklearn_output_config = {"transform": transform}
+        return self
+
+    def _gives_frames(self):
+        return _get_output_config("transform", self)["dense"] == "pandas"
 
 
 def as_cells(X, min_cells=1, layer=None):
@@ -34,7 +72,10 @@ def as_cells(X, min_cells=1, layer=None):
 
 
 def two_tables(X, Y):
-    """Expression, in any container, and outputs of the same cells, a table or the name of one."""
+    """Expression, in any container, and outputs of the same cells, a table or the name of one.
+
+    Without Y, X may be a pair of both.
+    """
     X, Y, _ = with_outputs(X, Y)
     check_unmasked(Y, "Y")
     check_in_order(X, Y, "Y")
@@ -51,13 +92,16 @@ def training_cells(model, X, y):
     """Check X and y for a fit; return `Cells` and float64 outputs, and store their names."""
     X, outputs = two_tables(X, y)
     cells = as_cells(X, min_cells=2)
+    for mistake in raw_counts(cells.rows(next(cells.blocks()))):
+        warn(mistake)
     targets = validate_data(model, y=outputs, multi_output=True, y_numeric=True)
     check_consistent_length(cells, targets)
     targets = np.ascontiguousarray(targets, dtype=np.float64)
     columns = targets.reshape(len(targets), -1)
-    check_finite(columns, "Y")
+    names = output_names(outputs, columns.shape[1])
+    check_finite(columns, "Y", cells.cell_names, names)
     names_in(model, cells)
-    model.output_names_ = output_names(outputs, columns.shape[1])
+    model.output_names_ = names
     return cells, targets
 
 

@@ -35,6 +35,13 @@ def entry(mapping, key, where):
     return mapping[key]
 
 
+def is_pair(data):
+    """Whether data are a pair (X, Y) of expression, which has two dimensions, and outputs."""
+    if not isinstance(data, tuple) or len(data) != 2:
+        return False
+    return len(getattr(data[0], "shape", ())) == 2
+
+
 def gene_modality(data):
     """The AnnData with the genes: the modality "rna" of a MuData, otherwise the given AnnData."""
     return entry(data.mod, "rna", "mod") if isinstance(data, MuDataLike) else data
@@ -43,9 +50,9 @@ def gene_modality(data):
 def opened(X, layer=None):
     """Expression in a container, names of genes and cells, and its AnnData, or None without them.
 
-    `layer` is the layer of an AnnData to read, by default its X.
+    `layer` is the layer of an AnnData to read, by default its X. The outputs of a pair are ignored.
     """
-    X = gene_modality(X)
+    X = gene_modality(X[0] if is_pair(X) else X)
     if isinstance(X, Cells):
         return X, X.gene_names, X.cell_names, X.adata
     if isinstance(X, pd.DataFrame):
@@ -80,7 +87,10 @@ def with_outputs(data, outputs=None):
     `outputs` is a table or, if the expression is in an AnnData, a MuData or a stream of one, a key
     of ``obsm``, a list of columns of ``obs``, or the name of another modality, whose cells are
     matched by name. The default is "outputs" or the only modality besides "rna", if there is one.
+    Without outputs, `data` may be a pair of both.
     """
+    if outputs is None and is_pair(data):
+        data, outputs = data
     X = gene_modality(data)
     adata = X.adata if isinstance(X, Cells) else X
     if isinstance(adata, AnnDataLike) and (outputs is None or isinstance(outputs, str)):
@@ -99,6 +109,8 @@ def with_outputs(data, outputs=None):
     if isinstance(adata, AnnDataLike) and of_obs:
         columns = [entry(adata.obs, name, "adata.obs") for name in outputs]
         return X, pd.concat(columns, axis=1), {}
+    if sparse.issparse(outputs):
+        outputs = dense(outputs)
     if isinstance(outputs, str | AnnDataLike | MuDataLike):
         got = type(outputs).__name__
         raise TypeError(f"Y: expected a table or, if X is an AnnData, a key of its obsm, got {got}")

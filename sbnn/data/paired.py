@@ -154,7 +154,8 @@ def paired(
     ValueError
         If values are not numbers, NaN, infinite or beyond 1e15, rows or names do not match, names
         repeat, or counts are not whole numbers. With outputs, this error is also raised if genes
-        or outputs have the same value in all cells. `sbnn.diagnose` lists what else may be wrong.
+        or outputs have the same value in all cells, or if X looks like raw counts (whole numbers,
+        some above 20) and there are no `notes`. `sbnn.diagnose` lists what else may be wrong.
     """
     import anndata  # slower to import than any other package
 
@@ -166,10 +167,15 @@ def paired(
         "colors": colors,
         "counts": counts,
     }
+    read = "notes" in about  # by a reader, which has decided whether its values are counts
     about = about_data(**{"source": "the user's arrays"} | about)
     parts = parts_of(X, Y) | {"about": about}
     parts |= {name: value for name, value in given.items() if value is not None}
-    data = as_paired(_arrays(**parts))
+    data = _arrays(**parts)
+    problems = [*constants(data)]
+    if not read:
+        problems += counted(data)
+    _require_none(problems)
     obs = data.labels.assign(type=pd.Categorical(data.labels["type"], categories=list(data.colors)))
     adata = anndata.AnnData(data.X, obs, pd.DataFrame(index=data.gene_names))
     if data.n_outputs:
@@ -183,14 +189,17 @@ def paired(
 def as_paired(data):
     """Convert an AnnData, a MuData or a pair (X, Y) to `Paired`; Y may name an entry of X."""
     data = read_paired(data)
-    problems = "; ".join(constants(data))
-    if problems:
-        raise ValueError(problems)
+    _require_none([*constants(data), *counted(data)])
     return data
 
 
+def _require_none(problems):
+    if problems:
+        raise ValueError("; ".join(problems))
+
+
 def read_paired(data):
-    """Convert like `as_paired`, but accept columns with the same value in all cells."""
+    """Convert like `as_paired`, but accept raw counts and columns with a single value."""
     if isinstance(data, Paired):  # already converted by another public function
         return data
     if isinstance(data, AnnDataLike | MuDataLike):
@@ -212,6 +221,13 @@ def constants(data):
         if len(constant):
             columns = f"columns of {argument} with the same value in all cells"
             yield f"{columns} ({len(constant)}): {some(constant)}; leave them out"
+
+
+def counted(data):
+    """Sentence about raw counts in place of log expression, if there are outputs."""
+    built = "content_sha256" in data.about  # by `paired`
+    if data.n_outputs and not built:
+        yield from checks.raw_counts(data.X)
 
 
 def _arrays(

@@ -83,6 +83,8 @@ def annotate(
     >>> sbnn.annotate(adata, model, record)  # doctest: +SKIP
     >>> scanpy.pl.embedding(adata, "X_sbnn", color="family")  # doctest: +SKIP
     """
+    if not found:
+        raise TypeError("found: expected at least one model, record or table")
     notes = _Notes(gene_modality(adata), key)
     for result in found:
         if isinstance(result, pd.DataFrame):

@@ -355,6 +355,9 @@ def genes_curve(
     n_genes = data.n_genes
     if preselect is not None:
         n_genes = min(n_genes, settings_of(preselect)["preselect"]["n_genes"])
+    numbers = np.ravel(numbers).tolist()
+    for number in numbers:
+        check_number("numbers", number, int, 1)
     points = [*numbers_up_to(n_genes, sorted(numbers))]
     if nested:
         points.append(AUTO)

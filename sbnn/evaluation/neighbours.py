@@ -34,7 +34,6 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
     float, or Series by kind of label
         NaN if no more than `k` cells have a known label.
     """
-    check_number("k", k, int, 1)
     if isinstance(latent, Record):
         require(latent, "latent", ["latent", "labels"] if labels is None else ["latent"])
         if labels is None:
@@ -46,8 +45,10 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
         if labels is None:
             labels = [kind for kind in LABELS if kind in adata.obs]
         if isinstance(labels, list):
-            labels = adata.obs[labels].astype(object).fillna(UNKNOWN)
-    latent = check_array(latent, input_name="latent")
+            labels = adata.obs[labels].astype(object)
+            labels = labels.where(labels.notna(), UNKNOWN)
+    latent = check_array(latent, input_name="latent", ensure_min_samples=2)
+    check_number("k", k, int, 1, len(latent) - 1)
     if isinstance(labels, pd.DataFrame):
         return labels.agg(lambda its: vote(latent, its.to_numpy(str), k))
     return vote(latent, np.asarray(labels, dtype=str), k)

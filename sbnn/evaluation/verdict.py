@@ -75,6 +75,7 @@ def outputs_table(record, data, ridge=None, point=0):
     289, 1995). Outputs that are constant in the test cells of a fold get NaN. With more than 24
     outputs, more permutations are used.
     """
+    check_number("point", point, int, 0, len(record.params) - 1)
     Y, names = outputs_of(record, data)
     n_permutations = min(max(40 * len(names), 999), 4999)  # p is adjusted for the number of outputs
     if not has_predictions(record, point) or least_p(record, n_permutations) > LEVEL:

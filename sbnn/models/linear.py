@@ -10,13 +10,15 @@ import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.linear_model import RidgeCV
 from sklearn.utils import TransformerTags
 from sklearn.utils.extmath import svd_flip
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from sbnn.data.inputs import new_cells, to_be_fitted, two_tables
+from sbnn.data.inputs import SetOutputMixin, new_cells, to_be_fitted, two_tables
+from sbnn.data.objects import opened
 from sbnn.errors import check_flag, check_number
 from sbnn.metrics import pooled_r2
 
@@ -133,8 +135,11 @@ class LeaveOneOutRidge(LinearRegressor):
         return self
 
 
-class LatentMixin:
-    """A regressor with a latent space, into which ``transform`` maps cells."""
+class LatentMixin(SetOutputMixin):
+    """A regressor with a latent space, into which ``transform`` maps cells.
+
+    The columns of a DataFrame are ``sbnn_1``, ``sbnn_2`` and so on (see ``set_output``).
+    """
 
     # Not a TransformerMixin, which would name the columns of `transform` after genes.
 
@@ -145,9 +150,16 @@ class LatentMixin:
 
     def fit_transform(
         self, X: Expression, y: Outputs | None = None, **options: object
-    ) -> np.ndarray:
+    ) -> np.ndarray | pd.DataFrame:
         """Fit the model and map the training cells to the latent space; see `fit`."""
         return self.fit(X, y, **options).transform(X)
+
+    def _named(self, latent, X):
+        """Latent coordinates of the cells of X, as a DataFrame if ``set_output`` asks for one."""
+        if not self._gives_frames():
+            return latent
+        _, _, cells, _ = opened(X)
+        return pd.DataFrame(latent, cells).rename(columns=lambda unit: f"sbnn_{unit + 1}")
 
 
 class LatentRegressor(LatentMixin, LinearRegressor):
@@ -192,10 +204,11 @@ class LatentRegressor(LatentMixin, LinearRegressor):
         self._store_coef(decoder @ encoder.T)
         return self
 
-    def transform(self, X: Expression) -> np.ndarray:
+    def transform(self, X: Expression) -> np.ndarray | pd.DataFrame:
         """Map cells to latent coordinates, (n, rank), with the training mean at the origin."""
         check_is_fitted(self)
-        return (new_cells(self, X, needed=kept_genes(self)) - self.x_mean_) @ self.encoder_
+        centred = new_cells(self, X, needed=kept_genes(self)) - self.x_mean_
+        return self._named(centred @ self.encoder_, X)
 
 
 class ReducedRankRegression(LatentRegressor):

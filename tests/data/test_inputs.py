@@ -1,6 +1,7 @@
 """Names of cells, genes and outputs, and values that no model can be fitted to."""
 
 import anndata
+import mudata
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,6 +50,25 @@ def test_cells_in_another_order_are_refused(given, model, data):
     model.fit(X, Y.reset_index(drop=True))
     with pytest.raises(ValueError, match="Y: .*only the order"):
         model.score(X, Y[::-1])
+
+
+@pytest.mark.parametrize("model", [NETWORK, RIDGE])
+def test_a_pair_and_sparse_outputs_are_the_same_cells(model, adata, data):
+    expected = model.fit(adata).predict(adata)
+    score = model.score(adata)
+    mdata = mudata.MuData({"rna": adata, "ephys": anndata.AnnData(adata.obsm["outputs"])})
+    for X, Y in (
+        ((adata, "outputs"), None),
+        ((mdata, "ephys"), None),
+        ((adata.to_df(), adata.obsm["outputs"]), None),
+        (adata, sparse.coo_array(data.Y)),
+    ):
+        found = model.fit(X, Y).predict(X)
+        np.testing.assert_array_equal(found, expected)
+        assert model.score(X, Y) == score
+    np.testing.assert_array_equal(NETWORK.fit(adata).transform(X), NETWORK.transform((X, None)))
+    with pytest.raises(ValueError, match="y"):
+        model.fit((data.X, None))
 
 
 def test_outputs_can_be_columns_of_obs(adata, data):

@@ -9,6 +9,7 @@ from made_up import changed
 from sklearn.linear_model import Ridge
 
 from sbnn import cross_validate, grouped_folds, results, simulate_patchseq
+from sbnn.data.counts import log2p1, normalize_library_size
 from sbnn.data.paired import as_paired, paired
 from sbnn.evaluation.stability import trust_sentence
 from sbnn.study.own_data.cautions import _explained, batch_index, cautions
@@ -134,6 +135,12 @@ def test_counts_that_are_low_or_not_normalised(clean, rng):
     counts = rng.poisson(clean.counts * depth[:, np.newaxis] / 20)
     [caution] = cautions(changed(clean, counts=counts, X=np.log2(counts + 1)))
     assert "of the genes correlate with the library size" in caution
+    assert "normalise X" in caution
+    ambient = 0.2 * clean.counts.mean(axis=0)
+    counts = rng.poisson(clean.counts * depth[:, np.newaxis] + ambient)
+    X = log2p1(normalize_library_size(counts))
+    [caution] = cautions(changed(clean, counts=counts, X=X))
+    assert "X is normalised already" in caution
     shares = clean.counts / clean.counts.sum(axis=1, keepdims=True)
     scarce = rng.poisson(60 * shares)
     scarce[0] *= 1000

@@ -108,7 +108,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
             Outputs of the same cells in the same order. If `X` is an AnnData, `y` can be a key of
             ``obsm`` (by default ``"outputs"``). If `X` is a MuData, `y` can be the name of another
             modality (by default, the only other modality); cells that are not in both modalities
-            are left out.
+            are left out. Without `y`, `X` can be the pair ``(X, y)``.
         eval_set : tuple (X, Y), optional
             Cells on which R2 is recorded after every epoch (``history_.eval_r2``). These cells do
             not affect the fit.
@@ -205,10 +205,11 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         Y = outputs_in_units(self, self._through(self.network_, X))
         return Y[:, 0] if self._flat_output else Y
 
-    def transform(self, X: Expression) -> np.ndarray:
+    def transform(self, X: Expression) -> np.ndarray | pd.DataFrame:
         """Map cells to the latent space, float64 of shape (n, n_components); X as in `predict`."""
         check_is_fitted(self)
-        return self._through(self.network_, X, last=self.network_.bottleneck + 1)
+        latent = self._through(self.network_, X, last=self.network_.bottleneck + 1)
+        return self._named(latent, X)
 
     def reconstruct_genes(self, X: Expression) -> np.ndarray:
         """Predict the kept genes from the latent space, in the units of X; shape (n, n_genes)."""

@@ -9,9 +9,8 @@ import torch
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import _check_feature_names_in
 
-from sbnn.data.checks import LARGEST, some
+from sbnn.data.checks import LARGEST
 from sbnn.determinism import reproducible
-from sbnn.errors import warn
 
 CELLS_AT_ONCE = 65_536  # largest number of cells passed through the network at once
 VALUES_AT_ONCE = 2**26  # largest number of values passed through the network at once
@@ -72,9 +71,6 @@ def learn_scales(model, cells, Y):
     if (low > measured.low).any() or (high < measured.high).any():
         clipped = Moments.of(cells, (low, high))
     constant = clipped.low == clipped.high
-    if constant.any():
-        names = some(_check_feature_names_in(model)[constant])
-        warn(f"genes that are constant over the training cells cannot predict anything: {names}")
     model.x_min_ = low
     model.x_max_ = high
     model.x_mean_ = clipped.mean

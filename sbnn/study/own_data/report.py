@@ -35,12 +35,15 @@ GAPS = (
 
 
 def report(options, data, records, figures, path):
-    """Write the report, with figures from a folder; returns the verdict and the cautions."""
+    """Write the report, with figures from a folder; returns the verdict and the cautions.
+
+    What `diagnose` finds is in the report only, since ``sbnn fit`` has printed it before.
+    """
     default = records["cv_default"]
     ridge = records["cv_ridge"]
     groups = None if options.groups is None else groups_of(data, options.groups)
     sentence = verdict(default, data, ridge, groups=groups).sentence
-    warned = diagnose(data) + cautions(data, default, groups)
+    warned = cautions(data, default, groups)
     if options.fast:
         warned.insert(0, TRIAL)
     untrusted = trust_sentence(records["halves_default"])
@@ -59,7 +62,7 @@ def report(options, data, records, figures, path):
             ("How well each output is predicted in held-out cells", _outputs(of_outputs)),
             ("Genes that the network keeps", _genes(of_genes, records["interpretation"]), GAPS),
         ],
-        cautions=warned,
+        cautions=diagnose(data) + warned,
         facts=facts | _facts(options, data, default),
         left_out=data.about["dropped"],
         source=f"{data.about['source']}; fingerprint {data.sha256[:12]}",

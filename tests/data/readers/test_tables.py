@@ -195,7 +195,7 @@ def test_what_does_not_vary_or_holds_no_number_is_left_out(counts, ephys):
         "outputs with one value in all cells": ["Rin"],
     }
     refused("outputs: all 3 are left out", counts, ephys * 0)
-    refused("expression: all 1 are left out", counts[["Vip"]], ephys)
+    refused("expression: all 1 are left out", counts[["Vip"]] + 1, ephys)
 
 
 def test_spike_ins_and_counters_are_not_part_of_the_library(counts, ephys):

@@ -1,5 +1,6 @@
 """Both networks: what a fit stores, what predictions are made of, and wrong parameters."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -159,6 +160,17 @@ def test_bad_parameters(name, value, data):
         clone(estimator).set_params(**{name: value}).fit(data.X, data.Y)
 
 
+def test_set_output_names_cells_and_units(model, adata):
+    latent = model.transform(adata.X)
+    framed = copy.copy(model).set_output(transform="pandas")
+    for X in (adata, adata.to_df(), (adata, "outputs")):
+        frame = framed.transform(X)
+        np.testing.assert_array_equal(frame, latent)
+        assert [*frame.columns] == ["sbnn_1", "sbnn_2"] and frame.index.equals(adata.obs_names)
+    unnamed = clone(framed).set_output().fit_transform(adata.X, adata.obsm["outputs"])
+    assert unnamed.index.equals(pd.RangeIndex(len(latent)))
+
+
 def test_wrong_cells_to_watch(data):
     for wrong in ((data.X, data.Y, 3), (data.X, data.Y[:, 1:]), (data.X[1:], data.Y)):
         with pytest.raises(ValueError, match="eval_set"):
@@ -178,8 +190,7 @@ def test_scales_are_those_of_clipped_genes(standardize):
     Y = np.array([[1.0, 4], [2, 4], [6, 4]])
     model = Clipped(standardize=standardize)
     model.n_features_in_ = 3
-    with pytest.warns(UserWarning, match=r"genes that are constant.*: x2"):
-        learn_scales(model, Cells(X), Y)
+    learn_scales(model, Cells(X), Y)
     clipped = X.clip(1, 3).astype(float)
     mean, y_mean = clipped.mean(axis=0), Y.mean(axis=0)
     # genes that are not scaled keep the ratio of the SDs before and after clipping
