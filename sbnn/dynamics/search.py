@@ -38,10 +38,12 @@ class Search:
     (samples, times), and `paths` the shape (samples, points, genes). `prior`, `kinds`, `possible`
     and `probabilities` are [regulator, target]. `rates`, `changing` and `means` have the shape
     (genes,); rates and `lag` are in units of the mean interval. `fits` maps each gene that changes
-    to its `Fit`.
+    to its `Fit`. ``advance(share)`` is called after each gene, with the share of a pass that is
+    done.
     """
 
-    def __init__(self, samples, prior):
+    def __init__(self, samples, prior, advance=lambda share: None):
+        self.advance = advance
         self.values, times = samples.padded()
         self.prior = prior
         self.clock = Clock(times)
@@ -85,6 +87,7 @@ class Search:
             fit = target.search(given.tolist())
             self.fits[gene] = fit
             self.probabilities[:, gene] = target.probabilities(frozenset(fit.regulators))
+            self.advance(1 / np.count_nonzero(self.changing))
         if self.fits:
             squares = np.square(self._residuals()).sum(axis=1) / self.seen[:, 1:].sum()
             noise = np.sqrt(np.median(squares))

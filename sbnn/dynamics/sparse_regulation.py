@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
+from tqdm.auto import tqdm
 
 from sbnn.data.trajectories import as_trajectories
 from sbnn.determinism import reproducible
-from sbnn.dynamics.held_out import PIECE, SIMPLE, compared, followed, held_out_residuals
+from sbnn.dynamics.held_out import (
+    PIECE,
+    SIMPLE,
+    compared,
+    followed,
+    held_out_residuals,
+    n_folds,
+)
 from sbnn.dynamics.model import DynamicsRegressor
 from sbnn.dynamics.search import Search
 from sbnn.dynamics.training import COUNT
@@ -60,6 +68,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
     ----------
     n_passes : int
         Number of passes, in each of which paths, regulators and beliefs are estimated.
+    verbose : bool or int, default=0
+        Whether to show progress.
 
     Attributes
     ----------
@@ -115,10 +125,11 @@ class SparseRegulationRegressor(DynamicsRegressor):
     (30, 30)
     """
 
-    _parameter_constraints = {"n_passes": COUNT}
+    _parameter_constraints = {"n_passes": COUNT, "verbose": ["verbose"]}
 
-    def __init__(self, n_passes: int = 5) -> None:
+    def __init__(self, n_passes: int = 5, verbose: bool | int = 0) -> None:
         self.n_passes = n_passes
+        self.verbose = verbose
 
     def fit(self, trajectories: AnnData, prior: ArrayLike | pd.DataFrame | None = None) -> Self:
         """Find the regulators of every gene.
@@ -155,9 +166,10 @@ class SparseRegulationRegressor(DynamicsRegressor):
         whole = samples
         if max(map(len, samples.times)) > LONG:
             whole = samples.pieces(PIECE)
-        with reproducible():
-            self._weigh(samples, prior)
-            search = Search(whole, prior).run(self.n_passes)
+        n_passes = self.n_passes_in_all(samples)
+        with reproducible(), self._progress(n_passes) as bar:
+            self._weigh(samples, prior, bar.update)
+            search = Search(whole, prior, bar.update).run(self.n_passes)
         self._training_mean = np.concatenate(samples.values).mean(axis=0) * self.scale_
         scores = search.scores()
         if self.weights_["network"] > 0 or not prior.any():
@@ -199,7 +211,22 @@ class SparseRegulationRegressor(DynamicsRegressor):
         )
         return replace(samples, values=[block / largest for block in samples.values])
 
-    def _weigh(self, samples, prior):
+    def n_passes_in_all(self, samples):
+        """Number of passes over all genes in a fit, including those of the held-out parts."""
+        return self.n_passes + n_folds(samples) * min(self.n_passes, HELD_OUT_PASSES)
+
+    def _progress(self, n_passes):
+        """Bar that counts passes over all genes."""
+        layout = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}, about {remaining} left"
+        return tqdm(
+            total=n_passes,
+            desc="regulators",
+            leave=False,
+            disable=not self.verbose,
+            bar_format=layout,
+        )
+
+    def _weigh(self, samples, prior, advance):
         """Weigh the network against the best model without a network, using held-out parts."""
         self.weights_ = pd.Series({"network": 1.0} | dict.fromkeys(SIMPLE, 0.0))
         self.simple_ = None
@@ -207,7 +234,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         self.explains_ = False
         n_passes = min(self.n_passes, HELD_OUT_PASSES)
         residuals = held_out_residuals(
-            samples, lambda kept: Search(kept, prior).run(n_passes).network()
+            samples, lambda kept: Search(kept, prior, advance).run(n_passes).network()
         )
         if residuals is None:
             return
