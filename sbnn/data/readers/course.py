@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
 TIME = "time"  # usual name of the column of measured times; other names in .h5ad are pseudotimes
 _SIZES = re.compile(r'"?\d+"?\s*,\s*"?\d+"?[\s,]*')  # numbers of genes and samples in line 1
+_HEAD = 50  # lines among which that of the names is searched
+_SEPARATORS = "\t;|, "
+_WORKBOOKS = b"PK\3\4", b"\xd0\xcf\x11\xe0"  # first bytes of .xlsx and of .xls
 _SIGNS = {"+": "1", "-": "-1"}
 
 
@@ -82,10 +87,11 @@ def read_course(
     """
     check_number("n_bins", n_bins, int, 2)
     reader = _Reader(sample_key, time_key)
-    first_line = _first_line(expression)
-    if Path(first_line).suffix.lower() == ".h5ad":
-        expression = ad.read_h5ad(first_line)
+    head = _head(expression)
+    if _is_h5ad(expression):
+        expression = ad.read_h5ad(Path(expression).expanduser())
     is_anndata = isinstance(expression, ad.AnnData)
+    is_layout = times is None and _SIZES.fullmatch(head[0]) is not None
     if times is not None:
         values, at = reader.cells_and_times(expression, times)
     elif is_anndata and "sbnn" in expression.uns and {"sample", TIME} <= {*expression.obs}:
@@ -93,17 +99,17 @@ def read_course(
         return expression
     elif is_anndata:
         values, at = reader.annotated(expression)
-    elif _SIZES.fullmatch(first_line):
+    elif is_layout:
         data = read_trajectories(expression, gene_names, name=name)
         reader.notes.append("format: a block per sample, below the numbers of genes and samples")
         values, at = data.to_df(), data.obs
     else:
-        values, at = reader.long_table(expression, first_line)
+        values, at = reader.long_table(expression, head)
     logs = reader.logarithms(values)
     about = {"name": name, "notes": reader.notes, "dropped": reader.dropped}
     if reader.pseudotimes:
         course = read_pseudotime(logs, at, n_bins, **about)
-    elif logs is values and _SIZES.fullmatch(first_line):
+    elif is_layout and logs is values:
         course = data  # in its own layout
     else:
         at = reader.in_order(at)
@@ -115,15 +121,32 @@ def read_course(
     return course
 
 
-def _first_line(table):
-    """First line of a text file; the path itself if it is an .h5ad file; "" of other objects."""
-    if not isinstance(table, str | Path):
-        return ""
-    path = Path(table).expanduser()
-    if path.suffix.lower() == ".h5ad":
-        return str(path)
+def _is_h5ad(table):
+    return isinstance(table, str | Path) and Path(table).suffix.lower() == ".h5ad"
+
+
+def _head(table):
+    """First lines of a text file, or first rows of a workbook as lines; none of other objects."""
+    path, sheet = table if isinstance(table, tuple) else (table, 0)
+    if not isinstance(path, str | Path) or _is_h5ad(path):
+        return [""]
+    path = Path(path).expanduser()
     with open_file(path) as handle:
-        return handle.readline().decode("utf-8-sig", errors="replace").strip()
+        lines = list(islice(handle, _HEAD)) or [b""]
+    if not lines[0].startswith(_WORKBOOKS):
+        return [line.decode("utf-8-sig", errors="replace").strip() for line in lines]
+    rows = pd.read_excel(path, sheet, header=None, nrows=_HEAD).astype(str)
+    return ["\t".join(row) for row in rows.to_numpy()]
+
+
+def _first_name(head, others):
+    """Name of the first column, found in the line with the names of the other columns, or ""."""
+    for separator in _SEPARATORS:
+        for fields in csv.reader(head, delimiter=separator):
+            first, *rest = [field.strip() for field in fields] or [""]
+            if list(filter(None, rest)) == list(others):
+                return first
+    return ""
 
 
 class _Reader:
@@ -141,27 +164,29 @@ class _Reader:
         self.pseudotimes = False
         self.has_samples = True
 
-    def long_table(self, expression, first_line):
-        """Values and times in one table; its first column may be the sample or the time."""
+    def long_table(self, expression, head):
+        """Values and times in one table."""
         table = read_table(expression, "expression")
-        # `read_table` takes the first column for names of the rows
-        names = table.index
-        name = re.split(r"[,;|\t]", first_line)[0].strip('" ').casefold()
+        self._restore_first_column(table, head)
+        table = table.reset_index(drop=True)
         time = _column(table, self.time_key)
         sample = _column(table, self.sample_key)
         if time is None:
-            if sample is None and name != self.time_key.casefold():
-                self._no_column(self.time_key, "expression", table)
-            time = self.time_key
-            table.insert(0, time, names)
-        elif sample is None and (name == self.sample_key.casefold() or names.has_duplicates):
-            sample = self.sample_key
-            table.insert(0, sample, names)
+            self._no_column(self.time_key, "expression", table)
         self.notes.append("format: one table with a row per sample and time")
-        table = table.reset_index(drop=True)
         at = self._samples_and_times(table, sample, time, "expression")
         values = table.drop(columns=[sample, time], errors="ignore")
         return as_numbers(values, "expression").loc[at.index], at
+
+    def _restore_first_column(self, table, head):
+        """Insert the first column, which `read_table` takes for names of rows, if it has values."""
+        name = _first_name(head, table.columns)
+        numbers = pd.to_numeric(table.index, errors="coerce")
+        numbered = (np.diff(numbers) == 1).all()  # not a gene
+        of_keys = name.casefold() in (self.sample_key.casefold(), self.time_key.casefold())
+        of_gene = name and not numbers.hasnans and not numbered
+        if of_keys or of_gene:
+            table.insert(0, name, table.index)
 
     def annotated(self, data):
         """Values and times of an AnnData."""
@@ -216,7 +241,7 @@ class _Reader:
             return self._samples_and_times(times, sample, time, "times")
         if self.time_key != TIME:
             self._no_column(self.time_key, "times", times)
-        at = as_numbers(times, "times").replace([-np.inf, np.inf], np.nan)
+        at = _finite(times, "times")
         timed = at.notna().any(axis=1)
         self._leave_out("cells without a time", at.index[~timed])
         self._binned(at)
@@ -224,8 +249,7 @@ class _Reader:
 
     def _samples_and_times(self, table, sample, time, what):
         """Samples and times of the rows that have a time; all rows are one sample without names."""
-        at = as_numbers(table[[time]], what).set_axis([TIME], axis=1)
-        at = at.replace([-np.inf, np.inf], np.nan)  # as of cells that a pseudotime cannot reach
+        at = _finite(table[[time]], what).set_axis([TIME], axis=1)
         self.has_samples = sample is not None
         if self.has_samples:
             if table[sample].isna().any():
@@ -284,6 +308,11 @@ class _Reader:
             f"{what}: there is no column {key!r} among {some(table.columns)}; set {option} "
             f"({flag}), {layout}"
         )
+
+
+def _finite(table, what):
+    """Times as numbers; those of cells that a pseudotime cannot reach, infinite, are missing."""
+    return as_numbers(table.replace([-np.inf, np.inf], np.nan), what)
 
 
 def _column(table, key):
