@@ -37,9 +37,8 @@ if TYPE_CHECKING:
 HELD_OUT_PASSES = 2  # number of passes in fits that are evaluated on held-out parts
 LONG = 30  # largest number of times in a sample that is fitted as a whole
 N_MEASURED = 12  # number of genes whose search is timed to estimate the time of a fit
-# time of a pass relative to the search for regulators in the first pass, as measured on courses of
-# 50 to 500 genes
-OF_OTHER_STEPS = 1.5
+# time of a later pass relative to the search in the first pass, in which most regulators are tried
+LATER_PASS = 0.5
 LEFT_OVER = 0.25  # autocorrelation of residuals above which a warning is given
 
 
@@ -241,7 +240,10 @@ class SparseRegulationRegressor(DynamicsRegressor):
             search.find_regulators()
             seconds = time.perf_counter() - started
         of_pass = seconds * len(changing) / max(len(measured), 1)
-        return OF_OTHER_STEPS * of_pass * self._n_passes_in_all(samples)
+        n_held_out = min(self.n_passes, HELD_OUT_PASSES)
+        work = 1 + LATER_PASS * (self.n_passes - 1)
+        work += n_folds(samples) * (1 + LATER_PASS * (n_held_out - 1))
+        return work * of_pass
 
     def _n_passes_in_all(self, samples):
         """Number of passes over all genes in a fit, including those without held-out parts."""
