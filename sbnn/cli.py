@@ -235,7 +235,7 @@ def _network(options):
     # fails before the slow part if the folder cannot be written
     os.makedirs(options.out, exist_ok=True)
     n_passes = own_tables.FAST_PASSES if options.fast else own_tables.N_PASSES
-    print(own_tables.study(data, prior, options.out, n_passes))
+    print(own_tables.study(data, prior, options.out, n_passes, options.jobs))
     print(f"network, predictions and figures: {options.out}")
 
 

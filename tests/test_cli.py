@@ -177,7 +177,7 @@ def test_networks_and_screens_of_a_quick_run_are_smaller(monkeypatch, fast):
     keys = {"sample_key": "sample", "time_key": "time", "gene_names": None}
     tables.read_course.assert_called_with("x", None, **keys)
     assert tables.most_varying.call_args.args[1] == (100 if fast else None)
-    assert tables.study.call_args.args[2:] == ("out", 2 if fast else 5)
+    assert tables.study.call_args.args[2:] == ("out", 2 if fast else 5, 1)
     assert Path("out").is_dir()
     assert run("screen x --guides y --control NT" + " --fast" * fast) == 0
     options, recipe = tables.screen.call_args.args

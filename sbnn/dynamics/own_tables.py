@@ -45,7 +45,7 @@ def most_varying(data, n_genes):
     return chosen
 
 
-def study(data, prior, out, n_passes=N_PASSES):
+def study(data, prior, out, n_passes=N_PASSES, n_jobs=1):
     """Fit `SparseRegulationRegressor`, compare it with simple models, and write the results.
 
     The folder gets network.html, verdict.txt, edges.csv, predictions.csv and two figures. To score
@@ -54,7 +54,7 @@ def study(data, prior, out, n_passes=N_PASSES):
     """
     held = held_out_rows(data)
     split = gene_dynamics(data[~held], data[held], prior, name="own")
-    sparse = SparseRegulationRegressor(n_passes, verbose=True)
+    sparse = SparseRegulationRegressor(n_passes, n_jobs, verbose=True)
     # fitted to all rows, and to those that are not held out
     seconds = (2 - held.mean()) * sparse.expected_seconds(data, prior)
     print(_time_needed(seconds), file=sys.stderr)
@@ -111,6 +111,7 @@ def _time_needed(seconds):
         return f"this takes about {max(seconds, 1):.0f} s"
     shorter = "--genes N keeps the N genes that vary most over time"
     fast = f"--fast takes {FAST_PASSES} passes over at most {FAST_GENES} genes"
+    fast = f"{fast}, --jobs N uses N processor cores"
     return f"this takes about {seconds / 60:.0f} minutes; to shorten it: {shorter}, {fast}"
 
 

@@ -78,6 +78,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
     ----------
     n_passes : int
         Number of passes, in each of which paths, regulators and beliefs are estimated.
+    n_jobs : int, default=1
+        Number of threads, which does not change the result.
     verbose : bool or int, default=0
         Whether to show progress.
 
@@ -135,10 +137,11 @@ class SparseRegulationRegressor(DynamicsRegressor):
     (30, 30)
     """
 
-    _parameter_constraints = {"n_passes": COUNT, "verbose": ["verbose"]}
+    _parameter_constraints = {"n_passes": COUNT, "n_jobs": COUNT, "verbose": ["verbose"]}
 
-    def __init__(self, n_passes: int = 5, verbose: bool | int = 0) -> None:
+    def __init__(self, n_passes: int = 5, n_jobs: int = 1, verbose: bool | int = 0) -> None:
         self.n_passes = n_passes
+        self.n_jobs = n_jobs
         self.verbose = verbose
 
     def fit(self, trajectories: AnnData, prior: ArrayLike | pd.DataFrame | None = None) -> Self:
@@ -176,7 +179,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         whole = fitted_parts(samples)
         with reproducible(), self._progress(samples) as bar:
             self._weigh(samples, prior, bar.update)
-            search = Search(whole, prior, bar.update).run(self.n_passes)
+            search = Search(whole, prior, bar.update, self.n_jobs).run(self.n_passes)
         self._training_mean = np.concatenate(samples.values).mean(axis=0) * self.scale_
         scores = search.scores()
         if self.weights_["network"] > 0 or not prior.any():
@@ -232,7 +235,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
             warnings.simplefilter("ignore")  # `fit` gives the same warnings
             parts = fitted_parts(self._scaled(samples))
         with reproducible():
-            search = Search(parts, prior)
+            search = Search(parts, prior, n_jobs=self.n_jobs)
             changing = np.flatnonzero(search.changing)
             measured = changing[:: max(len(changing) // N_MEASURED, 1)]
             search.changing = np.isin(np.arange(len(prior)), measured)
@@ -254,6 +257,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         return tqdm(
             total=self._n_passes_in_all(samples),
             desc="passes over all genes",
+            smoothing=0,
             leave=False,
             disable=not self.verbose,
             bar_format="{desc}: {percentage:3.0f}% |{bar}| {elapsed}, about {remaining} left",
@@ -267,7 +271,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         self.explains_ = False
         n_passes = min(self.n_passes, HELD_OUT_PASSES)
         residuals = held_out_residuals(
-            samples, lambda kept: Search(kept, prior, advance).run(n_passes).network()
+            samples, lambda kept: Search(kept, prior, advance, self.n_jobs).run(n_passes).network()
         )
         if residuals is None:
             return
