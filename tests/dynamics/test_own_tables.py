@@ -28,7 +28,7 @@ def test_a_course_becomes_a_network_with_a_page(network, samples, tmp_path, caps
     assert "passes over all genes: " in printed.err
     verdict = (tmp_path / "out" / "verdict.txt").read_text()
     assert printed.out.startswith(verdict)
-    assert "for no change" in verdict
+    assert "held-out samples support the network" in verdict
     edges = pd.read_csv(tmp_path / "out" / "edges.csv")
     assert (edges["prior"][:15] != 0).mean() > 0.9
     is_edge = edges["score"] != 0
@@ -66,6 +66,13 @@ def test_edges_and_predictions_of_noise_are_marked_as_not_supported(rng, tmp_pat
         assert (outs[0] / name).read_text() == (outs[1] / name).read_text()
 
 
+@pytest.mark.parametrize(("explains", "error"), [(True, 0.1), (True, 0.25), (False, 0.1)])
+def test_held_out_samples_must_confirm_the_verdict(explains, error):
+    errors = {"sparse": error, "prior": 0.3, "ar1": 0.2}
+    supported = own_tables.is_supported(SimpleNamespace(explains_=explains), errors)
+    assert supported == (explains and error < 0.2)
+
+
 def test_the_genes_that_vary_most_over_time_are_kept(rng):
     values = rng.random((2, 6, 4)) * [0.1, 1, 0.01, 0.5]
     values[1, :, 2] += 100  # differs between samples, but hardly over time
@@ -90,8 +97,8 @@ def test_edges_are_those_of_the_prior_and_probable_ones_in_order(rng):
     names = list("abcde")
     tables = rng.integers(-2, 3, (3, 5, 5)) / [[[200]], [[1]], [[2]]]
     p, score, prior = [pd.DataFrame(table, names, names) for table in tables]
-    model = SimpleNamespace(edge_probabilities_=p.abs(), edge_scores_=score, explains_=True)
-    table = edges_table(model, prior)
+    model = SimpleNamespace(edge_probabilities_=p.abs(), edge_scores_=score)
+    table = edges_table(model, prior, True)
     rows = []
     for one, other in itertools.product(names, names):
         row = (p.abs().loc[one, other], score.loc[one, other], prior.loc[one, other])
