@@ -19,7 +19,14 @@ from pathlib import Path
 from sbnn.data import datasets
 from sbnn.data.datasets import DATASETS, SBNN, STUDIES
 from sbnn.errors import warn
-from sbnn.study.own_data.options import OWN, as_options, check, declared, require_file
+from sbnn.study.own_data.options import (
+    OPTIONS,
+    READERS,
+    as_arguments,
+    as_options,
+    declared,
+    require_file,
+)
 
 DESCRIPTION = """Finds the genes that predict a second measurement of the same cells, and maps them.
 
@@ -30,9 +37,11 @@ The notebooks and their results (saved results are loaded, missing ones are comp
   sbnn reproduce 02 citeseq_cd8      run one notebook on one data set (--fast: quick run)
   sbnn report scala                  print all tables of saved results (or `all`: an overview)
 
-Your own cells, in tables with cell names (CSV, TSV, Excel or AnnData):
+Your own cells, in tables with cell names (CSV, TSV, Excel, AnnData, ...). `read` shows what it
+understood and writes one file; the other commands take that file, or the options of `read`:
 
-  sbnn fit mine --expression counts.csv --outputs ephys.xlsx --labels types.csv --groups donor
+  sbnn read paired --expression counts.csv --outputs ephys.xlsx --labels types.csv -o mine.h5ad
+  sbnn fit mine.h5ad --groups donor                predict one measurement from the other
   sbnn map saved_models/mine/model.safetensors new_counts.csv      place new cells on the map
   sbnn explore mine                  write one HTML file to explore the map in a browser
   sbnn traces *.nwb --out t.csv      write features of recordings, and metadata to t_cells.csv
@@ -72,6 +81,8 @@ def main(arguments=None):
     except (ImportError, OSError, ValueError, KeyError) as error:
         # str() adds quotation marks
         text = error.args[0] if isinstance(error, KeyError) else error
+        if hasattr(error, "reading"):
+            text = error.reading.text_of_problems(as_arguments)
         print(f"sbnn {command}: {as_options(str(text))}", file=sys.stderr)
         return 1
     finally:
@@ -94,16 +105,36 @@ def _parser():
     # handled in `main`
     added.add_parser("data", help="list, download or check data sets; see `sbnn data --help`")
     sections = declared(Path(__file__).with_name("commands.toml"))
+    of_read = None
     for name, about in sections["commands"].items():
+        parent, _, kind = name.rpartition(" ")
+        if parent and of_read is None:
+            read = added.add_parser(
+                parent, help="read tables, show what was understood, and write one file"
+            )
+            of_read = read.add_subparsers(required=True, dest="kind", metavar="kind")
         text = about["help"]
-        command = added.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        parser_of = of_read if parent else added
+        command = parser_of.add_parser(kind, help=text, description=f"{text[0].upper()}{text[1:]}.")
         for argument in about["arguments"].split():
-            command.add_argument(argument, **sections["arguments"][argument])
+            settings = dict(sections["arguments"][argument])
+            command.add_argument(*settings.pop("short", "").split(), argument, **settings)
         tables = command.add_argument_group("your own tables, in which cells are matched by name")
-        for option in about["tables"].split():
-            tables.add_argument(option, **OWN[option])
+        for option, settings in _options_of_tables(about["tables"]).items():
+            tables.add_argument(option, **settings)
         command.set_defaults(**about["defaults"])
     return parser
+
+
+def _options_of_tables(names):
+    """Options by name; the name of a kind of data stands for all options of its reader."""
+    found = {}
+    for name in names.split():
+        if name in READERS:
+            found |= OPTIONS["tables"] | OPTIONS[name]
+        else:
+            found[name] = {**OPTIONS["own"], **OPTIONS["paired"]}[name]
+    return found
 
 
 def _reproduce(options):
@@ -154,20 +185,34 @@ def _overview(saved_models):
     return tables
 
 
+def _read(options):
+    from sbnn.study.own_data.options import read, write
+
+    adata = read(options.kind, options, Path(options.out).stem)
+    write(adata, options.out)
+    print(f"{adata.n_obs} x {adata.n_vars}: {options.out}")
+
+
 def _fit(options):
     name = options.name
+    given = {}
+    if name.lower().endswith((".h5ad", ".h5mu")):
+        given["expression"] = name
+        name = Path(name).stem
     is_path = name.startswith(".") or Path(name).name != name
     if is_path or name in ("", "auto", *DATASETS):
         raise ValueError(f"name: {name!r} is not allowed, it is a path or names a data set")
-    check(options)
     from sbnn.data.datasets import summary
     from sbnn.data.diagnose import diagnose
     from sbnn.data.paired import as_paired
     from sbnn.results import results_folder
     from sbnn.study.own_data import commands
-    from sbnn.study.own_data.options import load
+    from sbnn.study.own_data.options import read, require_enough, with_groups
 
-    adata = load(options)
+    adata = read("paired", options, name, **given)
+    if options.groups is not None:
+        adata = with_groups(adata, options.groups)
+    require_enough(adata)
     print(summary(adata))
     for mistake in diagnose(adata):
         warn(mistake)
@@ -201,9 +246,13 @@ def _explore(options):
 
 def _screen(options):
     from sbnn.mechanism_shift import Recipe, own_screen
+    from sbnn.study.own_data.options import read, require_enough
 
+    given = {} if options.table is None else {"expression": options.table}
+    adata = read("screen", options, Path(options.out).name, **given)
+    require_enough(adata)
     quick = Recipe(epochs=2, least_updates=0, updates_per_pair=0)
-    own_screen.run(options, quick if options.fast else None)
+    own_screen.study(adata, options.out, options.latents, quick if options.fast else None)
 
 
 def _traces(options):
@@ -242,27 +291,39 @@ def _network(options):
 def _ephys_types(options):
     if options.action == "predict":
         require_file("--model", options.model)
-    from sbnn.ephys_types import EphysTypeClassifier
-    from sbnn.ephys_types.own_tables import fit_table, held_out_sentence, predict_table
-    from sbnn.results import results_path, write_atomically
+    from sbnn.ephys_types import EphysTypeClassifier, own_tables
+    from sbnn.results import results_path
+    from sbnn.study.own_data.options import keywords_of, read, require_enough
+    from sbnn.tables import print_table
 
-    out = results_path(options.out, "--out", (options.features, options.model))
-    results_path(options.model, "--model", (options.features, options.types))
-    features = options.features
-    if options.sheet is not None:
-        features = features, options.sheet
+    given = {} if options.table is None else {"features": options.table}
+    keywords = keywords_of("types", options) | given
+    inputs = [keywords.get(name) for name in ("features", "labels")]
+    out = results_path(options.out, "--out", (*inputs, options.model))
+    saved = results_path(options.model, "--model", inputs)
     if options.action == "fit":
-        model = fit_table(features, options.types, 20 if options.fast else "auto")
-        saved = model.save(options.model)
-        print(f"types {', '.join(model.classes_)}; {held_out_sentence(model)}; model: {saved}")
+        data = read("types", options, saved.stem, **given)
+        require_enough(data, "features")
+        steps = 20 if options.fast else "auto"
+        found, scores = own_tables.study(data, saved, steps)
+        print(found)
+        if len(scores):
+            print_table(scores)
+        print(f"{saved}\n{saved.with_name(own_tables.PAGE)}")
     else:
+        if "features" not in keywords:
+            raise ValueError("--features is missing; give the table")
+        of_labels = {"labels", "type_key", "donor_key"} & keywords.keys()
+        if of_labels:
+            raise ValueError(f"predict takes no {', '.join(sorted(of_labels))}")
+        table = keywords.pop("features")
         model = EphysTypeClassifier.load(options.model)
-        found = predict_table(model, features, options.abstain)
-        write_atomically(found.to_csv().encode(), out, b"cell,type,probability,")
+        found = own_tables.predict(model, table, out, options.abstain, table, **keywords)
         print(f"{len(found)} cells in {out}: {found['type'].value_counts().to_dict()}")
 
 
 RUN = {
+    "read": _read,
     "reproduce": _reproduce,
     "report": _report,
     "fit": _fit,

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
-from types import SimpleNamespace
 from unittest.mock import Mock
 
 import numpy as np
@@ -40,10 +39,12 @@ def run(command):
         ("report scala", "sbnn report: no results in"),
         ("report lee_human", "sbnn report: no results in"),
         ("report all", "sbnn report: no results in"),
-        ("fit mine --expression lost", "--expression: there is no file 'lost'"),
-        ("fit mine --expression x --outputs lost", "--outputs: there is no file 'lost'"),
-        ("fit mine --expression x --cell-names lost", "--cell-names: there is no file"),
-        ("fit mine --expression x", "--outputs is missing"),
+        ("fit mine --expression lost", "expression: there is no file 'lost'"),
+        ("fit mine --expression x --outputs lost", "outputs: there is no file 'lost'"),
+        ("fit mine --expression x --cell-names lost", "cell_names: there is no file"),
+        ("fit mine --expression x", "outputs: missing"),
+        ("fit mine", "--expression is missing"),
+        ("read types --out y", "--features is missing"),
         ("fit simulated --expression x", "name: 'simulated' is not allowed"),
         ("fit a/x --expression x", "name: 'a/x' is not allowed"),
         ("fit .. --expression x", "name: '..' is not allowed"),
@@ -54,7 +55,8 @@ def run(command):
         ("ephys-types predict x --model m --out x", "--out: "),
         ("ephys-types predict x --model m --out m", "--out: "),
         ("ephys-types fit x --model x", "--model: "),
-        ("ephys-types fit x --types y --model y", "--model: "),
+        ("ephys-types fit x --labels y --model y", "--model: "),
+        ("ephys-types predict --features x --labels y --model m", "predict takes no labels"),
         ("reproduce all nonsense", "dataset: 'nonsense' is unknown"),
         ("reproduce 05 simulated", "notebook: '05' is unknown, expected one of ['01_preprocess'"),
     ],
@@ -69,7 +71,7 @@ def test_errors_are_messages_and_a_status(capsys, command, message):
     [
         ("reproduce", {"notebook": "all", "dataset": None, "saved_models": "", "jobs": 1}),
         ("report x", {"saved_models": "saved_models", "fast": False, "json": False}),
-        ("fit a --expression e", {"figures": "figures", "match": "exact", "type_key": "type"}),
+        ("fit a --expression e", {"figures": "figures", "match": None, "type_key": None}),
         ("explore x", {"cv": None, "out": None, "saved_models": "saved_models"}),
         ("map m c", {"out": "map.csv", "predictions": None, "totals": None, "counts": None}),
         ("ephys-types fit f --model m", {"out": "types.csv", "fast": False, "abstain": None}),
@@ -90,7 +92,8 @@ def test_what_a_command_takes_by_default(command, expected):
         ("screen c --guides g", "--control"),
         ("ephys-types fit f", "--model"),
         ("ephys-types learn f --model m", "'learn'"),
-        ("fit mine", "--expression"),
+        ("read", "kind"),
+        ("read nothing", "'nothing'"),
         ("fit mine --jobs 0", "--jobs"),
         ("fit mine --missing some", "--missing"),
         ("nothing", "'nothing'"),
@@ -143,23 +146,28 @@ def test_reports_are_of_the_results_that_exist(here, capsys, monkeypatch):
 
 
 def test_types_are_learned_and_predicted(monkeypatch, capsys):
-    model = SimpleNamespace(classes_=["a", "b"], save=lambda path: path)
-    found = pd.DataFrame({"type": ["b", "a", "b"]}, pd.Index(["c1", "c2", "c3"], name="cell"))
+    scores = pd.DataFrame({"accuracy": [0.75]}, pd.Index(["majority"], name="method"))
+    found = pd.DataFrame({"type": ["b", "a", "b"]})
     given = Mock()
-    given.fit_table.return_value = model
-    given.predict_table.return_value = found
-    given.held_out_sentence.return_value = "fine"
-    for name in ("fit_table", "predict_table", "held_out_sentence"):
+    given.read.return_value = AnnData(np.ones((20, 2)))
+    given.study.return_value = "fine", scores
+    given.predict.return_value = found
+    for name in ("study", "predict"):
         monkeypatch.setattr(ephys_tables, name, getattr(given, name))
-    monkeypatch.setattr("sbnn.ephys_types.EphysTypeClassifier.load", Mock(return_value=model))
-    assert run("ephys-types fit x --model m --fast") == 0
-    given.fit_table.assert_called_with("x", None, 20)
-    assert run("ephys-types fit x --types y --model m --sheet S") == 0
-    given.fit_table.assert_called_with(("x", "S"), "y", "auto")
-    assert "types a, b; fine" in capsys.readouterr().out
-    assert run("ephys-types predict x --model m --abstain 0.5") == 0
-    given.predict_table.assert_called_with(model, "x", 0.5)
-    assert Path("types.csv").read_text() == "cell,type\nc1,b\nc2,a\nc3,b\n"
+    monkeypatch.setattr("sbnn.study.own_data.options.read", given.read)
+    load = Mock()
+    monkeypatch.setattr("sbnn.ephys_types.EphysTypeClassifier.load", load)
+    for words, steps in ((" --fast", 20), ("", "auto")):
+        assert run(f"ephys-types fit x --labels y --model m{words}") == 0
+        assert given.read.call_args.args[0] == "types"
+        assert given.read.call_args.kwargs == {"features": "x"}
+        given.study.assert_called_with(given.read.return_value, Path("m"), steps)
+    printed = capsys.readouterr().out
+    assert "fine\n" in printed
+    assert "| majority | 0.750 |" in printed
+    assert run("ephys-types predict x --model m --abstain 0.5 --sheet S") == 0
+    expected = load.return_value, "x", Path("types.csv"), 0.5, "x"
+    given.predict.assert_called_with(*expected, sheet="S")
     assert "{'b': 2, 'a': 1}" in capsys.readouterr().out
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from sbnn.data.checks import UNKNOWN, some
 from sbnn.data.ephys_features import known_features, unlikely_units
-from sbnn.data.readers.tables import as_numbers, leave_out, read_table
+from sbnn.data.readers.matching import alone, joined
+from sbnn.data.readers.reading import Reading
+from sbnn.data.readers.table_numbers import to_numbers
 from sbnn.data.typed_cells import families_of, typed_cells
 from sbnn.errors import warn
 
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
 
 OTHER = "other"  # family of features without a published name, if other features have one
-_LABELS = ("type", "donor", "condition")
+#: Words in the name of a column that suggest that it holds types.
+_OF_TYPES = re.compile("type|class|cluster|label", re.I)
 
 
 def read_ephys_table(
@@ -31,94 +34,142 @@ def read_ephys_table(
     families: Families | None = None,
     units: Mapping[str, str] | None = None,
     *,
+    type_key: str = "type",
+    donor_key: str = "donor",
+    condition_key: str = "condition",
     name: str = "custom",
     source: str | None = None,
+    **how: object,
 ) -> AnnData:
     """Read a table of electrophysiological features and a table of cell types.
 
     Parameters
     ----------
-    features : path-like, (path-like, sheet) or DataFrame
-        Cells x features, with cell names in the first column (or the index of a DataFrame). Missing
-        values are empty fields. Columns called ``type``, ``donor`` and ``condition`` are taken as
-        labels if `labels` is not given.
+    features : path-like, (path-like, sheet), DataFrame or AnnData
+        Cells x features, or features x cells, with cell names in the first column (or the index of
+        a DataFrame). Missing values are empty fields. The columns of types, donors and conditions
+        are taken as labels if `labels` is not given. Columns without a number are left out.
     labels : path-like, (path-like, sheet), DataFrame or Series, optional
-        Cells x labels, with the columns ``type`` and, if known, ``donor`` and ``condition``; other
-        columns are kept. A Series holds the types.
+        Cells x labels, with types and, if known, donors and conditions; other columns are kept. A
+        Series holds the types.
     families, units : optional
         See `typed_cells`. By default, features with a published name get their family and unit in
         the release (see `sbnn.data.ephys_features.feature_table`), and all other features are in
         the family ``"other"``.
+    type_key, donor_key, condition_key : str
+        Names of the columns of types, donors and conditions.
     name, source : str, optional
         By default, `source` lists the names of the files.
+    **how
+        Options of all readers, see `sbnn.data.readers.reading.TableOptions`.
 
     Returns
     -------
     AnnData
         As returned by `typed_cells`, for the cells that have a type and at least one value, and the
-        features that vary between these cells.
+        features that vary between these cells. ``uns["sbnn"]["read"]["table"]`` says what was
+        understood of the tables.
 
     Raises
     ------
-    FileNotFoundError
+    sbnn.data.readers.reading.ReadingError
+        A ValueError with all problems: the tables have few cells in common, there is no column of
+        types, there is text among the numbers, no cell or feature is left.
     ValueError
-        If the tables have no cell in common, there is text among the numbers, no cell or feature is
-        left, or `typed_cells` rejects the data.
+        If `typed_cells` rejects the data.
 
     Warns
     -----
     UserWarning
         If anything is left out, or if features seem to be in another unit.
     """
-    if source is None:
-        paths = [Path(given) for given in (features, labels) if isinstance(given, str | Path)]
-        source = ", ".join(["the user's tables", *(path.name for path in paths)])
-    table = read_table(features, "features")
-    if labels is None:
-        columns = table.columns.intersection(_LABELS, sort=False)
-        labels = table[columns].astype(object)
-        table = table.drop(columns=columns)
+    keys = {"type": type_key, "donor": donor_key, "condition": condition_key}
+    choices = {f"{kind}_key": key for kind, key in keys.items() if key != kind}
+    reading = Reading("types", how, choices)
+    if isinstance(labels, pd.Series):
+        labels = labels.to_frame(type_key)
+    tables = reading.open({"features": features, "labels": labels})
+    if labels is not None:
+        table, labels = joined(reading, tables["features"], tables["labels"])
     else:
-        if isinstance(labels, pd.Series):
-            labels = labels.to_frame("type")
-        labels = read_table(labels, "labels").astype(object)
-    dropped = {}
-    in_both = table.index.isin(labels.index)
-    cells = table.index[in_both]
-    left_out = table.index[~in_both]
-    leave_out(dropped, "features", "cells without labels", left_out, len(table))
-    left_out = labels.index.difference(cells, sort=False)
-    leave_out(dropped, "labels", "labels of cells without features", left_out, len(labels))
-    table = table.loc[cells]
-    labels = labels.loc[cells]
+        table = alone(reading, tables["features"], [*keys.values()])
+        labels = table[table.columns.intersection(keys.values(), sort=False)]
+    reading.require_known_columns()
+    labels = _named_labels(reading, labels.astype(object), keys)
+    if "type" not in labels:
+        labels["type"] = _likely_types(reading, table if tables.keys() == {"features"} else labels)
+    table = table.drop(columns=[column for column in keys.values() if column in table])
     if "type" in labels:
         types = labels["type"].where(labels["type"].notna(), UNKNOWN).astype(str).str.strip()
         labels["type"] = types
-        typed = ~types.isin(["", UNKNOWN])
-        leave_out(dropped, "labels", "cells without a type", cells[~typed], len(cells))
-        table = table[typed]
-        labels = labels[typed]
-    known = known_features(table.columns)
-    if families is None and len(known):
-        families = known["family"].reindex(table.columns).fillna(OTHER)
-    families = pd.Series(families_of(families, table.columns), table.columns)
-    numbers = as_numbers(table, "features")  # (n_cells, n_features)
+        untyped = types.isin(["", UNKNOWN])
+        reading.leave_out("labels", "cells without a type", labels.index[untyped], len(labels))
+        table = table[~untyped]
+        labels = labels[~untyped]
+    numbers = reading.numbers(table, "features", "features")  # (n_cells, n_features)
     empty = numbers.isna().all(axis=1)
     left_out = numbers.index[empty]
-    leave_out(dropped, "features", "cells without a single value", left_out, len(numbers))
+    reading.leave_out("features", "cells without a single value", left_out, len(numbers))
     numbers = numbers[~empty]
     labels = labels[~empty]
-    constant = numbers.nunique() < 2
-    left_out = numbers.columns[constant]
+    constant = (numbers.nunique() < 2).to_numpy()
     reason = "features without two different values"
-    leave_out(dropped, "features", reason, left_out, numbers.shape[1])
-    numbers = numbers.loc[:, ~constant]
-    units = known["unit"].to_dict() | dict(units or {})
-    units = {feature: unit for feature, unit in units.items() if feature not in left_out}
+    numbers = reading.without(numbers, constant, "features", reason)
+    reading.describe("features", used=f"{len(numbers)} cells, {numbers.shape[1]} features")
+    reading.require_no_problem()
+    families = _families(families, table.columns, numbers.columns)
+    units = known_features(numbers.columns)["unit"].to_dict() | dict(units or {})
+    units = {feature: unit for feature, unit in units.items() if feature in numbers}
     doubts = unlikely_units(numbers, units)
     if doubts:
         found = some(doubts)
         warn(f"unusual values: {found}; if units differ, pass units={{feature: unit}}")
-    return typed_cells(
-        numbers, labels, families[~constant], units, name=name, source=source, dropped=dropped
-    )
+    source = source or reading.source()
+    about = {"name": name, "source": source, "dropped": reading.dropped, "notes": reading.notes}
+    return reading.attach(typed_cells(numbers, labels, families, units, **about))
+
+
+def read_features(features: TableLike, names, **how: object) -> tuple[pd.DataFrame, pd.Index]:
+    """Read those of the features `names` that a table has, and the names of all its columns.
+
+    See `read_ephys_table` for the other arguments.
+    """
+    reading = Reading("types", how, {})
+    table = alone(reading, reading.open({"features": features})["features"], names)
+    reading.require_known_columns()
+    known = table.loc[:, table.columns.isin(names)]
+    if known.shape[1]:
+        known = reading.numbers(known, "features", "features")
+    reading.require_no_problem()
+    return known, table.columns
+
+
+def _named_labels(reading, labels, keys):
+    """Name the columns of types, donors and conditions so."""
+    for kind, key in keys.items():
+        if key != kind and key not in labels:
+            reading.problem(f"{kind}_key: no column {key!r}; there are {some(labels, 12)}")
+    return labels.rename(columns={key: kind for kind, key in keys.items()})
+
+
+def _likely_types(reading, labels):
+    """Ask for the column of types, and suggest one that may hold them."""
+    likely = [column for column in labels if 1 < labels[column].nunique() < len(labels) / 2]
+    likely = [column for column in likely if not to_numbers(labels[[column]]).wrong.mean() < 0.5]
+    named = [column for column in likely if _OF_TYPES.search(str(column))]
+    text = f"labels: no column of types; there are {some(labels, 12)}"
+    if not likely:
+        reading.problem(f"{text}; give them with labels or type_key")
+        raise reading.error()
+    found = (named + likely)[0]
+    reading.problem(text, type_key=found)
+    return labels[found]
+
+
+def _families(families, given, kept):
+    """Family of each kept feature, from those that were given for all features."""
+    known = known_features(given)
+    if families is None and len(known):
+        families = known["family"].reindex(given).fillna(OTHER)
+    of_all = pd.Series(families_of(families, given), given)
+    return of_all[kept]

@@ -152,7 +152,7 @@ class EphysTypeClassifier(TypeClassifier):
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         self._learn(X, y, families, groups, seed)
         if self.power == "groups":
-            self._calibrate(self._cells, self._codes)
+            self._calibrate()
         else:
             self.power_ = self.power
         return self
@@ -188,15 +188,21 @@ class EphysTypeClassifier(TypeClassifier):
                     members[name].fit(X, codes)
         return members
 
-    def _calibrate(self, X, codes):
+    def _parts(self):
+        """Pairs of training and left-out cells, as positions, that keep each group together."""
+        n_parts = min(N_PARTS, len(np.unique(self._groups)))
+        parts = StratifiedGroupKFold(n_parts, shuffle=True, random_state=self._seed)
+        return parts.split(self._cells, self._codes, self._groups)
+
+    def _calibrate(self):
         """Choose the power of the probabilities that best fits cells of left-out groups."""
-        n_groups = len(np.unique(self._groups))
-        if n_groups < 2:
+        if len(np.unique(self._groups)) < 2:
             warn("probabilities are not calibrated, because all cells belong to one group")
             return
-        parts = StratifiedGroupKFold(min(N_PARTS, n_groups), shuffle=True, random_state=self._seed)
+        X = self._cells
+        codes = self._codes
         logs = np.full((len(X), len(self.classes_)), np.nan)
-        for train, test in parts.split(X, codes, self._groups):
+        for train, test in self._parts():
             lacking = np.delete(self.classes_, codes[train])
             if len(lacking):
                 warn(f"probabilities are not calibrated: too few groups have {some(lacking)}")

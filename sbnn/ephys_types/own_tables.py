@@ -1,51 +1,137 @@
 """Types of cells in a user's own tables, by the default classifier (``sbnn ephys-types``)."""
 
+import warnings
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from sbnn.data.checks import UNKNOWN, some
-from sbnn.data.ephys_tables import read_ephys_table
-from sbnn.data.readers.tables import as_numbers, read_table
-from sbnn.ephys_types.classification import scores
+from sbnn.data.ephys_tables import read_features
+from sbnn.ephys_types import held_out
 from sbnn.ephys_types.classifier import EphysTypeClassifier
 from sbnn.errors import warn
+from sbnn.explorer.report import write_report
+from sbnn.plotting.common import save_figure
+from sbnn.results import write_atomically
 
 SEED = 42
+PAGE = "types.html"  # beside the model
 
 
-def fit_table(features, labels=None, n_steps="auto"):
-    """Fit a model to tables (see `read_ephys_table`); donors calibrate it, if they are known."""
-    data = read_ephys_table(features, labels)
+def study(data, path, n_steps="auto"):
+    """Fit a model to typed cells, save it to `path`, and write a page beside it.
+
+    Parameters
+    ----------
+    data : AnnData of typed cells
+        As from `sbnn.read_ephys_table`. Donors, if known, calibrate the model.
+    path : str or path-like
+    n_steps : int or "auto"
+
+    Returns
+    -------
+    sentence : str
+    scores : DataFrame
+        Of the model and baselines on held-out cells; empty if the model could not be calibrated.
+    """
     if data.obs["type"].eq(UNKNOWN).all():
-        raise ValueError("labels: no cell has a type; give a column type here or in --types")
-    model = EphysTypeClassifier(n_steps, random_state=SEED)
+        raise ValueError("labels: no cell has a type; name a column of types by type_key=...")
     donors = data.obs.get("donor")
-    return model.fit(data.to_df(), data.obs["type"], data.var["family"], donors)
+    model = EphysTypeClassifier(n_steps, random_state=SEED)
+    fitted_to = data.to_df(), data.obs["type"], data.var["family"], donors
+    model, cautions = _with_cautions(model.fit, *fitted_to)
+    path = Path(model.save(path))
+    types = pd.Series(model._codes).value_counts().sort_index()
+    types = pd.DataFrame({"cells": types.to_numpy()}, pd.Index(model.classes_, name="type"))
+    found = "not calibrated, so that scores on held-out cells are unknown"
+    scores = pd.DataFrame()
+    pictures = []
+    tables = [("Cells by type", types)]
+    if model.held_out_probabilities_ is not None:
+        probabilities = held_out.held_out_probabilities(model)
+        scores = held_out.scores_table(model, probabilities)
+        gains = held_out.gains_over_baselines(model, probabilities)
+        cells = "held-out cells" if donors is None else "cells of held-out donors"
+        found = held_out.sentence(scores, gains, cells)
+        drawn = held_out.confusion_figure(model, probabilities)
+        [drawn] = save_figure(drawn, path.with_name("types_confusion"))
+        pictures.append((drawn, "Held-out cells", held_out.confusion_figure.__doc__))
+        tables.insert(0, ("Scores on held-out cells", scores, held_out.NOTE))
+    about = data.uns["sbnn"]
+    write_report(
+        path.with_name(PAGE),
+        f"{path.name}: {len(model._codes)} cells x {data.n_vars} features",
+        found,
+        pictures,
+        tables,
+        cautions=cautions,
+        left_out=about["dropped"],
+        source=about["source"],
+    )
+    return found, scores
 
 
-def predict_table(model, features, abstain=None):
+def predict(model, table, out, abstain=None, source="", **how):
+    """Predict the type of each cell of a table (see `predict_table`), and write a CSV and a page.
+
+    The page, ``<out without .csv>_summary.html``, counts the cells of each predicted type; its
+    footer shows `source`.
+    """
+    found, cautions = _with_cautions(predict_table, model, table, abstain, **how)
+    out = Path(out)
+    write_atomically(found.to_csv().encode(), out, b"cell,type,probability,")
+    untyped = (found["type"] == UNKNOWN).sum()
+    by_type = found.astype({"far": int}).groupby("type")
+    counts = by_type["far"].agg(cells="size", far="sum")
+    counts["median probability"] = by_type["probability"].median()
+    write_report(
+        out.with_name(f"{out.stem}_summary.html"),
+        f"{out.name}: types of {len(found)} cells",
+        f"{len(found) - untyped} of {len(found)} cells have a predicted type; "
+        f"{counts['far'].sum()} far from all training cells",
+        [],
+        [("Predicted types", counts)],
+        cautions=cautions,
+        source=source,
+    )
+    return found
+
+
+def _with_cautions(function, *arguments, **keywords):
+    """Result of a function, and the warnings that it gave, which are given again."""
+    with warnings.catch_warnings(record=True) as cautions:
+        warnings.simplefilter("always", UserWarning)
+        result = function(*arguments, **keywords)
+    cautions = [caution.message for caution in cautions]
+    for caution in cautions:
+        warn(caution)
+    return result, cautions
+
+
+def predict_table(model, features, abstain=None, **how):
     """Predict the type of each cell of a table, whose features are matched by name.
 
     Returns a DataFrame with type, probability, a mark of far cells, and all probabilities. Features
-    that the table lacks count as not measured; a cell without any value gets no type.
+    that the table lacks count as not measured; a cell without any value gets no type. `how` are
+    options of all readers, see `sbnn.data.readers.reading.TableOptions`.
     """
     names = getattr(model, "feature_names_in_", None)
     if names is None:
         raise ValueError("model: fitted without feature names, by which columns are matched")
-    table = read_table(features, "features")
+    table, columns = read_features(features, names, **how)
     lacking = np.setdiff1d(names, table.columns)
     if len(lacking):
         warn(
             f"features: the table lacks {len(lacking)} of the {len(names)} features "
             f"of the model: {some(lacking)}"
         )
-    known = table.columns.isin(names)
-    cells = as_numbers(table.loc[:, known], "features").reindex(columns=names)
+    cells = table.reindex(columns=names)
     empty = cells.isna().all(axis=1)
     if empty.all():
         raise ValueError(
             "features: no cell has a value for any feature of the model, "
-            f"such as {some(names, 3)}; the columns are {some(table.columns, 3)}"
+            f"such as {some(names, 3)}; the columns are {some(columns, 3)}"
         )
     if empty.any():
         warn(f"cells without any value, which stay untyped: {some(cells.index[empty])}")
@@ -58,15 +144,3 @@ def predict_table(model, features, abstain=None):
     found = found.reindex(cells.index)
     found.loc[empty, ["type", "far"]] = UNKNOWN, True
     return found.rename_axis("cell")
-
-
-def held_out_sentence(model):
-    """Macro-F1 and log loss of the model on cells of held-out groups, as text."""
-    probabilities = model.held_out_probabilities_
-    if probabilities is None:
-        return "not calibrated"
-    true = model.classes_[model._codes]
-    predicted = model.classes_[probabilities.argmax(axis=1)]
-    found = scores(true, predicted, probabilities, model.classes_)
-    f1 = found["macro_f1"]
-    return f"on cells of held-out donors: macro-F1 {f1:.3f}, log loss {found['log_loss']:.3f}"

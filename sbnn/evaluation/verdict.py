@@ -118,6 +118,11 @@ def corrected_difference(differences, test_share):
     n = len(differences)
     mean = float(np.mean(differences))
     se = float(corrected_error(differences, test_share))
+    return difference_with_error(mean, se, n)
+
+
+def difference_with_error(mean, se, n):
+    """A mean difference with its 95 % interval from Student's t, with n - 1 degrees of freedom."""
     half = float(stats.t.ppf(0.975, n - 1)) * se
     p = float(2 * stats.t.sf(abs(mean) / se, n - 1)) if se else float(mean == 0)
     return PairedDifference(mean, mean - half, mean + half, se, p, n)

@@ -34,16 +34,16 @@ def write_report(
     source : str
         Where the results come from.
     """
-    first, *others = [_picture(*picture) for picture in pictures]
+    shown = [_picture(*picture) for picture in pictures]
     template = Template((files("sbnn.explorer") / "report.html").read_text(encoding="utf-8"))
     page = template.substitute(
         title=escape(title),
         verdict=escape(verdict),
-        map=first,
+        map="".join(shown[:1]),
         cautions="".join(f"<li>{escape(str(text))}</li>" for text in cautions),
         facts=_facts(facts or {}),
         left_out=_left_out(left_out or {}),
-        pictures="".join(others),
+        pictures="".join(shown[1:]),
         tables="".join(_table(*table) for table in tables),
         footer=escape(f"sbnn {library_versions()['sbnn']}; {source}"),
     )

@@ -29,15 +29,17 @@ from sbnn.mechanism_shift.direct import (
 )
 from sbnn.mechanism_shift.graph import graph_table
 from sbnn.mechanism_shift.recipe import PUBLISHED, Recipe
+from sbnn.mechanism_shift.saving import load_model, save_model
 from sbnn.mechanism_shift.training import DRAWS, Training, means_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
     from typing import Self
 
     from numpy.typing import ArrayLike
 
-    from sbnn.typehints import Expression
+    from sbnn.typehints import Expression, PathLike
 
 
 METHODS = ("staged", "svae+", "svae", "ivae", "vae")
@@ -365,6 +367,27 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         new = graph_table(names, self._effects(means) * learned, probabilities)
         other.shift_graph_ = pd.concat([self.shift_graph_, new], ignore_index=True)
         return other
+
+    def save(self, path: PathLike) -> Path:
+        """Write the model to one safetensors file (arrays and JSON, no code); return its path.
+
+        The file has a checksum and appears only when it is complete. A file of another kind is not
+        overwritten.
+        """
+        check_is_fitted(self)
+        return save_model(self, path)
+
+    @classmethod
+    def load(cls, path: PathLike) -> Self:
+        """Read a model written by `save`. Its results are the same to the last bit.
+
+        Raises
+        ------
+        FileNotFoundError
+        ValueError
+            If the file is damaged, or is not a model of this class.
+        """
+        return load_model(cls, path)
 
     def _add_direct_effects(self, counts, codes, train):
         """Add effects on genes that the latents do not explain, if held-out cells get likelier."""

@@ -1,16 +1,13 @@
 """The command ``sbnn screen``: tables, figures and a model from a user's counts and guides."""
 
 import warnings
-from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 
-import joblib
 import numpy as np
 import pandas as pd
 
 from sbnn.data.preselection import preselect_genes
-from sbnn.data.readers.screens import read_screen
 from sbnn.errors import warn
 from sbnn.explorer.report import write_report
 from sbnn.mechanism_shift import SparseShiftVAE, plotting
@@ -28,29 +25,41 @@ PICTURES = (
 )
 
 
-def run(options, recipe=None):
-    """Read a screen, fit a model to it, and write tables, figures and the model to a folder."""
-    out = Path(options.out)
-    adata = read_screen(options.counts, options.guides, options.control, out.name)
-    left_out = adata.uns["sbnn"]["dropped"]
+def study(adata, out, latents=10, recipe=None):
+    """Fit a model to a screen, and write tables, figures and the model to a folder.
+
+    Parameters
+    ----------
+    adata : AnnData
+        A `screen`, which may come from a file.
+    out : path-like
+    latents : int or sequence of int
+        See `SparseShiftVAE`.
+    recipe : Recipe, optional
+    """
+    out = Path(out)
+    about = adata.uns["sbnn"]
+    # Reasons with numbers instead of names say how many cells were left out by others before.
+    left_out = {why: list(names) for why, names in about["dropped"].items() if np.ndim(names)}
     adata = _with_selected_genes(adata)
+    _require_fewer_latents(latents, adata.n_vars)
     size = f"{adata.n_obs} cells x {adata.n_vars} genes"
     print(f"{size}, {adata.obs['perturbation'].nunique()} perturbations")
     _write_tables(out, cells=_table_of_cells(adata), left_out=_table_of_left_out(left_out))
     with warnings.catch_warnings(record=True) as cautions:
-        model = SparseShiftVAE(options.latents, recipe=recipe, random_state=0).fit(adata)
+        model = SparseShiftVAE(latents, recipe=recipe, random_state=0).fit(adata)
     cautions = [caution.message for caution in cautions]
     for caution in cautions:
         warn(caution)
-    content = BytesIO()
-    joblib.dump(model, content)
-    write_atomically(content.getvalue(), out / "model.joblib")
+    model.save(out / "model.safetensors")
     graph = model.shift_graph_
     effects = model.gene_effects_
+    found = _verdict(graph, effects)
     _write_tables(out, shift_graph=graph, gene_effects=effects)
+    write_atomically(f"{found}\n".encode(), out / "verdict.txt", b".*targets shift a latent")
     cells = np.random.default_rng(0).permutation(adata.n_obs)[:SHOWN_CELLS]
     record = SimpleNamespace(
-        dataset=out.name,
+        dataset=about["name"],
         seed=0,
         graph=graph.assign(seed=0),
         effects=effects,
@@ -60,12 +69,6 @@ def run(options, recipe=None):
     for draw, title in PICTURES:
         save_figure(draw(record), out / draw.__name__)
         pictures.append((out / f"{draw.__name__}.png", title, draw.__doc__))
-    to_latents = edges_of(graph).any(axis=1)
-    to_any = to_latents | effects.groupby("perturbation")["edge"].any()
-    found = (
-        f"{to_latents.sum()} of {len(to_latents)} targets shift a latent, "
-        f"{to_any.sum()} a latent or a gene."
-    )
     edges = _strongest(graph[graph["probability"] > EVEN], "effect")
     direct = _strongest(effects[effects["edge"]], "direct").head(SHOWN_EDGES)
     tables = [
@@ -74,15 +77,31 @@ def run(options, recipe=None):
     ]
     write_report(
         out / "screen.html",
-        f"{out.name}: {size}",
+        f"{about['name']}: {size}",
         found,
         pictures,
         tables,
         cautions=cautions,
         left_out=left_out,
-        source=options.counts,
+        source=about["source"],
     )
     print(f"{found}\n{out / 'screen.html'}")
+
+
+def _verdict(graph, effects):
+    """Number of targets with edges, as a sentence."""
+    to_latents = edges_of(graph).any(axis=1)
+    to_any = to_latents | effects.groupby("perturbation")["edge"].any()
+    return (
+        f"{to_latents.sum()} of {len(to_latents)} targets shift a latent, "
+        f"{to_any.sum()} a latent or a gene."
+    )
+
+
+def _require_fewer_latents(latents, n_genes):
+    most = np.max(latents)
+    if most >= n_genes:
+        raise ValueError(f"latents: expected fewer than the genes, {n_genes}, got {most}")
 
 
 def _with_selected_genes(adata):

@@ -11,7 +11,9 @@ from sbnn.data.diagnose import ROUNDING, unlike_training
 from sbnn.data.inputs import new_cells
 from sbnn.data.objects import entry
 from sbnn.data.preprocessing import log2p1
-from sbnn.data.readers.tables import as_numbers, leave_out, read_table
+from sbnn.data.readers.reading import leave_out
+from sbnn.data.readers.table import read_table
+from sbnn.data.readers.table_numbers import as_numbers
 from sbnn.data.streams import ExpressionStream
 from sbnn.errors import warn
 from sbnn.results import results_path, write_atomically

@@ -48,14 +48,15 @@ def test_what_is_left_out_is_listed_and_warned_of(simulated, table):
     with pytest.warns(UserWarning) as warned:
         data = read_ephys_table(table, labels)
     dropped = {
-        "cells without labels": ["human_01", "human_02"],
-        "labels of cells without features": ["stranger"],
+        "cells only in features": ["human_01", "human_02"],
+        "cells only in labels": ["stranger"],
     }
     dropped |= {
         "cells without a type": ["human_03", "human_05"],
         "cells without a single value": ["human_04"],
     }
-    dropped["features without two different values"] = ["empty", "constant"]
+    dropped["features without a number"] = ["empty"]
+    dropped["features without two different values"] = ["constant"]
     assert data.uns["sbnn"]["dropped"] == dropped
     assert data.shape == (55, simulated.n_vars)
     assert str(warned[1].message).startswith("labels: 1 of 59 ")

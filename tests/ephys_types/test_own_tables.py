@@ -1,18 +1,22 @@
 """Cells of elsewhere: warnings, cells that stay untyped, and the way from tables to tables."""
 
+import re
 import warnings
+from copy import copy
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize_scalar
-from sklearn.metrics import f1_score
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from sbnn import cli
 from sbnn.data.simulate_ephys import simulate_ephys_types
-from sbnn.ephys_types import EphysTypeClassifier
-from sbnn.ephys_types.own_tables import held_out_sentence, predict_table
+from sbnn.ephys_types import EphysTypeClassifier, held_out
+from sbnn.ephys_types.own_tables import predict_table, study
 from sbnn.results import Record, load, save
 
 
@@ -76,9 +80,6 @@ def test_the_power_is_that_of_left_out_donors(data, model):
     # the probabilities are of cells that were not trained on
     accuracy = (model.held_out_probabilities_.argmax(axis=1) == codes).mean()
     assert 0.6 < accuracy < (p.argmax(axis=1) == codes).mean()
-    predicted = model.classes_[model.held_out_probabilities_.argmax(axis=1)]
-    f1 = f1_score(data.obs["type"], predicted, average="macro")
-    assert f"macro-F1 {f1:.3f}, log loss {loss(1):.3f}" in held_out_sentence(model)
 
 
 def test_what_cannot_be_calibrated_is_warned_of(data):
@@ -89,7 +90,96 @@ def test_what_cannot_be_calibrated_is_warned_of(data):
     with pytest.warns(UserWarning, match="not calibrated: .* SST"):
         model.fit(data.X, y, groups=np.where(y == "SST", "a", data.obs["donor"]))
     assert model.power_ == 1
-    assert held_out_sentence(model) == "not calibrated"
+    assert model.held_out_probabilities_ is None
+
+
+def test_baselines_are_fitted_and_scored_on_the_parts_of_the_calibration(data, model):
+    X = data.X.copy()
+    X[::5, 0] = np.nan
+    other = copy(model)
+    other._cells = X
+    y = data.obs["type"].to_numpy(str)
+    donors = data.obs["donor"].to_numpy()
+    majority = np.empty(240, object)
+    shares = np.empty(240)
+    logistic = np.empty((240, 4))
+    tested = []
+    for train, test in model._parts():
+        assert not set(donors[train]) & set(donors[test])
+        tested.extend(test)
+        types, n = np.unique(y[train], return_counts=True)
+        majority[test] = types[n.argmax()]
+        shares[test] = [n[types == name][0] / n.sum() for name in y[test]]
+        mean = np.nanmean(X[train], axis=0)
+        scores = (X - mean) / np.nanstd(X[train], axis=0)
+        scores[np.isnan(X)] = 0
+        weights = (len(train) / 4 / n)[np.searchsorted(types, y[train])]
+        regression = LogisticRegression(max_iter=2000).fit(scores[train], y[train], weights)
+        logistic[test] = regression.predict_proba(scores[test])
+    assert sorted(tested) == list(range(240))
+    probabilities = held_out.held_out_probabilities(other)
+    assert_allclose(probabilities["logistic regression"], logistic, rtol=0.02, atol=1e-4)
+    table = held_out.scores_table(other, probabilities)
+    own = model.held_out_probabilities_
+    codes = np.searchsorted(model.classes_, y)
+    for name, predicted, of_true in (
+        ("majority", majority.astype(str), shares),
+        ("logistic regression", model.classes_[logistic.argmax(axis=1)], None),
+        ("EphysTypeClassifier", model.classes_[own.argmax(axis=1)], own[np.arange(240), codes]),
+    ):
+        row = table.loc[name]
+        assert row["macro-F1"] == pytest.approx(f1_score(y, predicted, average="macro"))
+        assert row["accuracy"] == pytest.approx((predicted == y).mean())
+        assert row["balanced accuracy"] == pytest.approx(balanced_accuracy_score(y, predicted))
+        if of_true is not None:
+            assert row["log loss"] == pytest.approx(-np.log(of_true).mean(), rel=1e-3)
+
+
+def test_no_baseline_sees_the_cells_that_it_is_scored_on(model):
+    before = held_out.held_out_probabilities(model)["logistic regression"]
+    [(_, test), *_] = model._parts()
+    changed = copy(model)
+    changed._cells = model._cells.copy()
+    changed._cells[test[1:]] *= 9
+    after = held_out.held_out_probabilities(changed)["logistic regression"]
+    assert_array_equal(after[test[0]], before[test[0]])
+    others = np.setdiff1d(np.arange(240), test)
+    assert (after[others] != before[others]).any(axis=1).all()
+
+
+def test_the_error_of_a_gain_is_the_jackknife_over_donors(data, model):
+    probabilities = held_out.held_out_probabilities(model)
+    y = data.obs["type"].to_numpy(str)
+    own, other = (
+        model.classes_[probabilities[name].argmax(axis=1)]
+        for name in ("EphysTypeClassifier", "logistic regression")
+    )
+
+    def gain(kept):
+        return balanced_accuracy_score(y[kept], own[kept]) - balanced_accuracy_score(
+            y[kept], other[kept]
+        )
+
+    donors = data.obs["donor"].to_numpy()
+    without = np.array([gain(donors != donor) for donor in np.unique(donors)])
+    n = len(without)
+    found = held_out.gains_over_baselines(model, probabilities)["logistic regression"]
+    assert found.mean == pytest.approx(gain(donors != ""))
+    assert found.se**2 == pytest.approx((n - 1) / n * np.sum((without - without.mean()) ** 2))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_noise_is_not_said_to_be_better_than_a_baseline():
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        y = rng.choice(["a", "b", "c"], 90, p=[0.6, 0.2, 0.2])
+        model = EphysTypeClassifier(members=["kernel"], random_state=seed)
+        model.fit(rng.standard_normal((90, 5)), y, groups=np.arange(90) // 3)
+        probabilities = held_out.held_out_probabilities(model)
+        gains = held_out.gains_over_baselines(model, probabilities)
+        said = held_out.sentence(held_out.scores_table(model, probabilities), gains)
+        assert ", better" not in said
+        assert "and better" not in said
 
 
 def test_features_are_matched_by_name(model, new):
@@ -146,7 +236,15 @@ def run(command):
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_from_tables_to_types(tables, capsys):
     assert run("fit typed.csv --model m.pickle --fast") == 0
-    assert "held-out donors: macro-F1 0." in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    start = printed.index("on cells of held-out donors: macro-F1 0.")
+    lines = printed[start:].splitlines()
+    page = Path("types.html").read_text(encoding="utf-8")
+    assert lines[0] in page
+    for row in lines[3:6]:
+        for cell in row.strip("| ").split(" | "):
+            assert f"<td>{cell}</td>" in page
+    assert page.count("<img") == 1
     saved = load("m.pickle")
     assert len(set(saved.groups)) < 75
     assert len(saved.families) == 11
@@ -156,6 +254,24 @@ def test_from_tables_to_types(tables, capsys):
     sure = found["type"] != "unknown"
     assert not sure.iloc[3]
     assert (found["type"] == tables)[sure].mean() > 0.6
+    page = Path("p_summary.html").read_text(encoding="utf-8")
+    assert f"{sure.sum()} of 60 cells have a predicted type; {found['far'].sum()} far" in page
+    assert "lacks 1 of the 43 features of the model: tau</li>" in page
+    for name, n in found["type"].value_counts().items():
+        assert re.search(rf"<td>{name}</td>\s*<td>{n}</td>", page)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_without_calibration_the_page_has_no_scores_but_the_caution(tmp_path):
+    data = simulate_ephys_types(100, random_state=5)
+    data.obs["donor"] = "the only one"
+    data.uns["sbnn"]["dropped"] = {"cells <odd>": ["c7"]}
+    sentence, scores = study(data, tmp_path / "model.pickle", 5)
+    assert "not calibrated" in sentence
+    assert scores.empty
+    page = (tmp_path / "types.html").read_text(encoding="utf-8")
+    assert "all cells belong to one group</li>" in page
+    assert "1 left out (cells &lt;odd&gt;): c7" in page
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -163,11 +279,11 @@ def test_wrong_input_is_one_sentence(tables, model, capsys):
     model.save("m.pickle")
     pd.DataFrame({"a": [1.0, 2.0]}, ["c1", "c2"]).to_csv("other.csv")
     for command, message in (
-        ("fit new.xlsx --model m.pickle", "no cell has a type"),
+        ("fit new.xlsx --model m.pickle", "labels: no column of types; there are"),
         ("predict nowhere.csv --model m.pickle", "nowhere.csv"),
         ("predict other.csv --model m.pickle", "no cell has a value for any feature of the model"),
         ("predict new.xlsx --model m.pickle --out typed.csv", "typed.csv exists and is another"),
-        ("predict other.csv --model m.pickle --sheet a", "no sheet 'a'"),
+        ("predict other.csv --model m.pickle --sheet a", "with a sheet 'a'"),
     ):
         assert run(command) == 1
         last = capsys.readouterr().err.strip().splitlines()[-1]

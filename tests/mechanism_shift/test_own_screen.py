@@ -2,15 +2,16 @@
 
 import re
 
+import anndata as ad
 import h5py
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from short_recipes import TINY
 
 from sbnn import cli
 from sbnn.data.readers.screens import read_screen
-from sbnn.mechanism_shift import own_screen
+from sbnn.mechanism_shift import SparseShiftVAE, own_screen
 
 
 @pytest.fixture
@@ -51,7 +52,9 @@ def test_the_command_writes_tables_figures_and_the_model(tables, tmp_path, capsy
     with pytest.warns(UserWarning, match="1 of 2500 left out .without a guide.: cell_0"):
         code = cli.main(f"{command} --control control --latents 3 --fast".split())
     assert code == 0
-    assert "2499 cells x 21 genes, 41 perturbations" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "2499 cells x 21 genes, 41 perturbations" in printed
+    assert "\nperturbation-03: perturbation-03_0, perturbation-03_1\n" in printed
     assert len([*out.glob("*.png")]) == 2
     written = {file.stem: pd.read_csv(file) for file in out.glob("*.csv")}
     assert written["left_out"].to_numpy().tolist() == [["cell_0", "without a guide"]]
@@ -69,8 +72,38 @@ def test_the_command_writes_tables_figures_and_the_model(tables, tmp_path, capsy
     n_rows = (graph["probability"] > 0.5).sum() + min(len(edges), own_screen.SHOWN_EDGES)
     assert page.count("<tr") == 2 + n_rows
     assert page.count("data:image/png;base64,") == 2
-    model = joblib.load(out / "model.joblib")
-    assert model.transform(np.ones((5, 21))).shape == (5, 3)
+    verdict = (out / "verdict.txt").read_text()
+    n_targets = graph[graph["probability"] > 0.5]["perturbation"].nunique()
+    assert verdict.startswith(f"{n_targets} of 40 targets shift a latent, ")
+    assert verdict.strip() in page
+    model = SparseShiftVAE.load(out / "model.safetensors")
+    pd.testing.assert_frame_equal(model.gene_effects_, effects, check_exact=False)
+
+
+@pytest.mark.filterwarnings("ignore:.* of the shifts may or may not be edges")
+def test_a_screen_from_a_file_gives_the_same_study(tables, tmp_path):
+    counts, guides = tables
+    guides.iloc[:2] = 0
+    with pytest.warns(UserWarning, match="2 of 2500"):
+        given = read(tables, tmp_path)
+    given.write_h5ad(tmp_path / "screen.h5ad")
+    again = ad.read_h5ad(tmp_path / "screen.h5ad")
+    pd.testing.assert_frame_equal(again.uns["sbnn"]["guides"], given.uns["sbnn"]["guides"])
+    for adata, name in ((given, "first"), (again, "again")):
+        own_screen.study(adata, tmp_path / name, 3, TINY)
+    for table in ("cells", "left_out", "shift_graph", "gene_effects"):
+        first = (tmp_path / "first" / f"{table}.csv").read_bytes()
+        assert (tmp_path / "again" / f"{table}.csv").read_bytes() == first
+    page = (tmp_path / "again" / "screen.html").read_text()
+    assert page == (tmp_path / "first" / "screen.html").read_text()
+    assert "2 left out (without a guide): cell_0, cell_1" in page
+
+
+@pytest.mark.parametrize("latents", [60, [3, 99]])
+def test_more_latents_than_genes_are_refused_before_training(adata, tmp_path, latents):
+    with pytest.raises(ValueError, match="latents: expected fewer than the genes, 60, got [69]"):
+        own_screen.study(adata, tmp_path / "out", latents)
+    assert not (tmp_path / "out").exists()
 
 
 def read(tables, folder):
@@ -114,7 +147,7 @@ def test_wrong_counts_guides_and_controls_are_named(tables, tmp_path):
     negative = guides.copy()
     negative.iloc[4] -= 1
     without = guides.drop(columns=["control_0", "control_1"])
-    with pytest.raises(ValueError, match="counts: .*: 9"):
+    with pytest.raises(ValueError, match="expression: expected raw counts"):
         read((fraction, guides), tmp_path)
     with pytest.raises(ValueError, match="guides: .*: 4"):
         read((counts, negative), tmp_path)

@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -16,11 +17,11 @@ from made_up import counts_of, outputs_of
 from sbnn import DistilledBottleneckRegressor, cli, results
 from sbnn.data.paired import as_paired
 from sbnn.data.readers import tables as reader
+from sbnn.data.readers.reading import TableOptions
 from sbnn.data.simulate import simulate_patchseq
 from sbnn.study.own_data import commands, options
 from sbnn.study.own_data import report as page
 
-READ_TABLES = reader.read_tables
 NAMES = """cv_default cv_ridge fit_default_2d halves_default interpretation components tsne
 map_trust"""
 RECORDS = NAMES.split()
@@ -199,22 +200,24 @@ def test_labels_and_colours_of_a_record_follow_the_data(adata, cells, monkeypatc
 
 
 OPTIONS = (
-    "--outputs b.xls --labels c.tsv --log --genes-in-rows --sheet S --missing fewest "
+    "--outputs b.xls --labels c.tsv --log --genes-in-rows --sheet S --missing fewest --by-row "
     "--missing-marks lost --missing-marks=-999 --decimal outputs=, --header 2 --header labels=3 "
     "--cell-key cell --match loose --duplicates sum --spike-ins keep --type-key t --family-key f "
     "--drop-columns note --drop-columns id --rename a=b=c --cell-names n.csv"
 )
 TAKEN = {
     "expression": "a.csv",
-    "outputs": ("b.xls", "S"),
+    "outputs": "b.xls",
     "labels": "c.tsv",
     "counts": False,
     "genes_in_rows": True,
+    "by_row": True,
     "missing": "fewest",
     "missing_marks": ["lost", "-999"],
     "decimal": {"outputs": ",", "expression": None, "labels": None},
     "header": {"expression": 2, "outputs": 2, "labels": 3},
     "cell_key": "cell",
+    "sheet": "S",
     "match": "loose",
     "duplicates": "sum",
     "spike_ins": "keep",
@@ -223,24 +226,63 @@ TAKEN = {
     "drop_columns": ["note", "id"],
     "rename": {"a": "b=c"},
     "cell_names": "n.csv",
-    "name": "mine",
-    "source": "the user's tables: a.csv, b.xls, c.tsv",
 }
 
 
-def test_every_option_of_the_reader_is_one_of_the_command_line(adata, monkeypatch):
+def test_every_option_of_the_reader_is_one_of_the_command_line():
     """An error that advises an option must not send the user of the command line to Python."""
-    read = mock.Mock(return_value=adata)
-    monkeypatch.setattr(reader, "read_tables", read)
-    options.load(parsed(*OPTIONS.split()))
-    assert read.call_args.kwargs == TAKEN
-    known = inspect.signature(READ_TABLES).parameters
-    assert known.keys() - {"colors"} == TAKEN.keys()
-    options.load(parsed("--outputs", "b.xls", "--counts", "--cells-in-rows"))
-    given = read.call_args.kwargs
-    assert (given["counts"], given["genes_in_rows"]) == (True, False)
-    for name in ("missing", "match", "duplicates", "spike_ins", "type_key", "family_key"):
-        assert given[name] == known[name].default
+    given = parsed(*OPTIONS.split())
+    assert options.keywords_of("paired", given) == TAKEN
+    known = inspect.signature(reader.read_tables).parameters.keys() - {"name", "source", "how"}
+    of_all = {field.name for field in fields(TableOptions)}
+    assert known | of_all == TAKEN.keys() | {"colors"}
+    words = options.as_arguments(TAKEN).split()
+    again = cli._parser().parse_args(["fit", "mine", *words])
+    assert options.keywords_of("paired", again) == TAKEN, "what is printed says the same"
+    given = options.keywords_of("paired", parsed("--counts", "--cells-in-rows"))
+    assert given == {"expression": "a.csv", "counts": True, "genes_in_rows": False}
+
+
+def test_what_was_read_is_shown_and_can_be_read_again(cells, tmp_path, monkeypatch, capsys):
+    """Every choice is printed as one command, which gives the same data as the file."""
+    monkeypatch.chdir(tmp_path)
+    counts_of(cells).T.to_csv("counts.csv")
+    outputs = outputs_of(cells).rename(lambda name: name.upper())
+    outputs.iloc[3, 1] = np.nan
+    numbered = outputs.reset_index(names="cell").rename_axis("number")
+    numbered.to_csv("ephys.csv", sep=";", decimal=",")
+    cells.labels.drop(columns="type").to_csv("types.csv")
+    command = "read paired --expression counts.csv --outputs ephys.csv --labels types.csv"
+    assert cli.main([*command.split(), "--out", "mine.h5ad"]) == 1
+    shown = capsys.readouterr()
+    assert "| expression | counts.csv | columns |" in shown.out
+    advice = shown.err[shown.err.index("all of it: sbnn ") :].splitlines()[0]
+    parts = ("--cell-key outputs=cell", "--match loose", "--missing fewest", "--counts")
+    assert all(part in advice for part in parts)
+    assert not Path("mine.h5ad").exists()
+    with pytest.warns(UserWarning, match="cells with missing outputs"):
+        assert cli.main([*advice.split()[4:], "--out", "mine.h5ad"]) == 0
+    said = capsys.readouterr().out
+    again = said[said.index("every choice in words: sbnn ") :].splitlines()[0].split()[5:]
+    assert set(again) == set(advice.split()[4:])
+    asked = cli._parser().parse_args(["fit", "mine.h5ad"])
+    first = as_paired(options.read("paired", asked, "mine", expression="mine.h5ad"))
+    with pytest.warns(UserWarning):
+        asked = cli._parser().parse_args(["fit", "mine", *advice.split()[6:]])
+        direct = as_paired(options.read("paired", asked, "mine"))
+    assert first.sha256 == direct.sha256
+    assert first.name == "mine"
+    assert first.about["dropped"] == direct.about["dropped"]
+    assert first.labels["donor"].tolist() == direct.labels["donor"].fillna("").tolist()
+    assert cli.main(["ephys-types", "fit", "mine.h5ad", "--model", "m"]) == 1
+    assert "written by `sbnn read paired`" in capsys.readouterr().err
+
+
+def test_too_few_cells_or_genes_are_not_fitted(adata):
+    for few in (adata[:19], adata[:, :1]):
+        with pytest.raises(ValueError, match="too few"):
+            options.require_enough(few)
+    options.require_enough(adata[:20])
 
 
 def test_values_of_options():
@@ -261,6 +303,9 @@ def test_values_of_options():
 def test_messages_of_the_reader_name_options_of_the_command_line():
     text = "x: missing='cells', counts=False, overwrite=True, type_key='a'"
     assert options.as_options(text) == "x: --missing 'cells', --log, --fresh, --type-key 'a'"
+    choices = {"missing_marks": ["-9"], "counts": "normalised", "by_row": True, "header": {"a": 2}}
+    expected = "--missing-marks=-9 --normalised --by-row --header a=2"
+    assert options.as_arguments(choices) == expected
 
 
 @pytest.mark.parametrize(
@@ -298,13 +343,11 @@ def test_files_of_anndata_and_mudata_are_taken(adata, cells, suffix, tmp_path):
         del given.obs["type"], given.obs["family"]
         ephys = AnnData(given.obsm.pop("outputs"))
         mudata.MuData({"rna": given, "ephys": ephys}).write(path)
-    asked = parsed()
-    asked.expression = path
-    data = as_paired(options.load(asked))
+    data = as_paired(reader.read_tables(path))
     np.testing.assert_allclose(data.Y, cells.Y)
     np.testing.assert_array_equal(data.counts, cells.counts)
     types = cells.labels["family"] if suffix == ".h5ad" else ["unknown"] * 90
     assert data.labels["type"].tolist() == list(types)
     (-outputs_of(cells)).to_csv(tmp_path / "others.csv")
-    asked.outputs = str(tmp_path / "others.csv")
-    np.testing.assert_allclose(as_paired(options.load(asked)).Y, -cells.Y, rtol=1e-5)
+    others = as_paired(reader.read_tables(path, str(tmp_path / "others.csv")))
+    np.testing.assert_allclose(others.Y, -cells.Y, rtol=1e-5)

@@ -16,7 +16,8 @@ from sbnn.data.checks import kind_of_expression, some
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.counts import open_file
 from sbnn.data.readers.gene_dynamics import read_trajectories
-from sbnn.data.readers.tables import as_numbers, read_table
+from sbnn.data.readers.table import read_table
+from sbnn.data.readers.table_numbers import as_numbers
 from sbnn.data.trajectories import as_trajectories, prior_matrix, read_pseudotime, trajectories
 from sbnn.errors import check_number, warn
 

@@ -6,6 +6,7 @@ import re
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,10 +28,18 @@ _USUAL_CELLS = 2**24  # number of cells that any sheet may have, although most a
 _FRACTION = re.compile(r"-?\d*[.,]\d+(e[+-]?\d+)?", re.I)
 
 
+class Sheet(NamedTuple):
+    """A table as it stands in a file: names of all columns, and the values below them."""
+
+    names: list[str]  # with the name of the column of row names
+    body: pd.DataFrame
+    header: int  # row of the names, counted from 1
+
+
 def read_file(
-    path, sheet: str | None, header: int | None, key: str | None
-) -> tuple[list[str], pd.DataFrame]:
-    """Read the names of all columns, including the column of row names, and the table below them.
+    path, sheet: str | None = None, header: int | None = None, key: str | None = None
+) -> dict[str | None, Sheet]:
+    """Read a text file, as the only sheet ``None``, or the sheets with values of a workbook.
 
     The names are in row number `header` or, by default, in the first row with more than half of the
     usual number of fields, since titles and notes have fewer fields.
@@ -38,14 +47,16 @@ def read_file(
     _require_moderate(path)
     with open_file(path) as handle:
         is_workbook = handle.read(4) in _WORKBOOKS  # many .xls files are text
-    if is_workbook:
-        table = _read_sheet(path, sheet)
+    if not is_workbook:
+        if sheet is not None:
+            raise ValueError(f"the file is text and has no sheet {sheet!r}")
+        return {None: _read_text(path, header, key)}
+    sheets = {}
+    for name, table in _read_sheets(path, sheet).items():
         rows = list(map(texts, table.iloc[:_HEAD].to_numpy()))
         at = _row_of_names(rows, header)
-        return list(rows[at]), table.iloc[at + 1 :].reset_index(drop=True)
-    if sheet is not None:
-        raise ValueError(f"the file is text and has no sheet {sheet!r}")
-    return _read_text(path, header, key)
+        sheets[name] = Sheet(list(rows[at]), table.iloc[at + 1 :].reset_index(drop=True), at + 1)
+    return sheets
 
 
 def _require_moderate(path):
@@ -82,7 +93,7 @@ def _row_of_names(rows, header):
     return at
 
 
-def _read_text(path, header, key):
+def _read_text(path, header, key) -> Sheet:
     """Read the names of all columns and the table below them from a text file."""
     encoding = encoding_of(path)
     with open_file(path, encoding) as handle:
@@ -105,7 +116,7 @@ def _read_text(path, header, key):
     if has_decimal_commas(table):  # a point may separate thousands in such a table
         of_values = [j for j in range(width) if j != of_rows]
         table = read(dict.fromkeys(of_values, str))
-    return names + [""] * (width - len(names)), table
+    return Sheet(names + [""] * (width - len(names)), table, at + 1)
 
 
 def _read_below(path, encoding, separator, n_above, of_rows, dtype=None):
@@ -132,23 +143,22 @@ def _agreement(lines: list[str], separator: str) -> int:
     return np.bincount(sizes)[2:].max(initial=0)
 
 
-def _read_sheet(path, sheet):
-    """Read all rows of a sheet of a workbook, by default of the only sheet with values."""
+def _read_sheets(path, sheet) -> dict[str, pd.DataFrame]:
+    """Read all rows of one sheet, or of every sheet with values, of a workbook."""
     with open_file(path) as handle:
         content = io.BytesIO(handle.read())
     require("openpyxl" if content.getvalue().startswith(b"PK") else "xlrd")
     with pd.ExcelFile(content) as book:
+        if sheet is not None and sheet not in book.sheet_names:
+            raise ValueError(f"no sheet {sheet!r}; there are {book.sheet_names}")
         for worksheet in getattr(book.book, "worksheets", []):  # of openpyxl
             rows, columns = worksheet.max_row or 0, worksheet.max_column or 0
             if rows * columns > max(_USUAL_CELLS, content.getbuffer().nbytes):
                 size = f"{rows} rows x {columns} columns"
                 raise ValueError(f"delete the empty cells of sheet {worksheet.title!r}, {size}")
-        found = book.parse(sheet, header=None, dtype=object, keep_default_na=False, na_values=[""])
-    if sheet is not None:
-        return found
+        wanted = book.sheet_names if sheet is None else [sheet]
+        found = book.parse(wanted, header=None, dtype=object, keep_default_na=False, na_values=[""])
     sheets = {name: table for name, table in found.items() if table.size}
-    if len(sheets) != 1:
-        text = f"expected one sheet with values, got {list(sheets)}"
-        raise ValueError(f"{text}; choose one by (path, sheet) or --sheet")
-    [found] = sheets.values()
-    return found
+    if not sheets:
+        raise ValueError("the workbook has no values")
+    return sheets

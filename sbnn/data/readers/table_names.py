@@ -28,8 +28,13 @@ _NO_GENE = re.compile("|".join(_SPIKE_INS + _COUNTERS), re.I)
 
 def texts(values: Iterable) -> pd.Index:
     """Convert names to text without surrounding blanks; missing names become ""."""
-    names = ["" if pd.isna(value) else str(value).strip() for value in values]
-    return pd.Index(names, dtype=object)
+    return pd.Index(map(_text, values), dtype=object)
+
+
+def _text(value) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a column of whole numbers with gaps
+    return "" if pd.isna(value) else str(value).strip()
 
 
 def named(names: list[str], body: pd.DataFrame, key: str | None) -> pd.DataFrame:
@@ -50,8 +55,8 @@ def named(names: list[str], body: pd.DataFrame, key: str | None) -> pd.DataFrame
     return table[rows].rename_axis(index=key if key in names else None)
 
 
-def check_names(table: pd.DataFrame, repeats: bool) -> None:
-    """Reject missing names, dates and, unless allowed, repeated names."""
+def check_names(table: pd.DataFrame) -> None:
+    """Reject missing names, and names that a spreadsheet turned into dates."""
     if not table.size:
         raise ValueError("it holds no values")
     for axis, names in (("column", table.columns), ("row", table.index)):
@@ -61,25 +66,8 @@ def check_names(table: pd.DataFrame, repeats: bool) -> None:
         missing = np.flatnonzero(names == "")
         if len(missing):
             raise ValueError(f"{axis} {missing[0] + 1} has values but no name")
-        twice = names[names.duplicated()]
-        if len(twice) and not repeats:
-            raise ValueError(f"{axis} names appear more than once: {some(twice)}")
 
 
 def no_genes(names: pd.Index) -> np.ndarray:
     """Mask, of shape (n_genes,), of the spike-ins and the counters of unassigned reads."""
     return np.array([_NO_GENE.fullmatch(name) is not None for name in names], dtype=bool)
-
-
-def unique_genes(X: pd.DataFrame, duplicates: str, is_log: bool, notes: list[str]) -> pd.DataFrame:
-    """Merge genes that have the same name, in order of first occurrence."""
-    twice = X.columns[X.columns.duplicated()].unique()
-    if twice.empty:
-        return X
-    found = f"expression: gene names that appear more than once: {some(twice)}"
-    if duplicates == "error" or (duplicates == "sum" and is_log):
-        raise ValueError(
-            f"{found}; set duplicates='first' to take the first of each or 'sum' to add up counts"
-        )
-    notes.append(f"{found}; duplicates={duplicates!r}")
-    return X.T.groupby(level=0, sort=False).agg(duplicates).T

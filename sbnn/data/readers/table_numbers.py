@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterable
 from numbers import Number
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_numeric_dtype
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from sbnn.data.checks import some
 from sbnn.errors import check_among
@@ -17,7 +18,6 @@ from sbnn.errors import check_among
 _TABLE = Path(__file__).parents[1] / "missing_marks.csv"
 MARKS = frozenset(pd.read_csv(_TABLE, keep_default_na=False, dtype=str)["mark"])
 
-TEXT = "values that are not numbers"
 _PLAIN = str.maketrans({"−": "-", "’": "'"})
 
 
@@ -48,25 +48,33 @@ def has_decimal_commas(table: pd.DataFrame) -> bool:
     return False
 
 
-def to_numbers(
-    table: pd.DataFrame, what: str, decimal, marks, notes: list[str]
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """Convert a table to float64, and mask values that are neither numbers nor missing."""
+class Numbers(NamedTuple):
+    """A table of float64, and what could not be read."""
+
+    values: pd.DataFrame
+    wrong: np.ndarray  # mask of values that are neither numbers nor missing
+    decimal: str
+    unclear: str  # numbers that leave the decimal mark open
+
+
+def to_numbers(table: pd.DataFrame, decimal: str | None = None, marks=()) -> Numbers:
+    """Convert a table to numbers; truth values are no numbers."""
     values = np.empty(table.shape)
     wrong = np.zeros(table.shape, dtype=bool)
-    plain = table.dtypes.map(is_numeric_dtype).to_numpy(bool)  # (n_columns,)
+    plain = np.array([is_numeric_dtype(of) and not is_bool_dtype(of) for of in table.dtypes], bool)
     values[:, plain] = table.loc[:, plain].to_numpy(np.float64, na_value=np.nan)
     given = table.loc[:, ~plain].to_numpy(object)
     cells = pd.Series(given.ravel(), dtype=object)
     numbers = {}  # value -> number
     strings = {}  # value -> text in plain characters
     for value in cells.dropna().unique():
-        if isinstance(value, Number):
+        if isinstance(value, Number) and not isinstance(value, bool | np.bool_):
             numbers[value] = value
         else:
             strings[value] = str(value).strip().translate(_PLAIN)
+    unclear = ""
     if decimal is None:
-        decimal = _decimal_mark(strings.values(), what)
+        decimal, unclear = _decimal_mark(strings.values())
     check_among("decimal", decimal, _NUMBER)
     marks = {str(mark).strip().casefold() for mark in np.ravel(marks)}
     known = MARKS | marks
@@ -75,12 +83,11 @@ def to_numbers(
         numbers[value] = _number(string, decimal)
         if np.isnan(numbers[value]) and string.casefold() not in known:
             text.append(value)
-    if decimal == ",":
-        notes.append(f"{what}: decimal commas are read as points")
     values[:, ~plain] = cells.map(numbers).to_numpy(np.float64).reshape(given.shape)
     wrong[:, ~plain] = cells.isin(text).to_numpy().reshape(given.shape)
     values[np.isin(values, [_number(mark, ".") for mark in marks])] = np.nan  # such as -999
-    return pd.DataFrame(values, table.index, table.columns), wrong | np.isinf(values)
+    found = pd.DataFrame(values, table.index, table.columns)
+    return Numbers(found, wrong | np.isinf(values), decimal, unclear)
 
 
 def _number(string, decimal) -> float:
@@ -91,33 +98,31 @@ def _number(string, decimal) -> float:
     return float(digits.replace(decimal, "."))
 
 
-def _decimal_mark(strings: Iterable[str], what: str) -> str:
-    """The decimal mark with which all numbers can be read."""
+def _decimal_mark(strings: Iterable[str]) -> tuple[str, str]:
+    """The decimal mark with which most numbers can be read, and numbers that speak against it."""
     points = set(filter(_NUMBER["."].fullmatch, strings))
     commas = set(filter(_NUMBER[","].fullmatch, strings))
+    mark = "," if len(commas) > len(points) else "."
     clear = points ^ commas  # numbers that only one of the marks fits
     either = [string for string in points if "," in string]
     if (points - commas and commas - points) or (either and not clear):
-        unclear = some(sorted(clear) or either)
-        advice = "set decimal=',' or decimal='.'"
-        raise ValueError(f"{what}: the decimal mark is unclear from {unclear}; {advice}")
-    return "," if commas - points else "."
-
-
-def require_none(
-    wrong: np.ndarray, table: pd.DataFrame, what: str, problem: str, advice: str
-) -> None:
-    """Reject `wrong` values; the error names their columns and quotes the first."""
-    if not wrong.any():
-        return
-    columns = some(table.columns[wrong.any(axis=0)])
-    j, i = np.argwhere(wrong.T)[0]
-    first = f"the first is {table.iat[i, j]} for cell {table.index[i]}"
-    raise ValueError(f"{what}: {problem} in columns {columns}; {first}; {advice}")
+        return mark, some(sorted(clear) or either)
+    return ("," if commas - points else "."), ""
 
 
 def as_numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
     """Convert all columns to float64, with NaN for missing values; reject text."""
-    numbers, text = to_numbers(table, what, None, (), [])
-    require_none(text, table, what, TEXT, "correct them or leave them out")
-    return numbers
+    found = to_numbers(table)
+    if found.unclear:
+        raise ValueError(f"{what}: the decimal mark is unclear from {found.unclear}; set decimal")
+    if found.wrong.any():
+        raise ValueError(f"{what}: {text_among(table, found.wrong)}; correct or leave them out")
+    return found.values
+
+
+def text_among(table: pd.DataFrame, wrong: np.ndarray) -> str:
+    """Sentence about values that are not numbers, which quotes the first."""
+    columns = some(table.columns[wrong.any(axis=0)])
+    j, i = np.argwhere(wrong.T)[0]
+    first = f"the first is {table.iat[i, j]} for cell {table.index[i]}"
+    return f"values that are not numbers in columns {columns}; {first}"

@@ -2,403 +2,301 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import StrOptions, validate_params
 
-from sbnn.data.checks import check_counts, kind_of_expression, some
+from sbnn.data.checks import are_counts, check_counts, kind_of_expression, some
+from sbnn.data.objects import AnnDataLike, gene_modality, with_outputs
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
-from sbnn.data.readers.table_cells import kept, loosened, require_single, same_cells
-from sbnn.data.readers.table_files import read_file
-from sbnn.data.readers.table_names import check_names, named, no_genes, texts, unique_genes
-from sbnn.data.readers.table_numbers import TEXT, as_numbers, require_none, to_numbers
+from sbnn.data.readers.containers import opened_container
+from sbnn.data.readers.matching import joined, kept, labels_of
+from sbnn.data.readers.reading import Reading
+from sbnn.data.readers.table_names import no_genes
 from sbnn.errors import warn
-from sbnn.results import results_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from anndata import AnnData
 
     from sbnn.typehints import TableLike
 
 
-__all__ = ["as_numbers", "read_table", "read_tables"]
-
-_TABLES = ("expression", "outputs", "labels")
-_HINT = "set header (row of the column names, from 1) or cell_key (column of row names)"
-
-
 @validate_params(
     {
-        "counts": ["boolean", None],
+        "counts": ["boolean", StrOptions({"normalised"}), None],
         "genes_in_rows": ["boolean", None],
-        "type_key": [str],
-        "family_key": [str],
+        "type_key": [str, None],
+        "family_key": [str, None],
         "missing": [StrOptions({"error", "cells", "outputs", "fewest"})],
-        "match": [StrOptions({"exact", "loose"})],
         "duplicates": [StrOptions({"error", "sum", "first"})],
         "spike_ins": [StrOptions({"leave out", "keep"})],
-        "cell_key": [str, Mapping, None],
-        "decimal": [str, Mapping, None],
-        "drop_columns": [str, "array-like"],
     },
     prefer_skip_nested_validation=True,
 )
 def read_tables(
     expression: TableLike,
-    outputs: TableLike,
+    outputs: TableLike | None = None,
     labels: TableLike | None = None,
     *,
-    counts: bool | None = None,
+    counts: bool | str | None = None,
     genes_in_rows: bool | None = None,
     missing: str = "error",
-    missing_marks: Iterable[str] = (),
-    decimal: str | Mapping[str, str] | None = None,
-    header: int | Mapping[str, int] | None = None,
-    cell_key: str | Mapping[str, str] | None = None,
-    match: str = "exact",
     duplicates: str = "error",
     spike_ins: str = "leave out",
-    family_key: str = "family",
-    type_key: str = "type",
-    drop_columns: Iterable[str] = (),
-    rename: Mapping[str, str] | None = None,
-    cell_names: TableLike | None = None,
+    family_key: str | None = None,
+    type_key: str | None = None,
     colors: Mapping[str, str] | None = None,
     name: str = "custom",
     source: str | None = None,
+    **how: object,
 ) -> AnnData:
-    """Build paired data from a table of expression and a table of outputs.
+    """Read the user's tables, match their cells by name and check them.
 
-    Every table has the names of its columns in one row and the names of its rows in one column.
+    Each table has the names of its columns in one row and the names of its rows in one column.
     Cells are matched by name and kept in the order of `expression`. Rows and columns that have
     neither a name nor numbers, such as a row of units, are left out; outputs that have the same
-    name are numbered. `decimal`, `header` and `cell_key` apply to all tables, or can be given for
-    each table, as in ``header={"outputs": 3}``.
+    name are numbered. Every problem that one try can find is reported at once, with the option
+    that solves it.
 
     Parameters
     ----------
-    expression : path-like, (path-like, str) or DataFrame
-        Cells x genes, or genes x cells. A file may be an Excel workbook (.xlsx or .xls; requires
-        the extra ``excel``) or a text file, which may be gzipped or the only file in a .zip
-        archive; its separator and encoding are detected. A pair (path, sheet) selects one of
-        several sheets.
-    outputs : path-like, (path-like, str) or DataFrame
-        Cells x features, or features x cells.
+    expression : path-like, (path-like, str), DataFrame, AnnData or MuData
+        Cells x genes, or genes x cells: a text file (CSV, TSV, ...), Excel, ``.h5ad``, ``.h5mu``,
+        an ``.h5`` file of 10x Genomics or a folder with a matrix in MatrixMarket; packed files
+        (``.gz``, ``.zip``) are unpacked. A pair (path, sheet) selects one of several sheets.
+    outputs : path-like, (path-like, str) or DataFrame, optional
+        Cells x features, or features x cells. If `expression` is an AnnData or MuData, also the
+        name of a table in ``obsm`` or of a modality, by default ``"outputs"``.
     labels : path-like, (path-like, str) or DataFrame, optional
-        Cells x labels of any kind.
-    counts : bool, optional
+        Cells x labels of any kind; by default ``obs`` of an AnnData.
+    counts : bool or "normalised", optional
         Whether `expression` holds raw counts. If True, the counts are kept, and `X` is log2(x + 1)
-        of the library-size normalised counts. If False, `X` is `expression` itself. By default,
-        this is detected: whole numbers are taken as counts if some exceed 20, or if some exceed 2
-        and the median nonzero value is 1; fractions are taken as normalised values (CPM, TPM) if
-        some exceed 50, and `X` is log2(x + 1) of these values; all other values are taken as
-        logarithms. A note records the choice.
+        of the library-size normalised counts. If False, `X` is `expression` itself. If
+        ``"normalised"``, `X` is log2(x + 1) of `expression`. By default, this is detected: whole
+        numbers are counts; fractions are normalised values (CPM, TPM) if some exceed 50; all other
+        values are logarithms.
     genes_in_rows : bool, optional
         Whether genes are in the rows of `expression`; by default, the orientation that shares more
-        cell names with `outputs` is used.
+        cell names with `outputs` is used, if it keeps half of the cells of either table.
     missing : {"error", "cells", "outputs", "fewest"}
         What to do if values of outputs are missing: raise an error, leave out the affected cells,
         leave out the affected outputs, or leave out some of both such that few values are lost.
-    missing_marks : iterable of str
-        Marks for missing values, such as ``"-999"``, besides ``""``, ``"-"``, ``"NA"``, ``"n.d."``
-        and so on.
-    decimal : {".", ","}, optional
-        Decimal mark of numbers stored as text; detected by default.
-    header : int, optional
-        Row with the column names, counted from 1; by default, the first row with more than half of
-        the usual number of fields (titles and notes have fewer fields).
-    cell_key : str, optional
-        Column with the cell names; by default, the first column. A single name applies to the
-        tables that have this column.
-    match : {"exact", "loose"}
-        Whether cell names must be equal, or may differ in case, blanks, punctuation, an X that R
-        puts before a digit, or the -1 at the end of a barcode.
     duplicates : {"error", "sum", "first"}
         What to do if genes have the same name: raise an error, add up their values (an error if the
         values are logarithms), or take the first of these genes.
     spike_ins : {"leave out", "keep"}
         What to do with spike-ins (such as ERCC-00002) and with the rows in which HTSeq and STAR
         count unassigned reads (such as ``__no_feature``).
-    family_key, type_key : str
-        Columns of `labels` with the coarse and the fine label; both may be the same column. Missing
-        labels are ``"unknown"``.
-    drop_columns : iterable of str
-        Columns of any table to leave out, such as text among the outputs.
-    rename : mapping of str to str, optional
-        Old column names -> new column names.
-    cell_names : path-like, (path-like, str) or DataFrame, optional
-        Needed if cells are named differently in `expression` than in `outputs` and `labels`: a
-        table whose first column holds the names in `outputs` and `labels`, and whose second column
-        holds the names in `expression`.
+    family_key, type_key : str, optional
+        Columns of `labels` with the coarse and the fine label, by default ``"family"`` and
+        ``"type"``; both may be the same column. Without these columns, every label is
+        ``"unknown"``.
     colors : mapping of str to str, optional
         Type -> colour.
     name, source : str, optional
         By default, `source` lists the names of the files.
+    **how
+        Options of all readers: `sheet`, `header`, `cell_key`, `by_row`, `match`, `cell_names`,
+        `decimal`, `missing_marks`, `drop_columns` and `rename`; see
+        `sbnn.data.readers.reading.TableOptions`.
 
     Returns
     -------
     AnnData
         As returned by `sbnn.data.paired.paired`. ``uns["sbnn"]["dropped"]`` lists what was left
-        out, and ``uns["sbnn"]["notes"]`` what was detected.
+        out, ``uns["sbnn"]["notes"]`` what was detected, and ``uns["sbnn"]["read"]["table"]`` what
+        was understood of each table.
 
     Raises
     ------
-    FileNotFoundError
-    ValueError
-        If a file is not a table, rows or columns have no name, names repeat, the tables have no
-        cell in common, there is text among numbers, decimal marks are ambiguous, values are
-        missing, label columns are unknown, or counts are not whole numbers. Warnings are given for
-        rows and columns that are left out, and for expression that does not look like `counts`.
+    sbnn.data.readers.reading.ReadingError
+        A ValueError with all problems: files that are not tables, rows or columns without a name,
+        repeated names, tables that have few cells in common, text among numbers, ambiguous decimal
+        marks, missing values, unknown columns, counts that are not whole numbers. Warnings are
+        given for rows and columns that are left out, and for expression that does not look like
+        `counts`.
     """
-    if labels is None and not {type_key, family_key} <= {"type", "family"}:
-        raise ValueError(f"labels: needed for type_key={type_key!r}, family_key={family_key!r}")
-    # Expression is read last, since it takes longest and errors are more frequent in the other
-    # tables.
-    given = {"outputs": outputs, "labels": labels, "expression": expression}
-    if labels is None:
-        del given["labels"]
-    keys = _by_table(cell_key)
-    decimals = _by_table(decimal)
-    tables = _read_all(given, _by_table(header), keys)
-    in_expression = {} if cell_names is None else _names_in_expression(cell_names)
-    tables = _edited(tables, keys, drop_columns, dict(rename or {}), in_expression)
+    choices = {
+        "counts": counts,
+        "genes_in_rows": genes_in_rows,
+        "family_key": family_key,
+        "type_key": type_key,
+    }
+    asked = {"missing": missing, "duplicates": duplicates}
+    choices |= {option: value for option, value in asked.items() if value != "error"}
+    if spike_ins != "leave out":
+        choices["spike_ins"] = spike_ins
+    reading = Reading("paired", how, choices)
+    given = {"expression": expression, "outputs": outputs, "labels": labels}
+    data = opened_container(reading, expression)
+    if data is not None:
+        given |= _of_container(reading, data, outputs, labels)
+    elif outputs is None:
+        reading.problem("outputs: missing; give the table of the outputs to predict")
+    for key in ("type_key", "family_key"):
+        if key in reading.choices and given["labels"] is None:
+            reading.problem(f"labels: needed for {key}={reading.choices[key]!r}")
+    tables = reading.open(given)
+    X, Y = joined(reading, tables["expression"], tables["outputs"])  # the same cells
+    if isinstance(X, AnnDataLike):
+        X = X.to_df("counts" if "counts" in X.layers else None)
+    if "labels" in tables:
+        labels = _labels(reading, labels_of(reading, tables["labels"], X.index))
+    reading.require_known_columns()
 
-    notes: list[str] = []
-    dropped: dict[str, list[str]] = {}
-    alike = loosened if match == "loose" else pd.Index
-    # X (n_cells, n_genes) and Y (n_cells, n_outputs) with the same cells
-    X, Y, only_X, only_Y = same_cells(tables["expression"], tables["outputs"], genes_in_rows, alike)
-    leave_out(dropped, "expression", "cells only in expression", only_X, len(only_X) + len(X))
-    leave_out(dropped, "outputs", "cells only in outputs", only_Y, len(only_Y) + len(Y))
-
-    Y = _numbers(Y, "outputs", "outputs", decimals.get("outputs"), missing_marks, dropped, notes)
-    X, Y = _without_gaps(X, Y, missing, dropped)
-
-    X = _numbers(
-        X, "expression", "genes", decimals.get("expression"), missing_marks, dropped, notes
-    )
+    Y = reading.numbers(Y, "outputs", "outputs")
+    X, Y = _without_gaps(reading, X, Y)
+    X = reading.numbers(X, "expression", "genes")
     if spike_ins == "leave out":
-        X = _without(X, no_genes(X.columns), "expression", "spike-ins and counters", dropped)
-    gaps = X.isna().to_numpy()
-    require_none(gaps, X, "expression", "missing values", "set unobserved genes to 0")
-    kind = "counts" if counts else "log"
-    if counts is None:
-        kind = _kind(X.to_numpy(), notes)
-    X = unique_genes(X, duplicates, kind == "log", notes)
-    if kind != "log":
+        X = reading.without(X, no_genes(X.columns), "expression", "spike-ins and counters")
+    X = _without_missing_genes(reading, X)
+    kind = _kind(reading, X.to_numpy())
+    X = _unique_genes(reading, X, is_log=kind is False)
+    if kind is not False:
         seen = X.to_numpy().any(axis=1)
-        leave_out(dropped, "expression", "cells without counts", X.index[~seen], len(X))
+        reading.leave_out("expression", "cells without counts", X.index[~seen], len(X))
         X = X[seen]
         Y = Y[seen]
-    X = _varying(X, "expression", "genes", dropped)
-    Y = _varying(Y, "outputs", "outputs", dropped)
-    raw = None
-    if kind == "counts":
-        raw = check_counts(X.to_numpy(), X.shape)
-    if labels is not None:
-        labels = _labels_of(X.index, tables["labels"], family_key, type_key, alike, dropped)
-    if source is None:
-        source = f"the user's tables: {', '.join(map(_called, given.values(), given))}"
-    return paired(
+    X = _varying(reading, X, "expression", "genes")
+    Y = _varying(reading, Y, "outputs", "outputs")
+    reading.describe("expression", used=f"{len(X)} cells, {X.shape[1]} genes")
+    reading.describe("outputs", used=f"{len(Y)} cells, {Y.shape[1]} outputs")
+    reading.require_no_problem()
+    adata = paired(
         _log_expression(X, kind),
         Y,
         X.columns,
-        labels=labels,
+        labels=labels if labels is None else labels.loc[X.index],
         colors=colors,
-        counts=raw,
+        counts=check_counts(X.to_numpy(), X.shape) if kind is True else None,
         name=name,
-        dropped=dropped,
-        notes=notes,
-        source=source,
+        dropped=reading.dropped,
+        notes=reading.notes,
+        source=source or reading.source(),
     )
+    return reading.attach(adata)
 
 
-def _by_table(option) -> Mapping:
-    """An option for each table; a single value applies to all of them."""
-    return option if isinstance(option, Mapping) else dict.fromkeys(_TABLES, option)
+def _of_container(reading, data, outputs, labels) -> dict:
+    """Tables that an AnnData or a MuData holds, besides those that are given."""
+    adata = gene_modality(data)
+    found = {"expression": adata}
+    if outputs is None or (isinstance(outputs, str) and not os.path.isfile(outputs)):
+        _, found["outputs"], lost = with_outputs(data, outputs or "outputs")
+        reading.dropped |= lost
+    if labels is None and adata.obs.shape[1]:
+        found["labels"] = adata.obs
+    return found
 
 
-def _read_all(given: dict, headers: Mapping, keys: Mapping) -> dict[str, pd.DataFrame]:
-    """Read each table with its own header and cell key."""
-    tables = {}
-    for what, table in given.items():
-        tables[what] = read_table(table, what, header=headers.get(what), key=keys.get(what))
-    return tables
+def _labels(reading, labels):
+    """Name the columns of the coarse and the fine label; either may stand for the other."""
+    keys = {}
+    for kind in ("type", "family"):
+        key = reading.choices.get(f"{kind}_key")
+        if key is not None and key not in labels:
+            reading.problem(
+                f"{kind}_key: no column {key!r} in labels, which has {some(labels, 12)}"
+            )
+        elif key is not None or kind in labels:
+            keys[kind] = labels[key or kind]
+    if not keys:
+        there_are = some(labels, 12)
+        reading.notes.append(f"labels: no column type or family among {there_are}; see type_key")
+    for kind, other in (("type", "family"), ("family", "type")):
+        if kind in keys or other in keys:
+            labels = labels.assign(**{kind: keys.get(kind, keys.get(other))})
+    return labels
 
 
-def _names_in_expression(cell_names) -> dict[str, str]:
-    """Names of cells in outputs and labels -> their names in expression."""
-    table = read_table(cell_names, "cell_names")
-    return table.iloc[:, 0].astype(str).to_dict()
-
-
-def _without_gaps(X, Y, missing, dropped):
+def _without_gaps(reading, X, Y):
     """Leave out cells or outputs as `missing` says, so that no output is missing."""
     gaps = Y.isna().to_numpy()  # (n_cells, n_outputs)
-    if missing == "error":
-        advice = "set missing='cells', 'outputs' or 'fewest'"
-        require_none(gaps, Y, "outputs", "missing values", advice)
+    if not gaps.any():
         return X, Y
+    missing = reading.choices.get("missing")
+    if missing is None:
+        missing = "fewest"
+        cells, columns = kept(gaps, missing)
+        where = some(Y.columns[gaps.any(axis=0)])
+        left = f"{cells.sum()} of {len(Y)} cells and {columns.sum()} of {Y.shape[1]} outputs"
+        text = f"outputs: {gaps.sum()} values are missing, in columns {where}; to keep {left}"
+        reading.problem(text, missing=missing)
     cells, columns = kept(gaps, missing)
-    leave_out(dropped, "outputs", "cells with missing outputs", Y.index[~cells], len(Y))
-    Y = _without(Y[cells], ~columns, "outputs", "outputs with missing values", dropped)
+    reading.leave_out("outputs", "cells with missing outputs", Y.index[~cells], len(Y))
+    Y = reading.without(Y[cells], ~columns, "outputs", "outputs with missing values")
     return X[cells], Y
 
 
-def _log_expression(X: pd.DataFrame, kind: str):
-    """Log expression from a table of the kind "counts", "normalised" or "log"."""
-    if kind == "counts":
+def _without_missing_genes(reading, X):
+    """Ask to leave out genes with missing values; counts of unobserved genes are 0."""
+    gaps = X.isna().any().to_numpy()  # (n_genes,)
+    if not gaps.any():
+        return X
+    text = f"expression: missing values of {some(X.columns[gaps])}, which are not taken for 0"
+    reading.problem(text, drop_columns=list(X.columns[gaps]))
+    return X.loc[:, ~gaps]
+
+
+def _kind(reading, values: np.ndarray):
+    """Whether the values are counts: True, False (logarithms) or "normalised"."""
+    kind, span, doubt = kind_of_expression(values)
+    counts = reading.choices.get("counts")
+    if counts is True and not are_counts(values).all():
+        reading.problem(f"expression: counts are whole numbers from 0 on, got {span}; not counts")
+        raise reading.error()
+    given = counts is not None
+    if not given:
+        counts = {"counts": True, "normalised": "normalised", "log": False}[kind]
+        if counts is False and values.min() < 0 and (values % 1 == 0).all():
+            text = (
+                f"expression: negative whole numbers are no counts ({span}); if they are log values"
+            )
+            reading.problem(text, counts=False)
+    taken = {
+        True: "raw counts, and normalised to the size of the library before log2(x + 1)",
+        "normalised": "normalised values that are not logarithms, and log2(x + 1) is taken of them",
+        False: "log values, and used unchanged",
+    }[counts]
+    reading.describe("expression", values={True: "counts", False: "log"}.get(counts, counts))
+    reading.choices["counts"] = counts
+    found = f"expression is taken for {taken}: {span}"
+    if not given and doubt:
+        warn(f"{found}. But {doubt}; set counts=True or counts=False")
+    elif not given:
+        reading.notes.append(f"{found}; counts=True or counts=False decides otherwise")
+    return counts
+
+
+def _unique_genes(reading, X: pd.DataFrame, is_log: bool) -> pd.DataFrame:
+    """Merge genes that have the same name, in order of first occurrence."""
+    twice = X.columns[X.columns.duplicated()].unique()
+    if twice.empty:
+        return X
+    found = f"expression: gene names that appear more than once: {some(twice)}"
+    duplicates = reading.choices.get("duplicates")
+    if duplicates is None or (duplicates == "sum" and is_log):
+        duplicates = "first" if is_log else "sum"
+        reading.problem(found, duplicates=duplicates)
+    reading.notes.append(f"{found}; duplicates={duplicates!r}")
+    return X.T.groupby(level=0, sort=False).agg(duplicates).T
+
+
+def _varying(reading, table: pd.DataFrame, what: str, kind: str) -> pd.DataFrame:
+    constant = np.ptp(table.to_numpy(), axis=0) == 0
+    return reading.without(table, constant, what, f"{kind} with one value in all cells")
+
+
+def _log_expression(X: pd.DataFrame, counts):
+    """Log expression from counts, from normalised values, or as it is."""
+    if counts is True:
         return log2p1(normalize_library_size(X))
-    if kind == "normalised":
+    if counts == "normalised":
         return log2p1(X)
     return X.to_numpy()
-
-
-def read_table(
-    table, what: str, *, header: int | None = None, key: str | None = None
-) -> pd.DataFrame:
-    """Read one table for `read_tables`: names become text, and the index is named `key`.
-
-    Names may repeat in a table of expression, and are numbered in one of outputs.
-    """
-    is_file = not isinstance(table, pd.DataFrame)
-    if is_file:
-        path, sheet = table if isinstance(table, tuple) else (table, None)
-        path = results_path(path, what)
-        path.stat()  # a missing file raises its own error
-    try:
-        if is_file:
-            names, body = read_file(path, sheet, header, key)
-        else:
-            names = ["", *texts(table.columns)]
-            body = table.reset_index(names="", allow_duplicates=True)
-        body = named(names, body, key)
-        if what == "outputs":
-            body = body.set_axis(_numbered(body.columns), axis=1)
-        check_names(body, repeats=what == "expression")
-    except ImportError:
-        raise  # it names the extra
-    # zip, gzip, XML, pandas, openpyxl and xlrd raise errors of their own
-    except Exception as error:
-        raise ValueError(f"{_called(table, what)}: {error}; {_HINT}") from error
-    return body
-
-
-def _numbered(names):
-    """Number names that repeat, as of two protocols: "Tau" and "Tau (2)"."""
-    names = pd.Series(names)
-    times = names.groupby(names).cumcount() + 1
-    repeated = names[(times == 2) & (names != "")]
-    if len(repeated):
-        warn(f"outputs: names appear more than once and are numbered: {some(repeated)}")
-    return names.where(times == 1, names + " (" + times.astype(str) + ")")
-
-
-def _edited(tables: dict, keys: Mapping, drop, rename: dict, cells: dict) -> dict:
-    """Drop and rename columns, and rename cells; the cells of expression keep their names.
-
-    Names in `cells` and `rename` are replaced in rows and columns, since either may be the cells.
-    """
-    drop = [drop] if isinstance(drop, str) else list(drop)
-    known = {table.index.name for table in tables.values()}.union(*tables.values())
-    given = {"cell_key": keys.values(), "drop_columns": drop, "rename": rename}
-    for option, names in given.items():
-        absent = {*names} - known - {None}
-        if absent:
-            raise ValueError(f"{option}: not a column of any table: {some(absent)}")
-    edited = {}
-    for what, table in tables.items():
-        names = rename if what == "expression" else cells | rename
-        table = table.drop(columns=drop, errors="ignore")
-        edited[what] = read_table(table.rename(index=names, columns=names), what)
-    return edited
-
-
-def leave_out(
-    dropped: dict[str, list[str]], what: str, why: str, names: pd.Index, total: int
-) -> None:
-    """Store names in `dropped`, and warn about them; raise an error if nothing is left."""
-    if len(names) == total:
-        raise ValueError(f"{what}: all {total} are left out ({why}): {some(names)}")
-    if len(names):
-        dropped[why] = list(names)
-        warn(f"{what}: {len(names)} of {total} left out ({why}): {some(names)}")
-
-
-def _without(table, unwanted, what, why, dropped):
-    """Leave out columns, given by a mask of shape (n_columns,), with a warning."""
-    leave_out(dropped, what, why, table.columns[unwanted], table.shape[1])
-    return table.loc[:, ~unwanted]
-
-
-def _called(table, what: str) -> str:
-    """Name of a table in messages: the argument and its file."""
-    if isinstance(table, pd.DataFrame):
-        return what
-    path = table[0] if isinstance(table, tuple) else table
-    return f"{what} ({Path(path).name})"
-
-
-def _numbers(
-    table: pd.DataFrame, what: str, kind: str, decimal, marks, dropped, notes
-) -> pd.DataFrame:
-    """Convert the columns that hold numbers; raise an error if there is text among the numbers."""
-    numbers, text = to_numbers(table, what, decimal, marks, notes)
-    empty = numbers.isna().all().to_numpy()  # (n_columns,)
-    advice = (
-        "if text marks missing values, add it to missing_marks; to leave out columns, "
-        "set drop_columns"
-    )
-    require_none(text[:, ~empty], table.loc[:, ~empty], what, TEXT, advice)
-    return _without(numbers, empty, what, f"{kind} without a number", dropped)
-
-
-def _kind(values: np.ndarray, notes: list[str]) -> str:
-    """Whether the values are "counts", "normalised" or "log"."""
-    kind, span, doubt = kind_of_expression(values)
-    taken = {
-        "counts": "raw counts, and normalised to the size of the library before log2(x + 1)",
-        "normalised": "normalised values that are not logarithms, and log2(x + 1) is taken of them",
-        "log": "log values, and used unchanged",
-    }
-    found = f"expression is taken for {taken[kind]}: {span}"
-    if doubt:
-        warn(f"{found}. But {doubt}; set counts=True or counts=False")
-    else:
-        notes.append(f"{found}; counts=True or counts=False decides otherwise")
-    return kind
-
-
-def _varying(table: pd.DataFrame, what: str, kind: str, dropped) -> pd.DataFrame:
-    constant = np.ptp(table.to_numpy(), axis=0) == 0
-    return _without(table, constant, what, f"{kind} with one value in all cells", dropped)
-
-
-def _labels_of(cells, table, family_key, type_key, alike, dropped) -> pd.DataFrame:
-    """Labels of the cells; "family" and "type" are equal if there is only one kind of label."""
-    if table.shape[1] == 1:
-        type_key = family_key = table.columns[0]
-    keys = {type_key, family_key}
-    if not keys & {*table} or not keys <= {"type", "family", *table}:
-        raise ValueError(
-            f"labels: expected type_key and family_key among the columns {list(table)}, "
-            f"got {type_key!r} and {family_key!r}"
-        )
-    names = alike(table.index)
-    require_single("labels", table.index, names, True)
-    others = table.index[~names.isin(alike(cells))]
-    leave_out(dropped, "labels", "labels of other cells", others, len(table))
-    without = cells[~alike(cells).isin(names)]
-    if len(without):
-        warn(f"no labels for {len(without)} of {len(cells)} cells: {some(without)}")
-    labels = table.astype(object).set_axis(names, axis=0).reindex(alike(cells))
-    labels = labels.set_axis(cells, axis=0)
-    types = labels.get(type_key, labels.get(family_key))
-    return labels.assign(type=types, family=labels.get(family_key, types))

@@ -1,25 +1,22 @@
 """Fitted networks as safetensors files with a checksum; loading them runs no code."""
 
 import dataclasses
-import hashlib
-import json
 from numbers import Integral
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load, save
 
 from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.models.bottleneck.gene_prior import spelled_out
 from sbnn.models.bottleneck.network import ACTIVATIONS, BottleneckNetwork, n_values
 from sbnn.models.bottleneck.settings import DistilledSettings
-from sbnn.results import library_versions, results_path, write_atomically
+from sbnn.models.tensor_files import read_tensors, require, write_tensors
+from sbnn.results import results_path
 
 FORMAT = "sbnn-model-4"
 OF_GENES = ("support_", "gene_norms_", "x_mean_", "x_scale_", "x_min_", "x_max_")
 OF_OUTPUTS = ("y_mean_", "y_scale_")
-UNSET = "0" * 64  # placeholder for the checksum in the header
 
 
 def save_model(model, path, normalizer=None):
@@ -30,11 +27,8 @@ def save_model(model, path, normalizer=None):
     if params["gene_prior"] is not None:
         params["gene_prior"] = spelled_out(params["gene_prior"])
     header = {
-        "format": FORMAT,
-        "sha256": UNSET,
         "class": type(model).__name__,
         "params": params,
-        "versions": library_versions(),
         "shapes": model.network_.shapes,
         "activation": model.network_.activation,
         "flat_output": model._flat_output,
@@ -49,11 +43,7 @@ def save_model(model, path, normalizer=None):
         tensors["gene_network"] = model._gene_network.flat
     if normalizer is not None:
         tensors["count_share_"] = torch.as_tensor(normalizer.count_share_)
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    content = save(tensors, {"sbnn": json.dumps(header, default=_plain)})
-    path = results_path(path)
-    write_atomically(_sealed(content), path, rb".{8}\{")
-    return path
+    return write_tensors(path, FORMAT, header, tensors, _plain)
 
 
 def _plain(value):
@@ -67,38 +57,15 @@ def load_model(path, classes):
     content = path.read_bytes()
     by_name = {cls.__name__: cls for cls in classes}
     try:
-        header, tensors = _parts(content)
+        header, tensors = read_tensors(content, FORMAT)
         name = header["class"]
-        _require(name in by_name, f"it holds a {name[:50]}; load it with sbnn.{name[:50]}.load")
+        require(name in by_name, f"it holds a {name[:50]}; load it with sbnn.{name[:50]}.load")
         return _model(by_name[name], header, tensors)
     # invalid files can raise nearly any error in safetensors, JSON, parameters or torch
     except Exception as error:
         raise ValueError(
             f"{path} is not an sbnn model that this version can read: {error}"
         ) from error
-
-
-def _parts(content):
-    """Read the header and tensors of a file, and compare its content with the checksum."""
-    tensors = load(content)
-    end = 8 + int.from_bytes(content[:8], "little")
-    header = json.loads(json.loads(content[8:end])["__metadata__"]["sbnn"])
-    again = "fit the model and save it again with this version"
-    _require(header["format"] == FORMAT, f"expected the format {FORMAT}; {again}")
-    is_intact = content == _sealed(content, header["sha256"])
-    _require(is_intact, "its checksum does not match its contents")
-    return header, tensors
-
-
-def _sealed(content, old=UNSET):
-    """Replace the checksum `old` by the SHA-256 of the file with zeros in its place."""
-    blank = content.replace(old.encode(), UNSET.encode(), 1)
-    return content.replace(old.encode(), hashlib.sha256(blank).hexdigest().encode(), 1)
-
-
-def _require(condition, message):
-    if not condition:
-        raise ValueError(message)
 
 
 def _model(cls, header, tensors):
@@ -110,7 +77,7 @@ def _model(cls, header, tensors):
     n_genes = len(tensors["support_"])
     model._check_params(n_genes)
     _set_genes_and_outputs(model, header, tensors, n_genes, n_outputs)
-    _require(model.support_.sum() == n_kept, f"support_: expected {n_kept} genes")
+    require(model.support_.sum() == n_kept, f"support_: expected {n_kept} genes")
     model.history_ = pd.DataFrame(header["history"])
     model.normalizer_ = None
     if "count_share_" in tensors:
@@ -151,19 +118,19 @@ def _set_genes_and_outputs(model, header, tensors, n_genes, n_outputs):
         model.feature_names_in_ = _names(header, "feature_names_in", n_genes)
     model.output_names_ = _names(header, "output_names", n_outputs)
     model._flat_output = header["flat_output"]
-    _require(n_outputs == 1 or not model._flat_output, "flat_output: expected one output")
+    require(n_outputs == 1 or not model._flat_output, "flat_output: expected one output")
 
 
 def _vector(tensors, name, size):
     """The tensor of this name as an array of shape (size,)."""
     values = tensors[name].numpy()
-    _require(values.shape == (size,), f"{name}: expected {size} values, got {values.shape}")
+    require(values.shape == (size,), f"{name}: expected {size} values, got {values.shape}")
     return values
 
 
 def _names(header, entry, size):
     names = header[entry]
-    _require(len(names) == size, f"{entry}: expected {size} names, got {len(names)}")
+    require(len(names) == size, f"{entry}: expected {size} names, got {len(names)}")
     return np.array(names, dtype=object)
 
 
@@ -180,14 +147,14 @@ def _normalizer(model, size, shares):
 
 def _network(shapes, activation, flat):
     """Build a network with layers of the given shapes, whose decoder mirrors the encoder."""
-    _require(activation in ACTIVATIONS, f"activation: expected one of {list(ACTIVATIONS)}")
+    require(activation in ACTIVATIONS, f"activation: expected one of {list(ACTIVATIONS)}")
     size = sum(map(n_values, shapes))
-    _require(flat.shape == (size,), f"network: expected {size} weights, got {len(flat)}")
+    require(flat.shape == (size,), f"network: expected {size} weights, got {len(flat)}")
     *hidden_layers, width = (outputs for _, outputs in shapes[: len(shapes) // 2])
     generator = torch.Generator()
     network = BottleneckNetwork(
         shapes[0][0], shapes[-1][1], width, hidden_layers, activation, generator=generator
     )
-    _require(network.shapes == shapes, "shapes: expected a decoder that mirrors the encoder")
+    require(network.shapes == shapes, "shapes: expected a decoder that mirrors the encoder")
     network.flat.copy_(flat)
     return network

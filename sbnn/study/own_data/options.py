@@ -1,17 +1,27 @@
 """Command-line options for a user's own tables, and functions that read these tables."""
 
 import argparse
+import json
 import os
+import shlex
 import tomllib
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
-from sbnn.errors import require, warn
+from sbnn.errors import warn
 
-ANNDATA = (".h5ad", ".h5mu")
-WORKBOOKS = (".xls", ".xlsx", ".xlsm")
 MANY_GENES = 2000  # with more genes than this, genes are preselected
 PRESELECTED = 1000
-TABLES = ("expression", "outputs", "labels")
+FEWEST_CELLS = 20
+TABLES = ("expression", "outputs", "labels", "features", "guides", "targets", "times")
+#: Kind of data -> module and function that reads it, and its arguments that are tables.
+READERS = {
+    "paired": ("sbnn.data.readers.tables", "read_tables", ("expression", "outputs", "labels")),
+    "types": ("sbnn.data.ephys_tables", "read_ephys_table", ("features", "labels")),
+    "screen": ("sbnn.data.readers.screens", "read_screen", ("expression", "guides", "targets")),
+    "course": ("sbnn.data.readers.course", "read_course", ("expression", "times")),
+}
 
 
 def at_least_one(text):
@@ -71,29 +81,57 @@ def declared(file):
     return sections
 
 
-_OPTIONS = declared(Path(__file__).with_name("options.toml"))
-#: Options for the keywords of `read_tables`, and these keywords.
-READER = _OPTIONS["reader"]
-KEYWORDS = {name: about.get("dest", name[2:].replace("-", "_")) for name, about in READER.items()}
-OWN = READER | _OPTIONS["own"]
+#: Options by section: of all readers ("tables"), of one reader each, and others ("own").
+OPTIONS = declared(Path(__file__).with_name("options.toml"))
 
 
-#: Arguments in messages of Python -> options that do the same.
-PHRASES = {
-    "overwrite=True": "--fresh",
-    "counts=True": "--counts",
-    "counts=False": "--log",
-    "genes_in_rows=True": "--genes-in-rows",
-    "genes_in_rows=False": "--cells-in-rows",
+def _keyword(option, about):
+    return about.get("dest", option[2:].replace("-", "_"))
+
+
+#: Options that stand for a value of a keyword, such as ("counts", False) -> "--log".
+SWITCHES = {
+    (_keyword(option, about), about["const"]): option
+    for section in OPTIONS.values()
+    for option, about in section.items()
+    if "const" in about
 }
-PHRASES |= {f"{keyword}=": f"{option} " for option, keyword in KEYWORDS.items()}
+#: Arguments in messages of Python -> options that do the same.
+PHRASES = {f"{keyword}={value}": option for (keyword, value), option in SWITCHES.items()}
+PHRASES |= {
+    f"{_keyword(option, about)}=": f"{option} "
+    for section in OPTIONS.values()
+    for option, about in section.items()
+    if "const" not in about and _keyword(option, about) not in TABLES
+}
+PHRASES["overwrite=True"] = "--fresh"
 
 
 def as_options(text):
-    """Rephrase a message of the reader for the command line, as in ``--missing 'cells'``."""
+    """Rephrase a message of Python for the command line, as in ``--missing 'cells'``."""
     for phrase, option in PHRASES.items():
         text = text.replace(phrase, option)
     return text
+
+
+def as_arguments(keywords):
+    """Write keywords of a reader as options of the command line."""
+    words = []
+    for keyword, value in keywords.items():
+        option = "--" + keyword.replace("_", "-")
+        switch = {const: switch for (name, const), switch in SWITCHES.items() if name == keyword}
+        if switch and isinstance(value, bool | str):
+            words.append(switch[value])
+            continue
+        values = value if isinstance(value, list | tuple) else [value]
+        if isinstance(value, Mapping):
+            values = [f"{name}={one}" for name, one in value.items() if one is not None]
+        for one in values:
+            # a value such as -999 would be taken for an option
+            words.append(
+                f"{option}{'=' if str(one).startswith('-') else ' '}{shlex.quote(str(one))}"
+            )
+    return " ".join(filter(None, words))
 
 
 def require_file(name, path):
@@ -102,48 +140,113 @@ def require_file(name, path):
         raise FileNotFoundError(f"{name}: there is no file {path!r}")
 
 
-def check(options):
-    """Raise an error if a table is missing, before slow packages are imported."""
-    if not _is_anndata(options.expression):  # which also contains outputs
-        if options.outputs is None:
-            raise ValueError("--outputs is missing; give the table of the outputs to predict")
-        require_file("--outputs", options.outputs)
+def read(kind, options, name, **given):
+    """Read the tables of a command, and print what was understood and how to say it all.
 
+    A file that was written by ``sbnn read`` is opened as it is.
+    """
+    from sbnn.data.readers.reading import ReadingError
 
-def _is_anndata(path):
-    return Path(path).suffix.lower() in ANNDATA
-
-
-def load(options):
-    """Read the user's tables into an AnnData, without cells of unknown group."""
-    from sbnn.data.readers.tables import read_tables
-
-    keywords = {name: vars(options)[name] for name in KEYWORDS.values()}
-    for name in ("decimal", "header", "cell_key"):
-        keywords[name] = _by_table(keywords[name])
-    keywords["rename"] = dict(keywords["rename"])
-    sheets = dict(options.sheet)
-    files = {name: keywords[name] for name in TABLES if keywords[name]}
-    for name, file in files.items():
-        # a sheet that is given for all tables is for workbooks only
-        is_workbook = file.lower().removesuffix(".gz").endswith(WORKBOOKS)
-        sheet = sheets.get(name, sheets.get(None) if is_workbook else None)
-        if sheet is not None:
-            keywords[name] = file, sheet
-    if _is_anndata(options.expression):
-        keywords |= _of_anndata(options)
-    source = "the user's tables: " + ", ".join(Path(file).name for file in files.values())
-    adata = read_tables(**keywords, name=options.name, source=source)
+    module, function, tables = READERS[kind]
+    keywords = keywords_of(kind, options) | given | {"name": name}
+    files = {name: keywords[name] for name in tables if name in keywords}
+    if not files:
+        raise ValueError(f"--{tables[0]} is missing; give the table")
+    others = keywords.keys() - {tables[0], "name"}
+    if not others and files.keys() == {tables[0]}:
+        adata = _as_read_before(files[tables[0]], kind)
+        if adata is not None:
+            adata.uns["sbnn"]["name"] = keywords["name"]
+            return adata
+    command = f"sbnn read {kind} {as_arguments(files)}"
+    try:
+        adata = getattr(import_module(module), function)(**keywords)
+    except ReadingError as error:
+        show(error.reading.table(), error.reading.notes)
+        choices = error.reading.choices
+        text = as_options(error.reading.text_of_problems(as_arguments))
+        if all(solved_by for _, solved_by in error.reading.problems):
+            text += f"\nall of it: {command} {as_arguments(choices)}"
+        raise ValueError(text) from error
     about = adata.uns["sbnn"]
-    about["notes"] = [as_options(note) for note in about["notes"]]
-    return adata if options.groups is None else with_groups(adata, options.groups)
+    show(about["read"]["table"], about["notes"])
+    if "guides" in about:
+        from sbnn.data.readers.guides import show_targets
+
+        print(show_targets(about["guides"]))
+    choices = as_arguments(json.loads(about["read"]["choices"]))
+    print(f"every choice in words: {command} {choices}")
+    return adata
 
 
-def _by_table(given):
+def keywords_of(kind, options):
+    """Keywords of a reader that were given as options."""
+    keywords = {}
+    for section in ("tables", kind):
+        for option, about in OPTIONS[section].items():
+            keyword = _keyword(option, about)
+            value = getattr(options, keyword, None)
+            if value in (None, []):
+                continue
+            if about.get("type") in (of_table, row_of_table):
+                value = _by_table(value, READERS[kind][2])
+            elif keyword == "rename":
+                value = dict(value)
+            keywords[keyword] = value
+    return keywords
+
+
+def _by_table(given, tables):
     """Value for all tables or dict of table to value, from pairs; None stands for all tables."""
     values = dict(given)
     common = values.pop(None, None)
-    return dict.fromkeys(TABLES, common) | values if values else common
+    return dict.fromkeys(tables, common) | values if values else common
+
+
+def _as_read_before(file, kind):
+    """The AnnData that ``sbnn read`` wrote to a file; None for any other file."""
+    if Path(file).suffix.lower() != ".h5ad" or not Path(file).is_file():
+        return None
+    import anndata
+
+    adata = anndata.read_h5ad(file)
+    before = adata.uns.get("sbnn", {}).get("read", {})
+    if before.get("kind", kind) != kind:
+        raise ValueError(f"{file} was written by `sbnn read {before['kind']}`, not {kind}")
+    return adata if before else None
+
+
+def show(table, notes):
+    """Print what was understood of tables."""
+    from sbnn.tables import print_table
+
+    if len(table):
+        print_table(table.set_index("table").loc[:, lambda facts: (facts != "").any()])
+    for note in notes:
+        print(f"note: {as_options(note)}")
+
+
+def write(adata, path):
+    """Write what was read as ``.h5ad``, which gets its name once it is complete."""
+    from sbnn.results import results_path
+
+    path = results_path(path, "--out")
+    labels = adata.obs.select_dtypes(object)
+    adata.obs = adata.obs.assign(**labels.where(labels.notna(), "").astype(str))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        adata.write_h5ad(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def require_enough(adata, columns="genes"):
+    """Reject too few cells or genes before they are fitted."""
+    if adata.n_obs < FEWEST_CELLS or adata.n_vars < 2:
+        size = f"{adata.n_obs} cells x {adata.n_vars} {columns}"
+        raise ValueError(f"{size} are too few to fit; at least {FEWEST_CELLS} x 2 are needed")
 
 
 def preselected(options, n_genes):
@@ -173,28 +276,3 @@ def with_groups(adata, column):
     kept = kept[:, np.ptp(kept.X, axis=0) > 0].copy()
     kept.uns["sbnn"]["dropped"][f"cells without {column}"] = names
     return kept
-
-
-def _of_anndata(options):
-    """Read the tables of an AnnData or MuData file that are not given as separate files."""
-    import anndata
-
-    from sbnn.data.checks import UNKNOWN
-    from sbnn.data.objects import gene_modality, with_outputs
-
-    if options.expression.lower().endswith(".h5mu"):
-        require("mudata")
-        import mudata
-
-        data = mudata.read_h5mu(options.expression)
-    else:
-        data = anndata.read_h5ad(options.expression)
-    adata = gene_modality(data)
-    tables = {"expression": adata.to_df("counts" if "counts" in adata.layers else None)}
-    if options.outputs is None or not Path(options.outputs).is_file():
-        _, tables["outputs"], _ = with_outputs(data, options.outputs or "outputs")
-    if options.labels is None:
-        tables["labels"] = adata.obs
-        if not adata.obs.columns.isin([options.type_key, options.family_key]).any():
-            tables["labels"] = adata.obs.assign(type=UNKNOWN)
-    return tables

@@ -1,10 +1,14 @@
 """A user's own screen: cells with one clear guide, or with a label."""
 
+import gzip
 import io
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
+from scipy.io import mmwrite
 
 from sbnn.data.readers.screens import read_screen
 
@@ -37,13 +41,13 @@ def test_cells_without_one_clear_guide_are_left_out(counts, tmp_path, turn):
         screen = read_screen(tmp_path / "genes.csv", guides, "non", "mine")
     kept = ["c0", "c1", "c3", "c4", "c6"]
     assert screen.obs_names.tolist() == kept
-    assert screen.obs["perturbation"].tolist() == ["I", "I_2", "I", "M", "non"]
+    assert screen.obs["perturbation"].tolist() == ["I", "I_2_b", "I", "M", "non"]
     assert screen.obs["guide"].tolist() == ["I_1", "I_2_b", "I_1", "M_1", "non_1"]
     np.testing.assert_array_equal(screen.X.toarray(), counts.loc[kept])
     about = screen.uns["sbnn"]
-    assert list(about["dropped"].values()) == [["c8"], ["c7"], ["c9"], ["c2"]]
+    assert list(about["dropped"].values()) == [["c7"], ["c8"], ["c9"], ["c2"]]
     assert (about["control"], about["name"]) == ("non", "mine")
-    assert str(warned[-1].message).endswith("only one guide: I, I_2, M")
+    assert str(warned[-1].message).endswith("only one guide: I, I_2_b, M")
     assert all(warning.filename == __file__ for warning in warned)
 
 
@@ -54,4 +58,110 @@ def test_a_column_may_name_the_perturbation(counts, tmp_path):
         screen = read_screen(tmp_path / "genes.csv", labels, "c")
     assert screen.obs["perturbation"].tolist() == ["a", "b", "a", "c", "c", "b"]
     assert screen.uns["sbnn"]["dropped"]["without a label"] == ["c2"]
-    assert len(warned) == 3, "single guides are not known"
+    assert len(warned) == 2, "single guides are not known"
+
+
+def labelled(counts, labels):
+    return pd.DataFrame({"label": labels}, counts.index[: len(labels)])
+
+
+def test_labels_of_guides_have_targets_like_counts_of_guides(counts):
+    labels = labelled(counts, ["I_1", "I_2", "I_1|M_1", "M_1 ; I_2", "M_1", "a|b", "NT_1"])
+    with pytest.warns(UserWarning) as warned:
+        screen = read_screen(counts, labels, "NT")
+    about = screen.uns["sbnn"]
+    assert about["dropped"]["with several guides"] == ["c2", "c3"]
+    assert screen.obs["perturbation"].tolist() == ["I", "I", "M", "a|b", "NT"]
+    assert screen.obs["guide"].tolist() == ["I_1", "I_2", "M_1", "a|b", "NT_1"]
+    expected = {"I_1": "I", "I_2": "I", "M_1": "M", "NT_1": "NT", "a|b": "a|b"}
+    assert dict(about["guides"].to_numpy()) == expected
+    assert str(warned[-1].message).endswith("only one guide: M, a|b")
+
+
+@pytest.mark.filterwarnings("ignore:guides")
+def test_targets_can_be_given(counts, tmp_path):
+    labels = labelled(counts, ["a", "b", "a", "b", "c", "c", "a"])
+    targets = pd.DataFrame({"seq": "T", "target": ["x", "y", "0"], "guide": ["a", "b", "c"]})
+    targets.to_csv(tmp_path / "targets.tsv", sep="\t", index=False)
+    for given in (tmp_path / "targets.tsv", targets.set_index("guide")[["target"]]):
+        screen = read_screen(counts, labels, "0", targets=given)
+        assert screen.obs["perturbation"].tolist() == ["x", "y", "x", "y", "0", "0", "x"]
+    with pytest.raises(ValueError, match="targets: no target of the guides b$"):
+        read_screen(counts, labels, "0", targets=targets.set_index("guide").drop("b"))
+
+
+def test_another_control_is_suggested(counts):
+    labels = labelled(counts, ["A_1", "A_2", "B_1", "NTC_1", "NTC_2", "B_2", "B_2"])
+    with pytest.raises(ValueError, match=r"no cell is 'NT'.*control='NTC'"), pytest.warns():
+        read_screen(counts, labels, "NT")
+
+
+@pytest.mark.filterwarnings("ignore:guides")
+def test_guides_can_be_h5ad_or_packed(counts, tmp_path):
+    guides = pd.read_csv(io.StringIO(GUIDES), index_col=0).fillna(0)
+    expected = read_screen(counts, guides, "non")
+    ad.AnnData(sparse.csr_matrix(guides), guides[[]], guides.T[[]]).write_h5ad(tmp_path / "g.h5ad")
+    guides.to_csv(tmp_path / "g.tsv.gz", sep="\t")
+    labels = expected.obs[["guide"]].astype("category")
+    ad.AnnData(obs=labels).write_h5ad(tmp_path / "labels.h5ad")
+    for file in ("g.h5ad", "g.tsv.gz", "labels.h5ad"):
+        screen = read_screen(counts, tmp_path / file, "non")
+        pd.testing.assert_frame_equal(screen.obs, expected.obs)
+    ad.AnnData(obs=labels.assign(batch=1)).write_h5ad(tmp_path / "two.h5ad")
+    with pytest.raises(ValueError, match="guide, batch; set guide_key='guide'"):
+        read_screen(counts, tmp_path / "two.h5ad", "non_1")
+    with_labels = ad.AnnData(counts, labels.assign(batch=1).reindex(counts.index))
+    for guides, options in (("guide", {}), (None, {"guide_key": "guide"})):
+        screen = read_screen(with_labels, guides, "non", **options)
+        pd.testing.assert_frame_equal(screen.obs[["guide", "perturbation"]], expected.obs)
+
+
+def write_matrix_market(folder, counts, before="", end="", features="features.tsv"):
+    """Write counts as Cell Ranger does, with a guide after the genes."""
+    folder.mkdir(exist_ok=True)
+    both = counts.assign(guide=9).T  # features x cells
+    write = gzip.compress if end else bytes
+    content = io.BytesIO()
+    mmwrite(content, sparse.coo_array(both))
+    (folder / f"{before}matrix.mtx{end}").write_bytes(write(content.getvalue()))
+    rows = [f"ENSG{name}\t{name}\tGene Expression\n" for name in counts]
+    rows.append("guide\tguide\tCRISPR Guide Capture\n")
+    (folder / f"{before}{features}{end}").write_bytes(write("".join(rows).encode()))
+    cells = "".join(f"{cell}\n" for cell in counts.index)
+    (folder / f"{before}barcodes.tsv{end}").write_bytes(write(cells.encode()))
+
+
+@pytest.mark.filterwarnings("ignore:guides")
+@pytest.mark.parametrize(
+    ("before", "end", "features"),
+    [("", "", "features.tsv"), ("GSM1_[a]_", ".gz", "features.tsv"), ("", "", "genes.tsv")],
+)
+def test_counts_can_be_a_matrix_market_folder(counts, tmp_path, before, end, features):
+    labels = labelled(counts, ["a", "b", "a", "b", "c", "c", "a"])
+    folder = tmp_path / "counts"
+    write_matrix_market(folder, counts, before, end, features)
+    expected = read_screen(counts, labels, "c")
+    matrix = folder / f"{before}matrix.mtx{end}"
+    for given in (folder, str(matrix)):
+        screen = read_screen(given, labels, "c")
+        np.testing.assert_array_equal(screen.X.toarray(), expected.X.toarray())
+        assert screen.var_names.equals(expected.var_names)
+        pd.testing.assert_frame_equal(screen.obs, expected.obs)
+
+
+def test_incomplete_matrix_market_folders_are_refused(counts, tmp_path):
+    labels = labelled(counts, ["a", "b", "a"])
+    write_matrix_market(tmp_path, counts)
+    (tmp_path / "barcodes.tsv").write_text("c0\nc1\n")
+    with pytest.raises(ValueError, match=r"expected 4 genes x 2 cells in matrix.mtx, got \(4, 9\)"):
+        read_screen(tmp_path, labels, "a")
+    (tmp_path / "barcodes.tsv").unlink()
+    with pytest.raises(ValueError, match="expression: barcodes.tsv is missing beside"):
+        read_screen(tmp_path, labels, "a")
+    write_matrix_market(tmp_path, counts, "b_", ".gz")
+    with pytest.raises(ValueError, match=r"got b_matrix.mtx.gz, matrix.mtx; choose a file"):
+        read_screen(tmp_path, labels, "a")
+    packed = tmp_path / "b_matrix.mtx.gz"
+    packed.write_bytes(packed.read_bytes()[:-20])
+    with pytest.raises(ValueError, match="expression: b_matrix.mtx.gz"):
+        read_screen(packed, labels, "a")

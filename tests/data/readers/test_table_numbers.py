@@ -8,10 +8,9 @@ from sbnn.data.readers.table_numbers import MARKS, as_numbers, is_number, to_num
 
 
 def numbers_of(values, decimal=None, marks=()):
-    """Numbers, which of the values are text, and the notes."""
-    notes = []
-    numbers, text = to_numbers(pd.DataFrame({"a": values}), "outputs", decimal, marks, notes)
-    return numbers["a"].tolist(), text[:, 0].tolist(), notes
+    """Numbers, which of the values are text, the decimal mark and numbers that contradict it."""
+    found = to_numbers(pd.DataFrame({"a": values}), decimal, marks)
+    return found.values["a"].tolist(), found.wrong[:, 0].tolist(), found.decimal, found.unclear
 
 
 @pytest.mark.parametrize("decimal", [".", ","])
@@ -21,10 +20,7 @@ def test_numbers_are_read_as_they_were_spelled(decimal, rng):
         spelled = list(map(form.format, values))
         if decimal == ",":
             spelled = [text.translate(str.maketrans(",.", ".,")) for text in spelled]
-        numbers, text, notes = numbers_of(spelled)
-        assert numbers == values.tolist()
-        assert not any(text)
-        assert len(notes) == (decimal == ",")
+        assert numbers_of(spelled) == (values.tolist(), [False] * 200, decimal, "")
 
 
 @pytest.mark.parametrize(
@@ -38,18 +34,21 @@ def test_numbers_are_read_as_they_were_spelled(decimal, rng):
     ],
 )
 def test_decimal_marks_are_detected(texts, expected):
-    numbers, text, _ = numbers_of(texts)
+    numbers, text, _, unclear = numbers_of(texts)
     assert numbers == expected
     assert not any(text)
+    assert not unclear
     assert all(map(is_number, texts[:2]))
 
 
 def test_numbers_that_can_be_read_in_two_ways_are_refused():
     for texts in (["1,234", "7"], ["0,5", "12.5"]):
-        with pytest.raises(ValueError, match=rf"outputs: .*{texts[0]}.*decimal="):
-            numbers_of(texts)
+        assert texts[0] in numbers_of(texts)[-1]
+        with pytest.raises(ValueError, match=rf"outputs: .*{texts[0]}.*decimal"):
+            as_numbers(pd.DataFrame({"a": texts}), "outputs")
         with pytest.raises(ValueError, match="decimal"):
             numbers_of(texts, ";")
+    assert numbers_of(["0,5", "0,7", "12.5"])[2] == ",", "that of most numbers"
     assert numbers_of(["1,234", "0,5"], ".")[:2] == (
         pytest.approx([1234, np.nan], nan_ok=True),
         [False, True],
@@ -59,11 +58,11 @@ def test_numbers_that_can_be_read_in_two_ways_are_refused():
 
 def test_marks_of_missing_values_are_gaps():
     for mark in [*MARKS, "NA", "N/A", "Not measured"]:
-        numbers, text, _ = numbers_of(["1.5", f" {mark} ", 2, None])
+        numbers, text, *_ = numbers_of(["1.5", f" {mark} ", 2, None])
         assert np.isnan(numbers).tolist() == [False, True, False, True]
         assert not any(text), mark
     given = ["1", "FAILED", "-999", -999, 1.5]
-    numbers, text, _ = numbers_of(given, marks=["failed", -999])
+    numbers, text, *_ = numbers_of(given, marks=["failed", -999])
     np.testing.assert_array_equal(numbers, [1, np.nan, np.nan, np.nan, 1.5])
     assert not any(text)
     np.testing.assert_array_equal(numbers_of([1, -999], marks="-999")[0], [1, np.nan])
@@ -73,9 +72,14 @@ def test_marks_of_missing_values_are_gaps():
     "value", ["broken", np.inf, pd.Timestamp("2024-03-01"), "1.5 mV", "0x1", "1_0", "1,2,3", "2-1"]
 )
 def test_text_among_numbers_is_named(value):
-    table = pd.DataFrame({"b": [1, 2], "Tau": ["2", value], "c": [True, False]}, ["x", "y"])
+    table = pd.DataFrame({"b": [1, 2], "Tau": ["2", value]}, ["x", "y"])
     assert not is_number(value)
     with pytest.raises(ValueError, match=rf"outputs: .* columns Tau; .*{value} for cell y"):
         as_numbers(table, "outputs")
     whole = as_numbers(table[:1], "outputs")
-    assert whole.to_dict("records") == [{"b": 1, "Tau": 2, "c": 1}]
+    assert whole.to_dict("records") == [{"b": 1, "Tau": 2}]
+
+
+def test_truth_values_are_no_numbers():
+    for values in ([True, False], ["True", "False"]):
+        assert numbers_of(values)[1] == [True, True]

@@ -8,7 +8,7 @@ import pytest
 
 from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
-from sbnn.data.readers.table_cells import kept
+from sbnn.data.readers.matching import kept
 from sbnn.data.readers.table_names import no_genes
 from sbnn.data.readers.tables import read_tables
 
@@ -72,6 +72,7 @@ def test_tables_in_any_order_and_orientation(tmp_path, counts, ephys, labels):
     assert data.about["source"] == "our rig"
     assert data.about["notes"] == []
     refused("expression .*share no cell name", counts, ephys, genes_in_rows=True)
+    assert data.about["read"]["table"]["cells in"].tolist() == ["rows"] * 3
 
 
 def test_columns_and_cells_are_renamed_and_left_out(counts, ephys, labels):
@@ -130,7 +131,7 @@ def test_cells_of_one_table_alone_are_listed(counts, ephys, labels):
 def test_gaps_are_left_out_as_asked_for(counts, ephys, missing):
     ephys.iloc[4:, 0] = np.nan
     ephys.iloc[1, 2] = np.nan
-    message = "outputs: missing values in columns Tau, Sag; .*nan for cell c4.*missing="
+    message = "outputs: 5 values are missing, in columns Tau, Sag.*missing="
     refused(message, counts, ephys)
     data, dropped, _ = read(counts, ephys, missing=missing)
     cells, outputs = kept(ephys.isna().to_numpy(), missing)
@@ -139,7 +140,7 @@ def test_gaps_are_left_out_as_asked_for(counts, ephys, missing):
     assert dropped.get("outputs with missing values", []) == ephys.columns[~outputs].tolist()
     gap = counts.astype(float)
     gap.loc["c0", "Sst"] = np.nan
-    refused("expression: missing values in columns Sst; .*cell c0", gap, ephys, missing=missing)
+    refused("expression: missing values of Sst.*drop_columns", gap, ephys, missing=missing)
 
 
 def test_options_may_differ_between_tables(counts, ephys):
@@ -152,9 +153,9 @@ def test_options_may_differ_between_tables(counts, ephys):
         _, dropped, _ = read(counts, ephys, missing_marks=marks)
         assert dropped == {"outputs without a number": ["Sag"]}
     ephys.loc["c2", "Sag"] = counts["note"] = "broken"
-    refused("outputs: .*Sag.*cell c2.*missing_marks.*drop_columns", counts, ephys)
+    refused("outputs: .*Sag.*cell c2.*missing_marks=..broken", counts, ephys)
     counts.loc["c3", "note"] = 1
-    refused("expression: .*note.*cell c0.*missing_marks", counts, ephys[["Tau"]])
+    refused("expression: .*note.*cell c0.*drop_columns=..note", counts, ephys[["Tau"]])
 
 
 def test_counts_normalised_values_and_logarithms_are_told_apart(counts, ephys):
@@ -170,7 +171,13 @@ def test_counts_normalised_values_and_logarithms_are_told_apart(counts, ephys):
         data, dropped, _ = read(logs, ephys, **options)
         np.testing.assert_array_equal(data.X, logs.astype("f4"))
         assert dropped == {}
-    assert "may be counts" in read((0.1 * counts).round(), ephys)[2]
+    small, _, _ = read((0.1 * counts).round(), ephys)
+    np.testing.assert_array_equal(small.counts, (0.1 * counts).round())
+    changes = counts - 60
+    refused("negative whole numbers.*counts=False", changes, ephys)
+    np.testing.assert_array_equal(read(changes, ephys, counts=False)[0].X, changes)
+    data, _, _ = read(np.log2(tpm + 1), ephys, counts="normalised")
+    np.testing.assert_array_equal(data.X, log2p1(np.log2(tpm + 1)))
     refused("counts", counts + 0.5, ephys, counts=True)
 
 
@@ -221,13 +228,18 @@ def test_labels_may_have_other_names_or_be_of_one_kind(counts, ephys, labels):
     data, _, _ = read(counts, ephys, renamed, family_key="subclass", type_key="t-type")
     assert data.labels[["family", "type"]].equals(labels)
     assert data.labels["layer"].tolist() == [5] * 8
-    for one in (renamed[["subclass"]], labels[["family"]].assign(layer=5)):
-        data, _, _ = read(counts, ephys, one)
+    for one, key in ((renamed[["subclass"]], "subclass"), (labels[["family"]], None)):
+        data, _, _ = read(counts, ephys, one, type_key=key)
         assert data.labels["type"].tolist() == labels["family"].tolist()
         assert data.labels["family"].tolist() == labels["family"].tolist()
-    refused("labels: .*'cluster'", counts, ephys, labels, type_key="cluster")
-    refused("labels: .*'type'", counts, ephys, renamed)
-    refused("labels: all 8 are left out", counts, ephys, labels.add_prefix("x", axis=0))
+    refused(
+        "type_key: no column 'cluster'.*family, type", counts, ephys, labels, type_key="cluster"
+    )
+    data, _, _ = read(counts, ephys, renamed)
+    assert set(data.labels["type"]) == {"unknown"}
+    assert data.labels["subclass"].tolist() == labels["family"].tolist()
+    assert "no column type or family among subclass, t-type, layer" in data.about["notes"][0]
+    refused("labels .*share no cell name", counts, ephys, labels.add_prefix("x", axis=0))
 
 
 def test_columns_of_labels_need_labels(counts, ephys):

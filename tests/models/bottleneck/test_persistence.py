@@ -14,7 +14,8 @@ from sbnn import (
     DistilledSettings,
     SparseBottleneckRegressor,
 )
-from sbnn.models.bottleneck import persistence
+from sbnn.models import tensor_files
+from sbnn.models.bottleneck.persistence import FORMAT
 from sbnn.models.saved import load_network
 
 REFUSED = "m.safetensors is not an sbnn model"
@@ -33,13 +34,13 @@ def small():
 def parts(small, tmp_path_factory):
     """Header and tensors of its file."""
     path = small.save(tmp_path_factory.mktemp("model") / "m.safetensors")
-    return persistence._parts(path.read_bytes())
+    return tensor_files.read_tensors(path.read_bytes(), FORMAT)
 
 
 def sealed(header, tensors):
     """A file with any content and the right checksum, as somebody who means harm would write it."""
-    header = header | {"sha256": persistence.UNSET}
-    return persistence._sealed(save(tensors, {"sbnn": json.dumps(header)}))
+    header = header | {"sha256": tensor_files.UNSET}
+    return tensor_files.sealed(save(tensors, {"sbnn": json.dumps(header)}))
 
 
 def read(path, content):

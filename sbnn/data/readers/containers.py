@@ -1,0 +1,112 @@
+"""Read files that hold cells with their names: AnnData, MuData, 10x Genomics and MatrixMarket."""
+
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+from scipy import io, sparse
+
+from sbnn.data.checks import some
+from sbnn.errors import require
+
+_SUFFIXES = (".h5ad", ".h5mu", ".h5", ".mtx")
+GENES = "Gene Expression"  # kind of features in the files of 10x Genomics
+
+
+def is_container(path) -> bool:
+    """Whether a path is a folder or has the suffix of one of these files."""
+    return Path(path).is_dir() or str(path).lower().removesuffix(".gz").endswith(_SUFFIXES)
+
+
+def read_container(path):
+    """Read an AnnData or a MuData from a file, or from a folder with a matrix in MatrixMarket."""
+    import anndata  # slower to import than all other packages
+
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if path.is_dir() or ".mtx" in path.suffixes:
+        return _read_matrix_market(path)
+    if suffix == ".h5mu":
+        require("mudata")
+        import mudata
+
+        return mudata.read_h5mu(path)
+    if suffix == ".h5":
+        return _read_10x(path)
+    adata = anndata.read_h5ad(path)
+    return _genes(adata, adata.var.get("feature_types"))
+
+
+def opened_container(reading, given):
+    """Expression if it comes with other tables of the same cells, or None for a plain table."""
+    if isinstance(given, str | os.PathLike):
+        if os.path.exists(given) and is_container(given):
+            found = reading.attempt("expression", read_container, given)
+            reading.require_no_problem()
+            reading.describe("expression", file=Path(given).name)
+            return found
+        return None
+    return given if hasattr(given, "obs") else None
+
+
+def _genes(adata, kinds):
+    """The features that are genes, by the kind of each feature if it is known."""
+    if kinds is None or GENES not in set(kinds):
+        return adata
+    return adata[:, np.asarray(kinds) == GENES]
+
+
+def _with_names(counts, cells, genes, kinds):
+    import anndata
+
+    names = pd.DataFrame(index=pd.Index(cells, dtype=object))
+    adata = anndata.AnnData(counts, names, pd.DataFrame(index=pd.Index(genes, dtype=object)))
+    adata.var_names_make_unique()
+    return _genes(adata, kinds)
+
+
+def _read_10x(path):
+    """Read an AnnData of gene counts from an ``.h5`` file of 10x Genomics."""
+    with h5py.File(path) as file:
+        matrix = file["matrix"]
+        parts = [matrix[part][:] for part in ("data", "indices", "indptr")]
+        counts = sparse.csr_array(tuple(parts), shape=matrix["shape"][:][::-1])
+        cells = matrix["barcodes"].asstr()[:]
+        genes = matrix["features/name"].asstr()[:]
+        kinds = matrix["features/feature_type"].asstr()[:]
+    return _with_names(counts, cells, genes, kinds)
+
+
+def _read_matrix_market(path):
+    """Read an AnnData of gene counts from ``matrix.mtx`` and the names of genes and cells."""
+    if path.is_dir():
+        found = [*path.glob("*matrix.mtx"), *path.glob("*matrix.mtx.gz")]
+        if len(found) != 1:
+            got = some(sorted(file.name for file in found)) or "none"
+            raise ValueError(f"expected one matrix.mtx in {path}, got {got}; choose a file")
+        [path] = found
+    before, _, _ = path.name.rpartition("matrix.mtx")
+    cells = _names_beside(path, before, "barcodes.tsv")
+    features = _names_beside(path, before, "features.tsv", "genes.tsv")
+    try:
+        counts = sparse.csr_array(io.mmread(path)).T.tocsr()
+    except Exception as error:  # damaged files raise many kinds
+        raise ValueError(f"{path.name}: {error}") from error
+    if counts.shape != (len(cells), len(features)):
+        expected = f"{len(features)} genes x {len(cells)} cells"
+        raise ValueError(f"expected {expected} in {path.name}, got {counts.shape[::-1]}")
+    # the columns are identifier, symbol and kind; other programs write fewer
+    symbols = features.iloc[:, :2].iloc[:, -1]
+    return _with_names(counts, cells[0].to_numpy(), symbols.to_numpy(), features.get(2))
+
+
+def _names_beside(path, before, *names):
+    """Table of names from a text file that may be gzipped, in the folder of the counts."""
+    for name in names:
+        for end in ("", ".gz"):
+            file = path.with_name(f"{before}{name}{end}")
+            if file.exists():
+                return pd.read_csv(file, sep="\t", header=None, dtype=str, na_filter=False)
+    raise ValueError(f"{' or '.join(names)} is missing beside {path}")

@@ -1,0 +1,338 @@
+"""What was understood of a user's tables, what was left out, and what the user must decide."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from sbnn.data.checks import some
+from sbnn.data.objects import AnnDataLike
+from sbnn.data.readers.table import Table, is_workbook, numbered, read_table
+from sbnn.data.readers.table_numbers import text_among, to_numbers
+from sbnn.errors import check_among, check_flag, check_number, warn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from anndata import AnnData
+
+    from sbnn.typehints import TableLike
+
+#: A column has at most this many kinds of text if they are taken for marks of missing values.
+MOST_MARKS = 3
+#: Arguments that are tables, of all readers.
+TABLES = ("expression", "outputs", "labels", "features", "guides", "targets", "times")
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """Options that every reader of a user's tables takes.
+
+    Options that may differ between tables take one value for all of them, or a mapping such as
+    ``{"outputs": 3}``.
+
+    Parameters
+    ----------
+    sheet : str or mapping, optional
+        Sheet of a workbook; by default, the only sheet with values.
+    header : int or mapping, optional
+        Row with the column names, counted from 1; by default, the first row with more than half of
+        the usual number of fields (titles and notes have fewer fields).
+    cell_key : str or mapping, optional
+        Column with the cell names; by default, the first column. A single name applies to the
+        tables that have this column.
+    by_row : bool
+        Whether the rows of the tables are the same cells in the same order, so that names of cells
+        are not needed. Tables whose cells are numbered are not joined otherwise.
+    match : {"exact", "loose"}
+        Whether cell names must be equal, or may differ in case, blanks, punctuation, an X that R
+        puts before a digit, or the -1 at the end of a barcode.
+    cell_names : path-like, (path-like, str) or DataFrame, optional
+        Needed if cells are named differently in `expression` than in the other tables: a table
+        whose first column holds the names in the other tables, and whose second column holds the
+        names in `expression`.
+    decimal : {".", ","} or mapping, optional
+        Decimal mark of numbers stored as text; detected by default.
+    missing_marks : iterable of str
+        Marks for missing values, such as ``"-999"``, besides ``""``, ``"-"``, ``"NA"``, ``"n.d."``
+        and so on.
+    drop_columns : iterable of str
+        Columns of any table to leave out, such as text among the outputs.
+    rename : mapping of str to str, optional
+        Old column names -> new column names.
+    """
+
+    sheet: str | Mapping[str, str] | None = None
+    header: int | Mapping[str, int] | None = None
+    cell_key: str | Mapping[str, str] | None = None
+    by_row: bool = False
+    match: str = "exact"
+    cell_names: TableLike | None = None
+    decimal: str | Mapping[str, str] | None = None
+    missing_marks: Iterable[str] = ()
+    drop_columns: Iterable[str] = ()
+    rename: Mapping[str, str] | None = None
+
+    def __post_init__(self):
+        check_flag("by_row", self.by_row)
+        check_among("match", self.match, ("exact", "loose"))
+        for name in ("sheet", "header", "cell_key", "decimal"):
+            given = getattr(self, name)
+            of_tables = given if isinstance(given, Mapping) else {TABLES[0]: given}
+            for table, value in of_tables.items():
+                check_among(name, table, TABLES)
+                if name == "header" and value is not None:
+                    check_number(name, value, int, 1)
+                elif not isinstance(value, str | None) and name != "header":
+                    raise TypeError(f"{name}: expected text, got {value!r}")
+        for name in ("missing_marks", "drop_columns"):
+            given = getattr(self, name)
+            listed = [given] if isinstance(given, str) else list(given)
+            object.__setattr__(self, name, listed)
+        object.__setattr__(self, "rename", dict(self.rename or {}))
+
+    def of(self, name: str, table: str):
+        """Value of an option for one table."""
+        value = getattr(self, name)
+        return value.get(table) if isinstance(value, Mapping) else value
+
+
+class ReadingError(ValueError):
+    """Error for tables that cannot be read as given, with every problem and what solves it.
+
+    Attributes
+    ----------
+    reading : Reading
+        With ``problems``, pairs of a sentence and of the options (dict) that solve the problem.
+    """
+
+    def __init__(self, reading: Reading):
+        self.reading = reading
+        super().__init__(reading.text_of_problems(as_keywords))
+
+
+def as_keywords(options: Mapping) -> str:
+    """Options as they are written in Python."""
+    return ", ".join(f"{name}={value!r}" for name, value in options.items())
+
+
+class Reading:
+    """Decisions made while tables are read.
+
+    A problem that an option solves is noted together with the option, and reading goes on as if the
+    option had been given, so that one try shows all problems.
+
+    Parameters
+    ----------
+    kind : str
+        What is read: "paired", "types", "screen" or "course".
+    how : mapping
+        Options that every reader takes, see `TableOptions`.
+    choices : mapping
+        Other options; None stands for an option that was not given.
+    """
+
+    def __init__(self, kind: str, how: Mapping, choices: Mapping):
+        defaults = {field.name: field.default for field in fields(TableOptions)}
+        unknown = how.keys() - defaults.keys()
+        if unknown:
+            known = some(defaults, len(defaults))
+            raise TypeError(f"unknown options {some(sorted(unknown))}; expected some of {known}")
+        self.kind = kind
+        self.how = TableOptions(**how)
+        given = {name: getattr(self.how, name) for name in how if how[name] is not None}
+        if isinstance(self.how.cell_names, pd.DataFrame):
+            del given["cell_names"]
+        self.choices = {name: value for name, value in choices.items() if value is not None} | given
+        self.problems: list[tuple[str, dict]] = []
+        self.facts: dict[str, dict] = {}
+        self.dropped: dict[str, list[str]] = {}
+        self.notes: list[str] = []
+        self.columns: set[str] = set()  # of all tables
+
+    # -- files -------------------------------------------------------------------------------------
+
+    def open(self, given: Mapping) -> dict[str, Table]:
+        """Open all tables that are not None; each that is no table is a problem."""
+        sheets = self.how.sheet
+        other_names = {}
+        if self.how.cell_names is not None:
+            table = self.attempt("cell_names", read_table, self.how.cell_names, "cell_names")
+            if table is not None:
+                other_names = table.iloc[:, 0].astype(str).to_dict()
+        tables = {}
+        for what, table in given.items():
+            if table is None:
+                continue
+            of_table = [self.how.of(name, what) for name in ("header", "cell_key")]
+            sheet = self.how.of("sheet", what)
+            if isinstance(sheets, str) and not is_workbook(table):
+                sheet = None  # one sheet for all tables is one of the workbooks
+            renamed = {} if what == "expression" else other_names
+            opened = self.attempt(what, Table, what, table, sheet, *of_table, renamed)
+            tables[what] = opened
+        self.require_no_problem()
+        if isinstance(sheets, str) and not any(map(is_workbook, given.values())):
+            self.problem(f"sheet: no table is a workbook with a sheet {sheets!r}")
+        for table in tables.values():
+            self.columns |= table.columns()
+        for what, key in self._keys_by_table(tables).items():
+            if key is not None and key not in tables[what].columns():
+                names = some(tables[what].columns(), 12)
+                self.problem(f"cell_key: no column {key!r} in {tables[what]}; it has {names}")
+        self.require_no_problem()
+        return tables
+
+    def _keys_by_table(self, tables) -> dict:
+        """Keys that must be columns of a table; a single key must be a column of any table."""
+        key = self.how.cell_key
+        if not isinstance(key, str):
+            return dict(key or {})
+        having = [what for what, table in tables.items() if key in table.columns()]
+        return {} if having else {next(iter(tables)): key}
+
+    def attempt(self, what, function, *arguments):
+        """Call a function that reads a file; its error becomes a problem."""
+        try:
+            return function(*arguments)
+        except FileNotFoundError as error:
+            self.problem(f"{what}: there is no file {str(error.filename)!r}")
+        except (ValueError, OSError) as error:
+            self.problem(str(error) if what in str(error) else f"{what}: {error}")
+        return None
+
+    # -- problems ----------------------------------------------------------------------------------
+
+    def problem(self, text: str, **solved_by) -> None:
+        """Note a problem and the options that would solve it, if there are any."""
+        self.problems.append((text, solved_by))
+        for name, value in solved_by.items():
+            self.choose(name, value)
+
+    def choose(self, name: str, value) -> None:
+        """Store a choice; a mapping adds to the choices for other tables, a list to the others."""
+        before = self.choices.get(name)
+        if isinstance(value, Mapping):
+            if before is not None and not isinstance(before, Mapping):  # one value for all tables
+                before = dict.fromkeys(self.facts, before)
+            of_tables = {**(before or {}), **value}
+            value = {table: one for table, one in of_tables.items() if one is not None}
+        elif isinstance(value, list):
+            value = [*(before or []), *value]
+        self.choices[name] = value
+
+    def error(self) -> ReadingError:
+        """Error with all problems that were noted."""
+        return ReadingError(self)
+
+    def require_no_problem(self) -> None:
+        """Raise all problems that were noted."""
+        if self.problems:
+            raise self.error()
+
+    def text_of_problems(self, as_text) -> str:
+        """All problems, one a line, with the options in the words of Python or of the command."""
+        lines = []
+        for text, solved_by in self.problems:
+            lines.append(f"{text}; set {as_text(solved_by)}" if solved_by else text)
+        if len(lines) == 1:
+            return lines[0]
+        return "\n".join([f"{len(lines)} problems:", *(f"- {line}" for line in lines)])
+
+    # -- values ------------------------------------------------------------------------------------
+
+    def edited(self, table: pd.DataFrame, what: str) -> pd.DataFrame:
+        """Number columns that repeat (but not genes), and drop and rename columns."""
+        if isinstance(table, AnnDataLike):
+            self.columns |= {*table.var_names}
+            return table[:, ~table.var_names.isin(self.how.drop_columns)]
+        if what != "expression":
+            table = table.set_axis(numbered(table.columns, what), axis=1)
+        self.columns |= {*table.columns}
+        table = table.drop(columns=self.how.drop_columns, errors="ignore")
+        return table.rename(columns=self.how.rename)
+
+    def require_known_columns(self) -> None:
+        """Note columns to drop or rename that no table has."""
+        for option in ("drop_columns", "rename"):
+            absent = [name for name in getattr(self.how, option) if name not in self.columns]
+            if absent:
+                self.problem(f"{option}: not a column of any table: {some(absent)}")
+
+    def numbers(self, table: pd.DataFrame, what: str, kind: str) -> pd.DataFrame:
+        """Convert the columns that hold numbers; ask what to do with text among the numbers."""
+        found = to_numbers(table, self.how.of("decimal", what), self.how.missing_marks)
+        if found.unclear:
+            text = f"{what}: the decimal mark is unclear from {found.unclear}"
+            self.problem(text, decimal={what: found.decimal})
+        if found.decimal == ",":
+            self.notes.append(f"{what}: decimal commas are read as points")
+        empty = found.values.isna().all().to_numpy()  # (n_columns,)
+        mixed = found.wrong.any(axis=0) & ~empty
+        if mixed.any():
+            of_text = table.loc[:, mixed]
+            wrong = found.wrong[:, mixed]
+            marks = sorted({str(mark) for mark in of_text.to_numpy()[wrong]})
+            if len(marks) <= MOST_MARKS and wrong.mean(axis=0).max() < 0.5:
+                solved_by = {"missing_marks": marks}
+            elif mixed.mean() > 0.5:
+                solved_by = {}  # something else is wrong, such as the row of the names
+            else:
+                solved_by = {"drop_columns": list(of_text.columns)}
+                empty |= mixed
+            self.problem(f"{what}: {text_among(of_text, wrong)}", **solved_by)
+        return self.without(found.values, empty, what, f"{kind} without a number")
+
+    def without(self, table: pd.DataFrame, unwanted, what: str, why: str) -> pd.DataFrame:
+        """Leave out columns, given by a mask of shape (n_columns,), with a warning."""
+        self.leave_out(what, why, table.columns[unwanted], table.shape[1])
+        return table.loc[:, ~unwanted]
+
+    def leave_out(self, what: str, why: str, names, total: int) -> None:
+        """Store names that are left out, and warn about them; nothing left is a problem."""
+        if len(names) == total:
+            self.problem(f"{what}: all {total} are left out ({why}): {some(names)}")
+            raise self.error()
+        if len(names):
+            self.dropped[why] = [*self.dropped.get(why, []), *names]
+            warn(f"{what}: {len(names)} of {total} left out ({why}): {some(names)}")
+
+    # -- what was understood -----------------------------------------------------------------------
+
+    def describe(self, table: str, **facts) -> None:
+        """Store what was understood of a table."""
+        self.facts.setdefault(table, {}).update(facts)
+
+    def table(self) -> pd.DataFrame:
+        """What was understood, one row per table."""
+        table = pd.DataFrame.from_dict(self.facts, orient="index").fillna("").astype(str)
+        return table.rename_axis("table").reset_index()
+
+    def source(self) -> str:
+        """The files, for the description of the data."""
+        files = [facts.get("file", "") for facts in self.facts.values()]
+        return ": ".join(["the user's tables", *filter(None, [", ".join(filter(None, files))])])
+
+    def attach(self, adata: AnnData) -> AnnData:
+        """Store how the tables were read in ``uns["sbnn"]["read"]``."""
+        adata.uns["sbnn"]["read"] = {
+            "kind": self.kind,
+            "table": self.table(),
+            "choices": json.dumps(self.choices, default=str),
+        }
+        return adata
+
+
+def leave_out(
+    dropped: dict[str, list[str]], what: str, why: str, names: pd.Index, total: int
+) -> None:
+    """Store names in `dropped`, and warn about them; raise an error if nothing is left."""
+    if len(names) == total:
+        raise ValueError(f"{what}: all {total} are left out ({why}): {some(names)}")
+    if len(names):
+        dropped[why] = list(names)
+        warn(f"{what}: {len(names)} of {total} left out ({why}): {some(names)}")

@@ -1,0 +1,227 @@
+"""One of a user's tables as it stands in its file, and the ways in which its cells may be named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_float_dtype, is_object_dtype
+
+from sbnn.data.checks import some
+from sbnn.data.objects import AnnDataLike, gene_modality
+from sbnn.data.readers.containers import is_container, read_container
+from sbnn.data.readers.table_files import Sheet, read_file
+from sbnn.data.readers.table_names import check_names, named, texts
+from sbnn.errors import warn
+from sbnn.results import results_path
+
+_HINT = "set header (row of the column names, from 1) or cell_key (column of row names)"
+WORKBOOKS = (".xls", ".xlsx", ".xlsm")
+_FEW_COLUMNS = 200  # only in tables with fewer columns, numbers may be the names of cells
+_MOST_KEYS = 50
+#: Names of a first column that programs write above row numbers.
+_OF_ROW_NUMBERS = ("", "x", "index", "row", "no", "no.", "nr", "#", "unnamed: 0", "v1")
+
+
+class Way(NamedTuple):
+    """A way in which the cells of a table may be named: by a column, or by the column names."""
+
+    sheet: str | None
+    axis: int  # 0 if cells are in rows, 1 if they are in columns
+    key: str | None  # column with the row names; None for the first one
+    names: pd.Index
+    by_number: bool = False  # whether these names only number the rows
+
+    def __str__(self):
+        if self.axis:
+            return "the column names"
+        return "the first column" if self.key is None else f"column {self.key!r}"
+
+
+class Table:
+    """One of a user's tables; its cells are still to be found among rows or columns.
+
+    Parameters
+    ----------
+    what : str
+        Name of the argument.
+    given : path-like, (path-like, sheet), DataFrame or AnnData
+    sheet, header, key
+        See `sbnn.data.readers.reading.TableOptions`.
+    renamed : dict of str to str
+        Names of cells in this table -> their names in the expression.
+    """
+
+    def __init__(self, what, given, sheet=None, header=None, key=None, renamed=None):
+        self.what = what
+        self.renamed = renamed or {}
+        self.file = ""
+        self.key = key
+        self.named = False  # whether the index of a DataFrame has a name
+        self.adata = None
+        self.sheets = {}
+        if isinstance(given, tuple):
+            given, sheet = given
+        if isinstance(given, pd.DataFrame):
+            body = given.reset_index(names="", allow_duplicates=True)
+            self.sheets = {None: Sheet(["", *texts(given.columns)], body, 0)}
+            self.named = given.index.name is not None
+        elif isinstance(given, AnnDataLike):
+            self._take(given)
+        else:
+            path = results_path(given, what)
+            path.stat()  # a missing file raises its own error
+            self.file = path.name
+            try:
+                if is_container(path):
+                    self._take(gene_modality(read_container(path)))
+                else:
+                    self.sheets = read_file(path, sheet, header, key)
+            except ImportError:
+                raise  # it names the extra
+            # zip, gzip, HDF5, XML, pandas, openpyxl and xlrd raise errors of their own
+            except Exception as error:
+                raise ValueError(f"{self}: {error}; {_HINT}") from error
+
+    def _take(self, adata):
+        """Keep the matrix of expression and of counts of guides; other tables are small."""
+        if self.what == "expression" or (self.what == "guides" and adata.n_vars):
+            self.adata = adata
+            return
+        of_cells = self.what == "labels" or not adata.n_vars
+        table = adata.obs if of_cells else adata.to_df()
+        self.sheets = {None: Sheet(["", *texts(table.columns)], table.reset_index(names=""), 0)}
+
+    def __str__(self):
+        return f"{self.what} ({self.file})" if self.file else self.what
+
+    def columns(self) -> set[str]:
+        """Names of all columns of all sheets."""
+        if self.adata is not None:
+            return {*self.adata.obs.columns}
+        return {name for sheet in self.sheets.values() for name in sheet.names if name}
+
+    def ways(self) -> list[Way]:
+        """Usual ways: names in the first or the given column, or in the row of the column names."""
+        if self.adata is not None:
+            cells = self.adata.obs_names
+            if self.key in self.adata.obs:
+                cells = texts(self.adata.obs[self.key])
+            key = self.key if self.key in self.adata.obs else None
+            by_number = key is None and are_row_numbers(cells)
+            return [Way(None, 0, key, cells, by_number), Way(None, 1, None, self.adata.var_names)]
+        found = []
+        for sheet, (names, body, _) in self.sheets.items():
+            key = self.key if self.key in names else None
+            j = 0 if key is None else names.index(key)
+            columns = self._cells([name for name in np.delete(names, j) if name])
+            cells = self._cells(body.iloc[:, j])
+            unnamed = key is None and not self.named and names[0].lower() in _OF_ROW_NUMBERS
+            by_number = unnamed and are_row_numbers(cells)
+            found += [Way(sheet, 0, key, cells, by_number), Way(sheet, 1, key, columns)]
+        return found
+
+    def _cells(self, values) -> pd.Index:
+        names = texts(values)
+        return names.map(lambda name: self.renamed.get(name, name)) if self.renamed else names
+
+    def other_ways(self) -> Iterator[Way]:
+        """Names in any other column that may hold them: most of its values differ."""
+        if self.adata is not None:
+            for key in self.adata.obs.columns:
+                yield Way(None, 0, key, texts(self.adata.obs[key]))
+            return
+        for sheet, (names, body, _) in self.sheets.items():
+            candidates = [j for j in range(len(names)) if names[j] and names[j] != self.key]
+            if len(names) > _FEW_COLUMNS:
+                candidates = [j for j in candidates if is_object_dtype(body.iloc[:, j])][
+                    :_MOST_KEYS
+                ]
+            for j in candidates:
+                values = body.iloc[:, j]
+                fractions = is_float_dtype(values) and (values.dropna() % 1 != 0).any()
+                if not fractions and 2 * values.nunique() > len(values):
+                    yield Way(sheet, 0, names[j], self._cells(values))
+
+    def frame(self, way: Way):
+        """The table with these row names, oriented as in the file."""
+        if self.adata is not None:
+            adata = self.adata
+            if way.key is not None:
+                adata = adata.copy()
+                adata.obs_names = way.names
+            return adata
+        names, body, _ = self.sheets[way.sheet]
+        try:
+            table = named(names, body, way.key)
+            check_names(table)
+        except ValueError as error:
+            raise ValueError(f"{self}: {error}; {_HINT}") from error
+        return table.set_axis(self._cells(table.axes[way.axis]), axis=way.axis)
+
+    def in_order(self) -> pd.DataFrame:
+        """Rows of the first sheet in their order; a first column of numbers is one of values."""
+        names, body, _ = next(iter(self.sheets.values()))
+        first = texts(body.iloc[:, 0])
+        are_numbers = pd.to_numeric(first, errors="coerce").notna().all()
+        if names[0] and are_numbers and not are_row_numbers(first):
+            names = ["", *names]
+            body = pd.concat([pd.Series(range(1, len(body) + 1)), body], axis=1)
+        return named(names, body, None)
+
+
+def are_row_numbers(names: pd.Index) -> bool:
+    """Whether names are the numbers from 0 or from 1 on, in any order."""
+    found = [{str(i + start) for i in range(len(names))} for start in (0, 1)]
+    return len(names) > 1 and set(names) in found
+
+
+def is_workbook(given) -> bool:
+    """Whether a table is the path of a workbook, by its suffix."""
+    if not isinstance(given, str | os.PathLike):
+        return False
+    return str(given).lower().removesuffix(".gz").endswith(WORKBOOKS)
+
+
+def read_table(
+    table, what: str, *, header: int | None = None, key: str | None = None
+) -> pd.DataFrame:
+    """Read one table with row names in its first column, or in the column `key`.
+
+    Names become text. They may repeat in a table of expression, and are numbered in outputs and
+    features.
+    """
+    opened = Table(what, table, header=header, key=key)
+    if len(opened.sheets) > 1:
+        sheets = list(opened.sheets)
+        raise ValueError(f"{opened}: expected one sheet with values, got {sheets}; set sheet")
+    found = opened.frame(opened.ways()[0])
+    if what == "expression":
+        return found
+    twice = found.index[found.index.duplicated()]
+    if len(twice):
+        raise ValueError(f"{opened}: row names appear more than once: {some(twice)}")
+    return found.set_axis(numbered(found.columns, what), axis=1)
+
+
+def numbered(names, what: str) -> pd.Index:
+    """Number names that repeat, as of two protocols: "Tau" and "Tau (2)"."""
+    names = list(names)
+    taken = set(names)
+    times: dict[str, int] = {}
+    found = []
+    for name in names:
+        times[name] = times.get(name, 0) + 1
+        if times[name] == 1:
+            found.append(name)
+            continue
+        while f"{name} ({times[name]})" in taken:
+            times[name] += 1
+        found.append(f"{name} ({times[name]})")
+    repeated = [name for name, n in times.items() if n > 1]
+    if repeated:
+        warn(f"{what}: names appear more than once and are numbered: {some(repeated)}")
+    return pd.Index(found, dtype=object)

@@ -1,0 +1,45 @@
+"""Safetensors files with a header and a checksum; reading them runs no code."""
+
+import hashlib
+import json
+
+from safetensors.torch import load, save
+
+from sbnn.results import library_versions, results_path, write_atomically
+
+UNSET = "0" * 64  # placeholder for the checksum in the header
+
+
+def write_tensors(path, form, header, tensors, default=None):
+    """Write tensors and a header, a dict that `default` helps to convert to JSON."""
+    header = {"format": form, "sha256": UNSET, "versions": library_versions(), **header}
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    content = save(tensors, {"sbnn": json.dumps(header, default=default)})
+    path = results_path(path)
+    write_atomically(sealed(content), path, rb".{8}\{")
+    return path
+
+
+def read_tensors(content, form):
+    """Read the header and tensors of a file, and compare its content with the checksum."""
+    tensors = load(content)
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(json.loads(content[8:end])["__metadata__"]["sbnn"])
+    got = str(header["format"])[:50]
+    again = "fit the model and save it again with this version"
+    require(got == form, f"expected the format {form}, got {got}; {again}")
+    is_intact = content == sealed(content, header["sha256"])
+    require(is_intact, "its checksum does not match its contents")
+    return header, tensors
+
+
+def sealed(content, old=UNSET):
+    """Replace the checksum `old` by the SHA-256 of the file with zeros in its place."""
+    blank = content.replace(old.encode(), UNSET.encode(), 1)
+    return content.replace(old.encode(), hashlib.sha256(blank).hexdigest().encode(), 1)
+
+
+def require(condition, message):
+    """Raise a ValueError with this message unless a condition holds."""
+    if not condition:
+        raise ValueError(message)

@@ -1,0 +1,162 @@
+"""Cells of two tables: orientation, matching names, and what to leave out where values miss."""
+
+import itertools
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sbnn.data.readers.matching import joined, kept, loosened
+from sbnn.data.readers.reading import Reading, ReadingError
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("X1.a b", "1.a.b"),
+        ("Xa", "xa"),
+        ("_ACGTACGTACGT-1_", "acgtacgtacgt"),
+        ("ACGTACGTACG-1", "acgtacgtacg.1"),
+        ("acgtacgtacgt.2", "acgtacgtacgt.2"),
+        ("Zelle 7!", "zelle.7"),
+    ],
+)
+def test_names_without_what_programs_change(name, expected):
+    assert loosened(pd.Index([name])).tolist() == [expected]
+
+
+@pytest.fixture
+def tables(rng):
+    """Expression of cells a to y, and outputs of cells c to Z in another order."""
+    X = pd.DataFrame(rng.normal(size=(25, 5)), list("abcdefghijklmnopqrstuvwxy"))
+    Y = pd.DataFrame(rng.normal(size=(24, 3)), rng.permutation(list("cdefghijklmnopqrstuvwxyZ")))
+    return X.add_prefix("gene"), Y.add_prefix("output")
+
+
+def join(X, Y, genes_in_rows=None, **how):
+    """The joined tables, and how they were read."""
+    reading = Reading("paired", how, {"genes_in_rows": genes_in_rows})
+    opened = reading.open({"expression": X, "outputs": Y})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = joined(reading, opened["expression"], opened["outputs"])
+    return *found, reading
+
+
+@pytest.mark.parametrize("turned", list(itertools.product([False, True], repeat=2)))
+def test_cells_are_found_on_either_axis(tables, turned):
+    X, Y = tables
+    given = [table.T if turn else table for table, turn in zip(tables, turned, strict=True)]
+    cells = list("cdefghijklmnopqrstuvwxy")
+    for genes_in_rows in (None, turned[0]):
+        x, y, reading = join(*given, genes_in_rows)
+        pd.testing.assert_frame_equal(x, X.loc[cells])
+        pd.testing.assert_frame_equal(y, Y.loc[cells])
+        dropped = {"cells only in expression": ["a", "b"], "cells only in outputs": ["Z"]}
+        assert reading.dropped == dropped
+        assert reading.choices["genes_in_rows"] == turned[0]
+    with pytest.raises(ReadingError, match="expression .*outputs .*share no cell name.*cell_names"):
+        join(*given, not turned[0])
+
+
+def test_cells_are_in_rows_if_both_axes_fit(rng):
+    names = list("abcd")
+    square = pd.DataFrame(rng.normal(size=(4, 4)), names, names)
+    for genes_in_rows, expected in ((None, square), (True, square.T)):
+        X, Y, _ = join(square, square, genes_in_rows)
+        pd.testing.assert_frame_equal(X, expected)
+        pd.testing.assert_frame_equal(Y, square)
+
+
+def test_names_match_loosely_unless_they_are_too_much_alike(tables):
+    X, Y = tables
+    loose = Y.rename(lambda name: f" {name.upper()}_")
+    assert len(join(X, loose, match="loose")[0]) == 23
+    X1 = X.add_prefix("C-01", axis=0)
+    assert len(join(X1, Y.add_prefix("c_0_1", axis=0), match="loose")[0]) == 23
+    both = pd.concat([X, X[2:3].rename({"c": "C."})])
+    with pytest.raises(ReadingError, match="expression: .*more than once: C."):
+        join(both, Y, match="loose")
+    with pytest.raises(ReadingError, match="outputs: .*more than once: C."):
+        join(Y, both, match="loose")
+    alone = pd.concat([X, X[:1].rename({"a": "A."})])
+    assert len(join(alone, Y, match="loose")[0]) == 23, "neither is among the outputs"
+
+
+def test_the_column_and_the_spelling_of_the_cells_are_found(tables):
+    """What solves a problem is named and taken, so that other problems are found as well."""
+    X, Y = tables
+    Y = Y.assign(site="a", number=range(24)).reset_index(names="cell").set_index("number")
+    asked = {"cell_key": {"outputs": "cell"}}
+    _, y, reading = join(X, Y)
+    assert [solved_by for _, solved_by in reading.problems] == [asked]
+    assert len(y) == 23
+    X = X.rename(lambda name: f"cell_{name}.")
+    Y["cell"] = "Cell " + Y["cell"]
+    _, y, reading = join(X, Y)
+    assert reading.problems[0][1] == asked | {"match": "loose"}
+    again, _, reading = join(X, Y, **reading.problems[0][1])
+    assert not reading.problems
+    assert len(again) == 23
+
+
+def test_names_that_only_number_rows_are_no_names(tables):
+    X, Y = (table[:20].reset_index(drop=True) for table in tables)
+    shuffled = Y.sample(frac=1, random_state=0)
+    _, _, reading = join(X, shuffled)
+    [(text, solved_by)] = reading.problems
+    assert "row numbers" in text
+    assert solved_by == {"by_row": True}
+    _, y, reading = join(X, shuffled, by_row=True)
+    assert not reading.problems
+    np.testing.assert_array_equal(y, shuffled, "row by row")
+    numbers_are_names = [table.rename_axis("cell") for table in (X, shuffled)]
+    _, y, reading = join(*numbers_are_names)
+    assert not reading.problems
+    np.testing.assert_array_equal(y, Y)
+    with pytest.raises(ReadingError, match="by_row: expression has 20 rows, outputs 19"):
+        join(X, Y[1:], by_row=True)
+    named = Y.assign(cell=tables[0].index[:20])
+    _, y, reading = join(tables[0], named)
+    assert reading.problems[0][1] == {"cell_key": {"outputs": "cell"}}
+
+
+def test_few_cells_that_agree_by_chance_are_no_match(tables):
+    X, Y = tables
+    X = X.rename(columns={"gene0": "c", "gene1": "d"}).add_prefix("cell ", axis=0)
+    with pytest.raises(ReadingError, match="share only 2 names"):
+        join(X, Y)
+    many = pd.concat([X, Y.set_axis(X.columns[:3], axis=1)]).fillna(0)
+    Y = pd.concat([Y.add_prefix("other ", axis=0), Y, Y.add_prefix("another ", axis=0)])
+    x, _, reading = join(many, Y)
+    assert reading.problems[0][1] == {"genes_in_rows": False}, "24 of 49 and of 72"
+    assert not join(many, Y, False)[-1].problems
+
+
+def most_values(gaps):
+    """Largest number of values that any choice of outputs leaves in cells without a gap."""
+    best = 0
+    for outputs in itertools.product([False, True], repeat=gaps.shape[1]):
+        complete = ~gaps[:, outputs].any(axis=1)
+        best = max(best, complete.sum() * sum(outputs))
+    return best
+
+
+@pytest.mark.parametrize("missing", ["cells", "outputs", "fewest"])
+def test_no_gap_is_left(missing):
+    shares = []
+    for seed in range(30):
+        gaps = np.random.default_rng(seed).random((9, 5)) < 0.15
+        gaps[seed % 9] = True
+        cells, outputs = kept(gaps, missing)
+        assert not gaps[np.ix_(cells, outputs)].any()
+        shares.append(cells.sum() * outputs.sum() / most_values(gaps))
+        if missing == "cells":
+            assert outputs.all()
+        if missing == "outputs" and outputs.any():
+            assert np.flatnonzero(~cells).tolist() == [seed % 9], "it costs no output"
+        if missing == "cells":
+            assert (cells == ~gaps.any(axis=1)).all()
+    if missing == "fewest":
+        assert np.mean(shares) > 0.95
