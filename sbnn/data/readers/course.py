@@ -16,6 +16,7 @@ from sbnn.data.checks import kind_of_expression, some
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.counts import open_file
 from sbnn.data.readers.gene_dynamics import read_trajectories
+from sbnn.data.readers.reading import Reading
 from sbnn.data.readers.table import read_table
 from sbnn.data.readers.table_numbers import as_numbers
 from sbnn.data.trajectories import as_trajectories, prior_matrix, read_pseudotime, trajectories
@@ -34,6 +35,7 @@ _SIZES = re.compile(r'"?\d+"?\s*,\s*"?\d+"?[\s,]*')  # numbers of genes and samp
 _HEAD = 50  # lines among which that of the names is searched
 _SEPARATORS = "\t;|, "
 _WORKBOOKS = b"PK\3\4", b"\xd0\xcf\x11\xe0"  # first bytes of .xlsx and of .xls
+_OPTIONS = ("header", "cell_key", "sheet")  # of `TableOptions`
 _SIGNS = {"+": "1", "-": "-1"}
 
 
@@ -46,6 +48,7 @@ def read_course(
     time_key: str = TIME,
     n_bins: int = 25,
     name: str = "own",
+    **how: object,
 ) -> AnnData:
     """Read expression over time from a user's tables, and note how they were understood.
 
@@ -73,6 +76,8 @@ def read_course(
     n_bins : int
         Number of bins for each trajectory with pseudotimes.
     name : str
+    **how
+        ``sheet``, ``header`` and ``cell_key`` of `sbnn.read_tables`.
 
     Returns
     -------
@@ -87,7 +92,9 @@ def read_course(
         tables share less than half of the cells of both, or `trajectories` rejects the content.
     """
     check_number("n_bins", n_bins, int, 2)
-    reader = _Reader(sample_key, time_key)
+    reader = _Reader(sample_key, time_key, how)
+    for what, table in (("expression", expression), ("times", times)):
+        reader.describe(what, table)
     head = _head(expression)
     if _is_h5ad(expression):
         expression = ad.read_h5ad(Path(expression).expanduser())
@@ -97,7 +104,7 @@ def read_course(
         values, at = reader.cells_and_times(expression, times)
     elif is_anndata and "sbnn" in expression.uns and {"sample", TIME} <= {*expression.obs}:
         as_trajectories(expression)
-        return expression
+        return expression if "read" in expression.uns["sbnn"] else reader.reading.attach(expression)
     elif is_anndata:
         values, at = reader.annotated(expression)
     elif is_layout:
@@ -107,7 +114,7 @@ def read_course(
     else:
         values, at = reader.long_table(expression, head)
     logs = reader.logarithms(values)
-    about = {"name": name, "notes": reader.notes, "dropped": reader.dropped}
+    about = {"name": name, "source": reader.reading.source(), "dropped": reader.dropped}
     if reader.pseudotimes:
         course = read_pseudotime(logs, at, n_bins, **about)
     elif is_layout and logs is values:
@@ -119,7 +126,7 @@ def read_course(
     n_times = f"{lengths.min()} to {lengths.max()} times each"
     size = f"samples: {len(lengths)}, with {n_times}; genes: {course.n_vars}"
     course.uns["sbnn"]["notes"] = [*reader.notes, size]
-    return course
+    return reader.reading.attach(course)
 
 
 def _is_h5ad(table):
@@ -157,17 +164,35 @@ class _Reader:
     and ``sample`` and ``time`` or, if `pseudotimes`, one column per trajectory.
     """
 
-    def __init__(self, sample_key, time_key):
+    def __init__(self, sample_key, time_key, how):
+        others = how.keys() - _OPTIONS
+        if others:
+            raise ValueError(f"{some(sorted(others))}: not used for a time course")
+        choices = {"sample_key": sample_key, "time_key": time_key}
+        self.reading = Reading("course", how, choices)
         self.sample_key = sample_key
         self.time_key = time_key
-        self.notes = []
-        self.dropped = {}
+        self.notes = self.reading.notes
+        self.dropped = self.reading.dropped
         self.pseudotimes = False
         self.has_samples = True
 
+    def describe(self, what, table):
+        """Store the name of the file of a table."""
+        path = table[0] if isinstance(table, tuple) else table
+        if isinstance(path, str | Path):
+            self.reading.describe(what, file=Path(path).name)
+
+    def table(self, given, what):
+        """Read a table with row names."""
+        header, key, sheet = [self.reading.how.of(name, what) for name in _OPTIONS]
+        if sheet is not None and isinstance(given, str | Path):
+            given = given, sheet
+        return read_table(given, what, header=header, key=key)
+
     def long_table(self, expression, head):
         """Values and times in one table."""
-        table = read_table(expression, "expression")
+        table = self.table(expression, "expression")
         self._restore_first_column(table, head)
         table = table.reset_index(drop=True)
         time = _column(table, self.time_key)
@@ -208,8 +233,8 @@ class _Reader:
         if isinstance(expression, ad.AnnData):
             table = expression.to_df()
         else:
-            table = read_table(expression, "expression")
-        times = read_table(times, "times")
+            table = self.table(expression, "expression")
+        times = self.table(times, "times")
         cells = times.index
         in_rows = table.index.isin(cells).sum()
         in_columns = table.columns.isin(cells).sum()

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from sbnn import cli
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.course import read_course, read_prior
 from sbnn.data.trajectories import as_trajectories, read_pseudotime
@@ -145,6 +146,16 @@ def test_an_anndata_file_has_times_or_pseudotimes(annotated):
     assert by_patient.obs["sample"].nunique() == 2
     with pytest.raises(ValueError, match="obs: there is no column 'day' .*--time-key"):
         read_course(annotated, time_key="day")
+
+
+def test_the_command_read_writes_the_course(written, tmp_path, capsys):
+    path = written("donor,time,a\nx,0,.5\nx,2,.25\n")
+    options = ["--expression", str(path), "--sample-key", "donor"]
+    assert cli.main(["read", "course", *options, "--out", str(tmp_path / "c.h5ad")]) == 0
+    assert "samples: 1, with 2 to 2 times each" in capsys.readouterr().out
+    assert content(read_course(tmp_path / "c.h5ad")) == {"x": {0: [0.5], 2: [0.25]}}
+    with pytest.raises(ValueError, match="decimal: not used"):
+        read_course(path, decimal=",")
 
 
 def test_a_saved_course_is_read_unchanged(written, tmp_path):
