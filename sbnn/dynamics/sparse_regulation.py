@@ -38,7 +38,7 @@ HELD_OUT_PASSES = 2  # number of passes in fits that are evaluated on held-out p
 LONG = 30  # largest number of times in a sample that is fitted as a whole
 N_MEASURED = 12  # number of genes whose search is timed to estimate the time of a fit
 # time of a later pass relative to the search in the first pass, in which most regulators are tried
-LATER_PASS = 0.5
+LATER_PASS = 0.75
 LEFT_OVER = 0.25  # autocorrelation of residuals above which a warning is given
 
 
