@@ -279,11 +279,21 @@ def _traces(options):
 def _network(options):
     from sbnn.dynamics import own_tables
 
-    data = own_tables.read_course(options.course, options.times)
+    data = own_tables.read_course(
+        options.course,
+        options.times,
+        gene_names=options.gene_names,
+        sample_key=options.sample_key,
+        time_key=options.time_key,
+    )
+    n_genes = options.genes or (own_tables.FAST_GENES if options.fast else None)
+    data = own_tables.most_varying(data, n_genes)
+    print(*data.uns["sbnn"]["notes"], sep="\n", file=sys.stderr)
     prior = own_tables.read_prior(options.prior, data.var_names)
     # fails before the slow part if the folder cannot be written
     os.makedirs(options.out, exist_ok=True)
-    print(own_tables.study(data, prior, options.out, 2 if options.fast else 5))
+    n_passes = own_tables.FAST_PASSES if options.fast else own_tables.N_PASSES
+    print(own_tables.study(data, prior, options.out, n_passes, options.jobs))
     print(f"network, predictions and figures: {options.out}")
 
 

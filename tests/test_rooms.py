@@ -27,7 +27,7 @@ PUBLIC = {
         simulate_perturbations unmix""",
     "sbnn.dynamics": """GeneNetwork PhoenixRegressor Recipe Schedule SparseRegulationRegressor
         evaluate
-        read_pseudotime read_trajectories simulate_network trajectories""",
+        read_course read_pseudotime read_trajectories simulate_network trajectories""",
     "sbnn.plotting": """accuracy_comparison bottleneck_comparison effect_map family_colors
         family_zoom
         gene_selection_curve genes_curve component_variance latent_panels map_trust overview

@@ -4,12 +4,14 @@
 - `SparseRegulationRegressor`: Bayesian selection of regulators, starting from a prior network.
 - `GeneNetwork`: networks with a known truth, and samples simulated from them.
 - `simulate_network`: simulated samples, a partly wrong prior and the truth, in one data set.
+- `read_course`: a user's time course, from tables in any of the usual formats.
 - `trajectories`, `read_trajectories`, `read_pseudotime`: expression over time as an AnnData.
 - `evaluate`: scores networks and predictions for several seeds and saves the scores.
 """
 
 from sbnn.data.gene_dynamics import simulate_network
 from sbnn.data.gene_network import GeneNetwork
+from sbnn.data.readers.course import read_course
 from sbnn.data.readers.gene_dynamics import read_trajectories
 from sbnn.data.trajectories import read_pseudotime, trajectories
 from sbnn.dynamics.evaluation import evaluate
@@ -24,6 +26,7 @@ __all__ = [
     "Schedule",
     "SparseRegulationRegressor",
     "evaluate",
+    "read_course",
     "read_pseudotime",
     "read_trajectories",
     "simulate_network",

@@ -36,15 +36,24 @@ def folds_of(n):
     return np.array_split(np.arange(n), min(N_FOLDS, n))
 
 
+def pieces_of(samples):
+    """Samples or, if they are few, their pieces, of which some are held out."""
+    return samples if len(samples.times) >= MANY else samples.pieces(PIECE)
+
+
+def n_folds(samples):
+    """Number of fits without a part of the samples."""
+    n = len(pieces_of(samples).times)
+    return len(folds_of(n)) if n > 1 else 0
+
+
 def held_out_residuals(samples, fit_network):
     """Residuals of predictions one interval ahead, of shape (intervals, genes), by model.
 
     `fit_network` returns the `RegulatedNetwork` of some samples. The result is None if there are
     too few intervals to hold any out.
     """
-    pieces = samples
-    if len(samples.times) < MANY:
-        pieces = samples.pieces(PIECE)
+    pieces = pieces_of(samples)
     n = len(pieces.times)
     if n < 2:
         return None

@@ -1,145 +1,184 @@
 """The command ``sbnn network``: fit a network to a user's time course and compare simple models."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
+from tqdm.auto import tqdm
 
-from sbnn.data.checks import kind_of_expression, some
 from sbnn.data.gene_dynamics import gene_dynamics
-from sbnn.data.preprocessing import log2p1, normalize_library_size
-from sbnn.data.readers.table import read_table
-from sbnn.data.readers.table_files import read_file
-from sbnn.data.readers.table_numbers import as_numbers
-from sbnn.data.trajectories import prior_matrix, read_pseudotime, trajectories
+from sbnn.data.readers.course import read_course, read_prior
+from sbnn.data.trajectories import as_trajectories
 from sbnn.dynamics import figures, report
 from sbnn.dynamics.baselines import BASELINES
 from sbnn.dynamics.evaluation import evaluate
 from sbnn.dynamics.sparse_regulation import SparseRegulationRegressor
-from sbnn.errors import warn
 from sbnn.explorer.report import write_report
 from sbnn.plotting.common import save_figure
 from sbnn.results import write_atomically
 
+__all__ = ["read_course", "read_prior", "study"]
+
 LEAST = 0.01  # smallest probability at which an edge outside the prior is written to the table
 # share of the samples (or, if there is only one sample, of the times) that is held out
 HELD_OUT = 0.2
+N_PASSES, FAST_PASSES = 5, 2
+FAST_GENES = 100  # largest number of genes in a quick run
+LONG = 120  # seconds; if a study takes longer, options that shorten it are printed
 
 
-def read_course(expression, times=None):
-    """Read trajectories from a long table, or from tables of cells and of their (pseudo)times."""
-    if times is None:
-        return trajectories(_log_values(_columns(expression, "course")), name="own")
-    times = read_table(times, "times")
-    table = _log_values(as_numbers(read_table(expression, "course"), "course"))
-    if "time" not in times:
-        return read_pseudotime(table, as_numbers(times, "times"), name="own")
-    missing = times.index.difference(table.index, sort=False)
-    if len(missing):
-        raise ValueError(f"times: the expression has no row {some(missing)}")
-    course = pd.DataFrame({"sample": "0", "time": times["time"]}, times.index)
-    course.update(times)
-    return trajectories(course.join(table), name="own")
+def most_varying(data, n_genes):
+    """Select the genes with the largest variance over time within samples, in their order."""
+    if n_genes is None or n_genes >= data.n_vars:
+        return data
+    values = data.to_df()
+    of_samples = values.groupby(data.obs["sample"].to_numpy(), sort=False)
+    variance = (values - of_samples.transform("mean")).var().to_numpy()  # (n_genes,)
+    first = np.argsort(-variance, kind="stable")[:n_genes]
+    kept = np.isin(np.arange(data.n_vars), first)
+    chosen = data[:, kept].copy()
+    about = chosen.uns["sbnn"]
+    text = f"kept the {n_genes} genes of {data.n_vars} that vary most over time within samples"
+    about["notes"] = [*about["notes"], text]
+    return chosen
 
 
-def _log_values(table):
-    """Take logarithms if the values of a table look like counts."""
-    genes = table.columns.difference(["sample", "time"], sort=False)
-    values = table[genes]
-    numeric = values.dtypes.map(pd.api.types.is_numeric_dtype).all()
-    if numeric and kind_of_expression(values.to_numpy())[0] == "counts":
-        warn("counts are scaled to the same total in each row, and log2(1 + x) is applied")
-        table[genes] = log2p1(normalize_library_size(values.to_numpy()))
-    return table
-
-
-def read_prior(path, genes):
-    """Read signs, [regulator, target], from a genes-by-genes table or from a list of edges.
-
-    A list has the columns regulator, target and, optionally, sign.
-    """
-    if path is None:
-        return pd.DataFrame(0.0, genes, genes)
-    edges = _columns(path, "prior")
-    if {"regulator", "target"} <= set(edges):
-        if "sign" not in edges:
-            edges["sign"] = 1
-        table = edges.pivot_table("sign", "regulator", "target", "mean", 0)
-    else:
-        table = as_numbers(read_table(path, "prior"), "prior")
-    return pd.DataFrame(prior_matrix(table, genes), genes, genes)
-
-
-def _columns(path, what):
-    """Read a table without row names, whose first column contains values."""
-    try:
-        names, rows, _ = read_file(Path(path))[None]
-    except (ValueError, LookupError) as error:
-        raise ValueError(f"{what} ({Path(path).name}): {error}") from error
-    return rows.set_axis(names, axis=1)
-
-
-def study(data, prior, out, n_passes=5):
+def study(data, prior, out, n_passes=N_PASSES, n_jobs=1):
     """Fit `SparseRegulationRegressor`, compare it with simple models, and write the results.
 
-    The folder gets network.html, edges.csv, predictions.csv and two figures. To score predictions,
-    every method is also fitted without the last fifth of the samples or, if there is only one
-    sample, without the last fifth of its times.
+    The folder gets network.html, verdict.txt, edges.csv, predictions.csv and two figures. To score
+    predictions, every method is also fitted without the last fifth of the samples or, if there is
+    only one sample, without the last fifth of its times. Progress is written to stderr.
     """
     held = held_out_rows(data)
     split = gene_dynamics(data[~held], data[held], prior, name="own")
-    sparse = SparseRegulationRegressor(n_passes)
+    sparse = SparseRegulationRegressor(n_passes, n_jobs, verbose=True)
+    # fitted to all rows, and to those that are not held out
+    seconds = (2 - held.mean()) * sparse.expected_seconds(data, prior)
+    print(_time_needed(seconds), file=sys.stderr)
     models = BASELINES | {"sparse": sparse}
     del models["replicate"]
     records = {}
-    for name, model in models.items():
-        record = evaluate(model, {0: split}, method=name, condition="real", details=True)
-        records[f"real_{name}"] = record
+    with tqdm(total=1 + len(models), leave=False) as bar:
+        for name, model in models.items():
+            bar.set_description(f"without held-out samples: {report.METHODS[name]}")
+            record = evaluate(model, {0: split}, method=name, condition="real", details=True)
+            records[f"real_{name}"] = record
+            bar.update()
+        bar.set_description("all samples: SparseRegulation")
+        sparse.fit(data, prior)
     of = report.by_condition(records)["real"]
-    sparse.fit(data, prior)
-    edges = edges_table(sparse, prior)
-    predicted = data[held].copy()
-    predicted.X = of["sparse"].predicted.reshape(predicted.shape)
-    predicted = predicted.obs.join(predicted.to_df())
+    errors = {name: record.scores["mse_ahead"].mean() for name, record in of.items()}
+    supported = is_supported(sparse, errors)
+    verdict = f"{sparse.verdict_}\n{_scores_sentence(errors, supported)}"
+    edges = edges_table(sparse, prior, supported)
+    predicted = of["sparse"].predicted.reshape(held.sum(), -1)
+    predictions = predictions_table(data, held, predicted, supported)
     out = Path(out)
     [scores, *_] = save_figure(figures.scores_of_methods(of), out / "scores")
     drawn = figures.predicted_paths(of["prior"], {"sparse": of["sparse"]})
     [paths, *_] = save_figure(drawn, out / "paths")
+    write_atomically(f"{verdict}\n".encode(), out / "verdict.txt")
     write_atomically(edges.to_csv(index=False).encode(), out / "edges.csv")
-    write_atomically(predicted.to_csv(index=False).encode(), out / "predictions.csv")
+    write_atomically(predictions.to_csv(index=False).encode(), out / "predictions.csv")
+    first = edges.head(25).set_index("regulator")
+    title = "The most probable edges"
+    if not supported:
+        title += " (not supported by held-out data, whatever their probability)"
+        first = first.rename(columns={"probability": "probability (not supported)"})
+    about = data.uns["sbnn"]
     write_report(
         out / "network.html",
         f"{data.n_obs} times x {data.n_vars} genes",
-        sparse.verdict_,
+        verdict,
         [
             (scores, "Held-out samples", "Scores of each method"),
             (paths, "Paths", "Measured and predicted"),
         ],
         [
             ("Held-out samples, from their start", report.methods_table(records, "real")),
-            ("The most probable edges", edges.head(25).set_index("regulator")),
+            (title, first),
         ],
+        facts={"the tables": "; ".join(about.get("notes", ()))},
+        left_out=about.get("dropped", {}),
     )
-    return sparse.verdict_
+    return verdict
+
+
+def _time_needed(seconds):
+    """Sentence with the expected time and, if it is long, options that shorten it."""
+    if seconds < LONG:
+        return f"this takes about {max(seconds, 1):.0f} s"
+    shorter = "--genes N keeps the N genes that vary most over time"
+    fast = f"--fast takes {FAST_PASSES} passes over at most {FAST_GENES} genes"
+    fast = f"{fast}, --jobs N uses N processor cores"
+    return f"this takes about {seconds / 60:.0f} minutes; to shorten it: {shorter}, {fast}"
+
+
+def is_supported(model, errors):
+    """Whether held-out samples, with errors by method, confirm that regulation explains anything.
+
+    The verdict of the model alone is about intervals whose neighbours it was fitted to.
+    """
+    return model.explains_ and errors["sparse"] < min(errors["prior"], errors["ar1"])
+
+
+def _scores_sentence(errors, supported):
+    """Error of predicted held-out samples, beside those of the simplest models."""
+    found = "support" if supported else "do not support"
+    return (
+        f"held-out samples {found} the network: the one-step MSE is {errors['sparse']:.3g} for "
+        f"SparseRegulation, {errors['prior']:.3g} for no change and {errors['ar1']:.3g} for AR(1) "
+        "of each gene"
+    )
+
+
+def predictions_table(data, held, predicted, supported):
+    """Predictions (rows, genes) of the held-out rows, and their errors beside simple models."""
+    measured = data[held]
+    samples = as_trajectories(measured)
+    starts = np.stack([values[0] for values in samples.values])
+    times = np.stack(samples.times)
+    ar1 = clone(BASELINES["ar1"]).fit(data[~held]).predict(starts, times)
+    unchanged = np.broadcast_to(starts[:, None], ar1.shape)
+    paths = {"mse": predicted, "mse_no_change": unchanged, "mse_ar1": ar1}
+    table = measured.obs[["sample", "time"]].assign(supported=yes_no(supported))
+    for name, path in paths.items():
+        errors = path.reshape(predicted.shape) - measured.X
+        table[name] = np.square(errors).mean(axis=1)
+    return table.join(pd.DataFrame(predicted, table.index, data.var_names))
+
+
+def yes_no(flags):
+    """Flags as "yes" and "no"."""
+    return np.where(flags, "yes", "no")
 
 
 def held_out_rows(data):
     """Mask of the last fifth of the samples (of the length of the last) or of a single sample."""
-    lengths = data.obs.groupby("sample", sort=False).size().to_numpy()
+    # an .h5ad file stores samples as categories
+    of_sample, _ = pd.factorize(data.obs["sample"])
+    lengths = np.bincount(of_sample)
     n = len(lengths)
     if n == 1:
         return np.arange(data.n_obs) >= min(data.n_obs * (1 - HELD_OUT), data.n_obs - 2)
     last = np.arange(n) >= min(n * (1 - HELD_OUT), n - 1)
-    return np.repeat(last & (lengths == lengths[-1]), lengths)
+    return (last & (lengths == lengths[-1]))[of_sample]
 
 
-def edges_table(model, prior):
-    """Edges of the prior and probable edges, with the most probable edges first."""
+def edges_table(model, prior, supported):
+    """Edges of the prior and probable edges, with the most probable edges first.
+
+    An edge is supported if held-out data support the network, which contains the edge.
+    """
     columns = {
         "probability": model.edge_probabilities_.stack(),
         "score": model.edge_scores_.stack(),
         "prior": prior.stack(),
     }
+    columns["supported"] = yes_no(supported & (columns["score"] != 0))
     edges = pd.DataFrame(columns).rename_axis(["regulator", "target"])
     edges = edges[(edges["probability"] >= LEAST) | (edges["prior"] != 0)]
     order = ["probability", "score"]

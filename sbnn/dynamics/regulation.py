@@ -1,6 +1,7 @@
 """Evidence for sets of regulators of a gene, the search for the best set, and rates of change."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ _SCREENING_SD = 0.3  # prior SD of effects, used to rank candidates and to appro
 _CONSTANT_MEAN, _CONSTANT_SD = 0.5, 1.0
 
 
+@cache
 def products_of(k):
     """Pairs (i, j), i <= j, of k regulators whose products are in the model; none if k > `MOST`."""
     if k > MOST:
@@ -21,6 +23,7 @@ def products_of(k):
     return np.triu_indices(k)
 
 
+@cache
 def kinds_of_weights(k):
     """Kinds of the weights of k regulators: 0 for the constant, then `SLOPE`, `PAIR`, `SQUARE`."""
     one, other = products_of(k)
@@ -230,10 +233,14 @@ class Target:
 
     def _features(self, regulators):
         """Weighted past of 1, of the regulators and of their products, (observations, weights)."""
-        columns = [self._constant, *self.linear[:, regulators].T]
-        for i, j in np.transpose(products_of(len(regulators))):
-            columns.append(self._product(regulators[i], regulators[j]))
-        return np.stack(columns, axis=1)
+        k = len(regulators)
+        one, other = products_of(k)
+        features = np.empty((len(self.values), 1 + k + len(one)))
+        features[:, 0] = self._constant
+        features[:, 1 : 1 + k] = self.linear[:, regulators]
+        for column, i, j in zip(range(1 + k, features.shape[1]), one, other, strict=True):
+            features[:, column] = self._product(regulators[i], regulators[j])
+        return features
 
     def _product(self, one, other):
         """Weighted past of the product of two deviations, an array of shape (observations,)."""

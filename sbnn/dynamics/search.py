@@ -1,6 +1,7 @@
 """Search for the regulators of all genes: paths, regulators and beliefs are updated in turn."""
 
 import numpy as np
+from joblib import Parallel, delayed
 
 from sbnn.dynamics.beliefs import MOST, SLOPE, first_beliefs, kinds_of_edges, learned_beliefs
 from sbnn.dynamics.paths import LEAST_NOISE, N_BETWEEN, Clock, relaxation
@@ -38,10 +39,13 @@ class Search:
     (samples, times), and `paths` the shape (samples, points, genes). `prior`, `kinds`, `possible`
     and `probabilities` are [regulator, target]. `rates`, `changing` and `means` have the shape
     (genes,); rates and `lag` are in units of the mean interval. `fits` maps each gene that changes
-    to its `Fit`.
+    to its `Fit`. ``advance(share)`` is called after each gene, with the share of a pass that is
+    done. `n_jobs` threads search for the regulators of different genes.
     """
 
-    def __init__(self, samples, prior):
+    def __init__(self, samples, prior, advance=lambda share: None, n_jobs=1):
+        self.advance = advance
+        self.n_jobs = n_jobs
         self.values, times = samples.padded()
         self.prior = prior
         self.clock = Clock(times)
@@ -74,21 +78,29 @@ class Search:
         within = np.repeat(self.seen > 0, N_BETWEEN, axis=1)[:, N_BETWEEN - 1 :]
         self.means = self.paths[within].mean(axis=0)
         self._set_lag(self.lag)
-        for gene in np.flatnonzero(self.changing):
-            signs = np.sign(self.prior[:, gene])
-            target = self._target(gene, self.rates[gene], slice(None), signs)
-            # Each search starts from the prior, because an edge that was removed while paths or
-            # beliefs were inaccurate would rarely be added again.
-            given = np.flatnonzero((signs != 0) & self.possible[:, gene])
-            if len(given) > MOST:
-                given = target.strongest(given)
-            fit = target.search(given.tolist())
+        genes = np.flatnonzero(self.changing)
+        parallel = Parallel(self.n_jobs, prefer="threads", return_as="generator")
+        found = parallel(delayed(self._regulators_of)(gene) for gene in genes)
+        for gene, (fit, probabilities) in zip(genes, found, strict=True):
             self.fits[gene] = fit
-            self.probabilities[:, gene] = target.probabilities(frozenset(fit.regulators))
+            self.probabilities[:, gene] = probabilities
+            self.advance(1 / len(genes))
         if self.fits:
             squares = np.square(self._residuals()).sum(axis=1) / self.seen[:, 1:].sum()
             noise = np.sqrt(np.median(squares))
             self.noise = max(float(noise), LEAST_NOISE)
+
+    def _regulators_of(self, gene):
+        """`Fit` of the most probable regulators of a gene, and the probabilities of all edges."""
+        signs = np.sign(self.prior[:, gene])
+        target = self._target(gene, self.rates[gene], slice(None), signs)
+        # Each search starts from the prior, because an edge that was removed while paths or beliefs
+        # were inaccurate would rarely be added again.
+        given = np.flatnonzero((signs != 0) & self.possible[:, gene])
+        if len(given) > MOST:
+            given = target.strongest(given)
+        fit = target.search(given.tolist())
+        return fit, target.probabilities(frozenset(fit.regulators))
 
     def learn_beliefs(self):
         """Learn the distribution of effects and the accuracy of the prior."""

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import time
+import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
+from tqdm.auto import tqdm
 
 from sbnn.data.trajectories import as_trajectories
 from sbnn.determinism import reproducible
-from sbnn.dynamics.held_out import PIECE, SIMPLE, compared, followed, held_out_residuals
+from sbnn.dynamics.held_out import (
+    PIECE,
+    SIMPLE,
+    compared,
+    followed,
+    held_out_residuals,
+    n_folds,
+)
 from sbnn.dynamics.model import DynamicsRegressor
 from sbnn.dynamics.search import Search
 from sbnn.dynamics.training import COUNT
@@ -26,7 +36,15 @@ if TYPE_CHECKING:
 
 HELD_OUT_PASSES = 2  # number of passes in fits that are evaluated on held-out parts
 LONG = 30  # largest number of times in a sample that is fitted as a whole
+N_MEASURED = 12  # number of genes whose search is timed to estimate the time of a fit
+# time of a later pass relative to the search in the first pass, in which most regulators are tried
+LATER_PASS = 0.75
 LEFT_OVER = 0.25  # autocorrelation of residuals above which a warning is given
+
+
+def fitted_parts(samples):
+    """Samples, or their pieces if some samples are long."""
+    return samples.pieces(PIECE) if max(map(len, samples.times)) > LONG else samples
 
 
 class SparseRegulationRegressor(DynamicsRegressor):
@@ -60,6 +78,10 @@ class SparseRegulationRegressor(DynamicsRegressor):
     ----------
     n_passes : int
         Number of passes, in each of which paths, regulators and beliefs are estimated.
+    n_jobs : int, default=1
+        Number of threads, which does not change the result.
+    verbose : bool or int, default=0
+        Whether to show progress.
 
     Attributes
     ----------
@@ -115,10 +137,12 @@ class SparseRegulationRegressor(DynamicsRegressor):
     (30, 30)
     """
 
-    _parameter_constraints = {"n_passes": COUNT}
+    _parameter_constraints = {"n_passes": COUNT, "n_jobs": COUNT, "verbose": ["verbose"]}
 
-    def __init__(self, n_passes: int = 5) -> None:
+    def __init__(self, n_passes: int = 5, n_jobs: int = 1, verbose: bool | int = 0) -> None:
         self.n_passes = n_passes
+        self.n_jobs = n_jobs
+        self.verbose = verbose
 
     def fit(self, trajectories: AnnData, prior: ArrayLike | pd.DataFrame | None = None) -> Self:
         """Find the regulators of every gene.
@@ -152,12 +176,10 @@ class SparseRegulationRegressor(DynamicsRegressor):
         self._check_samples(samples)
         prior = self._known_edges(prior)
         samples = self._scaled(samples)
-        whole = samples
-        if max(map(len, samples.times)) > LONG:
-            whole = samples.pieces(PIECE)
-        with reproducible():
-            self._weigh(samples, prior)
-            search = Search(whole, prior).run(self.n_passes)
+        whole = fitted_parts(samples)
+        with reproducible(), self._progress(samples) as bar:
+            self._weigh(samples, prior, bar.update)
+            search = Search(whole, prior, bar.update, self.n_jobs).run(self.n_passes)
         self._training_mean = np.concatenate(samples.values).mean(axis=0) * self.scale_
         scores = search.scores()
         if self.weights_["network"] > 0 or not prior.any():
@@ -199,7 +221,49 @@ class SparseRegulationRegressor(DynamicsRegressor):
         )
         return replace(samples, values=[block / largest for block in samples.values])
 
-    def _weigh(self, samples, prior):
+    def expected_seconds(
+        self, trajectories: AnnData, prior: ArrayLike | pd.DataFrame | None = None
+    ) -> float:
+        """Estimate the time of `fit`, by searching for the regulators of a few genes.
+
+        Parameters are those of `fit`.
+        """
+        samples = as_trajectories(trajectories)
+        self._check_samples(samples)
+        prior = self._known_edges(prior)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `fit` gives the same warnings
+            parts = fitted_parts(self._scaled(samples))
+        with reproducible():
+            search = Search(parts, prior, n_jobs=self.n_jobs)
+            changing = np.flatnonzero(search.changing)
+            measured = changing[:: max(len(changing) // N_MEASURED, 1)]
+            search.changing = np.isin(np.arange(len(prior)), measured)
+            started = time.perf_counter()
+            search.find_regulators()
+            seconds = time.perf_counter() - started
+        of_pass = seconds * len(changing) / max(len(measured), 1)
+        n_held_out = min(self.n_passes, HELD_OUT_PASSES)
+        work = 1 + LATER_PASS * (self.n_passes - 1)
+        work += n_folds(samples) * (1 + LATER_PASS * (n_held_out - 1))
+        return work * of_pass
+
+    def _n_passes_in_all(self, samples):
+        """Number of passes over all genes in a fit, including those without held-out parts."""
+        return self.n_passes + n_folds(samples) * min(self.n_passes, HELD_OUT_PASSES)
+
+    def _progress(self, samples):
+        """Bar that counts passes over all genes."""
+        return tqdm(
+            total=self._n_passes_in_all(samples),
+            desc="passes over all genes",
+            smoothing=0,
+            leave=False,
+            disable=not self.verbose,
+            bar_format="{desc}: {percentage:3.0f}% |{bar}| {elapsed}, about {remaining} left",
+        )
+
+    def _weigh(self, samples, prior, advance):
         """Weigh the network against the best model without a network, using held-out parts."""
         self.weights_ = pd.Series({"network": 1.0} | dict.fromkeys(SIMPLE, 0.0))
         self.simple_ = None
@@ -207,7 +271,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         self.explains_ = False
         n_passes = min(self.n_passes, HELD_OUT_PASSES)
         residuals = held_out_residuals(
-            samples, lambda kept: Search(kept, prior).run(n_passes).network()
+            samples, lambda kept: Search(kept, prior, advance, self.n_jobs).run(n_passes).network()
         )
         if residuals is None:
             return

@@ -1,0 +1,202 @@
+"""A time course and a prior are read from every documented format."""
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sbnn import cli
+from sbnn.data.preprocessing import log2p1, normalize_library_size
+from sbnn.data.readers.course import read_course, read_prior
+from sbnn.data.trajectories import as_trajectories, read_pseudotime
+from sbnn.dynamics import read_course as public_read_course
+
+ROWS = {"x": {0: [0.5, 1.0], 2: [0.25, 0.0]}, "y": {1: [0.5, 0.0], 3: [0.125, 1.0]}}
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Writes a text to a file and returns its path."""
+
+    def write(text, ending="csv"):
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.{ending}"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def content(course):
+    """Values by sample and time."""
+    found = {}
+    for row, values in zip(course.obs.itertuples(), course.X, strict=True):
+        found.setdefault(row.sample, {})[row.time] = values.tolist()
+    return found
+
+
+def notes(course):
+    return "; ".join(course.uns["sbnn"]["notes"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sample,time,a,b\nx,0,.5,1\nx,2,.25,0\ny,1,.5,0\ny,3,.125,1\n",
+        "a,sample,b,time\n.5,x,1,0\n.25,x,0,2\n.5,y,0,1\n.125,y,1,3\n",  # a gene comes first
+        "Time\tSAMPLE\ta\tb\n2\tx\t.25\t0\n0\tx\t.5\t1\n3\ty\t.125\t1\n1\ty\t.5\t0\n",  # unsorted
+        "cell,sample,time,a,b\nc1,x,0,.5,1\nc2,x,2,.25,0\nc3,y,1,.5,0\nc4,y,3,.125,1\n",
+        "n,sample,time,a,b\n7,x,0,.5,1\n8,x,2,.25,0\n9,y,1,.5,0\n10,y,3,.125,1\n",
+        "My data\nsample;time;a;b\nx;0;0,5;1\nx;2;0,25;0\ny;1;0,5;0\ny;3;0,125;1\n",
+    ],
+)
+@pytest.mark.filterwarnings("ignore:names are taken from row 2")
+def test_a_long_table_has_columns_in_any_order_and_case(written, text):
+    course = read_course(written(text))
+    assert content(course) == ROWS
+    assert course.var_names.tolist() == ["a", "b"]
+    assert "a row per sample and time" in notes(course)
+    assert "samples: 2, with 2 to 2 times each; genes: 2" in notes(course)
+    assert public_read_course is read_course
+
+
+def test_columns_may_have_other_names(written):
+    text = "donor,Day,a,b\nx,0,.5,1\nx,2,.25,0\ny,1,.5,0\ny,3,.125,1\n"
+    course = read_course(written(text), sample_key="Donor", time_key="day")
+    assert content(course) == ROWS
+    with pytest.raises(ValueError, match="no column 'time' among Day, a, b; set time_key"):
+        read_course(written(text))
+
+
+def test_without_samples_all_rows_are_one_sample_if_all_times_differ(written):
+    course = read_course(written("time,a,b\n2,.25,0\n0,.5,1\n"))
+    assert list(content(course).values()) == [ROWS["x"]]
+    assert "all rows are one sample" in notes(course)
+    with pytest.raises(ValueError, match=r"several rows have the time 2, .*--sample-key"):
+        read_course(written("time,a\n2,.25\n2,.5\n"))
+    with pytest.raises(ValueError, match="sample x has several rows at time 2; average"):
+        read_course(written("sample,time,a\nx,2,.25\nx,2,.5\n"))
+
+
+@pytest.mark.parametrize("in_rows", [True, False])
+@pytest.mark.parametrize("pseudotimes", [True, False])
+@pytest.mark.filterwarnings("ignore:1 cells without")
+def test_cells_may_be_in_rows_or_columns(tmp_path, rng, in_rows, pseudotimes):
+    cells = [f"c{i}" for i in range(8)]
+    values = pd.DataFrame(rng.random((8, 3)).round(3), cells, ["a", "b", "c"])
+    (values if in_rows else values.T).to_csv(tmp_path / "cells.csv")
+    times = pd.DataFrame({"Time": np.arange(8.0)}, [*cells[1:], "c8"])
+    if pseudotimes:  # as in BEELINE
+        times.columns = ["PseudoTime1"]
+        times["PseudoTime2"] = times["PseudoTime1"].where(times["PseudoTime1"] > 3)
+    times.to_csv(tmp_path / "times.csv")
+    course = read_course(tmp_path / "cells.csv", tmp_path / "times.csv", n_bins=2)
+    if pseudotimes:
+        assert_array_equal(course.X, read_pseudotime(values, times[:-1], 2).X)
+        assert "pseudotimes of 2 trajectories" in notes(course)
+    else:
+        assert_array_equal(course.X, values[1:])
+        assert course.obs["time"].tolist() == list(range(7))
+    assert f"cells in the {'rows' if in_rows else 'columns'} of expression" in notes(course)
+    left_out = {"cells without expression": ["c8"], "cells without a time": ["c0"]}
+    assert course.uns["sbnn"]["dropped"] == left_out
+
+
+def test_tables_that_share_few_cells_are_refused(written):
+    cells = written(",c1,c2,c3\na,.1,.2,.3\nb,.4,.5,.6\n")
+    with pytest.raises(ValueError, match="only 1 of its 3 cells, .*d2.* 3 columns of expression"):
+        read_course(cells, written("cell,time\nc1,0\nd2,1\nd3,2\n"))
+
+
+@pytest.mark.parametrize("first_line", ["2,1", '"2","1"', "2,1,,"])
+def test_the_layout_of_blocks_is_recognised(written, first_line):
+    path = written(f"{first_line}\n.1,.2,.3\n.6,.5,.4\n0,1,3\n")
+    course = read_course(path, gene_names=["A", "B"])
+    assert list(content(course).values()) == [{0: [0.1, 0.6], 1: [0.2, 0.5], 3: [0.3, 0.4]}]
+    assert course.var_names.tolist() == ["A", "B"]
+    assert as_trajectories(course).gene_major
+    counts = read_course(written(f"{first_line}\n10,20,90\n60,50,40\n0,1,3\n"))
+    expected = log2p1(normalize_library_size(np.array([[10, 60], [20, 50], [90, 40]])))
+    assert_allclose(counts.X, expected)
+    assert "counts (values from 10 to 90" in notes(counts)
+
+
+@pytest.fixture
+def annotated(tmp_path, rng):
+    """File of 40 cells with times, pseudotimes (one of them infinite) and patients."""
+    obs = pd.DataFrame({"TIME": np.arange(40), "dpt": rng.random(40)})
+    obs["patient"] = rng.choice(["p", "q"], 40)
+    obs.loc[3, "dpt"] = np.inf
+    data = ad.AnnData(rng.random((40, 3)), obs.rename("c{}".format))
+    data.write_h5ad(tmp_path / "cells.h5ad")
+    return tmp_path / "cells.h5ad"
+
+
+@pytest.mark.filterwarnings("ignore:1 cells without a time")
+def test_an_anndata_file_has_times_or_pseudotimes(annotated):
+    data = ad.read_h5ad(annotated)
+    course = read_course(annotated, sample_key="patient")
+    of_p = data.obs["patient"] == "p"
+    assert_array_equal(course[course.obs["sample"] == "p"].X, data[of_p].X)
+    course = read_course(annotated, time_key="dpt", n_bins=4)
+    pseudotime = data.obs["dpt"].drop("c3")
+    assert_allclose(course.X, read_pseudotime(data.to_df(), pseudotime, 4).X)
+    assert course.uns["sbnn"]["dropped"] == {"cells without a time": ["c3"]}
+    by_patient = read_course(annotated, time_key="dpt", sample_key="patient", n_bins=4)
+    assert by_patient.obs["sample"].nunique() == 2
+    with pytest.raises(ValueError, match="obs: there is no column 'day' .*--time-key"):
+        read_course(annotated, time_key="day")
+
+
+def test_the_command_read_writes_the_course(written, tmp_path, capsys):
+    path = written("donor,time,a\nx,0,.5\nx,2,.25\n")
+    options = ["--expression", str(path), "--sample-key", "donor"]
+    assert cli.main(["read", "course", *options, "--out", str(tmp_path / "c.h5ad")]) == 0
+    assert "samples: 1, with 2 to 2 times each" in capsys.readouterr().out
+    assert content(read_course(tmp_path / "c.h5ad")) == {"x": {0: [0.5], 2: [0.25]}}
+    with pytest.raises(ValueError, match="decimal: not used"):
+        read_course(path, decimal=",")
+
+
+def test_a_saved_course_is_read_unchanged(written, tmp_path):
+    course = read_course(written("2,2\n1,2\n3,90\n0,1\n5,6\n7,8\n0,1\n"))
+    course.write_h5ad(tmp_path / "course.h5ad")
+    again = read_course(tmp_path / "course.h5ad")
+    assert content(again) == content(course)
+    assert notes(again) == notes(course)
+    assert as_trajectories(again).gene_major == as_trajectories(course).gene_major
+
+
+@pytest.mark.filterwarnings("ignore:prior. 1 of . genes are not in the course")
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # edges may be repeated, and contrary signs cancel out
+        ("regulator,target,sign\na,b,1\nb,c,-1\na,b,1\na,c,1\na,c,-1\n", [[1, 0], [0, -1]]),
+        ("Target,REGULATOR\nb,a\n", [[1, 0], [0, 0]]),
+        ("gene,c,b\nb,-2,0\na,0,2\n", [[2, 0], [0, -2]]),
+        ("Gene1,Gene2,Type\na,b,+\na,c,-\nother,a,+\n", [[1, -1], [0, 0]]),
+        ("Gene1,Gene2\na,b\n", [[1, 0], [0, 0]]),
+        ("gene,a,b,other\na,0,1,1\nb,0,0,0\n", [[1, 0], [0, 0]]),
+        (None, [[0, 0], [0, 0]]),
+    ],
+)
+def test_edges_are_read_from_lists_and_tables(written, text, expected):
+    found = read_prior(text and written(text), ["c", "a", "b"])
+    assert found.loc[["a", "b"], ["b", "c"]].to_numpy().tolist() == expected
+    assert not found.loc["c"].any()
+
+
+def test_genes_that_the_course_lacks_are_left_out_with_one_warning(written):
+    path = written("regulator,target\na,b\nq,a\nr,b\n")
+    with pytest.warns(UserWarning, match="2 of 4 genes are not in the course.*: q, r") as warned:
+        read_prior(path, ["a", "b"])
+    assert len(warned) == 1
+    with pytest.raises(ValueError, match="no edge joins two genes of the course"), pytest.warns():
+        read_prior(path, ["A", "B"])
+
+
+@pytest.mark.parametrize("sign", ["7", "0.5", "activates", ""])
+def test_other_signs_in_a_list_are_refused(written, sign):
+    with pytest.raises(ValueError, match=f"prior: expected the signs .* got {sign or 'nan'} from"):
+        read_prior(written(f"regulator,target,sign\na,b,1\nb,a,{sign}\n"), ["a", "b"])
