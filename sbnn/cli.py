@@ -277,19 +277,15 @@ def _traces(options):
 
 
 def _network(options):
+    from sbnn.data.readers.course import read_prior
     from sbnn.dynamics import own_tables
+    from sbnn.study.own_data.options import read
 
-    data = own_tables.read_course(
-        options.course,
-        options.times,
-        gene_names=options.gene_names,
-        sample_key=options.sample_key,
-        time_key=options.time_key,
-    )
+    given = {} if options.table is None else {"expression": options.table}
+    data = read("course", options, Path(options.out).name, **given)
     n_genes = options.genes or (own_tables.FAST_GENES if options.fast else None)
     data = own_tables.most_varying(data, n_genes)
-    print(*data.uns["sbnn"]["notes"], sep="\n", file=sys.stderr)
-    prior = own_tables.read_prior(options.prior, data.var_names)
+    prior = read_prior(options.prior, data.var_names)
     # fails before the slow part if the folder cannot be written
     os.makedirs(options.out, exist_ok=True)
     n_passes = own_tables.FAST_PASSES if options.fast else own_tables.N_PASSES

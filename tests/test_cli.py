@@ -178,15 +178,15 @@ def test_networks_and_screens_of_a_quick_run_are_smaller(monkeypatch, fast):
     from sbnn.mechanism_shift import own_screen
 
     tables = Mock()
-    tables.most_varying.return_value.uns = {"sbnn": {"notes": []}}
-    for name in ("read_course", "read_prior", "most_varying", "study"):
+    for name in ("most_varying", "study"):
         monkeypatch.setattr(own_tables, name, getattr(tables, name))
+    monkeypatch.setattr("sbnn.data.readers.course.read_prior", tables.read_prior)
     tables.read.return_value = AnnData(np.ones((20, 2)))
     monkeypatch.setattr("sbnn.study.own_data.options.read", tables.read)
     monkeypatch.setattr(own_screen, "study", tables.screen)
     assert run("network x --out out" + " --fast" * fast) == 0
-    keys = {"sample_key": "sample", "time_key": "time", "gene_names": None}
-    tables.read_course.assert_called_with("x", None, **keys)
+    assert (tables.read.call_args.args[0], tables.read.call_args.args[2]) == ("course", "out")
+    assert tables.read.call_args.kwargs == {"expression": "x"}
     assert tables.most_varying.call_args.args[1] == (100 if fast else None)
     assert tables.study.call_args.args[2:] == ("out", 2 if fast else 5, 1)
     assert Path("out").is_dir()

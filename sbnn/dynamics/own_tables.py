@@ -9,7 +9,6 @@ from sklearn.base import clone
 from tqdm.auto import tqdm
 
 from sbnn.data.gene_dynamics import gene_dynamics
-from sbnn.data.readers.course import read_course, read_prior
 from sbnn.data.trajectories import as_trajectories
 from sbnn.dynamics import figures, report
 from sbnn.dynamics.baselines import BASELINES
@@ -18,8 +17,6 @@ from sbnn.dynamics.sparse_regulation import SparseRegulationRegressor
 from sbnn.explorer.report import write_report
 from sbnn.plotting.common import save_figure
 from sbnn.results import write_atomically
-
-__all__ = ["read_course", "read_prior", "study"]
 
 LEAST = 0.01  # smallest probability at which an edge outside the prior is written to the table
 # share of the samples (or, if there is only one sample, of the times) that is held out

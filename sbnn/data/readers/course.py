@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import csv
+import os
 import re
-from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anndata as ad
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from sbnn.data.checks import kind_of_expression, some
+from sbnn.data.objects import AnnDataLike
 from sbnn.data.preprocessing import log2p1, normalize_library_size
+from sbnn.data.readers.containers import opened_container
 from sbnn.data.readers.counts import open_file
 from sbnn.data.readers.gene_dynamics import read_trajectories
+from sbnn.data.readers.matching import describe_file, joined
 from sbnn.data.readers.reading import Reading
-from sbnn.data.readers.table import read_table
+from sbnn.data.readers.table import are_row_numbers, read_table
+from sbnn.data.readers.table_names import texts
 from sbnn.data.readers.table_numbers import as_numbers
 from sbnn.data.trajectories import as_trajectories, prior_matrix, read_pseudotime, trajectories
 from sbnn.errors import check_number, warn
@@ -31,11 +33,8 @@ if TYPE_CHECKING:
 
 
 TIME = "time"  # usual name of the column of measured times; other names in .h5ad are pseudotimes
-_SIZES = re.compile(r'"?\d+"?\s*,\s*"?\d+"?[\s,]*')  # numbers of genes and samples in line 1
-_HEAD = 50  # lines among which that of the names is searched
-_SEPARATORS = "\t;|, "
-_WORKBOOKS = b"PK\3\4", b"\xd0\xcf\x11\xe0"  # first bytes of .xlsx and of .xls
-_OPTIONS = ("header", "cell_key", "sheet")  # of `TableOptions`
+_SIZES = re.compile(rb'"?\d+"?\s*,\s*"?\d+"?[\s,]*')  # numbers of genes and samples in line 1
+_LIKE_TIMES = re.compile("time|dpt|day|hour|week|age", re.I)
 _SIGNS = {"+": "1", "-": "-1"}
 
 
@@ -77,7 +76,7 @@ def read_course(
         Number of bins for each trajectory with pseudotimes.
     name : str
     **how
-        ``sheet``, ``header`` and ``cell_key`` of `sbnn.read_tables`.
+        Options of all readers, see `sbnn.data.readers.reading.TableOptions`.
 
     Returns
     -------
@@ -87,261 +86,169 @@ def read_course(
 
     Raises
     ------
+    sbnn.data.readers.reading.ReadingError
+        A ValueError with all problems: the columns of samples and times are missing, a sample has
+        several rows at one time, or the tables share less than half of the cells of both.
     ValueError
-        If the columns of samples and times are missing, a sample has several rows at one time, the
-        tables share less than half of the cells of both, or `trajectories` rejects the content.
+        If `trajectories` rejects the content.
     """
     check_number("n_bins", n_bins, int, 2)
-    reader = _Reader(sample_key, time_key, how)
-    for what, table in (("expression", expression), ("times", times)):
-        reader.describe(what, table)
-    head = _head(expression)
-    if _is_h5ad(expression):
-        expression = ad.read_h5ad(Path(expression).expanduser())
-    is_anndata = isinstance(expression, ad.AnnData)
-    is_layout = times is None and _SIZES.fullmatch(head[0]) is not None
-    if times is not None:
-        values, at = reader.cells_and_times(expression, times)
-    elif is_anndata and "sbnn" in expression.uns and {"sample", TIME} <= {*expression.obs}:
-        as_trajectories(expression)
-        return expression if "read" in expression.uns["sbnn"] else reader.reading.attach(expression)
-    elif is_anndata:
-        values, at = reader.annotated(expression)
-    elif is_layout:
-        data = read_trajectories(expression, gene_names, name=name)
-        reader.notes.append("format: a block per sample, below the numbers of genes and samples")
-        values, at = data.to_df(), data.obs
+    keys = {"sample_key": sample_key, "time_key": time_key}
+    defaults = {"sample_key": "sample", "time_key": TIME}
+    reading = Reading("course", how, {key: keys[key] for key in keys if keys[key] != defaults[key]})
+    data = opened_container(reading, expression)
+    if data is not None and "sbnn" in data.uns and {"sample", TIME} <= {*data.obs}:
+        as_trajectories(data)
+        return data if "read" in data.uns["sbnn"] else reading.attach(data)
+    given = {"expression": expression if data is None else data, "times": times}
+    in_blocks = data is None and times is None and _has_blocks(expression)
+    if in_blocks:
+        reading.describe("expression", file=os.path.basename(expression))
+        blocks = read_trajectories(expression, gene_names, name=name)
+        reading.notes.append("format: a block per sample, below the numbers of genes and samples")
+        values, at, binned = blocks.to_df(), blocks.obs, False
     else:
-        values, at = reader.long_table(expression, head)
-    logs = reader.logarithms(values)
-    about = {"name": name, "source": reader.reading.source(), "dropped": reader.dropped}
-    if reader.pseudotimes:
+        values, at, binned = _values_and_times(reading, reading.open(given), keys)
+    logs = _logarithms(reading, values)
+    if not binned:
+        at = _in_order(reading, at)
+    reading.require_known_columns()
+    reading.require_no_problem()
+    about = {"name": name, "source": reading.source(), "dropped": reading.dropped}
+    if binned:
         course = read_pseudotime(logs, at, n_bins, **about)
-    elif is_layout and logs is values:
-        course = data  # in its own layout
+    elif in_blocks and logs is values:
+        course = blocks  # in its own layout
     else:
-        at = reader.in_order(at)
         course = trajectories(at.join(logs), **about)
     lengths = course.obs.groupby("sample", sort=False).size()
     n_times = f"{lengths.min()} to {lengths.max()} times each"
     size = f"samples: {len(lengths)}, with {n_times}; genes: {course.n_vars}"
-    course.uns["sbnn"]["notes"] = [*reader.notes, size]
-    return reader.reading.attach(course)
+    course.uns["sbnn"]["notes"] = [*reading.notes, size]
+    reading.describe("expression", used=f"{len(logs)} rows, {course.n_vars} genes")
+    return reading.attach(course)
 
 
-def _is_h5ad(table):
-    return isinstance(table, str | Path) and Path(table).suffix.lower() == ".h5ad"
+def _has_blocks(expression) -> bool:
+    """Whether the first line of a file holds the numbers of genes and samples."""
+    if not isinstance(expression, str | os.PathLike) or not os.path.isfile(expression):
+        return False
+    with open_file(expression) as file:
+        first = file.readline().removeprefix(b"\xef\xbb\xbf").strip()
+    return _SIZES.fullmatch(first) is not None
 
 
-def _head(table):
-    """First lines of a text file, or first rows of a workbook as lines; none of other objects."""
-    path, sheet = table if isinstance(table, tuple) else (table, 0)
-    if not isinstance(path, str | Path) or _is_h5ad(path):
-        return [""]
-    path = Path(path).expanduser()
-    with open_file(path) as handle:
-        lines = list(islice(handle, _HEAD)) or [b""]
-    if not lines[0].startswith(_WORKBOOKS):
-        return [line.decode("utf-8-sig", errors="replace").strip() for line in lines]
-    rows = pd.read_excel(path, sheet, header=None, nrows=_HEAD).astype(str)
-    return ["\t".join(row) for row in rows.to_numpy()]
+def _values_and_times(reading, tables, keys) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
+    """Values (rows, genes), and sample and time of the rows, or a pseudotime per trajectory."""
+    expression = tables["expression"]
+    if "times" in tables:
+        values, at = joined(reading, expression, tables["times"])
+        axis = reading.facts["expression"]["cells in"]
+        reading.notes.append(f"format: cells in the {axis} of expression, and a table of times")
+        if isinstance(values, AnnDataLike):
+            values = values.to_df()
+        what = "times"
+        binned = keys["time_key"] == TIME and _column(at, TIME) is None
+    elif expression.adata is not None:
+        values, at, what = expression.adata.to_df(), expression.adata.obs, "obs"
+        reading.notes.append(f"format: AnnData with obs[{keys['time_key']!r}]")
+        binned = keys["time_key"].casefold() != TIME
+    else:
+        values = _long_table(reading, expression, keys)
+        at, what, binned = values, "expression", False
+        reading.notes.append("format: one table with a row per sample and time")
+    if binned and what == "times":
+        # times of cells that a pseudotime cannot reach, infinite, are missing
+        at = reading.numbers(at.replace([-np.inf, np.inf], np.nan), what, "trajectories")
+    else:
+        columns = [_column(at, keys["sample_key"]), _required_time(reading, at, keys, what)]
+        at = _samples_and_times(reading, at, *columns, what)
+        columns.append(reading.choices.get("sample_key"))
+        values = values.drop(columns=[one for one in columns if one in values])
+        if binned:
+            at = at.pivot(columns="sample", values=TIME)
+    timed = at.notna().any(axis=1) if binned else at[TIME].notna()
+    reading.leave_out(what, "cells without a time", at.index[~timed], len(at))
+    if binned:
+        found = f"pseudotimes of {at.shape[1]} trajectories"
+        reading.notes.append(f"{found}; cells are averaged in bins")
+    values = reading.numbers(values.loc[at.index[timed]], "expression", "genes")
+    return values, at[timed], binned
 
 
-def _first_name(head, others):
-    """Name of the first column, found in the line with the names of the other columns, or ""."""
-    for separator in _SEPARATORS:
-        for fields in csv.reader(head, delimiter=separator):
-            first, *rest = [field.strip() for field in fields] or [""]
-            if list(filter(None, rest)) == list(others):
-                return first
-    return ""
+def _long_table(reading, table, keys) -> pd.DataFrame:
+    """All columns of a table whose first column may hold values."""
+    describe_file(reading, table, table.ways()[0], "")
+    reading.describe("expression", **{"cells named by": "no column"})
+    names, body, _ = next(iter(table.sheets.values()))
+    found = body.set_axis(texts(names), axis=1)
+    is_key = names[0].casefold() in [key.casefold() for key in keys.values()]
+    if are_row_numbers(texts(body.iloc[:, 0])) and not is_key:
+        found = found.iloc[:, 1:]
+    found = found.loc[:, found.columns != ""]
+    return reading.edited(found, "expression")
 
 
-class _Reader:
-    """Notes on one course, and what was left out.
-
-    Every method that reads a format returns two tables with the same rows: values (rows, genes),
-    and ``sample`` and ``time`` or, if `pseudotimes`, one column per trajectory.
-    """
-
-    def __init__(self, sample_key, time_key, how):
-        others = how.keys() - _OPTIONS
-        if others:
-            raise ValueError(f"{some(sorted(others))}: not used for a time course")
-        choices = {"sample_key": sample_key, "time_key": time_key}
-        self.reading = Reading("course", how, choices)
-        self.sample_key = sample_key
-        self.time_key = time_key
-        self.notes = self.reading.notes
-        self.dropped = self.reading.dropped
-        self.pseudotimes = False
-        self.has_samples = True
-
-    def describe(self, what, table):
-        """Store the name of the file of a table."""
-        path = table[0] if isinstance(table, tuple) else table
-        if isinstance(path, str | Path):
-            self.reading.describe(what, file=Path(path).name)
-
-    def table(self, given, what):
-        """Read a table with row names."""
-        header, key, sheet = [self.reading.how.of(name, what) for name in _OPTIONS]
-        if sheet is not None and isinstance(given, str | Path):
-            given = given, sheet
-        return read_table(given, what, header=header, key=key)
-
-    def long_table(self, expression, head):
-        """Values and times in one table."""
-        table = self.table(expression, "expression")
-        self._restore_first_column(table, head)
-        table = table.reset_index(drop=True)
-        time = _column(table, self.time_key)
-        sample = _column(table, self.sample_key)
-        if time is None:
-            self._no_column(self.time_key, "expression", table)
-        self.notes.append("format: one table with a row per sample and time")
-        at = self._samples_and_times(table, sample, time, "expression")
-        values = table.drop(columns=[sample, time], errors="ignore")
-        return as_numbers(values, "expression").loc[at.index], at
-
-    def _restore_first_column(self, table, head):
-        """Insert the first column, which `read_table` takes for names of rows, if it has values."""
-        name = _first_name(head, table.columns)
-        numbers = pd.to_numeric(table.index, errors="coerce")
-        numbered = (np.diff(numbers) == 1).all()  # not a gene
-        of_keys = name.casefold() in (self.sample_key.casefold(), self.time_key.casefold())
-        of_gene = name and not numbers.hasnans and not numbered
-        if of_keys or of_gene:
-            table.insert(0, name, table.index)
-
-    def annotated(self, data):
-        """Values and times of an AnnData."""
-        time = _column(data.obs, self.time_key)
-        sample = _column(data.obs, self.sample_key)
-        if time is None:
-            self._no_column(self.time_key, "obs", data.obs)
-        self.notes.append(f"format: AnnData with obs[{time!r}]")
-        at = self._samples_and_times(data.obs, sample, time, "obs")
-        if time.casefold() != TIME:
-            at = at.pivot(columns="sample", values="time")
-            self._binned(at)
-        return data.to_df().loc[at.index], at
-
-    def cells_and_times(self, expression, times):
-        """Values of cells, and their times from another table."""
-        table = expression
-        if isinstance(expression, ad.AnnData):
-            table = expression.to_df()
-        else:
-            table = self.table(expression, "expression")
-        times = self.table(times, "times")
-        cells = times.index
-        in_rows = table.index.isin(cells).sum()
-        in_columns = table.columns.isin(cells).sum()
-        place = "rows"
-        if in_columns > in_rows:
-            place = "columns"
-            table = table.T
-        known = cells.isin(table.index)
-        n_shared = known.sum()
-        if 2 * n_shared < len(cells) and 2 * n_shared < len(table):
-            raise ValueError(
-                f"times: only {n_shared} of its {len(cells)} cells, such as {some(cells, 3)}, are "
-                f"among the {len(table)} {place} of expression, such as {some(table.index, 3)}"
-            )
-        self.notes.append(f"format: cells in the {place} of expression, and a table of times")
-        self._leave_out("cells without expression", cells[~known])
-        self._leave_out("cells without a time", table.index[~table.index.isin(cells)])
-        at = self._times_of_cells(times[known])
-        values = table.loc[at.index]
-        if len(values) > len(at):
-            twice = values.index[values.index.duplicated()]
-            raise ValueError(f"expression: cells appear more than once: {some(twice)}")
-        return as_numbers(values, "expression"), at
-
-    def _times_of_cells(self, times):
-        """Samples and times, or pseudotimes, from a table with a row per cell."""
-        time = _column(times, self.time_key)
-        if time is not None:
-            sample = _column(times, self.sample_key)
-            return self._samples_and_times(times, sample, time, "times")
-        if self.time_key != TIME:
-            self._no_column(self.time_key, "times", times)
-        at = _finite(times, "times")
-        timed = at.notna().any(axis=1)
-        self._leave_out("cells without a time", at.index[~timed])
-        self._binned(at)
-        return at[timed]
-
-    def _samples_and_times(self, table, sample, time, what):
-        """Samples and times of the rows that have a time; all rows are one sample without names."""
-        at = _finite(table[[time]], what).set_axis([TIME], axis=1)
-        self.has_samples = sample is not None
-        if self.has_samples:
-            if table[sample].isna().any():
-                raise ValueError(f"{what}: the column {sample} has missing values")
-            at.insert(0, "sample", table[sample].astype(str))
-        else:
-            at.insert(0, "sample", "0")
-            self.notes.append(f"there is no column {self.sample_key!r}: all rows are one sample")
-        timed = at[TIME].notna()
-        self._leave_out("cells without a time", at.index[~timed])
-        return at[timed]
-
-    def in_order(self, at):
-        """Rows sorted by time within each sample; a repeated time is an error."""
-        twice = at[at.duplicated(["sample", TIME])]
-        if len(twice):
-            sample, time = twice[["sample", TIME]].iloc[0]
-            if self.has_samples:
-                text = f"sample {sample} has several rows at time {time:g}; average replicates"
-            else:
-                text = f"several rows have the time {time:g}"
-            key = "sample_key (--sample-key) to the column of the samples"
-            raise ValueError(f"expression: {text}, or set {key}")
-        of_sample, _ = pd.factorize(at["sample"])
-        return at.iloc[np.lexsort([at[TIME], of_sample])]
-
-    def logarithms(self, values):
-        """Take logarithms if the values look like counts; the same table otherwise."""
-        kind, span, doubt = kind_of_expression(values.to_numpy())
-        if kind == "counts":
-            text = "scaled to the same total in each row, then log2(1 + x)"
-            self.notes.append(f"counts ({span}): {text}")
-            logs = log2p1(normalize_library_size(values.to_numpy()))
-            return pd.DataFrame(logs, values.index, values.columns)
-        self.notes.append(f"values are used unchanged: {span}")
-        if kind == "normalised" or doubt:
-            doubt = doubt or "they look like normalised counts without logarithms"
-            warn(f"expression: {span}, used unchanged; {doubt}; take logarithms if so")
-        return values
-
-    def _binned(self, at):
-        self.pseudotimes = True
-        self.notes.append(f"pseudotimes of {at.shape[1]} trajectories; cells are averaged in bins")
-
-    def _leave_out(self, why, names):
-        """Store names that are left out, and warn about them."""
-        if len(names):
-            self.dropped[why] = [*self.dropped.get(why, []), *map(str, names)]
-            warn(f"{len(names)} {why} are left out: {some(names)}")
-
-    def _no_column(self, key, what, table):
-        option = f"{'time' if key == self.time_key else 'sample'}_key"
-        flag = f"--{option.replace('_', '-')}"
-        layout = "or give a table of the times of the cells (times, --times)"
-        raise ValueError(
-            f"{what}: there is no column {key!r} among {some(table.columns)}; set {option} "
-            f"({flag}), {layout}"
-        )
+def _required_time(reading, table, keys, what) -> str:
+    """Column of the times; ask for it if there is none."""
+    time = _column(table, keys["time_key"])
+    if time is not None:
+        return time
+    text = f"{what}: there is no column {keys['time_key']!r} among {some(table.columns, 12)}"
+    likely = [name for name in table.columns if _LIKE_TIMES.search(str(name))]
+    if not likely:
+        other = "name it by time_key=..., or give a table of the times of the cells (times)"
+        reading.problem(f"{text}; {other}")
+        raise reading.error()
+    reading.problem(text, time_key=likely[0])
+    return likely[0]
 
 
-def _finite(table, what):
-    """Times as numbers; those of cells that a pseudotime cannot reach, infinite, are missing."""
-    return as_numbers(table.replace([-np.inf, np.inf], np.nan), what)
+def _samples_and_times(reading, table, sample, time, what) -> pd.DataFrame:
+    """Samples and times of the rows; all rows are one sample if there are no samples."""
+    times = table[[time]].replace([-np.inf, np.inf], np.nan)
+    at = reading.numbers(times, what, "columns of times").set_axis([TIME], axis=1)
+    if sample is None and at[TIME].duplicated().any():
+        likely = [one for one in table if one != time and not is_numeric_dtype(table[one])]
+        if likely:
+            sample = likely[0]
+            text = f"{what}: several rows have one time, and there is no column of samples"
+            reading.problem(text, sample_key=sample)
+    if sample is None:
+        reading.notes.append("there is no column of samples: all rows are one sample")
+        return at.assign(sample="0")[["sample", TIME]]
+    if table[sample].isna().any():
+        reading.problem(f"{what}: the column {sample} has missing values")
+    return at.assign(sample=table[sample].astype(str))[["sample", TIME]]
 
 
-def _column(table, key):
+def _in_order(reading, at) -> pd.DataFrame:
+    """Rows sorted by time within each sample; a repeated time is a problem."""
+    twice = at[at.duplicated(["sample", TIME])]
+    if len(twice):
+        sample, time = twice[["sample", TIME]].iloc[0]
+        text = f"sample {sample} has several rows at time {time:g}; average replicates"
+        reading.problem(f"expression: {text}, or name the column of samples by sample_key=...")
+    of_sample, _ = pd.factorize(at["sample"])
+    return at.iloc[np.lexsort([at[TIME], of_sample])]
+
+
+def _logarithms(reading, values) -> pd.DataFrame:
+    """Take logarithms if the values look like counts; the same table otherwise."""
+    kind, span, doubt = kind_of_expression(values.to_numpy())
+    if kind == "counts":
+        text = "scaled to the same total in each row, then log2(1 + x)"
+        reading.notes.append(f"counts ({span}): {text}")
+        logs = log2p1(normalize_library_size(values.to_numpy()))
+        return pd.DataFrame(logs, values.index, values.columns)
+    reading.notes.append(f"values are used unchanged: {span}")
+    if kind == "normalised" or doubt:
+        doubt = doubt or "they look like normalised counts without logarithms"
+        warn(f"expression: {span}, used unchanged; {doubt}; take logarithms if so")
+    return values
+
+
+def _column(table, key) -> str | None:
     """Column with this name, or with this name in other letter case; None if there is none."""
     if key in table:
         return key

@@ -174,7 +174,7 @@ def joined(reading: Reading, first: Table, second: Table) -> tuple:
     for i, table in enumerate((first, second)):
         require_single(reading, table, names[i], keys[i], shared[i])
         others = names[i][~shared[i]]
-        _describe(reading, table, (match.first, match.second)[i], f"{shared[i].sum()} cells")
+        describe_file(reading, table, (match.first, match.second)[i], f"{shared[i].sum()} cells")
         reading.leave_out(table.what, f"cells only in {table.what}", others, len(names[i]))
     if first.what == "expression":
         reading.choices["genes_in_rows"] = bool(axes[0])
@@ -198,7 +198,7 @@ def alone(reading: Reading, table: Table, columns) -> pd.DataFrame:
     if turned:
         found = found.T
     require_single(reading, table, found.index, found.index, True)
-    _describe(reading, table, way, f"{len(found)} cells")
+    describe_file(reading, table, way, f"{len(found)} cells")
     return reading.edited(found, table.what)
 
 
@@ -210,12 +210,12 @@ def _joined_by_row(reading, first, second):
         raise reading.error()
     for table in (first, second):
         way = Way(next(iter(table.sheets)), 0, None, tables[0].index)
-        _describe(reading, table, way, f"{sizes[0]} rows in their order")
+        describe_file(reading, table, way, f"{sizes[0]} rows in their order")
     X, Y = tables
     return reading.edited(X, first.what), reading.edited(Y.set_axis(X.index), second.what)
 
 
-def _describe(reading: Reading, table: Table, way: Way, used: str) -> None:
+def describe_file(reading: Reading, table: Table, way: Way, used: str) -> None:
     """Store how a table was understood, and the options that say so."""
     facts = {"file": table.file, "cells in": "columns" if way.axis else "rows"}
     if table.adata is None:
@@ -243,7 +243,7 @@ def labels_of(reading: Reading, table: Table, cells: pd.Index) -> pd.DataFrame:
             raise reading.error()
         labels = labels.set_axis(cells)
         used = f"{len(cells)} rows in their order"
-        _describe(reading, table, Way(next(iter(table.sheets)), 0, None, cells), used)
+        describe_file(reading, table, Way(next(iter(table.sheets)), 0, None, cells), used)
         return reading.edited(labels, table.what)
     given = Table("cells", pd.DataFrame(index=cells))
     match = find_cells(reading, given, table, given.ways()[:1], table.ways(), True)
@@ -253,7 +253,7 @@ def labels_of(reading: Reading, table: Table, cells: pd.Index) -> pd.DataFrame:
     keys = match.spelled(cells)
     require_single(reading, table, labels.index, names, names.isin(keys))
     others = labels.index[~names.isin(keys)]
-    _describe(reading, table, match.second, f"{keys.isin(names).sum()} cells")
+    describe_file(reading, table, match.second, f"{keys.isin(names).sum()} cells")
     reading.leave_out(table.what, f"{table.what} of other cells", others, len(labels))
     without = cells[~keys.isin(names)]
     if len(without):

@@ -46,7 +46,7 @@ def notes(course):
         "a,sample,b,time\n.5,x,1,0\n.25,x,0,2\n.5,y,0,1\n.125,y,1,3\n",  # a gene comes first
         "Time\tSAMPLE\ta\tb\n2\tx\t.25\t0\n0\tx\t.5\t1\n3\ty\t.125\t1\n1\ty\t.5\t0\n",  # unsorted
         "cell,sample,time,a,b\nc1,x,0,.5,1\nc2,x,2,.25,0\nc3,y,1,.5,0\nc4,y,3,.125,1\n",
-        "n,sample,time,a,b\n7,x,0,.5,1\n8,x,2,.25,0\n9,y,1,.5,0\n10,y,3,.125,1\n",
+        "n,sample,time,a,b\n1,x,0,.5,1\n2,x,2,.25,0\n3,y,1,.5,0\n4,y,3,.125,1\n",
         "My data\nsample;time;a;b\nx;0;0,5;1\nx;2;0,25;0\ny;1;0,5;0\ny;3;0,125;1\n",
     ],
 )
@@ -64,7 +64,9 @@ def test_columns_may_have_other_names(written):
     text = "donor,Day,a,b\nx,0,.5,1\nx,2,.25,0\ny,1,.5,0\ny,3,.125,1\n"
     course = read_course(written(text), sample_key="Donor", time_key="day")
     assert content(course) == ROWS
-    with pytest.raises(ValueError, match="no column 'time' among Day, a, b; set time_key"):
+    with pytest.raises(
+        ValueError, match="no column 'time' among donor, Day, a, b; set time_key='Day'"
+    ):
         read_course(written(text))
 
 
@@ -72,15 +74,17 @@ def test_without_samples_all_rows_are_one_sample_if_all_times_differ(written):
     course = read_course(written("time,a,b\n2,.25,0\n0,.5,1\n"))
     assert list(content(course).values()) == [ROWS["x"]]
     assert "all rows are one sample" in notes(course)
-    with pytest.raises(ValueError, match=r"several rows have the time 2, .*--sample-key"):
+    with pytest.raises(ValueError, match="several rows at time 2; .*sample_key"):
         read_course(written("time,a\n2,.25\n2,.5\n"))
+    with pytest.raises(ValueError, match="no column of samples; set sample_key='donor'"):
+        read_course(written("donor,time,a\nx,2,.25\ny,2,.5\nx,3,.1\ny,3,.2\n"))
     with pytest.raises(ValueError, match="sample x has several rows at time 2; average"):
         read_course(written("sample,time,a\nx,2,.25\nx,2,.5\n"))
 
 
 @pytest.mark.parametrize("in_rows", [True, False])
 @pytest.mark.parametrize("pseudotimes", [True, False])
-@pytest.mark.filterwarnings("ignore:1 cells without")
+@pytest.mark.filterwarnings("ignore:.*1 of 8 left out")
 def test_cells_may_be_in_rows_or_columns(tmp_path, rng, in_rows, pseudotimes):
     cells = [f"c{i}" for i in range(8)]
     values = pd.DataFrame(rng.random((8, 3)).round(3), cells, ["a", "b", "c"])
@@ -98,13 +102,13 @@ def test_cells_may_be_in_rows_or_columns(tmp_path, rng, in_rows, pseudotimes):
         assert_array_equal(course.X, values[1:])
         assert course.obs["time"].tolist() == list(range(7))
     assert f"cells in the {'rows' if in_rows else 'columns'} of expression" in notes(course)
-    left_out = {"cells without expression": ["c8"], "cells without a time": ["c0"]}
+    left_out = {"cells only in expression": ["c0"], "cells only in times": ["c8"]}
     assert course.uns["sbnn"]["dropped"] == left_out
 
 
 def test_tables_that_share_few_cells_are_refused(written):
     cells = written(",c1,c2,c3\na,.1,.2,.3\nb,.4,.5,.6\n")
-    with pytest.raises(ValueError, match="only 1 of its 3 cells, .*d2.* 3 columns of expression"):
+    with pytest.raises(ValueError, match="expression .*c1, c2, c3.* share only 1 names of cells"):
         read_course(cells, written("cell,time\nc1,0\nd2,1\nd3,2\n"))
 
 
@@ -132,7 +136,7 @@ def annotated(tmp_path, rng):
     return tmp_path / "cells.h5ad"
 
 
-@pytest.mark.filterwarnings("ignore:1 cells without a time")
+@pytest.mark.filterwarnings("ignore:.*cells without a time")
 def test_an_anndata_file_has_times_or_pseudotimes(annotated):
     data = ad.read_h5ad(annotated)
     course = read_course(annotated, sample_key="patient")
@@ -144,7 +148,7 @@ def test_an_anndata_file_has_times_or_pseudotimes(annotated):
     assert course.uns["sbnn"]["dropped"] == {"cells without a time": ["c3"]}
     by_patient = read_course(annotated, time_key="dpt", sample_key="patient", n_bins=4)
     assert by_patient.obs["sample"].nunique() == 2
-    with pytest.raises(ValueError, match="obs: there is no column 'day' .*--time-key"):
+    with pytest.raises(ValueError, match="obs: there is no column 'day' .*time_key='TIME'"):
         read_course(annotated, time_key="day")
 
 
@@ -154,8 +158,6 @@ def test_the_command_read_writes_the_course(written, tmp_path, capsys):
     assert cli.main(["read", "course", *options, "--out", str(tmp_path / "c.h5ad")]) == 0
     assert "samples: 1, with 2 to 2 times each" in capsys.readouterr().out
     assert content(read_course(tmp_path / "c.h5ad")) == {"x": {0: [0.5], 2: [0.25]}}
-    with pytest.raises(ValueError, match="decimal: not used"):
-        read_course(path, decimal=",")
 
 
 def test_a_saved_course_is_read_unchanged(written, tmp_path):
