@@ -23,11 +23,10 @@ PUBLIC = {
     "sbnn.ephys_types": """AttentionBiLSTMClassifier EphysTypeClassifier FamilyAttentionClassifier
         SparsePCAForest TransferAttentionClassifier ZeroShotClassifier
         cross_validate_classifier family_importance""",
-    "sbnn.mechanism_shift": """PUBLISHED Recipe SparseShiftVAE recovery screen
-        simulate_perturbations unmix""",
+    "sbnn.mechanism_shift": """PUBLISHED Recipe SparseShiftVAE read_screen recovery
+        screen simulate_perturbations unmix""",
     "sbnn.dynamics": """GeneNetwork PhoenixRegressor Recipe Schedule SparseRegulationRegressor
-        evaluate
-        read_course read_pseudotime read_trajectories simulate_network trajectories""",
+        evaluate read_course simulate_network trajectories""",
     "sbnn.plotting": """accuracy_comparison bottleneck_comparison effect_map family_colors
         family_zoom
         gene_selection_curve genes_curve component_variance latent_panels map_trust overview

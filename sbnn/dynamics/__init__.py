@@ -5,15 +5,14 @@
 - `GeneNetwork`: networks with a known truth, and samples simulated from them.
 - `simulate_network`: simulated samples, a partly wrong prior and the truth, in one data set.
 - `read_course`: a user's time course, from tables in any of the usual formats.
-- `trajectories`, `read_trajectories`, `read_pseudotime`: expression over time as an AnnData.
+- `trajectories`: expression over time as an AnnData.
 - `evaluate`: scores networks and predictions for several seeds and saves the scores.
 """
 
 from sbnn.data.gene_dynamics import simulate_network
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.readers.course import read_course
-from sbnn.data.readers.gene_dynamics import read_trajectories
-from sbnn.data.trajectories import read_pseudotime, trajectories
+from sbnn.data.trajectories import trajectories
 from sbnn.dynamics.evaluation import evaluate
 from sbnn.dynamics.model import PhoenixRegressor
 from sbnn.dynamics.sparse_regulation import SparseRegulationRegressor
@@ -27,8 +26,6 @@ __all__ = [
     "SparseRegulationRegressor",
     "evaluate",
     "read_course",
-    "read_pseudotime",
-    "read_trajectories",
     "simulate_network",
     "trajectories",
 ]

@@ -4,10 +4,11 @@
   literature and use the `Recipe` called `PUBLISHED`.
 - `unmix`: rotates the latents of any model such that each perturbation shifts few of them.
 - `recovery`: fits a model to a simulated screen, and compares the result with the truth.
-- `screen`: makes an AnnData from your own counts.
+- `screen`: makes an AnnData from your own counts; `read_screen` reads it from files.
 - `simulate_perturbations`: simulates screens with known latents and shifts.
 """
 
+from sbnn.data.readers.screens import read_screen
 from sbnn.data.screens import screen
 from sbnn.data.simulate_perturbations import simulate_perturbations
 from sbnn.mechanism_shift.accuracy import recovery
@@ -19,6 +20,7 @@ __all__ = [
     "PUBLISHED",
     "Recipe",
     "SparseShiftVAE",
+    "read_screen",
     "recovery",
     "screen",
     "simulate_perturbations",

@@ -84,9 +84,24 @@ def test_a_step_adds_removes_or_exchanges_one_regulator(target):
     assert set(target._moves(TRUE)) == set(map(frozenset, expected))
 
 
-def test_many_regulators_have_no_products_and_the_strongest_are_taken(target, monkeypatch):
-    assert [len(products_of(k)[0]) for k in (15, 16)] == [120, 0]
+@pytest.fixture
+def few_products(monkeypatch):
+    """Sets of more than two regulators have no products."""
+    cached = regulation.products_of, regulation.kinds_of_weights
+    for function in cached:
+        function.cache_clear()
     monkeypatch.setattr(regulation, "MOST", 2)
+    yield
+    for function in cached:
+        function.cache_clear()
+
+
+def test_many_regulators_have_no_products():
+    assert [len(products_of(k)[0]) for k in (15, 16)] == [120, 0]
+
+
+@pytest.mark.usefixtures("few_products")
+def test_the_strongest_regulators_are_taken(target):
     assert target.strongest(np.array([6, 2, 5, 0])).tolist() == [2, 0], "in the given order"
     assert target.search((0, 2)).regulators == (0, 2), "not more"
     three = target.fit(frozenset((0, 2, 3)))
