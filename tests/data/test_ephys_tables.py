@@ -111,5 +111,5 @@ def test_labels_may_be_columns_of_the_features_or_a_series():
     numbers = features.drop(columns="type")
     types = pd.Series(["a", "b", "a"], features.index)
     assert quietly(numbers, types).obs["type"].tolist() == ["a", "b", "a"]
-    with pytest.raises(ValueError, match="features: .*mine.*high for cell y"):
+    with pytest.raises(ValueError, match="features: .*mine.*'high' for cell y"):
         read_ephys_table(numbers.assign(mine=["1", "high", "2"]), types)

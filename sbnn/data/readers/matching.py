@@ -13,9 +13,9 @@ from sbnn.data.checks import some
 from sbnn.data.objects import AnnDataLike
 from sbnn.data.readers.reading import Reading
 from sbnn.data.readers.table import Table, Way, are_row_numbers
-from sbnn.errors import warn
 
 LEAST_SHARED = 0.5  # of the cells of the smaller table
+CELLS = "the cells"  # found in the other tables, for which labels are read
 FEWEST_SHARED = 20  # with fewer cells, there is nothing to fit
 
 
@@ -36,7 +36,12 @@ def without_marks(names: pd.Index) -> pd.Index:
     return loosened(names).str.replace(".", "", regex=False)
 
 
-SPELLINGS = {"exact": [exactly], "loose": [loosened, without_marks]}
+def without_zeros(names: pd.Index) -> pd.Index:
+    """Like `loosened`, but numbers lose the zeros in front of them: "C_01" is "c.1"."""
+    return loosened(names).str.replace(r"(?<!\d)0+(?=\d)", "", regex=True)
+
+
+SPELLINGS = {"exact": [exactly], "loose": [loosened, without_marks, without_zeros]}
 
 
 class Match(NamedTuple):
@@ -81,31 +86,41 @@ def find_cells(
     `firsts` and `seconds` are the usual ways in which their cells may be named. Unless
     `few_are_allowed`, half of the cells of the smaller table must be found.
     """
+    firsts, seconds = _one_sheet_each(reading, first, second, firsts, seconds)
     usual = best_match(firsts, seconds, SPELLINGS[reading.how.match])
     if usual.holds and not usual.by_number:
         return usual
-    tables = f"{first} {_names(firsts)} and {second} {_names(seconds)}"
+    tables = f"{first} and {second}"
     spellings = SPELLINGS["exact"] + SPELLINGS["loose"]
-    others = [*firsts, *first.other_ways()], [*seconds, *second.other_ways()]
-    others = [[way for way in ways if not are_row_numbers(way.names)] for ways in others]
+    others = []
+    for table, ways in ((first, firsts), (second, seconds)):
+        keyed = [way for way in table.other_ways() if not are_row_numbers(way.names)]
+        others.append([*(way for way in ways if not way.by_number), *keyed])
     tried = best_match(*others, spellings) if all(others) else usual
     if usual.by_number:
-        text = f"{tables}: the cells are only named by row numbers"
-        if not tried.holds:
-            reading.problem(f"{text}; if row after row is the same cell", by_row=True)
-            return usual
+        text = f"{tables}: the cells have no names, only row numbers"
     else:
         n = usual.n_shared
-        text = f"{tables} share {f'only {n} names of cells' if n else 'no cell name'}"
+        text = f"{tables} share {f'only {n} cell names' if n else 'no cell name'}"
+    same_order = "if all tables list the same cells in the same order"
     if not tried.holds:
+        if usual.by_number:
+            reading.problem(text, same_order, by_row=True)
+            return usual
         if usual.n_shared and few_are_allowed:
             return usual
+        named = _names(first, firsts), _names(second, seconds)
+        text = f"{text}, in any column or spelling ({'; '.join(named)})"
+        if _without_names(first) or _without_names(second):
+            reading.problem(text, same_order, by_row=True)
+            return usual
         if usual.n_shared < FEWEST_SHARED:
-            advice = "a table cell_names=... can pair the names"
-            reading.problem(f"{text}, in whichever column or spelling; {advice}")
+            needed = f"; at least {FEWEST_SHARED} are needed" if usual.n_shared else ""
+            advice = "if cells have other names in each table, pair the names with cell_names=FILE"
+            reading.problem(f"{text}{needed}; {advice}")
             raise reading.error()
         axis = bool(usual.first.axis)
-        reading.problem(f"{text}, too few to trust; if they are right", genes_in_rows=axis)
+        reading.problem(text, "if these cells are right", genes_in_rows=axis)
         return usual
     solved_by = {}
     keys = {}
@@ -118,14 +133,55 @@ def find_cells(
         solved_by["match"] = "loose"
     if tried.first.axis != firsts[0].axis and len({way.axis for way in firsts}) == 1:
         solved_by["genes_in_rows"] = bool(tried.first.axis)
-    names = f"{tried.first} of {first.what} and {tried.second} of {second.what}"
+    names = f"{tried.second} of {second.what}"
+    if first.what != CELLS:
+        names = f"{tried.first} of {first.what} and {names}"
+    if "match" in solved_by:
+        names += f", spelled like {tried.first.names[0]} and {tried.second.names[0]},"
     reading.problem(f"{text}, but {names} share {tried.n_shared}", **solved_by)
     return tried
 
 
-def _names(ways: list[Way]) -> str:
-    named = {"rows" if not way.axis else "columns": some(way.names, 3) for way in ways}
-    return "(" + "; ".join(f"{axis}: {names}" for axis, names in named.items()) + ")"
+def _names(table: Table, ways: list[Way]) -> str:
+    named = {"rows" if not way.axis else "columns": some(way.names, 2) for way in ways}
+    return ", ".join(f"{axis} of {table.what}: {names}" for axis, names in named.items())
+
+
+def _without_names(table: Table) -> bool:
+    """Whether the first column has numbers that cannot be names."""
+    if table.adata is not None:
+        return False
+    first = pd.to_numeric(table.ways()[0].names, errors="coerce")
+    return bool(first.notna().all() and (first.has_duplicates or (first % 1 != 0).any()))
+
+
+def _one_sheet_each(reading, first, second, firsts, seconds):
+    """Ways in one sheet of each table; ask for it if several sheets have the same cells."""
+    shared = {}
+    for one, other in itertools.product(firsts, seconds):
+        used = (second.path, other.sheet) in {(first.path, one.sheet), *reading.sheets}
+        if not (used and second.path):
+            names = set(one.names) & set(other.names)
+            sheets = one.sheet, other.sheet
+            shared[sheets] = max(len(names), shared.get(sheets, 0))
+    most = max(shared.values(), default=0)
+    likely = [sheets for sheets, n in shared.items() if n and 2 * n >= most]
+    if not likely:
+        return firsts, seconds
+
+    def sizes(sheets):
+        return [table.size(sheet) for table, sheet in zip((first, second), sheets, strict=True)]
+
+    chosen = max(likely, key=sizes)
+    for i, table in enumerate((first, second)):
+        others = {sheets[i] for sheets in likely}
+        if len(others) > 1:
+            text = f"{table}: the cells are on several sheets: {some(others)}"
+            reading.problem(text, sheet={table.what: chosen[i]})
+    return (
+        [way for way in firsts if way.sheet == chosen[0]],
+        [way for way in seconds if way.sheet == chosen[1]],
+    )
 
 
 def axis_names(table, axis: int) -> pd.Index:
@@ -166,7 +222,11 @@ def joined(reading: Reading, first: Table, second: Table) -> tuple:
     if reading.how.by_row:
         return _joined_by_row(reading, first, second)
     match = find_cells(reading, first, second, firsts, second.ways(), axis is not None)
-    tables = first.frame(match.first), second.frame(match.second)
+    if reading.choices.get("by_row"):
+        return _joined_by_row(reading, first, second)
+    tables = [first.frame(match.first), second.frame(match.second)]
+    if second.what == "labels":
+        tables[1] = _one_row_per_cell(reading, second, tables[1])
     axes = match.first.axis, match.second.axis
     names = [axis_names(table, axis) for table, axis in zip(tables, axes, strict=True)]
     keys = [match.spelled(of_table) for of_table in names]
@@ -193,13 +253,33 @@ def alone(reading: Reading, table: Table, columns) -> pd.DataFrame:
     """A table that is joined with no other; its cells are in columns if `columns` are in rows."""
     by_row, by_column = table.ways()[:2]
     turned = by_row.names.isin(columns).any() and not by_column.names.isin(columns).any()
-    way = by_column if turned else by_row
-    found = table.frame(way)
+    way = by_column if turned else _way_with_names(reading, table, by_row)
+    if reading.choices.get("by_row"):
+        found = table.in_order()
+    else:
+        found = table.frame(way)
     if turned:
         found = found.T
     require_single(reading, table, found.index, found.index, True)
     describe_file(reading, table, way, f"{len(found)} cells")
     return reading.edited(found, table.what)
+
+
+def _way_with_names(reading, table, way):
+    """Ask for another column if the first column does not name the cells, or for their order."""
+    are_names = way.names.is_unique and "" not in way.names and not way.by_number
+    if are_names or reading.how.by_row or way.key is not None:
+        return way
+    for other in table.other_ways():
+        is_text = pd.to_numeric(other.names, errors="coerce").isna().all()
+        if is_text and other.names.is_unique and "" not in other.names:
+            text = f"{table}: the first column does not name the cells ({some(way.names, 3)})"
+            reading.problem(text, "if this column does", cell_key={table.what: other.key})
+            return other
+    if not way.by_number:
+        text = f"{table}: no column has a different name for each cell"
+        reading.problem(text, "if the cells need no names", by_row=True)
+    return way
 
 
 def _joined_by_row(reading, first, second):
@@ -217,7 +297,8 @@ def _joined_by_row(reading, first, second):
 
 def describe_file(reading: Reading, table: Table, way: Way, used: str) -> None:
     """Store how a table was understood, and the options that say so."""
-    facts = {"file": table.file, "cells in": "columns" if way.axis else "rows"}
+    facts = {"file": table.file} if table.file else {}
+    facts["cells in"] = "columns" if way.axis else "rows"
     if table.adata is None:
         names, body, header = table.sheets[way.sheet]
         facts["size"] = f"{len(body)} x {len(names)}"
@@ -227,6 +308,7 @@ def describe_file(reading: Reading, table: Table, way: Way, used: str) -> None:
     else:
         facts["size"] = f"{table.adata.n_obs} x {table.adata.n_vars}"
     if way.sheet is not None:
+        reading.sheets.add((table.path, way.sheet))
         reading.choose("sheet", {table.what: way.sheet})
     if way.key is not None:
         reading.choose("cell_key", {table.what: way.key})
@@ -236,7 +318,7 @@ def describe_file(reading: Reading, table: Table, way: Way, used: str) -> None:
 
 def labels_of(reading: Reading, table: Table, cells: pd.Index) -> pd.DataFrame:
     """Labels of the cells, in their order; labels of other cells are left out."""
-    if reading.how.by_row:
+    if reading.choices.get("by_row"):
         labels = table.in_order()
         if len(labels) != len(cells):
             reading.problem(f"by_row: {table} has {len(labels)} rows for {len(cells)} cells")
@@ -245,10 +327,11 @@ def labels_of(reading: Reading, table: Table, cells: pd.Index) -> pd.DataFrame:
         used = f"{len(cells)} rows in their order"
         describe_file(reading, table, Way(next(iter(table.sheets)), 0, None, cells), used)
         return reading.edited(labels, table.what)
-    given = Table("cells", pd.DataFrame(index=cells))
+    given = Table(CELLS, pd.DataFrame(index=cells))
     match = find_cells(reading, given, table, given.ways()[:1], table.ways(), True)
     labels = table.frame(match.second)
     labels = labels.T if match.second.axis else labels
+    labels = _one_row_per_cell(reading, table, labels)
     names = match.spelled(labels.index)
     keys = match.spelled(cells)
     require_single(reading, table, labels.index, names, names.isin(keys))
@@ -257,10 +340,25 @@ def labels_of(reading: Reading, table: Table, cells: pd.Index) -> pd.DataFrame:
     reading.leave_out(table.what, f"{table.what} of other cells", others, len(labels))
     without = cells[~keys.isin(names)]
     if len(without):
-        warn(f"no {table.what} for {len(without)} of {len(cells)} cells: {some(without)}")
+        text = f"no {table.what} for {len(without)} of {len(cells)} cells: {some(without)}"
+        reading.left_out.append(text)
     unique = labels.astype(object).set_axis(names, axis=0)
     unique = unique[~unique.index.duplicated()].reindex(keys)
     return reading.edited(unique.set_axis(cells, axis=0), table.what)
+
+
+def _one_row_per_cell(reading, table, labels):
+    """The first row of each cell, without labels that differ between rows of a cell."""
+    twice = labels.index.duplicated()
+    if not twice.any():
+        return labels
+    differ = labels.groupby(level=0).nunique(dropna=False).max() > 1  # (n_labels,)
+    keys = [reading.choices.get(key) for key in ("type_key", "family_key", "donor_key")]
+    if differ.reindex(["type", "family", "donor", *keys], fill_value=False).any():
+        return labels  # an error follows
+    return reading.without(
+        labels[~twice], differ.to_numpy(), table.what, "they differ within cells"
+    )
 
 
 def kept(gaps: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ import pandas as pd
 from sbnn.data.checks import some
 from sbnn.data.objects import AnnDataLike
 from sbnn.data.readers.table import Table, is_workbook, numbered, read_table
+from sbnn.data.readers.table_names import doubtful_names
 from sbnn.data.readers.table_numbers import text_among, to_numbers
 from sbnn.errors import check_among, check_flag, check_number, warn
 
@@ -152,6 +153,8 @@ class Reading:
         self.facts: dict[str, dict] = {}
         self.dropped: dict[str, list[str]] = {}
         self.notes: list[str] = []
+        self.left_out: list[str] = []  # warnings that are given once nothing is left to solve
+        self.sheets: set[tuple] = set()  # of workbooks (path, sheet) that hold a table
         self.columns: set[str] = set()  # of all tables
 
     # -- files -------------------------------------------------------------------------------------
@@ -207,8 +210,13 @@ class Reading:
 
     # -- problems ----------------------------------------------------------------------------------
 
-    def problem(self, text: str, **solved_by) -> None:
-        """Note a problem and the options that would solve it, if there are any."""
+    def problem(self, text: str, aim: str = "", **solved_by) -> None:
+        """Note a problem and the options that would solve it, if there are any.
+
+        `aim` says what the options do, or when they are right: "to leave them out".
+        """
+        if solved_by:
+            text += f"; {aim}, set" if aim else "; set"
         self.problems.append((text, solved_by))
         for name, value in solved_by.items():
             self.choose(name, value)
@@ -230,15 +238,18 @@ class Reading:
         return ReadingError(self)
 
     def require_no_problem(self) -> None:
-        """Raise all problems that were noted."""
+        """Raise all problems that were noted, or warn about what was left out."""
         if self.problems:
             raise self.error()
+        for text in self.left_out:
+            warn(text)
+        self.left_out = []
 
     def text_of_problems(self, as_text) -> str:
         """All problems, one a line, with the options in the words of Python or of the command."""
         lines = []
         for text, solved_by in self.problems:
-            lines.append(f"{text}; set {as_text(solved_by)}" if solved_by else text)
+            lines.append(f"{text} {as_text(solved_by)}" if solved_by else text)
         if len(lines) == 1:
             return lines[0]
         return "\n".join([f"{len(lines)} problems:", *(f"- {line}" for line in lines)])
@@ -246,7 +257,7 @@ class Reading:
     # -- values ------------------------------------------------------------------------------------
 
     def edited(self, table: pd.DataFrame, what: str) -> pd.DataFrame:
-        """Number columns that repeat (but not genes), and drop and rename columns."""
+        """Number columns that repeat (but not genes), drop and rename columns, and ask for names."""
         if isinstance(table, AnnDataLike):
             self.columns |= {*table.var_names}
             return table[:, ~table.var_names.isin(self.how.drop_columns)]
@@ -254,7 +265,12 @@ class Reading:
             table = table.set_axis(numbered(table.columns, what), axis=1)
         self.columns |= {*table.columns}
         table = table.drop(columns=self.how.drop_columns, errors="ignore")
-        return table.rename(columns=self.how.rename)
+        table = table.rename(columns=self.how.rename)
+        for kind, names in doubtful_names(table.columns).items():
+            text = f"{what}: {kind}: {some(names)}; rename=OLD=NEW gives them names"
+            self.problem(text, "to leave them out", drop_columns=names)
+            table = table.drop(columns=names)
+        return table
 
     def require_known_columns(self) -> None:
         """Note columns to drop or rename that no table has."""
@@ -269,22 +285,24 @@ class Reading:
         if found.unclear:
             text = f"{what}: the decimal mark is unclear from {found.unclear}"
             self.problem(text, decimal={what: found.decimal})
-        if found.decimal == ",":
-            self.notes.append(f"{what}: decimal commas are read as points")
+        elif found.decimal == ",":
+            self.notes.append(f"{what}: commas are decimal marks")
+            self.choose("decimal", {what: ","})
         empty = found.values.isna().all().to_numpy()  # (n_columns,)
         mixed = found.wrong.any(axis=0) & ~empty
         if mixed.any():
             of_text = table.loc[:, mixed]
             wrong = found.wrong[:, mixed]
             marks = sorted({str(mark) for mark in of_text.to_numpy()[wrong]})
+            text = f"{what}: {text_among(of_text, wrong)}"
             if len(marks) <= MOST_MARKS and wrong.mean(axis=0).max() < 0.5:
-                solved_by = {"missing_marks": marks}
+                self.problem(text, "to take these values for missing", missing_marks=marks)
             elif mixed.mean() > 0.5:
-                solved_by = {}  # something else is wrong, such as the row of the names
+                self.problem(text)  # something else is wrong, such as the row of the names
             else:
-                solved_by = {"drop_columns": list(of_text.columns)}
+                aim = "to leave these columns out"
+                self.problem(text, aim, drop_columns=list(of_text.columns))
                 empty |= mixed
-            self.problem(f"{what}: {text_among(of_text, wrong)}", **solved_by)
         return self.without(found.values, empty, what, f"{kind} without a number")
 
     def without(self, table: pd.DataFrame, unwanted, what: str, why: str) -> pd.DataFrame:
@@ -293,13 +311,14 @@ class Reading:
         return table.loc[:, ~unwanted]
 
     def leave_out(self, what: str, why: str, names, total: int) -> None:
-        """Store names that are left out, and warn about them; nothing left is a problem."""
+        """Store names that are left out, to warn about them; nothing left is a problem."""
         if len(names) == total:
             self.problem(f"{what}: all {total} are left out ({why}): {some(names)}")
             raise self.error()
         if len(names):
             self.dropped[why] = [*self.dropped.get(why, []), *names]
-            warn(f"{what}: {len(names)} of {total} left out ({why}): {some(names)}")
+            text = f"{what}: {len(names)} of {total} left out ({why}): {some(names)}"
+            self.left_out.append(text)
 
     # -- what was understood -----------------------------------------------------------------------
 

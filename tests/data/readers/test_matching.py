@@ -125,7 +125,7 @@ def test_names_that_only_number_rows_are_no_names(tables):
 def test_few_cells_that_agree_by_chance_are_no_match(tables):
     X, Y = tables
     X = X.rename(columns={"gene0": "c", "gene1": "d"}).add_prefix("cell ", axis=0)
-    with pytest.raises(ReadingError, match="share only 2 names"):
+    with pytest.raises(ReadingError, match="share only 2 cell names"):
         join(X, Y)
     many = pd.concat([X, Y.set_axis(X.columns[:3], axis=1)]).fillna(0)
     Y = pd.concat([Y.add_prefix("other ", axis=0), Y, Y.add_prefix("another ", axis=0)])
