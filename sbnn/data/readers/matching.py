@@ -206,7 +206,8 @@ def require_single(reading: Reading, table: Table, names, keys, shared) -> None:
     """Reject names of `shared` cells whose keys, by which they are matched, repeat."""
     twice = names[keys.duplicated() & shared]
     if len(twice):
-        reading.problem(f"{table}: cells appear more than once: {some(twice)}")
+        text = f"{table}: cells appear more than once: {some(twice)}"
+        reading.problem(f"{text}; give one row for each cell, such as the mean of its sweeps")
         raise reading.error()
 
 
@@ -254,10 +255,8 @@ def alone(reading: Reading, table: Table, columns) -> pd.DataFrame:
     by_row, by_column = table.ways()[:2]
     turned = by_row.names.isin(columns).any() and not by_column.names.isin(columns).any()
     way = by_column if turned else _way_with_names(reading, table, by_row)
-    if reading.choices.get("by_row"):
-        found = table.in_order()
-    else:
-        found = table.frame(way)
+    by_row = reading.choices.get("by_row", False)
+    found = table.in_order() if by_row else table.frame(way)
     if turned:
         found = found.T
     require_single(reading, table, found.index, found.index, True)
@@ -274,11 +273,12 @@ def _way_with_names(reading, table, way):
         is_text = pd.to_numeric(other.names, errors="coerce").isna().all()
         if is_text and other.names.is_unique and "" not in other.names:
             text = f"{table}: the first column does not name the cells ({some(way.names, 3)})"
-            reading.problem(text, "if this column does", cell_key={table.what: other.key})
+            text += f", but {other} has a name for each"
+            reading.problem(text, cell_key={table.what: other.key})
             return other
-    if not way.by_number:
-        text = f"{table}: no column has a different name for each cell"
-        reading.problem(text, "if the cells need no names", by_row=True)
+    if 4 * way.names.nunique() < len(way.names):  # such as types
+        text = f"{table}: no column has a name for each cell"
+        reading.problem(text, "if each row is a cell of its own", by_row=True)
     return way
 
 
@@ -357,7 +357,7 @@ def _one_row_per_cell(reading, table, labels):
     if differ.reindex(["type", "family", "donor", *keys], fill_value=False).any():
         return labels  # an error follows
     return reading.without(
-        labels[~twice], differ.to_numpy(), table.what, "they differ within cells"
+        labels[~twice], differ.to_numpy(), table.what, "labels that differ between rows of a cell"
     )
 
 

@@ -257,7 +257,7 @@ class Reading:
     # -- values ------------------------------------------------------------------------------------
 
     def edited(self, table: pd.DataFrame, what: str) -> pd.DataFrame:
-        """Number columns that repeat (but not genes), drop and rename columns, and ask for names."""
+        """Drop and rename columns; number names that repeat (but not genes), and ask for others."""
         if isinstance(table, AnnDataLike):
             self.columns |= {*table.var_names}
             return table[:, ~table.var_names.isin(self.how.drop_columns)]

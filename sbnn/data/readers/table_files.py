@@ -105,9 +105,10 @@ def _all_names(rows, at) -> tuple[list[str], int]:
     if not unnamed or any(map(is_number, below)) or not is_header:
         return names, at + 1
     joined = [names[0] or below[0]]
+    above = ""  # the name that stands for several columns
     for first, second in zip(names[1:], below[1:], strict=True):
-        above = first or above if second else first  # the first column has a name of its own
-        joined.append(f"{above} {second}".strip())
+        above = first or above
+        joined.append(f"{above} {second}".strip() if second else first)
     warn(f"names of two rows, {at + 1} and {at + 2}, are joined: {some(joined[1:])}")
     return joined, at + 2
 
