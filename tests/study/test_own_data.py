@@ -201,6 +201,7 @@ def test_labels_and_colours_of_a_record_follow_the_data(adata, cells, monkeypatc
 
 OPTIONS = (
     "--outputs b.xls --labels c.tsv --log --genes-in-rows --sheet S --missing fewest --by-row "
+    "--average "
     "--missing-marks lost --missing-marks=-999 --decimal outputs=, --header 2 --header labels=3 "
     "--cell-key cell --match loose --duplicates sum --spike-ins keep --type-key t --family-key f "
     "--drop-columns note --drop-columns id --rename a=b=c --cell-names n.csv"
@@ -212,6 +213,7 @@ TAKEN = {
     "counts": False,
     "genes_in_rows": True,
     "by_row": True,
+    "average": True,
     "missing": "fewest",
     "missing_marks": ["lost", "-999"],
     "decimal": {"outputs": ",", "expression": None, "labels": None},

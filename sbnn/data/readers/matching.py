@@ -138,7 +138,8 @@ def find_cells(
         names = f"{tried.first} of {first.what} and {names}"
     if "match" in solved_by:
         names += f", spelled like {tried.first.names[0]} and {tried.second.names[0]},"
-    reading.problem(f"{text}, but {names} share {tried.n_shared}", **solved_by)
+    share = "shares" if first.what == CELLS else "share"
+    reading.problem(f"{text}, but {names} {share} {tried.n_shared}", **solved_by)
     return tried
 
 
@@ -206,8 +207,7 @@ def require_single(reading: Reading, table: Table, names, keys, shared) -> None:
     """Reject names of `shared` cells whose keys, by which they are matched, repeat."""
     twice = names[keys.duplicated() & shared]
     if len(twice):
-        text = f"{table}: cells appear more than once: {some(twice)}"
-        reading.problem(f"{text}; give one row for each cell, such as the mean of its sweeps")
+        reading.problem(f"{table}: cells appear more than once: {some(twice)}")
         raise reading.error()
 
 
@@ -229,6 +229,9 @@ def joined(reading: Reading, first: Table, second: Table) -> tuple:
     if second.what == "labels":
         tables[1] = _one_row_per_cell(reading, second, tables[1])
     axes = match.first.axis, match.second.axis
+    for i, table in enumerate((first, second)):
+        if axes[i] == 0:
+            tables[i] = reading.averaged(tables[i], table.what)
     names = [axis_names(table, axis) for table, axis in zip(tables, axes, strict=True)]
     keys = [match.spelled(of_table) for of_table in names]
     shared = [keys[0].isin(keys[1]), keys[1].isin(keys[0])]
@@ -255,10 +258,11 @@ def alone(reading: Reading, table: Table, columns) -> pd.DataFrame:
     by_row, by_column = table.ways()[:2]
     turned = by_row.names.isin(columns).any() and not by_column.names.isin(columns).any()
     way = by_column if turned else _way_with_names(reading, table, by_row)
-    by_row = reading.choices.get("by_row", False)
-    found = table.in_order() if by_row else table.frame(way)
-    if turned:
-        found = found.T
+    if reading.choices.get("by_row"):
+        found = table.in_order()
+    else:
+        found = table.frame(way)
+        found = reading.averaged(found.T if turned else found, table.what)
     require_single(reading, table, found.index, found.index, True)
     describe_file(reading, table, way, f"{len(found)} cells")
     return reading.edited(found, table.what)
@@ -312,7 +316,7 @@ def describe_file(reading: Reading, table: Table, way: Way, used: str) -> None:
         reading.choose("sheet", {table.what: way.sheet})
     if way.key is not None:
         reading.choose("cell_key", {table.what: way.key})
-    facts["cells named by"] = str(way)
+    facts["cells named by"] = "their order" if reading.choices.get("by_row") else str(way)
     reading.describe(table.what, **facts, used=used)
 
 

@@ -49,6 +49,9 @@ class TableOptions:
     by_row : bool
         Whether the rows of the tables are the same cells in the same order, so that names of cells
         are not needed. Tables whose cells are numbered are not joined otherwise.
+    average : bool
+        Whether rows of outputs or features that have the same cell name, such as its sweeps, are
+        averaged. Text is taken from the first of them.
     match : {"exact", "loose"}
         Whether cell names must be equal, or may differ in case, blanks, punctuation, an X that R
         puts before a digit, or the -1 at the end of a barcode.
@@ -71,6 +74,7 @@ class TableOptions:
     header: int | Mapping[str, int] | None = None
     cell_key: str | Mapping[str, str] | None = None
     by_row: bool = False
+    average: bool = False
     match: str = "exact"
     cell_names: TableLike | None = None
     decimal: str | Mapping[str, str] | None = None
@@ -80,6 +84,7 @@ class TableOptions:
 
     def __post_init__(self):
         check_flag("by_row", self.by_row)
+        check_flag("average", self.average)
         check_among("match", self.match, ("exact", "loose"))
         for name in ("sheet", "header", "cell_key", "decimal"):
             given = getattr(self, name)
@@ -279,6 +284,18 @@ class Reading:
             if absent:
                 self.problem(f"{option}: not a column of any table: {some(absent)}")
 
+    def averaged(self, table: pd.DataFrame, what: str) -> pd.DataFrame:
+        """One row for each cell of outputs or features; ask whether to average several rows."""
+        if what not in ("outputs", "features") or table.index.is_unique:
+            return table
+        if not self.how.average:
+            twice = table.index[table.index.duplicated()].unique()
+            text = f"{what}: cells have several rows: {some(twice)}"
+            self.problem(text, "to average them", average=True)
+        found = to_numbers(table, self.how.of("decimal", what), self.how.missing_marks)
+        values = found.values.astype(object).mask(found.wrong, table)
+        return values.groupby(level=0, sort=False).agg(_mean_or_text)
+
     def numbers(self, table: pd.DataFrame, what: str, kind: str) -> pd.DataFrame:
         """Convert the columns that hold numbers; ask what to do with text among the numbers."""
         found = to_numbers(table, self.how.of("decimal", what), self.how.missing_marks)
@@ -344,6 +361,13 @@ class Reading:
             "choices": json.dumps(self.choices, default=str),
         }
         return adata
+
+
+def _mean_or_text(values: pd.Series):
+    """Mean of numbers, or the first text among them."""
+    numbers = pd.to_numeric(values, errors="coerce")
+    text = values[numbers.isna() & values.notna()]
+    return text.iloc[0] if len(text) else numbers.mean()
 
 
 def leave_out(

@@ -230,7 +230,7 @@ def _without_gaps(reading, X, Y):
         cells, columns = kept(gaps, missing)
         where = some(Y.columns[gaps.any(axis=0)])
         left = f"{cells.sum()} of {len(Y)} cells and {columns.sum()} of {Y.shape[1]} outputs"
-        text = f"outputs: {gaps.sum()} values are missing, in columns {where}"
+        text = f"outputs: missing values in columns {where} ({gaps.sum()} in all)"
         reading.problem(text, f"to keep {left}", missing=missing)
     cells, columns = kept(gaps, missing)
     reading.leave_out("outputs", "cells with missing outputs", Y.index[~cells], len(Y))
@@ -265,7 +265,7 @@ def _kind(reading, values: np.ndarray):
             aim = "if so" if counts else "if they are log values"
             reading.problem(f"expression: {span}; {doubt}", aim, counts=counts)
         taken = {
-            True: "raw counts; log2(x + 1) is taken after division by the size of the library",
+            True: "raw counts; log2(x + 1) is taken after each cell is divided by its total",
             "normalised": "normalised values such as TPM; log2(x + 1) is taken of them",
             False: "log values, and used as they are",
         }[counts]

@@ -171,7 +171,7 @@ def read(kind, options, name, **given):
         choices = error.reading.choices
         text = as_options(error.reading.text_of_problems(as_arguments))
         if all(solved_by for _, solved_by in error.reading.problems):
-            text += f"\nthis solves all: {command} {as_arguments(choices)}"
+            text += f"\nthe whole command: {command} {as_arguments(choices)}"
         raise ValueError(text) from error
     about = adata.uns["sbnn"]
     show(about["read"]["table"], about["notes"])
