@@ -12,7 +12,7 @@ import pandas as pd
 from sbnn.data.checks import some
 from sbnn.data.objects import AnnDataLike
 from sbnn.data.readers.reading import Reading
-from sbnn.data.readers.table import Table, Way, are_row_numbers
+from sbnn.data.readers.table import Table, Way, are_row_numbers, are_values
 
 LEAST_SHARED = 0.5  # of the cells of the smaller table
 CELLS = "the cells"  # found in the other tables, for which labels are read
@@ -90,70 +90,61 @@ def find_cells(
     usual = best_match(firsts, seconds, SPELLINGS[reading.how.match])
     if usual.holds and not usual.by_number:
         return usual
-    tables = f"{first} and {second}"
-    spellings = SPELLINGS["exact"] + SPELLINGS["loose"]
+    text = f"{first} and {second} share no cell name"
+    if usual.by_number:
+        text = f"{first} and {second}: the cells have no names, only row numbers"
+    elif usual.n_shared:
+        text = f"{first} and {second} share only {usual.n_shared} cell names"
+    tried = _best_of_all(first, second, firsts, seconds)
+    if tried is not None and tried.holds:
+        turned = tried.first.axis != firsts[0].axis and len({way.axis for way in firsts}) == 1
+        _ask_for(reading, text, first, second, tried, turned)
+        return tried
+    if usual.n_shared and few_are_allowed and not usual.by_number:
+        return usual
+    named = f"{_names(first, firsts)}; {_names(second, seconds)}"
+    text += f" ({named})"
+    if usual.by_number or are_values(firsts[0].names) or are_values(seconds[0].names):
+        reading.problem(text, "if all tables list the same cells in the same order", by_row=True)
+    elif usual.n_shared >= FEWEST_SHARED:
+        reading.problem(text, "if these cells are right", genes_in_rows=bool(usual.first.axis))
+    else:
+        few = f"; at least {FEWEST_SHARED} are needed" if usual.n_shared else ""
+        advice = "if the tables have different names for a cell, pair them with cell_names=FILE"
+        reading.problem(f"{text}{few}; {advice}")
+        raise reading.error()
+    return usual
+
+
+def _best_of_all(first, second, firsts, seconds) -> Match | None:
+    """The best match by any column and spelling; columns that number rows are no names."""
     others = []
     for table, ways in ((first, firsts), (second, seconds)):
         keyed = [way for way in table.other_ways() if not are_row_numbers(way.names)]
         others.append([*(way for way in ways if not way.by_number), *keyed])
-    tried = best_match(*others, spellings) if all(others) else usual
-    if usual.by_number:
-        text = f"{tables}: the cells have no names, only row numbers"
-    else:
-        n = usual.n_shared
-        text = f"{tables} share {f'only {n} cell names' if n else 'no cell name'}"
-    same_order = "if all tables list the same cells in the same order"
-    if not tried.holds:
-        if usual.by_number:
-            reading.problem(text, same_order, by_row=True)
-            return usual
-        if usual.n_shared and few_are_allowed:
-            return usual
-        named = _names(first, firsts), _names(second, seconds)
-        text = f"{text}, in any column or spelling ({'; '.join(named)})"
-        if _without_names(first) or _without_names(second):
-            reading.problem(text, same_order, by_row=True)
-            return usual
-        if usual.n_shared < FEWEST_SHARED:
-            needed = f"; at least {FEWEST_SHARED} are needed" if usual.n_shared else ""
-            advice = "if cells have other names in each table, pair the names with cell_names=FILE"
-            reading.problem(f"{text}{needed}; {advice}")
-            raise reading.error()
-        axis = bool(usual.first.axis)
-        reading.problem(text, "if these cells are right", genes_in_rows=axis)
-        return usual
-    solved_by = {}
-    keys = {}
-    for table, way in ((first, tried.first), (second, tried.second)):
-        if way.key is not None and way.key != table.key:
-            keys[table.what] = way.key
-    if keys:
-        solved_by["cell_key"] = keys
-    if tried.spelled is not exactly and reading.how.match == "exact":
+    return best_match(*others, SPELLINGS["exact"] + SPELLINGS["loose"])
+
+
+def _ask_for(reading, text, first, second, match, turned) -> None:
+    """Ask for the options by which a match is found."""
+    ways = {first.what: (first, match.first), second.what: (second, match.second)}
+    keys = {
+        what: way.key for what, (table, way) in ways.items() if way.key not in (None, table.key)
+    }
+    solved_by = {"cell_key": keys} if keys else {}
+    names = [f"{way} of {what}" for what, (_, way) in ways.items() if what != CELLS]
+    found = f"{' and '.join(names)} have {match.n_shared} in common"
+    if match.spelled is not exactly and reading.how.match == "exact":
         solved_by["match"] = "loose"
-    if tried.first.axis != firsts[0].axis and len({way.axis for way in firsts}) == 1:
-        solved_by["genes_in_rows"] = bool(tried.first.axis)
-    names = f"{tried.second} of {second.what}"
-    if first.what != CELLS:
-        names = f"{tried.first} of {first.what} and {names}"
-    if "match" in solved_by:
-        names += f", spelled like {tried.first.names[0]} and {tried.second.names[0]},"
-    share = "shares" if first.what == CELLS else "share"
-    reading.problem(f"{text}, but {names} {share} {tried.n_shared}", **solved_by)
-    return tried
+        found += f", spelled like {match.first.names[0]} and {match.second.names[0]}"
+    if turned:
+        solved_by["genes_in_rows"] = bool(match.first.axis)
+    reading.problem(f"{text}, but {found}", **solved_by)
 
 
 def _names(table: Table, ways: list[Way]) -> str:
     named = {"rows" if not way.axis else "columns": some(way.names, 2) for way in ways}
     return ", ".join(f"{axis} of {table.what}: {names}" for axis, names in named.items())
-
-
-def _without_names(table: Table) -> bool:
-    """Whether the first column has numbers that cannot be names."""
-    if table.adata is not None:
-        return False
-    first = pd.to_numeric(table.ways()[0].names, errors="coerce")
-    return bool(first.notna().all() and (first.has_duplicates or (first % 1 != 0).any()))
 
 
 def _one_sheet_each(reading, first, second, firsts, seconds):
@@ -175,7 +166,7 @@ def _one_sheet_each(reading, first, second, firsts, seconds):
 
     chosen = max(likely, key=sizes)
     for i, table in enumerate((first, second)):
-        others = {sheets[i] for sheets in likely}
+        others = list(dict.fromkeys(sheets[i] for sheets in likely))
         if len(others) > 1:
             text = f"{table}: the cells are on several sheets: {some(others)}"
             reading.problem(text, sheet={table.what: chosen[i]})
@@ -220,31 +211,28 @@ def joined(reading: Reading, first: Table, second: Table) -> tuple:
     axis = reading.choices.get("genes_in_rows")
     if axis is not None:
         firsts = [way for way in firsts if way.axis == int(axis)]
-    if reading.how.by_row:
-        return _joined_by_row(reading, first, second)
-    match = find_cells(reading, first, second, firsts, second.ways(), axis is not None)
+    if not reading.how.by_row:
+        match = find_cells(reading, first, second, firsts, second.ways(), axis is not None)
     if reading.choices.get("by_row"):
-        return _joined_by_row(reading, first, second)
-    tables = [first.frame(match.first), second.frame(match.second)]
-    if second.what == "labels":
-        tables[1] = _one_row_per_cell(reading, second, tables[1])
-    axes = match.first.axis, match.second.axis
-    for i, table in enumerate((first, second)):
-        if axes[i] == 0:
-            tables[i] = reading.averaged(tables[i], table.what)
-    names = [axis_names(table, axis) for table, axis in zip(tables, axes, strict=True)]
+        X = _in_order(reading, first)
+        return X, _in_order(reading, second, X.index)
+    frames = []
+    names = []  # of the cells of each table
+    for table, way in ((first, match.first), (second, match.second)):
+        frames.append(_frame(reading, table, way))
+        names.append(axis_names(frames[-1], way.axis))
     keys = [match.spelled(of_table) for of_table in names]
     shared = [keys[0].isin(keys[1]), keys[1].isin(keys[0])]
     for i, table in enumerate((first, second)):
         require_single(reading, table, names[i], keys[i], shared[i])
         others = names[i][~shared[i]]
-        describe_file(reading, table, (match.first, match.second)[i], f"{shared[i].sum()} cells")
+        describe_file(reading, table, match[i], f"{shared[i].sum()} cells")
         reading.leave_out(table.what, f"cells only in {table.what}", others, len(names[i]))
     if first.what == "expression":
-        reading.choices["genes_in_rows"] = bool(axes[0])
+        reading.choices["genes_in_rows"] = bool(match.first.axis)
     chosen = np.flatnonzero(shared[0])
-    X = taken(tables[0], axes[0], chosen)
-    Y = taken(tables[1], axes[1], keys[1].get_indexer(keys[0][chosen]))
+    X = taken(frames[0], match.first.axis, chosen)
+    Y = taken(frames[1], match.second.axis, keys[1].get_indexer(keys[0][chosen]))
     if isinstance(Y, AnnDataLike):
         Y = Y.copy()
         Y.obs_names = names[0][chosen]
@@ -259,13 +247,22 @@ def alone(reading: Reading, table: Table, columns) -> pd.DataFrame:
     turned = by_row.names.isin(columns).any() and not by_column.names.isin(columns).any()
     way = by_column if turned else _way_with_names(reading, table, by_row)
     if reading.choices.get("by_row"):
-        found = table.in_order()
-    else:
-        found = table.frame(way)
-        found = reading.averaged(found.T if turned else found, table.what)
+        return _in_order(reading, table)
+    found = _frame(reading, table, way)
+    found = found.T if turned else found
     require_single(reading, table, found.index, found.index, True)
     describe_file(reading, table, way, f"{len(found)} cells")
     return reading.edited(found, table.what)
+
+
+def _frame(reading, table, way):
+    """A table with these names of cells; if cells are in rows, each of them has one row."""
+    frame = table.frame(way)
+    if way.axis == 0 and table.what == "labels":
+        return _one_row_per_cell(reading, table, frame)
+    if way.axis == 0 and table.what in ("outputs", "features"):
+        return reading.averaged(frame, table.what)
+    return frame
 
 
 def _way_with_names(reading, table, way):
@@ -280,23 +277,22 @@ def _way_with_names(reading, table, way):
             text += f", but {other} has a name for each"
             reading.problem(text, cell_key={table.what: other.key})
             return other
-    if 4 * way.names.nunique() < len(way.names):  # such as types
+    if are_values(way.names):
         text = f"{table}: no column has a name for each cell"
         reading.problem(text, "if each row is a cell of its own", by_row=True)
     return way
 
 
-def _joined_by_row(reading, first, second):
-    tables = first.in_order(), second.in_order()
-    sizes = list(map(len, tables))
-    if sizes[0] != sizes[1]:
-        reading.problem(f"by_row: {first} has {sizes[0]} rows, {second} {sizes[1]}")
+def _in_order(reading, table, cells=None):
+    """Rows of a table in their order; `cells` are their names in another table."""
+    rows = table.in_order()
+    cells = rows.index if cells is None else cells
+    if len(rows) != len(cells):
+        reading.problem(f"by_row: {table} has {len(rows)} rows for {len(cells)} cells")
         raise reading.error()
-    for table in (first, second):
-        way = Way(next(iter(table.sheets)), 0, None, tables[0].index)
-        describe_file(reading, table, way, f"{sizes[0]} rows in their order")
-    X, Y = tables
-    return reading.edited(X, first.what), reading.edited(Y.set_axis(X.index), second.what)
+    way = Way(next(iter(table.sheets)), 0, None, cells)
+    describe_file(reading, table, way, f"{len(cells)} cells")
+    return reading.edited(rows.set_axis(cells), table.what)
 
 
 def describe_file(reading: Reading, table: Table, way: Way, used: str) -> None:
@@ -323,19 +319,11 @@ def describe_file(reading: Reading, table: Table, way: Way, used: str) -> None:
 def labels_of(reading: Reading, table: Table, cells: pd.Index) -> pd.DataFrame:
     """Labels of the cells, in their order; labels of other cells are left out."""
     if reading.choices.get("by_row"):
-        labels = table.in_order()
-        if len(labels) != len(cells):
-            reading.problem(f"by_row: {table} has {len(labels)} rows for {len(cells)} cells")
-            raise reading.error()
-        labels = labels.set_axis(cells)
-        used = f"{len(cells)} rows in their order"
-        describe_file(reading, table, Way(next(iter(table.sheets)), 0, None, cells), used)
-        return reading.edited(labels, table.what)
+        return _in_order(reading, table, cells)
     given = Table(CELLS, pd.DataFrame(index=cells))
     match = find_cells(reading, given, table, given.ways()[:1], table.ways(), True)
-    labels = table.frame(match.second)
+    labels = _frame(reading, table, match.second)
     labels = labels.T if match.second.axis else labels
-    labels = _one_row_per_cell(reading, table, labels)
     names = match.spelled(labels.index)
     keys = match.spelled(cells)
     require_single(reading, table, labels.index, names, names.isin(keys))

@@ -286,7 +286,7 @@ class Reading:
 
     def averaged(self, table: pd.DataFrame, what: str) -> pd.DataFrame:
         """One row for each cell of outputs or features; ask whether to average several rows."""
-        if what not in ("outputs", "features") or table.index.is_unique:
+        if table.index.is_unique:
             return table
         if not self.how.average:
             twice = table.index[table.index.duplicated()].unique()

@@ -201,6 +201,14 @@ def are_row_numbers(names: pd.Index) -> bool:
     return len(names) > 1 and set(names) in found
 
 
+def are_values(names: pd.Index) -> bool:
+    """Whether entries cannot name cells: fractions, numbers that repeat, or few kinds of text."""
+    numbers = pd.to_numeric(names, errors="coerce")
+    if numbers.isna().any():
+        return 4 * names.nunique() < len(names)
+    return names.has_duplicates or bool((numbers % 1 > 0).any())
+
+
 def is_workbook(given) -> bool:
     """Whether a table is the path of a workbook, by its suffix."""
     if not isinstance(given, str | os.PathLike):

@@ -115,7 +115,7 @@ def test_names_that_only_number_rows_are_no_names(tables):
     _, y, reading = join(*numbers_are_names)
     assert not reading.problems
     np.testing.assert_array_equal(y, Y)
-    with pytest.raises(ReadingError, match="by_row: expression has 20 rows, outputs 19"):
+    with pytest.raises(ReadingError, match="by_row: outputs has 19 rows for 20 cells"):
         join(X, Y[1:], by_row=True)
     named = Y.assign(cell=tables[0].index[:20])
     _, y, reading = join(tables[0], named)
