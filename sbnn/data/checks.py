@@ -242,9 +242,8 @@ def kind_of_expression(values: np.ndarray) -> tuple[str, str, str]:
     percent = np.floor(1000 * whole) / 10
     span = f"values from {low:g} to {high:g}, {percent:g} % of them whole numbers"
     if low < 0:
-        if whole == 1:
-            return "log", span, "negative whole numbers are neither counts nor usual logarithms"
-        return "log", span, "they are too large for log values" if high > BEYOND_LOG else ""
+        doubt = "negative whole numbers are neither counts nor usual logarithms"
+        return "log", span, doubt if whole == 1 else ""
     if whole == 1:
         return "counts", span, ""
     if high > BEYOND_LOG:

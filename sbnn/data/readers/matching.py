@@ -215,7 +215,7 @@ def joined(reading: Reading, first: Table, second: Table) -> tuple:
         match = find_cells(reading, first, second, firsts, second.ways(), axis is not None)
     if reading.choices.get("by_row"):
         X = _in_order(reading, first)
-        return X, _in_order(reading, second, X.index)
+        return X, _in_order(reading, second, axis_names(X, 0))
     frames = []
     names = []  # of the cells of each table
     for table, way in ((first, match.first), (second, match.second)):
@@ -233,11 +233,7 @@ def joined(reading: Reading, first: Table, second: Table) -> tuple:
     chosen = np.flatnonzero(shared[0])
     X = taken(frames[0], match.first.axis, chosen)
     Y = taken(frames[1], match.second.axis, keys[1].get_indexer(keys[0][chosen]))
-    if isinstance(Y, AnnDataLike):
-        Y = Y.copy()
-        Y.obs_names = names[0][chosen]
-    else:
-        Y = Y.set_axis(names[0][chosen], axis=0)
+    Y = _with_cells(Y, names[0][chosen])
     return reading.edited(X, first.what), reading.edited(Y, second.what)
 
 
@@ -286,13 +282,23 @@ def _way_with_names(reading, table, way):
 def _in_order(reading, table, cells=None):
     """Rows of a table in their order; `cells` are their names in another table."""
     rows = table.in_order()
-    cells = rows.index if cells is None else cells
-    if len(rows) != len(cells):
-        reading.problem(f"by_row: {table} has {len(rows)} rows for {len(cells)} cells")
+    names = axis_names(rows, 0)
+    cells = names if cells is None else cells
+    if len(names) != len(cells):
+        reading.problem(f"by_row: {table} has {len(names)} rows for {len(cells)} cells")
         raise reading.error()
-    way = Way(next(iter(table.sheets)), 0, None, cells)
+    way = Way(next(iter(table.sheets), None), 0, None, cells)
     describe_file(reading, table, way, f"{len(cells)} cells")
-    return reading.edited(rows.set_axis(cells), table.what)
+    return reading.edited(_with_cells(rows, cells), table.what)
+
+
+def _with_cells(table, cells):
+    """Name the rows of a DataFrame or an AnnData."""
+    if not isinstance(table, AnnDataLike):
+        return table.set_axis(cells, axis=0)
+    table = table.copy()
+    table.obs_names = cells
+    return table
 
 
 def describe_file(reading: Reading, table: Table, way: Way, used: str) -> None:

@@ -22,6 +22,7 @@ _HINT = "check header=ROW (row with the column names) and cell_key=COLUMN (colum
 WORKBOOKS = (".xls", ".xlsx", ".xlsm")
 _FEW_COLUMNS = 200  # only in tables with fewer columns, numbers may be the names of cells
 _MOST_KEYS = 50
+_MOST_UNNAMED = 0.1  # share of rows without a name that may be left out, such as means
 #: Names of a first column that programs write above row numbers.
 _OF_ROW_NUMBERS = ("", "x", "index", "row", "no", "no.", "nr", "#", "unnamed: 0", "v1")
 
@@ -164,9 +165,13 @@ class Table:
         table = self._named(names, body, way.key)
         if not table.size:
             raise ValueError(f"{self}: it holds no values; {_HINT}")
-        if (table.index == "").any():
-            row = np.argmax(table.index == "") + 1
+        unnamed = table.index == ""
+        if unnamed.mean() > _MOST_UNNAMED:
+            row = unnamed.argmax() + 1
             raise ValueError(f"{self}: row {row} below the names has values but no name; {_HINT}")
+        if unnamed.any():
+            warn(f"{self}: rows without a name are left out: {unnamed.sum()} of {len(table)}")
+            table = table[~unnamed]
         return table.set_axis(self._cells(table.axes[way.axis]), axis=way.axis)
 
     def _named(self, names, body, key) -> pd.DataFrame:
@@ -183,8 +188,10 @@ class Table:
         ]
         return table.loc[:, ~np.array(numbers, dtype=bool)]
 
-    def in_order(self) -> pd.DataFrame:
+    def in_order(self):
         """Rows of the first sheet in their order; the first column may have values, no names."""
+        if self.adata is not None:
+            return self.adata
         names, body, _ = next(iter(self.sheets.values()))
         first = texts(body.iloc[:, 0])
         are_numbers = pd.to_numeric(first, errors="coerce").notna().all()

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import StrOptions, validate_params
 
-from sbnn.data.checks import are_counts, check_counts, kind_of_expression, some
+from sbnn.data.checks import BEYOND_LOG, are_counts, check_counts, kind_of_expression, some
 from sbnn.data.objects import AnnDataLike, gene_modality, with_outputs
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
@@ -264,6 +264,9 @@ def _kind(reading, values: np.ndarray):
             counts = kind == "normalised"  # mostly whole numbers
             aim = "if so" if counts else "if they are log values"
             reading.problem(f"expression: {span}; {doubt}", aim, counts=counts)
+        elif values.min() < 0 and values.max() > BEYOND_LOG:  # rather another measurement
+            advice = "if they are nevertheless the expression, add counts=False"
+            reading.problem(f"expression: {span}; they are too large for log values; {advice}")
         taken = {
             True: "raw counts; log2(x + 1) is taken after each cell is divided by its total",
             "normalised": "normalised values such as TPM; log2(x + 1) is taken of them",

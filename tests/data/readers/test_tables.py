@@ -2,6 +2,7 @@
 
 import warnings
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -283,8 +284,24 @@ def test_names_that_are_missing_or_became_dates_are_asked_for(counts, ephys):
     assert_read(data, counts, ephys)
 
 
+def test_rows_without_names_are_left_out_if_they_are_few(counts, ephys):
+    more = pd.concat([counts.add_suffix(f" {i}", axis=0) for i in range(2)])
+    outputs = pd.concat([ephys.add_suffix(f" {i}", axis=0) for i in range(2)])
+    means = outputs.mean().to_frame("").T
+    data, _, warned = read(more, pd.concat([outputs, means]))
+    assert_read(data, more, outputs)
+    assert "rows without a name are left out: 1 of 17" in warned
+
+
+def test_an_anndata_without_names_may_be_in_the_order_of_a_table(counts, ephys):
+    adata = anndata.AnnData(counts.reset_index(drop=True).astype(float).rename(str))
+    refused("no names, only row numbers.*by_row=True", adata, ephys.reset_index(drop=True))
+    data, _, _ = read(adata, ephys.reset_index(drop=True), by_row=True)
+    assert_read(data, counts.set_axis([str(i) for i in range(8)]), ephys)
+
+
 def test_other_values_than_expression_are_asked_about(counts, ephys):
-    refused("too large for log values; if they are log values, set counts=False", 9 * ephys, counts)
+    refused("too large for log values; .* add counts=False", 9 * ephys, counts)
 
 
 def test_labels_may_have_other_names_or_be_of_one_kind(counts, ephys, labels):
