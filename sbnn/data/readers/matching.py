@@ -127,13 +127,16 @@ def _best_of_all(first, second, firsts, seconds) -> Match | None:
 
 def _ask_for(reading, text, first, second, match, turned) -> None:
     """Ask for the options by which a match is found."""
-    ways = {first.what: (first, match.first), second.what: (second, match.second)}
-    keys = {
-        what: way.key for what, (table, way) in ways.items() if way.key not in (None, table.key)
-    }
+    keys = {}
+    for table, way in ((first, match.first), (second, match.second)):
+        if way.key not in (None, table.key):
+            keys[table.what] = way.key
     solved_by = {"cell_key": keys} if keys else {}
-    names = [f"{way} of {what}" for what, (_, way) in ways.items() if what != CELLS]
-    found = f"{' and '.join(names)} have {match.n_shared} in common"
+    found = f"{match.second} of {second.what}"
+    if first.what == CELLS:
+        found += f" has {match.n_shared} of them"
+    else:
+        found = f"{match.first} of {first.what} and {found} share {match.n_shared}"
     if match.spelled is not exactly and reading.how.match == "exact":
         solved_by["match"] = "loose"
         found += f", spelled like {match.first.names[0]} and {match.second.names[0]}"
@@ -149,7 +152,9 @@ def _names(table: Table, ways: list[Way]) -> str:
 
 def _one_sheet_each(reading, first, second, firsts, seconds):
     """Ways in one sheet of each table; ask for it if several sheets have the same cells."""
-    shared = {}
+    if len(first.sheets) < 2 and len(second.sheets) < 2:
+        return firsts, seconds
+    shared = {}  # pair of sheets -> number of cells in both
     for one, other in itertools.product(firsts, seconds):
         used = (second.path, other.sheet) in {(first.path, one.sheet), *reading.sheets}
         if not (used and second.path):
