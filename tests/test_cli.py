@@ -41,7 +41,7 @@ def run(command):
         ("report all", "sbnn report: no results in"),
         ("fit mine --expression lost", "expression: there is no file 'lost'"),
         ("fit mine --expression x --outputs lost", "outputs: there is no file 'lost'"),
-        ("fit mine --expression x --cell-names lost", "cell_names: there is no file"),
+        ("fit mine --expression x --cell-names lost", "--cell-names: there is no file"),
         ("fit mine --expression x", "outputs: missing"),
         ("fit mine", "--expression is missing"),
         ("screen x --control NT", "guides: missing"),

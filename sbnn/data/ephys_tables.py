@@ -96,6 +96,8 @@ def read_ephys_table(
         labels = table[table.columns.intersection(keys.values(), sort=False)]
     reading.require_known_columns()
     labels = _named_labels(reading, labels.astype(object), keys)
+    if "donor" not in labels:
+        reading.notes.append("no column of donors; if there is one, name it with donor_key=COLUMN")
     if "type" not in labels:
         labels["type"] = _likely_types(reading, table if tables.keys() == {"features"} else labels)
     table = table.drop(columns=[column for column in keys.values() if column in table])

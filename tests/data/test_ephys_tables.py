@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from sbnn.data.ephys_tables import read_ephys_table
+from sbnn.data.readers.reading import ReadingError
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import as_typed
 
@@ -111,5 +112,24 @@ def test_labels_may_be_columns_of_the_features_or_a_series():
     numbers = features.drop(columns="type")
     types = pd.Series(["a", "b", "a"], features.index)
     assert quietly(numbers, types).obs["type"].tolist() == ["a", "b", "a"]
-    with pytest.raises(ValueError, match="features: .*mine.*high for cell y"):
+    with pytest.raises(ValueError, match="features: .*mine.*'high' for cell y"):
         read_ephys_table(numbers.assign(mine=["1", "high", "2"]), types)
+
+
+def test_the_column_that_names_the_cells_is_found(tmp_path):
+    """The first column holds animals, of which only the first row of each is filled, or types."""
+    table = pd.DataFrame(
+        {"animal": ["m1", None, "m2"], "cell": ["x", "y", "z"], "vrest": [1, 2, 3]}
+    )
+    table = table.assign(type=["a", "b", "a"]).set_index("animal")
+    with pytest.raises(ReadingError, match="column 'cell' has a name for each.*cell_key"):
+        read_ephys_table(table)
+    assert read_ephys_table(table, cell_key="cell").obs_names.tolist() == ["x", "y", "z"]
+    unnamed = pd.DataFrame({"vrest": np.arange(9.0)}, pd.Index(["a", "a", "b"] * 3, name="type"))
+    path = tmp_path / "unnamed.csv"
+    unnamed.to_csv(path)
+    with pytest.raises(ReadingError, match="no column has a name for each cell.*by_row=True"):
+        read_ephys_table(path)
+    data = read_ephys_table(path, by_row=True)
+    assert data.obs["type"].tolist() == unnamed.index.tolist()
+    np.testing.assert_array_equal(data.X, unnamed)

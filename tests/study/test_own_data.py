@@ -201,6 +201,7 @@ def test_labels_and_colours_of_a_record_follow_the_data(adata, cells, monkeypatc
 
 OPTIONS = (
     "--outputs b.xls --labels c.tsv --log --genes-in-rows --sheet S --missing fewest --by-row "
+    "--average "
     "--missing-marks lost --missing-marks=-999 --decimal outputs=, --header 2 --header labels=3 "
     "--cell-key cell --match loose --duplicates sum --spike-ins keep --type-key t --family-key f "
     "--drop-columns note --drop-columns id --rename a=b=c --cell-names n.csv"
@@ -212,6 +213,7 @@ TAKEN = {
     "counts": False,
     "genes_in_rows": True,
     "by_row": True,
+    "average": True,
     "missing": "fewest",
     "missing_marks": ["lost", "-999"],
     "decimal": {"outputs": ",", "expression": None, "labels": None},
@@ -256,19 +258,25 @@ def test_what_was_read_is_shown_and_can_be_read_again(cells, tmp_path, monkeypat
     assert cli.main([*command.split(), "--out", "mine.h5ad"]) == 1
     shown = capsys.readouterr()
     assert "| expression | counts.csv | columns |" in shown.out
-    advice = shown.err[shown.err.index("all of it: sbnn ") :].splitlines()[0]
-    parts = ("--cell-key outputs=cell", "--match loose", "--missing fewest", "--counts")
+    advice = shown.err[shown.err.index("sbnn read paired ") :].splitlines()[0]
+    parts = (
+        "-o mine.h5ad",
+        "--cell-key outputs=cell",
+        "--match loose",
+        "--missing fewest",
+        "--counts",
+    )
     assert all(part in advice for part in parts)
     assert not Path("mine.h5ad").exists()
     with pytest.warns(UserWarning, match="cells with missing outputs"):
-        assert cli.main([*advice.split()[4:], "--out", "mine.h5ad"]) == 0
+        assert cli.main(advice.split()[1:]) == 0
     said = capsys.readouterr().out
-    again = said[said.index("every choice in words: sbnn ") :].splitlines()[0].split()[5:]
-    assert set(again) == set(advice.split()[4:])
+    again = said[said.index("sbnn read paired ") :].splitlines()[0]
+    assert set(again.split()) == set(advice.split())
     asked = cli._parser().parse_args(["fit", "mine.h5ad"])
     first = as_paired(options.read("paired", asked, "mine", expression="mine.h5ad"))
     with pytest.warns(UserWarning):
-        asked = cli._parser().parse_args(["fit", "mine", *advice.split()[6:]])
+        asked = cli._parser().parse_args(["fit", "mine", *advice.split()[5:]])
         direct = as_paired(options.read("paired", asked, "mine"))
     assert first.sha256 == direct.sha256
     assert first.name == "mine"

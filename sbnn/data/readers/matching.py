@@ -12,10 +12,10 @@ import pandas as pd
 from sbnn.data.checks import some
 from sbnn.data.objects import AnnDataLike
 from sbnn.data.readers.reading import Reading
-from sbnn.data.readers.table import Table, Way, are_row_numbers
-from sbnn.errors import warn
+from sbnn.data.readers.table import Table, Way, are_row_numbers, are_values
 
 LEAST_SHARED = 0.5  # of the cells of the smaller table
+CELLS = "the cells"  # found in the other tables, for which labels are read
 FEWEST_SHARED = 20  # with fewer cells, there is nothing to fit
 
 
@@ -36,7 +36,12 @@ def without_marks(names: pd.Index) -> pd.Index:
     return loosened(names).str.replace(".", "", regex=False)
 
 
-SPELLINGS = {"exact": [exactly], "loose": [loosened, without_marks]}
+def without_zeros(names: pd.Index) -> pd.Index:
+    """Like `loosened`, but numbers lose the zeros in front of them: "C_01" is "c.1"."""
+    return loosened(names).str.replace(r"(?<!\d)0+(?=\d)", "", regex=True)
+
+
+SPELLINGS = {"exact": [exactly], "loose": [loosened, without_marks, without_zeros]}
 
 
 class Match(NamedTuple):
@@ -81,51 +86,99 @@ def find_cells(
     `firsts` and `seconds` are the usual ways in which their cells may be named. Unless
     `few_are_allowed`, half of the cells of the smaller table must be found.
     """
+    firsts, seconds = _one_sheet_each(reading, first, second, firsts, seconds)
     usual = best_match(firsts, seconds, SPELLINGS[reading.how.match])
     if usual.holds and not usual.by_number:
         return usual
-    tables = f"{first} {_names(firsts)} and {second} {_names(seconds)}"
-    spellings = SPELLINGS["exact"] + SPELLINGS["loose"]
-    others = [*firsts, *first.other_ways()], [*seconds, *second.other_ways()]
-    others = [[way for way in ways if not are_row_numbers(way.names)] for ways in others]
-    tried = best_match(*others, spellings) if all(others) else usual
+    text = f"{first} and {second} share no cell name"
     if usual.by_number:
-        text = f"{tables}: the cells are only named by row numbers"
-        if not tried.holds:
-            reading.problem(f"{text}; if row after row is the same cell", by_row=True)
-            return usual
-    else:
-        n = usual.n_shared
-        text = f"{tables} share {f'only {n} names of cells' if n else 'no cell name'}"
-    if not tried.holds:
-        if usual.n_shared and few_are_allowed:
-            return usual
-        if usual.n_shared < FEWEST_SHARED:
-            advice = "a table cell_names=... can pair the names"
-            reading.problem(f"{text}, in whichever column or spelling; {advice}")
-            raise reading.error()
-        axis = bool(usual.first.axis)
-        reading.problem(f"{text}, too few to trust; if they are right", genes_in_rows=axis)
+        text = f"{first} and {second}: the cells have no names, only row numbers"
+    elif usual.n_shared:
+        text = f"{first} and {second} share only {usual.n_shared} cell names"
+    tried = _best_of_all(first, second, firsts, seconds)
+    if tried is not None and tried.holds:
+        turned = tried.first.axis != firsts[0].axis and len({way.axis for way in firsts}) == 1
+        _ask_for(reading, text, first, second, tried, turned)
+        return tried
+    if usual.n_shared and few_are_allowed and not usual.by_number:
         return usual
-    solved_by = {}
+    named = f"{_names(first, firsts)}; {_names(second, seconds)}"
+    text += f" ({named})"
+    if usual.by_number or are_values(firsts[0].names) or are_values(seconds[0].names):
+        reading.problem(text, "if all tables list the same cells in the same order", by_row=True)
+    elif usual.n_shared >= FEWEST_SHARED:
+        reading.problem(text, "if these cells are right", genes_in_rows=bool(usual.first.axis))
+    else:
+        few = f"; at least {FEWEST_SHARED} are needed" if usual.n_shared else ""
+        advice = "if the tables have different names for a cell, pair them with cell_names=FILE"
+        reading.problem(f"{text}{few}; {advice}")
+        raise reading.error()
+    return usual
+
+
+def _best_of_all(first, second, firsts, seconds) -> Match | None:
+    """The best match by any column and spelling; columns that number rows are no names."""
+    others = []
+    for table, ways in ((first, firsts), (second, seconds)):
+        keyed = [way for way in table.other_ways() if not are_row_numbers(way.names)]
+        others.append([*(way for way in ways if not way.by_number), *keyed])
+    return best_match(*others, SPELLINGS["exact"] + SPELLINGS["loose"])
+
+
+def _ask_for(reading, text, first, second, match, turned) -> None:
+    """Ask for the options by which a match is found."""
     keys = {}
-    for table, way in ((first, tried.first), (second, tried.second)):
-        if way.key is not None and way.key != table.key:
+    for table, way in ((first, match.first), (second, match.second)):
+        if way.key not in (None, table.key):
             keys[table.what] = way.key
-    if keys:
-        solved_by["cell_key"] = keys
-    if tried.spelled is not exactly and reading.how.match == "exact":
+    solved_by = {"cell_key": keys} if keys else {}
+    found = f"{match.second} of {second.what}"
+    if first.what == CELLS:
+        found += f" has {match.n_shared} of them"
+    else:
+        found = f"{match.first} of {first.what} and {found} share {match.n_shared}"
+    if match.spelled is not exactly and reading.how.match == "exact":
         solved_by["match"] = "loose"
-    if tried.first.axis != firsts[0].axis and len({way.axis for way in firsts}) == 1:
-        solved_by["genes_in_rows"] = bool(tried.first.axis)
-    names = f"{tried.first} of {first.what} and {tried.second} of {second.what}"
-    reading.problem(f"{text}, but {names} share {tried.n_shared}", **solved_by)
-    return tried
+        found += f", spelled like {match.first.names[0]} and {match.second.names[0]}"
+    if turned:
+        solved_by["genes_in_rows"] = bool(match.first.axis)
+    reading.problem(f"{text}, but {found}", **solved_by)
 
 
-def _names(ways: list[Way]) -> str:
-    named = {"rows" if not way.axis else "columns": some(way.names, 3) for way in ways}
-    return "(" + "; ".join(f"{axis}: {names}" for axis, names in named.items()) + ")"
+def _names(table: Table, ways: list[Way]) -> str:
+    named = {"rows" if not way.axis else "columns": some(way.names, 2) for way in ways}
+    return ", ".join(f"{axis} of {table.what}: {names}" for axis, names in named.items())
+
+
+def _one_sheet_each(reading, first, second, firsts, seconds):
+    """Ways in one sheet of each table; ask for it if several sheets have the same cells."""
+    if len(first.sheets) < 2 and len(second.sheets) < 2:
+        return firsts, seconds
+    shared = {}  # pair of sheets -> number of cells in both
+    for one, other in itertools.product(firsts, seconds):
+        used = (second.path, other.sheet) in {(first.path, one.sheet), *reading.sheets}
+        if not (used and second.path):
+            names = set(one.names) & set(other.names)
+            sheets = one.sheet, other.sheet
+            shared[sheets] = max(len(names), shared.get(sheets, 0))
+    most = max(shared.values(), default=0)
+    likely = [sheets for sheets, n in shared.items() if n and 2 * n >= most]
+    if not likely:
+        return firsts, seconds
+
+    def sizes(sheets):
+        return [table.size(sheet) for table, sheet in zip((first, second), sheets, strict=True)]
+
+    chosen = max(likely, key=sizes)
+    for i, table in enumerate((first, second)):
+        others = list(dict.fromkeys(sheets[i] for sheets in likely))
+        if len(others) > 1:
+            text = f"{table}: the cells are on several sheets: {some(others)}"
+            reading.problem(text, sheet={table.what: chosen[i]})
+    return (
+        [way for way in firsts if way.sheet == chosen[0]],
+        [way for way in seconds if way.sheet == chosen[1]],
+    )
 
 
 def axis_names(table, axis: int) -> pd.Index:
@@ -163,29 +216,29 @@ def joined(reading: Reading, first: Table, second: Table) -> tuple:
     axis = reading.choices.get("genes_in_rows")
     if axis is not None:
         firsts = [way for way in firsts if way.axis == int(axis)]
-    if reading.how.by_row:
-        return _joined_by_row(reading, first, second)
-    match = find_cells(reading, first, second, firsts, second.ways(), axis is not None)
-    tables = first.frame(match.first), second.frame(match.second)
-    axes = match.first.axis, match.second.axis
-    names = [axis_names(table, axis) for table, axis in zip(tables, axes, strict=True)]
+    if not reading.how.by_row:
+        match = find_cells(reading, first, second, firsts, second.ways(), axis is not None)
+    if reading.choices.get("by_row"):
+        X = _in_order(reading, first)
+        return X, _in_order(reading, second, axis_names(X, 0))
+    frames = []
+    names = []  # of the cells of each table
+    for table, way in ((first, match.first), (second, match.second)):
+        frames.append(_frame(reading, table, way))
+        names.append(axis_names(frames[-1], way.axis))
     keys = [match.spelled(of_table) for of_table in names]
     shared = [keys[0].isin(keys[1]), keys[1].isin(keys[0])]
     for i, table in enumerate((first, second)):
         require_single(reading, table, names[i], keys[i], shared[i])
         others = names[i][~shared[i]]
-        describe_file(reading, table, (match.first, match.second)[i], f"{shared[i].sum()} cells")
+        describe_file(reading, table, match[i], f"{shared[i].sum()} cells")
         reading.leave_out(table.what, f"cells only in {table.what}", others, len(names[i]))
     if first.what == "expression":
-        reading.choices["genes_in_rows"] = bool(axes[0])
+        reading.choices["genes_in_rows"] = bool(match.first.axis)
     chosen = np.flatnonzero(shared[0])
-    X = taken(tables[0], axes[0], chosen)
-    Y = taken(tables[1], axes[1], keys[1].get_indexer(keys[0][chosen]))
-    if isinstance(Y, AnnDataLike):
-        Y = Y.copy()
-        Y.obs_names = names[0][chosen]
-    else:
-        Y = Y.set_axis(names[0][chosen], axis=0)
+    X = taken(frames[0], match.first.axis, chosen)
+    Y = taken(frames[1], match.second.axis, keys[1].get_indexer(keys[0][chosen]))
+    Y = _with_cells(Y, names[0][chosen])
     return reading.edited(X, first.what), reading.edited(Y, second.what)
 
 
@@ -193,31 +246,70 @@ def alone(reading: Reading, table: Table, columns) -> pd.DataFrame:
     """A table that is joined with no other; its cells are in columns if `columns` are in rows."""
     by_row, by_column = table.ways()[:2]
     turned = by_row.names.isin(columns).any() and not by_column.names.isin(columns).any()
-    way = by_column if turned else by_row
-    found = table.frame(way)
-    if turned:
-        found = found.T
+    way = by_column if turned else _way_with_names(reading, table, by_row)
+    if reading.choices.get("by_row"):
+        return _in_order(reading, table)
+    found = _frame(reading, table, way)
+    found = found.T if turned else found
     require_single(reading, table, found.index, found.index, True)
     describe_file(reading, table, way, f"{len(found)} cells")
     return reading.edited(found, table.what)
 
 
-def _joined_by_row(reading, first, second):
-    tables = first.in_order(), second.in_order()
-    sizes = list(map(len, tables))
-    if sizes[0] != sizes[1]:
-        reading.problem(f"by_row: {first} has {sizes[0]} rows, {second} {sizes[1]}")
+def _frame(reading, table, way):
+    """A table with these names of cells; if cells are in rows, each of them has one row."""
+    frame = table.frame(way)
+    if way.axis == 0 and table.what == "labels":
+        return _one_row_per_cell(reading, table, frame)
+    if way.axis == 0 and table.what in ("outputs", "features"):
+        return reading.averaged(frame, table.what)
+    return frame
+
+
+def _way_with_names(reading, table, way):
+    """Ask for another column if the first column does not name the cells, or for their order."""
+    are_names = way.names.is_unique and "" not in way.names and not way.by_number
+    if are_names or reading.how.by_row or way.key is not None:
+        return way
+    for other in table.other_ways():
+        is_text = pd.to_numeric(other.names, errors="coerce").isna().all()
+        if is_text and other.names.is_unique and "" not in other.names:
+            text = f"{table}: the first column does not name the cells ({some(way.names, 3)})"
+            text += f", but {other} has a name for each"
+            reading.problem(text, cell_key={table.what: other.key})
+            return other
+    if are_values(way.names):
+        text = f"{table}: no column has a name for each cell"
+        reading.problem(text, "if each row is a cell of its own", by_row=True)
+    return way
+
+
+def _in_order(reading, table, cells=None):
+    """Rows of a table in their order; `cells` are their names in another table."""
+    rows = table.in_order()
+    names = axis_names(rows, 0)
+    cells = names if cells is None else cells
+    if len(names) != len(cells):
+        reading.problem(f"by_row: {table} has {len(names)} rows for {len(cells)} cells")
         raise reading.error()
-    for table in (first, second):
-        way = Way(next(iter(table.sheets)), 0, None, tables[0].index)
-        describe_file(reading, table, way, f"{sizes[0]} rows in their order")
-    X, Y = tables
-    return reading.edited(X, first.what), reading.edited(Y.set_axis(X.index), second.what)
+    way = Way(next(iter(table.sheets), None), 0, None, cells)
+    describe_file(reading, table, way, f"{len(cells)} cells")
+    return reading.edited(_with_cells(rows, cells), table.what)
+
+
+def _with_cells(table, cells):
+    """Name the rows of a DataFrame or an AnnData."""
+    if not isinstance(table, AnnDataLike):
+        return table.set_axis(cells, axis=0)
+    table = table.copy()
+    table.obs_names = cells
+    return table
 
 
 def describe_file(reading: Reading, table: Table, way: Way, used: str) -> None:
     """Store how a table was understood, and the options that say so."""
-    facts = {"file": table.file, "cells in": "columns" if way.axis else "rows"}
+    facts = {"file": table.file} if table.file else {}
+    facts["cells in"] = "columns" if way.axis else "rows"
     if table.adata is None:
         names, body, header = table.sheets[way.sheet]
         facts["size"] = f"{len(body)} x {len(names)}"
@@ -227,27 +319,21 @@ def describe_file(reading: Reading, table: Table, way: Way, used: str) -> None:
     else:
         facts["size"] = f"{table.adata.n_obs} x {table.adata.n_vars}"
     if way.sheet is not None:
+        reading.sheets.add((table.path, way.sheet))
         reading.choose("sheet", {table.what: way.sheet})
     if way.key is not None:
         reading.choose("cell_key", {table.what: way.key})
-    facts["cells named by"] = str(way)
+    facts["cells named by"] = "their order" if reading.choices.get("by_row") else str(way)
     reading.describe(table.what, **facts, used=used)
 
 
 def labels_of(reading: Reading, table: Table, cells: pd.Index) -> pd.DataFrame:
     """Labels of the cells, in their order; labels of other cells are left out."""
-    if reading.how.by_row:
-        labels = table.in_order()
-        if len(labels) != len(cells):
-            reading.problem(f"by_row: {table} has {len(labels)} rows for {len(cells)} cells")
-            raise reading.error()
-        labels = labels.set_axis(cells)
-        used = f"{len(cells)} rows in their order"
-        describe_file(reading, table, Way(next(iter(table.sheets)), 0, None, cells), used)
-        return reading.edited(labels, table.what)
-    given = Table("cells", pd.DataFrame(index=cells))
+    if reading.choices.get("by_row"):
+        return _in_order(reading, table, cells)
+    given = Table(CELLS, pd.DataFrame(index=cells))
     match = find_cells(reading, given, table, given.ways()[:1], table.ways(), True)
-    labels = table.frame(match.second)
+    labels = _frame(reading, table, match.second)
     labels = labels.T if match.second.axis else labels
     names = match.spelled(labels.index)
     keys = match.spelled(cells)
@@ -257,10 +343,25 @@ def labels_of(reading: Reading, table: Table, cells: pd.Index) -> pd.DataFrame:
     reading.leave_out(table.what, f"{table.what} of other cells", others, len(labels))
     without = cells[~keys.isin(names)]
     if len(without):
-        warn(f"no {table.what} for {len(without)} of {len(cells)} cells: {some(without)}")
+        text = f"no {table.what} for {len(without)} of {len(cells)} cells: {some(without)}"
+        reading.left_out.append(text)
     unique = labels.astype(object).set_axis(names, axis=0)
     unique = unique[~unique.index.duplicated()].reindex(keys)
     return reading.edited(unique.set_axis(cells, axis=0), table.what)
+
+
+def _one_row_per_cell(reading, table, labels):
+    """The first row of each cell, without labels that differ between rows of a cell."""
+    twice = labels.index.duplicated()
+    if not twice.any():
+        return labels
+    differ = labels.groupby(level=0).nunique(dropna=False).max() > 1  # (n_labels,)
+    keys = [reading.choices.get(key) for key in ("type_key", "family_key", "donor_key")]
+    if differ.reindex(["type", "family", "donor", *keys], fill_value=False).any():
+        return labels  # an error follows
+    return reading.without(
+        labels[~twice], differ.to_numpy(), table.what, "labels that differ between rows of a cell"
+    )
 
 
 def kept(gaps: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ import pandas as pd
 from sbnn.data.checks import some
 from sbnn.data.objects import AnnDataLike
 from sbnn.data.readers.table import Table, is_workbook, numbered, read_table
+from sbnn.data.readers.table_names import doubtful_names
 from sbnn.data.readers.table_numbers import text_among, to_numbers
 from sbnn.errors import check_among, check_flag, check_number, warn
 
@@ -48,6 +49,9 @@ class TableOptions:
     by_row : bool
         Whether the rows of the tables are the same cells in the same order, so that names of cells
         are not needed. Tables whose cells are numbered are not joined otherwise.
+    average : bool
+        Whether rows of outputs or features that have the same cell name, such as its sweeps, are
+        averaged. Text is taken from the first of them.
     match : {"exact", "loose"}
         Whether cell names must be equal, or may differ in case, blanks, punctuation, an X that R
         puts before a digit, or the -1 at the end of a barcode.
@@ -70,6 +74,7 @@ class TableOptions:
     header: int | Mapping[str, int] | None = None
     cell_key: str | Mapping[str, str] | None = None
     by_row: bool = False
+    average: bool = False
     match: str = "exact"
     cell_names: TableLike | None = None
     decimal: str | Mapping[str, str] | None = None
@@ -79,6 +84,7 @@ class TableOptions:
 
     def __post_init__(self):
         check_flag("by_row", self.by_row)
+        check_flag("average", self.average)
         check_among("match", self.match, ("exact", "loose"))
         for name in ("sheet", "header", "cell_key", "decimal"):
             given = getattr(self, name)
@@ -152,6 +158,8 @@ class Reading:
         self.facts: dict[str, dict] = {}
         self.dropped: dict[str, list[str]] = {}
         self.notes: list[str] = []
+        self.left_out: list[str] = []  # warnings that are given once nothing is left to solve
+        self.sheets: set[tuple] = set()  # of workbooks (path, sheet) that hold a table
         self.columns: set[str] = set()  # of all tables
 
     # -- files -------------------------------------------------------------------------------------
@@ -207,8 +215,13 @@ class Reading:
 
     # -- problems ----------------------------------------------------------------------------------
 
-    def problem(self, text: str, **solved_by) -> None:
-        """Note a problem and the options that would solve it, if there are any."""
+    def problem(self, text: str, aim: str = "", **solved_by) -> None:
+        """Note a problem and the options that would solve it, if there are any.
+
+        `aim` says what the options do, or when they are right: "to leave them out".
+        """
+        if solved_by:
+            text += f"; {aim}, set" if aim else "; set"
         self.problems.append((text, solved_by))
         for name, value in solved_by.items():
             self.choose(name, value)
@@ -230,15 +243,18 @@ class Reading:
         return ReadingError(self)
 
     def require_no_problem(self) -> None:
-        """Raise all problems that were noted."""
+        """Raise all problems that were noted, or warn about what was left out."""
         if self.problems:
             raise self.error()
+        for text in self.left_out:
+            warn(text)
+        self.left_out = []
 
     def text_of_problems(self, as_text) -> str:
         """All problems, one a line, with the options in the words of Python or of the command."""
         lines = []
         for text, solved_by in self.problems:
-            lines.append(f"{text}; set {as_text(solved_by)}" if solved_by else text)
+            lines.append(f"{text} {as_text(solved_by)}" if solved_by else text)
         if len(lines) == 1:
             return lines[0]
         return "\n".join([f"{len(lines)} problems:", *(f"- {line}" for line in lines)])
@@ -246,7 +262,7 @@ class Reading:
     # -- values ------------------------------------------------------------------------------------
 
     def edited(self, table: pd.DataFrame, what: str) -> pd.DataFrame:
-        """Number columns that repeat (but not genes), and drop and rename columns."""
+        """Drop and rename columns; number names that repeat (but not genes), and ask for others."""
         if isinstance(table, AnnDataLike):
             self.columns |= {*table.var_names}
             return table[:, ~table.var_names.isin(self.how.drop_columns)]
@@ -254,7 +270,12 @@ class Reading:
             table = table.set_axis(numbered(table.columns, what), axis=1)
         self.columns |= {*table.columns}
         table = table.drop(columns=self.how.drop_columns, errors="ignore")
-        return table.rename(columns=self.how.rename)
+        table = table.rename(columns=self.how.rename)
+        for kind, names in doubtful_names(table.columns).items():
+            text = f"{what}: {kind}: {some(names)}; rename=OLD=NEW gives them names"
+            self.problem(text, "to leave them out", drop_columns=names)
+            table = table.drop(columns=names)
+        return table
 
     def require_known_columns(self) -> None:
         """Note columns to drop or rename that no table has."""
@@ -263,28 +284,42 @@ class Reading:
             if absent:
                 self.problem(f"{option}: not a column of any table: {some(absent)}")
 
+    def averaged(self, table: pd.DataFrame, what: str) -> pd.DataFrame:
+        """One row for each cell of outputs or features; ask whether to average several rows."""
+        if table.index.is_unique:
+            return table
+        if not self.how.average:
+            twice = table.index[table.index.duplicated()].unique()
+            text = f"{what}: cells have several rows: {some(twice)}"
+            self.problem(text, "to average them", average=True)
+        found = to_numbers(table, self.how.of("decimal", what), self.how.missing_marks)
+        values = found.values.astype(object).mask(found.wrong, table)
+        return values.groupby(level=0, sort=False).agg(_mean_or_text)
+
     def numbers(self, table: pd.DataFrame, what: str, kind: str) -> pd.DataFrame:
         """Convert the columns that hold numbers; ask what to do with text among the numbers."""
         found = to_numbers(table, self.how.of("decimal", what), self.how.missing_marks)
         if found.unclear:
             text = f"{what}: the decimal mark is unclear from {found.unclear}"
             self.problem(text, decimal={what: found.decimal})
-        if found.decimal == ",":
-            self.notes.append(f"{what}: decimal commas are read as points")
+        elif found.decimal == ",":
+            self.notes.append(f"{what}: commas are decimal marks")
+            self.choose("decimal", {what: ","})
         empty = found.values.isna().all().to_numpy()  # (n_columns,)
         mixed = found.wrong.any(axis=0) & ~empty
         if mixed.any():
             of_text = table.loc[:, mixed]
             wrong = found.wrong[:, mixed]
             marks = sorted({str(mark) for mark in of_text.to_numpy()[wrong]})
+            text = f"{what}: {text_among(of_text, wrong)}"
             if len(marks) <= MOST_MARKS and wrong.mean(axis=0).max() < 0.5:
-                solved_by = {"missing_marks": marks}
+                self.problem(text, "to take these values for missing", missing_marks=marks)
             elif mixed.mean() > 0.5:
-                solved_by = {}  # something else is wrong, such as the row of the names
+                self.problem(text)  # something else is wrong, such as the row of the names
             else:
-                solved_by = {"drop_columns": list(of_text.columns)}
+                aim = "to leave these columns out"
+                self.problem(text, aim, drop_columns=list(of_text.columns))
                 empty |= mixed
-            self.problem(f"{what}: {text_among(of_text, wrong)}", **solved_by)
         return self.without(found.values, empty, what, f"{kind} without a number")
 
     def without(self, table: pd.DataFrame, unwanted, what: str, why: str) -> pd.DataFrame:
@@ -293,13 +328,14 @@ class Reading:
         return table.loc[:, ~unwanted]
 
     def leave_out(self, what: str, why: str, names, total: int) -> None:
-        """Store names that are left out, and warn about them; nothing left is a problem."""
+        """Store names that are left out, to warn about them; nothing left is a problem."""
         if len(names) == total:
             self.problem(f"{what}: all {total} are left out ({why}): {some(names)}")
             raise self.error()
         if len(names):
             self.dropped[why] = [*self.dropped.get(why, []), *names]
-            warn(f"{what}: {len(names)} of {total} left out ({why}): {some(names)}")
+            text = f"{what}: {len(names)} of {total} left out ({why}): {some(names)}"
+            self.left_out.append(text)
 
     # -- what was understood -----------------------------------------------------------------------
 
@@ -325,6 +361,13 @@ class Reading:
             "choices": json.dumps(self.choices, default=str),
         }
         return adata
+
+
+def _mean_or_text(values: pd.Series):
+    """Mean of numbers, or the first text among them."""
+    numbers = pd.to_numeric(values, errors="coerce")
+    text = values[numbers.isna() & values.notna()]
+    return text.iloc[0] if len(text) else numbers.mean()
 
 
 def leave_out(

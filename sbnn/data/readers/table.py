@@ -14,14 +14,15 @@ from sbnn.data.checks import some
 from sbnn.data.objects import AnnDataLike, gene_modality
 from sbnn.data.readers.containers import is_container, read_container
 from sbnn.data.readers.table_files import Sheet, read_file
-from sbnn.data.readers.table_names import check_names, named, texts
+from sbnn.data.readers.table_names import doubtful_names, named, texts, texts_of_cells
 from sbnn.errors import warn
 from sbnn.results import results_path
 
-_HINT = "set header (row of the column names, from 1) or cell_key (column of row names)"
+_HINT = "check header=ROW (row with the column names) and cell_key=COLUMN (column of the cells)"
 WORKBOOKS = (".xls", ".xlsx", ".xlsm")
 _FEW_COLUMNS = 200  # only in tables with fewer columns, numbers may be the names of cells
 _MOST_KEYS = 50
+_MOST_UNNAMED = 0.1  # share of rows without a name that may be left out, such as means
 #: Names of a first column that programs write above row numbers.
 _OF_ROW_NUMBERS = ("", "x", "index", "row", "no", "no.", "nr", "#", "unnamed: 0", "v1")
 
@@ -59,6 +60,7 @@ class Table:
         self.what = what
         self.renamed = renamed or {}
         self.file = ""
+        self.path = None
         self.key = key
         self.named = False  # whether the index of a DataFrame has a name
         self.adata = None
@@ -75,6 +77,7 @@ class Table:
             path = results_path(given, what)
             path.stat()  # a missing file raises its own error
             self.file = path.name
+            self.path = path.resolve()
             try:
                 if is_container(path):
                     self._take(gene_modality(read_container(path)))
@@ -104,6 +107,10 @@ class Table:
             return {*self.adata.obs.columns}
         return {name for sheet in self.sheets.values() for name in sheet.names if name}
 
+    def size(self, sheet: str | None) -> int:
+        """Number of values of a sheet."""
+        return 0 if self.adata is not None else self.sheets[sheet].body.size
+
     def ways(self) -> list[Way]:
         """Usual ways: names in the first or the given column, or in the row of the column names."""
         if self.adata is not None:
@@ -125,7 +132,7 @@ class Table:
         return found
 
     def _cells(self, values) -> pd.Index:
-        names = texts(values)
+        names = texts_of_cells(values)
         return names.map(lambda name: self.renamed.get(name, name)) if self.renamed else names
 
     def other_ways(self) -> Iterator[Way]:
@@ -155,28 +162,58 @@ class Table:
                 adata.obs_names = way.names
             return adata
         names, body, _ = self.sheets[way.sheet]
-        try:
-            table = named(names, body, way.key)
-            check_names(table)
-        except ValueError as error:
-            raise ValueError(f"{self}: {error}; {_HINT}") from error
+        table = self._named(names, body, way.key)
+        if not table.size:
+            raise ValueError(f"{self}: it holds no values; {_HINT}")
+        unnamed = table.index == ""
+        if unnamed.mean() > _MOST_UNNAMED:
+            row = unnamed.argmax() + 1
+            raise ValueError(f"{self}: row {row} below the names has values but no name; {_HINT}")
+        if unnamed.any():
+            warn(f"{self}: rows without a name are left out: {unnamed.sum()} of {len(table)}")
+            table = table[~unnamed]
         return table.set_axis(self._cells(table.axes[way.axis]), axis=way.axis)
 
-    def in_order(self) -> pd.DataFrame:
-        """Rows of the first sheet in their order; a first column of numbers is one of values."""
+    def _named(self, names, body, key) -> pd.DataFrame:
+        """The table with its names, without its units and columns that only number the rows."""
+        try:
+            table, units = named(names, body, key)
+        except ValueError as error:
+            raise ValueError(f"{self}: {error}; {_HINT}") from error
+        if units:
+            warn(f"{self}: rows without names and numbers are left out: {some(units)}")
+        numbers = [
+            name.lower() in _OF_ROW_NUMBERS and are_row_numbers(texts(values))
+            for name, values in table.items()
+        ]
+        return table.loc[:, ~np.array(numbers, dtype=bool)]
+
+    def in_order(self):
+        """Rows of the first sheet in their order; the first column may have values, no names."""
+        if self.adata is not None:
+            return self.adata
         names, body, _ = next(iter(self.sheets.values()))
         first = texts(body.iloc[:, 0])
         are_numbers = pd.to_numeric(first, errors="coerce").notna().all()
-        if names[0] and are_numbers and not are_row_numbers(first):
+        are_values = are_numbers or first.has_duplicates
+        if names[0] and are_values and not are_row_numbers(first):
             names = ["", *names]
             body = pd.concat([pd.Series(range(1, len(body) + 1)), body], axis=1)
-        return named(names, body, None)
+        return self._named(names, body, None)
 
 
 def are_row_numbers(names: pd.Index) -> bool:
     """Whether names are the numbers from 0 or from 1 on, in any order."""
     found = [{str(i + start) for i in range(len(names))} for start in (0, 1)]
     return len(names) > 1 and set(names) in found
+
+
+def are_values(names: pd.Index) -> bool:
+    """Whether entries cannot name cells: fractions, numbers that repeat, or few kinds of text."""
+    numbers = pd.to_numeric(names, errors="coerce")
+    if numbers.isna().any():
+        return 4 * names.nunique() < len(names)
+    return names.has_duplicates or bool((numbers % 1 > 0).any())
 
 
 def is_workbook(given) -> bool:
@@ -199,6 +236,8 @@ def read_table(
         sheets = list(opened.sheets)
         raise ValueError(f"{opened}: expected one sheet with values, got {sheets}; set sheet")
     found = opened.frame(opened.ways()[0])
+    for kind, names in doubtful_names(found.columns).items():
+        raise ValueError(f"{opened}: {kind}: {some(names)}; {_HINT}")
     if what == "expression":
         return found
     twice = found.index[found.index.duplicated()]

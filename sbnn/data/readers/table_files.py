@@ -5,7 +5,6 @@ import io
 import re
 from functools import partial
 from itertools import chain, islice
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,16 +13,13 @@ import pandas as pd
 from sbnn.data.checks import some
 from sbnn.data.readers.counts import encoding_of, open_file
 from sbnn.data.readers.table_names import texts
-from sbnn.data.readers.table_numbers import has_decimal_commas
+from sbnn.data.readers.table_numbers import has_decimal_commas, is_number
 from sbnn.errors import require, warn
 
 # in the order of preference: blanks, commas and bars may also occur within names or numbers
 _SEPARATORS = ("\t", ";", "|", ",", " ")
 _WORKBOOKS = b"PK\3\4", b"\xd0\xcf\x11\xe0"  # first bytes of .xlsx and of .xls
 _HEAD = 50  # rows used to find the separator and the names
-# A small file may unpack to more than fits into memory. Tables are packed to about a tenth of their
-# size, and very sparse tables to about a hundredth.
-_USUAL_BYTES, _MOST_RATIO = 2**30, 200
 _USUAL_CELLS = 2**24  # number of cells that any sheet may have, although most are empty
 _FRACTION = re.compile(r"-?\d*[.,]\d+(e[+-]?\d+)?", re.I)
 
@@ -44,7 +40,6 @@ def read_file(
     The names are in row number `header` or, by default, in the first row with more than half of the
     usual number of fields, since titles and notes have fewer fields.
     """
-    _require_moderate(path)
     with open_file(path) as handle:
         is_workbook = handle.read(4) in _WORKBOOKS  # many .xls files are text
     if not is_workbook:
@@ -55,23 +50,9 @@ def read_file(
     for name, table in _read_sheets(path, sheet).items():
         rows = list(map(texts, table.iloc[:_HEAD].to_numpy()))
         at = _row_of_names(rows, header)
-        sheets[name] = Sheet(list(rows[at]), table.iloc[at + 1 :].reset_index(drop=True), at + 1)
+        names, n_above = _all_names(rows, at)
+        sheets[name] = Sheet(names, table.iloc[n_above:].reset_index(drop=True), at + 1)
     return sheets
-
-
-def _require_moderate(path):
-    """Reject a packed file that unpacks to far more than a table could."""
-    if Path(path).suffix.lower() not in (".gz", ".zip"):
-        return
-    packed = Path(path).stat().st_size
-    most = max(_USUAL_BYTES, _MOST_RATIO * packed)
-    unpacked = 0
-    with open_file(path) as handle:
-        while block := handle.read(2**20):
-            unpacked += len(block)
-            if unpacked > most:
-                text = f"{packed} bytes unpack to more than {most}"
-                raise ValueError(f"{text}; unpack the file first")
 
 
 def _row_of_names(rows, header):
@@ -87,10 +68,29 @@ def _row_of_names(rows, header):
     names = list(filter(None, rows[at][1:]))
     if names and all(map(_FRACTION.fullmatch, names)):
         raise ValueError(f"the first row has numbers instead of names: {some(names, 3)}")
-    titles = list(filter(None, chain(*rows[:at])))
-    if titles:
-        warn(f"names are taken from row {at + 1}, below {some(titles)}; to change it, set header")
     return at
+
+
+def _all_names(rows, at) -> tuple[list[str], int]:
+    """Names of the columns, and the number of rows down to the names.
+
+    A second row of names, below names that each stand for several columns, is joined with them:
+    "Spike", "" above "Width", "Height" are "Spike Width" and "Spike Height".
+    """
+    names = list(rows[at])
+    below = [*rows[at + 1], *names][: len(names)] if at + 1 < len(rows) else names
+    unnamed = [j for j in range(1, len(names)) if below[j] and not names[j]]
+    values = rows[at + 2] if at + 2 < len(rows) else []
+    is_header = not below[0] or any(is_number(values[j]) for j in unnamed if j < len(values))
+    if not unnamed or any(map(is_number, below)) or not is_header:
+        return names, at + 1
+    joined = [names[0] or below[0]]
+    above = ""  # the name that stands for several columns
+    for first, second in zip(names[1:], below[1:], strict=True):
+        above = first or above
+        joined.append(f"{above} {second}".strip() if second else first)
+    warn(f"names of two rows, {at + 1} and {at + 2}, are joined: {some(joined[1:])}")
+    return joined, at + 2
 
 
 def _read_text(path, header, key) -> Sheet:
@@ -104,13 +104,13 @@ def _read_text(path, header, key) -> Sheet:
     separator = max(_SEPARATORS, key=partial(_agreement, lines))
     rows = list(map(texts, csv.reader(lines, delimiter=separator)))
     at = _row_of_names(rows, header)
-    names = list(rows[at])
-    others = list(filter(any, rows[at + 1 :]))
+    names, n_above = _all_names(rows, at)
+    others = list(filter(any, rows[n_above:]))
     # R leaves out the name above the row names
     if others and min(map(len, others)) == len(names) + 1 and any(row[-1] for row in others):
         names = ["", *names]
     of_rows = names.index(key) if key in names else 0
-    read = partial(_read_below, path, encoding, separator, at + 1, of_rows)
+    read = partial(_read_below, path, encoding, separator, n_above, of_rows)
     table = read()
     width = table.shape[1]
     if has_decimal_commas(table):  # a point may separate thousands in such a table

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from sbnn.data.checks import dates_among, some
+from sbnn.data.checks import dates_among
 from sbnn.data.readers.table_numbers import is_number
-from sbnn.errors import warn
 
 # Spike-ins, such as ERCC-00002 (but ERCC1 to ERCC8, ERCC6L and ERCC6-PGBD3 are genes).
 _SPIKE_INS = (
@@ -23,6 +22,7 @@ _COUNTERS = (
     r"N_(unmapped|multimapping|noFeature|ambiguous)",
     r"no_feature|ambiguous|too_low_aQual|not_aligned|alignment_not_unique",
 )
+UNNAMED = "unnamed column"  # start of the names of columns that have none
 _NO_GENE = re.compile("|".join(_SPIKE_INS + _COUNTERS), re.I)
 
 
@@ -37,35 +37,41 @@ def _text(value) -> str:
     return "" if pd.isna(value) else str(value).strip()
 
 
-def named(names: list[str], body: pd.DataFrame, key: str | None) -> pd.DataFrame:
-    """Set the names; leave out unnamed columns without values and unnamed rows without numbers."""
+def texts_of_cells(values: Iterable) -> pd.Index:
+    """Convert names of cells to text; identifiers that were stored as decimals become whole."""
+    names = texts(values)
+    if names.str.fullmatch(r"(\d+\.0+)?").all():
+        names = names.str.replace(r"\.0+$", "", regex=True)
+    return names
+
+
+def named(names: list[str], body: pd.DataFrame, key: str | None) -> tuple[pd.DataFrame, list[str]]:
+    """The table with its names, and the text in rows that have neither a name nor a number.
+
+    These rows are left out, as are empty columns; other columns without a name get one.
+    """
     of_rows = names.index(key) if key in names else 0
-    body = body.set_axis(texts(names), axis=1).set_axis(texts(body.iloc[:, of_rows]), axis=0)
-    has_name = body.columns != ""  # (n_columns,)
-    columns = has_name | body.notna().any().to_numpy()
-    columns[0] = has_name[0]  # without a name, it holds names or numbers of the rows
-    columns[of_rows] = False
-    table = body.loc[:, columns]
+    columns = list(names)
+    wanted = np.array(columns) != ""  # (n_columns,)
+    for j in range(1, len(names)):
+        if not names[j] and texts(body.iloc[:, j]).any():
+            columns[j] = f"{UNNAMED} {j + 1}"
+            wanted[j] = True
+    wanted[of_rows] = False
+    body = body.set_axis(texts(columns), axis=1).set_axis(texts(body.iloc[:, of_rows]), axis=0)
+    table = body.loc[:, wanted]
     unnamed = table.index == ""  # (n_rows,)
     rows = ~unnamed
     rows[unnamed] = [any(map(is_number, row)) for row in table[unnamed].to_numpy()]
-    units = pd.Series(table[~rows].to_numpy().ravel()).dropna()
-    if len(units):
-        warn(f"rows with neither a name nor a number are left out: {some(units)}")
-    return table[rows].rename_axis(index=key if key in names else None)
+    units = list(filter(None, texts(table[~rows].to_numpy().ravel())))
+    return table[rows].rename_axis(index=key if key in names else None), units
 
 
-def check_names(table: pd.DataFrame) -> None:
-    """Reject missing names, and names that a spreadsheet turned into dates."""
-    if not table.size:
-        raise ValueError("it holds no values")
-    for axis, names in (("column", table.columns), ("row", table.index)):
-        dates = dates_among(names)
-        if dates:
-            raise ValueError(f"dates instead of {axis} names, such as {dates[0]}; enter text")
-        missing = np.flatnonzero(names == "")
-        if len(missing):
-            raise ValueError(f"{axis} {missing[0] + 1} has values but no name")
+def doubtful_names(names: pd.Index) -> dict[str, list[str]]:
+    """What is wrong with some names -> these names."""
+    unnamed = [name for name in names if name.startswith(UNNAMED)]
+    kinds = {"columns without a name": unnamed, "dates instead of names": dates_among(names)}
+    return {kind: found for kind, found in kinds.items() if found}
 
 
 def no_genes(names: pd.Index) -> np.ndarray:

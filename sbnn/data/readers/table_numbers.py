@@ -124,5 +124,5 @@ def text_among(table: pd.DataFrame, wrong: np.ndarray) -> str:
     """Sentence about values that are not numbers, which quotes the first."""
     columns = some(table.columns[wrong.any(axis=0)])
     j, i = np.argwhere(wrong.T)[0]
-    first = f"the first is {table.iat[i, j]} for cell {table.index[i]}"
+    first = f"the first is '{table.iat[i, j]}' for cell {table.index[i]}"
     return f"values that are not numbers in columns {columns}; {first}"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import StrOptions, validate_params
 
-from sbnn.data.checks import are_counts, check_counts, kind_of_expression, some
+from sbnn.data.checks import BEYOND_LOG, are_counts, check_counts, kind_of_expression, some
 from sbnn.data.objects import AnnDataLike, gene_modality, with_outputs
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
@@ -157,6 +157,8 @@ def read_tables(
         X = reading.without(X, no_genes(X.columns), "expression", "spike-ins and counters")
     X = _without_missing_genes(reading, X)
     kind = _kind(reading, X.to_numpy())
+    if kind is True:
+        X = X.round()
     X = _unique_genes(reading, X, is_log=kind is False)
     if kind is not False:
         seen = X.to_numpy().any(axis=1)
@@ -166,7 +168,8 @@ def read_tables(
     X = _varying(reading, X, "expression", "genes")
     Y = _varying(reading, Y, "outputs", "outputs")
     reading.describe("expression", used=f"{len(X)} cells, {X.shape[1]} genes")
-    reading.describe("outputs", used=f"{len(Y)} cells, {Y.shape[1]} outputs")
+    outputs = f"{Y.shape[1]} outputs: {some(Y.columns, 8)}"
+    reading.describe("outputs", used=f"{len(Y)} cells, {outputs}")
     reading.require_no_problem()
     adata = paired(
         _log_expression(X, kind),
@@ -208,7 +211,8 @@ def _labels(reading, labels):
             keys[kind] = labels[key or kind]
     if not keys:
         there_are = some(labels, 12)
-        reading.notes.append(f"labels: no column type or family among {there_are}; see type_key")
+        advice = "if one of them holds the types, name it with type_key=COLUMN"
+        reading.notes.append(f"labels: no column type or family among {there_are}; {advice}")
     for kind, other in (("type", "family"), ("family", "type")):
         if kind in keys or other in keys:
             labels = labels.assign(**{kind: keys.get(kind, keys.get(other))})
@@ -226,8 +230,8 @@ def _without_gaps(reading, X, Y):
         cells, columns = kept(gaps, missing)
         where = some(Y.columns[gaps.any(axis=0)])
         left = f"{cells.sum()} of {len(Y)} cells and {columns.sum()} of {Y.shape[1]} outputs"
-        text = f"outputs: {gaps.sum()} values are missing, in columns {where}; to keep {left}"
-        reading.problem(text, missing=missing)
+        text = f"outputs: missing values in columns {where} ({gaps.sum()} in all)"
+        reading.problem(text, f"to keep {left}", missing=missing)
     cells, columns = kept(gaps, missing)
     reading.leave_out("outputs", "cells with missing outputs", Y.index[~cells], len(Y))
     Y = reading.without(Y[cells], ~columns, "outputs", "outputs with missing values")
@@ -240,7 +244,7 @@ def _without_missing_genes(reading, X):
     if not gaps.any():
         return X
     text = f"expression: missing values of {some(X.columns[gaps])}, which are not taken for 0"
-    reading.problem(text, drop_columns=list(X.columns[gaps]))
+    reading.problem(text, "to leave these genes out", drop_columns=list(X.columns[gaps]))
     return X.loc[:, ~gaps]
 
 
@@ -249,28 +253,30 @@ def _kind(reading, values: np.ndarray):
     kind, span, doubt = kind_of_expression(values)
     counts = reading.choices.get("counts")
     if counts is True and not are_counts(values).all():
-        reading.problem(f"expression: counts are whole numbers from 0 on, got {span}; not counts")
-        raise reading.error()
-    given = counts is not None
-    if not given:
-        counts = {"counts": True, "normalised": "normalised", "log": False}[kind]
-        if counts is False and values.min() < 0 and (values % 1 == 0).all():
-            text = (
-                f"expression: negative whole numbers are no counts ({span}); if they are log values"
-            )
+        if kind != "normalised":
+            text = f"expression: expected counts, whole numbers from 0 on, got {span}"
             reading.problem(text, counts=False)
-    taken = {
-        True: "raw counts, and normalised to the size of the library before log2(x + 1)",
-        "normalised": "normalised values that are not logarithms, and log2(x + 1) is taken of them",
-        False: "log values, and used unchanged",
-    }[counts]
+            raise reading.error()
+        warn(f"expression: fractions of counts are rounded ({span})")
+    if counts is None:
+        counts = {"counts": True, "normalised": "normalised", "log": False}[kind]
+        if doubt:
+            counts = kind == "normalised"  # mostly whole numbers
+            aim = "if so" if counts else "if they are log values"
+            reading.problem(f"expression: {span}; {doubt}", aim, counts=counts)
+        elif values.min() < 0 and values.max() > BEYOND_LOG:  # rather another measurement
+            advice = "if they are nevertheless the expression, add counts=False"
+            reading.problem(f"expression: {span}; they are too large for log values; {advice}")
+        taken = {
+            True: "raw counts; log2(x + 1) is taken after each cell is divided by its total",
+            "normalised": "normalised values such as TPM; log2(x + 1) is taken of them",
+            False: "log values, and used as they are",
+        }[counts]
+        found = f"expression is read as {taken} ({span})"
+        change = "if this is wrong, set counts=True, counts='normalised' or counts=False"
+        reading.notes.append(f"{found}; {change}")
     reading.describe("expression", values={True: "counts", False: "log"}.get(counts, counts))
     reading.choices["counts"] = counts
-    found = f"expression is taken for {taken}: {span}"
-    if not given and doubt:
-        warn(f"{found}. But {doubt}; set counts=True or counts=False")
-    elif not given:
-        reading.notes.append(f"{found}; counts=True or counts=False decides otherwise")
     return counts
 
 
@@ -279,12 +285,12 @@ def _unique_genes(reading, X: pd.DataFrame, is_log: bool) -> pd.DataFrame:
     twice = X.columns[X.columns.duplicated()].unique()
     if twice.empty:
         return X
-    found = f"expression: gene names that appear more than once: {some(twice)}"
+    found = f"expression: genes that appear more than once: {some(twice)}"
     duplicates = reading.choices.get("duplicates")
+    aims = {"sum": "to add up their values", "first": "to take the first of each"}
     if duplicates is None or (duplicates == "sum" and is_log):
         duplicates = "first" if is_log else "sum"
-        reading.problem(found, duplicates=duplicates)
-    reading.notes.append(f"{found}; duplicates={duplicates!r}")
+        reading.problem(found, aims[duplicates], duplicates=duplicates)
     return X.T.groupby(level=0, sort=False).agg(duplicates).T
 
 

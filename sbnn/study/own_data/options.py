@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import shlex
 import tomllib
 from collections.abc import Mapping
@@ -97,7 +98,7 @@ SWITCHES = {
     if "const" in about
 }
 #: Arguments in messages of Python -> options that do the same.
-PHRASES = {f"{keyword}={value}": option for (keyword, value), option in SWITCHES.items()}
+PHRASES = {f"{keyword}={value!r}": option for (keyword, value), option in SWITCHES.items()}
 PHRASES |= {
     f"{_keyword(option, about)}=": f"{option} "
     for section in OPTIONS.values()
@@ -111,6 +112,9 @@ def as_options(text):
     """Rephrase a message of Python for the command line, as in ``--missing 'cells'``."""
     for phrase, option in PHRASES.items():
         text = text.replace(phrase, option)
+        if phrase.endswith("="):  # "type_key: no column ..." at the start of a line
+            start = re.compile(rf"^(- )?{phrase[:-1]}: ", re.M)
+            text = start.sub(rf"\g<1>{option.strip()}: ", text)
     return text
 
 
@@ -158,7 +162,8 @@ def read(kind, options, name, **given):
         if adata is not None:
             adata.uns["sbnn"]["name"] = keywords["name"]
             return adata
-    command = f"sbnn read {kind} {as_arguments(files)}"
+    out = shlex.quote(options.out if hasattr(options, "kind") else f"{name}.h5ad")
+    command = f"sbnn read {kind} -o {out} {as_arguments(files)}"
     try:
         adata = getattr(import_module(module), function)(**keywords)
     except ReadingError as error:
@@ -166,7 +171,7 @@ def read(kind, options, name, **given):
         choices = error.reading.choices
         text = as_options(error.reading.text_of_problems(as_arguments))
         if all(solved_by for _, solved_by in error.reading.problems):
-            text += f"\nall of it: {command} {as_arguments(choices)}"
+            text += f"\nthe whole command: {command} {as_arguments(choices)}"
         raise ValueError(text) from error
     about = adata.uns["sbnn"]
     show(about["read"]["table"], about["notes"])
@@ -175,7 +180,7 @@ def read(kind, options, name, **given):
 
         print(show_targets(about["guides"]))
     choices = as_arguments(json.loads(about["read"]["choices"]))
-    print(f"every choice in words: {command} {choices}")
+    print(f"the same with every choice: {command} {choices}")
     return adata
 
 

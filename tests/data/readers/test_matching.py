@@ -115,17 +115,36 @@ def test_names_that_only_number_rows_are_no_names(tables):
     _, y, reading = join(*numbers_are_names)
     assert not reading.problems
     np.testing.assert_array_equal(y, Y)
-    with pytest.raises(ReadingError, match="by_row: expression has 20 rows, outputs 19"):
+    with pytest.raises(ReadingError, match="by_row: outputs has 19 rows for 20 cells"):
         join(X, Y[1:], by_row=True)
     named = Y.assign(cell=tables[0].index[:20])
     _, y, reading = join(tables[0], named)
     assert reading.problems[0][1] == {"cell_key": {"outputs": "cell"}}
 
 
+def test_zeros_in_front_of_numbers_may_differ(tables):
+    X, Y = (table[:20] for table in tables)
+    X = X.set_axis([f"mouse_01_{i:03}" for i in range(20)])
+    Y = Y.set_axis([f"mouse 1 {i}" for i in range(20)])
+    _, y, reading = join(X, Y[::-1])
+    assert reading.problems[0][1] == {"match": "loose"}
+    np.testing.assert_array_equal(y, Y)
+
+
+def test_tables_without_names_may_be_in_the_same_order(tmp_path, tables):
+    X, Y = (table[:20] for table in tables)
+    X.to_csv(tmp_path / "X.csv", index=False)
+    Y.to_csv(tmp_path / "Y.csv", index=False)
+    x, y, reading = join(tmp_path / "X.csv", tmp_path / "Y.csv")
+    assert [solved_by for _, solved_by in reading.problems] == [{"by_row": True}]
+    np.testing.assert_allclose(x.astype(float), X)
+    np.testing.assert_allclose(y.astype(float), Y)
+
+
 def test_few_cells_that_agree_by_chance_are_no_match(tables):
     X, Y = tables
     X = X.rename(columns={"gene0": "c", "gene1": "d"}).add_prefix("cell ", axis=0)
-    with pytest.raises(ReadingError, match="share only 2 names"):
+    with pytest.raises(ReadingError, match="share only 2 cell names"):
         join(X, Y)
     many = pd.concat([X, Y.set_axis(X.columns[:3], axis=1)]).fillna(0)
     Y = pd.concat([Y.add_prefix("other ", axis=0), Y, Y.add_prefix("another ", axis=0)])

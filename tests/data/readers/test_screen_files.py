@@ -47,7 +47,7 @@ def test_cells_without_one_clear_guide_are_left_out(counts, tmp_path, turn):
     about = screen.uns["sbnn"]
     assert list(about["dropped"].values()) == [["c7"], ["c8"], ["c9"], ["c2"]]
     assert (about["control"], about["name"]) == ("non", "mine")
-    assert str(warned[-1].message).endswith("only one guide: I, I_2_b, M")
+    assert any("only one guide: I, I_2_b, M" in str(one.message) for one in warned)
     assert all(warning.filename == __file__ for warning in warned)
 
 
@@ -75,7 +75,7 @@ def test_labels_of_guides_have_targets_like_counts_of_guides(counts):
     assert screen.obs["guide"].tolist() == ["I_1", "I_2", "M_1", "a|b", "NT_1"]
     expected = {"I_1": "I", "I_2": "I", "M_1": "M", "NT_1": "NT", "a|b": "a|b"}
     assert dict(about["guides"].to_numpy()) == expected
-    assert str(warned[-1].message).endswith("only one guide: M, a|b")
+    assert any("only one guide: M, a|b" in str(one.message) for one in warned)
 
 
 @pytest.mark.filterwarnings("ignore:guides")
@@ -92,7 +92,7 @@ def test_targets_can_be_given(counts, tmp_path):
 
 def test_another_control_is_suggested(counts):
     labels = labelled(counts, ["A_1", "A_2", "B_1", "NTC_1", "NTC_2", "B_2", "B_2"])
-    with pytest.raises(ValueError, match=r"no cell is 'NT'.*control='NTC'"), pytest.warns():
+    with pytest.raises(ValueError, match=r"no cell is 'NT'.*control='NTC'"):
         read_screen(counts, labels, "NT")
 
 

@@ -74,7 +74,7 @@ def test_marks_of_missing_values_are_gaps():
 def test_text_among_numbers_is_named(value):
     table = pd.DataFrame({"b": [1, 2], "Tau": ["2", value]}, ["x", "y"])
     assert not is_number(value)
-    with pytest.raises(ValueError, match=rf"outputs: .* columns Tau; .*{value} for cell y"):
+    with pytest.raises(ValueError, match=rf"outputs: .* columns Tau; .*'{value}' for cell y"):
         as_numbers(table, "outputs")
     whole = as_numbers(table[:1], "outputs")
     assert whole.to_dict("records") == [{"b": 1, "Tau": 2}]

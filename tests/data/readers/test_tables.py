@@ -2,6 +2,7 @@
 
 import warnings
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.matching import kept
+from sbnn.data.readers.reading import ReadingError
 from sbnn.data.readers.table_names import no_genes
 from sbnn.data.readers.tables import read_tables
 
@@ -131,7 +133,7 @@ def test_cells_of_one_table_alone_are_listed(counts, ephys, labels):
 def test_gaps_are_left_out_as_asked_for(counts, ephys, missing):
     ephys.iloc[4:, 0] = np.nan
     ephys.iloc[1, 2] = np.nan
-    message = "outputs: 5 values are missing, in columns Tau, Sag.*missing="
+    message = r"outputs: missing values in columns Tau, Sag \(5 in all\).*missing="
     refused(message, counts, ephys)
     data, dropped, _ = read(counts, ephys, missing=missing)
     cells, outputs = kept(ephys.isna().to_numpy(), missing)
@@ -178,7 +180,13 @@ def test_counts_normalised_values_and_logarithms_are_told_apart(counts, ephys):
     np.testing.assert_array_equal(read(changes, ephys, counts=False)[0].X, changes)
     data, _, _ = read(np.log2(tpm + 1), ephys, counts="normalised")
     np.testing.assert_array_equal(data.X, log2p1(np.log2(tpm + 1)))
-    refused("counts", counts + 0.5, ephys, counts=True)
+    refused("expected counts.*counts=False", counts - 99, ephys, counts=True)
+    rounded = counts.astype(float)
+    rounded.iloc[0] += 0.25  # as from programs that share reads between transcripts
+    refused("need rounding; if so, set counts=True", rounded, ephys)
+    data, _, warned = read(rounded, ephys, counts=True)
+    assert "fractions of counts are rounded" in warned
+    assert_read(data, counts, ephys)
 
 
 def test_what_does_not_vary_or_holds_no_number_is_left_out(counts, ephys):
@@ -218,9 +226,82 @@ def test_genes_of_one_name_are_added_up_or_the_first_is_taken(counts, ephys):
     for duplicates, expected in (("first", first), ("sum", added)):
         data, _, _ = read(raw.T, ephys, duplicates=duplicates)
         assert_read(data, expected, ephys)
-        assert f"Sst, NA; duplicates='{duplicates}'" in data.about["notes"][-1]
-    refused("expression: .*Sst, NA; set duplicates", raw, ephys)
-    refused("expression: .*Sst, NA; set duplicates", np.log2(raw + 1), ephys, duplicates="sum")
+    refused("expression: .*Sst, NA; to add up.*duplicates=.sum", raw, ephys)
+    refused(
+        "expression: .*Sst, NA; to take.*duplicates=.first",
+        np.log2(raw + 1),
+        ephys,
+        duplicates="sum",
+    )
+
+
+def test_rows_of_one_cell_are_averaged_if_asked_for(counts, ephys, labels):
+    """A value that is missing in one sweep is that of the other; its text is asked about."""
+    sweeps = pd.concat([ephys + 1, ephys - 1]).astype(object)
+    sweeps.iloc[8, 0] = "lost"
+    expected = ephys.copy()
+    expected.iloc[0, 0] += 1
+    sweeps["protocol"] = ["long"] * 8 + ["short"] * 8
+    refused("(?s)several rows: c0.*average=True.*'lost' for cell c0", counts, sweeps)
+    options = {"average": True, "missing_marks": ["lost"]}
+    data, dropped, _ = read(counts, sweeps[::-1], labels, **options)
+    np.testing.assert_allclose(data.Y, expected, rtol=1e-5)
+    assert dropped == {"outputs without a number": ["protocol"]}
+
+
+def test_labels_of_several_rows_are_read_if_they_agree(counts, ephys, labels):
+    twice = pd.concat([labels, labels]).assign(sweep=range(16))
+    data, dropped, _ = read(counts, ephys, twice)
+    assert data.labels[["family", "type"]].equals(labels)
+    assert dropped == {"labels that differ between rows of a cell": ["sweep"]}
+    twice.iloc[8, 1] = "Vip 2"
+    refused("labels: cells appear more than once: c0", counts, ephys, twice)
+
+
+def test_the_sheet_of_each_table_is_asked_for(tmp_path, counts, ephys, labels):
+    """The largest sheet is suggested for the expression; no table takes the sheet of another."""
+    path = tmp_path / "all.xlsx"
+    with pd.ExcelWriter(path) as book:
+        for name, table in {"meta": labels, "counts": counts, "ephys": ephys}.items():
+            table.to_excel(book, sheet_name=name)
+    with pytest.raises(ReadingError) as caught:
+        read(path, path, path)
+    sheets = {"expression": "counts", "outputs": "ephys", "labels": "meta"}
+    assert caught.value.reading.choices["sheet"] == sheets
+    data, _, _ = read(path, path, path, sheet=sheets)
+    assert_read(data, counts, ephys)
+    assert data.labels["type"].tolist() == labels["type"].tolist()
+
+
+def test_names_that_are_missing_or_became_dates_are_asked_for(counts, ephys):
+    damaged = counts.rename(columns={"Vip": "1-Mar"})
+    refused("dates instead of names: 1-Mar.*drop_columns=.*1-Mar", damaged, ephys)
+    data, _, _ = read(damaged, ephys, rename={"1-Mar": "Vip"})
+    assert_read(data, counts, ephys)
+    noted = ephys.assign(note=["lost", *[None] * 7]).rename(columns={"note": ""})
+    refused("without a name: unnamed column 5;", counts, noted)
+    data, _, _ = read(counts, noted, drop_columns=["unnamed column 5"])
+    assert_read(data, counts, ephys)
+
+
+def test_rows_without_names_are_left_out_if_they_are_few(counts, ephys):
+    more = pd.concat([counts.add_suffix(f" {i}", axis=0) for i in range(2)])
+    outputs = pd.concat([ephys.add_suffix(f" {i}", axis=0) for i in range(2)])
+    means = outputs.mean().to_frame("").T
+    data, _, warned = read(more, pd.concat([outputs, means]))
+    assert_read(data, more, outputs)
+    assert "rows without a name are left out: 1 of 17" in warned
+
+
+def test_an_anndata_without_names_may_be_in_the_order_of_a_table(counts, ephys):
+    adata = anndata.AnnData(counts.reset_index(drop=True).astype(float).rename(str))
+    refused("no names, only row numbers.*by_row=True", adata, ephys.reset_index(drop=True))
+    data, _, _ = read(adata, ephys.reset_index(drop=True), by_row=True)
+    assert_read(data, counts.set_axis([str(i) for i in range(8)]), ephys)
+
+
+def test_other_values_than_expression_are_asked_about(counts, ephys):
+    refused("too large for log values; .* add counts=False", 9 * ephys, counts)
 
 
 def test_labels_may_have_other_names_or_be_of_one_kind(counts, ephys, labels):
