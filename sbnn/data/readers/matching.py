@@ -217,7 +217,9 @@ def _joined_by_row(reading, first, second):
 
 def describe_file(reading: Reading, table: Table, way: Way, used: str) -> None:
     """Store how a table was understood, and the options that say so."""
-    facts = {"file": table.file, "cells in": "columns" if way.axis else "rows"}
+    facts = {"cells in": "columns" if way.axis else "rows"}
+    if table.file:
+        facts = {"file": table.file} | facts
     if table.adata is None:
         names, body, header = table.sheets[way.sheet]
         facts["size"] = f"{len(body)} x {len(names)}"

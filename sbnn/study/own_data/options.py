@@ -159,6 +159,8 @@ def read(kind, options, name, **given):
             adata.uns["sbnn"]["name"] = keywords["name"]
             return adata
     command = f"sbnn read {kind} {as_arguments(files)}"
+    if "kind" in options:  # of `sbnn read`
+        command += f" --out {shlex.quote(options.out)}"
     try:
         adata = getattr(import_module(module), function)(**keywords)
     except ReadingError as error:
