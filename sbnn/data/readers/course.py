@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,11 +17,12 @@ from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.containers import opened_container
 from sbnn.data.readers.counts import open_file
 from sbnn.data.readers.gene_dynamics import read_trajectories
-from sbnn.data.readers.matching import describe_file, joined
+from sbnn.data.readers.matching import describe_file, joined, kept
 from sbnn.data.readers.reading import Reading
-from sbnn.data.readers.table import are_row_numbers, read_table
+from sbnn.data.readers.table import Way, are_row_numbers, read_table
 from sbnn.data.readers.table_names import texts
-from sbnn.data.readers.table_numbers import as_numbers
+from sbnn.data.readers.table_numbers import as_numbers, to_numbers
+from sbnn.data.readers.times import times_of, times_of_names
 from sbnn.data.trajectories import as_trajectories, prior_matrix, read_pseudotime, trajectories
 from sbnn.errors import check_number, warn
 
@@ -34,8 +36,20 @@ if TYPE_CHECKING:
 
 TIME = "time"  # usual name of the column of measured times; other names in .h5ad are pseudotimes
 _SIZES = re.compile(rb'"?\d+"?\s*,\s*"?\d+"?[\s,]*')  # numbers of genes and samples in line 1
-_LIKE_TIMES = re.compile("time|dpt|day|hour|week|age", re.I)
-_SIGNS = {"+": "1", "-": "-1"}
+_LIKE_TIMES = re.compile("time|dpt|day|hour|week|(?<![a-z])(st)?age", re.I)
+_LIKE_SAMPLES = re.compile("sample|rep(licate)?s?(?![a-z])|donor|patient|animal|subject", re.I)
+# columns of numbers that describe a row, beside those of genes
+_NO_GENE = re.compile(
+    "sample|replicate|batch|donor|patient|animal|subject|(n|total|mapped)_?(reads|counts|genes|umis?)"
+    "|n(count|feature)_rna|(pct|percent)[_.].*",
+    re.I,
+)
+# names of the columns of lists of edges, in BEELINE and in databases
+_OF_EDGES = {"gene1": "regulator", "gene2": "target", "type": "sign"}
+_OF_EDGES |= {"source": "regulator", "tf": "regulator"}
+# beginnings of words for the signs of regulation
+_SIGNS = {r"\+|activat.*|stimulat.*|induc.*|up.*|positive": "1"}
+_SIGNS |= {"-|repress.*|inhibit.*|down.*|negative": "-1"}
 
 
 def read_course(
@@ -45,24 +59,30 @@ def read_course(
     gene_names: Sequence[str] | PathLike | None = None,
     sample_key: str = "sample",
     time_key: str = TIME,
+    genes_in_rows: bool | None = None,
     n_bins: int = 25,
     name: str = "own",
     **how: object,
 ) -> AnnData:
     """Read expression over time from a user's tables, and note how they were understood.
 
-    There are four formats:
+    There are five formats:
 
     - a long table: one row per sample and time, with the columns ``sample``, ``time`` and one per
       gene; without samples, all rows are one sample;
+    - a table with genes in rows, and with the times in the names of the columns, such as t0, t2h,
+      or 2h_rep1 for time 2 of the sample rep1;
     - a table of cells (in rows or in columns), and `times`, which has a row per cell and either the
-      columns ``sample`` and ``time`` or a pseudotime for each trajectory, as in BEELINE;
+      columns ``sample`` and ``time`` or a pseudotime for each trajectory; or a folder with both, as
+      in BEELINE;
     - the layout of `read_trajectories`, which is recognised by its first line;
     - an ``.h5ad`` file with ``obs["time"]`` and, optionally, ``obs["sample"]``, or with a
       pseudotime that `time_key` names. A saved course is returned unchanged.
 
-    Rows need not be sorted. Cells with a pseudotime are averaged in bins (see `read_pseudotime`).
-    Counts are scaled to the same total, and log2(1 + x) is applied.
+    Rows need not be sorted. Times may have a unit, as in "2 h" or "day 3" (see
+    `sbnn.data.readers.times`). Rows of one sample at one time are averaged, and cells with a
+    pseudotime in bins (see `read_pseudotime`). Missing values are left out with their gene or their
+    row, whichever leaves out less. Counts are scaled to the same total, and log2(1 + x) is applied.
 
     Parameters
     ----------
@@ -72,6 +92,8 @@ def read_course(
         Names of the genes, only for the layout of `read_trajectories`.
     sample_key, time_key : str
         Columns of the samples and of the times; letter case is ignored.
+    genes_in_rows : bool, optional
+        Whether the columns of `expression` are cells; detected by default.
     n_bins : int
         Number of bins for each trajectory with pseudotimes.
     name : str
@@ -87,15 +109,17 @@ def read_course(
     Raises
     ------
     sbnn.data.readers.reading.ReadingError
-        A ValueError with all problems: the columns of samples and times are missing, a sample has
-        several rows at one time, or the tables share less than half of the cells of both.
+        A ValueError with all problems: the columns of samples and times are missing, or the tables
+        share less than half of the cells of both.
     ValueError
         If `trajectories` rejects the content.
     """
     check_number("n_bins", n_bins, int, 2)
     keys = {"sample_key": sample_key, "time_key": time_key}
     defaults = {"sample_key": "sample", "time_key": TIME}
-    reading = Reading("course", how, {key: keys[key] for key in keys if keys[key] != defaults[key]})
+    choices = {key: keys[key] for key in keys if keys[key] != defaults[key]}
+    reading = Reading("course", how, choices | {"genes_in_rows": genes_in_rows})
+    expression, times = _in_folder(expression, times)
     data = opened_container(reading, expression)
     if data is not None and "sbnn" in data.uns and {"sample", TIME} <= {*data.obs}:
         as_trajectories(data)
@@ -108,10 +132,8 @@ def read_course(
         reading.notes.append("format: a block per sample, below the numbers of genes and samples")
         values, at, binned = blocks.to_df(), blocks.obs, False
     else:
-        values, at, binned = _values_and_times(reading, reading.open(given), keys)
+        values, at, binned = _values_and_times(reading, reading.open(given), keys, n_bins)
     logs = _logarithms(reading, values)
-    if not binned:
-        at = _in_order(reading, at)
     reading.require_known_columns()
     reading.require_no_problem()
     about = {"name": name, "source": reading.source(), "dropped": reading.dropped}
@@ -120,13 +142,23 @@ def read_course(
     elif in_blocks and logs is values:
         course = blocks  # in its own layout
     else:
-        course = trajectories(at.join(logs), **about)
+        course = trajectories(_averaged(reading, at, logs), **about)
     lengths = course.obs.groupby("sample", sort=False).size()
-    n_times = f"{lengths.min()} to {lengths.max()} times each"
-    size = f"samples: {len(lengths)}, with {n_times}; genes: {course.n_vars}"
+    n_times = " to ".join(map(str, sorted({lengths.min(), lengths.max()})))
+    of_samples = f"samples: {len(lengths)}, with {n_times} times each"
+    size = f"{of_samples}; genes: {course.n_vars} ({some(course.var_names, 3)})"
     course.uns["sbnn"]["notes"] = [*reading.notes, size]
     reading.describe("expression", used=f"{len(logs)} rows, {course.n_vars} genes")
     return reading.attach(course)
+
+
+def _in_folder(expression, times):
+    """Tables in a folder of BEELINE; other tables unchanged."""
+    if isinstance(expression, str | os.PathLike) and times is None:
+        folder = Path(expression)
+        if (folder / "ExpressionData.csv").is_file():
+            return folder / "ExpressionData.csv", folder / "PseudoTime.csv"
+    return expression, times
 
 
 def _has_blocks(expression) -> bool:
@@ -138,9 +170,11 @@ def _has_blocks(expression) -> bool:
     return _SIZES.fullmatch(first) is not None
 
 
-def _values_and_times(reading, tables, keys) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
+def _values_and_times(reading, tables, keys, n_bins) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
     """Values (rows, genes), and sample and time of the rows, or a pseudotime per trajectory."""
     expression = tables["expression"]
+    what = "expression"
+    binned = False
     if "times" in tables:
         values, at = joined(reading, expression, tables["times"])
         axis = reading.facts["expression"]["cells in"]
@@ -149,44 +183,106 @@ def _values_and_times(reading, tables, keys) -> tuple[pd.DataFrame, pd.DataFrame
             values = values.to_df()
         what = "times"
         binned = keys["time_key"] == TIME and _column(at, TIME) is None
+        if binned:
+            at = reading.numbers(_without_infinity(at), what, "trajectories")
     elif expression.adata is not None:
         values, at, what = expression.adata.to_df(), expression.adata.obs, "obs"
+        if at.index.has_duplicates:  # of concatenated data; numbers keep the cells apart
+            values = values.reset_index(drop=True)
+            at = at.reset_index(drop=True)
         reading.notes.append(f"format: AnnData with obs[{keys['time_key']!r}]")
-        binned = keys["time_key"].casefold() != TIME
     else:
         values = _long_table(reading, expression, keys)
-        at, what, binned = values, "expression", False
-        reading.notes.append("format: one table with a row per sample and time")
-    if binned and what == "times":
-        # times of cells that a pseudotime cannot reach, infinite, are missing
-        at = reading.numbers(at.replace([-np.inf, np.inf], np.nan), what, "trajectories")
-    else:
+        turned = _turned(reading, values, keys)
+        values, at = (values, values) if turned is None else turned
+    if not binned:
         columns = [_column(at, keys["sample_key"]), _required_time(reading, at, keys, what)]
         at = _samples_and_times(reading, at, *columns, what)
         columns.append(reading.choices.get("sample_key"))
         values = values.drop(columns=[one for one in columns if one in values])
+        binned = what == "obs" and columns[1].casefold() != TIME and at[TIME].nunique() > n_bins
         if binned:
             at = at.pivot(columns="sample", values=TIME)
     timed = at.notna().any(axis=1) if binned else at[TIME].notna()
     reading.leave_out(what, "cells without a time", at.index[~timed], len(at))
     if binned:
-        found = f"pseudotimes of {at.shape[1]} trajectories"
-        reading.notes.append(f"{found}; cells are averaged in bins")
-    values = reading.numbers(values.loc[at.index[timed]], "expression", "genes")
-    return values, at[timed], binned
+        found = f"{at.shape[1]} trajectories" if at.shape[1] > 1 else "one trajectory"
+        reading.notes.append(f"pseudotimes of {found}; cells are averaged in bins")
+    values = values.loc[at.index[timed]]
+    unwanted = np.array([_NO_GENE.fullmatch(name) is not None for name in values], dtype=bool)
+    values = reading.without(values, unwanted, "expression", "columns whose names are not of genes")
+    values = reading.numbers(values, "expression", "columns")
+    if values.columns.has_duplicates:
+        twice = values.columns[values.columns.duplicated()].unique()
+        reading.notes.append(f"genes that appear more than once are averaged: {some(twice)}")
+        values = values.T.groupby(level=0, sort=False).mean().T
+    at = at[timed]
+    names = at.index if binned else at["sample"] + " at " + at[TIME].map("{:g}".format)
+    rows, genes = _complete(values.isna().to_numpy())
+    reading.leave_out("expression", "rows with missing values", names[~rows], len(values))
+    values = reading.without(values[rows], ~genes, "expression", "genes with missing values")
+    return values, at[rows], binned
+
+
+def _without_infinity(table) -> pd.DataFrame:
+    """Times of cells that a pseudotime cannot reach, infinite, are missing."""
+    return table.mask(table.isin([-np.inf, np.inf]))
+
+
+def _complete(gaps) -> tuple[np.ndarray, np.ndarray]:
+    """Masks of the rows and genes to keep: all genes or all rows, whichever leaves more values."""
+    ways = [kept(gaps, "cells"), kept(gaps, "outputs")]
+    left = [rows.sum() * genes.sum() for rows, genes in ways]
+    return ways[np.argmax(left)]
 
 
 def _long_table(reading, table, keys) -> pd.DataFrame:
     """All columns of a table whose first column may hold values."""
-    describe_file(reading, table, table.ways()[0], "")
+    sheet = _sheet(reading, table, keys["time_key"])
+    describe_file(reading, table, Way(sheet, 0, None, pd.Index([])), "")
     reading.describe("expression", **{"cells named by": "no column"})
-    names, body, _ = next(iter(table.sheets.values()))
+    names, body, _ = table.sheets[sheet]
     found = body.set_axis(texts(names), axis=1)
     is_key = names[0].casefold() in [key.casefold() for key in keys.values()]
     if are_row_numbers(texts(body.iloc[:, 0])) and not is_key:
         found = found.iloc[:, 1:]
     found = found.loc[:, found.columns != ""]
     return reading.edited(found, "expression")
+
+
+def _sheet(reading, table, time_key) -> str | None:
+    """The only sheet, or the one with a column of times."""
+    names = list(table.sheets)
+    for name in names:
+        columns = map(str.casefold, table.sheets[name].names)
+        if len(names) == 1 or time_key.casefold() in columns:
+            return name
+    reading.problem(f"{table}: no sheet has a column {time_key!r}", sheet={table.what: names[0]})
+    return names[0]
+
+
+def _turned(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+    """Values, and samples and times from the names of the columns, of a table with genes in rows.
+
+    None for a table with a column of times, or without times in the names of its columns.
+    """
+    given = reading.choices.get("genes_in_rows")
+    found = times_of_names(table.columns)
+    if given is not False and found is not None and _column(table, keys["time_key"]) is None:
+        genes = table.drop(columns=table.columns[found.index])
+        if genes.shape[1] and not any(map(is_numeric_dtype, genes.dtypes)):
+            values = table.iloc[:, found.index].set_axis(texts(genes.iloc[:, 0]), axis=0)
+            name = table.columns[found.index[-1]]
+            example = (
+                f"{name} is time {found.iloc[-1]['time']:g} of sample {found.iloc[-1]['sample']}"
+            )
+            reading.notes.append(f"format: genes in rows, times in the column names: {example}")
+            reading.choose("genes_in_rows", True)
+            reading.describe("expression", **{"cells in": "columns"})
+            at = found.set_axis([keys["sample_key"], keys["time_key"]], axis=1)
+            return values.set_axis(found.index, axis=1).T, at
+    reading.notes.append("format: one table with a row per sample and time")
+    return None
 
 
 def _required_time(reading, table, keys, what) -> str:
@@ -197,8 +293,8 @@ def _required_time(reading, table, keys, what) -> str:
     text = f"{what}: there is no column {keys['time_key']!r} among {some(table.columns, 12)}"
     likely = [name for name in table.columns if _LIKE_TIMES.search(str(name))]
     if not likely:
-        other = "name it by time_key=..., or give a table of the times of the cells (times)"
-        reading.problem(f"{text}; {other}")
+        other = "give the sample and the time of each row or column in a table `times`"
+        reading.problem(f"{text}; name it by time_key=..., or {other}")
         raise reading.error()
     reading.problem(text, time_key=likely[0])
     return likely[0]
@@ -206,12 +302,10 @@ def _required_time(reading, table, keys, what) -> str:
 
 def _samples_and_times(reading, table, sample, time, what) -> pd.DataFrame:
     """Samples and times of the rows; all rows are one sample if there are no samples."""
-    times = table[[time]].replace([-np.inf, np.inf], np.nan)
-    at = reading.numbers(times, what, "columns of times").set_axis([TIME], axis=1)
+    at = _times(reading, table[[time]], what)
     if sample is None and at[TIME].duplicated().any():
-        likely = [one for one in table if one != time and not is_numeric_dtype(table[one])]
-        if likely:
-            sample = likely[0]
+        sample = _likely_sample(table.drop(columns=time), at[TIME])
+        if sample is not None:
             text = f"{what}: several rows have one time, and there is no column of samples"
             reading.problem(text, sample_key=sample)
     if sample is None:
@@ -222,15 +316,49 @@ def _samples_and_times(reading, table, sample, time, what) -> pd.DataFrame:
     return at.assign(sample=table[sample].astype(str))[["sample", TIME]]
 
 
-def _in_order(reading, at) -> pd.DataFrame:
-    """Rows sorted by time within each sample; a repeated time is a problem."""
-    twice = at[at.duplicated(["sample", TIME])]
-    if len(twice):
-        sample, time = twice[["sample", TIME]].iloc[0]
-        text = f"sample {sample} has several rows at time {time:g}; average replicates"
-        reading.problem(f"expression: {text}, or name the column of samples by sample_key=...")
+def _times(reading, table, what) -> pd.DataFrame:
+    """The only column of a table as numbers, named like the times."""
+    [name] = table
+    table = _without_infinity(table)
+    if to_numbers(table).values.isna().all(axis=None):
+        times, unit = times_of(table[name])
+        if times is None:
+            first = table[name].iloc[0]
+            expected = "expected numbers, or numbers with a unit such as 2 h"
+            reading.problem(f"{what}: {expected} in column {name}, got {first}")
+            raise reading.error()
+        reading.notes.append(f"times are in {unit or name}")
+        return pd.DataFrame({TIME: times}, table.index)
+    return reading.numbers(table, what, "columns of times").set_axis([TIME], axis=1)
+
+
+def _likely_sample(table, times) -> str | None:
+    """The column that probably names the samples, each of which has several times."""
+    ranks = {}
+    for name in table:
+        is_named = _LIKE_SAMPLES.search(str(name)) is not None
+        if not is_named and is_numeric_dtype(table[name]):
+            continue
+        of_sample = times.groupby(table[name], observed=True)
+        if of_sample.nunique().min() > 1:
+            repeats = (of_sample.size() > of_sample.nunique()).any()
+            ranks[name] = not is_named, repeats
+    return min(ranks, key=ranks.get, default=None)
+
+
+def _averaged(reading, at, logs) -> pd.DataFrame:
+    """Long table that is sorted by time within each sample; repeated times are averaged."""
     of_sample, _ = pd.factorize(at["sample"])
-    return at.iloc[np.lexsort([at[TIME], of_sample])]
+    at = at.iloc[np.lexsort([at[TIME], of_sample])]
+    table = at.join(logs)
+    if at.duplicated(["sample", TIME]).any():
+        table = table.groupby(["sample", TIME], sort=False).mean().reset_index()
+        text = f"rows of one sample at one time are averaged: {len(at)} rows to {len(table)}"
+        reading.notes.append(text)
+    single = table.groupby("sample")[TIME].transform("size") == 1
+    names = table["sample"][single]
+    reading.leave_out("expression", "samples with only one time", names, len(table))
+    return table[~single]
 
 
 def _logarithms(reading, values) -> pd.DataFrame:
@@ -263,9 +391,10 @@ def read_prior(path: TableLike | None, genes: Sequence[str]) -> pd.DataFrame:
     ----------
     path : path-like, (path-like, str), DataFrame or None
         A table of regulators x targets, with entries of one size such as 1, -1 and 0; or a list of
-        edges with the columns ``regulator``, ``target`` and, optionally, ``sign`` (1, -1 or 0), or
-        with ``Gene1``, ``Gene2`` and, optionally, ``Type`` (+ or -), as in BEELINE. Letter case of
-        these names is ignored. None is a prior without edges.
+        edges with the columns ``regulator`` (or ``source``, ``TF``), ``target`` and, optionally,
+        ``sign`` (1, -1 or 0, + or -, or a word such as activates), or with ``Gene1``, ``Gene2`` and
+        ``Type``, as in BEELINE. Letter case of these names is ignored. None is a prior without
+        edges.
     genes : sequence of str
 
     Returns
@@ -291,7 +420,7 @@ def read_prior(path: TableLike | None, genes: Sequence[str]) -> pd.DataFrame:
     except ValueError as error:
         raise ValueError(str(error).replace("expression", "prior", 1)) from error
     columns = table.columns.str.casefold()
-    if columns.isin(["regulator", "target", "gene1", "gene2"]).any():
+    if columns.isin(["regulator", "target", *_OF_EDGES]).any():
         table = _table_of_edges(table.set_axis(columns, axis=1))
     else:
         table = as_numbers(table, "prior")
@@ -311,19 +440,30 @@ def read_prior(path: TableLike | None, genes: Sequence[str]) -> pd.DataFrame:
 
 def _table_of_edges(edges):
     """Signs, regulators by targets, from a list of edges; of contrary signs, the usual one."""
-    names = {"gene1": "regulator", "gene2": "target", "type": "sign"}
-    edges = edges.rename(columns=names)
+    edges = edges.rename(columns=_OF_EDGES)
     for name in ("regulator", "target"):
         if name not in edges:  # the first column, which `read_table` takes for names of the rows
             edges[name] = edges.index
+    signs = {name: _signs(edges[name]) for name in edges.columns.drop(["regulator", "target"])}
     if "sign" not in edges:
-        edges["sign"] = 1
-    text = edges["sign"].astype(str).str.strip()
-    signs = pd.to_numeric(text.replace(_SIGNS), errors="coerce")
-    wrong = edges[~signs.isin([1, -1, 0])]
+        # a column of another name that has the signs
+        having = [name for name, found in signs.items() if found.notna().all() and -1 in set(found)]
+        edges["sign"] = edges[having[0]] if having else 1
+    numbers = _signs(edges["sign"])
+    wrong = edges[numbers.isna()]
     if len(wrong):
         edge = wrong.iloc[0]
         names = f"{edge['regulator']} to {edge['target']}"
-        expected = "expected the signs 1, -1 or 0 (or + and -)"
+        expected = "expected the signs 1, -1 or 0 (or + and -, or activates and represses)"
         raise ValueError(f"prior: {expected}, got {edge['sign']} from {names}")
-    return np.sign(edges.assign(sign=signs).pivot_table("sign", "regulator", "target", "sum", 0))
+    edges = edges.assign(sign=numbers)
+    return np.sign(edges.pivot_table("sign", "regulator", "target", "sum", 0))
+
+
+def _signs(values):
+    """Signs from numbers or words; NaN for other values."""
+    text = values.astype(str).str.strip().str.casefold()
+    for pattern, sign in _SIGNS.items():
+        text = text.where(~text.str.fullmatch(pattern), sign)
+    numbers = pd.to_numeric(text, errors="coerce")
+    return numbers.where(numbers.isin([1, -1, 0]))
