@@ -159,8 +159,7 @@ def read(kind, options, name, **given):
             adata.uns["sbnn"]["name"] = keywords["name"]
             return adata
     command = f"sbnn read {kind} {as_arguments(files)}"
-    if "kind" in options:  # of `sbnn read`
-        command += f" --out {shlex.quote(options.out)}"
+    out = f" -o {shlex.quote(options.out)}" if "kind" in options else ""  # of `sbnn read`
     try:
         adata = getattr(import_module(module), function)(**keywords)
     except ReadingError as error:
@@ -168,7 +167,7 @@ def read(kind, options, name, **given):
         choices = error.reading.choices
         text = as_options(error.reading.text_of_problems(as_arguments))
         if all(solved_by for _, solved_by in error.reading.problems):
-            text += f"\nall of it: {command} {as_arguments(choices)}"
+            text += f"\nall of it: {command} {as_arguments(choices)}{out}"
         raise ValueError(text) from error
     about = adata.uns["sbnn"]
     show(about["read"]["table"], about["notes"])
@@ -177,7 +176,7 @@ def read(kind, options, name, **given):
 
         print(show_targets(about["guides"]))
     choices = as_arguments(json.loads(about["read"]["choices"]))
-    print(f"every choice in words: {command} {choices}")
+    print(f"every choice in words: {command} {choices}{out}")
     return adata
 
 
