@@ -118,7 +118,10 @@ def read_course(
     keys = {"sample_key": sample_key, "time_key": time_key}
     defaults = {"sample_key": "sample", "time_key": TIME}
     choices = {key: keys[key] for key in keys if keys[key] != defaults[key]}
-    reading = Reading("course", how, choices | {"genes_in_rows": genes_in_rows})
+    choices["genes_in_rows"] = genes_in_rows
+    if isinstance(gene_names, str | os.PathLike):
+        choices["gene_names"] = gene_names
+    reading = Reading("course", how, choices)
     expression, times = _in_folder(expression, times)
     data = opened_container(reading, expression)
     if data is not None and "sbnn" in data.uns and {"sample", TIME} <= {*data.obs}:
@@ -190,11 +193,10 @@ def _values_and_times(reading, tables, keys, n_bins) -> tuple[pd.DataFrame, pd.D
         if at.index.has_duplicates:  # of concatenated data; numbers keep the cells apart
             values = values.reset_index(drop=True)
             at = at.reset_index(drop=True)
-        reading.notes.append(f"format: AnnData with obs[{keys['time_key']!r}]")
+        reading.notes.append("format: AnnData with times in obs")
     else:
         values = _long_table(reading, expression, keys)
-        turned = _turned(reading, values, keys)
-        values, at = (values, values) if turned is None else turned
+        values, at = _with_named_times(reading, values, keys)
     if not binned:
         columns = [_column(at, keys["sample_key"]), _required_time(reading, at, keys, what)]
         at = _samples_and_times(reading, at, *columns, what)
@@ -261,28 +263,50 @@ def _sheet(reading, table, time_key) -> str | None:
     return names[0]
 
 
-def _turned(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame] | None:
-    """Values, and samples and times from the names of the columns, of a table with genes in rows.
+def _with_named_times(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Values, and samples and times from the names of the columns, or of the rows, of a table.
 
-    None for a table with a column of times, or without times in the names of its columns.
+    Both are the table itself if it has a column of times, or if its names hold no times.
     """
-    given = reading.choices.get("genes_in_rows")
-    found = times_of_names(table.columns)
-    if given is not False and found is not None and _column(table, keys["time_key"]) is None:
-        genes = table.drop(columns=table.columns[found.index])
-        if genes.shape[1] and not any(map(is_numeric_dtype, genes.dtypes)):
-            values = table.iloc[:, found.index].set_axis(texts(genes.iloc[:, 0]), axis=0)
-            name = table.columns[found.index[-1]]
-            example = (
-                f"{name} is time {found.iloc[-1]['time']:g} of sample {found.iloc[-1]['sample']}"
-            )
-            reading.notes.append(f"format: genes in rows, times in the column names: {example}")
-            reading.choose("genes_in_rows", True)
-            reading.describe("expression", **{"cells in": "columns"})
-            at = found.set_axis([keys["sample_key"], keys["time_key"]], axis=1)
-            return values.set_axis(found.index, axis=1).T, at
+    if _column(table, keys["time_key"]) is None:
+        for turned in (True, False):
+            if reading.choices.get("genes_in_rows") in (None, turned):
+                found = _by_names(table, turned)
+                if found is not None:
+                    return _described(reading, *found, turned, keys)
     reading.notes.append("format: one table with a row per sample and time")
-    return None
+    return table, table
+
+
+def _by_names(table, turned):
+    """Values (rows, genes), the names of the rows, and their samples and times; or None.
+
+    The first column holds the other names, and further columns of text describe genes.
+    """
+    first = texts(table.iloc[:, 0])
+    names = table.columns if turned else first
+    at = times_of_names(names)
+    if at is None:
+        return None
+    columns = table.columns[at.index] if turned else table.columns[1:]
+    others = table.drop(columns=columns)
+    if not others.shape[1] or any(map(is_numeric_dtype, others.dtypes)):
+        return None
+    if not turned:
+        all_timed = len(at) == len(table) and not any(map(_LIKE_TIMES.search, columns))
+        return (table[columns], names, at) if all_timed else None
+    values = table.iloc[:, at.index].set_axis(texts(others.iloc[:, 0]), axis=0)
+    return values.set_axis(at.index, axis=1).T, names, at
+
+
+def _described(reading, values, names, at, turned, keys):
+    """Values and times, after a note on what the last name was taken for."""
+    _, sample, time = last = [names[at.index[-1]], *at.iloc[-1]]
+    where = "genes in rows, times in the column names" if turned else "times in the row names"
+    reading.notes.append(f"format: {where}: {last[0]} is time {time:g} of sample {sample}")
+    reading.choose("genes_in_rows", turned)
+    reading.describe("expression", **{"cells in": "columns" if turned else "rows"})
+    return values, at.set_axis([keys["sample_key"], keys["time_key"]], axis=1)
 
 
 def _required_time(reading, table, keys, what) -> str:

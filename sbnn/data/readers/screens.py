@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 # minimum share of the most frequent guide in the guide counts of a cell, as in Papalexi et al. 2021
 CLEAR = 0.8
+# labels, of any letter case, that programs give to cells without a guide, or with several
+_NO_GUIDE = re.compile("(un(assigned|known|classified)|none|no[ _-]?(guide|sgrna|call)s?)", re.I)
+_SEVERAL_GUIDES = re.compile("(doublet|multiplet|multiple|multi|ambiguous)([ _-]guides?)?s?", re.I)
 CALLS = "feature_call"  # column of protospacer_calls_per_cell.csv of Cell Ranger
 # columns of targets in tables of guides, such as the feature reference of Cell Ranger
 _TARGETS = ("target", "target_gene_name", "target_gene", "gene", "gene_name", "gene_symbol")
@@ -97,7 +100,10 @@ def read_screen(
         expression = features_of(data, GENES)
         guides = _guides_beside(data, guides)
     if guides is None:
-        reading.problem("guides: missing; give `guides`, a table with the guide of each cell")
+        other = "or the same file as `expression` if it has a column of guides"
+        reading.problem(
+            f"guides: missing; give `guides`, a table with the guide of each cell, {other}"
+        )
     of_guides = opened_container(reading, guides, "guides", read_features)
     if of_guides is not None:
         guides = features_of(of_guides, GUIDES)
@@ -154,7 +160,7 @@ def _guides_beside(data, guides):
 
 def _by_cell(table):
     """Counts of guides from a table with a row per cell and guide; other tables unchanged."""
-    if table.adata is not None:
+    if len(table.sheets) != 1:
         return table
     rows = table.frame(table.ways()[0])
     guide = _column_like(rows, "guide", "grna", "perturbation")
@@ -223,7 +229,7 @@ def _guides(reading, found):
         key = reading.choices.get("guide_key")
         labels = _label_column(reading, found, key)
         if labels is not None:
-            return _labels(texts(labels).to_numpy(str))
+            return _labels(texts(labels).to_numpy(str), reading.choices.get("control"))
         found = ad.AnnData(reading.numbers(found, "guides", "guides").fillna(0))
     counts = check_screen_counts(found.X, "guides")
     names = found.var_names.to_numpy(str)
@@ -255,8 +261,9 @@ def _label_column(reading, table, key):
     control = reading.choices.get("control")
     labels = {column: set(texts(table[column])) for column in table.columns[of_text]}
     likely = [column for column in labels if has_control(labels[column], control)]
-    if not likely:
-        likely = [column for column in labels if likely_control(labels[column])]
+    if max((len(labels[column]) for column in likely), default=0) <= 2:
+        # columns with only "control" and "perturbed" do not name the perturbations
+        likely += [column for column in labels if likely_control(labels[column])]
     if not likely:
         reading.problem(f"{text}; name it by guide_key=...")
         raise reading.error()
@@ -266,15 +273,20 @@ def _label_column(reading, table, key):
     return table[finest]
 
 
-def _labels(label):
+def _labels(label, control):
     """Label of each cell, and masks of the cells with none, or with the labels of several."""
     known = set(label) - {""}
-    several = []
+    others = [one for one in known if one != control]
+    none = ["", *filter(_NO_GUIDE.fullmatch, others)]
+    several = list(filter(_SEVERAL_GUIDES.fullmatch, others))
     for one in known:
         parts = re.split("[|;,]", one)
         if len(parts) > 1 and known.issuperset(map(str.strip, parts)):
             several.append(one)
-    masks = {"without a label": label == "", "with several guides": np.isin(label, several)}
+    masks = {
+        "without a label": np.isin(label, none),
+        "with several guides": np.isin(label, several),
+    }
     return label, None, masks
 
 

@@ -85,5 +85,5 @@ def _time_and_unit(text):
 
 
 def _has_unit(text):
-    """Whether a text is a time and more than a number."""
-    return _TIME.fullmatch(text) is not None and any(map(str.isalpha, text))
+    """Whether a text is a time and more than a number; P1 and H1 may be patients and wells."""
+    return _TIME.fullmatch(text) is not None and re.match(r"[^\W\dphw]|\d.*[a-z]", text, re.I)

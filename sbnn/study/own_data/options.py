@@ -159,7 +159,7 @@ def read(kind, options, name, **given):
             adata.uns["sbnn"]["name"] = keywords["name"]
             return adata
     command = f"sbnn read {kind} {as_arguments(files)}"
-    out = f" -o {shlex.quote(options.out)}" if "kind" in options else ""  # of `sbnn read`
+    out = f"-o {shlex.quote(options.out)}" if "kind" in options else ""  # of `sbnn read`
     try:
         adata = getattr(import_module(module), function)(**keywords)
     except ReadingError as error:
@@ -167,7 +167,7 @@ def read(kind, options, name, **given):
         choices = error.reading.choices
         text = as_options(error.reading.text_of_problems(as_arguments))
         if all(solved_by for _, solved_by in error.reading.problems):
-            text += f"\nall of it: {command} {as_arguments(choices)}{out}"
+            text += f"\nall of it: {command} {as_arguments(choices)} {out}".rstrip()
         raise ValueError(text) from error
     about = adata.uns["sbnn"]
     show(about["read"]["table"], about["notes"])
@@ -176,7 +176,7 @@ def read(kind, options, name, **given):
 
         print(show_targets(about["guides"]))
     choices = as_arguments(json.loads(about["read"]["choices"]))
-    print(f"every choice in words: {command} {choices}{out}")
+    print("every choice in words:", *filter(None, [command, choices, out]))
     return adata
 
 

@@ -81,6 +81,19 @@ def test_labels_of_guides_have_targets_like_counts_of_guides(counts):
     assert str(warned[-1].message).endswith("only one guide: M, a|b")
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_labels_of_cells_without_one_guide_are_no_targets(counts):
+    names = ["A_1", "Unassigned", "doublet", "NT_1", "A_2", "no guide", "multiple"]
+    screen = read_screen(counts, labelled(counts, names), "NT")
+    assert screen.obs["guide"].tolist() == ["A_1", "NT_1", "A_2"]
+    dropped = screen.uns["sbnn"]["dropped"]
+    assert dropped["without a label"] == ["c1", "c6"]
+    assert dropped["with several guides"] == ["c2", "c7"]
+    # unless it is the control
+    screen = read_screen(counts, labelled(counts, names), "Unassigned")
+    assert screen.obs["guide"].tolist() == ["A_1", "Unassigned", "NT_1", "A_2"]
+
+
 @pytest.mark.filterwarnings("ignore:guides")
 def test_targets_can_be_given(counts, tmp_path):
     labels = labelled(counts, ["a", "b", "a", "b", "c", "c", "a"])
@@ -232,6 +245,10 @@ def test_the_column_with_the_most_labels_that_have_the_control_is_advised(counts
     table = pd.DataFrame({"gene": gene, "batch": "x", "guide": guide, "n": 5}, counts.index)
     with pytest.raises(ReadingError, match="set guide_key='guide'$"):
         read_screen(counts, table, "NT")
+    # a column that only tells the controls from other cells does not name the perturbations
+    table["kind"] = ["control" if name == "NT" else "other" for name in gene]
+    with pytest.raises(ReadingError, match="set guide_key='guide'\n.*set control='NT'$"):
+        read_screen(counts, table, "control")
     # a column of Cell Ranger needs no advice
     screen = read_screen(counts, table.rename(columns={"guide": "feature_call"}), "NT")
     assert screen.obs["perturbation"].nunique() == 3
