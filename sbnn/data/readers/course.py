@@ -19,7 +19,7 @@ from sbnn.data.readers.counts import open_file
 from sbnn.data.readers.gene_dynamics import read_trajectories
 from sbnn.data.readers.matching import describe_file, joined, kept
 from sbnn.data.readers.reading import Reading
-from sbnn.data.readers.table import Way, are_row_numbers, read_table
+from sbnn.data.readers.table import Way, are_row_numbers, numbered, read_table
 from sbnn.data.readers.table_names import texts
 from sbnn.data.readers.table_numbers import as_numbers, to_numbers
 from sbnn.data.readers.times import times_of, times_of_names
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sbnn.typehints import PathLike, TableLike
 
 
-TIME = "time"  # usual name of the column of measured times; other names in .h5ad are pseudotimes
+TIME = "time"  # usual name of the column of measured times
 _SIZES = re.compile(rb'"?\d+"?\s*,\s*"?\d+"?[\s,]*')  # numbers of genes and samples in line 1
 _LIKE_TIMES = re.compile("time|dpt|day|hour|week|(?<![a-z])(st)?age", re.I)
 _LIKE_SAMPLES = re.compile("sample|rep(licate)?s?(?![a-z])|donor|patient|animal|subject", re.I)
@@ -179,51 +179,44 @@ def _values_and_times(reading, tables, keys, n_bins) -> tuple[pd.DataFrame, pd.D
     what = "expression"
     binned = False
     if "times" in tables:
+        what = "times"
         values, at = joined(reading, expression, tables["times"])
         axis = reading.facts["expression"]["cells in"]
         reading.notes.append(f"format: cells in the {axis} of expression, and a table of times")
         if isinstance(values, AnnDataLike):
             values = values.to_df()
-        what = "times"
         binned = keys["time_key"] == TIME and _column(at, TIME) is None
         if binned:
             at = reading.numbers(_without_infinity(at), what, "trajectories")
     elif expression.adata is not None:
-        values, at, what = expression.adata.to_df(), expression.adata.obs, "obs"
+        what = "obs"
+        values, at = expression.adata.to_df(), expression.adata.obs
         if at.index.has_duplicates:  # of concatenated data; numbers keep the cells apart
             values = values.reset_index(drop=True)
             at = at.reset_index(drop=True)
         reading.notes.append("format: AnnData with times in obs")
     else:
-        values = _long_table(reading, expression, keys)
-        values, at = _with_named_times(reading, values, keys)
+        values, at = _with_named_times(reading, _long_table(reading, expression, keys), keys)
     if not binned:
-        columns = [_column(at, keys["sample_key"]), _required_time(reading, at, keys, what)]
-        at = _samples_and_times(reading, at, *columns, what)
-        columns.append(reading.choices.get("sample_key"))
+        sample = _column(at, keys["sample_key"])
+        time = _required_time(reading, at, keys, what)
+        at = _samples_and_times(reading, at, sample, time, what)
+        columns = [sample, time, reading.choices.get("sample_key")]
         values = values.drop(columns=[one for one in columns if one in values])
-        binned = what == "obs" and columns[1].casefold() != TIME and at[TIME].nunique() > n_bins
+        binned = what == "obs" and time.casefold() != TIME and at[TIME].nunique() > n_bins
         if binned:
             at = at.pivot(columns="sample", values=TIME)
     timed = at.notna().any(axis=1) if binned else at[TIME].notna()
     reading.leave_out(what, "cells without a time", at.index[~timed], len(at))
+    at = at[timed]
+    names = at.index
     if binned:
         found = f"{at.shape[1]} trajectories" if at.shape[1] > 1 else "one trajectory"
         reading.notes.append(f"pseudotimes of {found}; cells are averaged in bins")
-    values = values.loc[at.index[timed]]
-    unwanted = np.array([_NO_GENE.fullmatch(name) is not None for name in values], dtype=bool)
-    values = reading.without(values, unwanted, "expression", "columns whose names are not of genes")
-    values = reading.numbers(values, "expression", "columns")
-    if values.columns.has_duplicates:
-        twice = values.columns[values.columns.duplicated()].unique()
-        reading.notes.append(f"genes that appear more than once are averaged: {some(twice)}")
-        values = values.T.groupby(level=0, sort=False).mean().T
-    at = at[timed]
-    names = at.index if binned else at["sample"] + " at " + at[TIME].map("{:g}".format)
-    rows, genes = _complete(values.isna().to_numpy())
-    reading.leave_out("expression", "rows with missing values", names[~rows], len(values))
-    values = reading.without(values[rows], ~genes, "expression", "genes with missing values")
-    return values, at[rows], binned
+    else:
+        names = at["sample"] + " at " + at[TIME].map("{:g}".format)
+    values = _complete_genes(reading, values.loc[at.index], names)
+    return values, at.loc[values.index], binned
 
 
 def _without_infinity(table) -> pd.DataFrame:
@@ -231,36 +224,42 @@ def _without_infinity(table) -> pd.DataFrame:
     return table.mask(table.isin([-np.inf, np.inf]))
 
 
-def _complete(gaps) -> tuple[np.ndarray, np.ndarray]:
-    """Masks of the rows and genes to keep: all genes or all rows, whichever leaves more values."""
+def _complete_genes(reading, values, names) -> pd.DataFrame:
+    """Numbers of the genes, without the genes or the rows (with these names) that have gaps."""
+    values = values.set_axis(numbered(values.columns, "expression"), axis=1)
+    unwanted = np.array([_NO_GENE.fullmatch(name) is not None for name in values], dtype=bool)
+    values = reading.without(values, unwanted, "expression", "columns whose names are not of genes")
+    values = reading.numbers(values, "expression", "columns")
+    gaps = values.isna().to_numpy()
     ways = [kept(gaps, "cells"), kept(gaps, "outputs")]
-    left = [rows.sum() * genes.sum() for rows, genes in ways]
-    return ways[np.argmax(left)]
+    rows, genes = max(ways, key=lambda way: way[0].sum() * way[1].sum())
+    reading.leave_out("expression", "rows with missing values", names[~rows], len(values))
+    return reading.without(values[rows], ~genes, "expression", "genes with missing values")
 
 
 def _long_table(reading, table, keys) -> pd.DataFrame:
     """All columns of a table whose first column may hold values."""
-    sheet = _sheet(reading, table, keys["time_key"])
+    sheet = _sheet(table, keys["time_key"])
+    if len(table.sheets) > 1:
+        reading.notes.append(f"sheet: {sheet}")
     describe_file(reading, table, Way(sheet, 0, None, pd.Index([])), "")
     reading.describe("expression", **{"cells named by": "no column"})
     names, body, _ = table.sheets[sheet]
     found = body.set_axis(texts(names), axis=1)
     is_key = names[0].casefold() in [key.casefold() for key in keys.values()]
+    is_key |= _LIKE_TIMES.search(names[0]) is not None
     if are_row_numbers(texts(body.iloc[:, 0])) and not is_key:
         found = found.iloc[:, 1:]
     found = found.loc[:, found.columns != ""]
     return reading.edited(found, "expression")
 
 
-def _sheet(reading, table, time_key) -> str | None:
-    """The only sheet, or the one with a column of times."""
-    names = list(table.sheets)
-    for name in names:
-        columns = map(str.casefold, table.sheets[name].names)
-        if len(names) == 1 or time_key.casefold() in columns:
+def _sheet(table, time_key) -> str | None:
+    """The first sheet with a column of times or, if there is none, the largest."""
+    for name, (columns, _, _) in table.sheets.items():
+        if time_key.casefold() in map(str.casefold, columns):
             return name
-    reading.problem(f"{table}: no sheet has a column {time_key!r}", sheet={table.what: names[0]})
-    return names[0]
+    return max(table.sheets, key=lambda name: table.sheets[name].body.size)
 
 
 def _with_named_times(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -268,45 +267,42 @@ def _with_named_times(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]
 
     Both are the table itself if it has a column of times, or if its names hold no times.
     """
-    if _column(table, keys["time_key"]) is None:
-        for turned in (True, False):
-            if reading.choices.get("genes_in_rows") in (None, turned):
-                found = _by_names(table, turned)
-                if found is not None:
-                    return _described(reading, *found, turned, keys)
+    given = reading.choices.get("genes_in_rows")
+    in_rows = [True, False] if given is None else [given]
+    if _column(table, keys["time_key"]) is not None:
+        in_rows = []
+    for turned in in_rows:
+        found = _by_names(table, turned)
+        if found is not None:
+            values, at = found
+            name, sample, time = at.iloc[-1]
+            axis = "column" if turned else "row"
+            example = f"{name} is time {time:g} of sample {sample}"
+            reading.notes.append(f"format: times in the {axis} names: {example}")
+            reading.choose("genes_in_rows", turned)
+            reading.describe("expression", **{"cells in": f"{axis}s"})
+            return values, at.set_axis(["name", keys["sample_key"], keys["time_key"]], axis=1)
     reading.notes.append("format: one table with a row per sample and time")
     return table, table
 
 
 def _by_names(table, turned):
-    """Values (rows, genes), the names of the rows, and their samples and times; or None.
-
-    The first column holds the other names, and further columns of text describe genes.
-    """
-    first = texts(table.iloc[:, 0])
-    names = table.columns if turned else first
-    at = times_of_names(names)
+    """Values (rows, genes), and samples and times from the names of these rows; or None."""
+    first = table.iloc[:, 0]
+    if is_numeric_dtype(first):
+        return None
+    values = table.set_axis(texts(first), axis=0).iloc[:, 1:]
+    at = times_of_names(values.columns if turned else values.index)
     if at is None:
         return None
-    columns = table.columns[at.index] if turned else table.columns[1:]
-    others = table.drop(columns=columns)
-    if not others.shape[1] or any(map(is_numeric_dtype, others.dtypes)):
+    if turned:
+        others = values.drop(columns=at["name"])
+        if any(map(is_numeric_dtype, others.dtypes)):  # text describes genes
+            return None
+        values = values.iloc[:, at.index].T
+    elif len(at) < len(values) or any(map(_LIKE_TIMES.search, values)):
         return None
-    if not turned:
-        all_timed = len(at) == len(table) and not any(map(_LIKE_TIMES.search, columns))
-        return (table[columns], names, at) if all_timed else None
-    values = table.iloc[:, at.index].set_axis(texts(others.iloc[:, 0]), axis=0)
-    return values.set_axis(at.index, axis=1).T, names, at
-
-
-def _described(reading, values, names, at, turned, keys):
-    """Values and times, after a note on what the last name was taken for."""
-    _, sample, time = last = [names[at.index[-1]], *at.iloc[-1]]
-    where = "genes in rows, times in the column names" if turned else "times in the row names"
-    reading.notes.append(f"format: {where}: {last[0]} is time {time:g} of sample {sample}")
-    reading.choose("genes_in_rows", turned)
-    reading.describe("expression", **{"cells in": "columns" if turned else "rows"})
-    return values, at.set_axis([keys["sample_key"], keys["time_key"]], axis=1)
+    return values.set_axis(at.index, axis=0), at
 
 
 def _required_time(reading, table, keys, what) -> str:
@@ -344,15 +340,16 @@ def _times(reading, table, what) -> pd.DataFrame:
     """The only column of a table as numbers, named like the times."""
     [name] = table
     table = _without_infinity(table)
-    if to_numbers(table).values.isna().all(axis=None):
-        times, unit = times_of(table[name])
-        if times is None:
-            first = table[name].iloc[0]
-            expected = "expected numbers, or numbers with a unit such as 2 h"
-            reading.problem(f"{what}: {expected} in column {name}, got {first}")
-            raise reading.error()
+    wrong = to_numbers(table).wrong.ravel()
+    present = table[name].dropna()
+    times, unit = times_of(present)
+    if wrong.any() and times is not None:
         reading.notes.append(f"times are in {unit or name}")
-        return pd.DataFrame({TIME: times}, table.index)
+        return pd.DataFrame({TIME: times}, present.index).reindex(table.index)
+    if wrong.all():
+        expected = "expected numbers, or numbers with a unit such as 2 h"
+        reading.problem(f"{what}: {expected} in column {name}, got {table[name].iloc[0]}")
+        raise reading.error()
     return reading.numbers(table, what, "columns of times").set_axis([TIME], axis=1)
 
 

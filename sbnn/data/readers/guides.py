@@ -89,11 +89,14 @@ def likely_control(names):
     # the part before the number names all guides of the control
     labels = [label for name in names for label in (*_possible_stems(name), name)]
     for pattern in _CONTROLS:
-        others = {label: re.sub(pattern, "", label.casefold()) for label in labels}
-        matching = [label for label in labels if others[label] != label.casefold()]
-        if matching:
-            # cells with the guides of two controls, but not with a control and another guide
-            return min(matching, key=lambda label: len(others[label]))
+        n_others = {}  # label -> number of letters that are not of the control
+        for label in labels:
+            other, n_found = re.subn(pattern, "", label.casefold())
+            if n_found:
+                n_others[label] = len(other)
+        if n_others:
+            # "ctrl+ctrl" rather than "GATA1+ctrl", of cells with two guides
+            return min(n_others, key=n_others.get)
     return None
 
 

@@ -52,18 +52,21 @@ def times_of_names(names):
     Returns
     -------
     DataFrame or None
-        With the columns ``sample`` and ``time``, and a row, labelled by the position of the name,
-        for each name that holds one time; None if there are fewer than two, or if different units
-        cannot be converted.
+        With the columns ``name``, ``sample`` and ``time``, and a row, labelled by the position of
+        the name, for each name that holds one time; None if there are fewer than two, or if
+        different units cannot be converted.
     """
     rows = {}
     for i, name in enumerate(map(str, names)):
-        parts = _BETWEEN.split(re.sub(r"^X(?=\d)", "", name))  # R puts an X before a digit
-        timed = list(filter(_has_unit, parts)) or [part for part in parts if part == "0"]
+        plain = re.sub(r"^X(?=\d)", "", name)  # R puts an X before a digit
+        parts = _BETWEEN.split(plain)
+        timed = list(filter(_has_unit, parts))
+        if not timed and "0" in parts:
+            timed = ["0"]
         if len(timed) == 1:
             others = [part for part in parts if part != timed[0]]
-            rows[i] = "_".join(others) or "0", timed[0]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=["sample", "time"])
+            rows[i] = name, "_".join(others) or "0", timed[0]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["name", "sample", "time"])
     times, _ = times_of(table["time"])
     if times is None or len(times) < 2:
         return None
