@@ -38,6 +38,7 @@ TIME = "time"  # usual name of the column of measured times
 _SIZES = re.compile(rb'"?\d+"?\s*,\s*"?\d+"?[\s,]*')  # numbers of genes and samples in line 1
 _LIKE_TIMES = re.compile("time|dpt|day|hour|week|(?<![a-z])(st)?age", re.I)
 _LIKE_SAMPLES = re.compile("sample|rep(licate)?s?(?![a-z])|donor|patient|animal|subject", re.I)
+_GENE = ("gene", "genes", "gene_name", "gene_symbol", "symbol", "gene_id")
 # columns of numbers that describe a row, beside those of genes
 _NO_GENE = re.compile(
     "sample|replicate|batch|donor|patient|animal|subject|(n|total|mapped)_?(reads|counts|genes|umis?)"
@@ -251,7 +252,21 @@ def _long_table(reading, table, keys) -> pd.DataFrame:
     if are_row_numbers(texts(body.iloc[:, 0])) and not is_key:
         found = found.iloc[:, 1:]
     found = found.loc[:, found.columns != ""]
-    return reading.edited(found, "expression")
+    return _with_genes_in_columns(reading, reading.edited(found, "expression"))
+
+
+def _with_genes_in_columns(reading, table) -> pd.DataFrame:
+    """Turn a table with a row per gene, sample and time; other tables unchanged."""
+    gene = [name for name in table if name.casefold() in _GENE and table[name].duplicated().any()]
+    values = [name for name in table.select_dtypes("float") if not _LIKE_TIMES.search(name)]
+    if not gene or len(values) != 1:
+        return table
+    rows = table.drop(columns=[gene[0], *values])
+    if not any(map(_LIKE_TIMES.search, rows)):
+        return table
+    reading.notes.append(f"{values[0]} of the genes in column {gene[0]}")
+    wide = table.pivot_table(values[0], list(rows), gene[0], sort=False)
+    return wide.rename_axis(columns=None).reset_index()
 
 
 def _sheet(table, time_key) -> str | None:
@@ -344,7 +359,8 @@ def _times(reading, table, what) -> pd.DataFrame:
     present = table[name].dropna()
     times, unit = times_of(present)
     if wrong.any() and times is not None:
-        reading.notes.append(f"times are in {unit or name}")
+        example = f"{present.iloc[-1]} is read as {times[-1]:g} {unit}".strip()
+        reading.notes.append(f"times have units: {example}")
         return pd.DataFrame({TIME: times}, present.index).reindex(table.index)
     if wrong.all():
         expected = "expected numbers, or numbers with a unit such as 2 h"

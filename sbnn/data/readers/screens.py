@@ -226,6 +226,8 @@ def _has_counts(matrix):
 def _guides(reading, found):
     """Guide of each cell, all guides if they were counted, and masks of unclear cells."""
     if not isinstance(found, AnnDataLike):
+        truths = found.select_dtypes("bool")
+        found = found.astype(dict.fromkeys(truths, int))
         key = reading.choices.get("guide_key")
         labels = _label_column(reading, found, key)
         if labels is not None:
@@ -267,8 +269,9 @@ def _label_column(reading, table, key):
     if not likely:
         reading.problem(f"{text}; name it by guide_key=...")
         raise reading.error()
-    # labels of guides tell more than labels of their targets
-    finest = max(likely, key=lambda column: len(labels[column]))
+    # labels of guides tell more than labels of their targets, but they are not those of cells
+    sizes = {column: len(labels[column]) for column in likely}
+    finest = max(likely, key=lambda column: (2 * sizes[column] <= len(table), sizes[column]))
     reading.problem(text, guide_key=finest)
     return table[finest]
 

@@ -19,7 +19,9 @@ _UNIT = "|".join(HOURS)
 _BEFORE = r"t|time|e|p|d|day|h|hour|w|week"
 # a hyphen after a letter may be a minus: "day-1" is no time
 _TIME = re.compile(
-    rf"(?:(?P<before>{_BEFORE})[ _.]?)?(?P<number>\d+([.,]\d+)?)[ _]?(?P<after>{_UNIT})?", re.I
+    rf"((?P<before>{_BEFORE})[ _.]?)?(?P<number>\d+([.,]\d+)?)"
+    rf"[ _]?(?P<after>{_UNIT})?( (post|after) .*)?",
+    re.I,
 )
 _BETWEEN = re.compile(r"[ _-]+|(?<!\d)\.|\.(?!\d)")
 

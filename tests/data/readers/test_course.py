@@ -47,6 +47,8 @@ def notes(course):
         "Time\tSAMPLE\ta\tb\n2\tx\t.25\t0\n0\tx\t.5\t1\n3\ty\t.125\t1\n1\ty\t.5\t0\n",  # unsorted
         "cell,sample,time,a,b\nc1,x,0,.5,1\nc2,x,2,.25,0\nc3,y,1,.5,0\nc4,y,3,.125,1\n",
         "n,sample,time,a,b\n1,x,0,.5,1\n2,x,2,.25,0\n3,y,1,.5,0\n4,y,3,.125,1\n",
+        "gene,sample,time,n\na,x,0,.5\nb,x,0,1\na,x,2,.25\nb,x,2,0\na,y,1,.5\nb,y,1,0\n"
+        "a,y,3,.125\nb,y,3,1\n",
         "My data\nsample;time;a;b\nx;0;0,5;1\nx;2;0,25;0\ny;1;0,5;0\ny;3;0,125;1\n",
     ],
 )
@@ -140,6 +142,8 @@ def test_other_names_of_columns_need_a_table_of_times(written, names):
         (["E9.5", "E10.5"], [9.5, 10.5]),
         (["2,5 h", "10 h"], [2.5, 10]),
         (["0", "2h"], [0, 2]),
+        (["T1", "T2"], [1, 2]),
+        (["1 day post infection", "3 days post infection"], [24, 72]),
     ],
 )
 def test_times_may_have_units(written, texts, times):

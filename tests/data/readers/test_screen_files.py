@@ -200,7 +200,8 @@ def test_guides_may_be_counted_beside_genes(counts, rng, tmp_path):
     both.write_h5ad(tmp_path / "both.h5ad")
     expected = read_screen(counts, guides, "NT")
     # cells of the file without `guides`, and the file as `guides`
-    for given in ((tmp_path / "both.h5ad",), (counts, tmp_path / "both.h5ad")):
+    files = (tmp_path / "both.h5ad",), (counts, tmp_path / "both.h5ad")
+    for given in (*files, (counts, guides > 0)):
         screen = read_screen(*given, control="NT")
         pd.testing.assert_frame_equal(screen.obs, expected.obs)
         np.testing.assert_array_equal(screen.X.toarray(), expected.X.toarray())
@@ -240,9 +241,10 @@ def test_a_table_may_have_a_row_per_cell_and_guide(counts, rng):
 
 @pytest.mark.filterwarnings("ignore:guides")
 def test_the_column_with_the_most_labels_that_have_the_control_is_advised(counts):
-    guide = [f"{target}_{i}" for i in "123" for target in ("A", "B", "NT")]
+    guide = np.resize(["A_1", "A_2", "NT_1", "NT_2"], 9)
     gene = [name[:-2] for name in guide]
     table = pd.DataFrame({"gene": gene, "batch": "x", "guide": guide, "n": 5}, counts.index)
+    table["cell"] = table["guide"] + "_" + table.index  # with a label for each cell
     with pytest.raises(ReadingError, match="set guide_key='guide'$"):
         read_screen(counts, table, "NT")
     # a column that only tells the controls from other cells does not name the perturbations
@@ -251,7 +253,7 @@ def test_the_column_with_the_most_labels_that_have_the_control_is_advised(counts
         read_screen(counts, table, "control")
     # a column of Cell Ranger needs no advice
     screen = read_screen(counts, table.rename(columns={"guide": "feature_call"}), "NT")
-    assert screen.obs["perturbation"].nunique() == 3
+    assert screen.obs["guide"].nunique() == 4
 
 
 @pytest.mark.filterwarnings("ignore:guides")
