@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from sbnn.data.checks import kind_of_expression, some
+from sbnn.data.checks import some
 from sbnn.data.objects import AnnDataLike
-from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.containers import opened_container
 from sbnn.data.readers.counts import open_file
 from sbnn.data.readers.gene_dynamics import read_trajectories
@@ -22,6 +21,7 @@ from sbnn.data.readers.reading import Reading
 from sbnn.data.readers.table import Way, are_row_numbers, numbered, read_table
 from sbnn.data.readers.table_names import texts
 from sbnn.data.readers.table_numbers import as_numbers, to_numbers
+from sbnn.data.readers.tables import kind_of_values, log_expression
 from sbnn.data.readers.times import times_of, times_of_names
 from sbnn.data.trajectories import as_trajectories, prior_matrix, read_pseudotime, trajectories
 from sbnn.errors import check_number, warn
@@ -61,6 +61,7 @@ def read_course(
     sample_key: str = "sample",
     time_key: str = TIME,
     genes_in_rows: bool | None = None,
+    counts: bool | str | None = None,
     n_bins: int = 25,
     name: str = "own",
     **how: object,
@@ -83,7 +84,8 @@ def read_course(
     Rows need not be sorted. Times may have a unit, as in "2 h" or "day 3" (see
     `sbnn.data.readers.times`). Rows of one sample at one time are averaged, and cells with a
     pseudotime in bins (see `read_pseudotime`). Missing values are left out with their gene or their
-    row, whichever leaves out less. Counts are scaled to the same total, and log2(1 + x) is applied.
+    row, whichever leaves out less. log2(1 + x) is taken of normalised values and of counts, which
+    are scaled to the same total before.
 
     Parameters
     ----------
@@ -95,6 +97,8 @@ def read_course(
         Columns of the samples and of the times; letter case is ignored.
     genes_in_rows : bool, optional
         Whether the columns of `expression` are cells; detected by default.
+    counts : bool or "normalised", optional
+        Whether `expression` holds raw counts; see `read_tables`.
     n_bins : int
         Number of bins for each trajectory with pseudotimes.
     name : str
@@ -119,7 +123,7 @@ def read_course(
     keys = {"sample_key": sample_key, "time_key": time_key}
     defaults = {"sample_key": "sample", "time_key": TIME}
     choices = {key: keys[key] for key in keys if keys[key] != defaults[key]}
-    choices["genes_in_rows"] = genes_in_rows
+    choices |= {"genes_in_rows": genes_in_rows, "counts": counts}
     if isinstance(gene_names, str | os.PathLike):
         choices["gene_names"] = gene_names
     reading = Reading("course", how, choices)
@@ -399,18 +403,11 @@ def _averaged(reading, at, logs) -> pd.DataFrame:
 
 
 def _logarithms(reading, values) -> pd.DataFrame:
-    """Take logarithms if the values look like counts; the same table otherwise."""
-    kind, span, doubt = kind_of_expression(values.to_numpy())
-    if kind == "counts":
-        text = "scaled to the same total in each row, then log2(1 + x)"
-        reading.notes.append(f"counts ({span}): {text}")
-        logs = log2p1(normalize_library_size(values.to_numpy()))
-        return pd.DataFrame(logs, values.index, values.columns)
-    reading.notes.append(f"values are used unchanged: {span}")
-    if kind == "normalised" or doubt:
-        doubt = doubt or "they look like normalised counts without logarithms"
-        warn(f"expression: {span}, used unchanged; {doubt}; take logarithms if so")
-    return values
+    """Take logarithms unless the values are logarithms; the same table otherwise."""
+    kind = kind_of_values(reading, values.to_numpy())
+    if kind is False:
+        return values
+    return pd.DataFrame(log_expression(values, kind), values.index, values.columns)
 
 
 def _column(table, key) -> str | None:

@@ -166,6 +166,12 @@ def test_missing_values_are_left_out_with_the_gene_or_the_row(written):
         assert read_course(written(text)).obs["time"].tolist() == [0, 1, 3, 4]
 
 
+def test_logarithms_are_taken_of_normalised_values(written):
+    path = written("time,a,b\n0,70.5,3\n1,0,1.5\n")
+    assert_allclose(read_course(path).X, np.log2([[71.5, 4], [1, 2.5]]))
+    assert_array_equal(read_course(path, counts=False).X, [[70.5, 3], [0, 1.5]])
+
+
 def test_columns_that_describe_rows_are_no_genes(written):
     text = "replicate,sample,time,a,n_reads,BATCH\n1,x,0,.5,70,1\n1,x,1,.25,80,2\n"
     with pytest.warns(UserWarning, match="not of genes.: replicate, n_reads, BATCH"):
@@ -233,7 +239,7 @@ def test_the_layout_of_blocks_is_recognised(written, first_line):
     counts = read_course(written(f"{first_line}\n10,20,90\n60,50,40\n0,1,3\n"))
     expected = log2p1(normalize_library_size(np.array([[10, 60], [20, 50], [90, 40]])))
     assert_allclose(counts.X, expected)
-    assert "counts (values from 10 to 90" in notes(counts)
+    assert "raw counts" in notes(counts)
 
 
 @pytest.fixture
