@@ -212,10 +212,11 @@ def _first_with_counts(adata):
     places[""] = adata.X, adata.var
     if adata.raw is not None:
         places[" of raw"] = adata.raw.X, adata.raw.var
-    having = [place for place, (matrix, _) in places.items() if _has_counts(matrix)]
-    place = having[0] if having else ""
-    matrix, var = places[place]
-    return ad.AnnData(matrix, adata.obs, var[[]]), place
+    for place, (matrix, var) in places.items():
+        if _has_counts(matrix):
+            found = features_of(ad.AnnData(matrix, adata.obs, var), GENES)
+            return ad.AnnData(found.X, found.obs, found.var[[]]), place
+    return ad.AnnData(adata.X, adata.obs, adata.var[[]]), ""
 
 
 def _has_counts(matrix):
@@ -248,18 +249,18 @@ def _label_column(reading, table, key):
     reading.describe("guides", values="labels")
     if key is None and CALLS in table:
         key = CALLS
-    if key is not None and key not in table:
-        reading.problem(f"guide_key: no column {key!r} in guides; it has {some(table, 12)}")
-        raise reading.error()
-    if key is not None:
+    if key is not None and key in table:
         reading.choose("guide_key", key)
         return table[key]
-    if table.shape[1] == 1:
+    if key is None and table.shape[1] == 1:
         return table.iloc[:, 0]
     of_text = to_numbers(table).wrong.mean(axis=0) > 0.5
-    if not of_text.any():
+    if key is None and not of_text.any():
         return None
-    text = f"guides: several columns, of which one has the labels: {some(table, 12)}"
+    found = "several columns, of which one has the labels"
+    if key is not None:
+        found = f"no column {key!r} among"
+    text = f"guides: {found}: {some(table, 12)}"
     control = reading.choices.get("control")
     labels = {column: set(texts(table[column])) for column in table.columns[of_text]}
     likely = [column for column in labels if has_control(labels[column], control)]

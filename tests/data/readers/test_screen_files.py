@@ -247,6 +247,8 @@ def test_the_column_with_the_most_labels_that_have_the_control_is_advised(counts
     table["cell"] = table["guide"] + "_" + table.index  # with a label for each cell
     with pytest.raises(ReadingError, match="set guide_key='guide'$"):
         read_screen(counts, table, "NT")
+    with pytest.raises(ReadingError, match="no column 'sgRNA' among.*; set guide_key='guide'$"):
+        read_screen(counts, table, "NT", guide_key="sgRNA")
     # a column that only tells the controls from other cells does not name the perturbations
     table["kind"] = ["control" if name == "NT" else "other" for name in gene]
     with pytest.raises(ReadingError, match="set guide_key='guide'\n.*set control='NT'$"):
