@@ -483,6 +483,10 @@ def _table_of_edges(edges):
         # a column of another name that has the signs
         having = [name for name, found in signs.items() if found.notna().all() and -1 in set(found)]
         edges["sign"] = edges[having[0]] if having else 1
+        if signs and not having:
+            warn(
+                f"prior: no column of signs among {some(signs)}; all edges are taken as activation"
+            )
     numbers = _signs(edges["sign"])
     wrong = edges[numbers.isna()]
     if len(wrong):

@@ -309,13 +309,15 @@ def test_edges_are_read_from_lists_and_tables(written, text, expected):
     assert not found.loc["c"].any()
 
 
-def test_genes_that_the_course_lacks_are_left_out_with_one_warning(written):
+def test_what_a_prior_lacks_gives_one_warning(written):
     path = written("regulator,target\na,b\nq,a\nr,b\n")
     with pytest.warns(UserWarning, match="2 of 4 genes are not in the course.*: q, r") as warned:
         read_prior(path, ["a", "b"])
     assert len(warned) == 1
+    with pytest.warns(UserWarning, match="no column of signs among score; all edges"):
+        read_prior(written("regulator,target,score\na,b,.7\nb,a,-.5\n"), ["a", "b"])
     with pytest.raises(ValueError, match="no edge joins two genes of the course"), pytest.warns():
-        read_prior(path, ["A", "B"])
+        read_prior(written("regulator,target\na,b\nq,a\nr,b\n"), ["A", "B"])
 
 
 @pytest.mark.parametrize("sign", ["7", "0.5", "binds", ""])
