@@ -12,7 +12,9 @@ from sbnn.data.checks import some
 from sbnn.errors import require
 
 _SUFFIXES = (".h5ad", ".h5mu", ".h5", ".mtx")
-GENES = "Gene Expression"  # kind of features in the files of 10x Genomics
+# kinds of features in the files of 10x Genomics
+GENES = "Gene Expression"
+GUIDES = "CRISPR Guide Capture"
 
 
 def is_container(path) -> bool:
@@ -21,7 +23,15 @@ def is_container(path) -> bool:
 
 
 def read_container(path):
-    """Read an AnnData or a MuData from a file, or from a folder with a matrix in MatrixMarket."""
+    """Read an AnnData or a MuData from a file, or from a folder with a matrix in MatrixMarket.
+
+    Of an AnnData, only the features that are genes are kept.
+    """
+    return features_of(read_features(path), GENES)
+
+
+def read_features(path):
+    """Like `read_container`, but with features of all kinds."""
     import anndata  # slower to import than all other packages
 
     path = Path(path)
@@ -35,40 +45,45 @@ def read_container(path):
         return mudata.read_h5mu(path)
     if suffix == ".h5":
         return _read_10x(path)
-    adata = anndata.read_h5ad(path)
-    return _genes(adata, adata.var.get("feature_types"))
+    return anndata.read_h5ad(path)
 
 
-def opened_container(reading, given):
-    """Expression if it comes with other tables of the same cells, or None for a plain table."""
+def opened_container(reading, given, what="expression", read=read_container):
+    """A table if it comes with other tables of the same cells, or None for a plain table."""
     if isinstance(given, str | os.PathLike):
         if os.path.exists(given) and is_container(given):
-            found = reading.attempt("expression", read_container, given)
+            found = reading.attempt(what, read, given)
             reading.require_no_problem()
-            reading.describe("expression", file=Path(given).name)
+            reading.describe(what, file=Path(given).name)
             return found
         return None
     return given if hasattr(given, "obs") else None
 
 
-def _genes(adata, kinds):
-    """The features that are genes, by the kind of each feature if it is known."""
-    if kinds is None or GENES not in set(kinds):
-        return adata
-    return adata[:, np.asarray(kinds) == GENES]
+def features_of(data, kind):
+    """The features of one kind; all of them if their kinds are unknown or none is of this kind."""
+    if hasattr(data, "mod"):  # MuData
+        return data
+    kinds = data.var.get("feature_types")
+    if kinds is None or kind not in set(kinds):
+        return data
+    return data[:, (kinds == kind).to_numpy()]
 
 
 def _with_names(counts, cells, genes, kinds):
     import anndata
 
     names = pd.DataFrame(index=pd.Index(cells, dtype=object))
-    adata = anndata.AnnData(counts, names, pd.DataFrame(index=pd.Index(genes, dtype=object)))
+    features = pd.DataFrame(index=pd.Index(genes, dtype=object))
+    if kinds is not None:
+        features["feature_types"] = np.asarray(kinds)
+    adata = anndata.AnnData(counts, names, features)
     adata.var_names_make_unique()
-    return _genes(adata, kinds)
+    return adata
 
 
 def _read_10x(path):
-    """Read an AnnData of gene counts from an ``.h5`` file of 10x Genomics."""
+    """Read an AnnData of counts from an ``.h5`` file of 10x Genomics."""
     with h5py.File(path) as file:
         matrix = file["matrix"]
         parts = [matrix[part][:] for part in ("data", "indices", "indptr")]
@@ -80,7 +95,7 @@ def _read_10x(path):
 
 
 def _read_matrix_market(path):
-    """Read an AnnData of gene counts from ``matrix.mtx`` and the names of genes and cells."""
+    """Read an AnnData of counts from ``matrix.mtx`` and the names of features and cells."""
     if path.is_dir():
         found = [*path.glob("*matrix.mtx"), *path.glob("*matrix.mtx.gz")]
         if len(found) != 1:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from sbnn.data.checks import kind_of_expression, some
+from sbnn.data.checks import some
 from sbnn.data.objects import AnnDataLike
-from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.containers import opened_container
 from sbnn.data.readers.counts import open_file
 from sbnn.data.readers.gene_dynamics import read_trajectories
-from sbnn.data.readers.matching import describe_file, joined
+from sbnn.data.readers.matching import describe_file, joined, kept
 from sbnn.data.readers.reading import Reading
-from sbnn.data.readers.table import are_row_numbers, read_table
+from sbnn.data.readers.table import Way, are_row_numbers, numbered, read_table
 from sbnn.data.readers.table_names import texts
-from sbnn.data.readers.table_numbers import as_numbers
+from sbnn.data.readers.table_numbers import as_numbers, to_numbers
+from sbnn.data.readers.tables import kind_of_values, log_expression
+from sbnn.data.readers.times import times_of, times_of_names
 from sbnn.data.trajectories import as_trajectories, prior_matrix, read_pseudotime, trajectories
 from sbnn.errors import check_number, warn
 
@@ -32,10 +34,23 @@ if TYPE_CHECKING:
     from sbnn.typehints import PathLike, TableLike
 
 
-TIME = "time"  # usual name of the column of measured times; other names in .h5ad are pseudotimes
+TIME = "time"  # usual name of the column of measured times
 _SIZES = re.compile(rb'"?\d+"?\s*,\s*"?\d+"?[\s,]*')  # numbers of genes and samples in line 1
-_LIKE_TIMES = re.compile("time|dpt|day|hour|week|age", re.I)
-_SIGNS = {"+": "1", "-": "-1"}
+_LIKE_TIMES = re.compile("time|dpt|day|hour|week|(?<![a-z])(st)?age", re.I)
+_LIKE_SAMPLES = re.compile("sample|rep(licate)?s?(?![a-z])|donor|patient|animal|subject", re.I)
+_GENE = ("gene", "genes", "gene_name", "gene_symbol", "symbol", "gene_id")
+# columns of numbers that describe a row, beside those of genes
+_NO_GENE = re.compile(
+    "sample|replicate|batch|donor|patient|animal|subject|(n|total|mapped)_?(reads|counts|genes|umis?)"
+    "|n(count|feature)_rna|(pct|percent)[_.].*",
+    re.I,
+)
+# names of the columns of lists of edges, in BEELINE and in databases
+_OF_EDGES = {"gene1": "regulator", "gene2": "target", "type": "sign"}
+_OF_EDGES |= {"source": "regulator", "tf": "regulator"}
+# beginnings of words for the signs of regulation
+_SIGNS = {r"\+|activat.*|stimulat.*|induc.*|up.*|positive": "1"}
+_SIGNS |= {"-|repress.*|inhibit.*|down.*|negative": "-1"}
 
 
 def read_course(
@@ -45,24 +60,32 @@ def read_course(
     gene_names: Sequence[str] | PathLike | None = None,
     sample_key: str = "sample",
     time_key: str = TIME,
+    genes_in_rows: bool | None = None,
+    counts: bool | str | None = None,
     n_bins: int = 25,
     name: str = "own",
     **how: object,
 ) -> AnnData:
     """Read expression over time from a user's tables, and note how they were understood.
 
-    There are four formats:
+    There are five formats:
 
     - a long table: one row per sample and time, with the columns ``sample``, ``time`` and one per
       gene; without samples, all rows are one sample;
+    - a table with genes in rows, and with the times in the names of the columns, such as t0, t2h,
+      or 2h_rep1 for time 2 of the sample rep1;
     - a table of cells (in rows or in columns), and `times`, which has a row per cell and either the
-      columns ``sample`` and ``time`` or a pseudotime for each trajectory, as in BEELINE;
+      columns ``sample`` and ``time`` or a pseudotime for each trajectory; or a folder with both, as
+      in BEELINE;
     - the layout of `read_trajectories`, which is recognised by its first line;
     - an ``.h5ad`` file with ``obs["time"]`` and, optionally, ``obs["sample"]``, or with a
       pseudotime that `time_key` names. A saved course is returned unchanged.
 
-    Rows need not be sorted. Cells with a pseudotime are averaged in bins (see `read_pseudotime`).
-    Counts are scaled to the same total, and log2(1 + x) is applied.
+    Rows need not be sorted. Times may have a unit, as in "2 h" or "day 3" (see
+    `sbnn.data.readers.times`). Rows of one sample at one time are averaged, and cells with a
+    pseudotime in bins (see `read_pseudotime`). Missing values are left out with their gene or their
+    row, whichever leaves out less. log2(1 + x) is taken of normalised values and of counts, which
+    are scaled to the same total before.
 
     Parameters
     ----------
@@ -72,6 +95,10 @@ def read_course(
         Names of the genes, only for the layout of `read_trajectories`.
     sample_key, time_key : str
         Columns of the samples and of the times; letter case is ignored.
+    genes_in_rows : bool, optional
+        Whether the columns of `expression` are cells; detected by default.
+    counts : bool or "normalised", optional
+        Whether `expression` holds raw counts; see `read_tables`.
     n_bins : int
         Number of bins for each trajectory with pseudotimes.
     name : str
@@ -87,15 +114,20 @@ def read_course(
     Raises
     ------
     sbnn.data.readers.reading.ReadingError
-        A ValueError with all problems: the columns of samples and times are missing, a sample has
-        several rows at one time, or the tables share less than half of the cells of both.
+        A ValueError with all problems: the columns of samples and times are missing, or the tables
+        share less than half of the cells of both.
     ValueError
         If `trajectories` rejects the content.
     """
     check_number("n_bins", n_bins, int, 2)
     keys = {"sample_key": sample_key, "time_key": time_key}
     defaults = {"sample_key": "sample", "time_key": TIME}
-    reading = Reading("course", how, {key: keys[key] for key in keys if keys[key] != defaults[key]})
+    choices = {key: keys[key] for key in keys if keys[key] != defaults[key]}
+    choices |= {"genes_in_rows": genes_in_rows, "counts": counts}
+    if isinstance(gene_names, str | os.PathLike):
+        choices["gene_names"] = gene_names
+    reading = Reading("course", how, choices)
+    expression, times = _in_folder(expression, times)
     data = opened_container(reading, expression)
     if data is not None and "sbnn" in data.uns and {"sample", TIME} <= {*data.obs}:
         as_trajectories(data)
@@ -108,10 +140,8 @@ def read_course(
         reading.notes.append("format: a block per sample, below the numbers of genes and samples")
         values, at, binned = blocks.to_df(), blocks.obs, False
     else:
-        values, at, binned = _values_and_times(reading, reading.open(given), keys)
+        values, at, binned = _values_and_times(reading, reading.open(given), keys, n_bins)
     logs = _logarithms(reading, values)
-    if not binned:
-        at = _in_order(reading, at)
     reading.require_known_columns()
     reading.require_no_problem()
     about = {"name": name, "source": reading.source(), "dropped": reading.dropped}
@@ -120,13 +150,23 @@ def read_course(
     elif in_blocks and logs is values:
         course = blocks  # in its own layout
     else:
-        course = trajectories(at.join(logs), **about)
+        course = trajectories(_averaged(reading, at, logs), **about)
     lengths = course.obs.groupby("sample", sort=False).size()
-    n_times = f"{lengths.min()} to {lengths.max()} times each"
-    size = f"samples: {len(lengths)}, with {n_times}; genes: {course.n_vars}"
+    n_times = " to ".join(map(str, sorted({lengths.min(), lengths.max()})))
+    of_samples = f"samples: {len(lengths)}, with {n_times} times each"
+    size = f"{of_samples}; genes: {course.n_vars} ({some(course.var_names, 3)})"
     course.uns["sbnn"]["notes"] = [*reading.notes, size]
     reading.describe("expression", used=f"{len(logs)} rows, {course.n_vars} genes")
     return reading.attach(course)
+
+
+def _in_folder(expression, times):
+    """Tables in a folder of BEELINE; other tables unchanged."""
+    if isinstance(expression, str | os.PathLike) and times is None:
+        folder = Path(expression)
+        if (folder / "ExpressionData.csv").is_file():
+            return folder / "ExpressionData.csv", folder / "PseudoTime.csv"
+    return expression, times
 
 
 def _has_blocks(expression) -> bool:
@@ -138,55 +178,150 @@ def _has_blocks(expression) -> bool:
     return _SIZES.fullmatch(first) is not None
 
 
-def _values_and_times(reading, tables, keys) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
+def _values_and_times(reading, tables, keys, n_bins) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
     """Values (rows, genes), and sample and time of the rows, or a pseudotime per trajectory."""
     expression = tables["expression"]
+    what = "expression"
+    binned = False
     if "times" in tables:
+        what = "times"
         values, at = joined(reading, expression, tables["times"])
         axis = reading.facts["expression"]["cells in"]
         reading.notes.append(f"format: cells in the {axis} of expression, and a table of times")
         if isinstance(values, AnnDataLike):
             values = values.to_df()
-        what = "times"
         binned = keys["time_key"] == TIME and _column(at, TIME) is None
+        if binned:
+            at = reading.numbers(_without_infinity(at), what, "trajectories")
     elif expression.adata is not None:
-        values, at, what = expression.adata.to_df(), expression.adata.obs, "obs"
-        reading.notes.append(f"format: AnnData with obs[{keys['time_key']!r}]")
-        binned = keys["time_key"].casefold() != TIME
+        what = "obs"
+        values, at = expression.adata.to_df(), expression.adata.obs
+        if at.index.has_duplicates:  # of concatenated data; numbers keep the cells apart
+            values = values.reset_index(drop=True)
+            at = at.reset_index(drop=True)
+        reading.notes.append("format: AnnData with times in obs")
     else:
-        values = _long_table(reading, expression, keys)
-        at, what, binned = values, "expression", False
-        reading.notes.append("format: one table with a row per sample and time")
-    if binned and what == "times":
-        # times of cells that a pseudotime cannot reach, infinite, are missing
-        at = reading.numbers(at.replace([-np.inf, np.inf], np.nan), what, "trajectories")
-    else:
-        columns = [_column(at, keys["sample_key"]), _required_time(reading, at, keys, what)]
-        at = _samples_and_times(reading, at, *columns, what)
-        columns.append(reading.choices.get("sample_key"))
+        values, at = _with_named_times(reading, _long_table(reading, expression, keys), keys)
+    if not binned:
+        sample = _column(at, keys["sample_key"])
+        time = _required_time(reading, at, keys, what)
+        at = _samples_and_times(reading, at, sample, time, what)
+        columns = [sample, time, reading.choices.get("sample_key")]
         values = values.drop(columns=[one for one in columns if one in values])
+        binned = what == "obs" and time.casefold() != TIME and at[TIME].nunique() > n_bins
         if binned:
             at = at.pivot(columns="sample", values=TIME)
     timed = at.notna().any(axis=1) if binned else at[TIME].notna()
     reading.leave_out(what, "cells without a time", at.index[~timed], len(at))
+    at = at[timed]
+    names = at.index
     if binned:
-        found = f"pseudotimes of {at.shape[1]} trajectories"
-        reading.notes.append(f"{found}; cells are averaged in bins")
-    values = reading.numbers(values.loc[at.index[timed]], "expression", "genes")
-    return values, at[timed], binned
+        found = f"{at.shape[1]} trajectories" if at.shape[1] > 1 else "one trajectory"
+        reading.notes.append(f"pseudotimes of {found}; cells are averaged in bins")
+    else:
+        names = at["sample"] + " at " + at[TIME].map("{:g}".format)
+    values = _complete_genes(reading, values.loc[at.index], names)
+    return values, at.loc[values.index], binned
+
+
+def _without_infinity(table) -> pd.DataFrame:
+    """Times of cells that a pseudotime cannot reach, infinite, are missing."""
+    return table.mask(table.isin([-np.inf, np.inf]))
+
+
+def _complete_genes(reading, values, names) -> pd.DataFrame:
+    """Numbers of the genes, without the genes or the rows (with these names) that have gaps."""
+    values = values.set_axis(numbered(values.columns, "expression"), axis=1)
+    unwanted = np.array([_NO_GENE.fullmatch(name) is not None for name in values], dtype=bool)
+    values = reading.without(values, unwanted, "expression", "columns whose names are not of genes")
+    values = reading.numbers(values, "expression", "columns")
+    gaps = values.isna().to_numpy()
+    ways = [kept(gaps, "cells"), kept(gaps, "outputs")]
+    rows, genes = max(ways, key=lambda way: way[0].sum() * way[1].sum())
+    reading.leave_out("expression", "rows with missing values", names[~rows], len(values))
+    return reading.without(values[rows], ~genes, "expression", "genes with missing values")
 
 
 def _long_table(reading, table, keys) -> pd.DataFrame:
     """All columns of a table whose first column may hold values."""
-    describe_file(reading, table, table.ways()[0], "")
+    sheet = _sheet(table, keys["time_key"])
+    if len(table.sheets) > 1:
+        reading.notes.append(f"sheet: {sheet}")
+    describe_file(reading, table, Way(sheet, 0, None, pd.Index([])), "")
     reading.describe("expression", **{"cells named by": "no column"})
-    names, body, _ = next(iter(table.sheets.values()))
+    names, body, _ = table.sheets[sheet]
     found = body.set_axis(texts(names), axis=1)
     is_key = names[0].casefold() in [key.casefold() for key in keys.values()]
+    is_key |= _LIKE_TIMES.search(names[0]) is not None
     if are_row_numbers(texts(body.iloc[:, 0])) and not is_key:
         found = found.iloc[:, 1:]
     found = found.loc[:, found.columns != ""]
-    return reading.edited(found, "expression")
+    return _with_genes_in_columns(reading, reading.edited(found, "expression"))
+
+
+def _with_genes_in_columns(reading, table) -> pd.DataFrame:
+    """Turn a table with a row per gene, sample and time; other tables unchanged."""
+    gene = [name for name in table if name.casefold() in _GENE and table[name].duplicated().any()]
+    values = [name for name in table.select_dtypes("float") if not _LIKE_TIMES.search(name)]
+    if not gene or len(values) != 1:
+        return table
+    rows = table.drop(columns=[gene[0], *values])
+    if not any(map(_LIKE_TIMES.search, rows)):
+        return table
+    reading.notes.append(f"{values[0]} of the genes in column {gene[0]}")
+    wide = table.pivot_table(values[0], list(rows), gene[0], sort=False)
+    return wide.rename_axis(columns=None).reset_index()
+
+
+def _sheet(table, time_key) -> str | None:
+    """The first sheet with a column of times or, if there is none, the largest."""
+    for name, (columns, _, _) in table.sheets.items():
+        if time_key.casefold() in map(str.casefold, columns):
+            return name
+    return max(table.sheets, key=lambda name: table.sheets[name].body.size)
+
+
+def _with_named_times(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Values, and samples and times from the names of the columns, or of the rows, of a table.
+
+    Both are the table itself if it has a column of times, or if its names hold no times.
+    """
+    given = reading.choices.get("genes_in_rows")
+    in_rows = [True, False] if given is None else [given]
+    if _column(table, keys["time_key"]) is not None:
+        in_rows = []
+    for turned in in_rows:
+        found = _by_names(table, turned)
+        if found is not None:
+            values, at = found
+            name, sample, time = at.iloc[-1]
+            axis = "column" if turned else "row"
+            example = f"{name} is time {time:g} of sample {sample}"
+            reading.notes.append(f"format: times in the {axis} names: {example}")
+            reading.choose("genes_in_rows", turned)
+            reading.describe("expression", **{"cells in": f"{axis}s"})
+            return values, at.set_axis(["name", keys["sample_key"], keys["time_key"]], axis=1)
+    reading.notes.append("format: one table with a row per sample and time")
+    return table, table
+
+
+def _by_names(table, turned):
+    """Values (rows, genes), and samples and times from the names of these rows; or None."""
+    first = table.iloc[:, 0]
+    if is_numeric_dtype(first):
+        return None
+    values = table.set_axis(texts(first), axis=0).iloc[:, 1:]
+    at = times_of_names(values.columns if turned else values.index)
+    if at is None:
+        return None
+    if turned:
+        others = values.drop(columns=at["name"])
+        if any(map(is_numeric_dtype, others.dtypes)):  # text describes genes
+            return None
+        values = values.iloc[:, at.index].T
+    elif len(at) < len(values) or any(map(_LIKE_TIMES.search, values)):
+        return None
+    return values.set_axis(at.index, axis=0), at
 
 
 def _required_time(reading, table, keys, what) -> str:
@@ -197,8 +332,8 @@ def _required_time(reading, table, keys, what) -> str:
     text = f"{what}: there is no column {keys['time_key']!r} among {some(table.columns, 12)}"
     likely = [name for name in table.columns if _LIKE_TIMES.search(str(name))]
     if not likely:
-        other = "name it by time_key=..., or give a table of the times of the cells (times)"
-        reading.problem(f"{text}; {other}")
+        other = "give the sample and the time of each row or column in a table `times`"
+        reading.problem(f"{text}; name it by time_key=..., or {other}")
         raise reading.error()
     reading.problem(text, time_key=likely[0])
     return likely[0]
@@ -206,12 +341,10 @@ def _required_time(reading, table, keys, what) -> str:
 
 def _samples_and_times(reading, table, sample, time, what) -> pd.DataFrame:
     """Samples and times of the rows; all rows are one sample if there are no samples."""
-    times = table[[time]].replace([-np.inf, np.inf], np.nan)
-    at = reading.numbers(times, what, "columns of times").set_axis([TIME], axis=1)
+    at = _times(reading, table[[time]], what)
     if sample is None and at[TIME].duplicated().any():
-        likely = [one for one in table if one != time and not is_numeric_dtype(table[one])]
-        if likely:
-            sample = likely[0]
+        sample = _likely_sample(table.drop(columns=time), at[TIME])
+        if sample is not None:
             text = f"{what}: several rows have one time, and there is no column of samples"
             reading.problem(text, sample_key=sample)
     if sample is None:
@@ -222,30 +355,59 @@ def _samples_and_times(reading, table, sample, time, what) -> pd.DataFrame:
     return at.assign(sample=table[sample].astype(str))[["sample", TIME]]
 
 
-def _in_order(reading, at) -> pd.DataFrame:
-    """Rows sorted by time within each sample; a repeated time is a problem."""
-    twice = at[at.duplicated(["sample", TIME])]
-    if len(twice):
-        sample, time = twice[["sample", TIME]].iloc[0]
-        text = f"sample {sample} has several rows at time {time:g}; average replicates"
-        reading.problem(f"expression: {text}, or name the column of samples by sample_key=...")
+def _times(reading, table, what) -> pd.DataFrame:
+    """The only column of a table as numbers, named like the times."""
+    [name] = table
+    table = _without_infinity(table)
+    wrong = to_numbers(table).wrong.ravel()
+    present = table[name].dropna()
+    times, unit = times_of(present)
+    if wrong.any() and times is not None:
+        example = f"{present.iloc[-1]} is read as {times[-1]:g} {unit}".strip()
+        reading.notes.append(f"times have units: {example}")
+        return pd.DataFrame({TIME: times}, present.index).reindex(table.index)
+    if wrong.all():
+        expected = "expected numbers, or numbers with a unit such as 2 h"
+        reading.problem(f"{what}: {expected} in column {name}, got {table[name].iloc[0]}")
+        raise reading.error()
+    return reading.numbers(table, what, "columns of times").set_axis([TIME], axis=1)
+
+
+def _likely_sample(table, times) -> str | None:
+    """The column that probably names the samples, each of which has several times."""
+    ranks = {}
+    for name in table:
+        is_named = _LIKE_SAMPLES.search(str(name)) is not None
+        if not is_named and is_numeric_dtype(table[name]):
+            continue
+        of_sample = times.groupby(table[name], observed=True)
+        if of_sample.nunique().min() > 1:
+            repeats = (of_sample.size() > of_sample.nunique()).any()
+            ranks[name] = not is_named, repeats
+    return min(ranks, key=ranks.get, default=None)
+
+
+def _averaged(reading, at, logs) -> pd.DataFrame:
+    """Long table that is sorted by time within each sample; repeated times are averaged."""
     of_sample, _ = pd.factorize(at["sample"])
-    return at.iloc[np.lexsort([at[TIME], of_sample])]
+    at = at.iloc[np.lexsort([at[TIME], of_sample])]
+    table = at.join(logs)
+    if at.duplicated(["sample", TIME]).any():
+        table = table.groupby(["sample", TIME], sort=False).mean().reset_index()
+        text = f"rows of one sample at one time are averaged: {len(at)} rows to {len(table)}"
+        reading.notes.append(text)
+    single = table.groupby("sample")[TIME].transform("size") == 1
+    names = table["sample"][single]
+    reading.leave_out("expression", "samples with only one time", names, len(table))
+    return table[~single]
 
 
 def _logarithms(reading, values) -> pd.DataFrame:
-    """Take logarithms if the values look like counts; the same table otherwise."""
-    kind, span, doubt = kind_of_expression(values.to_numpy())
-    if kind == "counts":
-        text = "scaled to the same total in each row, then log2(1 + x)"
-        reading.notes.append(f"counts ({span}): {text}")
-        logs = log2p1(normalize_library_size(values.to_numpy()))
-        return pd.DataFrame(logs, values.index, values.columns)
-    reading.notes.append(f"values are used unchanged: {span}")
-    if kind == "normalised" or doubt:
-        doubt = doubt or "they look like normalised counts without logarithms"
-        warn(f"expression: {span}, used unchanged; {doubt}; take logarithms if so")
-    return values
+    """Take logarithms unless the values are logarithms; the same table otherwise."""
+    kind = kind_of_values(reading, values.to_numpy())
+    if kind is False:
+        return values
+    return pd.DataFrame(log_expression(values, kind), values.index, values.columns)
 
 
 def _column(table, key) -> str | None:
@@ -263,9 +425,10 @@ def read_prior(path: TableLike | None, genes: Sequence[str]) -> pd.DataFrame:
     ----------
     path : path-like, (path-like, str), DataFrame or None
         A table of regulators x targets, with entries of one size such as 1, -1 and 0; or a list of
-        edges with the columns ``regulator``, ``target`` and, optionally, ``sign`` (1, -1 or 0), or
-        with ``Gene1``, ``Gene2`` and, optionally, ``Type`` (+ or -), as in BEELINE. Letter case of
-        these names is ignored. None is a prior without edges.
+        edges with the columns ``regulator`` (or ``source``, ``TF``), ``target`` and, optionally,
+        ``sign`` (1, -1 or 0, + or -, or a word such as activates), or with ``Gene1``, ``Gene2`` and
+        ``Type``, as in BEELINE. Letter case of these names is ignored. None is a prior without
+        edges.
     genes : sequence of str
 
     Returns
@@ -291,7 +454,7 @@ def read_prior(path: TableLike | None, genes: Sequence[str]) -> pd.DataFrame:
     except ValueError as error:
         raise ValueError(str(error).replace("expression", "prior", 1)) from error
     columns = table.columns.str.casefold()
-    if columns.isin(["regulator", "target", "gene1", "gene2"]).any():
+    if columns.isin(["regulator", "target", *_OF_EDGES]).any():
         table = _table_of_edges(table.set_axis(columns, axis=1))
     else:
         table = as_numbers(table, "prior")
@@ -311,19 +474,34 @@ def read_prior(path: TableLike | None, genes: Sequence[str]) -> pd.DataFrame:
 
 def _table_of_edges(edges):
     """Signs, regulators by targets, from a list of edges; of contrary signs, the usual one."""
-    names = {"gene1": "regulator", "gene2": "target", "type": "sign"}
-    edges = edges.rename(columns=names)
+    edges = edges.rename(columns=_OF_EDGES)
     for name in ("regulator", "target"):
         if name not in edges:  # the first column, which `read_table` takes for names of the rows
             edges[name] = edges.index
+    signs = {name: _signs(edges[name]) for name in edges.columns.drop(["regulator", "target"])}
     if "sign" not in edges:
-        edges["sign"] = 1
-    text = edges["sign"].astype(str).str.strip()
-    signs = pd.to_numeric(text.replace(_SIGNS), errors="coerce")
-    wrong = edges[~signs.isin([1, -1, 0])]
+        # a column of another name that has the signs
+        having = [name for name, found in signs.items() if found.notna().all() and -1 in set(found)]
+        edges["sign"] = edges[having[0]] if having else 1
+        if signs and not having:
+            warn(
+                f"prior: no column of signs among {some(signs)}; all edges are taken as activation"
+            )
+    numbers = _signs(edges["sign"])
+    wrong = edges[numbers.isna()]
     if len(wrong):
         edge = wrong.iloc[0]
         names = f"{edge['regulator']} to {edge['target']}"
-        expected = "expected the signs 1, -1 or 0 (or + and -)"
+        expected = "expected the signs 1, -1 or 0 (or + and -, or activates and represses)"
         raise ValueError(f"prior: {expected}, got {edge['sign']} from {names}")
-    return np.sign(edges.assign(sign=signs).pivot_table("sign", "regulator", "target", "sum", 0))
+    edges = edges.assign(sign=numbers)
+    return np.sign(edges.pivot_table("sign", "regulator", "target", "sum", 0))
+
+
+def _signs(values):
+    """Signs from numbers or words; NaN for other values."""
+    text = values.astype(str).str.strip().str.casefold()
+    for pattern, sign in _SIGNS.items():
+        text = text.where(~text.str.fullmatch(pattern), sign)
+    numbers = pd.to_numeric(text, errors="coerce")
+    return numbers.where(numbers.isin([1, -1, 0]))

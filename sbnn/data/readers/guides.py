@@ -79,14 +79,24 @@ def targets_of(guides, genes=(), control=None, given=None):
     return pd.DataFrame({"guide": names, "target": [target[name] for name in names]})
 
 
+def has_control(names, control):
+    """Whether any of the names of guides or targets is the control, or a guide of it."""
+    return any(_is_control(name, control and str(control), ()) for name in names)
+
+
 def likely_control(names):
     """The label among names of guides or targets that is probably the control, or None."""
+    # the part before the number names all guides of the control
+    labels = [label for name in names for label in (*_possible_stems(name), name)]
     for pattern in _CONTROLS:
-        for name in names:
-            # the part before the number names all guides of the control
-            for label in [*_possible_stems(name), name]:
-                if re.search(pattern, label.casefold()):
-                    return label
+        n_others = {}  # label -> number of letters that are not of the control
+        for label in labels:
+            other, n_found = re.subn(pattern, "", label.casefold())
+            if n_found:
+                n_others[label] = len(other)
+        if n_others:
+            # "ctrl+ctrl" rather than "GATA1+ctrl", of cells with two guides
+            return min(n_others, key=n_others.get)
     return None
 
 
@@ -99,7 +109,7 @@ def show_targets(table):
             lines.append(f"{target}: {some(guides)}")
     single = table.loc[own & ~table["target"].duplicated(keep=False), "target"]
     if len(single):
-        lines.append(f"targets of one guide with this name: {some(single)}")
+        lines.append(f"labels that are their own target: {some(single)}")
     return "\n".join(lines)
 
 

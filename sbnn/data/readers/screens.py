@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING
 import anndata as ad
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from sbnn.data.checks import are_counts, some
 from sbnn.data.objects import AnnDataLike
-from sbnn.data.readers.containers import opened_container
-from sbnn.data.readers.guides import likely_control, targets_of
+from sbnn.data.readers.containers import (
+    GENES,
+    GUIDES,
+    features_of,
+    opened_container,
+    read_features,
+)
+from sbnn.data.readers.guides import has_control, likely_control, targets_of
 from sbnn.data.readers.matching import joined
 from sbnn.data.readers.reading import Reading
-from sbnn.data.readers.table import read_table
+from sbnn.data.readers.table import Table
 from sbnn.data.readers.table_names import texts
 from sbnn.data.readers.table_numbers import to_numbers
 from sbnn.data.screens import check_screen_counts, screen
@@ -28,6 +35,12 @@ if TYPE_CHECKING:
 
 # minimum share of the most frequent guide in the guide counts of a cell, as in Papalexi et al. 2021
 CLEAR = 0.8
+# labels, of any letter case, that programs give to cells without a guide, or with several
+_NO_GUIDE = re.compile("(un(assigned|known|classified)|none|no[ _-]?(guide|sgrna|call)s?)", re.I)
+_SEVERAL_GUIDES = re.compile("(doublet|multiplet|multiple|multi|ambiguous)([ _-]guides?)?s?", re.I)
+CALLS = "feature_call"  # column of protospacer_calls_per_cell.csv of Cell Ranger
+# columns of targets in tables of guides, such as the feature reference of Cell Ranger
+_TARGETS = ("target", "target_gene_name", "target_gene", "gene", "gene_name", "gene_symbol")
 
 
 def read_screen(
@@ -38,6 +51,7 @@ def read_screen(
     *,
     targets: TableLike | None = None,
     guide_key: str | None = None,
+    genes_in_rows: bool | None = None,
     **how: object,
 ) -> AnnData:
     """Read the user's perturbation screen: the cells with a label or one clear guide.
@@ -59,10 +73,12 @@ def read_screen(
     name : str
     targets : path-like or DataFrame, optional
         Target of each guide: a table with the columns ``guide`` and ``target``, or with these in
-        its first two columns. By default, targets follow from the names of the guides (see
-        `sbnn.data.readers.guides.targets_of`).
+        its first two columns, or the feature reference of Cell Ranger. By default, targets follow
+        from the names of the guides (see `sbnn.data.readers.guides.targets_of`).
     guide_key : str, optional
         Column of `guides` with the label of the cell, if there are several columns.
+    genes_in_rows : bool, optional
+        Whether the cells of `expression` are in its columns; detected by default.
     **how
         Options of all readers, see `sbnn.data.readers.reading.TableOptions`.
 
@@ -77,20 +93,22 @@ def read_screen(
     sbnn.data.readers.reading.ReadingError
         A ValueError with all problems, such as a control that no cell has.
     """
-    given = {"control": control, "guide_key": guide_key}
+    given = {"control": control, "guide_key": guide_key, "genes_in_rows": genes_in_rows}
     reading = Reading("screen", how, given)
-    data = opened_container(reading, expression)
+    data = opened_container(reading, expression, read=read_features)
     if isinstance(data, AnnDataLike):
-        expression = data
-        if isinstance(guides, str) and guides in data.obs:
-            guides = data.obs[[guides]]
-        guides = data.obs if guides is None else guides
-    elif guides is None:
-        reading.problem("guides: missing; give the guide of each cell")
-    tables = reading.open({"expression": expression, "guides": guides})
-    of_targets = None
-    if targets is not None:
-        of_targets = reading.attempt("targets", _read_targets, targets)
+        expression = features_of(data, GENES)
+        guides = _guides_beside(data, guides)
+    if guides is None:
+        other = "or the same file as `expression` if it has a column of guides"
+        reading.problem(
+            f"guides: missing; give `guides`, a table with the guide of each cell, {other}"
+        )
+    of_guides = opened_container(reading, guides, "guides", read_features)
+    if of_guides is not None:
+        guides = features_of(of_guides, GUIDES)
+    tables = reading.open({"expression": expression, "guides": guides, "targets": targets})
+    tables["guides"] = _by_cell(tables["guides"])
     counts, found = joined(reading, tables["expression"], tables["guides"])
     counts = _counts(reading, counts)
     guide, library, reasons = _guides(reading, found)
@@ -99,16 +117,27 @@ def read_screen(
     for why in reasons:
         reading.leave_out("guides", why, counts.obs_names[reason == why], counts.n_obs)
     kept = reason == ""
+    if not kept.any():
+        reading.problem(f"guides: no cell is left; all are {' or '.join(reasons)}")
+        raise reading.error()
     guide = guide[kept]
     if library is None:
         library = np.unique(guide)
     control = reading.choices.get("control")
-    table = targets_of(library, counts.var_names, control, of_targets)
+    of_targets = None
+    if targets is not None:
+        of_targets = _given_targets(reading, tables["targets"], library)
+    about = library, counts.var_names, control, of_targets
+    table = reading.attempt("targets", targets_of, *about)
+    if table is None:
+        raise reading.error()
     target = table.set_index("guide")["target"][guide].to_numpy()
-    _require_control(reading, control, target, library)
+    reading.describe("guides", used=f"{len(table)} guides of {len(np.unique(target))} targets")
+    labels = library if of_targets is None else np.unique(target)
+    _require_control(reading, control, target, labels)
     _warn_of_single_guides(table, guide, target, control)
     reading.describe("expression", used=f"{kept.sum()} cells, {counts.n_vars} genes")
-    reading.describe("guides", used=f"{len(table)} guides of {len(np.unique(target))} targets")
+    reading.require_known_columns()
     reading.require_no_problem()
     counts = counts[kept].copy()
     counts.obs = counts.obs.assign(perturbation=target, guide=guide)
@@ -118,29 +147,92 @@ def read_screen(
     return reading.attach(made)
 
 
+def _guides_beside(data, guides):
+    """Guides in the AnnData of the expression, if no others are given; None if it has none."""
+    if isinstance(guides, str) and guides in data.obs:
+        return data.obs[[guides]]
+    if guides is not None:
+        return guides
+    if GUIDES in set(data.var.get("feature_types", ())):
+        return features_of(data, GUIDES)
+    return data.obs if data.obs.shape[1] else None
+
+
+def _by_cell(table):
+    """Counts of guides from a table with a row per cell and guide; other tables unchanged."""
+    if len(table.sheets) != 1:
+        return table
+    rows = table.frame(table.ways()[0])
+    guide = _column_like(rows, "guide", "grna", "perturbation")
+    if guide is None or not rows.index.has_duplicates:
+        return table
+    n = pd.Series(1, rows.index)
+    counted = _column_like(rows.select_dtypes("number"), "umi", "count", "reads")
+    if counted is not None:
+        n = rows[counted]
+    by_guide = n.groupby([rows.index, texts(rows[guide])], sort=False).sum()
+    found = Table("guides", by_guide.unstack(fill_value=0).rename_axis(index="cell"))
+    found.file = table.file
+    return found
+
+
+def _column_like(table, *parts):
+    """The first column whose name contains the first of these texts that any contains, or None."""
+    for part in parts:
+        for name in table:
+            if part in name.casefold():
+                return name
+    return None
+
+
 def _counts(reading, X):
     """AnnData of raw counts of genes."""
     if isinstance(X, AnnDataLike):
-        matrix = X.layers.get("counts", X.X)
-        counts = ad.AnnData(matrix, X.obs, X.var[[]])
+        counts, place = _first_with_counts(X)
     else:
         counts = ad.AnnData(reading.numbers(X, "expression", "genes").fillna(0))
-    values = counts.X.data if hasattr(counts.X, "indptr") else counts.X
-    if not are_counts(values).all():
-        reading.problem("expression: expected raw counts, got fractions or negative values")
-        raise reading.error()
+        place = ""
+    if _has_counts(counts.X):
+        reading.describe("expression", values=f"counts{place}")
+    else:
+        where = "layers['counts'] or raw of AnnData, or layer 'counts' of Seurat"
+        text = "expected raw counts, got fractions or negative values; give the counts, often in"
+        reading.problem(f"expression: {text} {where}")
+        counts.X = counts.X != 0  # to find other problems, too
     counts.X = check_screen_counts(counts.X)
-    reading.describe("expression", values="counts")
     return counts
+
+
+def _first_with_counts(adata):
+    """The first matrix of an AnnData that holds counts, and its place; X if there is none."""
+    layers = [name for name in adata.layers if "count" in name.casefold()]
+    places = {}
+    for name in sorted(layers, key=lambda name: name != "counts"):
+        places[f" of layers[{name!r}]"] = adata.layers[name], adata.var
+    places[""] = adata.X, adata.var
+    if adata.raw is not None:
+        places[" of raw"] = adata.raw.X, adata.raw.var
+    for place, (matrix, var) in places.items():
+        if _has_counts(matrix):
+            found = features_of(ad.AnnData(matrix, adata.obs, var), GENES)
+            return ad.AnnData(found.X, found.obs, found.var[[]]), place
+    return ad.AnnData(adata.X, adata.obs, adata.var[[]]), ""
+
+
+def _has_counts(matrix):
+    values = matrix.data if sparse.issparse(matrix) else np.asarray(matrix)
+    return are_counts(values).all()
 
 
 def _guides(reading, found):
     """Guide of each cell, all guides if they were counted, and masks of unclear cells."""
     if not isinstance(found, AnnDataLike):
+        truths = found.select_dtypes("bool")
+        found = found.astype(dict.fromkeys(truths, int))
         key = reading.choices.get("guide_key")
         labels = _label_column(reading, found, key)
         if labels is not None:
-            return _labels(texts(labels).to_numpy(str))
+            return _labels(texts(labels).to_numpy(str), reading.choices.get("control"))
         found = ad.AnnData(reading.numbers(found, "guides", "guides").fillna(0))
     counts = check_screen_counts(found.X, "guides")
     names = found.var_names.to_numpy(str)
@@ -155,45 +247,65 @@ def _guides(reading, found):
 def _label_column(reading, table, key):
     """Column with the label of each cell; None if all columns hold counts of guides."""
     reading.describe("guides", values="labels")
-    if key is not None and key not in table:
-        reading.problem(f"guide_key: no column {key!r} in guides; it has {some(table, 12)}")
-        raise reading.error()
-    if key is not None or table.shape[1] == 1:
-        return table.iloc[:, 0] if key is None else table[key]
+    if key is None and CALLS in table:
+        key = CALLS
+    if key is not None and key in table:
+        reading.choose("guide_key", key)
+        return table[key]
+    if key is None and table.shape[1] == 1:
+        return table.iloc[:, 0]
     of_text = to_numbers(table).wrong.mean(axis=0) > 0.5
-    if not of_text.any():
+    if key is None and not of_text.any():
         return None
-    likely = [column for column in table.columns[of_text] if likely_control(set(table[column]))]
+    found = "several columns, of which one has the labels"
+    if key is not None:
+        found = f"no column {key!r} among"
+    text = f"guides: {found}: {some(table, 12)}"
     control = reading.choices.get("control")
-    having = [column for column in table if control in set(table[column].astype(str))]
-    text = f"guides: several columns, of which one has the labels: {some(table, 12)}"
-    for column in [*having, *likely]:
-        reading.problem(text, guide_key=column)
-        return table[column]
-    reading.problem(f"{text}; name it by guide_key=...")
-    raise reading.error()
+    labels = {column: set(texts(table[column])) for column in table.columns[of_text]}
+    likely = [column for column in labels if has_control(labels[column], control)]
+    if max((len(labels[column]) for column in likely), default=0) <= 2:
+        # columns with only "control" and "perturbed" do not name the perturbations
+        likely += [column for column in labels if likely_control(labels[column])]
+    if not likely:
+        reading.problem(f"{text}; name it by guide_key=...")
+        raise reading.error()
+    # labels of guides tell more than labels of their targets, but they are not those of cells
+    sizes = {column: len(labels[column]) for column in likely}
+    finest = max(likely, key=lambda column: (2 * sizes[column] <= len(table), sizes[column]))
+    reading.problem(text, guide_key=finest)
+    return table[finest]
 
 
-def _labels(label):
+def _labels(label, control):
     """Label of each cell, and masks of the cells with none, or with the labels of several."""
     known = set(label) - {""}
-    several = []
+    others = [one for one in known if one != control]
+    none = ["", *filter(_NO_GUIDE.fullmatch, others)]
+    several = list(filter(_SEVERAL_GUIDES.fullmatch, others))
     for one in known:
         parts = re.split("[|;,]", one)
         if len(parts) > 1 and known.issuperset(map(str.strip, parts)):
             several.append(one)
-    masks = {"without a label": label == "", "with several guides": np.isin(label, several)}
+    masks = {
+        "without a label": np.isin(label, none),
+        "with several guides": np.isin(label, several),
+    }
     return label, None, masks
 
 
-def _require_control(reading, control, target, guides):
-    """Ask for a control that cells have."""
+def _require_control(reading, control, target, labels):
+    """Ask for a control that cells have, one of `labels`."""
     if control is not None and str(control) in target:
         return
-    advice = likely_control(guides)
-    text = f"control: no cell is {control!r}; the perturbations are {some(np.unique(target))}"
-    solved_by = {} if advice is None else {"control": advice}
-    reading.problem(text, **solved_by)
+    found = "missing" if control is None else f"no cell is {control!r}"
+    text = f"control: {found}; the perturbations are {some(np.unique(target))}"
+    advice = likely_control(labels)
+    if advice is not None:
+        reading.problem(text, control=advice)
+        return
+    table = "`targets`, a table with the columns guide and target"
+    reading.problem(f"{text}; name one by control=..., or give {table}")
 
 
 def _warn_of_single_guides(table, guide, target, control):
@@ -206,8 +318,19 @@ def _warn_of_single_guides(table, guide, target, control):
         warn(f"guides: targets with only one guide: {some(single)}")
 
 
-def _read_targets(targets):
-    """Table of guides and targets, from their columns or from the first two."""
-    table = read_table(targets, "targets", key="guide")
-    target = table["target"] if "target" in table else table.iloc[:, 0]
-    return pd.DataFrame({"guide": table.index, "target": texts(target)})
+def _given_targets(reading, table, guides):
+    """Table of guides and targets: the column that holds these guides, and that of the targets."""
+    columns, body, _ = next(iter(table.sheets.values()))
+    body = body.set_axis(texts(columns), axis=1).apply(texts)
+    n_shared = [body[name].isin(guides).sum() for name in body]
+    of_guides = body.columns[np.argmax(n_shared)]
+    others = body.columns.drop(of_guides)
+    named = [name for name in _TARGETS if name in others]
+    if not named and len(others) != 1:
+        text = f"targets: no column 'target' in {table}; it has {some(body, 12)}"
+        reading.problem(f"{text}; rename it or leave out the others")
+        raise reading.error()
+    of_targets = named[0] if named else others[0]
+    about = f"guides in column {of_guides!r}, targets in column {of_targets!r}"
+    reading.describe("targets", file=table.file, used=about)
+    return pd.DataFrame({"guide": body[of_guides], "target": body[of_targets]})

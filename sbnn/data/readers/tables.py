@@ -156,7 +156,7 @@ def read_tables(
     if spike_ins == "leave out":
         X = reading.without(X, no_genes(X.columns), "expression", "spike-ins and counters")
     X = _without_missing_genes(reading, X)
-    kind = _kind(reading, X.to_numpy())
+    kind = kind_of_values(reading, X.to_numpy())
     if kind is True:
         X = X.round()
     X = _unique_genes(reading, X, is_log=kind is False)
@@ -172,7 +172,7 @@ def read_tables(
     reading.describe("outputs", used=f"{len(Y)} cells, {outputs}")
     reading.require_no_problem()
     adata = paired(
-        _log_expression(X, kind),
+        log_expression(X, kind),
         Y,
         X.columns,
         labels=labels if labels is None else labels.loc[X.index],
@@ -248,7 +248,7 @@ def _without_missing_genes(reading, X):
     return X.loc[:, ~gaps]
 
 
-def _kind(reading, values: np.ndarray):
+def kind_of_values(reading, values: np.ndarray):
     """Whether the values are counts: True, False (logarithms) or "normalised"."""
     kind, span, doubt = kind_of_expression(values)
     counts = reading.choices.get("counts")
@@ -299,7 +299,7 @@ def _varying(reading, table: pd.DataFrame, what: str, kind: str) -> pd.DataFrame
     return reading.without(table, constant, what, f"{kind} with one value in all cells")
 
 
-def _log_expression(X: pd.DataFrame, counts):
+def log_expression(X: pd.DataFrame, counts):
     """Log expression from counts, from normalised values, or as it is."""
     if counts is True:
         return log2p1(normalize_library_size(X))

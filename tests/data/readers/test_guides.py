@@ -119,6 +119,7 @@ def test_given_targets_replace_the_names():
         (["safe-targeting_7", "MYC"], "safe-targeting"),
         (["MYC", "AAVS1"], "AAVS1"),
         (["neg1", "NEGR1"], "neg1"),
+        (["GATA1+ctrl", "ctrl+ctrl", "GATA1+MYC"], "ctrl+ctrl"),  # combinations of guides
         (["scrambled", "SCRIB"], "scrambled"),
         (["Empty vector", "MYC"], "Empty vector"),
         (["intergenic_3", "MYC"], "intergenic"),
@@ -133,5 +134,5 @@ def test_a_likely_control_is_suggested(names, expected):
 
 def test_targets_are_shown_with_their_guides():
     table = targets_of(["A_1", "B", "A_2", "C", "NT_1"], control="NT")
-    shown = "A: A_1, A_2\nNT: NT_1\ntargets of one guide with this name: B, C"
+    shown = "A: A_1, A_2\nNT: NT_1\nlabels that are their own target: B, C"
     assert show_targets(table) == shown

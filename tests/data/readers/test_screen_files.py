@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import shlex
 
 import anndata as ad
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from scipy import sparse
 from scipy.io import mmwrite
 
+from sbnn.cli import main
+from sbnn.data.readers.reading import ReadingError
 from sbnn.data.readers.screens import read_screen
 
 GUIDES = """,I_1,I_2_b,non_1,M_1
@@ -76,6 +79,19 @@ def test_labels_of_guides_have_targets_like_counts_of_guides(counts):
     expected = {"I_1": "I", "I_2": "I", "M_1": "M", "NT_1": "NT", "a|b": "a|b"}
     assert dict(about["guides"].to_numpy()) == expected
     assert any("only one guide: M, a|b" in str(one.message) for one in warned)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_labels_of_cells_without_one_guide_are_no_targets(counts):
+    names = ["A_1", "Unassigned", "doublet", "NT_1", "A_2", "no guide", "multiple"]
+    screen = read_screen(counts, labelled(counts, names), "NT")
+    assert screen.obs["guide"].tolist() == ["A_1", "NT_1", "A_2"]
+    dropped = screen.uns["sbnn"]["dropped"]
+    assert dropped["without a label"] == ["c1", "c6"]
+    assert dropped["with several guides"] == ["c2", "c7"]
+    # unless it is the control
+    screen = read_screen(counts, labelled(counts, names), "Unassigned")
+    assert screen.obs["guide"].tolist() == ["A_1", "Unassigned", "NT_1", "A_2"]
 
 
 @pytest.mark.filterwarnings("ignore:guides")
@@ -165,3 +181,110 @@ def test_incomplete_matrix_market_folders_are_refused(counts, tmp_path):
     packed.write_bytes(packed.read_bytes()[:-20])
     with pytest.raises(ValueError, match="expression: b_matrix.mtx.gz"):
         read_screen(packed, labels, "a")
+
+
+def with_guides(counts, rng):
+    """Counts of genes and, after them, of the guides of cells, as in files of 10x Genomics."""
+    one_each = np.resize(np.eye(3, dtype=int), (9, 3))
+    numbers = one_each * rng.integers(5, 9, (9, 1))
+    guides = pd.DataFrame(numbers, counts.index, ["A_1", "A_2", "NT_1"])
+    kinds = ["Gene Expression"] * 3 + ["CRISPR Guide Capture"] * 3
+    features = pd.DataFrame({"feature_types": kinds}, [*counts, *guides])
+    both = sparse.csr_matrix(counts.join(guides))
+    return guides, ad.AnnData(both, counts[[]], features)
+
+
+@pytest.mark.filterwarnings("ignore:guides")
+def test_guides_may_be_counted_beside_genes(counts, rng, tmp_path):
+    guides, both = with_guides(counts, rng)
+    both.write_h5ad(tmp_path / "both.h5ad")
+    expected = read_screen(counts, guides, "NT")
+    # cells of the file without `guides`, and the file as `guides`
+    files = (tmp_path / "both.h5ad",), (counts, tmp_path / "both.h5ad")
+    for given in (*files, (counts, guides > 0)):
+        screen = read_screen(*given, control="NT")
+        pd.testing.assert_frame_equal(screen.obs, expected.obs)
+        np.testing.assert_array_equal(screen.X.toarray(), expected.X.toarray())
+        assert screen.var_names.tolist() == list("ABC")
+
+
+@pytest.mark.filterwarnings("ignore:guides")
+def test_counts_may_be_in_a_layer_or_in_raw(counts):
+    counts.loc["c8"] = 1
+    obs = pd.DataFrame({"label": list("ababababa")}, counts.index)
+    logs = ad.AnnData(np.log1p(counts), obs)
+    with pytest.raises(ReadingError, match="2 problems:\n.*got fractions.*\n.*control: missing"):
+        read_screen(logs)
+    in_raw = logs.copy()
+    in_raw.raw = ad.AnnData(counts)
+    in_layer = logs.copy()
+    in_layer.layers["raw_counts"] = counts
+    for given, place in ((in_raw, "raw"), (in_layer, "layers['raw_counts']")):
+        screen = read_screen(given, control="a")
+        np.testing.assert_array_equal(screen.X.toarray(), counts)
+        table = screen.uns["sbnn"]["read"]["table"]
+        assert table["values"].tolist() == [f"counts of {place}", "labels"]
+
+
+@pytest.mark.filterwarnings("ignore:guides")
+def test_a_table_may_have_a_row_per_cell_and_guide(counts, rng):
+    guides, _ = with_guides(counts, rng)
+    guides.loc["c0", "A_2"] = 9  # no clear guide
+    rows = guides.stack().rename_axis(["cell", "guide"]).reset_index(name="umis")
+    rows = rows[rows["umis"] > 0].assign(reads=100).set_index("cell")
+    with pytest.warns(UserWarning, match="less than 80%"):
+        screen = read_screen(counts, rows, "NT")
+    with pytest.warns(UserWarning, match="less than 80%"):
+        expected = read_screen(counts, guides, "NT")
+    pd.testing.assert_frame_equal(screen.obs, expected.obs)
+
+
+@pytest.mark.filterwarnings("ignore:guides")
+def test_the_column_with_the_most_labels_that_have_the_control_is_advised(counts):
+    guide = np.resize(["A_1", "A_2", "NT_1", "NT_2"], 9)
+    gene = [name[:-2] for name in guide]
+    table = pd.DataFrame({"gene": gene, "batch": "x", "guide": guide, "n": 5}, counts.index)
+    table["cell"] = table["guide"] + "_" + table.index  # with a label for each cell
+    with pytest.raises(ReadingError, match="set guide_key='guide'$"):
+        read_screen(counts, table, "NT")
+    with pytest.raises(ReadingError, match="no column 'sgRNA' among.*; set guide_key='guide'$"):
+        read_screen(counts, table, "NT", guide_key="sgRNA")
+    # a column that only tells the controls from other cells does not name the perturbations
+    table["kind"] = ["control" if name == "NT" else "other" for name in gene]
+    with pytest.raises(ReadingError, match="set guide_key='guide'\n.*set control='NT'$"):
+        read_screen(counts, table, "control")
+    # a column of Cell Ranger needs no advice
+    screen = read_screen(counts, table.rename(columns={"guide": "feature_call"}), "NT")
+    assert screen.obs["guide"].nunique() == 4
+
+
+@pytest.mark.filterwarnings("ignore:guides")
+def test_targets_may_be_the_feature_reference_of_cell_ranger(counts):
+    labels = labelled(counts, ["s1", "s2", "s1", "s2", "s3", "s3", "s1"])
+    columns = ["id", "name", "sequence", "target_gene_name"]
+    rows = [["s1", "n1", "T", "x"], ["s2", "n2", "T", "y"], ["s3", "n3", "T", "Non-Targeting"]]
+    reference = pd.DataFrame(rows, columns=columns).set_index("id", drop=False)
+    screen = read_screen(counts, labels, "Non-Targeting", targets=reference)
+    assert screen.obs["perturbation"].tolist()[:2] == ["x", "y"]
+    with pytest.raises(ReadingError, match="set control='Non-Targeting'"):
+        read_screen(counts, labels, "NT", targets=reference)
+    with pytest.raises(ReadingError, match="no column 'target' in targets"):
+        read_screen(counts, labels, targets=reference.drop(columns="target_gene_name"))
+    with pytest.raises(ReadingError, match="give `targets`, a table"):
+        read_screen(counts, labels, "NT")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_printed_command_solves_all_problems(counts, rng, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    counts.rename(index=str.upper).T.to_csv("counts.csv")
+    guides, _ = with_guides(counts, rng)
+    guides.to_csv("guides.csv")
+    given = "--expression counts.csv --guides guides.csv --out here.h5ad"
+    assert main(f"read screen {given}".split()) == 1
+    _, _, command = capsys.readouterr().err.partition("all of it: sbnn ")
+    assert main(shlex.split(command)) == 0
+    expected = read_screen(counts, guides, "NT")
+    screen = ad.read_h5ad("here.h5ad")
+    assert screen.obs["perturbation"].tolist() == expected.obs["perturbation"].tolist()
+    np.testing.assert_array_equal(screen.X.toarray(), expected.X.toarray())

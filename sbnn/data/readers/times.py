@@ -1,0 +1,94 @@
+"""Times that are written as text, such as "2 h" or "day 3", and column names that hold a time."""
+
+import re
+
+import pandas as pd
+
+from sbnn.data.readers.table_names import texts
+
+#: Units of time -> hours.
+HOURS = {
+    **dict.fromkeys(("s", "sec"), 1 / 3600),
+    **dict.fromkeys(("min", "mins"), 1 / 60),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours", "hpi", "hpf"), 1),
+    **dict.fromkeys(("d", "day", "days", "dpi", "dpf"), 24),
+    **dict.fromkeys(("w", "wk", "week", "weeks"), 168),
+}
+_UNIT = "|".join(HOURS)
+# days of development (E9.5) and after birth (P7) count from different events
+_BEFORE = r"t|time|e|p|d|day|h|hour|w|week"
+# a hyphen after a letter may be a minus: "day-1" is no time
+_TIME = re.compile(
+    rf"((?P<before>{_BEFORE})[ _.]?)?(?P<number>\d+([.,]\d+)?)"
+    rf"[ _]?(?P<after>{_UNIT})?( (post|after) .*)?",
+    re.I,
+)
+_BETWEEN = re.compile(r"[ _-]+|(?<!\d)\.|\.(?!\d)")
+
+
+def times_of(values):
+    """Times that are texts, and their unit.
+
+    Returns
+    -------
+    times : list of float, or None
+        None if any text is no time, or if different units cannot be converted.
+    unit : str
+        The unit of all times, hours if there are several, or "" without a unit.
+    """
+    found = [_time_and_unit(text) for text in texts(values)]
+    if not found or None in found:
+        return None, ""
+    # the start needs no unit
+    units = {unit for time, unit in found if unit or time}
+    if len(units) == 1:
+        return [time for time, _ in found], units.pop()
+    if not units <= HOURS.keys():
+        return None, ""
+    return [time * HOURS.get(unit, 1) for time, unit in found], "h"
+
+
+def times_of_names(names):
+    """Samples and times in names such as t0, 2h_rep1 or donor1.day3.
+
+    Returns
+    -------
+    DataFrame or None
+        With the columns ``name``, ``sample`` and ``time``, and a row, labelled by the position of
+        the name, for each name that holds one time; None if there are fewer than two, or if
+        different units cannot be converted.
+    """
+    rows = {}
+    for i, name in enumerate(map(str, names)):
+        plain = re.sub(r"^X(?=\d)", "", name)  # R puts an X before a digit
+        parts = _BETWEEN.split(plain)
+        timed = list(filter(_has_unit, parts))
+        if not timed and "0" in parts:
+            timed = ["0"]
+        if len(timed) == 1:
+            others = [part for part in parts if part != timed[0]]
+            rows[i] = name, "_".join(others) or "0", timed[0]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["name", "sample", "time"])
+    times, _ = times_of(table["time"])
+    if times is None or len(times) < 2:
+        return None
+    return table.assign(time=times)
+
+
+def _time_and_unit(text):
+    """Number and unit of a text, or None if it is no time."""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        return None
+    before = (match["before"] or "").casefold()
+    after = (match["after"] or "").casefold()
+    if before in ("t", "time"):
+        before = ""
+    if before and after:
+        return None
+    return float(match["number"].replace(",", ".")), before or after
+
+
+def _has_unit(text):
+    """Whether a text is a time and more than a number; P1 and H1 may be patients and wells."""
+    return _TIME.fullmatch(text) is not None and re.match(r"[^\W\dphw]|\d.*[a-z]", text, re.I)
