@@ -124,7 +124,9 @@ def _parser():
             of_read = read.add_subparsers(required=True, dest="kind", metavar="kind")
         text = about["help"]
         parser_of = of_read if parent else added
-        command = parser_of.add_parser(kind, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        sentence = f"{text[0].upper()}{text[1:]}."
+        # without abbreviations, of which one option may become the beginning of another
+        command = parser_of.add_parser(kind, help=text, description=sentence, allow_abbrev=False)
         for argument in about["arguments"].split():
             settings = dict(sections["arguments"][argument])
             command.add_argument(*settings.pop("short", "").split(), argument, **settings)

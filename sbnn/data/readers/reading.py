@@ -355,6 +355,7 @@ class Reading:
 
     def attach(self, adata: AnnData) -> AnnData:
         """Store how the tables were read in ``uns["sbnn"]["read"]``."""
+        self.require_no_problem()
         adata.uns["sbnn"]["read"] = {
             "kind": self.kind,
             "table": self.table(),

@@ -5,6 +5,7 @@ import io
 import re
 from functools import partial
 from itertools import chain, islice
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,9 @@ from sbnn.errors import require, warn
 _SEPARATORS = ("\t", ";", "|", ",", " ")
 _WORKBOOKS = b"PK\3\4", b"\xd0\xcf\x11\xe0"  # first bytes of .xlsx and of .xls
 _HEAD = 50  # rows used to find the separator and the names
+# A small file may unpack to more than fits into memory. Tables are packed to about a tenth of their
+# size, and very sparse tables to about a hundredth.
+_USUAL_BYTES, _MOST_RATIO = 2**30, 200
 _USUAL_CELLS = 2**24  # number of cells that any sheet may have, although most are empty
 _FRACTION = re.compile(r"-?\d*[.,]\d+(e[+-]?\d+)?", re.I)
 
@@ -40,6 +44,7 @@ def read_file(
     The names are in row number `header` or, by default, in the first row with more than half of the
     usual number of fields, since titles and notes have fewer fields.
     """
+    _require_moderate(path)
     with open_file(path) as handle:
         is_workbook = handle.read(4) in _WORKBOOKS  # many .xls files are text
     if not is_workbook:
@@ -53,6 +58,21 @@ def read_file(
         names, n_above = _all_names(rows, at)
         sheets[name] = Sheet(names, table.iloc[n_above:].reset_index(drop=True), at + 1)
     return sheets
+
+
+def _require_moderate(path):
+    """Reject a packed file that unpacks to far more than a table could."""
+    if Path(path).suffix.lower() not in (".gz", ".zip"):
+        return
+    packed = Path(path).stat().st_size
+    most = max(_USUAL_BYTES, _MOST_RATIO * packed)
+    unpacked = 0
+    with open_file(path) as handle:
+        while block := handle.read(2**20):
+            unpacked += len(block)
+            if unpacked > most:
+                text = f"{packed} bytes unpack to more than {most}"
+                raise ValueError(f"{text}; unpack the file first")
 
 
 def _row_of_names(rows, header):

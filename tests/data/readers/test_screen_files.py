@@ -282,7 +282,7 @@ def test_the_printed_command_solves_all_problems(counts, rng, tmp_path, monkeypa
     guides.to_csv("guides.csv")
     given = "--expression counts.csv --guides guides.csv --out here.h5ad"
     assert main(f"read screen {given}".split()) == 1
-    _, _, command = capsys.readouterr().err.partition("all of it: sbnn ")
+    _, _, command = capsys.readouterr().err.partition("the whole command: sbnn ")
     assert main(shlex.split(command)) == 0
     expected = read_screen(counts, guides, "NT")
     screen = ad.read_h5ad("here.h5ad")

@@ -206,6 +206,14 @@ def test_workbooks(tmp_path, table):
         read_table((tmp_path / "a.csv", "two"), "features")
 
 
+def test_what_unpacks_to_far_more_than_a_table_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("sbnn.data.readers.table_files._USUAL_BYTES", 2**20)
+    text = b"cell,Gad1\nc0,1\n" + b"0," * 2**21
+    (tmp_path / "x.csv.gz").write_bytes(gzip.compress(text))
+    with pytest.raises(ValueError, match=r"labels \(x.csv.gz\): .* unpack to more than"):
+        read_table(tmp_path / "x.csv.gz", "labels")
+
+
 def test_sheets_of_empty_cells_that_do_not_fit_into_memory_are_refused(tmp_path):
     book = openpyxl.Workbook()
     book.active["XFD1048576"] = 1
