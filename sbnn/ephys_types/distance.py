@@ -46,22 +46,42 @@ class Surroundings:
 
         Differences are measured in SDs over random tables, each of which has the size of the new
         table and consists of training groups that are drawn with replacement. The limit is the 95 %
-        quantile of the largest difference in a random table.
+        quantile of the largest difference in a random table, or if it is higher, that of Student's
+        t distribution: the SDs are estimated from few groups. A feature that is measured in a
+        single training group has never moved.
         """
         weights = np.zeros((N_TABLES, len(self.scores)), dtype=int)
         for counts, table in zip(weights, self._tables(len(scores)), strict=True):
             np.add.at(counts, table, 1)
-        measured = weights @ np.isfinite(self.scores)
+        seen = np.isfinite(self.scores)
+        measured = weights @ seen
         means = weights @ np.nan_to_num(self.scores) / np.maximum(measured, 1)
         centre = means.mean(axis=0)
         n = np.isfinite(scores).sum(axis=0)
         mean = np.nan_to_num(scores).sum(axis=0) / np.maximum(n, 1)
         spread = means.std(axis=0)
-        spread[(spread == 0) | (n == 0)] = np.inf
+        n_groups = self._n_groups(seen)
+        spread[(spread == 0) | (n == 0) | (n_groups == 1)] = np.inf
         largest = np.abs((means - centre) / spread).max(axis=1)
+        n_groups = np.maximum(n_groups, 1 + 1e-9)
+        level = 1 - (1 - TABLE_LEVEL) ** (1 / len(centre))  # Sidak's, of each feature
+        limit = stats.t.isf(level / 2, n_groups - 1)
+        limit = np.maximum(limit, np.quantile(largest, 1 - TABLE_LEVEL))
+        # groups that are drawn with replacement vary less than new groups
+        variance = n_groups / (n_groups - 1)
         # the training cells are a sample too
-        limit = np.quantile(largest, 1 - TABLE_LEVEL) * np.sqrt(1 + len(scores) / len(self.scores))
-        return np.abs(mean - centre) / spread > limit
+        size = min(len(scores), len(self.scores))
+        variance *= 1 + np.maximum(size / len(self.scores), 1 / n_groups)
+        return np.abs(mean - centre) / spread > limit * np.sqrt(variance)
+
+    def _n_groups(self, seen):
+        """Number of groups of the same size whose mean is as variable, of each feature, shape (p,).
+
+        `seen`, of shape (n, p), is True where a value is measured.
+        """
+        of_group = np.arange(self.groups.max() + 1)[:, None] == self.groups
+        cells = of_group.astype(int) @ seen
+        return cells.sum(axis=0) ** 2 / np.maximum(np.square(cells).sum(axis=0), 1)
 
     def _tables(self, size):
         """Yield the training cells of random tables, each of whole groups up to its last one."""

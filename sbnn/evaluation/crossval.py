@@ -46,7 +46,8 @@ N_PERMUTATIONS = 199
 # The score for fold f is a sum of terms a_fg, one for each other fold g. The terms a_fg and a_gf
 # are at most fully correlated, so the variance of the sum over all folds is at most twice the
 # variance that results from permuting each fold by itself. For a symmetric smoother such as ridge,
-# the variance is exactly twice as large.
+# the variance is exactly twice as large. The same holds for repeated folds, if each cell gets the same
+# permuted outputs in all of them.
 _CORRELATED = np.sqrt(2)
 
 
@@ -366,7 +367,7 @@ def _permuted_cells(folds):
     """Sets of cells whose outputs are permuted: the test cells of each fold, or one set for all.
 
     If folds test a cell repeatedly, outputs are permuted among all tested cells, and each cell gets
-    the same outputs in all folds: its predictions in these folds are correlated.
+    the same outputs in all folds, since its predictions in these folds are correlated.
     """
     tests = [test for _, test in folds]
     tested = np.concatenate(tests)
