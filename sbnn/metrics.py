@@ -89,9 +89,9 @@ def share_tested(folds):
 def folds_counted(folds):
     """Number of folds that count in a standard error, a float.
 
-    Repeats of a test cell beyond the third do not count: they hardly make a mean more precise. Cells
-    that are tested more often than others make it less precise. If each cell is tested up to three
-    times, all equally often, this is the number of folds.
+    Repeats of a test cell beyond the third do not count: they hardly make a mean more precise.
+    Cells that are tested more often than others make it less precise. If each cell is tested up to
+    three times, all equally often, this is the number of folds.
     """
     tested = np.concatenate([test for _, test in folds])
     _, times = np.unique(tested, return_counts=True)

@@ -46,8 +46,8 @@ N_PERMUTATIONS = 199
 # The score for fold f is a sum of terms a_fg, one for each other fold g. The terms a_fg and a_gf
 # are at most fully correlated, so the variance of the sum over all folds is at most twice the
 # variance that results from permuting each fold by itself. For a symmetric smoother such as ridge,
-# the variance is exactly twice as large. The same holds for repeated folds, if each cell gets the same
-# permuted outputs in all of them.
+# the variance is exactly twice as large. The same holds for repeated folds, if each cell gets the
+# same permuted outputs in all of them.
 _CORRELATED = np.sqrt(2)
 
 
