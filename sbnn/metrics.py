@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["feature_r2", "pooled_r2", "smallest_sufficient"]
 
 
+# With more repeats, the intervals of Nadeau and Bengio are too narrow; see benchmarks/levels.py.
+MOST_REPEATS = 3
+
+
 def _sums_of_squares(Y_true, Y_pred, Y_mean):
     """Residual and total sum of squares of every output, as two float64 arrays of shape (q,)."""
     given = {"Y_true": Y_true, "Y_pred": Y_pred, "Y_mean": Y_mean}
@@ -82,15 +86,30 @@ def share_tested(folds):
     return np.mean([len(test) / len(train) for train, test in folds])
 
 
-def corrected_error(differences, test_share):
+def folds_counted(folds):
+    """Number of folds that count in a standard error, a float.
+
+    Repeats of a test cell beyond the third do not count: they hardly make a mean more precise.
+    Cells that are tested more often than others make it less precise. If each cell is tested up to
+    three times, all equally often, this is the number of folds.
+    """
+    tested = np.concatenate([test for _, test in folds])
+    _, times = np.unique(tested, return_counts=True)
+    repeats = np.square(times).sum() / times.sum()  # of the cell of a test, on average
+    unequal = repeats - times.mean()
+    return len(folds) / (max(1, repeats / MOST_REPEATS) + unequal)
+
+
+def corrected_error(differences, test_share, n=None):
     """Standard error of the mean over n folds (axis 0) that share training cells.
 
     It is ``s * sqrt(1 / n + test_share)``, where ``s`` is the sample SD over folds, and
     `test_share` is the number of test cells per training cell (Nadeau and Bengio, Machine Learning
-    52, 239, 2003, section 3.2); with 0, the folds are treated as independent.
+    52, 239, 2003, section 3.2); with 0, the folds are treated as independent. `n` can be lower than
+    the number of folds; see `folds_counted`.
     """
     variance = np.var(differences, axis=0, ddof=1)
-    return np.sqrt((1 / len(differences) + test_share) * variance)
+    return np.sqrt((1 / (n or len(differences)) + test_share) * variance)
 
 
 def smallest_sufficient(r2: np.ndarray, numbers: Sequence[int], test_share: float = 0.0) -> int:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import r2_score
+from sklearn.model_selection import RepeatedKFold
 
 from sbnn import metrics
 
@@ -58,6 +59,21 @@ def test_the_error_of_a_mean_grows_with_shared_training_cells(rng):
     differences = rng.normal(size=(3, 2))
     expected = differences.std(axis=0, ddof=1) * (1 / 3 + 0.5) ** 0.5
     assert_allclose(metrics.corrected_error(differences, 0.5), expected)
+    of_two = differences.std(axis=0, ddof=1)
+    assert_allclose(metrics.corrected_error(differences, 0.5, 2), of_two)
+
+
+@pytest.mark.parametrize(("repeats", "counted"), [(1, 5), (3, 15), (4, 15), (10, 15)])
+def test_at_most_three_repeats_of_the_folds_count(repeats, counted):
+    splitter = RepeatedKFold(n_splits=5, n_repeats=repeats, random_state=0)
+    folds = list(splitter.split(np.zeros(20)))
+    assert metrics.folds_counted(folds) == pytest.approx(counted, abs=1e-12 * (repeats > 3))
+
+
+def test_fewer_folds_count_if_cells_are_not_tested_equally_often():
+    folds = [([3], [0, 1]), ([3], [0, 2])]
+    # a test is of a cell with 6 / 4 tests on average; a cell has 4 / 3 tests on average
+    assert metrics.folds_counted(folds) == pytest.approx(2 / (1 + 6 / 4 - 4 / 3))
 
 
 def test_the_smallest_number_within_one_error_of_the_best():

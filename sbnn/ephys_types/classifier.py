@@ -235,8 +235,9 @@ class EphysTypeClassifier(TypeClassifier):
         UserWarning
             If more cells are `far` than expected by chance, or if the mean of a feature differs
             from its mean over the training cells by more than expected by chance. Each of these two
-            rules warns by chance for 5 % of tables whose donors are new but like the training
-            donors.
+            rules warns by chance for about 5 % of tables whose donors are new but like the training
+            donors. With few training donors, only large differences of means can be detected, and
+            with a single one, none.
         """
         if abstain is not None:
             check_number("abstain", abstain, float, 0, np.nextafter(1, 0))

@@ -10,6 +10,7 @@ CELL_LEVEL = 0.01
 TABLE_LEVEL = 0.05  # probability that each of the two rules warns about such a table
 MOST_REFERENCES = 1000
 N_TABLES = 400
+LEAST_APART = 0.75  # share of the tables
 
 
 class Surroundings:
@@ -45,23 +46,62 @@ class Surroundings:
         """Mask of features whose means differ from the training cells by more than by chance.
 
         Differences are measured in SDs over random tables, each of which has the size of the new
-        table and consists of training groups that are drawn with replacement. The limit is the 95 %
-        quantile of the largest difference in a random table.
+        table and consists of training groups that are drawn with replacement. The limit is that of
+        Student's t distribution, because the SDs are estimated from few groups, or that of
+        `_limit_of_tables`, if it is higher. A feature that is measured in a single training group
+        has never moved.
         """
         weights = np.zeros((N_TABLES, len(self.scores)), dtype=int)
         for counts, table in zip(weights, self._tables(len(scores)), strict=True):
             np.add.at(counts, table, 1)
-        measured = weights @ np.isfinite(self.scores)
+        seen = np.isfinite(self.scores)
+        measured = weights @ seen
         means = weights @ np.nan_to_num(self.scores) / np.maximum(measured, 1)
         centre = means.mean(axis=0)
         n = np.isfinite(scores).sum(axis=0)
         mean = np.nan_to_num(scores).sum(axis=0) / np.maximum(n, 1)
         spread = means.std(axis=0)
-        spread[(spread == 0) | (n == 0)] = np.inf
-        largest = np.abs((means - centre) / spread).max(axis=1)
+        n_groups = self._n_groups(seen)
+        spread[(spread == 0) | (n == 0) | (n_groups == 1)] = np.inf
+        n_groups = np.maximum(n_groups, 1 + 1e-9)
+        # groups that are drawn with replacement vary less than new groups
+        factor = n_groups / (n_groups - 1)
         # the training cells are a sample too
-        limit = np.quantile(largest, 1 - TABLE_LEVEL) * np.sqrt(1 + len(scores) / len(self.scores))
+        size = min(len(scores), len(self.scores))
+        factor *= 1 + np.maximum(size / len(self.scores), 1 / n_groups)
+        level = 1 - (1 - TABLE_LEVEL) ** (1 / len(centre))  # Sidak's, of each feature
+        limit = stats.t.isf(level / 2, n_groups - 1) * np.sqrt(factor)
+        limit = np.maximum(limit, self._limit_of_tables(means, weights, spread))
         return np.abs(mean - centre) / spread > limit
+
+    def _limit_of_tables(self, means, weights, spread):
+        """95 % quantile of the largest difference of a random table from tables of other groups.
+
+        It is higher than the t limit if a few groups are far from the others. It is 0 if most
+        tables share groups.
+        """
+        of_group = np.arange(self.groups.max() + 1) == self.groups[:, None]
+        held = weights @ of_group.astype(int) > 0  # (tables, groups)
+        apart = held.astype(int) @ held.T == 0
+        n_apart = apart.sum(axis=1)
+        if np.median(n_apart) < LEAST_APART * N_TABLES:
+            return 0
+        share = apart / np.maximum(n_apart, 1)[:, None]
+        centre = share @ means
+        variance = share @ np.square(means) - np.square(centre)
+        # a feature that varies in one group only must not hide others
+        least = np.square(spread) / 4
+        ratios = np.abs(means - centre) / np.sqrt(np.maximum(variance, least))
+        return np.quantile(ratios.max(axis=1), 1 - TABLE_LEVEL)
+
+    def _n_groups(self, seen):
+        """Number of groups of the same size whose mean is as variable, of each feature, shape (p,).
+
+        `seen`, of shape (n, p), is True where a value is measured.
+        """
+        of_group = np.arange(self.groups.max() + 1)[:, None] == self.groups
+        cells = of_group.astype(int) @ seen
+        return cells.sum(axis=0) ** 2 / np.maximum(np.square(cells).sum(axis=0), 1)
 
     def _tables(self, size):
         """Yield the training cells of random tables, each of whole groups up to its last one."""

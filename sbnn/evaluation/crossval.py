@@ -46,7 +46,8 @@ N_PERMUTATIONS = 199
 # The score for fold f is a sum of terms a_fg, one for each other fold g. The terms a_fg and a_gf
 # are at most fully correlated, so the variance of the sum over all folds is at most twice the
 # variance that results from permuting each fold by itself. For a symmetric smoother such as ridge,
-# the variance is exactly twice as large.
+# the variance is exactly twice as large. The same holds for repeated folds, if each cell gets the
+# same permuted outputs in all of them.
 _CORRELATED = np.sqrt(2)
 
 
@@ -334,17 +335,24 @@ def permuted_r2(record, Y, point, n_permutations, of_outputs=False):
     """Test R2 of a grid point, then with permuted outputs: shape (1 + n_permutations,).
 
     With `of_outputs`, there is a column for each output: shape (1 + n_permutations, q).
-    Predictions stay fixed, and all grid points get the same permutations.
+    Predictions stay fixed, and all grid points get the same permutations; see `_permuted_cells`.
     """
     dot = "nq,nq->q" if of_outputs else "nq,nq->"  # sum over cells, or over cells and outputs
     r2 = 0
-    for f, (_, outputs, predicted, mean) in enumerate(held_out(record, Y, point)):
-        outputs = outputs - mean
+    sets = _permuted_cells(record.folds)
+    for f, (test, outputs, predicted, mean) in enumerate(held_out(record, Y, point)):
+        every = outputs - mean
+        outputs = every[test]
         predicted = predicted - mean
         products = [np.einsum(dot, predicted, outputs)]
-        random = np.random.default_rng((0, f))
+        s = f % len(sets)  # the folds share a set or have one each
+        cells = sets[s]
+        place = np.zeros(len(every), dtype=int)
+        place[cells] = np.arange(len(cells))
+        random = np.random.default_rng((0, s))
         for _ in range(n_permutations):
-            shuffled = outputs[random.permutation(len(outputs))]
+            permuted = cells[random.permutation(len(cells))]
+            shuffled = every[permuted[place[test]]]
             products.append(np.einsum(dot, predicted, shuffled))
         size = np.einsum(dot, predicted, predicted)
         total = np.einsum(dot, outputs, outputs)
@@ -353,6 +361,18 @@ def permuted_r2(record, Y, point, n_permutations, of_outputs=False):
         r2_of_fold = (2 * np.array(products) - size) / total
         r2 = r2 + r2_of_fold / len(record.folds)
     return r2
+
+
+def _permuted_cells(folds):
+    """Sets of cells whose outputs are permuted: the test cells of each fold, or one set for all.
+
+    If folds test a cell repeatedly, outputs are permuted among all tested cells, and each cell gets
+    the same outputs in all folds, since its predictions in these folds are correlated.
+    """
+    tests = [test for _, test in folds]
+    tested = np.concatenate(tests)
+    cells = np.unique(tested)
+    return tests if len(cells) == len(tested) else [cells]
 
 
 def compared_with_chance(r2, names, n_folds):
@@ -376,7 +396,7 @@ def compared_with_chance(r2, names, n_folds):
 def least_p(record, n_permutations=N_PERMUTATIONS):
     """Smallest p-value that permutations of test cells can give; 1 if each fold tests one cell."""
     # logarithm of the number of orders
-    orders = sum(math.lgamma(1 + len(test)) for _, test in record.folds)
+    orders = sum(math.lgamma(1 + len(cells)) for cells in _permuted_cells(record.folds))
     return max(1 / (1 + n_permutations), math.exp(-orders))
 
 

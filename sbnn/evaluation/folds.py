@@ -262,14 +262,18 @@ def _scaled(train, test, scaling, scaler):
 
 
 def held_out(record, Y, point):
-    """For each fold: test cells, their scaled outputs, the predictions, and the training mean."""
+    """For each fold: test cells, scaled outputs of all cells, predictions, and the training mean.
+
+    Predictions have shape (test cells, q).
+    """
     scaling = record.settings["scaling"]
     if scaling == "all":
         Y = z_scored(Y)
-    for fold, predicted in zip(record.folds, record.test_predictions[point], strict=True):
-        Y_train, Y_test = split_outputs(Y, fold, scaling)
+    every = np.arange(len(Y))
+    for (train, test), predicted in zip(record.folds, record.test_predictions[point], strict=True):
+        Y_train, outputs = split_outputs(Y, (train, every), scaling)
         mean = Y_train.mean(axis=0, dtype=np.float64)
-        yield fold[1], Y_test, predicted.reshape(Y_test.shape), mean
+        yield test, outputs, predicted.reshape(len(test), -1), mean
 
 
 def held_out_means(record, Y, point):

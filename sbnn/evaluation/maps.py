@@ -208,7 +208,7 @@ def held_out_errors(data, folds, point):
     """Mean squared error of the scaled outputs of each cell; NaN for cells that were not tested."""
     errors = np.full(data.n_cells, np.nan)
     for test, outputs, predicted, _ in held_out(folds, data.Y, point):
-        errors[test] = np.square(predicted - outputs).mean(axis=1)
+        errors[test] = np.square(predicted - outputs[test]).mean(axis=1)
     return errors
 
 

@@ -22,7 +22,7 @@ from sbnn.evaluation.crossval import (
 )
 from sbnn.evaluation.folds import group_codes
 from sbnn.evaluation.stability import genes_table
-from sbnn.metrics import corrected_error, share_tested
+from sbnn.metrics import corrected_error, folds_counted, share_tested
 from sbnn.results import Record, require
 
 if TYPE_CHECKING:
@@ -108,18 +108,25 @@ def outputs_of(record, data):
     return outputs, data.feature_names
 
 
-def corrected_difference(differences, test_share):
+def corrected_difference(differences, test_share, n_counted=None):
     """Mean of the differences in the folds, with a corrected 95 % interval.
 
     `test_share` is the number of test cells divided by the number of training cells. Since folds
     share training cells, the standard error is computed by `sbnn.metrics.corrected_error`. The
     interval is based on Student's t distribution with n - 1 degrees of freedom (Nadeau and Bengio
-    2003; for repeated cross-validation, Bouckaert and Frank, PAKDD 2004).
+    2003; for repeated cross-validation, Bouckaert and Frank, PAKDD 2004). n is the number of folds
+    or `n_counted`, if given; see `sbnn.metrics.folds_counted`.
     """
-    n = len(differences)
+    n = n_counted or len(differences)
     mean = float(np.mean(differences))
-    se = float(corrected_error(differences, test_share))
-    return difference_with_error(mean, se, n)
+    se = float(corrected_error(differences, test_share, n))
+    found = difference_with_error(mean, se, n)
+    return found._replace(n=len(differences))
+
+
+def _difference_over(folds, differences):
+    """Mean and interval of the differences in `folds`, which may test cells repeatedly."""
+    return corrected_difference(differences, share_tested(folds), folds_counted(folds))
 
 
 def difference_with_error(mean, se, n):
@@ -133,7 +140,7 @@ def paired_difference(a, b, metric="macro_f1", points=(0, 0)):
     """Difference in `metric` between grid points of the records `a` and `b` on the same folds."""
     require_same_folds(a, b)
     differences = a.values[metric][:, points[0]] - b.values[metric][:, points[1]]
-    return corrected_difference(differences, share_tested(a.folds))
+    return _difference_over(a.folds, differences)
 
 
 def require_same_folds(a, b):
@@ -228,7 +235,7 @@ def _difference_from_ridge(record, ridge, point):
     differences = pd.Series(record.test_r2[:, point]) - ridge.test_r2[:, 0]  # (n_folds,)
     if len(differences) == 1:
         return None
-    return corrected_difference(differences, share_tested(record.folds))
+    return _difference_over(record.folds, differences)
 
 
 def _warning_about_groups(record, groups):

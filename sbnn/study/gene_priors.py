@@ -11,6 +11,7 @@ from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.folds import folds_of, paper_folds
 from sbnn.evaluation.identity import described_models
 from sbnn.evaluation.runs import load_or_compute
+from sbnn.metrics import folds_counted
 from sbnn.results import Record
 
 CONTROL = "random genes"
@@ -68,7 +69,8 @@ def compare_priors(
         the list) and, if the truth is known, ``true`` (the share of the kept genes that are true
         genes). It also contains ``kept``, an ndarray of int, of shape (rows of the table, kept
         genes), with positions in ``gene_names``; ``gene_names``, all genes that were kept at least
-        once; and ``lists``.
+        once; ``lists``; and for each model, ``test_share``, the number of test cells per other
+        cell, and ``folds_counted``, see `sbnn.metrics.folds_counted`.
     """
     data = as_paired(data)
     folds = {name: folds_of(folds[name], data.n_cells) for name in models}
@@ -97,9 +99,19 @@ def compare_priors(
             "kept": positions.reshape(len(table), -1).astype(np.int16),
             "gene_names": data.gene_names[used],
             "lists": lists,
+            "test_share": {name: _share_tested(folds[name], data.n_cells) for name in models},
+            "folds_counted": {name: folds_counted(folds[name]) for name in models},
         }
 
     return load_or_compute(wanted, compute, results, overwrite)
+
+
+def _share_tested(folds, n_cells):
+    """Number of test cells per other cell, averaged over the folds.
+
+    It does not depend on the number of training cells: folds with few of them share few.
+    """
+    return float(np.mean([len(test) / (n_cells - len(test)) for _, test in folds]))
 
 
 def _grid(lists, influences):

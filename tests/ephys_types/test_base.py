@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from scipy.stats import norm, rankdata
+from scipy.stats import norm, rankdata, t
 
 from sbnn.ephys_types import (
     AttentionBiLSTMClassifier,
@@ -122,3 +122,16 @@ def test_a_mean_has_moved_if_random_tables_seldom_differ_as_much(rng):
         found = [around.moved(np.full((n, 2), [0, shift])).tolist() for shift in shifts]
         assert found == [[False, False], [False, True], [False, True]]
     assert around.moved(np.array([[np.nan, 9.0]] * 2)).tolist() == [False, True]
+
+
+def test_a_donor_is_compared_with_the_prediction_interval_of_few_donors(rng):
+    of_donors = rng.normal(size=(6, 1))
+    groups = np.repeat(np.arange(6), 20)
+    around = Surroundings(of_donors[groups], groups)
+    # of a mean of one more donor: 400 random tables give its SD within a few percent
+    half = t.ppf(0.975, 5) * of_donors.std(ddof=1) * np.sqrt(1 + 1 / 6)
+    for by, expected in ((0.85, False), (1.2, True), (-1.2, True)):
+        new = np.full((20, 1), of_donors.mean() + by * half)
+        assert around.moved(new).tolist() == [expected]
+    alone = Surroundings(rng.normal(size=(30, 1)), np.zeros(30))
+    assert not alone.moved(np.full((30, 1), 99.0)).any()

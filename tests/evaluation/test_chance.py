@@ -32,6 +32,28 @@ def test_permutations_shuffle_the_outputs_within_each_fold(rng, of_outputs, scor
     np.testing.assert_allclose(found, expected, atol=1e-10)
 
 
+def test_a_cell_that_is_tested_twice_has_the_same_permuted_outputs_twice(rng):
+    """With equal means and totals, the sum over repeated folds is that of the mean prediction."""
+    Y = rng.normal(size=(12, 1)).round(1)
+    Y -= Y.mean()
+    tests = [np.arange(0, 6), np.arange(6, 12), np.arange(0, 12, 2), np.arange(1, 12, 2)]
+    folds = [(np.arange(12), test) for test in tests]
+    predicted = [rng.normal(size=(6, 1)) for _ in tests]
+    record = Record("", "", "", [{}], None, {"scaling": "none"}, folds)
+    record.values["test_predictions"] = [predicted]
+    weighted = np.zeros(12)
+    constant = 0
+    for test, of_fold in zip(tests, predicted, strict=True):
+        total = np.square(Y[test]).sum()
+        weighted[test] += of_fold[:, 0] / total / 4
+        constant += np.square(of_fold).sum() / total / 4
+    random = np.random.default_rng((0, 0))
+    expected = [2 * weighted @ Y[:, 0] - constant]
+    for _ in range(5):
+        expected.append(2 * weighted @ Y[random.permutation(12), 0] - constant)
+    np.testing.assert_allclose(permuted_r2(record, Y, 0, 5), expected, atol=1e-10)
+
+
 @pytest.mark.parametrize("scaling", ["fold", "all", "none"])
 def test_the_measured_r2_is_that_of_the_record(data, scaling):
     """R2 is relative to the mean of the training cells, which is far from 0."""
@@ -60,11 +82,14 @@ def test_p_is_the_share_of_permutations_that_reach_the_measured_r2():
 
 
 def test_the_least_p_counts_the_orders_of_the_test_cells():
-    pairs = [(np.arange(2), np.arange(2, 5)), (np.arange(3), np.arange(3, 5))]
+    pairs = [(np.arange(3, 5), np.arange(3)), (np.arange(3), np.arange(3, 5))]
     orders = list(itertools.product(itertools.permutations(range(3)), range(2)))
     record = Record("", "", "", [], folds=pairs)
     assert least_p(record) == pytest.approx(1 / len(orders))
     assert least_p(record, 9) == 1 / 10
+    # a cell that is tested twice has the same outputs twice
+    record = Record("", "", "", [], folds=[pairs[0], (np.arange(3, 5), np.arange(1, 3))])
+    assert least_p(record) == pytest.approx(1 / 6)
 
 
 def test_predictions_at_chance_are_warned_of(data):

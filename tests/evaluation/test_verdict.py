@@ -45,6 +45,10 @@ def test_the_interval_of_a_difference_is_the_corrected_one(rng):
     close(found, [mean, low, high, se, p, 4])
     assert corrected_difference(-differences, 0.5).p == pytest.approx(p)
     assert str(found) == f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+    fewer = corrected_difference(differences, 0.5, 3)
+    se = differences.std(ddof=1) * np.sqrt(1 / 3 + 0.5)
+    close(fewer[1:4], [*stats.t.interval(0.95, 2, mean, se), se])
+    assert fewer.n == 4
     assert corrected_difference([0, 0], 0.5).p == 1
     assert corrected_difference([0.5, 0.5], 0.5).p == 0
 
@@ -53,6 +57,12 @@ def test_records_are_paired_fold_by_fold(record):
     other = moved(record, [0.1, 0, 0, 0, 0.2])
     difference = corrected_difference([-0.1, 0, 0, 0, -0.2], 24 / 96)
     close(paired_difference(record, other, "test_r2"), difference)
+    # seven times the same folds
+    again = replace(record, folds=record.folds * 7)
+    of_seven = np.tile([-0.1, 0, 0, 0, -0.2], 7)
+    again = with_values(again, test_r2=np.zeros((35, 1)))
+    difference = paired_difference(again, moved(again, -of_seven), "test_r2")
+    close(difference, corrected_difference(of_seven, 24 / 96, 15))
     for wrong in (
         replace(other, folds=record.folds[::-1]),
         replace(other, folds=record.folds[:4]),

@@ -7,6 +7,7 @@ import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from sbnn import DistilledBottleneckRegressor, cross_validate, paper_folds
+from sbnn.evaluation.stability import priors_table
 from sbnn.results import load
 from sbnn.study import gene_priors
 
@@ -87,6 +88,18 @@ def test_every_list_is_compared_with_no_prior_in_the_same_folds(asked, known):
         position = known.table.query(f"model == 'other' and influence == {influence}").index[0]
         assert known.gene_names[known.kept[position]].tolist() == kept.tolist()
     assert (table["test_r2"].loc["one", "late", 0] == table["test_r2"].loc["one", "early", 0]).all()
+
+
+def test_the_error_of_a_change_is_corrected_for_shared_training_cells(known):
+    table = known.table.set_index(["model", "list", "influence", "fold"]).test_r2
+    changes = table["one", "late", 0.5] - table["one", "late", 0]
+    expected = changes.std() * np.sqrt(1 / 3 + 12 / 108)
+    assert priors_table(known).SE["one", "late", 0.5] == pytest.approx(expected)
+    earlier = load(SAVED / "simulated" / "gene_prior.pickle")
+    fits = earlier.table.set_index(["model", "list", "influence", "fold"]).test_r2.sort_index()
+    for where, row in priors_table(earlier).iterrows():
+        changes = fits[where] - fits[(*where[:2], 0)]
+        assert row.SE == pytest.approx(changes.sem(), abs=1e-12)
 
 
 def test_lists_are_of_measured_genes_with_as_many_random_genes():
