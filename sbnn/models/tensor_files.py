@@ -7,7 +7,7 @@ from safetensors.torch import load, save
 
 from sbnn.results import library_versions, results_path, write_atomically
 
-UNSET = "0" * 64  # placeholder for the checksum in the header
+UNSET = "0" * 64  # stands in the header while the checksum is computed
 
 
 def write_tensors(path, form, header, tensors, default=None):

@@ -11,7 +11,7 @@ from sbnn.data.diagnose import ROUNDING, unlike_training
 from sbnn.data.inputs import new_cells
 from sbnn.data.objects import entry
 from sbnn.data.preprocessing import log2p1
-from sbnn.data.readers.reading import leave_out
+from sbnn.data.readers.reading import Reading
 from sbnn.data.readers.table import read_table
 from sbnn.data.readers.table_numbers import as_numbers
 from sbnn.data.streams import ExpressionStream
@@ -54,7 +54,9 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
     if counts and totals is None:
         empty = ~known.any(axis=1)
         why = "cells without counts of the genes of the model"
-        leave_out({}, "cells", why, known.index[empty], len(known))
+        reading = Reading("cells", {}, {})
+        reading.leave_out("cells", why, known.index[empty], len(known))
+        reading.require_no_problem()
         known = known[~empty]
     return _normalized(ExpressionStream(known, totals=totals), counts, normalizer)
 

@@ -199,6 +199,15 @@ def taken(table, axis: int, cells: np.ndarray):
     return selected.T if axis else selected
 
 
+def _shared(reading, table, way, names, keys, others, why) -> np.ndarray:
+    """Mask of the cells whose keys are among `others`, which must differ; the rest is left out."""
+    shared = keys.isin(others)
+    require_single(reading, table, names, keys, shared)
+    describe_file(reading, table, way, f"{shared.sum()} cells")
+    reading.leave_out(table.what, why, names[~shared], len(names))
+    return shared
+
+
 def require_single(reading: Reading, table: Table, names, keys, shared) -> None:
     """Reject names of `shared` cells whose keys, by which they are matched, repeat."""
     twice = names[keys.duplicated() & shared]
@@ -227,15 +236,12 @@ def joined(reading: Reading, first: Table, second: Table) -> tuple:
         frames.append(_frame(reading, table, way))
         names.append(axis_names(frames[-1], way.axis))
     keys = [match.spelled(of_table) for of_table in names]
-    shared = [keys[0].isin(keys[1]), keys[1].isin(keys[0])]
-    for i, table in enumerate((first, second)):
-        require_single(reading, table, names[i], keys[i], shared[i])
-        others = names[i][~shared[i]]
-        describe_file(reading, table, match[i], f"{shared[i].sum()} cells")
-        reading.leave_out(table.what, f"cells only in {table.what}", others, len(names[i]))
+    why = f"cells only in {first.what}", f"cells only in {second.what}"
+    in_second = _shared(reading, first, match.first, names[0], *keys, why[0])
+    _shared(reading, second, match.second, names[1], *keys[::-1], why[1])
     if first.what == "expression":
         reading.choices["genes_in_rows"] = bool(match.first.axis)
-    chosen = np.flatnonzero(shared[0])
+    chosen = np.flatnonzero(in_second)
     X = taken(frames[0], match.first.axis, chosen)
     Y = taken(frames[1], match.second.axis, keys[1].get_indexer(keys[0][chosen]))
     Y = _with_cells(Y, names[0][chosen])
@@ -337,10 +343,8 @@ def labels_of(reading: Reading, table: Table, cells: pd.Index) -> pd.DataFrame:
     labels = labels.T if match.second.axis else labels
     names = match.spelled(labels.index)
     keys = match.spelled(cells)
-    require_single(reading, table, labels.index, names, names.isin(keys))
-    others = labels.index[~names.isin(keys)]
-    describe_file(reading, table, match.second, f"{keys.isin(names).sum()} cells")
-    reading.leave_out(table.what, f"{table.what} of other cells", others, len(labels))
+    why = f"{table.what} of other cells"
+    _shared(reading, table, match.second, labels.index, names, keys, why)
     without = cells[~keys.isin(names)]
     if len(without):
         text = f"no {table.what} for {len(without)} of {len(cells)} cells: {some(without)}"

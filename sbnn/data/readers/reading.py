@@ -369,14 +369,3 @@ def _mean_or_text(values: pd.Series):
     numbers = pd.to_numeric(values, errors="coerce")
     text = values[numbers.isna() & values.notna()]
     return text.iloc[0] if len(text) else numbers.mean()
-
-
-def leave_out(
-    dropped: dict[str, list[str]], what: str, why: str, names: pd.Index, total: int
-) -> None:
-    """Store names in `dropped`, and warn about them; raise an error if nothing is left."""
-    if len(names) == total:
-        raise ValueError(f"{what}: all {total} are left out ({why}): {some(names)}")
-    if len(names):
-        dropped[why] = list(names)
-        warn(f"{what}: {len(names)} of {total} left out ({why}): {some(names)}")

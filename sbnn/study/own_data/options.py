@@ -15,7 +15,6 @@ from sbnn.errors import warn
 MANY_GENES = 2000  # with more genes than this, genes are preselected
 PRESELECTED = 1000
 FEWEST_CELLS = 20
-TABLES = ("expression", "outputs", "labels", "features", "guides", "targets", "times")
 #: Kind of data -> module and function that reads it, and its arguments that are tables.
 READERS = {
     "paired": ("sbnn.data.readers.tables", "read_tables", ("expression", "outputs", "labels")),
@@ -23,6 +22,7 @@ READERS = {
     "screen": ("sbnn.data.readers.screens", "read_screen", ("expression", "guides", "targets")),
     "course": ("sbnn.data.readers.course", "read_course", ("expression", "times")),
 }
+TABLES = {table for _, _, tables in READERS.values() for table in tables}
 
 
 def at_least_one(text):
