@@ -1,11 +1,16 @@
 """What models of gene-regulatory dynamics cost as networks grow, and what their solvers do; prints
 tables.
 
-    python benchmarks/dynamics.py [--fresh]     random networks of 50 to 1400 genes python
-    benchmarks/dynamics.py --solvers     what an epoch costs: this solver beside those of
-    torchdiffeq python benchmarks/dynamics.py --beeline     edges of curated models of BEELINE,
-    beside other ways to find them python benchmarks/dynamics.py --systems     edges of samples that
-    follow other laws (--seeds 2: measure one more)
+    python benchmarks/dynamics.py [--fresh]
+        random networks of 50 to 1400 genes
+    python benchmarks/dynamics.py --solvers
+        what an epoch costs: this solver beside those of torchdiffeq
+    python benchmarks/dynamics.py --beeline
+        edges of curated models of BEELINE, beside other ways to find them
+    python benchmarks/dynamics.py --systems
+        edges of samples that follow other laws (--seeds 2: measure one more)
+    python benchmarks/dynamics.py --published
+        the default recipe of PHOENIX beside that of the published code
 
 Other accuracy is measured in notebook 07. What is saved (saved_models, *.csv beside this file) is
 loaded, unless --fresh asks to measure it anew; rows of BEELINE that are missing are measured if
@@ -32,19 +37,25 @@ from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.gene_network import KINDS, GeneNetwork
 from sbnn.data.trajectories import as_trajectories
 from sbnn.determinism import reproducible
-from sbnn.dynamics import PhoenixRegressor, Recipe, SparseRegulationRegressor, evaluation, report
+from sbnn.dynamics import (
+    PUBLISHED,
+    PhoenixRegressor,
+    Recipe,
+    SparseRegulationRegressor,
+    evaluation,
+    report,
+)
 from sbnn.dynamics.phoenix import Phoenix
 from sbnn.dynamics.solver import advance, advance_exactly, step_factors
 from sbnn.dynamics.training import Intervals
 from sbnn.evaluation.runs import load_or_compute
-from sbnn.results import Record
+from sbnn.results import Record, load
 from sbnn.tables import print_table
 
-SIZED = (
-    Path(__file__).resolve().parents[1] / "saved_models" / "simulated_grn" / "dynamics_sizes.pickle"
-)
-BEELINE, SYSTEMS = (
-    Path(__file__).with_name(f"dynamics_{name}.csv") for name in ("beeline", "systems")
+SAVED = Path(__file__).resolve().parents[1] / "saved_models"
+SIZED = SAVED / "simulated_grn" / "dynamics_sizes.pickle"
+BEELINE, SYSTEMS, AS_PUBLISHED = (
+    Path(__file__).with_name(f"dynamics_{name}.csv") for name in ("beeline", "systems", "published")
 )
 SIZES = (50, 100, 200, 350, 700, 1400)
 REPEATS = 3
@@ -137,16 +148,11 @@ def lasso(train, scale=None, **how):
     )
 
 
-def sparse(load, bins=(25,)):
-    """Probability of edges, of several numbers of bins their mean; where it is the same, by strength."""
-    ranks = []
-    for n_bins in bins:
-        model = SparseRegulationRegressor().fit(train_of(load, n_bins))
-        strength = model.edge_scores_.abs().to_numpy()
-        ranks.append(
-            model.edge_probabilities_.to_numpy() + 1e-9 * strength / max(strength.max(), 1e-12)
-        )
-    return np.mean(ranks, axis=0)
+def sparse(load):
+    """Probability of edges; where it is the same, by strength."""
+    model = SparseRegulationRegressor().fit(train_of(load))
+    strength = model.edge_scores_.abs().to_numpy()
+    return model.edge_probabilities_.to_numpy() + 1e-9 * strength / max(strength.max(), 1e-12)
 
 
 def phoenix(load, pruning):
@@ -175,10 +181,7 @@ def sindy(load):
 
 
 RANKINGS = {
-    "SparseRegulation, 25 bins": sparse,
-    "SparseRegulation, mean of 10 to 100 bins": lambda load: sparse(
-        load, (10, 15, 20, 25, 35, 50, 100)
-    ),
+    "SparseRegulation": sparse,
     "forest on cells (like GENIE3)": forest,
     "partial correlation of cells": partial_correlation,
     "lasso on derivatives": lambda load: lasso(train_of(load), max_iter=5000)[0],
@@ -351,6 +354,53 @@ def systems_table(scores):
     )
 
 
+RECIPES = {
+    "default, one sample per step": Recipe(batch_size=1),
+    "as published, four samples per step": Recipe(as_published=True),
+    "`PUBLISHED`": PUBLISHED,
+}
+SCORES = ["seed", "sparsity", "balanced_accuracy", "mse_ahead", "seconds"]
+
+
+def published(fresh=False):
+    """Scores on `grn_350` with 5 % noise, by pruning method, recipe and seed.
+
+    Those of the default recipe are from the records of notebook 07.
+    """
+    rows = []
+    if AS_PUBLISHED.exists() and not fresh:
+        rows = pd.read_csv(AS_PUBLISHED).to_dict("records")
+    done = {(row["method"], row["recipe"], row["seed"]) for row in rows}
+    for method, recipe, seed in product(("dash", "path_reg"), RECIPES, range(3)):
+        if (method, recipe, seed) in done:
+            continue
+        data = load_dataset("grn_350", noise=0.025, wrong=0.05, random_state=seed, verbose=False)
+        model = PhoenixRegressor(pruning=method, recipe=RECIPES[recipe], random_state=seed)
+        scores = {"seed": seed} | evaluation.fit_and_score(model, data)
+        row = {"method": method, "recipe": recipe}
+        rows.append(row | {name: scores[name] for name in SCORES})
+        pd.DataFrame(rows).round(5).to_csv(AS_PUBLISHED, index=False)
+    tables = [pd.DataFrame(rows)]
+    for method in ("dash", "path_reg"):
+        record = load(SAVED / "grn_350" / f"dynamics_noise_5_{method}.pickle")
+        tables.append(record.scores[SCORES].assign(method=method, recipe="default"))
+    return pd.concat(tables)
+
+
+def published_table(scores):
+    """Mean ± SD over seeds."""
+    order = pd.MultiIndex.from_product([["dash", "path_reg"], ["default", *RECIPES]])
+    groups = scores.groupby(["method", "recipe"])[SCORES[1:]]
+    mean = groups.mean()
+    sd = groups.std()
+    table = pd.DataFrame(index=order.intersection(mean.index, sort=False))
+    digits = {"sparsity": ".3f", "balanced_accuracy": ".3f", "mse_ahead": ".1e", "seconds": ".0f"}
+    for score, form in digits.items():
+        cells = zip(mean.loc[table.index, score], sd.loc[table.index, score], strict=True)
+        table[report.COLUMNS[score]] = [f"{m:{form}} ± {s:{form}}" for m, s in cells]
+    return table.rename_axis(["method", "recipe"]).reset_index(level="recipe")
+
+
 def solvers(n_genes=350, n_hidden=40, n_samples=140, repeats=REPEATS):
     """Seconds of an epoch, loss and gradient of every interval of all samples, by solver; and their
     errors; DataFrame.
@@ -447,6 +497,7 @@ def main(arguments=None):
     parser.add_argument("--solvers", action="store_true")
     parser.add_argument("--beeline", action="store_true")
     parser.add_argument("--systems", action="store_true")
+    parser.add_argument("--published", action="store_true")
     parser.add_argument("--seeds", type=int, nargs="*", default=[])
     parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args(arguments)
@@ -457,6 +508,8 @@ def main(arguments=None):
         print_table(beeline_table(beeline(options.fresh, options.jobs)))
     elif options.systems:
         print_table(systems_table(systems(options.seeds, options.fresh, options.jobs)))
+    elif options.published:
+        print_table(published_table(published(options.fresh)))
     else:
         print_table(report.sizes_table({"sizes": sizes(fresh=options.fresh)}))
 

@@ -1,6 +1,7 @@
 """Gene-regulatory dynamics: networks inferred from expression trajectories and prior knowledge.
 
-- `PhoenixRegressor`: the neural ODE PHOENIX, pruned by DASH or another method.
+- `PhoenixRegressor`: the neural ODE PHOENIX, pruned by DASH or another method. The default
+  recipe is our own; `PUBLISHED` is that of the published code.
 - `SparseRegulationRegressor`: Bayesian selection of regulators, starting from a prior network.
 - `GeneNetwork`: networks with a known truth, and samples simulated from them.
 - `simulate_network`: simulated samples, a partly wrong prior and the truth, in one data set.
@@ -16,9 +17,10 @@ from sbnn.data.trajectories import trajectories
 from sbnn.dynamics.evaluation import evaluate
 from sbnn.dynamics.model import PhoenixRegressor
 from sbnn.dynamics.sparse_regulation import SparseRegulationRegressor
-from sbnn.dynamics.training import Recipe, Schedule
+from sbnn.dynamics.training import PUBLISHED, Recipe, Schedule
 
 __all__ = [
+    "PUBLISHED",
     "GeneNetwork",
     "PhoenixRegressor",
     "Recipe",

@@ -147,6 +147,7 @@ class PhoenixRegressor(DynamicsRegressor):
         only if ``pruning="dash"``. Published values: (0.5, 0.05) with noise, (0.05, 0.01) without
         noise and (0.9995, 0.995) for breast cancer.
     recipe : Recipe, optional
+        Settings for training; `PUBLISHED` trains as the published code does.
     random_state : int, RandomState or None
 
     Attributes
@@ -274,9 +275,10 @@ class PhoenixRegressor(DynamicsRegressor):
         pruner = None
         with reproducible():
             if penalty is None:
-                network = Phoenix(*shape, generator)
+                network = Phoenix(*shape, generator, recipe.as_published)
             else:
-                network = GatedPhoenix(*shape, recipe.drop_rates, generator)
+                drop_rates = recipe.drop_rates
+                network = GatedPhoenix(*shape, drop_rates, generator, recipe.as_published)
             if self.pruning in INFLUENCE:
                 pruner = Pruner(network, influence, prior, generator)
             training = Training(network, samples, parts, recipe, generator, prior, pruner, penalty)
@@ -299,12 +301,12 @@ class PhoenixRegressor(DynamicsRegressor):
             return
         prunings = {}
         if training.pruner is not None:
-            prunings = recipe.schedule.prunings(self.sparsity)
+            prunings = recipe.prunings(self.sparsity)
         training.run(recipe.epochs, prunings)
         last = max(prunings, default=-1)
         if last >= recipe.epochs:
             warn(
-                f"sparsity {self.sparsity} is scheduled for epoch {last}, but training ends in "
-                f"epoch {recipe.epochs}; pruning is completed at the end, without further training"
+                f"sparsity {self.sparsity} is scheduled after epoch {last}, but training ends "
+                f"after epoch {recipe.epochs}; pruning is completed then, without further training"
             )
             training.pruner.prune(1 - self.sparsity)

@@ -24,19 +24,28 @@ class Phoenix(nn.Module):
     With ``u = (x - 1/2) / (1 + |x - 1/2|)``, the sums are ``s = Ws u + bs`` and the products are
     ``p = exp(Wp log(1 + u) + bp)``. ``sum_in`` and ``product_in`` are Ws and Wp, of shape (hidden,
     genes); ``sum_out`` and ``product_out`` are As and Ap, of shape (genes, hidden); ``multiplier``
-    is m, of shape (genes,). A gene with m <= 0 stays constant.
+    is m, of shape (genes,). A gene with m <= 0 stays constant. `as_published` has the meaning of
+    `Recipe.as_published`.
     """
 
     LAYERS = ("sum_in", "product_in", "sum_out", "product_out")  # the layers that are pruned
 
-    def __init__(self, n_genes, n_hidden, generator=None):
+    def __init__(self, n_genes, n_hidden, generator=None, as_published=False):
         super().__init__()
         into = torch.randn((2, n_hidden, n_genes), generator=generator) * WEIGHT_SD
-        into *= torch.rand(into.shape, generator=generator) >= ZERO_SHARE
+        uniform = torch.rand(into.shape, generator=generator)
+        biases = torch.zeros((2, n_hidden))
+        if as_published:
+            n_zeros = math.ceil(ZERO_SHARE * n_hidden)
+            into[uniform.argsort(dim=1) < n_zeros] = 0
+            limit = n_genes**-0.5
+            biases.uniform_(-limit, limit, generator=generator)
+        else:
+            into *= uniform >= ZERO_SHARE
         self.sum_in = nn.Parameter(into[0])
         self.product_in = nn.Parameter(into[1])
-        self.sum_bias = nn.Parameter(torch.zeros(n_hidden))
-        self.product_bias = nn.Parameter(torch.zeros(n_hidden))
+        self.sum_bias = nn.Parameter(biases[0])
+        self.product_bias = nn.Parameter(biases[1])
         self.sum_out = nn.Parameter(torch.empty((n_genes, n_hidden)))
         self.product_out = nn.Parameter(torch.empty((n_genes, n_hidden)))
         nn.init.orthogonal_(self.sum_out, generator=generator)
@@ -90,8 +99,9 @@ class Phoenix(nn.Module):
 class GatedPhoenix(Phoenix):
     """PHOENIX with random gates on genes (one for sums, one for products), sums and products."""
 
-    def __init__(self, n_genes, n_hidden, drop_rates, generator):
-        super().__init__(n_genes, n_hidden, generator)
+    def __init__(self, n_genes, n_hidden, drop_rates, generator, as_published=False):
+        super().__init__(n_genes, n_hidden, generator, as_published)
+        self.as_published = as_published
         of_genes, of_hidden = [math.log((1 - rate) / rate) for rate in drop_rates]
         self.locations = nn.ParameterDict(
             {
@@ -105,27 +115,33 @@ class GatedPhoenix(Phoenix):
 
     def layers(self):
         """Weights multiplied by their gates."""
-        return self._drawn if self.training else self._gated(settled_gates)
+        return self._drawn if self.training else self._gated(self.gates())
 
     def draw(self, generator):
         """Draw all gates again; all samples in a batch share the same gates."""
-        # Gates are drawn in the order of the ParameterDict, which sorts the names.
-        self._drawn = self._gated(
-            lambda location: hard_concrete(torch.rand(len(location), generator=generator), location)
-        )
+        self._gates = {}
+        for name, location in self.locations.items():  # a ParameterDict sorts the names
+            uniform = torch.rand(len(location), generator=generator)
+            self._gates[name] = hard_concrete(uniform, location)
+        self._drawn = self._gated(self._gates)
+
+    def gates(self):
+        """Gates by name: those drawn last in training, `settled_gates` otherwise."""
+        if self.training:
+            return self._gates
+        return {name: settled_gates(location) for name, location in self.locations.items()}
 
     @torch.no_grad()
     def settled(self):
         """The same network without gates; columns of weights with closed gates are exactly 0."""
         plain = Phoenix(len(self.multiplier), len(self.sum_bias))
         plain.load_state_dict(self.state_dict(), strict=False)
-        for layer, gated in zip(plain.layers(), self._gated(settled_gates), strict=True):
+        for layer, gated in zip(plain.layers(), self.eval().layers(), strict=True):
             layer.copy_(gated)
         return plain
 
-    def _gated(self, gates_of):
-        """Weights in the order of `LAYERS`, multiplied by gates, a function of locations."""
-        gates = {name: gates_of(location) for name, location in self.locations.items()}
+    def _gated(self, gates):
+        """Weights in the order of `LAYERS`, multiplied by their gates."""
         return tuple(getattr(self, name) * gates[name] for name in self.LAYERS)
 
 
@@ -164,12 +180,18 @@ def open_weights(network):
 
 
 def open_paths(network):
-    """Expected number of open paths in a `GatedPhoenix`, averaged over all pairs of genes."""
-    # A path is open if the independent gates of its gene and of its sum or product are both open.
+    """Expected number of open paths in a `GatedPhoenix`, averaged over all pairs of genes.
+
+    As published, a path counts with the product of its two gates, and not with the probability that
+    both are open.
+    """
+    if network.as_published:
+        shares = network.gates()
+    else:
+        shares = {name: open_probability(where) for name, where in network.locations.items()}
     n_paths = 0
     for into, out in (("sum_in", "sum_out"), ("product_in", "product_out")):
-        of_gene = open_probability(network.locations[into]).mean()
-        n_paths = n_paths + of_gene * open_probability(network.locations[out]).sum()
+        n_paths = n_paths + shares[into].mean() * shares[out].sum()
     return n_paths
 
 
@@ -193,8 +215,7 @@ def open_and_sizes(network):
 
 #: Pruning method of a `GatedPhoenix` -> what its penalty grows with, and the weight of the penalty.
 #: We chose the weight of the L0 penalty ourselves, because the code of the published comparison
-#: adds no L0 penalty. That code also uses Kaiming initialisation, and it counts the open paths for
-#: sampled gates instead of computing their expected number.
+#: adds no L0 penalty. That code also uses Kaiming initialisation.
 PENALTIES = {
     "l0": (open_weights, 1e-2),
     "c_node": (path_sizes, 1e-3),

@@ -33,7 +33,7 @@ class Schedule(CheckedSettings):
     every: int = 10
     share: float = 0.1
 
-    def prunings(self, sparsity: float) -> list:
+    def prunings(self, sparsity: float) -> dict:
         """Map each epoch after which weights are pruned to the share of weights that is kept.
 
         The last share is ``1 - sparsity``.
@@ -91,6 +91,12 @@ class Recipe(CheckedSettings):
     drop_rates : tuple of (float, float)
         Initial probability that the gate of a gene is closed, and initial probability that the gate
         of a sum or product is closed, both in (0, 1). Used only with a penalty.
+    as_published : bool
+        Whether training follows the published code where the default differs. Weights are pruned at
+        the start of the scheduled epoch, and Adam keeps its moments. The learning rate falls unless
+        the validation loss falls by 1e-6, and not by 1e-4 of itself. Biases start at random. Of the
+        input weights of each gene, exactly 95 % start at 0, which is all of them with fewer than 20
+        sums. The penalty of "path_reg" counts paths with the gates drawn in each step.
     """
 
     _LENGTHS = {"drop_rates": (2, 2)}
@@ -120,6 +126,18 @@ class Recipe(CheckedSettings):
     fine_tuning: int = 40
     penalty: float | None = None
     drop_rates: tuple = (0.2, 0.5)
+    as_published: bool = False
+
+    def prunings(self, sparsity: float) -> dict:
+        """Map the number of epochs trained before each pruning to the share that is kept."""
+        shares = self.schedule.prunings(sparsity)
+        if self.as_published:
+            return {max(epoch - 1, 0): left for epoch, left in shares.items()}
+        return shares
+
+
+#: Settings of the published code of PHOENIX, DASH and PathReg.
+PUBLISHED = Recipe(batch_size=1, as_published=True)
 
 
 class Intervals:
@@ -183,35 +201,47 @@ class Training:
         return mse_loss(self.network.targets(self.points), self.expected)
 
     def run(self, epochs, prunings=MappingProxyType({})):
-        """Train, prune as in `Schedule.prunings`, and keep the best epoch after that.
+        """Train, prune as in `Recipe.prunings`, and keep the best epoch after that.
 
         Training does not end early if a pruning would come after the last epoch.
         """
         done = 0
+        optimizer = self._optimizer()
         patience = self.recipe.patience
         for epoch, left in prunings.items():
             if epoch > epochs:
                 patience = math.inf
                 break
-            self._descend(epoch - done)
+            self._descend(optimizer, epoch - done)
             self.pruner.prune(left)
+            moments = optimizer.state
+            optimizer = self._optimizer()
+            if self.recipe.as_published:
+                optimizer.state = moments
             done = epoch
-        best = self._descend(epochs - done, patience)
+        best = self._descend(optimizer, epochs - done, patience)
         self.network.load_state_dict(best)
 
-    def _descend(self, n_epochs, patience=math.inf):
-        """Reset the learning rate and train; returns the weights with the lowest monitored loss."""
-        recipe = self.recipe
+    def _optimizer(self):
+        """Adam, with another learning rate for the multipliers."""
         multiplier = self.network.multiplier
         others = [value for value in self.network.parameters() if value is not multiplier]
-        rate = recipe.learning_rate
-        fast = {"params": [multiplier], "lr": rate * recipe.multiplier_speed}
-        optimizer = torch.optim.Adam([{"params": others}, fast], lr=rate, fused=True)
+        rate = self.recipe.learning_rate
+        fast = {"params": [multiplier], "lr": rate * self.recipe.multiplier_speed}
+        return torch.optim.Adam([{"params": others}, fast], lr=rate, fused=True)
+
+    def _descend(self, optimizer, n_epochs, patience=math.inf):
+        """Train; returns the weights with the lowest monitored loss."""
+        recipe = self.recipe
+        least_fall = {"threshold": 1e-4, "threshold_mode": "rel"}
+        if recipe.as_published:
+            least_fall = {"threshold": 1e-6, "threshold_mode": "abs"}
         plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
             optimizer,
             factor=recipe.rate_factor,
             patience=recipe.rate_patience,
             min_lr=recipe.lowest_rate,
+            **least_fall,
         )
         lowest = math.inf
         best = copy.deepcopy(self.network.state_dict())

@@ -65,6 +65,18 @@ def test_weights_at_the_start(generator):
     assert 0 <= network.multiplier.min() < network.multiplier.max() <= 1
 
 
+def test_weights_at_the_start_as_published(generator):
+    """As `torch.nn.init.sparse_` and `torch.nn.Linear` set them: 95 % zeros for every gene."""
+    network = Phoenix(400, 50, generator, as_published=True)
+    for layer in (network.sum_in, network.product_in):
+        n_zeros = (layer == 0).sum(dim=0)
+        assert set(n_zeros.tolist()) == {np.ceil(0.95 * 50)}
+        assert layer[layer != 0].std().item() == approx(0.05, rel=0.1)
+    biases = torch.cat([network.sum_bias, network.product_bias])
+    assert biases.abs().max().item() == approx(1 / 20, rel=0.1)
+    assert biases.std().item() == approx(1 / 20 / 3**0.5, rel=0.2), "uniform"
+
+
 @pytest.mark.parametrize("location", [-3.0, 2.0])
 def test_gates_are_distributed_as_published(location):
     """A binary concrete variable of temperature 2/3, stretched from -0.1 to 1.1 and cut."""
@@ -107,10 +119,16 @@ def test_gates_belong_to_columns_of_layers(gated, generator):
     assert plain.decay().tolist() == approx([0.3] * 6)
 
 
-def test_penalties_are_those_of_counting_weights_and_paths(gated, generator):
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("as_published", [True, False])
+def test_penalties_are_those_of_counting_weights_and_paths(as_published, training, generator):
+    """As published, a path counts with its gates, drawn in training and settled afterwards."""
+    gated = GatedPhoenix(6, 4, (0.2, 0.6), generator, as_published)
     with torch.no_grad():
         for location in gated.locations.values():
             location.normal_(generator=generator)
+    gated.draw(generator)
+    gated.train(training)
     n_open = 0
     paths = 0
     sizes = 0
@@ -120,8 +138,17 @@ def test_penalties_are_those_of_counting_weights_and_paths(gated, generator):
         p_in = open_probability(gated.locations[f"{kind}_in"]).detach().numpy()
         p_out = open_probability(gated.locations[f"{kind}_out"]).detach().numpy()
         n_open += (p_in * np.ones_like(into)).sum() + (p_out * np.ones_like(out)).sum()
+        if as_published:
+            p_in = gated.gates()[f"{kind}_in"].detach().numpy()
+            p_out = gated.gates()[f"{kind}_out"].detach().numpy()
         paths += np.multiply.outer(p_in, p_out).sum(axis=1).mean()
         sizes += (out @ into).mean()
     expected = {"l0": n_open / (4 * 24), "c_node": sizes, "path_reg": paths + 10 * sizes}
     for name, (size, _) in PENALTIES.items():
         assert size(gated).item() == approx(expected[name], rel=1e-5)
+
+
+def test_the_gates_of_a_step_multiply_its_weights(gated):
+    layers = dict(zip(gated.LAYERS, Phoenix.layers(gated), strict=True))
+    for name, drawn in zip(gated.LAYERS, gated.layers(), strict=True):
+        assert torch.equal(layers[name] * gated.gates()[name], drawn)

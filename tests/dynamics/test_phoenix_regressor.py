@@ -11,7 +11,7 @@ from pytest import approx
 from sklearn.base import clone
 
 from sbnn.data.trajectories import as_trajectories, trajectories
-from sbnn.dynamics import PhoenixRegressor, Recipe, Schedule
+from sbnn.dynamics import PUBLISHED, PhoenixRegressor, Recipe, Schedule
 from sbnn.dynamics.accuracy import path_errors
 from sbnn.dynamics.model import split
 from sbnn.dynamics.phoenix import PENALTIES, Phoenix
@@ -166,6 +166,72 @@ def test_rates_of_learning_are_those_of_the_recipe(samples):
     for name, value in training.network.named_parameters():
         step = (value.detach() - before[name]).abs().max().item()
         assert step == approx(7e-3 if name == "multiplier" else 1e-3, rel=0.01)
+
+
+class Watching:
+    """A pruner that removes nothing and keeps the input weights that it is given."""
+
+    def __init__(self, network):
+        self.network = network
+        self.given = {}
+
+    def prune(self, left):
+        self.given[left] = self.network.sum_in.detach().clone()
+
+    def apply(self):
+        pass
+
+
+@pytest.mark.parametrize(("as_published", "done"), [(False, 3), (True, 2)])
+def test_as_published_weights_are_pruned_before_an_epoch(samples, as_published, done):
+    recipe = Recipe(as_published=as_published)  # the first pruning is in epoch 3
+    training = training_of(samples, recipe)
+    training.pruner = Watching(training.network)
+    training.run(4, recipe.prunings(0.7))
+    start = training_of(samples, recipe)
+    optimizer = start._optimizer()
+    for _ in range(done):
+        start._epoch(optimizer)
+    (given,) = training.pruner.given.values()
+    assert torch.equal(given, start.network.sum_in)
+
+
+@pytest.mark.parametrize(
+    ("fall", "rates"),
+    [(0.5e-6, [1, 1, 0.5, 1]), (2e-6, [1, 1, 1, 1])],
+    ids=["too little", "enough"],
+)
+def test_as_published_pruning_resets_the_rate_but_keeps_the_moments_of_adam(samples, fall, rates):
+    """The formula of Adam; the rate is halved unless the monitored loss falls by 1e-6."""
+    recipe = Recipe(batch_size=99, rate_factor=0.5, rate_patience=0, as_published=True)
+    training = training_of(samples, recipe)
+    training.pruner = Watching(training.network)
+    losses = (1 - fall * epoch for epoch in range(4))
+    step = training._epoch
+    training._epoch = lambda optimizer: (step(optimizer), next(losses))[1]
+    weights = training.network.sum_out
+    expected = weights.detach().double()
+    gradients = []
+    weights.register_hook(lambda gradient: gradients.append(gradient.double()))
+    training.run(4, {3: 1.0})
+    mean = 0
+    square = 0
+    for i, (gradient, rate) in enumerate(zip(gradients, rates, strict=True), 1):
+        mean = 0.9 * mean + 0.1 * gradient
+        square = 0.999 * square + 0.001 * gradient**2
+        size = (square / (1 - 0.999**i)).sqrt() + 1e-8
+        expected = expected - 1e-3 * rate * mean / (1 - 0.9**i) / size
+    assert_allclose(weights.detach(), expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("pruning", ["dash", "path_reg"])
+def test_published_networks_start_as_published(samples, prior, pruning):
+    """With fewer than 20 units, all input weights start at 0 and stay there without training."""
+    recipe = replace(PUBLISHED, epochs=3, learning_rate=0)
+    with pytest.warns(UserWarning, match="no edge is left"):
+        model = PhoenixRegressor(8, pruning, 0.6, recipe=recipe, random_state=0).fit(samples, prior)
+    assert not model.network_.sum_in.any()
+    assert model.network_.sum_bias.all()
 
 
 def test_validation_samples_are_not_trained_on(samples):
