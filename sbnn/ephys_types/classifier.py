@@ -40,7 +40,11 @@ if TYPE_CHECKING:
 LEAST_PROBABILITY = 1e-6
 # the groups are split into this many parts, each of which is left out once for calibration
 N_PARTS = 3
-POWERS = (0.1, 2.0)  # range that is searched for the power of the probabilities
+# ranges that are searched for the power of the probabilities, the second if a limit is best
+POWERS = (0.1, 2.0)
+ALL_POWERS = (0.01, 100.0)
+# warn if confidence differs by more from accuracy because the power is limited
+MOST_OFF = 0.03
 MEMBERS = ("trees", "kernel", "attention")
 SAVED = "EphysTypeClassifier"  # kind of record in which a model is saved
 
@@ -91,7 +95,8 @@ class EphysTypeClassifier(TypeClassifier):
     members_ : dict of str to classifier
         Fitted learners by name.
     power_ : float
-        Power to which the mean of the probabilities is raised.
+        Power to which the mean of the probabilities is raised. `fit` warns if calibration needs a
+        power below 0.01 or above 100.
     held_out_probabilities_ : ndarray, shape (n, n_classes) or None
         Probabilities of the types for each typed training cell, predicted by a model that was
         fitted without the group of the cell; None without calibration.
@@ -209,9 +214,16 @@ class EphysTypeClassifier(TypeClassifier):
                 return
             members = self._members(X[train], codes[train])
             logs[test] = _mean_log(members, X[test])
-        best = minimize_scalar(_log_loss, bounds=POWERS, method="bounded", args=(logs, codes))
-        self.power_ = float(best.x)
+        self.power_, limited = _best_power(logs, codes)
         self.held_out_probabilities_ = softmax(self.power_ * logs, axis=1)
+        confidence = self.held_out_probabilities_.max(axis=1).mean()
+        accuracy = (logs.argmax(axis=1) == codes).mean()
+        if limited and abs(confidence - accuracy) > MOST_OFF:
+            warn(
+                f"probabilities are not well calibrated: their power is at its limit "
+                f"{self.power_:.3g}; the highest probability of left-out cells is "
+                f"{confidence:.2f} on average, and {accuracy:.2f} of the cells are correct"
+            )
 
     def predict_proba(self, X: Features) -> np.ndarray:
         """Probabilities of equally frequent types, ndarray of shape (n, n_classes)."""
@@ -332,6 +344,25 @@ def _mean_log(members, X):
         probabilities = member.predict_proba(X)
         logs.append(np.log(np.maximum(probabilities, LEAST_PROBABILITY)))
     return np.mean(logs, axis=0)
+
+
+def _best_power(logs, codes):
+    """Power in `ALL_POWERS` with the lowest log loss, and whether it is a limit of this range."""
+    best = minimize_scalar(_log_loss, bounds=POWERS, method="bounded", args=(logs, codes))
+    power = float(best.x)
+    if not _at_limit(power, POWERS):
+        return power, False
+
+    def loss(log_power):
+        return _log_loss(np.exp(log_power), logs, codes)
+
+    best = minimize_scalar(loss, bounds=np.log(ALL_POWERS), method="bounded")
+    power = float(np.exp(best.x))
+    return power, _at_limit(power, ALL_POWERS)
+
+
+def _at_limit(power, limits):
+    return power < 1.001 * limits[0] or power > 0.999 * limits[1]
 
 
 def _log_loss(power, logs, codes):

@@ -10,7 +10,8 @@ CELL_LEVEL = 0.01
 TABLE_LEVEL = 0.05  # probability that each of the two rules warns about such a table
 MOST_REFERENCES = 1000
 N_TABLES = 400
-LEAST_APART = 0.75  # share of the tables
+LEAST_APART = 20  # tables
+TABLE_QUANTILE = 0.96  # more than 1 - TABLE_LEVEL, because few groups make up the tables
 
 
 class Surroundings:
@@ -51,16 +52,19 @@ class Surroundings:
         `_limit_of_tables`, if it is higher. A feature that is measured in a single training group
         has never moved.
         """
-        weights = np.zeros((N_TABLES, len(self.scores)), dtype=int)
+        weights = np.zeros((N_TABLES, len(self.scores)))
         for counts, table in zip(weights, self._tables(len(scores)), strict=True):
             np.add.at(counts, table, 1)
         seen = np.isfinite(self.scores)
         measured = weights @ seen
         means = weights @ np.nan_to_num(self.scores) / np.maximum(measured, 1)
-        centre = means.mean(axis=0)
+        has_value = measured > 0  # a table may lack a feature; its mean is then 0 and not counted
+        n_tables = np.maximum(has_value.sum(axis=0), 1)
+        centre = means.sum(axis=0) / n_tables
         n = np.isfinite(scores).sum(axis=0)
         mean = np.nan_to_num(scores).sum(axis=0) / np.maximum(n, 1)
-        spread = means.std(axis=0)
+        deviations = np.where(has_value, means - centre, 0)
+        spread = np.sqrt(np.square(deviations).sum(axis=0) / n_tables)
         n_groups = self._n_groups(seen)
         spread[(spread == 0) | (n == 0) | (n_groups == 1)] = np.inf
         n_groups = np.maximum(n_groups, 1 + 1e-9)
@@ -71,28 +75,31 @@ class Surroundings:
         factor *= 1 + np.maximum(size / len(self.scores), 1 / n_groups)
         level = 1 - (1 - TABLE_LEVEL) ** (1 / len(centre))  # Sidak's, of each feature
         limit = stats.t.isf(level / 2, n_groups - 1) * np.sqrt(factor)
-        limit = np.maximum(limit, self._limit_of_tables(means, weights, spread))
+        limit = np.maximum(limit, self._limit_of_tables(means, has_value, weights, spread))
         return np.abs(mean - centre) / spread > limit
 
-    def _limit_of_tables(self, means, weights, spread):
-        """95 % quantile of the largest difference of a random table from tables of other groups.
+    def _limit_of_tables(self, means, has_value, weights, spread):
+        """96 % quantile of the largest difference of a random table from tables of other groups.
 
         It is higher than the t limit if a few groups are far from the others. It is 0 if most
         tables share groups.
         """
         of_group = np.arange(self.groups.max() + 1) == self.groups[:, None]
-        held = weights @ of_group.astype(int) > 0  # (tables, groups)
-        apart = held.astype(int) @ held.T == 0
+        held = (weights @ of_group > 0).astype(float)  # (tables, groups)
+        apart = held @ held.T == 0
         n_apart = apart.sum(axis=1)
-        if np.median(n_apart) < LEAST_APART * N_TABLES:
+        compared = n_apart >= LEAST_APART
+        if not compared.any():
             return 0
-        share = apart / np.maximum(n_apart, 1)[:, None]
-        centre = share @ means
-        variance = share @ np.square(means) - np.square(centre)
+        others = apart[compared].astype(float)
+        n_others = np.maximum(others @ has_value, 1)
+        centre = others @ means / n_others
+        variance = others @ np.square(means) / n_others - np.square(centre)
         # a feature that varies in one group only must not hide others
-        least = np.square(spread) / 4
-        ratios = np.abs(means - centre) / np.sqrt(np.maximum(variance, least))
-        return np.quantile(ratios.max(axis=1), 1 - TABLE_LEVEL)
+        least = np.square(spread / 3)
+        ratios = np.abs(means[compared] - centre) / np.sqrt(np.maximum(variance, least))
+        ratios[~has_value[compared]] = 0
+        return np.quantile(ratios.max(axis=1), TABLE_QUANTILE)
 
     def _n_groups(self, seen):
         """Number of groups of the same size whose mean is as variable, of each feature, shape (p,).

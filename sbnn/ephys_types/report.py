@@ -222,7 +222,8 @@ def all_tables(records):
         for column in labels.columns.intersection(GROUPS):
             f1 = group_table(records, column)["macro_f1"]
             tables[f"Cells by class and {column}"] = pd.crosstab(labels["type"], labels[column])
-            tables[f"Macro-F1 within {column}"] = f1.unstack(sort=False)
+            wide = f1.unstack()  # sort=False assigns wrong cells in pandas 2
+            tables[f"Macro-F1 within {column}"] = wide.loc[f1.index.unique(0), f1.index.unique(1)]
     if of_kind(records, FAMILIES):
         importance, agreement = families_tables(records)
         importance.columns = importance.columns.map(": ".join)

@@ -220,9 +220,8 @@ def priors_table(record):
     """Means over the folds for each prior in a record of `sbnn.study.gene_priors.compare_priors`.
 
     ``change`` is the test R2 with the prior minus the test R2 without a prior, and ``SE`` its
-    standard error, corrected for the training cells that folds share. Records of earlier versions,
-    without ``test_share``, give the uncorrected error. ``stability`` is the share of kept genes
-    that two folds have in common, averaged over all pairs of folds.
+    standard error, corrected for the training cells that folds share. ``stability`` is the share of
+    kept genes that two folds have in common, averaged over all pairs of folds.
     """
     fits = record.table.assign(row=range(len(record.table)))
     same = ["model", "list", "fold"]
@@ -231,11 +230,10 @@ def priors_table(record):
     groups = fits.groupby(["model", "list", "influence"], sort=False)
     columns = [name for name in ("test_r2", "change", "listed", "true") if name in fits]
     means = groups[columns].mean()
-    share = record.values.get("test_share", {})
-    counted = record.values.get("folds_counted", {})
     errors = []
     for (model, _, _), changes in groups.change:
-        errors.append(corrected_error(changes, share.get(model, 0), counted.get(model)))
+        share = record.test_share[model]
+        errors.append(corrected_error(changes, share, record.folds_counted[model]))
     means.insert(2, "SE", errors)
     means["stability"] = groups.row.agg(lambda rows: _in_common(record.kept[rows]))
     return means

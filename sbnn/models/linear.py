@@ -19,6 +19,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sbnn.data.inputs import SetOutputMixin, new_cells, to_be_fitted, two_tables
 from sbnn.data.objects import opened
+from sbnn.determinism import reproducible
 from sbnn.errors import check_flag, check_number
 from sbnn.metrics import pooled_r2
 
@@ -81,7 +82,9 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         X is as in `SparseBottleneckRegressor.predict`.
         """
         check_is_fitted(self)
-        return new_cells(self, X, needed=kept_genes(self)) @ self.coef_.T + self.intercept_
+        X = new_cells(self, X, needed=kept_genes(self))
+        with reproducible():
+            return X @ self.coef_.T + self.intercept_
 
     def score(self, X: Expression, y: Outputs | None = None) -> float:
         """Pooled R2 relative to the training means, as `sbnn.metrics.pooled_r2`."""
@@ -125,7 +128,8 @@ class LeaveOneOutRidge(LinearRegressor):
         X, Y = to_be_fitted(self, X, y)
         # "auto" would choose "eigen", which is four times slower if there are about as many cells
         # as genes.
-        ridge = RidgeCV(alphas, gcv_mode="svd").fit(X, Y)
+        with reproducible():
+            ridge = RidgeCV(alphas, gcv_mode="svd").fit(X, Y)
         self.alpha_ = ridge.alpha_
         self.best_score_ = ridge.best_score_
         self.y_mean_ = Y.mean(axis=0)
@@ -182,8 +186,9 @@ class LatentRegressor(LatentMixin, LinearRegressor):
     def fit(self, X: Expression, y: Outputs | None = None) -> Self:
         """Fit the model; X and y are as in `SparseBottleneckRegressor.fit`."""
         X, Y = self._validate(X, y)
-        [solution] = self._solve(X, Y, [self.alpha])
-        return self._store(*solution)
+        with reproducible():
+            [solution] = self._solve(X, Y, [self.alpha])
+            return self._store(*solution)
 
     def fit_path(self, X: Expression, y: Outputs, alphas: ArrayLike) -> list[Self]:
         """Yield one fitted copy of the model for each penalty, in the order of `alphas`.
@@ -195,8 +200,12 @@ class LatentRegressor(LatentMixin, LinearRegressor):
             check_number("alpha", alpha, float, 0)
         template = clone(self)
         X, Y = template._validate(X, y)
-        for alpha, solution in zip(alphas, self._solve(X, Y, alphas), strict=True):
-            yield copy.copy(template).set_params(alpha=alpha)._store(*solution)
+        solutions = self._solve(X, Y, alphas)
+        for alpha in alphas:
+            # Not around the loop, since the caller's code runs between two fits.
+            with reproducible():
+                fitted = copy.copy(template)._store(*next(solutions))
+            yield fitted.set_params(alpha=alpha)
 
     def _store(self, encoder, decoder):
         self.encoder_ = encoder
@@ -208,7 +217,9 @@ class LatentRegressor(LatentMixin, LinearRegressor):
         """Map cells to latent coordinates, (n, rank), with the training mean at the origin."""
         check_is_fitted(self)
         centred = new_cells(self, X, needed=kept_genes(self)) - self.x_mean_
-        return self._named(centred @ self.encoder_, X)
+        with reproducible():
+            latent = centred @ self.encoder_
+        return self._named(latent, X)
 
 
 class ReducedRankRegression(LatentRegressor):

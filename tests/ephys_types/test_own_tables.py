@@ -15,7 +15,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from sbnn import cli
 from sbnn.data.simulate_ephys import simulate_ephys_types
-from sbnn.ephys_types import EphysTypeClassifier, held_out
+from sbnn.ephys_types import EphysTypeClassifier, classifier, held_out
 from sbnn.ephys_types.own_tables import predict_table, study
 from sbnn.results import Record, load, save
 
@@ -80,6 +80,23 @@ def test_the_power_is_that_of_left_out_donors(data, model):
     # the probabilities are of cells that were not trained on
     accuracy = (model.held_out_probabilities_.argmax(axis=1) == codes).mean()
     assert 0.6 < accuracy < (p.argmax(axis=1) == codes).mean()
+
+
+def test_probabilities_of_a_strong_penalty_are_raised_to_a_high_power(monkeypatch):
+    cells = simulate_ephys_types(60, random_state=0)
+    model = EphysTypeClassifier(members=["logistic"])
+    training = cells.X, cells.obs["type"], cells.var["family"], cells.obs["donor"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(*training)
+    codes = np.searchsorted(model.classes_, cells.obs["type"])
+    logs = np.log(model.held_out_probabilities_)
+    # derivative of the log loss with respect to a further power, which is 0 at the best one
+    excess = (model.held_out_probabilities_ * logs).sum(axis=1) - logs[np.arange(60), codes]
+    assert excess.mean() == pytest.approx(0, abs=1e-3)
+    monkeypatch.setattr(classifier, "ALL_POWERS", (0.1, 1.5))
+    with pytest.warns(UserWarning, match="not well calibrated: their power is at its limit 1.5"):
+        model.fit(*training)
 
 
 def test_what_cannot_be_calibrated_is_warned_of(data):

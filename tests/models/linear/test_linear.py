@@ -5,6 +5,7 @@ from sklearn.base import clone
 from sklearn.linear_model import ElasticNet, Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from threadpoolctl import threadpool_limits
 
 from sbnn import LeaveOneOutRidge, ReducedRankRegression, SparseReducedRankRegression, paper_folds
 from sbnn.metrics import pooled_r2
@@ -131,3 +132,29 @@ def test_published_results_on_mouse_m1(real_scala, model, r2, within, n_genes):
         numbers.append(fitted.coef_.any(axis=0).sum())
     assert np.mean(scores) == pytest.approx(r2, abs=within)
     assert np.mean(numbers) == pytest.approx(n_genes, abs=1)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        LeaveOneOutRidge(),
+        ReducedRankRegression(),
+        SparseReducedRankRegression(alpha=0.1),
+        SparseReducedRankRegression(alpha=0.1, penalty="element"),
+    ],
+)
+def test_the_number_of_threads_changes_no_bit(model):
+    # Products of small matrices use one thread anyway.
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 300))
+    Y = X[:, :8] @ rng.normal(size=(8, 8)) + rng.normal(size=(500, 8))
+    results = []
+    for n_threads in (1, 2):
+        fitted = clone(model)
+        with threadpool_limits(n_threads):
+            results.append([fitted.fit(X, Y).coef_, fitted.intercept_, fitted.predict(X)])
+            if hasattr(model, "fit_path"):
+                results[-1] += [step.coef_ for step in fitted.fit_path(X, Y, [0.3, 0.1])]
+                results[-1].append(fitted.transform(X))
+    for one, two in zip(*results, strict=True):
+        assert_array_equal(one, two)
