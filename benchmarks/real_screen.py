@@ -26,7 +26,7 @@ from sbnn import load_dataset
 from sbnn.data.screens import as_screen
 from sbnn.determinism import reproducible
 from sbnn.mechanism_shift import PUBLISHED, Recipe, SparseShiftVAE, network, unmix
-from sbnn.mechanism_shift.direct import SMALL, mean_shares
+from sbnn.mechanism_shift.direct import log_ratios, mean_shares
 from sbnn.mechanism_shift.graph import edges_of
 from sbnn.mechanism_shift.network import MaskedMeans, ShiftNetwork, divergence, log_likelihood
 from sbnn.mechanism_shift.records import compute_once
@@ -175,17 +175,33 @@ def significant_pairs(screen):
 
 
 def fold_changes(shares, control):
-    """Log fold changes from the control of shares (DataFrame, perturbations by genes)."""
-    logs = np.log(shares + SMALL)
-    return logs.drop(index=control) - logs.loc[control]
+    """Log fold changes from the control of shares (DataFrame, perturbations by genes).
+
+    Nothing is added to the shares; without counts, a change is not finite.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(shares)
+        return logs.drop(index=control) - logs.loc[control]
+
+
+def sums_of(screen, cells):
+    """Counts of the genes in the cells of each perturbation; DataFrame."""
+    counts = pd.DataFrame(screen.counts[cells].toarray(), columns=screen.gene_names)
+    return counts.groupby(screen.perturbation[cells]).sum()
 
 
 def mean_counts(screen, cells):
     """Shares of the genes in the counts of the cells of each perturbation; DataFrame."""
-    sums = pd.DataFrame(screen.counts[cells].toarray(), columns=screen.gene_names).groupby(
-        screen.perturbation[cells]
-    )
-    return sums.sum().div(sums.sum().sum(axis=1), axis=0)
+    sums = sums_of(screen, cells)
+    return sums.div(sums.sum(axis=1), axis=0)
+
+
+def measured_changes(screen, cells):
+    """Log fold changes as `gene_effects_` measures them: half a count is added."""
+    sums = sums_of(screen, cells)
+    expected = np.outer(sums.sum(axis=1), sums.sum() / sums.to_numpy().sum())
+    logs = log_ratios(sums, expected)
+    return logs.drop(index=screen.control) - logs.loc[screen.control]
 
 
 def bounds_of(model, screen, cells):
@@ -251,15 +267,20 @@ def of_split(screen, seed, recipe=None):
         screen.gene_names,
     )
     pairs, observed = significant_pairs(screen), fold_changes(mean_counts(screen, test), control)
+    # a change without held-out counts is infinite: such pairs are left out and counted
+    scored = pairs & np.isfinite(observed[genes])
     bounds, rows = {"independent": independent_bounds(screen, train, test)}, {}
 
     def fold_scores(predicted):
-        x, y = (table.loc[pairs.index, genes].to_numpy()[pairs] for table in (observed, predicted))
+        x, y = (table.loc[pairs.index, genes].to_numpy()[scored] for table in (observed, predicted))
         effects = [
-            np.corrcoef(*(t.loc[name, genes][pairs.loc[name]] for t in (observed, predicted)))[0, 1]
-            for name in pairs.index[pairs.sum(axis=1) >= 5]
+            np.corrcoef(*(t.loc[name, genes][scored.loc[name]] for t in (observed, predicted)))[
+                0, 1
+            ]
+            for name in scored.index[scored.sum(axis=1) >= 5]
         ]
         return {
+            "pairs": int(scored.sum().sum()),
             "slope": np.polyfit(x, y, 1)[0],
             "r": np.corrcoef(x, y)[0, 1],
             "effect_r": np.mean(effects),
@@ -280,7 +301,7 @@ def of_split(screen, seed, recipe=None):
     def all_edges(model):
         return pd.concat([edges_of(model.shift_graph_), genes_by(model, "edge")], axis=1)
 
-    rows["means"] = fold_scores(fold_changes(mean_counts(screen, train), control))
+    rows["means"] = fold_scores(measured_changes(screen, train))
     training, labels = screen.counts[train], screen.perturbation[train]
     permuted = np.random.default_rng(seed).permutation(labels)
     half = [

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import false_discovery_control, norm
+from scipy import stats
 
 from sbnn.mechanism_shift.network import blocks
 
@@ -14,9 +14,11 @@ SCALES = np.concatenate([[0.0], np.geomspace(0.02, 4.0, 16)])  # SDs of effects 
 NULL_PAIRS = 10.0
 ROUNDS = 100  # rounds of expectation maximisation
 DRAWS = 1000  # number of draws of the latents for the mean share of each gene
-SMALL = 1e-4  # added to shares before the logarithm: one count in ten thousand
+HALF = 0.5  # count that is added to observed and expected counts before the logarithm
+LEAST = 1e-12  # shares and expected counts below it are not distinguished from it
 FALSE_EFFECTS = 0.01  # expected share of false effects among significant ones
-NORMAL_95 = norm.ppf(0.975)
+OUTSIDE = 0.05  # share of the intervals that miss the true change
+WIDEST = 20.0  # limits of intervals are at most this far from 0; reached without counts
 
 
 def shrunken(estimates, errors):
@@ -52,6 +54,7 @@ class ClassSums(NamedTuple):
     unexplained: np.ndarray  # squared differences between the two
     squares: np.ndarray  # squared differences from the counts expected from the gene's mean share
     totals: np.ndarray  # total counts of the cells, of shape (m, 1)
+    total_squares: np.ndarray  # squared total counts of the cells, of shape (m, 1)
 
 
 @torch.no_grad()
@@ -75,7 +78,7 @@ def class_sums(network, cells, positions, codes, n_classes):
         np.add.at(total_squares, code, (total**2).double().numpy())
     share = observed / totals
     squares = count_squares - 2 * share * products + share**2 * total_squares
-    return ClassSums(observed, expected, unexplained, squares, totals)
+    return ClassSums(observed, expected, unexplained, squares, totals, total_squares)
 
 
 def direct_effects(sums):
@@ -83,10 +86,15 @@ def direct_effects(sums):
     # one value per gene; 1 for Poisson counts
     dispersion = sums.unexplained.sum(axis=0) / sums.expected.sum(axis=0)
     dispersion = np.maximum(dispersion, 1.0)
-    ratios = np.log((sums.observed + 0.5) / (sums.expected + 0.5))
+    ratios = log_ratios(sums.observed, sums.expected)
     # Logarithms of small counts are imprecise, whether the counts are measured or expected.
     least = np.minimum(sums.observed, sums.expected)
-    return ratios, np.sqrt(dispersion / (least + 0.5))
+    return ratios, np.sqrt(dispersion / (least + HALF))
+
+
+def log_ratios(observed, expected):
+    """Log ratios of counts; without counts 0, and the fewer are expected the closer to 0."""
+    return np.log((observed + HALF) / (expected + HALF))
 
 
 @torch.no_grad()
@@ -100,47 +108,132 @@ def mean_shares(network, centres, direct):
     return torch.stack(shares).double().numpy()
 
 
-def gene_effects(sums, ratios, errors, shares, direct, moved):
+def overdispersion(squares, weights, expected, sums):
+    """Squared relative errors of sums of counts beyond those of Poisson counts, of shape (m, p).
+
+    The dispersion of a gene, variance over mean, is estimated from all cells, and its standard
+    error from the differences between perturbations. As few cells may miss the largest counts, one
+    standard error is added.
+
+    Parameters
+    ----------
+    squares, weights : ndarray, shape (m, p)
+        Sums of squared differences from expected counts, and what they are for Poisson counts.
+    expected : ndarray, shape (m, p)
+    sums : ClassSums
+    """
+    weight = np.maximum(weights.sum(axis=0), HALF)
+    dispersion = squares.sum(axis=0) / weight
+    deviations = squares - dispersion * weights
+    error = np.sqrt((deviations**2).sum(axis=0)) / weight
+    excess = np.maximum(dispersion + error - 1, 0)
+    # proportional to the mean total count of the cells
+    depths = sums.total_squares / sums.totals
+    mean_depth = sums.total_squares.sum() / sums.totals.sum()
+    return excess * (depths / mean_depth) / np.maximum(expected, LEAST)
+
+
+class Changes(NamedTuple):
+    """Counts compared with those expected from the control, of shape (perturbations, p).
+
+    The ratio of the true mean count to `expected` is distributed as ``observed / expected`` times
+    an F variable, the ratio of two gamma variables: the upper one has the relative variance
+    ``1 / observed + upper``, the lower one that of `lower`. This is the exact test of two Poisson
+    counts, and of a negative binomial count with a known mean, and close to it for two negative
+    binomial counts (Robinson and Smyth 2008, Biostatistics 9).
+    """
+
+    effects: np.ndarray  # log ratios
+    errors: np.ndarray  # their standard errors
+    observed: np.ndarray
+    expected: np.ndarray
+    upper: np.ndarray
+    lower: np.ndarray
+
+    def p_values(self):
+        """Two-sided p-values of no change."""
+        more = self._ratio(np.maximum(self.observed, HALF)).cdf(self._inverse(self.observed))
+        more = np.where(self.observed > 0, more, 1.0)
+        fewer = self._ratio(self.observed + 1).sf(self._inverse(self.observed + 1))
+        return np.minimum(2 * np.minimum(more, fewer), 1)
+
+    def intervals(self, outside):
+        """Lower and upper limits of the log ratios, which miss the true ones at this rate."""
+        ratio = self._ratio(self.observed + HALF)
+        limits = []
+        for quantile in (ratio.ppf(outside / 2), ratio.isf(outside / 2)):
+            with np.errstate(divide="ignore", over="ignore"):
+                limit = np.log(quantile / self._inverse(self.observed + HALF))
+            limits.append(np.clip(limit, -WIDEST, WIDEST))
+        return limits
+
+    def _ratio(self, counts):
+        return stats.f(2 / (1 / counts + self.upper), 2 / self.lower)
+
+    def _inverse(self, counts):
+        return self.expected / np.maximum(counts, HALF)
+
+
+def changes(observed, expected, extra, moved):
+    """`Changes` of all perturbations except the control, which has ``moved == False``.
+
+    Without a control, each perturbation is compared with the mean of the others. `extra` is the
+    result of `overdispersion`; all arrays have the shape (m, p).
+    """
+    ratios = log_ratios(observed, expected)
+    reference = _reference(ratios, moved)
+    n_references = max(len(ratios) - 1, 1) if moved.all() else 1
+    poisson = _reference(1 / (observed + HALF), moved) / n_references
+    upper = _reference(extra, moved) / n_references
+    lower = poisson + extra[moved]
+    # Logarithms of small counts are imprecise, whether the counts are measured or expected.
+    least = np.minimum(observed, expected)[moved] + HALF
+    errors = np.sqrt(1 / least + upper + lower)
+    expected = np.maximum(expected[moved], LEAST) * np.exp(reference)
+    return Changes(ratios[moved] - reference, errors, observed[moved], expected, upper, lower)
+
+
+def gene_effects(sums, shares, direct, moved):
     """Table of log fold changes, with a row for each perturbation and gene, in this order.
 
-    Changes are relative to the control or, if there is none, to all perturbations. Measured changes
-    that are significant at a false discovery rate of 1 % are not shrunk. Any other change is
-    estimated as the change predicted by the model, times the factor by which significant changes
-    exceed their predictions, plus the shrunken residual. There is an edge to a gene if its ratio of
-    observed to expected counts is significant at the same rate and its direct effect is not 0.
+    Changes are relative to the control or, if there is none, to the mean of the other
+    perturbations. Measured changes that are significant at a false discovery rate of 1 % are not
+    shrunk. Any other change is estimated as the change predicted by the model, times the factor by
+    which significant changes exceed their predictions, plus the shrunken residual. There is an edge
+    to a gene if its ratio of observed to expected counts is significant at the same rate and its
+    direct effect is not 0.
+
+    Of the intervals, 95 % contain the true change, both of all and of the significant ones, which
+    are wider (Benjamini and Yekutieli 2005). They depend on the counts alone, and are extended to
+    the estimate if it is outside.
 
     Parameters
     ----------
     sums : ClassSums
-    ratios, errors : ndarray, shape (m, p)
-        Result of `direct_effects`.
     shares, direct : ndarray, shape (m, p)
         Shares that the model predicts, and the direct effects that it contains.
     moved : ndarray of bool, shape (m,)
         False for the control.
     """
-    pooled = sums.observed.sum(axis=0) / sums.totals.sum()
-    measured = sums.observed / sums.totals
-    # standard errors of the shares
-    share_errors = np.sqrt(np.maximum(sums.squares, pooled * sums.totals)) / sums.totals
-    log_errors = share_errors / (measured + SMALL)
-    own, own_errors = _contrast(np.log(measured + SMALL), log_errors, moved)
-    model_errors = share_errors / (np.maximum(measured, pooled) + SMALL)
-    model, model_errors = _contrast(np.log(shares + SMALL), model_errors, moved)
-    significant = _significant(own, own_errors)
-    edges = _significant(*_contrast(ratios, errors, moved)) & (direct[moved] != 0)
+    measured = _measured(sums, moved)
+    significant = _significant(measured.p_values())
+    extra = overdispersion(sums.unexplained, sums.expected, sums.expected, sums)
+    unexplained = changes(sums.observed, sums.expected, extra, moved)
+    edges = _significant(unexplained.p_values()) & (direct[moved] != 0)
+    logs = np.log(np.maximum(shares, LEAST))
+    model = logs[moved] - _reference(logs, moved)
+    known = model * significant
     scaled = model
-    if significant.any():
-        known = model * significant
-        scaled = model * ((own * known).sum() / (known**2).sum())
-    residual, _ = shrunken(own - scaled, model_errors)
-    estimate = np.where(significant, own, scaled + residual)
-    # wide if not significant, as the posterior error may be 0
-    half = NORMAL_95 * np.where(significant, own_errors, model_errors)
+    if known.any():
+        scaled = model * ((measured.effects * known).sum() / (known**2).sum())
+    residual, _ = shrunken(measured.effects - scaled, measured.errors)
+    estimate = np.where(significant, measured.effects, scaled + residual)
+    outside = OUTSIDE * np.where(significant, significant.mean(), 1)
+    lower, upper = measured.intervals(outside)
     columns = {
         "log_fold_change": estimate,
-        "lower": estimate - half,
-        "upper": estimate + half,
+        "lower": np.minimum(lower, estimate),
+        "upper": np.maximum(upper, estimate),
         "significant": significant,
         "model": model,
         "direct": direct[moved],
@@ -149,13 +242,22 @@ def gene_effects(sums, ratios, errors, shares, direct, moved):
     return pd.DataFrame({name: values.ravel() for name, values in columns.items()})
 
 
-def _contrast(values, errors, moved):
-    """Differences from the control, or from the mean of all without one, and their errors."""
-    reference = values[moved] if moved.all() else values[~moved]
-    variance = errors[moved] ** 2 + (errors[~moved] ** 2).sum(axis=0)
-    return values[moved] - reference.mean(axis=0), np.sqrt(variance)
+def _measured(sums, moved):
+    """`Changes` from the counts that are expected from the mean share of each gene."""
+    observed = sums.observed
+    expected = observed.sum(axis=0) / sums.totals.sum() * sums.totals
+    # squared differences from the mean of few cells are too small
+    weights = observed * (1 - sums.total_squares / sums.totals**2)
+    extra = overdispersion(sums.squares, weights, expected, sums)
+    return changes(observed, expected, extra, moved)
 
 
-def _significant(effects, errors):
-    p = 2 * norm.sf(np.abs(effects) / errors)
-    return false_discovery_control(p, axis=None).reshape(p.shape) <= FALSE_EFFECTS
+def _reference(values, moved):
+    """Values of the control or, without one, for each perturbation the mean of the others."""
+    if not moved.all():
+        return values[~moved]
+    return (values.sum(axis=0) - values) / max(len(values) - 1, 1)
+
+
+def _significant(p):
+    return stats.false_discovery_control(p, axis=None).reshape(p.shape) <= FALSE_EFFECTS

@@ -96,11 +96,13 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         and ``unmoved`` lists latents that no perturbation shifts.
     gene_effects_ : DataFrame
         Only for "staged": a row for each ``gene`` and each ``perturbation`` except the control.
-        ``log_fold_change`` is relative to the control (to all perturbations if there is none) and
-        has a 95 % interval from ``lower`` to ``upper``. A ``significant`` log fold change (at a
-        false discovery rate of 1 %) is the measured change; any other is close to the change
-        predicted by the ``model``. ``direct`` is the part of the change that the latents do not
-        explain; there is an ``edge`` to the gene if this part is significant.
+        ``log_fold_change`` is relative to the control (to the mean of the other perturbations if
+        there is none) and has an interval from ``lower`` to ``upper``. A ``significant`` log fold
+        change (at a false discovery rate of 1 %) is the measured change, with half a count added to
+        observed and expected counts; any other is close to the change predicted by the ``model``.
+        Intervals contain 95 % of the true changes, both of all and of the significant ones.
+        ``direct`` is the part of the change that the latents do not explain; there is an ``edge``
+        to the gene if this part is significant.
     n_latent_, recipe_ : int, Recipe
         Chosen number of latents, and chosen recipe.
     weight_precision_ : float
@@ -406,7 +408,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
                 self.direct_ = none
         shares = self.predict_counts(1.0).to_numpy()
         direct = self.direct_.double().numpy()
-        table = gene_effects(sums, ratios, errors, shares, direct, names != self.control_)
+        table = gene_effects(sums, shares, direct, names != self.control_)
         genes = getattr(self, "feature_names_in_", np.arange(counts.shape[1]))
         moved = names[names != self.control_]
         pairs = pd.MultiIndex.from_product([moved, genes], names=["perturbation", "gene"])

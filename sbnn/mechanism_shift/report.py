@@ -36,6 +36,7 @@ HELD_OUT = {
     "effects": "staged: gene_effects_, edges to genes, too",
 }
 OF_HELD_OUT = {
+    "pairs": "pairs",
     "slope": "slope",
     "r": "r",
     "effect_r": "r within a target",
@@ -112,19 +113,19 @@ def _means(records, columns):
     return table[shown].rename(columns=COLUMNS)
 
 
-def differences_table(records):
-    """Scores of "staged" minus those of each other method, with 95 % intervals, as text."""
-    mine = records["staged"].scores.set_index("seed")
+def differences_table(records, method="staged"):
+    """Scores of a method minus those of each other method, with 95 % intervals, as text."""
+    mine = records[method].scores.set_index("seed")
     rows = {}
     for name, record in records.items():
-        if name == "staged":
+        if name == method:
             continue
         difference = (mine - record.scores.set_index("seed")).dropna(axis=1)
-        row = rows[LABELS[name]] = {}
+        row = rows[LABELS.get(name, name)] = {}
         for column in PAIRED:
             if column in difference:
                 row[COLUMNS[column]] = _difference(difference[column])
-    return _table(rows, "staged minus").fillna("")
+    return _table(rows, f"{LABELS[method]} minus").fillna("")
 
 
 def _difference(values):

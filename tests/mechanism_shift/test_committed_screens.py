@@ -14,6 +14,7 @@ from sbnn.mechanism_shift.graph import edges_of
 
 SAVED = Path(__file__).resolve().parents[2] / "saved_models"
 sys.path.insert(0, str(SAVED.with_name("benchmarks")))
+FIGURES = SAVED.with_name("figures")
 benchmark = importlib.import_module("mechanism_shift")
 
 
@@ -53,10 +54,36 @@ def test_a_committed_fit_to_a_real_screen_comes_out_the_same():
     assert_same(model.elbo(aside, aside.obs["perturbation"]), record.elbo[0], rtol=1e-3)
 
 
-def test_the_figure_of_committed_results_stays_as_it_is():
-    fits = report.read(SAVED / "papalexi")["fits"]
-    picture = SAVED.with_name("figures") / "papalexi" / "shift_graph.png"
-    assert_looks_like(plotting.graph_of_screen(fits), picture)
+CHECKS = ("fits", "permuted", "sizes", "bootstraps")
+OF_ONE_SCREEN = {
+    "shift_graph": lambda records: plotting.graph_of_screen(records["fits"]),
+    "shift_cells": lambda records: plotting.cells_and_shifts(records["fits"]),
+    "shift_genes": lambda records: plotting.latents_and_genes(records["fits"]),
+    "shift_trust": lambda records: plotting.checks_of_edges(*map(records.get, CHECKS)),
+}
+OF_METHODS = {
+    "shift_small_accuracy": plotting.scores_of_methods,
+    "shift_small_graph": lambda methods: plotting.found_graph(methods["staged"]),
+    "shift_small_latents": lambda methods: plotting.recovered_latents(methods["staged"]),
+    "shift_small_held_out": plotting.held_out_bounds,
+}
+
+
+@pytest.mark.parametrize("name", OF_ONE_SCREEN)
+@pytest.mark.parametrize("dataset", ["papalexi", "simulated_screen"])
+def test_figures_of_a_screen_look_as_the_committed_pictures(dataset, name):
+    figure = OF_ONE_SCREEN[name](report.read(SAVED / dataset))
+    assert_looks_like(figure, FIGURES / dataset / f"{name}.png")
+
+
+def test_figures_of_methods_look_as_the_committed_pictures():
+    records = report.read(SAVED / "simulated_screen")
+    methods = report.of_configuration(records, "small")
+    varied = {quantity: records[f"varied_{quantity}"] for quantity in report.VARIED}
+    figures = {name: draw(methods) for name, draw in OF_METHODS.items()}
+    figures["shift_varied"] = plotting.scores_as_screens_vary(varied)
+    for name, figure in figures.items():
+        assert_looks_like(figure, FIGURES / "simulated_screen" / f"{name}.png")
 
 
 def test_the_benchmark_takes_its_committed_results(monkeypatch):

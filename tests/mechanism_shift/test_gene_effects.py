@@ -12,12 +12,14 @@ from short_recipes import SHORT, TINY
 
 from sbnn.mechanism_shift import SparseShiftVAE
 from sbnn.mechanism_shift.direct import (
+    HALF,
     SCALES,
-    SMALL,
     ClassSums,
     _significant,
+    changes,
     direct_effects,
     gene_effects,
+    overdispersion,
     shrunken,
 )
 
@@ -47,7 +49,8 @@ def test_an_effect_on_one_gene_is_direct_and_reported_as_the_cells_show_it(scree
     found = model.gene_effects_.set_index(["perturbation", "gene"]).loc[(name, gene)]
     train = np.setdiff1d(np.arange(len(counts)), model.validation_)
     totals = pd.DataFrame(counts[train]).groupby(screen.perturbation[train]).sum()
-    logs = np.log(totals[gene] / totals.sum(axis=1) + SMALL)
+    expected = totals.sum(axis=1) * totals[gene].sum() / totals.to_numpy().sum()
+    logs = np.log((totals[gene] + HALF) / (expected + HALF))
     assert found["log_fold_change"] == pytest.approx(logs[name] - logs[screen.control])
     assert found["lower"] < found["log_fold_change"] < found["upper"] < 0
     assert found["significant"] and found["edge"]
@@ -157,9 +160,10 @@ SEEN = np.array([[700.0, 40, 500, 60, 9], [300, 200, 480, 30, 4], [320, 210, 500
 MOVED = np.array([True, True, False])
 
 
-def sums_of(squares):
-    totals = SEEN.sum(axis=1, keepdims=True)
-    return ClassSums(SEEN, SEEN / 2, SEEN * 3, squares, totals)
+def sums_of(squares, seen=SEEN):
+    """Sums over cells with ten counts each."""
+    totals = seen.sum(axis=1, keepdims=True)
+    return ClassSums(seen, seen / 2, seen * 3, squares, totals, 10 * totals)
 
 
 def test_log_ratios_and_their_errors_follow_the_counts():
@@ -173,48 +177,39 @@ def test_log_ratios_and_their_errors_follow_the_counts():
 
 def tables(moved=MOVED, squares=SEEN * 1.5):
     """Effects of a model whose predictions are too small for the first gene of the first row."""
-    shares = SEEN / SEEN.sum(axis=1, keepdims=True)
+    sums = sums_of(squares)
+    shares = SEEN / sums.totals
     predicted = shares * [0.8, 1.0, 1.0, 1.1, 1.0]
     predicted[0, 0] /= 1.5
-    ratios = np.log([[2.0, 0.3, 1, 1, 2], [1.0, 1, 1, 1, 1], [1.0, 1.1, 1, 1, 1]])
-    direct = ratios * [1, 1, 0, 1, 0]
-    errors = np.full((3, 5), 0.12)
-    table = gene_effects(sums_of(squares), ratios, errors, predicted, direct, moved)
-    return shares, predicted, table
+    predicted[2, 4] = 1e-3
+    expected = SEEN / [[2.0, 0.3, 1, 1, 2], [1.0, 1, 1, 1, 1], [1.0, 1.1, 1, 1, 1]]
+    sums = sums._replace(expected=expected, unexplained=expected * 1.5)
+    table = gene_effects(sums, predicted, np.array([[1.0, 1, 0, 1, 0]] * 3), moved)
+    mean = SEEN.sum(axis=0) / SEEN.sum() * sums.totals
+    logs = np.log((SEEN + HALF) / (mean + HALF))
+    return logs, predicted, table
 
 
 def test_significant_changes_are_given_as_measured_and_others_near_the_scaled_model():
-    shares, predicted, table = tables()
-    logs = np.log(shares + SMALL)
+    logs, predicted, table = tables()
     measured = (logs[:2] - logs[2]).ravel()
-    model = np.log((predicted + SMALL)[:2] / (predicted + SMALL)[2]).ravel()
+    model = np.log(predicted[:2] / predicted[2]).ravel()
     np.testing.assert_allclose(table["model"], model)
     significant = table["significant"].to_numpy()
     assert significant.tolist() == [True, True] + [False] * 8
     np.testing.assert_allclose(table["log_fold_change"][:2], measured[:2])
     own, known = measured[:2], model[:2]
     scaled = model * (own @ known) / (known @ known)
-    np.testing.assert_allclose(table["log_fold_change"][2:], scaled[2:], atol=0.02)
+    np.testing.assert_allclose(table["log_fold_change"][2:9], scaled[2:9], atol=0.03)
     assert table["edge"].to_numpy().nonzero()[0].tolist() == [0, 1], "with a direct effect only"
+    inside = table["log_fold_change"].between(table["lower"], table["upper"])
+    assert inside.all()
 
 
-def test_intervals_have_the_errors_of_both_shares():
-    shares, _, table = tables()
-    totals = SEEN.sum(axis=1, keepdims=True)
-    pooled = SEEN.sum(axis=0) / SEEN.sum()
-    errors = np.sqrt(np.maximum(SEEN * 1.5, pooled * totals)) / totals / (shares + SMALL)
-    half = 1.959964 * np.hypot(errors[0, 0], errors[2, 0])
-    first = table.iloc[0]
-    assert first["upper"] - first["log_fold_change"] == pytest.approx(half, rel=1e-6)
-    assert first["log_fold_change"] - first["lower"] == pytest.approx(half, rel=1e-6)
-
-
-def test_without_a_control_changes_are_against_the_mean_of_all():
-    shares, _, table = tables(moved=np.ones(3, dtype=bool))
-    logs = np.log(shares + SMALL)
-    measured = logs - logs.mean(axis=0)
+def test_without_a_control_changes_are_against_the_mean_of_the_others():
+    logs, _, table = tables(moved=np.ones(3, dtype=bool))
     assert len(table) == 15 and table["significant"][1]
-    assert table["log_fold_change"][1] == pytest.approx(measured[0, 1])
+    assert table["log_fold_change"][1] == pytest.approx(logs[0, 1] - logs[1:, 1].mean())
 
 
 def test_if_no_change_is_significant_the_model_is_not_scaled():
@@ -224,6 +219,73 @@ def test_if_no_change_is_significant_the_model_is_not_scaled():
 
 
 def test_significance_holds_a_false_discovery_rate_over_all_pairs():
-    effects = np.array([[3.0, -0.5], [0.0, -4.0]])
-    assert _significant(effects, np.ones((2, 2))).tolist() == [[True, False], [False, True]]
-    assert not _significant(np.array([[2.6] + [0.0] * 9]), np.ones((1, 10))).any()
+    p = np.array([[0.004, 0.6], [1.0, 1e-4]])
+    assert _significant(p).tolist() == [[True, False], [False, True]]
+    assert not _significant(np.array([[0.01] + [1.0] * 9])).any()
+
+
+def compared(observed, expected, extra=0.0):
+    """Changes of one gene in the first perturbation, against the second, the control."""
+    observed, expected = np.array([observed, expected], dtype=float)[..., None]
+    return changes(observed, expected, np.full((2, 1), extra), np.array([True, False]))
+
+
+@pytest.mark.parametrize("count", [0, 3, 40])
+def test_p_values_of_poisson_counts_are_those_of_the_binomial_test(count):
+    found = compared([count, 10_000], [12, 10_000]).p_values().item()
+    share = 12 / 10_012
+    tails = (
+        stats.binom.cdf(count, count + 10_000, share),
+        stats.binom.sf(count - 1, count + 10_000, share),
+    )
+    assert found == pytest.approx(min(1, 2 * min(tails)), rel=0.02)
+
+
+@pytest.mark.parametrize("count", [0, 3, 90])
+def test_p_values_of_overdispersed_counts_are_those_of_the_negative_binomial(count):
+    expected = np.array([[12.0], [1e9]])
+    observed = np.array([[float(count)], [1e9]])
+    extra = np.array([[0.25], [0.0]])
+    found = changes(observed, expected, extra, np.array([True, False])).p_values().item()
+    null = stats.nbinom(4, 4 / 16)  # mean 12, squared relative error 1/4 beyond Poisson's
+    assert found == pytest.approx(min(1, 2 * min(null.cdf(count), null.sf(count - 1))), rel=1e-3)
+
+
+def test_limits_are_between_those_changes_that_would_be_called_significant():
+    changed = compared([40, 10_000], [12, 10_000], 0.01)
+    for outside in (0.05, 0.001):
+        limits = np.array(changed.intervals(outside)).ravel()
+        for limit, beyond in zip(limits, (-0.15, 0.15), strict=True):
+            inner, outer = np.exp([limit - beyond, limit + beyond])
+            assert compared([40, 10_000], [12 * inner, 10_000], 0.01).p_values() > outside
+            assert compared([40, 10_000], [12 * outer, 10_000], 0.01).p_values() < outside
+
+
+def test_the_excess_over_poisson_is_estimated_from_all_cells():
+    rng = np.random.default_rng(0)
+    totals = np.repeat([200.0, 400.0], 300)
+    codes = np.tile(np.arange(20), 30)
+    rates = rng.gamma(2, 0.5, (600, 5)) * totals[:, None] * 0.05  # relative variance 1/2
+    observed, squares, expected = np.zeros((3, 20, 5))
+    np.add.at(observed, codes, rng.poisson(rates))
+    np.add.at(squares, codes, (rng.poisson(rates) - totals[:, None] * 0.05) ** 2)
+    np.add.at(expected, codes, totals[:, None] * 0.05)
+    total, total_squares = np.zeros((2, 20, 1))
+    np.add.at(total, codes, totals[:, None])
+    np.add.at(total_squares, codes, totals[:, None] ** 2)
+    sums = ClassSums(observed, expected, squares, squares, total, total_squares)
+    extra = overdispersion(squares, expected, expected, sums)
+    true = 0.5 * total_squares / total**2
+    assert (extra / true).mean() == pytest.approx(1.08, abs=0.1), "one standard error above"
+    assert not overdispersion(expected * 0.5, expected, expected, sums).any(), "at least Poisson"
+
+
+def test_changes_of_rare_genes_are_given_as_measured_and_sizes_cause_none():
+    shares = np.array([1e-5, 2e-4, 0.9998])
+    totals = np.array([[1e8], [1e6], [1e8]])
+    seen = shares * totals
+    seen[0, 0] *= np.exp(-2.29)
+    table = gene_effects(sums_of(seen, seen), shares * np.ones((3, 1)), 0 * seen, MOVED)
+    assert table["significant"].tolist() == [True] + [False] * 5
+    assert table["log_fold_change"][0] == pytest.approx(-2.29, abs=0.02)
+    np.testing.assert_allclose(table["log_fold_change"][1:], 0, atol=0.02)

@@ -52,6 +52,7 @@ def test_differences_are_of_the_same_seeds_with_intervals_over_seeds():
     text = f"{f1.mean():+.3f} [{f1.mean() - half:+.3f}, {f1.mean() + half:+.3f}]"
     assert table.loc["PCA", "edge F1"] == text
     assert list(table.columns) == ["MCC", "edge F1"]
+    assert report.differences_table({"pca": PCA, "staged": STAGED}, "pca").index[0] == "staged"
     once = {"staged": scored(seeds=(0,), mcc=[0.5]), "pca": scored(seeds=(0,), mcc=[0.75])}
     assert report.differences_table(once).loc["PCA", "MCC"] == "-0.250"
 
@@ -167,6 +168,80 @@ def test_genes_of_latents_and_direct_effects_are_drawn_in_one_order(real):
     assert top.images[0].get_array()[1].tolist() == [0.2, 0.1, 0.9, -0.6, -1.2]
     assert bottom.images[0].get_array().tolist() == [[0, 0, 0, -1.5, 0.5]]
     assert len(top.lines[0].get_xdata()) == 7
+
+
+def test_cells_and_shifts_are_drawn_along_the_latents_that_are_shifted_most(real):
+    of_cells = {
+        "latents": np.arange(10.0).reshape(5, 2),
+        "perturbation": np.array([*"abcz", "JAK2"]),
+    }
+    left, right = plotting.cells_and_shifts(SimpleNamespace(**vars(real["fits"]), **of_cells)).axes
+    assert left.lines[0].get_xydata().tolist() == of_cells["latents"].tolist()
+    own = {line.get_label(): line.get_xydata().tolist() for line in right.lines}
+    assert own["shifts latent 0 (2)"] == [[2.0, 0.1], [3.0, 0.2]]
+    assert own["shifts latent 1 (1)"] == [[0.3, -1.2]]
+    assert own["shifts both (2)"] == [[1.5, 0.9], [1.0, -0.6]]
+    assert left.lines[2].get_xydata().tolist() == [[6, 7]], "the cell of z"
+    assert {text.get_text() for text in right.texts} == {*PATHWAY, "z"}
+
+
+def test_checks_of_edges_show_sizes_of_effects_and_edges_of_the_fit_first(real):
+    sizes = pd.DataFrame({"n_latent": [5, 9], "elbo": [-3.0, -2.0], "moved": [1, 4]})
+    stability = pd.DataFrame({"perturbation": [*"abcd"], "latent": "latent_1"})
+    stability["found"] = [False, True, False, True]
+    stability["share"] = [0.8, 0.2, 0.4, 0.6]
+    tables = SimpleNamespace(sizes=sizes), SimpleNamespace(stability=stability)
+    figure = plotting.checks_of_edges(real["fits"], real["permuted"], *tables)
+    bound, bars, effects, moved = figure.axes
+    assert bound.lines[0].get_xydata().tolist() == [[5, -3], [9, -2]]
+    assert moved.lines[0].get_ydata().tolist() == [1, 4]
+    names = [label.get_text() for label in bars.get_yticklabels()]
+    assert names == ["d → latent 1", "b → latent 1", "a → latent 1"], "c is neither"
+    assert [bar.get_width() for bar in bars.patches] == [0.6, 0.2, 0.8]
+    true, permuted = effects.lines
+    drawn = true.get_xydata()
+    np.testing.assert_allclose(drawn[:2], [[0.1, 3.0], [0.2, 2.0]])
+    assert permuted.get_ydata().tolist() == [0.7, 0.6, 0.2, 0.1, 0.0]
+
+
+def test_methods_are_drawn_by_their_scores_and_networks_by_their_bounds():
+    bounds = {"new_iwelbo": [-1.0, -2.0, -4.0], "new_iwelbo_before": [-5.0, -6.0, -7.0]}
+    scores = {"precision": [0.1, 0.2, 0.3], "recall": [0.9, 0.8, 0.7], "mcc": [0.5] * 3}
+    network = scored(**bounds, **scores)
+    methods = {"pca": PCA, "vae": network, "ivae_unmixed": network}
+    ax = plotting.held_out_bounds(methods).axes[0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["VAE"]
+    assert ax.lines[0].get_xdata().tolist() == [-5, -1]
+    dots = plotting.precision_and_recall({"vae": network}, {"mine": network}).axes[0].lines
+    assert dots[0].get_xydata().tolist() == [[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]]
+    np.testing.assert_allclose(dots[1].get_xydata(), [[0.8, 0.2]])
+    panels = plotting.scores_of_methods(methods).axes
+    assert panels[0].lines[1].get_xdata() == pytest.approx([0.3]), "the mean of PCA"
+    rows = {"method": ["pca"] * 3, "value": [1.0, 1.0, 2.0]}
+    varied = scored(seeds=(0, 1, 0), mcc=[0.1, 0.3, 0.7], f1=[0.0] * 3, **rows)
+    top = plotting.scores_as_screens_vary({"shift": varied, "density": varied}).axes[0]
+    means = [line for line in top.lines if line.get_marker() == "o"]
+    np.testing.assert_allclose(means[0].get_xydata(), [[1, 0.2], [2, 0.7]])
+
+
+def test_latents_are_matched_and_wrong_edges_marked():
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(90, 3))
+    left, right = plotting.matched_latents(true, {"a": -true[:, [2, 0, 1]], "b": true**2}).axes[:2]
+    np.testing.assert_allclose(np.diag(left.images[0].get_array()), 1)
+    assert left.get_title() == "a: MCC 1.000"
+    shifts = pd.DataFrame([[0.0, 2.0], [3.0, 0.0], [0.0, 0.0]])
+    edges = pd.DataFrame([[True, True], [False, False], [False, False]])
+    record = SimpleNamespace(true_shifts=shifts, edges=edges, effects=shifts)
+    figure = plotting.found_graph(record)
+    assert figure.axes[0].images[0].get_array().tolist() == [[3, 0], [0, 2], [0, 0]]
+    assert figure.axes[1].lines[0].get_xydata().tolist() == [[0, 0], [0, 1]]
+    assert figure.legends[0].texts[0].get_text() == "wrong edges: 2; true ones: 2"
+    right = plotting.true_shifts(shifts, true, np.repeat([2, 1, 0], 30)).axes[1]
+    np.testing.assert_array_equal(right.lines[1].get_xydata(), true[30:60, :2])
+    profiles = pd.DataFrame(rng.normal(size=(4, 6)), [*"abcd"]).mul([1, 9, 3, 6], axis=0)
+    image = plotting.profile_correlations(profiles, 3).axes[0].images[0].get_array()
+    np.testing.assert_allclose(image, profiles.loc[[*"bdc"]].T.corr())
 
 
 def test_latents_and_genes_of_some_cells_are_correlated_over_these_cells():
