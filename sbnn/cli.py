@@ -35,6 +35,7 @@ The notebooks and their results (saved results are loaded, missing ones are comp
   sbnn data list                     list the data sets and show which are available
   sbnn reproduce                     run all notebooks on all available data sets
   sbnn reproduce 02 citeseq_cd8      run one notebook on one data set (--fast: quick run)
+  sbnn reproduce figures scala       draw the figures of a data set from its saved results
   sbnn report scala                  print all tables of saved results (or `all`: an overview)
 
 Your own cells, in tables with cell names (CSV, TSV, Excel, AnnData, ...). `read` shows what it

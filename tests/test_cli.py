@@ -227,13 +227,23 @@ def test_notebooks_are_run_on_the_data_sets_of_their_study(here, monkeypatch):
     states = {name: ("available" if name in datasets else "downloadable", ()) for name in saved}
     monkeypatch.setattr(reproduce, "list_datasets", lambda: states)
     monkeypatch.setattr(reproduce, "default_dataset", lambda study: default[study])
-    simulated = [(number, "simulated") for number in ("01", "02", "03", "08", "04", "09")]
+    simulated = [(number, "simulated") for number in ("01", "02", "03", "08", "09")]
     others = [("05", "simulated_ephys"), ("06", "simulated_screen"), ("07", "simulated_grn")]
-    assert planned("all", here) == [("04", "gouwens"), *simulated, *others], "figures, if not here"
+    assert planned("all", here) == simulated + others
+    assert reproduce._jobs("all", here)["gouwens"] == [], "figures only, as the data are not here"
     assert planned("auto", here) == simulated + others
     default["sbnn"] = "gouwens"
     assert planned("auto", here)[:2] == [("09", "simulated"), ("01", "gouwens")]
-    assert [number for number, _ in planned("stoeckius", here)] == ["01", "02", "03", "04"]
+    assert [number for number, _ in planned("stoeckius", here)] == ["01", "02", "03"]
+
+
+def test_figures_are_drawn_from_the_records_of_data_that_are_not_here(here, monkeypatch, capsys):
+    drawn = Mock(return_value={"overview": None})
+    monkeypatch.setattr(reproduce, "draw", drawn)
+    assert run("reproduce figures simulated --figures there") == 0
+    [call] = drawn.call_args_list
+    assert call.args == ("simulated",)
+    assert call.kwargs["figures"] == str(here / "there")
 
 
 def test_notebooks_take_the_folders_of_the_command(here, monkeypatch, capsys):
@@ -243,7 +253,7 @@ def test_notebooks_take_the_folders_of_the_command(here, monkeypatch, capsys):
     assert run(command) == 0
     build = reproduce.ROOT / "build" / "notebooks" / "simulated"
     targets = [call.args[1].relative_to(build).name[:2] for call in executed.call_args_list]
-    assert targets == ["01", "02", "03", "08", "04", "09"]
+    assert targets == ["01", "02", "03", "08", "09"]
     # not relative to a notebook
     expected = {"saved_models": str(here / "here"), "figures": str(here / "there")}
     expected |= {"dataset": "simulated", "fresh": False, "fast": True}

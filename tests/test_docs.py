@@ -161,5 +161,5 @@ def test_the_site_builds_without_a_warning_and_loads_nothing_from_the_network(tm
         assert not loaded, path
     for path in (tmp_path / "site").rglob("*.css"):
         assert not re.search(r"(?:url\(|@import)\s*[\"']?(?:https?:)?//", path.read_text()), path
-    figures = pages[tmp_path / "site" / "notebooks" / "04_figures.html"]
-    assert figures.count("<img") >= 15  # as committed
+    model = pages[tmp_path / "site" / "notebooks" / "03_model.html"]
+    assert model.count("<img") >= 12  # as committed

@@ -1,15 +1,294 @@
-"""Figures of perturbation screens, drawn from saved records."""
+"""Figures of perturbation screens, drawn from saved records.
+
+The first half draws comparisons of methods on simulated screens, whose latents are known, and the
+second half a real screen. Methods have the names and the order of `report.LABELS`.
+"""
+
+from itertools import product
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 from scipy.cluster.hierarchy import leaves_list, linkage
 
+from sbnn.mechanism_shift import report
+from sbnn.mechanism_shift.accuracy import match_latents
 from sbnn.mechanism_shift.graph import edges_of, wide
-from sbnn.plotting.common import new_panels, styled
+from sbnn.plotting.colors import BLUE, GREEN, PALETTE, SHAPES, VERMILLION
+from sbnn.plotting.common import (
+    MANY,
+    draw_scores,
+    finish,
+    grid,
+    name_rows,
+    new_figure,
+    new_panels,
+    styled,
+)
+from sbnn.plotting.labels import place_names
 
 EFFECTS = "PuOr_r"
+#: Colours of methods: without a network, VAE and iVAE, those with switches, and our own.
+_FAMILIES = ["0.45"] * 3 + [BLUE] * 3 + [VERMILLION] * 3 + [GREEN]
+COLORS = dict(zip(report.LABELS, _FAMILIES, strict=True))
+PANELS = {
+    "mcc": "correlation with true latents (MCC)",
+    "f1": "shift graph, F1",
+    "elbo": "held-out ELBO per cell (nats)",
+    "seconds": "CPU seconds",
+}
+USUAL = {"shift": 5.0, "n_cells_per": 50, "latents_fitted": 15}  # where other quantities vary
 NAMED_GENES = 3  # number of genes named for each latent (those most correlated with it)
 DIRECT_GENES = 14  # number of genes shown (those with the largest direct effects)
 SHOWN = 40  # number of perturbations shown (those with the largest shifts)
+
+
+@styled
+def true_shifts(shifts, latents, perturbation):
+    """True shifts of a simulated screen, and its cells along the first two latents.
+
+    Parameters
+    ----------
+    shifts : DataFrame, perturbations by latents
+    latents : ndarray, shape (n, d)
+    perturbation : array of str, shape (n,)
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    name = shifts.columns[0]
+    moved = np.isin(perturbation, shifts.index[shifts[name] != 0])
+    figure, (left, right) = new_panels(3, 1, 2)
+    limits = {"vmin": -6, "vmax": 6}
+    image = left.imshow(shifts, cmap=EFFECTS, aspect="auto", interpolation="none", **limits)
+    left.set(title="true shifts", xlabel="latent", ylabel="perturbation")
+    left.set_xticks(range(shifts.shape[1]))
+    figure.colorbar(image, ax=left, label="SD within a perturbation")
+    right.plot(*latents[:, :2].T, ".", ms=2, color="0.8", label="other cells")
+    right.plot(*latents[moved, :2].T, ".", ms=2, color="C0", label="latent 0 is a target")
+    right.set(title="true latents of the cells", xlabel="latent 0", ylabel="latent 1")
+    right.legend(markerscale=4)
+    return figure
+
+
+@styled
+def precision_and_recall(methods, rules):
+    """Precision and recall of the edges of each method, and of rules that need no model.
+
+    Parameters
+    ----------
+    methods, rules : dict of str to record
+        Scores of every seed, see `sbnn.mechanism_shift.recovery`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, ax = new_panels(3)
+    for (name, record), marker in zip(methods.items(), SHAPES, strict=False):
+        scores = record.scores
+        look = {"marker": marker, "ls": "", "color": COLORS[name], "label": report.LABELS[name]}
+        ax.plot(scores["recall"], scores["precision"], **look)
+    for (rule, record), marker in zip(rules.items(), "x+1", strict=False):
+        scores = record.scores.mean()
+        look = {"marker": marker, "ls": "", "color": "k", "ms": 9, "label": f"rule: {rule}"}
+        ax.plot(scores["recall"], scores["precision"], **look)
+    ax.plot(1, 1, "*", ms=12, color="0.7", label="the truth")
+    ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+    ax.set(xlabel="recall: share of true edges found", ylabel="precision")
+    figure.legend(loc="outside right upper")
+    return figure
+
+
+@styled
+def matched_latents(true, found):
+    """Absolute correlations of true latents with the latents of several models, matched to them.
+
+    Parameters
+    ----------
+    true : ndarray, shape (n, d)
+    found : dict of str to ndarray, shape (n, d)
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    d = true.shape[1]
+    figure, axes = new_panels(3, 1, len(found), sharey=True)
+    for ax, (title, values) in zip(axes, found.items(), strict=True):
+        matched, _, of_found = match_latents(true, values)
+        correlation = np.corrcoef(true.T, values.T)[:d, d:]
+        image = ax.imshow(np.abs(correlation[:, of_found]), cmap="Greys", vmin=0, vmax=1)
+        ax.set(title=f"{title}: MCC {np.abs(matched).mean():.3f}", xlabel="matched latent")
+        ax.set_xticks(range(d))
+    axes[0].set(ylabel="true latent", yticks=range(d))
+    figure.colorbar(image, ax=axes, label="|correlation| over cells")
+    return figure
+
+
+@styled
+def scores_of_methods(methods):
+    """Scores of each method on simulated screens: one dot per seed, and means.
+
+    Parameters
+    ----------
+    methods : dict of str to record
+        Scores of the same screens.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = new_panels(0.8 + 0.2 * len(methods), 1, len(PANELS), sharey=True)
+    for ax, (column, label) in zip(axes, PANELS.items(), strict=True):
+        for y, (name, record) in enumerate(methods.items()):
+            if column in record.scores:
+                draw_scores(ax, y, record.scores[column], COLORS[name])
+        name_rows(ax, [report.LABELS[name] for name in methods])
+        grid(ax)
+        ax.set_xlabel(label)
+        if column == "seconds":
+            ax.set_xscale("log")
+            continue
+        if column in ("mcc", "f1"):
+            ax.set_xlim(0, 1.02)
+        ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+    figure.suptitle(f"{_title(methods)}; dots: seeds, strokes: means")
+    return figure
+
+
+def _title(methods):
+    """Sizes of the simulated screens of some methods."""
+    record = next(iter(methods.values()))
+    return report.TITLE.format(**record.settings["configuration"])
+
+
+@styled
+def found_graph(record):
+    """Shift graph of a model beside the true one, with crosses at wrong and missing edges.
+
+    Parameters
+    ----------
+    record : Record
+        With the tables ``effects``, ``edges`` and ``true_shifts`` of `recovery`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    truth = record.true_shifts.to_numpy()
+    wrong = record.edges.to_numpy() != (truth != 0)
+    order = np.lexsort(tuple(-np.abs(truth).T[::-1]))
+    most = np.abs(truth).max()
+    look = {"cmap": EFFECTS, "vmin": -most, "vmax": most, "aspect": "auto", "rasterized": True}
+    figure, axes = new_panels(4.2, 1, 2, sharex=True, sharey=True)
+    drawn = {"true shifts": truth, "found (staged)": record.effects.to_numpy()}
+    for ax, (title, values) in zip(axes, drawn.items(), strict=True):
+        image = ax.imshow(values[order], **look)
+        ax.set(title=title, xlabel="latent")
+    y, x = np.nonzero(wrong[order])
+    label = f"wrong edges: {len(x)}; true ones: {(truth != 0).sum()}"
+    axes[1].plot(x, y, "x", color="k", ms=5, label=label)
+    figure.legend(loc="outside lower right")
+    axes[0].set(ylabel="perturbation, by its shifts", yticks=[])
+    figure.colorbar(image, ax=axes, label="shift (SD within a perturbation)", shrink=0.6)
+    return figure
+
+
+@styled
+def recovered_latents(record):
+    """Each recovered latent of some cells against the true one.
+
+    Parameters
+    ----------
+    record : Record
+        With ``latents`` and ``true_latents`` of `recovery`, of up to 15 latents.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = new_panels(4.35, 3, 5)
+    pairs = zip(axes.flat, record.true_latents.T, record.latents.T, strict=False)
+    for i, (ax, x, y) in enumerate(pairs):
+        ax.plot(x, y, ".", color=GREEN, ms=2, mew=0, alpha=0.6, rasterized=True)
+        ax.set_title(f"latent {i}: r = {np.corrcoef(x, y)[0, 1]:.3f}")
+    figure.supxlabel("true latent", fontsize="medium")
+    figure.supylabel("recovered latent", fontsize="medium")
+    return figure
+
+
+@styled
+def held_out_bounds(methods):
+    """Bounds of cells of held-out perturbations, with shifts at zero and with learned shifts.
+
+    Parameters
+    ----------
+    methods : dict of str to record
+        Those with bounds are drawn; unmixing does not change the bounds of a network.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    networks = {}
+    for name, record in methods.items():
+        if "new_iwelbo" in record.scores and not name.endswith("unmixed"):
+            networks[name] = record.scores
+    figure, ax = new_panels(0.9 + 0.22 * len(networks))
+    for y, (name, scores) in enumerate(networks.items()):
+        before = scores["new_iwelbo_before"]
+        after = scores["new_iwelbo"]
+        color = COLORS[name]
+        rows = np.full(len(after), y)
+        ax.plot([before, after], [rows, rows], "-", color=color, lw=0.6, alpha=0.6)
+        ax.plot(before, rows, "o", mfc="none", color=color, ms=4)
+        ax.plot(after, rows, "o", color=color, ms=4, mew=0)
+    ax.plot([], [], "o", mfc="none", color="0.3", ms=4, label="shifts at zero")
+    ax.plot([], [], "o", color="0.3", ms=4, mew=0, label="shifts learned from other cells")
+    name_rows(ax, [report.LABELS[name] for name in networks])
+    grid(ax)
+    ax.set(xlabel="IWELBO per cell of held-out perturbations (nats)", title=_title(methods))
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+@styled
+def scores_as_screens_vary(varied):
+    """MCC and F1 of methods as one quantity varies, for several quantities.
+
+    Parameters
+    ----------
+    varied : dict of str to record
+        For each quantity of `report.VARIED`, scores of every ``method``, ``value`` and ``seed``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = new_panels(3.6, 2, len(varied), sharey="row", sharex="col")
+    for (quantity, record), column in zip(varied.items(), axes.T, strict=True):
+        scores = record.scores
+        methods = scores["method"].unique()
+        panels = zip(("mcc", "f1"), column, strict=True)
+        for (metric, ax), method in product(panels, methods):
+            of_method = scores[scores["method"] == method]
+            table = of_method.pivot(index="value", columns="seed", values=metric)
+            look = {"color": COLORS[method]}
+            ax.plot(table.index, table, lw=0.5, alpha=0.5, **look)
+            label = report.LABELS[method]
+            ax.plot(table.index, table.mean(axis=1), "o-", ms=3, label=label, **look)
+        for ax in column:
+            if quantity in USUAL:
+                ax.axvline(USUAL[quantity], color="0.8", lw=0.8, zorder=0)
+            ax.set_ylim(0, 1.03)
+        column[1].set_xlabel(report.VARIED[quantity])
+    title = "dots: means, thin lines: seeds, vertical line: the usual value"
+    figure.suptitle(title, fontsize=7)
+    axes[0, 0].set_ylabel(PANELS["mcc"])
+    axes[1, 0].set_ylabel(PANELS["f1"])
+    axes[1, 0].legend(loc="lower right")
+    return figure
 
 
 def _first_fit(record):
@@ -78,6 +357,139 @@ def latents_and_genes(record):
     bottom.set_xticks(range(len(effects)), effects.index, rotation=90)
     figure.legend(loc="outside upper right")
     return figure
+
+
+@styled
+def cells_and_shifts(record):
+    """Cells, and shifts of all perturbations, along the two latents that are shifted most.
+
+    Parameters
+    ----------
+    record : Record
+        Fits to a screen, with ``latents`` and ``perturbation`` of some cells.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    effects, edges = _first_fit(record)
+    strength = effects.abs() * edges
+    axes_of = strength.sum().nlargest(2).index.sort_values()
+    x_label, y_label = axes_of.str.replace("_", " ")
+    first, second = edges[axes_of].to_numpy().T
+    moved = edges.any(axis=1).to_numpy()
+    kinds = {
+        f"shifts {x_label}": first & ~second,
+        f"shifts {y_label}": second & ~first,
+        "shifts both": first & second,
+        "shifts another latent": moved & ~first & ~second,
+    }
+    x, y = record.latents[:, effects.columns.get_indexer(axes_of)].T
+    shifts = effects[axes_of].to_numpy()
+    figure, (left, right) = new_panels(3.4, 1, 2, sharex=True, sharey=True)
+    left.plot(x, y, ".", color="0.8", ms=2, mew=0, rasterized=True)
+    right.plot(*shifts[~moved].T, "o", color="0.7", ms=3)
+    right.plot(0, 0, "+", color="k", ms=8)
+    for (kind, of_kind), color in zip(kinds.items(), PALETTE, strict=False):
+        if of_kind.any():
+            own = np.isin(record.perturbation, effects.index[of_kind])
+            left.plot(x[own], y[own], ".", color=color, ms=3, mew=0, rasterized=True)
+            label = f"{kind} ({of_kind.sum()})"
+            right.plot(*shifts[of_kind].T, "o", color=color, ms=4, label=label)
+    left.set(title="cells; grey: all other perturbations and the control")
+    right.set(title="shifts of all perturbations; +: control")
+    for ax in (left, right):
+        ax.set(xlabel=x_label, ylabel=y_label)
+    handles = right.get_legend_handles_labels()
+    title = "perturbations with edges, by what they shift"
+    figure.legend(*handles, loc="outside upper center", ncols=4, title=title)
+    finish(figure)
+    if moved.sum() <= MANY:
+        names = effects.index[moved].to_series()
+        others = names[~(first | second)[moved]]
+        latent = strength.loc[others].idxmax(axis=1).str.replace("_", " ")
+        names[others] = others + " → " + latent
+        place_names(right, shifts[moved], names.to_numpy(), shifts, fontsize="small")
+    return figure
+
+
+@styled
+def profile_correlations(profiles, shown=MANY):
+    """Correlations between the profiles of the perturbations with the largest ones.
+
+    Parameters
+    ----------
+    profiles : DataFrame, perturbations by genes
+    shown : int
+        Number of perturbations.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    sizes = (profiles**2).sum(axis=1)
+    profiles = profiles.loc[sizes.sort_values(ascending=False).index[:shown]]
+    figure, ax = new_panels(3.8)
+    image = ax.imshow(np.corrcoef(profiles), cmap=EFFECTS, vmin=-1, vmax=1)
+    ax.set_xticks(range(len(profiles)), profiles.index, rotation=90)
+    ax.set_yticks(range(len(profiles)), profiles.index)
+    figure.colorbar(image, ax=ax, label="correlation of z-scored differences")
+    return figure
+
+
+@styled
+def checks_of_edges(fits, permuted, sizes, bootstraps):
+    """Bound and shifted latents by size of the model, edges in bootstraps, and sizes of effects.
+
+    Parameters
+    ----------
+    fits, permuted, sizes, bootstraps : Record
+        Fits to a screen, to permuted labels, with other numbers of latents, and to cells drawn
+        with replacement.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    found = bootstraps.stability.query("found or share > 0.5")
+    found = found.sort_values(["found", "share"], ascending=False)
+    figure = new_figure(2.9)
+    bound, middle, right, moved = figure.subplot_mosaic("ACD;BCD").values()
+    bound.plot("n_latent", "elbo", "o-", color=BLUE, ms=3, data=sizes.sizes)
+    bound.set(ylabel="held-out ELBO\nper cell (nats)")
+    moved.plot("n_latent", "moved", "o-", color=BLUE, ms=3, data=sizes.sizes)
+    moved.set(ylim=(0, None), xlabel="latents of the model", ylabel="latents that\nare shifted")
+    for axis in (bound.xaxis, moved.xaxis, moved.yaxis):
+        axis.set_major_locator(MaxNLocator(4, integer=True))
+    _draw_stability(middle, found)
+    effects, _ = _first_fit(fits)
+    _draw_sizes(right, effects.abs().to_numpy().ravel(), GREEN, "true labels")
+    _draw_sizes(right, permuted.null, VERMILLION, "permuted labels")
+    right.set(xscale="log", yscale="log")
+    right.set(xlabel="share of effects that are larger", ylabel="|effect| (SD)")
+    right.set_ylim(1e-3, None)
+    right.legend()
+    return figure
+
+
+def _draw_stability(ax, found):
+    """Draw the share of bootstraps with each edge, as bars."""
+    places = range(len(found))
+    ax.barh(places, found["share"], color=np.where(found["found"], GREEN, "0.7"))
+    if len(found) <= MANY:
+        names = found["perturbation"] + " → " + found["latent"].str.replace("_", " ")
+        ax.set_yticks(places, names, fontsize="small")
+    else:
+        ax.set(yticks=[], ylabel=f"{len(found)} edges")
+    ax.invert_yaxis()
+    ax.set(xlim=(0, 1), xlabel="share of bootstraps with the edge")
+    ax.set_title("green: edges of the fit to all cells")
+
+
+def _draw_sizes(ax, values, color, label):
+    """Draw absolute effects, largest first, against the share of effects that are larger."""
+    share = np.arange(1, len(values) + 1) / len(values)
+    ax.plot(share, np.sort(values)[::-1], color=color, label=label)
 
 
 def _largest_direct(effects, perturbations):

@@ -1,12 +1,21 @@
 """The public names, for type checkers, which see nothing of `__getattr__`."""
 
+from sbnn.plotting.cell_numbers import cells_left_out as cells_left_out
+from sbnn.plotting.cell_numbers import family_sizes as family_sizes
 from sbnn.plotting.colors import family_colors as family_colors
 from sbnn.plotting.common import save_figure as save_figure
 from sbnn.plotting.common import style as style
 from sbnn.plotting.curves import bottleneck_comparison as bottleneck_comparison
 from sbnn.plotting.curves import training_curves as training_curves
+from sbnn.plotting.dimensions import cell_maps as cell_maps
 from sbnn.plotting.dimensions import component_variance as component_variance
 from sbnn.plotting.dimensions import tsne_pair as tsne_pair
+from sbnn.plotting.distributions import library_sizes as library_sizes
+from sbnn.plotting.distributions import output_distributions as output_distributions
+from sbnn.plotting.distributions import protein_scales as protein_scales
+from sbnn.plotting.folds import fold_differences as fold_differences
+from sbnn.plotting.folds import fold_families as fold_families
+from sbnn.plotting.folds import held_out_predictions as held_out_predictions
 from sbnn.plotting.genes import gene_selection_curve as gene_selection_curve
 from sbnn.plotting.genes import genes_curve as genes_curve
 from sbnn.plotting.genes import selection_frequencies as selection_frequencies
@@ -14,5 +23,14 @@ from sbnn.plotting.interpretation import effect_map as effect_map
 from sbnn.plotting.latent import family_zoom as family_zoom
 from sbnn.plotting.latent import latent_panels as latent_panels
 from sbnn.plotting.models import accuracy_comparison as accuracy_comparison
+from sbnn.plotting.noise import noise_recovery as noise_recovery
+from sbnn.plotting.placed import new_cells as new_cells
+from sbnn.plotting.priors import listed_expression as listed_expression
+from sbnn.plotting.priors import prior_changes as prior_changes
+from sbnn.plotting.priors import prior_effects as prior_effects
+from sbnn.plotting.pruning import gene_norms as gene_norms
 from sbnn.plotting.summary import overview as overview
 from sbnn.plotting.trust import map_trust as map_trust
+from sbnn.plotting.width import bottleneck_widths as bottleneck_widths
+from sbnn.plotting.width import output_accuracy as output_accuracy
+from sbnn.plotting.width import width_and_stability as width_and_stability

@@ -1,20 +1,13 @@
 """All colours of the figures: models, families and types of cells, and numbered items."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 from scipy.cluster.vq import kmeans2
 
 from sbnn.data.checks import GREY, OKABE_ITO, UNKNOWN
-from sbnn.plotting.reading import protocol, require
-
-if TYPE_CHECKING:
-    from sbnn.results import Record
-
+from sbnn.plotting.reading import protocol
+from sbnn.results import Record, require
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, _ = OKABE_ITO
 PALETTE = (GREEN, VERMILLION, BLUE, PURPLE, ORANGE, SKY)  # for numbered items
@@ -114,6 +107,17 @@ class Groups:
         table["marker"] = "o"
         unknown = table.index == UNKNOWN
         return table.iloc[np.lexsort([-table["count"], unknown])]
+
+
+def groups_of(adata):
+    """`Groups` of the cells of an AnnData with families and types in ``obs``."""
+    labels = pd.DataFrame({"family": "", "type": ""}, adata.obs_names)
+    for column in labels.columns.intersection(adata.obs.columns):
+        labels[column] = adata.obs[column].astype(str)
+    colors = {}
+    if "type_colors" in adata.uns:
+        colors = dict(zip(adata.obs["type"].cat.categories, adata.uns["type_colors"], strict=True))
+    return Groups(Record("cells", "", "", [{}], values={"labels": labels, "colors": colors}))
 
 
 def listed(table):

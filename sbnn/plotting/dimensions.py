@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from sbnn.plotting.cells import draw_cloud, draw_legend
-from sbnn.plotting.colors import BLUE, Groups
+from sbnn.plotting.colors import BLUE, Groups, groups_of
 from sbnn.plotting.common import (
     LETTER,
     MARGIN,
@@ -26,6 +26,9 @@ from sbnn.plotting.maps import panel_coordinates
 from sbnn.results import require
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from anndata import AnnData
     from matplotlib.figure import Figure
 
     from sbnn.results import Record
@@ -141,4 +144,37 @@ def tsne_pair(record: Record, titles: tuple[str, str] = PARTS, fit: Record | Non
         write(figure, left, low + SIDE + 0.1, "ab"[i], **LETTER)
         text = f"{title}: {method}"
         write(figure, left + SIDE / 2, low + SIDE + 0.1, text, fontsize=7.5, ha="center")
+    return figure
+
+
+@styled
+def cell_maps(maps: Mapping[str, np.ndarray], adata: AnnData) -> Figure:
+    """Maps of the same cells side by side, in the colours of their types.
+
+    Parameters
+    ----------
+    maps : dict of str to array, shape (n, 2)
+        Coordinates of the cells, by title. Each map is scaled to the bulk of its cells.
+    adata : AnnData
+        The cells, with ``obs["family"]``, ``obs["type"]`` and ``uns["type_colors"]`` if known.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    groups = groups_of(adata)
+    n_columns = max(len(maps), 2)  # a single map has the size of one of two
+    side = (WIDTH - 2 * MARGIN - (n_columns - 1) * GAP) / n_columns
+    figure = new_figure(1, "none")
+    _, height = draw_legend(figure, groups.table, groups.title)
+    low = height + 0.2
+    figure.set_size_inches(WIDTH, low + side + HEADING)
+    for i, (title, xy) in enumerate(maps.items()):
+        left = MARGIN + i * (side + GAP)
+        ax = place_panel(figure, left, low, side, side)
+        xy, note = panel_coordinates(xy, proportional=False)
+        draw_cloud(ax, groups, xy, note, np.clip(6000 / len(xy), 1, 9))
+        letter = f"{'abcdefgh'[i]}  " if len(maps) > 1 else ""
+        write(figure, left, low + side + 0.1, letter, **LETTER)
+        write(figure, left + side / 2, low + side + 0.1, title, fontsize=7.5, ha="center")
     return figure

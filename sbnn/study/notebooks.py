@@ -14,6 +14,8 @@ from traitlets import CaselessStrEnum, default
 
 from sbnn.plotting.common import in_few_colors
 
+N_COLORS = 64  # of a picture in a notebook; files of figures have more
+
 
 class LocalKernelManager(AsyncKernelManager):
     """Connects to the kernel through files, to which other users cannot listen, if possible."""
@@ -57,5 +59,5 @@ def make_small(notebook):
             data = output.get("data", {})
             data.pop("application/vnd.jupyter.widget-view+json", None)
             if "image/png" in data:
-                image = in_few_colors(base64.b64decode(data["image/png"]))
+                image = in_few_colors(base64.b64decode(data["image/png"]), N_COLORS)
                 data["image/png"] = base64.b64encode(image).decode()

@@ -13,15 +13,16 @@ from joblib import Parallel, delayed
 
 from sbnn.data.datasets import DATASETS, default_dataset, list_datasets, names_of
 from sbnn.errors import check_among
+from sbnn.study.figures import draw
 
 ROOT = Path(__file__).resolve().parents[2]
-REDRAW = "04"
+FIGURES = "figures"  # in place of a notebook: draw the figures of the sBNN study
 DYNAMICS = "07"
 PRIORS = "08"
 OWN = "09"
 #: Study -> its notebooks, each after the notebooks whose results it needs.
 NOTEBOOKS = {
-    "sbnn": ("01", "02", "03", PRIORS, REDRAW, OWN),
+    "sbnn": ("01", "02", "03", PRIORS, OWN),
     "ephys_types": ("05",),
     "mechanism_shift": ("06",),
     "dynamics": (DYNAMICS,),
@@ -50,9 +51,10 @@ def reproduce(
 ):
     """Run notebooks on a data set, on all that are available, or on the default of each study.
 
-    `dataset` is a name, "all" or "auto". By default, all notebooks are run on all data sets, and
-    single notebooks on the defaults. `jobs` data sets are processed at the same time, each with all
-    its notebooks.
+    `notebook` is the start of its name, "all", or "figures" to draw the figures of the sBNN study
+    from saved results alone. `dataset` is a name, "all" or "auto". By default, all notebooks are
+    run on all data sets, and single notebooks on the defaults. `jobs` data sets are processed at
+    the same time, each with all its notebooks.
     """
     if dataset is None:
         dataset = "all" if notebook == "all" and not in_place else "auto"
@@ -68,14 +70,28 @@ def reproduce(
     planned = _jobs(dataset, Path(parameters.get("saved_models", ROOT / "saved_models")))
     names = {path.stem for paths in planned.values() for path in paths}
     wanted = {name for name in names if notebook in ("all", name, name[:2])}
-    if not wanted:
-        raise ValueError(f"notebook: {notebook!r} is unknown, expected one of {sorted(names)}")
+    if not wanted and notebook not in ("all", FIGURES):
+        expected = [*sorted(names), FIGURES]
+        raise ValueError(f"notebook: {notebook!r} is unknown, expected one of {expected}")
     calls = []
     for name, paths in planned.items():
+        if notebook == FIGURES or not paths:
+            if DATASETS[name].study == "sbnn" and notebook in ("all", FIGURES):
+                calls.append(delayed(_redraw)(name, parameters))
+            continue
         paths = [path for path in paths if path.stem in wanted]
         given = {} if in_place else parameters | {"dataset": name}
         calls.append(delayed(_run)(name, paths, given, in_place))
     Parallel(jobs)(calls)
+
+
+def _redraw(name, parameters):
+    """Draw the figures of a data set from its records, without data."""
+    places = {}
+    for kind in ("saved_models", "figures"):
+        places[kind] = parameters.get(kind, ROOT / kind)
+    drawn = draw(name, **places, fast=parameters["fast"])
+    print(f"{len(drawn)} figures of {name} drawn from saved results", flush=True)
 
 
 def _run(name, paths, parameters, in_place):
@@ -104,7 +120,7 @@ def _jobs(dataset, saved_models):
         for name in names_of(study):
             if any(saved_models.glob(f"{name}/{result}.pickle")):
                 state, _ = states[name]
-                jobs[name] = _notebooks(name, "" if "available" in state else REDRAW)
+                jobs[name] = _notebooks(name) if "available" in state else []
     return jobs
 
 

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from anndata import AnnData
 from sklearn.base import BaseEstimator, RegressorMixin
 
-from sbnn import DistilledBottleneckRegressor, cross_validate, paper_folds
-from sbnn.evaluation.stability import priors_table
+from sbnn import DistilledBottleneckRegressor, cross_validate, paper_folds, plotting
+from sbnn.evaluation.stability import folds_kept, priors_table
 from sbnn.results import load
 from sbnn.study import gene_priors
 
@@ -95,11 +96,51 @@ def test_the_error_of_a_change_is_corrected_for_shared_training_cells(known):
     changes = table["one", "late", 0.5] - table["one", "late", 0]
     expected = changes.std() * np.sqrt(1 / 3 + 12 / 108)
     assert priors_table(known).SE["one", "late", 0.5] == pytest.approx(expected)
-    earlier = load(SAVED / "simulated" / "gene_prior.pickle")
-    fits = earlier.table.set_index(["model", "list", "influence", "fold"]).test_r2.sort_index()
-    for where, row in priors_table(earlier).iterrows():
+
+
+def test_changes_of_accuracy_are_drawn_by_model_and_list(known):
+    table = priors_table(known)
+    axes = plotting.prior_changes(known).axes
+    assert [ax.get_title() for ax in axes] == ["one", "other"]
+    for ax in axes:
+        for container in ax.containers:
+            expected = table.loc[ax.get_title(), container.get_label()]
+            drawn = container.lines[0].get_xydata()[:, 1]
+            np.testing.assert_allclose(drawn, expected["change"])
+
+
+def test_shares_and_the_genes_that_come_and_go_are_drawn(known):
+    _, listed, _, late, early = plotting.prior_effects(known).axes
+    table = priors_table(known)
+    for line, title in zip(listed.lines, known.lists, strict=True):
+        np.testing.assert_allclose(line.get_ydata(), table.loc["one", title].listed)
+    for ax, title in ((late, "late"), (early, "early")):
+        before = folds_kept(known, "one", title, 0)
+        change = folds_kept(known, "one", title, 0.25) - before
+        names = [text.get_text() for text in ax.texts]
+        assert {*names} == {*change.index[change != 0]}
+        widths = [bar.get_width() for bar in ax.patches]
+        assert widths == change[names].tolist()
+        pale = [bar.get_facecolor()[0] == 0.75 for bar in ax.patches]
+        assert pale == [name not in known.lists[title] for name in names]
+
+
+def test_expression_of_lists_is_drawn_as_means_over_their_genes():
+    adata = AnnData(np.array([[1.0, 3.0, 9.0], [2.0, 6.0, 9.0], [0.0, 0.0, 9.0]]))
+    ax = plotting.listed_expression(adata, {"a": ["0", "1"], "b": ["2"]}).axes[0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a (2)", "b (1)"]
+    medians = [line.get_xdata()[0] for line in ax.lines if len(set(line.get_xdata())) == 1]
+    assert 2.0 in medians
+
+
+@pytest.mark.parametrize(("dataset", "share"), [("scala", 121 / 1092), ("simulated", 60 / 540)])
+def test_errors_of_committed_changes_are_corrected(dataset, share):
+    record = load(SAVED / dataset / "gene_prior.pickle")
+    fits = record.table.set_index(["model", "list", "influence", "fold"]).test_r2.sort_index()
+    for where, row in priors_table(record).iterrows():
         changes = fits[where] - fits[(*where[:2], 0)]
-        assert row.SE == pytest.approx(changes.sem(), abs=1e-12)
+        expected = changes.std() * np.sqrt(1 / 3 + share)
+        assert row.SE == pytest.approx(expected, abs=1e-12)
 
 
 def test_lists_are_of_measured_genes_with_as_many_random_genes():

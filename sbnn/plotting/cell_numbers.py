@@ -1,0 +1,61 @@
+"""Numbers of cells: in families, and left out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sbnn.plotting.common import name_rows, new_panels, styled
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+
+BARS = "0.5"
+
+
+@styled
+def family_sizes(cells: pd.DataFrame) -> Figure:
+    """Cells and types of each family, ten at most.
+
+    Parameters
+    ----------
+    cells : DataFrame, shape (n, k)
+        Labels of the cells, with the columns ``family`` and ``type``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    of_family = cells.groupby("family", observed=True)["type"].agg(["count", "nunique"])
+    of_family = of_family.sort_values("count", ascending=False).head(10)
+    figure, ax = new_panels(2, 1, 1)
+    bars = ax.bar(of_family.index, of_family["count"], 0.6, color=BARS)
+    ax.bar_label(bars, [f"{n} types" for n in of_family["nunique"]], padding=2)
+    ax.set_ylabel("cells")
+    ax.tick_params(axis="x", length=0)
+    return figure
+
+
+@styled
+def cells_left_out(dropped: pd.Series, n_used: int) -> Figure:
+    """Cells used, and cells left out for each reason, on a log scale.
+
+    Parameters
+    ----------
+    dropped : Series
+        Number of cells by reason.
+    n_used : int
+        Number of cells that are used.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    names = ["used", *dropped.index]
+    figure, ax = new_panels(0.5 + 0.25 * len(names), 1, 1)
+    bars = ax.barh(range(len(names)), [n_used, *dropped], 0.5, color=BARS)
+    ax.bar_label(bars, padding=2)
+    ax.set(xlabel="cells (log scale)", xscale="log")
+    name_rows(ax, names)
+    return figure

@@ -1,0 +1,97 @@
+"""Distributions of raw data: counts, genes per cell, expression, outputs and proteins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sbnn.plotting.common import new_panels, styled
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
+
+
+N_BINS = 40
+BARS = "0.5"
+MOST_OUTPUTS = 16
+MOST_PROTEINS = 5
+
+
+@styled
+def library_sizes(counts: ArrayLike, expression: ArrayLike) -> Figure:
+    """Total counts of the cells, genes with a count, and the values after normalisation.
+
+    Parameters
+    ----------
+    counts : array-like, shape (n, p)
+        Counts of each gene in each cell.
+    expression : array-like, shape (n, p)
+        The same genes after normalisation, on a log₂ scale.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    counts = np.asarray(counts)
+    totals = np.log10(counts.sum(axis=1))
+    detected = (counts > 0).sum(axis=1)
+    figure, (left, middle, right) = new_panels(2.2, 1, 3)
+    left.hist(totals, N_BINS, color=BARS)
+    left.set(xlabel="log₁₀ of the counts of a cell", ylabel="cells")
+    middle.plot(totals, detected, ".", ms=3, mew=0, alpha=0.6, color="0.3")
+    middle.set(xlabel="log₁₀ of the counts of a cell", ylabel="genes with a count")
+    right.hist(np.ravel(expression), 60, color=BARS, log=True)
+    right.set(xlabel="log₂ expression, normalised", ylabel="cells × genes")
+    return figure
+
+
+@styled
+def output_distributions(outputs: pd.DataFrame) -> Figure:
+    """Histograms of the outputs in their own units, of the first sixteen if there are more.
+
+    Parameters
+    ----------
+    outputs : DataFrame, shape (n, q)
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    names = outputs.columns[:MOST_OUTPUTS]
+    n_rows = -(-len(names) // 4)
+    figure, axes = new_panels(0.2 + n_rows, n_rows, 4, squeeze=False)
+    panels = axes.ravel()
+    for ax, name in zip(panels, names, strict=False):
+        _draw_histogram(ax, outputs[name], name)
+    for ax in panels[len(names) :]:
+        ax.remove()
+    return figure
+
+
+@styled
+def protein_scales(proteins: pd.DataFrame) -> Figure:
+    """Histograms of the first five proteins: counts above, log₂(1 + counts) below.
+
+    Parameters
+    ----------
+    proteins : DataFrame, shape (n, q)
+        Counts.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    names = proteins.columns[:MOST_PROTEINS]
+    figure, (above, below) = new_panels(2.6, 2, len(names), squeeze=False)
+    for name, top, bottom in zip(names, above, below, strict=True):
+        _draw_histogram(top, proteins[name], f"{name}, counts")
+        _draw_histogram(bottom, np.log2(1 + proteins[name]), f"{name}, log₂(1 + counts)")
+    return figure
+
+
+def _draw_histogram(ax, values, title):
+    ax.hist(values, N_BINS, color=BARS)
+    ax.set(title=title, yticks=[])

@@ -1,0 +1,115 @@
+"""What happens in the folds of a cross-validation: their cells, predictions and differences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from sbnn.plotting.colors import groups_of, model_color
+from sbnn.plotting.common import legend_above, new_figure, new_panels, styled
+from sbnn.results import require
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from anndata import AnnData
+    from matplotlib.figure import Figure
+
+    from sbnn.results import Record
+
+
+SQUARE = 2.9  # inches, the size of a single square panel
+MOST_FAMILIES = 10
+
+
+@styled
+def fold_families(adata: AnnData, folds: Sequence[tuple]) -> Figure:
+    """Families of the test cells of each fold, in the colours of their most frequent types.
+
+    Parameters
+    ----------
+    adata : AnnData
+        The cells, with ``obs["family"]``, ``obs["type"]`` and ``uns["type_colors"]`` if known.
+    folds : list of (train, test)
+        Positions of cells. The ten most frequent families are drawn.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    groups = groups_of(adata)
+    families = groups.table.index[:MOST_FAMILIES]
+    tested = [pd.Series(groups.families[test]).value_counts() for _, test in folds]
+    counts = pd.DataFrame(tested).reindex(columns=families).fillna(0)
+    figure, ax = new_panels(2.4, 1, 1)
+    below = np.zeros(len(folds))
+    places = np.arange(1, len(folds) + 1)
+    for name in families:
+        color = groups.table["color"][name]
+        ax.bar(places, counts[name], 0.8, below, color=color, label=name)
+        below += counts[name].to_numpy()
+    ax.set(xlabel="fold", ylabel="test cells", xticks=places)
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+@styled
+def held_out_predictions(record: Record, outputs: pd.DataFrame, name: str) -> Figure:
+    """One output of held-out cells, measured against predicted.
+
+    Parameters
+    ----------
+    record : Record
+        Cross-validation with ``test_predictions`` and one grid point.
+    outputs : DataFrame, shape (n, q)
+        The measured outputs.
+    name : str
+        Column of `outputs`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    from sbnn.evaluation.folds import held_out_means  # loads scikit-learn
+
+    require(record, "record", ["test_predictions"])
+    predicted = held_out_means(record, outputs, 0)[:, outputs.columns.get_loc(name)]
+    figure = new_figure(SQUARE)
+    figure.set_figwidth(SQUARE)
+    ax = figure.subplots()
+    ax.plot(predicted, outputs[name], ".", ms=3, mew=0, alpha=0.6, color=model_color(record, 0))
+    middle = outputs[name].mean()
+    ax.axline((middle, middle), slope=1, color="0.3", lw=0.7, label="measured = predicted")
+    ax.set(xlabel=f"{name}, predicted for held-out cells", ylabel=f"{name}, measured")
+    legend_above(ax)
+    return figure
+
+
+@styled
+def fold_differences(
+    differences: Mapping[str, Sequence[float]], label: str = "difference of test R²"
+) -> Figure:
+    """Differences in every fold as dots, with their mean and two standard errors of the mean.
+
+    Parameters
+    ----------
+    differences : dict of str to array-like, shape (n_folds,)
+    label : str
+        What the differences are.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, ax = new_panels(2.6, 1, 1)
+    for place, values in enumerate(differences.values()):
+        values = np.asarray(values, float)
+        error = 2 * values.std(ddof=min(len(values) - 1, 1)) / np.sqrt(len(values))
+        ax.plot(np.full(len(values), place), values, "o", color="0.6", ms=3, zorder=2)
+        ax.errorbar(place, values.mean(), error, fmt="o", color="black", ms=4, capsize=3, zorder=3)
+    ax.axhline(0, color="0.5", lw=0.7, zorder=1)
+    ax.set(xticks=range(len(differences)), xticklabels=differences, ylabel=label)
+    ax.set_xlim(-0.6, len(differences) - 0.4)
+    return figure

@@ -1,0 +1,60 @@
+"""Simulated data of known genes: how many are found as the noise grows, and the map."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sbnn.plotting.colors import MODELS, PALETTE
+from sbnn.plotting.common import finish, new_panels, styled
+from sbnn.results import require
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from sbnn.results import Record
+
+
+@styled
+def noise_recovery(table: pd.DataFrame, trust: Record) -> Figure:
+    """True genes found against the noise, and the recovered map against the true one.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With a row per simulation and model, and the columns ``model`` ("distilled" or "paper"),
+        ``noise``, ``seed``, ``recall`` and ``chance``; bands are SDs over the seeds.
+    trust : Record
+        Result of `map_trust` for simulated cells, with ``latent`` and ``true_latent``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    require(trust, "trust", ["latent", "true_latent", "truth_agreement"])
+    figure, (genes, places) = new_panels(2.5, 1, 2)
+    for (name, own), marker in zip(table.groupby("model", sort=False), "os", strict=False):
+        levels = own.groupby("noise").recall.agg(["mean", "std"]).fillna(0)
+        mean, spread = levels["mean"], levels["std"]
+        color = MODELS[name]
+        genes.plot(levels.index, mean, ms=3.5, zorder=3, color=color, marker=marker, label=name)
+        low, high = mean - spread, mean + spread
+        genes.fill_between(levels.index, low, high, color=color, alpha=0.15, lw=0, zorder=2)
+    chance = table.groupby("noise").chance.mean()
+    dots = {"color": "0.35", "lw": 1, "ls": (0, (1, 1.5))}
+    genes.plot(chance.index, chance, zorder=2, label="genes at random", **dots)
+    genes.set(xlabel="noise (SD of the noise-free output)", ylabel="true genes found, share")
+    genes.set_ylim(0, 1.03)
+    title = f"mean ± SD over {table.seed.nunique()} simulations"
+    figure.legend(loc="outside upper center", ncols=3, title=title, markerscale=8 / 7)
+    ends = np.quantile(trust.true_latent, [0, 1])
+    places.plot(ends, ends, color="0.35", lw=0.7, ls="--", zorder=1)
+    for axis, color in enumerate((PALETTE[2], PALETTE[4])):
+        look = {"color": color, "s": 4, "lw": 0, "label": f"coordinate {axis + 1}"}
+        places.scatter(trust.true_latent[:, axis], trust.latent[:, axis], **look)
+    places.set(xlabel="true coordinate, turned and scaled", ylabel="recovered coordinate")
+    title = f"{len(trust.latent)} cells, R² {trust.truth_agreement:.2f}"
+    places.legend(loc="lower right", handletextpad=0, title=title)
+    return finish(figure, [[genes, places]])

@@ -1,0 +1,44 @@
+"""New cells on the map of a fitted model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+
+from sbnn.plotting.common import styled
+from sbnn.results import require
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sbnn.results import Record
+
+
+@styled
+def new_cells(fit: Record, places: pd.DataFrame, predicted: pd.DataFrame) -> Figure:
+    """New cells on the map of a fit, coloured by their first predicted output.
+
+    Parameters
+    ----------
+    fit : Record
+        Fit of all cells with two units, which are drawn in grey.
+    places : DataFrame, shape (m, k)
+        Positions of the new cells, with the columns ``sbnn_1`` and ``sbnn_2``.
+    predicted : DataFrame, shape (m, q)
+        Predicted outputs of the new cells.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    require(fit, "fit", ["latent"])
+    figure = Figure(figsize=(5, 3))
+    ax = figure.subplots()
+    ax.scatter(fit.latent[:, 0], fit.latent[:, 1], s=4, color="0.8")
+    first = predicted.iloc[:, 0]
+    dots = ax.scatter(places["sbnn_1"], places["sbnn_2"], s=12, c=first, cmap="viridis")
+    figure.colorbar(dots, label=f"predicted {first.name}")
+    title = f"{len(places)} new cells among those of the fit (grey)"
+    ax.set(xlabel="unit 1", ylabel="unit 2", title=title)
+    return figure

@@ -1,0 +1,67 @@
+"""One network that is pruned to few genes: its R2 over the epochs, and the norms of the genes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sbnn.plotting.colors import MODELS
+from sbnn.plotting.common import finish, legend_above, new_panels, styled
+from sbnn.plotting.labels import name_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
+
+
+N_NAMED = 12  # genes
+
+
+@styled
+def gene_norms(
+    norms: ArrayLike,
+    genes: Sequence[str],
+    n_kept: int,
+    curves: Mapping[str, ArrayLike],
+    pruned_after: int,
+) -> Figure:
+    """Weight norms of the genes before the pruning, and test R2 over the epochs.
+
+    Parameters
+    ----------
+    norms : array-like, shape (p,)
+        Norm of the outgoing weights of every gene.
+    genes : sequence of str, shape (p,)
+    n_kept : int
+        Number of genes with the largest norms, which are kept.
+    curves : dict of str to array-like, shape (n_epochs,)
+        R2 of the same network, by what computed it; the first is drawn broad and pale.
+    pruned_after : int
+        Number of epochs before the pruning.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    norms = np.asarray(norms, float)
+    order = np.argsort(-norms, kind="stable")
+    figure, (left, right) = new_panels(2.6, 1, 2)
+    places = np.arange(1, len(norms) + 1)
+    kept = places <= n_kept
+    look = {"marker": ".", "ls": "", "ms": 3}
+    left.plot(places[kept], norms[order][kept], color=MODELS["paper"], label="kept", **look)
+    left.plot(places[~kept], norms[order][~kept], color="0.6", label="pruned", **look)
+    names = "\n".join(str(genes[gene]) for gene in order[:N_NAMED])
+    left.text(0.04, 0.04, names, transform=left.transAxes, va="bottom", fontstyle="italic")
+    left.set(xscale="log", yscale="log", xlabel="gene, by norm", ylabel="norm of the weights")
+    legend_above(left, ncols=2)
+    looks = ({"lw": 3, "color": "0.75"}, {"lw": 1, "color": MODELS["paper"]})
+    for (name, r2), look in zip(curves.items(), looks, strict=False):
+        right.plot(np.arange(1, len(r2) + 1), r2, label=name, **look)
+    name_line(right, pruned_after + 0.5, "pruning")
+    right.set(xlabel="epoch", ylabel="test R²", xlim=(0, len(r2)))
+    legend_above(right, ncols=2)
+    return finish(figure, [[left, right]])

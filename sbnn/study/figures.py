@@ -1,0 +1,237 @@
+"""Every figure of the sBNN study, drawn from saved records alone.
+
+The figures of the paper (Bernaerts, Berens and Kobak, arXiv 2006.10411) have its numbers. No data
+are read, so figures of data sets that are not available can be drawn again.
+"""
+
+from sbnn import plotting
+from sbnn.results import results_folder
+from sbnn.study import published, report
+
+OUTPUTS = {"citeseq_cd8": "proteins", "pbmc_5k_protein": "proteins", "pbmc_10k_protein": "proteins"}
+PAPER_DATA = "scala"  # the figures of the paper, of these data, are also written as PDF
+VECTOR = (
+    "figure1_training_curves",
+    "figure2_r2_vs_genes",
+    "figure3_latent_network",
+    "figure4_family_zoom",
+    "figure6_width_and_stability",
+)
+WIDTHS = (2, 64)
+
+
+def titles(dataset):
+    """Names of the two measurements of a data set."""
+    if dataset.startswith(("scala", "gouwens")):
+        return "transcriptome", "electrophysiology"
+    return "transcriptome", OUTPUTS.get(dataset, "outputs")
+
+
+def draw(dataset, saved_models="saved_models", figures="figures", fast=False):
+    """Draw and save all figures whose records exist; a dict of name to Figure.
+
+    Parameters
+    ----------
+    dataset : str
+        Name of a data set, which is the name of its folder of records.
+    saved_models, figures : str or path-like
+        Folders of the records and of the figures.
+    fast : bool
+        Use the records of a quick run, and keep its figures apart too.
+    """
+    records = report.read(results_folder(saved_models, dataset, fast))
+    folder = results_folder(figures, dataset, fast)
+    drawn = {}
+    for name, figure in drawings(records).items():
+        pdf = dataset == PAPER_DATA and name in VECTOR
+        plotting.save_figure(figure, folder / name, pdf=pdf)
+        drawn[name] = figure
+    return drawn
+
+
+def drawings(records):
+    """Figures by name, of the records that there are."""
+    drawn = {}
+    for name, (needed, function) in FIGURES.items():
+        if all(record in records for record in needed):
+            drawn[name] = function(records)
+    return {name: figure for name, figure in drawn.items() if figure is not None}
+
+
+def as_published(records, name):
+    """Cross-validation scaled over all cells, as the published ones, if there is one."""
+    return records.get(f"cv_{name}_{report.LEAK}", records[f"cv_{name}"])
+
+
+def tested(records, fit):
+    """Cross-validation and parameters of the model of a fit, for the R2 of its outputs, or None."""
+    _, model, width = fit.split("_")
+    if model == "srrr":
+        point = {"rank": int(width.removeprefix("rank"))}
+    else:
+        point = {"n_components": int(width.removesuffix("d"))}
+        point |= report.STANDARD if model == "network" else {}
+    record = records.get(f"cv_{model}")
+    return (record, point) if record is not None and record.points(**point) else None
+
+
+def compared_models(records):
+    """The main models by title, as record and parameters."""
+    rows = {}
+    if "cv_default" in records:
+        rows["sBNN distilled, d = 2"] = records["cv_default"], {"n_components": 2}
+    if "cv_network" in records:
+        rows["sBNN paper, d = 2"] = records["cv_network"], {"n_components": 2, **report.STANDARD}
+    if "cv_srrr" in records:
+        for rank in sorted({point["rank"] for point in records["cv_srrr"].params}):
+            rows[f"sRRR, rank {rank}"] = records["cv_srrr"], {"rank": rank}
+    if "cv_ridge" in records:
+        rows["ridge"] = records["cv_ridge"], {}
+    return rows
+
+
+def repeated_fits(records):
+    """Fits with other seeds and on halves of the cells, by title."""
+    found = {
+        "paper, d = 2, other seeds": "repeats_network",
+        "paper, d = 64, other seeds": "repeats_network_64d",
+        "distilled, d = 2, halves of the cells": "halves_default",
+    }
+    return {title: records[name] for title, name in found.items() if name in records}
+
+
+def _training_curves(records):
+    network = as_published(records, "network")
+    srrr = as_published(records, "srrr")
+    known = published.comparable(network)
+    return plotting.training_curves(network, srrr, n_components=WIDTHS, published=known)
+
+
+def _r2_vs_genes(records):
+    network, srrr, ridge = (as_published(records, name) for name in ("network", "srrr", "ridge"))
+    known = published.comparable(network)
+    lasso = {"group_lasso": report.LASSO, "n_components": WIDTHS}
+    return plotting.bottleneck_comparison(network, srrr, ridge, known, **lasso)
+
+
+def _latent(records, *fits, colorblind=False):
+    fits = [fit for fit in fits if fit in records]
+    scores = [tested(records, fit) for fit in fits]
+    genes = None
+    if "gene_prior" in records:
+        genes = records["gene_prior"].lists.get("true genes")  # of simulated data
+    maps = [records[fit] for fit in fits]
+    return plotting.latent_panels(*maps, scores=scores, true_genes=genes, colorblind=colorblind)
+
+
+def _latent_default(records, colorblind=False):
+    return _latent(records, "fit_default_2d", "fit_default_64d", colorblind=colorblind)
+
+
+def _latent_colorblind(records):
+    """Colours and shapes, if there are more families than colours that are safe."""
+    if records["fit_default_2d"].labels["family"].nunique() <= 8:
+        return None
+    return _latent_default(records, colorblind=True)
+
+
+def _latent_srrr(records):
+    ranks = sorted((name for name in records if name.startswith("fit_srrr")), key=len)
+    return _latent(records, *ranks)
+
+
+def _family_zoom(records):
+    labels = records["fit_network_2d"].labels.query("family not in ('', 'unknown')")
+    if not (labels.groupby("family")["type"].nunique() > 1).any():
+        return None  # there is nothing to see in a family
+    fits = "fit_network_64d", "fit_network_2d"
+    scores = [tested(records, fit) for fit in fits]
+    return plotting.family_zoom(*(records[fit] for fit in fits), scores=scores)
+
+
+def _width_and_stability(records):
+    networks = {
+        "distilled": (records["cv_default"], {}),
+        "paper": (records["cv_network"], report.STANDARD),
+    }
+    models = compared_models(records)
+    return plotting.width_and_stability(networks, repeated_fits(records), models)
+
+
+def _overview(records):
+    genes = None
+    if "gene_prior" in records:
+        genes = records["gene_prior"].lists.get("true genes")
+    beside = records.get("halves_default"), records.get("cv_default")
+    return plotting.overview(records["fit_default_2d"], *beside, true_genes=genes)
+
+
+def _gene_selection(records):
+    selection = records["gene_selection"]
+    if selection.dataset != records["fit_default_2d"].dataset:
+        return None  # the counts of other cells
+    return plotting.gene_selection_curve(selection)
+
+
+def _tsne(records):
+    tsne = records["tsne"]
+    return plotting.tsne_pair(tsne, titles(tsne.dataset), records.get("fit_default_2d"))
+
+
+def _component_variance(records):
+    components = records["components"]
+    return plotting.component_variance(components, titles(components.dataset))
+
+
+def _latent_network(records):
+    return _latent(records, "fit_network_2d", "fit_network_64d")
+
+
+def _accuracy(records):
+    return plotting.accuracy_comparison(compared_models(records))
+
+
+def _stability(records):
+    return plotting.selection_frequencies(records["halves_default"])
+
+
+def _effects(records):
+    return plotting.effect_map(records["interpretation"])
+
+
+def _map_trust(records):
+    return plotting.map_trust(records["map_trust"], records["fit_default_2d"])
+
+
+def _genes_curve(records):
+    return plotting.genes_curve(records["genes_curve"])
+
+
+def _noise(records):
+    return plotting.noise_recovery(records["noise"].table, records["map_trust"])
+
+
+#: Name of a figure -> the records that it needs, and the function that draws it.
+FIGURES = {
+    "figure1_training_curves": (["cv_network", "cv_srrr"], _training_curves),
+    "figure2_r2_vs_genes": (["cv_network", "cv_srrr", "cv_ridge"], _r2_vs_genes),
+    "figure3_latent_network": (["fit_network_2d", "fit_network_64d"], _latent_network),
+    "figure3_latent_default": (["fit_default_2d"], _latent_default),
+    "figure3_latent_default_colorblind": (["fit_default_2d"], _latent_colorblind),
+    "figure3_latent_srrr": (["fit_srrr_rank2"], _latent_srrr),
+    "figure4_family_zoom": (["fit_network_2d", "fit_network_64d"], _family_zoom),
+    "figure6_width_and_stability": (
+        ["cv_default", "cv_network", "cv_srrr", "cv_ridge", "repeats_network"],
+        _width_and_stability,
+    ),
+    "figure7_tsne": (["tsne"], _tsne),
+    "figure8_gene_selection": (["gene_selection", "fit_default_2d"], _gene_selection),
+    "overview": (["fit_default_2d"], _overview),
+    "accuracy": (["cv_default"], _accuracy),
+    "component_variance": (["components"], _component_variance),
+    "stability_selection": (["halves_default"], _stability),
+    "effects": (["interpretation"], _effects),
+    "map_trust": (["map_trust", "fit_default_2d"], _map_trust),
+    "genes_curve": (["genes_curve"], _genes_curve),
+    "noise": (["noise", "map_trust"], _noise),
+}

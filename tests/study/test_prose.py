@@ -1,0 +1,43 @@
+"""Decimals in the text of notebooks are printed by a cell above them."""
+
+import json
+import re
+
+import pytest
+from notebook import NOTEBOOKS
+
+DECIMAL = re.compile(r"(?<![\w.])\d+\.\d{2,}(?![\d.])")
+CHECKED = (
+    "01_preprocess",
+    "02_cross_validate",
+    "03_model",
+    "05_ephys_types",
+    "06_mechanism_shift",
+    "08_gene_priors",
+    "09_own_data",
+)
+
+
+def printed_by(cell):
+    """Code of a cell, and what it prints, without pictures."""
+    texts = ["".join(cell["source"])]
+    for output in cell["outputs"]:
+        texts.append("".join(output.get("text", "")))
+        data = output.get("data", {})
+        texts.append("".join(data.get("text/plain", "")))
+        texts.append(re.sub("<[^>]+>", " ", "".join(data.get("text/html", ""))))
+    return "\n".join(texts)
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_every_decimal_in_the_text_is_printed_above_it(name):
+    cells = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    above = ""
+    missing = []
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            above += printed_by(cell)
+            continue
+        quoted = DECIMAL.findall("".join(cell["source"]))
+        missing += [number for number in quoted if number not in above]
+    assert not missing
