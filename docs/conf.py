@@ -6,6 +6,7 @@ written by the build.
 """
 
 import importlib.metadata
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -28,7 +29,8 @@ include_patterns = [
     "docs/**",
     "C*.md",
     "notebooks/*.ipynb",
-    "benchmarks/*.md",
+    "benchmarks/README.md",
+    "benchmarks/paper.md",
     "data/README.md",
     "sbnn/README.md",
 ]
@@ -66,13 +68,20 @@ nitpick_ignore_regex = [("py:obj", ".*")]
 
 
 def setup(app):
-    """Document our methods of classes, not inherited ones; write formulas as MathML."""
+    """Document our methods of classes, not inherited ones; write formulas as MathML.
+
+    Logs of what was tried are no pages: links to them become downloads, as those to scripts are.
+    """
 
     def is_of_others(app, what, name, obj, skip, options):
         home = getattr(getattr(obj, "fget", obj), "__module__", None)
         return True if home is not None and not home.startswith("sbnn") else None
 
+    def without_logs(app, page, source):
+        source[0] = re.sub(r"\]\(([\w./]*_tries\.md)[^)]*\)", r"](path:\1)", source[0])
+
     app.connect("autodoc-skip-member", is_of_others)
+    app.connect("source-read", without_logs)
     inline, block = ((formula(display), None) for display in ("inline", "block"))
     app.add_html_math_renderer("mathml", inline, block)
 
