@@ -22,7 +22,8 @@ PLOT = {
 }
 GRID = {"grid_line_width": 0.5}
 LOOK = {"Plot": PLOT, "Axis": AXIS, "Title": {"text_font": FONT}, "Grid": GRID}
-COLUMNS = ("x", "y", "color", "cell", "type", "family", "value")  # of the cells
+# of the cells; `dim` is the colour while others are selected
+COLUMNS = ("x", "y", "color", "dim", "cell", "type", "family", "value")
 
 
 def cell_map(xy, axes, equal):
@@ -40,10 +41,16 @@ def cell_map(xy, axes, equal):
     source = models.ColumnDataSource({name: [] for name in COLUMNS}, name="cells")
     size = float(np.clip(270 / np.sqrt(len(xy)), FEWEST, MOST))
     look = {"fill_color": "color", "fill_alpha": 0.9, "line_width": 0.5, "line_alpha": 0.5}
-    look |= {"nonselection_fill_alpha": 0.08, "nonselection_line_alpha": 0}
+    # opaque, because transparent dots would add up to dark areas
+    look |= {"nonselection_fill_color": "dim", "nonselection_fill_alpha": 1}
+    look["nonselection_line_alpha"] = 0
     dots = map_.scatter("x", "y", source=source, name="dots", size=size, **look)
     dots.selection_glyph = dots.glyph  # scripts change its colours
     dots.view = models.CDSView(filter=models.BooleanFilter(name="shown"))
+
+    rings = models.ColumnDataSource({"x": [], "y": [], "color": []}, name="rings")
+    look = {"fill_color": None, "line_color": "color", "line_width": 1.5}
+    map_.scatter("x", "y", source=rings, size=size + 3, **look)
 
     names = models.ColumnDataSource({"x": [], "y": [], "text": []}, name="names")
     look = {"text_align": "center", "text_baseline": "middle", "text_font_size": "12px"}
