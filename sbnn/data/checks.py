@@ -4,7 +4,6 @@ Valid numbers that are probably a mistake, such as counts passed as log values, 
 `sbnn.data.diagnose`.
 """
 
-import colorsys
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
@@ -21,6 +20,7 @@ GREY = "#808080"  # colour of unknown cells
 # Okabe & Ito (2008): distinguishable with the common forms of colour blindness; their yellow is
 # left out because it is too pale for dots.
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+HUES = OKABE_ITO[:-1]  # without black, which has no lighter shades of its own
 # log2 of a million molecules; log values are smaller, and the largest counts are larger
 LARGEST_LOG = 20
 BEYOND_LOG = 50  # no logarithm of a count is this large
@@ -150,16 +150,29 @@ def check_blanks(labels, argument: str) -> None:
         raise ValueError(f"{argument}: labels differ only in blanks: {some(map(repr, twice))}")
 
 
-def check_colors(given: Mapping[str, Any], types: Iterable[str]) -> dict[str, str]:
-    """Map every type to ``"#RRGGBB"``: the given colour, grey if unknown, or one of a palette."""
+def check_colors(given: Mapping[str, Any], labels: pd.DataFrame) -> dict[str, str]:
+    """Map every type to ``"#RRGGBB"``: the given colour, or grey if unknown, or as `shades`."""
     if not isinstance(given, Mapping):
         raise TypeError(f"colors: expected a dict of types and colours, got {given!r}")
     colors = {str(key): _as_hex(color) for key, color in given.items()}
-    types = set(types)
-    if UNKNOWN in types:
+    if (labels["type"] == UNKNOWN).any():
         colors.setdefault(UNKNOWN, GREY)
-    missing = sorted(types - colors.keys())
-    colors.update(zip(missing, _palette(len(missing)), strict=True))
+    return colors | {name: color for name, color in shades(labels).items() if name not in colors}
+
+
+def shades(labels: pd.DataFrame) -> dict[str, str]:
+    """Colours of the known types: one colour-blind-safe hue per family, lighter for further types.
+
+    Types without a family have their own hue. Hues repeat in darker colours.
+    """
+    known = labels.loc[labels["type"] != UNKNOWN, ["family", "type"]].drop_duplicates("type")
+    known["family"] = known["family"].where(known["family"] != UNKNOWN, known["type"])
+    colors = {}
+    for i, (_, types) in enumerate(known.groupby("family")["type"]):
+        rounds, hue = divmod(i, len(HUES))
+        levels = np.array(list(bytes.fromhex(HUES[hue].removeprefix("#")))) * 0.6**rounds
+        for place, name in enumerate(sorted(types)):
+            colors[name] = hex_color(levels + (255 - levels) * 0.65 * place / len(types))
     return colors
 
 
@@ -171,17 +184,6 @@ def _as_hex(color: Any) -> str:
     if not is_color_like(color):
         raise ValueError(f"colors: {color!r} is not a colour")
     return to_hex(color).upper()
-
-
-def _palette(size: int) -> list[str]:
-    """Colours of a colour-blind-safe palette, or evenly spaced hues if it has too few colours."""
-    if size <= len(OKABE_ITO):
-        return list(OKABE_ITO[:size])
-    colors = []
-    for i in range(size):
-        rgb = colorsys.hls_to_rgb(i / size, (0.4, 0.55)[i % 2], 0.65)
-        colors.append(hex_color(255 * level for level in rgb))
-    return colors
 
 
 def hex_color(levels: Iterable[float]) -> str:

@@ -254,7 +254,7 @@ def _arrays(
     labels = checks.check_labels(labels, cells, ("family", "type"))
     checks.check_in_order(labels, X, "X")
     checks.check_in_order(labels, Y, "Y")
-    colors = checks.check_colors({} if colors is None else colors, labels["type"])
+    colors = checks.check_colors({} if colors is None else colors, labels)
     if counts is not None:
         counts = checks.check_counts(counts, x.shape)
     return Paired(

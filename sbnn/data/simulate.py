@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import pdist
 
-from sbnn.data.checks import MOST, OKABE_ITO, hex_color
+from sbnn.data.checks import MOST, shades
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
@@ -43,8 +43,6 @@ _LOG2_SD = (2.0, 3.0)
 _LOG2_LIBRARY_SD = 0.7
 _DISPERSION = 0.6
 _LOG2_DROPOUT, _DROPOUT_SLOPE = 5.5, 1.5
-
-_HUES = OKABE_ITO[:-1]  # without black, which cannot be made darker
 
 _FORMAT = 1  # incremented whenever a change of the code alters the data for given parameters
 
@@ -152,10 +150,12 @@ def simulate_patchseq(
 
     genes = _numbered("gene", n_genes)
     cells = _numbered("cell", n_cells)
-    colors = _type_colors(family_of_type)
-    labels = pd.DataFrame(index=cells)
-    labels["family"] = _numbered("family ", n_families)[family_of_type[types]]
-    labels["type"] = np.array(list(colors))[types]
+    all_types = pd.DataFrame({"family": _numbered("family ", n_families)[family_of_type]})
+    of_family = all_types.groupby("family").cumcount() + 1
+    all_types["type"] = [
+        f"type {family + 1}.{i}" for family, i in zip(family_of_type, of_family, strict=True)
+    ]
+    labels = all_types.iloc[types].set_axis(cells)
     truth = {"genes": genes[is_true].tolist(), "r2": float(r2), "latent": latent}
     truth["outputs"] = offset + unit * clean
     drive = f"{n_true_genes} of {n_genes} genes drive the outputs"
@@ -168,7 +168,7 @@ def simulate_patchseq(
         _numbered("output", n_outputs),
         cells,
         labels,
-        colors,
+        shades(all_types),
         counts,
         name="simulated",
         sha256=fingerprint_parameters(made),
@@ -298,20 +298,6 @@ def _counts(activity, rng):
     genes = mean.argmax(axis=1)[cells]
     counts[cells, genes] = expected[cells, genes]
     return counts
-
-
-def _type_colors(family_of_type):
-    """One colour-blind-safe hue per family, lighter for further types, darker if hues repeat."""
-    colors = {}
-    for family, n_types in enumerate(np.bincount(family_of_type)):
-        rounds, hue = divmod(family, len(_HUES))
-        levels = bytes.fromhex(_HUES[hue].removeprefix("#"))
-        darkest = np.array(list(levels)) * 0.6**rounds
-        for i in range(n_types):
-            lighter = darkest + (255 - darkest) * 0.65 * i / n_types
-            name = f"type {family + 1}.{i + 1}"
-            colors[name] = hex_color(lighter)
-    return colors
 
 
 def _numbered(kind, size):

@@ -129,8 +129,7 @@ def _map(title, xy, axes, equal=True):
 
 def _groups(groups):
     """Types and families of the cells, most frequent first; families only if they add to types."""
-    title = "Cluster of outputs" if groups.clustered else "Type"
-    found = {"type": _coded(title, groups.types, groups.count("type"))}
+    found = {"type": _coded("Type", groups.types, groups.count("type"))}
     if (groups.families != groups.types).any():
         found["family"] = _coded("Family", groups.families, groups.table)
     return found

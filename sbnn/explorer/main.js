@@ -1,8 +1,9 @@
 // Start of the page: its parts are put together, and its controls get their actions.
 
 const coarsest = "family" in data.groups ? "family" : "type";
+const labelled = data.groups.type.names.length > 1; // otherwise the first output colours the map
 const state = {
-  ...{ colorBy: coarsest, shownGroups: coarsest, hidden: new Set(), labels: true, map: 0 },
+  ...{ colorBy: labelled ? coarsest : 0, shownGroups: coarsest, hidden: new Set(), labels: true, map: 0 },
   ...{ view: null, kind: "measured", feature: 0, rankBy: "difference", held: { a: null, b: null } },
 };
 
