@@ -11,10 +11,23 @@ from sbnn.data.checks import some
 from sbnn.results import library_versions, write_atomically
 
 NAMES_SHOWN = 3
+EXPLORER = (
+    '<p><a href="{}">Explore the map</a>: colour it by any gene, select and compare cells.</p>'
+)
 
 
 def write_report(
-    path, title, verdict, pictures, tables, *, cautions=(), facts=None, left_out=None, source=""
+    path,
+    title,
+    verdict,
+    pictures,
+    tables,
+    *,
+    cautions=(),
+    facts=None,
+    left_out=None,
+    source="",
+    explorer="",
 ):
     """Write a report with a verdict, pictures and tables.
 
@@ -33,6 +46,8 @@ def write_report(
         From each reason to the names that were left out for it.
     source : str
         Where the results come from.
+    explorer : str
+        File name of the explorer of the same fit, in the folder of the report.
     """
     shown = [_picture(*picture) for picture in pictures]
     template = Template((files("sbnn.explorer") / "report.html").read_text(encoding="utf-8"))
@@ -40,6 +55,7 @@ def write_report(
         title=escape(title),
         verdict=escape(verdict),
         map="".join(shown[:1]),
+        explorer=EXPLORER.format(escape(explorer)) if explorer else "",
         cautions="".join(f"<li>{escape(str(text))}</li>" for text in cautions),
         facts=_facts(facts or {}),
         left_out=_left_out(left_out or {}),

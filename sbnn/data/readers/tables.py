@@ -258,6 +258,10 @@ def kind_of_values(reading, values: np.ndarray):
             reading.problem(text, counts=False)
             raise reading.error()
         warn(f"expression: fractions of counts are rounded ({span})")
+    if counts is False and kind == "counts" and values.max() > BEYOND_LOG:
+        text = f"expression: expected log values, got {span}, which are raw counts"
+        reading.problem(text, counts=True)
+        raise reading.error()
     if counts is None:
         counts = {"counts": True, "normalised": "normalised", "log": False}[kind]
         if doubt:

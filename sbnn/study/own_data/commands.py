@@ -23,6 +23,7 @@ from sbnn.study.own_data.options import preselected
 from sbnn.study.own_data.report import report
 
 MODEL = "model.safetensors"
+EXPLORER = "explorer.html"
 SHARE_OF_HALF = 0.7  # time of a fit to half of the cells, relative to a fit to all cells
 N_FOLDS = 10
 N_PAIRS = 25  # pairs of halves of the cells
@@ -44,15 +45,15 @@ def fit(options, data, folder):
     explore(
         records["fit_default_2d"],
         records["cv_default"],
-        folder / "explorer.html",
+        folder / EXPLORER,
         data=data,
         ridge=records["cv_ridge"],
         halves=records["halves_default"],
         tsne=records["tsne"],
     )
-    sentence, warned = report(options, data, records, figures, page)
+    sentence, warned = report(options, data, records, figures, page, EXPLORER)
     print(f"\n{sentence}", *warned, sep="\n- ")
-    print(f"\nreport: {page}; interactive map: explorer.html in the same folder")
+    print(f"\nreport: {page}; interactive map: {EXPLORER} in the same folder")
     print(f"figures: {figures}; to map new cells: sbnn map {folder / MODEL} new_counts.csv")
 
 

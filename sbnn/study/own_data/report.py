@@ -34,8 +34,10 @@ GAPS = (
 )
 
 
-def report(options, data, records, figures, path):
+def report(options, data, records, figures, path, explorer):
     """Write the report, with figures from a folder; returns the verdict and the cautions.
+
+    `explorer` is the name of a file beside the report.
 
     What `diagnose` finds is in the report only, since ``sbnn fit`` has printed it before.
     """
@@ -66,6 +68,7 @@ def report(options, data, records, figures, path):
         facts=facts | _facts(options, data, default),
         left_out=data.about["dropped"],
         source=f"{data.about['source']}; fingerprint {data.sha256[:12]}",
+        explorer=explorer,
     )
     return sentence, warned
 
