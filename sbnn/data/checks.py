@@ -298,7 +298,7 @@ def cells_of(X):
 def check_in_order(X, values, argument):
     """Reject a table whose cells are not those of X in the same order.
 
-    The default index (0, 1, ...) fits any names; the number of cells is checked elsewhere.
+    The default index (0, 1, ...) fits any names.
     """
     cells = cells_of(X)
     rows = cells_of(values)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 COUNTS = "counts"  # layer of an AnnData
-# of the training counts, for any estimate of depth and for a good one
+# least share of the training counts, for any estimate of depth and for a good one
 LEAST_SHARE, HALF = 0.05, 0.5
 
 
@@ -116,10 +116,9 @@ class CountNormalizer(
         return np.asarray(cells)
 
     def _enough_counts(self, here):
-        # If the shares are learned from half of the cells, the log2 errors of the totals of all
-        # other cells have an SD of 0.08 to 0.15 with a random half of the genes, 0.1 to 0.4 with a
-        # tenth of the genes, and 1.1 with 25 of 30,000 genes; benchmarks/new_cells.py measures the
-        # effect of these errors.
+        # The log2 errors of the totals of new cells have an SD of 0.08 to 0.15 with a random half
+        # of the genes, 0.1 to 0.4 with a tenth, and 1.1 with 25 of 30,000 genes;
+        # benchmarks/new_cells.py measures their effect.
         share = float(self.count_share_[here].sum())
         n_missing = self.n_features_in_ - len(here)
         text = (

@@ -60,8 +60,7 @@ def normalize_library_size(
     Raises
     ------
     ValueError
-        If a cell has no counts, counts are negative or not finite, or the total of a cell is
-        smaller than the sum of its counts.
+        If a cell has no counts, counts are negative or not finite, or totals are too small.
     """
     if isinstance(counts, pd.DataFrame):
         cells = counts.index

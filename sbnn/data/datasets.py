@@ -97,12 +97,12 @@ def load_dataset(
     name : str
         A key of `DATASETS`.
 
-        - Genes and outputs: ``"scala"``, ``"scala_ion_channels"`` (fewer genes and a warning
-          without the complete counts), ``"scala_34c_counts"`` (raw counts without outputs),
-          ``"gouwens"``, ``"stoeckius"``, ``"citeseq_cd8"``, ``"pbmc_5k_protein"``,
-          ``"pbmc_10k_protein"``, ``"simulated"``. `X` is log2(x + 1) of the library-size normalised
-          counts, and outputs are in their original units. ``"gouwens"`` is as released, with
-          z-scored features among the outputs.
+        - Genes and outputs: ``"scala"``, ``"scala_ion_channels"`` (fewer genes without the complete
+          counts), ``"scala_34c_counts"`` (raw counts without outputs), ``"gouwens"``,
+          ``"stoeckius"``, ``"citeseq_cd8"``, ``"pbmc_5k_protein"``, ``"pbmc_10k_protein"``,
+          ``"simulated"``. `X` is log2(x + 1) of the library-size normalised counts, and outputs are
+          in their original units. ``"gouwens"`` is as released, with z-scored features among the
+          outputs.
         - Electrophysiology and types: ``"gouwens_ephys"``, ``"lee_human"``, ``"simulated_ephys"``.
         - Counts and the perturbation of each cell: ``"papalexi"``, ``"simulated_screen"``.
         - Expression over time, a prior and, if known, the true network: ``"grn_350"``,
@@ -216,7 +216,6 @@ def default_dataset(
     Returns
     -------
     str
-        Name of a data set, such as ``"scala"`` or ``"simulated"``.
 
     Raises
     ------
@@ -265,7 +264,7 @@ def list_datasets(path=None) -> dict[str, tuple[str, tuple[str, ...]]]:
 
 
 def main(arguments: list[str] | None = None, prog="sbnn data") -> int:
-    """Run ``sbnn data``; the exit status is 1 for missing or corrupt files."""
+    """Run ``sbnn data``; the exit status is 1 if files are missing or corrupt."""
     parser = argparse.ArgumentParser(prog=prog, description="List, fetch or check the data sets.")
     parser.add_argument(
         "command", choices=("list", "get", "check"), help="show, download or verify data sets"

@@ -160,7 +160,7 @@ def unlike_training(model, X, genes, cells):
     mean = model.x_mean_[used]
     low = model.x_min_[used]
     high = model.x_max_[used]
-    if np.isinf(low).any():
+    if np.isinf(low).any():  # no limits were stored
         reach = SDS_OF_RANGE * model.x_scale_[used]
         low = mean - reach
         high = mean + reach

@@ -61,9 +61,8 @@ def unlikely_units(table, units):
 def to_shared_features(data):
     """Express cells of either species in the 27 shared features of the human release.
 
-    Columns are those of the mouse or of the human release; the name gets the suffix ``_shared``.
-    Missing columns raise an error, as do values that seem to be in another unit, which would look
-    like a difference between species.
+    The name gets the suffix ``_shared``. Missing columns raise an error, as do values that seem to
+    be in another unit, which would look like a difference between species.
     """
     cells = as_typed(data)
     shared = shared_feature_table()
@@ -103,9 +102,8 @@ def _require_usual_units(cells, table):
 
 def relative_to_threshold(data):
     """Make times and voltages of peaks and troughs relative to the spike threshold."""
-    # The release counts times from the beginning of the sweep, so that methods that use one feature
-    # at a time cannot see the lag after the threshold, which is a thousand times smaller. Boosted
-    # trees gain 0.01 in macro-F1 from the lags.
+    # Released times begin with the sweep, so methods that use one feature at a time cannot see the
+    # lag after the threshold, which is a thousand times smaller.
     cells = as_typed(data)
     values = pd.DataFrame(cells.X.copy(), cells.cell_names, cells.feature_names)
     new_names = {}

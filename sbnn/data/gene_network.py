@@ -31,7 +31,7 @@ TIMES = (0.0, 2.0, 3.0, 7.0, 9.0)
 KINDS = ("logic", "sigmoid", "hill", "thermodynamic", "lag")
 
 _TOLERANCE = 1e-9  # of the solver
-_FORMAT = 1  # incremented whenever a change alters the data of given parameters
+_FORMAT = 1  # raise it when a change alters the data
 _LARGEST_OFFSET = 0.25
 _LAG = 1.5  # of proteins
 
@@ -46,7 +46,7 @@ class Starts:
 
     @classmethod
     def of(cls, is_input, mean, sd, offset):
-        """Build it, with NaN for the parameters that do not apply to a gene."""
+        """Distributions with NaN for the parameters that do not apply."""
         mean = np.where(is_input, mean, np.nan)
         sd = np.where(is_input, sd, np.nan)
         return cls(mean, sd, np.where(is_input, np.nan, offset))
@@ -98,8 +98,8 @@ class GeneNetwork:
     Raises
     ------
     ValueError
-        If names repeat, a gene or regulator is not among the names, a regulator acts on a gene
-        twice, or an EC50 or exponent is out of range.
+        If names repeat or are unknown, a regulator acts on a gene twice, or an EC50 or exponent is
+        out of range.
     """
 
     gene_names: np.ndarray

@@ -105,7 +105,7 @@ def names_in(model, cells):
     if cells.gene_names is not None:
         model.feature_names_in_ = cells.gene_names
     elif hasattr(model, "feature_names_in_"):
-        del model.feature_names_in_
+        del model.feature_names_in_  # left by an earlier fit
 
 
 def to_be_fitted(model, X, y):
@@ -122,8 +122,8 @@ def to_be_fitted(model, X, y):
 def matched_cells(model, X, needed=None):
     """`Cells` of X with the genes of the fit that X has, and their positions in the fit.
 
-    Genes are matched by name; input without names must hold the genes of the fit in their order.
-    `needed` are the positions of the genes that must not be missing (default: all).
+    Genes are matched by name; input without names must hold those of the fit in their order.
+    `needed` are positions of genes that must not be missing (default: all).
     """
     cells = as_cells(X)
     seen = getattr(model, "feature_names_in_", None)

@@ -125,7 +125,7 @@ def _with_modality(adata, second, name):
             dropped[f"cells only in {modality}"] = list(alone)
             warn(f"{len(alone)} cells only in modality {modality!r} are left out: {some(alone)}")
     if len(names) < adata.n_obs:
-        adata = adata[names]  # a view
+        adata = adata[names]  # a view, which does not load data from disk
     return adata, second[names].to_memory().to_df(), dropped
 
 

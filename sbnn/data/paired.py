@@ -86,7 +86,7 @@ class Paired:
     def counts_behind_x(self):
         """The counts if `expression_pipeline(scale=False)` converts them to `X`, otherwise None.
 
-        None, for example, if `X` lacks genes over which it was normalised.
+        For example, `X` may lack genes over which it was normalised.
         """
         if self.counts is None:
             return None

@@ -12,7 +12,7 @@ from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.objects import dense
 from sbnn.data.preprocessing import positions_of_curve
 
-# incremented whenever a change makes given settings select other genes
+# raise it when a change selects other genes
 VERSION = 1
 READS = 30  # counts up to this value are near zero in full-length reads
 # least median nonzero count of reads; it is 52 and 304 in two data sets, and 1 for UMIs
@@ -33,8 +33,7 @@ def preselect_genes(data, n_genes=1000, cells=slice(None), *, threshold=None):
     `cells` (positions or a mask) are the cells to use; if a test R2 will be reported, use only the
     training cells. Fewer than `n_genes` are selected if too few genes are detected in enough cells.
     Counts up to `threshold` are near zero; the default is 30 if the median nonzero count is 10 or
-    more, as in full-length reads, otherwise 0. ``benchmarks/preselection.py`` compares criteria; no
-    other one that ignores the outputs is as good on all six data sets.
+    more, as in full-length reads, otherwise 0. ``benchmarks/preselection.py`` compares criteria.
     """
     if n_genes >= data.n_genes:
         return np.ones(data.n_genes, bool)

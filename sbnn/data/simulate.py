@@ -44,7 +44,7 @@ _LOG2_DROPOUT, _DROPOUT_SLOPE = 5.5, 1.5
 
 _HUES = OKABE_ITO[:-1]  # without black, which cannot be made darker
 
-_FORMAT = 1  # incremented whenever a change alters the data of given parameters
+_FORMAT = 1  # raise it when a change alters the data
 
 
 def simulate_patchseq(
@@ -60,12 +60,12 @@ def simulate_patchseq(
 ) -> AnnData:
     """Simulate paired counts and outputs with known relevant genes, latent space and best R2.
 
-    1. Cells belong to types of unequal size, and types belong to families. The activity of
-       `n_latent` gene programmes varies between families, types and cells.
-    2. About half of the variance of the true genes comes from a random mix of the programmes; the
-       rest is specific to each gene. Half of the other genes are markers: they depend on the type,
-       so they correlate with the outputs but carry no information about a cell beyond its type. The
-       remaining genes hardly depend on the type.
+    1. Cells belong to types of unequal size, and types to families. The activity of `n_latent` gene
+       programmes varies between families, types and cells.
+    2. About half of the variance of the true genes comes from a random mix of the programmes. Half
+       of the other genes are markers: they depend on the type, so they correlate with the outputs
+       but carry no information about a cell beyond its type. The remaining genes hardly depend on
+       the type.
     3. The latent is the hyperbolic tangent of `n_latent` random projections of the true genes.
     4. Each output is a linear function of the latent (70 % of its variance) plus a smooth function
        without a linear part (random Fourier features, Rahimi & Recht 2007) plus Gaussian noise, in
@@ -83,8 +83,7 @@ def simulate_patchseq(
     n_true_genes : int
         Number of genes that drive the outputs, at most `n_genes`.
     noise : float
-        SD of the noise, in SDs of the noise-free output; the best possible R2 is about ``1 / (1 +
-        noise**2)``.
+        In SDs of the noise-free output; the best possible R2 is about ``1 / (1 + noise**2)``.
     n_families, n_types : int
         At least one type for each family. Rare types may have no cells.
     random_state : int
@@ -216,7 +215,6 @@ def _programmes(family_of_type, types, n_latent, rng):
 
 
 def _gene_shares(is_true, rng):
-    """Shares of the four sources in the variance of genes, of shape (4, n_genes)."""
     is_marker = rng.random(len(is_true)) < _FRACTION_MARKERS
     shares = np.where(is_marker[:, np.newaxis], _MARKER_SHARES, _OTHER_SHARES)
     loading = rng.uniform(*_TRUE_LOADING, is_true.sum())
@@ -265,7 +263,6 @@ def _counts(activity, rng):
 
 
 def _type_colors(family_of_type):
-    """One colour-blind-safe hue per family, lighter for further types, darker if hues repeat."""
     colors = {}
     for family, n_types in enumerate(np.bincount(family_of_type)):
         rounds, hue = divmod(family, len(_HUES))

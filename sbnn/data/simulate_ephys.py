@@ -1,4 +1,4 @@
-"""Simulated electrophysiology of typed neurons of two species, for tests and offline use.
+"""Simulated electrophysiology of typed neurons of two species.
 
 Medians and spreads of features are those of the two releases. Differences between types are
 invented.
@@ -48,7 +48,7 @@ _PROTOCOL_OF = {
 }
 _LOST_VALUES = 0.01
 
-_FORMAT = 1  # incremented whenever a change alters the data of given parameters
+_FORMAT = 1  # raise it when a change alters the data
 
 
 def simulate_ephys_types(n_cells=300, random_state=0, species="human"):

@@ -26,7 +26,7 @@ SOURCE = (
 HIDDEN = (40, 40, 40)  # of the decoder
 LEAK = 0.2  # of the rectifiers
 COUNTS_OF_A_GENE = 1e6  # over all cells
-FORMAT = 1  # incremented whenever a change alters the data of given parameters
+FORMAT = 1  # raise it when a change alters the data
 
 
 def simulate_perturbations(

@@ -50,7 +50,7 @@ class FileCells(Cells):
     def blocks(self) -> Iterator[slice]:
         """As in `Cells`."""
         yield from super().blocks()
-        self._check_file()
+        self._check_file()  # the file may have changed during the last block
 
     def _block(self, cells, genes):
         block = self._stored(cells)
@@ -124,8 +124,8 @@ class ExpressionStream(FileCells):
     Raises
     ------
     ValueError
-        If `source` is not a matrix, there are no cells or genes, names do not match or repeat, or a
-        value is not finite when it is read.
+        If `source` is no matrix or empty, names do not match or repeat, or a value is not finite
+        when it is read.
     OSError
         If the file cannot be read, or changed since the stream was made.
 

@@ -131,7 +131,7 @@ def trajectories(
         labels, values, times = _of_long_table(values)
     values = _numbers(values, "values")
     times = _numbers(times, "times")
-    if np.ndim(times[0]) == 0:
+    if np.ndim(times[0]) == 0:  # the same for all samples
         times = [np.array(times)] * len(values)
     lengths = list(map(len, times))
     shapes = [block.shape for block in values]
@@ -183,11 +183,10 @@ def read_pseudotime(
 ) -> AnnData:
     """Average cells with a pseudotime in bins of equal size along each trajectory.
 
-    `expression` is a table of cells by genes, and `pseudotime` a table of cells by trajectories,
-    or paths of such CSV files. Pseudotimes are blank for cells that are not on a trajectory. Cells
-    are matched by name. Trajectories with fewer distinct times than `n_bins` get fewer bins. If
-    `scaled`, genes are divided by their largest absolute value and times rescaled to 0 to 9. The
-    result is as returned by `trajectories`, with one sample for each trajectory.
+    `expression` is a table of cells by genes, and `pseudotime` a table of cells by trajectories, or
+    paths of such CSV files. Pseudotimes are blank for cells that are not on a trajectory. Cells are
+    matched by name. Trajectories with fewer distinct times than `n_bins` get fewer bins. If
+    `scaled`, genes are divided by their largest absolute value and times rescaled to 0 to 9.
     """
     check_number("n_bins", n_bins, int, 2)
     expression = _read(expression, "expression")
@@ -204,7 +203,7 @@ def read_pseudotime(
         cells = expression.loc[of_cells.index].to_numpy()
         parts = np.array_split(np.arange(len(of_cells)), min(n_bins, n_times))
         means = [of_cells.to_numpy()[part].mean() for part in parts]
-        of_bins, bins = np.unique(means, return_inverse=True)
+        of_bins, bins = np.unique(means, return_inverse=True)  # merges bins of the same mean time
         sums = np.zeros((len(of_bins), cells.shape[1]))
         sizes = np.zeros((len(of_bins), 1))
         for i, part in zip(bins, parts, strict=True):

@@ -293,7 +293,6 @@ def _with_named_times(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]
 
 
 def _by_names(table, turned):
-    """Values, and samples and times from the names of the rows; or None."""
     first = table.iloc[:, 0]
     if is_numeric_dtype(first):
         return None

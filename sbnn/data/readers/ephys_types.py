@@ -26,8 +26,8 @@ def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False)
     """Read 4215 of 4435 mouse cells, from 982 donors, with 45 features in 7 families.
 
     `tau` and `avg_isi` are in ms, other times in s. ``type5`` separates SNCG from VIP. The driver
-    line (``cre``) was chosen to find cells of a type, so it is no feature. `relative` times and
-    voltages of spikes are relative to the spike threshold.
+    line (``cre``) was chosen to find cells of a type, so it is no feature. For `relative`, see
+    `relative_to_threshold`.
     """
     table = _read(features_path)
     metadata = _read(metadata_path)
@@ -80,7 +80,6 @@ def read_lee_human(features_path, metadata_path, files=None):
 
 
 def _chosen(table, release, labels, reasons, **about):
-    """Leave out cells to which a reason applies, and cells without a measured feature."""
     features = feature_table(release)
     values = table[features.index].set_axis(labels.index, axis=0).astype(np.float64)
     reasons["no measured feature"] = values.isna().all(axis=1)

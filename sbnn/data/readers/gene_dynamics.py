@@ -65,7 +65,7 @@ def read_trajectories(
 
     `gene_names` are names in the order of the lines, or a table with the names in its first column;
     by default ``gene_0`` and so on. The suffix ``_input`` is removed. `name` and `source` are by
-    default the name of the file. The result is as returned by `sbnn.dynamics.trajectories`.
+    default the name of the file.
     """
     path = results_path(path)
     text = path.read_text(errors="replace").replace('"', "")
@@ -157,9 +157,9 @@ def read_hematopoiesis(
 ):
     """Read 529 genes along a pseudotime of the B cell lineage.
 
-    Two samples to train, three to test. Most values are zero, and neighbouring cells vary
-    independently. With `cells_per_bin` above 1, neighbouring cells are averaged, and genes divided
-    by their largest training value. The prior is based on motifs; the true network is not known.
+    Two samples to train, three to test. Most values are zero. With `cells_per_bin` above 1,
+    neighbouring cells are averaged, and genes divided by their largest training value. The prior is
+    based on motifs; the true network is not known.
     """
     train, test, prior = _read_course(train_path, test_path, names_path, prior_path)
     if cells_per_bin > 1:

@@ -83,8 +83,7 @@ def find_cells(
 ) -> Match:
     """Find the cells of two tables by the given options; ask if other options find far more.
 
-    `firsts` and `seconds` are the usual ways. Unless `few_are_allowed`, half of the cells of the
-    smaller table must be found.
+    Unless `few_are_allowed`, half of the cells of the smaller table must be found.
     """
     firsts, seconds = _one_sheet_each(reading, first, second, firsts, seconds)
     usual = best_match(firsts, seconds, SPELLINGS[reading.how.match])
@@ -117,7 +116,6 @@ def find_cells(
 
 
 def _best_of_all(first, second, firsts, seconds) -> Match | None:
-    """The best match by any column and spelling; row numbers are no names."""
     others = []
     for table, ways in ((first, firsts), (second, seconds)):
         keyed = [way for way in table.other_ways() if not are_row_numbers(way.names)]
@@ -153,7 +151,7 @@ def _one_sheet_each(reading, first, second, firsts, seconds):
     """Ways in one sheet of each table; ask for it if several sheets have the same cells."""
     if len(first.sheets) < 2 and len(second.sheets) < 2:
         return firsts, seconds
-    shared = {}
+    shared = {}  # pair of sheets -> number of cells in both
     for one, other in itertools.product(firsts, seconds):
         used = (second.path, other.sheet) in {(first.path, one.sheet), *reading.sheets}
         if not (used and second.path):
@@ -353,7 +351,7 @@ def _one_row_per_cell(reading, table, labels):
     differ = labels.groupby(level=0).nunique(dropna=False).max() > 1  # (n_labels,)
     keys = [reading.choices.get(key) for key in ("type_key", "family_key", "donor_key")]
     if differ.reindex(["type", "family", "donor", *keys], fill_value=False).any():
-        return labels
+        return labels  # an error follows
     return reading.without(
         labels[~twice], differ.to_numpy(), table.what, "labels that differ between rows of a cell"
     )

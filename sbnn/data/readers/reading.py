@@ -1,4 +1,4 @@
-"""What was understood of a user's tables, what was left out, and what the user must decide."""
+"""What was understood of a user's tables, what was left out, and what is to be decided."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ class TableOptions:
         Row with the column names, counted from 1; by default, the first with more than half of the
         usual number of fields.
     cell_key : str or mapping, optional
-        Column with the cell names; by default, the first.
+        Column with the cell names; by default, the first. A single name is for the tables that have
+        it.
     by_row : bool
         Whether rows are the same cells in the same order. Numbered cells are not joined otherwise.
     average : bool
@@ -122,15 +123,8 @@ class Reading:
     """Decisions made while tables are read.
 
     A problem is noted with the option that solves it, and reading goes on as if this had been
-    given, so that one try shows all problems.
-
-    Parameters
-    ----------
-    kind : {"paired", "types", "screen", "course"}
-    how : mapping
-        See `TableOptions`.
-    choices : mapping
-        Other options; None if not given.
+    given, so that one try shows all problems. `kind` is "paired", "types", "screen" or "course",
+    `how` the options of `TableOptions`, and `choices` all others, None if not given.
     """
 
     def __init__(self, kind: str, how: Mapping, choices: Mapping):

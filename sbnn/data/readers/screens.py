@@ -172,7 +172,6 @@ def _by_cell(table):
 
 
 def _column_like(table, *parts):
-    """First column that contains the first possible text, or None."""
     for part in parts:
         for name in table:
             if part in name.casefold():

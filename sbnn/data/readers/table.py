@@ -45,15 +45,8 @@ class Way(NamedTuple):
 class Table:
     """One of a user's tables.
 
-    Parameters
-    ----------
-    what : str
-        Name of the argument.
-    given : path-like, (path-like, sheet), DataFrame or AnnData
-    sheet, header, key
-        See `sbnn.data.readers.reading.TableOptions`.
-    renamed : dict of str to str
-        Names of cells in this table -> their names in the expression.
+    `renamed` maps names of cells in this table to their names in the expression; for the other
+    arguments, see `sbnn.data.readers.reading.TableOptions`.
     """
 
     def __init__(self, what, given, sheet=None, header=None, key=None, renamed=None):
@@ -62,7 +55,7 @@ class Table:
         self.file = ""
         self.path = None
         self.key = key
-        self.named = False
+        self.named = False  # whether the index of a DataFrame has a name
         self.adata = None
         self.sheets = {}
         if isinstance(given, tuple):
@@ -207,7 +200,7 @@ def are_row_numbers(names: pd.Index) -> bool:
 
 
 def are_values(names: pd.Index) -> bool:
-    """Whether entries are fractions, repeated numbers, or few kinds of text."""
+    """Whether entries cannot name cells: fractions, repeated numbers, or few kinds of text."""
     numbers = pd.to_numeric(names, errors="coerce")
     if numbers.isna().any():
         return 4 * names.nunique() < len(names)

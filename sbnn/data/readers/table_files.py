@@ -128,14 +128,13 @@ def _read_text(path, header, key) -> Sheet:
     read = partial(_read_below, path, encoding, separator, n_above, of_rows)
     table = read()
     width = table.shape[1]
-    if has_decimal_commas(table):
+    if has_decimal_commas(table):  # a point may separate thousands in such a table
         of_values = [j for j in range(width) if j != of_rows]
         table = read(dict.fromkeys(of_values, str))
     return Sheet(names + [""] * (width - len(names)), table, at + 1)
 
 
 def _read_below(path, encoding, separator, n_above, of_rows, dtype=None):
-    """The column `of_rows` holds the names of the rows."""
     with open_file(path, encoding) as handle:
         return pd.read_csv(
             handle,
@@ -150,7 +149,6 @@ def _read_below(path, encoding, separator, n_above, of_rows, dtype=None):
 
 
 def _agreement(lines: list[str], separator: str) -> int:
-    """Number of lines with the most frequent number of fields."""
     try:
         sizes = [len(row) for row in csv.reader(lines, delimiter=separator) if any(row)]
     except csv.Error:  # an overlong field

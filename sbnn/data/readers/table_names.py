@@ -46,7 +46,7 @@ def texts_of_cells(values: Iterable) -> pd.Index:
 
 
 def named(names: list[str], body: pd.DataFrame, key: str | None) -> tuple[pd.DataFrame, list[str]]:
-    """The table without empty columns, and the text in rows without a name or number, left out."""
+    """The table without empty columns and rows, and the text in rows without name and numbers."""
     of_rows = names.index(key) if key in names else 0
     columns = list(names)
     wanted = np.array(columns) != ""  # (n_columns,)
@@ -65,7 +65,7 @@ def named(names: list[str], body: pd.DataFrame, key: str | None) -> tuple[pd.Dat
 
 
 def doubtful_names(names: pd.Index) -> dict[str, list[str]]:
-    """What is wrong -> names."""
+    """What is wrong with names -> these names."""
     unnamed = [name for name in names if name.startswith(UNNAMED)]
     kinds = {"columns without a name": unnamed, "dates instead of names": dates_among(names)}
     return {kind: found for kind, found in kinds.items() if found}

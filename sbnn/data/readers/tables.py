@@ -92,8 +92,7 @@ def read_tables(
         What to do with spike-ins (such as ERCC-00002) and counters of unassigned reads (such as
         ``__no_feature``).
     family_key, type_key : str, optional
-        Columns of `labels` with the coarse and the fine label, by default ``"family"`` and
-        ``"type"``.
+        Columns of the coarse and the fine label, by default ``"family"`` and ``"type"``.
     colors : mapping of str to str, optional
         Type -> colour.
     name, source : str, optional
@@ -112,9 +111,8 @@ def read_tables(
     Raises
     ------
     sbnn.data.readers.reading.ReadingError
-        A ValueError with all problems, such as repeated names, few common cells, text among
-        numbers, ambiguous decimal marks, missing values or unknown columns. Rows and columns that
-        are left out give warnings.
+        A ValueError with all problems, such as repeated names, few common cells, text among numbers
+        or missing values. Rows and columns that are left out give warnings.
     """
     choices = {
         "counts": counts,
