@@ -154,9 +154,9 @@ class GeneNetwork:
         """Draw a random network with the proportions of the published network of 350 genes.
 
         A fifth of the genes are inputs. Every other gene has 1 + Poisson(1) regulators. These are
-        the inputs and one in twelve of the other genes; some act on many genes. An edge is an
-        activation with probability 0.68. The regulators of a gene are joined one after another, by
-        AND or OR with equal probability.
+        the inputs and one in twelve of the other genes. An edge is an activation with probability
+        0.68. The regulators of a gene are joined one after another, by AND or OR with equal
+        probability.
 
         Parameters
         ----------

@@ -64,8 +64,7 @@ def simulate_patchseq(
        programmes varies between families, types and cells.
     2. About half of the variance of the true genes comes from a random mix of the programmes. Half
        of the other genes are markers: they depend on the type, so they correlate with the outputs
-       but carry no information about a cell beyond its type. The remaining genes hardly depend on
-       the type.
+       but carry no information about a cell beyond its type.
     3. The latent is the hyperbolic tangent of `n_latent` random projections of the true genes.
     4. Each output is a linear function of the latent (70 % of its variance) plus a smooth function
        without a linear part (random Fourier features, Rahimi & Recht 2007) plus Gaussian noise, in

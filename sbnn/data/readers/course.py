@@ -68,7 +68,7 @@ def read_course(
 ) -> AnnData:
     """Read expression over time from a user's tables.
 
-    There are five formats:
+    Five formats:
 
     - a long table with the columns ``sample``, ``time`` and one per gene; without samples, all rows
       are one sample;

@@ -237,7 +237,7 @@ def _without_missing_genes(reading, X):
 
 
 def kind_of_values(reading, values: np.ndarray):
-    """Whether values are counts: True, False (logarithms) or "normalised"."""
+    """True for counts, False for logarithms, or "normalised"."""
     kind, span, doubt = kind_of_expression(values)
     counts = reading.choices.get("counts")
     if counts is True and not are_counts(values).all():
