@@ -4,7 +4,7 @@ import numpy as np
 from bokeh import models
 from bokeh.plotting import figure
 
-FEWEST, MOST = 3.5, 9.0  # diameter of a dot in pixels, for many and for few cells
+FEWEST, MOST = 3.5, 9.0  # diameter of a dot in pixels
 FONT = "Helvetica, Arial, sans-serif"
 BARE = {"toolbar_location": None, "tools": ""}
 AXIS = {
@@ -27,11 +27,11 @@ COLUMNS = ("x", "y", "color", "dim", "cell", "type", "family", "value")
 
 
 def cell_map(xy, axes, equal):
-    """Map with a dot for each cell and a colour bar; scripts find its parts by name."""
+    """Map with a dot for each cell; scripts find its parts by name."""
     map_ = figure(name="map", title=" ", sizing_mode="stretch_both", match_aspect=equal, **BARE)
     map_.lod_threshold = None
     map_.xaxis.axis_label, map_.yaxis.axis_label = axes
-    # Invisible corners keep the view fixed while types are hidden.
+    # keep the view fixed while types are hidden
     x, y = np.transpose([xy.min(0), xy.max(0)]).tolist()
     ends = models.ColumnDataSource({"x": x, "y": y}, name="corners")
     corners = map_.scatter("x", "y", source=ends, alpha=0, size=0)
@@ -75,7 +75,7 @@ def cell_map(xy, axes, equal):
 
 
 def histogram():
-    """Histogram of one feature in selected and in other cells, of the source ``bins``."""
+    """Histogram of a feature in selected and other cells, of the source ``bins``."""
     plot = figure(name="histogram", sizing_mode="stretch_width", height=190, **BARE)
     plot.xaxis.axis_label = " "
     plot.yaxis.axis_label = "share of cells"

@@ -31,19 +31,17 @@ def write_report(
 ):
     """Write a report with a verdict, pictures and tables.
 
-    The first picture comes right after the verdict, and pictures without a file are left out.
-
     Parameters
     ----------
     path : str or path-like
     title, verdict : str
     pictures : sequence of (path, title, description)
+        The first comes right after the verdict; those without a file are left out.
     tables : sequence of (title, DataFrame, note)
     cautions : sequence of str
     facts : dict of str to str, optional
-        From names to facts.
     left_out : dict of str to sequence of str, optional
-        From each reason to the names that were left out for it.
+        Reason -> names.
     source : str
         Where the results come from.
     explorer : str
@@ -72,7 +70,6 @@ def _facts(facts):
 
 
 def _left_out(left_out):
-    """Number of names left out for each reason, and the first names; readers can expand all."""
     parts = []
     for why, names in left_out.items():
         first = escape(f"{len(names)} left out ({why}): {some(names, NAMES_SHOWN)}")
