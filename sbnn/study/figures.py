@@ -223,7 +223,7 @@ FIGURES = {
         _width_and_stability,
     ),
     "figure7_tsne": (["tsne"], _tsne),
-    "figure8_gene_selection": (["gene_selection", "fit_default_2d"], _gene_selection),
+    "gene_selection": (["gene_selection", "fit_default_2d"], _gene_selection),
     "overview": (["fit_default_2d"], _overview),
     "accuracy": (["cv_default"], _accuracy),
     "component_variance": (["components"], _component_variance),
