@@ -13,7 +13,6 @@ VECTOR = (
     "figure1_training_curves",
     "figure2_r2_vs_genes",
     "figure3_latent_network",
-    "figure4_family_zoom",
     "figure6_width_and_stability",
 )
 WIDTHS = (2, 64)
@@ -171,6 +170,10 @@ def _gene_selection(records):
     return plotting.gene_selection_curve(selection)
 
 
+def _bibiplot(records):
+    return plotting.bibiplot(records["fit_default_2d"])
+
+
 def _tsne(records):
     tsne = records["tsne"]
     return plotting.tsne_pair(tsne, titles(tsne.dataset), records.get("fit_default_2d"))
@@ -225,6 +228,7 @@ FIGURES = {
     "figure7_tsne": (["tsne"], _tsne),
     "gene_selection": (["gene_selection", "fit_default_2d"], _gene_selection),
     "overview": (["fit_default_2d"], _overview),
+    "bibiplot": (["fit_default_2d"], _bibiplot),
     "accuracy": (["cv_default"], _accuracy),
     "component_variance": (["components"], _component_variance),
     "stability_selection": (["halves_default"], _stability),
