@@ -321,7 +321,7 @@ def _difference(records, models, name, n_genes, reference):
 def page_table(records):
     """Means of `accuracy_table` without SD, and the differences at 25 genes, as on the page."""
     table = accuracy_table(records).replace(r" ± [\d.]+", "", regex=True)
-    table = table.drop(columns=["15 genes", "50 genes", "folds"])
+    table = table.drop(columns=["15 genes", "50 genes", "folds", "CPU s per fold"])
     differences = difference_table(records)[f"{AT} genes"]
     return table.assign(**{f"minus distilled d=2, {AT} genes": differences}).fillna("")
 

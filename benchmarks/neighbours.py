@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from accuracy import mean_sd, paired_difference, with_interval
+from accuracy import paired_difference, with_interval
 from cell_maps import CanonicalCorrelationMap, TSNEMap, UMAPMap
 from joblib import Parallel, delayed
 from sklearn.base import clone
@@ -125,8 +125,7 @@ def measure(data, names, n_jobs=1):
 
 
 def table(record):
-    """Mean and SD of the accuracy over the folds, and the paired difference to the reference, one
-    row per map.
+    """Mean accuracy over the folds, and the paired difference to the reference, one row per map.
 
     The difference has a 95 % confidence interval, corrected for the training cells that folds
     share.
@@ -137,7 +136,7 @@ def table(record):
         if name not in record.values:
             continue
         scores = dict(zip(LABELS, record.values[name].T, strict=True))
-        cells = {kind: mean_sd(scores[kind]) for kind in LABELS}
+        cells = {kind: f"{scores[kind].mean():.3f}" for kind in LABELS}
         for i, kind in enumerate(LABELS):
             cells[f"{kind}, minus distilled"] = ""
             if name != REFERENCE and REFERENCE in record.values:
