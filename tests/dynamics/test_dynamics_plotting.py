@@ -162,15 +162,22 @@ def test_figures_of_committed_records_look_as_the_committed_pictures(dataset):
     shown = {name: of_methods[name] for name in ("imp", "dash", "sparse")}
     edges = {name: shown[name] for name in ("dash", "sparse")}
     drawn = {
-        "paths": plotting.predicted_paths(of_methods["prior"], shown),
         "network": plotting.strongest_edges(edges),
         "out_degree": plotting.out_degrees(of_methods),
+        "noise_5_sparsity": plotting.accuracy_by_sparsity(records, "noise_5"),
     }
-    for condition in conditions:
-        drawn[f"{condition}_sparsity"] = plotting.accuracy_by_sparsity(records, condition)
     conditions.pop("noise_0", None)
     drawn["corrected"] = plotting.corrected_edges(conditions)
     for name, figure in drawn.items():
         with style():
             assert_tidy(figure)
         assert_looks_like(figure, ROOT / "figures" / dataset / f"dynamics_{name}.png")
+
+
+def test_paths_of_yeast_look_as_the_committed_picture():
+    of_methods = report.by_condition(report.read(ROOT / "saved_models" / "yeast_pramila"))["real"]
+    shown = {name: of_methods[name] for name in ("imp", "dash", "sparse")}
+    with style():
+        figure = plotting.predicted_paths(of_methods["prior"], shown)
+        assert_tidy(figure)
+    assert_looks_like(figure, ROOT / "figures" / "yeast_pramila" / "dynamics_paths.png")
