@@ -80,6 +80,13 @@ class Record:
         accessible as attributes: ``record.test_r2`` is ``record.values["test_r2"]``.
     versions : dict of str to str
         Library versions, see `library_versions`.
+
+    Examples
+    --------
+    >>> from sbnn import results
+    >>> record = results.load("saved_models/scala/cv_default.pickle")
+    >>> record.find(n_components=2), record.test_r2.shape
+    (1, (10, 7))
     """
 
     experiment: str
@@ -218,7 +225,14 @@ def require(record, argument, names, other=None):
 
 
 def results_folder(saved_models: "PathLike", dataset: str, fast: bool = False) -> "pathlib.Path":
-    """Folder of the results of a data set; those of quick runs have a folder of their own."""
+    """Folder of the results of a data set; those of quick runs have a folder of their own.
+
+    Examples
+    --------
+    >>> from sbnn import results
+    >>> results.results_folder("saved_models", "scala", fast=True).as_posix()
+    'saved_models/scala-fast'
+    """
     return Path(saved_models, f"{dataset}-fast" if check_flag("fast", fast) else dataset)
 
 
@@ -248,6 +262,14 @@ def save(record: Record, path: "PathLike") -> "pathlib.Path":
     ValueError
         If `path` is empty, a folder or another kind of file, or if the record could not be read
         back unchanged.
+
+    Examples
+    --------
+    >>> from sbnn import LeaveOneOutRidge, cross_validate, results, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> record = cross_validate(LeaveOneOutRidge(), data, folds=5, verbose=False)
+    >>> results.save(record, "ridge.pickle")
+    PosixPath('ridge.pickle')
     """
     _check(record)
     path = results_path(path)
@@ -309,6 +331,13 @@ def load(path: "PathLike") -> Record:
         If the file is not an intact record written by `save`: if it was truncated or altered, has
         another schema, or is some other pickle, such as one that could run code. The message names
         the file.
+
+    Examples
+    --------
+    >>> from sbnn import results
+    >>> ridge = results.load("saved_models/scala/cv_ridge.pickle")
+    >>> f"{ridge.test_r2.mean():.3f}"
+    '0.449'
     """
     path = results_path(path)
     whole = path.read_bytes()

@@ -109,6 +109,15 @@ def simulate_patchseq(
     ------
     ValueError
         If a parameter is out of range.
+
+    Examples
+    --------
+    >>> from sbnn import simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60, n_true_genes=5)
+    >>> data.shape, data.obsm["outputs"].shape
+    ((100, 60), (100, 16))
+    >>> list(data.uns["sbnn"]["truth"]["genes"])
+    ['gene06', 'gene14', 'gene19', 'gene31', 'gene55']
     """
     made = {"generator": "simulate_patchseq", "format": _FORMAT} | locals()
     check_number("n_genes", n_genes, int, 2, MOST)

@@ -80,8 +80,11 @@ def annotate(
 
     Examples
     --------
-    >>> sbnn.annotate(adata, model, record)  # doctest: +SKIP
-    >>> scanpy.pl.embedding(adata, "X_sbnn", color="family")  # doctest: +SKIP
+    >>> from sbnn import LeaveOneOutRidge, annotate, cross_validate, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> annotate(data, cross_validate(LeaveOneOutRidge(), data, folds=5, verbose=False))
+    >>> data.obsm["sbnn_held_out"].shape
+    (100, 16)
     """
     if not found:
         raise TypeError("found: expected at least one model, record or table")

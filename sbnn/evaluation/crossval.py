@@ -142,6 +142,15 @@ def cross_validate(
     -----
     UserWarning
         If held-out cells are not predicted better than by chance; see `chance_table`.
+
+    Examples
+    --------
+    >>> from sbnn import SparseReducedRankRegression, cross_validate, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> model, grid = SparseReducedRankRegression(), {"alpha": [0.3, 1.0]}
+    >>> record = cross_validate(model, data, folds=5, param_grid=grid, verbose=False)
+    >>> record.test_r2.mean(axis=0).round(2)
+    array([0.45, 0.34])
     """
     data = as_paired(data)
     if not data.n_outputs:
@@ -304,6 +313,16 @@ def epoch_curves(record: Record, **params: object) -> pd.DataFrame:
     -------
     DataFrame
         Table with the columns of ``history_`` and a column ``fold``.
+
+    Examples
+    --------
+    >>> from sbnn import SparseBottleneckRegressor, cross_validate, epoch_curves, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> model = SparseBottleneckRegressor(epochs=(2, 2, 2, 4))
+    >>> record = cross_validate(model, data, folds=2, verbose=False)
+    >>> epoch_curves(record)[["fold", "stage", "epoch"]].tail(1)
+        fold        stage  epoch
+    19     1  fine-tuning     10
     """
     require(record, "record", ["history", "test_r2"])
     tables = record.history[record.find(**params)]

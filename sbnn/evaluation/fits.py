@@ -87,6 +87,14 @@ def fit_full(
         - the names, labels and colours of the data;
         - ``gene_norms`` of shape (p,) and the table ``history``, if the estimator has these
           attributes.
+
+    Examples
+    --------
+    >>> from sbnn import SparseReducedRankRegression, fit_full, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> fit = fit_full(SparseReducedRankRegression(alpha=1.0), data)
+    >>> fit.latent.shape, fit.predictions.shape
+    ((100, 2), (100, 16))
     """
     _require_selection(estimator)
     data = as_paired(data)
@@ -303,6 +311,15 @@ def stability_selection(
         Record as returned by `cross_validate`, but without predictions, latent space and history.
         ``test_r2`` is computed on the half that was left out. `selection_table` lists the genes to
         trust.
+
+    Examples
+    --------
+    >>> from sbnn import SparseReducedRankRegression, simulate_patchseq, stability_selection
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> model = SparseReducedRankRegression(alpha=1.0)
+    >>> record = stability_selection(model, data, n_pairs=5, verbose=False)
+    >>> record.selected.shape
+    (10, 1, 60)
     """
     _require_selection(estimator)
     data = as_paired(data)
@@ -350,6 +367,15 @@ def genes_curve(
         Record as returned by `cross_validate`, with one grid point for each number of genes, but
         without predictions, latent space and history. `genes_table` summarises the record, and
         `sbnn.plotting.genes_curve` plots it.
+
+    Examples
+    --------
+    >>> from sbnn import SparseBottleneckRegressor, genes_curve, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> model = SparseBottleneckRegressor(epochs=(2, 2, 2, 4))
+    >>> curve = genes_curve(data, model, numbers=(5, 25), folds=3, nested=False, verbose=False)
+    >>> curve.params
+    [{'n_genes': 5}, {'n_genes': 25}]
     """
     data = as_paired(data)
     n_genes = data.n_genes

@@ -42,6 +42,12 @@ def paper_folds(n: int, n_folds: int = 10, seed: int = 42) -> Folds:
     -------
     list of (ndarray, ndarray)
         Training and test positions of every fold, in the order of the permutation.
+
+    Examples
+    --------
+    >>> from sbnn import paper_folds
+    >>> [(len(train), len(test)) for train, test in paper_folds(25, n_folds=3)]
+    [(17, 8), (17, 8), (17, 8)]
     """
     check_number("n_folds", n_folds, int, 2)
     size = n // n_folds
@@ -70,6 +76,13 @@ def grouped_folds(groups: ArrayLike, n_folds: int = 10, seed: int = 42) -> Folds
     list of (ndarray, ndarray)
         Training and test positions; every cell is tested once. The number of test groups differs by
         at most one between folds; the number of test cells may differ by more.
+
+    Examples
+    --------
+    >>> from sbnn import grouped_folds
+    >>> donors = ["a", "a", "b", "c", "c", "d"]
+    >>> [test.tolist() for train, test in grouped_folds(donors, n_folds=2)]
+    [[2, 5], [0, 1, 3, 4]]
     """
     codes = group_codes(groups, "groups")
     check_blanks(groups, "groups")
@@ -93,6 +106,14 @@ def later_fold(times: ArrayLike, share: float = 0.8) -> Folds:
     list of (ndarray, ndarray)
         A single pair of training and test positions; cells with the same time are never split
         between the two.
+
+    Examples
+    --------
+    >>> from sbnn import later_fold
+    >>> dates = ["2018-09-17", "2018-09-20", "2018-09-17", "2018-11-02"]
+    >>> [(train, test)] = later_fold(dates, share=0.6)
+    >>> test.tolist()
+    [3]
     """
     check_number("share", share, float, 0, 1)
     codes = group_codes(_in_order(times), "times")

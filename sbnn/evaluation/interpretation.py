@@ -104,6 +104,14 @@ def interpret(
     (small ``steps``) and still contribute to the separation of types (large ``effects``).
     ``share_mean`` does not measure the effect of a gene: if the baseline is the training mean, the
     shares of cells above and below the mean cancel.
+
+    Examples
+    --------
+    >>> from sbnn import SparseReducedRankRegression, interpret, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> model = SparseReducedRankRegression(alpha=20.0).fit(data[:70])
+    >>> interpret(model, data[70:]).effects.shape  # kept genes, outputs
+    (41, 16)
     """
     X, table = two_tables(X, Y)
     values = expression_of(model, X)

@@ -155,6 +155,16 @@ def map_trust(
           ``latent``, and ``truth_agreement``, the R2 of this alignment.
 
         `sbnn.plotting.map_trust` plots the record.
+
+    Examples
+    --------
+    >>> import sbnn
+    >>> data = sbnn.simulate_patchseq(n_cells=100, n_genes=60)
+    >>> model = sbnn.SparseBottleneckRegressor(epochs=(2, 2, 2, 4), random_state=0)
+    >>> fit = sbnn.fit_full(model, data)
+    >>> folds = sbnn.cross_validate(model, data, folds=3, verbose=False)
+    >>> sbnn.map_trust(model, data, fit, folds, seeds=(1, 2)).agreement.shape
+    (2,)
     """
     data = as_paired(data)
     require(fit, "fit", ["latent"], data)

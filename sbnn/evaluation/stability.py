@@ -60,6 +60,13 @@ def selection_table(
         given); ``expected_false``, the bound on the expected number of falsely selected genes if
         all genes with at least this frequency are selected; and ``trusted``, whether this bound is
         at most `max_false`.
+
+    Examples
+    --------
+    >>> from sbnn import results, selection_table
+    >>> halves = results.load("saved_models/scala/halves_default.pickle")
+    >>> int(selection_table(halves)["trusted"].sum())
+    10
     """
     check_number("max_false", max_false, float, 0)
     _require_pairs(record)
@@ -202,6 +209,13 @@ def genes_table(record: Record) -> pd.DataFrame:
         ``behind``, the best test R2 minus this test R2; ``genes``, the mean number of genes kept;
         and ``suffices``, True for the smallest number of genes whose test R2 is within one standard
         error of the best. The standard error takes into account that folds share training cells.
+
+    Examples
+    --------
+    >>> from sbnn import genes_table, results
+    >>> curve = results.load("saved_models/citeseq_cd8/genes_curve.pickle")
+    >>> genes_table(curve).query("suffices").index.tolist()
+    [200]
     """
     require(record, "record", ["n_genes", "n_selected"])
     numbers = pd.Index([point["n_genes"] for point in record.params], name="n_genes")

@@ -200,6 +200,14 @@ def verdict(
         R2 with permuted outputs; ``p``; ``difference``, the difference from ridge with its
         corrected interval (None without `ridge` or for a single fold); ``sentence``; and
         ``better_than_chance``.
+
+    Examples
+    --------
+    >>> from sbnn import LeaveOneOutRidge, cross_validate, simulate_patchseq, verdict
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> record = cross_validate(LeaveOneOutRidge(), data, folds=5, verbose=False)
+    >>> verdict(record, data).better_than_chance
+    True
     """
     require(record, "record", ["test_r2"])
     check_number("n_permutations", n_permutations, int, 1 / LEVEL - 1, 1e6)

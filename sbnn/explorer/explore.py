@@ -92,6 +92,12 @@ def explore(
         a folder.
     OSError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> from sbnn import explore, results
+    >>> fit = results.load("saved_models/simulated/fit_default_2d.pickle")
+    >>> page = explore(fit, path="map.html")
     """
     # so that `run` reports missing records before bokeh is loaded
     from sbnn.explorer.columns import page_data

@@ -114,6 +114,16 @@ class LeaveOneOutRidge(LinearRegressor):
     coef_, intercept_ : ndarray, shape (q, p) and (q,); (p,) and float for a one-dimensional ``y``
     y_mean_ : ndarray, shape (q,), or float
         Training mean of each output.
+
+    Examples
+    --------
+    >>> from scipy.stats import zscore
+    >>> from sbnn import LeaveOneOutRidge, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> X, Y = zscore(data.X), zscore(data.obsm["outputs"])
+    >>> model = LeaveOneOutRidge().fit(X, Y)
+    >>> round(model.alpha_), model.predict(X).shape
+    (100, (100, 16))
     """
 
     def __init__(self, alphas: ArrayLike = tuple(10.0 ** (k / 4) for k in range(25))) -> None:
@@ -255,6 +265,15 @@ class ReducedRankRegression(LatentRegressor):
     Izenman, "Reduced-rank regression for the multivariate linear model", J. Multivariate Analysis
     5, 1975. Mukherjee and Zhu, "Reduced rank ridge regression and its kernel extensions", Stat.
     Anal. Data Min. 4, 2011.
+
+    Examples
+    --------
+    >>> from scipy.stats import zscore
+    >>> from sbnn import ReducedRankRegression, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> X, Y = zscore(data.X), zscore(data.obsm["outputs"])
+    >>> ReducedRankRegression(rank=2, alpha=1.0).fit_transform(X, Y).shape
+    (100, 2)
     """
 
     def __init__(self, rank: int = 2, alpha: float = 0.0) -> None:

@@ -86,6 +86,16 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
     Kobak, Bernaerts, Weis, Scala, Tolias and Berens, "Sparse reduced-rank regression for
     exploratory visualisation of paired multivariate data", J. R. Stat. Soc. C 70, 2021. Chen and
     Huang, J. Am. Stat. Assoc. 107, 2012.
+
+    Examples
+    --------
+    >>> from scipy.stats import zscore
+    >>> from sbnn import SparseReducedRankRegression, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> X, Y = zscore(data.X), zscore(data.obsm["outputs"])
+    >>> model = SparseReducedRankRegression(rank=2, alpha=1.3).fit(X, Y)
+    >>> data.var_names[model.get_support()].tolist()
+    ['gene06', 'gene42', 'gene56']
     """
 
     _parameter_constraints = {"relaxed": ["boolean"], "penalty": [StrOptions({"group", "element"})]}

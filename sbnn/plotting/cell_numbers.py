@@ -26,6 +26,12 @@ def family_sizes(cells: pd.DataFrame) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=200)
+    >>> figure = plotting.family_sizes(data.obs)
     """
     of_family = cells.groupby("family", observed=True)["type"].agg(["count", "nunique"])
     of_family = of_family.sort_values("count", ascending=False).head(10)
@@ -51,6 +57,12 @@ def cells_left_out(dropped: pd.Series, n_used: int) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sbnn import plotting
+    >>> figure = plotting.cells_left_out(pd.Series({"no RNA": 20, "no type": 103}), 1213)
     """
     names = ["used", *dropped.index]
     figure, ax = new_panels(0.5 + 0.25 * len(names), 1, 1)

@@ -126,7 +126,15 @@ def listed(table):
 
 
 def family_colors(record: Record) -> dict[str, str]:
-    """Dict from family to the colour, "#RRGGBB", of its most frequent type; largest first."""
+    """Dict from family to the colour, "#RRGGBB", of its most frequent type; largest first.
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> fit = results.load("saved_models/scala/fit_default_2d.pickle")
+    >>> list(plotting.family_colors(fit).items())[:2]
+    [('Pvalb', '#BC2C41'), ('Sst', '#D2A328')]
+    """
     require(record, "record", ["labels", "colors"])
     return Groups(record).table["color"].to_dict()
 

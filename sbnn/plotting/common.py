@@ -35,7 +35,16 @@ UNDATED = {"CreationDate": None, "Creator": None, "Producer": None}
 
 
 def style() -> AbstractContextManager:
-    """Context manager and decorator: matplotlib uses the style of this package alone."""
+    """Context manager and decorator: matplotlib uses the style of this package alone.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from sbnn import plotting
+    >>> with plotting.style():
+    ...     figure = Figure(figsize=(4, 2))
+    ...     lines = figure.subplots().plot([1, 3, 2])
+    """
     return matplotlib.style.context(STYLE, after_reset=True)
 
 
@@ -61,6 +70,13 @@ def save_figure(figure: Figure, path_stem: PathLike, pdf: bool = False) -> list[
     -------
     list of pathlib.Path
         Paths of the PNG and, if written, of the PDF.
+
+    Examples
+    --------
+    >>> from sbnn import plotting
+    >>> figure = plotting.fold_differences({"ridge": [0.01, 0.03, 0.02]})
+    >>> [path.name for path in plotting.save_figure(figure, "differences", pdf=True)]
+    ['differences.png', 'differences.pdf']
     """
     path_stem = results_path(path_stem, "path_stem")
     if not isinstance(figure, Figure):

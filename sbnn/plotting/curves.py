@@ -77,6 +77,12 @@ def training_curves(
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> network = results.load("saved_models/scala/cv_network.pickle")
+    >>> figure = plotting.training_curves(network)
     """
     require(network, "network", [*HISTORY, "gene_norms", "n_components"])
     levels = srrr_levels(srrr, network)
@@ -255,6 +261,14 @@ def bottleneck_comparison(
     matplotlib.figure.Figure
         Bands and bars show the sample SD over folds. The middle panel is left out if no network was
         pretrained.
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> network = results.load("saved_models/scala/cv_network.pickle")
+    >>> srrr = results.load("saved_models/scala/cv_srrr.pickle")
+    >>> ridge = results.load("saved_models/scala/cv_ridge.pickle")
+    >>> figure = plotting.bottleneck_comparison(network, srrr, ridge)
     """
     require(network, "network", [*HISTORY, "n_components"])
     levels = srrr_levels(srrr, network)

@@ -59,6 +59,12 @@ def component_variance(record: Record, titles: tuple[str, str] = PARTS) -> Figur
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> components = results.load("saved_models/scala/components.pickle")
+    >>> figure = plotting.component_variance(components)
     """
     require(record, "record", PARTS)
     _check_titles(titles)
@@ -123,6 +129,12 @@ def tsne_pair(record: Record, titles: tuple[str, str] = PARTS, fit: Record | Non
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> maps = results.load("saved_models/scala/tsne.pickle")
+    >>> figure = plotting.tsne_pair(maps)
     """
     sizes = [f"n_{name}" for name in PARTS]
     require(record, "record", [*PARTS, *sizes, "labels", "colors"])
@@ -161,6 +173,12 @@ def cell_maps(maps: Mapping[str, np.ndarray], adata: AnnData) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=200)
+    >>> figure = plotting.cell_maps({"true latent space": data.obsm["true_latent"]}, data)
     """
     groups = groups_of(adata)
     n_columns = max(len(maps), 2)  # a single map has the size of one of two

@@ -38,6 +38,12 @@ def fold_families(adata: AnnData, folds: Sequence[tuple]) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import paper_folds, plotting, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=200)
+    >>> figure = plotting.fold_families(data, paper_folds(data.n_obs))
     """
     groups = groups_of(adata)
     families = groups.table.index[:MOST_FAMILIES]
@@ -71,6 +77,14 @@ def held_out_predictions(record: Record, outputs: pd.DataFrame, name: str) -> Fi
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import LeaveOneOutRidge, cross_validate, plotting, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=200)
+    >>> record = cross_validate(LeaveOneOutRidge(), data, folds=5, verbose=False)
+    >>> outputs = data.obsm["outputs"]
+    >>> figure = plotting.held_out_predictions(record, outputs, outputs.columns[0])
     """
     from sbnn.evaluation.folds import held_out_means  # loads scikit-learn
 
@@ -102,6 +116,12 @@ def fold_differences(
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting
+    >>> differences = {"ridge": [0.01, 0.03, 0.02], "sRRR": [0.0, -0.01, 0.02]}
+    >>> figure = plotting.fold_differences(differences)
     """
     figure, ax = new_panels(2.6, 1, 1)
     for place, values in enumerate(differences.values()):

@@ -43,6 +43,12 @@ def gene_selection_curve(record: Record, title: str | None = None) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> selection = results.load("saved_models/citeseq_cd8/gene_selection.pickle")
+    >>> figure = plotting.gene_selection_curve(selection)
     """
     require(record, "record", NEEDED)
     genes = pd.DataFrame({"selected": record.selected}, index=record.gene_names)
@@ -119,6 +125,12 @@ def selection_frequencies(record: Record) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> halves = results.load("saved_models/scala/halves_default.pickle")
+    >>> figure = plotting.selection_frequencies(halves)
     """
     require(record, "record", ["selected", "gene_names", "n_selected"])
     table = selection_table(record)
@@ -167,6 +179,12 @@ def genes_curve(record: Record) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> curve = results.load("saved_models/citeseq_cd8/genes_curve.pickle")
+    >>> figure = plotting.genes_curve(curve)
     """
     require(record, "record", ["test_r2", "n_selected"])
     table = genes_table(record)

@@ -46,6 +46,12 @@ def effect_map(record: Record) -> Figure:
         the 100 outputs with the largest effects are drawn; more than 60 outputs are drawn as rows.
         The colour range ends at the largest effect or at three times the median (over outputs) of
         the largest effect on an output, whichever is smaller.
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> effects = results.load("saved_models/scala/interpretation.pickle")
+    >>> figure = plotting.effect_map(effects)
     """
     require(record, "record", ("effects", "kept_genes", "feature_names"))
     genes = largest(record.effects, MOST_GENES)

@@ -100,6 +100,12 @@ def latent_panels(
         for at most nine genes and nine outputs. Outputs of the published figure come first, then
         the outputs that are predicted best. An inset in an empty corner enlarges a crowded region.
         Outlying cells are drawn at the edge; gaps in a t-SNE are compressed.
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> fit = results.load("saved_models/scala/fit_default_2d.pickle")
+    >>> figure = plotting.latent_panels(fit)
     """
     models = models_of(top, bottom, scores, colorblind)
     figure = new_figure(1, "none")
@@ -271,6 +277,12 @@ def family_zoom(
     matplotlib.figure.Figure
         The colour range of each large map covers the predictions for the cells shown, except the
         most extreme 2 % at either end.
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> fit = results.load("saved_models/scala/fit_network_2d.pickle")
+    >>> figure = plotting.family_zoom(fit)
     """
     models = models_of(top, bottom, scores)
     record, groups, r2 = models[-1]

@@ -49,6 +49,14 @@ def accuracy_comparison(
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> default = results.load("saved_models/scala/cv_default.pickle")
+    >>> ridge = results.load("saved_models/scala/cv_ridge.pickle")
+    >>> models = {"sBNN, d = 2": (default, {"n_components": 2}), "ridge": ridge}
+    >>> figure = plotting.accuracy_comparison(models)
     """
     chosen = choose_models(models, n_genes)
     records = [record for record, _ in chosen.values()]

@@ -32,6 +32,13 @@ def noise_recovery(table: pd.DataFrame, trust: Record) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> noise = results.load("saved_models/simulated/noise.pickle")
+    >>> trust = results.load("saved_models/simulated/map_trust.pickle")
+    >>> figure = plotting.noise_recovery(noise.table, trust)
     """
     require(trust, "trust", ["latent", "true_latent", "truth_agreement"])
     figure, (genes, places) = new_panels(2.5, 1, 2)

@@ -31,6 +31,15 @@ def new_cells(fit: Record, places: pd.DataFrame, predicted: pd.DataFrame) -> Fig
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sbnn import plotting, results
+    >>> fit = results.load("saved_models/scala/fit_default_2d.pickle")
+    >>> places = pd.DataFrame(fit.latent[:20], columns=["sbnn_1", "sbnn_2"])
+    >>> predicted = pd.DataFrame(fit.predictions[:20], columns=fit.feature_names)
+    >>> figure = plotting.new_cells(fit, places, predicted)
     """
     require(fit, "fit", ["latent"])
     figure = Figure(figsize=(5, 3))

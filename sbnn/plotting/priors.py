@@ -50,6 +50,13 @@ def listed_expression(adata: AnnData, lists: Mapping[str, Sequence[str]]) -> Fig
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=200)
+    >>> lists = {"true": data.uns["sbnn"]["truth"]["genes"], "others": data.var_names[:25]}
+    >>> figure = plotting.listed_expression(data, lists)
     """
     means = [adata[:, genes].X.mean(axis=1) for genes in lists.values()]
     names = [f"{title} ({len(genes)})" for title, genes in lists.items()]
@@ -72,6 +79,12 @@ def prior_effects(record: Record) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> priors = results.load("saved_models/scala/gene_prior.pickle")
+    >>> figure = plotting.prior_effects(priors)
     """
     require(record, "record", ["table", "kept", "lists"])
     lists = record.lists
@@ -146,6 +159,12 @@ def prior_changes(record: Record) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> priors = results.load("saved_models/scala/gene_prior.pickle")
+    >>> figure = plotting.prior_changes(priors)
     """
     require(record, "record", ["table", "kept", "lists"])
     effects = priors_table(record)

@@ -45,6 +45,15 @@ def gene_norms(
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sbnn import plotting
+    >>> norms = 1 / np.arange(1, 101)
+    >>> r2 = 0.5 - 0.5 / np.arange(1, 51)
+    >>> genes = [f"gene{i}" for i in range(100)]
+    >>> figure = plotting.gene_norms(norms, genes, 25, {"sBNN": r2}, pruned_after=30)
     """
     norms = np.asarray(norms, float)
     order = np.argsort(-norms, kind="stable")

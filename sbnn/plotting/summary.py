@@ -63,6 +63,13 @@ def overview(
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> fit = results.load("saved_models/scala/fit_default_2d.pickle")
+    >>> folds = results.load("saved_models/scala/cv_default.pickle")
+    >>> figure = plotting.overview(fit, folds=folds)
     """
     require(record, "record", NEEDED)
     figure = new_figure(HEIGHT, "none")

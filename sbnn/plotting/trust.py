@@ -39,6 +39,12 @@ def map_trust(record: Record, fit: Record | None = None) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> trust = results.load("saved_models/scala/map_trust.pickle")
+    >>> figure = plotting.map_trust(trust)
     """
     require(record, "record", ["latent", "spread", "errors", "agreement"])
     color = BLUE

@@ -45,6 +45,12 @@ def bottleneck_widths(networks: Mapping[str, tuple[Record, dict]]) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> default = results.load("saved_models/scala/cv_default.pickle")
+    >>> figure = plotting.bottleneck_widths({"distilled": (default, {})})
     """
     figure, ax = new_panels(2.4, 1, 1)
     _draw_widths(ax, networks)
@@ -63,6 +69,14 @@ def output_accuracy(models: Mapping[str, Record | tuple[Record, dict]]) -> Figur
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> default = results.load("saved_models/scala/cv_default.pickle")
+    >>> ridge = results.load("saved_models/scala/cv_ridge.pickle")
+    >>> models = {"sBNN, d = 2": (default, {"n_components": 2}), "ridge": ridge}
+    >>> figure = plotting.output_accuracy(models)
     """
     names = next(iter(choose_models(models, 25).values()))[0].feature_names
     figure, ax = new_panels(max(2.5, 0.14 * len(names) + 1.2), 1, 1)
@@ -89,6 +103,15 @@ def width_and_stability(
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> default = results.load("saved_models/scala/cv_default.pickle")
+    >>> halves = results.load("saved_models/scala/halves_default.pickle")
+    >>> networks = {"distilled": (default, {})}
+    >>> models = {"sBNN, d = 2": (default, {"n_components": 2})}
+    >>> figure = plotting.width_and_stability(networks, {"halves of the cells": halves}, models)
     """
     names = next(iter(choose_models(models, 25).values()))[0].feature_names
     figure = new_figure(max(4.7, 0.13 * len(names) + 0.9))

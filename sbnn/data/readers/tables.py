@@ -121,6 +121,15 @@ def read_tables(
         marks, missing values, unknown columns, counts that are not whole numbers. Warnings are
         given for rows and columns that are left out, and for expression that does not look like
         `counts`.
+
+    Examples
+    --------
+    >>> from sbnn import read_tables, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=50, n_genes=30)
+    >>> data.to_df("counts").to_csv("counts.csv")
+    >>> data.obsm["outputs"].to_csv("ephys.csv")
+    >>> read_tables("counts.csv", "ephys.csv").shape
+    (50, 30)
     """
     choices = {
         "counts": counts,

@@ -86,11 +86,11 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
 
     Examples
     --------
-    >>> from sbnn import DistilledBottleneckRegressor, load_dataset
-    >>> data = load_dataset("simulated", verbose=False)
-    >>> model = DistilledBottleneckRegressor(random_state=0).fit(data.X, data.Y)  # doctest: +SKIP
-    >>> model.transform(data.X).shape  # doctest: +SKIP
-    (600, 2)
+    >>> from sbnn import DistilledBottleneckRegressor, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> model = DistilledBottleneckRegressor(n_genes=10, random_state=0).fit(data)
+    >>> model.get_feature_names_out().shape, model.transform(data).shape
+    ((10,), (100, 2))
     """
 
     _parameter_constraints = BottleneckRegressor._parameter_constraints | {

@@ -106,11 +106,11 @@ class SparseBottleneckRegressor(BottleneckRegressor):
 
     Examples
     --------
-    >>> from sbnn import SparseBottleneckRegressor, load_dataset
-    >>> data = load_dataset("simulated", verbose=False)
-    >>> model = SparseBottleneckRegressor(random_state=0).fit(data.X, data.Y)  # doctest: +SKIP
-    >>> model.transform(data.X).shape  # doctest: +SKIP
-    (600, 2)
+    >>> from sbnn import SparseBottleneckRegressor, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> model = SparseBottleneckRegressor(epochs=(5, 5, 5, 10), random_state=0).fit(data)
+    >>> model.transform(data).shape, model.predict(data).shape
+    ((100, 2), (100, 16))
     """
 
     _parameter_constraints = BottleneckRegressor._parameter_constraints | {
