@@ -21,7 +21,7 @@ def write_tensors(path, form, header, tensors, default=None):
 
 
 def read_tensors(content, form):
-    """Read the header and tensors of a file, and compare its content with the checksum."""
+    """Read the header and tensors of a file, and verify its checksum."""
     tensors = load(content)
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(json.loads(content[8:end])["__metadata__"]["sbnn"])
@@ -40,6 +40,6 @@ def sealed(content, old=UNSET):
 
 
 def require(condition, message):
-    """Raise a ValueError with this message unless a condition holds."""
+    """Raise a ValueError unless a condition holds."""
     if not condition:
         raise ValueError(message)
