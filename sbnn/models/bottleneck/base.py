@@ -50,9 +50,8 @@ COUNTED = Interval(Integral, 1, None, closed="left")
 class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseEstimator):
     """Base class of networks that predict many outputs from few genes through a linear bottleneck.
 
-    A subclass has the method ``_train(x, target, random, generator, eval_set, progress)``, which
-    returns `Trained`, and ``_input_limits(n_cells, moments)``, the limits to which genes are
-    clipped.
+    A subclass has ``_train(x, target, random, generator, eval_set, progress)``, which returns
+    `Trained`, and ``_input_limits(n_cells, moments)``, the limits to which genes are clipped.
     """
 
     _loss = SquaredError()
@@ -83,7 +82,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return params
 
     def for_genes(self, names: ArrayLike, kept: ArrayLike | None = None) -> Self:
-        """A clone for `cross_validate` whose prior has one weight for each gene of the fit."""
+        """A clone whose prior has one weight for each of the genes `names` (in the mask `kept`)."""
         if self.gene_prior is None:
             return self
         weights = prior_weights(self.gene_prior, len(names), names)
@@ -102,16 +101,16 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         Parameters
         ----------
         X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
-            Expression, usually log-transformed counts. In a MuData, the modality ``"rna"`` is used.
-            An AnnData open on disk and a stream are read block by block.
+            Expression, usually log-transformed counts; in a MuData, the modality ``"rna"``. An
+            AnnData open on disk and a stream are read block by block.
         y : array-like, DataFrame or Series, shape (n, q) or (n,); or str
-            Outputs of the same cells in the same order. If `X` is an AnnData, `y` can be a key of
-            ``obsm`` (by default ``"outputs"``). If `X` is a MuData, `y` can be the name of another
-            modality (by default, the only other modality); cells that are not in both modalities
-            are left out. Without `y`, `X` can be the pair ``(X, y)``.
+            Outputs of the same cells in the same order. For an AnnData, `y` can be a key of
+            ``obsm`` (by default ``"outputs"``); for a MuData, another modality (by default the only
+            other one), of which only shared cells are used. Without `y`, `X` can be the pair ``(X,
+            y)``.
         eval_set : tuple (X, Y), optional
-            Cells on which R2 is recorded after every epoch (``history_.eval_r2``). These cells do
-            not affect the fit.
+            Cells on which R2 is recorded after every epoch (``history_.eval_r2``), without effect
+            on the fit.
 
         Returns
         -------
@@ -147,7 +146,6 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return self
 
     def _scaled_eval_set(self, eval_set, device):
-        """Scaled expression and outputs of the cells on which R2 is recorded."""
         try:
             X, Y = eval_set
         except (TypeError, ValueError) as error:
@@ -179,7 +177,6 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return trainer.history
 
     def _check_params(self, n_genes):
-        """Reject parameters that are out of range for `n_genes` genes."""
         self._validate_params()
         if self.n_genes is not None:
             check_number("n_genes", self.n_genes, int, 1, n_genes)
@@ -198,8 +195,8 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         Parameters
         ----------
         X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
-            If X has gene names, it must contain the kept genes, in any order. Otherwise, it must
-            contain all p genes seen in `fit`, in the same order.
+            With gene names, the kept genes in any order; otherwise, all p genes of `fit` in the
+            same order.
         """
         check_is_fitted(self)
         Y = outputs_in_units(self, self._through(self.network_, X))
@@ -228,8 +225,8 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
     def score(self, X: Expression, y: Outputs | None = None) -> float:
         """R2 pooled over the outputs, relative to the training means; X and y are as in `fit`.
 
-        With ``standardize=True``, each output is in units of its training SD, so that all outputs
-        have the same weight.
+        With ``standardize=True``, outputs are in units of their training SDs, so that all have the
+        same weight.
         """
         X, Y = inputs.two_tables(X, y)
         predicted = self.predict(X)
@@ -242,8 +239,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         """Write the model to one safetensors file (arrays and JSON, no code); return its path.
 
         `normalizer` is a fitted `CountNormalizer` for counts of new cells, which `load` gives back
-        as the attribute ``normalizer_``; by default, that of the file from which the model was
-        loaded.
+        as ``normalizer_``; by default, that of the file from which the model was loaded.
         """
         check_is_fitted(self)
         if normalizer is None:
@@ -254,8 +250,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
     def load(cls, path: PathLike) -> Self:
         """Read a model written by `save`; a ValueError is raised if the file was altered.
 
-        The model has the attribute ``normalizer_``, a `CountNormalizer` for counts of new cells, or
-        None if none was saved.
+        Its ``normalizer_`` is the saved `CountNormalizer` for counts of new cells, or None.
         """
         return load_model(path, [cls])
 

@@ -13,14 +13,14 @@ from sbnn.models.pruning_scores import keep_largest, mixed, shared
 
 
 class GenePrior(NamedTuple):
-    """Weights of genes (only their ratios matter) and the influence of the prior, from 0 to 1."""
+    """Weights of genes and the influence of the prior, from 0 to 1."""
 
     weights: np.ndarray
     influence: float
 
     @classmethod
     def of(cls, model, n_genes):
-        """Prior of an estimator; None if its influence is 0, as if there were no prior."""
+        """Prior of an estimator; None if there is none or its influence is 0."""
         if model.gene_prior is None:
             return None
         names = getattr(model, "feature_names_in_", None)
@@ -30,7 +30,7 @@ class GenePrior(NamedTuple):
         return cls(weights, float(model.prior_influence))
 
     def among(self, genes):
-        """The prior for a subset of the genes, given by position."""
+        """The prior for the genes at some positions."""
         return self._replace(weights=self.weights[genes])
 
     def scores(self, size, usable):
@@ -78,7 +78,7 @@ def _weights_by_name(given, names):
 
 
 def spelled_out(gene_prior):
-    """Convert a prior to a dict of weights by name, or a list of weights by position."""
+    """A prior as a dict of weights by name, or a list of weights by position."""
     if isinstance(gene_prior, pd.Series):
         twice = gene_prior.index[gene_prior.index.duplicated()]
         if len(twice):
@@ -93,7 +93,6 @@ def spelled_out(gene_prior):
 
 
 def _checked(weights):
-    """Weights as finite numbers that are not negative."""
     weights = [float(weight) for weight in weights]
     if not all(0 <= weight < np.inf for weight in weights):
         raise ValueError(f"gene_prior: expected finite weights >= 0, got {some(weights)}")

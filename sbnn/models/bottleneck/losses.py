@@ -12,14 +12,14 @@ import torch.nn.functional as F
 class OutputLoss:
     """What a loss for measured outputs has, besides `value` and `gradient`."""
 
-    # The defaults are for outputs that were centred, and usually scaled, before the training.
+    # The defaults are for outputs that were centred before the training.
     standardised = True
 
     def check(self, Y):
         """Reject outputs for which the loss is undefined."""
 
     def start(self, target):
-        """Raw outputs, shape (q,), that predict the mean of the training targets, shape (n, q)."""
+        """Raw outputs, (q,), that predict the mean of the training targets, (n, q)."""
         return torch.zeros_like(target[0])
 
     def prediction(self, output):
@@ -101,7 +101,7 @@ class CrossEntropy:
         return slope.div_(len(target))
 
     def start(self, target):
-        """Nothing to compare with; R2 is for outputs."""
+        """Nothing to compare with."""
         return None
 
     def r2(self, value, target, start):

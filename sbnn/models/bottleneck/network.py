@@ -1,10 +1,8 @@
 """The bottleneck network; in the paper, genes -> 512 -> 128 -> d -> 128 -> 512 -> outputs."""
 
-# The network is small, so on a CPU a general-purpose autograd spends much of its time on
-# bookkeeping. All weights are therefore stored in one flat vector, layer by layer, and `Gradient`
-# writes the gradient in the same layout with a few matrix products. An optimiser step is then one
-# fused call, and if the first layers are frozen, the step updates only the end of the vector.
-# `forward` also works with autograd.
+# In so small a network, autograd spends much of its time on bookkeeping. All weights are therefore
+# stored in one flat vector, layer by layer, and `Gradient` writes the gradient in the same layout.
+# An optimiser step is then one fused call, on the end of the vector if the first layers are frozen.
 
 import math
 from collections.abc import Callable
@@ -83,7 +81,7 @@ class BottleneckNetwork(nn.Module):
 
     @torch.no_grad()
     def replace_head(self, n_outputs, generator):
-        """Replace the output layer by a new layer with `n_outputs` units."""
+        """Replace the output layer by a new one."""
         n_units, _ = last = self.shapes.pop()
         others = self.flat[: -n_values(last)]
         self.shapes.append((n_units, n_outputs))
@@ -98,13 +96,13 @@ class BottleneckNetwork(nn.Module):
 
     @torch.no_grad()
     def scale_outputs(self, factors):
-        """Multiply every output by a factor; the latent space is unchanged."""
+        """Multiply every output by a factor."""
         self.weights[-1].mul_(factors)
         self.biases[-1].mul_(factors)
 
     @torch.no_grad()
     def keep_inputs(self, index):
-        """Reduce the first layer to the given genes; the rest of the network is unchanged."""
+        """Reduce the first layer to the given genes."""
         weights = self.weights[0]
         kept = weights[index]
         others = self.flat[weights.numel() :]
@@ -138,7 +136,6 @@ def n_values(shape):
 
 
 def _views(flat, shapes):
-    """Weights and biases of layers, as views of a flat vector."""
     weights = []
     biases = []
     for shape in shapes:
@@ -191,7 +188,7 @@ class Gradient:
         self.weights, self.biases = _views(self.flat, shapes)
 
     def forward(self, x):
-        """Return the network output for a batch, and store the values that `backward` needs."""
+        """Network output for a batch; stores the values that `backward` needs."""
         self.inputs = []
         self.saved = []
         for layer, linear in enumerate(self.linear):
@@ -204,7 +201,7 @@ class Gradient:
         return x
 
     def backward(self, delta):
-        """Compute all gradients, given the gradient of the loss at the output, (n, q)."""
+        """Compute all gradients, given that of the loss at the output, (n, q)."""
         for layer in reversed(range(len(self.weights))):
             if not self.linear[layer]:
                 delta = self.activation.backward(delta, self.saved[layer])

@@ -172,10 +172,8 @@ class SparseBottleneckRegressor(BottleneckRegressor):
 
     def algorithm_version(self, n_cells: int) -> int:
         """Version of the algorithm, incremented when results change."""
-        # 1. Without pretraining, the learning rate was halved, with a new optimiser, after the
-        # epochs of the frozen stage.
-        # 2. Without pretraining, all epochs before the pruning are trained with one optimiser at
-        # the full rate, as published.
+        # 2. Without pretraining, all epochs before the pruning have one optimiser and the full
+        # rate, as published; before, the rate was halved after the epochs of the frozen stage.
         return 1 if self.pretraining else 2
 
     def _check_params(self, n_genes):
