@@ -1,7 +1,7 @@
 """A Gaussian process with one length scale per gene, which finds the genes that outputs depend on.
 
 All outputs share the kernel ``a exp(-|z - z'|^2 / 2) + b <z, z'>`` of the scaled genes ``z_j = s_j
-x_j``. The marginal likelihood and its gradient follow Rasmussen and Williams 2006, section 5.4.
+x_j``. Marginal likelihood and gradient: Rasmussen and Williams 2006, section 5.4.
 """
 
 import math
@@ -42,8 +42,7 @@ class RelevanceProcess:
         self.Y = Y
         self.settings = settings
         n_genes = X.shape[1]
-        # With these scales, typical squared distances between cells are of order one for any number
-        # of genes.
+        # so that squared distances between cells are of order one for any number of genes
         scales = X.new_full((n_genes,), -0.5 * math.log(n_genes))
         self.theta = torch.cat([scales, X.new_tensor(settings.process_start).log()])
 
@@ -97,12 +96,11 @@ class RelevanceProcess:
         return kernel @ torch.cholesky_solve(self.Y, factor)
 
     def relevance(self, n_cells=300):
-        """Mean squared gradient, (p,), of the posterior mean with respect to each gene.
+        """Squared gradient of the posterior mean by each gene, (p,).
 
-        Squared gradients are averaged over cells and summed over outputs.
+        It is averaged over cells and summed over outputs.
         """
-        # Unlike the scale of a gene, this relevance does not overrate nonlinear effects (Paananen
-        # et al., AISTATS 2019).
+        # unlike scales, it does not overrate nonlinear effects (Paananen et al., AISTATS 2019)
         _, b, _ = self.variances
         Z, radial, factor = self._factor()
         weights = torch.cholesky_solve(self.Y, factor)

@@ -1,7 +1,6 @@
 """The published protocol: pretraining on clusters, regression, pruning and fine-tuning.
 
-Bernaerts, Berens and Kobak (arXiv 2006.10411). A prior on genes is used only in the pruning, where
-it is mixed with the weight norms of the genes.
+Bernaerts, Berens and Kobak (arXiv 2006.10411). A prior on genes is used only in the pruning.
 """
 
 import numpy as np
@@ -15,9 +14,8 @@ from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.training import SQUARED_ERROR, Stage, Trained, Trainer
 
 HIDDEN_LAYERS = (512, 128)
-# fraction of the cells used for pretraining; the cross-entropy is monitored on the rest
-TRAINING_FRACTION = 0.6
-LEAST_CELLS = 10  # minimum number of cells in a cluster; smaller clusters are dropped
+TRAINING_FRACTION = 0.6  # of the cells, for the pretraining
+LEAST_CELLS = 10  # smaller clusters are dropped
 
 
 def train(model, x, target, random, generator, eval_set=None, progress=None, loss=SQUARED_ERROR):
@@ -101,7 +99,7 @@ def cluster_outputs(Y, n_clusters, random_state):
 
 
 def pretraining_cells(labels, random):
-    """Positions of the 60 % of the labelled cells to pretrain on, and of the 40 % held out."""
+    """Positions of the labelled cells to pretrain on, and of the 40 % held out."""
     order = random.permutation(np.flatnonzero(labels >= 0))
     n_train = int(TRAINING_FRACTION * len(order))
     return order[:n_train], order[n_train:]
