@@ -58,10 +58,7 @@ def choose_n_genes(estimator, X, Y, groups=None, numbers=None):
 
 
 class WithNumberChosen(BaseEstimator):
-    """An estimator that chooses its number of genes in a fit if `n_genes` is "auto".
-
-    With it, `genes_curve` cross-validates numbers of genes and their choice side by side.
-    """
+    """An estimator that chooses its number of genes in a fit if `n_genes` is "auto"."""
 
     def __init__(self, estimator, n_genes=AUTO):
         self.estimator = estimator
@@ -91,7 +88,7 @@ class WithNumberChosen(BaseEstimator):
         return self
 
     def __getattr__(self, name):
-        # reached only for names that this class does not have, such as predict or history_
+        # for names that this class does not have, such as predict or history_
         if name.startswith("__") or "model_" not in vars(self):
             raise AttributeError(f"{type(self).__name__} has no {name!r} before fit")
         return getattr(self.model_, name)

@@ -49,10 +49,7 @@ class GeneSelectionMixin:
         return np.flatnonzero(mask) if check_flag("indices", indices) else mask
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
-        """Names of the genes that the model uses, in the order of X.
-
-        `input_features` are the names of all genes if ``fit`` had none.
-        """
+        """Names of the genes that the model uses, of `input_features` if ``fit`` had none."""
         return _check_feature_names_in(self, input_features)[self.get_support()]
 
 
@@ -65,22 +62,18 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return tags
 
     def _validate(self, X, y):
-        """Check X and y and store their means; return both centred, (n, p) and (n, q)."""
+        """Store the means of X and y; return both centred, (n, p) and (n, q)."""
         X, Y = to_be_fitted(self, X, y)
         self.y_mean_ = Y.mean(axis=0)
         # column-major, as the solvers select genes
         return np.asfortranarray(X - self.x_mean_), (Y - self.y_mean_).reshape(len(Y), -1)
 
     def _store_coef(self, coef):
-        """Store coefficients, (q, p) or (p,) for a one-dimensional y, and the intercept."""
         self.coef_ = coef if np.ndim(self.y_mean_) else coef[0]
         self.intercept_ = self.y_mean_ - self.coef_ @ self.x_mean_
 
     def predict(self, X: Expression) -> np.ndarray:
-        """Predict outputs of shape (n, q), or (n,) for a one-dimensional y.
-
-        X is as in `SparseBottleneckRegressor.predict`.
-        """
+        """Predict outputs, (n, q) or (n,); X is as in `SparseBottleneckRegressor.predict`."""
         check_is_fitted(self)
         X = new_cells(self, X, needed=kept_genes(self))
         with reproducible():
@@ -166,7 +159,6 @@ class LatentMixin(SetOutputMixin):
         return self.fit(X, y, **options).transform(X)
 
     def _named(self, latent, X):
-        """Latent coordinates, as a DataFrame if ``set_output`` asks for one."""
         if not self._gives_frames():
             return latent
         _, _, cells, _ = opened(X)
@@ -199,8 +191,7 @@ class LatentRegressor(LatentMixin, LinearRegressor):
     def fit_path(self, X: Expression, y: Outputs, alphas: ArrayLike) -> list[Self]:
         """Yield one fitted copy of the model for each penalty, in the order of `alphas`.
 
-        Each fit is computed when the iterator needs it, and starts from the one before. With
-        decreasing penalties, all fits together take little longer than the slowest one.
+        Each fit is computed when needed and starts from the one before, so decrease the penalties.
         """
         for alpha in alphas:
             check_number("alpha", alpha, float, 0)
@@ -277,7 +268,7 @@ class ReducedRankRegression(LatentRegressor):
 
 
 def ridge_reduced_rank(X, Y, rank, alphas):
-    """Yield the closed-form encoder, (p, rank), and decoder, (q, rank), for each penalty."""
+    """Yield the encoder, (p, rank), and decoder, (q, rank), for each penalty."""
     # The penalty acts like additional cells: [Y; 0] is regressed on [X; sqrt(n alpha) 1]. The
     # decoder contains the first right singular vectors of the predictions of ridge regression for
     # all these cells, and the encoder is the ridge solution times the decoder.

@@ -22,9 +22,8 @@ from sbnn.models.linear import (
     with_positive_peaks,
 )
 
-# Weight of the previous decoder in the V-step, relative to the data. It is too small to matter
-# where the data determine the decoder. Where they do not, for a latent variable without genes, it
-# keeps the column as it was, so that genes can still be added.
+# Weight of the previous decoder in the V-step, relative to the data: it only keeps the column of a
+# latent variable without genes as it was, so that genes can still be added.
 _INERTIA = 1e-8
 _MOST_NEWTON_STEPS = 50
 # relative to the diagonal of the Hessian, which is singular if two genes are equal
@@ -212,7 +211,6 @@ class _EncoderStep:
         return self.penalty.dual(self.X.T @ residual) / len(self.X)
 
     def latent(self, encoder):
-        """X W, computed from the few nonzero rows of W."""
         used = encoder.any(axis=1)
         return self.X[:, used] @ encoder[used]
 
@@ -356,7 +354,6 @@ class _Point:
         return self.weights[:, None] * (self.X.T @ self.residual) / len(self.X)
 
     def gradient(self):
-        """Gradient by the norms, shape (p,)."""
         self.slopes = self.X.T @ self.residual
         # derivatives of the weights with respect to the norms
         self.totals = self.sparse + self.ridge * self.norms

@@ -41,17 +41,17 @@ if TYPE_CHECKING:
     from sbnn.typehints import Expression, Outputs, PathLike
 
 
-# also limits the units in a layer; larger numbers would exhaust the memory
+# also of units in a layer; more would exhaust the memory
 MOST_COMPONENTS = 10_000
-MOST_THREADS = 1024  # with many more threads, torch aborts the process
+MOST_THREADS = 1024  # with many more, torch aborts
 COUNTED = Interval(Integral, 1, None, closed="left")
 
 
 class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseEstimator):
     """Base class of networks that predict many outputs from few genes through a linear bottleneck.
 
-    A subclass has ``_train(x, target, random, generator, eval_set, progress)``, which returns
-    `Trained`, and ``_input_limits(n_cells, moments)``, the limits to which genes are clipped.
+    A subclass has ``_train``, which returns `Trained`, and ``_input_limits``, the limits to which
+    genes are clipped.
     """
 
     _loss = SquaredError()
@@ -69,7 +69,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
     }
 
     def decisive_params(self) -> dict[str, object]:
-        """Parameters that identify a stored result; those of the prior only if there is a prior."""
+        """Parameters that identify a stored result."""
         params = self.get_params()
         if self.gene_prior is None:
             del params["gene_prior"]
@@ -156,7 +156,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return ScaledCells(self, cells, device), scaled_outputs(self, Y, device)
 
     def _measured(self, Y, n_cells, argument):
-        """Outputs of `n_cells` cells as an array, (n, q), checked like those of `fit`."""
+        """Outputs as an array, (n_cells, q), checked like those of `fit`."""
         Y = check_array(Y, dtype=np.float64, ensure_2d=False, input_name=argument)
         expected = n_cells, len(self.y_mean_)
         if len(Y) != n_cells or Y.size != np.prod(expected):
@@ -164,8 +164,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return Y.reshape(expected)
 
     def _train_gene_network(self, x, generator):
-        """Train a head that predicts the kept genes from the latent space; return its history."""
-        # The encoder is frozen, so that the reconstruction does not change the latent space.
+        """Train a head that predicts the kept genes; return its history."""
         genes = x.of_genes(np.flatnonzero(self.support_))
         self._gene_network = copy.deepcopy(self.network_)
         self._gene_network.replace_head(genes.shape[1], generator)
@@ -217,7 +216,6 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return scaled * self.x_scale_[self.support_] + self.x_mean_[self.support_]
 
     def _through(self, network, X, last=None):
-        """Outputs of the layers of a network up to `last`, for cells in any container."""
         kept = np.flatnonzero(self.support_)
         cells, here = inputs.matched_cells(self, X, kept)
         return through_network(self, network, last, cells, np.searchsorted(here, kept))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-# The head of `reconstruct`: epochs, learning rate, cells in a batch, and weight decay.
+# head of `reconstruct`: epochs, learning rate, batch size, weight decay
 HEAD = 100, 1e-4, 32, 1e-10
 
 

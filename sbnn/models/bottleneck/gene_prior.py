@@ -34,7 +34,7 @@ class GenePrior(NamedTuple):
         return self._replace(weights=self.weights[genes])
 
     def scores(self, size, usable):
-        """Scores of genes, mixed from prior weights and sizes; 0 for genes that are not usable."""
+        """Scores mixed from prior weights and sizes; 0 for genes that are not usable."""
         weights = torch.from_numpy(self.weights).where(usable, 0.0)
         return mixed(shared(weights), shared(size.where(usable, 0.0)), self.influence)
 
@@ -48,7 +48,7 @@ def most_important(size, n_genes, prior=None, usable=None):
 
 
 def prior_weights(gene_prior, n_genes, names=None):
-    """Weight of every gene, 0 if the prior does not name it; `names` are those of all genes."""
+    """Weight of every gene, 0 if the prior does not name it."""
     given = spelled_out(gene_prior)
     if isinstance(given, dict):
         weights = _weights_by_name(given, names)

@@ -17,7 +17,7 @@ from sbnn.models.bottleneck.products import affine, product, write_gradient
 
 
 class Activation(NamedTuple):
-    """A nonlinearity; `apply` returns its values and what `backward` needs for the gradient."""
+    """A nonlinearity; `apply` returns its values and what `backward` needs."""
 
     apply: Callable
     backward: Callable
@@ -45,8 +45,7 @@ ACTIVATIONS = {
 class BottleneckNetwork(nn.Module):
     """Multilayer perceptron with a linear bottleneck; the decoder mirrors the encoder."""
 
-    # Weights have shape (inputs, outputs), so that the outgoing weights of a gene are one
-    # contiguous row; biases have shape (1, outputs).
+    # Weights have shape (inputs, outputs), so that those of a gene are a contiguous row.
 
     def __init__(
         self, n_inputs, n_outputs, n_components, hidden_layers, activation="elu", *, generator
@@ -72,7 +71,7 @@ class BottleneckNetwork(nn.Module):
 
     @torch.no_grad()
     def reset_layer(self, layer, generator):
-        """Reinitialise a layer with Glorot-uniform weights and zero biases."""
+        """Draw Glorot-uniform weights; set biases to zero."""
         weight = self.weights[layer]
         bound = math.sqrt(6 / sum(weight.shape))
         uniform = torch.rand(weight.shape, generator=generator)
@@ -91,7 +90,7 @@ class BottleneckNetwork(nn.Module):
 
     @torch.no_grad()
     def start_outputs(self, values):
-        """Set the biases of the output layer, shape (q,)."""
+        """Set the biases of the output layer, (q,)."""
         self.biases[-1].copy_(values)
 
     @torch.no_grad()
@@ -130,7 +129,7 @@ class BottleneckNetwork(nn.Module):
 
 
 def n_values(shape):
-    """Number of weights and biases of a layer, or of the same layer of several networks."""
+    """Number of weights and biases of a layer, also of several networks."""
     *networks, n_inputs, n_outputs = shape
     return math.prod(networks) * (n_inputs + 1) * n_outputs
 
@@ -166,7 +165,6 @@ class Ensemble(BottleneckNetwork):
             separate.copy_(own)
 
     def _pairs(self, networks):
-        """Views of each weight matrix and bias, here and in the separate networks."""
         for i, network in enumerate(networks):
             stacked = self.weights + self.biases
             for own, separate in zip(stacked, network.weights + network.biases, strict=True):
@@ -174,7 +172,7 @@ class Ensemble(BottleneckNetwork):
 
 
 class Gradient:
-    """Forward pass and gradient of a network, starting at a given layer, without autograd."""
+    """Forward pass and gradient of a network from a given layer on."""
 
     def __init__(self, network, first=0):
         shapes = network.shapes[first:]

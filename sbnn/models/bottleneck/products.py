@@ -26,7 +26,7 @@ def has_onednn():
 
 
 def affine(bias, x, weight):
-    """``bias + x @ weight``, (n, q), with a bias of shape (1, q), or (m, n, q) for m networks."""
+    """``bias + x @ weight``, (n, q), or (m, n, q) for m networks."""
     if weight.dim() == 3:
         return torch.baddbmm(bias, x, weight)
     if _is_for_onednn(x, weight, LEAST_OF_LAYER):

@@ -27,7 +27,7 @@ class Moments(NamedTuple):
 
     @classmethod
     def of(cls, cells, limits=(-np.inf, np.inf)):
-        """Read all cells twice, block by block; values are clipped to the limits of their gene."""
+        """Read all cells twice, block by block, clipped to the limits of their gene."""
         low = np.full(cells.shape[1], np.inf, dtype=np.float32)
         high = -low
         total = np.zeros(cells.shape[1])
@@ -96,7 +96,7 @@ def _require_moderate(model, moments):
 class ScaledCells:
     """Expression as float32 tensors on a device, clipped and scaled like the training cells.
 
-    The cells are read again whenever values are needed; `x[cells]` has all genes of some cells.
+    `x[cells]` has all genes of some cells; values are read again whenever they are needed.
     """
 
     def __init__(self, model, cells, device):
@@ -113,7 +113,7 @@ class ScaledCells:
         return torch.as_tensor(self._block(rows, self.all_genes)).to(self.device)
 
     def of_genes(self, genes):
-        """All cells with the genes at these positions, (n, genes)."""
+        """All cells with some genes, (n, genes)."""
         scaled = np.empty((len(self), len(genes)), dtype=np.float32)
         for rows in self.cells.blocks():
             scaled[rows] = self._block(rows, genes)
@@ -141,7 +141,7 @@ def scaled_outputs(model, Y, device):
 
 
 def outputs_in_units(model, output):
-    """Predictions in the units of the outputs, from raw outputs of the network, (n, q)."""
+    """Raw outputs of the network, (n, q), in the units of the outputs."""
     Y = model._loss.prediction(torch.from_numpy(output)).numpy()
     if model._loss.standardised:
         Y = Y * model.y_scale_ + model.y_mean_

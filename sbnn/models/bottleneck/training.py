@@ -77,7 +77,7 @@ class Adam:
         self.count = values.new_zeros(())
 
     def step(self, learning_rate):
-        """Take one step along the current gradient."""
+        """Take one step along the gradient."""
         self.count += 1
         # what torch.optim.Adam(fused=True) calls
         torch._fused_adam_(
@@ -151,7 +151,7 @@ class Trainer:
                 self.progress()
 
     def _optimisers(self, gradient, group_lasso):
-        """Adam for all trained parameters; those under the group lasso have no weight decay."""
+        """Adam for all trained parameters; the group lasso replaces weight decay."""
         values = gradient.trained
         decay = 2 * self.weight_decay
         if not group_lasso:
@@ -191,7 +191,7 @@ def _row(stage, loss, penalty, r2, evaluated, genes_alive):
 
 
 def networks_of_teacher(new, x, target, run, noise, members):
-    """Train networks at once with input noise; `members` has the training cells of each network."""
+    """Train networks at once with input noise; `members` has the training cells of each."""
     networks = [new().to(x.device) for _ in members]
     together = Ensemble(networks)
     size = min(TEACHERS_AT_ONCE, min(map(len, members)))
@@ -213,7 +213,7 @@ def networks_of_teacher(new, x, target, run, noise, members):
 def train_student(network, x, target, labelled, noise, run, eval_set=None, progress=None):
     """Train on measured cells with input noise and on cells that a teacher labelled.
 
-    Measured cells are x, (n, k), and target, (n, q); `labelled` is such a pair, too. Returns the
+    Measured cells are x, (n, k), and target, (n, q); `labelled` is such a pair. Returns the
     history.
     """
     settings = run.settings
@@ -280,12 +280,10 @@ def one_cycle(n_steps, peak, rising=0.15, start=1 / 25, end=1e-4 / 25):
 
 
 def _half_cosine(first, last, share):
-    """Value between `first` (share 0) and `last` (share 1)."""
     return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
 
 
 def _with_noise(inputs, noise, generator):
-    """Add normal noise with the given SD in place."""
     drawn = torch.randn(inputs.shape, generator=generator).to(inputs.device)
     return inputs.add_(drawn, alpha=noise)
 

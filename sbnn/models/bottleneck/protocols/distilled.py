@@ -65,10 +65,7 @@ def train(model, cells, target, run, eval_set=None, progress=None):
 
 
 def choose_genes(x, target, n_genes, run):
-    """Sorted positions of the genes on which the outputs depend most (all if n_genes is None).
-
-    Expression x is a tensor or, if there are many cells, `ScaledCells`.
-    """
+    """Sorted positions of the genes on which the outputs depend most (all if n_genes is None)."""
     settings = run.settings
     n, p = x.shape
     if n_genes is None or n_genes == p:
@@ -91,7 +88,7 @@ def choose_genes(x, target, n_genes, run):
 
 
 def choose_of_many(x, target, n_genes, run):
-    """Positions of up to `n_genes` genes, chosen by forward selection and a Gaussian process."""
+    """Positions of up to `n_genes` genes, by forward selection and a Gaussian process."""
     settings = run.settings
     X = x.cpu().numpy()
     Y = target.cpu().numpy()
@@ -139,7 +136,7 @@ class Teacher:
 
 
 class HeldOut:
-    """Models that are each trained on all parts of the cells but one, with their residuals on it.
+    """Models trained on all parts of the cells but one, with their residuals on it.
 
     `new` builds a network. Cells are x, (n, k), and target, (n, q).
     """
@@ -175,7 +172,6 @@ class HeldOut:
 
     @torch.no_grad()
     def _residuals(self, predict, part):
-        """Residuals, (m, q), on at most `watched_cells` cells of the part that was left out."""
         cells = self.parts[part][: self.run.settings.watched_cells]
         return predict(self.x[cells]).to(self.target) - self.target[cells]
 
@@ -204,8 +200,7 @@ def best_noise(held_out, noises, usual, n_parts):
 def weight_of_second(first, second, prior_cells):
     """Weight of the second of two predictions that minimises the error of their mixture.
 
-    Residuals have shape (n, q). The weight is shrunk towards one half by a prior that counts as
-    much as `prior_cells` cells.
+    It is shrunk towards one half with the weight of `prior_cells` cells. Residuals are (n, q).
     """
     difference = first - second
     squares = difference.square().sum().clamp(min=1e-12)

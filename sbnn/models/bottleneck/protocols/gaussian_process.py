@@ -57,7 +57,7 @@ class RelevanceProcess:
         return self.theta[-3:].exp()
 
     def fit(self, n_steps):
-        """Maximise the marginal likelihood by a few steps, stopped early to avoid overfitting."""
+        """Maximise the marginal likelihood by a few steps."""
         gradient = torch.empty_like(self.theta)
         adam = Adam(self.theta, gradient, betas=(0.9, 0.95))
         for _ in range(n_steps):
@@ -66,7 +66,7 @@ class RelevanceProcess:
         return self
 
     def gradient(self):
-        """Negative log marginal likelihood, up to a constant, and its gradient by `theta`."""
+        """Negative log marginal likelihood, and its gradient by `theta`."""
         _, b, noise = self.variances
         Z, radial, factor = self._factor()
         q = self.Y.shape[1]
@@ -116,7 +116,7 @@ class RelevanceProcess:
         return total * self.scales.square()
 
     def keep(self, genes):
-        """A Gaussian process for the given genes only, with the current parameters."""
+        """A process for the given genes with the current parameters."""
         some = self.X[:, genes].contiguous()
         process = RelevanceProcess(some, self.Y, self.settings)
         log_scales = self.theta[:-3]
