@@ -28,9 +28,8 @@ SEEDS = (0, 1, 2)  # each seed gives one set of folds of typed cells
 def paper_folds(n: int, n_folds: int = 10, seed: int = 42) -> Folds:
     """Folds of the published cross-validation (Bernaerts, Berens and Kobak, arXiv 2006.10411).
 
-    A permutation of the cells, drawn with NumPy's legacy generator, is cut into blocks of ``n //
-    n_folds`` cells. Fold i tests on block i and trains on all other cells. The last ``n % n_folds``
-    cells of the permutation are never tested.
+    A permutation of the cells is cut into blocks of ``n // n_folds`` cells. Fold i tests on block
+    i; the last ``n % n_folds`` cells are never tested.
 
     Parameters
     ----------
@@ -74,8 +73,8 @@ def grouped_folds(groups: ArrayLike, n_folds: int = 10, seed: int = 42) -> Folds
     Returns
     -------
     list of (ndarray, ndarray)
-        Training and test positions; every cell is tested once. The number of test groups differs by
-        at most one between folds; the number of test cells may differ by more.
+        Training and test positions; every cell is tested once. Folds have the same number of test
+        groups, give or take one.
 
     Examples
     --------
@@ -99,13 +98,12 @@ def later_fold(times: ArrayLike, share: float = 0.8) -> Folds:
     times : array-like of shape (n,)
         Time of each cell, as a number, ``datetime64`` or a date written as ``2018-09-17``.
     share : float
-        Share of the distinct dates or other time points to train on; above 0 and below 1.
+        Share of the distinct time points to train on; above 0 and below 1.
 
     Returns
     -------
     list of (ndarray, ndarray)
-        A single pair of training and test positions; cells with the same time are never split
-        between the two.
+        A single pair of training and test positions; cells with the same time are never split.
 
     Examples
     --------
@@ -134,7 +132,7 @@ def _in_order(times):
 
 
 def group_codes(labels, name, cells=None):
-    """For each cell, the index of its label in the sorted array of distinct labels."""
+    """For each cell, the index of its label among the sorted labels."""
     labels = np.asarray(labels, dtype=object)  # as text, missing values would form a group
     n = len(labels) if cells is None else len(cells)
     if labels.shape != (n,) or pd.isna(labels).any():
@@ -143,7 +141,7 @@ def group_codes(labels, name, cells=None):
 
 
 def repeated_donor_folds(data, n_folds=5, seeds=SEEDS, *, target="type"):
-    """Stratified folds of typed cells that do not split donors, as a dict of seeds and folds."""
+    """Stratified folds of typed cells that do not split donors, by seed."""
     cells = as_typed(data)
     y = labels_of(cells, target)
     return {int(seed): deal_donors(cells, y, n_folds, int(seed)) for seed in seeds}
@@ -151,11 +149,10 @@ def repeated_donor_folds(data, n_folds=5, seeds=SEEDS, *, target="type"):
 
 def deal_donors(cells, y, n_folds, seed):
     """Stratified folds of `TypedCells` with classes `y` that do not split donors."""
-    # Whatever the seed, StratifiedGroupKFold first assigns the donors whose cells are spread most
-    # unevenly over the classes. Sets of folds with different seeds therefore overlap more than by
-    # chance: if two human cells of different donors are tested together with one seed, they are
-    # tested together with another seed in 45 % of the cases (20 % by chance). Intervals must not
-    # treat the sets as independent.
+    # Intervals must not treat folds of different seeds as independent: StratifiedGroupKFold always
+    # starts with the donors whose cells are spread most unevenly over the classes. Two human cells
+    # of different donors tested together with one seed are so with another in 45 % of the cases (20
+    # % by chance).
     if "donor" in cells.labels:
         donors = labels_of(cells, "donor")
         splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
@@ -194,7 +191,7 @@ def labels_of(data, target):
 
 
 def folds_of(folds, n):
-    """Checked pairs of positions from pairs, a splitter or a number of `paper_folds` (None: 10)."""
+    """Checked pairs of positions from pairs, a splitter or a number of `paper_folds`."""
     if folds is None:
         folds = 10
     if isinstance(folds, Integral):
@@ -219,7 +216,6 @@ def folds_of(folds, n):
 
 
 def _check_fold(fold, i, n):
-    """Reject fold `i` unless it holds positions of `n` cells, each in one part and tested once."""
     train, test = fold
     known = np.isin(np.concatenate(fold), np.arange(n)).all()
     apart = len(np.setdiff1d(test, train)) == len(test)  # also if a cell is tested twice
@@ -237,15 +233,15 @@ def source_arrays(data, scaling):
 
 
 def z_scored(values):
-    """Values z-scored over all cells in double precision, then stored as float32."""
+    """Values z-scored over all cells in double precision, as float32."""
     return StandardScaler().fit_transform(values.astype(np.float64)).astype(np.float32)
 
 
 def split_fold(arrays, fold, scaling, genes=None):
     """Training and test arrays of a fold, float32: X_train, Y_train, X_test, Y_test.
 
-    Unless `scaling` is "all", test cells do not affect the scaling. Only genes in the mask `genes`
-    are returned, but library sizes are computed from all genes.
+    Unless `scaling` is "all", test cells do not affect the scaling. `genes` is a mask of the genes
+    to return; library sizes are those of all genes.
     """
     X, Y, counts = arrays
     train, test = fold
@@ -271,7 +267,6 @@ def split_outputs(Y, fold, scaling):
 
 
 def _scaled(train, test, scaling, scaler):
-    """Both arrays scaled by means, and with "fold" by SDs, of the training cells."""
     if scaling == "fold":
         train = scaler.fit_transform(train.astype(np.float64))
         test = scaler.transform(test.astype(np.float64))
@@ -283,10 +278,7 @@ def _scaled(train, test, scaling, scaler):
 
 
 def held_out(record, Y, point):
-    """For each fold: test cells, scaled outputs of all cells, predictions, and the training mean.
-
-    Predictions have shape (test cells, q).
-    """
+    """For each fold: test cells, scaled outputs of all cells, predictions, and training mean."""
     scaling = record.settings["scaling"]
     if scaling == "all":
         Y = z_scored(Y)
@@ -298,10 +290,7 @@ def held_out(record, Y, point):
 
 
 def held_out_means(record, Y, point):
-    """Predictions, shape (n, q), in the units of `Y`, averaged over the folds that test a cell.
-
-    Cells that no fold tests get NaN.
-    """
+    """Predictions in the units of `Y`, (n, q), averaged over folds; NaN for untested cells."""
     Y = np.asarray(Y, dtype=np.float64)
     scaling = record.settings["scaling"]
     total = np.zeros(Y.shape)
