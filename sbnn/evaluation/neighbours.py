@@ -20,12 +20,11 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
     Parameters
     ----------
     latent : ndarray, shape (n, d), Record, AnnData or MuData
-        Coordinates of the cells, or a record with ``latent`` and ``labels``, as returned by
-        `sbnn.fit_full`. For an AnnData, or the modality ``"rna"`` of a MuData, the coordinates are
-        read from ``obsm["X_sbnn"]``, where `sbnn.annotate` writes them.
+        Coordinates of the cells: an array, a record from `sbnn.fit_full`, or the ``obsm["X_sbnn"]``
+        that `sbnn.annotate` writes.
     labels : ndarray of str, shape (n,), DataFrame with n rows, or list of str, optional
         One label per cell, a DataFrame with one kind of label per column, or a list of columns of
-        ``obs``. By default, families and types are used. Cells labelled ``"unknown"`` are ignored.
+        ``obs``; by default, families and types. Cells labelled ``"unknown"`` are ignored.
     k : int
         Number of neighbours that vote; ties go to the alphabetically first label.
 

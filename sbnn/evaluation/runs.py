@@ -20,10 +20,10 @@ from sbnn.errors import check_flag, check_number, warn
 from sbnn.evaluation.identity import described, fit_key, made_for, version_of
 from sbnn.results import Record, drop_leftovers, library_versions, load, results_path, save
 
-# Values whose shapes differ between folds or grid points.
+# values whose shapes differ between fits
 NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
 NAMES = ("gene_names", "feature_names", "cell_names")  # names in the data, if present
-# Values of a whole record, not of single fits.
+# values of a whole record
 ABOUT = {*NAMES, "family_names", "classes", "true", "repeats", "preselected"}
 OR_ELSE = "give another path, or pass overwrite=True"
 KEY = "[0-9a-f]" * 32  # pattern of the key of a fit
@@ -34,8 +34,8 @@ def load_or_compute(
 ):
     """Load the saved record that matches `wanted`, a record without values, or compute and save it.
 
-    `compute` returns the values. Two records match if everything except their values agrees,
-    including the class, parameters and version of the `estimator`.
+    `compute` returns the values. Records match if everything else agrees, including the class,
+    parameters and version of the `estimator`.
     """
     if estimator is not None:
         wanted.settings = {"estimator": described(estimator)} | wanted.settings
@@ -52,7 +52,6 @@ def load_or_compute(
 
 
 def _checked_match(wanted, estimator, path, stored):
-    """Return a stored record if it matches `wanted`; otherwise raise an error."""
     held = _identity_of(stored)
     asked = _identity_of(wanted)
     if estimator is not None and "estimator" in held:
@@ -67,7 +66,6 @@ def _checked_match(wanted, estimator, path, stored):
 
 
 def _identity_of(record):
-    """Entries that identify a record, as a dict by name."""
     return {
         "experiment": record.experiment,
         "data set": record.dataset,
@@ -93,9 +91,9 @@ def fit_all(
 ):
     """Compute a record of the fits for all folds and grid points, and save each finished fit.
 
-    `models` is indexed as [grid point][fold]; `besides` contains everything else that determines a
-    fit. ``plan(done)`` returns the jobs for all fits whose outcomes are not yet in `done`, and may
-    add values to `wanted`. Each job returns [((grid point, fold), outcome), ...].
+    `models` is indexed as [grid point][fold]; `besides` has everything else that determines a fit.
+    ``plan(done)`` returns the jobs for all fits that are not in `done`, and may add values to
+    `wanted`. Each job returns [((grid point, fold), outcome), ...].
     """
     check_flag("verbose", verbose)
     path = _path_of(results)
@@ -151,7 +149,7 @@ class _Fits:
                 self.keys[g, f] = fit_key(data, *about, **self.besides)
 
     def places_done(self):
-        """Places of the fits whose outcomes are known."""
+        """Places of the finished fits."""
         return {place for place, key in self.keys.items() if key in self.done}
 
     def accept(self, stored):
@@ -171,7 +169,7 @@ class _Fits:
         return stored if self.done.keys() == wanted else None
 
     def take_finished(self, overwrite):
-        """Load the fits of an interrupted run; reject fits of another run, which would be lost."""
+        """Load the fits of an interrupted run; reject those of another run."""
         for file in self.parts.glob(f"{KEY}.pickle"):
             if file.stem in self.keys.values():
                 try:
@@ -233,7 +231,7 @@ def _gathered(outcomes):
 
 
 def _outcomes(record):
-    """Outcomes of the fits in a record, as a dict indexed by the key of the fit."""
+    """Outcomes of the fits in a record, by key."""
     found = {}
     for g, row in enumerate(record.settings.get("keys", [])):
         for f, key in enumerate(row):
@@ -247,7 +245,7 @@ def _outcomes(record):
 
 
 def drop_details(record, path=None, names=NESTED):
-    """Remove the values `names` (by default, the largest values) from a record and its file."""
+    """Remove the values `names` from a record and its file."""
     dropped = [record.values.pop(name) for name in names if name in record.values]
     if dropped and path is not None:
         save(record, path)
@@ -255,7 +253,7 @@ def drop_details(record, path=None, names=NESTED):
 
 
 def _path_of(results):
-    """Absolute path of a file of results, as the working folder may change; None for None."""
+    """Absolute path of a file of results, as the working folder may change."""
     return None if results is None else results_path(results, "results").absolute()
 
 
@@ -280,7 +278,7 @@ def _load_or_save(path, overwrite, accept, compute):
 
 @contextmanager
 def _locked(path, wait=True):
-    """Lock a file of results so that two runs do not write it at once; the second one waits."""
+    """Lock a file of results; a second run waits."""
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -308,8 +306,7 @@ def _locked(path, wait=True):
 def in_workers(jobs, n_jobs, return_as="generator_unordered"):
     """Yield the results of joblib's delayed calls as they finish.
 
-    There are no more workers than calls or cores, and they end when the process that started them
-    ends.
+    There are no more workers than calls or cores, and they end with the process that started them.
     """
     check_number("n_jobs", n_jobs, int)
     n_workers = min(n_jobs, max(len(jobs), 1), cpu_count())
@@ -319,8 +316,7 @@ def in_workers(jobs, n_jobs, return_as="generator_unordered"):
 
 def _run_guarded(starter, function, args, kwargs):
     """Call a function in a worker, which ends with the process `starter` that started it."""
-    # The parent was recorded when the worker began; it may have ended since. Workers that a fork
-    # server made are no children of their starter, and end by themselves.
+    # The parent may have ended since. Workers of a fork server end by themselves.
     parent = multiprocessing.parent_process()
     is_worker = parent is not None and parent.pid == starter
     if is_worker and (os.getppid() == starter or not _is_running(starter)):
@@ -343,7 +339,6 @@ def _end_with(parent):
 
 
 def _wait_for_end_of(parent):
-    """End this process when its parent is no longer the process with the id `parent`."""
     while os.getppid() == parent:
         time.sleep(0.2)
     os._exit(1)
