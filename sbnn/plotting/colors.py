@@ -11,12 +11,10 @@ from sbnn.results import Record, require
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, _ = OKABE_ITO
 PALETTE = (GREEN, VERMILLION, BLUE, PURPLE, ORANGE, SKY)  # for numbered items
-# These colours stand for the same kinds of models in every figure: the two protocols of the
-# network, sparse linear models, and models that use all genes. Bottleneck widths and ranks are
-# distinguished by line styles and markers.
+# the same in every figure; widths and ranks have line styles and markers
 MODELS = {"distilled": GREEN, "paper": VERMILLION, "linear": "0.35", "all genes": BLUE}
-SHAPES = "os^DvXP*"  # eight shapes and seven colours give 56 distinct pairs
-MOST_GROUPS = 24  # largest number of groups in a legend
+SHAPES = "os^DvXP*"  # eight shapes and seven colours give 56 pairs
+MOST_GROUPS = 24  # in a legend
 
 
 def shades(color, n):
@@ -27,7 +25,7 @@ def shades(color, n):
 
 
 def paler(color):
-    """A paler version of a colour, for the second of two lines that belong to one model."""
+    """A paler version of a colour, for the second line of a model."""
     return _mixed(color, "white", 0.55)
 
 
@@ -36,7 +34,7 @@ def _mixed(color, other, share):
 
 
 def model_color(record, point):
-    """Colour of the kind of model at a grid point of a cross-validation."""
+    """Colour of the kind of model at a grid point."""
     if record.parameter(point, "n_components") is not None:
         return MODELS[protocol(record, point)]
     return MODELS["linear" if "n_selected" in record.values else "all genes"]
@@ -45,17 +43,9 @@ def model_color(record, point):
 class Groups:
     """Families and types of the cells of a record, in the published colours or in safe ones.
 
-    If no families are known, types replace them; if no types are known either, clusters of the
-    outputs of a fit are used. Cells without a known group are "unknown". `table` has the count,
-    colour and marker of each family (or of each type if types replace them), `colors` and `markers`
-    have one entry for each cell, and `title` is the title of the legend.
-
-    Parameters
-    ----------
-    record : Record
-        With ``labels`` and ``colors`` of the cells.
-    colorblind : bool
-        Use colours and markers of families that are safe for colour-blind readers.
+    Types replace unknown families, and clusters of the outputs of a fit unknown types. `table` has
+    the count, colour and marker of each family, `colors` and `markers` one entry for each cell, and
+    `title` is the title of the legend.
     """
 
     def __init__(self, record, colorblind=False):
@@ -95,8 +85,7 @@ class Groups:
     def count(self, by, cells=slice(None)):
         """Count and colour of the families or types of some cells, most frequent first.
 
-        The group "unknown" comes last. A family has the colour of its most frequent type; ties go
-        to the alphabetically first type.
+        A family has the colour of its most frequent type; "unknown" comes last.
         """
         groups = self.families if by == "family" else self.types
         types = pd.Series(self.types[cells]).groupby(groups[cells])
@@ -121,7 +110,7 @@ def groups_of(adata):
 
 
 def listed(table):
-    """Groups with their own legend entry: all of them, or the most frequent if there are many."""
+    """Groups with their own legend entry: the most frequent if there are many."""
     return table if len(table) <= MOST_GROUPS else table.iloc[: MOST_GROUPS - 1]
 
 
@@ -140,7 +129,7 @@ def family_colors(record: Record) -> dict[str, str]:
 
 
 def clusters(Y):
-    """Cluster cells by their z-scored outputs with k-means; the best separated number is taken."""
+    """Cluster cells by z-scored outputs with k-means; the best separated number is taken."""
     n = len(Y)
     total = np.square(Y - Y.mean(0)).sum()
     best, highest = np.zeros(n, int), 0.0

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 STYLE = Path(__file__).with_name("style.mplstyle")
-WIDTH = 7.2  # inches, the width of two columns of a journal page
-MARGIN = 0.06  # inches, for figures whose panels are placed one by one
-RASTER_DPI = 200  # resolution of a PNG, and of the rasterised parts of a PDF
-MANY = 25  # largest number of names that figures list in full
-PAPER = 245  # colours in which red, green and blue exceed this are white
+WIDTH = 7.2  # inches, two columns of a journal
+MARGIN = 0.06  # inches
+RASTER_DPI = 200
+MANY = 25  # names that figures list in full
+PAPER = 245  # brighter colours are white
 LETTER = {"fontsize": 9, "fontweight": "bold"}  # of a panel
 UNDATED = {"CreationDate": None, "Creator": None, "Producer": None}
 
@@ -49,7 +49,7 @@ def style() -> AbstractContextManager:
 
 
 def styled(function):
-    """Decorate a drawing function with `style`; the user's settings stay as they are."""
+    """Decorate a drawing function with `style`."""
     return style()(function)
 
 
@@ -62,9 +62,9 @@ def save_figure(figure: Figure, path_stem: PathLike, pdf: bool = False) -> list[
     ----------
     figure : matplotlib.figure.Figure
     path_stem : str or path-like
-        Path without extension; ``.png`` and ``.pdf`` are added, and missing folders are created.
+        Path without extension; missing folders are created.
     pdf : bool
-        Whether to write a PDF too; this takes as long as writing the PNG.
+        Whether to write a PDF too.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def save_figure(figure: Figure, path_stem: PathLike, pdf: bool = False) -> list[
     if not isinstance(figure, Figure):
         raise TypeError(f"figure: expected a matplotlib figure, got {figure!r}")
     with style():
-        # fixes the layout, so that the PNG does not depend on the PDF
+        # fixes the layout, so that the PNG does not depend on `pdf`
         figure.draw_without_rendering()
         png = _rendered(figure, "png", {"Software": None})
         if any(ax.get_label() == "<colorbar>" for ax in figure.axes):
@@ -133,19 +133,19 @@ def new_figure(height, layout="constrained"):
 
 
 def new_panels(height, *shape, **options):
-    """Make a figure of a given height in inches, with panels created by ``Figure.subplots``."""
+    """As `new_figure`, with panels created by ``Figure.subplots``."""
     figure = new_figure(height)
     return figure, figure.subplots(*shape, **options)
 
 
 def place_axes(figure, x, y, width, height):
-    """Add axes at a position in inches from the lower left corner of the figure."""
+    """Add axes at a position in inches from the lower left."""
     across, up = figure.get_size_inches()
     return figure.add_axes((x / across, y / up, width / across, height / up))
 
 
 def place_panel(figure, x, y, width, height, limits=((0, 1), (0, 1))):
-    """Add axes at a position in inches, without ticks or a frame."""
+    """As `place_axes`, without ticks or a frame."""
     ax = place_axes(figure, x, y, width, height)
     ax.set(xlim=limits[0], ylim=limits[1])
     ax.set_axis_off()
@@ -153,7 +153,7 @@ def place_panel(figure, x, y, width, height, limits=((0, 1), (0, 1))):
 
 
 def write(figure, x, y, text, **look):
-    """Write a text at a position in inches from the lower left corner of the figure."""
+    """Write a text at a position in inches from the lower left."""
     across, up = figure.get_size_inches()
     return figure.text(x / across, y / up, text, **look)
 

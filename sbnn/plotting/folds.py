@@ -33,7 +33,7 @@ def fold_families(adata: AnnData, folds: Sequence[tuple]) -> Figure:
     adata : AnnData
         The cells, with ``obs["family"]``, ``obs["type"]`` and ``uns["type_colors"]`` if known.
     folds : list of (train, test)
-        Positions of cells. The ten most frequent families are drawn.
+        Positions of cells.
 
     Returns
     -------

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 RULE = ("slope", "b", "offset", "threshold")
 NEEDED = ("gene_names", "mean_log2", "near_zero_frequency", "selected", *RULE)
-# Markers of cortical cell classes, and one gene that all neurons express.
+# of cortical cell classes, and one gene that all neurons express
 MARKERS = ("Snap25", "Gad1", "Slc17a7", "Pvalb", "Sst", "Vip", "Lamp5", "Sncg", "Cux2", "Fezf2")
 MARKERS += ("Foxp2", "Rorb", "Calb2", "Npy", "Th", "Chodl", "Cck", "Tac1", "Reln", "Penk")
 DOT = {"ls": "", "marker": "o", "ms": 2.5}
@@ -36,8 +36,8 @@ def gene_selection_curve(record: Record, title: str | None = None) -> Figure:
     Parameters
     ----------
     record : Record
-        Record with the values of a `GeneSelection`. Genes without any count above the threshold
-        have no mean and are not drawn.
+        With the values of a `GeneSelection`. Genes without a count above the threshold are not
+        drawn.
     title : str, optional
 
     Returns
@@ -57,7 +57,7 @@ def gene_selection_curve(record: Record, title: str | None = None) -> Figure:
     genes = genes[np.isfinite(genes.x)]
     low, high = genes.x.min(), genes.x.max()
     figure, ax = new_panels(3.6)
-    # a few genes would take up half of the panel
+    # else a few genes would take up half of the panel
     tail = low + 1.5 * (genes.x.quantile(0.999) - low)
     if tail < high:
         high = tail
@@ -107,10 +107,10 @@ def selection_curve(record, mean_log2):
     return np.exp(-record.slope * (mean_log2 - record.b)) + record.offset
 
 
-MOST_GENES = 60  # largest number of names that fit side by side
-SPIKE_INS = "ERCC-"  # added RNA, which is measured like genes but is not from the cells
+MOST_GENES = 60  # names that fit side by side
+SPIKE_INS = "ERCC-"  # added RNA
 TRUSTED, OTHERS = GREEN, "0.65"
-MAX_FALSE = 1.0  # expected number of false selections among the trusted genes
+MAX_FALSE = 1.0  # expected false genes among the trusted ones
 
 
 @styled
@@ -120,7 +120,7 @@ def selection_frequencies(record: Record) -> Figure:
     Parameters
     ----------
     record : Record
-        Returned by `sbnn.evaluation.fits.stability_selection`.
+        From `sbnn.stability_selection`.
 
     Returns
     -------
@@ -163,7 +163,7 @@ def selection_frequencies(record: Record) -> Figure:
     return figure
 
 
-AUTO = "auto"  # value of n_genes at the grid point where the model chooses the number of genes
+AUTO = "auto"  # the model chooses the number of genes
 
 
 @styled
@@ -173,8 +173,7 @@ def genes_curve(record: Record) -> Figure:
     Parameters
     ----------
     record : Record
-        Returned by `sbnn.genes_curve`. The band shows the sample SD over folds, and each thin line
-        shows one fold.
+        From `sbnn.genes_curve`. The band shows the sample SD, thin lines the folds.
 
     Returns
     -------

@@ -6,12 +6,11 @@ from scipy.optimize import isotonic_regression
 from scipy.spatial.distance import cdist
 
 HALO = [patheffects.withStroke(linewidth=2, foreground="white")]
-LETTERS = 28  # maximum length of a name next to an axis or in a legend
-SMALLEST = 5.0  # smallest font size in points
-GAP = 3.5  # distance from a drawn point to its name, in points
-CROWDED = 40  # points: names at points that are closer compete for space
-# Possible positions of a name around its point: distances beyond the gap, and directions, the best
-# (right) first.
+LETTERS = 28  # of a name next to an axis or in a legend
+SMALLEST = 5.0  # font size in points
+GAP = 3.5  # points from a dot to its name
+CROWDED = 40  # names at dots that are closer compete for space
+# distances of a name beyond the gap, and directions, the best first
 FURTHER = (0, 3, 7, 12, 18, 25, 33, 42, 55)
 ANGLES = np.pi / 8 * np.array([0, 2, -2, 8, 6, -6, 4, -4, 1, -1, 7, -7])
 DIRECTIONS = np.column_stack([np.cos(ANGLES), np.sin(ANGLES)])
@@ -53,7 +52,6 @@ def fit_text(text, width, keep=""):
     if text_width(text) <= width:
         return
     name = text.get_text().removesuffix(keep)
-    # letters are slightly wider at other resolutions
     for most in range(len(name) - 1, 2, -1):
         text.set_text(shortened(name, most) + keep)
         if text_width(text) <= 0.95 * width:
@@ -69,7 +67,7 @@ def name_line(ax, x, name, low=False):
 
 
 def name_level(ax, y, name, color="black"):
-    """Write a name right of the axes at height `y` in data units; `settle_labels` may move it."""
+    """Write a name right of the axes at height `y`, which `settle_labels` may move."""
     look = {"color": color, "va": "center", "fontsize": 6.5, "gid": "level"}
     ax.text(1.03, y, name, transform=ax.get_yaxis_transform(), **look)
 
@@ -90,7 +88,7 @@ def _settle_levels(ax, texts):
     levels = np.mean(ends, axis=1)
     heights = np.ptp(ends, axis=1) + ax.figure.dpi / 72 / ax.get_window_extent().height
     stacked = np.cumsum(heights) - heights / 2  # middles of names without further gaps
-    # Isotonic regression gives the smallest sum of squared shifts for which no two names overlap.
+    # the smallest sum of squared shifts for which no two names overlap
     below = isotonic_regression(levels - stacked).x.clip(0, max(0, 1 - heights.sum()))
     for text, level, place in zip(texts, levels, below + stacked, strict=True):
         x, _ = text.get_position()
@@ -100,7 +98,7 @@ def _settle_levels(ax, texts):
 
 
 def _settle_lines(ax, texts):
-    """Move names beyond the right edge to the left of their lines, and lower overlapping names."""
+    """Move names beyond the right edge to the left of their lines, and lower overlapping ones."""
     edge = ax.get_window_extent().x1
     settled = []
     for text in texts:
@@ -115,17 +113,15 @@ def _settle_lines(ax, texts):
 
 
 def place_names(ax, points, names, background, leader=True, **style):
-    """Write a name next to each point, if possible without overlaps and not over other points.
+    """Write a name next to each point, if possible without overlaps and not over `background`.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
         With its final limits and position.
-    points : array-like of shape (n_names, 2)
-        In data units.
+    points, background : array-like of shape (n, 2)
+        Named points, and other dots, in data units.
     names : sequence of str
-    background : array-like of shape (n_dots, 2)
-        Other drawn dots, which names should hide as little as possible.
     leader : bool
         Draw a thin line from a point to a name that had to move far.
     **style
@@ -134,7 +130,6 @@ def place_names(ax, points, names, background, leader=True, **style):
     Returns
     -------
     list of matplotlib.text.Annotation
-        In the order of `names`.
     """
     pixels = ax.transData.transform(np.asarray(points, float))
     dots = ax.transData.transform(np.asarray(background, float))
@@ -143,7 +138,7 @@ def place_names(ax, points, names, background, leader=True, **style):
     for name, point in zip(names, points, strict=True):
         notes.append(ax.annotate(name, point, (0, 0), **NAME, **style))
     taken = [inset.get_window_extent().extents for inset in ax.child_axes]
-    # Crowded points come first, since they have the fewest free positions.
+    # crowded points first, which have the fewest free positions
     crowding = (cdist(pixels, pixels) < CROWDED * unit).sum(1)
     for i in np.argsort(-crowding, kind="stable"):
         size = np.array(notes[i].get_window_extent().size)
@@ -168,8 +163,8 @@ def place_names(ax, points, names, background, leader=True, **style):
 
 
 def _shifts(size, unit):
-    """Possible centres of a box next to a point, relative to it: an array (n_places, 2)."""
-    # The side or corner of the box that faces the point touches a circle around the point.
+    """Possible centres of a box next to a point, relative to it, (n_places, 2)."""
+    # the side or corner of a box that faces the point touches a circle around it
     facing = np.sign(DIRECTIONS.round(9)) * np.abs(DIRECTIONS) ** 0.5
     touching = facing * size / 2
     rings = [GAP * unit + further * unit for further in FURTHER]
@@ -177,13 +172,13 @@ def _shifts(size, unit):
 
 
 def _distance(shifts, size):
-    """Distance from a point to boxes whose centres are shifted from the point by `shifts`."""
+    """Distance from a point to boxes whose centres are shifted from it."""
     beyond = np.maximum(np.abs(shifts) - size / 2, 0)
     return np.linalg.norm(beyond, axis=-1)
 
 
 def _shared(boxes, others):
-    """Area that each box (x0, y0, x1, y1) shares with other boxes, in total."""
+    """Area that each box (x0, y0, x1, y1) shares with other boxes."""
     others = np.reshape(others, (-1, 4))
     low = np.maximum(boxes[:, np.newaxis, :2], others[:, :2])
     high = np.minimum(boxes[:, np.newaxis, 2:], others[:, 2:])
@@ -191,7 +186,6 @@ def _shared(boxes, others):
 
 
 def _inside(boxes, points):
-    """Number of points within each box (x0, y0, x1, y1)."""
     low = boxes[:, np.newaxis, :2]
     high = boxes[:, np.newaxis, 2:]
     return ((low < points) & (points < high)).all(2).sum(1)
