@@ -14,30 +14,28 @@ from scipy.stats.qmc import Halton
 from sbnn.plotting.common import RASTER_DPI, colorbar, place_axes
 from sbnn.plotting.labels import counted
 
-FINER = 3  # points evaluated along each side of a pixel, for smooth outlines
-# number of colours: a PDF stores an image with few colours as a palette, in a third of the space
+FINER = 3  # points along each side of a pixel, for smooth outlines
+# 64 colours at 3 opacities fit into a palette of 256, which a PDF stores in a third of the space
 STEPS = 64
-EDGE = 3  # steps of opacity along outlines; 64 colours at 3 opacities fit into a palette of 256
-LIMITS = (-2.0, 2.0)  # z-scores: all maps have the same colour range, so that they can be compared
+EDGE = 3
+LIMITS = (-2.0, 2.0)  # z-scores, the same for all maps
 # outliers dominate an SD if the central 95 % of the z-scores span less than this fraction of 3.92
 NARROW = 0.5
-STRETCH = 0.85  # circumradius above which a triangle spans an empty region, in units of the spacing
-FEW = 8  # triangles: holes and islands of at most this number are noise
-# Gaps in a t-SNE are compressed, since distances between its islands mean little and the space
-# between them is empty. width of a gap, in units of the distance to the tenth neighbour where cells
-# are sparse
+STRETCH = 0.85  # circumradius, in units of the spacing, above which a triangle spans empty space
+FEW = 8  # holes and islands of so few triangles are noise
+# Gaps in a t-SNE, which mean little, are compressed to this width, in units of the distance to the
+# tenth neighbour where cells are sparse.
 STRAIT = 1.75
-MOVES = (8, 4, 2, 1, 0.5)  # steps by which islands move, in gap widths, from coarse to fine
+MOVES = (8, 4, 2, 1, 0.5)  # steps of islands, in gap widths
 # angles off the way to the centre, to pass other islands
 TURNS = np.pi * np.array([0, 0.25, -0.25, 0.4, -0.4])
 ROUNDS = 40
-# a map is rotated only if this shrinks the side of the square to less than this fraction
-WORTH = 0.97
+WORTH = 0.97  # a map is rotated only if this shrinks it more
 
 
 def map_coordinates(record):
-    """Coordinates of the cells of a fit in the panel, and a note, as `panel_coordinates`."""
-    # The units of latent dimensions are arbitrary; the proportions of a t-SNE are not.
+    """`panel_coordinates` of the cells of a fit."""
+    # units of latent dimensions are arbitrary
     return panel_coordinates(record.embedding, proportional=record.latent.shape[1] > 2)
 
 
@@ -46,7 +44,7 @@ def panel_coordinates(xy, proportional):
     xy = np.array(xy, float)
     notes = []
     if np.ptp(xy[:, 1]) == 0:
-        # A van der Corput sequence spreads the cells evenly along the second axis.
+        # spread cells evenly along the second axis
         order = np.argsort(xy[:, 0], kind="stable")
         xy[order, 1] = Halton(1, scramble=False).random(len(xy))[:, 0]
     if proportional:
@@ -69,7 +67,6 @@ def panel_coordinates(xy, proportional):
 
 
 def _framed(xy, low, high, proportional):
-    """Scale coordinates such that a box nearly fills the square from 0 to 1."""
     size = np.where(high > low, high - low, 1.0)
     if proportional:
         size = np.maximum(size, size.max() / 1.2)
@@ -87,7 +84,6 @@ def widened(record):
 def map_triangles(xy):
     """Delaunay triangles over the cells except over empty regions; None if none is left."""
     spacing = _spacing(xy)
-    # outlying cells are far from all others
     spacing = np.minimum(spacing, np.quantile(spacing, 0.9))
     try:
         triangles = Triangulation(*xy.T)
@@ -113,7 +109,6 @@ def _spacing(xy):
 
 
 def _circumradius(corners):
-    """Circumradius of each triangle; `corners` has shape (n_triangles, 3, 2)."""
     sides = corners - np.roll(corners, 1, axis=1)
     double_area = np.abs(np.linalg.det(sides[:, :2]))
     return np.linalg.norm(sides, axis=2).prod(1) / np.maximum(2 * double_area, 1e-30)
@@ -132,7 +127,7 @@ def _in_small_parts(triangles, own, never=False):
 
 
 def draw_map(ax, corner, side, triangles, values, limits=LIMITS):
-    """Draw predicted values over a map, as a square with the given corner and side in inches."""
+    """Draw predicted values over a map, as a square with a corner and side in inches."""
     if triangles is not None:
         left, low = corner
         image = map_image(triangles, values, round(side * RASTER_DPI), limits)
@@ -155,7 +150,7 @@ def map_image(triangles, values, pixels, limits=LIMITS):
 
 
 def draw_colorbar(figure, x, y, width, label, limits=LIMITS, ticks=None):
-    """Draw a horizontal colour bar at a position in inches from the lower left of the figure."""
+    """Draw a horizontal colour bar at a position in inches."""
     ax = place_axes(figure, x, y, width, 0.07)
     scale = {"orientation": "horizontal", "extend": "both", "ticks": ticks}
     colorbar(figure, ScalarMappable(Normalize(*limits)), label, 1, cax=ax, **scale)
@@ -164,7 +159,7 @@ def draw_colorbar(figure, x, y, width, label, limits=LIMITS, ticks=None):
 def packed(xy):
     """Move islands of cells together until equal gaps separate them, and rotate the whole map.
 
-    Returns the new positions, of shape (n_cells, 2), and whether any island moved.
+    Returns the new positions, (n_cells, 2), and whether any island moved.
     """
     strait = STRAIT * np.quantile(_spacing(xy), 0.9)
     tree = cKDTree(xy)
@@ -189,11 +184,10 @@ def packed(xy):
 
 
 def approach(xy, island, to_centre, length, strait):
-    """Step of an island of cells towards the centre, shape (2,); zeros if it cannot move.
+    """Step of an island, a mask of the cells `xy`, towards the centre; zeros if it cannot move.
 
-    `island` is a mask of the cells `xy`, and `to_centre` the vector from the island to the centre.
-    The step has the given length, in the first direction of `TURNS` in which the island comes
-    nearer to the centre and keeps the distance `strait` from all other cells.
+    It has the given length, in the first direction of `TURNS` in which the island comes nearer to
+    the centre and keeps the distance `strait` from all other cells.
     """
     distance = np.linalg.norm(to_centre)
     if distance < length:
@@ -204,7 +198,7 @@ def approach(xy, island, to_centre, length, strait):
         if np.linalg.norm(to_centre - step) >= distance:
             continue
         moved = xy[island] + step
-        # Only cells in a box around the island can be too close; the others need no distances.
+        # only cells in a box around the island can be too close
         reach = np.ptp(moved, axis=0) + strait
         near = (np.abs(others - moved.mean(0)) < reach).all(1)
         if not (cdist(moved, others[near]) < strait).any():

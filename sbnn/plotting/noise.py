@@ -27,7 +27,7 @@ def noise_recovery(table: pd.DataFrame, trust: Record) -> Figure:
         With a row per simulation and model, and the columns ``model`` ("distilled" or "paper"),
         ``noise``, ``seed``, ``recall`` and ``chance``; bands are SDs over the seeds.
     trust : Record
-        Result of `map_trust` for simulated cells, with ``latent`` and ``true_latent``.
+        From `sbnn.map_trust` for simulated cells.
 
     Returns
     -------

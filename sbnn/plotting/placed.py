@@ -22,7 +22,7 @@ def new_cells(fit: Record, places: pd.DataFrame, predicted: pd.DataFrame) -> Fig
     Parameters
     ----------
     fit : Record
-        Fit of all cells with two units, which are drawn in grey.
+        From `sbnn.fit_full`, with two units.
     places : DataFrame, shape (m, k)
         Positions of the new cells, with the columns ``sbnn_1`` and ``sbnn_2``.
     predicted : DataFrame, shape (m, q)

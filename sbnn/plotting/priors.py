@@ -28,12 +28,11 @@ SHARES = {
     "stability": "that two folds have in common",
 }
 MODERATE = 0.25  # influence at which genes that come and go are shown
-LOOKS = (("-", "o"), ((0, (3, 1.2)), "s"), ((0, (1, 1)), "D"))  # of up to three models
-CHANGED = 5  # number of genes named that come, and that go
+LOOKS = (("-", "o"), ((0, (3, 1.2)), "s"), ((0, (1, 1)), "D"))  # of models
+CHANGED = 5  # genes named that come, and that go
 
 
 def _colors(lists):
-    """Colours of one or two lists and of the control, which is the last list."""
     return dict(zip(lists, [BLUE, ORANGE][: len(lists) - 1] + ["0.45"], strict=True))
 
 
@@ -73,8 +72,8 @@ def prior_effects(record: Record) -> Figure:
     Parameters
     ----------
     record : Record
-        Returned by `sbnn.study.gene_priors.compare_priors`. The kept genes are those of its first
-        model; an influence of 0.25 is compared with none.
+        From `sbnn.study.gene_priors.compare_priors`. Kept genes are those of the first model; an
+        influence of 0.25 is compared with none.
 
     Returns
     -------
@@ -125,7 +124,7 @@ def prior_effects(record: Record) -> Figure:
 
 
 def _draw_changes(ax, record, title, color):
-    """Draw in how many folds more, or fewer, the first model keeps a gene: the largest changes."""
+    """Draw in how many folds more, or fewer, the first model keeps a gene."""
     model = record.table["model"].iloc[0]
     n_folds = record.table["fold"].nunique()
     with_list = folds_kept(record, model, title, MODERATE)
@@ -154,7 +153,7 @@ def prior_changes(record: Record) -> Figure:
     Parameters
     ----------
     record : Record
-        Returned by `sbnn.study.gene_priors.compare_priors`.
+        From `sbnn.study.gene_priors.compare_priors`.
 
     Returns
     -------

@@ -36,9 +36,9 @@ def gene_norms(
         Norm of the outgoing weights of every gene.
     genes : sequence of str, shape (p,)
     n_kept : int
-        Number of genes with the largest norms, which are kept.
+        Number of genes that are kept.
     curves : dict of str to array-like, shape (n_epochs,)
-        R2 of the same network, by what computed it; the first is drawn broad and pale.
+        R2 of the same network, by what computed it.
     pruned_after : int
         Number of epochs before the pruning.
 
