@@ -1,4 +1,4 @@
-"""Numbers of cells: in families, and left out."""
+"""Numbers of cells."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def family_sizes(cells: pd.DataFrame) -> Figure:
     Parameters
     ----------
     cells : DataFrame, shape (n, k)
-        Labels of the cells, with the columns ``family`` and ``type``.
+        With the columns ``family`` and ``type``.
 
     Returns
     -------
@@ -52,7 +52,6 @@ def cells_left_out(dropped: pd.Series, n_used: int) -> Figure:
     dropped : Series
         Number of cells by reason.
     n_used : int
-        Number of cells that are used.
 
     Returns
     -------

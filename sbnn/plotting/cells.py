@@ -29,7 +29,7 @@ NOTE = {"fontsize": 5, "color": "0.45"}
 
 
 def draw_cells(ax, xy, colors, markers, size):
-    """Draw cells as small filled shapes in random order, so that no group lies on top."""
+    """Draw cells in random order, so that no group lies on top."""
     order = np.random.default_rng(0).permutation(len(xy))
     dots = ax.scatter(*xy[order].T, s=size, c=colors[order], lw=0, marker=markers[0])
     kinds, codes = np.unique(markers[order], return_inverse=True)
@@ -42,7 +42,7 @@ def draw_cells(ax, xy, colors, markers, size):
 
 
 def draw_cloud(ax, groups, xy, note, size, inset=False):
-    """Draw all cells, with names of families and a note below."""
+    """Draw all cells, names of families and a note."""
     draw_cells(ax, np.clip(xy, 0.01, 0.99), groups.colors, groups.markers, size)
     ax.text(0.5, -0.01, note, transform=ax.transAxes, ha="center", va="top", **NOTE)
     if inset:
@@ -51,7 +51,7 @@ def draw_cloud(ax, groups, xy, note, size, inset=False):
 
 
 def draw_crowd(ax, xy, groups):
-    """Enlarge the busiest part of the map in the emptiest corner, if that shows something new."""
+    """Enlarge the busiest part of the map in an empty corner."""
     half = INSET / ENLARGED / 2
     n = len(xy)
     sample = slice(None, None, max(n // 1500, 1))
@@ -75,7 +75,7 @@ def draw_crowd(ax, xy, groups):
 
 
 def name_families(ax, groups, xy):
-    """Write the name of each family where its cells are dense and not mixed with others."""
+    """Write the name of each family where its cells are dense."""
     families = groups.families
     known = groups.table.index.drop(UNKNOWN, errors="ignore")
     if not 2 <= len(known) <= MOST_GROUPS:
@@ -95,10 +95,7 @@ def name_families(ax, groups, xy):
 
 
 def family_centre(xy, own):
-    """Position of the cell whose surroundings are dense and of its family.
-
-    Squared purity times the square root of the local density is largest there.
-    """
+    """Position of the cell of a family with the purest and densest surroundings."""
     cells = xy[own]
     k = min(int(len(cells) ** 0.5) + 1, len(cells))
     distances, _ = cKDTree(cells).query(cells, k=range(1, k + 1))
@@ -109,7 +106,7 @@ def family_centre(xy, own):
 
 
 def legend_entries(table):
-    """Legend entries of `Groups.table`, such as "Pvalb (286)"."""
+    """Legend entries such as "Pvalb (286)"."""
     shown = listed(table)
     names = [shortened(group) for group in shown.index]
     looks = list(shown[["count", "color", "marker"]].itertuples(index=False))
@@ -126,7 +123,7 @@ def legend_entries(table):
 
 
 def draw_legend(figure, table, title, width=WIDTH - 2 * MARGIN):
-    """Draw the legend of the groups at the lower left; return it and its height in inches."""
+    """Draw the legend of the groups; return it and its height in inches."""
     entries = legend_entries(table)
     place = {"loc": "lower left", "bbox_to_anchor": (MARGIN / WIDTH, 0), "alignment": "left"}
     place |= {"handletextpad": 0.1, "handlelength": 1.2, "handles": entries}

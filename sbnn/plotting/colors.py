@@ -1,4 +1,4 @@
-"""All colours of the figures: models, families and types of cells, and numbered items."""
+"""All colours of the figures."""
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ def shades(color, n):
 
 
 def paler(color):
-    """A paler version of a colour, for the second line of a model."""
+    """A paler version of a colour."""
     return _mixed(color, "white", 0.55)
 
 
@@ -34,7 +34,7 @@ def _mixed(color, other, share):
 
 
 def model_color(record, point):
-    """Colour of the kind of model at a grid point."""
+    """Colour of a kind of model."""
     if record.parameter(point, "n_components") is not None:
         return MODELS[protocol(record, point)]
     return MODELS["linear" if "n_selected" in record.values else "all genes"]
@@ -43,9 +43,8 @@ def model_color(record, point):
 class Groups:
     """Families and types of the cells of a record, in the published colours or in safe ones.
 
-    Types replace unknown families, and clusters of the outputs of a fit unknown types. `table` has
-    the count, colour and marker of each family, `colors` and `markers` one entry for each cell, and
-    `title` is the title of the legend.
+    Types replace unknown families, and clusters of the outputs unknown types. `table` has the
+    count, colour and marker of each family, `colors` and `markers` one entry for each cell.
     """
 
     def __init__(self, record, colorblind=False):
@@ -73,7 +72,6 @@ class Groups:
             self._use_safe_colors()
 
     def _use_safe_colors(self):
-        """Give each listed family a colour and a marker; all other cells are grey dots."""
         groups = listed(self.table).index.drop(UNKNOWN, errors="ignore")
         self.table["color"] = GREY
         self.table.loc[groups, "color"] = np.resize(OKABE_ITO, len(groups))
@@ -83,10 +81,7 @@ class Groups:
         self.markers = of_cells["marker"].to_numpy(str)
 
     def count(self, by, cells=slice(None)):
-        """Count and colour of the families or types of some cells, most frequent first.
-
-        A family has the colour of its most frequent type; "unknown" comes last.
-        """
+        """Count and colour of the families or types of some cells, most frequent first."""
         groups = self.families if by == "family" else self.types
         types = pd.Series(self.types[cells]).groupby(groups[cells])
         table = types.agg(["size", lambda own: own.mode()[0]]).rename_axis(by)
@@ -99,7 +94,7 @@ class Groups:
 
 
 def groups_of(adata):
-    """`Groups` of the cells of an AnnData with families and types in ``obs``."""
+    """`Groups` of the cells of an AnnData."""
     labels = pd.DataFrame({"family": "", "type": ""}, adata.obs_names)
     for column in labels.columns.intersection(adata.obs.columns):
         labels[column] = adata.obs[column].astype(str)
@@ -110,7 +105,7 @@ def groups_of(adata):
 
 
 def listed(table):
-    """Groups with their own legend entry: the most frequent if there are many."""
+    """The most frequent groups, with their own legend entry."""
     return table if len(table) <= MOST_GROUPS else table.iloc[: MOST_GROUPS - 1]
 
 
@@ -129,7 +124,7 @@ def family_colors(record: Record) -> dict[str, str]:
 
 
 def clusters(Y):
-    """Cluster cells by z-scored outputs with k-means; the best separated number is taken."""
+    """Cluster cells by z-scored outputs; the best separated number is taken."""
     n = len(Y)
     total = np.square(Y - Y.mean(0)).sum()
     best, highest = np.zeros(n, int), 0.0

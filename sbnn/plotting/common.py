@@ -1,4 +1,4 @@
-"""Parts shared by all figures: style, size, panel letters, and saving."""
+"""Style, size, panel letters, and saving."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _as_png(image):
 
 
 def in_few_colors(png, n_colors=256):
-    """Rewrite a PNG in a third of the space, with a palette of `n_colors` colours."""
+    """Rewrite a PNG with a palette, in a third of the space."""
     with Image.open(io.BytesIO(png)) as image:
         image = image.convert("RGB")
     every_other = image.resize((image.width // 2, image.height // 2), Image.Resampling.NEAREST)
@@ -126,20 +126,20 @@ def in_few_colors(png, n_colors=256):
 
 
 def new_figure(height, layout="constrained"):
-    """Make a figure of full width and a given height in inches, which need not be closed."""
+    """Make a figure of full width and a height in inches, which need not be closed."""
     figure = Figure(figsize=(WIDTH, height), layout=layout)
     FigureCanvasAgg(figure)  # needed to measure text
     return figure
 
 
 def new_panels(height, *shape, **options):
-    """As `new_figure`, with panels created by ``Figure.subplots``."""
+    """As `new_figure`, with panels."""
     figure = new_figure(height)
     return figure, figure.subplots(*shape, **options)
 
 
 def place_axes(figure, x, y, width, height):
-    """Add axes at a position in inches from the lower left."""
+    """Add axes at a position in inches."""
     across, up = figure.get_size_inches()
     return figure.add_axes((x / across, y / up, width / across, height / up))
 
@@ -153,25 +153,25 @@ def place_panel(figure, x, y, width, height, limits=((0, 1), (0, 1))):
 
 
 def write(figure, x, y, text, **look):
-    """Write a text at a position in inches from the lower left."""
+    """Write a text at a position in inches."""
     across, up = figure.get_size_inches()
     return figure.text(x / across, y / up, text, **look)
 
 
 def legend_above(ax, handles=None, **options):
-    """Draw a legend above the axes, aligned with their left edge."""
+    """Draw a legend above the axes."""
     place = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "alignment": "left"}
     return ax.legend(handles=handles, **place, **options)
 
 
 def draw_scores(ax, y, values, color):
-    """Draw the scores of repeats as dots in a row, and their mean as a vertical stroke."""
+    """Draw the scores of repeats as dots in a row, with their mean."""
     ax.plot(values, np.full(len(values), y), "o", color=color, ms=3.5, mew=0, alpha=0.6)
     ax.plot(np.mean(values), y, "|", color=color, ms=9, mew=1.4)
 
 
 def name_rows(ax, names):
-    """Name the rows of a chart, with row 0 at the top."""
+    """Name the rows of a chart, from the top."""
     ax.set_yticks(range(len(names)), names)
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(len(names) - 0.5, -0.5)
@@ -184,14 +184,14 @@ def grid(ax, axis="x"):
 
 
 def name_columns(ax, names, fontstyle="italic", **look):
-    """Name the columns of a chart, usually genes, with vertical text."""
+    """Name the columns of a chart with vertical text."""
     texts = [shortened(name) for name in names]
     ax.set_xticks(range(len(texts)), texts, rotation=90, fontstyle=fontstyle, **look)
     ax.tick_params(axis="x", length=0)
 
 
 def colorbar(figure, image, label, labelpad=None, **options):
-    """Draw a colour bar with a thin outline."""
+    """Draw a colour bar."""
     bar = figure.colorbar(image, **options)
     bar.set_label(label, labelpad=labelpad)
     bar.ax.tick_params(labelsize=rcParams["ytick.labelsize"])  # also for ticks drawn later
@@ -206,7 +206,7 @@ def log_ticks(ax, ticks):
 
 
 def finish(figure, rows=(), letters=ascii_lowercase):
-    """Fix the layout, place the labels of lines and levels, and add the letters of the panels."""
+    """Fix the layout, place labels, and add the letters of the panels."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for ax in figure.axes:
@@ -216,7 +216,7 @@ def finish(figure, rows=(), letters=ascii_lowercase):
 
 
 def letter_panels(figure, rows, letters):
-    """Put bold letters at the top left of the panels, aligned within rows and columns."""
+    """Put letters at the panels, aligned within rows and columns."""
     to_figure = figure.transFigure.inverted()
     boxes = [[ax.get_tightbbox().transformed(to_figure) for ax in axes] for axes in rows]
     letters = iter(letters)

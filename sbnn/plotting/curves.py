@@ -1,4 +1,4 @@
-"""Accuracy and sparsity of the networks during training, with linear models for comparison."""
+"""Accuracy and sparsity of the networks during training."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def training_curves(
 
 
 def points_by_width(network, n_components, **params):
-    """Grid points with parameters `params`, by bottleneck width (None: all widths)."""
+    """Grid points with some parameters, by bottleneck width."""
     known = levels_of(network, "n_components")
     found = {}
     for width in n_components or known:
@@ -111,10 +111,7 @@ def points_by_width(network, n_components, **params):
 
 
 def srrr_levels(srrr, network):
-    """Rank, test R2 and number of genes of linear models of the smallest and the largest rank.
-
-    They have no more genes than the network, if possible.
-    """
+    """Rank, test R2 and number of genes of linear models of the smallest and the largest rank."""
     if srrr is None:
         return []
     require(srrr, "srrr", ["test_r2", "n_selected", "rank"], network)
@@ -127,12 +124,12 @@ def srrr_levels(srrr, network):
 
 
 def marker_of(n):
-    """Marker of a curve: dots if there are so few points that a line may not be seen."""
+    """Marker of a curve, if a line of few points may not be seen."""
     return "." if n < 8 else None
 
 
 def draw_epochs(ax, curves, color, line="-", band=True, label=None):
-    """Draw and return the mean over folds and one SD of curves (folds x epochs)."""
+    """Draw and return the mean and SD of curves (folds x epochs)."""
     # of the folds that were trained in that epoch
     curves = np.ma.masked_invalid(curves)
     mean = curves.mean(0).filled(np.nan)
@@ -149,11 +146,11 @@ def draw_epochs(ax, curves, color, line="-", band=True, label=None):
 
 
 def mark_stages(ax, tables):
-    """Name the epochs where the training changes, at dashed vertical lines."""
+    """Name the epochs where the training changes."""
     starts, n_epochs = regression_stages(tables)
     for (_, previous), (start, stage) in pairwise(starts):
         name = TRANSITIONS.get(stage, stage)
-        # in records of earlier versions, which halved the rate after training without pretraining
+        # in records of earlier versions
         if previous == "straight":
             name = "rate halved"
         name_line(ax, start - 0.5, name)
@@ -165,7 +162,7 @@ def mark_stages(ax, tables):
 
 
 def limit_r2(ax, curves, others):
-    """Set y limits that show curves and other values, but not every drop."""
+    """Set y limits that do not show every drop."""
     low = min([np.nanquantile(mean, 0.02) for mean, _ in curves] + others)
     high = max([np.nanmax(mean + spread) for mean, spread in curves] + others)
     margin = 0.05 * max(high - low, 0.01)

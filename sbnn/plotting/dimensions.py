@@ -1,4 +1,4 @@
-"""The two measurements without a model: variance of their principal components, and maps."""
+"""Principal components of the two measurements, and maps."""
 
 from __future__ import annotations
 
@@ -86,7 +86,6 @@ def _check_titles(titles):
 
 
 def _draw_shares(ax, shares):
-    """Draw the share of each component, their sum, and the numbers that reach four levels."""
     n = len(shares)
     total = shares.cumsum()
     places = np.arange(1, n + 1)

@@ -1,4 +1,4 @@
-"""Distributions of raw data: counts, genes per cell, expression, outputs and proteins."""
+"""Distributions of raw data."""
 
 from __future__ import annotations
 
@@ -27,9 +27,8 @@ def library_sizes(counts: ArrayLike, expression: ArrayLike) -> Figure:
     Parameters
     ----------
     counts : array-like, shape (n, p)
-        Counts of each gene in each cell.
     expression : array-like, shape (n, p)
-        The same genes after normalisation, on a log₂ scale.
+        The same genes, normalised, on a log₂ scale.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What happens in the folds of a cross-validation: their cells, predictions and differences."""
+"""Cells, predictions and differences in the folds of a cross-validation."""
 
 from __future__ import annotations
 
@@ -70,7 +70,6 @@ def held_out_predictions(record: Record, outputs: pd.DataFrame, name: str) -> Fi
     record : Record
         Cross-validation with ``test_predictions`` and one grid point.
     outputs : DataFrame, shape (n, q)
-        The measured outputs.
     name : str
         Column of `outputs`.
 
@@ -111,7 +110,7 @@ def fold_differences(
     ----------
     differences : dict of str to array-like, shape (n_folds,)
     label : str
-        What the differences are.
+        Name of the axis.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Genes selected before a fit, genes kept by halves of the cells, and how many genes suffice."""
+"""Genes selected before a fit or by halves of the cells, and how many suffice."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def effect_map(record: Record) -> Figure:
 
 
 def largest(effects, most):
-    """Positions of the rows with the largest effects, at most `most`, in their order."""
+    """Positions of the rows with the largest effects, in their order."""
     strength = np.abs(effects).max(1)
     return np.sort(np.argsort(-strength, kind="stable")[:most])
 
@@ -111,7 +111,7 @@ def color_limit(effects):
 
 
 def similar_order(rows):
-    """Order that places similar rows of a matrix side by side."""
+    """Order with similar rows side by side."""
     if len(rows) < 3:
         return np.arange(len(rows))
     return leaves_list(linkage(rows, "average", optimal_ordering=True))

@@ -1,4 +1,4 @@
-"""Labels that do not overlap: shortened, spread along an edge, or placed next to points."""
+"""Labels that do not overlap."""
 
 import numpy as np
 from matplotlib import patheffects
@@ -21,7 +21,7 @@ NAME |= {"path_effects": HALO, "in_layout": False, "annotation_clip": False}
 
 
 def shortened(name, most=LETTERS):
-    """Shorten a name to `most` letters, with "…" in its middle: names often differ at the end."""
+    """Shorten a name, with "…" in its middle: names often differ at the end."""
     name = str(name)
     if len(name) <= most:
         return name
@@ -31,12 +31,12 @@ def shortened(name, most=LETTERS):
 
 
 def counted(n, noun):
-    """A number with its noun: "1 gene", "25 genes"."""
+    """Such as "1 gene", "25 genes"."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def signed(value, digits=2):
-    """A number with a minus sign as long as a plus sign."""
+    """A number with a long minus sign."""
     return f"{value:.{digits}f}".replace("-", "−")
 
 
@@ -46,7 +46,7 @@ def text_width(text):
 
 
 def fit_text(text, width, keep=""):
-    """Fit a text into a width in inches: reduce its font to 5 points at least, then shorten it."""
+    """Fit a text into a width in inches: reduce its font, then shorten it."""
     while text_width(text) > width and text.get_fontsize() > SMALLEST:
         text.set_fontsize(max(text.get_fontsize() - 0.25, SMALLEST))
     if text_width(text) <= width:
@@ -59,7 +59,7 @@ def fit_text(text, width, keep=""):
 
 
 def name_line(ax, x, name, low=False):
-    """Draw a dashed vertical line and its name, which `settle_labels` may move."""
+    """Draw a dashed vertical line and its name."""
     ax.axvline(x, color="0.45", lw=0.7, ls=DASHES, zorder=1)
     place = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points", "gid": "line"}
     end, shift, va = (0, 1, "bottom") if low else (1, -1, "top")
@@ -67,19 +67,18 @@ def name_line(ax, x, name, low=False):
 
 
 def name_level(ax, y, name, color="black"):
-    """Write a name right of the axes at height `y`, which `settle_labels` may move."""
+    """Write a name right of the axes."""
     look = {"color": color, "va": "center", "fontsize": 6.5, "gid": "level"}
     ax.text(1.03, y, name, transform=ax.get_yaxis_transform(), **look)
 
 
 def settle_labels(ax):
-    """Move the labels of lines and of levels apart; call this when the layout is final."""
+    """Move the labels of lines and of levels apart, in the final layout."""
     _settle_levels(ax, [text for text in ax.texts if text.get_gid() == "level"])
     _settle_lines(ax, [text for text in ax.texts if text.get_gid() == "line"])
 
 
 def _settle_levels(ax, texts):
-    """Move names of levels apart as little as possible, and connect each to its level."""
     if not texts:
         return
     texts.sort(key=lambda text: text.get_position()[1])
@@ -98,7 +97,6 @@ def _settle_levels(ax, texts):
 
 
 def _settle_lines(ax, texts):
-    """Move names beyond the right edge to the left of their lines, and lower overlapping ones."""
     edge = ax.get_window_extent().x1
     settled = []
     for text in texts:
@@ -163,7 +161,7 @@ def place_names(ax, points, names, background, leader=True, **style):
 
 
 def _shifts(size, unit):
-    """Possible centres of a box next to a point, relative to it, (n_places, 2)."""
+    """Possible centres of a box, relative to its point, (n_places, 2)."""
     # the side or corner of a box that faces the point touches a circle around it
     facing = np.sign(DIRECTIONS.round(9)) * np.abs(DIRECTIONS) ** 0.5
     touching = facing * size / 2
@@ -172,13 +170,12 @@ def _shifts(size, unit):
 
 
 def _distance(shifts, size):
-    """Distance from a point to boxes whose centres are shifted from it."""
     beyond = np.maximum(np.abs(shifts) - size / 2, 0)
     return np.linalg.norm(beyond, axis=-1)
 
 
 def _shared(boxes, others):
-    """Area that each box (x0, y0, x1, y1) shares with other boxes."""
+    """Area that each box (x0, y0, x1, y1) shares with others."""
     others = np.reshape(others, (-1, 4))
     low = np.maximum(boxes[:, np.newaxis, :2], others[:, :2])
     high = np.minimum(boxes[:, np.newaxis, 2:], others[:, 2:])

@@ -1,4 +1,4 @@
-"""Latent maps of the cells with the prediction at each position, and one family enlarged."""
+"""Latent maps of the cells with the prediction at each position."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def latent_panels(
 
 
 class Model(NamedTuple):
-    """A fit to be drawn: its record, groups of cells, and the test R2 of its outputs if known."""
+    """A fit to be drawn, and the test R2 of its outputs if known."""
 
     record: Record
     groups: Groups
@@ -135,7 +135,7 @@ def models_of(top, bottom, scores, colorblind=False):
 
 
 def families_legend(figure, models):
-    """Draw the legend of the families next to the colour bar; return it and the height of both."""
+    """Draw the legend of the families; return it and its height."""
     groups = models[0].groups
     width = WIDTH - BAR - 4 * MARGIN
     legend, height = draw_legend(figure, groups.table, groups.title, width)
@@ -143,10 +143,7 @@ def families_legend(figure, models):
 
 
 def draw_models(figure, models, low, letters, true_genes=None, inset=False):
-    """Draw models one below another, and their colour bar at the height `low` in inches.
-
-    Returns the axes of the last map of cells.
-    """
+    """Draw models one below another from a height in inches; return the last map."""
     ticks = [-2, -1, 0, 1, 2]
     draw_colorbar(figure, WIDTH - MARGIN - BAR, low + 0.3, BAR, "prediction (z-score)", ticks=ticks)
     bottom = figure.get_figheight()
@@ -182,7 +179,7 @@ def gene_maps(record, true_genes=None):
 
 
 def feature_maps(record, r2):
-    """As `gene_maps`, of outputs, with the test R2 if it is known."""
+    """As `gene_maps`, of outputs."""
     factors = widened(record)
     shown = shown_features(record)
     n_outputs = len(record.feature_names)
@@ -212,7 +209,7 @@ def _draw_block(canvas, left, bottom, triangles, heading, maps, slant):
 
 
 def mark_true(genes, true_genes):
-    """Names of genes, with a mark after those in `true_genes`."""
+    """Names of genes, with a mark after true ones."""
     return [f"{gene} {TRUE}" if gene in true_genes else str(gene) for gene in genes]
 
 
@@ -226,7 +223,7 @@ def rank_genes(record):
 
 
 def shown_features(record):
-    """Positions of the outputs that are shown: those of the published figure, then the best."""
+    """Positions of the outputs that are shown."""
     names = list(record.feature_names)
     known = [names.index(name) for name in FEATURES if name in names]
     best = np.argsort(-record.train_feature_r2, kind="stable").tolist()
@@ -345,7 +342,7 @@ def _zoom_panel(figure, i, y, heading, style="normal", size=1):
 
 
 def marker_gene(record, family, own):
-    """Position of the kept gene that marks a family, of the cells `own`."""
+    """Position of the kept gene that marks a family of cells."""
     genes = list(record.kept_genes)
     if family in genes:
         return genes.index(family)
@@ -354,7 +351,7 @@ def marker_gene(record, family, own):
 
 
 def zoomed_outputs(record, own):
-    """Positions of the two outputs that are shown for the cells of a family."""
+    """Positions of the two outputs that are shown for a family."""
     names = list(record.feature_names)
     if set(OUTPUTS) <= set(names):
         return [names.index(name) for name in OUTPUTS]

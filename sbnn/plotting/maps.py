@@ -1,4 +1,4 @@
-"""A map of the cells: positions, the outline of the cloud, and the prediction at each position."""
+"""Positions of cells, the outline of the cloud, and the prediction at each position."""
 
 import numpy as np
 from matplotlib import colormaps, rcParams
@@ -40,7 +40,7 @@ def map_coordinates(record):
 
 
 def panel_coordinates(xy, proportional):
-    """Coordinates in which the cloud of cells fills a square from 0 to 1, and a note on them."""
+    """Coordinates in which the cloud of cells fills a square from 0 to 1, and a note."""
     xy = np.array(xy, float)
     notes = []
     if np.ptp(xy[:, 1]) == 0:
@@ -74,7 +74,7 @@ def _framed(xy, low, high, proportional):
 
 
 def widened(record):
-    """Factor by which outliers inflate the SD of each output; 1 if it is at most 2."""
+    """Factor by which outliers inflate the SD of each output."""
     low, high = np.quantile(record.outputs, [0.025, 0.975], axis=0)
     bulk = (high - low) / 3.92
     narrow = (bulk > 0) & (bulk < NARROW)
@@ -82,7 +82,7 @@ def widened(record):
 
 
 def map_triangles(xy):
-    """Delaunay triangles over the cells except over empty regions; None if none is left."""
+    """Delaunay triangles over the cells except over empty regions, if any."""
     spacing = _spacing(xy)
     spacing = np.minimum(spacing, np.quantile(spacing, 0.9))
     try:
@@ -103,7 +103,7 @@ def map_triangles(xy):
 
 
 def _spacing(xy):
-    """Distance of each cell to its tenth neighbour, or to the farthest of fewer cells."""
+    """Distance of each cell to its tenth neighbour."""
     distances, _ = cKDTree(xy).query(xy, k=min(11, len(xy)))
     return distances[:, -1]
 
@@ -115,7 +115,7 @@ def _circumradius(corners):
 
 
 def _in_small_parts(triangles, own, never=False):
-    """Mask of the triangles `own` in connected parts of few triangles, none of which is `never`."""
+    """Mask of the triangles `own` in small connected parts without any of `never`."""
     neighbors = triangles.neighbors  # shape (n_triangles, 3), -1 at the hull
     first, side = np.nonzero((neighbors >= 0) & own[:, np.newaxis] & own[neighbors])
     pairs = first, neighbors[first, side]
@@ -127,7 +127,7 @@ def _in_small_parts(triangles, own, never=False):
 
 
 def draw_map(ax, corner, side, triangles, values, limits=LIMITS):
-    """Draw predicted values over a map, as a square with a corner and side in inches."""
+    """Draw predicted values as a square at a position in inches."""
     if triangles is not None:
         left, low = corner
         image = map_image(triangles, values, round(side * RASTER_DPI), limits)
@@ -136,7 +136,7 @@ def draw_map(ax, corner, side, triangles, values, limits=LIMITS):
 
 
 def map_image(triangles, values, pixels, limits=LIMITS):
-    """Image (pixels, pixels, 3) of values that are interpolated linearly between the cells."""
+    """Image, (pixels, pixels, 3), of values interpolated between cells."""
     fine = (np.arange(pixels * FINER) + 0.5) / (pixels * FINER)
     found = LinearTriInterpolator(triangles, values)(*np.meshgrid(fine, fine[::-1]))
     blocks = found.reshape(pixels, FINER, pixels, FINER)
@@ -157,10 +157,7 @@ def draw_colorbar(figure, x, y, width, label, limits=LIMITS, ticks=None):
 
 
 def packed(xy):
-    """Move islands of cells together until equal gaps separate them, and rotate the whole map.
-
-    Returns the new positions, (n_cells, 2), and whether any island moved.
-    """
+    """Move islands of cells together, and rotate the map; also whether any moved."""
     strait = STRAIT * np.quantile(_spacing(xy), 0.9)
     tree = cKDTree(xy)
     close = tree.sparse_distance_matrix(tree, strait, output_type="coo_matrix")
@@ -186,8 +183,7 @@ def packed(xy):
 def approach(xy, island, to_centre, length, strait):
     """Step of an island, a mask of the cells `xy`, towards the centre; zeros if it cannot move.
 
-    It has the given length, in the first direction of `TURNS` in which the island comes nearer to
-    the centre and keeps the distance `strait` from all other cells.
+    It is in the first direction of `TURNS` that keeps the distance `strait` from all other cells.
     """
     distance = np.linalg.norm(to_centre)
     if distance < length:
@@ -207,7 +203,7 @@ def approach(xy, island, to_centre, length, strait):
 
 
 def turned(xy):
-    """Rotate points so that they fit into the smallest upright square."""
+    """Rotate points so that they fit into the smallest square."""
     try:
         hull = xy[ConvexHull(xy).vertices]
     except QhullError:  # all on a line, or too few

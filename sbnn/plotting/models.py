@@ -98,7 +98,7 @@ def _n_genes(record, point):
 
 
 def _draw_row(ax, y, r2, color):
-    """Draw one model; return the lowest and the highest value that must be visible."""
+    """Draw one model; return the lowest and the highest visible value."""
     text = mean_text(r2)
     ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", color=color)
     mean, spread = mean_sd(r2)

@@ -1,4 +1,4 @@
-"""Simulated data of known genes: how many are found as the noise grows, and the map."""
+"""Simulated data of known genes: how many are found, and the map."""
 
 from __future__ import annotations
 

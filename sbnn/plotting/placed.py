@@ -24,9 +24,9 @@ def new_cells(fit: Record, places: pd.DataFrame, predicted: pd.DataFrame) -> Fig
     fit : Record
         From `sbnn.fit_full`, with two units.
     places : DataFrame, shape (m, k)
-        Positions of the new cells, with the columns ``sbnn_1`` and ``sbnn_2``.
+        Positions, with the columns ``sbnn_1`` and ``sbnn_2``.
     predicted : DataFrame, shape (m, q)
-        Predicted outputs of the new cells.
+        Predicted outputs.
 
     Returns
     -------

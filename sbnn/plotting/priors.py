@@ -1,4 +1,4 @@
-"""What a prior list of genes changes: accuracy, kept genes, and the genes that come and go."""
+"""What a prior list of genes changes."""
 
 from __future__ import annotations
 
@@ -124,7 +124,6 @@ def prior_effects(record: Record) -> Figure:
 
 
 def _draw_changes(ax, record, title, color):
-    """Draw in how many folds more, or fewer, the first model keeps a gene."""
     model = record.table["model"].iloc[0]
     n_folds = record.table["fold"].nunique()
     with_list = folds_kept(record, model, title, MODERATE)

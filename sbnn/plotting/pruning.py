@@ -1,4 +1,4 @@
-"""One network that is pruned to few genes: its R2 over the epochs, and the norms of the genes."""
+"""One network that is pruned to few genes."""
 
 from __future__ import annotations
 
@@ -33,10 +33,8 @@ def gene_norms(
     Parameters
     ----------
     norms : array-like, shape (p,)
-        Norm of the outgoing weights of every gene.
     genes : sequence of str, shape (p,)
     n_kept : int
-        Number of genes that are kept.
     curves : dict of str to array-like, shape (n_epochs,)
         R2 of the same network, by what computed it.
     pruned_after : int

@@ -1,4 +1,4 @@
-"""Read the numbers that a figure shows from a record with any parameter grid."""
+"""Read the numbers that a figure shows from a record."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def model_title(record):
-    """Name of the only model of a record: kind, protocol, width and number of genes."""
+    """Name of the only model of a record."""
     estimator = record.settings.get("estimator", {})
     params = estimator.get("params", {})
     name = estimator.get("class", "model").split(".")[-1]
@@ -51,38 +51,38 @@ def protocol(record, point):
 
 
 def network_name(record, point):
-    """Name of a network that gives its protocol and its width."""
+    """Name of a network with its protocol and width."""
     own = protocol(record, point)
     width = record.parameter(point, "n_components")
     return f"sBNN, {PROTOCOLS.get(own, own)}, d = {width}"
 
 
 def levels_of(record, name):
-    """Sorted values of a parameter in the grid; empty if there is no such parameter."""
+    """Sorted values of a parameter in the grid."""
     values = {record.parameter(point, name) for point in range(len(record.params))}
     return sorted(values - {None})
 
 
 def nearest(values, wanted):
-    """The value that is nearest to `wanted` on a log scale."""
+    """The value nearest to `wanted` on a log scale."""
     wanted, *logs = np.log(np.maximum([wanted, *values], 1e-300))
     return values[np.argmin(np.abs(logs - wanted))]
 
 
 def mean_sd(values):
-    """Mean and sample SD over the folds (first axis); the SD of a single fold is 0."""
+    """Mean and sample SD over the folds (first axis)."""
     values = np.asarray(values, float)
     return values.mean(0), values.std(0, ddof=min(len(values) - 1, 1))
 
 
 def mean_text(values):
-    """Text with the mean over the folds and, unless it is zero, their SD."""
+    """Mean and SD over the folds as text."""
     mean, spread = mean_sd(values)
     return f"{signed(mean, 3)} ± {spread:.3f}" if spread else signed(mean, 3)
 
 
 def far_below(values):
-    """Note on R2 values below `WORST`; empty if there are none."""
+    """Note on R2 values below `WORST`, if any."""
     low = values[values < WORST]
     if not len(low):
         return ""
@@ -90,7 +90,7 @@ def far_below(values):
 
 
 def regression_stages(tables):
-    """First epoch and name of each regression stage, and the total number of epochs."""
+    """First epoch and name of each regression stage, and the number of epochs."""
     stages = curve(tables, "stage")
     found = []
     for own in stages:
@@ -108,7 +108,7 @@ def regression_stages(tables):
 def curve(tables, column):
     """Values of a column, (n_tables, n_epochs), NaN for missing epochs.
 
-    Epochs are aligned at the start of all stages that the tables share.
+    Epochs are aligned at the stages that the tables share.
     """
     # without pretraining, the unfrozen stage is as long as both stages of other folds
     stages = [table["stage"].replace("frozen", "unfrozen") for table in tables]
@@ -123,23 +123,23 @@ def curve(tables, column):
 
 
 def regression_epochs(record, point):
-    """History of the regression at a grid point, one table for each fold."""
+    """History of the regression, one table for each fold."""
     return [table[~table["stage"].isin(NOT_REGRESSION)] for table in record.history[point]]
 
 
 def pretraining_epochs(record, point):
-    """History of the pretraining at a grid point, one table for each pretrained fold."""
+    """History of the pretraining, one table for each pretrained fold."""
     tables = [table[table["stage"] == "pretraining"] for table in record.history[point]]
     return [table for table in tables if len(table)]
 
 
 def gene_target(record):
-    """Number of genes that the networks of a record keep."""
+    """Number of genes that networks keep."""
     return int(np.median(record.n_selected))
 
 
 def choose_models(models, n_genes):
-    """Record and grid point of every model, by name, all of the same data."""
+    """Record and grid point of every model, of the same data."""
     if not models or not isinstance(models, dict):
         wanted = "a dict of name to record, or to (record, parameters)"
         raise ValueError(f"models: expected {wanted}, got {models!r}")
@@ -152,7 +152,7 @@ def choose_models(models, n_genes):
 
 
 def choose_model(model, n_genes, same_as, argument):
-    """Record and grid point of a model given as a record or as (record, parameters)."""
+    """Record and grid point of one model."""
     record, params = model if isinstance(model, tuple) else (model, {})
     require(record, argument, ["test_r2"], same_as)
     points = record.points(**params)
@@ -171,7 +171,7 @@ def choose_model(model, n_genes, same_as, argument):
 
 
 def published_rows(published, **params):
-    """Published results that have the first of some parameters and differ from none of them."""
+    """Published results with these parameters."""
     first = next(iter(params))
     agreeing = []
     for row in published or []:
@@ -201,5 +201,5 @@ def folds_text(*records):
 
 
 def scaling_text(record):
-    """How the data of a cross-validation were scaled."""
+    """How the data were scaled."""
     return SCALED.get(record.settings.get("scaling"), "")

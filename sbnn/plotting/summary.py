@@ -1,4 +1,4 @@
-"""Overview figure: a few genes predict many outputs through two units, which map the cells."""
+"""Overview: a few genes predict many outputs through two units."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _draw_genes(canvas, record, halves, true_genes):
 
 
 def _draw_test_r2(canvas, folds, width):
-    """Draw the test R2 of outputs, the best first; return it unsorted."""
+    """Draw the test R2 of outputs, and return it."""
     point = 0
     if len(folds.params) > 1:
         point = folds.find(n_components=width)
@@ -157,7 +157,6 @@ def _rows(names):
 
 
 def _column(canvas, x, names, room, weights, **style):
-    """Write names in one font size, and how many do not fit at the end."""
     shown, heights, size = _rows(names)
     texts = []
     for name, y, weight in zip(shown, heights, weights, strict=False):

@@ -1,4 +1,4 @@
-"""Reliability of a map: held-out cells, other seeds and, if known, the true positions."""
+"""Reliability of a map."""
 
 from __future__ import annotations
 
@@ -77,7 +77,6 @@ def map_trust(record: Record, fit: Record | None = None) -> Figure:
 
 
 def _draw_values(ax, xy, values, note, label):
-    """Draw cells in the colours of their values, the largest on top."""
     order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]
     x, y = np.clip(xy[order], 0.01, 0.99).T
     size = np.clip(5000 / len(xy), 1, 9)

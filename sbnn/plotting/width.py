@@ -1,4 +1,4 @@
-"""Width of the bottleneck, stability of the kept genes, and R2 of every output."""
+"""Width of the bottleneck, stability of the kept genes, and R2 of outputs."""
 
 from __future__ import annotations
 
