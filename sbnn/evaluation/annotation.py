@@ -1,4 +1,4 @@
-"""Write models and results into an AnnData or MuData, where scanpy and other packages read them."""
+"""Write models and results into an AnnData or MuData."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def annotate(
         Cells and genes that a result lacks get NaN, False or NA. ``uns["sbnn"]`` holds parameters
         (as JSON), library versions, and the R2 and data fingerprint of records.
     data : AnnData, MuData or tuple, optional
-        Data set that was cross-validated, by default `adata`.
+        Cross-validated data, by default `adata`.
     point : int, optional
         Grid point to write, as from ``record.find(...)``, if a record has several.
     key : str
@@ -91,19 +91,17 @@ def annotate(
 
 
 class _Notes:
-    """Writes results to an AnnData, matched by name, under keys that start with `key`."""
+    """Writes results to an AnnData, under keys that start with `key`."""
 
     def __init__(self, adata, key):
         self.adata = adata
         self.key = key
 
     def of_cells(self, cells, values, columns=None):
-        """Table of `values` with one row per cell of the AnnData."""
         table = pd.DataFrame(values, cells.astype(str), columns, dtype=np.float64)
         return self._aligned(table, self.adata.obs_names, "cells")
 
     def of_genes(self, table, genes=None):
-        """Write the columns of a table to ``var``."""
         table = pd.DataFrame(table, genes).rename(index=str)
         aligned = self._aligned(table, self.adata.var_names, "genes")
         for name, column in aligned.items():
@@ -121,12 +119,10 @@ class _Notes:
         return table.reindex(names)
 
     def about(self, kind, params, **entries):
-        """Write an entry to ``uns``; `params` are stored as JSON."""
         entries["params"] = json.dumps(params, default=str)
         self.adata.uns[self.key] = self.adata.uns.get(self.key, {}) | {kind: entries}
 
     def of_model(self, model):
-        """Write the results of a fitted model."""
         adata = self.adata
         kept = np.zeros(model.n_features_in_, bool)
         kept[kept_genes(model)] = True
@@ -143,7 +139,6 @@ class _Notes:
         self.about("model", described(model), versions=library_versions())
 
     def of_record(self, record, data, point):
-        """Write a record of any kind."""
         kind = record.experiment
         params = record.settings["estimator"]
         about = {"dataset": record.dataset, "sha256": record.sha256, "versions": record.versions}
@@ -170,14 +165,12 @@ class _Notes:
         self.about(kind, params, **about)
 
     def of_interpretation(self, record):
-        """Write the effects of genes, and the loss of R2 without each."""
         genes = record.kept_genes.astype(str)
         self.of_genes({"r2_drop": record.r2_drops}, genes)
         effects = pd.DataFrame(record.effects, genes, record.feature_names.astype(str))
         self.adata.varm[f"{self.key}_effects"] = effects.reindex(self.adata.var_names)
 
     def of_fit(self, record):
-        """Write the latent space and the kept genes."""
         self.of_genes({"kept": record.selected}, record.gene_names)
         if "gene_norms" in record.values:
             self.of_genes({"norm": record.gene_norms}, record.gene_names)
@@ -185,7 +178,6 @@ class _Notes:
         self.adata.obsm[f"X_{self.key}"] = latent.to_numpy()
 
     def of_cross_validation(self, record, data, point):
-        """Write held-out predictions, folds, and the genes kept in the folds."""
         data = as_paired(data)
         require(record, "data", [], data)
         names = record.feature_names.astype(str)

@@ -42,11 +42,11 @@ if TYPE_CHECKING:
 WIDEST_KEPT = 16
 LEVEL = 0.05
 N_PERMUTATIONS = 199
-# When fitted to noise, a model predicts fold f by a weighted sum of the outputs of the other folds.
-# The score for fold f is a sum of terms a_fg, one for each other fold g. The terms a_fg and a_gf
-# are at most fully correlated, so the variance of the sum over all folds is at most twice that from
-# permuting each fold by itself; for a symmetric smoother such as ridge, it is twice as large. This
-# holds for repeated folds if a cell gets the same permuted outputs in all of them.
+# When fitted to noise, a model predicts fold f by a weighted sum of the outputs of the other folds,
+# so its score is a sum of terms a_fg, one for each other fold g. As a_fg and a_gf are at most fully
+# correlated, the variance of the sum over all folds is at most twice that from permuting each fold
+# by itself (for a symmetric smoother such as ridge, twice), also for repeated folds if a cell gets
+# the same permuted outputs in all of them.
 _CORRELATED = np.sqrt(2)
 
 
@@ -70,11 +70,11 @@ def cross_validate(
     Parameters
     ----------
     estimator : scikit-learn-style regressor
-        If it has ``transform`` (latent space), ``get_support`` (selected genes), ``gene_norms_`` or
-        ``history_``, their values are stored. If ``fit`` accepts ``eval_set``, it gets the test
-        cells, to record curves over epochs. Optional hooks are ``fit_path``, which fits all values
-        of the parameter named by ``path_parameter``, and ``for_genes``, which is called with the
-        gene names and, with `preselect`, a mask of the genes selected in the fold.
+        What it has of ``transform`` (latent space), ``get_support`` (selected genes),
+        ``gene_norms_`` and ``history_`` is stored. If ``fit`` accepts ``eval_set``, it gets the
+        test cells, to record curves over epochs. Optional hooks are ``fit_path``, which fits all
+        values of ``path_parameter``, and ``for_genes``, called with the gene names and a mask of
+        preselected genes.
     data : AnnData, MuData or tuple (X, Y)
         See `sbnn.data.paired.as_paired`.
     folds : list of (train, test), int or scikit-learn splitter, optional
@@ -199,7 +199,7 @@ def _jobs_left(wanted, models, data, scaling, n_jobs, done):
 
 
 def _paths(model, points):
-    """Groups of grid points to fit together, which differ only in the path parameter."""
+    """Groups of grid points that differ only in the path parameter."""
     if not hasattr(model, "path_parameter"):
         return [[g] for g in range(len(points))]
     paths = {}
@@ -210,7 +210,7 @@ def _paths(model, points):
 
 
 def _fit_and_score(models, arrays, fold, scaling, genes, places):
-    """Fit the models of one path in a worker; return a list of ((grid point, fold), outcome)."""
+    """Fit the models of one path; return a list of ((grid point, fold), outcome)."""
     with reproducible():
         X_train, Y_train, X_test, Y_test = split_fold(arrays, fold, scaling, genes)
         mean = Y_train.mean(0, dtype=np.float64)
@@ -241,12 +241,12 @@ def _fit_and_score(models, arrays, fold, scaling, genes, places):
 
 
 def predicted_by(model, X, Y):
-    """Predictions of a model, in the shape of the outputs `Y`."""
+    """Predictions of a model, in the shape of `Y`."""
     return np.asarray(model.predict(X)).reshape(Y.shape)
 
 
 def scores_of(part, Y, predicted, mean):
-    """Pooled R2 and R2 of each output, relative to the training `mean`, named by `part`."""
+    """Pooled R2 and R2 of each output, relative to the training `mean`."""
     return {
         f"{part}_r2": pooled_r2(Y, predicted, mean),
         f"{part}_feature_r2": feature_r2(Y, predicted, mean),
@@ -254,10 +254,7 @@ def scores_of(part, Y, predicted, mean):
 
 
 def selection_of(model, genes=None):
-    """Selected genes and gene norms of a model, if it has them, for all genes of the data.
-
-    `genes` is the mask, (p,), of the genes to which the model was fitted.
-    """
+    """Selected genes and gene norms of a model of the genes in a mask, for all genes."""
     outcome = {}
     if hasattr(model, "get_support"):
         selected = _at_genes(genes, np.asarray(model.get_support()))
@@ -268,7 +265,6 @@ def selection_of(model, genes=None):
 
 
 def _at_genes(genes, values):
-    """Values of the genes in a mask as values of all genes; the others are 0 or False."""
     if genes is None:
         return values
     of_all = np.zeros(len(genes), values.dtype)
@@ -277,7 +273,6 @@ def _at_genes(genes, values):
 
 
 def _details_of(model, X_test):
-    """Latent space of the test cells, unless it is wide, and history."""
     details = {}
     if hasattr(model, "transform"):
         latent = np.asarray(model.transform(X_test))
@@ -320,10 +315,7 @@ def epoch_curves(record: Record, **params: object) -> pd.DataFrame:
 
 
 def chance_table(record, Y, n_permutations=N_PERMUTATIONS, points=None):
-    """Test R2, mean R2 with permuted outputs and p (`compared_with_chance`) of each grid point.
-
-    Grid points whose predictions are not saved are left out.
-    """
+    """Test R2, mean R2 with permuted outputs and p of each grid point with saved predictions."""
     if points is None:
         points = range(len(record.params))
     points = [point for point in points if has_predictions(record, point)]
@@ -334,7 +326,7 @@ def chance_table(record, Y, n_permutations=N_PERMUTATIONS, points=None):
 
 
 def has_predictions(record, point):
-    """Whether the predictions of a grid point are saved for all folds."""
+    """Whether predictions are saved for all folds."""
     predictions = record.values.get("test_predictions")  # [grid point][fold], (cells, q)
     return predictions is not None and all(fold is not None for fold in predictions[point])
 
@@ -342,8 +334,7 @@ def has_predictions(record, point):
 def permuted_r2(record, Y, point, n_permutations, of_outputs=False):
     """Test R2 of a grid point, then with permuted outputs: shape (1 + n_permutations,).
 
-    With `of_outputs`, there is a column for each output. Predictions stay fixed, and all grid
-    points get the same permutations; see `_permuted_cells`.
+    With `of_outputs`, there is a column for each output. All grid points get the same permutations.
     """
     dot = "nq,nq->q" if of_outputs else "nq,nq->"  # sum over cells, or over cells and outputs
     r2 = 0
@@ -374,8 +365,8 @@ def permuted_r2(record, Y, point, n_permutations, of_outputs=False):
 def _permuted_cells(folds):
     """Sets of cells whose outputs are permuted: the test cells of each fold, or one set for all.
 
-    If folds test cells repeatedly, outputs are permuted among all tested cells, and each cell gets
-    the same outputs in all folds, since its predictions are correlated.
+    If folds test cells repeatedly, each cell gets the same permuted outputs in all folds, since its
+    predictions are correlated.
     """
     tests = [test for _, test in folds]
     tested = np.concatenate(tests)
@@ -386,11 +377,9 @@ def _permuted_cells(folds):
 def compared_with_chance(r2, names, n_folds):
     """Table of measured R2, mean R2 with permuted outputs and p-value, with one row per name.
 
-    `r2`, (1 + n_permutations, names), has the measured R2 in its first row. The p-value is the
-    share of permutations whose R2 is at least as high; the measured outputs count as one
-    permutation. As the outputs of a fold also train the models of the other folds, chance
-    deviations are correlated, so deviations of permuted R2 from their mean are scaled up; see
-    `_CORRELATED`.
+    `r2`, (1 + n_permutations, names), has the measured R2 in its first row, which counts as one
+    permutation. Chance deviations are correlated between folds, as the outputs of a fold also train
+    the models of the others, so deviations of permuted R2 are scaled up; see `_CORRELATED`.
     """
     measured = r2[0]
     permuted = r2[1:].mean(0)

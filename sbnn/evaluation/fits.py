@@ -1,4 +1,4 @@
-"""Fits to all cells for figures, and fits repeated with other seeds, cells or numbers of genes."""
+"""Fits to all cells, and fits repeated with other seeds, cells or numbers of genes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def fit_full(
     Parameters
     ----------
     estimator : scikit-learn-style regressor
-        An estimator with ``transform`` (latent space) and ``get_support`` (kept genes).
+        With ``transform`` (latent space) and ``get_support`` (kept genes).
     data : AnnData, MuData or tuple (X, Y)
     preselect : int, optional
         Number of genes to choose on all cells by the published criterion; only these are used.
@@ -118,7 +118,7 @@ def fit_full(
 
 
 def _normalizer_of(data):
-    """Normaliser of counts of new cells; None if the expression is not from these counts."""
+    """Normaliser of counts of new cells; None if X is not from these counts."""
     if data.counts is None:
         return None
     size = size_of_library(data.X, data.counts)
@@ -275,10 +275,10 @@ def stability_selection(
     Parameters
     ----------
     estimator : scikit-learn-style regressor
-        An estimator with ``get_support``.
+        With ``get_support``.
     data : AnnData, MuData or tuple (X, Y)
     n_pairs : int
-        Number B of pairs; 2 B models are fitted. More pairs can be added to a saved record later.
+        Number of pairs of halves; more can be added to a saved record later.
     groups : str or array-like of shape (n,), optional
         Donor, batch or date of each cell, or the name of a column of ``obs``. Groups are never
         split between halves, which limits the number of pairs.

@@ -1,4 +1,4 @@
-"""Cross-validation folds, and the scaled training and test arrays of a fold."""
+"""Cross-validation folds, and their scaled training and test arrays."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def grouped_folds(groups: ArrayLike, n_folds: int = 10, seed: int = 42) -> Folds
     Returns
     -------
     list of (ndarray, ndarray)
-        Training and test positions; every cell is tested once. Folds have the same number of test
-        groups, give or take one.
+        Training and test positions; every cell is tested once. Numbers of test groups differ by at
+        most one.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def later_fold(times: ArrayLike, share: float = 0.8) -> Folds:
 
 
 def _in_order(times):
-    """Times that sort in their order: dates that are written as text are read."""
+    """Times in an order; dates as text are read."""
     if not any(isinstance(time, str) for time in times):
         return times
     try:
@@ -148,7 +148,7 @@ def repeated_donor_folds(data, n_folds=5, seeds=SEEDS, *, target="type"):
 
 
 def deal_donors(cells, y, n_folds, seed):
-    """Stratified folds of `TypedCells` with classes `y` that do not split donors."""
+    """Stratified folds of `TypedCells` that do not split donors."""
     # Intervals must not treat folds of different seeds as independent: StratifiedGroupKFold always
     # starts with the donors whose cells are spread most unevenly over the classes. Two human cells
     # of different donors tested together with one seed are so with another in 45 % of the cases (20
@@ -177,7 +177,7 @@ def deal_donors(cells, y, n_folds, seed):
 
 
 def labels_of(data, target):
-    """Labels of all cells, str of shape (n,); there must be at least two different labels."""
+    """Labels of all cells, at least two different ones, str of shape (n,)."""
     check_among("target", target, data.labels)
     values = data.labels[target]
     lacking = values.isna() | (values == UNKNOWN)
@@ -226,7 +226,7 @@ def _check_fold(fold, i, n):
 
 
 def source_arrays(data, scaling):
-    """Arrays to split into folds: expression, outputs, and counts if they can be normalised."""
+    """Arrays to split into folds: expression, outputs, and counts behind the expression."""
     if scaling == "all":
         return z_scored(data.X), z_scored(data.Y), None
     return data.X, data.Y, data.counts_behind_x
@@ -241,7 +241,7 @@ def split_fold(arrays, fold, scaling, genes=None):
     """Training and test arrays of a fold, float32: X_train, Y_train, X_test, Y_test.
 
     Unless `scaling` is "all", test cells do not affect the scaling. `genes` is a mask of the genes
-    to return; library sizes are those of all genes.
+    to return.
     """
     X, Y, counts = arrays
     train, test = fold
@@ -261,7 +261,7 @@ def split_fold(arrays, fold, scaling, genes=None):
 
 
 def split_outputs(Y, fold, scaling):
-    """Scaled outputs of the training and the test cells of a fold, float32."""
+    """Scaled outputs of the training and the test cells, float32."""
     train, test = fold
     return _scaled(Y[train], Y[test], scaling, StandardScaler())
 
@@ -290,7 +290,7 @@ def held_out(record, Y, point):
 
 
 def held_out_means(record, Y, point):
-    """Predictions in the units of `Y`, (n, q), averaged over folds; NaN for untested cells."""
+    """Mean predictions in the units of `Y`, (n, q); NaN for untested cells."""
     Y = np.asarray(Y, dtype=np.float64)
     scaling = record.settings["scaling"]
     total = np.zeros(Y.shape)

@@ -1,4 +1,4 @@
-"""Identity of a result: data, cells, estimator, seed, settings and version of the algorithm."""
+"""Identity of a result: data, cells, estimator, seed, settings and algorithm."""
 
 import dataclasses
 import hashlib
@@ -32,7 +32,7 @@ FORMER_PARAMS = {
 
 
 def configured(estimator, point, seed):
-    """Clone of an estimator with the parameters of a grid point, and seeds in place of None."""
+    """Clone with the parameters of a grid point, and seeds in place of None."""
     if seed is not None:
         check_number("seed", seed, int, 0, 2**32 - 1)
     model = clone(estimator).set_params(**point)
@@ -43,7 +43,7 @@ def configured(estimator, point, seed):
 
 
 def made_for(model, genes, kept=None):
-    """The model with its prior in the order of the genes, or of those in the mask `kept`."""
+    """The model with its prior in the order of the genes (of those in the mask `kept`)."""
     return model.for_genes(genes, kept) if hasattr(model, "for_genes") else model
 
 
@@ -127,7 +127,6 @@ def _defaults(cls, values):
 
 
 def _as_known(params, defaults, known):
-    """Leave out parameters that an older description lacks and that have their defaults."""
     kept = {}
     for name, value in params.items():
         if isinstance(value, dict) and isinstance(known.get(name), dict):

@@ -1,4 +1,4 @@
-"""Effect of each kept gene on every output and on the map, and the loss of R2 without the gene."""
+"""Effect of each kept gene on every output and on the map."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def interpret(
     X : array-like, DataFrame, AnnData, MuData or ExpressionStream, shape (n, p)
     Y : array-like, shape (n, q) or (n,); or the name of a table in ``X.obsm`` or of a modality
         Measured outputs, unless `X` contains them. Use held-out cells, scaled like the training
-        cells, on which ``r2_drop`` would be overestimated.
+        cells; in training cells, ``r2_drop`` is too large.
     gene_names, feature_names : sequence of str, optional
         By default, the names stored in the model or the tables.
     stability : Series or DataFrame with the column ``frequency``, optional
@@ -83,9 +83,8 @@ def interpret(
           output per SD of the gene;
         - ``latent_steps``, (k, d), and ``latent_lengths``, (k,): mean shift of the cells on the map
           per SD of the gene, and mean length of the shifts;
-        - ``kept_genes``, ``gene_sd``, ``gene_norms`` and ``r2_drops``, (k,), the loss of R2 when
-        the
-          gene is set to its baseline;
+        - ``kept_genes``, ``gene_sd``, ``gene_norms`` and ``r2_drops``, (k,): the last is the loss
+          of R2 when the gene is set to its baseline;
         - ``feature_names`` and ``output_sd``, (q,);
         - ``gap``: the largest error in the sum of the shares of a cell, in SDs of the output;
         - ``r2``: R2 with the measured expression of all genes;
@@ -97,8 +96,8 @@ def interpret(
     -----
     For a linear model, ``effects`` and ``steps`` (in SDs of the output) equal the coefficient. If a
     network saturates, a gene may move no cell out of its type (small ``steps``) and still
-    contribute to the separation of types (large ``effects``). ``share_mean`` is no effect: shares
-    of cells above and below the baseline cancel.
+    contribute to the separation of types (large ``effects``). In ``share_mean``, shares of cells
+    above and below the baseline cancel.
 
     Examples
     --------
@@ -252,7 +251,7 @@ def _gene_table(found, stability):
 
 
 def expression_of(model, X):
-    """Expression of the genes that the model was fitted to, as float64."""
+    """Expression of the genes of `fit`, as float64."""
     check_is_fitted(model)
     if isinstance(X, pd.DataFrame):
         match_by_name = hasattr(model, "feature_names_in_")
@@ -279,10 +278,9 @@ def baseline_of(model, X, baseline=None):
 def integrated_gradients(model, X, baseline, n_steps=32):
     """Share of each kept gene in the prediction for each cell, (n, k, q), in units of the outputs.
 
-    The gradient of the prediction is averaged along the straight line from the baseline to the cell
-    by Gauss-Legendre quadrature, and multiplied by their difference (Sundararajan, Taly and Yan,
-    ICML 2017). The shares of a cell add up to its prediction minus that for the baseline, to within
-    about 0.001 SD for a network.
+    The gradient of the prediction is averaged along the line from the baseline to the cell, and
+    multiplied by their difference (Sundararajan, Taly and Yan, ICML 2017). The shares of a cell add
+    up to its prediction minus that for the baseline, to within about 0.001 SD for a network.
     """
     kept = kept_genes(model)
     if not hasattr(model, "network_"):
@@ -294,13 +292,11 @@ def integrated_gradients(model, X, baseline, n_steps=32):
 
 
 def _network_inputs(model, X, kept):
-    """The kept genes, clipped to the range of the training cells and scaled."""
     clipped = np.clip(X[..., kept], model.x_min_[kept], model.x_max_[kept])
     return (clipped - model.x_mean_[kept]) / model.x_scale_[kept]
 
 
 def _along_lines(network, start, way, n_steps):
-    """Integrated gradients from `start` to `start + way`, (n, k, q), in scaled units."""
     network = copy.deepcopy(network).double().requires_grad_(False)
     nodes, weights = np.polynomial.legendre.leggauss(n_steps)
     # from -1 ... 1 to 0 ... 1
@@ -331,7 +327,7 @@ def finite_differences(model, method, X):
 
 
 def r2_without(model, X, Y, baseline):
-    """R2 of the fitted model, (k,), if a kept gene has its baseline in every cell."""
+    """R2, (k,), if a kept gene has its baseline in every cell."""
     r2 = []
     for gene in kept_genes(model):
         blind = X.copy()
@@ -345,7 +341,7 @@ def _asked(model, method, X):
 
 
 def _named(model, X):
-    """Cells with the gene names of the model, without which scikit-learn warns."""
+    """Cells with gene names, without which scikit-learn warns."""
     if hasattr(model, "feature_names_in_"):
         return pd.DataFrame(X, columns=model.feature_names_in_)
     return X

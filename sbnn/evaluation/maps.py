@@ -1,4 +1,4 @@
-"""t-SNE maps and principal components of genes or outputs, and how far to trust a map."""
+"""t-SNE maps, principal components, and how far to trust a map."""
 
 from __future__ import annotations
 
@@ -211,6 +211,6 @@ def held_out_errors(data, folds, point):
 
 
 def _onto(other, latent):
-    """Another map of the same cells, fitted to `latent` by an affine transformation, and R2."""
+    """Another map, affinely aligned with `latent`, and R2."""
     placed = LinearRegression().fit(other, latent).predict(other)
     return placed, r2_score(latent, placed, multioutput="variance_weighted")

@@ -1,4 +1,4 @@
-"""How well a map separates families and types of cells, by the labels of nearest neighbours."""
+"""How well a map separates families and types of cells."""
 
 import numpy as np
 import pandas as pd
@@ -73,7 +73,7 @@ def vote(places, labels, k, new_places=None, new_labels=None):
     if n_others < k or not len(truth):
         return float("nan")
     classes, codes = np.unique(labels, return_inverse=True)
-    # Without new places, `kneighbors` excludes each cell from its own neighbours.
+    # without new places, `kneighbors` excludes each cell itself
     neighbours = NearestNeighbors(n_neighbors=k).fit(places)
     nearest = neighbours.kneighbors(new_places, return_distance=False)  # (cells, k)
     votes = np.eye(len(classes), dtype=np.int32)[codes[nearest]].sum(1)  # (cells, classes)

@@ -1,4 +1,4 @@
-"""Save results, and load saved results only if the data, settings and algorithm are the same."""
+"""Save results, and load them only if data, settings and algorithm are the same."""
 
 import multiprocessing
 import os
@@ -117,7 +117,7 @@ def fit_all(
 
 @dataclass
 class _Fits:
-    """Keys of all fits, by place (grid point, fold), and outcomes of the finished fits, by key."""
+    """Keys of all fits by place (grid point, fold), and outcomes by key."""
 
     wanted: Record
     models: list
@@ -133,7 +133,7 @@ class _Fits:
         self.identify(described(self.estimator))
 
     def identify(self, known):
-        """Compute the key of every fit; `known` describes the estimator of a saved record."""
+        """Compute all keys; `known` describes the estimator of a saved record."""
         wanted = self.wanted
         # a prior is identified by the weights of the genes
         genes = wanted.values.get("gene_names", wanted.values["feature_names"])
@@ -149,11 +149,10 @@ class _Fits:
                 self.keys[g, f] = fit_key(data, *about, **self.besides)
 
     def places_done(self):
-        """Places of the finished fits."""
         return {place for place, key in self.keys.items() if key in self.done}
 
     def accept(self, stored):
-        """Take the fits of a stored record; return the record if it contains all fits."""
+        """Take the fits of a stored record; return it if it is complete."""
         self.identify(stored.settings.get("estimator"))
         self.done = _outcomes(stored)
         wanted = set(self.keys.values())
@@ -169,7 +168,7 @@ class _Fits:
         return stored if self.done.keys() == wanted else None
 
     def take_finished(self, overwrite):
-        """Load the fits of an interrupted run; reject those of another run."""
+        """Load the fits of an interrupted run; reject those of another."""
         for file in self.parts.glob(f"{KEY}.pickle"):
             if file.stem in self.keys.values():
                 try:
@@ -185,7 +184,6 @@ class _Fits:
                 )
 
     def add(self, place, outcome):
-        """Add the outcome of a fit, and save it until all fits are finished."""
         key = self.keys[place]
         self.done[key] = outcome
         if self.path is not None:
@@ -196,7 +194,6 @@ class _Fits:
             save(part, self.parts / f"{key}.pickle")
 
     def record(self):
-        """Record of all fits."""
         keys = []
         for g, of_folds in enumerate(self.models):
             keys.append([self.keys[g, f] for f in range(len(of_folds))])
@@ -222,7 +219,7 @@ class _Fits:
 
 
 def _gathered(outcomes):
-    """Values of all fits: arrays (folds, grid points, ...), or lists [grid point][fold]."""
+    """Arrays (folds, grid points, ...), or lists [grid point][fold]."""
     values = {}
     for name in dict.fromkeys(chain(*chain(*outcomes))):
         value = [[outcome.get(name) for outcome in row] for row in outcomes]
@@ -231,7 +228,6 @@ def _gathered(outcomes):
 
 
 def _outcomes(record):
-    """Outcomes of the fits in a record, by key."""
     found = {}
     for g, row in enumerate(record.settings.get("keys", [])):
         for f, key in enumerate(row):
@@ -253,12 +249,12 @@ def drop_details(record, path=None, names=NESTED):
 
 
 def _path_of(results):
-    """Absolute path of a file of results, as the working folder may change."""
+    """Absolute path, as the working folder may change."""
     return None if results is None else results_path(results, "results").absolute()
 
 
 def _load_or_save(path, overwrite, accept, compute):
-    """Load a record if `accept` returns it; else compute and save it, in one process at a time."""
+    """Load a record if `accept` returns it; else compute and save it, one process at a time."""
     check_flag("overwrite", overwrite)
     if path is None:
         return compute()
@@ -315,7 +311,7 @@ def in_workers(jobs, n_jobs, return_as="generator_unordered"):
 
 
 def _run_guarded(starter, function, args, kwargs):
-    """Call a function in a worker, which ends with the process `starter` that started it."""
+    """Call a function in a worker, which ends with its `starter`."""
     # The parent may have ended since. Workers of a fork server end by themselves.
     parent = multiprocessing.parent_process()
     is_worker = parent is not None and parent.pid == starter
@@ -334,7 +330,7 @@ def _is_running(process):
 
 @cache  # once in each worker
 def _end_with(parent):
-    """End this process when its parent ends; joblib does not do this if a run is killed."""
+    """End this process with its parent; joblib does not if a run is killed."""
     Thread(target=_wait_for_end_of, args=(parent,), daemon=True).start()
 
 

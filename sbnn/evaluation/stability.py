@@ -1,8 +1,7 @@
 """Tables of the genes to trust, of the number of genes needed and of the effect of a prior.
 
-The frequencies with which halves of the cells keep genes bound the number of genes kept by chance
-(Meinshausen and Buehlmann, J. R. Stat. Soc. B 72, 2010; Shah and Samworth, J. R. Stat. Soc. B 75,
-2013).
+Meinshausen and Buehlmann, J. R. Stat. Soc. B 72, 2010; Shah and Samworth, J. R. Stat. Soc. B 75,
+2013.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ WIDEST = 25.0  # log a of a practically uniform distribution
 
 
 def gene_counts(record):
-    """Number and share of the fits that kept each gene: ``count`` and ``frequency``."""
+    """Number and share of the fits that kept each gene."""
     for point in record.params:
         if len(record.params) > 1 and point.keys() != {"random_state"}:
             raise ValueError(f"record: expected one grid point, got {len(record.params)}")
@@ -79,7 +78,7 @@ def selection_table(
 
 
 def selection_threshold(record, max_false=1.0):
-    """Smallest frequency at which a gene is trusted; infinite if there is none."""
+    """Smallest frequency at which a gene is trusted, or infinity."""
     _require_pairs(record)
     n_halves = len(record.folds)
     thresholds = np.arange(1, n_halves + 1) / n_halves
@@ -136,9 +135,8 @@ def expected_false(threshold, n_genes, n_selected, n_pairs):
     A gene is selected if at least a share `threshold` of the 2 B halves keeps it (B is `n_pairs`),
     falsely if a half keeps it with a probability of at most theta = q / p, as if q (`n_selected`)
     of the p (`n_genes`) genes were drawn at random. The bound is equation (8) of Shah and Samworth,
-    min(D(theta^2, 2 threshold - 1, B, -1/2), D(theta, threshold, 2 B, -1/4)) p, where D is
-    `concave_tail`. It holds if the frequencies of these genes have r-concave distributions, as the
-    authors observe in practice.
+    for r-concave distributions of frequencies: min(D(theta^2, 2 threshold - 1, B, -1/2), D(theta,
+    threshold, 2 B, -1/4)) p, where D is `concave_tail`.
     """
     theta = n_selected / n_genes
     hits = np.ceil(2 * n_pairs * np.asarray(threshold) - 1e-9).astype(int)  # number of halves
@@ -186,7 +184,6 @@ def _shapes(logs, k, r):
 
 
 def _excess(log, k, r, target):
-    """Mean of the distribution that ends at k, minus the target."""
     [weights] = _shapes(np.array([log]), k, r)
     return weights @ np.arange(k + 1) / weights.sum() - target
 

@@ -36,7 +36,7 @@ LEVEL_WITH = 0.05
 
 
 class PairedDifference(NamedTuple):
-    """Mean of paired differences over folds, its 95 % interval, standard error, p and folds."""
+    """Mean difference over folds, its 95 % interval, standard error, p and number of folds."""
 
     mean: float
     low: float
@@ -64,7 +64,7 @@ class Verdict(NamedTuple):
 
     @property
     def better_than_chance(self):
-        """Whether held-out cells are predicted better than by chance; None if unknown."""
+        """Whether R2 is better than chance; None if unknown."""
         return None if np.isnan(self.p) else bool(self.p <= LEVEL and self.test_r2 > 0)
 
 
@@ -92,7 +92,7 @@ def outputs_table(record, data, ridge=None, point=0):
 
 
 def outputs_of(record, data):
-    """Outputs that a record predicts, and their names; `data` may be the record of a fit."""
+    """Outputs that a record predicts, and their names."""
     if isinstance(data, Record):
         name = data.dataset
         outputs = data.outputs
@@ -134,7 +134,7 @@ def difference_with_error(mean, se, n):
 
 
 def paired_difference(a, b, metric="macro_f1", points=(0, 0)):
-    """Difference in `metric` between grid points of two records on the same folds."""
+    """Difference in `metric` between two records on the same folds."""
     require_same_folds(a, b)
     differences = a.values[metric][:, points[0]] - b.values[metric][:, points[1]]
     return _difference_over(a.folds, differences)
@@ -152,7 +152,7 @@ def require_same_folds(a, b):
 
 
 def have_same_folds(a, b):
-    """Whether two records have the same training and test cells in every fold."""
+    """Whether two records have the same folds."""
     pairs = zip(chain(*a.folds), chain(*b.folds), strict=False)
     return len(a.folds) == len(b.folds) and all(starmap(np.array_equal, pairs))
 
@@ -251,7 +251,7 @@ def _warning_about_groups(record, groups):
 
 
 def _chance(record, data, point, n_permutations):
-    """Mean R2 with permuted outputs, its p, and ""; or NaN, NaN and why they are unknown."""
+    """Mean R2 with permuted outputs, its p, and why they are unknown, if so."""
     if data is None:
         return np.nan, np.nan, "the outputs are not available"
     if least_p(record, n_permutations) > LEVEL:
@@ -276,7 +276,6 @@ def _beside_chance(found, why_unknown):
 
 
 def _beside_ridge(found, ridge_r2, ridge_p):
-    """Clause that compares the model with ridge, unless both are at chance."""
     if found.better_than_chance is False and (ridge_p > LEVEL or ridge_r2 <= 0):
         return f"ridge ({ridge_r2:.3f}) is no better than chance either"
     direction = "above" if found.test_r2 >= ridge_r2 else "below"
@@ -312,7 +311,7 @@ def _genes_of_curve(record, point, curve):
 
 
 def split_groups(record, groups):
-    """Groups that have both training and test cells in at least one fold."""
+    """Groups with training and test cells in a fold."""
     split = set()
     for train, test in record.folds:
         split.update(np.intersect1d(groups[train], groups[test]))
