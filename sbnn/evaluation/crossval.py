@@ -92,8 +92,7 @@ def cross_validate(
         File in which the record is saved. Fits in this file, and those of an interrupted run (in
         the folder ``<results>.parts``), are not repeated.
     overwrite : bool
-        Repeat the fits in `results`, but not those of an interrupted run. The old file is replaced
-        when all fits are finished.
+        Repeat the fits in `results`, but not those of an interrupted run.
     seed : int
         Seed to use if ``random_state`` of the estimator is None.
     preselect : int or dict, optional

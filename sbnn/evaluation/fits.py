@@ -58,12 +58,12 @@ def fit_full(
         With ``transform`` (latent space) and ``get_support`` (kept genes).
     data : AnnData, MuData or tuple (X, Y)
     preselect : int, optional
-        Number of genes to choose on all cells by the published criterion; only these are used.
+        Number of genes to choose on all cells, as in `cross_validate`.
     results : str or path-like, optional
         File in which the record is saved. If it holds this fit, the fit is loaded.
     model_file : str or path-like, optional
-        File in which the fitted model, a network, is saved. It takes cells in the units of `data`
-        and matches genes by name (see ``sbnn map``). If it is missing, the model is fitted again.
+        File in which the fitted network is saved, which takes cells in the units of `data` (see
+        ``sbnn map``). If it is missing, the model is fitted again.
     overwrite : bool
         Fit again, even if `results` contains this fit.
     seed : int
@@ -163,10 +163,8 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
     ----------
     data : AnnData
         With raw counts of all genes in ``layers["counts"]``.
-    n_genes, threshold
-        See `sbnn.data.preprocessing.select_genes`.
-    results, overwrite
-        See `fit_full`.
+    n_genes, threshold, results, overwrite
+        See `sbnn.preprocessing.select_genes` and `fit_full`.
 
     Returns
     -------
@@ -188,10 +186,9 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
 def repeat_fits(estimator, data, seeds=10, **options):
     """Fit an estimator to the z-scored data of all cells with different seeds.
 
-    `seeds` is a list of seeds, or their number. In the record, every seed is a grid point, and
-    there is a single fold. `DistilledBottleneckRegressor` keeps the same genes every time on up to
-    2000 cells; use `stability_selection` instead. `options` are ``results``, ``overwrite``,
-    ``n_jobs`` and ``verbose`` of `cross_validate`.
+    `seeds` is a list of seeds, or their number. In the record, every seed is a grid point of a
+    single fold. `DistilledBottleneckRegressor` keeps the same genes with every seed on up to 2000
+    cells. `options` are ``results``, ``overwrite``, ``n_jobs`` and ``verbose`` of `cross_validate`.
     """
     _require_selection(estimator)
     data = as_paired(data)
@@ -242,7 +239,7 @@ def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
     """Folds that train on one half of the cells and test on the other half.
 
     Each random pair of halves gives two folds; more pairs do not change the first ones. `groups`
-    are never split. At most as many pairs as are possible are returned.
+    are never split.
     """
     check_number("n_pairs", n_pairs, int, 1)
     codes = np.arange(n) if groups is None else group_codes(groups, "groups")

@@ -149,10 +149,8 @@ def repeated_donor_folds(data, n_folds=5, seeds=SEEDS, *, target="type"):
 
 def deal_donors(cells, y, n_folds, seed):
     """Stratified folds of `TypedCells` that do not split donors."""
-    # Intervals must not treat folds of different seeds as independent: StratifiedGroupKFold always
-    # starts with the donors whose cells are spread most unevenly over the classes. Two human cells
-    # of different donors tested together with one seed are so with another in 45 % of the cases (20
-    # % by chance).
+    # Folds of different seeds are not independent: StratifiedGroupKFold always starts with the
+    # donors whose cells are spread most unevenly over the classes.
     if "donor" in cells.labels:
         donors = labels_of(cells, "donor")
         splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)

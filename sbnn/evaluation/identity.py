@@ -50,9 +50,9 @@ def made_for(model, genes, kept=None):
 def described(model, known=None):
     """Package, class and parameters of an estimator as plain data.
 
-    `known` is the description in an older record: the class is named as there, and parameters that
-    it lacks are left out if they have their default values. An estimator can define
-    ``decisive_params``, and ``described_as``, another estimator that is described in its place.
+    Parameters that `known`, the description in an older record, lacks are left out if they have
+    their default values. An estimator can define ``decisive_params``, and ``described_as``, another
+    estimator that is described in its place.
     """
     model = getattr(model, "described_as", model)
     values = model.decisive_params() if hasattr(model, "decisive_params") else model.get_params()
@@ -85,11 +85,7 @@ def version_of(model, n_cells):
 
 
 def fit_key(data, model, fold, scaling, known=None, **besides):
-    """Fingerprint of everything that determines a fit, as 32 hexadecimal digits.
-
-    `data` is the name, fingerprint and shape of the data; `besides` has other settings as plain
-    data.
-    """
+    """Fingerprint of everything that determines a fit; `data` is name, fingerprint and shape."""
     decisive = [*data, scaling, described(model, known)]
     version = version_of(model, len(fold[0]))
     if version > 1:

@@ -81,8 +81,8 @@ def interpret(
         - ``steps``, (k, q): mean change of the output, in its units, per SD of the gene;
         - ``effects``, (k, q): slope of the integrated gradients on the expression, in SDs of the
           output per SD of the gene;
-        - ``latent_steps``, (k, d), and ``latent_lengths``, (k,): mean shift of the cells on the map
-          per SD of the gene, and mean length of the shifts;
+        - ``latent_steps``, (k, d), and ``latent_lengths``, (k,): mean shift on the map per SD of
+          the gene, and its mean length;
         - ``kept_genes``, ``gene_sd``, ``gene_norms`` and ``r2_drops``, (k,): the last is the loss
           of R2 when the gene is set to its baseline;
         - ``feature_names`` and ``output_sd``, (q,);
@@ -178,10 +178,8 @@ def interpret_held_out(
     data : AnnData, MuData or tuple (X, Y)
     halves : Record
         From `sbnn.stability_selection` for the same data, for the frequency of each gene.
-    groups : str or array-like of shape (n,), optional
-        Donor, batch or date of each cell, or the name of a column of ``obs``; groups are not split.
-    preselect, results, overwrite
-        As in `cross_validate`.
+    groups, preselect, results, overwrite
+        As in `sbnn.stability_selection`.
 
     Returns
     -------
@@ -259,7 +257,7 @@ def expression_of(model, X):
         match_by_name = not isinstance(X, np.ndarray | list)  # AnnData and other containers
     if match_by_name:
         return new_cells(model, X, needed=kept_genes(model))
-    # scikit-learn's own check would warn that the model or X has no names
+    # scikit-learn's own check would warn of missing names
     X = check_array(X, dtype=np.float64, input_name="X")
     _check_n_features(model, X, reset=False)
     return X

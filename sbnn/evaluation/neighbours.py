@@ -20,13 +20,12 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
     Parameters
     ----------
     latent : ndarray, shape (n, d), Record, AnnData or MuData
-        Coordinates of the cells: an array, a record from `sbnn.fit_full`, or the ``obsm["X_sbnn"]``
-        that `sbnn.annotate` writes.
+        Coordinates of the cells; those of a record from `sbnn.fit_full`, or ``obsm["X_sbnn"]``.
     labels : ndarray of str, shape (n,), DataFrame with n rows, or list of str, optional
-        One label per cell, a DataFrame with one kind of label per column, or a list of columns of
-        ``obs``; by default, families and types. Cells labelled ``"unknown"`` are ignored.
+        One label per cell, one kind of label per column, or columns of ``obs``; by default,
+        families and types. Cells labelled ``"unknown"`` are ignored.
     k : int
-        Number of neighbours that vote; ties go to the alphabetically first label.
+        Number of neighbours; ties go to the alphabetically first label.
 
     Returns
     -------
@@ -54,10 +53,7 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
 
 
 def vote(places, labels, k, new_places=None, new_labels=None):
-    """Share of new cells whose label is the most frequent one among the k nearest cells.
-
-    Without new cells, the cells themselves are judged by the other cells.
-    """
+    """Share of new cells (by default, the cells) whose label prevails among the k nearest cells."""
     check_consistent_length(places, labels)
     known = labels != UNKNOWN
     places = places[known]

@@ -34,8 +34,7 @@ def load_or_compute(
 ):
     """Load the saved record that matches `wanted`, a record without values, or compute and save it.
 
-    `compute` returns the values. Records match if everything else agrees, including the class,
-    parameters and version of the `estimator`.
+    `compute` returns the values. Records match if everything else agrees.
     """
     if estimator is not None:
         wanted.settings = {"estimator": described(estimator)} | wanted.settings
@@ -91,9 +90,9 @@ def fit_all(
 ):
     """Compute a record of the fits for all folds and grid points, and save each finished fit.
 
-    `models` is indexed as [grid point][fold]; `besides` has everything else that determines a fit.
-    ``plan(done)`` returns the jobs for all fits that are not in `done`, and may add values to
-    `wanted`. Each job returns [((grid point, fold), outcome), ...].
+    `models` is indexed as [grid point][fold]; `besides` has all other settings. ``plan(done)``
+    returns the jobs for fits that are not in `done`, each of which returns [((grid point, fold),
+    outcome), ...].
     """
     check_flag("verbose", verbose)
     path = _path_of(results)
@@ -300,10 +299,7 @@ def _locked(path, wait=True):
 
 
 def in_workers(jobs, n_jobs, return_as="generator_unordered"):
-    """Yield the results of joblib's delayed calls as they finish.
-
-    There are no more workers than calls or cores, and they end with the process that started them.
-    """
+    """Yield results of joblib's delayed calls from workers that end with this process."""
     check_number("n_jobs", n_jobs, int)
     n_workers = min(n_jobs, max(len(jobs), 1), cpu_count())
     guarded = [delayed(_run_guarded)(os.getpid(), *job) for job in jobs]

@@ -87,7 +87,7 @@ def selection_threshold(record, max_false=1.0):
 
 
 def _bounds(record, thresholds):
-    # genes drawn at random would come from the preselected genes
+    # random genes would come from the preselected ones
     shown = record.values.get("preselected", np.ones_like(record.selected[:, 0]))
     n_genes = round(shown.sum(1).mean())
     return expected_false(thresholds, n_genes, record.n_selected.mean(), len(record.folds) // 2)
@@ -227,9 +227,8 @@ def genes_table(record: Record) -> pd.DataFrame:
 def priors_table(record):
     """Means over the folds for each prior in a record of `sbnn.study.gene_priors.compare_priors`.
 
-    ``change`` is the test R2 with the prior minus that without, and ``SE`` its standard error,
-    corrected for shared training cells. ``stability`` is the share of kept genes that two folds
-    have in common, averaged over all pairs of folds.
+    ``change`` is relative to no prior, and ``SE`` its standard error, corrected for shared training
+    cells. ``stability`` is the mean share of kept genes that two folds have in common.
     """
     fits = record.table.assign(row=range(len(record.table)))
     same = ["model", "list", "fold"]

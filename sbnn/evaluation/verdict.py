@@ -110,10 +110,9 @@ def outputs_of(record, data):
 def corrected_difference(differences, test_share, n_counted=None):
     """Mean of the differences in the folds, with a corrected 95 % interval.
 
-    `test_share` is the number of test cells per training cell. The standard error is
-    `sbnn.metrics.corrected_error`, the interval that of Student's t with n - 1 degrees of freedom
-    (Nadeau and Bengio 2003; for repeated folds, Bouckaert and Frank, PAKDD 2004). n is the number
-    of folds or `n_counted`; see `sbnn.metrics.folds_counted`.
+    `test_share` is the number of test cells per training cell. The interval is that of Student's t
+    with the standard error `sbnn.metrics.corrected_error` (Nadeau and Bengio 2003; for repeated
+    folds, Bouckaert and Frank, PAKDD 2004). n is the number of folds or `n_counted`.
     """
     n = n_counted or len(differences)
     mean = float(np.mean(differences))
