@@ -80,7 +80,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             return X @ self.coef_.T + self.intercept_
 
     def score(self, X: Expression, y: Outputs | None = None) -> float:
-        """Pooled R2 relative to the training means, as `sbnn.metrics.pooled_r2`."""
+        """Pooled R2 relative to the training means; see `sbnn.metrics.pooled_r2`."""
         check_is_fitted(self)
         X, Y = two_tables(X, y)
         return pooled_r2(Y, self.predict(X), self.y_mean_)
@@ -155,7 +155,7 @@ class LatentMixin(SetOutputMixin):
     def fit_transform(
         self, X: Expression, y: Outputs | None = None, **options: object
     ) -> np.ndarray | pd.DataFrame:
-        """Fit the model and map the training cells to the latent space; see `fit`."""
+        """Fit the model and map the training cells; see `fit`."""
         return self.fit(X, y, **options).transform(X)
 
     def _named(self, latent, X):
@@ -289,6 +289,6 @@ def ridge_reduced_rank(X, Y, rank, alphas):
 
 
 def with_positive_peaks(encoder, decoder):
-    """Flip latent variables so that the largest entry of each decoder column is positive."""
+    """Make the largest entry of each decoder column positive."""
     decoder, flipped = svd_flip(decoder, encoder.T)
     return flipped.T, decoder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# For fixed V, the W-step is a convex elastic net. With the group penalty, scikit-learn's coordinate
+# For fixed V, W solves a convex elastic net. With the group penalty, scikit-learn's coordinate
 # descent solves it (``benchmarks/linear_solvers.py`` compares skglm and adelie) for a working set
 # of genes, whose expression is replaced by its triangular factor, with one row per gene instead of
 # one per cell. With more genes than cells, coordinate descent would need thousands of passes, so it
@@ -157,7 +157,7 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
         return encoder, last, objective
 
     def _finished(self, X, Y, encoder, decoder, alpha):
-        """Refit the selected genes if `relaxed`, or else rotate the solution to a unique form."""
+        """Refit the selected genes if `relaxed`, or else rotate to a unique form."""
         selected = encoder.any(axis=1)
         some = X[:, selected]
         if self.relaxed and selected.any():
@@ -331,7 +331,7 @@ def _damped_step(point, gradient, free, least):
 
 
 class _Point:
-    """Minimum of the objective over W for given row norms, (p,), and its derivatives by them."""
+    """Minimum of the objective over W for given row norms, (p,), and its derivatives."""
 
     def __init__(self, X, Z, sparse, ridge, norms):
         self.X = X

@@ -1,4 +1,4 @@
-"""What both networks share: scales, genes, prediction, the latent space, and model files."""
+"""What both networks share."""
 
 from __future__ import annotations
 

@@ -52,17 +52,16 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
     prior_influence : float, default=0.5
         Influence of the prior on the choice of genes, from 0 (none) to 1 (the data decide only
         between genes of equal weight). The score of a gene is ``(1 - prior_influence) * size +
-        prior_influence * weight``, where size and weight are divided by their sums over the
-        compared genes. In the forward selection, the size is the square root of the variance that a
-        gene explains; in the Gaussian process, the root mean squared gradient of the predictions.
+        prior_influence * weight``, both relative to their sums over the compared genes. The size is
+        the root of the variance that a gene explains in the forward selection, and of the mean
+        squared gradient of predictions in the Gaussian process.
     n_threads : int, default=1
-        Number of threads of torch and BLAS. With 1, the result does not depend on the number of
-        cores.
+        Threads of torch and BLAS; with 1, results do not depend on the number of cores.
     random_state : int, RandomState or None, default=None
         Seed of everything that is drawn.
     device : str, default="auto"
-        "cpu", "cuda", "cuda:1", ...; "auto" uses a GPU if there is one. Results from different
-        devices differ in the last bits.
+        "cpu", "cuda", "cuda:1", ...; "auto" uses a GPU if there is one. Results of devices differ
+        in the last bits.
     verbose : bool or int, default=0
         Show a progress bar.
 

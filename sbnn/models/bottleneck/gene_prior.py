@@ -1,4 +1,4 @@
-"""Prior weights of genes, which are mixed with their importance in the data (DASH)."""
+"""Prior weights of genes, mixed with their importance in the data (DASH)."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -20,7 +20,7 @@ class GenePrior(NamedTuple):
 
     @classmethod
     def of(cls, model, n_genes):
-        """Prior of an estimator; None if there is none or its influence is 0."""
+        """Prior of an estimator, if it has an influence."""
         if model.gene_prior is None:
             return None
         names = getattr(model, "feature_names_in_", None)
@@ -40,7 +40,7 @@ class GenePrior(NamedTuple):
 
 
 def most_important(size, n_genes, prior=None, usable=None):
-    """Positions of the genes with the highest scores; ties go to the larger, then first gene."""
+    """Positions of the genes with the highest scores; ties go to larger genes."""
     size = torch.as_tensor(size).detach().cpu().double()
     usable = torch.from_numpy(np.ones(len(size), dtype=bool) if usable is None else usable)
     scores = size if prior is None else prior.scores(size, usable)

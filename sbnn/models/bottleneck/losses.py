@@ -1,4 +1,4 @@
-"""Losses that compare the raw outputs of the network with targets; each is an object without state.
+"""Losses that compare the raw outputs of the network with targets.
 
 A new loss for outputs is one class with the methods of `OutputLoss`, and one entry in `LOSSES`.
 """

@@ -61,12 +61,12 @@ class BottleneckNetwork(nn.Module):
 
     @property
     def weights(self):
-        """Weights of every layer, as views of the flat vector."""
+        """Weights of every layer, as views."""
         return _views(self.flat, self.shapes)[0]
 
     @property
     def biases(self):
-        """Biases of every layer, as views of the flat vector."""
+        """Biases of every layer, as views."""
         return _views(self.flat, self.shapes)[1]
 
     @torch.no_grad()
@@ -148,7 +148,7 @@ def _views(flat, shapes):
 
 
 class Ensemble(BottleneckNetwork):
-    """Networks of one shape that run together; the first axis of every array is the network."""
+    """Networks of one shape that run together, along the first axis."""
 
     def __init__(self, networks):
         nn.Module.__init__(self)
@@ -186,7 +186,7 @@ class Gradient:
         self.weights, self.biases = _views(self.flat, shapes)
 
     def forward(self, x):
-        """Network output for a batch; stores the values that `backward` needs."""
+        """Network output; stores what `backward` needs."""
         self.inputs = []
         self.saved = []
         for layer, linear in enumerate(self.linear):
@@ -199,7 +199,7 @@ class Gradient:
         return x
 
     def backward(self, delta):
-        """Compute all gradients, given that of the loss at the output, (n, q)."""
+        """Compute gradients, given that of the loss at the output, (n, q)."""
         for layer in reversed(range(len(self.weights))):
             if not self.linear[layer]:
                 delta = self.activation.backward(delta, self.saved[layer])

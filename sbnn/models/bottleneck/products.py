@@ -1,8 +1,8 @@
 """Matrix products of the networks, computed by the fastest library for their shape.
 
-torch uses MKL, which reaches half the possible speed on AMD processors; oneDNN reaches full speed
-with AVX-512, but has more overhead per call. It computes large products with short sums, whose
-terms both libraries add up in the same order, so results do not depend on the library.
+On AMD processors, torch's MKL reaches half the speed of oneDNN, which has more overhead per call.
+It computes large products with short sums, whose terms both add up in the same order, so results
+are the same.
 """
 
 from functools import cache

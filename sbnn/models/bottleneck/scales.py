@@ -1,4 +1,4 @@
-"""Scaling of genes and outputs for the network, based on the training cells."""
+"""Scaling of genes and outputs by the training cells."""
 
 import copy
 from typing import NamedTuple
@@ -134,7 +134,7 @@ def _scaled(model, X, genes):
 
 
 def scaled_outputs(model, Y, device):
-    """Outputs as a float32 tensor, (n, q), scaled as for the training cells."""
+    """Outputs as a scaled float32 tensor, (n, q)."""
     if model._loss.standardised:
         Y = (Y - model.y_mean_) / model.y_scale_
     return torch.as_tensor(Y.astype(np.float32)).to(device)
@@ -150,10 +150,7 @@ def outputs_in_units(model, output):
 
 @torch.no_grad()
 def through_network(model, network, last, cells, columns):
-    """Apply the layers of a network up to `last` in double precision; shape (n, width).
-
-    `columns` are the positions of the kept genes in `cells`.
-    """
+    """Apply layers of a network in double precision, (n, width); `columns` has the kept genes."""
     # in single precision, the prediction for a cell would depend on the number of cells
     kept = np.flatnonzero(model.support_)
     network = copy.deepcopy(network).double()
@@ -169,7 +166,7 @@ def through_network(model, network, last, cells, columns):
 
 
 def model_in_units(model, data, genes):
-    """Convert a model of z-scores of `genes` to one of all genes of `data` in their own units."""
+    """Convert a model of z-scores of `genes` to one of all genes of `data` in their units."""
     columns = pd.Index(data.gene_names).get_indexer(genes)
     x = StandardScaler().fit(data.X[:, columns].astype(np.float64))
     y = StandardScaler().fit(data.Y.astype(np.float64))

@@ -1,4 +1,4 @@
-"""Settings of the distilled network, as one object that can be passed, compared and stored."""
+"""Settings of the distilled network."""
 
 from dataclasses import dataclass, fields
 
@@ -35,8 +35,8 @@ class DistilledSettings(CheckedSettings):
         "rate_of_student": 1,
     }
 
-    #: Number of genes that forward selection passes to the Gaussian process: at least twice the
-    #: requested number, and then at most half the number of cells or the requested number.
+    #: Number of genes that forward selection passes to the Gaussian process; raised to twice the
+    #: requested number of genes, and limited to half the number of cells.
     screened_genes: int = 120
     #: Number of genes at which the Gaussian process stops dropping genes. A second forward
     #: selection chooses smaller sets, since the best of them summarise other genes.

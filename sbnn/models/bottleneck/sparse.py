@@ -1,4 +1,4 @@
-"""The published network: a group lasso, pretraining on clusters, pruning and fine-tuning."""
+"""The published network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Penalty, optimiser and training loops: stages of epochs, and steps with noise on the inputs."""
+"""Penalty, optimiser and training loops."""
 
 import math
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """The distilled protocol: a network learns from a better predictor on few well-chosen genes.
 
 Forward selection and a Gaussian process choose the genes. A teacher of trees and wide networks is
-trained on them. The student, which has the narrow bottleneck, learns the teacher's predictions for
-artificial cells. The module `few_cells` has the protocol for few cells.
+trained on them. The student, with the narrow bottleneck, learns its predictions for artificial
+cells. `few_cells` is the protocol for few cells.
 """
 
 # The published protocol underfits with 25 genes, while the same network overfits if it is trained
@@ -151,7 +151,7 @@ class HeldOut:
         self.fitted = {}  # noise level: pairs of a network and its residuals, in order of the parts
 
     def networks(self, noise, n_parts):
-        """Pairs of a network and its residuals for the first `n_parts` parts."""
+        """Pairs of a network and its residuals for the first parts."""
         fitted = self.fitted.setdefault(noise, [])
         members = self.others[len(fitted) : n_parts]
         if members:
@@ -176,7 +176,7 @@ class HeldOut:
         return predict(self.x[cells]).to(self.target) - self.target[cells]
 
     def error(self, noise, n_parts):
-        """Sum of squared residuals of the networks on the first `n_parts` parts."""
+        """Sum of squared residuals of networks on the first parts."""
         total = 0.0
         for _, residuals in self.networks(noise, n_parts):
             total += float(residuals.square().sum())

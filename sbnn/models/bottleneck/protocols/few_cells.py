@@ -1,15 +1,13 @@
 """The distilled protocol for few cells: nothing is chosen on held-out cells.
 
-Inputs are clipped, genes are chosen to predict outputs that were denoised using all genes, the
-teacher averages more models, trained on all cells, and predictions are shrunk according to held-out
-error.
+Genes are clipped, and chosen to predict outputs that were denoised using all genes; the teacher
+averages more models, trained on all cells; predictions are shrunk according to held-out error.
 """
 
 # If genes are chosen on all training cells, R2 on held-out training cells is far too high (with 30
-# cells, 0.5 compared with 0.1 on new cells). The noise levels and weights of the teacher are
-# therefore fixed. Ridge regression on all genes is hard to beat with few cells, since it averages
-# over hundreds of noisy genes. Its predictions are therefore used to choose the genes, with a
-# penalty that favours informative genes even if they are redundant.
+# cells, 0.5 compared with 0.1 on new cells), so the noise levels and weights of the teacher are
+# fixed. Ridge regression, which averages over hundreds of noisy genes, is hard to beat, so its
+# predictions choose the genes, with a penalty that favours informative genes even if redundant.
 
 import numpy as np
 import torch
@@ -54,19 +52,19 @@ def denoised(X, Y, random):
 
 
 def shuffled_parts(x, n_parts, run):
-    """Positions of all cells in random order, in parts of about the same size."""
+    """Positions of all cells in random order, in parts of similar size."""
     order = torch.randperm(len(x), generator=run.generator).to(x.device)
     return order.tensor_split(min(n_parts, len(x)))
 
 
 def all_but(parts, left_out):
-    """Positions of the cells of all parts but the one with this number."""
+    """Positions of the cells of all parts but one."""
     others = parts[:left_out] + parts[left_out + 1 :]
     return torch.cat(others)
 
 
 class Teacher:
-    """Mean of trees and of networks with medium or strong input noise, trained on all cells."""
+    """Mean of trees and of networks with input noise, trained on all cells."""
 
     def __init__(self, new, x, target, run, n_members):
         settings = run.settings
@@ -92,7 +90,7 @@ def mean(predictions):
 
 
 def predicted_by(forest, x):
-    """Predictions of trees for cells x, (m, k), as a tensor, (m, q), in double precision."""
+    """Predictions of trees, (m, q), for cells x, (m, k), in double precision."""
     predicted = torch.as_tensor(forest.predict(x.cpu().numpy()))
     return predicted.reshape(len(x), -1)
 

@@ -14,7 +14,7 @@ from sbnn.models.bottleneck.training import Adam
 
 
 def most_relevant(process, n_genes, run):
-    """Positions of genes, found by repeatedly dropping those on which predictions depend least."""
+    """Positions of genes, by repeatedly dropping those on which predictions depend least."""
     n_steps, n_later_steps = run.settings.process_steps
     kept = np.arange(process.X.shape[1])
     if len(kept) <= n_genes:
@@ -124,7 +124,7 @@ class RelevanceProcess:
         return process
 
     def _factor(self):
-        """Scaled genes, (n, p), radial part of the kernel, and Cholesky factor of all of it."""
+        """Scaled genes, (n, p), radial part of the kernel, and its Cholesky factor."""
         a, b, noise = self.variances
         Z = self.X * self.scales
         radial = _radial(Z, Z, a)
@@ -134,7 +134,7 @@ class RelevanceProcess:
 
 
 def _radial(Z1, Z2, a):
-    """Radial part of the kernel between cells Z1, (m, p), and Z2, (n, p)."""
+    """Radial part of the kernel."""
     columns = Z2.square().sum(1)[None]
     rows = Z1.square().sum(1)[:, None]
     squares = torch.addmm(columns, Z1, Z2.t(), alpha=-2).add_(rows)

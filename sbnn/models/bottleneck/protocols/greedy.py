@@ -1,4 +1,4 @@
-"""Greedy forward selection of genes, and the trees that the distilled protocol grows."""
+"""Greedy forward selection of genes, and trees."""
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
@@ -7,14 +7,14 @@ from sbnn.models.bottleneck.gene_prior import most_important
 
 
 def forward_selection(X, Y, n_genes, penalty=0.0, prior=None):
-    """Positions of up to `n_genes` genes, chosen one by one to reduce the squared error the most.
+    """Positions of up to `n_genes` genes that reduce the squared error the most, chosen one by one.
 
     X, (n, p), and Y, (n, q), are centred.
     """
     # Orthogonal least squares (Chen, Billings and Luo, International Journal of Control 50, 1873,
     # 1989). Only one column of X'X is computed in each step. The penalty on squared coefficients
     # lowers the gain of combinations of chosen genes; 3 n acts as if three quarters of the variance
-    # of every gene were noise. Fewer genes are returned if all others are combinations of these.
+    # of every gene were noise.
     n, p = X.shape
     n_steps = min(n_genes, p)
     if not penalty:
@@ -26,7 +26,7 @@ def forward_selection(X, Y, n_genes, penalty=0.0, prior=None):
     directions = np.zeros((n_steps, p))
     chosen = []
     for step in range(n_steps):
-        # with hardly any orthogonal part, rounding errors would choose
+        # rounding errors could favour a gene with hardly any orthogonal part
         usable = left > 1e-3 * squares
         usable[chosen] = False
         if not usable.any():
@@ -50,7 +50,7 @@ def forward_selection(X, Y, n_genes, penalty=0.0, prior=None):
 
 
 def cells_behind(x):
-    """Effective number of cells that contribute to the variance of each centred gene, (p,)."""
+    """Effective number of cells behind the variance of each centred gene, (p,)."""
     # m for a gene expressed at the same level in m of many cells, n / 3 for a normally distributed
     # gene, 0 for a constant gene
     squares = x.double().square()
