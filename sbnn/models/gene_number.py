@@ -53,7 +53,7 @@ def choose_n_genes(estimator, X, Y, groups=None, numbers=None):
             model = clone(estimator).set_params(n_genes=number)
             model.fit(_safe_indexing(X, train), _safe_indexing(Y, train))
             r2.loc[number, part] = model.score(_safe_indexing(X, test), _safe_indexing(Y, test))
-    # not corrected for shared training cells, to agree with stored fits
+    # not corrected for shared cells, to agree with stored fits
     return smallest_sufficient(r2.to_numpy().T, numbers), r2
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def kept_genes(model):
-    """Positions of the genes that a fitted model uses; all genes if it does not select any."""
+    """Positions of the genes that a fitted model uses."""
     check_is_fitted(model)
     if hasattr(model, "get_support"):
         return np.flatnonzero(model.get_support())
@@ -168,8 +168,8 @@ class LatentMixin(SetOutputMixin):
 class LatentRegressor(LatentMixin, LinearRegressor):
     """Reduced-rank model Y = X W V' with encoder W, (p, rank), and orthonormal V, (q, rank).
 
-    A subclass has ``rank``, ``alpha`` and a generator ``_solve(X, Y, alphas)``, which yields the
-    arguments of ``_store`` for each of the decreasing penalties.
+    A subclass has ``rank``, ``alpha`` and a generator ``_solve(X, Y, alphas)`` of arguments of
+    ``_store``.
     """
 
     # the parameter that `fit_path` varies in a cross-validation
@@ -211,7 +211,7 @@ class LatentRegressor(LatentMixin, LinearRegressor):
         return self
 
     def transform(self, X: Expression) -> np.ndarray | pd.DataFrame:
-        """Map cells to latent coordinates, (n, rank), with the training mean at the origin."""
+        """Map cells to latent coordinates, (n, rank); the training mean is at the origin."""
         check_is_fitted(self)
         centred = new_cells(self, X, needed=kept_genes(self)) - self.x_mean_
         with reproducible():

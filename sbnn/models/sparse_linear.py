@@ -138,7 +138,7 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
         return super()._store(encoder, decoder)
 
     def _alternate(self, step, Y, encoder, decoder, alpha):
-        """Alternate until V hardly changes; return W, the V that it belongs to, and objectives."""
+        """Alternate until V hardly changes; return W, its V, and objectives."""
         objective = []
         for _ in range(self.max_iter):
             encoder = step(Y @ decoder, encoder, alpha)
@@ -207,7 +207,7 @@ class _EncoderStep:
             self.problem = self.penalty.prepare(self.X[:, self.genes])
 
     def slopes(self, residual):
-        """Gradient norm of each gene, (p,); genes above the sparse penalty are added."""
+        """Gradient norm of each gene, (p,)."""
         return self.penalty.dual(self.X.T @ residual) / len(self.X)
 
     def latent(self, encoder):
@@ -309,7 +309,7 @@ def group_elastic_net(X, Z, start, sparse, ridge, tol):
 
 
 def _damped_step(point, gradient, free, least):
-    """Newton step in the free norms, damped until the objective decreases; also the damping."""
+    """Newton step in the free norms, damped until the objective decreases."""
     # A step can be too long if the Hessian is nearly singular, and can fail to descend if it is cut
     # off at the bound. With more damping, it becomes a short gradient step, which always descends.
     hessian = point.hessian(free)

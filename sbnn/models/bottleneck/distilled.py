@@ -23,8 +23,7 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
 
     Predicts outputs (electrophysiology, proteins) from gene expression through a linear bottleneck
     of `n_components` units. A Gaussian process chooses `n_genes` genes, and the network learns from
-    a mixture of trees and wider networks. It is more accurate than `SparseBottleneckRegressor`, the
-    published network.
+    a mixture of trees and wider networks. `SparseBottleneckRegressor` is the published network.
 
     Parameters
     ----------

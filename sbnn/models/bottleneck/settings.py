@@ -10,8 +10,7 @@ class DistilledSettings(CheckedSettings):
     """Settings of `DistilledBottleneckRegressor`.
 
     The defaults are used for all data sets and rarely need changes. Fewer steps, trees and
-    artificial cells make a run faster. A stored fit is loaded only if it was computed with the same
-    settings.
+    artificial cells make a run faster.
 
     Examples
     --------
@@ -52,8 +51,8 @@ class DistilledSettings(CheckedSettings):
     few_cells_limit: float = 1.5
     #: With few cells: replaces `fewest_cells_of_a_gene`, which excludes too many genes.
     few_cells_of_a_gene: int = 3
-    #: With few cells: penalty of the forward selection, as a multiple of the number of cells. Of
-    #: 0.3 to 100, this was best for 60 and 200 cells of mouse M1.
+    #: With few cells: penalty of the forward selection, as a multiple of the number of cells,
+    #: tuned on mouse M1.
     few_cells_penalty: float = 3.0
     #: With few cells: SDs of the input noise of the teacher's networks, `n_teachers` for each SD;
     #: the first was best with 200 cells, the second with 30 and 60. The student has the strongest.
@@ -70,8 +69,7 @@ class DistilledSettings(CheckedSettings):
     process_start: tuple = (0.5, 0.1, 0.5)
     #: Added to the noise variance, so that matrices are positive definite in single precision.
     process_noise_floor: float = 1e-3
-    #: Steps of Adam on the marginal likelihood, with all genes and each time genes were dropped:
-    #: enough to find relevant genes, and too few to overfit single cells.
+    #: Steps of Adam on the marginal likelihood, with all genes and each time genes were dropped.
     process_steps: tuple = (12, 4)
     #: Share of the genes that is kept each time the Gaussian process drops genes.
     share_kept: float = 0.7
@@ -82,19 +80,19 @@ class DistilledSettings(CheckedSettings):
     #: Number of parts of the training cells (at least 2); one network and one forest are trained
     #: without each part. With few cells, number of networks at each noise level.
     n_teachers: int = 5
-    #: Number of bottleneck units of the teacher's networks.
+    #: Bottleneck units of the teacher's networks.
     teacher_width: int = 16
-    #: Number of optimiser steps for each network of the teacher.
+    #: Optimiser steps for each network of the teacher.
     steps_of_teachers: int = 400
     #: Peak learning rate of the teacher's networks.
     rate_of_teachers: float = 5e-3
-    #: Number of trees in each forest.
+    #: Trees in each forest.
     n_trees: int = 30
     #: Maximum number of training cells for each forest.
     most_cells_of_trees: int = 10_000
     #: Weight, in cells, of the prior assumption that trees and networks are equally good.
     prior_cells: float = 100.0
-    #: Number of artificial cells that the teacher labels for the student.
+    #: Artificial cells that the teacher labels for the student.
     n_augmented: int = 24_000
     #: Share of the genes of an artificial cell that come from a second cell.
     swapped: float = 0.15
@@ -102,11 +100,11 @@ class DistilledSettings(CheckedSettings):
     augmentation_noise: float = 0.25
     #: Weight of a measured cell in the loss of the student; that of a labelled cell is 1.
     weight_of_measured: float = 0.5
-    #: Number of optimiser steps for the student.
+    #: Optimiser steps for the student.
     steps_of_student: int = 3000
     #: Peak learning rate of the student.
     rate_of_student: float = 1e-2
-    #: Number of steps of the student between two rows of the history.
+    #: Steps of the student between two rows of the history.
     recorded_every: int = 100
     #: Maximum number of cells on which an error is computed.
     watched_cells: int = 20_000

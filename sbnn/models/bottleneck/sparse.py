@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 class SparseBottleneckRegressor(BottleneckRegressor):
     """Sparse bottleneck neural network (sBNN), as published [1]_.
 
-    Predicts outputs (electrophysiology, proteins) from gene expression through a linear bottleneck
-    of `n_components` units. The network is pretrained on clusters of the outputs, trained as a
-    regression with the first two layers frozen and then with all layers, pruned to `n_genes` genes
-    and fine-tuned. `DistilledBottleneckRegressor` is more accurate.
+    Predicts outputs from gene expression through a linear bottleneck. The network is pretrained on
+    clusters of the outputs, trained as a regression with the first two layers frozen and then with
+    all layers, pruned to `n_genes` genes and fine-tuned. `DistilledBottleneckRegressor` is more
+    accurate.
 
     Parameters
     ----------
