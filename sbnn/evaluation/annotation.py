@@ -110,7 +110,6 @@ class _Notes:
             self.adata.var[f"{self.key}_{name}"] = values
 
     def _aligned(self, table, names, kind):
-        """Reindex the rows of a table; names that it lacks get NaN."""
         if not table.index.isin(names).any():
             raise ValueError(
                 f"adata: expected the {kind} of the result ({some(table.index, 3)}), "

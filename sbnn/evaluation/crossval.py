@@ -177,7 +177,7 @@ def cross_validate(
 
 
 def _jobs_left(wanted, models, data, scaling, n_jobs, done):
-    """Calls that fit each path in each fold, unless its fits are done; chooses genes first."""
+    """Calls that fit each path in each fold, unless its fits are done."""
     arrays = source_arrays(data, scaling)
     genes = [None] * len(wanted.folds)  # masks of shape (p,)
     if "preselect" in wanted.settings:
@@ -390,7 +390,7 @@ def compared_with_chance(r2, names, n_folds):
 
 
 def least_p(record, n_permutations=N_PERMUTATIONS):
-    """Smallest p-value that permutations of test cells can give."""
+    """Smallest p-value that permutations can give."""
     # logarithm of the number of orders
     orders = sum(math.lgamma(1 + len(cells)) for cells in _permuted_cells(record.folds))
     return max(1 / (1 + n_permutations), math.exp(-orders))

@@ -118,7 +118,6 @@ def fit_full(
 
 
 def _normalizer_of(data):
-    """Normaliser of counts of new cells; None if X is not from these counts."""
     if data.counts is None:
         return None
     size = size_of_library(data.X, data.counts)

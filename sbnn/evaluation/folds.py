@@ -141,7 +141,7 @@ def group_codes(labels, name, cells=None):
 
 
 def repeated_donor_folds(data, n_folds=5, seeds=SEEDS, *, target="type"):
-    """Stratified folds of typed cells that do not split donors, by seed."""
+    """Stratified folds that do not split donors, by seed."""
     cells = as_typed(data)
     y = labels_of(cells, target)
     return {int(seed): deal_donors(cells, y, n_folds, int(seed)) for seed in seeds}
@@ -189,7 +189,7 @@ def labels_of(data, target):
 
 
 def folds_of(folds, n):
-    """Checked pairs of positions from pairs, a splitter or a number of `paper_folds`."""
+    """Checked folds, from pairs, a splitter or a number of `paper_folds`."""
     if folds is None:
         folds = 10
     if isinstance(folds, Integral):
@@ -231,15 +231,14 @@ def source_arrays(data, scaling):
 
 
 def z_scored(values):
-    """Values z-scored over all cells in double precision, as float32."""
+    """Values z-scored over all cells, as float32."""
     return StandardScaler().fit_transform(values.astype(np.float64)).astype(np.float32)
 
 
 def split_fold(arrays, fold, scaling, genes=None):
     """Training and test arrays of a fold, float32: X_train, Y_train, X_test, Y_test.
 
-    Unless `scaling` is "all", test cells do not affect the scaling. `genes` is a mask of the genes
-    to return.
+    `genes` is a mask of the genes to return.
     """
     X, Y, counts = arrays
     train, test = fold
@@ -259,7 +258,7 @@ def split_fold(arrays, fold, scaling, genes=None):
 
 
 def split_outputs(Y, fold, scaling):
-    """Scaled outputs of the training and the test cells, float32."""
+    """Scaled training and test outputs, float32."""
     train, test = fold
     return _scaled(Y[train], Y[test], scaling, StandardScaler())
 
@@ -303,5 +302,5 @@ def held_out_means(record, Y, point):
 
 
 def split_and_scale(data, fold, scaling="fold"):
-    """Training and test arrays of a fold, as `cross_validate` passes them to an estimator."""
+    """Training and test arrays of a fold, as in `cross_validate`."""
     return split_fold(source_arrays(data, scaling), fold, scaling)

@@ -78,7 +78,7 @@ def described(model, known=None):
 
 
 def version_of(model, n_cells):
-    """Version of the algorithm for `n_cells` cells; 1 if it has never changed."""
+    """Version of the algorithm for `n_cells` cells."""
     model = getattr(model, "described_as", model)
     version = getattr(model, "algorithm_version", 1)
     return version(n_cells) if callable(version) else version
@@ -133,7 +133,7 @@ def _as_known(params, defaults, known):
 
 
 def described_models(models, n_cells, results=None, overwrite=False):
-    """Description and version of each model, to compare with a saved record."""
+    """Description and version of each model."""
     known = {}  # may lack parameters that were added later
     if results is not None and not overwrite and Path(results).exists():
         known = load(results).settings

@@ -314,7 +314,7 @@ def _along_lines(network, start, way, n_steps):
 
 
 def finite_differences(model, method, X):
-    """Changes of ``transform`` or ``predict``, (n, k, d), when a gene increases by one SD."""
+    """Changes of ``transform`` or ``predict``, (n, k, d), per SD of a gene."""
     before = _asked(model, method, X)
     changes = []
     for gene in kept_genes(model):

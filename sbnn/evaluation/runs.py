@@ -206,7 +206,7 @@ class _Fits:
         )
 
     def drop_parts(self):
-        """Delete the files of single fits, unless another run is using them."""
+        """Delete the files of single fits, unless another run uses them."""
         if not self.parts.is_dir():
             return
         with suppress(Timeout, OSError), _locked(self.path, wait=False):
@@ -240,7 +240,7 @@ def _outcomes(record):
 
 
 def drop_details(record, path=None, names=NESTED):
-    """Remove the values `names` from a record and its file."""
+    """Remove values from a record and its file."""
     dropped = [record.values.pop(name) for name in names if name in record.values]
     if dropped and path is not None:
         save(record, path)
@@ -326,7 +326,7 @@ def _is_running(process):
 
 @cache  # once in each worker
 def _end_with(parent):
-    """End this process with its parent; joblib does not if a run is killed."""
+    """End this process with its parent, even if that is killed."""
     Thread(target=_wait_for_end_of, args=(parent,), daemon=True).start()
 
 

@@ -104,7 +104,7 @@ def _require_pairs(record):
 
 
 def kept_genes_table(record, genes):
-    """Frequency of given genes, bound on false selections, and "trusted" or "unstable"."""
+    """Table of given genes, "trusted" or "unstable"."""
     table = selection_table(record).loc[list(genes)]
     table["trust"] = np.where(table.pop("trusted"), "trusted", "unstable")
     return table
@@ -151,11 +151,10 @@ def expected_false(threshold, n_genes, n_selected, n_pairs):
 def concave_tail(mean, n, r):
     """Largest probability that an r-concave variable with a given mean is at least t / n.
 
-    The result has one entry for each t = 0, ..., n, which is 1 up to twice the mean. The extreme
-    distributions on 0, 1/n, ..., 1 have probabilities proportional to ``(a + i) ** (1 / r)`` for i
-    = 0, ..., k; the probability at k + 1 follows from the mean. For every k, values of a are tried
-    from that for which the distribution ends at k to that for k + 1 (Shah and Samworth 2013,
-    Appendix A.4).
+    The result has one entry for each t = 0, ..., n. Extreme distributions on 0, 1/n, ..., 1 are
+    proportional to ``(a + i) ** (1 / r)`` for i = 0, ..., k; the probability at k + 1 follows from
+    the mean. For every k, values of a are tried from that for which the distribution ends at k to
+    that for k + 1 (Shah and Samworth 2013, Appendix A.4).
     """
     target = mean * n
     first = int(np.ceil(2 * target)) + 1

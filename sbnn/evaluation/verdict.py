@@ -182,8 +182,7 @@ def verdict(
         Donor, batch or date of each cell, for a warning if folds split groups: R2 then also
         reflects the similarity of their cells, for which permutations do not account.
     curve : Record, optional
-        From `sbnn.genes_curve` for the same data, to state whether more genes help. Without it,
-        more genes are suggested if ridge on all genes is better.
+        From `sbnn.genes_curve` for the same data, to state whether more genes help.
     n_permutations : int
         Number of permutations of the outputs, at least 19.
 
@@ -250,7 +249,7 @@ def _warning_about_groups(record, groups):
 
 
 def _chance(record, data, point, n_permutations):
-    """Mean R2 with permuted outputs, its p, and why they are unknown, if so."""
+    """Mean R2 with permuted outputs, its p, or why they are unknown."""
     if data is None:
         return np.nan, np.nan, "the outputs are not available"
     if least_p(record, n_permutations) > LEVEL:

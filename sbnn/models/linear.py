@@ -1,7 +1,6 @@
 """Linear baselines: ridge and reduced-rank regression.
 
-The models centre X and Y and work in float64. They do not scale their input, so z-score genes and
-outputs beforehand.
+The models centre X and Y, but do not scale them, so z-score genes and outputs beforehand.
 """
 
 from __future__ import annotations

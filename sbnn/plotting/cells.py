@@ -1,4 +1,4 @@
-"""Appearance of cells: published colours, or colours and shapes for colour-blind readers."""
+"""Appearance of cells: published colours, or colours and shapes that are safe."""
 
 from itertools import product
 
@@ -123,7 +123,7 @@ def legend_entries(table):
 
 
 def draw_legend(figure, table, title, width=WIDTH - 2 * MARGIN):
-    """Draw the legend of the groups; return it and its height in inches."""
+    """Draw the legend of the groups; return it and its height."""
     entries = legend_entries(table)
     place = {"loc": "lower left", "bbox_to_anchor": (MARGIN / WIDTH, 0), "alignment": "left"}
     place |= {"handletextpad": 0.1, "handlelength": 1.2, "handles": entries}

@@ -94,7 +94,7 @@ class Groups:
 
 
 def groups_of(adata):
-    """`Groups` of the cells of an AnnData."""
+    """`Groups` of an AnnData."""
     labels = pd.DataFrame({"family": "", "type": ""}, adata.obs_names)
     for column in labels.columns.intersection(adata.obs.columns):
         labels[column] = adata.obs[column].astype(str)

@@ -165,7 +165,7 @@ def legend_above(ax, handles=None, **options):
 
 
 def draw_scores(ax, y, values, color):
-    """Draw the scores of repeats as dots in a row, with their mean."""
+    """Draw scores as dots in a row, with their mean."""
     ax.plot(values, np.full(len(values), y), "o", color=color, ms=3.5, mew=0, alpha=0.6)
     ax.plot(np.mean(values), y, "|", color=color, ms=9, mew=1.4)
 
@@ -216,7 +216,7 @@ def finish(figure, rows=(), letters=ascii_lowercase):
 
 
 def letter_panels(figure, rows, letters):
-    """Put letters at the panels, aligned within rows and columns."""
+    """Put letters at the panels."""
     to_figure = figure.transFigure.inverted()
     boxes = [[ax.get_tightbbox().transformed(to_figure) for ax in axes] for axes in rows]
     letters = iter(letters)

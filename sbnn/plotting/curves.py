@@ -65,8 +65,8 @@ def training_curves(
         Cross-validation of pretrained `SparseBottleneckRegressor` over ``group_lasso``. Bands show
         the sample SD over folds.
     srrr : Record, optional
-        Cross-validation of sparse reduced-rank regression; models of the smallest and the largest
-        rank, with no more genes than the network, are drawn as lines.
+        Cross-validation of sparse reduced-rank regression; models with no more genes than the
+        network are drawn as lines.
     n_components : sequence of int
         Bottleneck widths, one for each row of panels.
     published : list of dict, optional
@@ -318,7 +318,7 @@ def _name_models(figure, entries, published):
 
 def _draw_networks(ax, network, points, lines, published):
     entries = []
-    # Networks are drawn side by side, and published results further out, at powers of `DODGE`.
+    # side by side, and published results further out, at powers of `DODGE`
     spacing = 2 if len(points) < 3 else 4
     places = spacing * (np.arange(len(points)) - (len(points) - 1) / 2)
     look = {"ms": 3.5, "lw": 1, "capsize": 1.5, "zorder": 5}

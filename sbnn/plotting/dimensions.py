@@ -73,7 +73,7 @@ def component_variance(record: Record, titles: tuple[str, str] = PARTS) -> Figur
         shares = record.values[name]
         _draw_shares(ax, shares)
         ax.set_title(f"{title}: {counted(len(shares), 'component')}", loc="left")
-    # with most of the variance in few components, the right of the panel is free
+    # the right of the panel is free
     first = shares[: int(0.4 * len(shares))].sum()
     place = "center right" if 5 <= len(shares) <= FEW and first >= 0.5 else "best"
     panels[1].legend(loc=place, frameon=True, framealpha=1, edgecolor="white")

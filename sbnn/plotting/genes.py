@@ -103,7 +103,7 @@ def gene_selection_curve(record: Record, title: str | None = None) -> Figure:
 
 
 def selection_curve(record, mean_log2):
-    """Frequency of near-zero counts above which genes are selected."""
+    """Frequency above which genes are selected."""
     return np.exp(-record.slope * (mean_log2 - record.b)) + record.offset
 
 

@@ -23,7 +23,7 @@ ACROSS, DOWN = 60, 100  # most outputs that are drawn as columns and as rows
 # inches: a row, the space above and below all rows, their minimum and maximum height
 ROW, FRAME, LEAST = 0.125, 1.2, 1.3
 HIGHEST = 8.5
-# inches per letter of the names of columns, and letters that fit into FRAME
+# inches per letter, and letters that fit into FRAME
 LETTER, LETTERS = 0.05, 12
 TIMES = 3  # end of the colour range, relative to the median of the largest effects
 

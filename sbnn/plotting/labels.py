@@ -111,23 +111,11 @@ def _settle_lines(ax, texts):
 
 
 def place_names(ax, points, names, background, leader=True, **style):
-    """Write a name next to each point, if possible without overlaps and not over `background`.
+    """Write a name next to each of the `points`, (n_names, 2), if possible without overlaps.
 
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-        With its final limits and position.
-    points, background : array-like of shape (n, 2)
-        Named points, and other dots, in data units.
-    names : sequence of str
-    leader : bool
-        Draw a thin line from a point to a name that had to move far.
-    **style
-        Look of the names, as for ``Text.set``.
-
-    Returns
-    -------
-    list of matplotlib.text.Annotation
+    Names should not hide the dots of `background`, (n_dots, 2), either; both are in data units. The
+    axes must have their final limits and position. With `leader`, thin lines lead to names that had
+    to move far. Returns the annotations.
     """
     pixels = ax.transData.transform(np.asarray(points, float))
     dots = ax.transData.transform(np.asarray(background, float))

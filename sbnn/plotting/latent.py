@@ -121,7 +121,7 @@ class Model(NamedTuple):
 
 
 def models_of(top, bottom, scores, colorblind=False):
-    """A `Model` for each of one or two fits."""
+    """A `Model` for each fit."""
     fits = {"top": top} if bottom is None else {"top": top, "bottom": bottom}
     models = []
     for (name, fit), score in zip(fits.items(), scores or [None] * len(fits), strict=True):
@@ -209,12 +209,12 @@ def _draw_block(canvas, left, bottom, triangles, heading, maps, slant):
 
 
 def mark_true(genes, true_genes):
-    """Names of genes, with a mark after true ones."""
+    """Names of genes, with marks."""
     return [f"{gene} {TRUE}" if gene in true_genes else str(gene) for gene in genes]
 
 
 def rank_genes(record):
-    """Positions of the kept genes, the most important first."""
+    """Positions of the kept genes, by importance."""
     if "gene_norms" in record.values:
         merit = record.gene_norms[record.selected]
     else:
@@ -247,10 +247,9 @@ def family_zoom(
 ) -> Figure:
     """Latent space of one or two models, and one family of cells of the lower model enlarged.
 
-    The large panels show a marker gene, the cells of the family by type, and two outputs. The
-    marker is the kept gene with the name of the family or with the highest mean prediction. The
-    outputs are "Tau" and "Rebound", as in the published figure, or those whose predictions vary
-    most within the family.
+    The large panels show a marker gene (with the name of the family or the highest mean
+    prediction), the cells of the family by type, and two outputs ("Tau" and "Rebound", as
+    published, or those whose predictions vary most).
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from sbnn.plotting.common import RASTER_DPI, colorbar, place_axes
 from sbnn.plotting.labels import counted
 
 FINER = 3  # points along each side of a pixel, for smooth outlines
-# 64 colours at 3 opacities fit into a palette of 256, which a PDF stores in a third of the space
+# colours and opacities, which fit into a palette
 STEPS = 64
 EDGE = 3
 LIMITS = (-2.0, 2.0)  # z-scores, the same for all maps
@@ -23,8 +23,7 @@ LIMITS = (-2.0, 2.0)  # z-scores, the same for all maps
 NARROW = 0.5
 STRETCH = 0.85  # circumradius, in units of the spacing, above which a triangle spans empty space
 FEW = 8  # holes and islands of so few triangles are noise
-# Gaps in a t-SNE, which mean little, are compressed to this width, in units of the distance to the
-# tenth neighbour where cells are sparse.
+# gaps in a t-SNE, which mean little, are compressed to this, in distances to the tenth neighbour
 STRAIT = 1.75
 MOVES = (8, 4, 2, 1, 0.5)  # steps of islands, in gap widths
 # angles off the way to the centre, to pass other islands
@@ -181,10 +180,7 @@ def packed(xy):
 
 
 def approach(xy, island, to_centre, length, strait):
-    """Step of an island, a mask of the cells `xy`, towards the centre; zeros if it cannot move.
-
-    It is in the first direction of `TURNS` that keeps the distance `strait` from all other cells.
-    """
+    """Step of an island, a mask of the cells `xy`, towards the centre; zeros if it cannot move."""
     distance = np.linalg.norm(to_centre)
     if distance < length:
         return np.zeros(2)
@@ -203,7 +199,7 @@ def approach(xy, island, to_centre, length, strait):
 
 
 def turned(xy):
-    """Rotate points so that they fit into the smallest square."""
+    """Rotate points into the smallest square."""
     try:
         hull = xy[ConvexHull(xy).vertices]
     except QhullError:  # all on a line, or too few

@@ -76,7 +76,7 @@ def mean_sd(values):
 
 
 def mean_text(values):
-    """Mean and SD over the folds as text."""
+    """Mean and SD over the folds."""
     mean, spread = mean_sd(values)
     return f"{signed(mean, 3)} ± {spread:.3f}" if spread else signed(mean, 3)
 
@@ -106,10 +106,7 @@ def regression_stages(tables):
 
 
 def curve(tables, column):
-    """Values of a column, (n_tables, n_epochs), NaN for missing epochs.
-
-    Epochs are aligned at the stages that the tables share.
-    """
+    """Values of a column, (n_tables, n_epochs), aligned at shared stages."""
     # without pretraining, the unfrozen stage is as long as both stages of other folds
     stages = [table["stage"].replace("frozen", "unfrozen") for table in tables]
     shared = set(stages[0]).intersection(*stages[1:])
@@ -123,12 +120,12 @@ def curve(tables, column):
 
 
 def regression_epochs(record, point):
-    """History of the regression, one table for each fold."""
+    """History of the regression, by fold."""
     return [table[~table["stage"].isin(NOT_REGRESSION)] for table in record.history[point]]
 
 
 def pretraining_epochs(record, point):
-    """History of the pretraining, one table for each pretrained fold."""
+    """History of the pretraining, by pretrained fold."""
     tables = [table[table["stage"] == "pretraining"] for table in record.history[point]]
     return [table for table in tables if len(table)]
 
@@ -139,7 +136,7 @@ def gene_target(record):
 
 
 def choose_models(models, n_genes):
-    """Record and grid point of every model, of the same data."""
+    """Record and grid point of every model."""
     if not models or not isinstance(models, dict):
         wanted = "a dict of name to record, or to (record, parameters)"
         raise ValueError(f"models: expected {wanted}, got {models!r}")

@@ -156,7 +156,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return ScaledCells(self, cells, device), scaled_outputs(self, Y, device)
 
     def _measured(self, Y, n_cells, argument):
-        """Outputs as an array, (n_cells, q), checked like those of `fit`."""
+        """Outputs as an array, (n_cells, q), checked."""
         Y = check_array(Y, dtype=np.float64, ensure_2d=False, input_name=argument)
         expected = n_cells, len(self.y_mean_)
         if len(Y) != n_cells or Y.size != np.prod(expected):
@@ -164,7 +164,6 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return Y.reshape(expected)
 
     def _train_gene_network(self, x, generator):
-        """Train a head that predicts the kept genes; return its history."""
         genes = x.of_genes(np.flatnonzero(self.support_))
         self._gene_network = copy.deepcopy(self.network_)
         self._gene_network.replace_head(genes.shape[1], generator)

@@ -78,7 +78,7 @@ def _weights_by_name(given, names):
 
 
 def spelled_out(gene_prior):
-    """A prior as a dict of weights by name, or a list of weights by position."""
+    """A prior as weights by name or by position."""
     if isinstance(gene_prior, pd.Series):
         twice = gene_prior.index[gene_prior.index.duplicated()]
         if len(twice):

@@ -53,7 +53,7 @@ def _clipped_blocks(cells, limits):
 
 
 def _add_rows(block, total):
-    """Add all rows to the total of the rows before; overwrites the block."""
+    """Add rows to the total before; overwrites the block."""
     # NumPy adds row after row, so sums over blocks equal sums over all rows bit for bit
     block[0] += total
     return block.sum(axis=0)
@@ -94,10 +94,7 @@ def _require_moderate(model, moments):
 
 
 class ScaledCells:
-    """Expression as float32 tensors on a device, clipped and scaled like the training cells.
-
-    `x[cells]` has all genes of some cells; values are read again whenever they are needed.
-    """
+    """Expression as float32 tensors, scaled like the training cells; read again when needed."""
 
     def __init__(self, model, cells, device):
         self.model = model

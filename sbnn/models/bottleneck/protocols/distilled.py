@@ -110,7 +110,7 @@ def choose_of_many(x, target, n_genes, run):
 
 
 class Teacher:
-    """Mixture of extremely randomised trees and of networks trained with input noise."""
+    """Mixture of trees and of networks trained with input noise."""
 
     # The noise level is chosen by the error on the first `COMPARED` left-out parts. The share of
     # the trees minimises the error on all left-out parts, and is shrunk towards one half.
