@@ -178,7 +178,7 @@ def concave_tail(mean, n, r):
 
 
 def _shapes(logs, k, r):
-    """Probabilities of 0 ... k relative to that of 0, for each log a in `logs`."""
+    """Probabilities of 0 ... k relative to that of 0, for each log a."""
     return (1 + np.arange(k + 1) * np.exp(-logs)[:, np.newaxis]) ** (1 / r)
 
 

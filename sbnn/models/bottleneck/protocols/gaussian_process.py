@@ -124,7 +124,7 @@ class RelevanceProcess:
         return process
 
     def _factor(self):
-        """Scaled genes, (n, p), radial part of the kernel, and its Cholesky factor."""
+        """Scaled genes, (n, p), and radial part and Cholesky factor of the kernel."""
         a, b, noise = self.variances
         Z = self.X * self.scales
         radial = _radial(Z, Z, a)
