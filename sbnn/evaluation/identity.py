@@ -60,7 +60,7 @@ def described(model, known=None):
     for name in sorted(values):
         if name.split("__")[-1] not in NOT_DECISIVE:
             params[name] = _plain(values[name])
-    # older records also name the module
+    # older records name the module, too
     package = type(model).__module__.partition(".")[0]
     name = type(model).__qualname__
     if not known:

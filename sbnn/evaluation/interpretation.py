@@ -174,7 +174,7 @@ def interpret_held_out(
     Parameters
     ----------
     estimator : SparseBottleneckRegressor or DistilledBottleneckRegressor
-        Gets data z-scored by the fitted cells.
+        Gets z-scored data.
     data : AnnData, MuData or tuple (X, Y)
     halves : Record
         From `sbnn.stability_selection` for the same data, for the frequency of each gene.

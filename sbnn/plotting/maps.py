@@ -15,7 +15,7 @@ from sbnn.plotting.common import RASTER_DPI, colorbar, place_axes
 from sbnn.plotting.labels import counted
 
 FINER = 3  # points along each side of a pixel, for smooth outlines
-# colours and opacities, which fit into a palette
+# colours and opacities, which fit into a palette of 256
 STEPS = 64
 EDGE = 3
 LIMITS = (-2.0, 2.0)  # z-scores, the same for all maps

@@ -101,7 +101,7 @@ def regression_stages(tables):
     def n_stages(starts):
         return len(starts), starts[0][1] != "straight"
 
-    # with few cells, some folds have no pretraining
+    # the most stages: with few cells, some folds have no pretraining
     return max(found, key=n_stages), stages.shape[1]
 
 

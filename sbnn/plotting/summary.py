@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # in inches: height of the figure, space below the map, side of the map
 HEIGHT, FLOOR, SIDE = 2.75, 0.12, 2.25
 MIDDLE, TOP = FLOOR + SIDE / 2, HEIGHT - 0.12  # of the map and of the headings
-WORD = 0.56  # of a wedge
+WORD = 0.56  # width of a word in a wedge
 BAR, BARS = 0.4, 0.62  # for an R2 of 1, and from the start of the bars to the right edge
 NAMES, NAMES_AT_BARS = 0.94, 0.73  # widths of columns
 GENES_END = MARGIN + NAMES
