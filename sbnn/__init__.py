@@ -4,7 +4,6 @@ import importlib
 
 __version__ = "1.1.0"
 
-# Public names by module.
 _NAMES = {
     "data.count_normalizer": ("CountNormalizer",),
     "data.datasets": ("default_dataset", "load_dataset"),
@@ -31,7 +30,7 @@ _NAMES = {
     "models.sparse_linear": ("SparseReducedRankRegression",),
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
-# Public modules by the name that `from sbnn import ...` takes.
+# name in `from sbnn import ...` -> public module
 _MODULES = {
     "metrics": "metrics",
     "plotting": "plotting",

@@ -1,11 +1,9 @@
 """The command line ``sbnn``: notebooks, tables of their results, and a user's own cells.
 
-The exit status is 0 after success, 1 after invalid input (which the message explains), 2 after an
-invalid command and 130 after Ctrl-C. Finished results are saved, so the same command resumes a run
-that was stopped.
+The exit status is 0 after success, 1 after invalid input, 2 after an invalid command and 130 after
+Ctrl-C. Finished results are saved, so the same command resumes a run.
 
-Commands check their options before they import slow libraries: ``sbnn --help`` and an error about a
-missing file load neither torch nor pandas.
+Options are checked before slow libraries are imported.
 """
 
 import argparse
@@ -54,7 +52,7 @@ understood and writes one file; the other commands take that file, or the option
 
 
 def main(arguments=None):
-    """Run a command (by default, the command line of this process) and return its exit status."""
+    """Run a command and return its exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     # a terminal that cannot show "±" still shows the numbers
     if hasattr(sys.stdout, "reconfigure"):
@@ -126,7 +124,7 @@ def _parser():
         text = about["help"]
         parser_of = of_read if parent else added
         sentence = f"{text[0].upper()}{text[1:]}."
-        # without abbreviations, of which one option may become the beginning of another
+        # an abbreviation may become the name of another option
         command = parser_of.add_parser(kind, help=text, description=sentence, allow_abbrev=False)
         for argument in about["arguments"].split():
             settings = dict(sections["arguments"][argument])
@@ -139,7 +137,7 @@ def _parser():
 
 
 def _options_of_tables(names):
-    """Options by name; the name of a kind of data stands for all options of its reader."""
+    """Options by name; a kind of data stands for all options of its reader."""
     found = {}
     for name in names.split():
         if name in READERS:
@@ -181,13 +179,11 @@ def _report(options):
 
 
 def _report_of(study):
-    """The module that makes the tables of a study."""
     room = "study" if study == SBNN else study
     return importlib.import_module(f"sbnn.{room}.report")
 
 
 def _overview(saved_models):
-    """Tables of all studies that have results."""
     tables = {}
     for study in STUDIES:
         with contextlib.suppress(FileNotFoundError):
@@ -289,7 +285,7 @@ def _network(options):
     n_genes = options.genes or (own_tables.FAST_GENES if options.fast else None)
     data = own_tables.most_varying(data, n_genes)
     prior = read_prior(options.prior, data.var_names)
-    # fails before the slow part if the folder cannot be written
+    # before the slow part
     os.makedirs(options.out, exist_ok=True)
     n_passes = own_tables.FAST_PASSES if options.fast else own_tables.N_PASSES
     print(own_tables.study(data, prior, options.out, n_passes, options.jobs))

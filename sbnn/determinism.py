@@ -11,15 +11,12 @@ _ONE_AT_A_TIME = threading.RLock()
 def reproducible(n_threads=1):
     """Fix the number of threads, on which the order of sums depends, and flush denormal numbers.
 
-    The number of threads is a setting of the whole process, not of a single Python thread. Python
-    threads that fit models at the same time therefore take turns, so that no fit can change the
-    arithmetic of another. Worker processes do not wait for each other. Within a Python thread,
-    blocks may be nested; the number of threads of the innermost block applies.
+    The number is a setting of the whole process, so Python threads that fit models take turns;
+    worker processes do not. Within a Python thread, the innermost block applies.
 
-    Denormal numbers are flushed because weights under a strong penalty become denormal, and
-    arithmetic with denormal numbers is a hundred times slower.
+    Weights under a strong penalty become denormal, which makes arithmetic a hundred times slower.
     """
-    import torch  # slow to import, and not needed to read records or draw figures
+    import torch  # slow to import
     from threadpoolctl import threadpool_limits
 
     with _ONE_AT_A_TIME:
@@ -36,7 +33,7 @@ def reproducible(n_threads=1):
 
 
 def _forget_other_threads():
-    """Reset the lock in a forked process, where the thread that held the lock does not exist."""
+    """Reset the lock in a forked process, where its thread does not exist."""
     global _ONE_AT_A_TIME
     _ONE_AT_A_TIME = threading.RLock()
 

@@ -1,4 +1,4 @@
-"""Errors that name an argument and the values that it takes; this module has no slow imports."""
+"""Errors that name an argument and the values that it takes; nothing slow is imported."""
 
 import math
 import sys
@@ -8,7 +8,7 @@ from numbers import Integral, Real
 
 INSIDE = "sbnn.", "sklearn.", "joblib.", "contextlib"  # modules between a user's line and a warning
 
-# optional packages by their names in imports, and the extra that installs each
+# optional package -> extra that installs it
 EXTRAS = {
     "bokeh": "explorer",
     "glmnet": "glmnet",
@@ -24,7 +24,7 @@ EXTRAS = {
 
 
 def require(*packages):
-    """Reject a call that needs optional packages, given by their names in imports."""
+    """Reject a call that needs optional packages."""
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
         extras = ",".join(sorted({EXTRAS[name] for name in missing}))
@@ -35,7 +35,7 @@ def require(*packages):
 
 
 def check_number(name, value, kind, low=-math.inf, high=math.inf):
-    """Reject a parameter that is not a finite number (whole, if `kind` is int) within bounds."""
+    """Reject what is not a finite number (whole, if `kind` is int) within bounds."""
     wanted = "whole" if kind is int else "finite"
     text = f"{name} must be a {wanted} number in [{low}, {high}], got {value!r}"
     if isinstance(value, bool) or not isinstance(value, Integral if kind is int else Real):
@@ -51,7 +51,7 @@ def check_among(name, value, allowed):
 
 
 def check_flag(name, value):
-    """Return a flag as True or False; reject any value other than True, False, 1 and 0."""
+    """Return True or False; reject any value other than True, False, 1 and 0."""
     try:
         return {False: False, True: True}[value]
     except (KeyError, TypeError):
@@ -59,8 +59,8 @@ def check_flag(name, value):
 
 
 def warn(text, category=UserWarning):
-    """Warn at the line of the user that called sbnn, however many functions lie between."""
-    # From Python 3.12 on, `skip_file_prefixes` of warnings.warn does the same.
+    """Warn at the line of the user that called sbnn."""
+    # `skip_file_prefixes` of Python 3.12 does the same
     frame, depth = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(INSIDE):
         frame = frame.f_back

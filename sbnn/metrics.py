@@ -1,4 +1,4 @@
-"""One definition of R2 for every model: relative to *training* means, pooled over outputs."""
+"""R2 relative to *training* means, pooled over outputs, and errors over folds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_REPEATS = 3
 
 
 def _sums_of_squares(Y_true, Y_pred, Y_mean):
-    """Residual and total sum of squares of every output, as two float64 arrays of shape (q,)."""
+    """Residual and total sum of squares of every output."""
     given = {"Y_true": Y_true, "Y_pred": Y_pred, "Y_mean": Y_mean}
     for name, values in given.items():
         given[name] = np.asarray(values, dtype=np.float64)
@@ -41,25 +41,22 @@ def _sums_of_squares(Y_true, Y_pred, Y_mean):
 def pooled_r2(Y_true: ArrayLike, Y_pred: ArrayLike, Y_mean: ArrayLike) -> float:
     """Share of the total variance of all outputs that the predictions explain, 1 - SSE / SST.
 
-    Both sums run over all cells and all outputs, so each output is weighted by its variance. SST is
-    relative to the means over the *training* cells, which are the best prediction without X: a
-    model that predicts these means scores 0 on any set of cells (Bernaerts et al. 2020,
-    arXiv:2006.10411, Methods). ``sklearn.metrics.r2_score`` centres on the mean of the test cells
-    instead.
+    Both sums run over all cells and outputs, so each output is weighted by its variance. SST is
+    relative to the means over the *training* cells: a model that predicts these means scores 0 on
+    any cells (Bernaerts et al. 2020, arXiv:2006.10411, Methods). ``sklearn.metrics.r2_score``
+    centres on the mean of the test cells instead.
 
     Parameters
     ----------
     Y_true, Y_pred : array-like of shape (n,) or (n, q)
-        Measured and predicted outputs.
     Y_mean : float or array-like of shape (q,)
-        Mean of each output over the training cells; a single number applies to all outputs.
+        Mean of each output over the training cells.
 
     Returns
     -------
     float
-        At most 1; negative if the predictions are worse than the training means. If every
-        ``Y_true`` equals ``Y_mean``, there is no variance to explain, and the score is 1 for exact
-        predictions and 0 for others, as in scikit-learn.
+        At most 1; negative if worse than the training means. If every ``Y_true`` equals ``Y_mean``,
+        1 for exact predictions and 0 for others, as in scikit-learn.
 
     Examples
     --------
@@ -101,13 +98,12 @@ def share_tested(folds):
 def folds_counted(folds):
     """Number of folds that count in a standard error, a float.
 
-    Repeats of a test cell beyond the third do not count: they hardly make a mean more precise.
-    Cells that are tested more often than others make it less precise. If each cell is tested up to
-    three times, all equally often, this is the number of folds.
+    Repeats of a test cell beyond the third do not count, as they hardly make a mean more precise.
+    If each cell is tested up to three times, all equally often, this is the number of folds.
     """
     tested = np.concatenate([test for _, test in folds])
     _, times = np.unique(tested, return_counts=True)
-    repeats = np.square(times).sum() / times.sum()  # of the cell of a test, on average
+    repeats = np.square(times).sum() / times.sum()  # of a tested cell, on average
     unequal = repeats - times.mean()
     return len(folds) / (max(1, repeats / MOST_REPEATS) + unequal)
 
@@ -115,10 +111,9 @@ def folds_counted(folds):
 def corrected_error(differences, test_share, n=None):
     """Standard error of the mean over n folds (axis 0) that share training cells.
 
-    It is ``s * sqrt(1 / n + test_share)``, where ``s`` is the sample SD over folds, and
-    `test_share` is the number of test cells per training cell (Nadeau and Bengio, Machine Learning
-    52, 239, 2003, section 3.2); with 0, the folds are treated as independent. `n` can be lower than
-    the number of folds; see `folds_counted`.
+    It is ``s * sqrt(1 / n + test_share)``, with the sample SD ``s`` over folds, and `test_share`
+    test cells per training cell (Nadeau and Bengio, Machine Learning 52, 239, 2003, section 3.2).
+    With a `test_share` of 0, folds are independent. For `n`, see `folds_counted`.
     """
     variance = np.var(differences, axis=0, ddof=1)
     return np.sqrt((1 / (n or len(differences)) + test_share) * variance)
@@ -127,8 +122,8 @@ def corrected_error(differences, test_share, n=None):
 def smallest_sufficient(r2: np.ndarray, numbers: Sequence[int], test_share: float = 0.0) -> int:
     """Smallest number of genes whose mean R2 is within one standard error of the highest mean R2.
 
-    The standard error is computed from differences in R2 on the same folds, because a difficult
-    fold lowers the R2 for all numbers of genes alike.
+    The standard error is that of differences on the same folds, because a difficult fold lowers R2
+    for all numbers of genes.
 
     Parameters
     ----------
@@ -137,8 +132,8 @@ def smallest_sufficient(r2: np.ndarray, numbers: Sequence[int], test_share: floa
     numbers : sequence of int
         Numbers of genes in ascending order.
     test_share : float
-        Number of test cells per training cell, which corrects the standard error for the training
-        cells that folds share; with 0, the folds are treated as independent.
+        Test cells per training cell, to correct for training cells that folds share; 0 for
+        independent folds.
 
     Returns
     -------

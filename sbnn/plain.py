@@ -1,9 +1,8 @@
 """Convert data to and from Python's own containers, numbers, text and bytes, and read pickles.
 
-Files are not trusted, and reading them never runs code. Arrays grow only to the size that their
-shape and the size of the file allow, and no container may appear twice, so the reading time is
-proportional to the size of the file. Missing or unexpected content raises an error of Python, numpy
-or pandas, whichever detects it first.
+Reading a file never runs code. Arrays grow only to what the size of the file allows, and no
+container may appear twice, so the reading time is proportional to the size of the file. Unexpected
+content raises an error of Python, numpy or pandas.
 """
 
 import io
@@ -15,14 +14,13 @@ import zlib
 import numpy as np
 import pandas as pd
 
-# zlib expands a byte to at most this many bytes; if a file yields more, some part is used twice
+# zlib expands a byte to at most this many bytes
 ZLIB_RATIO = 1032
-MOST_AXES = 64  # largest number of axes that a numpy array can have
+MOST_AXES = 64  # of a numpy array
 _NAMES = "|b1 |i1 |u1 <i2 <i4 <i8 <u2 <u4 <u8 <f2 <f4 <f8"
 DTYPES = {name: np.dtype(name) for name in _NAMES.split()}
 SCALARS = (type(None), bool, int, float, str, bytes)
-# Pickle instructions that protocol 4 needs for these types; some other instructions run code or
-# take gigabytes of memory.
+# Pickle instructions of these types; others may run code or take gigabytes of memory.
 TEXT = {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8"}
 GET = {"BINGET", "LONG_BINGET"}
 _OTHERS = """
@@ -75,8 +73,7 @@ def _encode_array(array, where):
     little = array.dtype.newbyteorder("<")
     if little.str not in DTYPES:
         raise TypeError(f"{where}: arrays of dtype {array.dtype} cannot be saved")
-    # Bytes are grouped by significance, which saves a sixth of the compressed size because high
-    # bytes are similar.
+    # Grouping bytes by significance saves a sixth of the compressed size.
     content = np.frombuffer(array.astype(little).tobytes(), np.uint8)
     planes = content.reshape(-1, little.itemsize).T.tobytes()
     return {
@@ -87,7 +84,7 @@ def _encode_array(array, where):
 
 
 def _encode_text(array, where):
-    """Encode text as a list of str, which is smaller than fixed-width Unicode."""
+    """A list of str is smaller than fixed-width Unicode."""
     items = [_text(item, where) for item in array.ravel()]
     codes, kinds = pd.factorize(np.array(items, dtype=object))
     if 2 * len(kinds) > len(items):
@@ -105,13 +102,13 @@ def _text(value, where):
 
 
 def decode(value, size):
-    """Decode the output of `encode`; text has dtype object, and `size` is that of the file."""
+    """Decode the output of `encode`; `size` is that of the file."""
     return _Decoder(size)(value)
 
 
 class _Decoder:
     def __init__(self, size):
-        self.left = ZLIB_RATIO * size  # number of bytes that arrays may still use
+        self.left = ZLIB_RATIO * size  # bytes that arrays may still use
 
     def __call__(self, value):
         if type(value) in SCALARS:
@@ -148,7 +145,7 @@ class _Decoder:
         return items[codes]
 
     def take(self, size):
-        """Reject content that takes more memory than a file of this size can hold."""
+        """Reject content larger than a file of this size can hold."""
         if not 0 <= size <= self.left:
             raise ValueError("it contains more than the file can hold")
         self.left -= size
@@ -160,8 +157,7 @@ class _Decoder:
             raise ValueError("it contains an array of too many axes")
         size = dtype.itemsize * math.prod(shape)
         self.take(size)
-        # One byte more than expected is allowed: a limit of 0 would mean no limit, and a longer
-        # array must be detected.
+        # one byte more, as a limit of 0 would be none, and to detect longer arrays
         data = zlib.decompressobj().decompress(value["planes"], size + 1)
         data = np.frombuffer(data, np.uint8).reshape(dtype.itemsize, -1).T.tobytes()
         stored = np.uint8 if dtype.kind == "b" else dtype  # any byte becomes True or False

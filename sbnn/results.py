@@ -1,9 +1,8 @@
 """Records of experiments, which are saved atomically and loaded without running any code.
 
-The file of a record is the pickle of a dict with the format, the schema, a checksum and the
-content. The content is itself a pickle, which contains only Python's built-in containers, numbers,
-strings and bytes (`sbnn.plain`). A file therefore loads with other versions of numpy, pandas and
-torch, is safe to open even if it comes from someone else, and is rejected if a bit was flipped.
+A file is the pickle of a dict with the format, the schema, a checksum and the content, another
+pickle of Python's built-in containers, numbers, strings and bytes (`sbnn.plain`). It loads with
+other versions of numpy, pandas and torch, is safe to open, and is rejected if a bit was flipped.
 """
 
 import glob
@@ -38,46 +37,43 @@ if TYPE_CHECKING:
 __all__ = ["Record", "load", "load_folder", "results_folder", "save"]
 
 # Parts of the pickle of {"format": "sbnn-record", "schema": 2, "sha256": <64 digits>, "content":
-# <bytes>} around the checksum and the content. Each content can be written in only one way, so that
-# any changed bit is detected.
+# <bytes>}, which can be written in only one way, so that any changed bit is detected.
 HEADER = b"\x80\x04}(\x8c\x06format\x8c\x0bsbnn-record\x8c\x06schemaK\x02\x8c\x06sha256\x8c\x40"
 BETWEEN, END = b"\x8c\x07content\x8e", b"u."
 
 
 def library_versions():
-    """Versions of libraries that affect results and, if torch is loaded, its instruction set."""
+    """Versions of libraries and, if torch is loaded, its instruction set."""
     versions = {"python": platform.python_version()}
     versions["sbnn"] = sys.modules["sbnn"].__version__
     for name in ("numpy", "pandas", "scipy", "scikit-learn", "torch"):
         versions[name] = importlib.metadata.version(name)
-    if "torch" in sys.modules:  # slow to import, and not needed to read records or draw figures
+    if "torch" in sys.modules:  # slow to import
         versions["instructions"] = sys.modules["torch"].backends.cpu.get_cpu_capability()
     return versions
 
 
 @dataclass
 class Record:
-    """Results of an experiment, together with everything that identifies the experiment.
+    """Results of an experiment, and everything that identifies it.
 
     Parameters
     ----------
     experiment : str
-        Kind of experiment, for example ``"cross-validation"`` or ``"fit"``.
+        Such as ``"cross-validation"`` or ``"fit"``.
     dataset : str
-        Name of the data set.
     sha256 : str
         Fingerprint of the data.
     params : list of dict
-        Parameters of every grid point; one entry for a single fit.
+        Parameters of every grid point.
     seed : int or None
-        Random seed of the experiment.
     settings : dict
         Everything else that determines the result (estimator, scaling, ...).
     folds : list of tuple of ndarray
         ``(train, test)`` positions of the cells, one pair per fold; empty without cross-validation.
     values : dict
-        The results: arrays, tables (DataFrame), and lists and dicts of these. They are also
-        accessible as attributes: ``record.test_r2`` is ``record.values["test_r2"]``.
+        Arrays, DataFrames, and lists and dicts of these, which are also attributes:
+        ``record.test_r2`` is ``record.values["test_r2"]``.
     versions : dict of str to str
         Library versions, see `library_versions`.
 
@@ -100,12 +96,10 @@ class Record:
     versions: dict = field(default_factory=library_versions)
 
     def __post_init__(self):
-        """Reject fields of the wrong type, for example arguments in the wrong order."""
         _check(self)
 
     def __getattr__(self, name):
-        # Python calls this only when normal look-up fails; `values` itself may be missing while
-        # unpickling or copying.
+        # `values` may be missing while unpickling or copying
         values = self.__dict__.get("values", {})
         if name in values:
             return values[name]
@@ -123,8 +117,7 @@ class Record:
     def to_frame(self) -> pd.DataFrame:
         """Table with one row per fold and grid point.
 
-        The columns are ``fold``, the parameters, and every value that has one number per fold and
-        grid point.
+        The columns are ``fold``, the parameters, and every value with one number in each row.
         """
         n_folds = max(len(self.folds), 1)
         n_points = len(self.params)
@@ -162,20 +155,19 @@ class Record:
     def best_with_at_most(self, n_genes: int, **params: object) -> int:
         """Position of the grid point with the most selected genes, but at most `n_genes`.
 
-        Numbers of genes are means over the folds, rounded for this comparison as in tables and
-        figures. If all grid points have more genes, the grid point with the fewest genes is taken.
-        Ties go to the first grid point.
+        Numbers of genes are rounded means over the folds. If all grid points have more genes, that
+        with the fewest is taken. Ties go to the first.
         """
         check_number("n_genes", n_genes, float)
         hits = self.points(**params)
         genes = self.n_selected[:, hits].mean(0)  # (n_hits,)
-        # numbers above `n_genes` come after all others, the smallest first
+        # numbers above `n_genes` come last, the smallest first
         order = np.where(genes.round() <= n_genes, genes, -genes)
         return hits[np.argmax(order)]
 
 
 def kept_params(point):
-    """Parameters as a record stores them: a Series as a dict, an array or a set as a list."""
+    """Parameters as stored: a Series as a dict, an array or a set as a list."""
     kept = {}
     for name, value in point.items():
         if isinstance(value, pd.Series):
@@ -189,14 +181,14 @@ def kept_params(point):
 
 
 def same_value(a, b):
-    """Whether two values of a parameter are equal; numbers are compared to 9 digits."""
+    """Whether values of a parameter are equal to 9 digits."""
     if isinstance(a, float | int) and isinstance(b, float | int):
         return bool(np.isclose(a, b, rtol=1e-9, atol=0))
     return a == b
 
 
 def results_path(path, argument="path", inputs=()):
-    """Expand ``~`` in the path of a file; reject what cannot be a file, and the `inputs`."""
+    """Expand ``~``; reject what cannot be a file, and the `inputs`."""
     text = os.path.expanduser(path) if isinstance(path, str | os.PathLike) else ""
     other = os.path.exists(text) and not os.path.isfile(text)  # a folder or a device
     if not text or text.startswith("~") or text.endswith(os.sep) or other:
@@ -210,7 +202,7 @@ def results_path(path, argument="path", inputs=()):
 
 
 def require(record, argument, names, other=None):
-    """Check that a record has values or parameters `names`, and the same data as `other`."""
+    """Check that a record has these values or parameters, and the data of `other`."""
     if not isinstance(record, Record):
         raise ValueError(f"{argument}: expected a record, got {record!r}")
     known = {*record.values, *record._of_estimator()}.union(*record.params)
@@ -225,7 +217,7 @@ def require(record, argument, names, other=None):
 
 
 def results_folder(saved_models: "PathLike", dataset: str, fast: bool = False) -> "pathlib.Path":
-    """Folder of the results of a data set; those of quick runs have a folder of their own.
+    """Folder of the results of a data set; quick runs have their own.
 
     Examples
     --------
@@ -239,9 +231,8 @@ def results_folder(saved_models: "PathLike", dataset: str, fast: bool = False) -
 def save(record: Record, path: "PathLike") -> "pathlib.Path":
     """Write a record to a file atomically.
 
-    The record is written to a temporary file in the same folder, which then replaces `path` in one
-    step. An existing file therefore stays unchanged if the run is killed, the disk is full or the
-    folder is read-only.
+    A temporary file in the same folder replaces `path` in one step, so an existing file stays
+    unchanged if the run is killed or the disk is full.
 
     Parameters
     ----------
@@ -256,12 +247,11 @@ def save(record: Record, path: "PathLike") -> "pathlib.Path":
     Raises
     ------
     OSError
-        If the file cannot be written; the message gives its path and the reason.
+        If the file cannot be written.
     TypeError
-        If the record contains anything but data and containers of data.
+        If the record contains anything but data.
     ValueError
-        If `path` is empty, a folder or another kind of file, or if the record could not be read
-        back unchanged.
+        If `path` is no file, or the record could not be read back unchanged.
 
     Examples
     --------
@@ -280,9 +270,9 @@ def save(record: Record, path: "PathLike") -> "pathlib.Path":
 
 
 def write_atomically(content, path, kind=b""):
-    """Write bytes to a `pathlib.Path` such that the file is either unchanged or complete.
+    """Write bytes such that the file is either unchanged or complete.
 
-    An existing file is replaced only if its beginning matches `kind`, a regular expression.
+    An existing file must begin with the regular expression `kind`.
     """
     if path.is_file() and path.stat().st_size:
         with path.open("rb") as there:
@@ -302,18 +292,18 @@ def write_atomically(content, path, kind=b""):
         why = f"cannot write {path}: {error.strerror or error}; an existing file is left unchanged"
         raise type(error)(error.errno, why) from error
     finally:
-        with suppress(OSError):  # it is not there after success
+        with suppress(OSError):  # gone after success
             temporary.unlink()
 
 
 def drop_leftovers(path):
-    """Delete temporary files of interrupted writes of a file that no process is writing."""
+    """Delete temporary files of interrupted writes of a file."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.????????.tmp"):
         leftover.unlink(missing_ok=True)
 
 
 def load(path: "PathLike") -> Record:
-    """Read a record; this needs only numpy and pandas, and never runs code from the file.
+    """Read a record, without running code from the file.
 
     Parameters
     ----------
@@ -328,9 +318,7 @@ def load(path: "PathLike") -> Record:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is not an intact record written by `save`: if it was truncated or altered, has
-        another schema, or is some other pickle, such as one that could run code. The message names
-        the file.
+        If the file is not an intact record written by `save`.
 
     Examples
     --------
@@ -358,29 +346,11 @@ def load_folder(
     prefix: str = "",
     data_of: "Callable[[Record], object]" = lambda record: (record.dataset, record.sha256),
 ) -> dict[str, Record]:
-    """Read all records of a folder.
+    """Read all records of a folder, by their file names without `prefix` and extension.
 
-    Parameters
-    ----------
-    folder : str or path-like
-    prefix : str
-        Prefix of the names of the files to read; it is removed from the names of the records.
-    data_of : callable
-        Function of a record whose result must be the same for all records; by default, it returns
-        the data set and its fingerprint. A record for which it returns None is accepted with any
-        other records.
-
-    Returns
-    -------
-    dict of str to Record
-        Records by their file names without prefix and extension.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there are no records.
-    ValueError
-        If records are of different data, which must not be compared, or if a record cannot be read.
+    Records for which the function `data_of` differs raise a ValueError, since their data must not
+    be compared; a record for which it returns None is accepted with any others. Without records, a
+    FileNotFoundError is raised.
     """
     folder = Path(folder)
     paths = sorted(folder.glob(f"{prefix}*.pickle"))
@@ -400,13 +370,11 @@ def load_folder(
 
 
 def _seal(content):
-    """Bytes of a record file with this content, including the checksum."""
     digest = hashlib.sha256(content).hexdigest().encode()
     return HEADER + digest + BETWEEN + len(content).to_bytes(8, "little") + content + END
 
 
 def _check(record):
-    """Reject a record in which a field has the wrong type."""
     if not isinstance(record, Record):
         raise TypeError(f"record: expected a Record, got {type(record).__name__}")
     for part in fields(Record):

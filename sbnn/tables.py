@@ -43,10 +43,7 @@ def _cell(value):
 
 
 def print_table(table):
-    """Print a table, aligned in a terminal and otherwise as Markdown, and ``table.attrs["note"]``.
-
-    If an empty table has a note, only the note is printed.
-    """
+    """Print a table and its note, aligned in a terminal and otherwise as Markdown."""
     parts = []
     note = table.attrs.get("note")
     if len(table) or not note:
@@ -57,10 +54,7 @@ def print_table(table):
 
 
 def print_tables(tables, as_json=False, trial=False):
-    """Print tables (dict of title to DataFrame) one by one or, if `as_json`, as one JSON object.
-
-    If `trial` is true, a note that the tables are from a quick run is added.
-    """
+    """Print tables by title or, if `as_json`, as one JSON object; note a `trial`."""
     if as_json:
         found = {}
         if trial:

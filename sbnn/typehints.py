@@ -15,9 +15,9 @@ from scipy import sparse
 
 PathLike: TypeAlias = str | os.PathLike[str]
 Sparse: TypeAlias = sparse.sparray | sparse.spmatrix
-# what estimators fit and predict, cells x genes; an ExpressionStream is array-like
+# cells x genes; an ExpressionStream is array-like
 Expression: TypeAlias = ArrayLike | pd.DataFrame | Sparse | AnnData | MuData
-# second measurement of the same cells, or the name of its table in an AnnData or MuData
+# second measurement, or its name in an AnnData or MuData
 Outputs: TypeAlias = ArrayLike | pd.DataFrame | pd.Series | str
 PairedData: TypeAlias = AnnData | MuData | tuple[Expression, Outputs]
 # electrophysiology, cells x features, and the features of each family

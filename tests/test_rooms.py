@@ -27,7 +27,8 @@ PUBLIC = {
         screen simulate_perturbations unmix""",
     "sbnn.dynamics": """GeneNetwork PUBLISHED PhoenixRegressor Recipe Schedule
         SparseRegulationRegressor evaluate read_course simulate_network trajectories""",
-    "sbnn.plotting": """accuracy_comparison bottleneck_comparison bottleneck_widths cell_maps
+    "sbnn.plotting": """accuracy_comparison bibiplot bottleneck_comparison bottleneck_widths
+        cell_maps
         cells_left_out component_variance effect_map family_colors family_sizes
         family_zoom fold_differences fold_families gene_norms gene_selection_curve
         genes_curve held_out_predictions latent_panels library_sizes

@@ -1,7 +1,7 @@
 """Expression of cells in any container, read as dense blocks, with the names of genes and cells.
 
-Estimators read all containers through `Cells`. Blocks have the same values and the same sizes for
-all containers, so that a container does not change a result.
+Blocks have the same values and sizes for all containers, so that a container does not change a
+result.
 """
 
 from __future__ import annotations
@@ -24,18 +24,17 @@ if TYPE_CHECKING:
     from sbnn.typehints import Sparse
 
 
-VALUES_AT_ONCE = 2**22  # number of values in a block; 32 MB in double precision
+VALUES_AT_ONCE = 2**22  # 32 MB in double precision
 
 
 class Cells:
     """Expression of shape (n_cells, n_genes) in memory, a dense array or a sparse matrix.
 
-    `gene_names` and `cell_names` are None if there are no names. `adata` is the AnnData that holds
-    other tables of the same cells, if there is one.
+    `adata` is the AnnData that holds other tables of the same cells, if there is one.
     """
 
-    block_size = None  # number of cells in a block; by default, a block has `VALUES_AT_ONCE` values
-    # total counts of each cell over all genes, if the values are counts of some genes
+    block_size = None  # cells; by default, a block has `VALUES_AT_ONCE` values
+    # total counts over all genes, if the values are counts of some genes
     totals = None
 
     def __init__(
@@ -55,7 +54,7 @@ class Cells:
         self.gene_names = gene_names
         self.cell_names = None if cell_names is None else pd.Index(cell_names)
         self.adata = adata
-        self._genes = None  # positions of the genes in the matrix; None if these are all genes
+        self._genes = None  # positions in the matrix; None for all genes
 
     def __len__(self):
         return self.shape[0]
@@ -77,7 +76,7 @@ class Cells:
     def rows(
         self, cells: ArrayLike | slice = slice(None), genes: ArrayLike | None = None
     ) -> np.ndarray:
-        """Read some or all genes, given by position, of some cells, a slice or sorted positions.
+        """Read genes, given by position, of some cells, a slice or sorted positions.
 
         The result has shape (cells, genes) and single precision if the values are stored so,
         otherwise double precision. It may be a view of the stored values.
@@ -94,11 +93,11 @@ class Cells:
         return np.ascontiguousarray(block)
 
     def columns(self, genes: ArrayLike) -> np.ndarray:
-        """Read the genes at these positions for all cells, in one pass; shape (n_cells, genes)."""
+        """Read the genes at these positions for all cells, in one pass."""
         return np.concatenate([self.rows(cells, genes) for cells in self.blocks()])
 
     def blocks(self) -> Iterator[slice]:
-        """Yield slices of successive cells, each of which can be read at once."""
+        """Yield slices of cells that can be read at once."""
         size = self.block_size
         if size is None:
             size = max(1, VALUES_AT_ONCE // self.shape[1])
@@ -111,12 +110,11 @@ class Cells:
         return names[cells]
 
     def _block(self, cells, genes):
-        """Values of some cells and genes (all if None), dense or sparse, in any precision."""
         return some_columns(self.matrix[cells], genes)
 
 
 def some_columns(block, genes):
-    """The columns at these positions, or all if `genes` is None."""
+    """Columns at these positions, or all if `genes` is None."""
     if genes is None:
         return block
     return block[:, genes] if sparse.issparse(block) else np.take(block, genes, axis=1)

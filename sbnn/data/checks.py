@@ -1,10 +1,5 @@
-"""Validation of user input: convert it to clean arrays, or raise an error that names the mistake.
+"""Convert user input to clean arrays, or raise an error that names the mistake."""
 
-Valid numbers that are probably a mistake, such as counts passed as log values, are found by
-`sbnn.data.diagnose`.
-"""
-
-import colorsys
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
@@ -18,14 +13,15 @@ from sbnn.errors import check_number, warn
 
 UNKNOWN = "unknown"  # cells without a known group
 GREY = "#808080"  # colour of unknown cells
-# Okabe & Ito (2008): distinguishable with the common forms of colour blindness; their yellow is
-# left out because it is too pale for dots.
+# Okabe & Ito (2008): distinguishable with the common forms of colour blindness, without the yellow,
+# which is too pale for dots.
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-# log2 of a million molecules; log values are smaller, and the largest counts are larger
+HUES = OKABE_ITO[:-1]  # without black, which has no lighter shades of its own
+# log values are smaller, and the largest counts are larger
 LARGEST_LOG = 20
 BEYOND_LOG = 50  # no logarithm of a count is this large
 LARGEST_COUNT = 2**31 - 1
-FIRST_CELLS = 1000  # number of cells in which counts and logarithms are told apart
+FIRST_CELLS = 1000  # cells that tell counts from logarithms
 LARGEST = 1e15  # beyond this value, sums of squares overflow in single precision
 SMALLEST = 1e-150  # the squares of smaller values vanish
 _MONTH = "(Jan|Feb|Ma[iry]|Mär|Mrz|Apr|Jun|Jul|Aug|Sept?|O[ck]t|Nov|De[cz])"
@@ -33,19 +29,18 @@ DATE = re.compile(  # dates into which spreadsheets turn gene names such as SEPT
     r"\d{4}-\d\d-\d\d( 00:00:00)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}"
     rf"|\d{{1,2}}[-. ]+{_MONTH}|{_MONTH}-\d\d"
 )
-MOST = 1e9  # largest value of a setting; with larger values, numbers overflow or loops do not end
+MOST = 1e9  # of a setting; with larger values, numbers overflow or loops do not end
 
 
 class CheckedSettings:
     """Base class for settings: each field has the type of its default, and numbers have bounds."""
 
-    # smallest values of fields; by default 1 for whole numbers and 0 for other numbers
+    # smallest values; by default 1 for whole numbers and 0 for other numbers
     _LEAST = {}
-    _MOST = {}  # largest values of fields; by default 1e9
+    _MOST = {}  # largest values; by default 1e9
     _LENGTHS = {}  # smallest and largest length of a tuple
 
     def __post_init__(self):
-        """Check the types and ranges of all fields."""
         for field in fields(self):
             value = self._checked(field.name, getattr(self, field.name), field.default)
             object.__setattr__(self, field.name, value)
@@ -81,7 +76,7 @@ def check_unmasked(values: Any, argument: str) -> None:
 
 
 def check_matrix(values: Any, argument: str, **options: Any):
-    """Convert values by scikit-learn's ``check_array``, with errors that name the argument."""
+    """Convert by scikit-learn's ``check_array``, with errors that name the argument."""
     from sklearn.utils import check_array  # slow to import
 
     check_unmasked(values, argument)
@@ -93,13 +88,13 @@ def check_matrix(values: Any, argument: str, **options: Any):
 
 
 def dates_among(names: Iterable[str]) -> list[str]:
-    """List the names that look like dates, or none if most names do and dates are intended."""
+    """Names that look like dates, or none if most names do and dates are intended."""
     found = [name for name in names if DATE.fullmatch(name)]
     return found if 2 * len(found) < len(names) else []
 
 
 def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
-    """Convert names to an array of unique, non-empty str; ``None`` gives numbered names."""
+    """Convert to unique, non-empty str; ``None`` gives numbered names."""
     if given is None:
         return np.array([f"{kind}_{i}" for i in range(size)], dtype=str)
     names = pd.Series([*given], dtype=object)
@@ -119,10 +114,7 @@ def check_labels(
     always: Iterable[str],
     if_given: Iterable[str] = (),
 ) -> pd.DataFrame:
-    """Align labels with the cells, and add the columns in `always` that are missing.
-
-    The columns in `always` and `if_given` are converted to text.
-    """
+    """Align labels with the cells; add the columns in `always`, and convert both lists to text."""
     if given is None:
         given = pd.DataFrame(index=pd.Index(cells, dtype=object))
     labels = pd.DataFrame(given)
@@ -136,61 +128,63 @@ def check_labels(
     for column in as_text:
         if column not in labels:
             labels[column] = UNKNOWN
-        # Whole numbers stay whole (7, not 7.0) in columns with missing values.
+        # whole numbers stay whole (7, not 7.0) beside missing values
         text = labels[column].convert_dtypes(convert_string=False).astype(object)
         labels[column] = text.where(text.notna(), UNKNOWN).astype(str).replace("", UNKNOWN)
     return labels
 
 
 def check_blanks(labels, argument: str) -> None:
-    """Reject labels that differ only in whitespace and would be counted as different groups."""
+    """Reject labels that differ only in whitespace."""
     labels = pd.Index(np.unique(np.asarray(labels).astype(str)))
     twice = labels[labels.str.strip().duplicated(keep=False)]
     if len(twice):
         raise ValueError(f"{argument}: labels differ only in blanks: {some(map(repr, twice))}")
 
 
-def check_colors(given: Mapping[str, Any], types: Iterable[str]) -> dict[str, str]:
-    """Map every type to ``"#RRGGBB"``: the given colour, grey if unknown, or one of a palette."""
+def check_colors(given: Mapping[str, Any], labels: pd.DataFrame) -> dict[str, str]:
+    """Map every type to ``"#RRGGBB"``: the given colour, or grey if unknown, or as `shades`."""
     if not isinstance(given, Mapping):
         raise TypeError(f"colors: expected a dict of types and colours, got {given!r}")
     colors = {str(key): _as_hex(color) for key, color in given.items()}
-    types = set(types)
-    if UNKNOWN in types:
+    if (labels["type"] == UNKNOWN).any():
         colors.setdefault(UNKNOWN, GREY)
-    missing = sorted(types - colors.keys())
-    colors.update(zip(missing, _palette(len(missing)), strict=True))
+    return colors | {name: color for name, color in shades(labels).items() if name not in colors}
+
+
+def shades(labels: pd.DataFrame) -> dict[str, str]:
+    """Colours of the known types: one colour-blind-safe hue per family, lighter for further types.
+
+    Types without a family have their own hue. Hues repeat in darker colours.
+    """
+    known = labels.loc[labels["type"] != UNKNOWN, ["family", "type"]].drop_duplicates("type")
+    known["family"] = known["family"].where(known["family"] != UNKNOWN, known["type"])
+    colors = {}
+    for i, (_, types) in enumerate(known.groupby("family")["type"]):
+        rounds, hue = divmod(i, len(HUES))
+        levels = np.array(list(bytes.fromhex(HUES[hue].removeprefix("#")))) * 0.6**rounds
+        for place, name in enumerate(sorted(types)):
+            colors[name] = hex_color(levels + (255 - levels) * 0.65 * place / len(types))
     return colors
 
 
 def _as_hex(color: Any) -> str:
     if isinstance(color, str) and re.fullmatch(r"#[0-9A-Fa-f]{6}", color):
         return color
-    from matplotlib.colors import is_color_like, to_hex  # slow to import, and only needed here
+    from matplotlib.colors import is_color_like, to_hex  # slow to import
 
     if not is_color_like(color):
         raise ValueError(f"colors: {color!r} is not a colour")
     return to_hex(color).upper()
 
 
-def _palette(size: int) -> list[str]:
-    """Colours of a colour-blind-safe palette, or evenly spaced hues if it has too few colours."""
-    if size <= len(OKABE_ITO):
-        return list(OKABE_ITO[:size])
-    colors = []
-    for i in range(size):
-        rgb = colorsys.hls_to_rgb(i / size, (0.4, 0.55)[i % 2], 0.65)
-        colors.append(hex_color(255 * level for level in rgb))
-    return colors
-
-
 def hex_color(levels: Iterable[float]) -> str:
-    """Write levels of red, green and blue, from 0 to 255, as ``"#RRGGBB"``."""
+    """Write red, green and blue, from 0 to 255, as ``"#RRGGBB"``."""
     return "#" + "".join(f"{round(level):02X}" for level in levels)
 
 
 def check_groups(given: Any, cells: Any, argument: str, unknown: str = UNKNOWN) -> np.ndarray:
-    """Convert the groups of cells to str; each row of `cells` must have one that is known."""
+    """Convert the groups of cells to str; each cell must have a known one."""
     check_in_order(cells, given, argument)
     groups = np.asarray(given, dtype=object)
     if groups.shape != np.shape(cells)[:1]:
@@ -203,7 +197,7 @@ def check_groups(given: Any, cells: Any, argument: str, unknown: str = UNKNOWN) 
 
 
 def check_counts(given: Any, shape: tuple[int, int]) -> np.ndarray | sparse.csr_array:
-    """Convert raw counts, which must have the `shape` of X, to an integer array or CSR matrix."""
+    """Convert raw counts with the `shape` of X to an integer array or CSR matrix."""
     counts = sparse.csr_array(given) if sparse.issparse(given) else np.asarray(given)
     if counts.shape != shape:
         raise ValueError(f"counts: expected the shape of X, {shape}, got {counts.shape}")
@@ -217,12 +211,12 @@ def check_counts(given: Any, shape: tuple[int, int]) -> np.ndarray | sparse.csr_
 
 
 def are_counts(values: np.ndarray) -> np.ndarray:
-    """Mask of the values that can be raw counts."""
+    """Mask of possible raw counts."""
     return (values >= 0) & (values <= LARGEST_COUNT) & (values == np.rint(values))
 
 
 def some(names: Iterable[Any], limit: int = 5) -> str:
-    """List the first few of many names, for a message."""
+    """List the first few names, for a message."""
     names = [str(name) for name in names]
     text = ", ".join(names[:limit])
     if len(names) > limit:
@@ -233,9 +227,8 @@ def some(names: Iterable[Any], limit: int = 5) -> str:
 def kind_of_expression(values: np.ndarray) -> tuple[str, str, str]:
     """Classify values as "counts", "normalised" (CPM, TPM) or "log", with range and any doubt.
 
-    Whole numbers are counts unless some are negative. Values are normalised if some are fractions
-    and some exceed `BEYOND_LOG`. All other values, and all values in a table with negative numbers,
-    are logarithms; the base is not detected.
+    Whole numbers are counts, and fractions are normalised if some values exceed `BEYOND_LOG`. All
+    other values, and all in a table with negative numbers, are logarithms of unknown base.
     """
     low, high = values.min(), values.max()
     whole = np.mean(values == np.rint(values))
@@ -256,7 +249,7 @@ def kind_of_expression(values: np.ndarray) -> tuple[str, str, str]:
 
 
 def raw_counts(X: np.ndarray) -> Iterator[str]:
-    """Sentence about raw counts in place of log expression; small whole numbers are accepted."""
+    """Sentence about raw counts in place of logarithms; small whole numbers are accepted."""
     kind, span, _ = kind_of_expression(X[:FIRST_CELLS])
     if kind == "counts" and X.max() > LARGEST_LOG:
         advice = "pass log2p1(normalize_library_size(X)) of sbnn.preprocessing, as read_tables does"
@@ -264,10 +257,7 @@ def raw_counts(X: np.ndarray) -> Iterator[str]:
 
 
 def check_finite(values: np.ndarray, argument: str, rows=None, columns=None) -> None:
-    """Reject NaN, absolute values above 1e15, and columns of nonzero values below 1e-150.
-
-    The error shows one of these values.
-    """
+    """Reject NaN, absolute values above 1e15, and columns of nonzero values below 1e-150."""
     low = values.min(axis=0)
     high = values.max(axis=0)
     within = (low >= -LARGEST) & (high <= LARGEST)  # not NaN
@@ -286,7 +276,7 @@ def check_finite(values: np.ndarray, argument: str, rows=None, columns=None) -> 
 
 
 def check_recorded(values: np.ndarray, argument: str, rows=None, columns=None) -> None:
-    """Accept NaN as a value that was not recorded; warn about cells without any value."""
+    """Accept NaN for values that were not recorded; warn about cells without any value."""
     table = pd.DataFrame(values, rows)
     check_finite(table.fillna(0).to_numpy(), argument, rows, columns)
     empty = table.index[table.isna().all(axis=1)]
@@ -296,14 +286,14 @@ def check_recorded(values: np.ndarray, argument: str, rows=None, columns=None) -
 
 
 def value_at(values, i, j, argument, rows=None, columns=None):
-    """Describe a value, its cell and its column, which are counted from 0 without names."""
+    """Describe a value, its cell and its column."""
     table = pd.DataFrame(values, rows, columns)
     place = f"cell {table.index[i]!r} in column {str(table.columns[j])!r}"
     return f"{argument}: the value of {place} is {values[i, j]:g}"
 
 
 def cells_of(X):
-    """Names of the cells of a DataFrame, an AnnData or a stream; None if they have no names."""
+    """Names of the cells in a container; None if they have no names."""
     names = getattr(X, "obs_names", getattr(X, "cell_names", getattr(X, "index", None)))
     return names if isinstance(names, pd.Index) else None
 
@@ -311,7 +301,7 @@ def cells_of(X):
 def check_in_order(X, values, argument):
     """Reject a table whose cells are not those of X in the same order.
 
-    The default index (0, 1, ...) fits any names, and another number of cells is found elsewhere.
+    The default index (0, 1, ...) fits any names.
     """
     cells = cells_of(X)
     rows = cells_of(values)

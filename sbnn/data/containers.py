@@ -1,10 +1,10 @@
-"""Description of a data set in ``uns["sbnn"]`` of its AnnData, in one format for all data."""
+"""Description of a data set in ``uns["sbnn"]`` of its AnnData."""
 
 import numpy as np
 
 from sbnn.data.fingerprint import fingerprint_files
 
-OF_CELLS = {"latent", "latents", "outputs"}  # entries of the truth that have one row for each cell
+OF_CELLS = {"latent", "latents", "outputs"}  # entries of the truth with a row for each cell
 
 
 def about_data(
@@ -17,7 +17,7 @@ def about_data(
     truth=None,
     notes=(),
 ):
-    """Entries of ``uns["sbnn"]``, which are described in `sbnn.paired`."""
+    """Entries of ``uns["sbnn"]``, as described in `sbnn.paired`."""
     if not np.iterable(notes):
         raise TypeError(f"notes: expected a list of sentences, got {notes!r}")
     if files and not sha256:
@@ -39,7 +39,7 @@ def about_data(
 
 
 def with_about(adata, about, content):
-    """Store the description and fingerprint of the data; true values of cells go to ``obsm``."""
+    """Store the description and fingerprint; true values of cells go to ``obsm``."""
     truth = dict(about["truth"])
     for key in OF_CELLS.intersection(truth):
         adata.obsm[f"true_{key}"] = np.asarray(truth.pop(key))
@@ -50,7 +50,7 @@ def with_about(adata, about, content):
 
 
 def name_and_sha256(about, content):
-    """Name and fingerprint of the data; the stored fingerprint holds only for unchanged data."""
+    """Name and fingerprint; the stored fingerprint holds only for unchanged data."""
     unchanged = about.get("content_sha256", content) == content
     stored = about.get("sha256") if unchanged else None
     return about.get("name", "custom"), stored or content

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 COUNTS = "counts"  # layer of an AnnData
-# minimum shares of the training counts for any estimate of depth, and for a good one
+# least share of the training counts, for any estimate of depth and for a good one
 LEAST_SHARE, HALF = 0.05, 0.5
 
 
@@ -31,25 +31,23 @@ class CountNormalizer(
     OneToOneFeatureMixin,
     TransformerMixin,
     BaseEstimator,
-    auto_wrap_output_keys=None,  # the genes of the result may be some of those of the fit
+    auto_wrap_output_keys=None,  # genes may be missing from the result
 ):
     """Normalise counts to ``log2(1 + counts / total * library size)``.
 
-    The library size is learned from the training cells, so that new cells get the same units. Put
-    this transformer before a model that takes log expression, in a `sklearn.pipeline.Pipeline`.
+    The library size is learned from the training cells, so that new cells get the same units.
 
     Parameters
     ----------
     library_size : float, optional
-        Total counts to which cells are normalised; by default the median total of the training
-        cells.
+        By default the median total of the training cells.
 
     Attributes
     ----------
     library_size_ : float
     count_share_ : ndarray, shape (p,)
-        Share of each gene in the counts of a training cell, averaged over the training cells. The
-        shares are used to estimate the totals of new cells in which genes are missing.
+        Share of each gene in the counts of a training cell, averaged over these cells; used to
+        estimate the totals of new cells that lack genes.
     n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
 
     Examples
@@ -81,7 +79,7 @@ class CountNormalizer(
         totals = []
         shares = np.zeros(cells.shape[1])
         for rows in cells.blocks():
-            # their own precision, unlike `rows`, which takes a third of the time
+            # in their own precision, in a third of the time of `rows`
             counts = dense(cells._block(rows, cells._genes))
             totals.append(row_sums(counts))
             shares += normalize_library_size(counts, 1).sum(axis=0, dtype=np.float64)
@@ -96,16 +94,16 @@ class CountNormalizer(
     def transform(self, X: Expression) -> np.ndarray | pd.DataFrame | Cells:
         """Log expression of counts, of shape (n, p), in single precision.
 
-        Genes are matched by name. If X has no names, it must contain the p genes of the fit. Genes
-        of the fit may be missing; then the total of each cell is taken from the ``totals`` of a
-        stream, or estimated from the genes that are present, which are also those of the result.
+        Genes are matched by name. Without names, X must contain the p genes of the fit. If genes
+        are missing, the total of each cell is taken from the ``totals`` of a stream, or estimated
+        from the genes that are present; the result has only these.
 
         Returns
         -------
         ndarray, DataFrame or Cells
-            A DataFrame for a DataFrame, or if ``set_output`` asks for one; for a stream, an AnnData
-            or a MuData, an object for the ``fit`` and ``predict`` of all models, which normalises
-            cells when they are read.
+            A DataFrame for a DataFrame, or if ``set_output`` asks for one. For a stream, an AnnData
+            or a MuData, an object that all models accept and that normalises cells when they are
+            read.
         """
         check_is_fitted(self)
         counts, here = matched_cells(self, as_cells(X, layer=COUNTS), needed=np.zeros(0, int))
@@ -121,12 +119,9 @@ class CountNormalizer(
         return np.asarray(cells)
 
     def _enough_counts(self, here):
-        """Share of the training counts in the genes that are present, if it is large enough."""
-        # The total of a cell is estimated by dividing its counts in the genes of the new data by
-        # the share of these genes. If shares are learned from half of the cells, the log2 errors of
-        # the totals of all other cells have an SD of 0.08 to 0.15 with a random half of the genes,
-        # 0.1 to 0.4 with a tenth of the genes, and 1.1 with 25 of 30,000 genes;
-        # benchmarks/new_cells.py measures the effect of these errors.
+        # The log2 errors of the totals of new cells have an SD of 0.08 to 0.15 with a random half
+        # of the genes, 0.1 to 0.4 with a tenth, and 1.1 with 25 of 30,000 genes;
+        # benchmarks/new_cells.py measures their effect.
         share = float(self.count_share_[here].sum())
         n_missing = self.n_features_in_ - len(here)
         text = (
@@ -143,7 +138,7 @@ class CountNormalizer(
 
 
 class NormalizedCells(Cells):
-    """Log expression of cells whose counts are normalised when they are read."""
+    """Log expression of counts that are normalised when they are read."""
 
     def __init__(self, counts, library_size):
         super().__init__(counts, counts.gene_names, counts.cell_names, counts.adata)
@@ -151,7 +146,7 @@ class NormalizedCells(Cells):
         self.library_size = library_size
 
     def blocks(self):
-        """Yield slices of successive cells, each of which can be read at once."""
+        """As in `Cells`."""
         return self.matrix.blocks()
 
     def _block(self, cells, genes):

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 FEW_CELLS = 8  # up to this number, correlations between X and counts mean nothing
-_CELLS_LOOKED_AT = 1000  # number of cells used to detect how expression was normalised
+_CELLS_LOOKED_AT = 1000  # to detect how expression was normalised
 
 
 def checked_counts(counts):
-    """Convert counts to an array or a CSR or CSC matrix of non-negative numbers."""
+    """Convert to an array or a CSR or CSC matrix of non-negative numbers."""
     counts = check_array(counts, accept_sparse=("csr", "csc"), input_name="counts")
     check_non_negative(counts, "counts")
     return counts
@@ -39,19 +39,18 @@ def normalize_library_size(
     totals: np.ndarray | None = None,
     cells: ArrayLike | None = None,
 ) -> np.ndarray | Sparse:
-    """Scale every cell to the same total, so that cells no longer differ in sequencing depth.
+    """Scale every cell to the same total.
 
     Parameters
     ----------
     counts : array, DataFrame or CSR/CSC matrix of shape (n_cells, n_genes)
         Non-negative counts.
     target : float, optional
-        Total of every cell after scaling; by default the median total of the given cells.
+        By default the median total of the given cells.
     totals : ndarray of shape (n_cells,), optional
-        Total counts of every cell over all genes, if `counts` holds only some of the genes; by
-        default, the row sums.
+        Totals over all genes, if `counts` holds only some of them; by default, the row sums.
     cells : array-like of shape (n_cells,), optional
-        Names of the cells for error messages; by default, the index of a DataFrame.
+        Names for error messages; by default, the index of a DataFrame.
 
     Returns
     -------
@@ -61,8 +60,7 @@ def normalize_library_size(
     Raises
     ------
     ValueError
-        If a cell has no counts, counts are negative or not finite, or the total of a cell is
-        smaller than the sum of its counts.
+        If a cell has no counts, counts are negative or not finite, or totals are too small.
 
     Examples
     --------
@@ -90,12 +88,12 @@ def normalize_library_size(
     if sparse.issparse(values):
         return values.multiply(factors).tocsr().astype(np.float32)
     scaled = np.empty(values.shape, dtype=np.float32)
-    # rounded once, without an array of double precision
+    # without an array of double precision
     return np.multiply(values, factors, out=scaled, casting="same_kind")
 
 
 def log2p1(x: np.ndarray | pd.DataFrame | Sparse) -> np.ndarray | Sparse:
-    """Take log2(x + 1) of values above -1; zeros remain zero, and ratios become differences.
+    """Take log2(x + 1) of values above -1.
 
     Parameters
     ----------
@@ -123,7 +121,7 @@ def log2p1(x: np.ndarray | pd.DataFrame | Sparse) -> np.ndarray | Sparse:
 
 
 def row_sums(counts):
-    """Total of each cell in double precision, from an array or a sparse matrix."""
+    """Total of each cell in double precision."""
     return np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
 
 
@@ -144,7 +142,7 @@ def size_of_library(X, counts):
 
 
 def correlation_with_counts(X, counts):
-    """Correlation of a typical gene in X with its normalised counts; NaN if it is not defined."""
+    """Median correlation of the genes in X with their normalised counts; NaN if undefined."""
     counted = _some_of(np.flatnonzero(row_sums(counts)))
     if len(counted) <= FEW_CELLS:
         return np.nan
@@ -153,5 +151,4 @@ def correlation_with_counts(X, counts):
 
 
 def _some_of(cells):
-    """At most `_CELLS_LOOKED_AT` evenly spaced cells."""
     return cells[np.unique(np.linspace(0, len(cells) - 1, _CELLS_LOOKED_AT).astype(int))]

@@ -26,22 +26,20 @@ if TYPE_CHECKING:
     from sbnn.typehints import PathLike
 
 
-#: Uses of data sets: genes that predict a second measurement of the same cells, electrophysiology
-#: that predicts the type of a cell, perturbations that shift latents, or expression over time from
-#: which a gene network is learned.
+#: Uses of data sets.
 SBNN = "sbnn"
 EPHYS_TYPES = "ephys_types"
 MECHANISM_SHIFT = "mechanism_shift"
 DYNAMICS = "dynamics"
 STUDIES = (SBNN, EPHYS_TYPES, MECHANISM_SHIFT, DYNAMICS)
-#: Study -> its default real data set, and the simulated one to use if the real one is unavailable.
+#: Study -> its default data set, and the simulated one if that is unavailable.
 _DEFAULTS = {
     SBNN: ("scala", "simulated"),
     EPHYS_TYPES: ("lee_human", "simulated_ephys"),
     MECHANISM_SHIFT: ("papalexi", "simulated_screen"),
     DYNAMICS: ("grn_350", "simulated_grn"),
 }
-#: Column of ``obs`` -> word for the groups in this column.
+#: Column of ``obs`` -> word for its groups.
 _GROUPS = {"perturbation": "perturbations", "split": "split", "family": "families", "type": "types"}
 
 
@@ -53,7 +51,7 @@ class Dataset(NamedTuple):
     about: str
     reader: str
     files: tuple[str, ...]  # empty for simulated data
-    # options that replace the defaults of the reader (such as a smaller screen than in the paper)
+    # these replace the defaults of the reader
     options: dict
     instead: dict[str, str]  # file that may be missing -> file that replaces it
 
@@ -74,12 +72,12 @@ DATASETS = _read_datasets()
 
 
 def names_of(study: str = SBNN) -> tuple[str, ...]:
-    """List the data sets of a study."""
+    """Names of the data sets of a study."""
     return tuple(name for name, dataset in DATASETS.items() if dataset.study == study)
 
 
 def require_study(name: str, study: str = SBNN) -> None:
-    """Reject a data set of another study; names that are not in `DATASETS` are accepted."""
+    """Reject a data set of another study; other names are accepted."""
     if name in DATASETS:
         check_among("data set", name, names_of(study))
 
@@ -97,40 +95,38 @@ def load_dataset(
     Parameters
     ----------
     name : str
-        A key of `DATASETS`; ``sbnn data list`` and data/README.md describe the data sets.
+        A key of `DATASETS`.
 
-        - Genes and outputs: ``"scala"``, ``"scala_ion_channels"`` (fewer genes and a warning if the
-          complete counts cannot be found or downloaded), ``"scala_34c_counts"`` (raw counts without
-          outputs), ``"gouwens"``, ``"stoeckius"``, ``"citeseq_cd8"``, ``"pbmc_5k_protein"``,
-          ``"pbmc_10k_protein"``, ``"simulated"``. `X` is log2(x + 1) of the library-size normalised
-          counts, and outputs are in their original units; neither is z-scored. The expression and
-          outputs of ``"gouwens"`` are as released (the outputs include z-scored features).
+        - Genes and outputs: ``"scala"``, ``"scala_ion_channels"`` (fewer genes without the complete
+          counts), ``"scala_34c_counts"`` (raw counts without outputs), ``"gouwens"``,
+          ``"stoeckius"``, ``"citeseq_cd8"``, ``"pbmc_5k_protein"``, ``"pbmc_10k_protein"``,
+          ``"simulated"``. `X` is log2(x + 1) of the library-size normalised counts, and outputs are
+          in their original units. ``"gouwens"`` is as released, with z-scored features among the
+          outputs.
         - Electrophysiology and types: ``"gouwens_ephys"``, ``"lee_human"``, ``"simulated_ephys"``.
         - Counts and the perturbation of each cell: ``"papalexi"``, ``"simulated_screen"``.
         - Expression over time, a prior and, if known, the true network: ``"grn_350"``,
           ``"grn_690"``, ``"yeast_pramila"``, ``"breast_desmedt"``, ``"hematopoiesis"``,
           ``"beeline_gsd"``, ``"beeline_hsc"``, ``"simulated_grn"``.
     path : path-like, optional
-        Folder to search first for the files. The other places are, in this order, ``$SBNN_DATA``,
-        ``data/`` in the checkout of the repository, ``../shared/data`` relative to the checkout,
-        and the local cache. Files that are in none of these places are downloaded.
+        Folder to search first for the files, before ``$SBNN_DATA``, ``data/`` in the checkout of
+        the repository, ``../shared/data`` beside it, and the local cache.
     download : bool
         Whether to download files that are not found locally.
     verbose : bool
         Whether to print what was loaded, and from where.
     **options
-        Options that some data sets have:
+        Options of some data sets:
 
         - Simulated data: the parameters of the simulator.
-        - The four data sets with proteins: ``n_genes`` is the number of genes to select.
-          ``log_proteins`` sets whether outputs are log2(1 + counts) or, by default for
-          ``"stoeckius"`` only, the counts themselves.
-        - ``"gouwens_ephys"``: ``relative`` sets whether times and voltages of spikes are relative
-          to the spike threshold.
-        - ``"papalexi"``: ``confident_only`` sets whether cells without a clear guide are left out.
+        - The four data sets with proteins: ``n_genes`` to select, and ``log_proteins``: whether
+          outputs are log2(1 + counts) or, as by default for ``"stoeckius"``, counts.
+        - ``"gouwens_ephys"``: ``relative``: whether times and voltages of spikes are relative to
+          the spike threshold.
+        - ``"papalexi"``: ``confident_only``: whether to leave out cells without a clear guide.
         - ``"grn_350"`` and ``"grn_690"``: ``n_samples``, ``noise``, ``wrong`` and ``random_state``
           of `read_grn`.
-        - ``"hematopoiesis"``: ``cells_per_bin`` is the number of neighbouring cells to average.
+        - ``"hematopoiesis"``: ``cells_per_bin``, neighbouring cells to average.
         - ``"beeline_gsd"`` and ``"beeline_hsc"``: ``repeat`` (0 to 4), ``dropout`` and ``n_bins``
           of `read_beeline`.
 
@@ -141,9 +137,9 @@ def load_dataset(
     Raises
     ------
     ValueError, TypeError
-        If the name is unknown or the data set does not have one of the options.
+        If the name or an option is unknown.
     FileNotFoundError
-        If a file is missing and cannot be downloaded; the message explains what to do.
+        If a file is missing and cannot be downloaded.
     DataIntegrityError
         If a file is truncated or altered.
 
@@ -171,13 +167,12 @@ def load_dataset(
 
 
 def _places(found: dict[str, FoundFile]) -> str:
-    """List the places of files, each once."""
     return ", ".join(dict.fromkeys(at.place for at in found.values()))
 
 
 def summary(data) -> str:
-    """Describe a data set for printing: name, shape, sizes of its groups, source and notes."""
-    from sbnn.data.checks import some  # slow to import, and only needed here
+    """Describe a data set for printing: name, shape, groups, source and notes."""
+    from sbnn.data.checks import some  # slow to import
 
     about = data.uns["sbnn"]
     column = next(column for column in _GROUPS if column in data.obs)
@@ -194,7 +189,7 @@ def summary(data) -> str:
 
 
 def find_dataset(name: str, search: Search) -> dict[str, FoundFile]:
-    """Find or download the files of a data set; warn if a missing file is replaced."""
+    """Find or download the files of a data set, or those that replace missing ones."""
     dataset = DATASETS[name]
     files = list(dataset.files)
     for file, other in dataset.instead.items():
@@ -214,29 +209,24 @@ def default_dataset(
     verbose: bool = True,
     study: str = SBNN,
 ) -> str:
-    """Name of the requested data set or, if it is not available, of a simulated one.
+    """Name of a data set or, if it is not available, of a simulated one.
 
     Parameters
     ----------
     name : str
-        A data set of the study, or "auto" for the default real data set of the study.
+        A data set of the study, or "auto" for its default one.
     path, download, verbose
         See `load_dataset`.
     study : {"sbnn", "ephys_types", "mechanism_shift", "dynamics"}
-        Use of the data set; see `STUDIES`.
 
     Returns
     -------
     str
-        Name of a data set, such as ``"scala"`` or ``"simulated"``.
 
     Raises
     ------
-    ValueError
-        If there is no such study, or no such data set in the study.
     DataIntegrityError
-        If a file of the real data is truncated or altered; such data are not replaced by simulated
-        data.
+        If a file of the real data is truncated or altered.
 
     Examples
     --------
@@ -312,7 +302,6 @@ def main(arguments: list[str] | None = None, prog="sbnn data") -> int:
 
 
 def _get(names, search) -> int:
-    """Find or download files and the files of data sets, and print their paths."""
     try:
         for name in names:
             found = find_dataset(name, search) if name in DATASETS else search.find([name])
@@ -325,7 +314,6 @@ def _get(names, search) -> int:
 
 
 def _check(names, search) -> int:
-    """Print the state of each file: ok, corrupt or absent; the result is 1 if any is corrupt."""
     files = []
     for name in names or FILES:
         if name in DATASETS:

@@ -18,21 +18,19 @@ if TYPE_CHECKING:
     from sbnn.typehints import PairedData
 
 
-# least distance of an extreme outlier from the mean of the other cells, in SDs of these cells
+# distance of an extreme outlier from the mean of the other cells, in their SDs
 FAR_OUT = 1e6
 NINES = [sign * float("9" * n) for n in range(2, 7) for sign in (1, -1)]  # marks of missing values
-# a mark that occurs once must differ from the other values by more than this multiple of their
-# range
+# a mark that occurs once differs from the others by more than this multiple of their range
 ALONE = 3
-FEWEST_NUMBERED = 8  # minimum number of cells to recognise IDs
-LEAST_ALIKE = 0.5  # smallest plausible correlation between X and the normalised counts
+FEWEST_NUMBERED = 8  # to recognise IDs
+LEAST_ALIKE = 0.5  # plausible correlation between X and the normalised counts
 ROUNDING = 1e-3  # tolerance beyond the range of the training cells
-# A cell is reported if more than this share of the genes of the model is beyond the range of the
-# training cells. With few training cells, this range is narrow, and a tenth of the genes of a new
-# cell is usually beyond it.
+# Share of the genes beyond the range of the training cells in a reported cell. With few training
+# cells, a tenth of the genes of a new cell is usually beyond it.
 MANY = 0.5
-# Minimum numbers of genes and cells for a comparison with the training cells; if the model does
-# not store the range of a gene, the range is taken as the mean plus or minus this number of SDs.
+# For a comparison with the training cells. If the model does not store the range of a gene, it is
+# taken as the mean plus or minus this number of SDs.
 FEWEST_GENES, FEWEST_CELLS, SDS_OF_RANGE = 6, 8, 5
 
 
@@ -44,23 +42,22 @@ def diagnose(data: PairedData, model: BaseEstimator | None = None) -> list[str]:
     data : AnnData, MuData or pair (X, Y)
         Cells as for `sbnn.paired` and `sbnn.cross_validate`; `Y` may be None.
     model : estimator, optional
-        Fitted model, with whose training cells these cells are compared.
+        Fitted model, with whose training cells the data are compared.
 
     Returns
     -------
     list of str
-        One sentence for each suspicion, which names the argument, the columns or the cells, and
-        says what to do; empty if nothing is suspicious. Suspicions are: counts instead of log
-        values and the reverse, counts that do not belong to X, marks of missing values such as
-        -999, extreme outliers, columns with a single value, dates instead of gene names, outputs
-        that number the cells, swapped X and Y, and outputs that are copies of genes. With a
-        `model`: missing genes, cells beyond the range of the training cells, cells without
-        expression, and expression on another scale.
+        One sentence for each suspicion, which says what to do: counts instead of log values and the
+        reverse, counts that do not belong to X, marks of missing values such as -999, extreme
+        outliers, columns with a single value, dates instead of gene names, outputs that number the
+        cells, swapped X and Y, and outputs that are copies of genes. With a `model`: missing genes,
+        cells beyond the range of the training cells, cells without expression, and expression on
+        another scale.
 
     Raises
     ------
     ValueError, TypeError
-        If the data cannot be read, for example because names repeat; see `sbnn.paired`.
+        If the data cannot be read; see `sbnn.paired`.
 
     Examples
     --------
@@ -99,7 +96,7 @@ def diagnose(data: PairedData, model: BaseEstimator | None = None) -> list[str]:
 
 
 def marks(values, argument, columns):
-    """Values such as -999 that lie far from all others in their column."""
+    """Values such as -999 far from all others in their column."""
     is_mark = np.isin(values, NINES)
     found = []
     for j in np.flatnonzero(is_mark.any(axis=0) & ~is_mark.all(axis=0)):
@@ -117,7 +114,7 @@ def marks(values, argument, columns):
 
 
 def outliers(values, argument, cells, columns):
-    """Values, such as typing errors, next to which all other cells of their column are the same."""
+    """Values, such as typing errors, beside which the rest of their column is constant."""
     for j in range(values.shape[1]):
         column = values[:, j].astype(np.float64)
         i = np.abs(column - column.mean()).argmax()
@@ -128,7 +125,7 @@ def outliers(values, argument, cells, columns):
 
 
 def numbered_cells(Y, outputs):
-    """Outputs that number the cells, or are IDs in rising order."""
+    """Outputs that number the cells, or are rising IDs."""
     steps = np.diff(Y, axis=0)  # large IDs may be equal in single precision
     rising = (steps >= 0).all(axis=0) & (np.count_nonzero(steps, axis=0) > len(Y) // 2)
     names = outputs[rising & (Y % 1 == 0).all(axis=0)]
@@ -145,7 +142,7 @@ def swapped(X, Y):
 
 
 def copies(X, Y):
-    """Expression that was given twice, as X and as Y."""
+    """Expression given twice, as X and as Y."""
     genes = {gene.tobytes() for gene in X.T}
     # the z-scores of two cells are always 1 and -1
     outputs = [output.tobytes() for output in Y.T if len(np.unique(output)) > 2]
@@ -154,7 +151,7 @@ def copies(X, Y):
 
 
 def unlike_training(model, X, genes, cells):
-    """Cells that are unlike the training cells of a model, in the genes that it uses."""
+    """Cells unlike the training cells of a model, in the genes that it uses."""
     names = getattr(model, "feature_names_in_", genes)
     if len(names) != model.n_features_in_:
         raise ValueError(f"X: expected {model.n_features_in_} genes, got {len(names)}")

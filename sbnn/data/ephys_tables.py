@@ -1,4 +1,4 @@
-"""Typed neurons from a user's own tables, in which cells are matched by name."""
+"""Typed neurons from a user's own tables."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from sbnn.typehints import Families, TableLike
 
 
-OTHER = "other"  # family of features without a published name, if other features have one
-#: Words in the name of a column that suggest that it holds types.
+OTHER = "other"  # family of features without a published name, beside others
+#: Names of columns of types.
 _OF_TYPES = re.compile("type|class|cluster|label", re.I)
 
 
@@ -47,17 +47,15 @@ def read_ephys_table(
     ----------
     features : path-like, (path-like, sheet), DataFrame or AnnData
         Cells x features, or features x cells, with cell names in the first column (or the index of
-        a DataFrame). Missing values are empty fields. The columns of types, donors and conditions
-        are taken as labels if `labels` is not given. Columns without a number are left out.
+        a DataFrame). Columns of types, donors and conditions are the labels unless `labels` is
+        given. Columns without a number are left out.
     labels : path-like, (path-like, sheet), DataFrame or Series, optional
-        Cells x labels, with types and, if known, donors and conditions; other columns are kept. A
-        Series holds the types.
+        Cells x labels, with types and, if known, donors and conditions. A Series holds the types.
     families, units : optional
         See `typed_cells`. By default, features with a published name get their family and unit in
-        the release (see `sbnn.data.ephys_features.feature_table`), and all other features are in
-        the family ``"other"``.
+        the release, and all others are in the family ``"other"``.
     type_key, donor_key, condition_key : str
-        Names of the columns of types, donors and conditions.
+        Columns of types, donors and conditions.
     name, source : str, optional
         By default, `source` lists the names of the files.
     **how
@@ -66,17 +64,14 @@ def read_ephys_table(
     Returns
     -------
     AnnData
-        As returned by `typed_cells`, for the cells that have a type and at least one value, and the
-        features that vary between these cells. ``uns["sbnn"]["read"]["table"]`` says what was
-        understood of the tables.
+        As returned by `typed_cells`, for cells with a type and at least one value, and features
+        that vary. ``uns["sbnn"]["read"]["table"]`` says how the tables were understood.
 
     Raises
     ------
     sbnn.data.readers.reading.ReadingError
-        A ValueError with all problems: the tables have few cells in common, there is no column of
-        types, there is text among the numbers, no cell or feature is left.
-    ValueError
-        If `typed_cells` rejects the data.
+        A ValueError with all problems, such as few common cells, no column of types, or text among
+        the numbers.
 
     Warns
     -----
@@ -156,7 +151,6 @@ def read_features(features: TableLike, names, **how: object) -> tuple[pd.DataFra
 
 
 def _named_labels(reading, labels, keys):
-    """Name the columns of types, donors and conditions so."""
     for kind, key in keys.items():
         if key != kind and key not in labels:
             reading.problem(f"{kind}_key: no column {key!r}; there are {some(labels, 12)}")
@@ -164,7 +158,6 @@ def _named_labels(reading, labels, keys):
 
 
 def _likely_types(reading, labels):
-    """Ask for the column of types, and suggest one that may hold them."""
     likely = [column for column in labels if 1 < labels[column].nunique() < len(labels) / 2]
     likely = [column for column in likely if not to_numbers(labels[[column]]).wrong.mean() < 0.5]
     named = [column for column in likely if _OF_TYPES.search(str(column))]
@@ -178,7 +171,6 @@ def _likely_types(reading, labels):
 
 
 def _families(families, given, kept):
-    """Family of each kept feature, from those that were given for all features."""
     known = known_features(given)
     if families is None and len(known):
         families = known["family"].reindex(given).fillna(OTHER)

@@ -1,4 +1,4 @@
-"""Hexadecimal sha256 fingerprints of data sets, by their files, parameters or bytes."""
+"""Sha256 fingerprints of data sets, by their files, parameters or bytes."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from scipy import sparse
 
 
 def fingerprint_files(files: Mapping[str, str]) -> str:
-    """Fingerprint data by the checksums of its files (name -> sha256), not by their numbers."""
+    """Fingerprint by the checksums of files (name -> sha256), not by their numbers."""
     digest = hashlib.sha256()
     for name, of_file in sorted(files.items()):
         digest.update(f"{name} {of_file}\n".encode())
@@ -18,25 +18,24 @@ def fingerprint_files(files: Mapping[str, str]) -> str:
 
 
 def fingerprint_of_files(files: Mapping[str, str] | None, **taken) -> str:
-    """Fingerprint files and the options that determine what is `taken` from them; "" if none."""
+    """Fingerprint by files and the options that determine what is `taken` from them; "" if none."""
     if not files:
         return ""
     return fingerprint_parameters(taken | {"files": fingerprint_files(files)})
 
 
 def fingerprint_parameters(parameters: Mapping[str, Any]) -> str:
-    """Fingerprint data by the canonical JSON text of the parameters that made them."""
+    """Fingerprint by the canonical JSON text of parameters."""
     text = json.dumps(parameters, sort_keys=True, separators=(",", ":"), default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _plain(value):
-    """Arrays and numbers of numpy in Python's own types."""
     return value.tolist()
 
 
 def fingerprint_arrays(*arrays: np.ndarray | sparse.sparray) -> str:
-    """Fingerprint data by the bytes, dtypes and shapes of arrays, such as X, Y and counts."""
+    """Fingerprint by the bytes, dtypes and shapes of arrays."""
     digest = hashlib.sha256()
     for array in arrays:
         parts = [array]

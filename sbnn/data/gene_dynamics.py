@@ -21,9 +21,8 @@ def gene_dynamics(
 ):
     """Join all parts in an AnnData with "split" in obs, and "prior" and "truth" in varp.
 
-    ``split`` is "train" or "test". `truth`, a DataFrame of regulators by genes, may have rows for
-    some genes only; for the other genes, ``var["truth_known"]`` is False and the rows of
-    ``varp["truth"]`` are NaN.
+    `truth`, a DataFrame of regulators by genes, may have rows for some genes only; for the others,
+    ``var["truth_known"]`` is False and the rows of ``varp["truth"]`` are NaN.
     """
     genes = train.var_names
     adata = ad.concat({"train": train, "test": test}, label="split", index_unique="_")
@@ -48,16 +47,13 @@ def gene_dynamics(
 
 
 def prior_of(data):
-    """Prior network of a dynamics data set as a DataFrame, regulators by targets."""
+    """Prior network as a DataFrame, regulators by targets."""
     genes = data.var_names
     return pd.DataFrame(data.varp["prior"], genes, genes)
 
 
 def truth_of(data):
-    """True network of a dynamics data set, or None if it is not known.
-
-    The rows are the regulators with known targets, and the columns are all genes.
-    """
+    """True network, known regulators by all genes, or None if it is not known."""
     if "truth" not in data.varp:
         return None
     genes = data.var_names
@@ -80,11 +76,10 @@ def simulate_network(
     Parameters
     ----------
     n_genes, n_samples, n_test : int
-        Numbers of genes, training samples and test samples.
     noise : float
-        SD of the noise in the training samples; the test samples have no noise.
+        SD of the noise in the training samples; test samples have none.
     wrong : float
-        Share of the edges that are misplaced in the prior network, in [0, 1].
+        Share of the edges misplaced in the prior network, in [0, 1].
     random_state : int
     kind : {"logic", "sigmoid", "hill", "thermodynamic", "lag"}
         Law by which regulators act, as in `GeneNetwork.simulate`.

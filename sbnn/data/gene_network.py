@@ -28,13 +28,12 @@ if TYPE_CHECKING:
 
 SOURCE = "simulated after Hossain et al., Genome Biology (2024), and arXiv 2403.04805"
 TIMES = (0.0, 2.0, 3.0, 7.0, 9.0)
-#: Laws of regulation that samples can follow.
 KINDS = ("logic", "sigmoid", "hill", "thermodynamic", "lag")
 
-_TOLERANCE = 1e-9  # tolerance of the solver
-_FORMAT = 1  # incremented whenever a change of the code alters the data for given parameters
+_TOLERANCE = 1e-9  # of the solver
+_FORMAT = 1  # raise it when a change alters the data
 _LARGEST_OFFSET = 0.25
-_LAG = 1.5  # lag of proteins, in units of time
+_LAG = 1.5  # of proteins
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Starts:
 
     @classmethod
     def of(cls, is_input, mean, sd, offset):
-        """Build the distributions, with NaN for the parameters that do not apply to a gene."""
+        """Distributions with NaN for the parameters that do not apply."""
         mean = np.where(is_input, mean, np.nan)
         sd = np.where(is_input, sd, np.nan)
         return cls(mean, sd, np.where(is_input, np.nan, offset))
@@ -63,7 +62,7 @@ class Starts:
         return cls.of(is_input, mean, sd, offset)
 
     def draw(self, n, rng):
-        """Draw starting values of shape (n, genes), all in [0, 1]."""
+        """Draw values of shape (n, genes), in [0, 1]."""
         is_input = ~np.isnan(self.mean)
         values = np.clip(rng.beta(2, 2, (n, len(is_input))) + self.offset, 0, 1)
         mean = self.mean[is_input]
@@ -86,11 +85,10 @@ class GeneNetwork:
     gene_names : sequence of str
         Unique.
     logic : mapping of str to Regulation, And or Or
-        Logic of every gene that has regulators (see `sbnn.data.rate_equations`); the other genes
-        are inputs, which stay constant.
+        Logic of every gene that has regulators (see `sbnn.data.rate_equations`); the others are
+        constant inputs.
     starts : Starts, optional
-        Distribution of starting values; the default is drawn with a fixed seed, so it is the same
-        for all simulations.
+        Distribution of starting values; the default is the same for all simulations.
     name : str, optional
 
     Attributes
@@ -100,8 +98,8 @@ class GeneNetwork:
     Raises
     ------
     ValueError
-        If names repeat, a gene or regulator is not among the names, a regulator acts on a gene
-        twice, an EC50 is outside (0, 1) or an exponent is not positive.
+        If names repeat or are unknown, a regulator acts on a gene twice, or an EC50 or exponent is
+        out of range.
     """
 
     gene_names: np.ndarray
@@ -110,7 +108,6 @@ class GeneNetwork:
     name: str = "network"
 
     def __post_init__(self):
-        """Validate the network and convert its logic to arrays."""
         names = check_names(self.gene_names, "gene_names", "gene", len(self.gene_names))
         self._check_logic(names)
         self.gene_names = names
@@ -138,7 +135,7 @@ class GeneNetwork:
     def from_tables(
         cls, equations: pd.DataFrame, names: Sequence[str], name: str = "network"
     ) -> Self:
-        """Read a network from CSV tables of its rate equations and of its genes, in their order."""
+        """Read CSV tables of rate equations and of genes, in their order."""
         table = pd.read_csv(equations)
         if not {"node", "eqn"} <= {*table}:
             raise ValueError(f"equations: expected columns node and eqn, got {some(table)}")
@@ -156,11 +153,10 @@ class GeneNetwork:
     def random(cls, n_genes: int, random_state: int = 0) -> Self:
         """Draw a random network with the proportions of the published network of 350 genes.
 
-        A fifth of the genes are inputs. Every other gene has one regulator plus a
-        Poisson-distributed number of further regulators, with mean 1. The regulators are the inputs
-        and one in twelve of the other genes; some regulators act on many genes. An edge is an
-        activation with probability 0.68. The regulators of a gene are joined one after another, by
-        AND or OR with equal probability.
+        A fifth of the genes are inputs. Every other gene has 1 + Poisson(1) regulators. These are
+        the inputs and one in twelve of the other genes. An edge is an activation with probability
+        0.68. The regulators of a gene are joined one after another, by AND or OR with equal
+        probability.
 
         Parameters
         ----------
@@ -194,7 +190,7 @@ class GeneNetwork:
 
     @property
     def edges(self) -> np.ndarray:
-        """List of edges: each regulation with the gene that it acts on."""
+        """Edges: each regulation with the gene that it acts on."""
         edges = []
         for gene, rule in self.logic.items():
             edges += [(edge, gene) for edge in regulations(rule)]
@@ -216,14 +212,14 @@ class GeneNetwork:
 
     @property
     def sha256(self) -> str:
-        """Fingerprint of the gene names, the logic and the distribution of starting values."""
+        """Fingerprint of the names, the logic and the starting values."""
         logic = {gene: repr(rule) for gene, rule in self.logic.items()}
         return fingerprint_parameters(
             {"names": self.gene_names, "logic": logic} | vars(self.starts)
         )
 
     def rates(self, values: ArrayLike, kind: str = "logic") -> np.ndarray:
-        """Rates of change at `values`, both (genes, ...); with "lag", proteins follow the genes."""
+        """Rates of change at `values`, (genes, ...); with "lag", proteins follow the genes."""
         check_among("kind", kind, KINDS)
         n_genes = len(self.gene_names)
         n_values = 2 * n_genes if kind == "lag" else n_genes
@@ -233,7 +229,7 @@ class GeneNetwork:
         genes = values[:n_genes]
         if kind == "lag":
             proteins = values[n_genes:]
-            decay = 1.4 * genes / (genes + 0.4)  # by a saturating enzyme
+            decay = 1.4 * genes / (genes + 0.4)
             rates = self._change(self._rules(proteins), decay)
             return np.concatenate([rates, (genes - proteins) / _LAG])
         if kind == "logic":
@@ -241,22 +237,17 @@ class GeneNetwork:
         return self._change(self._rules.added(genes, kind), genes)
 
     def _change(self, targets, decay):
-        """Rates of all genes from the levels that rules aim at, (targets, ...), and from decay."""
         rates = np.zeros_like(decay)
         rates[~self.is_input] = targets - decay[~self.is_input]
         return rates
 
     def solve(self, start: ArrayLike, times: ArrayLike, kind: str = "logic") -> np.ndarray:
-        """Simulate noise-free samples from starting values of shape (samples, genes).
-
-        The result has the shape (samples, times, genes).
-        """
+        """Simulate without noise from `start`, (samples, genes), to (samples, times, genes)."""
         check_among("kind", kind, KINDS)
         times = np.asarray(times, dtype=np.float64)
         n_genes = len(self.gene_names)
         paths = []
-        # Samples are solved one by one, since the stiff solver needs different steps for each
-        # sample.
+        # one by one, since the stiff solver needs different steps for each sample
         for state in start:
             if kind == "lag":
                 state = np.tile(state, 2)
@@ -285,26 +276,21 @@ class GeneNetwork:
         Parameters
         ----------
         n : int
-            Number of samples.
         noise : float
-            Standard deviation of the normal noise added to every value, including the values of
-            inputs and the starting values. The published levels of "5, 10 and 20 %" correspond to
-            0.025, 0.05 and 0.1.
+            SD of the normal noise of all values; the published "5, 10 and 20 %" are 0.025, 0.05 and
+            0.1.
         random_state : int
-            Seed of starting values and noise. Starting values do not depend on `noise`.
+            Seed; starting values do not depend on `noise`.
         times : array-like, shape (times,)
         kind : {"logic", "sigmoid", "hill", "thermodynamic", "lag"}
-            Law by which regulators act; the regulators of each gene are the same under all laws:
+            Law by which the same regulators act; weights are drawn once for each network:
 
             - "logic": AND and OR of Hill functions, as published.
             - "sigmoid": a sigmoid function of a weighted sum.
             - "hill": a weighted mean of Hill functions.
-            - "thermodynamic": occupancy of a promoter, in which regulators help or hinder the
-              binding of the polymerase.
-            - "lag": like "logic", but the regulators are proteins, which follow the expression of
-              their genes with a lag, and the decay of expression saturates.
-
-            The weights are drawn at random and are fixed for each network.
+            - "thermodynamic": occupancy of a promoter, to which regulators help or hinder binding.
+            - "lag": like "logic", but regulators are proteins, which follow their genes with a lag,
+              and the decay of expression saturates.
 
         Returns
         -------
@@ -336,9 +322,7 @@ class GeneNetwork:
         return trajectories(values, times, self.gene_names, name=name, source=SOURCE, sha256=sha256)
 
     def starting_like(self, data: AnnData) -> GeneNetwork:
-        """Copy the network, with starting values like those of two or more samples of its genes."""
-        # The published training samples are not available, so starting values are estimated from
-        # test samples.
+        """Copy the network, with starting values like those of two or more samples."""
         values = as_trajectories(data[:, self.gene_names]).values
         first = np.stack([of_sample[0] for of_sample in values])  # (samples, genes)
         mean = first.mean(axis=0)
@@ -348,20 +332,19 @@ class GeneNetwork:
         return replace(self, starts=starts)
 
     def misplaced_prior(self, share: float, random_state: int = 0) -> pd.DataFrame:
-        """Return a prior network in which a share of the edges is moved to random places.
+        """Prior network in which a share of the edges is moved to random places.
 
         Parameters
         ----------
         share : float
-            Share of the edges to move, in [0, 1]; the publication uses 5, 10 and 20 %. The number
-            of edges to move is rounded down.
+            In [0, 1]; the number of edges is rounded down. The publication uses 5, 10 and 20 %.
         random_state : int
 
         Returns
         -------
         DataFrame of int8
-            In the format of `graph`. Moved edges keep their signs; no moved edge is a true edge or
-            connects a gene with itself.
+            Like `graph`. Moved edges keep their signs; none is a true edge or joins a gene with
+            itself.
         """
         check_number("share", share, float, 0, 1)
         check_number("random_state", random_state, int, 0)
@@ -387,7 +370,7 @@ def _solved(network, start, times, kind):
 class _Rules:
     """The logic of all genes as arrays.
 
-    Nodes are the regulations, and after them the joins of two earlier nodes, level by level.
+    Nodes are the regulations, and after them joins of two earlier nodes, level by level.
     """
 
     def __init__(self, names, logic):
@@ -415,7 +398,7 @@ class _Rules:
             self.levels.append((node, one, other, is_or == 1))
 
     def __call__(self, values):
-        """Evaluate the rules at values of shape (genes, ...); the result is (targets, ...)."""
+        """Targets, (targets, ...), at values of shape (genes, ...)."""
         wide = (-1, *[1] * (values.ndim - 1))
         levels = np.maximum(values[self.regulator], 0)
         powers = levels ** self.exponent.reshape(wide)
@@ -453,7 +436,6 @@ class _Rules:
         return expit(activity + self._sums(np.log(ratios)))
 
     def _sums(self, effects):
-        """Sum the effects of all regulators of each target."""
         return np.bincount(self.rule, effects)
 
 

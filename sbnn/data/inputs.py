@@ -1,4 +1,4 @@
-"""Conversion of the input of estimators to `Cells` or arrays, with names of genes and outputs."""
+"""Conversion of the input of estimators to `Cells` or arrays."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class SetOutputMixin:
-    """A transformer whose ``transform`` returns an array or a DataFrame, as in scikit-learn."""
+    """Lets ``transform`` return an array or a DataFrame, as in scikit-learn."""
 
     # scikit-learn's own mixin names the columns by `get_feature_names_out`
 
@@ -52,10 +52,7 @@ class SetOutputMixin:
 
 
 def as_cells(X, min_cells=1, layer=None):
-    """Convert expression in any container to `Cells`; values on disk are not loaded.
-
-    `layer` is the layer of an AnnData to read, by default its X.
-    """
+    """Convert expression, or a `layer` of an AnnData, to `Cells`; values on disk are not loaded."""
     matrix, genes, cells, adata = opened(X, layer)
     if isinstance(matrix, Cells):
         return matrix
@@ -72,10 +69,7 @@ def as_cells(X, min_cells=1, layer=None):
 
 
 def two_tables(X, Y):
-    """Expression, in any container, and outputs of the same cells, a table or the name of one.
-
-    Without Y, X may be a pair of both.
-    """
+    """Expression, and outputs, a table or its name; without Y, X may be a pair of both."""
     X, Y, _ = with_outputs(X, Y)
     check_unmasked(Y, "Y")
     check_in_order(X, Y, "Y")
@@ -83,7 +77,7 @@ def two_tables(X, Y):
 
 
 def output_names(Y, n_outputs):
-    """Names of the outputs: the columns of a table, otherwise ``output0``, ``output1``, ..."""
+    """Columns of a table, otherwise ``output0``, ``output1``, ..."""
     names = Y.columns if isinstance(Y, pd.DataFrame) else (f"output{i}" for i in range(n_outputs))
     return np.array([str(name) for name in names], dtype=object)
 
@@ -106,7 +100,7 @@ def training_cells(model, X, y):
 
 
 def names_in(model, cells):
-    """Store the number and the names of the genes of a fit in the model."""
+    """Store the number and names of the genes in the model."""
     model.n_features_in_ = cells.shape[1]
     if cells.gene_names is not None:
         model.feature_names_in_ = cells.gene_names
@@ -115,7 +109,7 @@ def names_in(model, cells):
 
 
 def to_be_fitted(model, X, y):
-    """Like `training_cells`, with expression as a float64 array, (n, p), whose range is stored."""
+    """Like `training_cells`, with expression as float64, (n, p), whose range is stored."""
     cells, targets = training_cells(model, X, y)
     genes = np.asarray(cells, dtype=np.float64)
     check_finite(genes, "X", cells.cell_names, cells.gene_names)
@@ -128,9 +122,8 @@ def to_be_fitted(model, X, y):
 def matched_cells(model, X, needed=None):
     """`Cells` of X with the genes of the fit that X has, and their positions in the fit.
 
-    Genes are matched by name, so their order and additional genes do not matter; input without
-    names must hold the genes of the fit in the same order. `needed` are the positions of the genes
-    that must not be missing (default: all genes of the fit).
+    Genes are matched by name; input without names must hold those of the fit in their order.
+    `needed` are positions of genes that must not be missing (default: all).
     """
     cells = as_cells(X)
     seen = getattr(model, "feature_names_in_", None)
@@ -153,7 +146,7 @@ def matched_cells(model, X, needed=None):
 def new_cells(model, X, genes=None, needed=None):
     """Expression for a fitted model as float64, (n, p), or (n, k) for k `genes` given by position.
 
-    Genes of the fit that are missing from X and not `needed` are 0 (see `matched_cells`).
+    Genes that are missing and not `needed` are 0 (see `matched_cells`).
     """
     check_is_fitted(model)
     if genes is not None:

@@ -14,7 +14,7 @@ from sbnn.errors import warn
 
 @runtime_checkable
 class AnnDataLike(Protocol):
-    """An AnnData, recognised without importing anndata, which is slow to import."""
+    """An AnnData, recognised without importing anndata, which is slow."""
 
     var_names: Any
     layers: Any
@@ -22,35 +22,35 @@ class AnnDataLike(Protocol):
 
 @runtime_checkable
 class MuDataLike(Protocol):
-    """A MuData, recognised without importing mudata; its `mod` maps names to AnnData objects."""
+    """A MuData; its `mod` maps names to AnnData objects."""
 
     mod: Any
     obsm: Any
 
 
 def entry(mapping, key, where):
-    """Get an entry by its key, or raise an error that lists the keys."""
+    """Entry of a mapping, or an error that lists the keys."""
     if key not in mapping:
         raise KeyError(f"no {key!r} in {where}; it holds {sorted(map(str, mapping.keys()))}")
     return mapping[key]
 
 
 def is_pair(data):
-    """Whether data are a pair (X, Y) of expression, which has two dimensions, and outputs."""
+    """Whether data are a pair (X, Y), in which X has two dimensions."""
     if not isinstance(data, tuple) or len(data) != 2:
         return False
     return len(getattr(data[0], "shape", ())) == 2
 
 
 def gene_modality(data):
-    """The AnnData with the genes: the modality "rna" of a MuData, otherwise the given AnnData."""
+    """The modality "rna" of a MuData, otherwise the given AnnData."""
     return entry(data.mod, "rna", "mod") if isinstance(data, MuDataLike) else data
 
 
 def opened(X, layer=None):
-    """Expression in a container, names of genes and cells, and its AnnData, or None without them.
+    """Expression, names of genes and cells, and the AnnData of a container, or None without them.
 
-    `layer` is the layer of an AnnData to read, by default its X. The outputs of a pair are ignored.
+    `layer` is the layer of an AnnData to read, by default its X.
     """
     X = gene_modality(X[0] if is_pair(X) else X)
     if isinstance(X, Cells):
@@ -66,7 +66,7 @@ def opened(X, layer=None):
 
 
 def obsm_table(adata, key):
-    """An entry of ``obsm`` as a DataFrame.
+    """Entry of ``obsm`` as a DataFrame.
 
     The columns of an array are named by ``uns["<key>_names"]`` or, as in scvi-tools, ``uns["<first
     word>_names"]``.
@@ -84,10 +84,9 @@ def obsm_table(adata, key):
 def with_outputs(data, outputs=None):
     """Expression and outputs of the same cells, and names of the cells of a MuData that are lost.
 
-    `outputs` is a table or, if the expression is in an AnnData, a MuData or a stream of one, a key
-    of ``obsm``, a list of columns of ``obs``, or the name of another modality, whose cells are
-    matched by name. The default is "outputs" or the only modality besides "rna", if there is one.
-    Without outputs, `data` may be a pair of both.
+    `outputs` is a table or, with an AnnData, a MuData or a stream of one, a key of ``obsm``, a list
+    of columns of ``obs``, or another modality, whose cells are matched by name. The default is
+    "outputs" or the only modality besides "rna". Without outputs, `data` may be a pair.
     """
     if outputs is None and is_pair(data):
         data, outputs = data
@@ -118,7 +117,6 @@ def with_outputs(data, outputs=None):
 
 
 def _with_modality(adata, second, name):
-    """Cells of both modalities: expression, outputs, and names of cells in only one of them."""
     names = adata.obs_names.intersection(second.obs_names, sort=False)
     dropped = {}
     for modality, cells in (("rna", adata.obs_names), (name, second.obs_names)):
@@ -132,12 +130,12 @@ def _with_modality(adata, second, name):
 
 
 def dense(matrix):
-    """A matrix as a dense array."""
+    """Matrix as a dense array."""
     return matrix.toarray(order="C") if sparse.issparse(matrix) else np.asarray(matrix)
 
 
 def parts_of(data, outputs):
-    """Arguments of `paired` that a container holds; all values of an AnnData are loaded."""
+    """Arguments of `paired` that a container holds; all values are loaded."""
     X, Y, dropped = with_outputs(data, outputs)
     if isinstance(X, AnnDataLike) and X.isbacked:
         X = X.to_memory()
@@ -165,7 +163,6 @@ def parts_of(data, outputs):
 
 
 def _labels_of(data, adata):
-    """Labels of the cells, with columns of a MuData that its modality `adata` lacks."""
     labels = adata.obs
     if isinstance(data, MuDataLike):
         lacking = data.obs.columns.difference(labels.columns, sort=False)
@@ -175,8 +172,8 @@ def _labels_of(data, adata):
 
 
 def _colors_of(data):
-    """Colour of each type; a list of colours, as in scanpy, follows the order of the types."""
-    # a palette belongs to the types of all cells, including cells that are left out
+    """Colour of each type; a list, as in scanpy, follows the order of the types."""
+    # a palette belongs to the types of all cells
     whole = gene_modality(data)
     palette = whole.uns.get("type_colors", data.uns.get("type_colors", {}))
     if isinstance(palette, Mapping):
@@ -189,7 +186,6 @@ def _colors_of(data):
 
 
 def _truth_of(adata, given):
-    """Truth of simulated data, for the genes and cells that are left."""
     truth = dict(given)
     if "genes" in truth:
         truth["genes"] = [gene for gene in truth["genes"] if gene in adata.var_names]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Paired:
-    """Arrays of paired cells for internal use, made by `as_paired`."""
+    """Arrays made by `as_paired`."""
 
     X: np.ndarray  # log expression, float32 of shape (n_cells, n_genes)
     Y: np.ndarray  # outputs in their units, float32 of shape (n_cells, n_outputs)
@@ -36,13 +36,13 @@ class Paired:
     cell_names: np.ndarray
     labels: pd.DataFrame  # with the columns "family" and "type"
     colors: dict  # type -> "#RRGGBB"
-    # raw counts from which X was computed, an array or CSR matrix of the same shape, or None
+    # raw counts from which X was computed or None
     counts: object
-    about: dict  # all of `uns["sbnn"]`, with the complete truth of a simulation
+    about: dict  # all of `uns["sbnn"]`
 
     @property
     def name(self):
-        """Short name of the data."""
+        """Short name."""
         return self.about["name"]
 
     @cached_property
@@ -55,7 +55,7 @@ class Paired:
 
     @property
     def sha256(self):
-        """Fingerprint of the data: the stored one, unless the arrays have changed since."""
+        """The stored fingerprint, unless the arrays have changed since."""
         return name_and_sha256(self.about, self.content_sha256)[1]
 
     @property
@@ -70,12 +70,12 @@ class Paired:
 
     @property
     def n_outputs(self):
-        """Number of outputs, 0 if only genes were measured."""
+        """Number of outputs, maybe 0."""
         return self.Y.shape[1]
 
     @property
     def names(self):
-        """Names of genes, outputs and cells, as stored in records."""
+        """Names as stored in records."""
         return {
             "gene_names": self.gene_names,
             "feature_names": self.feature_names,
@@ -86,7 +86,7 @@ class Paired:
     def counts_behind_x(self):
         """The counts if `expression_pipeline(scale=False)` converts them to `X`, otherwise None.
 
-        This is None, for example, if `X` holds only some of the genes over which it was normalised.
+        For example, `X` may lack genes over which it was normalised.
         """
         if self.counts is None:
             return None
@@ -95,7 +95,7 @@ class Paired:
 
     @property
     def truth(self):
-        """Truth of simulated data, for these cells and genes."""
+        """Truth of simulated data."""
         return self.about["truth"]
 
 
@@ -119,11 +119,9 @@ def paired(
     Y : array or DataFrame, shape (n_cells, n_outputs), optional
         The second measurement, in its original units.
     gene_names, feature_names, cell_names : sequence of str, optional
-        Unique names; by default the names in the DataFrames, otherwise ``gene_0``, ``output_0``,
-        ``cell_0`` and so on.
+        Unique; by default those of the DataFrames, otherwise ``gene_0`` and so on.
     labels : DataFrame, optional
-        Indexed by cell name, in any order. ``family`` and ``type`` are set to ``"unknown"`` where
-        they are missing.
+        Indexed by cell name, in any order. Missing ``family`` and ``type`` are ``"unknown"``.
     colors : dict of str to str, optional
         Type -> ``"#RRGGBB"``.
     counts : array or sparse matrix, shape (n_cells, n_genes), optional
@@ -131,12 +129,11 @@ def paired(
     **about
         Entries of ``uns["sbnn"]``:
 
-        - ``name``: short name of the data.
-        - ``source``: citation and origin of the data.
-        - ``sha256``: fingerprint that links stored results to the data; by default, it is computed
-          from the checksums in ``files`` if these are given, otherwise from the arrays.
+        - ``name``, and ``source``: citation and origin of the data.
+        - ``sha256``: fingerprint that links stored results to the data; by default of ``files``,
+          otherwise of the arrays.
         - ``files``: file name -> sha256.
-        - ``dropped``: reason -> names or number of the cells or genes that were left out.
+        - ``dropped``: reason -> names or number of cells or genes left out.
         - ``notes``: sentences that describe what a reader did.
         - ``truth``: true values of simulated data, such as the ``"genes"`` that drive `Y`, the
           ``"latent"`` of shape (n_cells, d) and the noise-free ``"outputs"``.
@@ -144,18 +141,18 @@ def paired(
     Returns
     -------
     AnnData
-        With `X`, ``layers["counts"]``, ``obsm["outputs"]`` (a DataFrame), the labels in ``obs``,
-        the colours in ``uns["type_colors"]`` as in scanpy, and everything else in ``uns["sbnn"]``.
-        The true latent and outputs of simulated data are in ``obsm["true_latent"]`` and
-        ``obsm["true_outputs"]``.
+        With `X`, ``layers["counts"]``, ``obsm["outputs"]`` (a DataFrame), labels in ``obs``,
+        colours in ``uns["type_colors"]`` as in scanpy, true values of cells in
+        ``obsm["true_latent"]`` and ``obsm["true_outputs"]``, and everything else in
+        ``uns["sbnn"]``.
 
     Raises
     ------
     ValueError
         If values are not numbers, NaN, infinite or beyond 1e15, rows or names do not match, names
-        repeat, or counts are not whole numbers. With outputs, this error is also raised if genes
-        or outputs have the same value in all cells, or if X looks like raw counts (whole numbers,
-        some above 20) and there are no `notes`. `sbnn.diagnose` lists what else may be wrong.
+        repeat, or counts are not whole numbers. With outputs, also if genes or outputs are
+        constant, or if X looks like raw counts (whole numbers, some above 20) and there are no
+        `notes`. `sbnn.diagnose` lists what else may be wrong.
 
     Examples
     --------
@@ -167,7 +164,7 @@ def paired(
     >>> adata.shape, list(adata.obsm["outputs"])
     ((20, 4), ['AP width', 'Rheobase'])
     """
-    import anndata  # slower to import than any other package
+    import anndata  # slow to import
 
     given = {
         "gene_names": gene_names,
@@ -197,7 +194,7 @@ def paired(
 
 
 def as_paired(data):
-    """Convert an AnnData, a MuData or a pair (X, Y) to `Paired`; Y may name an entry of X."""
+    """Convert an AnnData, a MuData or a pair (X, Y); Y may name an entry of X."""
     data = read_paired(data)
     _require_none([*constants(data), *counted(data)])
     return data
@@ -209,8 +206,8 @@ def _require_none(problems):
 
 
 def read_paired(data):
-    """Convert like `as_paired`, but accept raw counts and columns with a single value."""
-    if isinstance(data, Paired):  # already converted by another public function
+    """Like `as_paired`, but accept raw counts and columns with a single value."""
+    if isinstance(data, Paired):  # converted before
         return data
     if isinstance(data, AnnDataLike | MuDataLike):
         data = data, None
@@ -221,7 +218,7 @@ def read_paired(data):
 
 
 def constants(data):
-    """Sentences about columns with the same value in all cells, if there are outputs."""
+    """Sentences about constant columns, if there are outputs."""
     # raw counts without outputs may contain genes that no cell expresses
     if not data.n_outputs:
         return
@@ -234,7 +231,7 @@ def constants(data):
 
 
 def counted(data):
-    """Sentence about raw counts in place of log expression, if there are outputs."""
+    """Sentence about raw counts, if there are outputs."""
     built = "content_sha256" in data.about  # by `paired`
     if data.n_outputs and not built:
         yield from checks.raw_counts(data.X)
@@ -251,7 +248,6 @@ def _arrays(
     counts=None,
     about=None,
 ):
-    """Convert the arguments of `paired` to arrays."""
     x = _matrix(X, "X")
     y = np.zeros((len(x), 0), np.float32) if Y is None else _matrix(Y, "Y")
     if len(y) != len(x):
@@ -264,7 +260,7 @@ def _arrays(
     labels = checks.check_labels(labels, cells, ("family", "type"))
     checks.check_in_order(labels, X, "X")
     checks.check_in_order(labels, Y, "Y")
-    colors = checks.check_colors({} if colors is None else colors, labels["type"])
+    colors = checks.check_colors({} if colors is None else colors, labels)
     if counts is not None:
         counts = checks.check_counts(counts, x.shape)
     return Paired(
@@ -281,7 +277,6 @@ def _arrays(
 
 
 def _matrix(values, argument):
-    """Convert an array, a sparse matrix or a DataFrame to float32 of shape (cells, columns)."""
     return dense(
         checks.check_matrix(
             values,
@@ -295,7 +290,7 @@ def _matrix(values, argument):
 
 
 def groups_of(data, groups):
-    """Group of every cell of `Paired` data, such as its donor, from a label or an array."""
+    """Group of every cell, such as its donor, from a label or an array."""
     if isinstance(groups, str):
         return checks.check_groups(entry(data.labels, groups, "obs"), data.labels, groups)
     return checks.check_groups(groups, data.labels, "groups")

@@ -1,6 +1,6 @@
 """Preprocessing of raw counts: gene selection, library size, logarithm and scaling.
 
-Counts are cells x genes, as an array, a DataFrame, or a CSR or CSC matrix.
+Counts are as in `sbnn.data.counts`.
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ __all__ = [
 # slope of the selection curve per log2 unit, and its offset in near-zero frequency
 SLOPE, OFFSET = 1.5, 0.02
 
-# Nearly equal positions on the selection curve differ only by rounding errors; positions that are
-# equal to this many decimals are ties.
+# positions on the curve that are equal to this many decimals are ties
 _DECIMALS = 9
 
 
@@ -50,11 +49,11 @@ class GeneSelection:
     """Result of `select_genes`: arrays with one entry per gene, and the parameters of the curve."""
 
     selected: np.ndarray
-    # mean of log2(counts) over counts above the threshold; NaN if a gene has no such counts
+    # mean of log2(counts) over counts above the threshold; NaN if there are none
     mean_log2: np.ndarray
-    near_zero_frequency: np.ndarray  # fraction of cells with at most `threshold` counts
-    eligible: np.ndarray  # whether a gene is above the threshold in at least `min_cells` cells
-    b: float  # horizontal position of the curve, in log2 counts
+    near_zero_frequency: np.ndarray  # fraction of cells up to the threshold
+    eligible: np.ndarray  # above the threshold in at least `min_cells` cells
+    b: float  # position of the curve, in log2 counts
     slope: float
     offset: float
     threshold: float
@@ -69,36 +68,31 @@ def select_genes(
     """Choose the genes with more near-zero counts than their expression level explains.
 
     A gene with mean log2 expression m (over the cells above the threshold) is kept if its near-zero
-    frequency exceeds ``exp(-1.5 (m - b)) + 0.02``, where b, the horizontal position of the curve,
-    is such that `n_genes` genes are kept. Equivalently, a gene is kept if b is below ``m +
-    log(frequency - 0.02) / 1.5``. A bisection over b would therefore find the `n_genes` genes for
-    which this expression is largest.
+    frequency exceeds ``exp(-1.5 (m - b)) + 0.02``, with b such that `n_genes` are kept. These are
+    the genes with the largest ``m + log(frequency - 0.02) / 1.5``, so no bisection over b is
+    needed.
 
     Parameters
     ----------
     counts : array, DataFrame or CSR/CSC matrix of shape (n_cells, n_genes_in)
         Non-negative raw counts.
     n_genes : int
-        Exact number of genes to keep. If the positions of genes on the curve are tied (equal to
-        nine decimals), the first of these genes in column order are kept.
+        Exact number of genes to keep; of tied genes (equal to nine decimals), the first are kept.
     threshold : float
-        Counts up to this value are considered to be near zero. Use 0 for molecules (UMIs) and about
-        30 for full-length reads.
+        Counts up to this value are near zero. Use 0 for molecules (UMIs) and about 30 for
+        full-length reads.
     min_cells : int
-        Genes that exceed the threshold in fewer cells than this are never kept.
+        Genes that exceed the threshold in fewer cells are never kept.
 
     Returns
     -------
     GeneSelection
-        ``selected`` is a mask of the genes; ``mean_log2``, ``near_zero_frequency``, ``eligible``
-        and the parameters of the curve (``b``, ``slope``, ``offset``, ``threshold``) are for
-        figures.
+        ``selected`` is a mask of the genes; the other fields are for figures.
 
     Raises
     ------
     ValueError
-        If counts are negative or not finite, or `n_genes` exceeds the number of genes that the
-        curve can keep.
+        If counts are negative or not finite, or fewer than `n_genes` genes can be kept.
 
     References
     ----------
@@ -121,7 +115,7 @@ def select_genes(
     order = np.argsort(-position, kind="stable")
     selected = np.zeros(len(position), bool)
     selected[order[:n_genes]] = True
-    # the curve lies between the last gene that is kept and the next one
+    # between the last gene that is kept and the next one
     last_kept = position[order[n_genes - 1]]
     next_one = last_kept - 2 * 10.0**-_DECIMALS
     if n_genes < n_candidates:
@@ -151,16 +145,12 @@ def positions_of_curve(counts, threshold, min_cells):
 class Standardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Z-score features with the mean and population SD (ddof 0) of the training cells.
 
-    The result is a dense array of float32.
-
-    A gene that does not vary in the training cells is set to 0 in all cells, even in new cells with
-    other values.
+    The result is dense float32. Genes that do not vary in the training cells become 0 in all cells.
 
     Attributes
     ----------
     scaler_ : sklearn.preprocessing.StandardScaler
     constant_ : ndarray of bool, shape (n_features,)
-        Whether a feature is constant in the training cells.
 
     Examples
     --------
@@ -205,13 +195,12 @@ def expression_pipeline(scale: bool = True) -> Pipeline:
     Parameters
     ----------
     scale : bool
-        Whether to z-score genes; genes that do not vary in the training cells become 0 (see
-        `Standardizer`).
+        Whether to z-score genes, as in `Standardizer`.
 
     Returns
     -------
     sklearn.pipeline.Pipeline
-        Transforms dense or sparse counts of shape (n_cells, n_genes) to dense float32.
+        From dense or sparse counts, (n_cells, n_genes), to dense float32.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Preselection of genes from the expression of the training cells alone."""
+"""Preselection of genes from the expression of the training cells."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -12,13 +12,12 @@ from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.objects import dense
 from sbnn.data.preprocessing import positions_of_curve
 
-# version of the criterion, incremented whenever a change makes given settings select other genes
+# raise it when a change selects other genes
 VERSION = 1
-READS = 30  # counts up to this value are considered to be near zero in full-length reads
-# least median nonzero count of reads; the median is 52 and 304 in data sets of reads, and 1 for
-# UMIs
+READS = 30  # counts up to this value are near zero in full-length reads
+# least median nonzero count of reads; it is 52 and 304 in two data sets, and 1 for UMIs
 USUAL_READS = 10
-# number of cells in which a gene must be detected, or a tenth of the cells if that is fewer
+# cells in which a gene must be detected, or a tenth of all cells if that is fewer
 MIN_CELLS = 10
 LEAST_CELLS = 2
 
@@ -26,18 +25,15 @@ LEAST_CELLS = 2
 def preselect_genes(data, n_genes=1000, cells=slice(None), *, threshold=None):
     """Mask of the genes of `Paired` data with more zeros than their expression explains.
 
-    The criterion of `sbnn.data.preprocessing.select_genes`, which does not use the outputs, is
-    applied to raw counts if there are any, otherwise to ``2 ** X - 1``, or to X itself if its
-    values are too large for logarithms. The criterion is undefined for genes that are detected in
-    (nearly) all cells; these genes rank last, by the variance of their log values. If X has
+    The criterion of `sbnn.data.preprocessing.select_genes` is applied to raw counts if there are
+    any, otherwise to ``2 ** X - 1``, or to X itself if its values are too large for logarithms.
+    Genes detected in (nearly) all cells rank last, by the variance of their log values. If X has
     negative values and there are no counts, all genes are ranked by their variance.
 
     `cells` (positions or a mask) are the cells to use; if a test R2 will be reported, use only the
-    training cells. All genes are selected if there are at most `n_genes`; fewer than `n_genes` are
-    selected if too few genes are detected in enough cells. Counts up to `threshold` are considered
-    to be near zero; the default is 30 if the median nonzero count is 10 or more, as in full-length
-    reads, otherwise 0. ``benchmarks/preselection.py`` compares criteria on six data sets; no other
-    criterion that ignores the outputs is as good on all six.
+    training cells. Fewer than `n_genes` are selected if too few genes are detected in enough cells.
+    Counts up to `threshold` are near zero; the default is 30 if the median nonzero count is 10 or
+    more, as in full-length reads, otherwise 0. ``benchmarks/preselection.py`` compares criteria.
     """
     if n_genes >= data.n_genes:
         return np.ones(data.n_genes, bool)
@@ -49,7 +45,7 @@ def preselect_genes(data, n_genes=1000, cells=slice(None), *, threshold=None):
             threshold = READS if len(seen) and np.median(seen) >= USUAL_READS else 0
         order = _best_first(counts, threshold, n_genes)
     elif data.X.min() < 0:
-        # Log values that can be negative have no zeros that could be counted.
+        # values that can be negative have no zeros to count
         if np.allclose(data.X.std(axis=0, dtype=np.float64), 1, atol=0.01):
             raise ValueError("preselect: every gene of X is z-scored; pass counts or log values")
         order = _by_variance(data.X[cells])
@@ -63,14 +59,14 @@ def preselect_genes(data, n_genes=1000, cells=slice(None), *, threshold=None):
 
 @dataclass(frozen=True)
 class Preselection(CheckedSettings):
-    """Settings of `preselect_genes`, as given to ``preselect``."""
+    """Settings of `preselect_genes`."""
 
     n_genes: int = 1000
     threshold: float | None = None
 
 
 def settings_of(preselect):
-    """Entry of a record for `preselect`, a number of genes, a dict of settings or None."""
+    """Entry of a record for a number of genes, a dict of settings or None."""
     if preselect is None:
         return {}
     if not isinstance(preselect, Mapping):
@@ -79,12 +75,10 @@ def settings_of(preselect):
 
 
 def _by_variance(values):
-    """Positions of the genes, the most variable first."""
     return np.argsort(-values.var(axis=0, dtype=np.float64), kind="stable")
 
 
 def _best_first(counts, threshold, n_genes):
-    """Positions of the eligible genes, best first; genes after `n_genes` may be missing."""
     least = max(LEAST_CELLS, min(MIN_CELLS, counts.shape[0] // 10))
     _, _, eligible, position = positions_of_curve(counts, threshold, least)
     on_curve = np.isfinite(position)
@@ -101,7 +95,7 @@ def _best_first(counts, threshold, n_genes):
 
 
 def with_preselected(data, preselect, cells=slice(None)):
-    """The data with only the preselected genes, and the entry of `settings_of` for the record."""
+    """The data with only the preselected genes, and the entry of `settings_of`."""
     settings = settings_of(preselect)
     if not settings:
         return data, settings

@@ -1,9 +1,9 @@
-"""Rate equations of genes, parsed from text into a logic of regulations without executing the text.
+"""Rate equations of genes, parsed from text without executing it.
 
 An equation is ``(logic * 1 - 1 * gene) / 1``, or ``input gene`` for a constant gene. The logic is
 made of ``fAct(regulator, EC50, n)`` (activation), ``1 - fAct(...)`` (repression), ``a * b`` (AND)
-and ``a + b - a * b`` (OR); ``1 * a`` is the same as ``a``. This is the format of Hossain et al.
-(Genome Biology 2024), who used SimulatorGRN.
+and ``a + b - a * b`` (OR); factors of 1 are ignored. This is the format of Hossain et al. (Genome
+Biology 2024), who used SimulatorGRN.
 """
 
 import ast
@@ -16,8 +16,8 @@ _SIGNS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 class Regulation:
     """Effect ``B x^n / (K + x^n)`` of a regulator at level x; 1 minus this value if it represses.
 
-    B and K are chosen such that the levels 0, EC50 and 1 give 0, 1/2 and 1. The repr of a logic is
-    part of the fingerprint of a network, so the fields must keep their names and order.
+    B and K are chosen such that the levels 0, EC50 and 1 give 0, 1/2 and 1. Fingerprints contain
+    the repr, so the fields must keep their names and order.
     """
 
     regulator: str
@@ -41,7 +41,7 @@ class Or(_Join):
 
 
 def regulations(logic):
-    """Yield the regulations of a logic, from left to right."""
+    """Yield the regulations of a logic."""
     if isinstance(logic, Regulation):
         yield logic
     elif isinstance(logic, _Join):
@@ -52,7 +52,7 @@ def regulations(logic):
 
 
 def parse_rate_equation(text, gene):
-    """Parse a rate equation to the logic of its gene, or None for an input gene."""
+    """Parse an equation to the logic of its gene, or None for an input gene."""
     if text.strip() == "input gene":
         return None
     try:
@@ -66,7 +66,7 @@ def parse_rate_equation(text, gene):
 
 
 def _tree(node):
-    """Convert arithmetic to nested tuples (sign, left, right) without factors of 1."""
+    """Arithmetic as nested tuples (sign, left, right) without factors of 1."""
     match node:
         case ast.Name(name):
             return name
@@ -86,7 +86,7 @@ def _tree(node):
 
 
 def _logic(tree):
-    """Convert a tree from `_tree` to a logic, or to None if the tree has another form."""
+    """Logic of a tree from `_tree`, or None if the tree has another form."""
     match tree:
         case Regulation():
             return tree

@@ -12,11 +12,9 @@ from typing import NamedTuple
 import pooch
 from filelock import FileLock
 
-#: Seconds without a single byte (including name look-up and connection) after which a server counts
-#: as unreachable.
+#: Seconds without a byte after which a server counts as unreachable.
 TIMEOUT = 3.0
-#: Header that requests the file itself from GitHub's blob addresses, which otherwise wrap the file
-#: in JSON.
+#: GitHub's blob addresses otherwise wrap the file in JSON.
 _HEADERS = {"Accept": "application/vnd.github.raw+json, */*"}
 
 
@@ -24,16 +22,16 @@ class DataFile(NamedTuple):
     """A published file; without a published sha256, it is verified by its git blob id."""
 
     name: str
-    folder: str  # subfolder of each place that is searched
-    source: str  # page from which it can be downloaded by hand
-    size: int = 0  # 0 if it is not known
+    folder: str  # subfolder of each place
+    source: str  # page to download it by hand
+    size: int = 0  # 0 if unknown
     sha256: str = ""
     git_sha1: str = ""
-    url: str = ""  # stable address of exactly this version; empty if there is none
+    url: str = ""  # stable address of this version; may be empty
 
 
 class FoundFile(NamedTuple):
-    """A verified file, its sha256 and the place that held it, such as ``"$SBNN_DATA"``."""
+    """A verified file, and the place that held it, such as ``"$SBNN_DATA"``."""
 
     path: Path
     sha256: str
@@ -41,7 +39,7 @@ class FoundFile(NamedTuple):
 
 
 class DataIntegrityError(ValueError):
-    """Error for a truncated or altered file: its checksum differs from the published checksum."""
+    """A file is truncated or altered: its checksum differs from the published one."""
 
 
 def _read_files():
@@ -53,7 +51,6 @@ def _read_files():
     return files
 
 
-#: Every file that can be found by name.
 FILES = _read_files()
 
 
@@ -63,7 +60,7 @@ def find_file(name: str, path=None, *, download: bool = True, verbose: bool = Tr
 
 
 class Search(NamedTuple):
-    """A search for files, first in `path`; missing files are downloaded if `download` is True."""
+    """A search for files, first in `path`, with or without `download`."""
 
     path: str | Path | None = None
     download: bool = True
@@ -72,8 +69,8 @@ class Search(NamedTuple):
     def find(self, names) -> dict[str, FoundFile]:
         """Find or download files and verify each; the first failed download ends the search.
 
-        A file with the right name but different content raises an error wherever it is found, since
-        it was put there to be used.
+        A file with the right name but other content raises an error, since it was put there to be
+        used.
         """
         places = search_places(self.path)
         found = dict.fromkeys(names)
@@ -98,7 +95,6 @@ class Search(NamedTuple):
         return found
 
     def _require_addresses(self, missing, places):
-        """Reject files that cannot be downloaded."""
         unknown = [file.name for file in missing if not file.url]
         if unknown:
             raise FileNotFoundError(f"no download address is known for {', '.join(unknown)}")
@@ -120,7 +116,7 @@ def _not_found(missing, places, error) -> str:
 
 
 def search_places(path=None) -> dict[str, Path]:
-    """Map the local places to their folders, in the order of the search."""
+    """Map local places to their folders, in the order of the search."""
     places = {}
     if path is not None:
         places["path"] = Path(path).expanduser()
@@ -137,13 +133,13 @@ def search_places(path=None) -> dict[str, Path]:
 
 
 def checkout_folder() -> Path | None:
-    """Root of the checkout of the repository; ``None`` for an installed copy of the package."""
+    """Root of the checkout of the repository; ``None`` for an installed copy."""
     root = Path(__file__).resolve().parents[2]
     return root if (root / "pyproject.toml").is_file() else None
 
 
 def cache_folder() -> Path | None:
-    """Folder for downloads in the user's cache; ``None`` if there is no home folder."""
+    """Folder in the user's cache; ``None`` without a home folder."""
     try:
         return Path(pooch.os_cache("sbnn"))
     except RuntimeError:
@@ -151,7 +147,7 @@ def cache_folder() -> Path | None:
 
 
 def locate_file(file: DataFile, places: dict[str, Path]) -> tuple[Path, str] | None:
-    """Path and place of the copy of a file that would be used, or ``None``; it is not read."""
+    """Path and place of a file, or ``None``; it is not read."""
     for place, folder in places.items():
         for path in (folder, folder / file.folder / file.name, folder / file.name):
             if path.is_file():
@@ -160,7 +156,7 @@ def locate_file(file: DataFile, places: dict[str, Path]) -> tuple[Path, str] | N
 
 
 def check_file(file: DataFile, path) -> str:
-    """Verify that `path` holds the published file and return its sha256."""
+    """Verify the published file at `path` and return its sha256."""
     with open(path, "rb") as content:
         found = hashlib.file_digest(content, "sha256").hexdigest()
         size = content.tell()
@@ -178,16 +174,15 @@ def check_file(file: DataFile, path) -> str:
 
 
 def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> FoundFile:
-    """Download a file, which gets its final name only once it is complete and verified.
+    """Download a file, which gets its final name once it is complete and verified.
 
-    If another process is downloading the same file, this process waits and then uses the downloaded
-    file.
+    If another process is downloading the same file, this process waits for it.
     """
     part = target.with_name(f"{target.name}.part")
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(f".{target.name}.lock")) as lock:
         try:
-            if not target.is_file():  # otherwise another process has downloaded the file meanwhile
+            if not target.is_file():  # otherwise another process has downloaded it
                 if verbose:
                     print(f"downloading {file.url} to {target.parent}")
                 _fetch(file.url, part, verbose)
@@ -196,7 +191,7 @@ def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> Foun
         finally:
             part.unlink(missing_ok=True)
             with suppress(OSError):
-                # deleted while the lock is held, so that a waiting process notices
+                # while the lock is held, so that a waiting process notices
                 os.unlink(lock.lock_file)
     return FoundFile(target, check_file(file, target), "download")
 
@@ -204,9 +199,8 @@ def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> Foun
 def _fetch(url: str, output: Path, progressbar: bool) -> None:
     """Download from a URL to a file; raise TimeoutError if no byte arrives for `TIMEOUT` seconds.
 
-    Socket timeouts do not cover name look-up and apply to each address of a host separately, so on
-    a network that drops packets a download could block for minutes. The download therefore runs in
-    a thread that can be abandoned; the socket's own, longer timeout only ends such a thread.
+    Socket timeouts do not cover name look-up and apply to each address of a host separately, so the
+    download runs in a thread that can be abandoned. The socket's longer timeout ends the thread.
     """
     download = pooch.HTTPDownloader(timeout=2 * TIMEOUT, progressbar=progressbar, headers=_HEADERS)
     done: Future = Future()
@@ -222,7 +216,6 @@ def _fetch(url: str, output: Path, progressbar: bool) -> None:
 
 
 def _run(download, url, sink, done):
-    """Download in a thread; errors are raised where the result of `done` is asked for."""
     try:
         done.set_result(download(url, sink, None))
     except Exception as error:

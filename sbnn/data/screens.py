@@ -1,4 +1,4 @@
-"""Perturbation screens: an AnnData for users, validated on input, and arrays for internal use."""
+"""Perturbation screens: a validated AnnData for users, and arrays for internal use."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ KEY = "perturbation"
 
 @dataclass(frozen=True, eq=False)
 class Screen:
-    """Arrays of a screen for internal use, made by `as_screen`."""
+    """Arrays made by `as_screen`."""
 
     counts: sparse.csr_array  # int32 of shape (n_cells, n_genes)
     perturbation: np.ndarray  # str of shape (n_cells,)
-    control: str | None  # label of the cells in which nothing was perturbed
+    control: str | None  # label of unperturbed cells
     gene_names: np.ndarray
     cell_names: np.ndarray
     labels: pd.DataFrame
     name: str = "custom"
     sha256: str = ""
-    # if simulated: "latents", shape (n_cells, d), and "shifts", a DataFrame
+    # see `screen`
     truth: dict = field(default_factory=dict)
 
     @property
     def targets(self):
-        """Sorted names of the perturbations, without the control."""
+        """Sorted perturbations without the control."""
         names = np.unique(self.perturbation)
         return names[names != self.control]
 
@@ -70,19 +70,16 @@ def screen(
     Parameters
     ----------
     counts : AnnData, or array, sparse matrix or DataFrame, shape (n_cells, n_genes)
-        Raw counts. If an AnnData is given, its ``X`` and names are used, and its ``obs`` is used as
-        labels.
+        Raw counts. Of an AnnData, ``X``, the names and, as labels, ``obs`` are used.
     perturbation : str or sequence of str, shape (n_cells,)
-        What was perturbed in each cell, such as a gene or a guide. A Series whose index holds cell
-        names is aligned with the cells by name. If `counts` is an AnnData, the name of a column of
-        its ``obs``.
+        What was perturbed in each cell, such as a gene or a guide. A Series indexed by cell names
+        is aligned. If `counts` is an AnnData, also a column of its ``obs``.
     control : str, optional
-        Label of the cells in which nothing was perturbed.
+        Label of unperturbed cells.
     gene_names, cell_names : sequence of str, optional
-        Unique names; by default the names in the AnnData, DataFrame or Series, otherwise
-        ``gene_0``, ``cell_0`` and so on.
+        Unique; by default those of the containers, otherwise ``gene_0``, ``cell_0`` ...
     labels : DataFrame, optional
-        Other labels of the cells, such as the replicate, indexed by cell name in any order.
+        Other labels, such as the replicate, indexed by cell name in any order.
     **about
         ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired`. The ``truth``
         of a simulation holds ``"latents"``, shape (n_cells, d), and ``"shifts"``, a DataFrame of
@@ -92,16 +89,15 @@ def screen(
     -------
     AnnData
         With the counts in ``X`` (CSR, int32), ``obs["perturbation"]``, the labels in ``obs``, true
-        latents in ``obsm["true_latents"]``, and everything else, such as the control, in
-        ``uns["sbnn"]``.
+        latents in ``obsm["true_latents"]``, and the rest in ``uns["sbnn"]``.
 
     Raises
     ------
     ValueError
-        If counts are negative, fractional or NaN, a cell has no perturbation, no cell has the label
-        `control`, or names repeat or do not match.
+        If counts are negative, fractional or NaN, a cell has no perturbation, no cell is a control,
+        or names repeat or do not match.
     """
-    from anndata import AnnData  # slower to import than any other package
+    from anndata import AnnData  # slow to import
 
     if isinstance(counts, AnnData):
         gene_names = counts.var_names
@@ -133,8 +129,8 @@ def screen(
 
 
 def as_screen(data):
-    """Convert an AnnData from `screen` to arrays; `control` is None without control cells."""
-    if isinstance(data, Screen):  # already converted by another public function
+    """Convert an AnnData from `screen`; `control` is None without control cells."""
+    if isinstance(data, Screen):  # converted before
         return data
     if not isinstance(data, AnnDataLike) or KEY not in data.obs:
         got = type(data).__name__
@@ -156,10 +152,10 @@ def as_screen(data):
 
 
 def check_screen_counts(given, argument="counts"):
-    """Convert counts to a canonical CSR matrix of the same dtype."""
+    """Convert counts to canonical CSR."""
     counts = sparse.csr_array(check_array(given, accept_sparse="csr", input_name=argument))
     if not counts.has_canonical_format or not counts.data.all():
-        # the next steps work in place and must not change the data of the caller
+        # the next steps work in place
         counts = counts.copy()
         counts.sum_duplicates()
         counts.eliminate_zeros()
@@ -173,7 +169,7 @@ def check_screen_counts(given, argument="counts"):
 
 
 def check_perturbation(given, cells, control=None):
-    """Convert perturbations, one for each row of `cells`, to str; `control` must be among them."""
+    """Convert the perturbation of each cell to str; `control` must be among them."""
     names = check_groups(given, cells, "perturbation", unknown="")
     if control is not None and str(control) not in names:
         text = f"the perturbations are {some(np.unique(names))}"
@@ -182,7 +178,7 @@ def check_perturbation(given, cells, control=None):
 
 
 def codes_of(perturbation, control):
-    """Sorted perturbations, the index of the one of each cell, and their numbers of cells."""
+    """Sorted perturbations, the index of that of each cell, and numbers of cells."""
     names, codes, sizes = np.unique(perturbation, return_inverse=True, return_counts=True)
     if sizes.min() < 2 or len(names) < 2 + (control is not None):
         expected = "two or more besides the control, with two or more cells each"
@@ -192,7 +188,6 @@ def codes_of(perturbation, control):
 
 
 def _fingerprint(counts, perturbation, control, genes, cells):
-    """Fingerprint of counts, perturbations, control and names."""
     # scipy chooses the index dtype by size
     places = (counts.indices.astype(np.int64), counts.indptr.astype(np.int64))
     names = {"perturbation": perturbation, "control": control, "genes": genes, "cells": cells}

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import pdist
 
-from sbnn.data.checks import MOST, OKABE_ITO, hex_color
+from sbnn.data.checks import MOST, shades
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
@@ -20,19 +20,17 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-# Shares of the variance of a gene programme: between families, between types of a family, between
-# cells of a type.
+# Shares of the variance of a programme: between families, types of a family, cells of a type.
 _PROGRAMME_SHARES = (0.40, 0.15, 0.45)
-_DRAWS = 100  # number of random draws of family centres in the space of the programmes
-# Shares of four sources in the variance of a gene: a mix of programmes, the part of this mix that
-# the type predicts, the gene's own profile over types, and independent noise in each cell. In true
-# genes, the programmes account for 40 to 60 %.
+_DRAWS = 100  # draws of family centres
+# Shares of four sources in the variance of a gene: programmes (40 to 60 % in true genes), the part
+# of them that the type predicts, the gene's own profile over types, and noise in each cell.
 _TRUE_LOADING = (0.4, 0.6)
 _MARKER_SHARES = (0.0, 0.3, 0.2, 0.5)
 _OTHER_SHARES = (0.0, 0.0, 0.04, 0.96)
-_FRACTION_MARKERS = 0.5  # fraction of markers among the genes that do not drive outputs
-_CURVATURE = 0.3  # share of the noise-free variance of an output that is not linear in the latent
-# number of random Fourier features, and their length scale in SDs of the latent
+_FRACTION_MARKERS = 0.5  # among the genes that do not drive outputs
+_CURVATURE = 0.3  # share of the noise-free variance that is not linear in the latent
+# random Fourier features, and their length scale in SDs of the latent
 _WAVES, _WAVE_LENGTH = 200, 1.5
 
 # Chosen to match the 1000 selected genes of Scala et al. (2021): 44 % of the counts are zero,
@@ -44,9 +42,7 @@ _LOG2_LIBRARY_SD = 0.7
 _DISPERSION = 0.6
 _LOG2_DROPOUT, _DROPOUT_SLOPE = 5.5, 1.5
 
-_HUES = OKABE_ITO[:-1]  # without black, which cannot be made darker
-
-_FORMAT = 1  # incremented whenever a change of the code alters the data for given parameters
+_FORMAT = 1  # raise it when a change alters the data
 
 
 def simulate_patchseq(
@@ -62,53 +58,39 @@ def simulate_patchseq(
 ) -> AnnData:
     """Simulate paired counts and outputs with known relevant genes, latent space and best R2.
 
-    1. Cells belong to types of unequal size, and types belong to families. The activity of
-       `n_latent` gene programmes varies between families, types and cells.
-    2. About half of the variance of the true genes comes from a random mix of the programmes; the
-       rest is specific to each gene. Half of the other genes are markers: they follow their own
-       profile over types and the part of the programmes that the cell type predicts, so they
-       correlate with the outputs but carry no information about a cell beyond its type. The
-       remaining genes hardly depend on the type.
-    3. The latent is the hyperbolic tangent of `n_latent` random projections of the true genes, in
-       which all genes have the same weight.
+    1. Cells belong to types of unequal size, and types to families. The activity of `n_latent` gene
+       programmes varies between families, types and cells.
+    2. About half of the variance of the true genes comes from a random mix of the programmes. Half
+       of the other genes are markers: they depend on the type, so they correlate with the outputs
+       but carry no information about a cell beyond its type.
+    3. The latent is the hyperbolic tangent of `n_latent` random projections of the true genes.
     4. Each output is a linear function of the latent (70 % of its variance) plus a smooth function
-       without a linear part (30 %; random Fourier features, Rahimi & Recht 2007) plus Gaussian
-       noise, and has its own unit and offset.
-    5. Counts follow a negative binomial distribution whose mean is the product of library size and
-       gene level (levels have a heavy tail). Counts drop out with a probability that decreases with
-       the expected count, as in Splatter (Zappia et al., Genome Biology 18, 174, 2017).
+       without a linear part (random Fourier features, Rahimi & Recht 2007) plus Gaussian noise, in
+       its own unit.
+    5. Counts are negative binomial around the product of library size and gene level, and drop out
+       with a probability that decreases with this mean, as in Splatter (Zappia et al., Genome
+       Biology 18, 174, 2017).
 
     Parameters
     ----------
     n_cells, n_genes, n_outputs : int
-        Numbers of cells (at least ``n_latent + 3``), genes (at least 2) and outputs (at least 1).
+        At least ``n_latent + 3``, 2 and 1.
     n_latent : int
-        Dimension of the latent, at most `n_true_genes`.
+        At most `n_true_genes`.
     n_true_genes : int
         Number of genes that drive the outputs, at most `n_genes`.
     noise : float
-        SD of the noise, in SDs of the noise-free output; the best possible R2 is about ``1 / (1 +
-        noise**2)``.
+        In SDs of the noise-free output; the best possible R2 is about ``1 / (1 + noise**2)``.
     n_families, n_types : int
-        Numbers of families and types, with at least one type for each family. Rare types may have
-        no cells.
+        At least one type for each family. Rare types may have no cells.
     random_state : int
-        Seed. The same parameters give the same data.
 
     Returns
     -------
     AnnData
-        As returned by `sbnn.paired`. `X` is log2(normalised counts + 1) and `counts` are the raw
-        int64 counts, both of shape (n_cells, n_genes); `Y` has the shape (n_cells, n_outputs). The
-        truth consists of ``"genes"`` (names in column order), ``"latent"`` of shape (n_cells,
-        n_latent), ``"outputs"`` (`Y` without noise) and ``"r2"``, the R2 of the noise-free outputs,
-        pooled over z-scored outputs. Every gene is counted in at least one cell, and every cell has
-        counts.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is out of range.
+        As returned by `sbnn.paired`, with counts of every gene and cell. The truth consists of
+        ``"genes"`` (names in column order), ``"latent"`` of shape (n_cells, n_latent),
+        ``"outputs"`` (without noise) and ``"r2"``, the R2 of these, pooled over z-scored outputs.
 
     Examples
     --------
@@ -126,7 +108,7 @@ def simulate_patchseq(
     check_number("n_types", n_types, int, 1, MOST)
     check_number("n_families", n_families, int, 1, n_types)
     check_number("n_outputs", n_outputs, int, 1, MOST)
-    # with fewer cells, a linear map would fit exactly
+    # with fewer, a linear map would fit exactly
     check_number("n_cells", n_cells, int, n_latent + 3, MOST)
     check_number("random_state", random_state, int, 0)
     check_number("noise", noise, float, 0, MOST)
@@ -161,10 +143,12 @@ def simulate_patchseq(
 
     genes = _numbered("gene", n_genes)
     cells = _numbered("cell", n_cells)
-    colors = _type_colors(family_of_type)
-    labels = pd.DataFrame(index=cells)
-    labels["family"] = _numbered("family ", n_families)[family_of_type[types]]
-    labels["type"] = np.array(list(colors))[types]
+    all_types = pd.DataFrame({"family": _numbered("family ", n_families)[family_of_type]})
+    of_family = all_types.groupby("family").cumcount() + 1
+    all_types["type"] = [
+        f"type {family + 1}.{i}" for family, i in zip(family_of_type, of_family, strict=True)
+    ]
+    labels = all_types.iloc[types].set_axis(cells)
     truth = {"genes": genes[is_true].tolist(), "r2": float(r2), "latent": latent}
     truth["outputs"] = offset + unit * clean
     drive = f"{n_true_genes} of {n_genes} genes drive the outputs"
@@ -177,7 +161,7 @@ def simulate_patchseq(
         _numbered("output", n_outputs),
         cells,
         labels,
-        colors,
+        shades(all_types),
         counts,
         name="simulated",
         sha256=fingerprint_parameters(made),
@@ -187,27 +171,11 @@ def simulate_patchseq(
 
 
 def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, **sizes):
-    """Write simulated cells to raw tables that look like real measurements, for `sbnn.read_tables`.
+    """Write simulated cells to tables that look like real ones, for `sbnn.read_tables`.
 
-    Parameters
-    ----------
-    folder : str or path-like
-        Folder for the tables; created if it is missing.
-    n_cells, n_new : int
-        Number of cells with counts, outputs and labels, and number of new cells that have only
-        counts.
-    n_donors : int
-        Number of donors, to which cells are assigned at random.
-    random_state : int
-    **sizes
-        Further parameters of `simulate_patchseq`.
-
-    Returns
-    -------
-    dict of str to pathlib.Path
-        Paths of the CSV files: ``counts`` with genes in rows and a spike-in; ``outputs`` with the
-        cells in another order and one missing value; ``labels`` with family, type and donor;
-        ``new_counts`` with the new cells.
+    `n_cells` have counts, outputs and labels, and `n_new` cells only counts. `sizes` are other
+    parameters of `simulate_patchseq`. Returns the paths of the CSV files; counts have genes in rows
+    and a spike-in, and outputs are in another order with one missing value.
     """
     check_number("n_cells", n_cells, int, 1)
     check_number("n_new", n_new, int, 1)
@@ -237,13 +205,9 @@ def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, *
 
 
 def _programmes(family_of_type, types, n_latent, rng):
-    """Programme activity expected from the type, and actual activity, both (n_cells, n_latent).
-
-    `family_of_type` of shape (n_types,) is sorted; `types` is the type of each cell, (n_cells,).
-    """
+    """Programme activity expected from the type, and actual activity, both (n_cells, n_latent)."""
     between_families, between_types, between_cells = np.sqrt(_PROGRAMME_SHARES)  # SDs
-    # The draw whose two closest family centres are farthest apart is used, so that families are
-    # distinct.
+    # the draw whose closest family centres are farthest apart
     n_families = family_of_type[-1] + 1
     draws = rng.standard_normal((_DRAWS, n_families, n_latent))
     lengths = np.linalg.norm(draws, axis=2, keepdims=True)
@@ -259,7 +223,6 @@ def _programmes(family_of_type, types, n_latent, rng):
 
 
 def _gene_shares(is_true, rng):
-    """Shares of four sources in the variance of each gene, as an array of shape (4, n_genes)."""
     is_marker = rng.random(len(is_true)) < _FRACTION_MARKERS
     shares = np.where(is_marker[:, np.newaxis], _MARKER_SHARES, _OTHER_SHARES)
     loading = rng.uniform(*_TRUE_LOADING, is_true.sum())
@@ -270,7 +233,6 @@ def _gene_shares(is_true, rng):
 
 
 def _outputs(latent, n_outputs, rng):
-    """Noise-free outputs of about unit variance, (n_cells, n_outputs): linear plus smooth parts."""
     n_cells, n_latent = latent.shape
     linear = _standardize(latent @ rng.standard_normal((n_latent, n_outputs)))
     frequencies = rng.standard_normal((n_latent, _WAVES))
@@ -287,7 +249,6 @@ def _outputs(latent, n_outputs, rng):
 
 
 def _counts(activity, rng):
-    """Int64 counts of shape (n_cells, n_genes), without empty rows or columns."""
     n_cells, n_genes = activity.shape
     log2_mean = _LOG2_LEAST + rng.gamma(2, _LOG2_TAIL, n_genes)
     sd = rng.uniform(*_LOG2_SD, n_genes)
@@ -309,20 +270,6 @@ def _counts(activity, rng):
     return counts
 
 
-def _type_colors(family_of_type):
-    """One colour-blind-safe hue per family, lighter for further types, darker if hues repeat."""
-    colors = {}
-    for family, n_types in enumerate(np.bincount(family_of_type)):
-        rounds, hue = divmod(family, len(_HUES))
-        levels = bytes.fromhex(_HUES[hue].removeprefix("#"))
-        darkest = np.array(list(levels)) * 0.6**rounds
-        for i in range(n_types):
-            lighter = darkest + (255 - darkest) * 0.65 * i / n_types
-            name = f"type {family + 1}.{i + 1}"
-            colors[name] = hex_color(lighter)
-    return colors
-
-
 def _numbered(kind, size):
     digits = len(str(size))
     names = [f"{kind}{i:0{digits}d}" for i in range(1, size + 1)]
@@ -330,7 +277,6 @@ def _numbered(kind, size):
 
 
 def _standardize(x):
-    """Z-scores of each column; zero in columns that do not vary, as with a single type."""
     sd = x.std(axis=0)
     sd[np.ptp(x, axis=0) == 0] = 1
     return (x - x.mean(axis=0)) / sd

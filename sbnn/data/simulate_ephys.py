@@ -1,8 +1,7 @@
-"""Simulated electrophysiology of typed neurons of two species, for tests and offline use.
+"""Simulated electrophysiology of typed neurons of two species.
 
-The features have the medians and spreads of the two releases, so units and the shift between
-species are as in real data. Differences between types are invented and carry no information about
-neurons.
+Medians and spreads of features are those of the two releases. Differences between types are
+invented.
 """
 
 from pathlib import Path
@@ -17,27 +16,27 @@ from sbnn.errors import check_among, check_number
 
 SPECIES = ("human", "mouse")
 
-# Features of each species in addition to the shared ones, under their published names.
+# features besides the shared ones, under their published names
 _TABLES = Path(__file__).parent
 _OTHER_FEATURES = pd.read_csv(_TABLES / "simulated_features.csv", index_col="species")["feature"]
 
-# For each type: its position on four axes, its share of the cells of each species, and the share of
-# its cells that are cultured. In labels with four types, SNCG cells count as VIP.
+# For each type: position on four axes, share of the cells of each species, and of cultured cells.
+# In labels with four types, SNCG cells count as VIP.
 _TYPES = pd.read_csv(_TABLES / "simulated_types.csv", index_col="type")
 _CELLS_PER_DONOR = {"human": 6, "mouse": 4}
 _CELL_SD = {"human": 0.75, "mouse": 0.55}  # scatter of cells around their type on each axis
 _DONOR_SD = 0.25
-_SPECIES_SD = 0.3  # SD of the differences between species in centres of types and in loadings
-_LOADED = 0.55  # share of the variance of a feature explained by the axes
-_FAMILY = 0.15  # share of the variance of a feature explained by a component common to its family
-_MOST_SKEWED = 0.7  # largest SD of the logarithm of a skewed feature
-# seed of loadings and species differences, which do not depend on the drawn cells
+_SPECIES_SD = 0.3  # of the differences between species in centres of types and in loadings
+_LOADED = 0.55  # share of variance explained by the axes
+_FAMILY = 0.15  # share of variance explained by a component common to the family
+_MOST_SKEWED = 0.7  # largest SD of the logarithm of a feature
+# seed of what does not depend on the drawn cells
 _BIOLOGY = 20110417
 
 _CULTURE_SHIFT = (-0.15, 0.25, 0.1, 0.0)
 
-# Share of cells for which a protocol is missing or unusable, such that all features of its families
-# are missing; single values are missing in addition.
+# Share of cells that lack a protocol, and so all features of its families; single values are
+# missing in addition.
 _LOST_PROTOCOLS = pd.read_csv(_TABLES / "simulated_protocols.csv", index_col="protocol")
 _PROTOCOL_OF = {
     "AP ramp": "ramp",
@@ -49,18 +48,16 @@ _PROTOCOL_OF = {
 }
 _LOST_VALUES = 0.01
 
-_FORMAT = 1  # incremented whenever a change of the code alters the data for given parameters
+_FORMAT = 1  # raise it when a change alters the data
 
 
 def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     """Simulate typed cells with families of features, donors, unequal types and missing values.
 
     Types have different positions on four axes, and cells scatter around their types and donors.
-    Each feature is a mixture of these axes, a component common to its family, and noise; it has the
-    same median and spread as in the release for the species. There are 43 features in 11 families
-    (human) or 31 features in 7 families (mouse); the 27 shared features come first. If a protocol
-    is missing, all features of its families are missing. Human cells in culture are shifted, and
-    culture is more frequent in some types.
+    Each feature is a mixture of these axes, a component common to its family, and noise. There are
+    43 features in 11 families (human) or 31 in 7 families (mouse). Human cells in culture are
+    shifted, and culture is more frequent in some types.
     """
     check_number("n_cells", n_cells, int, 1)
     check_number("random_state", random_state, int, 0)
@@ -120,7 +117,6 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
 
 
 def _about(species):
-    """Family, unit, range, median and spread of each feature; the shared features come first."""
     human = feature_table(HUMAN)
     shared = shared_feature_table()
     others = _OTHER_FEATURES[species]
@@ -132,7 +128,6 @@ def _about(species):
 
 
 def _types(n_cells, shares):
-    """Types of the cells, each at least a twentieth; the most frequent type gets the rest."""
     least = np.ceil(n_cells / 20)
     sizes = (shares * n_cells).round().clip(lower=least).astype(int)
     sizes[sizes.idxmax()] += n_cells - sizes.sum()
@@ -140,11 +135,11 @@ def _types(n_cells, shares):
 
 
 def _biology(species, n_features):
-    """Centres of the types (a DataFrame), and loadings of the features, of shape (4, p)."""
+    """Centres of the types, and loadings of the features, of shape (4, p)."""
     rng = np.random.default_rng(_BIOLOGY)
     centres = _TYPES.iloc[:, :4]
     shift = _SPECIES_SD * rng.standard_normal(centres.shape)
-    # loadings of the shared features; for mouse, `change` is added
+    # of the shared features
     loadings = rng.standard_normal((4, 27))
     change = _SPECIES_SD * rng.standard_normal((4, 27))
     if species == "mouse":
@@ -152,13 +147,12 @@ def _biology(species, n_features):
         loadings = loadings + change
     others = rng.standard_normal((4, n_features - 27))
     loadings = np.hstack([loadings, others])
-    # Over all types, cells have about unit variance on each axis.
+    # over all types, cells have about unit variance on each axis
     scale = np.sqrt(_LOADED) / np.linalg.norm(loadings, axis=0)
     return centres, loadings * scale
 
 
 def _in_units(z, about):
-    """Convert z-scores to the units of the features; features of fixed sign are skewed."""
     median = about["median"].to_numpy()
     spread = about["spread"].to_numpy()
     with np.errstate(divide="ignore"):
@@ -168,7 +162,6 @@ def _in_units(z, about):
 
 
 def _lost(species, about, n_cells, rng):
-    """Mask of missing values, of shape (n_cells, p); every cell has at least one value."""
     chances = _LOST_PROTOCOLS[species].dropna()
     drawn = rng.random((n_cells, len(chances)))
     lost = pd.DataFrame(drawn < chances.to_numpy(), columns=chances.index)

@@ -23,10 +23,10 @@ SOURCE = (
     "arXiv 2211.03553 (2022)"
 )
 
-HIDDEN = (40, 40, 40)  # hidden units of the decoder
-LEAK = 0.2  # slope of the leaky rectifiers for negative values
+HIDDEN = (40, 40, 40)  # of the decoder
+LEAK = 0.2  # of the rectifiers
 COUNTS_OF_A_GENE = 1e6  # over all cells
-FORMAT = 1  # incremented whenever a change of the code alters the data for given parameters
+FORMAT = 1  # raise it when a change alters the data
 
 
 def simulate_perturbations(
@@ -46,46 +46,37 @@ def simulate_perturbations(
     1. A perturbation has 1 to `most_targets` target latents, drawn with replacement. The latents of
        the perturbed cells are drawn from N(m, I), where m is ``+-N(shift, shift_sd)`` on the
        targets and 0 elsewhere.
-    2. Four linear maps without bias, with orthonormal rows and leaky rectifiers in between, give a
-       logit for each gene.
-    3. Logits are divided by their standard deviation, exponentiated and normalised *over cells, for
-       each gene*, to a mean of ``1e6 / n`` counts, from which Poisson counts are drawn. The total
-       counts of a cell therefore carry signal.
+    2. Four linear maps with orthonormal rows, and leaky rectifiers in between, give a logit for
+       each gene.
+    3. Logits are divided by their SD, exponentiated and normalised *over cells, for each gene*, to
+       a mean of ``1e6 / n`` counts, from which Poisson counts are drawn. The total counts of a cell
+       therefore carry signal.
 
     Parameters
     ----------
     n_cells_per : int, default=500
-        Number of cells of each perturbation.
+        Cells of each perturbation.
     n_perturbations : int, default=100
     n_latents : int, default=30
-        At most 40. This limit and that of `n_genes` ensure that the linear maps do not lose a
-        dimension.
+        At most 40, so that the linear maps do not lose a dimension.
     n_genes : int, default=100
         At least 40.
     shift, shift_sd : float
-        Mean and standard deviation of the size of a shift, in standard deviations of a latent
-        within a perturbation.
+        Mean and SD of the size of a shift, in SDs of a latent within a perturbation.
     most_targets : int
         Largest number of targets of a perturbation; ignored if `density` is given.
     density : float, optional
-        Probability that a latent is a target, used instead of `most_targets`; each perturbation has
-        at least one target.
+        Probability that a latent is a target; each perturbation has at least one.
     n_control : int
-        Number of unperturbed cells, labelled ``"control"``; there are none in the paper.
+        Unperturbed cells, labelled ``"control"``; none in the paper.
     random_state : int
-        Seed. The same parameters give the same data.
 
     Returns
     -------
     AnnData
-        As returned by `sbnn.data.screens.screen`, with cells in random order.
-        ``obsm["true_latents"]`` holds the true latents and ``uns["sbnn"]["truth"]["shifts"]`` the
-        true shifts, a DataFrame of perturbations by latents.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is out of range.
+        As returned by `sbnn.data.screens.screen`, with cells in random order. The truth is in
+        ``obsm["true_latents"]`` and ``uns["sbnn"]["truth"]["shifts"]``, a DataFrame of
+        perturbations by latents.
     """
     made = {"generator": "simulate_perturbations", "format": FORMAT} | locals()
     check_number("n_latents", n_latents, int, 1, HIDDEN[0])
@@ -116,7 +107,7 @@ def simulate_perturbations(
                 targets = rng.integers(n_latents, size=1)
         signs = rng.choice([-1.0, 1.0], len(targets))
         row[targets] = signs * rng.normal(shift, shift_sd, len(targets))
-    # the last perturbation is none
+    # the last one is the control
     perturbed = np.repeat(np.arange(n_perturbations), n_cells_per)
     of_cell = np.append(perturbed, np.full(n_control, -1))
     rng.shuffle(of_cell)
@@ -143,13 +134,12 @@ def simulate_perturbations(
 
 
 def _decoded(latents, n_genes, rng):
-    """Logits of counts, shape (n_cells, n_genes), from latents of shape (n_cells, n_latents)."""
-    # The scale of the maps in the paper is omitted. It has no effect, since rectifiers preserve
-    # positive factors and logits are divided by their SD.
+    """Logits of counts, shape (n_cells, n_genes)."""
+    # the scale of the maps in the paper has no effect, since logits are divided by their SD
     values = latents
     for size_in, size_out in pairwise([latents.shape[1], *HIDDEN, n_genes]):
         if values is not latents:
             values = np.where(values > 0, values, LEAK * values)
         q, r = np.linalg.qr(rng.standard_normal((size_out, size_in)))
-        values = values @ (q * np.sign(np.diag(r))).T  # the signs make all rotations equally likely
+        values = values @ (q * np.sign(np.diag(r))).T  # makes all rotations equally likely
     return values

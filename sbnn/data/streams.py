@@ -1,8 +1,6 @@
 """Expression of more cells than fit into memory, read block by block.
 
-Gene selection needs only some of the cells, and training needs only the kept genes of all cells. A
-model can therefore be fitted to a million cells in a few passes over the file, with only the kept
-genes (25 by default) in memory.
+Gene selection needs only some of the cells, and training only the kept genes of all cells.
 """
 
 from __future__ import annotations
@@ -34,7 +32,7 @@ SCATTERED_CELLS_AT_ONCE = 128
 
 
 class FileCells(Cells):
-    """Expression in a matrix that usually is in a file, read in blocks."""
+    """Expression in a file, read in blocks."""
 
     def __init__(
         self,
@@ -50,7 +48,7 @@ class FileCells(Cells):
         self._state = self._file_state()
 
     def blocks(self) -> Iterator[slice]:
-        """Yield slices of successive cells, each of which can be read at once."""
+        """As in `Cells`."""
         yield from super().blocks()
         self._check_file()  # the file may have changed during the last block
 
@@ -63,9 +61,8 @@ class FileCells(Cells):
         return some_columns(block, genes)
 
     def _stored(self, cells):
-        """Values of some cells as they are stored in the source, an array or a CSR matrix."""
         self._check_file()
-        self._release()  # what was read before
+        self._release()
         if not isinstance(cells, slice) and self._mapped is not None:
             parts = []
             for start in range(0, len(cells), SCATTERED_CELLS_AT_ONCE):
@@ -81,7 +78,6 @@ class FileCells(Cells):
         return block.tocsr() if sparse.issparse(block) else np.asarray(block)
 
     def _path_behind(self):
-        """Path of the local file; None for arrays in memory and other sources."""
         file = self._mapped
         if file is None:
             # set by h5py, also for an AnnData's sparse matrix
@@ -90,7 +86,7 @@ class FileCells(Cells):
         return None if name is None else os.path.abspath(name)
 
     def _release(self):
-        """Release the pages of a mapped file, which otherwise stay in memory after reading."""
+        """Release the pages of a mapped file, which otherwise stay in memory."""
         array = self._mapped
         if array is not None and array.mode == "r" and hasattr(array._mmap, "madvise"):
             array._mmap.madvise(mmap.MADV_DONTNEED)
@@ -101,7 +97,6 @@ class FileCells(Cells):
             raise OSError(f"source: the file {self._path} was removed, replaced or modified")
 
     def _file_state(self):
-        """State of a file, which changes with the file; None for sources that are no file."""
         if self._path is None or not os.path.exists(self._path):
             return None
         state = os.stat(self._path)
@@ -115,25 +110,24 @@ class ExpressionStream(FileCells):
     ----------
     source : array-like, shape (n, p), DataFrame, AnnData or MuData
         Log expression or counts: any object with ``shape`` and sliceable rows, such as a
-        ``numpy.memmap``, an h5py or zarr data set, a
-        CSR matrix, an AnnData opened with ``backed="r"`` (not a view, which anndata would load) or
-        its ``X``. Sliced rows may be sparse. Note that zarr reads missing chunks as zeros.
+        ``numpy.memmap``, an h5py or zarr data set (zarr reads missing chunks as zeros), a CSR
+        matrix, an AnnData opened with ``backed="r"`` (not a view, which anndata would load) or its
+        ``X``.
     gene_names, cell_names : sequence of str, optional
         By default, the names in the AnnData or DataFrame.
     block_size : int, optional
-        Number of cells to read at a time; by default, a block has about four million values.
+        Cells to read at a time; by default, a block has about four million values.
     totals : array-like of shape (n,), optional
-        Total counts of each cell over all genes, for `sbnn.CountNormalizer`, if `source` holds
-        counts of only some genes.
+        Total counts over all genes, for `sbnn.CountNormalizer`, if `source` holds only some of
+        them.
 
     Raises
     ------
     ValueError
-        If `source` is not a matrix, there are no cells or genes, names do not match or repeat, or
-        if, during reading, a value is not finite.
+        If `source` is no matrix or empty, names do not match or repeat, or a value is not finite
+        when it is read.
     OSError
-        If the file cannot be read, or was removed, replaced, truncated or modified since the stream
-        was made.
+        If the file cannot be read, or changed since the stream was made.
 
     Examples
     --------
@@ -170,7 +164,6 @@ class ExpressionStream(FileCells):
 
 
 def _check_source(matrix):
-    """Reject anything that is not a matrix of cells x genes; sparse files must be CSR."""
     shape = tuple(getattr(matrix, "shape", ()))
     is_column_major = not sparse.issparse(matrix) and getattr(matrix, "format", "csr") != "csr"
     if len(shape) != 2 or min(shape) == 0 or is_column_major:

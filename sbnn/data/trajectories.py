@@ -1,4 +1,4 @@
-"""Expression of genes over time: an AnnData with a row per sample and time, and arrays inside."""
+"""Expression over time: an AnnData with a row per sample and time, and arrays inside."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Samples:
     times: list  # arrays of shape (times,)
     gene_names: np.ndarray
     gene_major: bool = False  # layout in memory
-    whole: tuple = ()  # for each piece, the position of the sample that it was cut from
+    whole: tuple = ()  # of each piece, the position of its sample
 
     def intervals(self):
         """Values before and after intervals, (intervals, genes), and times, (intervals, 2)."""
@@ -47,7 +47,7 @@ class Samples:
         return np.concatenate(before), np.concatenate(after), np.concatenate(times)
 
     def pieces(self, most):
-        """Cut samples into pieces of at most `most` intervals; neighbours share a time point."""
+        """Cut samples into pieces of at most `most` intervals; neighbours share a time."""
         values, times, whole = [], [], []
         for i, of_sample in enumerate(self.times):
             last = len(of_sample) - 1
@@ -60,7 +60,7 @@ class Samples:
         return replace(self, values=values, times=times, whole=tuple(whole))
 
     def joined(self):
-        """Join the pieces of each sample again; a missing piece becomes one long interval."""
+        """Join the pieces of each sample; a missing piece becomes one long interval."""
         if not self.whole:
             return self
         values, times = [], []
@@ -98,19 +98,17 @@ def trajectories(
     gene_names: Sequence[str] | None = None,
     **about: object,
 ) -> AnnData:
-    """Build an AnnData of expression over time; samples may have different numbers of time points.
+    """Build an AnnData of expression over time; samples may differ in their numbers of times.
 
     Parameters
     ----------
     values : array-like of shape (samples, times, genes), list of such samples, or DataFrame
-        Arrays with different numbers of time points are given as a list. A DataFrame is a long
-        table with the columns ``sample`` and ``time`` and one column per gene. The models expect
-        values between 0 and about 1.
+        A DataFrame is a long table with the columns ``sample`` and ``time`` and one per gene. The
+        models expect values between 0 and about 1.
     times : array-like of shape (times,) or (samples, times), or list of arrays (times,)
-        Increasing times in any unit, the same for all samples or given for each sample; not used
-        with a long table.
+        Increasing times in any unit, of all samples or of each sample; not with a long table.
     gene_names : sequence of str, optional
-        Unique names; by default the columns of the table, or ``gene_0`` ...
+        Unique; by default the columns of the table, or ``gene_0`` ...
     **about
         ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired`.
 
@@ -152,7 +150,6 @@ def trajectories(
 
 
 def _of_long_table(table):
-    """Split a table with the columns sample and time into labels, values and times of samples."""
     if not {"sample", "time"} <= {*table}:
         expected = "columns sample, time and one per gene"
         raise ValueError(f"values: expected {expected}, got {some(table)}")
@@ -167,7 +164,6 @@ def _of_long_table(table):
 
 
 def _numbers(given, argument):
-    """Convert a list of tables or numbers to a list of float64 arrays."""
     try:
         arrays = [np.asarray(block, dtype=np.float64) for block in given]
     except (TypeError, ValueError) as error:
@@ -187,32 +183,10 @@ def read_pseudotime(
 ) -> AnnData:
     """Average cells with a pseudotime in bins of equal size along each trajectory.
 
-    Parameters
-    ----------
-    expression : DataFrame or path-like
-        Cells by genes, or the path of a CSV file with cell names in its first column.
-    pseudotime : DataFrame, Series or path-like
-        Cells by trajectories, or the path of a CSV file with such a table; values are blank for
-        cells that are not on a trajectory. Cells are matched by name.
-    n_bins : int
-        Number of bins per trajectory, at least 2; trajectories with fewer distinct times get fewer
-        bins.
-    scaled : bool
-        Whether to divide each gene by its largest absolute value and rescale all times to the range
-        0 to 9, as in simulations.
-    **about
-        See `trajectories`.
-
-    Returns
-    -------
-    AnnData
-        As returned by `trajectories`, with one sample for each trajectory.
-
-    Raises
-    ------
-    ValueError
-        If a cell has no row in `expression`, a trajectory has fewer than two different times, or
-        `trajectories` rejects the result.
+    `expression` is a table of cells by genes, and `pseudotime` a table of cells by trajectories, or
+    paths of such CSV files. Pseudotimes are blank for cells that are not on a trajectory. Cells are
+    matched by name. Trajectories with fewer distinct times than `n_bins` get fewer bins. If
+    `scaled`, genes are divided by their largest absolute value and times rescaled to 0 to 9.
     """
     check_number("n_bins", n_bins, int, 2)
     expression = _read(expression, "expression")
@@ -248,7 +222,6 @@ def read_pseudotime(
 
 
 def _read(table, argument):
-    """Read a CSV file unless it is a table, and convert it to numbers."""
     if not isinstance(table, pd.DataFrame | pd.Series):
         table = pd.read_csv(table, index_col=0)
     try:
@@ -258,7 +231,7 @@ def _read(table, argument):
 
 
 def as_trajectories(data):
-    """Check an AnnData from `trajectories` and convert it to `Samples`, in order of appearance."""
+    """Check an AnnData from `trajectories` and convert it, in order of appearance."""
     if isinstance(data, Samples):
         return data
     known = isinstance(data, ad.AnnData) and {"sample", "time"} <= {*data.obs}

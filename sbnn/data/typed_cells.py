@@ -1,4 +1,4 @@
-"""Typed neurons: an AnnData of electrophysiological features in families, and arrays inside."""
+"""Typed neurons: an AnnData of features in families, and arrays inside."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from sbnn.typehints import Families
 
 
-ALL = "all"  # name of the only family if no families are given
+ALL = "all"  # the only family if none are given
 
 
 @dataclass(frozen=True, eq=False)
 class TypedCells:
-    """Arrays of typed neurons for internal use, made by `as_typed`."""
+    """Arrays made by `as_typed`."""
 
     X: np.ndarray  # float64 of shape (n, p), NaN where no value was recorded
     y: np.ndarray  # types, "unknown" if missing
@@ -54,34 +54,33 @@ def typed_cells(
     units: Mapping[str, str] | None = None,
     **about: object,
 ) -> AnnData:
-    """Build a validated AnnData of typed neurons from a table of features and labels of the cells.
+    """Build a validated AnnData of typed neurons.
 
     Parameters
     ----------
     X : DataFrame or array-like, shape (n, p)
-        Features in their original units, with NaN where a value was not recorded and cell names in
-        the index.
+        Features in their original units, NaN where a value was not recorded, indexed by cell name.
     labels : DataFrame, optional
         Columns ``type`` and, if known, ``donor`` and ``condition``, indexed by cell name in any
-        order; cells that are not in `X` are ignored.
+        order; may hold other cells.
     families : dict of str to list, sequence of str, optional
         Feature names of each family, or the family of each column; by default a single family.
     units : dict of str to str, optional
-        Feature -> unit, for the features that have a unit.
+        Feature -> unit, if it has one.
     **about
         ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired`.
 
     Returns
     -------
     AnnData
-        With ``X`` (float64), ``var["family"]``, ``var["unit"]``, the labels in ``obs`` (``type`` is
-        ``"unknown"`` where it is missing) and ``uns["sbnn"]``.
+        With ``X`` (float64), ``var["family"]``, ``var["unit"]``, the labels in ``obs`` (a missing
+        ``type`` is ``"unknown"``) and ``uns["sbnn"]``.
 
     Raises
     ------
     ValueError
         If values are infinite or not numbers, names repeat, a cell has no labels, a column is not
-        in exactly one family, or units are given for unknown features.
+        in exactly one family, or units are of unknown features.
 
     Warns
     -----
@@ -126,7 +125,7 @@ def typed_cells(
 
 
 def as_typed(data):
-    """Convert an AnnData (from `typed_cells`, or with ``type`` in ``obs``) to `TypedCells`."""
+    """Convert an AnnData from `typed_cells`, or with ``type`` in ``obs``."""
     if isinstance(data, TypedCells):
         return data
     if not isinstance(data, ad.AnnData):
@@ -146,7 +145,7 @@ def as_typed(data):
 
 
 def families_of(families, names):
-    """Family of each column, from a list, a dict of family to names, or None for one family."""
+    """Family of each column, from a list, a dict of family to names, or None."""
     names = [str(name) for name in names]
     if families is None:
         families = [ALL] * len(names)
@@ -165,12 +164,11 @@ def families_of(families, names):
 
 
 def family_columns(family_of):
-    """Map families, in order of appearance, to the positions of their columns."""
+    """Map families, in order of appearance, to positions of columns."""
     return {family: np.flatnonzero(family_of == family) for family in dict.fromkeys(family_of)}
 
 
 def _fingerprint(X, cells, features, types):
-    """Fingerprint of values, names and types."""
     return fingerprint_parameters(
         {
             "values": fingerprint_arrays(X),

@@ -189,18 +189,18 @@ def interpret_held_out(
     data = as_paired(data)
     require(halves, "halves", [], data)
     stability = selection_table(halves)["frequency"]
+    settings = {
+        "scaling": "fold",
+        "held out": "a quarter",
+        "stability": fingerprint_arrays(stability.index.to_numpy(str), stability.to_numpy()),
+    }
     if groups is None:
         fold = paper_folds(data.n_cells, 4)[0]
-        split = "a quarter"
     else:
         of_cells = groups_of(data, groups)
         fold = grouped_folds(of_cells, min(4, len(np.unique(of_cells))))[0]
-        split = f"groups, {len(fold[1])} cells: {fingerprint_arrays(fold[1])}"
-    settings = {
-        "scaling": "fold",
-        "held out": split,
-        "stability": fingerprint_arrays(stability.index.to_numpy(str), stability.to_numpy()),
-    }
+        settings["held out"] = f"the {len(fold[1])} cells of some groups"
+        settings["cells"] = fingerprint_arrays(fold[1])
     wanted = Record(
         "interpretation",
         data.name,

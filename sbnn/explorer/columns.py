@@ -18,10 +18,10 @@ from sbnn.plotting.reading import model_title, require
 
 # may differ between fit and cross-validation
 NOT_THE_MODEL = {"device", "n_threads", "random_state", "reconstruct"}
-MOST_BYTES = 4.6e6  # limit for the data, so that the page with its library stays below 6 MB
-# maximum size of the name and range of a gene, and of a value in a cell
+MOST_BYTES = 4.6e6  # keeps the page with its library below 6 MB
+# of the name and range of a gene, and of a value in a cell
 BYTES_OF_GENE, BYTES_OF_CELL = 60, 4 / 3
-LEVELS = 255  # steps of the values of genes that the model does not keep
+LEVELS = 255  # of the values of genes that the model does not keep
 TSNE_AXES = ["t-SNE 1", "t-SNE 2"]
 
 
@@ -45,7 +45,6 @@ def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
     if folds is not None:
         require(folds, "cv_record", ("test_feature_r2",), fit)
         point = _point_of(fit, folds)
-        # NaN for cells never held out
         page["values"]["held_out"] = _packed(held_out_means(folds, fit.outputs, point))
         outputs["test_r2"] = folds.test_feature_r2[:, point].mean(0)
         found = verdict(folds, replace(fit, dataset=folds.dataset), ridge, point)
@@ -64,7 +63,7 @@ def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
 
 
 def _rows(table):
-    """Rows of a table as dicts, with None for missing numbers, because JSON has no NaN."""
+    """Rows as dicts, with None for missing numbers, because JSON has no NaN."""
     return table.astype(object).where(table.notna(), None).to_dict("records")
 
 
@@ -82,7 +81,7 @@ def _point_of(fit, folds):
 
 
 def _other_genes(data, fit, room):
-    """The most variable genes that the model does not keep, as far as `room` bytes suffice."""
+    """Most variable genes that the model does not keep, in `room` bytes."""
     require(fit, "fit_record", [], data)
     others = np.flatnonzero(~np.isin(data.gene_names, fit.kept_genes))
     n_genes = int(room / (BYTES_OF_CELL * data.n_cells + BYTES_OF_GENE))
@@ -104,7 +103,7 @@ def _other_genes(data, fit, room):
 
 
 def _maps(fit, tsne):
-    """The model's map (for one latent, the latent and the first output), then t-SNEs if given."""
+    """The model's map (for one latent, the latent and the first output), then t-SNEs."""
     width = fit.latent.shape[1]
     places = np.array(fit.embedding, np.float32)
     axes = ["latent 1", "latent 2"]
@@ -122,15 +121,13 @@ def _maps(fit, tsne):
 
 
 def _map(title, xy, axes, equal=True):
-    """One map; a unit is as long along both axes if they are `equal`."""
     x, y = np.transpose(xy)
     return {"title": title, "x": _packed(x), "y": _packed(y), "axes": axes, "equal": equal}
 
 
 def _groups(groups):
-    """Types and families of the cells, most frequent first; families only if they add to types."""
-    title = "Cluster of outputs" if groups.clustered else "Type"
-    found = {"type": _coded(title, groups.types, groups.count("type"))}
+    """Types and families, most frequent first; families only if they add to types."""
+    found = {"type": _coded("Type", groups.types, groups.count("type"))}
     if (groups.families != groups.types).any():
         found["family"] = _coded("Family", groups.families, groups.table)
     return found
@@ -146,5 +143,5 @@ def _coded(title, names, table):
 
 
 def _packed(numbers):
-    """Encode numbers as base64 text of float32, column by column."""
+    """Base64 text of float32, column by column."""
     return base64.b64encode(np.asarray(numbers, "<f4").tobytes(order="F")).decode("ascii")

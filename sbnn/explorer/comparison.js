@@ -1,6 +1,7 @@
 // Comparison of two groups of cells (the selected cells and the rest, or A and B): ranked features, and a histogram.
 
 const GROUPS = ["a", "b"];
+const COLORS_OF = { a: "--inside", b: "--b" };
 
 // The group of each cell (1, 2, or 0 for neither), and the names of both groups.
 function comparedOf(drawn) {
@@ -32,7 +33,20 @@ function showHeld(drawn) {
   byId("groups-note").textContent = groups.length
     ? `${groups.join(", ")}; ${next}.${both ? ` ${plural(both, "cell")} in both groups left out.` : ""}`
     : "To compare two selections, set one as A and the other as B.";
+  showRings(drawn);
   showFeatures(drawn);
+}
+
+// Rings on the map around the cells of A and B that are not hidden; B is in the colours only if A is, too.
+function showRings({ rings, plot }) {
+  const { x, y } = maps[state.map];
+  const { codes } = data.groups[state.shownGroups];
+  const cells = GROUPS.flatMap((group) =>
+    (state.held[group] ?? []).filter((cell) => !state.hidden.has(codes[cell])).map((cell) => [cell, css(COLORS_OF[group])]),
+  );
+  rings.data = { x: cells.map(([cell]) => x[cell]), y: cells.map(([cell]) => y[cell]), color: cells.map(([, color]) => color) };
+  const second = css(state.held.a && state.held.b ? COLORS_OF.b : "--rest");
+  plot.model.document.get_model_by_name("rest").glyph.setv({ fill_color: second, line_color: second });
 }
 
 function showFeatures(drawn) {
@@ -41,20 +55,28 @@ function showFeatures(drawn) {
   const rows = some ? rankFeatures(parts, state.rankBy) : [];
   byId("ranking-title").hidden = !some;
   byId("ranking-heading").textContent = names[0] === "A" ? "Differences between A and B" : "Differences from the rest";
-  const more = data.features.length - rows.length;
-  byId("ranking-note").textContent = rows.length && more ? `Only the first ${rows.length} of ${data.features.length} features are shown.` : "";
+  byId("ranking-note").textContent = rows.length ? rankingText(rows.length) : "";
   fillTable(
     byId("features"),
-    ["feature", ...names, "difference (SD)", "AUC"],
-    rows.map(({ feature, mean, restMean, difference, auc }) => {
+    ["feature", ...names, "difference (SD)", "AUC", "FDR"],
+    rows.map(({ feature, mean, restMean, difference, auc, rate }) => {
       const { name, trust } = data.features[feature];
       const button = element("button", name, { type: "button", "data-feature": feature, title: trustText(data.features[feature]) });
       button.addEventListener("click", () => chooseFeature(drawn, feature));
       const mark = trust === "trusted" ? [element("span", "trusted", { class: "trusted" })] : [];
-      return [[button, ...mark], decimal(mean), decimal(restMean), decimal(difference), decimal(auc)];
+      return [[button, ...mark], decimal(mean), decimal(restMean), decimal(difference), decimal(auc), small(rate)];
     }),
   );
   chooseFeature(drawn, state.feature);
+}
+
+function rankingText(nRows) {
+  const n = data.features.length;
+  return (
+    (nRows < n ? `The first ${nRows} of ${n} features are shown. ` : "") +
+    `FDR: false discovery rate over ${plural(n, "feature")}, of rank tests that take cells as independent. It is too small ` +
+    "for cells that were chosen by their place on the map, which is computed from these features, and if few donors give many cells."
+  );
 }
 
 function chooseFeature(drawn, feature) {
@@ -73,7 +95,7 @@ function chooseFeature(drawn, feature) {
   byId("histogram").setAttribute("aria-label", `Histogram of ${name}, ${some ? `${names[0]} cells against ${names[1]}` : "all cells"}`);
   const key = (part, text) => [element("span", [], { class: `key ${part}` }), text];
   byId("histogram-note").replaceChildren(
-    ...(some ? [...key("inside", names[0]), ...key("rest", names[1])] : key("rest", "all cells (none selected)")),
+    ...(some ? [...key("inside", names[0]), ...key(names[1] === "B" ? "rest b" : "rest", names[1])] : key("rest", "all cells (none selected)")),
   );
   if (state.colorBy in data.groups) showValues(drawn);
   remember(drawn);

@@ -13,6 +13,7 @@ const KINDS = {
   },
   gene: { measured: "measured", predicted: "reconstructed" },
   other: { measured: "measured" }, // a gene that the model does not keep
+  set: { measured: "mean" }, // the mean z-score of several features
 };
 
 function bytesOf(text) {
@@ -43,7 +44,8 @@ function kindsOf(feature) {
 
 // One number per cell; held-out values of cells that were in no test fold are NaN.
 function valuesOf(feature, kind) {
-  const { group, at } = data.features[feature];
+  const { group, at, members } = data.features[feature];
+  if (group === "set") return meanOf(members.map((member) => valuesOf(member, kind)));
   if (group === "other") {
     const [low, step] = [data.genes.low[at], data.genes.width[at] / 255];
     return Float32Array.from(codes.subarray(at * nCells, (at + 1) * nCells), (code) => low + step * code);
@@ -56,6 +58,18 @@ function valuesOf(feature, kind) {
   return column(kind);
 }
 
+function meanOf(columns) {
+  return columns[0].map((_, cell) => columns.reduce((sum, column) => sum + column[cell], 0) / columns.length);
+}
+
+// Position of the feature that is the mean of these features; it is added if there is none yet.
+function setOf(members) {
+  if (members.length === 1) return members[0];
+  const name = members.map((member) => data.features[member].name).join(", ");
+  const known = data.features.findIndex((feature) => feature.group === "set" && feature.name === name);
+  return known >= 0 ? known : data.features.push({ name, group: "set", members }) - 1;
+}
+
 // Position of the first feature with this name, ignoring case; -1 if there is none.
 function featureNamed(query) {
   const wanted = query.toLowerCase();
@@ -65,6 +79,7 @@ function featureNamed(query) {
 // How far a gene can be trusted, in words; empty for outputs and for genes that were not tested.
 function trustText({ group, trust, frequency }) {
   if (group === "other") return "not kept by the model";
+  if (group === "set") return "the mean of several z-scores";
   return trust === undefined ? "" : `${trust}: kept in ${Math.round(100 * frequency)} % of the fits to halves of the cells`;
 }
 

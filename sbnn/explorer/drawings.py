@@ -4,7 +4,7 @@ import numpy as np
 from bokeh import models
 from bokeh.plotting import figure
 
-FEWEST, MOST = 3.5, 9.0  # diameter of a dot in pixels, for many and for few cells
+FEWEST, MOST = 3.5, 9.0  # diameter of a dot in pixels
 FONT = "Helvetica, Arial, sans-serif"
 BARE = {"toolbar_location": None, "tools": ""}
 AXIS = {
@@ -22,15 +22,16 @@ PLOT = {
 }
 GRID = {"grid_line_width": 0.5}
 LOOK = {"Plot": PLOT, "Axis": AXIS, "Title": {"text_font": FONT}, "Grid": GRID}
-COLUMNS = ("x", "y", "color", "cell", "type", "family", "value")  # of the cells
+# of the cells; `dim` is the colour while others are selected
+COLUMNS = ("x", "y", "color", "dim", "cell", "type", "family", "value")
 
 
 def cell_map(xy, axes, equal):
-    """Map with a dot for each cell and a colour bar; scripts find its parts by name."""
+    """Map with a dot for each cell; scripts find its parts by name."""
     map_ = figure(name="map", title=" ", sizing_mode="stretch_both", match_aspect=equal, **BARE)
     map_.lod_threshold = None
     map_.xaxis.axis_label, map_.yaxis.axis_label = axes
-    # Invisible corners keep the view fixed while types are hidden.
+    # keep the view fixed while types are hidden
     x, y = np.transpose([xy.min(0), xy.max(0)]).tolist()
     ends = models.ColumnDataSource({"x": x, "y": y}, name="corners")
     corners = map_.scatter("x", "y", source=ends, alpha=0, size=0)
@@ -40,10 +41,16 @@ def cell_map(xy, axes, equal):
     source = models.ColumnDataSource({name: [] for name in COLUMNS}, name="cells")
     size = float(np.clip(270 / np.sqrt(len(xy)), FEWEST, MOST))
     look = {"fill_color": "color", "fill_alpha": 0.9, "line_width": 0.5, "line_alpha": 0.5}
-    look |= {"nonselection_fill_alpha": 0.08, "nonselection_line_alpha": 0}
+    # opaque, because transparent dots would add up to dark areas
+    look |= {"nonselection_fill_color": "dim", "nonselection_fill_alpha": 1}
+    look["nonselection_line_alpha"] = 0
     dots = map_.scatter("x", "y", source=source, name="dots", size=size, **look)
     dots.selection_glyph = dots.glyph  # scripts change its colours
     dots.view = models.CDSView(filter=models.BooleanFilter(name="shown"))
+
+    rings = models.ColumnDataSource({"x": [], "y": [], "color": []}, name="rings")
+    look = {"fill_color": None, "line_color": "color", "line_width": 1.5}
+    map_.scatter("x", "y", source=rings, size=size + 3, **look)
 
     names = models.ColumnDataSource({"x": [], "y": [], "text": []}, name="names")
     look = {"text_align": "center", "text_baseline": "middle", "text_font_size": "12px"}
@@ -68,7 +75,7 @@ def cell_map(xy, axes, equal):
 
 
 def histogram():
-    """Histogram of one feature in selected and in other cells, of the source ``bins``."""
+    """Histogram of a feature in selected and other cells, of the source ``bins``."""
     plot = figure(name="histogram", sizing_mode="stretch_width", height=190, **BARE)
     plot.xaxis.axis_label = " "
     plot.yaxis.axis_label = "share of cells"

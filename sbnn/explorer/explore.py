@@ -19,21 +19,15 @@ if TYPE_CHECKING:
 
 
 TITLE = "Explorer of a fitted model"
-HEIGHT = 900  # height of the page in a notebook, in pixels
+HEIGHT = 900  # in a notebook, in pixels
 FIRST_CHOICE = "fit_default_2d.pickle"  # preferred fit in a folder
-# names of other records in a folder, by argument of `explore`
+# argument of `explore` -> name of a record in the folder
 BESIDE = {"ridge": "cv_ridge", "halves": "halves_default", "tsne": "tsne"}
 
 
 @dataclass(frozen=True)
 class Explorer:
-    """HTML page to explore a fitted model; a notebook displays it as the last line of a cell.
-
-    Parameters
-    ----------
-    html : str
-        The self-contained page.
-    """
+    """HTML page to explore a fitted model, which a notebook displays."""
 
     html: str = field(repr=False)
 
@@ -65,14 +59,13 @@ def explore(
     fit_record : Record
         Returned by `sbnn.fit_full`, or loaded by `sbnn.results.load`.
     cv_record : Record, optional
-        Returned by `sbnn.cross_validate` for the same model and data. With this record, the page
-        also shows the held-out predictions of every cell, and the verdict.
+        Returned by `sbnn.cross_validate` for the same model and data, to show held-out predictions
+        and the verdict.
     path : str or path-like, optional
-        HTML file to write, such as ``"map.html"``; the file works offline.
+        HTML file to write; it works offline.
     data : AnnData, MuData or tuple (X, Y), optional
-        The data of the fit. With these data, the page also shows genes that the model does not
-        keep, with 8 bits per value. If the page would otherwise exceed 6 MB, only the most variable
-        of these genes are shown.
+        The data of the fit, to show genes that the model does not keep, with 8 bits per value. Only
+        the most variable are shown if the page would exceed 6 MB.
     ridge : Record, optional
         Cross-validation of ridge on the same folds, for the verdict.
     halves : Record, optional
@@ -83,15 +76,12 @@ def explore(
     Returns
     -------
     Explorer
-        Displayed in a notebook; ``save(path)`` writes the page to a file.
+        ``save(path)`` writes the page to a file.
 
     Raises
     ------
     ValueError
-        If a record is of the wrong kind or belongs to other data or another model, or if `path` is
-        a folder.
-    OSError
-        If the file cannot be written.
+        If a record is of the wrong kind, or of other data or another model.
 
     Examples
     --------
@@ -99,7 +89,7 @@ def explore(
     >>> fit = results.load("saved_models/simulated/fit_default_2d.pickle")
     >>> page = explore(fit, path="map.html")
     """
-    # so that `run` reports missing records before bokeh is loaded
+    # missing records are reported before bokeh is loaded
     from sbnn.explorer.columns import page_data
 
     require("bokeh")
@@ -112,7 +102,7 @@ def explore(
 
 
 def run(options):
-    """Write the page of ``sbnn explore`` and print its path."""
+    """Write the page of ``sbnn explore``."""
     path = find_fit(options.results, options.saved_models)
     fit = load(path)
     more = _beside(path, fit)
@@ -135,7 +125,7 @@ def run(options):
 
 
 def _beside(path, fit):
-    """Other records of the same data in the folder of a fit, as arguments of `explore`."""
+    """Other records in the folder of a fit, as arguments of `explore`."""
     from sbnn.evaluation.verdict import have_same_folds
 
     model = re.match("(fit_)?([^_.]+)", path.name)[2]
@@ -153,7 +143,7 @@ def _beside(path, fit):
 
 
 def _data_of(fit):
-    """Load the data of a fit if the files of its named data set are there; otherwise say so."""
+    """Data of a fit if the files of its data set are there."""
     from sbnn.data.paired import as_paired
 
     with contextlib.suppress(FileNotFoundError, ValueError):  # missing files, or a user's own data
@@ -166,7 +156,7 @@ def _data_of(fit):
 
 
 def find_fit(results, saved_models):
-    """Path of the record of a fit: `results`, or `FIRST_CHOICE` or the first fit in a folder."""
+    """Path of a fit: `results`, or `FIRST_CHOICE` or the first fit in a folder."""
     path = Path(results).expanduser()
     if path.is_file():
         return path

@@ -45,5 +45,6 @@ function hide(drawn, groups) {
 function showCells(drawn) {
   drawn.shown.booleans = data.groups[state.shownGroups].codes.map((code) => !state.hidden.has(code));
   showLabels(drawn);
+  showRings(drawn);
   showSelection(drawn);
 }

@@ -2,6 +2,9 @@
 
 let first = ""; // the initial state, which is not written into the address
 let due; // timer: many changes at once are written together
+let now = ""; // the state that was written last
+const before = []; // earlier states, to undo
+const MOST_UNDONE = 100;
 
 // Positions of cells or groups as text, such as "0-4.7", and back.
 function asRanges(positions) {
@@ -29,6 +32,7 @@ function stateText(drawn) {
     groups: state.shownGroups,
     hidden: asRanges(state.hidden),
     map: String(state.map),
+    view: (state.view ?? []).map((end) => Number(end.toPrecision(6))).join("_"),
     feature: named(state.feature),
     rank: state.rankBy,
     labels: state.labels ? "" : "off",
@@ -43,6 +47,10 @@ function remember(drawn) {
   clearTimeout(due);
   due = setTimeout(() => {
     const text = stateText(drawn);
+    if (text !== now) before.push(now);
+    if (before.length > MOST_UNDONE) before.shift();
+    now = text;
+    byId("undo").disabled = !before.length;
     try {
       history.replaceState(null, "", text === first && !location.hash ? location.href : `#${text}`);
     } catch {
@@ -53,7 +61,10 @@ function remember(drawn) {
 
 function restore(drawn, text) {
   const known = new URLSearchParams(text);
-  const feature = (name) => data.features.findIndex((one) => `${one.group}:${one.name}` === name);
+  const feature = (name) => {
+    if (name?.startsWith("set:")) return setOf(name.slice(4).split(", ").map(featureNamed).filter((member) => member >= 0));
+    return data.features.findIndex((one) => `${one.group}:${one.name}` === name);
+  };
   if (known.get("groups") in data.groups) state.shownGroups = known.get("groups");
   state.kind = known.get("values") ?? state.kind;
   state.rankBy = known.get("rank") === "auc" ? "auc" : "difference";
@@ -71,5 +82,13 @@ function restore(drawn, text) {
   hide(drawn, ofRanges(known.get("hidden"), data.groups[state.shownGroups].names.length));
   select(drawn, ofRanges(known.get("selected"), nCells));
   state.feature = Math.max(feature(known.get("feature")), 0);
+  const view = (known.get("view") ?? "").split("_").map(Number);
+  if (view.length === 4 && view.every(Number.isFinite)) showView(drawn, view);
   showHeld(drawn);
+}
+
+function undo(drawn) {
+  if (!before.length) return;
+  now = before.pop();
+  restore(drawn, now);
 }

@@ -1,9 +1,10 @@
 // Start of the page: its parts are put together, and its controls get their actions.
 
 const coarsest = "family" in data.groups ? "family" : "type";
+const labelled = data.groups.type.names.length > 1; // otherwise the first output colours the map
 const state = {
-  ...{ colorBy: coarsest, shownGroups: coarsest, hidden: new Set(), labels: true, map: 0 },
-  ...{ kind: "measured", feature: 0, rankBy: "difference", held: { a: null, b: null } },
+  ...{ colorBy: labelled ? coarsest : 0, shownGroups: coarsest, hidden: new Set(), labels: true, map: 0 },
+  ...{ view: null, kind: "measured", feature: 0, rankBy: "difference", held: { a: null, b: null } },
 };
 
 start();
@@ -15,7 +16,7 @@ async function start() {
   );
   const part = (view, name) => view.model.document.get_model_by_name(name);
   const named = (view, names) => Object.fromEntries(names.map((name) => [name, part(view, name)]));
-  const parts = named(map, ["cells", "dots", "shown", "pan", "box", "lasso", "hover", "mapper", "bar", "corners", "names", "labels"]);
+  const parts = named(map, ["cells", "dots", "shown", "pan", "box", "lasso", "hover", "mapper", "bar", "corners", "names", "labels", "rings"]);
   const { bins } = named(plot, ["bins"]);
   const drawn = { map, plot, ...parts, bins };
 
@@ -23,6 +24,7 @@ async function start() {
     x: maps[0].x,
     y: maps[0].y,
     color: new Array(nCells).fill("#808080"),
+    dim: new Array(nCells).fill("#808080"),
     cell: data.cells,
     type: data.cells.map((_, cell) => groupName("type", cell)),
     family: data.cells.map((_, cell) => groupName("family", cell)),
@@ -38,7 +40,7 @@ async function start() {
   showLegend(drawn);
   showCells(drawn);
   showHeld(drawn);
-  first = stateText(drawn);
+  first = now = stateText(drawn);
   if (location.hash) restore(drawn, location.hash.slice(1));
   addEventListener("hashchange", () => restore(drawn, location.hash.slice(1)));
   document.documentElement.dataset.ready = "true";
@@ -85,10 +87,16 @@ function offer(feature) {
   }
 }
 
+// The map is coloured by a gene or output, or by the mean of several with commas or spaces between them.
 function findGene(drawn, query) {
-  const feature = featureNamed(query);
-  if (feature >= 0) colorBy(drawn, String(feature));
-  byId("genes-note").textContent = feature >= 0 || !query ? genesText() : `No gene or output is called “${query}”. ${genesText()}`;
+  if (!query) return;
+  const names = featureNamed(query) >= 0 ? [query] : query.split(/[\s,;]+/).filter(Boolean);
+  const found = [...new Set(names.map(featureNamed))].filter((feature) => feature >= 0);
+  if (found.length) colorBy(drawn, String(setOf(found)));
+  byId("gene").value = query;
+  const unknown = names.filter((name) => featureNamed(name) < 0);
+  const notes = unknown.length ? [`No gene or output is called “${unknown.join("”, “")}”.`] : [];
+  byId("genes-note").textContent = [...notes, genesText()].join(" ");
 }
 
 function listen(drawn) {
@@ -117,6 +125,9 @@ function listen(drawn) {
     findGene(drawn, byId("gene").value.trim());
   });
   on("gene", "change", () => findGene(drawn, byId("gene").value.trim()));
+  on("undo", "click", () => undo(drawn));
+  on("copy-link", "click", () => copyLink());
+  addEventListener("keydown", (event) => press(drawn, event));
   on("gene", "input", () => suggest("genes", byId("gene").value.trim(), data.features.map(({ name }) => name)));
   on("places", "change", () => {
     showMap(drawn, Number(byId("places").value));
@@ -136,9 +147,13 @@ function listen(drawn) {
   on("show-all", "click", () => hide(drawn, []));
   on("hide-all", "click", () => hide(drawn, data.groups[state.shownGroups].names.keys()));
   on("clear", "click", () => select(drawn, []));
-  on("zoom-in", "click", () => zoom(map, 0.5));
-  on("zoom-out", "click", () => zoom(map, 2));
-  on("reset", "click", () => map.reset_range());
+  on("zoom-in", "click", () => zoom(drawn, 0.5));
+  on("zoom-out", "click", () => zoom(drawn, 2));
+  on("reset", "click", () => resetView(drawn));
+  map.model.on_event("rangesupdate", ({ x0, x1, y0, y1 }) => {
+    state.view = [x0, x1, y0, y1];
+    remember(drawn);
+  });
   on("theme", "click", () => setTheme(drawn, document.documentElement.dataset.theme === "light", true));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", ({ matches }) => {
     if (!state.themeChosen) setTheme(drawn, matches);
@@ -158,16 +173,76 @@ function listen(drawn) {
   });
 }
 
-function zoom(map, factor) {
-  for (const range of [map.model.x_range, map.model.y_range]) {
-    const middle = (range.start + range.end) / 2;
-    const half = ((range.end - range.start) / 2) * factor;
-    range.setv({ start: middle - half, end: middle + half });
+// The part of the map that is shown: [left, right, bottom, top].
+function showView(drawn, view) {
+  const { x_range: x, y_range: y } = drawn.map.model;
+  x.setv({ start: view[0], end: view[1] });
+  y.setv({ start: view[2], end: view[3] });
+  for (const range of [x, y]) range.have_updated_interactively = true; // else bokeh fits it to the data again
+  state.view = view;
+  remember(drawn);
+}
+
+function resetView(drawn) {
+  drawn.map.reset_range();
+  state.view = null;
+  remember(drawn);
+}
+
+function zoom(drawn, factor, right = 0, up = 0) {
+  const { x_range: x, y_range: y } = drawn.map.model;
+  const ends = ({ start, end }, shift) => {
+    const middle = (start + end) / 2 + shift * (end - start);
+    const half = ((end - start) / 2) * factor;
+    return [middle - half, middle + half];
+  };
+  showView(drawn, [...ends(x, right), ...ends(y, up)]);
+}
+
+// Keys do what the buttons do, unless somebody types.
+function press(drawn, event) {
+  const types = event.target.matches?.("input:not([type=radio], [type=checkbox]), select, textarea");
+  if (types || event.altKey) return;
+  if (event.ctrlKey || event.metaKey) {
+    if (event.key !== "z") return;
+    event.preventDefault();
+    undo(drawn);
+    return;
+  }
+  const act = {
+    "+": () => zoom(drawn, 0.5),
+    "-": () => zoom(drawn, 2),
+    0: () => resetView(drawn),
+    ArrowLeft: () => zoom(drawn, 1, -0.1),
+    ArrowRight: () => zoom(drawn, 1, 0.1),
+    ArrowDown: () => zoom(drawn, 1, 0, -0.1),
+    ArrowUp: () => zoom(drawn, 1, 0, 0.1),
+    Escape: () => select(drawn, []),
+    "/": () => byId("query").focus(),
+    g: () => byId("gene").focus(),
+    a: () => hold(drawn, "a"),
+    b: () => hold(drawn, "b"),
+    u: () => undo(drawn),
+  }[event.key];
+  const arrows = event.key.startsWith("Arrow") && event.target.matches?.("[type=radio], .scroll");
+  if (!act || arrows) return;
+  event.preventDefault();
+  act();
+}
+
+async function copyLink() {
+  try {
+    await navigator.clipboard.writeText(location.href);
+    byId("copied").textContent = "Link to this view copied.";
+  } catch {
+    byId("copied").textContent = "The address of the page is the link to this view.";
   }
 }
 
 function seen({ map }) {
   const { names, colors } = data.groups[state.shownGroups];
-  const legend = names.map((name, i) => ({ name, color: colors[i] })).filter((_, i) => !state.hidden.has(i));
-  return picture(map, state.colorBy in data.groups ? legend : [], { text: css("--text"), background: css("--card") });
+  const shown = names.map((name, i) => ({ name, color: colors[i] })).filter((_, i) => !state.hidden.has(i));
+  const rings = GROUPS.filter((group) => state.held[group]).map((group) => ({ name: `Group ${group.toUpperCase()}`, color: css(COLORS_OF[group]) }));
+  const legend = [...(state.colorBy in data.groups ? shown : []), ...rings];
+  return picture(map, legend, { text: css("--text"), background: css("--card") });
 }

@@ -15,12 +15,12 @@ from bokeh.themes import Theme
 
 from sbnn.explorer.drawings import LOOK, cell_map, histogram
 
-# The order matters: each script may use the scripts before it.
+# each may use those before it
 SCRIPTS = (
     *("data.js", "scales.js", "statistics.js", "tables.js", "files.js"),
     *("painting.js", "legend.js", "selection.js", "comparison.js", "link.js", "main.js"),
 )
-# Zero has the colour of the background, so that differences stand out.
+# zero has the colour of the background
 PALETTES = {
     "range": Viridis256,
     "difference_light": interp_palette(RdBu[11], 256),
@@ -29,7 +29,7 @@ PALETTES = {
 
 
 def page(data):
-    """HTML of the page that shows `page_data`; only scripts of the page itself can run."""
+    """HTML that shows `page_data`; only its own scripts can run."""
     first = data["maps"][0]
     xy = np.column_stack([np.frombuffer(b64decode(first[axis]), "<f4") for axis in "xy"])
     map_ = cell_map(xy, first["axes"], first["equal"])
@@ -58,7 +58,6 @@ def page(data):
 
 
 def _checksum(script):
-    """The checksum by which a browser allows a script to run."""
     digest = sha256(script.encode()).digest()
     return f"'sha256-{b64encode(digest).decode()}'"
 
@@ -68,5 +67,5 @@ def _read(name):
 
 
 def _json(value):
-    """JSON that cannot end a script element, whatever names it contains."""
+    """JSON that cannot end a script element."""
     return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")

@@ -1,5 +1,7 @@
 // Colours of the page and of the cells, and the caption of the map.
 
+const DIM = 0.18; // share of its colour that a cell keeps while others are selected
+
 function css(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
@@ -22,6 +24,7 @@ function setTheme(drawn, dark, chosen = false) {
   for (const name of ["inside", "rest"]) {
     drawn.plot.model.document.get_model_by_name(name).glyph.setv({ fill_color: css(`--${name}`), line_color: css(`--${name}`) });
   }
+  showRings(drawn);
   paint(drawn);
 }
 
@@ -35,13 +38,16 @@ function showMap(drawn, at) {
   drawn.corners.data = { x: ends(x), y: ends(y) };
   drawn.map.model.below[0].axis_label = axes[0];
   drawn.map.model.left[0].axis_label = axes[1];
-  drawn.map.reset_range();
+  resetView(drawn);
   showLabels(drawn);
+  showRings(drawn);
 }
 
 // `by` is a kind of groups or the position of a feature.
 function colorBy(drawn, by) {
   state.colorBy = by in data.groups ? by : Number(by);
+  byId("gene").value = "";
+  byId("genes-note").textContent = genesText();
   if (by in data.groups && by !== state.shownGroups) {
     state.shownGroups = by;
     hide(drawn, []);
@@ -60,8 +66,28 @@ function paint(drawn) {
   drawn.bar.visible = !byGroup;
   if (byGroup) paintGroups(drawn);
   else paintNumbers(drawn);
+  const page = css("--card");
+  drawn.cells.data.dim = drawn.cells.data.color.map((color) => mixed(color, page));
   showValues(drawn);
   remember(drawn);
+}
+
+const mixtures = new Map();
+
+// A colour mixed with that of the page, which stays visible beneath it.
+function mixed(color, page) {
+  const key = `${color} ${page}`;
+  if (!mixtures.has(key)) {
+    const [own, other] = [rgb(color), rgb(page)];
+    mixtures.set(key, `rgb(${own.map((part, i) => Math.round(DIM * part + (1 - DIM) * other[i])).join(", ")})`);
+  }
+  return mixtures.get(key);
+}
+
+function rgb(color) {
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.fillStyle = color; // any name or notation becomes #rrggbb
+  return [1, 3, 5].map((at) => parseInt(pen.fillStyle.slice(at, at + 2), 16));
 }
 
 // The tooltip of a cell: its name, its groups, and its values of the feature that colours the map or else is chosen.

@@ -11,28 +11,41 @@ from sbnn.data.checks import some
 from sbnn.results import library_versions, write_atomically
 
 NAMES_SHOWN = 3
+EXPLORER = (
+    '<p><a href="{}">Explore the map</a>: colour it by any gene, select and compare cells.</p>'
+)
 
 
 def write_report(
-    path, title, verdict, pictures, tables, *, cautions=(), facts=None, left_out=None, source=""
+    path,
+    title,
+    verdict,
+    pictures,
+    tables,
+    *,
+    cautions=(),
+    facts=None,
+    left_out=None,
+    source="",
+    explorer="",
 ):
     """Write a report with a verdict, pictures and tables.
-
-    The first picture comes right after the verdict, and pictures without a file are left out.
 
     Parameters
     ----------
     path : str or path-like
     title, verdict : str
     pictures : sequence of (path, title, description)
+        The first comes right after the verdict; those without a file are left out.
     tables : sequence of (title, DataFrame, note)
     cautions : sequence of str
     facts : dict of str to str, optional
-        From names to facts.
     left_out : dict of str to sequence of str, optional
-        From each reason to the names that were left out for it.
+        Reason -> names.
     source : str
         Where the results come from.
+    explorer : str
+        File name of the explorer of the same fit, in the folder of the report.
     """
     shown = [_picture(*picture) for picture in pictures]
     template = Template((files("sbnn.explorer") / "report.html").read_text(encoding="utf-8"))
@@ -40,6 +53,7 @@ def write_report(
         title=escape(title),
         verdict=escape(verdict),
         map="".join(shown[:1]),
+        explorer=EXPLORER.format(escape(explorer)) if explorer else "",
         cautions="".join(f"<li>{escape(str(text))}</li>" for text in cautions),
         facts=_facts(facts or {}),
         left_out=_left_out(left_out or {}),
@@ -56,7 +70,6 @@ def _facts(facts):
 
 
 def _left_out(left_out):
-    """Number of names left out for each reason, and the first names; readers can expand all."""
     parts = []
     for why, names in left_out.items():
         first = escape(f"{len(names)} left out ({why}): {some(names, NAMES_SHOWN)}")

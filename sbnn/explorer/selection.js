@@ -26,6 +26,7 @@ function search(drawn, query) {
     return;
   }
   select(drawn, found);
+  byId("query").value = query;
   byId("status").textContent = `${plural(found.length, "cell")} found for “${query}”. ${selectionText(drawn)}`;
 }
 
@@ -59,6 +60,7 @@ function selectionText(drawn) {
 }
 
 function showSelection(drawn) {
+  byId("query").value = ""; // it no longer describes what is selected
   byId("status").textContent = selectionText(drawn);
   const selected = selectedCells(drawn);
   byId("clear").disabled = !selected.length;

@@ -27,30 +27,65 @@ function compare(feature, parts) {
   return { feature, mean, restMean, difference: (mean - restMean) / Math.sqrt((variance + restVariance) / 2) };
 }
 
-// Share of the pairs of cells, one from each group, in which the cell of the first group has more; ties count half.
-function aucOf(feature, parts) {
+// Rank test (Mann and Whitney) of two groups of cells: {auc, p}. The AUC is the share of the pairs of cells, one from
+// each group, in which the cell of the first group has more; ties count half.
+function rankTest(feature, parts) {
   const values = valuesOf(feature, "measured");
   const order = orderOf(feature).filter((cell) => parts[cell]);
-  let [rankSum, nFirst] = [0, 0];
+  const n = order.length;
+  let [rankSum, nFirst, ties] = [0, 0, 0];
   for (let start = 0, end; start < order.length; start = end) {
     end = start + 1;
     while (end < order.length && values[order[end]] === values[order[start]]) end += 1;
     const inside = order.subarray(start, end).filter((cell) => parts[cell] === 1).length;
     rankSum += (inside * (start + end + 1)) / 2; // ranks start at 1; ties have their mean rank
     nFirst += inside;
+    ties += (end - start) ** 3 - (end - start);
   }
-  return (rankSum - (nFirst * (nFirst + 1)) / 2) / (nFirst * (order.length - nFirst));
+  const pairs = nFirst * (n - nFirst);
+  const statistic = rankSum - (nFirst * (nFirst + 1)) / 2;
+  const sd = Math.sqrt((pairs / 12) * (n + 1 - ties / (n * (n - 1))));
+  const z = Math.max(Math.abs(statistic - pairs / 2) - 0.5, 0) / sd; // with correction for continuity
+  return { auc: statistic / pairs, p: sd > 0 ? twoSided(z) : 1 };
 }
 
-// The features that differ most, in descending order; features that cannot be compared come last.
+// Probability that a standard normal variable is farther than z from 0.
+function twoSided(z) {
+  const x = z / Math.SQRT2;
+  if (x < 2.5) {
+    let [term, sum] = [x, x];
+    for (let n = 1; n < 60; n += 1) {
+      term *= (-x * x) / n;
+      sum += term / (2 * n + 1);
+    }
+    return 1 - (2 / Math.sqrt(Math.PI)) * sum;
+  }
+  let fraction = x; // continued fraction, from its end
+  for (let n = 60; n > 0; n -= 1) fraction = x + n / 2 / fraction;
+  return Math.exp(-x * x) / (fraction * Math.sqrt(Math.PI));
+}
+
+// False discovery rates (Benjamini and Hochberg), in the order of the p-values.
+function falseDiscoveryRates(p) {
+  const order = [...p.keys()].sort((a, b) => p[b] - p[a]);
+  const rates = new Array(p.length);
+  let least = 1;
+  order.forEach((test, i) => {
+    least = Math.min(least, (p[test] * p.length) / (p.length - i));
+    rates[test] = least;
+  });
+  return rates;
+}
+
+// The features that differ most, in descending order; features that cannot be compared come last. False discovery
+// rates are over all features.
 function rankFeatures(parts, by) {
+  const rows = data.features.map((_, feature) => ({ ...compare(feature, parts), ...rankTest(feature, parts) }));
+  const rates = falseDiscoveryRates(rows.map(({ p }) => p));
+  rows.forEach((row, i) => (row.rate = rates[i]));
   const size = { difference: (row) => Math.abs(row.difference), auc: (row) => Math.abs(row.auc - 0.5) }[by];
   const orLast = (row) => (Number.isNaN(size(row)) ? -1 : size(row));
-  const withAuc = (row) => ({ ...row, auc: aucOf(row.feature, parts) });
-  let rows = data.features.map((_, feature) => compare(feature, parts));
-  if (by === "auc") rows = rows.map(withAuc);
-  rows = rows.sort((a, b) => orLast(b) - orLast(a)).slice(0, MOST_ROWS);
-  return by === "auc" ? rows : rows.map(withAuc);
+  return rows.sort((a, b) => orLast(b) - orLast(a)).slice(0, MOST_ROWS);
 }
 
 // Share of the cells of each group in equal bins from the smallest to the largest value.

@@ -32,6 +32,11 @@ function decimal(value) {
   return Number.isFinite(value) ? value.toFixed(2).replace("-", "−") : "–";
 }
 
+function small(value) {
+  if (value >= 0.001) return value.toFixed(3);
+  return value > 0 ? value.toExponential(0).replace("-", "−") : "0";
+}
+
 function plural(count, noun) {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

@@ -24,7 +24,7 @@ from sbnn.plotting.common import (
     new_panels,
     styled,
 )
-from sbnn.plotting.labels import place_names
+from sbnn.plotting.labels import counted, place_names
 
 EFFECTS = "PuOr_r"
 #: Colours of methods: without a network, VAE and iVAE, those with switches, and our own.
@@ -351,9 +351,12 @@ def latents_and_genes(record):
         image = _draw_effects(bottom, direct)
         bottom.set_yticks(range(len(direct)), direct.index, fontsize="small")
         bottom.set_ylabel("gene")
+        total = record.effects["edge"].sum()
+        bottom.set_title(f"{_of_all((direct != 0).to_numpy().sum(), total)} to genes")
         figure.colorbar(image, ax=bottom, label="direct effect\n(log fold change)")
     _draw_edges(top, edges.iloc[order].T)
-    top.set_title(f"{record.dataset}: what each perturbation does")
+    drawn = edges.iloc[order].to_numpy().sum()
+    top.set_title(f"{record.dataset}: {_of_all(drawn, edges.to_numpy().sum())} to latents")
     bottom.set_xticks(range(len(effects)), effects.index, rotation=90)
     figure.legend(loc="outside upper right")
     return figure
@@ -498,6 +501,12 @@ def _largest_direct(effects, perturbations):
     table = found.pivot(index="gene", columns="perturbation", values="direct")
     genes = table.abs().max(axis=1).nlargest(DIRECT_GENES).index
     return table.reindex(index=genes, columns=perturbations).fillna(0.0)
+
+
+def _of_all(drawn, total):
+    """How many edges there are, and how many of them are drawn."""
+    edges = counted(total, "edge")
+    return edges if drawn == total else f"{drawn} of {edges}"
 
 
 def _draw_effects(ax, table):

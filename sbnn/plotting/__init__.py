@@ -5,6 +5,7 @@ import importlib
 # Module of each public name.
 _HOME = {
     "accuracy_comparison": "plotting.models",
+    "bibiplot": "plotting.correlations",
     "bottleneck_comparison": "plotting.curves",
     "bottleneck_widths": "plotting.width",
     "cell_maps": "plotting.dimensions",

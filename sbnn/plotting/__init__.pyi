@@ -5,6 +5,7 @@ from sbnn.plotting.cell_numbers import family_sizes as family_sizes
 from sbnn.plotting.colors import family_colors as family_colors
 from sbnn.plotting.common import save_figure as save_figure
 from sbnn.plotting.common import style as style
+from sbnn.plotting.correlations import bibiplot as bibiplot
 from sbnn.plotting.curves import bottleneck_comparison as bottleneck_comparison
 from sbnn.plotting.curves import training_curves as training_curves
 from sbnn.plotting.dimensions import cell_maps as cell_maps

@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist
 from sbnn.data.checks import UNKNOWN
 from sbnn.plotting.colors import MOST_GROUPS, listed
 from sbnn.plotting.common import MARGIN, WIDTH
-from sbnn.plotting.labels import HALO, place_names, shortened
+from sbnn.plotting.labels import HALO, place_names, shortened_apart
 
 # side of the inset relative to that of the map, and its magnification
 INSET, ENLARGED = 0.3, 2.5
@@ -81,7 +81,7 @@ def name_families(ax, groups, xy):
     if not 2 <= len(known) <= MOST_GROUPS:
         return
     peaks = np.array([family_centre(xy, families == family) for family in known])
-    names = [shortened(family, LETTERS) for family in known]
+    names = shortened_apart(known, LETTERS)
     notes = place_names(ax, peaks, names, xy, leader=False, fontsize=6.5)
     pixels = cKDTree(ax.transData.transform(xy))
     for family, peak, note in zip(known, peaks, notes, strict=True):
@@ -108,7 +108,7 @@ def family_centre(xy, own):
 def legend_entries(table):
     """Legend entries such as "Pvalb (286)"."""
     shown = listed(table)
-    names = [shortened(group) for group in shown.index]
+    names = shortened_apart(shown.index)
     looks = list(shown[["count", "color", "marker"]].itertuples(index=False))
     others = table.iloc[len(shown) :]
     if len(others):

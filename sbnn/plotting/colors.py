@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
-from scipy.cluster.vq import kmeans2
 
 from sbnn.data.checks import GREY, OKABE_ITO, UNKNOWN
 from sbnn.plotting.reading import protocol
@@ -43,8 +42,8 @@ def model_color(record, point):
 class Groups:
     """Families and types of the cells of a record, in the published colours or in safe ones.
 
-    Types replace unknown families, and clusters of the outputs unknown types. `table` has the
-    count, colour and marker of each family, `colors` and `markers` one entry for each cell.
+    Types replace families if none is known. `table` has the count, colour and marker of each
+    family, `colors` and `markers` one entry for each cell, and `title` that of the legend.
     """
 
     def __init__(self, record, colorblind=False):
@@ -53,14 +52,8 @@ class Groups:
         self.types = labels["type"].to_numpy(object)
         self.palette = dict(record.colors)
         self.title = "families (cells)"
-        self.clustered = False
         if (self.families == UNKNOWN).all():
-            self.clustered = "predictions" in record.values and (self.types == UNKNOWN).all()
             self.title = "types (cells)"
-            if self.clustered:
-                self.title = "no types are known: clusters of the outputs (cells)"
-                self.types = clusters(np.asarray(record.outputs, float))
-                self.palette = {f"cluster {i}": color for i, color in enumerate(OKABE_ITO, 1)}
             self.families = self.types
         elif not colorblind:
             self.title += ", in the colour of their most frequent type"
@@ -121,18 +114,3 @@ def family_colors(record: Record) -> dict[str, str]:
     """
     require(record, "record", ["labels", "colors"])
     return Groups(record).table["color"].to_dict()
-
-
-def clusters(Y):
-    """Cluster cells by z-scored outputs; the best separated number is taken."""
-    n = len(Y)
-    total = np.square(Y - Y.mean(0)).sum()
-    best, highest = np.zeros(n, int), 0.0
-    for k in range(2, min(len(OKABE_ITO), n - 1) + 1):
-        centres, labels = kmeans2(Y, k, minit="++", seed=0, iter=50, missing="warn")
-        within = max(np.square(Y - centres[labels]).sum(), 1e-12)
-        ratio = (total / within - 1) * (n - k) / (k - 1)  # Calinski-Harabasz criterion
-        if ratio > highest:
-            best, highest = labels, ratio
-    ranks = np.argsort(np.argsort(-np.bincount(best), kind="stable"))
-    return np.array([f"cluster {rank + 1}" for rank in ranks[best]], dtype=object)

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from sbnn.plotting.labels import settle_labels, shortened
+from sbnn.plotting.labels import settle_labels, shortened_apart
 from sbnn.results import results_path, write_atomically
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def grid(ax, axis="x"):
 
 def name_columns(ax, names, fontstyle="italic", **look):
     """Name the columns of a chart with vertical text."""
-    texts = [shortened(name) for name in names]
+    texts = shortened_apart(names)
     ax.set_xticks(range(len(texts)), texts, rotation=90, fontstyle=fontstyle, **look)
     ax.tick_params(axis="x", length=0)
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.cluster.hierarchy import leaves_list, linkage
 
 from sbnn.plotting.common import colorbar, new_panels, styled
-from sbnn.plotting.labels import shortened
+from sbnn.plotting.labels import shortened_apart
 from sbnn.plotting.reading import model_title
 from sbnn.results import require
 
@@ -58,8 +58,8 @@ def effect_map(record: Record) -> Figure:
     effects = record.effects[np.ix_(genes, outputs)]  # (n_genes, n_outputs)
     by_gene, by_output = similar_order(effects), similar_order(effects.T)
     image = effects[np.ix_(by_gene, by_output)]
-    down = [shortened(name) for name in record.kept_genes[genes[by_gene]]]
-    across = [shortened(name) for name in record.feature_names[outputs[by_output]]]
+    down = shortened_apart(record.kept_genes[genes[by_gene]])
+    across = shortened_apart(record.feature_names[outputs[by_output]])
     styles = ["italic", "normal"]
     if len(across) > ACROSS:
         down, across, image = across, down, image.T
@@ -88,9 +88,12 @@ def effect_map(record: Record) -> Figure:
     if share is None:
         title += "; fit to all cells"
     else:
-        title += f"; fit without {share} of the cells, effects measured on it"
+        cells = share if "cells" in share else f"{share} of the cells"
+        title += f"; fit without {cells}, effects measured on it"
+    if len(genes) < len(record.kept_genes):
+        title += f"; {len(genes)} of {len(record.kept_genes)} genes"
     if n_hidden:
-        title += f"; {n_hidden} outputs not shown"
+        title += f"; {len(outputs)} of {len(record.feature_names)} outputs"
     ax.set_title(title, loc="left", fontsize=7.5)
     return figure
 

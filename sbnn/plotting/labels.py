@@ -1,5 +1,7 @@
 """Labels that do not overlap."""
 
+from collections import Counter
+
 import numpy as np
 from matplotlib import patheffects
 from scipy.optimize import isotonic_regression
@@ -28,6 +30,20 @@ def shortened(name, most=LETTERS):
     tail = max(most // 3, 1)
     start = name[: most - 1 - tail].rstrip()
     return f"{start}…{name[-tail:].lstrip()}"
+
+
+def shortened_apart(names, letters=LETTERS):
+    """Shorten names, but different ones only so far that they stay different."""
+    names = [str(name) for name in names]
+    most = dict.fromkeys(names, letters)
+    while True:
+        short = {name: shortened(name, most[name]) for name in most}
+        counts = Counter(short.values())
+        alike = [name for name in most if counts[short[name]] > 1]
+        if not alike:
+            return [short[name] for name in names]
+        for name in alike:
+            most[name] += 1
 
 
 def counted(n, noun):

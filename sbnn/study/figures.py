@@ -1,7 +1,6 @@
 """Every figure of the sBNN study, drawn from saved records alone.
 
-The figures of the paper (Bernaerts, Berens and Kobak, arXiv 2006.10411) have its numbers. No data
-are read, so figures of data sets that are not available can be drawn again.
+The figures of the paper (Bernaerts, Berens and Kobak, arXiv 2006.10411) have its numbers.
 """
 
 from sbnn import plotting
@@ -9,12 +8,11 @@ from sbnn.results import results_folder
 from sbnn.study import published, report
 
 OUTPUTS = {"citeseq_cd8": "proteins", "pbmc_5k_protein": "proteins", "pbmc_10k_protein": "proteins"}
-PAPER_DATA = "scala"  # the figures of the paper, of these data, are also written as PDF
+PAPER_DATA = "scala"  # of which figures are also written as PDF
 VECTOR = (
     "figure1_training_curves",
     "figure2_r2_vs_genes",
     "figure3_latent_network",
-    "figure4_family_zoom",
     "figure6_width_and_stability",
 )
 WIDTHS = (2, 64)
@@ -33,11 +31,10 @@ def draw(dataset, saved_models="saved_models", figures="figures", fast=False):
     Parameters
     ----------
     dataset : str
-        Name of a data set, which is the name of its folder of records.
+        Name of a data set and of its folder of records.
     saved_models, figures : str or path-like
-        Folders of the records and of the figures.
     fast : bool
-        Use the records of a quick run, and keep its figures apart too.
+        Whether to use a quick run, with figures kept apart.
     """
     records = report.read(results_folder(saved_models, dataset, fast))
     folder = results_folder(figures, dataset, fast)
@@ -50,7 +47,7 @@ def draw(dataset, saved_models="saved_models", figures="figures", fast=False):
 
 
 def drawings(records):
-    """Figures by name, of the records that there are."""
+    """Figures by name."""
     drawn = {}
     for name, (needed, function) in FIGURES.items():
         if all(record in records for record in needed):
@@ -59,12 +56,12 @@ def drawings(records):
 
 
 def as_published(records, name):
-    """Cross-validation scaled over all cells, as the published ones, if there is one."""
+    """Cross-validation scaled over all cells, as published, if there is one."""
     return records.get(f"cv_{name}_{report.LEAK}", records[f"cv_{name}"])
 
 
 def tested(records, fit):
-    """Cross-validation and parameters of the model of a fit, for the R2 of its outputs, or None."""
+    """Cross-validation and parameters of the model of a fit, or None."""
     _, model, width = fit.split("_")
     if model == "srrr":
         point = {"rank": int(width.removeprefix("rank"))}
@@ -76,7 +73,7 @@ def tested(records, fit):
 
 
 def compared_models(records):
-    """The main models by title, as record and parameters."""
+    """Record and parameters of the main models, by title."""
     rows = {}
     if "cv_default" in records:
         rows["sBNN distilled, d = 2"] = records["cv_default"], {"n_components": 2}
@@ -129,7 +126,7 @@ def _latent_default(records, colorblind=False):
 
 
 def _latent_colorblind(records):
-    """Colours and shapes, if there are more families than colours that are safe."""
+    """Also shapes, if there are more families than safe colours."""
     if records["fit_default_2d"].labels["family"].nunique() <= 8:
         return None
     return _latent_default(records, colorblind=True)
@@ -143,7 +140,7 @@ def _latent_srrr(records):
 def _family_zoom(records):
     labels = records["fit_network_2d"].labels.query("family not in ('', 'unknown')")
     if not (labels.groupby("family")["type"].nunique() > 1).any():
-        return None  # there is nothing to see in a family
+        return None
     fits = "fit_network_64d", "fit_network_2d"
     scores = [tested(records, fit) for fit in fits]
     return plotting.family_zoom(*(records[fit] for fit in fits), scores=scores)
@@ -171,6 +168,10 @@ def _gene_selection(records):
     if selection.dataset != records["fit_default_2d"].dataset:
         return None  # the counts of other cells
     return plotting.gene_selection_curve(selection)
+
+
+def _bibiplot(records):
+    return plotting.bibiplot(records["fit_default_2d"])
 
 
 def _tsne(records):
@@ -225,8 +226,9 @@ FIGURES = {
         _width_and_stability,
     ),
     "figure7_tsne": (["tsne"], _tsne),
-    "figure8_gene_selection": (["gene_selection", "fit_default_2d"], _gene_selection),
+    "gene_selection": (["gene_selection", "fit_default_2d"], _gene_selection),
     "overview": (["fit_default_2d"], _overview),
+    "bibiplot": (["fit_default_2d"], _bibiplot),
     "accuracy": (["cv_default"], _accuracy),
     "component_variance": (["components"], _component_variance),
     "stability_selection": (["halves_default"], _stability),

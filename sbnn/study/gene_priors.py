@@ -15,11 +15,11 @@ from sbnn.metrics import folds_counted
 from sbnn.results import Record
 
 CONTROL = "random genes"
-FEW = "distilled, 60 cells", 60  # a model in the saved results, and its number of training cells
+FEW = "distilled, 60 cells", 60  # model, and number of training cells
 
 
 def with_control(lists, gene_names, seed=0):
-    """Measured genes of every list, in the order of the data, and as many random genes."""
+    """Measured genes of every list, in order of the data, and as many random genes."""
     names = np.asarray(gene_names, dtype=str)
     found = {}
     for title, genes in lists.items():
@@ -32,7 +32,7 @@ def with_control(lists, gene_names, seed=0):
 
 
 def with_few_cells(folds, n_cells):
-    """The same folds with only `n_cells` training cells each, drawn at random."""
+    """The same folds with only `n_cells` random training cells."""
     smaller = []
     for fold, (train, test) in enumerate(folds):
         drawn = np.random.default_rng(fold).permutation(train)[:n_cells]
@@ -50,27 +50,23 @@ def compare_priors(
     models : dict of str to network
     data : AnnData
     folds, influences : dict
-        Folds of each model, as in `sbnn.cross_validate`, and influences of the prior for each
-        model, including 0. All models have the same number of folds. At an influence of 0, one fit
-        is used for all lists.
+        Folds of each model, of equal number, and influences of the prior, including 0, for which
+        one fit is used for all lists.
     lists : dict of str to list of str
-        Gene names in each list; the last list is the control, see `with_control`.
+        Gene names; the last list is the control, see `with_control`.
     results : str or path-like, optional
-        File in which the comparison is saved. If it already holds this comparison, nothing is
-        computed.
+        File of the comparison, which is loaded if it is the same.
     overwrite, n_jobs, seed
         See `sbnn.cross_validate`.
 
     Returns
     -------
     Record
-        ``values`` contains ``table``, with one row for each ``model``, ``list``, ``influence`` and
-        ``fold`` and the columns ``test_r2``, ``listed`` (the share of the kept genes that are in
-        the list) and, if the truth is known, ``true`` (the share of the kept genes that are true
-        genes). It also contains ``kept``, an ndarray of int, of shape (rows of the table, kept
-        genes), with positions in ``gene_names``; ``gene_names``, all genes that were kept at least
-        once; ``lists``; and for each model, ``test_share``, the number of test cells per other
-        cell, and ``folds_counted``, see `sbnn.metrics.folds_counted`.
+        ``table`` has a row for each ``model``, ``list``, ``influence`` and ``fold`` and the columns
+        ``test_r2``, ``listed`` (the share of kept genes in the list) and, if known, ``true`` (the
+        share of true genes). ``kept``, of shape (rows, kept genes), has positions in
+        ``gene_names``. For each model, ``test_share`` is the number of test cells per other cell,
+        and ``folds_counted`` is explained in `sbnn.metrics`.
     """
     data = as_paired(data)
     folds = {name: folds_of(folds[name], data.n_cells) for name in models}
@@ -107,15 +103,11 @@ def compare_priors(
 
 
 def _share_tested(folds, n_cells):
-    """Number of test cells per other cell, averaged over the folds.
-
-    It does not depend on the number of training cells: folds with few of them share few.
-    """
+    """Test cells per other cell; folds with few training cells share few."""
     return float(np.mean([len(test) / (n_cells - len(test)) for _, test in folds]))
 
 
 def _grid(lists, influences):
-    """Grid with one point without a prior, and one for each list and influence above 0."""
     grid = [{"prior_influence": [0.0]}]
     for genes in lists.values():
         for influence in influences:
@@ -125,7 +117,6 @@ def _grid(lists, influences):
 
 
 def _rows_of(record, g, genes, data):
-    """Table of a grid point: test R2 and shares of listed and of true genes, for each fold."""
     kept = [data.gene_names[selected] for selected in record.selected[:, g]]
     rows = pd.DataFrame({"test_r2": record.test_r2[:, g]})
     rows["listed"] = [np.isin(names, genes).mean() for names in kept]
@@ -135,7 +126,6 @@ def _rows_of(record, g, genes, data):
 
 
 def _named(folds, n_cells):
-    """Description of the folds of each model: they are those of the paper, or a fingerprint."""
     n_folds = len(next(iter(folds.values())))
     of_paper = dict.fromkeys(folds, paper_folds(n_cells)[:n_folds])
     few, n_training = FEW
@@ -148,6 +138,5 @@ def _named(folds, n_cells):
 
 
 def _fingerprint(folds):
-    """Fingerprint of the folds of all models."""
     parts = chain.from_iterable(folds.values())
     return fingerprint_arrays(*chain.from_iterable(parts))

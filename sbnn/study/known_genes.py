@@ -13,30 +13,26 @@ from sbnn.results import Record
 
 
 def find_known_genes(models, draws, params, *, results=None, overwrite=False):
-    """Fit models to simulated cells and compare the genes that they keep with the true genes.
+    """Fit models to simulated cells and compare the kept genes with the true genes.
 
     Parameters
     ----------
     models : dict of str to network
-        Models for z-scored data. For each data set, the number of genes that the models keep is set
-        to the number of true genes.
+        Models for z-scored data, which are set to keep as many genes as are true.
     draws : sequence of AnnData
-        Data sets returned by `sbnn.simulate_patchseq`, all with the same number of cells.
+        Data of `sbnn.simulate_patchseq` with the same number of cells.
     params : list of dict
         The ``noise`` and ``seed`` of each draw.
     results : str or path-like, optional
-        File to save the results to. If the file already holds the results of these fits, they are
-        loaded instead.
+        File of the results, which are loaded if they are of these fits.
     overwrite : bool
-        Whether to fit again even if the file exists.
 
     Returns
     -------
     Record
-        ``values`` contains ``table``, with a row for every draw and model. Its columns are
-        ``noise``, ``seed``, ``model``, ``precision``, ``recall``, ``chance`` (the precision and
-        recall of random genes), ``test_r2`` (on a held-out fifth of the cells) and ``best_r2`` (the
-        R2 of the noise-free outputs).
+        ``table`` has a row for every draw and model, with ``noise``, ``seed``, ``model``,
+        ``precision``, ``recall``, ``chance`` (of random genes), ``test_r2`` (on a held-out fifth of
+        the cells) and ``best_r2`` (of the noise-free outputs).
     """
     draws = [as_paired(draw) for draw in draws]
     fingerprint = fingerprint_parameters({"draws": [data.sha256 for data in draws]})

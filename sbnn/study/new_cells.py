@@ -18,12 +18,12 @@ from sbnn.data.streams import ExpressionStream
 from sbnn.errors import warn
 from sbnn.results import results_path, write_atomically
 
-# name of the first column of predictions, which sets them apart from measured outputs
+# first column of predictions, which sets them apart from measured outputs
 PREDICTED = "predicted cell"
 
 
 def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, sheet=None):
-    """Read the expression of new cells in the form that a fitted model takes."""
+    """Read expression in the form that a fitted model takes."""
     genes = getattr(model, "feature_names_in_", None)
     if genes is None:
         raise ValueError("model: it has no gene names, so the genes of new cells cannot be matched")
@@ -62,8 +62,8 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
 
 
 def _of_anndata(path, normalizer, counts, totals):
-    """Cells of an AnnData file; its counts are used if the model can normalise them."""
-    import anndata  # slower to import than all other packages
+    """Cells of an AnnData; its counts are used if the model can normalise them."""
+    import anndata  # slow to import
 
     adata = anndata.read_h5ad(path, backed="r")
     source = adata.X
@@ -91,7 +91,7 @@ def _are_whole(values):
 
 
 def place(model, X):
-    """Positions of cells on the map, with the share of clipped genes, and predicted outputs."""
+    """Positions on the map, with the share of clipped genes, and predicted outputs."""
     kept = model.get_support(indices=True)
     genes = model.get_feature_names_out()
     cells = pd.Index(cells_of(X), name="cell")
@@ -108,7 +108,7 @@ def place(model, X):
 
 
 def write_map(model, X, out, predictions=None, inputs=()):
-    """Write the positions of cells on the map of a model as CSV, without overwriting `inputs`."""
+    """Write positions on the map as CSV, without overwriting `inputs`."""
     out = results_path(out, "--out", (*inputs, predictions))
     places, predicted = place(model, X)
     if predictions is None:

@@ -14,11 +14,11 @@ from traitlets import CaselessStrEnum, default
 
 from sbnn.plotting.common import in_few_colors
 
-N_COLORS = 64  # of a picture in a notebook; files of figures have more
+N_COLORS = 64  # of a picture in a notebook
 
 
 class LocalKernelManager(AsyncKernelManager):
-    """Connects to the kernel through files, to which other users cannot listen, if possible."""
+    """Connects to the kernel through files, which other users cannot read, if possible."""
 
     transport = CaselessStrEnum(
         ["tcp", "ipc"], default_value="ipc" if os.name == "posix" else "tcp", config=True
@@ -26,8 +26,7 @@ class LocalKernelManager(AsyncKernelManager):
 
     @default("ip")
     def _files_of_its_own(self):
-        # The default name is the same for all kernels in a folder, so two kernels that start at the
-        # same time would share a connection.
+        # by default, kernels in a folder that start at the same time would share a connection
         if self.transport == "ipc":
             return f"{tempfile.gettempdir()}/kernel-{uuid4()}"
         return "127.0.0.1"
@@ -50,7 +49,7 @@ def run_notebook(source, target, **parameters):
 
 
 def make_small(notebook):
-    """Remove metadata and widgets, which differ from run to run, and store images in few colors."""
+    """Remove metadata and widgets, which differ between runs, and store images in few colors."""
     for part in (notebook, *notebook.cells):
         for entry in ("papermill", "execution", "widgets"):
             part.metadata.pop(entry, None)

@@ -1,4 +1,4 @@
-"""Tables of our and of published results for ``sbnn report``, made from saved records only."""
+"""Tables of our and of published results, made from saved records only."""
 
 from pathlib import Path
 
@@ -11,12 +11,11 @@ from sbnn.evaluation.verdict import have_same_folds, outputs_table, verdict
 from sbnn.results import load, load_folder
 from sbnn.study import published
 
-N_GENES = 25  # number of genes that networks keep
-LASSO = 0.1  # strength of the group lasso that was chosen in the paper
+N_GENES = 25  # kept by networks
+LASSO = 0.1  # group lasso of the paper
 # values of the varied parameters in the published network
 STANDARD = {"pretraining": True, "group_lasso": LASSO}
-LEAK = "scaled_over_all_cells"  # suffix of results for which the data were scaled as in the paper
-# results to compare with published results on three folds
+LEAK = "scaled_over_all_cells"  # results of data scaled as in the paper
 THREE_FOLDS = f"cv_network_three_folds_{LEAK}"
 SUMMARY = "Summary"
 ACCURACY = "Test R2, mean over the folds"
@@ -25,7 +24,7 @@ NUMBERS = "Test R2 by number of genes, and which numbers suffice"
 SCALED = ["R2, scaled per fold", "SD, scaled per fold"]
 USUAL_FOLDS = 10
 PRIORS = "Effect of a prior of the genes, mean over the folds"
-#: Record and parameters of the main models with a number of units, and of ridge, by title.
+#: Record and parameters of the main models by title.
 MAIN = {
     "distilled, d=2": ("default", {"n_components": 2}),
     "distilled, d=64": ("default", {"n_components": 64}),
@@ -34,7 +33,7 @@ MAIN = {
     "ridge, all genes": ("ridge", {}),
 }
 LOWEST, FULL = "sRRR, rank 2", "sRRR, full rank"
-#: Models in the table of all data sets -> their names in the table of the outputs, if any.
+#: Models in the overview -> names in the table of the outputs.
 TITLES = {
     "distilled, d=2": "distilled network d=2",
     "distilled, d=64": "",
@@ -49,7 +48,7 @@ APART = {
     "date": "trained on the first four fifths of the recording dates, tested on the last",
 }
 APART_MODELS = ["distilled, d=2", "paper, d=2", "ridge, all genes"]
-# numbers of genes of sRRR if none were published; lower ranks use only the first number
+# numbers of genes of sRRR if none were published; lower ranks use only the first
 SRRR_GENES = (25, 33, 83)
 CITESEQ = ("stoeckius", "citeseq_cd8", "pbmc_5k_protein", "pbmc_10k_protein")
 # data sets whose genes were selected by counts in all cells, including test cells
@@ -58,18 +57,18 @@ SELECTION_NOTE = (
     "The genes of mouse M1 and of CITE-seq were selected by their counts in all cells, test cells "
     "included, but not by the outputs; benchmarks/README.md measures the effect."
 )
-# Smallest R2 between the map and maps from other seeds -> interpretation.
+# Smallest R2 between maps -> interpretation.
 MAP_HOLDS = {
     0.9: "stable",
     0.7: "mostly stable, map_trust shows which cells move",
     -np.inf: "not stable, do not interpret the positions of cells",
 }
-#: Experiments in which genes or noise differ from those of the data set.
+#: Experiments with other genes or noise.
 OTHER_DATA = ("gene-selection", "noise")
 
 
 def read(folder):
-    """Read the records in a folder; all records must be on the same data."""
+    """Read the records in a folder."""
     return load_folder(folder, data_of=_data_of)
 
 
@@ -80,10 +79,9 @@ def _data_of(record):
 
 
 def accuracy_table(records):
-    """Test R2 of all models on a data set, with published R2 where there are any.
+    """Test R2 of all models, with published R2.
 
     Published results were scaled over all cells, so ours with this scaling stand beside them.
-    Models with neither a published R2 nor an R2 scaled per fold are then left out.
     """
     clean = _rows(records, "")
     leaky = _rows(records, f"_{LEAK}")
@@ -94,8 +92,7 @@ def accuracy_table(records):
         table[["R2", "SD"]] = _scores(leaky)[["R2", "SD"]]
         table[["published", "published SD"]] = known.reindex(table.index)
         table["minus published"] = table["R2"] - table["published"]
-        # SE of our mean only: published results of single folds are not available, so differences
-        # cannot be paired.
+        # SE of our mean only, as published results of single folds are not available
         standard_error = table["SD"] / np.sqrt(table["folds"])
         table["SE"] = standard_error.where(table["published"].notna())
     elif (table["folds"] == USUAL_FOLDS).all():
@@ -107,7 +104,6 @@ def accuracy_table(records):
 
 
 def _scores(rows):
-    """Mean and SD of R2 over folds, from a dict of model to (genes, R2 per fold)."""
     found = {}
     for model, (n_genes, r2) in rows.items():
         found[model] = n_genes, len(r2), r2.mean(), r2.std(ddof=1)
@@ -116,7 +112,7 @@ def _scores(rows):
 
 
 def _rows(records, suffix):
-    """Dict from name to (genes, R2 per fold) for the models of the records of one scaling."""
+    """Name -> (genes, R2 per fold) of the models of one scaling."""
     rows = {}
     for name in ("default", "network", "srrr", "ridge", "network_three_folds"):
         record = records.get(f"cv_{name}{suffix}")
@@ -126,7 +122,6 @@ def _rows(records, suffix):
 
 
 def _name(point, genes, n_folds=USUAL_FOLDS):
-    """Name of a model with these parameters; `genes` is their number in words."""
     name = f"ridge, {genes}"
     if "rank" in point:
         name = f"sRRR rank {point['rank']}, {genes}"
@@ -142,7 +137,6 @@ def _name(point, genes, n_folds=USUAL_FOLDS):
 
 
 def _rows_of(record):
-    """Dict from name to (genes, R2 per fold) for the grid points of a record that are shown."""
     if "group_lasso" in record.params[0]:
         return _network_rows(record)
     if "rank" in record.params[0]:
@@ -162,7 +156,7 @@ def _rows_of(record):
 
 
 def _srrr_points(record):
-    """Grid points of sRRR with the published numbers of genes, and these numbers."""
+    """Grid points of sRRR with the published numbers of genes, and these."""
     points = []
     known = published.srrr_genes(record.dataset)
     ranks = sorted({point["rank"] for point in record.params})
@@ -174,10 +168,9 @@ def _srrr_points(record):
 
 
 def _network_rows(record):
-    """Dict from name to (genes, R2 per fold) for all grid points of the published network.
+    """Rows of the published network, the usual group lasso first.
 
-    Points with the usual group lasso come first. With pretraining, R2 before the pruning is given
-    too.
+    With pretraining, R2 before the pruning is given too.
     """
     rows = []
     n_folds, n_genes = len(record.folds), record.n_selected[0, 0]
@@ -196,7 +189,7 @@ def _network_rows(record):
 
 
 def _published_rows(record):
-    """Dict from the names of our rows to the corresponding published rows."""
+    """Names of our rows -> published rows."""
     rows = {}
     for row in published.rows(record.dataset, len(record.gene_names)):
         genes = row["stage"]
@@ -207,7 +200,6 @@ def _published_rows(record):
 
 
 def _main_models(records):
-    """Record and grid point of the main models with about 25 genes, by title."""
     found = {}
     for title, (name, wanted) in MAIN.items():
         record = records.get(f"cv_{name}")
@@ -223,7 +215,7 @@ def _main_models(records):
 
 
 def overview(saved_models):
-    """Test R2 of the main models, with about 25 genes, on every data set with saved results."""
+    """Test R2 of the main models on every data set with saved results."""
     rows = {}
     for path in sorted(Path(saved_models).glob("*/cv_default.pickle")):
         if path.parent.name.endswith("-fast"):
@@ -256,7 +248,7 @@ def feature_table(main):
 
 
 def all_tables(records):
-    """All tables that can be made from the records of a data set, by title."""
+    """All tables of the records of a data set, by title."""
     tables = {}
     summary = summarise(records)
     if len(summary):
@@ -287,7 +279,7 @@ def all_tables(records):
 
 
 def _trusted_genes(halves, repeats):
-    """Genes that are trusted, and how many fits of the published network keep them."""
+    """Trusted genes, and how many fits of the published network keep them."""
     table = stability.selection_table(halves)
     if repeats is not None:
         counts = stability.gene_counts(repeats)["count"]
@@ -298,7 +290,6 @@ def _trusted_genes(halves, repeats):
 
 
 def _effects(interpretation, halves):
-    """Effects of the kept genes, and whether each gene is trusted."""
     table = interpretation.table.rename_axis("gene")
     if halves is not None:
         trust = stability.kept_genes_table(halves, table.index)["trust"]
@@ -311,7 +302,7 @@ def _effects(interpretation, halves):
 
 
 def note(records):
-    """Note below the tables on genes selected using all cells, and on computing time."""
+    """Note on genes selected using all cells, and on computing time."""
     notes = []
     if any(record.dataset in SELECTED for record in records.values()):
         notes.append(SELECTION_NOTE)
@@ -345,10 +336,9 @@ def _spread(r2):
 
 
 def summarise(records):
-    """Summarise R2, outputs, genes and map of the default network with two units, a sentence each.
+    """Summarise R2, outputs, genes and map of the default network, a sentence each.
 
-    Sentences that need missing records are omitted. The comparison with chance needs a record of a
-    fit to the same data.
+    Sentences that need missing records are omitted.
     """
     found = {}
     default = records.get("cv_default")
@@ -367,7 +357,6 @@ def summarise(records):
 
 
 def _sentences_on_accuracy(records, default):
-    """The verdict on the network with two units, and which outputs it predicts."""
     point = default.points(n_components=2)[0]
     ridge = records.get("cv_ridge")
     if ridge is not None and not have_same_folds(default, ridge):

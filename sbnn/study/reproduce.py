@@ -1,8 +1,7 @@
 """Run all notebooks on every available data set: ``sbnn reproduce``.
 
 Figures of data sets that are not available are redrawn from the saved results. Executed notebooks
-are written to ``build/notebooks/<data set>``, results to ``saved_models`` and figures to
-``figures``.
+are in ``build/notebooks/<data set>``.
 """
 
 import importlib.util
@@ -16,7 +15,7 @@ from sbnn.errors import check_among
 from sbnn.study.figures import draw
 
 ROOT = Path(__file__).resolve().parents[2]
-FIGURES = "figures"  # in place of a notebook: draw the figures of the sBNN study
+FIGURES = "figures"  # in place of a notebook
 DYNAMICS = "07"
 PRIORS = "08"
 OWN = "09"
@@ -27,9 +26,9 @@ NOTEBOOKS = {
     "mechanism_shift": ("06",),
     "dynamics": (DYNAMICS,),
 }
-#: Notebook -> data sets that it covers, if these are not all data sets of its study.
+#: Notebook -> data sets, if these are not all of its study.
 ONLY = {PRIORS: ("scala", "simulated"), OWN: ("simulated",), DYNAMICS: ("grn_350", "simulated_grn")}
-#: Study -> file name pattern of a result that each of its data sets has.
+#: Study -> a result that each of its data sets has.
 SAVED = {
     "sbnn": "cv_network",
     "ephys_types": "types_lightgbm",
@@ -51,10 +50,10 @@ def reproduce(
 ):
     """Run notebooks on a data set, on all that are available, or on the default of each study.
 
-    `notebook` is the start of its name, "all", or "figures" to draw the figures of the sBNN study
-    from saved results alone. `dataset` is a name, "all" or "auto". By default, all notebooks are
-    run on all data sets, and single notebooks on the defaults. `jobs` data sets are processed at
-    the same time, each with all its notebooks.
+    `notebook` is the start of its name, "all", or "figures" to draw those of the sBNN study from
+    saved results. `dataset` is a name, "all" or "auto". By default, all notebooks are run on all
+    data sets, and single notebooks on the defaults. `jobs` data sets are processed at the same
+    time.
     """
     if dataset is None:
         dataset = "all" if notebook == "all" and not in_place else "auto"
@@ -86,7 +85,6 @@ def reproduce(
 
 
 def _redraw(name, parameters):
-    """Draw the figures of a data set from its records, without data."""
     places = {}
     for kind in ("saved_models", "figures"):
         places[kind] = parameters.get(kind, ROOT / kind)
@@ -95,8 +93,7 @@ def _redraw(name, parameters):
 
 
 def _run(name, paths, parameters, in_place):
-    """Run the notebooks of a data set one after the other."""
-    from sbnn.study.notebooks import run_notebook  # needs packages that a plain installation lacks
+    from sbnn.study.notebooks import run_notebook  # needs optional packages
 
     for path in paths:
         started = time.monotonic()
@@ -107,7 +104,6 @@ def _run(name, paths, parameters, in_place):
 
 
 def _jobs(dataset, saved_models):
-    """Notebooks to run, by data set."""
     if dataset not in ("all", "auto"):
         return {dataset: _notebooks(dataset)}
     defaults = [default_dataset(study=study) for study in NOTEBOOKS]  # downloaded if possible
@@ -125,7 +121,6 @@ def _jobs(dataset, saved_models):
 
 
 def _notebooks(dataset, start=""):
-    """Paths of the notebooks for a data set, in order, whose names start so."""
     paths = []
     for number in NOTEBOOKS[DATASETS[dataset].study]:
         if dataset in ONLY.get(number, [dataset]):

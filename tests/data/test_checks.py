@@ -1,6 +1,7 @@
 """Checks of user input: what is converted, and what is refused with the name of its argument."""
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -89,18 +90,65 @@ def test_groups_are_known_for_every_cell():
             checks.check_groups(given, table, "groups")
 
 
+def labels_of(types, families="unknown"):
+    return pd.DataFrame({"family": families, "type": types})
+
+
 def test_every_type_has_a_colour_of_its_own():
-    colors = checks.check_colors({"b": "red", 1: "#00ff0a"}, ["c", "a", "b", "unknown", "a"])
-    known = {"b": "#FF0000", "1": "#00ff0a", "unknown": checks.GREY}
-    assert colors == known | dict(zip("ac", checks.OKABE_ITO, strict=False))
-    assert [*checks.check_colors({}, "abcdefg").values()] == [*checks.OKABE_ITO]
-    # light and dark hues at equal distances alternate, with a saturation of 0.65
-    hues = checks.check_colors({}, "abcdefgh")
-    assert hues["a"] == "#A82424"  # hue 0, lightness 0.4: 0.4 (1 +- 0.65)
-    assert hues["b"] == "#D7B242"  # hue 1/8, lightness 0.55: 0.55 +- 0.45 * 0.65
+    labels = labels_of(["c", "a", "b", "unknown", "a"])
+    colors = checks.check_colors({"b": "red", 1: "#00ff0a"}, labels)
+    assert colors == {
+        **{"b": "#FF0000", "1": "#00ff0a", "unknown": checks.GREY},
+        **{"a": checks.HUES[0], "c": checks.HUES[2]},
+    }
+    assert len(set(checks.check_colors({}, labels_of(list("abcdefghij"))).values())) == 10
     for wrong in ({"a": "rot"}, ["red"]):
         with pytest.raises((TypeError, ValueError), match="colors: "):
-            checks.check_colors(wrong, ["a"])
+            checks.check_colors(wrong, labels_of(["a"]))
+
+
+def test_families_are_hues_and_types_their_shades():
+    types = ["x2", "x1", "y", "z", "u", "v", "w", "t"]
+    colors = checks.shades(labels_of(types, ["A", "A", "B", "C", "D", "E", "F", "G"]))
+    assert (colors["x1"], colors["y"]) == ("#0072B2", "#D55E00")
+    # half of 65 % of the way to white, and 60 % of the levels
+    assert colors["x2"] == "#53A0CB"
+    assert colors["t"] == "#00446B"
+
+
+# Which light reaches readers without one kind of cones (Machado, Oliveira and Fernandes 2009,
+# severity 1.0), on linear RGB.
+BLIND = {
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+}
+
+
+def lab(color, matrix):
+    """Colour in CIELAB (D65), as somebody sees it whose cones are described by the matrix."""
+    levels = np.array(list(bytes.fromhex(color[1:]))) / 255
+    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(np.array(matrix) @ linear, 0, 1)
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    ratio = np.array(to_xyz) @ seen / [0.9505, 1, 1.089]
+    f = np.where(ratio > 0.008856, np.cbrt(ratio), 7.787 * ratio + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("kind", BLIND)
+def test_hues_of_families_differ_for_colour_blind_readers(kind):
+    grey, *seen = (lab(color, BLIND[kind]) for color in (checks.GREY, *checks.HUES))
+    # a difference of about 2.3 is just noticeable
+    assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 15
+    assert min(np.linalg.norm(grey - color) for color in seen) > 9
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.coo_array])

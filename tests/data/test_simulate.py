@@ -93,15 +93,6 @@ def test_genes_and_cells_without_counts_get_their_largest_expected_count():
     assert counts[0, 0] == 1
 
 
-def test_hues_are_lighter_for_more_types_and_darker_in_the_next_round():
-    colors = [*simulate._type_colors(np.array([0, 0, 1, 2, 3, 4, 5, 6])).values()]
-    first, lighter, second, again = colors[0], colors[1], colors[2], colors[-1]
-    assert (first, second) == ("#0072B2", "#D55E00")
-    # half of 65 % of the way to white, and 60 % of the levels
-    assert lighter == "#53A0CB"
-    assert again == "#00446B"
-
-
 def test_same_parameters_same_data():
     sizes = {"n_cells": 50, "n_genes": 30, "noise": 1.0}
     one = simulated(**sizes)

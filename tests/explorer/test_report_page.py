@@ -24,8 +24,9 @@ def test_the_first_picture_stands_above_the_cautions_and_the_others_below(tmp_pa
     assert page.index("<li>one</li>") < page.index("&lt;b&gt;")
     assert page.count("<img") == 2, "a picture without a file is left out"
     assert 'base64,YQ==" alt="it&#x27;s a"' in page
-    for part in ("<dt>", "<details>", "<table"):
+    for part in ("<dt>", "<details>", "<table", "<a "):
         assert part not in page
+    assert '<a href="e&amp;.html">' in written(tmp_path, explorer="e&.html")
 
 
 def test_names_that_were_left_out_can_be_expanded(tmp_path):

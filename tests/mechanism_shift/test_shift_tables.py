@@ -154,7 +154,7 @@ def test_the_graph_is_drawn_from_the_largest_edge_down(real, monkeypatch):
     assert len(plotting.graph_of_screen(real["fits"]).axes[0].get_yticks()) == 2
 
 
-def test_genes_of_latents_and_direct_effects_are_drawn_in_one_order(real):
+def test_genes_of_latents_and_direct_effects_are_drawn_in_one_order(real, monkeypatch):
     genes = pd.DataFrame([[0.9, 0.1], [-0.95, 0.2], [0.1, -0.7]], list("uvw"))
     genes.columns = ["latent_0", "latent_1"]
     effects = pd.DataFrame({"perturbation": ["z", "JAK2", "z"], "gene": ["u", "u", "w"]})
@@ -168,6 +168,12 @@ def test_genes_of_latents_and_direct_effects_are_drawn_in_one_order(real):
     assert top.images[0].get_array()[1].tolist() == [0.2, 0.1, 0.9, -0.6, -1.2]
     assert bottom.images[0].get_array().tolist() == [[0, 0, 0, -1.5, 0.5]]
     assert len(top.lines[0].get_xdata()) == 7
+    assert top.get_title().endswith("7 edges to latents")
+    assert bottom.get_title() == "2 edges to genes"
+    monkeypatch.setattr(plotting, "SHOWN", 4)  # all but JAK2
+    top, bottom = plotting.latents_and_genes(record).axes[:2]
+    assert top.get_title().endswith("5 of 7 edges to latents")
+    assert bottom.get_title() == "1 of 2 edges to genes"
 
 
 def test_cells_and_shifts_are_drawn_along_the_latents_that_are_shifted_most(real):

@@ -1,16 +1,13 @@
 """Cells in the colours and shapes of their groups, and the names of groups where they belong."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import fit_record, words
+from made_up import fit_record
 from matplotlib.colors import to_hex
-from scipy.cluster.vq import kmeans2
-from sklearn.metrics import calinski_harabasz_score
 
 from sbnn import plotting
 from sbnn.data.checks import GREY, OKABE_ITO
@@ -52,32 +49,14 @@ def test_safe_colours_and_shapes_of_families():
     assert groups.markers[:3].tolist() == ["o", "o", "s"]
 
 
-def test_cells_without_types_are_coloured_by_clusters_of_their_outputs():
+def test_cells_without_types_are_grey():
     fit = fit_record()
-    rng = np.random.default_rng(0)
-    own = rng.permutation(np.repeat([0, 1, 2], [45, 30, 15]))
-    fit.values["outputs"] = np.eye(4)[own] * 5 + 0.3 * rng.normal(size=(90, 4))
     fit.labels[["family", "type"]] = "unknown"
     groups = colors.Groups(fit)
-    expected = [f"cluster {i + 1}" for i in own]
-    assert groups.families.tolist() == expected, "the largest first, as many as are separate"
-    assert set(groups.colors[own == 1]) == {OKABE_ITO[1]}
-    maps = {"transcriptome": fit.embedding, "outputs": fit.embedding, "labels": fit.labels}
-    maps |= {"n_transcriptome": 2, "n_outputs": 2, "colors": fit.colors}
-    tsne = replace(fit, values=maps)
-    assert "cluster 3 (15)" in words(plotting.tsne_pair(tsne, fit=fit))
+    assert groups.table["count"].to_dict() == {"unknown": 90}
+    assert set(groups.colors) == {GREY}
     fit.labels.loc[0, "type"] = "A1"
     assert set(colors.Groups(fit).types) == {"A1", "unknown"}, "one known type is enough"
-
-
-def test_the_number_of_clusters_follows_the_criterion_of_calinski_and_harabasz():
-    for seed in range(8):
-        Y = np.random.default_rng(seed).normal(size=(9, 2))
-        scores = {}
-        for k in range(2, 8):
-            _, labels = kmeans2(Y, k, minit="++", seed=0, iter=50)
-            scores[k] = calinski_harabasz_score(Y, labels)
-        assert len(set(colors.clusters(Y))) == max(scores, key=scores.get)
 
 
 def test_shades_run_from_dark_to_pale():

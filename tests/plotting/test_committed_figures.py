@@ -11,7 +11,6 @@ from sbnn.study import figures, report
 from sbnn.study.reproduce import ROOT
 
 NOT_OF_SIMULATED = {"genes_curve", "figure3_latent_default_colorblind"}
-NOT_OF_SIMULATED = {"genes_curve", "figure3_latent_default_colorblind"}
 OTHERS = ("scala", "scala_ion_channels", "citeseq_cd8", "pbmc_10k_protein")
 
 

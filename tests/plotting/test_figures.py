@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
+from explorable import fit_to_explore
 from made_up import (
     assert_tidy,
     fit_record,
@@ -15,8 +17,10 @@ from made_up import (
     selection_record,
     words,
 )
+from sklearn.linear_model import LinearRegression
 
 from sbnn import plotting
+from sbnn.plotting import correlations as drawn_lines
 from sbnn.plotting import curves, latent, summary
 from sbnn.plotting.interpretation import similar_order
 from sbnn.plotting.maps import panel_coordinates
@@ -268,3 +272,27 @@ def test_a_wrong_record_is_named():
     for name, (draw, *given) in wrong.items():
         with pytest.raises(ValueError, match=f"^{name}: "):
             draw(*given)
+
+
+def test_a_bibiplot_draws_correlations_with_the_latents_of_genes_and_with_those_of_outputs():
+    fit = fit_to_explore(n_outputs=3, n_genes=4)
+    fit.latent = fit.embedding
+    figure = plotting.bibiplot(fit)
+    assert_tidy(figure)
+    genes, outputs = figure.axes
+    regressed = LinearRegression().fit(fit.outputs, fit.latent).predict(fit.outputs)
+    sides = [(genes, fit.expression, fit.latent), (outputs, fit.outputs, regressed)]
+    for ax, values, latents in sides:
+        dots = ax.collections[0].get_offsets()
+        drawn = scipy.stats.zscore(latents)
+        limit = ax.get_xlim()[1]
+        expected = np.sort(drawn[:, 0].clip(-limit, limit))
+        np.testing.assert_allclose(np.sort(dots[:, 0]), expected, atol=1e-6)
+        correlations = np.corrcoef(values.T, latents.T)[:-2, -2:]
+        long = correlations[np.linalg.norm(correlations, axis=1) >= drawn_lines.LEAST]
+        tips = np.array([line.get_xydata()[1] for line in ax.lines if line.get_lw() == 0.7])
+        expected = drawn_lines.RADIUS * long
+        np.testing.assert_allclose(np.sort(tips, axis=0), np.sort(expected, axis=0), atol=1e-6)
+    assert f"lines: {len(long)} of 3 outputs" in words(figure)
+    with pytest.raises(ValueError, match="expected 2 latents, got 3"):
+        plotting.bibiplot(replace(fit, values=fit.values | {"latent": np.zeros((90, 3))}))

@@ -19,6 +19,12 @@ def test_names_and_numbers_are_short():
     assert labels.signed(-0.126) == "−0.13"
 
 
+def test_different_names_stay_different():
+    names = ["spike 1 of five: time", "spike 2 of five: time", "another long name"]
+    short = ["spike 1…ime", "spike 2…ime", "anothe…ame"]
+    assert labels.shortened_apart([*names, names[0]], 10) == [*short, short[0]]
+
+
 def test_a_text_is_made_smaller_and_then_shorter():
     figure = mpl.figure.Figure()
     text = figure.text(0, 0, f"{LONG}, 7 0.43", fontsize=7)

@@ -1,9 +1,8 @@
 """CITE-seq data: counts of RNA and surface proteins in the same cells.
 
-The data are from Stoeckius et al., Simultaneous epitope and transcriptome measurement in single
-cells, Nature Methods 14, 865 (2017), GEO GSE100866, and from 10x Genomics (two small data sets, as
-distributed with scvi-tools). The cord blood cells are selected as in Bernaerts, Berens & Kobak
-(arXiv 2006.10411).
+From Stoeckius et al., Nature Methods 14, 865 (2017), GEO GSE100866, and from 10x Genomics, as
+distributed with scvi-tools. Cord blood cells are selected as in Bernaerts, Berens & Kobak (arXiv
+2006.10411).
 """
 
 import numpy as np
@@ -24,13 +23,9 @@ _HUMAN = "HUMAN_"
 
 
 def read_cord_blood(rna_path, protein_path, clustering_path, **options):
-    """Read the 7652 typed cord blood cells, in the order of the clustering table.
-
-    Genes are the human ones, and outputs are 13 proteins.
-    """
+    """Read the 7652 typed cord blood cells, with human genes and 13 proteins as outputs."""
     clustering = pd.read_csv(clustering_path)
     clustering = clustering.set_index(clustering["cell_barcode"].astype(str))
-    # not immune cells
     clustering = clustering[clustering["type"].notna() & (clustering["type"] != "Ery")]
     labels = clustering[["type", "cluster"]].assign(family=clustering["type"])
     counts, cells, genes = read_count_table(rna_path)
@@ -43,7 +38,7 @@ def read_cord_blood(rna_path, protein_path, clustering_path, **options):
 
 
 def read_cd8(rna_path, protein_path, **options):
-    """Read the blood cells sorted by CD8; the gate, a part of the cell name, is the type."""
+    """Read blood cells sorted by CD8; the gate, a part of the cell name, is the type."""
     counts, cells, genes = read_count_table(rna_path)
     gate = cells.str.rsplit("_", n=1).str[0].str.replace("_", " ")
     labels = pd.DataFrame({"family": gate, "type": gate}, cells)
@@ -55,8 +50,8 @@ def read_cd8(rna_path, protein_path, **options):
 
 
 def read_pbmc(path, name, **options):
-    """Read one of the two small data sets of 10x Genomics, stored as AnnData without labels."""
-    import anndata  # slower to import than any other package
+    """Read one of the data sets of 10x Genomics, an AnnData without labels."""
+    import anndata  # slow to import
 
     adata = anndata.read_h5ad(path)
     proteins = obsm_table(adata, "protein_expression")
@@ -77,10 +72,10 @@ def pair_counts(
     log_proteins=True,
     files=None,
 ):
-    """Pair proteins with expression, normalised by the library size over the selected genes.
+    """Pair proteins with expression, normalised over the selected genes.
 
-    The `n_genes` genes are selected by their counts in all cells; if `n_genes` is None, all genes
-    with counts are used.
+    `n_genes` are selected by the counts of all cells; if it is None, all genes with counts are
+    used.
     """
     selected = counts.sum(axis=0) > 0
     if n_genes is not None:

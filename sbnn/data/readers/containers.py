@@ -18,21 +18,18 @@ GUIDES = "CRISPR Guide Capture"
 
 
 def is_container(path) -> bool:
-    """Whether a path is a folder or has the suffix of one of these files."""
+    """Whether a path is a folder or one of these files."""
     return Path(path).is_dir() or str(path).lower().removesuffix(".gz").endswith(_SUFFIXES)
 
 
 def read_container(path):
-    """Read an AnnData or a MuData from a file, or from a folder with a matrix in MatrixMarket.
-
-    Of an AnnData, only the features that are genes are kept.
-    """
+    """Read an AnnData, of which only genes are kept, or a MuData from a file or folder."""
     return features_of(read_features(path), GENES)
 
 
 def read_features(path):
-    """Like `read_container`, but with features of all kinds."""
-    import anndata  # slower to import than all other packages
+    """Like `read_container`, with features of all kinds."""
+    import anndata  # slow to import
 
     path = Path(path)
     suffix = path.suffix.lower()
@@ -61,7 +58,7 @@ def opened_container(reading, given, what="expression", read=read_container):
 
 
 def features_of(data, kind):
-    """The features of one kind; all of them if their kinds are unknown or none is of this kind."""
+    """The features of one kind; all if kinds are unknown or none is of this kind."""
     if hasattr(data, "mod"):  # MuData
         return data
     kinds = data.var.get("feature_types")
@@ -83,7 +80,6 @@ def _with_names(counts, cells, genes, kinds):
 
 
 def _read_10x(path):
-    """Read an AnnData of counts from an ``.h5`` file of 10x Genomics."""
     with h5py.File(path) as file:
         matrix = file["matrix"]
         parts = [matrix[part][:] for part in ("data", "indices", "indptr")]
@@ -95,7 +91,6 @@ def _read_10x(path):
 
 
 def _read_matrix_market(path):
-    """Read an AnnData of counts from ``matrix.mtx`` and the names of features and cells."""
     if path.is_dir():
         found = [*path.glob("*matrix.mtx"), *path.glob("*matrix.mtx.gz")]
         if len(found) != 1:
@@ -112,13 +107,12 @@ def _read_matrix_market(path):
     if counts.shape != (len(cells), len(features)):
         expected = f"{len(features)} genes x {len(cells)} cells"
         raise ValueError(f"expected {expected} in {path.name}, got {counts.shape[::-1]}")
-    # the columns are identifier, symbol and kind; other programs write fewer
+    # identifier, symbol and kind; other programs write fewer columns
     symbols = features.iloc[:, :2].iloc[:, -1]
     return _with_names(counts, cells[0].to_numpy(), symbols.to_numpy(), features.get(2))
 
 
 def _names_beside(path, before, *names):
-    """Table of names from a text file that may be gzipped, in the folder of the counts."""
     for name in names:
         for end in ("", ".gz"):
             file = path.with_name(f"{before}{name}{end}")

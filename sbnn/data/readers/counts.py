@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-_GENES_AT_ONCE = 2000  # complete tables are too large to convert at once
+_GENES_AT_ONCE = 2000  # complete tables are too large
 _LETTERS_AT_ONCE = 2**20
 _UTF8 = "utf-8-sig"  # skips the byte-order mark that Excel writes
 
 
 def read_count_table(path) -> tuple[sparse.csr_array, pd.Index, pd.Index]:
-    """Read int32 counts (n_cells, n_genes) and both names from a text table of genes x cells."""
+    """Read int32 counts (n_cells, n_genes) and names from a table of genes x cells."""
     genes = []
     pieces = []
     with open_file(path, _UTF8) as handle:
@@ -39,7 +39,7 @@ def read_count_table(path) -> tuple[sparse.csr_array, pd.Index, pd.Index]:
 
 
 def open_file(path, encoding: str | None = None) -> IO:
-    """Open a plain or gzipped file, or the only file in a zip archive, as bytes or text."""
+    """Open a plain or gzipped file, or the only file in a zip archive."""
     suffix = Path(path).suffix.lower()
     if suffix == ".zip":
         archive = zipfile.ZipFile(path)
@@ -56,7 +56,7 @@ def open_file(path, encoding: str | None = None) -> IO:
 
 
 def encoding_of(path) -> str:
-    """Detect the encoding of a text file: UTF-16 (by its mark), UTF-8 or Windows-1252."""
+    """Detect UTF-16 (by its mark), UTF-8 or Windows-1252."""
     with open_file(path) as handle:
         if handle.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             return "utf-16"

@@ -34,21 +34,21 @@ if TYPE_CHECKING:
     from sbnn.typehints import PathLike, TableLike
 
 
-TIME = "time"  # usual name of the column of measured times
-_SIZES = re.compile(rb'"?\d+"?\s*,\s*"?\d+"?[\s,]*')  # numbers of genes and samples in line 1
+TIME = "time"  # usual name of the column
+_SIZES = re.compile(rb'"?\d+"?\s*,\s*"?\d+"?[\s,]*')  # of genes and samples, in line 1
 _LIKE_TIMES = re.compile("time|dpt|day|hour|week|(?<![a-z])(st)?age", re.I)
 _LIKE_SAMPLES = re.compile("sample|rep(licate)?s?(?![a-z])|donor|patient|animal|subject", re.I)
 _GENE = ("gene", "genes", "gene_name", "gene_symbol", "symbol", "gene_id")
-# columns of numbers that describe a row, beside those of genes
+# columns of numbers that are no genes
 _NO_GENE = re.compile(
     "sample|replicate|batch|donor|patient|animal|subject|(n|total|mapped)_?(reads|counts|genes|umis?)"
     "|n(count|feature)_rna|(pct|percent)[_.].*",
     re.I,
 )
-# names of the columns of lists of edges, in BEELINE and in databases
+# columns of lists of edges, in BEELINE and in databases
 _OF_EDGES = {"gene1": "regulator", "gene2": "target", "type": "sign"}
 _OF_EDGES |= {"source": "regulator", "tf": "regulator"}
-# beginnings of words for the signs of regulation
+# words for signs
 _SIGNS = {r"\+|activat.*|stimulat.*|induc.*|up.*|positive": "1"}
 _SIGNS |= {"-|repress.*|inhibit.*|down.*|negative": "-1"}
 
@@ -66,41 +66,38 @@ def read_course(
     name: str = "own",
     **how: object,
 ) -> AnnData:
-    """Read expression over time from a user's tables, and note how they were understood.
+    """Read expression over time from a user's tables.
 
-    There are five formats:
+    Five formats:
 
-    - a long table: one row per sample and time, with the columns ``sample``, ``time`` and one per
-      gene; without samples, all rows are one sample;
-    - a table with genes in rows, and with the times in the names of the columns, such as t0, t2h,
-      or 2h_rep1 for time 2 of the sample rep1;
-    - a table of cells (in rows or in columns), and `times`, which has a row per cell and either the
-      columns ``sample`` and ``time`` or a pseudotime for each trajectory; or a folder with both, as
-      in BEELINE;
-    - the layout of `read_trajectories`, which is recognised by its first line;
+    - a long table with the columns ``sample``, ``time`` and one per gene; without samples, all rows
+      are one sample;
+    - a table with genes in rows and times in the column names, such as t0, t2h, or 2h_rep1;
+    - a table of cells, and `times` with a row per cell and either the columns ``sample`` and
+      ``time`` or a pseudotime for each trajectory; or a folder with both, as in BEELINE;
+    - the layout of `read_trajectories`;
     - an ``.h5ad`` file with ``obs["time"]`` and, optionally, ``obs["sample"]``, or with a
       pseudotime that `time_key` names. A saved course is returned unchanged.
 
-    Rows need not be sorted. Times may have a unit, as in "2 h" or "day 3" (see
-    `sbnn.data.readers.times`). Rows of one sample at one time are averaged, and cells with a
-    pseudotime in bins (see `read_pseudotime`). Missing values are left out with their gene or their
-    row, whichever leaves out less. log2(1 + x) is taken of normalised values and of counts, which
-    are scaled to the same total before.
+    Times may have a unit, as in "2 h" or "day 3". Rows of one sample at one time are averaged, and
+    so are cells in bins of pseudotime (see `read_pseudotime`). Missing values are left out with
+    their gene or their row, whichever leaves out less. log2(1 + x) is taken of normalised values
+    and of counts, which are scaled to the same total before.
 
     Parameters
     ----------
     expression : path-like, (path-like, str), DataFrame or AnnData
     times : path-like, (path-like, str) or DataFrame, optional
     gene_names : sequence of str or path-like, optional
-        Names of the genes, only for the layout of `read_trajectories`.
+        Only for the layout of `read_trajectories`.
     sample_key, time_key : str
-        Columns of the samples and of the times; letter case is ignored.
+        Columns of samples and times; letter case is ignored.
     genes_in_rows : bool, optional
         Whether the columns of `expression` are cells; detected by default.
     counts : bool or "normalised", optional
         Whether `expression` holds raw counts; see `read_tables`.
     n_bins : int
-        Number of bins for each trajectory with pseudotimes.
+        See `read_pseudotime`.
     name : str
     **how
         Options of all readers, see `sbnn.data.readers.reading.TableOptions`.
@@ -109,15 +106,12 @@ def read_course(
     -------
     AnnData
         As returned by `trajectories`. ``uns["sbnn"]["notes"]`` says how the tables were understood,
-        and ``uns["sbnn"]["dropped"]`` lists cells that are left out.
+        and ``uns["sbnn"]["dropped"]`` what was left out.
 
     Raises
     ------
     sbnn.data.readers.reading.ReadingError
-        A ValueError with all problems: the columns of samples and times are missing, or the tables
-        share less than half of the cells of both.
-    ValueError
-        If `trajectories` rejects the content.
+        A ValueError with all problems, such as missing columns or few common cells.
     """
     check_number("n_bins", n_bins, int, 2)
     keys = {"sample_key": sample_key, "time_key": time_key}
@@ -148,7 +142,7 @@ def read_course(
     if binned:
         course = read_pseudotime(logs, at, n_bins, **about)
     elif in_blocks and logs is values:
-        course = blocks  # in its own layout
+        course = blocks
     else:
         course = trajectories(_averaged(reading, at, logs), **about)
     lengths = course.obs.groupby("sample", sort=False).size()
@@ -161,7 +155,6 @@ def read_course(
 
 
 def _in_folder(expression, times):
-    """Tables in a folder of BEELINE; other tables unchanged."""
     if isinstance(expression, str | os.PathLike) and times is None:
         folder = Path(expression)
         if (folder / "ExpressionData.csv").is_file():
@@ -170,7 +163,6 @@ def _in_folder(expression, times):
 
 
 def _has_blocks(expression) -> bool:
-    """Whether the first line of a file holds the numbers of genes and samples."""
     if not isinstance(expression, str | os.PathLike) or not os.path.isfile(expression):
         return False
     with open_file(expression) as file:
@@ -179,7 +171,6 @@ def _has_blocks(expression) -> bool:
 
 
 def _values_and_times(reading, tables, keys, n_bins) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
-    """Values (rows, genes), and sample and time of the rows, or a pseudotime per trajectory."""
     expression = tables["expression"]
     what = "expression"
     binned = False
@@ -196,7 +187,7 @@ def _values_and_times(reading, tables, keys, n_bins) -> tuple[pd.DataFrame, pd.D
     elif expression.adata is not None:
         what = "obs"
         values, at = expression.adata.to_df(), expression.adata.obs
-        if at.index.has_duplicates:  # of concatenated data; numbers keep the cells apart
+        if at.index.has_duplicates:  # of concatenated data
             values = values.reset_index(drop=True)
             at = at.reset_index(drop=True)
         reading.notes.append("format: AnnData with times in obs")
@@ -225,12 +216,10 @@ def _values_and_times(reading, tables, keys, n_bins) -> tuple[pd.DataFrame, pd.D
 
 
 def _without_infinity(table) -> pd.DataFrame:
-    """Times of cells that a pseudotime cannot reach, infinite, are missing."""
     return table.mask(table.isin([-np.inf, np.inf]))
 
 
 def _complete_genes(reading, values, names) -> pd.DataFrame:
-    """Numbers of the genes, without the genes or the rows (with these names) that have gaps."""
     values = values.set_axis(numbered(values.columns, "expression"), axis=1)
     unwanted = np.array([_NO_GENE.fullmatch(name) is not None for name in values], dtype=bool)
     values = reading.without(values, unwanted, "expression", "columns whose names are not of genes")
@@ -243,7 +232,6 @@ def _complete_genes(reading, values, names) -> pd.DataFrame:
 
 
 def _long_table(reading, table, keys) -> pd.DataFrame:
-    """All columns of a table whose first column may hold values."""
     sheet = _sheet(table, keys["time_key"])
     if len(table.sheets) > 1:
         reading.notes.append(f"sheet: {sheet}")
@@ -260,7 +248,7 @@ def _long_table(reading, table, keys) -> pd.DataFrame:
 
 
 def _with_genes_in_columns(reading, table) -> pd.DataFrame:
-    """Turn a table with a row per gene, sample and time; other tables unchanged."""
+    """Turn a table with a row per gene, sample and time."""
     gene = [name for name in table if name.casefold() in _GENE and table[name].duplicated().any()]
     values = [name for name in table.select_dtypes("float") if not _LIKE_TIMES.search(name)]
     if not gene or len(values) != 1:
@@ -274,7 +262,6 @@ def _with_genes_in_columns(reading, table) -> pd.DataFrame:
 
 
 def _sheet(table, time_key) -> str | None:
-    """The first sheet with a column of times or, if there is none, the largest."""
     for name, (columns, _, _) in table.sheets.items():
         if time_key.casefold() in map(str.casefold, columns):
             return name
@@ -282,9 +269,9 @@ def _sheet(table, time_key) -> str | None:
 
 
 def _with_named_times(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Values, and samples and times from the names of the columns, or of the rows, of a table.
+    """Values, and samples and times from the names of columns or rows.
 
-    Both are the table itself if it has a column of times, or if its names hold no times.
+    Both are the table itself if it has a column of times, or its names hold no times.
     """
     given = reading.choices.get("genes_in_rows")
     in_rows = [True, False] if given is None else [given]
@@ -306,7 +293,6 @@ def _with_named_times(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]
 
 
 def _by_names(table, turned):
-    """Values (rows, genes), and samples and times from the names of these rows; or None."""
     first = table.iloc[:, 0]
     if is_numeric_dtype(first):
         return None
@@ -325,7 +311,6 @@ def _by_names(table, turned):
 
 
 def _required_time(reading, table, keys, what) -> str:
-    """Column of the times; ask for it if there is none."""
     time = _column(table, keys["time_key"])
     if time is not None:
         return time
@@ -340,7 +325,6 @@ def _required_time(reading, table, keys, what) -> str:
 
 
 def _samples_and_times(reading, table, sample, time, what) -> pd.DataFrame:
-    """Samples and times of the rows; all rows are one sample if there are no samples."""
     at = _times(reading, table[[time]], what)
     if sample is None and at[TIME].duplicated().any():
         sample = _likely_sample(table.drop(columns=time), at[TIME])
@@ -356,7 +340,6 @@ def _samples_and_times(reading, table, sample, time, what) -> pd.DataFrame:
 
 
 def _times(reading, table, what) -> pd.DataFrame:
-    """The only column of a table as numbers, named like the times."""
     [name] = table
     table = _without_infinity(table)
     wrong = to_numbers(table).wrong.ravel()
@@ -374,7 +357,6 @@ def _times(reading, table, what) -> pd.DataFrame:
 
 
 def _likely_sample(table, times) -> str | None:
-    """The column that probably names the samples, each of which has several times."""
     ranks = {}
     for name in table:
         is_named = _LIKE_SAMPLES.search(str(name)) is not None
@@ -388,7 +370,6 @@ def _likely_sample(table, times) -> str | None:
 
 
 def _averaged(reading, at, logs) -> pd.DataFrame:
-    """Long table that is sorted by time within each sample; repeated times are averaged."""
     of_sample, _ = pd.factorize(at["sample"])
     at = at.iloc[np.lexsort([at[TIME], of_sample])]
     table = at.join(logs)
@@ -403,7 +384,6 @@ def _averaged(reading, at, logs) -> pd.DataFrame:
 
 
 def _logarithms(reading, values) -> pd.DataFrame:
-    """Take logarithms unless the values are logarithms; the same table otherwise."""
     kind = kind_of_values(reading, values.to_numpy())
     if kind is False:
         return values
@@ -411,7 +391,6 @@ def _logarithms(reading, values) -> pd.DataFrame:
 
 
 def _column(table, key) -> str | None:
-    """Column with this name, or with this name in other letter case; None if there is none."""
     if key in table:
         return key
     names = {str(name).casefold(): name for name in reversed(table.columns)}
@@ -419,37 +398,19 @@ def _column(table, key) -> str | None:
 
 
 def read_prior(path: TableLike | None, genes: Sequence[str]) -> pd.DataFrame:
-    """Read known regulation as signs, [regulator, target], of the genes of a course.
+    """Read known regulation as signs, [regulator, target].
 
-    Parameters
-    ----------
-    path : path-like, (path-like, str), DataFrame or None
-        A table of regulators x targets, with entries of one size such as 1, -1 and 0; or a list of
-        edges with the columns ``regulator`` (or ``source``, ``TF``), ``target`` and, optionally,
-        ``sign`` (1, -1 or 0, + or -, or a word such as activates), or with ``Gene1``, ``Gene2`` and
-        ``Type``, as in BEELINE. Letter case of these names is ignored. None is a prior without
-        edges.
-    genes : sequence of str
-
-    Returns
-    -------
-    DataFrame, genes by genes
-
-    Raises
-    ------
-    ValueError
-        If a sign is unknown, or no edge joins two of the genes.
-
-    Warns
-    -----
-    UserWarning
-        Genes of the prior are not among `genes` and are left out.
+    A table of regulators x targets, with entries of one size such as 1, -1 and 0; or a list of
+    edges with the columns ``regulator`` (or ``source``, ``TF``), ``target`` and, optionally,
+    ``sign`` (1, -1 or 0, + or -, or a word such as activates), or with ``Gene1``, ``Gene2`` and
+    ``Type``, as in BEELINE, in any letter case. Without `path`, there are no edges. Unknown signs
+    are errors, and edges of other genes are left out with a warning.
     """
     genes = pd.Index(genes)
     if path is None:
         return pd.DataFrame(0.0, genes, genes)
     try:
-        # the first column of a list has repeated names, as in a table of expression
+        # names may repeat in a list, as in expression
         table = read_table(path, "expression")
     except ValueError as error:
         raise ValueError(str(error).replace("expression", "prior", 1)) from error
@@ -476,11 +437,11 @@ def _table_of_edges(edges):
     """Signs, regulators by targets, from a list of edges; of contrary signs, the usual one."""
     edges = edges.rename(columns=_OF_EDGES)
     for name in ("regulator", "target"):
-        if name not in edges:  # the first column, which `read_table` takes for names of the rows
+        if name not in edges:  # the first column, which `read_table` takes for names
             edges[name] = edges.index
     signs = {name: _signs(edges[name]) for name in edges.columns.drop(["regulator", "target"])}
     if "sign" not in edges:
-        # a column of another name that has the signs
+        # signs in a column of another name
         having = [name for name, found in signs.items() if found.notna().all() and -1 in set(found)]
         edges["sign"] = edges[having[0]] if having else 1
         if signs and not having:
@@ -499,7 +460,6 @@ def _table_of_edges(edges):
 
 
 def _signs(values):
-    """Signs from numbers or words; NaN for other values."""
     text = values.astype(str).str.strip().str.casefold()
     for pattern, sign in _SIGNS.items():
         text = text.where(~text.str.fullmatch(pattern), sign)

@@ -15,8 +15,8 @@ HUMAN_SOURCE = (
     "Lee, Dalley et al., Science 382, eadf6484 (2023); "
     "github.com/AllenInstitute/human_patchseq_gaba"
 )
-#: First word of a mouse t-type -> class. Sncg cells are counted as VIP, since they are related to
-#: Vip cells and too rare in the human data for a class of their own.
+#: First word of a mouse t-type -> class. Sncg cells count as VIP, to which they are related, since
+#: they are rare in the human data.
 MOUSE_CLASSES = {"Lamp5": "LAMP5", "Pvalb": "PVALB", "Sst": "SST", "Vip": "VIP", "Sncg": "VIP"}
 #: Revised subclass of a human cell -> class.
 HUMAN_CLASSES = {"LAMP5/PAX6/Other": "LAMP5", "PVALB": "PVALB", "SST": "SST", "VIP": "VIP"}
@@ -26,8 +26,8 @@ def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False)
     """Read 4215 of 4435 mouse cells, from 982 donors, with 45 features in 7 families.
 
     `tau` and `avg_isi` are in ms, other times in s. ``type5`` separates SNCG from VIP. The driver
-    line (``cre``) was chosen to find cells of a type, so it is not used as a feature. If `relative`
-    is True, times and voltages of spikes are relative to the spike threshold.
+    line (``cre``) was chosen to find cells of a type, so it is no feature. For `relative`, see
+    `relative_to_threshold`.
     """
     table = _read(features_path)
     metadata = _read(metadata_path)
@@ -44,7 +44,7 @@ def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False)
     area = metadata["structure"].str.extract(r"^(?P<area>\D*)(?P<layer>\d.*)?$")
     labels = labels.join(area.fillna(""))
     labels["age_days"] = pd.to_numeric(metadata["age"].str.lstrip("P"), errors="coerce")
-    # "Sst-IRES-Cre" of "Sst-IRES-Cre/wt;Ai14(RCL-tdT)/wt": without the reporter (Ai...)
+    # "Sst-IRES-Cre" of "Sst-IRES-Cre/wt;Ai14(RCL-tdT)/wt"
     drivers = labels["genotype"].fillna("").str.findall(r"(?:^|;)(?!\s*Ai)\s*([^/;]+)")
     labels["cre"] = drivers.str.join(";")
     reasons = {
@@ -60,9 +60,8 @@ def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False)
 def read_lee_human(features_path, metadata_path, files=None):
     """Read 702 human cells from 109 donors, with 93 features in 11 families.
 
-    All but 14 cells have missing values; the chirp was recorded in 44 % of the cells. ``type`` is
-    the revised subclass. ``condition`` (acute or culture) and ``virus`` are unevenly distributed
-    over the types.
+    All but 14 cells have missing values. ``type`` is the revised subclass. ``condition`` (acute or
+    culture) and ``virus`` are uneven over types.
     """
     table = _read(features_path)
     metadata = _read(metadata_path)
@@ -81,11 +80,10 @@ def read_lee_human(features_path, metadata_path, files=None):
 
 
 def _chosen(table, release, labels, reasons, **about):
-    """Leave out cells to which a reason applies, and cells without a measured feature."""
     features = feature_table(release)
     values = table[features.index].set_axis(labels.index, axis=0).astype(np.float64)
     reasons["no measured feature"] = values.isna().all(axis=1)
-    reason = np.select(list(reasons.values()), list(reasons), "")  # the first that applies
+    reason = np.select(list(reasons.values()), list(reasons), "")  # the first one
     kept = reason == ""
     return typed_cells(
         values[kept],
@@ -103,6 +101,5 @@ def _read(path):
 
 
 def _texts(values):
-    """Convert numbers used as names to text without a decimal point."""
     numbers = pd.to_numeric(values).astype("Int64")
     return numbers.astype(str).to_numpy()

@@ -1,8 +1,7 @@
 """Published trajectories with prior and true networks.
 
-The files are from Hossain et al., Genome Biology (2024) and arXiv 2403.04805
-(github.com/QuackenbushLab, repositories phoenix and DASH), and from Pratapa et al., Nature Methods
-(2020; github.com/Murali-group/Beeline).
+From Hossain et al., Genome Biology (2024) and arXiv 2403.04805 (github.com/QuackenbushLab, phoenix
+and DASH), and Pratapa et al., Nature Methods (2020; github.com/Murali-group/Beeline).
 """
 
 from __future__ import annotations
@@ -59,34 +58,17 @@ def read_trajectories(
     name: str | None = None,
     source: str | None = None,
 ) -> AnnData:
-    """Read a file of trajectories in the format of Hossain et al.
+    """Read trajectories in the format of Hossain et al.
 
     The first line holds the numbers of genes and samples. For each sample, one line of values per
-    gene and one line of times follow. Samples may have different numbers of time points; the lines
-    of shorter samples may be padded with blanks.
+    gene and one line of times follow. Lines of shorter samples may be padded with blanks.
 
-    Parameters
-    ----------
-    path : path-like
-    gene_names : sequence of str or path-like, optional
-        Names in the order of the lines, or the path of a table with the names in its first column;
-        by default ``gene_0`` ... The suffix ``_input`` is removed.
-    name, source : str, optional
-        By default the name of the file.
-
-    Returns
-    -------
-    AnnData
-        As returned by `sbnn.dynamics.trajectories`.
-
-    Raises
-    ------
-    ValueError
-        If the file has another format, or `sbnn.dynamics.trajectories` rejects its content.
+    `gene_names` are names in the order of the lines, or a table with the names in its first column;
+    by default ``gene_0`` and so on. The suffix ``_input`` is removed. `name` and `source` are by
+    default the name of the file.
     """
     path = results_path(path)
     text = path.read_text(errors="replace").replace('"', "")
-    # the lines of shorter samples are padded with blanks
     lines = [line.rstrip(", \t") for line in text.splitlines()]
     rows = [line.split(",") for line in lines if line]
     values, times = [], []
@@ -108,7 +90,7 @@ def read_trajectories(
     data = trajectories(
         values, times, gene_names, name=name or path.stem, source=source or path.name
     )
-    # the layout of the file; in another layout, sums are rounded differently
+    # in another layout, sums are rounded differently
     data.uns["sbnn"]["gene_major"] = True
     return data
 
@@ -126,12 +108,12 @@ def read_grn(
     name="grn_350",
     files=None,
 ):
-    """Read a simulated network with its published test samples, and simulate training samples.
+    """Read a network with its published test samples, and simulate training samples.
 
-    The published training samples are not available. The starting values of the simulated samples
-    are drawn from a distribution estimated from the test samples, whose later values are not used.
-    The prior network is the published prior or, if `wrong` is given, the true network with this
-    share of its edges misplaced. A `noise` of 0.025 corresponds to the published level of 5 %.
+    The published training samples are not available. Starting values are drawn from a distribution
+    estimated from those of the test samples. The prior is the published one or, if `wrong` is
+    given, the true network with this share of misplaced edges. A `noise` of 0.025 corresponds to
+    the published level of 5 %.
     """
     test = read_trajectories(test_path, names_path)
     network = GeneNetwork.from_tables(equations_path, names_path).starting_like(test)
@@ -146,8 +128,8 @@ def read_grn(
 def read_yeast(train_path, test_path, names_path, prior_path, *, files=None):
     """Read log ratios of 500 genes at 24 time points of the yeast cell cycle.
 
-    There is one training sample, and its dye swap to test. The prior network is based on motifs and
-    has entries of +-0.5; the true network is not known.
+    One sample to train, and its dye swap to test. The prior is based on motifs, with entries of
+    +-0.5; the true network is not known.
     """
     train, test, prior = _read_course(train_path, test_path, names_path, prior_path)
     return gene_dynamics(train, test, prior, name="yeast_pramila", source=YEAST, files=files)
@@ -156,9 +138,8 @@ def read_yeast(train_path, test_path, names_path, prior_path, *, files=None):
 def read_breast(train_path, test_path, names_path, prior_path, truth_path, *, files=None):
     """Read 500 genes along a pseudotime of breast cancer.
 
-    There are 178 time points to train, and 8 from the middle to test. The prior network is based on
-    motifs. The true network is based on chromatin immunoprecipitation, and is known only for the
-    transcription factors that these experiments covered.
+    178 times to train, and 8 from the middle to test. The prior is based on motifs, and the true
+    network on chromatin immunoprecipitation of some transcription factors.
     """
     train, test, prior = _read_course(train_path, test_path, names_path, prior_path)
     genes = train.var_names
@@ -176,10 +157,9 @@ def read_hematopoiesis(
 ):
     """Read 529 genes along a pseudotime of the B cell lineage.
 
-    There are two training samples and three test samples. Most values are zero, and neighbouring
-    cells vary independently. If `cells_per_bin` is above 1, the data are smoothed by averaging this
-    many neighbouring cells, and genes are divided by their largest training value. The prior
-    network is based on motifs; the true network is not known.
+    Two samples to train, three to test. Most values are zero. With `cells_per_bin` above 1,
+    neighbouring cells are averaged, and genes divided by their largest training value. The prior is
+    based on motifs; the true network is not known.
     """
     train, test, prior = _read_course(train_path, test_path, names_path, prior_path)
     if cells_per_bin > 1:
@@ -195,14 +175,12 @@ def read_hematopoiesis(
 
 
 def _read_course(train_path, test_path, names_path, prior_path):
-    """Trajectories to train and to test, and the prior network of their genes."""
     train = read_trajectories(train_path, names_path)
     test = read_trajectories(test_path, names_path)
     return train, test, _matrix(prior_path, train.var_names)
 
 
 def _averaged(data, cells_per_bin):
-    """Average each sample over bins of neighbouring cells."""
     values, times = [], []
     for _, rows in data.obs.groupby("sample", sort=False):
         n_bins = max(len(rows) // cells_per_bin, 2)
@@ -216,9 +194,9 @@ def _averaged(data, cells_per_bin):
 def read_beeline(*paths, model, repeat=0, dropout=False, n_bins=25, files=None):
     """Read one of five repeats of a BEELINE data set, with or without `dropout` of low values.
 
-    Each repeat has 2000 cells simulated with a curated Boolean model. The cells are averaged in
-    bins along the pseudotime of each trajectory (see `read_pseudotime`). The next repeat is used as
-    test data. The true network is the network of the model; the prior network has no edges.
+    Each repeat has 2000 cells of a curated Boolean model, averaged along the pseudotime of each
+    trajectory (see `read_pseudotime`). The next repeat is used as test data. The prior has no
+    edges.
     """
     check_number("repeat", repeat, int, 0, 4)
     train, truth = _beeline_repeat(paths, model, repeat, dropout, n_bins)
@@ -228,7 +206,6 @@ def read_beeline(*paths, model, repeat=0, dropout=False, n_bins=25, files=None):
 
 
 def _beeline_repeat(paths, model, repeat, dropout, n_bins):
-    """Averaged cells of one repeat, and its true network."""
     folder = f"{model}_2000_{repeat}"
     if dropout:
         folder += "_50"
@@ -241,7 +218,6 @@ def _beeline_repeat(paths, model, repeat, dropout, n_bins):
 
 
 def _network(regulators, genes, sources, targets, signs):
-    """Table of regulators x genes with the signs of the edges, and 0 elsewhere."""
     network = np.zeros((len(regulators), len(genes)), dtype=np.int8)
     network[regulators.get_indexer(sources), genes.get_indexer(targets)] = signs
     return pd.DataFrame(network, regulators, genes)

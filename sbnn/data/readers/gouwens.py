@@ -1,9 +1,7 @@
 """Patch-seq data of mouse visual cortex by Gouwens et al., as released in a `.mat` file.
 
-The data are from Gouwens et al., Integrated morphoelectric and transcriptomic classification of
-cortical GABAergic cells, Cell 183, 935 (2020), as released in
-github.com/AllenInstitute/coupledAE-patchseq. Cells and features are chosen as in Bernaerts, Berens
-& Kobak (arXiv 2006.10411).
+From Cell 183, 935 (2020) and github.com/AllenInstitute/coupledAE-patchseq. Cells and features are
+chosen as in Bernaerts, Berens & Kobak (arXiv 2006.10411).
 """
 
 import json
@@ -19,18 +17,17 @@ SOURCE = (
     "Gouwens et al., Cell 183, 935 (2020); release of github.com/AllenInstitute/coupledAE-patchseq"
 )
 
-#: Features that are left out because they have an extreme outlier or are nearly equal to another
-#: feature.
+#: Features with an extreme outlier, or nearly equal to another feature.
 _EXCLUDED = pd.read_csv(Path(__file__).parents[1] / "gouwens_excluded.csv")
 EXCLUDED_FEATURES = _EXCLUDED["feature"].tolist()
 
 
 def read_gouwens(mat_path, names_path, files: dict[str, str]):
-    """Read released log expression, with principal components and z-scored features as outputs.
+    """Read log expression, with principal components and z-scored features as outputs.
 
     The file holds ``T_dat`` (cells x genes), ``E_pc_scaled`` (44 sparse principal components of the
-    responses) and ``E_feature`` (24 features, z-scored and clipped to +-6). All 1252 genes, 3395 of
-    3411 cells and 55 of 68 outputs are kept.
+    responses) and ``E_feature`` (24 features, z-scored and clipped to +-6). 3395 of 3411 cells and
+    55 of 68 outputs are kept.
     """
     content = loadmat(mat_path, squeeze_me=True)
     cells = _texts(content["sample_id"])
@@ -65,5 +62,4 @@ def read_gouwens(mat_path, names_path, files: dict[str, str]):
 
 
 def _texts(values) -> list[str]:
-    """Names from a Matlab cell array of strings or a padded array of characters."""
     return [str(value).strip() for value in values]

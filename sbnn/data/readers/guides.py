@@ -1,4 +1,4 @@
-"""Targets of guides, from the names of the guides of a perturbation screen."""
+"""Targets of guides, from their names."""
 
 import re
 
@@ -6,9 +6,8 @@ import pandas as pd
 
 from sbnn.data.checks import some
 
-# Ends of the names of guides of one target that no gene symbol has, as symbols have no underscore
-# and no small "g" after a capital: GATA1_2, GATA1_A, GATA1_sg2, GATA1-sg2, GATA1g2, GATA1_guideA,
-# GATA1_ACGTACGTACGTACGTACGT, and GATA1_+_48786562.23-P1P2 of CRISPRi libraries.
+# Ends of names that no gene symbol has: GATA1_2, GATA1_A, GATA1_sg2, GATA1-sg2, GATA1g2,
+# GATA1_guideA, GATA1_ACGTACGTACGTACGTACGT, and GATA1_+_48786562.23-P1P2 of CRISPRi libraries.
 _SEQUENCE = "_[ACGT]{15,}"
 _CLEAR_ENDS = (
     r"_[+-]_\d+(\.\d+)?-\S+",
@@ -18,11 +17,11 @@ _CLEAR_ENDS = (
     _SEQUENCE,
 )
 _CLEAR = re.compile(rf"(?P<stem>.+?)({'|'.join(_CLEAR_ENDS)})")
-# Gene symbols may end like these: NKX2-1, HLA-A, AC012345.1.
+# Ends that gene symbols have, too: NKX2-1, HLA-A, AC012345.1.
 _UNCLEAR = re.compile(r"(?P<stem>.+)(?P<form>[-.])(?P<number>\d+|[A-Z])")
 _NUMBER = re.compile(r"(?P<stem>.*\D)(0\d+|\d{3,})")  # CTRL00698, but not WT1
 
-# Names of controls, the most specific first. Genes such as NT5E, SAFB and NEGR1 are none.
+# Names of controls, the most specific first; not genes such as NT5E, SAFB and NEGR1.
 _CONTROLS = (
     r"non?[-_ .]?target(t?ing)?(?![a-z])",
     r"(?<![a-z0-9])ntc?(?![a-z0-9])",
@@ -43,29 +42,11 @@ def targets_of(guides, genes=(), control=None, given=None):
     ``IRF1_guideB`` and ``IRF1g2`` are guides of IRF1. ``IRF1-2``, ``IRF1.2`` and ``IRF1-B`` are,
     too, if all guides have such an end and the guides of each target are numbered without gaps,
     since genes such as NKX2-1 and HLA-A also have such names. The end is kept if nothing else
-    distinguishes the guides, as in ``cluster_1`` and ``cluster_2``.
+    distinguishes the names, as in ``cluster_1`` and ``cluster_2``.
 
-    Parameters
-    ----------
-    guides : iterable of str
-        Names of guides, which may repeat.
-    genes : iterable of str
-        Names of genes. A guide that is named like a gene is a target of its own.
-    control : str, optional
-        Label of the control. Its guides may be named like it, whatever the case of its letters, or
-        have it before their number.
-    given : DataFrame, optional
-        Known targets of all guides, with the columns ``guide`` and ``target``.
-
-    Returns
-    -------
-    DataFrame
-        With the columns ``guide`` and ``target`` and a row for each different guide.
-
-    Raises
-    ------
-    ValueError
-        If `given` lacks a guide, or has two targets for it.
+    A guide that is named like one of the `genes` is a target of its own. Guides of the `control`
+    may be named so, in any letter case, with or without number. `given` targets, and the result,
+    are DataFrames with the columns ``guide`` and ``target``.
     """
     names = list(dict.fromkeys(map(str, guides)))
     if given is not None:
@@ -80,28 +61,28 @@ def targets_of(guides, genes=(), control=None, given=None):
 
 
 def has_control(names, control):
-    """Whether any of the names of guides or targets is the control, or a guide of it."""
+    """Whether any of the names is the control, or a guide of it."""
     return any(_is_control(name, control and str(control), ()) for name in names)
 
 
 def likely_control(names):
-    """The label among names of guides or targets that is probably the control, or None."""
-    # the part before the number names all guides of the control
+    """Label that is probably the control, or None."""
+    # the part before the number names all its guides
     labels = [label for name in names for label in (*_possible_stems(name), name)]
     for pattern in _CONTROLS:
-        n_others = {}  # label -> number of letters that are not of the control
+        n_others = {}  # label -> number of other letters
         for label in labels:
             other, n_found = re.subn(pattern, "", label.casefold())
             if n_found:
                 n_others[label] = len(other)
         if n_others:
-            # "ctrl+ctrl" rather than "GATA1+ctrl", of cells with two guides
+            # "ctrl+ctrl" rather than "GATA1+ctrl"
             return min(n_others, key=n_others.get)
     return None
 
 
 def show_targets(table):
-    """Text with a line for each target and its guides, from the result of `targets_of`."""
+    """Text with a line for each target and its guides."""
     own = table["guide"] == table["target"]
     lines = []
     for target, guides in table.groupby("target", sort=False)["guide"]:
@@ -114,7 +95,7 @@ def show_targets(table):
 
 
 def _without_numbered(genes):
-    """Genes without repeated symbols, which AnnData numbers like guides: MATR3-1 beside MATR3."""
+    """Genes without symbols that AnnData numbered like guides: MATR3-1 beside MATR3."""
     matches = filter(None, map(_UNCLEAR.fullmatch, genes))
     return genes - {match[0] for match in matches if match["stem"] in genes}
 
@@ -132,7 +113,6 @@ def _given_targets(names, given):
 
 
 def _possible_stems(name):
-    """What may come before the number of a guide: list of str."""
     stems = [_clear_stem(name)]
     for pattern in (_UNCLEAR, _NUMBER):
         match = pattern.fullmatch(name)
@@ -149,7 +129,6 @@ def _is_control(name, control, genes):
 
 
 def _stems(names, genes):
-    """Targets of guides other than those of the control, as a dict."""
     stems = _unclear_stems(names, genes)
     if stems is None:
         stems = {name: name if name in genes else _clear_stem(name) for name in names}
@@ -160,7 +139,6 @@ def _stems(names, genes):
 
 
 def _clear_stem(name):
-    """The name without an end that can only number guides; vectors with two guides have two."""
     stems = []
     for part in name.split("|"):
         match = _CLEAR.fullmatch(part)
@@ -169,7 +147,6 @@ def _clear_stem(name):
 
 
 def _unclear_stems(names, genes):
-    """Targets of guides that all end like a gene symbol may end, or None."""
     ends = {name: _UNCLEAR.fullmatch(name) for name in names}
     if not ends or genes & set(names) or not all(ends.values()):
         return None
@@ -186,7 +163,6 @@ def _unclear_stems(names, genes):
 
 
 def _without_gaps(numbers):
-    """Whether several numbers run from 0 or 1; a single number is not compared."""
     first = min(numbers)
     complete = sorted(numbers) == list(range(first, first + len(numbers)))
     return len(numbers) == 1 or (complete and first in (0, 1))

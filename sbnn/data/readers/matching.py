@@ -15,8 +15,8 @@ from sbnn.data.readers.reading import Reading
 from sbnn.data.readers.table import Table, Way, are_row_numbers, are_values
 
 LEAST_SHARED = 0.5  # of the cells of the smaller table
-CELLS = "the cells"  # found in the other tables, for which labels are read
-FEWEST_SHARED = 20  # with fewer cells, there is nothing to fit
+CELLS = "the cells"  # found in the other tables
+FEWEST_SHARED = 20  # with fewer, there is nothing to fit
 
 
 def exactly(names: pd.Index) -> pd.Index:
@@ -25,19 +25,19 @@ def exactly(names: pd.Index) -> pd.Index:
 
 
 def loosened(names: pd.Index) -> pd.Index:
-    """Remove case, R's X before a digit and 10x's -1; any punctuation becomes a point."""
+    """Remove case, R's X before a digit and 10x's -1; punctuation becomes a point."""
     plain = names.str.lower().str.replace(r"[\W_]+", ".", regex=True).str.strip(".")
     plain = plain.str.replace(r"^x(?=\d)", "", regex=True)
     return plain.str.replace(r"([acgt]{12,})\.1$", r"\1", regex=True)
 
 
 def without_marks(names: pd.Index) -> pd.Index:
-    """Like `loosened`, but without any punctuation: "C_01" is "c01"."""
+    """Like `loosened`, without punctuation: "C_01" is "c01"."""
     return loosened(names).str.replace(".", "", regex=False)
 
 
 def without_zeros(names: pd.Index) -> pd.Index:
-    """Like `loosened`, but numbers lose the zeros in front of them: "C_01" is "c.1"."""
+    """Like `loosened`, without leading zeros: "C_01" is "c.1"."""
     return loosened(names).str.replace(r"(?<!\d)0+(?=\d)", "", regex=True)
 
 
@@ -45,7 +45,7 @@ SPELLINGS = {"exact": [exactly], "loose": [loosened, without_marks, without_zero
 
 
 class Match(NamedTuple):
-    """How the cells of two tables are found, and the number of cells that both have."""
+    """How the cells of two tables are found, and how many both have."""
 
     first: Way
     second: Way
@@ -60,12 +60,12 @@ class Match(NamedTuple):
 
     @property
     def by_number(self) -> bool:
-        """Whether the names of both tables number their rows."""
+        """Whether the names of both tables are row numbers."""
         return self.first.by_number and self.second.by_number
 
 
 def best_match(firsts: Iterable[Way], seconds: Iterable[Way], spellings) -> Match:
-    """The combination of ways that shares most cells; the first of equal ones."""
+    """The combination that shares most cells; the first of equal ones."""
     firsts, seconds = list(firsts), list(seconds)
     best = None
     for spelled in spellings:
@@ -83,8 +83,7 @@ def find_cells(
 ) -> Match:
     """Find the cells of two tables by the given options; ask if other options find far more.
 
-    `firsts` and `seconds` are the usual ways in which their cells may be named. Unless
-    `few_are_allowed`, half of the cells of the smaller table must be found.
+    Unless `few_are_allowed`, half of the cells of the smaller table must be found.
     """
     firsts, seconds = _one_sheet_each(reading, first, second, firsts, seconds)
     usual = best_match(firsts, seconds, SPELLINGS[reading.how.match])
@@ -117,7 +116,6 @@ def find_cells(
 
 
 def _best_of_all(first, second, firsts, seconds) -> Match | None:
-    """The best match by any column and spelling; columns that number rows are no names."""
     others = []
     for table, ways in ((first, firsts), (second, seconds)):
         keyed = [way for way in table.other_ways() if not are_row_numbers(way.names)]
@@ -126,7 +124,6 @@ def _best_of_all(first, second, firsts, seconds) -> Match | None:
 
 
 def _ask_for(reading, text, first, second, match, turned) -> None:
-    """Ask for the options by which a match is found."""
     keys = {}
     for table, way in ((first, match.first), (second, match.second)):
         if way.key not in (None, table.key):
@@ -182,7 +179,7 @@ def _one_sheet_each(reading, first, second, firsts, seconds):
 
 
 def axis_names(table, axis: int) -> pd.Index:
-    """Names of the rows or columns of a DataFrame or an AnnData."""
+    """Names of the rows or columns."""
     if isinstance(table, AnnDataLike):
         return table.var_names if axis else table.obs_names
     return table.axes[axis]
@@ -191,7 +188,7 @@ def axis_names(table, axis: int) -> pd.Index:
 def taken(table, axis: int, cells: np.ndarray):
     """Select cells, and turn the table if they are in its columns.
 
-    They are selected before the table is turned: text in another column would make all values text.
+    They are selected first, as text in another column would make all values text.
     """
     if isinstance(table, AnnDataLike):
         return table[:, cells].T if axis else table[cells]
@@ -200,7 +197,6 @@ def taken(table, axis: int, cells: np.ndarray):
 
 
 def _shared(reading, table, way, names, keys, others, why) -> np.ndarray:
-    """Mask of the cells whose keys are among `others`, which must differ; the rest is left out."""
     shared = keys.isin(others)
     require_single(reading, table, names, keys, shared)
     describe_file(reading, table, way, f"{shared.sum()} cells")
@@ -209,7 +205,7 @@ def _shared(reading, table, way, names, keys, others, why) -> np.ndarray:
 
 
 def require_single(reading: Reading, table: Table, names, keys, shared) -> None:
-    """Reject names of `shared` cells whose keys, by which they are matched, repeat."""
+    """Reject names of `shared` cells whose keys repeat."""
     twice = names[keys.duplicated() & shared]
     if len(twice):
         reading.problem(f"{table}: cells appear more than once: {some(twice)}")
@@ -217,10 +213,7 @@ def require_single(reading: Reading, table: Table, names, keys, shared) -> None:
 
 
 def joined(reading: Reading, first: Table, second: Table) -> tuple:
-    """Both tables with the same cells in the same order, in their rows; other cells are left out.
-
-    The names are those of the first table. An AnnData stays one.
-    """
+    """Both tables with the same cells in the same order, named as in the first table."""
     firsts = first.ways()
     axis = reading.choices.get("genes_in_rows")
     if axis is not None:
@@ -231,7 +224,7 @@ def joined(reading: Reading, first: Table, second: Table) -> tuple:
         X = _in_order(reading, first)
         return X, _in_order(reading, second, axis_names(X, 0))
     frames = []
-    names = []  # of the cells of each table
+    names = []
     for table, way in ((first, match.first), (second, match.second)):
         frames.append(_frame(reading, table, way))
         names.append(axis_names(frames[-1], way.axis))
@@ -249,7 +242,7 @@ def joined(reading: Reading, first: Table, second: Table) -> tuple:
 
 
 def alone(reading: Reading, table: Table, columns) -> pd.DataFrame:
-    """A table that is joined with no other; its cells are in columns if `columns` are in rows."""
+    """A single table; its cells are in columns if `columns` are in rows."""
     by_row, by_column = table.ways()[:2]
     turned = by_row.names.isin(columns).any() and not by_column.names.isin(columns).any()
     way = by_column if turned else _way_with_names(reading, table, by_row)
@@ -263,7 +256,6 @@ def alone(reading: Reading, table: Table, columns) -> pd.DataFrame:
 
 
 def _frame(reading, table, way):
-    """A table with these names of cells; if cells are in rows, each of them has one row."""
     frame = table.frame(way)
     if way.axis == 0 and table.what == "labels":
         return _one_row_per_cell(reading, table, frame)
@@ -273,7 +265,6 @@ def _frame(reading, table, way):
 
 
 def _way_with_names(reading, table, way):
-    """Ask for another column if the first column does not name the cells, or for their order."""
     are_names = way.names.is_unique and "" not in way.names and not way.by_number
     if are_names or reading.how.by_row or way.key is not None:
         return way
@@ -291,7 +282,6 @@ def _way_with_names(reading, table, way):
 
 
 def _in_order(reading, table, cells=None):
-    """Rows of a table in their order; `cells` are their names in another table."""
     rows = table.in_order()
     names = axis_names(rows, 0)
     cells = names if cells is None else cells
@@ -304,7 +294,6 @@ def _in_order(reading, table, cells=None):
 
 
 def _with_cells(table, cells):
-    """Name the rows of a DataFrame or an AnnData."""
     if not isinstance(table, AnnDataLike):
         return table.set_axis(cells, axis=0)
     table = table.copy()
@@ -334,7 +323,7 @@ def describe_file(reading: Reading, table: Table, way: Way, used: str) -> None:
 
 
 def labels_of(reading: Reading, table: Table, cells: pd.Index) -> pd.DataFrame:
-    """Labels of the cells, in their order; labels of other cells are left out."""
+    """Labels of the cells, in their order."""
     if reading.choices.get("by_row"):
         return _in_order(reading, table, cells)
     given = Table(CELLS, pd.DataFrame(index=cells))
@@ -355,7 +344,7 @@ def labels_of(reading: Reading, table: Table, cells: pd.Index) -> pd.DataFrame:
 
 
 def _one_row_per_cell(reading, table, labels):
-    """The first row of each cell, without labels that differ between rows of a cell."""
+    """The first row of each cell, without labels that differ between its rows."""
     twice = labels.index.duplicated()
     if not twice.any():
         return labels
@@ -369,18 +358,17 @@ def _one_row_per_cell(reading, table, labels):
 
 
 def kept(gaps: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:
-    """Masks of the cells and outputs to keep, from the mask of missing values."""
+    """Masks of the cells and outputs to keep, from the mask of gaps."""
     if missing == "cells":
         return ~gaps.any(axis=1), np.ones(gaps.shape[1], dtype=bool)
     if missing == "outputs":
-        cells = ~gaps.all(axis=1)  # a cell without any value would leave no output
+        cells = ~gaps.all(axis=1)  # otherwise no output would be left
         return cells, ~gaps[cells].any(axis=0)
     ways = _fewest_left_out(gaps), kept(gaps, "cells"), kept(gaps, "outputs")
     return max(ways, key=lambda way: way[0].sum() * way[1].sum())
 
 
 def _fewest_left_out(gaps):
-    """Leave out the cell or output with the largest share of gaps until there is none."""
     cells = np.ones(gaps.shape[0], dtype=bool)
     outputs = np.ones(gaps.shape[1], dtype=bool)
     left = gaps

@@ -12,17 +12,16 @@ SOURCE = (
     "Papalexi et al., Nature Genetics 53, 322 (2021), GEO GSE153056; "
     "299 genes of Katsevich-Lab/sceptredata"
 )
-# Labels of a cell: its guide (107 in all: up to four per target, and nine controls), the replicate,
-# the counts of the guide, their share of the counts of all guides, and whether the guide is clear.
+# guide (one of 107), replicate, counts of the guide, their share of all guide counts, and whether
+# the guide is clear
 LABELS = ["guide", "bio_rep", "guide_umi", "guide_frac", "confident"]
 
 
 def read_papalexi(counts_path, genes_path, cells_path, *, confident_only=True, files=None):
     """Read the screen, by default only cells with a clear guide (above 80 % of the guide counts).
 
-    Cells are named by their row in the file, even if some cells are left out. The published files
-    hold 299 genes and 20729 cells. The 16093 cells that are read by default consist of 1912 control
-    cells and, for each of 25 targets, 33 (SPI1) to 1056 (IFNGR1) cells.
+    Cells are named by their row in the file, which holds 299 genes and 20729 cells. By default,
+    16093 cells are read: 1912 control cells and 33 to 1056 cells for each of 25 targets.
     """
     cells = pd.read_csv(cells_path)
     cells.index = "cell_" + cells.index.astype(str)

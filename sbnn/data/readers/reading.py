@@ -1,4 +1,4 @@
-"""What was understood of a user's tables, what was left out, and what the user must decide."""
+"""What was understood of a user's tables, what was left out, and what is to be decided."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from sbnn.typehints import TableLike
 
-#: A column has at most this many kinds of text if they are taken for marks of missing values.
+#: Kinds of text in a column that may mark missing values.
 MOST_MARKS = 3
-#: Arguments that are tables, of all readers.
+#: Arguments of readers that are tables.
 TABLES = ("expression", "outputs", "labels", "features", "guides", "targets", "times")
 
 
@@ -33,41 +33,37 @@ TABLES = ("expression", "outputs", "labels", "features", "guides", "targets", "t
 class TableOptions:
     """Options that every reader of a user's tables takes.
 
-    Options that may differ between tables take one value for all of them, or a mapping such as
-    ``{"outputs": 3}``.
+    Some take one value for all tables, or a mapping such as ``{"outputs": 3}``.
 
     Parameters
     ----------
     sheet : str or mapping, optional
         Sheet of a workbook; by default, the only sheet with values.
     header : int or mapping, optional
-        Row with the column names, counted from 1; by default, the first row with more than half of
-        the usual number of fields (titles and notes have fewer fields).
+        Row with the column names, counted from 1; by default, the first with more than half of the
+        usual number of fields.
     cell_key : str or mapping, optional
-        Column with the cell names; by default, the first column. A single name applies to the
-        tables that have this column.
+        Column with the cell names; by default, the first. A single name is for the tables that have
+        it.
     by_row : bool
-        Whether the rows of the tables are the same cells in the same order, so that names of cells
-        are not needed. Tables whose cells are numbered are not joined otherwise.
+        Whether rows are the same cells in the same order. Numbered cells are not joined otherwise.
     average : bool
-        Whether rows of outputs or features that have the same cell name, such as its sweeps, are
-        averaged. Text is taken from the first of them.
+        Whether to average rows of outputs or features with the same cell name, such as sweeps.
     match : {"exact", "loose"}
-        Whether cell names must be equal, or may differ in case, blanks, punctuation, an X that R
-        puts before a digit, or the -1 at the end of a barcode.
+        Whether cell names are equal, or may differ in case, blanks, punctuation, R's X before a
+        digit, or the -1 of a barcode.
     cell_names : path-like, (path-like, str) or DataFrame, optional
-        Needed if cells are named differently in `expression` than in the other tables: a table
-        whose first column holds the names in the other tables, and whose second column holds the
-        names in `expression`.
+        If cells have other names in `expression`: a table with the names in the other tables in the
+        first column, and those in `expression` in the second.
     decimal : {".", ","} or mapping, optional
         Decimal mark of numbers stored as text; detected by default.
     missing_marks : iterable of str
-        Marks for missing values, such as ``"-999"``, besides ``""``, ``"-"``, ``"NA"``, ``"n.d."``
+        Marks of missing values, such as ``"-999"``, besides ``""``, ``"-"``, ``"NA"``, ``"n.d."``
         and so on.
     drop_columns : iterable of str
-        Columns of any table to leave out, such as text among the outputs.
+        Columns to leave out, such as text among the outputs.
     rename : mapping of str to str, optional
-        Old column names -> new column names.
+        Old -> new column names.
     """
 
     sheet: str | Mapping[str, str] | None = None
@@ -102,18 +98,15 @@ class TableOptions:
         object.__setattr__(self, "rename", dict(self.rename or {}))
 
     def of(self, name: str, table: str):
-        """Value of an option for one table."""
+        """Value for one table."""
         value = getattr(self, name)
         return value.get(table) if isinstance(value, Mapping) else value
 
 
 class ReadingError(ValueError):
-    """Error for tables that cannot be read as given, with every problem and what solves it.
+    """Error with every problem of the tables and what solves it.
 
-    Attributes
-    ----------
-    reading : Reading
-        With ``problems``, pairs of a sentence and of the options (dict) that solve the problem.
+    Its `reading` has ``problems``, pairs of a sentence and a dict of the options that solve it.
     """
 
     def __init__(self, reading: Reading):
@@ -122,24 +115,16 @@ class ReadingError(ValueError):
 
 
 def as_keywords(options: Mapping) -> str:
-    """Options as they are written in Python."""
+    """Options as written in Python."""
     return ", ".join(f"{name}={value!r}" for name, value in options.items())
 
 
 class Reading:
     """Decisions made while tables are read.
 
-    A problem that an option solves is noted together with the option, and reading goes on as if the
-    option had been given, so that one try shows all problems.
-
-    Parameters
-    ----------
-    kind : str
-        What is read: "paired", "types", "screen" or "course".
-    how : mapping
-        Options that every reader takes, see `TableOptions`.
-    choices : mapping
-        Other options; None stands for an option that was not given.
+    A problem is noted with the option that solves it, and reading goes on as if this had been
+    given, so that one try shows all problems. `kind` is "paired", "types", "screen" or "course",
+    `how` the options of `TableOptions`, and `choices` all others, None if not given.
     """
 
     def __init__(self, kind: str, how: Mapping, choices: Mapping):
@@ -158,14 +143,14 @@ class Reading:
         self.facts: dict[str, dict] = {}
         self.dropped: dict[str, list[str]] = {}
         self.notes: list[str] = []
-        self.left_out: list[str] = []  # warnings that are given once nothing is left to solve
-        self.sheets: set[tuple] = set()  # of workbooks (path, sheet) that hold a table
+        self.left_out: list[str] = []  # warnings, for when nothing is left to solve
+        self.sheets: set[tuple] = set()  # (path, sheet)
         self.columns: set[str] = set()  # of all tables
 
     # -- files -------------------------------------------------------------------------------------
 
     def open(self, given: Mapping) -> dict[str, Table]:
-        """Open all tables that are not None; each that is no table is a problem."""
+        """Open all tables that are not None."""
         sheets = self.how.sheet
         other_names = {}
         if self.how.cell_names is not None:
@@ -179,7 +164,7 @@ class Reading:
             of_table = [self.how.of(name, what) for name in ("header", "cell_key")]
             sheet = self.how.of("sheet", what)
             if isinstance(sheets, str) and not is_workbook(table):
-                sheet = None  # one sheet for all tables is one of the workbooks
+                sheet = None  # one sheet is for one of the workbooks
             renamed = {} if what == "expression" else other_names
             opened = self.attempt(what, Table, what, table, sheet, *of_table, renamed)
             tables[what] = opened
@@ -196,7 +181,6 @@ class Reading:
         return tables
 
     def _keys_by_table(self, tables) -> dict:
-        """Keys that must be columns of a table; a single key must be a column of any table."""
         key = self.how.cell_key
         if not isinstance(key, str):
             return dict(key or {})
@@ -204,7 +188,7 @@ class Reading:
         return {} if having else {next(iter(tables)): key}
 
     def attempt(self, what, function, *arguments):
-        """Call a function that reads a file; its error becomes a problem."""
+        """Call a function that reads; its error becomes a problem."""
         try:
             return function(*arguments)
         except FileNotFoundError as error:
@@ -216,9 +200,9 @@ class Reading:
     # -- problems ----------------------------------------------------------------------------------
 
     def problem(self, text: str, aim: str = "", **solved_by) -> None:
-        """Note a problem and the options that would solve it, if there are any.
+        """Note a problem and the options that would solve it.
 
-        `aim` says what the options do, or when they are right: "to leave them out".
+        `aim` says what the options do: "to leave them out".
         """
         if solved_by:
             text += f"; {aim}, set" if aim else "; set"
@@ -227,10 +211,10 @@ class Reading:
             self.choose(name, value)
 
     def choose(self, name: str, value) -> None:
-        """Store a choice; a mapping adds to the choices for other tables, a list to the others."""
+        """Store a choice; a mapping or a list adds to earlier choices."""
         before = self.choices.get(name)
         if isinstance(value, Mapping):
-            if before is not None and not isinstance(before, Mapping):  # one value for all tables
+            if before is not None and not isinstance(before, Mapping):  # of all tables
                 before = dict.fromkeys(self.facts, before)
             of_tables = {**(before or {}), **value}
             value = {table: one for table, one in of_tables.items() if one is not None}
@@ -239,11 +223,11 @@ class Reading:
         self.choices[name] = value
 
     def error(self) -> ReadingError:
-        """Error with all problems that were noted."""
+        """Error with all problems."""
         return ReadingError(self)
 
     def require_no_problem(self) -> None:
-        """Raise all problems that were noted, or warn about what was left out."""
+        """Raise all problems, or warn about what was left out."""
         if self.problems:
             raise self.error()
         for text in self.left_out:
@@ -251,7 +235,7 @@ class Reading:
         self.left_out = []
 
     def text_of_problems(self, as_text) -> str:
-        """All problems, one a line, with the options in the words of Python or of the command."""
+        """All problems, with options in the words of Python or of the command."""
         lines = []
         for text, solved_by in self.problems:
             lines.append(f"{text} {as_text(solved_by)}" if solved_by else text)
@@ -262,7 +246,7 @@ class Reading:
     # -- values ------------------------------------------------------------------------------------
 
     def edited(self, table: pd.DataFrame, what: str) -> pd.DataFrame:
-        """Drop and rename columns; number names that repeat (but not genes), and ask for others."""
+        """Drop and rename columns; number names that repeat (not of genes)."""
         if isinstance(table, AnnDataLike):
             self.columns |= {*table.var_names}
             return table[:, ~table.var_names.isin(self.how.drop_columns)]
@@ -285,7 +269,7 @@ class Reading:
                 self.problem(f"{option}: not a column of any table: {some(absent)}")
 
     def averaged(self, table: pd.DataFrame, what: str) -> pd.DataFrame:
-        """One row for each cell of outputs or features; ask whether to average several rows."""
+        """One row per cell of outputs or features; ask whether to average several."""
         if table.index.is_unique:
             return table
         if not self.how.average:
@@ -315,7 +299,7 @@ class Reading:
             if len(marks) <= MOST_MARKS and wrong.mean(axis=0).max() < 0.5:
                 self.problem(text, "to take these values for missing", missing_marks=marks)
             elif mixed.mean() > 0.5:
-                self.problem(text)  # something else is wrong, such as the row of the names
+                self.problem(text)  # something else is wrong, such as the row of names
             else:
                 aim = "to leave these columns out"
                 self.problem(text, aim, drop_columns=list(of_text.columns))
@@ -323,12 +307,12 @@ class Reading:
         return self.without(found.values, empty, what, f"{kind} without a number")
 
     def without(self, table: pd.DataFrame, unwanted, what: str, why: str) -> pd.DataFrame:
-        """Leave out columns, given by a mask of shape (n_columns,), with a warning."""
+        """Leave out columns, given by a mask, with a warning."""
         self.leave_out(what, why, table.columns[unwanted], table.shape[1])
         return table.loc[:, ~unwanted]
 
     def leave_out(self, what: str, why: str, names, total: int) -> None:
-        """Store names that are left out, to warn about them; nothing left is a problem."""
+        """Store names to warn about; nothing left is a problem."""
         if len(names) == total:
             self.problem(f"{what}: all {total} are left out ({why}): {some(names)}")
             raise self.error()
@@ -349,12 +333,12 @@ class Reading:
         return table.rename_axis("table").reset_index()
 
     def source(self) -> str:
-        """The files, for the description of the data."""
+        """Names of the files."""
         files = [facts.get("file", "") for facts in self.facts.values()]
         return ": ".join(["the user's tables", *filter(None, [", ".join(filter(None, files))])])
 
     def attach(self, adata: AnnData) -> AnnData:
-        """Store how the tables were read in ``uns["sbnn"]["read"]``."""
+        """Store what was understood in ``uns["sbnn"]["read"]``."""
         self.require_no_problem()
         adata.uns["sbnn"]["read"] = {
             "kind": self.kind,
@@ -365,7 +349,6 @@ class Reading:
 
 
 def _mean_or_text(values: pd.Series):
-    """Mean of numbers, or the first text among them."""
     numbers = pd.to_numeric(values, errors="coerce")
     text = values[numbers.isna() & values.notna()]
     return text.iloc[0] if len(text) else numbers.mean()

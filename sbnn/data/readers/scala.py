@@ -1,7 +1,6 @@
 """Patch-seq data of mouse motor cortex by Scala et al., from the raw files.
 
-The data are from Scala et al., Phenotypic variation of transcriptomic cell types in mouse motor
-cortex, Nature 598, 144 (2021). Cells and features are chosen as in Bernaerts, Berens & Kobak (arXiv
+From Nature 598, 144 (2021). Cells and features are chosen as in Bernaerts, Berens & Kobak (arXiv
 2006.10411).
 """
 
@@ -16,11 +15,11 @@ from sbnn.data.readers.counts import read_count_table
 
 _CITATION = "Scala et al., Nature 598, 144 (2021), GEO GSE163764"
 _STUDY = "github.com/berenslab/sBNN"
-#: Ion channel genes with fewer than this number of counts over all cells are left out.
+#: Least counts of an ion channel gene over all cells.
 _MIN_COUNTS = 10
 _TABLES = Path(__file__).parents[1]
 
-#: Cells left out regardless of their measurements, with the reason.
+#: Cells left out, with the reason.
 EXCLUDED_CELLS = {
     "20180315sample6": "RNA and firing disagree",
     "20180321sample4": "RNA and firing disagree",
@@ -32,10 +31,9 @@ EXCLUDED_CELLS = {
 }
 
 _NAMES = pd.read_csv(_TABLES / "scala_ephys.csv", index_col="column")["name"]
-#: Column of the raw ephys table -> short name, for the 16 features that are used as outputs, in
-#: this order.
+#: Column -> short name of the 16 features that are used as outputs.
 EPHYS_FEATURES = _NAMES.to_dict()
-#: Features with a long right tail, which are log-transformed (natural logarithm).
+#: Features with a long right tail, of which the natural logarithm is used.
 LOG_FEATURES = ["AP amp CV", "AI", "ISI CV"]
 
 _PATH_PATTERN = r"(?P<month>\d\d) (?P<day>\d\d) (?P<year>\d{4}) sample (?P<sample>\d+)\.mat$"
@@ -44,8 +42,7 @@ _PATH_PATTERN = r"(?P<month>\d\d) (?P<day>\d\d) (?P<year>\d{4}) sample (?P<sampl
 def read_scala(counts_path, ephys_path, metadata_path, terms_path=None, *, files):
     """Read features, and genes (selected, or from a term list), of cells at room temperature.
 
-    Genes in a term list are kept if they have at least ten counts over all cells of the published
-    table.
+    Genes in a term list need at least ten counts over all published cells.
     """
     counts, cells, genes = read_count_table(counts_path)
     name = "scala"
@@ -73,7 +70,7 @@ def read_scala(counts_path, ephys_path, metadata_path, terms_path=None, *, files
 
 
 def read_scala_34c_counts(counts_path, metadata_path, files):
-    """Read the complete raw counts of cells at physiological temperature, without outputs."""
+    """Read all counts of cells at physiological temperature, without outputs."""
     counts, names, genes = read_count_table(counts_path)
     cells = join_cell_names(names)
     source = (
@@ -93,7 +90,6 @@ def read_scala_34c_counts(counts_path, metadata_path, files):
 
 
 def _labelled(X, Y, genes, cells, counts, metadata_path, **about):
-    """Paired data with the labels and colours of the published metadata."""
     labels = cell_labels(pd.read_csv(metadata_path, sep="\t", dtype={"Targeted layer": str}))
     labels = labels.loc[cells]
     colors = type_colors(labels["type"])
@@ -101,19 +97,19 @@ def _labelled(X, Y, genes, cells, counts, metadata_path, **about):
 
 
 def type_colors(types) -> dict[str, str]:
-    """Published colours of RNA types, in the order of the Allen taxonomy; L5 PT is also L5 ET."""
+    """Published colours of types, in the order of the Allen taxonomy; L5 PT is also L5 ET."""
     colors = pd.read_csv(_TABLES / "type_colors.csv", index_col="RNA type")["color"]
     return colors[colors.index.isin(types)].to_dict()
 
 
 def join_cell_names(names) -> pd.Index:
-    """``20180918sample1`` for ``20180918_sample_1``, with or without further parts."""
+    """``20180918sample1`` for ``20180918_sample_1``, with or without more parts."""
     parts = pd.Index(names, dtype=object).str.split("_")
     return parts.str[:3].str.join("")
 
 
 def labels_of(data: str, metadata: pd.DataFrame) -> pd.DataFrame:
-    """Select and rename those label columns that the published metadata have."""
+    """Select and rename label columns."""
     labels = pd.read_csv(_TABLES / "label_columns.csv", index_col=["data", "column"])["label"]
     labels = labels[data]  # column -> label
     known = labels.index.intersection(metadata.columns, sort=False)
@@ -121,7 +117,7 @@ def labels_of(data: str, metadata: pd.DataFrame) -> pd.DataFrame:
 
 
 def cell_labels(metadata: pd.DataFrame) -> pd.DataFrame:
-    """Labels in the metadata, by cell name; the type is missing for cells of low quality."""
+    """Labels by cell name; the type is missing for cells of low quality."""
     cells = join_cell_names(metadata["Cell"])
     labels = labels_of("scala", metadata).set_axis(cells, axis=0)
     # some depths are "Slice Lost"
@@ -133,10 +129,7 @@ def cell_labels(metadata: pd.DataFrame) -> pd.DataFrame:
 def ephys_from_raw(
     cell_features: pd.DataFrame, metadata: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.Series]:
-    """The 16 outputs of the kept cells, from the published raw features, and why others are not.
-
-    If there are several reasons to leave out a cell, only one of them is given.
-    """
+    """Outputs of the kept cells from the raw features, and a reason why others are not kept."""
     parts = cell_features["name sample"].str.extract(_PATH_PATTERN)
     days = parts["year"] + parts["month"] + parts["day"]
     names = days + "sample" + parts["sample"]
@@ -159,8 +152,7 @@ def ephys_from_raw(
 
 
 def ion_channel_genes(path) -> list[str]:
-    """Read the different symbols of genes from a term list of the Gene Ontology."""
-    # Lines have one tab more than the header; without usecols and index_col, this tab would shift
-    # the columns.
+    """Symbols of genes in a term list of the Gene Ontology."""
+    # lines have one tab more than the header, which would shift the columns
     table = pd.read_csv(path, sep="\t", index_col=False, usecols=["Symbol"])
     return table["Symbol"].dropna().unique().tolist()

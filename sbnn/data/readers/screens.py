@@ -33,13 +33,12 @@ if TYPE_CHECKING:
 
     from sbnn.typehints import TableLike
 
-# minimum share of the most frequent guide in the guide counts of a cell, as in Papalexi et al. 2021
+# least share of one guide in the guide counts of a cell, as in Papalexi et al. 2021
 CLEAR = 0.8
-# labels, of any letter case, that programs give to cells without a guide, or with several
+# labels of cells without a guide, or with several
 _NO_GUIDE = re.compile("(un(assigned|known|classified)|none|no[ _-]?(guide|sgrna|call)s?)", re.I)
 _SEVERAL_GUIDES = re.compile("(doublet|multiplet|multiple|multi|ambiguous)([ _-]guides?)?s?", re.I)
-CALLS = "feature_call"  # column of protospacer_calls_per_cell.csv of Cell Ranger
-# columns of targets in tables of guides, such as the feature reference of Cell Ranger
+CALLS = "feature_call"  # of protospacer_calls_per_cell.csv of Cell Ranger
 _TARGETS = ("target", "target_gene_name", "target_gene", "gene", "gene_name", "gene_symbol")
 
 
@@ -54,29 +53,26 @@ def read_screen(
     genes_in_rows: bool | None = None,
     **how: object,
 ) -> AnnData:
-    """Read the user's perturbation screen: the cells with a label or one clear guide.
-
-    All other cells are left out with a warning.
+    """Read a perturbation screen: the cells with a label or one clear guide.
 
     Parameters
     ----------
     expression : path-like, DataFrame or AnnData
-        Raw counts of genes: ``.h5ad``, ``.h5`` of 10x Genomics, a folder with a MatrixMarket file
-        and its names (or this file, if there are several), or a table of cells x genes or
-        genes x cells.
+        Raw counts: ``.h5ad``, ``.h5`` of 10x Genomics, MatrixMarket (the folder or the file), or a
+        table of cells x genes or genes x cells.
     guides : path-like, DataFrame or str, optional
-        ``.h5ad`` or a table, with a column that holds the guide or perturbation of each cell, or
-        with a column of counts for each guide. If `expression` is an AnnData, also a column of its
-        ``obs``, which is the table of guides by default.
+        ``.h5ad`` or a table, with the guide or perturbation of each cell, or a column of counts for
+        each guide. If `expression` is an AnnData, also a column of its ``obs``, which is the
+        default.
     control : str
-        Guide, or target of the guides, of the cells in which nothing was perturbed.
+        Guide or target of unperturbed cells.
     name : str
     targets : path-like or DataFrame, optional
-        Target of each guide: a table with the columns ``guide`` and ``target``, or with these in
-        its first two columns, or the feature reference of Cell Ranger. By default, targets follow
-        from the names of the guides (see `sbnn.data.readers.guides.targets_of`).
+        Target of each guide: a table with the columns ``guide`` and ``target``, or the feature
+        reference of Cell Ranger. By default, targets follow from the names of the guides (see
+        `sbnn.data.readers.guides.targets_of`).
     guide_key : str, optional
-        Column of `guides` with the label of the cell, if there are several columns.
+        Column of `guides` with the label of the cell.
     genes_in_rows : bool, optional
         Whether the cells of `expression` are in its columns; detected by default.
     **how
@@ -86,12 +82,12 @@ def read_screen(
     -------
     AnnData
         As returned by `sbnn.mechanism_shift.screen`. ``uns["sbnn"]["guides"]`` holds the target of
-        each guide, and ``uns["sbnn"]["read"]["table"]`` what was understood of each table.
+        each guide, ``uns["sbnn"]["read"]["table"]`` what was understood.
 
     Raises
     ------
     sbnn.data.readers.reading.ReadingError
-        A ValueError with all problems, such as a control that no cell has.
+        With all problems, such as a control that no cell has.
     """
     given = {"control": control, "guide_key": guide_key, "genes_in_rows": genes_in_rows}
     reading = Reading("screen", how, given)
@@ -113,7 +109,7 @@ def read_screen(
     counts = _counts(reading, counts)
     guide, library, reasons = _guides(reading, found)
     reasons = {"without a count of a gene": counts.X.sum(axis=1) == 0} | reasons
-    reason = np.select(list(reasons.values()), list(reasons), "")  # the first that applies
+    reason = np.select(list(reasons.values()), list(reasons), "")  # the first one
     for why in reasons:
         reading.leave_out("guides", why, counts.obs_names[reason == why], counts.n_obs)
     kept = reason == ""
@@ -148,7 +144,6 @@ def read_screen(
 
 
 def _guides_beside(data, guides):
-    """Guides in the AnnData of the expression, if no others are given; None if it has none."""
     if isinstance(guides, str) and guides in data.obs:
         return data.obs[[guides]]
     if guides is not None:
@@ -159,7 +154,7 @@ def _guides_beside(data, guides):
 
 
 def _by_cell(table):
-    """Counts of guides from a table with a row per cell and guide; other tables unchanged."""
+    """Counts of guides from a table with a row per cell and guide."""
     if len(table.sheets) != 1:
         return table
     rows = table.frame(table.ways()[0])
@@ -177,7 +172,6 @@ def _by_cell(table):
 
 
 def _column_like(table, *parts):
-    """The first column whose name contains the first of these texts that any contains, or None."""
     for part in parts:
         for name in table:
             if part in name.casefold():
@@ -186,7 +180,6 @@ def _column_like(table, *parts):
 
 
 def _counts(reading, X):
-    """AnnData of raw counts of genes."""
     if isinstance(X, AnnDataLike):
         counts, place = _first_with_counts(X)
     else:
@@ -204,7 +197,6 @@ def _counts(reading, X):
 
 
 def _first_with_counts(adata):
-    """The first matrix of an AnnData that holds counts, and its place; X if there is none."""
     layers = [name for name in adata.layers if "count" in name.casefold()]
     places = {}
     for name in sorted(layers, key=lambda name: name != "counts"):
@@ -225,7 +217,7 @@ def _has_counts(matrix):
 
 
 def _guides(reading, found):
-    """Guide of each cell, all guides if they were counted, and masks of unclear cells."""
+    """Guide of each cell, all counted guides, and masks of unclear cells."""
     if not isinstance(found, AnnDataLike):
         truths = found.select_dtypes("bool")
         found = found.astype(dict.fromkeys(truths, int))
@@ -245,7 +237,7 @@ def _guides(reading, found):
 
 
 def _label_column(reading, table, key):
-    """Column with the label of each cell; None if all columns hold counts of guides."""
+    """Column of labels; None if all columns hold counts of guides."""
     reading.describe("guides", values="labels")
     if key is None and CALLS in table:
         key = CALLS
@@ -265,12 +257,12 @@ def _label_column(reading, table, key):
     labels = {column: set(texts(table[column])) for column in table.columns[of_text]}
     likely = [column for column in labels if has_control(labels[column], control)]
     if max((len(labels[column]) for column in likely), default=0) <= 2:
-        # columns with only "control" and "perturbed" do not name the perturbations
+        # rather than columns with only "control" and "perturbed"
         likely += [column for column in labels if likely_control(labels[column])]
     if not likely:
         reading.problem(f"{text}; name it by guide_key=...")
         raise reading.error()
-    # labels of guides tell more than labels of their targets, but they are not those of cells
+    # labels of guides rather than of their targets or of cells
     sizes = {column: len(labels[column]) for column in likely}
     finest = max(likely, key=lambda column: (2 * sizes[column] <= len(table), sizes[column]))
     reading.problem(text, guide_key=finest)
@@ -278,7 +270,6 @@ def _label_column(reading, table, key):
 
 
 def _labels(label, control):
-    """Label of each cell, and masks of the cells with none, or with the labels of several."""
     known = set(label) - {""}
     others = [one for one in known if one != control]
     none = ["", *filter(_NO_GUIDE.fullmatch, others)]
@@ -295,7 +286,6 @@ def _labels(label, control):
 
 
 def _require_control(reading, control, target, labels):
-    """Ask for a control that cells have, one of `labels`."""
     if control is not None and str(control) in target:
         return
     found = "missing" if control is None else f"no cell is {control!r}"
@@ -311,7 +301,7 @@ def _require_control(reading, control, target, labels):
 def _warn_of_single_guides(table, guide, target, control):
     if (table["guide"] == table["target"]).all():
         return
-    # off-target effects of a guide show only in comparison with another guide
+    # off-target effects show only in comparison with another guide
     n_guides = pd.Series(guide).groupby(target).nunique().drop(str(control), errors="ignore")
     single = n_guides.index[n_guides == 1]
     if len(single):
@@ -319,7 +309,6 @@ def _warn_of_single_guides(table, guide, target, control):
 
 
 def _given_targets(reading, table, guides):
-    """Table of guides and targets: the column that holds these guides, and that of the targets."""
     columns, body, _ = next(iter(table.sheets.values()))
     body = body.set_axis(texts(columns), axis=1).apply(texts)
     n_shared = [body[name].isin(guides).sum() for name in body]

@@ -1,4 +1,4 @@
-"""One of a user's tables as it stands in its file, and the ways in which its cells may be named."""
+"""One of a user's tables, and the ways in which its cells may be named."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from sbnn.results import results_path
 
 _HINT = "check header=ROW (row with the column names) and cell_key=COLUMN (column of the cells)"
 WORKBOOKS = (".xls", ".xlsx", ".xlsm")
-_FEW_COLUMNS = 200  # only in tables with fewer columns, numbers may be the names of cells
+_FEW_COLUMNS = 200  # with fewer, numbers may be names of cells
 _MOST_KEYS = 50
 _MOST_UNNAMED = 0.1  # share of rows without a name that may be left out, such as means
-#: Names of a first column that programs write above row numbers.
+#: Names of columns of row numbers.
 _OF_ROW_NUMBERS = ("", "x", "index", "row", "no", "no.", "nr", "#", "unnamed: 0", "v1")
 
 
 class Way(NamedTuple):
-    """A way in which the cells of a table may be named: by a column, or by the column names."""
+    """Cells are named by a column, or by the column names."""
 
     sheet: str | None
-    axis: int  # 0 if cells are in rows, 1 if they are in columns
-    key: str | None  # column with the row names; None for the first one
+    axis: int  # 0 for cells in rows, 1 for columns
+    key: str | None  # None for the first column
     names: pd.Index
-    by_number: bool = False  # whether these names only number the rows
+    by_number: bool = False  # whether names only number the rows
 
     def __str__(self):
         if self.axis:
@@ -43,17 +43,10 @@ class Way(NamedTuple):
 
 
 class Table:
-    """One of a user's tables; its cells are still to be found among rows or columns.
+    """One of a user's tables.
 
-    Parameters
-    ----------
-    what : str
-        Name of the argument.
-    given : path-like, (path-like, sheet), DataFrame or AnnData
-    sheet, header, key
-        See `sbnn.data.readers.reading.TableOptions`.
-    renamed : dict of str to str
-        Names of cells in this table -> their names in the expression.
+    `renamed` maps names of cells in this table to their names in the expression; for the other
+    arguments, see `sbnn.data.readers.reading.TableOptions`.
     """
 
     def __init__(self, what, given, sheet=None, header=None, key=None, renamed=None):
@@ -85,12 +78,11 @@ class Table:
                     self.sheets = read_file(path, sheet, header, key)
             except ImportError:
                 raise  # it names the extra
-            # zip, gzip, HDF5, XML, pandas, openpyxl and xlrd raise errors of their own
+            # libraries raise errors of many kinds
             except Exception as error:
                 raise ValueError(f"{self}: {error}; {_HINT}") from error
 
     def _take(self, adata):
-        """Keep the matrix of expression and of counts of guides; other tables are small."""
         if self.what == "expression" or (self.what == "guides" and adata.n_vars):
             self.adata = adata
             return
@@ -102,17 +94,17 @@ class Table:
         return f"{self.what} ({self.file})" if self.file else self.what
 
     def columns(self) -> set[str]:
-        """Names of all columns of all sheets."""
+        """Names of columns of all sheets."""
         if self.adata is not None:
             return {*self.adata.obs.columns}
         return {name for sheet in self.sheets.values() for name in sheet.names if name}
 
     def size(self, sheet: str | None) -> int:
-        """Number of values of a sheet."""
+        """Number of values."""
         return 0 if self.adata is not None else self.sheets[sheet].body.size
 
     def ways(self) -> list[Way]:
-        """Usual ways: names in the first or the given column, or in the row of the column names."""
+        """Usual ways: names in the first or the given column, or column names."""
         if self.adata is not None:
             cells = self.adata.obs_names
             if self.key in self.adata.obs:
@@ -136,7 +128,7 @@ class Table:
         return names.map(lambda name: self.renamed.get(name, name)) if self.renamed else names
 
     def other_ways(self) -> Iterator[Way]:
-        """Names in any other column that may hold them: most of its values differ."""
+        """Names in any other column in which most values differ."""
         if self.adata is not None:
             for key in self.adata.obs.columns:
                 yield Way(None, 0, key, texts(self.adata.obs[key]))
@@ -154,7 +146,7 @@ class Table:
                     yield Way(sheet, 0, names[j], self._cells(values))
 
     def frame(self, way: Way):
-        """The table with these row names, oriented as in the file."""
+        """The table, oriented as in the file."""
         if self.adata is not None:
             adata = self.adata
             if way.key is not None:
@@ -175,7 +167,6 @@ class Table:
         return table.set_axis(self._cells(table.axes[way.axis]), axis=way.axis)
 
     def _named(self, names, body, key) -> pd.DataFrame:
-        """The table with its names, without its units and columns that only number the rows."""
         try:
             table, units = named(names, body, key)
         except ValueError as error:
@@ -189,7 +180,7 @@ class Table:
         return table.loc[:, ~np.array(numbers, dtype=bool)]
 
     def in_order(self):
-        """Rows of the first sheet in their order; the first column may have values, no names."""
+        """Rows of the first sheet; the first column may have values, no names."""
         if self.adata is not None:
             return self.adata
         names, body, _ = next(iter(self.sheets.values()))
@@ -203,13 +194,13 @@ class Table:
 
 
 def are_row_numbers(names: pd.Index) -> bool:
-    """Whether names are the numbers from 0 or from 1 on, in any order."""
+    """Whether names are the numbers from 0 or 1 on, in any order."""
     found = [{str(i + start) for i in range(len(names))} for start in (0, 1)]
     return len(names) > 1 and set(names) in found
 
 
 def are_values(names: pd.Index) -> bool:
-    """Whether entries cannot name cells: fractions, numbers that repeat, or few kinds of text."""
+    """Whether entries cannot name cells: fractions, repeated numbers, or few kinds of text."""
     numbers = pd.to_numeric(names, errors="coerce")
     if numbers.isna().any():
         return 4 * names.nunique() < len(names)
@@ -217,7 +208,7 @@ def are_values(names: pd.Index) -> bool:
 
 
 def is_workbook(given) -> bool:
-    """Whether a table is the path of a workbook, by its suffix."""
+    """Whether a path has the suffix of a workbook."""
     if not isinstance(given, str | os.PathLike):
         return False
     return str(given).lower().removesuffix(".gz").endswith(WORKBOOKS)
@@ -226,10 +217,9 @@ def is_workbook(given) -> bool:
 def read_table(
     table, what: str, *, header: int | None = None, key: str | None = None
 ) -> pd.DataFrame:
-    """Read one table with row names in its first column, or in the column `key`.
+    """Read a table with row names in its first column, or in the column `key`.
 
-    Names become text. They may repeat in a table of expression, and are numbered in outputs and
-    features.
+    Names may repeat in a table of expression, and are numbered in outputs and features.
     """
     opened = Table(what, table, header=header, key=key)
     if len(opened.sheets) > 1:
@@ -247,7 +237,7 @@ def read_table(
 
 
 def numbered(names, what: str) -> pd.Index:
-    """Number names that repeat, as of two protocols: "Tau" and "Tau (2)"."""
+    """Number names that repeat: "Tau" and "Tau (2)"."""
     names = list(names)
     taken = set(names)
     times: dict[str, int] = {}

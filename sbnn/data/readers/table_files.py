@@ -17,21 +17,20 @@ from sbnn.data.readers.table_names import texts
 from sbnn.data.readers.table_numbers import has_decimal_commas, is_number
 from sbnn.errors import require, warn
 
-# in the order of preference: blanks, commas and bars may also occur within names or numbers
+# in the order of preference
 _SEPARATORS = ("\t", ";", "|", ",", " ")
-_WORKBOOKS = b"PK\3\4", b"\xd0\xcf\x11\xe0"  # first bytes of .xlsx and of .xls
+_WORKBOOKS = b"PK\3\4", b"\xd0\xcf\x11\xe0"  # .xlsx and .xls
 _HEAD = 50  # rows used to find the separator and the names
-# A small file may unpack to more than fits into memory. Tables are packed to about a tenth of their
-# size, and very sparse tables to about a hundredth.
+# A small file may unpack to more than fits into memory; sparse tables are packed to a hundredth.
 _USUAL_BYTES, _MOST_RATIO = 2**30, 200
-_USUAL_CELLS = 2**24  # number of cells that any sheet may have, although most are empty
+_USUAL_CELLS = 2**24  # cells that any sheet may have
 _FRACTION = re.compile(r"-?\d*[.,]\d+(e[+-]?\d+)?", re.I)
 
 
 class Sheet(NamedTuple):
-    """A table as it stands in a file: names of all columns, and the values below them."""
+    """Names of all columns, and the values below them."""
 
-    names: list[str]  # with the name of the column of row names
+    names: list[str]  # also of the column of row names
     body: pd.DataFrame
     header: int  # row of the names, counted from 1
 
@@ -41,8 +40,7 @@ def read_file(
 ) -> dict[str | None, Sheet]:
     """Read a text file, as the only sheet ``None``, or the sheets with values of a workbook.
 
-    The names are in row number `header` or, by default, in the first row with more than half of the
-    usual number of fields, since titles and notes have fewer fields.
+    See `sbnn.data.readers.reading.TableOptions` for `header`.
     """
     _require_moderate(path)
     with open_file(path) as handle:
@@ -61,7 +59,6 @@ def read_file(
 
 
 def _require_moderate(path):
-    """Reject a packed file that unpacks to far more than a table could."""
     if Path(path).suffix.lower() not in (".gz", ".zip"):
         return
     packed = Path(path).stat().st_size
@@ -76,7 +73,6 @@ def _require_moderate(path):
 
 
 def _row_of_names(rows, header):
-    """Position of the given row or of the first with more than half of the usual fields."""
     if header:
         return range(len(rows))[header - 1]
     filled = np.array([np.count_nonzero(row) for row in rows])
@@ -92,10 +88,10 @@ def _row_of_names(rows, header):
 
 
 def _all_names(rows, at) -> tuple[list[str], int]:
-    """Names of the columns, and the number of rows down to the names.
+    """Names of the columns, and the number of rows down to them.
 
-    A second row of names, below names that each stand for several columns, is joined with them:
-    "Spike", "" above "Width", "Height" are "Spike Width" and "Spike Height".
+    A second row of names is joined with the first: "Spike", "" above "Width", "Height" are "Spike
+    Width" and "Spike Height".
     """
     names = list(rows[at])
     below = [*rows[at + 1], *names][: len(names)] if at + 1 < len(rows) else names
@@ -105,7 +101,7 @@ def _all_names(rows, at) -> tuple[list[str], int]:
     if not unnamed or any(map(is_number, below)) or not is_header:
         return names, at + 1
     joined = [names[0] or below[0]]
-    above = ""  # the name that stands for several columns
+    above = ""
     for first, second in zip(names[1:], below[1:], strict=True):
         above = first or above
         joined.append(f"{above} {second}".strip() if second else first)
@@ -114,7 +110,6 @@ def _all_names(rows, at) -> tuple[list[str], int]:
 
 
 def _read_text(path, header, key) -> Sheet:
-    """Read the names of all columns and the table below them from a text file."""
     encoding = encoding_of(path)
     with open_file(path, encoding) as handle:
         lines = list(islice(handle, _HEAD))
@@ -140,7 +135,6 @@ def _read_text(path, header, key) -> Sheet:
 
 
 def _read_below(path, encoding, separator, n_above, of_rows, dtype=None):
-    """Table below the first rows; the column `of_rows` holds the names of the rows."""
     with open_file(path, encoding) as handle:
         return pd.read_csv(
             handle,
@@ -149,22 +143,20 @@ def _read_below(path, encoding, separator, n_above, of_rows, dtype=None):
             skiprows=n_above,
             low_memory=False,
             dtype=dtype,
-            # keeps pandas from reading a gene called NA as a missing name
+            # or a gene called NA would be missing
             converters={of_rows: str},
         )
 
 
 def _agreement(lines: list[str], separator: str) -> int:
-    """Number of lines that a separator splits into the most frequent number of fields."""
     try:
         sizes = [len(row) for row in csv.reader(lines, delimiter=separator) if any(row)]
-    except csv.Error:  # an overlong field: this separator does not split the row
+    except csv.Error:  # an overlong field
         return 0
     return np.bincount(sizes)[2:].max(initial=0)
 
 
 def _read_sheets(path, sheet) -> dict[str, pd.DataFrame]:
-    """Read all rows of one sheet, or of every sheet with values, of a workbook."""
     with open_file(path) as handle:
         content = io.BytesIO(handle.read())
     require("openpyxl" if content.getvalue().startswith(b"PK") else "xlrd")

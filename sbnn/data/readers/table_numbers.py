@@ -13,8 +13,7 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from sbnn.data.checks import some
 from sbnn.errors import check_among
 
-#: Texts that mark missing values in spreadsheets, R, Python or tables typed by hand; letter case is
-#: ignored.
+#: Marks of missing values in any letter case.
 _TABLE = Path(__file__).parents[1] / "missing_marks.csv"
 MARKS = frozenset(pd.read_csv(_TABLE, keep_default_na=False, dtype=str)["mark"])
 
@@ -22,7 +21,7 @@ _PLAIN = str.maketrans({"−": "-", "’": "'"})
 
 
 def _number_pattern(mark, other):
-    """Numbers with this decimal mark; another mark or a blank may separate groups of 3 digits."""
+    """The other mark or a blank may separate groups of 3 digits."""
     usual = rf"\d*[{mark}]?\d+(e[-+]?\d+)?"
     ending_in_mark = rf"\d+[{mark}]"
     groups = rf"[1-9]\d{{0,2}}(?P<between>[{other}'\s])\d{{3}}((?P=between)\d{{3}})*([{mark}]\d*)?"
@@ -34,12 +33,12 @@ _NUMBER = {".": _number_pattern(".", ","), ",": _number_pattern(",", ".")}
 
 
 def is_number(value) -> bool:
-    """Whether a value is, or spells, a number with either decimal mark."""
+    """Whether a value is, or spells, a number."""
     return any(pattern.fullmatch(str(value).strip()) for pattern in _NUMBER.values())
 
 
 def has_decimal_commas(table: pd.DataFrame) -> bool:
-    """Whether any text in a table is a number with a comma or with several points."""
+    """Whether any text is a number with a comma or with several points."""
     values = table.select_dtypes(object).to_numpy()
     for text in map(str, pd.unique(values.ravel())):
         marked = "," in text or text.count(".") > 1
@@ -52,13 +51,13 @@ class Numbers(NamedTuple):
     """A table of float64, and what could not be read."""
 
     values: pd.DataFrame
-    wrong: np.ndarray  # mask of values that are neither numbers nor missing
+    wrong: np.ndarray  # neither numbers nor missing
     decimal: str
     unclear: str  # numbers that leave the decimal mark open
 
 
 def to_numbers(table: pd.DataFrame, decimal: str | None = None, marks=()) -> Numbers:
-    """Convert a table to numbers; truth values are no numbers."""
+    """Convert a table; truth values are no numbers."""
     values = np.empty(table.shape)
     wrong = np.zeros(table.shape, dtype=bool)
     plain = np.array([is_numeric_dtype(of) and not is_bool_dtype(of) for of in table.dtypes], bool)
@@ -85,13 +84,12 @@ def to_numbers(table: pd.DataFrame, decimal: str | None = None, marks=()) -> Num
             text.append(value)
     values[:, ~plain] = cells.map(numbers).to_numpy(np.float64).reshape(given.shape)
     wrong[:, ~plain] = cells.isin(text).to_numpy().reshape(given.shape)
-    values[np.isin(values, [_number(mark, ".") for mark in marks])] = np.nan  # such as -999
+    values[np.isin(values, [_number(mark, ".") for mark in marks])] = np.nan
     found = pd.DataFrame(values, table.index, table.columns)
     return Numbers(found, wrong | np.isinf(values), decimal, unclear)
 
 
 def _number(string, decimal) -> float:
-    """Number spelled with this decimal mark and any mark between groups of digits, or NaN."""
     if not _NUMBER[decimal].fullmatch(string):
         return np.nan
     digits = re.sub(rf"[^-+\de{decimal}]", "", string.lower())
@@ -99,7 +97,7 @@ def _number(string, decimal) -> float:
 
 
 def _decimal_mark(strings: Iterable[str]) -> tuple[str, str]:
-    """The decimal mark with which most numbers can be read, and numbers that speak against it."""
+    """The mark with which most numbers can be read, and numbers against it."""
     points = set(filter(_NUMBER["."].fullmatch, strings))
     commas = set(filter(_NUMBER[","].fullmatch, strings))
     mark = "," if len(commas) > len(points) else "."
@@ -111,7 +109,7 @@ def _decimal_mark(strings: Iterable[str]) -> tuple[str, str]:
 
 
 def as_numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
-    """Convert all columns to float64, with NaN for missing values; reject text."""
+    """Convert to float64 with NaN; reject text."""
     found = to_numbers(table)
     if found.unclear:
         raise ValueError(f"{what}: the decimal mark is unclear from {found.unclear}; set decimal")
@@ -121,7 +119,7 @@ def as_numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
 
 
 def text_among(table: pd.DataFrame, wrong: np.ndarray) -> str:
-    """Sentence about values that are not numbers, which quotes the first."""
+    """Sentence that quotes the first value that is no number."""
     columns = some(table.columns[wrong.any(axis=0)])
     j, i = np.argwhere(wrong.T)[0]
     first = f"the first is '{table.iat[i, j]}' for cell {table.index[i]}"

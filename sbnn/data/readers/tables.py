@@ -1,4 +1,4 @@
-"""Paired data from a user's own tables, which are read, matched by cell name and checked."""
+"""Paired data from a user's own tables."""
 
 from __future__ import annotations
 
@@ -58,69 +58,61 @@ def read_tables(
 ) -> AnnData:
     """Read the user's tables, match their cells by name and check them.
 
-    Each table has the names of its columns in one row and the names of its rows in one column.
-    Cells are matched by name and kept in the order of `expression`. Rows and columns that have
-    neither a name nor numbers, such as a row of units, are left out; outputs that have the same
-    name are numbered. Every problem that one try can find is reported at once, with the option
-    that solves it.
+    Each table has its column names in one row and its row names in one column. Cells are kept in
+    the order of `expression`. Rows and columns without name and numbers, such as units, are left
+    out; outputs of the same name are numbered. All problems are reported at once, with the options
+    that solve them.
 
     Parameters
     ----------
     expression : path-like, (path-like, str), DataFrame, AnnData or MuData
-        Cells x genes, or genes x cells: a text file (CSV, TSV, ...), Excel, ``.h5ad``, ``.h5mu``,
-        an ``.h5`` file of 10x Genomics or a folder with a matrix in MatrixMarket; packed files
-        (``.gz``, ``.zip``) are unpacked. A pair (path, sheet) selects one of several sheets.
+        Cells x genes, or genes x cells: a text file (CSV, TSV), Excel, ``.h5ad``, ``.h5mu``,
+        ``.h5`` of 10x Genomics or a folder with MatrixMarket; may be packed (``.gz``, ``.zip``). A
+        pair (path, sheet) selects a sheet.
     outputs : path-like, (path-like, str) or DataFrame, optional
-        Cells x features, or features x cells. If `expression` is an AnnData or MuData, also the
-        name of a table in ``obsm`` or of a modality, by default ``"outputs"``.
+        Cells x features, or features x cells. If `expression` is an AnnData or MuData, also a key
+        of ``obsm`` or a modality.
     labels : path-like, (path-like, str) or DataFrame, optional
-        Cells x labels of any kind; by default ``obs`` of an AnnData.
+        Cells x labels; by default ``obs`` of an AnnData.
     counts : bool or "normalised", optional
-        Whether `expression` holds raw counts. If True, the counts are kept, and `X` is log2(x + 1)
-        of the library-size normalised counts. If False, `X` is `expression` itself. If
-        ``"normalised"``, `X` is log2(x + 1) of `expression`. By default, this is detected: whole
-        numbers are counts; fractions are normalised values (CPM, TPM) if some exceed 50; all other
-        values are logarithms.
+        True for raw counts, of which `X` is log2(x + 1) after library-size normalisation;
+        ``"normalised"`` for values of which `X` is log2(x + 1); False for logarithms. By default,
+        whole numbers are counts, fractions are normalised (CPM, TPM) if some exceed 50, and others
+        are logarithms.
     genes_in_rows : bool, optional
         Whether genes are in the rows of `expression`; by default, the orientation that shares more
-        cell names with `outputs` is used, if it keeps half of the cells of either table.
+        cell names with `outputs`.
     missing : {"error", "cells", "outputs", "fewest"}
-        What to do if values of outputs are missing: raise an error, leave out the affected cells,
-        leave out the affected outputs, or leave out some of both such that few values are lost.
+        If values of outputs are missing: raise an error, or leave out their cells, their outputs,
+        or some of both such that few values are lost.
     duplicates : {"error", "sum", "first"}
-        What to do if genes have the same name: raise an error, add up their values (an error if the
-        values are logarithms), or take the first of these genes.
+        If genes have the same name: raise an error, add up their values (unless these are
+        logarithms), or take the first.
     spike_ins : {"leave out", "keep"}
-        What to do with spike-ins (such as ERCC-00002) and with the rows in which HTSeq and STAR
-        count unassigned reads (such as ``__no_feature``).
+        What to do with spike-ins (such as ERCC-00002) and counters of unassigned reads (such as
+        ``__no_feature``).
     family_key, type_key : str, optional
-        Columns of `labels` with the coarse and the fine label, by default ``"family"`` and
-        ``"type"``; both may be the same column. Without these columns, every label is
-        ``"unknown"``.
+        Columns of the coarse and the fine label, by default ``"family"`` and ``"type"``.
     colors : mapping of str to str, optional
         Type -> colour.
     name, source : str, optional
         By default, `source` lists the names of the files.
     **how
-        Options of all readers: `sheet`, `header`, `cell_key`, `by_row`, `match`, `cell_names`,
-        `decimal`, `missing_marks`, `drop_columns` and `rename`; see
+        Options of all readers, such as `sheet` and `header`; see
         `sbnn.data.readers.reading.TableOptions`.
 
     Returns
     -------
     AnnData
-        As returned by `sbnn.data.paired.paired`. ``uns["sbnn"]["dropped"]`` lists what was left
-        out, ``uns["sbnn"]["notes"]`` what was detected, and ``uns["sbnn"]["read"]["table"]`` what
-        was understood of each table.
+        As returned by `sbnn.paired`. ``uns["sbnn"]`` lists in ``"dropped"`` what was left out, in
+        ``"notes"`` what was detected, and in ``["read"]["table"]`` what was understood of each
+        table.
 
     Raises
     ------
     sbnn.data.readers.reading.ReadingError
-        A ValueError with all problems: files that are not tables, rows or columns without a name,
-        repeated names, tables that have few cells in common, text among numbers, ambiguous decimal
-        marks, missing values, unknown columns, counts that are not whole numbers. Warnings are
-        given for rows and columns that are left out, and for expression that does not look like
-        `counts`.
+        A ValueError with all problems, such as repeated names, few common cells, text among numbers
+        or missing values. Rows and columns that are left out give warnings.
 
     Examples
     --------
@@ -152,7 +144,7 @@ def read_tables(
         if key in reading.choices and given["labels"] is None:
             reading.problem(f"labels: needed for {key}={reading.choices[key]!r}")
     tables = reading.open(given)
-    X, Y = joined(reading, tables["expression"], tables["outputs"])  # the same cells
+    X, Y = joined(reading, tables["expression"], tables["outputs"])
     if isinstance(X, AnnDataLike):
         X = X.to_df("counts" if "counts" in X.layers else None)
     if "labels" in tables:
@@ -196,7 +188,6 @@ def read_tables(
 
 
 def _of_container(reading, data, outputs, labels) -> dict:
-    """Tables that an AnnData or a MuData holds, besides those that are given."""
     adata = gene_modality(data)
     found = {"expression": adata}
     if outputs is None or (isinstance(outputs, str) and not os.path.isfile(outputs)):
@@ -208,7 +199,6 @@ def _of_container(reading, data, outputs, labels) -> dict:
 
 
 def _labels(reading, labels):
-    """Name the columns of the coarse and the fine label; either may stand for the other."""
     keys = {}
     for kind in ("type", "family"):
         key = reading.choices.get(f"{kind}_key")
@@ -229,7 +219,6 @@ def _labels(reading, labels):
 
 
 def _without_gaps(reading, X, Y):
-    """Leave out cells or outputs as `missing` says, so that no output is missing."""
     gaps = Y.isna().to_numpy()  # (n_cells, n_outputs)
     if not gaps.any():
         return X, Y
@@ -248,7 +237,6 @@ def _without_gaps(reading, X, Y):
 
 
 def _without_missing_genes(reading, X):
-    """Ask to leave out genes with missing values; counts of unobserved genes are 0."""
     gaps = X.isna().any().to_numpy()  # (n_genes,)
     if not gaps.any():
         return X
@@ -258,7 +246,7 @@ def _without_missing_genes(reading, X):
 
 
 def kind_of_values(reading, values: np.ndarray):
-    """Whether the values are counts: True, False (logarithms) or "normalised"."""
+    """True for counts, False for logarithms, or "normalised"."""
     kind, span, doubt = kind_of_expression(values)
     counts = reading.choices.get("counts")
     if counts is True and not are_counts(values).all():
@@ -267,6 +255,10 @@ def kind_of_values(reading, values: np.ndarray):
             reading.problem(text, counts=False)
             raise reading.error()
         warn(f"expression: fractions of counts are rounded ({span})")
+    if counts is False and kind == "counts" and values.max() > BEYOND_LOG:
+        text = f"expression: expected log values, got {span}, which are raw counts"
+        reading.problem(text, counts=True)
+        raise reading.error()
     if counts is None:
         counts = {"counts": True, "normalised": "normalised", "log": False}[kind]
         if doubt:
@@ -290,7 +282,6 @@ def kind_of_values(reading, values: np.ndarray):
 
 
 def _unique_genes(reading, X: pd.DataFrame, is_log: bool) -> pd.DataFrame:
-    """Merge genes that have the same name, in order of first occurrence."""
     twice = X.columns[X.columns.duplicated()].unique()
     if twice.empty:
         return X

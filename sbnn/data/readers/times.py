@@ -1,4 +1,4 @@
-"""Times that are written as text, such as "2 h" or "day 3", and column names that hold a time."""
+"""Times written as text, such as "2 h" or "day 3", and column names that hold a time."""
 
 import re
 
@@ -15,9 +15,9 @@ HOURS = {
     **dict.fromkeys(("w", "wk", "week", "weeks"), 168),
 }
 _UNIT = "|".join(HOURS)
-# days of development (E9.5) and after birth (P7) count from different events
+# E9.5 and P7 count from different events
 _BEFORE = r"t|time|e|p|d|day|h|hour|w|week"
-# a hyphen after a letter may be a minus: "day-1" is no time
+# "day-1" is no time, as the hyphen may be a minus
 _TIME = re.compile(
     rf"((?P<before>{_BEFORE})[ _.]?)?(?P<number>\d+([.,]\d+)?)"
     rf"[ _]?(?P<after>{_UNIT})?( (post|after) .*)?",
@@ -27,14 +27,9 @@ _BETWEEN = re.compile(r"[ _-]+|(?<!\d)\.|\.(?!\d)")
 
 
 def times_of(values):
-    """Times that are texts, and their unit.
+    """Times of texts, and their unit: hours if there are several, or "" without a unit.
 
-    Returns
-    -------
-    times : list of float, or None
-        None if any text is no time, or if different units cannot be converted.
-    unit : str
-        The unit of all times, hours if there are several, or "" without a unit.
+    The times are None if any text is no time, or if units cannot be converted.
     """
     found = [_time_and_unit(text) for text in texts(values)]
     if not found or None in found:
@@ -51,12 +46,8 @@ def times_of(values):
 def times_of_names(names):
     """Samples and times in names such as t0, 2h_rep1 or donor1.day3.
 
-    Returns
-    -------
-    DataFrame or None
-        With the columns ``name``, ``sample`` and ``time``, and a row, labelled by the position of
-        the name, for each name that holds one time; None if there are fewer than two, or if
-        different units cannot be converted.
+    A DataFrame with the columns ``name``, ``sample`` and ``time``, and a row, labelled by its
+    position, for each name with a time; None for fewer than two, or if units cannot be converted.
     """
     rows = {}
     for i, name in enumerate(map(str, names)):
@@ -76,7 +67,6 @@ def times_of_names(names):
 
 
 def _time_and_unit(text):
-    """Number and unit of a text, or None if it is no time."""
     match = _TIME.fullmatch(text)
     if match is None:
         return None
@@ -90,5 +80,5 @@ def _time_and_unit(text):
 
 
 def _has_unit(text):
-    """Whether a text is a time and more than a number; P1 and H1 may be patients and wells."""
+    """Whether a text is a time with a unit; P1 and H1 may be patients and wells."""
     return _TIME.fullmatch(text) is not None and re.match(r"[^\W\dphw]|\d.*[a-z]", text, re.I)

@@ -1,7 +1,7 @@
 """Cautions about the data behind a result: few cells, batches, rare types, uninformative outputs.
 
-Each caution is one sentence with the measured number and advice. The thresholds were chosen such
-that clean simulated data cause no cautions, and mouse M1 causes only the caution about rare types.
+Each is one sentence with the measured number and advice. The thresholds were chosen such that clean
+simulated data cause no cautions, and mouse M1 only the one about rare types.
 """
 
 import re
@@ -26,19 +26,19 @@ WORTH_OF_CELLS = (
 )
 FEW_CELLS_OF_TYPE = 5
 MOST_OF_ONE_TYPE = 0.6
-#: Words in the name of a label that suggest that cells with the same label were measured together.
+#: Names of labels of cells that were measured together.
 BATCHES = re.compile(
     "(?<![a-z])(animal|batch|brain|channel|chip|date|day|donor|experiment|experimenter|individual|"
     "lab|lane|library|mouse|operator|patient|plate|pool|rig|run|session|site|slice|specimen|"
     "subject|user)(?![a-z])"
 )
-# In mouse M1, the batch index of mice, dates and experimenters is 0.03 to 0.04, and holding out
-# whole mice does not lower R2. In simulations of 300 cells in six batches, which shift outputs by
-# 0.7 SD and every gene by 0.1, 0.2 or 0.3 SD, the index is 0.02, 0.12 or 0.31, and random folds
-# overestimate the R2 of ridge by 0.05, 0.15 or 0.22.
+# In mouse M1, the index of mice, dates and experimenters is 0.03 to 0.04, and holding out whole
+# mice does not lower R2. In simulations of 300 cells in six batches, which shift outputs by 0.7 SD
+# and every gene by 0.1, 0.2 or 0.3 SD, it is 0.02, 0.12 or 0.31, and random folds overestimate the
+# R2 of ridge by 0.05, 0.15 or 0.22.
 BATCH_INDEX = 0.06
 BATCH_DEVIATIONS = 4.0
-# share of an output's variance within types that batches explain; in M1, mice explain 0.17
+# share of the variance of an output within types; in M1, mice explain 0.17
 SHARE_OF_BATCH = 0.5
 N_PERMUTATIONS = 20
 # limits for the neighbour search; larger numbers do not change the index
@@ -58,13 +58,13 @@ FAR = 10.0  # distance of this cell from the median, in robust SDs
 def cautions(data, record=None, groups=None):
     """List cautions about the data, one sentence each.
 
-    Batches are given by `groups`, of shape (n,), and by labels with names such as "mouse". With a
-    `record`, only batches that its folds split are considered.
+    Batches are `groups`, of shape (n,), and labels with names such as "mouse". With a `record`,
+    only those that its folds split are considered.
     """
     data = as_paired(data)
     batches = _labels_of_batches(data, groups)
     if record is not None:
-        outputs_of(record, data)  # rejects other data
+        outputs_of(record, data)
         batches = {name: of for name, of in batches.items() if split_groups(record, of)}
     found = []
     if data.n_cells < FEW_CELLS:
@@ -73,7 +73,6 @@ def cautions(data, record=None, groups=None):
 
 
 def _labels_of_batches(data, groups):
-    """Labels of the cells by name of a batch, with "groups" unless they are one of the labels."""
     batches = {}
     for name in data.labels:
         if BATCHES.search(str(name).lower()):
@@ -87,9 +86,9 @@ def _labels_of_batches(data, groups):
 
 
 def batch_index(X, batches, types, seed=0):
-    """Excess over chance of nearest neighbours of the same batch; chance is estimated within types.
+    """Excess over chance, within types, of nearest neighbours of the same batch.
 
-    The excess is returned as a share of its maximum, and in SDs of the values expected by chance.
+    Returns the share of its maximum, and the excess in SDs of chance.
     """
     n = len(X)
     batches, _ = pd.factorize(batches)
@@ -99,7 +98,6 @@ def batch_index(X, batches, types, seed=0):
     nearest = NearestNeighbors(n_neighbors=k).fit(places).kneighbors(return_distance=False)
 
     def shared(labels):
-        """Share of the neighbours, of shape (n, k), with the label of the cell."""
         return (labels[nearest] == labels[:, np.newaxis]).mean()
 
     random = np.random.default_rng(seed)
@@ -117,7 +115,6 @@ def batch_index(X, batches, types, seed=0):
 
 
 def _types(data):
-    """Cautions about types that contain most of the cells or very few cells."""
     known = {}
     for kind in ("type", "family"):
         known[kind] = data.labels[kind][data.labels[kind] != UNKNOWN]
@@ -140,7 +137,6 @@ def _types(data):
 
 
 def _outputs(data):
-    """Cautions about uninformative or duplicate outputs, and outputs dominated by one cell."""
     Y = pd.DataFrame(data.Y.astype(np.float64), data.cell_names, data.feature_names)
     few = Y.nunique() <= FEW_VALUES
     most_frequent = Y.apply(lambda values: values.value_counts().max())
@@ -178,13 +174,11 @@ def _outputs(data):
 
 
 def _places(marked):
-    """Pairs of column and row that are true in a table."""
     marked = marked.T.stack()
     return marked.index[marked]
 
 
 def _counts(data):
-    """Cautions about low counts, and about expression that correlates with the library size."""
     if data.counts is None:
         return
     library = np.asarray(data.counts.sum(axis=1), dtype=np.float64).ravel()
@@ -199,8 +193,8 @@ def _counts(data):
     if share > MANY_GENES:
         advice = "normalise X (normalize_library_size)"
         if size_of_library(data.X, data.counts) is not None:
-            # In simulations, no gene does so within types whose depths differ. With 20 % ambient
-            # counts, 63 % of the genes do, and 9 % if half of the cells are left out.
+            # In simulations, no gene does so within types. With 20 % ambient counts, 63 % of the
+            # genes do, and 9 % if half of the cells are left out.
             advice = (
                 "X is normalised already, so types differ in depth, or cells with few counts are "
                 "contaminated; analyse single types, or leave out the cells with the fewest counts"
@@ -212,7 +206,6 @@ def _counts(data):
 
 
 def _batches(data, batches):
-    """Cautions about batches; `batches` maps names to labels of cells."""
     kind = "type" if data.labels["type"].nunique() > 1 else "family"
     all_types = data.labels[kind].to_numpy(dtype=str)
     for name, labels in batches.items():
@@ -248,7 +241,7 @@ def _batches(data, batches):
 
 
 def _explained(Y, batches, types):
-    """Adjusted R2, of shape (q,), of batch means as predictions of outputs minus type means."""
+    """Adjusted R2 of batch means as predictions of outputs minus type means."""
     freedom = len(Y) - len(np.unique(types))
     left = freedom - len(np.unique(batches)) + 1
     residual = Y - Y.groupby(types).transform("mean")

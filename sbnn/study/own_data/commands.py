@@ -1,7 +1,4 @@
-"""The command ``sbnn fit``: fit the default network and ridge regression to a user's own tables.
-
-Notebook 09 does the same step by step.
-"""
+"""The command ``sbnn fit``: fit the default network and ridge regression to a user's own tables."""
 
 from sklearn.base import clone
 from tqdm.auto import tqdm
@@ -23,10 +20,11 @@ from sbnn.study.own_data.options import preselected
 from sbnn.study.own_data.report import report
 
 MODEL = "model.safetensors"
-SHARE_OF_HALF = 0.7  # time of a fit to half of the cells, relative to a fit to all cells
+EXPLORER = "explorer.html"
+SHARE_OF_HALF = 0.7  # time of a fit to half of the cells
 N_FOLDS = 10
-N_PAIRS = 25  # pairs of halves of the cells
-N_SEEDS = 5  # other seeds for the map
+N_PAIRS = 25  # of halves of the cells
+N_SEEDS = 5  # of other maps
 SEED = 42
 FAST = {
     "hidden_layers": (32, 16),
@@ -35,8 +33,8 @@ FAST = {
 
 
 def fit(options, data, folder):
-    """Compute all results, write the model, figures, explorer and report, and print the verdict."""
-    require("bokeh", "openTSNE")  # before the fits, which take minutes
+    """Compute all results, write the model, figures and report, and print the verdict."""
+    require("bokeh", "openTSNE")  # before the fits
     records = compute(options, data, folder)
     figures = results_folder(options.figures, data.name, options.fast)
     page = folder / "report.html"
@@ -44,20 +42,20 @@ def fit(options, data, folder):
     explore(
         records["fit_default_2d"],
         records["cv_default"],
-        folder / "explorer.html",
+        folder / EXPLORER,
         data=data,
         ridge=records["cv_ridge"],
         halves=records["halves_default"],
         tsne=records["tsne"],
     )
-    sentence, warned = report(options, data, records, figures, page)
+    sentence, warned = report(options, data, records, figures, page, EXPLORER)
     print(f"\n{sentence}", *warned, sep="\n- ")
-    print(f"\nreport: {page}; interactive map: explorer.html in the same folder")
+    print(f"\nreport: {page}; interactive map: {EXPLORER} in the same folder")
     print(f"figures: {figures}; to map new cells: sbnn map {folder / MODEL} new_counts.csv")
 
 
 def folds_for(options, data):
-    """At most ten folds of the cells, which do not split groups; only two in a quick run."""
+    """At most ten folds, which do not split groups; only two in a quick run."""
     if options.groups is None:
         folds = paper_folds(data.n_cells, min(N_FOLDS, data.n_cells // 2))
     else:
@@ -67,13 +65,13 @@ def folds_for(options, data):
 
 
 def compute(options, data, folder):
-    """Compute or load all records of the report; a model of all cells is saved in the folder."""
+    """Compute or load all records of the report, and save a model of all cells."""
     n_genes = preselected(options, data.n_genes)
     model = _model(options, n_genes or data.n_genes)
     folds = folds_for(options, data)
     n_pairs = 2 if options.fast else N_PAIRS
     seeds = range(1, 2 if options.fast else 1 + N_SEEDS)
-    # costs in units of one fit of the network by one process
+    # in units of one fit of the network
     costs = {
         "network in folds": len(folds) / options.jobs,
         "ridge in folds": 1,
@@ -87,7 +85,6 @@ def compute(options, data, folder):
     groups = options.groups
 
     def kept(name):
-        """Where a record is kept, and what it is computed from."""
         path = folder / f"{name}.pickle"
         return {"preselect": n_genes, "results": path, "overwrite": options.fresh}
 
@@ -127,9 +124,8 @@ def compute(options, data, folder):
 
 
 def _model(options, n_genes):
-    """The default network with two units, which keeps some of `n_genes` genes."""
     n_kept = options.keep or min(25, n_genes)
-    # The data are already z-scored, and a GPU would change the last digits of the results.
+    # the data are z-scored, and a GPU would change the last digits
     model = DistilledBottleneckRegressor(
         n_components=2, n_genes=n_kept, standardize=False, device="cpu", random_state=SEED
     )
@@ -139,7 +135,7 @@ def _model(options, n_genes):
 
 
 def progress(costs):
-    """Show the present step and the remaining time, estimated from costs by title."""
+    """Show the step and the remaining time, estimated from costs by title."""
     with tqdm(total=sum(costs.values()), bar_format="{desc}; about {remaining} left") as bar:
         for title, cost in costs.items():
             bar.set_description_str(title)
@@ -148,7 +144,7 @@ def progress(costs):
 
 
 def draw(records, folder):
-    """Draw and save the figures, with a warning for each figure that cannot be drawn."""
+    """Draw and save the figures, with a warning for each that fails."""
     fitted = records["fit_default_2d"]
     folds = records["cv_default"]
     halves = records["halves_default"]
@@ -173,7 +169,7 @@ def draw(records, folder):
 
 
 def _with_labels_of(data, record, path):
-    """Replace the labels in a record by the labels of the data; no result depends on the labels."""
+    """Replace the labels in a record, on which no result depends."""
     labels = data.labels[["family", "type"]]
     colors = dict(data.colors)
     if not record.labels.equals(labels) or record.colors != colors:

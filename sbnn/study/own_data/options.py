@@ -1,4 +1,4 @@
-"""Command-line options for a user's own tables, and functions that read these tables."""
+"""Command-line options for a user's own tables."""
 
 import argparse
 import json
@@ -12,10 +12,10 @@ from pathlib import Path
 
 from sbnn.errors import warn
 
-MANY_GENES = 2000  # with more genes than this, genes are preselected
+MANY_GENES = 2000  # with more, genes are preselected
 PRESELECTED = 1000
 FEWEST_CELLS = 20
-#: Kind of data -> module and function that reads it, and its arguments that are tables.
+#: Kind of data -> module and function that reads it, and arguments that are tables.
 READERS = {
     "paired": ("sbnn.data.readers.tables", "read_tables", ("expression", "outputs", "labels")),
     "types": ("sbnn.data.ephys_tables", "read_ephys_table", ("features", "labels")),
@@ -33,7 +33,7 @@ def at_least_one(text):
 
 
 def path(text):
-    """Check that the path given for an option is not empty."""
+    """Reject an empty path."""
     os.path.relpath(text)
     return text
 
@@ -44,7 +44,7 @@ def number_or_all(text):
 
 
 def of_table(text):
-    """Split "outputs=3" or "3" into the name of the table (None for all tables) and the value."""
+    """Split "outputs=3" or "3" into the table (None for all) and the value."""
     table, equals, value = text.partition("=")
     if equals and table in TABLES:
         return table, value
@@ -52,13 +52,13 @@ def of_table(text):
 
 
 def row_of_table(text):
-    """Like `of_table`, with a whole number as the value."""
+    """Like `of_table`, for a whole number."""
     table, row = of_table(text)
     return table, at_least_one(row)
 
 
 def old_and_new(text):
-    """Split "old=new" into the two names."""
+    """Split "old=new"."""
     old, _, new = text.partition("=")
     if not (old and new):
         raise argparse.ArgumentTypeError(f"expected OLD=NEW, got {text!r}")
@@ -73,7 +73,7 @@ _TYPES |= {
 
 
 def declared(file):
-    """Settings for argparse by section and argument, from a TOML file."""
+    """Settings for argparse by section and argument."""
     sections = tomllib.loads(file.read_text("utf-8"))
     for arguments in sections.values():
         for about in arguments.values():
@@ -82,7 +82,7 @@ def declared(file):
     return sections
 
 
-#: Options by section: of all readers ("tables"), of one reader each, and others ("own").
+#: Options of all readers ("tables"), of one reader each, and others ("own").
 OPTIONS = declared(Path(__file__).with_name("options.toml"))
 
 
@@ -90,14 +90,14 @@ def _keyword(option, about):
     return about.get("dest", option[2:].replace("-", "_"))
 
 
-#: Options that stand for a value of a keyword, such as ("counts", False) -> "--log".
+#: Values of keywords, such as ("counts", False), -> options, such as "--log".
 SWITCHES = {
     (_keyword(option, about), about["const"]): option
     for section in OPTIONS.values()
     for option, about in section.items()
     if "const" in about
 }
-#: Arguments in messages of Python -> options that do the same.
+#: Arguments in messages -> options that do the same.
 PHRASES = {f"{keyword}={value!r}": option for (keyword, value), option in SWITCHES.items()}
 PHRASES |= {
     f"{_keyword(option, about)}=": f"{option} "
@@ -109,7 +109,7 @@ PHRASES["overwrite=True"] = "--fresh"
 
 
 def as_options(text):
-    """Rephrase a message of Python for the command line, as in ``--missing 'cells'``."""
+    """Rephrase a message for the command line, as in ``--missing 'cells'``."""
     for phrase, option in PHRASES.items():
         text = text.replace(phrase, option)
         if phrase.endswith("="):  # "type_key: no column ..." at the start of a line
@@ -119,7 +119,7 @@ def as_options(text):
 
 
 def as_arguments(keywords):
-    """Write keywords of a reader as options of the command line."""
+    """Write keywords as options of the command line."""
     words = []
     for keyword, value in keywords.items():
         option = "--" + keyword.replace("_", "-")
@@ -131,7 +131,7 @@ def as_arguments(keywords):
         if isinstance(value, Mapping):
             values = [f"{name}={one}" for name, one in value.items() if one is not None]
         for one in values:
-            # a value such as -999 would be taken for an option
+            # -999 would be taken for an option
             words.append(
                 f"{option}{'=' if str(one).startswith('-') else ' '}{shlex.quote(str(one))}"
             )
@@ -139,16 +139,13 @@ def as_arguments(keywords):
 
 
 def require_file(name, path):
-    """Raise an error that names the argument of a missing file; None is no file."""
+    """Raise an error that names a missing file; None is no file."""
     if path is not None and not os.path.exists(os.path.expanduser(path)):
         raise FileNotFoundError(f"{name}: there is no file {path!r}")
 
 
 def read(kind, options, name, **given):
-    """Read the tables of a command, and print what was understood and how to say it all.
-
-    A file that was written by ``sbnn read`` is opened as it is.
-    """
+    """Read the tables of a command, or a file of ``sbnn read``, and print what was understood."""
     from sbnn.data.readers.reading import ReadingError
 
     module, function, tables = READERS[kind]
@@ -202,14 +199,13 @@ def keywords_of(kind, options):
 
 
 def _by_table(given, tables):
-    """Value for all tables or dict of table to value, from pairs; None stands for all tables."""
     values = dict(given)
     common = values.pop(None, None)
     return dict.fromkeys(tables, common) | values if values else common
 
 
 def _as_read_before(file, kind):
-    """The AnnData that ``sbnn read`` wrote to a file; None for any other file."""
+    """The AnnData that ``sbnn read`` wrote; None for any other file."""
     if Path(file).suffix.lower() != ".h5ad" or not Path(file).is_file():
         return None
     import anndata
@@ -232,7 +228,7 @@ def show(table, notes):
 
 
 def write(adata, path):
-    """Write what was read as ``.h5ad``, which gets its name once it is complete."""
+    """Write as ``.h5ad``, which gets its name once it is complete."""
     from sbnn.results import results_path
 
     path = results_path(path, "--out")
@@ -248,21 +244,21 @@ def write(adata, path):
 
 
 def require_enough(adata, columns="genes"):
-    """Reject too few cells or genes before they are fitted."""
+    """Reject too few cells or genes."""
     if adata.n_obs < FEWEST_CELLS or adata.n_vars < 2:
         size = f"{adata.n_obs} cells x {adata.n_vars} {columns}"
         raise ValueError(f"{size} are too few to fit; at least {FEWEST_CELLS} x 2 are needed")
 
 
 def preselected(options, n_genes):
-    """Number of preselected genes, or None if all genes are used."""
+    """Number of preselected genes, or None for all."""
     if options.n_genes == "all" or n_genes <= (options.n_genes or MANY_GENES):
         return None
     return options.n_genes or PRESELECTED
 
 
 def with_groups(adata, column):
-    """Leave out cells of unknown group, with a warning."""
+    """Leave out cells of unknown group."""
     import numpy as np
 
     from sbnn.data.checks import UNKNOWN, some

@@ -1,4 +1,4 @@
-"""Report on a user's own cells, one HTML page with accuracy, reliability, genes and outputs."""
+"""Report on a user's own cells, one HTML page."""
 
 from pathlib import Path
 
@@ -34,8 +34,10 @@ GAPS = (
 )
 
 
-def report(options, data, records, figures, path):
+def report(options, data, records, figures, path, explorer):
     """Write the report, with figures from a folder; returns the verdict and the cautions.
+
+    `explorer` is the name of a file beside the report.
 
     What `diagnose` finds is in the report only, since ``sbnn fit`` has printed it before.
     """
@@ -66,12 +68,12 @@ def report(options, data, records, figures, path):
         facts=facts | _facts(options, data, default),
         left_out=data.about["dropped"],
         source=f"{data.about['source']}; fingerprint {data.sha256[:12]}",
+        explorer=explorer,
     )
     return sentence, warned
 
 
 def _facts(options, data, record):
-    """Numbers of cells, types, folds and genes, and what was noticed when the tables were read."""
     sizes = data.labels["type"].value_counts()
     drawn = "at random"
     if options.groups is not None:
@@ -90,7 +92,6 @@ def _facts(options, data, record):
 
 
 def _outputs(table):
-    """The table of outputs as shown, the best first."""
     table["better_than_chance"] = table["better_than_chance"].map({True: "yes", False: "no"})
     table = table.drop(columns="p").sort_values("test_r2", ascending=False, kind="stable")
     columns = ["test R2", "permuted", "p, adjusted", "ridge", "better than chance"]
@@ -98,7 +99,6 @@ def _outputs(table):
 
 
 def _genes(table, interpretation):
-    """The table of kept genes as shown, the most frequent first, with their effects."""
     table = table.drop(columns="expected_false")
     table = table.sort_values("frequency", ascending=False, kind="stable").rename_axis("gene")
     table = table.join(interpretation.table[["output", "effect", "r2_drop"]])
