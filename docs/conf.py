@@ -84,7 +84,8 @@ def setup(app):
         source[0] = re.sub(r"\]\(([\w./]*_tries\.md)[^)]*\)", r"](path:\1)", source[0])
 
     def with_drawn_figure(app, what, name, obj, options, lines):
-        if what == "function" and inspect.signature(obj).return_annotation == "Figure":
+        is_drawn = what == "function" and inspect.signature(obj).return_annotation == "Figure"
+        if is_drawn and ">>> figure = " in obj.__doc__:
             names = {}
             for example in doctest.DocTestParser().get_examples(obj.__doc__):
                 exec(example.source, names)
